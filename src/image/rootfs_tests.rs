@@ -1,0 +1,138 @@
+//! The merge and the walk, against the spec's sentences.
+
+use super::*;
+use crate::image::contents::{Contents, Entry, EntryKind};
+use EntryKind::*;
+
+type Layer<'a> = &'a [(&'a str, EntryKind<'a>)];
+
+fn layers(layers: &[Layer<'_>]) -> RootFs<usize> {
+    merge(layers.iter().enumerate().map(|(number, layer)| {
+        let mut contents = Contents::default();
+        for (path, kind) in *layer {
+            let fact = (*kind == File).then_some(number);
+            contents.push(&Entry::plain(path.as_bytes(), *kind, 0o755), fact);
+        }
+        Arc::new(contents)
+    }))
+}
+
+/// Every path, with the number of the layer whose bytes a file has, sorted.
+fn listing(rootfs: &RootFs<usize>) -> Vec<String> {
+    let mut lines: Vec<String> = rootfs
+        .all()
+        .map(|view| {
+            let path = String::from_utf8(rootfs.path(view.id)).unwrap();
+            match view.kind {
+                NodeKind::File => format!("{path} {}", view.fact.unwrap()),
+                NodeKind::Directory => format!("{path}/"),
+                NodeKind::Symlink => format!("{path} -> {}", String::from_utf8_lossy(view.target)),
+                _ => path,
+            }
+        })
+        .collect();
+    lines.sort();
+    lines
+}
+
+fn check(stack: &[Layer<'_>], expected: &[&str]) {
+    assert_eq!(listing(&layers(stack)), expected);
+}
+
+#[test]
+fn a_higher_layers_file_replaces_a_lower_ones() {
+    check(&[&[("a", File)], &[("a", File)]], &["/a 1"]);
+}
+
+#[test]
+fn a_whiteout_hides_a_lower_file_and_a_lower_tree() {
+    check(&[&[("d/a", File), ("d/b", File)], &[("d/a", Whiteout)]], &["/d/", "/d/b 0"]);
+    check(&[&[("d/a", File), ("e", File)], &[("d", Whiteout)]], &["/e 0"]);
+}
+
+#[test]
+fn a_whiteout_spares_its_own_layer_in_any_order() {
+    check(&[&[("a", File)], &[("a", Whiteout), ("a", File)]], &["/a 1"]);
+    check(&[&[("a", File)], &[("a", File), ("a", Whiteout)]], &["/a 1"]);
+}
+
+#[test]
+fn an_opaque_marker_hides_lower_siblings_and_spares_its_own_layer() {
+    let lower: Layer<'_> = &[("d/old", File), ("d/s/x", File), ("o", File)];
+    check(&[lower, &[("d", Opaque), ("d/new", File)]], &["/d/", "/d/new 1", "/o 0"]);
+    check(&[lower, &[("d/new", File), ("d", Opaque)]], &["/d/", "/d/new 1", "/o 0"]);
+    check(&[lower, &[("", Opaque), ("n", File)]], &["/n 1"]);
+}
+
+#[test]
+fn an_opaque_marker_does_not_clear_through_a_link() {
+    check(&[&[("real/x", File), ("d", Symlink(b"real"))], &[("d", Opaque)]], &["/d -> real", "/real/", "/real/x 0"]);
+}
+
+#[test]
+fn a_directory_becomes_a_file_or_link_and_a_directory_again() {
+    check(&[&[("d/a", File)], &[("d", File)]], &["/d 1"]);
+    check(&[&[("d/a", File)], &[("d", Symlink(b"e"))]], &["/d -> e"]);
+    check(&[&[("d/a", File)], &[("d", File)], &[("d", Directory), ("d/b", File)]], &["/d/", "/d/b 2"]);
+    check(&[&[("d", Symlink(b"e"))], &[("d", Directory), ("d/b", File)]], &["/d/", "/d/b 1"]);
+}
+
+#[test]
+fn a_name_that_was_cleared_can_come_back() {
+    check(&[&[("d/a", File)], &[("d", Opaque)], &[("d/a", File)]], &["/d/", "/d/a 2"]);
+    check(&[&[("d/a/x", File)], &[("d", Whiteout)], &[("d/a/y", File)]], &["/d/", "/d/a/", "/d/a/y 2"]);
+}
+
+#[test]
+fn an_entry_below_a_lower_link_lands_where_the_link_points() {
+    let lower: Layer<'_> = &[("usr/lib", Directory), ("lib", Symlink(b"usr/lib"))];
+    check(&[lower, &[("lib/x", File)]], &["/lib -> usr/lib", "/usr/", "/usr/lib/", "/usr/lib/x 1"]);
+}
+
+#[test]
+fn a_hard_link_shares_a_lower_layers_file_and_outlives_it() {
+    let rootfs = layers(&[&[("a", File)], &[("b", HardLink(b"a")), ("a", Whiteout)]]);
+    // The whiteout is applied before the layer's own entries, so the target is gone: the engine's unpack fails too.
+    assert_eq!(rootfs.dangling().len(), 1);
+    check(&[&[("a", File)], &[("b", HardLink(b"a"))], &[("a", Whiteout)]], &["/b 0"]);
+    check(&[&[("b", HardLink(b"a")), ("a", File)]], &["/a 0", "/b 0"]);
+}
+
+#[test]
+fn a_later_entry_changes_the_mode() {
+    let mut lower = Contents::<usize>::default();
+    lower.push(&Entry::plain(b"a", File, 0o644), Some(0));
+    let mut upper = Contents::default();
+    upper.push(&Entry::plain(b"a", File, 0o755), Some(1));
+    let rootfs = merge([Arc::new(lower), Arc::new(upper)]);
+    assert_eq!(rootfs.view(rootfs.resolve("/a").unwrap()).mode, 0o755);
+}
+
+#[test]
+fn links_resolve_inside_the_root() {
+    let rootfs = layers(&[&[
+        ("usr/bin/app", File),
+        ("bin", Symlink(b"usr/bin")),
+        ("up", Symlink(b"../../../../usr/bin/app")),
+        ("abs", Symlink(b"/bin/app")),
+        ("loop", Symlink(b"loop")),
+        ("dangling", Symlink(b"/nowhere/x")),
+    ]]);
+    let at = |path: &str| rootfs.resolve(path).map(|id| String::from_utf8(rootfs.path(id)).unwrap());
+    assert_eq!(at("/bin/app"), Ok("/usr/bin/app".into()));
+    assert_eq!(at("/up"), Ok("/usr/bin/app".into()));
+    assert_eq!(at("/abs"), Ok("/usr/bin/app".into()));
+    assert_eq!(at("/../bin/../bin/./app"), Ok("/usr/bin/app".into()));
+    assert_eq!(at("/loop"), Err(ResolveError::Loop));
+    assert_eq!(at("/dangling"), Err(ResolveError::Missing(b"/nowhere".to_vec())));
+    assert_eq!(at("/bin/app/"), Err(ResolveError::NotDirectory(b"/usr/bin/app".to_vec())));
+    assert_eq!(at(&format!("/{}", "n".repeat(256))), Err(ResolveError::NameTooLong));
+    assert_eq!(at("/bin/"), Ok("/usr/bin".into()));
+}
+
+#[test]
+fn a_directory_that_may_not_be_searched_stops_the_walk() {
+    let rootfs = layers(&[&[("d/a", File)]]);
+    let denied = rootfs.walk(rootfs.root(), b"/d/a", true, &|view| view.name != b"d");
+    assert_eq!(denied, Err(ResolveError::Denied(b"/d".to_vec())));
+}

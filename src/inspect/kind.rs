@@ -1,0 +1,248 @@
+//! What a file is. Facts only: whether it fits a node is for `judge` to say.
+
+use crate::platform::{Arch, Class, Endian};
+
+/// The kind of a file by its content. Inspection is total: bytes that are no known format are `Data`, broken ones carry
+/// what is wrong in their own kind, never an error.
+#[derive(Clone, Debug, PartialEq)]
+pub enum FileKind {
+    /// Zero bytes long.
+    Empty,
+    Elf(Box<Elf>),
+    Script(Box<Script>),
+    MachO(Vec<&'static str>),
+    Pe(Box<Pe>),
+    Wasm,
+    JavaClass,
+    /// `ar` archive; the architectures of its ELF members.
+    Ar(Vec<Arch>),
+    /// zip, jar, wheel, nupkg: the programs inside, by member path.
+    Zip(Box<Zip>),
+    /// gzip, xz, zstd, bzip2, tar: named.
+    Packed(&'static str),
+    LlvmBitcode,
+    /// A Git LFS pointer where the file should be.
+    LfsPointer,
+    /// An HTML page.
+    Html,
+    /// Printable text without a shebang. `bom`: starts with a UTF-8 or UTF-16 byte order mark.
+    Text(TextStart),
+    /// Anything else.
+    Data,
+}
+
+/// How a text without a usable shebang starts; tells the near misses of a script.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TextStart {
+    Plain,
+    /// A byte order mark before `#!`.
+    BomShebang,
+    /// Blanks or blank lines before `#!`.
+    BlankShebang,
+    /// "Not Found", "404", an XML error: what a failed download leaves. Carries the first line.
+    ErrorPage(String),
+}
+
+/// A `#!` file. The line is kept as the kernel reads it: at most 256 bytes of the file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Script {
+    /// The interpreter and its one argument, or why the kernel refuses the line. Source: fs/binfmt_script.c.
+    pub shebang: Result<Shebang, ShebangError>,
+    /// The first bytes of the text (up to [`SCRIPT_BYTES`]), for what it runs by path.
+    pub text: Box<[u8]>,
+    /// Whether `text` is the whole file.
+    pub is_whole: bool,
+}
+
+/// Interpreter path and optional argument, byte for byte as `binfmt_script` splits the line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shebang {
+    pub interpreter: Vec<u8>,
+    pub argument: Option<Vec<u8>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ShebangError {
+    /// Nothing but blanks after `#!`: ENOEXEC.
+    Empty,
+    /// The interpreter's path does not end within the first 256 bytes: ENOEXEC.
+    TooLong,
+}
+
+/// Bytes of a script that are kept, for what it runs by path: an entrypoint script is a few KiB.
+pub const SCRIPT_BYTES: usize = 16 << 10;
+
+/// An ELF file. `head` is what the kernel itself looks at; all else is read from where the program headers point.
+/// Fields are read in the layout that the *kernel of that machine* uses (see `layout`), which is not always EI_CLASS's.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Elf {
+    /// The file's first 256 bytes, zero padded: `bprm->buf`.
+    pub head: Box<[u8; 256]>,
+    /// Bytes of the whole file.
+    pub size: u64,
+    /// Layout in which the fields below were read: by `e_machine` and `e_phentsize` as kernels do, else by EI_CLASS/EI_DATA.
+    pub class: Class,
+    pub endian: Endian,
+    pub e_type: u16,
+    pub machine: u16,
+    pub flags: u32,
+    pub entry: u64,
+    pub phoff: u64,
+    pub phentsize: u16,
+    pub phnum: u16,
+    /// EI_OSABI.
+    pub osabi: u8,
+    /// Program headers in file order; empty where the table is not whole (`phoff + phnum * phentsize > size`),
+    /// its entries have another size, or it is over 64 KiB, which no kernel reads.
+    pub segments: Vec<Segment>,
+    /// Whether the program header table lies wholly in the file.
+    pub has_whole_table: bool,
+    /// The first PT_INTERP's bytes as in the file (`p_filesz`, at most 4096), NUL included. `None`: no PT_INTERP, or its
+    /// bytes could not be had (`interp_missing` tells).
+    pub interp: Option<Vec<u8>>,
+    /// There is a PT_INTERP but its bytes lie beyond the end of the file.
+    pub interp_missing: bool,
+    /// The dynamic section, where there is one and it was in reach.
+    pub dynamic: Option<Box<Dynamic>>,
+    pub isa: IsaNotes,
+    /// `.gnu_debuglink`-style detached debug file: sections without bytes (SHT_NOBITS text), or `.debug` only.
+    pub is_debug_only: bool,
+    /// Whether the file was built by Go, and for what.
+    pub go: Option<Box<GoBuild>>,
+}
+
+/// A program header. Source: gABI `Elf64_Phdr`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Segment {
+    pub p_type: u32,
+    pub flags: u32,
+    pub offset: u64,
+    pub vaddr: u64,
+    pub filesz: u64,
+    pub memsz: u64,
+    pub align: u64,
+}
+
+pub const PT_LOAD: u32 = 1;
+pub const PT_DYNAMIC: u32 = 2;
+pub const PT_INTERP: u32 = 3;
+pub const PT_NOTE: u32 = 4;
+pub const PT_GNU_PROPERTY: u32 = 0x6474_e553;
+
+/// What the dynamic linker will do with a file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Dynamic {
+    pub needed: Vec<String>,
+    pub soname: Option<String>,
+    pub rpath: Option<String>,
+    pub runpath: Option<String>,
+    /// DF_1_PIE: an executable, though ET_DYN.
+    pub is_pie: bool,
+    /// DF_1_NODEFLIB.
+    pub no_default_lib: bool,
+    /// `.gnu.version_r`: library, and versions wanted of it, each with whether it is weak (VER_FLG_WEAK).
+    pub wants: Vec<(String, Vec<(String, bool)>)>,
+    /// `.gnu.version_d`: versions this library offers. `None` where the table could not be read; empty where there is none.
+    pub offers: Option<Vec<String>>,
+    /// Strings or tables lay beyond what was kept: the lists above may lack entries.
+    pub is_partial: bool,
+}
+
+/// What notes and attributes say of the CPU a file needs. `None` everywhere: nothing said, which proves nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct IsaNotes {
+    /// GNU_PROPERTY_X86_ISA_1_NEEDED bit set (1 baseline, 2 v2, 4 v3, 8 v4).
+    pub x86_needed: Option<u32>,
+    /// GNU_PROPERTY_X86_ISA_1_USED.
+    pub x86_used: Option<u32>,
+    /// `.ARM.attributes`.
+    pub arm: Option<ArmAttributes>,
+    /// `Tag_RISCV_arch`, as in `rv64i2p1_m2p0_a2p1_f2p2_d2p2_c2p0`.
+    pub riscv: Option<String>,
+}
+
+/// File-scope tags of `.ARM.attributes`, vendor "aeabi". Source: abi-aa, addenda32.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ArmAttributes {
+    pub cpu_arch: Option<u8>,
+    /// b'A', b'R', b'M', b'S' or 0.
+    pub profile: u8,
+    pub fp_arch: u8,
+    pub simd: u8,
+    pub vfp_args: u8,
+}
+
+/// Go's build information. Source: debug/buildinfo.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GoBuild {
+    pub version: String,
+    /// `build\tKEY=VALUE` lines: GOARCH, GOARM, GOAMD64, CGO_ENABLED...
+    pub settings: Vec<(String, String)>,
+}
+
+/// A PE file: Windows program or library.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pe {
+    /// COFF machine field.
+    pub machine: u16,
+    pub arch: Option<Arch>,
+    pub is_dll: bool,
+    /// Has a CLR header: a .NET assembly, which runs on any architecture where `machine` is i386 without 32BITREQUIRED.
+    pub is_dotnet: bool,
+}
+
+/// A zip's content as far as it matters: the native code in it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Zip {
+    /// Programs and libraries inside: member path (`outer.jar!/inner.so` for nested archives) and what they are.
+    pub natives: Vec<(String, Native)>,
+    /// `Tag:` lines of a wheel's WHEEL file.
+    pub wheel_tags: Vec<String>,
+    /// Has META-INF/MANIFEST.MF or .class members.
+    pub is_jar: bool,
+    /// Members that could not be read (encrypted, unknown method, over limits), so the list may lack entries.
+    pub unread: u32,
+}
+
+/// Native code inside an archive: its format and architecture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Native {
+    Elf { machine: u16, arch: Option<Arch>, e_type: u16 },
+    MachO,
+    Pe { machine: u16 },
+}
+
+impl Elf {
+    /// The architecture of this program. `None` for device code and machines without Linux.
+    pub fn arch(&self) -> Option<Arch> {
+        Arch::of_elf(self.machine, self.class, self.endian)
+    }
+
+    /// EI_CLASS and EI_DATA as written, which the kernel mostly ignores.
+    pub fn ident(&self) -> (u8, u8) {
+        (self.head[4], self.head[5])
+    }
+
+    /// PT_INTERP up to its NUL.
+    pub fn loader(&self) -> Option<&[u8]> {
+        let bytes = self.interp.as_deref()?;
+        Some(bytes.split(|byte| *byte == 0).next().unwrap_or(bytes))
+    }
+
+    pub fn loads(&self) -> impl Iterator<Item = &Segment> {
+        self.segments.iter().filter(|segment| segment.p_type == PT_LOAD)
+    }
+
+    /// "ELF x86-64, static": what a reader sees in a finding.
+    pub fn describe(&self) -> String {
+        let name = self.arch().map_or_else(|| format!("machine {}", self.machine), |arch| arch.name().to_string());
+        let linked = match (self.e_type, &self.interp, &self.dynamic) {
+            (1, ..) => "object file",
+            (4, ..) => "core dump",
+            (_, Some(_), _) => "dynamic",
+            (_, None, Some(_)) if self.e_type == 3 && self.dynamic.as_ref().is_some_and(|d| !d.is_pie) => "library",
+            _ => "static",
+        };
+        format!("ELF {name}, {linked}")
+    }
+}

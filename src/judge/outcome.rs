@@ -1,0 +1,129 @@
+//! What would happen: the vocabulary of the execve model's answers.
+
+use std::fmt;
+
+/// The call that a runtime makes to start a container's process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exec {
+    /// The program and its arguments, as Entrypoint and Cmd (or Kubernetes' command and args) give them.
+    pub argv: Vec<String>,
+    /// `KEY=VALUE`, as in the config's Env; PATH and LD_LIBRARY_PATH are read from it.
+    pub env: Vec<String>,
+    /// Absolute; `/` where the config has none.
+    pub working_dir: String,
+    /// The config's User: empty or `0` is root; `uid[:gid]` or a name of the image's /etc/passwd.
+    pub user: String,
+}
+
+/// An errno that execve returns. Source: include/uapi/asm-generic/errno-base.h, errno.h.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Errno {
+    ENOENT,
+    EACCES,
+    ENOEXEC,
+    EIO,
+    ELIBBAD,
+    ELOOP,
+    ENOTDIR,
+    ENAMETOOLONG,
+    EPERM,
+    EINVAL,
+    ENOMEM,
+    E2BIG,
+}
+
+/// How a process that did start ends at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Death {
+    /// Killed by this signal: 11 SIGSEGV, 4 SIGILL, 5 SIGTRAP.
+    Signal(u8),
+    /// Its loader, or a shell or wrapper on the way, ends it with this exit code (127, 126, 255, 2, 1).
+    Exit(u8),
+}
+
+/// What `execve` does with a call on a node, and what happens right after.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Runs,
+    /// A binfmt_misc handler, or an emulator that the user stated, runs it.
+    Emulated {
+        by: String,
+    },
+    /// execve returns `errno`. `at`: the path at which it failed: the program, its interpreter, its loader.
+    Fails {
+        errno: Errno,
+        at: String,
+        cause: Cause,
+    },
+    /// It starts and is killed, or ended by its loader, at once.
+    Dies {
+        death: Death,
+        at: String,
+        cause: Cause,
+    },
+    /// Not to be known from what was read. Never a pass.
+    Unknown {
+        at: String,
+        cause: Cause,
+    },
+}
+
+/// Why, in a form that findings, messages and JSON are made of: a stable code and a sentence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cause {
+    /// Kebab-case, stable, as JSON shows it: `foreign-architecture`, `missing-loader`, `script-crlf`.
+    pub code: &'static str,
+    /// One lower-case sentence without a period: "an AArch64 program; this node runs x86-64 and i386 programs".
+    pub text: String,
+}
+
+impl Outcome {
+    /// JSON's word for it: `runs`, `emulated`, `fails`, `dies`, `unknown`.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Outcome::Runs => "runs",
+            Outcome::Emulated { .. } => "emulated",
+            Outcome::Fails { .. } => "fails",
+            Outcome::Dies { .. } => "dies",
+            Outcome::Unknown { .. } => "unknown",
+        }
+    }
+
+    pub fn cause(&self) -> Option<&Cause> {
+        match self {
+            Outcome::Runs | Outcome::Emulated { .. } => None,
+            Outcome::Fails { cause, .. } | Outcome::Dies { cause, .. } | Outcome::Unknown { cause, .. } => Some(cause),
+        }
+    }
+
+    /// Whether the process is there and running its own code a moment later.
+    pub fn is_alive(&self) -> bool {
+        matches!(self, Outcome::Runs | Outcome::Emulated { .. })
+    }
+}
+
+impl Errno {
+    /// `strerror` as Go prints it (runc): lower case.
+    pub fn message(self) -> &'static str {
+        match self {
+            Errno::ENOENT => "no such file or directory",
+            Errno::EACCES => "permission denied",
+            Errno::ENOEXEC => "exec format error",
+            Errno::EIO => "input/output error",
+            Errno::ELIBBAD => "accessing a corrupted shared library",
+            Errno::ELOOP => "too many levels of symbolic links",
+            Errno::ENOTDIR => "not a directory",
+            Errno::ENAMETOOLONG => "file name too long",
+            Errno::EPERM => "operation not permitted",
+            Errno::EINVAL => "invalid argument",
+            Errno::ENOMEM => "cannot allocate memory",
+            Errno::E2BIG => "argument list too long",
+        }
+    }
+}
+
+impl fmt::Display for Errno {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self:?}")
+    }
+}

@@ -1,0 +1,7 @@
+//! imgarch
+pub mod image;
+pub mod inspect;
+pub mod judge;
+pub mod oci;
+pub mod platform;
+pub mod source;

@@ -1,0 +1,145 @@
+//! Content digests. `Digest` is of the bytes as stored, `DiffId` of a layer's uncompressed tar: two types, so that
+//! one is never taken for the other.
+
+use std::fmt;
+use std::str::FromStr;
+
+use sha2::Digest as _;
+
+/// `algorithm:hex` of bytes as stored. Only sha256 and sha512, which the spec registers.
+/// Source: OCI image-spec, descriptor.md, "Digests".
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Digest(String);
+
+/// The digest of a layer's uncompressed tar, as `rootfs.diff_ids` lists it.
+/// Source: OCI image-spec, config.md, "Layer DiffID".
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DiffId(pub Digest);
+
+/// A text that is no digest.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("{0:?} is not a digest (sha256:<64 hex digits>)")]
+pub struct DigestError(pub String);
+
+impl Digest {
+    /// The sha256 of `bytes`.
+    pub fn of(bytes: &[u8]) -> Digest {
+        Digest::from_sha256(&sha2::Sha256::digest(bytes))
+    }
+
+    /// From the 32 raw bytes of a sha256.
+    pub fn from_sha256(raw: &[u8]) -> Digest {
+        Digest(format!("sha256:{}", to_hex(raw)))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    pub fn algorithm(&self) -> &str {
+        self.0.split_once(':').map_or("", |(algorithm, _)| algorithm)
+    }
+
+    pub fn hex(&self) -> &str {
+        self.0.split_once(':').map_or("", |(_, hex)| hex)
+    }
+
+    /// `sha256:51e0a3f2...`: enough to recognise it on a line.
+    pub fn short(&self) -> String {
+        let hex = self.hex();
+        format!("{}:{}", self.algorithm(), &hex[..hex.len().min(12)])
+    }
+
+    pub fn hasher(&self) -> Hasher {
+        match self.algorithm() {
+            "sha512" => Hasher::Sha512(Box::new(sha2::Sha512::new())),
+            _ => Hasher::sha256(),
+        }
+    }
+}
+
+/// A running hash that ends as a [`Digest`].
+pub enum Hasher {
+    Sha256(sha2::Sha256),
+    Sha512(Box<sha2::Sha512>),
+}
+
+impl Hasher {
+    pub fn sha256() -> Hasher {
+        Hasher::Sha256(sha2::Sha256::new())
+    }
+
+    pub fn update(&mut self, bytes: &[u8]) {
+        match self {
+            Hasher::Sha256(hash) => hash.update(bytes),
+            Hasher::Sha512(hash) => hash.update(bytes),
+        }
+    }
+
+    pub fn finish(self) -> Digest {
+        match self {
+            Hasher::Sha256(hash) => Digest::from_sha256(&hash.finalize()),
+            Hasher::Sha512(hash) => Digest(format!("sha512:{}", to_hex(&hash.finalize()))),
+        }
+    }
+}
+
+fn to_hex(raw: &[u8]) -> String {
+    raw.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+impl FromStr for Digest {
+    type Err = DigestError;
+
+    fn from_str(text: &str) -> Result<Digest, DigestError> {
+        let parsed = oci_spec::image::Digest::from_str(text).map_err(|_| DigestError(text.to_string()))?;
+        let length = match parsed.algorithm().as_ref() {
+            "sha256" => 64,
+            "sha512" => 128,
+            _ => return Err(DigestError(text.to_string())),
+        };
+        let hex = parsed.digest();
+        let is_hex = hex.len() == length && hex.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+        if is_hex { Ok(Digest(text.to_string())) } else { Err(DigestError(text.to_string())) }
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Display for DiffId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_digest_reads_back_and_hashes_alike() {
+        let digest = Digest::of(b"hello");
+        assert_eq!(digest.to_string(), "sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824");
+        assert_eq!(digest.to_string().parse::<Digest>().unwrap(), digest);
+        let mut hasher = digest.hasher();
+        hasher.update(b"he");
+        hasher.update(b"llo");
+        assert_eq!(hasher.finish(), digest);
+        assert_eq!(digest.short(), "sha256:2cf24dba5fb0");
+    }
+
+    #[test]
+    fn what_could_leave_a_blobs_folder_is_no_digest() {
+        for text in
+            ["", "sha256", "sha256:", "sha256:../../etc/passwd", "md5:d41d8cd98f00b204e9800998ecf8427e", "sha256:ABCD"]
+        {
+            assert!(text.parse::<Digest>().is_err(), "{text}");
+        }
+        assert!(format!("sha256:{}", "G".repeat(64)).parse::<Digest>().is_err());
+        assert!(format!("sha256:{}", "a".repeat(63)).parse::<Digest>().is_err());
+    }
+}

@@ -1,0 +1,11 @@
+//! Floor 1: the OCI image spec's nouns, on `oci-spec`. Types and parsing only; nothing here fetches.
+
+mod digest;
+mod document;
+mod reference;
+
+pub use digest::{DiffId, Digest, DigestError, Hasher};
+pub use document::{
+    Config, Descriptor, Document, DocumentError, Healthcheck, History, Index, Manifest, REFERENCE_TYPE, RunConfig,
+};
+pub use reference::{Reference, ReferenceError};

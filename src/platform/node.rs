@@ -1,0 +1,183 @@
+//! A node: everything about a machine that decides whether a program starts there.
+//! Facts that are not known stay unknown; nothing here may guess.
+
+use std::fmt;
+
+use super::{Arch, Platform};
+
+/// Something about a node that is known, or is not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fact<T> {
+    Known(T),
+    Unknown,
+}
+
+impl<T: Copy> Fact<T> {
+    pub fn known(self) -> Option<T> {
+        match self {
+            Fact::Known(value) => Some(value),
+            Fact::Unknown => None,
+        }
+    }
+}
+
+/// The instruction-set level of a node's CPU, where one is known. Ordered within an architecture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Isa {
+    /// x86-64-v1 to v4.
+    X86(u8),
+    /// 32-bit Arm architecture version: 5, 6, 7, 8.
+    Arm(u8),
+    /// AArch64 version, as in v8.2 = (8, 2).
+    Arm64(u8, u8),
+    /// POWER8 to POWER11.
+    Power(u8),
+    /// IBM Z generation by its number in names: z13, z14, z15, z16, z17.
+    Z(u8),
+    /// RISC-V profile: RVA20, RVA22, RVA23.
+    Rva(u8),
+}
+
+impl fmt::Display for Isa {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Isa::X86(level) => write!(f, "x86-64-v{level}"),
+            Isa::Arm(version) => write!(f, "armv{version}"),
+            Isa::Arm64(major, 0) => write!(f, "armv{major}-a"),
+            Isa::Arm64(major, minor) => write!(f, "armv{major}.{minor}-a"),
+            Isa::Power(generation) => write!(f, "POWER{generation}"),
+            Isa::Z(generation) => write!(f, "z{generation}"),
+            Isa::Rva(profile) => write!(f, "rva{profile}u64"),
+        }
+    }
+}
+
+/// How a binfmt_misc handler recognises a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HandlerRule {
+    /// `((head[offset + i] ^ magic[i]) & mask[i]) == 0` for every i, over the file's first 256 bytes, zero padded.
+    Magic { offset: usize, magic: Vec<u8>, mask: Vec<u8> },
+    /// The text after the path's last dot equals this, case and all.
+    Extension(String),
+}
+
+/// One enabled binfmt_misc entry. Source: fs/binfmt_misc.c `entry_status`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Handler {
+    pub name: String,
+    pub rule: HandlerRule,
+    /// Path of the program the kernel starts instead.
+    pub interpreter: String,
+    /// F: opened when it was registered, so a container's root need not hold it.
+    pub fixed: bool,
+    pub preserve_argv0: bool,
+    pub open_binary: bool,
+    pub credentials: bool,
+    /// Whether the interpreter is a static program; a dynamic one looks for its loader inside the container, F or not.
+    pub is_static: Fact<bool>,
+}
+
+/// A machine that a container may land on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Node {
+    pub arch: Arch,
+    /// Bytes of a memory page.
+    pub page_size: Fact<u64>,
+    /// Whether an AArch64 node runs 32-bit Arm programs (CPU and kernel).
+    pub aarch32: Fact<bool>,
+    /// Whether an x86-64 kernel runs i386 programs.
+    pub ia32: Fact<bool>,
+    /// Whether an x86-64 kernel runs x32 programs.
+    pub x32: Fact<bool>,
+    pub isa: Fact<Isa>,
+    /// Enabled binfmt_misc handlers, the newest first, which is the order in which the kernel asks them.
+    pub handlers: Vec<Handler>,
+    /// Architectures that an emulator of unknown registration runs (`emulates=amd64`), as a user states it.
+    pub emulates: Vec<Arch>,
+    /// Kernel version (major, minor).
+    pub kernel: Fact<(u32, u32)>,
+}
+
+impl Node {
+    /// A node of which only the architecture is known: everything else as the architecture's common kernels have it
+    /// where all of them agree, unknown where they do not.
+    pub fn plain(arch: Arch) -> Node {
+        Node {
+            arch,
+            page_size: match arch {
+                Arch::Amd64 | Arch::I386 | Arch::Arm | Arch::S390x | Arch::Riscv64 => Fact::Known(4096),
+                _ => Fact::Unknown,
+            },
+            aarch32: if arch == Arch::Arm64 { Fact::Unknown } else { Fact::Known(false) },
+            ia32: if arch == Arch::Amd64 { Fact::Known(true) } else { Fact::Known(false) },
+            x32: Fact::Known(false),
+            isa: Fact::Unknown,
+            handlers: Vec::new(),
+            emulates: Vec::new(),
+            kernel: Fact::Unknown,
+        }
+    }
+}
+
+/// Where an image must run: a node with the name by which the user knows it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Target {
+    /// What the user typed or the cluster calls it: `linux/arm64,page=64k`, `graviton4`, `host`.
+    pub name: String,
+    /// The platform that an engine on this node asks a registry for.
+    pub platform: Platform,
+    pub node: Node,
+}
+
+impl Target {
+    /// The target that a declared platform means by itself. `None` where it is not Linux or its architecture is unknown.
+    pub fn of_platform(platform: &Platform) -> Option<Target> {
+        let arch = platform.arch().filter(|_| platform.os == "linux")?;
+        let mut node = Node::plain(arch);
+        node.isa = declared_isa(platform);
+        Some(Target { name: platform.to_string(), platform: platform.clone(), node })
+    }
+}
+
+/// The level that a platform's variant promises: `amd64/v3`, `arm/v6`, `arm64/v8.2`, `riscv64/rva23u64`.
+fn declared_isa(platform: &Platform) -> Fact<Isa> {
+    let variant = platform.variant.as_deref();
+    let number = |text: &str| text.parse::<u8>().ok();
+    let isa = match platform.arch() {
+        Some(Arch::Amd64) => number(variant.unwrap_or("v1").trim_start_matches('v')).map(Isa::X86),
+        Some(Arch::Arm) => variant.and_then(|v| number(v.trim_start_matches('v'))).map(Isa::Arm),
+        Some(Arch::Arm64) => {
+            let (major, minor) = variant
+                .unwrap_or("v8")
+                .trim_start_matches('v')
+                .split_once('.')
+                .unwrap_or_else(|| (variant.unwrap_or("8").trim_start_matches('v'), "0"));
+            number(major).zip(number(minor)).map(|(major, minor)| Isa::Arm64(major, minor))
+        }
+        Some(Arch::Ppc64le) => variant.and_then(|v| number(v.trim_start_matches("power"))).map(Isa::Power),
+        Some(Arch::Riscv64) => {
+            variant.and_then(|v| number(v.trim_start_matches("rva").trim_end_matches("u64"))).map(Isa::Rva)
+        }
+        _ => None,
+    };
+    isa.map_or(Fact::Unknown, Fact::Known)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn isa_of(text: &str) -> Fact<Isa> {
+        Target::of_platform(&Platform::parse(text).unwrap()).unwrap().node.isa
+    }
+
+    #[test]
+    fn a_variant_promises_its_level() {
+        assert_eq!(isa_of("linux/amd64"), Fact::Known(Isa::X86(1)));
+        assert_eq!(isa_of("linux/amd64/v3"), Fact::Known(Isa::X86(3)));
+        assert_eq!(isa_of("linux/arm/v6"), Fact::Known(Isa::Arm(6)));
+        assert_eq!(isa_of("linux/arm64"), Fact::Known(Isa::Arm64(8, 0)));
+        assert_eq!(isa_of("linux/arm64/v8.2"), Fact::Known(Isa::Arm64(8, 2)));
+        assert_eq!(isa_of("linux/s390x"), Fact::Unknown);
+    }
+}

@@ -1,0 +1,44 @@
+//! Floor 2: where an image's bytes come from. A descriptor goes in, bytes come out, as stored and not yet verified:
+//! digests, decompression and tar are floor 3's, written once for every source.
+
+use std::io::Read;
+use std::path::PathBuf;
+
+use crate::oci::{Descriptor, Digest};
+
+/// Where an image's bytes come from. Both methods may be called from many threads.
+pub trait Source: Send + Sync {
+    /// The index or manifest that the user's reference names.
+    fn root(&self) -> Result<Descriptor, SourceError>;
+
+    /// Opens the content that `descriptor` names, as stored: compressed, not yet verified.
+    fn open(&self, descriptor: &Descriptor) -> Result<Box<dyn Read + Send>, SourceError>;
+}
+
+/// Why bytes could not be had. Each variant names what, which and why; `hint` says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    #[error("{what} {name} was not found in {place}")]
+    NotFound { what: &'static str, name: String, place: String },
+    /// Listed, but its blobs are elsewhere: `docker save` and engine stores keep only what was pulled.
+    #[error("{digest} is not present in {place}")]
+    NotPresent { digest: Digest, place: String },
+    #[error("{place} refused access to {name}: {cause}")]
+    Denied { name: String, place: String, cause: String },
+    #[error("{place} could not be reached: {cause}")]
+    Unreachable { place: String, cause: String },
+    #[error("{place} answered {status} for {name}{}", detail(.cause))]
+    Answer { name: String, place: String, status: u16, cause: String },
+    #[error("{}: {cause}", path.display())]
+    File { path: PathBuf, cause: std::io::Error },
+    #[error("{place} is malformed: {cause}")]
+    Malformed { place: String, cause: String },
+    #[error("{place} is larger than the limit of {limit} bytes for {what}")]
+    TooLarge { place: String, what: &'static str, limit: u64 },
+    #[error("{what} is not supported: {cause}")]
+    Unsupported { what: String, cause: String },
+}
+
+fn detail(cause: &str) -> String {
+    if cause.is_empty() { String::new() } else { format!(": {cause}") }
+}
