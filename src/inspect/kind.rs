@@ -10,23 +10,29 @@ pub enum FileKind {
     Empty,
     Elf(Box<Elf>),
     Script(Box<Script>),
-    MachO(Vec<&'static str>),
+    MachO(Box<MachO>),
     Pe(Box<Pe>),
     Wasm,
     JavaClass,
-    /// `ar` archive; the architectures of its ELF members.
-    Ar(Vec<Arch>),
+    /// `ar` archive.
+    Ar(Box<Ar>),
     /// zip, jar, wheel, nupkg: the programs inside, by member path.
     Zip(Box<Zip>),
-    /// gzip, xz, zstd, bzip2, tar: named.
-    Packed(&'static str),
+    /// Compressed or a tar: not looked into.
+    Packed(Packing),
     LlvmBitcode,
     /// A Git LFS pointer where the file should be.
     LfsPointer,
     /// An HTML page.
     Html,
-    /// Printable text without a shebang. `bom`: starts with a UTF-8 or UTF-16 byte order mark.
+    /// Printable text without a shebang.
     Text(TextStart),
+    /// `*.dist-info/WHEEL` of an installed Python package: its `Tag:` values.
+    Wheel(Box<Vec<String>>),
+    /// `package.json` of an npm package that is bound to a platform or names others that are.
+    NpmPackage(Box<NpmPackage>),
+    /// A file by which loading or users are decided, whole up to [`CONFIG_BYTES`]: see [`is_config_path`].
+    Config(Box<Box<[u8]>>),
     /// Anything else.
     Data,
 }
@@ -35,12 +41,56 @@ pub enum FileKind {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TextStart {
     Plain,
-    /// A byte order mark before `#!`.
+    /// A UTF-8 or UTF-16 byte order mark, or UTF-16 without one, before `#!`.
     BomShebang,
     /// Blanks or blank lines before `#!`.
     BlankShebang,
-    /// "Not Found", "404", an XML error: what a failed download leaves. Carries the first line.
-    ErrorPage(String),
+    /// "Not Found", "404", an XML or JSON error: what a failed download leaves. Carries the first line.
+    ErrorPage(Box<String>),
+}
+
+/// How a [`FileKind::Packed`] file is packed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Packing {
+    Gzip,
+    Xz,
+    Zstd,
+    Bzip2,
+    Tar,
+}
+
+/// A Mach-O file: a macOS program or library.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MachO {
+    /// Lipo's names of its CPU types (`x86_64`, `arm64`), one for each slice.
+    pub cpus: Vec<&'static str>,
+    /// `filetype` of a thin file: 2 a program, 6 a library, 8 a bundle; 0 of a fat one.
+    pub filetype: u32,
+}
+
+/// An `ar` archive: a static library.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ar {
+    /// The architectures of the ELF members that were read, each once.
+    pub arches: Vec<Arch>,
+    /// A thin archive names files and holds none.
+    pub is_thin: bool,
+    /// A Debian package: `debian-binary` comes first.
+    pub is_deb: bool,
+}
+
+/// What an npm package's `package.json` says of platforms. Source: npm's package.json(5), "os", "cpu", "libc".
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NpmPackage {
+    pub name: String,
+    /// Node's names (`linux`, `darwin`); `!` before one excludes it. Empty: any.
+    pub os: Vec<String>,
+    /// Node's names (`x64`, `arm64`); `!` before one excludes it. Empty: any.
+    pub cpu: Vec<String>,
+    /// `glibc` or `musl`. Empty: any.
+    pub libc: Vec<String>,
+    /// Names of optionalDependencies that carry a platform in their name (`@esbuild/linux-x64`).
+    pub optional: Vec<String>,
 }
 
 /// A `#!` file. The line is kept as the kernel reads it: at most 256 bytes of the file.
@@ -48,13 +98,15 @@ pub enum TextStart {
 pub struct Script {
     /// The interpreter and its one argument, or why the kernel refuses the line. Source: fs/binfmt_script.c.
     pub shebang: Result<Shebang, ShebangError>,
-    /// The first bytes of the text (up to [`SCRIPT_BYTES`]), for what it runs by path.
+    /// The first bytes of the text, for what it runs by path: up to [`SCRIPT_BYTES`] of an executable shell script,
+    /// up to [`HEAD_BYTES`] of one that is not executable, the first 256 bytes of another language's.
     pub text: Box<[u8]>,
     /// Whether `text` is the whole file.
     pub is_whole: bool,
 }
 
-/// Interpreter path and optional argument, byte for byte as `binfmt_script` splits the line.
+/// Interpreter path and optional argument, byte for byte as `binfmt_script` splits the line. The interpreter is empty
+/// where a NUL follows `#!`, as in a file of nothing else: the kernel then opens "", its working directory: EACCES.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shebang {
     pub interpreter: Vec<u8>,
@@ -63,11 +115,17 @@ pub struct Shebang {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ShebangError {
-    /// Nothing but blanks after `#!`: ENOEXEC.
+    /// Nothing but blanks on the line after `#!`: ENOEXEC.
     Empty,
     /// The interpreter's path does not end within the first 256 bytes: ENOEXEC.
     TooLong,
 }
+
+/// Bytes of a file's start that are always looked at: program headers, loader and notes of nearly every program.
+pub const HEAD_BYTES: usize = 4 << 10;
+
+/// Bytes of a [`FileKind::Config`] file that are kept.
+pub const CONFIG_BYTES: usize = 64 << 10;
 
 /// Bytes of a script that are kept, for what it runs by path: an entrypoint script is a few KiB.
 pub const SCRIPT_BYTES: usize = 16 << 10;
