@@ -37,6 +37,34 @@ pub enum SourceError {
     TooLarge { place: String, what: &'static str, limit: u64 },
     #[error("{what} is not supported: {cause}")]
     Unsupported { what: String, cause: String },
+    /// The place contradicts the user or itself: what it sent is not what was named.
+    #[error("{name} in {place} is {actual}, not {expected}")]
+    WrongDigest { name: String, place: String, expected: Digest, actual: Digest },
+    /// Another error with what to do about it.
+    #[error("{error}")]
+    Hinted { error: Box<SourceError>, hint: String },
+}
+
+impl SourceError {
+    /// The same error with what to do about it, as a text that can be pasted where it is a command.
+    pub fn with_hint(self, hint: impl Into<String>) -> SourceError {
+        SourceError::Hinted { error: Box::new(self), hint: hint.into() }
+    }
+
+    pub fn hint(&self) -> Option<&str> {
+        match self {
+            SourceError::Hinted { hint, .. } => Some(hint),
+            _ => None,
+        }
+    }
+
+    /// The error without its hints: what a `match` is for.
+    pub fn bare(&self) -> &SourceError {
+        match self {
+            SourceError::Hinted { error, .. } => error.bare(),
+            other => other,
+        }
+    }
 }
 
 fn detail(cause: &str) -> String {
