@@ -1,12 +1,19 @@
 //! Floor 0: what a platform, a CPU and a node are. Tables and pure functions; nothing here reads the machine.
 
 pub mod arch;
+pub mod binfmt;
 pub mod node;
+pub mod profile;
+mod profile_rows;
+pub mod target;
 
 use std::fmt;
 
 pub use arch::{Arch, Class, Endian};
 pub use node::{Fact, Handler, HandlerRule, Isa, Node, Target};
+pub use profile::Profile;
+pub use profile_rows::PROFILES;
+pub use target::{TargetError, TargetText};
 
 /// An OCI platform, as an index descriptor promises it, a config declares it, or a user asks for it.
 /// `architecture` is kept as it was spelled once normalised, so that an unknown one is still shown.

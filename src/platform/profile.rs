@@ -1,0 +1,226 @@
+//! CPU profiles: machines by the names that people and cloud providers give them, with what is known of each.
+//! A fact that nobody has shown is kept with its doubt and reaches a node as unknown; nothing here may guess.
+
+use super::binfmt;
+use super::profile_rows::PROFILES;
+use super::{Arch, Fact, Isa, Node, Platform, Target};
+
+/// A fact of a profile and how far it is to be believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claim<T> {
+    /// Shown by the row's source.
+    Verified(T),
+    /// Said, not shown: printed with a mark, and unknown to every verdict.
+    Unverified(T),
+    /// Depends on what else the machine has (the kernel's page size), or nobody says.
+    Open,
+}
+
+impl<T: Copy> Claim<T> {
+    /// What a verdict may rest on.
+    pub fn fact(self) -> Fact<T> {
+        match self {
+            Claim::Verified(value) => Fact::Known(value),
+            Claim::Unverified(_) | Claim::Open => Fact::Unknown,
+        }
+    }
+}
+
+/// What runs foreign programs on a machine as its maker ships it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Emulation {
+    None,
+    /// Apple's translator, registered for x86-64 programs.
+    Rosetta,
+    /// QEMU's user mode for every other architecture that its image brings.
+    Qemu,
+    /// Rosetta for x86-64 and QEMU for the rest.
+    RosettaAndQemu,
+}
+
+/// A machine by name.
+#[derive(Clone, Copy, Debug)]
+pub struct Profile {
+    /// What a user types: `graviton4`, `rpi-5`, `x86-64-v3`. Lower case.
+    pub name: &'static str,
+    /// Other spellings of the same row.
+    pub aliases: &'static [&'static str],
+    /// What a reader sees: "AWS Graviton4 (Neoverse-V2)".
+    pub label: &'static str,
+    pub arch: Arch,
+    pub isa: Claim<Isa>,
+    /// 32-bit Arm programs on an AArch64 machine, CPU and usual kernel together.
+    pub aarch32: Claim<bool>,
+    /// Bytes.
+    pub page_size: Claim<u64>,
+    pub emulation: Emulation,
+    /// Instance families, as [`family`] gives them.
+    pub families: &'static [&'static str],
+    /// Where the facts come from.
+    pub source: &'static str,
+}
+
+/// The row that a user's name means. Case does not matter.
+pub fn by_name(name: &str) -> Option<&'static Profile> {
+    let name = name.to_ascii_lowercase();
+    PROFILES.iter().find(|row| row.name == name || row.aliases.contains(&name.as_str()))
+}
+
+/// The row of a cloud instance type as a node's `node.kubernetes.io/instance-type` label has it: `m7g.large`,
+/// `t2a-standard-4`, `Standard_D4ps_v5`.
+pub fn by_instance_type(instance_type: &str) -> Option<&'static Profile> {
+    let family = family(instance_type)?;
+    PROFILES.iter().find(|row| row.families.contains(&family.as_str()))
+}
+
+/// The part of an instance type that decides its CPU: `m7g` of AWS's `m7g.large`, `t2a-` of Google's `t2a-standard-4`
+/// (both have a `c3`), `Dps_v5` of Azure's `Standard_D4ps_v5` and `Standard_D32-16ps_v5`, `VM.A1` of Oracle's
+/// `VM.Standard.A1.Flex`.
+pub fn family(instance_type: &str) -> Option<String> {
+    if let Some(size) = instance_type.strip_prefix("Standard_").or_else(|| instance_type.strip_prefix("Basic_")) {
+        let (series, version) = size.split_once('_').map_or((size, ""), |(series, version)| (series, version));
+        let letters: String = series.chars().filter(char::is_ascii_alphabetic).collect();
+        return Some(if version.is_empty() { letters } else { format!("{letters}_{version}") });
+    }
+    if let Some(shape) = instance_type.strip_prefix("VM.").or_else(|| instance_type.strip_prefix("BM.")) {
+        return shape.split('.').nth(1).map(|name| format!("VM.{name}"));
+    }
+    let family = match instance_type.split_once('.') {
+        Some((family, _)) => family.to_ascii_lowercase(),
+        None => format!("{}-", instance_type.split_once('-')?.0.to_ascii_lowercase()),
+    };
+    (family.len() > 1).then_some(family)
+}
+
+impl Profile {
+    /// The node that this row describes; facts that are not verified are unknown.
+    pub fn node(&self) -> Node {
+        let plain = Node::plain(self.arch);
+        let or = |claim: Fact<u64>, other: Fact<u64>| if claim == Fact::Unknown { other } else { claim };
+        let handlers = match self.emulation {
+            Emulation::None => Vec::new(),
+            Emulation::Rosetta => vec![binfmt::rosetta()],
+            Emulation::Qemu => binfmt::tonistiigi(self.arch),
+            // Rosetta is registered last, so it is asked first.
+            Emulation::RosettaAndQemu => {
+                std::iter::once(binfmt::rosetta()).chain(binfmt::tonistiigi(self.arch)).collect()
+            }
+        };
+        Node {
+            page_size: or(self.page_size.fact(), plain.page_size),
+            aarch32: if self.arch == Arch::Arm64 { self.aarch32.fact() } else { plain.aarch32 },
+            isa: self.isa.fact(),
+            handlers,
+            ..plain
+        }
+    }
+
+    /// The platform that an engine on this machine asks a registry for.
+    pub fn platform(&self) -> Platform {
+        match self.isa {
+            Claim::Verified(Isa::Arm(version)) | Claim::Unverified(Isa::Arm(version)) => {
+                Platform::new("linux", "arm", Some(&format!("v{version}")))
+            }
+            _ => Platform::linux(self.arch),
+        }
+    }
+
+    pub fn target(&self) -> Target {
+        Target { name: self.name.to_string(), platform: self.platform(), node: self.node() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[test]
+    fn every_name_and_alias_finds_its_own_row() {
+        let mut seen = BTreeMap::new();
+        for row in PROFILES {
+            for name in std::iter::once(&row.name).chain(row.aliases) {
+                assert_eq!(seen.insert(*name, row.name), None, "{name} stands twice");
+                assert_eq!(*name, name.to_ascii_lowercase(), "names are lower case");
+                assert_eq!(by_name(&name.to_uppercase()).unwrap().name, row.name);
+            }
+        }
+    }
+
+    #[test]
+    fn every_instance_family_belongs_to_one_row() {
+        let mut seen = BTreeMap::new();
+        for row in PROFILES {
+            for family in row.families {
+                assert_eq!(seen.insert(*family, row.name), None, "{family} stands twice");
+            }
+        }
+    }
+
+    #[test]
+    fn every_row_names_its_source_and_fits_its_architecture() {
+        for row in PROFILES {
+            assert!(row.source.len() > 3 && !row.label.is_empty(), "{}", row.name);
+            assert!(Platform::parse(&row.platform().to_string()).is_ok(), "{}", row.name);
+            let fits = match row.isa.fact() {
+                Fact::Known(Isa::X86(_)) => row.arch == Arch::Amd64,
+                Fact::Known(Isa::Arm(_)) => row.arch == Arch::Arm,
+                Fact::Known(Isa::Arm64(..)) => row.arch == Arch::Arm64,
+                Fact::Known(Isa::Power(_)) => row.arch == Arch::Ppc64le,
+                Fact::Known(Isa::Z(_)) => row.arch == Arch::S390x,
+                Fact::Known(Isa::Rva(_)) => row.arch == Arch::Riscv64,
+                Fact::Unknown => true,
+            };
+            assert!(fits, "{}", row.name);
+            assert!(row.arch == Arch::Arm64 || row.aarch32 == Claim::Open, "{}", row.name);
+        }
+    }
+
+    fn check(instance_type: &str, expected: Option<&str>) {
+        assert_eq!(by_instance_type(instance_type).map(|row| row.name), expected, "{instance_type}");
+    }
+
+    #[test]
+    fn instance_types_find_their_machines() {
+        check("a1.xlarge", Some("graviton1"));
+        check("t4g.medium", Some("graviton2"));
+        check("m7g.large", Some("graviton3"));
+        check("c8g.metal-24xl", Some("graviton4"));
+        check("m9g.large", Some("graviton5"));
+        check("m5.large", Some("aws-m5"));
+        check("m7i-flex.large", Some("aws-m7i"));
+        check("c3.large", Some("aws-m3"));
+        check("c3-standard-4", Some("gcp-c2"));
+        check("t3a.small", Some("aws-m5a"));
+        check("t2a-standard-4", Some("gcp-t2a"));
+        check("e2-medium", Some("gcp-e2"));
+        check("Standard_D4ps_v5", Some("azure-dpsv5"));
+        check("Standard_D4pls_v6", Some("azure-cobalt100"));
+        check("Standard_D32-16s_v5", Some("azure-dsv5"));
+        check("VM.Standard.A1.Flex", Some("oci-a1"));
+        check("kwok", None);
+        check("x99z.large", None);
+        check("", None);
+    }
+
+    #[test]
+    fn what_is_not_verified_is_unknown_to_a_node() {
+        let row = by_name("aws-m5").unwrap();
+        assert_eq!(row.isa, Claim::Unverified(Isa::X86(4)));
+        assert_eq!(row.node().isa, Fact::Unknown);
+        assert_eq!(by_name("graviton4").unwrap().node().aarch32, Fact::Known(false));
+        assert_eq!(by_name("graviton3").unwrap().node().aarch32, Fact::Known(true));
+        assert_eq!(by_name("graviton3").unwrap().node().page_size, Fact::Unknown);
+        assert_eq!(by_name("rpi-5").unwrap().node().page_size, Fact::Known(16 << 10));
+        assert_eq!(by_name("rpi-zero").unwrap().platform().to_string(), "linux/arm/v6");
+    }
+
+    #[test]
+    fn rosetta_is_asked_before_qemu() {
+        let node = by_name("docker-desktop-mac").unwrap().node();
+        assert_eq!(node.handlers[0].name, "rosetta");
+        assert!(node.handlers.iter().any(|handler| handler.name == "qemu-arm"));
+        assert!(by_name("apple-m").unwrap().node().handlers.is_empty());
+    }
+}

@@ -1,0 +1,200 @@
+//! The rows of the profile table, one a machine. It holds facts and their sources only; lookups are `profile`'s.
+
+use super::profile::{Claim, Emulation, Profile};
+use super::{Arch, Isa};
+use Claim::{Open, Unverified, Verified};
+
+const fn row(name: &'static str, label: &'static str, arch: Arch, isa: Claim<Isa>, source: &'static str) -> Profile {
+    let (aliases, families): (&[&str], &[&str]) = (&[], &[]);
+    let (aarch32, page_size, emulation) = (Open, Open, Emulation::None);
+    Profile { name, aliases, label, arch, isa, aarch32, page_size, emulation, families, source }
+}
+
+const fn x86(name: &'static str, label: &'static str, level: Claim<Isa>, source: &'static str) -> Profile {
+    row(name, label, Arch::Amd64, level, source)
+}
+
+const fn arm64(
+    name: &'static str,
+    label: &'static str,
+    isa: Claim<Isa>,
+    aarch32: Claim<bool>,
+    source: &'static str,
+) -> Profile {
+    Profile { aarch32, ..row(name, label, Arch::Arm64, isa, source) }
+}
+
+impl Profile {
+    const fn families(self, families: &'static [&'static str]) -> Profile {
+        Profile { families, ..self }
+    }
+
+    const fn aliases(self, aliases: &'static [&'static str]) -> Profile {
+        Profile { aliases, ..self }
+    }
+
+    const fn page(self, page_size: Claim<u64>) -> Profile {
+        Profile { page_size, ..self }
+    }
+
+    const fn emulation(self, emulation: Emulation) -> Profile {
+        Profile { emulation, ..self }
+    }
+}
+
+const V1: Claim<Isa> = Verified(Isa::X86(1));
+const V2: Claim<Isa> = Verified(Isa::X86(2));
+const V3: Claim<Isa> = Verified(Isa::X86(3));
+const V4: Claim<Isa> = Verified(Isa::X86(4));
+const V2_SAID: Claim<Isa> = Unverified(Isa::X86(2));
+const V3_SAID: Claim<Isa> = Unverified(Isa::X86(3));
+const V4_SAID: Claim<Isa> = Unverified(Isa::X86(4));
+
+const fn armv8(minor: u8) -> Claim<Isa> {
+    Verified(Isa::Arm64(8, minor))
+}
+
+const fn armv9(minor: u8) -> Claim<Isa> {
+    Verified(Isa::Arm64(9, minor))
+}
+
+const K4: Claim<u64> = Verified(4 << 10);
+const K16: Claim<u64> = Verified(16 << 10);
+
+const LEVELS: &str = "x86-64 psABI, microarchitecture levels";
+const QEMU: &str = "QEMU docs, cpu-models-x86-abi.csv";
+const GRAVITON: &str = "aws-graviton-getting-started, README and os.md";
+const GCP: &str = "Google Compute Engine docs, CPU platforms";
+const AZURE: &str = "Azure docs, VM sizes";
+const AWS: &str = "AWS docs, EC2 instance types";
+const KERNEL_ZONE: &str = "Linux arch/s390/kernel/processor.c; glibc s390 dl-hwcap-check.h";
+const POWER: &str = "Power ISA; glibc powerpc64/le dl-hwcap-check.h";
+const RISCV: &str = "RISC-V profiles specification";
+const BOARD: &str = "board vendor's documentation";
+
+/// Every profile, grouped as `imgarch nodes --profiles` prints them.
+#[rustfmt::skip]
+pub const PROFILES: &[Profile] = &[
+    // x86-64 by level, and by core.
+    x86("x86-64-v1", "any x86-64 CPU", V1, LEVELS).aliases(&["x86-64"]),
+    x86("x86-64-v2", "x86-64-v2 (2008 on: SSE4.2, POPCNT)", V2, LEVELS),
+    x86("x86-64-v3", "x86-64-v3 (2013 on: AVX2, BMI2, FMA)", V3, LEVELS),
+    x86("x86-64-v4", "x86-64-v4 (AVX-512 F, BW, CD, DQ, VL)", V4, LEVELS),
+    x86("qemu64", "QEMU and libvirt default CPU (Proxmox: kvm64)", V1, QEMU).aliases(&["kvm64"]),
+    x86("nehalem", "Intel Nehalem, Westmere", V2, QEMU).aliases(&["westmere"]),
+    x86("sandybridge", "Intel Sandy Bridge, Ivy Bridge", V2, QEMU).aliases(&["ivybridge"]),
+    x86("haswell", "Intel Haswell, Broadwell", V3, QEMU).aliases(&["broadwell"]),
+    x86("skylake-client", "Intel Core, Skylake", V3, QEMU),
+    x86("skylake-server", "Intel Xeon, Skylake to Cooper Lake", V4, QEMU).aliases(&["cascadelake", "cooperlake"]),
+    x86("icelake-server", "Intel Xeon, Ice Lake", V4, QEMU),
+    x86("sapphirerapids", "Intel Xeon, Sapphire and Granite Rapids", V4, QEMU).aliases(&["graniterapids"]),
+    x86("alderlake", "Intel Alder Lake, N100, Sierra Forest", V3_SAID, "Intel ARK").aliases(&["n100", "sierraforest"]),
+    x86("denverton", "Intel Atom, Denverton, Snow Ridge", V2, QEMU).aliases(&["snowridge"]),
+    x86("naples", "AMD EPYC 7001 to 7003 (Naples, Rome, Milan)", V3, QEMU).aliases(&["rome", "milan", "epyc"]),
+    x86("genoa", "AMD EPYC 9004 (Genoa)", V4, QEMU),
+    x86("turin", "AMD EPYC 9005 (Turin), Bergamo", V4_SAID, "AMD product pages").aliases(&["bergamo"]),
+    // AWS.
+    arm64("graviton1", "AWS Graviton (Cortex-A72)", armv8(0), Unverified(true), "Wikipedia, AWS Graviton")
+        .aliases(&["graviton"]).families(&["a1"]),
+    arm64("graviton2", "AWS Graviton2 (Neoverse-N1)", armv8(2), Verified(true), GRAVITON)
+        .families(&["m6g", "m6gd", "c6g", "c6gd", "c6gn", "r6g", "r6gd", "t4g", "x2gd", "g5g", "i4g", "im4gn", "is4gen"]),
+    arm64("graviton3", "AWS Graviton3 (Neoverse-V1)", armv8(4), Verified(true), GRAVITON)
+        .aliases(&["graviton3e"]).families(&["m7g", "m7gd", "c7g", "c7gd", "c7gn", "r7g", "r7gd", "hpc7g"]),
+    arm64("graviton4", "AWS Graviton4 (Neoverse-V2)", armv9(0), Verified(false), GRAVITON)
+        .families(&["m8g", "m8gd", "m8gn", "m8gb", "c8g", "c8gd", "c8gn", "c8gb", "r8g", "r8gd", "r8gn", "r8gb", "x8g", "i8g", "i8ge"]),
+    arm64("graviton5", "AWS Graviton5 (Neoverse-V3)", armv9(2), Verified(false), GRAVITON)
+        .families(&["m9g", "m9gd", "c9g", "c9gd", "r9g", "r9gd"]),
+    x86("aws-m3", "AWS m2, m3, c3, r3 (Sandy and Ivy Bridge)", V2_SAID, AWS).families(&["m2", "m3", "c3", "r3", "g2", "i2"]),
+    x86("aws-m4", "AWS t2, m4, c4, r4, i3 (Haswell, Broadwell)", V3_SAID, AWS)
+        .families(&["t2", "m4", "c4", "r4", "i3", "d2", "h1", "x1", "x1e", "p2", "p3", "g3"]),
+    x86("aws-m5", "AWS t3, m5, c5, r5, z1d (Skylake-SP, Cascade Lake)", V4_SAID, AWS)
+        .families(&["t3", "m5", "m5d", "m5n", "m5dn", "m5zn", "c5", "c5d", "c5n", "r5", "r5d", "r5n", "r5dn", "r5b", "z1d", "i3en", "d3", "d3en", "g4dn", "inf1", "p3dn"]),
+    x86("aws-m5a", "AWS t3a, m5a, r5a (EPYC Naples), c5a (Rome)", V3_SAID, AWS)
+        .families(&["t3a", "m5a", "m5ad", "r5a", "r5ad", "c5a", "c5ad", "g4ad", "g5"]),
+    x86("aws-m6i", "AWS m6i, c6i, r6i (Ice Lake)", V4_SAID, AWS)
+        .families(&["m6i", "m6id", "m6in", "m6idn", "c6i", "c6id", "c6in", "r6i", "r6id", "r6in", "r6idn", "i4i", "x2idn", "x2iedn", "x2iezn"]),
+    x86("aws-m6a", "AWS m6a, c6a, r6a (EPYC Milan)", V3_SAID, AWS).families(&["m6a", "c6a", "r6a", "hpc6a", "g6", "g6e", "gr6"]),
+    x86("aws-m7i", "AWS m7i, c7i, r7i (Sapphire Rapids)", V4_SAID, "EC2 metal hosts' cpuinfo; AWS docs")
+        .families(&["m7i", "m7i-flex", "c7i", "c7i-flex", "r7i", "r7iz", "i7ie"]),
+    x86("aws-m7a", "AWS m7a, c7a, r7a (EPYC Genoa)", V4, "aws-cdk, instance classes \"AMD EPYC 9R14\"; QEMU EPYC-Genoa")
+        .families(&["m7a", "c7a", "r7a", "hpc7a"]),
+    x86("aws-m8a", "AWS m8a, c8a, r8a (EPYC Turin)", V4_SAID, AWS).families(&["m8a", "c8a", "r8a", "m8azn"]),
+    x86("aws-m8i", "AWS m8i, c8i, r8i (Granite Rapids)", V4_SAID, AWS).families(&["m8i", "m8i-flex", "c8i", "c8i-flex", "r8i", "r8i-flex"]),
+    // Google.
+    arm64("gcp-t2a", "GCP Tau T2A (Ampere Altra)", armv8(2), Verified(true), "GCP CPU platforms; archspec-json#41, lscpu op-mode")
+        .families(&["t2a-"]),
+    arm64("gcp-c4a", "GCP C4A (Axion, Neoverse-V2)", armv9(0), Verified(false), "Arm: Neoverse V2, as Graviton4 and Axion")
+        .aliases(&["axion"]).families(&["c4a-"]),
+    arm64("gcp-n4a", "GCP N4A (Axion, Neoverse-N3)", armv9(2), Unverified(false), "LLVM AArch64Processors.td, Neoverse-N3").families(&["n4a-"]),
+    x86("gcp-n1", "GCP N1, f1, g1 (Sandy Bridge to Skylake, by zone)", V2, GCP).families(&["n1-", "f1-", "g1-"]),
+    x86("gcp-e2", "GCP E2 (any of Broadwell, Skylake, Rome)", V3_SAID, GCP).families(&["e2-"]),
+    x86("gcp-n2", "GCP N2 (Cascade Lake, Ice Lake)", V4, GCP).families(&["n2-"]),
+    x86("gcp-c2", "GCP C2, C3, N4, M3 (Cascade Lake to Emerald Rapids)", V4_SAID, GCP).families(&["c2-", "c3-", "n4-", "m3-", "h3-", "a2-", "a3-"]),
+    x86("gcp-c4", "GCP C4 (Emerald and Granite Rapids)", V4, GCP).families(&["c4-"]),
+    x86("gcp-n2d", "GCP N2D, C2D, T2D (EPYC Rome, Milan)", V3_SAID, GCP).families(&["n2d-", "c2d-", "t2d-"]),
+    x86("gcp-c3d", "GCP C3D, C4D, N4D (EPYC Genoa, Turin)", V4_SAID, GCP).families(&["c3d-", "c4d-", "n4d-", "h4d-"]),
+    // Azure.
+    arm64("azure-dpsv5", "Azure Dpsv5, Dplsv5, Epsv5 (Ampere Altra)", armv8(2), Verified(true), "archspec-json#41; BenchmarkDotNet#2577, lscpu op-mode")
+        .families(&["Dps_v5", "Dpds_v5", "Dpls_v5", "Dplds_v5", "Eps_v5", "Epds_v5"]),
+    arm64("azure-cobalt100", "Azure Cobalt 100 (Neoverse-N2): Dpsv6, Epsv6, GitHub arm64 runners", armv9(0), Verified(true), "EESSI software-layer#1100, lscpu op-mode; QEMU neoverse-n2 ID_AA64PFR0")
+        .aliases(&["cobalt100"]).families(&["Dps_v6", "Dpds_v6", "Dpls_v6", "Dplds_v6", "Eps_v6", "Epds_v6"]),
+    arm64("azure-cobalt200", "Azure Cobalt 200 (Neoverse-V3)", armv9(2), Unverified(false), "MIDR 0x41/0xd84 seen on Dpsv7")
+        .aliases(&["cobalt200"]).families(&["Dps_v7", "Dpds_v7", "Dpls_v7", "Dplds_v7", "Eps_v7", "Epds_v7"]),
+    x86("azure-av2", "Azure A, Av2 (mixed, older)", V2_SAID, AZURE).families(&["A", "Am_v2", "A_v2"]),
+    x86("azure-dsv3", "Azure Dv2, Dv3, Ev3, B (Haswell to Ice Lake)", V3_SAID, AZURE)
+        .families(&["D_v2", "DS_v2", "D_v3", "Ds_v3", "E_v3", "Es_v3", "B", "Bs", "Bms", "Bls", "F", "Fs"]),
+    x86("azure-dsv4", "Azure Dv4, Ev4 (Cascade Lake, Ice Lake)", V4_SAID, AZURE)
+        .families(&["D_v4", "Ds_v4", "Dd_v4", "Dds_v4", "E_v4", "Es_v4", "Ed_v4", "Eds_v4", "Fs_v2"]),
+    x86("azure-dsv5", "Azure Dv5 (Ice Lake, Sapphire Rapids)", V4, "azure-docs, dv5-dsv5-series.md").families(&["D_v5", "Ds_v5"]),
+    x86("azure-esv5", "Azure Dlsv5, Ddv5, Ev5, Dv6 (Ice Lake to Emerald Rapids)", V4_SAID, AZURE)
+        .families(&["Dd_v5", "Dds_v5", "Dls_v5", "Dlds_v5", "E_v5", "Es_v5", "Ed_v5", "Eds_v5", "Ds_v6", "Dds_v6", "Dls_v6", "Dlds_v6", "Es_v6", "Eds_v6"]),
+    x86("azure-dasv5", "Azure Dasv4, Dasv5, Easv5 (EPYC Rome, Milan)", V3_SAID, AZURE)
+        .families(&["Da_v4", "Das_v4", "Ea_v4", "Eas_v4", "Das_v5", "Dads_v5", "Eas_v5", "Eads_v5"]),
+    x86("azure-dasv6", "Azure Dasv6, Easv6 (EPYC Genoa)", V4_SAID, AZURE).families(&["Das_v6", "Dads_v6", "Dals_v6", "Dalds_v6", "Eas_v6", "Eads_v6"]),
+    // Oracle, Ampere, NVIDIA.
+    arm64("oci-a1", "OCI A1 (Ampere Altra)", armv8(2), Verified(true), "Oracle docs, compute shapes; archspec-json#41").families(&["VM.A1"]),
+    arm64("oci-a2", "OCI A2 (AmpereOne)", armv8(6), Unverified(false), "util-linux lscpu-arm.c 0xac3; believed 64-bit only").families(&["VM.A2"]),
+    arm64("ampere-altra", "Ampere Altra (Neoverse-N1)", armv8(2), Verified(true), "archspec-json#41, lscpu op-mode").aliases(&["altra"]),
+    arm64("ampere-one", "AmpereOne", armv8(6), Unverified(false), "LLVM AArch64Processors.td; believed 64-bit only").aliases(&["ampereone"]),
+    arm64("grace", "NVIDIA Grace, GH200, GB200 (Neoverse-V2)", armv9(0), Verified(false), "archspec-json#83, lscpu op-mode").aliases(&["gh200", "gb200"]),
+    arm64("jetson-nano", "NVIDIA Jetson Nano, TX1 (Cortex-A57)", armv8(0), Unverified(true), "NVIDIA docs").aliases(&["jetson-tx1"]).page(K4),
+    arm64("jetson-xavier", "NVIDIA Jetson Xavier (Carmel)", armv8(2), Unverified(true), "NVIDIA docs").page(K4),
+    arm64("jetson-orin", "NVIDIA Jetson Orin (Cortex-A78AE)", armv8(2), Unverified(true), "NVIDIA docs").page(K4),
+    arm64("jetson-thor", "NVIDIA Jetson Thor (Neoverse-V3AE)", armv9(2), Unverified(false), "NVIDIA docs"),
+    // Apple silicon: the Linux virtual machines that engines run in.
+    arm64("apple-m", "Apple M1 and later, a Linux VM without emulators", armv8(4), Verified(false), "rr#3150: no 32-bit EL0; LLVM AArch64Processors.td, apple-m1")
+        .aliases(&["apple-silicon", "m1", "m2", "m3", "m4"]).page(K4),
+    arm64("docker-desktop-mac", "Docker Desktop on Apple silicon, Rosetta on", armv8(4), Verified(false), "LinuxKit kernel config; Docker docs, multi-platform")
+        .page(K4).emulation(Emulation::RosettaAndQemu),
+    arm64("docker-desktop-mac-qemu", "Docker Desktop on Apple silicon, Rosetta off", armv8(4), Verified(false), "LinuxKit kernel config; Docker docs, multi-platform")
+        .page(K4).emulation(Emulation::Qemu),
+    arm64("orbstack", "OrbStack on Apple silicon", armv8(4), Verified(false), "OrbStack docs: Rosetta for amd64").page(K4).emulation(Emulation::Rosetta),
+    arm64("lima-rosetta", "Lima, Colima or podman machine with Rosetta", armv8(4), Verified(false), "Lima, boot.Linux/05-rosetta-volume.sh")
+        .aliases(&["colima-rosetta", "apple-rosetta"]).page(K4).emulation(Emulation::Rosetta),
+    arm64("asahi", "Apple silicon with Asahi Linux", armv8(4), Verified(false), "Asahi: 16 KiB pages only").page(K16),
+    // Raspberry Pi, with Raspberry Pi OS: 64-bit where the board can.
+    row("rpi-zero", "Raspberry Pi 1, Zero, Zero W (ARM1176)", Arch::Arm, Verified(Isa::Arm(6)), "containerd/platforms, armv6-compatible; Raspberry Pi docs")
+        .aliases(&["rpi-1", "rpi1", "rpi0"]).page(K4),
+    row("rpi-2", "Raspberry Pi 2 v1.1 (Cortex-A7)", Arch::Arm, Verified(Isa::Arm(7)), "Raspberry Pi docs").aliases(&["rpi2"]).page(K4),
+    arm64("rpi-3", "Raspberry Pi 3, Zero 2 W, 2 v1.2 (Cortex-A53)", armv8(0), Verified(true), "Raspberry Pi docs; Arm Cortex-A53 TRM")
+        .aliases(&["rpi3", "rpi-zero2"]).page(K4),
+    arm64("rpi-4", "Raspberry Pi 4, 400 (Cortex-A72)", armv8(0), Verified(true), "Raspberry Pi docs; Arm Cortex-A72 TRM").aliases(&["rpi4"]).page(K4),
+    arm64("rpi-5", "Raspberry Pi 5 (Cortex-A76), kernel_2712", armv8(2), Verified(true), "raspberrypi/bookworm-feedback#107").aliases(&["rpi5"]).page(K16),
+    // POWER, Z, RISC-V.
+    row("power8", "IBM POWER8", Arch::Ppc64le, Verified(Isa::Power(8)), POWER).page(Unverified(64 << 10)),
+    row("power9", "IBM POWER9", Arch::Ppc64le, Verified(Isa::Power(9)), POWER).page(Unverified(64 << 10)),
+    row("power10", "IBM POWER10", Arch::Ppc64le, Verified(Isa::Power(10)), POWER).page(Unverified(64 << 10)),
+    row("power11", "IBM Power11", Arch::Ppc64le, Verified(Isa::Power(11)), POWER).page(Unverified(64 << 10)),
+    row("z13", "IBM z13 (2964, 2965)", Arch::S390x, Verified(Isa::Z(13)), KERNEL_ZONE),
+    row("z14", "IBM z14 (3906, 3907)", Arch::S390x, Verified(Isa::Z(14)), KERNEL_ZONE),
+    row("z15", "IBM z15 (8561, 8562)", Arch::S390x, Verified(Isa::Z(15)), KERNEL_ZONE),
+    row("z16", "IBM z16 (3931, 3932)", Arch::S390x, Verified(Isa::Z(16)), KERNEL_ZONE),
+    row("z17", "IBM z17 (9175)", Arch::S390x, Unverified(Isa::Z(17)), "IBM; not in Linux 6.12"),
+    row("rva20", "a RISC-V RVA20 CPU (rv64gc)", Arch::Riscv64, Verified(Isa::Rva(20)), RISCV).aliases(&["rv64gc"]),
+    row("rva22", "a RISC-V RVA22 CPU", Arch::Riscv64, Verified(Isa::Rva(22)), RISCV),
+    row("rva23", "a RISC-V RVA23 CPU", Arch::Riscv64, Verified(Isa::Rva(23)), RISCV),
+    row("visionfive2", "StarFive VisionFive 2 (SiFive U74)", Arch::Riscv64, Unverified(Isa::Rva(20)), BOARD).aliases(&["jh7110"]),
+    row("hifive-unmatched", "SiFive HiFive Unmatched (U74)", Arch::Riscv64, Unverified(Isa::Rva(20)), BOARD),
+    row("hifive-p550", "SiFive HiFive Premier P550", Arch::Riscv64, Unverified(Isa::Rva(20)), BOARD),
+    row("bpi-f3", "Banana Pi BPI-F3 (SpacemiT K1)", Arch::Riscv64, Unverified(Isa::Rva(22)), BOARD).aliases(&["spacemit-k1"]),
+];

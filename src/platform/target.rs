@@ -1,0 +1,197 @@
+//! Targets as users type them: a platform or a profile, with properties. Pure: what needs the machine, a file or a
+//! cluster is only named here (`TargetText::Host` and its like), for a higher floor to read.
+
+use std::path::PathBuf;
+
+use super::profile;
+use super::{Arch, Fact, Isa, Platform, PlatformError, Target};
+
+/// What a `--target` means.
+#[derive(Clone, Debug, PartialEq)]
+pub enum TargetText {
+    /// Said whole by the text.
+    Given(Vec<Target>),
+    /// `host`: this machine.
+    Host,
+    /// `k8s[:CONTEXT]`: a cluster's nodes, of the current context where none is named.
+    Cluster(Option<String>),
+    /// A saved `kubectl get nodes -o json`; `-` is standard input.
+    File(PathBuf),
+}
+
+/// Why a target's text could not be read.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum TargetError {
+    #[error("target {0:?} is empty")]
+    Empty(String),
+    #[error(
+        "target {text:?} is neither a platform, a profile, host, k8s[:CONTEXT] nor a file of nodes{}",
+        suggestion(.similar)
+    )]
+    Unknown { text: String, similar: Vec<&'static str> },
+    #[error("target {text:?}: {cause}")]
+    Platform { text: String, cause: PlatformError },
+    #[error("target {0:?} is not a Linux platform, and only Linux nodes are judged")]
+    NotLinux(String),
+    #[error("target {text:?} has an unknown property {property:?}; known are {known}", known = PROPERTIES.join(", "))]
+    Property { text: String, property: String },
+    #[error("target {text:?}: {property}={value} is not one of {allowed}")]
+    Value { text: String, property: &'static str, value: String, allowed: String },
+    #[error("target {text:?}: {property} means nothing for {arch}; it is for {only}")]
+    Inapplicable { text: String, property: &'static str, arch: Arch, only: &'static str },
+    #[error("target {text:?} cannot have properties: {what} says them itself")]
+    Fixed { text: String, what: &'static str },
+}
+
+fn suggestion(names: &[&str]) -> String {
+    if names.is_empty() { String::new() } else { format!("; similar: {}", names.join(", ")) }
+}
+
+const PROPERTIES: &[&str] = &["page", "aarch32", "ia32", "x32", "level", "emulates", "kernel"];
+
+/// Reads `linux/arm64`, `linux/arm64,aarch32=no,page=64k`, `graviton4,page=64k`, `x86-64-v3`, `host`, `k8s:prod`,
+/// `nodes.json`.
+pub fn parse(text: &str) -> Result<TargetText, TargetError> {
+    let trimmed = text.trim();
+    let (head, properties) = trimmed.split_once(',').map_or((trimmed, None), |(head, rest)| (head, Some(rest)));
+    let fixed = |what, meaning| match properties {
+        None => Ok(meaning),
+        Some(_) => Err(TargetError::Fixed { text: text.to_string(), what }),
+    };
+    if head.is_empty() {
+        return Err(TargetError::Empty(text.to_string()));
+    }
+    match head.split_once(':') {
+        Some(("k8s", context)) if !context.is_empty() => {
+            return fixed("a cluster", TargetText::Cluster(Some(context.to_string())));
+        }
+        Some(("file", path)) => return fixed("a file of nodes", TargetText::File(path.into())),
+        _ if head == "k8s" => return fixed("a cluster", TargetText::Cluster(None)),
+        _ if head == "host" => return fixed("the machine", TargetText::Host),
+        _ if is_file(head) => return fixed("a file of nodes", TargetText::File(head.into())),
+        _ => {}
+    }
+    let mut target = base(text, head)?;
+    for property in properties.into_iter().flat_map(|rest| rest.split(',')) {
+        apply(text, &mut target, property.trim())?;
+    }
+    target.name = trimmed.to_string();
+    Ok(TargetText::Given(vec![target]))
+}
+
+/// Paths are told by their look, not by what is on the disk: a target must mean the same everywhere.
+fn is_file(head: &str) -> bool {
+    let is_named = [".json", ".yaml", ".yml"].iter().any(|end| head.ends_with(end));
+    is_named || head == "-" || head.starts_with('/') || head.starts_with("./") || head.starts_with("../")
+}
+
+fn base(text: &str, head: &str) -> Result<Target, TargetError> {
+    if let Some(row) = profile::by_name(head) {
+        return Ok(row.target());
+    }
+    match Platform::parse(head) {
+        Ok(platform) => Target::of_platform(&platform).ok_or_else(|| TargetError::NotLinux(text.to_string())),
+        Err(cause) if head.contains('/') => Err(TargetError::Platform { text: text.to_string(), cause }),
+        Err(_) => Err(TargetError::Unknown { text: text.to_string(), similar: similar_names(head) }),
+    }
+}
+
+/// Profiles that share the longest beginning with what was typed, at least three letters.
+fn similar_names(head: &str) -> Vec<&'static str> {
+    let head = head.to_ascii_lowercase();
+    let shared = |name: &str| name.bytes().zip(head.bytes()).take_while(|(a, b)| a == b).count();
+    let names = || super::profile_rows::PROFILES.iter().map(|row| row.name);
+    let longest = names().map(shared).max().unwrap_or(0);
+    if longest < 3 { Vec::new() } else { names().filter(|name| shared(name) == longest).take(5).collect() }
+}
+
+fn apply(text: &str, target: &mut Target, property: &str) -> Result<(), TargetError> {
+    let (key, value) = property.split_once('=').unwrap_or((property, ""));
+    let arch = target.node.arch;
+    let only = |property, is_for: bool, only| match is_for {
+        true => Ok(()),
+        false => Err(TargetError::Inapplicable { text: text.to_string(), property, arch, only }),
+    };
+    let refuse = |property, allowed: &str| TargetError::Value {
+        text: text.to_string(),
+        property,
+        value: value.to_string(),
+        allowed: allowed.to_string(),
+    };
+    let yes_or_no = |property| match value {
+        "yes" | "true" | "on" => Ok(Fact::Known(true)),
+        "no" | "false" | "off" => Ok(Fact::Known(false)),
+        _ => Err(refuse(property, "yes, no")),
+    };
+    match key {
+        "page" => {
+            let bytes = match value.to_ascii_lowercase().trim_end_matches('b').trim_end_matches("ki") {
+                "4k" | "4" | "4096" => 4 << 10,
+                "16k" | "16" | "16384" => 16 << 10,
+                "64k" | "64" | "65536" => 64 << 10,
+                _ => return Err(refuse("page", "4k, 16k, 64k")),
+            };
+            target.node.page_size = Fact::Known(bytes);
+        }
+        "aarch32" => {
+            only("aarch32", arch == Arch::Arm64, "arm64")?;
+            target.node.aarch32 = yes_or_no("aarch32")?;
+        }
+        "ia32" => {
+            only("ia32", arch == Arch::Amd64, "amd64")?;
+            target.node.ia32 = yes_or_no("ia32")?;
+        }
+        "x32" => {
+            only("x32", arch == Arch::Amd64, "amd64")?;
+            target.node.x32 = yes_or_no("x32")?;
+        }
+        "level" => {
+            let levels = levels(arch);
+            only("level", !levels.is_empty(), "amd64, arm64, arm, ppc64le, s390x, riscv64")?;
+            let wanted = value.to_ascii_lowercase();
+            let wanted = wanted.strip_prefix("x86-64-").unwrap_or(&wanted);
+            let found = levels.iter().find(|(name, _)| name == wanted || name.strip_suffix("u64") == Some(wanted));
+            let allowed = || levels.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ");
+            target.node.isa = Fact::Known(found.ok_or_else(|| refuse("level", &allowed()))?.1);
+        }
+        "emulates" => {
+            for name in value.split('+') {
+                let known = || super::arch::ARCHES.iter().map(|row| row.oci).collect::<Vec<_>>().join(", ");
+                let guest = Arch::parse(name).ok_or_else(|| refuse("emulates", &known()))?;
+                if !target.node.emulates.contains(&guest) {
+                    target.node.emulates.push(guest);
+                }
+            }
+        }
+        "kernel" => {
+            let number = |text: &str| text.parse::<u32>().ok();
+            let mut parts = value.split('.');
+            let version = parts.next().and_then(number).zip(parts.next().and_then(number));
+            target.node.kernel = Fact::Known(version.ok_or_else(|| refuse("kernel", "a version such as 6.1"))?);
+        }
+        _ => return Err(TargetError::Property { text: text.to_string(), property: key.to_string() }),
+    }
+    Ok(())
+}
+
+/// The names by which `level=` and OCI variants call an architecture's levels.
+fn levels(arch: Arch) -> Vec<(String, Isa)> {
+    let dotted = |major: u8, minor: u8| if minor == 0 { format!("v{major}") } else { format!("v{major}.{minor}") };
+    match arch {
+        Arch::Amd64 => (1..=4).map(|level| (format!("v{level}"), Isa::X86(level))).collect(),
+        Arch::Arm => (5..=8).map(|version| (format!("v{version}"), Isa::Arm(version))).collect(),
+        Arch::Arm64 => {
+            let versions = (0..=9).map(|minor| (8, minor)).chain((0..=7).map(|minor| (9, minor)));
+            let zeros = [("v8.0".to_string(), Isa::Arm64(8, 0)), ("v9.0".to_string(), Isa::Arm64(9, 0))];
+            versions.map(|(major, minor)| (dotted(major, minor), Isa::Arm64(major, minor))).chain(zeros).collect()
+        }
+        Arch::Ppc64le => (8..=11).map(|number| (format!("power{number}"), Isa::Power(number))).collect(),
+        Arch::S390x => (13..=17).map(|number| (format!("z{number}"), Isa::Z(number))).collect(),
+        Arch::Riscv64 => [20, 22, 23].map(|profile| (format!("rva{profile}u64"), Isa::Rva(profile))).to_vec(),
+        _ => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+#[path = "target_tests.rs"]
+mod tests;
