@@ -1,0 +1,242 @@
+//! The table of finding codes: one row each. Help, `imgarch explain`, SARIF rules, the README's page and the tests read it.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// How bad a finding is. The order is the order of reports, worst last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Severity {
+    Note,
+    Warning,
+    Error,
+}
+
+impl Severity {
+    pub fn word(self) -> &'static str {
+        match self {
+            Severity::Note => "note",
+            Severity::Warning => "warning",
+            Severity::Error => "error",
+        }
+    }
+}
+
+impl FromStr for Severity {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Severity, String> {
+        [Severity::Note, Severity::Warning, Severity::Error]
+            .into_iter()
+            .find(|severity| severity.word() == text)
+            .ok_or_else(|| format!("{text:?} is no severity; there are error, warning and note"))
+    }
+}
+
+/// What `imgarch explain` tells of a code.
+#[derive(Debug)]
+pub struct CodeRow {
+    pub code: Code,
+    /// Stable, kebab-case: users write it into ignore lists.
+    pub name: &'static str,
+    /// The severity where nothing makes it better or worse.
+    pub severity: Severity,
+    /// One line: what is the matter.
+    pub title: &'static str,
+    /// What happens on the node because of it.
+    pub why: &'static str,
+    /// What to do.
+    pub cure: &'static str,
+}
+
+macro_rules! codes {
+    ($($code:ident $name:literal $severity:ident, $title:literal, $why:literal, $cure:literal;)*) => {
+        /// A kind of finding. Codes are only ever added.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Code { $($code),* }
+
+        /// Every code, in the order in which equally severe findings are shown.
+        pub const CODES: &[CodeRow] = &[
+            $(CodeRow { code: Code::$code, name: $name, severity: Severity::$severity, title: $title, why: $why, cure: $cure }),*
+        ];
+    };
+}
+
+codes! {
+    EntrypointWrongArch "entrypoint-wrong-arch" Error,
+        "the program that the container starts is for another architecture",
+        "execve returns ENOEXEC: the container's log says `exec format error` and the pod ends in CrashLoopBackOff",
+        "build this platform from source for TARGETARCH, or copy the file that was built for it";
+    EntrypointNotFound "entrypoint-not-found" Error,
+        "the program that the container starts is not in the image",
+        "the runtime refuses to create the container: `no such file or directory` or `executable file not found in $PATH`",
+        "copy the program into the image at that path, or mend ENTRYPOINT, CMD or PATH";
+    EntrypointNotExecutable "entrypoint-not-executable" Error,
+        "the program that the container starts may not be executed",
+        "the runtime refuses to create the container: `permission denied`",
+        "set the execute bit in the build: COPY --chmod=0755, or RUN chmod +x";
+    EntrypointNotAProgram "entrypoint-not-a-program" Error,
+        "the file that the container starts is no Linux program",
+        "execve returns ENOEXEC: the container's log says `exec format error`",
+        "put the program itself there: see what the file is, and how the build came by it";
+    EntrypointBadScript "entrypoint-bad-script" Error,
+        "the script that the container starts cannot be run by the kernel",
+        "the kernel reads the first line byte for byte: a carriage return, a byte order mark or a missing interpreter ends in `no such file or directory` or `exec format error`",
+        "write the first line as `#!/bin/sh` with a line feed only, and have that interpreter in the image";
+    EntrypointNoLoader "entrypoint-no-loader" Error,
+        "the dynamic loader that the container's program names is not in the image",
+        "execve returns ENOENT although the program is there: the log says `no such file or directory`",
+        "use a base image with that libc, or link the program statically";
+    EntrypointBadLoader "entrypoint-bad-loader" Error,
+        "the dynamic loader of the container's program does not fit it",
+        "execve returns ELIBBAD, EIO or EACCES: `accessing a corrupted shared library`",
+        "take the loader and the libraries from one base image of the program's architecture";
+    EntrypointMissingLibrary "entrypoint-missing-library" Error,
+        "the container's program needs a library that the image does not have, or has only for another architecture",
+        "the loader ends the program with exit code 127: `error while loading shared libraries`",
+        "install the package that holds the library for this platform";
+    EntrypointCpuLevel "entrypoint-cpu-level" Error,
+        "the container's program needs a newer CPU than the target has",
+        "the program ends with exit code 127 (`CPU ISA level is lower than required`), 132 (illegal instruction) or 1",
+        "build for the oldest CPU it must run on, or narrow the nodes";
+    EntrypointDies "entrypoint-dies" Error,
+        "the container's program starts and is killed at once",
+        "the kernel kills it with a signal and no message: exit code 139",
+        "see the cause: a truncated file, or one linked for smaller memory pages than the node's";
+    EntrypointFails "entrypoint-fails" Error,
+        "the container's program cannot be started",
+        "execve returns an error",
+        "see the cause";
+    EntrypointUnknown "entrypoint-unknown" Warning,
+        "whether the container's program starts could not be told",
+        "a fact that decides it is not known",
+        "state what is missing with --target, for example --target linux/arm64,aarch32=no,page=64k";
+    EntrypointCpuDoubt "entrypoint-cpu-doubt" Warning,
+        "the container's program may need a newer CPU or smaller pages than the target has",
+        "what the file says suggests it but does not prove it",
+        "build for the oldest CPU and the largest page size it must run on, or state the target";
+    WhollyAnotherArchitecture "wholly-another-architecture" Error,
+        "every program in the image is for another architecture than both the index and the config declare",
+        "nothing in the image starts on the platform it is labelled for: `exec format error`",
+        "the build ran for the wrong platform: drop FROM --platform constants, and build with docker buildx build --platform";
+    Mislabelled "mislabelled" Error,
+        "the files agree with one another, but not with the platform they are published for",
+        "nodes of the published platform pull this image and cannot run it: `exec format error`",
+        "publish it under the platform its files are for, and build the promised one";
+    MetadataDisagrees "metadata-disagrees" Warning,
+        "index and config name different platforms; the files fit the index",
+        "engines that check the config refuse or mis-unpack such an image; the programs themselves would run",
+        "rebuild with docker buildx build --platform, which writes both alike";
+    ForeignLibrary "foreign-library" Error,
+        "a library that the container's program loads is for another architecture",
+        "the loader does not take it and ends the program, or the import fails at run time",
+        "install the library for this platform";
+    ForeignOnPath "foreign-on-path" Error,
+        "a program on PATH is for another architecture",
+        "whatever calls it gets `exec format error`",
+        "download or build it for TARGETARCH";
+    ForeignExtension "foreign-extension" Error,
+        "an extension module of an installed language run-time is for another architecture",
+        "importing or requiring it fails at run time: `cannot open shared object file`, `invalid ELF header`",
+        "install the package on, or for, the target platform; do not copy node_modules or site-packages from a host";
+    ForeignCalled "foreign-called" Error,
+        "a program that a script on the entry chain or a health check calls is for another architecture",
+        "the script fails at that line: `exec format error`",
+        "download or build it for TARGETARCH";
+    PackageOtherPlatform "package-other-platform" Error,
+        "a package is installed only as its build for another platform",
+        "the package looks for its native part for this platform, finds none and throws when it is loaded",
+        "install dependencies in the build for the target platform: npm ci or pip install inside the image's own platform";
+    JarWithoutPlatform "jar-without-platform" Warning,
+        "a Java or .NET archive has native parts, but none for this platform",
+        "the native part fails to load: UnsatisfiedLinkError; some libraries fall back to slow code, others stop",
+        "take a version of the library that supports the platform";
+    ForeignFile "foreign-file" Warning,
+        "a program or library for another architecture, not known to be used",
+        "it fails if anything runs it",
+        "leave it out of this platform's image, or say that it is meant to be there: ignore this path";
+    BadProgramOnPath "bad-program-on-path" Warning,
+        "a file on PATH has the execute bit, but no Linux kernel runs it",
+        "whatever calls it gets `exec format error`",
+        "see what the file is: a failed download, a Git LFS pointer, a macOS or Windows program";
+    HealthcheckFails "healthcheck-fails" Warning,
+        "the HEALTHCHECK command cannot run",
+        "the container is reported unhealthy although it works",
+        "mend the command, or have its program in the image for this platform";
+    SinglePlatformIndex "single-platform-index" Note,
+        "the index lists one platform only",
+        "an index is easily taken for a multi-platform image; nodes of other architectures find no match in it",
+        "build the other platforms: docker buildx build --platform linux/amd64,linux/arm64";
+    DigestPinsPlatform "digest-pins-platform" Note,
+        "the digest names one platform's manifest, not the index",
+        "an engine that pulls it serves it to every node, whatever its architecture",
+        "pin the index's digest: docker buildx imagetools inspect NAME:TAG";
+    PlatformAbsent "platform-absent" Note,
+        "the index lists a platform whose content is not present here",
+        "an engine keeps only what it pulled; this platform was not read",
+        "scan the image from its registry to read every platform";
+    ForeignOnPurpose "foreign-on-purpose" Note,
+        "a file for another architecture that belongs where it is",
+        "it is data, a sibling of one for this platform, or part of a cross toolchain",
+        "nothing to do";
+    NoPrograms "no-programs" Warning,
+        "no program was found in the image",
+        "there is nothing to judge, which is not the same as clean",
+        "if the image is meant to hold data only, ignore this code for it";
+    NothingStarts "nothing-starts" Note,
+        "the image names no ENTRYPOINT and no CMD",
+        "a runtime refuses to create a container from it unless it is given a command",
+        "name the program with --entrypoint to have it judged";
+    HardLinkToNothing "hard-link-to-nothing" Warning,
+        "a layer has a hard link to a file that is in no layer below it",
+        "engines fail to unpack such a layer",
+        "rebuild the image";
+}
+
+impl Code {
+    /// This code's row.
+    pub fn row(self) -> &'static CodeRow {
+        CODES.iter().find(|row| row.code == self).expect("the macro writes a row for each code")
+    }
+
+    pub fn name(self) -> &'static str {
+        self.row().name
+    }
+
+    pub fn parse(name: &str) -> Option<Code> {
+        CODES.iter().find(|row| row.name == name).map(|row| row.code)
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_code_has_a_stable_name_of_its_own_and_help() {
+        let names: BTreeSet<&str> = CODES.iter().map(|row| row.name).collect();
+        assert_eq!(names.len(), CODES.len());
+        for row in CODES {
+            assert_eq!(Code::parse(row.name), Some(row.code));
+            assert!(row.name.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'), "{}", row.name);
+            for text in [row.title, row.why, row.cure] {
+                assert!(text.len() > 10 && !text.ends_with('.'), "{}: {text}", row.name);
+            }
+        }
+    }
+
+    #[test]
+    fn severities_read_back() {
+        for severity in [Severity::Note, Severity::Warning, Severity::Error] {
+            assert_eq!(severity.word().parse(), Ok(severity));
+        }
+        assert!("fatal".parse::<Severity>().is_err());
+        assert!(Severity::Error > Severity::Warning && Severity::Warning > Severity::Note);
+    }
+}

@@ -1,0 +1,109 @@
+//! What the index promises, what the config declares, what the files are: three things that can disagree.
+
+use std::collections::BTreeMap;
+
+use super::code::Code;
+use super::finding::Finding;
+use super::programs::{Fit, Programs};
+use crate::platform::{Arch, Platform};
+
+/// How labels and files stand to one another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Agreement {
+    Fits,
+    /// Index and config name different platforms; the files fit the one that nodes pull by.
+    MetadataDisagrees,
+    /// Some programs are of another architecture, beside some of this one.
+    Mixed,
+    /// The files agree with one another and with one label, but not with the platform they are published for.
+    Mislabelled,
+    /// Every program is for another architecture than every label says.
+    WhollyForeign,
+    /// Nothing to compare.
+    NoPrograms,
+}
+
+impl Agreement {
+    pub fn word(self) -> &'static str {
+        match self {
+            Agreement::Fits => "fits",
+            Agreement::MetadataDisagrees => "metadata-disagrees",
+            Agreement::Mixed => "mixed",
+            Agreement::Mislabelled => "mislabelled",
+            Agreement::WhollyForeign => "wholly-another-architecture",
+            Agreement::NoPrograms => "no-programs",
+        }
+    }
+}
+
+/// Labels of one image: what its index entry promises and what its config declares.
+#[derive(Clone, Copy, Debug)]
+pub struct Labels<'a> {
+    pub promised: Option<&'a Platform>,
+    pub declared: Option<&'a Platform>,
+}
+
+impl<'a> Labels<'a> {
+    /// The platform that nodes pull it by: the index's word where there is one.
+    pub fn published(&self) -> Option<&'a Platform> {
+        self.promised.or(self.declared)
+    }
+
+    fn disagree(&self) -> Option<(&'a Platform, &'a Platform)> {
+        let (promised, declared) = (self.promised?, self.declared?);
+        let same = promised.os == declared.os && promised.architecture == declared.architecture;
+        // A variant that only one of them names is no contradiction.
+        let variants = promised.variant.is_some() && declared.variant.is_some() && promised.variant != declared.variant;
+        (!same || variants).then_some((promised, declared))
+    }
+}
+
+/// `foreign`: number of foreign files that are not there on purpose.
+pub fn compare(labels: Labels<'_>, programs: &Programs<'_>, foreign: usize) -> (Agreement, Option<Finding>) {
+    let usable = programs.runnable().filter(|program| program.fit < Fit::Foreign).count();
+    let disagreement = labels.disagree();
+    if usable == 0 && foreign == 0 {
+        return (Agreement::NoPrograms, disagreement.map(|(promised, declared)| metadata_finding(promised, declared)));
+    }
+    if usable == 0 {
+        let archs = programs.count();
+        return match disagreement {
+            Some((promised, declared)) if archs.keys().all(|arch| declared.arch() == Some(*arch)) => {
+                (Agreement::Mislabelled, Some(mislabelled(promised, declared)))
+            }
+            _ => (Agreement::WhollyForeign, Some(wholly_foreign(labels, &archs))),
+        };
+    }
+    match disagreement {
+        Some((promised, declared)) => {
+            let agreement = if foreign > 0 { Agreement::Mixed } else { Agreement::MetadataDisagrees };
+            (agreement, Some(metadata_finding(promised, declared)))
+        }
+        None if foreign > 0 => (Agreement::Mixed, None),
+        None => (Agreement::Fits, None),
+    }
+}
+
+fn metadata_finding(promised: &Platform, declared: &Platform) -> Finding {
+    let message = format!("the index promises {promised}, the config declares {declared}");
+    Finding::new(Code::MetadataDisagrees, message).is(declared.to_string(), promised.to_string())
+}
+
+fn mislabelled(promised: &Platform, declared: &Platform) -> Finding {
+    let message = format!("published as {promised}, but the config and every program say {declared}");
+    let mut finding = Finding::new(Code::Mislabelled, message).is(declared.to_string(), promised.to_string());
+    finding.hint.push(format!("docker buildx build --platform {promised} --push -t IMAGE ."));
+    finding
+}
+
+fn wholly_foreign(labels: Labels<'_>, archs: &BTreeMap<Arch, usize>) -> Finding {
+    let total: usize = archs.values().sum();
+    let names: Vec<&str> = archs.keys().map(|arch| arch.name()).collect();
+    let published = labels.published().map_or_else(|| "its platform".to_string(), ToString::to_string);
+    let programs = if total == 1 { "the only program is".to_string() } else { format!("all {total} programs are") };
+    let message = format!("published as {published}, but {programs} {}", names.join(" or "));
+    let expected = labels.published().and_then(Platform::arch).map_or("", |arch| arch.name());
+    let mut finding = Finding::new(Code::WhollyAnotherArchitecture, message).is(names.join(", "), expected);
+    finding.hint.push(format!("docker buildx build --platform {published} --push -t IMAGE ."));
+    finding
+}

@@ -1,0 +1,162 @@
+//! Every program and library of the merged file system, with whether its machine is the node's. One pass; the rules
+//! look at this list and not at the tree.
+
+use std::collections::BTreeMap;
+
+use super::tokens::{self, Libc, PathPlatform};
+use crate::image::{NodeId, NodeKind, RootFs};
+use crate::inspect::{Elf, FileKind};
+use crate::platform::{Arch, Fact, Node};
+
+/// Whether a file's machine is one that a node's kernel takes; nothing is said of its loader or libraries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fit {
+    Native,
+    /// A 32-bit program that the node's kernel runs beside its own.
+    Compat,
+    /// A 32-bit program of the family; whether this node runs it is not known.
+    PerhapsCompat,
+    /// A handler or emulator runs it.
+    Emulated,
+    Foreign,
+    /// Code for a device or a machine without Linux.
+    NoLinux,
+}
+
+/// An ELF file that can be executed or loaded (ET_EXEC, ET_DYN), or an object of another type.
+pub struct Program<'a> {
+    pub id: NodeId,
+    /// Absolute path in the merged file system.
+    pub path: String,
+    pub layer: usize,
+    pub mode: u16,
+    pub elf: &'a Elf,
+    pub fit: Fit,
+    /// What the path says of its platform.
+    pub platform: Option<PathPlatform>,
+}
+
+/// The ELF files of an image, and what is known of the whole from them.
+pub struct Programs<'a> {
+    /// Sorted by path.
+    pub all: Vec<Program<'a>>,
+    /// The image's own C libraries, by the loaders it has.
+    pub libcs: Vec<Libc>,
+}
+
+const ET_EXEC: u16 = 2;
+const ET_DYN: u16 = 3;
+
+/// Whether `elf`'s machine runs on `node`.
+pub fn fit(elf: &Elf, node: &Node) -> Fit {
+    let Some(arch) = elf.arch() else { return Fit::NoLinux };
+    if arch == node.arch {
+        return Fit::Native;
+    }
+    let (compat, fact) = match (node.arch, arch) {
+        (Arch::Amd64, Arch::I386) => (true, node.ia32),
+        (Arch::Arm64, Arch::Arm) => (true, node.aarch32),
+        _ => (false, Fact::Unknown),
+    };
+    if compat && fact != Fact::Known(false) {
+        return if fact == Fact::Known(true) { Fit::Compat } else { Fit::PerhapsCompat };
+    }
+    let handled =
+        node.emulates.contains(&arch) || node.handlers.iter().any(|handler| handler.takes(&elf.head[..], b""));
+    if handled { Fit::Emulated } else { Fit::Foreign }
+}
+
+impl<'a> Programs<'a> {
+    pub fn collect(rootfs: &'a RootFs<FileKind>, node: &Node) -> Programs<'a> {
+        let mut all: Vec<Program<'a>> = rootfs
+            .all()
+            .filter_map(|view| match view.fact {
+                Some(FileKind::Elf(elf)) if view.kind == NodeKind::File => {
+                    let path = String::from_utf8_lossy(&rootfs.path(view.id)).into_owned();
+                    let platform = tokens::read(&path);
+                    let elf: &'a Elf = elf;
+                    Some(Program {
+                        id: view.id,
+                        layer: view.layer,
+                        mode: view.mode,
+                        fit: fit(elf, node),
+                        elf,
+                        path,
+                        platform,
+                    })
+                }
+                _ => None,
+            })
+            .collect();
+        all.sort_by(|a, b| a.path.cmp(&b.path));
+        let libcs = libcs(&all);
+        Programs { all, libcs }
+    }
+
+    /// Those that execve or a loader could take on some machine.
+    pub fn runnable(&self) -> impl Iterator<Item = &Program<'a>> {
+        self.all.iter().filter(|program| program.is_runnable())
+    }
+
+    /// How many runnable ones there are of each architecture.
+    pub fn count(&self) -> BTreeMap<Arch, usize> {
+        let mut count = BTreeMap::new();
+        for arch in self.runnable().filter_map(|program| program.elf.arch()) {
+            *count.entry(arch).or_default() += 1;
+        }
+        count
+    }
+}
+
+impl Program<'_> {
+    pub fn is_runnable(&self) -> bool {
+        matches!(self.elf.e_type, ET_EXEC | ET_DYN) && self.fit != Fit::NoLinux
+    }
+
+    /// Started by itself: an ET_EXEC, or an ET_DYN that names a loader or says it is a PIE.
+    pub fn is_executable(&self) -> bool {
+        let is_pie = self.elf.dynamic.as_ref().is_some_and(|dynamic| dynamic.is_pie);
+        self.mode & 0o111 != 0 && (self.elf.e_type == ET_EXEC || self.elf.interp.is_some() || is_pie)
+    }
+
+    pub fn name(&self) -> &str {
+        self.path.rsplit('/').next().unwrap_or(&self.path)
+    }
+
+    /// The C library it was linked for, by its loader, its libraries, or its path.
+    pub fn libc(&self) -> Option<Libc> {
+        let needs = |prefix: &str| {
+            self.elf.dynamic.iter().flat_map(|dynamic| &dynamic.needed).any(|lib| lib.starts_with(prefix))
+        };
+        let loader = String::from_utf8_lossy(self.elf.loader().unwrap_or_default()).into_owned();
+        if loader.contains("/ld-musl") || needs("libc.musl-") {
+            return Some(Libc::Musl);
+        }
+        if loader.contains("/ld-linux") || loader.contains("/ld64.so") || needs("libc.so.6") {
+            return Some(Libc::Glibc);
+        }
+        self.platform.as_ref().and_then(|platform| platform.libc)
+    }
+
+    /// "AArch64", "32-bit Arm", or "machine 247".
+    pub fn arch_name(&self) -> String {
+        self.elf.arch().map_or_else(|| format!("machine {}", self.elf.machine), |arch| arch.name().to_string())
+    }
+}
+
+/// Which C libraries an image has: a loader of that family among its files.
+fn libcs(all: &[Program<'_>]) -> Vec<Libc> {
+    let has = |prefix: &[&str]| {
+        all.iter()
+            .any(|program| program.fit == Fit::Native && prefix.iter().any(|prefix| program.name().starts_with(prefix)))
+    };
+    let mut found = Vec::new();
+    if has(&["ld-linux", "ld64.so", "ld-2.", "ld.so.1"]) {
+        found.push(Libc::Glibc);
+    }
+    // Alpine's loader is musl's libc itself.
+    if has(&["ld-musl-", "libc.musl-"]) {
+        found.push(Libc::Musl);
+    }
+    found
+}

@@ -1,0 +1,214 @@
+//! What a path says of the platform it is for: `prebuilds/linux-x64/addon.musl.node`. Structure, not a list of products:
+//! two paths that differ only in such words are siblings.
+
+use crate::platform::{Arch, arch::ARCHES};
+
+/// A C library by the words that file names use for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Libc {
+    Glibc,
+    Musl,
+}
+
+/// The platform words of a path, and the path without them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PathPlatform {
+    /// The path with every platform word left out: equal for siblings.
+    pub key: String,
+    pub arch: Option<Arch>,
+    pub libc: Option<Libc>,
+    /// Says Linux, or no system at all.
+    pub may_be_linux: bool,
+}
+
+const LINUX: &[&str] = &[
+    "linux",
+    "linuxmusl",
+    "linuxglibc",
+    "alpine",
+    "unknown",
+    "pc",
+    "manylinux",
+    "musllinux",
+    "manylinux2014",
+    "manylinux1",
+    "manylinux2010",
+];
+const OTHER_SYSTEMS: &[&str] = &[
+    "darwin",
+    "macos",
+    "osx",
+    "mac",
+    "apple",
+    "win32",
+    "win",
+    "windows",
+    "win64",
+    "freebsd",
+    "netbsd",
+    "openbsd",
+    "sunos",
+    "solaris",
+    "aix",
+    "android",
+    "androideabi",
+    "ios",
+];
+const GLIBC: &[&str] = &[
+    "gnu",
+    "glibc",
+    "gnueabihf",
+    "gnueabi",
+    "gnuabi64",
+    "linuxglibc",
+    "manylinux",
+    "manylinux2014",
+    "manylinux1",
+    "manylinux2010",
+];
+const MUSL: &[&str] = &["musl", "musleabihf", "musleabi", "linuxmusl", "musllinux", "alpine"];
+const OTHER: &[&str] = &["msvc", "eabi", "hf", "napi", "electron"];
+/// Words of two parts, as one.
+const JOINED: &[(&str, &str)] = &[
+    ("x86_64", "x64"),
+    ("x86-64", "x64"),
+    ("aarch_64", "aarch64"),
+    ("ppcle_64", "ppc64le"),
+    ("ppcle64", "ppc64le"),
+    ("s390_64", "s390x"),
+    ("x86_32", "ia32"),
+];
+/// Words that only stand for an architecture beside a system's name: `linux64`, `arm`.
+const FUSED: &[(&str, Option<Arch>)] = &[
+    ("linux64", Some(Arch::Amd64)),
+    ("linux32", Some(Arch::I386)),
+    ("loong", Some(Arch::Loong64)),
+    ("riscv", Some(Arch::Riscv64)),
+];
+
+/// Reads a path's platform words. `None` where it has none.
+pub fn read(path: &str) -> Option<PathPlatform> {
+    let mut text = path.to_ascii_lowercase();
+    for (joined, plain) in JOINED {
+        if text.contains(joined) {
+            text = text.replace(joined, plain);
+        }
+    }
+    let mut found = PathPlatform { key: String::new(), arch: None, libc: None, may_be_linux: true };
+    let mut any = false;
+    for (separator, word) in words(&text) {
+        let is_platform = note_word(&mut found, word);
+        any |= is_platform;
+        // Separators around a dropped word fall together, so that `core-linux-x64-gnu` and `core-linux-arm64` agree.
+        if !is_platform {
+            if separator != '\0' && !found.key.ends_with(separator) {
+                found.key.push(separator);
+            }
+            found.key.push_str(word);
+        } else if separator == '/' {
+            found.key.push('/');
+        }
+    }
+    any.then_some(found)
+}
+
+/// Takes in one word; says whether it was a platform's.
+fn note_word(found: &mut PathPlatform, word: &str) -> bool {
+    let mut is_platform = false;
+    if LINUX.contains(&word) {
+        is_platform = true;
+    }
+    if OTHER_SYSTEMS.contains(&word) {
+        (found.may_be_linux, is_platform) = (false, true);
+    }
+    if GLIBC.contains(&word) {
+        (found.libc, is_platform) = (Some(Libc::Glibc), true);
+    }
+    if MUSL.contains(&word) {
+        (found.libc, is_platform) = (Some(Libc::Musl), true);
+    }
+    if OTHER.contains(&word) {
+        is_platform = true;
+    }
+    let arch = FUSED.iter().find(|(fused, _)| *fused == word).map_or_else(|| arch_word(word), |(_, arch)| *arch);
+    if arch.is_some() {
+        (found.arch, is_platform) = (arch, true);
+    }
+    is_platform
+}
+
+/// An architecture's name as file names write it. Short aliases that are also English (`arc`, `sh`) are no architecture here.
+fn arch_word(word: &str) -> Option<Arch> {
+    let is_plain = ARCHES
+        .iter()
+        .any(|row| row.oci == word || row.debian == word || row.aliases.contains(&word) || row.uname.contains(&word));
+    if !is_plain || matches!(word, "sh" | "alpha" | "parisc" | "sparc") {
+        return None;
+    }
+    Arch::parse(word)
+}
+
+/// Words with the separator that stands before each.
+fn words(text: &str) -> impl Iterator<Item = (char, &str)> {
+    let mut rest = text;
+    let mut separator = '\0';
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let end = rest.find(['/', '.', '_', '-', '+', '@']).unwrap_or(rest.len());
+        let (word, tail) = rest.split_at(end);
+        let before = separator;
+        let mut tail = tail.chars();
+        separator = tail.next().unwrap_or('\0');
+        rest = tail.as_str();
+        Some((before, word))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn siblings(a: &str, b: &str) {
+        let (a, b) = (read(a).unwrap(), read(b).unwrap());
+        assert_eq!(a.key, b.key);
+        assert_ne!((a.arch, a.libc), (b.arch, b.libc));
+    }
+
+    #[test]
+    fn paths_that_differ_in_their_platform_are_siblings() {
+        siblings("/m/@esbuild/linux-x64/bin/esbuild", "/m/@esbuild/linux-arm64/bin/esbuild");
+        siblings(
+            "/m/@swc/core-linux-x64-gnu/swc.linux-x64-gnu.node",
+            "/m/@swc/core-linux-arm64-musl/swc.linux-arm64-musl.node",
+        );
+        siblings(
+            "/m/@swc/core-linux-arm-gnueabihf/swc.linux-arm-gnueabihf.node",
+            "/m/@swc/core-linux-arm64-gnu/swc.linux-arm64-gnu.node",
+        );
+        siblings(
+            "/m/@img/sharp-linuxmusl-x64/lib/sharp-linuxmusl-x64.node",
+            "/m/@img/sharp-linux-arm64/lib/sharp-linux-arm64.node",
+        );
+        siblings("/m/bcrypt/prebuilds/linux-x64/bcrypt.glibc.node", "/m/bcrypt/prebuilds/linux-arm64/bcrypt.musl.node");
+        siblings("META-INF/native/libnetty_x86_64.so", "META-INF/native/libnetty_aarch_64.so");
+        siblings("librocksdbjni-linux64.so", "librocksdbjni-linux-aarch64.so");
+        siblings("/x/runtimes/linux-x64/native/a.so", "/x/runtimes/linux-musl-arm64/native/a.so");
+    }
+
+    #[test]
+    fn other_products_are_no_siblings() {
+        let key = |path: &str| read(path).unwrap().key;
+        assert_ne!(key("/m/@esbuild/linux-x64/bin/esbuild"), key("/m/@rollup/linux-arm64/bin/rollup"));
+    }
+
+    #[test]
+    fn words_are_told_from_parts_of_words() {
+        assert_eq!(read("/usr/bin/armory"), None);
+        assert_eq!(read("/usr/lib/window.so"), None);
+        let other = read("/m/@esbuild/android-arm64/bin/esbuild").unwrap();
+        assert_eq!((other.arch, other.may_be_linux), (Some(Arch::Arm64), false));
+        assert_eq!(read("/a/foo.linux-x64-musl.node").unwrap().libc, Some(Libc::Musl));
+    }
+}
