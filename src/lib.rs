@@ -4,4 +4,5 @@ pub mod inspect;
 pub mod judge;
 pub mod oci;
 pub mod platform;
+pub mod scan;
 pub mod source;

@@ -185,11 +185,11 @@ fn judge_path_files(files: &Files<'_>) -> Vec<Finding> {
 pub fn not_a_program(kind: &FileKind) -> Option<String> {
     let is = match kind {
         FileKind::Empty => "an empty file".to_string(),
-        FileKind::MachO(archs) => format!("a macOS program ({})", archs.join(", ")),
+        FileKind::MachO(macho) => format!("a macOS program ({})", macho.cpus.join(", ")),
         FileKind::Pe(_) => "a Windows program".to_string(),
         FileKind::LfsPointer => "a Git LFS pointer, not the file itself".to_string(),
         FileKind::Html => "an HTML page".to_string(),
-        FileKind::Packed(what) => format!("a {what} archive"),
+        FileKind::Packed(what) => format!("a {} archive", format!("{what:?}").to_lowercase()),
         FileKind::JavaClass => "a Java class".to_string(),
         FileKind::Text(TextStart::BomShebang) => "a script with a byte order mark before its #!".to_string(),
         FileKind::Text(TextStart::BlankShebang) => "a script with blanks before its #!".to_string(),

@@ -1,0 +1,263 @@
+//! What a scan yields: data for every format. Nothing here is printed or serialised; each format owns its wire types.
+
+use std::collections::BTreeMap;
+
+use crate::judge::code::Severity;
+use crate::judge::finding::{Finding, Shown};
+use crate::judge::labels::Agreement;
+use crate::judge::outcome::Outcome;
+use crate::oci::{DiffId, Digest};
+use crate::platform::{Arch, Platform};
+
+/// One run's result, in the order in which the images were named.
+#[derive(Debug, Default)]
+pub struct Report {
+    pub images: Vec<ImageReport>,
+}
+
+/// One image: every platform that was read, and what could not be.
+#[derive(Debug)]
+pub struct ImageReport {
+    /// As the user named it.
+    pub name: String,
+    /// Where it was read: "registry", "Docker Engine at unix:///var/run/docker.sock", "OCI layout".
+    pub origin: String,
+    /// Something the user should know of that: the registry did not have it, the engine did.
+    pub note: Option<String>,
+    /// Digest of the index or manifest that the name led to; none for a directory.
+    pub digest: Option<Digest>,
+    pub platforms: Vec<PlatformReport>,
+    /// On the index, not on one platform.
+    pub findings: Vec<Finding>,
+    /// What could not be read or verified; makes the image's verdict Unknown.
+    pub problems: Vec<Problem>,
+    /// Manifests that are no images of a platform: attestations, artifacts. Said, not judged.
+    pub skipped: Vec<String>,
+}
+
+/// Something that could not be read: what, which and why, and what to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    pub text: String,
+    pub hint: Option<String>,
+}
+
+/// One platform of an image.
+#[derive(Debug)]
+pub struct PlatformReport {
+    /// What the index promises.
+    pub promised: Option<Platform>,
+    /// What the config declares.
+    pub declared: Option<Platform>,
+    /// The manifest's digest.
+    pub digest: Option<Digest>,
+    /// Lowest first.
+    pub layers: Vec<LayerReport>,
+    /// Members of all layers together.
+    pub entries: usize,
+    /// Runnable programs and libraries in the merged file system.
+    pub programs: usize,
+    pub architectures: BTreeMap<Arch, usize>,
+    pub agreement: Agreement,
+    /// Entrypoint and Cmd with the user's changes: what is started.
+    pub starts: Vec<String>,
+    /// One for each target that this platform is judged on; at least one where the platform was read.
+    pub targets: Vec<TargetReport>,
+    pub findings: Vec<Finding>,
+    pub problems: Vec<Problem>,
+}
+
+/// A layer and the build step that made it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LayerReport {
+    /// Lowest 0.
+    pub index: usize,
+    pub digest: Digest,
+    pub diff_id: Option<DiffId>,
+    /// Bytes as stored.
+    pub size: u64,
+    /// `COPY bin/app /usr/local/bin/app`, from the config's history.
+    pub step: Option<String>,
+    /// Line of the Dockerfile, where one was given and the step is found in it.
+    pub dockerfile_line: Option<usize>,
+    /// Whether it is the base image's, where that can be told.
+    pub is_base: Option<bool>,
+}
+
+/// What happens when the image is started on one target.
+#[derive(Debug)]
+pub struct TargetReport {
+    /// `linux/arm64`, `graviton4`, `host`.
+    pub name: String,
+    pub outcome: Outcome,
+    /// The chain that was followed, one line a step.
+    pub steps: Vec<StepReport>,
+    /// What each front end prints, most common first.
+    pub shown: Vec<Shown>,
+    /// Where the chain was left because it is decided at run time; none where it was followed to its end.
+    pub undecided: Option<String>,
+}
+
+/// One step of the entry chain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StepReport {
+    /// How it was come by: "entrypoint", "shebang", "loader", "library", "link".
+    pub how: String,
+    pub path: String,
+    /// What it is: "ELF AArch64, dynamic".
+    pub is: String,
+}
+
+/// One word on a platform, or on everything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verdict {
+    Fine,
+    Warned,
+    Unknown,
+    Broken,
+}
+
+/// When findings make a run fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailOn {
+    Error,
+    Warning,
+    Never,
+}
+
+impl Problem {
+    pub fn new(text: impl Into<String>, hint: Option<String>) -> Problem {
+        Problem { text: text.into(), hint }
+    }
+}
+
+impl PlatformReport {
+    /// The platform that nodes pull it by.
+    pub fn published(&self) -> Option<&Platform> {
+        self.promised.as_ref().or(self.declared.as_ref())
+    }
+
+    /// `linux/arm64`, or `unknown`.
+    pub fn name(&self) -> String {
+        self.published().map_or_else(|| "unknown".to_string(), ToString::to_string)
+    }
+
+    pub fn verdict(&self) -> Verdict {
+        let worst = self.findings.iter().map(|finding| finding.severity).max();
+        if worst == Some(Severity::Error) {
+            return Verdict::Broken;
+        }
+        let unknown = self.targets.iter().any(|target| matches!(target.outcome, Outcome::Unknown { .. }));
+        if !self.problems.is_empty() || unknown || self.programs == 0 {
+            return Verdict::Unknown;
+        }
+        if worst == Some(Severity::Warning) { Verdict::Warned } else { Verdict::Fine }
+    }
+}
+
+impl ImageReport {
+    pub fn verdict(&self) -> Verdict {
+        let platforms = self.platforms.iter().map(PlatformReport::verdict);
+        let own = self.findings.iter().map(|finding| match finding.severity {
+            Severity::Error => Verdict::Broken,
+            Severity::Warning => Verdict::Warned,
+            Severity::Note => Verdict::Fine,
+        });
+        let unread = (!self.problems.is_empty() || self.platforms.is_empty()).then_some(Verdict::Unknown);
+        platforms.chain(own).chain(unread).max().unwrap_or(Verdict::Unknown)
+    }
+
+    /// Every finding with the platform it is on; the index's own first.
+    pub fn all_findings(&self) -> impl Iterator<Item = (Option<&PlatformReport>, &Finding)> {
+        let own = self.findings.iter().map(|finding| (None, finding));
+        own.chain(self.platforms.iter().flat_map(|p| p.findings.iter().map(move |finding| (Some(p), finding))))
+    }
+}
+
+impl Report {
+    /// How many findings of this severity there are.
+    pub fn count(&self, severity: Severity) -> usize {
+        self.images.iter().flat_map(ImageReport::all_findings).filter(|(_, f)| f.severity == severity).count()
+    }
+
+    /// 0 fine, 1 findings at or above the threshold, 3 something could not be told. Usage errors (2) never come here.
+    pub fn exit_code(&self, fail_on: FailOn) -> u8 {
+        let threshold = match fail_on {
+            FailOn::Error => Some(Severity::Error),
+            FailOn::Warning => Some(Severity::Warning),
+            FailOn::Never => None,
+        };
+        let worst = self.images.iter().flat_map(ImageReport::all_findings).map(|(_, finding)| finding.severity).max();
+        if threshold.is_some_and(|threshold| worst >= Some(threshold)) {
+            return 1;
+        }
+        let is_unknown = |image: &ImageReport| {
+            let unread = !image.problems.is_empty() || image.platforms.is_empty();
+            unread || image.platforms.iter().any(|platform| platform.is_unknown())
+        };
+        if self.images.is_empty() || self.images.iter().any(is_unknown) { 3 } else { 0 }
+    }
+}
+
+impl PlatformReport {
+    /// Whether something that decides was not read or not known, be there errors or not.
+    pub fn is_unknown(&self) -> bool {
+        let unknown = self.targets.iter().any(|target| matches!(target.outcome, Outcome::Unknown { .. }));
+        !self.problems.is_empty() || unknown || self.programs == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::judge::code::Code;
+
+    fn report(findings: Vec<Finding>, problems: Vec<Problem>, programs: usize) -> Report {
+        let platform = PlatformReport {
+            promised: None,
+            declared: Some(Platform::linux(Arch::Arm64)),
+            digest: None,
+            layers: Vec::new(),
+            entries: 1,
+            programs,
+            architectures: BTreeMap::new(),
+            agreement: Agreement::Fits,
+            starts: Vec::new(),
+            targets: Vec::new(),
+            findings,
+            problems,
+        };
+        let image = ImageReport {
+            name: "x".into(),
+            origin: "registry".into(),
+            note: None,
+            digest: None,
+            platforms: vec![platform],
+            findings: Vec::new(),
+            problems: Vec::new(),
+            skipped: Vec::new(),
+        };
+        Report { images: vec![image] }
+    }
+
+    #[test]
+    fn exit_codes_tell_findings_from_not_knowing() {
+        let error = || vec![Finding::new(Code::ForeignOnPath, "x")];
+        let warning = || vec![Finding::new(Code::ForeignFile, "x")];
+        let problem = || vec![Problem::new("x", None)];
+        for (report, fail_on, code) in [
+            (report(vec![], vec![], 1), FailOn::Error, 0),
+            (report(error(), vec![], 1), FailOn::Error, 1),
+            (report(error(), vec![], 1), FailOn::Never, 0),
+            (report(warning(), vec![], 1), FailOn::Error, 0),
+            (report(warning(), vec![], 1), FailOn::Warning, 1),
+            (report(vec![], problem(), 1), FailOn::Error, 3),
+            (report(vec![], problem(), 1), FailOn::Never, 3),
+            (report(error(), problem(), 1), FailOn::Error, 1),
+            (report(vec![], vec![], 0), FailOn::Error, 3),
+            (Report::default(), FailOn::Error, 3),
+        ] {
+            assert_eq!(report.exit_code(fail_on), code, "{report:?}");
+        }
+    }
+}
