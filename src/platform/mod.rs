@@ -2,6 +2,7 @@
 
 pub mod arch;
 pub mod binfmt;
+pub mod compat;
 pub mod node;
 pub mod profile;
 mod profile_rows;

@@ -1,0 +1,349 @@
+//! Which ELF programs each architecture's kernel starts: one row a kernel, read from its `asm/elf.h`.
+//! Tables only: what a file is, and what else can go wrong with it, is not for this module to know.
+
+use super::{Arch, Class, Endian, Fact, Node};
+
+/// One ELF loader of a kernel: the native one, or the 32-bit one beside it (fs/compat_binfmt_elf.c).
+#[derive(Debug)]
+pub struct Abi {
+    /// Whose programs these are.
+    pub arch: Arch,
+    pub class: Class,
+    pub endian: Endian,
+    /// `e_machine` values that `elf_check_arch` takes.
+    pub machines: &'static [u16],
+    /// `elf_check_arch` compares EI_CLASS too. Most do not.
+    pub checks_class: bool,
+    /// What else `elf_check_arch` looks at.
+    pub rule: Rule,
+    /// What the node must have for this loader to accept anything.
+    pub needs: Needs,
+    /// First address that is no longer the program's: `TASK_SIZE`.
+    pub task_size: u64,
+    /// Pages of a program without PT_GNU_STACK that may be read may be executed: `elf_read_implies_exec`.
+    pub read_implies_exec: ReadImpliesExec,
+    pub cpu: Cpu,
+}
+
+/// Conditions of `elf_check_arch` beyond the machine and class.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rule {
+    None,
+    /// arch/arm/kernel/elf.c: the entry must be Thumb or word aligned; ELFOSABI_ARM_FDPIC is another loader's.
+    Arm,
+    /// arch/arm64/kernel/process.c `compat_elf_check_arch`: OABI programs (EABI version 0) are refused.
+    ArmEabi,
+    /// arch/mips/include/asm/elf.h `elf32_check_arch`: o32 or n32 by `e_flags`.
+    Mips32,
+    /// arch/alpha/include/asm/elf.h: not EF_ALPHA_32BIT.
+    Alpha,
+    /// arch/sh/include/asm/elf.h: EF_SH_FDPIC is another loader's.
+    SuperH,
+}
+
+/// A node's property on which a loader hangs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Needs {
+    Nothing,
+    Ia32,
+    X32,
+    Aarch32,
+    /// CONFIG_COMPAT of a kernel whose distributions do not agree on it, and which [`Node`] has no property for.
+    Compat,
+}
+
+/// When a readable page is an executable one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReadImpliesExec {
+    Never,
+    WithoutGnuStack,
+    /// The CPU has no execute permission of its own, or not surely.
+    Always,
+}
+
+/// What a CPU of the architecture does with code that is none.
+#[derive(Debug)]
+pub struct Cpu {
+    /// Signal for an instruction of zero bytes; `None` where those do nothing and it runs on into whatever follows.
+    pub zeros: Option<u8>,
+    /// Signal for running the ELF header itself, which is what a library with an entry of 0 does.
+    pub header: u8,
+    /// An entry address that is not a multiple of this ends in `misaligned`. 1: any is taken.
+    pub alignment: u64,
+    pub misaligned: u8,
+}
+
+/// What a kernel of one architecture starts.
+#[derive(Debug)]
+pub struct Kernel {
+    pub arch: Arch,
+    pub native: Abi,
+    pub compat: &'static [Abi],
+    /// Page sizes that its kernels are built with, the one that distributions ship most first.
+    pub page_sizes: &'static [u64],
+}
+
+const SEGV: u8 = 11;
+const ILL: u8 = 4;
+const BUS: u8 = 7;
+
+const K4: u64 = 4 << 10;
+const K8: u64 = 8 << 10;
+const K16: u64 = 16 << 10;
+const K64: u64 = 64 << 10;
+
+/// `add %al,(%rax)` on a zero register; the header jumps to the same within itself.
+const X86: Cpu = Cpu { zeros: Some(SEGV), header: SEGV, alignment: 1, misaligned: SEGV };
+const A64: Cpu = Cpu { zeros: Some(ILL), header: ILL, alignment: 4, misaligned: BUS };
+/// Zeros are `andeq r0, r0, r0`, the header is conditional instructions that do nothing, then bad loads.
+const A32: Cpu = Cpu { zeros: None, header: SEGV, alignment: 1, misaligned: BUS };
+const RISCV: Cpu = Cpu { zeros: Some(ILL), header: ILL, alignment: 1, misaligned: BUS };
+const POWER: Cpu = Cpu { zeros: Some(ILL), header: ILL, alignment: 1, misaligned: BUS };
+const Z: Cpu = Cpu { zeros: Some(ILL), header: ILL, alignment: 2, misaligned: ILL };
+const MIPS: Cpu = Cpu { zeros: None, header: ILL, alignment: 4, misaligned: BUS };
+const OTHER: Cpu = Cpu { zeros: Some(ILL), header: ILL, alignment: 1, misaligned: BUS };
+
+use Class::{Elf32, Elf64};
+use Endian::{Big, Little};
+
+const fn abi(arch: Arch, class: Class, endian: Endian, machines: &'static [u16], task_size: u64, cpu: Cpu) -> Abi {
+    let (rule, needs) = (Rule::None, Needs::Nothing);
+    let read_implies_exec = ReadImpliesExec::Never;
+    Abi { arch, class, endian, machines, checks_class: false, rule, needs, task_size, read_implies_exec, cpu }
+}
+
+const IA32: Abi = Abi {
+    needs: Needs::Ia32,
+    read_implies_exec: ReadImpliesExec::WithoutGnuStack,
+    ..abi(Arch::I386, Elf32, Little, &[3, 6], 0xffff_e000, X86)
+};
+const X32: Abi = Abi { needs: Needs::X32, ..abi(Arch::Amd64, Elf32, Little, &[62], 0xffff_e000, X86) };
+const AARCH32: Abi = Abi {
+    rule: Rule::ArmEabi,
+    needs: Needs::Aarch32,
+    read_implies_exec: ReadImpliesExec::WithoutGnuStack,
+    ..abi(Arch::Arm, Elf32, Little, &[40], 0xffff_f000, A32)
+};
+const AARCH32_BE: Abi = Abi { arch: Arch::Armbe, endian: Big, ..AARCH32 };
+const fn mips(arch: Arch, class: Class, endian: Endian) -> Abi {
+    let (task_size, rule, needs) = match class {
+        Elf64 => (1 << 40, Rule::None, Needs::Nothing),
+        Elf32 => (0x7fff_8000, Rule::Mips32, Needs::Nothing),
+    };
+    let read_implies_exec = ReadImpliesExec::Always;
+    Abi { checks_class: true, rule, needs, read_implies_exec, ..abi(arch, class, endian, &[8], task_size, MIPS) }
+}
+const MIPS_COMPAT: Abi = Abi { needs: Needs::Compat, ..mips(Arch::Mips, Elf32, Big) };
+const MIPSLE_COMPAT: Abi = Abi { needs: Needs::Compat, ..mips(Arch::Mipsle, Elf32, Little) };
+const RISCV32: Abi =
+    Abi { checks_class: true, needs: Needs::Compat, ..abi(Arch::Riscv32, Elf32, Little, &[243], 1 << 31, RISCV) };
+const PPC32: Abi = Abi {
+    needs: Needs::Compat,
+    read_implies_exec: ReadImpliesExec::WithoutGnuStack,
+    ..abi(Arch::Ppc, Elf32, Big, &[20], 0xffff_f000, POWER)
+};
+const S390_31: Abi =
+    Abi { checks_class: true, needs: Needs::Compat, ..abi(Arch::S390, Elf32, Big, &[22, 0xA390], 1 << 31, Z) };
+const SPARC32: Abi = Abi { needs: Needs::Nothing, ..abi(Arch::Sparc, Elf32, Big, &[2, 18], 0xf000_0000, OTHER) };
+
+/// A row a kernel. Source: arch/*/include/asm/elf.h, arch/*/kernel/{elf,process}.c of Linux 6.12; TASK_SIZE from
+/// asm/processor.h, the smallest one where the CPU decides; page sizes from arch/*/Kconfig.
+pub static KERNELS: &[Kernel] = &[
+    Kernel {
+        arch: Arch::Amd64,
+        native: abi(Arch::Amd64, Elf64, Little, &[62], 0x7fff_ffff_f000, X86),
+        compat: &[IA32, X32],
+        page_sizes: &[K4],
+    },
+    Kernel {
+        arch: Arch::I386,
+        native: Abi {
+            read_implies_exec: ReadImpliesExec::WithoutGnuStack,
+            ..abi(Arch::I386, Elf32, Little, &[3, 6], 0xc000_0000, X86)
+        },
+        compat: &[],
+        page_sizes: &[K4],
+    },
+    Kernel {
+        arch: Arch::Arm64,
+        native: abi(Arch::Arm64, Elf64, Little, &[183], 1 << 48, A64),
+        compat: &[AARCH32],
+        page_sizes: &[K4, K16, K64],
+    },
+    Kernel {
+        arch: Arch::Arm64be,
+        native: abi(Arch::Arm64be, Elf64, Big, &[183], 1 << 48, A64),
+        compat: &[AARCH32_BE],
+        page_sizes: &[K4, K16, K64],
+    },
+    Kernel {
+        arch: Arch::Arm,
+        native: Abi {
+            rule: Rule::Arm,
+            read_implies_exec: ReadImpliesExec::WithoutGnuStack,
+            ..abi(Arch::Arm, Elf32, Little, &[40], 0xbf00_0000, A32)
+        },
+        compat: &[],
+        page_sizes: &[K4],
+    },
+    Kernel {
+        arch: Arch::Armbe,
+        native: Abi {
+            rule: Rule::Arm,
+            read_implies_exec: ReadImpliesExec::WithoutGnuStack,
+            ..abi(Arch::Armbe, Elf32, Big, &[40], 0xbf00_0000, A32)
+        },
+        compat: &[],
+        page_sizes: &[K4],
+    },
+    Kernel {
+        arch: Arch::Ppc64le,
+        native: abi(Arch::Ppc64le, Elf64, Little, &[21], 1 << 47, POWER),
+        compat: &[],
+        page_sizes: &[K64, K4],
+    },
+    Kernel {
+        arch: Arch::Ppc64,
+        native: abi(Arch::Ppc64, Elf64, Big, &[21], 1 << 47, POWER),
+        compat: &[PPC32],
+        page_sizes: &[K64, K4],
+    },
+    Kernel {
+        arch: Arch::Ppc,
+        native: abi(Arch::Ppc, Elf32, Big, &[20], 0xc000_0000, POWER),
+        compat: &[],
+        page_sizes: &[K4, K16, K64],
+    },
+    Kernel {
+        arch: Arch::S390x,
+        native: Abi { checks_class: true, ..abi(Arch::S390x, Elf64, Big, &[22, 0xA390], 1 << 53, Z) },
+        compat: &[S390_31],
+        page_sizes: &[K4],
+    },
+    Kernel {
+        arch: Arch::Riscv64,
+        native: Abi { checks_class: true, ..abi(Arch::Riscv64, Elf64, Little, &[243], 1 << 38, RISCV) },
+        compat: &[RISCV32],
+        page_sizes: &[K4],
+    },
+    Kernel {
+        arch: Arch::Riscv32,
+        native: Abi { checks_class: true, ..abi(Arch::Riscv32, Elf32, Little, &[243], 0x9dc0_0000, RISCV) },
+        compat: &[],
+        page_sizes: &[K4],
+    },
+    Kernel {
+        arch: Arch::Mips64le,
+        native: mips(Arch::Mips64le, Elf64, Little),
+        compat: &[MIPSLE_COMPAT],
+        page_sizes: &[K4, K16, K64],
+    },
+    Kernel {
+        arch: Arch::Mips64,
+        native: mips(Arch::Mips64, Elf64, Big),
+        compat: &[MIPS_COMPAT],
+        page_sizes: &[K4, K16, K64],
+    },
+    Kernel { arch: Arch::Mipsle, native: mips(Arch::Mipsle, Elf32, Little), compat: &[], page_sizes: &[K4, K16, K64] },
+    Kernel { arch: Arch::Mips, native: mips(Arch::Mips, Elf32, Big), compat: &[], page_sizes: &[K4, K16, K64] },
+    Kernel {
+        arch: Arch::Loong64,
+        native: Abi { checks_class: true, ..abi(Arch::Loong64, Elf64, Little, &[258], 1 << 47, OTHER) },
+        compat: &[],
+        page_sizes: &[K16, K4, K64],
+    },
+    Kernel {
+        arch: Arch::Sparc64,
+        native: abi(Arch::Sparc64, Elf64, Big, &[43], 1 << 43, OTHER),
+        compat: &[SPARC32],
+        page_sizes: &[K8],
+    },
+    Kernel { arch: Arch::Sparc, native: SPARC32, compat: &[], page_sizes: &[K4] },
+    Kernel {
+        arch: Arch::M68k,
+        native: abi(Arch::M68k, Elf32, Big, &[4], 0xf000_0000, OTHER),
+        compat: &[],
+        page_sizes: &[K4, K8],
+    },
+    Kernel {
+        arch: Arch::Alpha,
+        native: Abi { rule: Rule::Alpha, ..abi(Arch::Alpha, Elf64, Little, &[0x9026], 1 << 42, OTHER) },
+        compat: &[],
+        page_sizes: &[K8],
+    },
+    Kernel {
+        arch: Arch::Parisc,
+        native: Abi { checks_class: true, ..abi(Arch::Parisc, Elf32, Big, &[15], 0xfff0_0000, OTHER) },
+        compat: &[],
+        page_sizes: &[K4],
+    },
+    Kernel {
+        arch: Arch::Sh4,
+        native: Abi { rule: Rule::SuperH, ..abi(Arch::Sh4, Elf32, Little, &[42], 0x7c00_0000, OTHER) },
+        compat: &[],
+        page_sizes: &[K4, K8, K64],
+    },
+    Kernel {
+        arch: Arch::Ia64,
+        native: abi(Arch::Ia64, Elf64, Little, &[50], 1 << 53, OTHER),
+        compat: &[],
+        page_sizes: &[K16, K64],
+    },
+];
+
+/// The kernel of a node's architecture.
+pub fn kernel(arch: Arch) -> &'static Kernel {
+    KERNELS.iter().find(|row| row.arch == arch).expect("every Arch has a row; a test walks them all")
+}
+
+impl Needs {
+    /// Whether the node has it.
+    pub fn met(self, node: &Node) -> Fact<bool> {
+        match self {
+            Needs::Nothing => Fact::Known(true),
+            Needs::Ia32 => node.ia32,
+            Needs::X32 => node.x32,
+            Needs::Aarch32 => node.aarch32,
+            Needs::Compat => Fact::Unknown,
+        }
+    }
+
+    /// What an unknown answer leaves open, and how a user can close it.
+    pub fn question(self) -> &'static str {
+        match self {
+            Needs::Nothing => "",
+            Needs::Ia32 => "whether this node's kernel runs i386 programs is not known; say ia32=yes or ia32=no",
+            Needs::X32 => "whether this node's kernel runs x32 programs is not known",
+            Needs::Aarch32 => {
+                "whether this node's CPU and kernel run 32-bit Arm programs is not known; say aarch32=yes or aarch32=no"
+            }
+            Needs::Compat => "whether this node's kernel runs 32-bit programs (CONFIG_COMPAT) is not known",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::arch::ARCHES;
+    use super::*;
+
+    #[test]
+    fn every_architecture_has_a_kernel_that_takes_its_own_programs() {
+        for row in ARCHES {
+            let native = &kernel(row.arch).native;
+            assert_eq!((native.class, native.endian), (row.class, row.endian), "{}", row.oci);
+            assert_eq!(native.machines, row.machines, "{}", row.oci);
+            assert!(!kernel(row.arch).page_sizes.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_compat_loader_is_for_another_architectures_programs_or_for_x32() {
+        for kernel in KERNELS {
+            for abi in kernel.compat {
+                assert!(abi.arch != kernel.arch || abi.needs == Needs::X32, "{}", kernel.arch);
+                assert_eq!((abi.class, abi.endian), (Elf32, kernel.native.endian), "{}", kernel.arch);
+            }
+        }
+    }
+}
