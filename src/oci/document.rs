@@ -94,6 +94,10 @@ impl Document {
         if value.get("schemaVersion") == Some(&Value::from(1)) {
             return Err(DocumentError::Schema1);
         }
+        // Engines do not ask for it, oci-spec does.
+        if value.is_object() && value.get("schemaVersion").is_none() {
+            value["schemaVersion"] = Value::from(2);
+        }
         if value.get("manifests").is_some() {
             return Ok(Document::Index(read_index(value)?));
         }
@@ -294,7 +298,7 @@ mod tests {
     #[test]
     fn nulls_where_lists_belong_are_empty_lists() {
         assert_eq!(
-            parse(r#"{"schemaVersion":2,"manifests":null}"#).unwrap(),
+            parse(r#"{"manifests":null}"#).unwrap(),
             Document::Index(Index { manifests: vec![], annotations: BTreeMap::new() })
         );
         let config =

@@ -1,10 +1,21 @@
 //! Floor 2: where an image's bytes come from. A descriptor goes in, bytes come out, as stored and not yet verified:
 //! digests, decompression and tar are floor 3's, written once for every source.
 
+pub mod archive;
+pub mod dir;
+pub mod layout;
+mod listing;
+
+use std::fs::File;
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+pub use listing::Selector;
 
 use crate::oci::{Descriptor, Digest};
+
+/// Bytes of an index, manifest or config: twice what registries accept for a manifest.
+pub const DOCUMENT_LIMIT: u64 = 8 << 20;
 
 /// Where an image's bytes come from. Both methods may be called from many threads.
 pub trait Source: Send + Sync {
@@ -69,4 +80,33 @@ impl SourceError {
 
 fn detail(cause: &str) -> String {
     if cause.is_empty() { String::new() } else { format!(": {cause}") }
+}
+
+/// Reads to the end, at most `limit` bytes. `what` and `place` are for messages.
+pub(crate) fn read_bounded(
+    reader: impl Read,
+    limit: u64,
+    what: &'static str,
+    place: &str,
+) -> Result<Vec<u8>, SourceError> {
+    let mut bytes = Vec::new();
+    let read = reader.take(limit + 1).read_to_end(&mut bytes);
+    read.map_err(|cause| SourceError::File { path: PathBuf::from(place), cause })?;
+    if bytes.len() as u64 > limit {
+        return Err(SourceError::TooLarge { place: place.to_string(), what, limit });
+    }
+    Ok(bytes)
+}
+
+/// Opens a regular file; anything else at `path` is malformed, and a fifo does not make it wait.
+pub(crate) fn open_regular(path: &Path) -> Result<File, SourceError> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let refuse = |cause| SourceError::File { path: path.to_path_buf(), cause };
+    let flags = rustix::fs::OFlags::NONBLOCK.bits() as i32;
+    let file = File::options().read(true).custom_flags(flags).open(path).map_err(refuse)?;
+    if !file.metadata().map_err(refuse)?.is_file() {
+        let cause = "not a regular file".to_string();
+        return Err(SourceError::Malformed { place: path.display().to_string(), cause });
+    }
+    Ok(file)
 }

@@ -1,0 +1,266 @@
+//! The members of an image archive by name. A file is indexed once by its tar headers, and each member is then a
+//! section of it that is read by position, so that layers are read in parallel. Names in the archive are keys and
+//! never become paths.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{Cursor, Read};
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+use super::super::{DOCUMENT_LIMIT, SourceError, read_bounded};
+use crate::oci::{Digest, Hasher};
+
+/// One member, under a name without a leading `./` or `/`.
+#[derive(Clone, Debug)]
+pub enum Member {
+    /// Bytes of the archive's file.
+    Section { offset: u64, size: u64 },
+    /// A document that was kept while the archive passed.
+    Document(Arc<[u8]>),
+    /// Something that has passed and cannot be had again.
+    Passed { digest: Digest, size: u64 },
+    /// A hard or symbolic link to another member: `docker save` wrote repeated layers so.
+    Link(String),
+}
+
+/// All members of one archive.
+#[derive(Debug)]
+pub struct Members {
+    /// For messages.
+    pub place: String,
+    file: Option<Arc<File>>,
+    all: HashMap<String, Member>,
+}
+
+/// A part of a file. Reads by position: any number of sections of one file are read at once.
+#[derive(Debug)]
+struct Section {
+    file: Arc<File>,
+    offset: u64,
+    end: u64,
+}
+
+/// Members of an archive. An image has some hundred layers; a layer's tar, which can have a million, is not one.
+const MEMBER_LIMIT: usize = 100_000;
+/// Bytes of a long name or a PAX header; Linux's longest path is 4096.
+const EXTENSION_LIMIT: u64 = 1 << 20;
+/// Links that lead to links; two are never needed.
+const LINK_LIMIT: usize = 8;
+const BLOCK: u64 = 512;
+
+impl Members {
+    /// Of an archive that passes: [`Members::add`] takes what was met.
+    pub fn passing(place: &str) -> Members {
+        Members { place: place.to_string(), file: None, all: HashMap::new() }
+    }
+
+    /// Adds a member; a later one of the same name wins, as on unpacking.
+    pub fn add(&mut self, name: &str, member: Member) -> Result<(), SourceError> {
+        if self.all.len() >= MEMBER_LIMIT {
+            let (what, limit) = ("members of an image archive", MEMBER_LIMIT as u64);
+            return Err(SourceError::TooLarge { place: self.place.clone(), what, limit });
+        }
+        self.all.insert(normal(name), member);
+        Ok(())
+    }
+
+    /// Indexes an uncompressed tar.
+    pub fn index(file: File, place: &str) -> Result<Members, SourceError> {
+        let file = Arc::new(file);
+        let mut members = Members { file: Some(file.clone()), ..Members::passing(place) };
+        let length = file.metadata().map_err(|cause| SourceError::File { path: place.into(), cause })?.len();
+        let (mut position, mut extended) = (0, Extended::default());
+        while position + BLOCK <= length {
+            let block: [u8; BLOCK as usize] =
+                members.bytes(position, BLOCK)?.try_into().expect("as many bytes as asked for");
+            if block.iter().all(|byte| *byte == 0) {
+                break;
+            }
+            let header = tar::Header::from_byte_slice(&block);
+            if header.cksum().ok() != Some(checksum(&block)) {
+                return Err(members.malformed(format!("no tar header at byte {position}")));
+            }
+            let kind = header.entry_type();
+            let is_extension = kind.is_pax_local_extensions() || kind.is_gnu_longname() || kind.is_gnu_longlink();
+            let stored = header.entry_size().map_err(|error| members.malformed(error.to_string()))?;
+            let size = match (kind.is_hard_link() || kind.is_symlink(), is_extension) {
+                (true, _) => 0,
+                (_, true) => stored,
+                _ => extended.size.unwrap_or(stored),
+            };
+            let offset = position + BLOCK;
+            if size > length - offset {
+                return Err(members.malformed(format!("it ends in the middle of the member at byte {position}")));
+            }
+            if is_extension {
+                let bytes = members.bytes(offset, size)?;
+                extended.take(kind, &bytes).map_err(|cause| members.malformed(cause))?;
+            } else if !kind.is_pax_global_extensions() {
+                members.add_entry(header, std::mem::take(&mut extended), Member::Section { offset, size })?;
+            }
+            position = offset + size.div_ceil(BLOCK) * BLOCK;
+        }
+        Ok(members)
+    }
+
+    fn add_entry(&mut self, header: &tar::Header, extended: Extended, section: Member) -> Result<(), SourceError> {
+        let name = extended.path.unwrap_or_else(|| text(&header.path_bytes()));
+        let target = || extended.link.unwrap_or_else(|| text(&header.link_name_bytes().unwrap_or_default()));
+        match header.entry_type() {
+            tar::EntryType::Regular | tar::EntryType::Continuous => self.add(&name, section),
+            tar::EntryType::Link => self.add(&name, Member::Link(normal(&target()))),
+            tar::EntryType::Symlink => self.add(&name, Member::Link(beside(&name, &target()))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Headers and names, which are small.
+    fn bytes(&self, offset: u64, size: u64) -> Result<Vec<u8>, SourceError> {
+        if size > EXTENSION_LIMIT {
+            let (what, limit) = ("a member's name", EXTENSION_LIMIT);
+            return Err(SourceError::TooLarge { place: self.place.clone(), what, limit });
+        }
+        let mut bytes = vec![0; size as usize];
+        let file = self.file.as_ref().expect("only an archive in a file is indexed");
+        file.read_exact_at(&mut bytes, offset)
+            .map_err(|cause| SourceError::File { path: self.place.clone().into(), cause })?;
+        Ok(bytes)
+    }
+
+    fn malformed(&self, cause: String) -> SourceError {
+        SourceError::Malformed { place: self.place.clone(), cause }
+    }
+
+    /// The member of that name, links followed.
+    pub fn find(&self, name: &str) -> Option<&Member> {
+        let mut member = self.all.get(&normal(name))?;
+        for _ in 0..LINK_LIMIT {
+            let Member::Link(target) = member else { return Some(member) };
+            member = self.all.get(target)?;
+        }
+        None
+    }
+
+    /// The bytes of a small member, `None` where there is none or it has passed unread.
+    pub fn document(&self, name: &str) -> Result<Option<Vec<u8>>, SourceError> {
+        match self.find(name).map(|member| self.read(member)) {
+            Some(Some(reader)) => {
+                let place = format!("{name} of {}", self.place);
+                Ok(Some(read_bounded(reader, DOCUMENT_LIMIT, "a document", &place)?))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Opens a member, `None` where it has passed.
+    pub fn read(&self, member: &Member) -> Option<Box<dyn Read + Send>> {
+        match (member, &self.file) {
+            (Member::Section { offset, size }, Some(file)) => {
+                Some(Box::new(Section { file: file.clone(), offset: *offset, end: offset + size }))
+            }
+            (Member::Document(bytes), _) => Some(Box::new(Cursor::new(bytes.clone()))),
+            _ => None,
+        }
+    }
+
+    /// Size and digest of a member as stored; a file's section is read for it.
+    pub fn digest(&self, member: &Member) -> Result<(Digest, u64), SourceError> {
+        if let Member::Passed { digest, size } = member {
+            return Ok((digest.clone(), *size));
+        }
+        let mut reader = self.read(member).expect("find follows links, and a section has its file");
+        let (mut hasher, mut size, mut buffer) = (Hasher::sha256(), 0, vec![0; 64 << 10]);
+        loop {
+            let count = reader
+                .read(&mut buffer)
+                .map_err(|cause| SourceError::File { path: self.place.clone().into(), cause })?;
+            if count == 0 {
+                return Ok((hasher.finish(), size));
+            }
+            hasher.update(&buffer[..count]);
+            size += count as u64;
+        }
+    }
+
+    /// Names of all members, in no order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.all.keys().map(String::as_str)
+    }
+}
+
+impl Read for Section {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let wanted = usize::try_from(self.end - self.offset).unwrap_or(usize::MAX).min(buffer.len());
+        let count = self.file.read_at(&mut buffer[..wanted], self.offset)?;
+        if count == 0 && wanted > 0 {
+            return Err(std::io::Error::new(std::io::ErrorKind::UnexpectedEof, "the archive became shorter"));
+        }
+        self.offset += count as u64;
+        Ok(count)
+    }
+}
+
+/// What GNU and PAX headers say of the member after them.
+#[derive(Default)]
+struct Extended {
+    path: Option<String>,
+    link: Option<String>,
+    size: Option<u64>,
+}
+
+impl Extended {
+    fn take(&mut self, kind: tar::EntryType, bytes: &[u8]) -> Result<(), String> {
+        if kind.is_gnu_longname() || kind.is_gnu_longlink() {
+            let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
+            let place = if kind.is_gnu_longname() { &mut self.path } else { &mut self.link };
+            *place = Some(text(&bytes[..end]));
+            return Ok(());
+        }
+        for extension in tar::PaxExtensions::new(bytes) {
+            let extension = extension.map_err(|error| error.to_string())?;
+            let value = text(extension.value_bytes());
+            match extension.key_bytes() {
+                b"path" => self.path = Some(value),
+                b"linkpath" => self.link = Some(value),
+                b"size" => self.size = Some(value.parse().map_err(|_| format!("PAX size {value:?}"))?),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The sum of a header's bytes with its own field as blanks. Source: POSIX pax, "ustar Interchange Format", chksum.
+fn checksum(block: &[u8; BLOCK as usize]) -> u32 {
+    block.iter().enumerate().map(|(at, byte)| if (148..156).contains(&at) { 32 } else { u32::from(*byte) }).sum()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn normal(name: &str) -> String {
+    let parts = name.split('/').filter(|part| !matches!(*part, "" | "."));
+    let mut kept: Vec<&str> = Vec::new();
+    for part in parts {
+        if part == ".." {
+            kept.pop();
+        } else {
+            kept.push(part);
+        }
+    }
+    kept.join("/")
+}
+
+/// A symbolic link's target, which is relative to the folder of the link.
+fn beside(name: &str, target: &str) -> String {
+    match (target.starts_with('/'), name.rsplit_once('/')) {
+        (false, Some((folder, _))) => normal(&format!("{folder}/{target}")),
+        _ => normal(target),
+    }
+}
+
+#[cfg(test)]
+#[path = "members_tests.rs"]
+mod tests;

@@ -1,0 +1,94 @@
+//! Image archives: oci-archive, and docker-archive of the old layout (`ID/layer.tar`) and the new one, which is an OCI
+//! layout with a `manifest.json`. Nothing is unpacked. A file is read by position; of an archive that passed once
+//! (standard input, an engine's export, a compressed file) the documents were kept and the layers have been read.
+
+mod docker;
+mod members;
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::Read;
+
+pub use members::{Member, Members};
+
+use super::listing::{Listing, Selector};
+use super::{Source, SourceError};
+use crate::oci::{Descriptor, Digest};
+
+/// An image of an archive, or all of them.
+#[derive(Debug)]
+pub struct Archive {
+    members: Members,
+    root: Descriptor,
+    /// What is not under `blobs/ALGORITHM/HEX`: documents made in memory, and an old archive's members by digest.
+    made: HashMap<Digest, Member>,
+}
+
+impl Archive {
+    /// Indexes an uncompressed archive. `place` is its name in messages.
+    pub fn open(file: File, place: &str, selector: &Selector) -> Result<Archive, SourceError> {
+        Archive::of(Members::index(file, place)?, selector)
+    }
+
+    /// Finds the images among members. Those of an archive that has passed can be found, but what was not kept as a
+    /// [`Member::Document`] cannot be opened again.
+    pub fn of(members: Members, selector: &Selector) -> Result<Archive, SourceError> {
+        let (index, saved) = (members.document("index.json")?, members.document("manifest.json")?);
+        let is_oci = index.is_some();
+        let mut listing = match index {
+            Some(index) => Listing::from_index(index, &members.place)?,
+            None if saved.is_some() => Listing::default(),
+            None => return Err(no_image(&members)),
+        };
+        let mut made = HashMap::new();
+        // skopeo's dir: in a tar has a manifest.json too, which is no list.
+        if let Some(saved) = saved.filter(|saved| !is_oci || saved.trim_ascii_start().starts_with(b"[")) {
+            docker::complete(&mut listing, &saved, &members, &mut made)?;
+        }
+        let root = listing.root(selector, &members.place)?;
+        if let Some(index) = root.index {
+            made.insert(root.descriptor.digest.clone(), Member::Document(index.into()));
+        }
+        Ok(Archive { members, root: root.descriptor, made })
+    }
+}
+
+impl Source for Archive {
+    fn root(&self) -> Result<Descriptor, SourceError> {
+        Ok(self.root.clone())
+    }
+
+    fn open(&self, descriptor: &Descriptor) -> Result<Box<dyn Read + Send>, SourceError> {
+        let digest = &descriptor.digest;
+        let member = self.made.get(digest).or_else(|| self.members.find(&blob_name(digest)));
+        member
+            .and_then(|member| self.members.read(member))
+            .ok_or_else(|| SourceError::NotPresent { digest: digest.clone(), place: self.members.place.clone() })
+    }
+}
+
+/// Where an OCI layout keeps a blob.
+fn blob_name(digest: &Digest) -> String {
+    format!("blobs/{}/{}", digest.algorithm(), digest.hex())
+}
+
+/// The digest that a member's name states.
+fn blob_digest(name: &str) -> Option<Digest> {
+    name.strip_prefix("blobs/")?.replacen('/', ":", 1).parse().ok()
+}
+
+fn no_image(members: &Members) -> SourceError {
+    let has = |wanted: &str| members.names().any(|name| name == wanted || name.starts_with(&format!("{wanted}/")));
+    let cause = if has("repositories") {
+        "an archive of an engine before Docker 1.10, which has no manifest.json; load and save it with a current one"
+    } else if has("etc") || has("usr") || has("bin") {
+        "the tar of a file system, not of an image; unpack it and read the folder with rootfs:FOLDER"
+    } else {
+        "neither index.json nor manifest.json is in it, so it is no image archive"
+    };
+    SourceError::Malformed { place: members.place.clone(), cause: cause.to_string() }
+}
+
+#[cfg(test)]
+#[path = "archive_tests.rs"]
+mod tests;

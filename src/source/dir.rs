@@ -1,0 +1,89 @@
+//! skopeo's `dir:`: a folder with `version`, `manifest.json` as the registry had it, and each blob under its hex.
+//! `skopeo copy --all` also writes `HEX.manifest.json` for the manifests of an index.
+//! Source: containers/image, directory/directory_transport.go.
+
+use std::io::{Cursor, ErrorKind, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::listing::{INDEX_TYPE, MANIFEST_TYPE};
+use super::{DOCUMENT_LIMIT, Source, SourceError, open_regular, read_bounded};
+use crate::oci::{Descriptor, Digest, Document};
+
+/// The one image or index that such a folder holds.
+#[derive(Debug)]
+pub struct Dir {
+    folder: PathBuf,
+    root: Descriptor,
+    document: Arc<[u8]>,
+}
+
+impl Dir {
+    pub fn open(folder: &Path) -> Result<Dir, SourceError> {
+        let path = folder.join("manifest.json");
+        let place = path.display().to_string();
+        let document = read_bounded(open_regular(&path)?, DOCUMENT_LIMIT, "a manifest", &place)?;
+        let media_type = match Document::parse(&document) {
+            Ok(Document::Index(_)) => INDEX_TYPE,
+            Ok(Document::Manifest(_)) => MANIFEST_TYPE,
+            Err(error) => return Err(SourceError::Malformed { place, cause: error.to_string() }),
+        };
+        let root = Descriptor::new(media_type, Digest::of(&document), document.len() as u64);
+        Ok(Dir { folder: folder.to_path_buf(), root, document: document.into() })
+    }
+}
+
+impl Source for Dir {
+    fn root(&self) -> Result<Descriptor, SourceError> {
+        Ok(self.root.clone())
+    }
+
+    fn open(&self, descriptor: &Descriptor) -> Result<Box<dyn Read + Send>, SourceError> {
+        let digest = &descriptor.digest;
+        if *digest == self.root.digest {
+            return Ok(Box::new(Cursor::new(self.document.clone())));
+        }
+        let hex = digest.hex();
+        // The third is how version 1.2 names what is not sha256.
+        for name in [hex.to_string(), format!("{hex}.manifest.json"), format!("{}-{hex}", digest.algorithm())] {
+            match open_regular(&self.folder.join(name)) {
+                Ok(file) => return Ok(Box::new(file)),
+                Err(SourceError::File { cause, .. }) if cause.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(SourceError::NotPresent { digest: digest.clone(), place: self.folder.display().to_string() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn manifest_blobs_and_nested_manifests_are_found_by_their_hex() {
+        let folder = tempfile::tempdir().unwrap();
+        let index = br#"{"schemaVersion":2,"manifests":[]}"#;
+        std::fs::write(folder.path().join("manifest.json"), index).unwrap();
+        let blob = |bytes: &[u8]| Descriptor::new("", Digest::of(bytes), bytes.len() as u64);
+        std::fs::write(folder.path().join(blob(b"layer").digest.hex()), "layer").unwrap();
+        let nested = format!("{}.manifest.json", blob(b"nested").digest.hex());
+        std::fs::write(folder.path().join(nested), "nested").unwrap();
+
+        let source = Dir::open(folder.path()).unwrap();
+        assert_eq!(source.root().unwrap().media_type, INDEX_TYPE);
+        for bytes in [index.as_slice(), b"layer", b"nested"] {
+            let mut read = Vec::new();
+            source.open(&blob(bytes)).unwrap().read_to_end(&mut read).unwrap();
+            assert_eq!(read, bytes);
+        }
+        assert!(matches!(source.open(&blob(b"absent")).err().unwrap(), SourceError::NotPresent { .. }));
+    }
+
+    #[test]
+    fn a_manifest_that_is_none_is_malformed() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("manifest.json"), "[]").unwrap();
+        assert!(matches!(Dir::open(folder.path()), Err(SourceError::Malformed { .. })));
+    }
+}

@@ -1,0 +1,125 @@
+//! An OCI image layout on disk: `oci-layout`, `index.json` and `blobs/ALGORITHM/HEX`. It reads only below its folder's
+//! `blobs`, by digests that were parsed. Source: OCI image-spec, image-layout.md.
+
+use std::io::{Cursor, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::listing::{Listing, Selector};
+use super::{DOCUMENT_LIMIT, Source, SourceError, open_regular, read_bounded};
+use crate::oci::{Descriptor, Digest};
+
+/// An image of a layout, or all of them.
+#[derive(Debug)]
+pub struct Layout {
+    folder: PathBuf,
+    root: Descriptor,
+    /// Where `root` is an index of several images of `index.json`, which is no blob.
+    index: Option<Arc<[u8]>>,
+}
+
+impl Layout {
+    /// Reads `index.json` of `folder` and selects. With one image listed that one is the root; with several, all of
+    /// them as one index.
+    pub fn open(folder: &Path, selector: &Selector) -> Result<Layout, SourceError> {
+        let path = folder.join("index.json");
+        let place = folder.display().to_string();
+        let bytes = read_bounded(open_regular(&path)?, DOCUMENT_LIMIT, "an index", &path.display().to_string())?;
+        let root = Listing::from_index(bytes, &place)?.root(selector, &place)?;
+        Ok(Layout { folder: folder.to_path_buf(), root: root.descriptor, index: root.index.map(Arc::from) })
+    }
+}
+
+impl Source for Layout {
+    fn root(&self) -> Result<Descriptor, SourceError> {
+        Ok(self.root.clone())
+    }
+
+    fn open(&self, descriptor: &Descriptor) -> Result<Box<dyn Read + Send>, SourceError> {
+        match &self.index {
+            Some(index) if descriptor.digest == self.root.digest => Ok(Box::new(Cursor::new(index.clone()))),
+            _ => open_blob(&self.folder.join("blobs"), &descriptor.digest, &self.folder.display().to_string()),
+        }
+    }
+}
+
+/// Opens `ALGORITHM/HEX` below `blobs`; where there is no such file, the blob is not present in `place`.
+pub(super) fn open_blob(blobs: &Path, digest: &Digest, place: &str) -> Result<Box<dyn Read + Send>, SourceError> {
+    match open_regular(&blobs.join(digest.algorithm()).join(digest.hex())) {
+        Ok(file) => Ok(Box::new(file)),
+        Err(SourceError::File { cause, .. }) if cause.kind() == std::io::ErrorKind::NotFound => {
+            Err(SourceError::NotPresent { digest: digest.clone(), place: place.to_string() })
+        }
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::source::listing::MANIFEST_TYPE;
+
+    fn layout(entries: &[(&[u8], &str)]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(folder.path().join("blobs/sha256")).unwrap();
+        let manifests: Vec<_> = entries
+            .iter()
+            .map(|(bytes, tag)| {
+                let digest = Digest::of(bytes);
+                std::fs::write(folder.path().join("blobs/sha256").join(digest.hex()), bytes).unwrap();
+                json!({"mediaType": MANIFEST_TYPE, "digest": digest.as_str(), "size": bytes.len(),
+                    "annotations": {"org.opencontainers.image.ref.name": tag}})
+            })
+            .collect();
+        let index = json!({"schemaVersion": 2, "manifests": manifests});
+        std::fs::write(folder.path().join("index.json"), index.to_string()).unwrap();
+        folder
+    }
+
+    fn read(source: &Layout, descriptor: &Descriptor) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        source.open(descriptor).unwrap().read_to_end(&mut bytes).unwrap();
+        bytes
+    }
+
+    #[test]
+    fn one_image_is_the_root_itself() {
+        let folder = layout(&[(b"one", "1")]);
+        let source = Layout::open(folder.path(), &Selector::All).unwrap();
+        assert_eq!(read(&source, &source.root().unwrap()), b"one");
+    }
+
+    #[test]
+    fn several_images_are_one_index_or_the_selected_one() {
+        let folder = layout(&[(b"one", "1"), (b"two", "2")]);
+        let source = Layout::open(folder.path(), &Selector::All).unwrap();
+        assert_eq!(read(&source, &source.root().unwrap()), std::fs::read(folder.path().join("index.json")).unwrap());
+        let source = Layout::open(folder.path(), &Selector::parse("2")).unwrap();
+        assert_eq!(read(&source, &source.root().unwrap()), b"two");
+    }
+
+    #[test]
+    fn a_blob_that_is_not_there_is_not_present() {
+        let folder = layout(&[(b"one", "1")]);
+        let source = Layout::open(folder.path(), &Selector::All).unwrap();
+        let absent = Descriptor::new(MANIFEST_TYPE, Digest::of(b"absent"), 6);
+        assert!(
+            matches!(source.open(&absent).err().unwrap(), SourceError::NotPresent { digest, .. } if digest == absent.digest)
+        );
+    }
+
+    #[test]
+    fn a_fifo_or_a_folder_in_a_blobs_place_is_an_error_and_no_hang() {
+        let folder = layout(&[(b"one", "1")]);
+        let absent = Descriptor::new(MANIFEST_TYPE, Digest::of(b"absent"), 6);
+        let path = folder.path().join("blobs/sha256").join(absent.digest.hex());
+        let source = Layout::open(folder.path(), &Selector::All).unwrap();
+        std::fs::create_dir(&path).unwrap();
+        assert!(matches!(source.open(&absent).err().unwrap(), SourceError::Malformed { .. }));
+        std::fs::remove_dir(&path).unwrap();
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        assert!(matches!(source.open(&absent).err().unwrap(), SourceError::Malformed { .. }));
+    }
+}
