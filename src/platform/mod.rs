@@ -3,6 +3,7 @@
 pub mod arch;
 pub mod binfmt;
 pub mod compat;
+pub mod matching;
 pub mod node;
 pub mod profile;
 mod profile_rows;
@@ -11,6 +12,7 @@ pub mod target;
 use std::fmt;
 
 pub use arch::{Arch, Class, Endian};
+pub use matching::Engine;
 pub use node::{Fact, Handler, HandlerRule, Isa, Node, Target};
 pub use profile::Profile;
 pub use profile_rows::PROFILES;

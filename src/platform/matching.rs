@@ -1,0 +1,143 @@
+//! Which entry of an index a node's engine takes, or its words when it refuses. Each engine has its own rules, and a pull
+//! that succeeds proves nothing: several engines fall back to architectures that the node may not run.
+//! Pure; a single manifest, without an index, is taken by every engine whatever its platform.
+
+use super::{Arch, Fact, Isa, Platform, Target};
+
+/// Who pulls images on a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Engine {
+    /// Docker with its own graph drivers.
+    DockerGraph,
+    /// Docker with the containerd image store, the default of Docker 29.
+    DockerContainerd,
+    /// containerd's client: ctr, nerdctl.
+    Containerd,
+    /// containerd as the kubelet asks it, by version: 2.1 began to pull by its transfer service, which does not fall back.
+    ContainerdCri {
+        major: u32,
+        minor: u32,
+    },
+    CriO,
+    Podman,
+}
+
+/// No entry fits.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Refusal {
+    /// The engine's own words, as a user finds them in a terminal or in a pod's events.
+    pub message: String,
+}
+
+impl Engine {
+    /// Reads a node's `containerRuntimeVersion`: `containerd://2.1.3`, `cri-o://1.31.0`, `docker://24.0.7`.
+    pub fn of_runtime(text: &str) -> Option<Engine> {
+        let (name, version) = text.split_once("://")?;
+        let mut numbers = version.trim_start_matches('v').split(['.', '-', '+']).map(|part| part.parse::<u32>().ok());
+        let (major, minor) = (numbers.next().flatten(), numbers.next().flatten());
+        match name {
+            "containerd" => Some(Engine::ContainerdCri { major: major?, minor: minor? }),
+            "cri-o" => Some(Engine::CriO),
+            "docker" if major? >= 29 => Some(Engine::DockerContainerd),
+            "docker" => Some(Engine::DockerGraph),
+            _ => None,
+        }
+    }
+}
+
+/// The entries of an index that `engine` would take on `target`, best first: it takes the first. `None` in `offered` is an
+/// entry without a platform. Source: containerd/platforms `Only` and `platformVector`; moby `filterManifests`;
+/// containerd `images.Manifest` and CRI's `pullImageWithTransferService`; containers/image `WantedPlatforms`.
+pub fn pick(engine: Engine, target: &Target, offered: &[Option<Platform>]) -> Result<Vec<usize>, Refusal> {
+    let asked = asked_platform(engine, target);
+    let wanted = wanted(engine, &asked);
+    let rank = |platform: &Option<Platform>| match platform {
+        Some(offer) => wanted.iter().position(|want| is_same(want, offer)),
+        // An entry without a platform fits everywhere, and comes last.
+        None => Some(wanted.len()),
+    };
+    let mut fitting: Vec<(usize, usize)> =
+        offered.iter().enumerate().filter_map(|(index, offer)| Some((rank(offer)?, index))).collect();
+    fitting.sort();
+    if fitting.is_empty() {
+        return Err(Refusal { message: refusal(engine, &asked) });
+    }
+    Ok(fitting.into_iter().map(|(_, index)| index).collect())
+}
+
+fn is_same(want: &Platform, offer: &Platform) -> bool {
+    (&want.os, &want.architecture, &want.variant) == (&offer.os, &offer.architecture, &offer.variant)
+}
+
+/// What the engine finds out about its own machine. An AArch64 one is always `v8` (`CPU architecture` of /proc/cpuinfo), so
+/// entries for v8.x and v9 are never reached; only Docker looks at an x86-64 CPU's level.
+fn asked_platform(engine: Engine, target: &Target) -> Platform {
+    let arch = target.node.arch;
+    let variant = match (arch, target.node.isa) {
+        (Arch::Amd64, Fact::Known(Isa::X86(level)))
+            if matches!(engine, Engine::DockerGraph | Engine::DockerContainerd) =>
+        {
+            Some(format!("v{level}"))
+        }
+        (Arch::Arm, _) => target.platform.variant.clone(),
+        _ => None,
+    };
+    Platform::new(&target.platform.os, arch.oci(), variant.as_deref())
+}
+
+/// The platforms that the engine accepts, best first.
+fn wanted(engine: Engine, asked: &Platform) -> Vec<Platform> {
+    let os = asked.os.as_str();
+    let arm = |from: u8| (5..=from).rev().map(move |version| Platform::new(os, "arm", Some(&format!("v{version}"))));
+    let version = asked.variant.as_deref().and_then(|variant| variant.strip_prefix('v')?.parse::<u8>().ok());
+    let is_strict = match engine {
+        Engine::ContainerdCri { major, minor } => (major, minor) >= (2, 1),
+        Engine::CriO | Engine::Podman => true,
+        _ => false,
+    };
+    match asked.arch() {
+        // containers/image knows the order v7, v6, v5 only; containerd's transfer service knows none.
+        Some(Arch::Arm) if matches!(engine, Engine::CriO | Engine::Podman) => match version {
+            Some(version @ 5..=7) => arm(version).collect(),
+            _ => vec![asked.clone()],
+        },
+        _ if is_strict => vec![asked.clone()],
+        Some(Arch::Amd64) => {
+            let levels =
+                (2..=version.unwrap_or(1)).rev().map(|level| Platform::new(os, "amd64", Some(&format!("v{level}"))));
+            let base = [Platform::new(os, "amd64", None), Platform::new(os, "386", None)];
+            levels.chain(base).collect()
+        }
+        Some(Arch::Arm64) => std::iter::once(asked.clone()).chain(arm(8)).collect(),
+        Some(Arch::Arm) => arm(version.unwrap_or(7)).collect(),
+        _ => vec![asked.clone()],
+    }
+}
+
+fn refusal(engine: Engine, asked: &Platform) -> String {
+    // Engines print the variant that they normalise away.
+    let spelled = match asked.arch() {
+        Some(Arch::Arm64) => format!("{asked}/v8"),
+        _ => asked.to_string(),
+    };
+    let docker = format!("no matching manifest for {spelled} in the manifest list entries");
+    let containerd = "no match for platform in manifest: not found";
+    match engine {
+        Engine::DockerGraph => docker,
+        Engine::DockerContainerd => format!("{docker}: {containerd}"),
+        Engine::Containerd | Engine::ContainerdCri { .. } => containerd.to_string(),
+        Engine::CriO | Engine::Podman => {
+            let variant = match asked.arch() {
+                Some(Arch::Arm64) => "v8",
+                _ => asked.variant.as_deref().unwrap_or(""),
+            };
+            let (architecture, os) = (&asked.architecture, &asked.os);
+            format!("no image found in image index for architecture {architecture:?}, variant {variant:?}, OS {os:?}")
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "matching_tests.rs"]
+mod tests;
