@@ -4,5 +4,6 @@ pub mod inspect;
 pub mod judge;
 pub mod oci;
 pub mod platform;
+pub mod report;
 pub mod scan;
 pub mod source;

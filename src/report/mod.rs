@@ -1,0 +1,45 @@
+//! Floor 6: a report in one of its formats. Formats own their wire types; the model does not know them.
+
+pub mod escape;
+pub mod json;
+pub mod plain;
+pub mod table;
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use crate::scan::{FailOn, Report};
+
+/// The formats that `--format` names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    Table,
+    Json,
+    Plain,
+}
+
+/// How a report is to look, decided once at the rim.
+#[derive(Clone, Copy, Debug)]
+pub struct Style {
+    /// Columns of the terminal; what is piped has [`PIPED_WIDTH`].
+    pub width: usize,
+    pub color: bool,
+    /// `--all`: every file of a group, and what is foreign on purpose.
+    pub all: bool,
+    /// `--explain`: the chain of each start, and every front end's message.
+    pub explain: bool,
+    pub fail_on: FailOn,
+    pub took: Duration,
+}
+
+/// Columns of a report that is not written to a terminal.
+pub const PIPED_WIDTH: usize = 120;
+
+/// Writes `report` in `format`.
+pub fn write(report: &Report, format: Format, style: &Style, out: &mut dyn Write) -> io::Result<()> {
+    match format {
+        Format::Table => table::write(report, style, out),
+        Format::Json => json::write(report, style, out),
+        Format::Plain => plain::write(report, style, out),
+    }
+}
