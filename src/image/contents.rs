@@ -45,6 +45,7 @@ pub struct Contents<T> {
     owner_index: HashMap<(u32, u32), u16>,
     facts: Vec<T>,
     last_path: Vec<u8>,
+    names: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -80,7 +81,7 @@ pub const PATH_LIMIT: usize = 4096;
 impl<T> Default for Contents<T> {
     fn default() -> Self {
         let (text, records, owners, facts, last_path) = (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Contents { text, records, owners, owner_index: HashMap::new(), facts, last_path }
+        Contents { text, records, owners, owner_index: HashMap::new(), facts, last_path, names: 0 }
     }
 }
 
@@ -112,6 +113,7 @@ impl<T> Contents<T> {
             fact: fact.is_some().then(|| self.facts.len() as u32 + 1).unwrap_or(0),
             size: entry.size,
         };
+        self.names += 1 + own.iter().filter(|byte| **byte == b'/').count() as u64;
         self.text.extend_from_slice(own);
         self.text.extend_from_slice(target);
         self.facts.extend(fact);
@@ -137,6 +139,16 @@ impl<T> Contents<T> {
 
     pub fn is_empty(&self) -> bool {
         self.records.is_empty()
+    }
+
+    /// Components in which each path differs from the one before, in sum: no merge makes more nodes of it.
+    pub fn names(&self) -> u64 {
+        self.names
+    }
+
+    /// Bytes of names and link targets that are kept.
+    pub fn text_bytes(&self) -> usize {
+        self.text.len()
     }
 
     /// Bytes that this holds in memory, facts' own heap apart.

@@ -1,8 +1,26 @@
 //! Floor 3: an image's documents, its layers' entries, and the file system they make together. It does not know what
 //! the files are: [`Contents`] and [`RootFs`] carry whatever the caller's closure returned for each file.
 
+mod blocks;
 mod contents;
+mod decompress;
+mod entries;
+mod error;
+mod hashed;
+mod header;
+mod layer;
+mod limits;
+mod names;
+mod pax;
 mod rootfs;
+mod sparse;
+#[cfg(test)]
+pub(crate) mod testing;
 
 pub use contents::{Contents, Entry, EntryKind};
+pub use decompress::Compression;
+pub use entries::LayerNote;
+pub use error::{ImageError, LayerError};
+pub use layer::{Checked, Layer, LayerRead, read_layer};
+pub use limits::Limits;
 pub use rootfs::{Dangling, FileView, NodeId, NodeKind, ResolveError, RootFs, merge};

@@ -1,0 +1,105 @@
+//! A tar header's fields as the engines' tar reader takes them, so that what they unpack is what is read here.
+//! Source: POSIX pax, "ustar Interchange Format"; Go's archive/tar `parseNumeric`, which docker and containerd use.
+
+use tar::Header;
+
+/// Bytes of a header and the unit of all lengths.
+pub(super) const BLOCK: usize = 512;
+
+/// Where the checksum's own field lies.
+const CHECKSUM: std::ops::Range<usize> = 148..156;
+
+/// The sum of all bytes, the field itself taken as blanks; old writers summed signed bytes.
+pub(super) fn is_checksum_right(block: &[u8]) -> bool {
+    let Some(said) = number(&block[CHECKSUM]) else { return false };
+    let sum: u32 = block.iter().map(|byte| u32::from(*byte)).sum();
+    let field: u32 = block[CHECKSUM].iter().map(|byte| u32::from(*byte)).sum();
+    let unsigned = u64::from(sum - field + 8 * u32::from(b' '));
+    if unsigned == said {
+        return true;
+    }
+    let high = block.iter().filter(|byte| **byte >= 0x80).count() as u64;
+    let high_in_field = block[CHECKSUM].iter().filter(|byte| **byte >= 0x80).count() as u64;
+    unsigned.checked_sub(256 * (high - high_in_field)) == Some(said)
+}
+
+/// An octal field with blanks or NULs around it, empty being 0, or a big-endian binary one with its top bit set.
+/// `None` where it is neither, is negative or is over 63 bits.
+pub(super) fn number(field: &[u8]) -> Option<u64> {
+    let (&first, rest) = field.split_first()?;
+    if first & 0x80 != 0 {
+        // The next bit is the sign.
+        let start = u64::from(first & 0x7f);
+        let value = rest.iter().try_fold(start, |value, byte| Some(value.checked_mul(256)? | u64::from(*byte)));
+        return value.filter(|value| first & 0x40 == 0 && *value <= i64::MAX as u64);
+    }
+    let is_blank = |byte: &u8| matches!(byte, b' ' | 0);
+    let digits = field.iter().skip_while(|byte| is_blank(byte)).take_while(|byte| !is_blank(byte));
+    let value = digits.clone().try_fold(0u64, |value, byte| match byte {
+        b'0'..=b'7' => Some(value.checked_mul(8)? | u64::from(byte - b'0')),
+        _ => None,
+    })?;
+    // Nothing but blanks may follow the digits up to a NUL.
+    let start = field.iter().take_while(|byte| is_blank(byte)).count();
+    let after = field[start + digits.count()..].iter().take_while(|byte| **byte != 0);
+    after.clone().all(|byte| *byte == b' ').then_some(value)
+}
+
+/// Bytes up to the first NUL.
+pub(super) fn text(field: &[u8]) -> &[u8] {
+    &field[..field.iter().position(|byte| *byte == 0).unwrap_or(field.len())]
+}
+
+/// Writes the header's name with its ustar prefix into `name`.
+pub(super) fn read_name(header: &Header, name: &mut Vec<u8>) {
+    name.clear();
+    if let Some(ustar) = header.as_ustar() {
+        // Schily's star ends its prefix 24 bytes earlier, for times, and says so in the last bytes.
+        let is_star = &header.as_bytes()[508..512] == b"tar\0";
+        let prefix = text(if is_star { &ustar.prefix[..131] } else { &ustar.prefix });
+        if !prefix.is_empty() {
+            name.extend_from_slice(prefix);
+            name.push(b'/');
+        }
+    }
+    name.extend_from_slice(text(&header.as_old().name));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(field: &[u8], expected: Option<u64>) {
+        assert_eq!(number(field), expected, "{}", field.escape_ascii());
+    }
+
+    #[test]
+    fn numbers_read_as_every_writer_writes_them() {
+        check(b"0000755\0", Some(0o755));
+        check(b"   755 \0", Some(0o755));
+        check(b"755 \0junk", Some(0o755));
+        check(b"\0\0\0\0\0\0\0\0", Some(0));
+        check(b"        ", Some(0));
+        check(b"\x80\0\0\0\0\0\0\0\0\0\x01\0", Some(256));
+        check(b"\x80\0\0\0\x7f\xff\xff\xff\xff\xff\xff\xff", Some(i64::MAX as u64));
+        check(b"\x80\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff", None);
+        check(b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", None);
+        check(b"0000799\0", None);
+        check(b"12 34\0\0\0", None);
+        check(b"-0000001", None);
+        check(b"", None);
+    }
+
+    #[test]
+    fn a_checksum_may_be_of_signed_bytes() {
+        let mut header = Header::new_ustar();
+        header.as_old_mut().name[0] = 0xe9;
+        header.set_cksum();
+        assert!(is_checksum_right(header.as_bytes()));
+        let signed = header.cksum().unwrap() - 256;
+        header.as_mut_bytes()[CHECKSUM].copy_from_slice(format!("{signed:06o}\0 ").as_bytes());
+        assert!(is_checksum_right(header.as_bytes()));
+        header.as_old_mut().name[0] = b'e';
+        assert!(!is_checksum_right(header.as_bytes()));
+    }
+}

@@ -1,0 +1,154 @@
+//! Reads one layer: opens it, tells its compression by its bytes, walks its tar, and holds both of its digests to what
+//! the image says. One pass, nothing is unpacked to disk, and memory does not grow with the layer's bytes: two rings of
+//! 1 MiB, the decoder's window, and what [`Contents`] keeps of each entry.
+
+use std::io::{self, BufRead, Read};
+
+use super::contents::{Contents, Entry};
+use super::decompress::{Compression, Decoder, MAGIC_BYTES, Trailing};
+use super::entries::{LayerNote, Visit, walk};
+use super::error::{ImageError, LayerError};
+use super::hashed::{Hashed, Sum};
+use super::limits::Limits;
+use crate::oci::{Descriptor, DiffId, Digest, Hasher};
+use crate::source::{Source, SourceError};
+
+/// A layer as a manifest and its config list it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layer {
+    /// Counts from the lowest layer, which is 0.
+    pub index: usize,
+    pub descriptor: Descriptor,
+    /// What the config says of its uncompressed bytes; `None` where the config says nothing.
+    pub diff_id: Option<DiffId>,
+}
+
+/// What was found out about a layer's bytes while they passed. Both digests were computed, not taken from anybody.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checked {
+    pub digest: Digest,
+    pub diff_id: DiffId,
+    pub stored_bytes: u64,
+    pub uncompressed_bytes: u64,
+    pub compression: Compression,
+}
+
+/// A layer's entries, and what is known of the bytes that they came from.
+#[derive(Debug)]
+pub struct LayerRead<T> {
+    pub contents: Contents<T>,
+    pub checked: Checked,
+    pub notes: Vec<LayerNote>,
+}
+
+/// Reads a layer once. `visit` is called for regular files only, with a reader of the file's logical content, of which it
+/// may read as much as it wants; `None` means that nothing of it is worth keeping.
+pub fn read_layer<T>(
+    source: &dyn Source,
+    layer: &Layer,
+    limits: &Limits,
+    visit: &mut dyn FnMut(&Entry<'_>, &mut dyn Read) -> Option<T>,
+) -> Result<LayerRead<T>, ImageError> {
+    let descriptor = &layer.descriptor;
+    let mut read = || -> Result<LayerRead<T>, LayerError> {
+        let reader = open(source, descriptor)?;
+        let stored = Stored { reader, left: descriptor.size, expected: descriptor.size };
+        let read = read_stored(stored, descriptor.digest.hasher(), limits, visit)?;
+        check(&read.checked, layer)?;
+        Ok(read)
+    };
+    read().map_err(|cause| cause.of(layer.index, descriptor))
+}
+
+fn open(source: &dyn Source, descriptor: &Descriptor) -> Result<Box<dyn Read + Send>, LayerError> {
+    if descriptor.is_encrypted() {
+        return Err(LayerError::Encrypted(descriptor.media_type.clone()));
+    }
+    source.open(descriptor).map_err(|error| match error {
+        SourceError::NotFound { .. } | SourceError::NotPresent { .. } if descriptor.is_foreign_layer() => {
+            LayerError::Foreign(descriptor.urls.clone())
+        }
+        error => LayerError::Source(error),
+    })
+}
+
+fn check(checked: &Checked, layer: &Layer) -> Result<(), LayerError> {
+    let expected = layer.descriptor.size;
+    if checked.stored_bytes != expected {
+        return Err(LayerError::WrongSize { expected, found: checked.stored_bytes });
+    }
+    if checked.digest != layer.descriptor.digest {
+        return Err(LayerError::WrongDigest { found: checked.digest.clone() });
+    }
+    match &layer.diff_id {
+        Some(expected) if *expected != checked.diff_id => {
+            Err(LayerError::WrongDiffId { expected: expected.clone(), found: checked.diff_id.clone() })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Reads a layer's stored bytes, whatever names them; `hasher` is for the digest of these bytes.
+pub(super) fn read_stored<T, R: Read>(
+    stored: R,
+    hasher: Hasher,
+    limits: &Limits,
+    visit: &mut Visit<'_, T>,
+) -> Result<LayerRead<T>, LayerError> {
+    let is_sha256 = matches!(hasher, Hasher::Sha256(_));
+    let mut stored = Hashed::new(stored, hasher);
+    let start = stored.fill_buf()?;
+    let compression = Compression::of(&start[..start.len().min(MAGIC_BYTES)])?;
+    if compression == Compression::None && is_sha256 {
+        let (contents, notes) = walk(&mut stored, limits, visit)?;
+        let Sum { digest, bytes, .. } = stored.finish()?;
+        let checked = Checked {
+            diff_id: DiffId(digest.clone()),
+            digest,
+            stored_bytes: bytes,
+            uncompressed_bytes: bytes,
+            compression,
+        };
+        return Ok(LayerRead { contents, checked, notes });
+    }
+    let mut tar = Hashed::new(Decoder::new(compression, stored, limits)?, Hasher::sha256());
+    let (contents, mut notes) = walk(&mut tar, limits, visit)?;
+    let Sum { digest: diff_id, bytes: uncompressed_bytes, inner: decoder } = tar.finish()?;
+    let (stored, trailing) = decoder.into_inner();
+    match trailing {
+        Trailing::Nothing => {}
+        Trailing::Zeros => notes.push(LayerNote::TrailingZeros),
+        Trailing::Garbage => notes.push(LayerNote::TrailingGarbage),
+    }
+    let Sum { digest, bytes: stored_bytes, .. } = stored.finish()?;
+    let checked = Checked { digest, diff_id: DiffId(diff_id), stored_bytes, uncompressed_bytes, compression };
+    Ok(LayerRead { contents, checked, notes })
+}
+
+/// A blob as a source gives it, held to its descriptor's size so that an endless one ends.
+struct Stored<R> {
+    reader: R,
+    left: u64,
+    expected: u64,
+}
+
+impl<R: Read> Read for Stored<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let named = |error: io::Error| io::Error::from(LayerError::Read(error));
+        if self.left == 0 {
+            let mut beyond = [0];
+            return match self.reader.read(&mut beyond).map_err(named)? {
+                0 => Ok(0),
+                _ => Err(LayerError::TooLong { expected: self.expected }.into()),
+            };
+        }
+        let limit = into.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
+        let read = self.reader.read(&mut into[..limit]).map_err(named)?;
+        self.left -= read as u64;
+        Ok(read)
+    }
+}
+
+#[cfg(test)]
+#[path = "layer_tests.rs"]
+mod tests;

@@ -1,0 +1,182 @@
+//! Layers as sources give them: every compression, both digests, and every way in which bytes can lie.
+
+use super::*;
+use crate::image::testing::{Memory, compress, file, tar_of};
+
+fn read(source: &dyn Source, layer: &Layer) -> Result<LayerRead<String>, ImageError> {
+    read_layer(source, layer, &Limits::default(), &mut |_, reader| {
+        let mut text = String::new();
+        reader.read_to_string(&mut text).ok()?;
+        Some(text)
+    })
+}
+
+fn listing(read: &LayerRead<String>) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    read.contents.for_each(|entry, fact| {
+        let text = fact.map_or(String::new(), |index| read.contents.fact(index).clone());
+        found.push((String::from_utf8_lossy(entry.path).into_owned(), text));
+    });
+    found
+}
+
+fn sample() -> Vec<u8> {
+    let next = |state: &u64| Some(state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1));
+    let states = std::iter::successors(Some(1u64), next).take(700_000);
+    let noise: Vec<u8> = states.map(|state| (state >> 57) as u8).collect();
+    tar_of(&[file("a", b"alpha"), file("big", &noise), file("z", b"omega")])
+}
+
+/// `change` is applied to the stored bytes before they get their name.
+fn check(stored: Vec<u8>, expected: Result<Compression, &str>) {
+    let mut memory = Memory::default();
+    let layer = memory.add_layer(3, &sample(), stored);
+    let prefix = format!("reading layer 3 ({}...): ", layer.descriptor.digest.short());
+    match (read(&memory, &layer), expected) {
+        (Ok(read), Ok(compression)) => {
+            assert_eq!(read.checked.compression, compression);
+            assert_eq!(read.checked.digest, layer.descriptor.digest);
+            assert_eq!(Some(&read.checked.diff_id), layer.diff_id.as_ref());
+            assert_eq!(read.checked.stored_bytes, layer.descriptor.size);
+            assert_eq!(read.checked.uncompressed_bytes, sample().len() as u64);
+            let files = listing(&read);
+            assert_eq!(files[0], ("a".into(), "alpha".into()));
+            assert_eq!(files[2], ("z".into(), "omega".into()));
+        }
+        (Err(error), Err(text)) => assert_eq!(error.to_string(), format!("{prefix}{text}")),
+        (found, expected) => panic!("{expected:?} was expected, not {:?}", found.map(|read| read.checked)),
+    }
+}
+
+const ALL: [Compression; 3] = [Compression::None, Compression::Gzip, Compression::Zstd];
+
+#[test]
+fn every_compression_is_told_by_its_bytes() {
+    for compression in ALL {
+        check(compress(&sample(), compression), Ok(compression));
+    }
+}
+
+#[test]
+fn a_gzip_stream_may_have_many_members() {
+    for size in [1, 511, 70_000] {
+        let members: Vec<u8> =
+            sample().chunks(size.max(3000)).flat_map(|part| compress(part, Compression::Gzip)).collect();
+        check(members, Ok(Compression::Gzip));
+    }
+}
+
+#[test]
+fn a_zstd_stream_may_have_many_frames_and_skippable_ones() {
+    let skippable = [0x50, 0x2a, 0x4d, 0x18, 4, 0, 0, 0, 1, 2, 3, 4];
+    let mut stored = skippable.to_vec();
+    for part in sample().chunks(100_000) {
+        stored.extend(compress(part, Compression::Zstd));
+        stored.extend(skippable);
+    }
+    check(stored, Ok(Compression::Zstd));
+}
+
+#[test]
+fn what_follows_a_gzip_stream_is_a_note() {
+    for (tail, note) in [(&[0u8; 512][..], LayerNote::TrailingZeros), (b"garbage", LayerNote::TrailingGarbage)] {
+        let mut stored = compress(&sample(), Compression::Gzip);
+        stored.extend_from_slice(tail);
+        check(stored.clone(), Ok(Compression::Gzip));
+        let mut memory = Memory::default();
+        let layer = memory.add_layer(0, &sample(), stored);
+        assert_eq!(read(&memory, &layer).unwrap().notes, [note]);
+    }
+}
+
+#[test]
+fn a_stream_that_is_cut_says_so() {
+    for (compression, name) in [(Compression::Gzip, "gzip stream"), (Compression::Zstd, "zstd frame")] {
+        let whole = compress(&sample(), compression);
+        for length in [5, 9, 100, whole.len() / 2, whole.len() - 8, whole.len() - 1] {
+            check(whole[..length].to_vec(), Err(&format!("unexpected end of {name}")));
+        }
+    }
+    check(sample()[..512 * 700].to_vec(), Err("unexpected end of tar"));
+    check(sample()[..512 + 5].to_vec(), Err("unexpected end of tar"));
+    check(Vec::new(), Err("unexpected end of tar"));
+    // Cut at a header: the engines' reader takes it for the end, so only the diffID tells.
+    let cut = sample()[..1024].to_vec();
+    let (found, expected) = (DiffId(Digest::of(&cut)), DiffId(Digest::of(&sample())));
+    let text = format!("its uncompressed bytes have the digest {found}, but the config's diff_id is {expected}");
+    check(cut, Err(&text));
+}
+
+#[test]
+fn a_blob_that_is_not_what_its_descriptor_says_is_refused() {
+    let stored = compress(&sample(), Compression::Gzip);
+    let mut memory = Memory::default();
+    let layer = memory.add_layer(1, &sample(), stored.clone());
+    let cause = |layer: &Layer, memory: &Memory| match read(memory, layer).unwrap_err() {
+        ImageError::Layer { index: 1, cause, .. } => *cause,
+        error => panic!("{error}"),
+    };
+    let mut longer = stored.clone();
+    longer.extend_from_slice(&stored);
+    memory.blobs.insert(layer.descriptor.digest.clone(), longer);
+    assert!(matches!(cause(&layer, &memory), LayerError::TooLong { .. }));
+    let other = compress(&sample(), Compression::None);
+    memory.blobs.insert(layer.descriptor.digest.clone(), other.clone());
+    let mut same_size = layer.clone();
+    same_size.descriptor.size = other.len() as u64;
+    assert!(matches!(cause(&same_size, &memory), LayerError::WrongDigest { found } if found == Digest::of(&other)));
+    same_size.descriptor.size += 1;
+    assert!(matches!(cause(&same_size, &memory), LayerError::WrongSize { .. }));
+    memory.blobs.insert(layer.descriptor.digest.clone(), stored);
+    let mut lying = layer.clone();
+    lying.diff_id = Some(DiffId(Digest::of(b"another")));
+    assert!(matches!(cause(&lying, &memory), LayerError::WrongDiffId { .. }));
+}
+
+#[test]
+fn what_cannot_be_read_here_is_named_and_is_no_fault() {
+    let mut memory = Memory::default();
+    let mut check = |media_type: &str, bytes: &[u8], keep: bool, text: &str| {
+        let mut descriptor = memory.add(media_type, bytes);
+        descriptor.urls = vec!["https://example.com/base".into()];
+        if !keep {
+            memory.blobs.clear();
+        }
+        let error = read(&memory, &Layer { index: 0, descriptor, diff_id: None }).unwrap_err();
+        assert!(error.is_unverified() && error.to_string().ends_with(text), "{error}");
+    };
+    check(
+        "application/vnd.oci.image.layer.v1.tar+gzip",
+        b"BZh91AY&SY",
+        true,
+        "bzip2 compression is not supported; \
+        engines read gzip, zstd and uncompressed layers",
+    );
+    check("a", b"\xfd7zXZ\0", true, "xz compression is not supported; engines read gzip, zstd and uncompressed layers");
+    let foreign = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip";
+    check(foreign, b"", false, "it is a foreign layer, which is kept elsewhere (https://example.com/base)");
+    let encrypted = "application/vnd.oci.image.layer.v1.tar+gzip+encrypted";
+    check(encrypted, b"x", true, &format!("it is encrypted ({encrypted}), and only its key's holder can read it"));
+    let absent = "application/vnd.oci.image.layer.v1.tar+gzip";
+    check(absent, b"gone", false, "is not present in the test's memory");
+}
+
+#[test]
+fn bytes_that_are_no_layer_are_shown() {
+    check(b"<!DOCTYPE html>".to_vec(), Err("it is neither a tar nor gzip nor zstd: it starts with 3c21444f43545950"));
+}
+
+#[test]
+fn a_broken_stream_names_its_format() {
+    let mut gzip = compress(&sample(), Compression::Gzip);
+    let middle = gzip.len() / 2;
+    gzip[middle..middle + 64].fill(0xff);
+    let mut zstd = compress(&sample(), Compression::Zstd);
+    zstd[8..72].fill(0xff);
+    for (stored, name) in [(gzip, "corrupt gzip: "), (zstd, "corrupt zstd: ")] {
+        let mut memory = Memory::default();
+        let layer = memory.add_layer(0, &sample(), stored);
+        let error = read(&memory, &layer).unwrap_err().to_string();
+        assert!(error.contains(name), "{error}");
+    }
+}

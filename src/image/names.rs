@@ -1,0 +1,107 @@
+//! Names as tars write them, turned into paths below a root; and the names that a layer gives a meaning.
+
+/// What the last part of a path says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Meaning {
+    Plain,
+    /// Hides the lower entry; the path has been changed to the hidden one.
+    Whiteout,
+    /// Hides what lower layers have in this directory; the path has been changed to the directory.
+    Opaque,
+    /// aufs' own files, which engines drop, and whiteouts of `.`, `..` and nothing.
+    Ignored,
+}
+
+/// Appends `name` to the empty `path`: no leading slash, no `.`; `..` goes up as far as the root.
+/// True where it would have left the root.
+pub(super) fn normalise(name: &[u8], path: &mut Vec<u8>) -> bool {
+    path.clear();
+    let mut escapes = false;
+    for part in name.split(|byte| *byte == b'/') {
+        match part {
+            b"" | b"." => {}
+            b".." if path.is_empty() => escapes = true,
+            b".." => {
+                let parent = path.iter().rposition(|byte| *byte == b'/').unwrap_or(0);
+                path.truncate(parent);
+            }
+            _ => {
+                if !path.is_empty() {
+                    path.push(b'/');
+                }
+                path.extend_from_slice(part);
+            }
+        }
+    }
+    escapes
+}
+
+/// Reads the layer's marks off a normalised path. Source: OCI image-spec, layer.md, "Whiteouts": `.wh.` prefixes the
+/// hidden name, and `.wh..wh..opq` is the opaque marker; docker's pkg/archive: `.wh..wh.` starts aufs' own names.
+pub(super) fn read_mark(path: &mut Vec<u8>) -> Meaning {
+    let start = path.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
+    let Some(hidden) = path[start..].strip_prefix(b".wh.") else {
+        return if is_in_aufs_folder(path) { Meaning::Ignored } else { Meaning::Plain };
+    };
+    if hidden == b".wh..opq" {
+        path.truncate(start.saturating_sub(1));
+        return Meaning::Opaque;
+    }
+    if hidden.starts_with(b".wh.") || matches!(hidden, b"" | b"." | b"..") {
+        return Meaning::Ignored;
+    }
+    path.drain(start..start + 4);
+    Meaning::Whiteout
+}
+
+/// aufs keeps its folders (`.wh..wh.plnk`, `.wh..wh.orph`) at the root.
+fn is_in_aufs_folder(path: &[u8]) -> bool {
+    path.starts_with(b".wh..wh.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(name: &str, expected: &str, escapes: bool) {
+        let mut path = b"old".to_vec();
+        assert_eq!(normalise(name.as_bytes(), &mut path), escapes, "{name}");
+        assert_eq!(String::from_utf8(path).unwrap(), expected, "{name}");
+    }
+
+    #[test]
+    fn names_become_paths_below_the_root() {
+        check("usr/bin/app", "usr/bin/app", false);
+        check("./usr//bin/./app/", "usr/bin/app", false);
+        check("/etc/passwd", "etc/passwd", false);
+        check("a/../b", "b", false);
+        check("a/b/../../c", "c", false);
+        check("../../etc/passwd", "etc/passwd", true);
+        check("a/../../b", "b", true);
+        check("./", "", false);
+        check("", "", false);
+        check("a/..b/c..", "a/..b/c..", false);
+    }
+
+    fn check_mark(path: &str, expected: &str, meaning: Meaning) {
+        let mut bytes = path.as_bytes().to_vec();
+        assert_eq!(read_mark(&mut bytes), meaning, "{path}");
+        assert_eq!(String::from_utf8(bytes).unwrap(), expected, "{path}");
+    }
+
+    #[test]
+    fn marks_name_what_they_hide() {
+        check_mark("etc/.wh.passwd", "etc/passwd", Meaning::Whiteout);
+        check_mark(".wh.etc", "etc", Meaning::Whiteout);
+        check_mark("a/.wh..wh..opq", "a", Meaning::Opaque);
+        check_mark("a/b/.wh..wh..opq", "a/b", Meaning::Opaque);
+        check_mark(".wh..wh..opq", "", Meaning::Opaque);
+        check_mark("a/.wh..hidden", "a/.hidden", Meaning::Whiteout);
+        check_mark(".wh..wh.aufs", ".wh..wh.aufs", Meaning::Ignored);
+        check_mark(".wh..wh.plnk/12.34", ".wh..wh.plnk/12.34", Meaning::Ignored);
+        check_mark("a/.wh.", "a/.wh.", Meaning::Ignored);
+        check_mark("a/.wh...", "a/.wh...", Meaning::Ignored);
+        check_mark("a/x.wh.y", "a/x.wh.y", Meaning::Plain);
+        check_mark("", "", Meaning::Plain);
+    }
+}

@@ -1,0 +1,121 @@
+//! Layers and a source built in code, for the tests of this floor and of those above it.
+
+use std::collections::HashMap;
+use std::io::{Cursor, Read, Write};
+
+use super::{Compression, Layer};
+use crate::oci::{Descriptor, DiffId, Digest};
+use crate::source::{Source, SourceError};
+
+/// Blobs by digest.
+#[derive(Default)]
+pub(crate) struct Memory {
+    pub root: Option<Descriptor>,
+    pub blobs: HashMap<Digest, Vec<u8>>,
+}
+
+impl Memory {
+    /// Puts a blob in and gives its descriptor.
+    pub fn add(&mut self, media_type: &str, bytes: impl Into<Vec<u8>>) -> Descriptor {
+        let bytes = bytes.into();
+        let descriptor = Descriptor::new(media_type, Digest::of(&bytes), bytes.len() as u64);
+        self.blobs.insert(descriptor.digest.clone(), bytes);
+        descriptor
+    }
+
+    /// Puts a layer in, stored as `stored` and with the diffID of `tar`.
+    pub fn add_layer(&mut self, index: usize, tar: &[u8], stored: Vec<u8>) -> Layer {
+        let descriptor = self.add("application/vnd.oci.image.layer.v1.tar", stored);
+        Layer { index, descriptor, diff_id: Some(DiffId(Digest::of(tar))) }
+    }
+}
+
+impl Source for Memory {
+    fn root(&self) -> Result<Descriptor, SourceError> {
+        Ok(self.root.clone().expect("the test sets a root"))
+    }
+
+    fn open(&self, descriptor: &Descriptor) -> Result<Box<dyn Read + Send>, SourceError> {
+        match self.blobs.get(&descriptor.digest) {
+            Some(bytes) => Ok(Box::new(Cursor::new(bytes.clone()))),
+            None => {
+                Err(SourceError::NotPresent { digest: descriptor.digest.clone(), place: "the test's memory".into() })
+            }
+        }
+    }
+}
+
+pub(crate) fn compress(tar: &[u8], compression: Compression) -> Vec<u8> {
+    match compression {
+        Compression::None => tar.to_vec(),
+        Compression::Gzip => {
+            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            encoder.write_all(tar).unwrap();
+            encoder.finish().unwrap()
+        }
+        Compression::Zstd => zstd::encode_all(tar, 1).unwrap(),
+    }
+}
+
+/// A member for [`tar_of`]: tag, name, link target, content.
+pub(crate) type Member<'a> = (u8, &'a [u8], &'a [u8], &'a [u8]);
+
+pub(crate) fn file<'a>(name: &'a str, content: &'a [u8]) -> Member<'a> {
+    (b'0', name.as_bytes(), b"", content)
+}
+
+/// One header as ustar has it, with a name of up to 100 bytes and whatever size is asked for.
+pub(crate) fn header(tag: u8, name: &[u8], link: &[u8], size: u64) -> [u8; 512] {
+    let mut header = tar::Header::new_ustar();
+    let old = header.as_old_mut();
+    old.name[..name.len()].copy_from_slice(name);
+    old.linkname[..link.len()].copy_from_slice(link);
+    header.as_old_mut().linkflag = [tag];
+    header.set_mode(0o755);
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_mtime(0);
+    header.set_size(size);
+    header.set_cksum();
+    *header.as_bytes()
+}
+
+/// Data and its padding.
+pub(crate) fn padded(data: &[u8]) -> Vec<u8> {
+    let mut data = data.to_vec();
+    data.resize(data.len().next_multiple_of(512), 0);
+    data
+}
+
+/// A whole tar, end marker included.
+pub(crate) fn tar_of(members: &[Member<'_>]) -> Vec<u8> {
+    let mut tar = open_tar_of(members);
+    tar.extend_from_slice(&[0; 1024]);
+    tar
+}
+
+/// A tar without its end marker.
+pub(crate) fn open_tar_of(members: &[Member<'_>]) -> Vec<u8> {
+    let mut tar = Vec::new();
+    for (tag, name, link, content) in members {
+        tar.extend_from_slice(&header(*tag, name, link, content.len() as u64));
+        tar.extend_from_slice(&padded(content));
+    }
+    tar
+}
+
+/// A PAX header for the member after it.
+pub(crate) fn pax(records: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut data = Vec::new();
+    for (key, value) in records {
+        let rest = key.len() + value.len() + 3;
+        let length =
+            (1..).map(|digits| rest + digits).find(|length| rest + length.to_string().len() == *length).unwrap();
+        data.extend_from_slice(format!("{length} {key}=").as_bytes());
+        data.extend_from_slice(value);
+        data.push(b'\n');
+    }
+    let mut tar = header(b'x', b"PaxHeaders/x", b"", data.len() as u64).to_vec();
+    tar.extend_from_slice(&padded(&data));
+    tar
+}
