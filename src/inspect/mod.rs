@@ -1,8 +1,99 @@
 //! Floor 3: what a file is, from a bounded part of its bytes as they pass. Total: no bytes make it fail or panic.
 
+mod ar;
+mod dynamic;
+mod elf;
 #[cfg(test)]
 #[path = "../../tests/support/elf.rs"]
 pub(crate) mod elf_builder;
+mod foreign;
+mod go;
 mod kind;
+mod named;
+mod notes;
+mod script;
+mod text;
+mod window;
+
+use std::cell::Cell;
+use std::io::Read;
 
 pub use kind::*;
+pub use named::is_config_path;
+use window::{Store, Window};
+
+thread_local! {
+    /// Taken while a file is read, so that a reader that inspects by itself finds an empty one and no borrow.
+    static STORE: Cell<Option<Box<Store>>> = const { Cell::new(None) };
+}
+
+/// Tells what the file at `path` is. `path` is below the root, without a leading slash; `size` is what the archive says
+/// (bytes); `reader` gives the content and is read only as far as needed. An error of `reader` ends in
+/// [`FileKind::Data`]: its owner meets the same error when it goes on, and reports it.
+pub fn inspect(path: &[u8], size: u64, is_executable: bool, reader: &mut dyn Read) -> FileKind {
+    if size == 0 {
+        return FileKind::Empty;
+    }
+    let mut store = STORE.take().unwrap_or_default();
+    let mut window = Window::open(reader, size, &mut store, HEAD_BYTES);
+    let kind = classify(path, is_executable, &mut window);
+    let kind = match (window.has_failed(), window.size()) {
+        (true, _) => FileKind::Data,
+        (false, 0) => FileKind::Empty,
+        (false, _) => kind,
+    };
+    store.shrink();
+    STORE.set(Some(store));
+    kind
+}
+
+fn classify(path: &[u8], is_executable: bool, window: &mut Window<'_>) -> FileKind {
+    let head = window.head();
+    match head {
+        [0x7f, b'E', b'L', b'F', ..] => FileKind::Elf(Box::new(elf::inspect(path, window))),
+        [b'#', b'!', ..] => FileKind::Script(Box::new(script::inspect(is_executable, window))),
+        [0xca | 0xfe | 0xce | 0xcf, 0xfe | 0xed | 0xfa, ..] => foreign::mach_or_java(head).unwrap_or(FileKind::Data),
+        [b'M', b'Z', ..] => match foreign::pe(window) {
+            Some(pe) => FileKind::Pe(Box::new(pe)),
+            None => text::inspect(window.head(), window.size()),
+        },
+        [0, b'a', b's', b'm', ..] => FileKind::Wasm,
+        [b'B', b'C', 0xc0, 0xde, ..] | [0xde, 0xc0, 0x17, 0x0b, ..] => FileKind::LlvmBitcode,
+        [0x1f, 0x8b, 8, ..] => FileKind::Packed(Packing::Gzip),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => FileKind::Packed(Packing::Zstd),
+        [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => FileKind::Packed(Packing::Xz),
+        [b'B', b'Z', b'h', b'1'..=b'9', b'1', b'A', b'Y', b'&', ..] => FileKind::Packed(Packing::Bzip2),
+        [b'!', b'<', b'a' | b't', ..] if head.starts_with(b"!<arch>\n") || head.starts_with(b"!<thin>\n") => {
+            FileKind::Ar(Box::new(ar::inspect(window)))
+        }
+        _ if head.get(257..262) == Some(b"ustar") => FileKind::Packed(Packing::Tar),
+        _ => by_name(path, window).unwrap_or_else(|| text::inspect(window.head(), window.size())),
+    }
+}
+
+/// Texts that count for where they are.
+fn by_name(path: &[u8], window: &mut Window<'_>) -> Option<FileKind> {
+    let mut read = |limit: u64| {
+        window.want(0, limit);
+        window.pass_wanted();
+        let text = window.head();
+        text[..text.len().min(limit as usize)].to_vec()
+    };
+    match path.last()? {
+        b'n' if named::is_npm_path(path) => {
+            let package = named::npm_package(&read(named::PACKAGE_JSON_BYTES))?;
+            Some(FileKind::NpmPackage(Box::new(package)))
+        }
+        b'L' if named::is_wheel_path(path) => {
+            Some(FileKind::Wheel(Box::new(named::wheel_tags(&read(named::WHEEL_BYTES)))))
+        }
+        _ if path.first() == Some(&b'e') || path.first() == Some(&b'u') => {
+            named::is_config_path(path).then(|| FileKind::Config(Box::new(read(CONFIG_BYTES as u64).into())))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+#[path = "mod_tests.rs"]
+mod tests;

@@ -186,7 +186,8 @@ impl Arch {
         let rows = || ARCHES.iter().filter(move |row| row.machines.contains(&machine));
         let exact = rows().find(|row| row.class == class && row.endian == endian);
         // x32 and arm64's ILP32 live on a 64-bit machine; they are that machine's programs, judged by its kernel.
-        exact.or_else(|| rows().find(|row| row.endian == endian && rows().count() == 1)).map(|row| row.arch)
+        let alike = || rows().filter(|row| row.endian == endian);
+        exact.or_else(|| alike().next().filter(|_| alike().count() == 1)).map(|row| row.arch)
     }
 }
 
@@ -236,6 +237,8 @@ mod tests {
     #[test]
     fn x32_is_an_amd64_program_and_bpf_is_nobodys() {
         assert_eq!(Arch::of_elf(62, Class::Elf32, Endian::Little), Some(Arch::Amd64));
+        assert_eq!(Arch::of_elf(183, Class::Elf32, Endian::Little), Some(Arch::Arm64));
+        assert_eq!(Arch::of_elf(62, Class::Elf64, Endian::Big), None);
         assert_eq!(Arch::of_elf(247, Class::Elf64, Endian::Little), None);
         assert_eq!(Arch::of_elf(190, Class::Elf64, Endian::Little), None);
     }

@@ -41,8 +41,7 @@ pub struct ElfBuilder {
     pub is_dynamic: bool,
     /// Properties of the GNU property note, in the order given: type and value.
     pub properties: Vec<(u32, u32)>,
-    /// Go's version and `KEY=VALUE` build settings, preceded by this many bytes of other data in the data segment.
-    pub go: Option<(String, Vec<(String, String)>, usize)>,
+    pub go: Option<Go>,
     /// `.ARM.attributes`: file-scope tags of vendor "aeabi".
     pub arm: Vec<(u8, u8)>,
     /// `.riscv.attributes`: Tag_RISCV_arch.
@@ -55,6 +54,16 @@ pub struct ElfBuilder {
     pub is_debug_only: bool,
     /// Further program headers, appended to the table as they are.
     pub extra: Vec<Phdr>,
+}
+
+/// Go's build information.
+#[derive(Clone, Debug)]
+pub struct Go {
+    pub version: String,
+    /// Keys and values of the `build` lines.
+    pub settings: Vec<(String, String)>,
+    /// Bytes of other data before it in the data segment.
+    pub before: usize,
 }
 
 /// A program header's fields.
@@ -233,7 +242,7 @@ impl ElfBuilder {
     }
     pub fn go(mut self, version: &str, settings: &[(&str, &str)]) -> ElfBuilder {
         let settings = settings.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect();
-        self.go = Some((version.to_string(), settings, 0));
+        self.go = Some(Go { version: version.to_string(), settings, before: 0 });
         self
     }
     pub fn code(mut self, code: &[u8]) -> ElfBuilder {

@@ -1,6 +1,6 @@
 //! Where the parts of a built ELF file lie, and their bytes. Tests use `elf.rs`, not this.
 
-use super::{ElfBuilder, Phdr};
+use super::{ElfBuilder, Go, Phdr};
 
 /// The file while it grows.
 pub(super) struct Layout<'a> {
@@ -162,7 +162,7 @@ impl<'a> Layout<'a> {
         let (start, base) = (self.out.len(), elf.base() + elf.align);
         let index = self.phdrs.len();
         self.phdrs.push(Phdr::default());
-        if let Some((version, settings, before)) = &elf.go {
+        if let Some(Go { version, settings, before }) = &elf.go {
             self.out.extend(std::iter::repeat_n(0x55, *before));
             self.pad(16);
             self.out.extend(go_blob(version, settings));

@@ -1,0 +1,196 @@
+//! The dynamic section and the tables it points to: what the dynamic linker will look for and what it will find here.
+//! It only reads what was kept, and says when that was not all.
+
+use goblin::container::Ctx;
+use goblin::elf::dynamic::{
+    DF_1_PIE, DT_FLAGS_1, DT_NEEDED, DT_NULL, DT_RPATH, DT_RUNPATH, DT_SONAME, DT_STRSZ, DT_STRTAB, DT_VERDEF,
+    DT_VERDEFNUM, DT_VERNEED, DT_VERNEEDNUM, Dyn,
+};
+use goblin::elf::section_header::{SHT_GNU_VERDEF, SHT_GNU_VERNEED, SectionHeader};
+use goblin::elf::symver::{VER_FLG_BASE, VER_FLG_WEAK, VerdefSection, VerneedSection};
+use scroll::Pread;
+
+use super::kind::{Dynamic, PT_LOAD, Segment};
+use super::window::Window;
+
+/// Source: glibc elf.h.
+const DF_1_NODEFLIB: u64 = 0x800;
+/// A version table is some hundred bytes, of the largest C library some thousand.
+const VERSIONS_LIMIT: u64 = 256 << 10;
+/// libc.so.6 offers about 40 versions; more than this is nobody's library.
+const VERSION_COUNT: usize = 4096;
+/// Source: include/uapi/linux/limits.h PATH_MAX: no name or search path is longer.
+const NAME_LIMIT: usize = 4096;
+/// String tables of the largest libraries (LLVM, Chromium) are some MiB.
+const STRINGS_LIMIT: u64 = 8 << 20;
+
+/// The entries of a dynamic section, not yet resolved to strings.
+#[derive(Debug, Default)]
+pub struct DynamicTable {
+    /// Tag and string offset of DT_NEEDED, DT_SONAME, DT_RPATH and DT_RUNPATH, in order.
+    names: Vec<(u64, u64)>,
+    /// File offset and length; `None` where an address is in no segment.
+    strings: Option<(u64, u64)>,
+    needs: Option<Versions>,
+    defines: Option<Versions>,
+    flags_1: u64,
+    has_lost: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Versions {
+    /// `None`: the address is in no segment.
+    offset: Option<u64>,
+    count: u64,
+}
+
+impl DynamicTable {
+    /// Reads the entries up to DT_NULL. `segments` turn their addresses into file offsets.
+    pub fn read(bytes: &[u8], ctx: Ctx, segments: &[Segment]) -> DynamicTable {
+        let mut table = DynamicTable { has_lost: bytes.is_empty(), ..DynamicTable::default() };
+        let (mut strings, mut size, mut needs, mut defines) = (None, 0, (None, 0), (None, 0));
+        let mut offset = 0;
+        while let Ok(Dyn { d_tag, d_val }) = bytes.gread_with::<Dyn>(&mut offset, ctx) {
+            match d_tag {
+                DT_NULL => break,
+                DT_NEEDED | DT_SONAME | DT_RPATH | DT_RUNPATH => table.names.push((d_tag, d_val)),
+                DT_STRTAB => strings = Some(d_val),
+                DT_STRSZ => size = d_val,
+                DT_FLAGS_1 => table.flags_1 = d_val,
+                DT_VERNEED => needs.0 = Some(d_val),
+                DT_VERNEEDNUM => needs.1 = d_val,
+                DT_VERDEF => defines.0 = Some(d_val),
+                DT_VERDEFNUM => defines.1 = d_val,
+                _ => {}
+            }
+        }
+        let place = |(address, count): (Option<u64>, u64)| {
+            address.filter(|_| count > 0).map(|address| Versions { offset: file_offset(segments, address), count })
+        };
+        table.strings = strings.and_then(|address| file_offset(segments, address)).map(|offset| (offset, size));
+        (table.needs, table.defines) = (place(needs), place(defines));
+        table
+    }
+
+    /// Asks for the tables, as far as they have not passed.
+    pub fn want(&self, window: &mut Window<'_>) {
+        if let Some((offset, size)) = self.strings {
+            window.want(offset, size.min(STRINGS_LIMIT));
+        }
+        for versions in [self.needs, self.defines].into_iter().flatten() {
+            if let Some(offset) = versions.offset {
+                window.want(offset, versions.count.saturating_mul(1024).min(VERSIONS_LIMIT));
+            }
+        }
+    }
+
+    /// Names from what was kept.
+    pub fn resolve(&self, ctx: Ctx, window: &Window<'_>) -> Dynamic {
+        let mut names = Names::new(self.strings, window, self.has_lost);
+        let mut dynamic = Dynamic {
+            is_pie: self.flags_1 & DF_1_PIE != 0,
+            no_default_lib: self.flags_1 & DF_1_NODEFLIB != 0,
+            ..Dynamic::default()
+        };
+        for (tag, offset) in &self.names {
+            let Some(name) = names.at(*offset) else { continue };
+            match *tag {
+                DT_NEEDED => dynamic.needed.push(name),
+                DT_SONAME => dynamic.soname = Some(name),
+                DT_RPATH => dynamic.rpath = Some(name),
+                _ => dynamic.runpath = Some(name),
+            }
+        }
+        if let Some(needs) = self.needs {
+            match table(needs, SHT_GNU_VERNEED, window) {
+                Some((bytes, header)) => dynamic.wants = wanted(bytes, &header, ctx, &mut names),
+                None => names.has_lost = true,
+            }
+        }
+        dynamic.offers = match self.defines {
+            None => Some(Vec::new()),
+            Some(defines) => {
+                table(defines, SHT_GNU_VERDEF, window).map(|(bytes, header)| offered(bytes, &header, ctx, &mut names))
+            }
+        };
+        dynamic.is_partial = names.has_lost || dynamic.offers.is_none();
+        dynamic
+    }
+}
+
+/// The file offset of an address, by the PT_LOAD that holds it.
+fn file_offset(segments: &[Segment], address: u64) -> Option<u64> {
+    let mut loads = segments.iter().filter(|segment| segment.p_type == PT_LOAD);
+    let load = loads.find(|load| address >= load.vaddr && address - load.vaddr < load.filesz)?;
+    load.offset.checked_add(address - load.vaddr)
+}
+
+/// goblin reads version tables by their section; a stripped section table or none must not hide them.
+fn table<'a>(versions: Versions, sh_type: u32, window: &'a Window<'_>) -> Option<(&'a [u8], [SectionHeader; 1])> {
+    let bytes = window.from(versions.offset?)?;
+    let bytes = &bytes[..bytes.len().min(VERSIONS_LIMIT as usize)];
+    let sh_info = versions.count.min(VERSION_COUNT as u64) as u32;
+    let header =
+        SectionHeader { sh_type, sh_offset: 0, sh_size: bytes.len() as u64, sh_info, ..SectionHeader::default() };
+    Some((bytes, [header]))
+}
+
+fn wanted(
+    bytes: &[u8],
+    header: &[SectionHeader; 1],
+    ctx: Ctx,
+    names: &mut Names<'_>,
+) -> Vec<(String, Vec<(String, bool)>)> {
+    let mut wants = Vec::new();
+    let Ok(Some(section)) = VerneedSection::parse(bytes, header, ctx) else {
+        names.has_lost = true;
+        return wants;
+    };
+    let mut left = VERSION_COUNT;
+    for need in section.iter() {
+        let mut versions = Vec::new();
+        for version in need.iter().take(left) {
+            left -= 1;
+            let is_weak = version.vna_flags & VER_FLG_WEAK != 0;
+            versions.extend(names.at(version.vna_name as u64).map(|name| (name, is_weak)));
+        }
+        wants.extend(names.at(need.vn_file as u64).map(|library| (library, versions)));
+    }
+    wants
+}
+
+fn offered(bytes: &[u8], header: &[SectionHeader; 1], ctx: Ctx, names: &mut Names<'_>) -> Vec<String> {
+    let Ok(Some(section)) = VerdefSection::parse(bytes, header, ctx) else {
+        names.has_lost = true;
+        return Vec::new();
+    };
+    // The first name of a definition is the version; those after it are the versions it inherits.
+    let definitions = section.iter().filter(|definition| definition.vd_flags & VER_FLG_BASE == 0);
+    definitions.filter_map(|definition| names.at(definition.iter().next()?.vda_name as u64)).collect()
+}
+
+/// The string table, as far as it was kept.
+struct Names<'a> {
+    bytes: &'a [u8],
+    has_lost: bool,
+}
+
+impl<'a> Names<'a> {
+    fn new(strings: Option<(u64, u64)>, window: &'a Window<'_>, has_lost: bool) -> Names<'a> {
+        let bytes = strings.and_then(|(offset, size)| {
+            let bytes = window.from(offset)?;
+            Some(&bytes[..bytes.len().min(usize::try_from(size).unwrap_or(usize::MAX))])
+        });
+        Names { bytes: bytes.unwrap_or_default(), has_lost }
+    }
+
+    fn at(&mut self, offset: u64) -> Option<String> {
+        let bytes = usize::try_from(offset).ok().and_then(|offset| self.bytes.get(offset..));
+        let name = bytes.and_then(|bytes| {
+            let len = bytes.iter().take(NAME_LIMIT).position(|byte| *byte == 0)?;
+            Some(String::from_utf8_lossy(&bytes[..len]).into_owned())
+        });
+        self.has_lost |= name.is_none();
+        name
+    }
+}

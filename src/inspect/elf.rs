@@ -1,0 +1,292 @@
+//! ELF files, read as the kernel of their machine reads them: header from the first 256 bytes, program headers where
+//! `e_phoff` says, and then what those promise, in one forward pass. It never trusts EI_CLASS or EI_DATA alone, which
+//! most kernels do not look at, and never judges.
+
+use goblin::container::{Container, Ctx};
+use goblin::elf::header::{EI_CLASS, EI_DATA, ET_DYN, ET_EXEC, Header, header32, header64};
+use goblin::elf::program_header::ProgramHeader;
+use goblin::elf::section_header::{SHF_ALLOC, SHF_EXECINSTR, SHT_NOBITS, SectionHeader};
+use scroll::Pread;
+
+use super::dynamic::DynamicTable;
+use super::kind::{Elf, GoBuild, IsaNotes, PT_DYNAMIC, PT_GNU_PROPERTY, PT_INTERP, PT_LOAD, PT_NOTE, Segment};
+use super::script::BINPRM_BUF_SIZE;
+use super::window::Window;
+use super::{go, notes};
+use crate::platform::arch::ARCHES;
+use crate::platform::{Class, Endian};
+
+/// No kernel reads a larger program header table. Source: fs/binfmt_elf.c `load_elf_phdrs`.
+const TABLE_LIMIT: u64 = 64 << 10;
+/// Source: fs/binfmt_elf.c, `elf_ppnt->p_filesz > PATH_MAX`.
+const INTERP_LIMIT: u64 = 4096;
+/// The dynamic symbol, string and version tables come first in a file; those of the largest libraries are larger.
+const TABLES_LIMIT: u64 = 8 << 20;
+/// Bytes before the dynamic section that are kept for what tools such as patchelf put there.
+const BEFORE_DYNAMIC: u64 = 1 << 20;
+/// A dynamic section has some thirty entries of 16 bytes.
+const DYNAMIC_LIMIT: u64 = 64 << 10;
+/// Notes are some hundred bytes; a core dump's are not read.
+const NOTE_LIMIT: u64 = 64 << 10;
+/// Attributes lie between the last segment and the section headers, mostly next to one of them.
+const UNLOADED_HEAD: u64 = 256 << 10;
+const UNLOADED_TAIL: u64 = 1 << 20;
+
+const EM_ARM: u16 = 40;
+const EM_RISCV: u16 = 243;
+/// Source: abi-aa addenda32 `SHT_ARM_ATTRIBUTES`; riscv-elf-psabi `SHT_RISCV_ATTRIBUTES`, `PT_RISCV_ATTRIBUTES`.
+const ATTRIBUTES: u32 = 0x7000_0003;
+
+/// The 256 bytes that the kernel looks at, and what they say.
+struct Start {
+    head: Box<[u8; BINPRM_BUF_SIZE]>,
+    header: Header,
+    class: Class,
+    endian: Endian,
+    ctx: Ctx,
+}
+
+/// Reads the ELF file that `window` has just begun.
+pub fn inspect(path: &[u8], window: &mut Window<'_>) -> Elf {
+    let start = Start::new(window.head());
+    let segments = program_headers(&start, window);
+    let is_program = matches!(start.header.e_type, ET_EXEC | ET_DYN);
+    let mut isa = IsaNotes::default();
+    let (mut dynamic, mut go, mut is_debug_only) = (None, None, false);
+    if is_program {
+        (dynamic, go) = read_segments(&start, &segments, window);
+        is_debug_only = read_sections(path, &start, &segments, window, &mut isa);
+        notes::read_properties(start.ctx, &segments, window, &mut isa);
+    }
+    let (interp, interp_missing) = interp(&segments, window);
+    let Header { e_type, e_machine, e_flags, e_entry, e_phoff, e_phentsize, e_phnum, .. } = start.header;
+    Elf {
+        size: window.size(),
+        class: start.class,
+        endian: start.endian,
+        e_type,
+        machine: e_machine,
+        flags: e_flags,
+        entry: e_entry,
+        phoff: e_phoff,
+        phentsize: e_phentsize,
+        phnum: e_phnum,
+        osabi: start.head[7],
+        has_whole_table: table_end(&start.header).is_some_and(|end| end <= window.size()),
+        head: start.head,
+        segments,
+        interp,
+        interp_missing,
+        dynamic: dynamic.map(|table| Box::new(table.resolve(start.ctx, window))),
+        isa,
+        is_debug_only,
+        go: go.map(Box::new),
+    }
+}
+
+/// Machine, type and layout from a file's first bytes alone: for members of archives.
+pub fn peek(bytes: &[u8]) -> (u16, u16, Class, Endian) {
+    let start = Start::new(bytes);
+    (start.header.e_machine, start.header.e_type, start.class, start.endian)
+}
+
+impl Start {
+    fn new(bytes: &[u8]) -> Start {
+        let mut head = Box::new([0; BINPRM_BUF_SIZE]);
+        let len = bytes.len().min(BINPRM_BUF_SIZE);
+        head[..len].copy_from_slice(&bytes[..len]);
+        let (class, endian) = layout(&head);
+        // goblin obeys the ident, so it gets a copy whose ident says what the kernel does.
+        let mut copy = [0; header64::SIZEOF_EHDR];
+        copy.copy_from_slice(&head[..header64::SIZEOF_EHDR]);
+        copy[EI_DATA] = if endian == Endian::Little { 1 } else { 2 };
+        copy[EI_CLASS] = if class == Class::Elf64 { 2 } else { 1 };
+        let header = match class {
+            Class::Elf64 => header64::Header::parse(&copy).map(Header::from),
+            Class::Elf32 => header32::Header::parse(&copy).map(Header::from),
+        };
+        let header = header.expect("64 bytes with a valid EI_DATA hold a header");
+        let container = if class == Class::Elf64 { Container::Big } else { Container::Little };
+        let endianness =
+            if endian == Endian::Little { goblin::container::Endian::Little } else { goblin::container::Endian::Big };
+        Start { head, header, class, endian, ctx: Ctx::new(container, endianness) }
+    }
+}
+
+/// The layout in which a kernel of the file's machine reads it. EI_CLASS and EI_DATA only decide where neither the
+/// machine nor the size of a program header does.
+fn layout(head: &[u8; BINPRM_BUF_SIZE]) -> (Class, Endian) {
+    let at = |offset: usize| [head[offset], head[offset + 1]];
+    let is_known = |machine: u16| ARCHES.iter().any(|row| row.machines.contains(&machine));
+    let (little, big) = (u16::from_le_bytes(at(18)), u16::from_be_bytes(at(18)));
+    let endian = match (is_known(little), is_known(big)) {
+        (true, false) => Endian::Little,
+        (false, true) => Endian::Big,
+        _ if head[EI_DATA] == 2 => Endian::Big,
+        _ => Endian::Little,
+    };
+    let (machine, sizes) = match endian {
+        Endian::Little => (little, [at(42), at(54)].map(u16::from_le_bytes)),
+        Endian::Big => (big, [at(42), at(54)].map(u16::from_be_bytes)),
+    };
+    let mut classes = ARCHES.iter().filter(|row| row.machines.contains(&machine)).map(|row| row.class);
+    let native = classes.next().filter(|native| classes.all(|class| class == *native));
+    let stated = match head[EI_CLASS] {
+        1 => Some(Class::Elf32),
+        2 => Some(Class::Elf64),
+        _ => None,
+    };
+    let class = match sizes {
+        // e_shoff's bytes lie where the other class has e_phentsize, so both can seem to fit.
+        [32, 56] => native.or(stated).unwrap_or(Class::Elf64),
+        [_, 56] => Class::Elf64,
+        [32, _] => Class::Elf32,
+        _ => stated.or(native).unwrap_or(Class::Elf64),
+    };
+    (class, endian)
+}
+
+fn table_end(header: &Header) -> Option<u64> {
+    header.e_phoff.checked_add(u64::from(header.e_phentsize) * u64::from(header.e_phnum))
+}
+
+fn program_headers(start: &Start, window: &mut Window<'_>) -> Vec<Segment> {
+    let (header, size) = (&start.header, ProgramHeader::size(start.ctx) as u64);
+    let len = u64::from(header.e_phnum) * size;
+    let is_readable = u64::from(header.e_phentsize) == size && (1..=TABLE_LIMIT).contains(&len);
+    let Some(end) = table_end(header).filter(|end| is_readable && *end <= window.size()) else { return Vec::new() };
+    if end > window.position() {
+        // Until the table is there nobody knows what is wanted of that which lies before it.
+        window.want(0, end.min(TABLES_LIMIT));
+        window.want(header.e_phoff, len);
+        window.pass(end);
+    }
+    let Some(table) = window.get(header.e_phoff, len) else { return Vec::new() };
+    let parsed = ProgramHeader::parse(table, 0, usize::from(header.e_phnum), start.ctx).unwrap_or_default();
+    parsed.iter().map(segment).collect()
+}
+
+fn segment(header: &ProgramHeader) -> Segment {
+    Segment {
+        p_type: header.p_type,
+        flags: header.p_flags,
+        offset: header.p_offset,
+        vaddr: header.p_vaddr,
+        filesz: header.p_filesz,
+        memsz: header.p_memsz,
+        align: header.p_align,
+    }
+}
+
+/// Asks for all that the program headers promise, lets it pass, and asks on for what the dynamic section names.
+fn read_segments(
+    start: &Start,
+    segments: &[Segment],
+    window: &mut Window<'_>,
+) -> (Option<DynamicTable>, Option<GoBuild>) {
+    if let Some(segment) = segments.iter().find(|segment| segment.p_type == PT_INTERP) {
+        window.want(segment.offset, segment.filesz.min(INTERP_LIMIT));
+    }
+    for segment in segments {
+        match segment.p_type {
+            PT_NOTE | PT_GNU_PROPERTY => window.want(segment.offset, segment.filesz.min(NOTE_LIMIT)),
+            ATTRIBUTES if start.header.e_machine == EM_RISCV => {
+                window.want(segment.offset, segment.filesz.min(NOTE_LIMIT))
+            }
+            _ => {}
+        }
+    }
+    let dynamic = segments.iter().find(|segment| segment.p_type == PT_DYNAMIC && segment.filesz > 0);
+    if let Some(segment) = dynamic {
+        let loads = || segments.iter().filter(|segment| segment.p_type == PT_LOAD && segment.filesz > 0);
+        if let Some(first) = loads().min_by_key(|load| load.offset) {
+            window.want(first.offset, first.filesz.min(TABLES_LIMIT));
+        }
+        let len = segment.filesz.min(DYNAMIC_LIMIT);
+        let holder = loads().find(|load| load.offset <= segment.offset && segment.offset - load.offset < load.filesz);
+        let from = holder.map_or(segment.offset, |load| load.offset).max(segment.offset.saturating_sub(BEFORE_DYNAMIC));
+        window.want(from, (segment.offset - from).saturating_add(len));
+    }
+    let mut go_search = go::Search::plan(start.ctx, segments, window);
+    let mut table = None;
+    let stops = dynamic.map(|segment| segment.offset.saturating_add(segment.filesz.min(DYNAMIC_LIMIT)));
+    // What is asked for must be asked before it passes, so the searches happen in the file's order.
+    for stop in go_search.stops().filter(|stop| stops.is_none_or(|at| *stop < at)).collect::<Vec<_>>() {
+        window.pass(stop);
+        go_search.look(window);
+    }
+    if let (Some(segment), Some(stop)) = (dynamic, stops) {
+        window.pass(stop);
+        let bytes = window
+            .get(segment.offset, segment.filesz.min(DYNAMIC_LIMIT).min(window.size().saturating_sub(segment.offset)));
+        table = Some(DynamicTable::read(bytes.unwrap_or_default(), start.ctx, segments));
+        if let Some(table) = &table {
+            table.want(window);
+        }
+        go_search.look(window);
+    }
+    for stop in go_search.stops().collect::<Vec<_>>() {
+        window.pass(stop);
+        go_search.look(window);
+    }
+    window.pass_wanted();
+    (table, go_search.finish(window))
+}
+
+fn interp(segments: &[Segment], window: &Window<'_>) -> (Option<Vec<u8>>, bool) {
+    let Some(segment) = segments.iter().find(|segment| segment.p_type == PT_INTERP) else { return (None, false) };
+    let len = segment.filesz.min(INTERP_LIMIT);
+    let is_missing = segment.offset.checked_add(len).is_none_or(|end| end > window.size());
+    let bytes = if len == 0 { Some([].as_slice()) } else { window.get(segment.offset, len) };
+    (bytes.map(<[u8]>::to_vec), is_missing)
+}
+
+/// Attributes of Arm and RISC-V programs, and whether the file is a detached debug file. Only those cost a look at the
+/// section headers, which lie at the end of the file.
+fn read_sections(
+    path: &[u8],
+    start: &Start,
+    segments: &[Segment],
+    window: &mut Window<'_>,
+    isa: &mut IsaNotes,
+) -> bool {
+    let has_attributes = matches!(start.header.e_machine, EM_ARM | EM_RISCV);
+    if !has_attributes && !may_be_debug_only(path, segments, window.size()) {
+        return false;
+    }
+    let header = &start.header;
+    let loaded = segments.iter().filter(|segment| segment.p_type == PT_LOAD);
+    let loaded_end = loaded.map(|load| load.offset.saturating_add(load.filesz)).max().unwrap_or(0);
+    let table_len = u64::from(header.e_shnum) * SectionHeader::size(start.ctx) as u64;
+    window.want(loaded_end.min(window.size()), UNLOADED_HEAD);
+    window.want(header.e_shoff.saturating_sub(UNLOADED_TAIL), UNLOADED_TAIL.saturating_add(table_len));
+    window.pass_wanted();
+    let table = window.get(header.e_shoff, table_len).unwrap_or_default();
+    let mut offset = 0;
+    let sections: Vec<SectionHeader> = std::iter::from_fn(|| table.gread_with(&mut offset, start.ctx).ok())
+        .take(usize::from(header.e_shnum))
+        .collect();
+    if has_attributes {
+        let section = sections.iter().find(|section| section.sh_type == ATTRIBUTES);
+        let place = section.map(|section| (section.sh_offset, section.sh_size));
+        let named = || segments.iter().find(|segment| segment.p_type == ATTRIBUTES && header.e_machine == EM_RISCV);
+        let place = place.or_else(|| named().map(|segment| (segment.offset, segment.filesz)));
+        if let Some(bytes) = place.and_then(|(offset, len)| window.get(offset, len)) {
+            notes::read_attributes(header.e_machine, start.ctx, bytes, isa);
+        }
+    }
+    let code = || {
+        sections.iter().filter(|section| {
+            section.sh_flags & u64::from(SHF_ALLOC | SHF_EXECINSTR) == u64::from(SHF_ALLOC | SHF_EXECINSTR)
+        })
+    };
+    code().count() > 0 && code().all(|section| section.sh_type == SHT_NOBITS)
+}
+
+fn may_be_debug_only(path: &[u8], segments: &[Segment], size: u64) -> bool {
+    let named = path.ends_with(b".debug")
+        || path.starts_with(b"usr/lib/debug/")
+        || path.windows(10).any(|part| part == b".build-id/");
+    let code = segments.iter().filter(|segment| segment.p_type == PT_LOAD && segment.flags & 1 != 0);
+    named || code.clone().any(|load| load.filesz == 0 || load.offset.saturating_add(load.filesz) > size)
+}

@@ -1,0 +1,164 @@
+//! Files that count for their name: what decides loading and users, and what packages say of their platform. Paths are
+//! below the root, without a leading slash.
+
+use serde::Deserialize;
+
+use super::kind::NpmPackage;
+
+/// Bytes of a `package.json` that are read; npm's own are some KiB.
+pub const PACKAGE_JSON_BYTES: u64 = 256 << 10;
+/// Bytes of a `WHEEL` file that are read; it has some ten lines.
+pub const WHEEL_BYTES: u64 = 64 << 10;
+/// Tags of one wheel.
+const TAGS: usize = 256;
+
+/// Files by which a loader finds libraries and a runtime finds users, and which name the distribution.
+pub fn is_config_path(path: &[u8]) -> bool {
+    match path {
+        b"etc/passwd" | b"etc/group" | b"etc/os-release" | b"usr/lib/os-release" | b"etc/ld.so.conf" => true,
+        b"etc/ld.so.preload" => true,
+        _ => {
+            let is_in = |dir: &[u8], suffix: &[u8]| {
+                path.strip_prefix(dir).is_some_and(|name| name.ends_with(suffix) && !name.contains(&b'/'))
+            };
+            is_in(b"etc/ld.so.conf.d/", b".conf") || is_in(b"etc/ld-musl-", b".path")
+        }
+    }
+}
+
+/// `NAME.dist-info/WHEEL` of an installed package.
+pub fn is_wheel_path(path: &[u8]) -> bool {
+    path.ends_with(b".dist-info/WHEEL")
+}
+
+/// `node_modules/NAME/package.json` or `node_modules/@SCOPE/NAME/package.json`, at any depth.
+pub fn is_npm_path(path: &[u8]) -> bool {
+    let Some(dir) = path.strip_suffix(b"/package.json") else { return false };
+    let mut parts = dir.rsplit(|byte| *byte == b'/').skip(1);
+    match parts.next() {
+        Some(b"node_modules") => true,
+        Some(scope) if scope.starts_with(b"@") => parts.next() == Some(b"node_modules"),
+        _ => false,
+    }
+}
+
+/// The `Tag:` values of a WHEEL file. Source: the Python binary distribution format (PEP 427).
+pub fn wheel_tags(text: &[u8]) -> Vec<String> {
+    let lines = text.split(|byte| *byte == b'\n').filter_map(|line| line.strip_prefix(b"Tag:"));
+    lines.take(TAGS).map(|tag| String::from_utf8_lossy(tag.trim_ascii()).into_owned()).collect()
+}
+
+/// `None` where the package is bound to no platform and names none, or its JSON cannot be read.
+pub fn npm_package(text: &[u8]) -> Option<NpmPackage> {
+    // Most packages name no platform: those two words cost less to look for than the JSON to parse.
+    let has = |word: &[u8]| text.windows(word.len()).any(|part| part == word);
+    if !has(b"\"os\"") && !has(b"\"cpu\"") && !has(b"\"libc\"") && !has(b"\"optionalDependencies\"") {
+        return None;
+    }
+    let wire: PackageJson = serde_json::from_slice(text).ok()?;
+    let strings = |value: Option<OneOrMany>| match value {
+        None => Vec::new(),
+        Some(OneOrMany::One(text)) => vec![text],
+        Some(OneOrMany::Many(texts)) => texts,
+    };
+    let named = wire.optional_dependencies.into_keys().filter(|name| names_platform(name));
+    let package = NpmPackage {
+        name: wire.name.unwrap_or_default(),
+        os: strings(wire.os),
+        cpu: strings(wire.cpu),
+        libc: strings(wire.libc),
+        optional: named.collect(),
+    };
+    let says = [&package.os, &package.cpu, &package.libc, &package.optional].iter().any(|list| !list.is_empty());
+    says.then_some(package)
+}
+
+/// Whether a package's name ends in a platform, as napi's and esbuild's do: `@esbuild/linux-x64`, `x-darwin-arm64`.
+fn names_platform(name: &str) -> bool {
+    let mut words = name.rsplit(['/', '-', '.', '_']);
+    let systems =
+        ["linux", "linuxmusl", "darwin", "win32", "windows", "freebsd", "android", "openbsd", "sunos", "wasm32"];
+    words.any(|word| systems.contains(&word))
+}
+
+#[derive(Deserialize)]
+struct PackageJson {
+    #[serde(default, deserialize_with = "lenient")]
+    name: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    os: Option<OneOrMany>,
+    #[serde(default, deserialize_with = "lenient")]
+    cpu: Option<OneOrMany>,
+    #[serde(default, deserialize_with = "lenient")]
+    libc: Option<OneOrMany>,
+    #[serde(default, rename = "optionalDependencies", deserialize_with = "lenient")]
+    optional_dependencies: std::collections::BTreeMap<String, serde_json::Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum OneOrMany {
+    One(String),
+    Many(Vec<String>),
+}
+
+/// A field of another shape is as good as none.
+fn lenient<'de, D: serde::Deserializer<'de>, T: serde::de::DeserializeOwned + Default>(from: D) -> Result<T, D::Error> {
+    let value = serde_json::Value::deserialize(from)?;
+    Ok(serde_json::from_value(value).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_files_that_decide_are_kept_whole() {
+        for path in ["etc/passwd", "etc/ld.so.conf", "etc/ld.so.conf.d/libc.conf", "etc/ld-musl-x86_64.path"] {
+            assert!(is_config_path(path.as_bytes()), "{path}");
+        }
+        for path in ["etc/passwd-", "opt/etc/passwd", "etc/ld.so.cache", "etc/ld.so.conf.d/x/y.conf", "etc/shadow"] {
+            assert!(!is_config_path(path.as_bytes()), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_package_lies_directly_in_node_modules() {
+        for path in ["node_modules/a/package.json", "app/node_modules/@s/a/package.json"] {
+            assert!(is_npm_path(path.as_bytes()), "{path}");
+        }
+        for path in
+            ["package.json", "node_modules/a/dist/package.json", "node_modules/a/package.jsonx", "a/package.json"]
+        {
+            assert!(!is_npm_path(path.as_bytes()), "{path}");
+        }
+    }
+
+    #[test]
+    fn tags_of_a_wheel_are_read() {
+        let text =
+            b"Wheel-Version: 1.0\nTag: cp312-cp312-manylinux_2_17_x86_64\r\nTag: cp312-cp312-manylinux2014_x86_64\n";
+        assert_eq!(wheel_tags(text), ["cp312-cp312-manylinux_2_17_x86_64", "cp312-cp312-manylinux2014_x86_64"]);
+    }
+
+    #[test]
+    fn npm_platform_fields_are_read_in_any_shape() {
+        let package = npm_package(br#"{"name":"@esbuild/linux-x64","os":["linux"],"cpu":"x64","libc":3}"#).unwrap();
+        let expected = NpmPackage {
+            name: "@esbuild/linux-x64".into(),
+            os: vec!["linux".into()],
+            cpu: vec!["x64".into()],
+            ..NpmPackage::default()
+        };
+        assert_eq!(package, expected);
+        let text = br#"{"name":"esbuild","optionalDependencies":{"@esbuild/linux-x64":"1","fsevents":"2","x-win32-arm64-msvc":"1"}}"#;
+        assert_eq!(npm_package(text).unwrap().optional, ["@esbuild/linux-x64", "x-win32-arm64-msvc"]);
+    }
+
+    #[test]
+    fn a_package_without_a_platform_is_of_no_interest() {
+        assert_eq!(npm_package(br#"{"name":"left-pad","dependencies":{}}"#), None);
+        assert_eq!(npm_package(br#"{"name":"x","optionalDependencies":{"fsevents":"2"}}"#), None);
+        assert_eq!(npm_package(br#"{"os": ["linux"#), None);
+    }
+}

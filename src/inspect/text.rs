@@ -1,0 +1,148 @@
+//! Text that is no script, and what a failed download or checkout leaves in its place. It reads the file's first bytes
+//! only.
+
+use super::kind::{FileKind, TextStart};
+
+/// Bytes that tell text from data; a program's magic is in the first of them.
+const TELLING: usize = 512;
+/// An error page or message that was saved as a file is short.
+const ERROR_PAGE_BYTES: u64 = 4 << 10;
+/// The first line of an error page, as far as it is shown.
+const LINE_BYTES: usize = 200;
+
+/// Tells the kinds of text apart; what is no text is data. `head` is the file's start, `size` its size.
+pub fn inspect(head: &[u8], size: u64) -> FileKind {
+    if let Some(start) = near_shebang(head) {
+        return FileKind::Text(start);
+    }
+    let telling = &head[..head.len().min(TELLING)];
+    if !telling.iter().all(|byte| is_text(*byte)) {
+        return if is_utf16(head) { FileKind::Text(TextStart::Plain) } else { FileKind::Data };
+    }
+    if head.starts_with(b"version https://git-lfs.github.com/spec/") {
+        return FileKind::LfsPointer;
+    }
+    let text = telling.trim_ascii_start();
+    match text.first() {
+        Some(b'<') if is_html(text) => FileKind::Html,
+        Some(b'<' | b'{' | b'N' | b'n' | b'4' | b'5' | b'F' | b'E' | b'I' | b'B' | b'A' | b'U' | b'T')
+            if size <= ERROR_PAGE_BYTES && is_error(text) =>
+        {
+            let line = text.split(|byte| matches!(byte, b'\n' | b'\r')).next().unwrap_or_default();
+            let line = String::from_utf8_lossy(&line[..line.len().min(LINE_BYTES)]).into_owned();
+            FileKind::Text(TextStart::ErrorPage(Box::new(line)))
+        }
+        _ => FileKind::Text(TextStart::Plain),
+    }
+}
+
+/// Printable, blank, or part of a character beyond ASCII.
+fn is_text(byte: u8) -> bool {
+    byte >= 0x20 && byte != 0x7f || matches!(byte, b'\t' | b'\n' | b'\r' | 0x0b | 0x0c | 0x1b | 0x08)
+}
+
+/// A `#!` that is not at the first byte, so that no kernel sees it.
+fn near_shebang(head: &[u8]) -> Option<TextStart> {
+    let utf16: [&[u8]; 4] = [b"\xff\xfe#\0!\0", b"\xfe\xff\0#\0!", b"#\0!\0", b"\0#\0!"];
+    match head.first()? {
+        0xef if head.starts_with(b"\xef\xbb\xbf#!") => Some(TextStart::BomShebang),
+        0xff | 0xfe | b'#' | 0 => utf16.iter().any(|start| head.starts_with(start)).then_some(TextStart::BomShebang),
+        b' ' | b'\t' | b'\r' | b'\n' => head.trim_ascii_start().starts_with(b"#!").then_some(TextStart::BlankShebang),
+        _ => None,
+    }
+}
+
+fn is_utf16(head: &[u8]) -> bool {
+    head.starts_with(b"\xff\xfe") || head.starts_with(b"\xfe\xff")
+}
+
+fn is_html(text: &[u8]) -> bool {
+    let starts = [b"<!doctype html".as_slice(), b"<html", b"<head", b"<body"];
+    starts.iter().any(|start| text.len() >= start.len() && text[..start.len()].eq_ignore_ascii_case(start))
+}
+
+/// What web servers, object stores and registries answer instead of a file: a status, an XML error, a JSON error.
+fn is_error(text: &[u8]) -> bool {
+    let lower = text.to_ascii_lowercase();
+    let has = |words: &[u8]| lower.windows(words.len()).any(|part| part == words);
+    match lower.first() {
+        Some(b'<') => has(b"<error>") || (has(b"<code>") && has(b"<message>")),
+        Some(b'{') => {
+            has(b"\"errors\":") && has(b"\"code\"")
+                || has(b"\"message\":\"not found\"")
+                || has(b"\"message\": \"not found\"")
+        }
+        _ => {
+            let starts: [&[u8]; 14] = [
+                b"not found",
+                b"404: not found",
+                b"404 not found",
+                b"404 page not found",
+                b"404 -",
+                b"403 forbidden",
+                b"403: forbidden",
+                b"forbidden",
+                b"access denied",
+                b"unauthorized",
+                b"500 internal server error",
+                b"502 bad gateway",
+                b"503 service unavailable",
+                b"bad gateway",
+            ];
+            let line = lower.split(|byte| *byte == b'\n').next().unwrap_or_default();
+            line.len() <= 80 && starts.iter().any(|start| line.starts_with(start))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(bytes: &[u8], expected: FileKind) {
+        assert_eq!(inspect(bytes, bytes.len() as u64), expected, "{}", bytes.escape_ascii());
+    }
+
+    fn page(line: &str) -> FileKind {
+        FileKind::Text(TextStart::ErrorPage(Box::new(line.to_string())))
+    }
+
+    #[test]
+    fn a_shebang_that_no_kernel_sees_is_told() {
+        for bytes in [b"\xef\xbb\xbf#!/bin/sh\n".as_slice(), b"\xff\xfe#\0!\0/\0", b"\xfe\xff\0#\0!", b"#\0!\0/\0"] {
+            check(bytes, FileKind::Text(TextStart::BomShebang));
+        }
+        for bytes in [b"\n#!/bin/sh\n".as_slice(), b"  #!/bin/sh\n", b"\r\n#!/bin/sh\r\n", b"\t\n\n#!/bin/sh"] {
+            check(bytes, FileKind::Text(TextStart::BlankShebang));
+        }
+        check(b"# !/bin/sh\n", FileKind::Text(TextStart::Plain));
+    }
+
+    #[test]
+    fn what_a_failed_download_leaves_is_told() {
+        check(b"Not Found", page("Not Found"));
+        check(b"404: Not Found\n", page("404: Not Found"));
+        check(b"404 page not found\n", page("404 page not found"));
+        let denied = "<?xml version=\"1.0\"?><Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>";
+        check(denied.as_bytes(), page(denied));
+        let unknown = "{\"errors\":[{\"code\":\"BLOB_UNKNOWN\",\"message\":\"blob unknown\"}]}";
+        check(unknown.as_bytes(), page(unknown));
+        check(b"<!DOCTYPE html>\n<html><title>x</title>", FileKind::Html);
+        check(b"\n<HTML><body>", FileKind::Html);
+        check(b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n", FileKind::LfsPointer);
+    }
+
+    #[test]
+    fn plain_text_and_data_are_neither() {
+        for bytes in
+            [b"hello\n".as_slice(), b"Not Foundry: a long text\nwith lines\n", b"{\"a\": 1}", b"<xml/>", b"4 8 15\n"]
+        {
+            let kind = inspect(bytes, 100_000);
+            assert_eq!(kind, FileKind::Text(TextStart::Plain), "{}", bytes.escape_ascii());
+        }
+        check("größer\n".as_bytes(), FileKind::Text(TextStart::Plain));
+        check(b"\xff\xfea\0b\0", FileKind::Text(TextStart::Plain));
+        check(b"\x01\x02\x03\x04", FileKind::Data);
+        check(b"text\0then a zero", FileKind::Data);
+    }
+}
