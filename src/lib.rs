@@ -1,4 +1,5 @@
 //! imgarch
+pub mod diagnose;
 pub mod image;
 pub mod inspect;
 pub mod judge;

@@ -1,0 +1,100 @@
+use super::*;
+use crate::judge::Errno;
+
+fn check(line: &str, sign: Sign, path: Option<&str>) {
+    let found = recognise(line);
+    let first = found.first().unwrap_or_else(|| panic!("nothing recognised in {line:?}"));
+    assert_eq!((first.sign, first.path.as_deref()), (sign, path), "{line:?}");
+}
+
+#[test]
+fn every_message_is_recognised_in_its_own_example_by_its_own_row() {
+    for message in MESSAGES {
+        let line = readable(message.example);
+        let lower = line.to_ascii_lowercase();
+        let taken = MESSAGES.iter().find(|row| symptom(row, &line, &lower).is_some());
+        assert_eq!(taken.map(|row| row.pattern), Some(message.pattern), "{}", message.example);
+    }
+}
+
+#[test]
+fn every_pattern_closes_its_holes() {
+    for message in MESSAGES {
+        assert_eq!(message.pattern.matches('{').count(), message.pattern.matches('}').count(), "{}", message.pattern);
+        assert_eq!(message.sign.is_none(), message.pattern.contains("{errno}"), "{}", message.pattern);
+    }
+}
+
+#[test]
+fn every_errno_of_execve_is_read_in_gos_and_glibcs_spelling() {
+    for (text, sign) in ERRNO_TEXTS {
+        check(&format!("exec /app: {text}"), *sign, Some("/app"));
+        let capital = format!("{}{}", text[..1].to_uppercase(), &text[1..]);
+        check(&format!("exec container process `/app`: {capital}"), *sign, Some("/app"));
+    }
+    assert!(recognise("exec /app: everything is fine").is_empty());
+}
+
+#[test]
+fn the_program_is_named_without_what_stands_around_it() {
+    let enoexec = Sign::Exec(Errno::ENOEXEC);
+    check(
+        "exec /usr/local/bin/docker entrypoint.sh: exec format error",
+        enoexec,
+        Some("/usr/local/bin/docker entrypoint.sh"),
+    );
+    check("2026-03-01T10:00:00.123Z stderr F exec /app: exec format error", enoexec, Some("/app"));
+    check("sh: 1: ./app: Exec format error", enoexec, Some("./app"));
+    check("/usr/bin/env: ‘bash\r’: No such file or directory", Sign::CarriageReturn, Some("bash"));
+    check("/app: /lib/libc.so.6: version `GLIBC_2.34' not found (required by /app)", Sign::SymbolVersion, Some("/app"));
+    check("./app: CPU ISA level is lower than required", Sign::CpuLevel, None);
+}
+
+#[test]
+fn what_a_message_names_is_kept() {
+    let found = recognise("Fatal glibc error: CPU does not support x86-64-v2\n");
+    assert_eq!(found[0].named, [("level", "x86-64-v2".to_string())]);
+    let found = recognise(
+        "WARNING: The requested image's platform (linux/amd64) does not match the detected host platform (linux/arm64/v8)",
+    );
+    assert_eq!(found[0].named, [("image", "linux/amd64".to_string()), ("node", "linux/arm64/v8".to_string())]);
+}
+
+#[test]
+fn a_kubelets_start_error_is_read_through_its_wrapping() {
+    check(
+        "failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: \
+         unable to start container process: error during container init: exec: \"/app\": stat /app: no such file or \
+         directory: unknown",
+        Sign::ProgramNotFound,
+        Some("/app"),
+    );
+    check(
+        "{\"msg\":\"exec container process `/app`: Exec format error\",\"level\":\"error\",\"time\":\"2026-03-01T10:00:00Z\"}",
+        Sign::Exec(Errno::ENOEXEC),
+        Some("/app"),
+    );
+    check(
+        "Error: container create failed: time=\"2026\" level=error msg=\"exec: \\\"/app\\\": permission denied\"",
+        Sign::NotExecutable,
+        Some("/app"),
+    );
+}
+
+#[test]
+fn a_whole_log_is_read_and_repetition_is_told_once() {
+    let log =
+        "starting\nexec /app: exec format error\r\nexec /app: exec format error\nexec /b: no such file or directory\n";
+    let signs: Vec<Sign> = recognise(log).iter().map(|symptom| symptom.sign).collect();
+    assert_eq!(signs, [Sign::Exec(Errno::ENOEXEC), Sign::Exec(Errno::ENOENT)]);
+    assert_eq!(recognise(log)[0].line, "exec /app: exec format error");
+}
+
+#[test]
+fn text_that_says_nothing_yields_nothing() {
+    for text in ["", "\n\n", "listening on :8080", "executing format checks", "libexec /a fine", "\u{0}\u{1}", "{{{}}}"]
+    {
+        assert_eq!(recognise(text), [], "{text:?}");
+    }
+    assert_eq!(recognise(&"é".repeat(LINE_BYTES)), []);
+}
