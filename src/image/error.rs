@@ -2,7 +2,8 @@
 
 use std::io;
 
-use crate::oci::{Descriptor, DiffId, Digest};
+use crate::oci::{Descriptor, DiffId, Digest, DocumentError};
+use crate::platform::Platform;
 use crate::source::SourceError;
 
 /// Why an image, or a part of it, could not be read. Whatever it is, the image's verdict is "could not tell".
@@ -13,6 +14,52 @@ pub enum ImageError {
     /// `index` counts from the lowest layer, which is 0.
     #[error("reading layer {index} ({}...): {cause}", digest.short())]
     Layer { index: usize, digest: Digest, cause: Box<LayerError> },
+    /// `what` is `manifest` (of an image or an index) or `config`.
+    #[error("reading {what} {digest}: {cause}")]
+    Document { what: &'static str, digest: Digest, cause: DocumentFault },
+    #[error("manifest {digest} has {layers} layers, but its config has {diff_ids} diff_ids")]
+    LayerCount { digest: Digest, layers: usize, diff_ids: usize },
+    #[error("diff_id {index} of the config of manifest {digest} is no digest: {text:?}")]
+    DiffId { digest: Digest, index: usize, text: String },
+    #[error("manifest {digest} has {count} layers; no engine mounts more than {limit}")]
+    TooManyLayers { digest: Digest, count: usize, limit: usize },
+    #[error("index {digest} contains itself")]
+    SelfContaining { digest: Digest },
+    #[error("index {digest} lies more than {limit} indexes deep")]
+    TooDeep { digest: Digest, limit: usize },
+    #[error("index {digest} leads to more than {limit} manifests")]
+    TooManyManifests { digest: Digest, limit: usize },
+    #[error("{digest} is no image but an artifact of type {kind}")]
+    Artifact { digest: Digest, kind: String },
+    /// `wanted` is empty where every platform was asked for.
+    #[error("no image{} in {digest}; {}", for_platforms(wanted), holding(held))]
+    NothingWanted { digest: Digest, wanted: Vec<Platform>, held: Vec<String> },
+}
+
+/// Why a document could not be had, or could not be believed.
+#[derive(Debug, thiserror::Error)]
+pub enum DocumentFault {
+    #[error("{0}")]
+    Read(io::Error),
+    #[error("it is {size} bytes long by its descriptor, and at most {limit} are read")]
+    TooLarge { size: u64, limit: u64 },
+    #[error("it goes on after the {expected} bytes that its descriptor says")]
+    TooLong { expected: u64 },
+    #[error("it ends after {found} of the {expected} bytes that its descriptor says")]
+    TooShort { expected: u64, found: u64 },
+    #[error("its bytes have another digest: {found}")]
+    WrongDigest { found: Digest },
+    #[error(transparent)]
+    Parse(DocumentError),
+}
+
+fn for_platforms(wanted: &[Platform]) -> String {
+    let names: Vec<String> = wanted.iter().map(ToString::to_string).collect();
+    if names.is_empty() { String::new() } else { format!(" for {}", names.join(", ")) }
+}
+
+fn holding(held: &[String]) -> String {
+    if held.is_empty() { "it is empty".to_string() } else { format!("it holds {}", held.join(", ")) }
 }
 
 /// Why one layer could not be read, or could not be believed.
@@ -73,6 +120,7 @@ impl ImageError {
                     | LayerError::Foreign(_)
                     | LayerError::Source(SourceError::NotPresent { .. })
             ),
+            _ => false,
         }
     }
 }

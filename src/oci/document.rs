@@ -55,6 +55,8 @@ pub enum DocumentError {
     Json(#[from] serde_json::Error),
     #[error("neither an index nor a manifest: it has neither \"manifests\" nor \"config\" and \"layers\"")]
     Neither,
+    #[error("both an index and a manifest: it has \"manifests\" and \"layers\"")]
+    Both,
     #[error("a Docker schema 1 manifest, which no longer runs anywhere; pull and push the image with a current engine")]
     Schema1,
     #[error("{0}")]
@@ -97,6 +99,10 @@ impl Document {
         // Engines do not ask for it, oci-spec does.
         if value.is_object() && value.get("schemaVersion").is_none() {
             value["schemaVersion"] = Value::from(2);
+        }
+        // containerd refuses these too: one reader would take the index, another the manifest. CVE-2021-41190.
+        if value.get("manifests").is_some() && value.get("layers").is_some() {
+            return Err(DocumentError::Both);
         }
         if value.get("manifests").is_some() {
             return Ok(Document::Index(read_index(value)?));
@@ -312,6 +318,8 @@ mod tests {
     fn what_is_no_document_is_told_apart() {
         assert!(matches!(parse("<html>"), Err(DocumentError::Json(_))));
         assert!(matches!(parse("{}"), Err(DocumentError::Neither)));
+        let both = parse(r#"{"schemaVersion":2,"manifests":[],"layers":[]}"#);
+        assert!(matches!(both, Err(DocumentError::Both)));
         assert!(matches!(parse(r#"{"schemaVersion":1,"fsLayers":[]}"#), Err(DocumentError::Schema1)));
         assert!(matches!(
             parse(r#"{"schemaVersion":2,"manifests":[{"digest":"nonsense"}]}"#),

@@ -1,0 +1,55 @@
+//! Fetches an image's small documents: bounded before they are read, and held to their descriptor's size and digest
+//! before they are believed.
+
+use std::io::Read;
+
+use super::error::{DocumentFault, ImageError};
+use crate::oci::{Config, Descriptor, Document};
+use crate::source::Source;
+
+/// Registries refuse larger manifests. Source: OCI distribution-spec, "Pushing Manifests".
+const MANIFEST_LIMIT: u64 = 4 << 20;
+/// containerd refuses larger configs; a thousand build steps of a kilobyte each are 1 MiB.
+const CONFIG_LIMIT: u64 = 8 << 20;
+
+/// An index or a manifest.
+pub(super) fn document(source: &dyn Source, descriptor: &Descriptor) -> Result<Document, ImageError> {
+    let fault = |cause| ImageError::Document { what: "manifest", digest: descriptor.digest.clone(), cause };
+    let bytes = verified(source, descriptor, MANIFEST_LIMIT, &fault)?;
+    Document::parse(&bytes).map_err(|error| fault(DocumentFault::Parse(error)))
+}
+
+pub(super) fn config(source: &dyn Source, descriptor: &Descriptor) -> Result<Config, ImageError> {
+    let fault = |cause| ImageError::Document { what: "config", digest: descriptor.digest.clone(), cause };
+    let bytes = verified(source, descriptor, CONFIG_LIMIT, &fault)?;
+    Config::parse(&bytes).map_err(|error| fault(DocumentFault::Parse(error)))
+}
+
+fn verified(
+    source: &dyn Source,
+    descriptor: &Descriptor,
+    limit: u64,
+    fault: &dyn Fn(DocumentFault) -> ImageError,
+) -> Result<Vec<u8>, ImageError> {
+    let expected = descriptor.size;
+    if expected > limit {
+        return Err(fault(DocumentFault::TooLarge { size: expected, limit }));
+    }
+    let mut bytes = Vec::new();
+    let reader = source.open(descriptor)?;
+    reader.take(expected + 1).read_to_end(&mut bytes).map_err(|error| fault(DocumentFault::Read(error)))?;
+    let found = bytes.len() as u64;
+    if found > expected {
+        return Err(fault(DocumentFault::TooLong { expected }));
+    }
+    if found < expected {
+        return Err(fault(DocumentFault::TooShort { expected, found }));
+    }
+    let mut hasher = descriptor.digest.hasher();
+    hasher.update(&bytes);
+    let found = hasher.finish();
+    if found != descriptor.digest {
+        return Err(fault(DocumentFault::WrongDigest { found }));
+    }
+    Ok(bytes)
+}

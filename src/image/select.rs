@@ -1,0 +1,320 @@
+//! From what a reference names to the images behind it: indexes are walked, every platform is read unless the user
+//! narrows it, and what is left out is listed with its reason. One platform's broken manifest hides no other's.
+
+use std::collections::{BTreeMap, HashSet};
+
+use super::error::ImageError;
+use super::fetch;
+use super::layer::Layer;
+use crate::oci::{Config, Descriptor, DiffId, Digest, Document, Index, Manifest};
+use crate::platform::Platform;
+use crate::source::{Source, SourceError};
+
+/// Which platforms to read; empty means all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    pub platforms: Vec<Platform>,
+}
+
+/// One platform's image: what its index promises, what its config declares, and its layers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Image {
+    /// Of the manifest, with the annotations that the index gives it.
+    pub manifest: Descriptor,
+    /// What the index promises; `None` without an index, or where its entry names no platform.
+    pub promised: Option<Platform>,
+    pub config_digest: Digest,
+    pub config: Config,
+    /// What the config declares; `None` where it names no architecture.
+    pub declared: Option<Platform>,
+    /// Lowest first.
+    pub layers: Vec<Layer>,
+    /// The manifest's own.
+    pub annotations: BTreeMap<String, String>,
+    /// The manifest that this one refers to.
+    pub subject: Option<Digest>,
+}
+
+/// What a reference led to. `images` may be empty where all that was wanted is broken or not present: that is no answer,
+/// and never a clean one.
+#[derive(Debug)]
+pub struct Selection {
+    pub root: Descriptor,
+    /// The root index's annotations; `None` where the root is a single manifest.
+    pub index_annotations: Option<BTreeMap<String, String>>,
+    /// In the index's order, those of nested indexes last.
+    pub images: Vec<Image>,
+    pub broken: Vec<Broken>,
+    pub skipped: Vec<Skipped>,
+}
+
+/// An entry of an index that was wanted and could not be read.
+#[derive(Debug)]
+pub struct Broken {
+    pub descriptor: Descriptor,
+    pub promised: Option<Platform>,
+    pub error: ImageError,
+}
+
+/// An entry of an index that was left out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Skipped {
+    pub descriptor: Descriptor,
+    /// By the index or by the config.
+    pub platform: Option<Platform>,
+    pub why: Why,
+}
+
+/// Why an entry was left out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// BuildKit's provenance or SBOM of another entry.
+    Attestation,
+    /// A chart, a signature, a model: its artifact or config type.
+    Artifact(String),
+    /// Another platform than those wanted.
+    NotWanted,
+    /// Wanted, but its blobs are elsewhere; `docker save` and engine stores list platforms that were never pulled.
+    NotPresent { place: String },
+}
+
+/// An index in an index is two deep; tools that merge layouts make three.
+const MAX_DEPTH: usize = 6;
+/// Ten times the platforms, with attestations, of the widest official images.
+const MAX_MANIFESTS: usize = 512;
+/// overlayfs mounts at most 500 lower directories; docker stops at 127. Source: fs/overlayfs/params.h OVL_MAX_STACK.
+const MAX_LAYERS: usize = 500;
+/// Documents that are fetched side by side: each is a request or two, and registries count requests.
+const PARALLEL: usize = 6;
+
+/// Finds the images that `source`'s root leads to. An error where the root itself cannot be read, or where nothing in it
+/// is an image for a wanted platform.
+pub fn select(source: &dyn Source, wanted: &Wanted) -> Result<Selection, ImageError> {
+    let root = source.root()?;
+    let platform = root.platform.clone();
+    let entry = Entry { descriptor: root.clone(), promised: platform, above: Vec::new() };
+    let mut selection =
+        Selection { root: root.clone(), index_annotations: None, images: vec![], broken: vec![], skipped: vec![] };
+    match load(source, &entry.descriptor)? {
+        Loaded::Image(image) => selection.take(*image, entry.promised, wanted),
+        Loaded::Artifact(kind) => return Err(ImageError::Artifact { digest: root.digest, kind }),
+        Loaded::Index(index) => {
+            selection.index_annotations = Some(index.annotations.clone());
+            selection.descend(source, wanted, entry, index)?;
+        }
+    }
+    let absent = selection.skipped.iter().any(|entry| matches!(entry.why, Why::NotPresent { .. }));
+    if selection.images.is_empty() && selection.broken.is_empty() && !absent {
+        let (wanted, held) = (wanted.platforms.clone(), selection.held());
+        return Err(ImageError::NothingWanted { digest: selection.root.digest, wanted, held });
+    }
+    Ok(selection)
+}
+
+/// An entry of an index on the way down.
+struct Entry {
+    descriptor: Descriptor,
+    promised: Option<Platform>,
+    /// The indexes that it lies in.
+    above: Vec<Digest>,
+}
+
+/// What a descriptor led to.
+enum Loaded {
+    Index(Index),
+    Image(Box<Image>),
+    Artifact(String),
+}
+
+impl Wanted {
+    /// Whether the user asked for this platform.
+    pub fn takes(&self, platform: &Platform) -> bool {
+        self.platforms.is_empty() || self.platforms.iter().any(|wanted| platform.is_wanted_as(wanted))
+    }
+}
+
+impl Selection {
+    /// Walks an index and those in it, a level at a time, so that each level's documents are fetched side by side.
+    fn descend(&mut self, source: &dyn Source, wanted: &Wanted, top: Entry, index: Index) -> Result<(), ImageError> {
+        let mut seen = HashSet::from([(top.descriptor.digest.clone(), None)]);
+        let mut level = self.sift(wanted, &top, index, &mut seen);
+        let mut total = 0;
+        while !level.is_empty() {
+            total += level.len();
+            if total > MAX_MANIFESTS {
+                let digest = top.descriptor.digest;
+                return Err(ImageError::TooManyManifests { digest, limit: MAX_MANIFESTS });
+            }
+            let mut below = Vec::new();
+            for (entry, loaded) in load_all(source, level) {
+                match loaded {
+                    Ok(Loaded::Image(image)) => self.take(*image, entry.promised, wanted),
+                    Ok(Loaded::Artifact(kind)) => self.skip(entry, Why::Artifact(kind)),
+                    Ok(Loaded::Index(_)) if entry.above.len() >= MAX_DEPTH => {
+                        let digest = entry.descriptor.digest.clone();
+                        self.broken(entry, ImageError::TooDeep { digest, limit: MAX_DEPTH });
+                    }
+                    Ok(Loaded::Index(index)) => below.extend(self.sift(wanted, &entry, index, &mut seen)),
+                    Err(ImageError::Source(SourceError::NotPresent { place, .. })) => {
+                        self.skip(entry, Why::NotPresent { place });
+                    }
+                    Err(error) => self.broken(entry, error),
+                }
+            }
+            level = below;
+        }
+        Ok(())
+    }
+
+    /// The entries of an index that are to be fetched; the others are listed with their reason.
+    fn sift(
+        &mut self,
+        wanted: &Wanted,
+        of: &Entry,
+        index: Index,
+        seen: &mut HashSet<(Digest, Option<Platform>)>,
+    ) -> Vec<Entry> {
+        let mut above = of.above.clone();
+        above.push(of.descriptor.digest.clone());
+        let mut fetched = Vec::new();
+        for descriptor in index.manifests {
+            let promised = descriptor.platform.clone().or_else(|| of.promised.clone());
+            let entry = Entry { descriptor, promised, above: above.clone() };
+            let digest = entry.descriptor.digest.clone();
+            if entry.descriptor.is_attestation() {
+                self.skip(entry, Why::Attestation);
+            } else if entry.above.contains(&digest) {
+                self.broken(entry, ImageError::SelfContaining { digest });
+            } else if entry.promised.as_ref().is_some_and(|platform| !platform.is_unknown() && !wanted.takes(platform))
+            {
+                self.skip(entry, Why::NotWanted);
+            } else if seen.insert((digest, entry.promised.clone())) {
+                fetched.push(entry);
+            }
+        }
+        fetched
+    }
+
+    /// An index's promise decides what a node picks, so it decides here; without one the config does.
+    fn take(&mut self, mut image: Image, promised: Option<Platform>, wanted: &Wanted) {
+        image.promised = promised.filter(|platform| !platform.is_unknown());
+        let platform = image.promised.clone().or_else(|| image.declared.clone());
+        // An image that names no platform at all is read: only its files can say.
+        if platform.as_ref().is_some_and(|platform| !wanted.takes(platform)) {
+            self.skipped.push(Skipped { descriptor: image.manifest, platform, why: Why::NotWanted });
+        } else {
+            self.images.push(image);
+        }
+    }
+
+    fn skip(&mut self, entry: Entry, why: Why) {
+        self.skipped.push(Skipped { descriptor: entry.descriptor, platform: entry.promised, why });
+    }
+
+    fn broken(&mut self, entry: Entry, error: ImageError) {
+        self.broken.push(Broken { descriptor: entry.descriptor, promised: entry.promised, error });
+    }
+
+    /// What there is, for the message that nothing of it is wanted.
+    fn held(&self) -> Vec<String> {
+        let mut held = Vec::new();
+        for entry in &self.skipped {
+            let text = match (&entry.why, &entry.platform) {
+                (Why::NotWanted | Why::NotPresent { .. }, Some(platform)) => platform.to_string(),
+                (Why::NotWanted | Why::NotPresent { .. }, None) => "an image without a platform".to_string(),
+                (Why::Attestation, _) => "attestations".to_string(),
+                (Why::Artifact(kind), _) => format!("an artifact of type {kind}"),
+            };
+            if !held.contains(&text) {
+                held.push(text);
+            }
+        }
+        held
+    }
+}
+
+/// Loads entries side by side and gives them back in their order.
+fn load_all(source: &dyn Source, entries: Vec<Entry>) -> Vec<(Entry, Result<Loaded, ImageError>)> {
+    let mut loaded = Vec::with_capacity(entries.len());
+    for part in entries.chunks(PARALLEL) {
+        std::thread::scope(|scope| {
+            let (first, rest) = part.split_first().expect("chunks are never empty");
+            let running: Vec<_> = rest.iter().map(|entry| scope.spawn(|| load(source, &entry.descriptor))).collect();
+            loaded.push(load(source, &first.descriptor));
+            loaded.extend(running.into_iter().map(|thread| thread.join().expect("loading does not panic")));
+        });
+    }
+    entries.into_iter().zip(loaded).collect()
+}
+
+fn load(source: &dyn Source, descriptor: &Descriptor) -> Result<Loaded, ImageError> {
+    match fetch::document(source, descriptor)? {
+        Document::Index(index) => Ok(Loaded::Index(index)),
+        Document::Manifest(manifest) => match artifact_type(&manifest) {
+            Some(kind) => Ok(Loaded::Artifact(kind)),
+            None => Ok(Loaded::Image(Box::new(read_image(source, descriptor, manifest)?))),
+        },
+    }
+}
+
+/// What a manifest is if no image. Source: OCI image-spec, manifest.md, "Guidelines for Artifact Usage"; cosign keeps an
+/// image's config type, but its layers are JSON.
+fn artifact_type(manifest: &Manifest) -> Option<String> {
+    let config = &manifest.config.media_type;
+    let is_image_config = config.is_empty()
+        || config.starts_with("application/vnd.oci.image.config")
+        || config.starts_with("application/vnd.docker.container.image")
+        || matches!(config.as_str(), "application/octet-stream" | "application/json" | "text/plain");
+    if !is_image_config {
+        return Some(manifest.artifact_type.clone().unwrap_or_else(|| config.clone()));
+    }
+    let mut layers = manifest.layers.iter().map(|layer| layer.media_type.as_str()).peekable();
+    let first = *layers.peek()?;
+    layers.all(|media_type| media_type.ends_with("json")).then(|| first.to_string())
+}
+
+fn read_image(source: &dyn Source, descriptor: &Descriptor, manifest: Manifest) -> Result<Image, ImageError> {
+    let digest = &descriptor.digest;
+    if manifest.layers.len() > MAX_LAYERS {
+        let (digest, count) = (digest.clone(), manifest.layers.len());
+        return Err(ImageError::TooManyLayers { digest, count, limit: MAX_LAYERS });
+    }
+    let config = fetch::config(source, &manifest.config)?;
+    let layers = pair(digest, manifest.layers, &config)?;
+    Ok(Image {
+        manifest: descriptor.clone(),
+        promised: None,
+        config_digest: manifest.config.digest,
+        declared: config.platform(),
+        config,
+        layers,
+        annotations: manifest.annotations,
+        subject: manifest.subject,
+    })
+}
+
+/// Gives each layer its diffID. Where the counts differ, as containerd does, the image is refused; only foreign layers
+/// may have been left out of the config.
+fn pair(digest: &Digest, descriptors: Vec<Descriptor>, config: &Config) -> Result<Vec<Layer>, ImageError> {
+    let mut diff_ids = Vec::new();
+    for (index, (diff_id, text)) in config.diff_ids().into_iter().zip(&config.rootfs.diff_ids).enumerate() {
+        let digest = digest.clone();
+        diff_ids.push(diff_id.ok_or_else(|| ImageError::DiffId { digest, index, text: text.clone() })?);
+    }
+    let own = descriptors.iter().filter(|layer| !layer.is_foreign_layer()).count();
+    let is_whole = diff_ids.len() == descriptors.len();
+    if !is_whole && diff_ids.len() != own {
+        let (layers, diff_ids) = (descriptors.len(), diff_ids.len());
+        return Err(ImageError::LayerCount { digest: digest.clone(), layers, diff_ids });
+    }
+    let mut diff_ids = diff_ids.into_iter();
+    let mut next = |layer: &Descriptor| -> Option<DiffId> {
+        if is_whole || !layer.is_foreign_layer() { diff_ids.next() } else { None }
+    };
+    let paired = descriptors.into_iter().enumerate();
+    Ok(paired.map(|(index, descriptor)| Layer { index, diff_id: next(&descriptor), descriptor }).collect())
+}
+
+#[cfg(test)]
+#[path = "select_tests.rs"]
+mod tests;
