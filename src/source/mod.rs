@@ -2,9 +2,13 @@
 //! digests, decompression and tar are floor 3's, written once for every source.
 
 pub mod archive;
+pub mod containerd;
 pub mod dir;
+pub mod engine;
+pub mod input;
 pub mod layout;
 mod listing;
+mod process;
 
 use std::fs::File;
 use std::io::Read;

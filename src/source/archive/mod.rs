@@ -22,6 +22,7 @@ pub struct Archive {
     root: Descriptor,
     /// What is not under `blobs/ALGORITHM/HEX`: documents made in memory, and an old archive's members by digest.
     made: HashMap<Digest, Member>,
+    has_saved_list: bool,
 }
 
 impl Archive {
@@ -42,14 +43,21 @@ impl Archive {
         };
         let mut made = HashMap::new();
         // skopeo's dir: in a tar has a manifest.json too, which is no list.
-        if let Some(saved) = saved.filter(|saved| !is_oci || saved.trim_ascii_start().starts_with(b"[")) {
+        let saved = saved.filter(|saved| !is_oci || saved.trim_ascii_start().starts_with(b"["));
+        let has_saved_list = saved.is_some();
+        if let Some(saved) = saved {
             docker::complete(&mut listing, &saved, &members, &mut made)?;
         }
         let root = listing.root(selector, &members.place)?;
         if let Some(index) = root.index {
             made.insert(root.descriptor.digest.clone(), Member::Document(index.into()));
         }
-        Ok(Archive { members, root: root.descriptor, made })
+        Ok(Archive { members, root: root.descriptor, made, has_saved_list })
+    }
+
+    /// Whether `docker save`, or something that writes as it does, made it.
+    pub fn is_docker(&self) -> bool {
+        self.has_saved_list
     }
 }
 

@@ -1,0 +1,198 @@
+//! containerd: an image's name is resolved by `ctr`, and its blobs are read straight from the content store on disk,
+//! several at once. A store that has given up the layers it unpacked says which are not present. Where the store cannot
+//! be read from here, `ctr images export` gives the image as one archive.
+//! Source: containerd, docs/content-flow.md; `root` of containerd-config.toml(5).
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use super::layout::open_blob;
+use super::listing::{INDEX_TYPE, MANIFEST_TYPE};
+use super::process::{self, Output};
+use super::{DOCUMENT_LIMIT, Source, SourceError, read_bounded};
+use crate::oci::{Descriptor, Digest, Document, Reference};
+
+/// One containerd: where it keeps its content and where it listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Containerd {
+    /// Its `root`: `/var/lib/containerd`.
+    pub root: PathBuf,
+    /// Its socket: `/run/containerd/containerd.sock`.
+    pub address: PathBuf,
+}
+
+/// An image whose blobs lie in a content store.
+#[derive(Debug)]
+pub struct ContentStore {
+    blobs: PathBuf,
+    root: Descriptor,
+}
+
+/// What a namespace's image leads to.
+#[derive(Debug)]
+pub enum Found {
+    Stored(Box<ContentStore>),
+    /// `ctr images export`, which passes once.
+    Exported(Export),
+}
+
+/// An export that has been started.
+#[derive(Debug)]
+pub struct Export(Output);
+
+const INSTALL: &str = "name the image by its digest: containerd:NAMESPACE/NAME@sha256:...";
+
+impl Default for Containerd {
+    fn default() -> Containerd {
+        Containerd { root: "/var/lib/containerd".into(), address: "/run/containerd/containerd.sock".into() }
+    }
+}
+
+impl Containerd {
+    /// The containerd of k3s and RKE2.
+    pub fn of_k3s() -> Containerd {
+        Containerd {
+            root: "/var/lib/rancher/k3s/agent/containerd".into(),
+            address: "/run/k3s/containerd/containerd.sock".into(),
+        }
+    }
+
+    /// For messages.
+    pub fn place(&self, namespace: &str) -> String {
+        format!("containerd at {} (namespace {namespace})", self.address.display())
+    }
+
+    /// Finds `name` (`docker.io/library/app:1`, a short name, or anything with a digest) in `namespace`.
+    pub fn find(&self, namespace: &str, name: &str) -> Result<Found, SourceError> {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-/:@+".contains(&byte);
+        if namespace.is_empty() || name.is_empty() || !namespace.bytes().chain(name.bytes()).all(is_plain) {
+            let what = format!("the name {namespace}/{name}");
+            return Err(SourceError::Unsupported { what, cause: "it is not NAMESPACE/NAME".to_string() });
+        }
+        let stated = name.rsplit('@').next().and_then(|digest| digest.parse::<Digest>().ok());
+        if let Some(digest) = stated {
+            return self.stored(&digest, &self.place(namespace)).map(|store| Found::Stored(Box::new(store)));
+        }
+        let (found, digest) = self.resolve(namespace, name)?;
+        match self.stored(&digest, &self.place(namespace)) {
+            Ok(store) => Ok(Found::Stored(Box::new(store))),
+            Err(error) => {
+                tracing::debug!(%error, "exporting instead");
+                self.export(namespace, &found)
+            }
+        }
+    }
+
+    fn resolve(&self, namespace: &str, name: &str) -> Result<(String, Digest), SourceError> {
+        let names = [Some(name.to_string()), full_name(name)];
+        let address = self.address.to_string_lossy();
+        let filters: Vec<String> = names.iter().flatten().map(|name| format!("name==\"{name}\"")).collect();
+        let mut arguments = vec!["--address", &address, "--namespace", namespace, "images", "list"];
+        arguments.extend(filters.iter().map(String::as_str));
+        let list = process::list("ctr", &arguments, INSTALL)?;
+        names.into_iter().flatten().find_map(|name| Some((name.clone(), listed_digest(&list, &name)?))).ok_or_else(
+            || {
+                let error =
+                    SourceError::NotFound { what: "image", name: name.to_string(), place: self.place(namespace) };
+                error.with_hint(format!("ctr --namespace {namespace} images list"))
+            },
+        )
+    }
+
+    fn stored(&self, digest: &Digest, place: &str) -> Result<ContentStore, SourceError> {
+        let blobs = self.root.join("io.containerd.content.v1.content/blobs");
+        let root = describe_root(&blobs, digest, place)?;
+        Ok(ContentStore { blobs, root })
+    }
+
+    fn export(&self, namespace: &str, name: &str) -> Result<Found, SourceError> {
+        let address = self.address.to_string_lossy();
+        let arguments =
+            ["--address", &address, "--namespace", namespace, "images", "export", "--all-platforms", "-", name];
+        process::start("ctr", &arguments, INSTALL).map(|output| Found::Exported(Export(output)))
+    }
+}
+
+impl Read for Export {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        self.0.read(buffer)
+    }
+}
+
+impl Source for ContentStore {
+    fn root(&self) -> Result<Descriptor, SourceError> {
+        Ok(self.root.clone())
+    }
+
+    fn open(&self, descriptor: &Descriptor) -> Result<Box<dyn Read + Send>, SourceError> {
+        open_blob(&self.blobs, &descriptor.digest, &self.blobs.display().to_string())
+    }
+}
+
+/// A digest says neither type nor size of what it names.
+fn describe_root(blobs: &Path, digest: &Digest, place: &str) -> Result<Descriptor, SourceError> {
+    let bytes = read_bounded(open_blob(blobs, digest, place)?, DOCUMENT_LIMIT, "a manifest", place)?;
+    let media_type = match Document::parse(&bytes) {
+        Ok(Document::Index(_)) => INDEX_TYPE,
+        Ok(Document::Manifest(_)) => MANIFEST_TYPE,
+        Err(error) => {
+            return Err(SourceError::Malformed { place: format!("{digest} of {place}"), cause: error.to_string() });
+        }
+    };
+    Ok(Descriptor::new(media_type, digest.clone(), bytes.len() as u64))
+}
+
+/// containerd knows an image by its whole name only.
+fn full_name(name: &str) -> Option<String> {
+    let reference = Reference::parse(name).ok()?;
+    let full = format!("{}/{}:{}", reference.registry, reference.repository, reference.tag.as_deref()?);
+    (full != name).then_some(full)
+}
+
+/// The digest in a row of `ctr images list`: REF TYPE DIGEST SIZE PLATFORMS LABELS.
+fn listed_digest(list: &str, name: &str) -> Option<Digest> {
+    let rows = list.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    rows.filter(|row| row.first() == Some(&name)).find_map(|row| row.get(2)?.parse().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_gives_its_digest() {
+        let digest = Digest::of(b"x");
+        let list = format!(
+            "REF TYPE DIGEST SIZE PLATFORMS LABELS\ndocker.io/library/app:10 type {} 1 KiB - -\ndocker.io/library/app:1 type {digest} 335.1 KiB linux/amd64,linux/arm64 -\n",
+            Digest::of(b"other"),
+        );
+        assert_eq!(full_name("app:1").as_deref(), Some("docker.io/library/app:1"));
+        assert_eq!(listed_digest(&list, "docker.io/library/app:1"), Some(digest));
+        assert_eq!(listed_digest(&list, "docker.io/library/app"), None);
+    }
+
+    #[test]
+    fn a_digest_is_read_from_the_store_without_any_command() {
+        let folder = tempfile::tempdir().unwrap();
+        let blobs = folder.path().join("io.containerd.content.v1.content/blobs/sha256");
+        std::fs::create_dir_all(&blobs).unwrap();
+        let index = br#"{"schemaVersion":2,"manifests":[]}"#;
+        let digest = Digest::of(index);
+        std::fs::write(blobs.join(digest.hex()), index).unwrap();
+        let containerd = Containerd { root: folder.path().into(), ..Containerd::default() };
+        for name in [format!("docker.io/library/app@{digest}"), digest.to_string()] {
+            let Found::Stored(store) = containerd.find("k8s.io", &name).unwrap() else { panic!("not stored") };
+            assert_eq!(store.root().unwrap(), Descriptor::new(INDEX_TYPE, digest.clone(), index.len() as u64));
+        }
+        let absent = containerd.find("k8s.io", Digest::of(b"absent").as_str()).unwrap_err();
+        assert!(matches!(absent, SourceError::NotPresent { .. }));
+    }
+
+    #[test]
+    fn a_name_cannot_become_another_filter() {
+        for (namespace, name) in [("", "app"), ("n", ""), ("n", "a\",name~=\"."), ("n m", "app"), ("n", "a b")] {
+            let refused = Containerd::default().find(namespace, name).unwrap_err();
+            assert!(matches!(refused, SourceError::Unsupported { .. }), "{namespace}/{name}");
+        }
+    }
+}

@@ -1,0 +1,68 @@
+use super::testing::engine;
+use super::*;
+
+fn docker(path: &str) -> (u16, &'static str, &'static str) {
+    match path {
+        "/_ping" => (200, "Api-Version: 1.45\r\n", "OK"),
+        "/v1.45/images/app:1/json" => (200, "", "{}"),
+        "/v1.45/images/app:1/get" => (200, "", "an archive"),
+        "/v1.45/images/broken/json" => (500, "", r#"{"message":"no space left on device"}"#),
+        _ => (404, "", r#"{"message":"No such image"}"#),
+    }
+}
+
+fn podman(path: &str) -> (u16, &'static str, &'static str) {
+    match path {
+        "/_ping" => (200, "Api-Version: 1.41\r\nLibpod-API-Version: 4.3.1\r\n", "OK"),
+        "/v1.41/images/localhost/app:1/json" => (200, "", "{}"),
+        _ => (404, "", ""),
+    }
+}
+
+#[test]
+fn an_image_is_found_and_exported_in_the_engines_own_version() {
+    let (_folder, endpoint) = engine(docker);
+    let engine = Engine::connect(&endpoint).unwrap();
+    assert_eq!(engine.place, format!("Docker Engine at {endpoint}"));
+    assert_eq!(engine.find("app:1").unwrap().as_deref(), Some("app:1"));
+    let mut bytes = Vec::new();
+    engine.export("app:1").unwrap().read_to_end(&mut bytes).unwrap();
+    assert_eq!(bytes, b"an archive");
+}
+
+#[test]
+fn an_image_that_the_engine_lacks_is_none_and_its_trouble_is_told() {
+    let (_folder, endpoint) = engine(docker);
+    let engine = Engine::connect(&endpoint).unwrap();
+    assert_eq!(engine.find("absent").unwrap(), None);
+    let error = engine.find("broken").unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!("Docker Engine at {endpoint} answered 500 for broken: no space left on device")
+    );
+}
+
+#[test]
+fn podmans_own_names_are_found_below_localhost() {
+    let (_folder, endpoint) = engine(podman);
+    let engine = Engine::connect(&endpoint).unwrap();
+    assert_eq!(engine.place, format!("podman at {endpoint}"));
+    assert_eq!(engine.find("app:1").unwrap().as_deref(), Some("localhost/app:1"));
+}
+
+#[test]
+fn a_name_cannot_become_another_request() {
+    let (_folder, endpoint) = engine(docker);
+    let engine = Engine::connect(&endpoint).unwrap();
+    for name in ["../containers", "a?x=1", "a b", "a#b", "a%2e", "", "/a", "a//b"] {
+        assert!(matches!(engine.find(name), Err(SourceError::Unsupported { .. })), "{name}");
+    }
+}
+
+#[test]
+fn nobody_at_the_socket_is_unreachable_with_a_hint() {
+    let folder = tempfile::tempdir().unwrap();
+    let error = Engine::connect(&Endpoint::Unix(folder.path().join("absent.sock"))).unwrap_err();
+    assert!(matches!(error.bare(), SourceError::Unreachable { .. }), "{error}");
+    assert!(error.hint().is_some());
+}

@@ -1,0 +1,179 @@
+//! Docker Engine (classic and containerd image store) and podman by their API, without any command. An image comes out
+//! as one archive that passes once: an engine gives no single blobs. Nothing in an engine is ever changed.
+//! Source: Docker Engine API, "ImageInspect", "ImageGet"; podman's compatible API.
+
+mod endpoint;
+#[cfg(test)]
+pub(crate) mod testing;
+
+use std::error::Error as _;
+use std::io::{ErrorKind, Read};
+use std::path::Path;
+use std::time::Duration;
+
+use reqwest::blocking::{Client, ClientBuilder, Response};
+use reqwest::{Certificate, Identity, StatusCode};
+
+pub use endpoint::{Endpoint, EngineSettings, Tls, docker_endpoints, podman_endpoints};
+
+use super::{SourceError, open_regular, read_bounded};
+
+/// A running engine that answered.
+#[derive(Debug)]
+pub struct Engine {
+    /// `Docker Engine at unix:///var/run/docker.sock`, for messages and the report.
+    pub place: String,
+    client: Client,
+    /// With the API version that the engine itself speaks.
+    base: String,
+}
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// For each answer and each piece of it: the classic store writes a whole image to disk before the first byte.
+const TIMEOUT: Duration = Duration::from_secs(15 * 60);
+/// Bytes of an answer that is not an export.
+const ANSWER_LIMIT: u64 = 4 << 20;
+/// Bytes of a PEM file.
+const PEM_LIMIT: u64 = 1 << 20;
+
+impl Engine {
+    /// Connects and asks for the API version.
+    pub fn connect(endpoint: &Endpoint) -> Result<Engine, SourceError> {
+        // An error means that the process has a provider already, which is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let builder = Client::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(TIMEOUT)
+            .no_proxy()
+            .referer(false)
+            .redirect(reqwest::redirect::Policy::none())
+            .http1_only();
+        let builder = match endpoint {
+            Endpoint::Unix(path) => builder.unix_socket(path.as_path()).tls_certs_only([]),
+            Endpoint::Tcp { tls: None, .. } => builder.tls_certs_only([]),
+            Endpoint::Tcp { tls: Some(tls), .. } => with_tls(builder, tls)?,
+        };
+        let place = format!("the engine at {endpoint}");
+        let client = builder.build().map_err(|error| failed(&place, &error, "a connection"))?;
+        let mut engine = Engine { place, client, base: root(endpoint) };
+        let ping = engine.ask("/_ping")?;
+        if ping.status() != StatusCode::OK {
+            return Err(engine.refused("/_ping", ping));
+        }
+        let header = |name: &str| ping.headers().get(name).and_then(|value| value.to_str().ok());
+        let is_podman = header("Libpod-API-Version").is_some();
+        engine.place = format!("{} at {endpoint}", if is_podman { "podman" } else { "Docker Engine" });
+        if let Some(version) =
+            header("Api-Version").filter(|text| text.bytes().all(|b| b.is_ascii_digit() || b == b'.'))
+        {
+            engine.base = format!("{}/v{version}", engine.base);
+        }
+        Ok(engine)
+    }
+
+    /// The name by which the engine has this image, if it has it. podman keeps its own short names below `localhost/`.
+    pub fn find(&self, name: &str) -> Result<Option<String>, SourceError> {
+        for candidate in [name.to_string(), format!("localhost/{name}")] {
+            let answer = self.ask(&format!("/images/{}/json", checked(&candidate)?))?;
+            match answer.status() {
+                StatusCode::OK => return Ok(Some(candidate)),
+                StatusCode::NOT_FOUND => {}
+                _ => return Err(self.refused(&candidate, answer)),
+            }
+        }
+        Ok(None)
+    }
+
+    /// The image as `docker save` writes it, by a name that [`Engine::find`] gave.
+    pub fn export(&self, name: &str) -> Result<Box<dyn Read + Send>, SourceError> {
+        let answer = self.ask(&format!("/images/{}/get", checked(name)?))?;
+        if answer.status() == StatusCode::OK { Ok(Box::new(answer)) } else { Err(self.refused(name, answer)) }
+    }
+
+    fn ask(&self, path: &str) -> Result<Response, SourceError> {
+        tracing::debug!(engine = self.place, path, "asking");
+        self.client.get(format!("{}{path}", self.base)).send().map_err(|error| failed(&self.place, &error, path))
+    }
+
+    fn refused(&self, name: &str, answer: Response) -> SourceError {
+        let (place, status) = (self.place.clone(), answer.status().as_u16());
+        let body = read_bounded(answer, ANSWER_LIMIT, "an answer", &place).unwrap_or_default();
+        let message = serde_json::from_slice::<serde_json::Value>(&body).ok();
+        let cause = message.and_then(|value| value["message"].as_str().map(str::to_string));
+        SourceError::Answer { name: name.to_string(), place, status, cause: cause.unwrap_or_default() }
+    }
+}
+
+/// Tells a socket that may not be opened from one where nobody listens.
+fn failed(place: &str, error: &reqwest::Error, name: &str) -> SourceError {
+    let place = place.to_string();
+    let mut source = error.source();
+    let mut deepest = error.to_string();
+    while let Some(cause) = source {
+        deepest = cause.to_string();
+        if cause.downcast_ref::<std::io::Error>().is_some_and(|io| io.kind() == ErrorKind::PermissionDenied) {
+            let denied = SourceError::Denied { name: name.to_string(), place, cause: deepest };
+            let hint = "join the group that owns the socket, then log in again: sudo usermod -aG docker $USER";
+            return denied.with_hint(hint);
+        }
+        source = cause.source();
+    }
+    SourceError::Unreachable { place, cause: deepest }.with_hint("is the engine running? docker info")
+}
+
+fn root(endpoint: &Endpoint) -> String {
+    match endpoint {
+        // The host's name goes nowhere: the socket is the host.
+        Endpoint::Unix(_) => "http://engine".to_string(),
+        Endpoint::Tcp { authority, tls: None } => format!("http://{authority}"),
+        Endpoint::Tcp { authority, tls: Some(_) } => format!("https://{authority}"),
+    }
+}
+
+/// Names go into a URL's path, so they hold nothing else that could mean something there.
+fn checked(name: &str) -> Result<&str, SourceError> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-/:@+[]".contains(&byte);
+    if name.bytes().all(is_plain) && !name.is_empty() && !name.split('/').any(|part| matches!(part, "" | "." | "..")) {
+        return Ok(name);
+    }
+    Err(SourceError::Unsupported {
+        what: format!("the name {name:?}"),
+        cause: "engines have no such images".to_string(),
+    })
+}
+
+fn with_tls(builder: ClientBuilder, tls: &Tls) -> Result<ClientBuilder, SourceError> {
+    let read = |name: &str| read_pem(&tls.folder.join(name));
+    let malformed = |name: &str, error: reqwest::Error| SourceError::Malformed {
+        place: tls.folder.join(name).display().to_string(),
+        cause: error.to_string(),
+    };
+    let authorities = match read("ca.pem")? {
+        Some(pem) => Certificate::from_pem_bundle(&pem).map_err(|error| malformed("ca.pem", error))?,
+        None => Vec::new(),
+    };
+    let builder = match (tls.is_verified, authorities.is_empty()) {
+        (false, _) => builder.tls_certs_only([]).tls_danger_accept_invalid_certs(true),
+        (true, false) => builder.tls_certs_only(authorities),
+        (true, true) => builder,
+    };
+    match (read("key.pem")?, read("cert.pem")?) {
+        (Some(key), Some(certificate)) => {
+            let pem = [key, vec![b'\n'], certificate].concat();
+            Ok(builder.identity(Identity::from_pem(&pem).map_err(|error| malformed("cert.pem", error))?))
+        }
+        _ => Ok(builder),
+    }
+}
+
+fn read_pem(path: &Path) -> Result<Option<Vec<u8>>, SourceError> {
+    match open_regular(path) {
+        Ok(file) => read_bounded(file, PEM_LIMIT, "a certificate", &path.display().to_string()).map(Some),
+        Err(SourceError::File { cause, .. }) if cause.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+#[path = "engine_tests.rs"]
+mod tests;

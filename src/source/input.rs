@@ -1,0 +1,340 @@
+//! From the user's words to where they are read: containers-transports(5)'s names, paths told apart by what is there,
+//! and bare references, which are the registry's because that is what nodes pull.
+
+mod recognise;
+
+use std::fmt;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use super::archive::Archive;
+use super::containerd::{Containerd, Found};
+use super::dir::Dir;
+use super::engine::{Engine, EngineSettings, docker_endpoints, podman_endpoints};
+use super::layout::Layout;
+use super::{Selector, Source, SourceError, open_regular, process};
+use crate::oci::Reference;
+use recognise::{PathKind, recognise, split_selector};
+
+/// What is read.
+pub enum Input {
+    Image(Box<dyn Source>),
+    Stream(Stream),
+    /// A root file system, which is no image: it has no layers and no config.
+    Directory(PathBuf),
+}
+
+/// An image archive that passes once: its layers are read as they come.
+pub struct Stream {
+    /// A tar, or one compressed as a whole.
+    pub reader: Box<dyn Read + Send>,
+    pub selector: Selector,
+    /// For messages.
+    pub place: String,
+}
+
+/// An input and how it was found.
+#[derive(Debug)]
+pub struct Opened {
+    pub input: Input,
+    /// Where it is read from, in words: `registry ghcr.io`, `Docker Engine at unix:///run/docker.sock`, `OCI layout`.
+    pub origin: String,
+    /// The image as the report names it.
+    pub name: String,
+    /// What the user might not expect of where it is read from.
+    pub note: Option<String>,
+}
+
+/// Opens a reference in its registry; only [`Source::root`] and [`Source::open`] ask it.
+pub type RegistryOpener = Box<dyn Fn(&Reference) -> Box<dyn Source> + Send + Sync>;
+
+/// What was decided about sources before any is opened.
+#[derive(Default)]
+pub struct OpenOptions {
+    /// `None`: offline.
+    pub registry: Option<RegistryOpener>,
+    pub engines: EngineSettings,
+    /// In the order in which they are asked.
+    pub containerd: Vec<Containerd>,
+}
+
+/// Opens what `text` names.
+pub fn open(text: &str, options: &OpenOptions) -> Result<Opened, SourceError> {
+    if text == "-" {
+        let reader: Box<dyn Read + Send> = Box::new(std::io::stdin());
+        let place = "standard input".to_string();
+        return Ok(Opened::new(Input::stream(reader, Selector::All, &place), &place, "-"));
+    }
+    match text.split_once(':') {
+        Some(("docker", rest)) if rest.starts_with("//") => registry(&rest[2..], options),
+        Some(("docker-daemon", name)) => docker(name, options),
+        Some(("containers-storage", name)) => containers_storage(name, options),
+        Some(("containerd", rest)) => containerd(rest, options),
+        Some(("oci", rest)) => {
+            let (path, selector) = split_selector(rest);
+            layout(path, &selector, text)
+        }
+        Some(("oci-archive" | "docker-archive", rest)) => {
+            let (path, selector) = split_selector(rest);
+            archive(path, selector, text)
+        }
+        Some(("dir", path)) => dir(Path::new(path), text),
+        Some(("rootfs", path)) => Ok(Opened::new(Input::Directory(path.into()), "root file system", text)),
+        _ => path_or_reference(text, options),
+    }
+}
+
+fn path_or_reference(text: &str, options: &OpenOptions) -> Result<Opened, SourceError> {
+    let path = Path::new(text);
+    let is_written_as_path =
+        [".", ".."].contains(&text) || ["/", "./", "../"].iter().any(|start| text.starts_with(start));
+    if is_written_as_path || recognise::has_archive_name(text) {
+        return open_path(path, text, recognise(path)?);
+    }
+    let reference = Reference::parse(text);
+    match (recognise(path), reference) {
+        (Ok(kind), Ok(_)) if kind != PathKind::Unknown => {
+            let mut opened = open_path(path, text, kind)?;
+            opened.note = Some(format!("{text} is a path here; the image of that name is docker://{text}"));
+            Ok(opened)
+        }
+        (_, Ok(reference)) => bare(&reference, options),
+        (Ok(kind), Err(_)) => open_path(path, text, kind),
+        (Err(_), Err(refused)) => {
+            let (what, name) = ("file or image", text.to_string());
+            let error = SourceError::NotFound { what, name, place: "this folder".to_string() };
+            Err(error.with_hint(format!("it is no image name either: {}", refused.cause)))
+        }
+    }
+}
+
+fn open_path(path: &Path, text: &str, kind: PathKind) -> Result<Opened, SourceError> {
+    match kind {
+        PathKind::Layout => layout(path, &Selector::All, text),
+        PathKind::Dir => dir(path, text),
+        PathKind::RootFs => Ok(Opened::new(Input::Directory(path.into()), "root file system", text)),
+        PathKind::Archive | PathKind::Compressed => archive(path, Selector::All, text),
+        PathKind::Unknown => {
+            let cause = "neither an image archive, an OCI layout nor a root file system".to_string();
+            let error = SourceError::Malformed { place: path.display().to_string(), cause };
+            Err(if path.is_dir() { error.with_hint(format!("imgarch scan rootfs:{text}")) } else { error })
+        }
+    }
+}
+
+fn layout(path: &Path, selector: &Selector, text: &str) -> Result<Opened, SourceError> {
+    Ok(Opened::new(Input::image(Layout::open(path, selector)?), "OCI layout", text))
+}
+
+fn dir(path: &Path, text: &str) -> Result<Opened, SourceError> {
+    Ok(Opened::new(Input::image(Dir::open(path)?), "directory of blobs (dir:)", text))
+}
+
+fn archive(path: &Path, selector: Selector, text: &str) -> Result<Opened, SourceError> {
+    let place = path.display().to_string();
+    let file = open_regular(path)?;
+    if recognise(path)? == PathKind::Compressed {
+        let origin = "compressed image archive";
+        return Ok(Opened::new(Input::stream(Box::new(file), selector, &place), origin, text));
+    }
+    let source = Archive::open(file, &place, &selector)?;
+    let origin = if source.is_docker() { "docker-archive" } else { "oci-archive" };
+    Ok(Opened::new(Input::image(source), origin, text))
+}
+
+fn registry(name: &str, options: &OpenOptions) -> Result<Opened, SourceError> {
+    let reference = parse(name)?;
+    match &options.registry {
+        Some(opener) => ask_registry(&reference, opener),
+        None => Err(SourceError::Unsupported {
+            what: format!("docker://{name}"),
+            cause: "registries are not asked offline".to_string(),
+        }),
+    }
+}
+
+fn ask_registry(reference: &Reference, opener: &RegistryOpener) -> Result<Opened, SourceError> {
+    let source = opener(reference);
+    source.root()?;
+    let origin = format!("registry {}", reference.registry);
+    Ok(Opened::new(Input::Image(source), &origin, &reference.to_string()))
+}
+
+fn parse(name: &str) -> Result<Reference, SourceError> {
+    Reference::parse(name)
+        .map_err(|error| SourceError::Unsupported { what: name.to_string(), cause: error.to_string() })
+}
+
+fn docker(name: &str, options: &OpenOptions) -> Result<Opened, SourceError> {
+    let asked = Asked::of(name, docker_endpoints(&options.engines)?);
+    asked.opened(name).unwrap_or_else(|| Err(asked.missing(name, "Docker Engine")))
+}
+
+fn containers_storage(name: &str, options: &OpenOptions) -> Result<Opened, SourceError> {
+    let asked = Asked::of(name, podman_endpoints(&options.engines)?);
+    match asked.opened(name) {
+        Some(opened) => opened,
+        None if asked.absent.is_empty() => {
+            // Nobody listens: the command reads the same storage.
+            let arguments = ["save", "--format", "oci-archive", name];
+            let hint = "start podman's service: systemctl --user start podman.socket";
+            let output = process::start("podman", &arguments, hint)?;
+            let place = "podman save".to_string();
+            Ok(Opened::new(Input::stream(Box::new(output), Selector::All, &place), &place, name))
+        }
+        None => Err(asked.missing(name, "podman")),
+    }
+}
+
+fn containerd(rest: &str, options: &OpenOptions) -> Result<Opened, SourceError> {
+    let (namespace, name) = rest.split_once('/').ok_or_else(|| {
+        let what = format!("containerd:{rest}");
+        let error = SourceError::Unsupported { what, cause: "it is not containerd:NAMESPACE/NAME".to_string() };
+        error.with_hint(format!("containerd:k8s.io/{rest}"))
+    })?;
+    let default = [Containerd::default()];
+    let all = if options.containerd.is_empty() { &default[..] } else { &options.containerd };
+    let mut refused = None;
+    for one in all {
+        let place = one.place(namespace);
+        let text = format!("containerd:{rest}");
+        match one.find(namespace, name) {
+            Ok(Found::Stored(store)) => return Ok(Opened::new(Input::Image(store), &place, &text)),
+            Ok(Found::Exported(export)) => {
+                return Ok(Opened::new(Input::stream(Box::new(export), Selector::All, &place), &place, &text));
+            }
+            Err(error) => refused = refused.or(Some(error)),
+        }
+    }
+    Err(refused.expect("at least one containerd was asked"))
+}
+
+/// A bare reference: the registry's; where the registry does not have it, or cannot be asked, a local engine's.
+fn bare(reference: &Reference, options: &OpenOptions) -> Result<Opened, SourceError> {
+    let refused = match &options.registry {
+        Some(opener) => match ask_registry(reference, opener) {
+            Ok(opened) => return Ok(opened),
+            Err(error) => Some(error),
+        },
+        None => None,
+    };
+    let name = reference.to_string();
+    let mut endpoints = docker_endpoints(&options.engines)?;
+    endpoints.extend(podman_endpoints(&options.engines)?);
+    let asked = Asked::of(&name, endpoints);
+    let why = match refused.as_ref().map(SourceError::bare) {
+        None => None,
+        Some(SourceError::NotFound { .. }) => Some(format!("not in the registry {}", reference.registry)),
+        Some(SourceError::Denied { .. }) => {
+            Some(format!("the registry {} has it not, or not for this user", reference.registry))
+        }
+        Some(error @ SourceError::Unreachable { .. }) => Some(error.to_string()),
+        // The registry has something, and it is not what it should be: another copy says nothing of that.
+        Some(_) => return Err(asked.hinted(refused.expect("it was matched"))),
+    };
+    match (asked.opened(&name), refused) {
+        (Some(opened), _) => {
+            let mut opened = opened?;
+            opened.note = why.map(|why| format!("{why}; read from {}", opened.origin));
+            Ok(opened)
+        }
+        (None, Some(refused)) => Err(asked.hinted(refused)),
+        (None, None) => Err(asked.missing(&name, "any local engine")),
+    }
+}
+
+/// What the engines said of a name.
+#[derive(Default)]
+struct Asked {
+    has: Option<(Engine, String)>,
+    /// Places that do not have it.
+    absent: Vec<String>,
+    /// Why others could not say.
+    failed: Vec<SourceError>,
+}
+
+impl Asked {
+    /// Asks until one has it.
+    fn of(name: &str, endpoints: Vec<super::engine::Endpoint>) -> Asked {
+        let mut asked = Asked::default();
+        for endpoint in endpoints {
+            let found = Engine::connect(&endpoint).and_then(|engine| Ok((engine.find(name)?, engine)));
+            match found {
+                Ok((Some(name), engine)) => {
+                    asked.has = Some((engine, name));
+                    break;
+                }
+                Ok((None, engine)) => asked.absent.push(engine.place),
+                Err(error) => asked.failed.push(error),
+            }
+        }
+        asked
+    }
+
+    /// The image of the engine that has it; `None`: none has.
+    fn opened(&self, name: &str) -> Option<Result<Opened, SourceError>> {
+        let (engine, found) = self.has.as_ref()?;
+        Some(
+            engine
+                .export(found)
+                .map(|reader| Opened::new(Input::stream(reader, Selector::All, &engine.place), &engine.place, name)),
+        )
+    }
+
+    /// The error of a name that was looked for in engines only.
+    fn missing(mut self, name: &str, engine: &str) -> SourceError {
+        if !self.absent.is_empty() {
+            let place = self.absent.join(" and ");
+            return SourceError::NotFound { what: "image", name: name.to_string(), place };
+        }
+        if !self.failed.is_empty() {
+            return self.failed.remove(0);
+        }
+        let cause = "no socket of it was found".to_string();
+        SourceError::Unreachable { place: engine.to_string(), cause }.with_hint("set DOCKER_HOST=unix:///PATH")
+    }
+
+    /// A registry's error with what the engines said, beside its own hint.
+    fn hinted(self, error: SourceError) -> SourceError {
+        let said = match self.has {
+            Some((engine, name)) => Some(format!("{} has one of that name: docker-daemon:{name}", engine.place)),
+            None if !self.absent.is_empty() => Some(format!("it is not in {} either", self.absent.join(" or "))),
+            None => self.failed.first().map(|failed| format!("local engines were not asked: {failed}")),
+        };
+        match (error.hint().map(str::to_string), said) {
+            (_, None) => error,
+            (None, Some(said)) => error.with_hint(said),
+            (Some(hint), Some(said)) => error.with_hint(format!("{hint}; {said}")),
+        }
+    }
+}
+
+impl Input {
+    fn image(source: impl Source + 'static) -> Input {
+        Input::Image(Box::new(source))
+    }
+
+    fn stream(reader: Box<dyn Read + Send>, selector: Selector, place: &str) -> Input {
+        Input::Stream(Stream { reader, selector, place: place.to_string() })
+    }
+}
+
+impl fmt::Debug for Input {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Input::Image(_) => f.write_str("Image"),
+            Input::Stream(stream) => write!(f, "Stream({})", stream.place),
+            Input::Directory(path) => write!(f, "Directory({})", path.display()),
+        }
+    }
+}
+
+impl Opened {
+    fn new(input: Input, origin: &str, name: &str) -> Opened {
+        Opened { input, origin: origin.to_string(), name: name.to_string(), note: None }
+    }
+}
+
+#[cfg(test)]
+#[path = "input_tests.rs"]
+mod tests;

@@ -1,0 +1,150 @@
+//! What a path is, by what is there and not by its name.
+
+use std::io::{ErrorKind, Read};
+use std::path::Path;
+
+use super::super::{Selector, SourceError, open_regular};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum PathKind {
+    /// An OCI layout's folder.
+    Layout,
+    /// skopeo's `dir:`.
+    Dir,
+    RootFs,
+    /// An uncompressed tar.
+    Archive,
+    /// A whole archive under gzip, zstd, bzip2 or xz.
+    Compressed,
+    Unknown,
+}
+
+/// Names at the top of a root file system; an application's own folder has none of the first kind.
+const ROOT_NAMES: [&str; 8] = ["bin", "etc", "lib", "sbin", "usr", "proc", "var", "Windows"];
+
+/// Errors: nothing there, or it cannot be looked at.
+pub(super) fn recognise(path: &Path) -> Result<PathKind, SourceError> {
+    let refuse = |cause| SourceError::File { path: path.to_path_buf(), cause };
+    if !std::fs::metadata(path).map_err(refuse)?.is_dir() {
+        let mut head = Vec::new();
+        open_regular(path)?.take(512).read_to_end(&mut head).map_err(refuse)?;
+        return Ok(of_head(&head));
+    }
+    let has = |name: &str| match std::fs::symlink_metadata(path.join(name)) {
+        Ok(_) => Ok(true),
+        Err(cause) if cause.kind() == ErrorKind::NotFound => Ok(false),
+        Err(cause) => Err(refuse(cause)),
+    };
+    if has("oci-layout")? || (has("index.json")? && has("blobs")?) {
+        return Ok(PathKind::Layout);
+    }
+    if has("manifest.json")? && has("version")? {
+        return Ok(PathKind::Dir);
+    }
+    let mut known = 0;
+    for name in ROOT_NAMES {
+        known += usize::from(has(name)?);
+    }
+    // A project's folder may have a bin or a lib; a root file system has several of them.
+    Ok(if known >= 2 { PathKind::RootFs } else { PathKind::Unknown })
+}
+
+fn of_head(head: &[u8]) -> PathKind {
+    let magics: [&[u8]; 4] = [&[0x1f, 0x8b], &[0x28, 0xb5, 0x2f, 0xfd], b"BZh", &[0xfd, b'7', b'z', b'X', b'Z', 0]];
+    if magics.iter().any(|magic| head.starts_with(magic)) {
+        return PathKind::Compressed;
+    }
+    let is_tar = head.get(257..262) == Some(b"ustar") || is_old_tar(head);
+    if is_tar { PathKind::Archive } else { PathKind::Unknown }
+}
+
+/// Before POSIX tars had no magic, only a sum.
+fn is_old_tar(head: &[u8]) -> bool {
+    let Ok(block) = <&[u8; 512]>::try_from(head) else { return false };
+    let header = tar::Header::from_byte_slice(block);
+    let sum: u32 =
+        block.iter().enumerate().map(|(at, byte)| if (148..156).contains(&at) { 32 } else { u32::from(*byte) }).sum();
+    header.cksum().is_ok_and(|stated| stated == sum) && block[0] != 0
+}
+
+/// Whether a text is meant as a file, whether or not the file is there.
+pub(super) fn has_archive_name(text: &str) -> bool {
+    [".tar", ".tar.gz", ".tgz", ".tar.zst"].iter().any(|end| text.ends_with(end))
+}
+
+/// `PATH[:SELECTOR]`. A path that is there as a whole has no selector; else it ends at the first colon behind which
+/// the rest selects.
+pub(super) fn split_selector(text: &str) -> (&Path, Selector) {
+    if Path::new(text).exists() {
+        return (Path::new(text), Selector::All);
+    }
+    let ends = text.match_indices(':').map(|(at, _)| at);
+    let end = ends.clone().find(|at| Path::new(&text[..*at]).exists()).or_else(|| ends.clone().next());
+    match end {
+        Some(end) => (Path::new(&text[..end]), Selector::parse(&text[end + 1..])),
+        None => (Path::new(text), Selector::All),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder(names: &[&str]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for name in names {
+            std::fs::create_dir(folder.path().join(name)).unwrap();
+        }
+        folder
+    }
+
+    fn check_folder(names: &[&str], expected: PathKind) {
+        assert_eq!(recognise(folder(names).path()).unwrap(), expected, "{names:?}");
+    }
+
+    fn check_file(bytes: &[u8], expected: PathKind) {
+        let folder = folder(&[]);
+        let path = folder.path().join("file");
+        std::fs::write(&path, bytes).unwrap();
+        assert_eq!(recognise(&path).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_folder_is_told_by_what_is_in_it() {
+        check_folder(&["oci-layout", "index.json", "blobs"], PathKind::Layout);
+        check_folder(&["manifest.json", "version", "etc"], PathKind::Dir);
+        check_folder(&["usr", "etc"], PathKind::RootFs);
+        check_folder(&["src", "bin"], PathKind::Unknown);
+        check_folder(&[], PathKind::Unknown);
+    }
+
+    #[test]
+    fn a_file_is_told_by_its_first_bytes() {
+        check_file(&[0x1f, 0x8b, 8, 0], PathKind::Compressed);
+        check_file(&[0x28, 0xb5, 0x2f, 0xfd, 0], PathKind::Compressed);
+        check_file(b"FROM scratch", PathKind::Unknown);
+        check_file(b"", PathKind::Unknown);
+        check_file(&[0; 1024], PathKind::Unknown);
+        for mut header in [tar::Header::new_ustar(), tar::Header::new_gnu(), tar::Header::new_old()] {
+            header.set_path("index.json").unwrap();
+            header.set_size(0);
+            header.set_cksum();
+            check_file(&[header.as_bytes().as_slice(), &[0; 1024]].concat(), PathKind::Archive);
+        }
+    }
+
+    #[test]
+    fn a_selector_is_what_follows_the_path() {
+        let folder = folder(&["a", "b:1"]);
+        let at = |name: &str| folder.path().join(name).display().to_string();
+        let check = |text: &str, path: &str, selector: Selector| {
+            assert_eq!(split_selector(text), (Path::new(path), selector), "{text}");
+        };
+        check(&at("a"), &at("a"), Selector::All);
+        check(&at("a:v1"), &at("a"), Selector::Name("v1".to_string()));
+        check(&at("a:host:5000/app:v1"), &at("a"), Selector::Name("host:5000/app:v1".to_string()));
+        check(&at("b:1"), &at("b:1"), Selector::All);
+        check(&at("b:1:@2"), &at("b:1"), Selector::Position(2));
+        check("absent:v1", "absent", Selector::Name("v1".to_string()));
+    }
+}

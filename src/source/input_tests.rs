@@ -1,0 +1,152 @@
+use std::io::Cursor;
+
+use super::*;
+use crate::oci::{Descriptor, Digest};
+use crate::source::engine::Endpoint;
+use crate::source::engine::testing::engine;
+
+/// A registry that has nothing but `app:1`, and trouble of some kind with other names.
+struct Fake(String);
+
+impl Source for Fake {
+    fn root(&self) -> Result<Descriptor, SourceError> {
+        let place = "registry".to_string();
+        match self.0.as_str() {
+            "app:1" => Ok(Descriptor::new("", Digest::of(b""), 0)),
+            "private:1" => Err(SourceError::Denied { name: self.0.clone(), place, cause: "401".to_string() }),
+            "far:1" => Err(SourceError::Unreachable { place, cause: "no route".to_string() }),
+            "broken:1" => Err(SourceError::Malformed { place, cause: "not JSON".to_string() }),
+            _ => Err(SourceError::NotFound { what: "image", name: self.0.clone(), place }),
+        }
+    }
+
+    fn open(&self, _: &Descriptor) -> Result<Box<dyn Read + Send>, SourceError> {
+        Ok(Box::new(Cursor::new(b"")))
+    }
+}
+
+/// With an engine that has `local:1`, `private:1`, `far:1` and `broken:1`.
+fn options() -> (tempfile::TempDir, OpenOptions) {
+    let (folder, endpoint) = engine(|path| match path {
+        "/_ping" => (200, "", "OK"),
+        "/images/local:1/json" | "/images/private:1/json" | "/images/far:1/json" | "/images/broken:1/json" => {
+            (200, "", "{}")
+        }
+        path if path.ends_with("/get") => (200, "", "an archive"),
+        _ => (404, "", ""),
+    });
+    let engines = settings(&endpoint);
+    let registry: RegistryOpener = Box::new(|reference| Box::new(Fake(reference.to_string())));
+    (folder, OpenOptions { registry: Some(registry), engines, containerd: Vec::new() })
+}
+
+/// An engine at `endpoint` and no podman, whatever this machine has.
+fn settings(endpoint: &Endpoint) -> EngineSettings {
+    EngineSettings {
+        docker_host: Some(endpoint.to_string()),
+        container_host: Some("unix:///nonexistent/podman.sock".to_string()),
+        ..EngineSettings::default()
+    }
+}
+
+/// `expected`: the first word of the origin, and whether there is a note.
+fn check(text: &str, options: &OpenOptions, expected: (&str, bool)) {
+    let opened = open(text, options).unwrap();
+    let origin = opened.origin.split(' ').next().unwrap();
+    assert_eq!((origin, opened.note.is_some()), expected, "{text}: {opened:?}");
+}
+
+#[test]
+fn a_bare_name_is_the_registrys_and_else_an_engines_with_a_note() {
+    let (_folder, options) = options();
+    check("app:1", &options, ("registry", false));
+    check("local:1", &options, ("Docker", true));
+    check("private:1", &options, ("Docker", true));
+    check("far:1", &options, ("Docker", true));
+    let note = open("local:1", &options).unwrap().note.unwrap();
+    assert!(note.starts_with("not in the registry docker.io; read from Docker Engine at unix://"), "{note}");
+}
+
+#[test]
+fn a_broken_image_of_the_registry_is_not_replaced_by_the_engines() {
+    let (_folder, options) = options();
+    let error = open("broken:1", &options).unwrap_err();
+    assert!(matches!(error.bare(), SourceError::Malformed { .. }), "{error}");
+    assert!(error.hint().unwrap().ends_with("has one of that name: docker-daemon:broken:1"));
+}
+
+#[test]
+fn what_nobody_has_is_the_registrys_error_and_says_where_else_was_looked() {
+    let (_folder, options) = options();
+    let error = open("absent:1", &options).unwrap_err();
+    assert!(matches!(error.bare(), SourceError::NotFound { .. }), "{error}");
+    assert!(error.hint().unwrap().starts_with("it is not in Docker Engine at unix://"), "{error:?}");
+}
+
+#[test]
+fn a_transport_asks_that_place_only() {
+    let (_folder, options) = options();
+    check("docker-daemon:local:1", &options, ("Docker", false));
+    check("docker://app:1", &options, ("registry", false));
+    assert!(matches!(open("docker://local:1", &options).unwrap_err(), SourceError::NotFound { .. }));
+    assert!(matches!(open("docker-daemon:app:1", &options).unwrap_err(), SourceError::NotFound { .. }));
+}
+
+#[test]
+fn offline_no_registry_is_asked() {
+    let (_folder, options) = options();
+    let options = OpenOptions { registry: None, ..options };
+    check("local:1", &options, ("Docker", false));
+    assert!(matches!(open("app:1", &options).unwrap_err(), SourceError::NotFound { .. }));
+    assert!(matches!(open("docker://app:1", &options).unwrap_err(), SourceError::Unsupported { .. }));
+}
+
+#[test]
+fn a_path_is_told_by_its_content() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    let options = OpenOptions::default();
+    for name in ["root/usr", "root/etc", "empty", "layout/blobs"] {
+        std::fs::create_dir_all(at(name)).unwrap();
+    }
+    let index =
+        format!(r#"{{"schemaVersion":2,"manifests":[{{"mediaType":"","digest":"{}","size":1}}]}}"#, Digest::of(b"x"));
+    std::fs::write(at("layout/index.json"), &index).unwrap();
+    std::fs::write(at("layout/oci-layout"), "{}").unwrap();
+    let mut tar = tar::Builder::new(Vec::new());
+    tar.append_dir_all(".", at("layout")).unwrap();
+    std::fs::write(at("archive"), tar.into_inner().unwrap()).unwrap();
+    std::fs::write(at("archive.gz"), [0x1f, 0x8b, 8]).unwrap();
+    std::fs::write(at("text"), "text").unwrap();
+
+    check(&at("root"), &options, ("root", false));
+    check(&format!("rootfs:{}", at("empty")), &options, ("root", false));
+    check(&at("layout"), &options, ("OCI", false));
+    check(&format!("oci:{}:@0", at("layout")), &options, ("OCI", false));
+    check(&at("archive"), &options, ("oci-archive", false));
+    check(&format!("oci-archive:{}:@0", at("archive")), &options, ("oci-archive", false));
+    check(&at("archive.gz"), &options, ("compressed", false));
+    check("-", &options, ("standard", false));
+    for (name, hint) in [("empty", true), ("text", false)] {
+        let error = open(&at(name), &options).unwrap_err();
+        assert!(matches!(error.bare(), SourceError::Malformed { .. }), "{error}");
+        assert_eq!(error.hint().is_some(), hint);
+    }
+    assert!(matches!(open(&at("absent"), &options).unwrap_err(), SourceError::File { .. }));
+}
+
+#[test]
+fn a_file_that_is_not_there_is_no_question_for_a_registry() {
+    let (_folder, options) = options();
+    for text in ["./app:1", "../app", "app.tar", "app.tar.gz"] {
+        assert!(matches!(open(text, &options).unwrap_err(), SourceError::File { .. }), "{text}");
+    }
+    let error = open("My App", &options).unwrap_err();
+    assert!(matches!(error.bare(), SourceError::NotFound { .. }), "{error}");
+}
+
+#[test]
+fn a_containerd_name_has_a_namespace() {
+    let error = open("containerd:app", &OpenOptions::default()).unwrap_err();
+    assert_eq!(error.hint(), Some("containerd:k8s.io/app"));
+}
