@@ -1,0 +1,81 @@
+use super::*;
+use crate::diagnose::message::MESSAGES;
+use crate::diagnose::recognise::recognise;
+use Suspect::*;
+
+fn check(log: &str, expected: Suspect, likelihood: Likelihood) {
+    let ranked = rank(&recognise(log), &Circumstances::default());
+    let first = ranked.first().unwrap_or_else(|| panic!("no suspect for {log:?}"));
+    assert_eq!((first.suspect, first.likelihood), (expected, likelihood), "{log:?}");
+}
+
+fn check_exit(code: i32, seconds: u64, has_output: bool, expected: &[Suspect]) {
+    let circumstances = Circumstances {
+        exit_code: Some(code),
+        lifetime: Some(Duration::from_secs(seconds)),
+        has_output: Some(has_output),
+        reason: None,
+    };
+    let found: Vec<Suspect> = rank(&[], &circumstances).into_iter().map(|entry| entry.suspect).collect();
+    assert_eq!(found, expected, "exit {code} after {seconds} s");
+}
+
+#[test]
+fn every_message_but_a_back_off_has_a_suspect() {
+    for message in MESSAGES {
+        let ranked = rank(&recognise(message.example), &Circumstances::default());
+        assert_eq!(ranked.is_empty(), message.sign == Some(Sign::BackOff), "{}", message.example);
+    }
+}
+
+#[test]
+fn an_exec_format_error_means_another_architecture_first() {
+    check("exec /usr/local/bin/app: exec format error", WrongArchitecture, Likely);
+    check("exec /app/run.sh: exec format error", NotAProgram, Likely);
+    check("/app: line 1: syntax error: unterminated quoted string", WrapperFallback, Likely);
+}
+
+#[test]
+fn an_engines_warning_makes_it_certain() {
+    let log = "WARNING: The requested image's platform (linux/amd64) does not match the detected host platform \
+               (linux/arm64/v8) and no specific platform was requested\nexec /app: exec format error";
+    check(log, WrongArchitecture, Certain);
+}
+
+#[test]
+fn a_missing_file_that_is_there_means_its_loader_or_interpreter() {
+    check("exec /app: no such file or directory", MissingLoader, Likely);
+    check("exec /docker-entrypoint.sh: no such file or directory", CarriageReturn, Likely);
+    check("exec: \"/app\": stat /app: no such file or directory", MissingProgram, Certain);
+}
+
+#[test]
+fn a_build_without_an_emulator_is_told_from_a_broken_image() {
+    let log = "exec /bin/sh: exec format error\nERROR: process \"/bin/sh -c apk add curl\" did not complete successfully: exit code: 255";
+    check(log, EmulatorMissing, Likely);
+}
+
+#[test]
+fn a_message_beats_an_exit_code() {
+    let circumstances = Circumstances { exit_code: Some(127), ..Circumstances::default() };
+    let ranked = rank(&recognise("./app: CPU ISA level is lower than required"), &circumstances);
+    assert_eq!(ranked.iter().map(|entry| entry.suspect).collect::<Vec<_>>(), [CpuLevel]);
+}
+
+#[test]
+fn an_exit_code_alone_leaves_several() {
+    check_exit(255, 0, false, &[WrongArchitecture, MissingLoader, ProgramItself]);
+    check_exit(1, 300, true, &[ProgramItself]);
+    check_exit(139, 0, false, &[PageSize, Truncated, ProgramItself]);
+    check_exit(139, 60, true, &[ProgramItself, PageSize]);
+    check_exit(132, 0, false, &[CpuLevel, ProgramItself]);
+    check_exit(127, 0, false, &[NotOnPath, MissingLibrary, CpuLevel]);
+    check_exit(0, 0, false, &[]);
+}
+
+#[test]
+fn a_container_out_of_memory_is_no_matter_of_architecture() {
+    let circumstances =
+        Circumstances { exit_code: Some(137), reason: Some("OOMKilled".into()), ..Circumstances::default() };
+    assert_eq!(rank(&[], &circumstances)[0].suspect, OutOfMemory);
+}
