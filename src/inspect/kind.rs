@@ -57,6 +57,8 @@ pub enum Packing {
     Zstd,
     Bzip2,
     Tar,
+    /// A zip whose name does not suggest programs: a document, sources.
+    Zip,
 }
 
 /// A Mach-O file: a macOS program or library.

@@ -14,6 +14,8 @@ mod notes;
 mod script;
 mod text;
 mod window;
+mod zip;
+mod zip_member;
 
 use std::cell::Cell;
 use std::io::Read;
@@ -63,6 +65,10 @@ fn classify(path: &[u8], is_executable: bool, window: &mut Window<'_>) -> FileKi
         [0x28, 0xb5, 0x2f, 0xfd, ..] => FileKind::Packed(Packing::Zstd),
         [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => FileKind::Packed(Packing::Xz),
         [b'B', b'Z', b'h', b'1'..=b'9', b'1', b'A', b'Y', b'&', ..] => FileKind::Packed(Packing::Bzip2),
+        [b'P', b'K', 3, 4, ..] | [b'P', b'K', 5, 6, ..] => match zip::is_worth_reading(path, is_executable) {
+            true => FileKind::Zip(Box::new(zip::inspect(window))),
+            false => FileKind::Packed(Packing::Zip),
+        },
         [b'!', b'<', b'a' | b't', ..] if head.starts_with(b"!<arch>\n") || head.starts_with(b"!<thin>\n") => {
             FileKind::Ar(Box::new(ar::inspect(window)))
         }

@@ -1,7 +1,7 @@
 //! A file that passes once, forward, of which only wanted parts are kept. It never holds more than [`KEEP_LIMIT`] bytes
 //! and never reads past the size that the archive gave. It does not know what the bytes mean.
 
-use std::io::{ErrorKind, Read};
+use std::io::{self, ErrorKind, Read};
 use std::ops::Range;
 
 /// Most bytes that are kept of one file: a bounded scan needs a bounded worker, and no symbol-free table is larger.
@@ -127,6 +127,11 @@ impl<'a> Window<'a> {
         Some(&self.store.bytes[chunk.at + within..chunk.at + chunk.len])
     }
 
+    /// The whole file as a stream: what was kept of its start, then the rest.
+    pub fn stream(&mut self) -> Stream<'_, 'a> {
+        Stream { window: self, served: 0 }
+    }
+
     fn keep(&mut self, len: u64) {
         let room = KEEP_LIMIT.saturating_sub(self.store.bytes.len()) as u64;
         let kept = self.store.bytes.len();
@@ -178,6 +183,31 @@ impl<'a> Window<'a> {
                 }
             }
         }
+    }
+}
+
+/// See [`Window::stream`].
+pub struct Stream<'w, 'a> {
+    window: &'w mut Window<'a>,
+    served: usize,
+}
+
+impl Read for Stream<'_, '_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let head = &self.window.head()[self.served..];
+        if !head.is_empty() {
+            let len = head.len().min(into.len());
+            into[..len].copy_from_slice(&head[..len]);
+            self.served += len;
+            return Ok(len);
+        }
+        let window = &mut *self.window;
+        let len = into.len().min(usize::try_from(window.size - window.at).unwrap_or(usize::MAX));
+        let count = read(&mut *window.reader, &mut into[..len]);
+        window.has_failed |= count.is_none();
+        let count = count.ok_or_else(|| io::Error::other("the file's reader failed"))?;
+        window.at += count as u64;
+        Ok(count)
     }
 }
 

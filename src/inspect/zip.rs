@@ -1,0 +1,205 @@
+//! Zip archives (jars, wheels, nupkgs): the native code inside, read forward, member by member, with nothing unpacked
+//! but each member's first bytes. Archives inside archives are read two levels deep. Source: PKWARE's APPNOTE.TXT.
+//! It never reads more than the limits below and counts what it could not read.
+
+use std::cell::Cell;
+use std::io::{BufRead, BufReader, Read};
+
+use flate2::Decompress;
+use scroll::{LE, Pread};
+
+use super::kind::{FileKind, Native, Zip};
+use super::named::{WHEEL_BYTES, is_wheel_path, wheel_tags};
+use super::window::Window;
+use super::zip_member::{Content, LOCAL, Member, fill, next_signature, skip};
+use super::{elf, foreign};
+use crate::platform::Arch;
+
+/// A jar in a war in an ear.
+const DEPTH: usize = 2;
+/// Members of one file with all that is nested in it; the largest jars have some ten thousand.
+const MEMBERS: u32 = 200_000;
+/// Native members that are listed.
+const NATIVES: usize = 4096;
+/// Bytes that one file's members may inflate to, so that a zip bomb costs a second and no more.
+const INFLATE_BYTES: u64 = 512 << 20;
+/// Bytes of a member that tell its format; a PE header lies some hundred bytes in.
+const PEEK: usize = 1024;
+/// A member's name, as far as it is shown.
+const NAME_BYTES: usize = 512;
+const BUFFER: usize = 64 << 10;
+
+/// Archives by their names' ends. Others (documents, fonts, source packages) have no native code.
+const ARCHIVES: [&[u8]; 14] = [
+    b".jar", b".war", b".ear", b".sar", b".whl", b".egg", b".zip", b".nupkg", b".apk", b".aar", b".pex", b".pyz",
+    b".hpi", b".jpi",
+];
+/// Members by their names' ends that are never native code.
+const PLAIN: [&[u8]; 36] = [
+    b".class",
+    b".java",
+    b".kt",
+    b".scala",
+    b".groovy",
+    b".xml",
+    b".xsd",
+    b".dtd",
+    b".properties",
+    b".html",
+    b".htm",
+    b".css",
+    b".js",
+    b".mjs",
+    b".ts",
+    b".json",
+    b".md",
+    b".txt",
+    b".rst",
+    b".py",
+    b".pyi",
+    b".pyc",
+    b".c",
+    b".h",
+    b".hpp",
+    b".cc",
+    b".cpp",
+    b".png",
+    b".gif",
+    b".jpg",
+    b".svg",
+    b".ttf",
+    b".MF",
+    b".SF",
+    b".yaml",
+    b".yml",
+];
+
+/// Whether an archive of that name, or one that is executable, may hold native code.
+pub fn is_worth_reading(path: &[u8], is_executable: bool) -> bool {
+    is_executable || is_archive(path)
+}
+
+/// Reads the archive that `window` has just begun.
+pub fn inspect(window: &mut Window<'_>) -> Zip {
+    let budget = Cell::new(INFLATE_BYTES);
+    let mut walk = Walk { zip: Zip::default(), members: 0, budget: &budget, spare: Vec::new() };
+    let mut reader = BufReader::with_capacity(BUFFER, window.stream());
+    walk.archive(&mut reader, "", 0);
+    walk.zip
+}
+
+fn is_archive(name: &[u8]) -> bool {
+    ends_in(name, &ARCHIVES)
+}
+
+fn ends_in(name: &[u8], ends: &[&[u8]]) -> bool {
+    ends.iter().any(|end| name.len() > end.len() && name[name.len() - end.len()..].eq_ignore_ascii_case(end))
+}
+
+/// One file's reading: what was found and what it may still cost.
+struct Walk<'b> {
+    zip: Zip,
+    members: u32,
+    /// Bytes that may still be inflated, over all levels.
+    budget: &'b Cell<u64>,
+    /// Inflaters not in use; each level of nesting needs one at a time.
+    spare: Vec<Decompress>,
+}
+
+impl<'b> Walk<'b> {
+    /// Reads members until the central directory, or until something cannot be read.
+    fn archive(&mut self, reader: &mut dyn BufRead, within: &str, depth: usize) {
+        loop {
+            match next_signature(reader) {
+                Some(LOCAL) => {}
+                Some(_) => return,
+                None => return self.lose(),
+            }
+            let Some(member) = Member::read(reader) else { return self.lose() };
+            self.members += 1;
+            if self.members > MEMBERS || self.member(&member, reader, within, depth).is_none() {
+                return self.lose();
+            }
+        }
+    }
+
+    fn lose(&mut self) {
+        self.zip.unread += 1;
+    }
+
+    /// `None`: where the next member starts is not to be known.
+    fn member(&mut self, member: &Member, reader: &mut dyn BufRead, within: &str, depth: usize) -> Option<()> {
+        let name = member.name.as_slice();
+        self.zip.is_jar |= depth == 0 && (name == b"META-INF/MANIFEST.MF" || name.ends_with(b".class"));
+        let is_wheel = depth == 0 && is_wheel_path(name);
+        let is_plain = name.ends_with(b"/") || (ends_in(name, &PLAIN) && !is_wheel);
+        let Some(mut content) = self.open(member, reader) else {
+            self.zip.unread += u32::from(!is_plain);
+            return skip(reader, member.size?);
+        };
+        if is_wheel {
+            let mut text = Vec::new();
+            let read = (&mut content).take(WHEEL_BYTES).read_to_end(&mut text);
+            self.zip.unread += u32::from(read.is_err());
+            self.zip.wheel_tags = wheel_tags(&text);
+        } else if is_archive(name) && depth < DEPTH {
+            let within = format!("{within}{}!/", shown(name));
+            self.archive(&mut BufReader::with_capacity(BUFFER, &mut content), &within, depth + 1);
+        } else if !is_plain {
+            let mut peek = [0; PEEK];
+            match fill(&mut content, &mut peek) {
+                Some(len) => self.native(&peek[..len], || format!("{within}{}", shown(name))),
+                None => self.lose(),
+            }
+        }
+        let finished = content.finish();
+        self.spare.extend(content.inflater);
+        finished
+    }
+
+    /// `None`: encrypted, or compressed in a way that is not read, or stored without a size.
+    fn open<'r>(&mut self, member: &Member, from: &'r mut dyn BufRead) -> Option<Content<'r, 'b>> {
+        let inflater = match member.method {
+            0 if member.size.is_some() => None,
+            8 => Some(self.spare.pop().unwrap_or_else(|| Decompress::new(false))),
+            _ => return None,
+        };
+        let inflater = inflater.map(|mut inflater| {
+            inflater.reset(false);
+            inflater
+        });
+        let content = Content { from, left: member.size, inflater, is_ended: false, budget: self.budget };
+        (!member.is_encrypted).then_some(content)
+    }
+
+    fn native(&mut self, peek: &[u8], name: impl FnOnce() -> String) {
+        let Some(native) = native(peek) else { return };
+        if self.zip.natives.len() == NATIVES {
+            return self.lose();
+        }
+        self.zip.natives.push((name(), native));
+    }
+}
+
+/// What the member's first bytes say.
+fn native(peek: &[u8]) -> Option<Native> {
+    match peek {
+        [0x7f, b'E', b'L', b'F', ..] => {
+            let (machine, e_type, class, endian) = elf::peek(peek);
+            Some(Native::Elf { machine, arch: Arch::of_elf(machine, class, endian), e_type })
+        }
+        [b'M', b'Z', ..] => {
+            let offset = peek.pread_with::<u32>(0x3c, LE).ok()? as usize;
+            foreign::pe_header(peek.get(offset..)?).map(|pe| Native::Pe { machine: pe.machine })
+        }
+        _ => matches!(foreign::mach_or_java(peek), Some(FileKind::MachO(_))).then_some(Native::MachO),
+    }
+}
+
+fn shown(name: &[u8]) -> String {
+    String::from_utf8_lossy(&name[..name.len().min(NAME_BYTES)]).into_owned()
+}
+
+#[cfg(test)]
+#[path = "zip_tests.rs"]
+mod tests;

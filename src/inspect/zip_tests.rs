@@ -1,0 +1,152 @@
+use std::io::Write;
+
+use flate2::Compression;
+use flate2::write::DeflateEncoder;
+
+use super::super::elf_builder::ElfBuilder;
+use super::*;
+use crate::inspect::inspect as inspect_file;
+
+/// How a member is written.
+#[derive(Clone, Copy, PartialEq)]
+enum Way {
+    Stored,
+    Deflated,
+    /// Deflated, with sizes in a descriptor after the data only, as the JDK writes them.
+    Described,
+    Encrypted,
+    /// bzip2.
+    Other,
+}
+
+fn zip(members: &[(&str, Way, &[u8])]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for (name, way, content) in members {
+        let deflated = || {
+            let mut encoder = DeflateEncoder::new(Vec::new(), Compression::default());
+            encoder.write_all(content).unwrap();
+            encoder.finish().unwrap()
+        };
+        let data = if matches!(way, Way::Deflated | Way::Described) { deflated() } else { content.to_vec() };
+        let method: u16 = match way {
+            Way::Stored | Way::Encrypted => 0,
+            Way::Deflated | Way::Described => 8,
+            Way::Other => 12,
+        };
+        let flags: u16 = if *way == Way::Described { 8 } else { u16::from(*way == Way::Encrypted) };
+        let sizes = if *way == Way::Described { [0, 0] } else { [data.len() as u32, content.len() as u32] };
+        out.extend(b"PK\x03\x04\x14\0");
+        out.extend([flags.to_le_bytes(), method.to_le_bytes(), [0, 0], [0, 0], [0, 0], [0, 0]].concat());
+        out.extend(sizes.iter().flat_map(|size| size.to_le_bytes()));
+        out.extend((name.len() as u32).to_le_bytes());
+        out.extend(name.bytes());
+        out.extend(&data);
+        if *way == Way::Described {
+            out.extend(b"PK\x07\x08\0\0\0\0");
+            out.extend([data.len() as u32, content.len() as u32].iter().flat_map(|size| size.to_le_bytes()));
+        }
+    }
+    out.extend(b"PK\x01\x02 and so on: the central directory is not read");
+    out
+}
+
+fn read(name: &str, bytes: &[u8]) -> Zip {
+    match inspect_file(name.as_bytes(), bytes.len() as u64, false, &mut &bytes[..]) {
+        FileKind::Zip(zip) => *zip,
+        other => panic!("no zip but {other:?}"),
+    }
+}
+
+fn names(zip: &Zip) -> Vec<&str> {
+    zip.natives.iter().map(|(name, _)| name.as_str()).collect()
+}
+
+#[test]
+fn natives_are_found_in_every_way_of_storing() {
+    let library = ElfBuilder::arm64().soname("liba.so").padding(300_000).build();
+    for way in [Way::Stored, Way::Deflated, Way::Described] {
+        let bytes = zip(&[("a.class", way, &[0xca; 5000]), ("lib/liba.so", way, &library), ("META-INF/x", way, b"x")]);
+        let zip = read("a.jar", &bytes);
+        let native = Native::Elf { machine: 183, arch: Some(Arch::Arm64), e_type: 3 };
+        assert_eq!(zip.natives, [("lib/liba.so".to_string(), native)]);
+        assert_eq!((zip.unread, zip.is_jar), (0, true));
+    }
+}
+
+#[test]
+fn archives_inside_archives_are_read_two_levels_deep() {
+    let library = ElfBuilder::amd64().soname("liba.so").build();
+    let mut bytes = zip(&[("liba.so", Way::Deflated, &library)]);
+    for name in ["c.jar", "b.war", "a.ear"] {
+        let way = if name == "b.war" { Way::Stored } else { Way::Described };
+        bytes = zip(&[(name, way, &bytes), ("own.so", Way::Stored, &library)]);
+    }
+    assert_eq!(names(&read("x.zip", &bytes)), ["a.ear!/b.war!/own.so", "a.ear!/own.so", "own.so"]);
+}
+
+#[test]
+fn what_cannot_be_read_is_counted_and_the_rest_is_read() {
+    let library = ElfBuilder::amd64().soname("liba.so").build();
+    let members = [
+        ("a.so", Way::Encrypted, library.as_slice()),
+        ("b.so", Way::Other, &library),
+        ("c.class", Way::Other, b"plain members do not count"),
+        ("d.so", Way::Stored, &library),
+    ];
+    let zip = read("a.jar", &zip(&members));
+    assert_eq!((names(&zip), zip.unread), (vec!["d.so"], 2));
+}
+
+#[test]
+fn an_archive_cut_short_is_counted() {
+    let library = ElfBuilder::amd64().soname("liba.so").build();
+    let bytes = zip(&[("a.so", Way::Deflated, &library), ("b.so", Way::Described, &library)]);
+    for len in 4..bytes.len() - 60 {
+        let zip = read("a.jar", &bytes[..len]);
+        assert!(zip.unread > 0, "{len}: {zip:?}");
+    }
+}
+
+#[test]
+fn a_wheels_tags_are_read() {
+    let text = b"Wheel-Version: 1.0\nTag: cp312-abi3-manylinux_2_28_aarch64\n";
+    let zip = read("a.whl", &zip(&[("a-1.dist-info/WHEEL", Way::Deflated, text)]));
+    assert_eq!(zip.wheel_tags, ["cp312-abi3-manylinux_2_28_aarch64"]);
+}
+
+#[test]
+fn programs_of_other_systems_are_told() {
+    let mut pe = vec![0; 0x80];
+    pe[..2].copy_from_slice(b"MZ");
+    pe[0x3c] = 0x80;
+    pe.extend(b"PE\0\0\x64\x86");
+    pe.extend([0; 100]);
+    let mach = [0xfeed_facf_u32, 0x0100_000c, 0, 6].iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<_>>();
+    let zip = read("a.nupkg", &zip(&[("a.dll", Way::Deflated, &pe), ("a.dylib", Way::Stored, &mach)]));
+    assert_eq!(zip.natives[0].1, Native::Pe { machine: 0x8664 });
+    assert_eq!(zip.natives[1].1, Native::MachO);
+}
+
+#[test]
+fn a_document_is_not_looked_into() {
+    let bytes = zip(&[("word/document.xml", Way::Deflated, b"<xml/>")]);
+    let kind = |name: &[u8], is_executable| inspect_file(name, bytes.len() as u64, is_executable, &mut &bytes[..]);
+    assert_eq!(kind(b"a.docx", false), FileKind::Packed(super::super::Packing::Zip));
+    assert!(matches!(kind(b"a.docx", true), FileKind::Zip(_)));
+    assert!(matches!(kind(b"A.JAR", false), FileKind::Zip(_)));
+}
+
+#[test]
+fn a_bomb_ends_at_the_budget() {
+    // 300 MiB of zeros, twice, with sizes in descriptors only: the second is over the budget.
+    let mut encoder = DeflateEncoder::new(Vec::new(), Compression::fast());
+    std::io::copy(&mut std::io::Read::take(std::io::repeat(0), 300 << 20), &mut encoder).unwrap();
+    let data = encoder.finish().unwrap();
+    let mut bytes = Vec::new();
+    for _ in 0..2 {
+        bytes.extend(b"PK\x03\x04\x14\0\x08\0\x08\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x01\0\0\0a");
+        bytes.extend(&data);
+        bytes.extend([0; 12]);
+    }
+    assert_eq!(read("a.jar", &bytes).unread, 1);
+}
