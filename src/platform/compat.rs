@@ -68,7 +68,7 @@ pub struct Cpu {
     pub zeros: Option<u8>,
     /// Signal for running the ELF header itself, which is what a library with an entry of 0 does.
     pub header: u8,
-    /// An entry address that is not a multiple of this ends in `misaligned`. 1: any is taken.
+    /// An entry address that is not a multiple of this (Thumb's apart) ends in `misaligned`. 1: any is taken.
     pub alignment: u64,
     pub misaligned: u8,
 }
@@ -96,7 +96,7 @@ const K64: u64 = 64 << 10;
 const X86: Cpu = Cpu { zeros: Some(SEGV), header: SEGV, alignment: 1, misaligned: SEGV };
 const A64: Cpu = Cpu { zeros: Some(ILL), header: ILL, alignment: 4, misaligned: BUS };
 /// Zeros are `andeq r0, r0, r0`, the header is conditional instructions that do nothing, then bad loads.
-const A32: Cpu = Cpu { zeros: None, header: SEGV, alignment: 1, misaligned: BUS };
+const A32: Cpu = Cpu { zeros: None, header: SEGV, alignment: 4, misaligned: BUS };
 const RISCV: Cpu = Cpu { zeros: Some(ILL), header: ILL, alignment: 1, misaligned: BUS };
 const POWER: Cpu = Cpu { zeros: Some(ILL), header: ILL, alignment: 1, misaligned: BUS };
 const Z: Cpu = Cpu { zeros: Some(ILL), header: ILL, alignment: 2, misaligned: ILL };

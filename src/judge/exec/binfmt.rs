@@ -1,0 +1,434 @@
+//! One execve, from a path to a program in memory: the formats in the kernel's order, and again for each interpreter.
+//! Source: fs/exec.c `exec_binprm`, `search_binary_handler`; fs/binfmt_script.c; fs/binfmt_misc.c.
+
+use std::cell::{Cell, RefCell};
+
+use super::access::{self, Refusal, Who};
+use super::elf::{self, Accepted, Facts};
+use super::{Link, Step, map, misc};
+use crate::image::{NodeId, RootFs};
+use crate::inspect::{Elf, FileKind, Script, ShebangError, TextStart};
+use crate::judge::{Cause, Death, Errno, Outcome};
+use crate::platform::compat::{self, Kernel, Needs};
+use crate::platform::{Arch, Handler, Node};
+
+/// A sixth rewrite of the program is refused. Source: fs/exec.c `exec_binprm`: `depth > 5`.
+const MAX_REWRITES: usize = 5;
+
+/// How the node's unknown properties are taken in one run of the model, and which of them it asked for.
+#[derive(Debug)]
+pub(crate) struct Assumed {
+    pub aarch32: bool,
+    pub ia32: bool,
+    pub x32: bool,
+    pub compat: bool,
+    pub is_before_6_17: bool,
+    pub page: u64,
+    pub asked: Cell<Asked>,
+}
+
+/// Properties that a run of the model asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Asked {
+    pub needs: [bool; 4],
+    pub kernel: bool,
+}
+
+/// The machine that an execve happens on, inside a root file system.
+pub(crate) struct Machine<'a> {
+    pub rootfs: &'a RootFs<FileKind>,
+    pub node: &'a Node,
+    pub kernel: &'static Kernel,
+    pub who: Who,
+    pub cwd: NodeId,
+    pub assumed: Assumed,
+    pub steps: RefCell<Vec<Step>>,
+    pub doubts: RefCell<Vec<Cause>>,
+}
+
+/// A program in memory, about to run its first instruction.
+#[allow(dead_code, reason = "what comes after execve reads the rest")]
+#[derive(Debug)]
+pub(crate) struct Started<'a> {
+    /// The program's file and the path by which it was opened.
+    pub id: NodeId,
+    pub path: Vec<u8>,
+    pub elf: &'a Elf,
+    pub loader: Option<(Vec<u8>, NodeId, &'a Elf)>,
+    pub abi: &'static compat::Abi,
+    /// As the program sees them: interpreters and scripts put before.
+    pub argv: Vec<Vec<u8>>,
+}
+
+/// What became of an execve.
+#[allow(dead_code, reason = "what comes after execve reads the rest")]
+#[derive(Debug)]
+pub(crate) enum Execed<'a> {
+    Started(Box<Started<'a>>),
+    /// A handler that lives outside the image runs this file, which is a program of another architecture or not ELF.
+    Handled {
+        by: String,
+        guest: Option<(Arch, NodeId)>,
+        argv: Vec<Vec<u8>>,
+        path: Vec<u8>,
+    },
+    Ended(Outcome),
+}
+
+impl Facts for Assumed {
+    fn has(&self, needs: Needs) -> bool {
+        let (index, answer) = match needs {
+            Needs::Nothing => return true,
+            Needs::Ia32 => (0, self.ia32),
+            Needs::X32 => (1, self.x32),
+            Needs::Aarch32 => (2, self.aarch32),
+            Needs::Compat => (3, self.compat),
+        };
+        let mut asked = self.asked.get();
+        asked.needs[index] = true;
+        self.asked.set(asked);
+        answer
+    }
+
+    fn page(&self) -> u64 {
+        self.page
+    }
+
+    fn bounds_table_by_page(&self) -> bool {
+        self.asked.set(Asked { kernel: true, ..self.asked.get() });
+        self.is_before_6_17
+    }
+}
+
+impl Outcome {
+    pub(crate) fn fails(errno: Errno, at: &[u8], cause: Cause) -> Outcome {
+        Outcome::Fails { errno, at: lossy(at), cause }
+    }
+
+    pub(crate) fn killed(signal: u8, at: &[u8], cause: Cause) -> Outcome {
+        Outcome::Dies { death: Death::Signal(signal), at: lossy(at), cause }
+    }
+}
+
+pub(crate) fn lossy(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+impl<'a> Machine<'a> {
+    pub(crate) fn kind(&self, id: NodeId) -> Option<&'a FileKind> {
+        self.rootfs.view(id).fact
+    }
+
+    pub(crate) fn open(&self, path: &[u8]) -> Result<NodeId, Refusal> {
+        access::open_exec(self.rootfs, &self.who, self.cwd, path)
+    }
+
+    /// The whole of execve on a path, with the arguments that the program is to see.
+    pub(crate) fn exec(&self, path: &[u8], argv: &[Vec<u8>], link: Link) -> Execed<'a> {
+        let mut argv = argv.to_vec();
+        let mut path = path.to_vec();
+        let mut link = link;
+        let mut has_execfd = false;
+        for rewrites in 0.. {
+            let id = match self.open(&path) {
+                Ok(id) => id,
+                Err(refusal) => {
+                    self.step(&path, None, "not to be opened", link);
+                    return Execed::Ended(refused(refusal, &path, rewrites > 0));
+                }
+            };
+            self.step(&path, Some(id), &describe(self.kind(id)), link);
+            if rewrites > MAX_REWRITES {
+                let text = "more than five interpreters, one running the other".to_string();
+                return Execed::Ended(Outcome::fails(
+                    Errno::ELOOP,
+                    &path,
+                    Cause { code: "too-many-interpreters", text },
+                ));
+            }
+            let next = match misc::meet(&self.node.handlers, self.kind(id), &path) {
+                misc::Met::Handler(handler) => match self.handle(handler, id, &path, &mut argv, &mut has_execfd) {
+                    Ok(next) => next,
+                    Err(execed) => return *execed,
+                },
+                misc::Met::Perhaps(handler) => {
+                    let text = format!(
+                        "whether the handler {} takes this file hangs on bytes that were not kept",
+                        handler.name
+                    );
+                    return Execed::Ended(Outcome::Unknown {
+                        at: lossy(&path),
+                        cause: Cause { code: "handler-unknown", text },
+                    });
+                }
+                misc::Met::Nobody => match self.kind(id) {
+                    Some(FileKind::Script(script)) => match interpret(script, &path, &mut argv) {
+                        Ok(interpreter) => (interpreter, Link::Shebang),
+                        Err(outcome) => return Execed::Ended(outcome),
+                    },
+                    Some(FileKind::Elf(elf)) => return self.load(id, &path, elf, argv),
+                    kind => return Execed::Ended(Outcome::fails(Errno::ENOEXEC, &path, not_a_program(kind))),
+                },
+            };
+            (path, link) = next;
+        }
+        unreachable!("the loop ends at the sixth rewrite")
+    }
+
+    /// A handler takes the file: either the kernel goes on with the handler's interpreter inside the image, or the
+    /// interpreter is outside it and this model's sight ends.
+    fn handle(
+        &self,
+        handler: &Handler,
+        id: NodeId,
+        path: &[u8],
+        argv: &mut Vec<Vec<u8>>,
+        has_execfd: &mut bool,
+    ) -> Result<(Vec<u8>, Link), Box<Execed<'a>>> {
+        let interpreter = handler.interpreter.clone().into_bytes();
+        if !handler.preserve_argv0 && !argv.is_empty() {
+            argv.remove(0);
+        }
+        argv.insert(0, path.to_vec());
+        argv.insert(0, interpreter.clone());
+        let opens_binary = handler.open_binary || handler.credentials;
+        if opens_binary && *has_execfd {
+            let text = "two handlers, one running the other, both want the program's file".to_string();
+            let cause = Cause { code: "too-many-handlers", text };
+            return Err(Box::new(Execed::Ended(Outcome::fails(Errno::ENOEXEC, path, cause))));
+        }
+        *has_execfd |= opens_binary;
+        if !handler.fixed {
+            return Ok((interpreter, Link::Handler(handler.name.clone())));
+        }
+        let guest = match self.kind(id) {
+            Some(FileKind::Elf(elf)) => elf.arch().map(|arch| (arch, id)),
+            _ => None,
+        };
+        if handler.is_static.known() == Some(false) && self.rootfs.resolve(self.kernel.arch.row().glibc_loader).is_err()
+        {
+            let loader = self.kernel.arch.row().glibc_loader;
+            let text = format!(
+                "the handler {} is a dynamic program and its loader {loader} is not in the image",
+                handler.name
+            );
+            let outcome =
+                Outcome::fails(Errno::ENOENT, loader.as_bytes(), Cause { code: "missing-handler-loader", text });
+            return Err(Box::new(Execed::Ended(outcome)));
+        }
+        self.step(
+            &interpreter,
+            None,
+            "the handler's interpreter, outside the image",
+            Link::Handler(handler.name.clone()),
+        );
+        let by = handler.name.clone();
+        Err(Box::new(Execed::Handled { by, guest, argv: argv.clone(), path: path.to_vec() }))
+    }
+
+    fn load(&self, id: NodeId, path: &[u8], elf: &'a Elf, argv: Vec<Vec<u8>>) -> Execed<'a> {
+        match self.load_elf(id, path, elf, argv) {
+            Ok(started) => Execed::Started(Box::new(started)),
+            Err(outcome) => {
+                let is_foreign = matches!(&outcome, Outcome::Fails { errno: Errno::ENOEXEC, .. });
+                match elf.arch().filter(|arch| is_foreign && self.node.emulates.contains(arch)) {
+                    Some(arch) => {
+                        let by = format!("an emulator stated for {arch}");
+                        Execed::Handled { by, guest: Some((arch, id)), argv: Vec::new(), path: path.to_vec() }
+                    }
+                    None => Execed::Ended(outcome),
+                }
+            }
+        }
+    }
+
+    fn load_elf(&self, id: NodeId, path: &[u8], elf: &'a Elf, argv: Vec<Vec<u8>>) -> Result<Started<'a>, Outcome> {
+        let fails = |refusal: elf::No| Outcome::fails(refusal.errno, path, refusal.cause);
+        let accepted = elf::accept(elf, self.kernel, &self.assumed)
+            .map_err(|refusal| Outcome::fails(refusal.errno, path, with_node(refusal.cause, self)))?;
+        let loader = match elf::loader_path(elf).map_err(fails)? {
+            Some(loader) => Some(self.open_loader(loader, &accepted)?),
+            None => None,
+        };
+        elf::check_last(elf, loader.as_ref().map(|(_, _, elf)| *elf), self.kernel).map_err(fails)?;
+        let started = Started { id, path: path.to_vec(), elf, loader, abi: accepted.abi, argv };
+        self.map(&started, &accepted)?;
+        Ok(started)
+    }
+
+    fn open_loader(&self, path: &[u8], program: &Accepted) -> Result<(Vec<u8>, NodeId, &'a Elf), Outcome> {
+        let id = self.open(path).map_err(|refusal| {
+            self.step(path, None, "not to be opened", Link::Loader);
+            let outcome = refused(refusal, path, true);
+            missing_loader(outcome, path, program)
+        })?;
+        self.step(path, Some(id), &describe(self.kind(id)), Link::Loader);
+        let size = self.rootfs.view(id).size;
+        let elf = elf::check_loader(self.kind(id), size, program, self.kernel, &self.assumed)
+            .map_err(|refusal| Outcome::fails(refusal.errno, path, refusal.cause))?;
+        Ok((path.to_vec(), id, elf))
+    }
+
+    /// Maps the program and its loader, and enters whichever comes first. Where the page size is not known the most
+    /// usual one decides, and a program that another one kills gets a doubt.
+    fn map(&self, started: &Started<'a>, program: &Accepted) -> Result<(), Outcome> {
+        let at = |page| self.map_on(started, program, page);
+        let result = at(self.assumed.page);
+        if self.node.page_size.known().is_none() {
+            let other = self.kernel.page_sizes.iter().find_map(|page| Some((*page, at(*page).err()?)));
+            if let (Ok(()), Some((page, outcome))) = (&result, other) {
+                let why = outcome.cause().map_or("", |cause| cause.text.as_str()).to_string();
+                let text =
+                    format!("this node's page size is not known; a node with {} pages kills it: {why}", map::kib(page));
+                self.doubts.borrow_mut().push(Cause { code: "page-size", text });
+            }
+        }
+        result
+    }
+
+    fn map_on(&self, started: &Started<'a>, program: &Accepted, page: u64) -> Result<(), Outcome> {
+        let abi = started.abi;
+        let implies = map::read_implies_exec(started.elf, abi);
+        let killed = |path: &[u8], killed: map::Killed| Outcome::killed(killed.signal, path, killed.cause);
+        let space = map::map(started.elf, abi, page, implies).map_err(|error| killed(&started.path, error))?;
+        let (entry_path, entered) = match &started.loader {
+            None => (&started.path, space.enter(program.header.entry, abi)),
+            Some((path, _, loader)) => {
+                let space = map::map_loader(loader, abi, page, implies).map_err(|error| killed(path, error))?;
+                (path, space.enter(loader.entry, abi))
+            }
+        };
+        if abi.arch == Arch::Ppc64le && program.header.flags & 3 != 2 {
+            let text = "its header does not say ELFv2, so the kernel takes its first instructions for the address of a function".to_string();
+            return Err(Outcome::killed(11, &started.path, Cause { code: "bad-entry", text }));
+        }
+        // On big-endian POWER the entry may be a descriptor in the data segment, not code.
+        match abi.arch {
+            Arch::Ppc64 => Ok(()),
+            _ => entered.map_err(|error| killed(entry_path, error)),
+        }
+    }
+
+    pub(crate) fn step(&self, typed: &[u8], id: Option<NodeId>, what: &str, link: Link) {
+        let path = id.map(|id| lossy(&self.rootfs.path(id)));
+        self.steps.borrow_mut().push(Step { typed: lossy(typed), path, what: what.to_string(), link });
+    }
+}
+
+fn refused(refusal: Refusal, path: &[u8], is_interpreter: bool) -> Outcome {
+    let Refusal { errno, cause } = refusal;
+    let Some(errno) = errno else { return Outcome::Unknown { at: lossy(path), cause } };
+    let cause = match (is_interpreter, cause.code) {
+        (true, "missing-file") if path.ends_with(b"\r") => Cause {
+            code: "script-crlf",
+            text: format!("its first line ends in CR LF, so the kernel looks for {:?}", lossy(path)),
+        },
+        (true, "missing-file") => Cause { code: "missing-interpreter", text: cause.text },
+        (false, "missing-file") => Cause { code: "missing-program", text: cause.text },
+        _ => cause,
+    };
+    Outcome::fails(errno, path, cause)
+}
+
+fn missing_loader(outcome: Outcome, path: &[u8], program: &Accepted) -> Outcome {
+    match outcome {
+        Outcome::Fails { errno: Errno::ENOENT, at, .. } => {
+            let row = program.abi.arch.row();
+            let family = if lossy(path).contains("ld-musl") { "musl" } else { "glibc" };
+            let text =
+                format!("its loader {} is not in the image; it was built for {family} on {}", lossy(path), row.name);
+            Outcome::Fails { errno: Errno::ENOENT, at, cause: Cause { code: "missing-loader", text } }
+        }
+        other => other,
+    }
+}
+
+/// "it is ELF AArch64, static; this node runs x86-64 and i386 programs".
+fn with_node(cause: Cause, machine: &Machine<'_>) -> Cause {
+    if cause.code != "foreign-architecture" {
+        return cause;
+    }
+    let mut runs = vec![machine.kernel.arch.name()];
+    runs.extend(
+        machine
+            .kernel
+            .compat
+            .iter()
+            .filter(|abi| abi.needs.met(machine.node).known() == Some(true))
+            .map(|abi| abi.arch.name()),
+    );
+    Cause { text: format!("{}; this node runs {} programs", cause.text, runs.join(" and ")), ..cause }
+}
+
+/// `load_script`: the interpreter's path, with the arguments rewritten for it.
+fn interpret(script: &Script, path: &[u8], argv: &mut Vec<Vec<u8>>) -> Result<Vec<u8>, Outcome> {
+    let refuse = |code, text: &str| Outcome::fails(Errno::ENOEXEC, path, Cause { code, text: text.to_string() });
+    let shebang = match &script.shebang {
+        Ok(shebang) => shebang,
+        Err(ShebangError::Empty) => {
+            return Err(refuse("empty-shebang", "its first line names no interpreter after #!"));
+        }
+        Err(ShebangError::TooLong) => {
+            return Err(refuse("long-shebang", "its interpreter's path does not end within the first 256 bytes"));
+        }
+    };
+    if !argv.is_empty() {
+        argv.remove(0);
+    }
+    argv.insert(0, path.to_vec());
+    if let Some(argument) = &shebang.argument {
+        argv.insert(0, argument.clone());
+    }
+    argv.insert(0, shebang.interpreter.clone());
+    Ok(shebang.interpreter.clone())
+}
+
+/// Why a file that no loader takes is none, in its own words.
+fn not_a_program(kind: Option<&FileKind>) -> Cause {
+    let (code, text) = match kind {
+        Some(FileKind::Empty) => ("empty-file", "the file is empty".to_string()),
+        Some(FileKind::Text(TextStart::BomShebang)) => {
+            ("script-bom", "a byte order mark stands before its #!".to_string())
+        }
+        Some(FileKind::Text(TextStart::BlankShebang)) => {
+            ("script-blank", "blanks or empty lines stand before its #!".to_string())
+        }
+        Some(FileKind::Text(TextStart::ErrorPage(line))) => ("error-page", format!("it is an error page: {line}")),
+        Some(FileKind::Text(TextStart::Plain)) | Some(FileKind::Config(_)) => {
+            ("no-shebang", "a text without a #! line; the kernel, unlike a shell, does not run it".to_string())
+        }
+        Some(FileKind::LfsPointer) => ("lfs-pointer", "a Git LFS pointer stands where the file should be".to_string()),
+        Some(FileKind::Html) => ("error-page", "it is an HTML page".to_string()),
+        Some(FileKind::MachO(_)) => ("foreign-format", "a macOS program (Mach-O)".to_string()),
+        Some(FileKind::Pe(_)) => ("foreign-format", "a Windows program (PE)".to_string()),
+        Some(FileKind::Wasm) => ("foreign-format", "a WebAssembly module".to_string()),
+        other => ("not-a-program", format!("it is {}, neither a program nor a script", describe(other))),
+    };
+    Cause { code, text }
+}
+
+/// What a file is, in a few words: "ELF x86-64, static", "script for /bin/sh".
+pub(crate) fn describe(kind: Option<&FileKind>) -> String {
+    match kind {
+        Some(FileKind::Elf(elf)) => elf.describe(),
+        Some(FileKind::Script(script)) => match &script.shebang {
+            Ok(shebang) => format!("script for {}", lossy(&shebang.interpreter)),
+            Err(_) => "script without an interpreter".to_string(),
+        },
+        Some(FileKind::Empty) => "an empty file".to_string(),
+        Some(FileKind::MachO(_)) => "Mach-O".to_string(),
+        Some(FileKind::Pe(_)) => "PE".to_string(),
+        Some(FileKind::Wasm) => "WebAssembly".to_string(),
+        Some(FileKind::JavaClass) => "a Java class".to_string(),
+        Some(FileKind::Ar(_)) => "an ar archive".to_string(),
+        Some(FileKind::Zip(_)) => "a zip archive".to_string(),
+        Some(FileKind::Packed(packing)) => format!("a {} file", format!("{packing:?}").to_lowercase()),
+        Some(FileKind::LlvmBitcode) => "LLVM bitcode".to_string(),
+        Some(FileKind::LfsPointer) => "a Git LFS pointer".to_string(),
+        Some(FileKind::Html) => "an HTML page".to_string(),
+        Some(FileKind::Text(_) | FileKind::Config(_) | FileKind::Wheel(_) | FileKind::NpmPackage(_)) => {
+            "text".to_string()
+        }
+        Some(FileKind::Data) | None => "data".to_string(),
+    }
+}

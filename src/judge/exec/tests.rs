@@ -1,0 +1,124 @@
+//! The kernel's part, on trees built in code: what the eight kernels' table (tests/oracle.rs) does not ask.
+
+use std::sync::Arc;
+
+use super::*;
+use crate::image::{Contents, Entry, EntryKind, merge};
+use crate::inspect::elf_builder::ElfBuilder;
+use crate::inspect::inspect;
+use crate::platform::{Arch, Handler, HandlerRule};
+
+/// Path, mode and bytes of each file, all of them root's.
+pub(crate) fn tree(files: &[(&str, u16, &[u8])]) -> RootFs<FileKind> {
+    let mut contents = Contents::default();
+    for (path, mode, bytes) in files {
+        let path = path.as_bytes();
+        let kind = inspect(path, bytes.len() as u64, mode & 0o111 != 0, &mut &bytes[..]);
+        let size = bytes.len() as u64;
+        contents.push(&Entry { size, ..Entry::plain(path, EntryKind::File, *mode) }, Some(kind));
+    }
+    merge([Arc::new(contents)])
+}
+
+pub(crate) fn call(words: &[&str]) -> Exec {
+    let argv = words.iter().map(|word| word.to_string()).collect();
+    Exec { argv, env: Vec::new(), working_dir: "/".to_string(), user: String::new() }
+}
+
+fn check(files: &[(&str, u16, &[u8])], words: &[&str], node: &Node, expected: &str) {
+    let outcome = execve(&tree(files), &call(words), node);
+    assert_eq!(short(&outcome), expected, "{outcome:?}");
+}
+
+/// "ENOEXEC foreign-architecture", "signal 11 page-size", "runs".
+pub(crate) fn short(outcome: &Outcome) -> String {
+    let code = outcome.cause().map_or("", |cause| cause.code);
+    match outcome {
+        Outcome::Fails { errno, .. } => format!("{errno} {code}"),
+        Outcome::Dies { death: crate::judge::Death::Signal(number), .. } => format!("signal {number} {code}"),
+        Outcome::Dies { death: crate::judge::Death::Exit(number), .. } => format!("exit {number} {code}"),
+        Outcome::Unknown { .. } => format!("unknown {code}"),
+        Outcome::Emulated { by } => format!("emulated by {by}"),
+        Outcome::Runs => "runs".to_string(),
+    }
+}
+
+#[test]
+fn an_unknown_property_matters_only_where_the_answer_hangs_on_it() {
+    let node = Node::plain(Arch::Arm64);
+    check(&[("app", 0o755, &ElfBuilder::arm64().build())], &["/app"], &node, "runs");
+    check(&[("app", 0o755, &ElfBuilder::amd64().build())], &["/app"], &node, "ENOEXEC foreign-architecture");
+    check(&[("app", 0o755, &ElfBuilder::arm().build())], &["/app"], &node, "unknown node-unknown");
+    let broken = ElfBuilder::arm().interp("/lib/none").build();
+    check(&[("app", 0o755, &broken)], &["/app"], &Node { aarch32: Fact::Known(true), ..node }, "ENOENT missing-loader");
+}
+
+#[test]
+fn a_page_size_that_is_not_known_is_a_doubt_and_no_more() {
+    let small = ElfBuilder { align: 0x1000, ..ElfBuilder::arm64().go("go1.22", &[]) }.build();
+    let trace = trace(&tree(&[("app", 0o755, &small)]), &call(&["/app"]), &Node::plain(Arch::Arm64));
+    assert_eq!(trace.outcome, Outcome::Runs);
+    assert_eq!(trace.doubts.iter().map(|doubt| doubt.code).collect::<Vec<_>>(), ["page-size"]);
+    let large = Node { page_size: Fact::Known(65536), ..Node::plain(Arch::Arm64) };
+    check(&[("app", 0o755, &small)], &["/app"], &large, "signal 11 page-size");
+}
+
+#[test]
+fn the_path_is_searched_as_the_containers_user() {
+    let app = ElfBuilder::amd64().build();
+    let node = Node::plain(Arch::Amd64);
+    check(&[("usr/bin/app", 0o755, &app)], &["app"], &node, "runs");
+    check(&[("opt/app", 0o755, &app)], &["app"], &node, "ENOENT not-in-path");
+    check(&[("usr/bin/app", 0o644, &app), ("bin/app", 0o755, &app)], &["app"], &node, "runs");
+    check(&[("usr/bin/app", 0o644, &app)], &["app"], &node, "ENOENT not-in-path");
+    check(&[], &["/app"], &node, "ENOENT missing-program");
+    check(&[], &[], &node, "ENOENT no-command");
+    let as_user = |user: &str| {
+        let files: &[(&str, u16, &[u8])] =
+            &[("app", 0o750, &app), ("etc/passwd", 0o644, b"me:x:7:0::/:/bin/sh\nyou:x:8:9::/:\n")];
+        short(&execve(&tree(files), &Exec { user: user.to_string(), ..call(&["/app"]) }, &node))
+    };
+    assert_eq!(as_user("me"), "runs");
+    assert_eq!(as_user("you"), "EACCES not-executable");
+    assert_eq!(as_user("1000:0"), "runs");
+    assert_eq!(as_user("1000:1000"), "EACCES not-executable");
+    assert_eq!(as_user("nobody"), "ENOENT unknown-user");
+}
+
+fn qemu(fixed: bool, interpreter: &str) -> Handler {
+    let magic = [b"\x7fELF\x02\x01\x01".as_slice(), &[0; 9], &[2, 0, 183, 0]].concat();
+    let mask = [[0xff; 7].as_slice(), &[0], &[0xff; 8], &[0xfe, 0xff, 0xff, 0xff]].concat();
+    Handler {
+        name: "qemu-aarch64".to_string(),
+        rule: HandlerRule::Magic { offset: 0, magic, mask },
+        interpreter: interpreter.to_string(),
+        fixed,
+        preserve_argv0: false,
+        open_binary: false,
+        credentials: false,
+        is_static: Fact::Unknown,
+    }
+}
+
+#[test]
+fn a_handler_takes_what_it_matches_and_a_fixed_one_needs_nothing_of_the_image() {
+    let (arm64, amd64) = (ElfBuilder::arm64().build(), ElfBuilder::amd64().build());
+    let with = |handlers: Vec<Handler>| Node { handlers, ..Node::plain(Arch::Amd64) };
+    let node = with(vec![qemu(true, "/usr/bin/qemu")]);
+    check(&[("app", 0o755, &arm64)], &["/app"], &node, "emulated by qemu-aarch64");
+    check(&[("app", 0o755, &amd64)], &["/app"], &node, "runs");
+    let loose = with(vec![qemu(false, "/usr/bin/qemu")]);
+    check(&[("app", 0o755, &arm64)], &["/app"], &loose, "ENOENT missing-interpreter");
+    check(&[("app", 0o755, &arm64), ("usr/bin/qemu", 0o755, &amd64)], &["/app"], &loose, "runs");
+    // The handler's interpreter is the handler's own kind of file, for ever.
+    check(&[("app", 0o755, &arm64), ("usr/bin/qemu", 0o755, &arm64)], &["/app"], &loose, "ELOOP too-many-interpreters");
+}
+
+#[test]
+fn a_stated_emulator_runs_what_the_kernel_refuses() {
+    let node = Node { emulates: vec![Arch::Arm64], ..Node::plain(Arch::Amd64) };
+    let files = [("app", 0o755, ElfBuilder::arm64().build())];
+    let files: Vec<(&str, u16, &[u8])> =
+        files.iter().map(|(path, mode, bytes)| (*path, *mode, bytes.as_slice())).collect();
+    check(&files, &["/app"], &node, "emulated by an emulator stated for arm64");
+}

@@ -1,0 +1,108 @@
+//! A small root file system, written once: merged in memory through the real layer types and `inspect`, and laid out on
+//! disk, so that the model and a kernel see the same bytes.
+#![allow(dead_code, reason = "each test that takes this file in uses a part of it")]
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
+use std::sync::Arc;
+
+use imgarch::image::{Contents, Entry, EntryKind, RootFs, merge};
+use imgarch::inspect::{FileKind, inspect};
+use imgarch::judge::Exec;
+
+/// A tree and the call that is made in it.
+#[derive(Clone, Debug, Default)]
+pub struct Tree {
+    entries: Vec<(String, Item)>,
+    pub argv: Vec<String>,
+}
+
+#[derive(Clone, Debug)]
+enum Item {
+    File(Vec<u8>, u16),
+    Directory(u16),
+    Link(String),
+}
+
+impl Tree {
+    /// An empty tree; `words` is the call, its first word the path given to execve.
+    pub fn call(words: &[&str]) -> Tree {
+        Tree { entries: Vec::new(), argv: words.iter().map(|word| word.to_string()).collect() }
+    }
+
+    /// An executable file. Paths have no leading slash.
+    pub fn file(self, path: &str, bytes: impl AsRef<[u8]>) -> Tree {
+        self.mode(path, bytes, 0o755)
+    }
+
+    pub fn mode(mut self, path: &str, bytes: impl AsRef<[u8]>, mode: u16) -> Tree {
+        self.entries.push((path.to_string(), Item::File(bytes.as_ref().to_vec(), mode)));
+        self
+    }
+
+    pub fn directory(mut self, path: &str) -> Tree {
+        self.entries.push((path.to_string(), Item::Directory(0o755)));
+        self
+    }
+
+    pub fn link(mut self, path: &str, target: &str) -> Tree {
+        self.entries.push((path.to_string(), Item::Link(target.to_string())));
+        self
+    }
+
+    /// A link that stands before everything else, for entries below it.
+    pub fn link_first(mut self, path: &str, target: &str) -> Tree {
+        self.entries.insert(0, (path.to_string(), Item::Link(target.to_string())));
+        self
+    }
+
+    /// The call as a config would make it: root, `/`, and no environment but PATH.
+    pub fn exec(&self) -> Exec {
+        Exec {
+            argv: self.argv.clone(),
+            env: vec!["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_string()],
+            working_dir: "/".to_string(),
+            user: String::new(),
+        }
+    }
+
+    /// As the scan sees it.
+    pub fn rootfs(&self) -> RootFs<FileKind> {
+        let mut contents = Contents::default();
+        for (path, item) in &self.entries {
+            let path = path.as_bytes();
+            match item {
+                Item::File(bytes, mode) => {
+                    let size = bytes.len() as u64;
+                    let kind = inspect(path, size, mode & 0o111 != 0, &mut bytes.as_slice());
+                    contents.push(&Entry { size, ..Entry::plain(path, EntryKind::File, *mode) }, Some(kind));
+                }
+                Item::Directory(mode) => contents.push(&Entry::plain(path, EntryKind::Directory, *mode), None),
+                Item::Link(target) => {
+                    contents.push(&Entry::plain(path, EntryKind::Symlink(target.as_bytes()), 0o777), None)
+                }
+            }
+        }
+        merge([Arc::new(contents)])
+    }
+
+    /// As a kernel sees it. `root` must exist; what the tree does not name is left alone.
+    pub fn write(&self, root: &Path) {
+        for (path, item) in &self.entries {
+            let path = root.join(path);
+            fs::create_dir_all(path.parent().expect("every path is below the root")).expect("a directory is made");
+            match item {
+                Item::File(bytes, mode) => {
+                    fs::write(&path, bytes).expect("a file is written");
+                    fs::set_permissions(&path, fs::Permissions::from_mode(u32::from(*mode))).expect("its mode is set");
+                }
+                Item::Directory(mode) => {
+                    fs::create_dir_all(&path).expect("a directory is made");
+                    fs::set_permissions(&path, fs::Permissions::from_mode(u32::from(*mode))).expect("its mode is set");
+                }
+                Item::Link(target) => symlink(target, &path).expect("a link is made"),
+            }
+        }
+    }
+}
