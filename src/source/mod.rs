@@ -9,6 +9,7 @@ pub mod input;
 pub mod layout;
 mod listing;
 mod process;
+pub mod registry;
 
 use std::fs::File;
 use std::io::Read;

@@ -1,0 +1,294 @@
+//! Who may read: answers a registry's challenge with basic authentication or with a token of its token server. A
+//! credential is shown to the registry it is kept for, and to the token server that this registry names over TLS.
+//! Source: CNCF Distribution, "Token Authentication Specification" and "Oauth2 Token Authentication".
+
+use std::collections::HashMap;
+use std::io::Read;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
+use reqwest::{Method, StatusCode, Url};
+use serde::Deserialize;
+
+use super::answer::{self, Identity, Subject};
+use super::challenge::{self, Challenge};
+use super::credentials::{Credential, Wallet};
+use super::exchange::Patience;
+use super::http::{Answer, Call, Payload, shown_host};
+use crate::source::SourceError;
+
+/// Tokens with long lists of rights have some ten kilobytes.
+const TOKEN_LIMIT: u64 = 1 << 20;
+/// What the specification says where `expires_in` is left out, and the least that is believed.
+const LEAST_VALIDITY: Duration = Duration::from_secs(60);
+/// A token is not used in its last seconds: it has to arrive, too.
+const MARGIN: Duration = Duration::from_secs(10);
+
+/// What a token allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Access {
+    Pull,
+    Push,
+}
+
+impl Access {
+    fn actions(self) -> &'static str {
+        match self {
+            Access::Pull => "pull",
+            Access::Push => "pull,push",
+        }
+    }
+}
+
+/// What one grant is for. `host` is the registry as people and credentials call it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Realm {
+    pub(super) host: String,
+    pub(super) repository: String,
+    pub(super) access: Access,
+}
+
+/// What a registry accepted, or is expected to.
+#[derive(Clone, Debug)]
+pub(super) struct Grant {
+    pub(super) header: HeaderValue,
+    pub(super) identity: Identity,
+    until: Option<Instant>,
+}
+
+/// The grants of a run. Each has a lock of its own, held while it is renewed: one request a token, not one a layer.
+#[derive(Debug)]
+pub(super) struct Keyring {
+    wallet: Wallet,
+    grants: Mutex<HashMap<Realm, Arc<Mutex<Option<Grant>>>>>,
+}
+
+#[derive(Deserialize)]
+struct TokenAnswer {
+    token: Option<String>,
+    access_token: Option<String>,
+    expires_in: Option<u64>,
+}
+
+impl Grant {
+    fn new(scheme: &str, secret: &str, identity: Identity, until: Option<Instant>) -> Option<Grant> {
+        let mut header = HeaderValue::from_str(&format!("{scheme} {secret}")).ok()?;
+        header.set_sensitive(true);
+        Some(Grant { header, identity, until })
+    }
+}
+
+impl Keyring {
+    pub(super) fn new(wallet: Wallet) -> Keyring {
+        Keyring { wallet, grants: Mutex::default() }
+    }
+
+    /// What was granted before and still holds.
+    pub(super) fn current(&self, realm: &Realm) -> Option<Grant> {
+        let slot = self.slot(realm);
+        let grant = lock(&slot);
+        grant.clone().filter(|grant| grant.until.is_none_or(|until| Instant::now() < until))
+    }
+
+    /// Answers the challenge in `refusal`, which `refused` did not satisfy.
+    pub(super) fn renew(
+        &self,
+        patience: &Patience,
+        realm: &Realm,
+        refused: Option<&Grant>,
+        refusal: Answer,
+    ) -> Result<Grant, SourceError> {
+        let slot = self.slot(realm);
+        let mut grant = lock(&slot);
+        if let Some(renewed) = grant.as_ref().filter(|grant| refused.is_none_or(|old| old.header != grant.header)) {
+            return Ok(renewed.clone());
+        }
+        *grant = None;
+        let renewed = self.answer(patience, realm, refusal)?;
+        *grant = Some(renewed.clone());
+        Ok(renewed)
+    }
+
+    fn slot(&self, realm: &Realm) -> Arc<Mutex<Option<Grant>>> {
+        Arc::clone(lock(&self.grants).entry(realm.clone()).or_default())
+    }
+
+    fn answer(&self, patience: &Patience, realm: &Realm, refusal: Answer) -> Result<Grant, SourceError> {
+        let challenges = challenges(&refusal);
+        let find = |scheme: &str| challenges.iter().find(|challenge| challenge.scheme == scheme);
+        let found = self.wallet.find(&realm.host, &realm.repository)?;
+        let identity = match (&found.credential, found.failure) {
+            (Some(Credential::Basic { username, .. } | Credential::IdentityToken { username, .. }), _) => {
+                Identity::User(username.clone())
+            }
+            (Some(Credential::RegistryToken(_)), _) => Identity::User(String::new()),
+            (None, Some(failure)) => Identity::Helpless(failure),
+            (None, None) => Identity::Anonymous,
+        };
+        let asking = Asking { patience, realm, identity, credential: found.credential.as_ref() };
+        match (find("bearer"), find("basic")) {
+            (Some(challenge), _) => asking.bearer(challenge, refusal.url),
+            (None, Some(_)) => asking.basic(refusal),
+            (None, None) if challenges.is_empty() => Err(answer::denied(
+                &realm.host,
+                realm.repository.clone(),
+                &asking.identity,
+                &answer::read_message(refusal),
+            )),
+            (None, None) => {
+                let offered: Vec<&str> = challenges.iter().map(|challenge| challenge.scheme.as_str()).collect();
+                let what = format!("the authentication that {} asks for", realm.host);
+                Err(SourceError::Unsupported {
+                    what,
+                    cause: format!("it offers {}", answer::one_line(&offered.join(", "))),
+                })
+            }
+        }
+    }
+}
+
+fn challenges(refusal: &Answer) -> Vec<Challenge> {
+    let headers = refusal.response.headers().get_all("www-authenticate");
+    headers.iter().flat_map(|value| challenge::parse(&String::from_utf8_lossy(value.as_bytes()))).collect()
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+struct Asking<'a> {
+    patience: &'a Patience,
+    realm: &'a Realm,
+    identity: Identity,
+    credential: Option<&'a Credential>,
+}
+
+impl Asking<'_> {
+    fn basic(&self, refusal: Answer) -> Result<Grant, SourceError> {
+        let credential = self.credential.and_then(basic_text);
+        let grant = credential.and_then(|text| Grant::new("Basic", &text, self.identity.clone(), None));
+        grant.ok_or_else(|| self.denied(&answer::read_message(refusal)))
+    }
+
+    fn bearer(&self, challenge: &Challenge, asked: Url) -> Result<Grant, SourceError> {
+        if let Some(Credential::RegistryToken(token)) = self.credential {
+            return Grant::new("Bearer", token, self.identity.clone(), None).ok_or_else(|| self.denied(""));
+        }
+        let url = self.token_server(challenge, &asked)?;
+        let service = challenge.param("service").unwrap_or_default();
+        let own = format!("repository:{}:{}", self.realm.repository, self.realm.access.actions());
+        let scopes: Vec<&str> = challenge.param("scope").unwrap_or(&own).split_ascii_whitespace().collect();
+        if let Some(Credential::IdentityToken { token, .. }) = self.credential {
+            let answer = self.post(&url, service, &scopes, token)?;
+            // Not every token server knows OAuth2; Distribution's specification has the reader fall back.
+            if !matches!(answer.status().as_u16(), 401 | 404 | 405 | 501) {
+                return self.read_token(answer);
+            }
+        }
+        self.read_token(self.get(&url, service, &scopes)?)
+    }
+
+    /// The token server that the registry names. A registry asked over TLS cannot have it asked in the clear.
+    fn token_server(&self, challenge: &Challenge, asked: &Url) -> Result<Url, SourceError> {
+        let place = self.realm.host.clone();
+        let named = challenge.param("realm").unwrap_or_default();
+        let malformed = || SourceError::Malformed {
+            place: format!("the challenge of {place}"),
+            cause: format!("its token server {:?} is no address", answer::one_line(named)),
+        };
+        let mut url = Url::parse(named).map_err(|_| malformed())?;
+        let _ = url.set_username("");
+        let _ = url.set_password(None);
+        match (asked.scheme(), url.scheme()) {
+            (_, "https") | ("http", "http") => Ok(url),
+            (_, "http") => Err(SourceError::Denied {
+                name: self.realm.repository.clone(),
+                place,
+                cause: format!("its token server {} would be asked in the clear", shown_host(&url)),
+            }),
+            _ => Err(malformed()),
+        }
+    }
+
+    fn get(&self, url: &Url, service: &str, scopes: &[&str]) -> Result<Answer, SourceError> {
+        let mut url = url.clone();
+        {
+            let mut query = url.query_pairs_mut();
+            if !service.is_empty() {
+                query.append_pair("service", service);
+            }
+            for scope in scopes {
+                query.append_pair("scope", scope);
+            }
+        }
+        let basic = self.credential.and_then(basic_text);
+        let basic = basic.and_then(|text| Grant::new("Basic", &text, self.identity.clone(), None));
+        let mut call = Call::get();
+        call.headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        self.patience.insist(|http| http.follow(&url, &call, basic.as_ref().map(|grant| &grant.header)))
+    }
+
+    fn post(&self, url: &Url, service: &str, scopes: &[&str], token: &str) -> Result<Answer, SourceError> {
+        let scope = scopes.join(" ");
+        let fields = [
+            ("grant_type", "refresh_token"),
+            ("service", service),
+            ("scope", &scope),
+            ("client_id", "imgarch"),
+            ("refresh_token", token),
+        ];
+        let form = Url::parse_with_params("form:", fields).expect("a scheme alone is an address");
+        let body = form.query().unwrap_or_default().as_bytes();
+        let mut call = Call { method: Method::POST, payload: Payload::Bytes(body), ..Call::get() };
+        call.headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        call.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
+        self.patience.insist(|http| http.follow(url, &call, None))
+    }
+
+    fn read_token(&self, answer: Answer) -> Result<Grant, SourceError> {
+        let asked_at = Instant::now();
+        let place = shown_host(&answer.url);
+        match answer.status() {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                return Err(self.denied(&format!("{place}: {}", answer::read_message(answer))));
+            }
+            status if !status.is_success() => {
+                let subject = Subject { what: "token", name: format!("a token for {}", self.realm.repository) };
+                return Err(answer::refusal(&place, &subject, &self.identity, answer));
+            }
+            _ => {}
+        }
+        let malformed = |cause: &str| SourceError::Malformed {
+            place: format!("the answer of the token server {place}"),
+            cause: cause.to_string(),
+        };
+        let mut body = Vec::new();
+        let read = answer.response.take(TOKEN_LIMIT).read_to_end(&mut body);
+        read.map_err(|error| SourceError::Unreachable { place: place.clone(), cause: super::fault::text(&error) })?;
+        // serde_json's own message could quote the token.
+        let token: TokenAnswer = serde_json::from_slice(&body).map_err(|_| malformed("not the JSON of a token"))?;
+        let text = token.token.or(token.access_token).filter(|text| !text.is_empty());
+        let text = text.ok_or_else(|| malformed("no token in it"))?;
+        let validity = token.expires_in.map_or(LEAST_VALIDITY, Duration::from_secs).max(LEAST_VALIDITY) - MARGIN;
+        // A validity beyond what a clock can tell is as good as none.
+        let until = asked_at.checked_add(validity);
+        Grant::new("Bearer", &text, self.identity.clone(), until).ok_or_else(|| malformed("its token is not printable"))
+    }
+
+    fn denied(&self, said: &str) -> SourceError {
+        answer::denied(&self.realm.host, self.realm.repository.clone(), &self.identity, said)
+    }
+}
+
+/// The credential as basic authentication has it; `None` where it is none for this.
+fn basic_text(credential: &Credential) -> Option<String> {
+    let (username, password) = match credential {
+        Credential::Basic { username, password } => (username.as_str(), password),
+        Credential::IdentityToken { username, token } if username.is_empty() => ("<token>", token),
+        Credential::IdentityToken { username, token } => (username.as_str(), token),
+        Credential::RegistryToken(_) => return None,
+    };
+    Some(base64::engine::general_purpose::STANDARD.encode(format!("{username}:{password}")))
+}

@@ -1,0 +1,313 @@
+//! Whose name a registry is asked in: Docker's `config.json`, podman's `auth.json`, their helpers, and pull secrets,
+//! which are the same JSON. Read only once a registry asks for a credential. A secret never enters a text for people.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ffi::OsString;
+use std::fmt;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use base64::Engine as _;
+use serde::Deserialize;
+
+use super::helper;
+use crate::source::SourceError;
+
+/// Configs with hundreds of registries have a few hundred kilobytes; more is some other file.
+const FILE_LIMIT: u64 = 4 << 20;
+
+/// What a registry or its token server is shown.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Credential {
+    Basic {
+        username: String,
+        password: String,
+    },
+    /// An OAuth2 refresh token, which only the token server takes.
+    IdentityToken {
+        username: String,
+        token: String,
+    },
+    /// A bearer token for the registry itself.
+    RegistryToken(String),
+}
+
+impl Credential {
+    /// `None` for the empty pair that a logged-out entry leaves behind.
+    pub(super) fn from_pair(username: String, secret: String) -> Option<Credential> {
+        match username.as_str() {
+            "" if secret.is_empty() => None,
+            // The helpers' sign for an identity token.
+            "<token>" => Some(Credential::IdentityToken { username: String::new(), token: secret }),
+            _ => Some(Credential::Basic { username, password: secret }),
+        }
+    }
+}
+
+impl fmt::Debug for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Credential::Basic { username, .. } => write!(f, "Basic({username:?}, ***)"),
+            Credential::IdentityToken { username, .. } => write!(f, "IdentityToken({username:?}, ***)"),
+            Credential::RegistryToken(_) => f.write_str("RegistryToken(***)"),
+        }
+    }
+}
+
+/// One place where credentials are kept.
+#[derive(Clone)]
+pub enum CredentialStore {
+    /// A `config.json` or `auth.json`; one that is not there holds nothing.
+    File(PathBuf),
+    /// The same as a text: a Kubernetes pull secret, for one. `name` is for messages.
+    Text { name: String, json: String },
+    /// A credential for one host, as the user gave it.
+    Given { host: String, credential: Credential },
+}
+
+impl fmt::Debug for CredentialStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CredentialStore::File(path) => write!(f, "File({})", path.display()),
+            CredentialStore::Text { name, .. } => write!(f, "Text({name})"),
+            CredentialStore::Given { host, credential } => write!(f, "Given({host}, {credential:?})"),
+        }
+    }
+}
+
+/// Where to look, first match first.
+#[derive(Debug, Clone)]
+pub struct Credentials {
+    pub stores: Vec<CredentialStore>,
+    /// The longest that a helper program may take; some ask the user, so it is not short.
+    pub helper_timeout: Duration,
+    /// Where helper programs are looked for, as `PATH` lists it; `None`: where this process's own are.
+    pub helper_path: Option<OsString>,
+}
+
+impl Default for Credentials {
+    fn default() -> Credentials {
+        Credentials { stores: Vec::new(), helper_timeout: Duration::from_secs(60), helper_path: None }
+    }
+}
+
+/// The environment's part in where credentials are kept. Each is the variable of its name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CredentialPaths {
+    pub registry_auth_file: Option<PathBuf>,
+    pub xdg_runtime_dir: Option<PathBuf>,
+    pub xdg_config_home: Option<PathBuf>,
+    pub docker_config: Option<PathBuf>,
+    pub home: Option<PathBuf>,
+}
+
+impl CredentialPaths {
+    /// Podman's files, then Docker's. Source: containers-auth.json(5), "DESCRIPTION".
+    pub fn files(&self) -> Vec<PathBuf> {
+        let mut files = Vec::new();
+        if let Some(path) = &self.registry_auth_file {
+            files.push(path.clone());
+        } else {
+            files.extend(self.xdg_runtime_dir.iter().map(|folder| folder.join("containers/auth.json")));
+            let config = self.xdg_config_home.clone().or_else(|| Some(self.home.as_ref()?.join(".config")));
+            files.extend(config.map(|folder| folder.join("containers/auth.json")));
+        }
+        let docker = self.docker_config.clone().or_else(|| Some(self.home.as_ref()?.join(".docker")));
+        files.extend(docker.map(|folder| folder.join("config.json")));
+        files
+    }
+}
+
+impl Credentials {
+    pub fn from_paths(paths: &CredentialPaths) -> Credentials {
+        let stores = paths.files().into_iter().map(CredentialStore::File).collect();
+        Credentials { stores, ..Credentials::default() }
+    }
+}
+
+/// What the stores have for a repository, and what went wrong on the way.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Found {
+    pub(super) credential: Option<Credential>,
+    /// A helper that failed: told when the registry refuses the anonymous request made in its place.
+    pub(super) failure: Option<String>,
+}
+
+/// The stores with what their helpers answered, so that each is asked once a server.
+#[derive(Debug)]
+pub(super) struct Wallet {
+    credentials: Credentials,
+    /// By helper and server.
+    answers: Mutex<HashMap<(String, String), HelperAnswer>>,
+}
+
+type HelperAnswer = Result<Option<Credential>, String>;
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct ConfigFile {
+    auths: BTreeMap<String, Option<Auth>>,
+    #[serde(rename = "credsStore")]
+    creds_store: Option<String>,
+    #[serde(rename = "credHelpers")]
+    cred_helpers: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Auth {
+    auth: Option<String>,
+    username: Option<String>,
+    password: Option<String>,
+    identitytoken: Option<String>,
+    registrytoken: Option<String>,
+}
+
+impl Wallet {
+    pub(super) fn new(credentials: Credentials) -> Wallet {
+        Wallet { credentials, answers: Mutex::default() }
+    }
+
+    /// The credential for `repository` of `host` (`docker.io`, `localhost:5000`).
+    pub(super) fn find(&self, host: &str, repository: &str) -> Result<Found, SourceError> {
+        let mut failure = None;
+        for store in &self.credentials.stores {
+            let found = match store {
+                CredentialStore::Given { host: given, credential } => {
+                    let credential = (normal_key(given) == host).then(|| credential.clone());
+                    Found { credential, failure: None }
+                }
+                CredentialStore::Text { name, json } => self.find_in(&parse(json, name)?, name, host, repository)?,
+                CredentialStore::File(path) => match read(path)? {
+                    Some(text) => {
+                        let place = path.display().to_string();
+                        self.find_in(&parse(&text, &place)?, &place, host, repository)?
+                    }
+                    None => Found::default(),
+                },
+            };
+            if found.credential.is_some() {
+                return Ok(found);
+            }
+            failure = failure.or(found.failure);
+        }
+        Ok(Found { credential: None, failure })
+    }
+
+    /// A helper for this host goes before the helper for all, and that before what the file itself holds.
+    fn find_in(&self, file: &ConfigFile, place: &str, host: &str, repository: &str) -> Result<Found, SourceError> {
+        let of_host = file.cred_helpers.iter().find(|(key, _)| normal_key(key) == host).map(|(_, name)| name);
+        let mut failure = None;
+        for name in of_host.into_iter().chain(&file.creds_store).filter(|name| !name.is_empty()) {
+            match self.ask(name, server_name(host)) {
+                Ok(Some(credential)) => return Ok(Found { credential: Some(credential), failure: None }),
+                Ok(None) => {}
+                Err(cause) => {
+                    tracing::warn!(host, cause, "a credential helper failed");
+                    failure = failure.or(Some(cause));
+                }
+            }
+        }
+        for scope in scopes(host, repository) {
+            let entry = file.auths.iter().find(|(key, auth)| auth.is_some() && normal_key(key) == scope);
+            if let Some((key, Some(auth))) = entry {
+                let malformed = |cause| SourceError::Malformed { place: place.to_string(), cause };
+                let credential = auth.read().map_err(|cause| malformed(format!("auths entry {key:?}: {cause}")))?;
+                if credential.is_some() {
+                    return Ok(Found { credential, failure: None });
+                }
+            }
+        }
+        Ok(Found { credential: None, failure })
+    }
+
+    fn ask(&self, name: &str, server: &str) -> HelperAnswer {
+        // Held over the call on purpose: a helper that asks the user must not ask once a layer.
+        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (name.to_string(), server.to_string());
+        let Credentials { helper_path, helper_timeout, .. } = &self.credentials;
+        answers.entry(key).or_insert_with(|| helper::ask(name, server, helper_path.as_deref(), *helper_timeout)).clone()
+    }
+}
+
+impl Auth {
+    fn read(&self) -> Result<Option<Credential>, String> {
+        let text = |field: &Option<String>| field.clone().filter(|text| !text.is_empty());
+        if let Some(token) = text(&self.registrytoken) {
+            return Ok(Some(Credential::RegistryToken(token)));
+        }
+        let (username, password) = match text(&self.auth) {
+            Some(auth) => decode(&auth)?,
+            None => (self.username.clone().unwrap_or_default(), self.password.clone().unwrap_or_default()),
+        };
+        if let Some(token) = text(&self.identitytoken) {
+            return Ok(Some(Credential::IdentityToken { username, token }));
+        }
+        Ok(Credential::from_pair(username, password))
+    }
+}
+
+/// `auth` is base64 of `user:password`; Docker pads the password with NUL bytes.
+fn decode(auth: &str) -> Result<(String, String), String> {
+    let unreadable = || "\"auth\" is not base64 of user:password".to_string();
+    let bytes = base64::engine::general_purpose::STANDARD.decode(auth.trim()).map_err(|_| unreadable())?;
+    let text = String::from_utf8(bytes).map_err(|_| unreadable())?;
+    let (username, password) = text.split_once(':').ok_or_else(unreadable)?;
+    Ok((username.to_string(), password.trim_matches('\0').to_string()))
+}
+
+fn parse(text: &str, place: &str) -> Result<ConfigFile, SourceError> {
+    // serde_json's messages name the line and column, and quote a value only where its type is wrong: keep the place.
+    serde_json::from_str(text).map_err(|error| SourceError::Malformed {
+        place: place.to_string(),
+        cause: format!("not a Docker config file: line {}, column {}", error.line(), error.column()),
+    })
+}
+
+fn read(path: &Path) -> Result<Option<String>, SourceError> {
+    let failed = |cause| SourceError::File { path: path.to_path_buf(), cause };
+    let file = match std::fs::File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(failed(error)),
+    };
+    let mut text = String::new();
+    file.take(FILE_LIMIT + 1).read_to_string(&mut text).map_err(failed)?;
+    if text.len() as u64 > FILE_LIMIT {
+        let place = path.display().to_string();
+        return Err(SourceError::TooLarge { place, what: "a file of credentials", limit: FILE_LIMIT });
+    }
+    Ok(Some(text))
+}
+
+/// `host/org/repo`, `host/org`, `host`: podman's keys may be as narrow as one repository.
+fn scopes(host: &str, repository: &str) -> Vec<String> {
+    let whole = format!("{host}/{repository}");
+    let ends = whole.match_indices('/').map(|(at, _)| at).chain([whole.len()]);
+    let mut scopes: Vec<String> = ends.map(|end| whole[..end].to_string()).collect();
+    scopes.reverse();
+    scopes
+}
+
+/// A key as its host and path: `https://index.docker.io/v1/` is `docker.io`, `http://host:5000/v2/` is `host:5000`.
+fn normal_key(key: &str) -> String {
+    let bare = key.trim_start_matches("https://").trim_start_matches("http://").trim_end_matches('/');
+    let bare = bare.strip_suffix("/v1").or_else(|| bare.strip_suffix("/v2")).unwrap_or(bare);
+    let (host, path) = bare.split_at(bare.find('/').unwrap_or(bare.len()));
+    let host = match host {
+        "index.docker.io" | "registry-1.docker.io" => "docker.io",
+        other => other,
+    };
+    format!("{host}{path}")
+}
+
+/// What helpers know Docker Hub by.
+fn server_name(host: &str) -> &str {
+    if host == "docker.io" { "https://index.docker.io/v1/" } else { host }
+}
+
+#[cfg(test)]
+#[path = "credentials_tests.rs"]
+mod tests;

@@ -1,0 +1,144 @@
+//! Where a registry's name leads: the host that is asked, and by which scheme. Pure.
+
+use std::net::IpAddr;
+
+use reqwest::Url;
+
+use crate::source::SourceError;
+
+/// A server of the distribution API, and where in it the repositories begin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Endpoint {
+    /// What people call it, and what its credentials are kept under: `docker.io`, `localhost:5000`.
+    pub(super) name: String,
+    /// Host and port that are connected to.
+    authority: String,
+    /// Goes before each repository's name: empty, or `cache/`.
+    prefix: String,
+    schemes: &'static [&'static str],
+}
+
+const TLS: &[&str] = &["https"];
+const PLAIN: &[&str] = &["http"];
+/// As Docker does for `insecure-registries`, to which 127.0.0.0/8 belongs by itself.
+const TLS_THEN_PLAIN: &[&str] = &["https", "http"];
+
+/// Whether connections may be unencrypted or to a server whose certificate is not verified.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trust {
+    /// TLS with a verified certificate; plain HTTP to this machine only.
+    Verified,
+    /// Plain HTTP where TLS is not spoken, and any certificate: Docker's `insecure-registries`.
+    Insecure,
+}
+
+impl Endpoint {
+    /// The registry that a reference names.
+    pub(super) fn of_registry(host: &str, trust: Trust) -> Endpoint {
+        // Docker Hub's name is not its registry's.
+        let authority = if host == "docker.io" { "registry-1.docker.io" } else { host };
+        let schemes = if trust == Trust::Insecure || is_loopback(host) { TLS_THEN_PLAIN } else { TLS };
+        Endpoint { name: host.to_string(), authority: authority.to_string(), prefix: String::new(), schemes }
+    }
+
+    /// A mirror as users write it: `mirror.example`, `http://10.0.0.1:5000`, `https://harbor.example/hub-cache`.
+    pub(super) fn of_mirror(text: &str, trust: Trust) -> Result<Endpoint, SourceError> {
+        let malformed = |cause: String| SourceError::Malformed { place: format!("the mirror address {text:?}"), cause };
+        let (scheme, rest) = text.split_once("://").map_or((None, text), |(scheme, rest)| (Some(scheme), rest));
+        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+        let url = Url::parse(&format!("https://{authority}/")).map_err(|error| malformed(error.to_string()))?;
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(SourceError::Malformed {
+                place: format!("the mirror address of {}", url.host_str().unwrap_or_default()),
+                cause: "a credential does not belong into it; log in with docker or podman".to_string(),
+            });
+        }
+        let registry = Endpoint::of_registry(authority, trust);
+        let schemes = match scheme {
+            None => registry.schemes,
+            Some("https") => TLS,
+            Some("http") => PLAIN,
+            Some(other) => return Err(malformed(format!("{other} is neither http nor https"))),
+        };
+        let path = path.trim_matches('/').trim_start_matches("v2").trim_matches('/');
+        let prefix = if path.is_empty() { String::new() } else { format!("{path}/") };
+        Ok(Endpoint { prefix, schemes, ..registry })
+    }
+
+    /// The schemes to try, in this order.
+    pub(super) fn schemes(&self) -> &'static [&'static str] {
+        self.schemes
+    }
+
+    pub(super) fn authority(&self) -> &str {
+        &self.authority
+    }
+
+    /// `rest` (`manifests/latest`) below `repository`.
+    pub(super) fn url(&self, scheme: &str, repository: &str, rest: &str) -> Result<Url, SourceError> {
+        let text = format!("{scheme}://{}/v2/{}{repository}/{rest}", self.authority, self.prefix);
+        Url::parse(&text)
+            .map_err(|error| SourceError::Malformed { place: format!("the address {text}"), cause: error.to_string() })
+    }
+
+    /// Repository names as this server, and so its token server, knows them.
+    pub(super) fn repository(&self, repository: &str) -> String {
+        format!("{}{repository}", self.prefix)
+    }
+}
+
+/// Whether `host`, with or without a port, is this machine.
+pub(super) fn is_loopback(host: &str) -> bool {
+    let bare = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((ipv6, _)) => ipv6,
+        None => host.rsplit_once(':').map_or(host, |(name, _)| name),
+    };
+    bare == "localhost" || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(endpoint: Endpoint, expected: &[&str]) {
+        let urls: Vec<String> = endpoint
+            .schemes()
+            .iter()
+            .map(|scheme| endpoint.url(scheme, "a/b", "manifests/1").unwrap().to_string())
+            .collect();
+        assert_eq!(urls, expected, "{endpoint:?}");
+    }
+
+    #[test]
+    fn plain_http_is_for_this_machine_and_for_who_asked_for_it() {
+        let of = |host, trust| Endpoint::of_registry(host, trust);
+        check(of("ghcr.io", Trust::Verified), &["https://ghcr.io/v2/a/b/manifests/1"]);
+        check(of("docker.io", Trust::Verified), &["https://registry-1.docker.io/v2/a/b/manifests/1"]);
+        for host in ["localhost:5000", "127.0.0.1:5000", "127.9.9.9:5000", "[::1]:5000"] {
+            let urls = [format!("https://{host}/v2/a/b/manifests/1"), format!("http://{host}/v2/a/b/manifests/1")];
+            check(of(host, Trust::Verified), &[&urls[0], &urls[1]]);
+        }
+        for host in ["10.0.0.1:5000", "localhost.example", "127.0.0.1.example:80"] {
+            check(of(host, Trust::Verified), &[&format!("https://{host}/v2/a/b/manifests/1")]);
+        }
+        let insecure = ["https://10.0.0.1:5000/v2/a/b/manifests/1", "http://10.0.0.1:5000/v2/a/b/manifests/1"];
+        check(of("10.0.0.1:5000", Trust::Insecure), &insecure);
+    }
+
+    #[test]
+    fn a_mirror_may_have_a_scheme_and_a_path() {
+        let of = |text| Endpoint::of_mirror(text, Trust::Verified).unwrap();
+        check(of("mirror.example"), &["https://mirror.example/v2/a/b/manifests/1"]);
+        check(of("http://10.0.0.1:5000/"), &["http://10.0.0.1:5000/v2/a/b/manifests/1"]);
+        check(of("https://harbor.example/hub"), &["https://harbor.example/v2/hub/a/b/manifests/1"]);
+        check(of("https://harbor.example/v2/hub/"), &["https://harbor.example/v2/hub/a/b/manifests/1"]);
+    }
+
+    #[test]
+    fn what_is_no_mirror_is_refused_without_its_secret() {
+        assert!(Endpoint::of_mirror("ftp://x", Trust::Verified).is_err());
+        assert!(Endpoint::of_mirror("https:///x", Trust::Verified).is_err());
+        let error = Endpoint::of_mirror("https://u:hunter2@x.example/", Trust::Verified).unwrap_err().to_string();
+        assert!(error.contains("x.example") && !error.contains("hunter2"), "{error}");
+    }
+}

@@ -1,0 +1,114 @@
+//! A request with all that may have to be done for its answer: further attempts after a wait, a login, a renewed
+//! token, a fresh redirect. Every answer that leaves here is a success.
+
+use std::time::Duration;
+
+use reqwest::Url;
+
+use super::answer::{self, Identity, Subject};
+use super::auth::{Access, Keyring, Realm};
+use super::endpoint::Endpoint;
+use super::fault::Fault;
+use super::http::{Answer, Call, Http};
+use super::retry::RetryPolicy;
+use crate::source::SourceError;
+
+/// Connections, and how often they are tried.
+#[derive(Debug)]
+pub(super) struct Patience {
+    pub(super) http: Http,
+    pub(super) policy: RetryPolicy,
+}
+
+impl Patience {
+    /// Makes a request until there is an answer that stays, whatever its status.
+    pub(super) fn insist(&self, once: impl Fn(&Http) -> Result<Answer, Fault>) -> Result<Answer, SourceError> {
+        let mut attempt = 0;
+        loop {
+            let wait = match once(&self.http) {
+                Ok(answer) => match self.policy.wait_after(answer.status(), answer.response.headers(), attempt) {
+                    Some(wait) => wait,
+                    None => return Ok(answer),
+                },
+                Err(fault) if fault.is_passing() && attempt < self.policy.retries => self.policy.wait(attempt),
+                Err(fault) => return Err(fault.into()),
+            };
+            attempt += 1;
+            self.rest(attempt, wait);
+        }
+    }
+
+    pub(super) fn rest(&self, attempt: u32, wait: Duration) {
+        tracing::debug!(attempt, wait_ms = wait.as_millis() as u64, "trying again");
+        std::thread::sleep(wait);
+    }
+}
+
+/// A request as the registry's part of this program makes it.
+pub(super) struct Request<'a> {
+    pub(super) subject: Subject,
+    pub(super) access: Access,
+    pub(super) target: Target<'a>,
+    pub(super) call: Call<'a>,
+}
+
+/// What a request is sent to.
+#[derive(Clone, Debug)]
+pub(super) enum Target<'a> {
+    /// Below the repository: `manifests/latest`.
+    Below(&'a str),
+    /// Where the registry sent us for more, on its own origin.
+    Own(Url),
+    /// The same on another origin, which is not shown the credential.
+    Foreign(Url),
+}
+
+impl Target<'_> {
+    /// `url` is what `answer` points to.
+    pub(super) fn of_location(url: Url, answer: &Answer) -> Target<'static> {
+        let is_own = !answer.is_elsewhere && url.origin() == answer.url.origin();
+        if is_own { Target::Own(url) } else { Target::Foreign(url) }
+    }
+}
+
+/// One repository at one endpoint, and the means to ask it.
+pub(super) struct Line<'a> {
+    pub(super) patience: &'a Patience,
+    pub(super) keyring: &'a Keyring,
+    pub(super) endpoint: &'a Endpoint,
+    pub(super) repository: &'a str,
+}
+
+impl Line<'_> {
+    /// Asks until the answer is a success or an error that stays.
+    pub(super) fn ask(&self, request: &Request<'_>) -> Result<Answer, SourceError> {
+        let realm = Realm {
+            host: self.endpoint.name.clone(),
+            repository: self.endpoint.repository(self.repository),
+            access: request.access,
+        };
+        let mut grant = self.keyring.current(&realm);
+        let (mut has_renewed, mut has_restarted) = (false, false);
+        loop {
+            let header = grant.as_ref().map(|grant| &grant.header);
+            let answer = self.patience.insist(|http| match &request.target {
+                Target::Below(rest) => http.ask((self.endpoint, self.repository, rest), &request.call, header),
+                Target::Own(url) => http.follow(url, &request.call, header),
+                Target::Foreign(url) => http.follow(url, &request.call, None),
+            })?;
+            match answer.status().as_u16() {
+                200..=299 => return Ok(answer),
+                401 if !answer.is_elsewhere && !has_renewed && !matches!(request.target, Target::Foreign(_)) => {
+                    has_renewed = true;
+                    grant = Some(self.keyring.renew(self.patience, &realm, grant.as_ref(), answer)?);
+                }
+                // A store's signed address may have run out on the way: the registry has a new one.
+                401 | 403 if answer.is_elsewhere && !has_restarted => has_restarted = true,
+                _ => {
+                    let identity = grant.map_or(Identity::Anonymous, |grant| grant.identity);
+                    return Err(answer::refusal(&self.endpoint.name, &request.subject, &identity, answer));
+                }
+            }
+        }
+    }
+}

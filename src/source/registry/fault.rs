@@ -1,0 +1,124 @@
+//! Requests that got no answer: why, in words, and whether it may be otherwise the next time.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use crate::source::SourceError;
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// No connection, or one that ended before the answer.
+    Passing { place: String, cause: String },
+    /// The other end does not speak TLS, or nobody is there who could.
+    NoTls { place: String, cause: String },
+    /// Not worth another attempt.
+    Final(SourceError),
+}
+
+impl Fault {
+    /// `place` is the host; `timeout` is what the request was given.
+    pub(super) fn of(error: &reqwest::Error, place: &str, timeout: Duration) -> Fault {
+        let (place, cause) = (place.to_string(), text(error));
+        let timed_out = || format!("no answer within {} s", timeout.as_secs_f32());
+        match find::<rustls::Error>(error) {
+            Some(rustls::Error::InvalidCertificate(_)) => {
+                return Fault::Final(SourceError::Unreachable { place, cause }.with_hint(CERTIFICATE_HINT));
+            }
+            Some(rustls::Error::InvalidMessage(_)) => {
+                return Fault::NoTls { place, cause: "it does not speak TLS".to_string() };
+            }
+            Some(_) => return Fault::Passing { place, cause },
+            None => {}
+        }
+        if error.is_timeout() {
+            return match error.is_connect() {
+                true => Fault::NoTls { place, cause: "no connection in time".to_string() },
+                false => Fault::Passing { place, cause: timed_out() },
+            };
+        }
+        // A name that nobody has will not be had a second later either.
+        let is_unknown_host = error.is_dns() && !cause.contains("Temporary failure");
+        if is_unknown_host || error.is_builder() {
+            return Fault::Final(SourceError::Unreachable { place, cause });
+        }
+        if error.is_connect() { Fault::NoTls { place, cause } } else { Fault::Passing { place, cause } }
+    }
+
+    /// A client for TLS could not be made.
+    pub(super) fn no_tls(error: &reqwest::Error, place: &str) -> Fault {
+        Fault::NoTls { place: place.to_string(), cause: text(error) }
+    }
+
+    /// Whether the connection ended before the other end showed that it speaks TLS.
+    pub(super) fn is_before_tls(&self) -> bool {
+        matches!(self, Fault::NoTls { .. })
+    }
+
+    pub(super) fn is_passing(&self) -> bool {
+        !matches!(self, Fault::Final(_))
+    }
+}
+
+const CERTIFICATE_HINT: &str =
+    "give the certificate of its authority with --ca-cert FILE, or do without verification with --insecure";
+const NO_AUTHORITIES: &str = "No CA certificates were loaded from the system";
+
+impl From<Fault> for SourceError {
+    fn from(fault: Fault) -> SourceError {
+        match fault {
+            Fault::Final(error) => error,
+            Fault::Passing { place, cause } | Fault::NoTls { place, cause } => {
+                let is_without_authorities = cause.contains(NO_AUTHORITIES);
+                let error = SourceError::Unreachable { place, cause };
+                if is_without_authorities {
+                    error.with_hint("install the package ca-certificates, or give an authority with --ca-cert FILE")
+                } else {
+                    error
+                }
+            }
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Fault::Final(error) => error.fmt(f),
+            Fault::Passing { cause, .. } | Fault::NoTls { cause, .. } => f.write_str(cause),
+        }
+    }
+}
+
+/// The error's causes from the outside in. An `io::Error` keeps its own cause elsewhere than `source`.
+fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |&error: &&'a (dyn Error + 'static)| match error.downcast_ref::<io::Error>() {
+        Some(io) => io.get_ref().map(|inner| inner as &(dyn Error + 'static)),
+        None => error.source(),
+    })
+}
+
+fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
+    causes(error).find_map(|cause| cause.downcast_ref())
+}
+
+/// An error as a person wants it: without the URL, which may hold a secret, and without the layers of the library.
+pub(super) fn text(error: &(dyn Error + 'static)) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    for cause in causes(error) {
+        let is_url_bearer = cause.downcast_ref::<reqwest::Error>().is_some();
+        let part = cause.to_string();
+        let is_wrapper =
+            is_url_bearer || part.starts_with("client error (") || cause.is::<io::Error>() && is_wrapping(cause);
+        if !is_wrapper && parts.last() != Some(&part) {
+            parts.push(part);
+        }
+    }
+    if parts.is_empty() { "the request failed".to_string() } else { parts.join(": ") }
+}
+
+fn is_wrapping(cause: &(dyn Error + 'static)) -> bool {
+    cause.downcast_ref::<io::Error>().is_some_and(|error| error.get_ref().is_some())
+}

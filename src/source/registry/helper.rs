@@ -1,0 +1,155 @@
+//! Credential helpers: `docker-credential-NAME get` gets a server's name on its standard input and answers in JSON.
+//! A helper that hangs is ended; what it says is never logged.
+//! Source: docker/docker-credential-helpers, "Protocol".
+
+use std::ffi::OsStr;
+use std::io::{Read, Write};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use serde::Deserialize;
+
+use super::credentials::Credential;
+
+/// A credential is a few kilobytes at most (cloud tokens); more is no answer of a helper.
+const ANSWER_LIMIT: u64 = 1 << 20;
+const POLL: Duration = Duration::from_millis(10);
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Answer {
+    username: String,
+    secret: String,
+}
+
+/// Asks the helper `name` for the credential of `server`. `None`: it has none. The error's text holds no secret.
+pub(super) fn ask(
+    name: &str,
+    server: &str,
+    search_path: Option<&OsStr>,
+    timeout: Duration,
+) -> Result<Option<Credential>, String> {
+    let program = format!("docker-credential-{name}");
+    // The name is a part of a program's name, not a way to another folder.
+    if name.is_empty() || name.contains(['/', '\\']) {
+        return Err(format!("{name:?} cannot be the name of a credential helper"));
+    }
+    let mut command = Command::new(&program);
+    command.arg("get").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    if let Some(path) = search_path {
+        command.env("PATH", path);
+    }
+    let mut child = command.spawn().map_err(|error| format!("{program} could not be started: {error}"))?;
+    let answered = converse(&mut child, server, timeout);
+    if answered.is_err() {
+        // It may have ended by itself in the meantime, which is as good.
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+    let (succeeded, output) = answered.map_err(|cause| format!("{program}: {cause}"))?;
+    read_answer(succeeded, &output).map_err(|cause| format!("{program}: {cause}"))
+}
+
+/// Whether it succeeded, and what it said.
+fn converse(child: &mut Child, server: &str, timeout: Duration) -> Result<(bool, String), String> {
+    let end = Instant::now() + timeout;
+    let mut input = child.stdin.take().expect("standard input is piped");
+    let mut output = child.stdout.take().expect("standard output is piped").take(ANSWER_LIMIT);
+    let (sender, receiver) = mpsc::channel();
+    // A thread each way of the pipe: a grandchild may hold it open after the helper was ended, and is not waited for.
+    std::thread::spawn(move || {
+        let mut text = String::new();
+        let read = output.read_to_string(&mut text).map(|_| text);
+        let _ = sender.send(read);
+    });
+    // A helper that does not read its input has its own reasons, which its answer tells.
+    let _ = input.write_all(server.as_bytes());
+    drop(input);
+    let late = || format!("no answer within {} s", timeout.as_secs_f32());
+    let text = receiver.recv_timeout(timeout).map_err(|_| late())?.map_err(|error| error.to_string())?;
+    loop {
+        match child.try_wait().map_err(|error| error.to_string())? {
+            Some(status) => return Ok((status.success(), text)),
+            None if Instant::now() >= end => return Err(late()),
+            None => std::thread::sleep(POLL),
+        }
+    }
+}
+
+fn read_answer(succeeded: bool, output: &str) -> Result<Option<Credential>, String> {
+    if !succeeded {
+        let said = output.trim();
+        // The protocol has no other sign for it than this text.
+        if said.contains("credentials not found") || said.contains("no credentials server URL") {
+            return Ok(None);
+        }
+        return Err(if said.is_empty() { "it failed".to_string() } else { super::answer::one_line(said) });
+    }
+    // serde_json's own message would quote the answer.
+    let answer: Answer = serde_json::from_str(output).map_err(|_| "its answer is not the protocol's".to_string())?;
+    Ok(Credential::from_pair(answer.username, answer.secret))
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn check(script: &str, expected: Result<Option<Credential>, &str>) {
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join("docker-credential-test");
+        std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let path = format!("{}:/usr/bin:/bin", folder.path().display());
+        let answer = ask("test", "registry.example", Some(OsStr::new(&path)), Duration::from_millis(1500));
+        match (answer, expected) {
+            (Err(cause), Err(part)) => assert!(cause.contains(part), "{cause}"),
+            (answer, expected) => assert_eq!(answer, expected.map_err(str::to_string)),
+        }
+    }
+
+    fn basic(username: &str, password: &str) -> Option<Credential> {
+        Some(Credential::Basic { username: username.to_string(), password: password.to_string() })
+    }
+
+    #[test]
+    fn a_helper_is_asked_by_the_servers_name() {
+        check(
+            r#"read s; echo "{\"ServerURL\":\"x\",\"Username\":\"$1\",\"Secret\":\"$s\"}""#,
+            Ok(basic("get", "registry.example")),
+        );
+    }
+
+    #[test]
+    fn a_helper_without_the_credential_is_no_failure() {
+        check("echo 'credentials not found in native keychain'; exit 1", Ok(None));
+    }
+
+    #[test]
+    fn a_token_users_secret_is_an_identity_token() {
+        let token = Credential::IdentityToken { username: String::new(), token: "t".to_string() };
+        check(r#"echo '{"Username":"<token>","Secret":"t"}'"#, Ok(Some(token)));
+    }
+
+    #[test]
+    fn a_failing_helper_says_why_and_keeps_its_secret() {
+        check("echo 'the keychain is locked'; exit 1", Err("the keychain is locked"));
+        check("exit 3", Err("it failed"));
+        check("echo '{\"Secret\":\"hunter2\"'", Err("its answer is not the protocol's"));
+    }
+
+    #[test]
+    fn a_helper_that_hangs_is_ended() {
+        check("exec sleep 20", Err("no answer within"));
+        check("sleep 20 & wait", Err("no answer within"));
+    }
+
+    #[test]
+    fn a_helper_that_is_not_there_is_named() {
+        let answer = ask("nowhere", "x", Some(OsStr::new("/nonexistent")), Duration::from_secs(1));
+        assert!(answer.unwrap_err().starts_with("docker-credential-nowhere could not be started"));
+        assert!(ask("../evil", "x", None, Duration::from_secs(1)).is_err());
+    }
+}

@@ -1,0 +1,284 @@
+//! One HTTP request and its redirects, over as few connections as can be. The credential goes to the host that was
+//! asked and nowhere else; no Referer is sent; https never leads to http; no URL's query or user is ever logged.
+
+use std::collections::{HashMap, HashSet};
+use std::io::Read;
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use reqwest::blocking::{Body, Client, Response};
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, LOCATION};
+use reqwest::{Certificate, Method, StatusCode, Url};
+
+use super::endpoint::{Endpoint, Trust, is_loopback};
+use super::fault::Fault;
+use crate::source::SourceError;
+
+/// Registries redirect once, to their store; a store may redirect again.
+const MAX_REDIRECTS: usize = 5;
+/// A bundle of all public authorities is 250 KiB.
+const CA_FILE_LIMIT: u64 = 4 << 20;
+
+/// What is decided about connections before the first one.
+#[derive(Clone, Debug)]
+pub(super) struct HttpOptions {
+    pub(super) trust: Trust,
+    /// PEM files with certificates that are trusted beside the system's.
+    pub(super) ca_certs: Vec<PathBuf>,
+    pub(super) connect_timeout: Duration,
+    /// For an answer's headers and for each piece of its body, not for the whole of it.
+    pub(super) timeout: Duration,
+    pub(super) user_agent: String,
+}
+
+#[derive(Debug)]
+pub(super) struct Http {
+    options: HttpOptions,
+    ca_certs: Vec<Certificate>,
+    clients: Mutex<HashMap<Route, Client>>,
+    /// Hosts that were found to speak plain HTTP only.
+    plain: Mutex<HashSet<String>>,
+}
+
+/// What a connection is made with: a client of its own for each, made when first needed, because a client for TLS
+/// cannot be made on a machine without certificate authorities, and a loopback host is not for the proxy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Route {
+    Tls(Reach),
+    Plain(Reach),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Reach {
+    Direct,
+    ByProxy,
+}
+
+/// Opens a payload from its beginning, for each attempt.
+pub(super) type Opener<'a> = &'a (dyn Fn() -> Result<Box<dyn Read + Send>, SourceError> + Sync);
+
+pub(super) enum Payload<'a> {
+    Empty,
+    Bytes(&'a [u8]),
+    /// `size` bytes.
+    Stream {
+        open: Opener<'a>,
+        size: u64,
+    },
+}
+
+pub(super) struct Call<'a> {
+    pub(super) method: Method,
+    pub(super) headers: HeaderMap,
+    pub(super) payload: Payload<'a>,
+}
+
+impl Call<'_> {
+    pub(super) fn get() -> Call<'static> {
+        Call { method: Method::GET, headers: HeaderMap::new(), payload: Payload::Empty }
+    }
+}
+
+/// A response and where it came from.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) response: Response,
+    /// After the redirects.
+    pub(super) url: Url,
+    /// Whether the redirects led to another origin than the one that was asked.
+    pub(super) is_elsewhere: bool,
+}
+
+impl Answer {
+    pub(super) fn status(&self) -> StatusCode {
+        self.response.status()
+    }
+
+    /// A header's text; `None` also where it is no text.
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.response.headers().get(name)?.to_str().ok()
+    }
+}
+
+impl Http {
+    pub(super) fn new(options: HttpOptions) -> Result<Http, SourceError> {
+        // An error means that the process has a provider already, which is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let mut ca_certs = Vec::new();
+        for path in &options.ca_certs {
+            ca_certs.extend(read_certificates(path)?);
+        }
+        Ok(Http { options, ca_certs, clients: Mutex::default(), plain: Mutex::default() })
+    }
+
+    pub(super) fn timeout(&self) -> Duration {
+        self.options.timeout
+    }
+
+    /// Asks `rest` of `repository`, by the schemes that the endpoint allows.
+    pub(super) fn ask(
+        &self,
+        (endpoint, repository, rest): (&Endpoint, &str, &str),
+        call: &Call<'_>,
+        authorization: Option<&HeaderValue>,
+    ) -> Result<Answer, Fault> {
+        let plain =
+            |this: &Http| this.plain.lock().unwrap_or_else(PoisonError::into_inner).contains(endpoint.authority());
+        let mut schemes = endpoint.schemes();
+        if schemes.len() > 1 && plain(self) {
+            schemes = &schemes[1..];
+        }
+        let (last, before) = schemes.split_last().expect("an endpoint has a scheme");
+        for scheme in before {
+            let url = endpoint.url(scheme, repository, rest).map_err(Fault::Final)?;
+            match self.follow(&url, call, authorization) {
+                // A server that speaks TLS, though not as it should, is not asked in the clear.
+                Err(fault) if fault.is_before_tls() => tracing::debug!(%fault, "no TLS at {}", endpoint.authority()),
+                answered => return answered,
+            }
+        }
+        let url = endpoint.url(last, repository, rest).map_err(Fault::Final)?;
+        let answer = self.follow(&url, call, authorization)?;
+        // Go's TLS servers answer plain HTTP with 400.
+        if !before.is_empty() && answer.status() != StatusCode::BAD_REQUEST {
+            self.plain.lock().unwrap_or_else(PoisonError::into_inner).insert(endpoint.authority().to_string());
+        }
+        Ok(answer)
+    }
+
+    /// Asks one URL and follows its redirects.
+    pub(super) fn follow(
+        &self,
+        first: &Url,
+        call: &Call<'_>,
+        authorization: Option<&HeaderValue>,
+    ) -> Result<Answer, Fault> {
+        let mut url = first.clone();
+        for _ in 0..=MAX_REDIRECTS {
+            let is_elsewhere = url.origin() != first.origin();
+            let authorization = authorization.filter(|_| !is_elsewhere);
+            let response = self.once(&url, call, authorization)?;
+            let Some(next) = redirection(&url, call, &response)? else {
+                return Ok(Answer { response, url, is_elsewhere });
+            };
+            url = next;
+        }
+        Err(Fault::Final(SourceError::Unreachable {
+            place: shown(first),
+            cause: format!("more than {MAX_REDIRECTS} redirects"),
+        }))
+    }
+
+    fn once(&self, url: &Url, call: &Call<'_>, authorization: Option<&HeaderValue>) -> Result<Response, Fault> {
+        let client = self.client(url)?;
+        let mut request = client.request(call.method.clone(), url.clone()).headers(call.headers.clone());
+        if let Some(value) = authorization {
+            request = request.header(AUTHORIZATION, value.clone());
+        }
+        request = match &call.payload {
+            Payload::Empty => request,
+            Payload::Bytes(bytes) => request.body(bytes.to_vec()),
+            Payload::Stream { open, size } => request.body(Body::sized(open().map_err(Fault::Final)?, *size)),
+        };
+        let outcome = request.send();
+        match &outcome {
+            Ok(response) => {
+                tracing::debug!(method = %call.method, url = shown(url), status = response.status().as_u16())
+            }
+            Err(error) => tracing::debug!(method = %call.method, url = shown(url), failed = super::fault::text(error)),
+        }
+        outcome.map_err(|error| Fault::of(&error, &shown_host(url), self.options.timeout))
+    }
+
+    fn client(&self, url: &Url) -> Result<Client, Fault> {
+        let reach = if is_loopback(url.authority()) { Reach::Direct } else { Reach::ByProxy };
+        let route = if url.scheme() == "https" { Route::Tls(reach) } else { Route::Plain(reach) };
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = clients.get(&route) {
+            return Ok(client.clone());
+        }
+        let client = self.build(route).map_err(|error| Fault::no_tls(&error, &shown_host(url)))?;
+        clients.insert(route, client.clone());
+        Ok(client)
+    }
+
+    fn build(&self, route: Route) -> reqwest::Result<Client> {
+        let options = &self.options;
+        let mut builder = Client::builder()
+            .user_agent(options.user_agent.clone())
+            .connect_timeout(options.connect_timeout)
+            .timeout(options.timeout)
+            .tcp_keepalive(Duration::from_secs(30))
+            .referer(false)
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            // A body that was decompressed on the way has another digest.
+            .no_gzip()
+            .no_brotli()
+            .no_zstd()
+            .no_deflate()
+            // One connection a layer: over HTTP/2 all would share one.
+            .http1_only();
+        let (Route::Tls(reach) | Route::Plain(reach)) = route;
+        // As Go's ProxyFromEnvironment has it: this machine is not asked through a proxy.
+        if reach == Reach::Direct {
+            builder = builder.no_proxy();
+        }
+        builder = match (route, options.trust) {
+            (Route::Plain(_), _) => builder.tls_certs_only([]),
+            (Route::Tls(_), Trust::Insecure) => builder.tls_certs_only([]).tls_danger_accept_invalid_certs(true),
+            (Route::Tls(_), Trust::Verified) => builder.tls_certs_merge(self.ca_certs.clone()),
+        };
+        builder.build()
+    }
+}
+
+/// Where the response sends a reader; `None`: it is the answer itself.
+fn redirection(url: &Url, call: &Call<'_>, response: &Response) -> Result<Option<Url>, Fault> {
+    let is_redirect = matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308);
+    if !is_redirect || !matches!(call.method, Method::GET | Method::HEAD) {
+        return Ok(None);
+    }
+    let refuse = |cause: String| Fault::Final(SourceError::Unreachable { place: shown(url), cause });
+    let location = response.headers().get(LOCATION).ok_or_else(|| refuse("a redirect to nowhere".to_string()))?;
+    let mut next = location
+        .to_str()
+        .ok()
+        .and_then(|text| url.join(text).ok())
+        .ok_or_else(|| refuse("a redirect to something that is no address".to_string()))?;
+    if !matches!(next.scheme(), "http" | "https") || next.host_str().is_none() {
+        return Err(refuse(format!("a redirect to {}, which is not http", next.scheme())));
+    }
+    if url.scheme() == "https" && next.scheme() == "http" {
+        return Err(refuse(format!("a redirect from https to {}, in the clear", shown(&next))));
+    }
+    // Neither can fail for a URL with a host.
+    let _ = next.set_username("");
+    let _ = next.set_password(None);
+    Ok(Some(next))
+}
+
+fn read_certificates(path: &PathBuf) -> Result<Vec<Certificate>, SourceError> {
+    let mut pem = Vec::new();
+    std::fs::File::open(path)
+        .and_then(|file| file.take(CA_FILE_LIMIT).read_to_end(&mut pem))
+        .map_err(|cause| SourceError::File { path: path.clone(), cause })?;
+    let malformed =
+        |cause: &str| SourceError::Malformed { place: path.display().to_string(), cause: cause.to_string() };
+    match Certificate::from_pem_bundle(&pem) {
+        Ok(certificates) if certificates.is_empty() => Err(malformed("it has no PEM certificate in it")),
+        Ok(certificates) => Ok(certificates),
+        Err(error) => Err(malformed(&super::fault::text(&error))),
+    }
+}
+
+/// A URL as logs and errors may have it: signed URLs carry their secret in the query.
+pub(super) fn shown(url: &Url) -> String {
+    format!("{}://{}{}", url.scheme(), shown_host(url), url.path())
+}
+
+pub(super) fn shown_host(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    url.port().map_or_else(|| host.to_string(), |port| format!("{host}:{port}"))
+}

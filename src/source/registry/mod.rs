@@ -1,0 +1,324 @@
+//! A registry over HTTP: the OCI distribution API, as nodes pull from it. Nothing here reads the environment; what is
+//! sent is checked for its length and, where the reference has a digest, for that. Blobs are verified a floor above.
+//! Source: OCI distribution-spec, "Pull".
+
+mod answer;
+mod auth;
+mod body;
+mod challenge;
+mod credentials;
+mod endpoint;
+mod exchange;
+mod fault;
+mod gate;
+mod helper;
+mod http;
+mod push;
+mod retry;
+
+use std::collections::BTreeMap;
+use std::io::{Cursor, Read};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use reqwest::header::{ACCEPT, HeaderValue, RANGE};
+use reqwest::{Method, blocking::Response};
+
+use self::answer::Subject;
+use self::auth::{Access, Keyring};
+use self::body::BlobBody;
+use self::credentials::Wallet;
+use self::endpoint::Endpoint;
+use self::exchange::{Line, Patience, Request, Target};
+use self::gate::Gate;
+use self::http::{Answer, Call, Http, HttpOptions};
+use crate::oci::{Descriptor, Digest, Document, DocumentError, Hasher, Reference};
+use crate::source::{Source, SourceError};
+
+pub use self::credentials::{Credential, CredentialPaths, CredentialStore, Credentials};
+pub use self::endpoint::Trust;
+pub use self::push::in_memory;
+pub use self::retry::RetryPolicy;
+
+/// The four types that are read. One header: a server may look at the first only.
+const MANIFESTS: &str = "application/vnd.oci.image.index.v1+json, \
+    application/vnd.docker.distribution.manifest.list.v2+json, \
+    application/vnd.oci.image.manifest.v1+json, \
+    application/vnd.docker.distribution.manifest.v2+json";
+/// Registries accept manifests of up to 4 MiB. Source: OCI distribution-spec, "Pushing Manifests".
+pub const MANIFEST_LIMIT: u64 = 4 << 20;
+
+/// What is decided about registries before the first request.
+#[derive(Clone, Debug)]
+pub struct RegistryOptions {
+    pub trust: Trust,
+    /// PEM files of certificate authorities that are trusted beside the system's.
+    pub ca_certs: Vec<PathBuf>,
+    pub credentials: Credentials,
+    pub retry: RetryPolicy,
+    pub connect_timeout: Duration,
+    /// For an answer's headers and for each piece of its body, not for the whole of it.
+    pub timeout: Duration,
+    /// By registry (`docker.io`): mirrors asked before it, as `mirror.example` or `https://harbor.example/cache`.
+    pub mirrors: BTreeMap<String, Vec<String>>,
+    pub user_agent: String,
+    /// Contents that are read at once, and beside them as many short requests.
+    pub parallel: usize,
+}
+
+impl Default for RegistryOptions {
+    fn default() -> RegistryOptions {
+        RegistryOptions {
+            trust: Trust::Verified,
+            ca_certs: Vec::new(),
+            credentials: Credentials::default(),
+            retry: RetryPolicy::default(),
+            connect_timeout: Duration::from_secs(10),
+            timeout: Duration::from_secs(30),
+            mirrors: BTreeMap::new(),
+            user_agent: concat!("imgarch/", env!("CARGO_PKG_VERSION")).to_string(),
+            parallel: 8,
+        }
+    }
+}
+
+/// What the images of a run share: connections, tokens, and how many requests run at once.
+#[derive(Debug)]
+pub struct Client {
+    patience: Patience,
+    keyring: Keyring,
+    trust: Trust,
+    mirrors: BTreeMap<String, Vec<Endpoint>>,
+    requests: Arc<Gate>,
+    contents: Arc<Gate>,
+}
+
+/// One reference's image in its registry.
+#[derive(Clone)]
+pub struct Registry {
+    client: Arc<Client>,
+    reference: Reference,
+    /// Mirrors first, the registry itself last.
+    endpoints: Arc<[Endpoint]>,
+    /// The endpoint that answered last: where one is down, it is not asked again for each layer.
+    preferred: Arc<AtomicUsize>,
+    /// The root's bytes: one request is enough for it, and a tag that moves in mid-run does not mix two images.
+    root: Arc<Mutex<Option<Root>>>,
+}
+
+#[derive(Clone)]
+struct Root {
+    descriptor: Descriptor,
+    bytes: Arc<[u8]>,
+}
+
+impl Client {
+    /// Errors: a file of `ca_certs` that cannot be used, a mirror that is no address.
+    pub fn new(options: RegistryOptions) -> Result<Arc<Client>, SourceError> {
+        let RegistryOptions { trust, ca_certs, connect_timeout, timeout, user_agent, .. } = options;
+        let http = Http::new(HttpOptions { trust, ca_certs, connect_timeout, timeout, user_agent })?;
+        let mut mirrors = BTreeMap::new();
+        for (host, texts) in &options.mirrors {
+            let endpoints = texts.iter().map(|text| Endpoint::of_mirror(text, trust));
+            mirrors.insert(host.clone(), endpoints.collect::<Result<Vec<_>, _>>()?);
+        }
+        Ok(Arc::new(Client {
+            patience: Patience { http, policy: options.retry },
+            keyring: Keyring::new(Wallet::new(options.credentials)),
+            trust,
+            mirrors,
+            requests: Gate::new(options.parallel),
+            contents: Gate::new(options.parallel),
+        }))
+    }
+
+    /// The image that `reference` names. Nothing is asked yet.
+    pub fn image(self: &Arc<Client>, reference: &Reference) -> Registry {
+        let mut endpoints = self.mirrors.get(&reference.registry).cloned().unwrap_or_default();
+        endpoints.push(Endpoint::of_registry(&reference.registry, self.trust));
+        Registry {
+            client: Arc::clone(self),
+            reference: reference.clone(),
+            endpoints: endpoints.into(),
+            preferred: Arc::default(),
+            root: Arc::default(),
+        }
+    }
+}
+
+impl Registry {
+    pub fn reference(&self) -> &Reference {
+        &self.reference
+    }
+
+    /// The registry as messages name it.
+    fn place(&self) -> String {
+        self.reference.registry.clone()
+    }
+
+    /// The root's digest, size and type without its content: Docker Hub does not count it as a pull. Where the server
+    /// leaves one of them out, the root itself is read.
+    pub fn head(&self) -> Result<Descriptor, SourceError> {
+        let rest = format!("manifests/{}", self.reference.selector());
+        let mut request = self.manifest_request(&rest, self.root_subject());
+        request.call.method = Method::HEAD;
+        let answer = {
+            let _permit = self.client.requests.enter();
+            self.ask(&request)?
+        };
+        let digest = answer.header("docker-content-digest").and_then(|text| text.parse::<Digest>().ok());
+        let size = answer.header("content-length").and_then(|text| text.parse::<u64>().ok());
+        let (Some(digest), Some(size), Some(media_type)) = (digest, size, media_type(&answer)) else {
+            return self.root();
+        };
+        if let Some(expected) = self.reference.digest.clone().filter(|expected| *expected != digest) {
+            return Err(self.wrong_digest(expected, digest));
+        }
+        Ok(Descriptor::new(&media_type, digest, size))
+    }
+
+    fn manifest_request<'a>(&self, rest: &'a str, subject: Subject) -> Request<'a> {
+        let mut call = Call::get();
+        call.headers.insert(ACCEPT, HeaderValue::from_static(MANIFESTS));
+        Request { subject, access: Access::Pull, target: Target::Below(rest), call }
+    }
+
+    fn root_subject(&self) -> Subject {
+        let what = if self.reference.digest.is_some() { "manifest" } else { "tag" };
+        Subject { what, name: self.reference.to_string() }
+    }
+
+    /// Asks the mirrors and the registry, the one that answered last first; the registry's own error counts.
+    fn ask(&self, request: &Request<'_>) -> Result<Answer, SourceError> {
+        let first = self.preferred.load(Ordering::Relaxed);
+        for (at, endpoint) in self.endpoints.iter().enumerate().skip(first) {
+            let Client { patience, keyring, .. } = &*self.client;
+            let line = Line { patience, keyring, endpoint, repository: &self.reference.repository };
+            match line.ask(request) {
+                Ok(answer) => {
+                    self.preferred.store(at, Ordering::Relaxed);
+                    return Ok(answer);
+                }
+                Err(error) if at + 1 < self.endpoints.len() => {
+                    tracing::warn!(mirror = endpoint.name, %error, "a mirror did not have it");
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        unreachable!("the registry itself is the last endpoint")
+    }
+
+    /// The content of a descriptor, from `position` on where the server knows ranges.
+    fn fetch(&self, descriptor: &Descriptor, position: u64) -> Result<Answer, SourceError> {
+        let digest = &descriptor.digest;
+        let (what, rest) = match is_manifest(&descriptor.media_type) {
+            true => ("manifest", format!("manifests/{digest}")),
+            false => ("blob", format!("blobs/{digest}")),
+        };
+        let mut request = self.manifest_request(&rest, Subject { what, name: self.reference.at(digest) });
+        if what == "blob" {
+            request.call.headers.remove(ACCEPT);
+        }
+        if position > 0 {
+            let range = format!("bytes={position}-");
+            request.call.headers.insert(RANGE, range.parse().expect("digits are a header's text"));
+        }
+        self.ask(&request)
+    }
+
+    fn read_root(&self) -> Result<Root, SourceError> {
+        let rest = format!("manifests/{}", self.reference.selector());
+        let _permit = self.client.requests.enter();
+        let answer = self.ask(&self.manifest_request(&rest, self.root_subject()))?;
+        let claimed = answer.header("docker-content-digest").and_then(|text| text.parse::<Digest>().ok());
+        let media_type = media_type(&answer);
+        let bytes = self.read_manifest(answer.response)?;
+        for expected in self.reference.digest.iter().chain(&claimed) {
+            let mut hasher = expected.hasher();
+            hasher.update(&bytes);
+            let actual = hasher.finish();
+            if actual != *expected {
+                return Err(self.wrong_digest(expected.clone(), actual));
+            }
+        }
+        let media_type = self.root_type(media_type, &bytes)?;
+        let digest = self.reference.digest.clone().unwrap_or_else(|| {
+            let mut hasher = Hasher::sha256();
+            hasher.update(&bytes);
+            hasher.finish()
+        });
+        let descriptor = Descriptor::new(&media_type, digest, bytes.len() as u64);
+        Ok(Root { descriptor, bytes: bytes.into() })
+    }
+
+    fn read_manifest(&self, response: Response) -> Result<Vec<u8>, SourceError> {
+        let mut bytes = Vec::new();
+        let read = response.take(MANIFEST_LIMIT + 1).read_to_end(&mut bytes);
+        read.map_err(|error| SourceError::Unreachable { place: self.place(), cause: fault::text(&error) })?;
+        if bytes.len() as u64 > MANIFEST_LIMIT {
+            let place = self.reference.to_string();
+            return Err(SourceError::TooLarge { place, what: "a manifest", limit: MANIFEST_LIMIT });
+        }
+        Ok(bytes)
+    }
+
+    /// The root's media type: its own word before the server's.
+    fn root_type(&self, served: Option<String>, bytes: &[u8]) -> Result<String, SourceError> {
+        let malformed = |cause: String| SourceError::Malformed { place: format!("{}", self.reference), cause };
+        match Document::parse(bytes) {
+            Err(DocumentError::Schema1) => {
+                let what = format!("{}, a Docker schema 1 image,", self.reference);
+                let cause = "registries and engines have given it up".to_string();
+                return Err(SourceError::Unsupported { what, cause }
+                    .with_hint("pull it with an engine that still can, and push it again"));
+            }
+            Err(DocumentError::Json(_)) if served.as_deref().is_some_and(|served| served.starts_with("text/html")) => {
+                return Err(malformed(
+                    "a web page came in its place; is there a proxy or a login in between?".to_string(),
+                ));
+            }
+            _ => {}
+        }
+        let own: Option<serde_json::Value> = serde_json::from_slice(bytes).ok();
+        let own = own.and_then(|value| Some(value.get("mediaType")?.as_str()?.to_string()));
+        own.or(served).filter(|text| !text.is_empty()).ok_or_else(|| malformed("it has no media type".to_string()))
+    }
+
+    fn wrong_digest(&self, expected: Digest, actual: Digest) -> SourceError {
+        SourceError::WrongDigest { name: self.reference.to_string(), place: self.place(), expected, actual }
+    }
+}
+
+impl Source for Registry {
+    fn root(&self) -> Result<Descriptor, SourceError> {
+        // Held over the request: who asks at the same time gets the same root.
+        let mut root = self.root.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(root) = &*root {
+            return Ok(root.descriptor.clone());
+        }
+        let read = self.read_root()?;
+        Ok(root.insert(read).descriptor.clone())
+    }
+
+    fn open(&self, descriptor: &Descriptor) -> Result<Box<dyn Read + Send>, SourceError> {
+        let root = self.root.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(root) = root.filter(|root| root.descriptor.digest == descriptor.digest) {
+            return Ok(Box::new(Cursor::new(root.bytes)));
+        }
+        let permit = self.client.contents.enter();
+        Ok(Box::new(BlobBody::open(self.clone(), descriptor.clone(), permit)?))
+    }
+}
+
+/// The `Content-Type` without its parameters, where there is one.
+fn media_type(answer: &Answer) -> Option<String> {
+    let text = answer.header("content-type")?.split(';').next()?.trim();
+    Some(text.to_string()).filter(|text| !text.is_empty())
+}
+
+/// Manifests and indexes have a path of their own in the API; all else is a blob.
+fn is_manifest(media_type: &str) -> bool {
+    media_type.contains(".manifest.") || media_type.contains(".image.index.")
+}

@@ -1,0 +1,141 @@
+//! What is written to a registry: blobs, manifests and tags, and what refers to an image. Only the registry itself is
+//! written to, never a mirror. Source: OCI distribution-spec, "Push" and "Listing Referrers".
+
+use std::io::Read;
+
+use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
+use reqwest::{Method, Url};
+
+use super::answer::Subject;
+use super::auth::Access;
+use super::exchange::{Line, Request, Target};
+use super::http::{Answer, Call, Opener, Payload};
+use super::{Client, MANIFEST_LIMIT, Registry};
+use crate::oci::{Descriptor, Digest, Document};
+use crate::source::SourceError;
+
+/// A list of referrers is a page or two; one without an end is an attack.
+const MAX_PAGES: usize = 64;
+
+impl Registry {
+    /// Writes a blob, unless the repository has it. `open` is called once an attempt.
+    pub fn push_blob(&self, descriptor: &Descriptor, open: Opener<'_>) -> Result<(), SourceError> {
+        let digest = &descriptor.digest;
+        let subject = || Subject { what: "blob", name: self.reference.at(digest) };
+        let rest = format!("blobs/{digest}");
+        let _permit = self.client.requests.enter();
+        let there = Call { method: Method::HEAD, ..Call::get() };
+        match self.write(Target::Below(&rest), subject(), there) {
+            Ok(_) => return Ok(()),
+            Err(error) if matches!(error.bare(), SourceError::NotFound { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        let mut start = Call { method: Method::POST, ..Call::get() };
+        start.headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+        let started = self.write(Target::Below("blobs/uploads/"), subject(), start)?;
+        let target = self.upload_target(&started, digest)?;
+        let mut put =
+            Call { method: Method::PUT, payload: Payload::Stream { open, size: descriptor.size }, ..Call::get() };
+        put.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+        self.write(target, subject(), put).map(drop)
+    }
+
+    /// Writes a manifest or index under `selector`, a tag or its own digest, and returns its digest.
+    pub fn push_manifest(&self, selector: &str, media_type: &str, bytes: &[u8]) -> Result<Digest, SourceError> {
+        let digest = Digest::of(bytes);
+        let name = format!("{}:{selector}", self.reference.name());
+        let media_type = media_type.parse().map_err(|_| SourceError::Malformed {
+            place: name.clone(),
+            cause: "its media type cannot be sent".to_string(),
+        })?;
+        let mut call = Call { method: Method::PUT, payload: Payload::Bytes(bytes), ..Call::get() };
+        call.headers.insert(CONTENT_TYPE, media_type);
+        let rest = format!("manifests/{selector}");
+        let _permit = self.client.requests.enter();
+        let answer = self.write(Target::Below(&rest), Subject { what: "manifest", name: name.clone() }, call)?;
+        match answer.header("docker-content-digest").and_then(|text| text.parse::<Digest>().ok()) {
+            Some(actual) if actual.algorithm() == digest.algorithm() && actual != digest => {
+                Err(SourceError::WrongDigest { name, place: self.place(), expected: digest, actual })
+            }
+            _ => Ok(digest),
+        }
+    }
+
+    /// What refers to `digest`: signatures, SBOMs. Registries without the API keep the list under a tag.
+    pub fn referrers(&self, digest: &Digest) -> Result<Vec<Descriptor>, SourceError> {
+        let rest = format!("referrers/{digest}");
+        let subject = Subject { what: "list of referrers", name: self.reference.at(digest) };
+        let mut found = Vec::new();
+        let mut next = Some(Target::Below(&rest));
+        for _ in 0..MAX_PAGES {
+            let Some(target) = next else { return Ok(found) };
+            let mut request = self.manifest_request("", subject.clone());
+            request.target = target;
+            let _permit = self.client.requests.enter();
+            let answer = match self.ask(&request) {
+                Ok(answer) => answer,
+                Err(error) if matches!(error.bare(), SourceError::NotFound { .. }) && found.is_empty() => {
+                    return self.referrers_by_tag(digest);
+                }
+                Err(error) => return Err(error),
+            };
+            next = next_page(&answer).map(|url| Target::of_location(url, &answer));
+            found.extend(self.read_referrers(answer)?);
+        }
+        let limit = MANIFEST_LIMIT * MAX_PAGES as u64;
+        Err(SourceError::TooLarge { place: subject.name, what: "a list of referrers", limit })
+    }
+
+    /// Source: OCI distribution-spec, "Referrers Tag Schema".
+    fn referrers_by_tag(&self, digest: &Digest) -> Result<Vec<Descriptor>, SourceError> {
+        let rest = format!("manifests/{}-{}", digest.algorithm(), digest.hex());
+        let subject = Subject { what: "list of referrers", name: self.reference.at(digest) };
+        match self.ask(&self.manifest_request(&rest, subject)) {
+            Ok(answer) => self.read_referrers(answer),
+            Err(error) if matches!(error.bare(), SourceError::NotFound { .. }) => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn read_referrers(&self, answer: Answer) -> Result<Vec<Descriptor>, SourceError> {
+        let place = format!("the list of referrers of {}", self.reference.name());
+        let bytes = self.read_manifest(answer.response)?;
+        match Document::parse(&bytes) {
+            Ok(Document::Index(index)) => Ok(index.manifests),
+            Ok(Document::Manifest(_)) => Err(SourceError::Malformed { place, cause: "it is no index".to_string() }),
+            Err(error) => Err(SourceError::Malformed { place, cause: error.to_string() }),
+        }
+    }
+
+    fn write(&self, target: Target<'_>, subject: Subject, call: Call<'_>) -> Result<Answer, SourceError> {
+        let Client { patience, keyring, .. } = &*self.client;
+        let endpoint = self.endpoints.last().expect("the registry itself is the last endpoint");
+        let line = Line { patience, keyring, endpoint, repository: &self.reference.repository };
+        line.ask(&Request { subject, access: Access::Push, target, call })
+    }
+
+    /// Where the registry wants the bytes: it may be another host, which is not shown the credential.
+    fn upload_target(&self, started: &Answer, digest: &Digest) -> Result<Target<'static>, SourceError> {
+        let malformed = || SourceError::Malformed {
+            place: format!("the upload that {} began", self.place()),
+            cause: "it does not say where the bytes belong".to_string(),
+        };
+        let location = started.header("location").ok_or_else(malformed)?;
+        let mut url = started.url.join(location).map_err(|_| malformed())?;
+        url.query_pairs_mut().append_pair("digest", digest.as_str());
+        Ok(Target::of_location(url, started))
+    }
+}
+
+/// `Link: </v2/...>; rel="next"`. Source: RFC 8288.
+fn next_page(answer: &Answer) -> Option<Url> {
+    let link = answer.header("link")?;
+    let (address, parameters) = link.trim().strip_prefix('<')?.split_once('>')?;
+    parameters.replace([' ', '"'], "").contains("rel=next").then(|| answer.url.join(address).ok())?
+}
+
+/// An opener of bytes in memory, for [`Registry::push_blob`].
+pub fn in_memory(bytes: &[u8]) -> impl Fn() -> Result<Box<dyn Read + Send>, SourceError> + Sync {
+    let shared: std::sync::Arc<[u8]> = bytes.into();
+    move || Ok(Box::new(std::io::Cursor::new(std::sync::Arc::clone(&shared))))
+}

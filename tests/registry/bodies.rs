@@ -1,0 +1,86 @@
+//! Blobs that break off, drip, go on for ever or are not what was asked for.
+
+use crate::*;
+
+#[test]
+fn a_broken_body_goes_on_where_it_broke() {
+    let (result, ranges) = check_blob(300_000, vec![Fault::Cut(100_000), Fault::Drop, Fault::Cut(100_000)]);
+    assert_eq!(result, whole(300_000));
+    let range = |first: usize| Some(format!("bytes={first}-"));
+    assert_eq!(ranges, [None, range(100_000), range(100_000), range(200_000)]);
+}
+
+#[test]
+fn a_server_without_ranges_is_read_from_the_start_again() {
+    let (result, _) = check_blob(300_000, vec![Fault::Cut(200_000), Fault::WholeContent]);
+    assert_eq!(result, whole(300_000));
+}
+
+#[test]
+fn a_range_that_was_not_asked_for_is_refused() {
+    for range in ["bytes 0-999/1000", "bytes 500-999/2000", "bytes 500-1999/1000", "nonsense"] {
+        let (result, _) = check_blob(1000, vec![Fault::Cut(500), Fault::WrongRange(range)]);
+        let error = result.unwrap_err();
+        assert!(error.contains("is malformed") && error.contains(range), "{error}");
+    }
+}
+
+#[test]
+fn breaks_without_progress_come_to_an_end() {
+    let (result, ranges) = check_blob(1000, vec![Fault::Cut(1); 9]);
+    let error = result.unwrap_err();
+    assert!(error.contains("broke off after 5 of 1000 bytes"), "{error}");
+    assert_eq!(ranges.len(), 5);
+}
+
+#[test]
+fn breaks_with_progress_do_not() {
+    let (result, ranges) = check_blob(1_000_000, vec![Fault::Cut(100_000); 9]);
+    assert_eq!((result, ranges.len()), (whole(1_000_000), 10));
+}
+
+#[test]
+fn content_of_another_length_is_refused_at_once() {
+    for other in [noise(999), noise(1001), Vec::new()] {
+        let length = other.len();
+        let (result, ranges) = check_blob(1000, vec![Fault::Instead(other)]);
+        let error = result.unwrap_err();
+        assert!(error.contains(&format!("it has {length} bytes there, and 1000 by its descriptor")), "{error}");
+        assert_eq!(ranges.len(), 1);
+    }
+}
+
+#[test]
+fn a_body_without_an_end_is_cut_at_its_size() {
+    let fake = FakeRegistry::start();
+    let stored = fake.put_image("a/b", "1", &noise(1000));
+    fake.plan("/blobs/", Fault::Endless);
+    let mut content = image(&fake, options(), "a/b:1").open(&layer_of(&stored)).unwrap();
+    let mut bytes = Vec::new();
+    let error = content.read_to_end(&mut bytes).unwrap_err().to_string();
+    assert!(error.contains("it goes on after the 1000 bytes of its descriptor"), "{error}");
+    assert_eq!(bytes, noise(1000));
+}
+
+#[test]
+fn other_bytes_of_the_same_length_are_passed_on_for_the_floor_above_to_find() {
+    let (result, _) = check_blob(1000, vec![Fault::Instead(vec![0; 1000])]);
+    assert_eq!(result, Ok(vec![0; 1000]));
+}
+
+#[test]
+fn a_slow_body_is_read_and_one_that_only_drips_is_not() {
+    let pause = Duration::from_millis(250);
+    let (result, ranges) = check_blob(20_000, vec![Fault::Drip(2000, pause)]);
+    assert_eq!((result, ranges.len()), (whole(20_000), 1));
+    let (result, _) = check_blob(100_000, vec![Fault::Drip(10, pause); 5]);
+    let error = result.unwrap_err();
+    assert!(error.contains("less than 1024 bytes a second"), "{error}");
+}
+
+#[test]
+fn a_silent_server_is_not_waited_for() {
+    let silence = Fault::Hang(Duration::from_secs(3));
+    let (result, ranges) = check_blob(100, vec![silence]);
+    assert_eq!((result, ranges.len()), (whole(100), 2));
+}

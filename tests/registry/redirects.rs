@@ -1,0 +1,52 @@
+//! Redirects: to the store, in circles, and to where nobody should be led.
+
+use crate::*;
+
+#[test]
+fn a_redirect_gets_neither_the_credential_nor_a_referer() {
+    let (fake, store) = (FakeRegistry::start(), FakeRegistry::start());
+    let stored = fake.put_image("a/b", "1", &noise(5000));
+    store.put_image("a/b", "1", &noise(5000));
+    fake.require_basic("u", "p");
+    let image = image(&fake, with_login(&fake.host, basic("u", "p")), "a/b:1");
+    image.root().unwrap();
+    for _ in 0..2 {
+        fake.plan("/blobs/", Fault::Redirect(format!("http://{}{{path}}?signature=hunter2", store.host)));
+    }
+    store.plan("/blobs/", Fault::Cut(2000));
+    assert_eq!(read(&image, &layer_of(&stored)).unwrap(), noise(5000));
+    let seen = store.seen();
+    assert_eq!(seen.len(), 2);
+    assert!(
+        seen.iter().all(|seen| !seen.headers.contains_key("authorization") && !seen.headers.contains_key("referer"))
+    );
+    assert_eq!(seen[1].headers["range"], "bytes=2000-");
+    assert!(fake.seen().last().unwrap().headers.contains_key("authorization"));
+}
+
+#[test]
+fn a_stores_refusal_is_not_taken_for_the_registrys() {
+    let (fake, store) = (FakeRegistry::start(), FakeRegistry::start());
+    let stored = fake.put_image("a/b", "1", b"layer");
+    store.require_basic("other", "other");
+    fake.plan("/blobs/", Fault::Redirect(format!("http://{}{{path}}?run=out", store.host)));
+    assert_eq!(
+        read(&image(&fake, with_login(&fake.host, basic("u", "p")), "a/b:1"), &layer_of(&stored)).unwrap(),
+        b"layer"
+    );
+    assert!(store.seen().iter().all(|seen| !seen.headers.contains_key("authorization")));
+}
+
+#[test]
+fn redirects_come_to_an_end() {
+    let fake = FakeRegistry::start();
+    for _ in 0..7 {
+        fake.plan("/manifests/", Fault::Redirect(format!("http://{}{{path}}", fake.host)));
+    }
+    let error = image(&fake, options(), "a/b:1").root().unwrap_err();
+    assert!(error.to_string().ends_with("more than 5 redirects"), "{error}");
+    fake.plan("/manifests/", Fault::Redirect("file:///etc/passwd".to_string()));
+    // Two of the seven are left.
+    let error = image(&fake, options(), "a/b:1").root().unwrap_err();
+    assert!(error.to_string().contains("a redirect to file, which is not http"), "{error}");
+}
