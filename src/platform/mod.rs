@@ -3,6 +3,8 @@
 pub mod arch;
 pub mod binfmt;
 pub mod compat;
+pub mod cpu;
+pub mod kernel;
 pub mod matching;
 pub mod node;
 pub mod profile;
