@@ -1,9 +1,13 @@
-//! A tar as a row of blocks: headers, extended headers' data, and what is skipped. Every read is bounded.
+//! A tar as a row of blocks and members: headers, what extended headers say of the member after them, and what is
+//! skipped. Every read is bounded.
 
 use std::io::{BufRead, Read};
 
+use tar::Header;
+
 use super::error::LayerError;
 use super::header::{self, BLOCK};
+use super::pax::Pax;
 
 /// PAX headers and GNU long names; Go's reader has the same bound.
 const MAX_EXTENSION: u64 = 1 << 20;
@@ -17,9 +21,70 @@ pub(super) struct Blocks<'r, R> {
     pub at: u64,
 }
 
+/// A member's header and names. One is used for all members of a tar, so that names cost no allocation.
+pub(super) struct Member {
+    pub header: [u8; BLOCK],
+    pub tag: u8,
+    pub name: Vec<u8>,
+    pub link: Vec<u8>,
+    /// Bytes that follow in the tar, where the type has any.
+    pub stored: u64,
+    pub pax: Pax,
+}
+
+impl Member {
+    pub fn new() -> Member {
+        let (name, link, pax) = (Vec::new(), Vec::new(), Pax::default());
+        Member { header: [0; BLOCK], tag: 0, name, link, stored: 0, pax }
+    }
+
+    pub fn header(&self) -> &Header {
+        Header::from_byte_slice(&self.header)
+    }
+}
+
 impl<'r, R: BufRead> Blocks<'r, R> {
     pub fn new(reader: &'r mut R) -> Blocks<'r, R> {
         Blocks { reader, start: 0, at: 0 }
+    }
+
+    /// Reads the next member's header and those that extend it. A GNU name counts before a PAX one, and that before the
+    /// header's; a PAX size is that of the member and of no header in between.
+    pub fn member(&mut self, member: &mut Member) -> Result<Result<(), End>, LayerError> {
+        let (mut pax, mut name, mut link) = (None, None, None);
+        loop {
+            match self.header()? {
+                Ok(block) => member.header = block,
+                Err(end) => return Ok(Err(end)),
+            }
+            member.stored = self.number(&member.header[124..136])?;
+            member.tag = member.header[156];
+            match member.tag {
+                b'x' => {
+                    let records = self.extension(member.stored)?;
+                    pax = Some(Pax::parse(&records).map_err(|cause| self.corrupt(cause))?);
+                }
+                b'L' => name = Some(header::text(&self.extension(member.stored)?).to_vec()),
+                b'K' => link = Some(header::text(&self.extension(member.stored)?).to_vec()),
+                // Engines do not apply global records.
+                b'g' => self.skip_data(member.stored)?,
+                _ => break,
+            }
+        }
+        member.pax = pax.unwrap_or_default();
+        member.stored = member.pax.size.unwrap_or(member.stored);
+        match name.or(member.pax.path.take()) {
+            Some(given) => member.name = given,
+            None => header::read_name(Header::from_byte_slice(&member.header), &mut member.name),
+        }
+        match link.or(member.pax.link.take()) {
+            Some(given) => member.link = given,
+            None => {
+                member.link.clear();
+                member.link.extend_from_slice(header::text(&member.header[157..257]));
+            }
+        }
+        Ok(Ok(()))
     }
 
     /// The next block. `None` where the tar ends between two blocks.
@@ -82,6 +147,12 @@ impl<'r, R: BufRead> Blocks<'r, R> {
         }
         self.skip(padding(size))?;
         Ok(data)
+    }
+
+    /// Skips a member's data and its padding.
+    pub fn skip_data(&mut self, stored: u64) -> Result<(), LayerError> {
+        self.skip(stored)?;
+        self.skip(padding(stored))
     }
 
     pub fn skip(&mut self, mut left: u64) -> Result<(), LayerError> {

@@ -4,15 +4,12 @@
 
 use std::io::{self, BufRead, Read};
 
-use tar::Header;
-
-use super::blocks::{Blocks, End, padding};
+use super::blocks::{Blocks, End, Member, padding};
 use super::contents::{Contents, Entry, EntryKind, PATH_LIMIT};
 use super::error::LayerError;
-use super::header;
 use super::limits::Limits;
 use super::names::{self, Meaning};
-use super::pax::{MapPlace, Pax};
+use super::pax::MapPlace;
 use super::sparse::{self, Content, Holes, Map};
 
 /// What was odd about a layer, though all of it was read.
@@ -48,40 +45,19 @@ pub(super) fn walk<T, R: BufRead>(
     visit: &mut Visit<'_, T>,
 ) -> Result<(Contents<T>, Vec<LayerNote>), LayerError> {
     let (blocks, contents, notes) = (Blocks::new(reader), Contents::default(), Vec::new());
-    let mut walk =
-        Walk { blocks, contents, notes, limits, visit, raw: Vec::new(), path: Vec::new(), target: Vec::new() };
-    let mut before = Before::default();
+    let mut walk = Walk { blocks, contents, notes, limits, visit, path: Vec::new(), target: Vec::new() };
+    let mut member = Member::new();
     loop {
-        let block = match walk.blocks.header()? {
-            Ok(block) => block,
+        match walk.blocks.member(&mut member)? {
+            Ok(()) => walk.member(&mut member)?,
             Err(end) => {
                 if end == End::Bare {
                     walk.note(LayerNote::NoEndMarker);
                 }
                 return Ok((walk.contents, walk.notes));
             }
-        };
-        let size = walk.blocks.number(&block[124..136])?;
-        match block[156] {
-            b'x' => {
-                let records = walk.blocks.extension(size)?;
-                before.pax = Some(Pax::parse(&records).map_err(|cause| walk.blocks.corrupt(cause))?);
-            }
-            b'L' => before.name = Some(header::text(&walk.blocks.extension(size)?).to_vec()),
-            b'K' => before.link = Some(header::text(&walk.blocks.extension(size)?).to_vec()),
-            // Engines do not apply global records.
-            b'g' => walk.skip_data(size)?,
-            _ => walk.member(Header::from_byte_slice(&block), size, std::mem::take(&mut before))?,
         }
     }
-}
-
-/// What extended headers said of the entry that follows them.
-#[derive(Default)]
-struct Before {
-    pax: Option<Pax>,
-    name: Option<Vec<u8>>,
-    link: Option<Vec<u8>>,
 }
 
 struct Walk<'w, 'v, T, R> {
@@ -90,7 +66,6 @@ struct Walk<'w, 'v, T, R> {
     notes: Vec<LayerNote>,
     limits: &'w Limits,
     visit: &'w mut Visit<'v, T>,
-    raw: Vec<u8>,
     path: Vec<u8>,
     target: Vec<u8>,
 }
@@ -104,87 +79,80 @@ struct Facts {
 }
 
 impl<T, R: BufRead> Walk<'_, '_, T, R> {
-    /// Takes in one entry; a GNU name counts before a PAX one, and that before the header's.
-    fn member(&mut self, header: &Header, stored: u64, before: Before) -> Result<(), LayerError> {
-        let pax = before.pax.unwrap_or_default();
-        match before.name.as_ref().or(pax.path.as_ref()) {
-            Some(name) => self.raw.clone_from(name),
-            None => header::read_name(header, &mut self.raw),
-        }
-        let mut stored = pax.size.unwrap_or(stored);
-        let old = header.as_old();
-        let tag = old.linkflag[0];
+    fn member(&mut self, member: &mut Member) -> Result<(), LayerError> {
+        let old = member.header().as_old();
         let number = |field: &[u8]| self.blocks.number(field);
         let facts = Facts {
             mode: (number(&old.mode)? & 0o7777) as u16,
-            uid: pax.uid.map_or_else(|| number(&old.uid), Ok)? as u32,
-            gid: pax.gid.map_or_else(|| number(&old.gid), Ok)? as u32,
-            has_capabilities: pax.has_capabilities,
+            uid: member.pax.uid.map_or_else(|| number(&old.uid), Ok)? as u32,
+            gid: member.pax.gid.map_or_else(|| number(&old.gid), Ok)? as u32,
+            has_capabilities: member.pax.has_capabilities,
         };
-        let kind = match tag {
-            0 if self.raw.ends_with(b"/") => EntryKind::Directory,
-            0 | b'0' | b'7' | b'S' => EntryKind::File,
-            b'5' => EntryKind::Directory,
-            b'1' | b'2' => {
-                let link = before.link.as_deref().or(pax.link.as_deref()).unwrap_or(header::text(&old.linkname));
-                return self.link(tag, link, &facts);
+        match member.tag {
+            0 if member.name.ends_with(b"/") => self.push(&member.name, EntryKind::Directory, &facts),
+            0 | b'0' | b'7' | b'S' => {
+                let map = self.map(member)?;
+                self.file(member, map, &facts)
             }
-            b'3' | b'4' | b'6' => EntryKind::Special,
-            _ => {
-                self.note(LayerNote::UnknownType { path: start_of(&self.raw), tag });
-                return self.skip_data(stored);
+            // As engines have it, no data follows a link, a directory or a device, whatever its size field says.
+            b'5' => self.push(&member.name, EntryKind::Directory, &facts),
+            b'1' | b'2' => self.link(member, &facts),
+            b'3' | b'4' | b'6' => self.push(&member.name, EntryKind::Special, &facts),
+            tag => {
+                self.note(LayerNote::UnknownType { path: start_of(&member.name), tag });
+                self.blocks.skip_data(member.stored)
             }
-        };
-        if kind != EntryKind::File {
-            // As engines have it, no data follows a directory or a device, whatever its size field says.
-            return self.push(kind, &facts, None);
         }
-        let map = self.map(header, &pax, &mut stored)?;
-        self.file(stored, map, &facts)
     }
 
-    /// The sparse map of a file that has one; what is left of its `stored` bytes is data.
-    fn map(&mut self, header: &Header, pax: &Pax, stored: &mut u64) -> Result<Option<Map>, LayerError> {
-        if let Some(place) = pax.sparse.map_place() {
-            if let Some(name) = &pax.sparse.name {
-                self.raw.clone_from(name);
-            }
-            let size = pax.sparse.size.unwrap_or(*stored);
-            let numbers = match place {
-                MapPlace::Records => Ok(pax.sparse.map.clone()),
-                MapPlace::Data => {
-                    let mut data = (&mut *self.blocks.reader).take(*stored);
-                    sparse::read_map_lines(&mut data).map_err(truncated)?.map(|(numbers, taken)| {
-                        self.blocks.at += taken;
-                        *stored -= taken;
-                        numbers
-                    })
-                }
-            };
-            let map = numbers.and_then(|numbers| Map::from_pairs(&numbers, size)).and_then(|map| map.checked(*stored));
-            return map.map(Some).map_err(|cause| self.blocks.corrupt(cause));
+    /// The sparse map of a file that has one, which leaves `stored` as what is data.
+    fn map(&mut self, member: &mut Member) -> Result<Option<Map>, LayerError> {
+        let Some(place) = member.pax.sparse.map_place() else {
+            return if member.tag == b'S' { self.gnu_map(member) } else { Ok(None) };
+        };
+        let sparse = std::mem::take(&mut member.pax.sparse);
+        let size = sparse.size.unwrap_or(member.stored);
+        if let Some(name) = sparse.name {
+            member.name = name;
         }
-        let Some(gnu) = header.as_gnu().filter(|_| header.as_old().linkflag[0] == b'S') else { return Ok(None) };
+        let numbers = match place {
+            MapPlace::Records => Ok(sparse.map),
+            MapPlace::Data => {
+                let mut data = (&mut *self.blocks.reader).take(member.stored);
+                sparse::read_map_lines(&mut data).map_err(truncated)?.map(|(numbers, taken)| {
+                    self.blocks.at += taken;
+                    member.stored -= taken;
+                    numbers
+                })
+            }
+        };
+        let map = numbers.and_then(|numbers| Map::from_pairs(&numbers, size));
+        let map = map.and_then(|map| map.checked(member.stored));
+        map.map(Some).map_err(|cause| self.blocks.corrupt(cause))
+    }
+
+    /// The map of an old GNU sparse file: four segments in the header, 21 in each block that extends it.
+    fn gnu_map(&mut self, member: &Member) -> Result<Option<Map>, LayerError> {
+        let Some(gnu) = member.header().as_gnu() else { return Ok(None) };
         let mut map = Map { segments: Vec::new(), size: self.blocks.number(&gnu.realsize)? };
-        let mut add =
-            |blocks: &Blocks<'_, R>, fields: &[u8]| map.add_fields(fields).map_err(|cause| blocks.corrupt(cause));
-        add(&self.blocks, &header.as_bytes()[386..482])?;
+        map.add_fields(&member.header[386..482]).map_err(|cause| self.blocks.corrupt(cause))?;
         let mut is_extended = gnu.isextended[0] != 0;
         while is_extended {
             let block = self.blocks.next()?.ok_or(LayerError::Truncated("tar"))?;
-            add(&self.blocks, &block[..504])?;
+            map.add_fields(&block[..504]).map_err(|cause| self.blocks.corrupt(cause))?;
             is_extended = block[504] != 0;
         }
-        map.checked(*stored).map(Some).map_err(|cause| self.blocks.corrupt(cause))
+        map.checked(member.stored).map(Some).map_err(|cause| self.blocks.corrupt(cause))
     }
 
-    fn file(&mut self, stored: u64, map: Option<Map>, facts: &Facts) -> Result<(), LayerError> {
+    fn file(&mut self, member: &Member, map: Option<Map>, facts: &Facts) -> Result<(), LayerError> {
+        let stored = member.stored;
         let size = map.as_ref().map_or(stored, |map| map.size);
         if size > self.limits.max_bytes {
             return Err(LayerError::TooLarge(self.limits.max_bytes));
         }
-        if !self.read_path()? {
-            return self.skip_data(stored);
+        if !self.read_path(&member.name)? {
+            return self.blocks.skip_data(stored);
         }
         let mut path = std::mem::take(&mut self.path);
         let kind = match names::read_mark(&mut path) {
@@ -193,7 +161,7 @@ impl<T, R: BufRead> Walk<'_, '_, T, R> {
             Meaning::Opaque => EntryKind::Opaque,
             Meaning::Ignored => {
                 self.path = path;
-                return self.skip_data(stored);
+                return self.blocks.skip_data(stored);
             }
         };
         let Facts { mode, uid, gid, has_capabilities } = *facts;
@@ -219,28 +187,26 @@ impl<T, R: BufRead> Walk<'_, '_, T, R> {
         self.limits.check_names(self.contents.names(), self.contents.text_bytes())
     }
 
-    /// A hard or symbolic link; engines take no data behind it, whatever its size field says.
-    fn link(&mut self, tag: u8, target: &[u8], facts: &Facts) -> Result<(), LayerError> {
-        if target.len() >= PATH_LIMIT {
-            self.note(LayerNote::NameTooLong(start_of(target)));
+    fn link(&mut self, member: &Member, facts: &Facts) -> Result<(), LayerError> {
+        if member.link.len() >= PATH_LIMIT {
+            self.note(LayerNote::NameTooLong(start_of(&member.link)));
             return Ok(());
         }
-        let mut text = std::mem::take(&mut self.target);
-        let pushed = if tag == b'2' {
-            self.push(EntryKind::Symlink(target), facts, None)
-        } else {
-            if names::normalise(target, &mut text) {
-                self.note(LayerNote::EscapingName(start_of(target)));
-            }
-            self.push(EntryKind::HardLink(&text), facts, None)
-        };
-        self.target = text;
+        if member.tag == b'2' {
+            return self.push(&member.name, EntryKind::Symlink(&member.link), facts);
+        }
+        let mut target = std::mem::take(&mut self.target);
+        if names::normalise(&member.link, &mut target) {
+            self.note(LayerNote::EscapingName(start_of(&member.link)));
+        }
+        let pushed = self.push(&member.name, EntryKind::HardLink(&target), facts);
+        self.target = target;
         pushed
     }
 
     /// Adds an entry without content, under the mark that its name may carry.
-    fn push(&mut self, kind: EntryKind<'_>, facts: &Facts, fact: Option<T>) -> Result<(), LayerError> {
-        if !self.read_path()? {
+    fn push(&mut self, name: &[u8], kind: EntryKind<'_>, facts: &Facts) -> Result<(), LayerError> {
+        if !self.read_path(name)? {
             return Ok(());
         }
         let kind = match names::read_mark(&mut self.path) {
@@ -250,28 +216,23 @@ impl<T, R: BufRead> Walk<'_, '_, T, R> {
             Meaning::Ignored => return Ok(()),
         };
         let Facts { mode, uid, gid, has_capabilities } = *facts;
-        self.contents.push(&Entry { path: &self.path, kind, mode, uid, gid, size: 0, has_capabilities }, fact);
+        self.contents.push(&Entry { path: &self.path, kind, mode, uid, gid, size: 0, has_capabilities }, None);
         self.limits.check_names(self.contents.names(), self.contents.text_bytes())
     }
 
-    /// Turns the raw name into `path`. False where no file can have it.
-    fn read_path(&mut self) -> Result<bool, LayerError> {
-        if self.raw.contains(&0) {
+    /// Turns a name into `path`. False where no file can have it.
+    fn read_path(&mut self, name: &[u8]) -> Result<bool, LayerError> {
+        if name.contains(&0) {
             return Err(self.blocks.corrupt("a name with a NUL in it"));
         }
-        if names::normalise(&self.raw, &mut self.path) {
-            self.note(LayerNote::EscapingName(start_of(&self.raw)));
+        if names::normalise(name, &mut self.path) {
+            self.note(LayerNote::EscapingName(start_of(name)));
         }
         if self.path.len() >= PATH_LIMIT {
-            self.note(LayerNote::NameTooLong(start_of(&self.raw)));
+            self.note(LayerNote::NameTooLong(start_of(name)));
             return Ok(false);
         }
         Ok(true)
-    }
-
-    fn skip_data(&mut self, stored: u64) -> Result<(), LayerError> {
-        self.blocks.skip(stored)?;
-        self.blocks.skip(padding(stored))
     }
 
     fn note(&mut self, note: LayerNote) {

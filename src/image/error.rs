@@ -112,17 +112,19 @@ impl ImageError {
     /// compressed in a way that is not supported, or not present in this source.
     pub fn is_unverified(&self) -> bool {
         match self {
-            ImageError::Source(error) => matches!(error, SourceError::NotPresent { .. }),
-            ImageError::Layer { cause, .. } => matches!(
-                **cause,
-                LayerError::Compression(_)
-                    | LayerError::Encrypted(_)
-                    | LayerError::Foreign(_)
-                    | LayerError::Source(SourceError::NotPresent { .. })
-            ),
+            ImageError::Source(error) => is_absent(error),
+            ImageError::Layer { cause, .. } => match &**cause {
+                LayerError::Compression(_) | LayerError::Encrypted(_) | LayerError::Foreign(_) => true,
+                LayerError::Source(error) => is_absent(error),
+                _ => false,
+            },
             _ => false,
         }
     }
+}
+
+fn is_absent(error: &SourceError) -> bool {
+    matches!(error.bare(), SourceError::NotPresent { .. })
 }
 
 impl LayerError {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
+use super::error::LayerError;
 use crate::oci::{Digest, Hasher};
 
 /// Bytes of a buffer: large enough for a decoder to run undisturbed, small enough that a few stay in the cache.
@@ -48,6 +49,19 @@ pub(super) struct Sum<R> {
     pub inner: R,
 }
 
+/// A reader that failed before its end.
+#[derive(Debug)]
+pub(super) struct Unfinished<R> {
+    pub cause: io::Error,
+    pub inner: R,
+}
+
+impl<R> From<Unfinished<R>> for LayerError {
+    fn from(unfinished: Unfinished<R>) -> LayerError {
+        unfinished.cause.into()
+    }
+}
+
 impl<R: Read> Hashed<R> {
     pub fn new(inner: R, hasher: Hasher) -> Hashed<R> {
         let (current, position, total) = (Arc::new(Vec::new()), 0, 0);
@@ -59,10 +73,17 @@ impl<R: Read> Hashed<R> {
         self.total
     }
 
+    /// Gives up on the hash.
+    pub fn into_inner(self) -> R {
+        self.inner
+    }
+
     /// Reads to the end and gives the digest of everything.
-    pub fn finish(mut self) -> io::Result<Sum<R>> {
+    pub fn finish(mut self) -> Result<Sum<R>, Unfinished<R>> {
         while !self.is_at_end {
-            self.refill()?;
+            if let Err(cause) = self.refill() {
+                return Err(Unfinished { cause, inner: self.inner });
+            }
         }
         let hasher = match self.hashing {
             Hashing::Later(mut hasher) => {

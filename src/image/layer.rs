@@ -8,7 +8,7 @@ use super::contents::{Contents, Entry};
 use super::decompress::{Compression, Decoder, MAGIC_BYTES, Trailing};
 use super::entries::{LayerNote, Visit, walk};
 use super::error::{ImageError, LayerError};
-use super::hashed::{Hashed, Sum};
+use super::hashed::{Hashed, Sum, Unfinished};
 use super::limits::Limits;
 use crate::oci::{Descriptor, DiffId, Digest, Hasher};
 use crate::source::{Source, SourceError};
@@ -50,79 +50,105 @@ pub fn read_layer<T>(
     visit: &mut dyn FnMut(&Entry<'_>, &mut dyn Read) -> Option<T>,
 ) -> Result<LayerRead<T>, ImageError> {
     let descriptor = &layer.descriptor;
-    let mut read = || -> Result<LayerRead<T>, LayerError> {
-        let reader = open(source, descriptor)?;
+    let read = open(source, descriptor).and_then(|reader| {
         let stored = Stored { reader, left: descriptor.size, expected: descriptor.size };
-        let read = read_stored(stored, descriptor.digest.hasher(), limits, visit)?;
-        check(&read.checked, layer)?;
-        Ok(read)
-    };
-    read().map_err(|cause| cause.of(layer.index, descriptor))
+        check(read_stored(stored, descriptor.digest.hasher(), limits, visit)?, layer)
+    });
+    read.map_err(|cause| cause.of(layer.index, descriptor))
 }
 
 fn open(source: &dyn Source, descriptor: &Descriptor) -> Result<Box<dyn Read + Send>, LayerError> {
     if descriptor.is_encrypted() {
         return Err(LayerError::Encrypted(descriptor.media_type.clone()));
     }
-    source.open(descriptor).map_err(|error| match error {
+    source.open(descriptor).map_err(|error| match error.bare() {
         SourceError::NotFound { .. } | SourceError::NotPresent { .. } if descriptor.is_foreign_layer() => {
             LayerError::Foreign(descriptor.urls.clone())
         }
-        error => LayerError::Source(error),
+        _ => LayerError::Source(error),
     })
 }
 
-fn check(checked: &Checked, layer: &Layer) -> Result<(), LayerError> {
+/// Holds what has passed to what the image says of it. Other bytes than those that are named explain a broken stream, so
+/// they are told first.
+pub(super) fn check<T>(passed: Passed<T>, layer: &Layer) -> Result<LayerRead<T>, LayerError> {
     let expected = layer.descriptor.size;
-    if checked.stored_bytes != expected {
-        return Err(LayerError::WrongSize { expected, found: checked.stored_bytes });
+    if passed.bytes != expected {
+        return Err(LayerError::WrongSize { expected, found: passed.bytes });
     }
-    if checked.digest != layer.descriptor.digest {
-        return Err(LayerError::WrongDigest { found: checked.digest.clone() });
+    if passed.digest != layer.descriptor.digest {
+        return Err(LayerError::WrongDigest { found: passed.digest });
     }
+    let read = passed.read?;
     match &layer.diff_id {
-        Some(expected) if *expected != checked.diff_id => {
-            Err(LayerError::WrongDiffId { expected: expected.clone(), found: checked.diff_id.clone() })
+        Some(expected) if *expected != read.checked.diff_id => {
+            Err(LayerError::WrongDiffId { expected: expected.clone(), found: read.checked.diff_id })
         }
-        _ => Ok(()),
+        _ => Ok(read),
     }
 }
 
-/// Reads a layer's stored bytes, whatever names them; `hasher` is for the digest of these bytes.
+/// A layer whose stored bytes have all passed, whether or not they could be understood.
+#[derive(Debug)]
+pub(super) struct Passed<T> {
+    pub digest: Digest,
+    pub bytes: u64,
+    pub read: Result<LayerRead<T>, LayerError>,
+}
+
+/// Reads a layer's stored bytes to their end, whatever names them; `hasher` is for the digest of these bytes. An error
+/// where the bytes could not be had.
 pub(super) fn read_stored<T, R: Read>(
     stored: R,
     hasher: Hasher,
     limits: &Limits,
     visit: &mut Visit<'_, T>,
-) -> Result<LayerRead<T>, LayerError> {
+) -> Result<Passed<T>, LayerError> {
     let is_sha256 = matches!(hasher, Hasher::Sha256(_));
     let mut stored = Hashed::new(stored, hasher);
     let start = stored.fill_buf()?;
-    let compression = Compression::of(&start[..start.len().min(MAGIC_BYTES)])?;
+    let compression = match Compression::of(&start[..start.len().min(MAGIC_BYTES)]) {
+        Ok(compression) => compression,
+        Err(cause) => return failed(stored, cause),
+    };
     if compression == Compression::None && is_sha256 {
-        let (contents, notes) = walk(&mut stored, limits, visit)?;
-        let Sum { digest, bytes, .. } = stored.finish()?;
-        let checked = Checked {
-            diff_id: DiffId(digest.clone()),
-            digest,
-            stored_bytes: bytes,
-            uncompressed_bytes: bytes,
-            compression,
+        let (contents, notes) = match walk(&mut stored, limits, visit) {
+            Ok(walked) => walked,
+            Err(cause) => return failed(stored, cause),
         };
-        return Ok(LayerRead { contents, checked, notes });
+        let Sum { digest, bytes, .. } = stored.finish()?;
+        let (stored_bytes, uncompressed_bytes) = (bytes, bytes);
+        let diff_id = DiffId(digest.clone());
+        let checked = Checked { digest: digest.clone(), diff_id, stored_bytes, uncompressed_bytes, compression };
+        return Ok(Passed { digest, bytes, read: Ok(LayerRead { contents, checked, notes }) });
     }
     let mut tar = Hashed::new(Decoder::new(compression, stored, limits)?, Hasher::sha256());
-    let (contents, mut notes) = walk(&mut tar, limits, visit)?;
-    let Sum { digest: diff_id, bytes: uncompressed_bytes, inner: decoder } = tar.finish()?;
+    let (contents, mut notes) = match walk(&mut tar, limits, visit) {
+        Ok(walked) => walked,
+        Err(cause) => return failed(tar.into_inner().into_inner().0, cause),
+    };
+    let (diff_id, uncompressed_bytes, decoder) = match tar.finish() {
+        Ok(Sum { digest, bytes, inner }) => (DiffId(digest), bytes, inner),
+        Err(Unfinished { cause, inner }) => return failed(inner.into_inner().0, cause.into()),
+    };
     let (stored, trailing) = decoder.into_inner();
     match trailing {
         Trailing::Nothing => {}
         Trailing::Zeros => notes.push(LayerNote::TrailingZeros),
         Trailing::Garbage => notes.push(LayerNote::TrailingGarbage),
     }
-    let Sum { digest, bytes: stored_bytes, .. } = stored.finish()?;
-    let checked = Checked { digest, diff_id: DiffId(diff_id), stored_bytes, uncompressed_bytes, compression };
-    Ok(LayerRead { contents, checked, notes })
+    let Sum { digest, bytes, .. } = stored.finish()?;
+    let checked = Checked { digest: digest.clone(), diff_id, stored_bytes: bytes, uncompressed_bytes, compression };
+    Ok(Passed { digest, bytes, read: Ok(LayerRead { contents, checked, notes }) })
+}
+
+/// Reads what is left, so that the digest tells whether these are the bytes that were meant.
+fn failed<T, R: Read>(stored: Hashed<R>, cause: LayerError) -> Result<Passed<T>, LayerError> {
+    if matches!(cause, LayerError::Read(_) | LayerError::TooLong { .. } | LayerError::Source(_)) {
+        return Err(cause);
+    }
+    let Sum { digest, bytes, .. } = stored.finish()?;
+    Ok(Passed { digest, bytes, read: Err(cause) })
 }
 
 /// A blob as a source gives it, held to its descriptor's size so that an endless one ends.

@@ -16,6 +16,7 @@ mod pax;
 mod rootfs;
 mod select;
 mod sparse;
+mod stream;
 #[cfg(test)]
 pub(crate) mod testing;
 
@@ -27,3 +28,4 @@ pub use layer::{Checked, Layer, LayerRead, read_layer};
 pub use limits::Limits;
 pub use rootfs::{Dangling, FileView, NodeId, NodeKind, ResolveError, RootFs, merge};
 pub use select::{Broken, Image, Selection, Skipped, Wanted, Why, select};
+pub use stream::{Streamed, read_stream};

@@ -155,10 +155,10 @@ impl Selection {
                         self.broken(entry, ImageError::TooDeep { digest, limit: MAX_DEPTH });
                     }
                     Ok(Loaded::Index(index)) => below.extend(self.sift(wanted, &entry, index, &mut seen)),
-                    Err(ImageError::Source(SourceError::NotPresent { place, .. })) => {
-                        self.skip(entry, Why::NotPresent { place });
-                    }
-                    Err(error) => self.broken(entry, error),
+                    Err(error) => match absent_from(&error) {
+                        Some(place) => self.skip(entry, Why::NotPresent { place }),
+                        None => self.broken(entry, error),
+                    },
                 }
             }
             level = below;
@@ -230,6 +230,16 @@ impl Selection {
             }
         }
         held
+    }
+}
+
+fn absent_from(error: &ImageError) -> Option<String> {
+    match error {
+        ImageError::Source(error) => match error.bare() {
+            SourceError::NotPresent { place, .. } => Some(place.clone()),
+            _ => None,
+        },
+        _ => None,
     }
 }
 

@@ -52,7 +52,7 @@ impl Digest {
 
     pub fn hasher(&self) -> Hasher {
         match self.algorithm() {
-            "sha512" => Hasher::Sha512(Box::new(sha2::Sha512::new())),
+            "sha512" => Hasher::sha512(),
             _ => Hasher::sha256(),
         }
     }
@@ -67,6 +67,10 @@ pub enum Hasher {
 impl Hasher {
     pub fn sha256() -> Hasher {
         Hasher::Sha256(sha2::Sha256::new())
+    }
+
+    pub fn sha512() -> Hasher {
+        Hasher::Sha512(Box::new(sha2::Sha512::new()))
     }
 
     pub fn update(&mut self, bytes: &[u8]) {

@@ -49,6 +49,18 @@ const EXTENSION_LIMIT: u64 = 1 << 20;
 const LINK_LIMIT: usize = 8;
 const BLOCK: u64 = 512;
 
+impl Member {
+    /// A hard link, whose target is a member's name.
+    pub fn hard_link(target: &str) -> Member {
+        Member::Link(normal(target))
+    }
+
+    /// A symbolic link, whose target is relative to the folder of the link `name`.
+    pub fn symbolic_link(name: &str, target: &str) -> Member {
+        Member::Link(beside(name, target))
+    }
+}
+
 impl Members {
     /// Of an archive that passes: [`Members::add`] takes what was met.
     pub fn passing(place: &str) -> Members {
@@ -109,8 +121,8 @@ impl Members {
         let target = || extended.link.unwrap_or_else(|| text(&header.link_name_bytes().unwrap_or_default()));
         match header.entry_type() {
             tar::EntryType::Regular | tar::EntryType::Continuous => self.add(&name, section),
-            tar::EntryType::Link => self.add(&name, Member::Link(normal(&target()))),
-            tar::EntryType::Symlink => self.add(&name, Member::Link(beside(&name, &target()))),
+            tar::EntryType::Link => self.add(&name, Member::hard_link(&target())),
+            tar::EntryType::Symlink => self.add(&name, Member::symbolic_link(&name, &target())),
             _ => Ok(()),
         }
     }

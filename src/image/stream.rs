@@ -1,0 +1,181 @@
+//! An image archive that passes once: on standard input, or from an engine's export. Its documents are kept, its layers
+//! are read right where they are, and nothing goes to disk. Which member is what only its bytes tell, for blobs come
+//! before the index that names them.
+
+use std::collections::HashMap;
+use std::io::{self, BufRead, BufReader, Read};
+
+use super::blocks::{Blocks, Member as TarMember, padding};
+use super::contents::Entry;
+use super::decompress::{Compression, Decoder, MAGIC_BYTES, looks_like_tar};
+use super::entries::Visit;
+use super::error::{ImageError, LayerError};
+use super::hashed::Hashed;
+use super::layer::{Layer, LayerRead, Passed, check, read_stored};
+use super::limits::Limits;
+use crate::oci::{Digest, Hasher};
+use crate::source::SourceError;
+use crate::source::archive::{Member, Members};
+
+/// What an archive held.
+#[derive(Debug)]
+pub struct Streamed<T> {
+    /// For [`crate::source::archive::Archive::of`], which finds the images in it.
+    pub members: Members,
+    layers: HashMap<Digest, Passed<T>>,
+}
+
+/// Bytes of a document that is kept; the largest that is read later on is a config.
+const DOCUMENT_LIMIT: u64 = 8 << 20;
+/// Bytes of all documents that are kept: those of 30 platforms, with room for stray JSON of a few MiB.
+const DOCUMENTS_LIMIT: u64 = 32 << 20;
+/// Between a pipe and the tar.
+const BUFFER: usize = 128 << 10;
+
+/// Reads a whole archive, which may itself be compressed. `place` is its name in messages; `visit` is called as by
+/// [`super::read_layer`]. A layer that cannot be read fails only the images that it belongs to; an archive that is cut is
+/// an error.
+pub fn read_stream<T>(
+    reader: Box<dyn Read + Send>,
+    place: &str,
+    limits: &Limits,
+    visit: &mut dyn FnMut(&Entry<'_>, &mut dyn Read) -> Option<T>,
+) -> Result<Streamed<T>, ImageError> {
+    let fault = |cause: LayerError| archive_fault(place, cause);
+    let (mut reader, mut start) = (BufReader::with_capacity(BUFFER, reader), Vec::new());
+    let read = (&mut reader).take(MAGIC_BYTES as u64).read_to_end(&mut start);
+    read.map_err(|error| fault(LayerError::Read(error)))?;
+    let compression = Compression::of(&start).map_err(fault)?;
+    let mut reader = (&start[..]).chain(reader);
+    let mut passage =
+        Passage { members: Members::passing(place), layers: HashMap::new(), kept: 0, limits, visit, place };
+    if compression == Compression::None {
+        passage.read(&mut reader)?;
+    } else {
+        let stored = Hashed::new(reader, Hasher::sha256());
+        let decoder = Decoder::new(compression, stored, limits).map_err(|error| fault(error.into()))?;
+        passage.read(&mut BufReader::with_capacity(BUFFER, decoder))?;
+    }
+    Ok(Streamed { members: passage.members, layers: passage.layers })
+}
+
+fn archive_fault(place: &str, cause: LayerError) -> ImageError {
+    let place = place.to_string();
+    ImageError::Source(match cause {
+        LayerError::Source(error) => error,
+        cause => SourceError::Malformed { place, cause: cause.to_string() },
+    })
+}
+
+impl<T> Streamed<T> {
+    /// Hands out the layer that passed under this descriptor's digest, held to the descriptor and to its diffID as
+    /// [`super::read_layer`] holds it. Once for each digest: after that it is not present any more.
+    pub fn take(&mut self, layer: &Layer) -> Result<LayerRead<T>, ImageError> {
+        let descriptor = &layer.descriptor;
+        let taken = if descriptor.is_encrypted() {
+            Err(LayerError::Encrypted(descriptor.media_type.clone()))
+        } else {
+            match self.layers.remove(&descriptor.digest) {
+                Some(passed) => check(passed, layer),
+                None if descriptor.is_foreign_layer() => Err(LayerError::Foreign(descriptor.urls.clone())),
+                None => {
+                    let (digest, place) = (descriptor.digest.clone(), self.members.place.clone());
+                    Err(LayerError::Source(SourceError::NotPresent { digest, place }))
+                }
+            }
+        };
+        taken.map_err(|cause| cause.of(layer.index, descriptor))
+    }
+}
+
+/// An archive on its way through.
+struct Passage<'p, 'v, T> {
+    members: Members,
+    layers: HashMap<Digest, Passed<T>>,
+    /// Bytes of documents.
+    kept: u64,
+    limits: &'p Limits,
+    visit: &'p mut Visit<'v, T>,
+    place: &'p str,
+}
+
+impl<T> Passage<'_, '_, T> {
+    fn read<R: BufRead>(&mut self, reader: &mut R) -> Result<(), ImageError> {
+        let mut blocks = Blocks::new(reader);
+        let mut member = TarMember::new();
+        let place = self.place;
+        let fault = |cause| archive_fault(place, cause);
+        while blocks.member(&mut member).map_err(fault)?.is_ok() {
+            let name = String::from_utf8_lossy(&member.name).into_owned();
+            let link = String::from_utf8_lossy(&member.link);
+            match member.tag {
+                0 if member.name.ends_with(b"/") => {}
+                0 | b'0' | b'7' => {
+                    let size = member.stored;
+                    let section = Section { reader: &mut *blocks.reader, left: size };
+                    let kept = self.file(&name, section, size).map_err(fault)?;
+                    self.members.add(&name, kept)?;
+                    blocks.at += size;
+                    blocks.skip(padding(size)).map_err(fault)?;
+                }
+                b'1' => self.members.add(&name, Member::hard_link(&link))?,
+                b'2' => self.members.add(&name, Member::symbolic_link(&name, &link))?,
+                b'3'..=b'6' => {}
+                _ => blocks.skip_data(member.stored).map_err(fault)?,
+            }
+        }
+        // A pipe's writer must not meet a closed one.
+        io::copy(blocks.reader, &mut io::sink()).map_err(|error| fault(error.into()))?;
+        Ok(())
+    }
+
+    /// Keeps a document, reads a layer, and passes over what is neither.
+    fn file(&mut self, name: &str, mut section: Section<'_, impl BufRead>, size: u64) -> Result<Member, LayerError> {
+        let mut start = Vec::with_capacity(MAGIC_BYTES);
+        (&mut section).take(MAGIC_BYTES as u64).read_to_end(&mut start)?;
+        if is_document(&start) && size <= DOCUMENT_LIMIT && self.kept + size <= DOCUMENTS_LIMIT {
+            self.kept += size;
+            section.read_to_end(&mut start)?;
+            return Ok(Member::Document(start.into()));
+        }
+        let stored = (&start[..]).chain(section);
+        let hasher = if name.contains("blobs/sha512/") { Hasher::sha512() } else { Hasher::sha256() };
+        let passed = read_stored(stored, hasher, self.limits, self.visit)?;
+        let (digest, size) = (passed.digest.clone(), passed.bytes);
+        self.layers.entry(digest.clone()).or_insert(passed);
+        Ok(Member::Passed { digest, size })
+    }
+}
+
+/// JSON, but no in-toto statement: SBOMs are many megabytes long, and no image's document.
+fn is_document(start: &[u8]) -> bool {
+    let is_json = matches!(start.trim_ascii_start().first(), None | Some(b'{' | b'['));
+    is_json && !looks_like_tar(start) && !start.windows(7).any(|window| window == b"in-toto")
+}
+
+/// A member's bytes; the archive's end before theirs is an error.
+struct Section<'r, R> {
+    reader: &'r mut R,
+    left: u64,
+}
+
+impl<R: BufRead> Read for Section<'_, R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let limit = into.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
+        if limit == 0 {
+            return Ok(0);
+        }
+        // Whatever it is, it is the archive's fault and not that of the layer in it.
+        let read = self.reader.read(&mut into[..limit]).map_err(LayerError::Read)?;
+        if read == 0 {
+            let cause = io::Error::new(io::ErrorKind::UnexpectedEof, "unexpected end of the archive");
+            return Err(LayerError::Read(cause).into());
+        }
+        self.left -= read as u64;
+        Ok(read)
+    }
+}
+
+#[cfg(test)]
+#[path = "stream_tests.rs"]
+mod tests;

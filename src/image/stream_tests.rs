@@ -1,0 +1,167 @@
+//! Archives that pass once, in the orders and shapes that engines write.
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::image::testing::{compress, file, header, padded, tar_of};
+use crate::image::{Wanted, select};
+use crate::oci::Descriptor;
+use crate::source::Selector;
+use crate::source::archive::Archive;
+
+const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
+
+fn stream(archive: Vec<u8>) -> Result<Streamed<String>, ImageError> {
+    read_stream(Box::new(io::Cursor::new(archive)), "the archive", &Limits::default(), &mut |_, reader| {
+        let mut text = String::new();
+        reader.read_to_string(&mut text).ok()?;
+        Some(text)
+    })
+}
+
+/// Streams, finds the one image, and gives the content of its layers' files, lowest layer first.
+fn check(archive: Vec<u8>, expected: &[&str]) {
+    let mut streamed = stream(archive).unwrap();
+    let members = std::mem::replace(&mut streamed.members, Members::passing("taken"));
+    let source = Archive::of(members, &Selector::All).unwrap();
+    let selection = select(&source, &Wanted::default()).unwrap();
+    let mut texts = Vec::new();
+    for layer in &selection.images[0].layers {
+        let read = streamed.take(layer).unwrap();
+        texts.push(read.contents.fact(0).clone());
+        assert!(streamed.take(layer).unwrap_err().is_unverified());
+    }
+    assert_eq!(texts, expected);
+}
+
+fn layer(text: &str) -> Vec<u8> {
+    tar_of(&[file("file", text.as_bytes())])
+}
+
+/// Members of an OCI archive, blobs first, of an image with these stored layers.
+fn oci_members(tars: &[Vec<u8>], stored: &[Vec<u8>]) -> Vec<(String, Vec<u8>)> {
+    let mut members = Vec::new();
+    let mut add = |bytes: Vec<u8>, media_type: &str| -> Value {
+        let descriptor = Descriptor::new(media_type, Digest::of(&bytes), bytes.len() as u64);
+        members.push((format!("blobs/sha256/{}", descriptor.digest.hex()), bytes));
+        json!({"mediaType": media_type, "digest": descriptor.digest.as_str(), "size": descriptor.size})
+    };
+    let layers: Vec<Value> = stored.iter().map(|bytes| add(bytes.clone(), LAYER)).collect();
+    let ids: Vec<String> = tars.iter().map(|tar| Digest::of(tar).to_string()).collect();
+    let config = json!({"os": "linux", "architecture": "arm64", "rootfs": {"diff_ids": ids}});
+    let config = add(config.to_string().into_bytes(), "application/vnd.oci.image.config.v1+json");
+    let manifest = json!({"schemaVersion": 2, "config": config, "layers": layers}).to_string().into_bytes();
+    let manifest = add(manifest, "application/vnd.oci.image.manifest.v1+json");
+    let index = json!({"schemaVersion": 2, "manifests": [manifest]}).to_string().into_bytes();
+    members.push(("index.json".into(), index));
+    members.push(("oci-layout".into(), br#"{"imageLayoutVersion":"1.0.0"}"#.to_vec()));
+    members
+}
+
+fn archive(members: &[(String, Vec<u8>)]) -> Vec<u8> {
+    let mut tar = Vec::new();
+    for (name, bytes) in members {
+        tar.extend_from_slice(&header(b'0', name.as_bytes(), b"", bytes.len() as u64));
+        tar.extend_from_slice(&padded(bytes));
+    }
+    tar.extend_from_slice(&[0; 1024]);
+    tar
+}
+
+fn sample() -> Vec<(String, Vec<u8>)> {
+    let tars = [layer("one"), layer("two")];
+    oci_members(&tars, &[compress(&tars[0], Compression::Gzip), compress(&tars[1], Compression::Zstd)])
+}
+
+#[test]
+fn blobs_may_come_before_or_after_the_index_that_names_them() {
+    let mut members = sample();
+    check(archive(&members), &["one", "two"]);
+    members.reverse();
+    check(archive(&members), &["one", "two"]);
+}
+
+#[test]
+fn the_archive_itself_may_be_compressed() {
+    for compression in [Compression::Gzip, Compression::Zstd] {
+        check(compress(&archive(&sample()), compression), &["one", "two"]);
+    }
+}
+
+#[test]
+fn an_old_docker_archive_has_links_for_repeated_layers() {
+    let tars = [layer("one"), layer("two"), layer("one")];
+    let ids: Vec<String> = tars.iter().map(|tar| Digest::of(tar).to_string()).collect();
+    let config = json!({"os": "linux", "architecture": "amd64", "rootfs": {"diff_ids": ids}}).to_string();
+    let manifest =
+        json!([{"Config": "c.json", "RepoTags": ["app:1"], "Layers": ["1/layer.tar", "2/layer.tar", "3/layer.tar"]}]);
+    let manifest = manifest.to_string();
+    let members: [crate::image::testing::Member<'_>; 8] = [
+        (b'5', b"1/", b"", b""),
+        file("1/VERSION", b"1.0"),
+        file("1/layer.tar", &tars[0]),
+        file("2/layer.tar", &tars[1]),
+        (b'2', b"3/layer.tar", b"../1/layer.tar", b""),
+        file("c.json", config.as_bytes()),
+        file("manifest.json", manifest.as_bytes()),
+        file("empty", b""),
+    ];
+    let mut streamed = stream(tar_of(&members)).unwrap();
+    let source = Archive::of(std::mem::replace(&mut streamed.members, Members::passing("")), &Selector::All).unwrap();
+    let layers = select(&source, &Wanted::default()).unwrap().images[0].layers.clone();
+    assert_eq!(layers[0].descriptor.digest, layers[2].descriptor.digest);
+    assert_eq!(streamed.take(&layers[0]).unwrap().contents.fact(0), "one");
+    assert_eq!(streamed.take(&layers[1]).unwrap().contents.fact(0), "two");
+}
+
+#[test]
+fn a_broken_layer_fails_its_image_and_not_the_archive() {
+    let tars = [layer("one"), layer("two")];
+    let mut cut = compress(&tars[0], Compression::Gzip);
+    cut.truncate(cut.len() - 5);
+    let stored = [cut, compress(&tars[1], Compression::Gzip)];
+    let mut streamed = stream(archive(&oci_members(&tars, &stored))).unwrap();
+    let source = Archive::of(std::mem::replace(&mut streamed.members, Members::passing("")), &Selector::All).unwrap();
+    let layers = select(&source, &Wanted::default()).unwrap().images[0].layers.clone();
+    let name = layers[0].descriptor.digest.short();
+    let error = streamed.take(&layers[0]).unwrap_err().to_string();
+    assert_eq!(error, format!("reading layer 0 ({name}...): unexpected end of gzip stream"));
+    assert_eq!(streamed.take(&layers[1]).unwrap().contents.fact(0), "two");
+}
+
+#[test]
+fn an_archive_that_is_cut_is_an_error_wherever_it_is_cut() {
+    let whole = archive(&sample());
+    let text = |bytes: &[u8]| stream(bytes.to_vec()).unwrap_err().to_string();
+    assert_eq!(text(&whole[..600]), "the archive is malformed: unexpected end of the archive");
+    assert_eq!(text(&whole[..1000]), "the archive is malformed: unexpected end of tar");
+    assert_eq!(text(&whole[..1024 + 100]), "the archive is malformed: unexpected end of tar");
+    assert_eq!(
+        text(&compress(&whole, Compression::Gzip)[..200]),
+        "the archive is malformed: unexpected end of gzip stream"
+    );
+    assert!(text(b"no archive").starts_with("the archive is malformed: it is neither a tar nor gzip nor zstd"));
+}
+
+#[test]
+fn documents_of_no_use_are_not_kept() {
+    let statement = format!("{{\"_type\":\"https://in-toto.io/Statement/v0.1\",\"x\":\"{}\"}}", "y".repeat(5000));
+    let huge = format!("[{}]", " ".repeat(DOCUMENT_LIMIT as usize));
+    let members = [file("statement", statement.as_bytes()), file("huge", huge.as_bytes()), file("small", b" {}")];
+    let streamed = stream(tar_of(&members)).unwrap();
+    for (name, bytes) in [("statement", &statement), ("huge", &huge)] {
+        let expected = Digest::of(bytes.as_bytes());
+        let member = streamed.members.find(name).unwrap();
+        assert!(matches!(member, Member::Passed { digest, .. } if *digest == expected), "{name}");
+    }
+    assert!(matches!(streamed.members.find("small"), Some(Member::Document(bytes)) if **bytes == *b" {}"));
+}
+
+#[test]
+fn a_layer_whose_first_name_looks_like_json_is_a_layer() {
+    let odd = tar_of(&[file("{odd}", b"text")]);
+    let streamed = stream(tar_of(&[file("layer.tar", &odd)])).unwrap();
+    assert!(streamed.layers[&Digest::of(&odd)].read.is_ok());
+    let source = Archive::of(streamed.members, &Selector::All);
+    assert!(source.is_err_and(|error| error.to_string().contains("no image archive")));
+}
