@@ -4,6 +4,7 @@
 mod blocks;
 mod contents;
 mod decompress;
+mod directory;
 mod entries;
 mod error;
 mod fetch;
@@ -22,6 +23,7 @@ pub(crate) mod testing;
 
 pub use contents::{Contents, Entry, EntryKind};
 pub use decompress::Compression;
+pub use directory::{DirectoryRead, read_directory};
 pub use entries::LayerNote;
 pub use error::{DocumentFault, ImageError, LayerError};
 pub use layer::{Checked, Layer, LayerRead, read_layer};

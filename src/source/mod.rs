@@ -10,6 +10,7 @@ pub mod layout;
 mod listing;
 mod process;
 pub mod registry;
+pub mod rootfs_dir;
 
 use std::fs::File;
 use std::io::Read;

@@ -1,0 +1,116 @@
+use std::os::unix::fs::{PermissionsExt, symlink};
+
+use super::*;
+
+/// `path kind content-or-target` of all that is met.
+fn met(root: &Path) -> (Vec<String>, Walked) {
+    let mut lines = Vec::new();
+    let walked = walk(root, Mounts::Followed, &mut |met, content| {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let mut bytes = Vec::new();
+        let read = content.read_to_end(&mut bytes);
+        let kind = match met.kind {
+            MetKind::File if read.is_err() => "file unreadable".to_string(),
+            MetKind::File => format!("file {}", text(&bytes)),
+            MetKind::Directory => "directory".to_string(),
+            MetKind::Symlink(target) => format!("symlink {}", text(target)),
+            MetKind::HardLink(target) => format!("hard link {}", text(target)),
+            MetKind::Special => "special".to_string(),
+        };
+        lines.push(format!("{} {kind}", text(met.path)));
+        ControlFlow::Continue(())
+    });
+    (lines, walked.unwrap())
+}
+
+fn tree() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    std::fs::create_dir_all(at("usr/bin")).unwrap();
+    std::fs::write(at("usr/bin/a"), "program").unwrap();
+    std::fs::hard_link(at("usr/bin/a"), at("usr/bin/b")).unwrap();
+    symlink("../bin/a", at("usr/bin/c")).unwrap();
+    symlink("usr/bin", at("bin")).unwrap();
+    symlink("/", at("usr/up")).unwrap();
+    rustix::fs::mknodat(rustix::fs::CWD, at("fifo"), FileType::Fifo, 0o600.into(), 0).unwrap();
+    folder
+}
+
+#[test]
+fn links_are_met_and_never_followed_and_a_fifo_does_not_block() {
+    let folder = tree();
+    let (lines, walked) = met(folder.path());
+    let expected = [
+        "bin symlink usr/bin",
+        "fifo special",
+        "usr directory",
+        "usr/bin directory",
+        "usr/up symlink /",
+        "usr/bin/a file program",
+        "usr/bin/b hard link usr/bin/a",
+        "usr/bin/c symlink ../bin/a",
+    ];
+    assert_eq!(lines, expected);
+    assert!(walked.unread.is_empty() && walked.left_out.is_empty());
+}
+
+#[test]
+fn the_root_may_be_named_by_a_link_and_must_be_a_folder() {
+    let folder = tree();
+    let outside = tempfile::tempdir().unwrap();
+    symlink(folder.path(), outside.path().join("root")).unwrap();
+    assert_eq!(met(&outside.path().join("root")).0.len(), 8);
+    let file = walk(&folder.path().join("usr/bin/a"), Mounts::Followed, &mut |_, _| ControlFlow::Continue(()));
+    assert!(matches!(file, Err(SourceError::File { .. })));
+}
+
+#[test]
+fn kernel_file_systems_are_left_out_where_they_are_mounted() {
+    let mut count = 0;
+    // The test's own /proc is a file system of its own; walking from / must not enter it.
+    let walked = walk(Path::new("/"), Mounts::LeftOut, &mut |met, _| {
+        assert!(!met.path.starts_with(b"proc/"), "{:?}", String::from_utf8_lossy(met.path));
+        count += 1;
+        // It comes early enough: the names of / are met before what is below them.
+        if count > 200 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    assert!(walked.unwrap().left_out.contains(&b"proc".to_vec()));
+}
+
+#[test]
+fn what_cannot_be_read_is_said_and_the_rest_is_met() {
+    let folder = tree();
+    let path = folder.path().join("usr/bin/a");
+    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o000)).unwrap();
+    // Root reads it nevertheless.
+    let is_readable = File::open(&path).is_ok();
+    let (lines, walked) = met(folder.path());
+    assert_eq!(lines.len(), 8);
+    assert_eq!(walked.unread.iter().any(|unread| unread.path == b"usr/bin/a"), !is_readable);
+}
+
+#[test]
+fn what_is_deeper_than_any_path_is_unread() {
+    let folder = tree();
+    let mut fd = openat(rustix::fs::CWD, folder.path(), OFlags::DIRECTORY, Mode::empty()).unwrap();
+    let name = "d".repeat(250);
+    for _ in 0..20 {
+        rustix::fs::mkdirat(&fd, &name, 0o755.into()).unwrap();
+        fd = openat(&fd, &name, OFlags::DIRECTORY, Mode::empty()).unwrap();
+    }
+    let (lines, walked) = met(folder.path());
+    assert_eq!(lines.len(), 8 + PATH_LIMIT / 251);
+    assert!(walked.unread[0].path.len() > PATH_LIMIT);
+}
+
+#[test]
+fn a_visitor_can_break_off() {
+    let folder = tree();
+    let mut count = 0;
+    walk(folder.path(), Mounts::Followed, &mut |_, _| {
+        count += 1;
+        ControlFlow::Break(())
+    })
+    .unwrap();
+    assert_eq!(count, 1);
+}
