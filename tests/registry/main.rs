@@ -1,8 +1,12 @@
 //! The registry source against a registry with faults: what it asks, what it survives, and what it refuses.
 
 mod bodies;
+#[path = "../support/distribution.rs"]
+mod distribution;
 mod faults;
 mod login;
+mod push;
+mod real;
 mod redirects;
 #[path = "../support/registry.rs"]
 mod registry;
@@ -14,11 +18,11 @@ use std::time::{Duration, Instant};
 
 use imgarch::oci::{Descriptor, Digest, Reference};
 use imgarch::source::registry::{
-    Client, Credential, CredentialStore, Credentials, Registry, RegistryOptions, RetryPolicy,
+    Client, Credential, CredentialStore, Credentials, Registry, RegistryOptions, RetryPolicy, Trust, in_memory,
 };
 use imgarch::source::{Source, SourceError};
 
-use registry::{FakeRegistry, Fault, Login, OCI_LAYER, OCI_MANIFEST, Stored, noise};
+use registry::{FakeRegistry, Fault, Login, OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST, Stored, image_json, noise};
 
 fn options() -> RegistryOptions {
     RegistryOptions {
@@ -67,4 +71,20 @@ fn check_blob(size: usize, faults: Vec<Fault>) -> (Result<Vec<u8>, String>, Vec<
 
 fn whole(size: usize) -> Result<Vec<u8>, String> {
     Ok(noise(size))
+}
+
+/// Pushes an image, reads it back, and finds nothing to send the second time.
+fn check_push(image: &Registry) {
+    let layer = noise(300_000);
+    let (config, manifest) = image_json(&layer);
+    for (bytes, media_type) in [(&layer, OCI_LAYER), (&config, OCI_CONFIG)] {
+        let descriptor = Descriptor::new(media_type, Digest::of(bytes), bytes.len() as u64);
+        image.push_blob(&descriptor, &in_memory(bytes)).unwrap();
+        assert_eq!(read(image, &descriptor).unwrap(), *bytes);
+        image.push_blob(&descriptor, &|| panic!("it is there")).unwrap();
+    }
+    let tag = image.reference().tag.clone().unwrap();
+    let digest = image.push_manifest(&tag, OCI_MANIFEST, &manifest).unwrap();
+    assert_eq!(digest, Digest::of(&manifest));
+    assert_eq!(image.root().unwrap().digest, digest);
 }

@@ -33,15 +33,6 @@ pub(super) enum Access {
     Push,
 }
 
-impl Access {
-    fn actions(self) -> &'static str {
-        match self {
-            Access::Pull => "pull",
-            Access::Push => "pull,push",
-        }
-    }
-}
-
 /// What one grant is for. `host` is the registry as people and credentials call it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Realm {
@@ -70,6 +61,19 @@ struct TokenAnswer {
     token: Option<String>,
     access_token: Option<String>,
     expires_in: Option<u64>,
+}
+
+impl Realm {
+    /// What to ask the token server for: what the registry names, with the right to push where that comes next.
+    fn scopes(&self, named: Option<&str>) -> Vec<String> {
+        let own = format!("repository:{}:pull", self.repository);
+        let named = named.filter(|scopes| !scopes.trim().is_empty()).unwrap_or(&own);
+        let widened = |scope: &str| match self.access {
+            Access::Push if scope.ends_with(":pull") => format!("{scope},push"),
+            _ => scope.to_string(),
+        };
+        named.split_ascii_whitespace().map(widened).collect()
+    }
 }
 
 impl Grant {
@@ -178,8 +182,7 @@ impl Asking<'_> {
         }
         let url = self.token_server(challenge, &asked)?;
         let service = challenge.param("service").unwrap_or_default();
-        let own = format!("repository:{}:{}", self.realm.repository, self.realm.access.actions());
-        let scopes: Vec<&str> = challenge.param("scope").unwrap_or(&own).split_ascii_whitespace().collect();
+        let scopes = self.realm.scopes(challenge.param("scope"));
         if let Some(Credential::IdentityToken { token, .. }) = self.credential {
             let answer = self.post(&url, service, &scopes, token)?;
             // Not every token server knows OAuth2; Distribution's specification has the reader fall back.
@@ -212,7 +215,7 @@ impl Asking<'_> {
         }
     }
 
-    fn get(&self, url: &Url, service: &str, scopes: &[&str]) -> Result<Answer, SourceError> {
+    fn get(&self, url: &Url, service: &str, scopes: &[String]) -> Result<Answer, SourceError> {
         let mut url = url.clone();
         {
             let mut query = url.query_pairs_mut();
@@ -230,7 +233,7 @@ impl Asking<'_> {
         self.patience.insist(|http| http.follow(&url, &call, basic.as_ref().map(|grant| &grant.header)))
     }
 
-    fn post(&self, url: &Url, service: &str, scopes: &[&str], token: &str) -> Result<Answer, SourceError> {
+    fn post(&self, url: &Url, service: &str, scopes: &[String], token: &str) -> Result<Answer, SourceError> {
         let scope = scopes.join(" ");
         let fields = [
             ("grant_type", "refresh_token"),

@@ -19,6 +19,8 @@ use crate::source::SourceError;
 const MAX_REDIRECTS: usize = 5;
 /// A bundle of all public authorities is 250 KiB.
 const CA_FILE_LIMIT: u64 = 4 << 20;
+/// Bytes a second that an upload is allowed to be as slow as.
+const LEAST_UPLOAD_PACE: u64 = 32 << 10;
 
 /// What is decided about connections before the first one.
 #[derive(Clone, Debug)]
@@ -159,10 +161,12 @@ impl Http {
             let is_elsewhere = url.origin() != first.origin();
             let authorization = authorization.filter(|_| !is_elsewhere);
             let response = self.once(&url, call, authorization)?;
-            let Some(next) = redirection(&url, call, &response)? else {
+            let may_follow = matches!(call.method, Method::GET | Method::HEAD);
+            if !may_follow || !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
                 return Ok(Answer { response, url, is_elsewhere });
-            };
-            url = next;
+            }
+            let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
+            url = redirection(&url, location).map_err(Fault::Final)?;
         }
         Err(Fault::Final(SourceError::Unreachable {
             place: shown(first),
@@ -179,7 +183,11 @@ impl Http {
         request = match &call.payload {
             Payload::Empty => request,
             Payload::Bytes(bytes) => request.body(bytes.to_vec()),
-            Payload::Stream { open, size } => request.body(Body::sized(open().map_err(Fault::Final)?, *size)),
+            Payload::Stream { open, size } => {
+                let body = Body::sized(open().map_err(Fault::Final)?, *size);
+                // Here the time-out is for the whole of it.
+                request.body(body).timeout(self.options.timeout + Duration::from_secs(size / LEAST_UPLOAD_PACE))
+            }
         };
         let outcome = request.send();
         match &outcome {
@@ -234,19 +242,11 @@ impl Http {
     }
 }
 
-/// Where the response sends a reader; `None`: it is the answer itself.
-fn redirection(url: &Url, call: &Call<'_>, response: &Response) -> Result<Option<Url>, Fault> {
-    let is_redirect = matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308);
-    if !is_redirect || !matches!(call.method, Method::GET | Method::HEAD) {
-        return Ok(None);
-    }
-    let refuse = |cause: String| Fault::Final(SourceError::Unreachable { place: shown(url), cause });
-    let location = response.headers().get(LOCATION).ok_or_else(|| refuse("a redirect to nowhere".to_string()))?;
-    let mut next = location
-        .to_str()
-        .ok()
-        .and_then(|text| url.join(text).ok())
-        .ok_or_else(|| refuse("a redirect to something that is no address".to_string()))?;
+/// Where a redirect leads, if anybody may be led there.
+fn redirection(url: &Url, location: Option<&str>) -> Result<Url, SourceError> {
+    let refuse = |cause: String| SourceError::Unreachable { place: shown(url), cause };
+    let next = location.and_then(|text| url.join(text).ok());
+    let mut next = next.ok_or_else(|| refuse("a redirect to something that is no address".to_string()))?;
     if !matches!(next.scheme(), "http" | "https") || next.host_str().is_none() {
         return Err(refuse(format!("a redirect to {}, which is not http", next.scheme())));
     }
@@ -256,7 +256,7 @@ fn redirection(url: &Url, call: &Call<'_>, response: &Response) -> Result<Option
     // Neither can fail for a URL with a host.
     let _ = next.set_username("");
     let _ = next.set_password(None);
-    Ok(Some(next))
+    Ok(next)
 }
 
 fn read_certificates(path: &PathBuf) -> Result<Vec<Certificate>, SourceError> {
@@ -281,4 +281,37 @@ pub(super) fn shown(url: &Url) -> String {
 pub(super) fn shown_host(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     url.port().map_or_else(|| host.to_string(), |port| format!("{host}:{port}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(from: &str, location: &str, expected: Result<&str, &str>) {
+        let result = redirection(&Url::parse(from).unwrap(), Some(location));
+        match (result, expected) {
+            (Ok(url), Ok(expected)) => assert_eq!(url.as_str(), expected),
+            (Err(error), Err(part)) => assert!(error.to_string().contains(part), "{error}"),
+            (result, _) => panic!("{location}: {result:?}"),
+        }
+    }
+
+    #[test]
+    fn a_redirect_leads_on_but_never_from_https_to_http() {
+        check("https://a.example/v2/x", "https://b.example/y?s=1", Ok("https://b.example/y?s=1"));
+        check("http://a.example/v2/x", "https://b.example/y", Ok("https://b.example/y"));
+        check("https://a.example/v2/x", "/z", Ok("https://a.example/z"));
+        check("https://a.example/v2/x", "https://u:p@b.example/", Ok("https://b.example/"));
+        check("https://a.example/v2/x", "http://b.example/y?s=hunter2", Err("in the clear"));
+        check("https://a.example/v2/x", "file:///etc/passwd", Err("which is not http"));
+        check("https://a.example/v2/x", "https://", Err("no address"));
+    }
+
+    #[test]
+    fn neither_logs_nor_errors_show_a_urls_secrets() {
+        let url = Url::parse("https://u:hunter2@a.example:8443/v2/x?signature=hunter2").unwrap();
+        assert_eq!(shown(&url), "https://a.example:8443/v2/x");
+        let error = redirection(&url, Some("http://u:hunter2@b.example/?s=hunter2")).unwrap_err();
+        assert!(!error.to_string().contains("hunter2"), "{error}");
+    }
 }

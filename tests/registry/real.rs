@@ -1,0 +1,90 @@
+//! Against the real server: what the double could be wrong about.
+
+use crate::distribution::{Distribution, Mode, PASSWORD, USER};
+use crate::*;
+
+fn image_of(host: &str, options: RegistryOptions, rest: &str) -> Registry {
+    let reference = Reference::parse(&format!("{host}/{rest}")).unwrap();
+    Client::new(options).unwrap().image(&reference)
+}
+
+/// Reads the pushed image with `options`, by its tag and by its digest.
+fn check(server: &Distribution, options: RegistryOptions) {
+    let stored = server.put_image("team/app", "1", &noise(500_000));
+    for rest in ["team/app:1".to_string(), format!("team/app:other@{}", stored.digest)] {
+        let image = image_of(&server.host, options.clone(), &rest);
+        let root = image.root().unwrap();
+        assert_eq!((&root.digest, root.media_type.as_str()), (&stored.digest, OCI_MANIFEST));
+        assert_eq!(image.head().unwrap(), root);
+        assert_eq!(read(&image, &root).unwrap(), stored.manifest);
+        // By its own path, not from what the root left behind.
+        assert_eq!(read(&image_of(&server.host, options.clone(), &rest), &root).unwrap(), stored.manifest);
+        assert_eq!(read(&image, &layer_of(&stored)).unwrap(), stored.layer_bytes);
+    }
+}
+
+#[test]
+fn a_registry_for_anybody_is_read_over_plain_http() {
+    let Some(server) = Distribution::start(Mode::Plain) else { return };
+    check(&server, options());
+    let error = image_of(&server.host, options(), "team/app:2").root().unwrap_err();
+    assert_eq!(error.to_string(), format!("tag {0}/team/app:2 was not found in {0}", server.host));
+    let error = image_of(&server.host, options(), "nobody/home").root().unwrap_err();
+    assert!(matches!(error.bare(), SourceError::NotFound { .. }), "{error}");
+}
+
+#[test]
+fn a_registry_with_users_is_read_with_a_password() {
+    let Some(server) = Distribution::start(Mode::Htpasswd) else { return };
+    check(&server, with_login(&server.host, basic(USER, PASSWORD)));
+    let error = image_of(&server.host, options(), "team/app:1").root().unwrap_err();
+    assert!(error.to_string().contains("there is no credential"), "{error}");
+    let error =
+        image_of(&server.host, with_login(&server.host, basic(USER, "wrong")), "team/app:1").root().unwrap_err();
+    assert!(error.to_string().contains("the credential of user gives no access"), "{error}");
+}
+
+#[test]
+fn a_private_authority_is_trusted_where_it_is_given() {
+    let Some(server) = Distribution::start(Mode::Tls) else { return };
+    check(&server, RegistryOptions { ca_certs: vec![server.ca_cert.clone()], ..options() });
+    check(&server, RegistryOptions { trust: Trust::Insecure, ..options() });
+    let error = image_of(&server.host, options(), "team/app:1").root().unwrap_err();
+    assert!(error.to_string().contains("certificate"), "{error}");
+    assert!(error.hint().unwrap().contains("--ca-cert FILE"));
+    // The certificate is for this machine's names, and not for what else leads here.
+    let elsewhere = server.host.replace("127.0.0.1", "127.0.0.2");
+    let options = RegistryOptions { ca_certs: vec![server.ca_cert.clone()], ..options() };
+    let error = image_of(&elsewhere, options, "team/app:1").root().unwrap_err();
+    assert!(matches!(error.bare(), SourceError::Unreachable { .. }), "{error}");
+}
+
+#[test]
+fn a_broken_body_goes_on_by_its_ranges() {
+    let Some(server) = Distribution::start(Mode::Plain) else { return };
+    let stored = server.put_image("team/app", "1", &noise(500_000));
+    // The first connection breaks in the double, and the second leads to the real server.
+    let double = FakeRegistry::start();
+    double.put_image("team/app", "1", &stored.layer_bytes);
+    double.plan("/blobs/", Fault::Cut(200_000));
+    double.plan("/blobs/", Fault::Redirect(format!("http://{}{{path}}", server.host)));
+    assert_eq!(read(&image(&double, options(), "team/app:1"), &layer_of(&stored)).unwrap(), stored.layer_bytes);
+}
+
+#[test]
+fn what_is_pushed_is_read_back() {
+    let Some(server) = Distribution::start(Mode::Htpasswd) else { return };
+    let image = image_of(&server.host, with_login(&server.host, basic(USER, PASSWORD)), "team/app:pushed");
+    check_push(&image);
+    // This server has no referrers API: the tag is looked for, and is not there.
+    let root = image.root().unwrap();
+    assert_eq!(image.referrers(&root.digest).unwrap(), []);
+    let index = format!(
+        r#"{{"schemaVersion":2,"mediaType":"{OCI_INDEX}","manifests":[{{"mediaType":"{OCI_MANIFEST}","digest":"{}","size":{}}}]}}"#,
+        root.digest, root.size
+    );
+    let tag = format!("sha256-{}", root.digest.hex());
+    image.push_manifest(&tag, OCI_INDEX, index.as_bytes()).unwrap();
+    let found: Vec<Digest> = image.referrers(&root.digest).unwrap().into_iter().map(|one| one.digest).collect();
+    assert_eq!(found, [root.digest]);
+}
