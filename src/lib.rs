@@ -1,5 +1,6 @@
 //! imgarch
 pub mod diagnose;
+pub mod host;
 pub mod image;
 pub mod inspect;
 pub mod judge;
