@@ -110,7 +110,7 @@ impl<T> Contents<T> {
             has_capabilities: entry.has_capabilities,
             mode: entry.mode,
             owner: self.owner(entry.uid, entry.gid),
-            fact: fact.is_some().then(|| self.facts.len() as u32 + 1).unwrap_or(0),
+            fact: if fact.is_some() { self.facts.len() as u32 + 1 } else { 0 },
             size: entry.size,
         };
         self.names += 1 + own.iter().filter(|byte| **byte == b'/').count() as u64;

@@ -230,8 +230,7 @@ fn a_sparse_map_that_lies_is_an_error() {
     check_error(&joined(&[&old_gnu_sparse("s", &[(0, 9)], b"abcd", 10)]), lie);
     check_error(&joined(&[&old_gnu_sparse("s", &[(0, 4)], b"abcd", 3)]), lie);
     let huge = old_gnu_sparse("s", &[(0, 4)], b"abcd", 1 << 32);
-    let mut limits = Limits::default();
-    limits.max_bytes = 1 << 20;
+    let limits = Limits { max_bytes: 1 << 20, ..Limits::default() };
     let walked = walk::<(), _>(&mut &joined(&[&huge])[..], &limits, &mut |_, _| None);
     assert_eq!(walked.unwrap_err().to_string(), "it holds more than 1048576 bytes uncompressed");
 }

@@ -211,7 +211,7 @@ mod tests {
     use super::*;
 
     fn check(length: usize) {
-        let bytes: Vec<u8> = (0..length).map(|at| (at * 31 >> 3) as u8).collect();
+        let bytes: Vec<u8> = (0..length).map(|at| ((at * 31) >> 3) as u8).collect();
         let mut hashed = Hashed::new(&bytes[..], Hasher::sha256());
         let mut read = Vec::new();
         hashed.read_to_end(&mut read).unwrap();

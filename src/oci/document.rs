@@ -24,6 +24,7 @@ pub struct Descriptor {
 
 /// What a manifest URL or an `index.json` held.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant, reason = "few exist, and none for long")]
 pub enum Document {
     Index(Index),
     Manifest(Manifest),

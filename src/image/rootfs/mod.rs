@@ -1,0 +1,236 @@
+//! The file system that a stack of layers makes. Pure: it reads nothing and knows nothing of what the files are. `merge`
+//! makes it, `walk` resolves paths in it.
+
+mod merge;
+mod walk;
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::Arc;
+
+use super::contents::Contents;
+pub use merge::merge;
+pub use walk::ResolveError;
+
+/// A file, directory or link in a [`RootFs`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct NodeId(u32);
+
+/// The merged tree. `T` is what the reader of the layers found in each file that was of interest.
+pub struct RootFs<T> {
+    layers: Vec<Arc<Contents<T>>>,
+    nodes: Vec<Node>,
+    names: Vec<u8>,
+    owners: Vec<(u32, u32)>,
+    buckets: HashMap<u64, u32, BuildHasherDefault<Prehashed>>,
+    dangling: Vec<Dangling>,
+}
+
+/// A hard link whose target is in no layer: the engine that unpacks this image fails.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dangling {
+    pub layer: usize,
+    pub path: Vec<u8>,
+    pub target: Vec<u8>,
+}
+
+struct Node {
+    parent: u32,
+    name: u32,
+    name_len: u16,
+    target_len: u16,
+    kind: NodeKind,
+    has_capabilities: bool,
+    mode: u16,
+    layer: u16,
+    owner: u32,
+    /// 1 + index into its layer's facts.
+    fact: u32,
+    size: u64,
+    first_child: u32,
+    next_sibling: u32,
+    next_in_bucket: u32,
+}
+
+/// What a node is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NodeKind {
+    File,
+    Directory,
+    Symlink,
+    Special,
+    /// Hidden or replaced; no lookup finds it.
+    Gone,
+}
+
+/// One node with everything that is known of it.
+#[derive(Clone, Copy, Debug)]
+pub struct FileView<'a, T> {
+    pub id: NodeId,
+    pub kind: NodeKind,
+    pub name: &'a [u8],
+    pub mode: u16,
+    pub uid: u32,
+    pub gid: u32,
+    pub size: u64,
+    pub has_capabilities: bool,
+    /// Index of the layer that brought it in, lowest 0.
+    pub layer: usize,
+    /// A symlink's target as written.
+    pub target: &'a [u8],
+    pub fact: Option<&'a T>,
+}
+
+const NONE: u32 = u32::MAX;
+const ROOT: u32 = 0;
+
+/// The keys are hashes already.
+#[derive(Default)]
+struct Prehashed(u64);
+
+impl Hasher for Prehashed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, _: &[u8]) {
+        unreachable!("only u64 keys are hashed")
+    }
+    fn write_u64(&mut self, value: u64) {
+        self.0 = value;
+    }
+}
+
+/// FNV-1a over the parent's number and the name; collisions are chained, so only speed hangs on it.
+fn bucket(parent: u32, name: &[u8]) -> u64 {
+    let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    let seeded = parent.to_le_bytes().into_iter().fold(0xcbf2_9ce4_8422_2325, step);
+    let hash = name.iter().fold(seeded, |hash, byte| step(hash, *byte));
+    // The table takes its tag from the top bits and its slot from the bottom ones: spread both.
+    hash ^ (hash >> 29)
+}
+
+impl<T> RootFs<T> {
+    /// A root directory and nothing in it.
+    pub fn empty() -> RootFs<T> {
+        let root = Node {
+            parent: ROOT,
+            name: 0,
+            name_len: 0,
+            target_len: 0,
+            kind: NodeKind::Directory,
+            has_capabilities: false,
+            mode: 0o755,
+            layer: 0,
+            owner: 0,
+            fact: 0,
+            size: 0,
+            first_child: NONE,
+            next_sibling: NONE,
+            next_in_bucket: NONE,
+        };
+        let (layers, names, owners) = (Vec::new(), Vec::new(), vec![(0, 0)]);
+        RootFs { layers, nodes: vec![root], names, owners, buckets: HashMap::default(), dangling: Vec::new() }
+    }
+
+    pub fn root(&self) -> NodeId {
+        NodeId(ROOT)
+    }
+
+    /// Everything known of a node.
+    pub fn view(&self, id: NodeId) -> FileView<'_, T> {
+        let node = &self.nodes[id.0 as usize];
+        let (uid, gid) = self.owners[node.owner as usize];
+        FileView {
+            id,
+            kind: node.kind,
+            name: self.name_of(id.0),
+            mode: node.mode,
+            uid,
+            gid,
+            size: node.size,
+            has_capabilities: node.has_capabilities,
+            layer: node.layer as usize,
+            target: self.target_of(id.0),
+            fact: node.fact.checked_sub(1).map(|index| self.layers[node.layer as usize].fact(index)),
+        }
+    }
+
+    /// Absolute path of a node, `/` for the root.
+    pub fn path(&self, id: NodeId) -> Vec<u8> {
+        let mut names = Vec::new();
+        let mut at = id.0;
+        while at != ROOT {
+            names.push(self.name_of(at));
+            at = self.nodes[at as usize].parent;
+        }
+        if names.is_empty() {
+            return b"/".to_vec();
+        }
+        let mut path = Vec::new();
+        for name in names.into_iter().rev() {
+            path.push(b'/');
+            path.extend_from_slice(name);
+        }
+        path
+    }
+
+    pub fn parent(&self, id: NodeId) -> NodeId {
+        NodeId(self.nodes[id.0 as usize].parent)
+    }
+
+    /// A directory's children, in no particular order; nothing for anything else.
+    pub fn children(&self, id: NodeId) -> impl Iterator<Item = FileView<'_, T>> {
+        let mut next = self.nodes[id.0 as usize].first_child;
+        std::iter::from_fn(move || {
+            while next != NONE {
+                let id = next;
+                next = self.nodes[id as usize].next_sibling;
+                if self.nodes[id as usize].kind != NodeKind::Gone {
+                    return Some(self.view(NodeId(id)));
+                }
+            }
+            None
+        })
+    }
+
+    /// Every node that is there, the root apart, in no particular order.
+    pub fn all(&self) -> impl Iterator<Item = FileView<'_, T>> {
+        (1..self.nodes.len() as u32)
+            .filter(|id| self.nodes[*id as usize].kind != NodeKind::Gone)
+            .map(|id| self.view(NodeId(id)))
+    }
+
+    /// Hard links to nothing.
+    pub fn dangling(&self) -> &[Dangling] {
+        &self.dangling
+    }
+
+    fn child_even_gone(&self, parent: u32, name: &[u8]) -> Option<u32> {
+        let mut id = *self.buckets.get(&bucket(parent, name))?;
+        while id != NONE {
+            let node = &self.nodes[id as usize];
+            if node.parent == parent && self.name_of(id) == name {
+                return Some(id);
+            }
+            id = node.next_in_bucket;
+        }
+        None
+    }
+
+    fn child(&self, parent: u32, name: &[u8]) -> Option<u32> {
+        self.child_even_gone(parent, name).filter(|id| self.nodes[*id as usize].kind != NodeKind::Gone)
+    }
+
+    fn name_of(&self, id: u32) -> &[u8] {
+        let node = &self.nodes[id as usize];
+        &self.names[node.name as usize..][..node.name_len as usize]
+    }
+
+    fn target_of(&self, id: u32) -> &[u8] {
+        let node = &self.nodes[id as usize];
+        &self.names[node.name as usize + node.name_len as usize..][..node.target_len as usize]
+    }
+}
+
+#[cfg(test)]
+mod tests;

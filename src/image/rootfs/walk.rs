@@ -1,0 +1,104 @@
+//! Path resolution as the kernel does it for a process whose root is the merged tree.
+
+use super::{FileView, NodeId, NodeKind, ROOT, RootFs};
+
+/// Why a path leads nowhere, by its errno.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ResolveError {
+    /// ENOENT. The first component that is missing.
+    #[error("no such file or directory: {}", String::from_utf8_lossy(.0))]
+    Missing(Vec<u8>),
+    /// ENOTDIR.
+    #[error("not a directory: {}", String::from_utf8_lossy(.0))]
+    NotDirectory(Vec<u8>),
+    /// ELOOP: over 40 symbolic links.
+    #[error("too many levels of symbolic links")]
+    Loop,
+    /// ENAMETOOLONG.
+    #[error("file name too long")]
+    NameTooLong,
+    /// EACCES: a directory on the way may not be searched.
+    #[error("permission denied: {}", String::from_utf8_lossy(.0))]
+    Denied(Vec<u8>),
+}
+
+/// Source: include/linux/namei.h `MAXSYMLINKS`.
+const MAX_SYMLINKS: u32 = 40;
+/// Source: include/uapi/linux/limits.h.
+const NAME_MAX: usize = 255;
+const PATH_MAX: usize = 4096;
+
+impl<T> RootFs<T> {
+    /// Finds `path` from `start` (an absolute path starts at the root) as the kernel walks it for a process that is
+    /// chrooted here: links are followed inside the root, `..` stops at it. With `follow` a last link is followed too.
+    /// `may_search` says whether the caller may pass through a directory.
+    /// Source: fs/namei.c `link_path_walk`.
+    pub fn walk(
+        &self,
+        start: NodeId,
+        path: &[u8],
+        follow: bool,
+        may_search: &dyn Fn(FileView<'_, T>) -> bool,
+    ) -> Result<NodeId, ResolveError> {
+        if path.len() >= PATH_MAX {
+            return Err(ResolveError::NameTooLong);
+        }
+        let mut at = if path.first() == Some(&b'/') { ROOT } else { start.0 };
+        let mut pending: Vec<Vec<u8>> = Vec::new();
+        push_components(&mut pending, path);
+        let mut links = 0;
+        while let Some(name) = pending.pop() {
+            if self.nodes[at as usize].kind != NodeKind::Directory {
+                return Err(ResolveError::NotDirectory(self.path(NodeId(at))));
+            }
+            if !may_search(self.view(NodeId(at))) {
+                return Err(ResolveError::Denied(self.path(NodeId(at))));
+            }
+            match name.as_slice() {
+                b"." => continue,
+                b".." => {
+                    at = self.nodes[at as usize].parent;
+                    continue;
+                }
+                _ if name.len() > NAME_MAX => return Err(ResolveError::NameTooLong),
+                _ => {}
+            }
+            let Some(next) = self.child(at, &name) else {
+                let mut missing = self.path(NodeId(at));
+                if missing != b"/" {
+                    missing.push(b'/');
+                }
+                missing.extend_from_slice(&name);
+                return Err(ResolveError::Missing(missing));
+            };
+            if self.nodes[next as usize].kind == NodeKind::Symlink && (follow || !pending.is_empty()) {
+                links += 1;
+                if links > MAX_SYMLINKS {
+                    return Err(ResolveError::Loop);
+                }
+                let target = self.target_of(next);
+                if target.first() == Some(&b'/') {
+                    at = ROOT;
+                }
+                push_components(&mut pending, target);
+                continue;
+            }
+            at = next;
+        }
+        Ok(NodeId(at))
+    }
+
+    /// [`RootFs::walk`] from the root, as a user who may search everything, following links.
+    pub fn resolve(&self, path: impl AsRef<[u8]>) -> Result<NodeId, ResolveError> {
+        self.walk(NodeId(ROOT), path.as_ref(), true, &|_| true)
+    }
+}
+
+/// Pushes a path's components so that the first is popped first. A trailing slash asks for a directory, as `.` does.
+fn push_components(pending: &mut Vec<Vec<u8>>, path: &[u8]) {
+    if path.ends_with(b"/") {
+        pending.push(b".".to_vec());
+    }
+    let names = path.split(|byte| *byte == b'/').filter(|name| !name.is_empty());
+    pending.extend(names.rev().map(<[u8]>::to_vec));
+}
