@@ -36,6 +36,24 @@ pub enum ImageError {
     NothingWanted { digest: Digest, wanted: Vec<Platform>, held: Vec<String> },
 }
 
+impl ImageError {
+    /// What to do about it, where something can be done.
+    pub fn hint(&self) -> Option<String> {
+        let pull_again = || Some("pull or push the image again, and scan it from its registry".to_string());
+        match self {
+            ImageError::Source(error) => error.hint().map(str::to_string),
+            ImageError::Layer { cause, .. } => match &**cause {
+                LayerError::Source(error) => error.hint().map(str::to_string),
+                LayerError::Foreign(_) | LayerError::Encrypted(_) => None,
+                _ => pull_again(),
+            },
+            ImageError::NothingWanted { .. } => Some("leave --platform out to read every platform".to_string()),
+            ImageError::Artifact { .. } => None,
+            _ => pull_again(),
+        }
+    }
+}
+
 /// Why a document could not be had, or could not be believed.
 #[derive(Debug, thiserror::Error)]
 pub enum DocumentFault {

@@ -1,7 +1,7 @@
 //! Findings on single files: foreign programs and libraries by how they are reached, packages built for another
 //! platform, and files on PATH that no kernel runs.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::code::{Code, Severity};
 use super::finding::Finding;
@@ -10,7 +10,7 @@ use super::purpose::{self, Siblings};
 use super::reach::{Reach, Way};
 use crate::image::{NodeKind, RootFs};
 use crate::inspect::{FileKind, TextStart};
-use crate::platform::Node;
+use crate::platform::{Arch, Node};
 
 /// What the rules on files look at.
 pub struct Files<'a> {
@@ -30,6 +30,16 @@ pub struct FileFindings {
     pub findings: Vec<Finding>,
     /// Foreign programs and libraries that are not there on purpose.
     pub foreign: usize,
+    /// How many programs and libraries there are of each architecture, those that are there on purpose left out.
+    pub architectures: BTreeMap<Arch, usize>,
+}
+
+impl FileFindings {
+    fn count(&mut self, program: &Program<'_>) {
+        if let Some(arch) = program.elf.arch() {
+            *self.architectures.entry(arch).or_default() += 1;
+        }
+    }
 }
 
 /// Judges every program and library but those on the chain, which the entry's own finding tells of.
@@ -37,6 +47,9 @@ pub fn judge_files(files: &Files<'_>) -> FileFindings {
     let siblings = Siblings::of(files.programs);
     let mut result = FileFindings::default();
     for program in &files.programs.all {
+        if program.is_runnable() && program.fit != Fit::Foreign {
+            result.count(program);
+        }
         match program.fit {
             Fit::Foreign | Fit::NoLinux => judge_foreign(files, &siblings, program, &mut result),
             Fit::Native | Fit::Compat => result.findings.extend(judge_libc(files, &siblings, program)),
@@ -62,6 +75,7 @@ fn judge_foreign(files: &Files<'_>, siblings: &Siblings, program: &Program<'_>, 
         }
     }
     result.foreign += 1;
+    result.count(program);
     result.findings.extend(reached(files, program, &way));
 }
 
@@ -87,6 +101,7 @@ fn reached(files: &Files<'_>, program: &Program<'_>, way: &Way) -> Option<Findin
             Code::ForeignOnPath,
             format!("a program on PATH is {arch}; this platform is {here}"),
         ),
+        Way::Extension { .. } | Way::Package if is_bundled(program) => bundled(files, program),
         Way::Extension { .. } | Way::Package if is_platform_package(program) => package(files, program),
         Way::Extension { runtime } => {
             let mut finding = foreign(
@@ -95,7 +110,9 @@ fn reached(files: &Files<'_>, program: &Program<'_>, way: &Way) -> Option<Findin
                 Code::ForeignExtension,
                 format!("a module of {runtime} is {arch}; this platform is {here}"),
             );
-            finding.reached_by.extend(files.reach.interpreter(runtime).map(str::to_string));
+            let interpreter =
+                files.reach.interpreter(runtime).filter(|path| !files.chain.iter().any(|step| step == path));
+            finding.reached_by.extend(interpreter.map(str::to_string));
             finding
         }
         Way::Package => {
@@ -121,6 +138,18 @@ fn foreign(files: &Files<'_>, program: &Program<'_>, code: Code, message: String
 fn is_platform_package(program: &Program<'_>) -> bool {
     purpose::npm_package(&program.path)
         .is_some_and(|(name, _)| super::tokens::read(name).is_some_and(|platform| platform.arch.is_some()))
+}
+
+/// A package that ships a file for each of several platforms in one place, this platform not among them.
+fn is_bundled(program: &Program<'_>) -> bool {
+    ["/prebuilds/", "/runtimes/"].iter().any(|place| program.path.contains(place))
+}
+
+/// Such packages often fall back to a build of their own or to code without native parts, so that nothing is proven.
+fn bundled(files: &Files<'_>, program: &Program<'_>) -> Finding {
+    let here = files.node.arch.name();
+    let message = format!("a package brings prebuilt parts for several platforms, and none for {here}");
+    foreign(files, program, Code::PackageOtherPlatform, message).severity(Severity::Warning)
 }
 
 fn package(files: &Files<'_>, program: &Program<'_>) -> Finding {

@@ -1,6 +1,7 @@
 //! Floor 4: the verdict. Pure: no I/O, no host, no clock.
 
 pub mod code;
+pub mod entry;
 pub mod exec;
 pub mod files;
 pub mod finding;
@@ -11,5 +12,114 @@ pub mod purpose;
 pub mod reach;
 pub mod tokens;
 
+use std::collections::{BTreeMap, BTreeSet};
+
 pub use exec::{Link, Step, Trace, execve, trace};
 pub use outcome::{Cause, Death, Errno, Exec, Outcome};
+
+use crate::image::{NodeId, RootFs};
+use crate::inspect::FileKind;
+use crate::platform::{Arch, Target};
+use code::Code;
+use entry::Start;
+use finding::Finding;
+use labels::{Agreement, Labels};
+use programs::Programs;
+use reach::{Chain, Reach};
+
+/// One platform of an image, on one target.
+pub struct Case<'a> {
+    pub labels: Labels<'a>,
+    pub rootfs: &'a RootFs<FileKind>,
+    /// What is started; empty `argv` where the image names nothing.
+    pub call: &'a Exec,
+    /// The words that named it: `ENTRYPOINT ["app"]`.
+    pub said_by: &'a str,
+    /// HEALTHCHECK's command as words; empty where there is none.
+    pub healthcheck: &'a [String],
+    pub target: &'a Target,
+    /// Names of purpose rules that are switched off.
+    pub rules_off: &'a BTreeSet<String>,
+}
+
+/// What was judged.
+pub struct Judgement {
+    pub agreement: Agreement,
+    /// `None` where nothing is started.
+    pub trace: Option<Trace>,
+    pub findings: Vec<Finding>,
+    /// Runnable programs and libraries, and how many of each architecture.
+    pub programs: usize,
+    pub architectures: BTreeMap<Arch, usize>,
+}
+
+/// Judges one platform on one target.
+pub fn judge(case: &Case<'_>) -> Judgement {
+    let programs = Programs::collect(case.rootfs, &case.target.node);
+    let start = Start { call: case.call, said_by: case.said_by, target: case.target };
+    let trace = (!case.call.argv.is_empty()).then(|| exec::trace(case.rootfs, case.call, &case.target.node));
+    let mut findings = match &trace {
+        Some(trace) => entry::findings(&start, trace, case.rootfs),
+        None => vec![Finding::new(Code::NothingStarts, "the image names no ENTRYPOINT and no CMD")],
+    };
+    findings.extend(healthcheck(case));
+    let steps = trace.as_ref().map_or(&[][..], |trace| &trace.steps);
+    let way = entry::way(&start, steps);
+    let chain = Chain { files: chain_files(case.rootfs, steps), path: search_path(&case.call.env) };
+    let reach = Reach::of(case.rootfs, &programs, &chain);
+    let files = files::Files {
+        rootfs: case.rootfs,
+        programs: &programs,
+        reach: &reach,
+        node: &case.target.node,
+        rules_off: case.rules_off,
+        chain: &way,
+    };
+    let found = files::judge_files(&files);
+    let (agreement, label) = labels::compare(case.labels, &programs, found.foreign);
+    match agreement {
+        // One finding says it; a line for every file would bury it.
+        Agreement::WhollyForeign | Agreement::Mislabelled => {
+            findings.extend(found.findings.into_iter().filter(|finding| finding.severity < code::Severity::Error));
+        }
+        _ => findings.extend(found.findings),
+    }
+    findings.extend(label);
+    let count = programs.runnable().count();
+    if count == 0 {
+        findings.push(Finding::new(Code::NoPrograms, "no program was found in it"));
+    }
+    finding::sort(&mut findings);
+    Judgement { agreement, trace, findings, programs: count, architectures: found.architectures }
+}
+
+/// The real files of a chain's steps.
+fn chain_files(rootfs: &RootFs<FileKind>, steps: &[Step]) -> Vec<NodeId> {
+    steps.iter().filter_map(|step| rootfs.resolve(step.path.as_deref()?).ok()).collect()
+}
+
+/// What containerd and docker put into a container whose image has no PATH.
+pub const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// PATH of an environment.
+pub fn search_path(env: &[String]) -> &str {
+    env.iter().rev().find_map(|line| line.strip_prefix("PATH=")).unwrap_or(DEFAULT_PATH)
+}
+
+/// A HEALTHCHECK that cannot run makes a working container unhealthy.
+fn healthcheck(case: &Case<'_>) -> Option<Finding> {
+    if case.healthcheck.is_empty() {
+        return None;
+    }
+    let call = Exec { argv: case.healthcheck.to_vec(), ..case.call.clone() };
+    let trace = exec::trace(case.rootfs, &call, &case.target.node);
+    let (Outcome::Fails { at, cause, .. } | Outcome::Dies { at, cause, .. }) = &trace.outcome else { return None };
+    let said_by = format!("HEALTHCHECK {}", case.healthcheck.join(" "));
+    let start = Start { call: &call, said_by: &said_by, target: case.target };
+    let mut finding =
+        Finding::new(Code::HealthcheckFails, format!("the health check cannot run: {at}: {}", cause.text));
+    finding.path = Some(at.clone());
+    finding.layer = case.rootfs.resolve(at).ok().map(|id| case.rootfs.view(id).layer);
+    finding.reached_by = entry::way(&start, &trace.steps);
+    Some(finding)
+}

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::tokens::{self, Libc, PathPlatform};
 use crate::image::{NodeId, NodeKind, RootFs};
 use crate::inspect::{Elf, FileKind};
-use crate::platform::{Arch, Fact, Node};
+use crate::platform::{Arch, Fact, Node, binfmt};
 
 /// Whether a file's machine is one that a node's kernel takes; nothing is said of its loader or libraries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -62,7 +62,7 @@ pub fn fit(elf: &Elf, node: &Node) -> Fit {
         return if fact == Fact::Known(true) { Fit::Compat } else { Fit::PerhapsCompat };
     }
     let handled =
-        node.emulates.contains(&arch) || node.handlers.iter().any(|handler| handler.takes(&elf.head[..], b""));
+        node.emulates.contains(&arch) || node.handlers.iter().any(|handler| binfmt::takes(handler, &elf.head[..], ""));
     if handled { Fit::Emulated } else { Fit::Foreign }
 }
 

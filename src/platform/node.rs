@@ -77,23 +77,6 @@ pub struct Handler {
     pub is_static: Fact<bool>,
 }
 
-impl Handler {
-    /// Whether the kernel hands a file to this handler: `head` is the file's first 256 bytes, zero padded, `path` the
-    /// name by which it is executed. Source: fs/binfmt_misc.c `search_binfmt_handler`.
-    pub fn takes(&self, head: &[u8], path: &[u8]) -> bool {
-        match &self.rule {
-            HandlerRule::Magic { offset, magic, mask } => magic.iter().enumerate().all(|(i, byte)| {
-                let seen = head.get(offset + i).copied().unwrap_or(0);
-                (seen ^ byte) & mask.get(i).copied().unwrap_or(0xff) == 0
-            }),
-            HandlerRule::Extension(extension) => {
-                let dot = path.iter().rposition(|byte| *byte == b'.');
-                dot.is_some_and(|dot| &path[dot + 1..] == extension.as_bytes())
-            }
-        }
-    }
-}
-
 /// A machine that a container may land on.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Node {
@@ -186,27 +169,6 @@ mod tests {
 
     fn isa_of(text: &str) -> Fact<Isa> {
         Target::of_platform(&Platform::parse(text).unwrap()).unwrap().node.isa
-    }
-
-    #[test]
-    fn a_handler_takes_what_its_magic_and_mask_or_its_extension_say() {
-        let rule = HandlerRule::Magic { offset: 1, magic: b"EL\x01".to_vec(), mask: vec![0xff, 0xff, 0x00] };
-        let (fixed, preserve_argv0, open_binary, credentials) = (true, false, false, false);
-        let mut handler = Handler {
-            name: "x".into(),
-            rule,
-            interpreter: "/i".into(),
-            fixed,
-            preserve_argv0,
-            open_binary,
-            credentials,
-            is_static: Fact::Unknown,
-        };
-        assert!(handler.takes(b"\x7fELF", b"/a"));
-        assert!(!handler.takes(b"\x7fEX", b"/a"));
-        handler.rule = HandlerRule::Extension("exe".into());
-        assert!(handler.takes(b"", b"/a.b.exe"));
-        assert!(!handler.takes(b"", b"/a.EXE") && !handler.takes(b"", b"/exe"));
     }
 
     #[test]

@@ -18,6 +18,19 @@ pub enum Format {
     Plain,
 }
 
+impl Format {
+    const NAMES: &[(&str, Format)] = &[("table", Format::Table), ("json", Format::Json), ("plain", Format::Plain)];
+
+    pub fn parse(name: &str) -> Option<Format> {
+        Format::NAMES.iter().find(|(known, _)| *known == name).map(|(_, format)| *format)
+    }
+
+    /// Every format's name, in the order of help.
+    pub fn names() -> Vec<&'static str> {
+        Format::NAMES.iter().map(|(name, _)| *name).collect()
+    }
+}
+
 /// How a report is to look, decided once at the rim.
 #[derive(Clone, Copy, Debug)]
 pub struct Style {

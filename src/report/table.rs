@@ -103,13 +103,21 @@ fn short_platform(platform: &str) -> String {
     platform.strip_prefix("linux/").unwrap_or(platform).to_string()
 }
 
+/// Architectures that are named; the rest is counted.
+const SHOWN_ARCHITECTURES: usize = 3;
+
 fn architectures(platform: &PlatformReport) -> String {
     if platform.architectures.is_empty() {
         return "-".to_string();
     }
     let mut archs: Vec<(usize, &str)> = platform.architectures.iter().map(|(arch, n)| (*n, arch.oci())).collect();
     archs.sort_by(|a, b| b.cmp(a));
-    archs.iter().map(|(_, name)| *name).collect::<Vec<_>>().join(" + ")
+    let rest = archs.len().saturating_sub(SHOWN_ARCHITECTURES);
+    let mut names: Vec<String> = archs.iter().take(SHOWN_ARCHITECTURES).map(|(_, name)| name.to_string()).collect();
+    if rest > 0 {
+        names.push(format!("{rest} more"));
+    }
+    names.join(" + ")
 }
 
 /// The program that is started, as its path in the image where it was found.
@@ -162,7 +170,7 @@ struct Group<'a> {
 fn groups<'a>(image: &'a ImageReport, style: &Style) -> Vec<Group<'a>> {
     let mut groups: Vec<Group<'a>> = Vec::new();
     let mut index: BTreeMap<(usize, Code, Option<&str>), usize> = BTreeMap::new();
-    for (number, (platform, finding)) in image.all_findings().enumerate() {
+    for (platform, finding) in image.all_findings() {
         if finding.code == Code::ForeignOnPurpose && !style.all {
             continue;
         }
@@ -175,7 +183,6 @@ fn groups<'a>(image: &'a ImageReport, style: &Style) -> Vec<Group<'a>> {
                 groups.push(Group { platform, findings: vec![finding] });
             }
         }
-        debug_assert!(number < usize::MAX);
     }
     groups.sort_by_key(|group| (std::cmp::Reverse(group.findings[0].severity), group.findings[0].code));
     groups

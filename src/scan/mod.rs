@@ -1,6 +1,104 @@
-//! Floor 5: from what the user named to a report.
+//! Floor 5: from what the user named to a report: open, select, read layers, merge, judge.
 
+pub mod attribution;
 pub mod history;
+mod image;
+mod layers;
 pub mod model;
+mod platform;
 
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+pub use layers::keep;
 pub use model::{FailOn, ImageReport, LayerReport, PlatformReport, Problem, Report, StepReport, TargetReport, Verdict};
+
+use crate::image::Limits;
+use crate::oci::Digest;
+use crate::platform::{Platform, Target};
+use crate::source::SourceError;
+use crate::source::input::Opened;
+use layers::LayerStore;
+
+/// What to read, what to judge it against, and how far to go.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Platforms of an index to read; empty: all.
+    pub platforms: Vec<Platform>,
+    /// Where it must run; empty: what each platform declares.
+    pub targets: Vec<Target>,
+    pub call: CallOverride,
+    /// Names of purpose rules that are switched off.
+    pub rules_off: BTreeSet<String>,
+    /// Text of the Dockerfile that built the image.
+    pub dockerfile: Option<String>,
+    pub limits: Limits,
+    /// Layers that are read at once.
+    pub jobs: usize,
+}
+
+/// The program and arguments that replace an image's own, as Kubernetes' `command` and `args` do: a given entrypoint
+/// also drops the image's CMD. Source: Kubernetes, "Define a Command and Arguments for a Container".
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CallOverride {
+    pub entrypoint: Option<Vec<String>>,
+    pub args: Option<Vec<String>>,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            platforms: Vec::new(),
+            targets: Vec::new(),
+            call: CallOverride::default(),
+            rules_off: BTreeSet::new(),
+            dockerfile: None,
+            limits: Limits::default(),
+            jobs: 2,
+        }
+    }
+}
+
+/// Who is told how far the reading is; called from many threads.
+pub trait Watch: Send + Sync + 'static {
+    /// Work on this image begins.
+    fn image(&self, name: &str);
+    /// So many more stored bytes are to be read.
+    fn expect(&self, bytes: u64);
+    /// So many were.
+    fn read(&self, bytes: u64);
+}
+
+/// Nobody is told.
+pub struct Unwatched;
+
+impl Watch for Unwatched {
+    fn image(&self, _: &str) {}
+    fn expect(&self, _: u64) {}
+    fn read(&self, _: u64) {}
+}
+
+/// Opens what a name stands for.
+pub type Open<'a> = &'a dyn Fn(&str) -> Result<Opened, SourceError>;
+
+/// Scans every named image. What cannot be read is in the report, not an error: one broken image hides no other.
+pub fn scan(names: &[String], open: Open<'_>, options: &Options, watch: &Arc<dyn Watch>) -> Report {
+    let mut store = LayerStore::default();
+    // Manifests first, for all: they tell which layers several images share.
+    let mut selected: Vec<image::Selected> =
+        names.iter().map(|name| image::Selected::open(name, open, options, &mut store, watch)).collect();
+    let mut uses: HashMap<Digest, usize> = HashMap::new();
+    for digest in selected.iter().flat_map(image::Selected::layers) {
+        *uses.entry(digest.clone()).or_default() += 1;
+    }
+    let mut report = Report::default();
+    for one in selected.drain(..) {
+        watch.image(one.name());
+        for digest in one.layers() {
+            *uses.entry(digest.clone()).or_default() -= 1;
+        }
+        report.images.push(one.judge(&mut store, options, watch));
+        store.retain(|digest| uses.get(digest).is_some_and(|uses| *uses > 0));
+    }
+    report
+}

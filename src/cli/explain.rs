@@ -1,0 +1,66 @@
+//! `imgarch explain CODE`: what a finding means and its cure, from the table of codes.
+
+use std::io::Write;
+
+use super::CliError;
+use crate::judge::code::{CODES, Code, CodeRow};
+use crate::judge::purpose;
+
+/// Explains one code, or lists them all.
+#[derive(Debug, clap::Args)]
+pub struct ExplainArgs {
+    /// A finding's code, as in `error[entrypoint-wrong-arch]`; none lists all.
+    code: Option<String>,
+    /// As a Markdown page of all codes, for a repository's documentation.
+    #[arg(long, conflicts_with = "code")]
+    markdown: bool,
+}
+
+pub fn run(args: &ExplainArgs, out: &mut dyn Write) -> Result<u8, CliError> {
+    match &args.code {
+        _ if args.markdown => write_markdown(out)?,
+        None => write_list(out)?,
+        Some(name) => {
+            let code = Code::parse(name).ok_or_else(|| unknown(name))?;
+            write_row(code.row(), out)?;
+        }
+    }
+    Ok(0)
+}
+
+fn unknown(name: &str) -> CliError {
+    let near = CODES.iter().filter(|row| row.name.contains(name) || name.contains(row.name)).map(|row| row.name);
+    let near: Vec<&str> = near.collect();
+    let hint = if near.is_empty() { "imgarch explain".to_string() } else { format!("imgarch explain {}", near[0]) };
+    CliError::Usage { text: format!("there is no finding code {name:?}"), hint: Some(hint) }
+}
+
+fn write_row(row: &CodeRow, out: &mut dyn Write) -> std::io::Result<()> {
+    writeln!(out, "{} ({})\n", row.name, row.severity.word())?;
+    writeln!(out, "  what   {}", row.title)?;
+    writeln!(out, "  why    {}", row.why)?;
+    writeln!(out, "  cure   {}", row.cure)?;
+    if row.code == Code::ForeignOnPurpose {
+        writeln!(out, "\n  rules, each of which --off NAME switches off:")?;
+        for (name, why) in purpose::rule_names() {
+            writeln!(out, "    {name:18} {why}")?;
+        }
+    }
+    Ok(())
+}
+
+fn write_list(out: &mut dyn Write) -> std::io::Result<()> {
+    for row in CODES {
+        writeln!(out, "{:28} {:8} {}", row.name, row.severity.word(), row.title)?;
+    }
+    Ok(())
+}
+
+fn write_markdown(out: &mut dyn Write) -> std::io::Result<()> {
+    writeln!(out, "| code | severity | what | why it matters | what to do |\n|---|---|---|---|---|")?;
+    for row in CODES {
+        let (name, severity) = (row.name, row.severity.word());
+        writeln!(out, "| `{name}` | {severity} | {} | {} | {} |", row.title, row.why, row.cure)?;
+    }
+    Ok(())
+}

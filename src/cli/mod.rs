@@ -1,0 +1,117 @@
+//! Floor 7: what was typed becomes what was decided. One file a subcommand; only this floor and `main` read the
+//! environment, the clock and the terminal.
+
+mod explain;
+pub mod opening;
+mod progress;
+mod scan;
+mod terminal;
+mod tools;
+
+use std::io::Write;
+
+use clap::{Parser, Subcommand};
+
+pub use terminal::Terminal;
+
+/// Finds exec format errors in container images before they are deployed, and explains them after.
+#[derive(Debug, Parser)]
+#[command(name = "imgarch", version, propagate_version = true, max_term_width = 100)]
+#[command(after_help = "Exit codes: 0 fine; 1 findings at or above --fail-on; 2 wrong usage; 3 could not tell.")]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    global: Global,
+}
+
+/// Flags that every subcommand takes.
+#[derive(Debug, clap::Args)]
+pub struct Global {
+    /// Say less: no progress, no notes on standard error.
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+    /// Say more on standard error: -v each request and layer, -vv each decision. Never a credential.
+    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// When to use colour.
+    #[arg(long, global = true, value_enum, default_value_t = ColorChoice::Auto)]
+    pub color: ColorChoice,
+}
+
+/// When a report is coloured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum ColorChoice {
+    /// On a terminal, unless NO_COLOR is set.
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Will every program of these images start, and keep running, where they must run?
+    Scan(scan::ScanArgs),
+    /// What a finding means and what cures it.
+    Explain(explain::ExplainArgs),
+    /// Print the JSON Schema of `scan --format json`.
+    Schema,
+    /// Print a completion script for a shell.
+    Completions(tools::CompletionsArgs),
+    /// Print the manual page.
+    Man,
+}
+
+/// Why a command did not come to a report.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    /// Wrong usage or configuration: exit code 2.
+    #[error("{text}")]
+    Usage { text: String, hint: Option<String> },
+    /// Something could not be read: exit code 3.
+    #[error("{text}")]
+    Unknown { text: String, hint: Option<String> },
+    /// Writing the answer failed.
+    #[error("writing the report: {0}")]
+    Output(#[from] std::io::Error),
+}
+
+impl CliError {
+    pub fn usage(text: impl Into<String>) -> CliError {
+        CliError::Usage { text: text.into(), hint: None }
+    }
+
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            CliError::Usage { .. } => 2,
+            CliError::Unknown { .. } => 3,
+            // The reader has gone; it has what it wanted.
+            CliError::Output(error) if error.kind() == std::io::ErrorKind::BrokenPipe => 0,
+            CliError::Output(_) => 3,
+        }
+    }
+
+    pub fn hint(&self) -> Option<&str> {
+        match self {
+            CliError::Usage { hint, .. } | CliError::Unknown { hint, .. } => hint.as_deref(),
+            CliError::Output(_) => None,
+        }
+    }
+
+    /// Whether there is nobody to tell.
+    pub fn is_silent(&self) -> bool {
+        matches!(self, CliError::Output(error) if error.kind() == std::io::ErrorKind::BrokenPipe)
+    }
+}
+
+/// Runs what was typed and returns the exit code.
+pub fn run(args: Args, out: &mut dyn Write) -> Result<u8, CliError> {
+    let terminal = Terminal::of_this_process(&args.global);
+    match args.command {
+        Command::Scan(scan) => scan::run(scan, &terminal, out),
+        Command::Explain(explain) => explain::run(&explain, out),
+        Command::Schema => Ok(tools::schema(out)?),
+        Command::Completions(completions) => Ok(tools::completions(&completions, out)?),
+        Command::Man => Ok(tools::man(out)?),
+    }
+}

@@ -1,0 +1,231 @@
+//! `imgarch scan`: reads images and reports; the exit code is a gate's answer.
+
+use std::collections::BTreeSet;
+use std::io::{BufRead, Read, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::progress::Progress;
+use super::{CliError, Terminal, opening};
+use crate::judge::purpose;
+use crate::platform::Platform;
+use crate::platform::Target;
+use crate::platform::target::{self, TargetText};
+use crate::report::{self, Format, Style};
+use crate::scan::{self, CallOverride, FailOn, Options, Report, Watch};
+
+/// What to scan, against what, and how to say it.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+IMAGE is a reference (user/app:v1), a path to an archive, layout or directory, `-` for an archive on
+standard input, or a transport: docker://, docker-daemon:, containers-storage:, oci:, oci-archive:,
+docker-archive:, dir:, containerd:NAMESPACE/REF, rootfs:DIR.
+
+Examples:
+  imgarch scan user/app:latest
+  imgarch scan --target graviton4 --target linux/amd64 user/app:v1
+  docker save user/app | imgarch scan -
+  imgarch scan rootfs:./rootfs --entrypoint /app --target linux/arm64,page=16k --format json")]
+pub struct ScanArgs {
+    /// Images to scan.
+    #[arg(value_name = "IMAGE", required_unless_present = "images_from")]
+    images: Vec<String>,
+    /// Read image names from a file, one a line; `-` is standard input. `#` starts a comment.
+    #[arg(long, value_name = "FILE")]
+    images_from: Option<PathBuf>,
+    /// Read only this platform of an index; repeatable. Without it every platform is read.
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
+    platform: Vec<String>,
+    /// Judge for this node: a platform with properties (linux/arm64,page=64k,aarch32=no), a CPU profile
+    /// (graviton4), `host`, or a file of nodes; repeatable. Without it each platform is judged as declared.
+    #[arg(long, value_name = "TARGET")]
+    target: Vec<String>,
+    /// Start this instead of the image's ENTRYPOINT, as Kubernetes' `command` does; repeat for each word.
+    #[arg(long, value_name = "WORD", allow_hyphen_values = true)]
+    entrypoint: Vec<String>,
+    /// Arguments instead of the image's CMD, as Kubernetes' `args`; repeat for each word.
+    #[arg(long, value_name = "WORD", allow_hyphen_values = true)]
+    arg: Vec<String>,
+    /// table, json or plain; `FORMAT=FILE` writes to a file; repeatable.
+    #[arg(long, value_name = "FORMAT[=FILE]", default_value = "table")]
+    format: Vec<String>,
+    /// The least severe finding that makes the exit code 1.
+    #[arg(long, value_enum, default_value_t = FailOnArg::Error)]
+    fail_on: FailOnArg,
+    /// List every file of a group, and what is foreign on purpose.
+    #[arg(long)]
+    all: bool,
+    /// Show the chain from the entrypoint, and what each front end prints.
+    #[arg(long)]
+    explain: bool,
+    /// Switch off a rule by which files are foreign on purpose; repeatable. `imgarch explain foreign-on-purpose` lists them.
+    #[arg(long, value_name = "RULE")]
+    off: Vec<String>,
+    /// The Dockerfile that built the image: findings name its line.
+    #[arg(long, value_name = "PATH")]
+    dockerfile: Option<PathBuf>,
+    /// Layers that are read at once.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    jobs: Option<u16>,
+    #[command(flatten)]
+    pub sources: opening::SourceArgs,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum FailOnArg {
+    Error,
+    Warning,
+    Never,
+}
+
+impl From<FailOnArg> for FailOn {
+    fn from(arg: FailOnArg) -> FailOn {
+        match arg {
+            FailOnArg::Error => FailOn::Error,
+            FailOnArg::Warning => FailOn::Warning,
+            FailOnArg::Never => FailOn::Never,
+        }
+    }
+}
+
+pub fn run(args: ScanArgs, terminal: &Terminal, out: &mut dyn Write) -> Result<u8, CliError> {
+    let started = Instant::now();
+    let outputs = outputs(&args.format)?;
+    let images = images(&args)?;
+    let options = options(&args)?;
+    let opener = opening::Opener::new(&args.sources)?;
+    let progress = Arc::new(Progress::new(terminal));
+    let watch: Arc<dyn Watch> = progress.clone();
+    let report = scan::scan(&images, &|name| opener.open(name), &options, &watch);
+    progress.finish();
+    let fail_on = args.fail_on.into();
+    let style = |took: Duration| Style {
+        width: terminal.width,
+        color: terminal.color,
+        all: args.all,
+        explain: args.explain,
+        fail_on,
+        took,
+    };
+    write_outputs(&report, &outputs, &style(started.elapsed()), out)?;
+    Ok(report.exit_code(fail_on))
+}
+
+/// Where a format goes: standard output, or a file.
+type Output = (Format, Option<PathBuf>);
+
+fn outputs(formats: &[String]) -> Result<Vec<Output>, CliError> {
+    let mut outputs = Vec::new();
+    for text in formats {
+        let (name, path) = text.split_once('=').map_or((text.as_str(), None), |(name, path)| (name, Some(path.into())));
+        let format = Format::parse(name).ok_or_else(|| CliError::Usage {
+            text: format!("there is no format {name:?}"),
+            hint: Some(format!("formats are {}", Format::names().join(", "))),
+        })?;
+        outputs.push((format, path));
+    }
+    if outputs.iter().filter(|(_, path)| path.is_none()).count() > 1 {
+        return Err(CliError::usage(
+            "two formats on standard output; give all but one a file: --format json=report.json",
+        ));
+    }
+    Ok(outputs)
+}
+
+fn write_outputs(report: &Report, outputs: &[Output], style: &Style, out: &mut dyn Write) -> Result<(), CliError> {
+    for (format, path) in outputs {
+        match path {
+            None => report::write(report, *format, style, out)?,
+            Some(path) => {
+                let mut text = Vec::new();
+                report::write(report, *format, &Style { color: false, ..*style }, &mut text)?;
+                std::fs::write(path, text).map_err(|error| CliError::Unknown {
+                    text: format!("writing {}: {error}", path.display()),
+                    hint: None,
+                })?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Names of a list of images are bounded: it is text that somebody else may have written.
+const LIST_LIMIT: u64 = 16 << 20;
+
+fn images(args: &ScanArgs) -> Result<Vec<String>, CliError> {
+    let mut images = args.images.clone();
+    if let Some(path) = &args.images_from {
+        let refuse = |error: std::io::Error| CliError::Usage {
+            text: format!("reading the list of images {}: {error}", path.display()),
+            hint: None,
+        };
+        let reader: Box<dyn Read> = if path.as_os_str() == "-" {
+            Box::new(std::io::stdin())
+        } else {
+            Box::new(std::fs::File::open(path).map_err(refuse)?)
+        };
+        for line in std::io::BufReader::new(reader.take(LIST_LIMIT)).lines() {
+            let line = line.map_err(refuse)?;
+            let name = line.split('#').next().unwrap_or_default().trim();
+            if !name.is_empty() {
+                images.push(name.to_string());
+            }
+        }
+    }
+    if images.is_empty() {
+        return Err(CliError::usage("no image was named"));
+    }
+    Ok(images)
+}
+
+fn options(args: &ScanArgs) -> Result<Options, CliError> {
+    let parse = |text: &String| Platform::parse(text).map_err(|error| CliError::usage(error.to_string()));
+    let platforms = args.platform.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
+    let mut targets = Vec::new();
+    for text in &args.target {
+        targets.extend(targets_of(text)?);
+    }
+    let known = purpose::rule_names();
+    if let Some(unknown) = args.off.iter().find(|name| !known.contains_key(name.as_str())) {
+        let names: Vec<&str> = known.keys().copied().collect();
+        return Err(CliError::Usage {
+            text: format!("there is no rule {unknown:?}"),
+            hint: Some(format!("rules are {}", names.join(", "))),
+        });
+    }
+    let dockerfile = match &args.dockerfile {
+        None => None,
+        Some(path) => Some(
+            std::fs::read_to_string(path)
+                .map_err(|error| CliError::usage(format!("reading {}: {error}", path.display())))?,
+        ),
+    };
+    let given = |words: &[String]| (!words.is_empty()).then(|| words.to_vec());
+    Ok(Options {
+        platforms,
+        targets,
+        call: CallOverride { entrypoint: given(&args.entrypoint), args: given(&args.arg) },
+        rules_off: args.off.iter().cloned().collect::<BTreeSet<_>>(),
+        dockerfile,
+        jobs: args.jobs.map_or_else(default_jobs, usize::from),
+        ..Options::default()
+    })
+}
+
+/// Layers are the unit of parallel work; more than 16 at once only cost memory.
+fn default_jobs() -> usize {
+    std::thread::available_parallelism().map_or(4, usize::from).clamp(2, 16)
+}
+
+/// The targets that a text means. What needs the machine or a cluster is read here, at the rim.
+fn targets_of(text: &str) -> Result<Vec<Target>, CliError> {
+    let usage =
+        |text: String| CliError::Usage { text, hint: Some("imgarch nodes --profiles lists the CPU profiles".into()) };
+    match target::parse(text).map_err(|error| usage(error.to_string()))? {
+        TargetText::Given(targets) => Ok(targets),
+        TargetText::Host | TargetText::Cluster(_) | TargetText::File(_) => {
+            Err(usage(format!("target {text:?} is not supported yet")))
+        }
+    }
+}

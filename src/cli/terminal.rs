@@ -1,0 +1,41 @@
+//! What this process' standard streams are, read once.
+
+use std::io::IsTerminal;
+
+use super::{ColorChoice, Global};
+use crate::report::PIPED_WIDTH;
+
+/// How the answer and the progress are to look.
+#[derive(Clone, Copy, Debug)]
+pub struct Terminal {
+    /// Columns of the report.
+    pub width: usize,
+    pub color: bool,
+    /// Progress bars on standard error.
+    pub progress: bool,
+    pub quiet: bool,
+}
+
+impl Terminal {
+    pub fn of_this_process(global: &Global) -> Terminal {
+        let is_terminal = std::io::stdout().is_terminal();
+        let color = match global.color {
+            ColorChoice::Always => true,
+            ColorChoice::Never => false,
+            // https://no-color.org: set and not empty.
+            ColorChoice::Auto => is_terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+        };
+        Terminal {
+            width: if is_terminal { columns().unwrap_or(80) } else { PIPED_WIDTH },
+            color,
+            progress: std::io::stderr().is_terminal() && !global.quiet,
+            quiet: global.quiet,
+        }
+    }
+}
+
+/// Columns of the terminal on standard output; a user's COLUMNS wins.
+fn columns() -> Option<usize> {
+    let said = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok());
+    said.or_else(|| comfy_table::Table::new().width().map(usize::from)).filter(|columns| *columns >= 20)
+}

@@ -1,0 +1,137 @@
+//! The first finding: whether the program that the container starts does start. The execve model answers; here its
+//! answer becomes a finding.
+
+use super::code::{Code, Severity};
+use super::exec::{Link, Step, Trace};
+use super::finding::Finding;
+use super::outcome::{Cause, Exec, Outcome};
+use crate::image::RootFs;
+use crate::inspect::FileKind;
+use crate::platform::Target;
+
+/// What is started, and by which words: `ENTRYPOINT ["app"]`.
+pub struct Start<'a> {
+    pub call: &'a Exec,
+    pub said_by: &'a str,
+    pub target: &'a Target,
+}
+
+/// The code of a cause, where the outcome alone does not tell.
+const CODES: &[(Code, &[&str])] = &[
+    (Code::EntrypointWrongArch, &["foreign-architecture", "no-aarch32", "no-ia32", "no-x32", "wrong-abi"]),
+    (
+        Code::EntrypointNotFound,
+        &["missing-file", "missing-program", "not-in-path", "symlink-loop", "missing-handler-interpreter"],
+    ),
+    (Code::EntrypointNotExecutable, &["not-executable", "is-directory", "not-a-file", "not-searchable"]),
+    (Code::EntrypointNotAProgram, &["not-a-program", "not-elf", "corrupt-elf", "refused-header", "truncated"]),
+    (Code::EntrypointBadScript, &["script-crlf", "missing-interpreter", "too-many-interpreters"]),
+    (Code::EntrypointNoLoader, &["missing-loader"]),
+    (Code::EntrypointBadLoader, &["bad-loader", "foreign-loader", "truncated-loader", "bad-loader-path"]),
+    (
+        Code::EntrypointMissingLibrary,
+        &["missing-library", "foreign-library", "missing-symbol-version", "missing-version"],
+    ),
+    (Code::EntrypointCpuLevel, &["cpu-level", "isa-level", "cpu-baseline", "arm-version"]),
+];
+
+fn code_of(outcome: &Outcome, cause: &Cause) -> Code {
+    let listed = CODES.iter().find(|(_, causes)| causes.contains(&cause.code)).map(|(code, _)| *code);
+    match outcome {
+        Outcome::Unknown { .. } => Code::EntrypointUnknown,
+        Outcome::Dies { .. } => listed.unwrap_or(Code::EntrypointDies),
+        _ => listed.unwrap_or(Code::EntrypointFails),
+    }
+}
+
+/// The findings on a start: one where it fails, and one for each doubt.
+pub fn findings(start: &Start<'_>, trace: &Trace, rootfs: &RootFs<FileKind>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let way = way(start, &trace.steps);
+    let (Outcome::Fails { at, cause, .. } | Outcome::Dies { at, cause, .. } | Outcome::Unknown { at, cause }) =
+        &trace.outcome
+    else {
+        findings.extend(trace.doubts.iter().map(|doubt| doubted(doubt, &way)));
+        return findings;
+    };
+    let code = code_of(&trace.outcome, cause);
+    let mut finding = Finding::new(code, message(start, at, cause));
+    place(&mut finding, at, &trace.steps, rootfs);
+    let is_meant = |step: &&Step| step.path == finding.path || step.typed == *at;
+    if let Some(step) = trace.steps.iter().find(is_meant) {
+        finding.is = step.what.clone();
+    }
+    if code == Code::EntrypointWrongArch {
+        finding.expected = start.target.node.arch.name().to_string();
+    }
+    finding.reached_by = way;
+    finding.hint = hints(code, start, cause);
+    findings.push(finding);
+    findings
+}
+
+/// The same sentence wherever the cause is at: the program itself, or what it needs to start.
+fn message(start: &Start<'_>, at: &str, cause: &Cause) -> String {
+    let target = &start.target.name;
+    match start.call.argv.first() {
+        Some(program) if program != at => format!("{program} cannot start on {target}: {at}: {}", cause.text),
+        _ => format!("{at} cannot start on {target}: {}", cause.text),
+    }
+}
+
+/// Where a file that is not there was to be, the step before it tells the layer.
+fn place(finding: &mut Finding, at: &str, steps: &[Step], rootfs: &RootFs<FileKind>) {
+    let real = rootfs.resolve(at).ok().map(|id| String::from_utf8_lossy(&rootfs.path(id)).into_owned());
+    finding.path = Some(real.unwrap_or_else(|| at.to_string()));
+    let paths = std::iter::once(at).chain(steps.iter().rev().filter_map(|step| step.path.as_deref()));
+    finding.layer = paths.filter_map(|path| rootfs.resolve(path).ok()).map(|id| rootfs.view(id).layer).next();
+}
+
+/// `ENTRYPOINT ["app"]`, `/usr/local/bin/app`, ...
+pub fn way(start: &Start<'_>, steps: &[Step]) -> Vec<String> {
+    let mut way = vec![start.said_by.to_string()];
+    for step in steps.iter().filter(|step| step.link != Link::Loader) {
+        let path = step.path.as_ref().unwrap_or(&step.typed);
+        if way.last() != Some(path) {
+            way.push(path.clone());
+        }
+    }
+    way
+}
+
+/// How a step was come by, in a word.
+pub fn link_word(link: &Link) -> String {
+    match link {
+        Link::Call => "program".to_string(),
+        Link::Shebang => "interpreter".to_string(),
+        Link::Loader => "loader".to_string(),
+        Link::Handler(name) => format!("handler {name}"),
+    }
+}
+
+fn doubted(doubt: &Cause, way: &[String]) -> Finding {
+    let mut finding = Finding::new(Code::EntrypointCpuDoubt, doubt.text.clone());
+    finding.reached_by = way.to_vec();
+    // Nobody said how large the node's pages are: worth knowing, no reason to stop.
+    if doubt.code.starts_with("page") {
+        finding.severity = Severity::Note;
+    }
+    finding
+}
+
+fn hints(code: Code, start: &Start<'_>, cause: &Cause) -> Vec<String> {
+    let mut hints = vec![code.row().cure.to_string()];
+    match (code, cause.code) {
+        (Code::EntrypointWrongArch, _) => {
+            hints.push(format!("imgarch rebuild IMAGE --platform {}", start.target.platform))
+        }
+        (_, "script-crlf") => {
+            hints = vec![
+                "convert its line ends: sed -i 's/\\r$//' FILE, and keep them: *.sh text eol=lf in .gitattributes"
+                    .into(),
+            ]
+        }
+        _ => {}
+    }
+    hints
+}

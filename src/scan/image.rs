@@ -1,0 +1,231 @@
+//! One image of a run: opened and selected first, read and judged later.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::attribution;
+use super::layers::{LayerStore, keep};
+use super::model::{ImageReport, LayerReport, PlatformReport, Problem};
+use super::platform::{Subject, judge_platform};
+use super::{Open, Options, Watch};
+use crate::image::{
+    Broken, Contents, Image, ImageError, Layer, RootFs, Selection, Skipped, Wanted, Why, read_directory, read_stream,
+    select,
+};
+use crate::inspect::FileKind;
+use crate::judge::code::Code;
+use crate::judge::finding::Finding;
+use crate::oci::{Config, Digest};
+use crate::source::Source;
+use crate::source::archive::{Archive, Members};
+use crate::source::input::{Input, Opened};
+use crate::source::rootfs_dir::Mounts;
+
+/// An image whose manifests are read, or the reason why they are not.
+pub struct Selected {
+    name: String,
+    origin: String,
+    note: Option<String>,
+    content: Result<Content, Problem>,
+}
+
+enum Content {
+    Image { source: Box<dyn Source>, selection: Box<Selection> },
+    Directory { contents: Arc<Contents<FileKind>>, unread: Vec<String> },
+}
+
+impl Selected {
+    /// Opens a name and reads its manifests. What passes only once is read whole here.
+    pub fn open(
+        name: &str,
+        open: Open<'_>,
+        options: &Options,
+        store: &mut LayerStore,
+        watch: &Arc<dyn Watch>,
+    ) -> Selected {
+        watch.image(name);
+        match open(name) {
+            Ok(opened) => {
+                let Opened { input, origin, name, note } = opened;
+                let content = Content::read(input, options, store);
+                Selected { name, origin, note, content }
+            }
+            Err(error) => {
+                let problem = Problem::new(error.to_string(), error.hint().map(str::to_string));
+                Selected { name: name.to_string(), origin: String::new(), note: None, content: Err(problem) }
+            }
+        }
+    }
+
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Digests of all layers that judging this image takes.
+    pub fn layers(&self) -> impl Iterator<Item = &Digest> {
+        let images = match &self.content {
+            Ok(Content::Image { selection, .. }) => selection.images.as_slice(),
+            _ => &[],
+        };
+        images.iter().flat_map(|image| &image.layers).map(|layer| &layer.descriptor.digest)
+    }
+
+    /// Reads what is missing, merges and judges, one platform after the other, so that one merged tree is in memory.
+    pub fn judge(self, store: &mut LayerStore, options: &Options, watch: &Arc<dyn Watch>) -> ImageReport {
+        let mut report = ImageReport {
+            name: self.name,
+            origin: self.origin,
+            note: self.note,
+            digest: None,
+            platforms: Vec::new(),
+            findings: Vec::new(),
+            problems: Vec::new(),
+            skipped: Vec::new(),
+        };
+        match self.content {
+            Err(problem) => report.problems.push(problem),
+            Ok(Content::Directory { contents, unread }) => {
+                let rootfs = crate::image::merge([contents]);
+                let config = Config::default();
+                let mut subject = Subject::directory(&config, &rootfs);
+                subject.problems = unread.into_iter().map(|text| Problem::new(text, None)).collect();
+                report.platforms.extend(judge_platform(subject, options));
+            }
+            Ok(Content::Image { source, selection }) => {
+                let layers: Vec<Layer> = selection.images.iter().flat_map(|image| image.layers.clone()).collect();
+                store.read(&*source, &layers, options, watch);
+                report.digest = Some(selection.root.digest.clone());
+                on_selection(&selection, &mut report);
+                for image in &selection.images {
+                    report.platforms.extend(on_image(image, store, options));
+                }
+            }
+        }
+        report
+    }
+}
+
+impl Content {
+    fn read(input: Input, options: &Options, store: &mut LayerStore) -> Result<Content, Problem> {
+        let wanted = Wanted { platforms: options.platforms.clone() };
+        match input {
+            Input::Image(source) => {
+                let selection = select(&*source, &wanted).map_err(problem)?;
+                Ok(Content::Image { source, selection: Box::new(selection) })
+            }
+            Input::Directory(path) => read_folder(&path, options),
+            Input::Stream(stream) => {
+                let mut streamed =
+                    read_stream(stream.reader, &stream.place, &options.limits, &mut keep).map_err(problem)?;
+                let members = std::mem::replace(&mut streamed.members, Members::passing(&stream.place));
+                let source = Archive::of(members, &stream.selector).map_err(|error| problem(error.into()))?;
+                let selection = select(&source, &wanted).map_err(problem)?;
+                // What has passed is there once: it is taken before anything asks for it by its descriptor.
+                for layer in selection.images.iter().flat_map(|image| &image.layers) {
+                    store.take(layer, || streamed.take(layer));
+                }
+                Ok(Content::Image { source: Box::new(source), selection: Box::new(selection) })
+            }
+        }
+    }
+}
+
+fn problem(error: ImageError) -> Problem {
+    Problem::new(error.to_string(), error.hint())
+}
+
+/// A folder that could be read in part only is no folder that was judged.
+fn read_folder(path: &Path, options: &Options) -> Result<Content, Problem> {
+    let read = read_directory(path, Mounts::LeftOut, &options.limits, &mut keep).map_err(problem)?;
+    let unread = read
+        .walked
+        .unread
+        .iter()
+        .map(|unread| format!("{}/{}: {}", path.display(), String::from_utf8_lossy(&unread.path), unread.cause));
+    let mut unread: Vec<String> = unread.collect();
+    if !read.is_whole {
+        unread.push(format!("{} holds more files than are read", path.display()));
+    }
+    Ok(Content::Directory { contents: Arc::new(read.contents), unread })
+}
+
+/// What the index says of itself: what was left out, what is broken, and whether it is what it seems.
+fn on_selection(selection: &Selection, report: &mut ImageReport) {
+    for Broken { descriptor, promised, error } in &selection.broken {
+        let platform = promised.as_ref().map_or_else(|| descriptor.digest.short(), ToString::to_string);
+        report.problems.push(Problem::new(format!("{platform}: {error}"), error.hint()));
+    }
+    let mut attestations = 0;
+    for Skipped { descriptor, platform, why } in &selection.skipped {
+        let name = platform.as_ref().map_or_else(|| descriptor.digest.short(), ToString::to_string);
+        match why {
+            Why::Attestation => attestations += 1,
+            Why::Artifact(kind) => report.skipped.push(format!("not an image: {} ({kind})", descriptor.digest.short())),
+            Why::NotWanted => {}
+            Why::NotPresent { place } => {
+                let message = format!("{name} is listed, but its content is not present in {place}");
+                report.findings.push(Finding::new(Code::PlatformAbsent, message));
+            }
+        }
+    }
+    let platforms = selection.images.len() + selection.broken.len();
+    let left_out = selection.skipped.iter().any(|entry| !matches!(entry.why, Why::Attestation | Why::Artifact(_)));
+    if selection.index_annotations.is_some() && platforms == 1 && !left_out {
+        let only = selection.images.first().map_or_else(String::new, |image| platform_name(image));
+        let beside = if attestations > 0 { " and its attestation" } else { "" };
+        report
+            .findings
+            .push(Finding::new(Code::SinglePlatformIndex, format!("the index lists {only}{beside} and nothing else")));
+    }
+    if selection.images.is_empty() && report.problems.is_empty() {
+        report
+            .problems
+            .push(Problem::new("no platform of it is present here", Some("scan it from its registry".into())));
+    }
+}
+
+fn platform_name(image: &Image) -> String {
+    image.promised.as_ref().or(image.declared.as_ref()).map_or_else(|| "one platform".to_string(), ToString::to_string)
+}
+
+fn on_image(image: &Image, store: &LayerStore, options: &Options) -> Option<PlatformReport> {
+    let mut problems = Vec::new();
+    let mut rootfs: RootFs<FileKind> = RootFs::empty();
+    for layer in &image.layers {
+        match store.find(layer) {
+            Ok(read) => rootfs.apply(read.contents),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    let layers = layer_reports(image, options);
+    let subject = Subject {
+        promised: image.promised.as_ref(),
+        declared: image.declared.as_ref(),
+        digest: Some(&image.manifest.digest),
+        config: &image.config,
+        rootfs: &rootfs,
+        layers,
+        problems,
+    };
+    judge_platform(subject, options)
+}
+
+fn layer_reports(image: &Image, options: &Options) -> Vec<LayerReport> {
+    let steps = super::history::steps(&image.config.history, image.layers.len());
+    let lines = attribution::dockerfile_lines(options.dockerfile.as_deref(), &steps);
+    let base = attribution::base_layers(&image.annotations, &image.config, image.layers.len());
+    let reports = image.layers.iter().zip(steps).zip(lines).map(|((layer, step), dockerfile_line)| LayerReport {
+        index: layer.index,
+        digest: layer.descriptor.digest.clone(),
+        diff_id: layer.diff_id.clone(),
+        size: layer.descriptor.size,
+        step,
+        dockerfile_line,
+        is_base: base.map(|count| layer.index < count),
+    });
+    reports.collect()
+}
+
+/// Annotations of a manifest in the form that attribution reads.
+pub type Annotations = BTreeMap<String, String>;

@@ -1,0 +1,158 @@
+//! Reads layers in parallel, each once, however many platforms and images share it.
+
+use std::collections::HashMap;
+use std::io::{self, Read};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::mpsc;
+
+use super::model::Problem;
+use super::{Options, Watch};
+use crate::image::{Contents, Entry, ImageError, Layer, LayerRead, read_layer};
+use crate::inspect::{FileKind, TextStart, inspect};
+use crate::oci::{Descriptor, DiffId, Digest};
+use crate::source::{Source, SourceError};
+
+/// What a read layer gives to the merge.
+#[derive(Clone)]
+pub struct ReadLayer {
+    pub contents: Arc<Contents<FileKind>>,
+    /// As computed from the bytes.
+    pub diff_id: DiffId,
+}
+
+/// Layers that were read in this run, by the digest of their stored bytes; or why one was not.
+#[derive(Default)]
+pub struct LayerStore {
+    layers: HashMap<Digest, Result<ReadLayer, Problem>>,
+}
+
+/// What of a file is worth keeping. Most files are plain data, which only their names tell of.
+pub fn keep(entry: &Entry<'_>, reader: &mut dyn Read) -> Option<FileKind> {
+    let is_executable = entry.mode & 0o111 != 0;
+    match inspect(entry.path, entry.size, is_executable, reader) {
+        FileKind::Data => None,
+        FileKind::Text(TextStart::Plain) | FileKind::Empty if !is_executable => None,
+        kind => Some(kind),
+    }
+}
+
+impl From<LayerRead<FileKind>> for ReadLayer {
+    fn from(read: LayerRead<FileKind>) -> ReadLayer {
+        ReadLayer { contents: Arc::new(read.contents), diff_id: read.checked.diff_id }
+    }
+}
+
+fn problem(error: ImageError) -> Problem {
+    Problem::new(error.to_string(), error.hint())
+}
+
+impl LayerStore {
+    /// Puts in a layer that a single pass over a stream has read already, unless it is there.
+    pub fn take(&mut self, layer: &Layer, read: impl FnOnce() -> Result<LayerRead<FileKind>, ImageError>) {
+        self.layers
+            .entry(layer.descriptor.digest.clone())
+            .or_insert_with(|| read().map(ReadLayer::from).map_err(problem));
+    }
+
+    /// Reads those of `wanted` that are not there yet, the largest first, `jobs` at a time.
+    pub fn read(&mut self, source: &dyn Source, wanted: &[Layer], options: &Options, watch: &Arc<dyn Watch>) {
+        let mut missing: Vec<&Layer> = Vec::new();
+        for layer in wanted {
+            let digest = &layer.descriptor.digest;
+            if !self.layers.contains_key(digest) && !missing.iter().any(|other| other.descriptor.digest == *digest) {
+                missing.push(layer);
+            }
+        }
+        if missing.is_empty() {
+            return;
+        }
+        missing.sort_by_key(|layer| std::cmp::Reverse(layer.descriptor.size));
+        watch.expect(missing.iter().map(|layer| layer.descriptor.size).sum());
+        let (sender, results) = mpsc::channel();
+        let watched = Watched { source, watch: Arc::clone(watch) };
+        let jobs = options.jobs.clamp(1, missing.len());
+        // A pool of its own: a worker that waits for bytes must not hold up anybody else's work.
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(jobs).build().expect("a small pool of threads starts");
+        pool.in_place_scope_fifo(|scope| {
+            for layer in missing {
+                let (sender, watched) = (sender.clone(), &watched);
+                scope.spawn_fifo(move |_| {
+                    let read = read_one(watched, layer, options);
+                    // The receiver outlives the scope.
+                    let _ = sender.send((layer.descriptor.digest.clone(), read));
+                });
+            }
+        });
+        drop(sender);
+        self.layers.extend(results);
+    }
+
+    /// The layer as it was read; a layer whose diffID is not the one that this image's config lists is a problem.
+    pub fn find(&self, layer: &Layer) -> Result<ReadLayer, Problem> {
+        let read = self.layers.get(&layer.descriptor.digest).expect("every layer of an image is asked for before");
+        let read = read.as_ref().map_err(Problem::clone)?;
+        match &layer.diff_id {
+            Some(expected) if *expected != read.diff_id => {
+                let (index, short) = (layer.index, layer.descriptor.digest.short());
+                let text =
+                    format!("layer {index} ({short}): its diffID is {}, but the config says {expected}", read.diff_id);
+                Err(Problem::new(text, None))
+            }
+            _ => Ok(read.clone()),
+        }
+    }
+
+    /// Forgets layers that nothing will ask for again.
+    pub fn retain(&mut self, is_needed: impl Fn(&Digest) -> bool) {
+        self.layers.retain(|digest, _| is_needed(digest));
+    }
+}
+
+/// One layer; a panic is a bug of ours, and must cost this layer's verdict and nothing else.
+fn read_one(source: &dyn Source, layer: &Layer, options: &Options) -> Result<ReadLayer, Problem> {
+    let span = tracing::debug_span!("layer", index = layer.index, digest = %layer.descriptor.digest);
+    let _entered = span.enter();
+    let read = catch_unwind(AssertUnwindSafe(|| read_layer(source, layer, &options.limits, &mut keep)));
+    match read {
+        Ok(Ok(read)) => {
+            tracing::debug!(entries = read.contents.len(), bytes = read.checked.uncompressed_bytes, "read");
+            Ok(read.into())
+        }
+        Ok(Err(error)) => Err(problem(error)),
+        Err(_) => {
+            let text = format!("reading layer {} ({}): internal error", layer.index, layer.descriptor.digest.short());
+            Err(Problem::new(text, Some("this is a bug in imgarch; please report it with the image's name".into())))
+        }
+    }
+}
+
+/// A source that tells of the bytes that pass.
+struct Watched<'a> {
+    source: &'a dyn Source,
+    watch: Arc<dyn Watch>,
+}
+
+impl Source for Watched<'_> {
+    fn root(&self) -> Result<Descriptor, SourceError> {
+        self.source.root()
+    }
+
+    fn open(&self, descriptor: &Descriptor) -> Result<Box<dyn Read + Send>, SourceError> {
+        let reader = self.source.open(descriptor)?;
+        Ok(Box::new(Counted { reader, watch: Arc::clone(&self.watch) }))
+    }
+}
+
+struct Counted {
+    reader: Box<dyn Read + Send>,
+    watch: Arc<dyn Watch>,
+}
+
+impl Read for Counted {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let read = self.reader.read(into)?;
+        self.watch.read(read as u64);
+        Ok(read)
+    }
+}

@@ -1,0 +1,179 @@
+//! One platform: which targets it is judged on, what is started, and the judgements put together.
+
+use super::model::{LayerReport, PlatformReport, Problem, StepReport, TargetReport};
+use super::{CallOverride, Options};
+use crate::image::RootFs;
+use crate::inspect::FileKind;
+use crate::judge::labels::{Agreement, Labels};
+use crate::judge::programs::Programs;
+use crate::judge::{Case, Exec, Judgement, entry, judge};
+use crate::oci::{Config, Digest};
+use crate::platform::{Node, Platform, Target};
+
+/// Everything that is known of one platform before it is judged.
+pub struct Subject<'a> {
+    pub promised: Option<&'a Platform>,
+    pub declared: Option<&'a Platform>,
+    pub digest: Option<&'a Digest>,
+    pub config: &'a Config,
+    pub rootfs: &'a RootFs<FileKind>,
+    pub layers: Vec<LayerReport>,
+    /// Why some of its layers could not be read.
+    pub problems: Vec<Problem>,
+}
+
+impl<'a> Subject<'a> {
+    /// A root filesystem without labels.
+    pub fn directory(config: &'a Config, rootfs: &'a RootFs<FileKind>) -> Subject<'a> {
+        Subject {
+            promised: None,
+            declared: None,
+            digest: None,
+            config,
+            rootfs,
+            layers: Vec::new(),
+            problems: Vec::new(),
+        }
+    }
+
+    fn published(&self) -> Option<&'a Platform> {
+        self.promised.or(self.declared)
+    }
+}
+
+/// Judges a platform on each of its targets. Nothing comes back where none of the user's targets would run it.
+pub fn judge_platform(subject: Subject<'_>, options: &Options) -> Option<PlatformReport> {
+    let targets = targets(&subject, options);
+    if targets.is_empty() && !options.targets.is_empty() {
+        return None;
+    }
+    let start = start(&subject.config.run, &options.call);
+    let mut report = PlatformReport {
+        promised: subject.promised.cloned(),
+        declared: subject.declared.cloned(),
+        digest: subject.digest.cloned(),
+        layers: subject.layers,
+        entries: subject.rootfs.all().count(),
+        programs: 0,
+        architectures: Default::default(),
+        agreement: Agreement::NoPrograms,
+        starts: start.call.argv.clone(),
+        targets: Vec::new(),
+        findings: Vec::new(),
+        problems: subject.problems,
+    };
+    // What was not read could hide or replace anything that was.
+    if !report.problems.is_empty() {
+        return Some(report);
+    }
+    if targets.is_empty() {
+        let name = report.name();
+        report
+            .problems
+            .push(Problem::new(format!("{name} is not a platform that can be judged: only Linux programs are"), None));
+        return Some(report);
+    }
+    let healthcheck = healthcheck(&subject.config.run);
+    for target in &targets {
+        let case = Case {
+            labels: Labels { promised: subject.promised, declared: subject.declared },
+            rootfs: subject.rootfs,
+            call: &start.call,
+            said_by: &start.said_by,
+            healthcheck: &healthcheck,
+            target,
+            rules_off: &options.rules_off,
+        };
+        add(&mut report, target, judge(&case));
+    }
+    Some(report)
+}
+
+/// The user's targets that would run this platform; else what it is published for; else what its own programs are.
+fn targets(subject: &Subject<'_>, options: &Options) -> Vec<Target> {
+    let Some(published) = subject.published() else {
+        if !options.targets.is_empty() {
+            return options.targets.clone();
+        }
+        return guess(subject.rootfs).into_iter().collect();
+    };
+    if options.targets.is_empty() {
+        return Target::of_platform(published).into_iter().collect();
+    }
+    let is_meant =
+        |target: &&Target| target.platform.os == published.os && target.platform.architecture == published.architecture;
+    options.targets.iter().filter(is_meant).cloned().collect()
+}
+
+/// A directory has no label: the architecture that most of its programs have. The report says it was not declared.
+fn guess(rootfs: &RootFs<FileKind>) -> Option<Target> {
+    let programs = Programs::collect(rootfs, &Node::plain(crate::platform::Arch::Amd64));
+    let (arch, _) = programs.count().into_iter().max_by_key(|(_, count)| *count)?;
+    Target::of_platform(&Platform::linux(arch))
+}
+
+/// A call, and the words by which it was named.
+struct Start {
+    call: Exec,
+    said_by: String,
+}
+
+/// Entrypoint and Cmd, as a runtime joins them, with the user's changes.
+fn start(run: &crate::oci::RunConfig, given: &CallOverride) -> Start {
+    let mut argv = given.entrypoint.clone().unwrap_or_else(|| run.entrypoint.clone());
+    let args = match (&given.args, &given.entrypoint) {
+        (Some(args), _) => args.clone(),
+        (None, Some(_)) => Vec::new(),
+        (None, None) => run.cmd.clone(),
+    };
+    let words = |name: &str, words: &[String]| format!("{name} {}", serde_json::to_string(words).unwrap_or_default());
+    let said_by = match (&given.entrypoint, argv.is_empty()) {
+        (Some(entrypoint), _) => words("--entrypoint", entrypoint),
+        (None, false) => words("ENTRYPOINT", &argv),
+        (None, true) => words("CMD", &args),
+    };
+    argv.extend(args);
+    let working_dir = if run.working_dir.is_empty() { "/".to_string() } else { run.working_dir.clone() };
+    let call = Exec { argv, env: run.env.clone(), working_dir, user: run.user.clone() };
+    Start { call, said_by }
+}
+
+/// HEALTHCHECK as the words that are executed.
+fn healthcheck(run: &crate::oci::RunConfig) -> Vec<String> {
+    match run.healthcheck.test.split_first() {
+        Some((kind, rest)) if kind == "CMD" => rest.to_vec(),
+        Some((kind, rest)) if kind == "CMD-SHELL" => {
+            let shell =
+                if run.shell.is_empty() { vec!["/bin/sh".to_string(), "-c".to_string()] } else { run.shell.clone() };
+            shell.into_iter().chain(rest.iter().cloned()).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// Takes one target's judgement into the report. A finding that several targets share stands once.
+fn add(report: &mut PlatformReport, target: &Target, judgement: Judgement) {
+    report.programs = judgement.programs;
+    report.architectures = judgement.architectures;
+    report.agreement = judgement.agreement;
+    for finding in judgement.findings {
+        let is_known = report.findings.iter().any(|known| (known.code, &known.path) == (finding.code, &finding.path));
+        if !is_known {
+            report.findings.push(finding);
+        }
+    }
+    crate::judge::finding::sort(&mut report.findings);
+    let Some(trace) = judgement.trace else { return };
+    let steps = trace.steps.iter().map(|step| StepReport {
+        how: entry::link_word(&step.link),
+        path: step.path.clone().unwrap_or_else(|| step.typed.clone()),
+        is: step.what.clone(),
+    });
+    report.targets.push(TargetReport {
+        name: target.name.clone(),
+        outcome: trace.outcome,
+        steps: steps.collect(),
+        shown: Vec::new(),
+        undecided: None,
+    });
+}
