@@ -1,0 +1,89 @@
+//! Rules about the automatic platform arguments: used without their ARG, or hidden by a default.
+
+use super::dockerfile::{self, Dockerfile, Step, StepKind, Variable};
+use super::finding::{Edit, Finding, Safety};
+use super::flow::AUTOMATIC;
+use super::rule::Code;
+
+pub fn check(file: &Dockerfile<'_>) -> Vec<Finding> {
+    let mut findings = defaults(file);
+    for at in 0..file.stages.len() {
+        findings.extend(undeclared(file, at));
+    }
+    findings
+}
+
+fn defaults(file: &Dockerfile<'_>) -> Vec<Finding> {
+    let in_stages = file.stages.iter().flat_map(|stage| &stage.steps).filter_map(|step| match &step.kind {
+        StepKind::Arg(pairs) => Some(pairs),
+        _ => None,
+    });
+    in_stages.flatten().filter_map(|pair| hidden(file, pair)).collect()
+}
+
+/// `ARG TARGETARCH=amd64` in a stage. A default that is itself automatic, or empty, hides nothing that matters.
+fn hidden(file: &Dockerfile<'_>, pair: &Variable) -> Option<Finding> {
+    let (value, span) = pair.value.as_ref()?;
+    if !AUTOMATIC.contains(&pair.name.as_str()) || value.contains('$') {
+        return None;
+    }
+    let message = format!("{} is {value:?} in every platform's build", pair.name);
+    let finding = Finding::new(Code::TargetArgDefault, span.clone(), message, "hides the builder's value");
+    let whole = pair.name_span.end..span.end;
+    let is_plain = file.text[whole.clone()].starts_with('=');
+    Some(match is_plain {
+        true => finding.fix("take the builder's value", Safety::Safe, vec![Edit::delete(whole)]),
+        false => finding,
+    })
+}
+
+fn undeclared(file: &Dockerfile<'_>, stage: usize) -> Vec<Finding> {
+    let mut findings: Vec<Finding> = Vec::new();
+    let mut reported: Vec<&str> = Vec::new();
+    for (index, step) in file.stages[stage].steps.iter().enumerate() {
+        // ONBUILD's step runs in another file's stage.
+        if matches!(step.kind, StepKind::Arg(_)) || step.is_onbuild {
+            continue;
+        }
+        let known = file.variables_at(stage, index);
+        for (at, name) in uses(file, step) {
+            let is_new = !known.contains_key(name) && !reported.contains(&name);
+            if !is_new {
+                continue;
+            }
+            reported.push(name);
+            let message = format!("{name} is empty here: this stage does not declare it");
+            let mut finding =
+                Finding::new(Code::TargetArgUndeclared, at..at + name.len(), message, "no ARG before it in this stage");
+            if let Some(global) = file.globals.iter().find(|global| global.name == name) {
+                finding = finding.related(global.name_span.clone(), "an ARG before FROM is for FROM lines only");
+            }
+            let edits = vec![Edit::insert(step.span.start, format!("ARG {name}\n"))];
+            findings.push(finding.fix(format!("declare {name} in this stage"), Safety::Safe, edits));
+        }
+    }
+    findings
+}
+
+/// Automatic arguments that a step refers to, where their emptiness is not handled (`${TARGETARCH:?}`) and no shell sets them.
+fn uses<'a>(file: &'a Dockerfile<'a>, step: &Step) -> Vec<(usize, &'a str)> {
+    let text = &file.text[step.span.clone()];
+    let mut found = Vec::new();
+    for (at, reference) in dockerfile::references(text) {
+        let line = &text[text[..at].rfind('\n').map_or(0, |newline| newline + 1)..at];
+        let is_comment = line.trim_start().starts_with('#');
+        let is_set =
+            text.contains(&format!("{}=", reference.name)) || text.contains(&format!("read {}", reference.name));
+        let is_escaped = text[..at].ends_with('\\');
+        if AUTOMATIC.contains(&reference.name)
+            && !reference.operator.contains('?')
+            && !is_comment
+            && !is_set
+            && !is_escaped
+        {
+            let name_at = at + text[at..].find(reference.name).unwrap_or(0);
+            found.push((step.span.start + name_at, &text[name_at..name_at + reference.name.len()]));
+        }
+    }
+    found
+}

@@ -1,0 +1,180 @@
+//! COPY of programs that were built outside the Dockerfile: the file's own header says for what.
+
+use super::dockerfile::{self, Dockerfile, Step, StepKind};
+use super::download::declaration;
+use super::finding::{Edit, Finding, Safety};
+use super::flow::Flow;
+use super::outside::{HostFile, Outside};
+use super::rule::{Code, Severity};
+use super::shell::Word;
+use super::token::{self, Spelling};
+use crate::platform::{Arch, Class, Endian, Platform};
+
+/// The platforms that a name with `${TARGETARCH}` is tried for.
+const TRIED: &[&str] = &[
+    "linux/amd64",
+    "linux/arm64",
+    "linux/arm/v7",
+    "linux/arm/v6",
+    "linux/386",
+    "linux/ppc64le",
+    "linux/s390x",
+    "linux/riscv64",
+];
+
+/// What a host file is, where it is a program or a library.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Program {
+    Linux(Arch),
+    MacOs,
+    Windows,
+}
+
+pub fn check(file: &Dockerfile<'_>, flow: &Flow, outside: &Outside<'_>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (at, stage) in file.stages.iter().enumerate() {
+        if flow.places[at].chosen_for.is_some() || !flow.places[at].reaches_final {
+            continue;
+        }
+        for (index, step) in stage.steps.iter().enumerate() {
+            let StepKind::Copy { sources, .. } = &step.kind else { continue };
+            if step.options.iter().any(|option| option.name == "from") {
+                continue;
+            }
+            for source in sources.iter().filter(|source| !source.text.contains("://")) {
+                findings.extend(copied(file, at, index, step, source, outside));
+            }
+        }
+    }
+    findings
+}
+
+fn copied(
+    file: &Dockerfile<'_>,
+    stage: usize,
+    index: usize,
+    step: &Step,
+    source: &Word,
+    outside: &Outside<'_>,
+) -> Option<Finding> {
+    let mut known = file.variables_at(stage, index);
+    let is_chosen =
+        dockerfile::references(&source.text).iter().any(|(_, reference)| reference.name.starts_with("TARGET"));
+    if is_chosen {
+        return misnamed(source, outside);
+    }
+    known.retain(|_, variable| variable.value.is_some());
+    let (path, _) = dockerfile::expand(&source.text, &known);
+    let programs: Vec<(HostFile, Program)> = (outside.files)(&path)
+        .into_iter()
+        .filter_map(|host| program_of(&host.head).map(|program| (host, program)))
+        .collect();
+    let (host, program) = programs.first()?;
+    // A tree that holds several platforms' programs is made to: prebuilt modules, a cross build's output.
+    if programs.iter().any(|(_, other)| other != program) {
+        return None;
+    }
+    let is_named = programs.len() == 1 && host.path.trim_start_matches("./") == path.trim_start_matches(['.', '/']);
+    let more = programs.len() - 1;
+    let message = match (is_named, more) {
+        (true, _) => format!("{} is {}, and every platform's image gets it", host.path, shown(*program)),
+        (false, 0) => format!("{} in it is {}, and every platform's image gets it", host.path, shown(*program)),
+        (false, _) => format!(
+            "{} and {more} more in it are {}s, and every platform's image gets them",
+            host.path,
+            shown(*program)
+        ),
+    };
+    let message = message.replace(" are an ", " are ").replace(" are a ", " are ");
+    let severity = if is_named || *program == Program::MacOs { Severity::Error } else { Severity::Warning };
+    let finding = Finding::new(Code::HostBuiltCopy, source.span.clone(), message, label(*program)).weighing(severity);
+    let token = token::find(&source.text).into_iter().find(|token| token.spelling == Spelling::Oci);
+    Some(match token.filter(|_| is_named) {
+        Some(token) => {
+            let edit = Edit::replace(source.source(token.range), "${TARGETARCH}");
+            let edits = [edit].into_iter().chain(declaration(file, stage, index, "TARGETARCH")).collect();
+            finding.fix("copy each platform's own file", Safety::Safe, edits)
+        }
+        None => finding.help(format!(
+            "build it in a stage of this Dockerfile, or name one file for each architecture and write `ARG TARGETARCH` and COPY {}-${{TARGETARCH}}{}",
+            source.text.trim_end_matches('/'),
+            &file.text[source.span.end..step.span.end].lines().next().unwrap_or(""),
+        )),
+    })
+}
+
+/// `bin/app-${TARGETARCH}`: each architecture's file must be that architecture's.
+fn misnamed(source: &Word, outside: &Outside<'_>) -> Option<Finding> {
+    for platform in TRIED.iter().filter_map(|text| Platform::parse(text).ok()) {
+        let path = path_for(&source.text, &platform);
+        let Some((host, program)) =
+            (outside.files)(&path).into_iter().find_map(|host| program_of(&host.head).map(|program| (host, program)))
+        else {
+            continue;
+        };
+        if Some(program) != platform.arch().map(Program::Linux) {
+            let message = format!("{} is {}, and {platform}'s image gets it", host.path, shown(program));
+            let help = format!("rebuild {} for {platform}", host.path);
+            return Some(Finding::new(Code::HostBuiltCopy, source.span.clone(), message, label(program)).help(help));
+        }
+    }
+    None
+}
+
+fn path_for(text: &str, platform: &Platform) -> String {
+    let variant = platform.variant.clone().unwrap_or_default();
+    let values = [
+        ("TARGETPLATFORM", platform.to_string()),
+        ("TARGETOS", platform.os.clone()),
+        ("TARGETARCH", platform.architecture.clone()),
+        ("TARGETVARIANT", variant),
+    ];
+    values.iter().fold(text.to_string(), |text, (name, value)| {
+        text.replace(&format!("${{{name}}}"), value).replace(&format!("${name}"), value)
+    })
+}
+
+fn shown(program: Program) -> String {
+    match program {
+        Program::Linux(arch) => {
+            let article = if arch.name().starts_with(['A', 'a', 'x', 'i', 'm', '3']) { "an" } else { "a" };
+            let article = if arch.name().starts_with('3') || arch.name().starts_with("m68") { "a" } else { article };
+            format!("{article} {} program", arch.name())
+        }
+        Program::MacOs => "a macOS program".to_string(),
+        Program::Windows => "a Windows program".to_string(),
+    }
+}
+
+fn label(program: Program) -> String {
+    match program {
+        Program::Linux(arch) => format!("always {}", arch.name()),
+        Program::MacOs => "runs on macOS only".to_string(),
+        Program::Windows => "runs on Windows only".to_string(),
+    }
+}
+
+/// By the file's header: an ELF program or shared library, a Mach-O, a PE. Objects and cores are data.
+fn program_of(head: &[u8]) -> Option<Program> {
+    const ET_EXEC: u16 = 2;
+    const ET_DYN: u16 = 3;
+    match head {
+        [0x7f, b'E', b'L', b'F', class, data, ..] if head.len() >= 20 => {
+            let class = if *class == 1 { Class::Elf32 } else { Class::Elf64 };
+            let endian = if *data == 2 { Endian::Big } else { Endian::Little };
+            let half = |at: usize| match endian {
+                Endian::Little => u16::from_le_bytes([head[at], head[at + 1]]),
+                Endian::Big => u16::from_be_bytes([head[at], head[at + 1]]),
+            };
+            matches!(half(16), ET_EXEC | ET_DYN)
+                .then(|| Arch::of_elf(half(18), class, endian))
+                .flatten()
+                .map(Program::Linux)
+        }
+        [0xcf | 0xce, 0xfa, 0xed, 0xfe, ..] => Some(Program::MacOs),
+        // 0xcafebabe is also a Java class, whose version is above 43; a fat file holds few architectures.
+        [0xca, 0xfe, 0xba, 0xbe, 0, 0, 0, count, ..] if *count < 20 => Some(Program::MacOs),
+        [b'M', b'Z', ..] => Some(Program::Windows),
+        _ => None,
+    }
+}

@@ -1,0 +1,134 @@
+//! Floor 5: what in a Dockerfile, a compose file, a bake file or a workflow will break another architecture. Pure: files
+//! of the build context and a registry's answers come through closures that the rim gives.
+
+mod arguments;
+mod bake;
+mod compose;
+mod dockerfile;
+mod download;
+mod finding;
+mod fix;
+mod flow;
+mod format;
+mod hcl;
+mod heredoc;
+mod host_copy;
+mod ignore;
+mod outside;
+mod render;
+mod rule;
+mod shell;
+mod stages;
+mod token;
+mod toolchain;
+mod workflow_file;
+mod yaml;
+
+use std::path::{Path, PathBuf};
+
+pub use finding::{Edit, Finding, Fix, Position, Related, Safety};
+pub use fix::{Fixed, apply, unified_diff};
+pub use format::{Format, format_of};
+pub use outside::{HEAD_BYTES, HostFile, Outside, Pin, PinLookup};
+pub use render::{Drawing, render};
+pub use rule::{Code, Fixable, RULES, Rule, Severity};
+
+use dockerfile::Dockerfile;
+use flow::Flow;
+use ignore::Ignores;
+
+/// A file with what was found in it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Linted {
+    pub path: PathBuf,
+    pub text: String,
+    pub format: Format,
+    /// In the order of the file.
+    pub findings: Vec<Finding>,
+    /// What could not be checked. Never a pass.
+    pub problems: Vec<Problem>,
+    /// Findings that the file's own comments turn off.
+    pub ignored: usize,
+}
+
+/// Something that could not be read or asked, at a byte of the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    pub at: usize,
+    pub message: String,
+}
+
+/// Checks one file, whose format [`format_of`] told.
+pub fn lint(path: &Path, text: &str, format: Format, outside: &Outside<'_>) -> Linted {
+    // A byte order mark belongs to no line; its bytes are put back into every place.
+    let body = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let offset = text.len() - body.len();
+    let (mut findings, mut problems, ignores) = match format {
+        Format::Dockerfile => lint_dockerfile(body, outside),
+        Format::Compose => by_lines(body, compose::check(body, outside)),
+        Format::GithubWorkflow => by_lines(body, workflow_file::check(body, outside)),
+        Format::BakeHcl => by_lines(body, bake::check_hcl(body)),
+        Format::BakeJson => by_lines(body, bake::check_json(body)),
+    };
+    let found = findings.len();
+    findings.retain(|finding| !ignores.takes(finding));
+    let ignored = found - findings.len();
+    findings.sort_by_key(|finding| (finding.span.start, finding.span.end, finding.code));
+    findings.iter_mut().for_each(|finding| shift(finding, offset));
+    problems.iter_mut().for_each(|problem| problem.at += offset);
+    Linted { path: path.to_path_buf(), text: text.to_string(), format, findings, problems, ignored }
+}
+
+fn shift(finding: &mut Finding, offset: usize) {
+    let by = |span: &mut std::ops::Range<usize>| *span = span.start + offset..span.end + offset;
+    by(&mut finding.span);
+    finding.related.iter_mut().for_each(|related| by(&mut related.span));
+    for edit in finding.fix.iter_mut().flat_map(|fix| &mut fix.edits) {
+        (edit.start, edit.end) = (edit.start + offset, edit.end + offset);
+    }
+}
+
+fn lint_dockerfile(text: &str, outside: &Outside<'_>) -> (Vec<Finding>, Vec<Problem>, Ignores) {
+    let file = match Dockerfile::parse(text) {
+        Ok(file) => file,
+        Err(error) => return (Vec::new(), vec![Problem { at: error.at, message: error.message }], Ignores::default()),
+    };
+    let flow = Flow::of(&file, outside.target.as_deref());
+    let mut findings = stages::check(&file, &flow);
+    findings.extend(arguments::check(&file));
+    findings.extend(download::check(&file, &flow, outside));
+    findings.extend(toolchain::check(&file, &flow, outside));
+    findings.extend(host_copy::check(&file, &flow, outside));
+    let (pins, problems) = stages::digests(&file, outside);
+    findings.extend(pins);
+    share_declarations(&file, &mut findings);
+    let spans = file.stages.iter().flat_map(|stage| stage.steps.iter().map(|step| &step.span).chain([&stage.span]));
+    let spans: Vec<_> = spans.cloned().collect();
+    let ignores = Ignores::read(text, |at| spans.iter().find(|span| span.contains(&at)).map_or(at, |span| span.end));
+    (findings, problems, ignores)
+}
+
+/// Rewrites that declare the same ARG in one stage declare it once: before the first step that needs it.
+fn share_declarations(file: &Dockerfile<'_>, findings: &mut [Finding]) {
+    for stage in &file.stages {
+        let end = stage.steps.last().map_or(stage.span.end, |step| step.span.end);
+        let is_declaration = |edit: &Edit| edit.start == edit.end && edit.replacement.starts_with("ARG ");
+        let is_here = |edit: &Edit| is_declaration(edit) && (stage.span.start..end).contains(&edit.start);
+        let mut edits: Vec<&mut Edit> =
+            findings.iter_mut().flat_map(|finding| &mut finding.fix).flat_map(|fix| &mut fix.edits).collect();
+        let mut first: std::collections::BTreeMap<String, usize> = std::collections::BTreeMap::new();
+        for edit in edits.iter().filter(|edit| is_here(edit)) {
+            let at = first.entry(edit.replacement.clone()).or_insert(edit.start);
+            *at = edit.start.min(*at);
+        }
+        for edit in edits.iter_mut().filter(|edit| is_here(edit)) {
+            let at = first[&edit.replacement];
+            (edit.start, edit.end) = (at, at);
+        }
+    }
+}
+
+/// In YAML and HCL an ignore comment covers the line below it, or its own.
+fn by_lines(text: &str, (findings, problems): (Vec<Finding>, Vec<Problem>)) -> (Vec<Finding>, Vec<Problem>, Ignores) {
+    (findings, problems, Ignores::read(text, |at| text[at..].find('\n').map_or(text.len(), |newline| at + newline)))
+}

@@ -1,0 +1,48 @@
+//! What a lint cannot read from the file itself, and how the rim answers it. No I/O happens here.
+
+use crate::oci::{Digest, Reference};
+use crate::platform::Platform;
+
+/// Everything beside the file that the rules may ask for.
+pub struct Outside<'a> {
+    /// The programs in the build context that a COPY's source names: a file, a folder or a pattern, relative to the
+    /// context. Where there is no context, nothing.
+    pub files: &'a dyn Fn(&str) -> Vec<HostFile>,
+    /// What a registry holds under a pinned reference; `None` without `--online`.
+    pub pin: Option<&'a PinLookup<'a>>,
+    /// Platforms that the project builds for, where they are known.
+    pub platforms: Vec<Platform>,
+    /// The stage that is built, as `docker build --target` names it.
+    pub target: Option<String>,
+}
+
+/// Asks a registry what a reference with a digest is.
+pub type PinLookup<'a> = dyn Fn(&Reference) -> Result<Pin, String> + 'a;
+
+/// A file of the build context.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostFile {
+    /// Relative to the context.
+    pub path: String,
+    /// Its first [`HEAD_BYTES`] bytes, or all where it is shorter.
+    pub head: Vec<u8>,
+}
+
+/// Bytes of a host file that a rule looks at: an ELF header is 64, a Mach-O's fat header with its rows less than this.
+pub const HEAD_BYTES: usize = 512;
+
+/// What a digest names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Pin {
+    /// An index of these platforms.
+    Index(Vec<Platform>),
+    /// One platform's manifest; `index` is the digest of the index that the same tag names now, where there is one.
+    Manifest { platform: Option<Platform>, index: Option<Digest> },
+}
+
+impl Outside<'_> {
+    /// No build context, no registry, no known platforms.
+    pub fn nothing() -> Outside<'static> {
+        Outside { files: &|_| Vec::new(), pin: None, platforms: Vec::new(), target: None }
+    }
+}

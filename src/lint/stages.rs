@@ -1,0 +1,324 @@
+//! Rules about FROM: which platform a stage is for, which image it starts from, and what the final stage takes from a
+//! stage that runs on the build machine.
+
+use super::dockerfile::{self, Dockerfile, Stage, StepKind, Variable};
+use super::finding::{Edit, Finding, Safety};
+use super::flow::{Flow, Machine};
+use super::outside::{Outside, Pin};
+use super::rule::{Code, Severity};
+use super::shell::{Command, Word};
+use super::{Problem, token};
+use crate::oci::Reference;
+
+/// Docker Hub organisations that hold one architecture's builds of the official images.
+/// Source: docker-library/official-images, "Architectures other than amd64?".
+const SINGLE_ARCH_OWNERS: &[&str] =
+    &["amd64", "i386", "arm32v5", "arm32v6", "arm32v7", "arm64v8", "ppc64le", "s390x", "riscv64", "mips64le"];
+
+pub fn check(file: &Dockerfile<'_>, flow: &Flow) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (at, stage) in file.stages.iter().enumerate() {
+        if flow.places[at].chosen_for.is_some() {
+            continue;
+        }
+        findings.extend(platform_flag(file, flow, at, stage));
+        findings.extend(single_arch_base(file, flow, at, stage));
+        findings.extend(native_build(file, flow, at, stage));
+    }
+    findings
+}
+
+fn platform_flag(file: &Dockerfile<'_>, flow: &Flow, at: usize, stage: &Stage) -> Option<Finding> {
+    let option = stage.platform.as_ref()?;
+    let is_final = at == flow.final_stage;
+    let globals = file.global_variables();
+    let (_, used) = dockerfile::expand(&option.value, &globals);
+    let without_flag = Edit::delete(option.span.start..next_word(file.text, option.span.end));
+    match &flow.places[at].machine {
+        Machine::Builder if is_final => Some(
+            Finding::new(
+                Code::FinalStageOnBuildPlatform,
+                option.span.clone(),
+                "the final stage is built for the build machine's platform, not for the target's",
+                "every platform gets the build machine's programs",
+            )
+            .fix("build the final stage for the target", Safety::Safe, vec![without_flag]),
+        ),
+        Machine::Constant(platform) => {
+            let message = match is_final {
+                true => format!("the final stage is {platform} in every platform's image"),
+                false => format!("this stage is {platform} in every platform's build"),
+            };
+            let severity = if is_final { Severity::Error } else { Severity::Warning };
+            let finding =
+                Finding::new(Code::FromPlatformConstant, option.span.clone(), message, format!("always {platform}"));
+            let finding = with_origins(finding.weighing(severity), &used);
+            Some(match is_final {
+                true => finding.fix("build the final stage for the target", Safety::Unsafe, vec![without_flag]),
+                false => finding.fix(
+                    "run the stage on the build machine, and cross-compile",
+                    Safety::Unsafe,
+                    vec![Edit::replace(option.value_span.clone(), "$BUILDPLATFORM")],
+                ),
+            })
+        }
+        _ => None,
+    }
+}
+
+/// Where the variables of a value were set.
+pub fn with_origins(finding: Finding, used: &[&Variable]) -> Finding {
+    used.iter().fold(finding, |finding, variable| match &variable.value {
+        Some((value, span)) => finding.related(span.clone(), format!("{} is {value} by default", variable.name)),
+        None => finding,
+    })
+}
+
+fn next_word(text: &str, at: usize) -> usize {
+    at + text[at..].len() - text[at..].trim_start_matches([' ', '\t']).len()
+}
+
+fn single_arch_base(file: &Dockerfile<'_>, flow: &Flow, at: usize, stage: &Stage) -> Option<Finding> {
+    if stage.parent.is_some() {
+        return None;
+    }
+    let globals = file.global_variables();
+    let (image, used) = dockerfile::expand(&stage.image.text, &globals);
+    let severity = if flow.places[at].reaches_final { Severity::Error } else { Severity::Warning };
+    single_arch_image(&stage.image, &image, &used, severity)
+}
+
+/// An image that is one architecture's by its name. `word` is what the file says, `image` what it expands to.
+pub fn single_arch_image(word: &Word, image: &str, used: &[&Variable], severity: Severity) -> Option<Finding> {
+    let name = image.trim_start_matches("docker.io/");
+    let Some((owner, rest)) = name.split_once('/').filter(|(owner, _)| SINGLE_ARCH_OWNERS.contains(owner)) else {
+        return arch_in_tag(word, image, used);
+    };
+    let message = format!("{image} holds one architecture's image only");
+    let finding = Finding::new(Code::SingleArchBase, word.span.clone(), message, format!("only {owner}"));
+    let finding = with_origins(finding.weighing(severity), used)
+        .help(format!("name the multi-platform image, {rest}, and let its platform be chosen"));
+    let literal = format!("{owner}/");
+    // The owner stands in the word itself, or at the start of the variable that it names.
+    let span = match (word.text.find(&literal), used) {
+        (Some(start), _) => Some(word.source(start..start + literal.len())),
+        (None, [Variable { value: Some((value, span)), .. }]) if value.len() == span.len() => {
+            value.find(&literal).map(|start| span.start + start..span.start + start + literal.len())
+        }
+        _ => None,
+    };
+    Some(match span {
+        Some(span) => finding.fix("use the image of all platforms", Safety::Safe, vec![Edit::delete(span)]),
+        None => finding,
+    })
+}
+
+/// `alpine:3.20-amd64`, `example.com/app-arm64:1`: named for one architecture. Cross toolchains are so by intent.
+fn arch_in_tag(word: &Word, image: &str, used: &[&Variable]) -> Option<Finding> {
+    let last = image.rsplit('/').next().unwrap_or(image).split('@').next().unwrap_or_default();
+    if image.contains("cross") {
+        return None;
+    }
+    let found = token::find(last).into_iter().next()?;
+    let arch = found.arch;
+    let offset = image.find(last).unwrap_or(0);
+    let spelled = &last[found.range.clone()];
+    let message = format!("{image} is named for {arch}, and every platform gets it");
+    let span = match word.text == image {
+        true => word.source(offset + found.range.start..offset + found.range.end),
+        false => word.span.clone(),
+    };
+    let finding =
+        Finding::new(Code::SingleArchBase, span, message, format!("only {spelled}")).weighing(Severity::Warning);
+    let finding = with_origins(finding, used);
+    let in_tag = last.find(':').is_some_and(|colon| colon + 1 < found.range.start);
+    let suffix = format!("-{spelled}");
+    if in_tag && last.ends_with(&suffix) && word.text == image {
+        let end = offset + last.len();
+        let edit = Edit::delete(word.source(end - suffix.len()..end));
+        return Some(finding.fix("use the tag of all platforms", Safety::Unsafe, vec![edit]));
+    }
+    Some(finding)
+}
+
+/// Programs that make machine code.
+const COMPILERS: &[&str] = &[
+    "gcc",
+    "g++",
+    "cc",
+    "c++",
+    "clang",
+    "clang++",
+    "make",
+    "ninja",
+    "cmake",
+    "meson",
+    "rustc",
+    "zig",
+    "ghc",
+    "stack",
+    "cabal",
+    "swift",
+    "swiftc",
+    "nim",
+    "crystal",
+    "native-image",
+    "pyinstaller",
+    "tinygo",
+    "dub",
+    "ldc2",
+    "v",
+];
+
+/// Package managers whose packages may hold native modules, and the folders in which those land.
+const NATIVE_FOLDERS: &[&str] = &["node_modules", "site-packages", "venv", "vendor/bundle", "dist-packages", ".local"];
+
+/// What a stage on the build machine compiles for itself.
+fn compile_of(command: &Command) -> Option<String> {
+    let subcommand = command.arguments().first().map_or("", |word| word.text.as_str());
+    let shown = match (command.program(), subcommand) {
+        ("go", "build" | "install") | ("cargo", "build" | "install" | "rustc") => {
+            Some(format!("{} {subcommand}", command.program()))
+        }
+        ("deno", "compile") => Some("deno compile".to_string()),
+        ("bun", "build") if command.has("--compile") => Some("bun build --compile".to_string()),
+        ("dotnet", "publish") if command.has("--self-contained") => Some("dotnet publish".to_string()),
+        (program, _) if COMPILERS.contains(&program) => Some(program.to_string()),
+        _ => None,
+    }?;
+    let is_told = command.words.iter().any(|word| {
+        let names_target =
+            ["GOARCH=", "--target", "--arch", "-target", "CMAKE_TOOLCHAIN_FILE", "--host=", "--runtime", "-r"];
+        names_target.iter().any(|name| word.text.starts_with(name) || word.text.starts_with(&format!("-D{name}")))
+    });
+    (!is_told).then_some(shown)
+}
+
+/// The stage at `at` is for the target and copies from one that runs, and compiles, on the build machine.
+fn native_build(file: &Dockerfile<'_>, flow: &Flow, at: usize, stage: &Stage) -> Vec<Finding> {
+    if flow.places[at].machine != Machine::Target || !flow.places[at].reaches_final {
+        return Vec::new();
+    }
+    let mut findings: Vec<Finding> = Vec::new();
+    for step in &stage.steps {
+        let Some(from) = step.options.iter().find(|option| option.name == "from") else { continue };
+        let Some(source) = file.stage_named(&from.value, at) else { continue };
+        let place = &flow.places[source];
+        if place.machine != Machine::Builder || place.knows_target {
+            continue;
+        }
+        let Some(finding) = compiled_in(file, source).or_else(|| native_packages(file, source, &step.kind)) else {
+            continue;
+        };
+        let finding = finding.related(from.span.clone(), "the image takes its result here");
+        if !findings.iter().any(|earlier| earlier.span == finding.span) {
+            findings.push(finding);
+        }
+    }
+    findings
+}
+
+fn compiled_in(file: &Dockerfile<'_>, source: usize) -> Option<Finding> {
+    let steps = file.lineage(source).flat_map(|stage| &stage.steps);
+    let runs = steps.filter_map(|step| match &step.kind {
+        StepKind::Run(run) => Some((step, run)),
+        _ => None,
+    });
+    let (step, run, command, shown) = runs
+        .flat_map(|(step, run)| run.commands.iter().map(move |command| (step, run, command)))
+        .find_map(|(step, run, command)| compile_of(command).map(|shown| (step, run, command, shown)))?;
+    let program = command.words.iter().find(|word| shown.starts_with(word.text.rsplit('/').next().unwrap_or("")))?;
+    let finding = Finding::new(
+        Code::NativeBuildOnBuildPlatform,
+        program.span.clone(),
+        format!("{shown} makes the build machine's program, and every platform's image takes it"),
+        "compiles for $BUILDPLATFORM",
+    );
+    if program.text != "go" || run.prologue.is_none() {
+        return Some(finding);
+    }
+    let declare = Edit::insert(step.span.start, "ARG TARGETOS TARGETARCH\n");
+    let pass_on = Edit::insert(program.span.start, "GOOS=$TARGETOS GOARCH=$TARGETARCH ");
+    Some(
+        finding
+            .help("let Go cross-compile: pass GOOS and GOARCH on; with cgo it also needs a cross compiler (tonistiigi/xx has them)")
+            .fix("cross-compile for the target", Safety::Unsafe, vec![declare, pass_on]),
+    )
+}
+
+/// `npm ci` on the build machine, and its node_modules copied: native modules in it are the build machine's.
+fn native_packages(file: &Dockerfile<'_>, source: usize, copy: &StepKind) -> Option<Finding> {
+    let StepKind::Copy { sources, .. } = copy else { return None };
+    let takes_packages = sources.iter().any(|word| NATIVE_FOLDERS.iter().any(|folder| word.text.contains(folder)));
+    if !takes_packages {
+        return None;
+    }
+    let steps = file.lineage(source).flat_map(|stage| &stage.steps);
+    let commands = steps.flat_map(|step| match &step.kind {
+        StepKind::Run(run) => run.commands.as_slice(),
+        _ => &[],
+    });
+    let command = commands.into_iter().find(|command| {
+        let installs = ["install", "ci", "i", "add", "sync"].iter().any(|verb| command.has(verb));
+        let is_script_only = command.has("--ignore-scripts");
+        let managers = ["npm", "yarn", "pnpm", "pip", "pip3", "poetry", "uv", "bundle", "bun"];
+        managers.contains(&command.program()) && (installs || command.program() == "yarn") && !is_script_only
+    })?;
+    let span = command.words.first()?.span.start..command.words.last()?.span.end;
+    let message = format!(
+        "{} installs the build machine's native modules, and every platform's image takes them",
+        command.program()
+    );
+    Some(
+        Finding::new(Code::NativeBuildOnBuildPlatform, span, message, "installs for $BUILDPLATFORM")
+            .weighing(Severity::Warning)
+            .help("install production packages in a stage of the target's own platform (leave --platform out), or use packages without native modules"),
+    )
+}
+
+/// Asks the registry about the digests that FROM and `COPY --from` pin.
+pub fn digests(file: &Dockerfile<'_>, outside: &Outside<'_>) -> (Vec<Finding>, Vec<Problem>) {
+    let (mut findings, mut problems) = (Vec::new(), Vec::new());
+    let globals = file.global_variables();
+    let bases = file.stages.iter().map(|stage| (stage.image.text.clone(), stage.image.span.clone()));
+    let options = file.stages.iter().flat_map(|stage| &stage.steps).flat_map(|step| &step.options);
+    let copied = options.filter(|option| option.name == "from").map(|o| (o.value.clone(), o.value_span.clone()));
+    for (text, span) in bases.chain(copied) {
+        let (image, _) = dockerfile::expand(&text, &globals);
+        let literal = file.text[span.clone()].contains("@sha256:");
+        match pinned(&image, span, literal, outside) {
+            Ok(found) => findings.extend(found),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    (findings, problems)
+}
+
+/// The finding about one image text, if it is pinned to one platform's manifest.
+pub fn pinned(
+    image: &str,
+    span: std::ops::Range<usize>,
+    is_literal: bool,
+    outside: &Outside<'_>,
+) -> Result<Option<Finding>, Problem> {
+    let (Some(lookup), Ok(reference)) = (outside.pin, Reference::parse(image)) else { return Ok(None) };
+    let Some(digest) = reference.digest.clone() else { return Ok(None) };
+    let pin = lookup(&reference)
+        .map_err(|cause| Problem { at: span.start, message: format!("{image} could not be checked: {cause}") })?;
+    let Pin::Manifest { platform, index } = pin else { return Ok(None) };
+    let which = platform.map_or("one platform".to_string(), |platform| platform.to_string());
+    let finding = Finding::new(
+        Code::SinglePlatformDigest,
+        span.clone(),
+        format!("this digest is the manifest of {which}, and every platform takes it"),
+        format!("only {which}"),
+    );
+    Ok(Some(match index.filter(|index| is_literal && *index != digest) {
+        Some(index) => {
+            let help = format!("pin the index that the tag names now: {index}");
+            let edit = Edit::replace(span.end - digest.as_str().len()..span.end, index.as_str());
+            finding.help(help).fix("pin the index", Safety::Unsafe, vec![edit])
+        }
+        None => finding,
+    }))
+}

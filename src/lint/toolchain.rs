@@ -1,0 +1,274 @@
+//! Constants that tell a tool for which architecture to build or fetch: Go, Cargo, npm, pip, dpkg, apt, C compilers; and
+//! `uname -m`, which asks the wrong machine.
+
+use std::ops::Range;
+
+use super::dockerfile::{Dockerfile, Run, Step, StepKind, Variable};
+use super::download::declaration;
+use super::finding::{Edit, Finding, Safety};
+use super::flow::{Flow, Machine};
+use super::outside::Outside;
+use super::rule::{Code, Severity};
+use super::shell::{Command, Word};
+use super::token::{self, Spelling};
+use crate::platform::Arch;
+
+pub fn check(file: &Dockerfile<'_>, flow: &Flow, outside: &Outside<'_>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (at, stage) in file.stages.iter().enumerate() {
+        if flow.places[at].chosen_for.is_some() {
+            continue;
+        }
+        for (index, step) in stage.steps.iter().enumerate() {
+            let site = Site { file, flow, stage: at, index, outside };
+            match &step.kind {
+                StepKind::Run(run) => findings.extend(site.run(step, run)),
+                StepKind::Env(pairs) => findings.extend(pairs.iter().filter_map(|pair| site.variable(pair))),
+                // RUN sees an ARG as an environment variable.
+                StepKind::Arg(pairs) => findings.extend(pairs.iter().filter_map(|pair| site.variable(pair))),
+                StepKind::Copy { heredocs, .. } => {
+                    findings.extend(heredocs.iter().flat_map(|doc| site.apt_lines(doc.body.clone(), false)));
+                }
+                _ => {}
+            }
+        }
+    }
+    findings
+}
+
+struct Site<'a> {
+    file: &'a Dockerfile<'a>,
+    flow: &'a Flow,
+    stage: usize,
+    index: usize,
+    outside: &'a Outside<'a>,
+}
+
+/// The rule about a variable that a build tool reads.
+fn rule_of_variable(name: &str) -> Option<Code> {
+    let lower = name.to_ascii_lowercase();
+    match lower.as_str() {
+        "goarch" => Some(Code::GoarchConstant),
+        "cargo_build_target" => Some(Code::CargoTargetConstant),
+        "npm_config_arch" | "npm_config_cpu" | "npm_config_target_arch" => Some(Code::NpmArchConstant),
+        "pip_platform" => Some(Code::PipPlatformConstant),
+        _ => None,
+    }
+}
+
+/// What a constant value stands for: an architecture's name in it.
+fn arch_in(value: &str) -> Option<Arch> {
+    if value.contains('$') || value.contains('`') {
+        return None;
+    }
+    Arch::parse(value).or_else(|| token::find(value).first().map(|token| token.arch))
+}
+
+impl Site<'_> {
+    fn run(&self, step: &Step, run: &Run) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        let commands: Vec<&Command> = run.commands.iter().filter(|command| !command.is_conditional).collect();
+        let assigned: Vec<(&Command, &Word)> =
+            commands.iter().flat_map(|command| command.words.iter().map(move |word| (*command, word))).collect();
+        let mut seen: Vec<(Code, Arch)> = Vec::new();
+        for (_, word) in &assigned {
+            let Some((name, at)) = word.assignment() else { continue };
+            if let (Some(code), Some(arch)) = (rule_of_variable(name), arch_in(&word.text[at..])) {
+                seen.push((code, arch));
+                findings.push(self.constant(code, name, arch, word.source(at..word.text.len()), Some(run)));
+            }
+        }
+        // A script that builds for several architectures in turn names each of them.
+        findings.retain(|finding| {
+            let mut archs = seen.iter().filter(|(code, _)| *code == finding.code).map(|(_, arch)| arch);
+            let first = archs.next();
+            archs.all(|arch| Some(arch) == first)
+        });
+        for command in commands {
+            findings.extend(self.command(command, run));
+        }
+        findings.extend(run.commands.iter().filter_map(|command| self.uname(command, run)));
+        findings.extend(run.ranges.iter().flat_map(|range| self.apt_lines(range.clone(), true)));
+        findings.extend(self.cpu_flags(step.span.clone()));
+        findings
+    }
+
+    fn variable(&self, pair: &Variable) -> Option<Finding> {
+        let (value, span) = pair.value.as_ref()?;
+        if self.file.text[span.clone()].contains("=native") {
+            return self.cpu_flags(span.clone()).into_iter().next();
+        }
+        let code = rule_of_variable(&pair.name)?;
+        Some(self.constant(code, &pair.name, arch_in(value)?, span.clone(), None))
+    }
+
+    fn constant(&self, code: Code, name: &str, arch: Arch, span: Range<usize>, run: Option<&Run>) -> Finding {
+        let message = format!("{name} is {} in every platform's build", arch.name());
+        let finding = Finding::new(code, span.clone(), message, format!("always {}", &self.file.text[span.clone()]));
+        // A shell expands it only where one reads it.
+        if code != Code::GoarchConstant || run.is_some_and(|run| run.prologue.is_none()) {
+            return finding;
+        }
+        let declare = declaration(self.file, self.stage, self.index, "TARGETARCH");
+        let edits = [Edit::replace(span, "${TARGETARCH}")].into_iter().chain(declare).collect();
+        finding.fix("compile for the target", Safety::Safe, edits)
+    }
+
+    /// Options of cargo, npm, pip and dpkg.
+    fn command(&self, command: &Command, run: &Run) -> Option<Finding> {
+        let program = command.program();
+        let is_pip =
+            program.starts_with("pip") || (command.has("pip") && (program.starts_with("python") || program == "uv"));
+        let (code, names): (Code, &[&str]) = match program {
+            "cargo" | "cross" if !command.has("target") => (Code::CargoTargetConstant, &["--target"]),
+            "npm" | "yarn" | "pnpm" | "npx" | "bun" => {
+                (Code::NpmArchConstant, &["--arch", "--cpu", "--target_arch", "--target-arch"])
+            }
+            _ if is_pip => (Code::PipPlatformConstant, &["--platform", "--python-platform"]),
+            "dpkg" => (Code::DpkgAddArchitecture, &["--add-architecture"]),
+            _ => return None,
+        };
+        let (word, at) = command.option(names)?;
+        let arch = arch_in(&word.text[at..])?;
+        let span = word.source(at..word.text.len());
+        let value = &word.text[at..];
+        let message = match code {
+            Code::CargoTargetConstant => format!("{program} compiles for {} in every platform's build", arch.name()),
+            Code::DpkgAddArchitecture => format!("{value} packages are foreign on every platform but {arch}"),
+            _ => format!("{program} fetches {}'s files in every platform's build", arch.name()),
+        };
+        let finding = Finding::new(code, span, message, format!("always {value}"));
+        let is_mapped = matches!(code, Code::CargoTargetConstant | Code::PipPlatformConstant);
+        Some(match is_mapped.then(|| self.mapped(word, at, run)).flatten() {
+            Some(edits) => finding.fix("choose it by TARGETARCH", Safety::Unsafe, edits),
+            None => finding,
+        })
+    }
+
+    /// The architecture within `word.text[at..]` becomes a variable that TARGETARCH sets.
+    fn mapped(&self, word: &Word, at: usize, run: &Run) -> Option<Vec<Edit>> {
+        let token = token::find(&word.text[at..]).into_iter().find(|token| token.spelling == Spelling::Uname)?;
+        let range = at + token.range.start..at + token.range.end;
+        let prologue = run.prologue.filter(|_| word.expands_at(&range))?;
+        let statement = token::case_statement(Spelling::Uname, "TARGETARCH", "arch")?;
+        let declare = declaration(self.file, self.stage, self.index, "TARGETARCH");
+        let edits =
+            [Edit::replace(word.source(range), "${arch}"), Edit::insert(prologue.at, statement + prologue.separator)];
+        Some(edits.into_iter().chain(declare).collect())
+    }
+
+    /// `uname -m` and `arch`, by what they tell in this stage.
+    fn uname(&self, command: &Command, run: &Run) -> Option<Finding> {
+        let asks = match command.program() {
+            "uname" => ["-m", "-p", "-i", "--machine", "-sm", "-ms"].iter().any(|option| command.has(option)),
+            "arch" => command.arguments().is_empty(),
+            _ => false,
+        };
+        let place = &self.flow.places[self.stage];
+        if !asks || !place.reaches_final {
+            return None;
+        }
+        let span = command.words.first()?.span.start..command.words.last()?.span.end;
+        let shown = &self.file.text[span.clone()];
+        let builds_32_bit =
+            self.outside.platforms.iter().any(|platform| matches!(platform.arch(), Some(Arch::Arm | Arch::I386)));
+        let (message, label, severity) = match (&place.machine, builds_32_bit) {
+            (Machine::Builder, _) => (
+                format!("{shown} tells the build machine's architecture here"),
+                "the build machine's",
+                Severity::Warning,
+            ),
+            (_, true) => (
+                format!("{shown} tells the 64-bit kernel's architecture in 32-bit builds"),
+                "the kernel's",
+                Severity::Warning,
+            ),
+            _ => (
+                format!("{shown} asks the kernel that builds, which a 32-bit platform misreads"),
+                "the kernel's",
+                Severity::Note,
+            ),
+        };
+        let finding = Finding::new(Code::UnameAtBuild, span, message, label).weighing(severity);
+        Some(match self.uname_fix(shown, run) {
+            Some(edits) => finding.fix("choose by TARGETARCH", Safety::Unsafe, edits),
+            None => finding,
+        })
+    }
+
+    /// `$(uname -m)` within a word becomes a variable that TARGETARCH sets.
+    fn uname_fix(&self, shown: &str, run: &Run) -> Option<Vec<Edit>> {
+        let prologue = run.prologue?;
+        let substitution = format!("$({shown})");
+        let range = run.ranges.iter().find(|range| self.file.text[(*range).clone()].contains(&substitution))?;
+        let places = self.file.text[range.clone()].match_indices(&substitution);
+        let mut edits: Vec<Edit> = places
+            .map(|(at, found)| Edit::replace(range.start + at..range.start + at + found.len(), "${arch}"))
+            .collect();
+        let statement = token::case_statement(Spelling::Uname, "TARGETARCH", "arch")?;
+        edits.push(Edit::insert(prologue.at, statement + prologue.separator));
+        edits.extend(declaration(self.file, self.stage, self.index, "TARGETARCH"));
+        Some(edits)
+    }
+
+    /// `[arch=amd64 ...]` of one-line sources, and `Architectures: amd64` of deb822 ones.
+    fn apt_lines(&self, range: Range<usize>, is_shell: bool) -> Vec<Finding> {
+        let text = &self.file.text[range.clone()];
+        let mut findings = Vec::new();
+        for (open, _) in text.match_indices('[') {
+            let Some(options) = text[open + 1..].split(']').next().filter(|options| !options.contains('\n')) else {
+                continue;
+            };
+            let Some(at) = options.find("arch=").filter(|at| *at == 0 || options[..*at].ends_with([' ', ','])) else {
+                continue;
+            };
+            let value = options[at + 5..].split([' ', ']']).next().unwrap_or("");
+            if !value.contains(',') && Arch::parse(value).is_some() {
+                let start = range.start + open + 1 + at;
+                findings.push(self.apt_finding(start..start + 5 + value.len(), value, is_shell));
+            }
+        }
+        for (at, found) in text.match_indices("Architectures:") {
+            let line = text[at + found.len()..].lines().next().unwrap_or("");
+            let value = line.split("\\n").next().unwrap_or("").trim().trim_matches(['"', '\'']);
+            if Arch::parse(value).is_some() {
+                let start = range.start + at;
+                let span = start..start + found.len() + line.find(value).unwrap_or(0) + value.len();
+                let message = format!("apt takes only {value} packages from this source, on every platform");
+                findings.push(Finding::new(Code::AptArchConstant, span, message, format!("only {value}")));
+            }
+        }
+        findings
+    }
+
+    fn apt_finding(&self, span: Range<usize>, value: &str, is_shell: bool) -> Finding {
+        let message = format!("apt takes only {value} packages from this source, on every platform");
+        let finding = Finding::new(Code::AptArchConstant, span.clone(), message, format!("only {value}"));
+        // Without arch=, apt takes the architectures that dpkg has: the native one.
+        let text = self.file.text;
+        let options_end = span.end + text[span.end..].find(']').unwrap_or(0);
+        let is_alone = text[..span.start].ends_with('[') && options_end == span.end;
+        let edit = match is_alone {
+            true => {
+                Edit::delete(span.start - 1..options_end + 1 + usize::from(text[options_end + 1..].starts_with(' ')))
+            }
+            false if text[span.end..].starts_with(' ') => Edit::delete(span.start..span.end + 1),
+            false => Edit::delete(span.start - usize::from(text[..span.start].ends_with(' '))..span.end),
+        };
+        let safety = if is_shell || is_alone { Safety::Safe } else { Safety::Unsafe };
+        finding.fix("take the native packages", safety, vec![edit])
+    }
+
+    fn cpu_flags(&self, range: Range<usize>) -> Vec<Finding> {
+        let text = &self.file.text[range.clone()];
+        let flags = ["-march=native", "-mcpu=native", "target-cpu=native"];
+        let found = flags.iter().flat_map(|flag| text.match_indices(flag));
+        found
+            .map(|(at, flag)| {
+                let start = range.start + at;
+                let message = "the program needs the build machine's CPU".to_string();
+                Finding::new(Code::NativeCpuFlags, start..start + flag.len(), message, "whatever CPU builds it")
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,181 @@
+//! Rules about GitHub workflows that build and push images.
+//! Source: docker/build-push-action and docker/setup-qemu-action, action.yml; GitHub's list of hosted runners.
+
+use std::ops::Range;
+
+use super::Problem;
+use super::compose::check_image;
+use super::finding::{Edit, Finding, Safety};
+use super::outside::Outside;
+use super::rule::Code;
+use super::shell::{self, Command, Joining};
+use super::yaml::{self, Node, Value};
+use crate::platform::{Arch, Platform};
+
+pub fn check(text: &str, outside: &Outside<'_>) -> (Vec<Finding>, Vec<Problem>) {
+    let documents = match yaml::parse(text) {
+        Ok(documents) => documents,
+        Err(error) => return (Vec::new(), vec![Problem { at: error.at, message: error.message }]),
+    };
+    let (mut findings, mut problems) = (Vec::new(), Vec::new());
+    for root in &documents {
+        for (_, job) in root.value("jobs").map_or(&[][..], Node::pairs) {
+            findings.extend(check_job(text, root, job));
+            for image in images(job) {
+                let (found, problem) = check_image(text, image, outside);
+                findings.extend(found);
+                problems.extend(problem);
+            }
+        }
+    }
+    (findings, problems)
+}
+
+/// Images that a job itself runs in or beside.
+fn images(job: &Node) -> Vec<&Node> {
+    let container = job.value("container").map(|node| node.value("image").unwrap_or(node));
+    let services =
+        job.value("services").map_or(&[][..], Node::pairs).iter().filter_map(|(_, service)| service.value("image"));
+    container.into_iter().chain(services).filter(|node| node.text().is_some()).collect()
+}
+
+fn check_job(text: &str, root: &Node, job: &Node) -> Vec<Finding> {
+    let steps = job.value("steps").map_or(&[][..], Node::items);
+    // Each entry of a matrix builds its own runner's platform; another job merges them.
+    let has_matrix_runner =
+        job.value("runs-on").is_some_and(|runner| runner.texts().iter().any(|name| name.contains("matrix")));
+    let has_default = |node: &Node| node.at(&["env", "DOCKER_DEFAULT_PLATFORM"]).is_some();
+    let has_default_platform = has_default(root) || has_default(job) || steps.iter().any(has_default);
+    let mut findings = Vec::new();
+    let mut emulates = false;
+    for step in steps {
+        let uses = step.value("uses").and_then(Node::text).unwrap_or("");
+        let run = step.value("run").and_then(Node::text).unwrap_or("");
+        emulates |=
+            uses.starts_with("docker/setup-qemu-action") || run.contains("binfmt") || run.contains("qemu-user-static");
+        emulates |= uses.starts_with("docker/setup-buildx-action") && step.at(&["with", "append"]).is_some();
+        if uses.starts_with("docker/build-push-action") {
+            if !has_matrix_runner && !has_default_platform {
+                findings.extend(missing_platforms(text, step));
+            }
+            findings.extend((!emulates).then(|| missing_emulator(text, job, step)).flatten());
+        }
+    }
+    if !has_matrix_runner && !has_default_platform {
+        findings.extend(pushed_by_commands(text, steps));
+    }
+    findings
+}
+
+fn is_pushed(with: &Node) -> bool {
+    let push = with.value("push").and_then(Node::text).is_some_and(|push| push != "false");
+    push || with
+        .value("outputs")
+        .and_then(Node::text)
+        .is_some_and(|outputs| outputs.contains("push=true") || outputs.contains("type=registry"))
+}
+
+fn missing_platforms(text: &str, step: &Node) -> Option<Finding> {
+    let with = step.value("with")?;
+    if with.value("platforms").is_some() || !is_pushed(with) {
+        return None;
+    }
+    let (key, uses) = step.entry("uses")?;
+    let finding = Finding::new(
+        Code::WorkflowPlatforms,
+        key.span.start..uses.span.end,
+        "the pushed image is for the runner's own platform only",
+        "no platforms in its inputs",
+    );
+    let first = with.pairs().first().map(|(key, _)| key.span.start)?;
+    if !matches!(with.value, Value::Map { is_block: true, .. }) {
+        return Some(finding);
+    }
+    let insert = Edit::insert(first, format!("platforms: linux/amd64,linux/arm64\n{}", indent_at(text, first)));
+    Some(finding.fix("build for the usual two platforms", Safety::Unsafe, vec![insert]))
+}
+
+/// The blanks that a line after the one at `at` needs to stand under it.
+fn indent_at(text: &str, at: usize) -> String {
+    let line_start = text[..at].rfind('\n').map_or(0, |newline| newline + 1);
+    " ".repeat(text[line_start..at].chars().count())
+}
+
+fn missing_emulator(text: &str, job: &Node, step: &Node) -> Option<Finding> {
+    let runner = job.value("runs-on")?;
+    if runner.texts().iter().any(|name| name.contains("${{")) || runner.texts().is_empty() {
+        return None;
+    }
+    let is_arm = runner.texts().iter().any(|name| name.contains("arm"));
+    let native = if is_arm { Arch::Arm64 } else { Arch::Amd64 };
+    let platforms = step.at(&["with", "platforms"])?;
+    let listed = platforms.text()?.split([',', '\n']).map(str::trim).filter(|name| !name.is_empty());
+    let foreign: Vec<String> = listed
+        .filter_map(|name| Platform::parse(name).ok())
+        .filter(|platform| {
+            platform.arch().is_some_and(|arch| arch != native && !(arch == Arch::I386 && native == Arch::Amd64))
+        })
+        .map(|platform| platform.to_string())
+        .collect();
+    if foreign.is_empty() {
+        return None;
+    }
+    let message = format!(
+        "{} on {} runner, and no emulator is set up before",
+        foreign.join(", "),
+        if is_arm { "an arm64" } else { "an amd64" }
+    );
+    let finding = Finding::new(Code::WorkflowQemu, platforms.span.clone(), message, "foreign to this runner");
+    let line_start = text[..step.span.start].rfind('\n').map_or(0, |newline| newline + 1);
+    let marker = &text[line_start..step.span.start];
+    if marker.trim() != "-" {
+        return Some(finding);
+    }
+    let insert = Edit::insert(line_start, format!("{marker}uses: docker/setup-qemu-action@v3\n"));
+    Some(finding.fix("set up an emulator before", Safety::Unsafe, vec![insert]))
+}
+
+/// `docker build` and `docker push`, or `docker buildx build --push`, in `run:` steps.
+fn pushed_by_commands(text: &str, steps: &[Node]) -> Vec<Finding> {
+    let runs = steps.iter().filter_map(|step| step.value("run"));
+    let commands: Vec<Command> =
+        runs.flat_map(|run| shell::commands(text, script_of(text, run), Joining::Shell)).collect();
+    let is_docker = |command: &&Command| matches!(command.program(), "docker" | "podman" | "buildah");
+    let docker: Vec<&Command> = commands.iter().filter(is_docker).collect();
+    let pushes = docker.iter().any(|command| command.has("push"));
+    let mut findings = Vec::new();
+    for command in docker {
+        let words: Vec<&str> = command.arguments().iter().map(|word| word.text.as_str()).collect();
+        let is_build =
+            matches!(words.as_slice(), ["build" | "bud", ..] | ["buildx", "build", ..] | ["image", "build", ..]);
+        let names_platform = words.iter().any(|word| word.starts_with("--platform") || word.starts_with("--arch"));
+        let is_pushed = words.contains(&"--push") || words.iter().any(|word| word.contains("push=true")) || pushes;
+        if is_build && !names_platform && is_pushed {
+            let start = command.words[0].span.start;
+            let end = command.words[words.iter().position(|word| *word == "build" || *word == "bud").unwrap_or(0) + 1]
+                .span
+                .end;
+            let message = "the pushed image is for the runner's own platform only";
+            let finding = Finding::new(Code::WorkflowPlatforms, start..end, message, "no --platform");
+            findings.push(match words.first() {
+                Some(&"buildx") => finding.fix(
+                    "build for the usual two platforms",
+                    Safety::Unsafe,
+                    vec![Edit::insert(end, " --platform linux/amd64,linux/arm64")],
+                ),
+                _ => finding.help("build with `docker buildx build --platform linux/amd64,linux/arm64 --push`"),
+            });
+        }
+    }
+    findings
+}
+
+/// The bytes of a script: a block's lines as they stand, their indentation included.
+fn script_of(text: &str, run: &Node) -> Range<usize> {
+    let content = run.content();
+    let is_block = text[content.clone()].starts_with(['|', '>']);
+    match text[content.clone()].find('\n') {
+        Some(newline) if is_block => content.start + newline + 1..content.end,
+        _ => content,
+    }
+}

@@ -1,0 +1,6 @@
+target "app" {
+  tags = ["example/app:1"]
+  args = {
+    TARGETARCH = "amd64"
+  }
+}

@@ -1,0 +1,3 @@
+FROM debian:12
+ARG TARGETARCH
+RUN echo "$(uname -s) $TARGETARCH"
