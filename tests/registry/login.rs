@@ -99,3 +99,54 @@ fn the_credential_of_another_host_is_not_shown() {
     image(&fake, with_login("other.example", basic("u", "p")), "a/b:1").root().unwrap_err();
     assert!(fake.seen().iter().all(|seen| !seen.headers.contains_key("authorization")));
 }
+
+#[test]
+fn what_is_hidden_from_anybody_is_asked_for_by_name() {
+    let fake = FakeRegistry::start();
+    let stored = fake.put_image("a/b", "1", b"layer");
+    let hidden = Fault::Status(404, &[], r#"{"errors":[{"code":"MANIFEST_UNKNOWN"}]}"#);
+    fake.plan("/manifests/", hidden.clone());
+    fake.plan_at("/v2/", Fault::Status(401, &[("www-authenticate", "Basic realm=x")], ""));
+    let image_of = |options| image(&fake, options, "a/b:1");
+    assert_eq!(image_of(with_login(&fake.host, basic("u", "p"))).root().unwrap().digest, stored.digest);
+    let path = "/v2/a/b/manifests/1";
+    assert_eq!(fake.asked(), [format!("GET {path}"), "GET /v2/".to_string(), format!("GET {path}")]);
+    assert_eq!(fake.seen()[2].headers["authorization"], "Basic dTpw");
+    // Who has no name is not asked for one.
+    fake.plan("/manifests/", hidden);
+    assert!(matches!(image_of(options()).root().unwrap_err().bare(), SourceError::NotFound { .. }));
+}
+
+#[test]
+fn a_challenge_that_leads_nowhere_is_told() {
+    let fake = FakeRegistry::start();
+    let error_of = || image(&fake, with_login(&fake.host, basic("u", "p")), "a/b:1").root().unwrap_err().to_string();
+    fake.require_token_of("ftp://fake/token");
+    assert!(error_of().contains("its token server \"ftp://fake/token\" is no address"), "{}", error_of());
+    fake.plan("/manifests/", Fault::Status(401, &[("www-authenticate", "Negotiate, NTLM")], ""));
+    assert!(error_of().ends_with("is not supported: it offers negotiate, ntlm"), "{}", error_of());
+    fake.plan("/manifests/", Fault::Status(401, &[], ""));
+    assert!(error_of().contains("refused access"));
+}
+
+#[test]
+fn tokens_that_are_none_are_told_without_being_shown() {
+    for answer in ["hunter2", r#"{"token":7}"#, r#"{"token":""}"#, r#"{"token":"hunter2\n"}"#] {
+        let (fake, server) = (FakeRegistry::start(), FakeRegistry::start());
+        fake.require_token(&server, Login::Anybody);
+        server.plan("/token", Fault::Instead(answer.as_bytes().to_vec()));
+        let error = image(&fake, options(), "a/b:1").root().unwrap_err();
+        assert!(matches!(error.bare(), SourceError::Malformed { .. }), "{error}");
+        assert!(!error.to_string().contains("hunter2"), "{error}");
+    }
+}
+
+#[test]
+fn a_token_server_that_is_busy_is_asked_again() {
+    let (fake, server) = (FakeRegistry::start(), FakeRegistry::start());
+    fake.put_image("a/b", "1", b"layer");
+    fake.require_token(&server, Login::Anybody);
+    server.plan("/token", Fault::Status(503, &[], ""));
+    image(&fake, options(), "a/b:1").root().unwrap();
+    assert_eq!(server.asked().len(), 2);
+}

@@ -146,3 +146,38 @@ fn a_mirror_is_asked_first_and_the_registry_where_it_has_nothing() {
     assert_eq!(read(&second, &layer_of(&other)).unwrap(), b"other");
     assert_eq!(mirror.asked(), ["GET /v2/cache/a/b/manifests/1", "GET /v2/cache/a/b/manifests/2"]);
 }
+
+#[test]
+fn this_machine_has_several_names() {
+    let fake = FakeRegistry::start();
+    let stored = fake.put_image("a/b", "1", b"layer");
+    for name in ["localhost", "127.0.0.1"] {
+        let host = fake.host.replace("127.0.0.1", name);
+        let reference = Reference::parse(&format!("{host}/a/b:1")).unwrap();
+        assert_eq!(Client::new(options()).unwrap().image(&reference).root().unwrap().digest, stored.digest, "{name}");
+    }
+}
+
+/// Runs itself again with a proxy in its environment, which a process must not change while it has threads.
+#[test]
+fn a_proxy_of_the_environment_is_used_for_other_machines_only() {
+    if let Ok(host) = std::env::var("TEST_BEHIND_A_PROXY") {
+        let mirrors = [(host.clone(), vec!["http://mirror.invalid".to_string()])].into();
+        let client = Client::new(RegistryOptions { mirrors, ..options() }).unwrap();
+        let image = |tag: &str| client.image(&Reference::parse(&format!("{host}/a/b:{tag}")).unwrap());
+        image("proxied").root().unwrap();
+        image("direct").root().unwrap();
+        return;
+    }
+    let (proxy, fake) = (FakeRegistry::start(), FakeRegistry::start());
+    proxy.put_image("a/b", "proxied", b"layer");
+    fake.put_image("a/b", "direct", b"layer");
+    let name = "roots::a_proxy_of_the_environment_is_used_for_other_machines_only";
+    let mut again = std::process::Command::new(std::env::current_exe().unwrap());
+    again.args([name, "--exact"]).env("TEST_BEHIND_A_PROXY", &fake.host).env_remove("NO_PROXY").env_remove("no_proxy");
+    let status = again.env("http_proxy", format!("http://{}", proxy.host)).status().unwrap();
+    assert!(status.success());
+    let through = |tag: &str| format!("GET http://mirror.invalid/v2/a/b/manifests/{tag}");
+    assert_eq!(proxy.asked(), [through("proxied"), through("direct")]);
+    assert_eq!(fake.asked(), ["GET /v2/a/b/manifests/direct"]);
+}

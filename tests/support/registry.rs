@@ -154,6 +154,11 @@ impl FakeRegistry {
         self.state.faults.lock().unwrap().push((part.to_string(), fault));
     }
 
+    /// The same for a path that ends in `end`.
+    pub fn plan_at(&self, end: &str, fault: Fault) {
+        self.plan(&format!("{end}\n"), fault);
+    }
+
     pub fn require_basic(&self, username: &str, password: &str) {
         use base64::Engine as _;
         let text = base64::engine::general_purpose::STANDARD.encode(format!("{username}:{password}"));
@@ -241,7 +246,7 @@ fn serve(state: &State, mut connection: TcpStream) {
         state.most.fetch_max(running, Ordering::SeqCst);
         let fault = {
             let mut faults = state.faults.lock().unwrap();
-            let at = faults.iter().position(|(part, _)| seen.path.contains(part.as_str()));
+            let at = faults.iter().position(|(part, _)| format!("{}\n", seen.path).contains(part.as_str()));
             at.map(|at| faults.remove(at).1)
         };
         let is_open = answer(&mut connection, &seen, reply(state, &seen), fault);
@@ -253,7 +258,9 @@ fn serve(state: &State, mut connection: TcpStream) {
 }
 
 fn reply(state: &State, seen: &Seen) -> Reply {
-    let (path, query) = seen.path.split_once('?').unwrap_or((&seen.path, ""));
+    // To a proxy the whole address is sent.
+    let path = seen.path.strip_prefix("http://").and_then(|rest| Some(&rest[rest.find('/')?..])).unwrap_or(&seen.path);
+    let (path, query) = path.split_once('?').unwrap_or((path, ""));
     if path == "/token" {
         return token(state, seen);
     }

@@ -96,6 +96,11 @@ impl Keyring {
         grant.clone().filter(|grant| grant.until.is_none_or(|until| Instant::now() < until))
     }
 
+    /// Whether there is anything to answer a challenge with.
+    pub(super) fn has_credential(&self, realm: &Realm) -> Result<bool, SourceError> {
+        Ok(self.wallet.find(&realm.host, &realm.repository)?.credential.is_some())
+    }
+
     /// Answers the challenge in `refusal`, which `refused` did not satisfy.
     pub(super) fn renew(
         &self,

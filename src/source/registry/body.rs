@@ -147,13 +147,11 @@ impl BlobBody {
     /// One read of the connection, into `buffer` or into nothing while bytes are to be skipped.
     fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Received> {
         let Some(response) = &mut self.response else { return Ok(Received::Lost("no connection".to_string())) };
-        let mut scratch = [0; SKIP_PIECE];
-        let target = match usize::try_from(self.skip) {
-            Ok(0) => buffer,
-            skip => &mut scratch[..skip.unwrap_or(SKIP_PIECE).min(SKIP_PIECE)],
-        };
         let started = Instant::now();
-        let read = response.read(target);
+        let read = match usize::try_from(self.skip) {
+            Ok(0) => response.read(buffer),
+            skip => response.read(&mut [0; SKIP_PIECE][..skip.unwrap_or(SKIP_PIECE).min(SKIP_PIECE)]),
+        };
         let window = self.registry.client.patience.http.timeout();
         match read {
             Ok(0) => Ok(Received::Lost("the connection ended".to_string())),
@@ -220,7 +218,7 @@ fn check_range(header: Option<&str>, position: u64, size: u64) -> Result<(), Str
         return Err(format!("its Content-Range {:?} is none", super::answer::one_line(text)));
     };
     if first != position || last < first || last >= size || total.is_some_and(|total| total != size) {
-        return Err(format!("asked for bytes {position}-{} of {size}, it sends {text}", size - 1));
+        return Err(format!("asked for bytes {position}-{} of {size}, it sends {text}", size.saturating_sub(1)));
     }
     Ok(())
 }

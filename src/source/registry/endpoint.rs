@@ -74,9 +74,9 @@ impl Endpoint {
         &self.authority
     }
 
-    /// `rest` (`manifests/latest`) below `repository`.
-    pub(super) fn url(&self, scheme: &str, repository: &str, rest: &str) -> Result<Url, SourceError> {
-        let text = format!("{scheme}://{}/v2/{}{repository}/{rest}", self.authority, self.prefix);
+    /// `path` below the API's root, `/v2/`.
+    pub(super) fn url(&self, scheme: &str, path: &str) -> Result<Url, SourceError> {
+        let text = format!("{scheme}://{}/v2/{path}", self.authority);
         Url::parse(&text)
             .map_err(|error| SourceError::Malformed { place: format!("the address {text}"), cause: error.to_string() })
     }
@@ -104,7 +104,9 @@ mod tests {
         let urls: Vec<String> = endpoint
             .schemes()
             .iter()
-            .map(|scheme| endpoint.url(scheme, "a/b", "manifests/1").unwrap().to_string())
+            .map(|scheme| {
+                endpoint.url(scheme, &format!("{}/manifests/1", endpoint.repository("a/b"))).unwrap().to_string()
+            })
             .collect();
         assert_eq!(urls, expected, "{endpoint:?}");
     }

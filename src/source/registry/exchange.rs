@@ -6,7 +6,7 @@ use std::time::Duration;
 use reqwest::Url;
 
 use super::answer::{self, Identity, Subject};
-use super::auth::{Access, Keyring, Realm};
+use super::auth::{Access, Grant, Keyring, Realm};
 use super::endpoint::Endpoint;
 use super::fault::Fault;
 use super::http::{Answer, Call, Http};
@@ -82,33 +82,53 @@ pub(super) struct Line<'a> {
 impl Line<'_> {
     /// Asks until the answer is a success or an error that stays.
     pub(super) fn ask(&self, request: &Request<'_>) -> Result<Answer, SourceError> {
-        let realm = Realm {
-            host: self.endpoint.name.clone(),
-            repository: self.endpoint.repository(self.repository),
-            access: request.access,
-        };
+        let repository = self.endpoint.repository(self.repository);
+        let realm = Realm { host: self.endpoint.name.clone(), repository, access: request.access };
         let mut grant = self.keyring.current(&realm);
         let (mut has_renewed, mut has_restarted) = (false, false);
         loop {
-            let header = grant.as_ref().map(|grant| &grant.header);
-            let answer = self.patience.insist(|http| match &request.target {
-                Target::Below(rest) => http.ask((self.endpoint, self.repository, rest), &request.call, header),
-                Target::Own(url) => http.follow(url, &request.call, header),
-                Target::Foreign(url) => http.follow(url, &request.call, None),
-            })?;
+            let answer = self.send(request, grant.as_ref())?;
+            let is_own = !answer.is_elsewhere && !matches!(request.target, Target::Foreign(_));
             match answer.status().as_u16() {
                 200..=299 => return Ok(answer),
-                401 if !answer.is_elsewhere && !has_renewed && !matches!(request.target, Target::Foreign(_)) => {
+                401 if is_own && !has_renewed => {
                     has_renewed = true;
                     grant = Some(self.keyring.renew(self.patience, &realm, grant.as_ref(), answer)?);
                 }
                 // A store's signed address may have run out on the way: the registry has a new one.
-                401 | 403 if answer.is_elsewhere && !has_restarted => has_restarted = true,
-                _ => {
+                401 | 403 if !is_own && !has_restarted => has_restarted = true,
+                status => {
+                    let may_log_in = is_own && grant.is_none() && matches!(status, 403 | 404);
+                    if may_log_in && !has_renewed && self.keyring.has_credential(&realm)? {
+                        has_renewed = true;
+                        grant = self.log_in(&realm)?;
+                        if grant.is_some() {
+                            continue;
+                        }
+                    }
                     let identity = grant.map_or(Identity::Anonymous, |grant| grant.identity);
                     return Err(answer::refusal(&self.endpoint.name, &request.subject, &identity, answer));
                 }
             }
+        }
+    }
+
+    fn send(&self, request: &Request<'_>, grant: Option<&Grant>) -> Result<Answer, SourceError> {
+        let header = grant.map(|grant| &grant.header);
+        let path = |rest: &str| format!("{}/{rest}", self.endpoint.repository(self.repository));
+        self.patience.insist(|http| match &request.target {
+            Target::Below(rest) => http.ask(self.endpoint, &path(rest), &request.call, header),
+            Target::Own(url) => http.follow(url, &request.call, header),
+            Target::Foreign(url) => http.follow(url, &request.call, None),
+        })
+    }
+
+    /// Registries that serve anybody hide what is private as missing, without a challenge; the API's root has one.
+    fn log_in(&self, realm: &Realm) -> Result<Option<Grant>, SourceError> {
+        let answer = self.patience.insist(|http| http.ask(self.endpoint, "", &Call::get(), None))?;
+        match answer.status().as_u16() {
+            401 if !answer.is_elsewhere => self.keyring.renew(self.patience, realm, None, answer).map(Some),
+            _ => Ok(None),
         }
     }
 }

@@ -104,21 +104,24 @@ fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a 
     causes(error).find_map(|cause| cause.downcast_ref())
 }
 
+/// What the libraries call their own layers, before the cause itself.
+const LAYERS: [&str; 5] =
+    ["client error (", "dns error", "error resolving DNS", "tcp connect error", "unexpected error"];
+
 /// An error as a person wants it: without the URL, which may hold a secret, and without the layers of the library.
 pub(super) fn text(error: &(dyn Error + 'static)) -> String {
     let mut parts: Vec<String> = Vec::new();
     for cause in causes(error) {
-        let is_url_bearer = cause.downcast_ref::<reqwest::Error>().is_some();
         let part = cause.to_string();
-        let is_wrapper =
-            is_url_bearer || part.starts_with("client error (") || cause.is::<io::Error>() && is_wrapping(cause);
-        if !is_wrapper && parts.last() != Some(&part) {
+        let is_layer = LAYERS.iter().any(|layer| part.starts_with(layer));
+        if !is_layer && !is_wrapper(cause) && parts.last() != Some(&part) {
             parts.push(part);
         }
     }
     if parts.is_empty() { "the request failed".to_string() } else { parts.join(": ") }
 }
 
-fn is_wrapping(cause: &(dyn Error + 'static)) -> bool {
-    cause.downcast_ref::<io::Error>().is_some_and(|error| error.get_ref().is_some())
+/// Errors whose text is their cause's, or has the URL in it.
+fn is_wrapper(cause: &(dyn Error + 'static)) -> bool {
+    cause.is::<reqwest::Error>() || cause.downcast_ref::<io::Error>().is_some_and(|error| error.get_ref().is_some())
 }

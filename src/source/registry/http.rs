@@ -118,10 +118,11 @@ impl Http {
         self.options.timeout
     }
 
-    /// Asks `rest` of `repository`, by the schemes that the endpoint allows.
+    /// Asks `path` below the API's root, by the schemes that the endpoint allows.
     pub(super) fn ask(
         &self,
-        (endpoint, repository, rest): (&Endpoint, &str, &str),
+        endpoint: &Endpoint,
+        path: &str,
         call: &Call<'_>,
         authorization: Option<&HeaderValue>,
     ) -> Result<Answer, Fault> {
@@ -133,14 +134,14 @@ impl Http {
         }
         let (last, before) = schemes.split_last().expect("an endpoint has a scheme");
         for scheme in before {
-            let url = endpoint.url(scheme, repository, rest).map_err(Fault::Final)?;
+            let url = endpoint.url(scheme, path).map_err(Fault::Final)?;
             match self.follow(&url, call, authorization) {
                 // A server that speaks TLS, though not as it should, is not asked in the clear.
                 Err(fault) if fault.is_before_tls() => tracing::debug!(%fault, "no TLS at {}", endpoint.authority()),
                 answered => return answered,
             }
         }
-        let url = endpoint.url(last, repository, rest).map_err(Fault::Final)?;
+        let url = endpoint.url(last, path).map_err(Fault::Final)?;
         let answer = self.follow(&url, call, authorization)?;
         // Go's TLS servers answer plain HTTP with 400.
         if !before.is_empty() && answer.status() != StatusCode::BAD_REQUEST {

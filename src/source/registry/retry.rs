@@ -18,7 +18,7 @@ pub struct RetryPolicy {
 
 impl Default for RetryPolicy {
     fn default() -> RetryPolicy {
-        RetryPolicy { retries: 4, first_wait: Duration::from_millis(250), longest_wait: Duration::from_secs(60) }
+        RetryPolicy { retries: 3, first_wait: Duration::from_millis(250), longest_wait: Duration::from_secs(60) }
     }
 }
 
@@ -120,8 +120,8 @@ mod tests {
         let asked = |status: u16, attempt| {
             policy.wait_after(StatusCode::from_u16(status).unwrap(), &HeaderMap::new(), attempt).is_some()
         };
-        assert!(asked(429, 0) && asked(500, 3) && asked(503, 0));
-        assert!(!asked(500, 4) && !asked(404, 0) && !asked(401, 0) && !asked(501, 0) && !asked(200, 0));
+        assert!(asked(429, 0) && asked(500, 2) && asked(503, 0));
+        assert!(!asked(500, 3) && !asked(404, 0) && !asked(401, 0) && !asked(501, 0) && !asked(200, 0));
         let mut headers = HeaderMap::new();
         headers.insert(RETRY_AFTER, "3600".parse().unwrap());
         assert_eq!(policy.wait_after(StatusCode::TOO_MANY_REQUESTS, &headers, 0), None);
