@@ -2,10 +2,12 @@
 //! right after it, held to the answers of real kernels by the tests. Pure: it knows files only as `inspect` saw them.
 //! Not modelled, because no image tells: `noexec` mounts, security modules, file capabilities, files open for writing.
 
-mod access;
-mod binfmt;
+pub(crate) mod access;
+mod after;
+pub(crate) mod binfmt;
 mod elf;
-mod lookup;
+mod isa;
+pub(crate) mod lookup;
 mod map;
 mod misc;
 
@@ -18,7 +20,7 @@ use crate::platform::compat::{self, Kernel, Needs};
 use crate::platform::{Fact, Node};
 
 use access::Who;
-use binfmt::{Asked, Assumed, Execed, Machine};
+use binfmt::{Asked, Assumed, Machine};
 
 /// What happens to a call, and the way there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +30,8 @@ pub struct Trace {
     pub steps: Vec<Step>,
     /// What speaks against a call that starts, without proving that it fails: a note, a page size that is not known.
     pub doubts: Vec<Cause>,
+    /// The lines that loaders, shells and emulators on the way print on standard error.
+    pub says: Vec<String>,
 }
 
 /// One file on the way to the program.
@@ -124,7 +128,7 @@ fn run(
     flip: Option<Flip>,
 ) -> (Trace, Asked) {
     let assumed = assume(node, kernel, flip);
-    let end = |outcome| (Trace { outcome, steps: Vec::new(), doubts: Vec::new() }, Asked::default());
+    let end = |outcome| (Trace { outcome, steps: Vec::new(), doubts: Vec::new(), says: Vec::new() }, Asked::default());
     let who = match Who::parse(&call.user, rootfs) {
         Ok(who) => who,
         Err(access::NoSuchUser(text)) => {
@@ -133,24 +137,21 @@ fn run(
         }
     };
     let cwd = rootfs.resolve(&call.working_dir).unwrap_or(rootfs.root());
-    let (steps, doubts) = (RefCell::default(), RefCell::default());
-    let machine = Machine { rootfs, node, kernel, who, cwd, assumed, steps, doubts };
+    let (steps, doubts, says) = (RefCell::default(), RefCell::default(), RefCell::default());
+    let machine = Machine { rootfs, node, kernel, who, cwd, assumed, steps, doubts, says };
     let outcome = match lookup::program(&machine, call) {
         Err(outcome) => outcome,
         Ok(path) => {
             let argv: Vec<Vec<u8>> = call.argv.iter().map(|word| word.clone().into_bytes()).collect();
-            match machine.exec(&path, &argv, Link::Call) {
-                Execed::Started(_) => Outcome::Runs,
-                Execed::Handled { by, .. } => Outcome::Emulated { by },
-                Execed::Ended(outcome) => outcome,
-            }
+            machine.run(&path, &argv, &call.env, Link::Call)
         }
     };
     let asked = machine.assumed.asked.get();
     let (steps, doubts) = (machine.steps.into_inner(), machine.doubts.into_inner());
-    (Trace { outcome, steps, doubts }, asked)
+    let says = machine.says.into_inner();
+    (Trace { outcome, steps, doubts, says }, asked)
 }
 
 #[cfg(test)]
 #[path = "exec/tests.rs"]
-mod tests;
+pub(crate) mod tests;

@@ -6,6 +6,7 @@ pub mod exec;
 pub mod files;
 pub mod finding;
 pub mod labels;
+mod loader;
 pub mod outcome;
 pub mod programs;
 pub mod purpose;

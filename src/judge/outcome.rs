@@ -120,6 +120,12 @@ impl Errno {
             Errno::E2BIG => "argument list too long",
         }
     }
+
+    /// `strerror` as C libraries print it (crun, shells, loaders): the first letter a capital.
+    pub fn strerror(self) -> String {
+        let message = self.message();
+        message[..1].to_uppercase() + &message[1..]
+    }
 }
 
 impl fmt::Display for Errno {

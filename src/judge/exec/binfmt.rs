@@ -44,10 +44,11 @@ pub(crate) struct Machine<'a> {
     pub assumed: Assumed,
     pub steps: RefCell<Vec<Step>>,
     pub doubts: RefCell<Vec<Cause>>,
+    /// What loaders and emulators on the way print.
+    pub says: RefCell<Vec<String>>,
 }
 
 /// A program in memory, about to run its first instruction.
-#[allow(dead_code, reason = "what comes after execve reads the rest")]
 #[derive(Debug)]
 pub(crate) struct Started<'a> {
     /// The program's file and the path by which it was opened.
@@ -57,11 +58,11 @@ pub(crate) struct Started<'a> {
     pub loader: Option<(Vec<u8>, NodeId, &'a Elf)>,
     pub abi: &'static compat::Abi,
     /// As the program sees them: interpreters and scripts put before.
+    #[allow(dead_code, reason = "what a program starts in its turn is read from them")]
     pub argv: Vec<Vec<u8>>,
 }
 
 /// What became of an execve.
-#[allow(dead_code, reason = "what comes after execve reads the rest")]
 #[derive(Debug)]
 pub(crate) enum Execed<'a> {
     Started(Box<Started<'a>>),
@@ -226,19 +227,22 @@ impl<'a> Machine<'a> {
         Err(Box::new(Execed::Handled { by, guest, argv: argv.clone(), path: path.to_vec() }))
     }
 
-    fn load(&self, id: NodeId, path: &[u8], elf: &'a Elf, argv: Vec<Vec<u8>>) -> Execed<'a> {
-        match self.load_elf(id, path, elf, argv) {
-            Ok(started) => Execed::Started(Box::new(started)),
-            Err(outcome) => {
-                let is_foreign = matches!(&outcome, Outcome::Fails { errno: Errno::ENOEXEC, .. });
-                match elf.arch().filter(|arch| is_foreign && self.node.emulates.contains(arch)) {
-                    Some(arch) => {
-                        let by = format!("an emulator stated for {arch}");
-                        Execed::Handled { by, guest: Some((arch, id)), argv: Vec::new(), path: path.to_vec() }
-                    }
-                    None => Execed::Ended(outcome),
-                }
+    pub(crate) fn load(&self, id: NodeId, path: &[u8], elf: &'a Elf, argv: Vec<Vec<u8>>) -> Execed<'a> {
+        let (outcome, mut argv) = match self.load_elf(id, path, elf, argv.clone()) {
+            Ok(started) => return Execed::Started(Box::new(started)),
+            Err(outcome) => (outcome, argv),
+        };
+        let is_foreign = matches!(&outcome, Outcome::Fails { errno: Errno::ENOEXEC, .. });
+        match elf.arch().filter(|arch| is_foreign && self.node.emulates.contains(arch)) {
+            Some(arch) => {
+                argv.splice(
+                    0..argv.len().min(1),
+                    [format!("qemu-{}", arch.row().uname[0]).into_bytes(), path.to_vec()],
+                );
+                let by = format!("an emulator stated for {arch}");
+                Execed::Handled { by, guest: Some((arch, id)), argv, path: path.to_vec() }
             }
+            None => Execed::Ended(outcome),
         }
     }
 

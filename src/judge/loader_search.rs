@@ -1,0 +1,232 @@
+//! Where a loader looks for a library, in its order. Directories that only some builds of glibc search are taken as
+//! searched: a library of another architecture there is passed over anyway.
+
+use super::{Family, Fault, Object, conf, verify};
+use crate::image::{NodeId, RootFs};
+use crate::inspect::{Dynamic, FileKind};
+use crate::judge::exec::binfmt::{Started, lossy};
+use crate::judge::exec::lookup::variable;
+use crate::platform::Arch;
+
+/// One program's search.
+pub(super) struct Search<'a> {
+    rootfs: &'a RootFs<FileKind>,
+    pub family: Family,
+    pub arch: Arch,
+    cwd: NodeId,
+    library_path: Vec<String>,
+    /// Directories that are searched last.
+    defaults: Vec<String>,
+    /// Directories that only ld.so.cache leads to.
+    cached: Vec<String>,
+    /// Why the lists above may lack a directory.
+    gap: Option<String>,
+}
+
+/// The files of the right name that were not taken, the first one first.
+#[derive(Debug, Default)]
+pub(super) struct Skipped(Vec<Fault>);
+
+impl Skipped {
+    /// What the loader says in the end: a class mismatch is remembered, another architecture is not.
+    pub fn fault(self) -> Fault {
+        let class = self.0.iter().find(|fault| matches!(fault, Fault::OtherClass(..))).cloned();
+        class.or_else(|| self.0.into_iter().next()).unwrap_or(Fault::Absent)
+    }
+}
+
+impl<'a> Search<'a> {
+    pub fn new(
+        rootfs: &'a RootFs<FileKind>,
+        started: &Started<'a>,
+        family: Family,
+        cwd: NodeId,
+        env: &[String],
+    ) -> Search<'a> {
+        let arch = started.abi.arch;
+        let loader = started.loader.as_ref().map_or(&b""[..], |(path, ..)| path);
+        let separators: &[char] = if family == Family::Musl { &[':', '\n'] } else { &[':', ';'] };
+        let split = |text: &str| text.split(separators).map(str::to_string).collect::<Vec<_>>();
+        let library_path = variable(env, "LD_LIBRARY_PATH").map_or_else(Vec::new, |text| match text {
+            "" => Vec::new(),
+            text => split(text),
+        });
+        let mut search =
+            Search { rootfs, family, arch, cwd, library_path, defaults: Vec::new(), cached: Vec::new(), gap: None };
+        match family {
+            Family::Glibc => search.glibc_directories(loader),
+            Family::Musl => search.defaults = conf::musl_path(rootfs, loader),
+        }
+        search
+    }
+
+    /// Debian's triplet directories, the ABI's own and the plain ones. A loader in another place (Nix, Guix, a bundle)
+    /// was built with directories of its own, which are not known.
+    fn glibc_directories(&mut self, loader: &[u8]) {
+        let row = self.arch.row();
+        let abi: &[&str] = match self.arch {
+            Arch::Riscv64 => &["lib64/lp64d", "lib64"],
+            Arch::Riscv32 => &["lib32/ilp32d"],
+            Arch::I386 | Arch::Ppc | Arch::Sparc | Arch::Mips | Arch::Mipsle => &["lib32"],
+            Arch::S390 | Arch::Arm | Arch::Armbe | Arch::M68k | Arch::Parisc | Arch::Sh4 => &[],
+            _ => &["lib64"],
+        };
+        let triplets = row.triplets.iter().map(|triplet| format!("lib/{triplet}"));
+        let names: Vec<String> =
+            triplets.chain(abi.iter().map(|name| name.to_string())).chain(["lib".to_string()]).collect();
+        self.defaults = names.iter().flat_map(|name| [format!("/{name}"), format!("/usr/{name}")]).collect();
+        let home = lossy(super::parent(loader));
+        if !self.defaults.contains(&home) {
+            self.gap = Some(format!(
+                "its loader {} is not where distributions put it and may search elsewhere",
+                lossy(loader)
+            ));
+            self.defaults.push(home);
+        }
+        if self.rootfs.resolve("/etc/ld.so.cache").is_ok() {
+            let (directories, gap) = conf::ld_so_conf(self.rootfs);
+            self.cached = directories;
+            self.gap = self.gap.take().or(gap);
+        }
+    }
+
+    /// The library `name` that the object at `by` asks for.
+    pub fn find(&self, name: &str, by: usize, objects: &[Object<'a>]) -> Result<Object<'a>, Skipped> {
+        let mut skipped = Skipped::default();
+        let expand = |text: &str, object: &Object<'_>| self.expand(text, object);
+        if name.contains('/') {
+            for path in expand(name, &objects[by]) {
+                if let Some(found) = self.take(path.as_bytes(), name, by, &mut skipped) {
+                    return Ok(found);
+                }
+            }
+            return Err(skipped);
+        }
+        for directory in self.directories(by, objects) {
+            let path = [directory.trim_end_matches('/'), "/", name].concat();
+            if let Some(found) = self.take(path.as_bytes(), name, by, &mut skipped) {
+                return Ok(found);
+            }
+            if self.is_final(&skipped) {
+                return Err(skipped);
+            }
+        }
+        Err(skipped)
+    }
+
+    /// Every directory in order. Source: elf/dl-load.c `_dl_map_object`; ldso/dynlink.c `load_library`.
+    fn directories(&self, by: usize, objects: &[Object<'a>]) -> Vec<String> {
+        let mut list = Vec::new();
+        let paths = |text: &Option<String>, object: &Object<'_>| -> Vec<String> {
+            let text = text.as_deref().unwrap_or("");
+            text.split(':').filter(|path| !path.is_empty()).flat_map(|path| self.expand(path, object)).collect()
+        };
+        let dynamic = |object: &Object<'a>| object.elf.dynamic.as_deref();
+        let ancestors = || std::iter::successors(Some(by), |index| objects[*index].parent);
+        match self.family {
+            Family::Glibc => {
+                let has_runpath = dynamic(&objects[by]).is_some_and(|dynamic| dynamic.runpath.is_some());
+                if !has_runpath {
+                    for index in ancestors().chain([0]) {
+                        if let Some(Dynamic { runpath: None, rpath, .. }) = dynamic(&objects[index]) {
+                            list.extend(paths(rpath, &objects[index]));
+                        }
+                    }
+                }
+                list.extend(self.library_path.iter().flat_map(|path| self.expand_library_path(path, &objects[0])));
+                if let Some(Dynamic { runpath, .. }) = dynamic(&objects[by]) {
+                    list.extend(paths(runpath, &objects[by]));
+                }
+                if !dynamic(&objects[by]).is_some_and(|dynamic| dynamic.no_default_lib) {
+                    list.extend(self.cached.iter().cloned());
+                    list.extend(self.defaults.iter().cloned());
+                }
+                list = list.iter().flat_map(|directory| self.with_hwcaps(directory)).collect();
+            }
+            Family::Musl => {
+                list.extend(self.library_path.iter().filter(|path| !path.is_empty()).cloned());
+                for index in ancestors() {
+                    if let Some(Dynamic { runpath, rpath, .. }) = dynamic(&objects[index]) {
+                        list.extend(paths(if runpath.is_some() { runpath } else { rpath }, &objects[index]));
+                    }
+                }
+                list.extend(self.defaults.iter().cloned());
+            }
+        }
+        list
+    }
+
+    /// An empty part of LD_LIBRARY_PATH is the working directory.
+    fn expand_library_path(&self, path: &str, program: &Object<'_>) -> Vec<String> {
+        if path.is_empty() { vec![".".to_string()] } else { self.expand(path, program) }
+    }
+
+    /// Copies for newer CPUs come first where there are any. Source: elf/dl-hwcaps_subdirs*; older glibc's platform
+    /// directories hold copies too, never the only one.
+    fn with_hwcaps(&self, directory: &str) -> Vec<String> {
+        let hwcaps = format!("{}/glibc-hwcaps", directory.trim_end_matches('/'));
+        let mut list = vec![directory.to_string()];
+        if let Ok(id) = self.rootfs.walk(self.cwd, hwcaps.as_bytes(), true, &|_| true) {
+            list.extend(self.rootfs.children(id).map(|child| format!("{hwcaps}/{}", lossy(child.name))));
+        }
+        list
+    }
+
+    /// Dynamic string tokens; $LIB and $PLATFORM have several values, and any of them may be this loader's.
+    fn expand(&self, text: &str, object: &Object<'_>) -> Vec<String> {
+        if !text.contains('$') {
+            return vec![text.to_string()];
+        }
+        let origin = lossy(&object.origin);
+        let text = text.replace("${ORIGIN}", &origin).replace("$ORIGIN", &origin);
+        let row = self.arch.row();
+        let mut libs: Vec<String> = row.triplets.iter().map(|triplet| format!("lib/{triplet}")).collect();
+        libs.extend(["lib64".to_string(), "lib".to_string()]);
+        let replace = |list: Vec<String>, token: &str, values: &[String]| -> Vec<String> {
+            list.into_iter()
+                .flat_map(|text| match text.contains(token) {
+                    true => values.iter().map(|value| text.replace(token, value)).collect(),
+                    false => vec![text],
+                })
+                .collect()
+        };
+        let platforms: Vec<String> = row.uname.iter().map(|name| name.to_string()).collect();
+        let mut list = vec![text.replace("${LIB}", "$LIB").replace("${PLATFORM}", "$PLATFORM")];
+        list = replace(list, "$LIB", &libs);
+        replace(list, "$PLATFORM", &platforms)
+    }
+
+    fn take(&self, path: &[u8], name: &str, by: usize, skipped: &mut Skipped) -> Option<Object<'a>> {
+        let id = self.rootfs.walk(self.cwd, path, true, &|_| true).ok()?;
+        let view = self.rootfs.view(id);
+        match verify(view.fact, view.size, view.kind, &lossy(path), self.arch) {
+            Ok(()) => {
+                let Some(FileKind::Elf(elf)) = view.fact else { return None };
+                let (path, name) = (path.to_vec(), name.as_bytes().to_vec());
+                let origin = super::parent(&path).to_vec();
+                Some(Object { path, origin, name, id, elf, parent: Some(by) })
+            }
+            Err(fault) => {
+                skipped.0.push(fault);
+                None
+            }
+        }
+    }
+
+    /// What the loader does not pass over ends the search.
+    fn is_final(&self, skipped: &Skipped) -> bool {
+        matches!(skipped.0.last(), Some(Fault::Refused(..))) || (self.family == Family::Musl && !skipped.0.is_empty())
+    }
+
+    /// Why a library that was not found may be there all the same.
+    pub fn doubt(&self, by: usize, objects: &[Object<'a>]) -> Option<String> {
+        let mut chain = std::iter::successors(Some(by), |index| objects[*index].parent);
+        let cut = chain.find(|index| objects[*index].elf.dynamic.as_ref().is_none_or(|dynamic| dynamic.is_partial));
+        match cut {
+            Some(index) => {
+                Some(format!("the dynamic section of {} could not be read whole", lossy(&objects[index].path)))
+            }
+            None => self.gap.clone(),
+        }
+    }
+}
