@@ -21,7 +21,7 @@ const TABLE_LIMIT: u64 = 64 << 10;
 /// Source: fs/binfmt_elf.c, `elf_ppnt->p_filesz > PATH_MAX`.
 const INTERP_LIMIT: u64 = 4096;
 /// The dynamic symbol, string and version tables come first in a file; those of the largest libraries are larger.
-const TABLES_LIMIT: u64 = 8 << 20;
+const TABLES_LIMIT: u64 = 10 << 20;
 /// Bytes before the dynamic section that are kept for what tools such as patchelf put there.
 const BEFORE_DYNAMIC: u64 = 1 << 20;
 /// A dynamic section has some thirty entries of 16 bytes.
@@ -207,30 +207,16 @@ fn read_segments(
         let from = holder.map_or(segment.offset, |load| load.offset).max(segment.offset.saturating_sub(BEFORE_DYNAMIC));
         window.want(from, (segment.offset - from).saturating_add(len));
     }
-    let mut go_search = go::Search::plan(start.ctx, segments, window);
-    let mut table = None;
-    let stops = dynamic.map(|segment| segment.offset.saturating_add(segment.filesz.min(DYNAMIC_LIMIT)));
-    // What is asked for must be asked before it passes, so the searches happen in the file's order.
-    for stop in go_search.stops().filter(|stop| stops.is_none_or(|at| *stop < at)).collect::<Vec<_>>() {
-        window.pass(stop);
-        go_search.look(window);
-    }
-    if let (Some(segment), Some(stop)) = (dynamic, stops) {
-        window.pass(stop);
-        let bytes = window
-            .get(segment.offset, segment.filesz.min(DYNAMIC_LIMIT).min(window.size().saturating_sub(segment.offset)));
-        table = Some(DynamicTable::read(bytes.unwrap_or_default(), start.ctx, segments));
-        if let Some(table) = &table {
-            table.want(window);
-        }
-        go_search.look(window);
-    }
-    for stop in go_search.stops().collect::<Vec<_>>() {
-        window.pass(stop);
-        go_search.look(window);
-    }
+    go::watch(start.ctx, segments, window);
+    let table = dynamic.map(|segment| {
+        let len = segment.filesz.min(DYNAMIC_LIMIT).min(window.size().saturating_sub(segment.offset));
+        window.pass(segment.offset.saturating_add(len));
+        let table = DynamicTable::read(window.get(segment.offset, len).unwrap_or_default(), start.ctx, segments);
+        table.want(window);
+        table
+    });
     window.pass_wanted();
-    (table, go_search.finish(window))
+    (table, go::read(window))
 }
 
 fn interp(segments: &[Segment], window: &Window<'_>) -> (Option<Vec<u8>>, bool) {

@@ -256,7 +256,7 @@ fn arm_and_risc_v_attributes_are_read_from_their_sections() {
 
 #[test]
 fn go_build_settings_are_found_in_the_data_segment() {
-    for before in [0, 60_000, 3 << 20] {
+    for before in [0, 60_000, 17 << 20] {
         let mut builder = ElfBuilder::arm().go("go1.23.4", &[("GOARCH", "arm"), ("GOARM", "6"), ("CGO_ENABLED", "0")]);
         builder.go.as_mut().unwrap().before = before;
         let go = elf_of(&builder.build()).go.unwrap_or_else(|| panic!("no Go program with {before} bytes before"));

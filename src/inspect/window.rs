@@ -13,6 +13,9 @@ const IDLE_LIMIT: usize = 1 << 20;
 /// Ranges that are asked for at a time; a file with thousands of note segments is hostile.
 const WANTED_LIMIT: usize = 64;
 
+/// All reads start and end at multiples of this, so that what lies at one is never cut in two.
+pub const ALIGN: u64 = 16;
+
 /// Bytes that are read and dropped at a time.
 const SKIP_BYTES: usize = 64 << 10;
 
@@ -22,6 +25,7 @@ pub struct Store {
     bytes: Vec<u8>,
     chunks: Vec<Chunk>,
     wanted: Vec<Range<u64>>,
+    watched: Vec<Range<u64>>,
     skipped: Vec<u8>,
 }
 
@@ -39,6 +43,16 @@ pub struct Window<'a> {
     size: u64,
     at: u64,
     has_failed: bool,
+    watch: Watch,
+}
+
+/// Bytes that are looked for as they pass, at multiples of [`ALIGN`]. An empty needle is found nowhere.
+#[derive(Clone, Copy, Default)]
+struct Watch {
+    needle: &'static [u8],
+    /// Bytes that are kept where it is found.
+    keep: u64,
+    found: Option<u64>,
 }
 
 impl Store {
@@ -46,6 +60,15 @@ impl Store {
     pub fn shrink(&mut self) {
         if self.bytes.capacity() > IDLE_LIMIT {
             self.bytes = Vec::new();
+        }
+    }
+
+    /// Notes that `len` bytes from `at` on in `bytes` are the file's from `start` on.
+    fn note(&mut self, start: u64, at: usize, len: usize) {
+        match self.chunks.last_mut() {
+            Some(last) if last.start + last.len as u64 == start && last.at + last.len == at => last.len += len,
+            _ if len > 0 => self.chunks.push(Chunk { start, at, len }),
+            _ => {}
         }
     }
 }
@@ -56,7 +79,8 @@ impl<'a> Window<'a> {
         store.bytes.clear();
         store.chunks.clear();
         store.wanted.clear();
-        let mut window = Window { reader, store, size, at: 0, has_failed: false };
+        store.watched.clear();
+        let mut window = Window { reader, store, size, at: 0, has_failed: false, watch: Watch::default() };
         window.keep(head as u64);
         window
     }
@@ -83,34 +107,61 @@ impl<'a> Window<'a> {
 
     /// Asks for a range, of which only what has not passed can still be kept.
     pub fn want(&mut self, start: u64, len: u64) {
-        let (start, end) = (start.max(self.at), start.saturating_add(len).min(self.size));
+        let end = start.saturating_add(len).checked_next_multiple_of(ALIGN).unwrap_or(u64::MAX).min(self.size);
+        let start = (start - start % ALIGN).max(self.at);
         if start < end && self.store.wanted.len() < WANTED_LIMIT {
             self.store.wanted.push(start..end);
         }
     }
 
+    /// Looks in `ranges` for `needle` (at most [`ALIGN`] bytes, at a multiple of that), and keeps `keep` bytes from its
+    /// first place on. What passed and was not kept is not looked at.
+    pub fn watch(&mut self, needle: &'static [u8], ranges: impl Iterator<Item = Range<u64>>, keep: u64) {
+        self.watch = Watch { needle, keep, found: None };
+        self.store.watched.extend(ranges.take(WANTED_LIMIT));
+        let kept = self.store.chunks.iter();
+        let found = kept.filter_map(|chunk| {
+            let within = self.look(chunk.start, &self.store.bytes[chunk.at..chunk.at + chunk.len])?;
+            Some(chunk.start + within as u64)
+        });
+        if let Some(at) = found.min() {
+            self.find(at);
+        }
+    }
+
+    /// Where the watched bytes were found.
+    pub fn found(&self) -> Option<u64> {
+        self.watch.found
+    }
+
     /// Reads on until `end`, keeping what is wanted.
     pub fn pass(&mut self, end: u64) {
-        let end = end.min(self.size);
-        while self.at < end {
-            let at = self.at;
-            self.store.wanted.retain(|range| range.end > at);
-            match self.store.wanted.iter().min_by_key(|range| range.start.max(at)).cloned() {
-                Some(range) if range.start <= at => self.keep(range.end.min(end) - at),
-                Some(range) => self.skip(range.start.min(end) - at),
-                None => self.skip(end - at),
-            }
-            // A full store or an ended reader stands still.
-            if self.at == at {
-                return;
+        let end = end.checked_next_multiple_of(ALIGN).unwrap_or(u64::MAX);
+        while self.at < end.min(self.size) {
+            self.step(end);
+        }
+    }
+
+    /// Reads on until nothing is wanted or watched any more.
+    pub fn pass_wanted(&mut self) {
+        loop {
+            let watched = self.store.watched.iter().filter(|_| self.watch.found.is_none());
+            let end = self.store.wanted.iter().chain(watched).map(|range| range.end).max();
+            match end.filter(|end| self.at < self.size.min(*end)) {
+                Some(end) => self.step(end),
+                None => return,
             }
         }
     }
 
-    /// Reads on until nothing is wanted any more.
-    pub fn pass_wanted(&mut self) {
-        if let Some(end) = self.store.wanted.iter().map(|range| range.end).max() {
-            self.pass(end);
+    /// Reads at least a byte on, where there is one, and not past `end`.
+    fn step(&mut self, end: u64) {
+        let at = self.at;
+        self.store.wanted.retain(|range| range.end > at);
+        match self.store.wanted.iter().min_by_key(|range| range.start.max(at)).cloned() {
+            Some(range) if range.start <= at => self.keep(range.end.min(end) - at),
+            Some(range) => self.skip(range.start.min(end) - at),
+            None => self.skip(end - at),
         }
     }
 
@@ -133,56 +184,76 @@ impl<'a> Window<'a> {
     }
 
     fn keep(&mut self, len: u64) {
-        let room = KEEP_LIMIT.saturating_sub(self.store.bytes.len()) as u64;
         let kept = self.store.bytes.len();
-        if room == 0 {
-            return self.skip(len);
-        }
-        let goal = len.min(self.size - self.at).min(room);
-        self.store.bytes.resize(kept + goal as usize, 0);
-        let mut filled = kept;
-        while filled < self.store.bytes.len() {
-            match read(&mut *self.reader, &mut self.store.bytes[filled..]) {
-                Some(0) => break,
-                Some(count) => filled += count,
-                None => {
-                    self.has_failed = true;
-                    break;
-                }
-            }
-        }
-        let len = filled - kept;
-        if filled < self.store.bytes.len() {
-            self.size = self.at + len as u64;
-        }
-        self.store.bytes.truncate(filled);
+        let len = len.min(self.size - self.at).min(KEEP_LIMIT.saturating_sub(kept) as u64) as usize;
         if len == 0 {
-            return;
+            return self.skip(SKIP_BYTES as u64);
         }
-        match self.store.chunks.last_mut() {
-            Some(last) if last.start + last.len as u64 == self.at => last.len += len,
-            _ => self.store.chunks.push(Chunk { start: self.at, at: kept, len }),
-        }
-        self.at += len as u64;
+        self.store.bytes.reserve_exact(len);
+        self.store.bytes.resize(kept + len, 0);
+        let read = fill(&mut *self.reader, &mut self.store.bytes[kept..]);
+        self.store.bytes.truncate(kept + read.len);
+        let found = self.look(self.at, &self.store.bytes[kept..]);
+        self.store.note(self.at, kept, read.len);
+        self.advance(len, &read, found);
     }
 
     fn skip(&mut self, len: u64) {
         let mut left = len.min(self.size - self.at);
-        self.store.skipped.resize(SKIP_BYTES, 0);
-        while left > 0 {
-            let step = left.min(SKIP_BYTES as u64) as usize;
-            match read(&mut *self.reader, &mut self.store.skipped[..step]) {
-                Some(count) if count > 0 => {
-                    left -= count as u64;
-                    self.at += count as u64;
-                }
-                ended => {
-                    self.has_failed = ended.is_none();
-                    self.size = self.at;
-                    return;
-                }
+        while left > 0 && self.at < self.size {
+            // A first short stretch brings the reads back to a multiple of ALIGN after a short head.
+            let len = left.min(SKIP_BYTES as u64 - self.at % ALIGN) as usize;
+            let mut skipped = std::mem::take(&mut self.store.skipped);
+            skipped.resize(SKIP_BYTES, 0);
+            let read = fill(&mut *self.reader, &mut skipped[..len]);
+            let found = self.look(self.at, &skipped[..read.len]);
+            if let Some(within) = found {
+                let rest = &skipped[within..read.len];
+                let rest = &rest[..rest.len().min(KEEP_LIMIT.saturating_sub(self.store.bytes.len()))];
+                let kept = self.store.bytes.len();
+                self.store.bytes.extend_from_slice(rest);
+                self.store.note(self.at + within as u64, kept, rest.len());
+            }
+            self.store.skipped = skipped;
+            self.advance(len, &read, found);
+            left -= len as u64;
+            if found.is_some() {
+                // What is wanted has changed.
+                return;
             }
         }
+    }
+
+    /// Where in `bytes`, the file's from `at` on, the watched bytes are.
+    fn look(&self, at: u64, bytes: &[u8]) -> Option<usize> {
+        let needle = self.watch.needle;
+        let (first, _) = needle.split_first().filter(|_| self.watch.found.is_none())?;
+        let end = at + bytes.len() as u64;
+        let ranges = self.store.watched.iter().map(|range| range.start.max(at)..range.end.min(end));
+        let places = ranges.filter(|range| range.start < range.end).flat_map(|range| {
+            let start = range.start.next_multiple_of(ALIGN);
+            (start..range.end).step_by(ALIGN as usize)
+        });
+        let mut within = places.map(|place| (place - at) as usize);
+        within.find(|within| bytes.get(*within) == Some(first) && bytes[*within..].starts_with(needle))
+    }
+
+    /// Notes that `asked` bytes were read, of which the reader gave `read`.
+    fn advance(&mut self, asked: usize, read: &Filled, found: Option<usize>) {
+        let start = self.at;
+        self.at += read.len as u64;
+        self.has_failed |= read.has_failed;
+        if read.len < asked {
+            self.size = self.at;
+        }
+        if let Some(within) = found {
+            self.find(start + within as u64);
+        }
+    }
+
+    fn find(&mut self, at: u64) {
+        self.watch.found = Some(at);
+        self.want(at, self.watch.keep);
     }
 }
 
@@ -203,21 +274,31 @@ impl Read for Stream<'_, '_> {
         }
         let window = &mut *self.window;
         let len = into.len().min(usize::try_from(window.size - window.at).unwrap_or(usize::MAX));
-        let count = read(&mut *window.reader, &mut into[..len]);
-        window.has_failed |= count.is_none();
-        let count = count.ok_or_else(|| io::Error::other("the file's reader failed"))?;
-        window.at += count as u64;
-        Ok(count)
+        let read = fill(&mut *window.reader, &mut into[..len]);
+        window.advance(len, &read, None);
+        match read {
+            Filled { len: 0, has_failed: true } => Err(io::Error::other("the file's reader failed")),
+            Filled { len, .. } => Ok(len),
+        }
     }
 }
 
-/// One read; `None` is an error, which the reader's owner meets again and reports.
-fn read(reader: &mut dyn Read, into: &mut [u8]) -> Option<usize> {
-    loop {
-        match reader.read(into) {
-            Ok(count) => return Some(count.min(into.len())),
+/// What a read of several calls gave.
+struct Filled {
+    len: usize,
+    /// The reader gave an error, which its owner meets again and reports.
+    has_failed: bool,
+}
+
+fn fill(reader: &mut dyn Read, into: &mut [u8]) -> Filled {
+    let mut len = 0;
+    while len < into.len() {
+        match reader.read(&mut into[len..]) {
+            Ok(0) => break,
+            Ok(count) => len = (len + count).min(into.len()),
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(_) => return None,
+            Err(_) => return Filled { len, has_failed: true },
         }
     }
+    Filled { len, has_failed: false }
 }
