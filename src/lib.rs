@@ -36,6 +36,7 @@ pub mod host;
 pub mod image;
 pub mod inspect;
 pub mod judge;
+pub mod kube;
 pub mod lint;
 pub mod oci;
 pub mod platform;

@@ -1,0 +1,136 @@
+use super::*;
+use crate::kube::workload::Role;
+
+fn nothing(_: &str) -> Option<String> {
+    None
+}
+
+/// Each workload's title and its containers' images.
+fn check(text: &str, expected: &[(&str, &[&str])]) {
+    let manifest = super::read("test.yaml", text, &nothing).unwrap();
+    let found: Vec<(String, Vec<&str>)> = manifest
+        .workloads
+        .iter()
+        .map(|workload| (workload.title(), workload.containers.iter().map(|one| one.image.as_str()).collect()))
+        .collect();
+    let expected: Vec<(String, Vec<&str>)> =
+        expected.iter().map(|(title, images)| (title.to_string(), images.to_vec())).collect();
+    assert_eq!(found, expected);
+}
+
+const HELM: &str = "---
+# Source: shop/templates/service.yaml
+apiVersion: v1
+kind: Service
+metadata:
+  name: shop
+spec:
+  ports: [{port: 80}]
+---
+# Source: shop/templates/empty.yaml
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: shop
+  labels:
+spec:
+  replicas: 2
+  template:
+    spec:
+      nodeSelector:
+        kubernetes.io/arch: arm64
+      initContainers:
+        - name: migrate
+          image: \"registry.example.com/shop/migrate:1\"
+      containers:
+        - name: shop
+          image: registry.example.com/shop/app:1
+          command: [\"/app\"]
+          args:
+          - serve
+          resources: {}
+---
+apiVersion: batch/v1
+kind: CronJob
+metadata: {name: nightly}
+spec:
+  schedule: \"0 3 * * *\"
+  jobTemplate:
+    spec:
+      template:
+        spec:
+          containers: [{name: job, image: job:2}]
+";
+
+#[test]
+fn helms_output_yields_its_workloads() {
+    check(
+        HELM,
+        &[
+            ("deployment/shop", &["registry.example.com/shop/migrate:1", "registry.example.com/shop/app:1"]),
+            ("cronjob/nightly", &["job:2"]),
+        ],
+    );
+    let manifest = super::read("test.yaml", HELM, &nothing).unwrap();
+    assert_eq!(manifest.others, 1);
+    let shop = &manifest.workloads[0];
+    assert_eq!(shop.pod.node_selector["kubernetes.io/arch"], "arm64");
+    assert_eq!(shop.containers[0].role, Role::Init);
+    assert_eq!(shop.containers[1].starts(&[], &[]), ["/app", "serve"]);
+}
+
+#[test]
+fn a_list_yields_its_items_and_those_of_its_lists() {
+    let text = r#"{"kind": "List", "items": [
+        {"kind": "Pod", "metadata": {"name": "a"}, "spec": {"containers": [{"name": "a", "image": "a:1"}]}},
+        {"kind": "PodList", "items": [{"metadata": {"name": "b"}, "spec": {"containers": [{"name": "b", "image": "b:1"}]}}]}
+    ]}"#;
+    check(text, &[("pod/a", &["a:1"]), ("pod/b", &["b:1"])]);
+}
+
+#[test]
+fn compose_services_are_workloads() {
+    let text = "
+x-base: &base
+  platform: linux/amd64
+services:
+  web:
+    <<: *base
+    image: web:${TAG:-3}
+    entrypoint: /docker-entrypoint.sh nginx
+    command: [\"-g\", \"daemon off;\"]
+  built:
+    build: .
+";
+    check(text, &[("service/web", &["web:3"])]);
+    let web = &super::read("c.yaml", text, &nothing).unwrap().workloads[0].containers[0];
+    assert_eq!(web.platform.as_ref().unwrap().to_string(), "linux/amd64");
+    assert_eq!(web.starts(&[], &[]), ["/docker-entrypoint.sh", "nginx", "-g", "daemon off;"]);
+    let error = super::read("c.yaml", "services: {web: {image: \"web:${TAG}\"}}", &nothing).unwrap_err();
+    assert_eq!(error.to_string(), "c.yaml, service \"web\": the variable TAG is not set");
+}
+
+#[test]
+fn what_cannot_be_read_is_named_with_its_document() {
+    let error = super::read("a.yaml", "kind: Pod\n---\nkind: [", &nothing).unwrap_err();
+    assert!(error.to_string().starts_with("a.yaml, document 2: not YAML: "), "{error}");
+    let text = "kind: Pod\nmetadata: {name: x}\nspec: {containers: [{image: 7}]}";
+    let error = super::read("a.yaml", text, &nothing).unwrap_err();
+    assert!(error.to_string().starts_with("a.yaml, document 1: Pod x: "), "{error}");
+    for text in ["", "---\n---\n", "just text", "a: 1"] {
+        assert!(matches!(super::read("a.yaml", text, &nothing), Err(ManifestError::Nothing(_))), "{text}");
+    }
+}
+
+#[test]
+fn saved_nodes_are_read_from_json_and_yaml() {
+    let json = r#"{"apiVersion": "v1", "kind": "List", "items": [
+        {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n1"}, "status": {"nodeInfo": {"architecture": "arm64"}}}
+    ]}"#;
+    assert_eq!(read_nodes("n.json", json).unwrap()[0].status.node_info.architecture, "arm64");
+    let typed = "kind: NodeList\nitems:\n- metadata: {name: n1}\n- metadata: {name: n2}\n";
+    assert_eq!(read_nodes("n.yaml", typed).unwrap().len(), 2);
+    let error = read_nodes("n.json", "{}").unwrap_err();
+    assert_eq!(error.to_string(), "n.json is not a list of nodes; save one with: kubectl get nodes -o json");
+}

@@ -1,0 +1,13 @@
+//! Floor 5: clusters and manifests. Objects become targets, workloads and what failed; only `client` (feature `kube`) asks a
+//! server, and it only ever reads.
+
+mod compose;
+pub mod manifest;
+pub mod nodes;
+pub mod object;
+pub mod schedule;
+pub mod workload;
+
+pub use manifest::{Manifest, ManifestError};
+pub use nodes::{Group, Nodes};
+pub use workload::{ContainerUse, Role, Workload};

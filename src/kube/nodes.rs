@@ -1,0 +1,159 @@
+//! A cluster's nodes as targets: equal ones are one group. Pure: node objects in, groups out.
+
+use std::collections::BTreeMap;
+
+use super::object::NodeObject;
+use crate::platform::{Arch, Engine, Fact, Isa, Node, Platform, Profile, Target, cpu, kernel, profile};
+
+/// Nodes that are alike in everything that decides whether a program starts.
+#[derive(Clone, Debug)]
+pub struct Group {
+    pub target: Target,
+    pub instance_type: Option<String>,
+    pub profile: Option<&'static Profile>,
+    /// `uname -r`.
+    pub kernel: String,
+    /// `containerd://2.1.3`.
+    pub runtime: String,
+    /// `None` for a runtime that is not known.
+    pub engine: Option<Engine>,
+    pub os_image: String,
+    /// Where the CPU level is from: "NFD labels", a profile's source; empty where it is not known.
+    pub level_source: String,
+    /// Names, sorted.
+    pub nodes: Vec<String>,
+}
+
+/// A cluster's nodes.
+#[derive(Clone, Debug, Default)]
+pub struct Nodes {
+    /// The largest group first.
+    pub groups: Vec<Group>,
+    /// Nodes that are no targets, each with the reason: Windows nodes, unknown architectures.
+    pub skipped: Vec<(String, String)>,
+}
+
+impl Nodes {
+    /// The group of a node by its name.
+    pub fn group_of(&self, node: &str) -> Option<&Group> {
+        self.groups.iter().find(|group| group.nodes.iter().any(|name| name == node))
+    }
+}
+
+/// What makes two nodes different groups.
+type Key = (String, Option<String>, String, String, String, String);
+
+/// Groups nodes. Every fact that the API does not tell is unknown.
+pub fn group(objects: &[NodeObject]) -> Nodes {
+    let mut groups: BTreeMap<Key, Group> = BTreeMap::new();
+    let mut skipped = Vec::new();
+    for object in objects {
+        match one(object) {
+            Ok(found) => {
+                // What the node itself is, without its name.
+                let facts = format!("{:?} {:?}", found.target.node, found.target.platform);
+                let runtime = found.runtime.clone();
+                let key = (
+                    found.target.platform.to_string(),
+                    found.instance_type.clone(),
+                    found.kernel.clone(),
+                    runtime,
+                    found.os_image.clone(),
+                    facts,
+                );
+                let group = groups.entry(key).or_insert_with(|| Group { nodes: Vec::new(), ..found });
+                group.nodes.push(object.metadata.name.clone());
+            }
+            Err(reason) => skipped.push((object.metadata.name.clone(), reason)),
+        }
+    }
+    let mut groups: Vec<Group> = groups.into_values().collect();
+    for group in &mut groups {
+        group.nodes.sort();
+    }
+    groups.sort_by_key(|group| std::cmp::Reverse(group.nodes.len()));
+    Nodes { groups, skipped }
+}
+
+fn one(object: &NodeObject) -> Result<Group, String> {
+    let info = &object.status.node_info;
+    let labels = &object.metadata.labels;
+    let label = |keys: [&str; 2]| keys.iter().find_map(|key| labels.get(*key)).filter(|value| !value.is_empty());
+    let stated = |field: &str, keys| match field {
+        "" => label(keys).cloned().unwrap_or_default(),
+        field => field.to_string(),
+    };
+    let os = stated(&info.operating_system, ["kubernetes.io/os", "beta.kubernetes.io/os"]);
+    if os != "linux" {
+        return Err(format!("runs {}", if os.is_empty() { "an operating system that is not known" } else { &os }));
+    }
+    let spelled = stated(&info.architecture, ["kubernetes.io/arch", "beta.kubernetes.io/arch"]);
+    let arch = Arch::parse(&spelled).ok_or_else(|| format!("its architecture {spelled:?} is not known"))?;
+    let instance_type = label(["node.kubernetes.io/instance-type", "beta.kubernetes.io/instance-type"]).cloned();
+    let profile = instance_type.as_deref().and_then(profile::by_instance_type).filter(|row| row.arch == arch);
+
+    let mut node = profile.map_or_else(|| Node::plain(arch), Profile::node);
+    node.kernel = kernel::version(&info.kernel_version);
+    node.page_size = page_size(arch, object);
+    let mut level_source =
+        profile.filter(|row| row.isa.fact() != Fact::Unknown).map_or("", |row| row.source).to_string();
+    if let Some(isa) = nfd_level(arch, labels) {
+        node.isa = Fact::Known(isa);
+        level_source = "NFD labels".to_string();
+    }
+    let name = match &instance_type {
+        Some(instance_type) => instance_type.clone(),
+        None => format!("linux/{arch}"),
+    };
+    Ok(Group {
+        target: Target { name, platform: Platform::linux(arch), node },
+        instance_type,
+        profile,
+        kernel: info.kernel_version.clone(),
+        runtime: info.container_runtime_version.clone(),
+        engine: Engine::of_runtime(&info.container_runtime_version),
+        os_image: info.os_image.clone(),
+        level_source,
+        nodes: Vec::new(),
+    })
+}
+
+/// Huge page sizes tell an AArch64 kernel's base page; its release is the second witness.
+fn page_size(arch: Arch, object: &NodeObject) -> Fact<u64> {
+    let sizes = object.status.capacity.keys().filter_map(|key| key.strip_prefix("hugepages-"));
+    match (arch, kernel::page_size_of_hugepages(sizes)) {
+        (Arch::Arm64, Fact::Known(size)) => Fact::Known(size),
+        _ => kernel::page_size(arch, &object.status.node_info.kernel_version),
+    }
+}
+
+const NFD_CPUID: &str = "feature.node.kubernetes.io/cpu-cpuid.";
+
+/// The level by Node Feature Discovery's labels. `X86_64_V1` to `V4` come with NFD 0.19; older ones show single features,
+/// of which the default deny list hides those of v2. Source: NFD docs, features and worker configuration reference.
+fn nfd_level(arch: Arch, labels: &BTreeMap<String, String>) -> Option<Isa> {
+    let flags: Vec<&str> = labels
+        .iter()
+        .filter(|(_, value)| *value == "true")
+        .filter_map(|(key, _)| key.strip_prefix(NFD_CPUID))
+        .collect();
+    let has = |names: &[&str]| names.iter().all(|name| flags.contains(name));
+    match arch {
+        Arch::Amd64 => {
+            let levels = ["X86_64_V1", "X86_64_V2", "X86_64_V3", "X86_64_V4"];
+            let stated = levels.iter().rposition(|level| flags.contains(level)).map(|at| at as u8 + 1);
+            let is_v4 = has(&["AVX512F", "AVX512BW", "AVX512CD", "AVX512DQ", "AVX512VL"]);
+            let shown = if is_v4 { Some(4) } else { has(&["AVX2", "FMA3"]).then_some(3) };
+            stated.or(shown).map(Isa::X86)
+        }
+        Arch::Arm64 if flags.len() > 1 => {
+            let (major, minor) = cpu::arm64_version(&flags.join(" ").to_ascii_lowercase());
+            Some(Isa::Arm64(major, minor))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+#[path = "nodes_tests.rs"]
+mod tests;

@@ -1,0 +1,189 @@
+//! What wants to run: a workload's template with its containers, as a cluster or a manifest holds it.
+
+use serde_json::Value;
+
+use super::object::{self, ContainerSpec, Metadata, Named, PodSpec};
+use crate::platform::Platform;
+
+/// A pod template, a bare pod or a Compose service.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Workload {
+    /// `Deployment`, `Pod`, `service` (Compose).
+    pub kind: String,
+    pub name: String,
+    /// `None` where the manifest leaves it to whoever applies it.
+    pub namespace: Option<String>,
+    pub containers: Vec<ContainerUse>,
+    /// What decides the nodes: selector, affinity, tolerations.
+    pub pod: PodSpec,
+}
+
+/// What a container is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Role {
+    Main,
+    Init,
+    /// An init container that keeps running.
+    Sidecar,
+    Ephemeral,
+}
+
+/// One container of a workload: the image and what is started of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ContainerUse {
+    pub name: String,
+    pub role: Role,
+    /// As it is written.
+    pub image: String,
+    /// Replaces Entrypoint, and Cmd with it.
+    pub command: Option<Vec<String>>,
+    /// Replaces Cmd.
+    pub args: Option<Vec<String>>,
+    pub working_dir: Option<String>,
+    /// Compose's `platform:`.
+    pub platform: Option<Platform>,
+}
+
+impl Role {
+    pub fn word(self) -> &'static str {
+        match self {
+            Role::Main => "container",
+            Role::Init => "init container",
+            Role::Sidecar => "sidecar",
+            Role::Ephemeral => "ephemeral container",
+        }
+    }
+}
+
+impl ContainerUse {
+    fn of(spec: &ContainerSpec, role: Role) -> ContainerUse {
+        let stated = |words: &[String]| (!words.is_empty()).then(|| words.to_vec());
+        let role = match (role, spec.restart_policy.as_deref()) {
+            (Role::Init, Some("Always")) => Role::Sidecar,
+            _ => role,
+        };
+        ContainerUse {
+            name: spec.name.clone(),
+            role,
+            image: spec.image.clone(),
+            command: stated(&spec.command),
+            args: stated(&spec.args),
+            working_dir: spec.working_dir.clone(),
+            platform: None,
+        }
+    }
+
+    /// What is started, given the image's own Entrypoint and Cmd. `$(NAME)` in it is the kubelet's to fill in.
+    /// Source: Kubernetes, "Define a Command and Arguments for a Container".
+    pub fn starts(&self, entrypoint: &[String], cmd: &[String]) -> Vec<String> {
+        let head = self.command.as_deref().unwrap_or(entrypoint);
+        let tail = match (&self.args, &self.command) {
+            (Some(args), _) => args.as_slice(),
+            (None, Some(_)) => &[],
+            (None, None) => cmd,
+        };
+        head.iter().chain(tail).cloned().collect()
+    }
+}
+
+/// Init containers first, in the order in which they run.
+pub fn containers(pod: &PodSpec) -> Vec<ContainerUse> {
+    let of = |specs: &[ContainerSpec], role| specs.iter().map(|spec| ContainerUse::of(spec, role)).collect::<Vec<_>>();
+    [
+        of(&pod.init_containers, Role::Init),
+        of(&pod.containers, Role::Main),
+        of(&pod.ephemeral_containers, Role::Ephemeral),
+    ]
+    .concat()
+}
+
+/// Reads any object that has a pod template: Pod, Deployment, StatefulSet, DaemonSet, ReplicaSet, Job, CronJob, PodTemplate,
+/// and custom resources of their shape (Rollout, Knative Service). `None` for what runs nothing.
+pub fn of_object(object: &Value) -> Result<Option<Workload>, serde_json::Error> {
+    let kind = object["kind"].as_str().unwrap_or_default();
+    let spec = match kind {
+        "Pod" => &object["spec"],
+        "CronJob" => &object["spec"]["jobTemplate"]["spec"]["template"]["spec"],
+        "PodTemplate" => &object["template"]["spec"],
+        _ => &object["spec"]["template"]["spec"],
+    };
+    if !spec["containers"].is_array() {
+        return Ok(None);
+    }
+    let metadata: Metadata = object::read(object["metadata"].clone())?;
+    let pod: PodSpec = object::read(spec.clone())?;
+    Ok(Some(Workload {
+        kind: kind.to_string(),
+        name: metadata.name,
+        namespace: metadata.namespace,
+        containers: containers(&pod),
+        pod,
+    }))
+}
+
+impl Workload {
+    /// `deployment/checkout`, as kubectl names it.
+    pub fn title(&self) -> String {
+        format!("{}/{}", self.kind.to_ascii_lowercase(), self.name)
+    }
+
+    /// Secrets with registry credentials that the pod names itself.
+    pub fn pull_secrets(&self) -> impl Iterator<Item = &str> {
+        self.pod.image_pull_secrets.iter().map(|Named { name }| name.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn words(texts: &[&str]) -> Vec<String> {
+        texts.iter().map(|text| text.to_string()).collect()
+    }
+
+    fn check(command: &[&str], args: &[&str], expected: &[&str]) {
+        let spec = ContainerSpec { command: words(command), args: words(args), ..ContainerSpec::default() };
+        let found = ContainerUse::of(&spec, Role::Main).starts(&words(&["/entry"]), &words(&["serve"]));
+        assert_eq!(found, words(expected), "command {command:?} args {args:?}");
+    }
+
+    #[test]
+    fn command_and_args_replace_entrypoint_and_cmd() {
+        check(&[], &[], &["/entry", "serve"]);
+        check(&["/app"], &[], &["/app"]);
+        check(&[], &["-v"], &["/entry", "-v"]);
+        check(&["/app"], &["-v"], &["/app", "-v"]);
+    }
+
+    #[test]
+    fn a_template_is_found_in_every_kind() {
+        let template = json!({"spec": {"containers": [{"name": "a", "image": "app:1"}]}});
+        for (kind, object) in [
+            ("Pod", json!({"kind": "Pod", "metadata": {"name": "x"}, "spec": template["spec"]})),
+            ("Deployment", json!({"kind": "Deployment", "metadata": {"name": "x"}, "spec": {"template": template}})),
+            (
+                "CronJob",
+                json!({"kind": "CronJob", "metadata": {"name": "x"}, "spec": {"jobTemplate": {"spec": {"template": template}}}}),
+            ),
+            ("Rollout", json!({"kind": "Rollout", "metadata": {"name": "x"}, "spec": {"template": template}})),
+            ("PodTemplate", json!({"kind": "PodTemplate", "metadata": {"name": "x"}, "template": template})),
+        ] {
+            let workload = of_object(&object).unwrap().unwrap();
+            assert_eq!((workload.kind.as_str(), workload.containers[0].image.as_str()), (kind, "app:1"));
+        }
+        let service = json!({"kind": "Service", "metadata": {"name": "x"}, "spec": {"ports": [{"port": 80}]}});
+        assert_eq!(of_object(&service).unwrap(), None);
+    }
+
+    #[test]
+    fn roles_tell_init_containers_from_sidecars() {
+        let pod = json!({"kind": "Pod", "metadata": {"name": "x"}, "spec": {
+            "initContainers": [{"name": "i", "image": "i"}, {"name": "s", "image": "s", "restartPolicy": "Always"}],
+            "containers": [{"name": "m", "image": "m"}],
+            "ephemeralContainers": [{"name": "e", "image": "e"}]
+        }});
+        let roles: Vec<Role> = of_object(&pod).unwrap().unwrap().containers.iter().map(|one| one.role).collect();
+        assert_eq!(roles, [Role::Init, Role::Sidecar, Role::Main, Role::Ephemeral]);
+    }
+}
