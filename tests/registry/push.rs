@@ -63,7 +63,7 @@ fn referrers_are_listed_by_the_api_and_by_the_tag() {
         || -> Vec<Digest> { image.referrers(&stored.digest).unwrap().into_iter().map(|one| one.digest).collect() };
     assert_eq!(list(), []);
     fake.put_manifest("a/b", Some(&format!("sha256-{}", stored.digest.hex())), OCI_INDEX, index.as_bytes());
-    assert_eq!(list(), [stored.config.clone()]);
+    assert_eq!(list(), std::slice::from_ref(&stored.config));
     fake.list_referrers();
     assert_eq!(list(), []);
     fake.put_manifest("a/b", Some(&format!("referrers-{}", stored.digest)), OCI_INDEX, index.as_bytes());

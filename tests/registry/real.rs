@@ -45,6 +45,19 @@ fn a_registry_with_users_is_read_with_a_password() {
 }
 
 #[test]
+fn a_registry_with_a_token_server_is_read_and_pushed_to() {
+    let Some(server) = Distribution::start(Mode::Token) else { return };
+    let options = with_login(&server.host, basic(USER, PASSWORD));
+    check(&server, options.clone());
+    // A token that may only read does not pass for one that may write, and the other way round one is enough.
+    let image = image_of(&server.host, options, "team/app:pushed");
+    image.head().unwrap_err();
+    check_push(&image);
+    let error = image_of(&server.host, crate::options(), "team/app:1").root().unwrap_err();
+    assert!(error.to_string().contains("incorrect username or password"), "{error}");
+}
+
+#[test]
 fn a_private_authority_is_trusted_where_it_is_given() {
     let Some(server) = Distribution::start(Mode::Tls) else { return };
     check(&server, RegistryOptions { ca_certs: vec![server.ca_cert.clone()], ..options() });
@@ -57,6 +70,28 @@ fn a_private_authority_is_trusted_where_it_is_given() {
     let options = RegistryOptions { ca_certs: vec![server.ca_cert.clone()], ..options() };
     let error = image_of(&elsewhere, options, "team/app:1").root().unwrap_err();
     assert!(matches!(error.bare(), SourceError::Unreachable { .. }), "{error}");
+}
+
+#[test]
+fn certificates_are_found_by_the_hosts_name() {
+    let Some(server) = Distribution::start(Mode::MutualTls) else { return };
+    let folders = tempfile::tempdir().unwrap();
+    let with_folder = || RegistryOptions { cert_folders: vec![folders.path().to_path_buf()], ..options() };
+    assert!(image_of(&server.host, with_folder(), "team/app:1").root().is_err());
+    let own = folders.path().join(&server.host);
+    std::fs::create_dir(&own).unwrap();
+    std::fs::copy(&server.ca_cert, own.join("ca.crt")).unwrap();
+    // The server is trusted now, and does not trust us.
+    assert!(image_of(&server.host, with_folder(), "team/app:1").root().is_err());
+    let (cert, key) = server.identity();
+    std::fs::copy(&cert, own.join("client.cert")).unwrap();
+    let error = image_of(&server.host, with_folder(), "team/app:1").root().unwrap_err();
+    assert!(matches!(error.bare(), SourceError::File { path, .. } if path.ends_with("client.key")), "{error}");
+    std::fs::copy(&key, own.join("client.key")).unwrap();
+    check(&server, with_folder());
+    std::fs::write(own.join("client.key"), "hunter2").unwrap();
+    let error = image_of(&server.host, with_folder(), "team/app:1").root().unwrap_err().to_string();
+    assert!(error.contains("client.cert is malformed") && !error.contains("hunter2"), "{error}");
 }
 
 #[test]

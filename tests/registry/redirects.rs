@@ -50,3 +50,42 @@ fn redirects_come_to_an_end() {
     let error = image(&fake, options(), "a/b:1").root().unwrap_err();
     assert!(error.to_string().contains("a redirect to file, which is not http"), "{error}");
 }
+
+#[derive(Clone, Default)]
+struct Log(Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn the_log_names_every_request_and_no_secret() {
+    let (fake, server, store) = (FakeRegistry::start(), FakeRegistry::start(), FakeRegistry::start());
+    let stored = fake.put_image("a/b", "1", b"layer");
+    store.put_image("a/b", "1", b"layer");
+    fake.require_token(&server, Login::Basic("u", "hunter2"));
+    fake.plan("/blobs/", Fault::Redirect(format!("http://x:hunter2@{}{{path}}?signature=hunter2", store.host)));
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber =
+        tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(move || writer.clone());
+    tracing::subscriber::with_default(subscriber.finish(), || {
+        let image = image(&fake, with_login(&fake.host, basic("u", "hunter2")), "a/b:1");
+        image.root().unwrap();
+        read(&image, &layer_of(&stored)).unwrap();
+    });
+    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    for part in [format!("http://{}/v2/a/b/manifests/1", fake.host), format!("http://{}/token", server.host)] {
+        assert!(text.contains(&part), "{text}");
+    }
+    for secret in ["hunter2", "dTpodW50ZXIy", "token-1"] {
+        assert!(!text.contains(secret), "{text}");
+    }
+}

@@ -3,15 +3,20 @@
 //! installed and no service starts. The test takes in `registry.rs` beside this file, as `registry`.
 #![allow(dead_code, reason = "each test that takes this file in uses a part of it")]
 
+#[path = "token.rs"]
+mod token;
+
 use std::fs::File;
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use imgarch::oci::Digest;
 
-use super::registry::{OCI_MANIFEST, Stored, image_json};
+use super::registry::{FakeRegistry, Login, OCI_MANIFEST, Stored, image_json};
+use token::Signer;
 
 pub const USER: &str = "user";
 pub const PASSWORD: &str = "secret";
@@ -24,6 +29,16 @@ pub enum Mode {
     Htpasswd,
     /// With a certificate of an authority that nobody knows.
     Tls,
+    /// The same, and it wants a certificate of that authority of who asks.
+    MutualTls,
+    /// With a token server, which trusts [`USER`].
+    Token,
+}
+
+impl Mode {
+    fn is_tls(self) -> bool {
+        matches!(self, Mode::Tls | Mode::MutualTls)
+    }
 }
 
 /// The running server; it ends with this value.
@@ -32,6 +47,9 @@ pub struct Distribution {
     pub host: String,
     /// The authority's certificate, for [`Mode::Tls`].
     pub ca_cert: PathBuf,
+    /// For [`Mode::Token`].
+    pub token_server: FakeRegistry,
+    signer: Option<Arc<Signer>>,
     mode: Mode,
     http: reqwest::blocking::Client,
     child: Child,
@@ -50,15 +68,22 @@ impl Distribution {
             }
         };
         let folder = tempfile::tempdir().unwrap();
-        if mode == Mode::Tls {
+        if mode.is_tls() {
             make_certificates(folder.path());
         }
         std::fs::write(folder.path().join("htpasswd"), HTPASSWD).unwrap();
+        let token_server = FakeRegistry::start();
+        let signer = (mode == Mode::Token).then(|| Arc::new(Signer::new(folder.path())));
+        if let Some(signer) = signer.clone() {
+            token_server.sign_tokens(Login::Basic(USER, PASSWORD), Box::new(move |scope| signer.sign(scope)));
+        }
         // The port may be taken between its choice and the server's start.
-        let (host, child) = (0..5).find_map(|_| run(&program, folder.path(), mode)).expect("docker-registry starts");
+        let (host, child) = (0..5)
+            .find_map(|_| run(&program, folder.path(), mode, &token_server.host))
+            .expect("docker-registry starts");
         let ca_cert = folder.path().join("ca.pem");
-        let http = http_client((mode == Mode::Tls).then_some(ca_cert.as_path()));
-        Some(Distribution { host, ca_cert, mode, http, child, folder })
+        let http = http_client(folder.path(), mode);
+        Some(Distribution { host, ca_cert, token_server, signer, mode, http, child, folder })
     }
 
     /// Pushes an image of one uncompressed layer with these bytes.
@@ -73,28 +98,41 @@ impl Distribution {
     pub fn put_blob(&self, repository: &str, bytes: &[u8]) -> Digest {
         let digest = Digest::of(bytes);
         let start = self.http.post(self.url(repository, "blobs/uploads/"));
-        let started = self.as_user(start).send().unwrap().error_for_status().unwrap();
+        let started = self.as_user(repository, start).send().unwrap().error_for_status().unwrap();
         let mut target = started.url().join(started.headers()["location"].to_str().unwrap()).unwrap();
         target.query_pairs_mut().append_pair("digest", digest.as_str());
         let put = self.http.put(target).body(bytes.to_vec());
-        self.as_user(put).send().unwrap().error_for_status().unwrap();
+        self.as_user(repository, put).send().unwrap().error_for_status().unwrap();
         digest
     }
 
     pub fn put_manifest(&self, repository: &str, tag: &str, media_type: &str, bytes: &[u8]) -> Digest {
         let put = self.http.put(self.url(repository, &format!("manifests/{tag}")));
         let put = put.header("content-type", media_type).body(bytes.to_vec());
-        self.as_user(put).send().unwrap().error_for_status().unwrap();
+        self.as_user(repository, put).send().unwrap().error_for_status().unwrap();
         Digest::of(bytes)
     }
 
     fn url(&self, repository: &str, rest: &str) -> String {
-        let scheme = if self.mode == Mode::Tls { "https" } else { "http" };
+        let scheme = if self.mode.is_tls() { "https" } else { "http" };
         format!("{scheme}://{}/v2/{repository}/{rest}", self.host)
     }
 
-    fn as_user(&self, request: reqwest::blocking::RequestBuilder) -> reqwest::blocking::RequestBuilder {
-        if self.mode == Mode::Htpasswd { request.basic_auth(USER, Some(PASSWORD)) } else { request }
+    fn as_user(
+        &self,
+        repository: &str,
+        request: reqwest::blocking::RequestBuilder,
+    ) -> reqwest::blocking::RequestBuilder {
+        match (self.mode, &self.signer) {
+            (Mode::Htpasswd, _) => request.basic_auth(USER, Some(PASSWORD)),
+            (_, Some(signer)) => request.bearer_auth(signer.sign(&format!("repository:{repository}:pull,push"))),
+            (_, None) => request,
+        }
+    }
+
+    /// The certificate and key of somebody whom the server knows.
+    pub fn identity(&self) -> (PathBuf, PathBuf) {
+        (self.folder.path().join("client.pem"), self.folder.path().join("client.key"))
     }
 }
 
@@ -105,16 +143,26 @@ impl Drop for Distribution {
     }
 }
 
-fn run(program: &Path, folder: &Path, mode: Mode) -> Option<(String, Child)> {
+fn run(program: &Path, folder: &Path, mode: Mode, token_server: &str) -> Option<(String, Child)> {
     let host = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
     let shown = folder.display();
     let tls = format!("\n  tls:\n    certificate: {shown}/server.pem\n    key: {shown}/server.key");
-    let auth = format!("auth:\n  htpasswd:\n    realm: test, of course\n    path: {shown}/htpasswd\n");
+    let client_authority = format!("\n    clientcas: [{shown}/ca.pem]");
+    let auth = match mode {
+        Mode::Plain | Mode::Tls | Mode::MutualTls => String::new(),
+        Mode::Htpasswd => format!("auth:\n  htpasswd:\n    realm: test, of course\n    path: {shown}/htpasswd\n"),
+        Mode::Token => format!(
+            "auth:\n  token:\n    realm: http://{token_server}/token\n    service: {}\n    issuer: {}\n    \
+             rootcertbundle: {shown}/token.pem\n",
+            token::SERVICE,
+            token::ISSUER
+        ),
+    };
     let config = format!(
         "version: 0.1\nlog: {{level: error, accesslog: {{disabled: true}}}}\nstorage:\n  inmemory: {{}}\n\
-         http:\n  addr: {host}\n  secret: test{}\n{}",
-        if mode == Mode::Tls { &tls } else { "" },
-        if mode == Mode::Htpasswd { &auth } else { "" },
+         http:\n  addr: {host}\n  secret: test{}{}\n{auth}",
+        if mode.is_tls() { &tls } else { "" },
+        if mode == Mode::MutualTls { &client_authority } else { "" },
     );
     std::fs::write(folder.join("config.yml"), config).unwrap();
     let log = File::create(folder.join("log")).unwrap();
@@ -135,23 +183,31 @@ fn run(program: &Path, folder: &Path, mode: Mode) -> Option<(String, Child)> {
 }
 
 /// A client of its own, so that what pushes is not what is tested.
-fn http_client(ca_cert: Option<&Path>) -> reqwest::blocking::Client {
+fn http_client(folder: &Path, mode: Mode) -> reqwest::blocking::Client {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let certificates = ca_cert.map(|path| reqwest::Certificate::from_pem(&std::fs::read(path).unwrap()).unwrap());
-    reqwest::blocking::Client::builder().no_proxy().tls_certs_only(certificates).build().unwrap()
+    let mut builder = reqwest::blocking::Client::builder().no_proxy();
+    if !mode.is_tls() {
+        return builder.tls_certs_only([]).build().unwrap();
+    }
+    let pem = |name: &str| std::fs::read(folder.join(name)).unwrap();
+    if mode == Mode::MutualTls {
+        builder =
+            builder.identity(reqwest::Identity::from_pem(&[pem("client.key"), pem("client.pem")].concat()).unwrap());
+    }
+    builder.tls_certs_only([reqwest::Certificate::from_pem(&pem("ca.pem")).unwrap()]).build().unwrap()
 }
 
-/// An authority, and a server's certificate of it for this machine.
+/// An authority, and certificates of it for this machine and for a client.
 fn make_certificates(folder: &Path) {
-    std::fs::write(folder.join("server.ext"), "subjectAltName=DNS:localhost,IP:127.0.0.1\nbasicConstraints=CA:FALSE\n")
-        .unwrap();
+    let extension = "subjectAltName=DNS:localhost,IP:127.0.0.1\nbasicConstraints=CA:FALSE\n";
+    std::fs::write(folder.join("leaf.ext"), extension).unwrap();
     let key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
     openssl(folder, &format!("req -x509 {key} -subj /CN=authority -days 2 -keyout ca.key -out ca.pem"));
-    openssl(folder, &format!("req {key} -subj /CN=server -keyout server.key -out server.csr"));
-    openssl(
-        folder,
-        "x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile server.ext -out server.pem",
-    );
+    for name in ["server", "client"] {
+        openssl(folder, &format!("req {key} -subj /CN={name} -keyout {name}.key -out {name}.csr"));
+        let sign = format!("x509 -req -in {name}.csr -CA ca.pem -CAkey ca.key -CAcreateserial -extfile leaf.ext");
+        openssl(folder, &format!("{sign} -days 2 -out {name}.pem"));
+    }
 }
 
 fn openssl(folder: &Path, arguments: &str) {

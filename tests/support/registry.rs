@@ -67,13 +67,25 @@ enum Guard {
     Bearer(String, Arc<Mutex<Vec<String>>>),
 }
 
+/// Makes a token for a scope.
+pub type Signature = Box<dyn Fn(&str) -> String + Send + Sync>;
+
+enum Issuer {
+    /// Numbered tokens, which the registry looks up here.
+    Numbered(Arc<Mutex<Vec<String>>>),
+    Signed(Signature),
+}
+
+/// Repository, and tag or digest.
+type ManifestKey = (String, String);
+
 #[derive(Default)]
 struct State {
-    manifests: Mutex<BTreeMap<(String, String), (String, Vec<u8>)>>,
+    manifests: Mutex<BTreeMap<ManifestKey, (String, Vec<u8>)>>,
     blobs: Mutex<BTreeMap<String, Vec<u8>>>,
     faults: Mutex<Vec<(String, Fault)>>,
     guard: Mutex<Guard>,
-    tokens: Mutex<Option<(Login, Arc<Mutex<Vec<String>>>)>>,
+    tokens: Mutex<Option<(Login, Issuer)>>,
     seen: Mutex<Vec<Seen>>,
     has_referrers: AtomicBool,
     is_stopped: AtomicBool,
@@ -168,8 +180,13 @@ impl FakeRegistry {
     /// Asks for tokens that `server` issues to who it trusts.
     pub fn require_token(&self, server: &FakeRegistry, login: Login) {
         let issued = Arc::<Mutex<Vec<String>>>::default();
-        *server.state.tokens.lock().unwrap() = Some((login, Arc::clone(&issued)));
+        *server.state.tokens.lock().unwrap() = Some((login, Issuer::Numbered(Arc::clone(&issued))));
         *self.state.guard.lock().unwrap() = Guard::Bearer(format!("http://{}/token", server.host), issued);
+    }
+
+    /// Issues tokens of this signature at `/token` to who it trusts, for some other registry.
+    pub fn sign_tokens(&self, login: Login, signature: Signature) {
+        *self.state.tokens.lock().unwrap() = Some((login, Issuer::Signed(signature)));
     }
 
     /// The challenge's realm as it is, with no server behind it.
@@ -333,7 +350,7 @@ fn refusal(state: &State, seen: &Seen) -> Option<Reply> {
 fn token(state: &State, seen: &Seen) -> Reply {
     use base64::Engine as _;
     let tokens = state.tokens.lock().unwrap();
-    let Some((login, issued)) = &*tokens else { return Reply::error(404, "NOT_FOUND", "no token server") };
+    let Some((login, issuer)) = &*tokens else { return Reply::error(404, "NOT_FOUND", "no token server") };
     let body = String::from_utf8_lossy(&seen.body).into_owned();
     let is_trusted = match login {
         Login::Anybody => seen.method == "GET",
@@ -354,10 +371,19 @@ fn token(state: &State, seen: &Seen) -> Reply {
         return Reply::content("application/json", br#"{"details":"incorrect username or password"}"#.to_vec())
             .status(401);
     }
-    let mut issued = issued.lock().unwrap();
-    let token = format!("token-{}", issued.len() + 1);
+    let token = match issuer {
+        Issuer::Numbered(issued) => {
+            let mut issued = issued.lock().unwrap();
+            let token = format!("token-{}", issued.len() + 1);
+            issued.push(token.clone());
+            token
+        }
+        Issuer::Signed(signature) => {
+            let scope = seen.path.split(['?', '&']).find_map(|part| part.strip_prefix("scope=")).unwrap_or_default();
+            signature(&scope.replace("%3A", ":").replace("%2F", "/").replace("%2C", ","))
+        }
+    };
     let field = if seen.method == "POST" { "access_token" } else { "token" };
     let json = format!(r#"{{"{field}":"{token}","expires_in":300}}"#);
-    issued.push(token);
     Reply::content("application/json", json.into_bytes())
 }

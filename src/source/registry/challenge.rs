@@ -132,4 +132,11 @@ mod tests {
         check(r#"Basic realm="open"#, &[("basic", &[])]);
         check("Basic \u{e9}", &[("basic", &[])]);
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_header_is_a_panic(header in "[A-Za-z =,\"\\\\é/]{0,40}") {
+            parse(&header);
+        }
+    }
 }

@@ -4,21 +4,20 @@
 use std::collections::{HashMap, HashSet};
 use std::io::Read;
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use reqwest::blocking::{Body, Client, Response};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, LOCATION};
 use reqwest::{Certificate, Method, StatusCode, Url};
 
+use super::certs::{self, HostCerts};
 use super::endpoint::{Endpoint, Trust, is_loopback};
 use super::fault::Fault;
 use crate::source::SourceError;
 
 /// Registries redirect once, to their store; a store may redirect again.
 const MAX_REDIRECTS: usize = 5;
-/// A bundle of all public authorities is 250 KiB.
-const CA_FILE_LIMIT: u64 = 4 << 20;
 /// Bytes a second that an upload is allowed to be as slow as.
 const LEAST_UPLOAD_PACE: u64 = 32 << 10;
 
@@ -28,6 +27,8 @@ pub(super) struct HttpOptions {
     pub(super) trust: Trust,
     /// PEM files with certificates that are trusted beside the system's.
     pub(super) ca_certs: Vec<PathBuf>,
+    /// `certs.d` folders.
+    pub(super) cert_folders: Vec<PathBuf>,
     pub(super) connect_timeout: Duration,
     /// For an answer's headers and for each piece of its body, not for the whole of it.
     pub(super) timeout: Duration,
@@ -39,15 +40,19 @@ pub(super) struct Http {
     options: HttpOptions,
     ca_certs: Vec<Certificate>,
     clients: Mutex<HashMap<Route, Client>>,
+    /// By host and port, what its `certs.d` folder holds.
+    certs: Mutex<HashMap<String, Option<HostCerts>>>,
     /// Hosts that were found to speak plain HTTP only.
     plain: Mutex<HashSet<String>>,
 }
 
 /// What a connection is made with: a client of its own for each, made when first needed, because a client for TLS
 /// cannot be made on a machine without certificate authorities, and a loopback host is not for the proxy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Route {
     Tls(Reach),
+    /// To a host with certificates of its own.
+    TlsTo(Reach, String),
     Plain(Reach),
 }
 
@@ -109,9 +114,9 @@ impl Http {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut ca_certs = Vec::new();
         for path in &options.ca_certs {
-            ca_certs.extend(read_certificates(path)?);
+            ca_certs.extend(certs::read_authorities(path)?);
         }
-        Ok(Http { options, ca_certs, clients: Mutex::default(), plain: Mutex::default() })
+        Ok(Http { options, ca_certs, clients: Mutex::default(), certs: Mutex::default(), plain: Mutex::default() })
     }
 
     pub(super) fn timeout(&self) -> Duration {
@@ -126,8 +131,7 @@ impl Http {
         call: &Call<'_>,
         authorization: Option<&HeaderValue>,
     ) -> Result<Answer, Fault> {
-        let plain =
-            |this: &Http| this.plain.lock().unwrap_or_else(PoisonError::into_inner).contains(endpoint.authority());
+        let plain = |this: &Http| lock(&this.plain).contains(endpoint.authority());
         let mut schemes = endpoint.schemes();
         if schemes.len() > 1 && plain(self) {
             schemes = &schemes[1..];
@@ -145,7 +149,7 @@ impl Http {
         let answer = self.follow(&url, call, authorization)?;
         // Go's TLS servers answer plain HTTP with 400.
         if !before.is_empty() && answer.status() != StatusCode::BAD_REQUEST {
-            self.plain.lock().unwrap_or_else(PoisonError::into_inner).insert(endpoint.authority().to_string());
+            lock(&self.plain).insert(endpoint.authority().to_string());
         }
         Ok(answer)
     }
@@ -202,17 +206,32 @@ impl Http {
 
     fn client(&self, url: &Url) -> Result<Client, Fault> {
         let reach = if is_loopback(url.authority()) { Reach::Direct } else { Reach::ByProxy };
-        let route = if url.scheme() == "https" { Route::Tls(reach) } else { Route::Plain(reach) };
-        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        let host = shown_host(url);
+        let certs = if url.scheme() == "https" { self.certs_of(&host).map_err(Fault::Final)? } else { None };
+        let route = match (url.scheme(), &certs) {
+            ("https", Some(_)) => Route::TlsTo(reach, host.clone()),
+            ("https", None) => Route::Tls(reach),
+            _ => Route::Plain(reach),
+        };
+        let mut clients = lock(&self.clients);
         if let Some(client) = clients.get(&route) {
             return Ok(client.clone());
         }
-        let client = self.build(route).map_err(|error| Fault::no_tls(&error, &shown_host(url)))?;
+        let client = self.build(&route, certs.unwrap_or_default()).map_err(|error| Fault::no_tls(&error, &host))?;
         clients.insert(route, client.clone());
         Ok(client)
     }
 
-    fn build(&self, route: Route) -> reqwest::Result<Client> {
+    fn certs_of(&self, host: &str) -> Result<Option<HostCerts>, SourceError> {
+        let mut certs = lock(&self.certs);
+        if let Some(known) = certs.get(host) {
+            return Ok(known.clone());
+        }
+        let found = certs::of_host(&self.options.cert_folders, host)?;
+        Ok(certs.entry(host.to_string()).or_insert(found).clone())
+    }
+
+    fn build(&self, route: &Route, certs: HostCerts) -> reqwest::Result<Client> {
         let options = &self.options;
         let mut builder = Client::builder()
             .user_agent(options.user_agent.clone())
@@ -229,18 +248,25 @@ impl Http {
             .no_deflate()
             // One connection a layer: over HTTP/2 all would share one.
             .http1_only();
-        let (Route::Tls(reach) | Route::Plain(reach)) = route;
+        let (Route::Tls(reach) | Route::TlsTo(reach, _) | Route::Plain(reach)) = route;
         // As Go's ProxyFromEnvironment has it: this machine is not asked through a proxy.
-        if reach == Reach::Direct {
+        if *reach == Reach::Direct {
             builder = builder.no_proxy();
+        }
+        if let Some(identity) = certs.identity {
+            builder = builder.identity(identity);
         }
         builder = match (route, options.trust) {
             (Route::Plain(_), _) => builder.tls_certs_only([]),
-            (Route::Tls(_), Trust::Insecure) => builder.tls_certs_only([]).tls_danger_accept_invalid_certs(true),
-            (Route::Tls(_), Trust::Verified) => builder.tls_certs_merge(self.ca_certs.clone()),
+            (_, Trust::Insecure) => builder.tls_certs_only([]).tls_danger_accept_invalid_certs(true),
+            (_, Trust::Verified) => builder.tls_certs_merge(self.ca_certs.iter().cloned().chain(certs.authorities)),
         };
         builder.build()
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Where a redirect leads, if anybody may be led there.
@@ -258,20 +284,6 @@ fn redirection(url: &Url, location: Option<&str>) -> Result<Url, SourceError> {
     let _ = next.set_username("");
     let _ = next.set_password(None);
     Ok(next)
-}
-
-fn read_certificates(path: &PathBuf) -> Result<Vec<Certificate>, SourceError> {
-    let mut pem = Vec::new();
-    std::fs::File::open(path)
-        .and_then(|file| file.take(CA_FILE_LIMIT).read_to_end(&mut pem))
-        .map_err(|cause| SourceError::File { path: path.clone(), cause })?;
-    let malformed =
-        |cause: &str| SourceError::Malformed { place: path.display().to_string(), cause: cause.to_string() };
-    match Certificate::from_pem_bundle(&pem) {
-        Ok(certificates) if certificates.is_empty() => Err(malformed("it has no PEM certificate in it")),
-        Ok(certificates) => Ok(certificates),
-        Err(error) => Err(malformed(&super::fault::text(&error))),
-    }
 }
 
 /// A URL as logs and errors may have it: signed URLs carry their secret in the query.

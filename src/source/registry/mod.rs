@@ -5,6 +5,7 @@
 mod answer;
 mod auth;
 mod body;
+mod certs;
 mod challenge;
 mod credentials;
 mod endpoint;
@@ -56,6 +57,8 @@ pub struct RegistryOptions {
     pub trust: Trust,
     /// PEM files of certificate authorities that are trusted beside the system's.
     pub ca_certs: Vec<PathBuf>,
+    /// Folders like `/etc/docker/certs.d`, with one a host inside; the first that has the host counts.
+    pub cert_folders: Vec<PathBuf>,
     pub credentials: Credentials,
     pub retry: RetryPolicy,
     pub connect_timeout: Duration,
@@ -73,6 +76,7 @@ impl Default for RegistryOptions {
         RegistryOptions {
             trust: Trust::Verified,
             ca_certs: Vec::new(),
+            cert_folders: Vec::new(),
             credentials: Credentials::default(),
             retry: RetryPolicy::default(),
             connect_timeout: Duration::from_secs(10),
@@ -117,8 +121,8 @@ struct Root {
 impl Client {
     /// Errors: a file of `ca_certs` that cannot be used, a mirror that is no address.
     pub fn new(options: RegistryOptions) -> Result<Arc<Client>, SourceError> {
-        let RegistryOptions { trust, ca_certs, connect_timeout, timeout, user_agent, .. } = options;
-        let http = Http::new(HttpOptions { trust, ca_certs, connect_timeout, timeout, user_agent })?;
+        let RegistryOptions { trust, ca_certs, cert_folders, connect_timeout, timeout, user_agent, .. } = options;
+        let http = Http::new(HttpOptions { trust, ca_certs, cert_folders, connect_timeout, timeout, user_agent })?;
         let mut mirrors = BTreeMap::new();
         for (host, texts) in &options.mirrors {
             let endpoints = texts.iter().map(|text| Endpoint::of_mirror(text, trust));
