@@ -2,6 +2,7 @@
 //! environment, the clock and the terminal.
 
 mod explain;
+mod lint;
 pub mod opening;
 mod progress;
 mod scan;
@@ -52,6 +53,8 @@ pub enum ColorChoice {
 enum Command {
     /// Will every program of these images start, and keep running, where they must run?
     Scan(scan::ScanArgs),
+    /// What in a Dockerfile, compose file, bake file or workflow will break another architecture?
+    Lint(lint::LintArgs),
     /// What a finding means and what cures it.
     Explain(explain::ExplainArgs),
     /// Print the JSON Schema of `scan --format json`.
@@ -109,6 +112,7 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<u8, CliError> {
     let terminal = Terminal::of_this_process(&args.global);
     match args.command {
         Command::Scan(scan) => scan::run(scan, &terminal, out),
+        Command::Lint(lint) => lint::run(&lint, &terminal, out),
         Command::Explain(explain) => explain::run(&explain, out),
         Command::Schema => Ok(tools::schema(out)?),
         Command::Completions(completions) => Ok(tools::completions(&completions, out)?),

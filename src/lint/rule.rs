@@ -2,16 +2,7 @@
 
 use std::fmt;
 
-/// How much a finding weighs. Ordered: a threshold takes in everything at or above it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Severity {
-    /// Worth knowing; nothing breaks by it alone.
-    Note,
-    /// Breaks on some machines or for some platforms.
-    Warning,
-    /// The build for another platform is wrong, or cannot be made.
-    Error,
-}
+pub use crate::judge::code::Severity;
 
 /// A rule's stable name. Its kebab-case text is what ignore comments, JSON and `explain` use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -184,16 +175,6 @@ impl Code {
 impl fmt::Display for Code {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
-    }
-}
-
-impl fmt::Display for Severity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Severity::Error => "error",
-            Severity::Warning => "warning",
-            Severity::Note => "note",
-        })
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod escape;
 pub mod json;
+pub mod lint;
 pub mod plain;
 pub mod table;
 
