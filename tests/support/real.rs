@@ -6,6 +6,9 @@ use std::ffi::CString;
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::sync::Mutex;
+
+use crate::tree::Tree;
 
 /// What a kernel did with a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +51,17 @@ pub fn errno_name(number: i32) -> &'static str {
 /// Seconds after which the kernel itself ends a program that went astray.
 const ALARM_S: u32 = 10;
 
+/// A file that is being written cannot be executed, and a child forked meanwhile holds it open: one at a time.
+static LOCK: Mutex<()> = Mutex::new(());
+
+/// Lays `tree` out in `root`, where `written` lies already, and makes its call there.
+pub fn run(tree: &Tree, root: &Path, written: &mut Tree) -> Answer {
+    let _lock = LOCK.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    tree.write_over(root, written);
+    *written = tree.clone();
+    execve(root, &tree.argv, &["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"])
+}
+
 /// Calls execve in `root` with these words and this environment, as root, with all output thrown away. The child gets
 /// no core files, no file size and no memory beyond 1 GiB, and is ended after ten seconds.
 pub fn execve(root: &Path, words: &[String], env: &[&str]) -> Answer {
@@ -55,7 +69,8 @@ pub fn execve(root: &Path, words: &[String], env: &[&str]) -> Answer {
     let root = c(root.as_os_str().as_bytes());
     let words: Vec<CString> = words.iter().map(|word| c(word.as_bytes())).collect();
     let env: Vec<CString> = env.iter().map(|line| c(line.as_bytes())).collect();
-    let pointers = |list: &[CString]| list.iter().map(|word| word.as_ptr()).chain([std::ptr::null()]).collect::<Vec<_>>();
+    let pointers =
+        |list: &[CString]| list.iter().map(|word| word.as_ptr()).chain([std::ptr::null()]).collect::<Vec<_>>();
     let (argv, envp) = (pointers(&words), pointers(&env));
     let mut pipe = [0; 2];
     // SAFETY: plain system calls on values that outlive them; the child calls nothing but async-signal-safe functions

@@ -18,7 +18,7 @@ pub struct Tree {
     pub argv: Vec<String>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 enum Item {
     File(Vec<u8>, u16),
     Directory(u16),
@@ -89,7 +89,12 @@ impl Tree {
 
     /// As a kernel sees it. `root` must exist; what the tree does not name is left alone.
     pub fn write(&self, root: &Path) {
-        for (path, item) in &self.entries {
+        self.write_over(root, &Tree::default());
+    }
+
+    /// The same, where `before` lies already: only what differs is written. No file may become a directory or a link.
+    pub fn write_over(&self, root: &Path, before: &Tree) {
+        for (path, item) in self.entries.iter().filter(|entry| !before.entries.contains(entry)) {
             let path = root.join(path);
             fs::create_dir_all(path.parent().expect("every path is below the root")).expect("a directory is made");
             match item {

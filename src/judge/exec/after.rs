@@ -30,8 +30,8 @@ impl<'a> Machine<'a> {
         if let Some(loaded) = &loaded {
             self.doubt_pages(started, loaded);
             self.doubt_partial(started)?;
+            self.enter_program(started)?;
         }
-        self.enter_program(started)?;
         let verdict = isa::check(self.rootfs, started, loaded.as_ref(), self.node.isa);
         self.doubts.borrow_mut().extend(verdict.doubts);
         match verdict.ends {
@@ -47,7 +47,7 @@ impl<'a> Machine<'a> {
 
     /// The loader jumps to the program's own entry in the end.
     fn enter_program(&self, started: &Started<'a>) -> Result<(), Outcome> {
-        if started.loader.is_none() || started.abi.arch == Arch::Ppc64 {
+        if started.abi.arch == Arch::Ppc64 {
             return Ok(());
         }
         let implies = map::read_implies_exec(started.elf, started.abi);

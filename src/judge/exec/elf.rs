@@ -199,6 +199,10 @@ pub(crate) fn loader_path(elf: &Elf) -> Result<Option<&[u8]>, No> {
     if segment.filesz > PATH_MAX || segment.filesz < 2 {
         return Err(no(Errno::ENOEXEC, "bad-loader-path", format!("its PT_INTERP is {} bytes long", segment.filesz)));
     }
+    // vfs_read's own check of its position, before the file is asked.
+    if segment.offset > i64::MAX as u64 - segment.filesz {
+        return Err(no(Errno::EINVAL, "truncated", format!("its PT_INTERP lies at offset {:#x}", segment.offset)));
+    }
     let Some(bytes) = elf.interp.as_deref().filter(|bytes| bytes.len() as u64 == segment.filesz) else {
         return Err(no(Errno::EIO, "truncated", "its PT_INTERP lies beyond the end of the file"));
     };

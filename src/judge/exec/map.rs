@@ -156,7 +156,12 @@ impl Space {
     /// Whether mmap finds these addresses below the end of the address space. Where the file may lie anywhere, only its
     /// distance from the first segment counts.
     fn check_range(&self, start: u64, size: u64, e_type: u16, base: u64, limit: u64) -> Option<()> {
-        let start = if e_type == ET_DYN { start.wrapping_sub(base) } else { start };
+        if e_type == ET_DYN {
+            // A third of the addresses lies above the first segment's place, two thirds below.
+            let distance = start.wrapping_sub(base);
+            let (below, above) = (distance.wrapping_neg(), distance.checked_add(size));
+            return (below < limit / 3 || above.is_some_and(|end| end <= limit)).then_some(());
+        }
         (size <= limit && start <= limit - size).then_some(())
     }
 

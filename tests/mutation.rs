@@ -1,0 +1,235 @@
+//! Mutations of ELF headers and of scripts' first lines, executed for real by this machine's kernel in a chroot and
+//! judged by the model through the real `inspect`: they must agree on every one. A disagreement is a bug in the model.
+//!
+//! The seed is fixed and each test tries some thousand. A longer run: `IMGARCH_MUTATIONS=200000 IMGARCH_SEED=7 cargo test
+//! --test mutation`, as root.
+
+#[path = "support/elf.rs"]
+mod elf;
+#[path = "support/mutant.rs"]
+mod mutant;
+#[path = "support/real.rs"]
+mod real;
+#[path = "support/tree.rs"]
+mod tree;
+
+use elf::{ElfBuilder, phdrs};
+use imgarch::inspect::{FileKind, inspect};
+use imgarch::judge::{Death, Outcome, execve};
+use imgarch::platform::{Arch, Fact, Node};
+use mutant::Dice;
+use real::Answer;
+use tree::Tree;
+
+const MUTATIONS: usize = 2000;
+const SEED: u64 = 2026;
+
+fn count() -> usize {
+    std::env::var("IMGARCH_MUTATIONS").ok().and_then(|text| text.parse().ok()).unwrap_or(MUTATIONS)
+}
+
+fn dice() -> Dice {
+    Dice(std::env::var("IMGARCH_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(SEED))
+}
+
+/// Traps on pages of this machine's size.
+fn program(builder: ElfBuilder) -> Vec<u8> {
+    // SAFETY: sysconf has no preconditions.
+    mutant::program(builder, unsafe { libc::sysconf(libc::_SC_PAGESIZE) } as usize)
+}
+
+/// This machine as a node, and its own programs' builder. `None` where the model's traps are not written for it.
+fn this_machine() -> Option<(Node, ElfBuilder)> {
+    let (arch, builder) = match std::env::consts::ARCH {
+        "x86_64" => (Arch::Amd64, ElfBuilder::amd64()),
+        "aarch64" => (Arch::Arm64, ElfBuilder::arm64()),
+        _ => return None,
+    };
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").expect("a kernel has a release");
+    let mut numbers = release.split(['.', '-']).map(|part| part.parse().unwrap_or(0));
+    let kernel = Fact::Known((numbers.next()?, numbers.next()?));
+    // SAFETY: sysconf has no preconditions.
+    let page_size = Fact::Known(unsafe { libc::sysconf(libc::_SC_PAGESIZE) } as u64);
+    let node = Node { page_size, kernel, ..Node::plain(arch) };
+    let runs = |builder: ElfBuilder| {
+        let tree = Tree::call(&["/app"]).file("app", program(builder));
+        matches!(for_real(&tree), Answer::Signal(_))
+    };
+    let (aarch32, ia32) =
+        (Fact::Known(arch == Arch::Arm64 && runs(ElfBuilder::arm())), Fact::Known(runs(ElfBuilder::i386())));
+    Some((Node { aarch32, ia32, ..node }, builder))
+}
+
+fn for_real(tree: &Tree) -> Answer {
+    let root = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
+    real::run(tree, root.path(), &mut Tree::default())
+}
+
+/// What the kernel does where the model is right. `ran`: the signal of the trap.
+fn expected(outcome: &Outcome, ran: i32) -> String {
+    match outcome {
+        Outcome::Runs => Answer::Signal(ran).to_string(),
+        Outcome::Fails { errno, .. } => errno.to_string(),
+        Outcome::Dies { death: Death::Signal(number), .. } => format!("signal {number}"),
+        other => format!("{other:?}"),
+    }
+}
+
+/// Puts the mutants of `tree(bytes)` to the kernel and the model. `mutate` returns what it did to the bytes.
+fn agree(test: &str, base: &[u8], mutate: impl Fn(&mut Dice, &mut Vec<u8>), tree: impl Fn(&[u8]) -> Tree) {
+    if !real::may_chroot(test) {
+        return;
+    }
+    let Some((node, builder)) = this_machine() else {
+        eprintln!("SKIPPED {test}: no traps for this architecture");
+        return;
+    };
+    let ran = mutant::trap(builder.machine).1;
+    let root = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
+    let mut written = Tree::default();
+    let (mut dice, mut wrong, mut seen) = (dice(), Vec::new(), std::collections::BTreeMap::new());
+    for number in 0..count() {
+        let bytes = loop {
+            let mut bytes = base.to_vec();
+            mutate(&mut dice, &mut bytes);
+            if is_modest(&bytes) {
+                break bytes;
+            }
+        };
+        let tree = tree(&bytes);
+        let outcome = execve(&tree.rootfs(), &tree.exec(), &node);
+        let mut answer = real::run(&tree, root.path(), &mut written).to_string();
+        // What lies at a wild address is the address space's layout, which is made anew at random each time.
+        for _ in 0..3 {
+            if outcome.cause().is_some_and(|cause| cause.code == "bad-entry") && expected(&outcome, ran) != answer {
+                answer = real::run(&tree, root.path(), &mut written).to_string();
+            }
+        }
+        if expected(&outcome, ran) != answer {
+            wrong.push(format!("{number}: kernel {answer}, model {outcome:?}\n    {}", changes(base, &bytes)));
+        }
+        *seen.entry(answer).or_insert(0) += 1;
+    }
+    eprintln!("{test}: {seen:?}");
+    assert!(seen.len() > 2, "the mutations are worth trying: {seen:?}");
+    assert!(wrong.is_empty(), "{} of {} differ:\n{}", wrong.len(), count(), wrong[..wrong.len().min(12)].join("\n"));
+}
+
+/// Memory that the machine may or may not have is not the model's to know: no segment of gigabytes.
+fn is_modest(bytes: &[u8]) -> bool {
+    let FileKind::Elf(elf) = inspect(b"app", bytes.len() as u64, true, &mut &bytes[..]) else { return true };
+    elf.loads().all(|load| load.memsz < 1 << 30 || load.memsz >= 1 << 47)
+}
+
+/// What tells a mutant from its base: "offset: old -> new", or the whole of a script.
+fn changes(base: &[u8], bytes: &[u8]) -> String {
+    if base.is_empty() {
+        return format!("{:?}", String::from_utf8_lossy(bytes));
+    }
+    let differing = base.iter().zip(bytes).enumerate().filter(|(_, (old, new))| old != new);
+    let list: Vec<String> = differing.map(|(at, (old, new))| format!("{at}: {old:02x} -> {new:02x}")).collect();
+    format!("{} of {} bytes; {}", bytes.len(), base.len(), list.join(", "))
+}
+
+fn alone(bytes: &[u8]) -> Tree {
+    Tree::call(&["/app"]).file("app", bytes)
+}
+
+fn own() -> ElfBuilder {
+    this_machine().map_or_else(ElfBuilder::amd64, |(_, builder)| builder)
+}
+
+#[test]
+fn mutated_headers_of_a_static_program_end_as_foreseen() {
+    agree("header", &program(own()), |dice, bytes| dice.mutate(bytes, 64), alone);
+}
+
+#[test]
+fn mutated_headers_of_a_position_independent_program_end_as_foreseen() {
+    agree("pie", &program(own().pie()), |dice, bytes| dice.mutate(bytes, 64), alone);
+}
+
+#[test]
+fn mutated_headers_of_a_32_bit_program_end_as_foreseen() {
+    let narrow = if own().machine == 183 { ElfBuilder::arm() } else { ElfBuilder::i386() };
+    agree("32 bit", &program(narrow), |dice, bytes| dice.mutate(bytes, 52), alone);
+}
+
+#[test]
+fn mutated_program_headers_end_as_foreseen() {
+    let base = program(own().pie());
+    let len = 64 + 56 * phdrs(&base).len();
+    let mutate = |dice: &mut Dice, bytes: &mut Vec<u8>| dice.mutate(&mut bytes[64..], len - 64);
+    agree("program headers", &base, mutate, alone);
+}
+
+#[test]
+fn cut_off_programs_end_as_foreseen() {
+    let cut = |dice: &mut Dice, bytes: &mut Vec<u8>| {
+        let len = if dice.below(2) == 0 { dice.below(512) } else { dice.below(bytes.len() + 1) };
+        bytes.truncate(len);
+    };
+    agree("cut off", &program(own()), cut, alone);
+}
+
+#[test]
+fn mutated_loaders_end_as_foreseen() {
+    let dynamic = program(own().pie().interp("/ld"));
+    let with_loader = |bytes: &[u8]| Tree::call(&["/app"]).file("app", &dynamic).file("ld", bytes);
+    let mutate = |dice: &mut Dice, bytes: &mut Vec<u8>| {
+        dice.mutate(bytes, 64);
+        if dice.below(8) == 0 {
+            bytes.truncate(dice.below(200));
+        }
+    };
+    agree("loader", &program(own().e_type(3)), mutate, with_loader);
+}
+
+#[test]
+fn mutated_headers_of_a_dynamic_program_end_as_foreseen() {
+    let loader = program(own().e_type(3));
+    let with_loader = |bytes: &[u8]| Tree::call(&["/app"]).file("app", bytes).file("ld", &loader);
+    let base = program(own().pie().interp("/ld"));
+    agree("dynamic", &base, |dice, bytes| dice.mutate(bytes, 400), with_loader);
+}
+
+#[test]
+fn mutated_scripts_end_as_foreseen() {
+    let shell = program(own());
+    let tree = |bytes: &[u8]| {
+        let long = format!("{}sh", "s/".repeat(60));
+        let tree = Tree::call(&["/app"]).file("app", bytes).file("bin/sh", &shell).file("bin/s", "#!/bin/sh\n");
+        tree.file("b", "#!/bin/s -x\n").file(&long, &shell).mode("bin/si", &shell, 0o644)
+    };
+    let lines = [
+        "#!/bin/sh\nexit 0\n".to_string(),
+        "#! /bin/sh -e \n".to_string(),
+        "#!/bin/s\t-x\t\n".to_string(),
+        format!("#!/{}sh -a\n", "s/".repeat(60)),
+        format!("#!{}/bin/sh\n", " ".repeat(240)),
+        format!("#!/bin/sh {}\n", "a".repeat(240)),
+        format!("#!/{}bin/sh\n", "/".repeat(244)),
+        format!("#!/{}bin/sh", "/".repeat(250)),
+        "#!".to_string(),
+        "#!/b".to_string(),
+    ];
+    let mutate = |dice: &mut Dice, bytes: &mut Vec<u8>| {
+        let line = &lines[dice.below(lines.len())];
+        *bytes = line.clone().into_bytes();
+        if dice.below(2) == 0 {
+            bytes.resize(300, b"\n x"[dice.below(3)]);
+        }
+        let len = bytes.len();
+        let reach = if dice.below(2) == 0 { 12 } else { len };
+        dice.mutate(bytes, reach);
+        if dice.below(4) == 0 {
+            let interesting = [b' ', b'\t', b'\n', b'\r', 0, b'/', b'#', b'!'];
+            let at = dice.below(len);
+            bytes[at] = interesting[dice.below(interesting.len())];
+        }
+        if dice.below(6) == 0 {
+            bytes.truncate(dice.below(len));
+        }
+    };
+    agree("script", b"", mutate, tree);
+}
