@@ -74,14 +74,23 @@ fn registry_options(args: &SourceArgs) -> RegistryOptions {
         xdg_config_home: path("XDG_CONFIG_HOME"),
         docker_config: path("DOCKER_CONFIG"),
         home: path("HOME"),
+        uid: uid(),
     };
     RegistryOptions {
         trust: if args.insecure { Trust::Insecure } else { Trust::Verified },
         ca_certs: args.ca_cert.clone(),
+        cert_folders: cert_folders(&paths),
         credentials: Credentials::from_paths(&paths),
         timeout: Duration::from_secs(args.timeout),
         ..RegistryOptions::default()
     }
+}
+
+/// Where podman and Docker keep the certificates of each registry. Source: containers-certs.d(5), dockerd(8).
+fn cert_folders(paths: &CredentialPaths) -> Vec<PathBuf> {
+    let config = paths.xdg_config_home.clone().or_else(|| Some(paths.home.as_ref()?.join(".config")));
+    let own = config.iter().flat_map(|folder| [folder.join("containers/certs.d"), folder.join("docker/certs.d")]);
+    own.chain(["/etc/containers/certs.d".into(), "/etc/docker/certs.d".into()]).collect()
 }
 
 fn engine_settings() -> EngineSettings {
@@ -105,6 +114,18 @@ fn containerd(args: &SourceArgs) -> Vec<Containerd> {
         return Vec::new();
     }
     vec![Containerd { root: root.unwrap_or(default.root), address: address.unwrap_or(default.address) }]
+}
+
+/// Whose process this is, where the system has users and tells.
+#[cfg(unix)]
+fn uid() -> Option<u32> {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata("/proc/self").ok().map(|own| own.uid())
+}
+
+#[cfg(not(unix))]
+fn uid() -> Option<u32> {
+    None
 }
 
 fn text(name: &str) -> Option<String> {

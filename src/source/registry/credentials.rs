@@ -93,7 +93,7 @@ impl Default for Credentials {
     }
 }
 
-/// The environment's part in where credentials are kept. Each is the variable of its name.
+/// The environment's part in where credentials are kept: each is the variable of its name, and whose process it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CredentialPaths {
     pub registry_auth_file: Option<PathBuf>,
@@ -101,6 +101,7 @@ pub struct CredentialPaths {
     pub xdg_config_home: Option<PathBuf>,
     pub docker_config: Option<PathBuf>,
     pub home: Option<PathBuf>,
+    pub uid: Option<u32>,
 }
 
 impl CredentialPaths {
@@ -110,7 +111,9 @@ impl CredentialPaths {
         if let Some(path) = &self.registry_auth_file {
             files.push(path.clone());
         } else {
-            files.extend(self.xdg_runtime_dir.iter().map(|folder| folder.join("containers/auth.json")));
+            let by_uid = || Some(PathBuf::from(format!("/run/containers/{}", self.uid?)));
+            let run = self.xdg_runtime_dir.as_ref().map(|folder| folder.join("containers")).or_else(by_uid);
+            files.extend(run.map(|folder| folder.join("auth.json")));
             let config = self.xdg_config_home.clone().or_else(|| Some(self.home.as_ref()?.join(".config")));
             files.extend(config.map(|folder| folder.join("containers/auth.json")));
         }

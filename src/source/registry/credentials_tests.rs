@@ -1,3 +1,5 @@
+//! Which credential is found for which repository, and that none is shown.
+
 use super::*;
 
 fn wallet(texts: &[&str]) -> Wallet {
@@ -130,6 +132,8 @@ fn podmans_files_go_before_dockers() {
         shown(&paths),
         ["/run/user/7/containers/auth.json", "/home/u/.config/containers/auth.json", "/home/u/.docker/config.json"]
     );
+    let bare = CredentialPaths { uid: Some(7), home: Some("/root".into()), ..CredentialPaths::default() };
+    assert_eq!(shown(&bare)[0], "/run/containers/7/auth.json");
     let paths =
         CredentialPaths { registry_auth_file: Some("/a.json".into()), docker_config: Some("/d".into()), ..paths };
     assert_eq!(shown(&paths), ["/a.json", "/d/config.json"]);
