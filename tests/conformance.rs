@@ -1,6 +1,9 @@
 //! One image through every source: whatever the form in which it lies, and whichever engine hands it out, the files,
-//! their kinds, modes and owners, and the config are the same.
+//! their kinds, modes and owners, and the config are the same; and `imgarch scan` finds the incident in it, with the
+//! layer and the build step that brought it.
 
+#[path = "support/elf.rs"]
+mod elf;
 #[path = "support/engines.rs"]
 mod engines;
 #[path = "support/images.rs"]
@@ -10,6 +13,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::io::Read;
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use imgarch::image::{
@@ -24,6 +28,8 @@ use imgarch::source::input::{Input, OpenOptions, Opened, RegistryOpener, open};
 use imgarch::source::registry::{Client, RegistryOptions};
 use imgarch::source::rootfs_dir::Mounts;
 use imgarch::source::{Source, SourceError};
+
+use serde_json::{Value, json};
 
 use images::{Breadth, PLATFORMS, SHORT, Sample, expected};
 
@@ -121,6 +127,51 @@ fn check(sample: &Sample, text: &str, options: &OpenOptions, (origin, platforms)
         assert_eq!(found, wanted, "{text}");
     }
     assert_eq!(found.len(), wanted.len(), "{text}");
+    let report = scan(&[text], options, Stdio::null());
+    check_report(&report, text, platforms);
+}
+
+/// The report of `imgarch scan`, which finds by its environment and flags what `options` have, with the exit code.
+fn scan(arguments: &[&str], options: &OpenOptions, input: Stdio) -> (i32, Value) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_imgarch"));
+    command.args(["scan", "--format", "json"]).args(arguments).stdin(input);
+    for name in ["DOCKER_CONTEXT", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH", "XDG_RUNTIME_DIR", "CONTAINERD_ADDRESS"] {
+        command.env_remove(name);
+    }
+    command.env("DOCKER_CONFIG", "/nonexistent");
+    let nowhere = "unix:///nonexistent.sock";
+    command.env("DOCKER_HOST", options.engines.docker_host.as_deref().unwrap_or(nowhere));
+    command.env("CONTAINER_HOST", options.engines.container_host.as_deref().unwrap_or(nowhere));
+    if options.registry.is_none() {
+        command.arg("--offline");
+    }
+    if let Some(containerd) = options.containerd.first() {
+        command.arg("--containerd-root").arg(&containerd.root).arg("--containerd-address").arg(&containerd.address);
+    }
+    let output = command.output().unwrap();
+    let report = serde_json::from_slice(&output.stdout);
+    let report =
+        report.unwrap_or_else(|error| panic!("{arguments:?}: {error} {}", String::from_utf8_lossy(&output.stderr)));
+    (output.status.code().unwrap(), report)
+}
+
+/// The arm64 image is refused for what its third layer brought, the amd64 image is fine.
+fn check_report((code, report): &(i32, Value), text: &str, platforms: &[usize]) {
+    assert_eq!(*code, if platforms.contains(&1) { 1 } else { 0 }, "{text}: {report:#}");
+    let all = report["images"][0]["platforms"].as_array().unwrap();
+    assert_eq!(all.len(), platforms.len(), "{text}: {report:#}");
+    for (found, wanted) in all.iter().zip(platforms) {
+        assert_eq!(found["declared"], format!("linux/{}", PLATFORMS[*wanted]), "{text}");
+        let first = &found["findings"][0];
+        if *wanted == 1 {
+            assert_eq!((&first["code"], &first["path"]), (&json!("entrypoint-wrong-arch"), &json!("/app")), "{text}");
+            let layer = (&first["layer"]["index"], &first["layer"]["step"]);
+            assert_eq!(layer, (&json!(2), &json!("step 2")), "{text}");
+            assert!(!first["hint"].as_array().unwrap().is_empty(), "{text}");
+        } else {
+            assert_ne!(first["severity"], "error", "{text}");
+        }
+    }
 }
 
 #[test]
@@ -163,8 +214,13 @@ fn every_form_on_disk_gives_the_same_image() {
         (at("dir"), "directory of blobs", BOTH),
         (format!("dir:{}", at("dir")), "directory of blobs", BOTH),
     ];
-    for (text, origin, platforms) in cases {
-        check(&sample, &text, &options, (origin, platforms));
+    for (text, origin, platforms) in &cases {
+        check(&sample, text, &options, (origin, platforms));
+    }
+    for (name, platforms) in [("oci.tar", BOTH), ("oci.tar.zst", BOTH), ("old", &[1]), ("old.gz", &[1]), ("new", BOTH)]
+    {
+        let input = fs::File::open(at(name)).unwrap();
+        check_report(&scan(&["-"], &options, input.into()), &format!("- < {name}"), platforms);
     }
 }
 
@@ -190,6 +246,12 @@ fn an_unpacked_root_file_system_holds_the_same_files() {
     for text in [root.clone(), format!("rootfs:{root}")] {
         let found = observe(open(&text, &OpenOptions::default()).unwrap());
         assert_eq!(without_owner(&found[0].lines), without_owner(&expected("arm64")));
+    }
+    let options = OpenOptions::default();
+    for (target, code) in [("linux/arm64", 1), ("linux/amd64", 0)] {
+        let arguments = [&root, "--entrypoint", "/app", "--target", target];
+        let (found, report) = scan(&arguments, &options, Stdio::null());
+        assert_eq!(found, code, "{report:#}");
     }
 }
 
@@ -252,7 +314,9 @@ fn skopeo_and_podman_write_what_is_read_as_the_same_image() {
     let at = |name: &str| folder.path().join(name).display().to_string();
     sample.write_layout(Path::new(&at("layout")));
     let from = format!("oci:{}:1", at("layout"));
-    let cases: [(&str, &str, &[&str], &str, &[usize]); 4] = [
+    /// Name, transport, flags, the tag that is written, platforms.
+    type Case<'a> = (&'a str, &'a str, &'a [&'a str], &'a str, &'a [usize]);
+    let cases: [Case<'_>; 4] = [
         ("dir", "dir:", &["copy", "--all"], "", BOTH),
         ("copied", "oci:", &["copy", "--all"], ":again", BOTH),
         ("oci.tar", "oci-archive:", &["copy", "--all"], ":again", BOTH),

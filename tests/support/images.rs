@@ -1,4 +1,5 @@
-//! One image in code, and every form in which an image can lie on a disk. Two platforms; whiteouts, an opaque folder,
+//! One image in code, and every form in which an image can lie on a disk. Two platforms, of which the second is the
+//! classic incident: arm64 by its label, and what it starts is an x86-64 program that the third layer brought. With it whiteouts, an opaque folder,
 //! hard links, one of them to a lower layer, a folder replaced by a file, a fifo, setuid, a long name, and layers under
 //! gzip, zstd and nothing.
 #![allow(dead_code, reason = "each test that takes this file in uses a part of it")]
@@ -10,6 +11,8 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
 use imgarch::oci::Digest;
+
+use crate::elf::ElfBuilder;
 use serde_json::{Value, json};
 
 /// The name that every form carries.
@@ -60,7 +63,7 @@ pub enum Breadth {
 #[derive(Clone, Copy)]
 enum Kind<'a> {
     Folder,
-    File(&'a str),
+    File(&'a [u8]),
     HardLink(&'a str),
     Symlink(&'a str),
     Fifo,
@@ -73,44 +76,51 @@ pub fn long_name() -> String {
     format!("usr/lib/{}/{}", "x".repeat(130), "y".repeat(130))
 }
 
+/// What the container starts. It fits amd64 only, and ends with 42 there.
+pub fn program(platform: &str) -> Vec<u8> {
+    let mut bytes = ElfBuilder::amd64().build();
+    bytes.extend_from_slice(platform.as_bytes());
+    bytes
+}
+
 /// What each layer holds, lowest first; the last but two is the platform's own.
 fn layers(platform: &str, breadth: Breadth) -> Vec<Vec<u8>> {
     use Kind::*;
     let base: [Entry<'_>; 16] = [
         ("bin", 0o755, 0, Folder),
-        ("bin/sh", 0o755, 0, File("a shell")),
+        ("bin/sh", 0o755, 0, File(b"a shell")),
         ("bin/dash", 0o755, 0, HardLink("bin/sh")),
         ("bin/link", 0o777, 0, Symlink("sh")),
         ("etc", 0o755, 0, Folder),
-        ("etc/passwd", 0o644, 0, File("root:x:0:0::/:/bin/sh\n")),
-        ("etc/old", 0o644, 0, File("whited out above")),
+        ("etc/passwd", 0o644, 0, File(b"root:x:0:0::/:/bin/sh\n")),
+        ("etc/old", 0o644, 0, File(b"whited out above")),
         ("home", 0o755, 1000, Folder),
-        ("home/setuid", 0o4755, 1000, File("setuid")),
+        ("home/setuid", 0o4755, 1000, File(b"setuid")),
         ("opt", 0o755, 0, Folder),
         ("opt/folder", 0o755, 0, Folder),
-        ("opt/folder/gone", 0o644, 0, File("its folder becomes a file")),
+        ("opt/folder/gone", 0o644, 0, File(b"its folder becomes a file")),
         ("opt/pipe", 0o600, 0, Fifo),
         ("usr", 0o755, 0, Folder),
         ("usr/share", 0o755, 0, Folder),
-        ("usr/share/hidden", 0o644, 0, File("opaque above")),
+        ("usr/share/hidden", 0o644, 0, File(b"opaque above")),
     ];
     let long = long_name();
     let folder = long.rsplit_once('/').unwrap().0;
     let middle: [Entry<'_>; 10] = [
-        ("bin/sh", 0o755, 0, File("a shell")),
+        ("bin/sh", 0o755, 0, File(b"a shell")),
         ("bin/sh2", 0o755, 0, HardLink("bin/sh")),
-        ("etc/.wh.old", 0o644, 0, File("")),
-        ("opt/folder", 0o644, 0, File("now a file")),
+        ("etc/.wh.old", 0o644, 0, File(b"")),
+        ("opt/folder", 0o644, 0, File(b"now a file")),
         ("usr/lib", 0o755, 0, Folder),
         (folder, 0o755, 0, Folder),
-        (&long, 0o644, 0, File("long")),
+        (&long, 0o644, 0, File(b"long")),
         ("usr/share", 0o755, 0, Folder),
-        ("usr/share/.wh..wh..opq", 0o644, 0, File("")),
-        ("usr/share/shown", 0o644, 0, File("beside the opaque marker")),
+        ("usr/share/.wh..wh..opq", 0o644, 0, File(b"")),
+        ("usr/share/shown", 0o644, 0, File(b"beside the opaque marker")),
     ];
-    let program = format!("a program of {platform}");
+    let program = program(platform);
     let top: [Entry<'_>; 2] =
-        [("app", 0o755, 0, File(&program)), ("etc/passwd", 0o600, 0, File("root:x:0:0::/:/bin/sh\n"))];
+        [("app", 0o755, 0, File(&program)), ("etc/passwd", 0o600, 0, File(b"root:x:0:0::/:/bin/sh\n"))];
     // Docker's own empty layer, which many an image has several times.
     let middle = if breadth == Breadth::Whole { &middle[1..] } else { &middle };
     vec![tar(&base), tar(middle), tar(&top), vec![0; 1024], vec![0; 1024]]
@@ -118,13 +128,14 @@ fn layers(platform: &str, breadth: Breadth) -> Vec<Vec<u8>> {
 
 /// What all readers must find: `path kind mode uid:gid size content`, by path.
 pub fn expected(platform: &str) -> Vec<String> {
-    let file = |path: &str, mode: u32, owner: u32, content: &str| {
-        format!("{path} file {mode:o} {owner}:{owner} {} {}", content.len(), Digest::of(content.as_bytes()).short())
+    let bytes = |path: &str, mode: u32, owner: u32, content: &[u8]| {
+        format!("{path} file {mode:o} {owner}:{owner} {} {}", content.len(), Digest::of(content).short())
     };
+    let file = |path: &str, mode: u32, owner: u32, content: &str| bytes(path, mode, owner, content.as_bytes());
     let folder = |path: &str, owner: u32| format!("{path} folder 755 {owner}:{owner} 0 -");
     let long = long_name();
     let mut lines = vec![
-        file("app", 0o755, 0, &format!("a program of {platform}")),
+        bytes("app", 0o755, 0, &program(platform)),
         folder("bin", 0),
         file("bin/dash", 0o755, 0, "a shell"),
         "bin/link symlink 777 0:0 0 sh".to_string(),
@@ -169,7 +180,7 @@ fn tar(entries: &[Entry<'_>]) -> Vec<u8> {
             (_, Some(target)) => builder.append_link(&mut header, path, target).unwrap(),
             (Kind::File(content), _) => {
                 header.set_size(content.len() as u64);
-                builder.append_data(&mut header, path, content.as_bytes()).unwrap();
+                builder.append_data(&mut header, path, *content).unwrap();
             }
             _ => builder.append_data(&mut header, path, std::io::empty()).unwrap(),
         }
@@ -365,14 +376,15 @@ impl Sample {
     }
 }
 
-fn content(path: &str, platform: &str) -> String {
-    match path {
-        "app" => format!("a program of {platform}"),
-        "bin/dash" => "a shell".to_string(),
-        "etc/passwd" => "root:x:0:0::/:/bin/sh\n".to_string(),
-        "home/setuid" => "setuid".to_string(),
-        "opt/folder" => "now a file".to_string(),
-        "usr/share/shown" => "beside the opaque marker".to_string(),
-        _ => "long".to_string(),
-    }
+fn content(path: &str, platform: &str) -> Vec<u8> {
+    let text = match path {
+        "app" => return program(platform),
+        "bin/dash" => "a shell",
+        "etc/passwd" => "root:x:0:0::/:/bin/sh\n",
+        "home/setuid" => "setuid",
+        "opt/folder" => "now a file",
+        "usr/share/shown" => "beside the opaque marker",
+        _ => "long",
+    };
+    text.into()
 }
