@@ -1,6 +1,8 @@
 //! Floor 5: clusters and manifests. Objects become targets, workloads and what failed; only `client` (feature `kube`) asks a
 //! server, and it only ever reads.
 
+#[cfg(feature = "kube")]
+pub mod client;
 mod compose;
 pub mod manifest;
 pub mod nodes;
@@ -8,6 +10,8 @@ pub mod object;
 pub mod schedule;
 pub mod workload;
 
+#[cfg(feature = "kube")]
+pub use client::{Access, Cluster, KubeError, Scope};
 pub use manifest::{Manifest, ManifestError};
 pub use nodes::{Group, Nodes};
 pub use workload::{ContainerUse, Role, Workload};

@@ -1,0 +1,383 @@
+//! Asks an API server, and only ever reads: lists in pages, single pods, events, logs. The only file of this floor that
+//! reaches out; it blocks, on a runtime of its own.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ::kube::Client;
+use ::kube::config::{Config, KubeConfigOptions, Kubeconfig, KubeconfigError};
+use ::kube::core::Request;
+use ::kube::core::params::{GetParams, ListParams};
+use ::kube::core::subresource::LogParams;
+use base64::Engine as _;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::object::{self, EventObject, NodeObject, PodObject};
+
+/// Objects of one page: kubectl's own chunk size.
+const PAGE: u32 = 500;
+/// How often a list starts again when its continue token has expired, before it is given up.
+const RESTARTS: u32 = 3;
+/// Pages of one list: 5,000,000 objects, far above any cluster's limit.
+const PAGES: u32 = 10_000;
+/// Bytes of a log's tail: a start's failure is its last lines.
+const LOG_BYTES: i64 = 256 << 10;
+/// A service account's token has some 1,500 bytes.
+const TOKEN_BYTES: u64 = 64 << 10;
+/// A server that does not answer within this time is not there.
+const ANSWER_WITHIN: Duration = Duration::from_secs(60);
+
+/// How to reach a cluster, decided by the caller.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Files as KUBECONFIG lists them, merged in order; the current context where none is named.
+    Kubeconfig { files: Vec<PathBuf>, context: Option<String> },
+    /// The service account of the pod that this runs in.
+    InCluster,
+}
+
+/// Why a cluster did not answer.
+#[derive(Debug, thiserror::Error)]
+pub enum KubeError {
+    #[error("kubeconfig {files}: {cause}")]
+    Config { files: String, cause: String },
+    #[error("in-cluster configuration: {0}")]
+    InCluster(String),
+    #[error("{server} could not be reached: {cause}")]
+    Unreachable { server: String, cause: String },
+    /// 401.
+    #[error("{server} did not accept the credentials: {cause}")]
+    Unauthorized { server: String, cause: String },
+    /// 403: told, and not fatal to what else is asked.
+    #[error("{server} forbids it: {cause}")]
+    Forbidden { server: String, cause: String },
+    #[error("{server} has no {what}")]
+    NotFound { server: String, what: String },
+    #[error("{server} answered {status} for {what}: {cause}")]
+    Answer { server: String, what: String, status: u16, cause: String },
+    #[error("{server}: {what} cannot be read: {cause}")]
+    Malformed { server: String, what: String, cause: String },
+    #[error("{server}: the list of {what} changed faster than it could be read")]
+    Restless { server: String, what: String },
+}
+
+impl KubeError {
+    pub fn is_forbidden(&self) -> bool {
+        matches!(self, KubeError::Forbidden { .. })
+    }
+
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            KubeError::Config { .. } => Some("kubectl config get-contexts lists what there is"),
+            KubeError::Unauthorized { .. } => Some("log in again, then check with: kubectl auth whoami"),
+            KubeError::Forbidden { .. } => Some("the README's ClusterRole names the rights that imgarch reads with"),
+            _ => None,
+        }
+    }
+}
+
+/// A connection to one cluster.
+pub struct Cluster {
+    runtime: tokio::runtime::Runtime,
+    client: Client,
+    /// The API server's URL.
+    server: String,
+    /// The context's namespace.
+    pub namespace: String,
+}
+
+/// What to list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Scope {
+    /// `None`: every namespace.
+    pub namespace: Option<String>,
+    /// As kubectl's `-l`.
+    pub selector: Option<String>,
+}
+
+/// Workloads whose templates are read: path of the list and kind.
+const WORKLOADS: &[(&str, &str, &str)] = &[
+    ("apis/apps/v1", "deployments", "Deployment"),
+    ("apis/apps/v1", "statefulsets", "StatefulSet"),
+    ("apis/apps/v1", "daemonsets", "DaemonSet"),
+    ("apis/batch/v1", "cronjobs", "CronJob"),
+    ("apis/batch/v1", "jobs", "Job"),
+];
+
+#[derive(Deserialize)]
+struct Page {
+    #[serde(default)]
+    metadata: PageMetadata,
+    items: Option<Vec<Value>>,
+}
+
+#[derive(Default, Deserialize)]
+struct PageMetadata {
+    #[serde(rename = "continue")]
+    token: Option<String>,
+}
+
+impl Cluster {
+    /// Reads the configuration; exec plugins, tokens and certificates are used with the first request.
+    pub fn connect(access: &Access) -> Result<Cluster, KubeError> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| KubeError::InCluster(error.to_string()))?;
+        let mut config = match access {
+            Access::InCluster => Config::incluster().map_err(|error| KubeError::InCluster(error.to_string()))?,
+            Access::Kubeconfig { files, context } => runtime.block_on(configured(files, context.clone()))?,
+        };
+        config.read_timeout = Some(ANSWER_WITHIN);
+        let server = config.cluster_url.to_string().trim_end_matches('/').to_string();
+        let namespace = config.default_namespace.clone();
+        // The client spawns its queue on the runtime.
+        let guard = runtime.enter();
+        let client = Client::try_from(config)
+            .map_err(|error| KubeError::Unreachable { server: server.clone(), cause: chain(&error) })?;
+        drop(guard);
+        Ok(Cluster { runtime, client, server, namespace })
+    }
+
+    /// The API server's URL, for messages.
+    pub fn server(&self) -> &str {
+        &self.server
+    }
+
+    pub fn nodes(&self) -> Result<Vec<NodeObject>, KubeError> {
+        self.list("nodes", "api/v1/nodes", &Scope::default(), None)
+    }
+
+    pub fn pods(&self, scope: &Scope) -> Result<Vec<PodObject>, KubeError> {
+        self.list("pods", &path("api/v1", scope.namespace.as_deref(), "pods"), scope, None)
+    }
+
+    pub fn pod(&self, namespace: &str, name: &str) -> Result<PodObject, KubeError> {
+        let what = format!("pod {namespace}/{name}");
+        self.read(&what, self.get(&what, &path("api/v1", Some(namespace), "pods"), name)?)
+    }
+
+    /// Templates of one kind each, with what could not be listed beside what could.
+    pub fn workloads(&self, scope: &Scope) -> Vec<(&'static str, Result<Vec<Value>, KubeError>)> {
+        WORKLOADS
+            .iter()
+            .map(|(group, plural, kind)| {
+                let listed = self.values(plural, &path(group, scope.namespace.as_deref(), plural), scope, None);
+                // Items of a list come without their kind.
+                let named = listed.map(|mut items| {
+                    items.iter_mut().for_each(|item| item["kind"] = Value::from(*kind));
+                    items
+                });
+                (*plural, named)
+            })
+            .collect()
+    }
+
+    /// One workload by its kind as kubectl takes it (`deploy`, `statefulset`, `job`).
+    pub fn workload(&self, namespace: &str, kind: &str, name: &str) -> Result<Value, KubeError> {
+        let what = format!("{kind} {namespace}/{name}");
+        let Some((group, plural, kind)) = workload_row(kind) else {
+            return Err(KubeError::NotFound {
+                server: self.server.clone(),
+                what: format!("kind {kind:?} that runs pods"),
+            });
+        };
+        let mut value = self.get(&what, &path(group, Some(namespace), plural), name)?;
+        value["kind"] = Value::from(kind);
+        Ok(value)
+    }
+
+    /// Events about one object.
+    pub fn events(&self, namespace: &str, name: &str) -> Result<Vec<EventObject>, KubeError> {
+        let fields = format!("involvedObject.name={name}");
+        self.list("events", &path("api/v1", Some(namespace), "events"), &Scope::default(), Some(&fields))
+    }
+
+    /// The last lines of a container's log: of the run before this one where `previous`.
+    pub fn log_tail(&self, namespace: &str, pod: &str, container: &str, previous: bool) -> Result<String, KubeError> {
+        const LINES: i64 = 50;
+        let what = format!("log of {namespace}/{pod}, container {container}");
+        let parameters = LogParams {
+            container: Some(container.to_string()),
+            previous,
+            tail_lines: Some(LINES),
+            limit_bytes: Some(LOG_BYTES),
+            ..LogParams::default()
+        };
+        let request = Request::new(format!("/{}", path("api/v1", Some(namespace), "pods")))
+            .logs(pod, &parameters)
+            .map_err(|error| self.malformed(&what, &error.to_string()))?;
+        self.runtime.block_on(self.client.request_text(request)).map_err(|error| self.error(&what, error))
+    }
+
+    /// The `.dockerconfigjson` of a pull secret; `None` for a secret of another type.
+    pub fn pull_secret(&self, namespace: &str, name: &str) -> Result<Option<Vec<u8>>, KubeError> {
+        let what = format!("secret {namespace}/{name}");
+        let value = self.get(&what, &path("api/v1", Some(namespace), "secrets"), name)?;
+        let Some(text) = value["data"][".dockerconfigjson"].as_str() else { return Ok(None) };
+        let bytes = base64::engine::general_purpose::STANDARD.decode(text);
+        bytes.map(Some).map_err(|error| self.malformed(&what, &format!(".dockerconfigjson: {error}")))
+    }
+
+    fn list<T: DeserializeOwned>(
+        &self,
+        what: &str,
+        path: &str,
+        scope: &Scope,
+        fields: Option<&str>,
+    ) -> Result<Vec<T>, KubeError> {
+        let values = self.values(what, path, scope, fields)?;
+        values.into_iter().map(|value| self.read(what, value)).collect()
+    }
+
+    /// Every item of a list, page by page. A continue token that has expired (410) begins the list again.
+    /// Source: Kubernetes API concepts, "Retrieving large results sets in chunks".
+    fn values(&self, what: &str, path: &str, scope: &Scope, fields: Option<&str>) -> Result<Vec<Value>, KubeError> {
+        for _ in 0..=RESTARTS {
+            match self.pages(what, path, scope, fields) {
+                Err(KubeError::Answer { status: 410, .. }) => {}
+                answer => return answer,
+            }
+        }
+        Err(KubeError::Restless { server: self.server.clone(), what: what.to_string() })
+    }
+
+    fn pages(&self, what: &str, path: &str, scope: &Scope, fields: Option<&str>) -> Result<Vec<Value>, KubeError> {
+        let (mut items, mut token) = (Vec::new(), None::<String>);
+        for _ in 0..PAGES {
+            let parameters = ListParams {
+                limit: Some(PAGE),
+                continue_token: token.take(),
+                label_selector: scope.selector.clone(),
+                field_selector: fields.map(str::to_string),
+                ..ListParams::default()
+            };
+            let request = Request::new(format!("/{path}"))
+                .list(&parameters)
+                .map_err(|error| self.malformed(what, &error.to_string()))?;
+            let page: Page =
+                self.runtime.block_on(self.client.request(request)).map_err(|error| self.error(what, error))?;
+            items.extend(page.items.into_iter().flatten());
+            match page.metadata.token.filter(|token| !token.is_empty()) {
+                Some(next) => token = Some(next),
+                None => return Ok(items),
+            }
+        }
+        Err(KubeError::Restless { server: self.server.clone(), what: what.to_string() })
+    }
+
+    fn get(&self, what: &str, path: &str, name: &str) -> Result<Value, KubeError> {
+        let request = Request::new(format!("/{path}"))
+            .get(name, &GetParams::default())
+            .map_err(|error| self.malformed(what, &error.to_string()))?;
+        self.runtime.block_on(self.client.request(request)).map_err(|error| self.error(what, error))
+    }
+
+    fn read<T: DeserializeOwned>(&self, what: &str, value: Value) -> Result<T, KubeError> {
+        let name = value["metadata"]["name"].as_str().unwrap_or_default().to_string();
+        object::read(value).map_err(|error| self.malformed(&format!("{what} {name}"), &error.to_string()))
+    }
+
+    fn malformed(&self, what: &str, cause: &str) -> KubeError {
+        KubeError::Malformed { server: self.server.clone(), what: what.to_string(), cause: cause.to_string() }
+    }
+
+    fn error(&self, what: &str, error: ::kube::Error) -> KubeError {
+        let (server, what) = (self.server.clone(), what.to_string());
+        match error {
+            ::kube::Error::Api(status) => match status.code {
+                401 => KubeError::Unauthorized { server, cause: status.message.clone() },
+                403 => KubeError::Forbidden { server, cause: status.message.clone() },
+                404 => KubeError::NotFound { server, what },
+                code => KubeError::Answer { server, what, status: code, cause: status.message.clone() },
+            },
+            ::kube::Error::SerdeError(error) => KubeError::Malformed { server, what, cause: error.to_string() },
+            other => KubeError::Unreachable { server, cause: chain(&other) },
+        }
+    }
+}
+
+async fn configured(files: &[PathBuf], context: Option<String>) -> Result<Config, KubeError> {
+    let names = files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(":");
+    let refuse = |cause: KubeconfigError| KubeError::Config { files: names.clone(), cause: chain(&cause) };
+    let mut merged: Option<Kubeconfig> = None;
+    // As kubectl does: files of the list that are not there are passed by, unless none is.
+    let present: Vec<&PathBuf> = files.iter().filter(|file| file.exists()).collect();
+    for file in if present.is_empty() { files.iter().collect() } else { present } {
+        let next = Kubeconfig::read_from(file).map_err(refuse)?;
+        merged = Some(match merged {
+            Some(first) => first.merge(next).map_err(refuse)?,
+            None => next,
+        });
+    }
+    let options = KubeConfigOptions { context, ..KubeConfigOptions::default() };
+    let mut config = Config::from_custom_kubeconfig(merged.unwrap_or_default(), &options).await.map_err(refuse)?;
+    // client-go trims a token file, and editors end files with a newline; kube-rs sends the newline on.
+    if let Some(file) = config.auth_info.token_file.take() {
+        let token =
+            read_token(&file).map_err(|error| KubeError::Config { files: file.clone(), cause: error.to_string() })?;
+        config.auth_info.token = Some(token.into());
+    }
+    Ok(config)
+}
+
+fn read_token(file: &str) -> std::io::Result<String> {
+    let mut token = String::new();
+    File::open(file)?.take(TOKEN_BYTES).read_to_string(&mut token)?;
+    Ok(token.trim().to_string())
+}
+
+/// An error with all that it is because of, on one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let more = cause.to_string();
+        // Most errors of this stack print their cause themselves.
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        source = cause.source();
+    }
+    text
+}
+
+fn path(group: &str, namespace: Option<&str>, plural: &str) -> String {
+    match namespace {
+        Some(namespace) => format!("{group}/namespaces/{namespace}/{plural}"),
+        None => format!("{group}/{plural}"),
+    }
+}
+
+/// kubectl's short names and plurals.
+fn workload_row(kind: &str) -> Option<(&'static str, &'static str, &'static str)> {
+    let kind = kind.to_ascii_lowercase();
+    let short = match kind.as_str() {
+        "deploy" => "deployments",
+        "sts" => "statefulsets",
+        "ds" => "daemonsets",
+        "cj" => "cronjobs",
+        "rs" | "replicaset" | "replicasets" => return Some(("apis/apps/v1", "replicasets", "ReplicaSet")),
+        other => other,
+    };
+    WORKLOADS.iter().find(|(_, plural, kind)| *plural == short || kind.eq_ignore_ascii_case(short)).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kubectls_names_of_workloads_are_known() {
+        for (text, expected) in
+            [("deploy", "Deployment"), ("Job", "Job"), ("sts", "StatefulSet"), ("cronjobs", "CronJob")]
+        {
+            assert_eq!(workload_row(text).unwrap().2, expected, "{text}");
+        }
+        assert!(workload_row("service").is_none());
+    }
+}
