@@ -86,7 +86,7 @@ fn is_file(head: &str) -> bool {
 }
 
 fn base(text: &str, head: &str) -> Result<Target, TargetError> {
-    if let Some(row) = profile::by_name(head) {
+    if let Some(row) = profile::by_name(head).or_else(|| profile::by_instance_type(head)) {
         return Ok(row.target());
     }
     match Platform::parse(head) {
@@ -172,6 +172,43 @@ fn apply(text: &str, target: &mut Target, property: &str) -> Result<(), TargetEr
         _ => return Err(TargetError::Property { text: text.to_string(), property: key.to_string() }),
     }
     Ok(())
+}
+
+/// A node as `--target` takes it, with every fact that is known: `linux/arm64,page=4k,aarch32=yes,level=v8.4`. Handlers are
+/// told by the architectures that they take.
+pub fn text(target: &Target) -> String {
+    let node = &target.node;
+    let plain = super::Node::plain(node.arch);
+    let mut text = target.platform.to_string();
+    let mut add = |property: &str, value: String| text.push_str(&format!(",{property}={value}"));
+    let yes = |fact: bool| if fact { "yes" } else { "no" }.to_string();
+    if let (Fact::Known(bytes), true) = (node.page_size, node.page_size != plain.page_size) {
+        add("page", format!("{}k", bytes >> 10));
+    }
+    for (property, fact, usual) in
+        [("aarch32", node.aarch32, plain.aarch32), ("ia32", node.ia32, plain.ia32), ("x32", node.x32, plain.x32)]
+    {
+        if let (Fact::Known(known), true) = (fact, fact != usual) {
+            add(property, yes(known));
+        }
+    }
+    if let Fact::Known(isa) = node.isa
+        && let Some((name, _)) = levels(node.arch).into_iter().find(|(_, level)| *level == isa)
+    {
+        add("level", name);
+    }
+    let handled = super::arch::ARCHES.iter().map(|row| row.arch).filter(|guest| {
+        *guest != node.arch && node.handlers.iter().any(|handler| super::binfmt::takes_arch(handler, *guest))
+    });
+    let mut guests: Vec<&str> = node.emulates.iter().copied().chain(handled).map(Arch::oci).collect();
+    guests.dedup();
+    if !guests.is_empty() {
+        add("emulates", guests.join("+"));
+    }
+    if let Fact::Known((major, minor)) = node.kernel {
+        add("kernel", format!("{major}.{minor}"));
+    }
+    text
 }
 
 /// The names by which `level=` and OCI variants call an architecture's levels.

@@ -100,3 +100,23 @@ fn an_error_names_the_property_and_what_it_may_be() {
     assert!(matches!(parse("linux/z80"), Err(TargetError::Platform { .. })));
     assert!(matches!(parse("arm64,emulates=z80"), Err(TargetError::Value { property: "emulates", .. })));
 }
+
+#[test]
+fn a_node_is_written_as_it_is_read() {
+    for text in [
+        "linux/arm64,page=64k,aarch32=no,level=v8.2,emulates=amd64+386,kernel=6.1",
+        "linux/amd64,ia32=no,x32=yes,level=v3",
+        "linux/arm/v6,level=v6",
+        "linux/riscv64,level=rva22u64",
+    ] {
+        assert_eq!(super::text(&given(text)), text);
+    }
+    assert_eq!(super::text(&given("graviton3")), "linux/arm64,aarch32=yes,level=v8.4");
+    assert_eq!(super::text(&given("lima-rosetta")), "linux/arm64,page=4k,aarch32=no,level=v8.4,emulates=amd64");
+}
+
+#[test]
+fn an_instance_type_is_its_profile() {
+    let target = given("m7g.large,page=4k");
+    assert_eq!((target.name.as_str(), target.node.aarch32), ("m7g.large,page=4k", Fact::Known(true)));
+}
