@@ -99,7 +99,7 @@ impl<T> Contents<T> {
             EntryKind::Opaque => (Tag::Opaque, b""),
         };
         assert!(entry.path.len() <= PATH_LIMIT && target.len() <= PATH_LIMIT, "the tar reader bounds names");
-        let shared = entry.path.iter().zip(&self.last_path).take_while(|(a, b)| a == b).count();
+        let shared = shared_start(entry.path, &self.last_path);
         let own = &entry.path[shared..];
         let record = Record {
             text: u32::try_from(self.text.len()).expect("a layer's names are bounded far below 4 GiB"),
@@ -139,6 +139,14 @@ impl<T> Contents<T> {
 
     pub fn is_empty(&self) -> bool {
         self.records.is_empty()
+    }
+
+    /// Gives back the memory that growing left over; nothing more will be pushed.
+    pub fn shrink(&mut self) {
+        self.text.shrink_to_fit();
+        self.records.shrink_to_fit();
+        self.facts.shrink_to_fit();
+        self.last_path = Vec::new();
     }
 
     /// Components in which each path differs from the one before, in sum: no merge makes more nodes of it.
@@ -192,6 +200,13 @@ impl<T> Contents<T> {
     pub fn fact(&self, index: u32) -> &T {
         &self.facts[index as usize]
     }
+}
+
+/// Bytes that both start with.
+fn shared_start(a: &[u8], b: &[u8]) -> usize {
+    const WORD: usize = 16;
+    let words = a.chunks_exact(WORD).zip(b.chunks_exact(WORD)).take_while(|(a, b)| a == b).count() * WORD;
+    words + a[words..].iter().zip(&b[words..]).take_while(|(a, b)| a == b).count()
 }
 
 impl<'a> Entry<'a> {

@@ -54,6 +54,7 @@ pub(super) fn walk<T, R: BufRead>(
                 if end == End::Bare {
                     walk.note(LayerNote::NoEndMarker);
                 }
+                walk.contents.shrink();
                 return Ok((walk.contents, walk.notes));
             }
         }

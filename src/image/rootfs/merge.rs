@@ -8,16 +8,33 @@
 
 use std::sync::Arc;
 
-use super::{Dangling, NONE, Node, NodeId, NodeKind, ROOT, RootFs, bucket};
+use super::{Dangling, MAX_NODES, MAX_TEXT, NONE, Node, NodeId, NodeKind, ROOT, RootFs};
 use crate::image::contents::{Contents, Entry, EntryKind};
 
-/// Merges layers, lowest first. A layer's whiteouts hide entries of lower layers only.
+/// Merges layers, lowest first. A layer's whiteouts hide entries of lower layers only. A tree of a million entries takes
+/// some 80 MiB besides its layers' [`Contents`].
 pub fn merge<T>(layers: impl IntoIterator<Item = Arc<Contents<T>>>) -> RootFs<T> {
     let mut rootfs = RootFs::empty();
     for layer in layers {
         rootfs.apply(layer);
     }
     rootfs
+}
+
+/// Rounds in which hard links that stand before their target are tried again; a chain needs one for each of its links.
+const LINK_ROUNDS: usize = 16;
+
+/// Components of link targets that a merge follows, in all. Real layers stay far below one for each entry; a hostile one
+/// could ask for 80,000 by every entry.
+const MAX_STEPS: u64 = 20_000_000;
+
+/// The directory in which the entry before was placed: entries of one directory come one after the other.
+#[derive(Default)]
+struct Last {
+    directory: Vec<u8>,
+    id: u32,
+    /// [`RootFs::replaced`] at that time; what was found then holds as long as it stays.
+    replaced: u64,
 }
 
 impl<T> RootFs<T> {
@@ -30,6 +47,7 @@ impl<T> RootFs<T> {
             EntryKind::Opaque => self.hide_children(entry.path),
             _ => {}
         });
+        let mut last = Last::default();
         let mut links: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
         contents.for_each(|entry, fact| match entry.kind {
             EntryKind::Whiteout | EntryKind::Opaque => {}
@@ -38,29 +56,42 @@ impl<T> RootFs<T> {
                     links.push((entry.path.to_vec(), target.to_vec()));
                 }
             }
-            _ => self.add(layer, entry, fact),
+            _ => self.add(layer, entry, fact, &mut last),
         });
         // A link may stand before its target in a hostile or rewritten tar.
-        for (path, target) in links {
-            if !self.link(&path, &target) {
-                self.dangling.push(Dangling { layer, path, target });
+        for _ in 0..LINK_ROUNDS {
+            let before = links.len();
+            links.retain(|(path, target)| !self.link(path, target));
+            if links.len() == before {
+                break;
             }
         }
+        self.dangling.extend(links.into_iter().map(|(path, target)| Dangling { layer, path, target }));
+    }
+
+    /// Where a path leads, its last link not followed, within what a merge may walk.
+    fn find(&mut self, start: u32, path: &[u8], follow: bool) -> Option<u32> {
+        if self.steps > MAX_STEPS {
+            self.left_out += 1;
+            return None;
+        }
+        let (found, steps) = self.walk_counting(NodeId(start), path, follow, &|_| true);
+        self.steps += steps;
+        found.ok().map(|id| id.0)
     }
 
     fn hide(&mut self, path: &[u8]) {
-        if let Ok(id) = self.walk(NodeId(ROOT), path, false, &|_| true)
-            && id.0 != ROOT
-        {
-            self.remove(id.0);
+        if let Some(id) = self.find(ROOT, path, false).filter(|id| *id != ROOT) {
+            self.remove(id);
         }
     }
 
     /// An opaque marker never clears through a symbolic link: the marked name itself must be a directory.
     fn hide_children(&mut self, path: &[u8]) {
-        let Ok(id) = self.walk(NodeId(ROOT), path, false, &|_| true) else { return };
-        if self.nodes[id.0 as usize].kind == NodeKind::Directory {
-            self.remove_children(id.0);
+        if let Some(id) = self.find(ROOT, path, false)
+            && self.nodes[id as usize].kind == NodeKind::Directory
+        {
+            self.remove_children(id);
         }
     }
 
@@ -83,125 +114,153 @@ impl<T> RootFs<T> {
         self.nodes[id as usize].kind = NodeKind::Gone;
     }
 
-    fn add(&mut self, layer: usize, entry: &Entry<'_>, fact: Option<u32>) {
-        let Some((parent, name)) = self.parent_of(entry.path, layer) else {
-            // The root's own entry: only its metadata counts.
-            self.nodes[ROOT as usize].mode = entry.mode;
-            return;
-        };
-        let id = self.place(parent, name, layer);
+    fn add(&mut self, layer: usize, entry: &Entry<'_>, fact: Option<u32>, last: &mut Last) {
         let (kind, target): (NodeKind, &[u8]) = match entry.kind {
             EntryKind::Directory => (NodeKind::Directory, b""),
             EntryKind::Symlink(target) => (NodeKind::Symlink, target),
             EntryKind::Special => (NodeKind::Special, b""),
             _ => (NodeKind::File, b""),
         };
-        if kind != NodeKind::Directory {
-            self.remove_children(id);
-        }
         let owner = self.owner(entry.uid, entry.gid);
-        if !target.is_empty() {
-            // A link's target lies behind its name.
-            let name = self.names.len() as u32;
-            self.names.extend_from_slice(entry.path.rsplit(|b| *b == b'/').next().unwrap_or(b""));
-            self.names.extend_from_slice(target);
-            self.nodes[id as usize].name = name;
+        let Some((directory, name)) = split(entry.path) else {
+            // The root's own entry: only its metadata counts.
+            if kind == NodeKind::Directory {
+                let root = &mut self.nodes[ROOT as usize];
+                (root.mode, root.owner) = (entry.mode, owner);
+            }
+            return;
+        };
+        if last.replaced != self.replaced || last.directory != directory {
+            let Some(id) = self.enter_all(directory, layer) else { return };
+            last.directory.clear();
+            last.directory.extend_from_slice(directory);
+            (last.id, last.replaced) = (id, self.replaced);
+        }
+        let Some(id) = self.place(last.id, name, layer) else { return };
+        self.turn(id, kind);
+        if !self.set_target(id, name, target) {
+            return;
         }
         let node = &mut self.nodes[id as usize];
-        node.target_len = target.len() as u16;
-        node.kind = kind;
-        node.mode = entry.mode;
-        node.owner = owner;
-        node.layer = layer as u16;
-        node.size = entry.size;
+        (node.mode, node.owner, node.layer, node.size) = (entry.mode, owner, layer as u16, entry.size);
         node.has_capabilities = entry.has_capabilities;
         node.fact = fact.map_or(0, |index| index + 1);
     }
 
-    /// Gives `path` the inode of `target`. False where there is no such file (yet).
-    fn link(&mut self, path: &[u8], target: &[u8]) -> bool {
-        let Ok(source) = self.walk(NodeId(ROOT), target, false, &|_| true) else { return false };
-        if self.nodes[source.0 as usize].kind == NodeKind::Directory {
-            return false;
+    /// Makes a node one of `kind`, which takes away what was below it where it is no directory.
+    fn turn(&mut self, id: u32, kind: NodeKind) {
+        let was = std::mem::replace(&mut self.nodes[id as usize].kind, kind);
+        if kind != NodeKind::Directory {
+            self.remove_children(id);
         }
-        let layer = self.nodes[source.0 as usize].layer as usize;
-        let Some((parent, name)) = self.parent_of(path, layer) else { return false };
-        let id = self.place(parent, name, layer);
-        if id == source.0 {
+        if matches!(was, NodeKind::Directory | NodeKind::Symlink) && (was != kind || kind == NodeKind::Symlink) {
+            self.replaced += 1;
+        }
+    }
+
+    /// Keeps a link's target behind its name. False, and the node gone, where there is no room for it.
+    fn set_target(&mut self, id: u32, name: &[u8], target: &[u8]) -> bool {
+        self.nodes[id as usize].target_len = target.len() as u16;
+        if target.is_empty() {
             return true;
         }
-        self.remove_children(id);
-        let from = &self.nodes[source.0 as usize];
-        let (kind, mode, owner, size, fact) = (from.kind, from.mode, from.owner, from.size, from.fact);
-        let (has_capabilities, text) = (from.has_capabilities, self.target_of(source.0).to_vec());
-        if !text.is_empty() {
-            let start = self.names.len() as u32;
-            self.names.extend_from_slice(name);
-            self.names.extend_from_slice(&text);
-            self.nodes[id as usize].name = start;
+        if self.names.len() >= MAX_TEXT {
+            self.left_out += 1;
+            self.nodes[id as usize].kind = NodeKind::Gone;
+            self.nodes[id as usize].target_len = 0;
+            return false;
         }
+        self.nodes[id as usize].name = self.names.len() as u32;
+        self.names.extend_from_slice(name);
+        self.names.extend_from_slice(target);
+        true
+    }
+
+    /// Gives `path` the inode of `target`. False where there is no such file (yet).
+    fn link(&mut self, path: &[u8], target: &[u8]) -> bool {
+        let Some(source) = self.find(ROOT, target, false) else { return false };
+        if self.nodes[source as usize].kind == NodeKind::Directory {
+            return false;
+        }
+        let layer = self.nodes[source as usize].layer as usize;
+        let Some((directory, name)) = split(path) else { return false };
+        let Some(parent) = self.enter_all(directory, layer) else { return false };
+        // Entering may have put a directory in the target's place.
+        let kind = self.nodes[source as usize].kind;
+        if matches!(kind, NodeKind::Directory | NodeKind::Gone) {
+            return false;
+        }
+        let Some(id) = self.place(parent, name, layer) else { return false };
+        if id == source {
+            return true;
+        }
+        let text = self.target_of(source).to_vec();
+        self.turn(id, kind);
+        if !self.set_target(id, name, &text) {
+            return false;
+        }
+        let from = &self.nodes[source as usize];
+        let (mode, owner, size, fact) = (from.mode, from.owner, from.size, from.fact);
+        let has_capabilities = from.has_capabilities;
         let node = &mut self.nodes[id as usize];
-        (node.kind, node.mode, node.owner, node.size, node.fact) = (kind, mode, owner, size, fact);
-        (node.has_capabilities, node.target_len, node.layer) = (has_capabilities, text.len() as u16, layer as u16);
+        (node.mode, node.owner, node.size, node.fact) = (mode, owner, size, fact);
+        (node.has_capabilities, node.layer) = (has_capabilities, layer as u16);
         true
     }
 
     fn owner(&mut self, uid: u32, gid: u32) -> u32 {
-        // Layers are written by few owners, and runs of one owner are long.
-        let found = self.owners.iter().rposition(|owner| *owner == (uid, gid));
-        found.unwrap_or_else(|| {
+        let next = self.owners.len() as u32;
+        let index = *self.owner_index.entry((uid, gid)).or_insert(next);
+        if index == next {
             self.owners.push((uid, gid));
-            self.owners.len() - 1
-        }) as u32
+        }
+        index
     }
 
-    /// The directory that holds `path`'s last name, made where it is missing. `None` for the root itself.
-    fn parent_of<'p>(&mut self, path: &'p [u8], layer: usize) -> Option<(u32, &'p [u8])> {
-        let mut names = path.split(|byte| *byte == b'/').filter(|name| !name.is_empty()).peekable();
+    /// The directory of that path, made where it is missing.
+    fn enter_all(&mut self, directory: &[u8], layer: usize) -> Option<u32> {
         let mut at = ROOT;
-        while let Some(name) = names.next() {
-            if names.peek().is_none() {
-                return Some((at, name));
-            }
-            at = self.enter(at, name, layer);
+        for name in directory.split(|byte| *byte == b'/').filter(|name| !name.is_empty()) {
+            at = self.enter(at, name, layer)?;
         }
-        None
+        Some(at)
     }
 
     /// The directory `name` in `at`. Unpackers follow a link of a lower layer here; anything else that is no directory
     /// gives way to one.
-    fn enter(&mut self, at: u32, name: &[u8], layer: usize) -> u32 {
+    fn enter(&mut self, at: u32, name: &[u8], layer: usize) -> Option<u32> {
         if let Some(id) = self.child(at, name) {
             match self.nodes[id as usize].kind {
-                NodeKind::Directory => return id,
+                NodeKind::Directory => return Some(id),
                 NodeKind::Symlink => {
-                    if let Ok(found) = self.walk(NodeId(at), name, true, &|_| true)
-                        && self.nodes[found.0 as usize].kind == NodeKind::Directory
+                    if let Some(found) = self.find(at, name, true)
+                        && self.nodes[found as usize].kind == NodeKind::Directory
                     {
-                        return found.0;
+                        return Some(found);
                     }
                 }
                 _ => {}
             }
         }
-        let id = self.place(at, name, layer);
+        let id = self.place(at, name, layer)?;
+        self.turn(id, NodeKind::Directory);
         let node = &mut self.nodes[id as usize];
-        if node.kind != NodeKind::Directory {
-            node.kind = NodeKind::Directory;
-            node.mode = 0o755;
-            node.layer = layer as u16;
-            (node.fact, node.size, node.target_len, node.has_capabilities) = (0, 0, 0, false);
-        }
-        id
+        (node.mode, node.owner, node.layer) = (0o755, 0, layer as u16);
+        (node.fact, node.size, node.target_len, node.has_capabilities) = (0, 0, 0, false);
+        Some(id)
     }
 
-    /// The node of that name in `parent`, be it there, gone or new.
-    fn place(&mut self, parent: u32, name: &[u8], layer: usize) -> u32 {
+    /// The node of that name in `parent`, be it there, gone or new. `None` where the tree is full.
+    fn place(&mut self, parent: u32, name: &[u8], layer: usize) -> Option<u32> {
         if let Some(id) = self.child_even_gone(parent, name) {
-            return id;
+            return Some(id);
+        }
+        if self.nodes.len() >= MAX_NODES || self.names.len() >= MAX_TEXT {
+            self.left_out += 1;
+            return None;
         }
         let id = self.nodes.len() as u32;
-        let bucket = self.buckets.entry(bucket(parent, name)).or_insert(NONE);
+        let next_in_chain = self.table.insert(id, parent, name, &mut self.nodes, &self.names);
         let node = Node {
             parent,
             name: self.names.len() as u32,
@@ -216,13 +275,24 @@ impl<T> RootFs<T> {
             size: 0,
             first_child: NONE,
             next_sibling: NONE,
-            next_in_bucket: std::mem::replace(bucket, id),
+            next_in_chain,
         };
         self.names.extend_from_slice(name);
         self.nodes.push(node);
         let parent = &mut self.nodes[parent as usize];
         let next = std::mem::replace(&mut parent.first_child, id);
         self.nodes[id as usize].next_sibling = next;
-        id
+        Some(id)
     }
+}
+
+/// A path's directory and last name; `None` for the root.
+fn split(path: &[u8]) -> Option<(&[u8], &[u8])> {
+    if path.is_empty() {
+        return None;
+    }
+    Some(match path.iter().rposition(|byte| *byte == b'/') {
+        Some(slash) => (&path[..slash], &path[slash + 1..]),
+        None => (b"", path),
+    })
 }

@@ -2,14 +2,15 @@
 //! makes it, `walk` resolves paths in it.
 
 mod merge;
+mod table;
 mod walk;
 
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 use super::contents::Contents;
 pub use merge::merge;
+use table::Table;
 pub use walk::ResolveError;
 
 /// A file, directory or link in a [`RootFs`].
@@ -22,8 +23,14 @@ pub struct RootFs<T> {
     nodes: Vec<Node>,
     names: Vec<u8>,
     owners: Vec<(u32, u32)>,
-    buckets: HashMap<u64, u32, BuildHasherDefault<Prehashed>>,
+    table: Table,
     dangling: Vec<Dangling>,
+    left_out: u64,
+    owner_index: HashMap<(u32, u32), u32>,
+    /// How often a directory or a link was replaced by something else.
+    replaced: u64,
+    /// Components that were walked while merging.
+    steps: u64,
 }
 
 /// A hard link whose target is in no layer: the engine that unpacks this image fails.
@@ -49,7 +56,7 @@ struct Node {
     size: u64,
     first_child: u32,
     next_sibling: u32,
-    next_in_bucket: u32,
+    next_in_chain: u32,
 }
 
 /// What a node is.
@@ -81,33 +88,12 @@ pub struct FileView<'a, T> {
     pub fact: Option<&'a T>,
 }
 
+/// Five times the files of the largest images in the field; about 500 MiB of nodes.
+const MAX_NODES: usize = 8 << 20;
+/// Bytes of names; offsets into them are 32 bits wide.
+const MAX_TEXT: usize = 1 << 30;
 const NONE: u32 = u32::MAX;
 const ROOT: u32 = 0;
-
-/// The keys are hashes already.
-#[derive(Default)]
-struct Prehashed(u64);
-
-impl Hasher for Prehashed {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-    fn write(&mut self, _: &[u8]) {
-        unreachable!("only u64 keys are hashed")
-    }
-    fn write_u64(&mut self, value: u64) {
-        self.0 = value;
-    }
-}
-
-/// FNV-1a over the parent's number and the name; collisions are chained, so only speed hangs on it.
-fn bucket(parent: u32, name: &[u8]) -> u64 {
-    let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-    let seeded = parent.to_le_bytes().into_iter().fold(0xcbf2_9ce4_8422_2325, step);
-    let hash = name.iter().fold(seeded, |hash, byte| step(hash, *byte));
-    // The table takes its tag from the top bits and its slot from the bottom ones: spread both.
-    hash ^ (hash >> 29)
-}
 
 impl<T> RootFs<T> {
     /// A root directory and nothing in it.
@@ -126,10 +112,13 @@ impl<T> RootFs<T> {
             size: 0,
             first_child: NONE,
             next_sibling: NONE,
-            next_in_bucket: NONE,
+            next_in_chain: NONE,
         };
         let (layers, names, owners) = (Vec::new(), Vec::new(), vec![(0, 0)]);
-        RootFs { layers, nodes: vec![root], names, owners, buckets: HashMap::default(), dangling: Vec::new() }
+        let (table, dangling) = (Table::default(), Vec::new());
+        let owner_index = HashMap::from([((0, 0), 0)]);
+        let (nodes, left_out, replaced, steps) = (vec![root], 0, 0, 0);
+        RootFs { layers, nodes, names, owners, table, dangling, left_out, owner_index, replaced, steps }
     }
 
     pub fn root(&self) -> NodeId {
@@ -200,19 +189,30 @@ impl<T> RootFs<T> {
             .map(|id| self.view(NodeId(id)))
     }
 
+    /// Bytes that the tree holds in memory, its layers' contents apart.
+    pub fn heap_bytes(&self) -> usize {
+        self.nodes.capacity() * size_of::<Node>() + self.names.capacity() + self.table.heap_bytes()
+    }
+
+    /// Entries that did not fit: this is not the whole tree, and no verdict may rest on it. 0 for every image that an
+    /// engine can unpack.
+    pub fn left_out(&self) -> u64 {
+        self.left_out
+    }
+
     /// Hard links to nothing.
     pub fn dangling(&self) -> &[Dangling] {
         &self.dangling
     }
 
     fn child_even_gone(&self, parent: u32, name: &[u8]) -> Option<u32> {
-        let mut id = *self.buckets.get(&bucket(parent, name))?;
+        let mut id = self.table.first(parent, name);
         while id != NONE {
             let node = &self.nodes[id as usize];
             if node.parent == parent && self.name_of(id) == name {
                 return Some(id);
             }
-            id = node.next_in_bucket;
+            id = node.next_in_chain;
         }
         None
     }
@@ -232,5 +232,7 @@ impl<T> RootFs<T> {
     }
 }
 
+#[cfg(test)]
+mod hostile_tests;
 #[cfg(test)]
 mod tests;

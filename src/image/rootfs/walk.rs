@@ -40,21 +40,46 @@ impl<T> RootFs<T> {
         follow: bool,
         may_search: &dyn Fn(FileView<'_, T>) -> bool,
     ) -> Result<NodeId, ResolveError> {
+        self.walk_counting(start, path, follow, may_search).0
+    }
+
+    /// The same, with the number of components that were looked at.
+    pub(super) fn walk_counting(
+        &self,
+        start: NodeId,
+        path: &[u8],
+        follow: bool,
+        may_search: &dyn Fn(FileView<'_, T>) -> bool,
+    ) -> (Result<NodeId, ResolveError>, u64) {
+        let mut steps = 0;
+        let found = self.walk_from(start, path, follow, may_search, &mut steps);
+        (found, steps)
+    }
+
+    fn walk_from(
+        &self,
+        start: NodeId,
+        path: &[u8],
+        follow: bool,
+        may_search: &dyn Fn(FileView<'_, T>) -> bool,
+        steps: &mut u64,
+    ) -> Result<NodeId, ResolveError> {
         if path.len() >= PATH_MAX {
             return Err(ResolveError::NameTooLong);
         }
         let mut at = if path.first() == Some(&b'/') { ROOT } else { start.0 };
-        let mut pending: Vec<Vec<u8>> = Vec::new();
-        push_components(&mut pending, path);
+        // What is still to be walked, the nearest last: a link's target lies on the rest of the path that it is in.
+        let mut pending: Vec<&[u8]> = if path.is_empty() { Vec::new() } else { vec![path] };
         let mut links = 0;
-        while let Some(name) = pending.pop() {
+        while let Some(name) = next_name(&mut pending) {
+            *steps += 1;
             if self.nodes[at as usize].kind != NodeKind::Directory {
                 return Err(ResolveError::NotDirectory(self.path(NodeId(at))));
             }
             if !may_search(self.view(NodeId(at))) {
                 return Err(ResolveError::Denied(self.path(NodeId(at))));
             }
-            match name.as_slice() {
+            match name {
                 b"." => continue,
                 b".." => {
                     at = self.nodes[at as usize].parent;
@@ -63,12 +88,12 @@ impl<T> RootFs<T> {
                 _ if name.len() > NAME_MAX => return Err(ResolveError::NameTooLong),
                 _ => {}
             }
-            let Some(next) = self.child(at, &name) else {
+            let Some(next) = self.child(at, name) else {
                 let mut missing = self.path(NodeId(at));
                 if missing != b"/" {
                     missing.push(b'/');
                 }
-                missing.extend_from_slice(&name);
+                missing.extend_from_slice(name);
                 return Err(ResolveError::Missing(missing));
             };
             if self.nodes[next as usize].kind == NodeKind::Symlink && (follow || !pending.is_empty()) {
@@ -80,7 +105,7 @@ impl<T> RootFs<T> {
                 if target.first() == Some(&b'/') {
                     at = ROOT;
                 }
-                push_components(&mut pending, target);
+                pending.push(target);
                 continue;
             }
             at = next;
@@ -94,11 +119,13 @@ impl<T> RootFs<T> {
     }
 }
 
-/// Pushes a path's components so that the first is popped first. A trailing slash asks for a directory, as `.` does.
-fn push_components(pending: &mut Vec<Vec<u8>>, path: &[u8]) {
-    if path.ends_with(b"/") {
-        pending.push(b".".to_vec());
+/// Takes the next component. Slashes alone are left of a trailing slash, which asks for a directory, as `.` does.
+fn next_name<'p>(pending: &mut Vec<&'p [u8]>) -> Option<&'p [u8]> {
+    let rest = pending.pop()?;
+    let Some(start) = rest.iter().position(|byte| *byte != b'/') else { return Some(b".") };
+    let end = rest[start..].iter().position(|byte| *byte == b'/').map_or(rest.len(), |slash| start + slash);
+    if end < rest.len() {
+        pending.push(&rest[end..]);
     }
-    let names = path.split(|byte| *byte == b'/').filter(|name| !name.is_empty());
-    pending.extend(names.rev().map(<[u8]>::to_vec));
+    Some(&rest[start..end])
 }
