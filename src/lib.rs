@@ -12,6 +12,7 @@
 //!          workflow     the CI files that imgarch writes for a project
 //! floor 5  scan         open -> select -> read layers -> merge -> judge
 //!          lint         Dockerfiles, compose and bake files, workflows -> findings
+//!          host         this machine as a target
 //!          kube         nodes -> targets; pods and workloads -> what they start
 //!          diagnose     a message, a log or a pod -> cause and cure
 //! floor 4  judge        execve's model, the rules, the table of finding codes; pure

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::progress::Progress;
 use super::{CliError, Terminal, opening};
+use crate::host;
 use crate::judge::purpose;
 use crate::platform::Platform;
 use crate::platform::Target;
@@ -224,8 +225,7 @@ fn targets_of(text: &str) -> Result<Vec<Target>, CliError> {
         |text: String| CliError::Usage { text, hint: Some("imgarch nodes --profiles lists the CPU profiles".into()) };
     match target::parse(text).map_err(|error| usage(error.to_string()))? {
         TargetText::Given(targets) => Ok(targets),
-        TargetText::Host | TargetText::Cluster(_) | TargetText::File(_) => {
-            Err(usage(format!("target {text:?} is not supported yet")))
-        }
+        TargetText::Host => Ok(vec![host::read().map_err(|error| usage(error.to_string()))?.target]),
+        TargetText::Cluster(_) | TargetText::File(_) => Err(usage(format!("target {text:?} is not supported yet"))),
     }
 }

@@ -55,12 +55,13 @@ pub fn findings(start: &Start<'_>, trace: &Trace, rootfs: &RootFs<FileKind>) -> 
         return findings;
     };
     let code = code_of(&trace.outcome, cause);
-    let mut finding = Finding::new(code, message(start, at, cause));
+    let mut finding = Finding::new(code, String::new());
     place(&mut finding, at, &trace.steps, rootfs);
     let is_meant = |step: &&Step| step.path == finding.path || step.typed == *at;
     if let Some(step) = trace.steps.iter().find(is_meant) {
         finding.is = step.what.clone();
     }
+    finding.message = message(start, at, cause, &with_article(&finding.is));
     if code == Code::EntrypointWrongArch {
         finding.expected = start.target.node.arch.name().to_string();
     }
@@ -70,12 +71,17 @@ pub fn findings(start: &Start<'_>, trace: &Trace, rootfs: &RootFs<FileKind>) -> 
     findings
 }
 
-/// The same sentence wherever the cause is at: the program itself, or what it needs to start.
-fn message(start: &Start<'_>, at: &str, cause: &Cause) -> String {
-    let target = &start.target.name;
-    match start.call.argv.first() {
-        Some(program) if program != at => format!("{program} cannot start on {target}: {at}: {}", cause.text),
-        _ => format!("{at} cannot start on {target}: {}", cause.text),
+/// What cannot start, and why, in one sentence.
+fn message(start: &Start<'_>, at: &str, cause: &Cause, is: &str) -> String {
+    let program = start.call.argv.first().map_or(at, String::as_str);
+    let is_program_itself = at == program || at.ends_with(&format!("/{program}"));
+    match (cause.code, is_program_itself) {
+        ("foreign-architecture", true) => format!("the program that {} starts is {is}", start.target.name),
+        ("foreign-architecture", false) => {
+            format!("what {program} needs to start on {} is {is}: {at}", start.target.name)
+        }
+        (_, true) => format!("{program} cannot start: {}", cause.text),
+        (_, false) => format!("{program} cannot start: {at}: {}", cause.text),
     }
 }
 
@@ -85,6 +91,17 @@ fn place(finding: &mut Finding, at: &str, steps: &[Step], rootfs: &RootFs<FileKi
     finding.path = Some(real.unwrap_or_else(|| at.to_string()));
     let paths = std::iter::once(at).chain(steps.iter().rev().filter_map(|step| step.path.as_deref()));
     finding.layer = paths.filter_map(|path| rootfs.resolve(path).ok()).map(|id| rootfs.view(id).layer).next();
+}
+
+/// "an ELF x86-64 program, static" of "ELF x86-64, static".
+fn with_article(is: &str) -> String {
+    match is.strip_prefix("ELF ").and_then(|rest| rest.split_once(", ")) {
+        Some((arch, _)) => {
+            let is_vowel = arch.starts_with(['A', 'I', 'x', 'i', 'm', 'S']) && !arch.starts_with("SPARC");
+            format!("{} {arch} program", if is_vowel { "an" } else { "a" })
+        }
+        None => is.to_string(),
+    }
 }
 
 /// `ENTRYPOINT ["app"]`, `/usr/local/bin/app`, ...

@@ -22,7 +22,7 @@ pub fn write(report: &Report, style: &Style, out: &mut dyn Write) -> io::Result<
 fn write_image(image: &ImageReport, style: &Style, out: &mut dyn Write) -> io::Result<()> {
     let digest = image.digest.as_ref().map_or_else(String::new, |digest| format!(" ({})", digest.short()));
     writeln!(out, "{}  {}{digest}", headline(image.verdict(), style), visible(&image.name))?;
-    if image.origin != "registry" {
+    if !image.origin.is_empty() {
         writeln!(out, "      read from {}", visible(&image.origin))?;
     }
     for line in image.note.iter().chain(&image.skipped) {

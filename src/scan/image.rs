@@ -102,7 +102,18 @@ impl Selected {
                 }
             }
         }
+        for finding in report.findings.iter_mut().chain(report.platforms.iter_mut().flat_map(|p| &mut p.findings)) {
+            name_image(&mut finding.hint, &report.name);
+        }
         report
+    }
+}
+
+/// Hints are written before anybody knows the image's name; with it they can be pasted.
+fn name_image(hint: &mut [String], name: &str) {
+    for line in hint {
+        let words: Vec<&str> = line.split(' ').map(|word| if word == "IMAGE" { name } else { word }).collect();
+        *line = words.join(" ");
     }
 }
 
