@@ -162,6 +162,10 @@ codes! {
         "the HEALTHCHECK command cannot run",
         "the container is reported unhealthy although it works",
         "mend the command, or have its program in the image for this platform";
+    NoPlatformForTarget "no-platform-for-target" Error,
+        "the index offers nothing that a target's engine would take",
+        "the node cannot pull it: ErrImagePull, `no match for platform in manifest`",
+        "build the platform and add it to the index: docker buildx build --platform, or leave the node out";
     SinglePlatformIndex "single-platform-index" Note,
         "the index lists one platform only",
         "an index is easily taken for a multi-platform image; nodes of other architectures find no match in it",

@@ -56,7 +56,11 @@ pub fn findings(start: &Start<'_>, trace: &Trace, rootfs: &RootFs<FileKind>) -> 
     };
     let code = code_of(&trace.outcome, cause);
     let mut finding = Finding::new(code, String::new());
-    place(&mut finding, at, &trace.steps, rootfs);
+    // What has to be mended is the file that names what is not there.
+    let is_absent = matches!(code, Code::EntrypointBadScript | Code::EntrypointNoLoader);
+    let named_by =
+        trace.steps.iter().rev().filter(|_| is_absent).find_map(|step| step.path.as_deref().filter(|path| *path != at));
+    place(&mut finding, named_by.unwrap_or(at), &trace.steps, rootfs);
     let is_meant = |step: &&Step| step.path == finding.path || step.typed == *at;
     if let Some(step) = trace.steps.iter().find(is_meant) {
         finding.is = step.what.clone();

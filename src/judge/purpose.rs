@@ -169,11 +169,13 @@ fn is_cross(program: &Program<'_>) -> bool {
                 || arch.starts_with("arm");
         is_arch && rest.len() >= 2
     };
-    directories(&program.path).any(|directory| {
-        is_triple(directory)
+    // `/usr/lib/<triple>` is multiarch's; `/usr/<triple>`, `gcc-cross/<triple>`, `rustlib/<triple>` are toolchains'.
+    let names: Vec<&str> = directories(&program.path).collect();
+    names.iter().enumerate().any(|(index, directory)| {
+        let is_multiarch = index > 0 && names[index - 1] == "lib";
+        (is_triple(directory) && !is_multiarch)
             || directory.starts_with("sysroot")
-            || directory == "gcc-cross"
-            || directory == "toolchains"
+            || matches!(*directory, "gcc-cross" | "toolchains")
     })
 }
 

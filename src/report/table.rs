@@ -26,7 +26,7 @@ fn write_image(image: &ImageReport, style: &Style, out: &mut dyn Write) -> io::R
         writeln!(out, "      read from {}", visible(&image.origin))?;
     }
     for line in image.note.iter().chain(&image.skipped) {
-        writeln!(out, "      {}", visible(line))?;
+        write_prose(&visible(line), 6, style, out)?;
     }
     writeln!(out)?;
     if !image.platforms.is_empty() {
@@ -50,6 +50,23 @@ fn write_image(image: &ImageReport, style: &Style, out: &mut dyn Write) -> io::R
         }
     }
     Ok(())
+}
+
+/// Prose, broken between words so that it fits; a word that is too long stands on a line of its own.
+fn write_prose(text: &str, indent: usize, style: &Style, out: &mut dyn Write) -> io::Result<()> {
+    let room = style.width.saturating_sub(indent).max(20);
+    let mut line = String::new();
+    for word in text.split(' ') {
+        if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > room {
+            writeln!(out, "{:indent$}{line}", "")?;
+            line.clear();
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    writeln!(out, "{:indent$}{line}", "")
 }
 
 fn headline(verdict: Verdict, style: &Style) -> String {

@@ -17,6 +17,8 @@ use crate::inspect::FileKind;
 use crate::judge::code::Code;
 use crate::judge::finding::Finding;
 use crate::oci::{Config, Digest};
+use crate::platform::matching::{self, Engine};
+use crate::platform::{Platform, Target};
 use crate::source::Source;
 use crate::source::archive::{Archive, Members};
 use crate::source::input::{Input, Opened};
@@ -31,8 +33,16 @@ pub struct Selected {
 }
 
 enum Content {
-    Image { source: Box<dyn Source>, selection: Box<Selection> },
-    Directory { contents: Arc<Contents<FileKind>>, unread: Vec<String> },
+    /// `targets`: for each image of the selection, those of the user's targets that would run it.
+    Image {
+        source: Box<dyn Source>,
+        selection: Box<Selection>,
+        targets: Assigned,
+    },
+    Directory {
+        contents: Arc<Contents<FileKind>>,
+        unread: Vec<String>,
+    },
 }
 
 impl Selected {
@@ -64,11 +74,13 @@ impl Selected {
 
     /// Digests of all layers that judging this image takes.
     pub fn layers(&self) -> impl Iterator<Item = &Digest> {
-        let images = match &self.content {
-            Ok(Content::Image { selection, .. }) => selection.images.as_slice(),
-            _ => &[],
+        let judged = match &self.content {
+            Ok(Content::Image { selection, targets, .. }) => {
+                targets.judged(selection).map(|(image, _)| image).collect()
+            }
+            _ => Vec::new(),
         };
-        images.iter().flat_map(|image| &image.layers).map(|layer| &layer.descriptor.digest)
+        judged.into_iter().flat_map(|image| &image.layers).map(|layer| &layer.descriptor.digest)
     }
 
     /// Reads what is missing, merges and judges, one platform after the other, so that one merged tree is in memory.
@@ -90,15 +102,21 @@ impl Selected {
                 let config = Config::default();
                 let mut subject = Subject::directory(&config, &rootfs);
                 subject.problems = unread.into_iter().map(|text| Problem::new(text, None)).collect();
-                report.platforms.extend(judge_platform(subject, options));
+                let targets = match options.targets.as_slice() {
+                    [] => super::platform::guess(&rootfs).into_iter().collect(),
+                    targets => targets.to_vec(),
+                };
+                report.platforms.push(judge_platform(subject, &targets, options));
             }
-            Ok(Content::Image { source, selection }) => {
-                let layers: Vec<Layer> = selection.images.iter().flat_map(|image| image.layers.clone()).collect();
+            Ok(Content::Image { source, selection, targets }) => {
+                let layers: Vec<Layer> =
+                    targets.judged(&selection).flat_map(|(image, _)| image.layers.clone()).collect();
                 store.read(&*source, &layers, options, watch);
                 report.digest = Some(selection.root.digest.clone());
                 on_selection(&selection, &mut report);
-                for image in &selection.images {
-                    report.platforms.extend(on_image(image, store, options));
+                report.findings.extend(targets.refused.iter().cloned());
+                for (image, targets) in targets.judged(&selection) {
+                    report.platforms.push(on_image(image, targets, store, options));
                 }
             }
         }
@@ -123,7 +141,8 @@ impl Content {
         match input {
             Input::Image(source) => {
                 let selection = select(&*source, &wanted).map_err(problem)?;
-                Ok(Content::Image { source, selection: Box::new(selection) })
+                let targets = Assigned::of(&selection, options);
+                Ok(Content::Image { source, selection: Box::new(selection), targets })
             }
             Input::Directory(path) => read_folder(&path, options),
             Input::Stream(stream) => {
@@ -136,9 +155,59 @@ impl Content {
                 for layer in selection.images.iter().flat_map(|image| &image.layers) {
                     store.take(layer, || streamed.take(layer));
                 }
-                Ok(Content::Image { source: Box::new(source), selection: Box::new(selection) })
+                let targets = Assigned::of(&selection, options);
+                Ok(Content::Image { source: Box::new(source), selection: Box::new(selection), targets })
             }
         }
+    }
+}
+
+/// Which of an index's images each target runs.
+struct Assigned {
+    /// One list for each image of the selection; an image that none of the user's targets runs is not judged.
+    by_image: Vec<Vec<Target>>,
+    refused: Vec<Finding>,
+    /// The user named targets.
+    is_narrowed: bool,
+}
+
+/// Who pulls where nothing is said of a target's engine: the engine of most Kubernetes nodes.
+const ENGINE: Engine = Engine::ContainerdCri { major: 2, minor: 0 };
+
+impl Assigned {
+    fn of(selection: &Selection, options: &Options) -> Assigned {
+        let images = &selection.images;
+        if options.targets.is_empty() {
+            let own = images.iter().map(|image| {
+                let published = image.promised.as_ref().or(image.declared.as_ref());
+                published.and_then(Target::of_platform).into_iter().collect()
+            });
+            return Assigned { by_image: own.collect(), refused: Vec::new(), is_narrowed: false };
+        }
+        let mut assigned =
+            Assigned { by_image: vec![Vec::new(); images.len()], refused: Vec::new(), is_narrowed: true };
+        let offered: Vec<Option<Platform>> = images.iter().map(|image| image.promised.clone()).collect();
+        for target in &options.targets {
+            // A single manifest is taken by every engine, whatever its platform: the classic way to the incident.
+            let picked = match selection.index_annotations {
+                None => Ok((0..images.len().min(1)).collect()),
+                Some(_) => matching::pick(ENGINE, target, &offered),
+            };
+            match picked {
+                Ok(best) => best.first().into_iter().for_each(|first| assigned.by_image[*first].push(target.clone())),
+                Err(refusal) => {
+                    let message = format!("{} finds nothing to run in it: {}", target.name, refusal.message);
+                    assigned.refused.push(Finding::new(Code::NoPlatformForTarget, message));
+                }
+            }
+        }
+        assigned
+    }
+
+    /// The images that are judged, with their targets.
+    fn judged<'a>(&'a self, selection: &'a Selection) -> impl Iterator<Item = (&'a Image, &'a [Target])> {
+        let all = selection.images.iter().zip(self.by_image.iter().map(Vec::as_slice));
+        all.filter(|(_, targets)| !self.is_narrowed || !targets.is_empty())
     }
 }
 
@@ -200,7 +269,7 @@ fn platform_name(image: &Image) -> String {
     image.promised.as_ref().or(image.declared.as_ref()).map_or_else(|| "one platform".to_string(), ToString::to_string)
 }
 
-fn on_image(image: &Image, store: &LayerStore, options: &Options) -> Option<PlatformReport> {
+fn on_image(image: &Image, targets: &[Target], store: &LayerStore, options: &Options) -> PlatformReport {
     let mut problems = Vec::new();
     let mut rootfs: RootFs<FileKind> = RootFs::empty();
     for layer in &image.layers {
@@ -219,7 +288,7 @@ fn on_image(image: &Image, store: &LayerStore, options: &Options) -> Option<Plat
         layers,
         problems,
     };
-    judge_platform(subject, options)
+    judge_platform(subject, targets, options)
 }
 
 fn layer_reports(image: &Image, options: &Options) -> Vec<LayerReport> {

@@ -35,18 +35,10 @@ impl<'a> Subject<'a> {
             problems: Vec::new(),
         }
     }
-
-    fn published(&self) -> Option<&'a Platform> {
-        self.promised.or(self.declared)
-    }
 }
 
-/// Judges a platform on each of its targets. Nothing comes back where none of the user's targets would run it.
-pub fn judge_platform(subject: Subject<'_>, options: &Options) -> Option<PlatformReport> {
-    let targets = targets(&subject, options);
-    if targets.is_empty() && !options.targets.is_empty() {
-        return None;
-    }
+/// Judges a platform on each of these targets.
+pub fn judge_platform(subject: Subject<'_>, targets: &[Target], options: &Options) -> PlatformReport {
     let start = start(&subject.config.run, &options.call);
     let mut report = PlatformReport {
         promised: subject.promised.cloned(),
@@ -64,17 +56,17 @@ pub fn judge_platform(subject: Subject<'_>, options: &Options) -> Option<Platfor
     };
     // What was not read could hide or replace anything that was.
     if !report.problems.is_empty() {
-        return Some(report);
+        return report;
     }
     if targets.is_empty() {
         let name = report.name();
         report
             .problems
             .push(Problem::new(format!("{name} is not a platform that can be judged: only Linux programs are"), None));
-        return Some(report);
+        return report;
     }
     let healthcheck = healthcheck(&subject.config.run);
-    for target in &targets {
+    for target in targets {
         let case = Case {
             labels: Labels { promised: subject.promised, declared: subject.declared },
             rootfs: subject.rootfs,
@@ -86,27 +78,11 @@ pub fn judge_platform(subject: Subject<'_>, options: &Options) -> Option<Platfor
         };
         add(&mut report, target, judge(&case));
     }
-    Some(report)
-}
-
-/// The user's targets that would run this platform; else what it is published for; else what its own programs are.
-fn targets(subject: &Subject<'_>, options: &Options) -> Vec<Target> {
-    let Some(published) = subject.published() else {
-        if !options.targets.is_empty() {
-            return options.targets.clone();
-        }
-        return guess(subject.rootfs).into_iter().collect();
-    };
-    if options.targets.is_empty() {
-        return Target::of_platform(published).into_iter().collect();
-    }
-    let is_meant =
-        |target: &&Target| target.platform.os == published.os && target.platform.architecture == published.architecture;
-    options.targets.iter().filter(is_meant).cloned().collect()
+    report
 }
 
 /// A directory has no label: the architecture that most of its programs have. The report says it was not declared.
-fn guess(rootfs: &RootFs<FileKind>) -> Option<Target> {
+pub fn guess(rootfs: &RootFs<FileKind>) -> Option<Target> {
     let programs = Programs::collect(rootfs, &Node::plain(crate::platform::Arch::Amd64));
     let (arch, _) = programs.count().into_iter().max_by_key(|(_, count)| *count)?;
     Target::of_platform(&Platform::linux(arch))
