@@ -18,21 +18,38 @@ pub struct Start<'a> {
 
 /// The code of a cause, where the outcome alone does not tell.
 const CODES: &[(Code, &[&str])] = &[
-    (Code::EntrypointWrongArch, &["foreign-architecture", "no-aarch32", "no-ia32", "no-x32", "wrong-abi"]),
+    (Code::EntrypointWrongArch, &["foreign-architecture", "no-aarch32", "no-ia32", "no-x32", "no-compat"]),
     (
         Code::EntrypointNotFound,
-        &["missing-file", "missing-program", "not-in-path", "symlink-loop", "missing-handler-interpreter"],
+        &["missing-file", "missing-program", "not-in-path", "not-a-directory", "symlink-loop", "name-too-long"],
     ),
     (Code::EntrypointNotExecutable, &["not-executable", "is-directory", "not-a-file", "not-searchable"]),
-    (Code::EntrypointNotAProgram, &["not-a-program", "not-elf", "corrupt-elf", "refused-header", "truncated"]),
-    (Code::EntrypointBadScript, &["script-crlf", "missing-interpreter", "too-many-interpreters"]),
+    (
+        Code::EntrypointNotAProgram,
+        &[
+            "not-a-program",
+            "not-elf",
+            "corrupt-elf",
+            "refused-header",
+            "truncated",
+            "empty-file",
+            "error-page",
+            "foreign-format",
+            "lfs-pointer",
+            "no-shebang",
+            "script-blank",
+            "script-bom",
+            "library-as-program",
+        ],
+    ),
+    (
+        Code::EntrypointBadScript,
+        &["script-crlf", "missing-interpreter", "too-many-interpreters", "empty-shebang", "long-shebang"],
+    ),
     (Code::EntrypointNoLoader, &["missing-loader"]),
     (Code::EntrypointBadLoader, &["bad-loader", "foreign-loader", "truncated-loader", "bad-loader-path"]),
-    (
-        Code::EntrypointMissingLibrary,
-        &["missing-library", "foreign-library", "missing-symbol-version", "missing-version"],
-    ),
-    (Code::EntrypointCpuLevel, &["cpu-level", "isa-level", "cpu-baseline", "arm-version"]),
+    (Code::EntrypointMissingLibrary, &["missing-library", "foreign-library", "broken-library", "symbol-version"]),
+    (Code::EntrypointCpuLevel, &["cpu-level", "cpu-baseline"]),
 ];
 
 fn code_of(outcome: &Outcome, cause: &Cause) -> Code {

@@ -12,6 +12,7 @@ pub mod programs;
 pub mod purpose;
 pub mod reach;
 pub mod tokens;
+pub mod windows;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -33,12 +33,12 @@ pub const RULES: &[PurposeRule] = &[
     PurposeRule { name: "debug-file", why: "detached debug information", applies: |p, _| is_debug(p) },
     PurposeRule { name: "test-data", why: "test data", applies: |p, _| has_directory(p, TEST_DIRECTORIES) },
     PurposeRule { name: "sibling", why: "the same file is there for this platform", applies: |p, s| s.serve(p) },
+    PurposeRule { name: "cross-toolchain", why: "part of a cross toolchain or a sysroot", applies: |p, _| is_cross(p) },
     PurposeRule {
         name: "multiarch",
         why: "in a directory of its own architecture, beside this platform's",
         applies: |p, _| is_in_own_directory(p),
     },
-    PurposeRule { name: "cross-toolchain", why: "part of a cross toolchain or a sysroot", applies: |p, _| is_cross(p) },
     PurposeRule {
         name: "firmware",
         why: "firmware, a boot loader, or an emulator's ROM",

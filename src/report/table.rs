@@ -151,8 +151,12 @@ struct VerdictCell {
 /// A word on each target: what the container will do.
 fn verdicts(platform: &PlatformReport) -> Vec<(String, VerdictCell)> {
     if platform.targets.is_empty() {
-        let text = if platform.problems.is_empty() { "not judged" } else { "could not tell" };
-        return vec![(platform.name(), VerdictCell { text: text.to_string(), is_good: false })];
+        let (text, is_good) = match platform.verdict() {
+            Verdict::Unknown => ("could not tell", false),
+            Verdict::Broken => ("see below", false),
+            Verdict::Fine | Verdict::Warned => ("programs fit", true),
+        };
+        return vec![(platform.name(), VerdictCell { text: text.to_string(), is_good })];
     }
     let cell = |outcome: &Outcome| {
         let worst = platform.findings.iter().map(|f| f.severity).max();

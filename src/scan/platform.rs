@@ -6,9 +6,9 @@ use crate::image::RootFs;
 use crate::inspect::FileKind;
 use crate::judge::labels::{Agreement, Labels};
 use crate::judge::programs::Programs;
-use crate::judge::{Case, Exec, Judgement, entry, judge};
+use crate::judge::{Case, Exec, Judgement, entry, judge, windows};
 use crate::oci::{Config, Digest};
-use crate::platform::{Node, Platform, Target};
+use crate::platform::{Arch, Node, Platform, Target};
 
 /// Everything that is known of one platform before it is judged.
 pub struct Subject<'a> {
@@ -58,6 +58,10 @@ pub fn judge_platform(subject: Subject<'_>, targets: &[Target], options: &Option
     if !report.problems.is_empty() {
         return report;
     }
+    if let Some(arch) = windows_arch(&report) {
+        on_windows(&mut report, subject.rootfs, arch);
+        return report;
+    }
     if targets.is_empty() {
         let name = report.name();
         report
@@ -81,9 +85,24 @@ pub fn judge_platform(subject: Subject<'_>, targets: &[Target], options: &Option
     report
 }
 
+/// The architecture of a Windows platform.
+fn windows_arch(report: &PlatformReport) -> Option<Arch> {
+    report.published().filter(|platform| platform.os == "windows")?.arch()
+}
+
+fn on_windows(report: &mut PlatformReport, rootfs: &RootFs<FileKind>, arch: Arch) {
+    let (promised, declared) = (report.promised.clone(), report.declared.clone());
+    let labels = Labels { promised: promised.as_ref(), declared: declared.as_ref() };
+    let judged = windows::judge(labels, rootfs, &report.starts, arch);
+    report.agreement = judged.agreement;
+    report.programs = judged.programs;
+    report.architectures = judged.architectures;
+    report.findings = judged.findings;
+}
+
 /// A directory has no label: the architecture that most of its programs have. The report says it was not declared.
 pub fn guess(rootfs: &RootFs<FileKind>) -> Option<Target> {
-    let programs = Programs::collect(rootfs, &Node::plain(crate::platform::Arch::Amd64));
+    let programs = Programs::collect(rootfs, &Node::plain(Arch::Amd64));
     let (arch, _) = programs.count().into_iter().max_by_key(|(_, count)| *count)?;
     Target::of_platform(&Platform::linux(arch))
 }
