@@ -220,6 +220,13 @@ pub static KERNELS: &[Kernel] = &[
         compat: &[S390_31],
         page_sizes: &[K4],
     },
+    // Kernels of their own for 31 bits ended with Linux 4.1.
+    Kernel {
+        arch: Arch::S390,
+        native: Abi { checks_class: true, ..abi(Arch::S390, Elf32, Big, &[22, 0xA390], 1 << 31, Z) },
+        compat: &[],
+        page_sizes: &[K4],
+    },
     Kernel {
         arch: Arch::Riscv64,
         native: Abi { checks_class: true, ..abi(Arch::Riscv64, Elf64, Little, &[243], 1 << 38, RISCV) },
