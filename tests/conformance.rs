@@ -418,6 +418,32 @@ fn podman_gives_the_same_image() {
 }
 
 #[test]
+fn podmans_storage_is_read_by_its_command_where_no_service_runs() {
+    let test = "podmans_storage_is_read_by_its_command_where_no_service_runs";
+    if !engines::has(test, &["podman"]) || Path::new("/run/podman/podman.sock").exists() {
+        return;
+    }
+    let (sample, folder) = (Sample::new(Breadth::Whole), tempfile::tempdir().unwrap());
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    let storage = format!("[storage]\ndriver = \"vfs\"\ngraphroot = \"{}\"\nrunroot = \"{}\"\n", at("root"), at("run"));
+    let storage = write(folder.path(), "storage.conf", storage.as_bytes());
+    let saved = write(folder.path(), "saved", &sample.docker_archive(1, SHORT));
+    let in_storage = |program: &str, arguments: &[&str]| {
+        let mut command = Command::new(program);
+        command.env("CONTAINERS_STORAGE_CONF", &storage).env_remove("CONTAINER_HOST").env_remove("XDG_RUNTIME_DIR");
+        command.args(arguments).stdin(Stdio::null()).output().unwrap()
+    };
+    let loaded = in_storage("podman", &["load", "--input", &saved]);
+    assert!(loaded.status.success(), "{}", String::from_utf8_lossy(&loaded.stderr));
+    let arguments = ["scan", "--offline", "--format", "json", "containers-storage:conformance:1"];
+    let output = in_storage(env!("CARGO_BIN_EXE_imgarch"), &arguments);
+    let report = serde_json::from_slice(&output.stdout).unwrap();
+    check_report(&(output.status.code().unwrap(), report), arguments[4], &[1]);
+    let absent = in_storage(env!("CARGO_BIN_EXE_imgarch"), &["scan", "--offline", "containers-storage:absent:1"]);
+    assert_eq!(absent.status.code(), Some(3), "{}", String::from_utf8_lossy(&absent.stdout));
+}
+
+#[test]
 fn a_name_that_the_registry_lacks_is_read_from_the_engine_and_said_so() {
     let test = "a_name_that_the_registry_lacks_is_read_from_the_engine_and_said_so";
     let Some(docker) = engines::docker(test, engines::Store::Classic) else { return };

@@ -9,6 +9,7 @@ mod engines;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
@@ -35,10 +36,23 @@ fn run(docker: &Engine, name: &str, platform: &str) -> (i32, String) {
 
 /// Exit code and report of `imgarch scan` of what the engine has.
 fn scan(docker: &Engine, name: &str) -> (i32, Value) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_imgarch"));
-    command.args(["scan", "--offline", "--format", "json", &format!("docker-daemon:{name}")]);
-    let output = command.env("DOCKER_HOST", docker.host()).stdin(Stdio::null()).output().unwrap();
+    scan_with(&[("DOCKER_HOST", &docker.host())], name)
+}
+
+/// With these variables, and none besides that say where an engine is.
+fn scan_with(variables: &[(&str, &str)], name: &str) -> (i32, Value) {
+    let output = command(env!("CARGO_BIN_EXE_imgarch"), variables, name).output().unwrap();
     (output.status.code().unwrap(), serde_json::from_slice(&output.stdout).unwrap())
+}
+
+fn command(program: &str, variables: &[(&str, &str)], name: &str) -> Command {
+    let mut command = Command::new(program);
+    for name in ["DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH", "XDG_RUNTIME_DIR"] {
+        command.env_remove(name);
+    }
+    command.env("DOCKER_CONFIG", "/nonexistent").envs(variables.iter().copied()).stdin(Stdio::null());
+    command.args(["scan", "--offline", "--format", "json", &format!("docker-daemon:{name}")]);
+    command
 }
 
 /// The emulation handler of an architecture, switched off while this lives: with it, `docker run` emulates.
@@ -111,4 +125,47 @@ fn the_corrected_image_runs_and_is_fine() {
     let (code, report) = scan(docker, "corrected:1");
     assert_eq!(code, 0, "{report:#}");
     assert_eq!(report["images"][0]["verdict"], "fine", "{report:#}");
+}
+
+#[test]
+fn an_engine_behind_tls_is_asked_with_the_clients_certificate_and_by_its_context() {
+    let test = "an_engine_behind_tls_is_asked_with_the_clients_certificate_and_by_its_context";
+    let Some((docker, port)) = engines::docker_over_tls(test) else { return };
+    build(docker, "far:1", "linux/amd64", &ElfBuilder::amd64().build());
+    let (host, certs) = (format!("tcp://127.0.0.1:{port}"), docker.folder.join("certs").display().to_string());
+    let verified = [("DOCKER_HOST", host.as_str()), ("DOCKER_TLS_VERIFY", "1"), ("DOCKER_CERT_PATH", &certs)];
+    let (code, report) = scan_with(&verified, "far:1");
+    assert_eq!(code, 0, "{report:#}");
+    assert_eq!(report["images"][0]["origin"], format!("Docker Engine at {host}"));
+
+    let endpoint = format!("host={host},ca={certs}/ca.pem,cert={certs}/cert.pem,key={certs}/key.pem");
+    docker.docker(&["context", "create", "far", "--docker", &endpoint]);
+    let config = docker.folder.join("client").display().to_string();
+    assert_eq!(scan_with(&[("DOCKER_CONFIG", &config), ("DOCKER_CONTEXT", "far")], "far:1").0, 0);
+    docker.docker(&["context", "use", "far"]);
+    assert_eq!(scan_with(&[("DOCKER_CONFIG", &config)], "far:1").0, 0);
+
+    // Without the client's certificate, without its authority, and in the clear.
+    let stranger = tempfile::tempdir().unwrap();
+    let folder = stranger.path().display().to_string();
+    assert_eq!(scan_with(&[verified[0], verified[1], ("DOCKER_CERT_PATH", &folder)], "far:1").0, 3);
+    fs::copy(docker.folder.join("certs/ca.pem"), stranger.path().join("ca.pem")).unwrap();
+    assert_eq!(scan_with(&[verified[0], verified[1], ("DOCKER_CERT_PATH", &folder)], "far:1").0, 3);
+    assert_eq!(scan_with(&verified[..1], "far:1").0, 3);
+}
+
+#[test]
+fn a_socket_that_is_not_for_this_user_is_refused_with_what_to_do() {
+    let test = "a_socket_that_is_not_for_this_user_is_refused_with_what_to_do";
+    let Some(docker) = engines::docker(test, Store::Containerd) else { return };
+    // Where nobody may read the program that was built, nobody could run it.
+    let folder = tempfile::tempdir().unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let program = folder.path().join("imgarch");
+    fs::copy(env!("CARGO_BIN_EXE_imgarch"), &program).unwrap();
+    let mut command = command(&program.display().to_string(), &[("DOCKER_HOST", &docker.host())], "any:1");
+    let output = command.uid(65534).gid(65534).output().unwrap();
+    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(said.contains("refused access") && said.contains("usermod -aG docker"), "{said}");
 }

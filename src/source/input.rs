@@ -4,6 +4,7 @@
 mod recognise;
 
 use std::fmt;
+use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -113,7 +114,7 @@ fn open_path(path: &Path, text: &str, kind: PathKind) -> Result<Opened, SourceEr
         PathKind::Layout => layout(path, &Selector::All, text),
         PathKind::Dir => dir(path, text),
         PathKind::RootFs => Ok(Opened::new(Input::Directory(path.into()), "root file system", text)),
-        PathKind::Archive | PathKind::Compressed => archive(path, Selector::All, text),
+        PathKind::Archive | PathKind::Compressed | PathKind::Pipe => archive(path, Selector::All, text),
         PathKind::Unknown => {
             let cause = "neither an image archive, an OCI layout nor a root file system".to_string();
             let error = SourceError::Malformed { place: path.display().to_string(), cause };
@@ -132,12 +133,13 @@ fn dir(path: &Path, text: &str) -> Result<Opened, SourceError> {
 
 fn archive(path: &Path, selector: Selector, text: &str) -> Result<Opened, SourceError> {
     let place = path.display().to_string();
-    let file = open_regular(path)?;
-    if recognise(path)? == PathKind::Compressed {
-        let origin = "compressed image archive";
+    let kind = recognise(path)?;
+    if matches!(kind, PathKind::Compressed | PathKind::Pipe) {
+        let origin = if kind == PathKind::Pipe { "pipe" } else { "compressed image archive" };
+        let file = File::open(path).map_err(|cause| SourceError::File { path: path.to_path_buf(), cause })?;
         return Ok(Opened::new(Input::stream(Box::new(file), selector, &place), origin, text));
     }
-    let source = Archive::open(file, &place, &selector)?;
+    let source = Archive::open(open_regular(path)?, &place, &selector)?;
     let origin = if source.is_docker() { "docker-archive" } else { "oci-archive" };
     Ok(Opened::new(Input::image(source), origin, text))
 }
@@ -174,8 +176,8 @@ fn containers_storage(name: &str, options: &OpenOptions) -> Result<Opened, Sourc
     let asked = Asked::of(name, podman_endpoints(&options.engines)?);
     match asked.opened(name) {
         Some(opened) => opened,
-        None if asked.absent.is_empty() => {
-            // Nobody listens: the command reads the same storage.
+        None if asked.absent.is_empty() && asked.failed.is_empty() => {
+            // There is no service: the command reads the same storage.
             let arguments = ["save", "--format", "oci-archive", name];
             let hint = "start podman's service: systemctl --user start podman.socket";
             let output = process::start("podman", &arguments, hint)?;

@@ -118,6 +118,9 @@ fn a_path_is_told_by_its_content() {
     std::fs::write(at("archive"), tar.into_inner().unwrap()).unwrap();
     std::fs::write(at("archive.gz"), [0x1f, 0x8b, 8]).unwrap();
     std::fs::write(at("text"), "text").unwrap();
+    let fifo = rustix::fs::FileType::Fifo;
+    rustix::fs::mknodat(rustix::fs::CWD, at("pipe"), fifo, 0o600.into(), 0).unwrap();
+    let _writer = std::fs::File::options().read(true).write(true).open(at("pipe")).unwrap();
 
     check(&at("root"), &options, ("root", false));
     check(&format!("rootfs:{}", at("empty")), &options, ("root", false));
@@ -126,6 +129,7 @@ fn a_path_is_told_by_its_content() {
     check(&at("archive"), &options, ("oci-archive", false));
     check(&format!("oci-archive:{}:@0", at("archive")), &options, ("oci-archive", false));
     check(&at("archive.gz"), &options, ("compressed", false));
+    check(&at("pipe"), &options, ("pipe", false));
     check("-", &options, ("standard", false));
     for (name, hint) in [("empty", true), ("text", false)] {
         let error = open(&at(name), &options).unwrap_err();

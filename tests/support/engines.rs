@@ -53,7 +53,7 @@ rm -rf "$2"
 pub fn has(test: &str, commands: &[&str]) -> bool {
     let missing =
         || commands.iter().find(|command| !PATH.split(':').any(|folder| Path::new(folder).join(command).exists()));
-    let is_root = rustix_is_root();
+    let is_root = is_root();
     if is_root && missing().is_some() && Path::new("/usr/bin/apt-get").exists() {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join(".ci/engines");
         let installed = Command::new(script).stdin(Stdio::null()).status().expect(".ci/engines starts");
@@ -69,7 +69,7 @@ pub fn has(test: &str, commands: &[&str]) -> bool {
     false
 }
 
-fn rustix_is_root() -> bool {
+pub fn is_root() -> bool {
     // SAFETY: geteuid cannot fail.
     unsafe { libc::geteuid() == 0 }
 }
@@ -92,6 +92,41 @@ pub fn docker(test: &str, store: Store) -> Option<&'static Engine> {
         start(line, folder, "sock")
     }))
 }
+
+/// Docker Engine that also listens on `tcp://127.0.0.1:PORT`, for clients with a certificate. Gives the port too, and has
+/// `ca.pem`, `cert.pem` and `key.pem` of a client in its folder's `certs`.
+pub fn docker_over_tls(test: &str) -> Option<(&'static Engine, u16)> {
+    static ENGINE: OnceLock<(Engine, u16)> = OnceLock::new();
+    if !has(test, &["dockerd", "containerd", "runc", "docker", "openssl"]) {
+        return None;
+    }
+    let (engine, port) = ENGINE.get_or_init(|| {
+        let folder = folder("dkt");
+        fs::write(folder.join("daemon.json"), r#"{"features":{"containerd-snapshotter":true}}"#).unwrap();
+        let certs = folder.join("certs");
+        fs::create_dir(&certs).unwrap();
+        run("/bin/sh", &["-c", &CERTIFICATES.replace("FOLDER", &certs.display().to_string())]);
+        let port = free_port();
+        let line = "exec dockerd --config-file $PWD/daemon.json --data-root $PWD/data --exec-root $PWD/exec \
+            -H unix://$PWD/sock --bridge=none --iptables=false -p $PWD/pid -H tcp://127.0.0.1:PORT --tlsverify \
+            --tlscacert $PWD/certs/ca.pem --tlscert $PWD/certs/server.pem --tlskey $PWD/certs/server-key.pem";
+        (start(&line.replace("PORT", &port.to_string()), folder, "sock"), port)
+    });
+    Some((engine, *port))
+}
+
+/// An authority, a server's certificate for 127.0.0.1 and a client's.
+const CERTIFICATES: &str = r#"
+set -e
+cd FOLDER
+new="-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes"
+openssl req -x509 $new -days 30 -subj /CN=authority -keyout ca-key.pem -out ca.pem
+sign() { openssl x509 -req -in "$1.csr" -CA ca.pem -CAkey ca-key.pem -CAcreateserial -days 30 -copy_extensions copy -out "$2"; }
+openssl req $new -subj /CN=server -addext subjectAltName=IP:127.0.0.1 -keyout server-key.pem -out server.csr
+sign server server.pem
+openssl req $new -subj /CN=client -addext extendedKeyUsage=clientAuth -keyout key.pem -out client.csr
+sign client cert.pem
+"#;
 
 /// podman's service.
 pub fn podman(test: &str) -> Option<&'static Engine> {
@@ -122,8 +157,7 @@ pub fn registry(test: &str) -> Option<&'static Registry> {
     }
     Some(REGISTRY.get_or_init(|| {
         let folder = folder("reg");
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let address = format!("127.0.0.1:{port}");
+        let address = format!("127.0.0.1:{}", free_port());
         let config = format!(
             "version: 0.1\nlog: {{level: error, accesslog: {{disabled: true}}}}\nstorage: {{inmemory: {{}}}}\n\
              http: {{addr: \"{address}\", secret: test}}\n"
@@ -133,6 +167,10 @@ pub fn registry(test: &str) -> Option<&'static Registry> {
         wait(&folder, || std::net::TcpStream::connect(&address).is_ok());
         Registry { address, supervisor }
     }))
+}
+
+fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// Short: a unix socket's path, and containerd has one deep below, ends at 107 bytes.

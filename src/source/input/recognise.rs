@@ -1,6 +1,7 @@
 //! What a path is, by what is there and not by its name.
 
 use std::io::{ErrorKind, Read};
+use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
 use super::super::{Selector, SourceError, open_regular};
@@ -16,6 +17,8 @@ pub(super) enum PathKind {
     Archive,
     /// A whole archive under gzip, zstd, bzip2 or xz.
     Compressed,
+    /// A named pipe, or a shell's `<(docker save app)`: it can be read once, and so it was not looked into.
+    Pipe,
     Unknown,
 }
 
@@ -25,7 +28,11 @@ const ROOT_NAMES: [&str; 8] = ["bin", "etc", "lib", "sbin", "usr", "proc", "var"
 /// Errors: nothing there, or it cannot be looked at.
 pub(super) fn recognise(path: &Path) -> Result<PathKind, SourceError> {
     let refuse = |cause| SourceError::File { path: path.to_path_buf(), cause };
-    if !std::fs::metadata(path).map_err(refuse)?.is_dir() {
+    let kind = std::fs::metadata(path).map_err(refuse)?.file_type();
+    if kind.is_fifo() {
+        return Ok(PathKind::Pipe);
+    }
+    if !kind.is_dir() {
         let mut head = Vec::new();
         open_regular(path)?.take(512).read_to_end(&mut head).map_err(refuse)?;
         return Ok(of_head(&head));
