@@ -101,5 +101,7 @@ fn by_name(path: &[u8], window: &mut Window<'_>) -> Option<FileKind> {
 }
 
 #[cfg(test)]
+mod hostile_tests;
+#[cfg(test)]
 #[path = "mod_tests.rs"]
 mod tests;

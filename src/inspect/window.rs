@@ -63,6 +63,12 @@ impl Store {
         }
     }
 
+    /// Bytes that this holds in memory.
+    #[cfg(test)]
+    pub fn heap_bytes(&self) -> usize {
+        self.bytes.capacity() + self.skipped.capacity()
+    }
+
     /// Notes that `len` bytes from `at` on in `bytes` are the file's from `start` on.
     fn note(&mut self, start: u64, at: usize, len: usize) {
         match self.chunks.last_mut() {

@@ -50,6 +50,11 @@ fn zip(members: &[(&str, Way, &[u8])]) -> Vec<u8> {
     out
 }
 
+/// An archive of deflated members.
+pub fn deflated(members: &[(&str, &[u8])]) -> Vec<u8> {
+    zip(&members.iter().map(|(name, content)| (*name, Way::Deflated, *content)).collect::<Vec<_>>())
+}
+
 fn read(name: &str, bytes: &[u8]) -> Zip {
     match inspect_file(name.as_bytes(), bytes.len() as u64, false, &mut &bytes[..]) {
         FileKind::Zip(zip) => *zip,
