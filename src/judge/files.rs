@@ -64,15 +64,14 @@ fn judge_foreign(files: &Files<'_>, siblings: &Siblings, program: &Program<'_>, 
     let way = files.reach.way(program);
     // What is executed from the chain or PATH is never excused, whatever its directory is called.
     let is_exempt = matches!(way, Way::Chain | Way::Called { .. } | Way::Path) && program.is_runnable();
-    if !is_exempt {
-        if let Some(rule) = purpose::purpose(program, siblings, files.rules_off) {
-            let mut finding = foreign(files, program, Code::ForeignOnPurpose, "foreign on purpose".to_string());
-            finding.purpose = Some((rule.name, rule.why.to_string()));
-            finding.group = Some(rule.name.to_string());
-            finding.hint.clear();
-            result.findings.push(finding);
-            return;
-        }
+    let rule = if is_exempt { None } else { purpose::purpose(program, siblings, files.rules_off) };
+    if let Some(rule) = rule {
+        let mut finding = foreign(files, program, Code::ForeignOnPurpose, "foreign on purpose".to_string());
+        finding.purpose = Some((rule.name, rule.why.to_string()));
+        finding.group = Some(rule.name.to_string());
+        finding.hint.clear();
+        result.findings.push(finding);
+        return;
     }
     result.foreign += 1;
     result.count(program);

@@ -48,18 +48,14 @@ fn is_metadata_step(created_by: &str) -> bool {
 
 /// A step as its Dockerfile has it: without the shell, the markers and the build arguments that builders put around it.
 fn clean(created_by: &str, comment: &str) -> String {
-    let mut text = created_by.trim();
+    let text = created_by.trim();
     // Classic builder with build arguments: `|2 A=1 B=2 /bin/sh -c make`.
-    if let Some(rest) = text.strip_prefix('|') {
-        if let Some(at) = rest.find("/bin/sh -c ") {
-            text = &rest[at..];
-        }
+    if let Some((_, command)) = text.strip_prefix('|').and_then(|rest| rest.split_once("/bin/sh -c ")) {
+        return run(command);
     }
-    if let Some(rest) = text.strip_prefix("RUN |") {
-        // BuildKit with build arguments: `RUN |1 TARGETARCH=arm64 /bin/sh -c make # buildkit`.
-        if let Some(at) = rest.find("/bin/sh -c ") {
-            return run(&rest[at + "/bin/sh -c ".len()..]);
-        }
+    // BuildKit with build arguments: `RUN |1 TARGETARCH=arm64 /bin/sh -c make # buildkit`.
+    if let Some((_, command)) = text.strip_prefix("RUN |").and_then(|rest| rest.split_once("/bin/sh -c ")) {
+        return run(command);
     }
     if let Some(rest) = text.strip_prefix("RUN /bin/sh -c ") {
         return run(rest);

@@ -252,7 +252,7 @@ fn on_selection(selection: &Selection, report: &mut ImageReport) {
     let platforms = selection.images.len() + selection.broken.len();
     let left_out = selection.skipped.iter().any(|entry| !matches!(entry.why, Why::Attestation | Why::Artifact(_)));
     if selection.index_annotations.is_some() && platforms == 1 && !left_out {
-        let only = selection.images.first().map_or_else(String::new, |image| platform_name(image));
+        let only = selection.images.first().map_or_else(String::new, platform_name);
         let beside = if attestations > 0 { " and its attestation" } else { "" };
         report
             .findings

@@ -45,10 +45,9 @@ impl Table {
         let doubled = 2 * self.heads.len();
         self.heads = vec![NONE; doubled];
         // The root is nobody's child.
-        for id in 1..nodes.len() {
-            let node = &nodes[id];
+        for (id, node) in nodes.iter_mut().enumerate().skip(1) {
             let slot = self.slot(node.parent, &names[node.name as usize..][..node.name_len as usize]);
-            nodes[id].next_in_chain = std::mem::replace(&mut self.heads[slot], id as u32);
+            node.next_in_chain = std::mem::replace(&mut self.heads[slot], id as u32);
         }
     }
 
