@@ -21,7 +21,17 @@ const CODES: &[(Code, &[&str])] = &[
     (Code::EntrypointWrongArch, &["foreign-architecture", "no-aarch32", "no-ia32", "no-x32", "no-compat"]),
     (
         Code::EntrypointNotFound,
-        &["missing-file", "missing-program", "not-in-path", "not-a-directory", "symlink-loop", "name-too-long"],
+        &[
+            "missing-file",
+            "missing-program",
+            "not-in-path",
+            "not-a-directory",
+            "symlink-loop",
+            "name-too-long",
+            "missing-handler-interpreter",
+            "missing-script",
+            "no-command",
+        ],
     ),
     (Code::EntrypointNotExecutable, &["not-executable", "is-directory", "not-a-file", "not-searchable"]),
     (
@@ -144,6 +154,7 @@ pub fn link_word(link: &Link) -> String {
         Link::Shebang => "interpreter".to_string(),
         Link::Loader => "loader".to_string(),
         Link::Handler(name) => format!("handler {name}"),
+        Link::Command(by) => format!("started by {by}"),
     }
 }
 

@@ -6,10 +6,15 @@ pub(crate) mod access;
 mod after;
 pub(crate) mod binfmt;
 mod elf;
+mod follow;
 mod isa;
 pub(crate) mod lookup;
 mod map;
 mod misc;
+mod script;
+mod shell;
+mod shells;
+mod wrapper;
 
 use std::cell::{Cell, RefCell};
 
@@ -21,6 +26,7 @@ use crate::platform::{Fact, Node};
 
 use access::Who;
 use binfmt::{Asked, Assumed, Machine};
+use follow::{Ran, Walk};
 
 /// What happens to a call, and the way there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +38,17 @@ pub struct Trace {
     pub doubts: Vec<Cause>,
     /// The lines that loaders, shells and emulators on the way print on standard error.
     pub says: Vec<String>,
+    pub ends: Ends,
+}
+
+/// How far a trace saw.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Ends {
+    /// To the program itself.
+    #[default]
+    Seen,
+    /// To here: what comes next is decided at run time, and why.
+    DecidedAtRunTime(String),
 }
 
 /// One file on the way to the program.
@@ -57,18 +74,42 @@ pub enum Link {
     Loader,
     /// The binfmt_misc handler of this name.
     Handler(String),
+    /// The wrapper or script of this name starts it.
+    Command(String),
 }
 
-/// What execve does with `call` on `node`, and what happens right after.
+/// What execve does with `call` on `node`, and what happens right after, up to the program's own code. A wrapper or shell
+/// that starts counts as the program: what it starts in its turn is for [`trace`].
 pub fn execve(rootfs: &RootFs<FileKind>, call: &Exec, node: &Node) -> Outcome {
-    trace(rootfs, call, node).outcome
+    ask(rootfs, call, node, Reach::Program).outcome
 }
 
-/// [`execve`] with the way that led to its outcome. A property of the node that is not known makes the outcome unknown
-/// only where it changes it.
+/// The whole way of `call` on `node`: [`execve`], then through wrappers, shells and entry scripts to the program that the
+/// call is for, as far as the image tells.
 pub fn trace(rootfs: &RootFs<FileKind>, call: &Exec, node: &Node) -> Trace {
-    let kernel = compat::kernel(node.arch);
-    let (base, asked) = run(rootfs, call, node, kernel, None);
+    ask(rootfs, call, node, Reach::Chain)
+}
+
+/// How far a call is followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reach {
+    Program,
+    Chain,
+}
+
+/// What is asked of the model.
+struct Question<'q> {
+    rootfs: &'q RootFs<FileKind>,
+    call: &'q Exec,
+    node: &'q Node,
+    kernel: &'static Kernel,
+    reach: Reach,
+}
+
+/// A property of the node that is not known makes the outcome unknown only where it changes it.
+fn ask(rootfs: &RootFs<FileKind>, call: &Exec, node: &Node, reach: Reach) -> Trace {
+    let question = Question { rootfs, call, node, kernel: compat::kernel(node.arch), reach };
+    let (base, asked) = run(&question, None);
     let open = |needs: Needs| needs.met(node) == Fact::Unknown;
     let needs = [Needs::Ia32, Needs::X32, Needs::Aarch32, Needs::Compat];
     let flips = needs
@@ -78,7 +119,7 @@ pub fn trace(rootfs: &RootFs<FileKind>, call: &Exec, node: &Node) -> Trace {
         .map(|(needs, _)| Flip::Needs(*needs));
     let kernel_flip = (asked.kernel && node.kernel == Fact::Unknown).then_some(Flip::Kernel);
     for flip in flips.chain(kernel_flip) {
-        let (other, _) = run(rootfs, call, node, kernel, Some(flip));
+        let (other, _) = run(&question, Some(flip));
         if other.outcome != base.outcome {
             let at = base.steps.last().map_or_else(String::new, |step| step.typed.clone());
             let cause = Cause { code: "node-unknown", text: flip.question().to_string() };
@@ -120,36 +161,49 @@ fn assume(node: &Node, kernel: &Kernel, flip: Option<Flip>) -> Assumed {
 }
 
 /// One run with every property of the node taken one way or the other.
-fn run(
-    rootfs: &RootFs<FileKind>,
-    call: &Exec,
-    node: &Node,
-    kernel: &'static Kernel,
-    flip: Option<Flip>,
-) -> (Trace, Asked) {
-    let assumed = assume(node, kernel, flip);
-    let end = |outcome| (Trace { outcome, steps: Vec::new(), doubts: Vec::new(), says: Vec::new() }, Asked::default());
-    let who = match Who::parse(&call.user, rootfs) {
-        Ok(who) => who,
-        Err(access::NoSuchUser(text)) => {
-            let at = call.user.clone();
-            return end(Outcome::Fails { errno: Errno::ENOENT, at, cause: Cause { code: "unknown-user", text } });
-        }
+fn run(question: &Question<'_>, flip: Option<Flip>) -> (Trace, Asked) {
+    let Question { rootfs, call, node, kernel, reach } = *question;
+    let (who, refusal) = match Who::parse(&call.user, rootfs) {
+        Ok(who) => (who, None),
+        Err(access::NoSuchUser(text)) => (Who::Unknown, Some(text)),
     };
-    let cwd = rootfs.resolve(&call.working_dir).unwrap_or(rootfs.root());
-    let (steps, doubts, says) = (RefCell::default(), RefCell::default(), RefCell::default());
-    let machine = Machine { rootfs, node, kernel, who, cwd, assumed, steps, doubts, says };
-    let outcome = match lookup::program(&machine, call) {
-        Err(outcome) => outcome,
-        Ok(path) => {
+    let machine = Machine {
+        rootfs,
+        node,
+        kernel,
+        who,
+        cwd: rootfs.resolve(&call.working_dir).unwrap_or(rootfs.root()),
+        assumed: assume(node, kernel, flip),
+        steps: RefCell::default(),
+        doubts: RefCell::default(),
+        says: RefCell::default(),
+        ends: RefCell::default(),
+    };
+    let outcome = match (refusal, lookup::program(&machine, call)) {
+        (Some(text), _) => {
+            let cause = Cause { code: "unknown-user", text };
+            Outcome::Fails { errno: Errno::ENOENT, at: call.user.clone(), cause }
+        }
+        (None, Err(outcome)) => outcome,
+        (None, Ok(path)) => {
             let argv: Vec<Vec<u8>> = call.argv.iter().map(|word| word.clone().into_bytes()).collect();
-            machine.run(&path, &argv, &call.env, Link::Call)
+            match reach {
+                Reach::Chain => {
+                    let walk = Walk { env: call.env.clone(), depth: 0, is_open: false };
+                    machine.walk(&path, &argv, &walk, Link::Call)
+                }
+                Reach::Program => match machine.start(&path, &argv, &call.env, Link::Call) {
+                    Ok(Ran { emulated: Some(by), .. }) => Outcome::Emulated { by },
+                    Ok(_) => Outcome::Runs,
+                    Err(outcome) => outcome,
+                },
+            }
         }
     };
     let asked = machine.assumed.asked.get();
     let (steps, doubts) = (machine.steps.into_inner(), machine.doubts.into_inner());
-    let says = machine.says.into_inner();
-    (Trace { outcome, steps, doubts, says }, asked)
+    let (says, ends) = (machine.says.into_inner(), machine.ends.into_inner());
+    (Trace { outcome, steps, doubts, says, ends }, asked)
 }
 
 #[cfg(test)]

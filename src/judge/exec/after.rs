@@ -1,6 +1,7 @@
 //! From the first instruction to the program's own code: its loader, its libraries, its CPU.
 
 use super::binfmt::{Execed, Machine, Started, lossy};
+use super::follow::Ran;
 use super::{Link, isa, map};
 use crate::image::NodeId;
 use crate::inspect::{FileKind, PT_DYNAMIC};
@@ -9,17 +10,31 @@ use crate::judge::{Cause, Death, Outcome};
 use crate::platform::{Arch, Node, compat};
 
 impl<'a> Machine<'a> {
-    /// An execve and what comes right after it.
-    pub(crate) fn run(&self, path: &[u8], argv: &[Vec<u8>], env: &[String], link: Link) -> Outcome {
+    /// An execve and what comes right after it, up to the program's own code.
+    pub(crate) fn start(&self, path: &[u8], argv: &[Vec<u8>], env: &[String], link: Link) -> Result<Ran, Outcome> {
+        let words = |argv: &[Vec<u8>]| argv.iter().map(|word| lossy(word)).collect();
+        let base = |path: &[u8]| path.rsplit(|byte| *byte == b'/').next().map_or(String::new(), lossy);
         match self.exec(path, argv, link) {
-            Execed::Started(started) => self.load_libraries(&started, env).err().unwrap_or(Outcome::Runs),
-            Execed::Handled { by, guest, argv, path } => {
-                let name =
-                    argv.first().and_then(|path| path.rsplit(|byte| *byte == b'/').next()).map_or(by.clone(), lossy);
-                let ended = guest.and_then(|(arch, id)| self.emulate(arch, (id, &path), &name, env).err());
-                ended.unwrap_or(Outcome::Emulated { by })
+            Execed::Started(started) => {
+                self.load_libraries(&started, env)?;
+                let family = started.loader.as_ref().and_then(|(path, _, elf)| loader::family(path, elf));
+                let falls_back = self.falls_back(family, started.id);
+                let file = lossy(self.rootfs.view(started.id).name);
+                Ok(Ran { name: base(&started.path), file, argv: words(&started.argv), falls_back, emulated: None })
             }
-            Execed::Ended(outcome) => outcome,
+            Execed::Handled { by, guest, argv, path } => {
+                let name = argv.first().map_or(by.clone(), |path| base(path));
+                let file = match guest {
+                    Some((arch, id)) => {
+                        self.emulate(arch, (id, &path), &name, env)?;
+                        lossy(self.rootfs.view(id).name)
+                    }
+                    None => String::new(),
+                };
+                let argv = argv.get(1..).map_or_else(Vec::new, words);
+                Ok(Ran { name: base(&path), file, argv, falls_back: false, emulated: Some(by) })
+            }
+            Execed::Ended(outcome) => Err(outcome),
         }
     }
 
@@ -105,6 +120,7 @@ impl<'a> Machine<'a> {
             steps: Default::default(),
             doubts: Default::default(),
             says: Default::default(),
+            ends: Default::default(),
         };
         let outcome = match guest.load(id, path, elf, vec![path.to_vec()]) {
             Execed::Started(started) => guest.load_libraries(&started, env).err(),

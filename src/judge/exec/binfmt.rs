@@ -5,7 +5,7 @@ use std::cell::{Cell, RefCell};
 
 use super::access::{self, Refusal, Who};
 use super::elf::{self, Accepted, Facts};
-use super::{Link, Step, map, misc};
+use super::{Ends, Link, Step, map, misc};
 use crate::image::{NodeId, RootFs};
 use crate::inspect::{Elf, FileKind, Script, ShebangError, TextStart};
 use crate::judge::{Cause, Death, Errno, Outcome};
@@ -46,6 +46,7 @@ pub(crate) struct Machine<'a> {
     pub doubts: RefCell<Vec<Cause>>,
     /// What loaders and emulators on the way print.
     pub says: RefCell<Vec<String>>,
+    pub ends: RefCell<Ends>,
 }
 
 /// A program in memory, about to run its first instruction.
@@ -58,7 +59,6 @@ pub(crate) struct Started<'a> {
     pub loader: Option<(Vec<u8>, NodeId, &'a Elf)>,
     pub abi: &'static compat::Abi,
     /// As the program sees them: interpreters and scripts put before.
-    #[allow(dead_code, reason = "what a program starts in its turn is read from them")]
     pub argv: Vec<Vec<u8>>,
 }
 
@@ -134,8 +134,8 @@ impl<'a> Machine<'a> {
             let id = match self.open(&path) {
                 Ok(id) => id,
                 Err(refusal) => {
-                    self.step(&path, None, "not to be opened", link);
-                    return Execed::Ended(refused(refusal, &path, rewrites > 0));
+                    self.step(&path, None, "not to be opened", link.clone());
+                    return Execed::Ended(refused(refusal, &path, &link));
                 }
             };
             self.step(&path, Some(id), &describe(self.kind(id)), link);
@@ -263,7 +263,7 @@ impl<'a> Machine<'a> {
     fn open_loader(&self, path: &[u8], program: &Accepted) -> Result<(Vec<u8>, NodeId, &'a Elf), Outcome> {
         let id = self.open(path).map_err(|refusal| {
             self.step(path, None, "not to be opened", Link::Loader);
-            let outcome = refused(refusal, path, true);
+            let outcome = refused(refusal, path, &Link::Loader);
             missing_loader(outcome, path, program)
         })?;
         self.step(path, Some(id), &describe(self.kind(id)), Link::Loader);
@@ -319,19 +319,24 @@ impl<'a> Machine<'a> {
     }
 }
 
-fn refused(refusal: Refusal, path: &[u8], is_interpreter: bool) -> Outcome {
+fn refused(refusal: Refusal, path: &[u8], link: &Link) -> Outcome {
     let Refusal { errno, cause } = refusal;
     let Some(errno) = errno else { return Outcome::Unknown { at: lossy(path), cause } };
-    let cause = match (is_interpreter, cause.code) {
-        (true, "missing-file") if path.ends_with(b"\r") => Cause {
-            code: "script-crlf",
-            text: format!("its first line ends in CR LF, so the kernel looks for {:?}", lossy(path)),
-        },
-        (true, "missing-file") => Cause { code: "missing-interpreter", text: cause.text },
-        (false, "missing-file") => Cause { code: "missing-program", text: cause.text },
-        _ => cause,
+    let text = match link {
+        Link::Shebang if path.ends_with(b"\r") => {
+            format!("its first line ends in CR LF, so the kernel looks for {:?}", lossy(path))
+        }
+        Link::Handler(name) => format!("the handler {name} wants {} in the image, and {}", lossy(path), cause.text),
+        _ => cause.text,
     };
-    Outcome::fails(errno, path, cause)
+    let code = match (link, cause.code) {
+        (Link::Shebang, "missing-file") if path.ends_with(b"\r") => "script-crlf",
+        (Link::Shebang | Link::Loader, "missing-file") => "missing-interpreter",
+        (Link::Handler(_), "missing-file") => "missing-handler-interpreter",
+        (Link::Call | Link::Command(_), "missing-file") => "missing-program",
+        (_, code) => code,
+    };
+    Outcome::fails(errno, path, Cause { code, text })
 }
 
 fn missing_loader(outcome: Outcome, path: &[u8], program: &Accepted) -> Outcome {

@@ -108,7 +108,7 @@ fn a_handler_takes_what_it_matches_and_a_fixed_one_needs_nothing_of_the_image() 
     check(&[("app", 0o755, &arm64)], &["/app"], &node, "emulated by qemu-aarch64");
     check(&[("app", 0o755, &amd64)], &["/app"], &node, "runs");
     let loose = with(vec![qemu(false, "/usr/bin/qemu")]);
-    check(&[("app", 0o755, &arm64)], &["/app"], &loose, "ENOENT missing-interpreter");
+    check(&[("app", 0o755, &arm64)], &["/app"], &loose, "ENOENT missing-handler-interpreter");
     check(&[("app", 0o755, &arm64), ("usr/bin/qemu", 0o755, &amd64)], &["/app"], &loose, "runs");
     // The handler's interpreter is the handler's own kind of file, for ever.
     check(&[("app", 0o755, &arm64), ("usr/bin/qemu", 0o755, &arm64)], &["/app"], &loose, "ELOOP too-many-interpreters");

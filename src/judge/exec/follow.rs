@@ -1,0 +1,376 @@
+//! From the program that a call starts to the program that it is for: through init wrappers, `env`, shells and their
+//! scripts, interpreters and their files, as far as the image tells. Where only run time tells, it says so and stops.
+
+use super::access::config;
+use super::binfmt::{Machine, lossy};
+use super::lookup::{DEFAULT_PATH, variable};
+use super::script::{Following, starts_with};
+use super::shell::{self, Scope};
+use super::shells::Shell;
+use super::wrapper::{self, Style};
+use super::{Ends, Link};
+use crate::image::NodeId;
+use crate::inspect::{FileKind, SCRIPT_BYTES, Script};
+use crate::judge::loader::Family;
+use crate::judge::{Cause, Death, Errno, Outcome};
+
+/// Programs that start one another by their arguments; real chains have two or three.
+const MAX_DEPTH: usize = 12;
+const SHELLS: &[&str] = &["sh", "bash", "dash", "ash", "ksh", "zsh", "mksh"];
+
+/// A program that was started and runs.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    /// The name by which its file was opened, and the name of the file itself: `sh` and `busybox`.
+    pub name: String,
+    pub file: String,
+    pub argv: Vec<String>,
+    /// Whether its libc hands a file that the kernel refuses to /bin/sh, as glibc's execvp does.
+    pub falls_back: bool,
+    pub emulated: Option<String>,
+}
+
+/// Where the way stands.
+#[derive(Clone, Debug)]
+pub(crate) struct Walk {
+    pub env: Vec<String>,
+    pub depth: usize,
+    /// Something that ran before may have changed files or the environment.
+    pub is_open: bool,
+}
+
+/// How a command is looked for and how its failure is told.
+#[derive(Clone, Copy)]
+pub(super) enum Caller<'c> {
+    Wrapper {
+        style: Style,
+        name: &'c str,
+        falls_back: bool,
+    },
+    /// `is_exec`: by its `exec`.
+    Shell {
+        kind: Shell,
+        label: &'c str,
+        line: usize,
+        is_exec: bool,
+    },
+}
+
+impl<'a> Machine<'a> {
+    /// Starts a program and follows what it starts in its turn.
+    pub(crate) fn walk(&self, path: &[u8], argv: &[Vec<u8>], walk: &Walk, link: Link) -> Outcome {
+        match self.start(path, argv, &walk.env, link) {
+            Ok(ran) => {
+                let alive = ran.emulated.clone().map_or(Outcome::Runs, |by| Outcome::Emulated { by });
+                let outcome = self.follow(ran, walk).unwrap_or(Outcome::Runs);
+                if outcome == Outcome::Runs { alive } else { outcome }
+            }
+            Err(outcome) => outcome,
+        }
+    }
+
+    /// What becomes of a running program by what it starts. `None`: it is the program itself that the call is for.
+    fn follow(&self, ran: Ran, walk: &Walk) -> Option<Outcome> {
+        if walk.depth >= MAX_DEPTH {
+            return self.open_end("the programs start one another too often to follow");
+        }
+        let is_applet = ran.file.starts_with("busybox");
+        let ran = match (ran.name.as_str(), ran.argv.get(1)) {
+            // `busybox sh -c ...` names the applet by its first argument.
+            ("busybox", Some(applet)) => Ran { name: applet.clone(), argv: ran.argv[1..].to_vec(), ..ran },
+            _ => ran,
+        };
+        let walk = Walk { depth: walk.depth + 1, ..walk.clone() };
+        if let Some((row, style)) = wrapper::wrapper(&ran.name, is_applet) {
+            let rest = wrapper::rest(row, &ran.argv);
+            return self.run_rest(
+                rest,
+                Caller::Wrapper { style, name: &ran.name, falls_back: ran.falls_back && style != Style::Gosu },
+                walk,
+            );
+        }
+        match ran.name.as_str() {
+            name if SHELLS.contains(&name) => self.follow_shell(&ran, &walk),
+            "java" => self.follow_java(&ran.argv),
+            "node" | "nodejs" => self.follow_file(
+                &ran.argv,
+                &["-r", "--require", "--import", "-e", "-p", "--eval", "--print", "-C"],
+                ("node", 1),
+            ),
+            name if name.starts_with("python") => self.follow_file(&ran.argv, &["-W", "-X", "-c", "-m"], ("python", 2)),
+            "init" if self.rootfs.resolve("/etc/s6-overlay").is_ok() || self.rootfs.resolve("/etc/s6").is_ok() => {
+                self.open_end("s6-overlay starts the services that it finds at run time")
+            }
+            _ => None,
+        }
+    }
+
+    /// Says how far this model saw.
+    pub(super) fn open_end(&self, why: &str) -> Option<Outcome> {
+        self.ends.replace(Ends::DecidedAtRunTime(why.to_string()));
+        None
+    }
+
+    fn run_rest(&self, rest: wrapper::Rest, caller: Caller<'_>, mut walk: Walk) -> Option<Outcome> {
+        if rest.clears {
+            walk.env.clear();
+        }
+        walk.env.retain(|line| !rest.unsets.iter().any(|name| line.split('=').next() == Some(name)));
+        walk.env.extend(rest.sets);
+        if let Some(folder) = rest.chdir {
+            return self.open_end(&format!("it changes to {folder} before"));
+        }
+        let name = rest.command.first()?.clone();
+        Some(self.run_command(&name, &rest.command, caller, &walk))
+    }
+
+    /// Runs a command that a running program names.
+    pub(super) fn run_command(&self, name: &str, argv: &[String], caller: Caller<'_>, walk: &Walk) -> Outcome {
+        let by = match caller {
+            Caller::Wrapper { name, .. } => name.to_string(),
+            Caller::Shell { label, .. } => label.to_string(),
+        };
+        let path = match self.find(name, &walk.env) {
+            Ok(path) => path,
+            Err((errno, cause)) if walk.is_open && errno == Errno::ENOENT => {
+                let text = format!("{}, unless a command before made it", cause.text);
+                self.doubts.borrow_mut().push(Cause { code: "missing-program", text });
+                self.open_end(&format!("{name} is not in the image"));
+                return Outcome::Runs;
+            }
+            Err((errno, cause)) => return self.fail(name, errno, cause, caller, true),
+        };
+        let bytes: Vec<Vec<u8>> = argv.iter().map(|word| word.clone().into_bytes()).collect();
+        match self.walk(&path, &bytes, walk, Link::Command(by)) {
+            Outcome::Fails { errno, at, cause } => {
+                let is_missing_program = at.as_bytes() == path;
+                let outcome = self.fail(name, errno, cause, caller, false);
+                match outcome {
+                    Outcome::Dies { death, cause, .. } if !is_missing_program => Outcome::Dies { death, at, cause },
+                    other => other,
+                }
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// execvp's and the shells' search. Source: posix/execvpe.c; the first file that may be executed is taken.
+    fn find(&self, name: &str, env: &[String]) -> Result<Vec<u8>, (Errno, Cause)> {
+        let refused = |refusal: super::access::Refusal| (refusal.errno.unwrap_or(Errno::EACCES), refusal.cause);
+        if name.contains('/') {
+            return self.open(name.as_bytes()).map(|_| name.as_bytes().to_vec()).map_err(refused);
+        }
+        let path = variable(env, "PATH").unwrap_or(DEFAULT_PATH);
+        let mut denied = None;
+        for directory in path.split(':') {
+            let directory = if directory.is_empty() { "." } else { directory };
+            let candidate = format!("{}/{name}", directory.trim_end_matches('/')).into_bytes();
+            match self.open(&candidate) {
+                Ok(_) => return Ok(candidate),
+                Err(refusal) if refusal.errno == Some(Errno::EACCES) => denied = denied.or(Some(refused(refusal))),
+                Err(_) => {}
+            }
+        }
+        let text = format!("no {name} in PATH ({path})");
+        Err(denied.unwrap_or((Errno::ENOENT, Cause { code: "not-in-path", text })))
+    }
+
+    /// How the caller ends whose command could not be started, and what it says.
+    fn fail(&self, name: &str, errno: Errno, cause: Cause, caller: Caller<'_>, is_search: bool) -> Outcome {
+        let (line, code, text) = match caller {
+            Caller::Wrapper { falls_back: true, name: by, .. } if errno == Errno::ENOEXEC => {
+                let Some(shell) = self.shell_of_the_system() else {
+                    return self.fail(
+                        name,
+                        errno,
+                        cause,
+                        Caller::Wrapper { falls_back: false, style: Style::Plain, name: by },
+                        is_search,
+                    );
+                };
+                let (line, code) = shell.reads_binary(name);
+                (line, code, format!("{}; {by} hands it to /bin/sh, which cannot read it", cause.text))
+            }
+            Caller::Wrapper { style, name: by, .. } => {
+                let (line, code) = wrapper::failure(style, by, name, errno, is_search && !name.contains('/'));
+                (line, code, cause.text)
+            }
+            Caller::Shell { kind, label, line, is_exec } => {
+                let (text, code) = kind.failure(label, line, name, errno, is_exec, is_search);
+                (text, code, cause.text)
+            }
+        };
+        self.says.borrow_mut().push(line);
+        Outcome::Dies { death: Death::Exit(code), at: name.to_string(), cause: Cause { text, ..cause } }
+    }
+
+    fn shell_of_the_system(&self) -> Option<Shell> {
+        let id = self.rootfs.resolve("/bin/sh").ok()?;
+        Some(Shell::of(&lossy(self.rootfs.view(id).name)))
+    }
+
+    fn follow_shell(&self, ran: &Ran, walk: &Walk) -> Option<Outcome> {
+        let kind = if ran.file.starts_with("busybox") { Shell::Busybox } else { Shell::of(&ran.file) };
+        let mut words = ran.argv.iter().skip(1).peekable();
+        let (mut is_text, mut ends_on_error) = (false, false);
+        while let Some(word) = words.next_if(|word| word.starts_with(['-', '+']) && word.len() > 1) {
+            if word == "--" {
+                break;
+            }
+            let is_long = word.starts_with("--");
+            ends_on_error |= !is_long && word.starts_with('-') && word.contains('e');
+            is_text |= !is_long && word.starts_with('-') && word.contains('c');
+            if !is_long && word.ends_with('o') {
+                words.next();
+            }
+        }
+        let operands: Vec<String> = words.cloned().collect();
+        let first = operands.first()?;
+        if is_text {
+            let arguments: Vec<String> = match operands.len() {
+                1 => vec![ran.argv[0].clone()],
+                _ => operands[1..].to_vec(),
+            };
+            let label = ran.argv[0].clone();
+            return self.follow_text(first, &arguments, (kind, &label), ends_on_error, walk);
+        }
+        self.follow_script(first, &operands, kind, ends_on_error, walk)
+    }
+
+    /// A script that a shell reads, from its file.
+    fn follow_script(
+        &self,
+        path: &str,
+        operands: &[String],
+        kind: Shell,
+        ends_on_error: bool,
+        walk: &Walk,
+    ) -> Option<Outcome> {
+        let id = match self.rootfs.walk(self.cwd, path.as_bytes(), true, &|_| true) {
+            Ok(id) => id,
+            Err(_) if walk.is_open => return self.open_end(&format!("{path} is not in the image")),
+            Err(_) => {
+                let (line, code) = kind.cannot_open(path);
+                self.says.borrow_mut().push(line);
+                let cause = Cause { code: "missing-script", text: format!("there is no {path} for the shell to read") };
+                return Some(Outcome::Dies { death: Death::Exit(code), at: path.to_string(), cause });
+            }
+        };
+        match self.kind(id) {
+            Some(FileKind::Script(script)) if script.is_whole || script.text.len() >= SCRIPT_BYTES => {
+                self.follow_whole(script, path, operands, kind, ends_on_error, walk)
+            }
+            Some(FileKind::Script(_) | FileKind::Text(_)) | None => {
+                self.open_end(&format!("the text of {path} was not kept"))
+            }
+            _ => self.open_end(&format!("{path} is not a script")),
+        }
+    }
+
+    fn follow_whole(
+        &self,
+        script: &Script,
+        path: &str,
+        operands: &[String],
+        kind: Shell,
+        ends_on_error: bool,
+        walk: &Walk,
+    ) -> Option<Outcome> {
+        if !script.is_whole {
+            return self.open_end(&format!("{path} is longer than what was kept of it"));
+        }
+        let text = String::from_utf8_lossy(&script.text).into_owned();
+        self.follow_text(&text, operands, (kind, path), ends_on_error, walk)
+    }
+
+    /// The commands of a shell's text. `arguments`: `$0` and what follows it.
+    fn follow_text(
+        &self,
+        text: &str,
+        arguments: &[String],
+        by: (Shell, &str),
+        ends_on_error: bool,
+        walk: &Walk,
+    ) -> Option<Outcome> {
+        let scope = Scope { arguments, env: &walk.env };
+        let Some(commands) = shell::commands(text, &scope) else {
+            return self.open_end(&format!("{} has a text that could not be read to its end", by.1));
+        };
+        let changes_arguments =
+            commands.iter().any(|command| starts_with(command, &["set", "--"]) || starts_with(command, &["shift"]));
+        let mut script =
+            Following { machine: self, by, arguments, ends_on_error, changes_arguments, walk: walk.clone() };
+        let last = commands.len().checked_sub(1)?;
+        for (index, command) in commands.iter().enumerate() {
+            if let Some(outcome) = script.step(command, index == last) {
+                return outcome;
+            }
+        }
+        None
+    }
+
+    /// `java -jar FILE` needs FILE; what a class path holds is the JVM's to find.
+    fn follow_java(&self, argv: &[String]) -> Option<Outcome> {
+        let at = argv.iter().position(|word| word == "-jar")?;
+        let jar = argv.get(at + 1)?;
+        if jar.contains('*') || self.rootfs.walk(self.cwd, jar.as_bytes(), true, &|_| true).is_ok() {
+            return None;
+        }
+        self.says.borrow_mut().push(format!("Error: Unable to access jarfile {jar}"));
+        let cause = Cause { code: "missing-script", text: format!("there is no {jar} for java to read") };
+        Some(Outcome::Dies { death: Death::Exit(1), at: jar.clone(), cause })
+    }
+
+    /// The file that an interpreter is given, where it is given one.
+    fn follow_file(&self, argv: &[String], valued: &[&str], by: (&str, u8)) -> Option<Outcome> {
+        let mut words = argv.iter().skip(1);
+        let file = loop {
+            let word = words.next()?;
+            if matches!(word.as_str(), "-c" | "-m" | "-e" | "-p" | "--eval" | "--print") {
+                return self.open_end(&format!("{} is told what to run by {word}", by.0));
+            }
+            if valued.contains(&word.as_str()) {
+                words.next();
+            } else if !word.starts_with('-') {
+                break word;
+            }
+        };
+        let is_there = |path: &str| self.rootfs.walk(self.cwd, path.as_bytes(), true, &|_| true).is_ok();
+        let endings: &[&str] =
+            if by.0 == "node" { &["", ".js", ".mjs", ".cjs", ".json", ".node", ".ts"] } else { &[""] };
+        if file == "inspect" || endings.iter().any(|ending| is_there(&format!("{file}{ending}"))) {
+            return None;
+        }
+        let line = match by.0 {
+            "node" => format!("Error: Cannot find module '{}'", self.absolute(file)),
+            _ => format!("{}: can't open file '{}': [Errno 2] No such file or directory", argv[0], self.absolute(file)),
+        };
+        self.says.borrow_mut().push(line);
+        let cause = Cause { code: "missing-script", text: format!("there is no {file} for {} to read", by.0) };
+        Some(Outcome::Dies { death: Death::Exit(by.1), at: file.clone(), cause })
+    }
+
+    fn absolute(&self, path: &str) -> String {
+        if path.starts_with('/') {
+            return path.to_string();
+        }
+        format!("{}/{path}", lossy(&self.rootfs.path(self.cwd)).trim_end_matches('/'))
+    }
+
+    /// Whether a program's libc falls back to /bin/sh: glibc's does, musl's does not. A static program has the libc of
+    /// its distribution, as far as one can tell.
+    pub(super) fn falls_back(&self, loader: Option<Family>, file: NodeId) -> bool {
+        let _ = file;
+        match loader {
+            Some(family) => family == Family::Glibc,
+            None => {
+                let release = config(self.rootfs, "/etc/os-release").unwrap_or_default();
+                !release.lines().any(|line| line == "ID=alpine")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "follow_tests.rs"]
+mod tests;

@@ -1,0 +1,136 @@
+//! Wrappers, shells and entry scripts: each line was seen from the real program (Debian 12's builds).
+
+use crate::inspect::elf_builder::ElfBuilder;
+use crate::judge::exec::tests::{short, tree};
+use crate::judge::{Ends, Exec, Trace, trace};
+use crate::platform::{Arch, Node};
+
+const GLIBC: &str = "lib64/ld-linux-x86-64.so.2";
+const MUSL: &str = "lib/ld-musl-x86_64.so.1";
+
+/// An image with wrappers and shells of a libc, /app (native) and /foreign (arm64).
+fn image(loader: &str, extra: &[(&str, u16, &[u8])], words: &[&str]) -> Trace {
+    let program = ElfBuilder::amd64().pie().interp(&format!("/{loader}")).build();
+    let soname = if loader == GLIBC { "ld-linux-x86-64.so.2" } else { "libc.musl-x86_64.so.1" };
+    let loader_file = ElfBuilder::amd64().soname(soname).build();
+    let (app, foreign) = (ElfBuilder::amd64().build(), ElfBuilder::arm64().build());
+    let names = [
+        "usr/bin/tini",
+        "usr/bin/env",
+        "usr/bin/dumb-init",
+        "usr/bin/gosu",
+        "usr/bin/su-exec",
+        "usr/bin/node",
+        "usr/bin/java",
+        "bin/bash",
+    ];
+    let mut files: Vec<(&str, u16, &[u8])> = names.iter().map(|name| (*name, 0o755, program.as_slice())).collect();
+    files.push(if loader == GLIBC { ("bin/sh", 0o755, &program) } else { ("bin/busybox", 0o755, &program) });
+    files.extend([(loader, 0o755, loader_file.as_slice()), ("app", 0o755, &app), ("foreign", 0o755, &foreign)]);
+    files.extend(extra);
+    let argv = words.iter().map(|word| word.to_string()).collect();
+    let call = Exec { argv, env: vec!["PATH=/usr/bin:/bin".into()], working_dir: "/".into(), user: String::new() };
+    trace(&tree(&files), &call, &Node::plain(Arch::Amd64))
+}
+
+fn check(trace: &Trace, expected: &str, says: &str) {
+    assert_eq!((short(&trace.outcome).as_str(), trace.says.join("\n").as_str()), (expected, says), "{trace:?}");
+}
+
+fn glibc(words: &[&str], expected: &str, says: &str) {
+    check(&image(GLIBC, &[], words), expected, says);
+}
+
+#[test]
+fn a_wrapper_hands_its_command_on_or_says_why_not() {
+    glibc(&["tini", "--", "/app"], "runs", "");
+    glibc(
+        &["tini", "--", "/none"],
+        "exit 127 missing-file",
+        "[FATAL tini (7)] exec /none failed: No such file or directory",
+    );
+    glibc(&["dumb-init", "none"], "exit 2 not-in-path", "[dumb-init] none: No such file or directory");
+    glibc(&["env", "A=1", "none"], "exit 127 not-in-path", "env: 'none': No such file or directory");
+    glibc(&["gosu", "root", "none"], "exit 1 not-in-path", "error: exec: \"none\": executable file not found in $PATH");
+    glibc(&["gosu", "root", "/foreign"], "exit 1 foreign-architecture", "error: exec failed: exec format error");
+    glibc(&["tini", "--", "env", "/app"], "runs", "");
+}
+
+#[test]
+fn glibcs_fallback_hides_the_exec_format_error_and_musl_has_none() {
+    let syntax = "/foreign: 1: Syntax error: \"(\" unexpected";
+    glibc(&["tini", "--", "/foreign"], "exit 2 foreign-architecture", syntax);
+    glibc(&["env", "/foreign"], "exit 2 foreign-architecture", syntax);
+    let musl = image(MUSL, &[], &["su-exec", "root", "/foreign"]);
+    check(&musl, "exit 1 foreign-architecture", "su-exec: /foreign: Exec format error");
+}
+
+#[test]
+fn shells_end_with_126_or_127_and_name_the_line() {
+    glibc(&["sh", "-c", "/foreign"], "exit 126 foreign-architecture", "sh: 1: /foreign: Exec format error");
+    glibc(&["sh", "-c", "exec /none"], "exit 127 missing-file", "sh: 1: exec: /none: not found");
+    glibc(&["bash", "-c", "none -x"], "exit 127 not-in-path", "bash: line 1: none: command not found");
+    glibc(
+        &["bash", "-c", "true && exec /foreign"],
+        "exit 126 foreign-architecture",
+        "bash: line 1: /foreign: cannot execute binary file: Exec format error",
+    );
+    glibc(&["sh", "-c", "exec \"$0\" \"$@\"", "/app", "x"], "runs", "");
+    let says = "/foreign: line 1: syntax error: unexpected \"(\"";
+    check(&image(MUSL, &[], &["busybox", "sh", "-c", "/foreign"]), "exit 2 foreign-architecture", says);
+}
+
+#[test]
+fn an_entry_script_is_followed_to_its_arguments() {
+    let script = b"#!/bin/sh\nset -e\nif [ \"$1\" = app ]; then chown x .; fi\nexec \"$@\"\n";
+    let with = |words: &[&str]| image(GLIBC, &[("entry.sh", 0o755, script)], words);
+    check(&with(&["/entry.sh", "/app"]), "runs", "");
+    check(
+        &with(&["/entry.sh", "/foreign"]),
+        "exit 126 foreign-architecture",
+        "/entry.sh: 4: exec: /foreign: Exec format error",
+    );
+    let last = with(&["/entry.sh", "tini", "/app", "-x"]);
+    assert_eq!((&last.ends, last.steps.last().map(|step| step.typed.as_str())), (&Ends::Seen, Some("/app")));
+}
+
+#[test]
+fn a_command_on_the_way_counts_where_errors_end_the_script() {
+    let run = |text: &str| {
+        let trace = image(GLIBC, &[("e", 0o755, text.as_bytes())], &["/e"]);
+        (short(&trace.outcome), trace.doubts.iter().map(|doubt| doubt.code).collect::<Vec<_>>())
+    };
+    let ends = ("exit 126 foreign-architecture".to_string(), vec![]);
+    assert_eq!(run("#!/bin/sh -e\n/foreign\nexec /app\n"), ends);
+    assert_eq!(run("#!/bin/sh\nset -eu\n/foreign\nexec /app\n"), ends);
+    assert_eq!(run("#!/bin/sh\n/foreign\nexec /app\n"), ("runs".to_string(), vec!["foreign-architecture"]));
+    assert_eq!(run("#!/bin/sh -e\n/foreign || true\nexec /app\n"), ("runs".to_string(), vec![]));
+    // What a command before may have made is not missing.
+    assert_eq!(run("#!/bin/sh\n/app\nexec /made\n"), ("runs".to_string(), vec!["missing-program"]));
+}
+
+#[test]
+fn what_only_run_time_tells_is_said_to_be_so() {
+    let ends = |text: &str, words: &[&str]| image(GLIBC, &[("e", 0o755, text.as_bytes())], words).ends;
+    let open = |why: &str| Ends::DecidedAtRunTime(why.to_string());
+    assert_eq!(
+        ends("#!/bin/sh\nexec $(which app)\n", &["/e"]),
+        open("line 2 of /e names a program that only run time tells")
+    );
+    assert_eq!(
+        ends("#!/bin/sh\nif true; then exec /app; fi\n", &["/e"]),
+        open("/e ends in a command that may run or not")
+    );
+    let set = "#!/bin/sh\nif x; then set -- app \"$@\"; fi\nexec \"$@\"\n";
+    assert_eq!(ends(set, &["/e", "-v"]), open("/e puts its own words before its arguments"));
+    assert_eq!(ends(set, &["/e", "/app"]), Ends::Seen);
+    assert_eq!(ends("", &["node", "-e", "1"]), open("node is told what to run by -e"));
+}
+
+#[test]
+fn interpreters_need_the_file_that_they_are_given() {
+    glibc(&["java", "-jar", "/x.jar"], "exit 1 missing-script", "Error: Unable to access jarfile /x.jar");
+    glibc(&["node", "x.js"], "exit 1 missing-script", "Error: Cannot find module '/x.js'");
+    check(&image(GLIBC, &[("x.js", 0o644, b"1")], &["node", "x"]), "runs", "");
+    glibc(&["sh", "/none.sh"], "exit 2 missing-script", "sh: 0: cannot open /none.sh: No such file");
+}

@@ -1,0 +1,145 @@
+//! One shell script's way through its commands: which of them end it, and which one it becomes. Commands that may run or
+//! not leave the way open; nothing is decided by them.
+
+use super::binfmt::Machine;
+use super::follow::{Caller, Walk};
+use super::lookup::variable;
+use super::shell::{self, Command, Joint, Word};
+use super::shells::Shell;
+use super::wrapper;
+use crate::judge::{Cause, Outcome};
+
+/// One script's way.
+pub(super) struct Following<'m, 'a> {
+    pub machine: &'m Machine<'a>,
+    pub by: (Shell, &'m str),
+    pub arguments: &'m [String],
+    pub ends_on_error: bool,
+    pub changes_arguments: bool,
+    pub walk: Walk,
+}
+
+/// Whether a command's first words are these.
+pub(super) fn starts_with(command: &Command, words: &[&str]) -> bool {
+    words.len() <= command.words.len()
+        && words.iter().zip(&command.words).all(|(want, word)| matches!(word, Word::Known(text) if text == want))
+}
+
+impl Following<'_, '_> {
+    /// One command. `Some`: the script's end, as far as it is seen.
+    pub(super) fn step(&mut self, command: &Command, is_last: bool) -> Option<Option<Outcome>> {
+        let words: Vec<Word> =
+            command.words.iter().skip_while(|word| shell::assignment(word).is_some()).cloned().collect();
+        let is_exec = matches!(words.first(), Some(Word::Known(word)) if word == "exec") && words.len() > 1;
+        if command.is_nested || command.after == Joint::Pipe {
+            self.walk.is_open = true;
+            return is_last
+                .then(|| self.machine.open_end(&format!("{} ends in a command that may run or not", self.by.1)));
+        }
+        if starts_with(command, &["set"]) {
+            self.ends_on_error |= command.words.iter().any(|word| matches!(word, Word::Known(text) if text.starts_with('-') && !text.starts_with("--") && text.contains('e')));
+            return None;
+        }
+        self.export(command);
+        let Some(Word::Known(name)) = words.first().cloned() else {
+            self.walk.is_open = true;
+            if words.is_empty() {
+                return is_last.then_some(None);
+            }
+            return is_last.then(|| self.finish(&words, command, false));
+        };
+        if is_exec {
+            let is_certain = command.after == Joint::Next || command.after == Joint::And;
+            return is_certain.then(|| self.finish(&words[1..], command, true));
+        }
+        if is_builtin(&name) {
+            self.walk.is_open |= matches!(name.as_str(), "." | "source" | "eval" | "cd" | "trap");
+            let sets_end = matches!(name.as_str(), "exit" | "return") && command.after == Joint::Next;
+            return (is_last || sets_end).then(|| match name.as_str() {
+                "." | "source" | "eval" | "wait" | "exit" => {
+                    self.machine.open_end(&format!("{} ends in {name}", self.by.1))
+                }
+                _ => None,
+            });
+        }
+        if is_last && command.after != Joint::Or {
+            return Some(self.finish(&words, command, false));
+        }
+        self.pass(&words, command)
+    }
+
+    /// A command before the last: it ends the script only where errors do.
+    fn pass(&mut self, words: &[Word], command: &Command) -> Option<Option<Outcome>> {
+        let outcome = (command.after == Joint::Next).then(|| self.run(words, command, false)).flatten();
+        self.walk.is_open = true;
+        let Some(outcome @ (Outcome::Dies { .. } | Outcome::Fails { .. })) = outcome else { return None };
+        if self.ends_on_error && !command.is_tested {
+            return Some(Some(outcome));
+        }
+        // It may be meant to fail; what it said is not what ends the container.
+        self.machine.says.borrow_mut().clear();
+        if let Some(cause) = outcome.cause().filter(|_| !command.is_tested) {
+            let text = format!("line {} of {}: {}", command.line, self.by.1, cause.text);
+            self.machine.doubts.borrow_mut().push(Cause { code: cause.code, text });
+        }
+        None
+    }
+
+    /// The command that the script becomes, or whose end is its own.
+    fn finish(&self, words: &[Word], command: &Command, is_exec: bool) -> Option<Outcome> {
+        if words.contains(&Word::Arguments)
+            && self.changes_arguments
+            && self.arguments.get(1).is_none_or(|first| first.starts_with('-'))
+        {
+            return self.machine.open_end(&format!("{} puts its own words before its arguments", self.by.1));
+        }
+        match self.run(words, command, is_exec) {
+            Some(outcome) => Some(outcome),
+            None => self
+                .machine
+                .open_end(&format!("line {} of {} names a program that only run time tells", command.line, self.by.1)),
+        }
+    }
+
+    /// `None`: a word of it is not known.
+    fn run(&self, words: &[Word], command: &Command, is_exec: bool) -> Option<Outcome> {
+        let mut argv = Vec::new();
+        for word in words {
+            match word {
+                Word::Known(text) => argv.push(text.clone()),
+                Word::Arguments => argv.extend(self.arguments.iter().skip(1).cloned()),
+                Word::Unknown if argv.is_empty() => return None,
+                Word::Unknown => argv.push("?".to_string()),
+            }
+        }
+        let name = argv.first().filter(|name| !(is_exec && name.starts_with('-')))?.clone();
+        if words.contains(&Word::Unknown) && wrapper::wrapper(&name, false).is_some() {
+            return None;
+        }
+        let (kind, label) = self.by;
+        let caller = Caller::Shell { kind, label, line: command.line, is_exec };
+        Some(self.machine.run_command(&name, &argv, caller, &self.walk))
+    }
+
+    fn export(&mut self, command: &Command) {
+        let is_export = starts_with(command, &["export"]);
+        let assigned: Vec<_> = command.words.iter().skip(usize::from(is_export)).map_while(shell::assignment).collect();
+        let is_only = assigned.len() + usize::from(is_export) == command.words.len();
+        for (name, value) in assigned {
+            let is_exported = is_export || !is_only || variable(&self.walk.env, &name).is_some();
+            if let (true, Some(value)) = (is_exported, value) {
+                self.walk.env.push(format!("{name}={value}"));
+            }
+        }
+    }
+}
+
+fn is_builtin(name: &str) -> bool {
+    let builtins = [
+        ":", ".", "[", "[[", "alias", "break", "cd", "continue", "declare", "echo", "eval", "exec", "exit", "export",
+        "false", "hash", "let", "local", "printf", "pwd", "read", "readonly", "return", "set", "shift", "shopt",
+        "source", "test", "times", "trap", "true", "type", "typeset", "ulimit", "umask", "unalias", "unset", "wait",
+        "command", "kill",
+    ];
+    builtins.contains(&name)
+}

@@ -1,0 +1,211 @@
+//! Programs that start another program by their arguments: init wrappers, `env`, `nice`, `su-exec`. A row each says how
+//! its arguments are read and what it says when it fails. Read from their sources and from runs of their Debian builds.
+
+use crate::judge::Errno;
+
+/// A program that runs the rest of its arguments.
+pub(super) struct Wrapper {
+    pub names: &'static [&'static str],
+    /// Options whose value is the next word.
+    pub valued: &'static [&'static str],
+    /// Words between its options and the command: timeout's duration, su-exec's user.
+    pub words: usize,
+    pub style: Style,
+}
+
+/// How a wrapper ends when its command cannot be started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Style {
+    Tini,
+    DumbInit,
+    Catatonit,
+    /// coreutils' env and nice.
+    Quoted,
+    /// coreutils' timeout, stdbuf, nohup.
+    FailedToRun,
+    UtilLinux,
+    /// Looks the program up and calls execve by itself: no fallback to a shell.
+    Gosu,
+    SuExec,
+    /// s6's and others' whose words are not known here.
+    Plain,
+    /// The same commands as applets of BusyBox.
+    Busybox,
+}
+
+const fn row(names: &'static [&'static str], valued: &'static [&'static str], words: usize, style: Style) -> Wrapper {
+    Wrapper { names, valued, words, style }
+}
+
+pub(super) static WRAPPERS: &[Wrapper] = &[
+    row(&["tini", "tini-static", "docker-init", "tini-amd64", "tini-arm64"], &["-p", "-e"], 0, Style::Tini),
+    row(&["dumb-init"], &["-r", "--rewrite"], 0, Style::DumbInit),
+    row(&["catatonit"], &["-g"], 0, Style::Catatonit),
+    row(&["env"], &["-u", "--unset", "-C", "--chdir", "-S", "--split-string"], 0, Style::Quoted),
+    row(&["nice"], &["-n", "--adjustment"], 0, Style::Quoted),
+    row(&["nohup"], &[], 0, Style::FailedToRun),
+    row(&["timeout"], &["-s", "--signal", "-k", "--kill-after"], 1, Style::FailedToRun),
+    row(&["stdbuf"], &["-i", "-o", "-e", "--input", "--output", "--error"], 0, Style::FailedToRun),
+    row(&["setsid"], &[], 0, Style::UtilLinux),
+    row(&["ionice"], &["-c", "--class", "-n", "--classdata"], 0, Style::UtilLinux),
+    row(
+        &["setpriv"],
+        &[
+            "--reuid",
+            "--regid",
+            "--ruid",
+            "--rgid",
+            "--euid",
+            "--egid",
+            "--groups",
+            "--inh-caps",
+            "--ambient-caps",
+            "--bounding-set",
+            "--securebits",
+        ],
+        0,
+        Style::UtilLinux,
+    ),
+    row(&["gosu"], &[], 1, Style::Gosu),
+    row(&["su-exec"], &[], 1, Style::SuExec),
+    row(&["s6-setuidgid", "setuidgid", "setuser"], &[], 1, Style::Plain),
+    row(
+        &["chpst"],
+        &["-u", "-U", "-b", "-e", "-/", "-n", "-l", "-L", "-m", "-d", "-o", "-p", "-f", "-c", "-t", "-C"],
+        0,
+        Style::Plain,
+    ),
+];
+
+/// The row of a program by its name; `is_applet`: its file is BusyBox's.
+pub(super) fn wrapper(name: &str, is_applet: bool) -> Option<(&'static Wrapper, Style)> {
+    let row = WRAPPERS.iter().find(|row| row.names.contains(&name))?;
+    Some((row, if is_applet { Style::Busybox } else { row.style }))
+}
+
+/// What a wrapper makes of its arguments.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Rest {
+    pub command: Vec<String>,
+    /// `KEY=VALUE` that it sets, as env does.
+    pub sets: Vec<String>,
+    pub unsets: Vec<String>,
+    /// `env -i`.
+    pub clears: bool,
+    /// `env -C`.
+    pub chdir: Option<String>,
+}
+
+/// Reads `argv` (its own name first) up to the command.
+pub(super) fn rest(wrapper: &Wrapper, argv: &[String]) -> Rest {
+    let mut rest = Rest::default();
+    let is_env = wrapper.names.contains(&"env");
+    let mut words = argv.iter().skip(1).cloned().collect::<std::collections::VecDeque<String>>();
+    while let Some(word) = words.front().cloned() {
+        if word == "--" {
+            words.pop_front();
+            break;
+        }
+        if !word.starts_with('-') || (word == "-" && !is_env) {
+            break;
+        }
+        words.pop_front();
+        if is_env && take_env_option(&word, &mut words, &mut rest) {
+            continue;
+        }
+        if wrapper.valued.contains(&word.as_str()) {
+            words.pop_front();
+        }
+    }
+    while let Some(word) = words.front().filter(|word| is_env && word.contains('=')).cloned() {
+        words.pop_front();
+        rest.sets.push(word);
+    }
+    rest.command = words.into_iter().skip(wrapper.words).collect();
+    rest
+}
+
+fn take_env_option(word: &str, words: &mut std::collections::VecDeque<String>, rest: &mut Rest) -> bool {
+    let value = |long: &str, words: &mut std::collections::VecDeque<String>| match word.strip_prefix(long) {
+        Some(tail) if tail.starts_with('=') => Some(tail[1..].to_string()),
+        _ => words.pop_front(),
+    };
+    match word {
+        "-" | "-i" | "--ignore-environment" => rest.clears = true,
+        "-u" | "--unset" => rest.unsets.extend(words.pop_front()),
+        "-C" | "--chdir" => rest.chdir = words.pop_front(),
+        _ if word.starts_with("--unset=") => rest.unsets.extend(value("--unset", words)),
+        _ if word.starts_with("--chdir=") => rest.chdir = value("--chdir", words),
+        // The string's words stand in the option's place: `#!/usr/bin/env -S node --trace`.
+        _ if word.starts_with("--split-string") => split(value("--split-string", words), words),
+        _ if word.starts_with("-S") || word.starts_with("-vS") => {
+            let tail = word.split_once('S').map_or("", |(_, tail)| tail);
+            let text = if tail.is_empty() { words.pop_front() } else { Some(tail.to_string()) };
+            split(text, words);
+        }
+        _ => return false,
+    }
+    true
+}
+
+fn split(text: Option<String>, words: &mut std::collections::VecDeque<String>) {
+    let text = text.unwrap_or_default();
+    for word in text.split_ascii_whitespace().rev() {
+        words.push_front(word.trim_matches(['"', '\'']).to_string());
+    }
+}
+
+/// The wrapper's line and exit code for a command that could not be started.
+pub(super) fn failure(style: Style, wrapper: &str, command: &str, errno: Errno, in_path: bool) -> (String, u8) {
+    let strerror = errno.strerror();
+    let by_errno = match errno {
+        Errno::ENOENT => 127,
+        _ => 126,
+    };
+    match style {
+        Style::Tini => {
+            let code = if matches!(errno, Errno::ENOENT | Errno::EACCES) { by_errno } else { 1 };
+            (format!("[FATAL tini (7)] exec {command} failed: {strerror}"), code)
+        }
+        Style::DumbInit => (format!("[dumb-init] {command}: {strerror}"), 2),
+        Style::Catatonit => (format!("ERROR (catatonit:2): failed to exec pid1: {strerror}"), 1),
+        Style::Quoted => (format!("{wrapper}: '{command}': {strerror}"), by_errno),
+        Style::FailedToRun => (format!("{wrapper}: failed to run command '{command}': {strerror}"), by_errno),
+        Style::UtilLinux => (format!("{wrapper}: failed to execute {command}: {strerror}"), by_errno),
+        Style::Gosu if in_path => (format!("error: exec: \"{command}\": executable file not found in $PATH"), 1),
+        Style::Gosu => (format!("error: exec failed: {}", errno.message()), 1),
+        Style::SuExec => (format!("su-exec: {command}: {strerror}"), 1),
+        Style::Plain => (format!("{wrapper}: {command}: {strerror}"), by_errno),
+        Style::Busybox => (format!("{wrapper}: can't execute '{command}': {strerror}"), by_errno),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(call: &str, command: &str, sets: &str) {
+        let argv: Vec<String> = call.split(' ').map(str::to_string).collect();
+        let rest = rest(wrapper(&argv[0], false).unwrap().0, &argv);
+        assert_eq!((rest.command.join(" ").as_str(), rest.sets.join(" ").as_str()), (command, sets), "{call}");
+    }
+
+    #[test]
+    fn the_command_begins_after_the_options_and_their_values() {
+        check("tini -g -p SIGTERM -- /app -x", "/app -x", "");
+        check("tini /app", "/app", "");
+        check("dumb-init -r 15:2 app", "app", "");
+        check("env A=1 B=2 app C=3", "app C=3", "A=1 B=2");
+        check("env -i -u X app", "app", "");
+        check("timeout -s KILL -k 5 30 app -k", "app -k", "");
+        check("su-exec node:node app", "app", "");
+        check("nice -n 5 nohup app", "nohup app", "");
+        check("setpriv --reuid=1 --regid 2 app", "app", "");
+    }
+
+    #[test]
+    fn env_splits_the_one_argument_that_a_shebang_can_have() {
+        let argv = ["env", "-S node --trace A=1", "/app.js"].map(str::to_string);
+        assert_eq!(rest(wrapper("env", false).unwrap().0, &argv).command, ["node", "--trace", "A=1", "/app.js"]);
+    }
+}
