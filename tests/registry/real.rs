@@ -63,13 +63,32 @@ fn a_private_authority_is_trusted_where_it_is_given() {
     check(&server, RegistryOptions { ca_certs: vec![server.ca_cert.clone()], ..options() });
     check(&server, RegistryOptions { trust: Trust::Insecure, ..options() });
     let error = image_of(&server.host, options(), "team/app:1").root().unwrap_err();
-    assert!(error.to_string().contains("certificate"), "{error}");
+    assert!(error.to_string().contains("its certificate is of an authority that is not trusted"), "{error}");
     assert!(error.hint().unwrap().contains("--ca-cert FILE"));
-    // The certificate is for this machine's names, and not for what else leads here.
-    let elsewhere = server.host.replace("127.0.0.1", "127.0.0.2");
     let options = RegistryOptions { ca_certs: vec![server.ca_cert.clone()], ..options() };
-    let error = image_of(&elsewhere, options, "team/app:1").root().unwrap_err();
-    assert!(matches!(error.bare(), SourceError::Unreachable { .. }), "{error}");
+    let error = image_of(&by_another_name(&server), options, "team/app:1").root().unwrap_err();
+    assert!(error.to_string().contains("certificate not valid for name"), "{error}");
+}
+
+#[test]
+fn a_self_signed_certificate_is_trusted_where_it_is_given_as_it_is() {
+    let Some(server) = Distribution::start(Mode::SelfSigned) else { return };
+    let given = |path: &std::path::Path| RegistryOptions { ca_certs: vec![path.to_path_buf()], ..options() };
+    check(&server, given(&server.ca_cert));
+    check(&server, RegistryOptions { trust: Trust::Insecure, ..options() });
+    let Some(other) = Distribution::start(Mode::SelfSigned) else { return };
+    for refused in [options(), given(&other.ca_cert)] {
+        let error = image_of(&server.host, refused, "team/app:1").root().unwrap_err();
+        assert!(error.to_string().contains("could not be reached: its certificate is"), "{error}");
+        assert!(error.hint().unwrap().contains("--ca-cert FILE"));
+    }
+    let error = image_of(&by_another_name(&server), given(&server.ca_cert), "team/app:1").root().unwrap_err();
+    assert!(error.to_string().contains("certificate not valid for name"), "{error}");
+}
+
+/// Leads to the same server, whose certificate has the address only.
+fn by_another_name(server: &Distribution) -> String {
+    server.host.replace("127.0.0.1", "localhost")
 }
 
 #[test]

@@ -29,7 +29,9 @@ pub enum Mode {
     Htpasswd,
     /// With a certificate of an authority that nobody knows.
     Tls,
-    /// The same, and it wants a certificate of that authority of who asks.
+    /// With a certificate that is its own authority, as `openssl req -x509` makes it.
+    SelfSigned,
+    /// As [`Mode::Tls`], and it wants a certificate of that authority of who asks.
     MutualTls,
     /// With a token server, which trusts [`USER`].
     Token,
@@ -37,7 +39,7 @@ pub enum Mode {
 
 impl Mode {
     fn is_tls(self) -> bool {
-        matches!(self, Mode::Tls | Mode::MutualTls)
+        matches!(self, Mode::Tls | Mode::SelfSigned | Mode::MutualTls)
     }
 }
 
@@ -68,8 +70,10 @@ impl Distribution {
             }
         };
         let folder = tempfile::tempdir().unwrap();
-        if mode.is_tls() {
-            make_certificates(folder.path());
+        match mode {
+            Mode::SelfSigned => make_self_signed(folder.path()),
+            _ if mode.is_tls() => make_certificates(folder.path()),
+            _ => {}
         }
         std::fs::write(folder.path().join("htpasswd"), HTPASSWD).unwrap();
         let token_server = FakeRegistry::start();
@@ -149,7 +153,7 @@ fn run(program: &Path, folder: &Path, mode: Mode, token_server: &str) -> Option<
     let tls = format!("\n  tls:\n    certificate: {shown}/server.pem\n    key: {shown}/server.key");
     let client_authority = format!("\n    clientcas: [{shown}/ca.pem]");
     let auth = match mode {
-        Mode::Plain | Mode::Tls | Mode::MutualTls => String::new(),
+        Mode::Plain | Mode::Tls | Mode::SelfSigned | Mode::MutualTls => String::new(),
         Mode::Htpasswd => format!("auth:\n  htpasswd:\n    realm: test, of course\n    path: {shown}/htpasswd\n"),
         Mode::Token => format!(
             "auth:\n  token:\n    realm: http://{token_server}/token\n    service: {}\n    issuer: {}\n    \
@@ -194,12 +198,15 @@ fn http_client(folder: &Path, mode: Mode) -> reqwest::blocking::Client {
         builder =
             builder.identity(reqwest::Identity::from_pem(&[pem("client.key"), pem("client.pem")].concat()).unwrap());
     }
+    if mode == Mode::SelfSigned {
+        return builder.tls_certs_only([]).tls_danger_accept_invalid_certs(true).build().unwrap();
+    }
     builder.tls_certs_only([reqwest::Certificate::from_pem(&pem("ca.pem")).unwrap()]).build().unwrap()
 }
 
 /// An authority, and certificates of it for this machine and for a client.
 fn make_certificates(folder: &Path) {
-    let extension = "subjectAltName=DNS:localhost,IP:127.0.0.1\nbasicConstraints=CA:FALSE\n";
+    let extension = "subjectAltName=IP:127.0.0.1\nbasicConstraints=CA:FALSE\n";
     std::fs::write(folder.join("leaf.ext"), extension).unwrap();
     let key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
     openssl(folder, &format!("req -x509 {key} -subj /CN=authority -days 2 -keyout ca.key -out ca.pem"));
@@ -208,6 +215,13 @@ fn make_certificates(folder: &Path) {
         let sign = format!("x509 -req -in {name}.csr -CA ca.pem -CAkey ca.key -CAcreateserial -extfile leaf.ext");
         openssl(folder, &format!("{sign} -days 2 -out {name}.pem"));
     }
+}
+
+fn make_self_signed(folder: &Path) {
+    let names = "subjectAltName=IP:127.0.0.1";
+    let request = "req -x509 -newkey rsa:2048 -nodes -subj /CN=localhost -days 2 -keyout server.key -out server.pem";
+    openssl(folder, &format!("{request} -addext {names}"));
+    std::fs::copy(folder.join("server.pem"), folder.join("ca.pem")).unwrap();
 }
 
 fn openssl(folder: &Path, arguments: &str) {

@@ -5,41 +5,54 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use reqwest::{Certificate, Identity};
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 
 use crate::source::SourceError;
 
 /// A bundle of all public authorities is 250 KiB.
 const FILE_LIMIT: u64 = 4 << 20;
 
-/// What a `certs.d` folder has for one host.
+/// What a `certs.d` folder has for one host; empty where there is none.
 #[derive(Clone, Debug, Default)]
 pub(super) struct HostCerts {
-    pub(super) authorities: Vec<Certificate>,
-    pub(super) identity: Option<Identity>,
+    pub(super) authorities: Vec<CertificateDer<'static>>,
+    /// Key and certificates, in PEM.
+    pub(super) identity: Option<Vec<u8>>,
 }
 
-/// The authorities in a PEM file, of which there must be one.
-pub(super) fn read_authorities(path: &Path) -> Result<Vec<Certificate>, SourceError> {
-    match Certificate::from_pem_bundle(&read(path)?) {
-        Ok(certificates) if certificates.is_empty() => Err(malformed(path, "it has no PEM certificate in it")),
-        Ok(certificates) => Ok(certificates),
-        Err(error) => Err(malformed(path, &super::fault::text(&error))),
+impl HostCerts {
+    pub(super) fn is_empty(&self) -> bool {
+        self.authorities.is_empty() && self.identity.is_none()
     }
 }
 
+/// The authorities in a PEM file, of which there must be one.
+pub(super) fn read_authorities(path: &Path) -> Result<Vec<CertificateDer<'static>>, SourceError> {
+    let pem = read(path)?;
+    let parsed = CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>();
+    let certificates = parsed.map_err(|error| malformed(path, &error.to_string()))?;
+    if certificates.is_empty() {
+        return Err(malformed(path, "it has no PEM certificate in it"));
+    }
+    for certificate in &certificates {
+        RootCertStore::empty().add(certificate.clone()).map_err(|error| malformed(path, &error.to_string()))?;
+    }
+    Ok(certificates)
+}
+
 /// `HOST:PORT/` in the first of `folders` that has it: `*.crt` are authorities, `*.cert` with its `*.key` is who we are.
-/// `None`: none has.
-pub(super) fn of_host(folders: &[PathBuf], host: &str) -> Result<Option<HostCerts>, SourceError> {
+pub(super) fn of_host(folders: &[PathBuf], host: &str) -> Result<HostCerts, SourceError> {
+    let mut found = HostCerts::default();
     let Some(folder) = folders.iter().map(|folder| folder.join(host)).find(|folder| folder.is_dir()) else {
-        return Ok(None);
+        return Ok(found);
     };
     let failed = |cause| SourceError::File { path: folder.clone(), cause };
     let entries = std::fs::read_dir(&folder).map_err(failed)?;
     let mut paths = entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>, _>>().map_err(failed)?;
     // By name, as podman takes them: of several identities the first counts.
     paths.sort();
-    let mut found = HostCerts::default();
     for path in &paths {
         match path.extension().and_then(|extension| extension.to_str()) {
             Some("crt") => found.authorities.extend(read_authorities(path)?),
@@ -47,14 +60,17 @@ pub(super) fn of_host(folders: &[PathBuf], host: &str) -> Result<Option<HostCert
             _ => {}
         }
     }
-    Ok(Some(found))
+    Ok(found)
 }
 
-fn read_identity(cert: &Path) -> Result<Identity, SourceError> {
+fn read_identity(cert: &Path) -> Result<Vec<u8>, SourceError> {
     let mut pem = read(&cert.with_extension("key"))?;
     pem.push(b'\n');
     pem.extend(read(cert)?);
-    Identity::from_pem(&pem).map_err(|_| malformed(cert, "with its key beside it, it is no identity in PEM"))
+    match reqwest::Identity::from_pem(&pem) {
+        Ok(_) => Ok(pem),
+        Err(_) => Err(malformed(cert, "with its key beside it, it is no identity in PEM")),
+    }
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, SourceError> {

@@ -5,6 +5,8 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
+use rustls::CertificateError;
+
 use crate::source::SourceError;
 
 /// Why there is no answer.
@@ -24,7 +26,14 @@ impl Fault {
         let (place, cause) = (place.to_string(), text(error));
         let timed_out = || format!("no answer within {} s", timeout.as_secs_f32());
         match find::<rustls::Error>(error) {
-            Some(rustls::Error::InvalidCertificate(_)) => {
+            Some(rustls::Error::InvalidCertificate(reason)) => {
+                let cause = match reason {
+                    CertificateError::UnknownIssuer => {
+                        "its certificate is of an authority that is not trusted".to_string()
+                    }
+                    _ if is_self_signed(error) => "its certificate is self-signed and not trusted".to_string(),
+                    _ => cause,
+                };
                 return Fault::Final(SourceError::Unreachable { place, cause }.with_hint(CERTIFICATE_HINT));
             }
             Some(rustls::Error::InvalidMessage(_)) => {
@@ -60,6 +69,16 @@ impl Fault {
     pub(super) fn is_passing(&self) -> bool {
         !matches!(self, Fault::Final(_))
     }
+}
+
+/// Whether a server's certificate was refused because it is an authority's: self-signed ones mostly are.
+pub(super) fn is_self_signed(error: &reqwest::Error) -> bool {
+    // rustls passes webpki's reason on without its type.
+    matches!(
+        find::<rustls::Error>(error),
+        Some(rustls::Error::InvalidCertificate(CertificateError::Other(reason)))
+            if format!("{reason:?}").contains("CaUsedAsEndEntity")
+    )
 }
 
 const CERTIFICATE_HINT: &str =

@@ -1,19 +1,18 @@
 //! One HTTP request and its redirects, over as few connections as can be. The credential goes to the host that was
 //! asked and nowhere else; no Referer is sent; https never leads to http; no URL's query or user is ever logged.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::io::Read;
-use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use reqwest::blocking::{Body, Client, Response};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, LOCATION};
-use reqwest::{Certificate, Method, StatusCode, Url};
+use reqwest::{Method, StatusCode, Url};
 
-use super::certs::{self, HostCerts};
-use super::endpoint::{Endpoint, Trust, is_loopback};
-use super::fault::Fault;
+use super::connect::{Connections, HttpOptions};
+use super::endpoint::Endpoint;
+use super::fault::{self, Fault};
 use crate::source::SourceError;
 
 /// Registries redirect once, to their store; a store may redirect again.
@@ -21,45 +20,11 @@ const MAX_REDIRECTS: usize = 5;
 /// Bytes a second that an upload is allowed to be as slow as.
 const LEAST_UPLOAD_PACE: u64 = 32 << 10;
 
-/// What is decided about connections before the first one.
-#[derive(Clone, Debug)]
-pub(super) struct HttpOptions {
-    pub(super) trust: Trust,
-    /// PEM files with certificates that are trusted beside the system's.
-    pub(super) ca_certs: Vec<PathBuf>,
-    /// `certs.d` folders.
-    pub(super) cert_folders: Vec<PathBuf>,
-    pub(super) connect_timeout: Duration,
-    /// For an answer's headers and for each piece of its body, not for the whole of it.
-    pub(super) timeout: Duration,
-    pub(super) user_agent: String,
-}
-
 #[derive(Debug)]
 pub(super) struct Http {
-    options: HttpOptions,
-    ca_certs: Vec<Certificate>,
-    clients: Mutex<HashMap<Route, Client>>,
-    /// By host and port, what its `certs.d` folder holds.
-    certs: Mutex<HashMap<String, Option<HostCerts>>>,
+    connections: Connections,
     /// Hosts that were found to speak plain HTTP only.
     plain: Mutex<HashSet<String>>,
-}
-
-/// What a connection is made with: a client of its own for each, made when first needed, because a client for TLS
-/// cannot be made on a machine without certificate authorities, and a loopback host is not for the proxy.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Route {
-    Tls(Reach),
-    /// To a host with certificates of its own.
-    TlsTo(Reach, String),
-    Plain(Reach),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Reach {
-    Direct,
-    ByProxy,
 }
 
 /// Opens a payload from its beginning, for each attempt.
@@ -110,17 +75,11 @@ impl Answer {
 
 impl Http {
     pub(super) fn new(options: HttpOptions) -> Result<Http, SourceError> {
-        // An error means that the process has a provider already, which is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let mut ca_certs = Vec::new();
-        for path in &options.ca_certs {
-            ca_certs.extend(certs::read_authorities(path)?);
-        }
-        Ok(Http { options, ca_certs, clients: Mutex::default(), certs: Mutex::default(), plain: Mutex::default() })
+        Ok(Http { connections: Connections::new(options)?, plain: Mutex::default() })
     }
 
     pub(super) fn timeout(&self) -> Duration {
-        self.options.timeout
+        self.connections.options.timeout
     }
 
     /// Asks `path` below the API's root, by the schemes that the endpoint allows.
@@ -180,7 +139,23 @@ impl Http {
     }
 
     fn once(&self, url: &Url, call: &Call<'_>, authorization: Option<&HeaderValue>) -> Result<Response, Fault> {
-        let client = self.client(url)?;
+        let mut outcome = self.send(&self.connections.client(url)?, url, call, authorization)?;
+        if let Err(error) = &outcome
+            && fault::is_self_signed(error)
+            && let Some(client) = self.connections.pinned(url)?
+        {
+            outcome = self.send(&client, url, call, authorization)?;
+        }
+        outcome.map_err(|error| Fault::of(&error, &shown_host(url), self.timeout()))
+    }
+
+    fn send(
+        &self,
+        client: &Client,
+        url: &Url,
+        call: &Call<'_>,
+        authorization: Option<&HeaderValue>,
+    ) -> Result<reqwest::Result<Response>, Fault> {
         let mut request = client.request(call.method.clone(), url.clone()).headers(call.headers.clone());
         if let Some(value) = authorization {
             request = request.header(AUTHORIZATION, value.clone());
@@ -191,7 +166,7 @@ impl Http {
             Payload::Stream { open, size } => {
                 let body = Body::sized(open().map_err(Fault::Final)?, *size);
                 // Here the time-out is for the whole of it.
-                request.body(body).timeout(self.options.timeout + Duration::from_secs(size / LEAST_UPLOAD_PACE))
+                request.body(body).timeout(self.timeout() + Duration::from_secs(size / LEAST_UPLOAD_PACE))
             }
         };
         let outcome = request.send();
@@ -199,69 +174,9 @@ impl Http {
             Ok(response) => {
                 tracing::debug!(method = %call.method, url = shown(url), status = response.status().as_u16())
             }
-            Err(error) => tracing::debug!(method = %call.method, url = shown(url), failed = super::fault::text(error)),
+            Err(error) => tracing::debug!(method = %call.method, url = shown(url), failed = fault::text(error)),
         }
-        outcome.map_err(|error| Fault::of(&error, &shown_host(url), self.options.timeout))
-    }
-
-    fn client(&self, url: &Url) -> Result<Client, Fault> {
-        let reach = if is_loopback(url.authority()) { Reach::Direct } else { Reach::ByProxy };
-        let host = shown_host(url);
-        let certs = if url.scheme() == "https" { self.certs_of(&host).map_err(Fault::Final)? } else { None };
-        let route = match (url.scheme(), &certs) {
-            ("https", Some(_)) => Route::TlsTo(reach, host.clone()),
-            ("https", None) => Route::Tls(reach),
-            _ => Route::Plain(reach),
-        };
-        let mut clients = lock(&self.clients);
-        if let Some(client) = clients.get(&route) {
-            return Ok(client.clone());
-        }
-        let client = self.build(&route, certs.unwrap_or_default()).map_err(|error| Fault::no_tls(&error, &host))?;
-        clients.insert(route, client.clone());
-        Ok(client)
-    }
-
-    fn certs_of(&self, host: &str) -> Result<Option<HostCerts>, SourceError> {
-        let mut certs = lock(&self.certs);
-        if let Some(known) = certs.get(host) {
-            return Ok(known.clone());
-        }
-        let found = certs::of_host(&self.options.cert_folders, host)?;
-        Ok(certs.entry(host.to_string()).or_insert(found).clone())
-    }
-
-    fn build(&self, route: &Route, certs: HostCerts) -> reqwest::Result<Client> {
-        let options = &self.options;
-        let mut builder = Client::builder()
-            .user_agent(options.user_agent.clone())
-            .connect_timeout(options.connect_timeout)
-            .timeout(options.timeout)
-            .tcp_keepalive(Duration::from_secs(30))
-            .referer(false)
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            // A body that was decompressed on the way has another digest.
-            .no_gzip()
-            .no_brotli()
-            .no_zstd()
-            .no_deflate()
-            // One connection a layer: over HTTP/2 all would share one.
-            .http1_only();
-        let (Route::Tls(reach) | Route::TlsTo(reach, _) | Route::Plain(reach)) = route;
-        // As Go's ProxyFromEnvironment has it: this machine is not asked through a proxy.
-        if *reach == Reach::Direct {
-            builder = builder.no_proxy();
-        }
-        if let Some(identity) = certs.identity {
-            builder = builder.identity(identity);
-        }
-        builder = match (route, options.trust) {
-            (Route::Plain(_), _) => builder.tls_certs_only([]),
-            (_, Trust::Insecure) => builder.tls_certs_only([]).tls_danger_accept_invalid_certs(true),
-            (_, Trust::Verified) => builder.tls_certs_merge(self.ca_certs.iter().cloned().chain(certs.authorities)),
-        };
-        builder.build()
+        Ok(outcome)
     }
 }
 
