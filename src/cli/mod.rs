@@ -3,9 +3,11 @@
 
 mod explain;
 mod lint;
+mod nodes;
 pub mod opening;
 mod progress;
 mod scan;
+mod targets;
 mod terminal;
 mod tools;
 
@@ -55,6 +57,8 @@ enum Command {
     Scan(scan::ScanArgs),
     /// What in a Dockerfile, compose file, bake file or workflow will break another architecture?
     Lint(lint::LintArgs),
+    /// What must an image run on: a cluster's nodes, this machine, or known CPU profiles.
+    Nodes(nodes::NodesArgs),
     /// What a finding means and what cures it.
     Explain(explain::ExplainArgs),
     /// Print the JSON Schema of `scan --format json`.
@@ -113,6 +117,7 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<u8, CliError> {
     match args.command {
         Command::Scan(scan) => scan::run(scan, &terminal, out),
         Command::Lint(lint) => lint::run(&lint, &terminal, out),
+        Command::Nodes(nodes) => nodes::run(&nodes, &terminal, out),
         Command::Explain(explain) => explain::run(&explain, out),
         Command::Schema => Ok(tools::schema(out)?),
         Command::Completions(completions) => Ok(tools::completions(&completions, out)?),

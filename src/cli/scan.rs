@@ -7,12 +7,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::progress::Progress;
-use super::{CliError, Terminal, opening};
-use crate::host;
+use super::{CliError, Terminal, opening, targets};
 use crate::judge::purpose;
 use crate::platform::Platform;
-use crate::platform::Target;
-use crate::platform::target::{self, TargetText};
 use crate::report::{self, Format, Style};
 use crate::scan::{self, CallOverride, FailOn, Options, Report, Watch};
 
@@ -39,7 +36,7 @@ pub struct ScanArgs {
     #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
     platform: Vec<String>,
     /// Judge for this node: a platform with properties (linux/arm64,page=64k,aarch32=no), a CPU profile
-    /// (graviton4), `host`, or a file of nodes; repeatable. Without it each platform is judged as declared.
+    /// (graviton4), `host`, a cluster's nodes (k8s, k8s:CONTEXT), or a saved `kubectl get nodes -o json`; repeatable. Without it each platform is judged as declared.
     #[arg(long, value_name = "TARGET")]
     target: Vec<String>,
     /// Start this instead of the image's ENTRYPOINT, as Kubernetes' `command` does; repeat for each word.
@@ -94,7 +91,7 @@ pub fn run(args: ScanArgs, terminal: &Terminal, out: &mut dyn Write) -> Result<u
     let started = Instant::now();
     let outputs = outputs(&args.format)?;
     let images = images(&args)?;
-    let options = options(&args)?;
+    let options = options(&args, terminal)?;
     let opener = opening::Opener::new(&args.sources)?;
     let progress = Arc::new(Progress::new(terminal));
     let watch: Arc<dyn Watch> = progress.clone();
@@ -180,12 +177,14 @@ fn images(args: &ScanArgs) -> Result<Vec<String>, CliError> {
     Ok(images)
 }
 
-fn options(args: &ScanArgs) -> Result<Options, CliError> {
+fn options(args: &ScanArgs, terminal: &Terminal) -> Result<Options, CliError> {
     let parse = |text: &String| Platform::parse(text).map_err(|error| CliError::usage(error.to_string()));
     let platforms = args.platform.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
     let mut targets = Vec::new();
     for text in &args.target {
-        targets.extend(targets_of(text)?);
+        let found = targets::of_text(text)?;
+        terminal.notes(&found.notes);
+        targets.extend(found.targets);
     }
     let known = purpose::rule_names();
     if let Some(unknown) = args.off.iter().find(|name| !known.contains_key(name.as_str())) {
@@ -217,15 +216,4 @@ fn options(args: &ScanArgs) -> Result<Options, CliError> {
 /// Layers are the unit of parallel work; more than 16 at once only cost memory.
 fn default_jobs() -> usize {
     std::thread::available_parallelism().map_or(4, usize::from).clamp(2, 16)
-}
-
-/// The targets that a text means. What needs the machine or a cluster is read here, at the rim.
-fn targets_of(text: &str) -> Result<Vec<Target>, CliError> {
-    let usage =
-        |text: String| CliError::Usage { text, hint: Some("imgarch nodes --profiles lists the CPU profiles".into()) };
-    match target::parse(text).map_err(|error| usage(error.to_string()))? {
-        TargetText::Given(targets) => Ok(targets),
-        TargetText::Host => Ok(vec![host::read().map_err(|error| usage(error.to_string()))?.target]),
-        TargetText::Cluster(_) | TargetText::File(_) => Err(usage(format!("target {text:?} is not supported yet"))),
-    }
 }

@@ -1,6 +1,6 @@
 //! What this process' standard streams are, read once.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 
 use super::{ColorChoice, Global};
 use crate::report::PIPED_WIDTH;
@@ -30,6 +30,17 @@ impl Terminal {
             color,
             progress: std::io::stderr().is_terminal() && !global.quiet,
             quiet: global.quiet,
+        }
+    }
+}
+
+impl Terminal {
+    /// What the user should know beside the answer, on standard error.
+    pub fn notes(&self, notes: &[String]) {
+        let mut stderr = std::io::stderr().lock();
+        for note in notes.iter().filter(|_| !self.quiet) {
+            // Nobody is left to tell that standard error is gone.
+            let _ = writeln!(stderr, "note: {note}");
         }
     }
 }

@@ -1,3 +1,5 @@
+//! Symptoms and circumstances in, the order of suspects out.
+
 use super::*;
 use crate::diagnose::message::MESSAGES;
 use crate::diagnose::recognise::recognise;

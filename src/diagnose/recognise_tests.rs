@@ -1,3 +1,5 @@
+//! Each message of the table in its own example, and lines as logs really hold them.
+
 use super::*;
 use crate::judge::Errno;
 

@@ -1,3 +1,5 @@
+//! Manifests as Helm, kubectl and Compose write them, in text.
+
 use super::*;
 use crate::kube::workload::Role;
 

@@ -1,3 +1,5 @@
+//! Node objects as EKS, GKE, AKS, k3s, OpenShift and Talos fill them in.
+
 use super::*;
 use crate::kube::object::read;
 use serde_json::{Value, json};

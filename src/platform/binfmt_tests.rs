@@ -1,3 +1,5 @@
+//! Entries as kernels print them, registrations as packages write them.
+
 use super::*;
 
 /// As a Debian 12 node with qemu-user-static prints it.

@@ -1,3 +1,5 @@
+//! cpuinfo texts of real machines.
+
 use super::*;
 
 fn check(arch: Arch, cpuinfo: &str, expected: Isa) {

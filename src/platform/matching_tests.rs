@@ -1,3 +1,5 @@
+//! A table of engine, node and index, with the entry that is taken or the refusal in its words.
+
 use super::*;
 use crate::platform::target::{self, TargetText};
 

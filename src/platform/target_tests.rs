@@ -1,3 +1,5 @@
+//! Targets as users type them, and what is refused.
+
 use super::*;
 
 fn given(text: &str) -> Target {

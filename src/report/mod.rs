@@ -3,6 +3,7 @@
 pub mod escape;
 pub mod json;
 pub mod lint;
+pub mod nodes;
 pub mod plain;
 pub mod table;
 

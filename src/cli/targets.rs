@@ -1,0 +1,131 @@
+//! From a `--target` to the nodes it means: this machine, a saved list of nodes and a cluster are read here, at the rim.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use super::CliError;
+use crate::host;
+use crate::kube::{Group, Nodes, manifest, nodes};
+use crate::platform::Target;
+use crate::platform::target::{self, TargetText};
+
+/// A list of nodes of the largest clusters: 15,000 nodes of some 20 KiB each.
+const NODES_BYTES: u64 = 512 << 20;
+
+/// The targets of one text, and what the user should know of them.
+#[derive(Debug, Default)]
+pub struct Found {
+    pub targets: Vec<Target>,
+    pub notes: Vec<String>,
+}
+
+/// Reads what `--target` names.
+pub fn of_text(text: &str) -> Result<Found, CliError> {
+    let usage =
+        |text: String| CliError::Usage { text, hint: Some("imgarch nodes --profiles lists the CPU profiles".into()) };
+    match target::parse(text).map_err(|error| usage(error.to_string()))? {
+        TargetText::Given(targets) => Ok(Found { targets, notes: Vec::new() }),
+        TargetText::Host => {
+            let reading = host::read().map_err(|error| usage(error.to_string()))?;
+            Ok(Found { targets: vec![reading.target], notes: reading.notes })
+        }
+        TargetText::File(path) => Ok(of_nodes(&of_file(&path)?)),
+        TargetText::Cluster(context) => Ok(of_nodes(&of_cluster(&ClusterArgs { context, kubeconfig: None })?)),
+    }
+}
+
+fn of_nodes(nodes: &Nodes) -> Found {
+    let targets =
+        nodes.groups.iter().map(|group| Target { name: title(group, nodes), ..group.target.clone() }).collect();
+    let notes = nodes.skipped.iter().map(|(name, reason)| format!("node {name} is not judged: it {reason}")).collect();
+    Found { targets, notes }
+}
+
+/// A group's name among its cluster's: its own where it is the only one of that name, else with what tells it apart.
+pub fn title(group: &Group, nodes: &Nodes) -> String {
+    let name = &group.target.name;
+    let is_only = nodes.groups.iter().filter(|other| other.target.name == *name).count() == 1;
+    if is_only { name.clone() } else { format!("{name} ({})", group.kernel) }
+}
+
+/// The groups of a saved list of nodes; `-` is standard input.
+pub fn of_file(path: &Path) -> Result<Nodes, CliError> {
+    let text = read_text(path, NODES_BYTES)?;
+    let objects = manifest::read_nodes(&path.display().to_string(), &text)
+        .map_err(|error| CliError::Usage { text: error.to_string(), hint: None })?;
+    Ok(nodes::group(&objects))
+}
+
+/// A file of text, or standard input for `-`.
+pub fn read_text(path: &Path, limit: u64) -> Result<String, CliError> {
+    let refuse = |cause: String| CliError::usage(format!("reading {}: {cause}", path.display()));
+    let mut reader: Box<dyn Read> = match path.as_os_str() == "-" {
+        true => Box::new(std::io::stdin()),
+        false => Box::new(File::open(path).map_err(|error| refuse(error.to_string()))?),
+    };
+    let mut bytes = Vec::new();
+    reader.by_ref().take(limit + 1).read_to_end(&mut bytes).map_err(|error| refuse(error.to_string()))?;
+    if bytes.len() as u64 > limit {
+        return Err(refuse(format!("it is larger than {limit} bytes")));
+    }
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// Which cluster.
+#[derive(Clone, Debug, Default, clap::Args)]
+#[command(next_help_heading = "Cluster")]
+pub struct ClusterArgs {
+    /// Context of the kubeconfig; the current one otherwise.
+    #[arg(long, value_name = "CONTEXT")]
+    pub context: Option<String>,
+    /// Kubeconfig to use instead of KUBECONFIG's, or ~/.kube/config.
+    #[arg(long, value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
+}
+
+/// The groups of a cluster's nodes.
+#[cfg(feature = "kube")]
+pub fn of_cluster(args: &ClusterArgs) -> Result<Nodes, CliError> {
+    let cluster = connect(args)?;
+    Ok(nodes::group(&cluster.nodes().map_err(|error| refused(&error))?))
+}
+
+#[cfg(not(feature = "kube"))]
+pub fn of_cluster(_: &ClusterArgs) -> Result<Nodes, CliError> {
+    Err(without_kube())
+}
+
+#[cfg(not(feature = "kube"))]
+pub fn without_kube() -> CliError {
+    CliError::Usage {
+        text: "this imgarch was built without the feature kube and cannot ask a cluster".to_string(),
+        hint: Some("save what it needs: kubectl get nodes -o json > nodes.json, then --target nodes.json".to_string()),
+    }
+}
+
+/// Connects as kubectl would: --kubeconfig, then KUBECONFIG, then ~/.kube/config, then the pod's service account.
+#[cfg(feature = "kube")]
+pub fn connect(args: &ClusterArgs) -> Result<crate::kube::Cluster, CliError> {
+    use crate::kube::{Access, Cluster};
+    let listed = std::env::var_os("KUBECONFIG").filter(|value| !value.is_empty());
+    let home = std::env::var_os("HOME").map(|home| Path::new(&home).join(".kube/config"));
+    let is_in_cluster = std::env::var_os("KUBERNETES_SERVICE_HOST").is_some();
+    let files = match (&args.kubeconfig, listed) {
+        (Some(file), _) => vec![file.clone()],
+        (None, Some(listed)) => std::env::split_paths(&listed).filter(|path| !path.as_os_str().is_empty()).collect(),
+        (None, None) => home.into_iter().collect::<Vec<_>>(),
+    };
+    let has_file = files.iter().any(|file| file.exists());
+    let access = match !has_file && is_in_cluster && args.kubeconfig.is_none() {
+        true => Access::InCluster,
+        false => Access::Kubeconfig { files, context: args.context.clone() },
+    };
+    Cluster::connect(&access).map_err(|error| refused(&error))
+}
+
+/// A cluster's refusal: something could not be read.
+#[cfg(feature = "kube")]
+pub fn refused(error: &crate::kube::KubeError) -> CliError {
+    CliError::Unknown { text: error.to_string(), hint: error.hint().map(str::to_string) }
+}

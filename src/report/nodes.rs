@@ -1,0 +1,223 @@
+//! Nodes and CPU profiles for people and as JSON. Facts are shown with how sure they are; nothing is left to guess.
+
+use std::io::{self, Write};
+
+use comfy_table::{ContentArrangement, Table, presets};
+use serde_json::{Value, json};
+
+use super::escape::{plural, visible};
+use crate::kube::{Group, Nodes};
+use crate::platform::profile::{Claim, Emulation};
+use crate::platform::{Arch, Fact, Isa, Node, Profile, Target, target};
+
+/// How nodes are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum NodesFormat {
+    Table,
+    Json,
+}
+
+/// A cluster's groups, the largest first.
+pub fn groups(nodes: &Nodes, format: NodesFormat, width: usize, out: &mut dyn Write) -> io::Result<()> {
+    if format == NodesFormat::Json {
+        let groups: Vec<Value> = nodes.groups.iter().map(group_json).collect();
+        let skipped = |(name, reason): &(String, String)| json!({"node": name, "reason": reason});
+        let skipped: Vec<Value> = nodes.skipped.iter().map(skipped).collect();
+        return json_lines(&json!({"schema": "imgarch-nodes/1", "groups": groups, "skipped": skipped}), out);
+    }
+    let mut table =
+        table(width, &["nodes", "target", "arch", "level", "pages", "32-bit", "kernel", "runtime", "names"]);
+    for group in &nodes.groups {
+        let node = &group.target.node;
+        let names = match group.nodes.as_slice() {
+            [one] => one.clone(),
+            [first, rest @ ..] => format!("{first} +{}", rest.len()),
+            [] => String::new(),
+        };
+        let label = group.profile.map_or_else(String::new, |row| format!(" ({})", row.label));
+        table.add_row(
+            [
+                group.nodes.len().to_string(),
+                format!("{}{label}", group.target.name),
+                node.arch.to_string(),
+                level(node.isa),
+                pages(node.page_size),
+                narrow(node),
+                group.kernel.clone(),
+                group.runtime.clone(),
+                names,
+            ]
+            .map(|text| visible(&text)),
+        );
+    }
+    writeln!(out, "{}", text(&table))?;
+    for (name, reason) in &nodes.skipped {
+        writeln!(out, "not judged: {}: {}", visible(name), visible(reason))?;
+    }
+    let all: usize = nodes.groups.iter().map(|group| group.nodes.len()).sum();
+    writeln!(out, "\n{} in {}; ? is not known", plural(all, "node"), plural(nodes.groups.len(), "group"))
+}
+
+/// Targets by themselves: this machine.
+pub fn targets(targets: &[Target], format: NodesFormat, width: usize, out: &mut dyn Write) -> io::Result<()> {
+    if format == NodesFormat::Json {
+        let targets: Vec<Value> = targets.iter().map(target_json).collect();
+        return json_lines(&json!({"schema": "imgarch-nodes/1", "targets": targets}), out);
+    }
+    for target in targets {
+        let mut table = table(width, &["target", "arch", "level", "pages", "32-bit", "emulates"]);
+        let node = &target.node;
+        let row = [
+            target.name.clone(),
+            node.arch.to_string(),
+            level(node.isa),
+            pages(node.page_size),
+            narrow(node),
+            emulated(target),
+        ];
+        table.add_row(row);
+        writeln!(out, "{}\n\nas a target: {}", text(&table), target::text(target))?;
+    }
+    Ok(())
+}
+
+/// Every profile with its facts and their source.
+pub fn profiles(profiles: &[Profile], format: NodesFormat, width: usize, out: &mut dyn Write) -> io::Result<()> {
+    if format == NodesFormat::Json {
+        let rows: Vec<Value> = profiles.iter().map(profile_json).collect();
+        return json_lines(&json!({"schema": "imgarch-profiles/1", "profiles": rows}), out);
+    }
+    let mut table = table(width, &["profile", "machine", "arch", "level", "pages", "32-bit Arm", "source"]);
+    for row in profiles {
+        let aarch32 = match row.arch {
+            Arch::Arm64 => claim(row.aarch32, |yes| if yes { "yes".to_string() } else { "no".to_string() }),
+            _ => "-".to_string(),
+        };
+        table.add_row([
+            row.name.to_string(),
+            row.label.to_string(),
+            row.arch.to_string(),
+            claim(row.isa, |isa| isa.to_string()),
+            pages_claim(row),
+            aarch32,
+            row.source.to_string(),
+        ]);
+    }
+    writeln!(out, "{}", text(&table))?;
+    writeln!(out, "\na fact in (brackets)? is said but not verified, and counts as unknown; ? is not known")
+}
+
+fn group_json(group: &Group) -> Value {
+    let mut value = target_json(&group.target);
+    value["nodes"] = json!(group.nodes);
+    value["instance_type"] = json!(group.instance_type);
+    value["profile"] = json!(group.profile.map(|row| row.name));
+    value["kernel_release"] = json!(group.kernel);
+    value["runtime"] = json!(group.runtime);
+    value["os_image"] = json!(group.os_image);
+    value["level_source"] = json!((!group.level_source.is_empty()).then_some(&group.level_source));
+    value
+}
+
+fn target_json(target: &Target) -> Value {
+    let node = &target.node;
+    json!({
+        "name": target.name,
+        "target": target::text(target),
+        "platform": target.platform.to_string(),
+        "architecture": node.arch.oci(),
+        "page_size": node.page_size.known(),
+        "aarch32": if node.arch == Arch::Arm64 { json!(node.aarch32.known()) } else { Value::Null },
+        "ia32": if node.arch == Arch::Amd64 { json!(node.ia32.known()) } else { Value::Null },
+        "level": node.isa.known().map(|isa| isa.to_string()),
+        "handlers": node.handlers.iter().map(|handler| &handler.name).collect::<Vec<_>>(),
+    })
+}
+
+fn profile_json(row: &Profile) -> Value {
+    fn fact<T: Copy>(claim: Claim<T>, show: impl Fn(T) -> Value) -> Value {
+        match claim {
+            Claim::Verified(value) => json!({"value": show(value), "verified": true}),
+            Claim::Unverified(value) => json!({"value": show(value), "verified": false}),
+            Claim::Open => Value::Null,
+        }
+    }
+    json!({
+        "name": row.name,
+        "aliases": row.aliases,
+        "label": row.label,
+        "architecture": row.arch.oci(),
+        "level": fact(row.isa, |isa| json!(isa.to_string())),
+        "aarch32": fact(row.aarch32, |yes| json!(yes)),
+        "page_size": fact(row.page_size, |bytes| json!(bytes)),
+        "emulation": match row.emulation {
+            Emulation::None => Value::Null,
+            Emulation::Rosetta => json!(["rosetta"]),
+            Emulation::Qemu => json!(["qemu"]),
+            Emulation::RosettaAndQemu => json!(["rosetta", "qemu"]),
+        },
+        "instance_families": row.families,
+        "source": row.source,
+    })
+}
+
+fn claim<T: Copy>(claim: Claim<T>, show: impl Fn(T) -> String) -> String {
+    match claim {
+        Claim::Verified(value) => show(value),
+        Claim::Unverified(value) => format!("({})?", show(value)),
+        Claim::Open => "?".to_string(),
+    }
+}
+
+fn pages_claim(row: &Profile) -> String {
+    match row.page_size {
+        Claim::Open => pages(Node::plain(row.arch).page_size),
+        known => claim(known, |bytes| pages(Fact::Known(bytes))),
+    }
+}
+
+fn level(isa: Fact<Isa>) -> String {
+    isa.known().map_or_else(|| "?".to_string(), |isa| isa.to_string())
+}
+
+fn pages(size: Fact<u64>) -> String {
+    size.known().map_or_else(|| "?".to_string(), |bytes| format!("{}K", bytes >> 10))
+}
+
+/// Whether 32-bit programs run, on the two architectures that have them.
+fn narrow(node: &Node) -> String {
+    let fact = match node.arch {
+        Arch::Arm64 => node.aarch32,
+        Arch::Amd64 => node.ia32,
+        _ => return "-".to_string(),
+    };
+    match fact.known() {
+        Some(true) => "yes",
+        Some(false) => "no",
+        None => "?",
+    }
+    .to_string()
+}
+
+fn emulated(target: &Target) -> String {
+    match target.node.handlers.as_slice() {
+        [] => "-".to_string(),
+        handlers => handlers.iter().map(|handler| handler.name.as_str()).collect::<Vec<_>>().join(" "),
+    }
+}
+
+fn table(width: usize, head: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_width(u16::try_from(width).unwrap_or(u16::MAX)).force_no_tty().set_header(head);
+    table
+}
+
+fn text(table: &Table) -> String {
+    table.to_string().lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
+}
+
+fn json_lines(value: &Value, out: &mut dyn Write) -> io::Result<()> {
+    serde_json::to_writer_pretty(&mut *out, value)?;
+    writeln!(out)
+}
