@@ -7,6 +7,7 @@ pub mod files;
 pub mod finding;
 pub mod labels;
 mod loader;
+pub mod messages;
 pub mod outcome;
 pub mod programs;
 pub mod purpose;
