@@ -176,7 +176,7 @@ fn go_programs_settings_are_found() {
     let mut seen = 0;
     for path in ["/usr/bin/docker", "/usr/bin/containerd", "/usr/bin/runc", "/usr/sbin/dockerd", "/usr/sbin/runc"] {
         let Ok(bytes) = fs::read(path) else { continue };
-        let FileKind::Elf(elf) = inspect(path[1..].as_bytes(), bytes.len() as u64, true, &mut &bytes[..]) else {
+        let FileKind::Elf(elf) = inspect(&path.as_bytes()[1..], bytes.len() as u64, true, &mut &bytes[..]) else {
             panic!("{path} is no ELF file");
         };
         let go = elf.go.unwrap_or_else(|| panic!("{path} is a Go program"));

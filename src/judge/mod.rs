@@ -9,6 +9,7 @@ pub mod labels;
 mod loader;
 pub mod messages;
 pub mod outcome;
+pub mod packages;
 pub mod programs;
 pub mod purpose;
 pub mod reach;
@@ -78,7 +79,9 @@ pub fn judge(case: &Case<'_>) -> Judgement {
         rules_off: case.rules_off,
         chain: &way,
     };
-    let found = files::judge_files(&files);
+    let mut found = files::judge_files(&files);
+    found.findings.extend(packages::judge_packages(&files, &found.findings));
+    found.findings.extend(dangling(case.rootfs));
     let (agreement, label) = labels::compare(case.labels, &programs, found.foreign);
     match agreement {
         // One finding says it; a line for every file would bury it.
@@ -94,6 +97,15 @@ pub fn judge(case: &Case<'_>) -> Judgement {
     }
     finding::sort(&mut findings);
     Judgement { agreement, trace, findings, programs: count, architectures: found.architectures }
+}
+
+/// Hard links whose target is in no layer: the engine that unpacks the image stops there.
+fn dangling(rootfs: &RootFs<FileKind>) -> impl Iterator<Item = Finding> {
+    rootfs.dangling().iter().map(|link| {
+        let (path, target) = (String::from_utf8_lossy(&link.path), String::from_utf8_lossy(&link.target));
+        let message = format!("a hard link to /{target}, which is not in the image");
+        Finding::new(Code::HardLinkToNothing, message).at(&format!("/{path}"), link.layer)
+    })
 }
 
 /// The real files of a chain's steps.

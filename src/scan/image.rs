@@ -258,6 +258,13 @@ fn on_selection(selection: &Selection, report: &mut ImageReport) {
             .findings
             .push(Finding::new(Code::SinglePlatformIndex, format!("the index lists {only}{beside} and nothing else")));
     }
+    if selection.index_annotations.is_none()
+        && report.name.contains("@sha256:")
+        && report.origin.starts_with("registry")
+    {
+        let only = selection.images.first().map_or_else(String::new, platform_name);
+        report.findings.push(Finding::new(Code::DigestPinsPlatform, format!("the digest is that of {only} alone")));
+    }
     if selection.images.is_empty() && report.problems.is_empty() {
         report
             .problems
