@@ -16,6 +16,18 @@ fn passing_faults_are_tried_again() {
 }
 
 #[test]
+fn a_manifest_that_breaks_off_is_read_again() {
+    let fake = FakeRegistry::start();
+    let stored = fake.put_image("a/b", "1", b"layer");
+    fake.plan("/manifests/", Fault::Cut(20));
+    assert_eq!(image(&fake, options(), "a/b:1").root().unwrap().digest, stored.digest);
+    (0..5).for_each(|_| fake.plan("/manifests/", Fault::Cut(20)));
+    let error = image(&fake, options(), "a/b:1").root().unwrap_err();
+    assert!(matches!(error, SourceError::Unreachable { .. }), "{error}");
+    assert_eq!(fake.asked().len(), 2 + 5);
+}
+
+#[test]
 fn retry_after_is_waited_for() {
     let started = Instant::now();
     let (result, _) = check_blob(100, vec![Fault::Status(429, &[("retry-after", "1")], "")]);
@@ -34,7 +46,7 @@ fn who_asks_for_too_long_a_wait_is_given_up() {
     fake.plan("/manifests/", Fault::Status(429, &[("retry-after", "3600")], body));
     let started = Instant::now();
     let error = image(&fake, options(), "a/b:1").root().unwrap_err();
-    assert!(started.elapsed() < Duration::from_secs(1));
+    assert!(started.elapsed() < Duration::from_secs(60));
     let text = error.to_string();
     assert!(
         text.contains("answered 429") && text.contains("wait 3600 s") && text.contains("pull rate limit"),

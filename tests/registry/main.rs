@@ -27,8 +27,8 @@ use registry::{FakeRegistry, Fault, Login, OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI
 fn options() -> RegistryOptions {
     RegistryOptions {
         retry: RetryPolicy { retries: 4, first_wait: Duration::from_millis(1), longest_wait: Duration::from_secs(2) },
-        timeout: Duration::from_millis(1500),
-        connect_timeout: Duration::from_millis(1500),
+        timeout: Duration::from_secs(10),
+        connect_timeout: Duration::from_secs(10),
         ..RegistryOptions::default()
     }
 }

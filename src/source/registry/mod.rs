@@ -26,8 +26,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use reqwest::Method;
 use reqwest::header::{ACCEPT, HeaderValue, RANGE};
-use reqwest::{Method, blocking::Response};
 
 use self::answer::Subject;
 use self::auth::{Access, Keyring};
@@ -238,10 +238,9 @@ impl Registry {
     fn read_root(&self) -> Result<Root, SourceError> {
         let rest = format!("manifests/{}", self.reference.selector());
         let _permit = self.client.requests.enter();
-        let answer = self.ask(&self.manifest_request(&rest, self.root_subject()))?;
+        let (answer, bytes) = self.read_document(&self.manifest_request(&rest, self.root_subject()))?;
         let claimed = answer.header("docker-content-digest").and_then(|text| text.parse::<Digest>().ok());
         let media_type = media_type(&answer);
-        let bytes = self.read_manifest(answer.response)?;
         for expected in self.reference.digest.iter().chain(&claimed) {
             let mut hasher = expected.hasher();
             hasher.update(&bytes);
@@ -260,15 +259,26 @@ impl Registry {
         Ok(Root { descriptor, bytes: bytes.into() })
     }
 
-    fn read_manifest(&self, response: Response) -> Result<Vec<u8>, SourceError> {
-        let mut bytes = Vec::new();
-        let read = response.take(MANIFEST_LIMIT + 1).read_to_end(&mut bytes);
-        read.map_err(|error| SourceError::Unreachable { place: self.place(), cause: fault::text(&error) })?;
-        if bytes.len() as u64 > MANIFEST_LIMIT {
-            let place = self.reference.to_string();
-            return Err(SourceError::TooLarge { place, what: "a manifest", limit: MANIFEST_LIMIT });
+    /// A manifest or index, whole: one that breaks off is asked for again from its beginning.
+    fn read_document(&self, request: &Request<'_>) -> Result<(Answer, Vec<u8>), SourceError> {
+        let patience = &self.client.patience;
+        let mut attempt = 0;
+        loop {
+            let mut answer = self.ask(request)?;
+            let mut bytes = Vec::new();
+            match answer.response.by_ref().take(MANIFEST_LIMIT + 1).read_to_end(&mut bytes) {
+                Ok(_) if bytes.len() as u64 > MANIFEST_LIMIT => {
+                    let place = request.subject.name.clone();
+                    return Err(SourceError::TooLarge { place, what: "a manifest", limit: MANIFEST_LIMIT });
+                }
+                Ok(_) => return Ok((answer, bytes)),
+                Err(error) if attempt >= patience.policy.retries => {
+                    return Err(SourceError::Unreachable { place: self.place(), cause: fault::text(&error) });
+                }
+                Err(_) => patience.rest(attempt + 1, patience.policy.wait(attempt)),
+            }
+            attempt += 1;
         }
-        Ok(bytes)
     }
 
     /// The root's media type: its own word before the server's.

@@ -72,15 +72,15 @@ impl Registry {
             let mut request = self.manifest_request("", subject.clone());
             request.target = target;
             let _permit = self.client.requests.enter();
-            let answer = match self.ask(&request) {
-                Ok(answer) => answer,
+            let (answer, bytes) = match self.read_document(&request) {
+                Ok(read) => read,
                 Err(error) if matches!(error.bare(), SourceError::NotFound { .. }) && found.is_empty() => {
                     return self.referrers_by_tag(digest);
                 }
                 Err(error) => return Err(error),
             };
             next = next_page(&answer).map(|url| Target::of_location(url, &answer));
-            found.extend(self.read_referrers(answer)?);
+            found.extend(self.read_referrers(&bytes)?);
         }
         let limit = MANIFEST_LIMIT * MAX_PAGES as u64;
         Err(SourceError::TooLarge { place: subject.name, what: "a list of referrers", limit })
@@ -90,17 +90,16 @@ impl Registry {
     fn referrers_by_tag(&self, digest: &Digest) -> Result<Vec<Descriptor>, SourceError> {
         let rest = format!("manifests/{}-{}", digest.algorithm(), digest.hex());
         let subject = Subject { what: "list of referrers", name: self.reference.at(digest) };
-        match self.ask(&self.manifest_request(&rest, subject)) {
-            Ok(answer) => self.read_referrers(answer),
+        match self.read_document(&self.manifest_request(&rest, subject)) {
+            Ok((_, bytes)) => self.read_referrers(&bytes),
             Err(error) if matches!(error.bare(), SourceError::NotFound { .. }) => Ok(Vec::new()),
             Err(error) => Err(error),
         }
     }
 
-    fn read_referrers(&self, answer: Answer) -> Result<Vec<Descriptor>, SourceError> {
+    fn read_referrers(&self, bytes: &[u8]) -> Result<Vec<Descriptor>, SourceError> {
         let place = format!("the list of referrers of {}", self.reference.name());
-        let bytes = self.read_manifest(answer.response)?;
-        match Document::parse(&bytes) {
+        match Document::parse(bytes) {
             Ok(Document::Index(index)) => Ok(index.manifests),
             Ok(Document::Manifest(_)) => Err(SourceError::Malformed { place, cause: "it is no index".to_string() }),
             Err(error) => Err(SourceError::Malformed { place, cause: error.to_string() }),
