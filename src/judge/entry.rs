@@ -4,6 +4,7 @@
 use super::code::{Code, Severity};
 use super::exec::{Link, Step, Trace};
 use super::finding::Finding;
+use super::messages;
 use super::outcome::{Cause, Exec, Outcome};
 use crate::image::RootFs;
 use crate::inspect::FileKind;
@@ -97,6 +98,7 @@ pub fn findings(start: &Start<'_>, trace: &Trace, rootfs: &RootFs<FileKind>) -> 
         finding.expected = start.target.node.arch.name().to_string();
     }
     finding.reached_by = way;
+    finding.shown = messages::messages(trace, start.call);
     finding.hint = hints(code, start, cause);
     findings.push(finding);
     findings
@@ -154,7 +156,7 @@ pub fn link_word(link: &Link) -> String {
         Link::Shebang => "interpreter".to_string(),
         Link::Loader => "loader".to_string(),
         Link::Handler(name) => format!("handler {name}"),
-        Link::Command(by) => format!("started by {by}"),
+        Link::Command(name) => format!("by {}", name.rsplit('/').next().unwrap_or(name)),
     }
 }
 

@@ -1,6 +1,7 @@
 //! A finding is data: what, where, why, what to do. Wording is made here and in the table of codes, nowhere else.
 
 use super::code::{Code, Severity};
+use super::messages::Shown;
 
 /// One thing that is the matter with one platform of an image (or with its index).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,15 +28,6 @@ pub struct Finding {
     pub shown: Vec<Shown>,
     /// What to do, one step a line; commands can be pasted.
     pub hint: Vec<String>,
-}
-
-/// A message as a front end prints it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Shown {
-    /// `runc >= 1.2`, `crun`, `docker`.
-    pub front_end: String,
-    pub text: String,
-    pub exit_code: Option<i32>,
 }
 
 impl Finding {

@@ -8,7 +8,8 @@ use serde::Serialize;
 
 use super::Style;
 use crate::judge::code::{Code, Severity};
-use crate::judge::finding::{Finding, Shown};
+use crate::judge::finding::Finding;
+use crate::judge::messages::Shown;
 use crate::judge::outcome::{Cause, Death, Errno, Outcome};
 use crate::scan::{ImageReport, LayerReport, PlatformReport, Problem, Report, StepReport, TargetReport, Verdict};
 
@@ -111,7 +112,7 @@ struct JsonStep<'a> {
 struct JsonShown<'a> {
     front_end: &'a str,
     text: &'a str,
-    exit_code: Option<i32>,
+    exit_code: Option<u8>,
 }
 
 #[derive(Serialize)]
@@ -253,7 +254,7 @@ fn target(target: &TargetReport) -> JsonTarget<'_> {
 }
 
 fn shown(shown: &Shown) -> JsonShown<'_> {
-    JsonShown { front_end: &shown.front_end, text: &shown.text, exit_code: shown.exit_code }
+    JsonShown { front_end: shown.frontend, text: &shown.text, exit_code: shown.exit_code }
 }
 
 fn findings<'a>(findings: &'a [Finding], platform: Option<&PlatformReport>, style: &Style) -> Vec<JsonFinding<'a>> {

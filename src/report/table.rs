@@ -9,6 +9,7 @@ use super::Style;
 use super::escape::{plural, visible};
 use crate::judge::code::{Code, Severity};
 use crate::judge::finding::Finding;
+use crate::judge::messages::Shown;
 use crate::judge::outcome::{Death, Outcome};
 use crate::scan::{ImageReport, PlatformReport, Problem, Report, Verdict};
 
@@ -216,8 +217,8 @@ fn write_group(group: &Group<'_>, several: bool, style: &Style, out: &mut dyn Wr
         Severity::Warning => "33",
         Severity::Note => "36",
     };
-    let place =
-        group.platform.filter(|_| several).map_or_else(String::new, |platform| format!("{}: ", platform.name()));
+    let needs_name = |platform: &&PlatformReport| several && !finding.message.contains(&platform.name());
+    let place = group.platform.filter(needs_name).map_or_else(String::new, |platform| format!("{}: ", platform.name()));
     let head = paint(&format!("{}[{}]", finding.severity.word(), finding.code), color, style);
     writeln!(out, "{head}: {place}{}", visible(&finding.message))?;
     let mut lines: Vec<(String, String)> = Vec::new();
@@ -245,15 +246,21 @@ fn write_group(group: &Group<'_>, several: bool, style: &Style, out: &mut dyn Wr
     if let (Some(layer), Some(platform)) = (finding.layer, group.platform) {
         lines.extend(came_in_with(platform, layer));
     }
-    for shown in finding.shown.iter().take(1) {
-        let code = shown.exit_code.map_or_else(String::new, |code| format!("   (exit {code}; {})", shown.front_end));
-        lines.push(("nodes will show".into(), format!("{}{code}", shown.text)));
-    }
+    lines.extend(finding.shown.first().map(|first| ("nodes will show".into(), shown_line(first, &finding.shown))));
     for (name, value) in lines {
         write_pair(&visible(&name), &visible(&value), out)?;
     }
     write_hint(&finding.hint, out)?;
     writeln!(out)
+}
+
+/// The message of the commonest front end, and where its exit code differs: `(exit 255; 1 with runc 1.1)`.
+fn shown_line(first: &Shown, all: &[Shown]) -> String {
+    let Some(code) = first.exit_code else { return first.text.clone() };
+    let other = all.iter().find(|other| other.text == first.text && other.exit_code.is_some_and(|own| own != code));
+    let other = other.and_then(|other| Some(format!("; {} with {}", other.exit_code?, other.frontend)));
+    let text = if first.text.is_empty() { "nothing" } else { first.text.lines().next().unwrap_or_default() };
+    format!("{text}   (exit {code}{})", other.unwrap_or_default())
 }
 
 /// Width of the names before values; a longer name stands on a line of its own.
@@ -312,7 +319,7 @@ fn write_chain(platform: &PlatformReport, out: &mut dyn Write) -> io::Result<()>
         }
         for shown in &target.shown {
             let code = shown.exit_code.map_or_else(String::new, |code| format!("   [exit {code}]"));
-            write_pair(&shown.front_end, &format!("{}{code}", visible(&shown.text)), out)?;
+            write_pair(shown.frontend, &format!("{}{code}", visible(&shown.text)), out)?;
         }
         writeln!(out)?;
     }

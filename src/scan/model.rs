@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::judge::code::Severity;
-use crate::judge::finding::{Finding, Shown};
+use crate::judge::finding::Finding;
 use crate::judge::labels::Agreement;
+use crate::judge::messages::Shown;
 use crate::judge::outcome::Outcome;
 use crate::oci::{DiffId, Digest};
 use crate::platform::{Arch, Platform};

@@ -4,9 +4,10 @@ use super::model::{LayerReport, PlatformReport, Problem, StepReport, TargetRepor
 use super::{CallOverride, Options};
 use crate::image::RootFs;
 use crate::inspect::FileKind;
+use crate::judge::exec::Ends;
 use crate::judge::labels::{Agreement, Labels};
 use crate::judge::programs::Programs;
-use crate::judge::{Case, Exec, Judgement, entry, judge, windows};
+use crate::judge::{Case, Exec, Judgement, entry, judge, messages, windows};
 use crate::oci::{Config, Digest};
 use crate::platform::{Arch, Node, Platform, Target};
 
@@ -80,7 +81,7 @@ pub fn judge_platform(subject: Subject<'_>, targets: &[Target], options: &Option
             target,
             rules_off: &options.rules_off,
         };
-        add(&mut report, target, judge(&case));
+        add(&mut report, target, &start.call, judge(&case));
     }
     report
 }
@@ -147,7 +148,7 @@ fn healthcheck(run: &crate::oci::RunConfig) -> Vec<String> {
 }
 
 /// Takes one target's judgement into the report. A finding that several targets share stands once.
-fn add(report: &mut PlatformReport, target: &Target, judgement: Judgement) {
+fn add(report: &mut PlatformReport, target: &Target, call: &Exec, judgement: Judgement) {
     report.programs = judgement.programs;
     report.architectures = judgement.architectures;
     report.agreement = judgement.agreement;
@@ -164,11 +165,15 @@ fn add(report: &mut PlatformReport, target: &Target, judgement: Judgement) {
         path: step.path.clone().unwrap_or_else(|| step.typed.clone()),
         is: step.what.clone(),
     });
+    let undecided = match &trace.ends {
+        Ends::Seen => None,
+        Ends::DecidedAtRunTime(why) => Some(why.clone()),
+    };
     report.targets.push(TargetReport {
         name: target.name.clone(),
-        outcome: trace.outcome,
         steps: steps.collect(),
-        shown: Vec::new(),
-        undecided: None,
+        shown: messages::messages(&trace, call),
+        outcome: trace.outcome,
+        undecided,
     });
 }
