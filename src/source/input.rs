@@ -1,6 +1,7 @@
 //! From the user's words to where they are read: containers-transports(5)'s names, paths told apart by what is there,
 //! and bare references, which are the registry's because that is what nodes pull.
 
+mod engines;
 mod recognise;
 
 use std::fmt;
@@ -11,10 +12,11 @@ use std::path::{Path, PathBuf};
 use super::archive::Archive;
 use super::containerd::{Containerd, Found};
 use super::dir::Dir;
-use super::engine::{Engine, EngineSettings, docker_endpoints, podman_endpoints};
+use super::engine::EngineSettings;
 use super::layout::Layout;
-use super::{Selector, Source, SourceError, open_regular, process};
+use super::{Selector, Source, SourceError, open_regular};
 use crate::oci::Reference;
+use engines::{bare, containers_storage, docker};
 use recognise::{PathKind, recognise, split_selector};
 
 /// What is read.
@@ -167,35 +169,14 @@ fn parse(name: &str) -> Result<Reference, SourceError> {
         .map_err(|error| SourceError::Unsupported { what: name.to_string(), cause: error.to_string() })
 }
 
-fn docker(name: &str, options: &OpenOptions) -> Result<Opened, SourceError> {
-    let asked = Asked::of(name, docker_endpoints(&options.engines)?);
-    asked.opened(name).unwrap_or_else(|| Err(asked.missing(name, "Docker Engine")))
-}
-
-fn containers_storage(name: &str, options: &OpenOptions) -> Result<Opened, SourceError> {
-    let asked = Asked::of(name, podman_endpoints(&options.engines)?);
-    match asked.opened(name) {
-        Some(opened) => opened,
-        None if asked.absent.is_empty() && asked.failed.is_empty() => {
-            // There is no service: the command reads the same storage.
-            let arguments = ["save", "--format", "oci-archive", name];
-            let hint = "start podman's service: systemctl --user start podman.socket";
-            let output = process::start("podman", &arguments, hint)?;
-            let place = "podman save".to_string();
-            Ok(Opened::new(Input::stream(Box::new(output), Selector::All, &place), &place, name))
-        }
-        None => Err(asked.missing(name, "podman")),
-    }
-}
-
 fn containerd(rest: &str, options: &OpenOptions) -> Result<Opened, SourceError> {
     let (namespace, name) = rest.split_once('/').ok_or_else(|| {
         let what = format!("containerd:{rest}");
         let error = SourceError::Unsupported { what, cause: "it is not containerd:NAMESPACE/NAME".to_string() };
         error.with_hint(format!("containerd:k8s.io/{rest}"))
     })?;
-    let default = [Containerd::default()];
-    let all = if options.containerd.is_empty() { &default[..] } else { &options.containerd };
+    let usual = usual_containerd();
+    let all = if options.containerd.is_empty() { &usual } else { &options.containerd };
     let mut refused = None;
     for one in all {
         let place = one.place(namespace);
@@ -211,104 +192,15 @@ fn containerd(rest: &str, options: &OpenOptions) -> Result<Opened, SourceError> 
     Err(refused.expect("at least one containerd was asked"))
 }
 
-/// A bare reference: the registry's; where the registry does not have it, or cannot be asked, a local engine's.
-fn bare(reference: &Reference, options: &OpenOptions) -> Result<Opened, SourceError> {
-    let refused = match &options.registry {
-        Some(opener) => match ask_registry(reference, opener) {
-            Ok(opened) => return Ok(opened),
-            Err(error) => Some(error),
-        },
-        None => None,
-    };
-    let name = reference.to_string();
-    let mut endpoints = docker_endpoints(&options.engines)?;
-    endpoints.extend(podman_endpoints(&options.engines)?);
-    let asked = Asked::of(&name, endpoints);
-    let why = match refused.as_ref().map(SourceError::bare) {
-        None => None,
-        Some(SourceError::NotFound { .. }) => Some(format!("not in the registry {}", reference.registry)),
-        Some(SourceError::Denied { .. }) => {
-            Some(format!("the registry {} has it not, or not for this user", reference.registry))
-        }
-        Some(error @ SourceError::Unreachable { .. }) => Some(error.to_string()),
-        // The registry has something, and it is not what it should be: another copy says nothing of that.
-        Some(_) => return Err(asked.hinted(refused.expect("it was matched"))),
-    };
-    match (asked.opened(&name), refused) {
-        (Some(opened), _) => {
-            let mut opened = opened?;
-            opened.note = why.map(|why| format!("{why}; read from {}", opened.origin));
-            Ok(opened)
-        }
-        (None, Some(refused)) => Err(asked.hinted(refused)),
-        (None, None) => Err(asked.missing(&name, "any local engine")),
+/// The usual one, and that of k3s where there is one.
+fn usual_containerd() -> Vec<Containerd> {
+    let is_here = |one: &Containerd| one.address.exists() || one.root.exists();
+    let mut usual: Vec<Containerd> =
+        [Containerd::default(), Containerd::of_k3s()].into_iter().filter(is_here).collect();
+    if usual.is_empty() {
+        usual.push(Containerd::default());
     }
-}
-
-/// What the engines said of a name.
-#[derive(Default)]
-struct Asked {
-    has: Option<(Engine, String)>,
-    /// Places that do not have it.
-    absent: Vec<String>,
-    /// Why others could not say.
-    failed: Vec<SourceError>,
-}
-
-impl Asked {
-    /// Asks until one has it.
-    fn of(name: &str, endpoints: Vec<super::engine::Endpoint>) -> Asked {
-        let mut asked = Asked::default();
-        for endpoint in endpoints {
-            let found = Engine::connect(&endpoint).and_then(|engine| Ok((engine.find(name)?, engine)));
-            match found {
-                Ok((Some(name), engine)) => {
-                    asked.has = Some((engine, name));
-                    break;
-                }
-                Ok((None, engine)) => asked.absent.push(engine.place),
-                Err(error) => asked.failed.push(error),
-            }
-        }
-        asked
-    }
-
-    /// The image of the engine that has it; `None`: none has.
-    fn opened(&self, name: &str) -> Option<Result<Opened, SourceError>> {
-        let (engine, found) = self.has.as_ref()?;
-        Some(
-            engine
-                .export(found)
-                .map(|reader| Opened::new(Input::stream(reader, Selector::All, &engine.place), &engine.place, name)),
-        )
-    }
-
-    /// The error of a name that was looked for in engines only.
-    fn missing(mut self, name: &str, engine: &str) -> SourceError {
-        if !self.absent.is_empty() {
-            let place = self.absent.join(" and ");
-            return SourceError::NotFound { what: "image", name: name.to_string(), place };
-        }
-        if !self.failed.is_empty() {
-            return self.failed.remove(0);
-        }
-        let cause = "no socket of it was found".to_string();
-        SourceError::Unreachable { place: engine.to_string(), cause }.with_hint("set DOCKER_HOST=unix:///PATH")
-    }
-
-    /// A registry's error with what the engines said, beside its own hint.
-    fn hinted(self, error: SourceError) -> SourceError {
-        let said = match self.has {
-            Some((engine, name)) => Some(format!("{} has one of that name: docker-daemon:{name}", engine.place)),
-            None if !self.absent.is_empty() => Some(format!("it is not in {} either", self.absent.join(" or "))),
-            None => self.failed.first().map(|failed| format!("local engines were not asked: {failed}")),
-        };
-        match (error.hint().map(str::to_string), said) {
-            (_, None) => error,
-            (None, Some(said)) => error.with_hint(said),
-            (Some(hint), Some(said)) => error.with_hint(format!("{hint}; {said}")),
-        }
-    }
+    usual
 }
 
 impl Input {

@@ -154,3 +154,14 @@ fn a_containerd_name_has_a_namespace() {
     let error = open("containerd:app", &OpenOptions::default()).unwrap_err();
     assert_eq!(error.hint(), Some("containerd:k8s.io/app"));
 }
+
+#[test]
+fn an_engine_that_cannot_be_asked_does_not_hide_what_the_registry_said() {
+    let (_folder, mut options) = options();
+    options.engines.docker_host = Some("ssh://me@far".to_string());
+    check("app:1", &options, ("registry", false));
+    let error = open("absent:1", &options).unwrap_err();
+    assert!(matches!(error.bare(), SourceError::NotFound { .. }), "{error}");
+    assert!(error.hint().unwrap().starts_with("local engines were not asked"), "{error:?}");
+    assert!(matches!(open("docker-daemon:app:1", &options).unwrap_err().bare(), SourceError::Unsupported { .. }));
+}

@@ -1,6 +1,8 @@
 //! What an `index.json` or a docker-archive's `manifest.json` lists, and which of it the user's words name. Pure: it
 //! reads no files.
 
+use std::collections::HashSet;
+
 use serde_json::{Value, json};
 
 use super::SourceError;
@@ -108,19 +110,15 @@ impl Listing {
     pub fn root(mut self, selector: &Selector, place: &str) -> Result<Root, SourceError> {
         let all = self.images.len();
         let held = self.held();
-        let chosen: Vec<Listed> = std::mem::take(&mut self.images)
+        let mut seen = HashSet::new();
+        let mut distinct: Vec<Listed> = std::mem::take(&mut self.images)
             .into_iter()
             .enumerate()
             .filter(|(position, image)| image.fits(selector, *position))
             .map(|(_, image)| image)
-            .collect();
-        let mut distinct: Vec<Listed> = Vec::new();
-        for image in &chosen {
             // An image with two tags is listed twice.
-            if distinct.iter().all(|other| other.descriptor.digest != image.descriptor.digest) {
-                distinct.push(image.clone());
-            }
-        }
+            .filter(|image| seen.insert(image.descriptor.digest.clone()))
+            .collect();
         match (distinct.len(), self.bytes) {
             (0, _) if all == 0 => {
                 Err(SourceError::Malformed { place: place.to_string(), cause: "it lists no image".to_string() })

@@ -244,3 +244,47 @@ fn what_is_no_image_archive_says_what_it_is() {
         assert!(text.contains(words), "{text}");
     }
 }
+
+#[test]
+fn a_compressed_layer_named_a_million_times_is_hashed_once_and_refused() {
+    let stored = [&[0x1f, 0x8b][..], &vec![0; 1 << 20]].concat();
+    let many = vec!["l.tar.gz"; 200_000];
+    let list = json!([saved("c.json", &many, "app:1")]).to_string();
+    let members: [(&str, &[u8]); 3] =
+        [("c.json", &config()), ("l.tar.gz", &stored), ("manifest.json", list.as_bytes())];
+    assert!(matches!(open(&members, ""), Err(SourceError::TooLarge { .. })));
+    let list = json!([saved("c.json", &many[..50_000], "app:1")]).to_string();
+    let members: [(&str, &[u8]); 3] =
+        [("c.json", &config()), ("l.tar.gz", &stored), ("manifest.json", list.as_bytes())];
+    // 50 GiB, were it read each time.
+    assert!(open(&members, "").is_ok());
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(256))]
+    #[test]
+    fn a_mutated_archive_ends_in_an_image_or_an_error(changes: Vec<(proptest::sample::Index, u8)>, end: proptest::sample::Index) {
+        let list = json!([saved("c.json", &["one/layer.tar", "two/layer.tar"], "app:1")]).to_string();
+        let mut bytes = Vec::new();
+        let mut whole = archive(&[
+            ("index.json", &index(&[&oci_manifest(&[LAYER])])),
+            ("c.json", &config()),
+            ("one/layer.tar", LAYER),
+            ("two/layer.tar", b"-> ../one/layer.tar"),
+            ("manifest.json", list.as_bytes()),
+        ]);
+        std::io::Seek::rewind(&mut whole).unwrap();
+        whole.read_to_end(&mut bytes).unwrap();
+        for (at, value) in changes {
+            let at = at.index(bytes.len());
+            bytes[at] = value;
+        }
+        // A file that nobody mutated is cut, too.
+        bytes.truncate(end.index(bytes.len()) + 1);
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&bytes).unwrap();
+        if let Ok(source) = Archive::open(file, "a.tar", &Selector::All) {
+            let _ = read(&source, &source.root().unwrap().digest);
+        }
+    }
+}

@@ -46,7 +46,7 @@ impl Archive {
         let saved = saved.filter(|saved| !is_oci || saved.trim_ascii_start().starts_with(b"["));
         let has_saved_list = saved.is_some();
         if let Some(saved) = saved {
-            docker::complete(&mut listing, &saved, &members, &mut made)?;
+            made = docker::complete(&mut listing, &saved, &members)?;
         }
         let root = listing.root(selector, &members.place)?;
         if let Some(index) = root.index {

@@ -1,0 +1,135 @@
+//! Names that local engines may know, alone or after the registry was asked.
+
+use super::super::engine::{Endpoint, Engine, docker_endpoints, podman_endpoints};
+use super::super::{Selector, SourceError, process};
+use super::{Input, OpenOptions, Opened, ask_registry};
+use crate::oci::Reference;
+
+/// An image of the Docker Engine that the `docker` command would ask.
+pub(super) fn docker(name: &str, options: &OpenOptions) -> Result<Opened, SourceError> {
+    let asked = Asked::of(name, docker_endpoints(&options.engines)?);
+    asked.opened(name).unwrap_or_else(|| Err(asked.missing(name, "Docker Engine")))
+}
+
+/// An image of podman's storage, of which its service gives images, or else its command.
+pub(super) fn containers_storage(name: &str, options: &OpenOptions) -> Result<Opened, SourceError> {
+    let asked = Asked::of(name, podman_endpoints(&options.engines)?);
+    match asked.opened(name) {
+        Some(opened) => opened,
+        None if asked.absent.is_empty() && asked.failed.is_empty() => {
+            // There is no service: the command reads the same storage.
+            let arguments = ["save", "--format", "oci-archive", "--", name];
+            let hint = "start podman's service: systemctl --user start podman.socket";
+            let output = process::start("podman", &arguments, hint)?;
+            let place = "podman save".to_string();
+            Ok(Opened::new(Input::stream(Box::new(output), Selector::All, &place), &place, name))
+        }
+        None => Err(asked.missing(name, "podman")),
+    }
+}
+
+/// A bare reference: the registry's; where the registry does not have it, or cannot be asked, a local engine's.
+pub(super) fn bare(reference: &Reference, options: &OpenOptions) -> Result<Opened, SourceError> {
+    let refused = match &options.registry {
+        Some(opener) => match ask_registry(reference, opener) {
+            Ok(opened) => return Ok(opened),
+            Err(error) => Some(error),
+        },
+        None => None,
+    };
+    let name = reference.to_string();
+    let (mut endpoints, mut refusals) = (Vec::new(), Vec::new());
+    for found in [docker_endpoints(&options.engines), podman_endpoints(&options.engines)] {
+        match found {
+            Ok(found) => endpoints.extend(found),
+            Err(error) => refusals.push(error),
+        }
+    }
+    let mut asked = Asked::of(&name, endpoints);
+    asked.failed.extend(refusals);
+    let why = match refused.as_ref().map(SourceError::bare) {
+        None => None,
+        Some(SourceError::NotFound { .. }) => Some(format!("not in the registry {}", reference.registry)),
+        Some(SourceError::Denied { .. }) => {
+            Some(format!("the registry {} does not have it, or not for this user", reference.registry))
+        }
+        Some(error @ SourceError::Unreachable { .. }) => Some(error.to_string()),
+        // The registry has something, and it is not what it should be: another copy says nothing of that.
+        Some(_) => return Err(asked.hinted(refused.expect("it was matched"))),
+    };
+    match (asked.opened(&name), refused) {
+        (Some(opened), _) => {
+            let mut opened = opened?;
+            opened.note = why.map(|why| format!("{why}; read from {}", opened.origin));
+            Ok(opened)
+        }
+        (None, Some(refused)) => Err(asked.hinted(refused)),
+        (None, None) => Err(asked.missing(&name, "any local engine")),
+    }
+}
+
+/// What the engines said of a name.
+#[derive(Default)]
+struct Asked {
+    has: Option<(Engine, String)>,
+    /// Places that do not have it.
+    absent: Vec<String>,
+    /// Why others could not say.
+    failed: Vec<SourceError>,
+}
+
+impl Asked {
+    /// Asks until one has it.
+    fn of(name: &str, endpoints: Vec<Endpoint>) -> Asked {
+        let mut asked = Asked::default();
+        for endpoint in endpoints {
+            let found = Engine::connect(&endpoint).and_then(|engine| Ok((engine.find(name)?, engine)));
+            match found {
+                Ok((Some(name), engine)) => {
+                    asked.has = Some((engine, name));
+                    break;
+                }
+                Ok((None, engine)) => asked.absent.push(engine.place),
+                Err(error) => asked.failed.push(error),
+            }
+        }
+        asked
+    }
+
+    /// The image of the engine that has it; `None`: none has.
+    fn opened(&self, name: &str) -> Option<Result<Opened, SourceError>> {
+        let (engine, found) = self.has.as_ref()?;
+        Some(
+            engine
+                .export(found)
+                .map(|reader| Opened::new(Input::stream(reader, Selector::All, &engine.place), &engine.place, name)),
+        )
+    }
+
+    /// The error of a name that was looked for in engines only.
+    fn missing(mut self, name: &str, engine: &str) -> SourceError {
+        if !self.absent.is_empty() {
+            let place = self.absent.join(" and ");
+            return SourceError::NotFound { what: "image", name: name.to_string(), place };
+        }
+        if !self.failed.is_empty() {
+            return self.failed.remove(0);
+        }
+        let cause = "no socket of it was found".to_string();
+        SourceError::Unreachable { place: engine.to_string(), cause }.with_hint("set DOCKER_HOST=unix:///PATH")
+    }
+
+    /// A registry's error with what the engines said, beside its own hint.
+    fn hinted(self, error: SourceError) -> SourceError {
+        let said = match self.has {
+            Some((engine, name)) => Some(format!("{} has one of that name: docker-daemon:{name}", engine.place)),
+            None if !self.absent.is_empty() => Some(format!("it is not in {} either", self.absent.join(" or "))),
+            None => self.failed.first().map(|failed| format!("local engines were not asked: {failed}")),
+        };
+        match (error.hint().map(str::to_string), said) {
+            (_, None) => error,
+            (None, Some(said)) => error.with_hint(said),
+            (Some(hint), Some(said)) => error.with_hint(format!("{hint}; {said}")),
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! What hands images out: a real registry, Docker Engine with both of its stores, containerd and podman.
+
+use super::*;
+
+/// Without a registry, and with no engine but this one.
+fn options(engine: &engines::Engine) -> OpenOptions {
+    let nowhere = || Some("unix:///nonexistent.sock".to_string());
+    let mut engines = EngineSettings { docker_host: nowhere(), container_host: nowhere(), ..EngineSettings::default() };
+    if engine.folder.join("containers.conf").exists() {
+        engines.container_host = Some(engine.host());
+    } else {
+        engines.docker_host = Some(engine.host());
+    }
+    OpenOptions { engines, ..OpenOptions::default() }
+}
+
+fn with_registry(options: OpenOptions) -> OpenOptions {
+    let client = Client::new(RegistryOptions::default()).unwrap();
+    let opener: RegistryOpener = Box::new(move |reference| Box::new(client.image(reference)) as Box<dyn Source>);
+    OpenOptions { registry: Some(opener), ..options }
+}
+
+/// Writes a file and gives its path.
+fn write(folder: &Path, name: &str, bytes: &[u8]) -> String {
+    let path = folder.join(name);
+    fs::write(&path, bytes).unwrap();
+    path.display().to_string()
+}
+
+/// Pushes the sample, as `conformance:1` and with all its platforms, to a real registry; gives its name there.
+fn pushed(sample: &Sample, registry: &engines::Registry, folder: &Path) -> String {
+    let layout = folder.join("pushed");
+    sample.write_layout(&layout);
+    let name = format!("{}/conformance:1", registry.address);
+    let (from, to) = (format!("oci:{}:1", layout.display()), format!("docker://{name}"));
+    engines::run("skopeo", &["copy", "--quiet", "--all", "--preserve-digests", "--dest-tls-verify=false", &from, &to]);
+    name
+}
+
+#[test]
+fn a_real_registry_gives_the_same_image() {
+    let Some(registry) = engines::registry("a_real_registry_gives_the_same_image") else { return };
+    let (sample, folder) = (Sample::new(Breadth::Whole), tempfile::tempdir().unwrap());
+    let name = pushed(&sample, registry, folder.path());
+    let digest = Digest::of(&sample.index);
+    let by_digest = format!("{}@{digest}", name.trim_end_matches(":1"));
+    let options = with_registry(OpenOptions::default());
+    for text in [name.clone(), format!("docker://{name}"), by_digest, format!("{name}@{digest}")] {
+        check(&sample, &text, &options, ("registry", BOTH));
+    }
+}
+
+#[test]
+fn docker_engines_classic_store_gives_the_same_image() {
+    let test = "docker_engines_classic_store_gives_the_same_image";
+    let Some(docker) = engines::docker(test, engines::Store::Classic) else { return };
+    let (sample, folder) = (Sample::new(Breadth::ForDocker), tempfile::tempdir().unwrap());
+    docker.docker(&["load", "--input", &write(folder.path(), "saved", &sample.docker_archive(1, SHORT))]);
+    let options = options(docker);
+    for text in ["docker-daemon:conformance:1", "docker-daemon:docker.io/library/conformance:1", "conformance:1"] {
+        check(&sample, text, &options, ("Docker Engine at unix://", &[1]));
+    }
+    let id = docker.docker(&["image", "inspect", "--format", "{{.Id}}", "conformance:1"]);
+    check(&sample, &format!("docker-daemon:{}", id.trim()), &options, ("Docker Engine", &[1]));
+    let saved = folder.path().join("saved-again").display().to_string();
+    docker.docker(&["save", "--output", &saved, "conformance:1"]);
+    check(&sample, &saved, &options, ("docker-archive", &[1]));
+    let absent = open("docker-daemon:absent:1", &options).unwrap_err();
+    assert!(matches!(absent.bare(), SourceError::NotFound { .. }), "{absent}");
+}
+
+#[test]
+fn docker_engines_containerd_store_and_containerd_itself_give_the_same_image() {
+    let test = "docker_engines_containerd_store_and_containerd_itself_give_the_same_image";
+    let Some(docker) = engines::docker(test, engines::Store::Containerd) else { return };
+    let (sample, folder) = (Sample::new(Breadth::ForDocker), tempfile::tempdir().unwrap());
+    let oci = images::archive(&sample.layout_members());
+    docker.docker(&["load", "--input", &write(folder.path(), "oci", &oci)]);
+    let containerd = Containerd {
+        root: docker.folder.join("data/containerd/daemon"),
+        address: docker.folder.join("exec/containerd/containerd.sock"),
+    };
+    let options = OpenOptions { containerd: vec![containerd.clone()], ..options(docker) };
+    check(&sample, "docker-daemon:conformance:1", &options, ("Docker Engine at unix://", BOTH));
+    let saved = folder.path().join("saved").display().to_string();
+    docker.docker(&["save", "--output", &saved, "conformance:1"]);
+    check(&sample, &saved, &options, ("docker-archive", BOTH));
+
+    let digest = Digest::of(&sample.index);
+    for name in ["conformance:1", images::NAME, &format!("conformance@{digest}"), digest.as_str()] {
+        check(&sample, &format!("containerd:moby/{name}"), &options, ("containerd at", BOTH));
+    }
+    let absent = open("containerd:moby/absent:1", &options).unwrap_err();
+    assert!(matches!(absent.bare(), SourceError::NotFound { .. }), "{absent}");
+    // Where its store cannot be read, containerd hands the image out itself.
+    let elsewhere = Containerd { root: folder.path().to_path_buf(), ..containerd };
+    let options = OpenOptions { containerd: vec![elsewhere], ..options };
+    check(&sample, "containerd:moby/conformance:1", &options, ("containerd at", BOTH));
+}
+
+#[test]
+fn a_platform_that_was_not_pulled_is_not_present() {
+    let test = "a_platform_that_was_not_pulled_is_not_present";
+    let Some(docker) = engines::docker(test, engines::Store::Containerd) else { return };
+    let Some(registry) = engines::registry(test) else { return };
+    let (sample, folder) = (Sample::new(Breadth::ForDocker), tempfile::tempdir().unwrap());
+    let name = pushed(&sample, registry, folder.path());
+    docker.docker(&["pull", "--quiet", "--platform", "linux/amd64", &name]);
+    let options = options(docker);
+    let opened = open(&format!("docker-daemon:{name}"), &options).unwrap();
+    let Input::Stream(stream) = opened.input else { panic!("an engine's export passes") };
+    let streamed = read_stream(stream.reader, &stream.place, &Limits::default(), &mut visit).unwrap();
+    let source = Archive::of(streamed.members, &stream.selector).unwrap();
+    let selection = select(&source, &Wanted::default()).unwrap();
+    let platforms =
+        |images: &[Image]| images.iter().map(|image| image.promised.as_ref().unwrap().to_string()).collect::<Vec<_>>();
+    assert_eq!(platforms(&selection.images), ["linux/amd64"]);
+    let skipped = &selection.skipped[0];
+    assert_eq!(skipped.platform.as_ref().unwrap().to_string(), "linux/arm64");
+    assert!(matches!(&skipped.why, Why::NotPresent { place } if place.starts_with("Docker Engine")), "{skipped:?}");
+}
+
+#[test]
+fn podman_gives_the_same_image() {
+    let Some(podman) = engines::podman("podman_gives_the_same_image") else { return };
+    let (sample, folder) = (Sample::new(Breadth::Whole), tempfile::tempdir().unwrap());
+    podman.docker(&["load", "--input", &write(folder.path(), "saved", &sample.docker_archive(1, SHORT))]);
+    let options = options(podman);
+    for text in ["containers-storage:conformance:1", "conformance:1"] {
+        check(&sample, text, &options, ("podman at unix://", &[1]));
+    }
+    podman.docker(&["tag", "conformance:1", "localhost/own:1"]);
+    check(&sample, "containers-storage:own:1", &options, ("podman at unix://", &[1]));
+    let saved = folder.path().join("saved-again").display().to_string();
+    podman.docker(&["save", "--output", &saved, "conformance:1"]);
+    check(&sample, &saved, &options, ("docker-archive", &[1]));
+}
+
+#[test]
+fn podmans_storage_is_read_by_its_command_where_no_service_runs() {
+    let test = "podmans_storage_is_read_by_its_command_where_no_service_runs";
+    if !engines::has(test, &["podman"]) || Path::new("/run/podman/podman.sock").exists() {
+        return;
+    }
+    let (sample, folder) = (Sample::new(Breadth::Whole), tempfile::tempdir().unwrap());
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    let storage = format!("[storage]\ndriver = \"vfs\"\ngraphroot = \"{}\"\nrunroot = \"{}\"\n", at("root"), at("run"));
+    let storage = write(folder.path(), "storage.conf", storage.as_bytes());
+    let saved = write(folder.path(), "saved", &sample.docker_archive(1, SHORT));
+    let in_storage = |program: &str, arguments: &[&str]| {
+        let mut command = Command::new(program);
+        command.env("CONTAINERS_STORAGE_CONF", &storage).env_remove("CONTAINER_HOST").env_remove("XDG_RUNTIME_DIR");
+        command.args(arguments).stdin(Stdio::null()).output().unwrap()
+    };
+    let loaded = in_storage("podman", &["load", "--input", &saved]);
+    assert!(loaded.status.success(), "{}", String::from_utf8_lossy(&loaded.stderr));
+    let arguments = ["scan", "--offline", "--format", "json", "containers-storage:conformance:1"];
+    let output = in_storage(env!("CARGO_BIN_EXE_imgarch"), &arguments);
+    let report = serde_json::from_slice(&output.stdout).unwrap();
+    check_report(&(output.status.code().unwrap(), report), arguments[4], &[1]);
+    let absent = in_storage(env!("CARGO_BIN_EXE_imgarch"), &["scan", "--offline", "containers-storage:absent:1"]);
+    assert_eq!(absent.status.code(), Some(3), "{}", String::from_utf8_lossy(&absent.stdout));
+}
+
+#[test]
+fn a_name_that_the_registry_lacks_is_read_from_the_engine_and_said_so() {
+    let test = "a_name_that_the_registry_lacks_is_read_from_the_engine_and_said_so";
+    let Some(docker) = engines::docker(test, engines::Store::Classic) else { return };
+    let Some(registry) = engines::registry(test) else { return };
+    let (sample, folder) = (Sample::new(Breadth::ForDocker), tempfile::tempdir().unwrap());
+    let name = format!("{}/only-local:1", registry.address);
+    docker.docker(&["load", "--input", &write(folder.path(), "saved", &sample.docker_archive(0, &name))]);
+    let options = with_registry(options(docker));
+    let note = open(&name, &options).unwrap().note.expect("the user is told");
+    assert!(note.starts_with(&format!("not in the registry {}; read from Docker Engine", registry.address)), "{note}");
+    check(&sample, &name, &options, ("Docker Engine", &[0]));
+}
