@@ -78,6 +78,19 @@ pub fn read() -> Result<Reading, HostError> {
     Ok(Reading { target: Target { name: "host".to_string(), platform, node }, notes })
 }
 
+/// Whether this machine runs programs of `arch`, by itself or by an emulator: tried with one of a hundred bytes. `None`:
+/// there is no such program for this architecture.
+pub fn try_program(arch: Arch) -> Option<std::io::Result<Fact<bool>>> {
+    probe::Probe::of(arch).map(probe::run)
+}
+
+/// The enabled binfmt_misc handlers of this machine's kernel, the newest first, and why they may not be all.
+pub fn emulators() -> (Vec<Handler>, Vec<String>) {
+    let mut notes = Vec::new();
+    let handlers = handlers(&mut notes);
+    (handlers, notes)
+}
+
 /// The kernel's architecture, which a 32-bit imgarch on a 64-bit kernel does not share.
 fn machine() -> Result<Arch, HostError> {
     // Since Linux 6.1; `uname -m` can be told to lie by a personality.

@@ -41,6 +41,7 @@ pub mod kube;
 pub mod lint;
 pub mod oci;
 pub mod platform;
+pub mod rebuild;
 pub mod report;
 pub mod scan;
 pub mod source;

@@ -226,7 +226,7 @@ fn text_of(path: &Path) -> Result<String, CliError> {
 }
 
 /// What a COPY's source names in the context, with the first bytes of each file. Nothing outside the context is read.
-fn host_files(context: &Path, pattern: &str) -> Vec<HostFile> {
+pub fn host_files(context: &Path, pattern: &str) -> Vec<HostFile> {
     let pattern = pattern.trim_start_matches(['/', '.']).trim_end_matches('/');
     if Path::new(pattern).components().any(|part| !matches!(part, std::path::Component::Normal(_))) {
         return Vec::new();

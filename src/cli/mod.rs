@@ -1,11 +1,13 @@
 //! Floor 7: what was typed becomes what was decided. One file a subcommand; only this floor and `main` read the
 //! environment, the clock and the terminal.
 
+mod doctor;
 mod explain;
 mod lint;
 mod nodes;
 pub mod opening;
 mod progress;
+mod rebuild;
 mod scan;
 mod targets;
 mod terminal;
@@ -59,6 +61,10 @@ enum Command {
     Lint(lint::LintArgs),
     /// What must an image run on: a cluster's nodes, this machine, or known CPU profiles.
     Nodes(nodes::NodesArgs),
+    /// Build the missing or broken platforms of a tag, verify them, and only then move the tag.
+    Rebuild(Box<rebuild::RebuildArgs>),
+    /// Can this machine build for other architectures?
+    Doctor(doctor::DoctorArgs),
     /// What a finding means and what cures it.
     Explain(explain::ExplainArgs),
     /// Print the JSON Schema of `scan --format json`.
@@ -116,6 +122,8 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<u8, CliError> {
     let terminal = Terminal::of_this_process(&args.global);
     match args.command {
         Command::Scan(scan) => scan::run(scan, &terminal, out),
+        Command::Rebuild(rebuild) => rebuild::run(*rebuild, &terminal, out),
+        Command::Doctor(doctor) => doctor::run(&doctor, out),
         Command::Lint(lint) => lint::run(&lint, &terminal, out),
         Command::Nodes(nodes) => nodes::run(&nodes, &terminal, out),
         Command::Explain(explain) => explain::run(&explain, out),

@@ -214,6 +214,6 @@ fn options(args: &ScanArgs, terminal: &Terminal) -> Result<Options, CliError> {
 }
 
 /// Layers are the unit of parallel work; more than 16 at once only cost memory.
-fn default_jobs() -> usize {
+pub fn default_jobs() -> usize {
     std::thread::available_parallelism().map_or(4, usize::from).clamp(2, 16)
 }

@@ -45,6 +45,12 @@ impl Terminal {
     }
 }
 
+/// Says something beside the answer, on standard error. Where nobody reads that, there is nobody to tell.
+pub fn tell(text: &str) {
+    let mut stderr = std::io::stderr().lock();
+    let _ = stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush());
+}
+
 /// Columns of the terminal on standard output; a user's COLUMNS wins.
 fn columns() -> Option<usize> {
     let said = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok());

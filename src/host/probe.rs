@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use crate::platform::Fact;
+use crate::platform::{Arch, Fact};
 
 /// A kind of program that is tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +16,11 @@ pub enum Probe {
     I386,
     X32,
     Arm,
+    Amd64,
+    Arm64,
+    Ppc64le,
+    S390x,
+    Riscv64,
 }
 
 /// The exit code by which a probe tells that it ran.
@@ -27,37 +32,80 @@ impl Probe {
             Probe::I386 => "i386",
             Probe::X32 => "x32",
             Probe::Arm => "32-bit Arm",
+            Probe::Amd64 => "x86-64",
+            Probe::Arm64 => "AArch64",
+            Probe::Ppc64le => "POWER little-endian",
+            Probe::S390x => "IBM Z",
+            Probe::Riscv64 => "RISC-V 64",
         }
     }
 
-    /// A whole ELF32 program: header, one PT_LOAD over all of it, and `exit(42)`.
-    fn program(self) -> Vec<u8> {
-        const EHDR: u32 = 52;
-        const PHDR: u32 = 32;
-        let (machine, flags, code): (u16, u32, Vec<u8>) = match self {
+    /// The probe of an architecture; `None` where there is none.
+    pub fn of(arch: Arch) -> Option<Probe> {
+        match arch {
+            Arch::I386 => Some(Probe::I386),
+            Arch::Arm => Some(Probe::Arm),
+            Arch::Amd64 => Some(Probe::Amd64),
+            Arch::Arm64 => Some(Probe::Arm64),
+            Arch::Ppc64le => Some(Probe::Ppc64le),
+            Arch::S390x => Some(Probe::S390x),
+            Arch::Riscv64 => Some(Probe::Riscv64),
+            _ => None,
+        }
+    }
+
+    /// `e_machine`, `e_flags` and the code of `exit(42)`.
+    fn code(self) -> (u16, u32, Vec<u8>) {
+        let words = |words: &[u32]| words.iter().flat_map(|word| word.to_le_bytes()).collect();
+        match self {
             // mov eax, 1; mov ebx, 42; int 0x80
             Probe::I386 => (3, 0, vec![0xb8, 1, 0, 0, 0, 0xbb, RAN, 0, 0, 0, 0xcd, 0x80]),
             // mov edi, 42; mov eax, 0x4000003c; syscall
             Probe::X32 => (62, 0, vec![0xbf, RAN, 0, 0, 0, 0xb8, 0x3c, 0, 0, 0x40, 0x0f, 0x05]),
             // mov r0, #42; mov r7, #1; svc 0
             Probe::Arm => (40, 0x0500_0000, vec![RAN, 0, 0xa0, 0xe3, 1, 0x70, 0xa0, 0xe3, 0, 0, 0, 0xef]),
-        };
+            // mov edi, 42; mov eax, 60; syscall
+            Probe::Amd64 => (62, 0, vec![0xbf, RAN, 0, 0, 0, 0xb8, 60, 0, 0, 0, 0x0f, 0x05]),
+            // mov x0, #42; mov x8, #93; svc #0
+            Probe::Arm64 => (183, 0, words(&[0xd280_0540, 0xd280_0ba8, 0xd400_0001])),
+            // li r0, 1; li r3, 42; sc
+            Probe::Ppc64le => (21, 2, words(&[0x3800_0001, 0x3860_002a, 0x4400_0002])),
+            // lghi %r2, 42; svc 1
+            Probe::S390x => (22, 0, vec![0xa7, 0x29, 0, RAN, 0x0a, 1]),
+            // li a0, 42; li a7, 93; ecall
+            Probe::Riscv64 => (243, 0, words(&[0x02a0_0513, 0x05d0_0893, 0x0000_0073])),
+        }
+    }
+
+    fn is_64_bit(self) -> bool {
+        !matches!(self, Probe::I386 | Probe::X32 | Probe::Arm)
+    }
+
+    /// A whole program: header, one PT_LOAD over all of it, and `exit(42)`. Source: gABI, `Elf32_Ehdr`, `Elf64_Ehdr`.
+    fn program(self) -> Vec<u8> {
+        let (machine, flags, code) = self.code();
+        let (ehdr, phdr): (u64, u64) = if self.is_64_bit() { (64, 56) } else { (52, 32) };
         // Congruent for every page size up to 64 KiB.
-        let (base, align) = (0x40_0000u32, 0x1_0000u32);
-        let size = EHDR + PHDR + code.len() as u32;
-        let mut elf = vec![0x7f, b'E', b'L', b'F', 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-        let half = |elf: &mut Vec<u8>, value: u16| elf.extend(value.to_le_bytes());
-        let word = |elf: &mut Vec<u8>, value: u32| elf.extend(value.to_le_bytes());
-        half(&mut elf, 2);
-        half(&mut elf, machine);
-        for value in [1, base + EHDR + PHDR, EHDR, 0, flags] {
-            word(&mut elf, value);
-        }
-        for value in [EHDR as u16, PHDR as u16, 1, 0, 0, 0] {
-            half(&mut elf, value);
-        }
-        for value in [1, 0, base, base, size, size, 5, align] {
-            word(&mut elf, value);
+        let (base, align) = (0x40_0000u64, 0x1_0000u64);
+        let size = ehdr + phdr + code.len() as u64;
+        let is_big = self == Probe::S390x;
+        let put = |elf: &mut Vec<u8>, bytes: usize, value: u64| match is_big {
+            true => elf.extend(&value.to_be_bytes()[8 - bytes..]),
+            false => elf.extend(&value.to_le_bytes()[..bytes]),
+        };
+        let word = if self.is_64_bit() { 8 } else { 4 };
+        let mut elf = vec![0x7f, b'E', b'L', b'F', word as u8 / 4, if is_big { 2 } else { 1 }, 1];
+        elf.resize(16, 0);
+        let header = [(2, 2), (2, u64::from(machine)), (4, 1), (word, base + ehdr + phdr), (word, ehdr), (word, 0)];
+        let header =
+            header.into_iter().chain([(4, u64::from(flags))]).chain([ehdr, phdr, 1, 0, 0, 0].map(|half| (2, half)));
+        // p_flags comes second in the 64-bit layout, and second to last in the 32-bit one.
+        let segment: Vec<(usize, u64)> = match self.is_64_bit() {
+            true => vec![(4, 1), (4, 5), (8, 0), (8, base), (8, base), (8, size), (8, size), (8, align)],
+            false => vec![(4, 1), (4, 0), (4, base), (4, base), (4, size), (4, size), (4, 5), (4, align)],
+        };
+        for (bytes, value) in header.chain(segment) {
+            put(&mut elf, bytes, value);
         }
         elf.extend(code);
         elf
@@ -106,19 +154,28 @@ fn run_in(probe: Probe, place: &std::path::Path) -> io::Result<Fact<bool>> {
 mod tests {
     use super::*;
     use crate::inspect::{FileKind, inspect};
-    use crate::platform::{Arch, Class};
+    use crate::platform::Class;
 
     #[test]
     fn a_probe_is_a_static_program_of_its_architecture() {
-        for (probe, arch) in [(Probe::I386, Arch::I386), (Probe::X32, Arch::Amd64), (Probe::Arm, Arch::Arm)] {
+        let arches = [Arch::I386, Arch::Arm, Arch::Amd64, Arch::Arm64, Arch::Ppc64le, Arch::S390x, Arch::Riscv64];
+        let probes = arches.into_iter().map(|arch| (Probe::of(arch).unwrap(), arch));
+        for (probe, arch) in probes.chain([(Probe::X32, Arch::Amd64)]) {
             let program = probe.program();
             let FileKind::Elf(elf) = inspect(b"probe", program.len() as u64, true, &mut program.as_slice()) else {
                 panic!("{probe:?} is no ELF file");
             };
-            assert_eq!((elf.arch(), elf.class, elf.phnum), (Some(arch), Class::Elf32, 1));
+            let class = if probe.is_64_bit() { Class::Elf64 } else { Class::Elf32 };
+            assert_eq!((elf.arch(), elf.class, elf.phnum), (Some(arch), class, 1));
             assert!(elf.has_whole_table && elf.interp.is_none());
-            assert!(program.len() < 128);
+            assert!(program.len() < 160);
         }
+    }
+
+    #[test]
+    #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+    fn a_native_probe_runs() {
+        assert_eq!(run(Probe::Amd64).unwrap(), Fact::Known(true));
     }
 
     #[test]

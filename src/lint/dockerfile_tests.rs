@@ -1,3 +1,5 @@
+//! Reading of Dockerfiles in all their forms.
+
 use super::*;
 
 fn parse(text: &str) -> Dockerfile<'_> {

@@ -88,6 +88,16 @@ fn shift(finding: &mut Finding, offset: usize) {
     }
 }
 
+/// Whether building the image runs programs of the platform that is built for: a RUN in a stage of its own platform.
+/// A text that cannot be read may run anything.
+pub fn runs_on_target(text: &str, target: Option<&str>) -> bool {
+    let Ok(file) = Dockerfile::parse(text.strip_prefix('\u{feff}').unwrap_or(text)) else { return true };
+    let flow = Flow::of(&file, target);
+    let places = flow.places.iter().zip(&file.stages).filter(|(place, _)| place.reaches_final);
+    let mut on_target = places.filter(|(place, _)| place.machine != flow::Machine::Builder);
+    on_target.any(|(_, stage)| stage.steps.iter().any(|step| matches!(step.kind, dockerfile::StepKind::Run(_))))
+}
+
 fn lint_dockerfile(text: &str, outside: &Outside<'_>) -> (Vec<Finding>, Vec<Problem>, Ignores) {
     let file = match Dockerfile::parse(text) {
         Ok(file) => file,
@@ -131,4 +141,22 @@ fn share_declarations(file: &Dockerfile<'_>, findings: &mut [Finding]) {
 /// In YAML and HCL an ignore comment covers the line below it, or its own.
 fn by_lines(text: &str, (findings, problems): (Vec<Finding>, Vec<Problem>)) -> (Vec<Finding>, Vec<Problem>, Ignores) {
     (findings, problems, Ignores::read(text, |at| text[at..].find('\n').map_or(text.len(), |newline| at + newline)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_on_the_build_machine_needs_no_emulator() {
+        for (text, expected) in [
+            ("FROM scratch\nCOPY a /a\n", false),
+            ("FROM a\nRUN b\n", true),
+            ("FROM --platform=$BUILDPLATFORM a AS b\nRUN c\nFROM scratch\nCOPY --from=b /d /d\n", false),
+            ("FROM a AS unused\nRUN b\nFROM scratch\nCOPY c /c\n", false),
+            ("NONSENSE", true),
+        ] {
+            assert_eq!(runs_on_target(text, None), expected, "{text}");
+        }
+    }
 }

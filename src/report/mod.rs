@@ -5,6 +5,7 @@ pub mod json;
 pub mod lint;
 pub mod nodes;
 pub mod plain;
+pub mod rebuild;
 pub mod table;
 
 use std::io::{self, Write};

@@ -1,0 +1,100 @@
+//! `imgarch doctor`: what this machine lacks to build for other platforms, and the commands that close the gaps.
+
+use std::io::Write;
+
+use super::CliError;
+use crate::host;
+use crate::platform::Platform;
+use crate::rebuild::{self, Docker, Kernel, Machine, Power, Remedy, State, ThisMachine};
+use crate::report::rebuild as report;
+
+/// What to examine, and whether to mend it.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  imgarch doctor
+  imgarch doctor --platform linux/arm64 --platform linux/s390x
+  imgarch doctor --fix
+  imgarch doctor --fix --privileged linux/arm64")]
+pub struct DoctorArgs {
+    /// A platform to build for; repeatable. Without it linux/amd64 and linux/arm64.
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
+    platform: Vec<String>,
+    /// The builder; without it the current one.
+    #[arg(long, value_name = "NAME")]
+    builder: Option<String>,
+    /// Run the commands that close the gaps, after showing them; privileged ones only where named.
+    #[arg(long)]
+    fix: bool,
+    /// With --fix: run the privileged command that installs the emulator of this platform; repeatable.
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]", requires = "fix")]
+    privileged: Vec<String>,
+    /// text or json.
+    #[arg(long, value_enum, default_value_t = super::rebuild::PlanFormat::Text)]
+    format: super::rebuild::PlanFormat,
+}
+
+pub fn run(args: &DoctorArgs, out: &mut dyn Write) -> Result<u8, CliError> {
+    let parse = |text: &String| Platform::parse(text).map_err(|error| CliError::usage(error.to_string()));
+    let mut platforms = args.platform.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
+    let privileged = args.privileged.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
+    if platforms.is_empty() {
+        platforms.extend(["linux/amd64", "linux/arm64"].iter().filter_map(|text| Platform::parse(text).ok()));
+    }
+    let more: Vec<Platform> = privileged.iter().filter(|named| !platforms.contains(named)).cloned().collect();
+    platforms.extend(more);
+    let docker = ThisMachine;
+    let (mut machine, mut notes) = examine(&docker, args.builder.as_deref(), &platforms);
+    let mut checks = rebuild::examine(&machine, &platforms);
+    if args.fix {
+        for check in checks.iter().filter(|check| check.state == State::Missing) {
+            let is_named = privileged.iter().any(|platform| platform.to_string() == check.subject);
+            if let Some(remedy) = check.remedies.iter().find(|remedy| is_allowed(remedy, is_named)) {
+                mend(&docker, remedy, out)?;
+            }
+        }
+        (machine, notes) = examine(&docker, args.builder.as_deref(), &platforms);
+        checks = rebuild::examine(&machine, &platforms);
+    }
+    match args.format {
+        super::rebuild::PlanFormat::Text => report::doctor_text(&checks, &notes, out)?,
+        super::rebuild::PlanFormat::Json => report::doctor_json(&checks, &notes, out)?,
+    }
+    Ok(u8::from(checks.iter().any(|check| check.state == State::Missing)))
+}
+
+fn is_allowed(remedy: &Remedy, is_named: bool) -> bool {
+    match remedy.power {
+        Power::Plain => true,
+        Power::Privileged => is_named,
+        Power::ByHand => false,
+    }
+}
+
+fn mend(docker: &dyn Docker, remedy: &Remedy, out: &mut dyn Write) -> Result<(), CliError> {
+    writeln!(out, "running: {}", remedy.command)?;
+    out.flush()?;
+    let failed = |cause: String| CliError::Unknown {
+        text: format!("{}: {cause}", remedy.command),
+        hint: Some(remedy.text.clone()),
+    };
+    match docker.pass(&remedy.command) {
+        Ok(Some(0)) => Ok(()),
+        Ok(code) => Err(failed(code.map_or("killed by a signal".to_string(), |code| format!("exit code {code}")))),
+        Err(error) => Err(failed(error.to_string())),
+    }
+}
+
+/// Asks docker, and this machine's kernel: which emulators are registered, and whether they run a program.
+pub fn examine(docker: &dyn Docker, builder: Option<&str>, platforms: &[Platform]) -> (Machine, Vec<String>) {
+    let (handlers, mut notes) = host::emulators();
+    let mut tried = Vec::new();
+    for arch in platforms.iter().filter(|platform| platform.os == "linux").filter_map(Platform::arch) {
+        match host::try_program(arch) {
+            Some(Ok(fact)) => tried.push((arch, fact)),
+            Some(Err(error)) => notes.push(format!("whether {arch} programs run here could not be tried: {error}")),
+            None => {}
+        }
+    }
+    (rebuild::survey(docker, builder, Kernel { handlers, tried }), notes)
+}

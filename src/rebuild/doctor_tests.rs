@@ -1,0 +1,104 @@
+//! Machines as they are met, and what is said about them.
+
+use super::super::machine::BuilderNode;
+use super::*;
+
+fn platforms(texts: &[&str]) -> Vec<Platform> {
+    texts.iter().map(|text| Platform::parse(text).unwrap()).collect()
+}
+
+fn machine(driver: &str, store: Store, node: &[&str]) -> Machine {
+    let node = BuilderNode {
+        name: "default".into(),
+        endpoint: "default".into(),
+        status: "running".into(),
+        buildkit: "v0.13.2".into(),
+        platforms: platforms(node),
+        error: None,
+    };
+    Machine {
+        client: Ok("26.1.5".into()),
+        daemon: Ok(Daemon { version: "26.1.5".into(), arch: Some(Arch::Amd64), store, is_desktop: false }),
+        buildx: Ok("0.13.1".into()),
+        builder: Ok(Builder { name: "default".into(), driver: driver.into(), nodes: vec![node] }),
+        handlers: Vec::new(),
+        tried: Vec::new(),
+    }
+}
+
+/// Each check as `subject: state: first command`.
+fn check(machine: &Machine, wanted: &[&str], expected: &[&str]) {
+    let checks = examine(machine, &platforms(wanted));
+    let shown: Vec<String> = checks
+        .iter()
+        .filter(|check| check.state != State::Good)
+        .map(|check| {
+            let command = check.remedies.first().map_or(String::new(), |remedy| remedy.command.to_string());
+            format!("{} {:?}: {command}", check.subject, check.state)
+        })
+        .collect();
+    assert_eq!(shown, expected, "{checks:#?}");
+}
+
+const CREATE: &str = "docker buildx create --name imgarch --driver docker-container --bootstrap --use";
+const INSTALL: &str = "docker run --privileged --rm tonistiigi/binfmt --install arm64";
+
+#[test]
+fn the_docker_driver_is_judged_by_its_store() {
+    let classic = machine("docker", Store::Classic, &["linux/amd64", "linux/arm64"]);
+    check(
+        &classic,
+        &["linux/amd64", "linux/arm64"],
+        &[
+            &format!("builder Missing: {CREATE}"),
+            "linux/arm64 Slow: docker buildx create --append --name imgarch --platform linux/arm64 ssh://user@native-host",
+        ],
+    );
+    let containerd = machine("docker", Store::Containerd, &["linux/amd64"]);
+    check(&containerd, &["linux/amd64"], &[&format!("builder Slow: {CREATE}")]);
+}
+
+#[test]
+fn a_platform_that_nothing_runs_needs_an_emulator_and_says_that_it_is_privileged() {
+    let machine = machine("docker-container", Store::Classic, &["linux/amd64"]);
+    check(&machine, &["linux/amd64", "linux/386", "linux/arm64"], &[&format!("linux/arm64 Missing: {INSTALL}")]);
+    let checks = examine(&machine, &platforms(&["linux/arm64"]));
+    assert_eq!(checks.last().unwrap().remedies[0].power, Power::Privileged);
+}
+
+#[test]
+fn registered_is_not_working() {
+    let mut machine = machine("docker-container", Store::Classic, &["linux/amd64", "linux/arm64"]);
+    let line = r":qemu-aarch64:M:0:\x7f\x45\x4c\x46\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00:\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff:/usr/bin/qemu-aarch64-static:";
+    let handler = binfmt::registration(line).unwrap();
+    let with = |fixed: bool, ran: bool| Machine {
+        handlers: vec![Handler { fixed, ..handler.clone() }],
+        tried: vec![(Arch::Arm64, Fact::Known(ran))],
+        ..machine.clone()
+    };
+    let said = |machine: &Machine| examine(machine, &platforms(&["linux/arm64"])).pop().unwrap();
+    assert!(said(&with(true, false)).text.contains("does not run with it"));
+    assert!(said(&with(false, true)).text.contains("without flag F"));
+    assert_eq!(said(&with(true, true)).state, State::Slow);
+    machine.builder = Err("x".into());
+    check(&machine, &["linux/arm64"], &[&format!("builder Missing: {CREATE}")]);
+}
+
+#[test]
+fn what_is_missing_first_is_all_that_is_said() {
+    let mut machine = machine("docker", Store::Containerd, &["linux/amd64"]);
+    machine.buildx = Err("docker: 'buildx' is not a docker command".into());
+    check(&machine, &["linux/arm64"], &["buildx Missing: sudo apt-get install docker-buildx"]);
+    machine.daemon = Err("Cannot connect".into());
+    check(
+        &machine,
+        &["linux/arm64"],
+        &["daemon Missing: sudo systemctl start docker", "buildx Missing: sudo apt-get install docker-buildx"],
+    );
+}
+
+#[test]
+fn a_builder_that_sleeps_is_woken() {
+    let machine = machine("docker-container", Store::Classic, &[]);
+    check(&machine, &["linux/arm64"], &["linux/arm64 Missing: docker buildx inspect --bootstrap default"]);
+}

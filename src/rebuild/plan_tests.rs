@@ -1,0 +1,199 @@
+//! Plans for images as they are met.
+
+use super::super::machine::{Builder, BuilderNode, Daemon, Store};
+use super::*;
+use crate::judge::code::Code;
+use crate::judge::finding::Finding;
+use crate::judge::labels::Agreement;
+use crate::platform::Arch;
+
+fn platform(text: &str) -> Platform {
+    Platform::parse(text).unwrap()
+}
+
+fn machine(driver: &str, node: &[&str]) -> Machine {
+    let node = BuilderNode {
+        name: "n".into(),
+        endpoint: String::new(),
+        status: "running".into(),
+        buildkit: String::new(),
+        platforms: node.iter().map(|text| platform(text)).collect(),
+        error: None,
+    };
+    Machine {
+        client: Ok("26".into()),
+        daemon: Ok(Daemon {
+            version: "26".into(),
+            arch: Some(Arch::Amd64),
+            store: Store::Containerd,
+            is_desktop: false,
+        }),
+        buildx: Ok("0.13".into()),
+        builder: Ok(Builder { name: "b".into(), driver: driver.into(), nodes: vec![node] }),
+        handlers: Vec::new(),
+        tried: Vec::new(),
+    }
+}
+
+/// An index of these platforms, each with its attestation, and one artifact that belongs to none.
+fn published(platforms: &[&str]) -> Published {
+    let digest = |text: &str| Digest::of(text.as_bytes()).to_string();
+    let mut manifests = Vec::new();
+    for name in platforms {
+        let p = platform(name);
+        manifests.push(serde_json::json!({"mediaType": "m", "digest": digest(name), "size": 1, "unknownField": name,
+            "platform": {"os": p.os, "architecture": p.architecture}}));
+        manifests.push(serde_json::json!({"mediaType": "m", "digest": digest(&format!("att {name}")), "size": 1,
+            "platform": {"os": "unknown", "architecture": "unknown"},
+            "annotations": {"vnd.docker.reference.type": "attestation-manifest", "vnd.docker.reference.digest": digest(name)}}));
+    }
+    let index = serde_json::json!({"schemaVersion": 2, "manifests": manifests, "annotations": {"k": "v"}}).to_string();
+    Published::read(&Descriptor::new("i", Digest::of(index.as_bytes()), 1), index.as_bytes(), None).unwrap()
+}
+
+/// A report in which the platforms in `broken` have a fault.
+fn report(platforms: &[&str], broken: &[&str]) -> ImageReport {
+    let one = |name: &&str| PlatformReport {
+        promised: Some(platform(name)),
+        declared: None,
+        digest: Some(Digest::of(name.as_bytes())),
+        layers: Vec::new(),
+        entries: 1,
+        programs: 1,
+        architectures: BTreeMap::new(),
+        agreement: Agreement::Fits,
+        starts: Vec::new(),
+        targets: Vec::new(),
+        findings: broken
+            .contains(name)
+            .then(|| Finding::new(Code::EntrypointWrongArch, "its entrypoint is x86-64"))
+            .into_iter()
+            .collect(),
+        problems: Vec::new(),
+    };
+    ImageReport {
+        name: "x".into(),
+        origin: "registry".into(),
+        note: None,
+        digest: None,
+        platforms: platforms.iter().map(one).collect(),
+        findings: Vec::new(),
+        problems: Vec::new(),
+        skipped: Vec::new(),
+    }
+}
+
+fn request(platforms: &[&str], targets: &[&str]) -> Request {
+    Request {
+        reference: Reference::parse("example.com/user/app:v1").unwrap(),
+        platforms: platforms.iter().map(|text| platform(text)).collect(),
+        targets: targets.iter().filter_map(|text| Target::of_platform(&platform(text))).collect(),
+        build: BuildSettings {
+            context: ".".into(),
+            work: "/w".into(),
+            extra: vec!["--pull".into()],
+            ..BuildSettings::default()
+        },
+    }
+}
+
+/// The plan as `keep`, number of other manifests kept, `build: reason`.
+fn check(request: Request, there: &[&str], broken: &[&str], expected: (&[&str], usize, &[&str])) -> Plan {
+    let before = (!there.is_empty()).then(|| published(there));
+    let report = (!there.is_empty()).then(|| report(there, broken));
+    let plan =
+        Plan::make(request, before, report.as_ref(), &machine("docker-container", &["linux/amd64"]), Recipe::default());
+    let keep: Vec<String> =
+        plan.keep.iter().filter_map(|kept| kept.platform.as_ref()).map(ToString::to_string).collect();
+    let others = plan.keep.iter().filter(|kept| kept.platform.is_none()).count();
+    let build: Vec<String> = plan.build.iter().map(|build| format!("{}: {}", build.platform, build.reason)).collect();
+    assert_eq!(
+        (keep, others, build),
+        (
+            expected.0.iter().map(|t| t.to_string()).collect(),
+            expected.1,
+            expected.2.iter().map(|t| t.to_string()).collect()
+        )
+    );
+    plan
+}
+
+const BOTH: &[&str] = &["linux/amd64", "linux/arm64"];
+
+#[test]
+fn only_what_is_broken_is_built_and_its_attestation_goes() {
+    let plan = check(
+        request(&[], &[]),
+        BOTH,
+        &["linux/arm64"],
+        (&["linux/amd64"], 1, &["linux/arm64: its entrypoint is x86-64"]),
+    );
+    assert_eq!(plan.keep[0].entry.raw["unknownField"], "linux/amd64");
+    assert_eq!(plan.before.as_ref().unwrap().annotations["k"], "v");
+}
+
+#[test]
+fn what_a_target_or_the_user_needs_and_is_missing_is_built() {
+    check(request(&[], &["linux/arm64"]), &["linux/amd64"], &[], (&["linux/amd64"], 1, &["linux/arm64: missing"]));
+    check(request(&["linux/s390x"], &[]), BOTH, &["linux/arm64"], (BOTH, 2, &["linux/s390x: missing"]));
+    check(request(BOTH, &[]), &[], &[], (&[], 0, &["linux/amd64: missing", "linux/arm64: missing"]));
+}
+
+#[test]
+fn a_healthy_image_leaves_nothing_to_do() {
+    assert!(check(request(&[], &[]), BOTH, &[], (BOTH, 2, &[])).is_done());
+    assert!(check(request(&["linux/arm64"], &["linux/arm64"]), BOTH, &["linux/amd64"], (BOTH, 2, &[])).is_done());
+}
+
+#[test]
+fn the_commands_are_exact() {
+    let plan =
+        check(request(&["linux/arm64"], &[]), &["linux/amd64"], &[], (&["linux/amd64"], 1, &["linux/arm64: missing"]));
+    assert_eq!(
+        plan.build[0].command.to_string(),
+        "docker buildx build --platform linux/arm64 --output type=image,name=example.com/user/app,push-by-digest=true,name-canonical=true,push=true --metadata-file /w/linux-arm64.json --pull ."
+    );
+    let bake = Request {
+        build: BuildSettings { bake: Some("app".into()), ..plan.request.build.clone() },
+        ..request(&["linux/arm64"], &[])
+    };
+    let plan = Plan::make(bake, None, None, &machine("docker", &["linux/amd64"]), Recipe::default());
+    assert_eq!(plan.delivery, Delivery::ByLayout);
+    assert_eq!(
+        plan.build[0].command.to_string(),
+        "docker buildx bake --metadata-file /w/linux-arm64.json --set app.platform=linux/arm64 --set app.output=type=oci,dest=/w/linux-arm64,tar=false --set app.tags= --pull app"
+    );
+    let files = [PathBuf::from("/w/a"), PathBuf::from("/w/b")];
+    assert_eq!(
+        tag_command(&plan.request, &published(BOTH).annotations, &files).to_string(),
+        "docker buildx imagetools create --tag example.com/user/app:v1 --annotation index:k=v --file /w/a --file /w/b"
+    );
+}
+
+#[test]
+fn emulation_is_an_obstacle_only_where_something_is_run() {
+    let make = |node: &[&str], runs_on_target| {
+        let recipe = Recipe { runs_on_target, lint: Vec::new() };
+        Plan::make(request(&["linux/arm64"], &[]), None, None, &machine("docker-container", node), recipe)
+    };
+    let plan = make(&["linux/amd64"], true);
+    assert_eq!((&plan.build[0].cost, plan.obstacles().len()), (&Cost::Impossible, 1));
+    let plan = make(&["linux/amd64"], false);
+    assert_eq!((&plan.build[0].cost, plan.obstacles().len()), (&Cost::CrossCompiled, 0));
+    let plan = make(&["linux/amd64", "linux/arm64"], true);
+    assert_eq!(plan.build[0].cost, Cost::Emulated { node: "n".into() });
+    let plan = make(&["linux/arm64"], true);
+    assert_eq!(plan.build[0].cost, Cost::Native { node: "n".into() });
+}
+
+#[test]
+fn a_single_manifest_is_an_index_of_one() {
+    let bytes = serde_json::json!({"schemaVersion": 2, "config": {"mediaType": "c", "digest": Digest::of(b"c").to_string(), "size": 1}, "layers": []}).to_string();
+    let root = Descriptor::new("application/vnd.oci.image.manifest.v1+json", Digest::of(bytes.as_bytes()), 5);
+    let single = Published::read(&root, bytes.as_bytes(), Some(&platform("linux/arm/v7"))).unwrap();
+    assert_eq!(
+        single.entries[0].raw["platform"],
+        serde_json::json!({"os": "linux", "architecture": "arm", "variant": "v7"})
+    );
+    assert_eq!(single.entries[0].raw["size"], bytes.len());
+}

@@ -1,0 +1,50 @@
+//! Asks this machine what [`super::machine`] reads: a handful of `docker` commands that change nothing.
+
+use super::docker::{Answer, CommandLine, Docker};
+use super::machine::{self, Daemon, Machine};
+use crate::platform::{Arch, Fact, Handler};
+
+/// What the rim knows of this machine beside Docker.
+#[derive(Clone, Debug, Default)]
+pub struct Kernel {
+    pub handlers: Vec<Handler>,
+    pub tried: Vec<(Arch, Fact<bool>)>,
+}
+
+/// Asks `docker` about itself, its daemon, buildx and the builder: the current one, or the one that is named.
+pub fn survey(docker: &dyn Docker, builder: Option<&str>, kernel: Kernel) -> Machine {
+    let ask = |words: &[&str]| docker.ask(&CommandLine::docker(words)).map_err(|error| error.to_string());
+    let version = ask(&["version", "--format", "{{json .}}"]);
+    let (client, daemon) = match &version {
+        Err(cause) => (Err(cause.clone()), Err(cause.clone())),
+        Ok(answer) => versions(answer),
+    };
+    let daemon = daemon.map(|(version, arch, is_desktop)| {
+        let info = ask(&["info", "--format", "{{json .}}"]);
+        let store = info.map_or(machine::Store::Classic, |answer| machine::store(&answer.stdout));
+        Daemon { version, arch, store, is_desktop }
+    });
+    let said = |answer: Result<Answer, String>| {
+        answer.and_then(|answer| if answer.is_success() { Ok(answer.stdout) } else { Err(answer.complaint()) })
+    };
+    let buildx = said(ask(&["buildx", "version"]))
+        .and_then(|text| machine::buildx_version(&text).ok_or(format!("it says {:?}", text.trim())));
+    let inspect: Vec<&str> = ["buildx", "inspect"].into_iter().chain(builder).collect();
+    let builder = match (&daemon, &buildx) {
+        (Ok(_), Ok(_)) => {
+            said(ask(&inspect)).and_then(|text| machine::builder(&text).ok_or("its answer cannot be read".to_string()))
+        }
+        _ => Err("it was not asked".to_string()),
+    };
+    Machine { client, daemon, buildx, builder, handlers: kernel.handlers, tried: kernel.tried }
+}
+
+type Client = Result<String, String>;
+type Server = Result<(String, Option<Arch>, bool), String>;
+
+/// `docker version` fails where the daemon does not answer, and still tells the client.
+fn versions(answer: &Answer) -> (Client, Server) {
+    let (client, daemon) = machine::versions(&answer.stdout);
+    let client = client.ok_or_else(|| answer.complaint());
+    (client, daemon.ok_or_else(|| answer.complaint()))
+}
