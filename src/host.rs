@@ -75,7 +75,7 @@ pub fn read() -> Result<Reading, HostError> {
     };
     let variant = if arch == Arch::Arm { cpu::arm_variant(&cpuinfo) } else { None };
     let platform = Platform::new("linux", arch.oci(), variant);
-    Ok(Reading { target: Target { name: "host".to_string(), platform, node }, notes })
+    Ok(Reading { target: Target { name: "host".to_string(), platform, node, engine: None }, notes })
 }
 
 /// Whether this machine runs programs of `arch`, by itself or by an emulator: tried with one of a hundred bytes. `None`:

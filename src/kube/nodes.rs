@@ -15,8 +15,6 @@ pub struct Group {
     pub kernel: String,
     /// `containerd://2.1.3`.
     pub runtime: String,
-    /// `None` for a runtime that is not known.
-    pub engine: Option<Engine>,
     pub os_image: String,
     /// Where the CPU level is from: "NFD labels", a profile's source; empty where it is not known.
     pub level_source: String,
@@ -101,17 +99,17 @@ fn one(object: &NodeObject) -> Result<Group, String> {
         node.isa = Fact::Known(isa);
         level_source = "NFD labels".to_string();
     }
+    let engine = Engine::of_runtime(&info.container_runtime_version);
     let name = match &instance_type {
         Some(instance_type) => instance_type.clone(),
         None => format!("linux/{arch}"),
     };
     Ok(Group {
-        target: Target { name, platform: Platform::linux(arch), node },
+        target: Target { name, platform: Platform::linux(arch), node, engine },
         instance_type,
         profile,
         kernel: info.kernel_version.clone(),
         runtime: info.container_runtime_version.clone(),
-        engine: Engine::of_runtime(&info.container_runtime_version),
         os_image: info.os_image.clone(),
         level_source,
         nodes: Vec::new(),

@@ -2,6 +2,8 @@
 //! that succeeds proves nothing: several engines fall back to architectures that the node may not run.
 //! Pure; a single manifest, without an index, is taken by every engine whatever its platform.
 
+use std::fmt;
+
 use super::{Arch, Fact, Isa, Platform, Target};
 
 /// Who pulls images on a node.
@@ -31,6 +33,26 @@ pub struct Refusal {
 }
 
 impl Engine {
+    /// What [`Engine::parse`] reads, for messages.
+    pub const NAMES: &str =
+        "docker, docker-containerd, containerd, cri-containerd-VERSION (cri-containerd-1.7), cri-o, podman";
+
+    /// Reads an engine's name as a target's `engine=` has it.
+    pub fn parse(name: &str) -> Option<Engine> {
+        let number = |text: &str| text.parse::<u32>().ok();
+        match name {
+            "docker" => Some(Engine::DockerGraph),
+            "docker-containerd" => Some(Engine::DockerContainerd),
+            "containerd" => Some(Engine::Containerd),
+            "cri-o" => Some(Engine::CriO),
+            "podman" => Some(Engine::Podman),
+            _ => {
+                let (major, minor) = name.strip_prefix("cri-containerd-")?.split_once('.')?;
+                Some(Engine::ContainerdCri { major: number(major)?, minor: number(minor)? })
+            }
+        }
+    }
+
     /// Reads a node's `containerRuntimeVersion`: `containerd://2.1.3`, `cri-o://1.31.0`, `docker://24.0.7`.
     pub fn of_runtime(text: &str) -> Option<Engine> {
         let (name, version) = text.split_once("://")?;
@@ -42,6 +64,19 @@ impl Engine {
             "docker" if major? >= 29 => Some(Engine::DockerContainerd),
             "docker" => Some(Engine::DockerGraph),
             _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Engine::DockerGraph => f.write_str("docker"),
+            Engine::DockerContainerd => f.write_str("docker-containerd"),
+            Engine::Containerd => f.write_str("containerd"),
+            Engine::ContainerdCri { major, minor } => write!(f, "cri-containerd-{major}.{minor}"),
+            Engine::CriO => f.write_str("cri-o"),
+            Engine::Podman => f.write_str("podman"),
         }
     }
 }

@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use super::matching::Engine;
 use super::{Arch, Platform};
 
 /// Something about a node that is known, or is not.
@@ -127,6 +128,8 @@ pub struct Target {
     /// The platform that an engine on this node asks a registry for.
     pub platform: Platform,
     pub node: Node,
+    /// Who pulls images there, where that is known: each engine has its own way to choose from an index.
+    pub engine: Option<Engine>,
 }
 
 impl Target {
@@ -135,7 +138,7 @@ impl Target {
         let arch = platform.arch().filter(|_| platform.os == "linux")?;
         let mut node = Node::plain(arch);
         node.isa = declared_isa(platform);
-        Some(Target { name: platform.to_string(), platform: platform.clone(), node })
+        Some(Target { name: platform.to_string(), platform: platform.clone(), node, engine: None })
     }
 }
 

@@ -126,7 +126,7 @@ impl Profile {
     }
 
     pub fn target(&self) -> Target {
-        Target { name: self.name.to_string(), platform: self.platform(), node: self.node() }
+        Target { name: self.name.to_string(), platform: self.platform(), node: self.node(), engine: None }
     }
 }
 

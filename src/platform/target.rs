@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 
+use super::matching::Engine;
 use super::profile;
 use super::{Arch, Fact, Isa, Platform, PlatformError, Target};
 
@@ -47,7 +48,7 @@ fn suggestion(names: &[&str]) -> String {
     if names.is_empty() { String::new() } else { format!("; similar: {}", names.join(", ")) }
 }
 
-const PROPERTIES: &[&str] = &["page", "aarch32", "ia32", "x32", "level", "emulates", "kernel"];
+const PROPERTIES: &[&str] = &["page", "aarch32", "ia32", "x32", "level", "emulates", "kernel", "engine"];
 
 /// Reads `linux/arm64`, `linux/arm64,aarch32=no,page=64k`, `graviton4,page=64k`, `x86-64-v3`, `host`, `k8s:prod`,
 /// `nodes.json`.
@@ -169,6 +170,10 @@ fn apply(text: &str, target: &mut Target, property: &str) -> Result<(), TargetEr
             let version = parts.next().and_then(number).zip(parts.next().and_then(number));
             target.node.kernel = Fact::Known(version.ok_or_else(|| refuse("kernel", "a version such as 6.1"))?);
         }
+        "engine" => {
+            let engine = Engine::parse(value).ok_or_else(|| refuse("engine", Engine::NAMES))?;
+            target.engine = Some(engine);
+        }
         _ => return Err(TargetError::Property { text: text.to_string(), property: key.to_string() }),
     }
     Ok(())
@@ -207,6 +212,9 @@ pub fn text(target: &Target) -> String {
     }
     if let Fact::Known((major, minor)) = node.kernel {
         add("kernel", format!("{major}.{minor}"));
+    }
+    if let Some(engine) = target.engine {
+        add("engine", engine.to_string());
     }
     text
 }

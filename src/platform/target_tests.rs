@@ -90,7 +90,7 @@ fn an_error_names_the_property_and_what_it_may_be() {
     check_error(
         "arm64,pages=4k",
         "target \"arm64,pages=4k\" has an unknown property \"pages\"; \
-         known are page, aarch32, ia32, x32, level, emulates, kernel",
+         known are page, aarch32, ia32, x32, level, emulates, kernel, engine",
     );
     check_error("windows/amd64", "target \"windows/amd64\" is not a Linux platform, and only Linux nodes are judged");
     check_error(
@@ -108,6 +108,8 @@ fn a_node_is_written_as_it_is_read() {
     for text in [
         "linux/arm64,page=64k,aarch32=no,level=v8.2,emulates=amd64+386,kernel=6.1",
         "linux/amd64,ia32=no,x32=yes,level=v3",
+        "linux/arm64,level=v8,engine=cri-containerd-2.1",
+        "linux/amd64,level=v1,engine=docker",
         "linux/arm/v6,level=v6",
         "linux/riscv64,level=rva22u64",
     ] {

@@ -191,7 +191,7 @@ impl Assigned {
             // A single manifest is taken by every engine, whatever its platform: the classic way to the incident.
             let picked = match selection.index_annotations {
                 None => Ok((0..images.len().min(1)).collect()),
-                Some(_) => matching::pick(ENGINE, target, &offered),
+                Some(_) => matching::pick(target.engine.unwrap_or(ENGINE), target, &offered),
             };
             match picked {
                 Ok(best) => best.first().into_iter().for_each(|first| assigned.by_image[*first].push(target.clone())),
