@@ -6,7 +6,7 @@ use std::io::{self, BufRead, Read};
 use flate2::{Decompress, FlushDecompress, Status};
 
 use super::error::LayerError;
-use super::hashed::Hashed;
+use super::hashed::Hashing;
 use super::limits::Limits;
 
 /// How a layer's tar is stored.
@@ -49,8 +49,8 @@ pub(super) fn looks_like_tar(start: &[u8]) -> bool {
 }
 
 /// A layer's stored bytes in, its tar out.
-pub(super) struct Decoder<R: Read> {
-    format: Format<Hashed<R>>,
+pub(super) struct Decoder<S: Hashing> {
+    format: Format<S>,
     limits: Limits,
     produced: u64,
 }
@@ -69,8 +69,8 @@ pub(super) enum Trailing {
     Garbage,
 }
 
-impl<R: Read> Decoder<R> {
-    pub fn new(compression: Compression, stored: Hashed<R>, limits: &Limits) -> io::Result<Decoder<R>> {
+impl<S: Hashing> Decoder<S> {
+    pub fn new(compression: Compression, stored: S, limits: &Limits) -> io::Result<Decoder<S>> {
         let format = match compression {
             Compression::Gzip => Format::Gzip(Box::new(Gzip::new(stored))),
             Compression::Zstd => {
@@ -83,7 +83,7 @@ impl<R: Read> Decoder<R> {
         Ok(Decoder { format, limits: limits.clone(), produced: 0 })
     }
 
-    pub fn into_inner(self) -> (Hashed<R>, Trailing) {
+    pub fn into_inner(self) -> (S, Trailing) {
         match self.format {
             Format::Gzip(gzip) => (gzip.inner, gzip.trailing),
             Format::Zstd(decoder) => (decoder.finish(), Trailing::Nothing),
@@ -100,7 +100,7 @@ impl<R: Read> Decoder<R> {
     }
 }
 
-impl<R: Read> Read for Decoder<R> {
+impl<S: Hashing> Read for Decoder<S> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let read = match &mut self.format {
             Format::Gzip(gzip) => gzip.read(into)?,

@@ -1,58 +1,61 @@
 //! Bytes that are hashed as they pass. The hash runs on a thread of its own, over the same buffers that the reader
 //! reads from: nothing is copied, and memory is bounded by a ring of buffers.
 
+use std::collections::VecDeque;
 use std::io::{self, BufRead, Read};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
 use super::error::LayerError;
 use crate::oci::{Digest, Hasher};
 
 /// Bytes of a buffer: large enough for a decoder to run undisturbed, small enough that a few stay in the cache.
-const BLOCK: usize = 128 << 10;
+pub(super) const BLOCK: usize = 128 << 10;
 
-/// Buffers in the ring: the reader's own and those that wait for the hash. 8 of them are 1 MiB.
-const RING: usize = 8;
+/// Buffers in a ring: the reader's own and those that wait for the hash. 8 of them are 1 MiB.
+pub(super) const RING: usize = 8;
 
-/// A buffered reader whose every byte is hashed, also those that nobody asked for.
+/// A reader that hashes everything that it reads.
+pub(super) trait Hashing: BufRead {
+    /// Bytes taken from the inner reader so far.
+    fn taken(&self) -> u64;
+
+    /// Reads to the end and gives the digest and the number of all bytes.
+    fn finish(self) -> io::Result<(Digest, u64)>;
+}
+
+/// Hashes what `inner` gives, which is read on the caller's thread.
 pub(super) struct Hashed<R> {
     inner: R,
     current: Arc<Vec<u8>>,
     position: usize,
-    total: u64,
+    taken: u64,
     is_at_end: bool,
-    hashing: Hashing,
+    state: State,
 }
 
-/// A layer of less than a buffer is not worth a thread.
-enum Hashing {
-    /// What was read so far is `current`, and not yet hashed.
-    Later(Hasher),
-    Apart(Apart),
-    /// Only between two states.
-    Nowhere,
-}
-
-struct Apart {
-    full: SyncSender<Arc<Vec<u8>>>,
-    hashed: Receiver<Arc<Vec<u8>>>,
-    /// Buffers that may still be made.
-    left: usize,
-    thread: JoinHandle<Hasher>,
-}
-
-/// What a [`Hashed`] knows at its end.
-pub(super) struct Sum<R> {
-    pub digest: Digest,
-    pub bytes: u64,
-    pub inner: R,
+enum State {
+    /// What was read so far is `current`, and not yet hashed: less than a buffer is not worth a thread.
+    Waiting(Hasher),
+    Apart {
+        full: SyncSender<Arc<Vec<u8>>>,
+        ring: VecDeque<Arc<Vec<u8>>>,
+        thread: JoinHandle<Hasher>,
+    },
 }
 
 /// A reader that failed before its end.
 #[derive(Debug)]
 pub(super) struct Unfinished<R> {
     pub cause: io::Error,
+    pub inner: R,
+}
+
+/// What a [`Hashed`] knows at its end.
+pub(super) struct Sum<R> {
+    pub digest: Digest,
+    pub bytes: u64,
     pub inner: R,
 }
 
@@ -64,13 +67,8 @@ impl<R> From<Unfinished<R>> for LayerError {
 
 impl<R: Read> Hashed<R> {
     pub fn new(inner: R, hasher: Hasher) -> Hashed<R> {
-        let (current, position, total) = (Arc::new(Vec::new()), 0, 0);
-        Hashed { inner, current, position, total, is_at_end: false, hashing: Hashing::Later(hasher) }
-    }
-
-    /// Bytes taken from the inner reader so far.
-    pub fn taken(&self) -> u64 {
-        self.total
+        let (current, position, taken) = (Arc::default(), 0, 0);
+        Hashed { inner, current, position, taken, is_at_end: false, state: State::Waiting(hasher) }
     }
 
     /// Gives up on the hash.
@@ -78,97 +76,80 @@ impl<R: Read> Hashed<R> {
         self.inner
     }
 
-    /// Reads to the end and gives the digest of everything.
-    pub fn finish(mut self) -> Result<Sum<R>, Unfinished<R>> {
+    /// [`Hashing::finish`] that hands back the inner reader, also after an error.
+    pub fn sum(mut self) -> Result<Sum<R>, Unfinished<R>> {
         while !self.is_at_end {
             if let Err(cause) = self.refill() {
                 return Err(Unfinished { cause, inner: self.inner });
             }
         }
-        let hasher = match self.hashing {
-            Hashing::Later(mut hasher) => {
+        let hasher = match self.state {
+            State::Waiting(mut hasher) => {
                 hasher.update(&self.current);
                 hasher
             }
-            Hashing::Apart(apart) => {
-                drop(apart.full);
-                apart.thread.join().expect("hashing does not panic")
+            State::Apart { full, thread, .. } => {
+                drop(full);
+                thread.join().expect("hashing does not panic")
             }
-            Hashing::Nowhere => unreachable!("refill puts the state back"),
         };
-        Ok(Sum { digest: hasher.finish(), bytes: self.total, inner: self.inner })
+        Ok(Sum { digest: hasher.finish(), bytes: self.taken, inner: self.inner })
     }
 
-    /// Puts the next bytes into `current`; at the end it stays as it is.
+    /// Puts the next bytes into `current`; at the end it stays as it is, and all read.
     fn refill(&mut self) -> io::Result<()> {
-        let mut block = match &mut self.hashing {
-            Hashing::Apart(apart) if apart.left == 0 => {
-                // The reader's share of a buffer ends before it asks for the next one.
-                self.current = Arc::default();
-                let hashed = apart.hashed.recv().expect("the hash runs until its sender is gone");
-                Arc::try_unwrap(hashed).expect("the reader keeps no buffer but the current")
-            }
-            Hashing::Apart(apart) => {
-                apart.left -= 1;
-                Vec::with_capacity(BLOCK)
-            }
-            _ => Vec::with_capacity(BLOCK),
+        let mut block = match &mut self.state {
+            State::Waiting(_) => Vec::new(),
+            State::Apart { ring, .. } => recycle(ring),
         };
         fill(&mut self.inner, &mut block)?;
         self.is_at_end = block.len() < BLOCK;
-        self.total += block.len() as u64;
         if block.is_empty() {
-            // The first buffer waits to be hashed by `finish`.
-            if let Hashing::Apart(_) = self.hashing {
-                (self.current, self.position) = (Arc::default(), 0);
-            } else {
-                self.position = self.current.len();
-            }
+            self.position = self.current.len();
             return Ok(());
         }
-        let block = Arc::new(block);
-        match std::mem::replace(&mut self.hashing, Hashing::Nowhere) {
-            Hashing::Later(hasher) if self.current.is_empty() => self.hashing = Hashing::Later(hasher),
-            Hashing::Later(hasher) => {
-                let apart = Apart::start(hasher);
-                apart.send(&self.current);
-                apart.send(&block);
-                self.hashing = Hashing::Apart(apart);
-            }
-            Hashing::Apart(apart) => {
-                apart.send(&block);
-                self.hashing = Hashing::Apart(apart);
-            }
-            Hashing::Nowhere => unreachable!("refill puts the state back"),
+        self.taken += block.len() as u64;
+        let (block, before) = (Arc::new(block), std::mem::take(&mut self.current));
+        if let State::Waiting(hasher) = &mut self.state
+            && !before.is_empty()
+        {
+            let hasher = std::mem::replace(hasher, Hasher::sha256());
+            self.state = apart(hasher, before);
+        }
+        if let State::Apart { full, ring, .. } = &mut self.state {
+            full.send(Arc::clone(&block)).expect("the hash runs until its sender is gone");
+            ring.push_back(Arc::clone(&block));
         }
         (self.current, self.position) = (block, 0);
         Ok(())
     }
 }
 
-impl Apart {
-    fn start(mut hasher: Hasher) -> Apart {
-        let (full, incoming) = sync_channel::<Arc<Vec<u8>>>(RING);
-        let (done, hashed) = sync_channel(RING);
-        let thread = std::thread::spawn(move || {
-            for block in incoming {
-                hasher.update(&block);
-                // The reader may have gone, which is no matter of the hash.
-                let _ = done.send(block);
-            }
-            hasher
-        });
-        // The two first buffers are made already.
-        Apart { full, hashed, left: RING - 2, thread }
-    }
+/// Starts the hash's thread with the first buffer.
+fn apart(mut hasher: Hasher, first: Arc<Vec<u8>>) -> State {
+    let (full, incoming) = sync_channel::<Arc<Vec<u8>>>(RING - 3);
+    let thread = std::thread::spawn(move || {
+        hasher.update(&first);
+        drop(first);
+        for block in incoming {
+            hasher.update(&block);
+        }
+        hasher
+    });
+    State::Apart { full, ring: VecDeque::new(), thread }
+}
 
-    fn send(&self, block: &Arc<Vec<u8>>) {
-        self.full.send(Arc::clone(block)).expect("the hash runs until its sender is gone");
+/// The oldest buffer once the ring is full, which the other side has done with. Where it has not dropped it quite yet, a
+/// new one takes its place.
+pub(super) fn recycle(ring: &mut VecDeque<Arc<Vec<u8>>>) -> Vec<u8> {
+    if ring.len() < RING {
+        return Vec::new();
     }
+    ring.pop_front().and_then(|oldest| Arc::try_unwrap(oldest).ok()).unwrap_or_default()
 }
 
 /// Fills a buffer up to [`BLOCK`] bytes; less only at the end.
-fn fill(reader: &mut impl Read, block: &mut Vec<u8>) -> io::Result<()> {
+pub(super) fn fill(reader: &mut impl Read, block: &mut Vec<u8>) -> io::Result<()> {
     block.resize(BLOCK, 0);
     let mut filled = 0;
     while filled < BLOCK {
@@ -181,6 +162,16 @@ fn fill(reader: &mut impl Read, block: &mut Vec<u8>) -> io::Result<()> {
     }
     block.truncate(filled);
     Ok(())
+}
+
+impl<R: Read> Hashing for Hashed<R> {
+    fn taken(&self) -> u64 {
+        self.taken
+    }
+
+    fn finish(self) -> io::Result<(Digest, u64)> {
+        self.sum().map(|sum| (sum.digest, sum.bytes)).map_err(|unfinished| unfinished.cause)
+    }
 }
 
 impl<R: Read> BufRead for Hashed<R> {
@@ -216,10 +207,9 @@ mod tests {
         let mut read = Vec::new();
         hashed.read_to_end(&mut read).unwrap();
         assert_eq!(read, bytes);
-        let sum = hashed.finish().unwrap();
-        assert_eq!((sum.digest, sum.bytes), (Digest::of(&bytes), length as u64), "{length} bytes");
+        assert_eq!(hashed.finish().unwrap(), (Digest::of(&bytes), length as u64), "{length} bytes");
         let unread = Hashed::new(&bytes[..], Hasher::sha256()).finish().unwrap();
-        assert_eq!(unread.digest, Digest::of(&bytes), "{length} bytes nobody reads");
+        assert_eq!(unread.0, Digest::of(&bytes), "{length} bytes nobody reads");
     }
 
     #[test]
@@ -234,6 +224,7 @@ mod tests {
         let broken = (&[7u8; 20 * BLOCK][..]).chain(Broken);
         let mut hashed = Hashed::new(broken, Hasher::sha256());
         assert!(hashed.read_to_end(&mut Vec::new()).is_err());
+        assert!(hashed.sum().is_err_and(|unfinished| unfinished.cause.to_string() == "broken"));
     }
 
     struct Broken;

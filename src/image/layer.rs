@@ -2,13 +2,14 @@
 //! the image says. One pass, nothing is unpacked to disk, and memory does not grow with the layer's bytes: two rings of
 //! 1 MiB, the decoder's window, and what [`Contents`] keeps of each entry.
 
-use std::io::{self, BufRead, Read};
+use std::io::{self, Read};
 
+use super::ahead::Ahead;
 use super::contents::{Contents, Entry};
 use super::decompress::{Compression, Decoder, MAGIC_BYTES, Trailing};
 use super::entries::{LayerNote, Visit, walk};
 use super::error::{ImageError, LayerError};
-use super::hashed::{Hashed, Sum, Unfinished};
+use super::hashed::{Hashed, Hashing, Sum, Unfinished};
 use super::limits::Limits;
 use crate::oci::{Descriptor, DiffId, Digest, Hasher};
 use crate::source::{Source, SourceError};
@@ -52,7 +53,9 @@ pub fn read_layer<T>(
     let descriptor = &layer.descriptor;
     let read = open(source, descriptor).and_then(|reader| {
         let stored = Stored { reader, left: descriptor.size, expected: descriptor.size };
-        check(read_stored(stored, descriptor.digest.hasher(), limits, visit)?, layer)
+        let ahead = Ahead::new(Box::new(stored), descriptor.digest.hasher());
+        let is_sha256 = descriptor.digest.algorithm() == "sha256";
+        check(read_stored(ahead, is_sha256, limits, visit)?, layer)
     });
     read.map_err(|cause| cause.of(layer.index, descriptor))
 }
@@ -96,16 +99,13 @@ pub(super) struct Passed<T> {
     pub read: Result<LayerRead<T>, LayerError>,
 }
 
-/// Reads a layer's stored bytes to their end, whatever names them; `hasher` is for the digest of these bytes. An error
-/// where the bytes could not be had.
-pub(super) fn read_stored<T, R: Read>(
-    stored: R,
-    hasher: Hasher,
+/// Reads a layer's stored bytes to their end, whatever names them. An error where the bytes could not be had.
+pub(super) fn read_stored<T, S: Hashing>(
+    mut stored: S,
+    is_sha256: bool,
     limits: &Limits,
     visit: &mut Visit<'_, T>,
 ) -> Result<Passed<T>, LayerError> {
-    let is_sha256 = matches!(hasher, Hasher::Sha256(_));
-    let mut stored = Hashed::new(stored, hasher);
     let start = stored.fill_buf()?;
     let compression = match Compression::of(&start[..start.len().min(MAGIC_BYTES)]) {
         Ok(compression) => compression,
@@ -116,7 +116,7 @@ pub(super) fn read_stored<T, R: Read>(
             Ok(walked) => walked,
             Err(cause) => return failed(stored, cause),
         };
-        let Sum { digest, bytes, .. } = stored.finish()?;
+        let (digest, bytes) = stored.finish()?;
         let (stored_bytes, uncompressed_bytes) = (bytes, bytes);
         let diff_id = DiffId(digest.clone());
         let checked = Checked { digest: digest.clone(), diff_id, stored_bytes, uncompressed_bytes, compression };
@@ -127,7 +127,7 @@ pub(super) fn read_stored<T, R: Read>(
         Ok(walked) => walked,
         Err(cause) => return failed(tar.into_inner().into_inner().0, cause),
     };
-    let (diff_id, uncompressed_bytes, decoder) = match tar.finish() {
+    let (diff_id, uncompressed_bytes, decoder) = match tar.sum() {
         Ok(Sum { digest, bytes, inner }) => (DiffId(digest), bytes, inner),
         Err(Unfinished { cause, inner }) => return failed(inner.into_inner().0, cause.into()),
     };
@@ -137,17 +137,17 @@ pub(super) fn read_stored<T, R: Read>(
         Trailing::Zeros => notes.push(LayerNote::TrailingZeros),
         Trailing::Garbage => notes.push(LayerNote::TrailingGarbage),
     }
-    let Sum { digest, bytes, .. } = stored.finish()?;
+    let (digest, bytes) = stored.finish()?;
     let checked = Checked { digest: digest.clone(), diff_id, stored_bytes: bytes, uncompressed_bytes, compression };
     Ok(Passed { digest, bytes, read: Ok(LayerRead { contents, checked, notes }) })
 }
 
 /// Reads what is left, so that the digest tells whether these are the bytes that were meant.
-fn failed<T, R: Read>(stored: Hashed<R>, cause: LayerError) -> Result<Passed<T>, LayerError> {
+fn failed<T, S: Hashing>(stored: S, cause: LayerError) -> Result<Passed<T>, LayerError> {
     if matches!(cause, LayerError::Read(_) | LayerError::TooLong { .. } | LayerError::Source(_)) {
         return Err(cause);
     }
-    let Sum { digest, bytes, .. } = stored.finish()?;
+    let (digest, bytes) = stored.finish()?;
     Ok(Passed { digest, bytes, read: Err(cause) })
 }
 

@@ -1,6 +1,7 @@
 //! Floor 3: an image's documents, its layers' entries, and the file system they make together. It does not know what
 //! the files are: [`Contents`] and [`RootFs`] carry whatever the caller's closure returned for each file.
 
+mod ahead;
 mod blocks;
 mod contents;
 mod decompress;
@@ -8,6 +9,8 @@ mod directory;
 mod entries;
 mod error;
 mod fetch;
+#[cfg(test)]
+mod fuzz_tests;
 mod hashed;
 mod header;
 mod layer;

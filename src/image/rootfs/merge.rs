@@ -42,6 +42,9 @@ impl<T> RootFs<T> {
     pub fn apply(&mut self, contents: Arc<Contents<T>>) {
         let layer = self.layers.len();
         self.layers.push(Arc::clone(&contents));
+        let room = contents.len().min(MAX_NODES);
+        self.nodes.reserve(room);
+        self.table.reserve(room);
         contents.for_each(|entry, _| match entry.kind {
             EntryKind::Whiteout => self.hide(entry.path),
             EntryKind::Opaque => self.hide_children(entry.path),
@@ -209,6 +212,9 @@ impl<T> RootFs<T> {
     }
 
     fn owner(&mut self, uid: u32, gid: u32) -> u32 {
+        if (uid, gid) == (0, 0) {
+            return 0;
+        }
         let next = self.owners.len() as u32;
         let index = *self.owner_index.entry((uid, gid)).or_insert(next);
         if index == next {
@@ -252,7 +258,8 @@ impl<T> RootFs<T> {
 
     /// The node of that name in `parent`, be it there, gone or new. `None` where the tree is full.
     fn place(&mut self, parent: u32, name: &[u8], layer: usize) -> Option<u32> {
-        if let Some(id) = self.child_even_gone(parent, name) {
+        let hash = self.table.hash(parent, name);
+        if let Some(id) = self.child_even_gone(parent, name, hash) {
             return Some(id);
         }
         if self.nodes.len() >= MAX_NODES || self.names.len() >= MAX_TEXT {
@@ -260,7 +267,7 @@ impl<T> RootFs<T> {
             return None;
         }
         let id = self.nodes.len() as u32;
-        let next_in_chain = self.table.insert(id, parent, name, &mut self.nodes, &self.names);
+        self.table.insert(hash, id);
         let node = Node {
             parent,
             name: self.names.len() as u32,
@@ -275,7 +282,6 @@ impl<T> RootFs<T> {
             size: 0,
             first_child: NONE,
             next_sibling: NONE,
-            next_in_chain,
         };
         self.names.extend_from_slice(name);
         self.nodes.push(node);

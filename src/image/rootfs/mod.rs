@@ -56,7 +56,6 @@ struct Node {
     size: u64,
     first_child: u32,
     next_sibling: u32,
-    next_in_chain: u32,
 }
 
 /// What a node is.
@@ -112,7 +111,6 @@ impl<T> RootFs<T> {
             size: 0,
             first_child: NONE,
             next_sibling: NONE,
-            next_in_chain: NONE,
         };
         let (layers, names, owners) = (Vec::new(), Vec::new(), vec![(0, 0)]);
         let (table, dangling) = (Table::default(), Vec::new());
@@ -205,20 +203,13 @@ impl<T> RootFs<T> {
         &self.dangling
     }
 
-    fn child_even_gone(&self, parent: u32, name: &[u8]) -> Option<u32> {
-        let mut id = self.table.first(parent, name);
-        while id != NONE {
-            let node = &self.nodes[id as usize];
-            if node.parent == parent && self.name_of(id) == name {
-                return Some(id);
-            }
-            id = node.next_in_chain;
-        }
-        None
+    fn child_even_gone(&self, parent: u32, name: &[u8], hash: u32) -> Option<u32> {
+        self.table.find(hash, |id| self.nodes[id as usize].parent == parent && self.name_of(id) == name)
     }
 
     fn child(&self, parent: u32, name: &[u8]) -> Option<u32> {
-        self.child_even_gone(parent, name).filter(|id| self.nodes[*id as usize].kind != NodeKind::Gone)
+        let found = self.child_even_gone(parent, name, self.table.hash(parent, name));
+        found.filter(|id| self.nodes[*id as usize].kind != NodeKind::Gone)
     }
 
     fn name_of(&self, id: u32) -> &[u8] {

@@ -1,57 +1,75 @@
-//! Finds a directory's child by name. Chains run through the nodes themselves, so that the table costs eight bytes a node
-//! at most; its hash is seeded, because names come from whoever made the image.
+//! Finds a directory's child by name. Eight bytes a slot hold half a hash and the node, so that a name that is not there
+//! costs one look; the hash is seeded, because names come from whoever made the image.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 
-use super::{NONE, Node};
-
-/// Heads of chains, by hash.
+/// Open addressing with linear probing. Nothing is taken out: a node that is gone keeps its slot.
 pub(super) struct Table {
-    heads: Vec<u32>,
+    slots: Vec<Slot>,
+    used: usize,
     seed: u64,
 }
 
-impl Default for Table {
-    fn default() -> Table {
-        Table { heads: vec![NONE; SMALLEST], seed: RandomState::new().build_hasher().finish() }
-    }
+#[derive(Clone, Copy)]
+struct Slot {
+    hash: u32,
+    /// 0, the root's number, is a free slot: the root is nobody's child.
+    id: u32,
 }
 
+const FREE: Slot = Slot { hash: 0, id: 0 };
 /// A power of two, as every size of it.
 const SMALLEST: usize = 64;
 /// Odd and without pattern: the fractional part of the golden ratio.
 const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
 
+impl Default for Table {
+    fn default() -> Table {
+        Table { slots: vec![FREE; SMALLEST], used: 0, seed: RandomState::new().build_hasher().finish() }
+    }
+}
+
 impl Table {
-    /// The first node of the chain in which the child is, if it is anywhere.
-    pub fn first(&self, parent: u32, name: &[u8]) -> u32 {
-        self.heads[self.slot(parent, name)]
+    /// The child of that hash for which `is_it` answers true.
+    pub fn find(&self, hash: u32, is_it: impl Fn(u32) -> bool) -> Option<u32> {
+        let mask = self.slots.len() - 1;
+        let mut at = hash as usize & mask;
+        loop {
+            let slot = self.slots[at];
+            if slot.id == 0 {
+                return None;
+            }
+            if slot.hash == hash && is_it(slot.id) {
+                return Some(slot.id);
+            }
+            at = (at + 1) & mask;
+        }
     }
 
-    /// Puts node `id` (the next to be pushed to `nodes`) in front of its chain and gives the chain's rest.
-    pub fn insert(&mut self, id: u32, parent: u32, name: &[u8], nodes: &mut [Node], names: &[u8]) -> u32 {
-        if nodes.len() >= self.heads.len() {
-            self.grow(nodes, names);
+    pub fn insert(&mut self, hash: u32, id: u32) {
+        self.reserve(1);
+        self.used += 1;
+        place(&mut self.slots, Slot { hash, id });
+    }
+
+    /// Makes room for `more` nodes, so that a third of the slots stays free.
+    pub fn reserve(&mut self, more: usize) {
+        let wanted = (self.used + more) / 2 * 3;
+        if wanted < self.slots.len() {
+            return;
         }
-        let slot = self.slot(parent, name);
-        std::mem::replace(&mut self.heads[slot], id)
+        let larger = (wanted + 1).next_power_of_two();
+        let slots = std::mem::replace(&mut self.slots, vec![FREE; larger]);
+        for slot in slots.into_iter().filter(|slot| slot.id != 0) {
+            place(&mut self.slots, slot);
+        }
     }
 
     pub fn heap_bytes(&self) -> usize {
-        self.heads.capacity() * size_of::<u32>()
+        self.slots.capacity() * size_of::<Slot>()
     }
 
-    fn grow(&mut self, nodes: &mut [Node], names: &[u8]) {
-        let doubled = 2 * self.heads.len();
-        self.heads = vec![NONE; doubled];
-        // The root is nobody's child.
-        for (id, node) in nodes.iter_mut().enumerate().skip(1) {
-            let slot = self.slot(node.parent, &names[node.name as usize..][..node.name_len as usize]);
-            node.next_in_chain = std::mem::replace(&mut self.heads[slot], id as u32);
-        }
-    }
-
-    fn slot(&self, parent: u32, name: &[u8]) -> usize {
+    pub fn hash(&self, parent: u32, name: &[u8]) -> u32 {
         let mut hash = fold(self.seed ^ u64::from(parent), MIX ^ name.len() as u64);
         let mut words = name.chunks_exact(8);
         for word in &mut words {
@@ -60,9 +78,17 @@ impl Table {
         }
         let mut last = [0; 8];
         last[..words.remainder().len()].copy_from_slice(words.remainder());
-        hash = fold(hash ^ u64::from_le_bytes(last), self.seed | 1);
-        hash as usize & (self.heads.len() - 1)
+        fold(hash ^ u64::from_le_bytes(last), self.seed | 1) as u32
     }
+}
+
+fn place(slots: &mut [Slot], new: Slot) {
+    let mask = slots.len() - 1;
+    let mut at = new.hash as usize & mask;
+    while slots[at].id != 0 {
+        at = (at + 1) & mask;
+    }
+    slots[at] = new;
 }
 
 /// Both halves of the product: every bit of the input reaches every bit of the hash.
