@@ -184,6 +184,17 @@ fn builder(builder: &Builder, daemon: Option<&Daemon>, platforms: &[Platform]) -
     }
 }
 
+/// What keeps the `docker` driver from writing an OCI layout: only the containerd image store exports one.
+pub fn no_layouts(machine: &Machine) -> Option<Check> {
+    let builder = machine.builder.as_ref().ok().filter(|builder| !builder.pushes_by_digest())?;
+    let is_classic = machine.daemon.as_ref().is_ok_and(|daemon| daemon.store == Store::Classic);
+    let text = format!(
+        "{} (docker) neither pushes by digest nor writes OCI layouts: the daemon does not use the containerd image store",
+        builder.name
+    );
+    is_classic.then(|| missing("builder", text, vec![create_builder()]))
+}
+
 fn platform(machine: &Machine, builder: &Builder, platform: &Platform) -> Check {
     let subject = platform.to_string();
     match builder.way(platform) {

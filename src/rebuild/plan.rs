@@ -202,7 +202,11 @@ impl Plan {
                 Build { cost: cost(machine, &platform, recipe.runs_on_target), platform, reason, command, metadata }
             })
             .collect();
-        let checks = if platforms.is_empty() { Vec::new() } else { doctor::examine(machine, &platforms) };
+        let mut checks = if platforms.is_empty() { Vec::new() } else { doctor::examine(machine, &platforms) };
+        if let Some(check) = doctor::no_layouts(machine).filter(|_| !platforms.is_empty()) {
+            checks.retain(|other| other.subject != check.subject);
+            checks.push(check);
+        }
         let builder = machine.builder.as_ref().map_or("none".to_string(), |b| format!("{} ({})", b.name, b.driver));
         Plan { request, before, keep, build, checks, builder, delivery, lint: recipe.lint }
     }

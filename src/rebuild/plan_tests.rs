@@ -197,3 +197,13 @@ fn a_single_manifest_is_an_index_of_one() {
     );
     assert_eq!(single.entries[0].raw["size"], bytes.len());
 }
+
+#[test]
+fn the_classic_image_store_needs_another_builder() {
+    let mut machine = machine("docker", &["linux/amd64"]);
+    machine.daemon.as_mut().unwrap().store = Store::Classic;
+    let plan = Plan::make(request(&["linux/amd64"], &[]), None, None, &machine, Recipe::default());
+    let obstacles = plan.obstacles();
+    assert_eq!((obstacles.len(), obstacles[0].subject.as_str()), (1, "builder"));
+    assert!(obstacles[0].remedies[0].command.to_string().starts_with("docker buildx create --name imgarch"));
+}
