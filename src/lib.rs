@@ -10,6 +10,7 @@
 //! floor 6  report       a report in one of its formats
 //!          rebuild      report -> plan -> docker buildx; verified before the tag moves
 //!          workflow     the CI files that imgarch writes for a project
+//!          config       what a project's file says, and what of a report is accepted
 //! floor 5  scan         open -> select -> read layers -> merge -> judge
 //!          lint         Dockerfiles, compose and bake files, workflows -> findings
 //!          host         this machine as a target
@@ -32,6 +33,7 @@
 //! ```
 
 pub mod cli;
+pub mod config;
 pub mod diagnose;
 pub mod host;
 pub mod image;

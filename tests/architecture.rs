@@ -19,6 +19,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("host", 5),
     ("diagnose", 5),
     ("report", 6),
+    ("config", 6),
     ("rebuild", 6),
     ("workflow", 6),
     ("cli", 7),

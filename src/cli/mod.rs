@@ -1,17 +1,21 @@
 //! Floor 7: what was typed becomes what was decided. One file a subcommand; only this floor and `main` read the
 //! environment, the clock and the terminal.
 
+mod config;
 mod doctor;
 mod explain;
+mod gate;
 mod lint;
 mod nodes;
 pub mod opening;
 mod progress;
 mod rebuild;
 mod scan;
+mod settings;
 mod targets;
 mod terminal;
 mod tools;
+mod tracing;
 
 use std::io::Write;
 
@@ -67,6 +71,8 @@ enum Command {
     Doctor(doctor::DoctorArgs),
     /// What a finding means and what cures it.
     Explain(explain::ExplainArgs),
+    /// Show the settings that hold here, and where each comes from.
+    Config(config::ConfigCommand),
     /// Print the JSON Schema of `scan --format json`.
     Schema,
     /// Print a completion script for a shell.
@@ -120,6 +126,7 @@ impl CliError {
 /// Runs what was typed and returns the exit code.
 pub fn run(args: Args, out: &mut dyn Write) -> Result<u8, CliError> {
     let terminal = Terminal::of_this_process(&args.global);
+    tracing::install(args.global.verbose, &terminal);
     match args.command {
         Command::Scan(scan) => scan::run(scan, &terminal, out),
         Command::Rebuild(rebuild) => rebuild::run(*rebuild, &terminal, out),
@@ -127,6 +134,7 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<u8, CliError> {
         Command::Lint(lint) => lint::run(&lint, &terminal, out),
         Command::Nodes(nodes) => nodes::run(&nodes, &terminal, out),
         Command::Explain(explain) => explain::run(&explain, out),
+        Command::Config(config) => config::run(&config, out),
         Command::Schema => Ok(tools::schema(out)?),
         Command::Completions(completions) => Ok(tools::completions(&completions, out)?),
         Command::Man => Ok(tools::man(out)?),

@@ -1,5 +1,6 @@
 //! From the environment and the flags to what opens images: where credentials, sockets and certificates are.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,15 +25,18 @@ pub struct SourceArgs {
     /// Ask no registry: read local engines, archives and directories only.
     #[arg(long)]
     pub offline: bool,
-    /// Seconds to wait for a registry's answer, and for each piece of it.
-    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
-    pub timeout: u64,
+    /// Seconds to wait for a registry's answer, and for each piece of it [default: 30].
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub timeout: Option<u64>,
     /// Root directory of containerd's state, for containerd:NAMESPACE/REF.
     #[arg(long, value_name = "DIR")]
     pub containerd_root: Option<PathBuf>,
     /// Socket of containerd.
     #[arg(long, value_name = "SOCKET")]
     pub containerd_address: Option<PathBuf>,
+    /// By registry: mirrors that are asked before it. Only a configuration file says so.
+    #[arg(skip)]
+    pub mirrors: BTreeMap<String, Vec<String>>,
 }
 
 /// Opens what users name, with everything decided.
@@ -81,7 +85,8 @@ fn registry_options(args: &SourceArgs) -> RegistryOptions {
         ca_certs: args.ca_cert.clone(),
         cert_folders: cert_folders(&paths),
         credentials: Credentials::from_paths(&paths),
-        timeout: Duration::from_secs(args.timeout),
+        timeout: Duration::from_secs(args.timeout.unwrap_or(super::settings::TIMEOUT)),
+        mirrors: args.mirrors.clone(),
         ..RegistryOptions::default()
     }
 }

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::progress::Progress;
-use super::{CliError, Terminal, opening, targets};
+use super::settings::{self, Settings, Typed};
+use super::{CliError, Terminal, gate, opening, targets};
 use crate::judge::purpose;
 use crate::platform::Platform;
 use crate::report::{self, Format, Style};
@@ -45,12 +46,12 @@ pub struct ScanArgs {
     /// Arguments instead of the image's CMD, as Kubernetes' `args`; repeat for each word.
     #[arg(long, value_name = "WORD", allow_hyphen_values = true)]
     arg: Vec<String>,
-    /// table, json or plain; `FORMAT=FILE` writes to a file; repeatable.
+    /// table, json, plain, sarif, junit, github, gitlab, markdown or html; `FORMAT=FILE` writes to a file; repeatable.
     #[arg(long, value_name = "FORMAT[=FILE]", default_value = "table")]
     format: Vec<String>,
-    /// The least severe finding that makes the exit code 1.
-    #[arg(long, value_enum, default_value_t = FailOnArg::Error)]
-    fail_on: FailOnArg,
+    /// The least severe finding that makes the exit code 1 [default: error].
+    #[arg(long, value_enum)]
+    fail_on: Option<FailOnArg>,
     /// List every file of a group, and what is foreign on purpose.
     #[arg(long)]
     all: bool,
@@ -66,6 +67,10 @@ pub struct ScanArgs {
     /// Layers that are read at once.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     jobs: Option<u16>,
+    #[command(flatten)]
+    config: settings::ConfigArgs,
+    #[command(flatten)]
+    gate: gate::GateArgs,
     #[command(flatten)]
     pub sources: opening::SourceArgs,
 }
@@ -87,17 +92,19 @@ impl From<FailOnArg> for FailOn {
     }
 }
 
-pub fn run(args: ScanArgs, terminal: &Terminal, out: &mut dyn Write) -> Result<u8, CliError> {
+pub fn run(mut args: ScanArgs, terminal: &Terminal, out: &mut dyn Write) -> Result<u8, CliError> {
     let started = Instant::now();
     let outputs = outputs(&args.format)?;
     let images = images(&args)?;
-    let options = options(&args, terminal)?;
+    let settings = settings(&mut args)?;
+    let options = Options { limits: settings.limits(), ..options(&args, terminal)? };
     let opener = opening::Opener::new(&args.sources)?;
     let progress = Arc::new(Progress::new(terminal));
     let watch: Arc<dyn Watch> = progress.clone();
-    let report = scan::scan(&images, &|name| opener.open(name), &options, &watch);
+    let mut report = scan::scan(&images, &|name| opener.open(name), &options, &watch);
     progress.finish();
-    let fail_on = args.fail_on.into();
+    gate::apply(&mut report, &settings, &args.gate, terminal)?;
+    let fail_on = settings.fail_on.value;
     let style = |took: Duration| Style {
         width: terminal.width,
         color: terminal.color,
@@ -105,9 +112,30 @@ pub fn run(args: ScanArgs, terminal: &Terminal, out: &mut dyn Write) -> Result<u
         explain: args.explain,
         fail_on,
         took,
+        dockerfile: args.dockerfile.as_deref().and_then(std::path::Path::to_str),
     };
-    write_outputs(&report, &outputs, &style(started.elapsed()), out)?;
+    let style = style(started.elapsed());
+    write_outputs(&report, &outputs, &style, out)?;
+    if outputs.iter().any(|(format, _)| *format == Format::Github) {
+        gate::write_step_summary(&report, &style)?;
+    }
     Ok(report.exit_code(fail_on))
+}
+
+/// What holds, written back to the flags that the file and the environment may give too.
+fn settings(args: &mut ScanArgs) -> Result<Settings, CliError> {
+    let typed = Typed {
+        targets: args.target.clone(),
+        fail_on: args.fail_on.map(FailOn::from),
+        jobs: args.jobs,
+        baseline: args.gate.baseline.clone(),
+        no_cache: false,
+    };
+    let settings = Settings::load(&args.config, typed, &args.sources)?;
+    args.target = settings.targets.value.clone();
+    args.jobs = settings.jobs.value;
+    settings.apply_to(&mut args.sources);
+    Ok(settings)
 }
 
 /// Where a format goes: standard output, or a file.

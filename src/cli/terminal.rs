@@ -17,6 +17,14 @@ pub struct Terminal {
 }
 
 impl Terminal {
+    /// Says something beside the report, on standard error; not with `--quiet`.
+    pub fn note(&self, text: &str) {
+        if !self.quiet {
+            // Where standard error is gone, there is nobody to tell.
+            let _ = writeln!(std::io::stderr(), "imgarch: {}", crate::report::escape::visible(text));
+        }
+    }
+
     pub fn of_this_process(global: &Global) -> Terminal {
         let is_terminal = std::io::stdout().is_terminal();
         let color = match global.color {

@@ -11,7 +11,9 @@ use crate::judge::code::{Code, Severity};
 use crate::judge::finding::Finding;
 use crate::judge::messages::Shown;
 use crate::judge::outcome::{Cause, Death, Errno, Outcome};
-use crate::scan::{ImageReport, LayerReport, PlatformReport, Problem, Report, StepReport, TargetReport, Verdict};
+use crate::scan::{
+    Accepted, ImageReport, LayerReport, PlatformReport, Problem, Report, StepReport, TargetReport, Verdict,
+};
 
 /// Version of the format.
 pub const SCHEMA: u32 = 1;
@@ -48,6 +50,14 @@ struct JsonImage<'a> {
     findings: Vec<JsonFinding<'a>>,
     problems: Vec<JsonProblem<'a>>,
     skipped: &'a [String],
+    accepted: Vec<JsonAccepted<'a>>,
+}
+
+#[derive(Serialize)]
+struct JsonAccepted<'a> {
+    platform: Option<&'a str>,
+    reason: &'a str,
+    finding: JsonFinding<'a>,
 }
 
 #[derive(Serialize)]
@@ -186,6 +196,16 @@ fn image<'a>(image: &'a ImageReport, style: &Style) -> JsonImage<'a> {
         findings: findings(&image.findings, None, style),
         problems: problems(&image.problems),
         skipped: &image.skipped,
+        accepted: image.accepted.iter().map(|one| accepted(one, image)).collect(),
+    }
+}
+
+fn accepted<'a>(accepted: &'a Accepted, image: &'a ImageReport) -> JsonAccepted<'a> {
+    let platform = image.platforms.iter().find(|platform| Some(platform.name()) == accepted.platform);
+    JsonAccepted {
+        platform: accepted.platform.as_deref(),
+        reason: &accepted.reason,
+        finding: finding(&accepted.finding, platform),
     }
 }
 

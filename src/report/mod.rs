@@ -1,12 +1,22 @@
 //! Floor 6: a report in one of its formats. Formats own their wire types; the model does not know them.
 
 pub mod escape;
+pub mod fingerprint;
+mod github;
+mod gitlab;
+mod html;
 pub mod json;
+mod junit;
 pub mod lint;
+mod markdown;
+mod matrix;
 pub mod nodes;
+mod place;
 pub mod plain;
 pub mod rebuild;
+mod sarif;
 pub mod table;
+mod xml;
 
 use std::io::{self, Write};
 use std::time::Duration;
@@ -19,10 +29,26 @@ pub enum Format {
     Table,
     Json,
     Plain,
+    Sarif,
+    Junit,
+    Github,
+    Gitlab,
+    Markdown,
+    Html,
 }
 
 impl Format {
-    const NAMES: &[(&str, Format)] = &[("table", Format::Table), ("json", Format::Json), ("plain", Format::Plain)];
+    const NAMES: &[(&str, Format)] = &[
+        ("table", Format::Table),
+        ("json", Format::Json),
+        ("plain", Format::Plain),
+        ("sarif", Format::Sarif),
+        ("junit", Format::Junit),
+        ("github", Format::Github),
+        ("gitlab", Format::Gitlab),
+        ("markdown", Format::Markdown),
+        ("html", Format::Html),
+    ];
 
     pub fn parse(name: &str) -> Option<Format> {
         Format::NAMES.iter().find(|(known, _)| *known == name).map(|(_, format)| *format)
@@ -36,7 +62,7 @@ impl Format {
 
 /// How a report is to look, decided once at the rim.
 #[derive(Clone, Copy, Debug)]
-pub struct Style {
+pub struct Style<'a> {
     /// Columns of the terminal; what is piped has [`PIPED_WIDTH`].
     pub width: usize,
     pub color: bool,
@@ -46,16 +72,24 @@ pub struct Style {
     pub explain: bool,
     pub fail_on: FailOn,
     pub took: Duration,
+    /// Path of the Dockerfile that findings point into, as a repository knows it.
+    pub dockerfile: Option<&'a str>,
 }
 
 /// Columns of a report that is not written to a terminal.
 pub const PIPED_WIDTH: usize = 120;
 
 /// Writes `report` in `format`.
-pub fn write(report: &Report, format: Format, style: &Style, out: &mut dyn Write) -> io::Result<()> {
+pub fn write(report: &Report, format: Format, style: &Style<'_>, out: &mut dyn Write) -> io::Result<()> {
     match format {
         Format::Table => table::write(report, style, out),
         Format::Json => json::write(report, style, out),
         Format::Plain => plain::write(report, style, out),
+        Format::Sarif => sarif::write(report, style, out),
+        Format::Junit => junit::write(report, style, out),
+        Format::Github => github::write(report, style, out),
+        Format::Gitlab => gitlab::write(report, style, out),
+        Format::Markdown => markdown::write(report, style, out),
+        Format::Html => html::write(report, style, out),
     }
 }

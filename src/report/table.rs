@@ -45,6 +45,15 @@ fn write_image(image: &ImageReport, style: &Style, out: &mut dyn Write) -> io::R
     for group in groups(image, style) {
         write_group(&group, several, style, out)?;
     }
+    for accepted in &image.accepted {
+        let path = accepted.finding.path.as_deref().unwrap_or_default();
+        let platform = accepted.platform.as_ref().map_or_else(String::new, |platform| format!("{platform}: "));
+        let line = format!("accepted[{}]: {platform}{path} ({})", accepted.finding.code, accepted.reason);
+        writeln!(out, "{}", visible(&line))?;
+    }
+    if !image.accepted.is_empty() {
+        writeln!(out)?;
+    }
     if style.explain {
         for platform in &image.platforms {
             write_chain(platform, out)?;
@@ -117,14 +126,14 @@ fn platforms(image: &ImageReport, style: &Style) -> String {
     table.to_string().lines().map(|line| format!(" {}", line.trim_end())).collect::<Vec<_>>().join("\n")
 }
 
-fn short_platform(platform: &str) -> String {
+pub(super) fn short_platform(platform: &str) -> String {
     platform.strip_prefix("linux/").unwrap_or(platform).to_string()
 }
 
 /// Architectures that are named; the rest is counted.
 const SHOWN_ARCHITECTURES: usize = 3;
 
-fn architectures(platform: &PlatformReport) -> String {
+pub(super) fn architectures(platform: &PlatformReport) -> String {
     if platform.architectures.is_empty() {
         return "-".to_string();
     }
@@ -139,18 +148,18 @@ fn architectures(platform: &PlatformReport) -> String {
 }
 
 /// The program that is started, as its path in the image where it was found.
-fn starts(platform: &PlatformReport) -> String {
+pub(super) fn starts(platform: &PlatformReport) -> String {
     let found = platform.targets.first().and_then(|target| target.steps.first()).map(|step| step.path.clone());
     visible(&found.or_else(|| platform.starts.first().cloned()).unwrap_or_else(|| "-".to_string()))
 }
 
-struct VerdictCell {
-    text: String,
-    is_good: bool,
+pub(super) struct VerdictCell {
+    pub text: String,
+    pub is_good: bool,
 }
 
 /// A word on each target: what the container will do.
-fn verdicts(platform: &PlatformReport) -> Vec<(String, VerdictCell)> {
+pub(super) fn verdicts(platform: &PlatformReport) -> Vec<(String, VerdictCell)> {
     if platform.targets.is_empty() {
         let (text, is_good) = match platform.verdict() {
             Verdict::Unknown => ("could not tell", false),
@@ -184,12 +193,12 @@ fn verdicts(platform: &PlatformReport) -> Vec<(String, VerdictCell)> {
 }
 
 /// Findings that are shown as one: the same code on the same group of files of one platform.
-struct Group<'a> {
-    platform: Option<&'a PlatformReport>,
-    findings: Vec<&'a Finding>,
+pub(super) struct Group<'a> {
+    pub platform: Option<&'a PlatformReport>,
+    pub findings: Vec<&'a Finding>,
 }
 
-fn groups<'a>(image: &'a ImageReport, style: &Style) -> Vec<Group<'a>> {
+pub(super) fn groups<'a>(image: &'a ImageReport, style: &Style) -> Vec<Group<'a>> {
     let mut groups: Vec<Group<'a>> = Vec::new();
     let mut index: BTreeMap<(usize, Code, Option<&str>), usize> = BTreeMap::new();
     for (platform, finding) in image.all_findings() {
@@ -282,7 +291,7 @@ fn write_hint(hint: &[String], out: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
-fn came_in_with(platform: &PlatformReport, layer: usize) -> Option<(String, String)> {
+pub(super) fn came_in_with(platform: &PlatformReport, layer: usize) -> Option<(String, String)> {
     let report = platform.layers.get(layer)?;
     let step = report.step.as_ref().map_or_else(String::new, |step| format!(", {step}"));
     let line = report.dockerfile_line.map_or_else(String::new, |line| format!(" (Dockerfile line {line})"));

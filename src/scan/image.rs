@@ -94,6 +94,7 @@ impl Selected {
             findings: Vec::new(),
             problems: Vec::new(),
             skipped: Vec::new(),
+            accepted: Vec::new(),
         };
         match self.content {
             Err(problem) => report.problems.push(problem),

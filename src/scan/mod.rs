@@ -11,7 +11,9 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 pub use layers::keep;
-pub use model::{FailOn, ImageReport, LayerReport, PlatformReport, Problem, Report, StepReport, TargetReport, Verdict};
+pub use model::{
+    Accepted, FailOn, ImageReport, LayerReport, PlatformReport, Problem, Report, StepReport, TargetReport, Verdict,
+};
 
 use crate::image::Limits;
 use crate::oci::Digest;

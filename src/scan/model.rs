@@ -34,6 +34,18 @@ pub struct ImageReport {
     pub problems: Vec<Problem>,
     /// Manifests that are no images of a platform: attestations, artifacts. Said, not judged.
     pub skipped: Vec<String>,
+    /// Findings that the user accepted: reports show them, verdicts and exit codes leave them out.
+    pub accepted: Vec<Accepted>,
+}
+
+/// A finding that counts for nothing, because the user said so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    /// The platform it is on, as reports name it; none for the index's own.
+    pub platform: Option<String>,
+    pub finding: Finding,
+    /// The user's reason, or that it is in the baseline.
+    pub reason: String,
 }
 
 /// Something that could not be read: what, which and why, and what to do.
@@ -237,6 +249,7 @@ mod tests {
             findings: Vec::new(),
             problems: Vec::new(),
             skipped: Vec::new(),
+            accepted: Vec::new(),
         };
         Report { images: vec![image] }
     }

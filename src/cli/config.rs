@@ -1,0 +1,65 @@
+//! `imgarch config`: what holds, and where it comes from.
+
+use std::fmt::Display;
+use std::io::Write;
+
+use super::CliError;
+use super::opening::SourceArgs;
+use super::settings::{ConfigArgs, Settings, Sourced, Typed};
+use crate::report::escape::visible;
+use crate::scan::FailOn;
+
+/// Shows the settings that a scan in this folder would have.
+#[derive(Debug, clap::Args)]
+pub struct ConfigCommand {
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+pub fn run(args: &ConfigCommand, out: &mut dyn Write) -> Result<u8, CliError> {
+    let settings = Settings::load(&args.config, Typed::default(), &SourceArgs::default())?;
+    let file = settings.file.as_ref().map_or_else(|| "none".to_string(), |path| path.display().to_string());
+    writeln!(out, "configuration file: {}\n", visible(&file))?;
+    let mut rows: Vec<[String; 3]> = Vec::new();
+    let mut say = |name: &str, value: String, origin: &dyn Display| {
+        rows.push([name.to_string(), visible(&value), origin.to_string()]);
+    };
+    let list = |values: &[String]| if values.is_empty() { "none".to_string() } else { values.join(" ") };
+    say("targets", list(&settings.targets.value), &settings.targets.origin);
+    let fail_on = match settings.fail_on.value {
+        FailOn::Error => "error",
+        FailOn::Warning => "warning",
+        FailOn::Never => "never",
+    };
+    say("fail-on", fail_on.to_string(), &settings.fail_on.origin);
+    let path = |path: &Option<std::path::PathBuf>| {
+        path.as_ref().map_or_else(|| "none".to_string(), |path| path.display().to_string())
+    };
+    say("baseline", path(&settings.baseline.value), &settings.baseline.origin);
+    say("registries.insecure", settings.insecure.value.to_string(), &settings.insecure.origin);
+    let certs: Vec<String> = settings.ca_cert.value.iter().map(|path| path.display().to_string()).collect();
+    say("registries.ca-cert", list(&certs), &settings.ca_cert.origin);
+    for (registry, mirrors) in &settings.mirrors.value {
+        say(&format!("registries.mirrors.{registry}"), list(mirrors), &settings.mirrors.origin);
+    }
+    say("offline", settings.offline.value.to_string(), &settings.offline.origin);
+    say("cache", path(&settings.cache.value), &settings.cache.origin);
+    let number = |sourced: &Sourced<u64>| sourced.value.to_string();
+    say("limits.timeout", number(&settings.timeout), &settings.timeout.origin);
+    let jobs = settings.jobs.value.map_or_else(|| "by processors".to_string(), |jobs| jobs.to_string());
+    say("limits.jobs", jobs, &settings.jobs.origin);
+    say("limits.layer-bytes", number(&settings.layer_bytes), &settings.layer_bytes.origin);
+    say("limits.layer-names", number(&settings.layer_names), &settings.layer_names.origin);
+    say("limits.cache-bytes", number(&settings.cache_bytes), &settings.cache_bytes.origin);
+    for (code, severity) in &settings.severities {
+        say(&format!("severity.{code}"), severity.word().to_string(), &crate::config::FILE_NAME);
+    }
+    for (index, ignore) in settings.ignores.iter().enumerate() {
+        say(&format!("ignore {}", index + 1), ignore.to_string(), &crate::config::FILE_NAME);
+    }
+    let widths = [0, 1].map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0));
+    for [name, value, origin] in &rows {
+        writeln!(out, "{name:w0$}  {value:w1$}  {origin}", w0 = widths[0], w1 = widths[1])?;
+    }
+    Ok(0)
+}

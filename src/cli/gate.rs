@@ -1,0 +1,99 @@
+//! What makes a scan a gate: the project's policy, the baseline, and the summary that a workflow shows.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::settings::Settings;
+use super::{CliError, Terminal};
+use crate::config::{self, Baseline, Date, Policy};
+use crate::report::{self, Format, Style};
+use crate::scan::Report;
+
+/// Flags on what is accepted.
+#[derive(Debug, Default, clap::Args)]
+#[command(next_help_heading = "Configuration")]
+pub struct GateArgs {
+    /// Accept the findings that this file lists, and fail on new ones only [env: IMGARCH_BASELINE].
+    #[arg(long, value_name = "FILE")]
+    pub baseline: Option<PathBuf>,
+    /// Write all findings of this run into the baseline.
+    #[arg(long)]
+    pub update_baseline: bool,
+}
+
+/// A baseline of a million findings is no baseline.
+const BASELINE_LIMIT: u64 = 256 << 20;
+
+/// Applies the project's policy to a report. What its owner should know goes to standard error.
+pub fn apply(report: &mut Report, settings: &Settings, args: &GateArgs, terminal: &Terminal) -> Result<(), CliError> {
+    let path = settings.baseline.value.as_deref();
+    let mut policy =
+        Policy { severities: settings.severities.clone(), ignores: settings.ignores.clone(), baseline: None };
+    if args.update_baseline {
+        let path = path.ok_or_else(|| CliError::Usage {
+            text: "--update-baseline needs a file".into(),
+            hint: Some("--baseline imgarch-baseline.json --update-baseline".into()),
+        })?;
+        for note in config::apply(report, &policy, today()) {
+            terminal.note(&note);
+        }
+        let text = Baseline::text_of(report);
+        write_whole(path, text.as_bytes())?;
+        let baseline = Baseline::parse(&text).expect("what was written reads back");
+        terminal.note(&format!("{} findings are in {}", baseline.len(), path.display()));
+        policy = Policy { baseline: Some(baseline), ..Policy::default() };
+    } else if let Some(path) = path {
+        policy.baseline = Some(read_baseline(path)?);
+    }
+    for note in config::apply(report, &policy, today()) {
+        terminal.note(&note);
+    }
+    Ok(())
+}
+
+fn today() -> Date {
+    // A clock before 1970 is a broken one; then nothing has expired.
+    Date::of_unix_seconds(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()))
+}
+
+fn read_baseline(path: &Path) -> Result<Baseline, CliError> {
+    use std::io::Read;
+    let mut text = String::new();
+    let read = std::fs::File::open(path).and_then(|file| file.take(BASELINE_LIMIT).read_to_string(&mut text));
+    read.map_err(|error| CliError::Usage {
+        text: format!("reading the baseline {}: {error}", path.display()),
+        hint: Some("--update-baseline writes it".into()),
+    })?;
+    Baseline::parse(&text).map_err(|error| CliError::usage(format!("{}: {error}", path.display())))
+}
+
+/// Writes a file whole or not at all.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let write = || {
+        use std::os::unix::fs::PermissionsExt;
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        file.write_all(bytes)?;
+        // A temporary file is its owner's alone; a report is for all who may read the folder.
+        file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))?;
+        file.persist(path).map_err(|error| error.error)?;
+        Ok(())
+    };
+    write().map_err(|error: std::io::Error| CliError::Unknown {
+        text: format!("writing {}: {error}", path.display()),
+        hint: None,
+    })
+}
+
+/// Appends the matrix to the summary of a GitHub workflow's step, where this runs in one.
+pub fn write_step_summary(report: &Report, style: &Style<'_>) -> Result<(), CliError> {
+    let Some(path) = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty()) else { return Ok(()) };
+    let mut text = Vec::new();
+    report::write(report, Format::Markdown, style, &mut text)?;
+    let file = std::fs::File::options().append(true).create(true).open(&path);
+    file.and_then(|mut file| file.write_all(&text)).map_err(|error| CliError::Unknown {
+        text: format!("writing the step summary {}: {error}", Path::new(&path).display()),
+        hint: None,
+    })
+}

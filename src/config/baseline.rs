@@ -1,0 +1,89 @@
+//! The findings that were there when a project began to check: they are accepted until they are gone.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::judge::code::Severity;
+use crate::report::fingerprint;
+use crate::scan::{PlatformReport, Report};
+
+/// Version of the file.
+const SCHEMA: u32 = 1;
+
+/// Fingerprints of accepted findings.
+#[derive(Clone, Debug, Default)]
+pub struct Baseline {
+    known: BTreeSet<String>,
+}
+
+/// A file that is no baseline.
+#[derive(Debug, thiserror::Error)]
+pub enum BaselineError {
+    #[error("not a baseline: {0}")]
+    Json(#[from] serde_json::Error),
+    #[error("its schema is {0}; this imgarch reads {SCHEMA}")]
+    Schema(u32),
+}
+
+#[derive(Serialize, Deserialize)]
+struct BaselineText {
+    schema: u32,
+    findings: Vec<Entry>,
+}
+
+/// The fingerprint decides; the rest is for those who read the file.
+#[derive(Serialize, Deserialize)]
+struct Entry {
+    fingerprint: String,
+    image: String,
+    platform: Option<String>,
+    code: String,
+    path: Option<String>,
+}
+
+impl Baseline {
+    pub fn parse(text: &str) -> Result<Baseline, BaselineError> {
+        let file: BaselineText = serde_json::from_str(text)?;
+        if file.schema != SCHEMA {
+            return Err(BaselineError::Schema(file.schema));
+        }
+        Ok(Baseline { known: file.findings.into_iter().map(|entry| entry.fingerprint).collect() })
+    }
+
+    pub fn contains(&self, fingerprint: &str) -> bool {
+        self.known.contains(fingerprint)
+    }
+
+    pub fn len(&self) -> usize {
+        self.known.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.known.is_empty()
+    }
+
+    /// The file that accepts every finding of `report` but notes, sorted, so that a change of it can be reviewed.
+    pub fn text_of(report: &Report) -> String {
+        let mut findings: Vec<Entry> = Vec::new();
+        for image in &report.images {
+            for (platform, finding) in image.all_findings().filter(|(_, finding)| finding.severity > Severity::Note) {
+                let platform = platform.map(PlatformReport::name);
+                findings.push(Entry {
+                    fingerprint: fingerprint::of(&image.name, platform.as_deref(), finding),
+                    image: fingerprint::subject(&image.name),
+                    platform,
+                    code: finding.code.name().to_string(),
+                    path: finding.path.clone(),
+                });
+            }
+        }
+        findings.sort_by(|a, b| {
+            let key = |e: &Entry| (e.image.clone(), e.platform.clone(), e.code.clone(), e.path.clone());
+            key(a).cmp(&key(b))
+        });
+        findings.dedup_by(|a, b| a.fingerprint == b.fingerprint);
+        let text = serde_json::to_string_pretty(&BaselineText { schema: SCHEMA, findings });
+        text.expect("strings and numbers are JSON") + "\n"
+    }
+}

@@ -1,0 +1,119 @@
+//! What a project's settings make of a report: other severities, accepted findings. Nothing is lost: what is accepted
+//! stays in the report with its reason. Whatever could not be read can be accepted by nobody.
+
+use std::collections::BTreeMap;
+
+use super::baseline::Baseline;
+use super::date::Date;
+use super::file::Ignore;
+use crate::judge::code::{Code, Severity};
+use crate::judge::finding::{self, Finding};
+use crate::report::fingerprint;
+use crate::scan::{Accepted, Report};
+
+/// What is applied to a report.
+#[derive(Debug, Default)]
+pub struct Policy {
+    pub severities: BTreeMap<Code, Severity>,
+    pub ignores: Vec<Ignore>,
+    pub baseline: Option<Baseline>,
+}
+
+/// Applies a policy and returns what its owner should know of it: what expired, what matched nothing.
+pub fn apply(report: &mut Report, policy: &Policy, today: Date) -> Vec<String> {
+    let mut state = State { policy, today, uses: vec![0; policy.ignores.len()], of_baseline: 0 };
+    for image in &mut report.images {
+        let name = image.name.clone();
+        let mut accepted = Vec::new();
+        state.sift(&name, None, &mut image.findings, &mut accepted);
+        for platform in &mut image.platforms {
+            let of_platform = platform.name();
+            state.sift(&name, Some(&of_platform), &mut platform.findings, &mut accepted);
+        }
+        image.accepted.extend(accepted);
+    }
+    state.notes()
+}
+
+struct State<'a> {
+    policy: &'a Policy,
+    today: Date,
+    uses: Vec<usize>,
+    of_baseline: usize,
+}
+
+impl State<'_> {
+    fn sift(&mut self, image: &str, platform: Option<&str>, findings: &mut Vec<Finding>, into: &mut Vec<Accepted>) {
+        let mut kept = Vec::new();
+        for mut finding in findings.drain(..) {
+            if let Some(severity) = self.policy.severities.get(&finding.code) {
+                finding.severity = *severity;
+            }
+            match self.reason(image, platform, &finding) {
+                Some(reason) => into.push(Accepted { platform: platform.map(str::to_string), finding, reason }),
+                None => kept.push(finding),
+            }
+        }
+        finding::sort(&mut kept);
+        *findings = kept;
+    }
+
+    fn reason(&mut self, image: &str, platform: Option<&str>, finding: &Finding) -> Option<String> {
+        let mut reason = None;
+        for (index, ignore) in self.policy.ignores.iter().enumerate() {
+            if !is_expired(ignore, self.today) && matches(ignore, image, finding) {
+                self.uses[index] += 1;
+                reason.get_or_insert_with(|| ignore.reason.clone());
+            }
+        }
+        if reason.is_some() {
+            return reason;
+        }
+        let baseline = self.policy.baseline.as_ref()?;
+        let is_known = baseline.contains(&fingerprint::of(image, platform, finding));
+        self.of_baseline += usize::from(is_known);
+        is_known.then(|| "in the baseline".to_string())
+    }
+
+    fn notes(&self) -> Vec<String> {
+        let mut notes = Vec::new();
+        for (index, (ignore, uses)) in self.policy.ignores.iter().zip(&self.uses).enumerate() {
+            let name = format!("ignore {} ({ignore})", index + 1);
+            match ignore.expires {
+                Some(_) if is_expired(ignore, self.today) => notes.push(format!("{name} has expired")),
+                _ if *uses == 0 => notes.push(format!("{name} matches no finding")),
+                _ => {}
+            }
+        }
+        if let Some(gone) = self.policy.baseline.as_ref().and_then(|known| known.len().checked_sub(self.of_baseline))
+            && gone > 0
+        {
+            notes.push(format!("{gone} of the baseline's findings did not appear; --update-baseline drops them"));
+        }
+        notes
+    }
+}
+
+fn is_expired(ignore: &Ignore, today: Date) -> bool {
+    ignore.expires.is_some_and(|day| day < today)
+}
+
+fn matches(ignore: &Ignore, image: &str, finding: &Finding) -> bool {
+    let subject = fingerprint::subject(image);
+    let group = finding.group.as_deref().unwrap_or_default();
+    // A package is named by its folder: `/app/node_modules/@img/sharp` is known as that, as `@img/sharp` and as `sharp`.
+    let below = ["node_modules/", "site-packages/", "dist-packages/"];
+    let package = below.iter().find_map(|folder| group.rsplit_once(folder)).map_or(group, |(_, name)| name);
+    let last = group.rsplit('/').next().unwrap_or(group);
+    ignore.code.is_none_or(|code| code == finding.code)
+        && ignore.path.as_ref().is_none_or(|glob| finding.path.as_deref().is_some_and(|path| glob.is_match(path)))
+        && ignore.image.as_ref().is_none_or(|glob| glob.is_match(image) || glob.is_match(&subject))
+        && ignore
+            .package
+            .as_ref()
+            .is_none_or(|glob| !group.is_empty() && [group, package, last].iter().any(|name| glob.is_match(name)))
+}
+
+#[cfg(test)]
+#[path = "policy_tests.rs"]
+mod tests;

@@ -1,0 +1,95 @@
+use super::*;
+use crate::config::Config;
+use crate::scan::{FailOn, ImageReport, Problem};
+
+fn report(findings: Vec<Finding>) -> Report {
+    let image = ImageReport {
+        name: "ghcr.io/user/app:v1".into(),
+        origin: "registry".into(),
+        note: None,
+        digest: None,
+        platforms: Vec::new(),
+        findings,
+        problems: Vec::new(),
+        skipped: Vec::new(),
+        accepted: Vec::new(),
+    };
+    Report { images: vec![image] }
+}
+
+fn policy(text: &str) -> Policy {
+    let config = Config::parse(text).unwrap();
+    Policy { severities: config.severities, ignores: config.ignores, baseline: None }
+}
+
+fn foreign(path: &str) -> Finding {
+    Finding::new(Code::ForeignFile, "foreign").at(path, 0)
+}
+
+/// Which of two findings is left, and the notes.
+fn check(text: &str, expected: &[&str], notes: &[&str]) {
+    let mut packaged = foreign("/app/node_modules/@img/sharp/x.node");
+    packaged.group = Some("/app/node_modules/@img/sharp".into());
+    let mut report = report(vec![foreign("/opt/vendor/a/tool"), packaged]);
+    let said = apply(&mut report, &policy(text), Date::parse("2026-11-21").unwrap());
+    let left: Vec<&str> = report.images[0].findings.iter().filter_map(|finding| finding.path.as_deref()).collect();
+    assert_eq!(left, expected, "{text}");
+    assert_eq!(said, notes, "{text}");
+    assert_eq!(report.images[0].accepted.len(), 2 - expected.len());
+}
+
+const TOOL: &str = "/opt/vendor/a/tool";
+const SHARP: &str = "/app/node_modules/@img/sharp/x.node";
+
+#[test]
+fn all_conditions_of_an_ignore_must_hold() {
+    check("[[ignore]]\npath = \"/opt/**\"\nreason = \"r\"", &[SHARP], &[]);
+    check(
+        "[[ignore]]\npath = \"/opt/*\"\nreason = \"r\"",
+        &[SHARP, TOOL],
+        &["ignore 1 (/opt/*: r) matches no finding"],
+    );
+    check("[[ignore]]\npackage = \"@img/*\"\nreason = \"r\"", &[TOOL], &[]);
+    check("[[ignore]]\npackage = \"sharp\"\nreason = \"r\"", &[TOOL], &[]);
+    check("[[ignore]]\ncode = \"foreign-file\"\nimage = \"ghcr.io/user/*\"\nreason = \"r\"", &[], &[]);
+    check(
+        "[[ignore]]\ncode = \"mislabelled\"\npath = \"/opt/**\"\nreason = \"r\"",
+        &[SHARP, TOOL],
+        &["ignore 1 (mislabelled, /opt/**: r) matches no finding"],
+    );
+}
+
+#[test]
+fn an_expired_ignore_holds_no_more_and_says_so() {
+    let text = |day| format!("[[ignore]]\npath = \"/opt/**\"\nreason = \"r\"\nexpires = \"{day}\"");
+    check(&text("2026-11-20"), &[SHARP, TOOL], &["ignore 1 (/opt/** until 2026-11-20: r) has expired"]);
+    check(&text("2026-11-21"), &[SHARP], &[]);
+}
+
+#[test]
+fn a_baseline_accepts_what_was_there_and_nothing_new() {
+    let old = report(vec![foreign("/a")]);
+    let baseline = Baseline::parse(&Baseline::text_of(&old)).unwrap();
+    let policy = Policy { baseline: Some(baseline), ..Policy::default() };
+    let mut now = report(vec![foreign("/a"), foreign("/b")]);
+    let today = Date::parse("2026-11-21").unwrap();
+    assert!(apply(&mut now, &policy, today).is_empty());
+    assert_eq!(now.images[0].findings.len(), 1);
+    assert_eq!(now.images[0].accepted[0].reason, "in the baseline");
+    let mut mended = report(vec![]);
+    assert_eq!(apply(&mut mended, &policy, today).len(), 1);
+    assert!(Baseline::parse("{\"schema\": 2, \"findings\": []}").is_err());
+    assert!(Baseline::parse("[]").is_err());
+}
+
+#[test]
+fn a_severity_of_the_project_decides_the_exit_code_and_problems_cannot_be_accepted() {
+    let mut raised = report(vec![foreign("/a")]);
+    let today = Date::parse("2026-11-21").unwrap();
+    apply(&mut raised, &policy("[severity]\nforeign-file = \"error\""), today);
+    assert_eq!(raised.exit_code(FailOn::Error), 1);
+    let mut unread = report(vec![foreign("/a")]);
+    unread.images[0].problems.push(Problem::new("x", None));
+    apply(&mut unread, &policy("[[ignore]]\nimage = \"**\"\nreason = \"r\""), today);
+    assert_eq!(unread.exit_code(FailOn::Error), 3);
+}

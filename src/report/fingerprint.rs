@@ -1,0 +1,54 @@
+//! What makes a finding the same finding tomorrow: code scanning closes and reopens alerts by it, a baseline knows what
+//! is old by it. Nothing that changes with every build goes in: no tag, no digest, no layer number, no wording.
+
+use crate::judge::finding::Finding;
+use crate::oci::{Digest, Reference};
+
+/// Transports whose rest is an image's name, not a place on a disk.
+const NAMED: &[&str] = &["docker://", "docker-daemon:", "containers-storage:"];
+
+/// An image's name without its tag and digest; a path is kept as it was typed.
+pub fn subject(name: &str) -> String {
+    let bare = NAMED.iter().find_map(|transport| name.strip_prefix(transport)).unwrap_or(name);
+    let is_path = bare.starts_with(['/', '.', '-']) || ["oci:", "dir:", "rootfs:"].iter().any(|t| bare.starts_with(t));
+    match Reference::parse(bare) {
+        Ok(reference) if !is_path => reference.name(),
+        _ => bare.to_string(),
+    }
+}
+
+/// 64 hexadecimal digits that name a finding of a platform (`linux/arm64`; none for the index's own) of an image.
+pub fn of(image: &str, platform: Option<&str>, finding: &Finding) -> String {
+    of_parts(image, platform, finding.code.name(), finding.path.as_deref())
+}
+
+/// The same for what is no finding of the table, such as something that could not be read.
+pub fn of_parts(image: &str, platform: Option<&str>, code: &str, path: Option<&str>) -> String {
+    let parts = [subject(image), platform.unwrap_or_default().into(), code.into(), path.unwrap_or_default().into()];
+    Digest::of(parts.join("\0").as_bytes()).hex().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::judge::code::Code;
+
+    #[test]
+    fn a_new_build_keeps_its_findings_names() {
+        let old = Finding::new(Code::ForeignFile, "an old wording").at("/opt/x", 3);
+        let new = Finding::new(Code::ForeignFile, "a new wording").at("/opt/x", 4);
+        let digest = format!("ghcr.io/user/app@sha256:{}", "a".repeat(64));
+        assert_eq!(of("ghcr.io/user/app:v1", Some("linux/arm64"), &old), of(&digest, Some("linux/arm64"), &new));
+        assert_ne!(of("ghcr.io/user/app:v1", Some("linux/arm64"), &old), of("ghcr.io/user/app:v1", None, &old));
+        assert_eq!(of("app", None, &old).len(), 64);
+    }
+
+    #[test]
+    fn a_path_is_its_own_name() {
+        assert_eq!(subject("docker://ghcr.io/user/app:v1"), "ghcr.io/user/app");
+        assert_eq!(subject("docker-daemon:app:v1"), "app");
+        assert_eq!(subject("oci:build/app:v1"), "oci:build/app:v1");
+        assert_eq!(subject("./app.tar"), "./app.tar");
+        assert_eq!(subject("-"), "-");
+    }
+}

@@ -1,0 +1,109 @@
+//! The gate as a project meets it: its configuration file, its baseline, and what is said of both.
+
+#[path = "support/elf.rs"]
+mod elf;
+#[path = "support/small.rs"]
+mod small;
+
+use std::fs;
+
+use elf::ElfBuilder;
+use small::{Small, imgarch, said, write_layout};
+use tempfile::TempDir;
+
+/// A project whose image starts, with a foreign program in /opt/vendor.
+fn project() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let image = Small::new("amd64", ElfBuilder::amd64().build());
+    write_layout(&folder.path().join("old"), &[image]);
+    let image = Small::new("amd64", ElfBuilder::amd64().build());
+    let image = image.file("opt/vendor/tool", 0o755, ElfBuilder::arm64().build());
+    write_layout(&folder.path().join("image"), &[image]);
+    folder
+}
+
+fn scan(folder: &TempDir, args: &[&str], env: &[(&str, &str)]) -> (String, String, i32) {
+    let args = [&["scan", "oci:image"], args].concat();
+    let output = imgarch(folder.path(), &args, env);
+    let (text, code) = said(&output);
+    (text, String::from_utf8_lossy(&output.stderr).into_owned(), code)
+}
+
+#[test]
+fn flags_win_over_the_environment_and_that_over_the_file() {
+    let folder = project();
+    assert_eq!(scan(&folder, &[], &[]).2, 0, "{}", scan(&folder, &[], &[]).0);
+    fs::write(folder.path().join(".imgarch.toml"), "fail-on = \"warning\"").unwrap();
+    assert_eq!(scan(&folder, &[], &[]).2, 1);
+    assert_eq!(scan(&folder, &[], &[("IMGARCH_FAIL_ON", "error")]).2, 0);
+    assert_eq!(scan(&folder, &["--fail-on", "warning"], &[("IMGARCH_FAIL_ON", "error")]).2, 1);
+    assert_eq!(scan(&folder, &["--no-config"], &[]).2, 0);
+    let (text, _) = said(&imgarch(folder.path(), &["config"], &[("IMGARCH_TIMEOUT", "7")]));
+    let line =
+        |name: &str| text.lines().find(|line| line.starts_with(name)).unwrap().split_whitespace().collect::<Vec<_>>();
+    assert_eq!(line("fail-on"), vec!["fail-on", "warning", ".imgarch.toml"]);
+    assert_eq!(line("limits.timeout"), vec!["limits.timeout", "7", "IMGARCH_TIMEOUT"]);
+    assert_eq!(line("offline"), vec!["offline", "false", "default"]);
+}
+
+#[test]
+fn the_file_is_found_from_below() {
+    let folder = project();
+    fs::write(folder.path().join(".imgarch.toml"), "fail-on = \"warning\"").unwrap();
+    let below = folder.path().join("a/b");
+    fs::create_dir_all(&below).unwrap();
+    let (text, _) = said(&imgarch(&below, &["config"], &[]));
+    assert!(text.contains("fail-on") && text.contains("warning"), "{text}");
+}
+
+#[test]
+fn a_file_with_an_unknown_key_stops_the_run() {
+    let folder = project();
+    fs::write(folder.path().join(".imgarch.toml"), "fial-on = \"warning\"").unwrap();
+    let (_, errors, code) = scan(&folder, &[], &[]);
+    assert_eq!(code, 2);
+    assert!(errors.contains("did you mean `fail-on`?"), "{errors}");
+}
+
+#[test]
+fn what_is_ignored_is_shown_with_its_reason_and_unused_ignores_are_told() {
+    let folder = project();
+    let ignore =
+        "[severity]\nforeign-file = \"error\"\n[[ignore]]\npath = \"/opt/**\"\nreason = \"for the other side\"\n";
+    fs::write(folder.path().join(".imgarch.toml"), ignore).unwrap();
+    let (text, errors, code) = scan(&folder, &[], &[]);
+    assert_eq!(code, 0, "{text}");
+    assert!(text.contains("/opt/vendor/tool (for the other side)"), "{text}");
+    assert_eq!(errors, "");
+    fs::write(folder.path().join(".imgarch.toml"), ignore.replace("/opt", "/srv")).unwrap();
+    let (_, errors, code) = scan(&folder, &[], &[]);
+    assert_eq!(code, 1);
+    assert!(errors.contains("ignore 1 (/srv/**: for the other side) matches no finding"), "{errors}");
+    assert_eq!(scan(&folder, &["--quiet"], &[]).1, "");
+}
+
+#[test]
+fn a_baseline_lets_old_findings_pass_and_fails_on_new_ones() {
+    let folder = project();
+    let strict = ["--fail-on", "warning", "--baseline", "base.json"];
+    let (_, errors, code) = scan(&folder, &strict, &[]);
+    assert_eq!(code, 2);
+    assert!(errors.contains("--update-baseline writes it"), "{errors}");
+    assert_eq!(scan(&folder, &[&strict[..], &["--update-baseline"]].concat(), &[]).2, 0);
+    assert_eq!(scan(&folder, &strict, &[]).2, 0);
+    let image = Small::new("amd64", ElfBuilder::amd64().build());
+    let image = image.file("opt/vendor/tool", 0o755, ElfBuilder::arm64().build());
+    let image = image.file("opt/vendor/second", 0o755, ElfBuilder::arm64().build());
+    write_layout(&folder.path().join("image"), &[image]);
+    assert_eq!(scan(&folder, &strict, &[]).2, 1);
+}
+
+#[test]
+fn verbose_names_layers_and_decisions_on_standard_error_only() {
+    let folder = project();
+    let (plain, errors, _) = scan(&folder, &["--format", "plain"], &[]);
+    assert_eq!(errors, "");
+    let (same, errors, _) = scan(&folder, &["--format", "plain", "-vv"], &[]);
+    assert_eq!(plain, same);
+    assert!(errors.contains("layer"), "{errors}");
+}
