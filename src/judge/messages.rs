@@ -92,6 +92,8 @@ fn not_found(program: &str, errno: Errno, code: &str) -> Vec<Shown> {
         (_, Errno::ENOENT) => format!("executable file `{program}` not found: No such file or directory"),
         _ => format!("open executable: {}", errno.strerror()),
     };
+    // It named PATH for every path.
+    let old_crun = crun.replace("` not found:", "` not found in $PATH:");
     let (code, podman) = match errno {
         Errno::ENOENT => (127, "OCI runtime attempted to invoke a command that was not found"),
         Errno::EACCES => (126, "OCI permission denied"),
@@ -105,6 +107,7 @@ fn not_found(program: &str, errno: Errno, code: &str) -> Vec<Shown> {
         shown("runc 1.2 and newer", format!("runc run failed: {new}"), 1),
         shown("runc 1.1", format!("runc run failed: {old}"), 1),
         shown("crun", crun.clone(), 1),
+        shown("crun 1.8 and older", old_crun, 1),
         shown(
             "docker run (27.5 and newer)",
             format!("docker: Error response from daemon: failed to create task for container: {task}: {new}: unknown"),

@@ -59,12 +59,22 @@ pub fn run(tree: &Tree, root: &Path, written: &mut Tree) -> Answer {
     let _lock = LOCK.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     tree.write_over(root, written);
     *written = tree.clone();
-    execve(root, &tree.argv, &["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"])
+    execve(root, &tree.argv, &[PATH]).0
 }
+
+/// The same in a folder of its own, with what the program and all before it wrote on standard error.
+pub fn run_alone(tree: &Tree) -> (Answer, String) {
+    let _lock = LOCK.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let root = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
+    tree.write(root.path());
+    execve(root.path(), &tree.argv, &[PATH])
+}
+
+const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Calls execve in `root` with these words and this environment, as root, with all output thrown away. The child gets
 /// no core files, no file size and no memory beyond 1 GiB, and is ended after ten seconds.
-pub fn execve(root: &Path, words: &[String], env: &[&str]) -> Answer {
+pub fn execve(root: &Path, words: &[String], env: &[&str]) -> (Answer, String) {
     let c = |text: &[u8]| CString::new(text).expect("no NUL in a call");
     let root = c(root.as_os_str().as_bytes());
     let words: Vec<CString> = words.iter().map(|word| c(word.as_bytes())).collect();
@@ -72,15 +82,16 @@ pub fn execve(root: &Path, words: &[String], env: &[&str]) -> Answer {
     let pointers =
         |list: &[CString]| list.iter().map(|word| word.as_ptr()).chain([std::ptr::null()]).collect::<Vec<_>>();
     let (argv, envp) = (pointers(&words), pointers(&env));
-    let mut pipe = [0; 2];
+    let (mut pipe, mut stderr) = ([0; 2], [0; 2]);
     // SAFETY: plain system calls on values that outlive them; the child calls nothing but async-signal-safe functions
     // before execve or _exit, as fork in a threaded process demands.
     unsafe {
         assert_eq!(libc::pipe2(pipe.as_mut_ptr(), libc::O_CLOEXEC), 0, "a pipe is made");
+        assert_eq!(libc::pipe2(stderr.as_mut_ptr(), libc::O_CLOEXEC), 0, "a pipe is made");
         let child = libc::fork();
         assert!(child >= 0, "a child is forked");
         if child == 0 {
-            let code = enter(&root, &argv, &envp);
+            let code = enter(&root, &argv, &envp, stderr[1]);
             libc::write(pipe[1], (&raw const code).cast(), size_of::<i32>());
             libc::_exit(1);
         }
@@ -88,11 +99,29 @@ pub fn execve(root: &Path, words: &[String], env: &[&str]) -> Answer {
         let (mut errno, mut status) = (0_i32, 0_i32);
         let got = libc::read(pipe[0], (&raw mut errno).cast(), size_of::<i32>());
         libc::close(pipe[0]);
+        libc::close(stderr[1]);
+        let said = read_all(stderr[0]);
+        libc::close(stderr[0]);
         assert_eq!(libc::waitpid(child, &raw mut status, 0), child, "the child is waited for");
-        match () {
+        let answer = match () {
             () if got > 0 => Answer::Errno(errno),
             () if libc::WIFSIGNALED(status) => Answer::Signal(libc::WTERMSIG(status)),
             () => Answer::Exit(libc::WEXITSTATUS(status)),
+        };
+        (answer, String::from_utf8_lossy(&said).into_owned())
+    }
+}
+
+/// All that is written into a pipe, up to its end.
+///
+/// # Safety
+/// `fd` must be an open descriptor.
+unsafe fn read_all(fd: i32) -> Vec<u8> {
+    let (mut all, mut buffer) = (Vec::new(), [0_u8; 4096]);
+    loop {
+        match unsafe { libc::read(fd, buffer.as_mut_ptr().cast(), buffer.len()) } {
+            got if got > 0 => all.extend_from_slice(&buffer[..got as usize]),
+            _ => return all,
         }
     }
 }
@@ -101,16 +130,16 @@ pub fn execve(root: &Path, words: &[String], env: &[&str]) -> Answer {
 ///
 /// # Safety
 /// Must run in a forked child; the pointers must be lists of C strings that end in a null pointer.
-unsafe fn enter(root: &CString, argv: &[*const libc::c_char], envp: &[*const libc::c_char]) -> i32 {
+unsafe fn enter(root: &CString, argv: &[*const libc::c_char], envp: &[*const libc::c_char], stderr: i32) -> i32 {
     unsafe {
         let limit = |what, value| {
             let limit = libc::rlimit { rlim_cur: value, rlim_max: value };
             libc::setrlimit(what, &raw const limit);
         };
         let null = libc::open(c"/dev/null".as_ptr(), libc::O_RDWR);
-        for fd in 0..3 {
-            libc::dup2(null, fd);
-        }
+        libc::dup2(null, 0);
+        libc::dup2(null, 1);
+        libc::dup2(stderr, 2);
         if libc::chroot(root.as_ptr()) != 0 || libc::chdir(c"/".as_ptr()) != 0 {
             return -1;
         }

@@ -51,10 +51,14 @@ impl Tree {
         self
     }
 
-    /// A link that stands before everything else, for entries below it.
-    pub fn link_first(mut self, path: &str, target: &str) -> Tree {
-        self.entries.insert(0, (path.to_string(), Item::Link(target.to_string())));
-        self
+    /// A file, unless there is one at that path already.
+    pub fn add_once(self, path: &str, bytes: impl AsRef<[u8]>) -> Tree {
+        if self.entries.iter().any(|(there, _)| there == path) { self } else { self.file(path, bytes) }
+    }
+
+    /// Another call in the same tree.
+    pub fn argv(self, words: &[&str]) -> Tree {
+        Tree { argv: words.iter().map(|word| word.to_string()).collect(), ..self }
     }
 
     /// The call as a config would make it: root, `/`, and no environment but PATH.

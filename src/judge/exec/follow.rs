@@ -10,7 +10,7 @@ use super::shells::Shell;
 use super::wrapper::{self, Style};
 use super::{Ends, Link};
 use crate::image::NodeId;
-use crate::inspect::{FileKind, SCRIPT_BYTES, Script};
+use crate::inspect::FileKind;
 use crate::judge::loader::Family;
 use crate::judge::{Cause, Death, Errno, Outcome};
 
@@ -83,9 +83,14 @@ impl<'a> Machine<'a> {
         let walk = Walk { depth: walk.depth + 1, ..walk.clone() };
         if let Some((row, style)) = wrapper::wrapper(&ran.name, is_applet) {
             let rest = wrapper::rest(row, &ran.argv);
+            // coreutils call themselves what they were called.
+            let name = match style {
+                Style::Quoted | Style::FailedToRun => ran.argv[0].as_str(),
+                _ => ran.name.as_str(),
+            };
             return self.run_rest(
                 rest,
-                Caller::Wrapper { style, name: &ran.name, falls_back: ran.falls_back && style != Style::Gosu },
+                Caller::Wrapper { style, name, falls_back: ran.falls_back && style != Style::Gosu },
                 walk,
             );
         }
@@ -234,53 +239,35 @@ impl<'a> Machine<'a> {
             let label = ran.argv[0].clone();
             return self.follow_text(first, &arguments, (kind, &label), ends_on_error, walk);
         }
-        self.follow_script(first, &operands, kind, ends_on_error, walk)
+        self.follow_script(&operands, (kind, &ran.argv[0]), ends_on_error, walk)
     }
 
-    /// A script that a shell reads, from its file.
+    /// A script that a shell reads: its path is the first operand. `label`: what the shell calls itself.
     fn follow_script(
         &self,
-        path: &str,
         operands: &[String],
-        kind: Shell,
+        by: (Shell, &str),
         ends_on_error: bool,
         walk: &Walk,
     ) -> Option<Outcome> {
+        let (path, (kind, label)) = (operands.first()?, by);
         let id = match self.rootfs.walk(self.cwd, path.as_bytes(), true, &|_| true) {
             Ok(id) => id,
             Err(_) if walk.is_open => return self.open_end(&format!("{path} is not in the image")),
             Err(_) => {
-                let (line, code) = kind.cannot_open(path);
+                let (line, code) = kind.cannot_open(label, path);
                 self.says.borrow_mut().push(line);
                 let cause = Cause { code: "missing-script", text: format!("there is no {path} for the shell to read") };
-                return Some(Outcome::Dies { death: Death::Exit(code), at: path.to_string(), cause });
+                return Some(Outcome::Dies { death: Death::Exit(code), at: path.clone(), cause });
             }
         };
         match self.kind(id) {
-            Some(FileKind::Script(script)) if script.is_whole || script.text.len() >= SCRIPT_BYTES => {
-                self.follow_whole(script, path, operands, kind, ends_on_error, walk)
+            Some(FileKind::Script(script)) if script.is_whole => {
+                let text = String::from_utf8_lossy(&script.text).into_owned();
+                self.follow_text(&text, operands, (kind, path), ends_on_error, walk)
             }
-            Some(FileKind::Script(_) | FileKind::Text(_)) | None => {
-                self.open_end(&format!("the text of {path} was not kept"))
-            }
-            _ => self.open_end(&format!("{path} is not a script")),
+            _ => self.open_end(&format!("the whole text of {path} was not kept")),
         }
-    }
-
-    fn follow_whole(
-        &self,
-        script: &Script,
-        path: &str,
-        operands: &[String],
-        kind: Shell,
-        ends_on_error: bool,
-        walk: &Walk,
-    ) -> Option<Outcome> {
-        if !script.is_whole {
-            return self.open_end(&format!("{path} is longer than what was kept of it"));
-        }
-        let text = String::from_utf8_lossy(&script.text).into_owned();
-        self.follow_text(&text, operands, (kind, path), ends_on_error, walk)
     }
 
     /// The commands of a shell's text. `arguments`: `$0` and what follows it.

@@ -70,11 +70,11 @@ impl Shell {
     }
 
     /// The script that it was given to read is not there.
-    pub(super) fn cannot_open(self, path: &str) -> (String, u8) {
+    pub(super) fn cannot_open(self, label: &str, path: &str) -> (String, u8) {
         match self {
-            Shell::Bash => (format!("bash: {path}: No such file or directory"), 127),
-            Shell::Dash => (format!("sh: 0: cannot open {path}: No such file"), 2),
-            Shell::Busybox => (format!("sh: can't open '{path}': No such file or directory"), 2),
+            Shell::Bash => (format!("{label}: {path}: No such file or directory"), 127),
+            Shell::Dash => (format!("{label}: 0: cannot open {path}: No such file"), 2),
+            Shell::Busybox => (format!("{label}: can't open '{path}': No such file or directory"), 2),
         }
     }
 }
