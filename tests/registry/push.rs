@@ -71,3 +71,14 @@ fn referrers_are_listed_by_the_api_and_by_the_tag() {
     fake.plan("/referrers/", Fault::Header("link", Some(next)));
     assert_eq!(list(), [stored.config.clone(), stored.config.clone()]);
 }
+
+#[test]
+fn a_blob_goes_from_one_registry_to_another_without_being_kept() {
+    let (from, to) = (FakeRegistry::start(), FakeRegistry::start());
+    let stored = from.put_image("a/b", "1", &noise(3_000_000));
+    from.plan("/blobs/", Fault::Cut(1_000_000));
+    let source = image(&from, options(), "a/b:1");
+    let layer = layer_of(&stored);
+    image(&to, options(), "c/d:1").push_blob(&layer, &|| source.open(&layer)).unwrap();
+    assert_eq!(to.blob(&layer.digest).unwrap(), stored.layer_bytes);
+}

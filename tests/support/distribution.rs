@@ -61,11 +61,16 @@ pub struct Distribution {
 impl Distribution {
     /// `None`: it is not to be had here, which was said loudly; in CI that is a failure.
     pub fn start(mode: Mode) -> Option<Distribution> {
-        let program = match program() {
+        let needs_openssl = mode.is_tls() || mode == Mode::Token;
+        let program = program().and_then(|program| match needs_openssl {
+            true => has_openssl().map(|()| program),
+            false => Ok(program),
+        });
+        let program = match program {
             Ok(program) => program,
             Err(cause) => {
-                assert!(std::env::var_os("CI").is_none(), "docker-registry is needed in CI: {cause}");
-                eprintln!("SKIPPED: docker-registry is not to be had: {cause}");
+                assert!(std::env::var_os("CI").is_none(), "a real registry is needed in CI: {cause}");
+                eprintln!("SKIPPED: a real registry is not to be had: {cause}");
                 return None;
             }
         };
@@ -252,13 +257,22 @@ fn program() -> Result<PathBuf, String> {
 }
 
 fn download(folder: &Path) -> Result<(), String> {
-    let run = |line: &str| -> Result<(), String> {
-        let output = Command::new("sh").args(["-ec", line]).current_dir(folder).output();
-        let output = output.map_err(|error| format!("{line}: {error}"))?;
-        let complaint = || format!("{line}: {}", String::from_utf8_lossy(&output.stderr).trim());
-        if output.status.success() { Ok(()) } else { Err(complaint()) }
-    };
     let fetch = "apt-get download -q docker-registry";
-    run(fetch).or_else(|_| run("apt-get update -q").and_then(|()| run(fetch)))?;
-    run("dpkg-deb -x docker-registry_*.deb .")
+    run_in(folder, fetch).or_else(|_| run_in(folder, "apt-get update -q").and_then(|()| run_in(folder, fetch)))?;
+    run_in(folder, "dpkg-deb -x docker-registry_*.deb .")
+}
+
+/// Certificates are made by it. It is no service, so it is installed where it is missing.
+fn has_openssl() -> Result<(), String> {
+    let here = Path::new(".");
+    let install = "apt-get install -q -y --no-install-recommends openssl";
+    let or_install = |_| run_in(here, install).or_else(|_| run_in(here, &format!("apt-get update -q && {install}")));
+    run_in(here, "openssl version").or_else(or_install)
+}
+
+fn run_in(folder: &Path, line: &str) -> Result<(), String> {
+    let output = Command::new("sh").args(["-ec", line]).current_dir(folder).output();
+    let output = output.map_err(|error| format!("{line}: {error}"))?;
+    let complaint = || format!("{line}: {}", String::from_utf8_lossy(&output.stderr).trim());
+    if output.status.success() { Ok(()) } else { Err(complaint()) }
 }
