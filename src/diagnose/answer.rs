@@ -1,0 +1,264 @@
+//! One screen's answer: the cause, how sure it is, what shows it, what it is not, and what to do. Pure: messages,
+//! circumstances and a scan's report in, data out; wording for people is `report`'s.
+
+use super::cause::{Likelihood, Names, Suspect};
+use super::message::Sign;
+use super::rank::{Circumstances, Ranked, rank};
+use super::recognise::Symptom;
+use crate::judge::code::{Code, Severity};
+use crate::judge::finding::Finding;
+use crate::judge::{Errno, Outcome};
+use crate::scan::{ImageReport, PlatformReport, TargetReport};
+
+/// What is told of one failure.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// What it is about: `deployment/checkout (3 of 6 pods)`, a message.
+    pub subject: String,
+    pub suspect: Suspect,
+    pub likelihood: Likelihood,
+    /// The cause in one sentence, with the case's own names.
+    pub cause: String,
+    /// What shows it, the strongest first.
+    pub evidence: Vec<String>,
+    /// What it could have been, and is not.
+    pub excluded: Vec<String>,
+    /// What else it may be, likeliest first.
+    pub others: Vec<Ranked>,
+    /// Commands that tell more; empty where the cause is certain.
+    pub check: Vec<String>,
+    /// Commands that help at once.
+    pub now: Vec<String>,
+    /// What mends it for good.
+    pub then: Vec<String>,
+}
+
+/// Everything that is known of a failure.
+#[derive(Debug, Default)]
+pub struct Evidence<'a> {
+    pub subject: String,
+    pub symptoms: &'a [Symptom],
+    pub circumstances: Circumstances,
+    pub names: Names,
+    /// Where it failed, in words: "nodes ip-10-0-3-* are m7g.large (AWS Graviton3, arm64)".
+    pub place: Option<String>,
+    /// The image as a scan found it, and the name of the target that it was judged for.
+    pub judged: Option<(&'a ImageReport, Option<&'a str>)>,
+    /// Commands that help at once and that only the caller knows: a rollback, a pin to other nodes.
+    pub now: Vec<String>,
+}
+
+/// The likeliest cause of what was seen; `None` where nothing is known.
+pub fn answer(evidence: &Evidence<'_>) -> Option<Answer> {
+    let ranked = rank(evidence.symptoms, &evidence.circumstances);
+    let settled = evidence.judged.and_then(|(report, target)| settle(report, target, evidence, &ranked));
+    let (first, mut others, shown, excluded) = match settled {
+        Some(settled) => {
+            let others = if settled.first.likelihood == Likelihood::Certain { Vec::new() } else { ranked };
+            (settled.first, others, settled.evidence, settled.excluded)
+        }
+        None => {
+            let mut ranked = ranked.into_iter();
+            (ranked.next()?, ranked.collect(), Vec::new(), Vec::new())
+        }
+    };
+    others.retain(|other| other.suspect != first.suspect);
+    let row = first.suspect.row();
+    let fill = |lines: &[&str]| lines.iter().map(|line| evidence.names.fill(line)).collect::<Vec<_>>();
+    let is_certain = first.likelihood == Likelihood::Certain;
+    let is_judged = evidence.judged.is_some();
+    Some(Answer {
+        subject: evidence.subject.clone(),
+        suspect: first.suspect,
+        likelihood: first.likelihood,
+        cause: match &evidence.place {
+            Some(place) => format!("{}; {place}", first.why),
+            None => first.why.clone(),
+        },
+        evidence: witnesses(evidence).into_iter().chain(shown).collect(),
+        excluded,
+        others,
+        check: if is_certain && (is_judged || first.suspect != Suspect::NodeCopy) {
+            Vec::new()
+        } else {
+            fill(row.check)
+        },
+        now: evidence.now.clone(),
+        then: fill(row.cure),
+    })
+}
+
+/// The message and how the container ended.
+fn witnesses(evidence: &Evidence<'_>) -> Vec<String> {
+    let mut lines: Vec<String> = evidence
+        .symptoms
+        .iter()
+        .filter(|symptom| symptom.sign != Sign::BackOff)
+        .map(|symptom| format!("{}: {}", symptom.speaker, symptom.line))
+        .collect();
+    let circumstances = &evidence.circumstances;
+    if let Some(code) = circumstances.exit_code {
+        let after = circumstances.lifetime.map_or_else(String::new, |lifetime| match lifetime.as_secs() {
+            0 => ", in its first second".to_string(),
+            seconds => format!(", {seconds} s after its start"),
+        });
+        let reason = circumstances.reason.as_deref().map_or_else(String::new, |reason| format!(" ({reason})"));
+        lines.push(format!("exit code {code}{reason}{after}"));
+    }
+    lines
+}
+
+struct Settled {
+    first: Ranked,
+    evidence: Vec<String>,
+    excluded: Vec<String>,
+}
+
+/// What the image's own bytes say. `None` where they decide nothing.
+fn settle(report: &ImageReport, target: Option<&str>, evidence: &Evidence<'_>, ranked: &[Ranked]) -> Option<Settled> {
+    if let Some(finding) = report.findings.iter().find(|finding| finding.code == Code::NoPlatformForTarget) {
+        let first =
+            Ranked { suspect: Suspect::NoPlatform, likelihood: Likelihood::Certain, why: finding.message.clone() };
+        return Some(Settled { first, evidence: Vec::new(), excluded: Vec::new() });
+    }
+    let (platform, judged) = judged(report, target)?;
+    let is_exec = evidence.symptoms.iter().any(|symptom| is_of_start(symptom.sign));
+    match &judged.outcome {
+        Outcome::Fails { at, cause, .. } | Outcome::Dies { at, cause, .. } => {
+            let suspect = suspect_of(cause.code, ranked);
+            let agrees = evidence.symptoms.is_empty() || agrees(&judged.outcome, evidence.symptoms, ranked, suspect);
+            let likelihood = if agrees { Likelihood::Certain } else { Likelihood::Likely };
+            let why = format!("{at} in {}: {}", short(report, platform), cause.text);
+            let excluded = vec!["a damaged copy on the node: the registry's copy has the same fault".to_string()];
+            Some(Settled { first: Ranked { suspect, likelihood, why }, evidence: origin(platform, at), excluded })
+        }
+        Outcome::Runs | Outcome::Emulated { .. } if is_exec => {
+            let why = format!("{} starts on {}, so the node's copy is suspect", short(report, platform), judged.name);
+            let excluded = ranked
+                .iter()
+                .filter(|entry| entry.suspect != Suspect::NodeCopy && entry.likelihood >= Likelihood::Possible)
+                .map(|entry| format!("{}: the registry's copy has no such fault", entry.suspect.row().sentence))
+                .collect();
+            let first = Ranked { suspect: Suspect::NodeCopy, likelihood: Likelihood::Likely, why };
+            Some(Settled { first, evidence: Vec::new(), excluded })
+        }
+        // Started, then failed: something that the program loaded or called later.
+        Outcome::Runs | Outcome::Emulated { .. } => later(platform, ranked),
+        Outcome::Unknown { .. } => None,
+    }
+}
+
+/// The platform and the target's row in it; without a target, the platform that does not start.
+fn judged<'a>(report: &'a ImageReport, target: Option<&str>) -> Option<(&'a PlatformReport, &'a TargetReport)> {
+    let all = || report.platforms.iter().flat_map(|platform| platform.targets.iter().map(move |row| (platform, row)));
+    match target {
+        Some(name) => all().find(|(_, row)| row.name == name),
+        None => all()
+            .find(|(_, row)| !row.outcome.is_alive() && !matches!(row.outcome, Outcome::Unknown { .. }))
+            .or_else(|| all().next()),
+    }
+}
+
+/// Signs of a process that never reached its own code.
+fn is_of_start(sign: Sign) -> bool {
+    matches!(
+        sign,
+        Sign::Exec(_)
+            | Sign::ProgramNotFound
+            | Sign::NotExecutable
+            | Sign::InterpreterMissing
+            | Sign::ProgramReadAsScript
+            | Sign::LibraryTruncated
+            | Sign::UnpackSkipped
+    )
+}
+
+fn agrees(outcome: &Outcome, symptoms: &[Symptom], ranked: &[Ranked], suspect: Suspect) -> bool {
+    let is_errno = |errno: Errno| symptoms.iter().any(|symptom| symptom.sign == Sign::Exec(errno));
+    match outcome {
+        Outcome::Fails { errno, .. } if is_errno(*errno) => true,
+        _ => ranked.iter().any(|entry| entry.suspect == suspect),
+    }
+}
+
+/// The suspect that a judgement's cause code means; the ranked one where the code has no suspect of its own.
+fn suspect_of(code: &str, ranked: &[Ranked]) -> Suspect {
+    use Suspect::*;
+    match code {
+        "foreign-architecture" => WrongArchitecture,
+        "no-aarch32" | "no-ia32" | "no-x32" | "no-compat" => No32Bit,
+        "not-a-program" | "foreign-format" | "empty-file" | "error-page" | "lfs-pointer" | "no-shebang"
+        | "empty-shebang" | "long-shebang" | "script-bom" | "script-blank" | "object-file" | "core-dump"
+        | "library-as-program" | "debug-file" | "not-elf" => NotAProgram,
+        "script-crlf" => CarriageReturn,
+        "missing-interpreter" | "missing-script" => MissingInterpreter,
+        "missing-loader" => MissingLoader,
+        "bad-loader" | "bad-loader-path" | "foreign-loader" => BadLoader,
+        "truncated-loader" | "bad-segments" | "no-load-segment" | "corrupt-elf" | "refused-header" | "bad-entry"
+        | "bad-property-note" => Truncated,
+        "missing-handler-interpreter" | "missing-handler-loader" => EmulatorOutside,
+        "missing-program" | "missing-file" | "no-command" | "not-a-directory" | "symlink-loop" | "name-too-long" => {
+            MissingProgram
+        }
+        "not-in-path" => NotOnPath,
+        "not-executable" | "is-directory" | "not-a-file" | "not-searchable" => NotExecutable,
+        "too-many-interpreters" | "too-many-handlers" => ScriptNesting,
+        "cpu-level" | "cpu-baseline" => CpuLevel,
+        "page-size" => PageSize,
+        "missing-library" => MissingLibrary,
+        "foreign-library" | "broken-library" => ForeignLibrary,
+        "symbol-version" => OldLibc,
+        _ => ranked.first().map_or(ProgramItself, |entry| entry.suspect),
+    }
+}
+
+/// A finding of the platform that the suspects speak of: a library, a level, a program on PATH.
+fn later(platform: &PlatformReport, ranked: &[Ranked]) -> Option<Settled> {
+    let first = ranked.first()?;
+    let worst = platform.findings.iter().filter(|finding| finding.severity >= Severity::Warning);
+    let finding = worst.max_by_key(|finding| finding.severity)?;
+    let evidence = lines_of(platform, finding);
+    Some(Settled { first: first.clone(), evidence, excluded: Vec::new() })
+}
+
+/// File, layer and build step of what failed.
+fn origin(platform: &PlatformReport, at: &str) -> Vec<String> {
+    let by_path = platform.findings.iter().find(|finding| finding.path.as_deref() == Some(at));
+    let worst = || platform.findings.iter().max_by_key(|finding| finding.severity);
+    by_path.or_else(worst).map_or_else(Vec::new, |finding| lines_of(platform, finding))
+}
+
+fn lines_of(platform: &PlatformReport, finding: &Finding) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(path) = &finding.path {
+        let expected =
+            if finding.expected.is_empty() { String::new() } else { format!("; expected {}", finding.expected) };
+        lines.push(format!(
+            "{path} is {}{expected}",
+            if finding.is.is_empty() { &finding.message } else { &finding.is }
+        ));
+    }
+    if let Some(layer) = finding.layer.and_then(|index| platform.layers.get(index)) {
+        let line = layer.dockerfile_line.map_or_else(String::new, |line| format!(" (Dockerfile:{line})"));
+        let step = layer.step.as_deref().map_or_else(String::new, |step| format!(", {step}"));
+        lines.push(format!(
+            "layer {} of {} ({}){step}{line}",
+            layer.index + 1,
+            platform.layers.len(),
+            layer.digest.short()
+        ));
+    }
+    lines
+}
+
+/// The image with the digest of the platform's manifest.
+fn short(report: &ImageReport, platform: &PlatformReport) -> String {
+    match platform.digest.as_ref().or(report.digest.as_ref()) {
+        Some(digest) => digest.short(),
+        None => report.name.clone(),
+    }
+}
+
+#[cfg(test)]
+#[path = "answer_tests.rs"]
+mod tests;
