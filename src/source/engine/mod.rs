@@ -11,7 +11,7 @@ use std::io::{ErrorKind, Read};
 use std::path::Path;
 use std::time::Duration;
 
-use reqwest::blocking::{Client, ClientBuilder, Response};
+use reqwest::blocking::{Client, ClientBuilder, RequestBuilder, Response};
 use reqwest::{Certificate, Identity, StatusCode};
 
 pub use endpoint::{Endpoint, EngineSettings, Tls, docker_endpoints, podman_endpoints};
@@ -29,8 +29,10 @@ pub struct Engine {
 }
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// For each answer and each piece of it: the classic store writes a whole image to disk before the first byte.
-const TIMEOUT: Duration = Duration::from_secs(15 * 60);
+/// For a whole answer that is not an export: an engine that hangs is not waited for.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+/// For each piece of an export: the classic store writes a whole image to disk before the first byte.
+const EXPORT_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 /// Bytes of an answer that is not an export.
 const ANSWER_LIMIT: u64 = 4 << 20;
 /// Bytes of a PEM file.
@@ -43,7 +45,7 @@ impl Engine {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let builder = Client::builder()
             .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(TIMEOUT)
+            .timeout(EXPORT_TIMEOUT)
             .no_proxy()
             .referer(false)
             .redirect(reqwest::redirect::Policy::none())
@@ -86,13 +88,22 @@ impl Engine {
 
     /// The image as `docker save` writes it, by a name that [`Engine::find`] gave.
     pub fn export(&self, name: &str) -> Result<Box<dyn Read + Send>, SourceError> {
-        let answer = self.ask(&format!("/images/{}/get", checked(name)?))?;
+        let path = format!("/images/{}/get", checked(name)?);
+        let answer = self.send(&path, self.request(&path))?;
         if answer.status() == StatusCode::OK { Ok(Box::new(answer)) } else { Err(self.refused(name, answer)) }
     }
 
     fn ask(&self, path: &str) -> Result<Response, SourceError> {
+        self.send(path, self.request(path).timeout(ANSWER_TIMEOUT))
+    }
+
+    fn request(&self, path: &str) -> RequestBuilder {
+        self.client.get(format!("{}{path}", self.base))
+    }
+
+    fn send(&self, path: &str, request: RequestBuilder) -> Result<Response, SourceError> {
         tracing::debug!(engine = self.place, path, "asking");
-        self.client.get(format!("{}{path}", self.base)).send().map_err(|error| failed(&self.place, &error, path))
+        request.send().map_err(|error| failed(&self.place, &error, path))
     }
 
     fn refused(&self, name: &str, answer: Response) -> SourceError {
