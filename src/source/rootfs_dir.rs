@@ -55,7 +55,7 @@ pub enum MetKind<'a> {
 #[derive(Debug, Default)]
 pub struct Walked {
     pub unread: Vec<Unread>,
-    /// Folders at which another file system begins that was left out.
+    /// Folders at which another file system begins, with files, that was left out because it is not the root's own.
     pub left_out: Vec<Vec<u8>>,
 }
 
@@ -226,11 +226,10 @@ impl Walk<'_> {
         }
         let opened = openat(fd, name, NO_FOLLOW | OFlags::DIRECTORY, Mode::empty());
         let has_blocks = opened.and_then(fstatvfs).is_ok_and(|system| system.f_blocks > 0);
-        if self.mounts == Mounts::Followed && has_blocks {
-            return true;
+        if has_blocks && self.mounts == Mounts::LeftOut {
+            self.walked.left_out.push(path.to_vec());
         }
-        self.walked.left_out.push(path.to_vec());
-        false
+        has_blocks && self.mounts == Mounts::Followed
     }
 
     fn unread(&mut self, path: &[u8], cause: io::Error) {
