@@ -5,6 +5,7 @@ pub mod fingerprint;
 mod github;
 mod gitlab;
 mod html;
+mod fill;
 pub mod json;
 mod junit;
 pub mod lint;

@@ -7,6 +7,7 @@ use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Tab
 
 use super::Style;
 use super::escape::{plural, visible};
+use super::fill::fill;
 use crate::judge::code::{Code, Severity};
 use crate::judge::finding::Finding;
 use crate::judge::messages::Shown;
@@ -27,7 +28,7 @@ fn write_image(image: &ImageReport, style: &Style, out: &mut dyn Write) -> io::R
         writeln!(out, "      read from {}", visible(&image.origin))?;
     }
     for line in image.note.iter().chain(&image.skipped) {
-        write_prose(&visible(line), 6, style, out)?;
+        writeln!(out, "{}", fill("      ", &visible(line), 6, style.width))?;
     }
     writeln!(out)?;
     if !image.platforms.is_empty() {
@@ -56,27 +57,10 @@ fn write_image(image: &ImageReport, style: &Style, out: &mut dyn Write) -> io::R
     }
     if style.explain {
         for platform in &image.platforms {
-            write_chain(platform, out)?;
+            write_chain(platform, style, out)?;
         }
     }
     Ok(())
-}
-
-/// Prose, broken between words so that it fits; a word that is too long stands on a line of its own.
-fn write_prose(text: &str, indent: usize, style: &Style, out: &mut dyn Write) -> io::Result<()> {
-    let room = style.width.saturating_sub(indent).max(20);
-    let mut line = String::new();
-    for word in text.split(' ') {
-        if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > room {
-            writeln!(out, "{:indent$}{line}", "")?;
-            line.clear();
-        }
-        if !line.is_empty() {
-            line.push(' ');
-        }
-        line.push_str(word);
-    }
-    writeln!(out, "{:indent$}{line}", "")
 }
 
 fn headline(verdict: Verdict, style: &Style) -> String {
@@ -229,7 +213,8 @@ fn write_group(group: &Group<'_>, several: bool, style: &Style, out: &mut dyn Wr
     let needs_name = |platform: &&PlatformReport| several && !finding.message.contains(&platform.name());
     let place = group.platform.filter(needs_name).map_or_else(String::new, |platform| format!("{}: ", platform.name()));
     let head = paint(&format!("{}[{}]", finding.severity.word(), finding.code), color, style);
-    writeln!(out, "{head}: {place}{}", visible(&finding.message))?;
+    let sentence = format!("{place}{}", visible(&finding.message));
+    writeln!(out, "{}", fill(&format!("{head}: "), &sentence, 2, style.width))?;
     let mut lines: Vec<(String, String)> = Vec::new();
     let is = match (finding.is.as_str(), finding.expected.as_str()) {
         ("", _) => String::new(),
@@ -257,9 +242,9 @@ fn write_group(group: &Group<'_>, several: bool, style: &Style, out: &mut dyn Wr
     }
     lines.extend(finding.shown.first().map(|first| ("nodes will show".into(), shown_line(first, &finding.shown))));
     for (name, value) in lines {
-        write_pair(&visible(&name), &visible(&value), out)?;
+        write_pair(&visible(&name), &visible(&value), style, out)?;
     }
-    write_hint(&finding.hint, out)?;
+    write_hint(&finding.hint, style, out)?;
     writeln!(out)
 }
 
@@ -275,18 +260,23 @@ fn shown_line(first: &Shown, all: &[Shown]) -> String {
 /// Width of the names before values; a longer name stands on a line of its own.
 const NAME_WIDTH: usize = 18;
 
-fn write_pair(name: &str, value: &str, out: &mut dyn Write) -> io::Result<()> {
+fn write_pair(name: &str, value: &str, style: &Style, out: &mut dyn Write) -> io::Result<()> {
+    let indent = NAME_WIDTH + 4;
     if name.chars().count() <= NAME_WIDTH {
-        writeln!(out, "  {name:NAME_WIDTH$}  {value}")
+        writeln!(out, "{}", fill(&format!("  {name:NAME_WIDTH$}  "), value, indent, style.width))
     } else {
-        writeln!(out, "  {name}\n  {:NAME_WIDTH$}  {value}", "")
+        writeln!(out, "  {name}")?;
+        writeln!(out, "{}", fill(&" ".repeat(indent), value, indent, style.width))
     }
 }
 
-fn write_hint(hint: &[String], out: &mut dyn Write) -> io::Result<()> {
+/// The first line is prose; the others are commands, which stay whole.
+fn write_hint(hint: &[String], style: &Style, out: &mut dyn Write) -> io::Result<()> {
     for (index, line) in hint.iter().enumerate() {
-        let lead = if index == 0 { "hint:" } else { "     " };
-        writeln!(out, "  {lead} {}", visible(line))?;
+        match index {
+            0 => writeln!(out, "{}", fill("  hint: ", &visible(line), 8, style.width))?,
+            _ => writeln!(out, "        {}", visible(line))?,
+        }
     }
     Ok(())
 }
@@ -308,27 +298,28 @@ fn write_problem(
     out: &mut dyn Write,
 ) -> io::Result<()> {
     let place = platform.map_or_else(String::new, |platform| format!("{}: ", platform.name()));
-    writeln!(out, "{}: {place}{}", paint("could not tell", "33", style), visible(&problem.text))?;
-    write_hint(problem.hint.as_slice(), out)?;
+    let lead = format!("{}: ", paint("could not tell", "33", style));
+    writeln!(out, "{}", fill(&lead, &format!("{place}{}", visible(&problem.text)), 2, style.width))?;
+    write_hint(problem.hint.as_slice(), style, out)?;
     writeln!(out)
 }
 
 /// `--explain`: the chain of each start and what every front end prints.
-fn write_chain(platform: &PlatformReport, out: &mut dyn Write) -> io::Result<()> {
+fn write_chain(platform: &PlatformReport, style: &Style, out: &mut dyn Write) -> io::Result<()> {
     for target in &platform.targets {
         writeln!(out, "explain {} on {}: {}", platform.name(), visible(&target.name), target.outcome.word())?;
         for step in &target.steps {
-            write_pair(&step.how, &visible(&format!("{}   {}", step.path, step.is)), out)?;
+            write_pair(&step.how, &visible(&format!("{}   {}", step.path, step.is)), style, out)?;
         }
         if let Some(why) = &target.undecided {
-            write_pair("not followed", &visible(why), out)?;
+            write_pair("not followed", &visible(why), style, out)?;
         }
         if let Some(cause) = target.outcome.cause() {
-            write_pair("cause", &visible(&format!("{} ({})", cause.text, cause.code)), out)?;
+            write_pair("cause", &visible(&format!("{} ({})", cause.text, cause.code)), style, out)?;
         }
         for shown in &target.shown {
             let code = shown.exit_code.map_or_else(String::new, |code| format!("   [exit {code}]"));
-            write_pair(shown.frontend, &format!("{}{code}", visible(&shown.text)), out)?;
+            write_pair(shown.frontend, &format!("{}{code}", visible(&shown.text)), style, out)?;
         }
         writeln!(out)?;
     }

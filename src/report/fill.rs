@@ -1,0 +1,55 @@
+//! Fills prose into the terminal's width. Words are never broken: a path or a command stays whole, so that it can be copied.
+
+/// `text` behind `lead`, broken between words at `width` columns; further lines stand `indent` columns in. Columns of
+/// `lead` are counted without its colour.
+pub fn fill(lead: &str, text: &str, indent: usize, width: usize) -> String {
+    let mut filled = lead.to_string();
+    let mut column = columns(lead);
+    let mut is_start = true;
+    for word in text.split(' ') {
+        let length = word.chars().count();
+        if !is_start && column + 1 + length > width {
+            filled.push('\n');
+            filled.extend(std::iter::repeat_n(' ', indent));
+            (column, is_start) = (indent, true);
+        }
+        if !is_start {
+            filled.push(' ');
+            column += 1;
+        }
+        filled.push_str(word);
+        column += length;
+        is_start = false;
+    }
+    filled
+}
+
+/// Columns of a text, its colours aside.
+fn columns(text: &str) -> usize {
+    let mut count = 0;
+    let mut is_escape = false;
+    for c in text.chars() {
+        match (is_escape, c) {
+            (false, '\x1b') => is_escape = true,
+            (true, 'm') => is_escape = false,
+            (true, _) => {}
+            (false, _) => count += 1,
+        }
+    }
+    count
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prose_is_broken_between_words_and_commands_are_not() {
+        assert_eq!(fill("  hint: ", "one two three", 8, 16), "  hint: one two\n        three");
+        assert_eq!(
+            fill("", "/a/very/long/path/that/cannot/be/broken x", 2, 10),
+            "/a/very/long/path/that/cannot/be/broken\n  x"
+        );
+        assert_eq!(fill("\x1b[1;31merror\x1b[0m: ", "a b", 2, 9), "\x1b[1;31merror\x1b[0m: a\n  b");
+    }
+}
