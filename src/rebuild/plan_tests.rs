@@ -80,6 +80,7 @@ fn report(platforms: &[&str], broken: &[&str]) -> ImageReport {
         findings: Vec::new(),
         problems: Vec::new(),
         skipped: Vec::new(),
+        accepted: Vec::new(),
     }
 }
 

@@ -1,11 +1,11 @@
 //! Floor 6: a report in one of its formats. Formats own their wire types; the model does not know them.
 
 pub mod escape;
+mod fill;
 pub mod fingerprint;
 mod github;
 mod gitlab;
 mod html;
-mod fill;
 pub mod json;
 mod junit;
 pub mod lint;
