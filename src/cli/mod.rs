@@ -2,6 +2,7 @@
 //! environment, the clock and the terminal.
 
 mod config;
+mod diagnose;
 mod doctor;
 mod explain;
 mod gate;
@@ -63,6 +64,8 @@ enum Command {
     Scan(scan::ScanArgs),
     /// What in a Dockerfile, compose file, bake file or workflow will break another architecture?
     Lint(lint::LintArgs),
+    /// Why does this pod, or this log, say exec format error, and what helps?
+    Diagnose(diagnose::DiagnoseArgs),
     /// What must an image run on: a cluster's nodes, this machine, or known CPU profiles.
     Nodes(nodes::NodesArgs),
     /// Build the missing or broken platforms of a tag, verify them, and only then move the tag.
@@ -132,6 +135,7 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<u8, CliError> {
         Command::Rebuild(rebuild) => rebuild::run(*rebuild, &terminal, out),
         Command::Doctor(doctor) => doctor::run(&doctor, out),
         Command::Lint(lint) => lint::run(&lint, &terminal, out),
+        Command::Diagnose(diagnose) => diagnose::run(&diagnose, &terminal, out),
         Command::Nodes(nodes) => nodes::run(&nodes, &terminal, out),
         Command::Explain(explain) => explain::run(&explain, out),
         Command::Config(config) => config::run(&config, out),

@@ -98,11 +98,7 @@ pub fn run(mut args: ScanArgs, terminal: &Terminal, out: &mut dyn Write) -> Resu
     let images = images(&args)?;
     let settings = settings(&mut args)?;
     let options = Options { limits: settings.limits(), ..options(&args, terminal)? };
-    let opener = opening::Opener::new(&args.sources)?;
-    let progress = Arc::new(Progress::new(terminal));
-    let watch: Arc<dyn Watch> = progress.clone();
-    let mut report = scan::scan(&images, &|name| opener.open(name), &options, &watch);
-    progress.finish();
+    let mut report = read(&args.sources, terminal, &images, &options)?;
     gate::apply(&mut report, &settings, &args.gate, terminal)?;
     let fail_on = settings.fail_on.value;
     let style = |took: Duration| Style {
@@ -120,6 +116,21 @@ pub fn run(mut args: ScanArgs, terminal: &Terminal, out: &mut dyn Write) -> Resu
         gate::write_step_summary(&report, &style)?;
     }
     Ok(report.exit_code(fail_on))
+}
+
+/// Reads and judges these images with the flags on where images are, showing how far it is.
+pub fn read(
+    sources: &opening::SourceArgs,
+    terminal: &Terminal,
+    images: &[String],
+    options: &Options,
+) -> Result<Report, CliError> {
+    let opener = opening::Opener::new(sources)?;
+    let progress = Arc::new(Progress::new(terminal));
+    let watch: Arc<dyn Watch> = progress.clone();
+    let report = scan::scan(images, &|name| opener.open(name), options, &watch);
+    progress.finish();
+    Ok(report)
 }
 
 /// What holds, written back to the flags that the file and the environment may give too.

@@ -60,6 +60,7 @@ fn report(outcome: Outcome, findings: Vec<Finding>) -> ImageReport {
         findings: Vec::new(),
         problems: Vec::new(),
         skipped: Vec::new(),
+        accepted: Vec::new(),
     }
 }
 

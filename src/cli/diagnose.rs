@@ -1,0 +1,154 @@
+//! `imgarch diagnose`: why does it not start? A message or a log by itself, or a pod with all that its cluster knows of it.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use super::targets::{self, ClusterArgs};
+use super::{CliError, Terminal, opening, scan};
+use crate::diagnose::{Answer, Circumstances, Evidence, Names, Symptom, answer, recognise};
+use crate::platform::{Platform, Target, target};
+use crate::report::answer as report;
+use crate::scan::{CallOverride, ImageReport, Options};
+
+/// What fails.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  imgarch diagnose checkout-7c9d-x2v4k -n shop      a pod; also deploy/NAME, sts/NAME, job/NAME
+  imgarch diagnose --failing -A                     every pod that does not start
+  imgarch diagnose 'exec /app: exec format error'   a message by itself
+  kubectl logs POD --previous | imgarch diagnose --log -
+  imgarch diagnose --log build.log --image user/app:v1 --target graviton3
+
+Exit codes: 0 a cause was found; 2 wrong usage; 3 could not tell.")]
+pub struct DiagnoseArgs {
+    /// A pod, a workload as KIND/NAME, or the text of an error.
+    #[arg(value_name = "POD|KIND/NAME|MESSAGE", required_unless_present_any = ["log", "failing", "exit_code"])]
+    subject: Option<String>,
+    /// Read a log; `-` is standard input.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["subject", "failing"])]
+    log: Option<PathBuf>,
+    /// Exit code of the container, beside a message or a log.
+    #[arg(long, value_name = "CODE", conflicts_with = "failing")]
+    exit_code: Option<i32>,
+    /// The image that fails: it is read, and the answer names file, layer and build step.
+    #[arg(long, value_name = "IMAGE", conflicts_with = "failing")]
+    image: Option<String>,
+    /// The node on which it fails, as for `scan`.
+    #[arg(long, value_name = "TARGET", conflicts_with = "failing")]
+    target: Option<String>,
+    /// What the container starts instead of the image's ENTRYPOINT; repeat for each word.
+    #[arg(long, value_name = "WORD", allow_hyphen_values = true)]
+    entrypoint: Vec<String>,
+    /// Every pod that fails, in the namespace or with -A in all of them.
+    #[arg(long, conflicts_with = "subject")]
+    failing: bool,
+    /// Namespace; the context's own otherwise.
+    #[arg(long, short = 'n', value_name = "NAMESPACE")]
+    namespace: Option<String>,
+    /// All namespaces, with --failing.
+    #[arg(long, short = 'A', requires = "failing")]
+    all_namespaces: bool,
+    /// Do not read the image; answer from what the cluster says alone.
+    #[arg(long)]
+    no_image: bool,
+    #[arg(long, value_enum, default_value_t = report::AnswerFormat::Text)]
+    format: report::AnswerFormat,
+    #[command(flatten)]
+    cluster: ClusterArgs,
+    #[command(flatten)]
+    sources: opening::SourceArgs,
+}
+
+/// A log is read up to here: what ended a start is in its first and last lines, and few logs are longer.
+const LOG_BYTES: u64 = 64 << 20;
+
+pub fn run(args: &DiagnoseArgs, terminal: &Terminal, out: &mut dyn Write) -> Result<u8, CliError> {
+    let text = match (&args.log, &args.subject) {
+        (Some(path), _) => Some(targets::read_text(path, LOG_BYTES)?),
+        (None, Some(subject)) if is_message(subject) => Some(subject.clone()),
+        (None, None) if !args.failing => Some(String::new()),
+        _ => None,
+    };
+    let answers = match text {
+        Some(text) => of_text(args, terminal, &text)?,
+        None => of_cluster(args, terminal)?,
+    };
+    if answers.is_empty() {
+        return Err(CliError::Unknown {
+            text: "nothing in it says why a program could not start".to_string(),
+            hint: Some("give the container's own log (kubectl logs POD --previous), or --image and --target".into()),
+        });
+    }
+    report::write(&answers, args.format, terminal.width, out)?;
+    Ok(0)
+}
+
+/// Names of pods and workloads have neither blanks nor colons.
+fn is_message(subject: &str) -> bool {
+    subject.contains(char::is_whitespace) || subject.contains(':')
+}
+
+fn of_text(args: &DiagnoseArgs, terminal: &Terminal, text: &str) -> Result<Vec<Answer>, CliError> {
+    let symptoms = recognise(text);
+    let circumstances = Circumstances {
+        exit_code: args.exit_code,
+        has_output: args.log.as_ref().map(|_| !text.trim().is_empty()),
+        ..Circumstances::default()
+    };
+    let found = args.target.as_deref().map(targets::of_text).transpose()?.unwrap_or_default();
+    terminal.notes(&found.notes);
+    let target = found.targets.into_iter().next().or_else(|| named_target(&symptoms));
+    let given = (!args.entrypoint.is_empty()).then(|| args.entrypoint.clone());
+    let image = match &args.image {
+        Some(image) if !args.no_image => {
+            let call = CallOverride { entrypoint: given, args: None };
+            Some(read_image(&args.sources, terminal, image, target.iter().cloned().collect(), call)?)
+        }
+        _ => None,
+    };
+    let names = Names {
+        image: args.image.clone(),
+        target: target.as_ref().map(target::text),
+        platform: target.as_ref().map(|target| target.platform.to_string()),
+        path: symptoms.iter().find_map(|symptom| symptom.path.clone()),
+        ..Names::default()
+    };
+    let judged = image.as_ref().map(|report| (report, target.as_ref().map(|target| target.name.as_str())));
+    let evidence = Evidence { symptoms: &symptoms, circumstances, names, judged, ..Evidence::default() };
+    Ok(answer(&evidence).into_iter().collect())
+}
+
+/// The node's platform, where an engine's message names it.
+fn named_target(symptoms: &[Symptom]) -> Option<Target> {
+    let named = symptoms.iter().flat_map(|symptom| &symptom.named).find(|(name, _)| *name == "node")?;
+    Target::of_platform(&Platform::parse(&named.1).ok()?)
+}
+
+/// One image, judged on these targets; what cannot be read is noted, and the answer rests on the rest.
+fn read_image(
+    sources: &opening::SourceArgs,
+    terminal: &Terminal,
+    image: &str,
+    targets: Vec<Target>,
+    call: CallOverride,
+) -> Result<ImageReport, CliError> {
+    let options = Options { targets, call, jobs: scan::default_jobs(), ..Options::default() };
+    let mut report = scan::read(sources, terminal, &[image.to_string()], &options)?;
+    let report = report.images.pop().expect("one image was named, so one is reported");
+    let notes: Vec<String> = report.problems.iter().map(|problem| format!("{image}: {}", problem.text)).collect();
+    terminal.notes(&notes);
+    Ok(report)
+}
+
+#[cfg(not(feature = "kube"))]
+fn of_cluster(_: &DiagnoseArgs, _: &Terminal) -> Result<Vec<Answer>, CliError> {
+    Err(targets::without_kube())
+}
+
+#[cfg(feature = "kube")]
+use in_cluster::of_cluster;
+
+#[cfg(feature = "kube")]
+#[path = "diagnose_cluster.rs"]
+mod in_cluster;

@@ -1,0 +1,154 @@
+//! An answer for the one who is on call: one screen, the cause first, commands that can be pasted. And as JSON.
+
+use std::io::{self, Write};
+
+use serde_json::{Value, json};
+
+use super::escape::visible;
+use crate::diagnose::{Answer, Likelihood};
+
+/// How answers are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum AnswerFormat {
+    Text,
+    Json,
+}
+
+/// Columns of the labels on the left.
+const LABEL: usize = 12;
+/// Other suspects that are named; the rest is noise at night.
+const OTHERS: usize = 4;
+
+pub fn write(answers: &[Answer], format: AnswerFormat, width: usize, out: &mut dyn Write) -> io::Result<()> {
+    if format == AnswerFormat::Json {
+        let answers: Vec<Value> = answers.iter().map(answer_json).collect();
+        serde_json::to_writer_pretty(&mut *out, &json!({"schema": "imgarch-diagnosis/1", "answers": answers}))?;
+        return writeln!(out);
+    }
+    for (index, answer) in answers.iter().enumerate() {
+        if index > 0 {
+            writeln!(out)?;
+        }
+        text(answer, width, out)?;
+    }
+    Ok(())
+}
+
+fn text(answer: &Answer, width: usize, out: &mut dyn Write) -> io::Result<()> {
+    let subject = if answer.subject.is_empty() { String::new() } else { format!("{}: ", answer.subject) };
+    let hedge = match answer.likelihood {
+        Likelihood::Certain => "",
+        Likelihood::Likely => "probably ",
+        Likelihood::Possible | Likelihood::Unlikely => "perhaps ",
+    };
+    writeln!(out, "{}{hedge}{}\n", visible(&subject), answer.suspect.row().sentence)?;
+    section("cause", &[format!("{}   [{}]", answer.cause, answer.likelihood.word())], Fold::Words(width), out)?;
+    section("evidence", &answer.evidence, Fold::Words(width), out)?;
+    section("not", &answer.excluded, Fold::Words(width), out)?;
+    let others: Vec<String> = answer
+        .others
+        .iter()
+        .take(OTHERS)
+        .map(|other| format!("{}: {}", other.likelihood.word(), other.suspect.row().sentence))
+        .collect();
+    section("or", &others, Fold::Words(width), out)?;
+    section("check", &answer.check, Fold::Never, out)?;
+    section("now", &answer.now, Fold::Never, out)?;
+    section("then", &answer.then, Fold::Never, out)
+}
+
+/// Commands are never folded: a folded command cannot be pasted.
+#[derive(Clone, Copy)]
+enum Fold {
+    Words(usize),
+    Never,
+}
+
+fn section(label: &str, lines: &[String], fold: Fold, out: &mut dyn Write) -> io::Result<()> {
+    let mut label = label;
+    for line in lines {
+        let line = visible(line);
+        let folded = match fold {
+            Fold::Words(width) => wrap(&line, width.saturating_sub(LABEL + 2).max(20)),
+            Fold::Never => vec![line],
+        };
+        for part in folded {
+            writeln!(out, "  {label:<width$}{part}", width = LABEL - 2)?;
+            label = "";
+        }
+    }
+    Ok(())
+}
+
+fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let last = lines.last_mut().expect("there is always a line");
+        if !last.is_empty() && last.chars().count() + 1 + word.chars().count() > width {
+            // What goes on is set in, so that the next thing is told from it.
+            lines.push(format!("  {word}"));
+        } else {
+            if !last.is_empty() {
+                last.push(' ');
+            }
+            last.push_str(word);
+        }
+    }
+    lines
+}
+
+fn answer_json(answer: &Answer) -> Value {
+    json!({
+        "subject": answer.subject,
+        "cause": {
+            "code": answer.suspect.name(),
+            "sentence": answer.suspect.row().sentence,
+            "text": answer.cause,
+            "likelihood": answer.likelihood.word(),
+        },
+        "evidence": answer.evidence,
+        "excluded": answer.excluded,
+        "others": answer.others.iter().map(|other| json!({
+            "code": other.suspect.name(), "likelihood": other.likelihood.word(), "why": other.why,
+        })).collect::<Vec<_>>(),
+        "check": answer.check,
+        "now": answer.now,
+        "then": answer.then,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnose::{Evidence, answer, recognise};
+
+    fn written(format: AnswerFormat) -> String {
+        let symptoms = recognise("exec /app: exec format error");
+        let answer =
+            answer(&Evidence { subject: "pod/app\u{1b}[2J".into(), symptoms: &symptoms, ..Evidence::default() });
+        let mut out = Vec::new();
+        write(&[answer.unwrap()], format, 80, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn the_answer_comes_first_and_fits_its_width() {
+        let text = written(AnswerFormat::Text);
+        assert!(
+            text.starts_with("pod/app\\x1b[2J: probably the program is for another architecture than the node\n\n"),
+            "{text}"
+        );
+        for line in text.lines().skip(2).filter(|line| !line.contains("imgarch ")) {
+            assert!(line.chars().count() <= 80, "{line}");
+        }
+        assert!(text.contains("  check     imgarch scan IMAGE --target TARGET\n"), "{text}");
+        assert!(text.contains("  then      imgarch rebuild IMAGE --platform PLATFORM\n"), "{text}");
+    }
+
+    #[test]
+    fn json_carries_its_schema() {
+        let value: Value = serde_json::from_str(&written(AnswerFormat::Json)).unwrap();
+        assert_eq!(value["schema"], "imgarch-diagnosis/1");
+        assert_eq!(value["answers"][0]["cause"]["code"], "foreign-architecture");
+    }
+}
