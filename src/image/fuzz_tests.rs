@@ -26,7 +26,7 @@ fn read(stored: Vec<u8>) -> Result<LayerRead<usize>, ImageError> {
 }
 
 fn sample() -> Vec<u8> {
-    let data = (0..3000u32).map(|at| (at * at >> 3) as u8).collect::<Vec<_>>();
+    let data = (0..3000u32).map(|at| ((at * at) >> 3) as u8).collect::<Vec<_>>();
     let members: [Member<'_>; 7] = [
         (b'5', b"d/", b"", b""),
         file("d/a", &data),

@@ -159,7 +159,8 @@ fn archive(files: &Files<'_>, view: &FileView<'_, FileKind>, path: &str, zip: &Z
     let mut finding =
         Finding::new(Code::JarWithoutPlatform, message).at(path, view.layer).is(names.join(", "), here.name());
     // An archive that nothing in the image reads is data.
-    if !(zip.is_jar && has_java) && !path.ends_with(".whl") {
+    let is_read = (zip.is_jar && has_java) || path.ends_with(".whl");
+    if !is_read {
         finding.severity = Severity::Note;
     }
     Some(finding)
