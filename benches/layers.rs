@@ -1,0 +1,320 @@
+//! What reading costs: layers made here are read, inspected and merged as `imgarch scan` does it, beside the plain
+//! inflating and hashing of the same bytes, which nobody who checks digests can do without. Growing images show that peak
+//! memory stays flat. Nothing is asserted on times.
+//!
+//! `cargo bench --bench layers [-- MEGABYTES...]`
+
+use std::fs::File;
+use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use imgarch::image::{Layer, Limits, merge, read_layer};
+use imgarch::inspect::{FileKind, inspect};
+use imgarch::oci::{Descriptor, DiffId, Digest, Hasher};
+use imgarch::source::{Source, SourceError};
+
+const FORMATS: [&str; 3] = ["gzip", "zstd", "none"];
+/// Of the uncompressed layer.
+const MEGABYTES: [u64; 3] = [8, 64, 256];
+const RUNS: usize = 3;
+/// Only the process that measures gets this first argument.
+const CHILD: &str = "measure-one";
+
+fn main() -> io::Result<()> {
+    let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
+    if let [first, what, path, digest, diff_id] = &args[..]
+        && first == CHILD
+    {
+        return measure(what, Path::new(path), digest, diff_id);
+    }
+    let chosen: Vec<u64> = args.iter().filter_map(|arg| arg.parse().ok()).collect();
+    let folder = tempfile::tempdir()?;
+    println!(
+        "{:8} {:>6} {:>10} {:>12} {:>12} {:>7} {:>10}",
+        "format", "MB", "stored MB", "plain MB/s", "scan MB/s", "ratio", "peak MiB"
+    );
+    for format in FORMATS {
+        for megabytes in if chosen.is_empty() { MEGABYTES.to_vec() } else { chosen.clone() } {
+            let made = Made::new(folder.path(), format, megabytes << 20)?;
+            // In turn, so that a machine whose speed drifts is fair to both.
+            let runs =
+                (0..RUNS).map(|_| Ok((made.run("plain")?, made.run("scan")?))).collect::<io::Result<Vec<_>>>()?;
+            let best = |of: fn(&(Run, Run)) -> Duration| runs.iter().map(of).min().unwrap_or_default();
+            let (plain, scan) = (best(|run| run.0.time), best(|run| run.1.time));
+            let peak = runs.iter().map(|run| run.1.peak_kib).max().unwrap_or_default();
+            let rate = |time: Duration| made.tar_bytes as f64 / 1e6 / time.as_secs_f64();
+            println!(
+                "{format:8} {megabytes:>6} {:>10.1} {:>12.0} {:>12.0} {:>7.2} {:>10.1}",
+                made.stored_bytes as f64 / 1e6,
+                rate(plain),
+                rate(scan),
+                scan.as_secs_f64() / plain.as_secs_f64(),
+                peak as f64 / 1024.0
+            );
+            std::fs::remove_file(&made.path)?;
+        }
+    }
+    Ok(())
+}
+
+/// A layer in a file.
+struct Made {
+    format: &'static str,
+    path: PathBuf,
+    digest: Digest,
+    diff_id: Digest,
+    tar_bytes: u64,
+    stored_bytes: u64,
+}
+
+/// What one process measured of itself.
+struct Run {
+    time: Duration,
+    peak_kib: u64,
+}
+
+impl Made {
+    fn new(folder: &Path, format: &'static str, size: u64) -> io::Result<Made> {
+        let path = folder.join(format!("{format}-{size}"));
+        let file = Tee { inner: BufWriter::new(File::create(&path)?), hasher: Hasher::sha256(), bytes: 0 };
+        let (diff_id, tar_bytes, stored) = match format {
+            "gzip" => {
+                let mut encoder = flate2::write::GzEncoder::new(file, flate2::Compression::default());
+                let (diff_id, bytes) = write_tar(&mut encoder, size)?;
+                (diff_id, bytes, encoder.finish()?)
+            }
+            "zstd" => {
+                let mut encoder = zstd::Encoder::new(file, 3)?;
+                let (diff_id, bytes) = write_tar(&mut encoder, size)?;
+                (diff_id, bytes, encoder.finish()?)
+            }
+            _ => {
+                let mut file = file;
+                let (diff_id, bytes) = write_tar(&mut file, size)?;
+                (diff_id, bytes, file)
+            }
+        };
+        let Tee { mut inner, hasher, bytes: stored_bytes } = stored;
+        inner.flush()?;
+        Ok(Made { format, path, digest: hasher.finish(), diff_id, tar_bytes, stored_bytes })
+    }
+
+    /// In a process of its own, whose peak memory is that of this run alone.
+    fn run(&self, what: &str) -> io::Result<Run> {
+        let output = Command::new(std::env::current_exe()?)
+            .args([CHILD, &format!("{what}-{}", self.format)])
+            .arg(&self.path)
+            .args([self.digest.as_str(), self.diff_id.as_str()])
+            .output()?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        let mut numbers = text.split_whitespace().filter_map(|word| word.parse::<u64>().ok());
+        match (output.status.success(), numbers.next(), numbers.next()) {
+            (true, Some(nanos), Some(peak_kib)) => Ok(Run { time: Duration::from_nanos(nanos), peak_kib }),
+            _ => Err(io::Error::other(String::from_utf8_lossy(&output.stderr).into_owned())),
+        }
+    }
+}
+
+/// Writes files until the tar has `size` bytes: one ELF file of some 200 KiB to a hundred texts, as distributions have
+/// them. Gives the tar's digest and size.
+fn write_tar(out: impl Write, size: u64) -> io::Result<(Digest, u64)> {
+    let tee = Tee { inner: out, hasher: Hasher::sha256(), bytes: 0 };
+    let mut tar = tar::Builder::new(tee);
+    let mut random = Random(1);
+    let mut number = 0u64;
+    while tar.get_ref().bytes < size {
+        let (name, data) = match number % 100 {
+            0 => (format!("usr/bin/program-{number}"), random.program(100_000 + (number as usize * 7919) % 200_000)),
+            _ => (
+                format!("usr/share/doc/package-{}/file-{number}.txt", number / 20),
+                random.text(100 + (number as usize * 104_729) % 9000),
+            ),
+        };
+        let mut header = tar::Header::new_gnu();
+        header.set_size(data.len() as u64);
+        header.set_mode(if number % 100 == 0 { 0o755 } else { 0o644 });
+        tar.append_data(&mut header, name, &data[..])?;
+        number += 1;
+    }
+    let Tee { hasher, bytes, .. } = tar.into_inner()?;
+    Ok((hasher.finish(), bytes))
+}
+
+/// Content that compresses about as programs (2 to 3 times) and texts (3 to 4 times) do.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 >> 33
+    }
+
+    /// An ELF header with one program header, then bytes of few values with runs of earlier ones in between.
+    fn program(&mut self, length: usize) -> Vec<u8> {
+        let mut data = Vec::with_capacity(length + 64);
+        data.extend_from_slice(b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x02\0\x3e\0\x01\0\0\0");
+        data.extend_from_slice(&[0x10, 0, 0x40, 0, 0, 0, 0, 0, 0x40, 0, 0, 0, 0, 0, 0, 0]);
+        data.extend_from_slice(&[0; 12]);
+        data.extend_from_slice(&[0x40, 0, 0x38, 0, 1, 0, 0x40, 0, 0, 0, 0, 0]);
+        while data.len() < length {
+            let word = self.next();
+            if word % 3 == 0 {
+                let start = (self.next() as usize) % data.len().max(1);
+                let end = (start + 4 + word as usize / 3 % 28).min(data.len());
+                data.extend_from_within(start..end);
+            } else {
+                data.extend_from_slice(&(word as u32).to_le_bytes()[..3]);
+            }
+        }
+        data
+    }
+
+    fn text(&mut self, length: usize) -> Vec<u8> {
+        const WORDS: [&str; 16] = [
+            "container",
+            "image",
+            "the",
+            "of",
+            "and",
+            "program",
+            "layer",
+            "file",
+            "is",
+            "to",
+            "node",
+            "starts",
+            "kernel",
+            "a",
+            "library",
+            "where",
+        ];
+        let mut data = Vec::with_capacity(length + 16);
+        while data.len() < length {
+            let word = self.next();
+            data.extend_from_slice(WORDS[word as usize % 16].as_bytes());
+            data.push(if word / 16 % 12 == 0 { b'\n' } else { b' ' });
+            if word / 256 % 8 == 0 {
+                data.extend_from_slice(format!("{:x} ", self.next()).as_bytes());
+            }
+        }
+        data
+    }
+}
+
+/// Hashes what is written.
+struct Tee<W> {
+    inner: W,
+    hasher: Hasher,
+    bytes: u64,
+}
+
+impl<W: Write> Write for Tee<W> {
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        let written = self.inner.write(data)?;
+        self.hasher.update(&data[..written]);
+        self.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+/// One blob in a file.
+struct OneFile(PathBuf);
+
+impl Source for OneFile {
+    fn root(&self) -> Result<Descriptor, SourceError> {
+        Err(SourceError::Unsupported { what: "a root".into(), cause: "this is one layer".into() })
+    }
+
+    fn open(&self, _: &Descriptor) -> Result<Box<dyn Read + Send>, SourceError> {
+        let file = File::open(&self.0).map_err(|cause| SourceError::File { path: self.0.clone(), cause })?;
+        Ok(Box::new(file))
+    }
+}
+
+/// Prints nanoseconds and peak memory in KiB.
+fn measure(what: &str, path: &Path, digest: &str, diff_id: &str) -> io::Result<()> {
+    let parse = |text: &str| text.parse::<Digest>().map_err(io::Error::other);
+    let (digest, diff_id) = (parse(digest)?, parse(diff_id)?);
+    let start = Instant::now();
+    match what.split_once('-') {
+        Some(("scan", _)) => scan(path, digest, diff_id)?,
+        Some((_, format)) => plain(path, format, &digest, &diff_id)?,
+        None => return Err(io::Error::other("unknown measurement")),
+    }
+    let time = start.elapsed();
+    println!("{} {}", time.as_nanos(), peak_kib()?);
+    Ok(())
+}
+
+fn scan(path: &Path, digest: Digest, diff_id: Digest) -> io::Result<()> {
+    let size = std::fs::metadata(path)?.len();
+    let descriptor = Descriptor::new("application/vnd.oci.image.layer.v1.tar", digest, size);
+    let layer = Layer { index: 0, descriptor, diff_id: Some(DiffId(diff_id)) };
+    let read = read_layer(
+        &OneFile(path.to_path_buf()),
+        &layer,
+        &Limits::default(),
+        &mut |entry, reader| match inspect(entry.path, entry.size, entry.mode & 0o111 != 0, reader) {
+            FileKind::Text(_) | FileKind::Data | FileKind::Empty => None,
+            kind => Some(kind),
+        },
+    );
+    let rootfs = merge([Arc::new(read.map_err(io::Error::other)?.contents)]);
+    let programs = rootfs.all().filter(|view| view.fact.is_some()).count();
+    if programs == 0 {
+        return Err(io::Error::other("no program was found"));
+    }
+    Ok(())
+}
+
+/// Inflates and hashes, on one thread and without a tar: both digests, as a scan must know them.
+fn plain(path: &Path, format: &str, digest: &Digest, diff_id: &Digest) -> io::Result<()> {
+    let stored = BufReader::with_capacity(128 << 10, HashedFile { file: File::open(path)?, hasher: Hasher::sha256() });
+    let mut plain = Hasher::sha256();
+    let stored = match format {
+        "gzip" => drain(flate2::bufread::MultiGzDecoder::new(stored), |data| plain.update(data))?.into_inner(),
+        "zstd" => drain(zstd::Decoder::with_buffer(stored)?, |data| plain.update(data))?.finish(),
+        // The digest of an uncompressed layer is its diffID.
+        _ => drain(stored, |_| {})?,
+    };
+    let is_right = stored.into_inner().hasher.finish() == *digest && (format == "none" || plain.finish() == *diff_id);
+    if is_right { Ok(()) } else { Err(io::Error::other("a digest is wrong")) }
+}
+
+fn drain<R: Read>(mut reader: R, mut hash: impl FnMut(&[u8])) -> io::Result<R> {
+    let mut buffer = vec![0; 128 << 10];
+    loop {
+        match reader.read(&mut buffer)? {
+            0 => return Ok(reader),
+            read => hash(&buffer[..read]),
+        }
+    }
+}
+
+struct HashedFile {
+    file: File,
+    hasher: Hasher,
+}
+
+impl Read for HashedFile {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read(into)?;
+        self.hasher.update(&into[..read]);
+        Ok(read)
+    }
+}
+
+/// Source: Linux, Documentation/filesystems/proc.rst, VmHWM.
+fn peak_kib() -> io::Result<u64> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let number = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok());
+    number.ok_or_else(|| io::Error::other("no VmHWM in /proc/self/status"))
+}
