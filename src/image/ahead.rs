@@ -1,5 +1,6 @@
-//! A blob's stored bytes, read and hashed on a thread of their own, ahead of who decodes them: the wait for a disk or a
-//! registry and the hash cost the decoder nothing. Memory is bounded by a ring of buffers.
+//! A reader that is read on a thread of its own, ahead of who wants its bytes, and whose every byte is hashed. A blob is
+//! read so, and its decoder is: the wait for a disk or a registry, the inflating, and the walk go on at the same time.
+//! Memory is bounded by a ring of buffers.
 
 use std::collections::VecDeque;
 use std::io::{self, BufRead, Read};
@@ -7,115 +8,173 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
-use super::hashed::{BLOCK, Hashing, RING, fill, recycle};
+use super::hashed::{BLOCK, Hashing, Plain, RING, Sum, Unfinished, fill, recycle};
 use crate::oci::{Digest, Hasher};
 
 /// A buffered reader whose every byte is hashed, also those that nobody asked for.
-pub(super) struct Ahead {
-    state: State,
-    current: Arc<Vec<u8>>,
+pub(super) struct Ahead<R> {
+    state: State<R>,
+    /// Where the caller hashes, and not the reading thread.
+    hasher: Option<Hasher>,
+    current: Block,
     position: usize,
     taken: u64,
 }
 
-enum State {
-    Fresh(Box<dyn Read + Send>, Hasher),
+type Block = Arc<Vec<u8>>;
+/// The reader, and the hash where the thread computes it.
+type Reading<R> = (R, Option<Hasher>);
+
+enum State<R> {
+    Fresh(Reading<R>),
     Running {
-        filled: Receiver<io::Result<Arc<Vec<u8>>>>,
-        thread: JoinHandle<Hasher>,
+        filled: Receiver<io::Result<Block>>,
+        thread: JoinHandle<Reading<R>>,
     },
     /// Everything was read.
-    Over(Hasher),
-    /// The reader failed, or another state takes its place.
-    Lost,
+    Over(Reading<R>),
+    /// The reader failed; the error has been told.
+    Failed(Reading<R>),
+    /// Only while another state takes its place.
+    Between,
 }
 
-impl Ahead {
-    pub fn new(reader: Box<dyn Read + Send>, hasher: Hasher) -> Ahead {
-        Ahead { state: State::Fresh(reader, hasher), current: Arc::default(), position: 0, taken: 0 }
+impl<R: Read + Send + 'static> Ahead<R> {
+    /// Hashes on the reading thread, for a reader that mostly waits.
+    pub fn hashing(reader: R, hasher: Hasher) -> Ahead<R> {
+        Ahead::new((reader, Some(hasher)), None)
+    }
+
+    /// Hashes on the caller's thread, for a reader that works.
+    pub fn working(reader: R, hasher: Hasher) -> Ahead<R> {
+        Ahead::new((reader, None), Some(hasher))
+    }
+
+    fn new(reading: Reading<R>, hasher: Option<Hasher>) -> Ahead<R> {
+        Ahead { state: State::Fresh(reading), hasher, current: Arc::default(), position: 0, taken: 0 }
     }
 
     /// Puts the next bytes into `current`; at the end there are none.
     fn refill(&mut self) -> io::Result<()> {
         self.position = 0;
         self.current = Arc::default();
-        match std::mem::replace(&mut self.state, State::Lost) {
-            State::Fresh(mut reader, mut hasher) => {
-                let mut block = Vec::new();
-                fill(&mut reader, &mut block)?;
-                self.current = Arc::new(block);
-                // A blob of less than a buffer is not worth a thread.
-                if self.current.len() < BLOCK {
-                    hasher.update(&self.current);
-                    self.state = State::Over(hasher);
-                } else {
-                    let (sender, filled) = sync_channel(RING - 3);
-                    let first = Arc::clone(&self.current);
-                    let thread = std::thread::spawn(move || run(reader, hasher, first, &sender));
-                    self.state = State::Running { filled, thread };
-                }
-            }
+        let (state, outcome) = match std::mem::replace(&mut self.state, State::Between) {
+            State::Fresh(reading) => first(reading),
             State::Running { filled, thread } => match filled.recv() {
-                Ok(block) => {
-                    self.current = block?;
-                    self.state = State::Running { filled, thread };
-                }
-                Err(_) => self.state = State::Over(thread.join().expect("reading and hashing do not panic")),
+                Ok(Ok(block)) => (State::Running { filled, thread }, Ok(block)),
+                Ok(Err(error)) => (State::Failed(join(thread)), Err(error)),
+                Err(_) => (State::Over(join(thread)), Ok(Block::default())),
             },
-            State::Over(hasher) => self.state = State::Over(hasher),
-            State::Lost => return Err(io::Error::other("it was read on after an error")),
-        }
+            State::Failed(reading) => (State::Failed(reading), Err(io::Error::other("read on after an error"))),
+            state => (state, Ok(Block::default())),
+        };
+        self.state = state;
+        self.current = outcome?;
         self.taken += self.current.len() as u64;
+        if let Some(hasher) = &mut self.hasher {
+            hasher.update(&self.current);
+        }
         Ok(())
     }
 }
 
-/// Reads to the end and hashes, while whoever holds the receiver goes on.
-fn run(
-    mut reader: Box<dyn Read + Send>,
-    mut hasher: Hasher,
-    first: Arc<Vec<u8>>,
-    sender: &SyncSender<io::Result<Arc<Vec<u8>>>>,
-) -> Hasher {
-    hasher.update(&first);
+/// Reads the first buffer in place: less than a buffer is not worth a thread.
+fn first<R: Read + Send + 'static>((mut reader, mut hasher): Reading<R>) -> (State<R>, io::Result<Block>) {
+    let mut block = Vec::new();
+    if let Err(error) = fill(&mut reader, &mut block) {
+        return (State::Failed((reader, hasher)), Err(error));
+    }
+    let block = Arc::new(block);
+    if block.len() < BLOCK {
+        if let Some(hasher) = &mut hasher {
+            hasher.update(&block);
+        }
+        return (State::Over((reader, hasher)), Ok(block));
+    }
+    let (sender, filled) = sync_channel(RING - 3);
+    let first = Arc::clone(&block);
+    let thread = std::thread::spawn(move || run((reader, hasher), first, &sender));
+    (State::Running { filled, thread }, Ok(block))
+}
+
+fn join<R>(thread: JoinHandle<Reading<R>>) -> Reading<R> {
+    match thread.join() {
+        Ok(reading) => reading,
+        // Whoever isolates a layer's panics does so on the caller's thread.
+        Err(panic) => std::panic::resume_unwind(panic),
+    }
+}
+
+/// Reads to the end, and hashes where asked to, while whoever holds the receiver goes on.
+fn run<R: Read>(
+    (mut reader, mut hasher): Reading<R>,
+    first: Block,
+    sender: &SyncSender<io::Result<Block>>,
+) -> Reading<R> {
+    if let Some(hasher) = &mut hasher {
+        hasher.update(&first);
+    }
     let mut ring = VecDeque::from([first]);
     loop {
         let mut block = recycle(&mut ring);
         if let Err(error) = fill(&mut reader, &mut block) {
             // Nobody is left to hear of it where the receiver has gone.
             let _ = sender.send(Err(error));
-            return hasher;
+            return (reader, hasher);
         }
         let block = Arc::new(block);
-        let is_last = block.len() < BLOCK;
         if sender.send(Ok(Arc::clone(&block))).is_err() {
-            return hasher;
+            return (reader, hasher);
         }
-        hasher.update(&block);
-        if is_last {
-            return hasher;
+        if let Some(hasher) = &mut hasher {
+            hasher.update(&block);
+        }
+        if block.len() < BLOCK {
+            return (reader, hasher);
         }
         ring.push_back(block);
     }
 }
 
-impl Hashing for Ahead {
-    fn taken(&self) -> u64 {
-        self.taken
+impl<R: Read + Send + 'static> Plain<R> for Ahead<R> {
+    fn into_inner(self) -> R {
+        match self.state {
+            State::Running { filled, thread } => {
+                drop(filled);
+                join(thread).0
+            }
+            State::Fresh(reading) | State::Over(reading) | State::Failed(reading) => reading.0,
+            State::Between => unreachable!("refill puts the state back"),
+        }
     }
 
-    fn finish(mut self) -> io::Result<(Digest, u64)> {
+    fn sum(mut self) -> Result<Sum<R>, Unfinished<R>> {
         loop {
-            match std::mem::replace(&mut self.state, State::Lost) {
-                State::Over(hasher) => return Ok((hasher.finish(), self.taken)),
+            match std::mem::replace(&mut self.state, State::Between) {
+                State::Over((inner, hasher)) => {
+                    let hasher = hasher.or(self.hasher).expect("one of the sides hashes");
+                    return Ok(Sum { digest: hasher.finish(), bytes: self.taken, inner });
+                }
                 state => self.state = state,
             }
-            self.refill()?;
+            if let Err(cause) = self.refill() {
+                return Err(Unfinished { cause, inner: self.into_inner() });
+            }
         }
     }
 }
 
-impl BufRead for Ahead {
+impl<R: Read + Send + 'static> Hashing for Ahead<R> {
+    fn taken(&self) -> u64 {
+        self.taken
+    }
+
+    fn finish(self) -> io::Result<(Digest, u64)> {
+        self.sum().map(|sum| (sum.digest, sum.bytes)).map_err(|unfinished| unfinished.cause)
+    }
+}
+
+impl<R: Read + Send + 'static> BufRead for Ahead<R> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         if self.position == self.current.len() {
             self.refill()?;
@@ -128,7 +187,7 @@ impl BufRead for Ahead {
     }
 }
 
-impl Read for Ahead {
+impl<R: Read + Send + 'static> Read for Ahead<R> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let available = self.fill_buf()?;
         let amount = available.len().min(into.len());
@@ -142,17 +201,22 @@ impl Read for Ahead {
 mod tests {
     use super::*;
 
+    type Make<R> = fn(R, Hasher) -> Ahead<R>;
+
     fn check(length: usize) {
         let bytes: Vec<u8> = (0..length).map(|at| ((at * 31) >> 3) as u8).collect();
-        let ahead = || Ahead::new(Box::new(io::Cursor::new(bytes.clone())), Hasher::sha256());
-        let (mut all, mut read) = (ahead(), Vec::new());
-        all.read_to_end(&mut read).unwrap();
-        assert_eq!(read, bytes);
-        assert_eq!(all.finish().unwrap(), (Digest::of(&bytes), length as u64), "{length} bytes");
-        assert_eq!(ahead().finish().unwrap(), (Digest::of(&bytes), length as u64), "{length} bytes nobody reads");
-        let mut some = ahead();
-        assert_eq!(some.fill_buf().unwrap().len(), length.min(BLOCK));
-        assert_eq!(some.finish().unwrap(), (Digest::of(&bytes), length as u64), "{length} bytes, some of them read");
+        for make in [Ahead::hashing as Make<_>, Ahead::working] {
+            let ahead = || make(io::Cursor::new(bytes.clone()), Hasher::sha256());
+            let (mut all, mut read) = (ahead(), Vec::new());
+            all.read_to_end(&mut read).unwrap();
+            assert_eq!(read, bytes);
+            let expected = (Digest::of(&bytes), length as u64);
+            assert_eq!(all.finish().unwrap(), expected, "{length} bytes");
+            assert_eq!(ahead().finish().unwrap(), expected, "{length} bytes nobody reads");
+            let mut some = ahead();
+            assert_eq!(some.fill_buf().unwrap().len(), length.min(BLOCK));
+            assert_eq!(some.finish().unwrap(), expected, "{length} bytes, some of them read");
+        }
     }
 
     #[test]
@@ -163,25 +227,23 @@ mod tests {
     }
 
     #[test]
-    fn an_error_in_the_middle_is_passed_on_once_and_nothing_hangs() {
+    fn an_error_in_the_middle_is_passed_on_and_the_reader_comes_back() {
         for blocks in [0, 1, 20] {
             let whole = io::Cursor::new(vec![7u8; blocks * BLOCK]);
-            let mut ahead = Ahead::new(Box::new(whole.chain(Broken)), Hasher::sha256());
+            let mut ahead = Ahead::working(whole.chain(Broken), Hasher::sha256());
             assert_eq!(ahead.read_to_end(&mut Vec::new()).unwrap_err().to_string(), "broken");
-            assert!(ahead.finish().is_err());
+            assert_eq!(ahead.into_inner().into_inner().0.position(), (blocks * BLOCK) as u64);
         }
     }
 
     #[test]
     fn a_reader_that_is_left_alone_ends() {
-        let endless = Box::new(io::repeat(7));
-        let mut ahead = Ahead::new(endless, Hasher::sha256());
-        ahead.fill_buf().unwrap();
-        ahead.consume(BLOCK);
-        ahead.fill_buf().unwrap();
-        let State::Running { filled, thread } = ahead.state else { panic!("it runs") };
-        drop(filled);
-        thread.join().unwrap();
+        let mut ahead = Ahead::hashing(io::repeat(7), Hasher::sha256());
+        for _ in 0..3 {
+            ahead.fill_buf().unwrap();
+            ahead.consume(BLOCK);
+        }
+        ahead.into_inner();
     }
 
     struct Broken;

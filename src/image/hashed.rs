@@ -25,6 +25,15 @@ pub(super) trait Hashing: BufRead {
     fn finish(self) -> io::Result<(Digest, u64)>;
 }
 
+/// A hashed reader that hands back what it reads from, for one that has more to tell than its bytes.
+pub(super) trait Plain<R>: BufRead {
+    /// Gives up on the hash.
+    fn into_inner(self) -> R;
+
+    /// [`Hashing::finish`] that hands back the inner reader, also after an error.
+    fn sum(self) -> Result<Sum<R>, Unfinished<R>>;
+}
+
 /// Hashes what `inner` gives, which is read on the caller's thread.
 pub(super) struct Hashed<R> {
     inner: R,
@@ -69,31 +78,6 @@ impl<R: Read> Hashed<R> {
     pub fn new(inner: R, hasher: Hasher) -> Hashed<R> {
         let (current, position, taken) = (Arc::default(), 0, 0);
         Hashed { inner, current, position, taken, is_at_end: false, state: State::Waiting(hasher) }
-    }
-
-    /// Gives up on the hash.
-    pub fn into_inner(self) -> R {
-        self.inner
-    }
-
-    /// [`Hashing::finish`] that hands back the inner reader, also after an error.
-    pub fn sum(mut self) -> Result<Sum<R>, Unfinished<R>> {
-        while !self.is_at_end {
-            if let Err(cause) = self.refill() {
-                return Err(Unfinished { cause, inner: self.inner });
-            }
-        }
-        let hasher = match self.state {
-            State::Waiting(mut hasher) => {
-                hasher.update(&self.current);
-                hasher
-            }
-            State::Apart { full, thread, .. } => {
-                drop(full);
-                thread.join().expect("hashing does not panic")
-            }
-        };
-        Ok(Sum { digest: hasher.finish(), bytes: self.taken, inner: self.inner })
     }
 
     /// Puts the next bytes into `current`; at the end it stays as it is, and all read.
@@ -162,6 +146,31 @@ pub(super) fn fill(reader: &mut impl Read, block: &mut Vec<u8>) -> io::Result<()
     }
     block.truncate(filled);
     Ok(())
+}
+
+impl<R: Read> Plain<R> for Hashed<R> {
+    fn into_inner(self) -> R {
+        self.inner
+    }
+
+    fn sum(mut self) -> Result<Sum<R>, Unfinished<R>> {
+        while !self.is_at_end {
+            if let Err(cause) = self.refill() {
+                return Err(Unfinished { cause, inner: self.inner });
+            }
+        }
+        let hasher = match self.state {
+            State::Waiting(mut hasher) => {
+                hasher.update(&self.current);
+                hasher
+            }
+            State::Apart { full, thread, .. } => {
+                drop(full);
+                thread.join().expect("hashing does not panic")
+            }
+        };
+        Ok(Sum { digest: hasher.finish(), bytes: self.taken, inner: self.inner })
+    }
 }
 
 impl<R: Read> Hashing for Hashed<R> {

@@ -1,6 +1,7 @@
 //! Reads one layer: opens it, tells its compression by its bytes, walks its tar, and holds both of its digests to what
 //! the image says. One pass, nothing is unpacked to disk, and memory does not grow with the layer's bytes: two rings of
-//! 1 MiB, the decoder's window, and what [`Contents`] keeps of each entry.
+//! 1 MiB, the decoder's window, and what [`Contents`] keeps of each entry (some 40 bytes). Reading and decoding run on
+//! threads of their own; the caller's walks the tar, hashes it, and runs `visit`.
 
 use std::io::{self, Read};
 
@@ -9,7 +10,7 @@ use super::contents::{Contents, Entry};
 use super::decompress::{Compression, Decoder, MAGIC_BYTES, Trailing};
 use super::entries::{LayerNote, Visit, walk};
 use super::error::{ImageError, LayerError};
-use super::hashed::{Hashed, Hashing, Sum, Unfinished};
+use super::hashed::{Hashing, Plain, Sum, Unfinished};
 use super::limits::Limits;
 use crate::oci::{Descriptor, DiffId, Digest, Hasher};
 use crate::source::{Source, SourceError};
@@ -53,9 +54,10 @@ pub fn read_layer<T>(
     let descriptor = &layer.descriptor;
     let read = open(source, descriptor).and_then(|reader| {
         let stored = Stored { reader, left: descriptor.size, expected: descriptor.size };
-        let ahead = Ahead::new(Box::new(stored), descriptor.digest.hasher());
+        let ahead = Ahead::hashing(stored, descriptor.digest.hasher());
         let is_sha256 = descriptor.digest.algorithm() == "sha256";
-        check(read_stored(ahead, is_sha256, limits, visit)?, layer)
+        let inflating = |decoder| Ahead::working(decoder, Hasher::sha256());
+        check(read_stored(ahead, is_sha256, limits, inflating, visit)?, layer)
     });
     read.map_err(|cause| cause.of(layer.index, descriptor))
 }
@@ -100,10 +102,12 @@ pub(super) struct Passed<T> {
 }
 
 /// Reads a layer's stored bytes to their end, whatever names them. An error where the bytes could not be had.
-pub(super) fn read_stored<T, S: Hashing>(
+/// `inflating` says on which thread they are decoded.
+pub(super) fn read_stored<T, S: Hashing, P: Plain<Decoder<S>>>(
     mut stored: S,
     is_sha256: bool,
     limits: &Limits,
+    inflating: impl FnOnce(Decoder<S>) -> P,
     visit: &mut Visit<'_, T>,
 ) -> Result<Passed<T>, LayerError> {
     let start = stored.fill_buf()?;
@@ -122,7 +126,7 @@ pub(super) fn read_stored<T, S: Hashing>(
         let checked = Checked { digest: digest.clone(), diff_id, stored_bytes, uncompressed_bytes, compression };
         return Ok(Passed { digest, bytes, read: Ok(LayerRead { contents, checked, notes }) });
     }
-    let mut tar = Hashed::new(Decoder::new(compression, stored, limits)?, Hasher::sha256());
+    let mut tar = inflating(Decoder::new(compression, stored, limits)?);
     let (contents, mut notes) = match walk(&mut tar, limits, visit) {
         Ok(walked) => walked,
         Err(cause) => return failed(tar.into_inner().into_inner().0, cause),

@@ -139,9 +139,11 @@ impl<T> Passage<'_, '_, T> {
             return Ok(Member::Document(start.into()));
         }
         let stored = (&start[..]).chain(section);
+        // The archive's own reader stays on this thread, and so does what decodes its members.
+        let inflating = |decoder| Hashed::new(decoder, Hasher::sha256());
         let is_sha512 = name.contains("blobs/sha512/");
         let hasher = if is_sha512 { Hasher::sha512() } else { Hasher::sha256() };
-        let passed = read_stored(Hashed::new(stored, hasher), !is_sha512, self.limits, self.visit)?;
+        let passed = read_stored(Hashed::new(stored, hasher), !is_sha512, self.limits, inflating, self.visit)?;
         let (digest, size) = (passed.digest.clone(), passed.bytes);
         self.layers.entry(digest.clone()).or_insert(passed);
         Ok(Member::Passed { digest, size })
