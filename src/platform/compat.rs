@@ -71,6 +71,9 @@ pub struct Cpu {
     /// An entry address that is not a multiple of this (Thumb's apart) ends in `misaligned`. 1: any is taken.
     pub alignment: u64,
     pub misaligned: u8,
+    /// The page fault reads the file before it asks whether the page may be executed, so that a page behind the file's
+    /// end is SIGBUS first. Source: arch/x86/mm/fault.c `access_error`; others look at VM_EXEC first.
+    pub reads_first: bool,
 }
 
 /// What a kernel of one architecture starts.
@@ -93,15 +96,15 @@ const K16: u64 = 16 << 10;
 const K64: u64 = 64 << 10;
 
 /// `add %al,(%rax)` on a zero register; the header jumps to the same within itself.
-const X86: Cpu = Cpu { zeros: Some(SEGV), header: SEGV, alignment: 1, misaligned: SEGV };
-const A64: Cpu = Cpu { zeros: Some(ILL), header: ILL, alignment: 4, misaligned: BUS };
+const X86: Cpu = Cpu { zeros: Some(SEGV), header: SEGV, alignment: 1, misaligned: SEGV, reads_first: true };
+const A64: Cpu = Cpu { zeros: Some(ILL), header: ILL, alignment: 4, misaligned: BUS, reads_first: false };
 /// Zeros are `andeq r0, r0, r0`, the header is conditional instructions that do nothing, then bad loads.
-const A32: Cpu = Cpu { zeros: None, header: SEGV, alignment: 4, misaligned: BUS };
-const RISCV: Cpu = Cpu { zeros: Some(ILL), header: ILL, alignment: 1, misaligned: BUS };
-const POWER: Cpu = Cpu { zeros: Some(ILL), header: ILL, alignment: 1, misaligned: BUS };
-const Z: Cpu = Cpu { zeros: Some(ILL), header: ILL, alignment: 2, misaligned: ILL };
-const MIPS: Cpu = Cpu { zeros: None, header: ILL, alignment: 4, misaligned: BUS };
-const OTHER: Cpu = Cpu { zeros: Some(ILL), header: ILL, alignment: 1, misaligned: BUS };
+const A32: Cpu = Cpu { zeros: None, header: SEGV, alignment: 4, misaligned: BUS, reads_first: false };
+const RISCV: Cpu = Cpu { zeros: Some(ILL), header: ILL, alignment: 1, misaligned: BUS, reads_first: false };
+const POWER: Cpu = Cpu { zeros: Some(ILL), header: ILL, alignment: 1, misaligned: BUS, reads_first: false };
+const Z: Cpu = Cpu { zeros: Some(ILL), header: ILL, alignment: 2, misaligned: ILL, reads_first: false };
+const MIPS: Cpu = Cpu { zeros: None, header: ILL, alignment: 4, misaligned: BUS, reads_first: false };
+const OTHER: Cpu = Cpu { zeros: Some(ILL), header: ILL, alignment: 1, misaligned: BUS, reads_first: false };
 
 use Class::{Elf32, Elf64};
 use Endian::{Big, Little};

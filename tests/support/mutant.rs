@@ -73,9 +73,10 @@ pub fn program(builder: ElfBuilder, page: usize) -> Vec<u8> {
     let first = crate::elf::phdrs(&bytes).iter().position(|phdr| phdr.p_type == 1).expect("a PT_LOAD");
     edit_phdr(&mut bytes, first, |phdr| (phdr.flags, phdr.filesz, phdr.memsz) = (4, size, size));
     assert!(bytes.len() < page, "headers fit before the code");
-    bytes.resize(page, 0);
+    bytes.resize(bytes.len().next_multiple_of(4), 0);
     let trap = trap(machine).0;
-    bytes.extend(trap.iter().cycle().take(page));
+    let rest = 2 * page - bytes.len();
+    bytes.extend(trap.iter().cycle().take(rest));
     set(&mut bytes, Field::Entry, vaddr);
     bytes
 }

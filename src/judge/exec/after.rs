@@ -67,7 +67,8 @@ impl<'a> Machine<'a> {
         }
         let implies = map::read_implies_exec(started.elf, started.abi);
         let killed = |killed: map::Killed| Outcome::killed(killed.signal, &started.path, killed.cause);
-        let space = map::map(started.elf, started.abi, self.assumed.page, implies).map_err(killed)?;
+        let space =
+            map::map(started.elf, started.abi, self.assumed.page, implies, map::Place::Program).map_err(killed)?;
         space.enter(started.elf.entry, started.abi).map_err(killed)
     }
 

@@ -294,7 +294,8 @@ impl<'a> Machine<'a> {
         let abi = started.abi;
         let implies = map::read_implies_exec(started.elf, abi);
         let killed = |path: &[u8], killed: map::Killed| Outcome::killed(killed.signal, path, killed.cause);
-        let space = map::map(started.elf, abi, page, implies).map_err(|error| killed(&started.path, error))?;
+        let place = if started.loader.is_some() { map::Place::Program } else { map::Place::Alone };
+        let space = map::map(started.elf, abi, page, implies, place).map_err(|error| killed(&started.path, error))?;
         let (entry_path, entered) = match &started.loader {
             None => (&started.path, space.enter(program.header.entry, abi)),
             Some((path, _, loader)) => {

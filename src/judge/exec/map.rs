@@ -43,24 +43,51 @@ pub(crate) struct Space {
     file_size: u64,
     page: u64,
     read_implies_exec: bool,
+    room: Room,
+}
+
+/// The addresses that a file may take, from the first one of its first segment: those below it and those from it on.
+#[derive(Clone, Copy, Debug)]
+struct Room {
+    first: u64,
+    below: u64,
+    above: u64,
 }
 
 fn killed(signal: u8, code: &'static str, text: String) -> Killed {
     Killed { signal, cause: Cause { code, text } }
 }
 
+/// Where the kernel puts a file that may lie anywhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// A program with a loader: at ELF_ET_DYN_BASE, two thirds up.
+    Program,
+    /// A loader, or a program without one: among the mappings, below the stack.
+    Alone,
+}
+
 /// Maps `elf` for `abi` on pages of `page` bytes. `implies`: the program (not its loader) decides whether readable
 /// pages may be executed.
-pub(crate) fn map(elf: &Elf, abi: &Abi, page: u64, implies: bool) -> Result<Space, Killed> {
+pub(crate) fn map(elf: &Elf, abi: &Abi, page: u64, implies: bool, place: Place) -> Result<Space, Killed> {
     let loads: Vec<&Segment> = elf.segments.iter().filter(|segment| segment.p_type == PT_LOAD).collect();
-    let mut space =
-        Space { mappings: Vec::new(), cleared: Vec::new(), file_size: elf.size, page, read_implies_exec: implies };
-    if elf.e_type == ET_DYN {
-        check_total_size(&loads, abi, page)?;
-    }
-    let base = loads.first().map_or(0, |first| first.vaddr & !(page - 1));
+    let first = loads.first().map_or(0, |first| first.vaddr & !(page - 1));
+    let limit = abi.task_size;
+    let room = match (elf.e_type, place) {
+        (ET_DYN, Place::Program) => {
+            check_total_size(&loads, abi, page)?;
+            Room { first, below: limit / 3 * 2, above: limit / 3 }
+        }
+        (ET_DYN, Place::Alone) => {
+            let total = check_total_size(&loads, abi, page)?;
+            Room { first, below: limit - total, above: limit }
+        }
+        _ => Room { first: 0, below: 0, above: limit },
+    };
+    let (mappings, cleared, file_size) = (Vec::new(), Vec::new(), elf.size);
+    let mut space = Space { mappings, cleared, file_size, page, read_implies_exec: implies, room };
     for segment in loads {
-        space.load(segment, elf.e_type, base, abi)?;
+        space.load(segment, limit)?;
     }
     Ok(space)
 }
@@ -73,7 +100,7 @@ pub(crate) fn map_loader(loader: &Elf, abi: &Abi, page: u64, implies: bool) -> R
     if !loader.segments.iter().any(|segment| segment.p_type == PT_LOAD) {
         return Err(killed(SEGV, "bad-loader", "the loader has no PT_LOAD, so nothing of it is mapped".to_string()));
     }
-    map(loader, abi, page, implies)
+    map(loader, abi, page, implies, Place::Alone)
 }
 
 /// Whether the program makes its readable pages executable ones: no PT_GNU_STACK on an ABI that then says so.
@@ -86,7 +113,7 @@ pub(crate) fn read_implies_exec(program: &Elf, abi: &Abi) -> bool {
 }
 
 /// The whole span of a position-independent file is reserved at once.
-fn check_total_size(loads: &[&Segment], abi: &Abi, page: u64) -> Result<(), Killed> {
+fn check_total_size(loads: &[&Segment], abi: &Abi, page: u64) -> Result<u64, Killed> {
     let Some(start) = loads.iter().map(|segment| segment.vaddr & !(page - 1)).min() else {
         return Err(killed(SEGV, "no-load-segment", "it has no PT_LOAD, so nothing of it is mapped".to_string()));
     };
@@ -99,12 +126,12 @@ fn check_total_size(loads: &[&Segment], abi: &Abi, page: u64) -> Result<(), Kill
             format!("its PT_LOADs span {total:#x} bytes, which cannot be reserved"),
         ));
     }
-    Ok(())
+    Ok(total)
 }
 
 impl Space {
-    fn load(&mut self, segment: &Segment, e_type: u16, base: u64, abi: &Abi) -> Result<(), Killed> {
-        let (mask, limit) = (self.page - 1, abi.task_size);
+    fn load(&mut self, segment: &Segment, limit: u64) -> Result<(), Killed> {
+        let mask = self.page - 1;
         let at = segment.vaddr & !mask;
         if segment.filesz != 0 {
             if (segment.offset.wrapping_sub(segment.vaddr)) & mask != 0 {
@@ -113,11 +140,11 @@ impl Space {
             let size = segment.filesz.wrapping_add(segment.vaddr & mask).wrapping_add(mask) & !mask;
             let offset = segment.offset.wrapping_sub(segment.vaddr & mask);
             let fits = size != 0 && offset <= MAX_OFFSET && size <= MAX_OFFSET - offset;
-            self.check_range(at, size, e_type, base, limit).filter(|()| fits).ok_or_else(|| out_of_reach(segment))?;
+            self.check_range(at, size).filter(|()| fits).ok_or_else(|| out_of_reach(segment))?;
             self.mappings.push(Mapping { start: at, end: at + size, flags: segment.flags, offset: Some(offset) });
         }
         if segment.memsz > segment.filesz {
-            self.clear(segment, e_type, base, limit)?;
+            self.clear(segment)?;
         }
         let fits = segment.vaddr < limit && segment.memsz <= limit && limit - segment.memsz >= segment.vaddr;
         if segment.filesz > segment.memsz || !fits {
@@ -131,7 +158,7 @@ impl Space {
     }
 
     /// The zeros after a segment's file bytes: the rest of its last page, then pages of their own.
-    fn clear(&mut self, segment: &Segment, e_type: u16, base: u64, limit: u64) -> Result<(), Killed> {
+    fn clear(&mut self, segment: &Segment) -> Result<(), Killed> {
         let mask = self.page - 1;
         let tail = segment.vaddr.wrapping_add(segment.filesz);
         if segment.filesz != 0 && tail & mask != 0 {
@@ -146,23 +173,20 @@ impl Space {
         let start = if segment.filesz == 0 { segment.vaddr & !mask } else { tail.wrapping_add(mask) & !mask };
         let end = segment.vaddr.wrapping_add(segment.memsz).wrapping_add(mask) & !mask;
         if end > start {
-            self.check_range(start, end - start, e_type, base, limit).ok_or_else(|| out_of_reach(segment))?;
+            self.check_range(start, end - start).ok_or_else(|| out_of_reach(segment))?;
             // vm_brk_flags: anonymous pages are readable and writable whatever the segment says; X is kept.
             self.mappings.push(Mapping { start, end, flags: PF_R | PF_W | segment.flags & PF_X, offset: None });
         }
         Ok(())
     }
 
-    /// Whether mmap finds these addresses below the end of the address space. Where the file may lie anywhere, only its
-    /// distance from the first segment counts.
-    fn check_range(&self, start: u64, size: u64, e_type: u16, base: u64, limit: u64) -> Option<()> {
-        if e_type == ET_DYN {
-            // A third of the addresses lies above the first segment's place, two thirds below.
-            let distance = start.wrapping_sub(base);
-            let (below, above) = (distance.wrapping_neg(), distance.checked_add(size));
-            return (below < limit / 3 || above.is_some_and(|end| end <= limit)).then_some(());
-        }
-        (size <= limit && start <= limit - size).then_some(())
+    /// Whether mmap finds room at these addresses.
+    fn check_range(&self, start: u64, size: u64) -> Option<()> {
+        let Room { first, below, above } = self.room;
+        let distance = start.wrapping_sub(first);
+        let is_above = distance.checked_add(size).is_some_and(|end| end <= above);
+        let is_below = start < first && first - start <= below;
+        (is_above || is_below).then_some(())
     }
 
     fn truncated(&self, segment: &Segment) -> Killed {
@@ -188,7 +212,9 @@ impl Space {
         let Some(mapping) = self.at(entry) else {
             return Err(killed(SEGV, "bad-entry", format!("its entry point {entry:#x} lies in none of its segments")));
         };
-        if !self.is_executable(mapping) {
+        let offset = mapping.offset.map(|offset| offset + (entry - mapping.start));
+        let is_beyond = offset.is_some_and(|offset| offset & !(self.page - 1) >= self.file_size);
+        if !self.is_executable(mapping) && !(is_beyond && abi.cpu.reads_first) {
             return Err(self.not_executable(entry));
         }
         // An odd address is Thumb code.
@@ -197,9 +223,8 @@ impl Space {
             let text = format!("its entry point {entry:#x} is not aligned as instructions of this CPU must be");
             return Err(killed(abi.cpu.misaligned, "bad-entry", text));
         }
-        let Some(offset) = mapping.offset else { return self.run_zeros(entry, abi) };
-        let offset = offset + (entry - mapping.start);
-        if offset & !(self.page - 1) >= self.file_size {
+        let Some(offset) = offset else { return self.run_zeros(entry, abi) };
+        if is_beyond {
             let text = format!(
                 "its entry point is byte {offset} of a file that ends at byte {}: it is cut off",
                 self.file_size
