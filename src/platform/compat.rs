@@ -20,6 +20,9 @@ pub struct Abi {
     pub needs: Needs,
     /// First address that is no longer the program's: `TASK_SIZE`.
     pub task_size: u64,
+    /// First address that is the program's, for one with the right to map low pages (CAP_SYS_RAWIO; others start at
+    /// vm.mmap_min_addr, which no linker goes below). Source: arch/arm/include/asm/mman.h `arch_mmap_check`.
+    pub first_address: u64,
     /// Pages of a program without PT_GNU_STACK that may be read may be executed: `elf_read_implies_exec`.
     pub read_implies_exec: ReadImpliesExec,
     pub cpu: Cpu,
@@ -112,7 +115,19 @@ use Endian::{Big, Little};
 const fn abi(arch: Arch, class: Class, endian: Endian, machines: &'static [u16], task_size: u64, cpu: Cpu) -> Abi {
     let (rule, needs) = (Rule::None, Needs::Nothing);
     let read_implies_exec = ReadImpliesExec::Never;
-    Abi { arch, class, endian, machines, checks_class: false, rule, needs, task_size, read_implies_exec, cpu }
+    Abi {
+        arch,
+        class,
+        endian,
+        machines,
+        checks_class: false,
+        rule,
+        needs,
+        task_size,
+        first_address: 0,
+        read_implies_exec,
+        cpu,
+    }
 }
 
 const IA32: Abi = Abi {
@@ -183,6 +198,7 @@ pub static KERNELS: &[Kernel] = &[
         arch: Arch::Arm,
         native: Abi {
             rule: Rule::Arm,
+            first_address: 2 * K4,
             read_implies_exec: ReadImpliesExec::WithoutGnuStack,
             ..abi(Arch::Arm, Elf32, Little, &[40], 0xbf00_0000, A32)
         },
@@ -193,6 +209,7 @@ pub static KERNELS: &[Kernel] = &[
         arch: Arch::Armbe,
         native: Abi {
             rule: Rule::Arm,
+            first_address: 2 * K4,
             read_implies_exec: ReadImpliesExec::WithoutGnuStack,
             ..abi(Arch::Armbe, Elf32, Big, &[40], 0xbf00_0000, A32)
         },

@@ -82,7 +82,7 @@ pub(crate) fn map(elf: &Elf, abi: &Abi, page: u64, implies: bool, place: Place) 
             let total = check_total_size(&loads, abi, page)?;
             Room { first, below: limit - total, above: limit }
         }
-        _ => Room { first: 0, below: 0, above: limit },
+        _ => Room { first: abi.first_address, below: 0, above: limit - abi.first_address },
     };
     let (mappings, cleared, file_size) = (Vec::new(), Vec::new(), elf.size);
     let mut space = Space { mappings, cleared, file_size, page, read_implies_exec: implies, room };
