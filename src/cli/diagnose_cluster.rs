@@ -7,6 +7,7 @@ use crate::cli::targets;
 use crate::cli::{CliError, Terminal};
 use crate::diagnose::{Answer, Evidence, Failure, Names, Suspect, Symptom, answer, failures, recognise};
 use crate::kube::object::{EventObject, PodObject};
+use crate::kube::workload::owner;
 use crate::kube::{Cluster, Group, KubeError, Nodes, Scope, nodes};
 use crate::platform::target;
 use crate::scan::{CallOverride, ImageReport};
@@ -128,18 +129,6 @@ fn log(cluster: &Cluster, terminal: &Terminal, namespace: &str, pod: &PodObject,
             }
             None
         }
-    }
-}
-
-/// A pod's owner, its ReplicaSet by its Deployment's name; the pod itself where it has none.
-fn owner(pod: &PodObject) -> String {
-    match pod.metadata.owner_references.first() {
-        Some(owner) if owner.kind == "ReplicaSet" => {
-            let name = owner.name.rsplit_once('-').map_or(owner.name.as_str(), |(name, _)| name);
-            format!("deployment/{name}")
-        }
-        Some(owner) => format!("{}/{}", owner.kind.to_ascii_lowercase(), owner.name),
-        None => format!("pod/{}", pod.metadata.name),
     }
 }
 

@@ -64,6 +64,9 @@ pub fn answer(evidence: &Evidence<'_>) -> Option<Answer> {
     };
     others.retain(|other| other.suspect != first.suspect);
     let row = first.suspect.row();
+    // The message itself stands among the evidence.
+    let is_said = evidence.judged.is_none() && evidence.symptoms.iter().any(|symptom| symptom.sign != Sign::BackOff);
+    let why = if is_said { "the message says so; the image was not read".to_string() } else { first.why.clone() };
     let fill = |lines: &[&str]| lines.iter().map(|line| evidence.names.fill(line)).collect::<Vec<_>>();
     let is_certain = first.likelihood == Likelihood::Certain;
     let is_judged = evidence.judged.is_some();
@@ -72,8 +75,8 @@ pub fn answer(evidence: &Evidence<'_>) -> Option<Answer> {
         suspect: first.suspect,
         likelihood: first.likelihood,
         cause: match &evidence.place {
-            Some(place) => format!("{}; {place}", first.why),
-            None => first.why.clone(),
+            Some(place) => format!("{why}; {place}"),
+            None => why,
         },
         evidence: witnesses(evidence).into_iter().chain(shown).collect(),
         excluded,

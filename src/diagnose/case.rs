@@ -81,19 +81,12 @@ fn failure(status: &ContainerStatus, container: &ContainerUse, events: &[EventOb
     let state = waiting.map(|waiting| waiting.reason.clone());
     Some(Failure {
         container: container.clone(),
-        image_by_digest: image_by_digest(&status.image_id),
+        image_by_digest: workload::image_by_digest(&status.image_id),
         state: state.or_else(|| terminated.map(|terminated| terminated.reason.clone())).unwrap_or_default(),
         restarts: status.restart_count,
         circumstances,
         messages: messages.join("\n"),
     })
-}
-
-/// `docker-pullable://app@sha256:...` and `app@sha256:...` name what was pulled; a bare `sha256:...` is a config's digest,
-/// which no registry answers for.
-fn image_by_digest(image_id: &str) -> Option<String> {
-    let name = image_id.split_once("://").map_or(image_id, |(_, name)| name);
-    name.contains("@sha256:").then(|| name.to_string())
 }
 
 /// Whole seconds: a kubelet writes no more.

@@ -284,7 +284,7 @@ messages! {
         "sh: k6: not found";
     "bash" Some(CommandNotFound), "{path}: command not found",
         "bash: line 1: k6: command not found";
-    "runc, or the kernel's error as a program prints it" None, "exec {path}: {errno}",
+    "the runtime" None, "exec {path}: {errno}",
         "exec /usr/local/bin/app: exec format error";
     "a shell" Some(Exec(Errno::ELIBBAD)), "{path}: Accessing a corrupted shared library",
         "sh: 1: /app: Accessing a corrupted shared library";

@@ -8,10 +8,12 @@ pub mod manifest;
 pub mod nodes;
 pub mod object;
 pub mod schedule;
+pub mod survey;
 pub mod workload;
 
 #[cfg(feature = "kube")]
 pub use client::{Access, Cluster, KubeError, Scope};
 pub use manifest::{Manifest, ManifestError};
 pub use nodes::{Group, Nodes};
+pub use survey::{Survey, Use};
 pub use workload::{ContainerUse, Role, Workload};

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::object::{self, ContainerSpec, Metadata, Named, PodSpec};
+use super::object::{self, ContainerSpec, Metadata, Named, PodObject, PodSpec};
 use crate::platform::Platform;
 
 /// A pod template, a bare pod or a Compose service.
@@ -119,6 +119,25 @@ pub fn of_object(object: &Value) -> Result<Option<Workload>, serde_json::Error> 
         containers: containers(&pod),
         pod,
     }))
+}
+
+/// `docker-pullable://app@sha256:...` and `app@sha256:...` name what was pulled; a bare `sha256:...` is a config's digest,
+/// which no registry answers for.
+pub fn image_by_digest(image_id: &str) -> Option<String> {
+    let name = image_id.split_once("://").map_or(image_id, |(_, name)| name);
+    name.contains("@sha256:").then(|| name.to_string())
+}
+
+/// A pod's owner, its ReplicaSet by its Deployment's name; the pod itself where it has none.
+pub fn owner(pod: &PodObject) -> String {
+    match pod.metadata.owner_references.first() {
+        Some(owner) if owner.kind == "ReplicaSet" => {
+            let name = owner.name.rsplit_once('-').map_or(owner.name.as_str(), |(name, _)| name);
+            format!("deployment/{name}")
+        }
+        Some(owner) => format!("{}/{}", owner.kind.to_ascii_lowercase(), owner.name),
+        None => format!("pod/{}", pod.metadata.name),
+    }
 }
 
 impl Workload {
