@@ -47,3 +47,4 @@ pub mod rebuild;
 pub mod report;
 pub mod scan;
 pub mod source;
+pub mod workflow;

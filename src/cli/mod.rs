@@ -17,6 +17,7 @@ mod targets;
 mod terminal;
 mod tools;
 mod tracing;
+mod workflow;
 
 use std::io::Write;
 
@@ -72,6 +73,8 @@ enum Command {
     Rebuild(Box<rebuild::RebuildArgs>),
     /// Can this machine build for other architectures?
     Doctor(doctor::DoctorArgs),
+    /// Write the CI file that builds every platform, verifies it, and only then tags.
+    Workflow(workflow::WorkflowArgs),
     /// What a finding means and what cures it.
     Explain(explain::ExplainArgs),
     /// Show the settings that hold here, and where each comes from.
@@ -137,6 +140,7 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<u8, CliError> {
         Command::Lint(lint) => lint::run(&lint, &terminal, out),
         Command::Diagnose(diagnose) => diagnose::run(&diagnose, &terminal, out),
         Command::Nodes(nodes) => nodes::run(&nodes, &terminal, out),
+        Command::Workflow(workflow) => workflow::run(&workflow, out),
         Command::Explain(explain) => explain::run(&explain, out),
         Command::Config(config) => config::run(&config, out),
         Command::Schema => Ok(tools::schema(out)?),

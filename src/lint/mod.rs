@@ -1,6 +1,7 @@
 //! Floor 5: what in a Dockerfile, a compose file, a bake file or a workflow will break another architecture. Pure: files
 //! of the build context and a registry's answers come through closures that the rim gives.
 
+mod actions;
 mod arguments;
 mod bake;
 mod compose;
@@ -26,6 +27,7 @@ mod yaml;
 
 use std::path::{Path, PathBuf};
 
+pub use actions::{ACTIONS, Action, pinned};
 pub use finding::{Edit, Finding, Fix, Position, Related, Safety};
 pub use fix::{Fixed, apply, unified_diff};
 pub use format::{Format, format_of};

@@ -4,6 +4,7 @@
 use std::ops::Range;
 
 use super::Problem;
+use super::actions::pinned;
 use super::compose::check_image;
 use super::finding::{Edit, Finding, Safety};
 use super::outside::Outside;
@@ -131,7 +132,7 @@ fn missing_emulator(text: &str, job: &Node, step: &Node) -> Option<Finding> {
     if marker.trim() != "-" {
         return Some(finding);
     }
-    let insert = Edit::insert(line_start, format!("{marker}uses: docker/setup-qemu-action@v3\n"));
+    let insert = Edit::insert(line_start, format!("{marker}uses: {}\n", pinned("docker/setup-qemu-action")));
     Some(finding.fix("set up an emulator before", Safety::Unsafe, vec![insert]))
 }
 

