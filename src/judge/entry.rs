@@ -91,7 +91,8 @@ pub fn findings(start: &Start<'_>, trace: &Trace, rootfs: &RootFs<FileKind>) -> 
     place(&mut finding, named_by.unwrap_or(at), &trace.steps, rootfs);
     let is_meant = |step: &&Step| step.path == finding.path || step.typed == *at;
     if let Some(step) = trace.steps.iter().find(is_meant) {
-        finding.is = step.what.clone();
+        // The model does not look into what may not be executed.
+        finding.is = if step.what == "not to be opened" { String::new() } else { step.what.clone() };
     }
     finding.message = message(start, at, cause, &with_article(&finding.is));
     if code == Code::EntrypointWrongArch {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::code::Code;
 use super::finding::Finding;
 use super::programs::{Fit, Programs};
-use crate::platform::{Arch, Platform};
+use crate::platform::{Arch, Platform, Target};
 
 /// How labels and files stand to one another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +59,12 @@ impl<'a> Labels<'a> {
 }
 
 /// `foreign`: number of foreign files that are not there on purpose.
-pub fn compare(labels: Labels<'_>, programs: &Programs<'_>, foreign: usize) -> (Agreement, Option<Finding>) {
+pub fn compare(
+    labels: Labels<'_>,
+    target: &Target,
+    programs: &Programs<'_>,
+    foreign: usize,
+) -> (Agreement, Option<Finding>) {
     let usable = programs.runnable().filter(|program| program.fit < Fit::Foreign).count();
     let disagreement = labels.disagree();
     if usable == 0 && foreign == 0 {
@@ -71,7 +76,7 @@ pub fn compare(labels: Labels<'_>, programs: &Programs<'_>, foreign: usize) -> (
             Some((promised, declared)) if archs.keys().all(|arch| declared.arch() == Some(*arch)) => {
                 (Agreement::Mislabelled, Some(mislabelled(promised, declared)))
             }
-            _ => (Agreement::WhollyForeign, Some(wholly_foreign(labels, &archs))),
+            _ => (Agreement::WhollyForeign, Some(wholly_foreign(labels, target, &archs))),
         };
     }
     match disagreement {
@@ -96,14 +101,16 @@ fn mislabelled(promised: &Platform, declared: &Platform) -> Finding {
     finding
 }
 
-fn wholly_foreign(labels: Labels<'_>, archs: &BTreeMap<Arch, usize>) -> Finding {
+fn wholly_foreign(labels: Labels<'_>, target: &Target, archs: &BTreeMap<Arch, usize>) -> Finding {
     let total: usize = archs.values().sum();
     let names: Vec<&str> = archs.keys().map(|arch| arch.name()).collect();
-    let published = labels.published().map_or_else(|| "its platform".to_string(), ToString::to_string);
     let programs = if total == 1 { "the only program is".to_string() } else { format!("all {total} programs are") };
-    let message = format!("published as {published}, but {programs} {}", names.join(" or "));
-    let expected = labels.published().and_then(Platform::arch).map_or("", |arch| arch.name());
+    let wanted = labels.published().unwrap_or(&target.platform);
+    let says =
+        if labels.published().is_some() { format!("published as {wanted}, but") } else { format!("not for {wanted}:") };
+    let message = format!("{says} {programs} {}", names.join(" or "));
+    let expected = wanted.arch().map_or("", |arch| arch.name());
     let mut finding = Finding::new(Code::WhollyAnotherArchitecture, message).is(names.join(", "), expected);
-    finding.hint.push(format!("docker buildx build --platform {published} --push -t IMAGE ."));
+    finding.hint.push(format!("docker buildx build --platform {wanted} --push -t IMAGE ."));
     finding
 }

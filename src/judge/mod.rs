@@ -82,7 +82,7 @@ pub fn judge(case: &Case<'_>) -> Judgement {
     let mut found = files::judge_files(&files);
     found.findings.extend(packages::judge_packages(&files, &found.findings));
     found.findings.extend(dangling(case.rootfs));
-    let (agreement, label) = labels::compare(case.labels, &programs, found.foreign);
+    let (agreement, label) = labels::compare(case.labels, case.target, &programs, found.foreign);
     match agreement {
         // One finding says it; a line for every file would bury it.
         Agreement::WhollyForeign | Agreement::Mislabelled => {

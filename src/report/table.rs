@@ -81,7 +81,8 @@ fn paint(text: &str, color: &str, style: &Style) -> String {
 fn platforms(image: &ImageReport, style: &Style) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_width(u16::try_from(style.width).unwrap_or(u16::MAX)).force_no_tty();
+    // One column goes to the blank before each line.
+    table.set_width(u16::try_from(style.width - 1).unwrap_or(u16::MAX)).force_no_tty();
     if style.color {
         table.enforce_styling();
     }
@@ -222,6 +223,7 @@ fn write_group(group: &Group<'_>, several: bool, style: &Style, out: &mut dyn Wr
         (is, expected) => format!("{is}; expected {expected}"),
     };
     match (&finding.path, group.findings.len()) {
+        (Some(path), 1) if is.is_empty() => lines.push(("at".into(), path.clone())),
         (Some(path), 1) => lines.push((path.clone(), is)),
         (Some(path), count) => {
             let at = finding.group.clone().unwrap_or_else(|| path.clone());

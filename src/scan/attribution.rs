@@ -1,6 +1,7 @@
 //! Where a layer comes from: the Dockerfile's line, the base image. Pure, and silent where it cannot be told.
 
-use super::image::Annotations;
+use std::collections::BTreeMap;
+
 use crate::oci::Config;
 
 /// The line of each step in a Dockerfile, counted from 1. A step is found by its text, blanks and flags aside; one that
@@ -49,7 +50,7 @@ fn key(text: &str) -> String {
 
 /// How many of the lowest layers are the base image's. Told by BuildKit's and buildah's own annotation of the base
 /// where the config carries its diffIDs' number; none of them is guessed from history.
-pub fn base_layers(annotations: &Annotations, config: &Config, layers: usize) -> Option<usize> {
+pub fn base_layers(annotations: &BTreeMap<String, String>, config: &Config, layers: usize) -> Option<usize> {
     let text = annotations
         .get("org.opencontainers.image.base.layers")
         .or_else(|| config.run.labels.get("org.opencontainers.image.base.layers"))?;

@@ -1,6 +1,5 @@
 //! One image of a run: opened and selected first, read and judged later.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -34,15 +33,9 @@ pub struct Selected {
 
 enum Content {
     /// `targets`: for each image of the selection, those of the user's targets that would run it.
-    Image {
-        source: Box<dyn Source>,
-        selection: Box<Selection>,
-        targets: Assigned,
-    },
-    Directory {
-        contents: Arc<Contents<FileKind>>,
-        unread: Vec<String>,
-    },
+    Image { source: Box<dyn Source>, selection: Box<Selection>, targets: Assigned },
+    /// `left_out`: folders where another file system begins.
+    Directory { contents: Arc<Contents<FileKind>>, unread: Vec<String>, left_out: Vec<String> },
 }
 
 impl Selected {
@@ -98,7 +91,9 @@ impl Selected {
         };
         match self.content {
             Err(problem) => report.problems.push(problem),
-            Ok(Content::Directory { contents, unread }) => {
+            Ok(Content::Directory { contents, unread, left_out }) => {
+                let not_read = |path| format!("not read, for another file system begins there: {path}");
+                report.skipped.extend(left_out.into_iter().map(not_read));
                 let rootfs = crate::image::merge([contents]);
                 let config = Config::default();
                 let mut subject = Subject::directory(&config, &rootfs);
@@ -228,7 +223,8 @@ fn read_folder(path: &Path, options: &Options) -> Result<Content, Problem> {
     if !read.is_whole {
         unread.push(format!("{} holds more files than are read", path.display()));
     }
-    Ok(Content::Directory { contents: Arc::new(read.contents), unread })
+    let left_out = read.walked.left_out.iter().map(|path| String::from_utf8_lossy(path).into_owned()).collect();
+    Ok(Content::Directory { contents: Arc::new(read.contents), unread, left_out })
 }
 
 /// What the index says of itself: what was left out, what is broken, and whether it is what it seems.
@@ -314,6 +310,3 @@ fn layer_reports(image: &Image, options: &Options) -> Vec<LayerReport> {
     });
     reports.collect()
 }
-
-/// Annotations of a manifest in the form that attribution reads.
-pub type Annotations = BTreeMap<String, String>;
