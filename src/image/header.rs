@@ -33,16 +33,18 @@ pub(super) fn number(field: &[u8]) -> Option<u64> {
         let value = rest.iter().try_fold(start, |value, byte| Some(value.checked_mul(256)? | u64::from(*byte)));
         return value.filter(|value| first & 0x40 == 0 && *value <= i64::MAX as u64);
     }
-    let is_blank = |byte: &u8| matches!(byte, b' ' | 0);
-    let digits = field.iter().skip_while(|byte| is_blank(byte)).take_while(|byte| !is_blank(byte));
-    let value = digits.clone().try_fold(0u64, |value, byte| match byte {
-        b'0'..=b'7' => Some(value.checked_mul(8)? | u64::from(byte - b'0')),
-        _ => None,
-    })?;
-    // Nothing but blanks may follow the digits up to a NUL.
-    let start = field.iter().take_while(|byte| is_blank(byte)).count();
-    let after = field[start + digits.count()..].iter().take_while(|byte| **byte != 0);
-    after.clone().all(|byte| *byte == b' ').then_some(value)
+    let mut bytes = field.iter().skip_while(|byte| matches!(byte, b' ' | 0));
+    let mut value = 0u64;
+    for byte in &mut bytes {
+        match byte {
+            b'0'..=b'7' => value = value.checked_mul(8)? | u64::from(byte - b'0'),
+            0 => return Some(value),
+            // Nothing but blanks may follow the digits up to a NUL.
+            b' ' => return bytes.take_while(|byte| **byte != 0).all(|byte| *byte == b' ').then_some(value),
+            _ => return None,
+        }
+    }
+    Some(value)
 }
 
 /// Bytes up to the first NUL.
