@@ -17,6 +17,7 @@
 //!          kube         nodes -> targets; pods and workloads -> what they start
 //!          diagnose     a message, a log or a pod -> cause and cure
 //! floor 4  judge        execve's model, the rules, the table of finding codes; pure
+//!          cache        what was found in layers, remembered between runs
 //! floor 3  image        index, manifest, config, layers, the merged file system
 //!          inspect      what a file is, from a bounded part of its bytes
 //! floor 2  source       descriptor in, bytes out: registry, engines, archives, layouts
@@ -32,6 +33,7 @@
 //! # Ok::<(), imgarch::platform::PlatformError>(())
 //! ```
 
+pub mod cache;
 pub mod cli;
 pub mod config;
 pub mod diagnose;

@@ -13,6 +13,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("image", 3),
     ("inspect", 3),
     ("judge", 4),
+    ("cache", 4),
     ("scan", 5),
     ("lint", 5),
     ("kube", 5),

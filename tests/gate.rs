@@ -107,3 +107,43 @@ fn verbose_names_layers_and_decisions_on_standard_error_only() {
     assert_eq!(plain, same);
     assert!(errors.contains("layer"), "{errors}");
 }
+
+#[test]
+fn a_second_scan_reads_manifests_only_and_says_the_same() {
+    let folder = project();
+    let (first, _, _) = scan(&folder, &["--format", "plain"], &[]);
+    let (shown, _) = said(&imgarch(folder.path(), &["cache"], &[]));
+    assert!(shown.contains("1 layer,"), "{shown}");
+    // Without its layers the image is still known; without the cache it is not.
+    for blob in fs::read_dir(folder.path().join("image/blobs/sha256")).unwrap() {
+        let path = blob.unwrap().path();
+        if fs::read(&path).unwrap().first() != Some(&b'{') {
+            fs::remove_file(path).unwrap();
+        }
+    }
+    assert_eq!(scan(&folder, &["--format", "plain"], &[]).0, first);
+    assert_eq!(scan(&folder, &["--no-cache"], &[]).2, 3);
+    assert_eq!(scan(&folder, &[], &[("IMGARCH_NO_CACHE", "1")]).2, 3);
+    assert!(said(&imgarch(folder.path(), &["cache", "clear"], &[])).0.starts_with("deleted 1 layer"));
+    assert_eq!(scan(&folder, &[], &[]).2, 3);
+}
+
+#[test]
+fn diff_tells_what_a_new_image_changes() {
+    let folder = project();
+    let diff = |old, new| said(&imgarch(folder.path(), &["diff", old, new, "--no-cache"], &[]));
+    let (text, code) = diff("oci:old", "oci:image");
+    assert_eq!(code, 0, "{text}");
+    assert!(text.contains("+ warning[foreign-file]") && text.contains("/opt/vendor/tool"), "{text}");
+    let (text, _) = diff("oci:image", "oci:old");
+    assert!(text.contains("- warning[foreign-file]"), "{text}");
+    write_layout(&folder.path().join("broken"), &[Small::new("amd64", ElfBuilder::arm64().build())]);
+    let (text, code) = diff("oci:old", "oci:broken");
+    assert_eq!(code, 1, "{text}");
+    assert!(text.contains("~ platform linux/amd64: fine -> broken"), "{text}");
+    write_layout(&folder.path().join("other"), &[Small::new("arm64", ElfBuilder::arm64().build())]);
+    let (text, code) = diff("oci:old", "oci:other");
+    assert_eq!(code, 1, "{text}");
+    assert!(text.contains("- platform linux/amd64") && text.contains("+ platform linux/arm64"), "{text}");
+    assert_eq!(diff("oci:old", "oci:nothing").1, 3);
+}

@@ -1,8 +1,10 @@
 //! Floor 7: what was typed becomes what was decided. One file a subcommand; only this floor and `main` read the
 //! environment, the clock and the terminal.
 
+mod cache;
 mod config;
 mod diagnose;
+mod diff;
 mod doctor;
 mod explain;
 mod gate;
@@ -77,6 +79,10 @@ enum Command {
     Workflow(workflow::WorkflowArgs),
     /// What a finding means and what cures it.
     Explain(explain::ExplainArgs),
+    /// What does a new image change: platforms and findings gained and lost.
+    Diff(diff::DiffArgs),
+    /// Show the cache of read layers, or clear it.
+    Cache(cache::CacheArgs),
     /// Show the settings that hold here, and where each comes from.
     Config(config::ConfigCommand),
     /// Print the JSON Schema of `scan --format json`.
@@ -142,6 +148,8 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<u8, CliError> {
         Command::Nodes(nodes) => nodes::run(&nodes, &terminal, out),
         Command::Workflow(workflow) => workflow::run(&workflow, out),
         Command::Explain(explain) => explain::run(&explain, out),
+        Command::Diff(diff) => diff::run(diff, &terminal, out),
+        Command::Cache(cache) => cache::run(&cache, out),
         Command::Config(config) => config::run(&config, out),
         Command::Schema => Ok(tools::schema(out)?),
         Command::Completions(completions) => Ok(tools::completions(&completions, out)?),

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::progress::Progress;
 use super::settings::{self, Settings, Typed};
-use super::{CliError, Terminal, gate, opening, targets};
+use super::{CliError, Terminal, cache, gate, opening, targets};
 use crate::judge::purpose;
 use crate::platform::Platform;
 use crate::report::{self, Format, Style};
@@ -67,6 +67,9 @@ pub struct ScanArgs {
     /// Layers that are read at once.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     jobs: Option<u16>,
+    /// Read every layer anew, and remember none.
+    #[arg(long)]
+    no_cache: bool,
     #[command(flatten)]
     config: settings::ConfigArgs,
     #[command(flatten)]
@@ -97,7 +100,7 @@ pub fn run(mut args: ScanArgs, terminal: &Terminal, out: &mut dyn Write) -> Resu
     let outputs = outputs(&args.format)?;
     let images = images(&args)?;
     let settings = settings(&mut args)?;
-    let options = Options { limits: settings.limits(), ..options(&args, terminal)? };
+    let options = Options { limits: settings.limits(), cache: cache::open(&settings), ..options(&args, terminal)? };
     let mut report = read(&args.sources, terminal, &images, &options)?;
     gate::apply(&mut report, &settings, &args.gate, terminal)?;
     let fail_on = settings.fail_on.value;
@@ -130,6 +133,7 @@ pub fn read(
     let watch: Arc<dyn Watch> = progress.clone();
     let report = scan::scan(images, &|name| opener.open(name), options, &watch);
     progress.finish();
+    cache::trim(options, terminal);
     Ok(report)
 }
 
@@ -140,7 +144,7 @@ fn settings(args: &mut ScanArgs) -> Result<Settings, CliError> {
         fail_on: args.fail_on.map(FailOn::from),
         jobs: args.jobs,
         baseline: args.gate.baseline.clone(),
-        no_cache: false,
+        no_cache: args.no_cache,
     };
     let settings = Settings::load(&args.config, typed, &args.sources)?;
     args.target = settings.targets.value.clone();

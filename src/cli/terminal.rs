@@ -19,10 +19,7 @@ pub struct Terminal {
 impl Terminal {
     /// Says something beside the report, on standard error; not with `--quiet`.
     pub fn note(&self, text: &str) {
-        if !self.quiet {
-            // Where standard error is gone, there is nobody to tell.
-            let _ = writeln!(std::io::stderr(), "imgarch: {}", crate::report::escape::visible(text));
-        }
+        self.notes(&[text.to_string()]);
     }
 
     pub fn of_this_process(global: &Global) -> Terminal {
@@ -48,7 +45,7 @@ impl Terminal {
         let mut stderr = std::io::stderr().lock();
         for note in notes.iter().filter(|_| !self.quiet) {
             // Nobody is left to tell that standard error is gone.
-            let _ = writeln!(stderr, "note: {note}");
+            let _ = writeln!(stderr, "note: {}", crate::report::escape::visible(note));
         }
     }
 }

@@ -24,7 +24,7 @@ mod stream;
 #[cfg(test)]
 pub(crate) mod testing;
 
-pub use contents::{Contents, Entry, EntryKind};
+pub use contents::{Contents, Entry, EntryKind, PATH_LIMIT};
 pub use decompress::Compression;
 pub use directory::{DirectoryRead, read_directory};
 pub use entries::LayerNote;

@@ -39,17 +39,24 @@ pub fn mach_or_java(head: &[u8]) -> Option<FileKind> {
 }
 
 /// Source: mach/machine.h, with lipo's names.
+const CPUS: [(u32, &str); 7] = [
+    (7, "i386"),
+    (0x0100_0007, "x86_64"),
+    (12, "arm"),
+    (0x0100_000c, "arm64"),
+    (0x0200_000c, "arm64_32"),
+    (18, "ppc"),
+    (0x0100_0012, "ppc64"),
+];
+const UNKNOWN_CPU: &str = "unknown";
+
 fn cpu(kind: u32) -> &'static str {
-    match kind {
-        7 => "i386",
-        0x0100_0007 => "x86_64",
-        12 => "arm",
-        0x0100_000c => "arm64",
-        0x0200_000c => "arm64_32",
-        18 => "ppc",
-        0x0100_0012 => "ppc64",
-        _ => "unknown",
-    }
+    CPUS.iter().find(|(known, _)| *known == kind).map_or(UNKNOWN_CPU, |(_, name)| name)
+}
+
+/// The name of a Mach-O's CPU that reads like this, for those who wrote it down.
+pub fn mach_cpu(name: &str) -> Option<&'static str> {
+    CPUS.iter().map(|(_, known)| *known).chain([UNKNOWN_CPU]).find(|known| *known == name)
 }
 
 /// Reads a file that starts with `MZ`. `None`: it is no PE file.

@@ -20,6 +20,7 @@ mod zip_member;
 use std::cell::Cell;
 use std::io::Read;
 
+pub use foreign::mach_cpu;
 pub use kind::*;
 pub use named::is_config_path;
 use window::{Store, Window};

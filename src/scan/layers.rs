@@ -8,6 +8,7 @@ use std::sync::mpsc;
 
 use super::model::Problem;
 use super::{Options, Watch};
+use crate::cache::CachedLayer;
 use crate::image::{Contents, Entry, ImageError, Layer, LayerRead, read_layer};
 use crate::inspect::{FileKind, TextStart, inspect};
 use crate::oci::{Descriptor, DiffId, Digest};
@@ -110,13 +111,20 @@ impl LayerStore {
 }
 
 /// One layer; a panic is a bug of ours, and must cost this layer's verdict and nothing else.
-fn read_one(source: &dyn Source, layer: &Layer, options: &Options) -> Result<ReadLayer, Problem> {
+fn read_one(source: &Watched<'_>, layer: &Layer, options: &Options) -> Result<ReadLayer, Problem> {
     let span = tracing::debug_span!("layer", index = layer.index, digest = %layer.descriptor.digest);
     let _entered = span.enter();
+    let digest = &layer.descriptor.digest;
+    if let Some(CachedLayer { contents, diff_id }) = options.cache.as_ref().and_then(|cache| cache.find(digest)) {
+        tracing::debug!(entries = contents.len(), "found in the cache");
+        source.watch.read(layer.descriptor.size);
+        return Ok(ReadLayer { contents: Arc::new(contents), diff_id });
+    }
     let read = catch_unwind(AssertUnwindSafe(|| read_layer(source, layer, &options.limits, &mut keep)));
     match read {
         Ok(Ok(read)) => {
             tracing::debug!(entries = read.contents.len(), bytes = read.checked.uncompressed_bytes, "read");
+            remember(&read, options);
             Ok(read.into())
         }
         Ok(Err(error)) => Err(problem(error)),
@@ -124,6 +132,14 @@ fn read_one(source: &dyn Source, layer: &Layer, options: &Options) -> Result<Rea
             let text = format!("reading layer {} ({}): internal error", layer.index, layer.descriptor.digest.short());
             Err(Problem::new(text, Some("this is a bug in imgarch; please report it with the image's name".into())))
         }
+    }
+}
+
+/// Only the digests that were computed are written down. A cache that cannot be written costs time, not the answer.
+fn remember(read: &LayerRead<FileKind>, options: &Options) {
+    let Some(cache) = &options.cache else { return };
+    if let Err(error) = cache.keep(&read.checked.digest, &read.contents, &read.checked.diff_id) {
+        tracing::debug!(%error, folder = %cache.folder().display(), "a layer could not be kept in the cache");
     }
 }
 

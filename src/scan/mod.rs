@@ -15,6 +15,7 @@ pub use model::{
     Accepted, FailOn, ImageReport, LayerReport, PlatformReport, Problem, Report, StepReport, TargetReport, Verdict,
 };
 
+use crate::cache::Cache;
 use crate::image::Limits;
 use crate::oci::Digest;
 use crate::platform::{Platform, Target};
@@ -37,6 +38,8 @@ pub struct Options {
     pub limits: Limits,
     /// Layers that are read at once.
     pub jobs: usize,
+    /// Where what was found in layers is remembered; none: nowhere.
+    pub cache: Option<Arc<Cache>>,
 }
 
 /// The program and arguments that replace an image's own, as Kubernetes' `command` and `args` do: a given entrypoint
@@ -57,6 +60,7 @@ impl Default for Options {
             dockerfile: None,
             limits: Limits::default(),
             jobs: 2,
+            cache: None,
         }
     }
 }

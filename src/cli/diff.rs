@@ -1,0 +1,70 @@
+//! `imgarch diff OLD NEW`: what a new image changes, before it replaces the old one.
+
+use std::io::Write;
+
+use super::settings::{ConfigArgs, Settings, Typed};
+use super::{CliError, Terminal, cache, opening, scan, targets};
+use crate::report::diff;
+use crate::scan::Options;
+
+/// Compares two images: platforms and findings gained and lost. Exit code 1: the new one gained an error or lost a
+/// platform; 3: one of them could not be read whole.
+#[derive(Debug, clap::Args)]
+pub struct DiffArgs {
+    /// The image that runs today.
+    old: String,
+    /// The image that is to replace it.
+    new: String,
+    /// Judge both for this node instead of what they declare; repeatable.
+    #[arg(long, value_name = "TARGET")]
+    target: Vec<String>,
+    /// How to write it.
+    #[arg(long, value_enum, default_value_t = DiffFormat::Text)]
+    format: DiffFormat,
+    /// Read every layer anew.
+    #[arg(long)]
+    no_cache: bool,
+    #[command(flatten)]
+    config: ConfigArgs,
+    #[command(flatten)]
+    sources: opening::SourceArgs,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum DiffFormat {
+    Text,
+    Json,
+}
+
+pub fn run(mut args: DiffArgs, terminal: &Terminal, out: &mut dyn Write) -> Result<u8, CliError> {
+    let typed = Typed { targets: args.target.clone(), no_cache: args.no_cache, ..Typed::default() };
+    let settings = Settings::load(&args.config, typed, &args.sources)?;
+    settings.apply_to(&mut args.sources);
+    let mut on = Vec::new();
+    for text in &settings.targets.value {
+        let found = targets::of_text(text)?;
+        found.notes.iter().for_each(|note| terminal.note(note));
+        on.extend(found.targets);
+    }
+    let options = Options {
+        targets: on,
+        limits: settings.limits(),
+        cache: cache::open(&settings),
+        jobs: settings.jobs.value.map_or_else(scan::default_jobs, usize::from),
+        ..Options::default()
+    };
+    let names = [args.old.clone(), args.new.clone()];
+    let report = scan::read(&args.sources, terminal, &names, &options)?;
+    let [old, new] = report.images.as_slice() else { unreachable!("a scan reports each image that was named") };
+    for image in [old, new] {
+        for problem in image.problems.iter().chain(image.platforms.iter().flat_map(|one| &one.problems)) {
+            terminal.note(&format!("could not tell: {}: {}", image.name, problem.text));
+        }
+    }
+    let difference = diff::compare(old, new);
+    match args.format {
+        DiffFormat::Text => difference.write_text(out)?,
+        DiffFormat::Json => difference.write_json(out)?,
+    }
+    Ok(difference.exit_code(&report))
+}
