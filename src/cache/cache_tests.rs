@@ -72,7 +72,7 @@ fn a_damaged_file_or_one_of_another_build_is_as_if_it_were_not_there() {
         let mut damaged = bytes.clone();
         damaged[at] ^= 0x20;
         std::fs::write(&path, &damaged).unwrap();
-        assert!(cache.find(&digest()).is_none_or(|found| found.diff_id != diff_id()), "byte {at}");
+        assert!(cache.find(&digest()).is_none(), "byte {at}");
         std::fs::write(&path, &bytes[..at]).unwrap();
         assert!(cache.find(&digest()).is_none(), "cut at {at}");
     }

@@ -1,4 +1,4 @@
-//! A layer as one file: a head that says whose it is, the digest of what follows, and its members, packed.
+//! A layer as one file: the digest of all that follows, whose it is, and its members, packed.
 
 use std::io::{self, Read};
 
@@ -39,28 +39,31 @@ pub fn encode(
         return Ok(None);
     }
     let packed = zstd::encode_all(members.as_slice(), LEVEL)?;
-    let mut bytes = MAGIC.to_vec();
-    for text in [build, digest.as_str(), diff_id.0.as_str(), Digest::of(&packed).as_str()] {
-        put_slice(text.as_bytes(), &mut bytes);
+    let mut body = Vec::with_capacity(packed.len() + 512);
+    for text in [build, digest.as_str(), diff_id.0.as_str()] {
+        put_slice(text.as_bytes(), &mut body);
     }
-    bytes.extend_from_slice(&packed);
+    body.extend_from_slice(&packed);
+    let mut bytes = MAGIC.to_vec();
+    put_slice(Digest::of(&body).as_str().as_bytes(), &mut bytes);
+    bytes.extend_from_slice(&body);
     Ok(Some(bytes))
 }
 
 /// The layer in a file, if it is whole, of this build and of this digest.
 pub fn decode(bytes: &[u8], build: &str, digest: &Digest) -> Option<CachedLayer> {
     let mut from = bytes;
-    if take_bytes(&mut from, MAGIC.len())? != MAGIC || take_slice(&mut from)? != build.as_bytes() {
+    if take_bytes(&mut from, MAGIC.len())? != MAGIC {
         return None;
     }
-    if take_slice(&mut from)? != digest.as_str().as_bytes() {
+    let sum = take_slice(&mut from)?;
+    if sum != Digest::of(from).as_str().as_bytes() {
         return None;
     }
-    let mut text = || std::str::from_utf8(take_slice(&mut from)?).ok()?.parse::<Digest>().ok();
-    let (diff_id, sum) = (DiffId(text()?), text()?);
-    if Digest::of(from) != sum {
+    if take_slice(&mut from)? != build.as_bytes() || take_slice(&mut from)? != digest.as_str().as_bytes() {
         return None;
     }
+    let diff_id = DiffId(std::str::from_utf8(take_slice(&mut from)?).ok()?.parse().ok()?);
     let mut members = Vec::new();
     zstd::Decoder::new(from).ok()?.take(UNPACKED_LIMIT + 1).read_to_end(&mut members).ok()?;
     let contents = take_members(&mut members.as_slice())?;

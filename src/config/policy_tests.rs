@@ -46,7 +46,7 @@ fn all_conditions_of_an_ignore_must_hold() {
     check("[[ignore]]\npath = \"/opt/**\"\nreason = \"r\"", &[SHARP], &[]);
     check(
         "[[ignore]]\npath = \"/opt/*\"\nreason = \"r\"",
-        &[SHARP, TOOL],
+        &[TOOL, SHARP],
         &["ignore 1 (/opt/*: r) matches no finding"],
     );
     check("[[ignore]]\npackage = \"@img/*\"\nreason = \"r\"", &[TOOL], &[]);
@@ -54,7 +54,7 @@ fn all_conditions_of_an_ignore_must_hold() {
     check("[[ignore]]\ncode = \"foreign-file\"\nimage = \"ghcr.io/user/*\"\nreason = \"r\"", &[], &[]);
     check(
         "[[ignore]]\ncode = \"mislabelled\"\npath = \"/opt/**\"\nreason = \"r\"",
-        &[SHARP, TOOL],
+        &[TOOL, SHARP],
         &["ignore 1 (mislabelled, /opt/**: r) matches no finding"],
     );
 }
@@ -62,7 +62,7 @@ fn all_conditions_of_an_ignore_must_hold() {
 #[test]
 fn an_expired_ignore_holds_no_more_and_says_so() {
     let text = |day| format!("[[ignore]]\npath = \"/opt/**\"\nreason = \"r\"\nexpires = \"{day}\"");
-    check(&text("2026-11-20"), &[SHARP, TOOL], &["ignore 1 (/opt/** until 2026-11-20: r) has expired"]);
+    check(&text("2026-11-20"), &[TOOL, SHARP], &["ignore 1 (/opt/** until 2026-11-20: r) has expired"]);
     check(&text("2026-11-21"), &[SHARP], &[]);
 }
 
