@@ -110,10 +110,7 @@ pub fn run(args: RebuildArgs, terminal: &Terminal, out: &mut dyn Write) -> Resul
     let registry =
         Registry { client, opener, reference: reference.clone(), targets: targets.clone(), quiet: terminal.quiet };
     let before = registry.published()?;
-    let report = match &before {
-        None => None,
-        Some(before) => Some(registry.scan(&reference.at(&before.digest), terminal)),
-    };
+    let report = before.as_ref().map(|before| registry.scan(&reference.at(&before.digest), terminal));
     if before.is_none() && platforms.is_empty() && targets.is_empty() {
         return Err(CliError::Usage {
             text: format!("{reference} is not in the registry, and no platform is named"),
@@ -171,7 +168,7 @@ pub fn run(args: RebuildArgs, terminal: &Terminal, out: &mut dyn Write) -> Resul
             Ok(0)
         }
         // A fault in what was built is a finding; everything else is not knowing.
-        Err(error) if matches!(error.cause, Cause::Faulty { .. }) => {
+        Err(error) if matches!(*error.cause, Cause::Faulty { .. }) => {
             tell(&format!("error: {error}\n"));
             Ok(1)
         }

@@ -65,9 +65,9 @@ impl Answer {
 
     /// The last thing that it complained of.
     pub fn complaint(&self) -> String {
-        let lines = self.stderr.lines().chain(self.stdout.lines()).map(str::trim).filter(|line| !line.is_empty());
+        let mut lines = self.stderr.lines().chain(self.stdout.lines()).map(str::trim).filter(|line| !line.is_empty());
         let error = lines.clone().rev().find(|line| line.to_ascii_lowercase().contains("error"));
-        let last = error.or_else(|| lines.last()).unwrap_or("it said nothing");
+        let last = error.or_else(|| lines.next_back()).unwrap_or("it said nothing");
         last.trim_start_matches("ERROR: ").trim_start_matches("error: ").to_string()
     }
 }

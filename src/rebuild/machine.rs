@@ -98,14 +98,22 @@ fn runs_natively(own: Arch, platform: &Platform) -> bool {
         && (platform.arch() == Some(own) || (own == Arch::Amd64 && platform.arch() == Some(Arch::I386)))
 }
 
+/// The daemon's half of `docker version`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    pub version: String,
+    pub arch: Option<Arch>,
+    pub is_desktop: bool,
+}
+
 /// `docker version --format json`: the client's version, and the daemon's where it answered.
-pub fn versions(text: &str) -> (Option<String>, Option<(String, Option<Arch>, bool)>) {
+pub fn versions(text: &str) -> (Option<String>, Option<Server>) {
     let value: Value = serde_json::from_str(text.trim()).unwrap_or(Value::Null);
     let string = |value: &Value| value.as_str().filter(|text| !text.is_empty()).map(str::to_string);
     let server = &value["Server"];
     let is_desktop = server["Platform"]["Name"].as_str().is_some_and(|name| name.contains("Desktop"));
-    let daemon =
-        string(&server["Version"]).map(|version| (version, server["Arch"].as_str().and_then(Arch::parse), is_desktop));
+    let arch = server["Arch"].as_str().and_then(Arch::parse);
+    let daemon = string(&server["Version"]).map(|version| Server { version, arch, is_desktop });
     (string(&value["Client"]["Version"]), daemon)
 }
 
@@ -183,7 +191,7 @@ mod tests {
         );
         assert_eq!(
             (client.as_deref(), daemon),
-            (Some("26.1.5"), Some(("26.1.4".to_string(), Some(Arch::Arm64), true)))
+            (Some("26.1.5"), Some(Server { version: "26.1.4".to_string(), arch: Some(Arch::Arm64), is_desktop: true }))
         );
         assert_eq!(versions(r#"{"Client":{"Version":"20.10.24"},"Server":null}"#), (Some("20.10.24".into()), None));
         assert_eq!(versions(""), (None, None));

@@ -67,7 +67,7 @@ pub struct Pushed {
 #[derive(Debug, thiserror::Error)]
 #[error("{cause}{}", left_behind(.pushed, .tag))]
 pub struct RebuildError {
-    pub cause: Cause,
+    pub cause: Box<Cause>,
     /// Pushed by digest; no tag names them.
     pub pushed: Vec<Pushed>,
     pub tag: TagState,
@@ -154,7 +154,7 @@ pub fn run(plan: &Plan, docker: &dyn Docker, world: &dyn World) -> Result<Done, 
 }
 
 impl Run<'_> {
-    fn all(&mut self) -> Result<Option<Published>, Cause> {
+    fn all(&mut self) -> Result<Option<Published>, Box<Cause>> {
         for build in &self.plan.build {
             self.build(build)?;
         }
@@ -165,12 +165,12 @@ impl Run<'_> {
         self.move_tag().map(Some)
     }
 
-    fn build(&mut self, build: &Build) -> Result<(), Cause> {
+    fn build(&mut self, build: &Build) -> Result<(), Box<Cause>> {
         let platform = &build.platform;
         self.world.say(&Event::Building { platform: platform.clone(), command: build.command.clone() });
         let code = self.docker.pass(&build.command).map_err(|cause| start_error(&build.command, cause))?;
         if code != Some(0) {
-            return Err(Cause::Build { platform: platform.clone(), code });
+            return Err(Cause::Build { platform: platform.clone(), code }.into());
         }
         let folder = layout_folder(&self.plan.request.build, platform);
         let local = format!("oci:{}", folder.display());
@@ -196,17 +196,17 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn verify(&self, platform: &Platform, name: &str) -> Result<(), Cause> {
+    fn verify(&self, platform: &Platform, name: &str) -> Result<(), Box<Cause>> {
         let unverified = |cause| Cause::Unverified { name: name.to_string(), cause };
         let faults = self.world.verify(name, Some(platform)).map_err(unverified)?;
         match faults.is_empty() {
             true => Ok(()),
-            false => Err(Cause::Faulty { platform: platform.clone(), name: name.to_string(), faults }),
+            false => Err(Cause::Faulty { platform: platform.clone(), name: name.to_string(), faults }.into()),
         }
     }
 
     /// `containerimage.digest` of buildx's metadata; bake nests it under its target.
-    fn pushed_digest(&self, build: &Build) -> Result<Digest, Cause> {
+    fn pushed_digest(&self, build: &Build) -> Result<Digest, Box<Cause>> {
         let refuse = |cause: String| Cause::Metadata { platform: build.platform.clone(), cause };
         let bytes = self
             .world
@@ -216,18 +216,18 @@ impl Run<'_> {
         let nested = self.plan.request.build.bake.as_ref().map(|target| &value[target]["containerimage.digest"]);
         let text = nested.unwrap_or(&value["containerimage.digest"]).as_str();
         let text = text.ok_or_else(|| refuse("there is no containerimage.digest in its metadata".to_string()))?;
-        text.parse().map_err(|error: crate::oci::DigestError| refuse(error.to_string()))
+        Ok(text.parse().map_err(|error: crate::oci::DigestError| refuse(error.to_string()))?)
     }
 
-    fn is_unmoved(&self) -> Result<(), Cause> {
+    fn is_unmoved(&self) -> Result<(), Box<Cause>> {
         let tag = self.plan.request.reference.to_string();
         let was = self.plan.before.as_ref().map(|before| before.digest.clone());
         let is = self.world.tag().map_err(|cause| Cause::TagUnreadable { tag: tag.clone(), cause })?;
-        if is == was { Ok(()) } else { Err(Cause::TagMoved { tag, was, is }) }
+        if is == was { Ok(()) } else { Err(Cause::TagMoved { tag, was, is }.into()) }
     }
 
     /// Merges what stays with what was built, under the tag, and reads it again.
-    fn move_tag(&mut self) -> Result<Published, Cause> {
+    fn move_tag(&mut self) -> Result<Published, Box<Cause>> {
         let mut wanted: Vec<Value> = self.plan.keep.iter().map(|kept| kept.entry.raw.clone()).collect();
         for pushed in &self.pushed {
             wanted.extend(self.entries_of(pushed)?);
@@ -250,14 +250,14 @@ impl Run<'_> {
             self.tag = TagState::Moved { tag: reference, to: is.clone() };
         }
         if !answer.is_success() {
-            return Err(Cause::Tag(answer.complaint()));
+            return Err(Cause::Tag(answer.complaint()).into());
         }
         let digest = is.ok_or_else(|| Cause::TagWrong("it is absent".to_string()))?;
         self.read_again(&digest, &wanted)
     }
 
     /// The manifests that were pushed for one platform, as descriptors of the index to come.
-    fn entries_of(&self, pushed: &Pushed) -> Result<Vec<Value>, Cause> {
+    fn entries_of(&self, pushed: &Pushed) -> Result<Vec<Value>, Box<Cause>> {
         let Some(digest) = &pushed.digest else { return Ok(Vec::new()) };
         let unverified = |cause: String| Cause::Unverified { name: pushed.name.clone(), cause };
         let (root, bytes) = self.world.document(digest).map_err(unverified)?;
@@ -267,7 +267,7 @@ impl Run<'_> {
     }
 
     /// Everything that was to be in the tag is in it, and it starts.
-    fn read_again(&self, digest: &Digest, wanted: &[Value]) -> Result<Published, Cause> {
+    fn read_again(&self, digest: &Digest, wanted: &[Value]) -> Result<Published, Box<Cause>> {
         let name = self.plan.request.reference.at(digest);
         let unverified = |cause: String| Cause::Unverified { name: name.clone(), cause };
         let (root, bytes) = self.world.document(digest).map_err(unverified)?;
@@ -276,13 +276,13 @@ impl Run<'_> {
         for raw in wanted {
             let digest = raw["digest"].as_str().unwrap_or_default();
             if !after.entries.iter().any(|entry| entry.descriptor.digest.as_str() == digest) {
-                return Err(Cause::TagWrong(format!("{digest} is not in {name}")));
+                return Err(Cause::TagWrong(format!("{digest} is not in {name}")).into());
             }
         }
         for pushed in &self.pushed {
             let faults = self.world.verify(&name, Some(&pushed.platform)).map_err(unverified)?;
             if !faults.is_empty() {
-                return Err(Cause::Faulty { platform: pushed.platform.clone(), name: name.clone(), faults });
+                return Err(Cause::Faulty { platform: pushed.platform.clone(), name: name.clone(), faults }.into());
             }
         }
         Ok(after)

@@ -1,7 +1,7 @@
 //! Asks this machine what [`super::machine`] reads: a handful of `docker` commands that change nothing.
 
 use super::docker::{Answer, CommandLine, Docker};
-use super::machine::{self, Daemon, Machine};
+use super::machine::{self, Daemon, Machine, Server};
 use crate::platform::{Arch, Fact, Handler};
 
 /// What the rim knows of this machine beside Docker.
@@ -19,7 +19,7 @@ pub fn survey(docker: &dyn Docker, builder: Option<&str>, kernel: Kernel) -> Mac
         Err(cause) => (Err(cause.clone()), Err(cause.clone())),
         Ok(answer) => versions(answer),
     };
-    let daemon = daemon.map(|(version, arch, is_desktop)| {
+    let daemon = daemon.map(|Server { version, arch, is_desktop }| {
         let info = ask(&["info", "--format", "{{json .}}"]);
         let store = info.map_or(machine::Store::Classic, |answer| machine::store(&answer.stdout));
         Daemon { version, arch, store, is_desktop }
@@ -39,11 +39,8 @@ pub fn survey(docker: &dyn Docker, builder: Option<&str>, kernel: Kernel) -> Mac
     Machine { client, daemon, buildx, builder, handlers: kernel.handlers, tried: kernel.tried }
 }
 
-type Client = Result<String, String>;
-type Server = Result<(String, Option<Arch>, bool), String>;
-
 /// `docker version` fails where the daemon does not answer, and still tells the client.
-fn versions(answer: &Answer) -> (Client, Server) {
+fn versions(answer: &Answer) -> (Result<String, String>, Result<Server, String>) {
     let (client, daemon) = machine::versions(&answer.stdout);
     let client = client.ok_or_else(|| answer.complaint());
     (client, daemon.ok_or_else(|| answer.complaint()))
