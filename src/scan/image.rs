@@ -279,8 +279,16 @@ fn on_image(image: &Image, targets: &[Target], store: &LayerStore, options: &Opt
     for layer in &image.layers {
         match store.find(layer) {
             Ok(read) => rootfs.apply(read.contents),
-            Err(problem) => problems.push(problem),
+            Err(problem) => {
+                problems.push(problem);
+                // It keeps its place, so that the layers above are told by their own numbers.
+                rootfs.apply(Arc::new(Contents::default()));
+            }
         }
+    }
+    if rootfs.left_out() > 0 {
+        let text = format!("its layers hold more than can be merged: {} entries were left out", rootfs.left_out());
+        problems.push(Problem::new(text, None));
     }
     let layers = layer_reports(image, options);
     let subject = Subject {
