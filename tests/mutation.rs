@@ -126,7 +126,7 @@ fn is_modest(bytes: &[u8]) -> bool {
     let FileKind::Elf(elf) = inspect(b"app", bytes.len() as u64, true, &mut &bytes[..]) else { return true };
     let span = elf.loads().map(|load| load.vaddr).max() >= Some(1 << 30);
     let writes_first = elf.loads().next().is_some_and(|load| load.flags & 2 != 0);
-    !(span && writes_first) && elf.loads().all(|load| load.memsz < 1 << 30 || load.memsz >= 1 << 47)
+    !(span && writes_first) && elf.loads().all(|load| load.memsz < 1 << 30 || load.memsz >= 1 << 57)
 }
 
 /// What tells a mutant from its base: "offset: old -> new", or the whole of a script.

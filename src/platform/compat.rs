@@ -103,7 +103,7 @@ const X86: Cpu = Cpu { zeros: Some(SEGV), header: SEGV, alignment: 1, misaligned
 const A64: Cpu = Cpu { zeros: Some(ILL), header: ILL, alignment: 4, misaligned: BUS, reads_first: false };
 /// Zeros are `andeq r0, r0, r0`, the header is conditional instructions that do nothing, then bad loads.
 const A32: Cpu = Cpu { zeros: None, header: SEGV, alignment: 4, misaligned: BUS, reads_first: false };
-const RISCV: Cpu = Cpu { zeros: Some(ILL), header: ILL, alignment: 1, misaligned: BUS, reads_first: false };
+const RISCV: Cpu = Cpu { zeros: Some(ILL), header: ILL, alignment: 2, misaligned: SEGV, reads_first: false };
 const POWER: Cpu = Cpu { zeros: Some(ILL), header: ILL, alignment: 1, misaligned: BUS, reads_first: false };
 const Z: Cpu = Cpu { zeros: Some(ILL), header: ILL, alignment: 2, misaligned: ILL, reads_first: false };
 const MIPS: Cpu = Cpu { zeros: None, header: ILL, alignment: 4, misaligned: BUS, reads_first: false };
@@ -236,7 +236,7 @@ pub static KERNELS: &[Kernel] = &[
     },
     Kernel {
         arch: Arch::S390x,
-        native: Abi { checks_class: true, ..abi(Arch::S390x, Elf64, Big, &[22, 0xA390], 1 << 53, Z) },
+        native: Abi { checks_class: true, ..abi(Arch::S390x, Elf64, Big, &[22, 0xA390], 0xffff_ffff_ffff_f000, Z) },
         compat: &[S390_31],
         page_sizes: &[K4],
     },
