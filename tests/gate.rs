@@ -147,3 +147,45 @@ fn diff_tells_what_a_new_image_changes() {
     assert!(text.contains("- platform linux/amd64") && text.contains("+ platform linux/arm64"), "{text}");
     assert_eq!(diff("oci:old", "oci:nothing").1, 3);
 }
+
+/// Runs what action.yml runs, with its inputs.
+fn action(folder: &TempDir, inputs: &[(&str, &str)]) -> (String, i32) {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/.github/action.sh");
+    let outputs = folder.path().join("outputs");
+    let mut command = std::process::Command::new("bash");
+    command.arg(script).current_dir(folder.path()).env_clear().env("HOME", folder.path()).env("PATH", "/usr/bin:/bin");
+    command.env("RUNNER_TEMP", folder.path()).env("GITHUB_OUTPUT", &outputs);
+    command.env("GITHUB_STEP_SUMMARY", folder.path().join("summary.md"));
+    command.env("INPUT_BINARY", env!("CARGO_BIN_EXE_imgarch")).envs(inputs.iter().copied());
+    let code = command.output().unwrap().status.code().unwrap();
+    (fs::read_to_string(outputs).unwrap(), code)
+}
+
+#[test]
+fn the_action_fails_on_a_bad_image_and_passes_on_a_good_one() {
+    let folder = project();
+    write_layout(&folder.path().join("bad"), &[Small::new("amd64", ElfBuilder::arm64().build())]);
+    let (outputs, code) =
+        action(&folder, &[("INPUT_IMAGE", "oci:old\n\noci:image\n"), ("INPUT_TARGET", "linux/amd64")]);
+    assert_eq!((outputs.lines().next(), code), (Some("exit-code=0"), 0));
+    let (outputs, code) = action(&folder, &[("INPUT_IMAGE", "oci:bad; touch owned"), ("INPUT_ARGS", "--no-config")]);
+    assert_eq!(code, 3, "{outputs}");
+    let (outputs, code) = action(&folder, &[("INPUT_IMAGE", "oci:bad")]);
+    assert_eq!(code, 1);
+    assert!(outputs.ends_with(&format!("report={}\n", folder.path().join("imgarch.json").display())), "{outputs}");
+    assert!(fs::read_to_string(folder.path().join("imgarch.sarif")).unwrap().contains("entrypoint-wrong-arch"));
+    assert!(fs::read_to_string(folder.path().join("summary.md")).unwrap().contains("### FAIL"));
+    assert!(!folder.path().join("owned").exists());
+}
+
+#[test]
+fn the_action_hands_every_input_to_its_script() {
+    let text = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/action.yml")).unwrap();
+    let action: serde_json::Value = serde_yaml_ng::from_str(&text).unwrap();
+    let env = &action["runs"]["steps"][0]["env"];
+    for name in action["inputs"].as_object().unwrap().keys() {
+        let variable = format!("INPUT_{}", name.to_uppercase().replace('-', "_"));
+        assert_eq!(env[&variable], format!("${{{{ inputs.{name} }}}}"), "{name}");
+    }
+    assert!(!action["runs"]["steps"][0]["run"].as_str().unwrap().contains("${{"), "no expression in a script");
+}

@@ -1,6 +1,7 @@
 //! Floor 7: what was typed becomes what was decided. One file a subcommand; only this floor and `main` read the
 //! environment, the clock and the terminal.
 
+mod attest;
 mod cache;
 mod config;
 mod diagnose;
@@ -19,6 +20,7 @@ mod targets;
 mod terminal;
 mod tools;
 mod tracing;
+mod verify;
 mod workflow;
 
 use std::io::Write;
@@ -81,6 +83,8 @@ enum Command {
     Explain(explain::ExplainArgs),
     /// What does a new image change: platforms and findings gained and lost.
     Diff(diff::DiffArgs),
+    /// Read back what a scan attested of an image in its registry.
+    Verify(verify::VerifyArgs),
     /// Show the cache of read layers, or clear it.
     Cache(cache::CacheArgs),
     /// Show the settings that hold here, and where each comes from.
@@ -149,6 +153,7 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<u8, CliError> {
         Command::Workflow(workflow) => workflow::run(&workflow, out),
         Command::Explain(explain) => explain::run(&explain, out),
         Command::Diff(diff) => diff::run(diff, &terminal, out),
+        Command::Verify(verify) => verify::run(verify, &terminal, out),
         Command::Cache(cache) => cache::run(&cache, out),
         Command::Config(config) => config::run(&config, out),
         Command::Schema => Ok(tools::schema(out)?),

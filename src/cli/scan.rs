@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::progress::Progress;
 use super::settings::{self, Settings, Typed};
-use super::{CliError, Terminal, cache, gate, opening, targets};
+use super::{CliError, Terminal, attest, cache, gate, opening, targets};
 use crate::judge::purpose;
 use crate::platform::Platform;
 use crate::report::{self, Format, Style};
@@ -75,6 +75,8 @@ pub struct ScanArgs {
     #[command(flatten)]
     gate: gate::GateArgs,
     #[command(flatten)]
+    attest: attest::AttestArgs,
+    #[command(flatten)]
     pub sources: opening::SourceArgs,
 }
 
@@ -118,6 +120,7 @@ pub fn run(mut args: ScanArgs, terminal: &Terminal, out: &mut dyn Write) -> Resu
     if outputs.iter().any(|(format, _)| *format == Format::Github) {
         gate::write_step_summary(&report, &style)?;
     }
+    attest::run(&report, &style, &args.attest, &args.sources, terminal)?;
     Ok(report.exit_code(fail_on))
 }
 

@@ -1,6 +1,7 @@
 //! Floor 6: a report in one of its formats. Formats own their wire types; the model does not know them.
 
 pub mod answer;
+pub mod attest;
 pub mod diff;
 pub mod escape;
 mod fill;

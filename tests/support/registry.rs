@@ -299,6 +299,9 @@ fn reply(state: &State, seen: &Seen) -> Reply {
             for key in [selector, digest.clone()] {
                 manifests.insert((name.clone(), key), (media_type.clone(), seen.body.clone()));
             }
+            if state.has_referrers.load(Ordering::SeqCst) {
+                note_subject(&mut manifests, &name, &digest, seen);
+            }
             Reply::empty(201).header("docker-content-digest", &digest)
         }
         ("POST", _, Some((name, _)), _) => {
@@ -324,6 +327,18 @@ fn reply(state: &State, seen: &Seen) -> Reply {
         }
         _ => Reply::error(404, "NOT_FOUND", "not found"),
     }
+}
+
+/// A registry with the API adds a manifest to the list of what refers to its subject.
+fn note_subject(manifests: &mut BTreeMap<ManifestKey, (String, Vec<u8>)>, name: &str, digest: &str, seen: &Seen) {
+    let body: serde_json::Value = serde_json::from_slice(&seen.body).unwrap_or_default();
+    let Some(subject) = body["subject"]["digest"].as_str() else { return };
+    let key = (name.to_string(), format!("referrers-{subject}"));
+    let known = manifests.get(&key).and_then(|(_, bytes)| serde_json::from_slice::<serde_json::Value>(bytes).ok());
+    let mut index = known.unwrap_or_else(|| serde_json::json!({"schemaVersion": 2, "manifests": []}));
+    let entry = serde_json::json!({"mediaType": body["mediaType"], "digest": digest, "size": seen.body.len()});
+    index["manifests"].as_array_mut().expect("an index lists manifests").push(entry);
+    manifests.insert(key, (OCI_INDEX.to_string(), index.to_string().into_bytes()));
 }
 
 fn refusal(state: &State, seen: &Seen) -> Option<Reply> {

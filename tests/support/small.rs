@@ -29,7 +29,8 @@ impl Small {
         self
     }
 
-    fn layer(&self) -> Vec<u8> {
+    /// Its only layer, a tar.
+    pub fn layer(&self) -> Vec<u8> {
         let mut builder = tar::Builder::new(Vec::new());
         for (path, mode, content) in &self.files {
             let mut header = tar::Header::new_gnu();
