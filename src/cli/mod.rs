@@ -3,6 +3,8 @@
 
 mod attest;
 mod cache;
+#[cfg(feature = "kube")]
+mod cluster;
 mod config;
 mod diagnose;
 mod diff;
@@ -20,6 +22,7 @@ mod targets;
 mod terminal;
 mod tools;
 mod tracing;
+mod uses;
 mod verify;
 mod workflow;
 
@@ -71,6 +74,9 @@ enum Command {
     Lint(lint::LintArgs),
     /// Why does this pod, or this log, say exec format error, and what helps?
     Diagnose(diagnose::DiagnoseArgs),
+    /// Every image that a cluster runs or may run, judged on the nodes where it does.
+    #[cfg(feature = "kube")]
+    Cluster(cluster::ClusterCommandArgs),
     /// What must an image run on: a cluster's nodes, this machine, or known CPU profiles.
     Nodes(nodes::NodesArgs),
     /// Build the missing or broken platforms of a tag, verify them, and only then move the tag.
@@ -149,6 +155,8 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<u8, CliError> {
         Command::Doctor(doctor) => doctor::run(&doctor, out),
         Command::Lint(lint) => lint::run(&lint, &terminal, out),
         Command::Diagnose(diagnose) => diagnose::run(&diagnose, &terminal, out),
+        #[cfg(feature = "kube")]
+        Command::Cluster(cluster) => cluster::run(cluster, &terminal, out),
         Command::Nodes(nodes) => nodes::run(&nodes, &terminal, out),
         Command::Workflow(workflow) => workflow::run(&workflow, out),
         Command::Explain(explain) => explain::run(&explain, out),

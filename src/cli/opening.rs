@@ -9,7 +9,7 @@ use super::CliError;
 use crate::source::containerd::Containerd;
 use crate::source::engine::EngineSettings;
 use crate::source::input::{self, OpenOptions, Opened};
-use crate::source::registry::{Client, CredentialPaths, Credentials, RegistryOptions, Trust};
+use crate::source::registry::{Client, CredentialPaths, CredentialStore, Credentials, RegistryOptions, Trust};
 use crate::source::{Source, SourceError};
 
 /// Flags on where images are read.
@@ -37,6 +37,9 @@ pub struct SourceArgs {
     /// By registry: mirrors that are asked before it. Only a configuration file says so.
     #[arg(skip)]
     pub mirrors: BTreeMap<String, Vec<String>>,
+    /// Credential files that a command adds: pull secrets of a cluster, asked after the user's own.
+    #[arg(skip)]
+    pub extra_credentials: Vec<PathBuf>,
 }
 
 /// Opens what users name, with everything decided.
@@ -80,11 +83,13 @@ fn registry_options(args: &SourceArgs) -> RegistryOptions {
         home: path("HOME"),
         uid: uid(),
     };
+    let mut credentials = Credentials::from_paths(&paths);
+    credentials.stores.extend(args.extra_credentials.iter().cloned().map(CredentialStore::File));
     RegistryOptions {
         trust: if args.insecure { Trust::Insecure } else { Trust::Verified },
         ca_certs: args.ca_cert.clone(),
         cert_folders: cert_folders(&paths),
-        credentials: Credentials::from_paths(&paths),
+        credentials,
         timeout: Duration::from_secs(args.timeout.unwrap_or(super::settings::TIMEOUT)),
         mirrors: args.mirrors.clone(),
         ..RegistryOptions::default()

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::progress::Progress;
 use super::settings::{self, Settings, Typed};
-use super::{CliError, Terminal, attest, cache, gate, opening, targets};
+use super::{CliError, Terminal, attest, cache, gate, opening, targets, uses};
 use crate::judge::purpose;
 use crate::platform::Platform;
 use crate::report::{self, Format, Style};
@@ -25,11 +25,17 @@ Examples:
   imgarch scan user/app:latest
   imgarch scan --target graviton4 --target linux/amd64 user/app:v1
   docker save user/app | imgarch scan -
+  helm template shop | imgarch scan -f - --target k8s:prod
   imgarch scan rootfs:./rootfs --entrypoint /app --target linux/arm64,page=16k --format json")]
 pub struct ScanArgs {
     /// Images to scan.
-    #[arg(value_name = "IMAGE", required_unless_present = "images_from")]
+    #[arg(value_name = "IMAGE", required_unless_present_any = ["images_from", "manifest"])]
     images: Vec<String>,
+    /// Scan what a manifest runs: Kubernetes objects (Helm's and kustomize's output too) or a Compose file, with its
+    /// commands and arguments; `-` is standard input; repeatable. With nodes as targets (k8s, nodes.json), each image is
+    /// judged on those that nodeSelector, affinity and tolerations leave.
+    #[arg(long, short = 'f', value_name = "FILE")]
+    manifest: Vec<PathBuf>,
     /// Read image names from a file, one a line; `-` is standard input. `#` starts a comment.
     #[arg(long, value_name = "FILE")]
     images_from: Option<PathBuf>,
@@ -103,7 +109,13 @@ pub fn run(mut args: ScanArgs, terminal: &Terminal, out: &mut dyn Write) -> Resu
     let images = images(&args)?;
     let settings = settings(&mut args)?;
     let options = Options { limits: settings.limits(), cache: cache::open(&settings), ..options(&args, terminal)? };
-    let mut report = read(&args.sources, terminal, &images, &options)?;
+    let mut report = match images.as_slice() {
+        [] => Report::default(),
+        images => read(&args.sources, terminal, images, &options)?,
+    };
+    if !args.manifest.is_empty() {
+        report.images.append(&mut of_manifests(&args, terminal, options)?.images);
+    }
     gate::apply(&mut report, &settings, &args.gate, terminal)?;
     let fail_on = settings.fail_on.value;
     let style = |took: Duration| Style {
@@ -122,6 +134,21 @@ pub fn run(mut args: ScanArgs, terminal: &Terminal, out: &mut dyn Write) -> Resu
     }
     attest::run(&report, &style, &args.attest, &args.sources, terminal)?;
     Ok(report.exit_code(fail_on))
+}
+
+/// What manifests run, each image with its own start, on the nodes that it may be given.
+fn of_manifests(args: &ScanArgs, terminal: &Terminal, options: Options) -> Result<Report, CliError> {
+    let mut objects = Vec::new();
+    let mut others = Vec::new();
+    for text in &args.target {
+        match targets::objects_of_text(text)? {
+            Some(nodes) => objects.extend(nodes),
+            None => others.extend(targets::of_text(text)?.targets),
+        }
+    }
+    let nodes = crate::kube::nodes::group(&objects);
+    let uses = uses::of_manifests(&args.manifest, terminal, &objects, &nodes)?;
+    uses::judge(&args.sources, terminal, &uses, &nodes, &Options { targets: others, ..options })
 }
 
 /// Reads and judges these images with the flags on where images are, showing how far it is.
@@ -217,7 +244,7 @@ fn images(args: &ScanArgs) -> Result<Vec<String>, CliError> {
             }
         }
     }
-    if images.is_empty() {
+    if images.is_empty() && args.manifest.is_empty() {
         return Err(CliError::usage("no image was named"));
     }
     Ok(images)

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::CliError;
 use crate::host;
+use crate::kube::object::NodeObject;
 use crate::kube::{Group, Nodes, manifest, nodes};
 use crate::platform::Target;
 use crate::platform::target::{self, TargetText};
@@ -49,12 +50,24 @@ pub fn title(group: &Group, nodes: &Nodes) -> String {
     if is_only { name.clone() } else { format!("{name} ({})", group.kernel) }
 }
 
+/// The nodes of a text that names a cluster or a saved list; `None` for every other target.
+pub fn objects_of_text(text: &str) -> Result<Option<Vec<NodeObject>>, CliError> {
+    match target::parse(text) {
+        Ok(TargetText::File(path)) => objects_of_file(&path).map(Some),
+        Ok(TargetText::Cluster(context)) => objects_of_cluster(&ClusterArgs { context, kubeconfig: None }).map(Some),
+        _ => Ok(None),
+    }
+}
+
 /// The groups of a saved list of nodes; `-` is standard input.
 pub fn of_file(path: &Path) -> Result<Nodes, CliError> {
+    Ok(nodes::group(&objects_of_file(path)?))
+}
+
+fn objects_of_file(path: &Path) -> Result<Vec<NodeObject>, CliError> {
     let text = read_text(path, NODES_BYTES)?;
-    let objects = manifest::read_nodes(&path.display().to_string(), &text)
-        .map_err(|error| CliError::Usage { text: error.to_string(), hint: None })?;
-    Ok(nodes::group(&objects))
+    manifest::read_nodes(&path.display().to_string(), &text)
+        .map_err(|error| CliError::Usage { text: error.to_string(), hint: None })
 }
 
 /// A file of text, or standard input for `-`.
@@ -85,14 +98,17 @@ pub struct ClusterArgs {
 }
 
 /// The groups of a cluster's nodes.
-#[cfg(feature = "kube")]
 pub fn of_cluster(args: &ClusterArgs) -> Result<Nodes, CliError> {
-    let cluster = connect(args)?;
-    Ok(nodes::group(&cluster.nodes().map_err(|error| refused(&error))?))
+    Ok(nodes::group(&objects_of_cluster(args)?))
+}
+
+#[cfg(feature = "kube")]
+fn objects_of_cluster(args: &ClusterArgs) -> Result<Vec<NodeObject>, CliError> {
+    connect(args)?.nodes().map_err(|error| refused(&error))
 }
 
 #[cfg(not(feature = "kube"))]
-pub fn of_cluster(_: &ClusterArgs) -> Result<Nodes, CliError> {
+fn objects_of_cluster(_: &ClusterArgs) -> Result<Vec<NodeObject>, CliError> {
     Err(without_kube())
 }
 

@@ -7,6 +7,7 @@ use super::nodes::{Group, Nodes};
 use super::object::{NodeObject, PodObject};
 use super::schedule::admits;
 use super::workload::{self, ContainerUse, Workload};
+use crate::platform::Platform;
 
 /// An image, what is started of it, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +16,8 @@ pub struct Use {
     pub image: String,
     pub command: Option<Vec<String>>,
     pub args: Option<Vec<String>>,
+    /// Compose's `platform:`: the only one that is run.
+    pub platform: Option<Platform>,
     /// Indexes into [`Nodes::groups`], ascending; empty where no node may run it, or none is known.
     pub groups: Vec<usize>,
     /// `shop/deployment/checkout, container app`.
@@ -22,7 +25,7 @@ pub struct Use {
 }
 
 /// Start of an image: the key under which uses are one.
-type Start = (String, Option<Vec<String>>, Option<Vec<String>>);
+type Start = (String, Option<Vec<String>>, Option<Vec<String>>, Option<Platform>);
 
 /// Collects uses of pods and workloads.
 #[derive(Debug, Default)]
@@ -72,7 +75,7 @@ impl Survey {
     }
 
     fn add(&mut self, image: String, container: &ContainerUse, groups: impl IntoIterator<Item = usize>, title: String) {
-        let key = (image, container.command.clone(), container.args.clone());
+        let key = (image, container.command.clone(), container.args.clone(), container.platform.clone());
         let (known, titles) = self.uses.entry(key).or_default();
         known.extend(groups);
         titles.insert(title);
@@ -82,10 +85,11 @@ impl Survey {
     pub fn uses(self) -> Vec<Use> {
         self.uses
             .into_iter()
-            .map(|((image, command, args), (groups, used_by))| Use {
+            .map(|((image, command, args, platform), (groups, used_by))| Use {
                 image,
                 command,
                 args,
+                platform,
                 groups: groups.into_iter().collect(),
                 used_by: used_by.into_iter().collect(),
             })

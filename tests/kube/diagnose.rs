@@ -12,7 +12,7 @@ use crate::lists::kubeconfig;
 use crate::registry::{FakeRegistry, OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST};
 
 /// The incident's image: an index that promises both platforms, whose arm64 half holds `arm64_app`. Its digest.
-fn publish(registry: &FakeRegistry, arm64_app: &[u8]) -> Digest {
+pub fn publish(registry: &FakeRegistry, arm64_app: &[u8]) -> Digest {
     let amd64_app = ElfBuilder::amd64().build();
     let half = |architecture: &str, app: &[u8]| {
         let base = tar(&[("etc/os-release", 0o644, b"ID=test\n")]);
@@ -94,7 +94,7 @@ fn healthy(name: &str, node: &str, image: &str) -> Value {
 }
 
 /// Three engines' nodes, each with a pod that cannot start, and an amd64 node with one that can.
-fn incident(registry: &FakeRegistry, digest: &Digest) -> State {
+pub fn incident(registry: &FakeRegistry, digest: &Digest) -> State {
     let image = format!("{}/user/app:v1", registry.host);
     let by_digest = format!("{}/user/app@{digest}", registry.host);
     let deployment = json!({
@@ -147,13 +147,13 @@ fn incident(registry: &FakeRegistry, digest: &Digest) -> State {
     }
 }
 
-fn imgarch(api: &KubeApi, arguments: &[&str]) -> Output {
+pub fn imgarch(api: &KubeApi, arguments: &[&str]) -> Output {
     let (_folder, config) = kubeconfig(&api.url);
     let kubeconfig = format!("--kubeconfig={}", config.display());
     Command::new(env!("CARGO_BIN_EXE_imgarch")).args(arguments).arg(kubeconfig).env("NO_COLOR", "1").output().unwrap()
 }
 
-fn text(output: &Output) -> String {
+pub fn text(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 

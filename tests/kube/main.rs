@@ -11,5 +11,6 @@ mod kube_api;
 mod registry;
 
 mod access;
+mod cluster;
 mod diagnose;
 mod lists;
