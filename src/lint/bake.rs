@@ -88,7 +88,9 @@ fn missing_platforms(targets: &[Target]) -> Vec<Finding> {
         let is_local = ["type=local", "type=docker", "type=tar", "type=cacheonly"]
             .iter()
             .any(|kind| target.output.iter().any(|output| output.contains(kind)));
-        target.has_tags && !is_local
+        // What others inherit is completed by them, or by a file that is given beside this one.
+        let is_base = targets.iter().any(|other| other.inherits.contains(&target.name));
+        target.has_tags && !is_local && !is_base
     };
     let finding = |target: &Target| {
         let message = format!("target {} is built for the builder's own platform only", target.name);

@@ -87,11 +87,13 @@ impl Site<'_> {
     fn run(&self, run: &Run) -> Vec<Finding> {
         let mut known = self.file.variables_at(self.stage, self.index);
         known.extend(shell_variables(run));
+        let outputs = outputs(run);
         let hits: Vec<Hit<'_>> = run
             .commands
             .iter()
             .filter(|command| !command.is_conditional && !chooses_for_itself(command))
             .flat_map(|command| hits_of(command, &known))
+            .filter(|hit| !outputs.contains(&hit.word.text.as_str()) && !self.is_meant(hit))
             .collect();
         let is_checked = ["sha256", "sha512", "md5sum", "gpg --verify"]
             .iter()
@@ -134,6 +136,11 @@ impl Site<'_> {
             }
             None => finding,
         }
+    }
+
+    /// A stage that is named for an architecture takes its files; the final stage is every platform's.
+    fn is_meant(&self, hit: &Hit<'_>) -> bool {
+        self.stage != self.flow.final_stage && self.flow.places[self.stage].named_for == Some(hit.token.arch)
     }
 
     /// What a stage that the image is not made of gets wrong breaks no image.
@@ -216,6 +223,7 @@ impl Site<'_> {
         });
         named
             .filter_map(|word| hits_in(word, &word.text, 0, &known).into_iter().next())
+            .filter(|hit| !self.is_meant(hit))
             .map(|hit| self.copied(is_add, hit))
             .collect()
     }
@@ -280,6 +288,15 @@ pub fn declaration(file: &Dockerfile<'_>, stage: usize, index: usize, name: &str
     let step = &file.stages[stage].steps[index];
     let line = if step.is_onbuild { format!("ARG {name}\nONBUILD ") } else { format!("ARG {name}\n") };
     (!is_declared).then(|| Edit::insert(step.span.start, line))
+}
+
+/// The names that a script itself gives to what it downloads: they say nothing of the content.
+fn outputs(run: &Run) -> Vec<&str> {
+    const NAMES: &[&str] = &["-o", "-O", "--output", "--output-document", "-fsSLo", "-Lo", "-sSLo"];
+    let downloads = run.commands.iter().filter(|command| matches!(command.program(), "curl" | "wget" | "aria2c"));
+    let named = downloads.filter_map(|command| command.option(NAMES)).map(|(word, at)| &word.text[at..]);
+    // curl's -O takes no name: the URL follows.
+    named.filter(|name| !name.contains("://")).collect()
 }
 
 /// `NAME=value` words of a script that are set unconditionally to something without expansions.

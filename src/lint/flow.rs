@@ -37,6 +37,8 @@ pub struct Place {
     pub knows_target: bool,
     /// The architecture that its name stands for, where a FROM or a COPY chooses among such stages by TARGETARCH.
     pub chosen_for: Option<Arch>,
+    /// The architecture in its name: what it does for that one is meant.
+    pub named_for: Option<Arch>,
 }
 
 #[derive(Debug)]
@@ -61,6 +63,7 @@ impl Flow {
                 reaches_final: false,
                 knows_target: file.lineage(at).any(|stage| asks_for_target(file, stage)),
                 chosen_for: chooses.then(|| arch_in_name(stage)).flatten(),
+                named_for: arch_in_name(stage),
             });
         }
         let mut flow = Flow { final_stage, places };

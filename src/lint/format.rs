@@ -12,6 +12,12 @@ pub enum Format {
     GithubWorkflow,
 }
 
+/// What follows `dockerfile.` in the names of programs and texts about Dockerfiles.
+const NOT_VARIANTS: &[&str] = &[
+    "go", "rs", "py", "js", "ts", "rb", "java", "c", "h", "md", "txt", "sh", "json", "yml", "yaml", "toml", "html",
+    "css", "lock",
+];
+
 /// The format of a file; `None` where it is none of ours. YAML is told by its place or its name.
 pub fn format_of(path: &Path, text: &str) -> Option<Format> {
     let name = path.file_name()?.to_str()?.to_ascii_lowercase();
@@ -21,7 +27,10 @@ pub fn format_of(path: &Path, text: &str) -> Option<Format> {
     match name.as_str() {
         _ if name.ends_with(".dockerignore") => None,
         "dockerfile" | "containerfile" => Some(Format::Dockerfile),
-        _ if name.starts_with("dockerfile.") || name.starts_with("containerfile.") => Some(Format::Dockerfile),
+        _ if name.starts_with("dockerfile.") || name.starts_with("containerfile.") => {
+            let last = name.rsplit('.').next().unwrap_or("");
+            (!NOT_VARIANTS.contains(&last)).then_some(Format::Dockerfile)
+        }
         _ if name.ends_with(".dockerfile") || name.ends_with(".containerfile") => Some(Format::Dockerfile),
         _ if name.ends_with(".hcl") && stem.starts_with("docker-bake") => Some(Format::BakeHcl),
         _ if name.ends_with(".json") && stem.starts_with("docker-bake") => Some(Format::BakeJson),
@@ -51,6 +60,7 @@ mod tests {
     fn names_tell_and_content_helps() {
         check("a/Dockerfile", "", Some(Format::Dockerfile));
         check("Dockerfile.dev", "", Some(Format::Dockerfile));
+        check("dockerfile.go", "", None);
         check("app.Dockerfile", "", Some(Format::Dockerfile));
         check("Dockerfile.dockerignore", "", None);
         check("Containerfile", "", Some(Format::Dockerfile));

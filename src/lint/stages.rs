@@ -82,6 +82,12 @@ fn single_arch_base(file: &Dockerfile<'_>, flow: &Flow, at: usize, stage: &Stage
     if stage.parent.is_some() {
         return None;
     }
+    // A variable may complete the name of an earlier stage.
+    let prefix = stage.image.text.split('$').next().unwrap_or("");
+    let is_stage = |name: &str| stage.image.text.contains('$') && !prefix.is_empty() && name.starts_with(prefix);
+    if file.stages[..at].iter().filter_map(|stage| stage.name.as_deref()).any(is_stage) {
+        return None;
+    }
     let globals = file.global_variables();
     let (image, used) = dockerfile::expand(&stage.image.text, &globals);
     let severity = if flow.places[at].reaches_final { Severity::Error } else { Severity::Warning };

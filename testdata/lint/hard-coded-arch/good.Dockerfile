@@ -1,4 +1,8 @@
+FROM debian:12 AS exit-arm64
+COPY exit.arm64.s .
+RUN as -o exit.o exit.arm64.s
 FROM debian:12
+COPY --from=exit-arm64 /exit.o /
 ARG TARGETARCH
 RUN case "$TARGETARCH" in \
       amd64) url=https://example.com/tool-x86_64; sum=aa ;; \
@@ -17,3 +21,4 @@ RUN sed -i 's/x86_64/aarch64/' /etc/x.conf
 RUN curl -fsSL https://example.com/install.sh | sh
 COPY qemu-aarch64-static /usr/bin/
 LABEL note="https://example.com/x86_64"
+RUN wget https://example.com/tool.deb -O /tmp/tool-amd64.deb && dpkg -i /tmp/tool-amd64.deb
