@@ -199,3 +199,56 @@ fn format(path: &Path, text: &str) -> Format {
         _ => lint::format_of(path, text).unwrap_or_else(|| panic!("{} has no format", path.display())),
     }
 }
+
+/// Runs the program itself in `folder`: its exit code and what it wrote.
+fn imgarch(folder: &Path, words: &[&str]) -> (Option<i32>, String) {
+    let output =
+        std::process::Command::new(env!("CARGO_BIN_EXE_imgarch")).args(words).current_dir(folder).output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code(), text(&output.stdout) + &text(&output.stderr))
+}
+
+#[test]
+fn the_command_finds_files_reads_the_context_and_rewrites_only_when_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, bytes: &[u8]| {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    };
+    let dockerfile = "FROM alpine\nRUN wget https://x.io/t-linux-amd64\nCOPY bin/app /app\n";
+    write("app/Dockerfile", dockerfile.as_bytes());
+    write("app/bin/app", &elf(Arch::Arm64));
+    write("node_modules/x/Dockerfile", b"FROM amd64/alpine\n");
+    let read = || fs::read_to_string(folder.path().join("app/Dockerfile")).unwrap();
+    let (code, text) = imgarch(folder.path(), &["lint"]);
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("app/Dockerfile:2:31") && text.contains("bin/app is an AArch64 program"), "{text}");
+    assert!(!text.contains("node_modules") && text.contains("2 errors, 0 warnings; 1 file"), "{text}");
+    let (code, text) = imgarch(folder.path(), &["lint", "--fix", "--dry-run"]);
+    assert!(code == Some(1) && text.contains("+RUN wget https://x.io/t-linux-${TARGETARCH}"), "{text}");
+    assert_eq!(read(), dockerfile);
+    let (code, text) = imgarch(folder.path(), &["lint", "--fix"]);
+    assert!(code == Some(1) && text.contains("1 error, 0 warnings"), "{text}");
+    assert_eq!(read(), dockerfile.replace("RUN", "ARG TARGETARCH\nRUN").replace("-amd64", "-${TARGETARCH}"));
+    let (code, text) = imgarch(folder.path(), &["lint", "--fail-on", "never", "--format", "github"]);
+    assert!(code == Some(0) && text.starts_with("::error file=app/Dockerfile,line=4,"), "{text}");
+}
+
+#[test]
+fn what_is_no_file_of_ours_is_wrong_usage_and_what_is_broken_is_not_fine() {
+    let folder = tempfile::tempdir().unwrap();
+    assert_eq!(imgarch(folder.path(), &["lint"]).0, Some(2));
+    fs::write(folder.path().join("main.rs"), "fn main() {}").unwrap();
+    assert_eq!(imgarch(folder.path(), &["lint", "main.rs"]).0, Some(2));
+    assert_eq!(imgarch(folder.path(), &["lint", "absent"]).0, Some(3));
+    fs::write(folder.path().join("Dockerfile"), "FROM alpine\nNONSENSE\n").unwrap();
+    let (code, text) = imgarch(folder.path(), &["lint"]);
+    assert!(code == Some(3) && text.contains("not-checked"), "{text}");
+}
+
+#[test]
+fn a_rule_is_explained_by_name() {
+    let (code, text) = imgarch(Path::new("."), &["explain", "target-arg-default"]);
+    assert!(code == Some(0) && text.contains("# imgarch ignore=target-arg-default"), "{text}");
+}

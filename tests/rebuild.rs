@@ -442,3 +442,22 @@ fn a_registry_that_refuses_writes_ends_with_its_message() {
     let _ = (writing.kill(), reading.kill(), writing.wait(), reading.wait());
     said.check(3, &["pushing linux/arm64 failed", "app:v1 is as it was"]);
 }
+
+#[test]
+fn lint_asks_the_registry_what_a_digest_pins() {
+    let Some(site) = Site::new("lint_asks_the_registry_what_a_digest_pins") else { return };
+    let image = site.publish_fault("pinned:v1");
+    let index = site.index(&image);
+    let manifest = site.docker(&["buildx", "imagetools", "inspect", "--format", "{{json .Manifest}}", &image]);
+    let manifest: Value = serde_json::from_str(&manifest).unwrap();
+    let whole = manifest["digest"].as_str().unwrap();
+    let lint = |name: &str, from: &str| {
+        fs::write(site.path(name), format!("FROM {from}\nLABEL a=b\n")).unwrap();
+        site.imgarch(&["lint", name, "--online", "--format", "json"], None)
+    };
+    let one = lint("One.Dockerfile", &format!("{image}@{}", digest_of(&index, "arm64")));
+    one.check(1, &["single-platform-digest", "linux/arm64", whole]);
+    lint("All.Dockerfile", &format!("{image}@{}", whole)).check(0, &[]);
+    let gone = format!("{}@sha256:{}", site.image("pinned"), "0".repeat(64));
+    lint("Gone.Dockerfile", &gone).check(3, &["could not be checked", "not found"]);
+}

@@ -189,7 +189,7 @@ fn merge_job(project: &Project) -> String {
           sources=()
           for file in \"$@\"; do sources+=(\"$IMAGE@sha256:${{file#digests/}}\"); done
 {tags}          docker buildx imagetools create \"${{tags[@]}}\" \"${{sources[@]}}\"
-          digest=$(docker buildx imagetools inspect --format '{{{{.Manifest.Digest}}}}' \"$IMAGE:sha-$GITHUB_SHA\")
+          digest=$(docker buildx imagetools inspect --format '{{{{json .Manifest}}}}' \"$IMAGE:sha-$GITHUB_SHA\" | jq -r .digest)
           ./imgarch scan \"docker://$IMAGE@$digest\"
 ",
         count = project.platforms.len(),

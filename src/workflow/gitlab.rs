@@ -113,7 +113,7 @@ fn merge_job(project: &Project) -> String {
     lines.push("for file in digests/*; do set -- \"$@\" \"$IMAGE@$(cat \"$file\")\"; done".to_string());
     lines.push("docker buildx imagetools create \"$@\"".to_string());
     lines.push(
-        "digest=$(docker buildx imagetools inspect --format '{{.Manifest.Digest}}' \"$IMAGE:sha-$CI_COMMIT_SHA\")"
+        "digest=$(docker buildx imagetools inspect --format '{{json .Manifest}}' \"$IMAGE:sha-$CI_COMMIT_SHA\" | jq -r .digest)"
             .to_string(),
     );
     lines.push("./imgarch scan \"docker://$IMAGE@$digest\"".to_string());
