@@ -146,7 +146,12 @@ fn a_loader_that_is_absent_or_foreign_is_told_from_the_program() {
 fn a_foreign_file_is_as_bad_as_the_way_to_it() {
     check(&[File("usr/bin/tool", 0o755, amd64())], &[("foreign-on-path", "/usr/bin/tool")]);
     check(&[File("opt/tool/run", 0o755, amd64())], &[("foreign-file", "/opt/tool/run")]);
-    let script = b"#!/bin/sh\nset -e\n/opt/tool/run --once\nexec /usr/bin/true\n".to_vec();
+    // With `set -e` the container ends there; without, the script goes on.
+    let script = |set: &str| format!("#!/bin/sh\n{set}/opt/tool/run --once\nexec /usr/bin/true\n").into_bytes();
+    check(
+        &[File("app", 0o755, script("set -e\n")), File("opt/tool/run", 0o755, amd64())],
+        &[("entrypoint-wrong-arch", "/opt/tool/run")],
+    );
     check(&[File("app", 0o755, script), File("opt/tool/run", 0o755, amd64())], &[("foreign-called", "/opt/tool/run")]);
 }
 
