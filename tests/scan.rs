@@ -152,7 +152,10 @@ fn a_foreign_file_is_as_bad_as_the_way_to_it() {
         &[File("app", 0o755, script("set -e\n")), File("opt/tool/run", 0o755, amd64())],
         &[("entrypoint-wrong-arch", "/opt/tool/run")],
     );
-    check(&[File("app", 0o755, script), File("opt/tool/run", 0o755, amd64())], &[("foreign-called", "/opt/tool/run")]);
+    check(
+        &[File("app", 0o755, script("")), File("opt/tool/run", 0o755, amd64())],
+        &[("foreign-called", "/opt/tool/run")],
+    );
 }
 
 #[test]

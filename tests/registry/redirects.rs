@@ -51,12 +51,17 @@ fn redirects_come_to_an_end() {
     assert!(error.to_string().contains("a redirect to file, which is not http"), "{error}");
 }
 
-#[derive(Clone, Default)]
-struct Log(Arc<std::sync::Mutex<Vec<u8>>>);
+thread_local! {
+    static LOG: std::cell::RefCell<Vec<u8>> = const { std::cell::RefCell::new(Vec::new()) };
+}
 
-impl std::io::Write for Log {
+/// Writes to its own thread's log. One subscriber for the whole process: with one for each test, what another thread does
+/// at that moment decides whether an event is seen.
+struct OwnLog;
+
+impl std::io::Write for OwnLog {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
+        LOG.with_borrow_mut(|log| log.extend_from_slice(bytes));
         Ok(bytes.len())
     }
 
@@ -72,16 +77,12 @@ fn the_log_names_every_request_and_no_secret() {
     store.put_image("a/b", "1", b"layer");
     fake.require_token(&server, Login::Basic("u", "hunter2"));
     fake.plan("/blobs/", Fault::Redirect(format!("http://x:hunter2@{}{{path}}?signature=hunter2", store.host)));
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber =
-        tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(move || writer.clone());
-    tracing::subscriber::with_default(subscriber.finish(), || {
-        let image = image(&fake, with_login(&fake.host, basic("u", "hunter2")), "a/b:1");
-        image.root().unwrap();
-        read(&image, &layer_of(&stored)).unwrap();
-    });
-    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(|| OwnLog);
+    tracing::subscriber::set_global_default(subscriber.finish()).expect("no other test sets one");
+    let image = image(&fake, with_login(&fake.host, basic("u", "hunter2")), "a/b:1");
+    image.root().unwrap();
+    read(&image, &layer_of(&stored)).unwrap();
+    let text = String::from_utf8(LOG.take()).unwrap();
     for part in [format!("http://{}/v2/a/b/manifests/1", fake.host), format!("http://{}/token", server.host)] {
         assert!(text.contains(&part), "{text}");
     }
