@@ -114,6 +114,10 @@ codes! {
         "the container's program may need a newer CPU or smaller pages than the target has",
         "what the file says suggests it but does not prove it",
         "build for the oldest CPU and the largest page size it must run on, or state the target";
+    ScriptLineFails "script-line-fails" Note,
+        "a line of a script on the entry chain would fail, and the script goes on",
+        "what the line was to do is not done; scripts often try what need not be there",
+        "see the line: install what it calls, or leave it out";
     WhollyAnotherArchitecture "wholly-another-architecture" Error,
         "every program in the image is for another architecture than both the index and the config declare",
         "nothing in the image starts on the platform it is labelled for: `exec format error`",

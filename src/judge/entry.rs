@@ -79,7 +79,7 @@ pub fn findings(start: &Start<'_>, trace: &Trace, rootfs: &RootFs<FileKind>) -> 
     let (Outcome::Fails { at, cause, .. } | Outcome::Dies { at, cause, .. } | Outcome::Unknown { at, cause }) =
         &trace.outcome
     else {
-        findings.extend(trace.doubts.iter().map(|doubt| doubted(doubt, &way)));
+        findings.extend(trace.doubts.iter().filter_map(|doubt| doubted(doubt, &way)));
         return findings;
     };
     let code = code_of(&trace.outcome, cause);
@@ -161,14 +161,18 @@ pub fn link_word(link: &Link) -> String {
     }
 }
 
-fn doubted(doubt: &Cause, way: &[String]) -> Finding {
-    let mut finding = Finding::new(Code::EntrypointCpuDoubt, doubt.text.clone());
+/// What speaks against a start that is judged to work. A foreign program that a script calls is found with the files.
+fn doubted(doubt: &Cause, way: &[String]) -> Option<Finding> {
+    let (code, severity) = match doubt.code {
+        code if code.starts_with("cpu") => (Code::EntrypointCpuDoubt, Severity::Warning),
+        // Nobody said how large the node's pages are: worth knowing, no reason to stop.
+        "page-size" => (Code::EntrypointCpuDoubt, Severity::Note),
+        "foreign-architecture" => return None,
+        _ => (Code::ScriptLineFails, Severity::Note),
+    };
+    let mut finding = Finding::new(code, doubt.text.clone()).severity(severity);
     finding.reached_by = way.to_vec();
-    // Nobody said how large the node's pages are: worth knowing, no reason to stop.
-    if doubt.code.starts_with("page") {
-        finding.severity = Severity::Note;
-    }
-    finding
+    Some(finding)
 }
 
 fn hints(code: Code, start: &Start<'_>, cause: &Cause) -> Vec<String> {

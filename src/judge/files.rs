@@ -22,6 +22,8 @@ pub struct Files<'a> {
     pub rules_off: &'a BTreeSet<String>,
     /// `ENTRYPOINT ["app"] -> /usr/local/bin/app`, one word a step.
     pub chain: &'a [String],
+    /// What was found on the start itself, which is not said twice.
+    pub told: &'a [Finding],
 }
 
 /// What was found in the files.
@@ -83,7 +85,14 @@ fn reached(files: &Files<'_>, program: &Program<'_>, way: &Way) -> Option<Findin
     let arch = program.arch_name();
     let here = files.node.arch.name();
     let finding = match way {
-        Way::Chain => return None,
+        Way::Chain if files.told.iter().any(|finding| finding.path.as_deref() == Some(program.path.as_str())) => {
+            return None;
+        }
+        // A script on the chain calls it and goes on without it.
+        Way::Chain => {
+            let message = format!("a script on the entry chain calls an {arch} program; this platform is {here}");
+            foreign(files, program, Code::ForeignCalled, message)
+        }
         Way::Called { by } => {
             let mut finding = foreign(
                 files,

@@ -78,6 +78,7 @@ pub fn judge(case: &Case<'_>) -> Judgement {
         node: &case.target.node,
         rules_off: case.rules_off,
         chain: &way,
+        told: &findings,
     };
     let mut found = files::judge_files(&files);
     found.findings.extend(packages::judge_packages(&files, &found.findings));
