@@ -63,3 +63,14 @@ fn a_text_that_does_not_end_is_not_read() {
     assert_eq!(read("if true; then exec app"), None);
     assert_eq!(read("cat <<E\nexec app\n"), None);
 }
+
+proptest::proptest! {
+    /// Image content is hostile: no text makes the reader panic or hang.
+    #[test]
+    fn no_text_is_too_odd_to_be_read(text in "[ -~\\n\\t]{0,80}", words in "((if|case|for|in|esac|fi|done|do|then|\\{|\\}|\\(|\\)|;;|<<E|E|'|\\$\\(|`|\"|a=1|exec|\\$@|&&|\\|) ?\\n?){0,24}") {
+        let arguments = ["/e".to_string()];
+        for text in [&text, &words] {
+            commands(text, &Scope { arguments: &arguments, env: &[] });
+        }
+    }
+}
