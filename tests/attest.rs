@@ -62,3 +62,21 @@ fn a_folder_cannot_be_attested() {
     assert_eq!(said(&output).1, 3);
     assert!(String::from_utf8_lossy(&output.stderr).contains("nothing to attest"));
 }
+
+#[test]
+fn verbose_names_requests_and_no_credential() {
+    use base64::Engine as _;
+    let folder = tempfile::tempdir().unwrap();
+    let fake = FakeRegistry::start();
+    fake.put_image("user/app", "v1", &Small::new("amd64", ElfBuilder::amd64().build()).layer());
+    fake.require_basic("somebody", "very-secret-word");
+    let login = base64::engine::general_purpose::STANDARD.encode("somebody:very-secret-word");
+    std::fs::create_dir(folder.path().join(".docker")).unwrap();
+    let config = serde_json::json!({"auths": {&fake.host: {"auth": &login}}});
+    std::fs::write(folder.path().join(".docker/config.json"), config.to_string()).unwrap();
+    let output = imgarch(folder.path(), &["scan", "-vv", &format!("{}/user/app:v1", fake.host)], &[]);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(said(&output).1, 0, "{errors}");
+    assert!(errors.contains("/v2/user/app/manifests/v1"), "{errors}");
+    assert!(!errors.contains("very-secret-word") && !errors.contains(&login), "{errors}");
+}
