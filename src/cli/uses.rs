@@ -35,7 +35,7 @@ pub fn judge(
         let call = CallOverride { entrypoint: one.command.clone(), args: one.args.clone() };
         let platforms = one.platform.iter().chain(&base.platforms).cloned().collect();
         let options = Options { targets, call, platforms, ..base.clone() };
-        let mut found = scan::scan(&[one.image.clone()], &|name| opener.open(name), &options, &watch);
+        let mut found = scan::scan(std::slice::from_ref(&one.image), &|name| opener.open(name), &options, &watch);
         for image in &mut found.images {
             let users = format!("used by {}", users(one));
             image.note = Some(image.note.take().map_or_else(|| users.clone(), |note| format!("{users}; {note}")));

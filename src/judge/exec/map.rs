@@ -214,7 +214,8 @@ impl Space {
         };
         let offset = mapping.offset.map(|offset| offset + (entry - mapping.start));
         let is_beyond = offset.is_some_and(|offset| offset & !(self.page - 1) >= self.file_size);
-        if !self.is_executable(mapping) && !(is_beyond && abi.cpu.reads_first) {
+        let ends_before = is_beyond && abi.cpu.reads_first;
+        if !self.is_executable(mapping) && !ends_before {
             return Err(self.not_executable(entry));
         }
         // An odd address is Thumb code.

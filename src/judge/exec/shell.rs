@@ -312,10 +312,11 @@ impl Parser<'_> {
                 self.set.insert(name, value.filter(|_| !is_nested && after == Joint::Next));
             }
             for word in words.iter().skip(1).filter(|word| is_setter(&words) && assignment(word).is_none()) {
-                if let Word::Known(name) = word {
-                    if words[0] != Word::Known("export".to_string()) {
-                        self.set.insert(name.clone(), None);
-                    }
+                let is_export = words[0] == Word::Known("export".to_string());
+                if let Word::Known(name) = word
+                    && !is_export
+                {
+                    self.set.insert(name.clone(), None);
                 }
             }
         }
