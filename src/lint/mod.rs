@@ -161,4 +161,92 @@ mod tests {
             assert_eq!(runs_on_target(text, None), expected, "{text}");
         }
     }
+
+    /// Pieces that every reader here gives a meaning to, and some that none expects.
+    const PIECES: &[&str] = &[
+        "FROM ",
+        "RUN ",
+        "COPY ",
+        "ADD ",
+        "ENV ",
+        "ARG ",
+        "ONBUILD ",
+        "SHELL ",
+        "LABEL ",
+        "scratch",
+        "amd64/alpine",
+        " AS b",
+        "--from=b ",
+        "--platform=",
+        "$BUILDPLATFORM",
+        "linux/amd64",
+        "<<EOF",
+        "<<-'E'",
+        "EOF\n",
+        "\n",
+        "\\\n",
+        "\r\n",
+        "# escape=`\n",
+        "`\n",
+        "# imgarch ignore=hard-coded-arch\n",
+        "curl -o x ",
+        "https://x.io/t-x86_64",
+        "tool-linux-amd64.tgz",
+        "$(uname -m)",
+        "`arch`",
+        "${TARGETARCH:-a}",
+        "$X",
+        "[\"a\", ",
+        "\"b\"]",
+        "'",
+        "\"",
+        "(",
+        ")",
+        "; ",
+        " && ",
+        "if [ a ]; then ",
+        "fi",
+        "case $A in amd64) ",
+        ";; esac",
+        "GOARCH=amd64 ",
+        "[arch=amd64] ",
+        "Architectures: amd64",
+        "ü",
+        "\u{feff}",
+        "\0",
+        "services:\n",
+        "  a:\n",
+        "    platform: linux/amd64\n",
+        "    build: &x {args: {TARGETARCH: a}}\n",
+        "*x",
+        "jobs:\n",
+        "    steps:\n",
+        "      - uses: docker/build-push-action@v6\n",
+        "        with: {push: true}\n",
+        "      - run: |\n",
+        "          docker build --push .\n",
+        "target \"a\" {\n",
+        "  tags = [\"x\"]\n",
+        "  args = { TARGETARCH = \"a\" }\n",
+        "}\n",
+        "@sha256:0000",
+    ];
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_makes_a_lint_panic_and_every_place_lies_within(choice in proptest::collection::vec(0..PIECES.len(), 0..40)) {
+            let text: String = choice.into_iter().map(|at| PIECES[at]).collect();
+            for format in [Format::Dockerfile, Format::Compose, Format::GithubWorkflow, Format::BakeHcl, Format::BakeJson] {
+                for text in [text.clone(), format!("FROM a\n{text}")] {
+                    let linted = lint(Path::new("f"), &text, format, &Outside::nothing());
+                    let drawn = render(&linted, Drawing { is_styled: false, width: 100 });
+                    assert_eq!(drawn.is_empty(), linted.findings.is_empty() && linted.problems.is_empty());
+                    for finding in &linted.findings {
+                        assert!(text.get(finding.span.clone()).is_some(), "{finding:?} in {text:?}");
+                    }
+                    apply(&text, &linted.findings, Safety::Unsafe);
+                }
+            }
+        }
+    }
 }
