@@ -24,7 +24,8 @@ fn images() -> TempDir {
     write_layout(&folder.path().join("bad"), &[good(), bad()]);
     let hostile = Small::new("amd64", ElfBuilder::amd64().build()).file(HOSTILE, 0o755, ElfBuilder::arm64().build());
     write_layout(&folder.path().join("hostile"), &[hostile]);
-    write_layout(&folder.path().join("torn"), &[good()]);
+    // A layer of its own: one that was read in another image is known, wherever its bytes are torn.
+    write_layout(&folder.path().join("torn"), &[Small::new("amd64", ElfBuilder::amd64().padding(7).build())]);
     for blob in std::fs::read_dir(folder.path().join("torn/blobs/sha256")).unwrap() {
         let path = blob.unwrap().path();
         let is_layer = std::fs::read(&path).unwrap().first() != Some(&b'{');
