@@ -135,7 +135,7 @@ fn write_tar(out: impl Write, size: u64) -> io::Result<(Digest, u64)> {
         };
         let mut header = tar::Header::new_gnu();
         header.set_size(data.len() as u64);
-        header.set_mode(if number % 100 == 0 { 0o755 } else { 0o644 });
+        header.set_mode(if number.is_multiple_of(100) { 0o755 } else { 0o644 });
         tar.append_data(&mut header, name, &data[..])?;
         number += 1;
     }
@@ -161,7 +161,7 @@ impl Random {
         data.extend_from_slice(&[0x40, 0, 0x38, 0, 1, 0, 0x40, 0, 0, 0, 0, 0]);
         while data.len() < length {
             let word = self.next();
-            if word % 3 == 0 {
+            if word.is_multiple_of(3) {
                 let start = (self.next() as usize) % data.len().max(1);
                 let end = (start + 4 + word as usize / 3 % 28).min(data.len());
                 data.extend_from_within(start..end);
@@ -195,8 +195,8 @@ impl Random {
         while data.len() < length {
             let word = self.next();
             data.extend_from_slice(WORDS[word as usize % 16].as_bytes());
-            data.push(if word / 16 % 12 == 0 { b'\n' } else { b' ' });
-            if word / 256 % 8 == 0 {
+            data.push(if (word / 16).is_multiple_of(12) { b'\n' } else { b' ' });
+            if (word / 256).is_multiple_of(8) {
                 data.extend_from_slice(format!("{:x} ", self.next()).as_bytes());
             }
         }
