@@ -1,6 +1,6 @@
 //! Parse, run, exit code: the only place where the process ends.
 
-use std::io::Write;
+use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -8,18 +8,36 @@ use imgarch::cli;
 
 fn main() -> ExitCode {
     let args = cli::Args::parse();
-    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    let mut out = io::BufWriter::new(Reader(io::stdout().lock()));
     let result = cli::run(args, &mut out).and_then(|code| out.flush().map(|()| code).map_err(cli::CliError::from));
     match result {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            if !error.is_silent() {
-                eprintln!("error: {error}");
-                if let Some(hint) = error.hint() {
-                    eprintln!("hint: {hint}");
-                }
+            eprintln!("error: {error}");
+            if let Some(hint) = error.hint() {
+                eprintln!("hint: {hint}");
             }
             ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+/// Whoever reads the answer. One that has gone (`imgarch scan ... | head`) has what it wanted: no error, and the exit code
+/// stays the verdict's.
+struct Reader<W>(W);
+
+impl<W: Write> Write for Reader<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self.0.write(bytes) {
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(bytes.len()),
+            written => written,
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self.0.flush() {
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+            flushed => flushed,
         }
     }
 }

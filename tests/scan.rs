@@ -293,6 +293,14 @@ fn what_cannot_be_read_is_exit_code_3_and_says_what_to_do() {
 }
 
 #[test]
+fn a_reader_that_leaves_early_changes_no_exit_code() {
+    let script =
+        format!("({} scan testdata/incident/wrong --all --explain; echo $? >&2) | true", env!("CARGO_BIN_EXE_imgarch"));
+    let output = Command::new("sh").args(["-c", &script]).current_dir(env!("CARGO_MANIFEST_DIR")).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stderr).trim(), "1");
+}
+
+#[test]
 fn every_code_is_explained() {
     let list = String::from_utf8(imgarch(&["explain"]).stdout).unwrap();
     assert!(list.lines().count() > 20);

@@ -125,10 +125,7 @@ impl CliError {
     pub fn exit_code(&self) -> u8 {
         match self {
             CliError::Usage { .. } => 2,
-            CliError::Unknown { .. } => 3,
-            // The reader has gone; it has what it wanted.
-            CliError::Output(error) if error.kind() == std::io::ErrorKind::BrokenPipe => 0,
-            CliError::Output(_) => 3,
+            CliError::Unknown { .. } | CliError::Output(_) => 3,
         }
     }
 
@@ -137,11 +134,6 @@ impl CliError {
             CliError::Usage { hint, .. } | CliError::Unknown { hint, .. } => hint.as_deref(),
             CliError::Output(_) => None,
         }
-    }
-
-    /// Whether there is nobody to tell.
-    pub fn is_silent(&self) -> bool {
-        matches!(self, CliError::Output(error) if error.kind() == std::io::ErrorKind::BrokenPipe)
     }
 }
 

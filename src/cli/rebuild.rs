@@ -1,4 +1,4 @@
-//! `imgarch rebuild`: scan, plan, ask, and let [`crate::rebuild::run`] do it, with the registry and the scan behind it.
+//! `imgarch rebuild`: scan, plan, ask, and let [`mod@crate::rebuild::run`] do it, with the registry and the scan behind it.
 
 use std::io::{BufRead, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};

@@ -31,7 +31,7 @@ pub enum FileKind {
     Wheel(Box<Vec<String>>),
     /// `package.json` of an npm package that is bound to a platform or names others that are.
     NpmPackage(Box<NpmPackage>),
-    /// A file by which loading or users are decided, whole up to [`CONFIG_BYTES`]: see [`is_config_path`].
+    /// A file by which loading or users are decided, whole up to [`CONFIG_BYTES`]: see [`super::is_config_path`].
     Config(Box<Box<[u8]>>),
     /// Anything else.
     Data,
