@@ -5,7 +5,9 @@
 use goblin::container::{Container, Ctx};
 use goblin::elf::header::{EI_CLASS, EI_DATA, ET_DYN, ET_EXEC, Header, header32, header64};
 use goblin::elf::program_header::ProgramHeader;
-use goblin::elf::section_header::{SHF_ALLOC, SHF_EXECINSTR, SHT_NOBITS, SectionHeader};
+use goblin::elf::section_header::{
+    SHF_ALLOC, SHF_EXECINSTR, SHT_GNU_VERDEF, SHT_GNU_VERNEED, SHT_NOBITS, SHT_STRTAB, SectionHeader,
+};
 use scroll::Pread;
 
 use super::dynamic::DynamicTable;
@@ -24,6 +26,8 @@ const INTERP_LIMIT: u64 = 4096;
 const TABLES_LIMIT: u64 = 10 << 20;
 /// Bytes before the dynamic section that are kept for what tools such as patchelf put there.
 const BEFORE_DYNAMIC: u64 = 1 << 20;
+/// Go's linker reserves the first 4 KiB for all headers, those of sections too. Source: cmd/link/internal/ld ELFRESERVE.
+const EARLY_SECTIONS: u64 = 4096;
 /// A dynamic section has some thirty entries of 16 bytes.
 const DYNAMIC_LIMIT: u64 = 64 << 10;
 /// Notes are some hundred bytes; a core dump's are not read.
@@ -32,6 +36,8 @@ const NOTE_LIMIT: u64 = 64 << 10;
 const UNLOADED_HEAD: u64 = 256 << 10;
 const UNLOADED_TAIL: u64 = 1 << 20;
 
+const PF_X: u32 = 1;
+const PF_W: u32 = 2;
 const EM_ARM: u16 = 40;
 const EM_RISCV: u16 = 243;
 /// Source: abi-aa addenda32 `SHT_ARM_ATTRIBUTES`; riscv-elf-psabi `SHT_RISCV_ATTRIBUTES`, `PT_RISCV_ATTRIBUTES`.
@@ -200,8 +206,14 @@ fn read_segments(
     if let Some(segment) = dynamic {
         let loads = || segments.iter().filter(|segment| segment.p_type == PT_LOAD && segment.filesz > 0);
         if let Some(first) = loads().min_by_key(|load| load.offset) {
-            window.want(first.offset, first.filesz.min(TABLES_LIMIT));
+            let behind = loads().find(|load| is_go_order(first, load));
+            let limit = if behind.is_some() { BEFORE_DYNAMIC } else { TABLES_LIMIT };
+            window.want(first.offset, first.filesz.min(limit));
+            if let Some(load) = behind {
+                window.want(load.offset, load.filesz.min(TABLES_LIMIT));
+            }
         }
+        want_early_sections(&start.header, start.ctx, window);
         let len = segment.filesz.min(DYNAMIC_LIMIT);
         let holder = loads().find(|load| load.offset <= segment.offset && segment.offset - load.offset < load.filesz);
         let from = holder.map_or(segment.offset, |load| load.offset).max(segment.offset.saturating_sub(BEFORE_DYNAMIC));
@@ -217,6 +229,31 @@ fn read_segments(
     });
     window.pass_wanted();
     (table, go::read(window))
+}
+
+/// Code first and then read-only data, as only Go's linker orders them: the tables are in the second, behind the data.
+fn is_go_order(first: &Segment, load: &Segment) -> bool {
+    first.flags & PF_X != 0 && load.offset > first.offset && load.flags & (PF_X | PF_W) == 0
+}
+
+/// Go's own linker puts the strings and versions of a dynamic program behind its read-only data, ahead of the dynamic
+/// section that names them. Its section headers come first of all and say where.
+fn want_early_sections(header: &Header, ctx: Ctx, window: &mut Window<'_>) {
+    let (size, count) = (SectionHeader::size(ctx) as u64, usize::from(header.e_shnum));
+    let end = header.e_shoff.saturating_add(size * u64::from(header.e_shnum));
+    if u64::from(header.e_shentsize) != size || header.e_shoff == 0 || end > EARLY_SECTIONS {
+        return;
+    }
+    window.pass(end);
+    let Some(bytes) = window.get(header.e_shoff, end - header.e_shoff) else { return };
+    let sections = SectionHeader::parse(bytes, 0, count, ctx).unwrap_or_default();
+    let is_table = |section: &&SectionHeader| {
+        section.sh_flags & u64::from(SHF_ALLOC) != 0
+            && matches!(section.sh_type, SHT_STRTAB | SHT_GNU_VERNEED | SHT_GNU_VERDEF)
+    };
+    for section in sections.iter().filter(is_table) {
+        window.want(section.sh_offset, section.sh_size.min(TABLES_LIMIT));
+    }
 }
 
 fn interp(segments: &[Segment], window: &Window<'_>) -> (Option<Vec<u8>>, bool) {

@@ -109,7 +109,7 @@ fn reached(files: &Files<'_>, program: &Program<'_>, way: &Way) -> Option<Findin
             Code::ForeignOnPath,
             format!("a program on PATH is {arch}; this platform is {here}"),
         ),
-        Way::Extension { .. } | Way::Package if is_bundled(program) => bundled(files, program),
+        Way::Extension { .. } | Way::Package if is_bundled(program) => return bundled(files, program),
         Way::Extension { .. } | Way::Package if is_platform_package(program) => package(files, program),
         Way::Extension { runtime } => {
             let mut finding = foreign(
@@ -153,11 +153,27 @@ fn is_bundled(program: &Program<'_>) -> bool {
     ["/prebuilds/", "/runtimes/"].iter().any(|place| program.path.contains(place))
 }
 
-/// Such packages often fall back to a build of their own or to code without native parts, so that nothing is proven.
-fn bundled(files: &Files<'_>, program: &Program<'_>) -> Finding {
+/// Such packages look for a build of their own first, and some fall back to code without native parts: nothing is proven.
+fn bundled(files: &Files<'_>, program: &Program<'_>) -> Option<Finding> {
     let here = files.node.arch.name();
+    let directory = purpose::npm_package(&program.path).map(|(_, end)| &program.path[..end]);
+    let is_own_build = |other: &Program<'_>| {
+        other.fit <= Fit::Compat
+            && directory.is_some_and(|directory| other.path.strip_prefix(directory).is_some_and(is_build))
+    };
+    if files.programs.runnable().any(is_own_build) {
+        return None;
+    }
+    let has_fallback =
+        directory.is_some_and(|directory| files.rootfs.resolve(format!("{directory}/fallback.js")).is_ok());
+    let severity = if has_fallback { Severity::Note } else { Severity::Warning };
     let message = format!("a package brings prebuilt parts for several platforms, and none for {here}");
-    foreign(files, program, Code::PackageOtherPlatform, message).severity(Severity::Warning)
+    Some(foreign(files, program, Code::PackageOtherPlatform, message).severity(severity))
+}
+
+/// What node-gyp builds on the spot, which node-gyp-build and bindings take before anything prebuilt.
+fn is_build(rest: &str) -> bool {
+    rest.ends_with(".node") && ["/build/Release/", "/build/Debug/"].iter().any(|place| rest.starts_with(place))
 }
 
 fn package(files: &Files<'_>, program: &Program<'_>) -> Finding {
