@@ -76,11 +76,12 @@ fn write_list(out: &mut dyn Write) -> std::io::Result<()> {
     Ok(())
 }
 
+/// Each code under a heading of its own, so that links to `#code` find it.
 fn write_markdown(out: &mut dyn Write) -> std::io::Result<()> {
-    writeln!(out, "| code | severity | what | why it matters | what to do |\n|---|---|---|---|---|")?;
     for row in CODES {
-        let (name, severity) = (row.name, row.severity.word());
-        writeln!(out, "| `{name}` | {severity} | {} | {} | {} |", row.title, row.why, row.cure)?;
+        writeln!(out, "### {}\n", row.name)?;
+        writeln!(out, "*{}*: {}. {}.\n", row.severity.word(), row.title, row.why)?;
+        writeln!(out, "What to do: {}.\n", row.cure)?;
     }
     Ok(())
 }
