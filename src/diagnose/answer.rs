@@ -67,7 +67,8 @@ pub fn answer(evidence: &Evidence<'_>) -> Option<Answer> {
     // The message itself stands among the evidence.
     let is_said = evidence.judged.is_none() && evidence.symptoms.iter().any(|symptom| symptom.sign != Sign::BackOff);
     let why = if is_said { "the message says so; the image was not read".to_string() } else { first.why.clone() };
-    let fill = |lines: &[&str]| lines.iter().map(|line| evidence.names.fill(line)).collect::<Vec<_>>();
+    let names = named(evidence);
+    let fill = |lines: &[&str]| lines.iter().map(|line| names.fill(line)).collect::<Vec<_>>();
     let is_certain = first.likelihood == Likelihood::Certain;
     let is_judged = evidence.judged.is_some();
     Some(Answer {
@@ -89,6 +90,16 @@ pub fn answer(evidence: &Evidence<'_>) -> Option<Answer> {
         now: evidence.now.clone(),
         then: fill(row.cure),
     })
+}
+
+/// The names for commands; which platform is at fault is known once the image was judged.
+fn named(evidence: &Evidence<'_>) -> Names {
+    let mut names = evidence.names.clone();
+    let fault = evidence.judged.and_then(|(report, target)| judged(report, target));
+    if let Some((platform, _)) = fault.filter(|_| names.platform.is_none()) {
+        names.platform = platform.published().map(ToString::to_string);
+    }
+    names
 }
 
 /// The message and how the container ended.
