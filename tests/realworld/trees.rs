@@ -12,7 +12,7 @@ pub fn build(folder: &Path, tree: &Tree) -> PathBuf {
     let include: String = tree.packages.iter().map(|package| format!(" --include={package}")).collect();
     let script = format!(
         "mmdebstrap --quiet --variant=extract --architectures={} --mode=root --aptopt='Acquire::Languages \"none\"' \
-         --hook-dir=/usr/share/mmdebstrap/hooks/merged-usr --include='?priority(required)'{include} bookworm {} \
+         --hook-dir=/usr/share/mmdebstrap/hooks/merged-usr --include='?and(?priority(required),?architecture(arm64))'{include} bookworm {} \
          \"$({mirror})\"",
         tree.architectures,
         root.display()
