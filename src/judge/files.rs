@@ -77,6 +77,9 @@ fn judge_foreign(files: &Files<'_>, siblings: &Siblings, program: &Program<'_>, 
     }
     result.foreign += 1;
     result.count(program);
+    if files.told.iter().any(|finding| finding.path.as_deref() == Some(program.path.as_str())) {
+        return;
+    }
     result.findings.extend(reached(files, program, &way));
 }
 
@@ -85,9 +88,6 @@ fn reached(files: &Files<'_>, program: &Program<'_>, way: &Way) -> Option<Findin
     let arch = program.arch_name();
     let here = files.node.arch.name();
     let finding = match way {
-        Way::Chain if files.told.iter().any(|finding| finding.path.as_deref() == Some(program.path.as_str())) => {
-            return None;
-        }
         // A script on the chain calls it and goes on without it.
         Way::Chain => {
             let message = format!("a script on the entry chain calls an {arch} program; this platform is {here}");

@@ -66,6 +66,7 @@ pub fn judge(case: &Case<'_>) -> Judgement {
         Some(trace) => entry::findings(&start, trace, case.rootfs),
         None => vec![Finding::new(Code::NothingStarts, "the image names no ENTRYPOINT and no CMD")],
     };
+    findings.iter_mut().for_each(|finding| place_library(finding, &programs));
     findings.extend(healthcheck(case));
     let steps = trace.as_ref().map_or(&[][..], |trace| &trace.steps);
     let way = entry::way(&start, steps);
@@ -107,6 +108,19 @@ fn dangling(rootfs: &RootFs<FileKind>) -> impl Iterator<Item = Finding> {
         let message = format!("a hard link to /{target}, which is not in the image");
         Finding::new(Code::HardLinkToNothing, message).at(&format!("/{path}"), link.layer)
     })
+}
+
+/// A loader names a library by its soname; the file of that name which it passed over is the one to replace.
+fn place_library(finding: &mut Finding, programs: &Programs<'_>) {
+    let Some(soname) = finding.path.as_deref().filter(|path| !path.contains('/')) else { return };
+    let is_named = |program: &programs::Program<'_>| {
+        let own = program.elf.dynamic.as_ref().and_then(|dynamic| dynamic.soname.as_deref());
+        own == Some(soname) || program.name() == soname
+    };
+    let is_passed_over = |program: &&programs::Program<'_>| program.fit == programs::Fit::Foreign && is_named(program);
+    if let Some(program) = programs.all.iter().find(is_passed_over) {
+        (finding.path, finding.layer) = (Some(program.path.clone()), Some(program.layer));
+    }
 }
 
 /// The real files of a chain's steps.

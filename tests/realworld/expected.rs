@@ -156,7 +156,7 @@ pub const FAULTS: &[Fault] = &[
         "foreign library",
         &[File(LIBZ, 0o644, Foreign(LIBZ))],
         &["/usr/bin/python3.11"],
-        ("entrypoint-missing-library", "libz.so.1"),
+        ("entrypoint-missing-library", "/usr/lib/aarch64-linux-gnu/libz.so.1.2.13"),
     ),
     fault("missing library", &[Gone(LIBC)], &["/usr/bin/python3.11"], ("entrypoint-missing-library", "libc.so.6")),
     fault("missing loader", &[Gone(LOADER)], &["/usr/bin/true"], ("entrypoint-no-loader", "/usr/bin/true")),
