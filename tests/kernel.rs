@@ -20,7 +20,7 @@ use std::process::Command;
 
 use imgarch::judge::messages::messages;
 use imgarch::judge::{Death, Outcome, Trace, trace};
-use imgarch::platform::{Arch, Fact, Node, binfmt};
+use imgarch::platform::{Arch, Capabilities, Fact, Node, binfmt};
 use real::Answer;
 use tree::Tree;
 
@@ -115,6 +115,50 @@ fn with_host_program(tree: Tree, path: &str) -> Tree {
     let libraries = text.split_whitespace().filter(|word| word.starts_with('/'));
     let files = libraries.fold(tree, |tree, library| tree.add_once(&library[1..], host(library)));
     files.add_once(&path[1..], host(path))
+}
+
+/// `security.capability` of revision 2 with these bits permitted; `flags`: 1 is effective.
+fn capability(flags: u32, permitted: u64) -> Vec<u8> {
+    let words = [0x0200_0000 | flags, permitted as u32, 0, (permitted >> 32) as u32, 0];
+    words.iter().flat_map(|word| word.to_le_bytes()).collect()
+}
+
+const SYS_ADMIN: u64 = 1 << 21;
+const NET_RAW: u64 = 1 << 13;
+
+#[test]
+fn file_capabilities_that_are_not_granted_are_refused_as_foreseen() {
+    let Some(node) = node("capabilities") else { return };
+    let native = elf::ElfBuilder::amd64().build();
+    let app = |flags: u32, permitted: u64| Tree::call(&["/app"]).capable("app", &native, &capability(flags, permitted));
+    check(&app(1, SYS_ADMIN), &node, "EPERM");
+    check(&app(1, SYS_ADMIN | NET_RAW), &node, "EPERM");
+    check(&app(1, 1 << 40), &node, "EPERM");
+    check(&app(1, 1 << 50), &node, "runs");
+    check(&app(0, SYS_ADMIN), &node, "runs");
+    check(&app(1, NET_RAW), &node, "runs");
+    // A script has its interpreter's, and a program not its loader's.
+    let script = |flags| {
+        Tree::call(&["/e"]).capable("e", "#!/sh\n", &capability(1, SYS_ADMIN)).capable(
+            "sh",
+            &native,
+            &capability(flags, SYS_ADMIN),
+        )
+    };
+    check(&script(0), &node, "runs");
+    check(&script(1), &node, "EPERM");
+    let dynamic = elf::ElfBuilder::amd64().pie().interp("/ld").build();
+    let loader = elf::ElfBuilder::amd64().e_type(3).build();
+    check(
+        &Tree::call(&["/app"]).file("app", &dynamic).capable("ld", &loader, &capability(1, SYS_ADMIN)),
+        &node,
+        "runs",
+    );
+    // What the kernel checks before comes first.
+    check(&Tree::call(&["/app"]).capable("app", &dynamic, &capability(1, SYS_ADMIN)), &node, "ENOENT");
+    let mut incongruent = native.clone();
+    elf::edit_phdr(&mut incongruent, 0, |load| load.vaddr += 0x10);
+    check(&Tree::call(&["/app"]).capable("app", &incongruent, &capability(1, SYS_ADMIN)), &node, "EPERM");
 }
 
 #[test]
@@ -309,6 +353,7 @@ fn contain(runtime: &str, tree: &Tree) -> (i32, String) {
         std::fs::create_dir(root.join(folder)).expect("a mount point");
     }
     tree.write(&root);
+    let granted = Capabilities::of_docker().names();
     let config = serde_json::json!({
         "ociVersion": "1.0.0",
         "process": {
@@ -316,6 +361,7 @@ fn contain(runtime: &str, tree: &Tree) -> (i32, String) {
             "args": tree.argv,
             "env": tree.exec().env,
             "cwd": "/",
+            "capabilities": {"bounding": granted, "effective": granted, "permitted": granted},
         },
         "root": {"path": "rootfs"},
         "mounts": [{"destination": "/proc", "type": "proc", "source": "proc"}],
@@ -361,6 +407,7 @@ fn told_by_runtimes() -> Vec<(&'static str, Tree)> {
         ("ENOENT", Tree::call(&["none"]).file("app", &native)),
         ("EACCES", Tree::call(&["/app"]).mode("app", &native, 0o644)),
         ("EACCES", Tree::call(&["/app"]).directory("app")),
+        ("EPERM", Tree::call(&["/app"]).capable("app", &native, &capability(1, SYS_ADMIN))),
     ]
 }
 
@@ -405,7 +452,15 @@ fn docker_says_what_the_model_says_it_does() {
         let archive = folder.path().with_extension("tar");
         engines::run(
             "tar",
-            &["-C", folder.path().to_str().expect("a path"), "-cf", archive.to_str().expect("a path"), "."],
+            &[
+                "--xattrs",
+                "--xattrs-include=security.*",
+                "-C",
+                folder.path().to_str().expect("a path"),
+                "-cf",
+                archive.to_str().expect("a path"),
+                ".",
+            ],
         );
         let image = format!("imgarch-kernel-{number}");
         engine.docker(&["import", archive.to_str().expect("a path"), &image]);

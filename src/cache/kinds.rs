@@ -6,7 +6,7 @@ use crate::inspect::{
     Ar, ArmAttributes, Dynamic, Elf, FileKind, GoBuild, IsaNotes, MachO, Native, NpmPackage, Packing, Pe, Script,
     Segment, Shebang, ShebangError, TextStart, Zip, mach_cpu,
 };
-use crate::platform::{Arch, Class, Endian};
+use crate::platform::{Arch, Capabilities, Class, Endian, FileCapabilities};
 
 macro_rules! record {
     ($($name:ident { $($field:ident),* })*) => {$(
@@ -103,12 +103,16 @@ choice! {
         0 Little;
         1 Big;
     }
+    FileCapabilities {
+        0 Sound { permitted, is_effective, root };
+        1 Malformed;
+    }
 }
 
 record! {
     Elf {
         head, size, class, endian, e_type, machine, flags, entry, phoff, phentsize, phnum, osabi, segments, has_whole_table,
-        interp, interp_missing, dynamic, isa, is_debug_only, go
+        interp, interp_missing, dynamic, isa, property, is_debug_only, go
     }
     Segment { p_type, flags, offset, vaddr, filesz, memsz, align }
     Dynamic { needed, soname, rpath, runpath, is_pie, no_default_lib, wants, offers, is_partial }
@@ -122,6 +126,16 @@ record! {
     Ar { arches, is_thin, is_deb }
     Zip { natives, wheel_tags, is_jar, unread }
     NpmPackage { name, os, cpu, libc, optional }
+}
+
+impl Wire for Capabilities {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.0.put(out);
+    }
+
+    fn take(from: &mut &[u8]) -> Option<Capabilities> {
+        u64::take(from).map(Capabilities)
+    }
 }
 
 /// By its OCI name, which no release changes.

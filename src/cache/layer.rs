@@ -89,7 +89,7 @@ fn put_entry(entry: &Entry<'_>, last: &[u8], out: &mut Vec<u8>) {
     entry.uid.put(out);
     entry.gid.put(out);
     entry.size.put(out);
-    entry.has_capabilities.put(out);
+    entry.capabilities.put(out);
 }
 
 fn take_members(from: &mut &[u8]) -> Option<Contents<FileKind>> {
@@ -125,7 +125,7 @@ fn take_members(from: &mut &[u8]) -> Option<Contents<FileKind>> {
             uid: Wire::take(from)?,
             gid: Wire::take(from)?,
             size: Wire::take(from)?,
-            has_capabilities: Wire::take(from)?,
+            capabilities: Wire::take(from)?,
         };
         let fact: Option<FileKind> = Wire::take(from)?;
         contents.push(&entry, fact);

@@ -18,7 +18,7 @@ use crate::inspect::FileKind;
 use crate::oci::{DiffId, Digest};
 
 /// Changes with what is kept of a layer, how it is written, and what inspection finds.
-const VERSION: &str = concat!("1-", env!("CARGO_PKG_VERSION"));
+const VERSION: &str = concat!("2-", env!("CARGO_PKG_VERSION"));
 
 /// Bytes of one file of the cache: the largest layers in the field pack to some ten MiB.
 const FILE_LIMIT: u64 = 256 << 20;

@@ -3,6 +3,8 @@
 
 use std::collections::HashMap;
 
+use crate::platform::FileCapabilities;
+
 /// One member of a layer, as it passes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry<'a> {
@@ -15,8 +17,8 @@ pub struct Entry<'a> {
     pub gid: u32,
     /// Bytes of a regular file; 0 for all else.
     pub size: u64,
-    /// Has file capabilities (`security.capability`).
-    pub has_capabilities: bool,
+    /// What `security.capability` says of a file that has it.
+    pub capabilities: Option<FileCapabilities>,
 }
 
 /// What a member is. Source: OCI image-spec, layer.md.
@@ -42,6 +44,7 @@ pub struct Contents<T> {
     text: Vec<u8>,
     records: Vec<Record>,
     owners: Vec<(u32, u32)>,
+    capabilities: CapabilityTable,
     owner_index: HashMap<(u32, u32), u16>,
     facts: Vec<T>,
     last_path: Vec<u8>,
@@ -56,7 +59,8 @@ struct Record {
     own: u16,
     target: u16,
     tag: Tag,
-    has_capabilities: bool,
+    /// As [`CapabilityTable::keep`] gave it.
+    capabilities: u16,
     mode: u16,
     owner: u16,
     /// 1 + index into `facts`; 0: none.
@@ -75,13 +79,38 @@ enum Tag {
     Opaque,
 }
 
+/// The few file capabilities that a tree's programs have, each kept once.
+#[derive(Debug, Default)]
+pub(super) struct CapabilityTable {
+    list: Vec<FileCapabilities>,
+    index: HashMap<FileCapabilities, u16>,
+}
+
+impl CapabilityTable {
+    /// 0 for none, else what [`CapabilityTable::at`] takes. More than 65,535 different ones share the last.
+    pub fn keep(&mut self, capabilities: Option<FileCapabilities>) -> u16 {
+        let Some(capabilities) = capabilities else { return 0 };
+        let next = (self.list.len() + 1).min(usize::from(u16::MAX)) as u16;
+        let index = *self.index.entry(capabilities).or_insert(next);
+        if usize::from(index) > self.list.len() {
+            self.list.push(capabilities);
+        }
+        index
+    }
+
+    pub fn at(&self, index: u16) -> Option<FileCapabilities> {
+        Some(self.list[usize::from(index.checked_sub(1)?)])
+    }
+}
+
 /// Linux's PATH_MAX; a longer name can be opened by nobody, and its tar entry is refused.
 pub const PATH_LIMIT: usize = 4096;
 
 impl<T> Default for Contents<T> {
     fn default() -> Self {
         let (text, records, owners, facts, last_path) = (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Contents { text, records, owners, owner_index: HashMap::new(), facts, last_path, names: 0 }
+        let (capabilities, owner_index) = (CapabilityTable::default(), HashMap::new());
+        Contents { text, records, owners, capabilities, owner_index, facts, last_path, names: 0 }
     }
 }
 
@@ -107,7 +136,7 @@ impl<T> Contents<T> {
             own: own.len() as u16,
             target: target.len() as u16,
             tag,
-            has_capabilities: entry.has_capabilities,
+            capabilities: self.capabilities.keep(entry.capabilities),
             mode: entry.mode,
             owner: self.owner(entry.uid, entry.gid),
             fact: if fact.is_some() { self.facts.len() as u32 + 1 } else { 0 },
@@ -190,7 +219,7 @@ impl<T> Contents<T> {
                 uid,
                 gid,
                 size: record.size,
-                has_capabilities: record.has_capabilities,
+                capabilities: self.capabilities.at(record.capabilities),
             };
             visit(&entry, record.fact.checked_sub(1));
         }
@@ -212,7 +241,7 @@ fn shared_start(a: &[u8], b: &[u8]) -> usize {
 impl<'a> Entry<'a> {
     /// A member with root's ownership and no content, for tests and for directories that no entry names.
     pub fn plain(path: &'a [u8], kind: EntryKind<'a>, mode: u16) -> Entry<'a> {
-        Entry { path, kind, mode, uid: 0, gid: 0, size: 0, has_capabilities: false }
+        Entry { path, kind, mode, uid: 0, gid: 0, size: 0, capabilities: None }
     }
 }
 

@@ -50,8 +50,8 @@ fn entry<'a>(met: &Met<'a>) -> Entry<'a> {
         MetKind::HardLink(target) => EntryKind::HardLink(target),
         MetKind::Special => EntryKind::Special,
     };
-    let Met { path, mode, uid, gid, size, has_capabilities, .. } = *met;
-    Entry { path, kind, mode, uid, gid, size, has_capabilities }
+    let Met { path, mode, uid, gid, size, capabilities, .. } = *met;
+    Entry { path, kind, mode, uid, gid, size, capabilities }
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use super::limits::Limits;
 use super::names::{self, Meaning};
 use super::pax::MapPlace;
 use super::sparse::{self, Content, Holes, Map};
+use crate::platform::FileCapabilities;
 
 /// What was odd about a layer, though all of it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,7 +77,7 @@ struct Facts {
     mode: u16,
     uid: u32,
     gid: u32,
-    has_capabilities: bool,
+    capabilities: Option<FileCapabilities>,
 }
 
 impl<T, R: BufRead> Walk<'_, '_, T, R> {
@@ -87,7 +88,7 @@ impl<T, R: BufRead> Walk<'_, '_, T, R> {
             mode: (number(&old.mode)? & 0o7777) as u16,
             uid: member.pax.uid.map_or_else(|| number(&old.uid), Ok)? as u32,
             gid: member.pax.gid.map_or_else(|| number(&old.gid), Ok)? as u32,
-            has_capabilities: member.pax.has_capabilities,
+            capabilities: member.pax.capabilities,
         };
         match member.tag {
             0 if member.name.ends_with(b"/") => self.push(&member.name, EntryKind::Directory, &facts),
@@ -165,8 +166,8 @@ impl<T, R: BufRead> Walk<'_, '_, T, R> {
                 return self.blocks.skip_data(stored);
             }
         };
-        let Facts { mode, uid, gid, has_capabilities } = *facts;
-        let mut entry = Entry { path: &path, kind, mode, uid, gid, size, has_capabilities };
+        let Facts { mode, uid, gid, capabilities } = *facts;
+        let mut entry = Entry { path: &path, kind, mode, uid, gid, size, capabilities };
         let mut fact = None;
         let mut left = stored;
         if kind == EntryKind::File {
@@ -216,8 +217,8 @@ impl<T, R: BufRead> Walk<'_, '_, T, R> {
             Meaning::Opaque => EntryKind::Opaque,
             Meaning::Ignored => return Ok(()),
         };
-        let Facts { mode, uid, gid, has_capabilities } = *facts;
-        self.contents.push(&Entry { path: &self.path, kind, mode, uid, gid, size: 0, has_capabilities }, None);
+        let Facts { mode, uid, gid, capabilities } = *facts;
+        self.contents.push(&Entry { path: &self.path, kind, mode, uid, gid, size: 0, capabilities }, None);
         self.limits.check_names(self.contents.names(), self.contents.text_bytes())
     }
 

@@ -1,6 +1,8 @@
 //! The records of a PAX extended header. Source: POSIX pax, "pax Extended Header"; Go's archive/tar `parsePAX`, whose
 //! view of a malformed header the engines share; GNU tar manual, "Storing Sparse Files".
 
+use crate::platform::FileCapabilities;
+
 /// What is wrong with the records; the engines refuse the layer too.
 pub(super) const MALFORMED: &str = "malformed PAX header";
 
@@ -12,7 +14,8 @@ pub(super) struct Pax {
     pub size: Option<u64>,
     pub uid: Option<u64>,
     pub gid: Option<u64>,
-    pub has_capabilities: bool,
+    /// `security.capability` of the file.
+    pub capabilities: Option<FileCapabilities>,
     pub sparse: PaxSparse,
 }
 
@@ -80,7 +83,9 @@ impl Pax {
             b"size" => self.size = number()?,
             b"uid" => self.uid = number()?,
             b"gid" => self.gid = number()?,
-            b"SCHILY.xattr.security.capability" => self.has_capabilities = !value.is_empty(),
+            b"SCHILY.xattr.security.capability" => {
+                self.capabilities = Some(value).filter(|value| !value.is_empty()).map(FileCapabilities::parse);
+            }
             b"GNU.sparse.major" => self.sparse.major = Some(value.to_vec()),
             b"GNU.sparse.minor" => self.sparse.minor = Some(value.to_vec()),
             b"GNU.sparse.name" => self.sparse.name = name()?,
@@ -140,7 +145,7 @@ mod tests {
         check(b"", Ok(Pax::default()));
         check(b"8 path=\n", Ok(Pax::default()));
         check(b"20 mtime=1234567.25\n", Ok(Pax::default()));
-        let capable = Pax { has_capabilities: true, ..Pax::default() };
+        let capable = Pax { capabilities: Some(FileCapabilities::Malformed), ..Pax::default() };
         check(b"38 SCHILY.xattr.security.capability=\0\n", Ok(capable));
     }
 

@@ -32,6 +32,8 @@ const EARLY_SECTIONS: u64 = 4096;
 const DYNAMIC_LIMIT: u64 = 64 << 10;
 /// Notes are some hundred bytes; a core dump's are not read.
 const NOTE_LIMIT: u64 = 64 << 10;
+/// Source: fs/binfmt_elf.c NOTE_DATA_SZ.
+const PROPERTY_LIMIT: u64 = 1024;
 /// Attributes lie between the last segment and the section headers, mostly next to one of them.
 const UNLOADED_HEAD: u64 = 256 << 10;
 const UNLOADED_TAIL: u64 = 1 << 20;
@@ -39,6 +41,7 @@ const UNLOADED_TAIL: u64 = 1 << 20;
 const PF_X: u32 = 1;
 const PF_W: u32 = 2;
 const EM_ARM: u16 = 40;
+const EM_AARCH64: u16 = 183;
 const EM_RISCV: u16 = 243;
 /// Source: abi-aa addenda32 `SHT_ARM_ATTRIBUTES`; riscv-elf-psabi `SHT_RISCV_ATTRIBUTES`, `PT_RISCV_ATTRIBUTES`.
 const ATTRIBUTES: u32 = 0x7000_0003;
@@ -65,6 +68,7 @@ pub fn inspect(path: &[u8], window: &mut Window<'_>) -> Elf {
         notes::read_properties(start.ctx, &segments, window, &mut isa);
     }
     let (interp, interp_missing) = interp(&segments, window);
+    let property = property(&start, &segments, window);
     let Header { e_type, e_machine, e_flags, e_entry, e_phoff, e_phentsize, e_phnum, .. } = start.header;
     Elf {
         size: window.size(),
@@ -85,6 +89,7 @@ pub fn inspect(path: &[u8], window: &mut Window<'_>) -> Elf {
         interp_missing,
         dynamic: dynamic.map(|table| Box::new(table.resolve(start.ctx, window))),
         isa,
+        property,
         is_debug_only,
         go: go.map(Box::new),
     }
@@ -262,6 +267,14 @@ fn interp(segments: &[Segment], window: &Window<'_>) -> (Option<Vec<u8>>, bool) 
     let is_missing = segment.offset.checked_add(len).is_none_or(|end| end > window.size());
     let bytes = if len == 0 { Some([].as_slice()) } else { window.get(segment.offset, len) };
     (bytes.map(<[u8]>::to_vec), is_missing)
+}
+
+/// Whole as arm64's kernel reads it, which looks at the last one only.
+fn property(start: &Start, segments: &[Segment], window: &Window<'_>) -> Option<Vec<u8>> {
+    let is_arm = matches!(start.header.e_machine, EM_ARM | EM_AARCH64);
+    let segment = segments.iter().rfind(|segment| is_arm && segment.p_type == PT_GNU_PROPERTY)?;
+    let len = segment.filesz.min(PROPERTY_LIMIT).min(window.size().saturating_sub(segment.offset));
+    window.get(segment.offset, len).map(<[u8]>::to_vec)
 }
 
 /// Attributes of Arm and RISC-V programs, and whether the file is a detached debug file. Only those cost a look at the

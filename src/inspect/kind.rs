@@ -165,6 +165,9 @@ pub struct Elf {
     /// The dynamic section, where there is one and it was in reach.
     pub dynamic: Option<Box<Dynamic>>,
     pub isa: IsaNotes,
+    /// The bytes of an Arm file's last PT_GNU_PROPERTY, as much as lies in the file and at most 1024 bytes: arm64 kernels
+    /// judge by them. `None` where there is none, and of other machines.
+    pub property: Option<Vec<u8>>,
     /// `.gnu_debuglink`-style detached debug file: sections without bytes (SHT_NOBITS text), or `.debug` only.
     pub is_debug_only: bool,
     /// Whether the file was built by Go, and for what.

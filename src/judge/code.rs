@@ -106,6 +106,10 @@ codes! {
         "the container's program cannot be started",
         "execve returns an error",
         "see the cause";
+    EntrypointCapabilities "entrypoint-capabilities" Error,
+        "the container's program has file capabilities that its container is not granted",
+        "execve returns EPERM: the container's log says `operation not permitted`",
+        "grant them (docker run --cap-add, securityContext.capabilities.add), or take them off the file: setcap -r";
     EntrypointUnknown "entrypoint-unknown" Warning,
         "whether the container's program starts could not be told",
         "a fact that decides it is not known",

@@ -60,6 +60,7 @@ const CODES: &[(Code, &[&str])] = &[
     (Code::EntrypointNoLoader, &["missing-loader"]),
     (Code::EntrypointBadLoader, &["bad-loader", "foreign-loader", "truncated-loader", "bad-loader-path"]),
     (Code::EntrypointMissingLibrary, &["missing-library", "foreign-library", "broken-library", "symbol-version"]),
+    (Code::EntrypointCapabilities, &["capabilities-not-granted", "bad-capabilities"]),
     (Code::EntrypointCpuLevel, &["cpu-level", "cpu-baseline"]),
 ];
 
@@ -167,6 +168,7 @@ fn doubted(doubt: &Cause, way: &[String]) -> Option<Finding> {
         code if code.starts_with("cpu") => (Code::EntrypointCpuDoubt, Severity::Warning),
         // Nobody said how large the node's pages are: worth knowing, no reason to stop.
         "page-size" => (Code::EntrypointCpuDoubt, Severity::Note),
+        "capabilities-needed" => (Code::EntrypointCapabilities, Severity::Note),
         "foreign-architecture" => return None,
         _ => (Code::ScriptLineFails, Severity::Note),
     };

@@ -1,16 +1,19 @@
 //! What a node does with the call that starts a container, step by step: a model of Linux's execve and of what comes
 //! right after it, held to the answers of real kernels by the tests. Pure: it knows files only as `inspect` saw them.
-//! Not modelled, because no image tells: `noexec` mounts, security modules, file capabilities, files open for writing.
+//! Not modelled, because no image tells: `noexec` mounts, security modules, files open for writing. Of capabilities it
+//! knows a file's own and the node's bounding set.
 
 pub(crate) mod access;
 mod after;
 pub(crate) mod binfmt;
+mod credentials;
 mod elf;
 mod follow;
 mod isa;
 pub(crate) mod lookup;
 mod map;
 mod misc;
+mod property;
 mod script;
 mod shell;
 mod shells;

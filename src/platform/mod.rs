@@ -2,6 +2,7 @@
 
 pub mod arch;
 pub mod binfmt;
+pub mod capability;
 pub mod compat;
 pub mod cpu;
 pub mod kernel;
@@ -14,6 +15,7 @@ pub mod target;
 use std::fmt;
 
 pub use arch::{Arch, Class, Endian};
+pub use capability::{Capabilities, FileCapabilities};
 pub use matching::Engine;
 pub use node::{Fact, Handler, HandlerRule, Isa, Node, Target};
 pub use profile::Profile;

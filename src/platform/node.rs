@@ -4,7 +4,7 @@
 use std::fmt;
 
 use super::matching::Engine;
-use super::{Arch, Platform};
+use super::{Arch, Capabilities, Platform};
 
 /// Something about a node that is known, or is not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,6 +97,8 @@ pub struct Node {
     pub emulates: Vec<Arch>,
     /// Kernel version (major, minor).
     pub kernel: Fact<(u32, u32)>,
+    /// The bounding set of the containers that are started there.
+    pub bounding: Capabilities,
 }
 
 impl Node {
@@ -116,6 +118,7 @@ impl Node {
             handlers: Vec::new(),
             emulates: Vec::new(),
             kernel: Fact::Unknown,
+            bounding: Capabilities::of_docker(),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::matching::Engine;
 use super::profile;
-use super::{Arch, Fact, Isa, Platform, PlatformError, Target};
+use super::{Arch, Capabilities, Fact, Isa, Platform, PlatformError, Target};
 
 /// What a `--target` means.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,7 +48,7 @@ fn suggestion(names: &[&str]) -> String {
     if names.is_empty() { String::new() } else { format!("; similar: {}", names.join(", ")) }
 }
 
-const PROPERTIES: &[&str] = &["page", "aarch32", "ia32", "x32", "level", "emulates", "kernel", "engine"];
+const PROPERTIES: &[&str] = &["page", "aarch32", "ia32", "x32", "level", "emulates", "kernel", "engine", "caps"];
 
 /// Reads `linux/arm64`, `linux/arm64,aarch32=no,page=64k`, `graviton4,page=64k`, `x86-64-v3`, `host`, `k8s:prod`,
 /// `nodes.json`.
@@ -174,6 +174,14 @@ fn apply(text: &str, target: &mut Target, property: &str) -> Result<(), TargetEr
             let engine = Engine::parse(value).ok_or_else(|| refuse("engine", Engine::NAMES))?;
             target.engine = Some(engine);
         }
+        "caps" => {
+            target.node.bounding = match value {
+                "default" => Capabilities::of_docker(),
+                "all" => Capabilities::all(),
+                "none" => Capabilities::default(),
+                _ => return Err(refuse("caps", "default, all, none")),
+            };
+        }
         _ => return Err(TargetError::Property { text: text.to_string(), property: key.to_string() }),
     }
     Ok(())
@@ -212,6 +220,11 @@ pub fn text(target: &Target) -> String {
     }
     if let Fact::Known((major, minor)) = node.kernel {
         add("kernel", format!("{major}.{minor}"));
+    }
+    for (name, set) in [("all", Capabilities::all()), ("none", Capabilities::default())] {
+        if node.bounding == set {
+            add("caps", name.to_string());
+        }
     }
     if let Some(engine) = target.engine {
         add("engine", engine.to_string());

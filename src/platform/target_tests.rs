@@ -33,6 +33,8 @@ fn properties_refine_a_platform() {
     let target = given("arm64,page=16K,level=v8.2,emulates=amd64+386,emulates=riscv64");
     assert_eq!(target.node.isa, Fact::Known(Isa::Arm64(8, 2)));
     assert_eq!(target.node.emulates, [Arch::Amd64, Arch::I386, Arch::Riscv64]);
+    assert_eq!(given("amd64,caps=none").node.bounding, Capabilities::default());
+    assert_eq!(text(&given("amd64,caps=all,ia32=no")), "linux/amd64,ia32=no,level=v1,caps=all");
     let target = given("amd64,ia32=no,x32=yes,level=v3");
     assert_eq!((target.node.ia32, target.node.x32), (Fact::Known(false), Fact::Known(true)));
 }
@@ -90,7 +92,7 @@ fn an_error_names_the_property_and_what_it_may_be() {
     check_error(
         "arm64,pages=4k",
         "target \"arm64,pages=4k\" has an unknown property \"pages\"; \
-         known are page, aarch32, ia32, x32, level, emulates, kernel, engine",
+         known are page, aarch32, ia32, x32, level, emulates, kernel, engine, caps",
     );
     check_error("windows/amd64", "target \"windows/amd64\" is not a Linux platform, and only Linux nodes are judged");
     check_error(

@@ -10,11 +10,10 @@ use std::ops::ControlFlow;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use rustix::fs::{
-    AtFlags, Dir, FileType, Mode, OFlags, Stat, fgetxattr_query, fstat, fstatvfs, openat, readlinkat, statat,
-};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat, fgetxattr, fstat, fstatvfs, openat, readlinkat, statat};
 
 use super::SourceError;
+use crate::platform::FileCapabilities;
 
 /// Whether file systems that are mounted below the root belong to it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,8 +35,8 @@ pub struct Met<'a> {
     pub gid: u32,
     /// Bytes of a regular file; 0 for all else.
     pub size: u64,
-    /// Has file capabilities (`security.capability`).
-    pub has_capabilities: bool,
+    /// What `security.capability` says of a file that has it.
+    pub capabilities: Option<FileCapabilities>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -167,7 +166,7 @@ impl Walk<'_> {
             uid: stat.st_uid,
             gid: stat.st_gid,
             size: 0,
-            has_capabilities: false,
+            capabilities: None,
         };
         match FileType::from_raw_mode(stat.st_mode) {
             FileType::Directory => (self.visit)(&Met { kind: MetKind::Directory, ..met }, &mut io::empty()),
@@ -205,7 +204,7 @@ impl Walk<'_> {
         });
         let (mut content, mut failed) = match opened {
             Ok(file) => {
-                met.has_capabilities = fgetxattr_query(&file, c"security.capability").is_ok_and(|length| length > 0);
+                met.capabilities = capabilities(&file);
                 (Content { file: Some(file.take(met.size)), failed: None }, None)
             }
             Err(cause) => (Content { file: None, failed: None }, Some(cause)),
@@ -235,6 +234,16 @@ impl Walk<'_> {
     fn unread(&mut self, path: &[u8], cause: io::Error) {
         self.walked.unread.push(Unread { path: path.to_vec(), cause });
     }
+}
+
+/// The longest revision of the attribute, and a byte that tells a longer one.
+const CAPABILITY_BYTES: usize = 25;
+
+/// A file system that keeps no such attributes, or another user's file, has none to tell of.
+fn capabilities(file: &File) -> Option<FileCapabilities> {
+    let mut bytes = [0; CAPABILITY_BYTES];
+    let length = fgetxattr(file, c"security.capability", &mut bytes).ok().filter(|length| *length > 0)?;
+    Some(FileCapabilities::parse(&bytes[..length]))
 }
 
 /// A file's content; keeps the error that its reader met.

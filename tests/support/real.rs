@@ -8,7 +8,11 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Mutex;
 
+use imgarch::platform::Capabilities;
+
 use crate::tree::Tree;
+
+type Pointers<'p> = &'p [*const libc::c_char];
 
 /// What a kernel did with a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,22 +63,22 @@ pub fn run(tree: &Tree, root: &Path, written: &mut Tree) -> Answer {
     let _lock = LOCK.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     tree.write_over(root, written);
     *written = tree.clone();
-    execve(root, &tree.argv, &[PATH]).0
+    execve(root, &tree.argv, &[PATH], Capabilities::all()).0
 }
 
-/// The same in a folder of its own, with what the program and all before it wrote on standard error.
+/// The same in a folder of its own, with the bounding set of docker's containers, with what the program and all before it wrote on standard error.
 pub fn run_alone(tree: &Tree) -> (Answer, String) {
     let _lock = LOCK.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let root = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
     tree.write(root.path());
-    execve(root.path(), &tree.argv, &[PATH])
+    execve(root.path(), &tree.argv, &[PATH], Capabilities::of_docker())
 }
 
 const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Calls execve in `root` with these words and this environment, as root, with all output thrown away. The child gets
 /// no core files, no file size and no memory beyond 1 GiB, and is ended after ten seconds.
-pub fn execve(root: &Path, words: &[String], env: &[&str]) -> (Answer, String) {
+pub fn execve(root: &Path, words: &[String], env: &[&str], bounding: Capabilities) -> (Answer, String) {
     let c = |text: &[u8]| CString::new(text).expect("no NUL in a call");
     let root = c(root.as_os_str().as_bytes());
     let words: Vec<CString> = words.iter().map(|word| c(word.as_bytes())).collect();
@@ -91,7 +95,7 @@ pub fn execve(root: &Path, words: &[String], env: &[&str]) -> (Answer, String) {
         let child = libc::fork();
         assert!(child >= 0, "a child is forked");
         if child == 0 {
-            let code = enter(&root, &argv, &envp, stderr[1]);
+            let code = enter(&root, (&argv, &envp), stderr[1], bounding);
             libc::write(pipe[1], (&raw const code).cast(), size_of::<i32>());
             libc::_exit(1);
         }
@@ -130,7 +134,12 @@ unsafe fn read_all(fd: i32) -> Vec<u8> {
 ///
 /// # Safety
 /// Must run in a forked child; the pointers must be lists of C strings that end in a null pointer.
-unsafe fn enter(root: &CString, argv: &[*const libc::c_char], envp: &[*const libc::c_char], stderr: i32) -> i32 {
+unsafe fn enter(
+    root: &CString,
+    (argv, envp): (Pointers<'_>, Pointers<'_>),
+    stderr: i32,
+    bounding: Capabilities,
+) -> i32 {
     unsafe {
         let limit = |what, value| {
             let limit = libc::rlimit { rlim_cur: value, rlim_max: value };
@@ -142,6 +151,9 @@ unsafe fn enter(root: &CString, argv: &[*const libc::c_char], envp: &[*const lib
         libc::dup2(stderr, 2);
         if libc::chroot(root.as_ptr()) != 0 || libc::chdir(c"/".as_ptr()) != 0 {
             return -1;
+        }
+        for capability in (0..=40).filter(|bit| bounding.0 & 1 << bit == 0) {
+            libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0);
         }
         limit(libc::RLIMIT_CORE, 0);
         limit(libc::RLIMIT_FSIZE, 0);

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use imgarch::image::{Contents, Entry, EntryKind, RootFs, merge};
 use imgarch::inspect::{FileKind, inspect};
 use imgarch::judge::Exec;
+use imgarch::platform::FileCapabilities;
 
 /// A tree and the call that is made in it.
 #[derive(Clone, Debug, Default)]
@@ -21,6 +22,8 @@ pub struct Tree {
 #[derive(Clone, Debug, PartialEq)]
 enum Item {
     File(Vec<u8>, u16),
+    /// A file with `security.capability`.
+    Capable(Vec<u8>, Vec<u8>),
     Directory(u16),
     Link(String),
 }
@@ -38,6 +41,12 @@ impl Tree {
 
     pub fn mode(mut self, path: &str, bytes: impl AsRef<[u8]>, mode: u16) -> Tree {
         self.entries.push((path.to_string(), Item::File(bytes.as_ref().to_vec(), mode)));
+        self
+    }
+
+    /// An executable file with the bytes of its `security.capability`.
+    pub fn capable(mut self, path: &str, bytes: impl AsRef<[u8]>, capability: &[u8]) -> Tree {
+        self.entries.push((path.to_string(), Item::Capable(bytes.as_ref().to_vec(), capability.to_vec())));
         self
     }
 
@@ -82,6 +91,13 @@ impl Tree {
                     let kind = inspect(path, size, mode & 0o111 != 0, &mut bytes.as_slice());
                     contents.push(&Entry { size, ..Entry::plain(path, EntryKind::File, *mode) }, Some(kind));
                 }
+                Item::Capable(bytes, capability) => {
+                    let size = bytes.len() as u64;
+                    let kind = inspect(path, size, true, &mut bytes.as_slice());
+                    let capabilities = Some(FileCapabilities::parse(capability));
+                    let entry = Entry { size, capabilities, ..Entry::plain(path, EntryKind::File, 0o755) };
+                    contents.push(&entry, Some(kind));
+                }
                 Item::Directory(mode) => contents.push(&Entry::plain(path, EntryKind::Directory, *mode), None),
                 Item::Link(target) => {
                     contents.push(&Entry::plain(path, EntryKind::Symlink(target.as_bytes()), 0o777), None)
@@ -106,6 +122,11 @@ impl Tree {
                     fs::write(&path, bytes).expect("a file is written");
                     fs::set_permissions(&path, fs::Permissions::from_mode(u32::from(*mode))).expect("its mode is set");
                 }
+                Item::Capable(bytes, capability) => {
+                    fs::write(&path, bytes).expect("a file is written");
+                    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("its mode is set");
+                    set_capability(&path, capability);
+                }
                 Item::Directory(mode) => {
                     fs::create_dir_all(&path).expect("a directory is made");
                     fs::set_permissions(&path, fs::Permissions::from_mode(u32::from(*mode))).expect("its mode is set");
@@ -114,4 +135,12 @@ impl Tree {
             }
         }
     }
+}
+
+fn set_capability(path: &Path, capability: &[u8]) {
+    let path = std::ffi::CString::new(path.as_os_str().as_encoded_bytes()).expect("no NUL in a path");
+    let name = c"security.capability".as_ptr();
+    // SAFETY: the strings end in NUL and outlive the call, and the length is the slice's own.
+    let set = unsafe { libc::setxattr(path.as_ptr(), name, capability.as_ptr().cast(), capability.len(), 0) };
+    assert_eq!(set, 0, "{path:?}: {}", std::io::Error::last_os_error());
 }

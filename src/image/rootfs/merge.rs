@@ -144,9 +144,10 @@ impl<T> RootFs<T> {
         if !self.set_target(id, name, target) {
             return;
         }
+        let capabilities = self.capabilities.keep(entry.capabilities);
         let node = &mut self.nodes[id as usize];
         (node.mode, node.owner, node.layer, node.size) = (entry.mode, owner, layer as u16, entry.size);
-        node.has_capabilities = entry.has_capabilities;
+        node.capabilities = capabilities;
         node.fact = fact.map_or(0, |index| index + 1);
     }
 
@@ -204,10 +205,10 @@ impl<T> RootFs<T> {
         }
         let from = &self.nodes[source as usize];
         let (mode, owner, size, fact) = (from.mode, from.owner, from.size, from.fact);
-        let has_capabilities = from.has_capabilities;
+        let capabilities = from.capabilities;
         let node = &mut self.nodes[id as usize];
         (node.mode, node.owner, node.size, node.fact) = (mode, owner, size, fact);
-        (node.has_capabilities, node.layer) = (has_capabilities, layer as u16);
+        (node.capabilities, node.layer) = (capabilities, layer as u16);
         true
     }
 
@@ -252,7 +253,7 @@ impl<T> RootFs<T> {
         self.turn(id, NodeKind::Directory);
         let node = &mut self.nodes[id as usize];
         (node.mode, node.owner, node.layer) = (0o755, 0, layer as u16);
-        (node.fact, node.size, node.target_len, node.has_capabilities) = (0, 0, 0, false);
+        (node.fact, node.size, node.target_len, node.capabilities) = (0, 0, 0, 0);
         Some(id)
     }
 
@@ -274,7 +275,7 @@ impl<T> RootFs<T> {
             name_len: name.len() as u16,
             target_len: 0,
             kind: NodeKind::Gone,
-            has_capabilities: false,
+            capabilities: 0,
             mode: 0,
             layer: layer as u16,
             owner: 0,

@@ -8,7 +8,8 @@ mod walk;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::contents::Contents;
+use super::contents::{CapabilityTable, Contents};
+use crate::platform::FileCapabilities;
 pub use merge::merge;
 use table::Table;
 pub use walk::ResolveError;
@@ -27,6 +28,7 @@ pub struct RootFs<T> {
     dangling: Vec<Dangling>,
     left_out: u64,
     owner_index: HashMap<(u32, u32), u32>,
+    capabilities: CapabilityTable,
     /// How often a directory or a link was replaced by something else.
     replaced: u64,
     /// Components that were walked while merging.
@@ -47,7 +49,8 @@ struct Node {
     name_len: u16,
     target_len: u16,
     kind: NodeKind,
-    has_capabilities: bool,
+    /// As [`CapabilityTable::keep`] gave it.
+    capabilities: u16,
     mode: u16,
     layer: u16,
     owner: u32,
@@ -79,7 +82,7 @@ pub struct FileView<'a, T> {
     pub uid: u32,
     pub gid: u32,
     pub size: u64,
-    pub has_capabilities: bool,
+    pub capabilities: Option<FileCapabilities>,
     /// Index of the layer that brought it in, lowest 0.
     pub layer: usize,
     /// A symlink's target as written.
@@ -103,7 +106,7 @@ impl<T> RootFs<T> {
             name_len: 0,
             target_len: 0,
             kind: NodeKind::Directory,
-            has_capabilities: false,
+            capabilities: 0,
             mode: 0o755,
             layer: 0,
             owner: 0,
@@ -114,9 +117,9 @@ impl<T> RootFs<T> {
         };
         let (layers, names, owners) = (Vec::new(), Vec::new(), vec![(0, 0)]);
         let (table, dangling) = (Table::default(), Vec::new());
-        let owner_index = HashMap::from([((0, 0), 0)]);
+        let (owner_index, capabilities) = (HashMap::from([((0, 0), 0)]), CapabilityTable::default());
         let (nodes, left_out, replaced, steps) = (vec![root], 0, 0, 0);
-        RootFs { layers, nodes, names, owners, table, dangling, left_out, owner_index, replaced, steps }
+        RootFs { layers, nodes, names, owners, table, dangling, left_out, owner_index, capabilities, replaced, steps }
     }
 
     pub fn root(&self) -> NodeId {
@@ -135,7 +138,7 @@ impl<T> RootFs<T> {
             uid,
             gid,
             size: node.size,
-            has_capabilities: node.has_capabilities,
+            capabilities: self.capabilities.at(node.capabilities),
             layer: node.layer as usize,
             target: self.target_of(id.0),
             fact: node.fact.checked_sub(1).map(|index| self.layers[node.layer as usize].fact(index)),

@@ -123,7 +123,7 @@ impl<'a> Machine<'a> {
             says: Default::default(),
             ends: Default::default(),
         };
-        let outcome = match guest.load(id, path, elf, vec![path.to_vec()]) {
+        let outcome = match guest.load((id, path), elf, vec![path.to_vec()], None) {
             Execed::Started(started) => guest.load_libraries(&started, env).err(),
             Execed::Handled { .. } => None,
             Execed::Ended(outcome) => Some(outcome),

@@ -62,6 +62,13 @@ pub(crate) struct Started<'a> {
     pub argv: Vec<Vec<u8>>,
 }
 
+/// What handlers asked for: the program's file opened for the interpreter, and its credentials taken.
+#[derive(Debug, Default)]
+struct Binary {
+    is_open: bool,
+    credentials: Option<NodeId>,
+}
+
 /// What became of an execve.
 #[derive(Debug)]
 pub(crate) enum Execed<'a> {
@@ -129,7 +136,7 @@ impl<'a> Machine<'a> {
         let mut argv = argv.to_vec();
         let mut path = path.to_vec();
         let mut link = link;
-        let mut has_execfd = false;
+        let mut binary = Binary::default();
         for rewrites in 0.. {
             let id = match self.open(&path) {
                 Ok(id) => id,
@@ -148,7 +155,7 @@ impl<'a> Machine<'a> {
                 ));
             }
             let next = match misc::meet(&self.node.handlers, self.kind(id), &path) {
-                misc::Met::Handler(handler) => match self.handle(handler, id, &path, &mut argv, &mut has_execfd) {
+                misc::Met::Handler(handler) => match self.handle(handler, id, &path, &mut argv, &mut binary) {
                     Ok(next) => next,
                     Err(execed) => return *execed,
                 },
@@ -167,7 +174,9 @@ impl<'a> Machine<'a> {
                         Ok(interpreter) => (interpreter, Link::Shebang),
                         Err(outcome) => return Execed::Ended(outcome),
                     },
-                    Some(FileKind::Elf(elf)) => return self.load(id, &path, elf, argv),
+                    Some(FileKind::Elf(elf)) => {
+                        return self.load((id, &path), elf, argv, Some(binary.credentials.unwrap_or(id)));
+                    }
                     kind => return Execed::Ended(Outcome::fails(Errno::ENOEXEC, &path, not_a_program(kind))),
                 },
             };
@@ -184,7 +193,7 @@ impl<'a> Machine<'a> {
         id: NodeId,
         path: &[u8],
         argv: &mut Vec<Vec<u8>>,
-        has_execfd: &mut bool,
+        binary: &mut Binary,
     ) -> Result<(Vec<u8>, Link), Box<Execed<'a>>> {
         let interpreter = handler.interpreter.clone().into_bytes();
         if !handler.preserve_argv0 && !argv.is_empty() {
@@ -193,14 +202,20 @@ impl<'a> Machine<'a> {
         argv.insert(0, path.to_vec());
         argv.insert(0, interpreter.clone());
         let opens_binary = handler.open_binary || handler.credentials;
-        if opens_binary && *has_execfd {
+        if opens_binary && binary.is_open {
             let text = "two handlers, one running the other, both want the program's file".to_string();
             let cause = Cause { code: "too-many-handlers", text };
             return Err(Box::new(Execed::Ended(Outcome::fails(Errno::ENOEXEC, path, cause))));
         }
-        *has_execfd |= opens_binary;
+        binary.is_open |= opens_binary;
+        if handler.credentials {
+            binary.credentials = Some(id);
+        }
         if !handler.fixed {
             return Ok((interpreter, Link::Handler(handler.name.clone())));
+        }
+        if let Some(credentials) = binary.credentials {
+            self.take_credentials(credentials, path).map_err(|outcome| Box::new(Execed::Ended(outcome)))?;
         }
         let guest = match self.kind(id) {
             Some(FileKind::Elf(elf)) => elf.arch().map(|arch| (arch, id)),
@@ -227,8 +242,15 @@ impl<'a> Machine<'a> {
         Err(Box::new(Execed::Handled { by, guest, argv: argv.clone(), path: path.to_vec() }))
     }
 
-    pub(crate) fn load(&self, id: NodeId, path: &[u8], elf: &'a Elf, argv: Vec<Vec<u8>>) -> Execed<'a> {
-        let (outcome, mut argv) = match self.load_elf(id, path, elf, argv.clone()) {
+    /// `credentials`: the file whose capabilities the process is to have; none where a program that runs already maps it.
+    pub(crate) fn load(
+        &self,
+        (id, path): (NodeId, &[u8]),
+        elf: &'a Elf,
+        argv: Vec<Vec<u8>>,
+        credentials: Option<NodeId>,
+    ) -> Execed<'a> {
+        let (outcome, mut argv) = match self.load_elf((id, path), elf, argv.clone(), credentials) {
             Ok(started) => return Execed::Started(Box::new(started)),
             Err(outcome) => (outcome, argv),
         };
@@ -246,7 +268,13 @@ impl<'a> Machine<'a> {
         }
     }
 
-    fn load_elf(&self, id: NodeId, path: &[u8], elf: &'a Elf, argv: Vec<Vec<u8>>) -> Result<Started<'a>, Outcome> {
+    fn load_elf(
+        &self,
+        (id, path): (NodeId, &[u8]),
+        elf: &'a Elf,
+        argv: Vec<Vec<u8>>,
+        credentials: Option<NodeId>,
+    ) -> Result<Started<'a>, Outcome> {
         let fails = |refusal: elf::No| Outcome::fails(refusal.errno, path, refusal.cause);
         let accepted = elf::accept(elf, self.kernel, &self.assumed)
             .map_err(|refusal| Outcome::fails(refusal.errno, path, with_node(refusal.cause, self)))?;
@@ -254,7 +282,10 @@ impl<'a> Machine<'a> {
             Some(loader) => Some(self.open_loader(loader, &accepted)?),
             None => None,
         };
-        elf::check_last(elf, loader.as_ref().map(|(_, _, elf)| *elf), self.kernel).map_err(fails)?;
+        elf::check_last(elf, loader.as_ref().map(|(_, _, elf)| *elf), accepted.abi, self.kernel).map_err(fails)?;
+        if let Some(credentials) = credentials {
+            self.take_credentials(credentials, path)?;
+        }
         let started = Started { id, path: path.to_vec(), elf, loader, abi: accepted.abi, argv };
         self.map(&started, &accepted)?;
         Ok(started)

@@ -1,7 +1,8 @@
 //! The kernel's ELF loaders: which checks they make, in their order, and none that they do not make.
 //! Source: fs/binfmt_elf.c `load_elf_binary`, fs/compat_binfmt_elf.c, arch/*/include/asm/elf.h of Linux 6.12.
 
-use crate::inspect::{Elf, FileKind, PT_GNU_PROPERTY, PT_INTERP, Segment};
+use super::property;
+use crate::inspect::{Elf, FileKind, PT_INTERP};
 use crate::judge::{Cause, Errno};
 use crate::platform::compat::{Abi, Kernel, Needs, Rule};
 use crate::platform::{Arch, Class, Endian};
@@ -9,8 +10,6 @@ use crate::platform::{Arch, Class, Endian};
 const MAGIC: &[u8] = b"\x7fELF";
 /// Source: include/uapi/linux/limits.h PATH_MAX.
 const PATH_MAX: u64 = 4096;
-/// Source: fs/binfmt_elf.c NOTE_DATA_SZ.
-const NOTE_MAX: u64 = 1024;
 const TABLE_MAX: u64 = 65536;
 
 /// The header's fields as one loader reads them: in its kernel's byte order and its own class, whatever `e_ident` says.
@@ -34,7 +33,7 @@ pub(crate) struct No {
     pub cause: Cause,
 }
 
-fn no(errno: Errno, code: &'static str, text: impl Into<String>) -> No {
+pub(super) fn no(errno: Errno, code: &'static str, text: impl Into<String>) -> No {
     No { errno, cause: Cause { code, text: text.into() } }
 }
 
@@ -242,20 +241,9 @@ pub(crate) fn check_loader<'a>(
 
 /// What the architecture checks last before the point of no return. `file`: the loader where there is one, else the
 /// program. Source: `parse_elf_properties` (arm64 alone selects ARCH_USE_GNU_PROPERTY), arch/mips/kernel/elf.c.
-pub(crate) fn check_last(program: &Elf, loader: Option<&Elf>, kernel: &Kernel) -> Result<(), No> {
-    let file = loader.unwrap_or(program);
-    let property = |segment: &&Segment| segment.p_type == PT_GNU_PROPERTY;
-    if let (Arch::Arm64 | Arch::Arm64be, Some(note)) = (kernel.arch, file.segments.iter().rfind(property)) {
-        if note.filesz > NOTE_MAX {
-            return Err(no(
-                Errno::ENOEXEC,
-                "bad-property-note",
-                format!("its GNU property note is {} bytes long", note.filesz),
-            ));
-        }
-        if note.filesz < 16 || note.offset.saturating_add(16) > file.size {
-            return Err(no(Errno::EIO, "bad-property-note", "its GNU property note cannot be read"));
-        }
+pub(crate) fn check_last(program: &Elf, loader: Option<&Elf>, abi: &Abi, kernel: &Kernel) -> Result<(), No> {
+    if matches!(kernel.arch, Arch::Arm64 | Arch::Arm64be) {
+        property::check(loader.unwrap_or(program), abi)?;
     }
     let is_mips = matches!(kernel.arch, Arch::Mips | Arch::Mipsle | Arch::Mips64 | Arch::Mips64le);
     if let (true, Some(loader)) = (is_mips, loader) {

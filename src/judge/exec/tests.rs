@@ -122,3 +122,36 @@ fn a_stated_emulator_runs_what_the_kernel_refuses() {
         files.iter().map(|(path, mode, bytes)| (*path, *mode, bytes.as_slice())).collect();
     check(&files, &["/app"], &node, "emulated by an emulator stated for arm64");
 }
+
+#[test]
+fn an_effective_capability_that_is_not_granted_is_refused() {
+    use crate::platform::{Capabilities, FileCapabilities};
+    let (app, script) = (ElfBuilder::amd64().build(), b"#!/app\n");
+    let judge = |path: &str, permitted: &str, is_effective: bool, root: u32, node: &Node| {
+        let permitted = Capabilities::parse(permitted).unwrap();
+        let capabilities = Some(FileCapabilities::Sound { permitted, is_effective, root });
+        let mut contents = Contents::default();
+        for (name, bytes) in [("app", app.as_slice()), ("run", script)] {
+            let kind = inspect(name.as_bytes(), bytes.len() as u64, true, &mut &bytes[..]);
+            let plain = Entry::plain(name.as_bytes(), EntryKind::File, 0o755);
+            let capabilities = capabilities.filter(|_| path == name || name == "app" && path == "both");
+            contents.push(&Entry { size: bytes.len() as u64, capabilities, ..plain }, Some(kind));
+        }
+        let word = if path == "app" { "/app" } else { "/run" };
+        let trace = trace(&merge([Arc::new(contents)]), &call(&[word]), node);
+        (short(&trace.outcome), trace.doubts.len())
+    };
+    let node = Node::plain(Arch::Amd64);
+    let refused = ("EPERM capabilities-not-granted".to_string(), 0);
+    let runs = |doubts: usize| ("runs".to_string(), doubts);
+    assert_eq!(judge("app", "sys_admin", true, 0, &node), refused);
+    assert_eq!(judge("app", "sys_admin", false, 0, &node), runs(0));
+    assert_eq!(judge("app", "sys_admin", true, 1000, &node), runs(0));
+    // A script's own count for nothing, its interpreter's do.
+    assert_eq!(judge("run", "sys_admin", true, 0, &node), runs(0));
+    assert_eq!(judge("both", "sys_admin", true, 0, &node), refused);
+    assert_eq!(judge("app", "net_bind_service", true, 0, &node), runs(1));
+    let none = Node { bounding: Capabilities::default(), ..node.clone() };
+    assert_eq!(judge("app", "net_bind_service", true, 0, &none), refused);
+    assert_eq!(judge("app", "sys_admin", true, 0, &Node { bounding: Capabilities::all(), ..node }), runs(0));
+}

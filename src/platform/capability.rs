@@ -1,0 +1,179 @@
+//! Linux capabilities by their names, the sets that engines grant, and what a file's `security.capability` says.
+//! Source: include/uapi/linux/capability.h; security/commoncap.c `get_vfs_caps_from_disk`.
+
+/// Capabilities as bits, CAP_CHOWN the lowest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Capabilities(pub u64);
+
+/// Without `CAP_`, in the order of their numbers.
+const NAMES: &[&str] = &[
+    "CHOWN",
+    "DAC_OVERRIDE",
+    "DAC_READ_SEARCH",
+    "FOWNER",
+    "FSETID",
+    "KILL",
+    "SETGID",
+    "SETUID",
+    "SETPCAP",
+    "LINUX_IMMUTABLE",
+    "NET_BIND_SERVICE",
+    "NET_BROADCAST",
+    "NET_ADMIN",
+    "NET_RAW",
+    "IPC_LOCK",
+    "IPC_OWNER",
+    "SYS_MODULE",
+    "SYS_RAWIO",
+    "SYS_CHROOT",
+    "SYS_PTRACE",
+    "SYS_PACCT",
+    "SYS_ADMIN",
+    "SYS_BOOT",
+    "SYS_NICE",
+    "SYS_RESOURCE",
+    "SYS_TIME",
+    "SYS_TTY_CONFIG",
+    "MKNOD",
+    "LEASE",
+    "AUDIT_WRITE",
+    "AUDIT_CONTROL",
+    "SETFCAP",
+    "MAC_OVERRIDE",
+    "MAC_ADMIN",
+    "SYSLOG",
+    "WAKE_ALARM",
+    "BLOCK_SUSPEND",
+    "AUDIT_READ",
+    "PERFMON",
+    "BPF",
+    "CHECKPOINT_RESTORE",
+];
+
+/// What CRI-O grants a container that asks for nothing; every engine grants at least these.
+/// Source: cri-o pkg/config `DefaultCapabilities`.
+const LEAST: &[&str] =
+    &["CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "NET_BIND_SERVICE", "SETGID", "SETPCAP", "SETUID"];
+
+/// What docker and containerd's CRI grant beside those. Source: moby oci/caps/defaults.go; containerd oci/spec.go
+/// `defaultUnixCaps`.
+const DOCKERS: &[&str] = &["AUDIT_WRITE", "MKNOD", "NET_RAW", "SETFCAP", "SYS_CHROOT"];
+
+impl Capabilities {
+    /// Of a container that asks for nothing, on docker and on containerd in Kubernetes: the 14.
+    pub fn of_docker() -> Capabilities {
+        Capabilities::of_all_engines().union(Capabilities::named(DOCKERS))
+    }
+
+    /// Those among them that CRI-O and podman grant too.
+    pub fn of_all_engines() -> Capabilities {
+        Capabilities::named(LEAST)
+    }
+
+    /// Of a privileged container.
+    pub fn all() -> Capabilities {
+        Capabilities((1 << NAMES.len()) - 1)
+    }
+
+    fn named(names: &[&str]) -> Capabilities {
+        names.iter().filter_map(|name| Capabilities::parse(name)).fold(Capabilities(0), Capabilities::union)
+    }
+
+    /// One capability by its name, with or without `CAP_`, in any case.
+    pub fn parse(name: &str) -> Option<Capabilities> {
+        let upper = name.to_ascii_uppercase();
+        let name = upper.strip_prefix("CAP_").unwrap_or(&upper);
+        NAMES.iter().position(|known| *known == name).map(|bit| Capabilities(1 << bit))
+    }
+
+    pub fn union(self, other: Capabilities) -> Capabilities {
+        Capabilities(self.0 | other.0)
+    }
+
+    /// Those of these that are not among `other`.
+    pub fn beyond(self, other: Capabilities) -> Capabilities {
+        Capabilities(self.0 & !other.0)
+    }
+
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// `CAP_NET_ADMIN, CAP_NET_RAW`.
+    pub fn names(self) -> Vec<String> {
+        let is_in = |bit: &usize| self.0 & 1 << bit != 0;
+        (0..NAMES.len()).filter(is_in).map(|bit| format!("CAP_{}", NAMES[bit])).collect()
+    }
+}
+
+/// What `security.capability` says of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FileCapabilities {
+    Sound {
+        permitted: Capabilities,
+        /// The kernel refuses to execute the file where the process cannot have all of `permitted`.
+        is_effective: bool,
+        /// The user whose namespace they count in (revision 3); 0 is that of the machine, and of the older revisions.
+        root: u32,
+    },
+    /// Of a revision or length that the kernel does not know: it neither stores such an attribute nor executes the file.
+    Malformed,
+}
+
+const REVISION_MASK: u32 = 0xff00_0000;
+/// Revision and length in bytes of `vfs_cap_data` and `vfs_ns_cap_data`. The first can be read and no more be written.
+const REVISIONS: &[(u32, usize)] = &[(0x0100_0000, 12), (0x0200_0000, 20), (0x0300_0000, 24)];
+const FLAG_EFFECTIVE: u32 = 1;
+
+impl FileCapabilities {
+    /// Reads the attribute's bytes.
+    pub fn parse(bytes: &[u8]) -> FileCapabilities {
+        let word = |at: usize| Some(u32::from_le_bytes(bytes.get(at * 4..at * 4 + 4)?.try_into().ok()?));
+        let Some(magic) = word(0).filter(|magic| REVISIONS.contains(&(magic & REVISION_MASK, bytes.len()))) else {
+            return FileCapabilities::Malformed;
+        };
+        let (low, high) = (word(1).unwrap_or(0), if bytes.len() > 12 { word(3).unwrap_or(0) } else { 0 });
+        let bits = (u64::from(high) << 32 | u64::from(low)) & Capabilities::all().0;
+        FileCapabilities::Sound {
+            permitted: Capabilities(bits),
+            is_effective: magic & FLAG_EFFECTIVE != 0,
+            root: word(5).unwrap_or(0),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(words: &[u32], expected: FileCapabilities) {
+        let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+        assert_eq!(FileCapabilities::parse(&bytes), expected, "{words:x?}");
+    }
+
+    fn sound(names: &[&str], is_effective: bool, root: u32) -> FileCapabilities {
+        FileCapabilities::Sound { permitted: Capabilities::named(names), is_effective, root }
+    }
+
+    #[test]
+    fn each_revision_has_its_own_length() {
+        check(&[0x0200_0001, 0x2400, 0, 0, 0], sound(&["NET_BIND_SERVICE", "NET_RAW"], true, 0));
+        check(&[0x0200_0000, 1 << 21, 0, 1 << 7, 0], sound(&["SYS_ADMIN", "BPF"], false, 0));
+        check(&[0x0100_0001, 1 << 12, 0], sound(&["NET_ADMIN"], true, 0));
+        check(&[0x0300_0001, 1 << 12, 0, 0, 0, 1000], sound(&["NET_ADMIN"], true, 1000));
+        // Bits that no kernel knows are nobody's.
+        check(&[0x0200_0001, 0, 0, 0xffff_fe00, 0], sound(&[], true, 0));
+        for words in [&[][..], &[0x0200_0001], &[0x0200_0001, 0, 0], &[0x0300_0001, 0, 0, 0, 0], &[0x0400_0001; 5]] {
+            check(words, FileCapabilities::Malformed);
+        }
+        assert_eq!(FileCapabilities::parse(b"\x01\0\0"), FileCapabilities::Malformed);
+    }
+
+    #[test]
+    fn docker_grants_fourteen_and_cri_o_nine_of_them() {
+        assert_eq!(Capabilities::of_docker().0, 0xa804_25fb, "as CapBnd in /proc/self/status of a container");
+        assert_eq!(Capabilities::of_docker().names().len(), 14);
+        assert_eq!(Capabilities::of_all_engines().names().len(), 9);
+        assert_eq!(Capabilities::all().0, 0x1ff_ffff_ffff);
+    }
+}
