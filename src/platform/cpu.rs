@@ -46,6 +46,12 @@ pub const CORES: &[Core] = &[
     core(0xd8e, "Neoverse-N3", Isa::Arm64(9, 2), Claim::Unverified(false)),
     Core { implementer: 0xc0, part: 0xac3, name: "Ampere-1", isa: Isa::Arm64(8, 6), aarch32: Claim::Unverified(false) },
     Core { implementer: 0xc0, part: 0xac4, name: "Ampere-1a", isa: Isa::Arm64(8, 6), aarch32: Claim::Unverified(false) },
+    Core { implementer: 0x61, part: 0x022, name: "Apple M1", isa: Isa::Arm64(8, 4), aarch32: NO },
+    Core { implementer: 0x61, part: 0x023, name: "Apple M1", isa: Isa::Arm64(8, 4), aarch32: NO },
+    Core { implementer: 0x61, part: 0x032, name: "Apple M2", isa: Isa::Arm64(8, 6), aarch32: NO },
+    Core { implementer: 0x61, part: 0x033, name: "Apple M2", isa: Isa::Arm64(8, 6), aarch32: NO },
+    // What Apple's hypervisor shows a Linux guest, whatever the chip.
+    Core { implementer: 0x61, part: 0x000, name: "Apple silicon", isa: Isa::Arm64(8, 4), aarch32: NO },
     Core { implementer: 0x6d, part: 0xd49, name: "Azure Cobalt 100", isa: Isa::Arm64(9, 0), aarch32: YES },
 ];
 
@@ -100,16 +106,17 @@ const ARM64_MINORS: &[&[&str]] = &[
     &["dcpop"],
     &["jscvt", "fcma", "lrcpc"],
     &["dit", "uscat", "ilrcpc", "flagm", "asimddp"],
-    &["flagm2", "frint", "sb"],
+    &["flagm2", "frint", "sb", "bti"],
     &["bf16", "i8mm"],
 ];
 
-/// (8, minor), or (9, 0) where SVE2 comes with all of v8.5.
+/// (8, minor), or (9, 0) where SVE2 comes with v8.5's instructions: kernels without BTI support hide `bti`, and Apple's M1
+/// has all of v8.5 but that. A text that hides something makes the answer too low, never too high.
 pub fn arm64_version(features: &str) -> (u8, u8) {
     let features: Vec<&str> = features.split_whitespace().collect();
     let has = |flags: &&[&str]| flags.iter().all(|flag| features.contains(flag));
     let minor = ARM64_MINORS.iter().take_while(|flags| has(flags)).count() as u8;
-    if minor >= 5 && features.contains(&"sve2") { (9, 0) } else { (8, minor) }
+    if minor >= 4 && has(&["sve2", "flagm2", "frint", "sb"].as_slice()) { (9, 0) } else { (8, minor) }
 }
 
 /// The variant that containerd and Docker find for an Arm machine: `v5` to `v8`.
@@ -147,6 +154,7 @@ fn z(machine: u16) -> Option<Isa> {
         3906 | 3907 => Some(Isa::Z(14)),
         8561 | 8562 => Some(Isa::Z(15)),
         3931 | 3932 => Some(Isa::Z(16)),
+        9175 | 9176 => Some(Isa::Z(17)),
         _ => None,
     }
 }

@@ -22,16 +22,6 @@ model name\t: QEMU Virtual CPU version 2.5+
 flags\t\t: fpu de pse tsc msr pae mce cx8 apic sep mtrr pge mca cmov pat pse36 clflush mmx fxsr sse sse2 ht syscall nx lm nopl cpuid extd_apicid pni cx16 x2apic hypervisor lahf_lm svm 3dnowprefetch vmmcall
 ";
 
-const GRAVITON2: &str = "processor\t: 0
-BogoMIPS\t: 243.75
-Features\t: fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm lrcpc dcpop asimddp ssbs
-CPU implementer\t: 0x41
-CPU architecture: 8
-CPU variant\t: 0x3
-CPU part\t: 0xd0c
-CPU revision\t: 1
-";
-
 const GRAVITON4: &str = "processor\t: 0
 BogoMIPS\t: 2000.00
 Features\t: fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm jscvt fcma lrcpc dcpop sha3 asimddp sha512 sve asimdfhm dit uscat ilrcpc flagm sb paca pacg dcpodp sve2 sveaes svepmull svebitperm svesha3 flagm2 frint svei8mm svebf16 i8mm bf16 dgh rng bti
@@ -40,19 +30,6 @@ CPU architecture: 8
 CPU variant\t: 0x0
 CPU part\t: 0xd4f
 CPU revision\t: 1
-";
-
-const PI4: &str = "processor\t: 0
-BogoMIPS\t: 108.00
-Features\t: fp asimd evtstrm crc32 cpuid
-CPU implementer\t: 0x41
-CPU architecture: 8
-CPU variant\t: 0x0
-CPU part\t: 0xd08
-CPU revision\t: 3
-
-Hardware\t: BCM2835
-Model\t\t: Raspberry Pi 4 Model B Rev 1.1
 ";
 
 const PI_ZERO: &str = "processor\t: 0
@@ -66,45 +43,122 @@ CPU part\t: 0xb76
 CPU revision\t: 7
 ";
 
-const PI2: &str = "processor\t: 0
-model name\t: ARMv7 Processor rev 5 (v7l)
-Features\t: half thumb fastmult vfp edsp neon vfpv3 tls vfpv4 idiva idivt vfpd32 lpae evtstrm
-CPU implementer\t: 0x41
-CPU architecture: 7
-CPU part\t: 0xc07
-";
-
-const POWER9: &str = "processor\t: 0
-cpu\t\t: POWER9 (architected), altivec supported
-clock\t\t: 2500.000000MHz
-revision\t: 2.2 (pvr 004e 0202)
-";
-
 const Z14: &str = "vendor_id       : IBM/S390
 # processors    : 2
 features\t: esan3 zarch stfle msa ldisp eimm dfp edat etf3eh highgprs te vx vxd vxe gs sie
 processor 0: version = 00,  identification = 0133E8,  machine = 3906
 ";
 
-const VISIONFIVE2: &str = "processor\t: 0
-hart\t\t: 1
-isa\t\t: rv64imafdc_zicntr_zicsr_zifencei_zihpm_zba_zbb
-mmu\t\t: sv39
-uarch\t\t: sifive,u74-mc
-";
+/// A file of testdata/cpuinfo, whose README says where each is from.
+macro_rules! machine {
+    ($name:literal) => {
+        include_str!(concat!("../../testdata/cpuinfo/", $name, ".txt"))
+    };
+}
 
 #[test]
-fn real_machines_say_their_level() {
-    check(Arch::Amd64, EPYC_GENOA, Isa::X86(4));
-    check(Arch::Amd64, QEMU64, Isa::X86(1));
-    check(Arch::Arm64, GRAVITON2, Isa::Arm64(8, 2));
-    check(Arch::Arm64, GRAVITON4, Isa::Arm64(9, 0));
-    check(Arch::Arm64, PI4, Isa::Arm64(8, 0));
+fn real_x86_machines_say_their_level() {
+    for (cpuinfo, level) in [
+        (machine!("opteron-k10"), 1),
+        (machine!("core-westmere"), 2),
+        (machine!("xeon-ivybridge"), 2),
+        (machine!("opteron-bulldozer"), 2),
+        (machine!("xeon-haswell"), 3),
+        (machine!("alderlake"), 3),
+        (machine!("epyc-naples"), 3),
+        (machine!("ryzen-zen3"), 3),
+        (machine!("xeon-skylake"), 4),
+        (machine!("xeon-cascadelake"), 4),
+        (machine!("xeon-sapphirerapids"), 4),
+        (machine!("epyc-genoa"), 4),
+        (machine!("ryzen-zen5"), 4),
+        (EPYC_GENOA, 4),
+        (QEMU64, 1),
+    ] {
+        check(Arch::Amd64, cpuinfo, Isa::X86(level));
+    }
+}
+
+#[test]
+fn real_arm_machines_say_their_level_and_core() {
+    for (cpuinfo, isa, core) in [
+        (machine!("graviton1"), (8, 0), "Cortex-A72"),
+        (machine!("graviton2"), (8, 2), "Neoverse-N1"),
+        (machine!("graviton3"), (8, 4), "Neoverse-V1"),
+        (machine!("neoverse-v2"), (9, 0), "Neoverse-V2"),
+        (machine!("neoverse-n2"), (9, 0), "Neoverse-N2"),
+        (machine!("neoverse-v3ae"), (9, 0), "Neoverse-V3AE"),
+        (machine!("apple-m1"), (8, 4), "Apple M1"),
+        (machine!("apple-m2"), (8, 6), "Apple M2"),
+        (machine!("ampere-1"), (8, 6), "Ampere-1"),
+        (machine!("ampere-1a"), (8, 6), "Ampere-1a"),
+        (machine!("rpi-3"), (8, 0), "Cortex-A53"),
+        (machine!("rpi-4"), (8, 0), "Cortex-A72"),
+        (machine!("rpi-5"), (8, 2), "Cortex-A76"),
+        (GRAVITON4, (9, 0), "Neoverse-V2"),
+    ] {
+        check(Arch::Arm64, cpuinfo, Isa::Arm64(isa.0, isa.1));
+        assert_eq!(arm_core(cpuinfo).map(|core| core.name), Some(core));
+        assert_eq!(arm_variant(cpuinfo), Some("v8"), "{core}");
+    }
     check(Arch::Arm, PI_ZERO, Isa::Arm(6));
-    check(Arch::Arm, PI2, Isa::Arm(7));
-    check(Arch::Ppc64le, POWER9, Isa::Power(9));
+    check(Arch::Arm, machine!("rpi-2"), Isa::Arm(7));
+    check(Arch::Arm, machine!("cortex-a15"), Isa::Arm(7));
+    // An ARMv8 core under a 32-bit kernel is an ARMv7 machine to everybody.
+    check(Arch::Arm, machine!("rpi-4-32-bit"), Isa::Arm(7));
+}
+
+#[test]
+fn real_power_z_and_riscv_machines_say_their_level() {
+    check(Arch::Ppc64le, machine!("power8"), Isa::Power(8));
+    check(Arch::Ppc64le, machine!("power9"), Isa::Power(9));
+    check(Arch::Ppc64le, machine!("power10"), Isa::Power(10));
+    assert_eq!(isa(Arch::Ppc64, machine!("power7")), Fact::Unknown, "older than every level that is known");
+    check(Arch::S390x, machine!("z13"), Isa::Z(13));
     check(Arch::S390x, Z14, Isa::Z(14));
-    check(Arch::Riscv64, VISIONFIVE2, Isa::Rva(20));
+    check(Arch::S390x, &Z14.replace("3906", "9175"), Isa::Z(17));
+    assert_eq!(isa(Arch::S390x, machine!("z196")), Fact::Unknown, "older than every level that is known");
+    check(Arch::Riscv64, machine!("visionfive2"), Isa::Rva(20));
+    check(Arch::Riscv64, machine!("hifive-u74"), Isa::Rva(20));
+    check(Arch::Riscv64, machine!("milkv-pioneer"), Isa::Rva(20));
+    check(Arch::Riscv64, machine!("spacemit-x60"), Isa::Rva(22));
+}
+
+/// A machine's text and the row by its name must not contradict each other.
+#[test]
+fn profiles_agree_with_the_machines_that_they_name() {
+    for (name, arch, cpuinfo) in [
+        ("graviton1", Arch::Arm64, machine!("graviton1")),
+        ("graviton2", Arch::Arm64, machine!("graviton2")),
+        ("graviton3", Arch::Arm64, machine!("graviton3")),
+        ("graviton4", Arch::Arm64, machine!("neoverse-v2")),
+        ("azure-cobalt100", Arch::Arm64, machine!("neoverse-n2")),
+        ("apple-m", Arch::Arm64, machine!("apple-m1")),
+        ("ampere-one", Arch::Arm64, machine!("ampere-1")),
+        ("rpi-3", Arch::Arm64, machine!("rpi-3")),
+        ("rpi-4", Arch::Arm64, machine!("rpi-4")),
+        ("rpi-5", Arch::Arm64, machine!("rpi-5")),
+        ("rpi-2", Arch::Arm, machine!("rpi-2")),
+        ("haswell", Arch::Amd64, machine!("xeon-haswell")),
+        ("ivybridge", Arch::Amd64, machine!("xeon-ivybridge")),
+        ("skylake-server", Arch::Amd64, machine!("xeon-cascadelake")),
+        ("sapphirerapids", Arch::Amd64, machine!("xeon-sapphirerapids")),
+        ("alderlake", Arch::Amd64, machine!("alderlake")),
+        ("naples", Arch::Amd64, machine!("epyc-naples")),
+        ("genoa", Arch::Amd64, machine!("epyc-genoa")),
+        ("turin", Arch::Amd64, machine!("ryzen-zen5")),
+        ("power9", Arch::Ppc64le, machine!("power9")),
+        ("z13", Arch::S390x, machine!("z13")),
+        ("visionfive2", Arch::Riscv64, machine!("visionfive2")),
+        ("bpi-f3", Arch::Riscv64, machine!("spacemit-x60")),
+    ] {
+        let row = super::super::profile::by_name(name).unwrap();
+        assert_eq!(row.isa.fact(), isa(arch, cpuinfo), "{name}");
+        let has_aarch32 = arm_core(cpuinfo).map_or(Fact::Unknown, |core| core.aarch32.fact());
+        if let (Arch::Arm64, Fact::Known(_)) = (arch, has_aarch32) {
+            assert_eq!(row.aarch32.fact(), has_aarch32, "{name}");
+        }
+    }
 }
 
 #[test]
@@ -116,9 +170,9 @@ fn the_weakest_processor_decides() {
 #[test]
 fn an_arm_core_says_whether_it_has_32_bit_programs() {
     for (cpuinfo, name, aarch32) in [
-        (GRAVITON2, "Neoverse-N1", Fact::Known(true)),
+        (machine!("graviton2"), "Neoverse-N1", Fact::Known(true)),
         (GRAVITON4, "Neoverse-V2", Fact::Known(false)),
-        (PI4, "Cortex-A72", Fact::Known(true)),
+        (machine!("rpi-4"), "Cortex-A72", Fact::Known(true)),
     ] {
         let core = arm_core(cpuinfo).unwrap();
         assert_eq!((core.name, core.aarch32.fact()), (name, aarch32));
@@ -129,8 +183,8 @@ fn an_arm_core_says_whether_it_has_32_bit_programs() {
 #[test]
 fn an_armv6_machine_that_calls_itself_7_is_v6() {
     assert_eq!(arm_variant(PI_ZERO), Some("v6"));
-    assert_eq!(arm_variant(PI2), Some("v7"));
-    assert_eq!(arm_variant(PI4), Some("v8"));
+    assert_eq!(arm_variant(machine!("rpi-2")), Some("v7"));
+    assert_eq!(arm_variant(machine!("rpi-4")), Some("v8"));
     assert_eq!(arm_variant("CPU architecture: 5TEJ"), Some("v5"));
     assert_eq!(arm_variant(EPYC_GENOA), None);
 }

@@ -132,9 +132,9 @@ fn wanted(engine: Engine, asked: &Platform) -> Vec<Platform> {
         _ => false,
     };
     match asked.arch() {
-        // containers/image knows the order v7, v6, v5 only; containerd's transfer service knows none.
+        // containers/image knows an order for 32-bit Arm only; containerd's transfer service knows none.
         Some(Arch::Arm) if matches!(engine, Engine::CriO | Engine::Podman) => match version {
-            Some(version @ 5..=7) => arm(version).collect(),
+            Some(version @ 5..=8) => arm(version).collect(),
             _ => vec![asked.clone()],
         },
         _ if is_strict => vec![asked.clone()],

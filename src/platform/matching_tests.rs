@@ -1,4 +1,9 @@
-//! A table of engine, node and index, with the entry that is taken or the refusal in its words.
+//! A table of engine, node and index, with the entry that is taken or the refusal in its words. Read from moby b985e2313a
+//! (daemon/internal/distribution/pull_v2_unix.go `filterManifests`, pull_v2.go `noMatchesErr`, `maximumSpec`;
+//! daemon/containerd/image_pull.go), containerd 301026e58 (vendored platforms/compare.go `platformVector`;
+//! core/images/handlers.go `FilterPlatforms`, `LimitManifests`; core/transfer/image/imagestore.go `ImageFilter`) and
+//! containers/image df7e80d2 (internal/pkg/platform/platform_matcher.go `WantedPlatforms`, `compatibility`;
+//! internal/manifest/oci_index.go).
 
 use super::*;
 use crate::platform::target::{self, TargetText};
@@ -77,6 +82,11 @@ fn the_transfer_service_and_containers_image_do_not_fall_back() {
         "no image found in image index for architecture \"amd64\", variant \"\", OS \"linux\"",
     );
     check(CriO, "arm/v7", "linux/arm/v5 linux/arm/v6", "linux/arm/v6 linux/arm/v5");
+    // A 32-bit engine on an ARMv8 CPU asks for v8 and takes all that is older.
+    check(Podman, "arm/v8", "linux/arm/v6 linux/arm/v7 linux/arm64", "linux/arm/v7 linux/arm/v6");
+    check(CriO, "rpi-zero", "linux/arm/v7 linux/arm/v5", "linux/arm/v5");
+    check(CRI_21, "rpi-zero", "linux/arm/v5", "no match for platform in manifest: not found");
+    check(CRI_17, "rpi-zero", "linux/arm/v5", "linux/arm/v5");
 }
 
 #[test]
@@ -87,6 +97,15 @@ fn only_docker_knows_an_x86_64_level() {
     check(CriO, "x86-64-v3", index, "linux/amd64");
     check(CRI_17, "x86-64-v3", "linux/amd64/v2", "no match for platform in manifest: not found");
     check(DockerGraph, "x86-64-v3", "linux/amd64/v2", "linux/amd64/v2");
+}
+
+#[test]
+fn what_has_no_order_is_taken_only_as_itself() {
+    for engine in [DockerGraph, DockerContainerd, Containerd, CRI_17, CRI_21, CriO, Podman] {
+        check(engine, "s390x", "linux/amd64 linux/s390x", "linux/s390x");
+        check(engine, "riscv64", "linux/arm64 linux/riscv64", "linux/riscv64");
+        assert!(pick(engine, &target("ppc64le"), &offers("linux/ppc64le/power9")).is_err(), "{engine:?}");
+    }
 }
 
 #[test]

@@ -48,6 +48,7 @@ pub struct Profile {
     /// What a reader sees: "AWS Graviton4 (Neoverse-V2)".
     pub label: &'static str,
     pub arch: Arch,
+    /// What every machine of the row has: where a family spans CPUs, the lowest of their levels.
     pub isa: Claim<Isa>,
     /// 32-bit Arm programs on an AArch64 machine, CPU and usual kernel together.
     pub aarch32: Claim<bool>,
@@ -190,14 +191,22 @@ mod tests {
         check("m9g.large", Some("graviton5"));
         check("m5.large", Some("aws-m5"));
         check("m7i-flex.large", Some("aws-m7i"));
+        check("r8a.4xlarge", Some("aws-m8a"));
+        check("g5.2xlarge", Some("aws-c5a"));
+        check("m1.small", Some("aws-m1"));
         check("c3.large", Some("aws-m3"));
-        check("c3-standard-4", Some("gcp-c2"));
+        check("c3-standard-4", Some("gcp-c3"));
+        check("n4-standard-2", Some("gcp-c4"));
         check("t3a.small", Some("aws-m5a"));
         check("t2a-standard-4", Some("gcp-t2a"));
         check("e2-medium", Some("gcp-e2"));
         check("Standard_D4ps_v5", Some("azure-dpsv5"));
         check("Standard_D4pls_v6", Some("azure-cobalt100"));
         check("Standard_D32-16s_v5", Some("azure-dsv5"));
+        check("Standard_DS2_v2", Some("azure-dsv3"));
+        check("Standard_B2als_v2", Some("azure-dasv5"));
+        check("Standard_B4ms", Some("azure-dsv3"));
+        check("Standard_D16ads_v7", Some("azure-dasv7"));
         check("VM.Standard.A1.Flex", Some("oci-a1"));
         check("kwok", None);
         check("x99z.large", None);
@@ -206,7 +215,7 @@ mod tests {
 
     #[test]
     fn what_is_not_verified_is_unknown_to_a_node() {
-        let row = by_name("aws-m5").unwrap();
+        let row = by_name("gcp-h4d").unwrap();
         assert_eq!(row.isa, Claim::Unverified(Isa::X86(4)));
         assert_eq!(row.node().isa, Fact::Unknown);
         assert_eq!(by_name("graviton4").unwrap().node().aarch32, Fact::Known(false));

@@ -46,7 +46,6 @@ const V1: Claim<Isa> = Verified(Isa::X86(1));
 const V2: Claim<Isa> = Verified(Isa::X86(2));
 const V3: Claim<Isa> = Verified(Isa::X86(3));
 const V4: Claim<Isa> = Verified(Isa::X86(4));
-const V2_SAID: Claim<Isa> = Unverified(Isa::X86(2));
 const V3_SAID: Claim<Isa> = Unverified(Isa::X86(3));
 const V4_SAID: Claim<Isa> = Unverified(Isa::X86(4));
 
@@ -64,13 +63,15 @@ const K16: Claim<u64> = Verified(16 << 10);
 const LEVELS: &str = "x86-64 psABI, microarchitecture levels";
 const QEMU: &str = "QEMU docs, cpu-models-x86-abi.csv";
 const GRAVITON: &str = "aws-graviton-getting-started, README and os.md";
+const ARCHSPEC: &str = "archspec-json, microarchitectures";
+const AWS: &str = "AWS, EC2 instance types (processor names)";
+const AWS_PRICES: &str = "AWS price list, physicalProcessor";
+const AWS_CDK: &str = "aws-cdk, InstanceClass; AWS, EC2 instance types";
 const GCP: &str = "Google Compute Engine docs, CPU platforms";
-const AZURE: &str = "Azure docs, VM sizes";
-const AWS: &str = "AWS docs, EC2 instance types";
+const AZURE: &str = "azure-compute-docs, the series' host specifications";
 const KERNEL_ZONE: &str = "Linux arch/s390/kernel/processor.c; glibc s390 dl-hwcap-check.h";
 const POWER: &str = "Power ISA; glibc powerpc64/le dl-hwcap-check.h";
 const RISCV: &str = "RISC-V profiles specification";
-const BOARD: &str = "board vendor's documentation";
 
 /// Every profile, grouped as `imgarch nodes --profiles` prints them.
 #[rustfmt::skip]
@@ -88,13 +89,15 @@ pub const PROFILES: &[Profile] = &[
     x86("skylake-server", "Intel Xeon, Skylake to Cooper Lake", V4, QEMU).aliases(&["cascadelake", "cooperlake"]),
     x86("icelake-server", "Intel Xeon, Ice Lake", V4, QEMU),
     x86("sapphirerapids", "Intel Xeon, Sapphire and Granite Rapids", V4, QEMU).aliases(&["graniterapids"]),
-    x86("alderlake", "Intel Alder Lake, N100, Sierra Forest", V3_SAID, "Intel ARK").aliases(&["n100", "sierraforest"]),
+    x86("alderlake", "Intel Alder Lake, N100", V3, ARCHSPEC).aliases(&["n100"]),
+    x86("sierraforest", "Intel Xeon 6 with E-cores, Sierra Forest", V3_SAID, "Intel ARK"),
     x86("denverton", "Intel Atom, Denverton, Snow Ridge", V2, QEMU).aliases(&["snowridge"]),
     x86("naples", "AMD EPYC 7001 to 7003 (Naples, Rome, Milan)", V3, QEMU).aliases(&["rome", "milan", "epyc"]),
     x86("genoa", "AMD EPYC 9004 (Genoa)", V4, QEMU),
-    x86("turin", "AMD EPYC 9005 (Turin), Bergamo", V4_SAID, "AMD product pages").aliases(&["bergamo"]),
+    x86("turin", "AMD EPYC 9005 (Turin)", V4, ARCHSPEC),
+    x86("bergamo", "AMD EPYC 97x4 (Bergamo)", V4_SAID, "AMD product pages"),
     // AWS.
-    arm64("graviton1", "AWS Graviton (Cortex-A72)", armv8(0), Unverified(true), "Wikipedia, AWS Graviton")
+    arm64("graviton1", "AWS Graviton (Cortex-A72)", armv8(0), Verified(true), "archspec-json, an A1's cpuinfo; Arm Cortex-A72 TRM")
         .aliases(&["graviton"]).families(&["a1"]),
     arm64("graviton2", "AWS Graviton2 (Neoverse-N1)", armv8(2), Verified(true), GRAVITON)
         .families(&["m6g", "m6gd", "c6g", "c6gd", "c6gn", "r6g", "r6gd", "t4g", "x2gd", "g5g", "i4g", "im4gn", "is4gen"]),
@@ -104,22 +107,26 @@ pub const PROFILES: &[Profile] = &[
         .families(&["m8g", "m8gd", "m8gn", "m8gb", "c8g", "c8gd", "c8gn", "c8gb", "r8g", "r8gd", "r8gn", "r8gb", "x8g", "i8g", "i8ge"]),
     arm64("graviton5", "AWS Graviton5 (Neoverse-V3)", armv9(2), Verified(false), GRAVITON)
         .families(&["m9g", "m9gd", "c9g", "c9gd", "r9g", "r9gd"]),
-    x86("aws-m3", "AWS m2, m3, c3, r3 (Sandy and Ivy Bridge)", V2_SAID, AWS).families(&["m2", "m3", "c3", "r3", "g2", "i2"]),
-    x86("aws-m4", "AWS t2, m4, c4, r4, i3 (Haswell, Broadwell)", V3_SAID, AWS)
-        .families(&["t2", "m4", "c4", "r4", "i3", "d2", "h1", "x1", "x1e", "p2", "p3", "g3"]),
-    x86("aws-m5", "AWS t3, m5, c5, r5, z1d (Skylake-SP, Cascade Lake)", V4_SAID, AWS)
-        .families(&["t3", "m5", "m5d", "m5n", "m5dn", "m5zn", "c5", "c5d", "c5n", "r5", "r5d", "r5n", "r5dn", "r5b", "z1d", "i3en", "d3", "d3en", "g4dn", "inf1", "p3dn"]),
-    x86("aws-m5a", "AWS t3a, m5a, r5a (EPYC Naples), c5a (Rome)", V3_SAID, AWS)
-        .families(&["t3a", "m5a", "m5ad", "r5a", "r5ad", "c5a", "c5ad", "g4ad", "g5"]),
-    x86("aws-m6i", "AWS m6i, c6i, r6i (Ice Lake)", V4_SAID, AWS)
-        .families(&["m6i", "m6id", "m6in", "m6idn", "c6i", "c6id", "c6in", "r6i", "r6id", "r6in", "r6idn", "i4i", "x2idn", "x2iedn", "x2iezn"]),
-    x86("aws-m6a", "AWS m6a, c6a, r6a (EPYC Milan)", V3_SAID, AWS).families(&["m6a", "c6a", "r6a", "hpc6a", "g6", "g6e", "gr6"]),
-    x86("aws-m7i", "AWS m7i, c7i, r7i (Sapphire Rapids)", V4_SAID, "EC2 metal hosts' cpuinfo; AWS docs")
-        .families(&["m7i", "m7i-flex", "c7i", "c7i-flex", "r7i", "r7iz", "i7ie"]),
-    x86("aws-m7a", "AWS m7a, c7a, r7a (EPYC Genoa)", V4, "aws-cdk, instance classes \"AMD EPYC 9R14\"; QEMU EPYC-Genoa")
-        .families(&["m7a", "c7a", "r7a", "hpc7a"]),
-    x86("aws-m8a", "AWS m8a, c8a, r8a (EPYC Turin)", V4_SAID, AWS).families(&["m8a", "c8a", "r8a", "m8azn"]),
-    x86("aws-m8i", "AWS m8i, c8i, r8i (Granite Rapids)", V4_SAID, AWS).families(&["m8i", "m8i-flex", "c8i", "c8i-flex", "r8i", "r8i-flex"]),
+    x86("aws-m1", "AWS m1, m2, c1, t1, i2 (before 2014)", Open, "nobody says").families(&["m1", "m2", "c1", "t1", "i2"]),
+    x86("aws-m3", "AWS m3, c3, r3, g2 (Ivy and Sandy Bridge)", V2, AWS_PRICES).families(&["m3", "c3", "r3", "g2"]),
+    x86("aws-m4", "AWS t2, m4, c4, r4, i3 (Haswell, Broadwell)", V3, "AWS price list and instance types, physicalProcessor")
+        .families(&["t2", "m4", "c4", "r4", "i3", "d2", "h1", "x1", "x1e", "p2", "p3", "g3", "g3s", "f1"]),
+    x86("aws-m5", "AWS t3, m5, c5, r5, z1d (Skylake-SP, Cascade Lake)", V4, AWS)
+        .families(&["t3", "m5", "m5d", "m5n", "m5dn", "m5zn", "c5", "c5d", "c5n", "r5", "r5d", "r5n", "r5dn", "r5b", "z1d", "g4dn", "p3dn", "p4d", "dl1", "vt1", "x2iezn"]),
+    x86("aws-i3en", "AWS i3en, d3, inf1 (Cascade Lake)", V4_SAID, AWS).families(&["i3en", "d3", "d3en", "inf1"]),
+    x86("aws-m5a", "AWS t3a, m5a, r5a (EPYC Naples)", V3, AWS).families(&["t3a", "m5a", "m5ad", "r5a", "r5ad"]),
+    x86("aws-c5a", "AWS c5a, g4ad, g5 (EPYC Rome)", V3, AWS_PRICES).families(&["c5a", "c5ad", "g4ad", "g5"]),
+    x86("aws-m6i", "AWS m6i, c6i, r6i, i4i, x2idn (Ice Lake)", V4, AWS)
+        .families(&["m6i", "m6id", "m6in", "m6idn", "c6i", "c6id", "c6in", "r6i", "r6id", "r6in", "r6idn", "i4i", "x2idn", "x2iedn"]),
+    x86("aws-m6a", "AWS m6a, c6a, r6a, hpc6a, g6 (EPYC Milan)", V3, AWS_CDK).families(&["m6a", "c6a", "r6a", "hpc6a", "g6", "g6e", "gr6", "inf2"]),
+    x86("aws-m7i", "AWS m7i, c7i, r7i, r7iz (Sapphire Rapids)", V4, AWS_CDK)
+        .families(&["m7i", "m7i-flex", "c7i", "c7i-flex", "r7i", "r7iz"]),
+    x86("aws-i7ie", "AWS i7i, i7ie (Emerald Rapids)", V4_SAID, AWS).families(&["i7i", "i7ie"]),
+    x86("aws-m7a", "AWS m7a, c7a, r7a (EPYC Genoa)", V4, AWS_CDK).families(&["m7a", "c7a", "r7a"]),
+    x86("aws-hpc7a", "AWS hpc7a (EPYC Genoa)", V4_SAID, AWS).families(&["hpc7a"]),
+    x86("aws-m8a", "AWS m8a, c8a, r8a, m8azn (EPYC Turin 9R45)", V4, "lscpu of an r8a; testing-farm, EC2 metal hosts")
+        .families(&["m8a", "c8a", "r8a", "m8azn"]),
+    x86("aws-m8i", "AWS m8i, c8i, r8i (Granite Rapids)", V4, AWS).families(&["m8i", "m8i-flex", "c8i", "c8i-flex", "r8i", "r8i-flex"]),
     // Google.
     arm64("gcp-t2a", "GCP Tau T2A (Ampere Altra)", armv8(2), Verified(true), "GCP CPU platforms; archspec-json#41, lscpu op-mode")
         .families(&["t2a-"]),
@@ -127,35 +134,42 @@ pub const PROFILES: &[Profile] = &[
         .aliases(&["axion"]).families(&["c4a-"]),
     arm64("gcp-n4a", "GCP N4A (Axion, Neoverse-N3)", armv9(2), Unverified(false), "LLVM AArch64Processors.td, Neoverse-N3").families(&["n4a-"]),
     x86("gcp-n1", "GCP N1, f1, g1 (Sandy Bridge to Skylake, by zone)", V2, GCP).families(&["n1-", "f1-", "g1-"]),
-    x86("gcp-e2", "GCP E2 (any of Broadwell, Skylake, Rome)", V3_SAID, GCP).families(&["e2-"]),
-    x86("gcp-n2", "GCP N2 (Cascade Lake, Ice Lake)", V4, GCP).families(&["n2-"]),
-    x86("gcp-c2", "GCP C2, C3, N4, M3 (Cascade Lake to Emerald Rapids)", V4_SAID, GCP).families(&["c2-", "c3-", "n4-", "m3-", "h3-", "a2-", "a3-"]),
-    x86("gcp-c4", "GCP C4 (Emerald and Granite Rapids)", V4, GCP).families(&["c4-"]),
-    x86("gcp-n2d", "GCP N2D, C2D, T2D (EPYC Rome, Milan)", V3_SAID, GCP).families(&["n2d-", "c2d-", "t2d-"]),
-    x86("gcp-c3d", "GCP C3D, C4D, N4D (EPYC Genoa, Turin)", V4_SAID, GCP).families(&["c3d-", "c4d-", "n4d-", "h4d-"]),
+    x86("gcp-e2", "GCP E2 (Haswell, Broadwell, Skylake or Rome)", V3, GCP).families(&["e2-"]),
+    x86("gcp-m1", "GCP M1 (Broadwell, Skylake)", V3, GCP).families(&["m1-"]),
+    x86("gcp-n2", "GCP N2, M3 (Cascade Lake, Ice Lake)", V4, GCP).families(&["n2-", "m3-"]),
+    x86("gcp-c2", "GCP C2, M2, A2, G2 (Cascade Lake)", V4, GCP).families(&["c2-", "m2-", "a2-", "g2-"]),
+    x86("gcp-c3", "GCP C3, H3, Z3, A3 (Sapphire Rapids)", V4, GCP).families(&["c3-", "h3-", "z3-", "a3-"]),
+    x86("gcp-c4", "GCP C4, N4, M4 (Emerald and Granite Rapids)", V4, GCP).families(&["c4-", "n4-", "m4-"]),
+    x86("gcp-n2d", "GCP N2D, C2D, T2D (EPYC Rome, Milan)", V3, GCP).families(&["n2d-", "c2d-", "t2d-"]),
+    x86("gcp-c3d", "GCP C3D, C4D, N4D (EPYC Genoa, Turin)", V4, GCP).families(&["c3d-", "c4d-", "n4d-"]),
+    x86("gcp-h4d", "GCP H4D (EPYC Turin)", V4_SAID, GCP).families(&["h4d-"]),
     // Azure.
-    arm64("azure-dpsv5", "Azure Dpsv5, Dplsv5, Epsv5 (Ampere Altra)", armv8(2), Verified(true), "archspec-json#41; BenchmarkDotNet#2577, lscpu op-mode")
-        .families(&["Dps_v5", "Dpds_v5", "Dpls_v5", "Dplds_v5", "Eps_v5", "Epds_v5"]),
-    arm64("azure-cobalt100", "Azure Cobalt 100 (Neoverse-N2): Dpsv6, Epsv6, GitHub arm64 runners", armv9(0), Verified(true), "EESSI software-layer#1100, lscpu op-mode; QEMU neoverse-n2 ID_AA64PFR0")
+    arm64("azure-dpsv5", "Azure Dpsv5, Dplsv5, Epsv5, Bpsv2 (Ampere Altra)", armv8(2), Verified(true), "azure-compute-docs; archspec-json#41, BenchmarkDotNet#2577, lscpu op-mode")
+        .families(&["Dps_v5", "Dpds_v5", "Dpls_v5", "Dplds_v5", "Eps_v5", "Epds_v5", "Bps_v2", "Bpls_v2", "Bpts_v2"]),
+    arm64("azure-cobalt100", "Azure Cobalt 100 (Neoverse-N2): Dpsv6, Epsv6, GitHub arm64 runners", armv9(0), Verified(true), "azure-compute-docs; EESSI software-layer#1100, lscpu op-mode")
         .aliases(&["cobalt100"]).families(&["Dps_v6", "Dpds_v6", "Dpls_v6", "Dplds_v6", "Eps_v6", "Epds_v6"]),
-    arm64("azure-cobalt200", "Azure Cobalt 200 (Neoverse-V3)", armv9(2), Unverified(false), "MIDR 0x41/0xd84 seen on Dpsv7")
+    arm64("azure-cobalt200", "Azure Cobalt 200 (Neoverse-V3): Dpsv7", armv9(2), Verified(false), "MIDR 0x41/0xd84 seen on Dpsv7; as Graviton5")
         .aliases(&["cobalt200"]).families(&["Dps_v7", "Dpds_v7", "Dpls_v7", "Dplds_v7", "Eps_v7", "Epds_v7"]),
-    x86("azure-av2", "Azure A, Av2 (mixed, older)", V2_SAID, AZURE).families(&["A", "Am_v2", "A_v2"]),
-    x86("azure-dsv3", "Azure Dv2, Dv3, Ev3, B (Haswell to Ice Lake)", V3_SAID, AZURE)
-        .families(&["D_v2", "DS_v2", "D_v3", "Ds_v3", "E_v3", "Es_v3", "B", "Bs", "Bms", "Bls", "F", "Fs"]),
-    x86("azure-dsv4", "Azure Dv4, Ev4 (Cascade Lake, Ice Lake)", V4_SAID, AZURE)
+    x86("azure-a", "Azure A, F, first D and G (retired)", Open, "nobody says").families(&["A", "D", "DS", "F", "Fs", "G", "GS"]),
+    x86("azure-dsv3", "Azure Av2, B, Dv2, Dv3, Ev3 (Haswell to Emerald Rapids)", V3, AZURE)
+        .families(&["A_v2", "Am_v2", "B", "Bs", "Bms", "Bls", "D_v2", "DS_v2", "D_v3", "Ds_v3", "E_v3", "Es_v3"]),
+    x86("azure-dsv4", "Azure Dv4, Ev4, Fsv2 (Skylake-SP to Emerald Rapids)", V4, AZURE)
         .families(&["D_v4", "Ds_v4", "Dd_v4", "Dds_v4", "E_v4", "Es_v4", "Ed_v4", "Eds_v4", "Fs_v2"]),
-    x86("azure-dsv5", "Azure Dv5 (Ice Lake, Sapphire Rapids)", V4, "azure-docs, dv5-dsv5-series.md").families(&["D_v5", "Ds_v5"]),
-    x86("azure-esv5", "Azure Dlsv5, Ddv5, Ev5, Dv6 (Ice Lake to Emerald Rapids)", V4_SAID, AZURE)
-        .families(&["Dd_v5", "Dds_v5", "Dls_v5", "Dlds_v5", "E_v5", "Es_v5", "Ed_v5", "Eds_v5", "Ds_v6", "Dds_v6", "Dls_v6", "Dlds_v6", "Es_v6", "Eds_v6"]),
-    x86("azure-dasv5", "Azure Dasv4, Dasv5, Easv5 (EPYC Rome, Milan)", V3_SAID, AZURE)
-        .families(&["Da_v4", "Das_v4", "Ea_v4", "Eas_v4", "Das_v5", "Dads_v5", "Eas_v5", "Eads_v5"]),
-    x86("azure-dasv6", "Azure Dasv6, Easv6 (EPYC Genoa)", V4_SAID, AZURE).families(&["Das_v6", "Dads_v6", "Dals_v6", "Dalds_v6", "Eas_v6", "Eads_v6"]),
+    x86("azure-dsv5", "Azure Dv5, Ev5, Bsv2 (Ice Lake to Emerald Rapids)", V4, AZURE)
+        .families(&["D_v5", "Ds_v5", "Dd_v5", "Dds_v5", "Dls_v5", "Dlds_v5", "E_v5", "Es_v5", "Ed_v5", "Eds_v5", "Bs_v2", "Bls_v2", "Bts_v2"]),
+    x86("azure-dsv6", "Azure Dsv6, Dlsv6, Esv6 (Emerald Rapids)", V4, AZURE)
+        .families(&["Ds_v6", "Dds_v6", "Dls_v6", "Dlds_v6", "Es_v6", "Eds_v6"]),
+    x86("azure-dsv7", "Azure Dsv7, Dlsv7 (Granite Rapids)", V4, AZURE).families(&["Ds_v7", "Dds_v7", "Dls_v7", "Dlds_v7"]),
+    x86("azure-dasv5", "Azure Dasv4, Dasv5, Easv5, Basv2 (EPYC Rome to Genoa)", V3, AZURE)
+        .families(&["Da_v4", "Das_v4", "Ea_v4", "Eas_v4", "Das_v5", "Dads_v5", "Eas_v5", "Eads_v5", "Bas_v2", "Bals_v2", "Bats_v2"]),
+    x86("azure-dasv6", "Azure Dasv6, Dalsv6, Easv6 (EPYC Genoa)", V4, AZURE)
+        .families(&["Das_v6", "Dads_v6", "Dals_v6", "Dalds_v6", "Eas_v6", "Eads_v6"]),
+    x86("azure-dasv7", "Azure Dasv7, Dalsv7 (EPYC Turin)", V4, AZURE).families(&["Das_v7", "Dads_v7", "Dals_v7", "Dalds_v7"]),
     // Oracle, Ampere, NVIDIA.
     arm64("oci-a1", "OCI A1 (Ampere Altra)", armv8(2), Verified(true), "Oracle docs, compute shapes; archspec-json#41").families(&["VM.A1"]),
-    arm64("oci-a2", "OCI A2 (AmpereOne)", armv8(6), Unverified(false), "util-linux lscpu-arm.c 0xac3; believed 64-bit only").families(&["VM.A2"]),
+    arm64("oci-a2", "OCI A2 (AmpereOne)", armv8(6), Unverified(false), "archspec-json, cpuinfo of an Ampere-1; believed 64-bit only").families(&["VM.A2"]),
     arm64("ampere-altra", "Ampere Altra (Neoverse-N1)", armv8(2), Verified(true), "archspec-json#41, lscpu op-mode").aliases(&["altra"]),
-    arm64("ampere-one", "AmpereOne", armv8(6), Unverified(false), "LLVM AArch64Processors.td; believed 64-bit only").aliases(&["ampereone"]),
+    arm64("ampere-one", "AmpereOne", armv8(6), Unverified(false), "archspec-json, cpuinfo of an Ampere-1; believed 64-bit only").aliases(&["ampereone"]),
     arm64("grace", "NVIDIA Grace, GH200, GB200 (Neoverse-V2)", armv9(0), Verified(false), "archspec-json#83, lscpu op-mode").aliases(&["gh200", "gb200"]),
     arm64("jetson-nano", "NVIDIA Jetson Nano, TX1 (Cortex-A57)", armv8(0), Unverified(true), "NVIDIA docs").aliases(&["jetson-tx1"]).page(K4),
     arm64("jetson-xavier", "NVIDIA Jetson Xavier (Carmel)", armv8(2), Unverified(true), "NVIDIA docs").page(K4),
@@ -189,12 +203,14 @@ pub const PROFILES: &[Profile] = &[
     row("z14", "IBM z14 (3906, 3907)", Arch::S390x, Verified(Isa::Z(14)), KERNEL_ZONE),
     row("z15", "IBM z15 (8561, 8562)", Arch::S390x, Verified(Isa::Z(15)), KERNEL_ZONE),
     row("z16", "IBM z16 (3931, 3932)", Arch::S390x, Verified(Isa::Z(16)), KERNEL_ZONE),
-    row("z17", "IBM z17 (9175)", Arch::S390x, Unverified(Isa::Z(17)), "IBM; not in Linux 6.12"),
+    row("z17", "IBM z17 (9175, 9176)", Arch::S390x, Verified(Isa::Z(17)), "Linux arch/s390/kernel/perf_cpum_cf_events.c"),
     row("rva20", "a RISC-V RVA20 CPU (rv64gc)", Arch::Riscv64, Verified(Isa::Rva(20)), RISCV).aliases(&["rv64gc"]),
     row("rva22", "a RISC-V RVA22 CPU", Arch::Riscv64, Verified(Isa::Rva(22)), RISCV),
     row("rva23", "a RISC-V RVA23 CPU", Arch::Riscv64, Verified(Isa::Rva(23)), RISCV),
-    row("visionfive2", "StarFive VisionFive 2 (SiFive U74)", Arch::Riscv64, Unverified(Isa::Rva(20)), BOARD).aliases(&["jh7110"]),
-    row("hifive-unmatched", "SiFive HiFive Unmatched (U74)", Arch::Riscv64, Unverified(Isa::Rva(20)), BOARD),
-    row("hifive-p550", "SiFive HiFive Premier P550", Arch::Riscv64, Unverified(Isa::Rva(20)), BOARD),
-    row("bpi-f3", "Banana Pi BPI-F3 (SpacemiT K1)", Arch::Riscv64, Unverified(Isa::Rva(22)), BOARD).aliases(&["spacemit-k1"]),
+    row("visionfive2", "StarFive VisionFive 2 (JH7110, SiFive U74)", Arch::Riscv64, Verified(Isa::Rva(20)), "util-linux, lscpu dump rv64-visionfive2").aliases(&["jh7110"]),
+    row("hifive-unmatched", "SiFive HiFive Unmatched (U74)", Arch::Riscv64, Verified(Isa::Rva(20)), "archspec-json, cpuinfo linux-sifive-u74mc"),
+    row("hifive-p550", "SiFive HiFive Premier P550, Milk-V Megrez", Arch::Riscv64, Unverified(Isa::Rva(20)), "LLVM RISCVProcessors.td, sifive-p550").aliases(&["megrez"]),
+    row("milkv-pioneer", "Milk-V Pioneer (SG2042, C920)", Arch::Riscv64, Verified(Isa::Rva(20)), "util-linux, lscpu dump rv64-milkvpioneer").aliases(&["sg2042"]),
+    row("bpi-f3", "Banana Pi BPI-F3, Milk-V Jupiter (SpacemiT K1, M1: X60)", Arch::Riscv64, Verified(Isa::Rva(22)), "archspec-json, cpuinfo linux-spacemit-x60")
+        .aliases(&["spacemit-k1", "milkv-jupiter"]),
 ];

@@ -104,7 +104,11 @@ pub fn profiles(profiles: &[Profile], format: NodesFormat, width: usize, out: &m
         ]);
     }
     writeln!(out, "{}", text(&table))?;
-    writeln!(out, "\na fact in (brackets)? is said but not verified, and counts as unknown; ? is not known")
+    writeln!(
+        out,
+        "\na fact in (brackets)? is said but not verified, and counts as unknown; ? is not known;\n\
+         where a family spans CPUs, its level is the lowest of theirs"
+    )
 }
 
 fn group_json(group: &Group) -> Value {
