@@ -3,8 +3,8 @@
 
 use super::wire::Wire;
 use crate::inspect::{
-    Ar, ArmAttributes, Dynamic, Elf, FileKind, GoBuild, IsaNotes, MachO, Native, NpmPackage, Packing, Pe, Script,
-    Segment, Shebang, ShebangError, TextStart, Zip, mach_cpu,
+    Ar, ArmAttributes, Dynamic, Elf, FileKind, GoBuild, IsaNotes, Language, MachO, Native, NpmPackage, Packing, Pe,
+    Script, Segment, Shebang, ShebangError, TextStart, Zip, mach_cpu,
 };
 use crate::platform::{Arch, Capabilities, Class, Endian, FileCapabilities};
 
@@ -77,6 +77,16 @@ choice! {
         1 BomShebang;
         2 BlankShebang;
         3 ErrorPage(line);
+        4 Source(language);
+    }
+    Language {
+        0 C;
+        1 Go;
+        2 Java;
+        3 JavaScript;
+        4 Php;
+        5 Python;
+        6 Rust;
     }
     Packing {
         0 Gzip;
@@ -122,7 +132,7 @@ record! {
     Script { shebang, text, is_whole }
     Shebang { interpreter, argument }
     MachO { cpus, filetype }
-    Pe { machine, arch, is_dll, is_dotnet }
+    Pe { machine, arch, is_dll, is_dotnet, subsystem }
     Ar { arches, is_thin, is_deb }
     Zip { natives, wheel_tags, is_jar, unread }
     NpmPackage { name, os, cpu, libc, optional }

@@ -87,7 +87,9 @@ pub fn pe_header(bytes: &[u8]) -> Option<Pe> {
         optional.pread_with::<u32>(at + CLR_DIRECTORY * 8, LE).ok().filter(|_| count > CLR_DIRECTORY)
     });
     let (arch, is_dotnet) = (pe_arch(machine), clr.is_some_and(|address| address != 0));
-    Some(Pe { machine, arch, is_dll: flags & 0x2000 != 0, is_dotnet })
+    // At the same place in PE32 and PE32+.
+    let subsystem = directories.and_then(|_| optional.pread_with::<u16>(68, LE).ok()).unwrap_or(0);
+    Some(Pe { machine, arch, is_dll: flags & 0x2000 != 0, is_dotnet, subsystem })
 }
 
 /// Source: Microsoft's PE format, "Machine Types".
@@ -143,18 +145,31 @@ mod tests {
             bytes[22..24].copy_from_slice(&flags.to_le_bytes());
             let (magic, at) = if is_plus { (0x20b_u16, 112) } else { (0x10b, 96) };
             bytes[24..26].copy_from_slice(&magic.to_le_bytes());
+            bytes[24 + 68] = 10;
             bytes[24 + at - 4..24 + at].copy_from_slice(&16_u32.to_le_bytes());
             bytes[24 + at + 14 * 8..24 + at + 14 * 8 + 4].copy_from_slice(&clr.to_le_bytes());
             assert_eq!(pe_header(&bytes), Some(expected));
         };
-        check(0x8664, 0x22, true, 0, Pe { machine: 0x8664, arch: Some(Arch::Amd64), is_dll: false, is_dotnet: false });
-        check(0xaa64, 0x2022, true, 0, Pe { machine: 0xaa64, arch: Some(Arch::Arm64), is_dll: true, is_dotnet: false });
+        check(
+            0x8664,
+            0x22,
+            true,
+            0,
+            Pe { machine: 0x8664, arch: Some(Arch::Amd64), is_dll: false, is_dotnet: false, subsystem: 10 },
+        );
+        check(
+            0xaa64,
+            0x2022,
+            true,
+            0,
+            Pe { machine: 0xaa64, arch: Some(Arch::Arm64), is_dll: true, is_dotnet: false, subsystem: 10 },
+        );
         check(
             0x14c,
             0x2102,
             false,
             0x2008,
-            Pe { machine: 0x14c, arch: Some(Arch::I386), is_dll: true, is_dotnet: true },
+            Pe { machine: 0x14c, arch: Some(Arch::I386), is_dll: true, is_dotnet: true, subsystem: 10 },
         );
         assert_eq!(pe_header(b"PE\0"), None);
     }

@@ -1,5 +1,7 @@
 //! What a file is. Facts only: whether it fits a node is for `judge` to say.
 
+use std::fmt;
+
 use crate::platform::{Arch, Class, Endian};
 
 /// The kind of a file by its content. Inspection is total: bytes that are no known format are `Data`, broken ones carry
@@ -47,6 +49,20 @@ pub enum TextStart {
     BlankShebang,
     /// "Not Found", "404", an XML or JSON error: what a failed download leaves. Carries the first line.
     ErrorPage(Box<String>),
+    /// Source text of a compiled or interpreted language, which no shell takes for a script.
+    Source(Language),
+}
+
+/// A language that a text is written in, by its first statement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Language {
+    C,
+    Go,
+    Java,
+    JavaScript,
+    Php,
+    Python,
+    Rust,
 }
 
 /// How a [`FileKind::Packed`] file is packed.
@@ -252,6 +268,8 @@ pub struct Pe {
     pub is_dll: bool,
     /// Has a CLR header: a .NET assembly, which runs on any architecture where `machine` is i386 without 32BITREQUIRED.
     pub is_dotnet: bool,
+    /// Of the optional header: 2 and 3 Windows programs, 10 to 13 EFI's; 0 where there is none.
+    pub subsystem: u16,
 }
 
 /// A zip's content as far as it matters: the native code in it.
@@ -273,6 +291,16 @@ pub enum Native {
     Elf { machine: u16, arch: Option<Arch>, e_type: u16 },
     MachO,
     Pe { machine: u16 },
+}
+
+impl fmt::Display for Language {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Language::C => "C or C++",
+            Language::Php => "PHP",
+            _ => return write!(f, "{self:?}"),
+        })
+    }
 }
 
 impl Elf {

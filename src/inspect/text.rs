@@ -1,7 +1,7 @@
 //! Text that is no script, and what a failed download or checkout leaves in its place. It reads the file's first bytes
 //! only.
 
-use super::kind::{FileKind, TextStart};
+use super::kind::{FileKind, Language, TextStart};
 
 /// Bytes that tell text from data; a program's magic is in the first of them.
 const TELLING: usize = 512;
@@ -32,7 +32,56 @@ pub fn inspect(head: &[u8], size: u64) -> FileKind {
             let line = String::from_utf8_lossy(&line[..line.len().min(LINE_BYTES)]).into_owned();
             FileKind::Text(TextStart::ErrorPage(Box::new(line)))
         }
-        _ => FileKind::Text(TextStart::Plain),
+        _ => FileKind::Text(source(text).map_or(TextStart::Plain, TextStart::Source)),
+    }
+}
+
+/// The language of a source text, by its first statement. Words that are also shell commands (`export`, `let`, `set`)
+/// tell nothing.
+fn source(text: &[u8]) -> Option<Language> {
+    const STARTS: &[(Language, &[&str])] = &[
+        (Language::Php, &["<?php"]),
+        (
+            Language::C,
+            &["#include", "#define ", "#ifndef ", "#ifdef ", "#pragma ", "int main(", "namespace ", "using namespace "],
+        ),
+        (Language::Rust, &["#![", "fn main(", "use std::", "use crate::", "extern crate ", "pub mod ", "pub fn "]),
+        (Language::Java, &["import java", "public class ", "public final class ", "public interface "]),
+        (
+            Language::JavaScript,
+            &[
+                "\"use strict\"",
+                "'use strict'",
+                "const ",
+                "var ",
+                "require(",
+                "module.exports",
+                "import {",
+                "import * as ",
+            ],
+        ),
+        (Language::Python, &["from __future__", "import ", "from ", "def ", "class ", "\"\"\""]),
+    ];
+    let text = after_comments(text);
+    let line = text.split(|byte| matches!(byte, b'\n' | b'\r')).next()?;
+    if let Some(package) = line.strip_prefix(b"package ") {
+        return Some(if package.trim_ascii_end().ends_with(b";") { Language::Java } else { Language::Go });
+    }
+    let is_one = |starts: &[&str]| starts.iter().any(|start| line.starts_with(start.as_bytes()));
+    STARTS.iter().find(|(_, starts)| is_one(starts)).map(|(language, _)| *language)
+}
+
+/// What follows comments as C's kin write them. `#` begins a shell's comment as well as a statement of C.
+fn after_comments(text: &[u8]) -> &[u8] {
+    let mut text = text.trim_ascii_start();
+    loop {
+        let end = match text {
+            [b'/', b'/', ..] => text.iter().position(|byte| *byte == b'\n'),
+            [b'/', b'*', ..] => text.windows(2).position(|pair| pair == b"*/").map(|at| at + 2),
+            _ => return text,
+        };
+        let Some(end) = end else { return text };
+        text = text[end..].trim_ascii_start();
     }
 }
 
@@ -130,6 +179,21 @@ mod tests {
         check(b"<!DOCTYPE html>\n<html><title>x</title>", FileKind::Html);
         check(b"\n<HTML><body>", FileKind::Html);
         check(b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n", FileKind::LfsPointer);
+    }
+
+    #[test]
+    fn source_text_is_told_by_its_first_statement() {
+        let is = |bytes: &[u8], language| check(bytes, FileKind::Text(TextStart::Source(language)));
+        is(b"// Copyright\n\npackage main\n\nimport \"fmt\"\n", Language::Go);
+        is(b"/* main */\n#include <stdio.h>\n", Language::C);
+        is(b"package a.b;\nclass C {}\n", Language::Java);
+        is(b"import os\nprint(os.name)\n", Language::Python);
+        is(b"const express = require('express');\n", Language::JavaScript);
+        is(b"fn main() {}\n", Language::Rust);
+        is(b"<?php echo 1;\n", Language::Php);
+        for bytes in [b"set -e\nexec app\n".as_slice(), b"export A=1\n", b"# import os\nls\n", b"echo import x\n"] {
+            check(bytes, FileKind::Text(TextStart::Plain));
+        }
     }
 
     #[test]

@@ -150,11 +150,23 @@ codes! {
         "a program that a script on the entry chain or a health check calls is for another architecture",
         "the script fails at that line: `exec format error`",
         "download or build it for TARGETARCH";
+    CalledNotAProgram "called-not-a-program" Error,
+        "a file that a script on the entry chain or a health check calls is no Linux program",
+        "the script fails at that line: `exec format error`, `not found`, or nonsense of a shell that takes it for a script",
+        "see what the file is: a failed download, a Git LFS pointer, a macOS or Windows program";
+    BrokenExtension "broken-extension" Error,
+        "an extension module of an installed language run-time is no Linux library",
+        "importing or requiring it fails at run time: `invalid ELF header`, `file too short`",
+        "install the package inside the image's own platform; see what the file is: a pointer, a failed download, a Mac's build";
+    ProgramNoLoader "program-no-loader" Error,
+        "a program's dynamic loader is not in the image: it was built for another C library",
+        "whatever calls it gets `no such file or directory`, though the program is there",
+        "take the build for this image's C library, or link it statically";
     PackageOtherPlatform "package-other-platform" Error,
         "a package is installed only as its build for another platform",
         "the package looks for its native part for this platform, finds none and throws when it is loaded",
         "install dependencies in the build for the target platform: npm ci or pip install inside the image's own platform";
-    JarWithoutPlatform "jar-without-platform" Warning,
+    JarWithoutPlatform "jar-without-platform" Error,
         "a Java or .NET archive has native parts, but none for this platform",
         "the native part fails to load: UnsatisfiedLinkError; some libraries fall back to slow code, others stop",
         "take a version of the library that supports the platform";

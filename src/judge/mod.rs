@@ -1,5 +1,6 @@
 //! Floor 4: the verdict. Pure: no I/O, no host, no clock.
 
+mod archives;
 pub mod code;
 pub mod entry;
 pub mod exec;
@@ -8,11 +9,15 @@ pub mod finding;
 pub mod labels;
 mod loader;
 pub mod messages;
+mod natives;
+mod others;
 pub mod outcome;
 pub mod packages;
 pub mod programs;
 pub mod purpose;
 pub mod reach;
+mod runtimes;
+mod siblings;
 pub mod tokens;
 pub mod windows;
 
@@ -67,10 +72,17 @@ pub fn judge(case: &Case<'_>) -> Judgement {
         None => vec![Finding::new(Code::NothingStarts, "the image names no ENTRYPOINT and no CMD")],
     };
     findings.iter_mut().for_each(|finding| place_library(finding, &programs));
-    findings.extend(healthcheck(case));
+    let health = healthcheck(case);
+    findings.extend(health.finding);
     let steps = trace.as_ref().map_or(&[][..], |trace| &trace.steps);
     let way = entry::way(&start, steps);
-    let chain = Chain { files: chain_files(case.rootfs, steps), path: search_path(&case.call.env) };
+    let chain = Chain {
+        files: chain_files(case.rootfs, steps),
+        health: chain_files(case.rootfs, &health.steps),
+        path: search_path(&case.call.env),
+        working_dir: &case.call.working_dir,
+        env: &case.call.env,
+    };
     let reach = Reach::of(case.rootfs, &programs, &chain);
     let files = files::Files {
         rootfs: case.rootfs,
@@ -136,20 +148,38 @@ pub fn search_path(env: &[String]) -> &str {
     env.iter().rev().find_map(|line| line.strip_prefix("PATH=")).unwrap_or(DEFAULT_PATH)
 }
 
+/// What a health check comes to.
+#[derive(Default)]
+struct Health {
+    steps: Vec<Step>,
+    finding: Option<Finding>,
+}
+
 /// A HEALTHCHECK that cannot run makes a working container unhealthy.
-fn healthcheck(case: &Case<'_>) -> Option<Finding> {
+fn healthcheck(case: &Case<'_>) -> Health {
     if case.healthcheck.is_empty() {
-        return None;
+        return Health::default();
     }
     let call = Exec { argv: case.healthcheck.to_vec(), ..case.call.clone() };
     let trace = exec::trace(case.rootfs, &call, &case.target.node);
-    let (Outcome::Fails { at, cause, .. } | Outcome::Dies { at, cause, .. }) = &trace.outcome else { return None };
+    let (Outcome::Fails { at, cause, .. } | Outcome::Dies { at, cause, .. }) = &trace.outcome else {
+        return Health { steps: trace.steps, finding: None };
+    };
     let said_by = format!("HEALTHCHECK {}", case.healthcheck.join(" "));
     let start = Start { call: &call, said_by: &said_by, target: case.target };
     let mut finding =
         Finding::new(Code::HealthcheckFails, format!("the health check cannot run: {at}: {}", cause.text));
-    finding.path = Some(at.clone());
-    finding.layer = case.rootfs.resolve(at).ok().map(|id| case.rootfs.view(id).layer);
+    let id = case.rootfs.resolve(at).ok();
+    finding.path =
+        Some(id.map_or_else(|| at.clone(), |id| String::from_utf8_lossy(&case.rootfs.path(id)).into_owned()));
+    finding.layer = id.map(|id| case.rootfs.view(id).layer);
     finding.reached_by = entry::way(&start, &trace.steps);
-    Some(finding)
+    if let Some(step) = trace.steps.iter().find(|step| step.path == finding.path) {
+        finding.is = step.what.clone();
+    }
+    // A program that is there and cannot start is no matter of taste.
+    if finding.layer.is_some() {
+        finding.severity = code::Severity::Error;
+    }
+    Health { steps: trace.steps, finding: Some(finding) }
 }

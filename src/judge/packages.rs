@@ -1,31 +1,30 @@
-//! Packages that say of themselves for which platform they were built: wheels by their tags, npm packages by os, cpu and
-//! libc, jars by the native parts inside. Found where the platform's own build is not there.
+//! Packages that say of themselves for which platform they were built: wheels by their tags, npm packages by what they
+//! offer. Found where the platform's own build is not there.
 
 use std::collections::BTreeSet;
 
+use super::archives;
 use super::code::{Code, Severity};
 use super::files::Files;
 use super::finding::Finding;
-use super::reach::Reach;
-use super::tokens;
+use super::reach::Way;
+use super::tokens::{self, Libc};
 use crate::image::{FileView, NodeKind};
-use crate::inspect::{FileKind, Native, NpmPackage, Zip};
-use crate::platform::{Arch, Node};
+use crate::inspect::{FileKind, NpmPackage};
+use crate::platform::Arch;
 
 /// Findings on packages. `found`: what the rules on single files found, so that nothing is said twice.
 pub fn judge_packages(files: &Files<'_>, found: &[Finding]) -> Vec<Finding> {
     let told: BTreeSet<&str> = found.iter().filter_map(|finding| finding.group.as_deref()).collect();
-    let has_java = Reach::has_java(files.programs);
-    let mut findings = Vec::new();
+    let mut findings = archives::judge(files);
     for view in files.rootfs.all().filter(|view| view.kind == NodeKind::File) {
         let Some(kind) = view.fact else { continue };
-        if !matches!(kind, FileKind::Wheel(_) | FileKind::Zip(_) | FileKind::NpmPackage(_)) {
+        if !matches!(kind, FileKind::Wheel(_) | FileKind::NpmPackage(_)) {
             continue;
         }
         let path = String::from_utf8_lossy(&files.rootfs.path(view.id)).into_owned();
         let finding = match kind {
             FileKind::Wheel(tags) => installed_wheel(files, &view, &path, tags, &told),
-            FileKind::Zip(zip) => archive(files, &view, &path, zip, has_java),
             FileKind::NpmPackage(package) => platform_parts(files, &view, &path, package, &told),
             _ => None,
         };
@@ -34,8 +33,8 @@ pub fn judge_packages(files: &Files<'_>, found: &[Finding]) -> Vec<Finding> {
     findings
 }
 
-/// `numpy-2.3.5.dist-info/WHEEL` whose every tag is for other architectures. Its modules, where they are foreign, tell
-/// of it themselves.
+/// `numpy-2.3.5.dist-info/WHEEL` whose every tag is for other platforms. Its modules, where they are foreign, tell of it
+/// themselves.
 fn installed_wheel(
     files: &Files<'_>,
     view: &FileView<'_, FileKind>,
@@ -43,51 +42,65 @@ fn installed_wheel(
     tags: &[String],
     told: &BTreeSet<&str>,
 ) -> Option<Finding> {
-    let archs = foreign_tags(tags, files.node)?;
+    let platforms = foreign_tags(tags, files.node.arch, &files.programs.libcs)?;
     let info = path.strip_suffix("/WHEEL")?;
     let (place, name) = info.rsplit_once('/')?;
     let package = name.split('-').next().unwrap_or(name);
-    let is_told = told.iter().any(|group| group.strip_prefix(place).is_some_and(|rest| is_package(rest, package)));
-    // A pure package with a native tag has nothing that could fail.
-    let has_native = files
-        .programs
-        .runnable()
-        .any(|program| program.path.strip_prefix(place).is_some_and(|rest| is_package(rest, package)));
-    if is_told || !has_native {
+    let is_its = |path: &str| path.strip_prefix(place).is_some_and(|rest| is_package(rest, package));
+    if told.iter().any(|group| is_its(group)) {
         return None;
     }
-    let message = format!("the Python package {package} was built for {archs}");
-    Some(
-        Finding::new(Code::PackageOtherPlatform, message)
-            .at(path, view.layer)
-            .is(tags.join(", "), files.node.arch.name()),
-    )
+    let is_used = files.programs.runnable().any(|program| {
+        is_its(&program.path) && matches!(files.reach.way(program), Way::Extension { .. } | Way::Path { .. })
+    });
+    let message = format!("the Python package {package} was built for {platforms}");
+    let mut finding = Finding::new(Code::PackageOtherPlatform, message)
+        .at(path, view.layer)
+        .is(tags.join(", "), files.node.arch.name());
+    finding.group = Some(format!("{place}/{package}"));
+    // A package whose native part is not to be seen may have none that could fail.
+    Some(if is_used { finding } else { finding.severity(Severity::Warning) })
 }
 
-/// Whether `/numpy`, `/numpy.libs` or `/numpy/core/x.so` belongs to numpy.
+/// Whether `/numpy`, `/numpy.libs` or `/numpy/core/x.so` belongs to numpy, as its wheel's name is written.
 fn is_package(rest: &str, package: &str) -> bool {
     let first = rest.trim_start_matches('/').split(['/', '.']).next().unwrap_or_default();
-    first.eq_ignore_ascii_case(package)
+    let plain = |name: &str| name.replace('-', "_").to_ascii_lowercase();
+    // `_cffi_backend` and `yaml` are told from cffi and PyYAML by their dist-info alone.
+    plain(first) == plain(package)
 }
 
-/// The architectures of a wheel's tags, where all of them are others than the node's. `any` and tags of other systems
-/// say nothing.
-fn foreign_tags(tags: &[String], node: &Node) -> Option<String> {
-    let archs: BTreeSet<Arch> = tags.iter().filter_map(|tag| tag.rsplit('-').next()).filter_map(tag_arch).collect();
-    let is_foreign = !archs.is_empty() && archs.iter().all(|arch| *arch != node.arch);
-    is_foreign.then(|| archs.iter().map(|arch| arch.name()).collect::<Vec<_>>().join(", "))
+/// What a wheel's tags name, where none of them is for this platform; `any` is for every one. Source: PEP 425, 600, 656.
+pub fn foreign_tags(tags: &[String], here: Arch, libcs: &[Libc]) -> Option<String> {
+    let platforms: BTreeSet<&str> =
+        tags.iter().filter_map(|tag| tag.rsplit('-').next()).flat_map(|platforms| platforms.split('.')).collect();
+    let serves = |platform: &&str| match *platform {
+        "any" => true,
+        platform if platform.contains("linux") => {
+            let libc = if platform.starts_with("musllinux") {
+                Some(Libc::Musl)
+            } else if platform.starts_with("manylinux") {
+                Some(Libc::Glibc)
+            } else {
+                None
+            };
+            let fits_libc = libcs.is_empty() || libc.is_none_or(|libc| libcs.contains(&libc));
+            // An architecture that is not known proves nothing.
+            fits_libc && tag_arch(platform).is_none_or(|arch| arch == here)
+        }
+        platform => !(platform.starts_with("macosx_") || platform.starts_with("win") || platform.starts_with("ios_")),
+    };
+    (!platforms.is_empty() && !platforms.iter().any(serves))
+        .then(|| platforms.into_iter().collect::<Vec<_>>().join(", "))
 }
 
-/// `manylinux_2_17_x86_64` and `linux_aarch64`; source: PEP 600, PEP 656.
+/// `manylinux_2_17_x86_64` and `linux_aarch64`.
 fn tag_arch(platform: &str) -> Option<Arch> {
-    let platform = platform.split('.').next().unwrap_or(platform);
-    if !platform.contains("linux") {
-        return None;
-    }
     crate::platform::arch::ARCHES
         .iter()
         .flat_map(|row| row.uname.iter().chain(row.aliases).map(move |name| (row.arch, *name)))
-        .find(|(_, name)| platform.ends_with(&format!("_{name}")))
+        .filter(|(_, name)| platform.ends_with(&format!("_{name}")))
+        .max_by_key(|(_, name)| name.len())
         .map(|(arch, _)| arch)
 }
 
@@ -141,43 +154,30 @@ fn platform_parts(
     Some(finding)
 }
 
-/// A jar, wheel or nupkg with Linux parts for other architectures and none for this one.
-fn archive(files: &Files<'_>, view: &FileView<'_, FileKind>, path: &str, zip: &Zip, has_java: bool) -> Option<Finding> {
-    let here = files.node.arch;
-    let mut archs: BTreeSet<Arch> = BTreeSet::new();
-    for (member, native) in &zip.natives {
-        let Native::Elf { arch: Some(arch), e_type: 2 | 3, .. } = native else { continue };
-        if tokens::read(member).is_none_or(|platform| platform.may_be_linux) {
-            archs.insert(*arch);
-        }
-    }
-    if archs.is_empty() || archs.contains(&here) || zip.unread > 0 {
-        return None;
-    }
-    let names: Vec<&str> = archs.iter().map(|arch| arch.name()).collect();
-    let message = format!("its native parts are for {}, none is for {}", names.join(", "), here.name());
-    let mut finding =
-        Finding::new(Code::JarWithoutPlatform, message).at(path, view.layer).is(names.join(", "), here.name());
-    // An archive that nothing in the image reads is data.
-    let is_read = (zip.is_jar && has_java) || path.ends_with(".whl");
-    if !is_read {
-        finding.severity = Severity::Note;
-    }
-    Some(finding)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_wheels_tags_name_its_architectures() {
-        let tags = |text: &str| foreign_tags(&[text.to_string()], &Node::plain(Arch::Arm64));
-        assert_eq!(tags("cp311-cp311-manylinux_2_17_x86_64.manylinux2014_x86_64"), Some("x86-64".into()));
-        assert_eq!(tags("cp311-cp311-musllinux_1_2_armv7l"), Some("32-bit Arm".into()));
-        assert_eq!(tags("cp311-cp311-manylinux_2_28_aarch64"), None);
-        assert_eq!(tags("py3-none-any"), None);
-        assert_eq!(tags("cp311-cp311-macosx_11_0_x86_64"), None);
+    fn a_wheels_tags_name_its_platforms() {
+        let tags = |text: &str| foreign_tags(&[text.to_string()], Arch::Arm64, &[Libc::Glibc]).is_some();
+        for foreign in [
+            "cp311-cp311-manylinux_2_17_x86_64.manylinux2014_x86_64",
+            "cp311-cp311-musllinux_1_2_armv7l",
+            "cp311-cp311-musllinux_1_2_aarch64",
+            "cp311-cp311-macosx_11_0_arm64",
+            "cp311-cp311-win_amd64",
+        ] {
+            assert!(tags(foreign), "{foreign}");
+        }
+        for own in [
+            "cp311-cp311-manylinux_2_28_aarch64",
+            "cp311-cp311-linux_aarch64",
+            "py3-none-any",
+            "cp311-cp311-manylinux_2_17_x86_64.manylinux_2_17_aarch64",
+        ] {
+            assert!(!tags(own), "{own}");
+        }
     }
 
     #[test]

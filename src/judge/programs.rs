@@ -89,7 +89,7 @@ impl<'a> Programs<'a> {
             })
             .collect();
         all.sort_by(|a, b| a.path.cmp(&b.path));
-        let libcs = libcs(&all);
+        let libcs = libcs(rootfs, node, &all);
         Programs { all, libcs }
     }
 
@@ -123,13 +123,18 @@ impl Program<'_> {
         self.path.rsplit('/').next().unwrap_or(&self.path)
     }
 
+    fn needs(&self, soname: &str) -> bool {
+        self.elf.dynamic.iter().flat_map(|dynamic| &dynamic.needed).any(|lib| lib == soname)
+    }
+
     /// The C library it was linked for, by its loader, its libraries, or its path.
     pub fn libc(&self) -> Option<Libc> {
         let needs = |prefix: &str| {
             self.elf.dynamic.iter().flat_map(|dynamic| &dynamic.needed).any(|lib| lib.starts_with(prefix))
         };
         let loader = String::from_utf8_lossy(self.elf.loader().unwrap_or_default()).into_owned();
-        if loader.contains("/ld-musl") || needs("libc.musl-") {
+        // A musl cross toolchain names the library by its plain soname.
+        if loader.contains("/ld-musl") || needs("libc.musl-") || self.needs("libc.so") {
             return Some(Libc::Musl);
         }
         if loader.contains("/ld-linux") || loader.contains("/ld64.so") || needs("libc.so.6") {
@@ -144,18 +149,21 @@ impl Program<'_> {
     }
 }
 
-/// Which C libraries an image has: a loader of that family among its files.
-fn libcs(all: &[Program<'_>]) -> Vec<Libc> {
-    let has = |prefix: &[&str]| {
-        all.iter()
-            .any(|program| program.fit == Fit::Native && prefix.iter().any(|prefix| program.name().starts_with(prefix)))
+/// Which C libraries an image has: its platform's loader of that family, at its place or by its name.
+fn libcs(rootfs: &RootFs<FileKind>, node: &Node, all: &[Program<'_>]) -> Vec<Libc> {
+    let has = |place: &str, prefix: &[&str]| {
+        (!place.is_empty() && rootfs.resolve(place).is_ok())
+            || all.iter().any(|program| {
+                program.fit == Fit::Native && prefix.iter().any(|prefix| program.name().starts_with(prefix))
+            })
     };
+    let row = node.arch.row();
     let mut found = Vec::new();
-    if has(&["ld-linux", "ld64.so", "ld-2.", "ld.so.1"]) {
+    if has(row.glibc_loader, &["ld-linux", "ld64.so", "ld-2.", "ld.so.1"]) {
         found.push(Libc::Glibc);
     }
     // Alpine's loader is musl's libc itself.
-    if has(&["ld-musl-", "libc.musl-"]) {
+    if has(row.musl_loader, &["ld-musl-", "libc.musl-"]) {
         found.push(Libc::Musl);
     }
     found

@@ -1,127 +1,148 @@
 //! What is foreign on purpose: data, tests, cross toolchains, siblings of a file for this platform. Each rule has a
 //! name and can be switched off. A rule looks at structure (the file's type, a directory that names the file's own
-//! architecture, a sibling); lists of products are the last resort.
+//! architecture, a sibling); lists of places are the last resort.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::programs::{Fit, Program, Programs};
-use super::tokens::Libc;
-use crate::inspect::{Elf, PT_LOAD};
-use crate::platform::arch::{ARCHES, ArchRow};
+use super::archives;
+use super::programs::{Fit, Program};
+use super::siblings::Siblings;
+use super::tokens::{self, PathPlatform};
+use crate::inspect::{Ar, Elf, MachO, PT_LOAD, Pe};
+use crate::platform::Arch;
+use crate::platform::arch::ArchRow;
+
+/// A file that this image's platform does not run or load.
+pub struct Suspect<'a> {
+    pub path: &'a str,
+    pub platform: Option<&'a PathPlatform>,
+    pub format: Format<'a>,
+}
+
+#[derive(Clone, Copy)]
+pub enum Format<'a> {
+    Elf(&'a Program<'a>),
+    Pe(&'a Pe),
+    MachO(&'a MachO),
+    /// A static library.
+    Ar(&'a Ar),
+}
 
 /// A rule by which a foreign file belongs where it is.
 pub struct PurposeRule {
     pub name: &'static str,
     /// What it says of a file, for `--all` and for the documentation.
     pub why: &'static str,
-    applies: fn(&Program<'_>, &Siblings) -> bool,
+    applies: fn(&Suspect<'_>, &Siblings) -> bool,
 }
 
 /// Rules in the order in which they are asked.
 pub const RULES: &[PurposeRule] = &[
     PurposeRule {
         name: "object-file",
-        why: "an object file, which no kernel executes",
-        applies: |p, _| p.elf.e_type == 1,
+        why: "an object file or a kernel module, which no kernel executes",
+        applies: |s, _| s.elf().is_some_and(|elf| elf.e_type == 1),
     },
-    PurposeRule { name: "core-dump", why: "a core dump", applies: |p, _| p.elf.e_type == 4 },
+    PurposeRule { name: "core-dump", why: "a core dump", applies: |s, _| s.elf().is_some_and(|elf| elf.e_type == 4) },
     PurposeRule {
         name: "device-code",
-        why: "code for a device, not for a Linux CPU",
-        applies: |p, _| p.fit == Fit::NoLinux,
+        why: "code for a device or a virtual machine (eBPF, CUDA, AMDGPU, a microcontroller), not for a Linux CPU",
+        applies: |s, _| matches!(s.format, Format::Elf(program) if program.fit == Fit::NoLinux),
     },
-    PurposeRule { name: "debug-file", why: "detached debug information", applies: |p, _| is_debug(p) },
-    PurposeRule { name: "test-data", why: "test data", applies: |p, _| has_directory(p, TEST_DIRECTORIES) },
-    PurposeRule { name: "sibling", why: "the same file is there for this platform", applies: |p, s| s.serve(p) },
-    PurposeRule { name: "cross-toolchain", why: "part of a cross toolchain or a sysroot", applies: |p, _| is_cross(p) },
+    PurposeRule {
+        name: "static-library",
+        why: "a static library for another architecture, which only a cross linker reads",
+        applies: |s, _| matches!(s.format, Format::Ar(_)),
+    },
+    PurposeRule { name: "debug-file", why: "detached debug information", applies: |s, _| is_debug(s) },
+    PurposeRule { name: "test-data", why: "test data", applies: |s, _| is_test_data(s) },
+    PurposeRule {
+        name: "windows-launcher",
+        why: "a launcher that a Python package writes on Windows only",
+        applies: |s, _| matches!(s.format, Format::Pe(_)) && is_launcher(s.path),
+    },
+    PurposeRule {
+        name: "wine",
+        why: "a part of Wine, which loads it by itself",
+        applies: |s, _| {
+            has_directory(s, &["wine", "wine64", "wine-development", "wine-stable"]) || s.path.ends_with(".dll.so")
+        },
+    },
+    PurposeRule {
+        name: "sibling",
+        why: "the same is there for this platform",
+        applies: |s, siblings| names_itself(s) && siblings.serve(s.path),
+    },
+    PurposeRule {
+        name: "own-build",
+        why: "the package was built where it was installed, and takes that before anything prebuilt",
+        applies: |s, siblings| names_itself(s) && siblings.has_own_build(s.path),
+    },
+    PurposeRule {
+        name: "optional-native",
+        why: "the package says that it works without its native part (a wheel for any platform, a fallback.js)",
+        applies: |s, siblings| names_itself(s) && siblings.is_optional(s.path),
+    },
+    PurposeRule { name: "cross-toolchain", why: "part of a cross toolchain or a sysroot", applies: |s, _| is_cross(s) },
     PurposeRule {
         name: "multiarch",
         why: "in a directory of its own architecture, beside this platform's",
-        applies: |p, _| is_in_own_directory(p),
+        applies: |s, _| is_in_own_directory(s),
     },
     PurposeRule {
         name: "firmware",
         why: "firmware, a boot loader, or an emulator's ROM",
-        applies: |p, _| is_firmware(p),
+        applies: |s, _| is_firmware(s),
     },
     PurposeRule {
         name: "no-linux-program",
-        why: "a program for another operating system",
-        applies: |p, _| is_other_system(p),
+        why: "a program for another operating system, and named so",
+        applies: |s, _| is_other_system(s),
     },
     PurposeRule {
         name: "tool-cache",
-        why: "a tool's download cache, kept by platform",
-        applies: |p, _| is_tool_cache(p),
+        why: "a tool's cache or plugin mirror, kept by platform",
+        applies: |s, _| is_tool_cache(s),
     },
 ];
 
-const TEST_DIRECTORIES: &[&str] = &["testdata", "test-data", "fixtures", "__fixtures__", "testfiles", "test_data"];
-
-/// Which platforms each file, and each package directory, is there for.
-pub struct Siblings {
-    served: BTreeSet<String>,
-}
-
-impl Siblings {
-    /// Keys of all files that this image's platform can use.
-    pub fn of(programs: &Programs<'_>) -> Siblings {
-        let mut served = BTreeSet::new();
-        for program in programs.runnable().filter(|program| program.fit <= Fit::Compat) {
-            let Some(platform) = &program.platform else { continue };
-            if !platform.may_be_linux || is_other_system(program) || !fits_libc(program, &programs.libcs) {
-                continue;
-            }
-            served.insert(platform.key.clone());
-            served.extend(package_key(&program.path, &platform.key));
+impl Suspect<'_> {
+    fn elf(&self) -> Option<&Elf> {
+        match self.format {
+            Format::Elf(program) => Some(program.elf),
+            _ => None,
         }
-        Siblings { served }
     }
 
-    /// Whether this file, or its package, is there for the image's platform too.
-    pub fn serve(&self, program: &Program<'_>) -> bool {
-        let Some(platform) = &program.platform else { return false };
-        self.served.contains(&platform.key)
-            || package_key(&program.path, &platform.key).is_some_and(|key| self.served.contains(&key))
+    fn arch(&self) -> Option<Arch> {
+        match self.format {
+            Format::Elf(program) => program.elf.arch(),
+            Format::Pe(pe) => pe.arch,
+            Format::MachO(_) | Format::Ar(_) => None,
+        }
     }
-}
 
-/// Whether a file's C library is one of the image's; an image without a loader takes anything.
-pub fn fits_libc(program: &Program<'_>, libcs: &[Libc]) -> bool {
-    libcs.is_empty() || program.libc().is_none_or(|libc| libcs.contains(&libc))
-}
-
-/// The package directory of a path's key: what lies in `node_modules/@scope/name`, `prebuilds`, `runtimes`. The files of
-/// one platform's package need not be named like another's.
-fn package_key(path: &str, key: &str) -> Option<String> {
-    let at = ["/prebuilds/", "/runtimes/"].into_iter().find_map(|mark| key.find(mark).map(|at| at + mark.len()));
-    if let Some(at) = at {
-        return Some(key[..at].to_string());
+    fn row(&self) -> Option<&'static ArchRow> {
+        self.arch().map(Arch::row)
     }
-    // `node_modules/@esbuild/linux-x64/bin/esbuild` and `@rollup/rollup-linux-x64-gnu`: the package's own name carries the platform.
-    let at = key.rfind("/node_modules/")? + "/node_modules/".len();
-    let (package, _) = npm_package(path)?;
-    super::tokens::read(package)?;
-    let depth = if key[at..].starts_with('@') || package.starts_with('@') { 2 } else { 1 };
-    let end = key[at..].match_indices('/').nth(depth - 1).map_or(key.len(), |(end, _)| at + end);
-    Some(format!("{}:package", &key[..end]))
-}
-
-/// The npm package of a path and where its directory ends: `@esbuild/linux-x64`.
-pub fn npm_package(path: &str) -> Option<(&str, usize)> {
-    let start = path.rfind("/node_modules/")? + "/node_modules/".len();
-    let depth = if path[start..].starts_with('@') { 2 } else { 1 };
-    let end = path[start..].match_indices('/').nth(depth - 1).map(|(end, _)| start + end)?;
-    Some((&path[start..end], end))
 }
 
 /// The first rule by which this file is foreign on purpose.
-pub fn purpose(program: &Program<'_>, siblings: &Siblings, off: &BTreeSet<String>) -> Option<&'static PurposeRule> {
-    RULES.iter().filter(|rule| !off.contains(rule.name)).find(|rule| (rule.applies)(program, siblings))
+pub fn purpose(suspect: &Suspect<'_>, siblings: &Siblings, off: &BTreeSet<String>) -> Option<&'static PurposeRule> {
+    RULES.iter().filter(|rule| !off.contains(rule.name)).find(|rule| (rule.applies)(suspect, siblings))
 }
 
-fn has_directory(program: &Program<'_>, names: &[&str]) -> bool {
-    directories(&program.path).any(|directory| names.contains(&directory))
+/// Whether a file's path says of it what it is, and not another architecture: only such a one is a sibling.
+pub fn names_itself(suspect: &Suspect<'_>) -> bool {
+    let Some(platform) = suspect.platform else { return false };
+    match suspect.format {
+        Format::Elf(program) => platform.arch.is_none_or(|arch| Some(arch) == program.elf.arch()),
+        _ => !platform.may_be_linux,
+    }
+}
+
+fn has_directory(suspect: &Suspect<'_>, names: &[&str]) -> bool {
+    directories(suspect.path).any(|directory| names.contains(&directory))
 }
 
 fn directories(path: &str) -> impl Iterator<Item = &str> {
@@ -129,88 +150,149 @@ fn directories(path: &str) -> impl Iterator<Item = &str> {
     path[..end].split('/').filter(|name| !name.is_empty())
 }
 
-fn is_debug(program: &Program<'_>) -> bool {
-    let has_code = |elf: &Elf| elf.segments.iter().any(|s| s.p_type == PT_LOAD && s.filesz > 0);
-    program.elf.is_debug_only
-        || program.path.contains("/lib/debug/")
-        || program.path.ends_with(".debug")
-        || !has_code(program.elf)
+/// Directories of test inputs by their names; `tests` itself counts inside of a package or a source tree only.
+fn is_test_data(suspect: &Suspect<'_>) -> bool {
+    const DATA: &[&str] = &[
+        "testdata",
+        "test-data",
+        "test_data",
+        "fixtures",
+        "__fixtures__",
+        "testfiles",
+        "test-files",
+        "test_files",
+        "testsuite",
+        "testcases",
+        "Inputs",
+    ];
+    const TESTS: &[&str] = &["test", "tests", "__tests__", "spec"];
+    const PACKAGED: &[&str] = &[
+        "/site-packages/",
+        "/dist-packages/",
+        "/node_modules/",
+        "/gems/",
+        "/usr/src/",
+        "/pkg/mod/",
+        "/cargo/registry/",
+        "/share/gocode/",
+        "/share/doc/",
+    ];
+    let packaged = PACKAGED.iter().filter_map(|place| suspect.path.find(place)).min();
+    has_directory(suspect, DATA)
+        || packaged.is_some_and(|at| directories(&suspect.path[at..]).any(|name| TESTS.contains(&name)))
 }
 
-/// The row of a file's own architecture.
-fn own_row(program: &Program<'_>) -> Option<&'static ArchRow> {
-    program.elf.arch().map(|arch| arch.row())
+fn is_debug(suspect: &Suspect<'_>) -> bool {
+    let Some(elf) = suspect.elf() else { return false };
+    let has_code = elf.segments.iter().any(|s| s.p_type == PT_LOAD && s.filesz > 0);
+    elf.is_debug_only || suspect.path.contains("/lib/debug/") || suspect.path.ends_with(".debug") || !has_code
 }
 
 /// `/usr/lib/arm-linux-gnueabihf/...`, `/usr/lib32`, `/lib64` of another architecture: libraries that lie there never
 /// get in the way of this platform's. A directory that names *another* architecture than the file's is no excuse.
-fn is_in_own_directory(program: &Program<'_>) -> bool {
-    let Some(row) = own_row(program) else { return false };
-    let in_triplet = directories(&program.path).any(|directory| row.triplets.contains(&directory));
+fn is_in_own_directory(suspect: &Suspect<'_>) -> bool {
+    let (Some(row), Format::Elf(program)) = (suspect.row(), suspect.format) else { return false };
+    let in_triplet = directories(suspect.path).any(|directory| row.triplets.contains(&directory));
     let alternate =
-        ["/usr/lib32/", "/lib32/", "/usr/libx32/", "/libx32/"].iter().any(|prefix| program.path.starts_with(prefix));
+        ["/usr/lib32/", "/lib32/", "/usr/libx32/", "/libx32/"].iter().any(|prefix| suspect.path.starts_with(prefix));
     // The loader of a multiarch file lies outside its directory: /lib/ld-linux-armhf.so.3.
     let is_loader =
-        [row.glibc_loader, row.musl_loader].contains(&program.path.strip_prefix("/usr").unwrap_or(&program.path));
+        [row.glibc_loader, row.musl_loader].contains(&suspect.path.strip_prefix("/usr").unwrap_or(suspect.path));
     in_triplet || (alternate && program.fit != Fit::Native) || is_loader
 }
 
 /// A directory named by a target triple: `/usr/aarch64-linux-gnu/lib`, `gcc-cross/<triple>`, `rustlib/<triple>`, `sysroot`.
-fn is_cross(program: &Program<'_>) -> bool {
-    let is_triple = |directory: &str| {
-        let mut words = directory.split('-');
-        let arch = words.next().unwrap_or_default();
-        let rest = words.collect::<Vec<_>>();
-        let is_arch =
-            ARCHES.iter().any(|row| row.oci == arch || row.uname.contains(&arch) || row.aliases.contains(&arch))
-                || arch.starts_with("riscv64")
-                || arch.starts_with("powerpc")
-                || arch.starts_with("thumb")
-                || arch.starts_with("arm");
-        is_arch && rest.len() >= 2
-    };
+fn is_cross(suspect: &Suspect<'_>) -> bool {
     // `/usr/lib/<triple>` is multiarch's; `/usr/<triple>`, `gcc-cross/<triple>`, `rustlib/<triple>` are toolchains'.
-    let names: Vec<&str> = directories(&program.path).collect();
+    let names: Vec<&str> = directories(suspect.path).collect();
     names.iter().enumerate().any(|(index, directory)| {
         let is_multiarch = index > 0 && names[index - 1] == "lib";
-        (is_triple(directory) && !is_multiarch)
+        (is_triple(directory, suspect.arch()) && !is_multiarch)
             || directory.starts_with("sysroot")
             || matches!(*directory, "gcc-cross" | "toolchains")
     })
 }
 
-fn is_firmware(program: &Program<'_>) -> bool {
+/// `aarch64-linux-gnu`, `riscv64-unknown-elf`, `x86_64-w64-mingw32`: an architecture, and a system or an ABI behind it.
+/// `own`: the file's architecture, which it must not contradict.
+fn is_triple(directory: &str, own: Option<Arch>) -> bool {
+    const ENDS: &[&str] = &["linux", "unknown", "none", "elf", "eabi", "eabihf", "musl", "w64", "pc", "apple", "wasi"];
+    let Some((arch, rest)) = directory.split_once('-') else { return false };
+    let named = tokens::read(arch).and_then(|platform| platform.arch);
+    let is_arch = named.is_some()
+        || ["riscv", "powerpc", "thumb", "arm", "mips", "wasm"].iter().any(|word| arch.starts_with(word));
+    let is_own = own.is_none() || named.is_none() || named == own;
+    is_arch && is_own && rest.split('-').any(|word| ENDS.contains(&word))
+}
+
+/// What starts before any Linux: by its PE subsystem, or by the place where distributions keep such files.
+fn is_firmware(suspect: &Suspect<'_>) -> bool {
     const PLACES: &[&str] = &[
-        "/lib/firmware/",
         "/share/qemu",
         "/share/seabios",
+        "/share/sgabios",
         "/share/ovmf",
+        "/share/OVMF",
         "/share/AAVMF",
+        "/share/edk2",
+        "/share/openbios",
+        "/share/slof",
+        "/share/palcode",
         "/lib/grub/",
         "/lib/syslinux/",
+        "/lib/SYSLINUX",
+        "/lib/ISOLINUX",
         "/lib/u-boot/",
-        "/share/slof",
         "/lib/ipxe/",
+        "/lib/xen",
     ];
-    PLACES.iter().any(|place| program.path.contains(place)) || program.path.starts_with("/boot/")
+    let is_efi = matches!(suspect.format, Format::Pe(pe) if (10..=13).contains(&pe.subsystem));
+    let names_it =
+        directories(suspect.path).any(|directory| directory.split(['-', '_']).any(|word| word == "firmware"));
+    is_efi || names_it || PLACES.iter().any(|place| suspect.path.contains(place)) || suspect.path.starts_with("/boot/")
 }
 
-/// EI_OSABI of the BSDs and Solaris, or a path that names another system.
-fn is_other_system(program: &Program<'_>) -> bool {
+/// `pip/_vendor/distlib/t64.exe`, `setuptools/cli-arm64.exe`: in a Python package, installed or in its source.
+fn is_launcher(path: &str) -> bool {
+    let is_packaged = ["/site-packages/", "/dist-packages/", "/lib/python"].iter().any(|place| path.contains(place))
+        || directories(path).any(|name| matches!(name, "distlib" | "setuptools" | "pip"));
+    is_packaged && path.ends_with(".exe")
+}
+
+/// EI_OSABI of the BSDs and Solaris, Android's linker, or a name that other systems' files have.
+fn is_other_system(suspect: &Suspect<'_>) -> bool {
     const OTHER_ABIS: &[u8] = &[2, 6, 9, 12];
-    OTHER_ABIS.contains(&program.elf.osabi)
-        || program.platform.as_ref().is_some_and(|platform| !platform.may_be_linux)
-        || program.elf.loader().is_some_and(|loader| loader.starts_with(b"/system/bin/linker"))
+    const ENDS: &[&str] =
+        &[".exe", ".dll", ".sys", ".efi", ".ocx", ".pyd", ".scr", ".cpl", ".mui", ".dylib", ".com", ".winmd"];
+    if suspect.platform.is_some_and(|platform| !platform.may_be_linux) {
+        return true;
+    }
+    match suspect.format {
+        Format::Elf(program) => {
+            OTHER_ABIS.contains(&program.elf.osabi)
+                || program.elf.loader().is_some_and(|loader| loader.starts_with(b"/system/bin/linker"))
+        }
+        _ => {
+            let path = suspect.path.to_ascii_lowercase();
+            ENDS.iter().any(|end| path.ends_with(end))
+                || path.contains(".app/contents/")
+                || path.contains(".framework/")
+        }
+    }
 }
 
-/// `.terraform/providers/.../linux_amd64/`, krew and plugin caches: a directory that names the file's own architecture.
-fn is_tool_cache(program: &Program<'_>) -> bool {
-    let is_cache = directories(&program.path)
-        .any(|directory| matches!(directory, ".terraform" | ".terraform.d" | ".krew" | ".cache"));
-    is_cache && program.platform.as_ref().is_some_and(|platform| platform.arch == program.elf.arch())
+/// `.terraform/providers/.../linux_amd64/`, krew and plugin caches: a directory that names the file's own architecture,
+/// below one that only tools look into.
+fn is_tool_cache(suspect: &Suspect<'_>) -> bool {
+    let is_cache = directories(suspect.path).any(|directory| {
+        (directory.starts_with('.') && !matches!(directory, ".venv" | ".local" | ".pnpm" | ".next"))
+            || directory.contains("terraform")
+            || matches!(directory, "plugin-cache" | "tools-cache" | "_cacache")
+    });
+    is_cache && suspect.platform.is_some_and(|platform| platform.arch.is_some() && platform.arch == suspect.arch())
 }
 
 /// The names of all rules with what they say, for help and documentation.
 pub fn rule_names() -> BTreeMap<&'static str, &'static str> {
-    RULES.iter().map(|rule| (rule.name, rule.why)).collect()
+    RULES.iter().map(|rule| (rule.name, rule.why)).chain([archives::RULE]).collect()
 }

@@ -1,9 +1,10 @@
-//! What can be executed or loaded, and the way to it: the entry chain, what its scripts call, PATH, the extension
-//! modules of the language run-times that are installed. Severity follows from here.
+//! What can be executed or loaded, and the way to it: the entry chain, what its scripts call, PATH, the native modules
+//! of the language run-times that are installed, the libraries that any of these need. Severity follows from here.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::programs::{Fit, Program, Programs};
+use super::runtimes;
 use crate::image::{NodeId, NodeKind, RootFs};
 use crate::inspect::FileKind;
 
@@ -12,104 +13,62 @@ use crate::inspect::FileKind;
 pub enum Way {
     /// On the entry chain itself: the program, its interpreter, its loader, its libraries.
     Chain,
-    /// Named by a script on the chain.
+    /// Named by a script on the chain, or by one that it names.
     Called { by: String },
-    /// In a directory of PATH, by this name.
-    Path,
+    /// In a directory of PATH, itself or by this link.
+    Path { link: Option<String> },
     /// Loaded by this run-time, which the image has.
     Extension { runtime: &'static str },
-    /// Inside an npm or Python package, whose run-time is not in the image.
+    /// A library that this program or module, which is in reach, needs and finds nowhere else.
+    Needed { by: String },
+    /// Inside a package whose run-time is not in the image.
     Package,
     /// Nothing is known to use it.
     Loose,
 }
 
-/// A language run-time: the names of its interpreter and where its extension modules lie.
-struct Runtime {
-    name: &'static str,
-    interpreters: &'static [&'static str],
-    is_extension: fn(&str) -> bool,
-}
-
-const RUNTIMES: &[Runtime] = &[
-    Runtime {
-        name: "Python",
-        interpreters: &["python", "python3", "python2", "pypy3"],
-        is_extension: |path| {
-            (path.contains("/site-packages/") || path.contains("/dist-packages/") || path.contains("/lib-dynload/"))
-                && is_library(path)
-        },
-    },
-    Runtime {
-        name: "Node.js",
-        interpreters: &["node", "nodejs", "bun", "deno"],
-        is_extension: |path| path.ends_with(".node") || path.contains("/node_modules/"),
-    },
-    Runtime {
-        name: "Ruby",
-        interpreters: &["ruby"],
-        is_extension: |path| {
-            (path.contains("/gems/") || path.contains("/vendor_ruby/") || path.contains("/site_ruby/"))
-                && is_library(path)
-        },
-    },
-    Runtime {
-        name: "PHP",
-        interpreters: &["php", "php-fpm"],
-        is_extension: |path| (path.contains("/php/extensions/") || path.contains("/lib/php/")) && is_library(path),
-    },
-    Runtime {
-        name: "Perl",
-        interpreters: &["perl"],
-        is_extension: |path| path.contains("/perl") && path.contains("/auto/") && is_library(path),
-    },
-    Runtime {
-        name: ".NET",
-        interpreters: &["dotnet"],
-        is_extension: |path| path.contains("/runtimes/") && is_library(path),
-    },
-    Runtime {
-        name: "R",
-        interpreters: &["R", "Rscript"],
-        is_extension: |path| path.contains("/R/") && path.contains("/libs/") && is_library(path),
-    },
-];
-
-fn is_library(path: &str) -> bool {
-    path.ends_with(".so") || path.contains(".so.")
-}
+/// Scripts that are followed from the chain's own; more do not fit on a screen.
+const SCRIPTS: usize = 256;
 
 /// What the rules ask of the way to a file.
 pub struct Reach {
     /// Real paths on the entry chain.
     chain: BTreeSet<String>,
-    /// Real paths that scripts on the chain name, with the script.
+    /// Real paths that scripts name, with the script.
     called: BTreeMap<String, String>,
     /// Directories of PATH, links resolved.
     path: Vec<String>,
-    /// Index into RUNTIMES, and the interpreter's path.
+    /// Real paths that links in directories of PATH lead to, with the link.
+    linked: BTreeMap<String, String>,
+    /// Index into RUNTIMES, and the host's path.
     runtimes: Vec<(usize, String)>,
+    /// Libraries that programs and modules in reach need and that this platform does not have, with who needs them.
+    lacking: BTreeMap<String, String>,
 }
 
 /// The entry chain in the form that reach needs.
 pub struct Chain<'a> {
     pub files: Vec<NodeId>,
+    /// The files on the way of the health check.
+    pub health: Vec<NodeId>,
     pub path: &'a str,
+    pub working_dir: &'a str,
+    pub env: &'a [String],
 }
 
 impl Reach {
     pub fn of(rootfs: &RootFs<FileKind>, programs: &Programs<'_>, chain: &Chain<'_>) -> Reach {
-        let real = |id: NodeId| String::from_utf8_lossy(&rootfs.path(id)).into_owned();
         let path = path_directories(rootfs, chain.path);
-        let mut called = BTreeMap::new();
-        for id in &chain.files {
-            if let Some(FileKind::Script(script)) = rootfs.view(*id).fact {
-                for found in commands(&script.text).filter_map(|word| find(rootfs, &path, &word)) {
-                    called.entry(real(found)).or_insert_with(|| real(*id));
-                }
-            }
-        }
-        Reach { chain: chain.files.iter().map(|id| real(*id)).collect(), called, path, runtimes: runtimes(programs) }
+        let mut reach = Reach {
+            chain: chain.files.iter().map(|id| real(rootfs, *id)).collect(),
+            called: called(rootfs, chain, &path),
+            linked: linked(rootfs, &path),
+            path,
+            runtimes: runtimes::installed(programs),
+            lacking: BTreeMap::new(),
+        };
+        reach.lacking = reach.lacking(programs);
+        reach
     }
 
     /// The way to a program, the shortest there is.
@@ -120,20 +79,38 @@ impl Reach {
         if let Some(by) = self.called.get(&program.path) {
             return Way::Called { by: by.clone() };
         }
-        if program.is_executable() && self.path.iter().any(|directory| is_directly_in(&program.path, directory)) {
-            return Way::Path;
+        if program.is_executable() && self.is_on_path(&program.path) {
+            return Way::Path { link: self.link(&program.path).map(str::to_string) };
         }
-        if let Some((index, _)) = self.runtimes.iter().find(|(index, _)| (RUNTIMES[*index].is_extension)(&program.path))
-        {
-            return Way::Extension { runtime: RUNTIMES[*index].name };
+        match self.module_of(&program.path) {
+            Some((runtime, true)) => return Way::Extension { runtime },
+            Some((_, false)) => return Way::Package,
+            None => {}
         }
-        let is_packaged = RUNTIMES.iter().any(|runtime| (runtime.is_extension)(&program.path));
-        if is_packaged { Way::Package } else { Way::Loose }
+        let soname = program.elf.dynamic.as_ref().and_then(|dynamic| dynamic.soname.as_deref());
+        let needed = soname.and_then(|soname| self.lacking.get(soname)).or_else(|| self.lacking.get(program.name()));
+        needed.map_or(Way::Loose, |by| Way::Needed { by: by.clone() })
     }
 
-    /// Whether `path` lies directly in a directory of PATH.
+    /// The run-time whose modules lie where `path` does, and whether it is installed.
+    pub fn module_of(&self, path: &str) -> Option<(&'static str, bool)> {
+        runtimes::of_module(path, &self.runtimes)
+    }
+
+    /// Whether `path` lies directly in a directory of PATH, or a link there leads to it.
     pub fn is_on_path(&self, path: &str) -> bool {
-        self.path.iter().any(|directory| is_directly_in(path, directory))
+        self.path.iter().any(|directory| is_directly_in(path, directory)) || self.linked.contains_key(path)
+    }
+
+    /// The link in a directory of PATH by which a file elsewhere is found.
+    pub fn link(&self, path: &str) -> Option<&str> {
+        let is_there_itself = self.path.iter().any(|directory| is_directly_in(path, directory));
+        self.linked.get(path).filter(|_| !is_there_itself).map(String::as_str)
+    }
+
+    /// The script that names `path`.
+    pub fn caller(&self, path: &str) -> Option<&str> {
+        self.called.get(path).map(String::as_str)
     }
 
     /// Whether `path` is on the entry chain.
@@ -143,13 +120,34 @@ impl Reach {
 
     /// The installed interpreter of a run-time.
     pub fn interpreter(&self, runtime: &str) -> Option<&str> {
-        self.runtimes.iter().find(|(index, _)| RUNTIMES[*index].name == runtime).map(|(_, path)| path.as_str())
+        let named = self.runtimes.iter().find(|(index, _)| runtimes::RUNTIMES[*index].name == runtime);
+        named.map(|(_, path)| path.as_str())
     }
 
-    /// Whether a JVM is among the image's own programs.
-    pub fn has_java(programs: &Programs<'_>) -> bool {
-        programs.runnable().any(|program| program.fit <= Fit::Compat && matches!(program.name(), "java" | "libjvm.so"))
+    /// What programs and modules in reach need, and no file of this platform is.
+    fn lacking(&self, programs: &Programs<'_>) -> BTreeMap<String, String> {
+        let usable = || programs.runnable().filter(|program| program.fit <= Fit::Compat);
+        let mut there: BTreeSet<&str> = BTreeSet::new();
+        for program in usable() {
+            there.insert(program.name());
+            there.extend(program.elf.dynamic.as_ref().and_then(|dynamic| dynamic.soname.as_deref()));
+        }
+        let mut lacking = BTreeMap::new();
+        for program in usable() {
+            let Some(dynamic) = &program.elf.dynamic else { continue };
+            let missing: Vec<&String> = dynamic.needed.iter().filter(|name| !there.contains(name.as_str())).collect();
+            if !missing.is_empty() && !matches!(self.way(program), Way::Loose | Way::Package) {
+                for name in missing {
+                    lacking.entry(name.clone()).or_insert_with(|| program.path.clone());
+                }
+            }
+        }
+        lacking
     }
+}
+
+fn real(rootfs: &RootFs<FileKind>, id: NodeId) -> String {
+    String::from_utf8_lossy(&rootfs.path(id)).into_owned()
 }
 
 fn is_directly_in(path: &str, directory: &str) -> bool {
@@ -160,7 +158,7 @@ fn path_directories(rootfs: &RootFs<FileKind>, path: &str) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
     for directory in path.split(':').filter(|directory| directory.starts_with('/')) {
         let Ok(id) = rootfs.resolve(directory) else { continue };
-        let real = String::from_utf8_lossy(&rootfs.path(id)).into_owned();
+        let real = real(rootfs, id);
         if rootfs.view(id).kind == NodeKind::Directory && !found.contains(&real) {
             found.push(real);
         }
@@ -168,27 +166,41 @@ fn path_directories(rootfs: &RootFs<FileKind>, path: &str) -> Vec<String> {
     found
 }
 
-/// Interpreters that are there for the image's own platform. `python3.11` counts as python3.
-fn runtimes(programs: &Programs<'_>) -> Vec<(usize, String)> {
-    let is_named = |name: &str, runtime: &Runtime| {
-        runtime.interpreters.iter().any(|interpreter| {
-            let rest = name.strip_prefix(interpreter);
-            rest.is_some_and(|rest| rest.chars().all(|c| c.is_ascii_digit() || c == '.' || c == '-'))
-        })
-    };
-    let mut found: Vec<(usize, String)> = Vec::new();
-    for program in programs.runnable().filter(|program| program.fit <= Fit::Compat && program.is_executable()) {
-        for (index, runtime) in RUNTIMES.iter().enumerate() {
-            if is_named(program.name(), runtime) && !found.iter().any(|(other, _)| *other == index) {
-                found.push((index, program.path.clone()));
+/// Where the links in directories of PATH lead: `/usr/bin/java` -> `/etc/alternatives/java` -> `/usr/lib/jvm/...`.
+fn linked(rootfs: &RootFs<FileKind>, path: &[String]) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    for directory in path.iter().filter_map(|directory| rootfs.resolve(directory).ok()) {
+        for link in rootfs.children(directory).filter(|view| view.kind == NodeKind::Symlink) {
+            let name = real(rootfs, link.id);
+            if let Ok(target) = rootfs.resolve(&name) {
+                found.entry(real(rootfs, target)).or_insert(name);
             }
         }
     }
     found
 }
 
+/// What the chain's scripts name, and the scripts that they name in their turn.
+fn called(rootfs: &RootFs<FileKind>, chain: &Chain<'_>, path: &[String]) -> BTreeMap<String, String> {
+    let mut called = BTreeMap::new();
+    let mut open: VecDeque<NodeId> = chain.files.iter().chain(&chain.health).copied().collect();
+    let mut seen: BTreeSet<NodeId> = open.iter().copied().collect();
+    while let Some(id) = open.pop_front() {
+        let Some(FileKind::Script(script)) = rootfs.view(id).fact else { continue };
+        let by = real(rootfs, id);
+        for word in commands(&script.text) {
+            let Some(found) = find(rootfs, path, chain, &word) else { continue };
+            called.entry(real(rootfs, found)).or_insert_with(|| by.clone());
+            if seen.len() < SCRIPTS && seen.insert(found) {
+                open.push_back(found);
+            }
+        }
+    }
+    called
+}
+
 /// Words in command position of a shell script: after a line's start, `exec`, `&&`, `||`, `;`, `|`, `then`, `do`, `$(`.
-/// Rough on purpose: a word counts only where a foreign file of that name exists.
+/// Rough on purpose: a word counts only where a file of that name exists and does not fit.
 fn commands(script: &[u8]) -> impl Iterator<Item = String> {
     let text = String::from_utf8_lossy(script).into_owned();
     let mut found = Vec::new();
@@ -201,15 +213,33 @@ fn commands(script: &[u8]) -> impl Iterator<Item = String> {
             .replace(';', " ; ");
         let mut expects_command = true;
         for word in spaced.split_whitespace() {
-            let word = word.trim_matches(|c| matches!(c, '"' | '\'' | '(' | ')' | '{' | '}'));
+            let word = word.trim_matches(|c| matches!(c, '"' | '\'' | '(' | ')'));
             let is_prefix = matches!(
                 word,
-                "exec" | "then" | "do" | "else" | "if" | "while" | "!" | "nohup" | "time" | "command" | "sudo"
+                "exec"
+                    | "then"
+                    | "do"
+                    | "else"
+                    | "if"
+                    | "while"
+                    | "!"
+                    | "nohup"
+                    | "time"
+                    | "command"
+                    | "sudo"
+                    | "."
+                    | "source"
+                    | "{"
             );
-            let is_assignment = word.split_once('=').is_some_and(|(name, _)| !name.is_empty() && !name.contains('/'));
+            let assigned = word.split_once('=').filter(|(name, _)| !name.is_empty() && !name.contains('/'));
             match word {
                 "" | ";" => expects_command = true,
-                _ if is_prefix || (expects_command && is_assignment) => {}
+                _ if is_prefix => {}
+                _ if expects_command && assigned.is_some() => {
+                    // `TOOL=/srv/tool` names a file, too.
+                    let value = assigned.map_or("", |(_, value)| value.trim_matches(['"', '\'']));
+                    found.extend(value.starts_with('/').then(|| value.to_string()));
+                }
                 _ => {
                     // An absolute path is a file that the script names, wherever it stands.
                     if expects_command || word.starts_with('/') {
@@ -223,15 +253,28 @@ fn commands(script: &[u8]) -> impl Iterator<Item = String> {
     found.into_iter()
 }
 
-fn find(rootfs: &RootFs<FileKind>, path: &[String], word: &str) -> Option<NodeId> {
+/// The file that a script's word leads to: by its path, with the image's variables put in, or by PATH.
+fn find(rootfs: &RootFs<FileKind>, path: &[String], chain: &Chain<'_>, word: &str) -> Option<NodeId> {
     let is_file = |id: &NodeId| rootfs.view(*id).kind == NodeKind::File;
+    let word = expand(word, chain.env)?;
     if word.starts_with('/') {
-        return rootfs.resolve(word).ok().filter(is_file);
+        return rootfs.resolve(&word).ok().filter(is_file);
     }
-    if word.contains('/') || word.is_empty() {
-        return None;
+    if word.contains('/') {
+        return rootfs.resolve(format!("{}/{word}", chain.working_dir)).ok().filter(is_file);
     }
     path.iter().find_map(|directory| rootfs.resolve(format!("{directory}/{word}")).ok().filter(is_file))
+}
+
+/// `$HOME/bin/tool` and `${HOME}/bin/tool` by the image's environment. `None`: empty, or a variable that it has not.
+fn expand(word: &str, env: &[String]) -> Option<String> {
+    let Some(rest) = word.strip_prefix('$') else { return (!word.is_empty()).then(|| word.to_string()) };
+    let (name, rest) = match rest.strip_prefix('{') {
+        Some(rest) => rest.split_once('}')?,
+        None => rest.split_at(rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len())),
+    };
+    let value = env.iter().rev().find_map(|line| line.strip_prefix(name)?.strip_prefix('='))?;
+    Some(format!("{value}{rest}"))
 }
 
 #[cfg(test)]
@@ -240,11 +283,20 @@ mod tests {
 
     #[test]
     fn commands_are_words_in_command_position_and_absolute_paths() {
-        let script = b"#!/bin/sh\nset -e\n# /opt/not\nFOO=1 /opt/a --x\nif test -f x; then /opt/b; fi\nx=$(tool run) && exec other \"$@\" /opt/c\n";
+        let script = b"#!/bin/sh\nset -e\n# /opt/not\nFOO=1 /opt/a --x\nif test -f x; then /opt/b; fi\nx=$(tool run) && exec other \"$@\" /opt/c\nT=/opt/d\n. /opt/e\n";
         let found: Vec<String> = commands(script).collect();
-        for word in ["set", "/opt/a", "test", "/opt/b", "tool", "other", "/opt/c"] {
+        for word in ["set", "/opt/a", "test", "/opt/b", "tool", "other", "/opt/c", "/opt/d", "/opt/e"] {
             assert!(found.contains(&word.to_string()), "{word} in {found:?}");
         }
         assert!(!found.iter().any(|word| word == "/opt/not" || word == "--x" || word == "run"), "{found:?}");
+    }
+
+    #[test]
+    fn variables_of_the_image_are_put_in() {
+        let env = ["HOME=/srv".to_string()];
+        assert_eq!(expand("$HOME/bin/tool", &env).as_deref(), Some("/srv/bin/tool"));
+        assert_eq!(expand("${HOME}/tool", &env).as_deref(), Some("/srv/tool"));
+        assert_eq!(expand("$OTHER/tool", &env), None);
+        assert_eq!(expand("tool", &env).as_deref(), Some("tool"));
     }
 }

@@ -86,6 +86,22 @@ const FUSED: &[(&str, Option<Arch>)] = &[
     ("riscv", Some(Arch::Riscv64)),
 ];
 
+/// `linux-64`, `win32-32`: a width that stands right behind a system's name is an architecture.
+const WIDTHS: &[(&str, &str)] = &[("64", "x64"), ("32", "ia32"), ("86", "ia32")];
+
+/// What a path may be a sibling by: itself, and each of its directories whose own name holds an architecture, platform
+/// words left out. `native/linux-x64/a.so` and `native/linux-arm64/b.so` are of the family `native//`.
+pub fn families(path: &str) -> Vec<String> {
+    let mut found: Vec<String> = read(path).map(|platform| platform.key).into_iter().collect();
+    for (end, _) in path.match_indices('/').skip(1) {
+        let directory = path[..end].rsplit('/').next().unwrap_or_default();
+        if read(directory).is_some_and(|platform| platform.arch.is_some()) {
+            found.extend(read(&path[..end]).map(|platform| format!("{}/", platform.key)));
+        }
+    }
+    found
+}
+
 /// Reads a path's platform words. `None` where it has none.
 pub fn read(path: &str) -> Option<PathPlatform> {
     let mut text = path.to_ascii_lowercase();
@@ -95,9 +111,11 @@ pub fn read(path: &str) -> Option<PathPlatform> {
         }
     }
     let mut found = PathPlatform { key: String::new(), arch: None, libc: None, may_be_linux: true };
-    let mut any = false;
+    let (mut any, mut is_after_system) = (false, false);
     for (separator, word) in words(&text) {
+        let word = WIDTHS.iter().find(|(width, _)| is_after_system && *width == word).map_or(word, |(_, arch)| arch);
         let is_platform = note_word(&mut found, word);
+        is_after_system = LINUX.contains(&word) || OTHER_SYSTEMS.contains(&word);
         any |= is_platform;
         // Separators around a dropped word fall together, so that `core-linux-x64-gnu` and `core-linux-arm64` agree.
         if !is_platform {
@@ -195,6 +213,24 @@ mod tests {
         siblings("META-INF/native/libnetty_x86_64.so", "META-INF/native/libnetty_aarch_64.so");
         siblings("librocksdbjni-linux64.so", "librocksdbjni-linux-aarch64.so");
         siblings("/x/runtimes/linux-x64/native/a.so", "/x/runtimes/linux-musl-arm64/native/a.so");
+    }
+
+    #[test]
+    fn a_directory_named_by_its_platform_has_a_family() {
+        let has =
+            |path: &str, family: &str| assert!(families(path).iter().any(|own| own == family), "{:?}", families(path));
+        has("/m/native/linux-x64/liba-avx2.so", "/m/native//");
+        has("/m/native/linux-arm64/liba.so", "/m/native//");
+        has("/m/@rollup/rollup-linux-arm64-musl/rollup.linux-arm64-musl.node", "/m/@rollup/rollup/");
+        has("/usr/lib/x86_64-linux-gnu/libz.so.1", "/usr/lib//");
+        assert_eq!(families("/opt/linux/bin/tool"), ["/opt/bin/tool"]);
+    }
+
+    #[test]
+    fn a_width_behind_a_system_is_an_architecture() {
+        assert_eq!(read("/m/turbo-linux-64/bin/turbo").unwrap().arch, Some(Arch::Amd64));
+        assert_eq!(read("/m/esbuild-windows-32/esbuild.exe").unwrap().arch, Some(Arch::I386));
+        assert_eq!(read("/m/lib-64/a.so"), None);
     }
 
     #[test]

@@ -33,9 +33,15 @@ pub fn keep(entry: &Entry<'_>, reader: &mut dyn Read) -> Option<FileKind> {
     let is_executable = entry.mode & 0o111 != 0;
     match inspect(entry.path, entry.size, is_executable, reader) {
         FileKind::Data => None,
-        FileKind::Text(TextStart::Plain) | FileKind::Empty if !is_executable => None,
+        FileKind::Empty if !is_executable && !is_module_name(entry.path) => None,
+        FileKind::Text(TextStart::Plain | TextStart::Source(_)) if !is_executable => None,
         kind => Some(kind),
     }
+}
+
+/// Where an empty file is a library that is not there.
+fn is_module_name(path: &[u8]) -> bool {
+    path.ends_with(b".so") || path.ends_with(b".node")
 }
 
 impl From<LayerRead<FileKind>> for ReadLayer {

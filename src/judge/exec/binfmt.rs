@@ -435,6 +435,9 @@ fn not_a_program(kind: Option<&FileKind>) -> Cause {
             ("script-blank", "blanks or empty lines stand before its #!".to_string())
         }
         Some(FileKind::Text(TextStart::ErrorPage(line))) => ("error-page", format!("it is an error page: {line}")),
+        Some(FileKind::Text(TextStart::Source(language))) => {
+            ("no-shebang", format!("source text in {language}, not a program built of it"))
+        }
         Some(FileKind::Text(TextStart::Plain)) | Some(FileKind::Config(_)) => {
             ("no-shebang", "a text without a #! line; the kernel, unlike a shell, does not run it".to_string())
         }

@@ -1,0 +1,188 @@
+//! Jars, wheels and NuGet packages by the native code inside of them: whether each of the parts that they bring has a
+//! build for this platform, or an archive beside them has.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::code::{Code, Severity};
+use super::files::{Files, purposeful};
+use super::finding::Finding;
+use super::packages::foreign_tags;
+use super::tokens;
+use crate::image::{FileView, NodeKind};
+use crate::inspect::{FileKind, Native, Zip};
+use crate::platform::Arch;
+
+/// The rule by which native parts for other platforms belong in an archive; it can be switched off like the others.
+pub const RULE: (&str, &str) =
+    ("fat-archive", "an archive that brings native parts for this platform, too, or whose kin does");
+
+/// Judges every archive.
+pub fn judge(files: &Files<'_>) -> Vec<Finding> {
+    let is_archive = |view: &FileView<'_, FileKind>| view.kind == NodeKind::File;
+    let archives: Vec<(FileView<'_, FileKind>, String, &Zip)> = files
+        .rootfs
+        .all()
+        .filter(is_archive)
+        .filter_map(|view| {
+            let Some(FileKind::Zip(zip)) = view.fact else { return None };
+            let path = String::from_utf8_lossy(&files.rootfs.path(view.id)).into_owned();
+            Some((view, path, &**zip))
+        })
+        .collect();
+    // Archives that name this platform and hold its parts stand for those beside them that name others.
+    let served: BTreeSet<String> = archives
+        .iter()
+        .filter(|(_, path, zip)| {
+            names(path) == Some(files.node.arch) && parts(zip).values().any(|part| part.serves(files))
+        })
+        .flat_map(|(_, path, _)| tokens::families(path))
+        .collect();
+    archives.iter().filter_map(|(view, path, zip)| archive(files, view, path, zip, &served)).collect()
+}
+
+/// The architecture that an archive's own name says: `netty-transport-native-epoll-linux-x86_64.jar`.
+fn names(path: &str) -> Option<Arch> {
+    tokens::read(path.rsplit('/').next()?)?.arch
+}
+
+/// What an archive brings of one native part: its builds for several platforms.
+#[derive(Default)]
+struct Part {
+    archs: BTreeSet<Arch>,
+}
+
+impl Part {
+    fn serves(&self, files: &Files<'_>) -> bool {
+        self.archs.contains(&files.node.arch)
+    }
+}
+
+/// The native parts for Linux, by the archive within that holds them and by their path up to its first word that names a
+/// platform: `snappy.jar!/org/xerial/snappy/native/`.
+fn parts(zip: &Zip) -> BTreeMap<String, Part> {
+    let mut parts: BTreeMap<String, Part> = BTreeMap::new();
+    for (member, native) in &zip.natives {
+        let Native::Elf { arch: Some(arch), e_type: 2 | 3, .. } = native else { continue };
+        let (holder, path) = member.rsplit_once("!/").unwrap_or(("", member));
+        let platform = tokens::read(path);
+        if platform.as_ref().is_none_or(|platform| platform.may_be_linux) {
+            parts.entry(format!("{holder}!/{}", part_name(path))).or_default().archs.insert(*arch);
+        }
+    }
+    parts
+}
+
+/// A path up to its first directory or word that names an architecture or a system; `lib/libx.so` is `lib/libx`.
+fn part_name(path: &str) -> String {
+    let mut end = 0;
+    for component in path.split_inclusive('/') {
+        if tokens::read(component.trim_end_matches('/')).is_some() {
+            // In a file's name the words before the platform's tell parts apart: `libnetty_tcnative_linux_x86_64.so`.
+            let name = path[end..].trim_end_matches('/');
+            let is_file = end + component.len() == path.len();
+            let own = if is_file { tokens::read(name).map(|platform| platform.key) } else { None };
+            return format!("{}{}", &path[..end], own.unwrap_or_default());
+        }
+        end += component.len();
+    }
+    path.split_once(".so").map_or(path, |(stem, _)| stem).to_string()
+}
+
+fn archive(
+    files: &Files<'_>,
+    view: &FileView<'_, FileKind>,
+    path: &str,
+    zip: &Zip,
+    served: &BTreeSet<String>,
+) -> Option<Finding> {
+    let here = files.node.arch;
+    let parts = parts(zip);
+    let lacking: Vec<(&String, &Part)> = parts.iter().filter(|(_, part)| !part.serves(files)).collect();
+    let is_fat = tokens::families(path).iter().any(|family| served.contains(family)) && names(path) != Some(here);
+    let has_others = zip.natives.iter().any(|(_, native)| !is_own(native, here));
+    let is_off = files.rules_off.contains(RULE.0);
+    if (lacking.is_empty() || is_fat) && !is_off {
+        if let Some(finding) = wheel(files, view, path, zip).filter(|_| !is_fat) {
+            return Some(finding);
+        }
+        let count = zip.natives.iter().filter(|(_, native)| !is_own(native, here)).count();
+        let is = format!("an archive with {count} native parts for other platforms");
+        let finding =
+            Finding::new(Code::ForeignOnPurpose, "foreign on purpose").at(path, view.layer).is(is, here.name());
+        return has_others.then(|| purposeful(finding, RULE.0, RULE.1));
+    }
+    if !has_others || (zip.unread > 0 && parts.values().any(|part| part.serves(files))) {
+        return None;
+    }
+    let archs: BTreeSet<Arch> = lacking.iter().flat_map(|(_, part)| part.archs.iter().copied()).collect();
+    let names: Vec<&str> = archs.iter().map(|arch| arch.name()).collect();
+    let whole = lacking.len() == parts.len();
+    let what = lacking.first().map_or("", |(name, _)| name.trim_start_matches("!/").trim_end_matches('/'));
+    let message = match (names.is_empty(), whole) {
+        (true, _) => "it brings native parts for other systems".to_string(),
+        (_, true) => format!("its native parts are for {}, none is for {}", names.join(", "), here.name()),
+        (_, false) => format!("its native part {what} is for {}, none is for {}", names.join(", "), here.name()),
+    };
+    let (code, severity) = match is_read(files, path, zip) {
+        Some(code) => (code, code.row().severity),
+        None => (Code::JarWithoutPlatform, Severity::Note),
+    };
+    Some(Finding::new(code, message).at(path, view.layer).is(names.join(", "), here.name()).severity(severity))
+}
+
+/// A wheel that waits to be installed, whose name or whose WHEEL file names other platforms only.
+fn wheel(files: &Files<'_>, view: &FileView<'_, FileKind>, path: &str, zip: &Zip) -> Option<Finding> {
+    let name = path.rsplit('/').next()?.strip_suffix(".whl")?;
+    let named = [name.to_string()];
+    let foreign = |tags: &[String]| foreign_tags(tags, files.node.arch, &files.programs.libcs);
+    let platforms = foreign(&named).or_else(|| foreign(&zip.wheel_tags))?;
+    let message = format!("this wheel is built for {platforms}");
+    let finding = Finding::new(Code::PackageOtherPlatform, message).at(path, view.layer);
+    Some(finding.is(platforms, files.node.arch.name()).severity(Severity::Warning))
+}
+
+/// The code for an archive that something in the image reads; `None`: it is data.
+fn is_read(files: &Files<'_>, path: &str, zip: &Zip) -> Option<Code> {
+    if path.ends_with(".whl") {
+        return Some(Code::PackageOtherPlatform);
+    }
+    (zip.is_jar && files.reach.interpreter("Java").is_some()).then_some(Code::JarWithoutPlatform)
+}
+
+fn is_own(native: &Native, here: Arch) -> bool {
+    match native {
+        Native::Elf { arch, e_type, .. } => *arch == Some(here) || !matches!(e_type, 2 | 3),
+        Native::MachO | Native::Pe { .. } => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn builds_of_one_part_share_its_name() {
+        let check = |a: &str, b: &str| assert_eq!(part_name(a), part_name(b));
+        check(
+            "org/xerial/snappy/native/Linux/x86_64/libsnappyjava.so",
+            "org/xerial/snappy/native/Linux/aarch64/libsnappyjava.so",
+        );
+        check(
+            "META-INF/native/libnetty_tcnative_linux_x86_64.so",
+            "META-INF/native/libnetty_tcnative_linux_aarch_64.so",
+        );
+        check("librocksdbjni-linux64.so", "librocksdbjni-linux-aarch64-musl.so");
+        check("com/sun/jna/linux-x86-64/libjnidispatch.so", "com/sun/jna/linux-aarch64/libjnidispatch.so");
+        check("native/linux-x64/liba-avx.so", "native/linux-arm64/liba.so");
+    }
+
+    #[test]
+    fn parts_of_other_names_are_told_apart() {
+        let differ = |a: &str, b: &str| assert_ne!(part_name(a), part_name(b));
+        differ(
+            "META-INF/native/libnetty_tcnative_linux_x86_64.so",
+            "META-INF/native/libnetty_transport_native_epoll_aarch_64.so",
+        );
+        differ("lib/liba.so", "lib/libb.so");
+    }
+}

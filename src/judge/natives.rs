@@ -1,0 +1,96 @@
+//! Programs and modules of the right architecture that fail all the same: built for another C library, for a loader that
+//! is not there, or named so that their run-time does not find them.
+
+use super::code::{Code, Severity};
+use super::files::{Files, foreign, suspect};
+use super::finding::Finding;
+use super::programs::Program;
+use super::purpose;
+use super::reach::Way;
+use super::siblings::{Siblings, fits_libc};
+use super::tokens;
+
+/// The finding on a program or module of this architecture, if there is one.
+pub fn judge(files: &Files<'_>, siblings: &Siblings, program: &Program<'_>) -> Option<Finding> {
+    if !program.is_runnable() || files.is_told(&program.path) || files.reach.is_chain(&program.path) {
+        return None;
+    }
+    let way = files.reach.way(program);
+    let finding = match way {
+        Way::Extension { .. } | Way::Package => libc(files, siblings, program).or_else(|| suffix(files, program)),
+        _ => no_loader(files, program, &way),
+    }?;
+    let is_data = purpose::purpose(&suspect(program), siblings, files.rules_off).is_some();
+    let finding = if way == Way::Package { finding.severity(Severity::Warning) } else { finding };
+    (!is_data || matches!(way, Way::Path { .. } | Way::Called { .. })).then_some(finding)
+}
+
+/// A module that wants a C library which the image does not have, with no sibling for the one it has.
+fn libc(files: &Files<'_>, siblings: &Siblings, program: &Program<'_>) -> Option<Finding> {
+    if fits_libc(program, &files.programs.libcs) || siblings.serve(&program.path) {
+        return None;
+    }
+    let wanted = format!("{:?}", program.libc()?).to_lowercase();
+    let message = format!("a native module is built for {wanted}, which this image does not have");
+    let is = format!("{}, for {wanted}", program.elf.describe());
+    Some(foreign(files, program, Code::PackageOtherPlatform, message).is(is, "this image's C library"))
+}
+
+/// `speed.cpython-311-x86_64-linux-gnu.so` on another machine: Python looks for its own suffix, `.abi3.so` and `.so`, and
+/// never opens it. Source: CPython, `_PyImport_DynLoadFiletab`.
+fn suffix(files: &Files<'_>, program: &Program<'_>) -> Option<Finding> {
+    let (stem, rest) = program.name().split_once(".cpython-")?;
+    let named = tokens::read(rest)?.arch.filter(|arch| *arch != files.node.arch)?;
+    let directory = program.path.rsplit_once('/')?.0;
+    let is_found = |other: &Program<'_>| {
+        let Some((place, name)) = other.path.rsplit_once('/') else { return false };
+        let Some(rest) = name.strip_prefix(stem).filter(|_| place == directory && other.fit == program.fit) else {
+            return false;
+        };
+        let is_own = rest.starts_with(".cpython-")
+            && tokens::read(rest).is_some_and(|platform| platform.arch == Some(files.node.arch));
+        matches!(rest, ".so" | ".abi3.so") || is_own
+    };
+    if files.programs.runnable().any(is_found) {
+        return None;
+    }
+    let message = format!(
+        "a module of Python is named for {}; Python on {} does not look for it",
+        named.name(),
+        files.node.arch.name()
+    );
+    Some(
+        foreign(files, program, Code::PackageOtherPlatform, message)
+            .is(format!("named for {}", named.name()), files.node.arch.name()),
+    )
+}
+
+/// A program whose loader is not in the image: built for another C library. It fails with ENOENT, as if it were not there.
+fn no_loader(files: &Files<'_>, program: &Program<'_>, way: &Way) -> Option<Finding> {
+    let loader = String::from_utf8(program.elf.loader()?.to_vec()).ok()?;
+    if !loader.starts_with('/') || !program.is_executable() {
+        return None;
+    }
+    // A root file system within this one has its loader within, too.
+    let mut root = program.path.as_str();
+    while let Some((parent, _)) = root.rsplit_once('/') {
+        if files.rootfs.resolve(format!("{parent}{loader}")).is_ok() {
+            return None;
+        }
+        root = parent;
+    }
+    let (place, severity) = match way {
+        Way::Path { .. } => ("a program on PATH", Severity::Error),
+        Way::Called { .. } => ("a program that a script calls", Severity::Error),
+        _ => ("a program", Severity::Warning),
+    };
+    let message = format!("{place} needs the loader {loader}, which is not in the image");
+    let mut finding = foreign(files, program, Code::ProgramNoLoader, message).severity(severity);
+    finding.expected = "a loader that is there".to_string();
+    match way {
+        Way::Called { by } => finding.reached_by.extend([by.clone(), program.path.clone()]),
+        Way::Path { link: Some(link) } => finding.reached_by.extend([link.clone(), program.path.clone()]),
+        _ => {}
+    }
+    Some(finding)
+}

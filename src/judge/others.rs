@@ -1,0 +1,183 @@
+//! Files that are no ELF and stand where a program or a library should be: Mach-O and PE, empty files, pointers, pages,
+//! archives, source text. What other systems' programs are for is told apart like what ELF files are for.
+
+use super::code::{Code, Severity};
+use super::files::{Files, group, purposeful};
+use super::finding::Finding;
+use super::purpose::{self, Format, Suspect};
+use super::runtimes::is_library;
+use super::siblings::{self, Siblings};
+use super::tokens;
+use crate::image::{FileView, NodeKind};
+use crate::inspect::{FileKind, TextStart};
+
+/// Judges all files that are no ELF.
+pub fn judge(files: &Files<'_>, siblings: &Siblings) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for view in files.rootfs.all().filter(|view| view.kind == NodeKind::File) {
+        let Some(kind) = view.fact.filter(|kind| !matches!(kind, FileKind::Elf(_))) else { continue };
+        let (is, format) = (not_a_program(kind), format(kind));
+        if is.is_none() && format.is_none() {
+            continue;
+        }
+        let path = String::from_utf8_lossy(&files.rootfs.path(view.id)).into_owned();
+        if files.is_told(&path) || files.reach.is_chain(&path) {
+            continue;
+        }
+        let other = Other { view: &view, kind, path: &path, is: is.as_deref() };
+        findings.extend(in_reach(files, siblings, &other).or_else(|| at_rest(files, siblings, &other, format?)));
+    }
+    findings
+}
+
+/// A file that is no ELF.
+struct Other<'a> {
+    view: &'a FileView<'a, FileKind>,
+    kind: &'a FileKind,
+    path: &'a str,
+    /// What it is, where no Linux kernel runs it.
+    is: Option<&'a str>,
+}
+
+fn format(kind: &FileKind) -> Option<Format<'_>> {
+    match kind {
+        // An assembly of intermediate language runs wherever its run-time does.
+        FileKind::Pe(pe) if !pe.is_dotnet => Some(Format::Pe(pe)),
+        FileKind::MachO(macho) => Some(Format::MachO(macho)),
+        FileKind::Ar(ar) if !ar.arches.is_empty() => Some(Format::Ar(ar)),
+        _ => None,
+    }
+}
+
+/// Called by a script, on PATH, or where a run-time looks for its modules.
+fn in_reach(files: &Files<'_>, siblings: &Siblings, other: &Other<'_>) -> Option<Finding> {
+    let (is, path) = (other.is?, other.path);
+    let is_executable = other.view.mode & 0o111 != 0;
+    let mut finding = if let Some(by) = files.reach.caller(path).filter(|_| is_executable) {
+        let mut finding = Finding::new(Code::CalledNotAProgram, format!("{by} calls it, but it is {is}"));
+        finding.reached_by = files.chain.to_vec();
+        finding.reached_by.extend([by.to_string(), path.to_string()]);
+        finding
+    } else if is_executable && files.reach.is_on_path(path) {
+        let mut finding = Finding::new(Code::BadProgramOnPath, format!("on PATH and executable, but it is {is}"));
+        finding.severity = if runs_nowhere(other.kind) { Severity::Error } else { Severity::Warning };
+        finding.reached_by.extend(files.reach.link(path).map(str::to_string));
+        finding
+    } else {
+        module(files, siblings, other, is)?
+    };
+    finding = finding.at(path, other.view.layer).is(is, "a program or a script");
+    if finding.code == Code::BrokenExtension {
+        finding.expected = "a library".to_string();
+        finding.group = group(path);
+    }
+    Some(finding)
+}
+
+/// Whether nothing on Linux runs it, a shell that takes it for a script included.
+fn runs_nowhere(kind: &FileKind) -> bool {
+    matches!(
+        kind,
+        FileKind::Empty
+            | FileKind::MachO(_)
+            | FileKind::Pe(_)
+            | FileKind::LfsPointer
+            | FileKind::Html
+            | FileKind::Text(TextStart::ErrorPage(_))
+    )
+}
+
+/// A file in a native module's place and by its name, that no loader takes.
+fn module(files: &Files<'_>, siblings: &Siblings, other: &Other<'_>, is: &str) -> Option<Finding> {
+    let path = other.path;
+    if !(is_library(path) || path.ends_with(".node")) || matches!(other.kind, FileKind::Script(_) | FileKind::Packed(_))
+    {
+        return None;
+    }
+    let (runtime, is_installed) = files.reach.module_of(path)?;
+    let platform = tokens::read(path);
+    // A build that says it is for another system is looked for there only.
+    let is_elsewhere = platform.as_ref().is_some_and(|platform| !platform.may_be_linux);
+    let is_served = matches!(other.kind, FileKind::MachO(_) | FileKind::Pe(_))
+        && (siblings.serve(path) || siblings.has_own_build(path) || is_of_other_system(files, path));
+    if is_elsewhere || is_served {
+        return None;
+    }
+    let mut finding = Finding::new(Code::BrokenExtension, format!("a module of {runtime} is {is}"));
+    finding.severity = if is_installed { Severity::Error } else { Severity::Warning };
+    finding.reached_by = files.chain.to_vec();
+    finding.reached_by.extend(files.interpreter(runtime));
+    finding.reached_by.push(path.to_string());
+    Some(finding)
+}
+
+/// Whether the npm package of a path says that it is for other systems than Linux.
+fn is_of_other_system(files: &Files<'_>, path: &str) -> bool {
+    let Some((_, end)) = siblings::npm_package(path) else { return false };
+    let id = files.rootfs.resolve(format!("{}/package.json", &path[..end]));
+    match id.ok().and_then(|id| files.rootfs.view(id).fact) {
+        Some(FileKind::NpmPackage(package)) => {
+            !package.os.is_empty()
+                && !package.os.iter().any(|os| os == "linux" || (os.starts_with('!') && os != "!linux"))
+        }
+        _ => false,
+    }
+}
+
+/// What nothing is known to use: on purpose, or a program for another system that does not say so.
+fn at_rest(files: &Files<'_>, siblings: &Siblings, other: &Other<'_>, format: Format<'_>) -> Option<Finding> {
+    if let Format::Ar(ar) = format
+        && ar.arches.contains(&files.node.arch)
+    {
+        return None;
+    }
+    let platform = tokens::read(other.path);
+    let suspect = Suspect { path: other.path, platform: platform.as_ref(), format };
+    let is = match format {
+        Format::Ar(ar) => {
+            let names: Vec<&str> = ar.arches.iter().map(|arch| arch.name()).collect();
+            format!("a static library for {}", names.join(", "))
+        }
+        _ => other.is.unwrap_or_default().to_string(),
+    };
+    let here = files.node.arch.name();
+    let place = |finding: Finding| finding.at(other.path, other.view.layer).is(is.clone(), here);
+    if let Some(rule) = purpose::purpose(&suspect, siblings, files.rules_off) {
+        return Some(purposeful(
+            place(Finding::new(Code::ForeignOnPurpose, "foreign on purpose")),
+            rule.name,
+            rule.why,
+        ));
+    }
+    let mut finding = place(Finding::new(Code::ForeignFile, format!("{is} in an image for {here}")));
+    finding.group = group(other.path);
+    Some(finding)
+}
+
+/// What a file is in words, where no Linux kernel runs it. A text without a shebang is no fault by itself: shells run it.
+pub fn not_a_program(kind: &FileKind) -> Option<String> {
+    let is = match kind {
+        FileKind::Empty => "an empty file".to_string(),
+        FileKind::MachO(macho) => format!("a macOS program ({})", macho.cpus.join(", ")),
+        FileKind::Pe(_) => "a Windows program".to_string(),
+        FileKind::LfsPointer => "a Git LFS pointer, not the file itself".to_string(),
+        FileKind::Html => "an HTML page".to_string(),
+        FileKind::Packed(what) => format!("a {} archive", format!("{what:?}").to_lowercase()),
+        FileKind::Zip(zip) if !zip.is_jar => "a zip archive".to_string(),
+        FileKind::Zip(_) => "a Java archive".to_string(),
+        FileKind::Ar(_) => "an ar archive".to_string(),
+        FileKind::LlvmBitcode => "LLVM bitcode".to_string(),
+        FileKind::Wasm => "a WebAssembly module".to_string(),
+        FileKind::JavaClass => "a Java class".to_string(),
+        FileKind::Text(TextStart::BomShebang) => "a script with a byte order mark before its #!".to_string(),
+        FileKind::Text(TextStart::BlankShebang) => "a script with blanks before its #!".to_string(),
+        FileKind::Text(TextStart::ErrorPage(line)) => format!("an error page: {line:?}"),
+        FileKind::Text(TextStart::Source(language)) => format!("{language} source text without a #!"),
+        FileKind::Script(script) => match &script.shebang {
+            Ok(shebang) if shebang.interpreter.ends_with(b"\r") => "a script with CRLF line ends".to_string(),
+            _ => return None,
+        },
+        _ => return None,
+    };
+    Some(is)
+}

@@ -1,0 +1,155 @@
+//! Language run-times and servers that load native modules: by which program an image has one, and where its modules lie.
+
+use super::programs::{Fit, Programs};
+
+/// The names of its interpreter and where its native modules lie.
+pub struct Runtime {
+    pub name: &'static str,
+    /// Names of programs or libraries, versions aside, of which one is there where the run-time is.
+    hosts: &'static [&'static str],
+    is_module: fn(&str) -> bool,
+}
+
+pub const RUNTIMES: &[Runtime] = &[
+    Runtime { name: "Python", hosts: &["python", "pypy", "libpython"], is_module: is_python },
+    Runtime {
+        name: "Node.js",
+        hosts: &["node", "nodejs", "bun", "deno", "electron"],
+        is_module: |path| path.ends_with(".node") || path.contains("/node_modules/"),
+    },
+    Runtime {
+        name: "Ruby",
+        hosts: &["ruby", "libruby"],
+        is_module: |path| in_any(path, &["/gems/", "/ruby/", "/vendor_ruby/", "/site_ruby/"]) && is_library(path),
+    },
+    Runtime {
+        name: "PHP",
+        hosts: &["php", "php-fpm", "php-cgi", "libphp"],
+        is_module: |path| in_any(path, &["/php/extensions/", "/lib/php/", "/php/modules/"]) && is_library(path),
+    },
+    Runtime {
+        name: "Perl",
+        hosts: &["perl"],
+        is_module: |path| path.contains("/perl") && path.contains("/auto/") && is_library(path),
+    },
+    Runtime {
+        name: "Java",
+        hosts: &["java", "libjvm.so"],
+        is_module: |path| in_any(path, &["/jni/", "/jvm/", "/jre/", "/openjdk"]) && is_library(path),
+    },
+    Runtime {
+        name: ".NET",
+        hosts: &["dotnet", "libcoreclr.so", "libhostfxr.so"],
+        is_module: |path| in_any(path, &["/runtimes/", "/Microsoft.NETCore.App/", "/host/fxr/"]) && is_library(path),
+    },
+    Runtime {
+        name: "R",
+        hosts: &["R", "Rscript"],
+        is_module: |path| path.contains("/R/") && path.contains("/libs/") && is_library(path),
+    },
+    Runtime { name: "Lua", hosts: &["lua", "luajit"], is_module: |path| path.contains("/lua/") && is_library(path) },
+    Runtime {
+        name: "Erlang",
+        hosts: &["erl", "beam.smp"],
+        is_module: |path| in_any(path, &["/erlang/", "/priv/"]) && is_library(path),
+    },
+    Runtime {
+        name: "Apache",
+        hosts: &["apache", "httpd"],
+        is_module: |path| in_any(path, &["/apache2/modules/", "/httpd/modules/"]) && is_library(path),
+    },
+    Runtime {
+        name: "nginx",
+        hosts: &["nginx"],
+        is_module: |path| path.contains("/nginx/modules/") && is_library(path),
+    },
+    Runtime {
+        name: "PostgreSQL",
+        hosts: &["postgres"],
+        is_module: |path| path.contains("/postgresql/") && path.contains("/lib/") && is_library(path),
+    },
+];
+
+/// Whether a native file's name is a library's.
+pub fn is_library(path: &str) -> bool {
+    path.ends_with(".so") || path.contains(".so.")
+}
+
+fn in_any(path: &str, places: &[&str]) -> bool {
+    places.iter().any(|place| path.contains(place))
+}
+
+/// All that is native in an installed package; elsewhere what CPython's file names tell.
+fn is_python(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    in_any(path, &["/site-packages/", "/dist-packages/", "/lib-dynload/"])
+        || (name.ends_with(".so") && (name.contains(".cpython-") || name.contains(".abi3.") || name.contains(".pypy")))
+}
+
+/// The run-times that an image has for its own platform: index into [`RUNTIMES`], and the host's path. `python3.11`
+/// counts as python.
+pub fn installed(programs: &Programs<'_>) -> Vec<(usize, String)> {
+    let mut found: Vec<(usize, String)> = Vec::new();
+    for program in programs.runnable().filter(|program| program.fit <= Fit::Compat) {
+        for (index, runtime) in RUNTIMES.iter().enumerate() {
+            let is_host = runtime.hosts.iter().any(|host| is_named(program.name(), host));
+            let is_usable = is_library(program.name()) || program.is_executable();
+            if is_host && is_usable && !found.iter().any(|(other, _)| *other == index) {
+                found.push((index, program.path.clone()));
+            }
+        }
+    }
+    found
+}
+
+/// `python3.11`, `php-fpm8.2` and `libpython3.11.so.1.0` are named by python, php-fpm and libpython.
+fn is_named(name: &str, host: &str) -> bool {
+    let Some(rest) = name.strip_prefix(host) else { return false };
+    let rest = rest.split_once(".so").map_or(rest, |(before, _)| before);
+    rest.chars().all(|c| c.is_ascii_digit() || matches!(c, '.' | '-'))
+}
+
+/// The run-time whose modules lie where this file does: the first of `installed`, else of all, and whether it is installed.
+pub fn of_module(path: &str, installed: &[(usize, String)]) -> Option<(&'static str, bool)> {
+    let is_module = |index: usize| (RUNTIMES[index].is_module)(path);
+    let own = installed.iter().find(|(index, _)| is_module(*index)).map(|(index, _)| (RUNTIMES[*index].name, true));
+    own.or_else(|| RUNTIMES.iter().find(|runtime| (runtime.is_module)(path)).map(|runtime| (runtime.name, false)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_is_named_with_its_version() {
+        for (name, host) in [
+            ("python3.11", "python"),
+            ("php-fpm8.2", "php-fpm"),
+            ("ruby3.1", "ruby"),
+            ("libpython3.11.so.1.0", "libpython"),
+            ("libphp8.2.so", "libphp"),
+            ("libjvm.so", "libjvm.so"),
+            ("node", "node"),
+        ] {
+            assert!(is_named(name, host), "{name}");
+        }
+        for (name, host) in [("pythonw", "python"), ("nodejs", "node"), ("rubyfoo", "ruby"), ("perlbug", "perl")] {
+            assert!(!is_named(name, host), "{name}");
+        }
+    }
+
+    #[test]
+    fn modules_lie_in_their_run_times_places() {
+        let check = |path: &str, expected: &str| assert_eq!(of_module(path, &[]), Some((expected, false)), "{path}");
+        check("/usr/lib/python3/dist-packages/numpy.libs/libopenblas.so.0", "Python");
+        check("/opt/venv/lib/python3.12/site-packages/ruff/bin/ruff", "Python");
+        check("/app/speed.cpython-312-x86_64-linux-gnu.so", "Python");
+        check("/app/node_modules/better-sqlite3/build/Release/better_sqlite3.node", "Node.js");
+        check("/usr/lib/aarch64-linux-gnu/ruby/3.1.0/json/ext/parser.so", "Ruby");
+        check("/usr/local/lib/php/extensions/no-debug-non-zts-20220829/redis.so", "PHP");
+        check("/usr/lib/aarch64-linux-gnu/jni/libsnappyjava.so", "Java");
+        check("/app/runtimes/linux-x64/native/libe_sqlite3.so", ".NET");
+        check("/usr/lib/apache2/modules/mod_rewrite.so", "Apache");
+        assert_eq!(of_module("/opt/tool/libtool.so", &[]), None);
+    }
+}

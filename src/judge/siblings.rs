@@ -1,0 +1,113 @@
+//! What lies beside a file: builds for other platforms, a package's own build, a package that works without its native
+//! part. Told by paths that differ only in their platform's words, never by products' names.
+
+use std::collections::BTreeSet;
+
+use super::programs::{Fit, Program, Programs};
+use super::tokens::{self, Libc};
+use crate::image::{NodeKind, RootFs};
+use crate::inspect::FileKind;
+
+/// What this image's platform is served with.
+pub struct Siblings {
+    /// Families of the files that this platform can use.
+    served: BTreeSet<String>,
+    /// Package directories with a build of their own, made where they were installed.
+    built: BTreeSet<String>,
+    /// Package directories that do without their native part.
+    optional: BTreeSet<String>,
+}
+
+impl Siblings {
+    pub fn of(rootfs: &RootFs<FileKind>, programs: &Programs<'_>) -> Siblings {
+        let mut siblings = Siblings { served: BTreeSet::new(), built: BTreeSet::new(), optional: BTreeSet::new() };
+        for program in programs.runnable().filter(|program| program.fit <= Fit::Compat) {
+            if let Some(package) = package_directory(&program.path).filter(|package| is_build(&program.path, package)) {
+                siblings.built.insert(package.to_string());
+            }
+            let Some(platform) = &program.platform else { continue };
+            // A file that is not what its path says serves nobody.
+            let is_true = platform.arch.is_none_or(|arch| Some(arch) == program.elf.arch());
+            if is_true && platform.may_be_linux && fits_libc(program, &programs.libcs) {
+                siblings.served.extend(tokens::families(&program.path));
+            }
+        }
+        siblings.optional = optional(rootfs);
+        siblings
+    }
+
+    /// Whether a file of that path is there for the image's platform too, or its directory or package is.
+    pub fn serve(&self, path: &str) -> bool {
+        tokens::families(path).iter().any(|family| self.served.contains(family))
+    }
+
+    /// Whether its package has a build of its own, which node-gyp-build and bindings take before anything prebuilt.
+    pub fn has_own_build(&self, path: &str) -> bool {
+        package_directory(path).is_some_and(|package| self.built.contains(package) && !is_build(path, package))
+    }
+
+    /// Whether its package works without it.
+    pub fn is_optional(&self, path: &str) -> bool {
+        package_directory(path).is_some_and(|package| self.optional.contains(package))
+    }
+}
+
+/// Whether a file's C library is one of the image's; an image without a loader takes anything.
+pub fn fits_libc(program: &Program<'_>, libcs: &[Libc]) -> bool {
+    libcs.is_empty() || program.libc().is_none_or(|libc| libcs.contains(&libc))
+}
+
+/// The npm package of a path and where its directory ends: `@esbuild/linux-x64`.
+pub fn npm_package(path: &str) -> Option<(&str, usize)> {
+    let start = path.rfind("/node_modules/")? + "/node_modules/".len();
+    let depth = if path[start..].starts_with('@') { 2 } else { 1 };
+    let end = path[start..].match_indices('/').nth(depth - 1).map(|(end, _)| start + end)?;
+    Some((&path[start..end], end))
+}
+
+/// Where Python's packages lie: the place, and the package's name below it. `numpy.libs` belongs to numpy.
+pub fn python_package(path: &str) -> Option<(&str, &str)> {
+    let place = ["/site-packages/", "/dist-packages/"];
+    let (at, len) = place.iter().find_map(|place| path.rfind(place).map(|at| (at, place.len())))?;
+    let first = path[at + len..].split('/').next()?;
+    Some((&path[..at + len], first.split('.').next().unwrap_or(first)))
+}
+
+/// The directory of the npm or Python package that a file belongs to.
+pub fn package_directory(path: &str) -> Option<&str> {
+    if let Some((_, end)) = npm_package(path) {
+        return Some(&path[..end]);
+    }
+    python_package(path).map(|(place, name)| &path[..place.len() + name.len()])
+}
+
+/// What node-gyp builds on the spot.
+fn is_build(path: &str, package: &str) -> bool {
+    let rest = path.strip_prefix(package).unwrap_or_default();
+    rest.ends_with(".node") && ["/build/Release/", "/build/Debug/"].iter().any(|place| rest.starts_with(place))
+}
+
+/// Packages that say they run anywhere, though they bring native parts for some platforms: wheels whose tags all end in
+/// `-any`, and npm packages with the `fallback.js` that node-gyp-build's users fall back to where nothing prebuilt fits.
+fn optional(rootfs: &RootFs<FileKind>) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let shown = |id| String::from_utf8_lossy(&rootfs.path(id)).into_owned();
+    for view in rootfs.all().filter(|view| view.kind == NodeKind::File) {
+        match view.fact {
+            Some(FileKind::Wheel(tags)) if !tags.is_empty() && tags.iter().all(|tag| tag.ends_with("-any")) => {
+                let path = shown(view.id);
+                let info = path.strip_suffix("/WHEEL").and_then(|info| info.rsplit_once('/'));
+                let name = info.and_then(|(place, name)| Some((place, name.split('-').next()?)));
+                found.extend(name.map(|(place, name)| format!("{place}/{name}")));
+            }
+            _ if view.name == b"fallback.js" => {
+                let path = shown(view.id);
+                found.extend(
+                    path.strip_suffix("/fallback.js").filter(|dir| dir.contains("/node_modules/")).map(String::from),
+                );
+            }
+            _ => {}
+        }
+    }
+    found
+}
