@@ -6,7 +6,7 @@
 //! ld.so.conf. Source: elf/dl-load.c, dl-version.c and rtld.c of glibc 2.36; ldso/dynlink.c of musl 1.2.
 
 use crate::image::{NodeId, NodeKind, RootFs};
-use crate::inspect::{Elf, FileKind};
+use crate::inspect::{Elf, FileKind, PT_DYNAMIC};
 use crate::judge::exec::binfmt::{Started, lossy};
 use crate::judge::{Cause, Death, Outcome};
 use crate::platform::{Arch, Class};
@@ -26,6 +26,8 @@ const MAX_LIBRARIES: usize = 4096;
 const EXIT: u8 = 127;
 /// `_dl_check_all_versions` failing. Source: elf/rtld.c `version_check_doit`.
 const VERSION_EXIT: u8 = 1;
+const SIGBUS: u8 = 7;
+const PF_W: u32 = 2;
 
 /// Whose loader a program names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,6 +111,7 @@ pub(crate) fn load<'a>(
             match search.find(name, next, &objects) {
                 Ok(found) => {
                     check_pages(&found, started, page)?;
+                    check_whole(&found, page)?;
                     if !objects.iter().any(|object| object.id == found.id) {
                         objects.push(found);
                     }
@@ -151,7 +154,7 @@ pub(crate) fn parent(path: &[u8]) -> &[u8] {
 fn missing(name: &str, by: usize, objects: &[Object<'_>], search: &Search<'_>, skipped: Skipped) -> Ended {
     let program = lossy(&objects[0].path);
     let needed_by = lossy(&objects[by].path);
-    if let Some(why) = search.doubt(by, objects) {
+    if let Some(why) = search.doubt(name, by, objects) {
         let text = format!("{name}, which {needed_by} needs, was not found, but {why}");
         let outcome = Outcome::Unknown { at: name.to_string(), cause: Cause { code: "library-unknown", text } };
         return Ended { outcome, says: Vec::new() };
@@ -192,6 +195,25 @@ pub(crate) fn check_pages(found: &Object<'_>, started: &Started<'_>, page: u64) 
     };
     let cause = Cause { code: "page-size", text };
     Err(Ended { outcome: Outcome::Dies { death: Death::Exit(EXIT), at: path, cause }, says: vec![says] })
+}
+
+/// A library whose end was cut off: what the loader reads or clears of it in any case lies on pages that are mapped and
+/// have no file behind them. Source: elf/dl-load.h `_dl_map_segments` (the rest of a data segment's last page is
+/// cleared), elf/get-dynamic-info.h.
+fn check_whole(found: &Object<'_>, page: u64) -> Result<(), Ended> {
+    let elf = found.elf;
+    let is_missing = |offset: u64| offset & !(page - 1) >= elf.size;
+    let dynamic = elf.segments.iter().filter(|segment| segment.p_type == PT_DYNAMIC).map(|segment| segment.offset);
+    let cleared = elf.loads().filter(|load| load.memsz > load.filesz && load.filesz > 0 && load.flags & PF_W != 0);
+    let cleared = cleared
+        .filter(|load| !load.vaddr.wrapping_add(load.filesz).is_multiple_of(page))
+        .map(|load| load.offset.saturating_add(load.filesz));
+    let Some(needed) = dynamic.chain(cleared).filter(|offset| is_missing(*offset)).max() else { return Ok(()) };
+    let path = lossy(&found.path);
+    let text =
+        format!("the library {path} ends at byte {} and its loader needs byte {needed}: it is cut off", elf.size);
+    let cause = Cause { code: "truncated", text };
+    Err(Ended { outcome: Outcome::Dies { death: Death::Signal(SIGBUS), at: path, cause }, says: Vec::new() })
 }
 
 /// What kept a candidate from being the library, by the loader's own checks of a file that it opened.

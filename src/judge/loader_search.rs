@@ -218,8 +218,11 @@ impl<'a> Search<'a> {
         matches!(skipped.0.last(), Some(Fault::Refused(..))) || (self.family == Family::Musl && !skipped.0.is_empty())
     }
 
-    /// Why a library that was not found may be there all the same.
-    pub fn doubt(&self, by: usize, objects: &[Object<'a>]) -> Option<String> {
+    /// Why the library `name` that was not found may be there all the same. Where no file has that name, it is not.
+    pub fn doubt(&self, name: &str, by: usize, objects: &[Object<'a>]) -> Option<String> {
+        if !name.contains('/') && !self.rootfs.all().any(|view| view.name == name.as_bytes()) {
+            return None;
+        }
         let mut chain = std::iter::successors(Some(by), |index| objects[*index].parent);
         let cut = chain.find(|index| objects[*index].elf.dynamic.as_ref().is_none_or(|dynamic| dynamic.is_partial));
         match cut {

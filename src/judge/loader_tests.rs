@@ -147,3 +147,27 @@ fn a_note_that_the_loader_enforces_is_proof_and_any_other_is_a_doubt() {
     let says = "This program can only be run on AMD64 processors with v3 microarchitecture support.".to_string();
     assert_eq!(judge(&[("app", go)]), ("exit 1 cpu-level".to_string(), vec![], says));
 }
+
+#[test]
+fn a_library_that_is_nowhere_is_missing_wherever_its_loader_looks() {
+    let app = ElfBuilder::amd64().pie().interp("/nix/ld.so").needed("libq.so.1").build();
+    let loader = library("ld-linux-x86-64.so.2").build();
+    let run = |files: &[(&str, Vec<u8>)]| {
+        let files = [files, &[("app", app.clone()), ("nix/ld.so", loader.clone())]].concat();
+        short(&self::run(&files, &call(&["/app"]), &Node::plain(Arch::Amd64)).outcome)
+    };
+    assert_eq!(run(&[]), "exit 127 missing-library");
+    assert_eq!(run(&[("nix/store/lib/libq.so.1", library("libq.so.1").build())]), "unknown library-unknown");
+}
+
+#[test]
+fn a_library_that_is_cut_off_is_killed_in_its_loader() {
+    let whole = library("libq.so.1").padding(0x3000).build();
+    let app = program(GLIBC).needed("libq.so.1").build();
+    let run = |bytes: &[u8]| {
+        let files = [("app", app.clone()), ("lib/libq.so.1", bytes.to_vec())];
+        short(&self::run(&files, &call(&["/app"]), &Node::plain(Arch::Amd64)).outcome)
+    };
+    assert_eq!(run(&whole), "runs");
+    assert_eq!(run(&whole[..0x1000]), "signal 7 truncated");
+}

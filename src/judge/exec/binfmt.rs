@@ -328,9 +328,13 @@ impl<'a> Machine<'a> {
         let place = if started.loader.is_some() { map::Place::Program } else { map::Place::Alone };
         let space = map::map(started.elf, abi, page, implies, place).map_err(|error| killed(&started.path, error))?;
         let (entry_path, entered) = match &started.loader {
-            None => (&started.path, space.enter(program.header.entry, abi)),
+            None => {
+                let entered = space.enter(program.header.entry, abi);
+                (&started.path, entered.and_then(|()| map::check_needs_nothing(started.elf)))
+            }
             Some((path, _, loader)) => {
                 let space = map::map_loader(loader, abi, page, implies).map_err(|error| killed(path, error))?;
+                map::check_alone(loader).map_err(|error| killed(path, error))?;
                 (path, space.enter(loader.entry, abi))
             }
         };

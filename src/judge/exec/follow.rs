@@ -253,7 +253,10 @@ impl<'a> Machine<'a> {
         let (path, (kind, label)) = (operands.first()?, by);
         let id = match self.rootfs.walk(self.cwd, path.as_bytes(), true, &|_| true) {
             Ok(id) => id,
-            Err(_) if walk.is_open => return self.open_end(&format!("{path} is not in the image")),
+            // A `#!` line with a word that is no option: the shell is not given the script that has it.
+            Err(_) if walk.is_open || self.is_shebangs_word(path) => {
+                return self.open_end(&format!("{path} is not in the image"));
+            }
             Err(_) => {
                 let (line, code) = kind.cannot_open(label, path);
                 self.says.borrow_mut().push(line);
@@ -268,6 +271,15 @@ impl<'a> Machine<'a> {
             }
             _ => self.open_end(&format!("the whole text of {path} was not kept")),
         }
+    }
+
+    /// Whether the program that runs was started for a script, by a line that names this word after it.
+    fn is_shebangs_word(&self, word: &str) -> bool {
+        let steps = self.steps.borrow();
+        let started = steps.iter().rposition(|step| step.link == Link::Shebang);
+        let script = started.and_then(|at| at.checked_sub(1)).map(|at| &steps[at]);
+        let only_loaders = started.is_some_and(|at| steps[at + 1..].iter().all(|step| step.link == Link::Loader));
+        only_loaders && script.is_some_and(|script| script.typed != word)
     }
 
     /// The commands of a shell's text. `arguments`: `$0` and what follows it.

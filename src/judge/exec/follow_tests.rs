@@ -134,3 +134,13 @@ fn interpreters_need_the_file_that_they_are_given() {
     check(&image(GLIBC, &[("x.js", 0o644, b"1")], &["node", "x"]), "runs", "");
     glibc(&["sh", "/none.sh"], "exit 2 missing-script", "sh: 0: cannot open /none.sh: No such file");
 }
+
+#[test]
+fn a_word_that_a_shebang_puts_before_the_script_is_run_times() {
+    let trace = image(GLIBC, &[("e", 0o755, b"#!/bin/sh none\nexec /app\n")], &["/e"]);
+    assert_eq!(
+        (short(&trace.outcome).as_str(), trace.ends),
+        ("runs", Ends::DecidedAtRunTime("none is not in the image".into()))
+    );
+    glibc(&["sh", "none"], "exit 2 missing-script", "sh: 0: cannot open none: No such file");
+}

@@ -103,6 +103,25 @@ pub(crate) fn map_loader(loader: &Elf, abi: &Abi, page: u64, implies: bool) -> R
     map(loader, abi, page, implies, Place::Alone)
 }
 
+/// A loader that needs libraries itself is none: nobody relocates it, and its first call leads nowhere.
+pub(crate) fn check_alone(loader: &Elf) -> Result<(), Killed> {
+    match loader.dynamic.as_ref().and_then(|dynamic| dynamic.needed.first()) {
+        Some(library) => Err(killed(SEGV, "bad-loader", format!("the loader itself needs a loader, and {library}"))),
+        None => Ok(()),
+    }
+}
+
+/// A file that needs libraries and names no loader to load them: nobody relocates it.
+pub(crate) fn check_needs_nothing(program: &Elf) -> Result<(), Killed> {
+    match program.dynamic.as_ref().and_then(|dynamic| dynamic.needed.first()) {
+        Some(library) => {
+            let text = format!("it needs {library} and names no loader: it is a library, not a program");
+            Err(killed(SEGV, "library-as-program", text))
+        }
+        None => Ok(()),
+    }
+}
+
 /// Whether the program makes its readable pages executable ones: no PT_GNU_STACK on an ABI that then says so.
 pub(crate) fn read_implies_exec(program: &Elf, abi: &Abi) -> bool {
     match abi.read_implies_exec {

@@ -155,3 +155,13 @@ fn an_effective_capability_that_is_not_granted_is_refused() {
     assert_eq!(judge("app", "net_bind_service", true, 0, &none), refused);
     assert_eq!(judge("app", "sys_admin", true, 0, &Node { bounding: Capabilities::all(), ..node }), runs(0));
 }
+
+#[test]
+fn what_nobody_relocates_dies() {
+    let node = Node::plain(Arch::Amd64);
+    let app = ElfBuilder::amd64().pie().interp("/ld").build();
+    let (library, alone) = (ElfBuilder::amd64().pie().needed("libc.so.6").build(), ElfBuilder::amd64().pie().build());
+    check(&[("app", 0o755, &app), ("ld", 0o755, &library)], &["/app"], &node, "signal 11 bad-loader");
+    check(&[("app", 0o755, &app), ("ld", 0o755, &alone)], &["/app"], &node, "runs");
+    check(&[("app", 0o755, &library)], &["/app"], &node, "signal 11 library-as-program");
+}
