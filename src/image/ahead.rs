@@ -8,22 +8,22 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
-use super::hashed::{BLOCK, Hashing, Plain, RING, Sum, Unfinished, fill, recycle};
-use crate::oci::{Digest, Hasher};
+use super::hashed::{BLOCK, Hashing, Plain, RING, Sum, Sums, Unfinished, fill, recycle};
+use crate::oci::Digest;
 
 /// A buffered reader whose every byte is hashed, also those that nobody asked for.
 pub(super) struct Ahead<R> {
     state: State<R>,
     /// Where the caller hashes, and not the reading thread.
-    hasher: Option<Hasher>,
+    sums: Option<Sums>,
     current: Block,
     position: usize,
     taken: u64,
 }
 
 type Block = Arc<Vec<u8>>;
-/// The reader, and the hash where the thread computes it.
-type Reading<R> = (R, Option<Hasher>);
+/// The reader, and the sums where the thread computes them.
+type Reading<R> = (R, Option<Sums>);
 
 enum State<R> {
     Fresh(Reading<R>),
@@ -41,17 +41,17 @@ enum State<R> {
 
 impl<R: Read + Send + 'static> Ahead<R> {
     /// Hashes on the reading thread, for a reader that mostly waits.
-    pub fn hashing(reader: R, hasher: Hasher) -> Ahead<R> {
-        Ahead::new((reader, Some(hasher)), None)
+    pub fn hashing(reader: R, sums: Sums) -> Ahead<R> {
+        Ahead::new((reader, Some(sums)), None)
     }
 
     /// Hashes on the caller's thread, for a reader that works.
-    pub fn working(reader: R, hasher: Hasher) -> Ahead<R> {
-        Ahead::new((reader, None), Some(hasher))
+    pub fn working(reader: R, sums: Sums) -> Ahead<R> {
+        Ahead::new((reader, None), Some(sums))
     }
 
-    fn new(reading: Reading<R>, hasher: Option<Hasher>) -> Ahead<R> {
-        Ahead { state: State::Fresh(reading), hasher, current: Arc::default(), position: 0, taken: 0 }
+    fn new(reading: Reading<R>, sums: Option<Sums>) -> Ahead<R> {
+        Ahead { state: State::Fresh(reading), sums, current: Arc::default(), position: 0, taken: 0 }
     }
 
     /// Puts the next bytes into `current`; at the end there are none.
@@ -71,29 +71,29 @@ impl<R: Read + Send + 'static> Ahead<R> {
         self.state = state;
         self.current = outcome?;
         self.taken += self.current.len() as u64;
-        if let Some(hasher) = &mut self.hasher {
-            hasher.update(&self.current);
+        if let Some(sums) = &mut self.sums {
+            sums.update(&self.current);
         }
         Ok(())
     }
 }
 
 /// Reads the first buffer in place: less than a buffer is not worth a thread.
-fn first<R: Read + Send + 'static>((mut reader, mut hasher): Reading<R>) -> (State<R>, io::Result<Block>) {
+fn first<R: Read + Send + 'static>((mut reader, mut sums): Reading<R>) -> (State<R>, io::Result<Block>) {
     let mut block = Vec::new();
     if let Err(error) = fill(&mut reader, &mut block) {
-        return (State::Failed((reader, hasher)), Err(error));
+        return (State::Failed((reader, sums)), Err(error));
     }
     let block = Arc::new(block);
     if block.len() < BLOCK {
-        if let Some(hasher) = &mut hasher {
-            hasher.update(&block);
+        if let Some(sums) = &mut sums {
+            sums.update(&block);
         }
-        return (State::Over((reader, hasher)), Ok(block));
+        return (State::Over((reader, sums)), Ok(block));
     }
     let (sender, filled) = sync_channel(RING - 3);
     let first = Arc::clone(&block);
-    let thread = std::thread::spawn(move || run((reader, hasher), first, &sender));
+    let thread = std::thread::spawn(move || run((reader, sums), first, &sender));
     (State::Running { filled, thread }, Ok(block))
 }
 
@@ -107,12 +107,12 @@ fn join<R>(thread: JoinHandle<Reading<R>>) -> Reading<R> {
 
 /// Reads to the end, and hashes where asked to, while whoever holds the receiver goes on.
 fn run<R: Read>(
-    (mut reader, mut hasher): Reading<R>,
+    (mut reader, mut sums): Reading<R>,
     first: Block,
     sender: &SyncSender<io::Result<Block>>,
 ) -> Reading<R> {
-    if let Some(hasher) = &mut hasher {
-        hasher.update(&first);
+    if let Some(sums) = &mut sums {
+        sums.update(&first);
     }
     let mut ring = VecDeque::from([first]);
     loop {
@@ -120,17 +120,17 @@ fn run<R: Read>(
         if let Err(error) = fill(&mut reader, &mut block) {
             // Nobody is left to hear of it where the receiver has gone.
             let _ = sender.send(Err(error));
-            return (reader, hasher);
+            return (reader, sums);
         }
         let block = Arc::new(block);
         if sender.send(Ok(Arc::clone(&block))).is_err() {
-            return (reader, hasher);
+            return (reader, sums);
         }
-        if let Some(hasher) = &mut hasher {
-            hasher.update(&block);
+        if let Some(sums) = &mut sums {
+            sums.update(&block);
         }
         if block.len() < BLOCK {
-            return (reader, hasher);
+            return (reader, sums);
         }
         ring.push_back(block);
     }
@@ -151,9 +151,9 @@ impl<R: Read + Send + 'static> Plain<R> for Ahead<R> {
     fn sum(mut self) -> Result<Sum<R>, Unfinished<R>> {
         loop {
             match std::mem::replace(&mut self.state, State::Between) {
-                State::Over((inner, hasher)) => {
-                    let hasher = hasher.or(self.hasher).expect("one of the sides hashes");
-                    return Ok(Sum { digest: hasher.finish(), bytes: self.taken, inner });
+                State::Over((inner, sums)) => {
+                    let sums = sums.or(self.sums).expect("one of the sides hashes");
+                    return Ok(sums.finish(self.taken, inner));
                 }
                 state => self.state = state,
             }
@@ -200,13 +200,14 @@ impl<R: Read + Send + 'static> Read for Ahead<R> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::oci::Hasher;
 
-    type Make<R> = fn(R, Hasher) -> Ahead<R>;
+    type Make<R> = fn(R, Sums) -> Ahead<R>;
 
     fn check(length: usize) {
         let bytes: Vec<u8> = (0..length).map(|at| ((at * 31) >> 3) as u8).collect();
         for make in [Ahead::hashing as Make<_>, Ahead::working] {
-            let ahead = || make(io::Cursor::new(bytes.clone()), Hasher::sha256());
+            let ahead = || make(io::Cursor::new(bytes.clone()), Sums::digest(Hasher::sha256()));
             let (mut all, mut read) = (ahead(), Vec::new());
             all.read_to_end(&mut read).unwrap();
             assert_eq!(read, bytes);
@@ -230,7 +231,7 @@ mod tests {
     fn an_error_in_the_middle_is_passed_on_and_the_reader_comes_back() {
         for blocks in [0, 1, 20] {
             let whole = io::Cursor::new(vec![7u8; blocks * BLOCK]);
-            let mut ahead = Ahead::working(whole.chain(Broken), Hasher::sha256());
+            let mut ahead = Ahead::working(whole.chain(Broken), Sums::digest(Hasher::sha256()));
             assert_eq!(ahead.read_to_end(&mut Vec::new()).unwrap_err().to_string(), "broken");
             assert_eq!(ahead.into_inner().into_inner().0.position(), (blocks * BLOCK) as u64);
         }
@@ -238,7 +239,7 @@ mod tests {
 
     #[test]
     fn a_reader_that_is_left_alone_ends() {
-        let mut ahead = Ahead::hashing(io::repeat(7), Hasher::sha256());
+        let mut ahead = Ahead::hashing(io::repeat(7), Sums::digest(Hasher::sha256()));
         for _ in 0..3 {
             ahead.fill_buf().unwrap();
             ahead.consume(BLOCK);

@@ -53,9 +53,8 @@ impl<'r, R: BufRead> Blocks<'r, R> {
     pub fn member(&mut self, member: &mut Member) -> Result<Result<(), End>, LayerError> {
         let (mut pax, mut name, mut link) = (None, None, None);
         loop {
-            match self.header()? {
-                Ok(block) => member.header = block,
-                Err(end) => return Ok(Err(end)),
+            if let Err(end) = self.header(&mut member.header)? {
+                return Ok(Err(end));
             }
             member.stored = self.number(&member.header[124..136])?;
             member.tag = member.header[156];
@@ -87,43 +86,44 @@ impl<'r, R: BufRead> Blocks<'r, R> {
         Ok(Ok(()))
     }
 
-    /// The next block. `None` where the tar ends between two blocks.
-    pub fn next(&mut self) -> Result<Option<[u8; BLOCK]>, LayerError> {
+    /// Reads the next block. False where the tar ends between two blocks.
+    pub fn next(&mut self, block: &mut [u8; BLOCK]) -> Result<bool, LayerError> {
         self.start = self.at;
-        let mut block = [0; BLOCK];
         let buffered = self.reader.fill_buf()?;
         if let Some(whole) = buffered.first_chunk::<BLOCK>() {
-            block = *whole;
+            *block = *whole;
             self.reader.consume(BLOCK);
             self.at += BLOCK as u64;
-            return Ok(Some(block));
+            return Ok(true);
         }
         let mut filled = 0;
         while filled < BLOCK {
             match self.reader.read(&mut block[filled..])? {
-                0 if filled == 0 => return Ok(None),
+                0 if filled == 0 => return Ok(false),
                 0 => return Err(LayerError::Truncated("tar")),
                 read => filled += read,
             }
         }
         self.at += BLOCK as u64;
-        Ok(Some(block))
+        Ok(true)
     }
 
-    /// The next header; `None` at the end marker. The flag tells an end without a marker.
+    /// Reads the next header, or tells how the tar ends.
     /// As Go's reader has it, a lone block of zeros is an error, and an end at a header's place is none.
-    pub fn header(&mut self) -> Result<Result<[u8; BLOCK], End>, LayerError> {
-        let Some(block) = self.next()? else { return Ok(Err(End::Bare)) };
-        if block[0] == 0 && is_zero(&block) {
-            return match self.next()? {
-                Some(second) if !is_zero(&second) => Err(self.corrupt("a lone block of zeros")),
+    pub fn header(&mut self, block: &mut [u8; BLOCK]) -> Result<Result<(), End>, LayerError> {
+        if !self.next(block)? {
+            return Ok(Err(End::Bare));
+        }
+        if block[0] == 0 && is_zero(block) {
+            return match self.next(block)? {
+                true if !is_zero(block) => Err(self.corrupt("a lone block of zeros")),
                 _ => Ok(Err(End::Marked)),
             };
         }
-        if !header::is_checksum_right(&block) {
+        if !header::is_checksum_right(block) {
             return Err(self.corrupt("a header's checksum is wrong"));
         }
-        Ok(Ok(block))
+        Ok(Ok(()))
     }
 
     pub fn corrupt(&self, cause: &'static str) -> LayerError {

@@ -153,6 +153,12 @@ impl<T> Contents<T> {
 
     /// More than 65,535 owners share the last one: ownership only decides who may execute.
     fn owner(&mut self, uid: u32, gid: u32) -> u16 {
+        // Nearly every entry has the owner of the one before.
+        if let Some(last) = self.records.last().map(|record| record.owner)
+            && self.owners[usize::from(last)] == (uid, gid)
+        {
+            return last;
+        }
         let next = self.owners.len().min(usize::from(u16::MAX)) as u16;
         let index = *self.owner_index.entry((uid, gid)).or_insert(next);
         if usize::from(index) == self.owners.len() {

@@ -3,9 +3,8 @@
 
 use std::io::{self, BufRead, Read};
 
-use flate2::{Decompress, FlushDecompress, Status};
-
 use super::error::LayerError;
+use super::gzip::{Gzip, Trailing};
 use super::hashed::Hashing;
 use super::limits::Limits;
 
@@ -19,9 +18,6 @@ pub enum Compression {
 
 /// Bytes that tell every known compression and a tar's `ustar`.
 pub(super) const MAGIC_BYTES: usize = 512;
-
-/// Deflate's window. Source: RFC 1951.
-const GZIP_WINDOW_BITS: u8 = 15;
 
 /// 128 MiB: what `zstd -d` accepts by default, and what `zstd --ultra --long=27` writes.
 const ZSTD_WINDOW_LOG_MAX: u32 = 27;
@@ -61,14 +57,6 @@ enum Format<R: BufRead> {
     None(R),
 }
 
-/// What followed a layer's last compressed byte.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Trailing {
-    Nothing,
-    Zeros,
-    Garbage,
-}
-
 impl<S: Hashing> Decoder<S> {
     pub fn new(compression: Compression, stored: S, limits: &Limits) -> io::Result<Decoder<S>> {
         let format = match compression {
@@ -85,15 +73,24 @@ impl<S: Hashing> Decoder<S> {
 
     pub fn into_inner(self) -> (S, Trailing) {
         match self.format {
-            Format::Gzip(gzip) => (gzip.inner, gzip.trailing),
+            Format::Gzip(gzip) => gzip.into_inner(),
             Format::Zstd(decoder) => (decoder.finish(), Trailing::Nothing),
             Format::None(stored) => (stored, Trailing::Nothing),
         }
     }
 
+    /// Holds the CRC-32 of everything that was read to what the stream says of it, where its format says any. zstd's
+    /// decoder checks by itself.
+    pub fn check(&self, crc: u32) -> Result<(), LayerError> {
+        match &self.format {
+            Format::Gzip(gzip) => gzip.check(crc),
+            Format::Zstd(_) | Format::None(_) => Ok(()),
+        }
+    }
+
     fn stored_bytes(&self) -> u64 {
         match &self.format {
-            Format::Gzip(gzip) => gzip.inner.taken(),
+            Format::Gzip(gzip) => gzip.get_ref().taken(),
             Format::Zstd(decoder) => decoder.get_ref().taken(),
             Format::None(stored) => stored.taken(),
         }
@@ -126,77 +123,25 @@ fn zstd_error(error: io::Error) -> io::Error {
     }
 }
 
-/// Every member of a gzip file, and what stands behind the last.
-struct Gzip<R> {
-    inner: R,
-    state: Decompress,
-    is_between_members: bool,
-    is_at_end: bool,
-    trailing: Trailing,
+/// A decoder that holds the data to its checksums by itself, for bytes that nobody else sums up.
+pub(super) struct SelfChecked<S: Hashing> {
+    decoder: Decoder<S>,
+    crc: crc32fast::Hasher,
 }
 
-impl<R: BufRead> Gzip<R> {
-    fn new(inner: R) -> Gzip<R> {
-        let state = Decompress::new_gzip(GZIP_WINDOW_BITS);
-        Gzip { inner, state, is_between_members: false, is_at_end: false, trailing: Trailing::Nothing }
-    }
-
-    /// Starts the next member, or takes in what is no member.
-    fn next_member(&mut self) -> io::Result<()> {
-        let next = self.inner.fill_buf()?;
-        // A second byte beyond the buffer's end is looked at by the decoder.
-        if matches!(next, [0x1f] | [0x1f, 0x8b, ..]) {
-            self.state = Decompress::new_gzip(GZIP_WINDOW_BITS);
-            self.is_between_members = false;
-            return Ok(());
-        }
-        self.is_at_end = true;
-        loop {
-            let rest = self.inner.fill_buf()?;
-            if rest.is_empty() {
-                return Ok(());
-            }
-            if rest.iter().any(|byte| *byte != 0) {
-                self.trailing = Trailing::Garbage;
-            } else if self.trailing == Trailing::Nothing {
-                self.trailing = Trailing::Zeros;
-            }
-            let length = rest.len();
-            self.inner.consume(length);
-        }
+impl<S: Hashing> SelfChecked<S> {
+    pub fn new(decoder: Decoder<S>) -> SelfChecked<S> {
+        SelfChecked { decoder, crc: crc32fast::Hasher::new() }
     }
 }
 
-impl<R: BufRead> Read for Gzip<R> {
+impl<S: Hashing> Read for SelfChecked<S> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        loop {
-            if self.is_between_members {
-                self.next_member()?;
-            }
-            if self.is_at_end || into.is_empty() {
-                return Ok(0);
-            }
-            let input = self.inner.fill_buf()?;
-            let is_input_over = input.is_empty();
-            let (before_in, before_out) = (self.state.total_in(), self.state.total_out());
-            let status = self
-                .state
-                .decompress(input, into, FlushDecompress::None)
-                .map_err(|error| LayerError::Corrupt { format: "gzip", cause: error.to_string() })?;
-            let consumed = (self.state.total_in() - before_in) as usize;
-            let produced = (self.state.total_out() - before_out) as usize;
-            self.inner.consume(consumed);
-            self.is_between_members = status == Status::StreamEnd;
-            if produced > 0 {
-                return Ok(produced);
-            }
-            if is_input_over && !self.is_between_members {
-                return Err(LayerError::Truncated("gzip stream").into());
-            }
-            if consumed == 0 && !self.is_between_members {
-                let cause = "the decoder makes no progress".to_string();
-                return Err(LayerError::Corrupt { format: "gzip", cause }.into());
-            }
+        let read = self.decoder.read(into)?;
+        self.crc.update(&into[..read]);
+        if read == 0 && !into.is_empty() {
+            self.decoder.check(self.crc.clone().finalize())?;
         }
+        Ok(read)
     }
 }

@@ -7,6 +7,7 @@ use std::io::{self, BufRead, Read};
 use super::blocks::{Blocks, End, Member, padding};
 use super::contents::{Contents, Entry, EntryKind, PATH_LIMIT};
 use super::error::LayerError;
+use super::header::BLOCK;
 use super::limits::Limits;
 use super::names::{self, Meaning};
 use super::pax::MapPlace;
@@ -140,7 +141,10 @@ impl<T, R: BufRead> Walk<'_, '_, T, R> {
         map.add_fields(&member.header[386..482]).map_err(|cause| self.blocks.corrupt(cause))?;
         let mut is_extended = gnu.isextended[0] != 0;
         while is_extended {
-            let block = self.blocks.next()?.ok_or(LayerError::Truncated("tar"))?;
+            let mut block = [0; BLOCK];
+            if !self.blocks.next(&mut block)? {
+                return Err(LayerError::Truncated("tar"));
+            }
             map.add_fields(&block[..504]).map_err(|cause| self.blocks.corrupt(cause))?;
             is_extended = block[504] != 0;
         }

@@ -11,10 +11,38 @@ use super::error::LayerError;
 use crate::oci::{Digest, Hasher};
 
 /// Bytes of a buffer: large enough for a decoder to run undisturbed, small enough that a few stay in the cache.
-pub(super) const BLOCK: usize = 128 << 10;
+pub(super) const BLOCK: usize = 256 << 10;
 
-/// Buffers in a ring: the reader's own and those that wait for the hash. 8 of them are 1 MiB.
-pub(super) const RING: usize = 8;
+/// Buffers in a ring: the reader's own and those that wait for the hash. 6 of them are 1.5 MiB.
+pub(super) const RING: usize = 6;
+
+/// What is computed of bytes as they pass.
+pub(super) struct Sums {
+    hasher: Hasher,
+    /// The CRC-32 that gzip keeps of its data.
+    crc: Option<crc32fast::Hasher>,
+}
+
+impl Sums {
+    pub fn digest(hasher: Hasher) -> Sums {
+        Sums { hasher, crc: None }
+    }
+
+    pub fn digest_and_crc(hasher: Hasher) -> Sums {
+        Sums { hasher, crc: Some(crc32fast::Hasher::new()) }
+    }
+
+    pub(super) fn update(&mut self, bytes: &[u8]) {
+        self.hasher.update(bytes);
+        if let Some(crc) = &mut self.crc {
+            crc.update(bytes);
+        }
+    }
+
+    pub(super) fn finish<R>(self, bytes: u64, inner: R) -> Sum<R> {
+        Sum { digest: self.hasher.finish(), crc: self.crc.map(crc32fast::Hasher::finalize), bytes, inner }
+    }
+}
 
 /// A reader that hashes everything that it reads.
 pub(super) trait Hashing: BufRead {
@@ -46,11 +74,11 @@ pub(super) struct Hashed<R> {
 
 enum State {
     /// What was read so far is `current`, and not yet hashed: less than a buffer is not worth a thread.
-    Waiting(Hasher),
+    Waiting(Sums),
     Apart {
         full: SyncSender<Arc<Vec<u8>>>,
         ring: VecDeque<Arc<Vec<u8>>>,
-        thread: JoinHandle<Hasher>,
+        thread: JoinHandle<Sums>,
     },
 }
 
@@ -64,6 +92,7 @@ pub(super) struct Unfinished<R> {
 /// What a [`Hashed`] knows at its end.
 pub(super) struct Sum<R> {
     pub digest: Digest,
+    pub crc: Option<u32>,
     pub bytes: u64,
     pub inner: R,
 }
@@ -75,9 +104,9 @@ impl<R> From<Unfinished<R>> for LayerError {
 }
 
 impl<R: Read> Hashed<R> {
-    pub fn new(inner: R, hasher: Hasher) -> Hashed<R> {
+    pub fn new(inner: R, sums: Sums) -> Hashed<R> {
         let (current, position, taken) = (Arc::default(), 0, 0);
-        Hashed { inner, current, position, taken, is_at_end: false, state: State::Waiting(hasher) }
+        Hashed { inner, current, position, taken, is_at_end: false, state: State::Waiting(sums) }
     }
 
     /// Puts the next bytes into `current`; at the end it stays as it is, and all read.
@@ -94,11 +123,11 @@ impl<R: Read> Hashed<R> {
         }
         self.taken += block.len() as u64;
         let (block, before) = (Arc::new(block), std::mem::take(&mut self.current));
-        if let State::Waiting(hasher) = &mut self.state
+        if let State::Waiting(sums) = &mut self.state
             && !before.is_empty()
         {
-            let hasher = std::mem::replace(hasher, Hasher::sha256());
-            self.state = apart(hasher, before);
+            let sums = std::mem::replace(sums, Sums::digest(Hasher::sha256()));
+            self.state = apart(sums, before);
         }
         if let State::Apart { full, ring, .. } = &mut self.state {
             full.send(Arc::clone(&block)).expect("the hash runs until its sender is gone");
@@ -110,15 +139,15 @@ impl<R: Read> Hashed<R> {
 }
 
 /// Starts the hash's thread with the first buffer.
-fn apart(mut hasher: Hasher, first: Arc<Vec<u8>>) -> State {
+fn apart(mut sums: Sums, first: Arc<Vec<u8>>) -> State {
     let (full, incoming) = sync_channel::<Arc<Vec<u8>>>(RING - 3);
     let thread = std::thread::spawn(move || {
-        hasher.update(&first);
+        sums.update(&first);
         drop(first);
         for block in incoming {
-            hasher.update(&block);
+            sums.update(&block);
         }
-        hasher
+        sums
     });
     State::Apart { full, ring: VecDeque::new(), thread }
 }
@@ -159,17 +188,17 @@ impl<R: Read> Plain<R> for Hashed<R> {
                 return Err(Unfinished { cause, inner: self.inner });
             }
         }
-        let hasher = match self.state {
-            State::Waiting(mut hasher) => {
-                hasher.update(&self.current);
-                hasher
+        let sums = match self.state {
+            State::Waiting(mut sums) => {
+                sums.update(&self.current);
+                sums
             }
             State::Apart { full, thread, .. } => {
                 drop(full);
                 thread.join().expect("hashing does not panic")
             }
         };
-        Ok(Sum { digest: hasher.finish(), bytes: self.taken, inner: self.inner })
+        Ok(sums.finish(self.taken, self.inner))
     }
 }
 
@@ -212,12 +241,12 @@ mod tests {
 
     fn check(length: usize) {
         let bytes: Vec<u8> = (0..length).map(|at| ((at * 31) >> 3) as u8).collect();
-        let mut hashed = Hashed::new(&bytes[..], Hasher::sha256());
+        let mut hashed = Hashed::new(&bytes[..], Sums::digest(Hasher::sha256()));
         let mut read = Vec::new();
         hashed.read_to_end(&mut read).unwrap();
         assert_eq!(read, bytes);
         assert_eq!(hashed.finish().unwrap(), (Digest::of(&bytes), length as u64), "{length} bytes");
-        let unread = Hashed::new(&bytes[..], Hasher::sha256()).finish().unwrap();
+        let unread = Hashed::new(&bytes[..], Sums::digest(Hasher::sha256())).finish().unwrap();
         assert_eq!(unread.0, Digest::of(&bytes), "{length} bytes nobody reads");
     }
 
@@ -231,7 +260,7 @@ mod tests {
     #[test]
     fn an_error_in_the_middle_is_passed_on_and_nothing_hangs() {
         let broken = (&[7u8; 20 * BLOCK][..]).chain(Broken);
-        let mut hashed = Hashed::new(broken, Hasher::sha256());
+        let mut hashed = Hashed::new(broken, Sums::digest(Hasher::sha256()));
         assert!(hashed.read_to_end(&mut Vec::new()).is_err());
         assert!(hashed.sum().is_err_and(|unfinished| unfinished.cause.to_string() == "broken"));
     }

@@ -1,16 +1,17 @@
 //! Reads one layer: opens it, tells its compression by its bytes, walks its tar, and holds both of its digests to what
 //! the image says. One pass, nothing is unpacked to disk, and memory does not grow with the layer's bytes: two rings of
-//! 1 MiB, the decoder's window, and what [`Contents`] keeps of each entry (some 40 bytes). Reading and decoding run on
+//! 1.5 MiB, the decoder's window, and what [`Contents`] keeps of each entry (some 40 bytes). Reading and decoding run on
 //! threads of their own; the caller's walks the tar, hashes it, and runs `visit`.
 
 use std::io::{self, Read};
 
 use super::ahead::Ahead;
 use super::contents::{Contents, Entry};
-use super::decompress::{Compression, Decoder, MAGIC_BYTES, Trailing};
+use super::decompress::{Compression, Decoder, MAGIC_BYTES};
 use super::entries::{LayerNote, Visit, walk};
 use super::error::{ImageError, LayerError};
-use super::hashed::{Hashing, Plain, Sum, Unfinished};
+use super::gzip::Trailing;
+use super::hashed::{Hashing, Plain, Sum, Sums, Unfinished};
 use super::limits::Limits;
 use crate::oci::{Descriptor, DiffId, Digest, Hasher};
 use crate::source::{Source, SourceError};
@@ -54,10 +55,9 @@ pub fn read_layer<T>(
     let descriptor = &layer.descriptor;
     let read = open(source, descriptor).and_then(|reader| {
         let stored = Stored { reader, left: descriptor.size, expected: descriptor.size };
-        let ahead = Ahead::hashing(stored, descriptor.digest.hasher());
+        let ahead = Ahead::hashing(stored, Sums::digest(descriptor.digest.hasher()));
         let is_sha256 = descriptor.digest.algorithm() == "sha256";
-        let inflating = |decoder| Ahead::working(decoder, Hasher::sha256());
-        check(read_stored(ahead, is_sha256, limits, inflating, visit)?, layer)
+        check(read_stored(ahead, is_sha256, limits, Ahead::working, visit)?, layer)
     });
     read.map_err(|cause| cause.of(layer.index, descriptor))
 }
@@ -107,7 +107,7 @@ pub(super) fn read_stored<T, S: Hashing, P: Plain<Decoder<S>>>(
     mut stored: S,
     is_sha256: bool,
     limits: &Limits,
-    inflating: impl FnOnce(Decoder<S>) -> P,
+    inflating: impl FnOnce(Decoder<S>, Sums) -> P,
     visit: &mut Visit<'_, T>,
 ) -> Result<Passed<T>, LayerError> {
     let start = stored.fill_buf()?;
@@ -126,15 +126,23 @@ pub(super) fn read_stored<T, S: Hashing, P: Plain<Decoder<S>>>(
         let checked = Checked { digest: digest.clone(), diff_id, stored_bytes, uncompressed_bytes, compression };
         return Ok(Passed { digest, bytes, read: Ok(LayerRead { contents, checked, notes }) });
     }
-    let mut tar = inflating(Decoder::new(compression, stored, limits)?);
+    let sums = match compression {
+        Compression::Gzip => Sums::digest_and_crc(Hasher::sha256()),
+        Compression::Zstd | Compression::None => Sums::digest(Hasher::sha256()),
+    };
+    let mut tar = inflating(Decoder::new(compression, stored, limits)?, sums);
     let (contents, mut notes) = match walk(&mut tar, limits, visit) {
         Ok(walked) => walked,
         Err(cause) => return failed(tar.into_inner().into_inner().0, cause),
     };
-    let (diff_id, uncompressed_bytes, decoder) = match tar.sum() {
-        Ok(Sum { digest, bytes, inner }) => (DiffId(digest), bytes, inner),
+    let Sum { digest, crc, bytes: uncompressed_bytes, inner: decoder } = match tar.sum() {
+        Ok(sum) => sum,
         Err(Unfinished { cause, inner }) => return failed(inner.into_inner().0, cause.into()),
     };
+    if let Some(Err(cause)) = crc.map(|crc| decoder.check(crc)) {
+        return failed(decoder.into_inner().0, cause);
+    }
+    let diff_id = DiffId(digest);
     let (stored, trailing) = decoder.into_inner();
     match trailing {
         Trailing::Nothing => {}

@@ -11,6 +11,7 @@ mod error;
 mod fetch;
 #[cfg(test)]
 mod fuzz_tests;
+mod gzip;
 mod hashed;
 mod header;
 mod layer;

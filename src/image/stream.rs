@@ -7,10 +7,10 @@ use std::io::{self, BufRead, BufReader, Read};
 
 use super::blocks::{Blocks, Member as TarMember, padding};
 use super::contents::Entry;
-use super::decompress::{Compression, Decoder, MAGIC_BYTES, looks_like_tar};
+use super::decompress::{Compression, Decoder, MAGIC_BYTES, SelfChecked, looks_like_tar};
 use super::entries::Visit;
 use super::error::{ImageError, LayerError};
-use super::hashed::Hashed;
+use super::hashed::{Hashed, Sums};
 use super::layer::{Layer, LayerRead, Passed, check, read_stored};
 use super::limits::Limits;
 use crate::oci::{Digest, Hasher};
@@ -52,9 +52,9 @@ pub fn read_stream<T>(
     if compression == Compression::None {
         passage.read(&mut reader)?;
     } else {
-        let stored = Hashed::new(reader, Hasher::sha256());
+        let stored = Hashed::new(reader, Sums::digest(Hasher::sha256()));
         let decoder = Decoder::new(compression, stored, limits).map_err(|error| fault(error.into()))?;
-        passage.read(&mut BufReader::with_capacity(BUFFER, decoder))?;
+        passage.read(&mut BufReader::with_capacity(BUFFER, SelfChecked::new(decoder)))?;
     }
     Ok(Streamed { members: passage.members, layers: passage.layers })
 }
@@ -140,10 +140,10 @@ impl<T> Passage<'_, '_, T> {
         }
         let stored = (&start[..]).chain(section);
         // The archive's own reader stays on this thread, and so does what decodes its members.
-        let inflating = |decoder| Hashed::new(decoder, Hasher::sha256());
         let is_sha512 = name.contains("blobs/sha512/");
         let hasher = if is_sha512 { Hasher::sha512() } else { Hasher::sha256() };
-        let passed = read_stored(Hashed::new(stored, hasher), !is_sha512, self.limits, inflating, self.visit)?;
+        let stored = Hashed::new(stored, Sums::digest(hasher));
+        let passed = read_stored(stored, !is_sha512, self.limits, Hashed::new, self.visit)?;
         let (digest, size) = (passed.digest.clone(), passed.bytes);
         self.layers.entry(digest.clone()).or_insert(passed);
         Ok(Member::Passed { digest, size })

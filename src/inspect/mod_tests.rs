@@ -47,7 +47,7 @@ fn each_format_is_told_by_its_first_bytes() {
 }
 
 #[test]
-fn text_reads_nothing_past_the_head() {
+fn a_text_is_told_by_few_bytes() {
     struct Counting(u64);
     impl Read for Counting {
         fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
@@ -58,7 +58,7 @@ fn text_reads_nothing_past_the_head() {
     }
     let mut reader = Counting(0);
     assert_eq!(inspect(b"etc/words", 1 << 40, false, &mut reader), FileKind::Text(TextStart::Plain));
-    assert_eq!(reader.0, HEAD_BYTES as u64);
+    assert_eq!(reader.0, TELLING_BYTES as u64);
 }
 
 #[test]

@@ -91,6 +91,11 @@ impl<'a> Window<'a> {
         window
     }
 
+    /// Keeps the file's bytes up to `head`, where nothing but its start has passed.
+    pub fn extend_head(&mut self, head: usize) {
+        self.keep((head as u64).saturating_sub(self.at));
+    }
+
     /// The file's size; less than what the archive said where the reader ended early.
     pub fn size(&self) -> u64 {
         self.size
