@@ -3,17 +3,7 @@ use crate::config::Config;
 use crate::scan::{FailOn, ImageReport, Problem};
 
 fn report(findings: Vec<Finding>) -> Report {
-    let image = ImageReport {
-        name: "ghcr.io/user/app:v1".into(),
-        origin: "registry".into(),
-        note: None,
-        digest: None,
-        platforms: Vec::new(),
-        findings,
-        problems: Vec::new(),
-        skipped: Vec::new(),
-        accepted: Vec::new(),
-    };
+    let image = ImageReport { findings, ..ImageReport::new("ghcr.io/user/app:v1", "registry") };
     Report { images: vec![image] }
 }
 

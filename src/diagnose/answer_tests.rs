@@ -1,6 +1,5 @@
 //! Messages with and without a scan's report, and the answers that they lead to.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::*;
@@ -38,30 +37,16 @@ fn report(outcome: Outcome, findings: Vec<Finding>) -> ImageReport {
     let target =
         TargetReport { name: "m7g.large".into(), outcome, steps: Vec::new(), shown: Vec::new(), undecided: None };
     let platform = PlatformReport {
-        promised: Some(Platform::parse("linux/arm64").unwrap()),
-        declared: None,
         digest: Some(Digest::of(b"manifest")),
         layers: vec![layer],
-        entries: 1,
         programs: 1,
-        architectures: BTreeMap::new(),
         agreement: Agreement::Fits,
         starts: vec!["/usr/local/bin/app".into()],
         targets: vec![target],
         findings,
-        problems: Vec::new(),
+        ..PlatformReport::new(Some(Platform::parse("linux/arm64").unwrap()), None)
     };
-    ImageReport {
-        name: "user/app:1".into(),
-        origin: "registry".into(),
-        note: None,
-        digest: None,
-        platforms: vec![platform],
-        findings: Vec::new(),
-        problems: Vec::new(),
-        skipped: Vec::new(),
-        accepted: Vec::new(),
-    }
+    ImageReport { platforms: vec![platform], ..ImageReport::new("user/app:1", "registry") }
 }
 
 fn foreign() -> ImageReport {

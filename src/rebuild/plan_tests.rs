@@ -53,35 +53,15 @@ fn published(platforms: &[&str]) -> Published {
 
 /// A report in which the platforms in `broken` have a fault.
 fn report(platforms: &[&str], broken: &[&str]) -> ImageReport {
+    let fault = || Finding::new(Code::EntrypointWrongArch, "its entrypoint is x86-64");
     let one = |name: &&str| PlatformReport {
-        promised: Some(platform(name)),
-        declared: None,
         digest: Some(Digest::of(name.as_bytes())),
-        layers: Vec::new(),
-        entries: 1,
         programs: 1,
-        architectures: BTreeMap::new(),
         agreement: Agreement::Fits,
-        starts: Vec::new(),
-        targets: Vec::new(),
-        findings: broken
-            .contains(name)
-            .then(|| Finding::new(Code::EntrypointWrongArch, "its entrypoint is x86-64"))
-            .into_iter()
-            .collect(),
-        problems: Vec::new(),
+        findings: broken.contains(name).then(fault).into_iter().collect(),
+        ..PlatformReport::new(Some(platform(name)), None)
     };
-    ImageReport {
-        name: "x".into(),
-        origin: "registry".into(),
-        note: None,
-        digest: None,
-        platforms: platforms.iter().map(one).collect(),
-        findings: Vec::new(),
-        problems: Vec::new(),
-        skipped: Vec::new(),
-        accepted: Vec::new(),
-    }
+    ImageReport { platforms: platforms.iter().map(one).collect(), ..ImageReport::new("x", "registry") }
 }
 
 fn request(platforms: &[&str], targets: &[&str]) -> Request {

@@ -78,17 +78,7 @@ impl Selected {
 
     /// Reads what is missing, merges and judges, one platform after the other, so that one merged tree is in memory.
     pub fn judge(self, store: &mut LayerStore, options: &Options, watch: &Arc<dyn Watch>) -> ImageReport {
-        let mut report = ImageReport {
-            name: self.name,
-            origin: self.origin,
-            note: self.note,
-            digest: None,
-            platforms: Vec::new(),
-            findings: Vec::new(),
-            problems: Vec::new(),
-            skipped: Vec::new(),
-            accepted: Vec::new(),
-        };
+        let mut report = ImageReport { note: self.note, ..ImageReport::new(self.name, self.origin) };
         match self.content {
             Err(problem) => report.problems.push(problem),
             Ok(Content::Directory { contents, unread, left_out }) => {

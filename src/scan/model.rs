@@ -169,6 +169,21 @@ impl PlatformReport {
 }
 
 impl ImageReport {
+    /// An image of which nothing was read yet.
+    pub fn new(name: impl Into<String>, origin: impl Into<String>) -> ImageReport {
+        ImageReport {
+            name: name.into(),
+            origin: origin.into(),
+            note: None,
+            digest: None,
+            platforms: Vec::new(),
+            findings: Vec::new(),
+            problems: Vec::new(),
+            skipped: Vec::new(),
+            accepted: Vec::new(),
+        }
+    }
+
     pub fn verdict(&self) -> Verdict {
         let platforms = self.platforms.iter().map(PlatformReport::verdict);
         let own = self.findings.iter().map(|finding| match finding.severity {
@@ -213,6 +228,24 @@ impl Report {
 }
 
 impl PlatformReport {
+    /// A platform of which no program was read yet.
+    pub fn new(promised: Option<Platform>, declared: Option<Platform>) -> PlatformReport {
+        PlatformReport {
+            promised,
+            declared,
+            digest: None,
+            layers: Vec::new(),
+            entries: 0,
+            programs: 0,
+            architectures: BTreeMap::new(),
+            agreement: Agreement::NoPrograms,
+            starts: Vec::new(),
+            targets: Vec::new(),
+            findings: Vec::new(),
+            problems: Vec::new(),
+        }
+    }
+
     /// Whether something that decides was not read or not known, be there errors or not.
     pub fn is_unknown(&self) -> bool {
         let unknown = self.targets.iter().any(|target| matches!(target.outcome, Outcome::Unknown { .. }));
@@ -226,31 +259,9 @@ mod tests {
     use crate::judge::code::Code;
 
     fn report(findings: Vec<Finding>, problems: Vec<Problem>, programs: usize) -> Report {
-        let platform = PlatformReport {
-            promised: None,
-            declared: Some(Platform::linux(Arch::Arm64)),
-            digest: None,
-            layers: Vec::new(),
-            entries: 1,
-            programs,
-            architectures: BTreeMap::new(),
-            agreement: Agreement::Fits,
-            starts: Vec::new(),
-            targets: Vec::new(),
-            findings,
-            problems,
-        };
-        let image = ImageReport {
-            name: "x".into(),
-            origin: "registry".into(),
-            note: None,
-            digest: None,
-            platforms: vec![platform],
-            findings: Vec::new(),
-            problems: Vec::new(),
-            skipped: Vec::new(),
-            accepted: Vec::new(),
-        };
+        let declared = Some(Platform::linux(Arch::Arm64));
+        let platform = PlatformReport { programs, findings, problems, ..PlatformReport::new(None, declared) };
+        let image = ImageReport { platforms: vec![platform], ..ImageReport::new("x", "registry") };
         Report { images: vec![image] }
     }
 

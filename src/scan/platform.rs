@@ -5,7 +5,7 @@ use super::{CallOverride, Options};
 use crate::image::RootFs;
 use crate::inspect::FileKind;
 use crate::judge::exec::Ends;
-use crate::judge::labels::{Agreement, Labels};
+use crate::judge::labels::Labels;
 use crate::judge::programs::Programs;
 use crate::judge::{Case, Exec, Judgement, entry, judge, messages, windows};
 use crate::oci::{Config, Digest};
@@ -42,18 +42,12 @@ impl<'a> Subject<'a> {
 pub fn judge_platform(subject: Subject<'_>, targets: &[Target], options: &Options) -> PlatformReport {
     let start = start(&subject.config.run, &options.call);
     let mut report = PlatformReport {
-        promised: subject.promised.cloned(),
-        declared: subject.declared.cloned(),
         digest: subject.digest.cloned(),
         layers: subject.layers,
         entries: subject.rootfs.all().count(),
-        programs: 0,
-        architectures: Default::default(),
-        agreement: Agreement::NoPrograms,
         starts: start.call.argv.clone(),
-        targets: Vec::new(),
-        findings: Vec::new(),
         problems: subject.problems,
+        ..PlatformReport::new(subject.promised.cloned(), subject.declared.cloned())
     };
     // What was not read could hide or replace anything that was.
     if !report.problems.is_empty() {
