@@ -47,6 +47,26 @@ fn flags_win_over_the_environment_and_that_over_the_file() {
 }
 
 #[test]
+fn a_registry_s_own_settings_are_shown_and_its_unknown_keys_refused() {
+    let folder = project();
+    let file = "[registries]\nca-cert = [\"all.pem\"]\n[registries.hosts.\"registry.example.com:5000\"]\ninsecure = true\n\
+                ca-cert = [\"certs/one.pem\"]\n[registries.mirrors]\n\"docker.io\" = [\"mirror.example.com\"]\n";
+    fs::write(folder.path().join(".imgarch.toml"), file).unwrap();
+    let (text, _) = said(&imgarch(folder.path(), &["config"], &[]));
+    let shown = |name: &str, value: &str| {
+        let line = text.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{name}: {text}"));
+        assert!(line.contains(value) && line.ends_with(".imgarch.toml"), "{line}");
+    };
+    shown("registries.hosts.registry.example.com:5000.insecure ", "true");
+    shown("registries.hosts.registry.example.com:5000.ca-cert ", "/certs/one.pem");
+    shown("registries.ca-cert ", "/all.pem");
+    shown("registries.mirrors.docker.io ", "mirror.example.com");
+    fs::write(folder.path().join(".imgarch.toml"), file.replace("insecure =", "insceure =")).unwrap();
+    let (_, errors, code) = scan(&folder, &[], &[]);
+    assert!(code == 2 && errors.contains("did you mean `insecure`?"), "{errors}");
+}
+
+#[test]
 fn the_file_is_found_from_below() {
     let folder = project();
     fs::write(folder.path().join(".imgarch.toml"), "fail-on = \"warning\"").unwrap();

@@ -1,3 +1,6 @@
+use std::fs::File;
+use std::time::{Duration, SystemTime};
+
 use super::*;
 use crate::image::{Entry, EntryKind};
 use crate::inspect::inspect;
@@ -40,6 +43,16 @@ fn listed(contents: &Contents<FileKind>) -> Vec<String> {
     lines
 }
 
+/// What was found of a layer whose stored bytes have this digest.
+fn checked(digest: &Digest, diff_id: &DiffId) -> Checked {
+    let compression = crate::image::Compression::Gzip;
+    let (digest, diff_id) = (digest.clone(), diff_id.clone());
+    Checked { digest, diff_id, stored_bytes: STORED, uncompressed_bytes: TAR, compression }
+}
+
+const STORED: u64 = 1000;
+const TAR: u64 = 5000;
+
 fn digest() -> Digest {
     Digest::of(b"stored")
 }
@@ -52,12 +65,12 @@ fn diff_id() -> DiffId {
 fn a_layer_reads_back_as_it_was() {
     let folder = tempfile::tempdir().unwrap();
     let cache = Cache::new(folder.path(), 1 << 20, "");
-    assert!(cache.find(&digest()).is_none());
-    cache.keep(&digest(), &contents(), &diff_id()).unwrap();
-    let found = cache.find(&digest()).unwrap();
+    assert!(cache.find(&digest(), STORED).is_none());
+    cache.keep(&checked(&digest(), &diff_id()), &contents()).unwrap();
+    let found = cache.find(&digest(), STORED).unwrap();
     assert_eq!(listed(&found.contents), listed(&contents()));
     assert_eq!(found.diff_id, diff_id());
-    assert!(cache.find(&Digest::of(b"another")).is_none());
+    assert!(cache.find(&Digest::of(b"another"), STORED).is_none());
     assert_eq!(cache.usage().unwrap().layers, 1);
 }
 
@@ -65,25 +78,60 @@ fn a_layer_reads_back_as_it_was() {
 fn a_damaged_file_or_one_of_another_build_is_as_if_it_were_not_there() {
     let folder = tempfile::tempdir().unwrap();
     let cache = Cache::new(folder.path(), 1 << 20, "");
-    cache.keep(&digest(), &contents(), &diff_id()).unwrap();
-    let path = cache.path(&digest());
+    cache.keep(&checked(&digest(), &diff_id()), &contents()).unwrap();
+    let path = folder.path().join(layer::layer_key(&diff_id()));
     let bytes = std::fs::read(&path).unwrap();
     for at in 0..bytes.len() {
         let mut damaged = bytes.clone();
         damaged[at] ^= 0x20;
         std::fs::write(&path, &damaged).unwrap();
-        assert!(cache.find(&digest()).is_none(), "byte {at}");
+        assert!(cache.find(&digest(), STORED).is_none(), "byte {at}");
         std::fs::write(&path, &bytes[..at]).unwrap();
-        assert!(cache.find(&digest()).is_none(), "cut at {at}");
+        assert!(cache.find(&digest(), STORED).is_none(), "cut at {at}");
     }
     std::fs::write(&path, &bytes).unwrap();
-    assert!(cache.find(&digest()).is_some());
-    assert!(Cache::new(folder.path(), 1 << 20, "another").find(&digest()).is_none());
+    assert!(cache.find(&digest(), STORED).is_some());
+    assert!(Cache::new(folder.path(), 1 << 20, "another").find(&digest(), STORED).is_none());
     // A file under another layer's name is that layer's no more.
-    let other = cache.path(&Digest::of(b"other"));
+    let other = folder.path().join(layer::layer_key(&DiffId(Digest::of(b"other"))));
     std::fs::create_dir_all(other.parent().unwrap()).unwrap();
     std::fs::rename(&path, &other).unwrap();
-    assert!(cache.find(&Digest::of(b"other")).is_none());
+    assert!(cache.find(&Digest::of(b"other"), STORED).is_none());
+}
+
+#[test]
+fn a_blob_record_that_is_damaged_or_another_s_is_as_if_it_were_not_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = Cache::new(folder.path(), 1 << 20, "");
+    cache.keep(&checked(&digest(), &diff_id()), &contents()).unwrap();
+    let path = folder.path().join(layer::blob_key(&digest()));
+    let bytes = std::fs::read(&path).unwrap();
+    for at in 0..bytes.len() {
+        let mut damaged = bytes.clone();
+        damaged[at] ^= 0x20;
+        std::fs::write(&path, &damaged).unwrap();
+        assert!(cache.find(&digest(), STORED).is_none(), "byte {at}");
+    }
+    let other = Digest::of(b"other");
+    std::fs::create_dir_all(folder.path().join(layer::blob_key(&other)).parent().unwrap()).unwrap();
+    std::fs::write(folder.path().join(layer::blob_key(&other)), &bytes).unwrap();
+    assert!(cache.find(&other, STORED).is_none());
+}
+
+#[test]
+fn one_layer_under_two_compressions_is_kept_once_and_its_bare_tar_is_known_by_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = Cache::new(folder.path(), 1 << 20, "");
+    let (gzip, zstd) = (Digest::of(b"gzip"), Digest::of(b"zstd"));
+    for stored in [&gzip, &zstd] {
+        cache.keep(&checked(stored, &diff_id()), &contents()).unwrap();
+    }
+    assert_eq!(cache.usage().unwrap().layers, 1);
+    for (stored, size) in [(&gzip, STORED), (&zstd, STORED), (&diff_id().0, TAR)] {
+        assert_eq!(cache.find(stored, size).unwrap().diff_id, diff_id());
+        // A manifest that states another size is not pulled by any engine.
+        assert!(cache.find(stored, size + 1).is_none());
+    }
 }
 
 #[test]
@@ -91,19 +139,117 @@ fn the_cache_keeps_within_its_limit_and_drops_what_was_used_longest_ago() {
     let folder = tempfile::tempdir().unwrap();
     let cache = Cache::new(folder.path(), 1 << 20, "");
     let names: Vec<Digest> = (0..4u8).map(|at| Digest::of(&[at])).collect();
+    let keep = |cache: &Cache, name: &Digest| cache.keep(&checked(name, &DiffId(name.clone())), &contents()).unwrap();
     for (age, name) in names.iter().rev().enumerate() {
-        cache.keep(name, &contents(), &diff_id()).unwrap();
-        let file = File::options().append(true).open(cache.path(name)).unwrap();
-        file.set_modified(SystemTime::now() - Duration::from_secs(60 * age as u64)).unwrap();
+        keep(&cache, name);
+        for key in [layer::layer_key(&DiffId(name.clone())), layer::blob_key(name)] {
+            let file = File::options().append(true).open(folder.path().join(key)).unwrap();
+            file.set_modified(SystemTime::now() - Duration::from_secs(60 * age as u64)).unwrap();
+        }
     }
     let all = cache.usage().unwrap();
     let small = Cache::new(folder.path(), all.bytes / 2, "");
-    small.keep(&names[3], &contents(), &diff_id()).unwrap();
+    keep(&small, &names[3]);
     small.trim().unwrap();
     assert!(small.usage().unwrap().bytes <= all.bytes / 2);
-    assert!(small.find(&names[3]).is_some() && small.find(&names[0]).is_none());
+    assert!(small.find(&names[3], STORED).is_some() && small.find(&names[0], STORED).is_none());
+    std::fs::write(folder.path().join("somebody's"), "").unwrap();
     assert_eq!(small.clear().unwrap().layers, 2);
     assert_eq!(small.usage().unwrap(), Usage::default());
+    assert!(folder.path().join("somebody's").exists());
+}
+
+/// A record as a store's writer could forge it: whole by its digest, with one member.
+fn forged(entry: &Entry<'_>, fact: Option<FileKind>) -> Vec<u8> {
+    let mut contents = Contents::default();
+    contents.push(entry, fact);
+    layer::encode(&contents, "b", &checked(&digest(), &diff_id())).unwrap().unwrap()
+}
+
+#[test]
+fn a_forged_record_brings_in_no_name_that_a_tar_could_not() {
+    let is_taken = |entry: &Entry<'_>, fact| layer::decode(&forged(entry, fact), "b", &diff_id()).is_some();
+    let file = |path| Entry::plain(path, EntryKind::File, 0o755);
+    assert!(is_taken(&file(b"bin/app"), Some(FileKind::Empty)));
+    assert!(is_taken(&Entry::plain(b"", EntryKind::Opaque, 0), None));
+    for path in [&b"../etc"[..], b"/etc", b"a//b", b"a/./b", b"a/..", b"a/"] {
+        assert!(!is_taken(&file(path), None), "{path:?}");
+        assert!(!is_taken(&Entry::plain(b"a", EntryKind::HardLink(path), 0), None), "{path:?}");
+    }
+    assert!(is_taken(&Entry::plain(b"a", EntryKind::Symlink(b"../../etc"), 0o777), None));
+    assert!(!is_taken(&Entry::plain(b"a", EntryKind::Directory, 0o755), Some(FileKind::Empty)));
+    assert!(!is_taken(&Entry { mode: 0o10000, ..file(b"a") }, None));
+}
+
+#[cfg(feature = "shared-cache")]
+mod shared {
+    use super::*;
+
+    fn options() -> StoreOptions {
+        StoreOptions { timeout: Duration::from_secs(2), ..StoreOptions::default() }
+    }
+
+    fn store(place: &str, access: Access) -> Store {
+        Store::open(place, access, &options()).unwrap()
+    }
+
+    #[test]
+    fn what_one_machine_keeps_another_finds_and_only_by_the_same_build() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().join("not there yet/a b%20#é");
+        let place = place.to_str().unwrap();
+        let first = Cache::shared(Vec::new(), Some(store(place, Access::Write)), "");
+        first.keep(&checked(&digest(), &diff_id()), &contents()).unwrap();
+        assert_eq!(first.take_notes(), Vec::<String>::new());
+        let from = |build| Cache::shared(vec![store(place, Access::Read)], None, build);
+        let found = from("").find(&digest(), STORED).unwrap();
+        assert_eq!((listed(&found.contents), found.diff_id), (listed(&contents()), diff_id()));
+        let other = from("another");
+        assert!(other.find(&digest(), STORED).is_none());
+        assert_eq!(other.take_notes(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_comes_of_a_store_is_not_kept_in_the_own_folder() {
+        let (own, shared) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let place = shared.path().to_str().unwrap();
+        Cache::shared(Vec::new(), Some(store(place, Access::Write)), "")
+            .keep(&checked(&digest(), &diff_id()), &contents())
+            .unwrap();
+        let cache = Cache::new(own.path(), 1 << 20, "").with_stores(vec![store(place, Access::Read)], None);
+        assert!(cache.find(&digest(), STORED).is_some());
+        assert_eq!(cache.usage().unwrap(), Usage::default());
+    }
+
+    #[test]
+    fn a_damaged_record_of_a_store_is_told_and_not_used() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().to_str().unwrap();
+        let cache = Cache::shared(vec![store(place, Access::Read)], Some(store(place, Access::Write)), "");
+        cache.keep(&checked(&digest(), &diff_id()), &contents()).unwrap();
+        let path = folder.path().join(cache.place_in_store()).join(layer::layer_key(&diff_id()));
+        let bytes = std::fs::read(&path).unwrap();
+        std::fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
+        assert!(cache.find(&digest(), STORED).is_none());
+        let notes = cache.take_notes();
+        assert!(notes.len() == 1 && notes[0].contains("is damaged; it was not used"), "{notes:?}");
+    }
+
+    #[test]
+    fn a_store_that_does_not_work_is_told_once_and_asked_no_more() {
+        let nobody = "http://user:secret@127.0.0.1:1/x";
+        let cache = Cache::shared(vec![store(nobody, Access::Read)], Some(store(nobody, Access::Write)), "");
+        for _ in 0..3 {
+            assert!(cache.find(&digest(), STORED).is_none());
+            cache.keep(&checked(&digest(), &diff_id()), &contents()).unwrap();
+        }
+        let notes = cache.take_notes();
+        assert!(notes.len() == 2 && notes.iter().all(|note| note.contains("http://127.0.0.1:1/x")), "{notes:?}");
+        assert!(notes[0].contains("Connection refused") && !notes[0].contains("secret"), "{notes:?}");
+        let missing = Cache::shared(vec![store("/nowhere/at/all", Access::Read)], None, "");
+        assert!(missing.find(&digest(), STORED).is_none());
+        assert!(missing.take_notes()[0].contains("there is no such directory"));
+    }
 }
 
 #[test]
@@ -115,8 +261,8 @@ fn threads_that_keep_the_same_layer_leave_it_whole() {
         for _ in 0..4 {
             scope.spawn(|| {
                 for _ in 0..20 {
-                    cache.keep(&digest(), &contents, &diff_id()).unwrap();
-                    assert!(cache.find(&digest()).is_some());
+                    cache.keep(&checked(&digest(), &diff_id()), &contents).unwrap();
+                    assert!(cache.find(&digest(), STORED).is_some());
                 }
             });
         }

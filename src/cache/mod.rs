@@ -1,41 +1,44 @@
-//! Floor 4: what was found in a layer, remembered between runs. Only facts are kept, never a verdict: what a node is and
-//! what a project accepts may change, a layer's bytes cannot. A layer is known by the digest that was computed while it
-//! passed, never by one that an image claims. Whatever is odd about a file of the cache makes it as if it were not there.
+//! Floor 4: what was found in layers, remembered between runs, and shared between machines. Only facts are kept, never a
+//! verdict: what a node is and what a project accepts may change, a layer's bytes cannot.
+//!
+//! A layer is known by its diffID and by the build of the inspector; a second record says which diffID a stored blob
+//! unpacks to. Both are written only from digests that were computed while the layer passed, and a layer is looked up by
+//! the digest of its stored bytes, never by a diffID that an image claims: an image could claim that of a well-known layer.
+//! Whatever is odd about a record makes it as if it were not there.
 
+mod folder;
 mod kinds;
 mod layer;
+mod store;
 mod wire;
 
-use std::fs::{self, DirBuilder, File};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::DirBuilderExt;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, SystemTime};
+use std::io;
+use std::path::Path;
+use std::sync::Mutex;
 
-use crate::image::Contents;
+use folder::Folder;
+pub use store::{Access, Store, StoreError, StoreOptions, shown};
+
+use crate::image::{Checked, Contents};
 use crate::inspect::FileKind;
 use crate::oci::{DiffId, Digest};
 
 /// Changes with what is kept of a layer, how it is written, and what inspection finds.
 const VERSION: &str = concat!("2-", env!("CARGO_PKG_VERSION"));
 
-/// Bytes of one file of the cache: the largest layers in the field pack to some ten MiB.
-const FILE_LIMIT: u64 = 256 << 20;
+/// Bytes of one record: the largest layers in the field pack to some ten MiB.
+const RECORD_LIMIT: u64 = 256 << 20;
 
-/// A file of the cache that is used is marked as used once a day.
-const TOUCH_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// A file that is still being written after an hour was left by a process that died.
-const LEFT_BEHIND_AFTER: Duration = Duration::from_secs(60 * 60);
-
-/// Layers remembered in a folder. Several processes may use it at once: files are written aside and put in place whole.
+/// Layers remembered in a folder of this machine, in stores that machines share, or in both.
 #[derive(Debug)]
 pub struct Cache {
-    folder: PathBuf,
-    limit: u64,
+    folder: Option<Folder>,
+    /// Asked in this order, after the folder.
+    from: Vec<Store>,
+    to: Option<Store>,
     build: String,
-    has_grown: AtomicBool,
+    /// What its user should know.
+    notes: Mutex<Vec<String>>,
 }
 
 /// A layer as it was read once.
@@ -43,137 +46,157 @@ pub struct Cache {
 pub struct CachedLayer {
     pub contents: Contents<FileKind>,
     pub diff_id: DiffId,
+    pub uncompressed_bytes: u64,
 }
 
-/// What a cache holds.
+/// What a cache's folder holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
     pub layers: usize,
     pub bytes: u64,
 }
 
+/// What records say of a blob.
+enum Answer {
+    Known(CachedLayer),
+    Unknown,
+    /// A record is there that is not what it should be.
+    Damaged,
+}
+
 impl Cache {
     /// A cache in `folder`, which is made when something is kept. `build` tells apart programs whose inspection differs
     /// though their version does not; `limit` is in bytes and is held by [`Cache::trim`].
     pub fn new(folder: &Path, limit: u64, build: &str) -> Cache {
-        let build = format!("{VERSION} {build}");
-        Cache { folder: folder.join("layers"), limit, build, has_grown: AtomicBool::new(false) }
+        Cache { folder: Some(Folder::new(folder, limit)), ..Cache::shared(Vec::new(), None, build) }
     }
 
-    pub fn folder(&self) -> &Path {
-        &self.folder
+    /// A cache without a folder of its own.
+    pub fn shared(from: Vec<Store>, to: Option<Store>, build: &str) -> Cache {
+        Cache { folder: None, from, to, build: format!("{VERSION} {build}"), notes: Mutex::default() }
     }
 
-    fn path(&self, digest: &Digest) -> PathBuf {
-        let hex = digest.hex();
-        self.folder.join(digest.algorithm()).join(&hex[..2]).join(hex)
+    /// The same with stores that are asked after the folder, and one that is given what this run reads itself.
+    pub fn with_stores(self, from: Vec<Store>, to: Option<Store>) -> Cache {
+        Cache { from, to, ..self }
     }
 
-    /// The layer whose stored bytes have this digest, if it was kept whole by this build.
-    pub fn find(&self, digest: &Digest) -> Option<CachedLayer> {
-        let path = self.path(digest);
-        let mut file = File::open(&path).ok()?;
-        let mut bytes = Vec::new();
-        let found = match (&mut file).take(FILE_LIMIT).read_to_end(&mut bytes) {
-            Ok(_) => layer::decode(&bytes, &self.build, digest),
-            Err(_) => None,
-        };
-        if found.is_none() {
-            tracing::debug!(%digest, "a file of the cache is of another build or damaged");
-            return None;
+    /// Where this machine's own records are.
+    pub fn folder(&self) -> Option<&Path> {
+        self.folder.as_ref().map(|folder| folder.path.as_path())
+    }
+
+    /// The layer whose stored bytes have this digest and are so many, if a whole record of it by this build is known. A
+    /// descriptor that states another size than the bytes have is refused by who pulls it, so it is not known either.
+    pub fn find(&self, digest: &Digest, stored_bytes: u64) -> Option<CachedLayer> {
+        let blob = Blob { build: &self.build, digest, stored_bytes };
+        if let Some(folder) = &self.folder {
+            match blob.look_up(|key| folder.read(key)) {
+                Answer::Known(found) => return Some(found),
+                Answer::Unknown => {}
+                Answer::Damaged => tracing::debug!(%digest, "a file of the cache is of another build or damaged"),
+            }
         }
-        let now = SystemTime::now();
-        let used = file.metadata().and_then(|metadata| metadata.modified());
-        if used.is_ok_and(|used| now.duration_since(used).is_ok_and(|age| age > TOUCH_AFTER)) {
-            // Only the order of deletion hangs on it; a read-only cache is still a cache.
-            let _ = File::options().append(true).open(&path).and_then(|file| file.set_modified(now));
-        }
-        found
-    }
-
-    /// Keeps a layer under the digest that was computed of its stored bytes.
-    pub fn keep(&self, digest: &Digest, contents: &Contents<FileKind>, diff_id: &DiffId) -> io::Result<()> {
-        let Some(bytes) = layer::encode(contents, &self.build, digest, diff_id)? else { return Ok(()) };
-        if bytes.len() as u64 > FILE_LIMIT.min(self.limit) {
-            return Ok(());
-        }
-        let path = self.path(digest);
-        let folder = path.parent().expect("a path below the cache's folder");
-        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-        let mut file = tempfile::Builder::new().prefix(".new-").tempfile_in(folder)?;
-        file.write_all(&bytes)?;
-        file.persist(&path).map_err(|error| error.error)?;
-        self.has_grown.store(true, Ordering::Relaxed);
-        Ok(())
-    }
-
-    /// Every file, with its size and when it was used last.
-    fn files(&self) -> io::Result<Vec<(PathBuf, u64, SystemTime)>> {
-        let mut files = Vec::new();
-        let mut pending = vec![self.folder.clone()];
-        while let Some(folder) = pending.pop() {
-            let entries = match fs::read_dir(&folder) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                entries => entries?,
-            };
-            for entry in entries {
-                let entry = entry?;
-                match entry.metadata() {
-                    Ok(metadata) if metadata.is_dir() => pending.push(entry.path()),
-                    Ok(metadata) => files.push((entry.path(), metadata.len(), metadata.modified()?)),
-                    // Another process has deleted it.
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                    Err(error) => return Err(error),
+        self.from.iter().find_map(|store| {
+            let place = self.place_in_store();
+            match blob.look_up(|key| store.read(&format!("{place}/{key}"), RECORD_LIMIT)) {
+                Answer::Known(found) => {
+                    tracing::debug!(store = store.name(), "found in a shared cache");
+                    Some(found)
+                }
+                Answer::Unknown => None,
+                Answer::Damaged => {
+                    let text = format!("what {} has of the layer {digest} is damaged; it was not used", store.name());
+                    self.notes.lock().expect("no holder of the lock panics").push(text);
+                    None
                 }
             }
-        }
-        Ok(files)
+        })
     }
 
-    pub fn usage(&self) -> io::Result<Usage> {
-        let files = self.files()?;
-        let layers = files.iter().filter(|(path, ..)| !is_unfinished(path)).count();
-        Ok(Usage { layers, bytes: files.iter().map(|(_, bytes, _)| bytes).sum() })
-    }
-
-    /// Deletes everything, and returns what there was.
-    pub fn clear(&self) -> io::Result<Usage> {
-        let usage = self.usage()?;
-        match fs::remove_dir_all(&self.folder) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(usage),
-        }
-    }
-
-    /// Deletes what was used longest ago until the cache is within its limit; does nothing where nothing was added.
-    pub fn trim(&self) -> io::Result<()> {
-        if !self.has_grown.swap(false, Ordering::Relaxed) {
+    /// Keeps a layer that was read whole and found to be so. An error is the folder's; a store that fails says so in
+    /// [`Cache::take_notes`].
+    pub fn keep(&self, checked: &Checked, contents: &Contents<FileKind>) -> io::Result<()> {
+        let Some(of_layer) = layer::encode(contents, &self.build, checked)? else { return Ok(()) };
+        let of_blob = layer::encode_blob(&self.build, checked);
+        if of_layer.len() as u64 > RECORD_LIMIT {
             return Ok(());
         }
-        let mut files = self.files()?;
-        let now = SystemTime::now();
-        let age = |used: &SystemTime| now.duration_since(*used).unwrap_or_default();
-        files.retain(|(path, _, used)| {
-            let is_left = is_unfinished(path) && age(used) > LEFT_BEHIND_AFTER;
-            !(is_left && fs::remove_file(path).is_ok())
-        });
-        let mut bytes: u64 = files.iter().map(|(_, bytes, _)| bytes).sum();
-        files.sort_by_key(|(_, _, used)| *used);
-        for (path, size, _) in files.iter().filter(|(path, ..)| !is_unfinished(path)) {
-            if bytes <= self.limit {
-                break;
-            }
-            match fs::remove_file(path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => bytes -= size,
+        // The layer first: a record of a blob promises one of its layer.
+        let records = [(layer::layer_key(&checked.diff_id), &of_layer), (layer::blob_key(&checked.digest), &of_blob)];
+        if let Some(store) = &self.to {
+            let place = self.place_in_store();
+            for (key, bytes) in &records {
+                store.write(&format!("{place}/{key}"), bytes);
             }
         }
-        Ok(())
+        let Some(folder) = &self.folder else { return Ok(()) };
+        records.iter().try_for_each(|(key, bytes)| folder.write(key, bytes))
+    }
+
+    /// The folder in a store that is this build's: machines with another one neither read it nor write over it.
+    fn place_in_store(&self) -> String {
+        match self.build.split_once(' ') {
+            Some((version, "")) => format!("imgarch-{version}"),
+            _ => format!("imgarch-{VERSION}-{}", &Digest::of(self.build.as_bytes()).hex()[..12]),
+        }
+    }
+
+    /// What the user should know of the shared stores, once.
+    pub fn take_notes(&self) -> Vec<String> {
+        let mut notes = std::mem::take(&mut *self.notes.lock().expect("no holder of the lock panics"));
+        notes.extend(self.from.iter().chain(&self.to).filter_map(Store::take_failure));
+        notes
+    }
+
+    /// What the folder holds.
+    pub fn usage(&self) -> io::Result<Usage> {
+        self.folder.as_ref().map_or(Ok(Usage::default()), Folder::usage)
+    }
+
+    /// Deletes every record of the folder, and returns what there was. Shared stores are left alone.
+    pub fn clear(&self) -> io::Result<Usage> {
+        self.folder.as_ref().map_or(Ok(Usage::default()), Folder::clear)
+    }
+
+    /// Deletes what was used longest ago until the folder is within its limit; does nothing where nothing was added.
+    pub fn trim(&self) -> io::Result<()> {
+        self.folder.as_ref().map_or(Ok(()), Folder::trim)
     }
 }
 
-fn is_unfinished(path: &Path) -> bool {
-    path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b".new-"))
+/// What is asked for.
+struct Blob<'a> {
+    build: &'a str,
+    digest: &'a Digest,
+    stored_bytes: u64,
+}
+
+impl Blob<'_> {
+    /// What the records that `read` gives say of this blob. Bytes that are stored as they are packed have one digest for
+    /// both.
+    fn look_up(&self, read: impl Fn(&str) -> Option<Vec<u8>>) -> Answer {
+        let of_blob = match read(&layer::blob_key(self.digest)) {
+            None => None,
+            Some(bytes) => match layer::decode_blob(&bytes, self.build, self.digest) {
+                Some(found) => Some(found),
+                None => return Answer::Damaged,
+            },
+        };
+        let (diff_id, is_packed) = match of_blob {
+            Some((_, size)) if size != self.stored_bytes => return Answer::Unknown,
+            Some((diff_id, _)) => (diff_id, true),
+            None => (DiffId(self.digest.clone()), false),
+        };
+        match read(&layer::layer_key(&diff_id)) {
+            None => Answer::Unknown,
+            Some(bytes) => match layer::decode(&bytes, self.build, &diff_id) {
+                None => Answer::Damaged,
+                Some(found) if !is_packed && found.uncompressed_bytes != self.stored_bytes => Answer::Unknown,
+                Some(found) => Answer::Known(found),
+            },
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,12 +1,14 @@
 //! `imgarch cache`: what is remembered of layers, and forgetting it. Also where a scan's cache comes from.
 
+use std::ffi::OsStr;
 use std::io::Write;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::opening::SourceArgs;
 use super::settings::{ConfigArgs, Settings, Typed};
 use super::{CliError, Terminal};
-use crate::cache::Cache;
+use crate::cache::{Access, Cache, Store, StoreOptions};
 use crate::scan::Options;
 
 /// Shows or clears the cache of read layers.
@@ -24,14 +26,34 @@ enum Action {
     Clear,
 }
 
+/// Flags on what is remembered of layers.
+#[derive(Clone, Debug, Default, clap::Args)]
+#[command(next_help_heading = "Cache")]
+pub struct CacheFlags {
+    /// Read every layer anew, and remember none [env: IMGARCH_NO_CACHE].
+    #[arg(long, conflicts_with_all = ["cache_from", "cache_to"])]
+    pub no_cache: bool,
+    /// Take what other machines found in layers from here: a directory, s3://BUCKET/PREFIX, gs://, az:// or https://;
+    /// repeatable. Whoever may write there decides what this run sees [env: IMGARCH_CACHE_FROM].
+    #[arg(long, value_name = "PLACE")]
+    pub cache_from: Vec<String>,
+    /// Put what this run finds in the layers that it reads there, for other machines [env: IMGARCH_CACHE_TO].
+    #[arg(long, value_name = "PLACE")]
+    pub cache_to: Option<String>,
+}
+
+/// Seconds for a request to a shared cache: it is to save time.
+const STORE_TIMEOUT: u64 = 10;
+
 pub fn run(args: &CacheArgs, out: &mut dyn Write) -> Result<u8, CliError> {
     let settings = Settings::load(&args.config, Typed::default(), &SourceArgs::default())?;
-    let Some(cache) = open(&settings) else {
+    let Some(folder) = &settings.cache.value else {
         writeln!(out, "no cache: {}", settings.cache.origin)?;
         return Ok(0);
     };
+    let cache = Cache::new(folder, settings.cache_bytes.value, &build());
     let refuse = |error: std::io::Error| CliError::Unknown {
-        text: format!("the cache in {}: {error}", cache.folder().display()),
+        text: format!("the cache in {}: {error}", folder.display()),
         hint: None,
     };
     let usage = match args.action {
@@ -41,24 +63,55 @@ pub fn run(args: &CacheArgs, out: &mut dyn Write) -> Result<u8, CliError> {
     let layers = crate::report::escape::plural(usage.layers, "layer");
     let (bytes, limit) = (indicatif::BinaryBytes(usage.bytes), indicatif::BinaryBytes(settings.cache_bytes.value));
     match args.action {
-        None => writeln!(out, "{}\n{layers}, {bytes} of at most {limit}", cache.folder().display())?,
+        None => writeln!(out, "{}\n{layers}, {bytes} of at most {limit}", folder.display())?,
         Some(Action::Clear) => writeln!(out, "deleted {layers}, {bytes}")?,
     }
     Ok(0)
 }
 
-/// The cache that the settings name.
-pub fn open(settings: &Settings) -> Option<Arc<Cache>> {
-    let folder = settings.cache.value.as_ref()?;
-    Some(Arc::new(Cache::new(folder, settings.cache_bytes.value, &build())))
+/// The cache that the settings name: this machine's folder, shared stores, or both.
+pub fn open(settings: &Settings) -> Result<Option<Arc<Cache>>, CliError> {
+    let options = StoreOptions {
+        timeout: Duration::from_secs(settings.timeout.value.min(STORE_TIMEOUT)),
+        // One that cannot be read stops the run where the registries' client is made.
+        authorities: settings.ca_cert.value.iter().filter_map(|path| std::fs::read(path).ok()).collect(),
+        variables: std::env::vars_os().filter_map(|(name, value)| variable(&name, &value)).collect(),
+    };
+    let store = |place: &String, access| -> Result<Option<Store>, CliError> {
+        // A directory is no network.
+        if settings.offline.value && place.contains("://") && !place.starts_with("file://") {
+            return Ok(None);
+        }
+        Store::open(place, access, &options).map(Some).map_err(|error| CliError::usage(error.to_string()))
+    };
+    // The one that is written to is made if it is a directory, and is then there to be read.
+    let to = settings.cache_to.value.as_ref().map(|place| store(place, Access::Write)).transpose()?.flatten();
+    let from = settings.cache_from.value.iter().map(|place| store(place, Access::Read));
+    let from: Vec<Store> = from.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect();
+    Ok(match &settings.cache.value {
+        Some(folder) => {
+            let own = Cache::new(folder, settings.cache_bytes.value, &build());
+            Some(Arc::new(own.with_stores(from, to)))
+        }
+        None if from.is_empty() && to.is_none() => None,
+        None => Some(Arc::new(Cache::shared(from, to, &build()))),
+    })
 }
 
-/// Holds a run's cache to its limit. That it cannot be is no reason to fail a run.
+/// What the stores' own command line tools take their credentials from starts with these.
+const VARIABLES: [&str; 3] = ["AWS_", "GOOGLE_", "AZURE_"];
+
+fn variable(name: &OsStr, value: &OsStr) -> Option<(String, String)> {
+    let (name, value) = (name.to_str()?, value.to_str()?);
+    VARIABLES.iter().any(|prefix| name.starts_with(prefix)).then(|| (name.to_string(), value.to_string()))
+}
+
+/// Holds a run's cache to its limit, and tells what did not work. Neither is a reason to fail a run.
 pub fn trim(options: &Options, terminal: &Terminal) {
-    if let Some(cache) = &options.cache
-        && let Err(error) = cache.trim()
-    {
-        terminal.note(&format!("the cache in {} could not be trimmed: {error}", cache.folder().display()));
+    let Some(cache) = &options.cache else { return };
+    terminal.notes(&cache.take_notes());
+    if let (Err(error), Some(folder)) = (cache.trim(), cache.folder()) {
+        terminal.note(&format!("the cache in {} could not be trimmed: {error}", folder.display()));
     }
 }
 

@@ -42,8 +42,17 @@ pub fn run(args: &ConfigCommand, out: &mut dyn Write) -> Result<u8, CliError> {
     for (registry, mirrors) in &settings.mirrors.value {
         say(&format!("registries.mirrors.{registry}"), list(mirrors), &settings.mirrors.origin);
     }
+    for (host, options) in &settings.hosts {
+        say(&format!("registries.hosts.{host}.insecure"), options.is_insecure.to_string(), &crate::config::FILE_NAME);
+        let certs: Vec<String> = options.ca_certs.iter().map(|path| path.display().to_string()).collect();
+        say(&format!("registries.hosts.{host}.ca-cert"), list(&certs), &crate::config::FILE_NAME);
+    }
     say("offline", settings.offline.value.to_string(), &settings.offline.origin);
     say("cache", path(&settings.cache.value), &settings.cache.origin);
+    let shown: Vec<String> = settings.cache_from.value.iter().map(|place| crate::cache::shown(place)).collect();
+    say("cache.from", list(&shown), &settings.cache_from.origin);
+    let shown: Vec<String> = settings.cache_to.value.iter().map(|place| crate::cache::shown(place)).collect();
+    say("cache.to", list(&shown), &settings.cache_to.origin);
     let number = |sourced: &Sourced<u64>| sourced.value.to_string();
     say("limits.timeout", number(&settings.timeout), &settings.timeout.origin);
     let jobs = settings.jobs.value.map_or_else(|| "by processors".to_string(), |jobs| jobs.to_string());

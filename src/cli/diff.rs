@@ -21,9 +21,8 @@ pub struct DiffArgs {
     /// How to write it.
     #[arg(long, value_enum, default_value_t = DiffFormat::Text)]
     format: DiffFormat,
-    /// Read every layer anew.
-    #[arg(long)]
-    no_cache: bool,
+    #[command(flatten)]
+    cache: cache::CacheFlags,
     #[command(flatten)]
     config: ConfigArgs,
     #[command(flatten)]
@@ -37,7 +36,7 @@ enum DiffFormat {
 }
 
 pub fn run(mut args: DiffArgs, terminal: &Terminal, out: &mut dyn Write) -> Result<u8, CliError> {
-    let typed = Typed { targets: args.target.clone(), no_cache: args.no_cache, ..Typed::default() };
+    let typed = Typed { targets: args.target.clone(), cache: args.cache.clone(), ..Typed::default() };
     let settings = Settings::load(&args.config, typed, &args.sources)?;
     settings.apply_to(&mut args.sources);
     let mut on = Vec::new();
@@ -49,7 +48,7 @@ pub fn run(mut args: DiffArgs, terminal: &Terminal, out: &mut dyn Write) -> Resu
     let options = Options {
         targets: on,
         limits: settings.limits(),
-        cache: cache::open(&settings),
+        cache: cache::open(&settings)?,
         jobs: settings.jobs.value.map_or_else(scan::default_jobs, usize::from),
         ..Options::default()
     };

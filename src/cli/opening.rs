@@ -9,7 +9,9 @@ use super::CliError;
 use crate::source::containerd::Containerd;
 use crate::source::engine::EngineSettings;
 use crate::source::input::{self, OpenOptions, Opened};
-use crate::source::registry::{Client, CredentialPaths, CredentialStore, Credentials, RegistryOptions, Trust};
+use crate::source::registry::{
+    Client, CredentialPaths, CredentialStore, Credentials, HostOptions, RegistryOptions, Trust,
+};
 use crate::source::{Source, SourceError};
 
 /// Flags on where images are read.
@@ -37,6 +39,9 @@ pub struct SourceArgs {
     /// By registry: mirrors that are asked before it. Only a configuration file says so.
     #[arg(skip)]
     pub mirrors: BTreeMap<String, Vec<String>>,
+    /// By host: what holds for that one only. Only a configuration file says so.
+    #[arg(skip)]
+    pub hosts: BTreeMap<String, HostOptions>,
     /// Credential files that a command adds: pull secrets of a cluster, asked after the user's own.
     #[arg(skip)]
     pub extra_credentials: Vec<PathBuf>,
@@ -84,10 +89,15 @@ fn registry_options(args: &SourceArgs) -> RegistryOptions {
         uid: uid(),
     };
     let mut credentials = Credentials::from_paths(&paths);
+    // As the docker command has it: before its files. CI services set it.
+    if let Some(json) = text("DOCKER_AUTH_CONFIG") {
+        credentials.stores.insert(0, CredentialStore::Text { name: "DOCKER_AUTH_CONFIG".to_string(), json });
+    }
     credentials.stores.extend(args.extra_credentials.iter().cloned().map(CredentialStore::File));
     RegistryOptions {
         trust: if args.insecure { Trust::Insecure } else { Trust::Verified },
         ca_certs: args.ca_cert.clone(),
+        hosts: args.hosts.clone(),
         cert_folders: cert_folders(&paths),
         credentials,
         timeout: Duration::from_secs(args.timeout.unwrap_or(super::settings::TIMEOUT)),

@@ -73,9 +73,8 @@ pub struct ScanArgs {
     /// Layers that are read at once.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     jobs: Option<u16>,
-    /// Read every layer anew, and remember none.
-    #[arg(long)]
-    no_cache: bool,
+    #[command(flatten)]
+    cache: cache::CacheFlags,
     #[command(flatten)]
     config: settings::ConfigArgs,
     #[command(flatten)]
@@ -108,7 +107,7 @@ pub fn run(mut args: ScanArgs, terminal: &Terminal, out: &mut dyn Write) -> Resu
     let outputs = outputs(&args.format)?;
     let images = images(&args)?;
     let settings = settings(&mut args)?;
-    let options = Options { limits: settings.limits(), cache: cache::open(&settings), ..options(&args, terminal)? };
+    let options = Options { limits: settings.limits(), cache: cache::open(&settings)?, ..options(&args, terminal)? };
     let mut report = match images.as_slice() {
         [] => Report::default(),
         images => read(&args.sources, terminal, images, &options)?,
@@ -174,7 +173,7 @@ fn settings(args: &mut ScanArgs) -> Result<Settings, CliError> {
         fail_on: args.fail_on.map(FailOn::from),
         jobs: args.jobs,
         baseline: args.gate.baseline.clone(),
-        no_cache: args.no_cache,
+        cache: args.cache.clone(),
     };
     let settings = Settings::load(&args.config, typed, &args.sources)?;
     args.target = settings.targets.value.clone();

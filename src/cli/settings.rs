@@ -7,11 +7,13 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::CliError;
+use super::cache::CacheFlags;
 use super::opening::SourceArgs;
-use crate::config::{Config, ConfigError, FILE_NAME, Ignore};
+use crate::config::{Config, ConfigError, FILE_NAME, HostSettings, Ignore};
 use crate::image::Limits;
 use crate::judge::code::{Code, Severity};
 use crate::scan::FailOn;
+use crate::source::registry::HostOptions;
 
 /// Which configuration file is read.
 #[derive(Debug, Default, clap::Args)]
@@ -32,7 +34,7 @@ pub struct Typed {
     pub fail_on: Option<FailOn>,
     pub jobs: Option<u16>,
     pub baseline: Option<PathBuf>,
-    pub no_cache: bool,
+    pub cache: CacheFlags,
 }
 
 /// Where a setting comes from.
@@ -65,10 +67,15 @@ pub struct Settings {
     pub insecure: Sourced<bool>,
     pub ca_cert: Sourced<Vec<PathBuf>>,
     pub mirrors: Sourced<BTreeMap<String, Vec<String>>>,
+    /// By host: what holds for that one only. Only a file says so.
+    pub hosts: BTreeMap<String, HostOptions>,
     pub baseline: Sourced<Option<PathBuf>>,
     /// Where layers are remembered; none: nowhere.
     pub cache: Sourced<Option<PathBuf>>,
     pub cache_bytes: Sourced<u64>,
+    /// Shared stores that are asked for layers, and the one that is given them: directories and URLs.
+    pub cache_from: Sourced<Vec<String>>,
+    pub cache_to: Sourced<Option<String>>,
     pub layer_bytes: Sourced<u64>,
     pub layer_names: Sourced<u64>,
     pub severities: BTreeMap<Code, Severity>,
@@ -97,7 +104,9 @@ impl Settings {
         let mirrors = Some(config.registries.mirrors.clone()).filter(|mirrors| !mirrors.is_empty());
         let (limits, defaults) = (&config.limits, Limits::default());
         let words = |text: String| Ok::<_, CliError>(text.split_whitespace().map(str::to_string).collect::<Vec<_>>());
-        let cache = if typed.no_cache { Some(None) } else { None };
+        let no_flag = typed.cache.no_cache;
+        let cache = if no_flag { Some(None) } else { None };
+        let shared = |place: String| if place.contains("://") { place } else { beside(&folder, &place) };
         let no_cache = environment("IMGARCH_NO_CACHE", is_true)?.map(|(off, name)| (off, Origin::Environment(name)));
         Ok(Settings {
             targets: layered(given(typed.targets), "IMGARCH_TARGET", words, given(config.targets), Vec::new())?,
@@ -129,12 +138,27 @@ impl Settings {
                 origin: if mirrors.is_some() { Origin::File } else { Origin::Default },
                 value: mirrors.unwrap_or_default(),
             },
+            hosts: config.registries.hosts.iter().map(|(host, said)| (host.clone(), of_host(said, &folder))).collect(),
             baseline: layered(typed.baseline.map(Some), "IMGARCH_BASELINE", |text| Ok(Some(text.into())), None, None)?,
             cache: match (cache, no_cache) {
                 (Some(none), _) => Sourced { value: none, origin: Origin::Flag },
                 (None, Some((true, origin))) => Sourced { value: None, origin },
                 _ => layered(None, "IMGARCH_CACHE_DIR", |text| Ok(Some(text.into())), None, cache_folder())?,
             },
+            cache_from: layered(
+                given(typed.cache.cache_from).or(no_flag.then(Vec::new)),
+                "IMGARCH_CACHE_FROM",
+                words,
+                given(config.cache.from.into_iter().map(shared).collect()),
+                Vec::new(),
+            )?,
+            cache_to: layered(
+                typed.cache.cache_to.map(Some).or(no_flag.then_some(None)),
+                "IMGARCH_CACHE_TO",
+                |text| Ok(Some(text)),
+                config.cache.to.map(shared).map(Some),
+                None,
+            )?,
             cache_bytes: layered(None, "IMGARCH_CACHE_BYTES", number, limits.cache_bytes, CACHE_BYTES)?,
             layer_bytes: layered(None, "IMGARCH_LAYER_BYTES", number, limits.layer_bytes, defaults.max_bytes)?,
             layer_names: layered(None, "IMGARCH_LAYER_NAMES", number, limits.layer_names, defaults.max_names)?,
@@ -151,11 +175,22 @@ impl Settings {
         sources.insecure = self.insecure.value;
         sources.ca_cert = self.ca_cert.value.clone();
         sources.mirrors = self.mirrors.value.clone();
+        sources.hosts = self.hosts.clone();
     }
 
     pub fn limits(&self) -> Limits {
         Limits { max_bytes: self.layer_bytes.value, max_names: self.layer_names.value, ..Limits::default() }
     }
+}
+
+fn of_host(said: &HostSettings, folder: &Path) -> HostOptions {
+    let ca_certs = said.ca_cert.iter().map(|name| folder.join(name)).collect();
+    HostOptions { is_insecure: said.insecure, ca_certs }
+}
+
+/// A path of the configuration file, from that file's folder.
+fn beside(folder: &Path, path: &str) -> String {
+    folder.join(path).to_string_lossy().into_owned()
 }
 
 fn layered<T>(

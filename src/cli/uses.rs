@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::progress::Progress;
-use super::{CliError, Terminal, opening, targets};
+use super::{CliError, Terminal, cache, opening, targets};
 use crate::kube::object::NodeObject;
 use crate::kube::{Nodes, Survey, Use, manifest};
 use crate::platform::Target;
@@ -43,6 +43,7 @@ pub fn judge(
         report.images.append(&mut found.images);
     }
     progress.finish();
+    cache::trim(base, terminal);
     Ok(report)
 }
 

@@ -21,6 +21,7 @@ pub struct Config {
     pub ignores: Vec<Ignore>,
     pub registries: RegistrySettings,
     pub limits: LimitSettings,
+    pub cache: CacheSettings,
 }
 
 /// Findings that are accepted: all conditions that are given must hold.
@@ -45,6 +46,17 @@ pub struct RegistrySettings {
     pub ca_cert: Vec<String>,
     /// By registry: what is asked before it.
     pub mirrors: BTreeMap<String, Vec<String>>,
+    /// By host, with its port where it has one: what holds for that one only.
+    pub hosts: BTreeMap<String, HostSettings>,
+}
+
+/// `[registries.hosts."registry.example.com:5000"]`
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct HostSettings {
+    pub insecure: bool,
+    /// PEM files; relative ones are found from the configuration file's folder.
+    pub ca_cert: Vec<String>,
 }
 
 /// `[limits]`
@@ -61,6 +73,16 @@ pub struct LimitSettings {
     pub layer_names: Option<u64>,
     /// Bytes of the cache of read layers.
     pub cache_bytes: Option<u64>,
+}
+
+/// `[cache]`: directories and URLs of stores that machines share what was found in layers through.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct CacheSettings {
+    /// Asked in this order.
+    pub from: Vec<String>,
+    /// Given what a run reads itself.
+    pub to: Option<String>,
 }
 
 /// Why a configuration file is refused.
@@ -89,6 +111,7 @@ struct FileText {
     ignore: Vec<IgnoreText>,
     registries: RegistrySettings,
     limits: LimitSettings,
+    cache: CacheSettings,
 }
 
 #[derive(Deserialize)]
@@ -138,6 +161,7 @@ impl Config {
             ignores: ignores.collect::<Result<_, _>>()?,
             registries: file.registries,
             limits: file.limits,
+            cache: file.cache,
         })
     }
 }

@@ -8,7 +8,7 @@ mod policy;
 
 pub use baseline::{Baseline, BaselineError};
 pub use date::Date;
-pub use file::{Config, ConfigError, Ignore, LimitSettings, RegistrySettings, fail_on};
+pub use file::{Config, ConfigError, HostSettings, Ignore, LimitSettings, RegistrySettings, fail_on};
 pub use policy::{Policy, apply};
 
 /// The file's name, looked for from the working directory upwards.

@@ -9,7 +9,7 @@ use std::sync::mpsc;
 use super::model::Problem;
 use super::{Options, Watch};
 use crate::cache::CachedLayer;
-use crate::image::{Contents, Entry, ImageError, Layer, LayerRead, read_layer};
+use crate::image::{Contents, Entry, ImageError, Layer, LayerRead, Limits, read_layer};
 use crate::inspect::{FileKind, TextStart, inspect};
 use crate::oci::{Descriptor, DiffId, Digest};
 use crate::source::{Source, SourceError};
@@ -121,10 +121,11 @@ fn read_one(source: &Watched<'_>, layer: &Layer, options: &Options) -> Result<Re
     let span = tracing::debug_span!("layer", index = layer.index, digest = %layer.descriptor.digest);
     let _entered = span.enter();
     let digest = &layer.descriptor.digest;
-    if let Some(CachedLayer { contents, diff_id }) = options.cache.as_ref().and_then(|cache| cache.find(digest)) {
-        tracing::debug!(entries = contents.len(), "found in the cache");
+    let known = options.cache.as_ref().and_then(|cache| cache.find(digest, layer.descriptor.size));
+    if let Some(found) = known.filter(|found| is_within(found, &options.limits)) {
+        tracing::debug!(entries = found.contents.len(), "found in the cache");
         source.watch.read(layer.descriptor.size);
-        return Ok(ReadLayer { contents: Arc::new(contents), diff_id });
+        return Ok(ReadLayer { contents: Arc::new(found.contents), diff_id: found.diff_id });
     }
     let read = catch_unwind(AssertUnwindSafe(|| read_layer(source, layer, &options.limits, &mut keep)));
     match read {
@@ -141,11 +142,16 @@ fn read_one(source: &Watched<'_>, layer: &Layer, options: &Options) -> Result<Re
     }
 }
 
+/// What was read under other limits must not pass under these.
+fn is_within(found: &CachedLayer, limits: &Limits) -> bool {
+    found.uncompressed_bytes <= limits.max_bytes && found.contents.names() <= limits.max_names
+}
+
 /// Only the digests that were computed are written down. A cache that cannot be written costs time, not the answer.
 fn remember(read: &LayerRead<FileKind>, options: &Options) {
     let Some(cache) = &options.cache else { return };
-    if let Err(error) = cache.keep(&read.checked.digest, &read.contents, &read.checked.diff_id) {
-        tracing::debug!(%error, folder = %cache.folder().display(), "a layer could not be kept in the cache");
+    if let Err(error) = cache.keep(&read.checked, &read.contents) {
+        tracing::debug!(%error, folder = ?cache.folder(), "a layer could not be kept in the cache");
     }
 }
 

@@ -18,7 +18,8 @@ use std::time::{Duration, Instant};
 
 use imgarch::oci::{Descriptor, Digest, Reference};
 use imgarch::source::registry::{
-    Client, Credential, CredentialStore, Credentials, Registry, RegistryOptions, RetryPolicy, Trust, in_memory,
+    Client, Credential, CredentialStore, Credentials, HostOptions, Registry, RegistryOptions, RetryPolicy, Trust,
+    in_memory,
 };
 use imgarch::source::{Source, SourceError};
 

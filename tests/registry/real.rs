@@ -86,6 +86,26 @@ fn a_self_signed_certificate_is_trusted_where_it_is_given_as_it_is() {
     assert!(error.to_string().contains("certificate not valid for name"), "{error}");
 }
 
+#[test]
+fn what_is_allowed_for_one_host_is_allowed_for_no_other() {
+    let (Some(server), Some(other)) = (Distribution::start(Mode::Tls), Distribution::start(Mode::Tls)) else { return };
+    let with_host =
+        |host: &HostOptions| RegistryOptions { hosts: [(server.host.clone(), host.clone())].into(), ..options() };
+    for host in [
+        HostOptions { ca_certs: vec![server.ca_cert.clone()], ..HostOptions::default() },
+        HostOptions { is_insecure: true, ..HostOptions::default() },
+    ] {
+        check(&server, with_host(&host));
+        let error = image_of(&other.host, with_host(&host), "team/app:1").root().unwrap_err();
+        assert!(error.to_string().contains("not trusted"), "{error}");
+    }
+    // A mirror is a host as any other.
+    let insecure = HostOptions { is_insecure: true, ..HostOptions::default() };
+    let mirrors = [("registry.example".to_string(), vec![server.host.clone()])].into();
+    server.put_image("team/app", "1", &noise(1000));
+    image_of("registry.example", RegistryOptions { mirrors, ..with_host(&insecure) }, "team/app:1").root().unwrap();
+}
+
 /// Leads to the same server, whose certificate has the address only.
 fn by_another_name(server: &Distribution) -> String {
     server.host.replace("127.0.0.1", "localhost")

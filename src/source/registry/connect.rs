@@ -1,6 +1,6 @@
 //! What connections are made with: a client for each kind of them, with its certificates, made when first needed.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -11,9 +11,10 @@ use rustls::pki_types::CertificateDer;
 
 use super::certs::{self, HostCerts};
 use super::endpoint::{Trust, is_loopback};
-use super::fault::Fault;
+use super::fault::{self, Fault};
 use super::http::shown_host;
 use super::pinned;
+use super::{HostOptions, trust_of};
 use crate::source::SourceError;
 
 /// What is decided about connections before the first one.
@@ -22,6 +23,8 @@ pub(super) struct HttpOptions {
     pub(super) trust: Trust,
     /// PEM files with certificates that are trusted beside the system's.
     pub(super) ca_certs: Vec<PathBuf>,
+    /// By host: what holds for that one only.
+    pub(super) hosts: BTreeMap<String, HostOptions>,
     /// `certs.d` folders.
     pub(super) cert_folders: Vec<PathBuf>,
     pub(super) connect_timeout: Duration,
@@ -80,18 +83,26 @@ impl Connections {
             return Ok(client);
         }
         let certs = self.certs_of(&host)?;
-        let route = if certs.is_empty() { Route::Tls(reach) } else { Route::TlsTo(reach, host.clone()) };
+        let trust = trust_of(&host, self.options.trust, &self.options.hosts);
+        let is_own = !certs.is_empty() || trust != self.options.trust;
+        let route = if is_own { Route::TlsTo(reach, host.clone()) } else { Route::Tls(reach) };
         self.known_or(route, &host, || {
-            let mut builder = self.builder(reach);
-            if let Some(pem) = &certs.identity {
-                builder = builder.identity(reqwest::Identity::from_pem(pem)?);
-            }
-            if self.options.trust == Trust::Insecure {
-                return builder.tls_certs_only([]).tls_danger_accept_invalid_certs(true).build();
+            let builder = || match &certs.identity {
+                None => Ok(self.builder(reach)),
+                Some(pem) => reqwest::Identity::from_pem(pem).map(|identity| self.builder(reach).identity(identity)),
+            };
+            if trust == Trust::Insecure {
+                return builder()?.tls_certs_only([]).tls_danger_accept_invalid_certs(true).build();
             }
             let authorities = self.authorities.iter().chain(&certs.authorities);
             let authorities = authorities.map(|der| Certificate::from_der(der)).collect::<reqwest::Result<Vec<_>>>()?;
-            builder.tls_certs_merge(authorities).build()
+            match builder()?.tls_certs_merge(authorities.clone()).build() {
+                Err(error) if fault::is_without_authorities(&error) => {
+                    tracing::debug!("this system has no certificate authorities: Mozilla's are trusted");
+                    builder()?.tls_certs_only(mozilla()?.into_iter().chain(authorities)).build()
+                }
+                built => built,
+            }
         })
     }
 
@@ -131,7 +142,10 @@ impl Connections {
         if let Some(known) = certs.get(host) {
             return Ok(known.clone());
         }
-        let found = certs::of_host(&self.options.cert_folders, host).map_err(Fault::Final)?;
+        let mut found = certs::of_host(&self.options.cert_folders, host).map_err(Fault::Final)?;
+        for path in self.options.hosts.get(host).iter().flat_map(|options| &options.ca_certs) {
+            found.authorities.extend(certs::read_authorities(path).map_err(Fault::Final)?);
+        }
         Ok(certs.entry(host.to_string()).or_insert(found).clone())
     }
 
@@ -157,6 +171,11 @@ impl Connections {
             Reach::ByProxy => builder,
         }
     }
+}
+
+/// The authorities that Mozilla trusts, as they were when this was built.
+fn mozilla() -> reqwest::Result<Vec<Certificate>> {
+    webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().map(|der| Certificate::from_der(der)).collect()
 }
 
 /// As Go's ProxyFromEnvironment has it: this machine is not asked through a proxy.

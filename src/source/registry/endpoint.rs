@@ -42,7 +42,7 @@ impl Endpoint {
     }
 
     /// A mirror as users write it: `mirror.example`, `http://10.0.0.1:5000`, `https://harbor.example/hub-cache`.
-    pub(super) fn of_mirror(text: &str, trust: Trust) -> Result<Endpoint, SourceError> {
+    pub(super) fn of_mirror(text: &str, trust: impl Fn(&str) -> Trust) -> Result<Endpoint, SourceError> {
         let malformed = |cause: String| SourceError::Malformed { place: format!("the mirror address {text:?}"), cause };
         let (scheme, rest) = text.split_once("://").map_or((None, text), |(scheme, rest)| (Some(scheme), rest));
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
@@ -53,7 +53,7 @@ impl Endpoint {
                 cause: "a credential does not belong into it; log in with docker or podman".to_string(),
             });
         }
-        let registry = Endpoint::of_registry(authority, trust);
+        let registry = Endpoint::of_registry(authority, trust(authority));
         let schemes = match scheme {
             None => registry.schemes,
             Some("https") => TLS,
@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn a_mirror_may_have_a_scheme_and_a_path() {
-        let of = |text| Endpoint::of_mirror(text, Trust::Verified).unwrap();
+        let of = |text| Endpoint::of_mirror(text, |_| Trust::Verified).unwrap();
         check(of("mirror.example"), &["https://mirror.example/v2/a/b/manifests/1"]);
         check(of("http://10.0.0.1:5000/"), &["http://10.0.0.1:5000/v2/a/b/manifests/1"]);
         check(of("https://harbor.example/hub"), &["https://harbor.example/v2/hub/a/b/manifests/1"]);
@@ -138,9 +138,9 @@ mod tests {
 
     #[test]
     fn what_is_no_mirror_is_refused_without_its_secret() {
-        assert!(Endpoint::of_mirror("ftp://x", Trust::Verified).is_err());
-        assert!(Endpoint::of_mirror("https:///x", Trust::Verified).is_err());
-        let error = Endpoint::of_mirror("https://u:hunter2@x.example/", Trust::Verified).unwrap_err().to_string();
+        assert!(Endpoint::of_mirror("ftp://x", |_| Trust::Verified).is_err());
+        assert!(Endpoint::of_mirror("https:///x", |_| Trust::Verified).is_err());
+        let error = Endpoint::of_mirror("https://u:hunter2@x.example/", |_| Trust::Verified).unwrap_err().to_string();
         assert!(error.contains("x.example") && !error.contains("hunter2"), "{error}");
     }
 }

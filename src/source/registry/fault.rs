@@ -90,16 +90,16 @@ impl From<Fault> for SourceError {
         match fault {
             Fault::Final(error) => error,
             Fault::Passing { place, cause } | Fault::NoTls { place, cause } => {
-                let is_without_authorities = cause.contains(NO_AUTHORITIES);
-                let error = SourceError::Unreachable { place, cause };
-                if is_without_authorities {
-                    error.with_hint("install the package ca-certificates, or give an authority with --ca-cert FILE")
-                } else {
-                    error
-                }
+                SourceError::Unreachable { place, cause }
             }
         }
     }
+}
+
+/// Whether a client for TLS could not be made because this system trusts nobody.
+pub(super) fn is_without_authorities(error: &reqwest::Error) -> bool {
+    // Only the debugging text has what the verifier said.
+    format!("{error:?}").contains(NO_AUTHORITIES)
 }
 
 impl fmt::Display for Fault {

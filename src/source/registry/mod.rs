@@ -60,6 +60,8 @@ pub struct RegistryOptions {
     pub trust: Trust,
     /// PEM files of certificate authorities that are trusted beside the system's.
     pub ca_certs: Vec<PathBuf>,
+    /// By host, with its port where it has one: what holds for that one only.
+    pub hosts: BTreeMap<String, HostOptions>,
     /// Folders like `/etc/docker/certs.d`, with one a host inside; the first that has the host counts.
     pub cert_folders: Vec<PathBuf>,
     pub credentials: Credentials,
@@ -74,11 +76,26 @@ pub struct RegistryOptions {
     pub parallel: usize,
 }
 
+/// What is decided about one host.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HostOptions {
+    /// Allow plain HTTP and certificates that nobody vouches for.
+    pub is_insecure: bool,
+    /// PEM files of certificate authorities that are trusted for this host.
+    pub ca_certs: Vec<PathBuf>,
+}
+
+/// How far a host is trusted.
+fn trust_of(host: &str, all: Trust, hosts: &BTreeMap<String, HostOptions>) -> Trust {
+    if hosts.get(host).is_some_and(|options| options.is_insecure) { Trust::Insecure } else { all }
+}
+
 impl Default for RegistryOptions {
     fn default() -> RegistryOptions {
         RegistryOptions {
             trust: Trust::Verified,
             ca_certs: Vec::new(),
+            hosts: BTreeMap::new(),
             cert_folders: Vec::new(),
             credentials: Credentials::default(),
             retry: RetryPolicy::default(),
@@ -97,6 +114,7 @@ pub struct Client {
     patience: Patience,
     keyring: Keyring,
     trust: Trust,
+    hosts: BTreeMap<String, HostOptions>,
     mirrors: BTreeMap<String, Vec<Endpoint>>,
     requests: Arc<Gate>,
     contents: Arc<Gate>,
@@ -124,17 +142,28 @@ struct Root {
 impl Client {
     /// Errors: a file of `ca_certs` that cannot be used, a mirror that is no address.
     pub fn new(options: RegistryOptions) -> Result<Arc<Client>, SourceError> {
-        let RegistryOptions { trust, ca_certs, cert_folders, connect_timeout, timeout, user_agent, .. } = options;
-        let http = Http::new(HttpOptions { trust, ca_certs, cert_folders, connect_timeout, timeout, user_agent })?;
+        let RegistryOptions { trust, ca_certs, hosts, cert_folders, connect_timeout, timeout, user_agent, .. } =
+            options;
+        let of_http = hosts.clone();
+        let http = Http::new(HttpOptions {
+            trust,
+            ca_certs,
+            hosts: of_http,
+            cert_folders,
+            connect_timeout,
+            timeout,
+            user_agent,
+        })?;
         let mut mirrors = BTreeMap::new();
         for (host, texts) in &options.mirrors {
-            let endpoints = texts.iter().map(|text| Endpoint::of_mirror(text, trust));
+            let endpoints = texts.iter().map(|text| Endpoint::of_mirror(text, |host| trust_of(host, trust, &hosts)));
             mirrors.insert(host.clone(), endpoints.collect::<Result<Vec<_>, _>>()?);
         }
         Ok(Arc::new(Client {
             patience: Patience { http, policy: options.retry },
             keyring: Keyring::new(Wallet::new(options.credentials)),
             trust,
+            hosts,
             mirrors,
             requests: Gate::new(options.parallel),
             contents: Gate::new(options.parallel),
@@ -144,7 +173,8 @@ impl Client {
     /// The image that `reference` names. Nothing is asked yet.
     pub fn image(self: &Arc<Client>, reference: &Reference) -> Registry {
         let mut endpoints = self.mirrors.get(&reference.registry).cloned().unwrap_or_default();
-        endpoints.push(Endpoint::of_registry(&reference.registry, self.trust));
+        let host = &reference.registry;
+        endpoints.push(Endpoint::of_registry(host, trust_of(host, self.trust, &self.hosts)));
         Registry {
             client: Arc::clone(self),
             reference: reference.clone(),

@@ -1,0 +1,134 @@
+//! Records of layers in a folder of this machine. Several processes may use it at once: files are written aside and put in
+//! place whole, and what was used longest ago is deleted first.
+
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime};
+
+use super::layer::{BLOBS, LAYERS};
+use super::{RECORD_LIMIT, Usage};
+
+/// A file of the cache that is used is marked as used once a day.
+const TOUCH_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A file that is still being written after an hour was left by a process that died.
+const LEFT_BEHIND_AFTER: Duration = Duration::from_secs(60 * 60);
+
+/// A folder of records, of at most `limit` bytes.
+#[derive(Debug)]
+pub struct Folder {
+    pub path: PathBuf,
+    pub limit: u64,
+    has_grown: AtomicBool,
+}
+
+impl Folder {
+    pub fn new(path: &Path, limit: u64) -> Folder {
+        Folder { path: path.to_path_buf(), limit, has_grown: AtomicBool::new(false) }
+    }
+
+    /// A record's bytes, if it is there and can be read.
+    pub fn read(&self, key: &str) -> Option<Vec<u8>> {
+        let path = self.path.join(key);
+        let mut file = File::open(&path).ok()?;
+        let mut bytes = Vec::new();
+        (&mut file).take(RECORD_LIMIT).read_to_end(&mut bytes).ok()?;
+        let now = SystemTime::now();
+        let used = file.metadata().and_then(|metadata| metadata.modified());
+        if used.is_ok_and(|used| now.duration_since(used).is_ok_and(|age| age > TOUCH_AFTER)) {
+            // Only the order of deletion hangs on it; a read-only cache is still a cache.
+            let _ = File::options().append(true).open(&path).and_then(|file| file.set_modified(now));
+        }
+        Some(bytes)
+    }
+
+    /// Puts a record in place, whole; one that is larger than the whole cache may be is left out.
+    pub fn write(&self, key: &str, bytes: &[u8]) -> io::Result<()> {
+        if bytes.len() as u64 > self.limit {
+            return Ok(());
+        }
+        let path = self.path.join(key);
+        let folder = path.parent().expect("a path below the cache's folder");
+        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        let mut file = tempfile::Builder::new().prefix(".new-").tempfile_in(folder)?;
+        file.write_all(bytes)?;
+        file.persist(&path).map_err(|error| error.error)?;
+        self.has_grown.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Every file, with its size and when it was used last.
+    fn files(&self) -> io::Result<Vec<(PathBuf, u64, SystemTime)>> {
+        let mut files = Vec::new();
+        let mut pending = vec![self.path.join(LAYERS), self.path.join(BLOBS)];
+        while let Some(folder) = pending.pop() {
+            let entries = match fs::read_dir(&folder) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                entries => entries?,
+            };
+            for entry in entries {
+                let entry = entry?;
+                match entry.metadata() {
+                    Ok(metadata) if metadata.is_dir() => pending.push(entry.path()),
+                    Ok(metadata) => files.push((entry.path(), metadata.len(), metadata.modified()?)),
+                    // Another process has deleted it.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        Ok(files)
+    }
+
+    pub fn usage(&self) -> io::Result<Usage> {
+        let files = self.files()?;
+        let of_layers = self.path.join(LAYERS);
+        let layers = files.iter().filter(|(path, ..)| path.starts_with(&of_layers) && !is_unfinished(path)).count();
+        Ok(Usage { layers, bytes: files.iter().map(|(_, bytes, _)| bytes).sum() })
+    }
+
+    /// Deletes every record, and returns what there was. The folder itself may hold other things.
+    pub fn clear(&self) -> io::Result<Usage> {
+        let usage = self.usage()?;
+        for part in [LAYERS, BLOBS] {
+            match fs::remove_dir_all(self.path.join(part)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(usage)
+    }
+
+    /// Deletes what was used longest ago until the folder is within its limit; does nothing where nothing was added.
+    pub fn trim(&self) -> io::Result<()> {
+        if !self.has_grown.swap(false, Ordering::Relaxed) {
+            return Ok(());
+        }
+        let mut files = self.files()?;
+        let now = SystemTime::now();
+        let age = |used: &SystemTime| now.duration_since(*used).unwrap_or_default();
+        files.retain(|(path, _, used)| {
+            let is_left = is_unfinished(path) && age(used) > LEFT_BEHIND_AFTER;
+            !(is_left && fs::remove_file(path).is_ok())
+        });
+        let mut bytes: u64 = files.iter().map(|(_, bytes, _)| bytes).sum();
+        files.sort_by_key(|(_, _, used)| *used);
+        for (path, size, _) in files.iter().filter(|(path, ..)| !is_unfinished(path)) {
+            if bytes <= self.limit {
+                break;
+            }
+            match fs::remove_file(path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => bytes -= size,
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_unfinished(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b".new-"))
+}

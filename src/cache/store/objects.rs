@@ -1,0 +1,249 @@
+//! Stores by the crate `object_store`, asked from threads that wait: its futures run on one thread of their own.
+
+use std::future::Future;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use object_store::aws::AmazonS3Builder;
+use object_store::azure::MicrosoftAzureBuilder;
+use object_store::gcp::GoogleCloudStorageBuilder;
+use object_store::http::HttpBuilder;
+use object_store::local::LocalFileSystem;
+use object_store::path::Path;
+use object_store::{
+    BackoffConfig, Certificate, ClientOptions, Error, ObjectStore, ObjectStoreExt, ObjectStoreScheme, RetryConfig,
+};
+use reqwest::Url;
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use tokio::runtime::Runtime;
+
+use super::{Access, Failure, Refusal, StoreOptions, shown};
+
+/// A store that does not answer twice is not worth more of the time that it is to save.
+const RETRIES: usize = 2;
+
+/// Before a connection is given up: whoever is near enough to save time answers within it.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What a text of an error is cut to: some stores answer with pages of XML.
+const CAUSE_LIMIT: usize = 300;
+
+/// Where records are within a store.
+#[derive(Debug)]
+pub(super) struct Objects {
+    store: Arc<dyn ObjectStore>,
+    prefix: Path,
+    /// For a whole request with its credentials and retries.
+    patience: Duration,
+}
+
+impl Objects {
+    pub(super) fn open(place: &str, access: Access, options: &StoreOptions) -> Result<Objects, Refusal> {
+        let (store, prefix) = match scheme(place)? {
+            Place::Directory(path) => (directory(&path, access).map_err(Refusal::Broken)?, Path::default()),
+            Place::Remote(scheme, url, prefix) => (remote(&scheme, &url, options).map_err(Refusal::Broken)?, prefix),
+        };
+        runtime().map_err(Refusal::Broken)?;
+        // A request, and at most as long again for credentials and retries.
+        Ok(Objects { store, prefix, patience: options.timeout * 2 })
+    }
+
+    pub(super) fn read(&self, key: &str, limit: u64) -> Result<Option<Vec<u8>>, Failure> {
+        let place = self.place(key)?;
+        let read = self.wait(async {
+            let found = self.store.get(&place).await?;
+            if found.meta.size > limit {
+                return Ok(Err(found.meta.size));
+            }
+            // Over a network the size is the one that the answer's headers state, and HTTP reads no byte beyond it.
+            Ok(Ok(found.bytes().await?))
+        })?;
+        match read {
+            Ok(Ok(bytes)) => Ok(Some(bytes.to_vec())),
+            Ok(Err(size)) => Err(Failure::Refused(format!("a record has {size} bytes; at most {limit} are read"))),
+            Err(error @ Error::NotFound { .. }) => match missing_store(&error) {
+                None => Ok(None),
+                Some(cause) => Err(Failure::Broken(cause)),
+            },
+            // S3 answers so for what is not there, too, where the right to list the bucket is not given.
+            Err(error @ Error::PermissionDenied { .. }) => Err(Failure::Refused(cause(&error))),
+            Err(error) => Err(Failure::Broken(cause(&error))),
+        }
+    }
+
+    pub(super) fn write(&self, key: &str, bytes: &[u8]) -> Result<(), Failure> {
+        let place = self.place(key)?;
+        let written = self.wait(self.store.put(&place, bytes.to_vec().into()))?;
+        written.map(drop).map_err(|error| Failure::Broken(cause(&error)))
+    }
+
+    fn place(&self, key: &str) -> Result<Path, Failure> {
+        let below = Path::parse(key).map_err(|error| Failure::Broken(error.to_string()))?;
+        Ok(self.prefix.parts().chain(below.parts()).collect())
+    }
+
+    /// The future's answer, or a failure where that takes too long.
+    fn wait<T>(&self, future: impl Future<Output = T>) -> Result<T, Failure> {
+        let runtime = runtime().map_err(Failure::Broken)?;
+        let within = async { tokio::time::timeout(self.patience, future).await };
+        let late = |_| Failure::Broken(format!("no answer within {} s", self.patience.as_secs_f32()));
+        runtime.block_on(within).map_err(late)
+    }
+}
+
+fn runtime() -> Result<&'static Runtime, String> {
+    static RUNTIME: OnceLock<Result<Runtime, String>> = OnceLock::new();
+    let build = || {
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        builder.worker_threads(1).thread_name("shared-cache").enable_all().build().map_err(|error| error.to_string())
+    };
+    RUNTIME.get_or_init(build).as_ref().map_err(String::clone)
+}
+
+/// What a place's text names.
+enum Place {
+    Directory(std::path::PathBuf),
+    Remote(ObjectStoreScheme, Url, Path),
+}
+
+fn scheme(place: &str) -> Result<Place, Refusal> {
+    if !place.contains("://") {
+        let is_torn_url = ["s3:", "gs:", "az:", "http:", "https:"].iter().any(|scheme| place.starts_with(scheme));
+        return match place.is_empty() || is_torn_url {
+            true => Err(Refusal::Unnamed),
+            false => Ok(Place::Directory(place.into())),
+        };
+    }
+    let url = Url::parse(place).map_err(|_| Refusal::Unnamed)?;
+    let (scheme, prefix) = ObjectStoreScheme::parse(&url).map_err(|_| Refusal::Unnamed)?;
+    match scheme {
+        ObjectStoreScheme::Local => Ok(Place::Directory(url.to_file_path().map_err(|()| Refusal::Unnamed)?)),
+        ObjectStoreScheme::Memory => Err(Refusal::Unnamed),
+        scheme => Ok(Place::Remote(scheme, url, prefix)),
+    }
+}
+
+/// A directory that is only read is not made: it may be a mount that is missing.
+fn directory(path: &std::path::Path, access: Access) -> Result<Arc<dyn ObjectStore>, String> {
+    if access == Access::Write {
+        std::fs::create_dir_all(path).map_err(|error| error.to_string())?;
+    }
+    match path.is_dir() {
+        true => Ok(Arc::new(LocalFileSystem::new_with_prefix(path).map_err(|error| cause(&error))?)),
+        false => Err("there is no such directory".to_string()),
+    }
+}
+
+/// A store over the network. Variables that it does not know are another program's.
+fn remote(scheme: &ObjectStoreScheme, url: &Url, options: &StoreOptions) -> Result<Arc<dyn ObjectStore>, String> {
+    // An error means that the process has a provider already, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let backoff = BackoffConfig { max_backoff: Duration::from_secs(1), ..BackoffConfig::default() };
+    let retry = RetryConfig { backoff, max_retries: RETRIES, retry_timeout: options.timeout };
+    let url_text = url.as_str();
+    macro_rules! of_cloud {
+        ($builder:ty, $prefix:literal, $client:expr) => {{
+            let mut builder = <$builder>::new().with_client_options($client).with_retry(retry.clone());
+            for (name, value) in options.variables.iter().filter(|(name, _)| name.starts_with($prefix)) {
+                if let Ok(key) = name.to_ascii_lowercase().parse() {
+                    builder = builder.with_config(key, value);
+                }
+            }
+            builder.with_url(url_text).build().map(|store| Arc::new(store) as Arc<dyn ObjectStore>)
+        }};
+    }
+    let build = |client: ClientOptions| match scheme {
+        ObjectStoreScheme::AmazonS3 => of_cloud!(AmazonS3Builder, "AWS_", client),
+        ObjectStoreScheme::GoogleCloudStorage => of_cloud!(GoogleCloudStorageBuilder, "GOOGLE_", client),
+        ObjectStoreScheme::MicrosoftAzure => of_cloud!(MicrosoftAzureBuilder, "AZURE_", client),
+        _ => {
+            let mut base = url.clone();
+            base.set_path("");
+            base.set_query(None);
+            let client = match login(url) {
+                None => client,
+                Some(login) => client.with_default_headers(HeaderMap::from_iter([(AUTHORIZATION, login)])),
+            };
+            let builder = HttpBuilder::new().with_url(base).with_client_options(client).with_retry(retry.clone());
+            builder.build().map(|store| Arc::new(store) as Arc<dyn ObjectStore>)
+        }
+    };
+    let client = client_options(options)?;
+    let built = build(client.clone()).or_else(|error| match format!("{error:?}").contains(NO_AUTHORITIES) {
+        // As for registries: Mozilla's authorities where the system has none.
+        true => build(with_mozilla(client)?.with_no_system_certificates(true)),
+        false => Err(error),
+    });
+    built.map_err(|error| cause(&error))
+}
+
+const NO_AUTHORITIES: &str = "No CA certificates were loaded from the system";
+
+fn with_mozilla(mut client: ClientOptions) -> object_store::Result<ClientOptions> {
+    for der in webpki_root_certs::TLS_SERVER_ROOT_CERTS {
+        client = client.with_root_certificate(Certificate::from_der(der)?);
+    }
+    Ok(client)
+}
+
+/// A URL's user and password as a header: the client would drop them.
+fn login(url: &Url) -> Option<HeaderValue> {
+    let plain = |text: &str| {
+        let mut bytes = Vec::new();
+        let mut rest = text.as_bytes();
+        while let Some((first, after)) = rest.split_first() {
+            let hex = after.get(..2).filter(|_| *first == b'%').and_then(|hex| std::str::from_utf8(hex).ok());
+            let decoded = hex.and_then(|hex| u8::from_str_radix(hex, 16).ok());
+            bytes.push(decoded.unwrap_or(*first));
+            rest = if decoded.is_some() { &after[2..] } else { after };
+        }
+        bytes
+    };
+    let is_named = !url.username().is_empty() || url.password().is_some();
+    let login = [plain(url.username()), plain(url.password().unwrap_or_default())].join(&b':');
+    let mut value = HeaderValue::from_str(&format!("Basic {}", STANDARD.encode(login))).ok().filter(|_| is_named)?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+fn client_options(options: &StoreOptions) -> Result<ClientOptions, String> {
+    let mut client = ClientOptions::new()
+        .with_timeout(options.timeout)
+        .with_connect_timeout(CONNECT_TIMEOUT.min(options.timeout))
+        // Plain HTTP is spoken only where the user wrote an http:// URL or endpoint.
+        .with_allow_http(true);
+    for pem in &options.authorities {
+        for authority in Certificate::from_pem_bundle(pem).map_err(|error| cause(&error))? {
+            client = client.with_root_certificate(authority);
+        }
+    }
+    Ok(client)
+}
+
+/// Why an answer of "not found" is about the store and not about a record in it.
+fn missing_store(error: &Error) -> Option<String> {
+    let text = error.to_string();
+    let codes = ["NoSuchBucket", "ContainerNotFound", "The specified bucket does not exist"];
+    codes.iter().find(|code| text.contains(**code)).map(|code| code.to_string())
+}
+
+fn innermost(error: &Error) -> String {
+    let mut innermost: &dyn std::error::Error = error;
+    while let Some(inner) = innermost.source() {
+        innermost = inner;
+    }
+    innermost.to_string()
+}
+
+/// An error as a person wants it: what the server answered, or the innermost reason; no URL's secret, no page of XML.
+fn cause(error: &Error) -> String {
+    let whole = error.to_string();
+    let text = match whole.split_once("status code: ") {
+        Some((_, status)) => status.split([':', '<']).next().unwrap_or(status).trim().to_string(),
+        None => innermost(error),
+    };
+    let text = shown(text.lines().next().unwrap_or_default());
+    text.chars().take(CAUSE_LIMIT).collect()
+}
