@@ -1,8 +1,7 @@
 //! Rules about the automatic platform arguments: used without their ARG, or hidden by a default.
 
-use super::dockerfile::{self, Dockerfile, Step, StepKind, Variable};
+use super::dockerfile::{self, AUTOMATIC, Dockerfile, Step, StepKind, Variable};
 use super::finding::{Edit, Finding, Safety};
-use super::flow::AUTOMATIC;
 use super::rule::Code;
 
 pub fn check(file: &Dockerfile<'_>) -> Vec<Finding> {

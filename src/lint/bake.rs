@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use super::Problem;
 use super::compose::overridden_arguments;
+use super::dockerfile;
 use super::finding::Finding;
-use super::flow;
 use super::hcl::{self, Block};
 use super::rule::Code;
 use super::yaml;
@@ -31,7 +31,7 @@ pub fn check_hcl(text: &str) -> (Vec<Finding>, Vec<Problem>) {
     let mut findings = missing_platforms(&targets.iter().map(|block| of_block(block)).collect::<Vec<_>>());
     for argument in targets.iter().filter_map(|block| block.attribute("args")).flat_map(|args| &args.entries) {
         let (name, value, span) = argument;
-        if flow::AUTOMATIC.contains(&name.as_str()) && !value.contains('$') {
+        if dockerfile::AUTOMATIC.contains(&name.as_str()) && !value.contains('$') {
             let message = format!("{name} is {value} in every platform's build");
             findings.push(
                 Finding::new(Code::TargetArgDefault, span.clone(), message, "hides the builder's value")
@@ -40,6 +40,22 @@ pub fn check_hcl(text: &str) -> (Vec<Finding>, Vec<Problem>) {
         }
     }
     (findings, Vec::new())
+}
+
+/// The names of a bake file's targets, in HCL or JSON; none where it cannot be read.
+pub fn targets(text: &str) -> Vec<String> {
+    let of_hcl = |text| {
+        let blocks = hcl::parse(text).ok()?;
+        let targets = blocks.iter().filter(|block| block.kind == "target");
+        Some(targets.filter_map(|block| block.labels.first().cloned()).collect::<Vec<_>>())
+    };
+    let of_json = |text| {
+        let documents = yaml::parse(text).ok()?;
+        let targets = documents.first()?.value("target")?;
+        Some(targets.pairs().iter().filter_map(|(key, _)| key.text().map(str::to_string)).collect())
+    };
+    let is_json = text.trim_start().starts_with('{');
+    if is_json { of_json(text) } else { of_hcl(text) }.unwrap_or_default()
 }
 
 fn of_block(block: &Block) -> Target {

@@ -5,7 +5,7 @@ use super::outside::Outside;
 use super::rule::{Code, Severity};
 use super::shell::Word;
 use super::yaml::{self, Node};
-use super::{Problem, flow, stages};
+use super::{Problem, dockerfile, stages};
 use crate::platform::Platform;
 
 pub fn check(text: &str, outside: &Outside<'_>) -> (Vec<Finding>, Vec<Problem>) {
@@ -65,7 +65,8 @@ pub fn overridden_arguments(arguments: Option<&Node>) -> Vec<Finding> {
         let (name, value) = item.text()?.split_once('=')?;
         Some((name, value, item.span.clone()))
     });
-    let found = mapped.chain(listed).filter(|(name, value, _)| flow::AUTOMATIC.contains(name) && !value.contains('$'));
+    let found =
+        mapped.chain(listed).filter(|(name, value, _)| dockerfile::AUTOMATIC.contains(name) && !value.contains('$'));
     let finding = |(name, value, span)| {
         let message = format!("{name} is {value} in every platform's build");
         Finding::new(Code::TargetArgDefault, span, message, "hides the builder's value")

@@ -1,61 +1,24 @@
 //! Architecture names in what RUN downloads and unpacks, in what COPY and ADD name, and in paths that ENV holds.
 
-use std::collections::BTreeMap;
-use std::ops::Range;
+mod hits;
 
-use super::dockerfile::{self, Dockerfile, Run, Step, StepKind, Variable};
+use std::collections::BTreeMap;
+
+use super::dockerfile::{Dockerfile, Run, Step, StepKind, Variable};
 use super::finding::{Edit, Finding, Safety};
 use super::flow::{Flow, Machine};
 use super::outside::Outside;
 use super::rule::{Code, Severity};
-use super::shell::{Command, Word};
+use super::shell::Word;
 use super::stages::with_origins;
-use super::token::{self, Spelling, Token};
+use super::token::{self, Spelling};
 use crate::platform::Arch;
-
-/// One architecture name at one place.
-struct Hit<'a> {
-    token: Token,
-    spelled: String,
-    word: &'a Word,
-    /// Bytes of the word's text.
-    range: Range<usize>,
-    /// Variables that it came from; empty where it stands in the word itself.
-    origins: Vec<Variable>,
-}
-
-/// Programs whose words are not files that the image gets.
-const NOT_FILES: &[&str] = &[
-    "sed",
-    "grep",
-    "egrep",
-    "awk",
-    "tr",
-    "expr",
-    "[",
-    "[[",
-    "test",
-    "case",
-    "docker",
-    "buildah",
-    "rustup",
-    "uname",
-    "dpkg-architecture",
-    "qemu-img",
-    "git",
-    "printf",
-];
-
-/// Package managers: their words are files only with a slash or an extension; `gcc-aarch64-linux-gnu` is a cross compiler.
-const PACKAGE_MANAGERS: &[&str] = &[
-    "apt", "apt-get", "aptitude", "apk", "yum", "dnf", "microdnf", "tdnf", "zypper", "pacman", "cargo", "brew",
-    "conda", "mamba", "pip", "pip3", "python", "python3", "uv", "npm", "npx", "yarn", "pnpm", "bun",
-];
+use hits::{Hit, chooses_for_itself, hits_in, hits_of};
 
 pub fn check(file: &Dockerfile<'_>, flow: &Flow, outside: &Outside<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (at, stage) in file.stages.iter().enumerate() {
-        if flow.places[at].chosen_for.is_some() {
+        if flow.places[at].is_one_architectures() {
             continue;
         }
         let mut is_posix = true;
@@ -128,10 +91,17 @@ impl Site<'_> {
             format!("always {}", hit.spelled),
         );
         let finding = with_origins(finding, &hit.origins.iter().collect::<Vec<_>>());
-        let finding = finding.weighing(self.severity()).help(self.help(hit.token.spelling, is_checked));
+        let finding = finding.weighing(self.severity()).right_for(Some(arch));
+        let how = self.help(hit.token.spelling, is_checked);
+        // A program that is started without a shell sees the name as it is written.
+        let finding = finding.help(match run.is_exec {
+            true => format!("write it in shell form, for exec form expands nothing; {how}"),
+            false => how,
+        });
         match self.shell_fix(alike, run) {
             Some((title, edits)) => {
-                let is_sure = !is_checked && self.flow.places[self.stage].machine == Machine::Target;
+                let is_sure =
+                    !is_checked && hit.origins.is_empty() && self.flow.places[self.stage].machine == Machine::Target;
                 finding.fix(title, if is_sure { Safety::Safe } else { Safety::Unsafe }, edits)
             }
             None => finding,
@@ -184,7 +154,7 @@ impl Site<'_> {
     fn shell_fix(&self, alike: &[&Hit<'_>], run: &Run) -> Option<(String, Vec<Edit>)> {
         let prologue = run.prologue.filter(|_| self.is_posix)?;
         let spelling = alike.first()?.token.spelling;
-        if alike.iter().any(|hit| !hit.origins.is_empty() || !hit.word.expands_at(&hit.range)) {
+        if !alike.iter().all(|hit| hit.is_replaceable()) {
             return None;
         }
         let (inserted, statement) = match spelling {
@@ -237,17 +207,34 @@ impl Site<'_> {
         let span = hit.word.source(hit.range.clone());
         let is_checked = self.step.options.iter().any(|option| option.name == "checksum");
         let finding = Finding::new(Code::HardCodedArch, span.clone(), message, format!("always {}", hit.spelled));
-        let finding = with_origins(finding, &hit.origins.iter().collect::<Vec<_>>()).weighing(self.severity());
+        let finding = with_origins(finding, &hit.origins.iter().collect::<Vec<_>>())
+            .weighing(self.severity())
+            .right_for(Some(arch));
         if hit.token.spelling != Spelling::Oci || !hit.origins.is_empty() {
             let how = match is_add {
                 true => "download it in a RUN step, which can map",
                 false => "let the stage that makes it put it where every platform's is, after mapping",
             };
-            return finding.help(format!("{how} TARGETARCH to {}'s spelling", hit.spelled));
+            let finding = finding.help(format!("{how} TARGETARCH to {}'s spelling", hit.spelled));
+            return match self.any_of_stage(&hit) {
+                Some(edit) => finding.fix("take what the stage built, whatever it is for", Safety::Unsafe, vec![edit]),
+                None => finding,
+            };
         }
         let edits = [Edit::replace(span, "${TARGETARCH}")].into_iter().chain(self.declaration("TARGETARCH")).collect();
         let safety = if is_checked { Safety::Unsafe } else { Safety::Safe };
         finding.help(self.help(Spelling::Oci, is_checked)).fix("let BuildKit choose", safety, edits)
+    }
+
+    /// `COPY --from=build /src/target/x86_64-unknown-linux-musl/release/app`: the stage has one such folder.
+    fn any_of_stage(&self, hit: &Hit<'_>) -> Option<Edit> {
+        let from = self.step.options.iter().find(|option| option.name == "from")?;
+        self.file.stage_named(&from.value, self.stage)?;
+        let text = &hit.word.text;
+        let start = text[..hit.range.start].rfind('/').map_or(0, |slash| slash + 1);
+        let end = hit.range.end + text[hit.range.end..].find('/')?;
+        let is_cargo = text[..start].ends_with("target/") && text[start..end].matches('-').count() >= 2;
+        is_cargo.then(|| Edit::replace(hit.word.source(start..end), "*"))
     }
 
     fn env(&self, pairs: &[Variable]) -> Vec<Finding> {
@@ -263,10 +250,22 @@ impl Site<'_> {
                 continue;
             };
             let span = word.source(hit.range.clone());
-            let message = format!("{} holds {}'s path on every platform", pair.name, hit.token.arch.name());
+            let is_download = hit.word.text.contains("://");
+            let (message, severity) = match is_download {
+                true => (format!("this download is {} on every platform", hit.token.arch.name()), self.severity()),
+                false => {
+                    let message = format!("{} holds {}'s path on every platform", pair.name, hit.token.arch.name());
+                    (message, Severity::Warning)
+                }
+            };
+            let help = match is_download {
+                true => format!("name it in the RUN step that downloads it; {}", self.help(hit.token.spelling, false)),
+                false => "the path is another one on other platforms: make a link at a path without the architecture in a RUN step, or use TARGETARCH".to_string(),
+            };
             let finding = Finding::new(Code::HardCodedArch, span.clone(), message, format!("always {}", hit.spelled))
-                .weighing(Severity::Warning)
-                .help("the path is another one on other platforms: make a link at a path without the architecture in a RUN step, or use TARGETARCH");
+                .weighing(severity)
+                .right_for(Some(hit.token.arch))
+                .help(help);
             findings.push(match hit.token.spelling {
                 Spelling::Oci => {
                     let edits = [Edit::replace(span, "${TARGETARCH}")]
@@ -314,99 +313,4 @@ fn shell_variables(run: &Run) -> BTreeMap<String, Variable> {
         })
     });
     set.map(|variable| (variable.name.clone(), variable)).collect()
-}
-
-/// A command that is told the target beside the name, such as `xx-apk` or `docker run --platform`.
-fn chooses_for_itself(command: &Command) -> bool {
-    let program = command.program();
-    NOT_FILES.contains(&program) || program.starts_with("xx-") || program.ends_with("-strip")
-}
-
-fn hits_of<'a>(command: &'a Command, known: &BTreeMap<String, Variable>) -> Vec<Hit<'a>> {
-    let is_package_manager = PACKAGE_MANAGERS.contains(&command.program());
-    let mut hits = Vec::new();
-    // A program found by PATH is a tool of the build: `aarch64-linux-gnu-gcc`.
-    let is_tool = |word: &Word| word.text.rsplit('/').next() == Some(command.program()) && !word.text.contains('/');
-    for word in command.words.iter().filter(|word| !is_tool(word)) {
-        if let Some((_, value_at)) = word.assignment() {
-            // What a variable holds counts where it is used, unless it is a URL itself.
-            if word.text.contains("://") {
-                hits.extend(hits_in(word, &word.text[value_at..], value_at, known));
-            }
-            continue;
-        }
-        let mut at = 0;
-        for piece in word.text.split_inclusive(char::is_whitespace) {
-            let text = piece.trim_end();
-            let is_option = text.starts_with('-') && !text.contains("://");
-            let is_package = is_package_manager && !text.contains('/') && !has_package_extension(text);
-            if !is_option && !is_package && !is_toolchain_path(text) {
-                hits.extend(hits_in(word, text, at, known));
-            }
-            at += piece.len();
-        }
-    }
-    hits
-}
-
-fn has_package_extension(text: &str) -> bool {
-    [".deb", ".rpm", ".apk"].iter().any(|extension| text.ends_with(extension))
-}
-
-/// `/usr/aarch64-linux-gnu/...`: where cross compilers keep the target's files; and a bare `linux/amd64`, a platform.
-fn is_toolchain_path(text: &str) -> bool {
-    let folder = text.strip_prefix("/usr/").and_then(|rest| rest.split('/').next()).unwrap_or("");
-    let is_triplet = folder.contains("-linux-") && !token::find(folder).is_empty();
-    is_triplet || crate::platform::Platform::parse(text).is_ok()
-}
-
-/// The architecture names of one blank-separated piece, `offset` bytes into its word: in the text itself, or else in what
-/// its variables hold.
-fn hits_in<'a>(word: &'a Word, text: &str, offset: usize, known: &BTreeMap<String, Variable>) -> Vec<Hit<'a>> {
-    if !token::is_file_like(text) || mentions_choice(text) {
-        return Vec::new();
-    }
-    let literal = token::find(text).into_iter().filter(|token| !is_within_expansion(text, token.range.start));
-    let literal: Vec<Hit<'a>> = literal
-        .map(|token| Hit {
-            spelled: text[token.range.clone()].to_string(),
-            range: offset + token.range.start..offset + token.range.end,
-            word,
-            token,
-            origins: Vec::new(),
-        })
-        .collect();
-    if !literal.is_empty() || !text.contains('$') {
-        return literal;
-    }
-    let (expanded, used) = dockerfile::expand(text, known);
-    let found = token::find(&expanded).into_iter().next();
-    let origin = |token: &Token| {
-        let spelled = &expanded[token.range.clone()];
-        used.iter().find(|variable| variable.value.as_ref().is_some_and(|(value, _)| value.contains(spelled))).copied()
-    };
-    let Some((token, variable)) = found.and_then(|token| origin(&token).map(|variable| (token, variable))) else {
-        return Vec::new();
-    };
-    let at = dockerfile::references(text).into_iter().find(|(_, reference)| reference.name == variable.name);
-    let range = at.map_or(0..text.len(), |(at, reference)| at..at + reference.length);
-    vec![Hit {
-        spelled: expanded[token.range.clone()].to_string(),
-        range: offset + range.start..offset + range.end,
-        word,
-        token,
-        origins: vec![variable.clone()],
-    }]
-}
-
-/// The name is made of what is built for already: another architecture in it is part of a choice.
-fn mentions_choice(text: &str) -> bool {
-    ["TARGETARCH", "TARGETPLATFORM", "TARGETVARIANT", "BUILDARCH", "uname", "print-arch"]
-        .iter()
-        .any(|name| text.contains(name))
-}
-
-fn is_within_expansion(text: &str, at: usize) -> bool {
-    let open = text[..at].rfind("${");
-    open.is_some_and(|open| !text[open..at].contains('}'))
 }

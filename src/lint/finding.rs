@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::rule::{Code, Severity};
+use crate::platform::Arch;
 
 /// One complaint about one place of a file.
 #[derive(Clone, Debug, PartialEq)]
@@ -13,6 +14,8 @@ pub struct Finding {
     pub span: Range<usize>,
     /// What is wrong here, as a title: lower case, no period.
     pub message: String,
+    /// The architecture whose image it does not break, where it breaks all others.
+    pub right_for: Option<Arch>,
     /// A few words that stand under the marked bytes.
     pub label: String,
     /// Other places that explain it: where a variable got its value.
@@ -71,6 +74,7 @@ impl Finding {
             severity: code.rule().severity,
             span,
             message: message.into(),
+            right_for: None,
             label: label.into(),
             related: Vec::new(),
             help: None,
@@ -80,6 +84,12 @@ impl Finding {
 
     pub fn weighing(mut self, severity: Severity) -> Finding {
         self.severity = severity;
+        self
+    }
+
+    /// The finding breaks every architecture but this.
+    pub fn right_for(mut self, arch: Option<Arch>) -> Finding {
+        self.right_for = arch;
         self
     }
 

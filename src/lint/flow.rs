@@ -4,18 +4,6 @@ use super::dockerfile::{self, Dockerfile, Stage, StepKind};
 use super::token;
 use crate::platform::{Arch, Platform};
 
-/// The variables that BuildKit sets by itself. Source: Dockerfile reference, "Automatic platform ARGs".
-pub const AUTOMATIC: &[&str] = &[
-    "TARGETPLATFORM",
-    "TARGETOS",
-    "TARGETARCH",
-    "TARGETVARIANT",
-    "BUILDPLATFORM",
-    "BUILDOS",
-    "BUILDARCH",
-    "BUILDVARIANT",
-];
-
 /// Whose programs a stage's RUN steps are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Machine {
@@ -39,6 +27,15 @@ pub struct Place {
     pub chosen_for: Option<Arch>,
     /// The architecture in its name: what it does for that one is meant.
     pub named_for: Option<Arch>,
+    /// Made from a Windows image, of which nearly all are for one architecture.
+    pub is_windows: bool,
+}
+
+impl Place {
+    /// What names one architecture in it is no fault.
+    pub fn is_one_architectures(&self) -> bool {
+        self.chosen_for.is_some() || self.is_windows
+    }
 }
 
 #[derive(Debug)]
@@ -64,6 +61,7 @@ impl Flow {
                 knows_target: file.lineage(at).any(|stage| asks_for_target(file, stage)),
                 chosen_for: chooses.then(|| arch_in_name(stage)).flatten(),
                 named_for: arch_in_name(stage),
+                is_windows: is_windows(file, at),
             });
         }
         let mut flow = Flow { final_stage, places };
@@ -98,6 +96,14 @@ fn sources_of(file: &Dockerfile<'_>, stage: usize) -> Vec<usize> {
         _ => None,
     });
     names.filter_map(|name| file.stage_named(name, stage)).collect()
+}
+
+/// Source: Microsoft's container base images.
+fn is_windows(file: &Dockerfile<'_>, stage: usize) -> bool {
+    let globals = file.global_variables();
+    let root = file.lineage(stage).last().map_or("", |root| root.image.text.as_str());
+    let image = dockerfile::expand(root, &globals).0.to_ascii_lowercase();
+    ["/windows", "nanoserver", "servercore", "windowsservercore"].iter().any(|name| image.contains(name))
 }
 
 fn machine_of(file: &Dockerfile<'_>, stage: &Stage) -> Machine {
@@ -157,6 +163,8 @@ mod tests {
         );
         check("ARG P=linux/amd64\nFROM --platform=$P a\n", &[(amd64, true, false)]);
         check("FROM --platform=linux/${TARGETARCH} a\n", &[(Machine::Target, true, false)]);
+        check("FROM --platform=${BUILDPLATFORM:-linux/amd64} a\n", &[(Machine::Builder, true, false)]);
+        check("FROM --platform=${TARGETPLATFORM:-linux/amd64} a\n", &[(Machine::Target, true, false)]);
     }
 
     #[test]

@@ -33,7 +33,7 @@ enum Program {
 pub fn check(file: &Dockerfile<'_>, flow: &Flow, outside: &Outside<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (at, stage) in file.stages.iter().enumerate() {
-        if flow.places[at].chosen_for.is_some() || !flow.places[at].reaches_final {
+        if flow.places[at].is_one_architectures() || !flow.places[at].reaches_final {
             continue;
         }
         for (index, step) in stage.steps.iter().enumerate() {
@@ -88,6 +88,7 @@ fn copied(
     let message = message.replace(" are an ", " are ").replace(" are a ", " are ");
     let severity = if is_named || *program == Program::MacOs { Severity::Error } else { Severity::Warning };
     let finding = Finding::new(Code::HostBuiltCopy, source.span.clone(), message, label(*program)).weighing(severity);
+    let finding = finding.right_for(if let Program::Linux(arch) = program { Some(*arch) } else { None });
     let token = token::find(&source.text).into_iter().find(|token| token.spelling == Spelling::Oci);
     Some(match token.filter(|_| is_named) {
         Some(token) => {

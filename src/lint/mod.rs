@@ -6,6 +6,7 @@ mod arguments;
 mod bake;
 mod compose;
 mod dockerfile;
+mod dockerignore;
 mod download;
 mod finding;
 mod fix;
@@ -28,6 +29,8 @@ mod yaml;
 use std::path::{Path, PathBuf};
 
 pub use actions::{ACTIONS, Action, pinned};
+pub use bake::targets as bake_targets;
+pub use dockerignore::Dockerignore;
 pub use finding::{Edit, Finding, Fix, Position, Related, Safety};
 pub use fix::{Fixed, apply, unified_diff};
 pub use format::{Format, format_of};

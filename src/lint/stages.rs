@@ -9,6 +9,7 @@ use super::rule::{Code, Severity};
 use super::shell::{Command, Word};
 use super::{Problem, token};
 use crate::oci::Reference;
+use crate::platform::Arch;
 
 /// Docker Hub organisations that hold one architecture's builds of the official images.
 /// Source: docker-library/official-images, "Architectures other than amd64?".
@@ -18,12 +19,13 @@ const SINGLE_ARCH_OWNERS: &[&str] =
 pub fn check(file: &Dockerfile<'_>, flow: &Flow) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (at, stage) in file.stages.iter().enumerate() {
-        if flow.places[at].chosen_for.is_some() {
+        if flow.places[at].is_one_architectures() {
             continue;
         }
         findings.extend(platform_flag(file, flow, at, stage));
         findings.extend(single_arch_base(file, flow, at, stage));
         findings.extend(native_build(file, flow, at, stage));
+        findings.extend(copied_images(file, flow, at, stage));
     }
     findings
 }
@@ -52,7 +54,7 @@ fn platform_flag(file: &Dockerfile<'_>, flow: &Flow, at: usize, stage: &Stage) -
             let severity = if is_final { Severity::Error } else { Severity::Warning };
             let finding =
                 Finding::new(Code::FromPlatformConstant, option.span.clone(), message, format!("always {platform}"));
-            let finding = with_origins(finding.weighing(severity), &used);
+            let finding = with_origins(finding.weighing(severity).right_for(platform.arch()), &used);
             Some(match is_final {
                 true => finding.fix("build the final stage for the target", Safety::Unsafe, vec![without_flag]),
                 false => finding.fix(
@@ -94,6 +96,21 @@ fn single_arch_base(file: &Dockerfile<'_>, flow: &Flow, at: usize, stage: &Stage
     single_arch_image(&stage.image, &image, &used, severity)
 }
 
+/// Images, not stages, that COPY and RUN's mounts take files from.
+fn copied_images(file: &Dockerfile<'_>, flow: &Flow, at: usize, stage: &Stage) -> Vec<Finding> {
+    let globals = file.global_variables();
+    let severity = if flow.places[at].reaches_final { Severity::Error } else { Severity::Warning };
+    let options = stage.steps.iter().flat_map(|step| &step.options).filter(|option| option.name == "from");
+    let images = options.filter(|option| file.stage_named(&option.value, at).is_none() && !option.value.contains('$'));
+    images
+        .filter_map(|option| {
+            let word = Word::literal(file.text, option.value_span.clone());
+            let (image, used) = dockerfile::expand(&option.value, &globals);
+            single_arch_image(&word, &image, &used, severity)
+        })
+        .collect()
+}
+
 /// An image that is one architecture's by its name. `word` is what the file says, `image` what it expands to.
 pub fn single_arch_image(word: &Word, image: &str, used: &[&Variable], severity: Severity) -> Option<Finding> {
     let name = image.trim_start_matches("docker.io/");
@@ -102,7 +119,7 @@ pub fn single_arch_image(word: &Word, image: &str, used: &[&Variable], severity:
     };
     let message = format!("{image} holds one architecture's image only");
     let finding = Finding::new(Code::SingleArchBase, word.span.clone(), message, format!("only {owner}"));
-    let finding = with_origins(finding.weighing(severity), used)
+    let finding = with_origins(finding.weighing(severity).right_for(Arch::parse(owner)), used)
         .help(format!("name the multi-platform image, {rest}, and let its platform be chosen"));
     let literal = format!("{owner}/");
     // The owner stands in the word itself, or at the start of the variable that it names.
@@ -136,6 +153,7 @@ fn arch_in_tag(word: &Word, image: &str, used: &[&Variable]) -> Option<Finding> 
     };
     let finding =
         Finding::new(Code::SingleArchBase, span, message, format!("only {spelled}")).weighing(Severity::Warning);
+    let finding = finding.right_for(Some(arch));
     let finding = with_origins(finding, used);
     let in_tag = last.find(':').is_some_and(|colon| colon + 1 < found.range.start);
     let suffix = format!("-{spelled}");
@@ -224,6 +242,16 @@ fn native_build(file: &Dockerfile<'_>, flow: &Flow, at: usize, stage: &Stage) ->
     findings
 }
 
+/// A variable of the stage tells the compiler for what: another rule sees whether that is a constant.
+fn is_told_by_variable(file: &Dockerfile<'_>, stage: usize, command: &Command) -> bool {
+    let name = match command.program() {
+        "go" => "GOARCH",
+        "cargo" => "CARGO_BUILD_TARGET",
+        _ => return false,
+    };
+    file.variables_at(stage, usize::MAX).get(name).is_some_and(|variable| variable.value.is_some())
+}
+
 fn compiled_in(file: &Dockerfile<'_>, source: usize) -> Option<Finding> {
     let steps = file.lineage(source).flat_map(|stage| &stage.steps);
     let runs = steps.filter_map(|step| match &step.kind {
@@ -232,6 +260,7 @@ fn compiled_in(file: &Dockerfile<'_>, source: usize) -> Option<Finding> {
     });
     let (step, run, command, shown) = runs
         .flat_map(|(step, run)| run.commands.iter().map(move |command| (step, run, command)))
+        .filter(|(_, _, command)| !is_told_by_variable(file, source, command))
         .find_map(|(step, run, command)| compile_of(command).map(|shown| (step, run, command, shown)))?;
     let program = command.words.iter().find(|word| shown.starts_with(word.text.rsplit('/').next().unwrap_or("")))?;
     let finding = Finding::new(

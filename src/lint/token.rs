@@ -50,7 +50,8 @@ const AMBIGUOUS: &[&str] = &["arm", "386", "mips64", "x86", "mips", "rv64"];
 const SYSTEMS: &[&str] = &["linux", "musl", "gnu", "unknown-linux", "alpine", "glibc"];
 
 /// Systems whose files no Linux image runs; a name with one of them is not about Linux.
-const OTHER_SYSTEMS: &[&str] = &["windows", "darwin", "macos", "freebsd", "osx", "win32", "android", "ios"];
+const OTHER_SYSTEMS: &[&str] =
+    &["windows", "darwin", "macos", "freebsd", "osx", "win32", "win64", "win-", "msvc", ".exe", "android", "ios"];
 
 /// The architecture names in `word`, left to right, the longest at each place.
 pub fn find(word: &str) -> Vec<Token> {

@@ -16,7 +16,7 @@ use crate::platform::Arch;
 pub fn check(file: &Dockerfile<'_>, flow: &Flow, outside: &Outside<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (at, stage) in file.stages.iter().enumerate() {
-        if flow.places[at].chosen_for.is_some() {
+        if flow.places[at].is_one_architectures() {
             continue;
         }
         for (index, step) in stage.steps.iter().enumerate() {
@@ -104,7 +104,8 @@ impl Site<'_> {
 
     fn constant(&self, code: Code, name: &str, arch: Arch, span: Range<usize>, run: Option<&Run>) -> Finding {
         let message = format!("{name} is {} in every platform's build", arch.name());
-        let finding = Finding::new(code, span.clone(), message, format!("always {}", &self.file.text[span.clone()]));
+        let finding = Finding::new(code, span.clone(), message, format!("always {}", &self.file.text[span.clone()]))
+            .right_for(Some(arch));
         // A shell expands it only where one reads it.
         if code != Code::GoarchConstant || run.is_some_and(|run| run.prologue.is_none()) {
             return finding;
@@ -137,10 +138,15 @@ impl Site<'_> {
             Code::DpkgAddArchitecture => format!("{value} packages are foreign on every platform but {arch}"),
             _ => format!("{program} fetches {}'s files in every platform's build", arch.name()),
         };
-        let finding = Finding::new(code, span, message, format!("always {value}"));
+        let finding = Finding::new(code, span, message, format!("always {value}")).right_for(Some(arch));
         let is_mapped = matches!(code, Code::CargoTargetConstant | Code::PipPlatformConstant);
         Some(match is_mapped.then(|| self.mapped(word, at, run)).flatten() {
-            Some(edits) => finding.fix("choose it by TARGETARCH", Safety::Unsafe, edits),
+            Some(mut edits) => {
+                edits.extend(self.mapped_toolchains(value));
+                edits.sort();
+                edits.dedup();
+                finding.fix("choose it by TARGETARCH", Safety::Unsafe, edits)
+            }
             None => finding,
         })
     }
@@ -155,6 +161,19 @@ impl Site<'_> {
         let edits =
             [Edit::replace(word.source(range), "${arch}"), Edit::insert(prologue.at, statement + prologue.separator)];
         Some(edits.into_iter().chain(declare).collect())
+    }
+
+    /// `rustup target add TRIPLE` of the stage, which must add the triple that is compiled for.
+    fn mapped_toolchains(&self, triple: &str) -> Vec<Edit> {
+        let mut edits = Vec::new();
+        for (index, step) in self.file.stages[self.stage].steps.iter().enumerate() {
+            let StepKind::Run(run) = &step.kind else { continue };
+            let site = Site { index, ..*self };
+            let added = run.commands.iter().filter(|command| command.program() == "rustup" && command.has("add"));
+            let word = added.flat_map(Command::arguments).find(|word| word.text == triple);
+            edits.extend(word.and_then(|word| site.mapped(word, 0, run)).into_iter().flatten());
+        }
+        edits
     }
 
     /// `uname -m` and `arch`, by what they tell in this stage.
@@ -196,11 +215,14 @@ impl Site<'_> {
         })
     }
 
-    /// `$(uname -m)` within a word becomes a variable that TARGETARCH sets.
+    /// `$(uname -m)` within a word, or the same in backquotes, becomes a variable that TARGETARCH sets.
     fn uname_fix(&self, shown: &str, run: &Run) -> Option<Vec<Edit>> {
         let prologue = run.prologue?;
-        let substitution = format!("$({shown})");
-        let range = run.ranges.iter().find(|range| self.file.text[(*range).clone()].contains(&substitution))?;
+        let holds = |substitution: &String| {
+            let range = run.ranges.iter().find(|range| self.file.text[(*range).clone()].contains(substitution))?;
+            Some((substitution.clone(), range))
+        };
+        let (substitution, range) = [format!("$({shown})"), format!("`{shown}`")].iter().find_map(holds)?;
         let places = self.file.text[range.clone()].match_indices(&substitution);
         let mut edits: Vec<Edit> = places
             .map(|(at, found)| Edit::replace(range.start + at..range.start + at + found.len(), "${arch}"))
@@ -235,7 +257,8 @@ impl Site<'_> {
                 let start = range.start + at;
                 let span = start..start + found.len() + line.find(value).unwrap_or(0) + value.len();
                 let message = format!("apt takes only {value} packages from this source, on every platform");
-                findings.push(Finding::new(Code::AptArchConstant, span, message, format!("only {value}")));
+                let finding = Finding::new(Code::AptArchConstant, span, message, format!("only {value}"));
+                findings.push(finding.right_for(Arch::parse(value)));
             }
         }
         findings
@@ -243,7 +266,8 @@ impl Site<'_> {
 
     fn apt_finding(&self, span: Range<usize>, value: &str, is_shell: bool) -> Finding {
         let message = format!("apt takes only {value} packages from this source, on every platform");
-        let finding = Finding::new(Code::AptArchConstant, span.clone(), message, format!("only {value}"));
+        let finding = Finding::new(Code::AptArchConstant, span.clone(), message, format!("only {value}"))
+            .right_for(Arch::parse(value));
         // Without arch=, apt takes the architectures that dpkg has: the native one.
         let text = self.file.text;
         let options_end = span.end + text[span.end..].find(']').unwrap_or(0);

@@ -1,0 +1,225 @@
+//! Makes a [`Dockerfile`] of a text: `parse-dockerfile` finds the instructions, this their words and where they stand.
+
+use std::ops::Range;
+
+use parse_dockerfile::{Command as Form, Flag, Instruction, Source};
+
+use super::{Dockerfile, Prologue, Run, Stage, Step, StepKind, StepOption, SyntaxError, Variable};
+use crate::lint::heredoc::{self, HereDoc};
+use crate::lint::shell::{self, Command, Joining, Word};
+
+impl<'a> Dockerfile<'a> {
+    pub fn parse(text: &'a str) -> Result<Dockerfile<'a>, SyntaxError> {
+        let escape = escape_of(text);
+        let masked = heredoc::mask(text, escape);
+        if let Some(operator) = masked.unclosed {
+            let message = format!("the heredoc {} has no end", &text[operator.clone()]);
+            return Err(SyntaxError { at: operator.start, message });
+        }
+        let parsed = parse_dockerfile::parse(&masked.text).map_err(|error| syntax_error(text, &error))?;
+        let reader = Reader { text, masked: &masked.text, heredocs: &masked.heredocs, escape };
+        let globals =
+            parsed.global_args().flat_map(|arg| reader.variables(arg.arguments.span.clone(), false)).collect();
+        let mut stages: Vec<Stage> = Vec::new();
+        for stage in parsed.stages() {
+            let image = reader.word(stage.from.image.span.clone());
+            let parent = stages
+                .iter()
+                .position(|earlier| earlier.name.as_deref().is_some_and(|name| name.eq_ignore_ascii_case(&image.text)));
+            stages.push(Stage {
+                name: stage.from.as_.as_ref().map(|(_, name)| name.value.to_string()),
+                span: stage.from.from.span.start..end_of(&stage.from.as_, &image),
+                platform: reader.options(&stage.from.options).into_iter().find(|option| option.name == "platform"),
+                image,
+                parent,
+                steps: stage.instructions.iter().map(|instruction| reader.step(instruction)).collect(),
+            });
+        }
+        Ok(Dockerfile { text, globals, stages })
+    }
+}
+
+/// The escape that `# escape=` sets. Source: Dockerfile reference, "Parser directives".
+fn escape_of(text: &str) -> u8 {
+    let directives =
+        text.lines().map_while(|line| line.trim().strip_prefix('#')).map_while(|line| line.split_once('='));
+    let set = directives.filter(|(name, _)| name.trim().eq_ignore_ascii_case("escape")).map(|(_, value)| value.trim());
+    if set.last() == Some("`") { b'`' } else { b'\\' }
+}
+
+fn syntax_error(text: &str, error: &parse_dockerfile::Error) -> SyntaxError {
+    let line_start: usize = text.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum();
+    let shown = error.to_string();
+    let message = shown.split_once(" at line ").map_or(shown.as_str(), |(before, _)| before).to_string();
+    SyntaxError { at: (line_start + error.column().saturating_sub(1)).min(text.len()), message }
+}
+
+fn end_of<K>(name: &Option<(K, parse_dockerfile::UnescapedString<'_>)>, image: &Word) -> usize {
+    name.as_ref().map_or(image.span.end, |(_, name)| name.span.end)
+}
+
+/// Where an instruction's keyword stands that no rule looks into.
+fn start_of(instruction: &Instruction<'_>) -> usize {
+    match instruction {
+        Instruction::Cmd(cmd) => cmd.cmd.span.start,
+        Instruction::Entrypoint(entrypoint) => entrypoint.entrypoint.span.start,
+        Instruction::Label(label) => label.label.span.start,
+        Instruction::User(user) => user.user.span.start,
+        Instruction::Workdir(workdir) => workdir.workdir.span.start,
+        Instruction::Healthcheck(check) => check.healthcheck.span.start,
+        Instruction::Expose(expose) => expose.expose.span.start,
+        Instruction::Volume(volume) => volume.volume.span.start,
+        Instruction::Stopsignal(signal) => signal.stopsignal.span.start,
+        Instruction::Maintainer(maintainer) => maintainer.maintainer.span.start,
+        _ => 0,
+    }
+}
+
+struct Reader<'a> {
+    text: &'a str,
+    masked: &'a str,
+    heredocs: &'a [HereDoc],
+    escape: u8,
+}
+
+impl Reader<'_> {
+    fn joining(&self) -> Joining {
+        Joining::Instruction(self.escape)
+    }
+
+    /// The one word of a range; an empty one where the range is blank.
+    fn word(&self, span: Range<usize>) -> Word {
+        let is_json_string = self.text[..span.start].ends_with('"') && self.text[span.end..].starts_with('"');
+        if is_json_string {
+            return Word::literal(self.text, span);
+        }
+        shell::words(self.text, span.clone(), self.joining()).into_iter().next().unwrap_or_else(|| Word::empty(span))
+    }
+
+    fn options(&self, flags: &[Flag<'_>]) -> Vec<StepOption> {
+        let read = |flag: &Flag<'_>| {
+            let value_span = flag.value.as_ref().map_or(flag.span().end..flag.span().end, |value| value.span.clone());
+            let value = self.word(value_span.clone()).text;
+            StepOption { name: flag.name.value.to_string(), value, span: flag.span(), value_span }
+        };
+        flags.iter().map(read).collect()
+    }
+
+    fn step(&self, instruction: &Instruction<'_>) -> Step {
+        let (start, options, kind) = match instruction {
+            Instruction::Run(run) => (run.run.span.start, self.options(&run.options), self.run(&run.arguments)),
+            Instruction::Copy(copy) => (copy.copy.span.start, self.options(&copy.options), self.copy(false, &copy.src)),
+            Instruction::Add(add) => (add.add.span.start, self.options(&add.options), self.copy(true, &add.src)),
+            Instruction::Arg(arg) => {
+                (arg.arg.span.start, vec![], StepKind::Arg(self.variables(arg.arguments.span.clone(), false)))
+            }
+            Instruction::Env(env) => {
+                (env.env.span.start, vec![], StepKind::Env(self.variables(env.arguments.span.clone(), true)))
+            }
+            Instruction::Shell(set) => {
+                let program = set.arguments.first().map_or("", |word| word.value.as_ref());
+                let is_posix =
+                    matches!(program.rsplit('/').next(), Some("sh" | "bash" | "ash" | "dash" | "ksh" | "zsh"));
+                (set.shell.span.start, vec![], StepKind::Shell { is_posix })
+            }
+            Instruction::Onbuild(onbuild) => return Step { is_onbuild: true, ..self.step(&onbuild.instruction) },
+            other => (start_of(other), vec![], StepKind::Other),
+        };
+        let end = self.end_of_step(start);
+        Step { span: start..end, options, kind, is_onbuild: false }
+    }
+
+    /// The end of the logical line at `start`, its heredocs included, without the line break.
+    fn end_of_step(&self, start: usize) -> usize {
+        let mut at = start;
+        let line_end = loop {
+            let end = self.masked[at..].find('\n').map_or(self.masked.len(), |newline| at + newline);
+            let line = self.masked[at..end].trim();
+            let is_joined = line.as_bytes().last() == Some(&self.escape) && !line.starts_with('#');
+            let is_passed_over = at > start && (line.is_empty() || line.starts_with('#'));
+            if end >= self.masked.len() || !(is_joined || is_passed_over) {
+                break end;
+            }
+            at = end + 1;
+        };
+        let own = self.heredocs.iter().filter(|doc| (start..line_end).contains(&doc.operator.start));
+        own.map(|doc| self.text[doc.body.end..].find('\n').map_or(self.text.len(), |n| doc.body.end + n))
+            .fold(line_end, usize::max)
+    }
+
+    fn heredocs_in(&self, span: &Range<usize>) -> Vec<HereDoc> {
+        self.heredocs.iter().filter(|doc| span.contains(&doc.operator.start)).cloned().collect()
+    }
+
+    fn run(&self, form: &Form<'_>) -> StepKind {
+        let span = match form {
+            Form::Exec(exec) => {
+                let words: Vec<Word> = exec.value.iter().map(|word| self.word(word.span.clone())).collect();
+                let commands = vec![Command { words, is_conditional: false }];
+                return StepKind::Run(Run { commands, prologue: None, ranges: vec![exec.span.clone()], is_exec: true });
+            }
+            Form::Shell(shell) => shell.span.clone(),
+            _ => 0..0,
+        };
+        let heredocs = self.heredocs_in(&span);
+        let line = &self.text[span.clone()];
+        let mut commands = shell::commands(self.text, span.clone(), self.joining());
+        let mut ranges = vec![span.clone()];
+        let mut prologue = Some(Prologue { at: span.start, separator: "; " });
+        if let Some(first) = heredocs.first().filter(|doc| doc.operator.start == span.start) {
+            let body = &self.text[first.body.clone()];
+            let rest = self.text[first.operator.end..span.end].trim();
+            let shebang = body.strip_prefix("#!").and_then(|line| line.lines().next()).unwrap_or("/bin/sh");
+            let is_posix = shebang.trim().ends_with("sh") || shebang.contains("sh -");
+            let skipped = if body.starts_with("#!") { body.find('\n').map_or(body.len(), |n| n + 1) } else { 0 };
+            prologue =
+                (rest.is_empty() && is_posix).then_some(Prologue { at: first.body.start + skipped, separator: "\n" });
+            if rest.is_empty() && is_posix {
+                commands = Vec::new();
+            }
+        }
+        // A shell's own heredoc is what a command reads: a script only where that command is a shell, or there is none.
+        let feeds_shell = commands.iter().all(|command| matches!(command.program(), "sh" | "bash" | "ash" | ""));
+        for doc in heredocs.iter().filter(|_| feeds_shell && !line.is_empty()) {
+            commands.extend(shell::commands(self.text, doc.body.clone(), Joining::Shell));
+            ranges.push(doc.body.clone());
+        }
+        StepKind::Run(Run { commands, prologue, ranges, is_exec: false })
+    }
+
+    fn copy(&self, is_add: bool, sources: &[Source<'_>]) -> StepKind {
+        let paths = sources.iter().filter_map(|source| match source {
+            Source::Path(path) => Some(path.span.clone()),
+            _ => None,
+        });
+        let (documents, paths): (Vec<_>, Vec<_>) = paths.partition(|span| !self.heredocs_in(span).is_empty());
+        StepKind::Copy {
+            is_add,
+            sources: paths.into_iter().map(|span| self.word(span)).collect(),
+            heredocs: documents.iter().flat_map(|span| self.heredocs_in(span)).collect(),
+        }
+    }
+
+    /// `NAME=value NAME2` or, for ENV, the old `NAME value`.
+    fn variables(&self, span: Range<usize>, is_env: bool) -> Vec<Variable> {
+        let words = shell::words(self.text, span, self.joining());
+        if let [first, rest @ ..] = words.as_slice()
+            && is_env
+            && first.assignment().is_none()
+            && let (Some(start), Some(end)) = (rest.first(), rest.last())
+        {
+            let value_span = start.span.start..end.span.end;
+            let value = Some((self.text[value_span.clone()].to_string(), value_span));
+            return vec![Variable { name: first.text.clone(), name_span: first.span.clone(), value }];
+        }
+        let read = |word: &Word| match word.assignment() {
+            Some((name, value_at)) => Variable {
+                name: name.to_string(),
+                name_span: word.source(0..name.len()),
+                value: Some((word.text[value_at..].to_string(), word.source(value_at..word.text.len()))),
+            },
+            None => Variable { name: word.text.clone(), name_span: word.span.clone(), value: None },
+        };
+        words.iter().map(read).collect()
+    }
+}

@@ -1,0 +1,58 @@
+//! Dockerfiles of the kinds that public repositories have: what is healthy is left alone, what is ill is found at its
+//! place, and what the rewrites make of it is not found any more.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use imgarch::judge::code::Severity;
+use imgarch::lint::{self, Format, Linted, Outside, Position, Safety};
+
+fn dockerfiles(kind: &str) -> Vec<(String, PathBuf)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/dockerfiles").join(kind);
+    let paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut found: Vec<_> =
+        paths.map(|path| (path.file_stem().unwrap().to_str().unwrap().replace(".Dockerfile", ""), path)).collect();
+    found.sort();
+    found
+}
+
+fn check(text: &str) -> Linted {
+    let linted = lint::lint(Path::new("Dockerfile"), text, Format::Dockerfile, &Outside::nothing());
+    assert_eq!(linted.problems, []);
+    linted
+}
+
+#[test]
+fn healthy_ones_are_left_alone() {
+    for (name, path) in dockerfiles("healthy") {
+        let linted = check(&fs::read_to_string(path).unwrap());
+        let heavy: Vec<_> = linted.findings.iter().filter(|finding| finding.severity > Severity::Note).collect();
+        assert!(heavy.is_empty(), "{name}: {heavy:#?}");
+    }
+}
+
+#[test]
+fn ill_ones_are_found_and_their_rewrites_cure_them() {
+    for (name, path) in dockerfiles("ill") {
+        let first = check(&fs::read_to_string(path).unwrap());
+        let lines = first.findings.iter().map(|finding| {
+            let Position { line, column } = Position::of(&first.text, finding.span.start);
+            format!("{line}:{column} {} {}: {}\n", finding.severity.word(), finding.code, finding.message)
+        });
+        let found: String = lines.collect();
+        assert!(found.lines().count() > 0, "{name}");
+        let mut linted = first.clone();
+        for round in 0.. {
+            assert!(round < 5, "{name}: rewriting does not come to an end:\n{}", linted.text);
+            let fixed = lint::apply(&linted.text, &linted.findings, Safety::Unsafe);
+            if fixed.made == 0 {
+                break;
+            }
+            linted = check(&fixed.text);
+        }
+        let left: Vec<_> = linted.findings.iter().filter(|finding| finding.fix.is_some()).collect();
+        assert!(left.is_empty(), "{name}: {left:#?}");
+        let diff = lint::unified_diff("Dockerfile", &first.text, &linted.text);
+        insta::assert_snapshot!(name, format!("{found}\n{diff}"));
+    }
+}
