@@ -1,16 +1,21 @@
 //! `imgarch lint`: finds the files, gives the rules what is beside them, and writes what is rewritten.
 
+mod context;
+mod pins;
+
 use std::fs;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
+use super::outputs::outputs;
+use super::terminal::tell;
 use super::{CliError, Terminal, opening};
 use crate::judge::code::Severity;
-use crate::lint::{self, Drawing, Format, HostFile, Linted, Outside, Pin, Safety};
-use crate::oci::{Descriptor, Document, Reference};
+use crate::lint::{self, Drawing, Format, Linted, Outside, Safety};
+use crate::oci::Reference;
 use crate::platform::Platform;
-use crate::report::lint as report;
-use crate::source::input::RegistryOpener;
+use crate::report::lint::{self as report, LintFormat};
+pub use context::host_files;
 
 /// What to check, and what to do about it.
 #[derive(Debug, clap::Args)]
@@ -22,7 +27,8 @@ A comment turns a rule off: `# imgarch ignore=hard-coded-arch` above an instruct
 Examples:
   imgarch lint
   imgarch lint Dockerfile --online
-  imgarch lint --fix --unsafe deploy/")]
+  imgarch lint --fix --unsafe deploy/
+  imgarch lint --format text --format sarif=lint.sarif")]
 pub struct LintArgs {
     /// Files and folders. A folder is searched for Dockerfiles, compose files, bake files and GitHub workflows.
     #[arg(value_name = "PATH", default_value = ".")]
@@ -48,23 +54,14 @@ pub struct LintArgs {
     /// With --fix: show the diff only.
     #[arg(long, requires = "fix")]
     dry_run: bool,
-    /// text, json or github.
-    #[arg(long, value_enum, default_value_t = LintFormat::Text)]
-    format: LintFormat,
+    /// text, plain, json, sarif, junit, github or gitlab, on standard output; NAME=FILE writes it to a file. Repeatable.
+    #[arg(long, value_name = "NAME[=FILE]", default_value = "text")]
+    format: Vec<String>,
     /// The least severe finding that makes the exit code 1.
     #[arg(long, value_enum, default_value_t = LintFailOn::Error)]
     fail_on: LintFailOn,
     #[command(flatten)]
     sources: opening::SourceArgs,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum LintFormat {
-    /// As compilers show it, with the source line and the change.
-    Text,
-    Json,
-    /// Annotations on the changed lines of a pull request.
-    Github,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -79,16 +76,17 @@ enum LintFailOn {
 const FILE_LIMIT: u64 = 4 << 20;
 /// Files that a search looks at: a large repository has some hundred thousand.
 const SEARCH_LIMIT: usize = 1_000_000;
-/// Files of the context that one COPY may be asked about.
-const CONTEXT_LIMIT: usize = 20_000;
 /// Folders that hold no source of the project itself.
 const SKIPPED: &[&str] = &[".git", "node_modules", "target", "vendor", ".venv", "venv", ".terraform", "dist"];
 
 pub fn run(args: &LintArgs, terminal: &Terminal, out: &mut dyn Write) -> Result<u8, CliError> {
+    let outputs = outputs(&args.format, LintFormat::parse, &LintFormat::names())?;
+    // Only beside the text may a diff stand on standard output.
+    let shows_diff = !outputs.iter().any(|(format, path)| path.is_none() && *format != LintFormat::Text);
     let platforms =
         args.platform.iter().map(|text| Platform::parse(text).map_err(|error| CliError::usage(error.to_string())));
     let platforms: Vec<Platform> = platforms.collect::<Result<_, _>>()?;
-    let registry = args.online.then(|| registry(&args.sources)).transpose()?;
+    let registry = args.online.then(|| pins::registry(&args.sources)).transpose()?;
     let mut files = Vec::new();
     for path in &args.paths {
         files.extend(read(path)?);
@@ -101,8 +99,8 @@ pub fn run(args: &LintArgs, terminal: &Terminal, out: &mut dyn Write) -> Result<
     }
     let check = |path: &Path, text: &str, format: Format| {
         let context = args.context.clone().unwrap_or_else(|| path.parent().unwrap_or(Path::new("")).to_path_buf());
-        let host_files = |pattern: &str| host_files(&context, pattern);
-        let pin = |reference: &Reference| ask(registry.as_ref(), reference);
+        let host_files = |pattern: &str| host_files(&context, path, pattern);
+        let pin = |reference: &Reference| pins::ask(registry.as_ref(), reference);
         let outside = Outside {
             files: &host_files,
             pin: registry.is_some().then_some(&pin as &lint::PinLookup<'_>),
@@ -114,21 +112,22 @@ pub fn run(args: &LintArgs, terminal: &Terminal, out: &mut dyn Write) -> Result<
     let mut all = Vec::new();
     for (path, text, format) in files {
         let linted = check(&path, &text, format);
-        let rewritten = if args.fix { rewrite(&linted, args, out)? } else { None };
+        let rewritten = if args.fix { rewrite(&linted, args, shows_diff, out)? } else { None };
         all.push(rewritten.map_or(linted, |text| check(&path, &text, format)));
     }
-    match args.format {
-        LintFormat::Text => report::text(&all, Drawing { is_styled: terminal.color, width: terminal.width }, out)?,
-        LintFormat::Json => report::json(&all, out)?,
-        LintFormat::Github => report::github(&all, out)?,
+    let code = exit_code(&all, args.fail_on);
+    let drawing = Drawing { is_styled: terminal.color, width: terminal.width };
+    for (format, path) in &outputs {
+        match path {
+            None => report::write(&all, *format, drawing, code, out)?,
+            Some(path) => {
+                let mut text = Vec::new();
+                report::write(&all, *format, Drawing { is_styled: false, ..drawing }, code, &mut text)?;
+                fs::write(path, text).map_err(|error| unreadable(path, &error))?;
+            }
+        }
     }
-    Ok(exit_code(&all, args.fail_on))
-}
-
-fn registry(sources: &opening::SourceArgs) -> Result<RegistryOpener, CliError> {
-    let client = opening::registry_client(sources)
-        .map_err(|error| CliError::Usage { text: error.to_string(), hint: error.hint().map(str::to_string) })?;
-    Ok(Box::new(move |reference| Box::new(client.image(reference))))
+    Ok(code)
 }
 
 /// 1 for findings at the threshold, 3 where a file could not be checked.
@@ -147,18 +146,17 @@ fn exit_code(all: &[Linted], fail_on: LintFailOn) -> u8 {
     }
 }
 
-/// Shows the rewrites of a file as a diff, and makes them unless --dry-run. Returns the text after them.
-fn rewrite(file: &Linted, args: &LintArgs, out: &mut dyn Write) -> Result<Option<String>, CliError> {
+/// Shows the rewrites of a file as a diff, on standard error where that is not for people, and makes them unless --dry-run. Returns the text after them.
+fn rewrite(file: &Linted, args: &LintArgs, shows_diff: bool, out: &mut dyn Write) -> Result<Option<String>, CliError> {
     let safety = if args.r#unsafe { Safety::Unsafe } else { Safety::Safe };
     let fixed = lint::apply(&file.text, &file.findings, safety);
     if fixed.made == 0 {
         return Ok(None);
     }
-    // Annotations and JSON have standard output for themselves.
-    if args.format == LintFormat::Text {
-        let diff = lint::unified_diff(&file.path.display().to_string(), &file.text, &fixed.text);
-        out.write_all(diff.as_bytes())?;
-        out.flush()?;
+    let diff = lint::unified_diff(&file.path.display().to_string(), &file.text, &fixed.text);
+    match shows_diff {
+        true => out.write_all(diff.as_bytes()).and_then(|()| out.flush())?,
+        false => tell(&diff),
     }
     if !args.dry_run {
         std::fs::write(&file.path, &fixed.text).map_err(|error| unreadable(&file.path, &error))?;
@@ -223,76 +221,4 @@ fn text_of(path: &Path) -> Result<String, CliError> {
     let mut text = String::new();
     file.take(FILE_LIMIT).read_to_string(&mut text).map_err(|error| unreadable(path, &error))?;
     Ok(text)
-}
-
-/// What a COPY's source names in the context, with the first bytes of each file. Nothing outside the context is read.
-pub fn host_files(context: &Path, pattern: &str) -> Vec<HostFile> {
-    let pattern = pattern.trim_start_matches(['/', '.']).trim_end_matches('/');
-    if Path::new(pattern).components().any(|part| !matches!(part, std::path::Component::Normal(_))) {
-        return Vec::new();
-    }
-    let matcher =
-        globset::GlobBuilder::new(pattern).literal_separator(true).build().ok().map(|glob| glob.compile_matcher());
-    let is_pattern = pattern.contains(['*', '?', '[']);
-    let start = match is_pattern {
-        true => context.to_path_buf(),
-        false => context.join(pattern),
-    };
-    let mut found = Vec::new();
-    let mut pending = vec![start];
-    while let Some(path) = pending.pop() {
-        let Ok(metadata) = fs::symlink_metadata(&path) else { continue };
-        if found.len() > CONTEXT_LIMIT {
-            break;
-        }
-        if metadata.is_dir() && path.file_name().is_none_or(|name| name != ".git") {
-            let Ok(entries) = fs::read_dir(&path) else { continue };
-            let mut inside: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
-            inside.sort_by(|a, b| b.cmp(a));
-            pending.extend(inside);
-        } else if metadata.is_file() {
-            let Ok(relative) = path.strip_prefix(context) else { continue };
-            let is_asked = !is_pattern
-                || matcher.as_ref().is_some_and(|matcher| relative.ancestors().any(|part| matcher.is_match(part)));
-            let mut head = Vec::new();
-            let read = fs::File::open(&path).and_then(|file| file.take(lint::HEAD_BYTES as u64).read_to_end(&mut head));
-            if is_asked && read.is_ok() {
-                found.push(HostFile { path: relative.display().to_string(), head });
-            }
-        }
-    }
-    found
-}
-
-/// A pinned digest as its registry has it: an index, or one platform's manifest.
-fn ask(registry: Option<&RegistryOpener>, reference: &Reference) -> Result<Pin, String> {
-    let open = registry.ok_or("offline")?;
-    let document = |reference: &Reference| {
-        let source = open(reference);
-        let root = source.root().map_err(|error| error.to_string())?;
-        let mut bytes = Vec::new();
-        let reader = source.open(&root).map_err(|error| error.to_string())?;
-        reader.take(FILE_LIMIT).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
-        Document::parse(&bytes).map(|document| (root, document)).map_err(|error| error.to_string())
-    };
-    let (root, manifest) = match document(reference)? {
-        (_, Document::Index(index)) => {
-            return Ok(Pin::Index(index.manifests.into_iter().filter_map(|one| one.platform).collect()));
-        }
-        (root, Document::Manifest(manifest)) => (root, manifest),
-    };
-    let platform = config_platform(open(reference).as_ref(), &manifest.config).or(root.platform);
-    let by_tag = Reference { digest: None, ..reference.clone() };
-    let index = match reference.tag.as_ref().map(|_| document(&by_tag)) {
-        Some(Ok((root, Document::Index(_)))) => Some(root.digest),
-        _ => None,
-    };
-    Ok(Pin::Manifest { platform, index })
-}
-
-/// What a config declares; `None` where it cannot be read, which only makes the message shorter.
-fn config_platform(source: &dyn crate::source::Source, config: &Descriptor) -> Option<Platform> {
-    let mut bytes = Vec::new();
-    source.open(config).ok()?.take(FILE_LIMIT).read_to_end(&mut bytes).ok()?;
-    crate::oci::Config::parse(&bytes).ok()?.platform()
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::outputs::{Output, outputs};
 use super::progress::Progress;
 use super::settings::{self, Settings, Typed};
 use super::{CliError, Terminal, attest, cache, gate, opening, targets, uses};
@@ -104,7 +105,7 @@ impl From<FailOnArg> for FailOn {
 
 pub fn run(mut args: ScanArgs, terminal: &Terminal, out: &mut dyn Write) -> Result<u8, CliError> {
     let started = Instant::now();
-    let outputs = outputs(&args.format)?;
+    let outputs = outputs(&args.format, Format::parse, &Format::names())?;
     let images = images(&args)?;
     let settings = settings(&mut args)?;
     let options = Options { limits: settings.limits(), cache: cache::open(&settings)?, ..options(&args, terminal)? };
@@ -176,34 +177,22 @@ fn settings(args: &mut ScanArgs) -> Result<Settings, CliError> {
         cache: args.cache.clone(),
     };
     let settings = Settings::load(&args.config, typed, &args.sources)?;
-    args.target = settings.targets.value.clone();
+    args.target = match settings.targets.origin {
+        settings::Origin::Flag => settings.targets.value.clone(),
+        // What a project says of all its nodes holds for those of the platforms that are looked at.
+        _ => targets::within(&settings.targets.value, &platforms(args)?),
+    };
     args.jobs = settings.jobs.value;
     settings.apply_to(&mut args.sources);
     Ok(settings)
 }
 
-/// Where a format goes: standard output, or a file.
-type Output = (Format, Option<PathBuf>);
-
-fn outputs(formats: &[String]) -> Result<Vec<Output>, CliError> {
-    let mut outputs = Vec::new();
-    for text in formats {
-        let (name, path) = text.split_once('=').map_or((text.as_str(), None), |(name, path)| (name, Some(path.into())));
-        let format = Format::parse(name).ok_or_else(|| CliError::Usage {
-            text: format!("there is no format {name:?}"),
-            hint: Some(format!("formats are {}", Format::names().join(", "))),
-        })?;
-        outputs.push((format, path));
-    }
-    if outputs.iter().filter(|(_, path)| path.is_none()).count() > 1 {
-        return Err(CliError::usage(
-            "two formats on standard output; give all but one a file: --format json=report.json",
-        ));
-    }
-    Ok(outputs)
-}
-
-fn write_outputs(report: &Report, outputs: &[Output], style: &Style, out: &mut dyn Write) -> Result<(), CliError> {
+fn write_outputs(
+    report: &Report,
+    outputs: &[Output<Format>],
+    style: &Style,
+    out: &mut dyn Write,
+) -> Result<(), CliError> {
     for (format, path) in outputs {
         match path {
             None => report::write(report, *format, style, out)?,
@@ -249,9 +238,13 @@ fn images(args: &ScanArgs) -> Result<Vec<String>, CliError> {
     Ok(images)
 }
 
-fn options(args: &ScanArgs, terminal: &Terminal) -> Result<Options, CliError> {
+fn platforms(args: &ScanArgs) -> Result<Vec<Platform>, CliError> {
     let parse = |text: &String| Platform::parse(text).map_err(|error| CliError::usage(error.to_string()));
-    let platforms = args.platform.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
+    args.platform.iter().map(parse).collect()
+}
+
+fn options(args: &ScanArgs, terminal: &Terminal) -> Result<Options, CliError> {
+    let platforms = platforms(args)?;
     let mut targets = Vec::new();
     for text in &args.target {
         let found = targets::of_text(text)?;

@@ -8,8 +8,8 @@ use super::CliError;
 use crate::host;
 use crate::kube::object::NodeObject;
 use crate::kube::{Group, Nodes, manifest, nodes};
-use crate::platform::Target;
 use crate::platform::target::{self, TargetText};
+use crate::platform::{Platform, Target};
 
 /// A list of nodes of the largest clusters: 15,000 nodes of some 20 KiB each.
 const NODES_BYTES: u64 = 512 << 20;
@@ -34,6 +34,21 @@ pub fn of_text(text: &str) -> Result<Found, CliError> {
         TargetText::File(path) => Ok(of_nodes(&of_file(&path)?)),
         TargetText::Cluster(context) => Ok(of_nodes(&of_cluster(&ClusterArgs { context, kubeconfig: None })?)),
     }
+}
+
+/// The texts of which a target is for one of these platforms, if any is named; what only a cluster or this machine knows is kept.
+pub fn within(texts: &[String], platforms: &[Platform]) -> Vec<String> {
+    let is_wanted = |target: &Target| {
+        platforms.iter().any(|p| (&p.os, &p.architecture) == (&target.platform.os, &target.platform.architecture))
+    };
+    let is_within = |text: &&String| match target::parse(text) {
+        Ok(TargetText::Given(targets)) => targets.iter().any(is_wanted),
+        _ => true,
+    };
+    if platforms.is_empty() {
+        return texts.to_vec();
+    }
+    texts.iter().filter(is_within).cloned().collect()
 }
 
 fn of_nodes(nodes: &Nodes) -> Found {

@@ -1,15 +1,115 @@
-//! Lint findings in their formats: as a compiler shows them, as JSON, and as GitHub's workflow commands.
+//! Lint findings in their formats: as a compiler shows them, and as CI services and other programs read them.
+
+mod github;
+mod gitlab;
+mod json;
+mod junit;
+mod sarif;
 
 use std::io::{self, Write};
 
-use serde::Serialize;
-
-use super::escape::plural;
+use super::escape::{plural, visible};
+use super::fingerprint;
 use crate::judge::code::Severity;
-use crate::lint::{self, Drawing, Linted, Position, Safety};
+use crate::lint::{self, Drawing, Finding, Linted, Position, Safety};
+
+/// The formats that `imgarch lint --format` names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LintFormat {
+    Text,
+    Plain,
+    Json,
+    Sarif,
+    Junit,
+    Github,
+    Gitlab,
+}
+
+impl LintFormat {
+    /// The first name of a format is the one of help; `table` is what the same is called elsewhere.
+    const NAMES: &[(&str, LintFormat)] = &[
+        ("text", LintFormat::Text),
+        ("plain", LintFormat::Plain),
+        ("json", LintFormat::Json),
+        ("sarif", LintFormat::Sarif),
+        ("junit", LintFormat::Junit),
+        ("github", LintFormat::Github),
+        ("gitlab", LintFormat::Gitlab),
+        ("table", LintFormat::Text),
+    ];
+
+    pub fn parse(name: &str) -> Option<LintFormat> {
+        LintFormat::NAMES.iter().find(|(known, _)| *known == name).map(|(_, format)| *format)
+    }
+
+    pub fn names() -> Vec<&'static str> {
+        LintFormat::NAMES.iter().map(|(name, _)| *name).collect()
+    }
+}
+
+/// What could not be checked, where a code must stand; it is no rule's.
+const NOT_CHECKED: &str = "not-checked";
+
+/// Writes every file's findings and problems. `exit_code` is what the program will end with.
+pub fn write(
+    all: &[Linted],
+    format: LintFormat,
+    drawing: Drawing,
+    exit_code: u8,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    match format {
+        LintFormat::Text => text(all, drawing, out),
+        LintFormat::Plain => plain(all, out),
+        LintFormat::Json => json::write(all, out),
+        LintFormat::Sarif => sarif::write(all, exit_code, out),
+        LintFormat::Junit => junit::write(all, out),
+        LintFormat::Github => github::write(all, out),
+        LintFormat::Gitlab => gitlab::write(all, out),
+    }
+}
+
+/// `PATH:LINE:COLUMN: SEVERITY: MESSAGE [CODE]`, a line each, as editors and grep read compilers.
+fn plain(all: &[Linted], out: &mut dyn Write) -> io::Result<()> {
+    for file in all {
+        let mut line = |at: usize, severity: &str, message: &str, code: &str| {
+            let Position { line, column } = Position::of(&file.text, at);
+            let path = visible(&file.path.display().to_string());
+            writeln!(out, "{path}:{line}:{column}: {severity}: {} [{code}]", visible(message))
+        };
+        for finding in &file.findings {
+            line(finding.span.start, finding.severity.word(), &finding.message, finding.code.name())?;
+        }
+        for problem in &file.problems {
+            line(problem.at, "error", &problem.message, NOT_CHECKED)?;
+        }
+    }
+    Ok(())
+}
+
+/// A name that stays the same while lines above are added or taken away: of the code, the marked line and how often that
+/// stood before.
+fn fingerprint_of(file: &Linted, code: &str, at: usize, earlier: &mut Vec<String>) -> String {
+    let line = Position::of(&file.text, at).line;
+    let marked = file.text.lines().nth(line - 1).unwrap_or("").trim().to_string();
+    let seen = earlier.iter().filter(|other| **other == marked).count();
+    let print = fingerprint::of_parts(&path_of(file), None, code, Some(&format!("{marked}#{seen}")));
+    earlier.push(marked);
+    print
+}
+
+/// Relative to the working directory, with `/` between its parts.
+fn path_of(file: &Linted) -> String {
+    file.path.display().to_string().trim_start_matches("./").to_string()
+}
+
+/// What is wrong, and what to do.
+fn told(finding: &Finding) -> String {
+    format!("{}.\n{}", finding.message, finding.advice())
+}
 
 /// The source lines with what is wrong in them, and a summary.
-pub fn text(all: &[Linted], drawing: Drawing, out: &mut dyn Write) -> io::Result<()> {
+fn text(all: &[Linted], drawing: Drawing, out: &mut dyn Write) -> io::Result<()> {
     for file in all {
         out.write_all(lint::render(file, drawing).as_bytes())?;
     }
@@ -40,132 +140,4 @@ fn summary(all: &[Linted]) -> String {
         (safe, guessed) => format!("\n{safe} can be rewritten: imgarch lint --fix; {guessed} more with --unsafe"),
     };
     format!("{}; {}{hint}", parts.join(", "), plural(all.len(), "file"))
-}
-
-#[derive(Serialize)]
-struct WireReport<'a> {
-    schema: u32,
-    files: Vec<WireFile<'a>>,
-}
-
-#[derive(Serialize)]
-struct WireFile<'a> {
-    path: String,
-    findings: Vec<WireFinding<'a>>,
-    problems: Vec<WireProblem<'a>>,
-    ignored: usize,
-}
-
-#[derive(Serialize)]
-struct WireFinding<'a> {
-    code: &'static str,
-    severity: &'static str,
-    message: &'a str,
-    help: &'a str,
-    start: WirePosition,
-    end: WirePosition,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    fix: Option<WireFix<'a>>,
-}
-
-#[derive(Serialize)]
-struct WireFix<'a> {
-    title: &'a str,
-    safe: bool,
-    edits: Vec<WireEdit<'a>>,
-}
-
-#[derive(Serialize)]
-struct WireEdit<'a> {
-    start: WirePosition,
-    end: WirePosition,
-    text: &'a str,
-}
-
-#[derive(Serialize)]
-struct WireProblem<'a> {
-    message: &'a str,
-    start: WirePosition,
-}
-
-/// From 1; columns in characters.
-#[derive(Serialize)]
-struct WirePosition {
-    line: usize,
-    column: usize,
-}
-
-/// Version of the format: fields are added, never renamed or removed.
-const LINT_SCHEMA: u32 = 1;
-
-pub fn json(all: &[Linted], out: &mut dyn Write) -> io::Result<()> {
-    let report = WireReport { schema: LINT_SCHEMA, files: all.iter().map(wire_file).collect() };
-    serde_json::to_writer_pretty(&mut *out, &report)?;
-    writeln!(out)
-}
-
-fn wire_file(file: &Linted) -> WireFile<'_> {
-    let position = |at: usize| {
-        let Position { line, column } = Position::of(&file.text, at);
-        WirePosition { line, column }
-    };
-    let findings = file.findings.iter().map(|finding| WireFinding {
-        code: finding.code.name(),
-        severity: finding.severity.word(),
-        message: &finding.message,
-        help: finding.advice(),
-        start: position(finding.span.start),
-        end: position(finding.span.end),
-        fix: finding.fix.as_ref().map(|fix| WireFix {
-            title: &fix.title,
-            safe: fix.safety == Safety::Safe,
-            edits: fix
-                .edits
-                .iter()
-                .map(|edit| WireEdit { start: position(edit.start), end: position(edit.end), text: &edit.replacement })
-                .collect(),
-        }),
-    });
-    WireFile {
-        path: file.path.display().to_string(),
-        findings: findings.collect(),
-        problems: file
-            .problems
-            .iter()
-            .map(|problem| WireProblem { message: &problem.message, start: position(problem.at) })
-            .collect(),
-        ignored: file.ignored,
-    }
-}
-
-/// Source: GitHub, "Workflow commands for GitHub Actions", setting an error message; actions/toolkit's escaping.
-pub fn github(all: &[Linted], out: &mut dyn Write) -> io::Result<()> {
-    for file in all {
-        let path = property(&file.path.display().to_string());
-        for finding in &file.findings {
-            let (start, end) =
-                (Position::of(&file.text, finding.span.start), Position::of(&file.text, finding.span.end));
-            let command = match finding.severity {
-                Severity::Error => "error",
-                Severity::Warning => "warning",
-                Severity::Note => "notice",
-            };
-            let place = format!("file={path},line={},endLine={},col={}", start.line, end.line, start.column);
-            let text = data(&format!("{}\n{}", finding.message, finding.advice()));
-            writeln!(out, "::{command} {place},title={}::{text}", property(finding.code.name()))?;
-        }
-        for problem in &file.problems {
-            let start = Position::of(&file.text, problem.at);
-            writeln!(out, "::error file={path},line={},col={}::{}", start.line, start.column, data(&problem.message))?;
-        }
-    }
-    Ok(())
-}
-
-fn data(text: &str) -> String {
-    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
-}
-
-fn property(text: &str) -> String {
-    data(text).replace(':', "%3A").replace(',', "%2C")
 }

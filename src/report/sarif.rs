@@ -19,7 +19,7 @@ pub const COULD_NOT_TELL: &str = "could-not-tell";
 /// Code scanning refuses a run with more results. Source: GitHub, "SARIF results exceed limits".
 const MAX_RESULTS: usize = 25_000;
 
-const HOME: &str = env!("CARGO_PKG_REPOSITORY");
+pub const HOME: &str = env!("CARGO_PKG_REPOSITORY");
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -118,7 +118,7 @@ fn rule_of_problems() -> Value {
 }
 
 /// Code scanning's words differ from SARIF's levels.
-fn problem_severity(severity: Severity) -> &'static str {
+pub fn problem_severity(severity: Severity) -> &'static str {
     match severity {
         Severity::Error => "error",
         Severity::Warning => "warning",
@@ -126,7 +126,7 @@ fn problem_severity(severity: Severity) -> &'static str {
     }
 }
 
-fn capitalised(text: &str) -> String {
+pub fn capitalised(text: &str) -> String {
     let mut chars = text.chars();
     chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }
@@ -210,7 +210,7 @@ fn problem_result(
 }
 
 /// Code scanning compares `primaryLocationLineHash` only; other readers take the first they know.
-fn fingerprints(print: &str) -> Value {
+pub fn fingerprints(print: &str) -> Value {
     json!({"primaryLocationLineHash": format!("{print}:1"), "imgarch/v1": print})
 }
 
@@ -237,7 +237,7 @@ fn location(
 }
 
 /// A relative reference. Source: RFC 3986, section 4.2.
-fn uri(path: &str) -> String {
+pub fn uri(path: &str) -> String {
     let mut uri = String::new();
     for byte in path.bytes() {
         match byte {
