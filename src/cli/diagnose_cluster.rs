@@ -156,6 +156,7 @@ fn answered(
     };
     let names = Names {
         image: Some(failure.container.image.clone()),
+        origin: None,
         target: target.as_ref().map(target::text),
         platform: target.as_ref().map(|target| target.platform.to_string()),
         path: case.symptoms.iter().find_map(|symptom| symptom.path.clone()),

@@ -96,6 +96,9 @@ pub fn answer(evidence: &Evidence<'_>) -> Option<Answer> {
 fn named(evidence: &Evidence<'_>) -> Names {
     let mut names = evidence.names.clone();
     let fault = evidence.judged.and_then(|(report, target)| judged(report, target));
+    if let Some((report, _)) = evidence.judged {
+        names.origin = Some(report.origin.clone()).filter(|origin| !origin.is_empty());
+    }
     if let Some((platform, _)) = fault.filter(|_| names.platform.is_none()) {
         names.platform = platform.published().map(ToString::to_string);
     }

@@ -15,6 +15,7 @@ const LOG: &str = "exec /usr/local/bin/app: exec format error";
 fn names() -> Names {
     Names {
         image: Some("user/app:1".into()),
+        origin: None,
         target: Some("linux/arm64".into()),
         platform: Some("linux/arm64".into()),
         path: Some("/usr/local/bin/app".into()),

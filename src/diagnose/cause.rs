@@ -1,6 +1,8 @@
 //! What can be behind a symptom: one row a suspect, with how to be sure of it and what cures it.
 //! Ranking them is `rank`'s; nothing here knows a message.
 
+use crate::scan::rebuild_command;
+
 /// How sure a suspect is. Ordered, the surest last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Likelihood {
@@ -53,7 +55,7 @@ suspects! {
     WrongArchitecture "foreign-architecture",
         "the program is for another architecture than the node",
         ["imgarch scan {image} --target {target}"],
-        ["imgarch rebuild {image} --platform {platform}"];
+        ["{rebuild}"];
     NotAProgram "not-a-program",
         "the file is no program: a script without `#!`, an empty file, an error page or a Git LFS pointer",
         ["imgarch scan {image} --target {target}"],
@@ -61,7 +63,7 @@ suspects! {
     ForeignInterpreter "foreign-interpreter",
         "the script's interpreter is a program for another architecture",
         ["imgarch scan {image} --target {target}"],
-        ["imgarch rebuild {image} --platform {platform}"];
+        ["{rebuild}"];
     No32Bit "no-32-bit",
         "a 32-bit program on a node that runs 64-bit programs only",
         ["imgarch scan {image} --target {target}", "imgarch nodes"],
@@ -135,7 +137,7 @@ suspects! {
     NoPlatform "no-platform",
         "the image has nothing for the node's platform",
         ["imgarch scan {image}"],
-        ["imgarch rebuild {image} --platform {platform}"];
+        ["{rebuild}"];
     PinnedToOne "pinned-to-one-platform",
         "the reference is pinned to one platform's manifest, not to the index",
         ["imgarch scan {image}"],
@@ -143,7 +145,7 @@ suspects! {
     MetadataDisagrees "metadata-disagrees",
         "the image's config names another platform than its index, so containerd unpacked nothing",
         ["imgarch scan {image}"],
-        ["docker buildx build --platform {platform} writes both alike; build and push again"];
+        ["{rebuild}"];
     CpuLevel "cpu-level",
         "the program needs a newer CPU than the node has",
         ["imgarch scan {image} --target {target}", "imgarch nodes"],
@@ -175,7 +177,7 @@ suspects! {
     EmulatedLoader "emulated-loader",
         "the program runs under an emulator, and the image lacks the loader of its architecture",
         ["imgarch scan {image} --target {target}"],
-        ["imgarch rebuild {image} --platform {platform}"];
+        ["{rebuild}"];
     Emulator "emulator",
         "the program dies under emulation",
         ["imgarch doctor"],
@@ -183,7 +185,7 @@ suspects! {
     WrapperFallback "wrapper-fallback",
         "what starts the program fell back to `/bin/sh FILE` after the kernel refused it: it is for another architecture, or no program",
         ["imgarch scan {image} --target {target}"],
-        ["imgarch rebuild {image} --platform {platform}"];
+        ["{rebuild}"];
     OutOfMemory "out-of-memory",
         "the kernel killed it for want of memory; not a matter of architecture",
         ["kubectl describe pod {pod}"],
@@ -208,6 +210,8 @@ impl Suspect {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Names {
     pub image: Option<String>,
+    /// Where the image was read, as a report tells it; a registry where it was not.
+    pub origin: Option<String>,
     /// As `--target` takes it.
     pub target: Option<String>,
     pub platform: Option<String>,
@@ -220,7 +224,13 @@ pub struct Names {
 impl Names {
     /// Fills a row's text in; what is not known stands there in capitals.
     pub fn fill(&self, text: &str) -> String {
+        let platform = self.platform.as_deref().unwrap_or("PLATFORM");
+        let rebuild = Some(match &self.image {
+            Some(image) => rebuild_command(image, self.origin.as_deref().unwrap_or("registry"), platform),
+            None => format!("imgarch rebuild IMAGE --platform {platform}"),
+        });
         let holes = [
+            ("{rebuild}", &rebuild, "REBUILD"),
             ("{image}", &self.image, "IMAGE"),
             ("{target}", &self.target, "TARGET"),
             ("{platform}", &self.platform, "PLATFORM"),

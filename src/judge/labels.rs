@@ -72,8 +72,13 @@ pub fn compare(
     }
     if usable == 0 {
         let archs = programs.count();
+        let is_all = |platform: &Platform| archs.keys().all(|arch| platform.arch() == Some(*arch));
+        // It is what it is published for, and the target is something else.
+        if disagreement.is_none() && labels.published().is_some_and(is_all) {
+            return (Agreement::Fits, None);
+        }
         return match disagreement {
-            Some((promised, declared)) if archs.keys().all(|arch| declared.arch() == Some(*arch)) => {
+            Some((promised, declared)) if is_all(declared) => {
                 (Agreement::Mislabelled, Some(mislabelled(promised, declared)))
             }
             _ => (Agreement::WhollyForeign, Some(wholly_foreign(labels, target, &archs))),
@@ -97,7 +102,7 @@ fn metadata_finding(promised: &Platform, declared: &Platform) -> Finding {
 fn mislabelled(promised: &Platform, declared: &Platform) -> Finding {
     let message = format!("published as {promised}, but the config and every program say {declared}");
     let mut finding = Finding::new(Code::Mislabelled, message).is(declared.to_string(), promised.to_string());
-    finding.hint.push(format!("docker buildx build --platform {promised} --push -t IMAGE ."));
+    finding.hint.push(format!("imgarch rebuild IMAGE --platform {promised}"));
     finding
 }
 
@@ -111,6 +116,6 @@ fn wholly_foreign(labels: Labels<'_>, target: &Target, archs: &BTreeMap<Arch, us
     let message = format!("{says} {programs} {}", names.join(" or "));
     let expected = wanted.arch().map_or("", |arch| arch.name());
     let mut finding = Finding::new(Code::WhollyAnotherArchitecture, message).is(names.join(", "), expected);
-    finding.hint.push(format!("docker buildx build --platform {wanted} --push -t IMAGE ."));
+    finding.hint.push(format!("imgarch rebuild IMAGE --platform {wanted}"));
     finding
 }

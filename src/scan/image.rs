@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::attribution;
+use super::cure::rebuild_command;
 use super::layers::{LayerStore, keep};
 use super::model::{ImageReport, LayerReport, PlatformReport, Problem};
 use super::platform::{Subject, judge_platform};
@@ -107,15 +108,19 @@ impl Selected {
             }
         }
         for finding in report.findings.iter_mut().chain(report.platforms.iter_mut().flat_map(|p| &mut p.findings)) {
-            name_image(&mut finding.hint, &report.name);
+            name_image(&mut finding.hint, &report.name, &report.origin);
         }
         report
     }
 }
 
 /// Hints are written before anybody knows the image's name; with it they can be pasted.
-fn name_image(hint: &mut [String], name: &str) {
+fn name_image(hint: &mut [String], name: &str, origin: &str) {
     for line in hint {
+        if let Some(platform) = line.strip_prefix("imgarch rebuild IMAGE --platform ") {
+            *line = rebuild_command(name, origin, platform);
+            continue;
+        }
         let words: Vec<&str> = line.split(' ').map(|word| if word == "IMAGE" { name } else { word }).collect();
         *line = words.join(" ");
     }

@@ -1,6 +1,7 @@
 //! Floor 5: from what the user named to a report: open, select, read layers, merge, judge.
 
 pub mod attribution;
+mod cure;
 pub mod history;
 mod image;
 mod layers;
@@ -10,6 +11,7 @@ mod platform;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+pub use cure::rebuild_command;
 pub use layers::keep;
 pub use model::{
     Accepted, FailOn, ImageReport, LayerReport, PlatformReport, Problem, Report, StepReport, TargetReport, Verdict,
