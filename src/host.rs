@@ -84,6 +84,14 @@ pub fn try_program(arch: Arch) -> Option<std::io::Result<Fact<bool>>> {
     probe::Probe::of(arch).map(probe::run)
 }
 
+/// This machine's name and its kernel's release, as `uname -n` and `uname -r` tell them; empty where there is no /proc.
+pub fn names() -> (String, String) {
+    let line = |path: &str| {
+        bytes(path, ENTRY_BYTES).map_or(String::new(), |name| String::from_utf8_lossy(&name).trim().to_string())
+    };
+    (line("/proc/sys/kernel/hostname"), line("/proc/sys/kernel/osrelease"))
+}
+
 /// The enabled binfmt_misc handlers of this machine's kernel, the newest first, and why they may not be all.
 pub fn emulators() -> (Vec<Handler>, Vec<String>) {
     let mut notes = Vec::new();

@@ -1,5 +1,10 @@
 //! The rules against their fixtures: each has a file in which it finds something, and one that is fine.
 
+#[path = "lint/formats.rs"]
+mod formats;
+#[path = "lint/found.rs"]
+mod found;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -233,6 +238,25 @@ fn the_command_finds_files_reads_the_context_and_rewrites_only_when_told() {
     assert_eq!(read(), dockerfile.replace("RUN", "ARG TARGETARCH\nRUN").replace("-amd64", "-${TARGETARCH}"));
     let (code, text) = imgarch(folder.path(), &["lint", "--fail-on", "never", "--format", "github"]);
     assert!(code == Some(0) && text.starts_with("::error file=app/Dockerfile,line=4,"), "{text}");
+}
+
+#[test]
+fn what_dockerignore_keeps_from_the_build_is_not_copied() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, bytes: &[u8]| {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    };
+    write("Dockerfile", b"FROM scratch\nCOPY . /src\n");
+    write("target/debug/app", &elf(Arch::Amd64));
+    let found = || imgarch(folder.path(), &["lint", "--fail-on", "warning"]);
+    assert!(found().1.contains("target/debug/app in it is an x86-64 program"), "{:?}", found());
+    write(".dockerignore", b"# what the build makes itself\n**/target\n");
+    assert_eq!(found().0, Some(0), "{:?}", found());
+    // The Dockerfile's own comes first.
+    write("Dockerfile.dockerignore", b"*.md\n");
+    assert_eq!(found().0, Some(1));
 }
 
 #[test]

@@ -3,9 +3,9 @@
 use std::io::Write;
 
 use super::CliError;
-use crate::host;
+use super::machine::{AnswerFormat, machine_and_notes};
 use crate::platform::Platform;
-use crate::rebuild::{self, Docker, Kernel, Machine, Power, Remedy, State, ThisMachine};
+use crate::rebuild::{self, Docker, Power, Remedy, State, ThisMachine};
 use crate::report::rebuild as report;
 
 /// What to examine, and whether to mend it.
@@ -30,8 +30,8 @@ pub struct DoctorArgs {
     #[arg(long, value_name = "OS/ARCH[/VARIANT]", requires = "fix")]
     privileged: Vec<String>,
     /// text or json.
-    #[arg(long, value_enum, default_value_t = super::rebuild::PlanFormat::Text)]
-    format: super::rebuild::PlanFormat,
+    #[arg(long, value_enum, default_value_t = AnswerFormat::Text)]
+    format: AnswerFormat,
 }
 
 pub fn run(args: &DoctorArgs, out: &mut dyn Write) -> Result<u8, CliError> {
@@ -44,7 +44,7 @@ pub fn run(args: &DoctorArgs, out: &mut dyn Write) -> Result<u8, CliError> {
     let more: Vec<Platform> = privileged.iter().filter(|named| !platforms.contains(named)).cloned().collect();
     platforms.extend(more);
     let docker = ThisMachine;
-    let (mut machine, mut notes) = examine(&docker, args.builder.as_deref(), &platforms);
+    let (mut machine, mut notes) = machine_and_notes(&docker, args.builder.as_deref(), &platforms);
     let mut checks = rebuild::examine(&machine, &platforms);
     if args.fix {
         for check in checks.iter().filter(|check| check.state == State::Missing) {
@@ -53,12 +53,12 @@ pub fn run(args: &DoctorArgs, out: &mut dyn Write) -> Result<u8, CliError> {
                 mend(&docker, remedy, out)?;
             }
         }
-        (machine, notes) = examine(&docker, args.builder.as_deref(), &platforms);
+        (machine, notes) = machine_and_notes(&docker, args.builder.as_deref(), &platforms);
         checks = rebuild::examine(&machine, &platforms);
     }
     match args.format {
-        super::rebuild::PlanFormat::Text => report::doctor_text(&checks, &notes, out)?,
-        super::rebuild::PlanFormat::Json => report::doctor_json(&checks, &notes, out)?,
+        AnswerFormat::Text => report::doctor_text(&checks, &notes, out)?,
+        AnswerFormat::Json => report::doctor_json(&checks, &notes, out)?,
     }
     Ok(u8::from(checks.iter().any(|check| check.state == State::Missing)))
 }
@@ -83,18 +83,4 @@ fn mend(docker: &dyn Docker, remedy: &Remedy, out: &mut dyn Write) -> Result<(),
         Ok(code) => Err(failed(code.map_or("killed by a signal".to_string(), |code| format!("exit code {code}")))),
         Err(error) => Err(failed(error.to_string())),
     }
-}
-
-/// Asks docker, and this machine's kernel: which emulators are registered, and whether they run a program.
-pub fn examine(docker: &dyn Docker, builder: Option<&str>, platforms: &[Platform]) -> (Machine, Vec<String>) {
-    let (handlers, mut notes) = host::emulators();
-    let mut tried = Vec::new();
-    for arch in platforms.iter().filter(|platform| platform.os == "linux").filter_map(Platform::arch) {
-        match host::try_program(arch) {
-            Some(Ok(fact)) => tried.push((arch, fact)),
-            Some(Err(error)) => notes.push(format!("whether {arch} programs run here could not be tried: {error}")),
-            None => {}
-        }
-    }
-    (rebuild::survey(docker, builder, Kernel { handlers, tried }), notes)
 }

@@ -23,6 +23,9 @@ pub enum Probe {
     Riscv64,
 }
 
+/// Source: include/uapi/asm-generic/errno-base.h.
+const ENOEXEC: i32 = 8;
+
 /// The exit code by which a probe tells that it ran.
 const RAN: u8 = 42;
 
@@ -139,7 +142,9 @@ fn run_in(probe: Probe, place: &std::path::Path) -> io::Result<Fact<bool>> {
             Ok(status) if status.code() == Some(i32::from(RAN)) => return Ok(Fact::Known(true)),
             // Killed, or ended by an emulator: neither yes nor no.
             Ok(_) => return Ok(Fact::Unknown),
-            Err(error) if error.raw_os_error() == Some(8) => return Ok(Fact::Known(false)),
+            Err(error) if error.raw_os_error() == Some(ENOEXEC) => return Ok(Fact::Known(false)),
+            // The file is there: what is not is the interpreter of a handler that takes it.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && path.exists() => return Ok(Fact::Known(false)),
             // Another thread's child still holds the descriptor open.
             Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy => {
                 std::thread::sleep(Duration::from_millis(20));

@@ -63,12 +63,14 @@ impl Answer {
         self.code == Some(0)
     }
 
-    /// The last thing that it complained of.
+    /// What it complained of: the last line that speaks of an error, or else the first line, for `docker` ends its
+    /// complaints with advice on its help.
     pub fn complaint(&self) -> String {
         let mut lines = self.stderr.lines().chain(self.stdout.lines()).map(str::trim).filter(|line| !line.is_empty());
         let error = lines.clone().rev().find(|line| line.to_ascii_lowercase().contains("error"));
-        let last = error.or_else(|| lines.next_back()).unwrap_or("it said nothing");
-        last.trim_start_matches("ERROR: ").trim_start_matches("error: ").to_string()
+        let line = error.or_else(|| lines.next()).unwrap_or("it said nothing");
+        let line = ["ERROR: ", "error: ", "docker: "].iter().fold(line, |line, lead| line.trim_start_matches(lead));
+        line.to_string()
     }
 }
 
@@ -104,12 +106,18 @@ mod tests {
     }
 
     #[test]
-    fn the_complaint_is_the_error_line() {
-        let answer = Answer {
-            code: Some(1),
-            stdout: String::new(),
-            stderr: "#1 x\nERROR: failed to solve: y\n\nView at z\n".into(),
+    fn the_complaint_is_the_error_line_or_the_first() {
+        let complaint = |stderr: &str, stdout: &str| {
+            Answer { code: Some(1), stdout: stdout.to_string(), stderr: stderr.to_string() }.complaint()
         };
-        assert_eq!(answer.complaint(), "failed to solve: y");
+        assert_eq!(complaint("#1 x\nERROR: failed to solve: y\n\nView at z\n", ""), "failed to solve: y");
+        assert_eq!(
+            complaint("docker: unknown command: docker buildx\n\nRun 'docker --help' for more information\n", ""),
+            "unknown command: docker buildx"
+        );
+        assert_eq!(
+            complaint("Cannot connect to the Docker daemon\n", "{\"Client\":{}}\n"),
+            "Cannot connect to the Docker daemon"
+        );
     }
 }

@@ -2,8 +2,9 @@
 //! here asks the machine or changes it.
 
 use super::docker::CommandLine;
-use super::machine::{Builder, Daemon, Machine, Store, Way};
-use crate::platform::{Arch, Fact, Handler, Platform, binfmt};
+use super::emulator::{self, Emulator, Trial};
+use super::machine::{Builder, BuilderNode, Daemon, Machine, Store, Way};
+use crate::platform::{Arch, Platform};
 
 /// One thing that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,8 +50,9 @@ pub const BUILDER: &str = "imgarch";
 
 /// Everything that matters for building `platforms` here, in the order in which it must be mended.
 pub fn examine(machine: &Machine, platforms: &[Platform]) -> Vec<Check> {
-    let mut checks = vec![client(machine), daemon(machine), buildx(machine)];
-    if machine.client.is_err() || machine.daemon.is_err() || machine.buildx.is_err() {
+    let needs_daemon = !machine.builder.as_ref().is_ok_and(Builder::needs_no_daemon);
+    let mut checks = vec![client(machine), daemon(machine, needs_daemon), buildx(machine)];
+    if machine.client.is_err() || machine.buildx.is_err() || (machine.daemon.is_err() && needs_daemon) {
         return checks;
     }
     let daemon = machine.daemon.as_ref().ok();
@@ -63,6 +65,10 @@ pub fn examine(machine: &Machine, platforms: &[Platform]) -> Vec<Check> {
         }),
         Ok(builder) => {
             checks.push(self::builder(builder, daemon, platforms));
+            checks.extend(builder.nodes.iter().filter(|node| !node.platforms.is_empty()).map(node));
+            if daemon.is_some_and(|daemon| daemon.is_here) {
+                checks.push(good("emulators", emulator::list(&machine.handlers)));
+            }
             checks.extend(platforms.iter().map(|platform| self::platform(machine, builder, platform)));
         }
     }
@@ -114,7 +120,7 @@ fn client(machine: &Machine) -> Check {
     }
 }
 
-fn daemon(machine: &Machine) -> Check {
+fn daemon(machine: &Machine, is_needed: bool) -> Check {
     match &machine.daemon {
         Ok(daemon) => {
             let store = match daemon.store {
@@ -124,6 +130,7 @@ fn daemon(machine: &Machine) -> Check {
             let arch = daemon.arch.map_or("unknown".to_string(), |arch| arch.to_string());
             good("daemon", format!("version {}, {arch}, {store}", daemon.version))
         }
+        Err(_) if !is_needed => good("daemon", "none answers, and the builder needs none".to_string()),
         Err(cause) => missing(
             "daemon",
             format!("the Docker daemon does not answer: {cause}"),
@@ -162,19 +169,11 @@ fn builder(builder: &Builder, daemon: Option<&Daemon>, platforms: &[Platform]) -
         return missing("builder", text, vec![create_builder()]);
     }
     if builder.driver != "docker" {
-        let nodes: Vec<String> =
-            builder.nodes.iter().map(|node| format!("{} {}", node.name, node.buildkit).trim().to_string()).collect();
-        return good("builder", format!("{shown}; nodes: {}", nodes.join(", ")));
+        return good("builder", shown);
     }
-    let is_classic = daemon.is_some_and(|daemon| daemon.store == Store::Classic);
-    if is_classic && platforms.len() > 1 {
-        let enable = by_hand(
-            &["dockerd", "--feature", "containerd-snapshotter=true"],
-            "or enable the containerd image store: {\"features\": {\"containerd-snapshotter\": true}} in /etc/docker/daemon.json, then restart the daemon (Engine 24 and later)",
-        );
-        let text =
-            format!("{shown} cannot build several platforms: the daemon does not use the containerd image store");
-        return missing("builder", text, vec![create_builder(), enable]);
+    if let Some(daemon) = daemon.filter(|daemon| daemon.store == Store::Classic && platforms.len() > 1) {
+        let text = format!("{shown} cannot build several platforms: {}", no_containerd_store(daemon));
+        return missing("builder", text, store_remedies(daemon));
     }
     Check {
         subject: "builder".to_string(),
@@ -184,30 +183,67 @@ fn builder(builder: &Builder, daemon: Option<&Daemon>, platforms: &[Platform]) -
     }
 }
 
+/// Why a daemon keeps one platform a name. Source: moby, release notes of 24.0: the containerd image store as a feature.
+fn no_containerd_store(daemon: &Daemon) -> String {
+    match can_have_containerd_store(daemon) {
+        true => "the daemon does not use the containerd image store".to_string(),
+        false => format!("Engine {} has no containerd image store, which came with 24", daemon.version),
+    }
+}
+
+fn can_have_containerd_store(daemon: &Daemon) -> bool {
+    let major = daemon.version.split('.').next().and_then(|major| major.parse::<u32>().ok());
+    major.is_none_or(|major| major >= 24)
+}
+
+/// A builder of its own; and where the engine can, the other store.
+fn store_remedies(daemon: &Daemon) -> Vec<Remedy> {
+    let enable = by_hand(
+        &["sudoedit", "/etc/docker/daemon.json"],
+        "or enable the containerd image store: {\"features\": {\"containerd-snapshotter\": true}}, then restart the daemon; the images of the other store are not seen in it",
+    );
+    std::iter::once(create_builder()).chain(can_have_containerd_store(daemon).then_some(enable)).collect()
+}
+
+/// A node with what it builds for.
+fn node(node: &BuilderNode) -> Check {
+    let platforms: Vec<String> = node.platforms.iter().map(ToString::to_string).collect();
+    let version = if node.buildkit.is_empty() { "of a version that it does not tell" } else { &node.buildkit };
+    let text = format!("{}, BuildKit {version}: {}", node.status, platforms.join(", "));
+    good(&format!("node {}", node.name), text)
+}
+
 /// What keeps the `docker` driver from writing an OCI layout: only the containerd image store exports one.
 pub fn no_layouts(machine: &Machine) -> Option<Check> {
     let builder = machine.builder.as_ref().ok().filter(|builder| !builder.pushes_by_digest())?;
-    let is_classic = machine.daemon.as_ref().is_ok_and(|daemon| daemon.store == Store::Classic);
+    let daemon = machine.daemon.as_ref().ok().filter(|daemon| daemon.store == Store::Classic)?;
     let text = format!(
-        "{} (docker) neither pushes by digest nor writes OCI layouts: the daemon does not use the containerd image store",
-        builder.name
+        "{} (docker) neither pushes by digest nor writes OCI layouts: {}",
+        builder.name,
+        no_containerd_store(daemon)
     );
-    is_classic.then(|| missing("builder", text, vec![create_builder()]))
+    Some(missing("builder", text, store_remedies(daemon)))
 }
 
 fn platform(machine: &Machine, builder: &Builder, platform: &Platform) -> Check {
     let subject = platform.to_string();
     match builder.way(platform) {
         Way::Native { node } => good(&subject, format!("native on node {node}")),
-        Way::Emulated { node } => match broken_emulator(machine, platform) {
-            Some(cause) => missing(&subject, cause, install(platform, builder)),
-            None => Check {
-                subject,
-                state: State::Slow,
-                text: format!("emulated on node {node}: RUN steps are several times slower"),
-                remedies: native_node(platform, builder),
-            },
-        },
+        Way::Emulated { node } => {
+            let emulator = platform.arch().map_or(Emulator::Unseen, |arch| emulator::of(machine, builder, arch));
+            let by = match emulator {
+                Emulator::Broken(handler, fault) => {
+                    return missing(&subject, fault.text(handler), install(platform, builder));
+                }
+                Emulator::Works(handler, trial) => {
+                    let tried = if trial == Trial::Ran { ", which ran a program of it" } else { "" };
+                    format!(" by {} ({}){tried}", handler.interpreter, emulator::flags(handler))
+                }
+                Emulator::Unseen | Emulator::Absent => String::new(),
+            };
+            let text = format!("emulated on node {node}{by}: RUN steps are several times slower");
+            Check { subject, state: State::Slow, text, remedies: native_node(platform, builder) }
+        }
         Way::Foreign => {
             let not_running = builder.nodes.iter().all(|node| node.platforms.is_empty());
             if not_running {
@@ -218,27 +254,13 @@ fn platform(machine: &Machine, builder: &Builder, platform: &Platform) -> Check 
                 };
                 return missing(&subject, format!("builder {} is not running", builder.name), vec![start]);
             }
-            let text = "no node runs its programs: RUN steps of this platform end in exec format error".to_string();
+            let emulator = platform.arch().map_or(Emulator::Unseen, |arch| emulator::of(machine, builder, arch));
+            let text = match emulator {
+                Emulator::Broken(handler, fault) => fault.text(handler),
+                _ => "no node runs its programs: RUN steps of this platform end in exec format error".to_string(),
+            };
             missing(&subject, text, install(platform, builder))
         }
-    }
-}
-
-/// Registered is not working: what the trial on this machine, or the handler's flags, say against it.
-fn broken_emulator(machine: &Machine, platform: &Platform) -> Option<String> {
-    let arch = platform.arch()?;
-    let handler: Option<&Handler> = machine.handlers.iter().find(|handler| binfmt::takes_arch(handler, arch));
-    let was_refused = machine.tried.iter().any(|(tried, ran)| *tried == arch && *ran == Fact::Known(false));
-    match handler {
-        Some(handler) if was_refused => Some(format!(
-            "the emulator {} is registered, but a program of this platform does not run with it",
-            handler.interpreter
-        )),
-        Some(handler) if !handler.fixed => Some(format!(
-            "the emulator {} is registered without flag F: a container does not see it",
-            handler.interpreter
-        )),
-        _ => None,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::super::machine::BuilderNode;
 use super::*;
+use crate::platform::{Fact, Handler, binfmt};
 
 fn platforms(texts: &[&str]) -> Vec<Platform> {
     texts.iter().map(|text| Platform::parse(text).unwrap()).collect()
@@ -18,7 +19,13 @@ fn machine(driver: &str, store: Store, node: &[&str]) -> Machine {
     };
     Machine {
         client: Ok("26.1.5".into()),
-        daemon: Ok(Daemon { version: "26.1.5".into(), arch: Some(Arch::Amd64), store, is_desktop: false }),
+        daemon: Ok(Daemon {
+            version: "26.1.5".into(),
+            arch: Some(Arch::Amd64),
+            store,
+            is_desktop: false,
+            is_here: true,
+        }),
         buildx: Ok("0.13.1".into()),
         builder: Ok(Builder { name: "default".into(), driver: driver.into(), nodes: vec![node] }),
         handlers: Vec::new(),
@@ -71,15 +78,30 @@ fn registered_is_not_working() {
     let mut machine = machine("docker-container", Store::Classic, &["linux/amd64", "linux/arm64"]);
     let line = r":qemu-aarch64:M:0:\x7f\x45\x4c\x46\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00:\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff:/usr/bin/qemu-aarch64-static:";
     let handler = binfmt::registration(line).unwrap();
-    let with = |fixed: bool, ran: bool| Machine {
-        handlers: vec![Handler { fixed, ..handler.clone() }],
-        tried: vec![(Arch::Arm64, Fact::Known(ran))],
+    let with = |fixed: bool, is_static: Fact<bool>, ran: Fact<bool>| Machine {
+        handlers: vec![Handler { fixed, is_static, ..handler.clone() }],
+        tried: vec![(Arch::Arm64, ran)],
         ..machine.clone()
     };
     let said = |machine: &Machine| examine(machine, &platforms(&["linux/arm64"])).pop().unwrap();
-    assert!(said(&with(true, false)).text.contains("does not run with it"));
-    assert!(said(&with(false, true)).text.contains("without flag F"));
-    assert_eq!(said(&with(true, true)).state, State::Slow);
+    let (yes, no) = (Fact::Known(true), Fact::Known(false));
+    for (machine, text) in [
+        (with(true, yes, no), "(flags F) is registered, but a program of this platform does not start with it"),
+        (with(true, yes, Fact::Unknown), "does not run to its end with it"),
+        (with(false, yes, yes), "(no flags) is registered without flag F"),
+        (with(true, no, yes), "a container does not have its loader"),
+    ] {
+        let check = said(&machine);
+        assert!(check.state == State::Missing && check.text.contains(text), "{check:#?}");
+        assert_eq!(check.remedies[0].command.to_string(), INSTALL);
+    }
+    let works = said(&with(true, yes, yes));
+    assert_eq!(works.state, State::Slow);
+    assert!(works.text.contains("by /usr/bin/qemu-aarch64-static (flags F), which ran a program of it"), "{works:#?}");
+    // What this machine's kernel says counts for nothing where the builder is on another.
+    let mut elsewhere = with(false, yes, no);
+    elsewhere.daemon = elsewhere.daemon.map(|daemon| Daemon { is_here: false, ..daemon });
+    assert_eq!(said(&elsewhere).state, State::Slow);
     machine.builder = Err("x".into());
     check(&machine, &["linux/arm64"], &[&format!("builder Missing: {CREATE}")]);
 }
@@ -95,6 +117,26 @@ fn what_is_missing_first_is_all_that_is_said() {
         &["linux/arm64"],
         &["daemon Missing: sudo systemctl start docker", "buildx Missing: sudo apt-get install docker-buildx"],
     );
+}
+
+#[test]
+fn an_old_engine_is_not_told_to_use_a_store_that_it_does_not_have() {
+    let mut machine = machine("docker", Store::Classic, &["linux/amd64"]);
+    let remedies = |machine: &Machine| examine(machine, &platforms(&["linux/amd64", "linux/arm64"]))[3].remedies.len();
+    assert_eq!(remedies(&machine), 2);
+    machine.daemon = machine.daemon.map(|daemon| Daemon { version: "20.10.24+dfsg1".into(), ..daemon });
+    assert_eq!(remedies(&machine), 1);
+    let text = no_layouts(&machine).unwrap().text;
+    assert!(text.ends_with("Engine 20.10.24+dfsg1 has no containerd image store, which came with 24"), "{text}");
+}
+
+#[test]
+fn a_builder_elsewhere_needs_no_daemon() {
+    let mut machine = machine("remote", Store::Classic, &["linux/amd64", "linux/arm64"]);
+    machine.daemon = Err("Cannot connect".into());
+    check(&machine, &["linux/amd64"], &[]);
+    machine.builder = machine.builder.map(|builder| Builder { driver: "docker-container".into(), ..builder });
+    check(&machine, &["linux/amd64"], &["daemon Missing: sudo systemctl start docker"]);
 }
 
 #[test]

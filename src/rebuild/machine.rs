@@ -29,6 +29,8 @@ pub struct Daemon {
     pub store: Store,
     /// Docker Desktop brings emulators of its own.
     pub is_desktop: bool,
+    /// It runs on the kernel whose handlers are known; another machine's daemon, or one in a virtual machine, does not.
+    pub is_here: bool,
 }
 
 /// Where the daemon keeps images.
@@ -70,6 +72,19 @@ pub enum Way {
 }
 
 impl Builder {
+    /// BuildKit elsewhere, which builds without a daemon here.
+    pub fn needs_no_daemon(&self) -> bool {
+        matches!(self.driver.as_str(), "remote" | "kubernetes") && self.nodes.iter().all(|node| node.error.is_none())
+    }
+
+    /// Whether its nodes are where the daemon is, as far as their endpoints tell.
+    pub fn is_at_daemon(&self) -> bool {
+        !self
+            .nodes
+            .iter()
+            .any(|node| ["ssh://", "tcp://", "kubernetes://"].iter().any(|lead| node.endpoint.starts_with(lead)))
+    }
+
     /// How this builder makes `platform`.
     pub fn way(&self, platform: &Platform) -> Way {
         let is_native = |node: &&BuilderNode| {
@@ -117,9 +132,22 @@ pub fn versions(text: &str) -> (Option<String>, Option<Server>) {
     (string(&value["Client"]["Version"]), daemon)
 }
 
-/// `docker info --format json`: `driver-type: io.containerd.snapshotter.v1` tells the containerd image store.
-pub fn store(text: &str) -> Store {
+/// What `docker info --format json` tells of the daemon's store and of the machine that it runs on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Info {
+    pub store: Store,
+    pub hostname: String,
+    pub kernel: String,
+}
+
+pub fn info(text: &str) -> Info {
     let value: Value = serde_json::from_str(text.trim()).unwrap_or(Value::Null);
+    let string = |name: &str| value[name].as_str().unwrap_or("").to_string();
+    Info { store: store(&value), hostname: string("Name"), kernel: string("KernelVersion") }
+}
+
+/// `driver-type: io.containerd.snapshotter.v1` tells the containerd image store.
+fn store(value: &Value) -> Store {
     let rows = value["DriverStatus"].as_array().map_or(&[][..], Vec::as_slice);
     match rows.iter().any(|row| row[1].as_str().is_some_and(|kind| kind.starts_with("io.containerd.snapshotter"))) {
         true => Store::Containerd,
@@ -195,11 +223,12 @@ mod tests {
         );
         assert_eq!(versions(r#"{"Client":{"Version":"20.10.24"},"Server":null}"#), (Some("20.10.24".into()), None));
         assert_eq!(versions(""), (None, None));
-        assert_eq!(
-            store(r#"{"Driver":"overlayfs","DriverStatus":[["driver-type","io.containerd.snapshotter.v1"]]}"#),
-            Store::Containerd
+        let told = info(
+            r#"{"Driver":"overlayfs","DriverStatus":[["driver-type","io.containerd.snapshotter.v1"]],"Name":"a","KernelVersion":"6.1"}"#,
         );
-        assert_eq!(store(r#"{"Driver":"overlay2","DriverStatus":[["Backing Filesystem","extfs"]]}"#), Store::Classic);
+        assert_eq!(told, Info { store: Store::Containerd, hostname: "a".into(), kernel: "6.1".into() });
+        let told = info(r#"{"Driver":"overlay2","DriverStatus":[["Backing Filesystem","extfs"]]}"#);
+        assert_eq!(told.store, Store::Classic);
         assert_eq!(buildx_version("github.com/docker/buildx v0.13.1 788433953af1\n").as_deref(), Some("0.13.1"));
         assert_eq!(buildx_version("github.com/docker/buildx 0.13.1+ds1 0.13.1+ds1-3").as_deref(), Some("0.13.1+ds1"));
     }

@@ -1,8 +1,10 @@
 //! Floor 6: from an image with a fault to one that works everywhere: a plan, `docker buildx`, a scan of what it pushed,
 //! and only then the tag. Deciding ([`plan`], [`doctor`], [`machine`]) is apart from running ([`mod@run`], [`mod@survey`]).
 
+pub mod bake;
 pub mod docker;
 pub mod doctor;
+mod emulator;
 pub mod machine;
 pub mod plan;
 pub mod run;

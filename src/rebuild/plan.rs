@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use super::bake::BakeTarget;
 use super::docker::CommandLine;
 use super::doctor::{self, Check, State};
 use super::machine::{Machine, Way};
 use crate::judge::code::Severity;
 use crate::oci::{Descriptor, Digest, Document, DocumentError, Reference};
-use crate::platform::{Platform, Target};
+use crate::platform::{Arch, Platform, Target};
 use crate::scan::{ImageReport, PlatformReport, Verdict};
 
 /// What the tag names before anything is done.
@@ -47,7 +48,7 @@ pub struct BuildSettings {
     pub context: String,
     pub dockerfile: Option<PathBuf>,
     /// A target of a bake file instead of a Dockerfile.
-    pub bake: Option<String>,
+    pub bake: Option<BakeTarget>,
     /// What the user wrote after `--`.
     pub extra: Vec<String>,
     /// A folder for a local OCI layout instead of the registry.
@@ -208,7 +209,11 @@ impl Plan {
             checks.push(check);
         }
         let builder = machine.builder.as_ref().map_or("none".to_string(), |b| format!("{} ({})", b.name, b.driver));
-        Plan { request, before, keep, build, checks, builder, delivery, lint: recipe.lint }
+        let breaks = |error: &LintError| {
+            error.right_for.is_none_or(|arch| platforms.iter().any(|platform| platform.arch() != Some(arch)))
+        };
+        let lint = recipe.lint.into_iter().filter(breaks).map(|error| error.text).collect();
+        Plan { request, before, keep, build, checks, builder, delivery, lint }
     }
 
     /// There is nothing to do: every platform that is wanted is healthy.
@@ -220,10 +225,10 @@ impl Plan {
     pub fn obstacles(&self) -> Vec<&Check> {
         let is_platform = |check: &Check| self.build.iter().find(|build| build.platform.to_string() == check.subject);
         let missing = self.checks.iter().filter(|check| check.state == State::Missing);
-        // A platform that nothing runs is no obstacle where nothing of it is run; nor is a driver that builds one at a time.
+        // A platform that nothing runs, or whose emulator is broken, is no obstacle where nothing of it is run.
         missing
             .filter(|check| match is_platform(check) {
-                Some(build) => build.cost == Cost::Impossible,
+                Some(build) => matches!(build.cost, Cost::Impossible | Cost::Emulated { .. }),
                 None => true,
             })
             .collect()
@@ -234,7 +239,16 @@ impl Plan {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recipe {
     pub runs_on_target: bool,
-    pub lint: Vec<String>,
+    pub lint: Vec<LintError>,
+}
+
+/// What a lint has against the Dockerfile.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LintError {
+    /// `Dockerfile:9: this download is x86-64 on every platform`.
+    pub text: String,
+    /// The architecture that it does not break.
+    pub right_for: Option<Arch>,
 }
 
 /// The platforms to build, each with the reason.
@@ -310,8 +324,7 @@ pub fn file_name(platform: &Platform) -> String {
 
 /// Where a layout of this platform is written.
 pub fn layout_folder(build: &BuildSettings, platform: &Platform) -> PathBuf {
-    let base: &Path = build.output.as_deref().unwrap_or(&build.work);
-    base.join(file_name(platform))
+    build.work.join(file_name(platform))
 }
 
 fn build_command(request: &Request, platform: &Platform, delivery: Delivery, metadata: &Path) -> CommandLine {
@@ -325,25 +338,28 @@ fn build_command(request: &Request, platform: &Platform, delivery: Delivery, met
     let (platform, metadata) = (platform.to_string(), metadata.display().to_string());
     let mut words: Vec<String> = Vec::new();
     let mut say = |more: &[&str]| words.extend(more.iter().map(|word| word.to_string()));
+    // BuildKit attests by itself only what it pushes.
+    let says = |name: &str| build.extra.iter().any(|word| word.starts_with(name));
+    let attests = says("--provenance") || says("--attest") || build.bake.as_ref().is_some_and(|target| target.attests);
+    let provenance: &[&str] =
+        if delivery == Delivery::ByLayout && !attests { &["--provenance", "mode=min"] } else { &[] };
     match &build.bake {
-        Some(target) => {
+        Some(BakeTarget { name: target, linked, .. }) => {
             say(&["buildx", "bake", "--metadata-file", &metadata]);
-            say(&["--set", &format!("{target}.platform={platform}"), "--set", &format!("{target}.output={output}")]);
+            for one in std::iter::once(target).chain(linked) {
+                say(&["--set", &format!("{one}.platform={platform}")]);
+            }
+            say(&["--set", &format!("{target}.output={output}")]);
             // The tags of the file would be pushed; this is the name alone, as docker/bake-action's digest builds have it.
-            say(&[
-                "--set",
-                &format!("{target}.tags={}", if delivery == Delivery::ByDigest { name.as_str() } else { "" }),
-            ]);
+            let tag = if delivery == Delivery::ByDigest { name.as_str() } else { "" };
+            say(&["--set", &format!("{target}.tags={tag}")]);
+            say(provenance);
             words.extend(build.extra.iter().cloned());
             words.push(target.clone());
         }
         None => {
             say(&["buildx", "build", "--platform", &platform, "--output", &output, "--metadata-file", &metadata]);
-            // BuildKit attests by itself only what it pushes.
-            let says = |name: &str| build.extra.iter().any(|word| word.starts_with(name));
-            if delivery == Delivery::ByLayout && !says("--provenance") && !says("--attest") {
-                say(&["--provenance", "mode=min"]);
-            }
+            say(provenance);
             if let Some(dockerfile) = &build.dockerfile {
                 say(&["--file", &dockerfile.display().to_string()]);
             }

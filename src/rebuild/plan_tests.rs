@@ -27,6 +27,7 @@ fn machine(driver: &str, node: &[&str]) -> Machine {
             arch: Some(Arch::Amd64),
             store: Store::Containerd,
             is_desktop: false,
+            is_here: true,
         }),
         buildx: Ok("0.13".into()),
         builder: Ok(Builder { name: "b".into(), driver: driver.into(), nodes: vec![node] }),
@@ -135,14 +136,17 @@ fn the_commands_are_exact() {
         "docker buildx build --platform linux/arm64 --output type=image,name=example.com/user/app,push-by-digest=true,name-canonical=true,push=true --metadata-file /w/linux-arm64.json --pull ."
     );
     let bake = Request {
-        build: BuildSettings { bake: Some("app".into()), ..plan.request.build.clone() },
+        build: BuildSettings {
+            bake: Some(BakeTarget { name: "app".into(), linked: vec!["base".into()], ..BakeTarget::default() }),
+            ..plan.request.build.clone()
+        },
         ..request(&["linux/arm64"], &[])
     };
     let plan = Plan::make(bake, None, None, &machine("docker", &["linux/amd64"]), Recipe::default());
     assert_eq!(plan.delivery, Delivery::ByLayout);
     assert_eq!(
         plan.build[0].command.to_string(),
-        "docker buildx bake --metadata-file /w/linux-arm64.json --set app.platform=linux/arm64 --set app.output=type=oci,dest=/w/linux-arm64,tar=false --set app.tags= --pull app"
+        "docker buildx bake --metadata-file /w/linux-arm64.json --set app.platform=linux/arm64 --set base.platform=linux/arm64 --set app.output=type=oci,dest=/w/linux-arm64,tar=false --set app.tags= --provenance mode=min --pull app"
     );
     let files = [PathBuf::from("/w/a"), PathBuf::from("/w/b")];
     assert_eq!(

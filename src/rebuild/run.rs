@@ -26,6 +26,9 @@ pub trait World {
     /// Pushes a layout's blobs and manifests by digest and gives the digest of its one manifest or index.
     fn push_layout(&self, folder: &Path) -> Result<Digest, String>;
 
+    /// Makes one OCI layout of those of single platforms.
+    fn join_layouts(&self, folders: &[&Path], into: &Path) -> Result<(), String>;
+
     /// Writes a file of this run.
     fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()>;
 
@@ -107,6 +110,8 @@ pub enum Cause {
     Tag(String),
     #[error("the tag does not hold what was to be in it: {0}")]
     TagWrong(String),
+    #[error("the layout cannot be made: {0}")]
+    Layout(String),
     #[error("{}: {cause}", path.display())]
     File { path: PathBuf, cause: io::Error },
 }
@@ -158,11 +163,25 @@ impl Run<'_> {
         for build in &self.plan.build {
             self.build(build)?;
         }
-        if self.plan.delivery == Delivery::Local {
+        if let Some(output) = &self.plan.request.build.output {
+            self.join(output)?;
             return Ok(None);
         }
         self.is_unmoved()?;
         self.move_tag().map(Some)
+    }
+
+    /// What was built becomes one layout, which is scanned as it is.
+    fn join(&mut self, output: &Path) -> Result<(), Box<Cause>> {
+        let folders: Vec<PathBuf> =
+            self.plan.build.iter().map(|build| layout_folder(&self.plan.request.build, &build.platform)).collect();
+        let folders: Vec<&Path> = folders.iter().map(PathBuf::as_path).collect();
+        self.world.join_layouts(&folders, output).map_err(Cause::Layout)?;
+        let name = format!("oci:{}", output.display());
+        for pushed in &mut self.pushed {
+            pushed.name = name.clone();
+        }
+        self.pushed.iter().try_for_each(|pushed| self.verify(&pushed.platform, &name))
     }
 
     fn build(&mut self, build: &Build) -> Result<(), Box<Cause>> {
@@ -213,7 +232,7 @@ impl Run<'_> {
             .read(&build.metadata)
             .map_err(|error| refuse(format!("{}: {error}", build.metadata.display())))?;
         let value: Value = serde_json::from_slice(&bytes).map_err(|error| refuse(error.to_string()))?;
-        let nested = self.plan.request.build.bake.as_ref().map(|target| &value[target]["containerimage.digest"]);
+        let nested = self.plan.request.build.bake.as_ref().map(|target| &value[&target.name]["containerimage.digest"]);
         let text = nested.unwrap_or(&value["containerimage.digest"]).as_str();
         let text = text.ok_or_else(|| refuse("there is no containerimage.digest in its metadata".to_string()))?;
         Ok(text.parse().map_err(|error: crate::oci::DigestError| refuse(error.to_string()))?)

@@ -122,6 +122,10 @@ impl World for Fake {
         Err("not in this test".into())
     }
 
+    fn join_layouts(&self, _: &[&Path], _: &Path) -> Result<(), String> {
+        unreachable!("everything is pushed")
+    }
+
     fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         self.files.borrow_mut().insert(path.to_path_buf(), bytes.to_vec());
         Ok(())

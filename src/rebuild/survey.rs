@@ -9,6 +9,9 @@ use crate::platform::{Arch, Fact, Handler};
 pub struct Kernel {
     pub handlers: Vec<Handler>,
     pub tried: Vec<(Arch, Fact<bool>)>,
+    /// `uname -n` and `uname -r`, by which a daemon on this kernel is told.
+    pub hostname: String,
+    pub release: String,
 }
 
 /// Asks `docker` about itself, its daemon, buildx and the builder: the current one, or the one that is named.
@@ -20,9 +23,11 @@ pub fn survey(docker: &dyn Docker, builder: Option<&str>, kernel: Kernel) -> Mac
         Ok(answer) => versions(answer),
     };
     let daemon = daemon.map(|Server { version, arch, is_desktop }| {
-        let info = ask(&["info", "--format", "{{json .}}"]);
-        let store = info.map_or(machine::Store::Classic, |answer| machine::store(&answer.stdout));
-        Daemon { version, arch, store, is_desktop }
+        let info =
+            machine::info(&ask(&["info", "--format", "{{json .}}"]).map_or(String::new(), |answer| answer.stdout));
+        let is_known = !info.kernel.is_empty() && !info.hostname.is_empty();
+        let is_here = is_known && !is_desktop && info.hostname == kernel.hostname && info.kernel == kernel.release;
+        Daemon { version, arch, store: info.store, is_desktop, is_here }
     });
     let said = |answer: Result<Answer, String>| {
         answer.and_then(|answer| if answer.is_success() { Ok(answer.stdout) } else { Err(answer.complaint()) })
@@ -30,11 +35,12 @@ pub fn survey(docker: &dyn Docker, builder: Option<&str>, kernel: Kernel) -> Mac
     let buildx = said(ask(&["buildx", "version"]))
         .and_then(|text| machine::buildx_version(&text).ok_or(format!("it says {:?}", text.trim())));
     let inspect: Vec<&str> = ["buildx", "inspect"].into_iter().chain(builder).collect();
-    let builder = match (&daemon, &buildx) {
-        (Ok(_), Ok(_)) => {
+    // A builder elsewhere needs no daemon here.
+    let builder = match &buildx {
+        Ok(_) => {
             said(ask(&inspect)).and_then(|text| machine::builder(&text).ok_or("its answer cannot be read".to_string()))
         }
-        _ => Err("it was not asked".to_string()),
+        Err(_) => Err("it was not asked".to_string()),
     };
     Machine { client, daemon, buildx, builder, handlers: kernel.handlers, tried: kernel.tried }
 }

@@ -93,6 +93,50 @@ pub fn docker(test: &str, store: Store) -> Option<&'static Engine> {
     }))
 }
 
+/// Debian 12's Docker Engine, taken out of its packages beside the one that is installed; its commands are in the folder's
+/// `root/usr/bin`.
+pub fn docker_20_10(test: &str) -> Option<&'static Engine> {
+    static ENGINE: OnceLock<Option<Engine>> = OnceLock::new();
+    if !has(test, &["dockerd", "runc", "dpkg"]) {
+        return None;
+    }
+    let engine = ENGINE.get_or_init(|| {
+        let folder = folder("d20");
+        let unpacked =
+            Command::new("/bin/sh").args(["-c", UNPACK_20_10]).current_dir(&folder).stdin(Stdio::null()).output();
+        let unpacked = unpacked.expect("/bin/sh starts");
+        if !unpacked.status.success() {
+            let _ = fs::remove_dir_all(&folder);
+            eprintln!("{}", String::from_utf8_lossy(&unpacked.stderr));
+            return None;
+        }
+        let line = "export PATH=$PWD/root/usr/sbin:$PWD/root/usr/bin:$PATH; exec dockerd --data-root $PWD/data \
+            --exec-root $PWD/exec -H unix://$PWD/sock --bridge=none --iptables=false -p $PWD/pid";
+        Some(start(line, folder, "sock"))
+    });
+    let is_required = std::env::var("CI").as_deref() == Ok("true");
+    assert!(engine.is_some() || !is_required, "{test} cannot be made: Engine 20.10 is not in Debian's mirror");
+    if engine.is_none() {
+        eprintln!("SKIPPED {test}: Engine 20.10 is not in Debian's mirror");
+    }
+    engine.as_ref()
+}
+
+/// The oldest versions that the mirror has, which are Debian 12's.
+const UNPACK_20_10: &str = r#"
+set -e
+fetch() {
+  for package in docker.io containerd; do
+    version=$(apt-cache madison $package | awk '{ print $3 }' | sort -V | head -n 1)
+    apt-get -qq -o APT::Sandbox::User=root download "$package=$version"
+  done
+}
+fetch || { apt-get -qq update; fetch; }
+ls docker.io_20.10.* > /dev/null
+for package in *.deb; do dpkg -x "$package" root; done
+rm ./*.deb
+"#;
+
 /// Docker Engine that also listens on `tcp://127.0.0.1:PORT`, for clients with a certificate. Gives the port too, and has
 /// `ca.pem`, `cert.pem` and `key.pem` of a client in its folder's `certs`.
 pub fn docker_over_tls(test: &str) -> Option<(&'static Engine, u16)> {

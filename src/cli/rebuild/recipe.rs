@@ -1,0 +1,160 @@
+//! What builds the image: the bake file's target or the Dockerfile, read so far that a plan can tell what it will do.
+
+use std::path::{Path, PathBuf};
+
+use super::super::CliError;
+use super::super::lint::host_files;
+use super::{RebuildArgs, unknown};
+use crate::judge::code::Severity;
+use crate::lint::{self, Format, Outside, Position};
+use crate::oci::Reference;
+use crate::rebuild::bake::{self, BakeTarget};
+use crate::rebuild::plan::{LintError, Recipe};
+use crate::rebuild::{Docker, Machine};
+
+/// How the image is built, and what its Dockerfile says.
+#[derive(Debug, Default)]
+pub struct Source {
+    pub bake: Option<BakeTarget>,
+    /// The context of a build without a bake file.
+    pub context: String,
+    /// Options for buildx.
+    pub extra: Vec<String>,
+    pub recipe: Recipe,
+}
+
+/// Reads the Dockerfile, or has buildx resolve the bake file; where buildx is missing, only the name is known.
+pub fn source(
+    args: &RebuildArgs,
+    reference: &Reference,
+    docker: &dyn Docker,
+    machine: &Machine,
+) -> Result<Source, CliError> {
+    let context = args.context.clone().unwrap_or_else(|| ".".to_string());
+    let mut source = Source { context, extra: args.extra.clone(), ..Source::default() };
+    if let Some(asked) = bake_asked(args) {
+        if let Asked::File(file) = &asked {
+            source.extra.splice(0..0, ["--file".to_string(), file.clone()]);
+        }
+        source.bake = Some(resolve(&asked, &source.extra, reference, docker, machine)?);
+    }
+    if let (Some(target), Some(context)) = (&mut source.bake, &args.context) {
+        source.extra.extend(["--set".to_string(), format!("{}.context={context}", target.name)]);
+        target.context = context.clone();
+    }
+    source.recipe = recipe(args, &source)?;
+    Ok(source)
+}
+
+/// What `--bake`, or a bake file among the options for buildx, says.
+enum Asked {
+    Target(String),
+    File(String),
+    /// The options name the file.
+    Default,
+}
+
+fn bake_asked(args: &RebuildArgs) -> Option<Asked> {
+    let is_bake_file = |name: &str| {
+        matches!(lint::format_of(Path::new(name), ""), Some(Format::BakeHcl | Format::BakeJson | Format::Compose))
+    };
+    if let Some(name) = &args.bake {
+        let is_file = is_bake_file(name) || Path::new(name).is_file();
+        return Some(if is_file { Asked::File(name.clone()) } else { Asked::Target(name.clone()) });
+    }
+    let has_extension = |name: &str| [".hcl", ".json"].iter().any(|extension| name.ends_with(extension));
+    let file = value_of(&args.extra, &["--file", "-f"]).filter(|name| is_bake_file(name) || has_extension(name))?;
+    args.file.is_none().then_some(file).map(|_| Asked::Default)
+}
+
+fn resolve(
+    asked: &Asked,
+    extra: &[String],
+    reference: &Reference,
+    docker: &dyn Docker,
+    machine: &Machine,
+) -> Result<BakeTarget, CliError> {
+    let name = if let Asked::Target(name) = asked { Some(name.as_str()) } else { None };
+    if machine.buildx.is_err() {
+        return Ok(BakeTarget { name: name.unwrap_or("default").to_string(), ..BakeTarget::default() });
+    }
+    let ask = |names: &[&str]| {
+        let command = bake::print_command(extra, names);
+        let answer = docker.ask(&command).map_err(|error| unknown(format!("{command}: {error}")))?;
+        Ok::<_, CliError>((command, answer))
+    };
+    let (mut command, mut answer) = ask(name.as_slice())?;
+    // A file need not have a group or target of that name.
+    if name.is_none() && !answer.is_success() && answer.complaint().contains("find target default") {
+        let names = bake_targets(extra);
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        if !names.is_empty() {
+            (command, answer) = ask(&names)?;
+        }
+    }
+    if !answer.is_success() {
+        return Err(unknown(format!("{command}: {}", answer.complaint())));
+    }
+    bake::choose(&answer.stdout, reference).map_err(|error| CliError::usage(error.to_string()))
+}
+
+/// Every target of the bake files that the options name.
+fn bake_targets(extra: &[String]) -> Vec<String> {
+    let names = extra.iter().enumerate().filter(|(_, word)| matches!(word.as_str(), "--file" | "-f"));
+    let files = names.filter_map(|(at, _)| extra.get(at + 1));
+    files.filter_map(|file| std::fs::read_to_string(file).ok()).flat_map(|text| lint::bake_targets(&text)).collect()
+}
+
+/// The value of an option among those after `--`.
+pub fn value_of(extra: &[String], names: &[&str]) -> Option<String> {
+    extra.iter().enumerate().find_map(|(at, word)| {
+        if names.contains(&word.as_str()) {
+            return extra.get(at + 1).cloned();
+        }
+        let (name, value) = word.split_once('=')?;
+        names.contains(&name).then(|| value.to_string())
+    })
+}
+
+/// What the Dockerfile says. Where there is none to read (a URL), nothing is known against it.
+fn recipe(args: &RebuildArgs, source: &Source) -> Result<Recipe, CliError> {
+    let unread = Recipe { runs_on_target: true, lint: Vec::new() };
+    let (context, named, stage) = match &source.bake {
+        Some(target) => (
+            &target.context,
+            target.dockerfile.as_ref().map(|file| Path::new(&target.context).join(file)),
+            target.stage.clone(),
+        ),
+        None => {
+            let named = args.file.clone().or_else(|| value_of(&source.extra, &["--file", "-f"]).map(PathBuf::from));
+            (&source.context, named, value_of(&source.extra, &["--target"]))
+        }
+    };
+    if let Some(text) = source.bake.as_ref().and_then(|target| target.inline.as_deref()) {
+        return Ok(linted(Path::new("dockerfile-inline"), text, Path::new(context), stage));
+    }
+    // A context by URL, or from standard input, is buildx's to read.
+    if !Path::new(context).is_dir() || named.as_deref() == Some(Path::new("-")) {
+        return Ok(unread);
+    }
+    let path = named.unwrap_or_else(|| Path::new(context).join("Dockerfile"));
+    let text = std::fs::read_to_string(&path).map_err(|error| CliError::Usage {
+        text: format!("{}: {error}", path.display()),
+        hint: Some("name the folder of the sources with --context, or the Dockerfile with --file".to_string()),
+    })?;
+    Ok(linted(&path, &text, Path::new(context), stage))
+}
+
+fn linted(path: &Path, text: &str, context: &Path, stage: Option<String>) -> Recipe {
+    let files = |pattern: &str| host_files(context, path, pattern);
+    let outside = Outside { files: &files, pin: None, platforms: Vec::new(), target: stage.clone() };
+    let linted = lint::lint(path, text, Format::Dockerfile, &outside);
+    let errors = linted.findings.iter().filter(|finding| finding.severity == Severity::Error);
+    let lint = errors.map(|finding| {
+        let line = Position::of(text, finding.span.start).line;
+        let fix = if finding.fix.is_some() { "; imgarch lint shows the fix" } else { "" };
+        let text = format!("{}:{line}: {} [{}]{fix}", path.display(), finding.message, finding.code);
+        LintError { text, right_for: finding.right_for }
+    });
+    Recipe { runs_on_target: lint::runs_on_target(text, stage.as_deref()), lint: lint.collect() }
+}

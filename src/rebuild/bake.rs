@@ -1,0 +1,151 @@
+//! A bake file as buildx resolves it: which of its targets makes the image, from which Dockerfile. Pure: the text is the
+//! answer of `docker buildx bake --print`; no bake file is read here.
+
+use serde_json::Value;
+
+use super::docker::CommandLine;
+use crate::oci::Reference;
+
+/// A target that is built.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BakeTarget {
+    pub name: String,
+    pub context: String,
+    /// Relative to the context.
+    pub dockerfile: Option<String>,
+    /// A Dockerfile that stands in the bake file itself.
+    pub inline: Option<String>,
+    /// The stage that is built.
+    pub stage: Option<String>,
+    pub tags: Vec<String>,
+    pub attests: bool,
+    /// Targets that it takes as contexts, however far: they are built for the same platform.
+    pub linked: Vec<String>,
+}
+
+/// Why no target can be built.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum BakeError {
+    #[error("what buildx bake --print says cannot be read: {0}")]
+    Unreadable(String),
+    #[error("none of the bake file's targets is tagged {image}: {}; name one with --bake", .names.join(", "))]
+    NotTold { image: String, names: Vec<String> },
+}
+
+/// Asks buildx to resolve targets and groups, or the default, with the options that the build will have.
+pub fn print_command(extra: &[String], names: &[&str]) -> CommandLine {
+    let words = ["buildx", "bake", "--print"].into_iter().chain(extra.iter().map(String::as_str));
+    CommandLine::docker(words.chain(names.iter().copied()))
+}
+
+/// The one target that makes `reference`: the only one that is built, or the one that has this tag, or else its repository.
+pub fn choose(printed: &str, reference: &Reference) -> Result<BakeTarget, BakeError> {
+    let value: Value = serde_json::from_str(printed).map_err(|error| BakeError::Unreadable(error.to_string()))?;
+    let mut built: Vec<BakeTarget> = Vec::new();
+    collect(&value, "default", &mut built, 0);
+    if let [only] = built.as_slice() {
+        return Ok(only.clone());
+    }
+    let tagged = |is_it: &dyn Fn(&Reference) -> bool| {
+        let has_it = |target: &&BakeTarget| {
+            target.tags.iter().filter_map(|tag| Reference::parse(tag).ok()).any(|tag| is_it(&tag))
+        };
+        let found: Vec<&BakeTarget> = built.iter().filter(has_it).collect();
+        if let [one] = found.as_slice() { Some((*one).clone()) } else { None }
+    };
+    let same_repository =
+        |tag: &Reference| (&tag.registry, &tag.repository) == (&reference.registry, &reference.repository);
+    let found = tagged(&|tag| tag == reference).or_else(|| tagged(&same_repository));
+    found.ok_or_else(|| BakeError::NotTold {
+        image: reference.to_string(),
+        names: built.iter().map(|target| target.name.clone()).collect(),
+    })
+}
+
+/// Groups name targets and groups. Bake itself refuses circles.
+const MAX_DEPTH: usize = 16;
+
+fn collect(value: &Value, name: &str, found: &mut Vec<BakeTarget>, depth: usize) {
+    let members = value["group"][name]["targets"].as_array();
+    if depth > MAX_DEPTH || found.iter().any(|target| target.name == name) {
+        return;
+    }
+    match (members, value["target"].get(name)) {
+        (Some(members), _) => {
+            members.iter().filter_map(Value::as_str).for_each(|member| collect(value, member, found, depth + 1));
+        }
+        (None, Some(target)) => found.push(read(value, name, target)),
+        (None, None) => {}
+    }
+}
+
+fn read(value: &Value, name: &str, target: &Value) -> BakeTarget {
+    let string = |key: &str| target[key].as_str().map(str::to_string);
+    let list = |key: &str| target[key].as_array().map_or(&[][..], Vec::as_slice);
+    let mut linked = Vec::new();
+    links(value, target, &mut linked);
+    BakeTarget {
+        name: name.to_string(),
+        context: string("context").unwrap_or_else(|| ".".to_string()),
+        dockerfile: string("dockerfile"),
+        inline: string("dockerfile-inline"),
+        stage: string("target"),
+        tags: list("tags").iter().filter_map(Value::as_str).map(str::to_string).collect(),
+        attests: !list("attest").is_empty(),
+        linked,
+    }
+}
+
+/// Source: docker/docs, "Bake file reference", `target.contexts`: `target:NAME` is another target's result.
+fn links(value: &Value, target: &Value, found: &mut Vec<String>) {
+    let contexts = target["contexts"].as_object().into_iter().flat_map(|contexts| contexts.values());
+    for name in contexts.filter_map(Value::as_str).filter_map(|context| context.strip_prefix("target:")) {
+        if !found.iter().any(|known| known == name) {
+            found.push(name.to_string());
+            links(value, &value["target"][name], found);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PRINTED: &str = r#"{"group": {"all": {"targets": ["app", "web"]}, "default": {"targets": ["all"]}},
+        "target": {
+          "app": {"attest": ["type=provenance,mode=max"], "context": ".", "contexts": {"b": "target:base", "r": "docker-image://x"},
+                  "dockerfile": "Dockerfile", "dockerfile-inline": "FROM b", "tags": ["x/app:v1", "x/app:latest"]},
+          "base": {"context": ".", "contexts": {"c": "target:common"}, "dockerfile": "Dockerfile"},
+          "common": {"context": "."},
+          "web": {"context": "web", "dockerfile": "D", "tags": ["x/web:v1"], "target": "prod"}}}"#;
+
+    fn check(printed: &str, image: &str, expected: Result<&str, BakeError>) {
+        let chosen = choose(printed, &Reference::parse(image).unwrap());
+        assert_eq!(chosen.as_ref().map(|target| target.name.as_str()), expected.as_ref().map(|name| *name), "{image}");
+    }
+
+    #[test]
+    fn a_target_is_told_by_its_tag_then_by_its_repository_or_is_the_only_one() {
+        check(PRINTED, "x/app:v1", Ok("app"));
+        check(PRINTED, "docker.io/x/web:v9", Ok("web"));
+        check(r#"{"group": {"default": {"targets": ["one"]}}, "target": {"one": {}, "linked": {}}}"#, "y:1", Ok("one"));
+        let names = vec!["app".to_string(), "web".to_string()];
+        check(
+            PRINTED,
+            "y/z:1",
+            Err(BakeError::NotTold { image: Reference::parse("y/z:1").unwrap().to_string(), names }),
+        );
+    }
+
+    #[test]
+    fn what_the_build_takes_is_read() {
+        let target = choose(PRINTED, &Reference::parse("x/app:v1").unwrap()).unwrap();
+        assert!(target.attests && target.inline.as_deref() == Some("FROM b"));
+        assert_eq!(target.linked, ["base", "common"]);
+        let web = choose(PRINTED, &Reference::parse("x/web:v1").unwrap()).unwrap();
+        assert_eq!(
+            (web.context.as_str(), web.dockerfile.as_deref(), web.stage.as_deref()),
+            ("web", Some("D"), Some("prod"))
+        );
+    }
+}

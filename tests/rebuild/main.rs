@@ -1,0 +1,10 @@
+//! `imgarch rebuild` and `imgarch doctor` with a real Docker Engine, a real buildx and a real registry.
+
+#[path = "../support/engines.rs"]
+mod engines;
+
+mod emulation;
+mod gaps;
+mod outputs;
+mod site;
+mod story;
