@@ -14,6 +14,7 @@ use crate::oci::Digest;
 /// A buffered reader whose every byte is hashed, also those that nobody asked for.
 pub(super) struct Ahead<R> {
     state: State<R>,
+    side: fn(&[u8]) -> Side,
     /// Where the caller hashes, and not the reading thread.
     sums: Option<Sums>,
     current: Block,
@@ -21,12 +22,18 @@ pub(super) struct Ahead<R> {
     taken: u64,
 }
 
+/// On whose thread bytes are hashed: the one that has less to do with them.
+pub(super) enum Side {
+    Reader,
+    Caller,
+}
+
 type Block = Arc<Vec<u8>>;
 /// The reader, and the sums where the thread computes them.
 type Reading<R> = (R, Option<Sums>);
 
 enum State<R> {
-    Fresh(Reading<R>),
+    Fresh(R, Sums),
     Running {
         filled: Receiver<io::Result<Block>>,
         thread: JoinHandle<Reading<R>>,
@@ -40,18 +47,15 @@ enum State<R> {
 }
 
 impl<R: Read + Send + 'static> Ahead<R> {
-    /// Hashes on the reading thread, for a reader that mostly waits.
-    pub fn hashing(reader: R, sums: Sums) -> Ahead<R> {
-        Ahead::new((reader, Some(sums)), None)
+    /// `side` is told by the first bytes.
+    pub fn new(reader: R, sums: Sums, side: fn(&[u8]) -> Side) -> Ahead<R> {
+        let (state, current) = (State::Fresh(reader, sums), Arc::default());
+        Ahead { state, side, sums: None, current, position: 0, taken: 0 }
     }
 
     /// Hashes on the caller's thread, for a reader that works.
     pub fn working(reader: R, sums: Sums) -> Ahead<R> {
-        Ahead::new((reader, None), Some(sums))
-    }
-
-    fn new(reading: Reading<R>, sums: Option<Sums>) -> Ahead<R> {
-        Ahead { state: State::Fresh(reading), sums, current: Arc::default(), position: 0, taken: 0 }
+        Ahead::new(reader, sums, |_| Side::Caller)
     }
 
     /// Puts the next bytes into `current`; at the end there are none.
@@ -59,7 +63,7 @@ impl<R: Read + Send + 'static> Ahead<R> {
         self.position = 0;
         self.current = Arc::default();
         let (state, outcome) = match std::mem::replace(&mut self.state, State::Between) {
-            State::Fresh(reading) => first(reading),
+            State::Fresh(reader, sums) => self.first(reader, sums),
             State::Running { filled, thread } => match filled.recv() {
                 Ok(Ok(block)) => (State::Running { filled, thread }, Ok(block)),
                 Ok(Err(error)) => (State::Failed(join(thread)), Err(error)),
@@ -76,25 +80,27 @@ impl<R: Read + Send + 'static> Ahead<R> {
         }
         Ok(())
     }
-}
 
-/// Reads the first buffer in place: less than a buffer is not worth a thread.
-fn first<R: Read + Send + 'static>((mut reader, mut sums): Reading<R>) -> (State<R>, io::Result<Block>) {
-    let mut block = Vec::new();
-    if let Err(error) = fill(&mut reader, &mut block) {
-        return (State::Failed((reader, sums)), Err(error));
-    }
-    let block = Arc::new(block);
-    if block.len() < BLOCK {
-        if let Some(sums) = &mut sums {
-            sums.update(&block);
+    /// Reads the first buffer in place: less than a buffer is not worth a thread.
+    fn first(&mut self, mut reader: R, sums: Sums) -> (State<R>, io::Result<Block>) {
+        let mut block = Vec::new();
+        if let Err(error) = fill(&mut reader, &mut block) {
+            return (State::Failed((reader, Some(sums))), Err(error));
         }
-        return (State::Over((reader, sums)), Ok(block));
+        let block = Arc::new(block);
+        let is_whole = block.len() < BLOCK;
+        let mut sums = Some(sums);
+        if is_whole || matches!((self.side)(&block), Side::Caller) {
+            self.sums = sums.take();
+        }
+        if is_whole {
+            return (State::Over((reader, None)), Ok(block));
+        }
+        let (sender, filled) = sync_channel(RING - 3);
+        let first = Arc::clone(&block);
+        let thread = std::thread::spawn(move || run((reader, sums), first, &sender));
+        (State::Running { filled, thread }, Ok(block))
     }
-    let (sender, filled) = sync_channel(RING - 3);
-    let first = Arc::clone(&block);
-    let thread = std::thread::spawn(move || run((reader, sums), first, &sender));
-    (State::Running { filled, thread }, Ok(block))
 }
 
 fn join<R>(thread: JoinHandle<Reading<R>>) -> Reading<R> {
@@ -143,7 +149,8 @@ impl<R: Read + Send + 'static> Plain<R> for Ahead<R> {
                 drop(filled);
                 join(thread).0
             }
-            State::Fresh(reading) | State::Over(reading) | State::Failed(reading) => reading.0,
+            State::Fresh(reader, _) => reader,
+            State::Over(reading) | State::Failed(reading) => reading.0,
             State::Between => unreachable!("refill puts the state back"),
         }
     }
@@ -204,9 +211,13 @@ mod tests {
 
     type Make<R> = fn(R, Sums) -> Ahead<R>;
 
+    fn reading<R: Read + Send + 'static>(reader: R, sums: Sums) -> Ahead<R> {
+        Ahead::new(reader, sums, |_| Side::Reader)
+    }
+
     fn check(length: usize) {
         let bytes: Vec<u8> = (0..length).map(|at| ((at * 31) >> 3) as u8).collect();
-        for make in [Ahead::hashing as Make<_>, Ahead::working] {
+        for make in [reading as Make<_>, Ahead::working] {
             let ahead = || make(io::Cursor::new(bytes.clone()), Sums::digest(Hasher::sha256()));
             let (mut all, mut read) = (ahead(), Vec::new());
             all.read_to_end(&mut read).unwrap();
@@ -239,7 +250,7 @@ mod tests {
 
     #[test]
     fn a_reader_that_is_left_alone_ends() {
-        let mut ahead = Ahead::hashing(io::repeat(7), Sums::digest(Hasher::sha256()));
+        let mut ahead = reading(io::repeat(7), Sums::digest(Hasher::sha256()));
         for _ in 0..3 {
             ahead.fill_buf().unwrap();
             ahead.consume(BLOCK);

@@ -49,6 +49,7 @@ pub struct Contents<T> {
     facts: Vec<T>,
     last_path: Vec<u8>,
     names: u64,
+    has_marks: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -110,7 +111,7 @@ impl<T> Default for Contents<T> {
     fn default() -> Self {
         let (text, records, owners, facts, last_path) = (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let (capabilities, owner_index) = (CapabilityTable::default(), HashMap::new());
-        Contents { text, records, owners, capabilities, owner_index, facts, last_path, names: 0 }
+        Contents { text, records, owners, capabilities, owner_index, facts, last_path, names: 0, has_marks: false }
     }
 }
 
@@ -142,6 +143,7 @@ impl<T> Contents<T> {
             fact: if fact.is_some() { self.facts.len() as u32 + 1 } else { 0 },
             size: entry.size,
         };
+        self.has_marks |= matches!(tag, Tag::Whiteout | Tag::Opaque);
         self.names += 1 + own.iter().filter(|byte| **byte == b'/').count() as u64;
         self.text.extend_from_slice(own);
         self.text.extend_from_slice(target);
@@ -187,6 +189,11 @@ impl<T> Contents<T> {
     /// Components in which each path differs from the one before, in sum: no merge makes more nodes of it.
     pub fn names(&self) -> u64 {
         self.names
+    }
+
+    /// Whether any member hides what lower layers have.
+    pub fn has_marks(&self) -> bool {
+        self.has_marks
     }
 
     /// Bytes of names and link targets that are kept.

@@ -5,9 +5,9 @@
 
 use std::io::{self, Read};
 
-use super::ahead::Ahead;
+use super::ahead::{Ahead, Side};
 use super::contents::{Contents, Entry};
-use super::decompress::{Compression, Decoder, MAGIC_BYTES};
+use super::decompress::{Compression, Decoder, MAGIC_BYTES, looks_like_tar};
 use super::entries::{LayerNote, Visit, walk};
 use super::error::{ImageError, LayerError};
 use super::gzip::Trailing;
@@ -55,11 +55,17 @@ pub fn read_layer<T>(
     let descriptor = &layer.descriptor;
     let read = open(source, descriptor).and_then(|reader| {
         let stored = Stored { reader, left: descriptor.size, expected: descriptor.size };
-        let ahead = Ahead::hashing(stored, Sums::digest(descriptor.digest.hasher()));
+        let ahead = Ahead::new(stored, Sums::digest(descriptor.digest.hasher()), who_hashes);
         let is_sha256 = descriptor.digest.algorithm() == "sha256";
         check(read_stored(ahead, is_sha256, limits, Ahead::working, visit)?, layer)
     });
     read.map_err(|cause| cause.of(layer.index, descriptor))
+}
+
+/// Stored bytes are hashed where they are read, beside their inflating on another thread; those of a plain tar, which
+/// need none, by who walks it.
+fn who_hashes(start: &[u8]) -> Side {
+    if looks_like_tar(&start[..start.len().min(MAGIC_BYTES)]) { Side::Caller } else { Side::Reader }
 }
 
 fn open(source: &dyn Source, descriptor: &Descriptor) -> Result<Box<dyn Read + Send>, LayerError> {

@@ -28,13 +28,33 @@ const LINK_ROUNDS: usize = 16;
 /// could ask for 80,000 by every entry.
 const MAX_STEPS: u64 = 20_000_000;
 
-/// The directory in which the entry before was placed: entries of one directory come one after the other.
+/// The directory in which the entry before was placed, and those on the way to it: entries of one directory come one
+/// after the other, and near ones follow.
 #[derive(Default)]
 struct Last {
     directory: Vec<u8>,
-    id: u32,
+    /// Where each component ends in `directory`, and its node.
+    way: Vec<(usize, u32)>,
     /// [`RootFs::replaced`] at that time; what was found then holds as long as it stays.
     replaced: u64,
+}
+
+impl Last {
+    /// Keeps what leads to `directory` too.
+    fn keep_shared(&mut self, directory: &[u8]) {
+        let is_shared = |end: usize| {
+            directory.get(..end) == Some(&self.directory[..end]) && matches!(directory.get(end), None | Some(b'/'))
+        };
+        let shared = self.way.iter().take_while(|(end, _)| is_shared(*end)).count();
+        self.way.truncate(shared);
+        self.directory.clear();
+        self.directory.extend_from_slice(directory);
+    }
+
+    /// The last node on the way and where the rest begins.
+    fn node(&self) -> (u32, usize) {
+        self.way.last().map_or((ROOT, 0), |(end, id)| (*id, *end))
+    }
 }
 
 impl<T> RootFs<T> {
@@ -45,11 +65,13 @@ impl<T> RootFs<T> {
         let room = contents.len().min(MAX_NODES);
         self.nodes.reserve(room);
         self.table.reserve(room);
-        contents.for_each(|entry, _| match entry.kind {
-            EntryKind::Whiteout => self.hide(entry.path),
-            EntryKind::Opaque => self.hide_children(entry.path),
-            _ => {}
-        });
+        if contents.has_marks() {
+            contents.for_each(|entry, _| match entry.kind {
+                EntryKind::Whiteout => self.hide(entry.path),
+                EntryKind::Opaque => self.hide_children(entry.path),
+                _ => {}
+            });
+        }
         let mut last = Last::default();
         let mut links: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
         contents.for_each(|entry, fact| match entry.kind {
@@ -133,13 +155,8 @@ impl<T> RootFs<T> {
             }
             return;
         };
-        if last.replaced != self.replaced || last.directory != directory {
-            let Some(id) = self.enter_all(directory, layer) else { return };
-            last.directory.clear();
-            last.directory.extend_from_slice(directory);
-            (last.id, last.replaced) = (id, self.replaced);
-        }
-        let Some(id) = self.place(last.id, name, layer) else { return };
+        let Some(parent) = self.enter_near(directory, layer, last) else { return };
+        let Some(id) = self.place(parent, name, layer) else { return };
         self.turn(id, kind);
         if !self.set_target(id, name, target) {
             return;
@@ -230,6 +247,33 @@ impl<T> RootFs<T> {
         for name in directory.split(|byte| *byte == b'/').filter(|name| !name.is_empty()) {
             at = self.enter(at, name, layer)?;
         }
+        Some(at)
+    }
+
+    /// The same, from where it leaves the way to the directory before.
+    fn enter_near(&mut self, directory: &[u8], layer: usize, last: &mut Last) -> Option<u32> {
+        if last.replaced != self.replaced {
+            last.way.clear();
+        } else if last.directory == directory {
+            return Some(last.node().0);
+        }
+        last.keep_shared(directory);
+        let (mut at, mut end) = last.node();
+        while end < directory.len() {
+            if directory[end] == b'/' {
+                end += 1;
+                continue;
+            }
+            let start = end;
+            end += directory[start..].iter().position(|byte| *byte == b'/').unwrap_or(directory.len() - start);
+            let Some(entered) = self.enter(at, &directory[start..end], layer) else {
+                *last = Last::default();
+                return None;
+            };
+            at = entered;
+            last.way.push((end, at));
+        }
+        last.replaced = self.replaced;
         Some(at)
     }
 
