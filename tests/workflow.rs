@@ -15,6 +15,7 @@ fn project(image: &str, platforms: &[&str], shape: Shape) -> Project {
         dockerfile: "docker/Dockerfile".to_string(),
         context: ".".to_string(),
         platforms: platforms.iter().map(|text| Platform::parse(text).unwrap()).collect(),
+        targets: Vec::new(),
         branch: "main".to_string(),
         imgarch: "1.2.3".to_string(),
         shape,
@@ -23,6 +24,16 @@ fn project(image: &str, platforms: &[&str], shape: Shape) -> Project {
 
 const USUAL: &[&str] = &["linux/amd64", "linux/arm64"];
 const MANY: &[&str] = &["linux/amd64", "linux/386", "linux/arm64", "linux/arm/v7", "linux/s390x"];
+
+fn with_targets(shape: Shape) -> Project {
+    let target = |platform: &str, text: &str| (Platform::parse(platform).unwrap(), text.to_string());
+    let targets = vec![
+        target("linux/arm64", "graviton4"),
+        target("linux/arm64", "linux/arm64,page=64k,aarch32=no"),
+        target("linux/amd64", "x86-64-v2"),
+    ];
+    Project { targets, ..project("ghcr.io/user/app", MANY, shape) }
+}
 
 /// Every kind of file: a name, the service and its text.
 fn files() -> Vec<(String, Service, String)> {
@@ -40,6 +51,12 @@ fn files() -> Vec<(String, Service, String)> {
                     files.push((format!("{service:?}-{shape:?}-{registry}-{name}").to_lowercase(), service, text));
                 }
             }
+        }
+    }
+    for shape in [Shape::Matrix, Shape::Simple] {
+        for service in [Service::Github, Service::Gitlab] {
+            let text = workflow::write(service, &with_targets(shape)).unwrap();
+            files.push((format!("{service:?}-{shape:?}-ghcr-targets-many").to_lowercase(), service, text));
         }
     }
     files
@@ -207,5 +224,16 @@ fn what_could_leave_its_place_in_the_file_is_refused() {
     assert!(matches!(write(&project("a/b", &["windows/amd64"], Shape::Matrix)), Err(WorkflowError::Platform(_))));
     for image in ["a/b\nenv: x", "a/b; rm -rf /", "${{ secrets.X }}", "", "-x"] {
         assert_eq!(write(&project(image, USUAL, Shape::Matrix)), Err(WorkflowError::Text(image.to_string())));
+    }
+}
+
+#[test]
+fn each_platform_is_scanned_for_its_own_targets_and_the_whole_for_all() {
+    for service in [Service::Github, Service::Gitlab] {
+        let text = workflow::write(service, &with_targets(Shape::Matrix)).unwrap();
+        let all = "--target graviton4 --target linux/arm64,page=64k,aarch32=no --target x86-64-v2";
+        assert_eq!(text.matches(all).count(), 1, "{text}");
+        let arm = all.trim_end_matches(" --target x86-64-v2");
+        assert!(text.matches(arm).count() == 2 && text.matches("--target x86-64-v2").count() == 2, "{text}");
     }
 }

@@ -4,8 +4,10 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::CliError;
+use super::settings::{ConfigArgs, Settings, Typed};
+use super::{CliError, opening};
 use crate::platform::Platform;
+use crate::platform::target::{self, TargetText};
 use crate::workflow::{self, Project, Service, Shape};
 
 /// For which service, and what cannot be read from the repository.
@@ -22,9 +24,12 @@ pub struct WorkflowArgs {
     /// Registry and repository of the image; without it, made from git's remote `origin`.
     #[arg(long, value_name = "NAME")]
     image: Option<String>,
-    /// A platform to build; repeatable. Without it linux/amd64 and linux/arm64.
+    /// A platform to build; repeatable. Without it those of the targets, or linux/amd64 and linux/arm64.
     #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
     platform: Vec<String>,
+    /// A node that the image must run on, as for `imgarch scan`; repeatable. Without it the project's own.
+    #[arg(long, value_name = "TARGET")]
+    target: Vec<String>,
     /// The Dockerfile; without it the one that is found.
     #[arg(long, short = 'f', value_name = "FILE")]
     file: Option<PathBuf>,
@@ -37,6 +42,8 @@ pub struct WorkflowArgs {
     /// One job that emulates what is foreign, instead of a runner for each platform.
     #[arg(long)]
     simple: bool,
+    #[command(flatten)]
+    config: ConfigArgs,
     /// Write the file where the service looks for it; one that is there is not overwritten.
     #[arg(long)]
     write: bool,
@@ -57,6 +64,16 @@ pub fn run(args: &WorkflowArgs, out: &mut dyn Write) -> Result<u8, CliError> {
     let mut platforms = Vec::new();
     for text in &args.platform {
         platforms.push(Platform::parse(text).map_err(|error| usage(error.to_string()))?);
+    }
+    let typed = Typed { targets: args.target.clone(), ..Typed::default() };
+    let settings = Settings::load(&args.config, typed, &opening::SourceArgs::default())?;
+    let targets = targets(&super::targets::within(&settings.targets.value, &platforms))?;
+    if platforms.is_empty() {
+        for (platform, _) in &targets {
+            if !platforms.contains(platform) {
+                platforms.push(platform.clone());
+            }
+        }
     }
     if platforms.is_empty() {
         platforms.extend(["linux/amd64", "linux/arm64"].iter().filter_map(|text| Platform::parse(text).ok()));
@@ -79,6 +96,7 @@ pub fn run(args: &WorkflowArgs, out: &mut dyn Write) -> Result<u8, CliError> {
         dockerfile: dockerfile(args)?,
         context: args.context.clone(),
         platforms,
+        targets,
         branch: branch.unwrap_or_else(|| "main".to_string()),
         imgarch: env!("CARGO_PKG_VERSION").to_string(),
         shape: if args.simple { Shape::Simple } else { Shape::Matrix },
@@ -97,6 +115,22 @@ pub fn run(args: &WorkflowArgs, out: &mut dyn Write) -> Result<u8, CliError> {
     file.write_all(text.as_bytes()).map_err(failed)?;
     writeln!(out, "wrote {}", path.display())?;
     Ok(0)
+}
+
+/// The platforms that the targets need, each with the text that names it. A cluster or this machine is asked now, and is
+/// not there when the workflow runs: of those only the platforms are taken.
+fn targets(texts: &[String]) -> Result<Vec<(Platform, String)>, CliError> {
+    let mut found: Vec<(Platform, String)> = Vec::new();
+    for text in texts {
+        let is_lasting = matches!(target::parse(text), Ok(TargetText::Given(_)));
+        for target in super::targets::of_text(text)?.targets {
+            let text = if is_lasting { text.clone() } else { target.platform.to_string() };
+            if !found.iter().any(|(platform, known)| *platform == target.platform && *known == text) {
+                found.push((target.platform, text));
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// What git prints, where there is git and it answers.

@@ -59,7 +59,6 @@ fn runner(platform: &Platform) -> (&'static str, bool) {
 }
 
 fn build_job(project: &Project) -> String {
-    let Project { context, dockerfile, .. } = project;
     let mut job = format!("  build:\n    name: build ${{{{ matrix.platform }}}}\n{}", permissions(project));
     job += "    strategy:\n      fail-fast: false\n      matrix:\n        include:\n";
     for platform in &project.platforms {
@@ -69,6 +68,10 @@ fn build_job(project: &Project) -> String {
             slug(platform)
         );
         job += &format!("            emulates: {emulates}\n");
+        let targets = project.target_options(Some(platform));
+        if !project.targets.is_empty() {
+            job += &format!("            targets: \"{}\"\n", targets.trim_start());
+        }
     }
     job += "    runs-on: ${{ matrix.runner }}\n    timeout-minutes: 120\n    steps:\n";
     job += &checkout();
@@ -80,21 +83,8 @@ fn build_job(project: &Project) -> String {
     }
     job += &format!("      - uses: {}\n", pinned("docker/setup-buildx-action"));
     job += &login(project);
-    job += &format!(
-        "      - name: Build, and push by digest
-        id: build
-        uses: {}
-        with:
-          context: {context}
-          file: {dockerfile}
-          platforms: ${{{{ matrix.platform }}}}
-          outputs: ${{{{ github.event_name == 'pull_request' && 'type=oci,dest=image.tar' || format('type=image,name={{0}},push-by-digest=true,name-canonical=true,push=true', env.IMAGE) }}}}
-          cache-from: type=gha,scope=${{{{ matrix.name }}}}
-          cache-to: type=gha,mode=max,scope=${{{{ matrix.name }}}}
-",
-        pinned("docker/build-push-action")
-    );
-    job += &verify(project, "--platform \"$PLATFORM\"", "          PLATFORM: ${{ matrix.platform }}\n");
+    job += &build_step(project, "${{ matrix.platform }}", ",scope=${{ matrix.name }}");
+    job += &verify(project, &of_matrix(project));
     job += &format!(
         "      - name: Keep the digest for the merge
         if: github.event_name != 'pull_request'
@@ -116,6 +106,25 @@ fn build_job(project: &Project) -> String {
     job
 }
 
+/// A pull request's image is kept in an archive; everything else is pushed without a tag. `scope` parts the caches of jobs.
+fn build_step(project: &Project, platforms: &str, scope: &str) -> String {
+    let Project { context, dockerfile, .. } = project;
+    format!(
+        "      - name: Build, and push by digest
+        id: build
+        uses: {}
+        with:
+          context: {context}
+          file: {dockerfile}
+          platforms: {platforms}
+          outputs: ${{{{ github.event_name == 'pull_request' && 'type=oci,dest=image.tar' || format('type=image,name={{0}},push-by-digest=true,name-canonical=true,push=true', env.IMAGE) }}}}
+          cache-from: type=gha{scope}
+          cache-to: type=gha,mode=max{scope}
+",
+        pinned("docker/build-push-action")
+    )
+}
+
 fn checkout() -> String {
     format!("      - uses: {}\n        with:\n          persist-credentials: false\n", pinned("actions/checkout"))
 }
@@ -135,15 +144,38 @@ fn login(project: &Project) -> String {
     format!("      - if: github.event_name != 'pull_request'\n        uses: {action}\n        with:\n{with}")
 }
 
+/// What a scan is narrowed to.
+#[derive(Default)]
+struct Narrowing {
+    env: String,
+    /// Lines of the script before it.
+    before: String,
+    options: String,
+}
+
+/// The platform of the job, and the targets that it is for: several words, which the script parts.
+fn of_matrix(project: &Project) -> Narrowing {
+    let env = "          PLATFORM: ${{ matrix.platform }}\n".to_string();
+    let options = " --platform \"$PLATFORM\"".to_string();
+    match project.targets.is_empty() {
+        true => Narrowing { env, options, ..Narrowing::default() },
+        false => Narrowing {
+            env: env + "          TARGETS: ${{ matrix.targets }}\n",
+            before: "          read -ra targets <<< \"$TARGETS\"\n".to_string(),
+            options: options + " \"${targets[@]}\"",
+        },
+    }
+}
+
 /// Scans what was pushed, by digest, or the archive of a pull request.
-fn verify(project: &Project, options: &str, env: &str) -> String {
-    let options = if options.is_empty() { String::new() } else { format!(" {options}") };
+fn verify(project: &Project, narrowing: &Narrowing) -> String {
+    let Narrowing { env, before, options } = narrowing;
     format!(
         "{}      - name: Will it run?
         env:
           DIGEST: ${{{{ steps.build.outputs.digest }}}}
 {env}        run: |
-          if [ \"$GITHUB_EVENT_NAME\" = pull_request ]; then
+{before}          if [ \"$GITHUB_EVENT_NAME\" = pull_request ]; then
             ./imgarch scan oci-archive:image.tar{options}
           else
             ./imgarch scan \"docker://$IMAGE@$DIGEST\"{options}
@@ -190,8 +222,9 @@ fn merge_job(project: &Project) -> String {
           for file in \"$@\"; do sources+=(\"$IMAGE@sha256:${{file#digests/}}\"); done
 {tags}          docker buildx imagetools create \"${{tags[@]}}\" \"${{sources[@]}}\"
           digest=$(docker buildx imagetools inspect --format '{{{{json .Manifest}}}}' \"$IMAGE:sha-$GITHUB_SHA\" | jq -r .digest)
-          ./imgarch scan \"docker://$IMAGE@$digest\"
+          ./imgarch scan \"docker://$IMAGE@$digest\"{targets}
 ",
+        targets = project.target_options(None),
         count = project.platforms.len(),
         tags = tags(project),
     );
@@ -210,7 +243,6 @@ fn tags(project: &Project) -> String {
 }
 
 fn simple_job(project: &Project) -> String {
-    let Project { context, dockerfile, .. } = project;
     let mut job = format!(
         "  build:\n{}    runs-on: {AMD64_RUNNER}\n    timeout-minutes: 240\n    steps:\n",
         permissions(project)
@@ -221,22 +253,8 @@ fn simple_job(project: &Project) -> String {
     }
     job += &format!("      - uses: {}\n", pinned("docker/setup-buildx-action"));
     job += &login(project);
-    job += &format!(
-        "      - name: Build, and push by digest
-        id: build
-        uses: {}
-        with:
-          context: {context}
-          file: {dockerfile}
-          platforms: {}
-          outputs: ${{{{ github.event_name == 'pull_request' && 'type=oci,dest=image.tar' || format('type=image,name={{0}},push-by-digest=true,name-canonical=true,push=true', env.IMAGE) }}}}
-          cache-from: type=gha
-          cache-to: type=gha,mode=max
-",
-        pinned("docker/build-push-action"),
-        project.platform_list(),
-    );
-    job += &verify(project, "", "");
+    job += &build_step(project, &project.platform_list(), "");
+    job += &verify(project, &Narrowing { options: project.target_options(None), ..Narrowing::default() });
     job += &format!(
         "      - name: Tag what was verified
         if: github.event_name != 'pull_request'

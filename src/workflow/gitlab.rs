@@ -81,7 +81,10 @@ fn build_job(project: &Project, platform: &Platform) -> String {
             "docker buildx build --platform {platform} --file {dockerfile} --metadata-file metadata.json --output \"type=image,name=$IMAGE,push-by-digest=true,name-canonical=true,push=true\" --cache-from \"type=registry,ref=$IMAGE:cache-{name}\" --cache-to \"type=registry,ref=$IMAGE:cache-{name},mode=max\" {context}"
         ),
         "digest=$(jq -r '.\"containerimage.digest\"' metadata.json)".to_string(),
-        format!("./imgarch scan \"docker://$IMAGE@$digest\" --platform {platform}"),
+        format!(
+            "./imgarch scan \"docker://$IMAGE@$digest\" --platform {platform}{}",
+            project.target_options(Some(platform))
+        ),
         "mkdir -p digests".to_string(),
         format!("echo \"$digest\" > digests/{name}"),
     ];
@@ -116,7 +119,7 @@ fn merge_job(project: &Project) -> String {
         "digest=$(docker buildx imagetools inspect --format '{{json .Manifest}}' \"$IMAGE:sha-$CI_COMMIT_SHA\" | jq -r .digest)"
             .to_string(),
     );
-    lines.push("./imgarch scan \"docker://$IMAGE@$digest\"".to_string());
+    lines.push(format!("./imgarch scan \"docker://$IMAGE@$digest\"{}", project.target_options(None)));
     format!(
         "merge and tag:\n  extends: .docker\n  stage: merge\n  tags: [{AMD64_RUNNER}]\n  script:\n{}",
         script_lines(&lines)
@@ -135,7 +138,7 @@ fn simple_job(project: &Project) -> String {
             "docker buildx build --platform {platforms} --file {dockerfile} --metadata-file metadata.json --output \"type=image,name=$IMAGE,push-by-digest=true,name-canonical=true,push=true\" --cache-from \"type=registry,ref=$IMAGE:cache\" --cache-to \"type=registry,ref=$IMAGE:cache,mode=max\" {context}"
         ),
         "digest=$(jq -r '.\"containerimage.digest\"' metadata.json)".to_string(),
-        "./imgarch scan \"docker://$IMAGE@$digest\"".to_string(),
+        format!("./imgarch scan \"docker://$IMAGE@$digest\"{}", project.target_options(None)),
     ];
     lines.extend(tags());
     lines.push("docker buildx imagetools create \"$@\" \"$IMAGE@$digest\"".to_string());

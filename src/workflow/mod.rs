@@ -18,6 +18,9 @@ pub struct Project {
     pub context: String,
     /// At least one; Linux only.
     pub platforms: Vec<Platform>,
+    /// The nodes that the image must run on, as `--target` takes them, each with its platform; none: what each platform
+    /// is published for.
+    pub targets: Vec<(Platform, String)>,
     /// The branch whose image is `latest`.
     pub branch: String,
     /// The imgarch that verifies.
@@ -48,7 +51,7 @@ pub enum WorkflowError {
     NoPlatform,
     #[error("{0} cannot be built by Linux runners")]
     Platform(Platform),
-    #[error("{0:?} cannot stand in a workflow: only letters, digits and . _ - / : are taken")]
+    #[error("{0:?} cannot stand in a workflow: only letters, digits and . _ - / : , = are taken")]
     Text(String),
 }
 
@@ -71,8 +74,9 @@ pub fn write(service: Service, project: &Project) -> Result<String, WorkflowErro
         return Err(WorkflowError::Platform(other.clone()));
     }
     // These are put into shell commands and YAML as they are.
-    for text in [&project.image, &project.dockerfile, &project.context, &project.branch, &project.imgarch] {
-        let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-/:".contains(c);
+    let named = [&project.image, &project.dockerfile, &project.context, &project.branch, &project.imgarch];
+    for text in named.into_iter().chain(project.targets.iter().map(|(_, text)| text)) {
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-/:,=".contains(c);
         if text.is_empty() || text.starts_with('-') || !text.chars().all(is_plain) {
             return Err(WorkflowError::Text(text.clone()));
         }
@@ -87,6 +91,13 @@ impl Project {
     /// `linux/amd64,linux/arm64`.
     fn platform_list(&self) -> String {
         self.platforms.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+    }
+
+    /// ` --target X --target Y`: those of one platform, or all; empty where the project names none.
+    fn target_options(&self, platform: Option<&Platform>) -> String {
+        let is_of = |target: &Platform| platform.is_none_or(|platform| platform.architecture == target.architecture);
+        let options = self.targets.iter().filter(|(target, _)| is_of(target));
+        options.map(|(_, text)| format!(" --target {text}")).collect()
     }
 
     /// `ghcr.io`, or nothing for Docker Hub.
