@@ -52,6 +52,14 @@ pub fn apply(report: &mut Report, settings: &Settings, args: &GateArgs, terminal
     Ok(())
 }
 
+/// Applies what the project says of severities and what it accepts by reason; today's baseline is not asked, for it holds
+/// faults that nobody has mended yet.
+pub fn apply_policy(report: &mut Report, settings: &Settings) {
+    let policy = Policy { severities: settings.severities.clone(), ignores: settings.ignores.clone(), baseline: None };
+    // An ignore that matches nothing here may match what other commands see.
+    let _notes = config::apply(report, &policy, today());
+}
+
 fn today() -> Date {
     // A clock before 1970 is a broken one; then nothing has expired.
     Date::of_unix_seconds(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()))

@@ -8,6 +8,7 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use super::outputs::outputs;
+use super::settings::{ConfigArgs, Settings, Typed};
 use super::terminal::tell;
 use super::{CliError, Terminal, opening};
 use crate::judge::code::Severity;
@@ -61,6 +62,8 @@ pub struct LintArgs {
     #[arg(long, value_enum, default_value_t = LintFailOn::Error)]
     fail_on: LintFailOn,
     #[command(flatten)]
+    config: ConfigArgs,
+    #[command(flatten)]
     sources: opening::SourceArgs,
 }
 
@@ -86,7 +89,8 @@ pub fn run(args: &LintArgs, terminal: &Terminal, out: &mut dyn Write) -> Result<
     let platforms =
         args.platform.iter().map(|text| Platform::parse(text).map_err(|error| CliError::usage(error.to_string())));
     let platforms: Vec<Platform> = platforms.collect::<Result<_, _>>()?;
-    let registry = args.online.then(|| pins::registry(&args.sources)).transpose()?;
+    let settings = Settings::load(&args.config, Typed::default(), &args.sources)?;
+    let registry = args.online.then(|| pins::registry(&settings)).transpose()?;
     let mut files = Vec::new();
     for path in &args.paths {
         files.extend(read(path)?);

@@ -8,6 +8,7 @@ use std::io::{BufRead, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 
 use super::machine::{AnswerFormat, machine_and_notes};
+use super::settings::{ConfigArgs, Origin, Settings, Typed};
 use super::terminal::tell;
 use super::{CliError, Terminal, opening};
 use crate::oci::Reference;
@@ -67,6 +68,8 @@ pub struct RebuildArgs {
     #[arg(long, value_enum, default_value_t = AnswerFormat::Text)]
     format: AnswerFormat,
     #[command(flatten)]
+    config: ConfigArgs,
+    #[command(flatten)]
     sources: opening::SourceArgs,
     /// Options of docker buildx build.
     #[arg(last = true, value_name = "BUILDX OPTION")]
@@ -81,10 +84,11 @@ fn source_error(error: &SourceError) -> CliError {
     CliError::Unknown { text: error.to_string(), hint: error.hint().map(str::to_string) }
 }
 
-pub fn run(args: RebuildArgs, terminal: &Terminal, out: &mut dyn Write) -> Result<u8, CliError> {
+pub fn run(mut args: RebuildArgs, terminal: &Terminal, out: &mut dyn Write) -> Result<u8, CliError> {
     let reference = tag_of(&args.image)?;
     let platforms = args.platform.iter().map(|text| Platform::parse(text)).collect::<Result<Vec<_>, _>>();
     let platforms = platforms.map_err(|error| CliError::usage(error.to_string()))?;
+    let settings = settings(&mut args, &platforms)?;
     let mut targets = Vec::new();
     for text in &args.target {
         let found = super::targets::of_text(text)?;
@@ -93,8 +97,14 @@ pub fn run(args: RebuildArgs, terminal: &Terminal, out: &mut dyn Write) -> Resul
     }
     let client = opening::registry_client(&args.sources).map_err(|error| source_error(&error))?;
     let opener = opening::Opener::new(&args.sources)?;
-    let registry =
-        Registry { client, opener, reference: reference.clone(), targets: targets.clone(), quiet: terminal.quiet };
+    let registry = Registry {
+        client,
+        opener,
+        reference: reference.clone(),
+        targets: targets.clone(),
+        settings,
+        quiet: terminal.quiet,
+    };
     let before = registry.published()?;
     let report = before.as_ref().map(|before| registry.scan(&reference.at(&before.digest), terminal));
     if before.is_none() && platforms.is_empty() && targets.is_empty() {
@@ -171,6 +181,20 @@ pub fn run(args: RebuildArgs, terminal: &Terminal, out: &mut dyn Write) -> Resul
         }
         Err(error) => Err(unknown(error.to_string())),
     }
+}
+
+/// What holds, written back to the flags that the file and the environment may give too.
+fn settings(args: &mut RebuildArgs, platforms: &[Platform]) -> Result<Settings, CliError> {
+    let typed = Typed { targets: args.target.clone(), ..Typed::default() };
+    let settings = Settings::load(&args.config, typed, &args.sources)?;
+    args.target = match settings.targets.origin {
+        Origin::Flag => settings.targets.value.clone(),
+        _ => super::targets::within(&settings.targets.value, platforms),
+    };
+    settings.apply_to(&mut args.sources);
+    // A mirror may not have heard yet what the tag names.
+    args.sources.mirrors.clear();
+    Ok(settings)
 }
 
 /// The tag that is named; with a digest beside it, what the tag names now is what counts.

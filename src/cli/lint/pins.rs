@@ -2,6 +2,7 @@
 
 use std::io::Read;
 
+use super::super::settings::Settings;
 use super::super::{CliError, opening};
 use super::FILE_LIMIT;
 use crate::lint::Pin;
@@ -9,8 +10,11 @@ use crate::oci::{Descriptor, Document, Reference};
 use crate::platform::Platform;
 use crate::source::input::RegistryOpener;
 
-pub fn registry(sources: &opening::SourceArgs) -> Result<RegistryOpener, CliError> {
-    let client = opening::registry_client(sources)
+/// Opens references in their registries, as the project's file and the flags say of them.
+pub fn registry(settings: &Settings) -> Result<RegistryOpener, CliError> {
+    let mut sources = opening::SourceArgs::default();
+    settings.apply_to(&mut sources);
+    let client = opening::registry_client(&sources)
         .map_err(|error| CliError::Usage { text: error.to_string(), hint: error.hint().map(str::to_string) })?;
     Ok(Box::new(move |reference| Box::new(client.image(reference))))
 }

@@ -5,8 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::super::progress::Progress;
+use super::super::settings::Settings;
 use super::super::terminal::tell;
-use super::super::{CliError, Terminal, opening, scan as scan_command};
+use super::super::{CliError, Terminal, gate, opening, scan as scan_command};
 use super::{layout, source_error, unknown};
 use crate::judge::code::Severity;
 use crate::oci::{Config, Descriptor, Digest, Document, Reference};
@@ -28,6 +29,7 @@ pub struct Registry {
     pub opener: opening::Opener,
     pub reference: Reference,
     pub targets: Vec<Target>,
+    pub settings: Settings,
     pub quiet: bool,
 }
 
@@ -58,11 +60,14 @@ impl Registry {
             platforms: platforms.to_vec(),
             targets,
             jobs: scan_command::default_jobs(),
+            limits: self.settings.limits(),
             ..Options::default()
         };
         // A bare name could be an engine's; only what the registry has is meant.
         let name = if name.starts_with("oci:") { name.to_string() } else { format!("docker://{name}") };
-        scan::scan(&[name], &|name| self.opener.open(name), &options, watch)
+        let mut report = scan::scan(&[name], &|name| self.opener.open(name), &options, watch);
+        gate::apply_policy(&mut report, &self.settings);
+        report
     }
 }
 
