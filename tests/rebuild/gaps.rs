@@ -6,7 +6,7 @@ use std::process::Stdio;
 use serde_json::Value;
 
 use crate::engines::{self, Store};
-use crate::site::{GOOD, Said, Site};
+use crate::site::{GOOD, Said, Site, attestation_of, digest_of};
 
 #[test]
 fn what_this_machine_lacks_is_said_with_a_command() {
@@ -137,4 +137,43 @@ fn an_engine_20_10_ends_in_a_message_and_a_command() {
         &["the buildx plugin cannot be run: 'nobuildx' is not a docker command", "apt-get install docker-buildx"],
     );
     assert_eq!(site.index(&image), before);
+}
+
+#[test]
+fn a_builder_in_a_container_is_woken_by_doctor_and_pushes_by_digest() {
+    let test = "a_builder_in_a_container_is_woken_by_doctor_and_pushes_by_digest";
+    let Some(site) = Site::new(test).filter(|_| engines::has(test, &["gcc"])) else { return };
+    let image = site.publish_fault("contained:v1");
+    let before = site.index(&image);
+    let options = format!("image={},network=host", site.buildkit_image());
+    let doctor = ["doctor", "--platform", "linux/amd64"];
+    site.imgarch(&doctor, None)
+        .check(0, &["default (docker) cannot push by digest", "docker buildx create --name imgarch"]);
+    site.docker(&[
+        "buildx",
+        "create",
+        "--name",
+        "imgarch",
+        "--driver",
+        "docker-container",
+        "--driver-opt",
+        &options,
+        "--use",
+    ]);
+    site.imgarch(&doctor, None)
+        .check(1, &["builder imgarch is not running", "docker buildx inspect --bootstrap imgarch"]);
+    site.imgarch(&["doctor", "--platform", "linux/amd64", "--fix"], None).check(
+        0,
+        &[
+            "running: docker buildx inspect --bootstrap imgarch",
+            "imgarch (docker-container)",
+            "native on node imgarch0",
+        ],
+    );
+    site.imgarch(&["rebuild", &image, "--yes"], None)
+        .check(0, &["with     builder imgarch (docker-container)", "push-by-digest=true", "is rebuilt and verified"]);
+    let after = site.index(&image);
+    assert_eq!(digest_of(&before, "amd64"), digest_of(&after, "amd64"));
+    assert!(attestation_of(&after, digest_of(&after, "arm64")).is_some());
+    site.docker(&["buildx", "rm", "imgarch"]);
 }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -119,6 +120,24 @@ impl Site {
         self.docker(&["buildx", "create", "--name", name, "--driver", "remote", &endpoint]);
     }
 
+    /// An image that stands in for BuildKit's, and leads to the engine's own.
+    pub fn buildkit_image(&self) -> String {
+        let port = bridge_by_tcp(self.engine);
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/rebuild/builder.c");
+        let (source, program) = (source.display().to_string(), self.path("builder/program").display().to_string());
+        self.write(
+            "builder/Dockerfile",
+            format!(
+                "FROM scratch\nCOPY program /usr/bin/buildkitd\nCOPY program /usr/bin/buildctl\n\
+                 ENV PATH=/usr/bin BRIDGE_PORT={port}\nENTRYPOINT [\"buildkitd\"]\n"
+            ),
+        );
+        engines::run("gcc", &["-static", "-O1", "-o", &program, &source]);
+        let image = self.image("buildkit:bridge");
+        self.docker(&["buildx", "build", "-q", "-t", &image, "--push", "builder"]);
+        image
+    }
+
     /// The incident: both platforms published, both with the x86-64 program.
     pub fn publish_fault(&self, name: &str) -> String {
         let image = self.image(name);
@@ -192,25 +211,44 @@ pub fn attestation_of<'a>(index: &'a Value, digest: &str) -> Option<&'a Value> {
         .find(|one| one["annotations"]["vnd.docker.reference.digest"] == digest)
 }
 
-/// buildx's `remote` driver on the engine's own BuildKit, which it reaches by an upgraded HTTP connection.
+/// Serves the engine's own BuildKit, which it gives by an upgraded HTTP connection, to whoever connects here.
 fn bridge(engine: &'static Engine, socket: &Path) {
     let listener = UnixListener::bind(socket).unwrap();
     std::thread::spawn(move || {
         for client in listener.incoming().map_while(Result::ok) {
-            let mut server = UnixStream::connect(&engine.socket).unwrap();
-            server.write_all(b"POST /grpc HTTP/1.1\r\nHost: d\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n").unwrap();
-            let mut head = Vec::new();
-            while !head.ends_with(b"\r\n\r\n") {
-                let mut byte = [0];
-                server.read_exact(&mut byte).unwrap();
-                head.extend(byte);
-            }
-            for (mut from, mut to) in [(client.try_clone().unwrap(), server.try_clone().unwrap()), (server, client)] {
-                std::thread::spawn(move || {
-                    let _ = std::io::copy(&mut from, &mut to);
-                    let _ = to.shutdown(std::net::Shutdown::Both);
-                });
-            }
+            pass(client.try_clone().unwrap(), client, engine);
         }
+    });
+}
+
+/// The same on a port of 127.0.0.1.
+fn bridge_by_tcp(engine: &'static Engine) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for client in listener.incoming().map_while(Result::ok) {
+            pass(client.try_clone().unwrap(), client, engine);
+        }
+    });
+    port
+}
+
+/// Passes bytes both ways between a client, by its two halves, and the engine.
+fn pass<C: Read + Write + Send + 'static>(mut from: C, mut to: C, engine: &Engine) {
+    let mut server = UnixStream::connect(&engine.socket).unwrap();
+    server.write_all(b"POST /grpc HTTP/1.1\r\nHost: d\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n").unwrap();
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        server.read_exact(&mut byte).unwrap();
+        head.extend(byte);
+    }
+    let mut answers = server.try_clone().unwrap();
+    std::thread::spawn(move || {
+        let _ = std::io::copy(&mut from, &mut server);
+        let _ = server.shutdown(std::net::Shutdown::Both);
+    });
+    std::thread::spawn(move || {
+        let _ = std::io::copy(&mut answers, &mut to);
     });
 }
