@@ -26,6 +26,8 @@ const CODES: &[(Code, &[&str])] = &[
             "missing-file",
             "missing-program",
             "not-in-path",
+            "relative-in-path",
+            "bad-working-dir",
             "not-a-directory",
             "symlink-loop",
             "name-too-long",
@@ -168,6 +170,7 @@ fn doubted(doubt: &Cause, way: &[String]) -> Option<Finding> {
         code if code.starts_with("cpu") => (Code::EntrypointCpuDoubt, Severity::Warning),
         // Nobody said how large the node's pages are: worth knowing, no reason to stop.
         "page-size" => (Code::EntrypointCpuDoubt, Severity::Note),
+        "needs-override" => (Code::EntrypointNotExecutable, Severity::Warning),
         "capabilities-needed" => (Code::EntrypointCapabilities, Severity::Note),
         "foreign-architecture" => return None,
         _ => (Code::ScriptLineFails, Severity::Note),

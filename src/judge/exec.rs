@@ -25,7 +25,7 @@ use crate::image::RootFs;
 use crate::inspect::FileKind;
 use crate::judge::{Cause, Errno, Exec, Outcome};
 use crate::platform::compat::{self, Kernel, Needs};
-use crate::platform::{Fact, Node};
+use crate::platform::{Capabilities, Fact, Node};
 
 use access::Who;
 use binfmt::{Asked, Assumed, Machine};
@@ -42,6 +42,18 @@ pub struct Trace {
     /// The lines that loaders, shells and emulators on the way print on standard error.
     pub says: Vec<String>,
     pub ends: Ends,
+    /// What a runtime's search comes to that is made as root, as crun's is, where nothing could be executed.
+    pub as_root: AsRoot,
+}
+
+/// A search for the program as root.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum AsRoot {
+    #[default]
+    FindsNothing,
+    Finds(String),
+    /// The last file of that name that it met, by the cause's code and the errno.
+    Refuses(&'static str, Errno),
 }
 
 /// How far a trace saw.
@@ -170,43 +182,57 @@ fn run(question: &Question<'_>, flip: Option<Flip>) -> (Trace, Asked) {
         Ok(who) => (who, None),
         Err(access::NoSuchUser(text)) => (Who::Unknown, Some(text)),
     };
-    let machine = Machine {
+    let (cwd, no_cwd) = match lookup::working_dir(rootfs, &call.working_dir) {
+        Ok(cwd) => (cwd, None),
+        Err(outcome) => (None, Some(outcome)),
+    };
+    let overrides = node.bounding.contains(Capabilities::DAC_OVERRIDE);
+    let who = if who == Who::Root && !overrides { Who::User { uid: 0, gids: vec![0] } } else { who };
+    let machine = |who: Who| Machine {
         rootfs,
+        overrides: Cell::new(overrides),
         node,
         kernel,
         who,
-        cwd: rootfs.resolve(&call.working_dir).unwrap_or(rootfs.root()),
+        cwd: cwd.unwrap_or(rootfs.root()),
         assumed: assume(node, kernel, flip),
         steps: RefCell::default(),
         doubts: RefCell::default(),
         says: RefCell::default(),
         ends: RefCell::default(),
     };
-    let outcome = match (refusal, lookup::program(&machine, call)) {
-        (Some(text), _) => {
+    let as_root = machine(Who::Root);
+    let machine = machine(who);
+    let find = |machine: &Machine<'_>| lookup::program(machine, call, cwd.is_some());
+    let outcome = match (refusal, no_cwd, find(&machine)) {
+        (Some(text), ..) => {
             let cause = Cause { code: "unknown-user", text };
             Outcome::Fails { errno: Errno::ENOENT, at: call.user.clone(), cause }
         }
-        (None, Err(outcome)) => outcome,
-        (None, Ok(path)) => {
-            let argv: Vec<Vec<u8>> = call.argv.iter().map(|word| word.clone().into_bytes()).collect();
-            match reach {
-                Reach::Chain => {
-                    let walk = Walk { env: call.env.clone(), depth: 0, is_open: false };
-                    machine.walk(&path, &argv, &walk, Link::Call)
-                }
-                Reach::Program => match machine.start(&path, &argv, &call.env, Link::Call) {
-                    Ok(Ran { emulated: Some(by), .. }) => Outcome::Emulated { by },
-                    Ok(_) => Outcome::Runs,
-                    Err(outcome) => outcome,
-                },
-            }
-        }
+        (None, Some(outcome), _) | (None, None, Err(outcome)) => outcome,
+        (None, None, Ok(path)) => start(&machine, &path, call, reach),
     };
+    let is_failure = matches!(outcome, Outcome::Fails { .. });
+    let as_root = if is_failure { lookup::as_root(&as_root, call, cwd.is_some()) } else { AsRoot::default() };
     let asked = machine.assumed.asked.get();
     let (steps, doubts) = (machine.steps.into_inner(), machine.doubts.into_inner());
     let (says, ends) = (machine.says.into_inner(), machine.ends.into_inner());
-    (Trace { outcome, steps, doubts, says, ends }, asked)
+    (Trace { outcome, steps, doubts, says, ends, as_root }, asked)
+}
+
+fn start(machine: &Machine<'_>, path: &[u8], call: &Exec, reach: Reach) -> Outcome {
+    let argv: Vec<Vec<u8>> = call.argv.iter().map(|word| word.clone().into_bytes()).collect();
+    match reach {
+        Reach::Chain => {
+            let walk = Walk { env: call.env.clone(), depth: 0, is_open: false };
+            machine.walk(path, &argv, &walk, Link::Call)
+        }
+        Reach::Program => match machine.start(path, &argv, &call.env, Link::Call) {
+            Ok(Ran { emulated: Some(by), .. }) => Outcome::Emulated { by },
+            Ok(_) => Outcome::Runs,
+            Err(outcome) => outcome,
+        },
+    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //! texts are theirs, word for word. Sources: runc's libcontainer (generic_error.go, standard_init_linux.go, init_linux.go
 //! by tag), crun's container.c, moby's daemon/errors.go, containerd's internal/cri/server, podman's libpod/oci_util.go.
 
-use super::exec::{Link, Trace};
+use super::exec::{AsRoot, Link, Trace};
 use super::outcome::{Death, Errno, Exec, Outcome};
 
 /// One line that somebody sees.
@@ -21,6 +21,7 @@ pub struct Shown {
 const SEARCH: &[&str] = &[
     "missing-program",
     "not-in-path",
+    "relative-in-path",
     "not-executable",
     "is-directory",
     "not-a-file",
@@ -38,12 +39,20 @@ pub fn messages(trace: &Trace, call: &Exec) -> Vec<Shown> {
         Outcome::Runs | Outcome::Emulated { .. } | Outcome::Unknown { .. } => Vec::new(),
         Outcome::Fails { cause, .. } if cause.code == "unknown-user" => unknown_user(&cause.text),
         Outcome::Fails { cause, .. } if cause.code == "no-command" => no_command(),
+        Outcome::Fails { errno, at, cause } if cause.code == "bad-working-dir" => bad_working_dir(at, *errno),
         Outcome::Fails { errno, cause, .. } if is_first && SEARCH.contains(&cause.code) => {
-            not_found(program, *errno, cause.code)
+            let failed = Failed { program, errno: *errno, code: cause.code };
+            let crun = match &trace.as_root {
+                AsRoot::Finds(_) if cause.code == "relative-in-path" => Crun::Runs,
+                AsRoot::Finds(path) => Crun::Refused(crun_refusals(path, call, Errno::EACCES)),
+                AsRoot::FindsNothing => Crun::NotFound(failed.by_crun(call)),
+                AsRoot::Refuses(code, errno) => Crun::NotFound(Failed { errno: *errno, code, ..failed }.by_crun(call)),
+            };
+            not_found(&failed, &crun)
         }
         Outcome::Fails { errno, .. } => {
             let path = trace.steps.first().map_or(program, |step| step.typed.as_str());
-            refused(path, *errno)
+            refused(path, call, *errno)
         }
         Outcome::Dies { death, .. } => ended(*death, trace.says.join("\n")),
     }
@@ -53,79 +62,185 @@ fn shown(frontend: &'static str, text: impl Into<String>, exit_code: u8) -> Show
     Shown { frontend, text: text.into(), exit_code: Some(exit_code) }
 }
 
-/// execve failed after the runtime had said that the container started: the text is in the container's own log.
-fn refused(path: &str, errno: Errno) -> Vec<Shown> {
-    let (go, c) = (errno.message(), errno.strerror());
-    let runc = format!("exec {path}: {go}");
+/// crun's line for an execve that failed, and that of its older versions where it differs.
+fn crun_refusals(path: &str, call: &Exec, errno: Errno) -> [String; 2] {
     let hint = if errno == Errno::ENOENT { " (missing dynamic library?)" } else { "" };
-    let crun = format!("exec container process{hint} `{path}`: {c}");
-    vec![
+    let line = |path: String| format!("exec container process{hint} `{path}`: {}", errno.strerror());
+    let cwd = if call.working_dir.is_empty() { "/" } else { &call.working_dir };
+    match path.starts_with('/') {
+        true => [line(path.to_string()), line(path.to_string())],
+        false => [line(format!("{}/{path}", cwd.trim_end_matches('/'))), line(format!("{cwd}/{path}"))],
+    }
+}
+
+fn crun_rows([new, old]: &[String; 2]) -> Vec<Shown> {
+    if new == old {
+        return vec![shown("crun", new, 1)];
+    }
+    vec![shown(CRUN, new, 1), shown(OLD_CRUN, old, 1)]
+}
+
+const CRUN: &str = "crun 1.21 and newer";
+const OLD_CRUN: &str = "crun 1.20 and older";
+
+/// execve failed after the runtime had said that the container started: the text is in the container's own log.
+fn refused(path: &str, call: &Exec, errno: Errno) -> Vec<Shown> {
+    let go = errno.message();
+    let runc = format!("exec {path}: {go}");
+    let crun = crun_refusals(path, call, errno);
+    let mut rows = vec![
         shown("runc 1.2 and newer", runc.clone(), 255),
         shown("runc 1.1", runc.clone(), 1),
         shown("runc 1.0", format!("standard_init_linux.go:228: exec user process caused: {go}"), 1),
         shown("runc 1.0-rc90 and older", format!("standard_init_linux.go:211: exec user process caused \"{go}\""), 1),
-        shown("crun", crun.clone(), 1),
+    ];
+    rows.extend(crun_rows(&crun));
+    rows.extend([
         shown("docker run (27.5 and newer)", runc.clone(), 255),
         shown("docker run (20.10.10 to 27.4)", runc.clone(), 1),
         shown("kubectl logs --previous (containerd)", runc, 255),
-        shown("podman run", format!("{{\"msg\":\"{crun}\",\"level\":\"error\"}}"), 1),
-    ]
+        podman_refused(&crun),
+    ]);
+    rows
+}
+
+fn podman_refused([crun, _]: &[String; 2]) -> Shown {
+    shown("podman run", format!("{{\"msg\":\"{crun}\",\"level\":\"error\"}}"), 1)
+}
+
+/// What crun does where runc's search fails: it searches as root, and takes what a relative part of PATH leads to.
+enum Crun {
+    Runs,
+    Refused([String; 2]),
+    NotFound([String; 2]),
+}
+
+/// A runtime's own search that failed.
+#[derive(Clone, Copy)]
+struct Failed<'a> {
+    program: &'a str,
+    errno: Errno,
+    code: &'static str,
+}
+
+impl Failed<'_> {
+    /// Go's os/exec: from 1.20 on, and before that, where it took a directory for a file without permission and runc
+    /// asked for the user's permission itself.
+    fn by_go(&self, is_user_refused: bool) -> [String; 2] {
+        let Failed { program, errno, code } = self;
+        let go = errno.message();
+        let named = |text: &str| format!("exec: \"{program}\": {text}");
+        match *code {
+            "not-in-path" => [(); 2].map(|()| named("executable file not found in $PATH")),
+            "relative-in-path" => [(); 2].map(|()| named("cannot run executable found relative to current directory")),
+            "is-directory" => [named("is a directory"), named("permission denied")],
+            "not-executable" if is_user_refused => [named(go), format!("exec {program}: {go}")],
+            "not-executable" | "not-a-file" => [(); 2].map(|()| named(go)),
+            _ => [(); 2].map(|()| named(&format!("stat {program}: {go}"))),
+        }
+    }
+
+    /// crun's `find_executable`, and what came before it.
+    fn by_crun(&self, call: &Exec) -> [String; 2] {
+        let Failed { program, errno, code } = self;
+        let is_relative = program.contains('/') && !program.starts_with('/');
+        let cwd = call.working_dir.trim_end_matches('/');
+        let path = if is_relative { format!("{cwd}/{program}") } else { program.to_string() };
+        let place = if path.starts_with('/') { "" } else { " in $PATH" };
+        let absent = Errno::ENOENT.strerror();
+        let new = match (*code, *errno) {
+            ("not-executable", _) => {
+                format!("the path `{path}` exists but it is not executable: Operation not permitted")
+            }
+            ("is-directory" | "not-a-file", _) => {
+                format!("the path `{path}` is not a regular file: Operation not permitted")
+            }
+            (_, Errno::ENOENT) => format!("executable file `{path}` not found{place}: {absent}"),
+            (_, errno) => format!("open `{path}`: {}", errno.strerror()),
+        };
+        let old = match (*code, *errno) {
+            ("is-directory" | "not-a-file", _) => "open executable: Operation not permitted".to_string(),
+            (_, Errno::ENOENT) => format!("executable file `{program}` not found in $PATH: {absent}"),
+            (_, errno) => format!("open executable: {}", errno.strerror()),
+        };
+        [new, old]
+    }
+
+    /// The client's exit code: docker's by the words of the error, podman's by crun's.
+    fn exit_code(&self) -> u8 {
+        match (self.errno, self.code) {
+            (_, "relative-in-path") => 125,
+            (Errno::ENOENT, _) => 127,
+            (Errno::EACCES, _) => 126,
+            _ => 125,
+        }
+    }
 }
 
 /// The runtime's own search failed: no process was started.
-fn not_found(program: &str, errno: Errno, code: &str) -> Vec<Shown> {
-    let go = errno.message();
-    let look_path = match code {
-        "not-in-path" => format!("exec: \"{program}\": executable file not found in $PATH"),
-        "is-directory" => format!("exec: \"{program}\": is a directory"),
-        "missing-program" | "not-a-directory" | "symlink-loop" | "name-too-long" | "not-searchable" => {
-            format!("exec: \"{program}\": stat {program}: {go}")
-        }
-        _ => format!("exec: \"{program}\": {go}"),
-    };
-    // Go before 1.20 took a directory for a file without permission, and runc said less before 1.2.
-    let old_look_path =
-        if code == "is-directory" { format!("exec: \"{program}\": permission denied") } else { look_path.clone() };
-    let crun = match (code, errno) {
-        ("not-in-path", _) => format!("executable file `{program}` not found in $PATH: No such file or directory"),
-        ("is-directory", _) => "open executable: Operation not permitted".to_string(),
-        (_, Errno::ENOENT) => format!("executable file `{program}` not found: No such file or directory"),
-        _ => format!("open executable: {}", errno.strerror()),
-    };
-    // It named PATH for every path.
-    let old_crun = crun.replace("` not found:", "` not found in $PATH:");
-    let (code, podman) = match errno {
-        Errno::ENOENT => (127, "OCI runtime attempted to invoke a command that was not found"),
-        Errno::EACCES => (126, "OCI permission denied"),
-        _ => (126, "OCI runtime error"),
-    };
-    let new = format!("unable to start container process: error during container init: {look_path}");
-    let old = format!("unable to start container process: {old_look_path}");
+fn not_found(failed: &Failed<'_>, crun: &Crun) -> Vec<Shown> {
+    let [go, old_go] = failed.by_go(matches!(crun, Crun::Refused(_)));
+    let code = failed.exit_code();
+    let start = "unable to start container process: ";
     let task = "failed to create shim task: OCI runtime create failed: runc create failed";
-    let kubelet = format!("failed to create containerd task: {task}: {new}: unknown");
-    vec![
+    let docker = "docker: Error response from daemon: failed to create task for container";
+    let new = format!("{start}error during container init: {go}");
+    let old = |go: &str| format!("{start}{go}");
+    let mut rows = vec![
         shown("runc 1.2 and newer", format!("runc run failed: {new}"), 1),
-        shown("runc 1.1", format!("runc run failed: {old}"), 1),
-        shown("crun", crun.clone(), 1),
-        shown("crun 1.8 and older", old_crun, 1),
+        shown("runc 1.1", format!("runc run failed: {}", old(&go)), 1),
+        shown("docker run (27.5 and newer)", format!("{docker}: {task}: {new}: unknown"), code),
+        shown("docker run (24 to 27.4)", format!("{docker}: {task}: {}: unknown", old(&go)), code),
         shown(
-            "docker run (27.5 and newer)",
-            format!("docker: Error response from daemon: failed to create task for container: {task}: {new}: unknown"),
-            code,
+            "kubelet (containerd): StartError",
+            format!("failed to create containerd task: {task}: {new}: unknown"),
+            128,
         ),
-        shown(
-            "docker run (24 to 27.4)",
-            format!("docker: Error response from daemon: failed to create task for container: {task}: {old}: unknown"),
-            code,
-        ),
-        shown("kubelet (containerd): StartError", kubelet, 128),
-        Shown {
-            frontend: "kubelet (CRI-O): CreateContainerError",
-            text: format!("container create failed: {crun}"),
-            exit_code: None,
-        },
-        shown("podman run", format!("Error: crun: {crun}: {podman}"), code),
-    ]
+    ];
+    if go != old_go {
+        let old_docker = format!("{docker}: {task}: {}: unknown", old(&old_go));
+        rows.push(shown("runc 1.1 (Go before 1.20)", format!("runc run failed: {}", old(&old_go)), 1));
+        rows.push(shown("docker run (24 to 27.4, runc of Go before 1.20)", old_docker, code));
+    }
+    match crun {
+        Crun::Runs => {}
+        Crun::Refused(lines) => {
+            rows.extend(crun_rows(lines));
+            rows.push(podman_refused(lines));
+        }
+        Crun::NotFound(lines) => {
+            rows.extend(crun_rows(lines));
+            rows.extend(podman_not_found(&lines[0]));
+        }
+    }
+    rows
+}
+
+/// CRI-O and podman show crun's words; podman sorts them by what they say. Source: libpod/oci_util.go
+/// `getOCIRuntimeError`.
+fn podman_not_found(crun: &str) -> [Shown; 2] {
+    let has = |words: &str| crun.to_ascii_lowercase().contains(words);
+    let (code, podman) = match () {
+        () if has("permission denied") || has("operation not permitted") => (126, "OCI permission denied"),
+        () if has("no such file or directory") => (127, "OCI runtime attempted to invoke a command that was not found"),
+        () => (125, "OCI runtime error"),
+    };
+    let crio = Shown {
+        frontend: "kubelet (CRI-O): CreateContainerError",
+        text: format!("container create failed: {crun}"),
+        exit_code: None,
+    };
+    [crio, shown("podman run", format!("Error: crun: {crun}: {podman}"), code)]
+}
+
+/// The runtime could not enter, or make, the working directory.
+fn bad_working_dir(path: &str, errno: Errno) -> Vec<Shown> {
+    let made = if errno == Errno::ENOENT { "file exists" } else { "not a directory" };
+    let runc = format!(
+        "runc run failed: unable to start container process: error during container init: mkdir {path}: {made}"
+    );
+    let crun = |to: &str| format!("chdir{to} `{path}`: {}", errno.strerror());
+    vec![shown("runc 1.1 and newer", runc, 1), shown(CRUN, crun(" to"), 1), shown("crun 1.8", crun(""), 1)]
 }
 
 /// The program was started and ended, by a signal or by its loader, a shell or a wrapper. Every front end reports the
@@ -209,7 +324,14 @@ mod tests {
         check(
             &[("app", 0o644, b"x")],
             &["/app"],
-            &[("podman run", "Error: crun: open executable: Permission denied: OCI permission denied", 126)],
+            &[
+                ("crun 1.20 and older", "open executable: Permission denied", 1),
+                (
+                    "podman run",
+                    "Error: crun: the path `/app` exists but it is not executable: Operation not permitted: OCI permission denied",
+                    126,
+                ),
+            ],
         );
     }
 

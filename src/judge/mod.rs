@@ -23,7 +23,7 @@ pub mod windows;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub use exec::{Ends, Link, Step, Trace, execve, trace};
+pub use exec::{AsRoot, Ends, Link, Step, Trace, execve, trace};
 pub use outcome::{Cause, Death, Errno, Exec, Outcome};
 
 use crate::image::{NodeId, RootFs};

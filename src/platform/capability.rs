@@ -60,6 +60,9 @@ const LEAST: &[&str] =
 const DOCKERS: &[&str] = &["AUDIT_WRITE", "MKNOD", "NET_RAW", "SETFCAP", "SYS_CHROOT"];
 
 impl Capabilities {
+    /// Passes over the mode of files and directories.
+    pub const DAC_OVERRIDE: Capabilities = Capabilities(1 << 1);
+
     /// Of a container that asks for nothing, on docker and on containerd in Kubernetes: the 14.
     pub fn of_docker() -> Capabilities {
         Capabilities::of_all_engines().union(Capabilities::named(DOCKERS))
@@ -93,6 +96,10 @@ impl Capabilities {
     /// Those of these that are not among `other`.
     pub fn beyond(self, other: Capabilities) -> Capabilities {
         Capabilities(self.0 & !other.0)
+    }
+
+    pub fn contains(self, other: Capabilities) -> bool {
+        other.beyond(self).is_empty()
     }
 
     pub fn is_empty(self) -> bool {

@@ -12,11 +12,19 @@ use imgarch::inspect::{FileKind, inspect};
 use imgarch::judge::Exec;
 use imgarch::platform::FileCapabilities;
 
+const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
 /// A tree and the call that is made in it.
 #[derive(Clone, Debug, Default)]
 pub struct Tree {
     entries: Vec<(String, Item)>,
     pub argv: Vec<String>,
+    /// `KEY=VALUE` lines; empty: the usual PATH.
+    pub env: Vec<String>,
+    /// Empty: `/`.
+    pub working_dir: String,
+    /// `uid:gid`; empty: root.
+    pub user: String,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -31,7 +39,7 @@ enum Item {
 impl Tree {
     /// An empty tree; `words` is the call, its first word the path given to execve.
     pub fn call(words: &[&str]) -> Tree {
-        Tree { entries: Vec::new(), argv: words.iter().map(|word| word.to_string()).collect() }
+        Tree { argv: words.iter().map(|word| word.to_string()).collect(), ..Tree::default() }
     }
 
     /// An executable file. Paths have no leading slash.
@@ -70,13 +78,34 @@ impl Tree {
         Tree { argv: words.iter().map(|word| word.to_string()).collect(), ..self }
     }
 
-    /// The call as a config would make it: root, `/`, and no environment but PATH.
+    /// With this environment.
+    pub fn env(self, lines: &[&str]) -> Tree {
+        Tree { env: lines.iter().map(|line| line.to_string()).collect(), ..self }
+    }
+
+    /// In this working directory.
+    pub fn working_dir(self, path: &str) -> Tree {
+        Tree { working_dir: path.to_string(), ..self }
+    }
+
+    /// As this user and group.
+    pub fn user(self, user: &str) -> Tree {
+        Tree { user: user.to_string(), ..self }
+    }
+
+    /// A directory of this mode.
+    pub fn closed(mut self, path: &str, mode: u16) -> Tree {
+        self.entries.push((path.to_string(), Item::Directory(mode)));
+        self
+    }
+
+    /// The call as a config would make it: root, `/`, and no environment but PATH, where nothing else was said.
     pub fn exec(&self) -> Exec {
         Exec {
             argv: self.argv.clone(),
-            env: vec!["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_string()],
-            working_dir: "/".to_string(),
-            user: String::new(),
+            env: if self.env.is_empty() { vec![PATH.to_string()] } else { self.env.clone() },
+            working_dir: if self.working_dir.is_empty() { "/".to_string() } else { self.working_dir.clone() },
+            user: self.user.clone(),
         }
     }
 

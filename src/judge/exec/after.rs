@@ -1,5 +1,7 @@
 //! From the first instruction to the program's own code: its loader, its libraries, its CPU.
 
+use std::cell::Cell;
+
 use super::binfmt::{Execed, Machine, Started, lossy};
 use super::follow::Ran;
 use super::{Link, isa, map};
@@ -16,6 +18,7 @@ impl<'a> Machine<'a> {
         let base = |path: &[u8]| path.rsplit(|byte| *byte == b'/').next().map_or(String::new(), lossy);
         match self.exec(path, argv, link) {
             Execed::Started(started) => {
+                self.overrides.set(false);
                 self.load_libraries(&started, env)?;
                 let family = started.loader.as_ref().and_then(|(path, _, elf)| loader::family(path, elf));
                 let falls_back = self.falls_back(family, started.id);
@@ -116,6 +119,7 @@ impl<'a> Machine<'a> {
             node: &node,
             kernel,
             who: self.who.clone(),
+            overrides: Cell::new(false),
             cwd: self.cwd,
             assumed: super::assume(&node, kernel, None),
             steps: Default::default(),

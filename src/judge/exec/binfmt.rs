@@ -40,6 +40,8 @@ pub(crate) struct Machine<'a> {
     pub node: &'a Node,
     pub kernel: &'static Kernel,
     pub who: Who,
+    /// Whether files are opened with CAP_DAC_OVERRIDE, whoever the user is: until the first program runs.
+    pub overrides: Cell<bool>,
     pub cwd: NodeId,
     pub assumed: Assumed,
     pub steps: RefCell<Vec<Step>>,
@@ -127,8 +129,24 @@ impl<'a> Machine<'a> {
         self.rootfs.view(id).fact
     }
 
+    /// Opens a file to execute it. The first program of a container is opened with the capabilities that the engine left
+    /// its user, which docker and containerd do and others do not.
     pub(crate) fn open(&self, path: &[u8]) -> Result<NodeId, Refusal> {
-        access::open_exec(self.rootfs, &self.who, self.cwd, path)
+        let own = access::open_exec(self.rootfs, &self.who, self.cwd, path);
+        let Err(refusal) = own else { return own };
+        if !self.overrides.get() {
+            return Err(refusal);
+        }
+        let opened = access::open_exec(self.rootfs, &Who::Root, self.cwd, path)?;
+        if refusal.errno.is_some() {
+            let text = format!(
+                "{}; docker and containerd start it, for they leave a container's first program CAP_DAC_OVERRIDE, but \
+                 podman and pods that drop capabilities do not",
+                refusal.cause.text
+            );
+            self.doubts.borrow_mut().push(Cause { code: "needs-override", text });
+        }
+        Ok(opened)
     }
 
     /// The whole of execve on a path, with the arguments that the program is to see.

@@ -1,8 +1,11 @@
 //! How a container runtime finds the program before it calls execve: as the container's user, in its root and working
 //! directory, by the container's own PATH. Source: runc's use of Go's os/exec `LookPath`; crun's `find_executable`.
 
-use super::binfmt::{Machine, lossy};
-use crate::image::NodeId;
+use super::AsRoot;
+use super::access::Refusal;
+use super::binfmt::Machine;
+use crate::image::{NodeId, NodeKind, ResolveError, RootFs};
+use crate::inspect::FileKind;
 use crate::judge::{Cause, Errno, Exec, Outcome};
 
 /// What engines put in the environment of a container that has no PATH.
@@ -13,38 +16,122 @@ pub(crate) fn variable<'e>(env: &'e [String], key: &str) -> Option<&'e str> {
     env.iter().rev().find_map(|line| line.strip_prefix(key)?.strip_prefix('='))
 }
 
-/// The path that the runtime gives to execve, or how its search ends.
-pub(crate) fn program(machine: &Machine<'_>, call: &Exec) -> Result<Vec<u8>, Outcome> {
-    let Some(name) = call.argv.first().filter(|name| !name.is_empty()) else {
-        let text = "the image names no program to start, and the call none either".to_string();
-        return Err(Outcome::Fails {
-            errno: Errno::ENOENT,
-            at: String::new(),
-            cause: Cause { code: "no-command", text },
-        });
+/// The directory that the runtime changes to: the config's, which it makes where it is missing. `None`: it made it, and
+/// nothing is in it. Source: runc's libcontainer `prepareRootfs`.
+pub(crate) fn working_dir(rootfs: &RootFs<FileKind>, path: &str) -> Result<Option<NodeId>, Outcome> {
+    let path = if path.is_empty() { "/" } else { path };
+    let is_directory = |id: &NodeId| rootfs.view(*id).kind == NodeKind::Directory;
+    let error = match rootfs.resolve(path) {
+        Ok(id) if is_directory(&id) => return Ok(Some(id)),
+        Ok(_) => Errno::ENOTDIR,
+        // A link that leads nowhere stands where the directory is to be made.
+        Err(ResolveError::Missing(_)) if rootfs.walk(rootfs.root(), path.as_bytes(), false, &|_| true).is_ok() => {
+            Errno::ENOENT
+        }
+        Err(ResolveError::Missing(_)) => return Ok(None),
+        Err(_) => Errno::ENOTDIR,
     };
-    if name.contains('/') {
-        return Ok(name.clone().into_bytes());
-    }
-    let path = variable(&call.env, "PATH").filter(|path| !path.is_empty()).unwrap_or(DEFAULT_PATH);
-    search(machine, name, path).map(|(path, _)| path)
+    let text = format!("the working directory {path} is no directory, and none can be made there");
+    Err(Outcome::fails(error, path.as_bytes(), Cause { code: "bad-working-dir", text }))
 }
 
-/// The first executable file of that name in the directories of `path`.
-pub(crate) fn search(machine: &Machine<'_>, name: &str, path: &str) -> Result<(Vec<u8>, NodeId), Outcome> {
+/// The path that the runtime gives to execve, or how its search ends.
+pub(crate) fn program(machine: &Machine<'_>, call: &Exec, has_working_dir: bool) -> Result<Vec<u8>, Outcome> {
+    let fails = |at: &str, code, text| Err(Outcome::fails(Errno::ENOENT, at.as_bytes(), Cause { code, text }));
+    let Some(name) = call.argv.first().filter(|name| !name.is_empty()) else {
+        return fails("", "no-command", "the image names no program to start, and the call none either".to_string());
+    };
+    if name.contains('/') {
+        if !has_working_dir && !name.starts_with('/') {
+            return fails(name, "missing-program", format!("there is no {name} in {}", call.working_dir));
+        }
+        return Ok(name.clone().into_bytes());
+    }
+    search(machine, name, variable(&call.env, "PATH").unwrap_or(DEFAULT_PATH))
+}
+
+/// What crun's search comes to, made before the process has its user: the path itself, or each directory of PATH, be it
+/// relative or not. Source: crun's `find_executable`.
+pub(super) fn as_root(machine: &Machine<'_>, call: &Exec, has_working_dir: bool) -> AsRoot {
+    let name = call.argv.first().map_or("", String::as_str);
+    let path = variable(&call.env, "PATH").unwrap_or(DEFAULT_PATH);
+    let candidates: Vec<String> = match name.contains('/') {
+        true => vec![name.to_string()],
+        false => path.split(':').filter(|_| !path.is_empty()).map(|directory| clean(directory, name)).collect(),
+    };
+    let mut last = AsRoot::FindsNothing;
+    let is_searched = |candidate: &String| !name.is_empty() && (has_working_dir || candidate.starts_with('/'));
+    for candidate in candidates.into_iter().filter(is_searched) {
+        match machine.open(candidate.as_bytes()) {
+            Ok(_) => return AsRoot::Finds(candidate),
+            Err(Refusal { errno: Some(errno), cause }) if errno != Errno::ENOENT => {
+                last = AsRoot::Refuses(cause.code, errno);
+            }
+            Err(_) => {}
+        }
+    }
+    last
+}
+
+/// The first executable file of that name in the directories of `path`, an empty one of which is the working directory.
+fn search(machine: &Machine<'_>, name: &str, path: &str) -> Result<Vec<u8>, Outcome> {
+    let fails = |code, text| Err(Outcome::fails(Errno::ENOENT, name.as_bytes(), Cause { code, text }));
     let mut near = None;
-    for directory in path.split(':').filter(|directory| directory.starts_with('/')) {
-        let candidate = [directory.trim_end_matches('/').as_bytes(), b"/", name.as_bytes()].concat();
-        match machine.open(&candidate) {
-            Ok(id) => return Ok((candidate, id)),
+    for directory in path.split(':').filter(|_| !path.is_empty()) {
+        let candidate = clean(directory, name);
+        match machine.open(candidate.as_bytes()) {
+            Ok(_) if !candidate.starts_with('/') => {
+                let text = format!(
+                    "{candidate} was found by {directory:?} of PATH ({path}), and most runtimes run nothing that is found \
+                     relative to the working directory; crun does"
+                );
+                return fails("relative-in-path", text);
+            }
+            Ok(_) => return Ok(candidate.into_bytes()),
             Err(refusal) if refusal.errno.is_none() => {
-                return Err(Outcome::Unknown { at: lossy(&candidate), cause: refusal.cause });
+                return Err(Outcome::Unknown { at: candidate, cause: refusal.cause });
             }
             Err(refusal) if refusal.errno == Some(Errno::EACCES) => near = near.or(Some(refusal.cause.text)),
             Err(_) => {}
         }
     }
     let near = near.map_or_else(String::new, |near| format!("; {near}"));
-    let text = format!("no executable {name} in PATH ({path}){near}");
-    Err(Outcome::Fails { errno: Errno::ENOENT, at: name.to_string(), cause: Cause { code: "not-in-path", text } })
+    fails("not-in-path", format!("no executable {name} in PATH ({path}){near}"))
+}
+
+/// A path in a directory of PATH, its parts tidied by their names alone. Source: Go's path/filepath `Join`.
+fn clean(directory: &str, name: &str) -> String {
+    let is_absolute = directory.starts_with('/');
+    let mut parts: Vec<&str> = Vec::new();
+    for part in directory.split('/').filter(|part| !part.is_empty() && *part != ".") {
+        match part {
+            ".." if parts.last().is_some_and(|last| *last != "..") => {
+                parts.pop();
+            }
+            ".." if is_absolute => {}
+            part => parts.push(part),
+        }
+    }
+    parts.push(name);
+    format!("{}{}", if is_absolute { "/" } else { "" }, parts.join("/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::clean;
+
+    #[test]
+    fn directories_of_path_are_tidied_by_name() {
+        for (directory, path) in [
+            ("/bin", "/bin/a"),
+            ("/", "/a"),
+            ("//usr/./bin//", "/usr/bin/a"),
+            ("/x/../..", "/a"),
+            ("", "a"),
+            (".", "a"),
+        ] {
+            assert_eq!(clean(directory, "a"), path);
+        }
+        assert_eq!((clean("b/../..", "a").as_str(), clean("b/", "a").as_str()), ("../a", "b/a"));
+    }
 }

@@ -73,16 +73,23 @@ fn the_path_is_searched_as_the_containers_user() {
     check(&[("usr/bin/app", 0o644, &app)], &["app"], &node, "ENOENT not-in-path");
     check(&[], &["/app"], &node, "ENOENT missing-program");
     check(&[], &[], &node, "ENOENT no-command");
+    let bare = Node { bounding: crate::platform::Capabilities::default(), ..node.clone() };
     let as_user = |user: &str| {
         let files: &[(&str, u16, &[u8])] =
             &[("app", 0o750, &app), ("etc/passwd", 0o644, b"me:x:7:0::/:/bin/sh\nyou:x:8:9::/:\n")];
-        short(&execve(&tree(files), &Exec { user: user.to_string(), ..call(&["/app"]) }, &node))
+        let call = Exec { user: user.to_string(), ..call(&["/app"]) };
+        let with_override = trace(&tree(files), &call, &node);
+        let doubts = with_override.doubts.len();
+        (short(&execve(&tree(files), &call, &bare)), short(&with_override.outcome), doubts)
     };
-    assert_eq!(as_user("me"), "runs");
-    assert_eq!(as_user("you"), "EACCES not-executable");
-    assert_eq!(as_user("1000:0"), "runs");
-    assert_eq!(as_user("1000:1000"), "EACCES not-executable");
-    assert_eq!(as_user("nobody"), "ENOENT unknown-user");
+    let (runs, refused) = ("runs".to_string(), "EACCES not-executable".to_string());
+    assert_eq!(as_user("me"), (runs.clone(), runs.clone(), 0));
+    // Docker and containerd leave the first program CAP_DAC_OVERRIDE, whoever runs it.
+    assert_eq!(as_user("you"), (refused.clone(), runs.clone(), 1));
+    assert_eq!(as_user("1000:0"), (runs.clone(), runs.clone(), 0));
+    assert_eq!(as_user("1000:1000"), (refused, runs, 1));
+    let nobody = "ENOENT unknown-user".to_string();
+    assert_eq!(as_user("nobody"), (nobody.clone(), nobody, 0));
 }
 
 fn qemu(fixed: bool, interpreter: &str) -> Handler {

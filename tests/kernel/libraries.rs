@@ -1,0 +1,59 @@
+//! Real programs and what their loader does with the libraries that they name.
+
+use super::*;
+
+#[test]
+fn real_programs_miss_their_loader_and_libraries_as_foreseen() {
+    let Some(node) = node("libraries") else { return };
+    if !engines::has("libraries", &["cc"]) {
+        return;
+    }
+    let app = compile(MAIN, &[]);
+    let whole = || Tree::call(&["/app"]).file("app", &app).file(&LOADER[1..], host(LOADER));
+    let libc = "lib/x86_64-linux-gnu/libc.so.6";
+    let libc_bytes = host("/lib/x86_64-linux-gnu/libc.so.6");
+    check(&whole().file(libc, &libc_bytes), &node, "runs");
+    check(&whole(), &node, "exit 127");
+    check(&Tree::call(&["/app"]).file("app", &app).file(libc, &libc_bytes), &node, "ENOENT");
+    check(&whole().file(libc, elf::ElfBuilder::arm64().soname("libc.so.6").build()), &node, "exit 127");
+    check(&whole().file(libc, elf::ElfBuilder::i386().soname("libc.so.6").build()), &node, "exit 127");
+    check(&whole().file(libc, "not a library"), &node, "exit 127");
+    check(&whole().file(libc, vec![b'x'; 4096]), &node, "exit 127");
+    check(&whole().file(libc, &app), &node, "exit 127");
+    check(&Tree::call(&["/app"]).file("app", compile(MAIN, &["-static"])), &node, "runs");
+    check(&Tree::call(&["/app"]).file("app", compile(MAIN, &["-static-pie"])), &node, "runs");
+    let library = compile("int f(void) { return 1; }", &["-shared", "-fPIC"]);
+    check(&Tree::call(&["/app"]).file("app", &library), &node, "signal 11");
+}
+
+#[test]
+fn a_symbol_version_that_is_not_there_ends_a_real_program_as_foreseen() {
+    let Some(node) = node("versions") else { return };
+    if !engines::has("versions", &["cc"]) {
+        return;
+    }
+    // A libq.so.1 with version Q_2 to link against, and one with only Q_1 to run with.
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name);
+    let build = |versions: &str, script: &str, name: &str| {
+        std::fs::write(at("map"), script).expect("a version script");
+        let map = format!("-Wl,--version-script={}", at("map").display());
+        let bytes = compile(versions, &["-shared", "-fPIC", "-Wl,-soname,libq.so.1", &map]);
+        std::fs::write(at(name), &bytes).expect("a library");
+        bytes
+    };
+    build("int q(void) { return 0; }", "Q_1 { }; Q_2 { global: q; local: *; };", "libq.so");
+    let library = format!("-L{}", folder.path().display());
+    let program = folder.path().join("p.c");
+    std::fs::write(&program, "int q(void); int main(void) { return q(); }").expect("a source file");
+    let out = at("p");
+    let linked = Command::new("cc").arg(&program).args([&library, "-lq", "-o"]).arg(&out).status().expect("cc starts");
+    assert!(linked.success());
+    let old = build("int q(void) { return 0; }", "Q_1 { global: q; local: *; };", "old.so");
+    let tree = Tree::call(&["/app"])
+        .file("app", host(out.to_str().expect("a path")))
+        .file(&LOADER[1..], host(LOADER))
+        .file("lib/x86_64-linux-gnu/libc.so.6", host("/lib/x86_64-linux-gnu/libc.so.6"))
+        .file("usr/lib/libq.so.1", &old);
+    check(&tree, &node, "exit 1");
+}

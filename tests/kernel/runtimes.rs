@@ -1,0 +1,220 @@
+//! The same trees as containers: what runc, crun and the Docker Engine say, and their exit codes.
+
+use std::os::unix::fs::PermissionsExt;
+
+use imgarch::judge::messages::{Shown, messages};
+use imgarch::platform::Capabilities;
+
+use super::*;
+
+/// Runs a tree as a container by an OCI runtime; gives the exit code and what was said.
+fn contain(runtime: &str, tree: &Tree, granted: Capabilities) -> (i32, String) {
+    let bundle = tempfile::tempdir().expect("a folder");
+    let root = bundle.path().join("rootfs");
+    std::fs::create_dir(&root).expect("a root");
+    for folder in ["proc", "dev", "sys"] {
+        std::fs::create_dir(root.join(folder)).expect("a mount point");
+    }
+    tree.write(&root);
+    let granted = granted.names();
+    let uid: u32 = tree.user.split(':').next().and_then(|uid| uid.parse().ok()).unwrap_or(0);
+    // The user must be able to come here.
+    std::fs::set_permissions(bundle.path(), std::fs::Permissions::from_mode(0o755)).expect("a mode is set");
+    let config = serde_json::json!({
+        "ociVersion": "1.0.0",
+        "process": {
+            "user": {"uid": uid, "gid": uid},
+            "args": tree.argv,
+            "env": tree.exec().env,
+            "cwd": tree.exec().working_dir,
+            "capabilities": {"bounding": granted, "effective": granted, "permitted": granted},
+        },
+        "root": {"path": "rootfs"},
+        "mounts": [{"destination": "/proc", "type": "proc", "source": "proc"}],
+        "linux": {"namespaces": [{"type": "pid"}, {"type": "mount"}]},
+    });
+    std::fs::write(bundle.path().join("config.json"), config.to_string()).expect("a config");
+    let id = format!(
+        "imgarch-{}-{}",
+        std::process::id(),
+        bundle.path().file_name().expect("a name").to_string_lossy().replace('.', "")
+    );
+    let state = bundle.path().join("state");
+    // crun refuses two cgroup versions side by side; a mount namespace of its own shows it one.
+    let crun = "umount -R /sys/fs/cgroup; mount -t cgroup2 none /sys/fs/cgroup; exec crun \"$@\"";
+    let mut command = Command::new(if runtime == "crun" { "unshare" } else { runtime });
+    if runtime == "crun" {
+        command.args(["-m", "sh", "-c", crun, "crun", "--cgroup-manager", "disabled"]);
+    }
+    command.arg("--root").arg(&state);
+    let output = command.args(["run", "--bundle"]).arg(bundle.path()).arg(&id).output().expect("a runtime starts");
+    (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+/// Trees whose outcome runtimes tell in their own words.
+fn told_by_runtimes() -> Vec<(&'static str, Tree)> {
+    let native = elf::ElfBuilder::amd64().build();
+    let app = |bytes: &[u8]| Tree::call(&["/app"]).file("app", bytes);
+    let mut incongruent = native.clone();
+    elf::edit_phdr(&mut incongruent, 0, |load| load.vaddr += 0x10);
+    vec![
+        ("ENOEXEC", app(&elf::ElfBuilder::arm64().build())),
+        ("ENOEXEC", app(b"echo\n")),
+        ("ENOENT", app(b"#!/bin/sh\r\n").file("bin/sh", &native)),
+        ("ENOENT", app(&elf::ElfBuilder::amd64().pie().interp("/lib/none").build())),
+        (
+            "ELIBBAD",
+            app(&elf::ElfBuilder::amd64().pie().interp("/ld").build()).file("ld", elf::ElfBuilder::arm64().build()),
+        ),
+        ("EIO", app(&elf::ElfBuilder::amd64().pie().interp("/ld").build()).file("ld", "")),
+        ("ELOOP", app(b"#!/app\n")),
+        ("signal 11", app(&incongruent)),
+        ("ENOENT", Tree::call(&["/none"]).file("app", &native)),
+        ("ENOENT", Tree::call(&["none"]).file("app", &native)),
+        ("EACCES", Tree::call(&["/app"]).mode("app", &native, 0o644)),
+        ("EACCES", Tree::call(&["/app"]).directory("app")),
+        ("EPERM", Tree::call(&["/app"]).capable("app", &native, &capability(1, SYS_ADMIN))),
+        ("ENOEXEC", Tree::call(&["./app"]).working_dir("/srv").file("srv/app", elf::ElfBuilder::arm64().build())),
+        ("ENOENT", Tree::call(&["./none"]).working_dir("/srv").directory("srv")),
+        ("ENOENT", Tree::call(&["./app"]).working_dir("/none").file("app", &native)),
+        ("ENOTDIR", app(&native).argv(&["/app/x"])),
+        ("ELOOP", Tree::call(&["/app"]).link("app", "app")),
+        ("ENAMETOOLONG", Tree::default().argv(&[&format!("/{}", "n".repeat(256))])),
+        ("ENOENT", Tree::call(&["app"]).mode("bin/app", &native, 0o644)),
+        ("ENOENT", Tree::call(&["app"]).directory("bin/app")),
+        ("ENOENT", Tree::call(&["app"]).env(&["PATH="]).file("bin/app", &native)),
+    ]
+}
+
+/// What a user without capabilities may not do, which docker's may in a container's first program.
+fn refused_to_users() -> Vec<(&'static str, Tree)> {
+    let native = elf::ElfBuilder::amd64().build();
+    vec![
+        ("EACCES", Tree::call(&["/app"]).user("1000:1000").mode("app", &native, 0o750)),
+        ("EACCES", Tree::call(&["/d/app"]).user("1000:1000").file("d/app", &native).closed("d", 0o700)),
+        ("ENOENT", Tree::call(&["app"]).user("1000:1000").file("bin/app", &native).closed("bin", 0o700)),
+    ]
+}
+
+/// Calls that runc refuses and crun takes, or that fail before any program is looked for.
+fn told_by_runc() -> Vec<(&'static str, Tree)> {
+    let native = elf::ElfBuilder::amd64().build();
+    vec![
+        ("ENOENT", Tree::call(&["app"]).env(&["PATH=:/bin"]).file("app", &native)),
+        ("ENOENT", Tree::call(&["app"]).env(&["PATH=bin"]).file("bin/app", &native)),
+    ]
+}
+
+/// The rows of a runtime that hold for its version: "runc 1.1" and "runc 1.1 (Go before 1.20)".
+fn rows<'s>(shown: &'s [Shown], runtime: &str, version: &str) -> Vec<&'s Shown> {
+    let is_of_version = |row: &&Shown| row.frontend == runtime || row.frontend.starts_with(version);
+    shown.iter().filter(is_of_version).collect()
+}
+
+fn check_runtime(runtime: &str, version: &str, (name, tree): &(&str, Tree), node: &Node) {
+    let trace = judge(tree, node);
+    assert_eq!(expected(&trace.outcome), *name, "{:?}", tree.argv);
+    let shown = messages(&trace, &tree.exec());
+    let (code, said) = contain(runtime, tree, node.bounding);
+    let said = said.replace("\\\"", "\"");
+    let rows = rows(&shown, runtime, version);
+    let is_shown = rows.iter().any(|row| row.exit_code.map(i32::from) == Some(code) && said.contains(&row.text));
+    assert!(is_shown, "{version} on {name} {:?}: {code} {said}, not {rows:#?}", tree.argv);
+}
+
+#[test]
+fn runc_and_crun_say_what_the_model_says_they_do() {
+    let Some(node) = node("runtimes") else { return };
+    if !engines::has("runtimes", &["runc", "crun"]) {
+        return;
+    }
+    let version = |program: &str| {
+        let output = Command::new(program).arg("--version").output().expect("it starts");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let number = text.split_whitespace().nth(2).expect("a version").to_string();
+        let mut parts = number.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
+        (parts.next().unwrap_or(0), parts.next().unwrap_or(0))
+    };
+    let runc = if version("runc") < (1, 2) { "runc 1.1" } else { "runc 1.2 and newer" };
+    let crun = if version("crun") < (1, 21) { "crun 1.20 and older" } else { "crun 1.21 and newer" };
+    for case in &told_by_runtimes() {
+        check_runtime("runc", runc, case, &node);
+        check_runtime("crun", crun, case, &node);
+    }
+    let bare = Node { bounding: Capabilities::default(), ..node.clone() };
+    for case in &refused_to_users() {
+        check_runtime("runc", runc, case, &bare);
+        check_runtime("crun", crun, case, &bare);
+        for runtime in ["runc", "crun"] {
+            assert_eq!(contain(runtime, &case.1, node.bounding).0, 42, "{runtime} {:?}", case.1.argv);
+        }
+        assert_eq!(expected(&judge(&case.1, &node).outcome), "runs");
+    }
+    for case in &told_by_runc() {
+        check_runtime("runc", runc, case, &node);
+        assert_eq!(contain("crun", &case.1, node.bounding), (42, String::new()), "{:?}", case.1.argv);
+    }
+}
+
+#[test]
+fn docker_says_what_the_model_says_it_does() {
+    let Some(node) = node("docker") else { return };
+    let Some(engine) = engines::docker("docker", engines::Store::Classic) else { return };
+    let mut trees = told_by_runtimes();
+    trees.extend(told_by_runc());
+    trees.extend(refused_to_users().into_iter().map(|(_, tree)| ("runs", tree)));
+    for (number, (name, tree)) in trees.into_iter().enumerate() {
+        let folder = tempfile::tempdir().expect("a folder");
+        tree.write(folder.path());
+        let archive = folder.path().with_extension("tar");
+        engines::run(
+            "tar",
+            &[
+                "--xattrs",
+                "--xattrs-include=security.*",
+                "-C",
+                folder.path().to_str().expect("a path"),
+                "-cf",
+                archive.to_str().expect("a path"),
+                ".",
+            ],
+        );
+        let image = format!("imgarch-kernel-{number}");
+        engine.docker(&["import", archive.to_str().expect("a path"), &image]);
+        std::fs::remove_file(&archive).expect("an archive");
+        let (env, working_dir) = (tree.env.join("\n"), tree.exec().working_dir);
+        let mut arguments = vec!["run", "--rm", "--network=none", "-w", &working_dir];
+        if !tree.env.is_empty() {
+            arguments.extend(["-e", &env]);
+        }
+        if !tree.user.is_empty() {
+            arguments.extend(["-u", &tree.user]);
+        }
+        arguments.push(&image);
+        arguments.extend(tree.argv.iter().map(String::as_str));
+        let output = engine.try_docker(&arguments);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let trace = judge(&tree, &node);
+        if name == "runs" {
+            assert_eq!(
+                (expected(&trace.outcome).as_str(), output.status.code()),
+                ("runs", Some(42)),
+                "{:?}",
+                tree.argv
+            );
+            continue;
+        }
+        let shown = messages(&trace, &tree.exec());
+        let runc_version = engine.docker(&["info", "--format", "{{.RuncCommit.ID}} {{.ServerVersion}}"]);
+        let rows: Vec<_> = shown.iter().filter(|line| line.frontend.starts_with("docker run")).collect();
+        let is_shown = rows.iter().any(|line| {
+            output.status.code() == line.exit_code.map(i32::from) && said.replace("\\\"", "\"").contains(&line.text)
+        });
+        assert!(
+            is_shown,
+            "docker ({runc_version}) on {name} {:?}: {:?} {said}\nnot {rows:#?}",
+            tree.argv,
+            output.status.code()
+        );
+    }
+}
