@@ -184,6 +184,8 @@ fn is_of_start(sign: Sign) -> bool {
             | Sign::ProgramNotFound
             | Sign::NotExecutable
             | Sign::InterpreterMissing
+            | Sign::BadInterpreter
+            | Sign::ShellDenied
             | Sign::ProgramReadAsScript
             | Sign::LibraryTruncated
             | Sign::UnpackSkipped

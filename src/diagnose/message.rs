@@ -26,6 +26,10 @@ pub enum Sign {
     ProgramReadAsScript,
     /// The interpreter or loader that a file names is not there.
     InterpreterMissing,
+    /// A shell found the file but may not execute it.
+    ShellDenied,
+    /// bash could not start what a script's first line names.
+    BadInterpreter,
     /// A carriage return at the end of a script's line.
     CarriageReturn,
     /// A shell found no such command.
@@ -235,9 +239,15 @@ messages! {
         "Error: Cannot find module @rollup/rollup-linux-arm64-gnu. npm has a bug related to optional dependencies";
     "Node.js" Some(PackageForeign), "Cannot find module '{module}-linux-{runtime}'",
         "Error: Cannot find module '@rollup/rollup-linux-arm64-gnu'";
+    "Node.js" Some(PackageForeign), "Cannot find module '{module}.linux-{runtime}'",
+        "Error: Cannot find module '../lightningcss.linux-arm64-gnu.node'";
+    "esbuild" Some(PackageForeign), "The package \"@esbuild/{runtime}\" could not be found",
+        "Error: The package \"@esbuild/linux-arm64\" could not be found, and is needed by esbuild.";
+    ".NET" Some(LibraryMissing), "Unable to load shared library '{path}'",
+        "System.DllNotFoundException: Unable to load shared library 'libSkiaSharp' or one of its dependencies.";
     "Node.js" Some(Exec(Errno::ENOEXEC)), "spawn {path} ENOEXEC",
         "Error: spawn /app/bin/tool ENOEXEC";
-    "Node.js" Some(Exec(Errno::ENOEXEC)), "spawn Unknown system error -8",
+    "Node.js" Some(Exec(Errno::ENOEXEC)), "Unknown system error -8",
         "Error: spawn Unknown system error -8";
     // Shells and what wraps programs.
     "a shell" Some(CarriageReturn), "env: {path}\\r",
@@ -246,11 +256,18 @@ messages! {
         "bash: ./run.sh: /bin/sh^M: bad interpreter: No such file or directory";
     "bash" Some(CarriageReturn), "$'\\r': command not found",
         "/entrypoint.sh: line 2: $'\\r': command not found";
-    "a shell" Some(CarriageReturn), "set: Illegal option -",
+    "dash" Some(CarriageReturn), "set: Illegal option -$",
         "/entrypoint.sh: 2: set: Illegal option -";
+    "busybox" Some(CarriageReturn), "set: line {line}: illegal option -$",
+        "/entrypoint.sh: set: line 2: illegal option -";
+    "bash" Some(CarriageReturn), "set: {option}\\r: invalid option name",
+        "/entrypoint.sh: line 2: set: pipefail\\r: invalid option name";
+    // A terminal has carried the cursor back to the line's beginning.
+    "bash" Some(CarriageReturn), ": invalid option name.sh: line {line}: set: ",
+        ": invalid option name.sh: line 2: set: pipefail";
     "a shell" Some(CarriageReturn), "\\r: not found",
         "/entrypoint.sh: line 3: cd\\r: not found";
-    "bash" Some(InterpreterMissing), "{path}: bad interpreter: No such file or directory",
+    "bash" Some(BadInterpreter), "{path}: bad interpreter: No such file or directory",
         "bash: ./run.sh: /usr/local/bin/python: bad interpreter: No such file or directory";
     "bash" Some(InterpreterMissing), "{path}: cannot execute: required file not found",
         "bash: line 1: ./app: cannot execute: required file not found";
@@ -258,12 +275,16 @@ messages! {
         "bash: ./app: cannot execute binary file: Exec format error";
     "bash" Some(Exec(Errno::ENOEXEC)), "{path}: cannot execute binary file",
         "/bin/sh: /usr/local/bin/app: cannot execute binary file";
-    "a shell" Some(ProgramReadAsScript), "syntax error: unterminated quoted string",
+    "dash" Some(ProgramReadAsScript), "{path}: {line}: Syntax error: {token} unexpected",
+        "/app: 2: Syntax error: \")\" unexpected";
+    "busybox" Some(ProgramReadAsScript), "{path}: {line}: syntax error: unexpected {token}",
+        "/app: line 1: syntax error: unexpected \"(\"";
+    "a shell" Some(ProgramReadAsScript), "{path}: {line}: syntax error: unterminated quoted string",
         "/app: line 1: syntax error: unterminated quoted string";
-    "a shell" Some(ProgramReadAsScript), "Syntax error: word unexpected",
-        "/app: 1: Syntax error: word unexpected (expecting \")\")";
-    "a shell" Some(ProgramReadAsScript), "Syntax error: \"(\" unexpected",
-        "/usr/local/bin/app: 1: Syntax error: \"(\" unexpected";
+    "a shell" Some(ProgramReadAsScript), "syntax error: unterminated quoted string",
+        "syntax error: unterminated quoted string";
+    "bash" Some(ProgramReadAsScript), "$'\\177ELF",
+        "/app: line 1: $'\\177ELF\\002\\001\\001': command not found";
     "a shell" Some(ProgramReadAsScript), "\u{7f}ELF",
         "/app: line 1: \u{7f}ELF: not found";
     "tini" None, "[FATAL tini ({pid})] exec {path} failed: {errno}",
@@ -278,6 +299,12 @@ messages! {
         "OSError: [Errno 8] Exec format error: '/usr/local/bin/tool'";
     "Rust" Some(Exec(Errno::ENOEXEC)), "Exec format error (os error 8)",
         "Error: Exec format error (os error 8)";
+    "a shell" Some(ShellDenied), "sh: {line}: {path}: Permission denied",
+        "/bin/sh: 1: /app: Permission denied";
+    "a shell" Some(ShellDenied), "sh: {path}: Permission denied",
+        "/bin/sh: /entrypoint.sh: Permission denied";
+    "bash" Some(ShellDenied), "bash: {path}: Permission denied",
+        "bash: line 1: /app: Permission denied";
     "a shell" Some(CommandNotFound), "/bin/sh: 1: {path}: not found",
         "/bin/sh: 1: k6: not found";
     "a shell" Some(CommandNotFound), "sh: {path}: not found",
@@ -295,6 +322,10 @@ messages! {
     // What is left of a death.
     "BuildKit" Some(BuildStepFailed), "did not complete successfully: exit code: {exit}",
         "ERROR: process \"/bin/sh -c ./configure\" did not complete successfully: exit code: 255";
+    "BuildKit" Some(BuildStepFailed), "executor failed running [{command}]: exit code: {exit}",
+        "error: failed to solve: executor failed running [/bin/sh -c apk add curl]: exit code: 255";
+    "the JVM" Some(IllegalInstruction), "SIGILL (0x4)",
+        "#  SIGILL (0x4) at pc=0x0000ffff8c3b2a10, pid=1, tid=7";
     "a shell" Some(IllegalInstruction), "Illegal instruction",
         "/entrypoint.sh: line 9:    14 Illegal instruction     (core dumped) /app";
     "a shell" Some(SegmentationFault), "Segmentation fault",

@@ -15,3 +15,6 @@ pub use cause::{Likelihood, Names, Suspect};
 pub use message::Sign;
 pub use rank::{Circumstances, Ranked, rank};
 pub use recognise::{Symptom, recognise};
+
+#[cfg(test)]
+mod field_tests;

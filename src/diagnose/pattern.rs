@@ -5,18 +5,21 @@
 pub type Holes<'a> = Vec<(&'static str, &'a str)>;
 
 /// Finds `pattern` in `line`; `lower` is `line` in ASCII lower case. A pattern that begins with a letter begins at a word; a
-/// hole reaches to the next literal, is never empty, and a last one reaches to the line's end.
+/// hole reaches to the next literal, is never empty, and a last one reaches to the line's end. A pattern that ends with `$`
+/// ends where the line does.
 pub fn find<'a>(pattern: &'static str, line: &'a str, lower: &str) -> Option<Holes<'a>> {
+    let (pattern, is_anchored) = pattern.strip_suffix('$').map_or((pattern, false), |pattern| (pattern, true));
     let (first, rest) = pattern.split_at(pattern.find('{').unwrap_or(pattern.len()));
     let needle = first.to_ascii_lowercase();
+    let matched = |at| holes(rest, line, lower, at).filter(|(_, end)| !is_anchored || line[*end..].trim().is_empty());
     if needle.is_empty() {
-        return holes(rest, line, lower, 0);
+        return matched(0).map(|(holes, _)| holes);
     }
     let mut from = 0;
     while let Some(found) = lower.get(from..)?.find(&needle) {
         let at = from + found;
         if begins_word(&needle, &lower[..at])
-            && let Some(holes) = holes(rest, line, lower, at + needle.len())
+            && let Some((holes, _)) = matched(at + needle.len())
         {
             return Some(holes);
         }
@@ -31,7 +34,8 @@ fn begins_word(needle: &str, before: &str) -> bool {
     !needle.starts_with(is_letter) || !before.ends_with(is_letter)
 }
 
-fn holes<'a>(mut rest: &'static str, line: &'a str, lower: &str, mut at: usize) -> Option<Holes<'a>> {
+/// The holes, and where the pattern ended.
+fn holes<'a>(mut rest: &'static str, line: &'a str, lower: &str, mut at: usize) -> Option<(Holes<'a>, usize)> {
     let mut holes = Vec::new();
     while let Some(after) = rest.strip_prefix('{') {
         let (name, tail) = after.split_once('}').expect("patterns close their holes; a test walks them all");
@@ -48,7 +52,7 @@ fn holes<'a>(mut rest: &'static str, line: &'a str, lower: &str, mut at: usize) 
         at = end + literal.len();
         rest = &tail[literal.len()..];
     }
-    Some(holes)
+    Some((holes, at))
 }
 
 #[cfg(test)]
@@ -74,6 +78,12 @@ mod tests {
     fn a_pattern_begins_at_a_word_and_is_tried_again() {
         check("exec {path}:", "libexec /a: exec /b: no", Some(&[("path", "/b")]));
         check("exec {path}:", "libexec /a:", None);
+    }
+
+    #[test]
+    fn a_dollar_is_the_lines_end() {
+        check("illegal option -$", "set: Illegal option -", Some(&[]));
+        check("illegal option -$", "set: Illegal option -o pipefail", None);
     }
 
     #[test]

@@ -82,10 +82,22 @@ fn is_script(path: Option<&str>) -> bool {
     [".sh", ".bash", ".py", ".rb", ".pl", ".js"].iter().any(|end| name.ends_with(end)) || name.contains("entrypoint")
 }
 
+/// BuildKit's plain progress: `#12 0.213 exec /bin/sh: ...`, time stamps before it or not.
+fn is_builders(line: &str) -> bool {
+    let is_number = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_digit() || c == '.');
+    let mut words = line.split_whitespace();
+    while let Some(word) = words.next() {
+        if word.strip_prefix('#').is_some_and(is_number) {
+            return words.next().is_some_and(is_number);
+        }
+    }
+    false
+}
+
 fn of_symptom(symptom: &Symptom, all: &[Symptom]) -> Vec<(Suspect, Likelihood)> {
     use Suspect::*;
     let is_mismatch = all.iter().any(|other| other.sign == Sign::PlatformMismatch);
-    let is_build = all.iter().any(|other| other.sign == Sign::BuildStepFailed);
+    let is_build = all.iter().any(|other| other.sign == Sign::BuildStepFailed || is_builders(&other.line));
     let path = symptom.path.as_deref();
     match symptom.sign {
         Sign::Exec(Errno::ENOEXEC) if is_mismatch => vec![(WrongArchitecture, Certain), (PinnedToOne, Possible)],
@@ -105,6 +117,7 @@ fn of_symptom(symptom: &Symptom, all: &[Symptom]) -> Vec<(Suspect, Likelihood)> 
             (No32Bit, Possible),
             (NodeCopy, Unlikely),
         ],
+        Sign::Exec(Errno::ENOENT) if path.is_some_and(|path| path.ends_with("\\r")) => vec![(CarriageReturn, Certain)],
         Sign::Exec(Errno::ENOENT) if is_script(path) => vec![
             (CarriageReturn, Likely),
             (MissingInterpreter, Likely),
@@ -132,7 +145,15 @@ fn of_symptom(symptom: &Symptom, all: &[Symptom]) -> Vec<(Suspect, Likelihood)> 
         Sign::NoPlatformInIndex => vec![(NoPlatform, Certain)],
         Sign::PlatformMismatch => vec![(WrongArchitecture, Likely), (PinnedToOne, Possible)],
         Sign::UnpackSkipped => vec![(MetadataDisagrees, Likely), (NodeCopy, Possible)],
+        // A script with a fault of its own says the same.
+        Sign::ProgramReadAsScript if is_script(path) => {
+            vec![(ProgramItself, Likely), (CarriageReturn, Possible), (WrapperFallback, Unlikely)]
+        }
         Sign::ProgramReadAsScript => vec![(WrapperFallback, Likely), (NotAProgram, Unlikely)],
+        Sign::BadInterpreter => vec![(MissingInterpreter, Likely), (MissingLoader, Possible)],
+        // "cannot create /x: Permission denied" is a redirection's.
+        Sign::ShellDenied if path.is_some_and(|path| path.contains(' ')) => vec![(ProgramItself, Likely)],
+        Sign::ShellDenied => vec![(NotExecutable, Likely), (NoExecMount, Possible)],
         Sign::InterpreterMissing if is_script(path) => vec![(MissingInterpreter, Likely), (MissingLoader, Possible)],
         Sign::InterpreterMissing => vec![(MissingLoader, Likely), (MissingInterpreter, Likely)],
         Sign::CarriageReturn => vec![(CarriageReturn, Certain)],

@@ -81,3 +81,28 @@ fn a_container_out_of_memory_is_no_matter_of_architecture() {
         Circumstances { exit_code: Some(137), reason: Some("OOMKilled".into()), ..Circumstances::default() };
     assert_eq!(rank(&[], &circumstances)[0].suspect, OutOfMemory);
 }
+
+/// What ordinary programs write: none of it may be blamed on an architecture, a loader or a line end.
+#[test]
+fn ordinary_messages_are_not_blamed_on_the_image() {
+    for log in [
+        "open /etc/app/config.yaml: no such file or directory",
+        "panic: open /data/x: permission denied",
+        "Error: Cannot find module 'express'",
+        "ModuleNotFoundError: No module named 'flask'",
+        "mkdir: cannot create directory '/data': Permission denied",
+        "sh: 1: cannot create /x: Permission denied",
+        "/entrypoint.sh: 2: set: Illegal option -o pipefail",
+        "/entrypoint.sh: 12: Syntax error: \"(\" unexpected",
+        "dial tcp: lookup redis on 10.0.0.10:53: no such host",
+        "listen tcp :80: bind: permission denied",
+        "java.lang.OutOfMemoryError: Java heap space",
+        "nginx: [emerg] host not found in upstream \"api\"",
+        "permission denied while trying to connect to the Docker daemon socket",
+        "fatal: not a git repository (or any of the parent directories): .git",
+    ] {
+        let ranked = rank(&recognise(log), &Circumstances::default());
+        let first = ranked.first().map(|first| first.suspect);
+        assert!(matches!(first, None | Some(ProgramItself)), "{log:?} is blamed on {first:?}");
+    }
+}
