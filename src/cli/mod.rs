@@ -17,6 +17,8 @@ mod nodes;
 pub mod opening;
 mod outputs;
 mod progress;
+#[cfg(feature = "kube")]
+mod pull_secrets;
 mod rebuild;
 mod scan;
 mod settings;

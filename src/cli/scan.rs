@@ -148,7 +148,8 @@ fn of_manifests(args: &ScanArgs, terminal: &Terminal, options: Options) -> Resul
     }
     let nodes = crate::kube::nodes::group(&objects);
     let uses = uses::of_manifests(&args.manifest, terminal, &objects, &nodes)?;
-    uses::judge(&args.sources, terminal, &uses, &nodes, &Options { targets: others, ..options })
+    let judged = uses::judge(&args.sources, terminal, uses, &nodes, &Options { targets: others, ..options })?;
+    Ok(judged.report)
 }
 
 /// Reads and judges these images with the flags on where images are, showing how far it is.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::CliError;
 use crate::host;
 use crate::kube::object::NodeObject;
-use crate::kube::{Group, Nodes, manifest, nodes};
+use crate::kube::{Nodes, manifest, nodes};
 use crate::platform::target::{self, TargetText};
 use crate::platform::{Platform, Target};
 
@@ -53,16 +53,9 @@ pub fn within(texts: &[String], platforms: &[Platform]) -> Vec<String> {
 
 fn of_nodes(nodes: &Nodes) -> Found {
     let targets =
-        nodes.groups.iter().map(|group| Target { name: title(group, nodes), ..group.target.clone() }).collect();
+        nodes.groups.iter().map(|group| Target { name: nodes.title(group), ..group.target.clone() }).collect();
     let notes = nodes.skipped.iter().map(|(name, reason)| format!("node {name} is not judged: it {reason}")).collect();
     Found { targets, notes }
-}
-
-/// A group's name among its cluster's: its own where it is the only one of that name, else with what tells it apart.
-pub fn title(group: &Group, nodes: &Nodes) -> String {
-    let name = &group.target.name;
-    let is_only = nodes.groups.iter().filter(|other| other.target.name == *name).count() == 1;
-    if is_only { name.clone() } else { format!("{name} ({})", group.kernel) }
 }
 
 /// The nodes of a text that names a cluster or a saved list; `None` for every other target.

@@ -1,50 +1,98 @@
 //! Uses of images, by pods, workloads and manifests, judged into one report: each on the nodes where it runs or may run.
 
+use std::cell::Cell;
 use std::path::PathBuf;
 use std::sync::Arc;
+
+use rayon::prelude::*;
 
 use super::progress::Progress;
 use super::{CliError, Terminal, cache, opening, targets};
 use crate::kube::object::NodeObject;
 use crate::kube::{Nodes, Survey, Use, manifest};
+use crate::oci::Digest;
 use crate::platform::Target;
 use crate::report::escape::plural;
 use crate::scan::{self, CallOverride, Options, Report, Watch};
+use crate::source::input::{Input, Opened};
 
 /// A rendered chart of the largest projects has some 10 MiB.
 const MANIFEST_BYTES: u64 = 64 << 20;
 /// Users of an image that are named; the rest is counted.
 const SHOWN_USERS: usize = 3;
 
-/// Judges every use. `base` holds what is common to all: platforms, rules, limits.
+/// Judges every use, one report each, in their order. `base` holds what is common to all: platforms, rules, limits.
 pub fn judge(
     sources: &opening::SourceArgs,
     terminal: &Terminal,
-    uses: &[Use],
+    uses: Vec<Use>,
     nodes: &Nodes,
     base: &Options,
-) -> Result<Report, CliError> {
+) -> Result<Judged, CliError> {
     let opener = opening::Opener::new(sources)?;
     let progress = Arc::new(Progress::new(terminal));
     let watch: Arc<dyn Watch> = progress.clone();
-    let mut report = Report::default();
-    for one in uses {
+    let mut judged = Judged::default();
+    for (one, opened) in resolved(uses, &opener, base.jobs) {
         let groups = one.groups.iter().filter_map(|index| nodes.groups.get(*index));
-        let on_nodes = groups.map(|group| Target { name: targets::title(group, nodes), ..group.target.clone() });
+        let on_nodes = groups.map(|group| Target { name: nodes.title(group), ..group.target.clone() });
         let targets: Vec<Target> = base.targets.iter().cloned().chain(on_nodes).collect();
         let call = CallOverride { entrypoint: one.command.clone(), args: one.args.clone() };
         let platforms = one.platform.iter().chain(&base.platforms).cloned().collect();
         let options = Options { targets, call, platforms, ..base.clone() };
-        let mut found = scan::scan(std::slice::from_ref(&one.image), &|name| opener.open(name), &options, &watch);
+        let once = Cell::new(opened);
+        // What was opened to learn its digest is not asked for again.
+        let open = |name: &str| once.take().map_or_else(|| opener.open(name), Ok);
+        let mut found = scan::scan(std::slice::from_ref(&one.image), &open, &options, &watch);
         for image in &mut found.images {
-            let users = format!("used by {}", users(one));
+            let users = format!("used by {}", users(&one));
             image.note = Some(image.note.take().map_or_else(|| users.clone(), |note| format!("{users}; {note}")));
         }
-        report.images.append(&mut found.images);
+        judged.report.images.append(&mut found.images);
+        judged.uses.push(one);
     }
     progress.finish();
     cache::trim(base, terminal);
-    Ok(report)
+    Ok(judged)
+}
+
+/// What was judged: one image of the report for each use.
+#[derive(Debug, Default)]
+pub struct Judged {
+    pub uses: Vec<Use>,
+    pub report: Report,
+}
+
+/// Uses whose names lead to one digest and that start the same are one: a tag and the digest that a node reports. What
+/// cannot be opened stays as it is, for the scan to say why.
+fn resolved(uses: Vec<Use>, opener: &opening::Opener, jobs: usize) -> Vec<(Use, Option<Opened>)> {
+    let digest = |opened: &Opened| match &opened.input {
+        Input::Image(source) => source.root().ok().map(|root| root.digest),
+        Input::Stream(_) | Input::Directory(_) => None,
+    };
+    let open = |one: &Use| opener.open(&one.image).ok().map(|opened| (digest(&opened), opened));
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(jobs).build().expect("threads can be started");
+    let opened: Vec<_> = pool.install(|| uses.par_iter().map(open).collect());
+    let mut kept: Vec<(Use, Option<Digest>, Option<Opened>)> = Vec::new();
+    for (one, opened) in uses.into_iter().zip(opened) {
+        let (digest, opened) = opened.map_or((None, None), |(digest, opened)| (digest, Some(opened)));
+        let is_same = |(known, other, _): &&mut (Use, Option<Digest>, Option<Opened>)| {
+            let starts = (&known.command, &known.args, &known.platform) == (&one.command, &one.args, &one.platform);
+            digest.is_some() && *other == digest && starts
+        };
+        match kept.iter_mut().find(is_same) {
+            Some((known, _, known_opened)) => {
+                // A tag says more to people than a digest, which the report has anyway.
+                if known.image.contains("@sha256:") && !one.image.contains("@sha256:") {
+                    known.image = one.image.clone();
+                    *known_opened = opened;
+                }
+                known.join(one);
+            }
+            None => kept.push((one, digest, opened)),
+        }
+    }
+    kept.into_iter().map(|(one, _, opened)| (one, opened)).collect()
 }
 
 fn users(one: &Use) -> String {

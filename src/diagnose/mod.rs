@@ -5,6 +5,7 @@ pub mod answer;
 pub mod case;
 pub mod cause;
 pub mod message;
+pub mod overview;
 pub mod pattern;
 pub mod rank;
 pub mod recognise;
@@ -13,6 +14,7 @@ pub use answer::{Answer, Evidence, answer};
 pub use case::{Failure, failures};
 pub use cause::{Likelihood, Names, Suspect};
 pub use message::Sign;
+pub use overview::{Overview, overview};
 pub use rank::{Circumstances, Ranked, rank};
 pub use recognise::{Symptom, recognise};
 

@@ -12,6 +12,7 @@ use ::kube::core::Request;
 use ::kube::core::params::{GetParams, ListParams};
 use ::kube::core::subresource::LogParams;
 use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -214,13 +215,31 @@ impl Cluster {
         self.runtime.block_on(self.client.request_text(request)).map_err(|error| self.error(&what, error))
     }
 
-    /// The `.dockerconfigjson` of a pull secret; `None` for a secret of another type.
+    /// A pull secret as a `config.json` of Docker's; `None` for a secret of another type.
+    /// Source: Kubernetes, secret types kubernetes.io/dockerconfigjson and kubernetes.io/dockercfg.
     pub fn pull_secret(&self, namespace: &str, name: &str) -> Result<Option<Vec<u8>>, KubeError> {
         let what = format!("secret {namespace}/{name}");
         let value = self.get(&what, &path("api/v1", Some(namespace), "secrets"), name)?;
-        let Some(text) = value["data"][".dockerconfigjson"].as_str() else { return Ok(None) };
-        let bytes = base64::engine::general_purpose::STANDARD.decode(text);
-        bytes.map(Some).map_err(|error| self.malformed(&what, &format!(".dockerconfigjson: {error}")))
+        let decoded = |key: &str| {
+            let bytes = value["data"][key].as_str().map(|text| BASE64.decode(text)).transpose();
+            bytes.map_err(|error| self.malformed(&what, &format!("{key}: {error}")))
+        };
+        if let Some(config) = decoded(".dockerconfigjson")? {
+            return Ok(Some(config));
+        }
+        // The older form is what stands within `auths`.
+        let Some(old) = decoded(".dockercfg")? else { return Ok(None) };
+        let auths: Value =
+            serde_json::from_slice(&old).map_err(|error| self.malformed(&what, &format!(".dockercfg: {error}")))?;
+        Ok(Some(serde_json::json!({"auths": auths}).to_string().into_bytes()))
+    }
+
+    /// Names of the imagePullSecrets that a service account gives to its pods.
+    pub fn pull_secrets_of_account(&self, namespace: &str, name: &str) -> Result<Vec<String>, KubeError> {
+        let what = format!("serviceaccount {namespace}/{name}");
+        let value = self.get(&what, &path("api/v1", Some(namespace), "serviceaccounts"), name)?;
+        let secrets = value["imagePullSecrets"].as_array().into_iter().flatten();
+        Ok(secrets.filter_map(|secret| Some(secret["name"].as_str()?.to_string())).collect())
     }
 
     fn list<T: DeserializeOwned>(

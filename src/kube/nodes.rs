@@ -36,6 +36,27 @@ impl Nodes {
     pub fn group_of(&self, node: &str) -> Option<&Group> {
         self.groups.iter().find(|group| group.nodes.iter().any(|name| name == node))
     }
+
+    /// A group's name among its cluster's: its target's own where no other group has it, else with the least that tells it
+    /// apart.
+    pub fn title(&self, group: &Group) -> String {
+        let namesakes: Vec<&Group> =
+            self.groups.iter().filter(|other| other.target.name == group.target.name).collect();
+        let marks: [fn(&Group) -> String; 5] = [
+            |_| String::new(),
+            |one| one.kernel.clone(),
+            |one| one.runtime.clone(),
+            |one| format!("{}, {}", one.kernel, one.runtime),
+            |one| format!("{}, {}, {}", one.kernel, one.runtime, one.os_image),
+        ];
+        let is_alone =
+            |mark: &&fn(&Group) -> String| namesakes.iter().filter(|other| mark(other) == mark(group)).count() <= 1;
+        let mark = marks.iter().find(is_alone).map(|mark| mark(group));
+        match mark.unwrap_or_else(|| group.nodes.first().cloned().unwrap_or_default()) {
+            mark if mark.is_empty() => group.target.name.clone(),
+            mark => format!("{} ({mark})", group.target.name),
+        }
+    }
 }
 
 /// What makes two nodes different groups.

@@ -14,6 +14,8 @@ use crate::platform::Platform;
 pub struct Use {
     /// By digest where a node reports one, else as it is written.
     pub image: String,
+    /// Every name under which it is used: a tag, and the digest that nodes report for it.
+    pub names: Vec<String>,
     pub command: Option<Vec<String>>,
     pub args: Option<Vec<String>>,
     /// Compose's `platform:`: the only one that is run.
@@ -22,6 +24,15 @@ pub struct Use {
     pub groups: Vec<usize>,
     /// `shop/deployment/checkout, container app`.
     pub used_by: Vec<String>,
+}
+
+impl Use {
+    /// Takes in another use of the same image and start: its nodes and users.
+    pub fn join(&mut self, other: Use) {
+        self.names.extend(other.names);
+        self.groups = BTreeSet::from_iter(self.groups.drain(..).chain(other.groups)).into_iter().collect();
+        self.used_by = BTreeSet::from_iter(self.used_by.drain(..).chain(other.used_by)).into_iter().collect();
+    }
 }
 
 /// Start of an image: the key under which uses are one.
@@ -86,6 +97,7 @@ impl Survey {
         self.uses
             .into_iter()
             .map(|((image, command, args, platform), (groups, used_by))| Use {
+                names: vec![image.clone()],
                 image,
                 command,
                 args,

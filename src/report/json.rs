@@ -157,8 +157,18 @@ struct JsonProblem<'a> {
 }
 
 pub fn write(report: &Report, style: &Style, out: &mut dyn Write) -> io::Result<()> {
+    serde_json::to_writer_pretty(&mut *out, &wire(report, style))?;
+    writeln!(out)
+}
+
+/// The report as a value, for a command that adds its own to it.
+pub(super) fn value(report: &Report, style: &Style) -> serde_json::Result<serde_json::Value> {
+    serde_json::to_value(wire(report, style))
+}
+
+fn wire<'a>(report: &'a Report, style: &Style) -> JsonReport<'a> {
     let platforms = || report.images.iter().flat_map(|image| &image.platforms);
-    let wire = JsonReport {
+    JsonReport {
         schema: SCHEMA,
         exit_code: report.exit_code(style.fail_on),
         summary: JsonSummary {
@@ -170,9 +180,7 @@ pub fn write(report: &Report, style: &Style, out: &mut dyn Write) -> io::Result<
             notes: report.count(Severity::Note),
         },
         images: report.images.iter().map(|one| image(one, style)).collect(),
-    };
-    serde_json::to_writer_pretty(&mut *out, &wire)?;
-    writeln!(out)
+    }
 }
 
 /// The verdict in JSON and plain: `fine`, `warned`, `unknown`, `broken`.

@@ -2,6 +2,7 @@
 
 pub mod answer;
 pub mod attest;
+pub mod cluster;
 pub mod diff;
 pub mod escape;
 mod fill;

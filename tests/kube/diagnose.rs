@@ -48,7 +48,7 @@ pub fn publish(registry: &FakeRegistry, arm64_app: &[u8]) -> Digest {
     registry.put_manifest("user/app", Some("v1"), OCI_INDEX, index.as_bytes())
 }
 
-fn tar(files: &[(&str, u32, &[u8])]) -> Vec<u8> {
+pub fn tar(files: &[(&str, u32, &[u8])]) -> Vec<u8> {
     let mut builder = ::tar::Builder::new(Vec::new());
     for (path, mode, content) in files {
         let mut header = ::tar::Header::new_gnu();
@@ -85,7 +85,7 @@ fn crashing(name: &str, node: &str, image: &str, image_id: &str, exit_code: i32)
     })
 }
 
-fn healthy(name: &str, node: &str, image: &str) -> Value {
+pub fn healthy(name: &str, node: &str, image: &str) -> Value {
     json!({
         "metadata": {"name": name, "namespace": "shop", "labels": {"app": "checkout"}, "ownerReferences": [{"kind": "ReplicaSet", "name": "checkout-7c9d"}]},
         "spec": {"nodeName": node, "containers": [{"name": "app", "image": image}]},
@@ -150,7 +150,13 @@ pub fn incident(registry: &FakeRegistry, digest: &Digest) -> State {
 pub fn imgarch(api: &KubeApi, arguments: &[&str]) -> Output {
     let (_folder, config) = kubeconfig(&api.url);
     let kubeconfig = format!("--kubeconfig={}", config.display());
-    Command::new(env!("CARGO_BIN_EXE_imgarch")).args(arguments).arg(kubeconfig).env("NO_COLOR", "1").output().unwrap()
+    Command::new(env!("CARGO_BIN_EXE_imgarch"))
+        .args(arguments)
+        .arg(kubeconfig)
+        .env("NO_COLOR", "1")
+        .env("IMGARCH_NO_CACHE", "1")
+        .output()
+        .unwrap()
 }
 
 pub fn text(output: &Output) -> String {

@@ -1,0 +1,253 @@
+//! A cluster at a glance: which workloads fail or will fail, on which nodes and why, what to do, and what could not be
+//! told. Pure: uses of images with their scans in, data out; wording for people is `report`'s.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::case::failures;
+use crate::judge::Outcome;
+use crate::judge::code::{Code, Severity};
+use crate::judge::finding::Finding;
+use crate::kube::object::PodObject;
+use crate::kube::workload::owner;
+use crate::kube::{Nodes, Use};
+use crate::oci::Digest;
+use crate::scan::{ImageReport, PlatformReport, Verdict};
+
+/// What is told of a cluster.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Overview {
+    pub nodes: usize,
+    pub groups: usize,
+    pub pods: usize,
+    pub workloads: usize,
+    /// Different images, however many workloads start them.
+    pub images: usize,
+    /// Images that start wherever they run or may run, and all of which could be read.
+    pub healthy: usize,
+    /// Images that do not start somewhere.
+    pub troubled: usize,
+    /// Images of which it could not be told.
+    pub unknown: usize,
+    /// What fails now first.
+    pub troubles: Vec<Trouble>,
+    /// Containers that fail now though their images start on their nodes.
+    pub others: Vec<Failing>,
+    pub untold: Vec<Untold>,
+    /// Workloads that no node may run, each with an obstacle.
+    pub homeless: Vec<(String, String)>,
+    /// What the API did not let be read: the overview is not whole.
+    pub unread: Vec<String>,
+}
+
+/// An image that does not start where it runs or may run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// `shop/deployment/checkout, container app`.
+    pub used_by: Vec<String>,
+    pub image: String,
+    pub digest: Option<Digest>,
+    /// Containers of `used_by` that fail now; empty where it only will.
+    pub now: Vec<Failing>,
+    pub places: Vec<Place>,
+    /// One sentence, lower case.
+    pub why: String,
+    /// What the first front end prints; empty where nothing is printed.
+    pub shown: String,
+    /// Prose first, commands after it.
+    pub act: Vec<String>,
+}
+
+/// Nodes that are alike.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    pub target: String,
+    pub nodes: Vec<String>,
+}
+
+/// Containers of one workload that fail alike.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failing {
+    pub used_by: String,
+    /// `CrashLoopBackOff`, as the kubelet says it.
+    pub state: String,
+    pub failing: usize,
+    /// Pods of the workload.
+    pub of: usize,
+    pub namespace: String,
+    /// One of its pods.
+    pub pod: String,
+}
+
+/// An image of which something that decides is not known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Untold {
+    pub used_by: Vec<String>,
+    pub image: String,
+    pub why: String,
+    pub hint: Option<String>,
+}
+
+/// What the caller read of the cluster.
+#[derive(Debug)]
+pub struct Seen<'a> {
+    pub uses: &'a [Use],
+    /// One for each use.
+    pub reports: &'a [ImageReport],
+    pub nodes: &'a Nodes,
+    pub pods: &'a [PodObject],
+    pub workloads: usize,
+}
+
+pub fn overview(seen: &Seen<'_>) -> Overview {
+    let failing = failing(seen.pods);
+    let mut found = Overview {
+        nodes: seen.nodes.groups.iter().map(|group| group.nodes.len()).sum(),
+        groups: seen.nodes.groups.len(),
+        pods: seen.pods.len(),
+        workloads: seen.workloads,
+        ..Overview::default()
+    };
+    // An image counts once, with the worst of what is known of its starts.
+    let mut images: BTreeMap<String, Verdict> = BTreeMap::new();
+    let mut explained = BTreeSet::new();
+    for (one, report) in seen.uses.iter().zip(seen.reports) {
+        let troubles = troubles(one, report, seen.nodes, &failing);
+        let untold = untold(one, report);
+        let verdict = match (troubles.is_empty(), &untold) {
+            (false, _) => Verdict::Broken,
+            (true, Some(_)) => Verdict::Unknown,
+            (true, None) => Verdict::Fine,
+        };
+        let key = report.digest.as_ref().map_or_else(|| one.image.clone(), ToString::to_string);
+        let known = images.entry(key).or_insert(verdict);
+        *known = verdict.max(*known);
+        if !troubles.is_empty() {
+            explained.extend(failing_of(one, &failing).map(|(key, _)| key.clone()));
+        }
+        found.troubles.extend(troubles);
+        found.untold.extend(untold);
+    }
+    found.images = images.len();
+    let count = |wanted| images.values().filter(|verdict| **verdict == wanted).count();
+    (found.healthy, found.troubled, found.unknown) =
+        (count(Verdict::Fine), count(Verdict::Broken), count(Verdict::Unknown));
+    found.troubles.sort_by_key(|trouble| (trouble.now.is_empty(), trouble.used_by.clone()));
+    found.others =
+        failing.into_iter().filter(|(key, _)| !explained.contains(key)).map(|(_, failing)| failing).collect();
+    found
+}
+
+/// Title of a use and the image's name as the pod has it.
+type Key = (String, String);
+
+/// Failing containers by their uses.
+fn failing(pods: &[PodObject]) -> BTreeMap<Key, Failing> {
+    let mut all: BTreeMap<Key, Failing> = BTreeMap::new();
+    for pod in pods {
+        let namespace = pod.metadata.namespace.clone().unwrap_or_else(|| "default".to_string());
+        for failure in failures(pod, &[]) {
+            let container = &failure.container;
+            let used_by = format!("{namespace}/{}, {} {}", owner(pod), container.role.word(), container.name);
+            let is_sibling =
+                |other: &&PodObject| owner(other) == owner(pod) && other.metadata.namespace == pod.metadata.namespace;
+            let image = failure.image_by_digest.clone().unwrap_or_else(|| container.image.clone());
+            let entry = all.entry((used_by.clone(), image)).or_insert_with(|| Failing {
+                used_by,
+                state: failure.state.clone(),
+                failing: 0,
+                of: pods.iter().filter(is_sibling).count(),
+                namespace: namespace.clone(),
+                pod: pod.metadata.name.clone(),
+            });
+            entry.failing += 1;
+        }
+    }
+    all
+}
+
+fn failing_of<'a>(one: &'a Use, failing: &'a BTreeMap<Key, Failing>) -> impl Iterator<Item = (&'a Key, &'a Failing)> {
+    failing.iter().filter(|((title, image), _)| one.used_by.contains(title) && one.names.contains(image))
+}
+
+/// Why a use does not start, each reason once with the places where it holds.
+fn troubles(one: &Use, report: &ImageReport, nodes: &Nodes, failing: &BTreeMap<Key, Failing>) -> Vec<Trouble> {
+    let mut reasons: Vec<Trouble> = Vec::new();
+    let now: Vec<Failing> = failing_of(one, failing).map(|(_, failing)| failing.clone()).collect();
+    let mut add = |target: &str, why: String, shown: String, act: &[String]| {
+        let place = place(target, nodes);
+        match reasons.iter_mut().find(|known| known.why == why) {
+            Some(known) => known.places.push(place),
+            None => reasons.push(Trouble {
+                used_by: one.used_by.clone(),
+                image: report.name.clone(),
+                digest: report.digest.clone(),
+                now: now.clone(),
+                places: vec![place],
+                why,
+                shown,
+                act: act.to_vec(),
+            }),
+        }
+    };
+    for finding in report.findings.iter().filter(|finding| finding.code == Code::NoPlatformForTarget) {
+        let target = finding.message.split(" finds nothing").next().unwrap_or_default();
+        let why = "the image has nothing for these nodes' platform".to_string();
+        let shown = finding.message.split_once(": ").map_or("", |(_, said)| said);
+        add(target, why, shown.to_string(), &finding.hint);
+    }
+    for platform in &report.platforms {
+        let worst = worst(platform);
+        for target in &platform.targets {
+            let shown = target.shown.first().map_or("", |shown| shown.text.lines().next().unwrap_or_default());
+            match &target.outcome {
+                Outcome::Fails { at, cause, .. } | Outcome::Dies { at, cause, .. } => {
+                    let by_path = platform.findings.iter().find(|finding| finding.path.as_deref() == Some(at));
+                    let act = by_path.or(worst).map_or(&[][..], |finding| &finding.hint);
+                    add(&target.name, format!("{at}: {}", cause.text), shown.to_string(), act);
+                }
+                Outcome::Runs | Outcome::Emulated { .. } => {
+                    if let Some(finding) = worst {
+                        let path = finding.path.as_deref().map_or_else(String::new, |path| format!("{path}: "));
+                        add(
+                            &target.name,
+                            format!("it starts, but {path}{}", finding.message),
+                            String::new(),
+                            &finding.hint,
+                        );
+                    }
+                }
+                Outcome::Unknown { .. } => {}
+            }
+        }
+    }
+    reasons
+}
+
+fn worst(platform: &PlatformReport) -> Option<&Finding> {
+    platform.findings.iter().find(|finding| finding.severity == Severity::Error)
+}
+
+/// What of a use could not be read or decided.
+fn untold(one: &Use, report: &ImageReport) -> Option<Untold> {
+    let problems = report.problems.iter().chain(report.platforms.iter().flat_map(|platform| &platform.problems));
+    let outcomes = report.platforms.iter().flat_map(|platform| &platform.targets).map(|target| &target.outcome);
+    let undecided = outcomes.filter_map(|outcome| match outcome {
+        Outcome::Unknown { at, cause } => Some((format!("{at}: {}", cause.text), None)),
+        _ => None,
+    });
+    let empty = report.platforms.iter().filter(|platform| platform.problems.is_empty() && platform.programs == 0);
+    let empty = empty.map(|platform| (format!("no program was found in {}", platform.name()), None));
+    let said = problems.map(|problem| (problem.text.clone(), problem.hint.clone()));
+    let (why, hint) = said.chain(undecided).chain(empty).next()?;
+    Some(Untold { used_by: one.used_by.clone(), image: report.name.clone(), why, hint })
+}
+
+/// A target's nodes: its group's, where it is one.
+fn place(target: &str, nodes: &Nodes) -> Place {
+    let group = nodes.groups.iter().find(|group| nodes.title(group) == target);
+    Place { target: target.to_string(), nodes: group.map_or_else(Vec::new, |group| group.nodes.clone()) }
+}
+
+#[cfg(test)]
+#[path = "overview_tests.rs"]
+mod tests;

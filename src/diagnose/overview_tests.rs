@@ -1,0 +1,138 @@
+//! Uses, scans and pods made by hand, and the overview that they must lead to.
+
+use super::*;
+use crate::judge::{Cause, Errno};
+use crate::kube::object::{NodeObject, read};
+use crate::kube::{Survey, nodes};
+use crate::platform::Platform;
+use crate::scan::{Problem, TargetReport};
+use serde_json::{Value, json};
+
+fn node(name: &str, arch: &str) -> NodeObject {
+    read(json!({
+        "metadata": {"name": name, "labels": {"kubernetes.io/arch": arch}},
+        "status": {"nodeInfo": {"architecture": arch, "operatingSystem": "linux", "kernelVersion": "6.12.1"}}
+    }))
+    .unwrap()
+}
+
+/// A pod of the deployment `app` on `node`; `state` is its container's.
+fn pod(name: &str, image: &str, node: &str, state: Value) -> PodObject {
+    read(json!({
+        "metadata": {"name": name, "namespace": "shop", "ownerReferences": [{"kind": "ReplicaSet", "name": "app-7c9d"}]},
+        "spec": {"nodeName": node, "containers": [{"name": "c", "image": image}]},
+        "status": {"containerStatuses": [{"name": "c", "ready": false, "state": state}]}
+    }))
+    .unwrap()
+}
+
+fn crashing() -> Value {
+    json!({"waiting": {"reason": "CrashLoopBackOff", "message": "back-off"}})
+}
+
+fn running() -> Value {
+    json!({"running": {}})
+}
+
+/// A report of one platform with this outcome on each target.
+fn report(name: &str, outcomes: &[(&str, Outcome)], problems: Vec<Problem>) -> ImageReport {
+    let target = |(name, outcome): &(&str, Outcome)| TargetReport {
+        name: name.to_string(),
+        outcome: outcome.clone(),
+        steps: Vec::new(),
+        shown: Vec::new(),
+        undecided: None,
+    };
+    let platform = PlatformReport {
+        promised: Some(Platform::parse("linux/arm64").unwrap()),
+        declared: None,
+        digest: None,
+        layers: Vec::new(),
+        entries: 1,
+        programs: 1,
+        architectures: BTreeMap::new(),
+        agreement: crate::judge::labels::Agreement::Fits,
+        starts: Vec::new(),
+        targets: outcomes.iter().map(target).collect(),
+        findings: Vec::new(),
+        problems: Vec::new(),
+    };
+    ImageReport {
+        name: name.into(),
+        origin: "registry".into(),
+        note: None,
+        digest: Some(Digest::of(name.as_bytes())),
+        platforms: vec![platform],
+        findings: Vec::new(),
+        problems,
+        skipped: Vec::new(),
+        accepted: Vec::new(),
+    }
+}
+
+fn refused() -> Outcome {
+    let cause = Cause { code: "foreign-architecture", text: "an x86-64 program".into() };
+    Outcome::Fails { errno: Errno::ENOEXEC, at: "/app".into(), cause }
+}
+
+/// Everything that pods start, judged as `outcome` says.
+fn seen(pods: &[PodObject], judge: impl Fn(&str) -> ImageReport) -> Overview {
+    let objects = [node("a1", "arm64"), node("a2", "arm64"), node("x1", "amd64")];
+    let nodes = nodes::group(&objects);
+    let mut survey = Survey::default();
+    pods.iter().for_each(|pod| survey.add_pod(pod, &nodes));
+    let uses = survey.uses();
+    let reports: Vec<ImageReport> = uses.iter().map(|one| judge(&one.image)).collect();
+    overview(&Seen { uses: &uses, reports: &reports, nodes: &nodes, pods, workloads: 1 })
+}
+
+#[test]
+fn a_crashing_workload_names_its_nodes_and_its_cause() {
+    let pods = [pod("p1", "bad:1", "a1", crashing()), pod("p2", "bad:1", "a2", running())];
+    let found = seen(&pods, |name| report(name, &[("linux/arm64", refused())], Vec::new()));
+    assert_eq!((found.images, found.healthy, found.troubled, found.unknown), (1, 0, 1, 0));
+    let trouble = &found.troubles[0];
+    assert_eq!(trouble.why, "/app: an x86-64 program");
+    assert_eq!(trouble.places, [Place { target: "linux/arm64".into(), nodes: vec!["a1".into(), "a2".into()] }]);
+    let now = &trouble.now[0];
+    assert_eq!((now.state.as_str(), now.failing, now.of, now.pod.as_str()), ("CrashLoopBackOff", 1, 2, "p1"));
+    assert!(found.others.is_empty(), "the image explains it");
+}
+
+#[test]
+fn what_will_fail_comes_after_what_fails_now() {
+    let pods = [pod("p1", "will:1", "a1", running()), pod("p2", "now:1", "a1", crashing())];
+    // One deployment runs two images while it is rolled out.
+    let found = seen(&pods, |name| report(name, &[("linux/arm64", refused())], Vec::new()));
+    let order: Vec<(&str, bool)> = found.troubles.iter().map(|one| (one.image.as_str(), one.now.is_empty())).collect();
+    assert_eq!(order, [("now:1", false), ("will:1", true)]);
+}
+
+#[test]
+fn a_healthy_image_does_not_explain_a_crash() {
+    let pods = [pod("p1", "good:1", "x1", crashing())];
+    let found = seen(&pods, |name| report(name, &[("linux/amd64", Outcome::Runs)], Vec::new()));
+    assert_eq!((found.healthy, found.troubles.len()), (1, 0));
+    assert_eq!(found.others[0].used_by, "shop/deployment/app, container c");
+}
+
+#[test]
+fn what_could_not_be_read_is_neither_healthy_nor_broken() {
+    let pods = [pod("p1", "private:1", "a1", running())];
+    let found = seen(&pods, |name| ImageReport {
+        platforms: Vec::new(),
+        digest: None,
+        ..report(name, &[], vec![Problem::new("401", Some("log in".into()))])
+    });
+    assert_eq!((found.healthy, found.troubled, found.unknown), (0, 0, 1));
+    assert_eq!((found.untold[0].why.as_str(), found.untold[0].hint.as_deref()), ("401", Some("log in")));
+}
+
+#[test]
+fn one_reason_on_two_groups_is_one_trouble() {
+    let pods = [pod("p1", "bad:1", "a1", running()), pod("p2", "bad:1", "x1", running())];
+    let outcomes = [("linux/arm64", refused()), ("linux/amd64", refused())];
+    let found = seen(&pods, |name| report(name, &outcomes, Vec::new()));
+    assert_eq!(found.troubles.len(), 1);
+    assert_eq!(found.troubles[0].places.len(), 2);
+}
