@@ -6,6 +6,8 @@ mod registry;
 
 use std::io::{BufRead, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use super::machine::{AnswerFormat, machine_and_notes};
 use super::settings::{ConfigArgs, Origin, Settings, Typed};
@@ -103,6 +105,7 @@ pub fn run(mut args: RebuildArgs, terminal: &Terminal, out: &mut dyn Write) -> R
         reference: reference.clone(),
         targets: targets.clone(),
         settings,
+        interrupted: Arc::default(),
         quiet: terminal.quiet,
     };
     let before = registry.published()?;
@@ -163,6 +166,7 @@ pub fn run(mut args: RebuildArgs, terminal: &Terminal, out: &mut dyn Write) -> R
         return Ok(1);
     }
     ask(&args)?;
+    say_what_is_left(&registry.interrupted)?;
     let result = rebuild::run(&plan, &ThisMachine, &registry);
     if !is_text {
         report::json(&plan, Some(&result), out)?;
@@ -247,6 +251,15 @@ fn obstacle(plan: &Plan) -> Result<(), CliError> {
     let Some(check) = plan.obstacles().into_iter().next() else { return Ok(()) };
     let hint = check.remedies.first().map(|remedy| format!("{}\n      see imgarch doctor", remedy.command));
     Err(CliError::Unknown { text: format!("this machine cannot build it: {}: {}", check.subject, check.text), hint })
+}
+
+/// From here on an interruption ends the run between two steps, and says what is left behind; a second one ends it at once.
+fn say_what_is_left(interrupted: &Arc<AtomicBool>) -> Result<(), CliError> {
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        signal_hook::flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(interrupted))?;
+        signal_hook::flag::register(signal, Arc::clone(interrupted))?;
+    }
+    Ok(())
 }
 
 fn ask(args: &RebuildArgs) -> Result<(), CliError> {

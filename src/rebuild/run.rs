@@ -29,6 +29,9 @@ pub trait World {
     /// Makes one OCI layout of those of single platforms.
     fn join_layouts(&self, folders: &[&Path], into: &Path) -> Result<(), String>;
 
+    /// Whether the user wants it to end.
+    fn is_interrupted(&self) -> bool;
+
     /// Writes a file of this run.
     fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()>;
 
@@ -92,6 +95,8 @@ pub enum TagState {
 pub enum Cause {
     #[error("{program} cannot be run: {cause}")]
     Start { program: String, cause: io::Error },
+    #[error("interrupted")]
+    Interrupted,
     #[error("building {platform} failed ({})", ended(.code))]
     Build { platform: Platform, code: Option<i32> },
     #[error("buildx does not say what it pushed for {platform}: {cause}")]
@@ -154,6 +159,10 @@ pub fn run(plan: &Plan, docker: &dyn Docker, world: &dyn World) -> Result<Done, 
     let mut run = Run { plan, docker, world, pushed: Vec::new(), tag };
     match run.all() {
         Ok(after) => Ok(Done { before: plan.before.clone(), after, pushed: run.pushed }),
+        // What failed then did so because of it.
+        Err(_) if world.is_interrupted() => {
+            Err(RebuildError { cause: Cause::Interrupted.into(), pushed: run.pushed, tag: run.tag })
+        }
         Err(cause) => Err(RebuildError { cause, pushed: run.pushed, tag: run.tag }),
     }
 }
@@ -162,6 +171,7 @@ impl Run<'_> {
     fn all(&mut self) -> Result<Option<Published>, Box<Cause>> {
         for build in &self.plan.build {
             self.build(build)?;
+            self.goes_on()?;
         }
         if let Some(output) = &self.plan.request.build.output {
             self.join(output)?;
@@ -189,13 +199,16 @@ impl Run<'_> {
         self.world.say(&Event::Building { platform: platform.clone(), command: build.command.clone() });
         let code = self.docker.pass(&build.command).map_err(|cause| start_error(&build.command, cause))?;
         if code != Some(0) {
+            self.goes_on()?;
             return Err(Cause::Build { platform: platform.clone(), code }.into());
         }
         let folder = layout_folder(&self.plan.request.build, platform);
         let local = format!("oci:{}", folder.display());
         if self.plan.delivery != Delivery::ByDigest {
             // A fault is found before anything leaves this machine.
+            self.goes_on()?;
             self.verify(platform, &local)?;
+            self.goes_on()?;
         }
         let digest = match self.plan.delivery {
             Delivery::Local => None,
@@ -209,10 +222,16 @@ impl Run<'_> {
         self.pushed.push(Pushed { platform: platform.clone(), name: name.clone(), digest: digest.clone() });
         if digest.is_some() {
             self.world.say(&Event::Pushed { platform: platform.clone(), name: name.clone() });
+            self.goes_on()?;
             self.verify(platform, &name)?;
         }
         self.world.say(&Event::Verified { platform: platform.clone(), name });
         Ok(())
+    }
+
+    /// Between steps it ends where the user wants it to.
+    fn goes_on(&self) -> Result<(), Box<Cause>> {
+        if self.world.is_interrupted() { Err(Cause::Interrupted.into()) } else { Ok(()) }
     }
 
     fn verify(&self, platform: &Platform, name: &str) -> Result<(), Box<Cause>> {

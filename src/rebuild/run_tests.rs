@@ -20,6 +20,7 @@ enum Fault {
     TagMoves,
     Tagging,
     TagLosesOne,
+    Interrupted,
 }
 
 struct Fake {
@@ -122,6 +123,10 @@ impl World for Fake {
         Err("not in this test".into())
     }
 
+    fn is_interrupted(&self) -> bool {
+        self.fault == Fault::Interrupted && self.built.get()
+    }
+
     fn join_layouts(&self, _: &[&Path], _: &Path) -> Result<(), String> {
         unreachable!("everything is pushed")
     }
@@ -210,6 +215,7 @@ fn wherever_it_ends_the_tag_is_as_it_was_and_what_was_pushed_is_said() {
     check(Fault::Faulty, "its entrypoint is x86-64", true, true);
     check(Fault::Unverifiable, "could not be verified: unreachable", true, true);
     check(Fault::Tagging, "tagging failed: read only", true, true);
+    check(Fault::Interrupted, "interrupted", true, true);
 }
 
 #[test]

@@ -122,6 +122,23 @@ fn killed_at_any_step_it_leaves_the_tag_and_has_said_what_it_pushed() {
 }
 
 #[test]
+fn interrupted_it_says_what_it_leaves_behind() {
+    let Some(site) = Site::new("interrupted_it_says_what_it_leaves_behind") else { return };
+    let image = site.publish_fault("interrupted:v1");
+    let before = site.index(&image);
+    let words = ["rebuild", &image, "--platform", "linux/arm64", "--platform", "linux/riscv64", "--yes"];
+    // As a terminal does: everything in the foreground is told.
+    let at_second =
+        "case \"$*\" in *build*linux/riscv64*) kill -INT $PPID; sleep 0.3; exit 130;; esac\nexec $docker \"$@\"";
+    site.imgarch(&words, Some(&site.own_docker(at_second)))
+        .check(3, &["error: interrupted", "interrupted:v1 is as it was", "pushed without a tag: "]);
+    let after_build = "$docker \"$@\" || exit\ncase \"$*\" in 'buildx build'*) kill -TERM $PPID;; esac";
+    site.imgarch(&words, Some(&site.own_docker(after_build)))
+        .check(3, &["error: interrupted", "interrupted:v1 is as it was"]);
+    assert_eq!(site.index(&image), before);
+}
+
+#[test]
 fn lint_asks_the_registry_what_a_digest_pins() {
     let Some(site) = Site::new("lint_asks_the_registry_what_a_digest_pins") else { return };
     let image = site.publish_fault("pinned:v1");

@@ -3,6 +3,7 @@
 use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::super::progress::Progress;
 use super::super::settings::Settings;
@@ -30,6 +31,8 @@ pub struct Registry {
     pub reference: Reference,
     pub targets: Vec<Target>,
     pub settings: Settings,
+    /// Set by SIGINT and SIGTERM.
+    pub interrupted: Arc<AtomicBool>,
     pub quiet: bool,
 }
 
@@ -127,6 +130,10 @@ impl World for Registry {
         let root = layout.root().map_err(|error| error.to_string())?;
         let registry = self.client.image(&self.reference);
         push(&registry, &layout, &root, 0)
+    }
+
+    fn is_interrupted(&self) -> bool {
+        self.interrupted.load(Ordering::Relaxed)
     }
 
     fn join_layouts(&self, folders: &[&Path], into: &Path) -> Result<(), String> {
