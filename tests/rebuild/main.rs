@@ -6,5 +6,6 @@ mod engines;
 mod emulation;
 mod gaps;
 mod outputs;
+mod rewritten;
 mod site;
 mod story;

@@ -102,37 +102,53 @@ pub fn docker_20_10(test: &str) -> Option<&'static Engine> {
     }
     let engine = ENGINE.get_or_init(|| {
         let folder = folder("d20");
-        let unpacked =
-            Command::new("/bin/sh").args(["-c", UNPACK_20_10]).current_dir(&folder).stdin(Stdio::null()).output();
-        let unpacked = unpacked.expect("/bin/sh starts");
-        if !unpacked.status.success() {
+        if !unpack(test, &folder, &["docker.io", "containerd"], Version::Oldest) {
             let _ = fs::remove_dir_all(&folder);
-            eprintln!("{}", String::from_utf8_lossy(&unpacked.stderr));
             return None;
         }
+        assert!(folder.join("docker.io_20.10").exists(), "Debian 12's Docker Engine is 20.10");
         let line = "export PATH=$PWD/root/usr/sbin:$PWD/root/usr/bin:$PATH; exec dockerd --data-root $PWD/data \
             --exec-root $PWD/exec -H unix://$PWD/sock --bridge=none --iptables=false -p $PWD/pid";
         Some(start(line, folder, "sock"))
     });
-    let is_required = std::env::var("CI").as_deref() == Ok("true");
-    assert!(engine.is_some() || !is_required, "{test} cannot be made: Engine 20.10 is not in Debian's mirror");
-    if engine.is_none() {
-        eprintln!("SKIPPED {test}: Engine 20.10 is not in Debian's mirror");
-    }
     engine.as_ref()
 }
 
-/// The oldest versions that the mirror has, which are Debian 12's.
-const UNPACK_20_10: &str = r#"
+/// Which version of a package, of those that the mirror has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Version {
+    Oldest,
+    Newest,
+}
+
+/// Takes Debian packages apart into `folder/root`, without installing them. `false`: the mirror does not have them, which
+/// was said.
+pub fn unpack(test: &str, folder: &Path, packages: &[&str], version: Version) -> bool {
+    let pick = if version == Version::Oldest { "head" } else { "tail" };
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", UNPACK, "unpack", pick]).args(packages).current_dir(folder).stdin(Stdio::null());
+    let output = command.output().expect("/bin/sh starts");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() || std::env::var("CI").as_deref() != Ok("true"), "{test} cannot be made: {said}");
+    if !output.status.success() {
+        eprintln!("SKIPPED {test}: {said}");
+    }
+    output.status.success()
+}
+
+/// Leaves a mark of each version: `docker.io_20.10`.
+const UNPACK: &str = r#"
 set -e
+pick=$1
+shift
 fetch() {
-  for package in docker.io containerd; do
-    version=$(apt-cache madison $package | awk '{ print $3 }' | sort -V | head -n 1)
+  for package; do
+    version=$(apt-cache madison "$package" | awk '{ print $3 }' | sort -V | $pick -n 1)
     apt-get -qq -o APT::Sandbox::User=root download "$package=$version"
+    : > "${package}_$(echo "$version" | cut -d. -f1-2)"
   done
 }
-fetch || { apt-get -qq update; fetch; }
-ls docker.io_20.10.* > /dev/null
+fetch "$@" || { apt-get -qq update; fetch "$@"; }
 for package in *.deb; do dpkg -x "$package" root; done
 rm ./*.deb
 "#;
