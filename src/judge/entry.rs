@@ -33,6 +33,7 @@ const CODES: &[(Code, &[&str])] = &[
             "name-too-long",
             "missing-handler-interpreter",
             "missing-script",
+            "bad-script",
             "no-command",
         ],
     ),

@@ -35,6 +35,67 @@ fn shells_and_wrappers_end_and_say_as_foreseen() {
     check(&script("#!/bin/sh\ntrue && exec /foreign\n"), &node, "exit 126");
 }
 
+/// Wrappers that look for programs in their own ways, told to start each of these.
+#[test]
+fn init_wrappers_end_and_say_as_foreseen() {
+    let Some(node) = node("init wrappers") else { return };
+    if !engines::has("init wrappers", &["dumb-init", "chpst", "setpriv", "bash", "dash"]) {
+        return;
+    }
+    let (native, foreign) = (elf::ElfBuilder::amd64().build(), mutant::program(elf::ElfBuilder::arm64(), 4096));
+    let base = Tree::call(&[])
+        .file("native", &native)
+        .file("foreign", &foreign)
+        .mode("plain", &native, 0o644)
+        .mode("usr/bin/xpath", &native, 0o644)
+        .directory("dir")
+        .file("noint", "#!/no/such\n")
+        .file("text", "exit 0\n")
+        .file("etc/passwd", "root:x:0:0::/:/bin/sh\n")
+        .file("etc/group", "root:x:0:\n");
+    let programs = ["/bin/sh", "/bin/bash", "/usr/bin/dumb-init", "/usr/bin/chpst", "/usr/bin/setpriv", "/usr/bin/env"];
+    let base = programs.iter().fold(base, |tree, program| with_host_program(tree, program));
+    let calls: &[(&[&str], [&str; 8])] = &[
+        (&["/usr/bin/dumb-init", "--"], ["exit 2"; 8]),
+        (&["/usr/bin/chpst", "-u", "root"], ["exit 111"; 8]),
+        (
+            &["/usr/bin/setpriv", "--reuid=0"],
+            ["", "exit 127", "exit 127", "exit 126", "exit 126", "exit 126", "exit 127", "exit 126"],
+        ),
+        (&["/usr/bin/env"], ["", "exit 127", "exit 127", "exit 126", "exit 126", "exit 126", "exit 127", "exit 126"]),
+        (
+            &["/bin/sh", "-c", "exec \"$0\""],
+            ["exit 126", "exit 127", "exit 127", "exit 126", "exit 126", "exit 126", "exit 127", "exit 127"],
+        ),
+        (
+            &["/bin/sh", "-c", "\"$0\""],
+            ["exit 126", "exit 127", "exit 127", "exit 126", "exit 127", "exit 126", "exit 127", "exit 127"],
+        ),
+        (
+            &["/bin/bash", "-c", "exec \"$0\""],
+            ["exit 126", "exit 127", "exit 127", "exit 126", "exit 126", "exit 126", "exit 127", "exit 126"],
+        ),
+        (
+            &["/bin/bash", "-c", "\"$0\""],
+            ["exit 126", "exit 127", "exit 127", "exit 126", "exit 126", "exit 126", "exit 127", "exit 126"],
+        ),
+    ];
+    let words = ["/foreign", "/none", "none", "/plain", "xpath", "/dir", "/noint", "/native/x"];
+    for (start, ends) in calls {
+        for (word, end) in words.iter().zip(ends) {
+            // What /bin/sh makes of a program's bytes hangs on them.
+            let reads_bytes = *word == "/foreign" && !end.starts_with("exit 1");
+            if !reads_bytes {
+                check(&base.clone().argv(&[start, [*word].as_slice()].concat()), &node, end);
+            }
+        }
+        check(&base.clone().argv(&[start, ["/native"].as_slice()].concat()), &node, "runs");
+        if start[0] != "/usr/bin/chpst" {
+            check(&base.clone().argv(&[start, ["/text"].as_slice()].concat()), &node, "runs");
+        }
+    }
+}
+
 #[test]
 fn glibcs_execvp_hands_a_foreign_program_to_the_shell() {
     let Some(node) = node("fallback") else { return };

@@ -2,11 +2,11 @@
 //! scripts, interpreters and their files, as far as the image tells. Where only run time tells, it says so and stops.
 
 use super::access::config;
-use super::binfmt::{Machine, lossy};
+use super::binfmt::{Machine, describe, lossy};
 use super::lookup::{DEFAULT_PATH, variable};
 use super::script::{Following, starts_with};
 use super::shell::{self, Scope};
-use super::shells::Shell;
+use super::shells::{self, Shell};
 use super::wrapper::{self, Style};
 use super::{Ends, Link};
 use crate::image::NodeId;
@@ -16,6 +16,8 @@ use crate::judge::{Cause, Death, Errno, Outcome};
 
 /// Programs that start one another by their arguments; real chains have two or three.
 const MAX_DEPTH: usize = 12;
+/// Causes of ENOEXEC for which a file is text that a shell reads as its own.
+const TEXTS: &[&str] = &["no-shebang", "empty-file", "script-blank", "script-bom", "empty-shebang", "long-shebang"];
 const SHELLS: &[&str] = &["sh", "bash", "dash", "ash", "ksh", "zsh", "mksh"];
 
 /// A program that was started and runs.
@@ -37,6 +39,21 @@ pub(crate) struct Walk {
     pub depth: usize,
     /// Something that ran before may have changed files or the environment.
     pub is_open: bool,
+}
+
+/// A command that cannot be executed, and the file of its name that was met.
+struct Missing {
+    errno: Errno,
+    cause: Cause,
+    met: Option<String>,
+}
+
+/// What a search for a command came to.
+#[derive(Clone, Copy)]
+enum Found<'f> {
+    At(&'f str),
+    /// Nothing that may be executed; a file of that name where there is one.
+    Not(Option<&'f str>),
 }
 
 /// How a command is looked for and how its failure is told.
@@ -90,7 +107,7 @@ impl<'a> Machine<'a> {
             };
             return self.run_rest(
                 rest,
-                Caller::Wrapper { style, name, falls_back: ran.falls_back && style != Style::Gosu },
+                Caller::Wrapper { style, name, falls_back: ran.falls_back && style.uses_execvp() },
                 walk,
             );
         }
@@ -137,19 +154,22 @@ impl<'a> Machine<'a> {
         };
         let path = match self.find(name, &walk.env) {
             Ok(path) => path,
-            Err((errno, cause)) if walk.is_open && errno == Errno::ENOENT => {
+            Err(Missing { errno: Errno::ENOENT, cause, .. }) if walk.is_open => {
                 let text = format!("{}, unless a command before made it", cause.text);
                 self.doubts.borrow_mut().push(Cause { code: "missing-program", text });
                 self.open_end(&format!("{name} is not in the image"));
                 return Outcome::Runs;
             }
-            Err((errno, cause)) => return self.fail(name, errno, cause, caller, true),
+            Err(missing) => {
+                let found = Found::Not(missing.met.as_deref());
+                return self.fail(name, (missing.errno, missing.cause), caller, found);
+            }
         };
         let bytes: Vec<Vec<u8>> = argv.iter().map(|word| word.clone().into_bytes()).collect();
         match self.walk(&path, &bytes, walk, Link::Command(by)) {
             Outcome::Fails { errno, at, cause } => {
                 let is_missing_program = at.as_bytes() == path;
-                let outcome = self.fail(name, errno, cause, caller, false);
+                let outcome = self.fail(name, (errno, cause), caller, Found::At(&lossy(&path)));
                 match outcome {
                     Outcome::Dies { death, cause, .. } if !is_missing_program => Outcome::Dies { death, at, cause },
                     other => other,
@@ -160,10 +180,15 @@ impl<'a> Machine<'a> {
     }
 
     /// execvp's and the shells' search. Source: posix/execvpe.c; the first file that may be executed is taken.
-    fn find(&self, name: &str, env: &[String]) -> Result<Vec<u8>, (Errno, Cause)> {
-        let refused = |refusal: super::access::Refusal| (refusal.errno.unwrap_or(Errno::EACCES), refusal.cause);
+    fn find(&self, name: &str, env: &[String]) -> Result<Vec<u8>, Missing> {
+        let refused = |refusal: super::access::Refusal, path: &[u8]| Missing {
+            errno: refusal.errno.unwrap_or(Errno::EACCES),
+            cause: refusal.cause,
+            met: Some(lossy(path)),
+        };
         if name.contains('/') {
-            return self.open(name.as_bytes()).map(|_| name.as_bytes().to_vec()).map_err(refused);
+            let opened = self.open(name.as_bytes());
+            return opened.map(|_| name.as_bytes().to_vec()).map_err(|error| refused(error, name.as_bytes()));
         }
         let path = variable(env, "PATH").unwrap_or(DEFAULT_PATH);
         let mut denied = None;
@@ -172,36 +197,45 @@ impl<'a> Machine<'a> {
             let candidate = format!("{}/{name}", directory.trim_end_matches('/')).into_bytes();
             match self.open(&candidate) {
                 Ok(_) => return Ok(candidate),
-                Err(refusal) if refusal.errno == Some(Errno::EACCES) => denied = denied.or(Some(refused(refusal))),
+                Err(refusal) if refusal.errno == Some(Errno::EACCES) => {
+                    denied = denied.or(Some(refused(refusal, &candidate)));
+                }
                 Err(_) => {}
             }
         }
         let text = format!("no {name} in PATH ({path})");
-        Err(denied.unwrap_or((Errno::ENOENT, Cause { code: "not-in-path", text })))
+        let cause = Cause { code: "not-in-path", text };
+        Err(denied.unwrap_or(Missing { errno: Errno::ENOENT, cause, met: None }))
     }
 
-    /// How the caller ends whose command could not be started, and what it says.
-    fn fail(&self, name: &str, errno: Errno, cause: Cause, caller: Caller<'_>, is_search: bool) -> Outcome {
+    /// How the caller ends whose command could not be started, and what it says. `found`: what its search came to.
+    fn fail(&self, name: &str, (errno, cause): (Errno, Cause), caller: Caller<'_>, found: Found<'_>) -> Outcome {
+        let (path, is_search) = match found {
+            Found::At(path) => (path, false),
+            Found::Not(met) => (met.unwrap_or(name), true),
+        };
+        let reads_texts = !matches!(caller, Caller::Wrapper { falls_back: false, .. });
+        if errno == Errno::ENOEXEC && reads_texts && TEXTS.contains(&cause.code) {
+            self.open_end(&format!("{name} has no line that names its interpreter, so the shell reads it"));
+            return Outcome::Runs;
+        }
         let (line, code, text) = match caller {
             Caller::Wrapper { falls_back: true, name: by, .. } if errno == Errno::ENOEXEC => {
                 let Some(shell) = self.shell_of_the_system() else {
-                    return self.fail(
-                        name,
-                        errno,
-                        cause,
-                        Caller::Wrapper { falls_back: false, style: Style::Plain, name: by },
-                        is_search,
-                    );
+                    let caller = Caller::Wrapper { falls_back: false, style: Style::Plain, name: by };
+                    return self.fail(name, (errno, cause), caller, found);
                 };
-                let (line, code) = shell.reads_binary(name);
+                let (line, code) = shell.reads_binary(path);
                 (line, code, format!("{}; {by} hands it to /bin/sh, which cannot read it", cause.text))
             }
             Caller::Wrapper { style, name: by, .. } => {
-                let (line, code) = wrapper::failure(style, by, name, errno, is_search && !name.contains('/'));
+                let (line, code) = wrapper::failure(style, by, name, errno, is_search);
                 (line, code, cause.text)
             }
             Caller::Shell { kind, label, line, is_exec } => {
-                let (text, code) = kind.failure(label, line, name, errno, is_exec, is_search);
+                let is_directory = cause.code == "is-directory";
+                let failed = shells::Failed { label, line, name, path, errno, is_exec, is_search, is_directory };
+                let (text, code) = kind.failure(&failed);
                 (text, code, cause.text)
             }
         };
@@ -236,7 +270,8 @@ impl<'a> Machine<'a> {
                 1 => vec![ran.argv[0].clone()],
                 _ => operands[1..].to_vec(),
             };
-            let label = ran.argv[0].clone();
+            // `$0`, which is the first word after the text.
+            let label = arguments[0].clone();
             return self.follow_text(first, &arguments, (kind, &label), ends_on_error, walk);
         }
         self.follow_script(&operands, (kind, &ran.argv[0]), ends_on_error, walk)
@@ -312,12 +347,27 @@ impl<'a> Machine<'a> {
     fn follow_java(&self, argv: &[String]) -> Option<Outcome> {
         let at = argv.iter().position(|word| word == "-jar")?;
         let jar = argv.get(at + 1)?;
-        if jar.contains('*') || self.rootfs.walk(self.cwd, jar.as_bytes(), true, &|_| true).is_ok() {
+        if jar.contains('*') {
             return None;
         }
-        self.says.borrow_mut().push(format!("Error: Unable to access jarfile {jar}"));
-        let cause = Cause { code: "missing-script", text: format!("there is no {jar} for java to read") };
-        Some(Outcome::Dies { death: Death::Exit(1), at: jar.clone(), cause })
+        let (line, code, text) = match self.rootfs.walk(self.cwd, jar.as_bytes(), true, &|_| true) {
+            // A jar may begin with a script that starts it; these are never jars.
+            Ok(id) => match self.kind(id) {
+                Some(
+                    FileKind::Elf(_) | FileKind::Empty | FileKind::Html | FileKind::LfsPointer | FileKind::Text(_),
+                ) => {
+                    let text = format!("{jar} is {}, not a jar", describe(self.kind(id)));
+                    (format!("Error: Invalid or corrupt jarfile {jar}"), "bad-script", text)
+                }
+                _ => return None,
+            },
+            Err(_) => {
+                let text = format!("there is no {jar} for java to read");
+                (format!("Error: Unable to access jarfile {jar}"), "missing-script", text)
+            }
+        };
+        self.says.borrow_mut().push(line);
+        Some(Outcome::Dies { death: Death::Exit(1), at: jar.clone(), cause: Cause { code, text } })
     }
 
     /// The file that an interpreter is given, where it is given one.

@@ -52,6 +52,11 @@ fn a_wrapper_hands_its_command_on_or_says_why_not() {
     glibc(&["dumb-init", "none"], "exit 2 not-in-path", "[dumb-init] none: No such file or directory");
     glibc(&["env", "A=1", "none"], "exit 127 not-in-path", "env: 'none': No such file or directory");
     glibc(&["gosu", "root", "none"], "exit 1 not-in-path", "error: exec: \"none\": executable file not found in $PATH");
+    glibc(
+        &["gosu", "root", "/none"],
+        "exit 1 missing-file",
+        "error: exec: \"/none\": stat /none: no such file or directory",
+    );
     glibc(&["gosu", "root", "/foreign"], "exit 1 foreign-architecture", "error: exec failed: exec format error");
     glibc(&["tini", "--", "env", "/app"], "runs", "");
 }
@@ -61,6 +66,9 @@ fn glibcs_fallback_hides_the_exec_format_error_and_musl_has_none() {
     let syntax = "/foreign: 1: Syntax error: \"(\" unexpected";
     glibc(&["tini", "--", "/foreign"], "exit 2 foreign-architecture", syntax);
     glibc(&["env", "/foreign"], "exit 2 foreign-architecture", syntax);
+    let text = image(GLIBC, &[("text", 0o755, b"exec /app\n")], &["tini", "/text"]);
+    check(&text, "runs", "");
+    assert!(matches!(text.ends, Ends::DecidedAtRunTime(_)), "{text:?}");
     let musl = image(MUSL, &[], &["su-exec", "root", "/foreign"]);
     check(&musl, "exit 1 foreign-architecture", "su-exec: /foreign: Exec format error");
 }
@@ -73,7 +81,7 @@ fn shells_end_with_126_or_127_and_name_the_line() {
     glibc(
         &["bash", "-c", "true && exec /foreign"],
         "exit 126 foreign-architecture",
-        "bash: line 1: /foreign: cannot execute binary file: Exec format error",
+        "bash: line 1: /foreign: cannot execute binary file: Exec format error\nbash: line 1: /foreign: Success",
     );
     glibc(&["sh", "-c", "exec \"$0\" \"$@\"", "/app", "x"], "runs", "");
     let says = "/foreign: line 1: syntax error: unexpected \"(\"";
@@ -130,6 +138,8 @@ fn what_only_run_time_tells_is_said_to_be_so() {
 #[test]
 fn interpreters_need_the_file_that_they_are_given() {
     glibc(&["java", "-jar", "/x.jar"], "exit 1 missing-script", "Error: Unable to access jarfile /x.jar");
+    let elf = image(GLIBC, &[], &["java", "-jar", "/foreign"]);
+    check(&elf, "exit 1 bad-script", "Error: Invalid or corrupt jarfile /foreign");
     glibc(&["node", "x.js"], "exit 1 missing-script", "Error: Cannot find module '/x.js'");
     check(&image(GLIBC, &[("x.js", 0o644, b"1")], &["node", "x"]), "runs", "");
     glibc(&["sh", "/none.sh"], "exit 2 missing-script", "sh: 0: cannot open /none.sh: No such file");

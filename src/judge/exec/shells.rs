@@ -11,6 +11,22 @@ pub(super) enum Shell {
     Busybox,
 }
 
+/// A command that could not be started.
+pub(super) struct Failed<'f> {
+    /// What the shell calls itself, and the line of its text.
+    pub label: &'f str,
+    pub line: usize,
+    /// As it is written, and the path that it stands for.
+    pub name: &'f str,
+    pub path: &'f str,
+    pub errno: Errno,
+    /// By `exec`.
+    pub is_exec: bool,
+    /// Its file was not found or may not be executed, as against one that the kernel refused.
+    pub is_search: bool,
+    pub is_directory: bool,
+}
+
 impl Shell {
     /// By the name of the shell's file.
     pub(super) fn of(file: &str) -> Shell {
@@ -21,41 +37,41 @@ impl Shell {
         }
     }
 
-    /// The shell's line and exit code for a command that could not be started. From runs of bash 5.2, dash 0.5.12 and
-    /// BusyBox 1.35.
-    pub(super) fn failure(
-        self,
-        label: &str,
-        line: usize,
-        name: &str,
-        errno: Errno,
-        is_exec: bool,
-        is_search: bool,
-    ) -> (String, u8) {
-        let code = if errno == Errno::ENOENT { 127 } else { 126 };
-        let strerror = errno.strerror();
+    /// The shell's lines and exit code for a command that could not be started.
+    pub(super) fn failure(self, failed: &Failed<'_>) -> (String, u8) {
+        let Failed { label, line, name, path, errno, is_exec, is_search, .. } = *failed;
+        let strerror = if failed.is_directory { "Is a directory".to_string() } else { errno.strerror() };
         let exec = if is_exec { "exec: " } else { "" };
+        let code = match (self, errno) {
+            // A path through a file leads to nothing, for it.
+            (_, Errno::ENOENT) | (Shell::Dash, Errno::ENOTDIR) => 127,
+            (Shell::Dash, Errno::EACCES) if is_search && !is_exec && !name.contains('/') => 127,
+            _ => 126,
+        };
+        let bash = |text: String| format!("{label}: line {line}: {text}");
         let text = match (self, errno) {
-            (Shell::Bash, Errno::ENOEXEC) => {
-                format!("{label}: line {line}: {name}: cannot execute binary file: Exec format error")
+            (Shell::Bash, Errno::ENOEXEC) if is_exec => {
+                let refused = bash(format!("{path}: cannot execute binary file: Exec format error"));
+                [refused, bash(format!("{path}: Success"))].join("\n")
             }
+            (Shell::Bash, Errno::ENOEXEC) => bash(format!("{path}: cannot execute binary file: Exec format error")),
             (Shell::Bash, Errno::ENOENT) if is_search && name.contains('/') => {
-                format!("{label}: line {line}: {name}: No such file or directory")
+                bash(format!("{name}: No such file or directory"))
             }
-            (Shell::Bash, Errno::ENOENT) if is_search && is_exec => {
-                format!("{label}: line {line}: exec: {name}: not found")
+            (Shell::Bash, Errno::ENOENT) if is_search && is_exec => bash(format!("exec: {name}: not found")),
+            (Shell::Bash, Errno::ENOENT) if is_search => bash(format!("{name}: command not found")),
+            (Shell::Bash, Errno::ENOENT) => bash(format!("{path}: cannot execute: required file not found")),
+            (Shell::Bash, _) if is_exec => {
+                let refused = bash(format!("{path}: {strerror}"));
+                [refused, bash(format!("exec: {path}: cannot execute: {strerror}"))].join("\n")
             }
-            (Shell::Bash, Errno::ENOENT) if is_search => format!("{label}: line {line}: {name}: command not found"),
-            (Shell::Bash, Errno::ENOENT) => {
-                format!("{label}: line {line}: {name}: cannot execute: required file not found")
-            }
-            (Shell::Bash, _) => format!("{label}: line {line}: {name}: {strerror}"),
-            (Shell::Dash, Errno::ENOENT) => format!("{label}: {line}: {exec}{name}: not found"),
-            (Shell::Dash, _) => format!("{label}: {line}: {exec}{name}: {strerror}"),
+            (Shell::Bash, _) => bash(format!("{path}: {strerror}")),
+            (Shell::Dash, Errno::ENOENT | Errno::ENOTDIR) => format!("{label}: {line}: {exec}{name}: not found"),
+            (Shell::Dash, _) => format!("{label}: {line}: {exec}{name}: {}", errno.strerror()),
             (Shell::Busybox, Errno::ENOEXEC) => return self.reads_binary(name),
             (Shell::Busybox, Errno::ENOENT) if is_exec => format!("{label}: exec: line {line}: {name}: not found"),
             (Shell::Busybox, Errno::ENOENT) => format!("{label}: {name}: not found"),
-            (Shell::Busybox, _) => format!("{label}: {exec}{name}: {strerror}"),
+            (Shell::Busybox, _) => format!("{label}: {exec}{name}: {}", errno.strerror()),
         };
         (text, code)
     }

@@ -27,7 +27,11 @@ pub(super) enum Style {
     /// Looks the program up and calls execve by itself: no fallback to a shell.
     Gosu,
     SuExec,
-    /// s6's and others' whose words are not known here.
+    /// runit's chpst.
+    Runit,
+    /// s6's programs, which start one another.
+    S6,
+    /// Others whose words are not known here.
     Plain,
     /// The same commands as applets of BusyBox.
     Busybox,
@@ -68,14 +72,22 @@ pub(super) static WRAPPERS: &[Wrapper] = &[
     ),
     row(&["gosu"], &[], 1, Style::Gosu),
     row(&["su-exec"], &[], 1, Style::SuExec),
-    row(&["s6-setuidgid", "setuidgid", "setuser"], &[], 1, Style::Plain),
+    row(&["s6-setuidgid"], &[], 1, Style::S6),
+    row(&["setuidgid", "setuser"], &[], 1, Style::Plain),
     row(
         &["chpst"],
         &["-u", "-U", "-b", "-e", "-/", "-n", "-l", "-L", "-m", "-d", "-o", "-p", "-f", "-c", "-t", "-C"],
         0,
-        Style::Plain,
+        Style::Runit,
     ),
 ];
+
+impl Style {
+    /// Whether the program is started by the C library's execvp, and not by a search of the wrapper's own.
+    pub(super) fn uses_execvp(self) -> bool {
+        !matches!(self, Style::Gosu | Style::Runit | Style::S6)
+    }
+}
 
 /// The row of a program by its name; `is_applet`: its file is BusyBox's.
 pub(super) fn wrapper(name: &str, is_applet: bool) -> Option<(&'static Wrapper, Style)> {
@@ -156,7 +168,7 @@ fn split(text: Option<String>, words: &mut std::collections::VecDeque<String>) {
 }
 
 /// The wrapper's line and exit code for a command that could not be started.
-pub(super) fn failure(style: Style, wrapper: &str, command: &str, errno: Errno, in_path: bool) -> (String, u8) {
+pub(super) fn failure(style: Style, wrapper: &str, command: &str, errno: Errno, is_search: bool) -> (String, u8) {
     let strerror = errno.strerror();
     let by_errno = match errno {
         Errno::ENOENT => 127,
@@ -172,9 +184,26 @@ pub(super) fn failure(style: Style, wrapper: &str, command: &str, errno: Errno, 
         Style::Quoted => (format!("{wrapper}: '{command}': {strerror}"), by_errno),
         Style::FailedToRun => (format!("{wrapper}: failed to run command '{command}': {strerror}"), by_errno),
         Style::UtilLinux => (format!("{wrapper}: failed to execute {command}: {strerror}"), by_errno),
-        Style::Gosu if in_path => (format!("error: exec: \"{command}\": executable file not found in $PATH"), 1),
+        Style::Gosu if is_search => {
+            let why = match errno {
+                _ if !command.contains('/') => "executable file not found in $PATH".to_string(),
+                Errno::EACCES => errno.message().to_string(),
+                _ => format!("stat {command}: {}", errno.message()),
+            };
+            (format!("error: exec: \"{command}\": {why}"), 1)
+        }
         Style::Gosu => (format!("error: exec failed: {}", errno.message()), 1),
         Style::SuExec => (format!("su-exec: {command}: {strerror}"), 1),
+        Style::Runit => {
+            // error_str of djb's libraries.
+            let text = match errno {
+                Errno::ENOENT => "file does not exist",
+                Errno::EACCES => "access denied",
+                errno => errno.message(),
+            };
+            (format!("{wrapper}: fatal: unable to run: {command}: {text}"), 111)
+        }
+        Style::S6 => (format!("s6-applyuidgid: fatal: unable to exec {command}: {strerror}"), by_errno),
         Style::Plain => (format!("{wrapper}: {command}: {strerror}"), by_errno),
         Style::Busybox => (format!("{wrapper}: can't execute '{command}': {strerror}"), by_errno),
     }
