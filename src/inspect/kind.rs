@@ -49,7 +49,7 @@ pub enum TextStart {
     BlankShebang,
     /// "Not Found", "404", an XML or JSON error: what a failed download leaves. Carries the first line.
     ErrorPage(Box<String>),
-    /// Source text of a compiled or interpreted language, which no shell takes for a script.
+    /// Source text of a compiled or interpreted language, which no shell takes for a script; told of executable files only.
     Source(Language),
 }
 

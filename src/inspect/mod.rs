@@ -69,7 +69,7 @@ fn classify(path: &[u8], is_executable: bool, window: &mut Window<'_>) -> FileKi
         [0xca | 0xfe | 0xce | 0xcf, 0xfe | 0xed | 0xfa, ..] => foreign::mach_or_java(head).unwrap_or(FileKind::Data),
         [b'M', b'Z', ..] => match foreign::pe(window) {
             Some(pe) => FileKind::Pe(Box::new(pe)),
-            None => text::inspect(window.head(), window.size()),
+            None => text::inspect(window.head(), window.size(), is_executable),
         },
         [0, b'a', b's', b'm', ..] => FileKind::Wasm,
         [b'B', b'C', 0xc0, 0xde, ..] | [0xde, 0xc0, 0x17, 0x0b, ..] => FileKind::LlvmBitcode,
@@ -85,7 +85,7 @@ fn classify(path: &[u8], is_executable: bool, window: &mut Window<'_>) -> FileKi
             FileKind::Ar(Box::new(ar::inspect(window)))
         }
         _ if head.get(257..262) == Some(b"ustar") => FileKind::Packed(Packing::Tar),
-        _ => by_name(path, window).unwrap_or_else(|| text::inspect(window.head(), window.size())),
+        _ => by_name(path, window).unwrap_or_else(|| text::inspect(window.head(), window.size(), is_executable)),
     }
 }
 

@@ -10,8 +10,9 @@ const ERROR_PAGE_BYTES: u64 = 4 << 10;
 /// The first line of an error page, as far as it is shown.
 const LINE_BYTES: usize = 200;
 
-/// Tells the kinds of text apart; what is no text is data. `head` is the file's start, `size` its size.
-pub fn inspect(head: &[u8], size: u64) -> FileKind {
+/// Tells the kinds of text apart; what is no text is data. `head` is the file's start, `size` its size. The language of a
+/// source is told of executable files only: it counts for what executes them.
+pub fn inspect(head: &[u8], size: u64, is_executable: bool) -> FileKind {
     if let Some(start) = near_shebang(head) {
         return FileKind::Text(start);
     }
@@ -33,7 +34,10 @@ pub fn inspect(head: &[u8], size: u64) -> FileKind {
             let line = String::from_utf8_lossy(&line[..line.len().min(LINE_BYTES)]).into_owned();
             FileKind::Text(TextStart::ErrorPage(Box::new(line)))
         }
-        _ => FileKind::Text(source(text).map_or(TextStart::Plain, TextStart::Source)),
+        _ => {
+            let language = if is_executable { source(text) } else { None };
+            FileKind::Text(language.map_or(TextStart::Plain, TextStart::Source))
+        }
     }
 }
 
@@ -121,7 +125,12 @@ fn is_error(text: &[u8]) -> bool {
                 || has(text, b"\"message\": \"not found\"")
         }
         _ => {
-            let starts_with = |start: &[u8]| text.get(..start.len()).is_some_and(|own| own.eq_ignore_ascii_case(start));
+            let first = text.first().map(u8::to_ascii_lowercase);
+            let starts_with = |start: &[u8]| {
+                first == start.first().copied()
+                    && text.len() >= start.len()
+                    && start.eq_ignore_ascii_case(&text[..start.len()])
+            };
             let is_line =
                 || text.iter().take(STATUS_BYTES + 1).any(|byte| *byte == b'\n') || text.len() <= STATUS_BYTES;
             STATUSES.into_iter().any(starts_with) && is_line()
@@ -158,7 +167,7 @@ mod tests {
     use super::*;
 
     fn check(bytes: &[u8], expected: FileKind) {
-        assert_eq!(inspect(bytes, bytes.len() as u64), expected, "{}", bytes.escape_ascii());
+        assert_eq!(inspect(bytes, bytes.len() as u64, true), expected, "{}", bytes.escape_ascii());
     }
 
     fn page(line: &str) -> FileKind {
@@ -210,7 +219,7 @@ mod tests {
         for bytes in
             [b"hello\n".as_slice(), b"Not Foundry: a long text\nwith lines\n", b"{\"a\": 1}", b"<xml/>", b"4 8 15\n"]
         {
-            let kind = inspect(bytes, 100_000);
+            let kind = inspect(bytes, 100_000, true);
             assert_eq!(kind, FileKind::Text(TextStart::Plain), "{}", bytes.escape_ascii());
         }
         check("größer\n".as_bytes(), FileKind::Text(TextStart::Plain));

@@ -34,7 +34,7 @@ pub fn keep(entry: &Entry<'_>, reader: &mut dyn Read) -> Option<FileKind> {
     match inspect(entry.path, entry.size, is_executable, reader) {
         FileKind::Data => None,
         FileKind::Empty if !is_executable && !is_module_name(entry.path) => None,
-        FileKind::Text(TextStart::Plain | TextStart::Source(_)) if !is_executable => None,
+        FileKind::Text(TextStart::Plain) if !is_executable => None,
         kind => Some(kind),
     }
 }
