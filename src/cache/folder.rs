@@ -6,6 +6,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{PoisonError, RwLock, RwLockWriteGuard};
 use std::time::{Duration, SystemTime};
 
 use super::layer::{BLOBS, LAYERS};
@@ -16,6 +17,14 @@ const TOUCH_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A file that is still being written after an hour was left by a process that died.
 const LEFT_BEHIND_AFTER: Duration = Duration::from_secs(60 * 60);
+
+/// Held by those who have a file half written.
+static WRITING: RwLock<()> = RwLock::new(());
+
+/// Waits for the files that are being put in place; while this is held, no other is begun. For the end of a process.
+pub fn hold_writes() -> RwLockWriteGuard<'static, ()> {
+    WRITING.write().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// A folder of records, of at most `limit` bytes.
 #[derive(Debug)]
@@ -53,6 +62,7 @@ impl Folder {
         let path = self.path.join(key);
         let folder = path.parent().expect("a path below the cache's folder");
         DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        let _writing = WRITING.read().unwrap_or_else(PoisonError::into_inner);
         let mut file = tempfile::Builder::new().prefix(".new-").tempfile_in(folder)?;
         file.write_all(bytes)?;
         file.persist(&path).map_err(|error| error.error)?;

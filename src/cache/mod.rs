@@ -17,6 +17,7 @@ use std::path::Path;
 use std::sync::Mutex;
 
 use folder::Folder;
+pub use folder::hold_writes;
 pub use store::{Access, Store, StoreError, StoreOptions, shown};
 
 use crate::image::{Checked, Contents};

@@ -106,7 +106,7 @@ pub fn run(mut args: ClusterCommandArgs, terminal: &Terminal, out: &mut dyn Writ
     settings.apply_to(&mut args.sources);
     let cluster = targets::connect(&args.cluster)?;
     let seen = see(&args, &cluster)?;
-    args.sources.extra_credentials = seen.secrets.files();
+    args.sources.extra_credentials = seen.secrets.stores();
     let homeless = seen.survey.homeless.clone();
     let uses = seen.survey.uses();
     if uses.is_empty() && homeless.is_empty() && seen.unread.is_empty() {
@@ -163,7 +163,7 @@ fn see(args: &ClusterCommandArgs, cluster: &Cluster) -> Result<Seen, CliError> {
     for pod in &seen.pods {
         seen.survey.add_pod(pod, &seen.nodes);
         if args.pull_secrets {
-            seen.secrets.read_for(cluster, pod.metadata.namespace.as_deref(), &pod.spec, &mut seen.unread)?;
+            seen.secrets.read_for(cluster, pod.metadata.namespace.as_deref(), &pod.spec, &mut seen.unread);
         }
     }
     for (plural, values) in cluster.workloads(&scope) {
@@ -174,7 +174,7 @@ fn see(args: &ClusterCommandArgs, cluster: &Cluster) -> Result<Seen, CliError> {
                     seen.survey.add_workload(&workload, &seen.objects, &seen.nodes);
                     if args.pull_secrets {
                         let namespace = workload.namespace.as_deref();
-                        seen.secrets.read_for(cluster, namespace, &workload.pod, &mut seen.unread)?;
+                        seen.secrets.read_for(cluster, namespace, &workload.pod, &mut seen.unread);
                     }
                 }
                 Ok(None) => {}

@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::path::PathBuf;
 
+use super::settings::{ConfigArgs, Settings};
 use super::targets::{self, ClusterArgs};
 use super::{CliError, Terminal, opening, scan};
 use crate::diagnose::{Answer, Circumstances, Evidence, Names, Symptom, answer, recognise};
@@ -57,13 +58,17 @@ pub struct DiagnoseArgs {
     #[command(flatten)]
     cluster: ClusterArgs,
     #[command(flatten)]
+    config: ConfigArgs,
+    #[command(flatten)]
     sources: opening::SourceArgs,
 }
 
 /// A log is read up to here: what ended a start is in its first and last lines, and few logs are longer.
 const LOG_BYTES: u64 = 64 << 20;
 
-pub fn run(args: &DiagnoseArgs, terminal: &Terminal, out: &mut dyn Write) -> Result<u8, CliError> {
+pub fn run(mut args: DiagnoseArgs, terminal: &Terminal, out: &mut dyn Write) -> Result<u8, CliError> {
+    Settings::of_sources(&args.config, &mut args.sources)?;
+    let args = &args;
     let text = match (&args.log, &args.subject) {
         (Some(path), _) => Some(targets::read_text(path, LOG_BYTES)?),
         (None, Some(subject)) if is_message(subject) => Some(subject.clone()),

@@ -80,6 +80,7 @@ fn read_baseline(path: &Path) -> Result<Baseline, CliError> {
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let write = || {
+        let _writing = super::interrupt::writing();
         use std::os::unix::fs::PermissionsExt;
         let mut file = tempfile::NamedTempFile::new_in(folder)?;
         file.write_all(bytes)?;

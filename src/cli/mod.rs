@@ -11,6 +11,7 @@ mod diff;
 mod doctor;
 mod explain;
 mod gate;
+mod interrupt;
 mod lint;
 mod machine;
 mod nodes;
@@ -73,14 +74,14 @@ pub enum ColorChoice {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Will every program of these images start, and keep running, where they must run?
-    Scan(scan::ScanArgs),
+    Scan(Box<scan::ScanArgs>),
     /// What in a Dockerfile, compose file, bake file or workflow will break another architecture?
-    Lint(lint::LintArgs),
+    Lint(Box<lint::LintArgs>),
     /// Why does this pod, or this log, say exec format error, and what helps?
-    Diagnose(diagnose::DiagnoseArgs),
+    Diagnose(Box<diagnose::DiagnoseArgs>),
     /// Every image that a cluster runs or may run, judged on the nodes where it does.
     #[cfg(feature = "kube")]
-    Cluster(cluster::ClusterCommandArgs),
+    Cluster(Box<cluster::ClusterCommandArgs>),
     /// What must an image run on: a cluster's nodes, this machine, or known CPU profiles.
     Nodes(nodes::NodesArgs),
     /// Build the missing or broken platforms of a tag, verify them, and only then move the tag.
@@ -145,14 +146,15 @@ impl CliError {
 pub fn run(args: Args, out: &mut dyn Write) -> Result<u8, CliError> {
     let terminal = Terminal::of_this_process(&args.global);
     tracing::install(args.global.verbose, &terminal);
+    interrupt::watch();
     match args.command {
-        Command::Scan(scan) => scan::run(scan, &terminal, out),
+        Command::Scan(scan) => scan::run(*scan, &terminal, out),
         Command::Rebuild(rebuild) => rebuild::run(*rebuild, &terminal, out),
         Command::Doctor(doctor) => doctor::run(&doctor, out),
         Command::Lint(lint) => lint::run(&lint, &terminal, out),
-        Command::Diagnose(diagnose) => diagnose::run(&diagnose, &terminal, out),
+        Command::Diagnose(diagnose) => diagnose::run(*diagnose, &terminal, out),
         #[cfg(feature = "kube")]
-        Command::Cluster(cluster) => cluster::run(cluster, &terminal, out),
+        Command::Cluster(cluster) => cluster::run(*cluster, &terminal, out),
         Command::Nodes(nodes) => nodes::run(&nodes, &terminal, out),
         Command::Workflow(workflow) => workflow::run(&workflow, out),
         Command::Explain(explain) => explain::run(&explain, out),

@@ -42,9 +42,9 @@ pub struct SourceArgs {
     /// By host: what holds for that one only. Only a configuration file says so.
     #[arg(skip)]
     pub hosts: BTreeMap<String, HostOptions>,
-    /// Credential files that a command adds: pull secrets of a cluster, asked after the user's own.
+    /// Credentials that a command adds: pull secrets of a cluster, asked after the user's own.
     #[arg(skip)]
-    pub extra_credentials: Vec<PathBuf>,
+    pub extra_credentials: Vec<CredentialStore>,
 }
 
 /// Opens what users name, with everything decided.
@@ -93,7 +93,7 @@ fn registry_options(args: &SourceArgs) -> RegistryOptions {
     if let Some(json) = text("DOCKER_AUTH_CONFIG") {
         credentials.stores.insert(0, CredentialStore::Text { name: "DOCKER_AUTH_CONFIG".to_string(), json });
     }
-    credentials.stores.extend(args.extra_credentials.iter().cloned().map(CredentialStore::File));
+    credentials.stores.extend(args.extra_credentials.iter().cloned());
     RegistryOptions {
         trust: if args.insecure { Trust::Insecure } else { Trust::Verified },
         ca_certs: args.ca_cert.clone(),

@@ -1,81 +1,62 @@
-//! A cluster's pull secrets as credential files of this run: private, and gone with it.
+//! A cluster's pull secrets as credentials of this run. They stay in memory: nothing of them is on a disk.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Write;
-use std::path::PathBuf;
 
-use super::CliError;
 use crate::kube::object::PodSpec;
 use crate::kube::{Cluster, KubeError};
+use crate::source::registry::CredentialStore;
 
 /// What was read of secrets, each once.
 #[derive(Default)]
 pub struct PullSecrets {
     /// By `namespace/name`; none where it holds no credentials, or could not be read.
-    files: BTreeMap<String, Option<tempfile::NamedTempFile>>,
+    texts: BTreeMap<String, Option<String>>,
     accounts: BTreeSet<String>,
 }
 
 impl PullSecrets {
     /// Reads what a pod pulls with: its own imagePullSecrets and its service account's. What is forbidden is said once.
-    pub fn read_for(
-        &mut self,
-        cluster: &Cluster,
-        namespace: Option<&str>,
-        pod: &PodSpec,
-        unread: &mut Vec<String>,
-    ) -> Result<(), CliError> {
+    pub fn read_for(&mut self, cluster: &Cluster, namespace: Option<&str>, pod: &PodSpec, unread: &mut Vec<String>) {
         let namespace = namespace.unwrap_or("default");
         for secret in &pod.image_pull_secrets {
-            self.read(cluster, namespace, &secret.name, unread)?;
+            self.read(cluster, namespace, &secret.name, unread);
         }
         let account = pod.service_account_name.as_deref().unwrap_or("default");
         if !self.accounts.insert(format!("{namespace}/{account}")) {
-            return Ok(());
+            return;
         }
         match cluster.pull_secrets_of_account(namespace, account) {
             Ok(names) => {
                 for name in names {
-                    self.read(cluster, namespace, &name, unread)?;
+                    self.read(cluster, namespace, &name, unread);
                 }
             }
             // A template may name an account that is made later.
             Err(KubeError::NotFound { .. }) => {}
             Err(error) => say(unread, format!("service account {namespace}/{account}: {error}")),
         }
-        Ok(())
     }
 
-    fn read(
-        &mut self,
-        cluster: &Cluster,
-        namespace: &str,
-        name: &str,
-        unread: &mut Vec<String>,
-    ) -> Result<(), CliError> {
+    fn read(&mut self, cluster: &Cluster, namespace: &str, name: &str, unread: &mut Vec<String>) {
         let title = format!("{namespace}/{name}");
-        if self.files.contains_key(&title) {
-            return Ok(());
+        if self.texts.contains_key(&title) {
+            return;
         }
-        let file = match cluster.pull_secret(namespace, name) {
-            Ok(Some(config)) => {
-                let mut file = tempfile::NamedTempFile::new()?;
-                file.write_all(&config)?;
-                Some(file)
-            }
+        let text = match cluster.pull_secret(namespace, name) {
+            Ok(Some(config)) => Some(String::from_utf8_lossy(&config).into_owned()),
             Ok(None) => None,
             Err(error) => {
                 say(unread, format!("pull secret {title}: {error}"));
                 None
             }
         };
-        self.files.insert(title, file);
-        Ok(())
+        self.texts.insert(title, text);
     }
 
-    /// Files as a container engine's login would write them.
-    pub fn files(&self) -> Vec<PathBuf> {
-        self.files.values().flatten().map(|file| file.path().to_path_buf()).collect()
+    /// As a container engine's login would have written them.
+    pub fn stores(self) -> Vec<CredentialStore> {
+        let named = self.texts.into_iter().filter_map(|(title, text)| Some((title, text?)));
+        named.map(|(title, json)| CredentialStore::Text { name: format!("pull secret {title}"), json }).collect()
     }
 }
 

@@ -7,12 +7,11 @@ mod registry;
 use std::io::{BufRead, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use super::machine::{AnswerFormat, machine_and_notes};
 use super::settings::{ConfigArgs, Origin, Settings, Typed};
 use super::terminal::tell;
-use super::{CliError, Terminal, opening};
+use super::{CliError, Terminal, interrupt, opening};
 use crate::oci::Reference;
 use crate::platform::Platform;
 use crate::rebuild::plan::{BuildSettings, Plan, Request};
@@ -130,7 +129,7 @@ pub fn run(mut args: RebuildArgs, terminal: &Terminal, out: &mut dyn Write) -> R
     let builder = value_of(&args.extra, &["--builder"]);
     let (machine, _) = machine_and_notes(&ThisMachine, builder.as_deref(), &wanted);
     let source = recipe::source(&args, &reference, &ThisMachine, &machine)?;
-    let work = tempfile::tempdir().map_err(|error| unknown(format!("making a temporary folder: {error}")))?;
+    let work = interrupt::Folder::new().map_err(|error| unknown(format!("making a temporary folder: {error}")))?;
     let request = Request {
         reference,
         platforms,
@@ -166,7 +165,7 @@ pub fn run(mut args: RebuildArgs, terminal: &Terminal, out: &mut dyn Write) -> R
         return Ok(1);
     }
     ask(&args)?;
-    say_what_is_left(&registry.interrupted)?;
+    interrupt::ask_first(&registry.interrupted);
     let result = rebuild::run(&plan, &ThisMachine, &registry);
     if !is_text {
         report::json(&plan, Some(&result), out)?;
@@ -251,15 +250,6 @@ fn obstacle(plan: &Plan) -> Result<(), CliError> {
     let Some(check) = plan.obstacles().into_iter().next() else { return Ok(()) };
     let hint = check.remedies.first().map(|remedy| format!("{}\n      see imgarch doctor", remedy.command));
     Err(CliError::Unknown { text: format!("this machine cannot build it: {}: {}", check.subject, check.text), hint })
-}
-
-/// From here on an interruption ends the run between two steps, and says what is left behind; a second one ends it at once.
-fn say_what_is_left(interrupted: &Arc<AtomicBool>) -> Result<(), CliError> {
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-        signal_hook::flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(interrupted))?;
-        signal_hook::flag::register(signal, Arc::clone(interrupted))?;
-    }
-    Ok(())
 }
 
 fn ask(args: &RebuildArgs) -> Result<(), CliError> {

@@ -168,6 +168,13 @@ impl Settings {
         })
     }
 
+    /// What holds for a command that has flags on sources only; they are completed.
+    pub fn of_sources(args: &ConfigArgs, sources: &mut SourceArgs) -> Result<Settings, CliError> {
+        let settings = Settings::load(args, Typed::default(), sources)?;
+        settings.apply_to(sources);
+        Ok(settings)
+    }
+
     /// The flags on sources as if all had been typed.
     pub fn apply_to(&self, sources: &mut SourceArgs) {
         sources.timeout = Some(self.timeout.value);

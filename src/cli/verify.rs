@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use serde_json::Value;
 
 use super::attest::{STATEMENT_TYPE, unknown};
-use super::settings::{ConfigArgs, Settings, Typed};
+use super::settings::{ConfigArgs, Settings};
 use super::{CliError, Terminal, opening};
 use crate::oci::{Descriptor, Digest, Reference};
 use crate::report::attest::{self, Said};
@@ -32,7 +32,7 @@ const MAX_REFERRERS: usize = 256;
 const STATEMENT_LIMIT: u64 = 64 << 20;
 
 pub fn run(mut args: VerifyArgs, terminal: &Terminal, out: &mut dyn Write) -> Result<u8, CliError> {
-    Settings::load(&args.config, Typed::default(), &args.sources)?.apply_to(&mut args.sources);
+    Settings::of_sources(&args.config, &mut args.sources)?;
     let name = args.image.strip_prefix("docker://").unwrap_or(&args.image);
     let reference = Reference::parse(name).map_err(|error| CliError::usage(error.to_string()))?;
     let registry = opening::registry_client(&args.sources).map_err(unknown)?.image(&reference);

@@ -101,10 +101,19 @@ impl Site {
     /// Runs imgarch with `folder` first on PATH, where a test has put its own `docker`.
     pub fn imgarch(&self, words: &[&str], folder: Option<&Path>) -> Said {
         let mut command = self.command(env!("CARGO_BIN_EXE_imgarch"));
+        // A killed process leaves its temporary folder behind.
+        command.env("TMPDIR", self.temporary());
         if let Some(folder) = folder {
             command.env("PATH", format!("{}:/usr/sbin:/usr/bin:/sbin:/bin", folder.display()));
         }
         Said::of(&command.args(words).output().unwrap())
+    }
+
+    /// Where imgarch's temporary folders are.
+    pub fn temporary(&self) -> PathBuf {
+        let folder = self.path("tmp");
+        fs::create_dir_all(&folder).unwrap();
+        folder
     }
 
     /// Runs imgarch against another engine.

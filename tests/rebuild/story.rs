@@ -135,6 +135,13 @@ fn interrupted_it_says_what_it_leaves_behind() {
     let after_build = "$docker \"$@\" || exit\ncase \"$*\" in 'buildx build'*) kill -TERM $PPID;; esac";
     site.imgarch(&words, Some(&site.own_docker(after_build)))
         .check(3, &["error: interrupted", "interrupted:v1 is as it was"]);
+    // Who asks twice is not kept waiting.
+    let twice = "case \"$*\" in 'buildx build'*) ls -A $TMPDIR > seen; kill -INT $PPID; sleep 0.3; kill -INT $PPID; sleep 1; \
+                 exit 130;; esac\nexec $docker \"$@\"";
+    let said = site.imgarch(&words, Some(&site.own_docker(twice)));
+    assert_eq!(said.code, None, "it ends by the signal: {said:#?}");
+    let seen = fs::read_to_string(site.path("seen")).unwrap();
+    assert_eq!((seen.lines().count(), fs::read_dir(site.temporary()).unwrap().count()), (1, 0), "{seen}");
     assert_eq!(site.index(&image), before);
 }
 

@@ -1,0 +1,86 @@
+//! Ctrl-C and SIGTERM: what this process has put aside is removed, and then it ends as the signal ends a program. Whatever
+//! was in work is not worth finishing, a rebuild apart: that one is asked to end between two steps, and to say what it
+//! leaves in a registry.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError, RwLock, RwLockReadGuard};
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use signal_hook::low_level::emulate_default_handler;
+use tempfile::TempDir;
+
+/// Folders that would be left behind.
+static FOLDERS: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+/// What the first signal sets, where a run ends itself.
+static ASKED: Mutex<Option<Arc<AtomicBool>>> = Mutex::new(None);
+
+/// From here on the first signal only sets `interrupted`, for the run to end between two steps; a second one ends it.
+pub fn ask_first(interrupted: &Arc<AtomicBool>) {
+    *ASKED.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(interrupted));
+}
+
+/// Whether the run was asked by this signal for the first time.
+fn was_asked() -> bool {
+    let asked = ASKED.lock().unwrap_or_else(PoisonError::into_inner);
+    asked.as_ref().is_some_and(|interrupted| !interrupted.swap(true, Ordering::Relaxed))
+}
+
+/// Held by those who have a file half written.
+static WRITING: RwLock<()> = RwLock::new(());
+
+/// While this is held, a signal waits: for as long as a file takes to be put in place.
+pub fn writing() -> RwLockReadGuard<'static, ()> {
+    WRITING.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// From now on a signal leaves nothing behind. Where it cannot be so, it is as if this were not there.
+pub fn watch() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let Ok(mut signals) = Signals::new([SIGINT, SIGTERM]) else { return };
+        std::thread::spawn(move || {
+            for signal in signals.forever() {
+                if was_asked() {
+                    continue;
+                }
+                for folder in folders().drain(..) {
+                    // It is gone already, or cannot be removed by anybody now.
+                    let _ = std::fs::remove_dir_all(folder);
+                }
+                // Files that are being written are put in place first, and no other is begun.
+                let _held = (WRITING.write(), crate::cache::hold_writes());
+                let _ = emulate_default_handler(signal);
+            }
+        });
+    });
+}
+
+/// A temporary folder that a signal removes too.
+pub struct Folder {
+    folder: TempDir,
+}
+
+impl Folder {
+    pub fn new() -> std::io::Result<Folder> {
+        let folder = tempfile::tempdir()?;
+        folders().push(folder.path().to_path_buf());
+        Ok(Folder { folder })
+    }
+
+    pub fn path(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        folders().retain(|path| path != self.folder.path());
+    }
+}
+
+fn folders() -> MutexGuard<'static, Vec<PathBuf>> {
+    FOLDERS.lock().unwrap_or_else(PoisonError::into_inner)
+}
