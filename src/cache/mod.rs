@@ -59,7 +59,7 @@ pub struct Usage {
 
 /// What records say of a blob.
 enum Answer {
-    Known(CachedLayer),
+    Known(Box<CachedLayer>),
     Unknown,
     /// A record is there that is not what it should be.
     Damaged,
@@ -93,7 +93,7 @@ impl Cache {
         let blob = Blob { build: &self.build, digest, stored_bytes };
         if let Some(folder) = &self.folder {
             match blob.look_up(|key| folder.read(key)) {
-                Answer::Known(found) => return Some(found),
+                Answer::Known(found) => return Some(*found),
                 Answer::Unknown => {}
                 Answer::Damaged => tracing::debug!(%digest, "a file of the cache is of another build or damaged"),
             }
@@ -103,7 +103,7 @@ impl Cache {
             match blob.look_up(|key| store.read(&format!("{place}/{key}"), RECORD_LIMIT)) {
                 Answer::Known(found) => {
                     tracing::debug!(store = store.name(), "found in a shared cache");
-                    Some(found)
+                    Some(*found)
                 }
                 Answer::Unknown => None,
                 Answer::Damaged => {
@@ -194,7 +194,7 @@ impl Blob<'_> {
             Some(bytes) => match layer::decode(&bytes, self.build, &diff_id) {
                 None => Answer::Damaged,
                 Some(found) if !is_packed && found.uncompressed_bytes != self.stored_bytes => Answer::Unknown,
-                Some(found) => Answer::Known(found),
+                Some(found) => Answer::Known(Box::new(found)),
             },
         }
     }

@@ -105,7 +105,7 @@ pub fn run(mut args: ClusterCommandArgs, terminal: &Terminal, out: &mut dyn Writ
     let settings = Settings::load(&args.config, typed, &args.sources)?;
     settings.apply_to(&mut args.sources);
     let cluster = targets::connect(&args.cluster)?;
-    let seen = see(&args, &cluster)?;
+    let seen = see(&args, &cluster);
     args.sources.extra_credentials = seen.secrets.stores();
     let homeless = seen.survey.homeless.clone();
     let uses = seen.survey.uses();
@@ -154,7 +154,7 @@ fn exit_code(report: &Report, fail_on: FailOn, unread: &[String]) -> u8 {
 }
 
 /// Lists what there is, and what each of it runs.
-fn see(args: &ClusterCommandArgs, cluster: &Cluster) -> Result<Seen, CliError> {
+fn see(args: &ClusterCommandArgs, cluster: &Cluster) -> Seen {
     let scope = Scope { namespace: args.namespace.clone(), selector: args.selector.clone() };
     let mut seen = Seen::default();
     seen.objects = listed("nodes", cluster.nodes(), &mut seen.unread);
@@ -182,7 +182,7 @@ fn see(args: &ClusterCommandArgs, cluster: &Cluster) -> Result<Seen, CliError> {
             }
         }
     }
-    Ok(seen)
+    seen
 }
 
 /// What could be listed; what could not is said.
