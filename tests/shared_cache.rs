@@ -168,6 +168,36 @@ fn offline_asks_no_store_of_the_network() {
     assert!(store.take_seen().is_empty());
 }
 
+/// Against a double that takes what it is sent: addresses, credentials and names are as the services have them.
+#[test]
+fn google_cloud_storage_and_azure_share_what_one_machine_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = WebStore::start();
+    let account = folder.path().join("account.json");
+    let json = format!(
+        r#"{{"gcs_base_url":"{}","disable_oauth":true,"client_email":"","private_key":"","private_key_id":""}}"#,
+        store.url
+    );
+    std::fs::write(&account, json).unwrap();
+    Fleet::new().check("gs://fleet/team", &[("GOOGLE_SERVICE_ACCOUNT", account.to_str().unwrap())]);
+    let seen = store.take_seen();
+    assert!(seen.iter().all(|(request, _)| request.contains(" /fleet/team%2Fimgarch")), "{seen:?}");
+    let endpoint = format!("{}/sesame", store.url);
+    let env = [
+        ("AZURE_ENDPOINT", endpoint.as_str()),
+        ("AZURE_STORAGE_ACCOUNT_NAME", "sesame"),
+        ("AZURE_STORAGE_ACCOUNT_KEY", "b3BlbiBzZXNhbWU="),
+    ];
+    let fleet = Fleet::new();
+    fleet.check("az://fleet/team", &env);
+    for (request, login) in store.take_seen() {
+        assert!(request.contains(" /sesame/fleet/team/imgarch-"), "{request}");
+        assert!(login.as_ref().is_some_and(|login| login.starts_with("SharedKey sesame:")), "{login:?}");
+    }
+    let loud = fleet.scan(&["--cache-from", "az://fleet/team", "-vv"], &env);
+    assert!(!loud.errors.contains("b3BlbiBzZXNhbWU="), "{}", loud.errors);
+}
+
 /// moto's S3, with a bucket.
 struct S3 {
     endpoint: String,

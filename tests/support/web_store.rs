@@ -88,7 +88,9 @@ impl WebStore {
             let mut body = vec![0; header("content-length").map_or(0, |text| text.parse().unwrap())];
             reader.read_exact(&mut body).ok()?;
             let (status, length, body) = self.answer(method, path, header("authorization"), body);
-            let head = format!("HTTP/1.1 {status} Fake\r\ncontent-length: {length}\r\n\r\n");
+            // Clouds' clients want to know the version of what they wrote and read.
+            let version = "etag: \"1\"\r\nx-goog-generation: 1\r\nlast-modified: Sat, 21 Nov 2026 12:00:00 GMT";
+            let head = format!("HTTP/1.1 {status} Fake\r\ncontent-length: {length}\r\n{version}\r\n\r\n");
             out.write_all(head.as_bytes()).and_then(|()| out.write_all(&body)).ok()?;
             if length > body.len() {
                 return None;
