@@ -3,7 +3,7 @@
 //! leaves in a registry.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError, RwLock, RwLockReadGuard};
 
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -14,18 +14,22 @@ use tempfile::TempDir;
 /// Folders that would be left behind.
 static FOLDERS: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 
-/// What the first signal sets, where a run ends itself.
-static ASKED: Mutex<Option<Arc<AtomicBool>>> = Mutex::new(None);
+/// Signals that a run answers itself: one, once it has asked for that.
+static ANSWERED: AtomicUsize = AtomicUsize::new(0);
 
 /// From here on the first signal only sets `interrupted`, for the run to end between two steps; a second one ends it.
-pub fn ask_first(interrupted: &Arc<AtomicBool>) {
-    *ASKED.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(interrupted));
+pub fn ask_first(interrupted: &Arc<AtomicBool>) -> std::io::Result<()> {
+    for signal in [SIGINT, SIGTERM] {
+        // Set as the signal comes, not when a thread is told of it: the next step asks at once.
+        signal_hook::flag::register(signal, Arc::clone(interrupted))?;
+    }
+    ANSWERED.store(1, Ordering::SeqCst);
+    Ok(())
 }
 
-/// Whether the run was asked by this signal for the first time.
-fn was_asked() -> bool {
-    let asked = ASKED.lock().unwrap_or_else(PoisonError::into_inner);
-    asked.as_ref().is_some_and(|interrupted| !interrupted.swap(true, Ordering::Relaxed))
+/// Whether the run answers this signal itself.
+fn is_answered() -> bool {
+    ANSWERED.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok()
 }
 
 /// Held by those who have a file half written.
@@ -43,7 +47,7 @@ pub fn watch() {
         let Ok(mut signals) = Signals::new([SIGINT, SIGTERM]) else { return };
         std::thread::spawn(move || {
             for signal in signals.forever() {
-                if was_asked() {
+                if is_answered() {
                     continue;
                 }
                 for folder in folders().drain(..) {

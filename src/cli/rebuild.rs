@@ -165,7 +165,7 @@ pub fn run(mut args: RebuildArgs, terminal: &Terminal, out: &mut dyn Write) -> R
         return Ok(1);
     }
     ask(&args)?;
-    interrupt::ask_first(&registry.interrupted);
+    interrupt::ask_first(&registry.interrupted)?;
     let result = rebuild::run(&plan, &ThisMachine, &registry);
     if !is_text {
         report::json(&plan, Some(&result), out)?;
