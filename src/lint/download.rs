@@ -10,7 +10,7 @@ use super::flow::{Flow, Machine};
 use super::outside::Outside;
 use super::rule::{Code, Severity};
 use super::shell::Word;
-use super::stages::with_origins;
+use super::stages::{compiles, with_origins};
 use super::token::{self, Spelling};
 use crate::platform::Arch;
 use hits::{Hit, chooses_for_itself, hits_in, hits_of};
@@ -78,21 +78,8 @@ impl Site<'_> {
     }
 
     fn finding(&self, hit: &Hit<'_>, alike: &[&Hit<'_>], run: &Run, is_checked: bool) -> Finding {
-        let arch = hit.token.arch;
-        let is_download = hit.word.text.contains("://");
-        let message = match is_download {
-            true => format!("this download is {} on every platform", arch.name()),
-            false => format!("this file name is {}'s on every platform", arch.name()),
-        };
-        let finding = Finding::new(
-            Code::HardCodedArch,
-            hit.word.source(hit.range.clone()),
-            message,
-            format!("always {}", hit.spelled),
-        );
-        let finding = with_origins(finding, &hit.origins.iter().collect::<Vec<_>>());
-        let finding = finding.weighing(self.severity()).right_for(Some(arch));
-        let how = self.help(hit.token.spelling, is_checked);
+        let finding = self.of_hit(hit);
+        let how = self.help(hit, is_checked);
         // A program that is started without a shell sees the name as it is written.
         let finding = finding.help(match run.is_exec {
             true => format!("write it in shell form, for exec form expands nothing; {how}"),
@@ -108,30 +95,54 @@ impl Site<'_> {
         }
     }
 
+    /// What is wrong with a name, without what to do about it.
+    fn of_hit(&self, hit: &Hit<'_>) -> Finding {
+        let arch = hit.token.arch;
+        let message = match hit.word.text.contains("://") {
+            true => format!("this download is {} on every platform", arch.name()),
+            false => format!("this file name is {}'s on every platform", arch.name()),
+        };
+        let span = hit.word.source(hit.range.clone());
+        let finding = Finding::new(Code::HardCodedArch, span, message, format!("always {}", hit.spelled));
+        with_origins(finding, &hit.origins.iter().collect::<Vec<_>>())
+            .weighing(self.severity(hit))
+            .right_for(Some(arch))
+    }
+
     /// A stage that is named for an architecture takes its files; the final stage is every platform's.
     fn is_meant(&self, hit: &Hit<'_>) -> bool {
         self.stage != self.flow.final_stage && self.flow.places[self.stage].named_for == Some(hit.token.arch)
     }
 
     /// What a stage that the image is not made of gets wrong breaks no image.
-    fn severity(&self) -> Severity {
-        let place = &self.flow.places[self.stage];
-        match place.reaches_final && place.machine == Machine::Target {
-            true => Severity::Error,
-            false => Severity::Warning,
-        }
+    fn severity(&self, hit: &Hit<'_>) -> Severity {
+        let is_the_images = self.flow.places[self.stage].reaches_final && !self.is_tool(hit);
+        if is_the_images { Severity::Error } else { Severity::Warning }
     }
 
-    /// What runs on the build machine is chosen by BUILDARCH, what the image gets by TARGETARCH.
-    fn variable(&self) -> &'static str {
+    /// What is run on the build machine is chosen by BUILDARCH, what the image gets by TARGETARCH.
+    fn variable(&self, hit: &Hit<'_>) -> &'static str {
+        if self.is_tool(hit) { "BUILDARCH" } else { "TARGETARCH" }
+    }
+
+    /// Whether what this stage downloads is run by it: a stage of the build machine that compiles, or that another is made
+    /// from to compile in. One that compiles nothing fetches for the image.
+    fn is_tool(&self, hit: &Hit<'_>) -> bool {
+        let is_lineage = |stage: &usize| {
+            std::iter::successors(Some(*stage), |at| self.file.stages[*at].parent).any(|at| at == self.stage)
+        };
+        let mut made_from_it = (0..self.file.stages.len()).filter(is_lineage);
         match self.flow.places[self.stage].machine {
-            Machine::Builder => "BUILDARCH",
-            _ => "TARGETARCH",
+            Machine::Target => false,
+            // What a compiler is told is what it compiles for.
+            _ if hit.is_told_to_compiler => false,
+            Machine::Constant(_) => true,
+            Machine::Builder => made_from_it.any(|stage| compiles(self.file, stage)),
         }
     }
 
-    fn help(&self, spelling: Spelling, is_checked: bool) -> String {
-        let variable = self.variable();
+    fn help(&self, hit: &Hit<'_>, is_checked: bool) -> String {
+        let (variable, spelling) = (self.variable(hit), hit.token.spelling);
         let names = match spelling {
             Spelling::Oci => format!("put ${{{variable}}} into the name after `ARG {variable}`"),
             Spelling::Uname => {
@@ -152,29 +163,27 @@ impl Site<'_> {
 
     /// Declares the variable, maps it where names differ, and uses it at every place; `None` where a shell would not expand it.
     fn shell_fix(&self, alike: &[&Hit<'_>], run: &Run) -> Option<(String, Vec<Edit>)> {
-        let prologue = run.prologue.filter(|_| self.is_posix)?;
-        let spelling = alike.first()?.token.spelling;
-        if !alike.iter().all(|hit| hit.is_replaceable()) {
+        let hit = alike.first()?;
+        let spelling = hit.token.spelling;
+        if !self.is_posix || run.prologue.is_none() || !alike.iter().all(|hit| hit.is_replaceable()) {
             return None;
         }
-        let (inserted, statement) = match spelling {
-            Spelling::Oci => (format!("${{{}}}", self.variable()), None),
-            Spelling::Uname => ("${arch}".to_string(), token::case_statement(spelling, self.variable(), "arch")),
-            Spelling::Mixed => {
-                ("${release_arch}".to_string(), token::case_statement(spelling, self.variable(), "release_arch"))
-            }
-            Spelling::Node => {
-                ("${node_arch}".to_string(), token::case_statement(spelling, self.variable(), "node_arch"))
-            }
+        let mapped = match spelling {
+            Spelling::Oci => None,
+            Spelling::Uname => Some("arch"),
+            Spelling::Mixed => Some("release_arch"),
+            Spelling::Node => Some("node_arch"),
             Spelling::Bits => return None,
         };
-        if spelling != Spelling::Oci && statement.is_none() {
+        let mapping = mapped.map(|into| mapping(run, spelling, self.variable(hit), into));
+        if mapping.as_ref().is_some_and(Option::is_none) {
             return None;
         }
+        let inserted = format!("${{{}}}", mapped.unwrap_or(self.variable(hit)));
         let mut edits: Vec<Edit> =
             alike.iter().map(|hit| Edit::replace(hit.word.source(hit.range.clone()), inserted.clone())).collect();
-        edits.extend(statement.map(|statement| Edit::insert(prologue.at, statement + prologue.separator)));
-        edits.extend(self.declaration(self.variable()));
+        edits.extend(mapping.flatten());
+        edits.extend(self.declaration(self.variable(hit)));
         edits.sort();
         edits.dedup();
         Some(("let BuildKit choose".to_string(), edits))
@@ -199,17 +208,9 @@ impl Site<'_> {
     }
 
     fn copied(&self, is_add: bool, hit: Hit<'_>) -> Finding {
-        let arch = hit.token.arch;
-        let message = match hit.word.text.contains("://") {
-            true => format!("this download is {} on every platform", arch.name()),
-            false => format!("this file name is {}'s on every platform", arch.name()),
-        };
         let span = hit.word.source(hit.range.clone());
         let is_checked = self.step.options.iter().any(|option| option.name == "checksum");
-        let finding = Finding::new(Code::HardCodedArch, span.clone(), message, format!("always {}", hit.spelled));
-        let finding = with_origins(finding, &hit.origins.iter().collect::<Vec<_>>())
-            .weighing(self.severity())
-            .right_for(Some(arch));
+        let finding = self.of_hit(&hit);
         if hit.token.spelling != Spelling::Oci || !hit.origins.is_empty() {
             let how = match is_add {
                 true => "download it in a RUN step, which can map",
@@ -223,7 +224,7 @@ impl Site<'_> {
         }
         let edits = [Edit::replace(span, "${TARGETARCH}")].into_iter().chain(self.declaration("TARGETARCH")).collect();
         let safety = if is_checked { Safety::Unsafe } else { Safety::Safe };
-        finding.help(self.help(Spelling::Oci, is_checked)).fix("let BuildKit choose", safety, edits)
+        finding.help(self.help(&hit, is_checked)).fix("let BuildKit choose", safety, edits)
     }
 
     /// `COPY --from=build /src/target/x86_64-unknown-linux-musl/release/app`: the stage has one such folder.
@@ -252,14 +253,14 @@ impl Site<'_> {
             let span = word.source(hit.range.clone());
             let is_download = hit.word.text.contains("://");
             let (message, severity) = match is_download {
-                true => (format!("this download is {} on every platform", hit.token.arch.name()), self.severity()),
+                true => (format!("this download is {} on every platform", hit.token.arch.name()), self.severity(&hit)),
                 false => {
                     let message = format!("{} holds {}'s path on every platform", pair.name, hit.token.arch.name());
                     (message, Severity::Warning)
                 }
             };
             let help = match is_download {
-                true => format!("name it in the RUN step that downloads it; {}", self.help(hit.token.spelling, false)),
+                true => format!("name it in the RUN step that downloads it; {}", self.help(&hit, false)),
                 false => "the path is another one on other platforms: make a link at a path without the architecture in a RUN step, or use TARGETARCH".to_string(),
             };
             let finding = Finding::new(Code::HardCodedArch, span.clone(), message, format!("always {}", hit.spelled))
@@ -279,6 +280,13 @@ impl Site<'_> {
         }
         findings
     }
+}
+
+/// A statement before a RUN's own that sets `into` by `variable`; `None` where no shell would read it, or no names are known.
+pub fn mapping(run: &Run, spelling: Spelling, variable: &str, into: &str) -> Option<Edit> {
+    let prologue = run.prologue?;
+    let statement = token::case_statement(spelling, variable, into)?;
+    Some(Edit::insert(prologue.at, statement + prologue.separator))
 }
 
 /// An `ARG name` line before a step, where the stage has none by then.

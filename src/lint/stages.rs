@@ -197,10 +197,10 @@ const COMPILERS: &[&str] = &[
 /// Package managers whose packages may hold native modules, and the folders in which those land.
 const NATIVE_FOLDERS: &[&str] = &["node_modules", "site-packages", "venv", "vendor/bundle", "dist-packages", ".local"];
 
-/// What a stage on the build machine compiles for itself.
-fn compile_of(command: &Command) -> Option<String> {
+/// What a command compiles with: `go build`.
+fn compiler_of(command: &Command) -> Option<String> {
     let subcommand = command.arguments().first().map_or("", |word| word.text.as_str());
-    let shown = match (command.program(), subcommand) {
+    match (command.program(), subcommand) {
         ("go", "build" | "install") | ("cargo", "build" | "install" | "rustc") => {
             Some(format!("{} {subcommand}", command.program()))
         }
@@ -209,13 +209,32 @@ fn compile_of(command: &Command) -> Option<String> {
         ("dotnet", "publish") if command.has("--self-contained") => Some("dotnet publish".to_string()),
         (program, _) if COMPILERS.contains(&program) => Some(program.to_string()),
         _ => None,
-    }?;
+    }
+}
+
+/// Compilers, and what generates or drives them.
+pub fn makes_code(command: &Command) -> bool {
+    let drivers = ["go", "cargo", "dotnet", "mvn", "gradle", "gradlew", "mvnw", "bazel", "npm", "yarn", "pnpm", "bun"];
+    compiler_of(command).is_some() || drivers.contains(&command.program()) || command.program().starts_with("xx-")
+}
+
+/// What a stage on the build machine compiles for itself.
+fn compile_of(command: &Command) -> Option<String> {
+    let shown = compiler_of(command)?;
     let is_told = command.words.iter().any(|word| {
         let names_target =
             ["GOARCH=", "--target", "--arch", "-target", "CMAKE_TOOLCHAIN_FILE", "--host=", "--runtime", "-r"];
         names_target.iter().any(|name| word.text.starts_with(name) || word.text.starts_with(&format!("-D{name}")))
     });
     (!is_told).then_some(shown)
+}
+
+/// Whether a stage's own steps make machine code.
+pub fn compiles(file: &Dockerfile<'_>, stage: usize) -> bool {
+    file.stages[stage].steps.iter().any(|step| match &step.kind {
+        StepKind::Run(run) => run.commands.iter().any(makes_code),
+        _ => false,
+    })
 }
 
 /// The stage at `at` is for the target and copies from one that runs, and compiles, on the build machine.

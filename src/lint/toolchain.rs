@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use super::dockerfile::{Dockerfile, Run, Step, StepKind, Variable};
-use super::download::declaration;
+use super::download::{declaration, mapping};
 use super::finding::{Edit, Finding, Safety};
 use super::flow::{Flow, Machine};
 use super::outside::Outside;
@@ -155,12 +155,12 @@ impl Site<'_> {
     fn mapped(&self, word: &Word, at: usize, run: &Run) -> Option<Vec<Edit>> {
         let token = token::find(&word.text[at..]).into_iter().find(|token| token.spelling == Spelling::Uname)?;
         let range = at + token.range.start..at + token.range.end;
-        let prologue = run.prologue.filter(|_| word.expands_at(&range))?;
-        let statement = token::case_statement(Spelling::Uname, "TARGETARCH", "arch")?;
-        let declare = declaration(self.file, self.stage, self.index, "TARGETARCH");
+        if !word.expands_at(&range) {
+            return None;
+        }
         let edits =
-            [Edit::replace(word.source(range), "${arch}"), Edit::insert(prologue.at, statement + prologue.separator)];
-        Some(edits.into_iter().chain(declare).collect())
+            [Edit::replace(word.source(range), "${arch}"), mapping(run, Spelling::Uname, "TARGETARCH", "arch")?];
+        Some(edits.into_iter().chain(declaration(self.file, self.stage, self.index, "TARGETARCH")).collect())
     }
 
     /// `rustup target add TRIPLE` of the stage, which must add the triple that is compiled for.
@@ -217,7 +217,7 @@ impl Site<'_> {
 
     /// `$(uname -m)` within a word, or the same in backquotes, becomes a variable that TARGETARCH sets.
     fn uname_fix(&self, shown: &str, run: &Run) -> Option<Vec<Edit>> {
-        let prologue = run.prologue?;
+        let mapping = mapping(run, Spelling::Uname, "TARGETARCH", "arch")?;
         let holds = |substitution: &String| {
             let range = run.ranges.iter().find(|range| self.file.text[(*range).clone()].contains(substitution))?;
             Some((substitution.clone(), range))
@@ -227,8 +227,7 @@ impl Site<'_> {
         let mut edits: Vec<Edit> = places
             .map(|(at, found)| Edit::replace(range.start + at..range.start + at + found.len(), "${arch}"))
             .collect();
-        let statement = token::case_statement(Spelling::Uname, "TARGETARCH", "arch")?;
-        edits.push(Edit::insert(prologue.at, statement + prologue.separator));
+        edits.push(mapping);
         edits.extend(declaration(self.file, self.stage, self.index, "TARGETARCH"));
         Some(edits)
     }

@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use crate::lint::dockerfile::{self, Variable};
 use crate::lint::shell::{Command, Word};
+use crate::lint::stages::makes_code;
 use crate::lint::token::{self, Token};
 
 /// One architecture name at one place.
@@ -16,6 +17,8 @@ pub struct Hit<'a> {
     pub range: Range<usize>,
     /// Variables that it came from; empty where it stands in the word itself.
     pub origins: Vec<Variable>,
+    /// It stands among a compiler's words.
+    pub is_told_to_compiler: bool,
 }
 
 impl Hit<'_> {
@@ -91,6 +94,8 @@ pub fn hits_of<'a>(command: &'a Command, known: &BTreeMap<String, Variable>) -> 
             at += piece.len();
         }
     }
+    let is_told_to_compiler = makes_code(command);
+    hits.iter_mut().for_each(|hit: &mut Hit<'_>| hit.is_told_to_compiler = is_told_to_compiler);
     hits
 }
 
@@ -119,6 +124,7 @@ pub fn hits_in<'a>(word: &'a Word, text: &str, offset: usize, known: &BTreeMap<S
             word,
             token,
             origins: Vec::new(),
+            is_told_to_compiler: false,
         })
         .collect();
     if !literal.is_empty() || !text.contains('$') {
@@ -141,6 +147,7 @@ pub fn hits_in<'a>(word: &'a Word, text: &str, offset: usize, known: &BTreeMap<S
         word,
         token,
         origins: vec![variable.clone()],
+        is_told_to_compiler: false,
     }]
 }
 
