@@ -15,6 +15,7 @@ pub enum AnswerFormat {
 /// Asks docker, and this machine's kernel: which emulators are registered, and whether they run a program.
 pub fn machine_and_notes(docker: &dyn Docker, builder: Option<&str>, platforms: &[Platform]) -> (Machine, Vec<String>) {
     let (handlers, mut notes) = host::emulators();
+    let handlers = notes.is_empty().then_some(handlers);
     let mut tried = Vec::new();
     for arch in platforms.iter().filter(|platform| platform.os == "linux").filter_map(Platform::arch) {
         match host::try_program(arch) {

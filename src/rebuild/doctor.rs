@@ -66,9 +66,8 @@ pub fn examine(machine: &Machine, platforms: &[Platform]) -> Vec<Check> {
         Ok(builder) => {
             checks.push(self::builder(builder, daemon, platforms));
             checks.extend(builder.nodes.iter().filter(|node| !node.platforms.is_empty()).map(node));
-            if daemon.is_some_and(|daemon| daemon.is_here) {
-                checks.push(good("emulators", emulator::list(&machine.handlers)));
-            }
+            let handlers = machine.handlers.as_ref().filter(|_| daemon.is_some_and(|daemon| daemon.is_here));
+            checks.extend(handlers.map(|handlers| good("emulators", emulator::list(handlers))));
             checks.extend(platforms.iter().map(|platform| self::platform(machine, builder, platform)));
         }
     }

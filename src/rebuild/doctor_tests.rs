@@ -28,7 +28,7 @@ fn machine(driver: &str, store: Store, node: &[&str]) -> Machine {
         }),
         buildx: Ok("0.13.1".into()),
         builder: Ok(Builder { name: "default".into(), driver: driver.into(), nodes: vec![node] }),
-        handlers: Vec::new(),
+        handlers: Some(Vec::new()),
         tried: Vec::new(),
     }
 }
@@ -79,7 +79,7 @@ fn registered_is_not_working() {
     let line = r":qemu-aarch64:M:0:\x7f\x45\x4c\x46\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00:\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff:/usr/bin/qemu-aarch64-static:";
     let handler = binfmt::registration(line).unwrap();
     let with = |fixed: bool, is_static: Fact<bool>, ran: Fact<bool>| Machine {
-        handlers: vec![Handler { fixed, is_static, ..handler.clone() }],
+        handlers: Some(vec![Handler { fixed, is_static, ..handler.clone() }]),
         tried: vec![(Arch::Arm64, ran)],
         ..machine.clone()
     };

@@ -42,7 +42,8 @@ pub fn of<'a>(machine: &'a Machine, builder: &Builder, arch: Arch) -> Emulator<'
     if !is_here {
         return Emulator::Unseen;
     }
-    let Some(handler) = machine.handlers.iter().find(|handler| binfmt::takes_arch(handler, arch)) else {
+    let Some(handlers) = &machine.handlers else { return Emulator::Unseen };
+    let Some(handler) = handlers.iter().find(|handler| binfmt::takes_arch(handler, arch)) else {
         return Emulator::Absent;
     };
     let tried = machine.tried.iter().find(|(tried, _)| *tried == arch).map(|(_, ran)| *ran);

@@ -16,8 +16,8 @@ pub struct Machine {
     pub buildx: Result<String, String>,
     /// The builder that a build uses, or why it cannot be told.
     pub builder: Result<Builder, String>,
-    /// binfmt_misc handlers of this machine's kernel; empty where they are not to be seen.
-    pub handlers: Vec<Handler>,
+    /// binfmt_misc handlers of this machine's kernel; `None` where they are not to be seen.
+    pub handlers: Option<Vec<Handler>>,
     /// Programs of these architectures were tried on this machine: whether they ran.
     pub tried: Vec<(Arch, Fact<bool>)>,
 }

@@ -31,7 +31,7 @@ fn machine(driver: &str, node: &[&str]) -> Machine {
         }),
         buildx: Ok("0.13".into()),
         builder: Ok(Builder { name: "b".into(), driver: driver.into(), nodes: vec![node] }),
-        handlers: Vec::new(),
+        handlers: Some(Vec::new()),
         tried: Vec::new(),
     }
 }

@@ -7,7 +7,8 @@ use crate::platform::{Arch, Fact, Handler};
 /// What the rim knows of this machine beside Docker.
 #[derive(Clone, Debug, Default)]
 pub struct Kernel {
-    pub handlers: Vec<Handler>,
+    /// `None`: they are not to be seen.
+    pub handlers: Option<Vec<Handler>>,
     pub tried: Vec<(Arch, Fact<bool>)>,
     /// `uname -n` and `uname -r`, by which a daemon on this kernel is told.
     pub hostname: String,

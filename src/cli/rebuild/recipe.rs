@@ -134,8 +134,13 @@ fn recipe(args: &RebuildArgs, source: &Source) -> Result<Recipe, CliError> {
         return Ok(linted(Path::new("dockerfile-inline"), text, Path::new(context), stage));
     }
     // A context by URL, or from standard input, is buildx's to read.
-    if !Path::new(context).is_dir() || named.as_deref() == Some(Path::new("-")) {
+    let is_elsewhere =
+        context == "-" || context.contains("://") || context.starts_with("git@") || context.starts_with("github.com/");
+    if is_elsewhere || named.as_deref() == Some(Path::new("-")) {
         return Ok(unread);
+    }
+    if !Path::new(context).is_dir() {
+        return Err(CliError::usage(format!("{context} is no folder that could be the build context")));
     }
     let path = named.unwrap_or_else(|| Path::new(context).join("Dockerfile"));
     let text = std::fs::read_to_string(&path).map_err(|error| CliError::Usage {
