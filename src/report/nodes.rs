@@ -6,6 +6,7 @@ use comfy_table::{ContentArrangement, Table, presets};
 use serde_json::{Value, json};
 
 use super::escape::{plural, visible};
+use super::fill::fill;
 use crate::kube::{Group, Nodes};
 use crate::platform::profile::{Claim, Emulation};
 use crate::platform::{Arch, Fact, Isa, Node, Profile, Target, target};
@@ -25,15 +26,25 @@ pub fn groups(nodes: &Nodes, format: NodesFormat, width: usize, out: &mut dyn Wr
         let skipped: Vec<Value> = nodes.skipped.iter().map(skipped).collect();
         return json_lines(&json!({"schema": "imgarch-nodes/1", "groups": groups, "skipped": skipped}), out);
     }
+    match width < WIDE {
+        true => nodes.groups.iter().try_for_each(|group| group_lines(group, width, out))?,
+        false => groups_table(nodes, width, out)?,
+    }
+    for (name, reason) in &nodes.skipped {
+        writeln!(out, "not judged: {}: {}", visible(name), visible(reason))?;
+    }
+    let all: usize = nodes.groups.iter().map(|group| group.nodes.len()).sum();
+    writeln!(out, "\n{} in {}; ? is not known", plural(all, "node"), plural(nodes.groups.len(), "group"))
+}
+
+/// Columns from which a table is easier to read than a list.
+const WIDE: usize = 110;
+
+fn groups_table(nodes: &Nodes, width: usize, out: &mut dyn Write) -> io::Result<()> {
     let mut table =
         table(width, &["nodes", "target", "arch", "level", "pages", "32-bit", "kernel", "runtime", "names"]);
     for group in &nodes.groups {
         let node = &group.target.node;
-        let names = match group.nodes.as_slice() {
-            [one] => one.clone(),
-            [first, rest @ ..] => format!("{first} +{}", rest.len()),
-            [] => String::new(),
-        };
         let label = group.profile.map_or_else(String::new, |row| format!(" ({})", row.label));
         table.add_row(
             [
@@ -45,17 +56,41 @@ pub fn groups(nodes: &Nodes, format: NodesFormat, width: usize, out: &mut dyn Wr
                 narrow(node),
                 group.kernel.clone(),
                 group.runtime.clone(),
-                names,
+                names(group),
             ]
             .map(|text| visible(&text)),
         );
     }
-    writeln!(out, "{}", text(&table))?;
-    for (name, reason) in &nodes.skipped {
-        writeln!(out, "not judged: {}: {}", visible(name), visible(reason))?;
+    writeln!(out, "{}", text(&table))
+}
+
+/// A group on a narrow screen: how many and what they are, then what they are known by.
+fn group_lines(group: &Group, width: usize, out: &mut dyn Write) -> io::Result<()> {
+    let node = &group.target.node;
+    let mut facts = vec![node.arch.to_string(), format!("level {}", level(node.isa))];
+    facts.push(format!("{} pages", pages(node.page_size)));
+    facts.push(format!("32-bit {}", narrow(node)));
+    let head = format!("{:<5} {}  ", group.nodes.len(), visible(&group.target.name));
+    writeln!(out, "{}", fill(&head, &facts.join(", "), INDENT, width))?;
+    let label = group.profile.map_or("", |row| row.label).to_string();
+    for text in [label, group.kernel.clone(), group.runtime.clone(), names(group)] {
+        if !text.is_empty() {
+            writeln!(out, "{}", fill(&" ".repeat(INDENT), &visible(&text), INDENT, width))?;
+        }
     }
-    let all: usize = nodes.groups.iter().map(|group| group.nodes.len()).sum();
-    writeln!(out, "\n{} in {}; ? is not known", plural(all, "node"), plural(nodes.groups.len(), "group"))
+    Ok(())
+}
+
+/// Columns before what stands below a group's or a profile's first line.
+const INDENT: usize = 6;
+
+/// The first node's name, and how many more there are.
+fn names(group: &Group) -> String {
+    match group.nodes.as_slice() {
+        [one] => one.clone(),
+        [first, rest @ ..] => format!("{first} +{}", rest.len()),
+        [] => String::new(),
+    }
 }
 
 /// Targets by themselves: this machine.
@@ -87,28 +122,47 @@ pub fn profiles(profiles: &[Profile], format: NodesFormat, width: usize, out: &m
         let rows: Vec<Value> = profiles.iter().map(profile_json).collect();
         return json_lines(&json!({"schema": "imgarch-profiles/1", "profiles": rows}), out);
     }
+    match width < WIDE {
+        true => profiles.iter().try_for_each(|row| profile_lines(row, width, out))?,
+        false => profiles_table(profiles, width, out)?,
+    }
+    let note = "a fact in (brackets)? is said but not verified, and counts as unknown; ? is not known; where a family \
+                spans CPUs, its level is the lowest of theirs";
+    writeln!(out, "\n{}", fill("", note, 0, width))
+}
+
+fn profiles_table(profiles: &[Profile], width: usize, out: &mut dyn Write) -> io::Result<()> {
     let mut table = table(width, &["profile", "machine", "arch", "level", "pages", "32-bit Arm", "source"]);
     for row in profiles {
-        let aarch32 = match row.arch {
-            Arch::Arm64 => claim(row.aarch32, |yes| if yes { "yes".to_string() } else { "no".to_string() }),
-            _ => "-".to_string(),
-        };
         table.add_row([
             row.name.to_string(),
             row.label.to_string(),
             row.arch.to_string(),
             claim(row.isa, |isa| isa.to_string()),
             pages_claim(row),
-            aarch32,
+            aarch32(row),
             row.source.to_string(),
         ]);
     }
-    writeln!(out, "{}", text(&table))?;
-    writeln!(
-        out,
-        "\na fact in (brackets)? is said but not verified, and counts as unknown; ? is not known;\n\
-         where a family spans CPUs, its level is the lowest of theirs"
-    )
+    writeln!(out, "{}", text(&table))
+}
+
+/// A profile on a narrow screen.
+fn profile_lines(row: &Profile, width: usize, out: &mut dyn Write) -> io::Result<()> {
+    let facts = format!("{}, level {}, {} pages", row.arch, claim(row.isa, |isa| isa.to_string()), pages_claim(row));
+    let narrow = if row.arch == Arch::Arm64 { format!(", 32-bit Arm {}", aarch32(row)) } else { String::new() };
+    writeln!(out, "{}", fill(&format!("{}  ", row.name), &format!("{facts}{narrow}"), INDENT, width))?;
+    for text in [row.label.to_string(), format!("source: {}", row.source)] {
+        writeln!(out, "{}", fill(&" ".repeat(INDENT), &text, INDENT, width))?;
+    }
+    Ok(())
+}
+
+fn aarch32(row: &Profile) -> String {
+    match row.arch {
+        Arch::Arm64 => claim(row.aarch32, |yes| if yes { "yes" } else { "no" }.to_string()),
+        _ => "-".to_string(),
+    }
 }
 
 fn group_json(group: &Group) -> Value {
@@ -224,4 +278,29 @@ fn text(table: &Table) -> String {
 fn json_lines(value: &Value, out: &mut dyn Write) -> io::Result<()> {
     serde_json::to_writer_pretty(&mut *out, value)?;
     writeln!(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::platform::PROFILES;
+
+    /// Lines of everything in `width` columns.
+    fn written(width: usize) -> String {
+        let mut out = Vec::new();
+        profiles(PROFILES, NodesFormat::Table, width, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn profiles_fit_a_narrow_screen_and_a_wide_one() {
+        for width in [80, 140] {
+            for line in written(width).lines() {
+                assert!(line.chars().count() <= width, "{width}: {line}");
+            }
+        }
+        let narrow = written(80);
+        assert!(narrow.contains("graviton4  arm64, level armv9-a, ? pages, 32-bit Arm no\n"), "{narrow}");
+        assert!(narrow.contains("      source: Google Compute Engine docs, CPU platforms\n"), "{narrow}");
+    }
 }
