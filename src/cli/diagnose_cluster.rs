@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 
 use super::{DiagnoseArgs, read_image};
+use crate::cli::last_good::{self, Failed};
 use crate::cli::targets;
 use crate::cli::{CliError, Terminal};
 use crate::diagnose::{Answer, Evidence, Failure, Names, Suspect, Symptom, answer, failures, recognise};
 use crate::kube::object::{EventObject, PodObject};
 use crate::kube::workload::owner;
-use crate::kube::{Cluster, Group, KubeError, Nodes, Scope, nodes};
+use crate::kube::{Cluster, Group, KubeError, Nodes, Scope, nodes, revision};
 use crate::platform::target;
+use crate::report::escape::plural;
 use crate::scan::{CallOverride, ImageReport};
 
 /// A failing container with all that is known of it, and every pod that fails alike.
@@ -34,6 +36,10 @@ pub fn of_cluster(args: &DiagnoseArgs, terminal: &Terminal) -> Result<Vec<Answer
         }
     };
     let cases = cases(&cluster, terminal, &pods);
+    if cases.is_empty() && args.failing {
+        terminal.notes(&[format!("no container fails now ({} seen)", plural(pods.len(), "pod"))]);
+        return Ok(Vec::new());
+    }
     if cases.is_empty() {
         let what = title.unwrap_or_else(|| format!("the pods of namespace {namespace}"));
         return Err(CliError::Unknown {
@@ -43,7 +49,7 @@ pub fn of_cluster(args: &DiagnoseArgs, terminal: &Terminal) -> Result<Vec<Answer
     }
     let mut answers = Vec::new();
     for case in &cases {
-        answers.extend(answered(args, terminal, &nodes, case, title.as_deref())?);
+        answers.extend(answered(args, terminal, (&cluster, &nodes), case, title.as_deref())?);
     }
     Ok(answers)
 }
@@ -62,18 +68,24 @@ fn pods(args: &DiagnoseArgs, cluster: &Cluster, namespace: &str) -> Result<(Opti
         }
         Some((kind, name)) => {
             let object = cluster.workload(namespace, kind, name).map_err(refused)?;
-            let labels = object["spec"]["selector"]["matchLabels"].as_object();
-            let pairs = labels.into_iter().flatten();
-            let selector: Vec<String> =
-                pairs.filter_map(|(key, value)| Some(format!("{key}={}", value.as_str()?))).collect();
-            if selector.is_empty() {
+            let kind = object["kind"].as_str().unwrap_or(kind).to_ascii_lowercase();
+            let title = Some(format!("{kind}/{name}"));
+            let scope = |selector| Scope { namespace: Some(namespace.to_string()), selector };
+            if kind == "cronjob" {
+                // A CronJob selects nothing itself: its jobs do.
+                let jobs = revision::owned("cronjob", name, &cluster.jobs(namespace).map_err(refused)?);
+                let pods = cluster.pods(&scope(None)).map_err(refused)?;
+                let is_its = |pod: &PodObject| {
+                    pod.metadata.owner_references.iter().any(|owner| owner.kind == "Job" && jobs.contains(&owner.name))
+                };
+                return Ok((title, pods.into_iter().filter(is_its).collect()));
+            }
+            let Some(selector) = revision::selector(&object) else {
                 return Err(CliError::usage(format!(
                     "{kind}/{name} selects its pods by no labels; name one of its pods"
                 )));
-            }
-            let scope = Scope { namespace: Some(namespace.to_string()), selector: Some(selector.join(",")) };
-            let kind = object["kind"].as_str().unwrap_or(kind).to_ascii_lowercase();
-            Ok((Some(format!("{kind}/{name}")), cluster.pods(&scope).map_err(refused)?))
+            };
+            Ok((title, cluster.pods(&scope(Some(selector))).map_err(refused)?))
         }
     }
 }
@@ -135,7 +147,7 @@ fn log(cluster: &Cluster, terminal: &Terminal, namespace: &str, pod: &PodObject,
 fn answered(
     args: &DiagnoseArgs,
     terminal: &Terminal,
-    nodes: &Nodes,
+    (cluster, nodes): (&Cluster, &Nodes),
     case: &Case,
     title: Option<&str>,
 ) -> Result<Option<Answer>, CliError> {
@@ -174,10 +186,23 @@ fn answered(
         judged,
         now: Vec::new(),
     };
-    Ok(answer(&evidence).map(|found| {
-        let now = now(&found, pod, namespace, report.as_ref());
-        Answer { now, ..found }
-    }))
+    let Some(mut found) = answer(&evidence) else { return Ok(None) };
+    found.now = now(&found, pod, namespace, report.as_ref());
+    if let (Some(report), true) = (&report, is_the_images(found.suspect)) {
+        let failed = Failed { pod, failure, target: target.as_ref(), report };
+        if let Some(good) = last_good::find(args, terminal, cluster, &failed)? {
+            found.evidence.push(good.evidence);
+            // The last good revision is named: going back by one may not be far enough.
+            found.now.retain(|line| !line.contains("rollout undo"));
+            found.now.splice(0..0, good.now);
+        }
+    }
+    Ok(Some(found))
+}
+
+/// Whether another image would help.
+fn is_the_images(suspect: Suspect) -> bool {
+    !matches!(suspect, Suspect::NodeCopy | Suspect::OutOfMemory | Suspect::ProgramItself | Suspect::NoExecMount)
 }
 
 /// `deployment/checkout (3 of 6 pods), container app, CrashLoopBackOff`.
@@ -200,6 +225,9 @@ fn place(group: &Group, case: &Case) -> String {
     let node = format!("{} ({}{label})", group.target.name, group.target.platform);
     match names.as_slice() {
         [one] => format!("node {one} is {node}"),
+        [first, second, rest @ ..] if rest.len() > 1 => {
+            format!("nodes {first}, {second} and {} more are {node}", rest.len())
+        }
         many => format!("nodes {} are {node}", many.join(", ")),
     }
 }

@@ -12,6 +12,8 @@ mod doctor;
 mod explain;
 mod gate;
 mod interrupt;
+#[cfg(feature = "kube")]
+mod last_good;
 mod lint;
 mod machine;
 mod nodes;

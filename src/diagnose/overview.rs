@@ -76,6 +76,8 @@ pub struct Failing {
     pub namespace: String,
     /// One of its pods.
     pub pod: String,
+    /// What `imgarch diagnose` takes: the workload where it is one of those that select their pods, else the pod.
+    pub subject: String,
 }
 
 /// An image of which something that decides is not known.
@@ -158,11 +160,16 @@ fn failing(pods: &[PodObject]) -> BTreeMap<Key, Failing> {
                 of: pods.iter().filter(is_sibling).count(),
                 namespace: namespace.clone(),
                 pod: pod.metadata.name.clone(),
+                subject: Some(owner(pod)).filter(|owner| is_selecting(owner)).unwrap_or(pod.metadata.name.clone()),
             });
             entry.failing += 1;
         }
     }
     all
+}
+
+fn is_selecting(owner: &str) -> bool {
+    ["deployment/", "statefulset/", "daemonset/", "job/"].iter().any(|kind| owner.starts_with(kind))
 }
 
 fn failing_of<'a>(one: &'a Use, failing: &'a BTreeMap<Key, Failing>) -> impl Iterator<Item = (&'a Key, &'a Failing)> {

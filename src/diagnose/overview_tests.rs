@@ -96,6 +96,7 @@ fn a_crashing_workload_names_its_nodes_and_its_cause() {
     assert_eq!(trouble.places, [Place { target: "linux/arm64".into(), nodes: vec!["a1".into(), "a2".into()] }]);
     let now = &trouble.now[0];
     assert_eq!((now.state.as_str(), now.failing, now.of, now.pod.as_str()), ("CrashLoopBackOff", 1, 2, "p1"));
+    assert_eq!(now.subject, "deployment/app");
     assert!(found.others.is_empty(), "the image explains it");
 }
 

@@ -167,7 +167,17 @@ impl Cluster {
         WORKLOADS
             .iter()
             .map(|(group, plural, kind)| {
-                let listed = self.values(plural, &path(group, scope.namespace.as_deref(), plural), scope, None);
+                let listed = match self.values(plural, &path(group, scope.namespace.as_deref(), plural), scope, None) {
+                    // Kubernetes before 1.21 serves cron jobs by an older name; what no server has, none runs.
+                    Err(KubeError::NotFound { .. }) if *kind == "CronJob" => {
+                        let older = path("apis/batch/v1beta1", scope.namespace.as_deref(), plural);
+                        match self.values(plural, &older, scope, None) {
+                            Err(KubeError::NotFound { .. }) => Ok(Vec::new()),
+                            answer => answer,
+                        }
+                    }
+                    answer => answer,
+                };
                 // Items of a list come without their kind.
                 let named = listed.map(|mut items| {
                     items.iter_mut().for_each(|item| item["kind"] = Value::from(*kind));
@@ -190,6 +200,17 @@ impl Cluster {
         let mut value = self.get(&what, &path(group, Some(namespace), plural), name)?;
         value["kind"] = Value::from(kind);
         Ok(value)
+    }
+
+    /// What may hold a workload's revisions: ReplicaSets of a Deployment, ControllerRevisions of what else keeps any.
+    pub fn revisions(&self, namespace: &str, kind: &str) -> Result<Vec<Value>, KubeError> {
+        let plural = if kind.eq_ignore_ascii_case("deployment") { "replicasets" } else { "controllerrevisions" };
+        self.values(plural, &path("apis/apps/v1", Some(namespace), plural), &Scope::default(), None)
+    }
+
+    /// The jobs of a namespace.
+    pub fn jobs(&self, namespace: &str) -> Result<Vec<Value>, KubeError> {
+        self.values("jobs", &path("apis/batch/v1", Some(namespace), "jobs"), &Scope::default(), None)
     }
 
     /// Events about one object.

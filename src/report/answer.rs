@@ -86,6 +86,7 @@ fn wrap(text: &str, width: usize) -> Vec<String> {
         let last = lines.last_mut().expect("there is always a line");
         if !last.is_empty() && last.chars().count() + 1 + word.chars().count() > width {
             // What goes on is set in, so that the next thing is told from it.
+            last.truncate(last.trim_end().len());
             lines.push(format!("  {word}"));
         } else {
             if !last.is_empty() {

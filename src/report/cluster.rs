@@ -34,7 +34,7 @@ pub fn text(overview: &Overview, exit_code: u8, style: &Style<'_>, out: &mut dyn
         let head = format!("{}: {}", failing.used_by, pods(failing));
         heading("OTHER", "33", &head, style, out)?;
         pair("why", "its image starts on its nodes: something else fails it", style, out)?;
-        command("do", &format!("imgarch diagnose {} -n {}", failing.pod, failing.namespace), out)?;
+        command("do", &format!("imgarch diagnose {} -n {}", failing.subject, failing.namespace), out)?;
         writeln!(out)?;
     }
     for one in &overview.untold {
@@ -88,7 +88,7 @@ fn trouble(one: &Trouble, style: &Style<'_>, out: &mut dyn Write) -> io::Result<
     }
     let mut label = "do";
     for failing in one.now.iter().take(1) {
-        command(label, &format!("imgarch diagnose {} -n {}", failing.pod, failing.namespace), out)?;
+        command(label, &format!("imgarch diagnose {} -n {}", failing.subject, failing.namespace), out)?;
         label = "";
     }
     for (index, line) in one.act.iter().enumerate() {

@@ -79,7 +79,7 @@ fn the_summary_says_what_to_do_in_eighty_columns() {
     for part in [
         "FAILS NOW  shop/deployment/checkout, container app: 3 of 4 pods, CrashLoopBackOff",
         "exec /usr/local/bin/app: exec format error",
-        "imgarch diagnose containerd-pod -n shop",
+        "imgarch diagnose deployment/checkout -n shop",
         "0 of 1 image start wherever they run or may run; 1 does not   exit 1",
     ] {
         assert!(said.contains(part), "{part} is not in\n{said}");

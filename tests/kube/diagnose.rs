@@ -13,6 +13,10 @@ use crate::registry::{FakeRegistry, OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFE
 
 /// The incident's image: an index that promises both platforms, whose arm64 half holds `arm64_app`. Its digest.
 pub fn publish(registry: &FakeRegistry, arm64_app: &[u8]) -> Digest {
+    publish_as(registry, "v1", arm64_app)
+}
+
+pub fn publish_as(registry: &FakeRegistry, tag: &str, arm64_app: &[u8]) -> Digest {
     let amd64_app = ElfBuilder::amd64().build();
     let half = |architecture: &str, app: &[u8]| {
         let base = tar(&[("etc/os-release", 0o644, b"ID=test\n")]);
@@ -45,7 +49,7 @@ pub fn publish(registry: &FakeRegistry, arm64_app: &[u8]) -> Digest {
     };
     let manifests = [half("amd64", &amd64_app), half("arm64", arm64_app)];
     let index = json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": manifests}).to_string();
-    registry.put_manifest("user/app", Some("v1"), OCI_INDEX, index.as_bytes())
+    registry.put_manifest("user/app", Some(tag), OCI_INDEX, index.as_bytes())
 }
 
 pub fn tar(files: &[(&str, u32, &[u8])]) -> Vec<u8> {
@@ -163,7 +167,7 @@ pub fn text(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
-fn answers(api: &KubeApi, arguments: &[&str]) -> Vec<Value> {
+pub fn answers(api: &KubeApi, arguments: &[&str]) -> Vec<Value> {
     let output = imgarch(api, &[arguments, &["--insecure", "--format", "json"]].concat());
     assert_eq!(output.status.code(), Some(0), "{}", text(&output));
     let value: Value = serde_json::from_slice(&output.stdout).unwrap();

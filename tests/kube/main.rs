@@ -14,3 +14,4 @@ mod access;
 mod cluster;
 mod diagnose;
 mod lists;
+mod workloads;

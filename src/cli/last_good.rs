@@ -1,0 +1,156 @@
+//! The revision that worked before: what an old ReplicaSet or ControllerRevision ran, judged on the node where the new one
+//! fails. Only the few revisions before are read: at night the last good one matters.
+
+use super::diagnose::{DiagnoseArgs, read_image};
+use super::{CliError, Terminal};
+use crate::diagnose::Failure;
+use crate::judge::code::Code;
+use crate::kube::object::PodObject;
+use crate::kube::workload::owner;
+use crate::kube::{Cluster, KubeError, Revision, Scope, revisions};
+use crate::platform::Target;
+use crate::scan::{CallOverride, ImageReport};
+
+/// Revisions that are tried, the newest first.
+const TRIED: usize = 3;
+
+/// A revision that starts where the new one does not.
+pub struct LastGood {
+    pub evidence: String,
+    /// Commands that bring it back.
+    pub now: Vec<String>,
+}
+
+/// What fails, and where.
+pub struct Failed<'a> {
+    pub pod: &'a PodObject,
+    pub failure: &'a Failure,
+    pub target: Option<&'a Target>,
+    pub report: &'a ImageReport,
+}
+
+/// Looks for it. What is forbidden is noted and ends the search: it only adds to an answer.
+pub fn find(
+    args: &DiagnoseArgs,
+    terminal: &Terminal,
+    cluster: &Cluster,
+    failed: &Failed<'_>,
+) -> Result<Option<LastGood>, CliError> {
+    let owner = owner(failed.pod);
+    let Some((kind @ ("deployment" | "statefulset" | "daemonset"), name)) = owner.split_once('/') else {
+        return Ok(None);
+    };
+    let namespace = failed.pod.metadata.namespace.as_deref().unwrap_or("default");
+    let told = |error: KubeError| terminal.notes(&[format!("older revisions of {owner} were not read: {error}")]);
+    let listed = cluster.revisions(namespace, kind).map_err(told);
+    let scope = Scope { namespace: Some(namespace.to_string()), selector: None };
+    let (Ok(values), Ok(pods)) = (listed, cluster.pods(&scope).map_err(told)) else { return Ok(None) };
+    let all = revisions(kind, name, &values);
+    let Some(own) = all.iter().find(|one| one.made(failed.pod)) else { return Ok(None) };
+    for older in all.iter().filter(|one| one.number < own.number).take(TRIED) {
+        if let Some(good) = judged(args, terminal, (own, older), &pods, failed)? {
+            let place = format!("-n {namespace}");
+            return Ok(Some(LastGood { now: commands(&good, &owner, &place, failed), evidence: good.evidence }));
+        }
+    }
+    Ok(None)
+}
+
+/// A revision that starts.
+struct Good {
+    number: u64,
+    evidence: String,
+    /// By digest, so that a tag that moved does not bring the fault back.
+    image: Option<String>,
+}
+
+fn judged(
+    args: &DiagnoseArgs,
+    terminal: &Terminal,
+    (own, older): (&Revision, &Revision),
+    pods: &[PodObject],
+    failed: &Failed<'_>,
+) -> Result<Option<Good>, CliError> {
+    let container = &failed.failure.container;
+    let Some(before) = older.containers.iter().find(|one| one.name == container.name) else { return Ok(None) };
+    let ready = older.ready_digest(&before.name, pods);
+    // One tag for both: without a pod of the old one nobody knows what it meant then.
+    if ready.is_none() && before.image == container.image {
+        return Ok(None);
+    }
+    let name = ready.clone().unwrap_or_else(|| before.image.clone());
+    let call = CallOverride { entrypoint: before.command.clone(), args: before.args.clone() };
+    let report = read_image(&args.sources, terminal, &name, failed.target.into_iter().cloned().collect(), call)?;
+    let starts = starts(&report, failed.target);
+    if !starts && ready.is_none() {
+        return Ok(None);
+    }
+    let Some(digest) = &report.digest else { return Ok(None) };
+    let place = failed.target.map_or_else(|| "its nodes".to_string(), |target| target.name.clone());
+    let how = match (&ready, starts) {
+        (Some(_), true) => format!("is ready in another pod and starts on {place}"),
+        (Some(_), false) => "is ready in another pod, on other nodes".to_string(),
+        (None, _) => format!("starts on {place}"),
+    };
+    let new = failed.report.digest.as_ref().map_or_else(|| container.image.clone(), |digest| digest.short());
+    let evidence = format!(
+        "revision {} ran {}, which {how}; revision {} brought {new}, which {}",
+        older.number,
+        digest.short(),
+        own.number,
+        loss(failed)
+    );
+    let image = starts.then(|| pinned(&before.image, &digest.to_string()));
+    Ok(Some(Good { number: older.number, evidence, image }))
+}
+
+/// What the new image lost.
+fn loss(failed: &Failed<'_>) -> String {
+    let platform = failed.target.map_or_else(|| "these nodes".to_string(), |target| target.platform.to_string());
+    match failed.report.findings.iter().any(|finding| finding.code == Code::NoPlatformForTarget) {
+        true => format!("has nothing for {platform}"),
+        false => format!("has no program for {platform} that starts"),
+    }
+}
+
+fn starts(report: &ImageReport, target: Option<&Target>) -> bool {
+    let rows = report.platforms.iter().flat_map(|platform| &platform.targets);
+    let mut rows = rows.filter(|row| target.is_none_or(|target| row.name == target.name)).peekable();
+    report.problems.is_empty() && rows.peek().is_some() && rows.all(|row| row.outcome.is_alive())
+}
+
+/// `host/user/app:v1` with the digest in the tag's place.
+fn pinned(image: &str, digest: &str) -> String {
+    let name = image.split('@').next().unwrap_or(image);
+    // A colon before the last slash is a port's.
+    let tag = name.rfind(':').filter(|colon| !name[*colon..].contains('/'));
+    format!("{}@{digest}", &name[..tag.unwrap_or(name.len())])
+}
+
+fn commands(good: &Good, owner: &str, place: &str, failed: &Failed<'_>) -> Vec<String> {
+    let mut commands = Vec::new();
+    if let Some(image) = &good.image {
+        let container = &failed.failure.container.name;
+        commands.push(format!("kubectl {place} set image {owner} {container}={image}"));
+    }
+    commands.push(format!("kubectl {place} rollout undo {owner} --to-revision={}", good.number));
+    commands
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_digest_takes_the_tags_place() {
+        for (image, expected) in [
+            ("app", "app@sha256:12"),
+            ("app:v1", "app@sha256:12"),
+            ("host:5000/team/app", "host:5000/team/app@sha256:12"),
+            ("host:5000/team/app:v1", "host:5000/team/app@sha256:12"),
+            ("app:v1@sha256:99", "app@sha256:12"),
+        ] {
+            assert_eq!(pinned(image, "sha256:12"), expected);
+        }
+    }
+}
