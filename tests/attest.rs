@@ -12,7 +12,7 @@ mod small;
 
 use distribution::{Distribution, Mode};
 use elf::ElfBuilder;
-use registry::{FakeRegistry, Stored};
+use registry::{FakeRegistry, OCI_INDEX, OCI_MANIFEST, Stored};
 use serde_json::Value;
 use small::{Small, imgarch, said};
 
@@ -50,6 +50,32 @@ fn check_double(program: Vec<u8>, has_api: bool, code: i32, verdict: &str) {
         fake.list_referrers();
     }
     check(&fake.host, &|layer| fake.put_image("user/app", "v1", layer), program, code, verdict);
+}
+
+#[test]
+fn the_list_under_the_tag_names_the_statement_and_keeps_what_others_said() {
+    let fake = FakeRegistry::start();
+    let stored = fake.put_image("user/app", "v1", &Small::new("amd64", ElfBuilder::amd64().build()).layer());
+    let signature =
+        br#"{"schemaVersion":2,"artifactType":"application/vnd.example.signature","config":{},"layers":[]}"#;
+    let other = fake.put_manifest("user/app", None, OCI_MANIFEST, signature);
+    let entry = serde_json::json!({
+        "mediaType": "application/vnd.oci.image.manifest.v1+json", "digest": other.as_str(), "size": signature.len(),
+        "artifactType": "application/vnd.example.signature", "annotations": {"by": "somebody"}, "data": "eA==",
+    });
+    let index = serde_json::json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [entry.clone()]});
+    let tag = stored.digest.to_string().replace(':', "-");
+    fake.put_manifest("user/app", Some(&tag), OCI_INDEX, index.to_string().as_bytes());
+    let folder = tempfile::tempdir().unwrap();
+    let name = format!("{}/user/app:v1", fake.host);
+    let output = imgarch(folder.path(), &["scan", "--attest-push", &name], &[]);
+    assert_eq!(said(&output).1, 0, "{}", String::from_utf8_lossy(&output.stderr));
+    let index: Value = serde_json::from_slice(&fake.manifest("user/app", &tag).unwrap()).unwrap();
+    let entries = index["manifests"].as_array().unwrap();
+    assert_eq!((entries.len(), &entries[0]), (2, &entry), "{index:#}");
+    assert_eq!(entries[1]["artifactType"], "application/vnd.in-toto+json");
+    assert!(entries[1]["annotations"]["in-toto.io/predicate-type"].as_str().unwrap().ends_with("/verdict/v1"));
+    assert_eq!(said(&imgarch(folder.path(), &["verify", &name], &[])).1, 0);
 }
 
 /// CNCF Distribution 2.8 has no referrers API: the statement is under the tag that the specification falls back to.

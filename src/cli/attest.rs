@@ -84,6 +84,10 @@ fn push(registry: &Registry, digest: &Digest, statement: &[u8]) -> Result<Digest
     let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let (day, of_day) = (Date::of_unix_seconds(seconds), seconds % 86_400);
     let created = format!("{day}T{:02}:{:02}:{:02}Z", of_day / 3600, of_day / 60 % 60, of_day % 60);
+    let annotations = json!({
+        "org.opencontainers.image.created": created,
+        "in-toto.io/predicate-type": attest::PREDICATE_TYPE,
+    });
     let manifest = json!({
         "schemaVersion": 2,
         "mediaType": MANIFEST_TYPE,
@@ -91,10 +95,7 @@ fn push(registry: &Registry, digest: &Digest, statement: &[u8]) -> Result<Digest
         "config": put(EMPTY_TYPE, EMPTY)?,
         "layers": [put(STATEMENT_TYPE, statement)?],
         "subject": described(&subject),
-        "annotations": {
-            "org.opencontainers.image.created": created,
-            "in-toto.io/predicate-type": attest::PREDICATE_TYPE,
-        },
+        "annotations": annotations,
     });
     let bytes = manifest.to_string().into_bytes();
     let own = Digest::of(&bytes);
@@ -102,9 +103,16 @@ fn push(registry: &Registry, digest: &Digest, statement: &[u8]) -> Result<Digest
     let known = registry.referrers(digest)?;
     if !known.iter().any(|referrer| referrer.digest == own) {
         // A registry without the API leaves the list to its clients.
-        let entry = Descriptor::new(MANIFEST_TYPE, own.clone(), bytes.len() as u64);
-        let manifests: Vec<Value> = known.iter().chain([&entry]).map(described).collect();
-        let index = json!({"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": manifests});
+        let mut entry = described(&Descriptor::new(MANIFEST_TYPE, own.clone(), bytes.len() as u64));
+        entry["artifactType"] = json!(STATEMENT_TYPE);
+        entry["annotations"] = annotations;
+        let index = registry.referrers_index(digest)?.and_then(|index| serde_json::from_slice(&index).ok());
+        let mut index: Value =
+            index.unwrap_or_else(|| json!({"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": []}));
+        match &mut index["manifests"] {
+            Value::Array(manifests) => manifests.push(entry),
+            missing => *missing = json!([entry]),
+        }
         let tag = format!("{}-{}", digest.algorithm(), digest.hex());
         registry.push_manifest(&tag, INDEX_TYPE, index.to_string().as_bytes())?;
     }

@@ -86,13 +86,18 @@ impl Registry {
         Err(SourceError::TooLarge { place: subject.name, what: "a list of referrers", limit })
     }
 
-    /// Source: OCI distribution-spec, "Referrers Tag Schema".
     fn referrers_by_tag(&self, digest: &Digest) -> Result<Vec<Descriptor>, SourceError> {
+        self.referrers_index(digest)?.map_or(Ok(Vec::new()), |bytes| self.read_referrers(&bytes))
+    }
+
+    /// The index that a registry without the API keeps under a tag, as it is there: whoever adds to it must keep what
+    /// others have said of theirs. Source: OCI distribution-spec, "Referrers Tag Schema".
+    pub fn referrers_index(&self, digest: &Digest) -> Result<Option<Vec<u8>>, SourceError> {
         let rest = format!("manifests/{}-{}", digest.algorithm(), digest.hex());
         let subject = Subject { what: "list of referrers", name: self.reference.at(digest) };
         match self.read_document(&self.manifest_request(&rest, subject)) {
-            Ok((_, bytes)) => self.read_referrers(&bytes),
-            Err(error) if matches!(error.bare(), SourceError::NotFound { .. }) => Ok(Vec::new()),
+            Ok((_, bytes)) => Ok(Some(bytes)),
+            Err(error) if matches!(error.bare(), SourceError::NotFound { .. }) => Ok(None),
             Err(error) => Err(error),
         }
     }
