@@ -3,6 +3,8 @@
 
 use std::io::Read;
 
+use serde_json::Value;
+
 use super::error::{DocumentFault, ImageError};
 use crate::oci::{Config, Descriptor, Document};
 use crate::source::Source;
@@ -23,6 +25,24 @@ pub(super) fn config(source: &dyn Source, descriptor: &Descriptor) -> Result<Con
     let fault = |cause| ImageError::Document { what: "config", digest: descriptor.digest.clone(), cause };
     let bytes = verified(source, descriptor, CONFIG_LIMIT, &fault)?;
     Config::parse(&bytes).map_err(|error| fault(DocumentFault::Parse(error)))
+}
+
+/// BuildKit's provenance of the largest builds is some MiB: it holds each step's text.
+const STATEMENT_LIMIT: u64 = 32 << 20;
+/// The annotation by which BuildKit names a statement's predicate.
+const PREDICATE_TYPE: &str = "in-toto.io/predicate-type";
+
+/// The in-toto statements of an attestation manifest whose predicate's type begins with `kind`.
+pub fn statements(source: &dyn Source, attestation: &Descriptor, kind: &str) -> Result<Vec<Value>, ImageError> {
+    let Document::Manifest(manifest) = document(source, attestation)? else { return Ok(Vec::new()) };
+    let is_wanted =
+        |layer: &&Descriptor| layer.annotations.get(PREDICATE_TYPE).is_some_and(|own| own.starts_with(kind));
+    let read = |layer: &Descriptor| {
+        let fault = |cause| ImageError::Document { what: "attestation", digest: layer.digest.clone(), cause };
+        let bytes = verified(source, layer, STATEMENT_LIMIT, &fault)?;
+        serde_json::from_slice(&bytes).map_err(|error| fault(DocumentFault::Parse(error.into())))
+    };
+    manifest.layers.iter().filter(is_wanted).map(read).collect()
 }
 
 fn verified(

@@ -30,6 +30,7 @@ pub use decompress::Compression;
 pub use directory::{DirectoryRead, read_directory};
 pub use entries::LayerNote;
 pub use error::{DocumentFault, ImageError, LayerError};
+pub use fetch::statements;
 pub use layer::{Checked, Layer, LayerRead, read_layer};
 pub use limits::Limits;
 pub use rootfs::{Dangling, FileView, NodeId, NodeKind, ResolveError, RootFs, merge};

@@ -47,7 +47,7 @@ impl FileFindings {
 
 /// Judges every program and library but those on the chain, which the entry's own finding tells of.
 pub fn judge_files(files: &Files<'_>) -> FileFindings {
-    let siblings = Siblings::of(files.rootfs, files.programs);
+    let siblings = Siblings::of(files.rootfs, files.programs, files.node.arch);
     let mut result = FileFindings::default();
     for program in &files.programs.all {
         if program.is_runnable() && program.fit != Fit::Foreign {
@@ -132,8 +132,8 @@ fn reached(files: &Files<'_>, program: &Program<'_>, way: &Way) -> Finding {
             finding.reached_by = vec![by.clone(), program.path.clone()];
             finding
         }
-        Way::Extension { .. } if names_platform(program) => package(files, program),
-        Way::Package if names_platform(program) => package(files, program).severity(Severity::Warning),
+        Way::Extension { .. } if names_platform(files, program) => package(files, program),
+        Way::Package if names_platform(files, program) => package(files, program).severity(Severity::Warning),
         Way::Extension { runtime } => {
             let message = format!("a module of {runtime} is {arch}; this platform is {here}");
             let mut finding = say(Code::ForeignExtension, message);
@@ -176,7 +176,7 @@ pub fn foreign(files: &Files<'_>, program: &Program<'_>, code: Code, message: St
 /// Whether a file of a package says by its directory, or its package's name, for which platform it is:
 /// `@rollup/rollup-linux-x64-gnu`, `prebuilds/linux-x64/x.node`, `gems/nokogiri-1.15-x86_64-linux`. Such packages look
 /// for a build of their own first. CPython's modules say it in their file's name, and each is looked for by itself.
-fn names_platform(program: &Program<'_>) -> bool {
+fn names_platform(files: &Files<'_>, program: &Program<'_>) -> bool {
     let package =
         siblings::package_directory(&program.path).filter(|_| siblings::python_package(&program.path).is_none());
     let from = package.map_or_else(
@@ -186,7 +186,7 @@ fn names_platform(program: &Program<'_>) -> bool {
     let Some(directories) = from.and_then(|from| Some(&program.path[from..program.path.rfind('/')?])) else {
         return false;
     };
-    purpose::names_itself(&suspect(program))
+    purpose::names_itself(&suspect(program), files.node.arch)
         && tokens::read(directories).is_some_and(|platform| platform.arch.is_some())
 }
 

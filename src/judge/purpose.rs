@@ -71,17 +71,17 @@ pub const RULES: &[PurposeRule] = &[
     PurposeRule {
         name: "sibling",
         why: "the same is there for this platform",
-        applies: |s, siblings| names_itself(s) && siblings.serve(s.path),
+        applies: |s, siblings| names_itself(s, siblings.here) && siblings.serve(s.path),
     },
     PurposeRule {
         name: "own-build",
         why: "the package was built where it was installed, and takes that before anything prebuilt",
-        applies: |s, siblings| names_itself(s) && siblings.has_own_build(s.path),
+        applies: |s, siblings| names_itself(s, siblings.here) && siblings.has_own_build(s.path),
     },
     PurposeRule {
         name: "optional-native",
         why: "the package says that it works without its native part (a wheel for any platform, a fallback.js)",
-        applies: |s, siblings| names_itself(s) && siblings.is_optional(s.path),
+        applies: |s, siblings| names_itself(s, siblings.here) && siblings.is_optional(s.path),
     },
     PurposeRule { name: "cross-toolchain", why: "part of a cross toolchain or a sysroot", applies: |s, _| is_cross(s) },
     PurposeRule {
@@ -132,13 +132,22 @@ pub fn purpose(suspect: &Suspect<'_>, siblings: &Siblings, off: &BTreeSet<String
     RULES.iter().filter(|rule| !off.contains(rule.name)).find(|rule| (rule.applies)(suspect, siblings))
 }
 
-/// Whether a file's path says of it what it is, and not another architecture: only such a one is a sibling.
-pub fn names_itself(suspect: &Suspect<'_>) -> bool {
+/// Whether a file's path says of it what it is, and not this platform: only such a one is a sibling. Names are loose
+/// among kin: npm's `ppc64` is little-endian.
+pub fn names_itself(suspect: &Suspect<'_>, here: Arch) -> bool {
     let Some(platform) = suspect.platform else { return false };
     match suspect.format {
-        Format::Elf(program) => platform.arch.is_none_or(|arch| Some(arch) == program.elf.arch()),
+        Format::Elf(program) => {
+            platform.arch.is_none_or(|named| named != here && is_kin(Some(named), program.elf.arch()))
+        }
         _ => !platform.may_be_linux,
     }
+}
+
+/// Whether two architectures may go by one name.
+pub fn is_kin(named: Option<Arch>, own: Option<Arch>) -> bool {
+    let family = |arch: Arch| arch.oci().get(..3);
+    named == own || named.zip(own).is_some_and(|(named, own)| family(named) == family(own))
 }
 
 fn has_directory(suspect: &Suspect<'_>, names: &[&str]) -> bool {

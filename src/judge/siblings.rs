@@ -4,12 +4,15 @@
 use std::collections::BTreeSet;
 
 use super::programs::{Fit, Program, Programs};
+use super::purpose::is_kin;
 use super::tokens::{self, Libc};
 use crate::image::{NodeKind, RootFs};
 use crate::inspect::FileKind;
+use crate::platform::Arch;
 
 /// What this image's platform is served with.
 pub struct Siblings {
+    pub here: Arch,
     /// Families of the files that this platform can use.
     served: BTreeSet<String>,
     /// Package directories with a build of their own, made where they were installed.
@@ -19,15 +22,16 @@ pub struct Siblings {
 }
 
 impl Siblings {
-    pub fn of(rootfs: &RootFs<FileKind>, programs: &Programs<'_>) -> Siblings {
-        let mut siblings = Siblings { served: BTreeSet::new(), built: BTreeSet::new(), optional: BTreeSet::new() };
+    pub fn of(rootfs: &RootFs<FileKind>, programs: &Programs<'_>, here: Arch) -> Siblings {
+        let mut siblings =
+            Siblings { here, served: BTreeSet::new(), built: BTreeSet::new(), optional: BTreeSet::new() };
         for program in programs.runnable().filter(|program| program.fit <= Fit::Compat) {
             if let Some(package) = package_directory(&program.path).filter(|package| is_build(&program.path, package)) {
                 siblings.built.insert(package.to_string());
             }
             let Some(platform) = &program.platform else { continue };
             // A file that is not what its path says serves nobody.
-            let is_true = platform.arch.is_none_or(|arch| Some(arch) == program.elf.arch());
+            let is_true = platform.arch.is_none_or(|arch| is_kin(Some(arch), program.elf.arch()));
             if is_true && platform.may_be_linux && fits_libc(program, &programs.libcs) {
                 siblings.served.extend(tokens::families(&program.path));
             }

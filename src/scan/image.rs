@@ -3,18 +3,18 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::attribution;
 use super::cure::rebuild_command;
 use super::layers::{LayerStore, keep};
 use super::model::{ImageReport, LayerReport, PlatformReport, Problem};
 use super::platform::{Subject, judge_platform};
 use super::{Open, Options, Watch};
+use super::{attribution, base};
 use crate::image::{
     Broken, Contents, Image, ImageError, Layer, RootFs, Selection, Skipped, Wanted, Why, read_directory, read_stream,
     select,
 };
 use crate::inspect::FileKind;
-use crate::judge::code::Code;
+use crate::judge::code::{Code, Severity};
 use crate::judge::finding::Finding;
 use crate::oci::{Config, Digest};
 use crate::platform::matching::{self, Engine};
@@ -78,7 +78,13 @@ impl Selected {
     }
 
     /// Reads what is missing, merges and judges, one platform after the other, so that one merged tree is in memory.
-    pub fn judge(self, store: &mut LayerStore, options: &Options, watch: &Arc<dyn Watch>) -> ImageReport {
+    pub fn judge(
+        self,
+        store: &mut LayerStore,
+        open: Open<'_>,
+        options: &Options,
+        watch: &Arc<dyn Watch>,
+    ) -> ImageReport {
         let mut report = ImageReport { note: self.note, ..ImageReport::new(self.name, self.origin) };
         match self.content {
             Err(problem) => report.problems.push(problem),
@@ -103,7 +109,11 @@ impl Selected {
                 on_selection(&selection, &mut report);
                 report.findings.extend(targets.refused.iter().cloned());
                 for (image, targets) in targets.judged(&selection) {
-                    report.platforms.push(on_image(image, targets, store, options));
+                    let mut platform = on_image(image, targets, store, options);
+                    let from =
+                        base::From { open, name: &report.name, is_registry: report.origin.starts_with("registry") };
+                    tell_base(&mut platform, || base::layers(image, &selection, &*source, &from));
+                    report.platforms.push(platform);
                 }
             }
         }
@@ -111,6 +121,16 @@ impl Selected {
             name_image(&mut finding.hint, &report.name, &report.origin);
         }
         report
+    }
+}
+
+/// Only a finding asks whose layer it is in.
+fn tell_base(report: &mut PlatformReport, base: impl FnOnce() -> Option<usize>) {
+    if report.findings.iter().all(|finding| finding.layer.is_none() || finding.severity == Severity::Note) {
+        return;
+    }
+    if let Some(count) = base() {
+        report.layers.iter_mut().for_each(|layer| layer.is_base = Some(layer.index < count));
     }
 }
 
@@ -301,7 +321,6 @@ fn on_image(image: &Image, targets: &[Target], store: &LayerStore, options: &Opt
 fn layer_reports(image: &Image, options: &Options) -> Vec<LayerReport> {
     let steps = super::history::steps(&image.config.history, image.layers.len());
     let lines = attribution::dockerfile_lines(options.dockerfile.as_deref(), &steps);
-    let base = attribution::base_layers(&image.annotations, &image.config, image.layers.len());
     let reports = image.layers.iter().zip(steps).zip(lines).map(|((layer, step), dockerfile_line)| LayerReport {
         index: layer.index,
         digest: layer.descriptor.digest.clone(),
@@ -309,7 +328,7 @@ fn layer_reports(image: &Image, options: &Options) -> Vec<LayerReport> {
         size: layer.descriptor.size,
         step,
         dockerfile_line,
-        is_base: base.map(|count| layer.index < count),
+        is_base: None,
     });
     reports.collect()
 }

@@ -1,6 +1,7 @@
 //! Floor 5: from what the user named to a report: open, select, read layers, merge, judge.
 
 pub mod attribution;
+mod base;
 mod cure;
 pub mod history;
 mod image;
@@ -105,7 +106,7 @@ pub fn scan(names: &[String], open: Open<'_>, options: &Options, watch: &Arc<dyn
         for digest in one.layers() {
             *uses.entry(digest.clone()).or_default() -= 1;
         }
-        report.images.push(one.judge(&mut store, options, watch));
+        report.images.push(one.judge(&mut store, open, options, watch));
         store.retain(|digest| uses.get(digest).is_some_and(|uses| *uses > 0));
     }
     report

@@ -1,4 +1,6 @@
-//! The trees, the faults that are put into them, and the finding that must come first.
+//! The trees: what each is made of, for which platform, and what is started in it.
+
+use super::faults::{Bytes, Put};
 
 /// When a tree is tried.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -7,246 +9,288 @@ pub enum Part {
     Whole,
 }
 
+/// What a tree has besides its packages and what they depend on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Base {
+    /// Debian's packages of priority "required": a shell, coreutils, apt.
+    Debian,
+    /// Nothing: as in images without a shell.
+    Bare,
+}
+
 /// A healthy root file system.
 pub struct Tree {
     pub name: &'static str,
+    /// As `--target` takes it.
+    pub target: &'static str,
     /// Debian's architectures, the image's own first.
     pub architectures: &'static str,
+    pub suite: &'static str,
+    pub base: Base,
     pub packages: &'static [&'static str],
+    /// From PyPI, as wheels for the tree's platform.
+    pub pip: &'static [&'static str],
+    /// From npm, for the tree's platform.
+    pub npm: &'static [&'static str],
+    /// Files that no package brings.
+    pub made: &'static [Put],
+    /// A program of the tree, from which faults are made.
+    pub sample: &'static str,
     pub entrypoint: &'static str,
     pub part: Part,
 }
 
-const fn tree(name: &'static str, packages: &'static [&'static str], entrypoint: &'static str, part: Part) -> Tree {
-    Tree { name, architectures: "arm64", packages, entrypoint, part }
-}
-
-pub const TREES: &[Tree] = &[
-    tree("python", &["python3-numpy", "python3-pip", "python3-setuptools"], "/usr/bin/python3.11", Part::Always),
-    tree("go", &["golang-go"], "/usr/lib/go-1.19/bin/go", Part::Always),
-    tree("cross-gcc", &["gcc-x86-64-linux-gnu"], "/usr/bin/x86_64-linux-gnu-gcc-12", Part::Whole),
-    tree("node", &["nodejs"], "/usr/bin/nodejs", Part::Whole),
-    tree(
-        "java",
-        &["openjdk-17-jre-headless", "libnetty-java", "libsnappy-java", "libjna-java", "libjffi-java"],
-        "/usr/lib/jvm/java-17-openjdk-arm64/bin/java",
-        Part::Whole,
-    ),
-    tree("ruby", &["ruby", "ruby-nokogiri", "ruby-ffi"], "/usr/bin/ruby3.1", Part::Whole),
-    tree("php", &["php-cli", "php-mysql", "php-gd", "php-fpm"], "/usr/bin/php8.2", Part::Whole),
-    tree("rust", &["rustc", "libstd-rust-dev-wasm32"], "/usr/bin/rustc", Part::Whole),
-    tree("llvm", &["clang", "llvm", "lld"], "/usr/lib/llvm-14/bin/clang", Part::Whole),
-    tree("qemu", &["qemu-user-static", "qemu-system-arm"], "/usr/bin/qemu-x86_64-static", Part::Whole),
-    tree("kernel", &["linux-image-arm64", "grub-efi-arm64-bin", "u-boot-rpi"], "/bin/bash", Part::Whole),
-    tree("busybox", &["busybox-static"], "/bin/busybox", Part::Whole),
-    tree("nginx", &["nginx-light", "tini", "curl"], "/usr/sbin/nginx", Part::Whole),
-    tree("postgresql", &["postgresql-15"], "/usr/lib/postgresql/15/bin/postgres", Part::Whole),
-    tree("redis", &["redis-server", "memcached", "haproxy"], "/usr/bin/redis-server", Part::Whole),
-    tree("git", &["git", "openssh-server", "man-db", "systemd"], "/usr/bin/git", Part::Whole),
-    tree("boot-roms", &["ovmf", "seabios", "ipxe-qemu", "syslinux-common"], "/bin/bash", Part::Whole),
+const fn tree(
+    name: &'static str,
+    target: &'static str,
+    architectures: &'static str,
+    packages: &'static [&'static str],
+    entrypoint: &'static str,
+) -> Tree {
     Tree {
-        name: "armhf-on-arm64",
-        architectures: "arm64,armhf",
-        packages: &["libc6:armhf", "libstdc++6:armhf", "zlib1g:armhf"],
-        entrypoint: "/bin/bash",
+        name,
+        target,
+        architectures,
+        suite: "bookworm",
+        base: Base::Debian,
+        packages,
+        pip: &[],
+        npm: &[],
+        made: &[],
+        sample: "usr/bin/true",
+        entrypoint,
         part: Part::Whole,
-    },
-];
-
-/// What a file is made of.
-pub enum Bytes {
-    Text(&'static str),
-    Raw(&'static [u8]),
-    /// The file that was at this path.
-    Same,
-    /// A copy of another file of the tree.
-    Native(&'static str),
-    /// A copy of another file of the tree, for another architecture.
-    Foreign(&'static str),
-}
-
-/// One change to a tree. Paths are relative to its root.
-pub enum Put {
-    File(&'static str, u32, Bytes),
-    Link(&'static str, &'static str),
-    Gone(&'static str),
-}
-
-impl Put {
-    pub fn path(&self) -> &'static str {
-        match self {
-            Put::File(path, ..) | Put::Link(path, _) | Put::Gone(path) => path,
-        }
     }
 }
 
-pub struct Fault {
-    pub tree: &'static str,
-    pub name: &'static str,
-    pub puts: &'static [Put],
-    pub entrypoint: &'static [&'static str],
-    /// Code and path of the first finding.
-    pub first: (&'static str, &'static str),
+const fn arm64(name: &'static str, packages: &'static [&'static str], entrypoint: &'static str) -> Tree {
+    tree(name, "linux/arm64", "arm64", packages, entrypoint)
 }
 
-/// A fault in the tree that is always built.
-const fn fault(
-    name: &'static str,
-    puts: &'static [Put],
-    entrypoint: &'static [&'static str],
-    first: (&'static str, &'static str),
-) -> Fault {
-    Fault { tree: "python", name, puts, entrypoint, first }
+const fn amd64(name: &'static str, packages: &'static [&'static str], entrypoint: &'static str) -> Tree {
+    tree(name, "linux/amd64", "amd64", packages, entrypoint)
 }
 
-use Bytes::{Foreign, Native, Raw, Same, Text};
-use Put::{File, Gone, Link};
-
-const SCRIPT: &str = "#!/bin/sh\nset -e\nexec /srv/app \"$@\"\n";
-const TRUE: &str = "usr/bin/true";
-const LIBC: &str = "usr/lib/aarch64-linux-gnu/libc.so.6";
-const LOADER: &str = "usr/lib/aarch64-linux-gnu/ld-linux-aarch64.so.1";
 const LIBZ: &str = "usr/lib/aarch64-linux-gnu/libz.so.1.2.13";
-const NUMPY: &str = "usr/lib/python3/dist-packages/numpy/core/_multiarray_umath.cpython-311-aarch64-linux-gnu.so";
-const MACH_O: &[u8] = b"\xcf\xfa\xed\xfe\x07\x00\x00\x01\x03\x00\x00\x00\x02\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00";
-const LFS: &str = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n";
-const HTML: &str = "<!DOCTYPE html><html><body>Not Found</body></html>\n";
+const TRUE: &str = "usr/bin/true";
 
-pub const FAULTS: &[Fault] = &[
-    fault(
-        "foreign entrypoint",
-        &[File("srv/app", 0o755, Foreign(TRUE))],
-        &["/srv/app"],
-        ("entrypoint-wrong-arch", "/srv/app"),
+/// What `dotnet publish` leaves beside the run-time: natives for each platform that the packages know.
+const DOTNET: &[Put] = &[
+    Put::File("usr/share/dotnet/dotnet", 0o755, Bytes::Native(TRUE)),
+    Put::File("usr/share/dotnet/shared/Microsoft.NETCore.App/8.0.8/libcoreclr.so", 0o755, Bytes::Native(LIBZ)),
+    Put::File("app/app.dll", 0o644, Bytes::Assembly),
+    Put::File("app/app.runtimeconfig.json", 0o644, Bytes::Text("{}\n")),
+    Put::File("app/runtimes/linux-x64/native/libe_sqlite3.so", 0o644, Bytes::Foreign(LIBZ)),
+    Put::File("app/runtimes/linux-arm64/native/libe_sqlite3.so", 0o644, Bytes::Native(LIBZ)),
+    Put::File("app/runtimes/win-x64/native/e_sqlite3.dll", 0o644, Bytes::WindowsLibrary),
+    Put::File("app/runtimes/osx-arm64/native/libe_sqlite3.dylib", 0o644, Bytes::MachO),
+    Put::File(
+        "root/.nuget/packages/lib/1.0.0/lib.1.0.0.nupkg",
+        0o644,
+        Bytes::Zip(&[
+            ("runtimes/linux-x64/native/liba.so", Bytes::Foreign(LIBZ)),
+            ("runtimes/linux-arm64/native/liba.so", Bytes::Native(LIBZ)),
+        ]),
     ),
-    fault(
-        "foreign, through a link",
-        &[File("srv/real", 0o755, Foreign(TRUE)), Link("usr/local/bin/app", "../../../srv/real")],
-        &["app"],
-        ("entrypoint-wrong-arch", "/srv/real"),
+];
+
+/// `terraform init`'s working folder and kubectl's plugins, for other platforms than the image's, too.
+const TERRAFORM: &[Put] = &[
+    Put::File(
+        "work/.terraform/providers/registry.terraform.io/hashicorp/null/3.2.2/linux_amd64/terraform-provider-null_v3.2.2_x5",
+        0o755,
+        Bytes::Foreign(TRUE),
     ),
-    fault(
-        "foreign, through env",
-        &[File("srv/app", 0o755, Foreign(TRUE))],
-        &["/usr/bin/env", "A=1", "/srv/app"],
-        ("entrypoint-wrong-arch", "/srv/app"),
+    Put::File(
+        "work/.terraform/providers/registry.terraform.io/hashicorp/null/3.2.2/darwin_arm64/terraform-provider-null_v3.2.2_x5",
+        0o755,
+        Bytes::MachO,
     ),
-    fault(
-        "foreign, through sh -c",
-        &[File("srv/app", 0o755, Foreign(TRUE))],
-        &["/bin/sh", "-c", "exec /srv/app --x"],
-        ("entrypoint-wrong-arch", "/srv/app"),
+    Put::File(
+        "usr/share/terraform/plugins/registry.terraform.io/hashicorp/tls/4.0.5/linux_amd64/terraform-provider-tls_v4.0.5_x5",
+        0o755,
+        Bytes::Foreign(TRUE),
     ),
-    fault(
-        "foreign, through a script",
-        &[File("srv/app", 0o755, Foreign(TRUE)), File("entrypoint.sh", 0o755, Text(SCRIPT))],
-        &["/entrypoint.sh"],
-        ("entrypoint-wrong-arch", "/srv/app"),
+    Put::File("root/.krew/store/ns/v0.9.5/linux-amd64/kubectl-ns", 0o755, Bytes::Foreign(TRUE)),
+];
+
+/// What a CI runner carries: a copy of its helper for each platform.
+const RUNNER: &[Put] = &[
+    Put::File("usr/lib/runner/helpers/helper.x86_64", 0o755, Bytes::Foreign(TRUE)),
+    Put::File("usr/lib/runner/helpers/helper.arm64", 0o755, Bytes::Native(TRUE)),
+    Put::File("opt/agent/binaries/windows-amd64/agent.exe", 0o755, Bytes::WindowsProgram),
+    Put::File("opt/agent/binaries/linux-amd64/agent", 0o755, Bytes::Foreign(TRUE)),
+    Put::File("opt/agent/binaries/linux-arm64/agent", 0o755, Bytes::Native(TRUE)),
+];
+
+const SQLITE: &[Put] = &[Put::File(
+    "srv/app/node_modules/better-sqlite3/build/Release/better_sqlite3.node",
+    0o755,
+    Bytes::Native("usr/lib/aarch64-linux-gnu/libz.so.1.2.13"),
+)];
+
+/// Jars as Maven resolves them: one for each platform, and one that holds others.
+const JARS: &[Put] = &[
+    Put::File(
+        "app/lib/netty-transport-native-epoll-4.1.100-linux-x86_64.jar",
+        0o644,
+        Bytes::Zip(&[
+            ("META-INF/MANIFEST.MF", Bytes::Text("")),
+            ("META-INF/native/libnetty_epoll_x86_64.so", Bytes::Foreign(LIBZ)),
+        ]),
     ),
-    fault(
-        "foreign interpreter",
-        &[
-            File("srv/interpreter", 0o755, Foreign("usr/bin/python3.11")),
-            File("srv/app", 0o755, Text("#!/srv/interpreter\nprint(1)\n")),
+    Put::File(
+        "app/lib/netty-transport-native-epoll-4.1.100-linux-aarch_64.jar",
+        0o644,
+        Bytes::Zip(&[
+            ("META-INF/MANIFEST.MF", Bytes::Text("")),
+            ("META-INF/native/libnetty_epoll_aarch_64.so", Bytes::Native(LIBZ)),
+        ]),
+    ),
+    Put::File(
+        "app/app.jar",
+        0o644,
+        Bytes::Zip(&[
+            ("META-INF/MANIFEST.MF", Bytes::Text("")),
+            (
+                "BOOT-INF/lib/rocksdbjni-8.jar",
+                Bytes::Zip(&[
+                    ("librocksdbjni-linux64.so", Bytes::Foreign(LIBZ)),
+                    ("librocksdbjni-linux-aarch64.so", Bytes::Native(LIBZ)),
+                    ("librocksdbjni-osx-arm64.jnilib", Bytes::MachO),
+                ]),
+            ),
+        ]),
+    ),
+];
+
+pub const TREES: &[Tree] = &[
+    Tree {
+        part: Part::Always,
+        ..arm64(
+            "python",
+            &["python3-numpy", "python3-pip", "python3-setuptools", "tini", "dumb-init"],
+            "/usr/bin/python3.11",
+        )
+    },
+    Tree { part: Part::Always, ..arm64("go", &["golang-go"], "/usr/lib/go-1.19/bin/go") },
+    Tree {
+        pip: &[
+            "numpy",
+            "pandas",
+            "cryptography",
+            "cffi",
+            "pydantic-core",
+            "lxml",
+            "pillow",
+            "orjson",
+            "debugpy",
+            "pip",
+            "setuptools",
+            "ruff",
         ],
-        &["/srv/app"],
-        ("entrypoint-wrong-arch", "/srv/interpreter"),
-    ),
-    fault(
-        "foreign library",
-        &[File(LIBZ, 0o644, Foreign(LIBZ))],
-        &["/usr/bin/python3.11"],
-        ("entrypoint-missing-library", "/usr/lib/aarch64-linux-gnu/libz.so.1.2.13"),
-    ),
-    fault("missing library", &[Gone(LIBC)], &["/usr/bin/python3.11"], ("entrypoint-missing-library", "libc.so.6")),
-    fault("missing loader", &[Gone(LOADER)], &["/usr/bin/true"], ("entrypoint-no-loader", "/usr/bin/true")),
-    fault(
-        "foreign loader",
-        &[File(LOADER, 0o755, Foreign(LOADER))],
-        &["/usr/bin/true"],
-        ("entrypoint-bad-loader", "/usr/lib/aarch64-linux-gnu/ld-linux-aarch64.so.1"),
-    ),
-    fault(
-        "foreign program on PATH",
-        &[File("usr/local/bin/tool", 0o755, Foreign(TRUE))],
-        &["/usr/bin/python3.11"],
-        ("foreign-on-path", "/usr/local/bin/tool"),
-    ),
-    fault(
-        "foreign program that a script calls",
-        &[
-            File("srv/tool", 0o755, Foreign(TRUE)),
-            File("srv/app", 0o755, Native(TRUE)),
-            File("entrypoint.sh", 0o755, Text("#!/bin/sh\n/srv/tool --once\nexec /srv/app\n")),
+        ..arm64("python-wheels", &["python3"], "/usr/bin/python3.11")
+    },
+    Tree {
+        pip: &["numpy", "scipy", "psycopg2-binary", "PyYAML"],
+        ..amd64("python-wheels-amd64", &["python3"], "/usr/bin/python3.11")
+    },
+    Tree {
+        npm: &[
+            "esbuild",
+            "@swc/core",
+            "sharp",
+            "rollup",
+            "bcrypt",
+            "better-sqlite3",
+            "lightningcss",
+            "@parcel/watcher",
+            "bufferutil",
+            "argon2",
+            "7zip-bin",
+            "node-notifier",
         ],
-        &["/entrypoint.sh"],
-        ("foreign-called", "/srv/tool"),
+        made: SQLITE,
+        ..arm64("node-npm", &["nodejs"], "/usr/bin/node")
+    },
+    Tree {
+        npm: &["next", "turbo", "classic-level", "@sentry/cli", "node-pty", "utf-8-validate"],
+        ..amd64("node-next", &["nodejs"], "/usr/bin/node")
+    },
+    Tree {
+        made: JARS,
+        ..arm64(
+            "java",
+            &[
+                "openjdk-17-jre-headless",
+                "libnetty-java",
+                "libsnappy-java",
+                "libjna-java",
+                "libjffi-java",
+                "libjansi-java",
+            ],
+            "/usr/lib/jvm/java-17-openjdk-arm64/bin/java",
+        )
+    },
+    arm64("maven", &["default-jdk-headless", "maven", "ant"], "/usr/share/maven/bin/mvn"),
+    arm64("ruby", &["ruby", "ruby-nokogiri", "ruby-ffi", "ruby-sqlite3"], "/usr/bin/ruby3.1"),
+    arm64("php", &["php-cli", "php-mysql", "php-gd", "php-fpm"], "/usr/bin/php8.2"),
+    Tree { made: DOTNET, ..arm64("dotnet-like", &["zlib1g"], "/usr/share/dotnet/dotnet") },
+    amd64("rust", &["rustc", "libstd-rust-dev-wasm32", "libstd-rust-dev-windows"], "/usr/bin/rustc"),
+    arm64("cross-gcc", &["gcc-x86-64-linux-gnu", "libc6-dev-amd64-cross"], "/usr/bin/x86_64-linux-gnu-gcc-12"),
+    amd64(
+        "cross-embedded",
+        &["gcc-avr", "avr-libc", "gcc-arm-none-eabi", "gcc-riscv64-unknown-elf"],
+        "/usr/bin/avr-gcc",
     ),
-    fault(
-        "foreign extension module",
-        &[File(NUMPY, 0o644, Foreign(NUMPY))],
-        &["/usr/bin/python3.11"],
-        (
-            "foreign-extension",
-            "/usr/lib/python3/dist-packages/numpy/core/_multiarray_umath.cpython-311-aarch64-linux-gnu.so",
-        ),
+    amd64("mingw-wine", &["gcc-mingw-w64-x86-64", "wine64"], "/bin/bash"),
+    arm64("llvm", &["clang", "llvm", "lld"], "/usr/lib/llvm-14/bin/clang"),
+    arm64("qemu", &["qemu-user-static", "qemu-system-arm"], "/usr/bin/qemu-x86_64-static"),
+    arm64("kernel", &["linux-image-arm64", "grub-efi-arm64-bin", "u-boot-rpi", "firmware-linux-free"], "/bin/bash"),
+    amd64(
+        "boot-roms",
+        &["ovmf", "seabios", "ipxe-qemu", "syslinux-common", "opensbi", "qemu-efi-aarch64", "u-boot-qemu"],
+        "/bin/bash",
     ),
-    fault(
-        "npm package of another platform",
-        &[File("srv/node_modules/@rollup/rollup-linux-x64-gnu/rollup.linux-x64-gnu.node", 0o644, Foreign(LIBZ))],
-        &["/usr/bin/python3.11"],
-        ("package-other-platform", "/srv/node_modules/@rollup/rollup-linux-x64-gnu/rollup.linux-x64-gnu.node"),
+    arm64("ebpf", &["bpfcc-tools", "bpftrace", "libbpf-dev"], "/usr/bin/bpftrace"),
+    Tree { base: Base::Bare, sample: "usr/bin/busybox", ..arm64("busybox", &["busybox-static"], "/bin/busybox") },
+    Tree {
+        base: Base::Bare,
+        sample: "usr/bin/busybox",
+        made: &[Put::File("usr/bin/app", 0o755, Bytes::MuslProgram), Put::Link("bin/sh", "busybox")],
+        ..arm64("alpine-like", &["musl", "busybox-static"], "/bin/busybox")
+    },
+    Tree {
+        base: Base::Bare,
+        sample: "sbin/ldconfig",
+        ..amd64("distroless-like", &["libc6", "ca-certificates", "tzdata", "libssl3"], "/sbin/ldconfig")
+    },
+    Tree {
+        suite: "trixie",
+        base: Base::Bare,
+        sample: "usr/bin/busybox",
+        ..tree("busybox-riscv64", "linux/riscv64", "riscv64", &["busybox-static"], "/usr/bin/busybox")
+    },
+    tree(
+        "nginx",
+        "linux/s390x",
+        "s390x",
+        &["nginx-light", "libnginx-mod-http-geoip", "tini", "curl", "haproxy"],
+        "/usr/sbin/nginx",
     ),
-    fault(
-        "foreign file out of reach",
-        &[File("opt/tool/run", 0o755, Foreign(TRUE))],
-        &["/usr/bin/python3.11"],
-        ("foreign-file", "/opt/tool/run"),
-    ),
-    fault(
-        "missing execute bit",
-        &[File("usr/bin/python3.11", 0o644, Same)],
-        &["/usr/bin/python3.11"],
-        ("entrypoint-not-executable", "/usr/bin/python3.11"),
-    ),
-    fault("no program", &[], &["/srv/gone"], ("entrypoint-not-found", "/srv/gone")),
-    fault("zero bytes", &[File("srv/app", 0o755, Text(""))], &["/srv/app"], ("entrypoint-not-a-program", "/srv/app")),
-    fault(
-        "Git LFS pointer",
-        &[File("srv/app", 0o755, Text(LFS))],
-        &["/srv/app"],
-        ("entrypoint-not-a-program", "/srv/app"),
-    ),
-    fault("HTML", &[File("srv/app", 0o755, Text(HTML))], &["/srv/app"], ("entrypoint-not-a-program", "/srv/app")),
-    fault(
-        "Not Found",
-        &[File("srv/app", 0o755, Text("Not Found\n"))],
-        &["/srv/app"],
-        ("entrypoint-not-a-program", "/srv/app"),
-    ),
-    fault(
-        "CRLF",
-        &[File("srv/app", 0o755, Text("#!/bin/sh\r\nexit 0\r\n"))],
-        &["/srv/app"],
-        ("entrypoint-bad-script", "/srv/app"),
-    ),
-    fault(
-        "byte order mark",
-        &[File("srv/app", 0o755, Text("\u{feff}#!/bin/sh\n"))],
-        &["/srv/app"],
-        ("entrypoint-not-a-program", "/srv/app"),
-    ),
-    fault("Mach-O", &[File("srv/app", 0o755, Raw(MACH_O))], &["/srv/app"], ("entrypoint-not-a-program", "/srv/app")),
-    fault(
-        "archive on PATH",
-        &[File("usr/local/bin/tool", 0o755, Raw(b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03"))],
-        &["/usr/bin/python3.11"],
-        ("bad-program-on-path", "/usr/local/bin/tool"),
-    ),
-    fault(
-        "Git LFS pointer on PATH",
-        &[File("usr/local/bin/tool", 0o755, Text(LFS))],
-        &["/usr/bin/python3.11"],
-        ("bad-program-on-path", "/usr/local/bin/tool"),
-    ),
+    tree("postgresql", "linux/ppc64le", "ppc64el", &["postgresql-15"], "/usr/lib/postgresql/15/bin/postgres"),
+    tree("redis", "linux/arm/v7", "armhf", &["redis-server", "memcached"], "/usr/bin/redis-server"),
+    arm64("git", &["git", "openssh-server", "man-db", "systemd"], "/usr/bin/git"),
+    arm64("s6", &["s6", "runit", "supervisor", "gosu", "dumb-init"], "/usr/bin/s6-svscan"),
+    Tree {
+        packages: &["libc6:armhf", "libstdc++6:armhf", "zlib1g:armhf"],
+        ..tree("armhf-on-arm64", "linux/arm64", "arm64,armhf", &[], "/bin/bash")
+    },
+    amd64("multilib", &["gcc-multilib", "valgrind", "gdb", "libc6-dbg"], "/usr/bin/valgrind.bin"),
+    amd64("android", &["adb", "fastboot", "aapt"], "/usr/lib/android-sdk/platform-tools/adb"),
+    amd64("chromium", &["chromium", "xvfb"], "/usr/lib/chromium/chromium"),
+    amd64("mono", &["mono-runtime", "libmono-cil-dev"], "/usr/bin/mono-sgen"),
+    arm64("languages", &["r-base-core", "lua5.4", "lua-socket", "erlang-base", "guile-3.0", "tcl"], "/usr/bin/lua5.4"),
+    Tree { made: TERRAFORM, ..arm64("terraform-like", &["git"], "/usr/bin/git") },
+    Tree { made: RUNNER, ..arm64("ci-runner-like", &["git", "curl"], "/opt/agent/binaries/linux-arm64/agent") },
 ];

@@ -1,23 +1,83 @@
-//! Builds a tree: packages extracted and not configured, so that no emulator is needed.
+//! Builds a tree: packages extracted and not configured, so that no emulator is needed. Every tool asks where its own
+//! configuration says.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::expected::Tree;
+use super::expected::{Base, Tree};
+use super::faults;
 
-/// The root file system of `tree`'s packages and what they depend on, by the machine's own Debian mirror.
+/// The root file system of `tree`. One that `folder` has already is taken as it is.
 pub fn build(folder: &Path, tree: &Tree) -> PathBuf {
     let root = folder.join(tree.name);
+    if root.exists() {
+        return root;
+    }
+    let part = folder.join(format!("{}.part", tree.name));
+    let _ = std::fs::remove_dir_all(&part);
+    debian(folder, tree, &part);
+    if !tree.pip.is_empty() {
+        pip(tree, &part);
+    }
+    if !tree.npm.is_empty() {
+        npm(tree, &part);
+    }
+    for put in tree.made {
+        faults::make(&part, tree, put);
+    }
+    std::fs::rename(&part, &root).unwrap();
+    root
+}
+
+fn debian(folder: &Path, tree: &Tree, root: &Path) {
     let mirror = "awk '/^URIs:/ { print $2; exit }' /etc/apt/sources.list.d/debian.sources";
-    let include: String = tree.packages.iter().map(|package| format!(" --include={package}")).collect();
+    let own = tree.architectures.split(',').next().unwrap();
+    let mut include: String = tree.packages.iter().map(|package| format!(" --include={package}")).collect();
+    if tree.base == Base::Debian {
+        include.push_str(&format!(" --include='?and(?priority(required),?architecture({own}))'"));
+    }
     let script = format!(
         "mmdebstrap --quiet --variant=extract --architectures={} --mode=root --aptopt='Acquire::Languages \"none\"' \
-         --hook-dir=/usr/share/mmdebstrap/hooks/merged-usr --include='?and(?priority(required),?architecture(arm64))'{include} bookworm {} \
-         \"$({mirror})\"",
+         --hook-dir=/usr/share/mmdebstrap/hooks/merged-usr {include} {} {} \"$({mirror})\"",
         tree.architectures,
+        tree.suite,
         root.display()
     );
-    let output = Command::new("sh").args(["-c", &script]).env("TMPDIR", folder).output().unwrap();
-    assert!(output.status.success(), "mmdebstrap {}: {}", tree.name, String::from_utf8_lossy(&output.stderr));
-    root
+    run(tree, Command::new("sh").args(["-c", &script]).env("TMPDIR", folder));
+}
+
+/// Wheels for another platform than this machine's, as `docker buildx` would have them installed.
+fn pip(tree: &Tree, root: &Path) {
+    let machine = if tree.target == "linux/arm64" { "aarch64" } else { "x86_64" };
+    let mut command = Command::new("python3");
+    command.args([
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--only-binary=:all:",
+        "--implementation=cp",
+        "--python-version=3.11",
+    ]);
+    command.args(["--ignore-installed", "--no-compile", "--root-user-action=ignore"]);
+    command.arg("--target").arg(root.join("usr/local/lib/python3.11/dist-packages"));
+    command.args(["2_17", "2_28", "2_34"].map(|glibc| format!("--platform=manylinux_{glibc}_{machine}")));
+    command.arg(format!("--platform=manylinux2014_{machine}"));
+    run(tree, command.args(tree.pip));
+}
+
+fn npm(tree: &Tree, root: &Path) {
+    let cpu = if tree.target == "linux/arm64" { "arm64" } else { "x64" };
+    let app = root.join("srv/app");
+    std::fs::create_dir_all(&app).unwrap();
+    std::fs::write(app.join("package.json"), "{\"private\": true}\n").unwrap();
+    let mut command = Command::new("npm");
+    // A package's install script would build or fetch for this machine.
+    command.args(["install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts", "--os=linux", "--libc=glibc"]);
+    run(tree, command.arg(format!("--cpu={cpu}")).args(tree.npm).current_dir(app));
+}
+
+fn run(tree: &Tree, command: &mut Command) {
+    let output = command.output().unwrap_or_else(|error| panic!("{}: {command:?}: {error}", tree.name));
+    assert!(output.status.success(), "{}: {command:?}: {}", tree.name, String::from_utf8_lossy(&output.stderr));
 }
