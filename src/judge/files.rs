@@ -80,7 +80,9 @@ fn judge_foreign(files: &Files<'_>, siblings: &Siblings, program: &Program<'_>, 
     }
     let finding = reached(files, program, &way);
     // Of a package that brings a file for each of many platforms, one stands for all.
-    let is_said = |known: &Finding| known.code == Code::PackageOtherPlatform && known.group == finding.group;
+    let is_said = |known: &Finding| {
+        matches!(known.code, Code::PackageOtherPlatform | Code::ForeignExtension) && known.group == finding.group
+    };
     if finding.code != Code::PackageOtherPlatform || !result.findings.iter().any(is_said) {
         result.findings.push(finding);
     }
@@ -216,3 +218,7 @@ pub fn group(path: &str) -> Option<String> {
 pub fn worst(findings: &[Finding]) -> Option<Severity> {
     findings.iter().map(|finding| finding.severity).max()
 }
+
+#[cfg(test)]
+#[path = "files_tests.rs"]
+mod tests;

@@ -6,7 +6,7 @@ use super::files::{Files, group, purposeful};
 use super::finding::Finding;
 use super::purpose::{self, Format, Suspect};
 use super::runtimes::is_library;
-use super::siblings::{self, Siblings};
+use super::siblings::Siblings;
 use super::tokens;
 use crate::image::{FileView, NodeKind};
 use crate::inspect::{FileKind, TextStart};
@@ -21,7 +21,7 @@ pub fn judge(files: &Files<'_>, siblings: &Siblings) -> Vec<Finding> {
             continue;
         }
         let path = String::from_utf8_lossy(&files.rootfs.path(view.id)).into_owned();
-        if files.is_told(&path) || files.reach.is_chain(&path) {
+        if files.is_told(&path) {
             continue;
         }
         let other = Other { view: &view, kind, path: &path, is: is.as_deref() };
@@ -53,10 +53,14 @@ fn format(kind: &FileKind) -> Option<Format<'_>> {
 fn in_reach(files: &Files<'_>, siblings: &Siblings, other: &Other<'_>) -> Option<Finding> {
     let (is, path) = (other.is?, other.path);
     let is_executable = other.view.mode & 0o111 != 0;
-    let mut finding = if let Some(by) = files.reach.caller(path).filter(|_| is_executable) {
+    // A script on the chain that goes on without it leaves it on the chain.
+    let caller =
+        files.reach.caller(path).or_else(|| files.reach.is_chain(path).then_some("a script on the entry chain"));
+    let mut finding = if let Some(by) = caller.filter(|_| is_executable) {
         let mut finding = Finding::new(Code::CalledNotAProgram, format!("{by} calls it, but it is {is}"));
         finding.reached_by = files.chain.to_vec();
-        finding.reached_by.extend([by.to_string(), path.to_string()]);
+        finding.reached_by.extend(files.reach.caller(path).map(str::to_string));
+        finding.reached_by.push(path.to_string());
         finding
     } else if is_executable && files.reach.is_on_path(path) {
         let mut finding = Finding::new(Code::BadProgramOnPath, format!("on PATH and executable, but it is {is}"));
@@ -99,7 +103,7 @@ fn module(files: &Files<'_>, siblings: &Siblings, other: &Other<'_>, is: &str) -
     // A build that says it is for another system is looked for there only.
     let is_elsewhere = platform.as_ref().is_some_and(|platform| !platform.may_be_linux);
     let is_served = matches!(other.kind, FileKind::MachO(_) | FileKind::Pe(_))
-        && (siblings.serve(path) || siblings.has_own_build(path) || is_of_other_system(files, path));
+        && (siblings.serve(path) || siblings.has_own_build(path) || siblings.is_elsewhere(path));
     if is_elsewhere || is_served {
         return None;
     }
@@ -109,19 +113,6 @@ fn module(files: &Files<'_>, siblings: &Siblings, other: &Other<'_>, is: &str) -
     finding.reached_by.extend(files.interpreter(runtime));
     finding.reached_by.push(path.to_string());
     Some(finding)
-}
-
-/// Whether the npm package of a path says that it is for other systems than Linux.
-fn is_of_other_system(files: &Files<'_>, path: &str) -> bool {
-    let Some((_, end)) = siblings::npm_package(path) else { return false };
-    let id = files.rootfs.resolve(format!("{}/package.json", &path[..end]));
-    match id.ok().and_then(|id| files.rootfs.view(id).fact) {
-        Some(FileKind::NpmPackage(package)) => {
-            !package.os.is_empty()
-                && !package.os.iter().any(|os| os == "linux" || (os.starts_with('!') && os != "!linux"))
-        }
-        _ => false,
-    }
 }
 
 /// What nothing is known to use: on purpose, or a program for another system that does not say so.

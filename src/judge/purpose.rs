@@ -96,8 +96,8 @@ pub const RULES: &[PurposeRule] = &[
     },
     PurposeRule {
         name: "no-linux-program",
-        why: "a program for another operating system, and named so",
-        applies: |s, _| is_other_system(s),
+        why: "a program for another operating system, as its name or its package says",
+        applies: |s, siblings| is_other_system(s) || (s.elf().is_none() && siblings.is_elsewhere(s.path)),
     },
     PurposeRule {
         name: "tool-cache",
@@ -305,3 +305,7 @@ fn is_tool_cache(suspect: &Suspect<'_>) -> bool {
 pub fn rule_names() -> BTreeMap<&'static str, &'static str> {
     RULES.iter().map(|rule| (rule.name, rule.why)).chain([archives::RULE]).collect()
 }
+
+#[cfg(test)]
+#[path = "purpose_tests.rs"]
+mod tests;

@@ -19,12 +19,19 @@ pub struct Siblings {
     built: BTreeSet<String>,
     /// Package directories that do without their native part.
     optional: BTreeSet<String>,
+    /// Directories of npm packages that are for other systems than Linux.
+    elsewhere: BTreeSet<String>,
 }
 
 impl Siblings {
     pub fn of(rootfs: &RootFs<FileKind>, programs: &Programs<'_>, here: Arch) -> Siblings {
-        let mut siblings =
-            Siblings { here, served: BTreeSet::new(), built: BTreeSet::new(), optional: BTreeSet::new() };
+        let mut siblings = Siblings {
+            here,
+            served: BTreeSet::new(),
+            built: BTreeSet::new(),
+            optional: BTreeSet::new(),
+            elsewhere: BTreeSet::new(),
+        };
         for program in programs.runnable().filter(|program| program.fit <= Fit::Compat) {
             if let Some(package) = package_directory(&program.path).filter(|package| is_build(&program.path, package)) {
                 siblings.built.insert(package.to_string());
@@ -36,8 +43,34 @@ impl Siblings {
                 siblings.served.extend(tokens::families(&program.path));
             }
         }
-        siblings.optional = optional(rootfs);
+        siblings.read_packages(rootfs);
         siblings
+    }
+
+    /// Packages that say they run anywhere, though they bring native parts for some platforms: wheels whose tags all end
+    /// in `-any`, and npm packages with the `fallback.js` that node-gyp-build's users fall back to where nothing prebuilt
+    /// fits. And packages that say that they are not for Linux.
+    fn read_packages(&mut self, rootfs: &RootFs<FileKind>) {
+        let shown = |id| String::from_utf8_lossy(&rootfs.path(id)).into_owned();
+        for view in rootfs.all().filter(|view| view.kind == NodeKind::File) {
+            match view.fact {
+                Some(FileKind::Wheel(tags)) if !tags.is_empty() && tags.iter().all(|tag| tag.ends_with("-any")) => {
+                    let path = shown(view.id);
+                    let info = path.strip_suffix("/WHEEL").and_then(|info| info.rsplit_once('/'));
+                    let name = info.and_then(|(place, name)| Some((place, name.split('-').next()?)));
+                    self.optional.extend(name.map(|(place, name)| format!("{place}/{name}")));
+                }
+                Some(FileKind::NpmPackage(package)) if is_elsewhere(&package.os) => {
+                    self.elsewhere.extend(shown(view.id).strip_suffix("/package.json").map(String::from));
+                }
+                _ if view.name == b"fallback.js" => {
+                    let path = shown(view.id);
+                    let folder = path.strip_suffix("/fallback.js").filter(|dir| dir.contains("/node_modules/"));
+                    self.optional.extend(folder.map(String::from));
+                }
+                _ => {}
+            }
+        }
     }
 
     /// Whether a file of that path is there for the image's platform too, or its directory or package is.
@@ -48,6 +81,11 @@ impl Siblings {
     /// Whether its package has a build of its own, which node-gyp-build and bindings take before anything prebuilt.
     pub fn has_own_build(&self, path: &str) -> bool {
         package_directory(path).is_some_and(|package| self.built.contains(package) && !is_build(path, package))
+    }
+
+    /// Whether its package says that it is for other systems than Linux.
+    pub fn is_elsewhere(&self, path: &str) -> bool {
+        npm_package(path).is_some_and(|(_, end)| self.elsewhere.contains(&path[..end]))
     }
 
     /// Whether its package works without it.
@@ -91,27 +129,7 @@ fn is_build(path: &str, package: &str) -> bool {
     rest.ends_with(".node") && ["/build/Release/", "/build/Debug/"].iter().any(|place| rest.starts_with(place))
 }
 
-/// Packages that say they run anywhere, though they bring native parts for some platforms: wheels whose tags all end in
-/// `-any`, and npm packages with the `fallback.js` that node-gyp-build's users fall back to where nothing prebuilt fits.
-fn optional(rootfs: &RootFs<FileKind>) -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
-    let shown = |id| String::from_utf8_lossy(&rootfs.path(id)).into_owned();
-    for view in rootfs.all().filter(|view| view.kind == NodeKind::File) {
-        match view.fact {
-            Some(FileKind::Wheel(tags)) if !tags.is_empty() && tags.iter().all(|tag| tag.ends_with("-any")) => {
-                let path = shown(view.id);
-                let info = path.strip_suffix("/WHEEL").and_then(|info| info.rsplit_once('/'));
-                let name = info.and_then(|(place, name)| Some((place, name.split('-').next()?)));
-                found.extend(name.map(|(place, name)| format!("{place}/{name}")));
-            }
-            _ if view.name == b"fallback.js" => {
-                let path = shown(view.id);
-                found.extend(
-                    path.strip_suffix("/fallback.js").filter(|dir| dir.contains("/node_modules/")).map(String::from),
-                );
-            }
-            _ => {}
-        }
-    }
-    found
+/// Source: npm's package.json(5), "os": names, or names that are excluded with `!`.
+fn is_elsewhere(os: &[String]) -> bool {
+    !os.is_empty() && !os.iter().any(|os| os == "linux" || (os.starts_with('!') && os != "!linux"))
 }

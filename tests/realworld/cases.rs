@@ -44,6 +44,7 @@ const TRUE: &str = "usr/bin/true";
 const LIBC: &str = "usr/lib/aarch64-linux-gnu/libc.so.6";
 const LOADER: &str = "usr/lib/aarch64-linux-gnu/ld-linux-aarch64.so.1";
 const LIBZ: &str = "usr/lib/aarch64-linux-gnu/libz.so.1.2.13";
+const PCRE: &str = "usr/lib/aarch64-linux-gnu/libpcre2-8.so.0.11.2";
 const NUMPY: &str = "usr/lib/python3/dist-packages/numpy/core/_multiarray_umath.cpython-311-aarch64-linux-gnu.so";
 const NUMPY_FOUND: &str =
     "/usr/lib/python3/dist-packages/numpy/core/_multiarray_umath.cpython-311-aarch64-linux-gnu.so";
@@ -412,10 +413,10 @@ const PYTHON: &[Fault] = &[
         ("foreign-extension", "/srv/app/fast.cpython-311-x86_64-linux-gnu.so"),
     ),
     fault(
-        "foreign library that a module needs",
-        &[File("usr/lib/aarch64-linux-gnu/libblas.so.3", 0o644, Foreign(LIBZ))],
+        "foreign library that a program on PATH needs",
+        &[File(PCRE, 0o644, Foreign(PCRE))],
         &[],
-        ("foreign-library", "/usr/lib/aarch64-linux-gnu/libblas.so.3"),
+        ("foreign-library", "/usr/lib/aarch64-linux-gnu/libpcre2-8.so.0.11.2"),
     ),
     fault(
         "foreign program that a called script calls",
@@ -438,7 +439,7 @@ const PYTHON: &[Fault] = &[
         "foreign health check on PATH",
         &[File("usr/local/bin/check", 0o755, Foreign(TRUE))],
         &["CMD-SHELL", "check --fast || exit 1"],
-        ("healthcheck-fails", "/usr/local/bin/check"),
+        ("foreign-on-path", "/usr/local/bin/check"),
     ),
     health(
         "foreign program that a health check's script calls",
@@ -557,16 +558,13 @@ const NODE: &[Fault] = &[
             ),
         ],
         &[],
-        (
-            "package-other-platform",
-            "/srv/app/node_modules/lightningcss-linux-arm64-musl/lightningcss.linux-arm64-musl.node",
-        ),
+        ("package-other-platform", "/srv/app/node_modules/lightningcss/package.json"),
     ),
     fault(
         "prebuilds without this platform",
         &[Gone("srv/app/node_modules/bcrypt/prebuilds/linux-arm64")],
         &[],
-        ("package-other-platform", "/srv/app/node_modules/bcrypt/prebuilds/linux-arm/bcrypt.glibc.node"),
+        ("package-other-platform", "/srv/app/node_modules/bcrypt/prebuilds/linux-x64/bcrypt.glibc.node"),
     ),
     fault(
         "the right place and the wrong bytes",

@@ -41,7 +41,7 @@ fn scan(cache: &Path, layout: &Path) -> Scan {
     assert_eq!(platform["problems"], serde_json::json!([]), "{}", layout.display());
     let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_string();
     let loud = platform["findings"].as_array().unwrap().iter().filter(|finding| finding["severity"] != "note");
-    let loud = loud.map(|finding| (text(&finding["code"]), text(&finding["path"]), finding["layer"].as_u64()));
+    let loud = loud.map(|finding| (text(&finding["code"]), text(&finding["path"]), finding["layer"]["index"].as_u64()));
     Scan { loud: loud.collect(), programs: platform["programs"].as_u64().unwrap() }
 }
 

@@ -1,0 +1,183 @@
+//! Findings on files by how they are reached, on trees built in code: an image for arm64 that starts `/app`.
+
+use super::*;
+use crate::image::{Contents, Entry, EntryKind, merge};
+use crate::inspect::elf_builder::ElfBuilder;
+use crate::inspect::inspect;
+use crate::judge::labels::Labels;
+use crate::judge::{Case, Exec, judge};
+use crate::platform::{Platform, Target};
+use std::sync::Arc;
+
+fn amd64() -> Vec<u8> {
+    ElfBuilder::amd64().build()
+}
+
+fn arm64() -> Vec<u8> {
+    ElfBuilder::arm64().build()
+}
+
+const LOADER: &str = "lib/ld-linux-aarch64.so.1";
+
+enum Put<'a> {
+    File(&'a str, Vec<u8>),
+    Link(&'a str, &'a str),
+}
+use Put::{File, Link};
+
+fn rootfs(puts: &[Put<'_>]) -> RootFs<FileKind> {
+    let mut contents = Contents::default();
+    let mut all = vec![("app", EntryKind::File, arm64())];
+    for put in puts {
+        match put {
+            File(path, bytes) => all.push((path, EntryKind::File, bytes.clone())),
+            Link(path, target) => all.push((path, EntryKind::Symlink(target.as_bytes()), Vec::new())),
+        }
+    }
+    for (path, kind, bytes) in all {
+        let is_file = matches!(kind, EntryKind::File);
+        let fact = is_file.then(|| inspect(path.as_bytes(), bytes.len() as u64, true, &mut &bytes[..]));
+        contents.push(&Entry { size: bytes.len() as u64, ..Entry::plain(path.as_bytes(), kind, 0o755) }, fact);
+    }
+    merge([Arc::new(contents)])
+}
+
+/// `code severity path` of each finding that is no note, worst first.
+fn found(argv: &[&str], puts: &[Put<'_>]) -> Vec<String> {
+    let words = |words: &[&str]| words.iter().map(|word| word.to_string()).collect::<Vec<String>>();
+    let call = Exec {
+        argv: words(argv),
+        env: words(&["PATH=/bin", "HOME=/srv"]),
+        working_dir: "/work".to_string(),
+        user: String::new(),
+    };
+    let target = Target::of_platform(&Platform::linux(Arch::Arm64)).unwrap();
+    let case = Case {
+        labels: Labels { promised: None, declared: None },
+        rootfs: &rootfs(puts),
+        call: &call,
+        said_by: "ENTRYPOINT [\"/app\"]",
+        healthcheck: &[],
+        target: &target,
+        rules_off: &BTreeSet::new(),
+    };
+    let loud = judge(&case).findings.into_iter().filter(|finding| finding.severity > Severity::Note);
+    loud.map(|f| format!("{} {} {}", f.severity.word(), f.code, f.path.unwrap_or_default())).collect()
+}
+
+fn check(puts: &[Put<'_>], expected: &[&str]) {
+    assert_eq!(found(&["/app"], puts), expected);
+}
+
+#[test]
+fn a_link_on_path_reaches_a_file_elsewhere() {
+    let alternatives = [
+        Link("bin/tool", "/etc/alternatives/tool"),
+        Link("etc/alternatives/tool", "/opt/tool/run"),
+        File("opt/tool/run", amd64()),
+    ];
+    check(&alternatives, &["error foreign-on-path /opt/tool/run"]);
+    check(&[File("opt/tool/run", amd64())], &["warning foreign-file /opt/tool/run"]);
+    check(&[Link("bin/tool", "/opt/tool"), File("opt/tool", Vec::new())], &["error bad-program-on-path /opt/tool"]);
+}
+
+#[test]
+fn what_scripts_name_is_followed_from_script_to_script() {
+    let script = |text: &str| text.as_bytes().to_vec();
+    let shell = || File("bin/sh", ElfBuilder::arm64().build());
+    let start = |text: &str| File("start", script(text));
+    let go = |puts: &[Put<'_>]| found(&["/start"], puts);
+    let tool = || File("srv/tool", amd64());
+    let called = ["error foreign-called /srv/tool"];
+    let deep = [
+        shell(),
+        start("#!/bin/sh\n. /srv/lib.sh\nexec /app\n"),
+        File("srv/lib.sh", script("#!/bin/sh\n/srv/tool\n")),
+        tool(),
+    ];
+    assert_eq!(go(&deep), called);
+    assert_eq!(go(&[shell(), start("#!/bin/sh\nT=/srv/tool\n$T || true\nexec /app\n"), tool()]), called);
+    assert_eq!(go(&[shell(), start("#!/bin/sh\n$HOME/tool || true\nexec /app\n"), tool()]), called);
+    let relative = [shell(), start("#!/bin/sh\n./tool || true\nexec /app\n"), File("work/tool", amd64())];
+    assert_eq!(go(&relative), ["error foreign-called /work/tool"]);
+    let empty = [shell(), start("#!/bin/sh\n/srv/tool\nexec /app\n"), File("srv/tool", Vec::new())];
+    assert_eq!(go(&empty), ["error called-not-a-program /srv/tool"]);
+}
+
+#[test]
+fn a_foreign_library_counts_where_something_in_reach_needs_it() {
+    let foreign = || File("usr/lib/x86_64-linux-gnu/libx.so.1", ElfBuilder::amd64().soname("libx.so.1").build());
+    let needs = || File("bin/tool", ElfBuilder::arm64().needed("libx.so.1").build());
+    check(&[foreign()], &[]);
+    check(&[foreign(), needs()], &["error foreign-library /usr/lib/x86_64-linux-gnu/libx.so.1"]);
+    let own = File("usr/lib/libx.so.1", ElfBuilder::arm64().soname("libx.so.1").build());
+    check(&[foreign(), needs(), own], &[]);
+}
+
+#[test]
+fn a_program_without_its_loader_is_found_by_how_it_is_reached() {
+    let musl = || ElfBuilder::arm64().interp("/lib/ld-musl-aarch64.so.1").pie().build();
+    check(&[File(LOADER, arm64()), File("bin/tool", musl())], &["error program-no-loader /bin/tool"]);
+    check(&[File(LOADER, arm64()), File("opt/tool", musl())], &["warning program-no-loader /opt/tool"]);
+    // A root file system within this one has its own.
+    check(&[File("opt/rootfs/lib/ld-musl-aarch64.so.1", arm64()), File("opt/rootfs/bin/tool", musl())], &[]);
+}
+
+#[test]
+fn pythons_modules_are_known_by_their_names() {
+    let python = || File("bin/python3.11", arm64());
+    let path = "p/site-packages/a/_x.cpython-311-x86_64-linux-gnu.so";
+    check(&[python(), File(path, amd64())], &[&format!("error foreign-extension /{path}")]);
+    check(&[python(), File(path, arm64())], &[&format!("error package-other-platform /{path}")]);
+    check(&[python(), File(path, arm64()), File("p/site-packages/a/_x.abi3.so", arm64())], &[]);
+    check(&[File(path, amd64())], &[&format!("warning foreign-extension /{path}")]);
+    check(
+        &[python(), File("srv/_x.cpython-311-aarch64-linux-gnu.so", amd64())],
+        &["error foreign-extension /srv/_x.cpython-311-aarch64-linux-gnu.so"],
+    );
+}
+
+#[test]
+fn a_module_that_is_no_library_is_found() {
+    let node = || File("bin/node", arm64());
+    let addon = "m/node_modules/a/build/Release/a.node";
+    let mach_o: Vec<u8> =
+        [0xfeed_facfu32, 0x0100_000c, 0, 8, 0, 0, 0, 0].iter().flat_map(|word| word.to_le_bytes()).collect();
+    let lfs = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n".to_vec();
+    for bytes in [Vec::new(), mach_o.clone(), lfs, b"<html><body>".to_vec()] {
+        check(&[node(), File(addon, bytes)], &[&format!("error broken-extension /{addon}")]);
+    }
+    // One for another system that says so.
+    check(&[node(), File("m/node_modules/a/prebuilds/darwin-arm64/a.node", mach_o.clone())], &[]);
+    let package = File("m/node_modules/fsevents/package.json", br#"{"name":"fsevents","os":["darwin"]}"#.to_vec());
+    check(&[node(), package, File("m/node_modules/fsevents/fsevents.node", mach_o)], &[]);
+}
+
+#[test]
+fn a_package_for_other_platforms_is_said_once() {
+    let node = || File("bin/node", arm64());
+    let files = [
+        node(),
+        File("m/node_modules/a/prebuilds/linux-x64/a.node", amd64()),
+        File("m/node_modules/a/prebuilds/linux-x64/b.node", amd64()),
+    ];
+    check(&files, &["error package-other-platform /m/node_modules/a/prebuilds/linux-x64/a.node"]);
+    let rollup = "m/node_modules/@rollup/rollup-linux-x64-gnu/rollup.linux-x64-gnu.node";
+    check(&[node(), File(rollup, amd64())], &[&format!("error package-other-platform /{rollup}")]);
+    let own = File("m/node_modules/@rollup/rollup-linux-arm64-gnu/rollup.linux-arm64-gnu.node", arm64());
+    check(&[node(), File(rollup, amd64()), own], &[]);
+}
+
+#[test]
+fn a_module_for_another_c_library_is_found() {
+    let musl = ElfBuilder::arm64().needed("libc.musl-aarch64.so.1").build();
+    let path = "m/node_modules/@img/sharp-linuxmusl-arm64/lib/sharp.node";
+    let puts = |more: Vec<Put<'static>>| {
+        let mut puts = vec![File("bin/node", arm64()), File(LOADER, arm64()), File(path, musl.clone())];
+        puts.extend(more);
+        puts
+    };
+    check(&puts(Vec::new()), &[&format!("error package-other-platform /{path}")]);
+    check(&puts(vec![File("m/node_modules/@img/sharp-linux-arm64/lib/sharp.node", arm64())]), &[]);
+    check(&puts(vec![File("lib/ld-musl-aarch64.so.1", arm64())]), &[]);
+}
