@@ -17,7 +17,7 @@ RUN ["/bin/busybox", "rm", "/bin/sh"]
 COPY bash /bin/sh
 ENV PATH=/usr/local/bin:/usr/bin:/bin
 COPY --chmod=0755 tool /usr/local/bin/curl
-RUN for tool in wget unzip apk apt-get tar cargo rustup go dotnet pip npm dpkg sha256sum; do cp /usr/local/bin/curl /usr/local/bin/$tool; done
+RUN for tool in wget unzip apk apt-get tar cargo rustup go dotnet pip npm dpkg sha256sum protoc; do cp /usr/local/bin/curl /usr/local/bin/$tool; done
 RUN printf '#!/bin/sh\n' > /aws/install && chmod +x /aws/install
 RUN for arch in x86_64 aarch64; do mkdir -p /target/$arch-unknown-linux-musl/release; done
 "#;
@@ -29,7 +29,7 @@ previous=
 for word; do
   case "$* :$previous $word" in
   *" :$previous http"*) [ -e "${word##*/}" ] || echo "$word" > "${word##*/}" ;;
-  *http*' :-o '*|*http*' :-O '*) echo "$*" > "$word" ;;
+  *http*' :-'*[oO]' '*) echo "$*" > "$word" ;;
   esac
   previous=$word
 done
@@ -38,6 +38,7 @@ case "${0##*/} $*" in
 *cargo*aarch64*) touch /target/aarch64-unknown-linux-musl/release/app ;;
 *go*'-o /'*) touch /app /x ;;
 *dotnet*) mkdir -p /out && touch /out/web ;;
+*tar*/opt*) mkdir -p /opt && touch /opt/other ;;
 *tar*prometheus*) mkdir -p "$(basename "$2" .tar.gz)" && touch "$(basename "$2" .tar.gz)/prometheus" ;;
 esac
 "#;
