@@ -168,6 +168,8 @@ pub fn link_word(link: &Link) -> String {
 /// What speaks against a start that is judged to work. A foreign program that a script calls is found with the files.
 fn doubted(doubt: &Cause, way: &[String]) -> Option<Finding> {
     let (code, severity) = match doubt.code {
+        // Who takes a distribution takes its CPUs; a node that is known to be older is told by another code.
+        "distribution-level" => (Code::EntrypointCpuDoubt, Severity::Note),
         code if code.starts_with("cpu") => (Code::EntrypointCpuDoubt, Severity::Warning),
         // Nobody said how large the node's pages are: worth knowing, no reason to stop.
         "page-size" => (Code::EntrypointCpuDoubt, Severity::Note),

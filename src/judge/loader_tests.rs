@@ -171,3 +171,24 @@ fn a_library_that_is_cut_off_is_killed_in_its_loader() {
     assert_eq!(run(&whole), "runs");
     assert_eq!(run(&whole[..0x1000]), "signal 7 truncated");
 }
+
+#[test]
+fn a_level_beyond_the_distributions_own_is_a_doubt_where_the_nodes_is_not_known() {
+    let release = b"ID=almalinux\nID_LIKE=\"rhel centos fedora\"\nVERSION_ID=\"9.5\"\nPRETTY_NAME=\"AlmaLinux 9.5\"\n";
+    let doubts = |bits: u32, release: &[u8], isa: Fact<Isa>| {
+        let app = program(GLIBC).x86_needed(bits).needed("libc.so.6").build();
+        let libc = library("libc.so.6").offers("GLIBC_2.34").x86_needed(if release.is_empty() { 1 } else { 2 }).build();
+        let files = [("app", app), ("lib64/libc.so.6", libc), ("etc/os-release", release.to_vec())];
+        let node = Node { isa, ..Node::plain(Arch::Amd64) };
+        let trace = run(&files, &call(&["/app"]), &node);
+        (short(&trace.outcome), trace.doubts.iter().map(|doubt| doubt.code).collect::<Vec<_>>())
+    };
+    let runs = |codes: &[&'static str]| ("runs".to_string(), codes.to_vec());
+    assert_eq!(doubts(1, b"", Fact::Unknown), runs(&[]));
+    assert_eq!(doubts(2, release, Fact::Unknown), runs(&["distribution-level"]));
+    assert_eq!(doubts(4, release, Fact::Unknown), runs(&["distribution-level", "cpu-level"]));
+    assert_eq!(doubts(4, b"", Fact::Unknown), runs(&["cpu-level"]));
+    assert_eq!(doubts(2, release, Fact::Known(Isa::X86(2))), runs(&[]));
+    assert_eq!(doubts(4, b"", Fact::Known(Isa::X86(2))).0, "exit 127 cpu-level");
+    assert_eq!(doubts(1, release, Fact::Known(Isa::X86(1))).0, "exit 127 cpu-level");
+}

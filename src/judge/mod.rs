@@ -26,7 +26,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub use exec::{AsRoot, Ends, Link, Step, Trace, execve, trace};
 pub use outcome::{Cause, Death, Errno, Exec, Outcome};
 
-use crate::image::{NodeId, RootFs};
+use crate::image::{Dangling, LinkFault, NodeId, RootFs};
 use crate::inspect::FileKind;
 use crate::platform::{Arch, Target};
 use code::Code;
@@ -113,13 +113,28 @@ pub fn judge(case: &Case<'_>) -> Judgement {
     Judgement { agreement, trace, findings, programs: count, architectures: found.architectures }
 }
 
-/// Hard links whose target is in no layer: the engine that unpacks the image stops there.
-fn dangling(rootfs: &RootFs<FileKind>) -> impl Iterator<Item = Finding> {
-    rootfs.dangling().iter().map(|link| {
+/// Hard links that the engine which unpacks the image cannot make: one finding for each layer and reason.
+fn dangling(rootfs: &RootFs<FileKind>) -> Vec<Finding> {
+    let mut met: BTreeMap<(usize, Code), (usize, &Dangling)> = BTreeMap::new();
+    for link in rootfs.dangling() {
+        let code = match link.fault {
+            LinkFault::Nowhere => Code::HardLinkToNothing,
+            LinkFault::LowerLayer | LinkFault::TargetLater => Code::HardLinkAcrossLayers,
+        };
+        met.entry((link.layer, code)).or_insert((0, link)).0 += 1;
+    }
+    let finding = |((layer, code), (count, link)): ((usize, Code), (usize, &Dangling))| {
         let (path, target) = (String::from_utf8_lossy(&link.path), String::from_utf8_lossy(&link.target));
-        let message = format!("a hard link to /{target}, which is not in the image");
-        Finding::new(Code::HardLinkToNothing, message).at(&format!("/{path}"), link.layer)
-    })
+        let place = match link.fault {
+            LinkFault::Nowhere => "is not in the image",
+            LinkFault::LowerLayer => "is in a lower layer only",
+            LinkFault::TargetLater => "comes after it in the layer",
+        };
+        let others =
+            if count > 1 { format!("; {} more links of this layer are like it", count - 1) } else { String::new() };
+        Finding::new(code, format!("a hard link to /{target}, which {place}{others}")).at(&format!("/{path}"), layer)
+    };
+    met.into_iter().map(finding).collect()
 }
 
 /// A loader names a library by its soname; the file of that name which it passed over is the one to replace.

@@ -34,7 +34,7 @@ fn properties_refine_a_platform() {
     assert_eq!(target.node.isa, Fact::Known(Isa::Arm64(8, 2)));
     assert_eq!(target.node.emulates, [Arch::Amd64, Arch::I386, Arch::Riscv64]);
     assert_eq!(given("amd64,caps=none").node.bounding, Capabilities::default());
-    assert_eq!(text(&given("amd64,caps=all,ia32=no")), "linux/amd64,ia32=no,level=v1,caps=all");
+    assert_eq!(text(&given("amd64,caps=all,ia32=no")), "linux/amd64,ia32=no,caps=all");
     let target = given("amd64,ia32=no,x32=yes,level=v3");
     assert_eq!((target.node.ia32, target.node.x32), (Fact::Known(false), Fact::Known(true)));
 }

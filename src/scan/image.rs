@@ -10,8 +10,8 @@ use super::platform::{Subject, judge_platform};
 use super::{Open, Options, Watch};
 use super::{attribution, base};
 use crate::image::{
-    Broken, Contents, Image, ImageError, Layer, RootFs, Selection, Skipped, Wanted, Why, read_directory, read_stream,
-    select,
+    Broken, Contents, Image, ImageError, Layer, LayerNote, RootFs, Selection, Skipped, Wanted, Why, read_directory,
+    read_stream, select,
 };
 use crate::inspect::FileKind;
 use crate::judge::code::{Code, Severity};
@@ -289,11 +289,14 @@ fn platform_name(image: &Image) -> String {
 }
 
 fn on_image(image: &Image, targets: &[Target], store: &LayerStore, options: &Options) -> PlatformReport {
-    let mut problems = Vec::new();
+    let (mut problems, mut odd) = (Vec::new(), Vec::new());
     let mut rootfs: RootFs<FileKind> = RootFs::empty();
     for layer in &image.layers {
         match store.find(layer) {
-            Ok(read) => rootfs.apply(read.contents),
+            Ok(read) => {
+                odd.extend(read.notes.iter().map(|note| odd_layer(note, layer.index)));
+                rootfs.apply(read.contents);
+            }
             Err(problem) => {
                 problems.push(problem);
                 // It keeps its place, so that the layers above are told by their own numbers.
@@ -315,7 +318,30 @@ fn on_image(image: &Image, targets: &[Target], store: &LayerStore, options: &Opt
         layers,
         problems,
     };
-    judge_platform(subject, targets, options)
+    let mut report = judge_platform(subject, targets, options);
+    report.findings.extend(odd);
+    crate::judge::finding::sort(&mut report.findings);
+    report
+}
+
+/// What a layer's archive holds that an engine refuses, or leaves out.
+fn odd_layer(note: &LayerNote, layer: usize) -> Finding {
+    let shown = |path: &[u8]| String::from_utf8_lossy(path).into_owned();
+    let finding = |text: String| Finding::new(Code::OddLayer, text);
+    let mut finding = match note {
+        LayerNote::TrailingZeros | LayerNote::NoEndMarker => finding("its archive ends oddly".to_string()),
+        LayerNote::TrailingGarbage => finding("bytes that are no part of it follow the compressed stream".to_string()),
+        LayerNote::NameTooLong(start) => finding(format!("a name that no kernel takes: {}...", shown(start))),
+        LayerNote::EscapingName(path) => {
+            finding(format!("a name that leads out of the root, which docker refuses: {}", shown(path)))
+        }
+        LayerNote::UnknownType { path, tag } => {
+            let text = format!("{} is of type {:?}, which no engine unpacks", shown(path), char::from(*tag));
+            finding(text).severity(Severity::Note)
+        }
+    };
+    finding.layer = Some(layer);
+    finding
 }
 
 fn layer_reports(image: &Image, options: &Options) -> Vec<LayerReport> {

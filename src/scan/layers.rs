@@ -9,7 +9,7 @@ use std::sync::mpsc;
 use super::model::Problem;
 use super::{Options, Watch};
 use crate::cache::CachedLayer;
-use crate::image::{Contents, Entry, ImageError, Layer, LayerRead, Limits, read_layer};
+use crate::image::{Contents, Entry, ImageError, Layer, LayerNote, LayerRead, Limits, read_layer};
 use crate::inspect::{FileKind, TextStart, inspect};
 use crate::oci::{Descriptor, DiffId, Digest};
 use crate::source::{Source, SourceError};
@@ -20,6 +20,8 @@ pub struct ReadLayer {
     pub contents: Arc<Contents<FileKind>>,
     /// As computed from the bytes.
     pub diff_id: DiffId,
+    /// What was odd about it and matters to an engine.
+    pub notes: Vec<LayerNote>,
 }
 
 /// Layers that were read in this run, by the digest of their stored bytes; or why one was not.
@@ -44,9 +46,15 @@ fn is_module_name(path: &[u8]) -> bool {
     path.ends_with(b".so") || path.ends_with(b".node")
 }
 
+/// Every engine takes zeros behind a stream, and a tar without its end marker.
+fn matters(note: &LayerNote) -> bool {
+    !matches!(note, LayerNote::TrailingZeros | LayerNote::NoEndMarker)
+}
+
 impl From<LayerRead<FileKind>> for ReadLayer {
     fn from(read: LayerRead<FileKind>) -> ReadLayer {
-        ReadLayer { contents: Arc::new(read.contents), diff_id: read.checked.diff_id }
+        let notes = read.notes.into_iter().filter(matters).collect();
+        ReadLayer { contents: Arc::new(read.contents), diff_id: read.checked.diff_id, notes }
     }
 }
 
@@ -125,7 +133,7 @@ fn read_one(source: &Watched<'_>, layer: &Layer, options: &Options) -> Result<Re
     if let Some(found) = known.filter(|found| is_within(found, &options.limits)) {
         tracing::debug!(entries = found.contents.len(), "found in the cache");
         source.watch.read(layer.descriptor.size);
-        return Ok(ReadLayer { contents: Arc::new(found.contents), diff_id: found.diff_id });
+        return Ok(ReadLayer { contents: Arc::new(found.contents), diff_id: found.diff_id, notes: Vec::new() });
     }
     let read = catch_unwind(AssertUnwindSafe(|| read_layer(source, layer, &options.limits, &mut keep)));
     match read {
@@ -149,7 +157,8 @@ fn is_within(found: &CachedLayer, limits: &Limits) -> bool {
 
 /// Only the digests that were computed are written down. A cache that cannot be written costs time, not the answer.
 fn remember(read: &LayerRead<FileKind>, options: &Options) {
-    let Some(cache) = &options.cache else { return };
+    // What a cache gives back has no notes, so a layer that has some is read again.
+    let Some(cache) = options.cache.as_ref().filter(|_| !read.notes.iter().any(matters)) else { return };
     if let Err(error) = cache.keep(&read.checked, &read.contents) {
         tracing::debug!(%error, folder = ?cache.folder(), "a layer could not be kept in the cache");
     }

@@ -45,7 +45,8 @@ fn listing(rootfs: &RootFs<usize>) -> Vec<String> {
         format!("{path} {:?} {:o} {} {target} {} {}", view.kind, view.mode, view.uid, view.layer, view.fact.is_some())
     };
     let mut lines: Vec<String> = rootfs.all().map(line).collect();
-    lines.extend(rootfs.dangling().iter().map(|link| format!("dangling {}", String::from_utf8_lossy(&link.path))));
+    let lost = rootfs.dangling().iter().filter(|link| link.fault == LinkFault::Nowhere);
+    lines.extend(lost.map(|link| format!("dangling {}", String::from_utf8_lossy(&link.path))));
     lines.sort();
     lines
 }

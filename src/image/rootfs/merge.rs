@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use super::{Dangling, MAX_NODES, MAX_TEXT, NONE, Node, NodeId, NodeKind, ROOT, RootFs};
+use super::{Dangling, LinkFault, MAX_NODES, MAX_TEXT, NONE, Node, NodeId, NodeKind, ROOT, RootFs};
 use crate::image::contents::{Contents, Entry, EntryKind};
 
 /// Merges layers, lowest first. A layer's whiteouts hide entries of lower layers only. A tree of a million entries takes
@@ -77,21 +77,34 @@ impl<T> RootFs<T> {
         contents.for_each(|entry, fact| match entry.kind {
             EntryKind::Whiteout | EntryKind::Opaque => {}
             EntryKind::HardLink(target) => {
-                if !self.link(entry.path, target) {
-                    links.push((entry.path.to_vec(), target.to_vec()));
-                }
+                let fault = match self.link(entry.path, target) {
+                    Some(source) if source == layer => return,
+                    Some(_) => LinkFault::LowerLayer,
+                    None => {
+                        links.push((entry.path.to_vec(), target.to_vec()));
+                        return;
+                    }
+                };
+                let (path, target) = (entry.path.to_vec(), target.to_vec());
+                self.dangling.push(Dangling { layer, path, target, fault });
             }
             _ => self.add(layer, entry, fact, &mut last),
         });
         // A link may stand before its target in a hostile or rewritten tar.
         for _ in 0..LINK_ROUNDS {
             let before = links.len();
-            links.retain(|(path, target)| !self.link(path, target));
+            links.retain(|(path, target)| {
+                let Some(source) = self.link(path, target) else { return true };
+                let fault = if source == layer { LinkFault::TargetLater } else { LinkFault::LowerLayer };
+                self.dangling.push(Dangling { layer, path: path.clone(), target: target.clone(), fault });
+                false
+            });
             if links.len() == before {
                 break;
             }
         }
-        self.dangling.extend(links.into_iter().map(|(path, target)| Dangling { layer, path, target }));
+        let nowhere = |(path, target)| Dangling { layer, path, target, fault: LinkFault::Nowhere };
+        self.dangling.extend(links.into_iter().map(nowhere));
     }
 
     /// Where a path leads, its last link not followed, within what a merge may walk.
@@ -197,28 +210,28 @@ impl<T> RootFs<T> {
         true
     }
 
-    /// Gives `path` the inode of `target`. False where there is no such file (yet).
-    fn link(&mut self, path: &[u8], target: &[u8]) -> bool {
-        let Some(source) = self.find(ROOT, target, false) else { return false };
+    /// Gives `path` the inode of `target`, and tells its layer. `None` where there is no such file (yet).
+    fn link(&mut self, path: &[u8], target: &[u8]) -> Option<usize> {
+        let source = self.find(ROOT, target, false)?;
         if self.nodes[source as usize].kind == NodeKind::Directory {
-            return false;
+            return None;
         }
         let layer = self.nodes[source as usize].layer as usize;
-        let Some((directory, name)) = split(path) else { return false };
-        let Some(parent) = self.enter_all(directory, layer) else { return false };
+        let (directory, name) = split(path)?;
+        let parent = self.enter_all(directory, layer)?;
         // Entering may have put a directory in the target's place.
         let kind = self.nodes[source as usize].kind;
         if matches!(kind, NodeKind::Directory | NodeKind::Gone) {
-            return false;
+            return None;
         }
-        let Some(id) = self.place(parent, name, layer) else { return false };
+        let id = self.place(parent, name, layer)?;
         if id == source {
-            return true;
+            return Some(layer);
         }
         let text = self.target_of(source).to_vec();
         self.turn(id, kind);
         if !self.set_target(id, name, &text) {
-            return false;
+            return None;
         }
         let from = &self.nodes[source as usize];
         let (mode, owner, size, fact) = (from.mode, from.owner, from.size, from.fact);
@@ -226,7 +239,7 @@ impl<T> RootFs<T> {
         let node = &mut self.nodes[id as usize];
         (node.mode, node.owner, node.size, node.fact) = (mode, owner, size, fact);
         (node.capabilities, node.layer) = (capabilities, layer as u16);
-        true
+        Some(layer)
     }
 
     fn owner(&mut self, uid: u32, gid: u32) -> u32 {

@@ -35,12 +35,25 @@ pub struct RootFs<T> {
     steps: u64,
 }
 
-/// A hard link whose target is in no layer: the engine that unpacks this image fails.
+/// Why an engine cannot make a hard link of a layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkFault {
+    /// Its target is in no layer.
+    Nowhere,
+    /// Its target is a lower layer's file. An engine that unpacks each layer into a folder of its own (overlayfs, as
+    /// docker, containerd and podman have it) does not find it there; one that copies the lower layers first does.
+    LowerLayer,
+    /// Its target comes after it.
+    TargetLater,
+}
+
+/// A hard link that an engine which unpacks this image cannot make.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dangling {
     pub layer: usize,
     pub path: Vec<u8>,
     pub target: Vec<u8>,
+    pub fault: LinkFault,
 }
 
 struct Node {

@@ -93,7 +93,11 @@ fn an_entry_below_a_lower_link_lands_where_the_link_points() {
 fn a_hard_link_shares_a_lower_layers_file_and_outlives_it() {
     let rootfs = layers(&[&[("a", File)], &[("b", HardLink(b"a")), ("a", Whiteout)]]);
     // The whiteout is applied before the layer's own entries, so the target is gone: the engine's unpack fails too.
-    assert_eq!(rootfs.dangling().len(), 1);
+    assert_eq!(rootfs.dangling().iter().map(|link| link.fault).collect::<Vec<_>>(), [LinkFault::Nowhere]);
+    let faults = |of: &[Layer<'_>]| layers(of).dangling().iter().map(|link| link.fault).collect::<Vec<_>>();
+    assert_eq!(faults(&[&[("a", File)], &[("b", HardLink(b"a"))]]), [LinkFault::LowerLayer]);
+    assert_eq!(faults(&[&[("a", File)], &[("a", File), ("b", HardLink(b"a")), ("c", HardLink(b"b"))]]), []);
+    assert_eq!(faults(&[&[("b", HardLink(b"a")), ("a", File)]]), [LinkFault::TargetLater]);
     check(&[&[("a", File)], &[("b", HardLink(b"a"))], &[("a", Whiteout)]], &["/b 0"]);
     check(&[&[("b", HardLink(b"a")), ("a", File)]], &["/a 0", "/b 0"]);
 }

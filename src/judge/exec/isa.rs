@@ -29,7 +29,12 @@ pub(crate) fn check(
     isa: Fact<Isa>,
 ) -> Verdict {
     let mut verdict = Verdict::default();
-    let Fact::Known(isa) = isa else { return verdict };
+    let baseline =
+        || baseline(rootfs, started.abi.arch).filter(|_| loaded.is_some_and(|loaded| loaded.family == Family::Glibc));
+    let Fact::Known(isa) = isa else {
+        verdict.doubts = open_level(started, loaded, baseline());
+        return verdict;
+    };
     if let Some(go) = &started.elf.go {
         verdict.ends = go_check(started, go, isa);
         verdict.doubts.extend(go_doubt(started, go, isa));
@@ -40,10 +45,37 @@ pub(crate) fn check(
         Isa::Rva(profile) => verdict.doubts.extend(riscv(started, profile)),
         Isa::Arm64(..) | Isa::Power(_) | Isa::Z(_) => {}
     }
-    if loaded.is_some_and(|loaded| loaded.family == Family::Glibc) {
-        verdict.doubts.extend(baseline(rootfs, started.abi.arch, isa));
-    }
+    verdict.doubts.extend(baseline().and_then(|baseline| baseline.beyond(isa)));
     verdict
+}
+
+/// Where nobody said what the CPU is: what the distribution itself was built for is no surprise to who chose it, and what
+/// goes beyond that is.
+fn open_level(started: &Started<'_>, loaded: Option<&Loaded<'_>>, baseline: Option<Baseline>) -> Vec<Cause> {
+    let mut doubts = Vec::new();
+    let mut usual = 1;
+    if let Some(Baseline { name, needed }) = &baseline {
+        let text = format!("{name} is built for {needed}; older CPUs do not run its programs");
+        doubts.push(Cause { code: "distribution-level", text });
+        usual = if let Isa::X86(level) = needed { *level } else { usual };
+    }
+    if started.abi.arch != Arch::Amd64 {
+        return doubts;
+    }
+    let files = files(started, loaded);
+    let is_libc = |path: &str| path.ends_with("/libc.so.6") || path.contains("/ld-linux");
+    let of_libc = files.iter().filter(|(path, _)| is_libc(path)).filter_map(|(_, elf)| needed_level(elf)).max();
+    usual = usual.max(of_libc.unwrap_or(1));
+    let goamd64 = started.elf.go.as_ref().and_then(|go| number(setting(go, "GOAMD64")?));
+    let notes = files.iter().filter_map(|(path, elf)| Some((needed_level(elf)?, path.clone())));
+    let most = notes.chain(goamd64.map(|level| (level, lossy(&started.path)))).max();
+    if let Some((needed, path)) = most.filter(|(needed, _)| *needed > usual) {
+        let text = format!(
+            "{path} needs x86-64-v{needed}, and what level the node's CPU has is not known; say level=v1 to level=v4"
+        );
+        doubts.push(Cause { code: "cpu-level", text });
+    }
+    doubts
 }
 
 /// The objects whose notes count: the program and everything mapped for it.
@@ -216,9 +248,24 @@ fn riscv(started: &Started<'_>, profile: u8) -> Option<Cause> {
     (needed > profile).then_some(Cause { code: "cpu-level", text })
 }
 
-/// What a distribution's own libc is built for. Source: Red Hat's "minimum CPU" of RHEL 9 and 10; their ld.so says
-/// "Fatal glibc error: CPU does not support x86-64-v2".
-fn baseline(rootfs: &RootFs<FileKind>, arch: Arch, isa: Isa) -> Option<Cause> {
+/// What a distribution's own programs are built for.
+struct Baseline {
+    name: String,
+    needed: Isa,
+}
+
+impl Baseline {
+    fn beyond(&self, isa: Isa) -> Option<Cause> {
+        let Baseline { name, needed } = self;
+        let text = format!("{name} is built for {needed} and its loader refuses older CPUs; this node is {isa}");
+        (std::mem::discriminant(needed) == std::mem::discriminant(&isa) && *needed > isa)
+            .then_some(Cause { code: "cpu-baseline", text })
+    }
+}
+
+/// Told by the image's os-release. Source: Red Hat's "minimum CPU" of RHEL 9 and 10; their ld.so says "Fatal glibc error:
+/// CPU does not support x86-64-v2". AlmaLinux builds a 10 for x86-64-v2 too, which its own name does not tell.
+fn baseline(rootfs: &RootFs<FileKind>, arch: Arch) -> Option<Baseline> {
     let text = config(rootfs, "/etc/os-release").or_else(|| config(rootfs, "/usr/lib/os-release"))?;
     let value = |key: &str| {
         let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='))?;
@@ -234,8 +281,5 @@ fn baseline(rootfs: &RootFs<FileKind>, arch: Arch, isa: Isa) -> Option<Cause> {
         (Arch::S390x, 9 | 10) => Isa::Z(14),
         _ => return None,
     };
-    let name = value("PRETTY_NAME").unwrap_or(id);
-    let text = format!("{name} is built for {needed} and its loader refuses older CPUs; this node is {isa}");
-    (is_rhel && std::mem::discriminant(&needed) == std::mem::discriminant(&isa) && needed > isa)
-        .then_some(Cause { code: "cpu-baseline", text })
+    is_rhel.then(|| Baseline { name: value("PRETTY_NAME").unwrap_or(id), needed })
 }
