@@ -319,3 +319,60 @@ fn every_code_is_explained() {
         assert!(output.status.success() && text.contains("what ") && text.lines().count() >= 4, "{code}: {text}");
     }
 }
+
+/// A layer of these members: path, and a file's bytes or a hard link's target.
+fn layer(members: &[(&str, Result<&[u8], &str>)]) -> Vec<u8> {
+    let mut builder = tar::Builder::new(Vec::new());
+    for (path, content) in members {
+        let mut header = tar::Header::new_gnu();
+        header.set_mode(0o755);
+        let bytes: &[u8] = content.unwrap_or_default();
+        header.set_size(bytes.len() as u64);
+        if let Err(target) = content {
+            header.set_entry_type(tar::EntryType::Link);
+            header.set_link_name(target).unwrap();
+        }
+        // `set_path` would refuse a name that leads out of the root.
+        header.as_old_mut().name[..path.len()].copy_from_slice(path.as_bytes());
+        header.set_cksum();
+        builder.append(&header, bytes).unwrap();
+    }
+    builder.into_inner().unwrap()
+}
+
+/// Codes of the findings on an image of these layers, as `docker save` writes one.
+fn codes_of(layers: &[Vec<u8>]) -> Vec<String> {
+    let ids: Vec<String> = layers.iter().map(|layer| imgarch::oci::Digest::of(layer).to_string()).collect();
+    let config = serde_json::json!({
+        "architecture": "amd64", "os": "linux", "config": {"Entrypoint": ["/app"]},
+        "rootfs": {"type": "layers", "diff_ids": ids},
+    });
+    let names: Vec<String> = (0..layers.len()).map(|number| format!("{number}.tar")).collect();
+    let manifest = serde_json::json!([{"Config": "config.json", "RepoTags": ["x:1"], "Layers": names}]);
+    let mut builder = tar::Builder::new(Vec::new());
+    let documents = [("config.json", config.to_string()), ("manifest.json", manifest.to_string())];
+    let documents = documents.iter().map(|(name, text)| (name.to_string(), text.as_bytes()));
+    for (name, bytes) in documents.chain(names.iter().cloned().zip(layers.iter().map(Vec::as_slice))) {
+        let mut header = tar::Header::new_gnu();
+        header.set_mode(0o644);
+        header.set_size(bytes.len() as u64);
+        builder.append_data(&mut header, name, bytes).unwrap();
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.tar");
+    fs::write(&path, builder.into_inner().unwrap()).unwrap();
+    let (report, _) = json(&["scan", &format!("docker-archive:{}", path.display())]);
+    let findings = report["images"][0]["platforms"][0]["findings"].as_array();
+    let findings = findings.unwrap_or_else(|| panic!("{report:#}"));
+    findings.iter().map(|finding| finding["code"].as_str().unwrap().to_string()).collect()
+}
+
+#[test]
+fn layers_that_engines_cannot_unpack_are_told() {
+    let app = amd64();
+    let tool = layer(&[("tool", Ok(&app))]);
+    assert_eq!(codes_of(&[tool.clone(), layer(&[("app", Err("tool"))])]), ["hard-link-across-layers"]);
+    assert_eq!(codes_of(&[layer(&[("app", Err("tool")), ("tool", Ok(&app))])]), ["hard-link-across-layers"]);
+    assert_eq!(codes_of(&[layer(&[("tool", Ok(&app)), ("app", Err("tool"))])]), [""; 0]);
+    assert_eq!(codes_of(&[tool, layer(&[("app", Ok(&app)), ("../x", Ok(b""))])]), ["odd-layer"]);
+}

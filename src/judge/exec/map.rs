@@ -4,6 +4,7 @@
 
 use crate::inspect::{Elf, PT_LOAD, Segment};
 use crate::judge::Cause;
+use crate::platform::Class;
 use crate::platform::compat::{Abi, ReadImpliesExec};
 
 const SEGV: u8 = 11;
@@ -13,6 +14,8 @@ const PF_W: u32 = 2;
 const PF_R: u32 = 4;
 const PT_GNU_STACK: u32 = 0x6474_e551;
 const ET_DYN: u16 = 3;
+/// Mappings stay this far below the end of the address space at least. Source: mm/util.c `mmap_base`, MIN_GAP.
+const STACK_GAP: u64 = 128 << 20;
 /// No file is read past this: the largest offset that mmap takes.
 const MAX_OFFSET: u64 = i64::MAX as u64;
 
@@ -75,12 +78,16 @@ pub(crate) fn map(elf: &Elf, abi: &Abi, page: u64, implies: bool, place: Place) 
     let limit = abi.task_size;
     let room = match (elf.e_type, place) {
         (ET_DYN, Place::Program) => {
-            check_total_size(&loads, abi, page)?;
+            let total = check_total_size(&loads, abi, page)?;
+            // The whole span is reserved from ELF_ET_DYN_BASE up; 32-bit programs have theirs far below.
+            if abi.class == Class::Elf64 && total > limit / 3 {
+                return Err(cannot_be_reserved(total));
+            }
             Room { first, below: limit / 3 * 2, above: limit / 3 }
         }
         (ET_DYN, Place::Alone) => {
             let total = check_total_size(&loads, abi, page)?;
-            Room { first, below: limit - total, above: limit }
+            Room { first, below: limit.saturating_sub(total + STACK_GAP), above: limit }
         }
         _ => Room { first: abi.first_address, below: 0, above: limit - abi.first_address },
     };
@@ -139,13 +146,13 @@ fn check_total_size(loads: &[&Segment], abi: &Abi, page: u64) -> Result<u64, Kil
     let end = loads.iter().map(|segment| segment.vaddr.wrapping_add(segment.memsz)).max().unwrap_or(0);
     let total = end.wrapping_sub(start);
     if total == 0 || total >= abi.task_size {
-        return Err(killed(
-            SEGV,
-            "bad-segments",
-            format!("its PT_LOADs span {total:#x} bytes, which cannot be reserved"),
-        ));
+        return Err(cannot_be_reserved(total));
     }
     Ok(total)
+}
+
+fn cannot_be_reserved(total: u64) -> Killed {
+    killed(SEGV, "bad-segments", format!("its PT_LOADs span {total:#x} bytes, which cannot be reserved"))
 }
 
 impl Space {
