@@ -262,8 +262,10 @@ pub const TREES: &[Tree] = &[
     },
     Tree {
         base: Base::Bare,
-        sample: "sbin/ldconfig",
-        ..amd64("distroless-like", &["libc6", "ca-certificates", "tzdata", "libssl3"], "/sbin/ldconfig")
+        sample: "usr/lib/x86_64-linux-gnu/libc.so.6",
+        // The C library is a program, too, and the only one there is.
+        made: &[Put::File("app/main", 0o755, Bytes::Native("usr/lib/x86_64-linux-gnu/libc.so.6"))],
+        ..amd64("distroless-like", &["libc6", "ca-certificates", "tzdata", "libssl3"], "/app/main")
     },
     Tree {
         suite: "trixie",
