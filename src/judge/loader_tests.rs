@@ -192,3 +192,21 @@ fn a_level_beyond_the_distributions_own_is_a_doubt_where_the_nodes_is_not_known(
     assert_eq!(doubts(4, b"", Fact::Known(Isa::X86(2))).0, "exit 127 cpu-level");
     assert_eq!(doubts(1, release, Fact::Known(Isa::X86(1))).0, "exit 127 cpu-level");
 }
+
+#[test]
+fn arm_attributes_count_of_the_program_and_its_loader_and_not_of_libraries() {
+    const TAG_CPU_ARCH: u8 = 6;
+    const LOADER: &str = "lib/ld-linux-armhf.so.3";
+    let doubts = |own: u8, of_library: u8| {
+        let part = |name: &str, cpu: u8| ElfBuilder::arm().soname(name).arm_attribute(TAG_CPU_ARCH, cpu).build();
+        let app = ElfBuilder::arm().pie().interp(&format!("/{LOADER}")).needed("libq.so.1");
+        let app = app.arm_attribute(TAG_CPU_ARCH, own).build();
+        let files =
+            [("app", app), (LOADER, part("ld-linux-armhf.so.3", 10)), ("lib/libq.so.1", part("libq.so.1", of_library))];
+        let node = Node { isa: Fact::Known(Isa::Arm(7)), ..Node::plain(Arch::Arm) };
+        let trace = run(&files, &call(&["/app"]), &node);
+        (short(&trace.outcome), trace.doubts.iter().map(|doubt| doubt.code).collect::<Vec<_>>())
+    };
+    assert_eq!(doubts(10, 14), ("runs".to_string(), vec![]));
+    assert_eq!(doubts(14, 10), ("runs".to_string(), vec!["cpu-level"]));
+}

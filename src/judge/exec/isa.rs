@@ -41,7 +41,7 @@ pub(crate) fn check(
     }
     match isa {
         Isa::X86(level) => x86(&mut verdict, started, loaded, level),
-        Isa::Arm(version) => verdict.doubts.extend(arm(started, loaded, version)),
+        Isa::Arm(version) => verdict.doubts.extend(arm(started, version)),
         Isa::Rva(profile) => verdict.doubts.extend(riscv(started, profile)),
         Isa::Arm64(..) | Isa::Power(_) | Isa::Z(_) => {}
     }
@@ -208,13 +208,15 @@ fn arm_version(elf: &Elf) -> Option<u8> {
     }
 }
 
-fn arm(started: &Started<'_>, loaded: Option<&Loaded<'_>>, version: u8) -> Option<Cause> {
+/// The program and its loader only: a file's attributes name the most that any object in it was built for, and libraries
+/// hold code for newer CPUs behind a question at run time (libgcrypt of Debian's armv7 is marked as ARMv8).
+fn arm(started: &Started<'_>, version: u8) -> Option<Cause> {
     if started.abi.arch != Arch::Arm {
         return None;
     }
-    let files = files(started, loaded);
-    let over =
-        files.iter().filter_map(|(path, elf)| Some((path, arm_version(elf).filter(|needed| *needed > version)?)));
+    let loader = started.loader.as_ref().map(|(path, _, elf)| (lossy(path), *elf));
+    let files = [(lossy(&started.path), started.elf)].into_iter().chain(loader);
+    let over = files.filter_map(|(path, elf)| Some((path, arm_version(elf).filter(|needed| *needed > version)?)));
     let text = match over.max_by_key(|(_, needed)| *needed) {
         Some((path, needed)) => format!(
             "{path} was built for armv{needed}; this node is armv{version}, which ends it with SIGILL at the first newer instruction"
