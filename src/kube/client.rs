@@ -46,6 +46,8 @@ pub enum Access {
 pub enum KubeError {
     #[error("kubeconfig {files}: {cause}")]
     Config { files: String, cause: String },
+    #[error("no cluster is configured: there is no kubeconfig at {files}")]
+    NoConfig { files: String },
     #[error("in-cluster configuration: {0}")]
     InCluster(String),
     #[error("{server} could not be reached: {cause}")]
@@ -74,6 +76,9 @@ impl KubeError {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             KubeError::Config { .. } => Some("kubectl config get-contexts lists what there is"),
+            KubeError::NoConfig { .. } => Some(
+                "name one by --kubeconfig or KUBECONFIG; without a cluster: imgarch nodes --profiles, and imgarch diagnose --log FILE",
+            ),
             KubeError::Unauthorized { .. } => Some("log in again, then check with: kubectl auth whoami"),
             KubeError::Forbidden { .. } => Some("the README's ClusterRole names the rights that imgarch reads with"),
             _ => None,
@@ -345,9 +350,12 @@ async fn configured(files: &[PathBuf], context: Option<String>) -> Result<Config
     let names = files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(":");
     let refuse = |cause: KubeconfigError| KubeError::Config { files: names.clone(), cause: chain(&cause) };
     let mut merged: Option<Kubeconfig> = None;
-    // As kubectl does: files of the list that are not there are passed by, unless none is.
+    // As kubectl does: files of the list that are not there are passed by.
     let present: Vec<&PathBuf> = files.iter().filter(|file| file.exists()).collect();
-    for file in if present.is_empty() { files.iter().collect() } else { present } {
+    if present.is_empty() {
+        return Err(KubeError::NoConfig { files: names });
+    }
+    for file in present {
         let next = Kubeconfig::read_from(file).map_err(refuse)?;
         merged = Some(match merged {
             Some(first) => first.merge(next).map_err(refuse)?,

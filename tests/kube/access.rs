@@ -107,7 +107,8 @@ fn a_context_chooses_its_cluster_and_files_are_merged() {
 #[test]
 fn a_missing_kubeconfig_is_named() {
     let error = connect(PathBuf::from("/nonexistent/kubeconfig")).err().unwrap();
-    assert!(error.to_string().contains("/nonexistent/kubeconfig"), "{error}");
+    assert_eq!(error.to_string(), "no cluster is configured: there is no kubeconfig at /nonexistent/kubeconfig");
+    assert!(error.hint().unwrap().contains("imgarch nodes --profiles"));
 }
 
 fn openssl(folder: &Path, arguments: &str) {
