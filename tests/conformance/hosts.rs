@@ -103,7 +103,7 @@ fn a_platform_that_was_not_pulled_is_not_present() {
     let test = "a_platform_that_was_not_pulled_is_not_present";
     let Some(docker) = engines::docker(test, engines::Store::Containerd) else { return };
     let Some(registry) = engines::registry(test) else { return };
-    let (sample, folder) = (Sample::new(Breadth::ForDocker), tempfile::tempdir().unwrap());
+    let (sample, folder) = (Sample::new(Breadth::ForPull), tempfile::tempdir().unwrap());
     let name = pushed(&sample, registry, folder.path());
     docker.docker(&["pull", "--quiet", "--platform", "linux/amd64", &name]);
     let options = options(docker);

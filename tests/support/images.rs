@@ -55,6 +55,8 @@ pub enum Breadth {
     Whole,
     /// Without a hard link to a lower layer's file, which neither Docker nor containerd can unpack on overlayfs.
     ForDocker,
+    /// The same with manifests of its own: no test beside it puts them into the engine that they share.
+    ForPull,
     /// Also without zstd, which no Docker schema 2 image may have.
     ForSchema2,
 }
@@ -243,7 +245,7 @@ fn platform_image(platform: &str, breadth: Breadth) -> PlatformImage {
         .map(|index| json!({"created": "1970-01-01T00:00:00Z", "created_by": format!("step {index}")}))
         .collect();
     let config = json!({
-        "architecture": platform, "os": "linux", "created": "1970-01-01T00:00:00Z",
+        "architecture": platform, "os": "linux", "created": "1970-01-01T00:00:00Z", "author": format!("{breadth:?}"),
         "config": {"Entrypoint": ["/app"], "Env": ["PATH=/usr/bin:/bin"]},
         "rootfs": {"type": "layers", "diff_ids": diff_ids}, "history": history,
     })
