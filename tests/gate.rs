@@ -77,6 +77,15 @@ fn the_file_is_found_from_below() {
 }
 
 #[test]
+fn a_file_of_another_name_is_named_as_the_origin() {
+    let folder = project();
+    fs::write(folder.path().join("gate.toml"), "fail-on = \"warning\"").unwrap();
+    let (text, _) = said(&imgarch(folder.path(), &["config", "--config", "gate.toml"], &[]));
+    let line = text.lines().find(|line| line.starts_with("fail-on")).unwrap();
+    assert_eq!(line.split_whitespace().collect::<Vec<_>>(), ["fail-on", "warning", "gate.toml"]);
+}
+
+#[test]
 fn a_file_with_an_unknown_key_stops_the_run() {
     let folder = project();
     fs::write(folder.path().join(".imgarch.toml"), "fial-on = \"warning\"").unwrap();
