@@ -96,6 +96,7 @@ pub fn judge(case: &Case<'_>) -> Judgement {
     let mut found = files::judge_files(&files);
     found.findings.extend(packages::judge_packages(&files, &found.findings));
     found.findings.extend(dangling(case.rootfs));
+    found.findings.extend(covered(case.rootfs));
     let (agreement, label) = labels::compare(case.labels, case.target, &programs, found.foreign);
     match agreement {
         // One finding says it; a line for every file would bury it.
@@ -135,6 +136,18 @@ fn dangling(rootfs: &RootFs<FileKind>) -> Vec<Finding> {
         Finding::new(code, format!("a hard link to /{target}, which {place}{others}")).at(&format!("/{path}"), layer)
     };
     met.into_iter().map(finding).collect()
+}
+
+/// Layers that write below a link of a lower layer, which hides what was reached through it.
+fn covered(rootfs: &RootFs<FileKind>) -> impl Iterator<Item = Finding> {
+    rootfs.covered_links().iter().map(|link| {
+        let (path, target) = (String::from_utf8_lossy(&link.path), String::from_utf8_lossy(&link.target));
+        let text =
+            format!("it has entries below {path}, a link to {target} in a lower layer: engines put a directory there");
+        let mut finding = Finding::new(Code::OddLayer, text).at(&path, link.layer);
+        finding.hint = vec!["build the layer again, with the path that the link leads to".to_string()];
+        finding
+    })
 }
 
 /// A loader names a library by its soname; the file of that name which it passed over is the one to replace.

@@ -10,6 +10,7 @@ mod engines;
 mod hosts;
 #[path = "../support/images.rs"]
 mod images;
+mod merged;
 
 use std::collections::HashMap;
 use std::fs;

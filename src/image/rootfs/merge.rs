@@ -5,10 +5,14 @@
 //! are present in the same layer as a whiteout file can only be hidden by whiteout files in subsequent layers." And of
 //! the opaque marker `.wh..wh..opq`: "all siblings are hidden in the lower layer". Hence a layer is applied in two
 //! passes: first what it hides, then what it adds.
+//!
+//! A layer says nothing of how its paths pass a link of a lower layer. On overlayfs, the usual driver, docker, containerd
+//! and podman unpack each layer into a folder of its own, where there is no such link: they make a directory, which then
+//! covers the link. So it is here.
 
 use std::sync::Arc;
 
-use super::{Dangling, LinkFault, MAX_NODES, MAX_TEXT, NONE, Node, NodeId, NodeKind, ROOT, RootFs};
+use super::{CoveredLink, Dangling, LinkFault, MAX_NODES, MAX_TEXT, NONE, Node, NodeId, NodeKind, ROOT, RootFs};
 use crate::image::contents::{Contents, Entry, EntryKind};
 
 /// Merges layers, lowest first. A layer's whiteouts hide entries of lower layers only. A tree of a million entries takes
@@ -24,7 +28,10 @@ pub fn merge<T>(layers: impl IntoIterator<Item = Arc<Contents<T>>>) -> RootFs<T>
 /// Rounds in which hard links that stand before their target are tried again; a chain needs one for each of its links.
 const LINK_ROUNDS: usize = 16;
 
-/// Components of link targets that a merge follows, in all. Real layers stay far below one for each entry; a hostile one
+/// More links than these that one image covers say nothing new.
+const MAX_COVERED: usize = 100;
+
+/// Components of link targets and of marks' paths that a merge follows, in all. Real layers stay far below one for each entry; a hostile one
 /// could ask for 80,000 by every entry.
 const MAX_STEPS: u64 = 20_000_000;
 
@@ -67,8 +74,8 @@ impl<T> RootFs<T> {
         self.table.reserve(room);
         if contents.has_marks() {
             contents.for_each(|entry, _| match entry.kind {
-                EntryKind::Whiteout => self.hide(entry.path),
-                EntryKind::Opaque => self.hide_children(entry.path),
+                EntryKind::Whiteout => self.hide(entry.path, layer),
+                EntryKind::Opaque => self.hide_children(entry.path, layer),
                 _ => {}
             });
         }
@@ -118,19 +125,34 @@ impl<T> RootFs<T> {
         found.ok().map(|id| id.0)
     }
 
-    fn hide(&mut self, path: &[u8]) {
-        if let Some(id) = self.find(ROOT, path, false).filter(|id| *id != ROOT) {
+    fn hide(&mut self, path: &[u8], layer: usize) {
+        let Some((directory, name)) = split(path) else { return };
+        let hidden = self.enter_known(directory, layer).and_then(|parent| self.child(parent, name));
+        if let Some(id) = hidden {
             self.remove(id);
         }
     }
 
-    /// An opaque marker never clears through a symbolic link: the marked name itself must be a directory.
-    fn hide_children(&mut self, path: &[u8]) {
-        if let Some(id) = self.find(ROOT, path, false)
-            && self.nodes[id as usize].kind == NodeKind::Directory
-        {
+    /// An opaque marker never clears through a symbolic link: the directory that it marks covers the link.
+    fn hide_children(&mut self, path: &[u8], layer: usize) {
+        if let Some(id) = self.enter_known(path, layer) {
             self.remove_children(id);
         }
+    }
+
+    /// The directory of that path as an entry in it would find it; `None` where lower layers have nothing of that name.
+    fn enter_known(&mut self, directory: &[u8], layer: usize) -> Option<u32> {
+        let mut at = ROOT;
+        for name in directory.split(|byte| *byte == b'/').filter(|name| !name.is_empty()) {
+            if self.steps > MAX_STEPS {
+                self.left_out += 1;
+                return None;
+            }
+            self.steps += 1;
+            self.child(at, name)?;
+            at = self.enter(at, name, layer)?;
+        }
+        Some(at)
     }
 
     fn remove_children(&mut self, of: u32) {
@@ -290,17 +312,19 @@ impl<T> RootFs<T> {
         Some(at)
     }
 
-    /// The directory `name` in `at`. Unpackers follow a link of a lower layer here; anything else that is no directory
-    /// gives way to one.
+    /// The directory `name` in `at`. A link of the same layer is followed; anything else that is no directory gives way to
+    /// one.
     fn enter(&mut self, at: u32, name: &[u8], layer: usize) -> Option<u32> {
         if let Some(id) = self.child(at, name) {
             match self.nodes[id as usize].kind {
                 NodeKind::Directory => return Some(id),
                 NodeKind::Symlink => {
-                    if let Some(found) = self.find(at, name, true)
-                        && self.nodes[found as usize].kind == NodeKind::Directory
-                    {
-                        return Some(found);
+                    let found = self.find(at, name, true);
+                    let found = found.filter(|found| self.nodes[*found as usize].kind == NodeKind::Directory);
+                    match found {
+                        Some(found) if usize::from(self.nodes[id as usize].layer) == layer => return Some(found),
+                        Some(_) => self.note_covered(id, layer),
+                        None => {}
                     }
                 }
                 _ => {}
@@ -312,6 +336,13 @@ impl<T> RootFs<T> {
         (node.mode, node.owner, node.layer) = (0o755, 0, layer as u16);
         (node.fact, node.size, node.target_len, node.capabilities) = (0, 0, 0, 0);
         Some(id)
+    }
+
+    fn note_covered(&mut self, link: u32, layer: usize) {
+        if self.covered.len() < MAX_COVERED {
+            let (path, target) = (self.path(NodeId(link)), self.target_of(link).to_vec());
+            self.covered.push(CoveredLink { layer, path, target });
+        }
     }
 
     /// The node of that name in `parent`, be it there, gone or new. `None` where the tree is full.

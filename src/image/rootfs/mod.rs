@@ -26,6 +26,7 @@ pub struct RootFs<T> {
     owners: Vec<(u32, u32)>,
     table: Table,
     dangling: Vec<Dangling>,
+    covered: Vec<CoveredLink>,
     left_out: u64,
     owner_index: HashMap<(u32, u32), u32>,
     capabilities: CapabilityTable,
@@ -54,6 +55,16 @@ pub struct Dangling {
     pub path: Vec<u8>,
     pub target: Vec<u8>,
     pub fault: LinkFault,
+}
+
+/// A lower layer's link to a directory in whose place a layer puts a directory, because it has entries below that path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CoveredLink {
+    /// The layer that covers it.
+    pub layer: usize,
+    /// Absolute.
+    pub path: Vec<u8>,
+    pub target: Vec<u8>,
 }
 
 struct Node {
@@ -129,10 +140,23 @@ impl<T> RootFs<T> {
             next_sibling: NONE,
         };
         let (layers, names, owners) = (Vec::new(), Vec::new(), vec![(0, 0)]);
-        let (table, dangling) = (Table::default(), Vec::new());
+        let (table, dangling, covered) = (Table::default(), Vec::new(), Vec::new());
         let (owner_index, capabilities) = (HashMap::from([((0, 0), 0)]), CapabilityTable::default());
         let (nodes, left_out, replaced, steps) = (vec![root], 0, 0, 0);
-        RootFs { layers, nodes, names, owners, table, dangling, left_out, owner_index, capabilities, replaced, steps }
+        RootFs {
+            layers,
+            nodes,
+            names,
+            owners,
+            table,
+            dangling,
+            covered,
+            left_out,
+            owner_index,
+            capabilities,
+            replaced,
+            steps,
+        }
     }
 
     pub fn root(&self) -> NodeId {
@@ -217,6 +241,11 @@ impl<T> RootFs<T> {
     /// Hard links to nothing.
     pub fn dangling(&self) -> &[Dangling] {
         &self.dangling
+    }
+
+    /// Links that layers cover by writing below them; the first hundred.
+    pub fn covered_links(&self) -> &[CoveredLink] {
+        &self.covered
     }
 
     fn child_even_gone(&self, parent: u32, name: &[u8], hash: u32) -> Option<u32> {

@@ -65,8 +65,12 @@ fn an_opaque_marker_hides_lower_siblings_and_spares_its_own_layer() {
 }
 
 #[test]
-fn an_opaque_marker_does_not_clear_through_a_link() {
-    check(&[&[("real/x", File), ("d", Symlink(b"real"))], &[("d", Opaque)]], &["/d -> real", "/real/", "/real/x 0"]);
+fn marks_below_a_lower_link_cover_it_and_hide_nothing_behind_it() {
+    let lower: Layer<'_> = &[("real/x", File), ("d", Symlink(b"real"))];
+    check(&[lower, &[("d", Opaque)]], &["/d/", "/real/", "/real/x 0"]);
+    check(&[lower, &[("d/x", Whiteout)]], &["/d/", "/real/", "/real/x 0"]);
+    check(&[lower, &[("d", Whiteout)]], &["/real/", "/real/x 0"]);
+    check(&[lower, &[("real/e/x", Whiteout)]], &["/d -> real", "/real/", "/real/x 0"]);
 }
 
 #[test]
@@ -84,9 +88,23 @@ fn a_name_that_was_cleared_can_come_back() {
 }
 
 #[test]
-fn an_entry_below_a_lower_link_lands_where_the_link_points() {
-    let lower: Layer<'_> = &[("usr/lib", Directory), ("lib", Symlink(b"usr/lib"))];
-    check(&[lower, &[("lib/x", File)]], &["/lib -> usr/lib", "/usr/", "/usr/lib/", "/usr/lib/x 1"]);
+fn an_entry_below_a_lower_link_covers_it_and_one_below_its_own_layers_link_follows_it() {
+    let lower: Layer<'_> = &[("usr/lib/a", File), ("lib", Symlink(b"usr/lib")), ("void", Symlink(b"nowhere"))];
+    let covered = ["/lib/", "/lib/x 1", "/usr/", "/usr/lib/", "/usr/lib/a 0", "/void -> nowhere"];
+    check(&[lower, &[("lib/x", File)]], &covered);
+    check(&[lower, &[("lib", Directory), ("lib/x", File)]], &covered);
+    check(
+        &[&[("usr/lib/a", File), ("lib", Symlink(b"usr/lib")), ("lib/x", File)]],
+        &["/lib -> usr/lib", "/usr/", "/usr/lib/", "/usr/lib/a 0", "/usr/lib/x 0"],
+    );
+    let links = |of: &[Layer<'_>]| {
+        let rootfs = layers(of);
+        let covered = rootfs.covered_links().iter();
+        covered.map(|link| (link.layer, String::from_utf8(link.path.clone()).unwrap())).collect::<Vec<_>>()
+    };
+    assert_eq!(links(&[lower, &[("void/x", File)], &[("lib/x", File)]]), [(2, "/lib".to_string())]);
+    // Who writes the directory itself means to have one.
+    assert_eq!(links(&[lower, &[("lib", Directory), ("lib/x", File)]]), []);
 }
 
 #[test]
