@@ -275,6 +275,8 @@ fn usage_errors_are_exit_code_2_and_name_what_is_wrong() {
         (&["scan", "--format", "yaml", "x"], "yaml"),
         (&["scan", "--off", "nonsense", "x"], "nonsense"),
         (&["scan"], "IMAGE"),
+        (&["scan", "-", "--images-from", "-"], "more than once"),
+        (&["scan", "--images-from", "testdata/none-such"], "testdata/none-such"),
         (&["explain", "nonsense"], "nonsense"),
     ] {
         let output = imgarch(arguments);
@@ -282,6 +284,18 @@ fn usage_errors_are_exit_code_2_and_name_what_is_wrong() {
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {text}");
         assert!(text.contains(part), "{arguments:?}: {text}");
     }
+}
+
+#[test]
+fn a_list_of_images_may_have_comments_blank_lines_and_what_windows_editors_add() {
+    let folder = tempfile::tempdir().unwrap();
+    let list = folder.path().join("images");
+    fs::write(&list, "\u{feff}testdata/incident/right\r\n# a comment\r\n\r\n  testdata/incident/wrong # the bad one")
+        .unwrap();
+    let (report, code) = json(&["scan", "--images-from", list.to_str().unwrap()]);
+    let names: Vec<&str> =
+        report["images"].as_array().unwrap().iter().map(|image| image["name"].as_str().unwrap()).collect();
+    assert_eq!((names.as_slice(), code), (&["testdata/incident/right", "testdata/incident/wrong"][..], 1));
 }
 
 #[test]
@@ -320,7 +334,7 @@ fn every_code_is_explained() {
     }
 }
 
-/// A layer of these members: path, and a file's bytes or a hard link's target.
+/// A layer of these members: path, and a file's bytes or a link's target: a hard link's, or behind `-> ` a symbolic one's.
 fn layer(members: &[(&str, Result<&[u8], &str>)]) -> Vec<u8> {
     let mut builder = tar::Builder::new(Vec::new());
     for (path, content) in members {
@@ -329,8 +343,10 @@ fn layer(members: &[(&str, Result<&[u8], &str>)]) -> Vec<u8> {
         let bytes: &[u8] = content.unwrap_or_default();
         header.set_size(bytes.len() as u64);
         if let Err(target) = content {
-            header.set_entry_type(tar::EntryType::Link);
-            header.set_link_name(target).unwrap();
+            let symbolic = target.strip_prefix("-> ");
+            let kind = if symbolic.is_some() { tar::EntryType::Symlink } else { tar::EntryType::Link };
+            header.set_entry_type(kind);
+            header.set_link_name(symbolic.unwrap_or(target)).unwrap();
         }
         // `set_path` would refuse a name that leads out of the root.
         header.as_old_mut().name[..path.len()].copy_from_slice(path.as_bytes());
@@ -340,11 +356,19 @@ fn layer(members: &[(&str, Result<&[u8], &str>)]) -> Vec<u8> {
     builder.into_inner().unwrap()
 }
 
-/// Codes of the findings on an image of these layers, as `docker save` writes one.
+/// Codes of the findings on an image of these layers.
 fn codes_of(layers: &[Vec<u8>]) -> Vec<String> {
+    let report = report_of("amd64", layers, &[]);
+    let findings = report["images"][0]["platforms"][0]["findings"].as_array();
+    let findings = findings.unwrap_or_else(|| panic!("{report:#}"));
+    findings.iter().map(|finding| finding["code"].as_str().unwrap().to_string()).collect()
+}
+
+/// The report of an image of these layers, as `docker save` writes one.
+fn report_of(arch: &str, layers: &[Vec<u8>], flags: &[&str]) -> serde_json::Value {
     let ids: Vec<String> = layers.iter().map(|layer| imgarch::oci::Digest::of(layer).to_string()).collect();
     let config = serde_json::json!({
-        "architecture": "amd64", "os": "linux", "config": {"Entrypoint": ["/app"]},
+        "architecture": arch, "os": "linux", "config": {"Entrypoint": ["/app"]},
         "rootfs": {"type": "layers", "diff_ids": ids},
     });
     let names: Vec<String> = (0..layers.len()).map(|number| format!("{number}.tar")).collect();
@@ -361,10 +385,8 @@ fn codes_of(layers: &[Vec<u8>]) -> Vec<String> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("x.tar");
     fs::write(&path, builder.into_inner().unwrap()).unwrap();
-    let (report, _) = json(&["scan", &format!("docker-archive:{}", path.display())]);
-    let findings = report["images"][0]["platforms"][0]["findings"].as_array();
-    let findings = findings.unwrap_or_else(|| panic!("{report:#}"));
-    findings.iter().map(|finding| finding["code"].as_str().unwrap().to_string()).collect()
+    let place = format!("docker-archive:{}", path.display());
+    json(&[&["scan", &place], flags].concat()).0
 }
 
 #[test]
@@ -375,4 +397,35 @@ fn layers_that_engines_cannot_unpack_are_told() {
     assert_eq!(codes_of(&[layer(&[("app", Err("tool")), ("tool", Ok(&app))])]), ["hard-link-across-layers"]);
     assert_eq!(codes_of(&[layer(&[("tool", Ok(&app)), ("app", Err("tool"))])]), [""; 0]);
     assert_eq!(codes_of(&[tool, layer(&[("app", Ok(&app)), ("../x", Ok(b""))])]), ["odd-layer"]);
+}
+
+#[test]
+fn an_entry_below_a_lower_layers_link_takes_away_what_was_reached_through_it() {
+    let app = amd64();
+    let base = layer(&[("usr/bin/app", Ok(&app)), ("bin", Err("-> usr/bin")), ("app", Err("-> bin/app"))]);
+    assert_eq!(codes_of(&[base.clone()]), [""; 0]);
+    assert_eq!(codes_of(&[base, layer(&[("bin/tool", Ok(&app))])]), ["entrypoint-not-found", "odd-layer"]);
+}
+
+#[test]
+fn a_platform_that_is_not_known_is_named_with_what_its_programs_are_for() {
+    let layers = [layer(&[("app", Ok(&amd64()))])];
+    for (arch, words) in [("zork", "linux/zork is no platform that is known"), ("", "neither an index nor the config")]
+    {
+        let report = report_of(arch, &layers, &[]);
+        assert_eq!(report["exit_code"], 3, "{report:#}");
+        let problem = &report["images"][0]["platforms"][0]["problems"][0];
+        assert!(problem["text"].as_str().unwrap().starts_with(words), "{problem}");
+        assert!(problem["hint"].as_str().unwrap().contains("--target linux/amd64"), "{problem}");
+        assert_eq!(report_of(arch, &layers, &["--target", "linux/amd64"])["exit_code"], 0, "{arch}");
+    }
+}
+
+#[test]
+fn a_platform_that_was_asked_for_and_is_not_there_is_told_beside_one_that_is() {
+    let layers = [layer(&[("app", Ok(&amd64()))])];
+    let report = report_of("amd64", &layers, &["--platform", "linux/amd64", "--platform", "linux/s390x"]);
+    assert_eq!((&report["exit_code"], &report["summary"]["platforms"]), (&3.into(), &1.into()), "{report:#}");
+    let text = report["images"][0]["problems"][0]["text"].as_str().unwrap();
+    assert!(text.starts_with("no image for linux/s390x") && text.ends_with("it holds linux/amd64"), "{text}");
 }

@@ -1,5 +1,7 @@
 //! Progress bars on standard error: bytes and layers. None where that is no terminal, or --quiet.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::Terminal;
@@ -8,6 +10,8 @@ use crate::scan::Watch;
 /// Shows how far the reading is.
 pub struct Progress {
     bar: ProgressBar,
+    layers: AtomicUsize,
+    layers_read: AtomicUsize,
 }
 
 impl Progress {
@@ -15,9 +19,14 @@ impl Progress {
         let target =
             if terminal.progress { ProgressDrawTarget::stderr_with_hz(8) } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(Some(0), target);
-        let style = ProgressStyle::with_template("{msg:.dim} {bar:30} {bytes}/{total_bytes} {bytes_per_sec}");
+        let style = ProgressStyle::with_template("{msg:.dim} {bar:24} {bytes}/{total_bytes} {bytes_per_sec}{prefix}");
         bar.set_style(style.expect("the template is a constant"));
-        Progress { bar }
+        Progress { bar, layers: AtomicUsize::new(0), layers_read: AtomicUsize::new(0) }
+    }
+
+    fn tell_layers(&self) {
+        let (read, all) = (self.layers_read.load(Ordering::Relaxed), self.layers.load(Ordering::Relaxed));
+        self.bar.set_prefix(format!(", {read}/{all} layers"));
     }
 
     pub fn finish(&self) {
@@ -36,5 +45,15 @@ impl Watch for Progress {
 
     fn read(&self, bytes: u64) {
         self.bar.inc(bytes);
+    }
+
+    fn expect_layers(&self, layers: usize) {
+        self.layers.fetch_add(layers, Ordering::Relaxed);
+        self.tell_layers();
+    }
+
+    fn layer(&self) {
+        self.layers_read.fetch_add(1, Ordering::Relaxed);
+        self.tell_layers();
     }
 }

@@ -214,6 +214,10 @@ fn write_outputs(
 const LIST_LIMIT: u64 = 16 << 20;
 
 fn images(args: &ScanArgs) -> Result<Vec<String>, CliError> {
+    let manifests = args.manifest.iter().chain(&args.images_from).filter(|path| path.as_os_str() == "-").count();
+    if manifests + args.images.iter().filter(|name| *name == "-").count() > 1 {
+        return Err(CliError::usage("`-` is there more than once, and standard input can be read once"));
+    }
     let mut images = args.images.clone();
     if let Some(path) = &args.images_from {
         let refuse = |error: std::io::Error| CliError::Usage {
@@ -227,7 +231,8 @@ fn images(args: &ScanArgs) -> Result<Vec<String>, CliError> {
         };
         for line in std::io::BufReader::new(reader.take(LIST_LIMIT)).lines() {
             let line = line.map_err(refuse)?;
-            let name = line.split('#').next().unwrap_or_default().trim();
+            // Windows' editors begin a file with a mark.
+            let name = line.trim_start_matches('\u{feff}').split('#').next().unwrap_or_default().trim();
             if !name.is_empty() {
                 images.push(name.to_string());
             }

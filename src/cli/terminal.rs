@@ -24,16 +24,18 @@ impl Terminal {
 
     pub fn of_this_process(global: &Global) -> Terminal {
         let is_terminal = std::io::stdout().is_terminal();
-        let color = match global.color {
-            ColorChoice::Always => true,
-            ColorChoice::Never => false,
-            // https://no-color.org: set and not empty.
-            ColorChoice::Auto => is_terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
-        };
+        // It says of itself that it knows no control sequences.
+        let is_dumb = std::env::var_os("TERM").is_some_and(|name| name == "dumb");
+        // https://no-color.org: set and not empty.
+        let is_plain = is_dumb || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         Terminal {
             width: if is_terminal { columns().unwrap_or(80) } else { PIPED_WIDTH },
-            color,
-            progress: std::io::stderr().is_terminal() && !global.quiet,
+            color: match global.color {
+                ColorChoice::Always => true,
+                ColorChoice::Never => false,
+                ColorChoice::Auto => is_terminal && !is_plain,
+            },
+            progress: std::io::stderr().is_terminal() && !is_dumb && !global.quiet,
             quiet: global.quiet,
         }
     }

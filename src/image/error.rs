@@ -11,8 +11,8 @@ use crate::source::SourceError;
 pub enum ImageError {
     #[error(transparent)]
     Source(#[from] SourceError),
-    /// `index` counts from the lowest layer, which is 0.
-    #[error("reading layer {index} ({}...): {cause}", digest.short())]
+    /// `index` counts from the lowest layer, which is 0; people count from 1.
+    #[error("reading layer {} ({}...): {cause}", index + 1, digest.short())]
     Layer { index: usize, digest: Digest, cause: Box<LayerError> },
     /// `what` is `manifest` (of an image or an index) or `config`.
     #[error("reading {what} {digest}: {cause}")]
@@ -44,11 +44,20 @@ impl ImageError {
             ImageError::Source(error) => error.hint().map(str::to_string),
             ImageError::Layer { cause, .. } => match &**cause {
                 LayerError::Source(error) => error.hint().map(str::to_string),
-                LayerError::Foreign(_) | LayerError::Encrypted(_) => None,
+                LayerError::Compression(_) => Some("build it again with gzip or zstd layers".to_string()),
+                LayerError::Foreign(_)
+                | LayerError::Encrypted(_)
+                | LayerError::Bomb { .. }
+                | LayerError::TooManyNames(_)
+                | LayerError::TooMuchText(_)
+                | LayerError::TooLarge(_) => None,
                 _ => pull_again(),
             },
-            ImageError::NothingWanted { .. } => Some("leave --platform out to read every platform".to_string()),
+            ImageError::NothingWanted { wanted, .. } => {
+                (!wanted.is_empty()).then(|| "leave --platform out to read every platform".to_string())
+            }
             ImageError::Artifact { .. } => None,
+            ImageError::TooManyLayers { .. } | ImageError::TooDeep { .. } | ImageError::TooManyManifests { .. } => None,
             _ => pull_again(),
         }
     }

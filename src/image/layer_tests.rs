@@ -31,7 +31,7 @@ fn sample() -> Vec<u8> {
 fn check(stored: Vec<u8>, expected: Result<Compression, &str>) {
     let mut memory = Memory::default();
     let layer = memory.add_layer(3, &sample(), stored);
-    let prefix = format!("reading layer 3 ({}...): ", layer.descriptor.digest.short());
+    let prefix = format!("reading layer 4 ({}...): ", layer.descriptor.digest.short());
     match (read(&memory, &layer), expected) {
         (Ok(read), Ok(compression)) => {
             assert_eq!(read.checked.compression, compression);

@@ -215,9 +215,23 @@ impl Selection {
         self.broken.push(Broken { descriptor: entry.descriptor, promised: entry.promised, error });
     }
 
+    /// The wanted platforms that nothing in it is for; `None` where each has something, be it broken or not present.
+    pub fn unmet(&self, wanted: &Wanted) -> Option<ImageError> {
+        let read = self.images.iter().map(|image| image.promised.as_ref().or(image.declared.as_ref()));
+        let broken = self.broken.iter().map(|entry| entry.promised.as_ref());
+        let absent = self.skipped.iter().filter(|entry| matches!(entry.why, Why::NotPresent { .. }));
+        let found: Vec<_> = read.chain(broken).chain(absent.map(|entry| entry.platform.as_ref())).collect();
+        // What names no platform may be for any.
+        let has = |wanted: &&Platform| found.iter().any(|own| own.is_none_or(|own| own.is_wanted_as(wanted)));
+        let unmet: Vec<Platform> = wanted.platforms.iter().filter(|wanted| !has(wanted)).cloned().collect();
+        let digest = self.root.digest.clone();
+        (!unmet.is_empty()).then(|| ImageError::NothingWanted { digest, wanted: unmet, held: self.held() })
+    }
+
     /// What there is, for the message that nothing of it is wanted.
     fn held(&self) -> Vec<String> {
-        let mut held = Vec::new();
+        let platforms = self.images.iter().map(|image| image.promised.as_ref().or(image.declared.as_ref()));
+        let mut held: Vec<String> = platforms.flatten().map(ToString::to_string).collect();
         for entry in &self.skipped {
             let text = match (&entry.why, &entry.platform) {
                 (Why::NotWanted | Why::NotPresent { .. }, Some(platform)) => platform.to_string(),

@@ -103,6 +103,13 @@ fn a_wanted_platform_is_the_promised_one_or_else_the_declared_one() {
     check_error(memory.select(&two, &["s390x"]), &text);
     let text = format!("no image for linux/s390x, linux/386 in {}; it holds linux/amd64, linux/arm64", root.digest);
     check_error(memory.select(&root, &["s390x", "386"]), &text);
+    let wanted = ["s390x", "arm64"];
+    let selection = memory.select(&root, &wanted).unwrap();
+    let platforms = wanted.map(|text| Platform::parse(text).unwrap());
+    let unmet = selection.unmet(&Wanted { platforms: platforms.to_vec() }).unwrap();
+    assert!(unmet.to_string().starts_with("no image for linux/s390x in"), "{unmet}");
+    assert!(selection.unmet(&Wanted { platforms: platforms[1..].to_vec() }).is_none());
+    assert!(selection.unmet(&Wanted::default()).is_none());
 }
 
 #[test]

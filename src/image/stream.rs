@@ -45,6 +45,11 @@ pub fn read_stream<T>(
     let (mut reader, mut start) = (BufReader::with_capacity(BUFFER, reader), Vec::new());
     let read = (&mut reader).take(MAGIC_BYTES as u64).read_to_end(&mut start);
     read.map_err(|error| fault(LayerError::Read(error)))?;
+    if start.is_empty() {
+        let (place, cause) = (place.to_string(), "it is empty".to_string());
+        let error = SourceError::Malformed { place, cause };
+        return Err(error.with_hint("see what the command that was to write it says").into());
+    }
     let compression = Compression::of(&start).map_err(fault)?;
     let mut reader = (&start[..]).chain(reader);
     let mut passage =
@@ -63,6 +68,14 @@ fn archive_fault(place: &str, cause: LayerError) -> ImageError {
     let place = place.to_string();
     ImageError::Source(match cause {
         LayerError::Source(error) => error,
+        // What gave it failed, and says why.
+        LayerError::Read(cause) if cause.kind() != io::ErrorKind::UnexpectedEof => {
+            SourceError::File { path: place.into(), cause }
+        }
+        LayerError::Compression(name) => {
+            let (what, cause) = (format!("an archive under {name}"), "gzip and zstd are read".to_string());
+            SourceError::Unsupported { what, cause }.with_hint(format!("{name} -dc FILE | imgarch scan -"))
+        }
         cause => SourceError::Malformed { place, cause: cause.to_string() },
     })
 }

@@ -125,7 +125,7 @@ fn a_broken_layer_fails_its_image_and_not_the_archive() {
     let layers = select(&source, &Wanted::default()).unwrap().images[0].layers.clone();
     let name = layers[0].descriptor.digest.short();
     let error = streamed.take(&layers[0]).unwrap_err().to_string();
-    assert_eq!(error, format!("reading layer 0 ({name}...): unexpected end of gzip stream"));
+    assert_eq!(error, format!("reading layer 1 ({name}...): unexpected end of gzip stream"));
     assert_eq!(streamed.take(&layers[1]).unwrap().contents.fact(0), "two");
 }
 
@@ -136,10 +136,11 @@ fn an_archive_that_is_cut_is_an_error_wherever_it_is_cut() {
     assert_eq!(text(&whole[..600]), "the archive is malformed: unexpected end of the archive");
     assert_eq!(text(&whole[..1000]), "the archive is malformed: unexpected end of tar");
     assert_eq!(text(&whole[..1024 + 100]), "the archive is malformed: unexpected end of tar");
-    assert_eq!(
-        text(&compress(&whole, Compression::Gzip)[..200]),
-        "the archive is malformed: unexpected end of gzip stream"
-    );
+    assert_eq!(text(&compress(&whole, Compression::Gzip)[..200]), "the archive: unexpected end of gzip stream");
+    assert_eq!(text(b""), "the archive is malformed: it is empty");
+    let xz = stream([0xfd, b'7', b'z', b'X', b'Z', 0, 0, 0].to_vec()).unwrap_err();
+    assert_eq!(xz.to_string(), "an archive under xz is not supported: gzip and zstd are read");
+    assert_eq!(xz.hint().as_deref(), Some("xz -dc FILE | imgarch scan -"));
     assert!(text(b"no archive").starts_with("the archive is malformed: it is neither a tar nor gzip nor zstd"));
 }
 

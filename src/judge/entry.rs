@@ -118,6 +118,7 @@ fn message(start: &Start<'_>, at: &str, cause: &Cause, is: &str) -> String {
         ("foreign-architecture", false) => {
             format!("what {program} needs to start on {} is {is}: {at}", start.target.name)
         }
+        _ if program.is_empty() => format!("\"\" cannot start: {}", cause.text),
         (_, true) => format!("{program} cannot start: {}", cause.text),
         (_, false) => format!("{program} cannot start: {at}: {}", cause.text),
     }

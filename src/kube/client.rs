@@ -138,6 +138,7 @@ impl Cluster {
             Access::InCluster => Config::incluster().map_err(|error| KubeError::InCluster(error.to_string()))?,
             Access::Kubeconfig { files, context } => runtime.block_on(configured(files, context.clone()))?,
         };
+        inline_token(&mut config)?;
         config.read_timeout = Some(ANSWER_WITHIN);
         let server = config.cluster_url.to_string().trim_end_matches('/').to_string();
         let namespace = config.default_namespace.clone();
@@ -363,14 +364,18 @@ async fn configured(files: &[PathBuf], context: Option<String>) -> Result<Config
         });
     }
     let options = KubeConfigOptions { context, ..KubeConfigOptions::default() };
-    let mut config = Config::from_custom_kubeconfig(merged.unwrap_or_default(), &options).await.map_err(refuse)?;
-    // client-go trims a token file, and editors end files with a newline; kube-rs sends the newline on.
+    Config::from_custom_kubeconfig(merged.unwrap_or_default(), &options).await.map_err(refuse)
+}
+
+/// Reads the token file here: client-go trims it, and editors end files with a newline; kube-rs sends the newline on.
+fn inline_token(config: &mut Config) -> Result<(), KubeError> {
     if let Some(file) = config.auth_info.token_file.take() {
         let token =
             read_token(&file).map_err(|error| KubeError::Config { files: file.clone(), cause: error.to_string() })?;
         config.auth_info.token = Some(token.into());
     }
-    Ok(config)
+    config.default_namespace.truncate(config.default_namespace.trim_end().len());
+    Ok(())
 }
 
 fn read_token(file: &str) -> std::io::Result<String> {

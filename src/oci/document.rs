@@ -52,7 +52,7 @@ pub struct Manifest {
 /// Why bytes are not the document they should be.
 #[derive(Debug, thiserror::Error)]
 pub enum DocumentError {
-    #[error("not JSON: {0}")]
+    #[error("{}", fault_of(.0))]
     Json(#[from] serde_json::Error),
     #[error("neither an index nor a manifest: it has neither \"manifests\" nor \"config\" and \"layers\"")]
     Neither,
@@ -62,6 +62,11 @@ pub enum DocumentError {
     Schema1,
     #[error("{0}")]
     Spec(String),
+}
+
+/// Text that is JSON, and not a document's, is told from text that is none.
+fn fault_of(error: &serde_json::Error) -> String {
+    format!("{}: {error}", if error.is_data() { "JSON of another shape" } else { "not JSON" })
 }
 
 /// BuildKit's annotation on a descriptor of an attestation manifest.
@@ -317,7 +322,9 @@ mod tests {
 
     #[test]
     fn what_is_no_document_is_told_apart() {
-        assert!(matches!(parse("<html>"), Err(DocumentError::Json(_))));
+        assert!(parse("<html>").unwrap_err().to_string().starts_with("not JSON: "));
+        let shape = Config::parse(br#"{"config":{"Entrypoint":"app"}}"#).unwrap_err();
+        assert!(shape.to_string().starts_with("JSON of another shape: "), "{shape}");
         assert!(matches!(parse("{}"), Err(DocumentError::Neither)));
         let both = parse(r#"{"schemaVersion":2,"manifests":[],"layers":[]}"#);
         assert!(matches!(both, Err(DocumentError::Both)));

@@ -36,6 +36,9 @@ impl Reference {
     /// process, and knows no IPv6 hosts. A test holds the two to the same answers.
     pub fn parse(text: &str) -> Result<Reference, ReferenceError> {
         let refuse = |cause: &str| ReferenceError { text: text.to_string(), cause: cause.to_string() };
+        if text.starts_with("https://") || text.starts_with("http://") {
+            return Err(refuse("a name has no scheme: leave out what goes before the host"));
+        }
         let (rest, digest) = match text.split_once('@') {
             Some((rest, digest)) => (rest, Some(digest.parse::<Digest>().map_err(|error| refuse(&error.to_string()))?)),
             None => (text, None),

@@ -13,7 +13,15 @@ pub fn visible(text: &str) -> String {
             '\u{0}'..='\u{1f}' | '\u{7f}'..='\u{9f}' => {
                 let _ = write!(shown, "\\x{:02x}", c as u32);
             }
-            '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' => {
+            '\u{ad}'
+            | '\u{61c}'
+            | '\u{180e}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{feff}'
+            | '\u{fff9}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e007f}' => {
                 let _ = write!(shown, "\\u{{{:x}}}", c as u32);
             }
             _ => shown.push(c),
@@ -49,6 +57,7 @@ mod tests {
         assert_eq!(visible("a\x1b]52;c;evil\x07b"), "a\\x1b]52;c;evil\\x07b");
         assert_eq!(visible("a\nb\r\tc"), "a\\nb\\r\\tc");
         assert_eq!(visible("x\u{202e}gpj.exe\u{9b}2J"), "x\\u{202e}gpj.exe\\x9b2J");
+        assert_eq!(visible("a\u{e0041}\u{61c}b"), "a\\u{e0041}\\u{61c}b");
         assert_eq!(visible("naïve-äöü-文"), "naïve-äöü-文");
     }
 

@@ -7,7 +7,7 @@ use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Tab
 
 use super::Style;
 use super::escape::{plural, visible};
-use super::fill::fill;
+use super::fill::{fill, fill_command};
 use crate::judge::code::{Code, Severity};
 use crate::judge::finding::Finding;
 use crate::judge::messages::Shown;
@@ -244,7 +244,8 @@ fn write_group(group: &Group<'_>, several: bool, style: &Style, out: &mut dyn Wr
     }
     lines.extend(finding.shown.first().map(|first| ("nodes will show".into(), shown_line(first, &finding.shown))));
     for (name, value) in lines {
-        write_pair(&visible(&name), &visible(&value), style, out)?;
+        let value = if style.all { visible(&value) } else { shortened(&visible(&value)) };
+        write_pair(&visible(&name), &value, style, out)?;
     }
     write_hint(&finding.hint, style, out)?;
     writeln!(out)
@@ -257,6 +258,16 @@ fn shown_line(first: &Shown, all: &[Shown]) -> String {
     let other = other.and_then(|other| Some(format!("; {} with {}", other.exit_code?, other.frontend)));
     let text = if first.text.is_empty() { "nothing" } else { first.text.lines().next().unwrap_or_default() };
     format!("{text}   (exit {code}{})", other.unwrap_or_default())
+}
+
+/// Of a value, as of a build step that installs a hundred packages; `--all` shows it whole.
+const VALUE_CHARS: usize = 400;
+
+fn shortened(value: &str) -> String {
+    match value.char_indices().nth(VALUE_CHARS) {
+        Some((end, _)) => format!("{}...", &value[..end]),
+        None => value.to_string(),
+    }
 }
 
 /// Width of the names before values; a longer name stands on a line of its own.
@@ -277,7 +288,7 @@ fn write_hint(hint: &[String], style: &Style, out: &mut dyn Write) -> io::Result
     for (index, line) in hint.iter().enumerate() {
         match index {
             0 => writeln!(out, "{}", fill("  hint: ", &visible(line), 8, style.width))?,
-            _ => writeln!(out, "        {}", visible(line))?,
+            _ => writeln!(out, "{}", fill_command(&visible(line), 8, style.width))?,
         }
     }
     Ok(())

@@ -106,6 +106,8 @@ impl Selected {
                     targets.judged(&selection).flat_map(|(image, _)| image.layers.clone()).collect();
                 store.read(&*source, &layers, options, watch);
                 report.digest = Some(selection.root.digest.clone());
+                let wanted = Wanted { platforms: options.platforms.clone() };
+                report.problems.extend(selection.unmet(&wanted).map(problem));
                 on_selection(&selection, &mut report);
                 report.findings.extend(targets.refused.iter().cloned());
                 for (image, targets) in targets.judged(&selection) {
@@ -263,8 +265,8 @@ fn on_selection(selection: &Selection, report: &mut ImageReport) {
     }
     let platforms = selection.images.len() + selection.broken.len();
     let left_out = selection.skipped.iter().any(|entry| !matches!(entry.why, Why::Attestation | Why::Artifact(_)));
-    if selection.index_annotations.is_some() && platforms == 1 && !left_out {
-        let only = selection.images.first().map_or_else(String::new, platform_name);
+    if let (Some(_), [only], 1, false) = (&selection.index_annotations, &*selection.images, platforms, left_out) {
+        let only = platform_name(only);
         let beside = if attestations > 0 { " and its attestation" } else { "" };
         report
             .findings

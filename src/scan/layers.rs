@@ -84,6 +84,7 @@ impl LayerStore {
         }
         missing.sort_by_key(|layer| std::cmp::Reverse(layer.descriptor.size));
         watch.expect(missing.iter().map(|layer| layer.descriptor.size).sum());
+        watch.expect_layers(missing.len());
         let (sender, results) = mpsc::channel();
         let watched = Watched { source, watch: Arc::clone(watch) };
         let jobs = options.jobs.clamp(1, missing.len());
@@ -94,6 +95,7 @@ impl LayerStore {
                 let (sender, watched) = (sender.clone(), &watched);
                 scope.spawn_fifo(move |_| {
                     let read = read_one(watched, layer, options);
+                    watched.watch.layer();
                     // The receiver outlives the scope.
                     let _ = sender.send((layer.descriptor.digest.clone(), read));
                 });
@@ -110,8 +112,11 @@ impl LayerStore {
         match &layer.diff_id {
             Some(expected) if *expected != read.diff_id => {
                 let (index, short) = (layer.index, layer.descriptor.digest.short());
-                let text =
-                    format!("layer {index} ({short}): its diffID is {}, but the config says {expected}", read.diff_id);
+                let text = format!(
+                    "layer {} ({short}): its diffID is {}, but the config says {expected}",
+                    index + 1,
+                    read.diff_id
+                );
                 Err(Problem::new(text, None))
             }
             _ => Ok(read.clone()),
@@ -144,7 +149,8 @@ fn read_one(source: &Watched<'_>, layer: &Layer, options: &Options) -> Result<Re
         }
         Ok(Err(error)) => Err(problem(error)),
         Err(_) => {
-            let text = format!("reading layer {} ({}): internal error", layer.index, layer.descriptor.digest.short());
+            let text =
+                format!("reading layer {} ({}): internal error", layer.index + 1, layer.descriptor.digest.short());
             Err(Problem::new(text, Some("this is a bug in imgarch; please report it with the image's name".into())))
         }
     }

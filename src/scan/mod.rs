@@ -76,6 +76,10 @@ pub trait Watch: Send + Sync + 'static {
     fn expect(&self, bytes: u64);
     /// So many were.
     fn read(&self, bytes: u64);
+    /// So many more layers are to be read.
+    fn expect_layers(&self, layers: usize);
+    /// One was, whatever came of it.
+    fn layer(&self);
 }
 
 /// Nobody is told.
@@ -85,6 +89,8 @@ impl Watch for Unwatched {
     fn image(&self, _: &str) {}
     fn expect(&self, _: u64) {}
     fn read(&self, _: u64) {}
+    fn expect_layers(&self, _: usize) {}
+    fn layer(&self) {}
 }
 
 /// Opens what a name stands for.

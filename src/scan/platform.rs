@@ -58,10 +58,7 @@ pub fn judge_platform(subject: Subject<'_>, targets: &[Target], options: &Option
         return report;
     }
     if targets.is_empty() {
-        let name = report.name();
-        report
-            .problems
-            .push(Problem::new(format!("{name} is not a platform that can be judged: only Linux programs are"), None));
+        report.problems.push(no_target(subject.promised.or(subject.declared), subject.rootfs));
         return report;
     }
     let healthcheck = healthcheck(&subject.config.run);
@@ -100,6 +97,20 @@ pub fn guess(rootfs: &RootFs<FileKind>) -> Option<Target> {
     let programs = Programs::collect(rootfs, &Node::plain(Arch::Amd64));
     let (arch, _) = programs.count().into_iter().max_by_key(|(_, count)| *count)?;
     Target::of_platform(&Platform::linux(arch))
+}
+
+/// Why a platform gives no node to judge it on.
+fn no_target(platform: Option<&Platform>, rootfs: &RootFs<FileKind>) -> Problem {
+    let text = match platform {
+        Some(platform) if platform.os != "linux" => {
+            return Problem::new(format!("{platform}: only programs for Linux and Windows are judged"), None);
+        }
+        Some(platform) => format!("{platform} is no platform that is known"),
+        None => "neither an index nor the config names its platform".to_string(),
+    };
+    let hint =
+        guess(rootfs).map(|target| format!("most of its programs are for {0}; --target {0} judges them", target.name));
+    Problem::new(text, hint)
 }
 
 /// A call, and the words by which it was named.

@@ -84,6 +84,12 @@ impl Containerd {
     }
 
     fn resolve(&self, namespace: &str, name: &str) -> Result<(String, Digest), SourceError> {
+        if !self.address.exists() {
+            // ctr would wait for it.
+            let cause = "there is no such socket".to_string();
+            let error = SourceError::Unreachable { place: self.place(namespace), cause };
+            return Err(error.with_hint("is containerd running? --containerd-address names another socket"));
+        }
         let names = [Some(name.to_string()), full_name(name)];
         let address = self.address.to_string_lossy();
         let filters: Vec<String> = names.iter().flatten().map(|name| format!("name==\"{name}\"")).collect();

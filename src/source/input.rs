@@ -150,10 +150,10 @@ fn registry(name: &str, options: &OpenOptions) -> Result<Opened, SourceError> {
     let reference = parse(name)?;
     match &options.registry {
         Some(opener) => ask_registry(&reference, opener),
-        None => Err(SourceError::Unsupported {
-            what: format!("docker://{name}"),
-            cause: "registries are not asked offline".to_string(),
-        }),
+        None => {
+            let cause = "its registry was left out by --offline".to_string();
+            Err(SourceError::Unreachable { place: format!("docker://{name}"), cause }.with_hint("leave out --offline"))
+        }
     }
 }
 

@@ -97,8 +97,27 @@ fn offline_no_registry_is_asked() {
     let (_folder, options) = options();
     let options = OpenOptions { registry: None, ..options };
     check("local:1", &options, ("Docker", false));
-    assert!(matches!(open("app:1", &options).unwrap_err(), SourceError::NotFound { .. }));
-    assert!(matches!(open("docker://app:1", &options).unwrap_err(), SourceError::Unsupported { .. }));
+    for (text, words) in [("app:1", "image app:1 was not found in Docker"), ("docker://app:1", "left out by --offline")]
+    {
+        let error = open(text, &options).unwrap_err();
+        assert!(error.to_string().contains(words), "{error}");
+        assert!(error.hint().unwrap().starts_with("leave out --offline"), "{error:?}");
+    }
+}
+
+#[test]
+fn offline_and_without_an_engine_both_are_said() {
+    let nowhere = EngineSettings {
+        docker_host: Some("ssh://me@far".to_string()),
+        container_host: Some("unix:///nonexistent/podman.sock".to_string()),
+        ..EngineSettings::default()
+    };
+    let options = OpenOptions { engines: nowhere, ..OpenOptions::default() };
+    let error = open("app:1", &options).unwrap_err();
+    let text = error.to_string();
+    assert!(text.starts_with("the image app:1 could not be reached: its registry was left out by --offline"), "{text}");
+    assert!(text.contains("podman.sock") && text.contains("ssh://me@far"), "{text}");
+    assert!(error.hint().unwrap().contains("leave out --offline"), "{error:?}");
 }
 
 #[test]
@@ -153,6 +172,10 @@ fn a_file_that_is_not_there_is_no_question_for_a_registry() {
 fn a_containerd_name_has_a_namespace() {
     let error = open("containerd:app", &OpenOptions::default()).unwrap_err();
     assert_eq!(error.hint(), Some("containerd:k8s.io/app"));
+    let nowhere = Containerd { root: "/nonexistent".into(), address: "/nonexistent/containerd.sock".into() };
+    let options = OpenOptions { containerd: vec![nowhere], ..OpenOptions::default() };
+    let error = open("containerd:k8s.io/app:1", &options).unwrap_err();
+    assert!(error.to_string().ends_with("there is no such socket"), "{error}");
 }
 
 #[test]

@@ -167,3 +167,45 @@ fn a_client_certificate_opens_a_server_that_wants_one() {
     let error = connect(untrusted).and_then(|cluster| cluster.nodes()).unwrap_err();
     assert!(matches!(error, KubeError::Unreachable { .. }), "{error}");
 }
+
+/// The name that the API server of a pod's own cluster has, and what the kubelet puts into each pod.
+#[test]
+fn in_a_pod_its_service_account_is_used_and_its_token_may_end_in_a_newline() {
+    // SAFETY: geteuid cannot fail.
+    if unsafe { libc::geteuid() } != 0 {
+        assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "root is needed to put files where a pod has them");
+        eprintln!("SKIPPED in_a_pod_its_service_account_is_used_and_its_token_may_end_in_a_newline: needs root");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    certificates(folder.path());
+    let pem = |name: &str| CertificateDer::from_pem_file(folder.path().join(name)).unwrap();
+    let key = PrivateKeyDer::from_pem_file(folder.path().join("server.key")).unwrap();
+    let config = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![pem("server.pem")], key)
+        .unwrap();
+    let api = KubeApi::start_tls(empty_cluster(Some("of-the-pod")), Arc::new(config));
+    std::fs::write(folder.path().join("token"), "of-the-pod\n").unwrap();
+    std::fs::write(folder.path().join("namespace"), "shop\n").unwrap();
+    // A mount namespace of its own: nothing of it is left on this machine.
+    let script = "mount -t tmpfs none /run && d=/run/secrets/kubernetes.io/serviceaccount && mkdir -p $d \
+        && cp token namespace $d && cp ca.pem $d/ca.crt && exec \"$0\" nodes";
+    let output = Command::new("unshare")
+        .args(["--mount", "sh", "-c", script, env!("CARGO_BIN_EXE_imgarch")])
+        .current_dir(folder.path())
+        .env("KUBERNETES_SERVICE_HOST", "127.0.0.1")
+        .env("KUBERNETES_SERVICE_PORT", api.url.rsplit(':').next().unwrap())
+        .env("HOME", folder.path())
+        .env_remove("KUBECONFIG")
+        .output()
+        .unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(
+        api.seen().first().and_then(|seen| seen.authorization.clone()).as_deref(),
+        Some("Bearer of-the-pod"),
+        "{errors}"
+    );
+}

@@ -86,7 +86,7 @@ impl fmt::Display for Endpoint {
 }
 
 impl Endpoint {
-    /// Reads `unix:///run/docker.sock` or `tcp://host:2376`.
+    /// Reads `unix:///run/docker.sock`, `tcp://host:2376` or `host:2376`.
     pub fn parse(text: &str, tls: Option<Tls>) -> Result<Endpoint, SourceError> {
         let refuse = |cause: &str| SourceError::Unsupported {
             what: format!("the engine address {text}"),
@@ -106,6 +106,8 @@ impl Endpoint {
                 let authority = if has_port { authority.to_string() } else { format!("{authority}:{port}") };
                 Ok(Endpoint::Tcp { authority, tls })
             }
+            // As docker takes it: an address without a scheme is tcp's.
+            None if text.contains(':') && !text.contains('/') => Endpoint::parse(&format!("tcp://{text}"), tls),
             Some(("ssh", _)) => Err(refuse("engines are not reached over ssh from here")
                 .with_hint("ssh HOST docker save IMAGE | imgarch scan -")),
             _ => Err(refuse("it is neither unix:///PATH nor tcp://HOST:PORT")),
@@ -269,6 +271,7 @@ mod tests {
 
     #[test]
     fn an_address_that_cannot_be_asked_says_so() {
+        assert_eq!(Endpoint::parse("10.0.0.1:2375", None).unwrap().to_string(), "tcp://10.0.0.1:2375");
         for text in ["ssh://me@host", "npipe:////./pipe/docker_engine", "unix://relative", "tcp://a/b", "nonsense"] {
             assert!(
                 matches!(Endpoint::parse(text, None).unwrap_err().bare(), SourceError::Unsupported { .. }),

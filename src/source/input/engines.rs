@@ -64,7 +64,7 @@ pub(super) fn bare(reference: &Reference, options: &OpenOptions) -> Result<Opene
             Ok(opened)
         }
         (None, Some(refused)) => Err(asked.hinted(refused)),
-        (None, None) => Err(asked.missing(&name, "any local engine")),
+        (None, None) => Err(asked.missing_offline(&name)),
     }
 }
 
@@ -117,6 +117,20 @@ impl Asked {
         }
         let cause = "no socket of it was found".to_string();
         SourceError::Unreachable { place: engine.to_string(), cause }.with_hint("set DOCKER_HOST=unix:///PATH")
+    }
+
+    /// The error of a name whose registry was not to be asked.
+    fn missing_offline(self, name: &str) -> SourceError {
+        if !self.absent.is_empty() {
+            let (what, name, place) = ("image", name.to_string(), self.absent.join(" and "));
+            return SourceError::NotFound { what, name, place }.with_hint("leave out --offline to ask its registry");
+        }
+        let hint = self.failed.iter().find_map(SourceError::hint).unwrap_or("set DOCKER_HOST=unix:///PATH");
+        let hint = format!("{hint}; or leave out --offline to ask its registry");
+        let said: Vec<String> = self.failed.iter().map(ToString::to_string).collect();
+        let said = if said.is_empty() { "no local engine's socket was found".to_string() } else { said.join("; ") };
+        let cause = format!("its registry was left out by --offline, and {said}");
+        SourceError::Unreachable { place: format!("the image {name}"), cause }.with_hint(hint)
     }
 
     /// A registry's error with what the engines said, beside its own hint.

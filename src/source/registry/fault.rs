@@ -131,7 +131,7 @@ const LAYERS: [&str; 5] =
 pub(super) fn text(error: &(dyn Error + 'static)) -> String {
     let mut parts: Vec<String> = Vec::new();
     for cause in causes(error) {
-        let part = cause.to_string();
+        let part = cause.to_string().replacen("tunnel error", "the environment's proxy gave no way", 1);
         let is_layer = LAYERS.iter().any(|layer| part.starts_with(layer));
         if !is_layer && !is_wrapper(cause) && parts.last() != Some(&part) {
             parts.push(part);

@@ -330,7 +330,11 @@ impl Registry {
         }
         let own: Option<serde_json::Value> = serde_json::from_slice(bytes).ok();
         let own = own.and_then(|value| Some(value.get("mediaType")?.as_str()?.to_string()));
-        own.or(served).filter(|text| !text.is_empty()).ok_or_else(|| malformed("it has no media type".to_string()))
+        let media_type = own.or(served).filter(|text| !text.is_empty());
+        media_type.ok_or_else(|| {
+            let cause = Document::parse(bytes).err().map(|error| error.to_string());
+            malformed(cause.unwrap_or_else(|| "it has no media type".to_string()))
+        })
     }
 
     fn wrong_digest(&self, expected: Digest, actual: Digest) -> SourceError {
