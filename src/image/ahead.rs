@@ -1,61 +1,58 @@
 //! A reader that is read on a thread of its own, ahead of who wants its bytes, and whose every byte is hashed. A blob is
-//! read so, and its decoder is: the wait for a disk or a registry, the inflating, and the walk go on at the same time.
-//! Memory is bounded by a ring of buffers.
+//! read so, and its decoder is: the wait for a disk or a registry, the inflating, the walk and the hash of what was
+//! inflated go on at the same time. Memory is bounded by the buffers that may wait.
 
-use std::collections::VecDeque;
 use std::io::{self, BufRead, Read};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
-use super::hashed::{BLOCK, Hashing, Plain, RING, Sum, Sums, Unfinished, fill, recycle};
+use super::buffer::{BLOCK, Buffer};
+use super::hashed::{Hashing, Plain, Sum, Summing, Sums, Unfinished, WAITING};
 use crate::oci::Digest;
 
 /// A buffered reader whose every byte is hashed, also those that nobody asked for.
 pub(super) struct Ahead<R> {
     state: State<R>,
-    side: fn(&[u8]) -> Side,
-    /// Where the caller hashes, and not the reading thread.
-    sums: Option<Sums>,
-    current: Block,
+    threads: fn(&[u8]) -> Threads,
+    current: Arc<Buffer>,
     position: usize,
     taken: u64,
 }
 
-/// On whose thread bytes are hashed: the one that has less to do with them.
-pub(super) enum Side {
-    Reader,
-    Caller,
+/// Which work is done apart from the caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Threads {
+    /// None: what is small is read, decoded and walked sooner than threads start.
+    None,
+    /// One reads and hashes.
+    Reading,
+    /// One reads, and another one hashes.
+    ReadingAndHashing,
 }
-
-type Block = Arc<Vec<u8>>;
-/// The reader, and the sums where the thread computes them.
-type Reading<R> = (R, Option<Sums>);
 
 enum State<R> {
     Fresh(R, Sums),
+    /// Read on the caller's thread.
+    Here(R, Sums),
     Running {
-        filled: Receiver<io::Result<Block>>,
-        thread: JoinHandle<Reading<R>>,
+        filled: Receiver<io::Result<Arc<Buffer>>>,
+        thread: JoinHandle<(R, Option<Sums>)>,
+        /// Where the reading thread does not hash.
+        summing: Option<Summing>,
     },
     /// Everything was read.
-    Over(Reading<R>),
+    Over(R, Sums),
     /// The reader failed; the error has been told.
-    Failed(Reading<R>),
+    Failed(R),
     /// Only while another state takes its place.
     Between,
 }
 
 impl<R: Read + Send + 'static> Ahead<R> {
-    /// `side` is told by the first bytes.
-    pub fn new(reader: R, sums: Sums, side: fn(&[u8]) -> Side) -> Ahead<R> {
-        let (state, current) = (State::Fresh(reader, sums), Arc::default());
-        Ahead { state, side, sums: None, current, position: 0, taken: 0 }
-    }
-
-    /// Hashes on the caller's thread, for a reader that works.
-    pub fn working(reader: R, sums: Sums) -> Ahead<R> {
-        Ahead::new(reader, sums, |_| Side::Caller)
+    /// `threads` is told by the first bytes.
+    pub fn new(reader: R, sums: Sums, threads: fn(&[u8]) -> Threads) -> Ahead<R> {
+        Ahead { state: State::Fresh(reader, sums), threads, current: Arc::default(), position: 0, taken: 0 }
     }
 
     /// Puts the next bytes into `current`; at the end there are none.
@@ -63,94 +60,125 @@ impl<R: Read + Send + 'static> Ahead<R> {
         self.position = 0;
         self.current = Arc::default();
         let (state, outcome) = match std::mem::replace(&mut self.state, State::Between) {
-            State::Fresh(reader, sums) => self.first(reader, sums),
-            State::Running { filled, thread } => match filled.recv() {
-                Ok(Ok(block)) => (State::Running { filled, thread }, Ok(block)),
-                Ok(Err(error)) => (State::Failed(join(thread)), Err(error)),
-                Err(_) => (State::Over(join(thread)), Ok(Block::default())),
-            },
-            State::Failed(reading) => (State::Failed(reading), Err(io::Error::other("read on after an error"))),
-            state => (state, Ok(Block::default())),
+            State::Fresh(reader, sums) => first(reader, sums, self.threads),
+            State::Here(reader, sums) => here(reader, sums),
+            State::Running { filled, thread, summing } => running(filled, thread, summing),
+            State::Failed(reader) => (State::Failed(reader), Err(io::Error::other("read on after an error"))),
+            state => (state, Ok(Arc::default())),
         };
         self.state = state;
         self.current = outcome?;
         self.taken += self.current.len() as u64;
-        if let Some(sums) = &mut self.sums {
-            sums.update(&self.current);
-        }
         Ok(())
-    }
-
-    /// Reads the first buffer in place: less than a buffer is not worth a thread.
-    fn first(&mut self, mut reader: R, sums: Sums) -> (State<R>, io::Result<Block>) {
-        let mut block = Vec::new();
-        if let Err(error) = fill(&mut reader, &mut block) {
-            return (State::Failed((reader, Some(sums))), Err(error));
-        }
-        let block = Arc::new(block);
-        let is_whole = block.len() < BLOCK;
-        let mut sums = Some(sums);
-        if is_whole || matches!((self.side)(&block), Side::Caller) {
-            self.sums = sums.take();
-        }
-        if is_whole {
-            return (State::Over((reader, None)), Ok(block));
-        }
-        let (sender, filled) = sync_channel(RING - 3);
-        let first = Arc::clone(&block);
-        let thread = std::thread::spawn(move || run((reader, sums), first, &sender));
-        (State::Running { filled, thread }, Ok(block))
     }
 }
 
-fn join<R>(thread: JoinHandle<Reading<R>>) -> Reading<R> {
+/// What comes next, and the state that is left.
+type Next<R> = (State<R>, io::Result<Arc<Buffer>>);
+
+/// Reads the first buffer in place: less than a buffer is not worth a thread.
+fn first<R: Read + Send + 'static>(mut reader: R, sums: Sums, threads: fn(&[u8]) -> Threads) -> Next<R> {
+    let buffer = match Buffer::fill(&mut reader) {
+        Ok(buffer) => Arc::new(buffer),
+        Err(error) => return (State::Failed(reader), Err(error)),
+    };
+    let threads = if buffer.len() < BLOCK { Threads::None } else { threads(&buffer) };
+    let (mut with_reader, mut summing) = match threads {
+        Threads::None => return summed(reader, sums, buffer),
+        Threads::Reading => (Some(sums), None),
+        Threads::ReadingAndHashing => (None, Some(Summing::apart(sums))),
+    };
+    if let Some(summing) = &mut summing {
+        summing.update(&buffer);
+    }
+    let (sender, filled) = sync_channel(WAITING);
+    let first = Arc::clone(&buffer);
+    let thread = std::thread::spawn(move || {
+        if let Some(sums) = &mut with_reader {
+            sums.update(&first);
+        }
+        drop(first);
+        read_all(&mut reader, &mut with_reader, &sender);
+        (reader, with_reader)
+    });
+    (State::Running { filled, thread, summing }, Ok(buffer))
+}
+
+/// Reads the next buffer in place.
+fn here<R: Read>(mut reader: R, sums: Sums) -> Next<R> {
+    match Buffer::fill(&mut reader) {
+        Ok(buffer) => summed(reader, sums, Arc::new(buffer)),
+        Err(error) => (State::Failed(reader), Err(error)),
+    }
+}
+
+fn summed<R>(reader: R, mut sums: Sums, buffer: Arc<Buffer>) -> Next<R> {
+    sums.update(&buffer);
+    let is_last = buffer.len() < BLOCK;
+    (if is_last { State::Over(reader, sums) } else { State::Here(reader, sums) }, Ok(buffer))
+}
+
+/// Waits for the reading thread.
+fn running<R>(
+    filled: Receiver<io::Result<Arc<Buffer>>>,
+    thread: JoinHandle<(R, Option<Sums>)>,
+    mut summing: Option<Summing>,
+) -> Next<R> {
+    match filled.recv() {
+        Ok(Ok(buffer)) => {
+            if let Some(summing) = &mut summing {
+                summing.update(&buffer);
+            }
+            (State::Running { filled, thread, summing }, Ok(buffer))
+        }
+        Ok(Err(error)) => (State::Failed(join(thread).0), Err(error)),
+        Err(_) => {
+            let (reader, sums) = join(thread);
+            let sums = sums.or_else(|| summing.map(Summing::finish)).expect("one of the threads hashes");
+            (State::Over(reader, sums), Ok(Arc::default()))
+        }
+    }
+}
+
+fn join<T>(thread: JoinHandle<T>) -> T {
     match thread.join() {
-        Ok(reading) => reading,
+        Ok(value) => value,
         // Whoever isolates a layer's panics does so on the caller's thread.
         Err(panic) => std::panic::resume_unwind(panic),
     }
 }
 
 /// Reads to the end, and hashes where asked to, while whoever holds the receiver goes on.
-fn run<R: Read>(
-    (mut reader, mut sums): Reading<R>,
-    first: Block,
-    sender: &SyncSender<io::Result<Block>>,
-) -> Reading<R> {
-    if let Some(sums) = &mut sums {
-        sums.update(&first);
-    }
-    let mut ring = VecDeque::from([first]);
+fn read_all(reader: &mut impl Read, sums: &mut Option<Sums>, sender: &SyncSender<io::Result<Arc<Buffer>>>) {
     loop {
-        let mut block = recycle(&mut ring);
-        if let Err(error) = fill(&mut reader, &mut block) {
-            // Nobody is left to hear of it where the receiver has gone.
-            let _ = sender.send(Err(error));
-            return (reader, sums);
+        let buffer = match Buffer::fill(reader) {
+            Ok(buffer) => Arc::new(buffer),
+            Err(error) => {
+                // Nobody is left to hear of it where the receiver has gone.
+                let _ = sender.send(Err(error));
+                return;
+            }
+        };
+        if sender.send(Ok(Arc::clone(&buffer))).is_err() {
+            return;
         }
-        let block = Arc::new(block);
-        if sender.send(Ok(Arc::clone(&block))).is_err() {
-            return (reader, sums);
+        if let Some(sums) = sums {
+            sums.update(&buffer);
         }
-        if let Some(sums) = &mut sums {
-            sums.update(&block);
+        if buffer.len() < BLOCK {
+            return;
         }
-        if block.len() < BLOCK {
-            return (reader, sums);
-        }
-        ring.push_back(block);
     }
 }
 
 impl<R: Read + Send + 'static> Plain<R> for Ahead<R> {
     fn into_inner(self) -> R {
         match self.state {
-            State::Running { filled, thread } => {
+            State::Running { filled, thread, .. } => {
                 drop(filled);
                 join(thread).0
             }
-            State::Fresh(reader, _) => reader,
-            State::Over(reading) | State::Failed(reading) => reading.0,
+            State::Fresh(reader, _) | State::Here(reader, _) | State::Over(reader, _) | State::Failed(reader) => reader,
             State::Between => unreachable!("refill puts the state back"),
         }
     }
@@ -158,10 +186,7 @@ impl<R: Read + Send + 'static> Plain<R> for Ahead<R> {
     fn sum(mut self) -> Result<Sum<R>, Unfinished<R>> {
         loop {
             match std::mem::replace(&mut self.state, State::Between) {
-                State::Over((inner, sums)) => {
-                    let sums = sums.or(self.sums).expect("one of the sides hashes");
-                    return Ok(sums.finish(self.taken, inner));
-                }
+                State::Over(inner, sums) => return Ok(sums.finish(self.taken, inner)),
                 state => self.state = state,
             }
             if let Err(cause) = self.refill() {
@@ -209,16 +234,12 @@ mod tests {
     use super::*;
     use crate::oci::Hasher;
 
-    type Make<R> = fn(R, Sums) -> Ahead<R>;
-
-    fn reading<R: Read + Send + 'static>(reader: R, sums: Sums) -> Ahead<R> {
-        Ahead::new(reader, sums, |_| Side::Reader)
-    }
+    const ALL: [fn(&[u8]) -> Threads; 3] = [|_| Threads::None, |_| Threads::Reading, |_| Threads::ReadingAndHashing];
 
     fn check(length: usize) {
         let bytes: Vec<u8> = (0..length).map(|at| ((at * 31) >> 3) as u8).collect();
-        for make in [reading as Make<_>, Ahead::working] {
-            let ahead = || make(io::Cursor::new(bytes.clone()), Sums::digest(Hasher::sha256()));
+        for threads in ALL {
+            let ahead = || Ahead::new(io::Cursor::new(bytes.clone()), Sums::digest(Hasher::sha256()), threads);
             let (mut all, mut read) = (ahead(), Vec::new());
             all.read_to_end(&mut read).unwrap();
             assert_eq!(read, bytes);
@@ -240,9 +261,9 @@ mod tests {
 
     #[test]
     fn an_error_in_the_middle_is_passed_on_and_the_reader_comes_back() {
-        for blocks in [0, 1, 20] {
+        for (blocks, threads) in [0, 1, 20].into_iter().flat_map(|blocks| ALL.map(|threads| (blocks, threads))) {
             let whole = io::Cursor::new(vec![7u8; blocks * BLOCK]);
-            let mut ahead = Ahead::working(whole.chain(Broken), Sums::digest(Hasher::sha256()));
+            let mut ahead = Ahead::new(whole.chain(Broken), Sums::digest(Hasher::sha256()), threads);
             assert_eq!(ahead.read_to_end(&mut Vec::new()).unwrap_err().to_string(), "broken");
             assert_eq!(ahead.into_inner().into_inner().0.position(), (blocks * BLOCK) as u64);
         }
@@ -250,12 +271,14 @@ mod tests {
 
     #[test]
     fn a_reader_that_is_left_alone_ends() {
-        let mut ahead = reading(io::repeat(7), Sums::digest(Hasher::sha256()));
-        for _ in 0..3 {
-            ahead.fill_buf().unwrap();
-            ahead.consume(BLOCK);
+        for threads in ALL {
+            let mut ahead = Ahead::new(io::repeat(7), Sums::digest(Hasher::sha256()), threads);
+            for _ in 0..3 {
+                ahead.fill_buf().unwrap();
+                ahead.consume(BLOCK);
+            }
+            ahead.into_inner();
         }
-        ahead.into_inner();
     }
 
     struct Broken;

@@ -89,8 +89,12 @@ pub(super) struct CapabilityTable {
 
 impl CapabilityTable {
     /// 0 for none, else what [`CapabilityTable::at`] takes. More than 65,535 different ones share the last.
-    pub fn keep(&mut self, capabilities: Option<FileCapabilities>) -> u16 {
-        let Some(capabilities) = capabilities else { return 0 };
+    #[inline]
+    pub fn keep(&mut self, capabilities: &Option<FileCapabilities>) -> u16 {
+        capabilities.as_ref().map_or(0, |capabilities| self.keep_one(*capabilities))
+    }
+
+    fn keep_one(&mut self, capabilities: FileCapabilities) -> u16 {
         let next = (self.list.len() + 1).min(usize::from(u16::MAX)) as u16;
         let index = *self.index.entry(capabilities).or_insert(next);
         if usize::from(index) > self.list.len() {
@@ -137,7 +141,7 @@ impl<T> Contents<T> {
             own: own.len() as u16,
             target: target.len() as u16,
             tag,
-            capabilities: self.capabilities.keep(entry.capabilities),
+            capabilities: self.capabilities.keep(&entry.capabilities),
             mode: entry.mode,
             owner: self.owner(entry.uid, entry.gid),
             fact: if fact.is_some() { self.facts.len() as u32 + 1 } else { 0 },

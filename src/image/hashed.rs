@@ -1,20 +1,17 @@
-//! Bytes that are hashed as they pass. The hash runs on a thread of its own, over the same buffers that the reader
-//! reads from: nothing is copied, and memory is bounded by a ring of buffers.
+//! Bytes that are hashed as they pass. The hash may run on a thread of its own, over the same buffers that the reader
+//! reads from: nothing is copied, and memory is bounded by the buffers that may wait.
 
-use std::collections::VecDeque;
 use std::io::{self, BufRead, Read};
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
+use super::buffer::{BLOCK, Buffer};
 use super::error::LayerError;
 use crate::oci::{Digest, Hasher};
 
-/// Bytes of a buffer: large enough for a decoder to run undisturbed, small enough that a few stay in the cache.
-pub(super) const BLOCK: usize = 256 << 10;
-
-/// Buffers in a ring: the reader's own and those that wait for the hash. 6 of them are 1.5 MiB.
-pub(super) const RING: usize = 6;
+/// Buffers that wait for the next thread, at most: a thread that is woken for each of them does little else.
+pub(super) const WAITING: usize = 8;
 
 /// What is computed of bytes as they pass.
 pub(super) struct Sums {
@@ -44,6 +41,44 @@ impl Sums {
     }
 }
 
+/// Sums, and who computes them.
+pub(super) enum Summing {
+    Here(Sums),
+    Apart { full: SyncSender<Arc<Buffer>>, thread: JoinHandle<Sums> },
+}
+
+impl Summing {
+    pub fn apart(mut sums: Sums) -> Summing {
+        let (full, incoming) = sync_channel::<Arc<Buffer>>(WAITING);
+        let thread = std::thread::spawn(move || {
+            for buffer in incoming {
+                sums.update(&buffer);
+            }
+            sums
+        });
+        Summing::Apart { full, thread }
+    }
+
+    pub fn update(&mut self, buffer: &Arc<Buffer>) {
+        match self {
+            Summing::Here(sums) => sums.update(buffer),
+            Summing::Apart { full, .. } => {
+                full.send(Arc::clone(buffer)).expect("the sums' thread runs until its sender is gone");
+            }
+        }
+    }
+
+    pub fn finish(self) -> Sums {
+        match self {
+            Summing::Here(sums) => sums,
+            Summing::Apart { full, thread } => {
+                drop(full);
+                thread.join().expect("hashing does not panic")
+            }
+        }
+    }
+}
+
 /// A reader that hashes everything that it reads.
 pub(super) trait Hashing: BufRead {
     /// Bytes taken from the inner reader so far.
@@ -62,26 +97,6 @@ pub(super) trait Plain<R>: BufRead {
     fn sum(self) -> Result<Sum<R>, Unfinished<R>>;
 }
 
-/// Hashes what `inner` gives, which is read on the caller's thread.
-pub(super) struct Hashed<R> {
-    inner: R,
-    current: Arc<Vec<u8>>,
-    position: usize,
-    taken: u64,
-    is_at_end: bool,
-    state: State,
-}
-
-enum State {
-    /// What was read so far is `current`, and not yet hashed: less than a buffer is not worth a thread.
-    Waiting(Sums),
-    Apart {
-        full: SyncSender<Arc<Vec<u8>>>,
-        ring: VecDeque<Arc<Vec<u8>>>,
-        thread: JoinHandle<Sums>,
-    },
-}
-
 /// A reader that failed before its end.
 #[derive(Debug)]
 pub(super) struct Unfinished<R> {
@@ -89,7 +104,7 @@ pub(super) struct Unfinished<R> {
     pub inner: R,
 }
 
-/// What a [`Hashed`] knows at its end.
+/// What a hashed reader knows at its end.
 pub(super) struct Sum<R> {
     pub digest: Digest,
     pub crc: Option<u32>,
@@ -103,78 +118,44 @@ impl<R> From<Unfinished<R>> for LayerError {
     }
 }
 
+/// Hashes what `inner` gives, which is read on the caller's thread.
+pub(super) struct Hashed<R> {
+    inner: R,
+    current: Arc<Buffer>,
+    position: usize,
+    taken: u64,
+    is_at_end: bool,
+    /// Taken out only while its place changes.
+    summing: Option<Summing>,
+}
+
+const ALWAYS: &str = "there are always sums";
+
 impl<R: Read> Hashed<R> {
     pub fn new(inner: R, sums: Sums) -> Hashed<R> {
         let (current, position, taken) = (Arc::default(), 0, 0);
-        Hashed { inner, current, position, taken, is_at_end: false, state: State::Waiting(sums) }
+        Hashed { inner, current, position, taken, is_at_end: false, summing: Some(Summing::Here(sums)) }
     }
 
     /// Puts the next bytes into `current`; at the end it stays as it is, and all read.
     fn refill(&mut self) -> io::Result<()> {
-        let mut block = match &mut self.state {
-            State::Waiting(_) => Vec::new(),
-            State::Apart { ring, .. } => recycle(ring),
-        };
-        fill(&mut self.inner, &mut block)?;
-        self.is_at_end = block.len() < BLOCK;
-        if block.is_empty() {
+        let buffer = Buffer::fill(&mut self.inner)?;
+        self.is_at_end = buffer.len() < BLOCK;
+        if buffer.is_empty() {
             self.position = self.current.len();
             return Ok(());
         }
-        self.taken += block.len() as u64;
-        let (block, before) = (Arc::new(block), std::mem::take(&mut self.current));
-        if let State::Waiting(sums) = &mut self.state
-            && !before.is_empty()
+        // Less than a buffer is not worth a thread.
+        if !self.is_at_end
+            && let Some(Summing::Here(_)) = &self.summing
         {
-            let sums = std::mem::replace(sums, Sums::digest(Hasher::sha256()));
-            self.state = apart(sums, before);
+            self.summing = self.summing.take().map(|summing| Summing::apart(summing.finish()));
         }
-        if let State::Apart { full, ring, .. } = &mut self.state {
-            full.send(Arc::clone(&block)).expect("the hash runs until its sender is gone");
-            ring.push_back(Arc::clone(&block));
-        }
-        (self.current, self.position) = (block, 0);
+        self.taken += buffer.len() as u64;
+        (self.current, self.position) = (Arc::new(buffer), 0);
+        self.summing.as_mut().expect(ALWAYS).update(&self.current);
         Ok(())
     }
-}
-
-/// Starts the hash's thread with the first buffer.
-fn apart(mut sums: Sums, first: Arc<Vec<u8>>) -> State {
-    let (full, incoming) = sync_channel::<Arc<Vec<u8>>>(RING - 3);
-    let thread = std::thread::spawn(move || {
-        sums.update(&first);
-        drop(first);
-        for block in incoming {
-            sums.update(&block);
-        }
-        sums
-    });
-    State::Apart { full, ring: VecDeque::new(), thread }
-}
-
-/// The oldest buffer once the ring is full, which the other side has done with. Where it has not dropped it quite yet, a
-/// new one takes its place.
-pub(super) fn recycle(ring: &mut VecDeque<Arc<Vec<u8>>>) -> Vec<u8> {
-    if ring.len() < RING {
-        return Vec::new();
-    }
-    ring.pop_front().and_then(|oldest| Arc::try_unwrap(oldest).ok()).unwrap_or_default()
-}
-
-/// Fills a buffer up to [`BLOCK`] bytes; less only at the end.
-pub(super) fn fill(reader: &mut impl Read, block: &mut Vec<u8>) -> io::Result<()> {
-    block.resize(BLOCK, 0);
-    let mut filled = 0;
-    while filled < BLOCK {
-        match reader.read(&mut block[filled..]) {
-            Ok(0) => break,
-            Ok(read) => filled += read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    block.truncate(filled);
-    Ok(())
 }
 
 impl<R: Read> Plain<R> for Hashed<R> {
@@ -188,17 +169,7 @@ impl<R: Read> Plain<R> for Hashed<R> {
                 return Err(Unfinished { cause, inner: self.inner });
             }
         }
-        let sums = match self.state {
-            State::Waiting(mut sums) => {
-                sums.update(&self.current);
-                sums
-            }
-            State::Apart { full, thread, .. } => {
-                drop(full);
-                thread.join().expect("hashing does not panic")
-            }
-        };
-        Ok(sums.finish(self.taken, self.inner))
+        Ok(self.summing.expect(ALWAYS).finish().finish(self.taken, self.inner))
     }
 }
 

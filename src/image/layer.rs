@@ -1,11 +1,11 @@
 //! Reads one layer: opens it, tells its compression by its bytes, walks its tar, and holds both of its digests to what
-//! the image says. One pass, nothing is unpacked to disk, and memory does not grow with the layer's bytes: two rings of
-//! 1.5 MiB, the decoder's window, and what [`Contents`] keeps of each entry (some 40 bytes). Reading and decoding run on
-//! threads of their own; the caller's walks the tar, hashes it, and runs `visit`.
+//! the image says. One pass, nothing is unpacked to disk, and memory does not grow with the layer's bytes: buffers of
+//! some 6 MiB, the decoder's window, and what [`Contents`] keeps of each entry (some 40 bytes). Reading, decoding and
+//! hashing run on threads of their own where there is enough to do; the caller's walks the tar and runs `visit`.
 
 use std::io::{self, Read};
 
-use super::ahead::{Ahead, Side};
+use super::ahead::{Ahead, Threads};
 use super::contents::{Contents, Entry};
 use super::decompress::{Compression, Decoder, MAGIC_BYTES, looks_like_tar};
 use super::entries::{LayerNote, Visit, walk};
@@ -55,18 +55,31 @@ pub fn read_layer<T>(
     let descriptor = &layer.descriptor;
     let read = open(source, descriptor).and_then(|reader| {
         let stored = Stored { reader, left: descriptor.size, expected: descriptor.size };
-        let ahead = Ahead::new(stored, Sums::digest(descriptor.digest.hasher()), who_hashes);
+        let is_small = descriptor.size <= SMALL;
+        let (reading, decoding) = if is_small { NO_THREADS } else { THREADS };
+        let ahead = Ahead::new(stored, Sums::digest(descriptor.digest.hasher()), reading);
         let is_sha256 = descriptor.digest.algorithm() == "sha256";
-        check(read_stored(ahead, is_sha256, limits, Ahead::working, visit)?, layer)
+        check(read_stored(ahead, is_sha256, limits, |tar, sums| Ahead::new(tar, sums, decoding), visit)?, layer)
     });
     read.map_err(|cause| cause.of(layer.index, descriptor))
 }
 
-/// Stored bytes are hashed where they are read, beside their inflating on another thread; those of a plain tar, which
-/// need none, by who walks it.
-fn who_hashes(start: &[u8]) -> Side {
-    if looks_like_tar(&start[..start.len().min(MAGIC_BYTES)]) { Side::Caller } else { Side::Reader }
-}
+/// How a layer's stored bytes are read, and how they are decoded; each is told by the first bytes that come.
+type Plan = (fn(&[u8]) -> Threads, fn(&[u8]) -> Threads);
+
+/// Stored bytes are few and hashed where they are read, beside their decoding on another thread; a plain tar's are many.
+const THREADS: Plan = (
+    |start| match looks_like_tar(&start[..start.len().min(MAGIC_BYTES)]) {
+        true => Threads::ReadingAndHashing,
+        false => Threads::Reading,
+    },
+    |_| Threads::ReadingAndHashing,
+);
+
+const NO_THREADS: Plan = (|_| Threads::None, |_| Threads::None);
+
+/// Stored bytes of a layer that is done with in a few milliseconds: other layers are what goes on beside it.
+const SMALL: u64 = 1 << 20;
 
 fn open(source: &dyn Source, descriptor: &Descriptor) -> Result<Box<dyn Read + Send>, LayerError> {
     if descriptor.is_encrypted() {

@@ -3,6 +3,7 @@
 
 mod ahead;
 mod blocks;
+mod buffer;
 mod contents;
 mod decompress;
 mod directory;

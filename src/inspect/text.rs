@@ -157,9 +157,9 @@ const STATUSES: [&[u8]; 14] = [
 ];
 const STATUS_BYTES: usize = 80;
 
-/// Whether a text has these words, in whatever case.
+/// Whether a text has these words, which start with no letter, in whatever case.
 fn has(text: &[u8], words: &[u8]) -> bool {
-    text.windows(words.len()).any(|part| part.eq_ignore_ascii_case(words))
+    text.windows(words.len()).any(|part| part[0] == words[0] && part.eq_ignore_ascii_case(words))
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use super::files::{Files, purposeful};
 use super::finding::Finding;
 use super::packages::foreign_tags;
 use super::tokens;
-use crate::image::{FileView, NodeKind};
+use crate::image::FileView;
 use crate::inspect::{FileKind, Native, Zip};
 use crate::platform::Arch;
 
@@ -18,11 +18,9 @@ pub const RULE: (&str, &str) =
 
 /// Judges every archive.
 pub fn judge(files: &Files<'_>) -> Vec<Finding> {
-    let is_archive = |view: &FileView<'_, FileKind>| view.kind == NodeKind::File;
     let archives: Vec<(FileView<'_, FileKind>, String, &Zip)> = files
         .rootfs
-        .all()
-        .filter(is_archive)
+        .files_with_facts()
         .filter_map(|view| {
             let Some(FileKind::Zip(zip)) = view.fact else { return None };
             let path = String::from_utf8_lossy(&files.rootfs.path(view.id)).into_owned();

@@ -220,7 +220,7 @@ impl<'a> Search<'a> {
 
     /// Why the library `name` that was not found may be there all the same. Where no file has that name, it is not.
     pub fn doubt(&self, name: &str, by: usize, objects: &[Object<'a>]) -> Option<String> {
-        if !name.contains('/') && !self.rootfs.all().any(|view| view.name == name.as_bytes()) {
+        if !name.contains('/') && self.rootfs.named(name.as_bytes()).next().is_none() {
             return None;
         }
         let mut chain = std::iter::successors(Some(by), |index| objects[*index].parent);

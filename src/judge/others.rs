@@ -8,13 +8,13 @@ use super::purpose::{self, Format, Suspect};
 use super::runtimes::is_library;
 use super::siblings::Siblings;
 use super::tokens;
-use crate::image::{FileView, NodeKind};
+use crate::image::FileView;
 use crate::inspect::{FileKind, TextStart};
 
 /// Judges all files that are no ELF.
 pub fn judge(files: &Files<'_>, siblings: &Siblings) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for view in files.rootfs.all().filter(|view| view.kind == NodeKind::File) {
+    for view in files.rootfs.files_with_facts() {
         let Some(kind) = view.fact.filter(|kind| !matches!(kind, FileKind::Elf(_))) else { continue };
         let (is, format) = (not_a_program(kind), format(kind));
         if is.is_none() && format.is_none() {

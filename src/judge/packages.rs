@@ -9,7 +9,7 @@ use super::files::Files;
 use super::finding::Finding;
 use super::reach::Way;
 use super::tokens::{self, Libc};
-use crate::image::{FileView, NodeKind};
+use crate::image::FileView;
 use crate::inspect::{FileKind, NpmPackage};
 use crate::platform::Arch;
 
@@ -17,7 +17,7 @@ use crate::platform::Arch;
 pub fn judge_packages(files: &Files<'_>, found: &[Finding]) -> Vec<Finding> {
     let told: BTreeSet<&str> = found.iter().filter_map(|finding| finding.group.as_deref()).collect();
     let mut findings = archives::judge(files);
-    for view in files.rootfs.all().filter(|view| view.kind == NodeKind::File) {
+    for view in files.rootfs.files_with_facts() {
         let Some(kind) = view.fact else { continue };
         if !matches!(kind, FileKind::Wheel(_) | FileKind::NpmPackage(_)) {
             continue;

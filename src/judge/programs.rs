@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::tokens::{self, Libc, PathPlatform};
-use crate::image::{NodeId, NodeKind, RootFs};
+use crate::image::{NodeId, RootFs};
 use crate::inspect::{Elf, FileKind};
 use crate::platform::{Arch, Fact, Node, binfmt};
 
@@ -69,9 +69,9 @@ pub fn fit(elf: &Elf, node: &Node) -> Fit {
 impl<'a> Programs<'a> {
     pub fn collect(rootfs: &'a RootFs<FileKind>, node: &Node) -> Programs<'a> {
         let mut all: Vec<Program<'a>> = rootfs
-            .all()
+            .files_with_facts()
             .filter_map(|view| match view.fact {
-                Some(FileKind::Elf(elf)) if view.kind == NodeKind::File => {
+                Some(FileKind::Elf(elf)) => {
                     let path = String::from_utf8_lossy(&rootfs.path(view.id)).into_owned();
                     let platform = tokens::read(&path);
                     let elf: &'a Elf = elf;

@@ -52,7 +52,7 @@ impl Siblings {
     /// fits. And packages that say that they are not for Linux.
     fn read_packages(&mut self, rootfs: &RootFs<FileKind>) {
         let shown = |id| String::from_utf8_lossy(&rootfs.path(id)).into_owned();
-        for view in rootfs.all().filter(|view| view.kind == NodeKind::File) {
+        for view in rootfs.files_with_facts() {
             match view.fact {
                 Some(FileKind::Wheel(tags)) if !tags.is_empty() && tags.iter().all(|tag| tag.ends_with("-any")) => {
                     let path = shown(view.id);
@@ -63,13 +63,13 @@ impl Siblings {
                 Some(FileKind::NpmPackage(package)) if is_elsewhere(&package.os) => {
                     self.elsewhere.extend(shown(view.id).strip_suffix("/package.json").map(String::from));
                 }
-                _ if view.name == b"fallback.js" => {
-                    let path = shown(view.id);
-                    let folder = path.strip_suffix("/fallback.js").filter(|dir| dir.contains("/node_modules/"));
-                    self.optional.extend(folder.map(String::from));
-                }
                 _ => {}
             }
+        }
+        for view in rootfs.named(b"fallback.js").filter(|view| view.kind == NodeKind::File) {
+            let path = shown(view.id);
+            let folder = path.strip_suffix("/fallback.js").filter(|dir| dir.contains("/node_modules/"));
+            self.optional.extend(folder.map(String::from));
         }
     }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::code::Code;
 use super::finding::{self, Finding};
 use super::labels::{Agreement, Labels};
-use crate::image::{FileView, NodeKind, RootFs};
+use crate::image::{FileView, RootFs};
 use crate::inspect::{FileKind, Pe};
 use crate::platform::Arch;
 
@@ -32,7 +32,7 @@ pub fn judge(labels: Labels<'_>, rootfs: &RootFs<FileKind>, argv: &[String], arc
     };
     let start = argv.first().map(|program| windows_name(program));
     let mut foreign = Vec::new();
-    for view in rootfs.all().filter(|view| view.kind == NodeKind::File) {
+    for view in rootfs.files_with_facts() {
         let Some(FileKind::Pe(pe)) = view.fact else { continue };
         let path = String::from_utf8_lossy(&rootfs.path(view.id)).into_owned();
         let is_start = start.as_deref().is_some_and(|start| is_named(&path, start));

@@ -85,9 +85,14 @@ impl LayerStore {
         missing.sort_by_key(|layer| std::cmp::Reverse(layer.descriptor.size));
         watch.expect(missing.iter().map(|layer| layer.descriptor.size).sum());
         watch.expect_layers(missing.len());
-        let (sender, results) = mpsc::channel();
         let watched = Watched { source, watch: Arc::clone(watch) };
         let jobs = options.jobs.clamp(1, missing.len());
+        if jobs == 1 {
+            let one = |layer: &Layer| (layer.descriptor.digest.clone(), read_one(&watched, layer, options));
+            self.layers.extend(missing.into_iter().map(one));
+            return;
+        }
+        let (sender, results) = mpsc::channel();
         // A pool of its own: a worker that waits for bytes must not hold up anybody else's work.
         let pool = rayon::ThreadPoolBuilder::new().num_threads(jobs).build().expect("a small pool of threads starts");
         pool.in_place_scope_fifo(|scope| {

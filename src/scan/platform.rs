@@ -44,7 +44,7 @@ pub fn judge_platform(subject: Subject<'_>, targets: &[Target], options: &Option
     let mut report = PlatformReport {
         digest: subject.digest.cloned(),
         layers: subject.layers,
-        entries: subject.rootfs.all().count(),
+        entries: subject.rootfs.entries(),
         starts: start.call.argv.clone(),
         problems: subject.problems,
         ..PlatformReport::new(subject.promised.cloned(), subject.declared.cloned())

@@ -196,7 +196,7 @@ impl<T> RootFs<T> {
         if !self.set_target(id, name, target) {
             return;
         }
-        let capabilities = self.capabilities.keep(entry.capabilities);
+        let capabilities = self.capabilities.keep(&entry.capabilities);
         let node = &mut self.nodes[id as usize];
         (node.mode, node.owner, node.layer, node.size) = (entry.mode, owner, layer as u16, entry.size);
         node.capabilities = capabilities;
