@@ -5,7 +5,7 @@ mod actions;
 mod arguments;
 mod bake;
 mod compose;
-mod dockerfile;
+pub mod dockerfile;
 mod dockerignore;
 mod download;
 mod finding;

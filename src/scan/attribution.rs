@@ -1,136 +1,187 @@
 //! The Dockerfile's line that a layer comes from. Pure, and silent where it cannot be told.
 
-/// The line of each step in a Dockerfile, counted from 1. A step is found by its text, blanks and flags aside; one that
-/// stands twice is found nowhere.
+use super::instruction::{self, Instruction};
+use crate::lint::dockerfile::Dockerfile;
+
+/// The line of each layer's step in a Dockerfile, counted from 1. Steps and instructions come in the same order, and the
+/// Dockerfile's are the topmost: a step that its base has, too, is not taken for one of its own. The stage is the one
+/// whose instructions agree best, the last of several.
 pub fn dockerfile_lines(dockerfile: Option<&str>, steps: &[Option<String>]) -> Vec<Option<usize>> {
-    let instructions = dockerfile.map(instructions).unwrap_or_default();
-    let only = |is_it: &dyn Fn(&str) -> bool| {
-        let mut found = instructions.iter().filter(|(_, text)| is_it(text));
-        match (found.next(), found.next()) {
-            (Some((line, _)), None) => Some(*line),
-            _ => None,
+    let nothing = vec![None; steps.len()];
+    let Some(file) = dockerfile.and_then(|text| Dockerfile::parse(text).ok()) else { return nothing };
+    let stages = (0..file.stages.len()).map(|stage| Alignment::of(steps, &instruction::of_stage(&file, stage)));
+    let best = stages.max_by_key(Alignment::score);
+    best.map_or(nothing, |alignment| alignment.lines())
+}
+
+/// Agreement first, then how high in the image the layers lie.
+type Score = (u32, usize);
+
+/// Layers and instructions laid beside each other in their order, so that as much as can be agrees.
+struct Alignment {
+    lines: Vec<usize>,
+    /// Of each layer with each instruction.
+    agreement: Vec<Vec<u32>>,
+    /// `best[l][i]`: the score of the layers from `l` and the instructions from `i`.
+    best: Vec<Vec<Score>>,
+}
+
+/// Which of several equally good instructions a layer is laid beside.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Choice {
+    Earliest,
+    Latest,
+}
+
+impl Alignment {
+    fn of(steps: &[Option<String>], instructions: &[Instruction]) -> Alignment {
+        let agreement: Vec<Vec<u32>> = steps
+            .iter()
+            .map(|step| {
+                let of = |instruction: &Instruction| step.as_ref().map_or(0, |step| instruction.agreement(step));
+                instructions.iter().map(of).collect()
+            })
+            .collect();
+        let mut best = vec![vec![(0, 0); instructions.len() + 1]; steps.len() + 1];
+        for layer in (0..steps.len()).rev() {
+            for at in (0..instructions.len()).rev() {
+                let apart = best[layer + 1][at].max(best[layer][at + 1]);
+                let beside = join(agreement[layer][at], layer, best[layer + 1][at + 1]);
+                best[layer][at] = beside.map_or(apart, |beside| beside.max(apart));
+            }
         }
-    };
-    let line_of = |step: &String| {
-        let wanted = key(step);
-        if let Some(place) = copied_to(step) {
-            return only(&|text| is_copy_to(text, &wanted, place));
-        }
-        only(&|text| *text == wanted).or_else(|| only(&|text| text.contains('$') && is_expanded(text, &wanted)))
-    };
-    steps.iter().map(|step| step.as_ref().and_then(line_of)).collect()
-}
-
-/// Where to the classic builder and buildah copied: they write `COPY file:1234 in /app` for whatever was copied.
-fn copied_to(step: &str) -> Option<&str> {
-    let (what, place) = step.split_once(" in ")?;
-    let source = what.split_whitespace().nth(1)?;
-    ["file:", "dir:", "multi:"].iter().any(|kind| source.starts_with(kind)).then_some(place.trim())
-}
-
-/// Whether an instruction copies to `place`; a relative place lies below a WORKDIR that is not known here.
-fn is_copy_to(text: &str, step: &str, place: &str) -> bool {
-    let is_same = text.split(' ').next() == step.split(' ').next();
-    let to = text.trim_end_matches(']').rsplit([' ', ',']).next().unwrap_or_default().trim_matches('"');
-    let (to, place) = (to.trim_start_matches("./").trim_end_matches('/'), place.trim_end_matches('/'));
-    is_same && (to == place || (!to.starts_with('/') && (to == "." || place.ends_with(&format!("/{to}")))))
-}
-
-/// Whether a step is an instruction with its variables put in.
-fn is_expanded(text: &str, step: &str) -> bool {
-    let mut pieces = pieces(text).into_iter();
-    let Some(mut rest) = pieces.next().and_then(|first| step.strip_prefix(first.as_str())) else { return false };
-    let pieces: Vec<String> = pieces.collect();
-    for (index, piece) in pieces.iter().enumerate() {
-        let is_last = index + 1 == pieces.len();
-        let found = if is_last && rest.ends_with(piece.as_str()) {
-            Some(rest.len() - piece.len())
-        } else {
-            rest.find(piece.as_str())
-        };
-        let Some(at) = found else { return false };
-        rest = &rest[at + piece.len()..];
+        Alignment { lines: instructions.iter().map(|instruction| instruction.line).collect(), agreement, best }
     }
-    rest.is_empty() || pieces.is_empty()
-}
 
-/// What stands between an instruction's variables.
-fn pieces(text: &str) -> Vec<String> {
-    let mut pieces = vec![String::new()];
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once('$') {
-        pieces.last_mut().expect("there is one from the start").push_str(before);
-        pieces.push(String::new());
-        rest = match after.strip_prefix('{').and_then(|inner| inner.split_once('}')) {
-            Some((_, tail)) => tail,
-            None => after.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || c == '_'),
-        };
+    fn score(&self) -> Score {
+        self.best[0][0]
     }
-    pieces.last_mut().expect("there is one from the start").push_str(rest);
-    pieces
-}
 
-/// Each instruction with its first line, continuation lines joined.
-fn instructions(dockerfile: &str) -> Vec<(usize, String)> {
-    let mut found = Vec::new();
-    let mut open: Option<(usize, String)> = None;
-    for (index, line) in dockerfile.lines().enumerate() {
-        let line = line.trim();
-        if line.starts_with('#') || (line.is_empty() && open.is_none()) {
-            continue;
-        }
-        let (start, mut text) = open.take().unwrap_or((index + 1, String::new()));
-        text.push_str(line.trim_end_matches('\\'));
-        text.push(' ');
-        if line.ends_with('\\') {
-            open = Some((start, text));
-        } else {
-            found.push((start, key(&text)));
-        }
+    /// A layer that could as well be laid beside another line is claimed nowhere.
+    fn lines(&self) -> Vec<Option<usize>> {
+        let latest = self.trace(Choice::Latest);
+        self.trace(Choice::Earliest).into_iter().zip(latest).map(|(a, b)| a.filter(|_| a == b)).collect()
     }
-    found
+
+    fn trace(&self, choice: Choice) -> Vec<Option<usize>> {
+        let mut found = vec![None; self.agreement.len()];
+        let (mut layer, mut at) = (0, 0);
+        while layer < self.agreement.len() && at < self.lines.len() {
+            let best = self.best[layer][at];
+            let is_beside = join(self.agreement[layer][at], layer, self.best[layer + 1][at + 1]) == Some(best);
+            let is_later = self.best[layer][at + 1] == best;
+            if is_beside && (choice == Choice::Earliest || !is_later) {
+                found[layer] = Some(self.lines[at]);
+                (layer, at) = (layer + 1, at + 1);
+            } else if is_later {
+                at += 1;
+            } else {
+                layer += 1;
+            }
+        }
+        found
+    }
 }
 
-/// An instruction without blanks and without flags, which builders leave out of the history.
-fn key(text: &str) -> String {
-    let mut words = text.split_whitespace();
-    let instruction = words.next().unwrap_or_default().to_ascii_uppercase();
-    let rest: Vec<&str> = words.skip_while(|word| word.starts_with("--")).collect();
-    format!("{instruction} {}", rest.join(" "))
+/// The score with a layer laid beside an instruction; `None`: they do not agree.
+fn join(agreement: u32, layer: usize, rest: Score) -> Option<Score> {
+    (agreement > 0).then_some((rest.0 + agreement, rest.1 + layer))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn check(dockerfile: &str, steps: &[&str], expected: &[Option<usize>]) {
+        let steps: Vec<Option<String>> =
+            steps.iter().map(|step| Some(step.to_string()).filter(|s| !s.is_empty())).collect();
+        assert_eq!(dockerfile_lines(Some(dockerfile), &steps), expected, "{dockerfile}");
+    }
+
     #[test]
     fn a_step_is_found_at_its_line() {
-        let dockerfile = "FROM debian\n# COPY a /a\nCOPY --chmod=755 bin/app   /usr/local/bin/app\nRUN make && \\\n    make install\n";
-        let steps =
-            [Some("COPY bin/app /usr/local/bin/app".to_string()), Some("RUN make && make install".to_string()), None];
-        assert_eq!(dockerfile_lines(Some(dockerfile), &steps), [Some(3), Some(4), None]);
+        check(
+            "FROM debian\n# COPY a /a\nCOPY --chmod=755 bin/app   /usr/local/bin/app\nRUN make && \\\n  # why\n\n  make install\n",
+            &["COPY bin/app /usr/local/bin/app", "RUN make && make install", ""],
+            &[Some(3), Some(4), None],
+        );
+        check(
+            "FROM a\nADD [\"x\", \"/y/\"]\nRUN [\"/bin/x\", \"y\"]\n",
+            &["ADD x /y/", "RUN /bin/x y"],
+            &[Some(2), Some(3)],
+        );
     }
 
     #[test]
     fn a_copy_of_the_classic_builder_or_buildah_is_found_by_its_place() {
-        let dockerfile = "FROM scratch\nCOPY bin/app /usr/local/bin/app\nADD [\"a\", \"/b/\"]\nCOPY conf ./conf\n";
-        let step = |text: &str| Some(text.to_string());
-        let steps =
-            [step("COPY file:1f in /usr/local/bin/app"), step("ADD file:2e in /b"), step("COPY dir:3d in /srv/conf")];
-        assert_eq!(dockerfile_lines(Some(dockerfile), &steps), [Some(2), Some(3), Some(4)]);
+        check(
+            "FROM scratch\nCOPY bin/app /usr/local/bin/app\nADD [\"a\", \"/b/\"]\nCOPY conf ./conf\nWORKDIR /opt\nCOPY x .\n",
+            &[
+                "COPY file:1f in /usr/local/bin/app",
+                "ADD file:2e in /b",
+                "COPY dir:3d in /srv/conf",
+                "COPY multi:4c in /opt/",
+            ],
+            &[Some(2), Some(3), Some(4), Some(6)],
+        );
+        check("FROM a\nENV B=/b\nCOPY x $B/y\nCOPY x /z\n", &["COPY file:1f in $B/y"], &[Some(3)]);
+        check("FROM a\nWORKDIR /opt\nCOPY x ./y/\n", &["COPY file:1f in ./y/"], &[Some(3)]);
     }
 
     #[test]
     fn variables_stand_for_what_was_put_in() {
-        let dockerfile = "FROM a\nARG DIR\nCOPY x ${DIR}/x\nRUN echo $DIR done\n";
-        let step = |text: &str| Some(text.to_string());
-        let steps = [step("COPY x /opt/x"), step("RUN echo $DIR done"), step("COPY y /opt/y")];
-        assert_eq!(dockerfile_lines(Some(dockerfile), &steps), [Some(3), Some(4), None]);
+        let dockerfile = "FROM a\nARG DIR=/opt\nENV E=/env\nCOPY x ${DIR}/x\nCOPY x $E/x\nRUN echo $DIR done\n";
+        check(dockerfile, &["COPY x /opt/x", "COPY x /env/x", "RUN echo $DIR done"], &[Some(4), Some(5), Some(6)]);
+        // Given at the build, or by the base image.
+        check(dockerfile, &["COPY x /given/x", "COPY x /env/x"], &[Some(4), Some(5)]);
+        check("FROM a\nCOPY x $BASE/x\n", &["COPY x /b/x"], &[Some(2)]);
+        check("FROM a\nCOPY y $BASE/x\n", &["COPY x /b/x"], &[None]);
     }
 
     #[test]
-    fn a_step_that_stands_twice_is_claimed_nowhere() {
-        let steps = [Some("RUN x".to_string())];
-        assert_eq!(dockerfile_lines(Some("FROM a\nRUN x\nFROM b\nRUN x\n"), &steps), [None]);
+    fn kanikos_steps_are_the_instructions_themselves() {
+        let dockerfile = "FROM a AS build\nRUN x\nFROM a\nARG NAME=n\nCOPY --from=build /src/${NAME} \\\n  /bin/\n";
+        check(dockerfile, &["COPY --from=build /src/${NAME} /bin/"], &[Some(5)]);
+    }
+
+    #[test]
+    fn a_heredocs_body_is_its_command_and_holds_no_instructions() {
+        let dockerfile =
+            "FROM a\nRUN <<E\nmake\nmake install\nE\nCOPY <<F /x\nCOPY b /b\nF\nRUN sh <<G\necho\nG\nCOPY b /b\n";
+        check(
+            dockerfile,
+            &["RUN make make install", "COPY <<F /x", "RUN sh <<G echo G", "COPY b /b"],
+            &[Some(2), Some(6), Some(9), Some(12)],
+        );
+    }
+
+    #[test]
+    fn folders_are_relative_to_the_one_before() {
+        let dockerfile = "FROM a\nWORKDIR /opt\nWORKDIR sub\nCOPY x y\nWORKDIR /opt/sub\n";
+        check(
+            dockerfile,
+            &["WORKDIR /opt", "WORKDIR /opt/sub", "COPY file:1 in /opt/sub/y", "WORKDIR /opt/sub"],
+            &[Some(2), Some(3), Some(4), Some(5)],
+        );
+    }
+
+    #[test]
+    fn a_stage_of_another_program_is_not_this_images() {
+        let dockerfile = "FROM a AS b\nRUN make\nFROM c\nRUN make\nFROM d AS e\nCOPY x /x\nFROM e\nRUN make\n";
+        check(dockerfile, &["COPY x /x", "RUN make"], &[Some(6), Some(8)]);
+        // Built with `--target`.
+        check("FROM a AS b\nRUN one\nFROM c\nRUN two\n", &["RUN one"], &[Some(2)]);
+    }
+
+    #[test]
+    fn what_the_base_did_is_not_taken_for_the_dockerfiles() {
+        check("FROM a\nRUN x\nCOPY b /b\n", &["RUN x", "RUN y", "RUN x", "COPY b /b"], &[None, None, Some(2), Some(3)]);
+    }
+
+    #[test]
+    fn a_step_that_stands_twice_is_claimed_where_its_order_tells() {
+        check("FROM a\nRUN x\nCOPY y /y\nRUN x\n", &["RUN x", "COPY y /y", "RUN x"], &[Some(2), Some(3), Some(4)]);
+        check("FROM a\nRUN x\nRUN x\n", &["RUN x"], &[None]);
+        check("no Dockerfile", &["RUN x"], &[None]);
     }
 }

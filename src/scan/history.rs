@@ -38,6 +38,10 @@ fn committed(history: &[History]) -> Vec<String> {
         let is_metadata = is_metadata_step(&entry.created_by);
         // buildah says at a commit what it was made from.
         let is_buildah = entry.comment.starts_with("FROM ") || is_metadata;
+        // A layer is rather a copy's than of the folder that WORKDIR made for it.
+        if !is_metadata || waiting.iter().any(|step: &String| !step.starts_with("WORKDIR ")) {
+            waiting.retain(|step| !step.starts_with("WORKDIR "));
+        }
         found.push(match (is_buildah && !waiting.is_empty(), is_metadata) {
             (true, true) => waiting.join("; "),
             (true, false) => format!("{}; {text}", waiting.join("; ")),
@@ -72,36 +76,70 @@ fn is_metadata_step(created_by: &str) -> bool {
 /// A step as its Dockerfile has it: without the shell, the markers and the build arguments that builders put around it.
 fn clean(created_by: &str, comment: &str) -> String {
     let text = created_by.trim();
-    // Classic builder with build arguments: `|2 A=1 B=2 /bin/sh -c make`.
-    if let Some((_, command)) = text.strip_prefix('|').and_then(|rest| rest.split_once("/bin/sh -c ")) {
-        return run(command);
+    if text.is_empty() {
+        return squeeze(comment);
     }
-    // BuildKit with build arguments: `RUN |1 TARGETARCH=arm64 /bin/sh -c make # buildkit`.
-    if let Some((_, command)) = text.strip_prefix("RUN |").and_then(|rest| rest.split_once("/bin/sh -c ")) {
-        return run(command);
-    }
-    // `RUN /bin/bash -o pipefail -c make # buildkit`: whatever SHELL says.
-    if let Some((shell, rest)) = text.strip_prefix("RUN /").and_then(|rest| rest.split_once(" -c "))
-        && shell.split(' ').skip(1).all(|word| word.starts_with('-') || word == "pipefail")
+    if let Some((shell, rest)) = text.split_once("#(nop)")
+        && (shell.is_empty() || command(shell.trim()).is_some_and(str::is_empty))
     {
-        return run(rest);
-    }
-    if let Some(rest) = text.strip_prefix("/bin/sh -c #(nop)") {
         return squeeze(rest);
     }
-    if let Some(rest) = text.strip_prefix("/bin/sh -c ") {
-        return run(rest);
+    match text.strip_prefix("RUN ") {
+        Some(rest) => run(without_arguments(rest)),
+        // The classic builder and buildah write a RUN's command alone; no instruction begins with a path.
+        None if text.starts_with(['/', '|']) => run(without_arguments(text)),
+        None => squeeze(text),
     }
-    if text.is_empty() { squeeze(comment) } else { squeeze(text) }
 }
 
-fn run(command: &str) -> String {
-    format!("RUN {}", squeeze(command))
+/// `|2 A=1 B=2 /bin/sh -c make`: the build arguments that a RUN was given, and its command. A value may hold blanks.
+fn without_arguments(text: &str) -> &str {
+    let Some((count, rest)) = text.strip_prefix('|').and_then(|rest| rest.split_once(' ')) else { return text };
+    let shell = rest.match_indices(" /").map(|(at, _)| &rest[at + 1..]).find(|rest| command(rest).is_some());
+    let words = || {
+        let count: usize = count.parse().ok()?;
+        let (at, _) = rest.match_indices(' ').nth(count.checked_sub(1)?)?;
+        Some(&rest[at + 1..])
+    };
+    shell.or_else(words).unwrap_or(rest)
+}
+
+/// What a shell is given to run: `make` of `/bin/bash -o pipefail -c make`. `None`: it is no call of a shell.
+fn command(text: &str) -> Option<&str> {
+    let (shell, mut rest) = text.split_once(' ')?;
+    let name = shell.strip_prefix('/')?.rsplit('/').next()?;
+    if !matches!(name, "sh" | "bash" | "ash" | "dash" | "zsh" | "ksh") {
+        return None;
+    }
+    loop {
+        let (word, after) = rest.split_once(' ').unwrap_or((rest, ""));
+        rest = after;
+        match word {
+            // `-ec` and `-lc` end the options, too.
+            _ if word.starts_with('-') && !word.starts_with("--") && word.ends_with('c') => return Some(rest.trim()),
+            _ if word.starts_with('-') || word == "pipefail" => {}
+            _ => return None,
+        }
+    }
+}
+
+/// The step of a RUN, by the command line that was run.
+fn run(line: &str) -> String {
+    format!("RUN {}", squeeze(command(line).unwrap_or(line)))
 }
 
 fn squeeze(text: &str) -> String {
     let text = text.trim().trim_end_matches("# buildkit").trim_end_matches("# buildah");
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    text.split_whitespace().map(shortened).collect::<Vec<_>>().join(" ")
+}
+
+/// `file:9ffe13ff133d...`, by which the classic builder and buildah name what was copied, is told by its start.
+fn shortened(word: &str) -> &str {
+    let hash = ["file:", "dir:", "multi:"].iter().find_map(|kind| Some((kind.len(), word.strip_prefix(kind)?)));
+    match hash {
+        Some((at, hash)) if hash.len() == 64 && hash.bytes().all(|b| b.is_ascii_hexdigit()) => &word[..at + 12],
+        _ => word,
+    }
 }
 
 #[cfg(test)]
@@ -142,6 +180,10 @@ mod tests {
     fn a_shell_of_the_dockerfiles_own_is_left_out() {
         check(&[entry("RUN /bin/bash -o pipefail -c make # buildkit", false)], 1, &[Some("RUN make")]);
         check(&[entry("RUN /usr/bin/cc -o a -c b.c # buildkit", false)], 1, &[Some("RUN /usr/bin/cc -o a -c b.c")]);
+        check(&[entry("RUN |2 A=1 B=a b /bin/sh -e -c make # buildkit", false)], 1, &[Some("RUN make")]);
+        check(&[entry("|1 A=1 /bin/bash -o pipefail -c make", false)], 1, &[Some("RUN make")]);
+        check(&[entry("|1 A=1 /bin/busybox cp a b", false)], 1, &[Some("RUN /bin/busybox cp a b")]);
+        check(&[entry("/bin/bash -lc #(nop) COPY file:1 in /a ", false)], 1, &[Some("COPY file:1 in /a")]);
     }
 
     #[test]
@@ -159,22 +201,44 @@ mod tests {
     }
 
     #[test]
-    fn buildah_with_layers_and_kaniko_list_one_entry_a_layer() {
+    fn what_was_copied_is_told_by_the_start_of_its_hash() {
+        let hash = "d88cac749fd838a3c3cecd4c0d6b69ceac74178d60259e07e7073cf5012013e0";
+        let step = entry(&format!("/bin/sh -c #(nop) ADD dir:{hash} in / "), false);
+        check(&[step], 1, &[Some("ADD dir:d88cac749fd8 in /")]);
+    }
+
+    #[test]
+    fn buildah_with_layers_lists_one_entry_a_layer() {
         let from =
             |created_by: &str, empty| History { comment: "FROM 7a7a0e68ef89".into(), ..entry(created_by, empty) };
         let history = [
             entry("/bin/sh -c #(nop) ADD file:0 in / ", false),
             from("/bin/sh -c #(nop) ENV A=1", true),
             from("/bin/sh -c #(nop) COPY file:1 in /one ", false),
+            from("/bin/sh -c #(nop) WORKDIR /opt", true),
+            from("/bin/sh -c #(nop) COPY file:2 in . ", false),
         ];
-        check(&history, 2, &[Some("ADD file:0 in /"), Some("COPY file:1 in /one")]);
-        let kaniko = [
-            entry("/bin/sh -c #(nop) ADD file:0 in / ", false),
-            entry("/bin/sh -c #(nop)  CMD [\"bash\"]", true),
-            entry("RUN make", false),
-            entry("COPY a /a", false),
+        check(&history, 3, &[Some("ADD file:0 in /"), Some("COPY file:1 in /one"), Some("COPY file:2 in .")]);
+    }
+
+    /// Source: kaniko, pkg/executor/build.go: a layer's history is its instruction as the Dockerfile has it, variables and
+    /// flags included; what changes no file is left out; `--single-snapshot` names the last instruction.
+    #[test]
+    fn kaniko_lists_the_dockerfiles_own_text_for_each_layer() {
+        let base =
+            [entry("/bin/sh -c #(nop) ADD file:0 in / ", false), entry("/bin/sh -c #(nop)  CMD [\"bash\"]", true)];
+        let own = [
+            entry("RUN apt-get update &&     apt-get install -y x", false),
+            entry("COPY --from=build /src/${NAME} /usr/local/bin/", false),
         ];
-        check(&kaniko, 3, &[Some("ADD file:0 in /"), Some("RUN make"), Some("COPY a /a")]);
+        let own_steps = [
+            Some("RUN apt-get update && apt-get install -y x"),
+            Some("COPY --from=build /src/${NAME} /usr/local/bin/"),
+        ];
+        let all: Vec<History> = base.iter().chain(&own).cloned().collect();
+        check(&all, 3, &[&[Some("ADD file:0 in /")][..], &own_steps].concat());
+        let single: Vec<History> = base.iter().cloned().chain([entry("ENTRYPOINT [\"/x\"]", false)]).collect();
+        check(&single, 2, &[Some("ADD file:0 in /"), Some("ENTRYPOINT [\"/x\"]")]);
     }
 
     #[test]

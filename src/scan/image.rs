@@ -8,10 +8,9 @@ use super::layers::{LayerStore, keep};
 use super::model::{ImageReport, LayerReport, PlatformReport, Problem};
 use super::platform::{Subject, judge_platform};
 use super::{Open, Options, Watch};
-use super::{attribution, base};
+use super::{attribution, base, index};
 use crate::image::{
-    Broken, Contents, Image, ImageError, Layer, LayerNote, RootFs, Selection, Skipped, Wanted, Why, read_directory,
-    read_stream, select,
+    Contents, Image, ImageError, Layer, LayerNote, RootFs, Selection, Wanted, read_directory, read_stream, select,
 };
 use crate::inspect::FileKind;
 use crate::judge::code::{Code, Severity};
@@ -108,7 +107,7 @@ impl Selected {
                 report.digest = Some(selection.root.digest.clone());
                 let wanted = Wanted { platforms: options.platforms.clone() };
                 report.problems.extend(selection.unmet(&wanted).map(problem));
-                on_selection(&selection, &mut report);
+                index::judge(&selection, &mut report);
                 report.findings.extend(targets.refused.iter().cloned());
                 for (image, targets) in targets.judged(&selection) {
                     let mut platform = on_image(image, targets, store, options);
@@ -132,7 +131,11 @@ fn tell_base(report: &mut PlatformReport, base: impl FnOnce() -> Option<usize>) 
         return;
     }
     if let Some(count) = base() {
-        report.layers.iter_mut().for_each(|layer| layer.is_base = Some(layer.index < count));
+        for layer in &mut report.layers {
+            layer.is_base = Some(layer.index < count);
+            // The base has a Dockerfile of its own.
+            layer.dockerfile_line = layer.dockerfile_line.filter(|_| layer.index >= count);
+        }
     }
 }
 
@@ -242,52 +245,6 @@ fn read_folder(path: &Path, options: &Options) -> Result<Content, Problem> {
     }
     let left_out = read.walked.left_out.iter().map(|path| String::from_utf8_lossy(path).into_owned()).collect();
     Ok(Content::Directory { contents: Arc::new(read.contents), unread, left_out })
-}
-
-/// What the index says of itself: what was left out, what is broken, and whether it is what it seems.
-fn on_selection(selection: &Selection, report: &mut ImageReport) {
-    for Broken { descriptor, promised, error } in &selection.broken {
-        let platform = promised.as_ref().map_or_else(|| descriptor.digest.short(), ToString::to_string);
-        report.problems.push(Problem::new(format!("{platform}: {error}"), error.hint()));
-    }
-    let mut attestations = 0;
-    for Skipped { descriptor, platform, why } in &selection.skipped {
-        let name = platform.as_ref().map_or_else(|| descriptor.digest.short(), ToString::to_string);
-        match why {
-            Why::Attestation => attestations += 1,
-            Why::Artifact(kind) => report.skipped.push(format!("not an image: {} ({kind})", descriptor.digest.short())),
-            Why::NotWanted => {}
-            Why::NotPresent { place } => {
-                let message = format!("{name} is listed, but its content is not present in {place}");
-                report.findings.push(Finding::new(Code::PlatformAbsent, message));
-            }
-        }
-    }
-    let platforms = selection.images.len() + selection.broken.len();
-    let left_out = selection.skipped.iter().any(|entry| !matches!(entry.why, Why::Attestation | Why::Artifact(_)));
-    if let (Some(_), [only], 1, false) = (&selection.index_annotations, &*selection.images, platforms, left_out) {
-        let only = platform_name(only);
-        let beside = if attestations > 0 { " and its attestation" } else { "" };
-        report
-            .findings
-            .push(Finding::new(Code::SinglePlatformIndex, format!("the index lists {only}{beside} and nothing else")));
-    }
-    if selection.index_annotations.is_none()
-        && report.name.contains("@sha256:")
-        && report.origin.starts_with("registry")
-    {
-        let only = selection.images.first().map_or_else(String::new, platform_name);
-        report.findings.push(Finding::new(Code::DigestPinsPlatform, format!("the digest is that of {only} alone")));
-    }
-    if selection.images.is_empty() && report.problems.is_empty() {
-        report
-            .problems
-            .push(Problem::new("no platform of it is present here", Some("scan it from its registry".into())));
-    }
-}
-
-fn platform_name(image: &Image) -> String {
-    image.promised.as_ref().or(image.declared.as_ref()).map_or_else(|| "one platform".to_string(), ToString::to_string)
 }
 
 fn on_image(image: &Image, targets: &[Target], store: &LayerStore, options: &Options) -> PlatformReport {

@@ -5,6 +5,8 @@ mod base;
 mod cure;
 pub mod history;
 mod image;
+mod index;
+mod instruction;
 mod layers;
 pub mod model;
 mod platform;

@@ -270,12 +270,17 @@ impl Engine {
         format!("unix://{}", self.socket.display())
     }
 
-    /// Runs `docker` against this engine; whatever comes of it.
-    pub fn try_docker(&self, arguments: &[&str]) -> Output {
+    /// `docker` against this engine.
+    pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new("docker");
         command.env("PATH", PATH).env("DOCKER_CONFIG", self.folder.join("client")).env_remove("DOCKER_CONTEXT");
         command.env("DOCKER_HOST", self.host()).args(arguments).stdin(Stdio::null());
-        command.output().expect("docker starts")
+        command
+    }
+
+    /// Runs `docker` against this engine; whatever comes of it.
+    pub fn try_docker(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().expect("docker starts")
     }
 
     /// Runs `docker` against this engine and gives what it wrote.

@@ -1,0 +1,142 @@
+//! What an index says of itself: what was left out of it, what is broken, and whether it is what it seems. Pure.
+
+use super::model::{ImageReport, Problem};
+use crate::image::{Broken, Image, Selection, Skipped, Why};
+use crate::judge::code::Code;
+use crate::judge::finding::Finding;
+
+/// What the index says of itself: what was left out, what is broken, and whether it is what it seems.
+pub fn judge(selection: &Selection, report: &mut ImageReport) {
+    for Broken { descriptor, promised, error } in &selection.broken {
+        let platform = promised.as_ref().map_or_else(|| descriptor.digest.short(), ToString::to_string);
+        report.problems.push(Problem::new(format!("{platform}: {error}"), error.hint()));
+    }
+    let mut attestations = 0;
+    for Skipped { descriptor, platform, why } in &selection.skipped {
+        let name = platform.as_ref().map_or_else(|| descriptor.digest.short(), ToString::to_string);
+        match why {
+            Why::Attestation => attestations += 1,
+            Why::Artifact(kind) => report.skipped.push(format!("not an image: {} ({kind})", descriptor.digest.short())),
+            Why::NotWanted => {}
+            Why::NotPresent { place } => {
+                let message = format!("{name} is listed, but its content is not present in {place}");
+                report.findings.push(Finding::new(Code::PlatformAbsent, message));
+            }
+        }
+    }
+    report.findings.extend(seeming(selection, &report.name, &report.origin, attestations));
+    if selection.images.is_empty() && report.problems.is_empty() {
+        report
+            .problems
+            .push(Problem::new("no platform of it is present here", Some("scan it from its registry".into())));
+    }
+}
+
+/// An index that is easily taken for a multi-platform image, and a digest that leaves no choice of platform.
+fn seeming(selection: &Selection, name: &str, origin: &str, attestations: usize) -> Option<Finding> {
+    if selection.index_annotations.is_none() {
+        let only = platform_name(selection.images.first()?);
+        let is_pinned = name.contains("@sha256:") && origin.starts_with("registry");
+        let message = format!("the digest is that of {only} alone");
+        return is_pinned.then(|| Finding::new(Code::DigestPinsPlatform, message));
+    }
+    let left_out = selection.skipped.iter().any(|entry| !matches!(entry.why, Why::Attestation | Why::Artifact(_)));
+    let ([only], true, false) = (&*selection.images, selection.broken.is_empty(), left_out) else { return None };
+    let (only, beside) = (platform_name(only), if attestations > 0 { " and its attestation" } else { "" });
+    Some(Finding::new(Code::SinglePlatformIndex, format!("the index lists {only}{beside} and nothing else")))
+}
+
+fn platform_name(image: &Image) -> String {
+    image.promised.as_ref().or(image.declared.as_ref()).map_or_else(|| "one platform".to_string(), ToString::to_string)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::testing::Memory;
+    use crate::image::{Wanted, select};
+    use crate::oci::Descriptor;
+    use crate::platform::Platform;
+    use serde_json::{Value, json};
+
+    const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+    const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+
+    fn described(descriptor: &Descriptor, platform: &str) -> Value {
+        let (os, architecture) = platform.split_once('/').unwrap();
+        json!({
+            "mediaType": descriptor.media_type, "digest": descriptor.digest.as_str(), "size": descriptor.size,
+            "platform": {"os": os, "architecture": architecture},
+        })
+    }
+
+    fn image(memory: &mut Memory, platform: &str) -> Descriptor {
+        let (os, architecture) = platform.split_once('/').unwrap();
+        let config = json!({"os": os, "architecture": architecture, "rootfs": {"type": "layers", "diff_ids": []}});
+        let config = memory.add("application/vnd.oci.image.config.v1+json", config.to_string());
+        let config = json!({"mediaType": config.media_type, "digest": config.digest.as_str(), "size": config.size});
+        memory.add(MANIFEST, json!({"schemaVersion": 2, "config": config, "layers": []}).to_string())
+    }
+
+    /// An index of these platforms; `attestation` is one of the first.
+    fn indexed(platforms: &[&str]) -> Memory {
+        let mut memory = Memory::default();
+        let mut entries: Vec<Value> = Vec::new();
+        for platform in platforms {
+            if *platform == "attestation" {
+                let mut entry = described(&memory.add(MANIFEST, "{}"), "unknown/unknown");
+                entry["annotations"] = json!({
+                    "vnd.docker.reference.type": "attestation-manifest", "vnd.docker.reference.digest": entries[0]["digest"],
+                });
+                entries.push(entry);
+            } else {
+                let descriptor = image(&mut memory, platform);
+                entries.push(described(&descriptor, platform));
+            }
+        }
+        memory.root = Some(memory.add(INDEX, json!({"schemaVersion": 2, "manifests": entries}).to_string()));
+        memory
+    }
+
+    fn check(memory: &Memory, wanted: &[&str], name: &str, origin: &str, expected: &[(Code, &str)]) {
+        let wanted = Wanted { platforms: wanted.iter().map(|name| Platform::parse(name).unwrap()).collect() };
+        let mut report = ImageReport::new(name, origin);
+        judge(&select(memory, &wanted).unwrap(), &mut report);
+        let found: Vec<(Code, &str)> =
+            report.findings.iter().map(|found| (found.code, found.message.as_str())).collect();
+        assert_eq!(found, expected, "{name}");
+    }
+
+    #[test]
+    fn an_index_of_one_platform_and_its_attestation_is_not_multi_platform() {
+        let check = |platforms: &[&str], wanted: &[&str], expected: &[(Code, &str)]| {
+            check(&indexed(platforms), wanted, "r.example/app:1", "registry r.example", expected);
+        };
+        let found = Code::SinglePlatformIndex;
+        check(
+            &["linux/amd64", "attestation"],
+            &[],
+            &[(found, "the index lists linux/amd64 and its attestation and nothing else")],
+        );
+        check(&["linux/arm64"], &[], &[(found, "the index lists linux/arm64 and nothing else")]);
+        check(&["linux/amd64", "linux/arm64"], &[], &[]);
+        check(&["linux/amd64", "attestation", "linux/arm64"], &[], &[]);
+        // The user asked for one of several.
+        check(&["linux/amd64", "linux/arm64"], &["linux/arm64"], &[]);
+    }
+
+    #[test]
+    fn a_digest_of_one_platforms_manifest_pins_that_platform() {
+        let mut memory = Memory::default();
+        memory.root = Some(image(&mut memory, "linux/arm64"));
+        let pinned = format!("r.example/app@{}", memory.root.as_ref().unwrap().digest);
+        let found = [(Code::DigestPinsPlatform, "the digest is that of linux/arm64 alone")];
+        check(&memory, &[], &pinned, "registry r.example", &found);
+        check(&memory, &[], "r.example/app:1", "registry r.example", &[]);
+        // What an engine or a file has is one platform's anyway.
+        check(&memory, &[], &pinned, "Docker Engine at unix:///run/docker.sock", &[]);
+        let index = indexed(&["linux/amd64", "linux/arm64"]);
+        let pinned = format!("r.example/app@{}", index.root.as_ref().unwrap().digest);
+        check(&index, &[], &pinned, "registry r.example", &[]);
+    }
+}
