@@ -29,7 +29,7 @@ pub use outcome::{Cause, Death, Errno, Exec, Outcome};
 use crate::image::{Dangling, LinkFault, NodeId, RootFs};
 use crate::inspect::FileKind;
 use crate::platform::{Arch, Target};
-use code::Code;
+use code::{Code, Severity};
 use entry::Start;
 use finding::Finding;
 use labels::{Agreement, Labels};
@@ -101,7 +101,7 @@ pub fn judge(case: &Case<'_>) -> Judgement {
     match agreement {
         // One finding says it; a line for every file would bury it.
         Agreement::WhollyForeign | Agreement::Mislabelled => {
-            findings.extend(found.findings.into_iter().filter(|finding| finding.severity < code::Severity::Error));
+            findings.extend(found.findings.into_iter().filter(|finding| finding.severity < Severity::Error));
         }
         _ => findings.extend(found.findings),
     }
@@ -144,7 +144,8 @@ fn covered(rootfs: &RootFs<FileKind>) -> impl Iterator<Item = Finding> {
         let (path, target) = (String::from_utf8_lossy(&link.path), String::from_utf8_lossy(&link.target));
         let text =
             format!("it has entries below {path}, a link to {target} in a lower layer: engines put a directory there");
-        let mut finding = Finding::new(Code::OddLayer, text).at(&path, link.layer);
+        // What breaks by it is found on its own; what does not is well.
+        let mut finding = Finding::new(Code::OddLayer, text).at(&path, link.layer).severity(Severity::Note);
         finding.hint = vec!["build the layer again, with the path that the link leads to".to_string()];
         finding
     })
@@ -207,7 +208,7 @@ fn healthcheck(case: &Case<'_>) -> Health {
     }
     // A program that is there and cannot start is no matter of taste.
     if finding.layer.is_some() {
-        finding.severity = code::Severity::Error;
+        finding.severity = Severity::Error;
     }
     Health { steps: trace.steps, finding: Some(finding) }
 }

@@ -31,8 +31,8 @@ const LINK_ROUNDS: usize = 16;
 /// More links than these that one image covers say nothing new.
 const MAX_COVERED: usize = 100;
 
-/// Components of link targets and of marks' paths that a merge follows, in all. Real layers stay far below one for each entry; a hostile one
-/// could ask for 80,000 by every entry.
+/// Components of link targets and of marks' paths that a merge follows, in all. Real layers stay far below one for each
+/// entry; a hostile one could ask for 80,000 by every entry.
 const MAX_STEPS: u64 = 20_000_000;
 
 /// The directory in which the entry before was placed, and those on the way to it: entries of one directory come one
