@@ -62,6 +62,7 @@ const DOCKERS: &[&str] = &["AUDIT_WRITE", "MKNOD", "NET_RAW", "SETFCAP", "SYS_CH
 impl Capabilities {
     /// Passes over the mode of files and directories.
     pub const DAC_OVERRIDE: Capabilities = Capabilities(1 << 1);
+    pub const SYS_RAWIO: Capabilities = Capabilities(1 << 17);
 
     /// Of a container that asks for nothing, on docker and on containerd in Kubernetes: the 14.
     pub fn of_docker() -> Capabilities {

@@ -18,14 +18,25 @@ pub struct Abi {
     pub rule: Rule,
     /// What the node must have for this loader to accept anything.
     pub needs: Needs,
-    /// First address that is no longer the program's: `TASK_SIZE`.
-    pub task_size: u64,
+    pub space: AddressSpace,
     /// First address that is the program's, for one with the right to map low pages (CAP_SYS_RAWIO; others start at
     /// vm.mmap_min_addr, which no linker goes below). Source: arch/arm/include/asm/mman.h `arch_mmap_check`.
     pub first_address: u64,
     /// Pages of a program without PT_GNU_STACK that may be read may be executed: `elf_read_implies_exec`.
     pub read_implies_exec: ReadImpliesExec,
     pub cpu: Cpu,
+}
+
+/// Where a program's files may lie. Of each the least that a kernel and CPU of the architecture have, and the most: three
+/// to five levels of page tables. Source: arch/*/include/asm/processor.h, asm/elf.h of Linux 6.12.
+#[derive(Clone, Copy, Debug)]
+pub struct AddressSpace {
+    /// TASK_SIZE: the first address that is no longer the program's.
+    pub task: [u64; 2],
+    /// DEFAULT_MAP_WINDOW: where the room ends that mmap finds by itself.
+    pub window: [u64; 2],
+    /// Bytes from ELF_ET_DYN_BASE, where programs with a loader are put, to STACK_TOP.
+    pub pie: [u64; 2],
 }
 
 /// Conditions of `elf_check_arch` beyond the machine and class.
@@ -101,8 +112,9 @@ const K64: u64 = 64 << 10;
 /// `add %al,(%rax)` on a zero register; the header jumps to the same within itself.
 const X86: Cpu = Cpu { zeros: Some(SEGV), header: SEGV, alignment: 1, misaligned: SEGV, reads_first: true };
 const A64: Cpu = Cpu { zeros: Some(ILL), header: ILL, alignment: 4, misaligned: BUS, reads_first: false };
-/// Zeros are `andeq r0, r0, r0`, the header is conditional instructions that do nothing, then bad loads.
-const A32: Cpu = Cpu { zeros: None, header: SEGV, alignment: 4, misaligned: BUS, reads_first: false };
+/// Zeros are `andeq r0, r0, r0`, the header is conditional instructions that do nothing, then bad loads. The return to
+/// the program drops the address's low bits.
+const A32: Cpu = Cpu { zeros: None, header: SEGV, alignment: 1, misaligned: BUS, reads_first: false };
 const RISCV: Cpu = Cpu { zeros: Some(ILL), header: ILL, alignment: 2, misaligned: SEGV, reads_first: false };
 const POWER: Cpu = Cpu { zeros: Some(ILL), header: ILL, alignment: 1, misaligned: BUS, reads_first: false };
 const Z: Cpu = Cpu { zeros: Some(ILL), header: ILL, alignment: 2, misaligned: ILL, reads_first: false };
@@ -112,7 +124,32 @@ const OTHER: Cpu = Cpu { zeros: Some(ILL), header: ILL, alignment: 1, misaligned
 use Class::{Elf32, Elf64};
 use Endian::{Big, Little};
 
+/// One of a size that every kernel of the architecture has.
+const fn space(class: Class, task: u64) -> AddressSpace {
+    let pie = match class {
+        Elf64 => task / 3,
+        Elf32 => task - 0x40_0000,
+    };
+    AddressSpace { task: [task; 2], window: [task; 2], pie: [pie; 2] }
+}
+
+const BIT_47: u64 = 1 << 47;
+/// Four or five levels of page tables; the stack is below the end of four.
+const AMD64_SPACE: AddressSpace = AddressSpace { task: [BIT_47 - K4, (1 << 56) - K4], ..space(Elf64, BIT_47 - K4) };
+/// VA_BITS of 47 (16 KiB pages) to 52.
+const ARM64_SPACE: AddressSpace =
+    AddressSpace { task: [BIT_47, 1 << 52], window: [BIT_47, 1 << 48], pie: [BIT_47 / 3, (1 << 48) / 3] };
+/// Sv39 to Sv57.
+const RISCV64_SPACE: AddressSpace =
+    AddressSpace { task: [1 << 38, 1 << 56], window: [1 << 38, BIT_47], pie: [(1 << 38) / 3, BIT_47 / 3] };
+/// Programs with a loader lie from 4 GiB on.
+const PPC64_SPACE: AddressSpace =
+    AddressSpace { task: [BIT_47, 1 << 52], window: [BIT_47; 2], pie: [BIT_47 - (1 << 32); 2] };
+/// mmap adds page tables as it needs them; the stack is below the end of three levels.
+const S390X_SPACE: AddressSpace = AddressSpace { pie: [(1 << 42) / 3; 2], ..space(Elf64, 0xffff_ffff_ffff_f000) };
+
 const fn abi(arch: Arch, class: Class, endian: Endian, machines: &'static [u16], task_size: u64, cpu: Cpu) -> Abi {
+    let space = space(class, task_size);
     let (rule, needs) = (Rule::None, Needs::Nothing);
     let read_implies_exec = ReadImpliesExec::Never;
     Abi {
@@ -123,7 +160,7 @@ const fn abi(arch: Arch, class: Class, endian: Endian, machines: &'static [u16],
         checks_class: false,
         rule,
         needs,
-        task_size,
+        space,
         first_address: 0,
         read_implies_exec,
         cpu,
@@ -136,11 +173,13 @@ const IA32: Abi = Abi {
     ..abi(Arch::I386, Elf32, Little, &[3, 6], 0xffff_e000, X86)
 };
 const X32: Abi = Abi { needs: Needs::X32, ..abi(Arch::Amd64, Elf32, Little, &[62], 0xffff_e000, X86) };
+/// The kernel's own page in 32-bit programs. Source: arch/arm64/include/asm/vdso.h AARCH32_VECTORS_BASE.
+const VECTORS: u64 = 0xffff_0000;
 const AARCH32: Abi = Abi {
     rule: Rule::ArmEabi,
     needs: Needs::Aarch32,
     read_implies_exec: ReadImpliesExec::WithoutGnuStack,
-    ..abi(Arch::Arm, Elf32, Little, &[40], 0xffff_f000, A32)
+    ..abi(Arch::Arm, Elf32, Little, &[40], VECTORS, A32)
 };
 const AARCH32_BE: Abi = Abi { arch: Arch::Armbe, endian: Big, ..AARCH32 };
 const fn mips(arch: Arch, class: Class, endian: Endian) -> Abi {
@@ -164,12 +203,11 @@ const S390_31: Abi =
     Abi { checks_class: true, needs: Needs::Compat, ..abi(Arch::S390, Elf32, Big, &[22, 0xA390], 1 << 31, Z) };
 const SPARC32: Abi = Abi { needs: Needs::Nothing, ..abi(Arch::Sparc, Elf32, Big, &[2, 18], 0xf000_0000, OTHER) };
 
-/// A row a kernel. Source: arch/*/include/asm/elf.h, arch/*/kernel/{elf,process}.c of Linux 6.12; TASK_SIZE from
-/// asm/processor.h, the smallest one where the CPU decides; page sizes from arch/*/Kconfig.
+/// A row a kernel. Source: arch/*/include/asm/elf.h, arch/*/kernel/{elf,process}.c of Linux 6.12; page sizes from arch/*/Kconfig.
 pub static KERNELS: &[Kernel] = &[
     Kernel {
         arch: Arch::Amd64,
-        native: abi(Arch::Amd64, Elf64, Little, &[62], 0x7fff_ffff_f000, X86),
+        native: Abi { space: AMD64_SPACE, ..abi(Arch::Amd64, Elf64, Little, &[62], BIT_47, X86) },
         compat: &[IA32, X32],
         page_sizes: &[K4],
     },
@@ -184,13 +222,13 @@ pub static KERNELS: &[Kernel] = &[
     },
     Kernel {
         arch: Arch::Arm64,
-        native: abi(Arch::Arm64, Elf64, Little, &[183], 1 << 48, A64),
+        native: Abi { space: ARM64_SPACE, ..abi(Arch::Arm64, Elf64, Little, &[183], BIT_47, A64) },
         compat: &[AARCH32],
         page_sizes: &[K4, K16, K64],
     },
     Kernel {
         arch: Arch::Arm64be,
-        native: abi(Arch::Arm64be, Elf64, Big, &[183], 1 << 48, A64),
+        native: Abi { space: ARM64_SPACE, ..abi(Arch::Arm64be, Elf64, Big, &[183], BIT_47, A64) },
         compat: &[AARCH32_BE],
         page_sizes: &[K4, K16, K64],
     },
@@ -218,13 +256,13 @@ pub static KERNELS: &[Kernel] = &[
     },
     Kernel {
         arch: Arch::Ppc64le,
-        native: abi(Arch::Ppc64le, Elf64, Little, &[21], 1 << 47, POWER),
+        native: Abi { space: PPC64_SPACE, ..abi(Arch::Ppc64le, Elf64, Little, &[21], BIT_47, POWER) },
         compat: &[],
         page_sizes: &[K64, K4],
     },
     Kernel {
         arch: Arch::Ppc64,
-        native: abi(Arch::Ppc64, Elf64, Big, &[21], 1 << 47, POWER),
+        native: Abi { space: PPC64_SPACE, ..abi(Arch::Ppc64, Elf64, Big, &[21], BIT_47, POWER) },
         compat: &[PPC32],
         page_sizes: &[K64, K4],
     },
@@ -236,7 +274,11 @@ pub static KERNELS: &[Kernel] = &[
     },
     Kernel {
         arch: Arch::S390x,
-        native: Abi { checks_class: true, ..abi(Arch::S390x, Elf64, Big, &[22, 0xA390], 0xffff_ffff_ffff_f000, Z) },
+        native: Abi {
+            checks_class: true,
+            space: S390X_SPACE,
+            ..abi(Arch::S390x, Elf64, Big, &[22, 0xA390], BIT_47, Z)
+        },
         compat: &[S390_31],
         page_sizes: &[K4],
     },
@@ -249,7 +291,11 @@ pub static KERNELS: &[Kernel] = &[
     },
     Kernel {
         arch: Arch::Riscv64,
-        native: Abi { checks_class: true, ..abi(Arch::Riscv64, Elf64, Little, &[243], 1 << 38, RISCV) },
+        native: Abi {
+            checks_class: true,
+            space: RISCV64_SPACE,
+            ..abi(Arch::Riscv64, Elf64, Little, &[243], 1 << 38, RISCV)
+        },
         compat: &[RISCV32],
         page_sizes: &[K4],
     },

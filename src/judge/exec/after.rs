@@ -9,7 +9,7 @@ use crate::image::NodeId;
 use crate::inspect::{FileKind, PT_DYNAMIC};
 use crate::judge::loader::{self, Ended, Loaded};
 use crate::judge::{Cause, Death, Outcome};
-use crate::platform::{Arch, Node, compat};
+use crate::platform::{Arch, Capabilities, Node, compat};
 
 impl<'a> Machine<'a> {
     /// An execve and what comes right after it, up to the program's own code.
@@ -68,11 +68,10 @@ impl<'a> Machine<'a> {
         if started.abi.arch == Arch::Ppc64 {
             return Ok(());
         }
-        let implies = map::read_implies_exec(started.elf, started.abi);
-        let killed = |killed: map::Killed| Outcome::killed(killed.signal, &started.path, killed.cause);
-        let space =
-            map::map(started.elf, started.abi, self.assumed.page, implies, map::Place::Program).map_err(killed)?;
-        space.enter(started.elf.entry, started.abi).map_err(killed)
+        let killed = |killed: map::Killed| killed.outcome(&started.path);
+        let terms = self.terms(started, self.assumed.page);
+        let space = map::map(started.elf, &terms, map::Place::Program).map_err(killed)?;
+        space.enter(started.elf.entry).map_err(killed)
     }
 
     /// Libraries that another page size would keep out, where the node's is not known.
@@ -112,7 +111,9 @@ impl<'a> Machine<'a> {
     pub(crate) fn emulate(&self, arch: Arch, file: (NodeId, &[u8]), by: &str, env: &[String]) -> Result<(), Outcome> {
         let (id, path) = file;
         let Some(FileKind::Elf(elf)) = self.kind(id) else { return Ok(()) };
-        let node = Node { page_size: self.node.page_size, ..Node::plain(arch) };
+        // An emulator finds room for low addresses by itself.
+        let bounding = Capabilities::all();
+        let node = Node { page_size: self.node.page_size, bounding, ..Node::plain(arch) };
         let kernel = compat::kernel(arch);
         let guest = Machine {
             rootfs: self.rootfs,

@@ -10,7 +10,7 @@ use crate::image::{NodeId, RootFs};
 use crate::inspect::{Elf, FileKind, Script, ShebangError, TextStart};
 use crate::judge::{Cause, Death, Errno, Outcome};
 use crate::platform::compat::{self, Kernel, Needs};
-use crate::platform::{Arch, Handler, Node};
+use crate::platform::{Arch, Capabilities, Handler, Node};
 
 /// A sixth rewrite of the program is refused. Source: fs/exec.c `exec_binprm`: `depth > 5`.
 const MAX_REWRITES: usize = 5;
@@ -340,30 +340,39 @@ impl<'a> Machine<'a> {
     }
 
     fn map_on(&self, started: &Started<'a>, program: &Accepted, page: u64) -> Result<(), Outcome> {
-        let abi = started.abi;
-        let implies = map::read_implies_exec(started.elf, abi);
-        let killed = |path: &[u8], killed: map::Killed| Outcome::killed(killed.signal, path, killed.cause);
+        let terms = self.terms(started, page);
         let place = if started.loader.is_some() { map::Place::Program } else { map::Place::Alone };
-        let space = map::map(started.elf, abi, page, implies, place).map_err(|error| killed(&started.path, error))?;
-        let (entry_path, entered) = match &started.loader {
-            None => {
-                let entered = space.enter(program.header.entry, abi);
-                (&started.path, entered.and_then(|()| map::check_needs_nothing(started.elf)))
-            }
+        let at_program = |killed: map::Killed| killed.outcome(&started.path);
+        let space = map::map(started.elf, &terms, place).map_err(at_program)?;
+        let entered = match &started.loader {
+            None => space
+                .enter(program.header.entry)
+                .and_then(|()| map::check_needs_nothing(started.elf))
+                .map_err(at_program),
             Some((path, _, loader)) => {
-                let space = map::map_loader(loader, abi, page, implies).map_err(|error| killed(path, error))?;
-                map::check_alone(loader).map_err(|error| killed(path, error))?;
-                (path, space.enter(loader.entry, abi))
+                let at_loader = |killed: map::Killed| killed.outcome(path);
+                let loaded = map::map_loader(loader, &terms).map_err(at_loader)?;
+                loaded.enter(loader.entry).and_then(|()| map::check_alone(loader)).map_err(at_loader)
             }
         };
-        if abi.arch == Arch::Ppc64le && program.header.flags & 3 != 2 {
+        if terms.abi.arch == Arch::Ppc64le && program.header.flags & 3 != 2 {
             let text = "its header does not say ELFv2, so the kernel takes its first instructions for the address of a function".to_string();
             return Err(Outcome::killed(11, &started.path, Cause { code: "bad-entry", text }));
         }
-        // On big-endian POWER the entry may be a descriptor in the data segment, not code.
-        match abi.arch {
+        match terms.abi.arch {
+            // On big-endian POWER the entry may be a descriptor in the data segment, not code.
             Arch::Ppc64 => Ok(()),
-            _ => entered.map_err(|error| killed(entry_path, error)),
+            _ => entered.and_then(|()| space.check_sure().map_err(at_program)),
+        }
+    }
+
+    /// How the files of a process that is about to start are mapped.
+    pub(crate) fn terms(&self, started: &Started<'a>, page: u64) -> map::Terms {
+        map::Terms {
+            abi: started.abi,
+            page,
+            read_implies_exec: map::read_implies_exec(started.elf, started.abi),
+            may_map_low: self.who == Who::Root && self.node.bounding.contains(Capabilities::SYS_RAWIO),
         }
     }
 

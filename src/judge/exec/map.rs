@@ -1,29 +1,67 @@
-//! The address space that the kernel makes of an ELF file's PT_LOADs, page by page, and what running its entry point
-//! then does. Past the point of no return every error is SIGSEGV. Pure arithmetic on program headers; it must never
-//! look at a file's name. Source: fs/binfmt_elf.c `elf_load`, `elf_map`, `load_elf_interp` of Linux 6.12.
+//! The address space that the kernel makes of an ELF file's PT_LOADs, page by page. Past the point of no return every
+//! error is SIGSEGV. Pure arithmetic on program headers; it must never look at a file's name.
+//! Source: fs/binfmt_elf.c `elf_load`, `elf_map`, `load_elf_interp` of Linux 6.12.
 
-use crate::inspect::{Elf, PT_LOAD, Segment};
-use crate::judge::Cause;
-use crate::platform::Class;
+mod enter;
+
+use super::binfmt::lossy;
+use crate::inspect::{Elf, PT_DYNAMIC, PT_LOAD, Segment};
+use crate::judge::{Cause, Outcome};
 use crate::platform::compat::{Abi, ReadImpliesExec};
 
 const SEGV: u8 = 11;
-const BUS: u8 = 7;
 const PF_X: u32 = 1;
 const PF_W: u32 = 2;
 const PF_R: u32 = 4;
+const PT_TLS: u32 = 7;
 const PT_GNU_STACK: u32 = 0x6474_e551;
+/// The code of causes that the size of the CPU's or kernel's address space decides, or chance.
+const ROOM: &str = "address-space";
 const ET_DYN: u16 = 3;
 /// Mappings stay this far below the end of the address space at least. Source: mm/util.c `mmap_base`, MIN_GAP.
 const STACK_GAP: u64 = 128 << 20;
 /// No file is read past this: the largest offset that mmap takes.
 const MAX_OFFSET: u64 = i64::MAX as u64;
+/// Zeroed or writable memory that every node is taken to have; whether it has more is not the image's to tell. The kernel
+/// refuses what is more than all of its memory, unless vm.overcommit_memory is 1. Source: mm/util.c `__vm_enough_memory`.
+const MEMORY: u64 = 4 << 30;
+/// What vm.mmap_min_addr is at most with the distributions. Source: mm/Kconfig DEFAULT_MMAP_MIN_ADDR.
+const LOW: u64 = 64 << 10;
+/// No `vm.mmap_rnd_bits` moves a program by more than this part of its room. Source: arch/*/Kconfig
+/// ARCH_MMAP_RND_BITS_MAX: 33 bits of pages at most of 48 bits' address space, and 24 of 38.
+const SHIFT_PART: u64 = 4;
+/// Page tables for more than this are made by no kernel without being asked for an address there.
+const USUAL_TASK: u64 = 1 << 48;
 
-/// A death at start: the signal and why.
+/// An end at start, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Killed {
-    pub signal: u8,
+    /// `None`: whether it ends so is not to be known from the file.
+    pub signal: Option<u8>,
     pub cause: Cause,
+}
+
+impl Killed {
+    /// `at`: the file that was mapped.
+    pub(crate) fn outcome(self, at: &[u8]) -> Outcome {
+        match self.signal {
+            Some(signal) => Outcome::killed(signal, at, self.cause),
+            None => Outcome::Unknown { at: lossy(at), cause: self.cause },
+        }
+    }
+}
+
+/// What decides how a process's files are mapped, apart from the files.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Terms {
+    pub abi: &'static Abi,
+    /// In bytes.
+    pub page: u64,
+    /// The program (not its loader) decides whether readable pages may be executed.
+    pub read_implies_exec: bool,
+    /// CAP_SYS_RAWIO, which maps addresses below vm.mmap_min_addr; engines leave it to no container that does not ask.
+    /// Source: security/commoncap.c `cap_mmap_addr`.
+    pub may_map_low: bool,
 }
 
 /// One mapping, as addresses of the file (unbiased).
@@ -44,9 +82,14 @@ pub(crate) struct Space {
     /// First address that holds zeros instead of the file's bytes, of each segment with a tail to clear.
     cleared: Vec<(u64, u64)>,
     file_size: u64,
-    page: u64,
-    read_implies_exec: bool,
+    /// Whether it has a dynamic section.
+    is_linked: bool,
+    terms: Terms,
     room: Room,
+    /// Why it may be killed and may not, where that hangs on the node.
+    open: Option<Cause>,
+    /// What the file ends before, where it is cut off and code may need it.
+    cut: Option<Cause>,
 }
 
 /// The addresses that a file may take, from the first one of its first segment: those below it and those from it on.
@@ -55,10 +98,16 @@ struct Room {
     first: u64,
     below: u64,
     above: u64,
+    /// The addresses are the file's own, and nothing moves them.
+    is_fixed: bool,
 }
 
 fn killed(signal: u8, code: &'static str, text: String) -> Killed {
-    Killed { signal, cause: Cause { code, text } }
+    Killed { signal: Some(signal), cause: Cause { code, text } }
+}
+
+fn not_known(code: &'static str, text: String) -> Killed {
+    Killed { signal: None, cause: Cause { code, text } }
 }
 
 /// Where the kernel puts a file that may lie anywhere.
@@ -70,62 +119,73 @@ pub(crate) enum Place {
     Alone,
 }
 
-/// Maps `elf` for `abi` on pages of `page` bytes. `implies`: the program (not its loader) decides whether readable
-/// pages may be executed.
-pub(crate) fn map(elf: &Elf, abi: &Abi, page: u64, implies: bool, place: Place) -> Result<Space, Killed> {
+/// Maps `elf`.
+pub(crate) fn map(elf: &Elf, terms: &Terms, place: Place) -> Result<Space, Killed> {
     let loads: Vec<&Segment> = elf.segments.iter().filter(|segment| segment.p_type == PT_LOAD).collect();
-    let first = loads.first().map_or(0, |first| first.vaddr & !(page - 1));
-    let limit = abi.task_size;
-    let room = match (elf.e_type, place) {
-        (ET_DYN, Place::Program) => {
-            let total = check_total_size(&loads, abi, page)?;
-            // The whole span is reserved from ELF_ET_DYN_BASE up; 32-bit programs have theirs far below.
-            if abi.class == Class::Elf64 && total > limit / 3 {
-                return Err(cannot_be_reserved(total));
-            }
-            Room { first, below: limit / 3 * 2, above: limit / 3 }
-        }
-        (ET_DYN, Place::Alone) => {
-            let total = check_total_size(&loads, abi, page)?;
-            Room { first, below: limit.saturating_sub(total + STACK_GAP), above: limit }
-        }
-        _ => Room { first: abi.first_address, below: 0, above: limit - abi.first_address },
+    let first = terms.abi.first_address;
+    let mut space = Space {
+        mappings: Vec::new(),
+        cleared: Vec::new(),
+        file_size: elf.size,
+        is_linked: elf.segments.iter().any(|segment| segment.p_type == PT_DYNAMIC),
+        terms: *terms,
+        room: Room { first, below: 0, above: terms.abi.space.task[1] - first, is_fixed: elf.e_type != ET_DYN },
+        open: None,
+        cut: None,
     };
-    let (mappings, cleared, file_size) = (Vec::new(), Vec::new(), elf.size);
-    let mut space = Space { mappings, cleared, file_size, page, read_implies_exec: implies, room };
+    match (elf.e_type, place) {
+        // Nothing asks for a place; its loader is started all the same.
+        (ET_DYN, Place::Program) if loads.is_empty() => {}
+        (ET_DYN, place) => space.reserve(&loads, place)?,
+        _ => {}
+    }
     for segment in loads {
-        space.load(segment, limit)?;
+        space.load(segment)?;
     }
     Ok(space)
 }
 
 /// Maps a loader, which has fewer liberties: it must be a program or library with something to map.
-pub(crate) fn map_loader(loader: &Elf, abi: &Abi, page: u64, implies: bool) -> Result<Space, Killed> {
+pub(crate) fn map_loader(loader: &Elf, terms: &Terms) -> Result<Space, Killed> {
     if !matches!(loader.e_type, 2 | ET_DYN) {
         return Err(killed(SEGV, "bad-loader", "the loader is neither a program nor a library".to_string()));
     }
     if !loader.segments.iter().any(|segment| segment.p_type == PT_LOAD) {
         return Err(killed(SEGV, "bad-loader", "the loader has no PT_LOAD, so nothing of it is mapped".to_string()));
     }
-    map(loader, abi, page, implies, Place::Alone)
+    map(loader, terms, Place::Alone)
 }
 
-/// A loader that needs libraries itself is none: nobody relocates it, and its first call leads nowhere.
+/// A loader that needs libraries itself is none: nobody relocates it, and its first call leads nowhere. A static program
+/// in a loader's place is started with the other program's headers, where it looks for its own thread-local data.
 pub(crate) fn check_alone(loader: &Elf) -> Result<(), Killed> {
-    match loader.dynamic.as_ref().and_then(|dynamic| dynamic.needed.first()) {
-        Some(library) => Err(killed(SEGV, "bad-loader", format!("the loader itself needs a loader, and {library}"))),
-        None => Ok(()),
+    if let Some(library) = loader.dynamic.as_ref().and_then(|dynamic| dynamic.needed.first()) {
+        return Err(killed(SEGV, "bad-loader", format!("the loader itself needs a loader, and {library}")));
+    }
+    match loader.segments.iter().any(|segment| segment.p_type == PT_TLS) {
+        true => {
+            let text = "the loader is a static program, and what it does in a loader's place is its own".to_string();
+            Err(not_known("bad-loader", text))
+        }
+        false => Ok(()),
     }
 }
 
-/// A file that needs libraries and names no loader to load them: nobody relocates it.
+/// A file that needs libraries and names no loader to load them: nobody relocates it. One that calls itself a library and
+/// needs none may be a loader, or have an entry that does something.
 pub(crate) fn check_needs_nothing(program: &Elf) -> Result<(), Killed> {
-    match program.dynamic.as_ref().and_then(|dynamic| dynamic.needed.first()) {
-        Some(library) => {
-            let text = format!("it needs {library} and names no loader: it is a library, not a program");
-            Err(killed(SEGV, "library-as-program", text))
-        }
-        None => Ok(()),
+    let Some(dynamic) = &program.dynamic else { return Ok(()) };
+    if let Some(library) = dynamic.needed.first() {
+        let text = format!("it needs {library} and names no loader: it is a library, not a program");
+        return Err(killed(SEGV, "library-as-program", text));
+    }
+    let is_loader = |name: &String| name.starts_with("ld") || name.contains("musl");
+    match &dynamic.soname {
+        Some(name) if program.e_type == ET_DYN && !dynamic.is_pie && !is_loader(name) => Err(not_known(
+            "library-as-program",
+            format!("it is the library {name}, and what its entry point does is its own"),
+        )),
+        _ => Ok(()),
     }
 }
 
@@ -138,59 +198,89 @@ pub(crate) fn read_implies_exec(program: &Elf, abi: &Abi) -> bool {
     }
 }
 
-/// The whole span of a position-independent file is reserved at once.
-fn check_total_size(loads: &[&Segment], abi: &Abi, page: u64) -> Result<u64, Killed> {
-    let Some(start) = loads.iter().map(|segment| segment.vaddr & !(page - 1)).min() else {
-        return Err(killed(SEGV, "no-load-segment", "it has no PT_LOAD, so nothing of it is mapped".to_string()));
-    };
-    let end = loads.iter().map(|segment| segment.vaddr.wrapping_add(segment.memsz)).max().unwrap_or(0);
-    let total = end.wrapping_sub(start);
-    if total == 0 || total >= abi.task_size {
-        return Err(cannot_be_reserved(total));
-    }
-    Ok(total)
-}
-
-fn cannot_be_reserved(total: u64) -> Killed {
-    killed(SEGV, "bad-segments", format!("its PT_LOADs span {total:#x} bytes, which cannot be reserved"))
-}
-
 impl Space {
-    fn load(&mut self, segment: &Segment, limit: u64) -> Result<(), Killed> {
-        let mask = self.page - 1;
+    /// The whole span of a position-independent file is reserved at once, with the first PT_LOAD's flags.
+    fn reserve(&mut self, loads: &[&Segment], place: Place) -> Result<(), Killed> {
+        let mask = self.terms.page - 1;
+        let Some(start) = loads.iter().map(|segment| segment.vaddr & !mask).min() else {
+            return Err(killed(SEGV, "no-load-segment", "it has no PT_LOAD, so nothing of it is mapped".to_string()));
+        };
+        let end = loads.iter().map(|segment| segment.vaddr.wrapping_add(segment.memsz)).max().unwrap_or(0);
+        let total = end.wrapping_sub(start);
+        let (space, first) = (self.terms.abi.space, loads[0]);
+        let [least, most] = match place {
+            Place::Program => space.pie.map(|room| room + 1),
+            Place::Alone => space.window,
+        };
+        if total == 0 || total >= most {
+            let text = format!("its PT_LOADs span {total:#x} bytes, which cannot be reserved");
+            return Err(killed(SEGV, "bad-segments", text));
+        }
+        if total > least - least / SHIFT_PART {
+            self.doubt(
+                ROOM,
+                format!("its PT_LOADs span {total:#x} bytes, for which the CPU or chance may leave no room"),
+            );
+        }
+        if first.flags & PF_W != 0 {
+            self.take_memory(total);
+        }
+        let below = match place {
+            Place::Program => space.window[1] - space.pie[1],
+            Place::Alone => space.window[1].saturating_sub(total + STACK_GAP),
+        };
+        let above = if place == Place::Program { space.pie[1] } else { space.window[1] };
+        self.room = Room { first: first.vaddr & !mask, below, above, is_fixed: false };
+        Ok(())
+    }
+
+    fn load(&mut self, segment: &Segment) -> Result<(), Killed> {
+        let mask = self.terms.page - 1;
         let at = segment.vaddr & !mask;
         if segment.filesz != 0 {
             if (segment.offset.wrapping_sub(segment.vaddr)) & mask != 0 {
-                return Err(incongruent(segment, self.page));
+                return Err(incongruent(segment, self.terms.page));
             }
             let size = segment.filesz.wrapping_add(segment.vaddr & mask).wrapping_add(mask) & !mask;
             let offset = segment.offset.wrapping_sub(segment.vaddr & mask);
             let fits = size != 0 && offset <= MAX_OFFSET && size <= MAX_OFFSET - offset;
-            self.check_range(at, size).filter(|()| fits).ok_or_else(|| out_of_reach(segment))?;
+            self.take_range(at, size).filter(|()| fits).ok_or_else(|| out_of_reach(segment))?;
+            if segment.flags & PF_W != 0 {
+                self.take_memory(size);
+            }
+            if segment.offset.saturating_add(segment.filesz) > self.file_size {
+                self.cut = self.cut.take().or(Some(self.cut_off(segment)));
+            }
             self.mappings.push(Mapping { start: at, end: at + size, flags: segment.flags, offset: Some(offset) });
         }
         if segment.memsz > segment.filesz {
             self.clear(segment)?;
         }
-        let fits = segment.vaddr < limit && segment.memsz <= limit && limit - segment.memsz >= segment.vaddr;
-        if segment.filesz > segment.memsz || !fits {
+        let [least, most] = self.terms.abi.space.task;
+        let fits =
+            |limit: u64| segment.vaddr < limit && segment.memsz <= limit && limit - segment.memsz >= segment.vaddr;
+        if segment.filesz > segment.memsz || !fits(most) {
             let text = format!(
                 "PT_LOAD at {:#x} has {:#x} bytes in the file and {:#x} in memory",
                 segment.vaddr, segment.filesz, segment.memsz
             );
             return Err(killed(SEGV, "bad-segments", text));
         }
+        if !fits(least) {
+            self.doubt(ROOM, format!("PT_LOAD at {:#x} lies beyond the addresses that every CPU has", segment.vaddr));
+        }
         Ok(())
     }
 
     /// The zeros after a segment's file bytes: the rest of its last page, then pages of their own.
     fn clear(&mut self, segment: &Segment) -> Result<(), Killed> {
-        let mask = self.page - 1;
+        let mask = self.terms.page - 1;
         let tail = segment.vaddr.wrapping_add(segment.filesz);
         if segment.filesz != 0 && tail & mask != 0 {
             let last_page = segment.offset.wrapping_add(segment.filesz) & !mask;
             if segment.flags & PF_W != 0 && last_page >= self.file_size {
-                return Err(self.truncated(segment));
+                let Cause { code, text } = self.cut_off(segment);
+                return Err(killed(SEGV, code, text));
             }
             if segment.flags & PF_W != 0 {
                 self.cleared.push((tail, (tail | mask).wrapping_add(1)));
@@ -199,7 +289,8 @@ impl Space {
         let start = if segment.filesz == 0 { segment.vaddr & !mask } else { tail.wrapping_add(mask) & !mask };
         let end = segment.vaddr.wrapping_add(segment.memsz).wrapping_add(mask) & !mask;
         if end > start {
-            self.check_range(start, end - start).ok_or_else(|| out_of_reach(segment))?;
+            self.take_range(start, end - start).ok_or_else(|| out_of_reach(segment))?;
+            self.take_memory(end - start);
             // vm_brk_flags: anonymous pages are readable and writable whatever the segment says; X is kept.
             self.mappings.push(Mapping { start, end, flags: PF_R | PF_W | segment.flags & PF_X, offset: None });
         }
@@ -207,91 +298,42 @@ impl Space {
     }
 
     /// Whether mmap finds room at these addresses.
-    fn check_range(&self, start: u64, size: u64) -> Option<()> {
-        let Room { first, below, above } = self.room;
+    fn take_range(&mut self, start: u64, size: u64) -> Option<()> {
+        let Room { first, below, above, is_fixed } = self.room;
         let distance = start.wrapping_sub(first);
         let is_above = distance.checked_add(size).is_some_and(|end| end <= above);
         let is_below = start < first && first - start <= below;
+        if is_fixed && start < LOW && !self.terms.may_map_low {
+            let text = format!(
+                "it is mapped at {start:#x}, below 64 KiB, where only a node whose vm.mmap_min_addr is as low lets a                  container without SYS_RAWIO map anything"
+            );
+            self.doubt("low-address", text);
+        }
+        if size > USUAL_TASK {
+            self.doubt(ROOM, format!("{size:#x} bytes at {start:#x} are more than most page tables are for"));
+        }
         (is_above || is_below).then_some(())
     }
 
-    fn truncated(&self, segment: &Segment) -> Killed {
+    /// Memory that the kernel counts, for it can be written.
+    fn take_memory(&mut self, size: u64) {
+        if size > MEMORY {
+            let text = format!("it asks for {} GiB of memory at its start, which the node may not have", size >> 30);
+            self.doubt("memory", text);
+        }
+    }
+
+    fn doubt(&mut self, code: &'static str, text: String) {
+        self.open.get_or_insert(Cause { code, text });
+    }
+
+    fn cut_off(&self, segment: &Segment) -> Cause {
         let end = segment.offset.saturating_add(segment.filesz);
         let text = format!(
             "the file ends at byte {} and its PT_LOAD at {:#x} needs {end}: it is cut off",
             self.file_size, segment.vaddr
         );
-        killed(SEGV, "truncated", text)
-    }
-
-    /// The mapping that `address` ends up in.
-    fn at(&self, address: u64) -> Option<&Mapping> {
-        self.mappings.iter().rev().find(|mapping| mapping.start <= address && address < mapping.end)
-    }
-
-    fn is_executable(&self, mapping: &Mapping) -> bool {
-        mapping.flags & PF_X != 0 || (self.read_implies_exec && mapping.flags & PF_R != 0)
-    }
-
-    /// What jumping to `entry` (an address of the file) does, as far as that is certain.
-    pub(crate) fn enter(&self, entry: u64, abi: &Abi) -> Result<(), Killed> {
-        let Some(mapping) = self.at(entry) else {
-            return Err(killed(SEGV, "bad-entry", format!("its entry point {entry:#x} lies in none of its segments")));
-        };
-        let offset = mapping.offset.map(|offset| offset + (entry - mapping.start));
-        let is_beyond = offset.is_some_and(|offset| offset & !(self.page - 1) >= self.file_size);
-        let ends_before = is_beyond && abi.cpu.reads_first;
-        if !self.is_executable(mapping) && !ends_before {
-            return Err(self.not_executable(entry));
-        }
-        // An odd address is Thumb code.
-        let is_thumb = abi.machines == [40] && entry & 1 == 1;
-        if !entry.is_multiple_of(abi.cpu.alignment) && !is_thumb {
-            let text = format!("its entry point {entry:#x} is not aligned as instructions of this CPU must be");
-            return Err(killed(abi.cpu.misaligned, "bad-entry", text));
-        }
-        let Some(offset) = offset else { return self.run_zeros(entry, abi) };
-        if is_beyond {
-            let text = format!(
-                "its entry point is byte {offset} of a file that ends at byte {}: it is cut off",
-                self.file_size
-            );
-            return Err(killed(BUS, "truncated", text));
-        }
-        if offset >= self.file_size || self.cleared.iter().any(|(start, end)| *start <= entry && entry < *end) {
-            return self.run_zeros(entry, abi);
-        }
-        if offset == 0 {
-            let text = "its entry point is its own ELF header: it is a library, not a program".to_string();
-            return Err(killed(abi.cpu.header, "library-as-program", text));
-        }
-        Ok(())
-    }
-
-    fn run_zeros(&self, entry: u64, abi: &Abi) -> Result<(), Killed> {
-        let text = format!("its entry point {entry:#x} holds no code, only zeros");
-        match abi.cpu.zeros {
-            Some(signal) => Err(killed(signal, "bad-entry", text)),
-            None => Err(killed(SEGV, "bad-entry", text)),
-        }
-    }
-
-    /// Told apart: code that another segment took the page of (page size), and an entry in a data segment.
-    fn not_executable(&self, entry: u64) -> Killed {
-        let covered = self.mappings.iter().filter(|mapping| mapping.start <= entry && entry < mapping.end);
-        if covered.into_iter().any(|mapping| self.is_executable(mapping)) {
-            let text = format!(
-                "on {} pages a data segment takes the page of its code at {entry:#x}; it was linked for smaller pages",
-                kib(self.page)
-            );
-            return killed(SEGV, "page-size", text);
-        }
-        let at_header = self.at(entry).and_then(|mapping| Some(mapping.offset? + (entry - mapping.start))) == Some(0);
-        if at_header {
-            let text = "its entry point is its own ELF header: it is a library, not a program".to_string();
-            return killed(SEGV, "library-as-program", text);
-        }
-        killed(SEGV, "bad-entry", format!("its entry point {entry:#x} lies in a segment that may not be executed"))
+        Cause { code: "truncated", text }
     }
 }
 
@@ -319,3 +361,7 @@ fn out_of_reach(segment: &Segment) -> Killed {
 pub(crate) fn kib(page: u64) -> String {
     format!("{} KiB", page >> 10)
 }
+
+#[cfg(test)]
+#[path = "map/tests.rs"]
+mod tests;
