@@ -6,6 +6,7 @@ mod elf;
 mod small;
 
 use std::fs;
+use std::path::{Path, PathBuf};
 
 use elf::ElfBuilder;
 use small::{Small, imgarch, said, write_layout};
@@ -137,24 +138,48 @@ fn verbose_names_layers_and_decisions_on_standard_error_only() {
     assert!(errors.contains("layer"), "{errors}");
 }
 
+/// The layers' files of the project's image.
+fn layer_files(folder: &Path) -> Vec<PathBuf> {
+    let blobs = fs::read_dir(folder.join("image/blobs/sha256")).unwrap().map(|blob| blob.unwrap().path());
+    blobs.filter(|path| fs::read(path).unwrap().first() != Some(&b'{')).collect()
+}
+
 #[test]
 fn a_second_scan_reads_manifests_only_and_says_the_same() {
     let folder = project();
-    let (first, _, _) = scan(&folder, &["--format", "plain"], &[]);
+    let (first, errors, _) = scan(&folder, &["--format", "plain", "-vv"], &[]);
+    assert!(errors.contains(": read entries="), "{errors}");
     let (shown, _) = said(&imgarch(folder.path(), &["cache"], &[]));
     assert!(shown.contains("1 layer,"), "{shown}");
-    // Without its layers the image is still known; without the cache it is not.
-    for blob in fs::read_dir(folder.path().join("image/blobs/sha256")).unwrap() {
-        let path = blob.unwrap().path();
-        if fs::read(&path).unwrap().first() != Some(&b'{') {
-            fs::remove_file(path).unwrap();
-        }
+    let (second, errors, _) = scan(&folder, &["--format", "plain", "-vv"], &[]);
+    assert!(errors.contains("found in the cache") && !errors.contains(": read entries="), "{errors}");
+    assert_eq!(second, first);
+    for (flags, env) in [(&["--no-cache"][..], &[][..]), (&[], &[("IMGARCH_NO_CACHE", "1")])] {
+        let (_, errors, _) = scan(&folder, &[flags, &["-vv"]].concat(), env);
+        assert!(errors.contains(": read entries="), "{errors}");
     }
-    assert_eq!(scan(&folder, &["--format", "plain"], &[]).0, first);
-    assert_eq!(scan(&folder, &["--no-cache"], &[]).2, 3);
-    assert_eq!(scan(&folder, &[], &[("IMGARCH_NO_CACHE", "1")]).2, 3);
     assert!(said(&imgarch(folder.path(), &["cache", "clear"], &[])).0.starts_with("deleted 1 layer"));
-    assert_eq!(scan(&folder, &[], &[]).2, 3);
+    assert!(scan(&folder, &["-vv"], &[]).1.contains(": read entries="));
+}
+
+#[test]
+fn a_layer_here_that_was_deleted_or_written_to_is_not_taken_from_the_cache() {
+    let folder = project();
+    let (first, _, _) = scan(&folder, &["--format", "plain"], &[]);
+    let layer = layer_files(folder.path()).remove(0);
+    let mut bytes = fs::read(&layer).unwrap();
+    // Another file of the same bytes is known once its digest was computed.
+    fs::remove_file(&layer).unwrap();
+    assert!(scan(&folder, &[], &[]).0.contains("is not present in"));
+    fs::write(&layer, &bytes).unwrap();
+    let (again, errors, _) = scan(&folder, &["--format", "plain", "-vv"], &[]);
+    assert!(again == first && !errors.contains(": read entries="), "{errors}");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&layer, &bytes).unwrap();
+    let (text, _, code) = scan(&folder, &[], &[]);
+    assert_eq!(code, 3, "{text}");
+    assert!(text.contains("reading layer 1"), "{text}");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{PoisonError, RwLock, RwLockWriteGuard};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, SystemTime};
 
 use super::layer::{BLOBS, LAYERS};
@@ -24,6 +24,11 @@ static WRITING: RwLock<()> = RwLock::new(());
 /// Waits for the files that are being put in place; while this is held, no other is begun. For the end of a process.
 pub fn hold_writes() -> RwLockWriteGuard<'static, ()> {
     WRITING.write().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Held by who writes; the end of the process waits for it.
+pub(super) fn begin_write() -> RwLockReadGuard<'static, ()> {
+    WRITING.read().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A folder of records, of at most `limit` bytes.
@@ -62,7 +67,7 @@ impl Folder {
         let path = self.path.join(key);
         let folder = path.parent().expect("a path below the cache's folder");
         DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-        let _writing = WRITING.read().unwrap_or_else(PoisonError::into_inner);
+        let _writing = begin_write();
         let mut file = tempfile::Builder::new().prefix(".new-").tempfile_in(folder)?;
         file.write_all(bytes)?;
         file.persist(&path).map_err(|error| error.error)?;

@@ -9,6 +9,7 @@
 mod folder;
 mod kinds;
 mod layer;
+mod seen;
 mod store;
 mod wire;
 
@@ -18,11 +19,13 @@ use std::sync::Mutex;
 
 use folder::Folder;
 pub use folder::hold_writes;
+use seen::Seen;
 pub use store::{Access, Store, StoreError, StoreOptions, shown};
 
 use crate::image::{Checked, Contents};
 use crate::inspect::FileKind;
 use crate::oci::{DiffId, Digest};
+use crate::source::Stamp;
 
 /// Changes with what is kept of a layer, how it is written, and what inspection finds.
 const VERSION: &str = concat!("2-", env!("CARGO_PKG_VERSION"));
@@ -34,6 +37,7 @@ const RECORD_LIMIT: u64 = 256 << 20;
 #[derive(Debug)]
 pub struct Cache {
     folder: Option<Folder>,
+    seen: Option<Seen>,
     /// Asked in this order, after the folder.
     from: Vec<Store>,
     to: Option<Store>,
@@ -69,12 +73,13 @@ impl Cache {
     /// A cache in `folder`, which is made when something is kept. `build` tells apart programs whose inspection differs
     /// though their version does not; `limit` is in bytes and is held by [`Cache::trim`].
     pub fn new(folder: &Path, limit: u64, build: &str) -> Cache {
-        Cache { folder: Some(Folder::new(folder, limit)), ..Cache::shared(Vec::new(), None, build) }
+        let (seen, folder) = (Some(Seen::new(folder)), Some(Folder::new(folder, limit)));
+        Cache { folder, seen, ..Cache::shared(Vec::new(), None, build) }
     }
 
     /// A cache without a folder of its own.
     pub fn shared(from: Vec<Store>, to: Option<Store>, build: &str) -> Cache {
-        Cache { folder: None, from, to, build: format!("{VERSION} {build}"), notes: Mutex::default() }
+        Cache { folder: None, seen: None, from, to, build: format!("{VERSION} {build}"), notes: Mutex::default() }
     }
 
     /// The same with stores that are asked after the folder, and one that is given what this run reads itself.
@@ -113,6 +118,16 @@ impl Cache {
                 }
             }
         })
+    }
+
+    /// Whether a file of this machine, in this state, was found to hold the bytes of this digest.
+    pub fn has_seen(&self, digest: &Digest, stamp: &Stamp) -> bool {
+        self.seen.as_ref().is_some_and(|seen| seen.has(digest, stamp))
+    }
+
+    /// Remembers that it was.
+    pub fn see(&self, digest: &Digest, stamp: &Stamp) -> io::Result<()> {
+        self.seen.as_ref().map_or(Ok(()), |seen| seen.add(digest, stamp))
     }
 
     /// Keeps a layer that was read whole and found to be so. An error is the folder's; a store that fails says so in
@@ -157,6 +172,7 @@ impl Cache {
 
     /// Deletes every record of the folder, and returns what there was. Shared stores are left alone.
     pub fn clear(&self) -> io::Result<Usage> {
+        self.seen.as_ref().map_or(Ok(()), Seen::clear)?;
         self.folder.as_ref().map_or(Ok(Usage::default()), Folder::clear)
     }
 

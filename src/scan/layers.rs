@@ -12,7 +12,7 @@ use crate::cache::CachedLayer;
 use crate::image::{Contents, Entry, ImageError, Layer, LayerNote, LayerRead, Limits, read_layer};
 use crate::inspect::{FileKind, TextStart, inspect};
 use crate::oci::{Descriptor, DiffId, Digest};
-use crate::source::{Source, SourceError};
+use crate::source::{Source, SourceError, Stamp};
 
 /// What a read layer gives to the merge.
 #[derive(Clone)]
@@ -139,8 +139,14 @@ fn read_one(source: &Watched<'_>, layer: &Layer, options: &Options) -> Result<Re
     let span = tracing::debug_span!("layer", index = layer.index, digest = %layer.descriptor.digest);
     let _entered = span.enter();
     let digest = &layer.descriptor.digest;
+    let stamp = match &options.cache {
+        Some(_) => source.stamp(&layer.descriptor).map_err(|error| unreadable(error, layer))?,
+        None => None,
+    };
     let known = options.cache.as_ref().and_then(|cache| cache.find(digest, layer.descriptor.size));
-    if let Some(found) = known.filter(|found| is_within(found, &options.limits)) {
+    let known = known.filter(|found| is_within(found, &options.limits));
+    // What is wrong with the bytes, reading them whole will say.
+    if let Some(found) = known.filter(|_| is_as_stored(source, layer, stamp.as_ref(), options)) {
         tracing::debug!(entries = found.contents.len(), "found in the cache");
         source.watch.read(layer.descriptor.size);
         return Ok(ReadLayer { contents: Arc::new(found.contents), diff_id: found.diff_id, notes: Vec::new() });
@@ -150,6 +156,7 @@ fn read_one(source: &Watched<'_>, layer: &Layer, options: &Options) -> Result<Re
         Ok(Ok(read)) => {
             tracing::debug!(entries = read.contents.len(), bytes = read.checked.uncompressed_bytes, "read");
             remember(&read, options);
+            see(layer, stamp.as_ref(), options);
             Ok(read.into())
         }
         Ok(Err(error)) => Err(problem(error)),
@@ -158,6 +165,46 @@ fn read_one(source: &Watched<'_>, layer: &Layer, options: &Options) -> Result<Re
                 format!("reading layer {} ({}): internal error", layer.index + 1, layer.descriptor.digest.short());
             Err(Problem::new(text, Some("this is a bug in imgarch; please report it with the image's name".into())))
         }
+    }
+}
+
+fn unreadable(error: SourceError, layer: &Layer) -> Problem {
+    let (index, digest) = (layer.index, layer.descriptor.digest.clone());
+    problem(ImageError::Layer { index, digest, cause: Box::new(error.into()) })
+}
+
+/// Whether the bytes that lie in a file here are those that the cache knows. A file that has not changed since they were
+/// found to be is not read again; what is no file, as a registry's blob, is believed.
+fn is_as_stored(source: &Watched<'_>, layer: &Layer, stamp: Option<&Stamp>, options: &Options) -> bool {
+    let (descriptor, Some(stamp), Some(cache)) = (&layer.descriptor, stamp, &options.cache) else { return true };
+    if cache.has_seen(&descriptor.digest, stamp) {
+        return true;
+    }
+    let mut hasher = descriptor.digest.hasher();
+    let mut buffer = vec![0; 1 << 20];
+    let Ok(reader) = source.source.open(descriptor) else { return false };
+    let mut reader = reader.take(descriptor.size.saturating_add(1));
+    loop {
+        match reader.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(count) => hasher.update(&buffer[..count]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => return false,
+        }
+    }
+    let is_right = hasher.finish() == descriptor.digest;
+    if is_right {
+        see(layer, Some(stamp), options);
+    }
+    is_right
+}
+
+/// Only the state from before the reading is remembered: what was written to meanwhile has another.
+fn see(layer: &Layer, stamp: Option<&Stamp>, options: &Options) {
+    if let (Some(cache), Some(stamp)) = (&options.cache, stamp)
+        && let Err(error) = cache.see(&layer.descriptor.digest, stamp)
+    {
+        tracing::debug!(%error, "what was verified could not be noted in the cache");
     }
 }
 
@@ -189,6 +236,10 @@ impl Source for Watched<'_> {
     fn open(&self, descriptor: &Descriptor) -> Result<Box<dyn Read + Send>, SourceError> {
         let reader = self.source.open(descriptor)?;
         Ok(Box::new(Counted { reader, watch: Arc::clone(&self.watch) }))
+    }
+
+    fn stamp(&self, descriptor: &Descriptor) -> Result<Option<Stamp>, SourceError> {
+        self.source.stamp(descriptor)
     }
 }
 

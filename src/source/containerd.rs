@@ -6,10 +6,10 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::layout::open_blob;
+use super::layout::{open_blob, stamp_blob};
 use super::listing::{INDEX_TYPE, MANIFEST_TYPE};
 use super::process::{self, Output};
-use super::{DOCUMENT_LIMIT, Source, SourceError, read_bounded};
+use super::{DOCUMENT_LIMIT, Source, SourceError, Stamp, read_bounded};
 use crate::oci::{Descriptor, Digest, Document, Reference};
 
 /// One containerd: where it keeps its content and where it listens.
@@ -132,6 +132,10 @@ impl Source for ContentStore {
 
     fn open(&self, descriptor: &Descriptor) -> Result<Box<dyn Read + Send>, SourceError> {
         open_blob(&self.blobs, &descriptor.digest, &self.blobs.display().to_string())
+    }
+
+    fn stamp(&self, descriptor: &Descriptor) -> Result<Option<Stamp>, SourceError> {
+        stamp_blob(&self.blobs, &descriptor.digest, &self.blobs.display().to_string())
     }
 }
 

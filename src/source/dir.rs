@@ -2,12 +2,13 @@
 //! `skopeo copy --all` also writes `HEX.manifest.json` for the manifests of an index.
 //! Source: containers/image, directory/directory_transport.go.
 
+use std::fs::File;
 use std::io::{Cursor, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::listing::{INDEX_TYPE, MANIFEST_TYPE};
-use super::{DOCUMENT_LIMIT, Source, SourceError, open_regular, read_bounded};
+use super::{DOCUMENT_LIMIT, Source, SourceError, Stamp, open_regular, read_bounded};
 use crate::oci::{Descriptor, Digest, Document};
 
 /// The one image or index that such a folder holds.
@@ -43,11 +44,22 @@ impl Source for Dir {
         if *digest == self.root.digest {
             return Ok(Box::new(Cursor::new(self.document.clone())));
         }
+        Ok(Box::new(self.blob_file(digest)?))
+    }
+
+    fn stamp(&self, descriptor: &Descriptor) -> Result<Option<Stamp>, SourceError> {
+        let stamp = Stamp::of(&self.blob_file(&descriptor.digest)?, 0);
+        stamp.map(Some).map_err(|cause| SourceError::File { path: self.folder.clone(), cause })
+    }
+}
+
+impl Dir {
+    fn blob_file(&self, digest: &Digest) -> Result<File, SourceError> {
         let hex = digest.hex();
         // The third is how version 1.2 names what is not sha256.
         for name in [hex.to_string(), format!("{hex}.manifest.json"), format!("{}-{hex}", digest.algorithm())] {
             match open_regular(&self.folder.join(name)) {
-                Ok(file) => return Ok(Box::new(file)),
+                Ok(file) => return Ok(file),
                 Err(SourceError::File { cause, .. }) if cause.kind() == ErrorKind::NotFound => {}
                 Err(error) => return Err(error),
             }

@@ -1,12 +1,13 @@
 //! An OCI image layout on disk: `oci-layout`, `index.json` and `blobs/ALGORITHM/HEX`. It reads only below its folder's
 //! `blobs`, by digests that were parsed. Source: OCI image-spec, image-layout.md.
 
+use std::fs::File;
 use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::listing::{Listing, Selector};
-use super::{DOCUMENT_LIMIT, Source, SourceError, open_regular, read_bounded};
+use super::{DOCUMENT_LIMIT, Source, SourceError, Stamp, open_regular, read_bounded};
 use crate::oci::{Descriptor, Digest};
 
 /// An image of a layout, or all of them.
@@ -41,16 +42,29 @@ impl Source for Layout {
             _ => open_blob(&self.folder.join("blobs"), &descriptor.digest, &self.folder.display().to_string()),
         }
     }
+
+    fn stamp(&self, descriptor: &Descriptor) -> Result<Option<Stamp>, SourceError> {
+        stamp_blob(&self.folder.join("blobs"), &descriptor.digest, &self.folder.display().to_string())
+    }
 }
 
 /// Opens `ALGORITHM/HEX` below `blobs`; where there is no such file, the blob is not present in `place`.
 pub(super) fn open_blob(blobs: &Path, digest: &Digest, place: &str) -> Result<Box<dyn Read + Send>, SourceError> {
+    Ok(Box::new(blob_file(blobs, digest, place)?))
+}
+
+/// The state of that file.
+pub(super) fn stamp_blob(blobs: &Path, digest: &Digest, place: &str) -> Result<Option<Stamp>, SourceError> {
+    let stamp = Stamp::of(&blob_file(blobs, digest, place)?, 0);
+    stamp.map(Some).map_err(|cause| SourceError::File { path: blobs.to_path_buf(), cause })
+}
+
+fn blob_file(blobs: &Path, digest: &Digest, place: &str) -> Result<File, SourceError> {
     match open_regular(&blobs.join(digest.algorithm()).join(digest.hex())) {
-        Ok(file) => Ok(Box::new(file)),
         Err(SourceError::File { cause, .. }) if cause.kind() == std::io::ErrorKind::NotFound => {
             Err(SourceError::NotPresent { digest: digest.clone(), place: place.to_string() })
         }
-        Err(error) => Err(error),
+        opened => opened,
     }
 }
 

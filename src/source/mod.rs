@@ -11,12 +11,14 @@ mod listing;
 mod process;
 pub mod registry;
 pub mod rootfs_dir;
+mod stamp;
 
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 pub use listing::Selector;
+pub use stamp::Stamp;
 
 use crate::oci::{Descriptor, Digest};
 
@@ -30,6 +32,12 @@ pub trait Source: Send + Sync {
 
     /// Opens the content that `descriptor` names, as stored: compressed, not yet verified.
     fn open(&self, descriptor: &Descriptor) -> Result<Box<dyn Read + Send>, SourceError>;
+
+    /// The state of the file that holds this content, where a file of this machine does. The errors are those of
+    /// [`Source::open`].
+    fn stamp(&self, _: &Descriptor) -> Result<Option<Stamp>, SourceError> {
+        Ok(None)
+    }
 }
 
 /// Why bytes could not be had. Each variant names what, which and why; `hint` says what to do.

@@ -8,7 +8,7 @@ use std::io::{Cursor, Read};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
-use super::super::{DOCUMENT_LIMIT, SourceError, read_bounded};
+use super::super::{DOCUMENT_LIMIT, SourceError, Stamp, read_bounded};
 use crate::oci::{Digest, Hasher};
 
 /// One member, under a name without a leading `./` or `/`.
@@ -172,6 +172,14 @@ impl Members {
                 Some(Box::new(Section { file: file.clone(), offset: *offset, end: offset + size }))
             }
             (Member::Document(bytes), _) => Some(Box::new(Cursor::new(bytes.clone()))),
+            _ => None,
+        }
+    }
+
+    /// The state of the file that a section is of; `None` for what is no section.
+    pub(super) fn stamp(&self, member: &Member) -> Option<std::io::Result<Stamp>> {
+        match (member, &self.file) {
+            (Member::Section { offset, .. }, Some(file)) => Some(Stamp::of(file, *offset)),
             _ => None,
         }
     }

@@ -12,7 +12,7 @@ use std::io::Read;
 pub use members::{Member, Members};
 
 use super::listing::{Listing, Selector};
-use super::{Source, SourceError};
+use super::{Source, SourceError, Stamp};
 use crate::oci::{Descriptor, Digest};
 
 /// An image of an archive, or all of them.
@@ -68,10 +68,25 @@ impl Source for Archive {
 
     fn open(&self, descriptor: &Descriptor) -> Result<Box<dyn Read + Send>, SourceError> {
         let digest = &descriptor.digest;
-        let member = self.made.get(digest).or_else(|| self.members.find(&blob_name(digest)));
-        member
-            .and_then(|member| self.members.read(member))
-            .ok_or_else(|| SourceError::NotPresent { digest: digest.clone(), place: self.members.place.clone() })
+        self.member(digest).and_then(|member| self.members.read(member)).ok_or_else(|| self.absent(digest))
+    }
+
+    fn stamp(&self, descriptor: &Descriptor) -> Result<Option<Stamp>, SourceError> {
+        let member = self.member(&descriptor.digest).ok_or_else(|| self.absent(&descriptor.digest))?;
+        self.members
+            .stamp(member)
+            .transpose()
+            .map_err(|cause| SourceError::File { path: self.members.place.clone().into(), cause })
+    }
+}
+
+impl Archive {
+    fn absent(&self, digest: &Digest) -> SourceError {
+        SourceError::NotPresent { digest: digest.clone(), place: self.members.place.clone() }
+    }
+
+    fn member(&self, digest: &Digest) -> Option<&Member> {
+        self.made.get(digest).or_else(|| self.members.find(&blob_name(digest)))
     }
 }
 

@@ -1,0 +1,63 @@
+//! The state of a file that holds a blob: by it the file is known again, as long as nobody has written to it. It says
+//! nothing of the bytes; who has verified them may remember it.
+
+use std::fmt;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+
+/// A part of a file of this machine, and when the file was changed last. Two that are equal are of the same bytes:
+/// whatever writes to a file sets its time of change, which no program can set back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    device: u64,
+    inode: u64,
+    /// Seconds and nanoseconds.
+    changed: (i64, i64),
+    modified: (i64, i64),
+    length: u64,
+    /// Where the blob begins in it.
+    offset: u64,
+}
+
+impl Stamp {
+    pub(super) fn of(file: &File, offset: u64) -> io::Result<Stamp> {
+        let metadata = file.metadata()?;
+        Ok(Stamp {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            length: metadata.len(),
+            offset,
+        })
+    }
+}
+
+impl fmt::Display for Stamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Stamp { device, inode, changed, modified, length, offset } = self;
+        write!(f, "{device}:{inode} {}.{} {}.{} {length} {offset}", changed.0, changed.1, modified.0, modified.1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_was_written_to_has_another_stamp_even_where_its_time_was_set_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("blob");
+        std::fs::write(&path, "one").unwrap();
+        let file = File::options().read(true).write(true).open(&path).unwrap();
+        let (first, time) = (Stamp::of(&file, 0).unwrap(), file.metadata().unwrap().modified().unwrap());
+        assert_eq!(Stamp::of(&File::open(&path).unwrap(), 0).unwrap(), first);
+        assert_ne!(Stamp::of(&file, 512).unwrap(), first);
+        // A file system's clock may be as coarse as 10 ms.
+        std::thread::sleep(std::time::Duration::from_millis(30));
+        std::fs::write(&path, "two").unwrap();
+        file.set_modified(time).unwrap();
+        assert_ne!(Stamp::of(&file, 0).unwrap(), first);
+    }
+}
