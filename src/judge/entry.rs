@@ -135,12 +135,15 @@ fn place(finding: &mut Finding, at: &str, steps: &[Step], rootfs: &RootFs<FileKi
 /// "an ELF x86-64 program, static" of "ELF x86-64, static".
 fn with_article(is: &str) -> String {
     match is.strip_prefix("ELF ").and_then(|rest| rest.split_once(", ")) {
-        Some((arch, _)) => {
-            let is_vowel = arch.starts_with(['A', 'I', 'x', 'i', 'm', 'S']) && !arch.starts_with("SPARC");
-            format!("{} {arch} program", if is_vowel { "an" } else { "a" })
-        }
+        Some((arch, _)) => format!("{} {arch} program", article(arch)),
         None => is.to_string(),
     }
+}
+
+/// "an x86-64", "a 32-bit Arm".
+pub(super) fn article(arch: &str) -> &'static str {
+    let is_vowel = arch.starts_with(['A', 'I', 'x', 'i', 'm', 'S']);
+    if is_vowel && !arch.starts_with("SPARC") && !arch.starts_with("machine") { "an" } else { "a" }
 }
 
 /// `ENTRYPOINT ["app"]`, `/usr/local/bin/app`, ...

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::code::{Code, Severity};
+use super::entry::article;
 use super::finding::Finding;
 use super::programs::{Fit, Program, Programs};
 use super::purpose::{self, Format, PurposeRule, Suspect};
@@ -108,18 +109,18 @@ pub fn purposeful(mut finding: Finding, name: &'static str, why: &str) -> Findin
 
 /// The finding on a foreign file by its way. Files on the chain are the entry finding's.
 fn reached(files: &Files<'_>, program: &Program<'_>, way: &Way) -> Finding {
-    let arch = program.arch_name();
-    let here = files.node.arch.name();
+    let (arch, here) = (program.arch_name(), files.node.arch.name());
+    let an_arch = format!("{} {arch}", article(&arch));
     let say = |code: Code, message: String| foreign(files, program, code, message);
     match way {
         // A script on the chain calls it and goes on without it.
         Way::Chain => {
-            let message = format!("a script on the entry chain calls an {arch} program; this platform is {here}");
+            let message = format!("a script on the entry chain calls {an_arch} program; this platform is {here}");
             say(Code::ForeignCalled, message)
         }
         Way::Called { by } => {
             let mut finding =
-                say(Code::ForeignCalled, format!("{by} calls an {arch} program; this platform is {here}"));
+                say(Code::ForeignCalled, format!("{by} calls {an_arch} program; this platform is {here}"));
             finding.reached_by.push(by.clone());
             finding
         }
@@ -147,7 +148,7 @@ fn reached(files: &Files<'_>, program: &Program<'_>, way: &Way) -> Finding {
             let message = format!("a package's native part is {arch}; this platform is {here}");
             say(Code::ForeignExtension, message).severity(Severity::Warning)
         }
-        Way::Loose => say(Code::ForeignFile, format!("an {arch} file in an image for {here}")),
+        Way::Loose => say(Code::ForeignFile, format!("{an_arch} file in an image for {here}")),
     }
 }
 

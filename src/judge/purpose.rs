@@ -192,7 +192,7 @@ fn is_test_data(suspect: &Suspect<'_>) -> bool {
 }
 
 fn is_debug(suspect: &Suspect<'_>) -> bool {
-    let Some(elf) = suspect.elf() else { return false };
+    let Some(elf) = suspect.elf() else { return suspect.path.ends_with(".debug") };
     let has_code = elf.segments.iter().any(|s| s.p_type == PT_LOAD && s.filesz > 0);
     elf.is_debug_only || suspect.path.contains("/lib/debug/") || suspect.path.ends_with(".debug") || !has_code
 }
