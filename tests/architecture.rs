@@ -34,8 +34,13 @@ const APART: &[(&str, &str)] = &[("image", "inspect")];
 /// Lines of the longest file.
 const LONGEST: usize = 500;
 
+/// Every file of the program, by its path below `src`.
 fn sources() -> BTreeMap<PathBuf, String> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    rust_files("src")
+}
+
+fn rust_files(folder: &str) -> BTreeMap<PathBuf, String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     let mut found = BTreeMap::new();
     let mut pending = vec![root.clone()];
     while let Some(directory) = pending.pop() {
@@ -122,15 +127,18 @@ fn nobody_prints_but_main_and_the_reports() {
 
 #[test]
 fn no_file_is_longer_than_can_be_read() {
-    for (path, text) in sources() {
-        let lines = text.lines().count();
-        assert!(lines <= LONGEST, "{} has {lines} lines", path.display());
+    for folder in ["src", "tests"] {
+        for (path, text) in rust_files(folder) {
+            let lines = text.lines().count();
+            assert!(lines <= LONGEST, "{folder}/{} has {lines} lines", path.display());
+        }
     }
 }
 
 #[test]
 fn every_file_opens_with_its_purpose() {
-    for (path, text) in sources().into_iter().filter(|(path, _)| !path.to_string_lossy().ends_with("_tests.rs")) {
+    let files = sources().into_iter().chain(rust_files("tests"));
+    for (path, text) in files.filter(|(path, _)| !path.to_string_lossy().ends_with("_tests.rs")) {
         assert!(text.starts_with("//!"), "{} does not say what it is for", path.display());
     }
 }

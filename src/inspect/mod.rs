@@ -24,6 +24,8 @@ pub use foreign::mach_cpu;
 pub use kind::*;
 pub use named::is_config_path;
 use window::{Store, Window};
+#[cfg(test)]
+pub(crate) use zip::tests::deflated;
 
 thread_local! {
     /// Taken while a file is read, so that a reader that inspects by itself finds an empty one and no borrow.

@@ -202,4 +202,4 @@ fn shown(name: &[u8]) -> String {
 
 #[cfg(test)]
 #[path = "zip_tests.rs"]
-pub(super) mod tests;
+pub(crate) mod tests;

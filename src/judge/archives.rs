@@ -121,10 +121,7 @@ fn archive(
         (_, true) => format!("its native parts are for {}, none is for {}", names.join(", "), here.name()),
         (_, false) => format!("its native part {what} is for {}, none is for {}", names.join(", "), here.name()),
     };
-    let (code, severity) = match is_read(files, path, zip) {
-        Some(code) => (code, code.row().severity),
-        None => (Code::JarWithoutPlatform, Severity::Note),
-    };
+    let (code, severity) = weight(files, path, zip);
     Some(Finding::new(code, message).at(path, view.layer).is(names.join(", "), here.name()).severity(severity))
 }
 
@@ -139,12 +136,18 @@ fn wheel(files: &Files<'_>, view: &FileView<'_, FileKind>, path: &str, zip: &Zip
     Some(finding.is(platforms, files.node.arch.name()).severity(Severity::Warning))
 }
 
-/// The code for an archive that something in the image reads; `None`: it is data.
-fn is_read(files: &Files<'_>, path: &str, zip: &Zip) -> Option<Code> {
-    if path.ends_with(".whl") {
-        return Some(Code::PackageOtherPlatform);
+/// How much an archive matters: by whether something in the image reads it. One that nothing reads is data.
+fn weight(files: &Files<'_>, path: &str, zip: &Zip) -> (Code, Severity) {
+    let code = if path.ends_with(".whl") { Code::PackageOtherPlatform } else { Code::JarWithoutPlatform };
+    let is_read = path.ends_with(".whl") || (zip.is_jar && files.reach.interpreter("Java").is_some());
+    // Nothing loads from a NuGet package itself: it is restored from. One that is named for another platform is for
+    // publishing there.
+    let is_restored = path.ends_with(".nupkg") && files.reach.interpreter(".NET").is_some() && names(path).is_none();
+    match (is_read, is_restored) {
+        (true, _) => (code, code.row().severity),
+        (_, true) => (code, Severity::Warning),
+        _ => (code, Severity::Note),
     }
-    (zip.is_jar && files.reach.interpreter("Java").is_some()).then_some(Code::JarWithoutPlatform)
 }
 
 fn is_own(native: &Native, here: Arch) -> bool {

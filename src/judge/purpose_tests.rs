@@ -2,6 +2,7 @@
 
 use super::super::exec::tests::{call, tree};
 use super::*;
+use crate::inspect::deflated;
 use crate::inspect::elf_builder::ElfBuilder;
 use crate::judge::code::{Code, Severity};
 use crate::judge::finding::Finding;
@@ -28,6 +29,11 @@ fn pe(subsystem: u8) -> Vec<u8> {
     pe[0x80 + 24..0x80 + 26].copy_from_slice(&0x20b_u16.to_le_bytes());
     pe[0x80 + 24 + 68] = subsystem;
     pe
+}
+
+/// A library for this machine, as archives bring them.
+fn library(machine: u16) -> Vec<u8> {
+    ElfBuilder::new(machine, true, false).e_type(3).soname("liba.so").build()
 }
 
 fn ar(member: &[u8]) -> Vec<u8> {
@@ -65,7 +71,7 @@ fn check(rule: &str, files: &[File<'_>]) {
     let own = |off: &[&str]| found(files, off).into_iter().find(|finding| finding.path.as_deref() == Some(&path));
     let name = own(&[rule]).and_then(|finding| finding.purpose).map(|(name, _)| name);
     assert_ne!(name, Some(rule), "{path}");
-    let all: Vec<&str> = RULES.iter().map(|rule| rule.name).collect();
+    let all: Vec<&str> = rule_names().into_keys().collect();
     let severity = own(&all).map(|finding| finding.severity);
     assert!(severity > Some(Severity::Note), "{path}: {severity:?}");
 }
@@ -74,6 +80,13 @@ fn check(rule: &str, files: &[File<'_>]) {
 fn every_rule_makes_a_note_and_can_be_switched_off() {
     let object = ElfBuilder::amd64().e_type(1).build();
     let wheel = b"Tag: py2.py3-none-any\n".to_vec();
+    let manifest = ("META-INF/MANIFEST.MF", &b"Manifest-Version: 1.0\n"[..]);
+    let fat = deflated(&[
+        manifest,
+        ("native/linux-x64/liba.so", &library(62)),
+        ("native/linux-arm64/liba.so", &library(183)),
+    ]);
+    let thin = |machine: u16| deflated(&[manifest, ("META-INF/native/liba.so", &library(machine))]);
     let cases: &[(&str, &[File<'_>])] = &[
         ("object-file", &[("usr/lib/modules/6.1/x.ko", object.clone())]),
         ("core-dump", &[("var/crash/core", ElfBuilder::amd64().e_type(4).build())]),
@@ -115,6 +128,11 @@ fn every_rule_makes_a_note_and_can_be_switched_off() {
         ("wine", &[("usr/lib/wine/notepad", pe(3))]),
         ("no-linux-program", &[("opt/x/tool.exe", pe(3))]),
         ("no-linux-program", &[("opt/x/tool-freebsd-x64", amd64())]),
+        ("fat-archive", &[("srv/a.jar", fat), ("usr/bin/java", arm64())]),
+        (
+            "fat-archive",
+            &[("srv/a-linux-x86_64.jar", thin(62)), ("srv/a-linux-aarch_64.jar", thin(183)), ("usr/bin/java", arm64())],
+        ),
         ("tool-cache", &[("w/.terraform/providers/r/h/null/3/linux_amd64/p", amd64())]),
         ("tool-cache", &[("root/.krew/store/ns/1/linux-amd64/kubectl-ns", amd64())]),
         ("tool-cache", &[("usr/share/terraform/plugins/r/h/tls/4/linux_amd64/p", amd64())]),
@@ -123,7 +141,7 @@ fn every_rule_makes_a_note_and_can_be_switched_off() {
         check(rule, files);
     }
     let tried: BTreeSet<&str> = cases.iter().map(|(rule, _)| *rule).collect();
-    let untried: Vec<&str> = RULES.iter().map(|rule| rule.name).filter(|name| !tried.contains(name)).collect();
+    let untried: Vec<&str> = rule_names().into_keys().filter(|name| !tried.contains(name)).collect();
     assert_eq!(untried, [""; 0]);
 }
 

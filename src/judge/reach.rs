@@ -42,6 +42,8 @@ pub struct Reach {
     linked: BTreeMap<String, String>,
     /// Index into RUNTIMES, and the host's path.
     runtimes: Vec<(usize, String)>,
+    /// Index into RUNTIMES, and where its natives lie.
+    homes: Vec<(usize, String)>,
     /// Libraries that programs and modules in reach need and that this platform does not have, with who needs them.
     lacking: BTreeMap<String, String>,
 }
@@ -65,6 +67,7 @@ impl Reach {
             linked: linked(rootfs, &path),
             path,
             runtimes: runtimes::installed(programs),
+            homes: runtimes::homes(programs),
             lacking: BTreeMap::new(),
         };
         reach.lacking = reach.lacking(programs);
@@ -94,7 +97,7 @@ impl Reach {
 
     /// The run-time whose modules lie where `path` does, and whether it is installed.
     pub fn module_of(&self, path: &str) -> Option<(&'static str, bool)> {
-        runtimes::of_module(path, &self.runtimes)
+        runtimes::of_module(path, &self.runtimes, &self.homes)
     }
 
     /// Whether `path` lies directly in a directory of PATH, or a link there leads to it.

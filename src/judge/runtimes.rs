@@ -1,6 +1,6 @@
 //! Language run-times and servers that load native modules: by which program an image has one, and where its modules lie.
 
-use super::programs::{Fit, Programs};
+use super::programs::{Fit, Program, Programs};
 
 /// The names of its interpreter and where its native modules lie.
 pub struct Runtime {
@@ -20,7 +20,10 @@ pub const RUNTIMES: &[Runtime] = &[
     Runtime {
         name: "Ruby",
         hosts: &["ruby", "libruby"],
-        is_module: |path| in_any(path, &["/gems/", "/ruby/", "/vendor_ruby/", "/site_ruby/"]) && is_library(path),
+        is_module: |path| {
+            in_any(path, &["/gems/", "/ruby/", "/vendor_ruby/", "/site_ruby/", "/bundle/extensions/"])
+                && is_library(path)
+        },
     },
     Runtime {
         name: "PHP",
@@ -47,7 +50,16 @@ pub const RUNTIMES: &[Runtime] = &[
         hosts: &["R", "Rscript"],
         is_module: |path| path.contains("/R/") && path.contains("/libs/") && is_library(path),
     },
-    Runtime { name: "Lua", hosts: &["lua", "luajit"], is_module: |path| path.contains("/lua/") && is_library(path) },
+    Runtime {
+        name: "Lua",
+        hosts: &["lua", "luajit", "libluajit"],
+        is_module: |path| in_any(path, &["/lua/", "/lualib/"]) && is_library(path),
+    },
+    Runtime {
+        name: "Julia",
+        hosts: &["julia", "libjulia"],
+        is_module: |path| in_any(path, &["/julia/", "/.julia/"]) && is_library(path),
+    },
     Runtime {
         name: "Erlang",
         hosts: &["erl", "beam.smp"],
@@ -109,11 +121,30 @@ fn is_named(name: &str, host: &str) -> bool {
     rest.chars().all(|c| c.is_ascii_digit() || matches!(c, '.' | '-'))
 }
 
+/// Where run-times that can lie anywhere keep their natives, told by the library that each has: `jlink` and self-contained
+/// .NET applications put them into a folder of any name. Index into [`RUNTIMES`], and the folder with its slash.
+pub fn homes(programs: &Programs<'_>) -> Vec<(usize, String)> {
+    let own = |program: &Program<'_>| {
+        let (folder, name) = program.path.rsplit_once('/')?;
+        let (runtime, folder) = match name {
+            // `lib/server/libjvm.so` beside `lib/libnio.so`.
+            "libjvm.so" => ("Java", folder.rsplit_once('/')?.0),
+            "libcoreclr.so" => (".NET", folder),
+            _ => return None,
+        };
+        let index = RUNTIMES.iter().position(|row| row.name == runtime).expect("it is a row");
+        (!folder.is_empty()).then(|| (index, format!("{folder}/")))
+    };
+    programs.runnable().filter_map(own).collect()
+}
+
 /// The run-time whose modules lie where this file does: the first of `installed`, else of all, and whether it is installed.
-pub fn of_module(path: &str, installed: &[(usize, String)]) -> Option<(&'static str, bool)> {
-    let is_module = |index: usize| (RUNTIMES[index].is_module)(path);
+pub fn of_module(path: &str, installed: &[(usize, String)], homes: &[(usize, String)]) -> Option<(&'static str, bool)> {
+    let is_at_home =
+        |index: usize| is_library(path) && homes.iter().any(|(own, home)| *own == index && path.starts_with(home));
+    let is_module = |index: usize| (RUNTIMES[index].is_module)(path) || is_at_home(index);
     let own = installed.iter().find(|(index, _)| is_module(*index)).map(|(index, _)| (RUNTIMES[*index].name, true));
-    own.or_else(|| RUNTIMES.iter().find(|runtime| (runtime.is_module)(path)).map(|runtime| (runtime.name, false)))
+    own.or_else(|| (0..RUNTIMES.len()).find(|index| is_module(*index)).map(|index| (RUNTIMES[index].name, false)))
 }
 
 #[cfg(test)]
@@ -140,7 +171,8 @@ mod tests {
 
     #[test]
     fn modules_lie_in_their_run_times_places() {
-        let check = |path: &str, expected: &str| assert_eq!(of_module(path, &[]), Some((expected, false)), "{path}");
+        let check =
+            |path: &str, expected: &str| assert_eq!(of_module(path, &[], &[]), Some((expected, false)), "{path}");
         check("/usr/lib/python3/dist-packages/numpy.libs/libopenblas.so.0", "Python");
         check("/opt/venv/lib/python3.12/site-packages/ruff/bin/ruff", "Python");
         check("/app/speed.cpython-312-x86_64-linux-gnu.so", "Python");
@@ -150,6 +182,19 @@ mod tests {
         check("/usr/lib/aarch64-linux-gnu/jni/libsnappyjava.so", "Java");
         check("/app/runtimes/linux-x64/native/libe_sqlite3.so", ".NET");
         check("/usr/lib/apache2/modules/mod_rewrite.so", "Apache");
-        assert_eq!(of_module("/opt/tool/libtool.so", &[]), None);
+        check("/usr/local/bundle/extensions/aarch64-linux/3.3.0/bcrypt-3.1.20/bcrypt_ext.so", "Ruby");
+        check("/usr/local/openresty/lualib/cjson.so", "Lua");
+        check("/root/.julia/artifacts/0a1b/lib/libz.so.1", "Julia");
+        assert_eq!(of_module("/opt/tool/libtool.so", &[], &[]), None);
+    }
+
+    #[test]
+    fn a_run_time_of_any_place_is_told_by_its_library() {
+        let index = |name: &str| RUNTIMES.iter().position(|row| row.name == name).unwrap();
+        let homes = [(index("Java"), "/opt/app/lib/".to_string()), (index(".NET"), "/srv/".to_string())];
+        let of = |path: &str| of_module(path, &[(index("Java"), "/opt/app/bin/java".to_string())], &homes);
+        assert_eq!(of("/opt/app/lib/libnio.so"), Some(("Java", true)));
+        assert_eq!(of("/srv/libSystem.Native.so"), Some((".NET", false)));
+        assert_eq!((of("/opt/app/bin/java"), of("/opt/other/lib/libnio.so")), (None, None));
     }
 }

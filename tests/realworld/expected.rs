@@ -1,4 +1,4 @@
-//! The trees: what each is made of, for which platform, and what is started in it.
+//! Trees: what each is made of, for which platform, and what is started in it.
 
 use super::faults::{Bytes, Put};
 
@@ -18,6 +18,13 @@ pub enum Base {
     Bare,
 }
 
+/// Which builds PyPI and npm are asked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Libc {
+    Glibc,
+    Musl,
+}
+
 /// A healthy root file system.
 pub struct Tree {
     pub name: &'static str,
@@ -27,6 +34,7 @@ pub struct Tree {
     pub architectures: &'static str,
     pub suite: &'static str,
     pub base: Base,
+    pub libc: Libc,
     pub packages: &'static [&'static str],
     /// From PyPI, as wheels for the tree's platform.
     pub pip: &'static [&'static str],
@@ -53,6 +61,7 @@ const fn tree(
         architectures,
         suite: "bookworm",
         base: Base::Debian,
+        libc: Libc::Glibc,
         packages,
         pip: &[],
         npm: &[],
@@ -63,11 +72,11 @@ const fn tree(
     }
 }
 
-const fn arm64(name: &'static str, packages: &'static [&'static str], entrypoint: &'static str) -> Tree {
+pub const fn arm64(name: &'static str, packages: &'static [&'static str], entrypoint: &'static str) -> Tree {
     tree(name, "linux/arm64", "arm64", packages, entrypoint)
 }
 
-const fn amd64(name: &'static str, packages: &'static [&'static str], entrypoint: &'static str) -> Tree {
+pub const fn amd64(name: &'static str, packages: &'static [&'static str], entrypoint: &'static str) -> Tree {
     tree(name, "linux/amd64", "amd64", packages, entrypoint)
 }
 
@@ -78,6 +87,9 @@ const TRUE: &str = "usr/bin/true";
 const DOTNET: &[Put] = &[
     Put::File("usr/share/dotnet/dotnet", 0o755, Bytes::Native(TRUE)),
     Put::File("usr/share/dotnet/shared/Microsoft.NETCore.App/8.0.8/libcoreclr.so", 0o755, Bytes::Native(LIBZ)),
+    Put::File("srv/whole/libcoreclr.so", 0o755, Bytes::Native(LIBZ)),
+    Put::File("srv/whole/libSystem.Native.so", 0o755, Bytes::Native(LIBZ)),
+    Put::File("srv/whole/whole", 0o755, Bytes::Native(TRUE)),
     Put::File("app/app.dll", 0o644, Bytes::Assembly),
     Put::File("app/app.runtimeconfig.json", 0o644, Bytes::Text("{}\n")),
     Put::File("app/runtimes/linux-x64/native/libe_sqlite3.so", 0o644, Bytes::Foreign(LIBZ)),
@@ -164,7 +176,12 @@ const JARS: &[Put] = &[
     ),
 ];
 
-pub const TREES: &[Tree] = &[
+/// All trees, those that are always tried first.
+pub fn trees() -> impl Iterator<Item = &'static Tree> {
+    TREES.iter().chain(super::published::TREES).chain(super::systems::TREES)
+}
+
+const TREES: &[Tree] = &[
     Tree {
         part: Part::Always,
         ..arm64(

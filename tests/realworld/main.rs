@@ -19,9 +19,11 @@ mod engines;
 mod expected;
 mod faults;
 mod image;
+mod published;
+mod systems;
 mod trees;
 
-use expected::{Part, TREES, Tree};
+use expected::{Part, Tree};
 use faults::Fault;
 
 /// What a scan of an image says.
@@ -89,7 +91,7 @@ fn check(folder: &Path, tree: &Tree) -> Vec<String> {
 
 #[test]
 fn healthy_trees_are_silent_and_each_fault_comes_first() {
-    let trees: Vec<&Tree> = TREES.iter().filter(|tree| is_wanted(tree)).collect();
+    let trees: Vec<&Tree> = expected::trees().filter(|tree| is_wanted(tree)).collect();
     let mut tools = vec!["mmdebstrap"];
     tools.extend(trees.iter().any(|tree| !tree.pip.is_empty()).then_some("python3"));
     tools.extend(trees.iter().any(|tree| !tree.npm.is_empty()).then_some("npm"));
@@ -114,4 +116,11 @@ fn healthy_trees_are_silent_and_each_fault_comes_first() {
         workers.into_iter().flat_map(|worker| worker.join().unwrap()).collect()
     });
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn faults_are_of_trees_that_are_there() {
+    let names: Vec<&str> = expected::trees().map(|tree| tree.name).collect();
+    assert_eq!(cases::without_tree(&names), [""; 0]);
+    assert_eq!(names.len(), names.iter().collect::<std::collections::BTreeSet<_>>().len(), "each has its own name");
 }

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::expected::{Base, Tree};
+use super::expected::{Base, Libc, Tree};
 use super::faults;
 
 /// The root file system of `tree`. One that `folder` has already is taken as it is.
@@ -37,11 +37,11 @@ fn debian(folder: &Path, tree: &Tree, root: &Path) {
         include.push_str(&format!(" --include='?and(?priority(required),?architecture({own}))'"));
     }
     let script = format!(
-        "mmdebstrap --quiet --variant=extract --architectures={} --mode=root --aptopt='Acquire::Languages \"none\"' \
-         --hook-dir=/usr/share/mmdebstrap/hooks/merged-usr {include} {} {} \"$({mirror})\"",
+        "rm -rf {0}; mmdebstrap --quiet --variant=extract --architectures={1} --mode=root --aptopt='Acquire::Languages \"none\"' \
+         --hook-dir=/usr/share/mmdebstrap/hooks/merged-usr {include} {2} {0} \"$({mirror})\"",
+        root.display(),
         tree.architectures,
         tree.suite,
-        root.display()
     );
     run(tree, Command::new("sh").args(["-c", &script]).env("TMPDIR", folder));
 }
@@ -61,8 +61,11 @@ fn pip(tree: &Tree, root: &Path) {
     ]);
     command.args(["--ignore-installed", "--no-compile", "--root-user-action=ignore"]);
     command.arg("--target").arg(root.join("usr/local/lib/python3.11/dist-packages"));
-    command.args(["2_17", "2_28", "2_34"].map(|glibc| format!("--platform=manylinux_{glibc}_{machine}")));
-    command.arg(format!("--platform=manylinux2014_{machine}"));
+    let tags: &[&str] = match tree.libc {
+        Libc::Glibc => &["manylinux_2_17", "manylinux_2_27", "manylinux_2_28", "manylinux_2_34", "manylinux2014"],
+        Libc::Musl => &["musllinux_1_1", "musllinux_1_2"],
+    };
+    command.args(tags.iter().map(|tag| format!("--platform={tag}_{machine}")));
     run(tree, command.args(tree.pip));
 }
 
@@ -73,11 +76,25 @@ fn npm(tree: &Tree, root: &Path) {
     std::fs::write(app.join("package.json"), "{\"private\": true}\n").unwrap();
     let mut command = Command::new("npm");
     // A package's install script would build or fetch for this machine.
-    command.args(["install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts", "--os=linux", "--libc=glibc"]);
-    run(tree, command.arg(format!("--cpu={cpu}")).args(tree.npm).current_dir(app));
+    command.args(["install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts", "--os=linux"]);
+    let libc = if tree.libc == Libc::Glibc { "glibc" } else { "musl" };
+    run(tree, command.args([format!("--libc={libc}"), format!("--cpu={cpu}")]).args(tree.npm).current_dir(app));
 }
 
+/// How often a tool that fetches packages is asked; mirrors and registries fail now and then.
+const ATTEMPTS: u64 = 4;
+
+/// Runs a tool until it succeeds.
 fn run(tree: &Tree, command: &mut Command) {
-    let output = command.output().unwrap_or_else(|error| panic!("{}: {command:?}: {error}", tree.name));
-    assert!(output.status.success(), "{}: {command:?}: {}", tree.name, String::from_utf8_lossy(&output.stderr));
+    let mut said = String::new();
+    for attempt in 1..=ATTEMPTS {
+        let output = command.output().unwrap_or_else(|error| panic!("{}: {command:?}: {error}", tree.name));
+        if output.status.success() {
+            return;
+        }
+        said = String::from_utf8_lossy(&output.stderr).into_owned();
+        eprintln!("{}: attempt {attempt} of {ATTEMPTS} failed: {}", tree.name, said.lines().last().unwrap_or_default());
+        std::thread::sleep(std::time::Duration::from_secs(attempt * 10));
+    }
+    panic!("{}: its packages could not be fetched: {command:?}: {said}", tree.name);
 }
