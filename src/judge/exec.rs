@@ -9,6 +9,7 @@ pub(crate) mod binfmt;
 mod credentials;
 mod elf;
 mod follow;
+mod interpreter;
 mod isa;
 pub(crate) mod lookup;
 mod map;
@@ -17,6 +18,7 @@ mod property;
 mod script;
 mod shell;
 mod shells;
+mod why;
 mod wrapper;
 
 use std::cell::{Cell, RefCell};

@@ -98,14 +98,27 @@ fn refused(path: &str, call: &Exec, errno: Errno) -> Vec<Shown> {
     rows.extend([
         shown("docker run (27.5 and newer)", runc.clone(), 255),
         shown("docker run (20.10.10 to 27.4)", runc.clone(), 1),
-        shown("kubectl logs --previous (containerd)", runc, 255),
-        podman_refused(&crun),
+        shown("kubectl logs --previous (containerd)", runc.clone(), 255),
     ]);
+    rows.extend(podman_refused(&crun));
+    rows.extend([shown(PODMAN_RUNC, runc.clone(), 255), shown(PODMAN_OLD_RUNC, runc, 1)]);
     rows
 }
 
-fn podman_refused([crun, _]: &[String; 2]) -> Shown {
-    shown("podman run", format!("{{\"msg\":\"{crun}\",\"level\":\"error\"}}"), 1)
+const PODMAN: &str = "podman run";
+const PODMAN_OLD_CRUN: &str = "podman run (crun 1.20 and older)";
+const PODMAN_RUNC: &str = "podman run (runc 1.2 and newer)";
+const PODMAN_OLD_RUNC: &str = "podman run (runc 1.1)";
+const PODMAN_OLD_GO: &str = "podman run (runc 1.1, Go before 1.20)";
+
+/// podman asks crun for JSON; the time is that of the failure.
+fn podman_refused([new, old]: &[String; 2]) -> Vec<Shown> {
+    let row = |frontend, crun: &str| {
+        shown(frontend, format!("{{\"msg\":\"{crun}\",\"level\":\"error\",\"time\":\"...\"}}"), 1)
+    };
+    let mut rows = vec![row(PODMAN, new)];
+    rows.extend((new != old).then(|| row(PODMAN_OLD_CRUN, old)));
+    rows
 }
 
 /// What crun does where runc's search fails: it searches as root, and takes what a relative part of PATH leads to.
@@ -201,36 +214,47 @@ fn not_found(failed: &Failed<'_>, crun: &Crun) -> Vec<Shown> {
         let old_docker = format!("{docker}: {task}: {}: unknown", old(&old_go));
         rows.push(shown("runc 1.1 (Go before 1.20)", format!("runc run failed: {}", old(&old_go)), 1));
         rows.push(shown("docker run (24 to 27.4, runc of Go before 1.20)", old_docker, code));
+        rows.push(podman_not_found(PODMAN_OLD_GO, "runc", &format!("runc create failed: {}", old(&old_go))));
     }
     match crun {
         Crun::Runs => {}
         Crun::Refused(lines) => {
             rows.extend(crun_rows(lines));
-            rows.push(podman_refused(lines));
+            rows.extend(podman_refused(lines));
         }
         Crun::NotFound(lines) => {
             rows.extend(crun_rows(lines));
-            rows.extend(podman_not_found(&lines[0]));
+            rows.push(crio_not_found(&lines[0]));
+            rows.push(podman_not_found(PODMAN, "crun", &lines[0]));
+            rows.extend((lines[0] != lines[1]).then(|| podman_not_found(PODMAN_OLD_CRUN, "crun", &lines[1])));
         }
     }
+    rows.push(podman_not_found(PODMAN_RUNC, "runc", &format!("runc create failed: {new}")));
+    rows.push(podman_not_found(PODMAN_OLD_RUNC, "runc", &format!("runc create failed: {}", old(&go))));
     rows
 }
 
-/// CRI-O and podman show crun's words; podman sorts them by what they say. Source: libpod/oci_util.go
-/// `getOCIRuntimeError`.
-fn podman_not_found(crun: &str) -> [Shown; 2] {
-    let has = |words: &str| crun.to_ascii_lowercase().contains(words);
-    let (code, podman) = match () {
-        () if has("permission denied") || has("operation not permitted") => (126, "OCI permission denied"),
-        () if has("no such file or directory") => (127, "OCI runtime attempted to invoke a command that was not found"),
-        () => (125, "OCI runtime error"),
+fn crio_not_found(crun: &str) -> Shown {
+    let text = format!("container create failed: {crun}");
+    Shown { frontend: "kubelet (CRI-O): CreateContainerError", text, exit_code: None }
+}
+
+/// podman sorts a runtime's words by what they say. Source: libpod/oci_util.go `getOCIRuntimeError`,
+/// libpod/define/exec_codes.go `ExitCode`.
+fn podman_not_found(frontend: &'static str, runtime: &str, words: &str) -> Shown {
+    let has = |part: &str| words.to_ascii_lowercase().contains(part);
+    let is_absent = has("no such file or directory");
+    let text = match () {
+        () if has("permission denied") || has("operation not permitted") => {
+            format!("Error: {runtime}: {words}: OCI permission denied")
+        }
+        () if is_absent || has("executable file not found in") => {
+            format!("Error: {runtime}: {words}: OCI runtime attempted to invoke a command that was not found")
+        }
+        () => format!("Error: OCI runtime error: {runtime}: {words}"),
     };
-    let crio = Shown {
-        frontend: "kubelet (CRI-O): CreateContainerError",
-        text: format!("container create failed: {crun}"),
-        exit_code: None,
-    };
-    [crio, shown("podman run", format!("Error: crun: {crun}: {podman}"), code)]
+    let code = if is_absent || has("not found") { 127 } else { 126 };
+    shown(frontend, text, code)
 }
 
 /// The runtime could not enter, or make, the working directory.
@@ -250,7 +274,7 @@ fn ended(death: Death, says: String) -> Vec<Shown> {
         Death::Signal(number) => (128 + number, String::new()),
         Death::Exit(code) => (code, says),
     };
-    let log = ["runc", "crun", "docker run", "kubectl logs --previous", "podman run"];
+    let log = ["runc", "crun", "docker run", "kubectl logs --previous", PODMAN];
     log.into_iter().map(|frontend| shown(frontend, says.clone(), code)).collect()
 }
 

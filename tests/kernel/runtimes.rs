@@ -156,6 +156,54 @@ fn runc_and_crun_say_what_the_model_says_they_do() {
     }
 }
 
+/// Runs a tree by podman; gives the exit code and what was said. podman's own folders are in `folder`.
+fn contain_by_podman(runtime: &str, tree: &Tree, folder: &std::path::Path) -> (i32, String) {
+    let bundle = tempfile::tempdir().expect("a folder");
+    tree.write(bundle.path());
+    // crun refuses two cgroup versions side by side, and runc wants one.
+    let setup = match runtime {
+        "crun" => "umount -R /sys/fs/cgroup; mount -t cgroup2 none /sys/fs/cgroup; set -- --cgroups=disabled \"$@\";",
+        _ => "",
+    };
+    let script = format!(
+        "{setup} exec podman --root \"$F/root\" --runroot \"$F/run\" --tmpdir \"$F/tmp\" --storage-driver vfs \
+         --runtime {runtime} run --rm --network none --log-driver none \"$@\""
+    );
+    let mut command = Command::new("unshare");
+    command.args(["-m", "sh", "-c", &script, "sh", "--rootfs"]).arg(bundle.path()).args(&tree.argv);
+    command.env("F", folder).env("CONTAINERS_CONF", folder.join("containers.conf"));
+    let output = command.output().expect("podman starts");
+    (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+#[test]
+fn podman_says_what_the_model_says_it_does() {
+    let Some(node) = node("podman") else { return };
+    if !engines::has("podman", &["podman", "crun", "runc"]) {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = "[containers]\ndefault_ulimits = [\"nofile=1024:1024\", \"nproc=1024:1024\"]\nnetns = \"none\"\n\
+                  [engine]\ncgroup_manager = \"cgroupfs\"\nevents_logger = \"file\"\n";
+    std::fs::write(folder.path().join("containers.conf"), config).expect("a configuration");
+    for (name, tree) in told_by_runtimes().iter().filter(|(_, tree)| tree.env.is_empty() && tree.working_dir.is_empty())
+    {
+        let shown = messages(&judge(tree, &node), &tree.exec());
+        for (runtime, versions) in [("crun", "podman run (crun"), ("runc", "podman run (runc")] {
+            let mut rows: Vec<&Shown> = shown.iter().filter(|row| row.frontend.starts_with(versions)).collect();
+            // A program that starts and ends does so under either.
+            if runtime == "crun" || rows.is_empty() {
+                rows.extend(shown.iter().filter(|row| row.frontend == "podman run"));
+            }
+            let (code, said) = contain_by_podman(runtime, tree, folder.path());
+            let said = said.replace("\\\"", "\"");
+            let is_said = |row: &Shown| said.contains(row.text.split("\"time\"").next().expect("a first part"));
+            let is_shown = rows.iter().any(|row| row.exit_code.map(i32::from) == Some(code) && is_said(row));
+            assert!(is_shown, "podman with {runtime} on {name} {:?}: {code} {said}, not {rows:#?}", tree.argv);
+        }
+    }
+}
+
 #[test]
 fn docker_says_what_the_model_says_it_does() {
     let Some(node) = node("docker") else { return };

@@ -96,6 +96,61 @@ fn init_wrappers_end_and_say_as_foreseen() {
     }
 }
 
+/// coreutils, util-linux and findutils, which every Debian has.
+#[test]
+fn everyday_wrappers_end_and_say_as_foreseen() {
+    let Some(node) = node("everyday wrappers") else { return };
+    let native = elf::ElfBuilder::amd64().build();
+    let base = Tree::call(&[])
+        .file("native", &native)
+        .mode("plain", &native, 0o644)
+        .directory("dir")
+        .directory("tmp")
+        .file("dev/null", "")
+        .file("noint", "#!/no/such\n");
+    // Each with the code for a program that is not there and for one that may not be executed.
+    let calls: &[(&[&str], i32, i32)] = &[
+        (&["/usr/bin/nice", "-n", "5"], 127, 126),
+        (&["/usr/bin/nohup"], 127, 126),
+        (&["/usr/bin/timeout", "-k", "1", "5"], 127, 126),
+        (&["/usr/bin/setsid", "-w"], 127, 126),
+        (&["/usr/bin/ionice", "-c", "3"], 127, 126),
+        (&["/usr/bin/unshare", "--fork"], 127, 126),
+        (&["/usr/bin/chrt", "-o", "0"], 127, 126),
+        (&["/usr/bin/taskset", "-c", "0"], 127, 126),
+        (&["/usr/bin/prlimit", "--nofile=100"], 127, 126),
+        (&["/usr/sbin/chroot", "/"], 127, 126),
+        (&["/usr/bin/flock", "-w", "1", "/tmp/lock"], 69, 69),
+        (&["/usr/bin/xargs", "-n", "1"], 127, 126),
+    ];
+    for (start, missing, refused) in calls {
+        let tree = with_host_program(base.clone(), start[0]);
+        let with = |word: &str| tree.clone().argv(&[start, [word].as_slice()].concat());
+        // The tests' program ends with 42, which xargs counts as a failure.
+        if !start[0].ends_with("xargs") {
+            check(&with("/native"), &node, "runs");
+        }
+        for word in ["/none", "none", "/noint"] {
+            check(&with(word), &node, &format!("exit {missing}"));
+        }
+        for word in ["/plain", "/dir", "/native/x"] {
+            check(&with(word), &node, &format!("exit {refused}"));
+        }
+    }
+}
+
+#[test]
+fn a_text_for_flocks_shell_is_followed() {
+    let Some(node) = node("flock") else { return };
+    let native = elf::ElfBuilder::amd64().build();
+    let base = Tree::call(&[]).file("native", &native).directory("tmp");
+    let base = with_host_program(with_host_program(base, "/bin/sh"), "/usr/bin/flock");
+    let call = |text: &str| base.clone().argv(&["/usr/bin/flock", "/tmp/lock", "-c", text]);
+    check(&call("/native"), &node, "runs");
+    check(&call("/none"), &node, "exit 127");
+    check(&call("none"), &node, "exit 127");
+}
+
 #[test]
 fn glibcs_execvp_hands_a_foreign_program_to_the_shell() {
     let Some(node) = node("fallback") else { return };

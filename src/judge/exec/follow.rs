@@ -2,7 +2,8 @@
 //! scripts, interpreters and their files, as far as the image tells. Where only run time tells, it says so and stops.
 
 use super::access::config;
-use super::binfmt::{Machine, describe, lossy};
+use super::binfmt::{Machine, lossy};
+use super::interpreter::Interpreter;
 use super::lookup::{DEFAULT_PATH, variable};
 use super::script::{Following, starts_with};
 use super::shell::{self, Scope};
@@ -18,6 +19,8 @@ use crate::judge::{Cause, Death, Errno, Outcome};
 const MAX_DEPTH: usize = 12;
 /// Causes of ENOEXEC for which a file is text that a shell reads as its own.
 const TEXTS: &[&str] = &["no-shebang", "empty-file", "script-blank", "script-bom", "empty-shebang", "long-shebang"];
+/// Programs that start others by what the user's shell, another process or a file of theirs says.
+const STARTERS: &[&str] = &["su", "runuser", "sudo", "doas", "nsenter", "start-stop-daemon", "supervisord", "script"];
 const SHELLS: &[&str] = &["sh", "bash", "dash", "ash", "ksh", "zsh", "mksh"];
 
 /// A program that was started and runs.
@@ -73,6 +76,16 @@ pub(super) enum Caller<'c> {
     },
 }
 
+impl Caller<'_> {
+    /// How the caller ends whose child ended so.
+    fn reported(self, death: Death) -> Death {
+        match self {
+            Caller::Wrapper { style, .. } => style.reported(death),
+            Caller::Shell { .. } => death,
+        }
+    }
+}
+
 impl<'a> Machine<'a> {
     /// Starts a program and follows what it starts in its turn.
     pub(crate) fn walk(&self, path: &[u8], argv: &[Vec<u8>], walk: &Walk, link: Link) -> Outcome {
@@ -100,9 +113,9 @@ impl<'a> Machine<'a> {
         let walk = Walk { depth: walk.depth + 1, ..walk.clone() };
         if let Some((row, style)) = wrapper::wrapper(&ran.name, is_applet) {
             let rest = wrapper::rest(row, &ran.argv);
-            // coreutils call themselves what they were called.
+            // The GNU programs call themselves what they were called.
             let name = match style {
-                Style::Quoted | Style::FailedToRun => ran.argv[0].as_str(),
+                Style::Quoted | Style::FailedToRun | Style::Xargs => ran.argv[0].as_str(),
                 _ => ran.name.as_str(),
             };
             return self.run_rest(
@@ -114,12 +127,9 @@ impl<'a> Machine<'a> {
         match ran.name.as_str() {
             name if SHELLS.contains(&name) => self.follow_shell(&ran, &walk),
             "java" => self.follow_java(&ran.argv),
-            "node" | "nodejs" => self.follow_file(
-                &ran.argv,
-                &["-r", "--require", "--import", "-e", "-p", "--eval", "--print", "-C"],
-                ("node", 1),
-            ),
-            name if name.starts_with("python") => self.follow_file(&ran.argv, &["-W", "-X", "-c", "-m"], ("python", 2)),
+            "node" | "nodejs" => self.follow_file(&ran.argv, Interpreter::Node),
+            name if name.starts_with("python") => self.follow_file(&ran.argv, Interpreter::Python),
+            name if STARTERS.contains(&name) => self.open_end(&format!("{name} starts it in a way of its own")),
             "init" if self.rootfs.resolve("/etc/s6-overlay").is_ok() || self.rootfs.resolve("/etc/s6").is_ok() => {
                 self.open_end("s6-overlay starts the services that it finds at run time")
             }
@@ -141,6 +151,10 @@ impl<'a> Machine<'a> {
         walk.env.extend(rest.sets);
         if let Some(folder) = rest.chdir {
             return self.open_end(&format!("it changes to {folder} before"));
+        }
+        if let Some(text) = rest.text {
+            let shell = variable(&walk.env, "SHELL").unwrap_or("/bin/sh").to_string();
+            return Some(self.run_command(&shell, &[shell.clone(), "-c".to_string(), text], caller, &walk));
         }
         let name = rest.command.first()?.clone();
         Some(self.run_command(&name, &rest.command, caller, &walk))
@@ -175,6 +189,7 @@ impl<'a> Machine<'a> {
                     other => other,
                 }
             }
+            Outcome::Dies { death, at, cause } => Outcome::Dies { death: caller.reported(death), at, cause },
             outcome => outcome,
         }
     }
@@ -226,6 +241,10 @@ impl<'a> Machine<'a> {
                     return self.fail(name, (errno, cause), caller, found);
                 };
                 let (line, code) = shell.reads_binary(path);
+                let code = match caller.reported(Death::Exit(code)) {
+                    Death::Exit(code) => code,
+                    Death::Signal(_) => code,
+                };
                 (line, code, format!("{}; {by} hands it to /bin/sh, which cannot read it", cause.text))
             }
             Caller::Wrapper { style, name: by, .. } => {
@@ -341,69 +360,6 @@ impl<'a> Machine<'a> {
             }
         }
         None
-    }
-
-    /// `java -jar FILE` needs FILE; what a class path holds is the JVM's to find.
-    fn follow_java(&self, argv: &[String]) -> Option<Outcome> {
-        let at = argv.iter().position(|word| word == "-jar")?;
-        let jar = argv.get(at + 1)?;
-        if jar.contains('*') {
-            return None;
-        }
-        let (line, code, text) = match self.rootfs.walk(self.cwd, jar.as_bytes(), true, &|_| true) {
-            // A jar may begin with a script that starts it; these are never jars.
-            Ok(id) => match self.kind(id) {
-                Some(
-                    FileKind::Elf(_) | FileKind::Empty | FileKind::Html | FileKind::LfsPointer | FileKind::Text(_),
-                ) => {
-                    let text = format!("{jar} is {}, not a jar", describe(self.kind(id)));
-                    (format!("Error: Invalid or corrupt jarfile {jar}"), "bad-script", text)
-                }
-                _ => return None,
-            },
-            Err(_) => {
-                let text = format!("there is no {jar} for java to read");
-                (format!("Error: Unable to access jarfile {jar}"), "missing-script", text)
-            }
-        };
-        self.says.borrow_mut().push(line);
-        Some(Outcome::Dies { death: Death::Exit(1), at: jar.clone(), cause: Cause { code, text } })
-    }
-
-    /// The file that an interpreter is given, where it is given one.
-    fn follow_file(&self, argv: &[String], valued: &[&str], by: (&str, u8)) -> Option<Outcome> {
-        let mut words = argv.iter().skip(1);
-        let file = loop {
-            let word = words.next()?;
-            if matches!(word.as_str(), "-c" | "-m" | "-e" | "-p" | "--eval" | "--print") {
-                return self.open_end(&format!("{} is told what to run by {word}", by.0));
-            }
-            if valued.contains(&word.as_str()) {
-                words.next();
-            } else if !word.starts_with('-') {
-                break word;
-            }
-        };
-        let is_there = |path: &str| self.rootfs.walk(self.cwd, path.as_bytes(), true, &|_| true).is_ok();
-        let endings: &[&str] =
-            if by.0 == "node" { &["", ".js", ".mjs", ".cjs", ".json", ".node", ".ts"] } else { &[""] };
-        if file == "inspect" || endings.iter().any(|ending| is_there(&format!("{file}{ending}"))) {
-            return None;
-        }
-        let line = match by.0 {
-            "node" => format!("Error: Cannot find module '{}'", self.absolute(file)),
-            _ => format!("{}: can't open file '{}': [Errno 2] No such file or directory", argv[0], self.absolute(file)),
-        };
-        self.says.borrow_mut().push(line);
-        let cause = Cause { code: "missing-script", text: format!("there is no {file} for {} to read", by.0) };
-        Some(Outcome::Dies { death: Death::Exit(by.1), at: file.clone(), cause })
-    }
-
-    fn absolute(&self, path: &str) -> String {
-        if path.starts_with('/') {
-            return path.to_string();
-        }
-        format!("{}/{path}", lossy(&self.rootfs.path(self.cwd)).trim_end_matches('/'))
     }
 
     /// Whether a program's libc falls back to /bin/sh: glibc's does, musl's does not. A static program has the libc of

@@ -22,6 +22,11 @@ fn image(loader: &str, extra: &[(&str, u16, &[u8])], words: &[&str]) -> Trace {
         "usr/bin/su-exec",
         "usr/bin/node",
         "usr/bin/java",
+        "usr/bin/python3",
+        "usr/bin/xargs",
+        "usr/bin/flock",
+        "usr/bin/chroot",
+        "usr/bin/su",
         "bin/bash",
     ];
     let mut files: Vec<(&str, u16, &[u8])> = names.iter().map(|name| (*name, 0o755, program.as_slice())).collect();
@@ -59,6 +64,21 @@ fn a_wrapper_hands_its_command_on_or_says_why_not() {
     );
     glibc(&["gosu", "root", "/foreign"], "exit 1 foreign-architecture", "error: exec failed: exec format error");
     glibc(&["tini", "--", "env", "/app"], "runs", "");
+}
+
+#[test]
+fn a_wrapper_that_waits_ends_in_its_own_way() {
+    let none = "No such file or directory";
+    glibc(&["xargs", "none"], "exit 127 not-in-path", &format!("xargs: none: {none}"));
+    glibc(&["xargs", "/foreign"], "exit 123 foreign-architecture", "/foreign: 1: Syntax error: \"(\" unexpected");
+    glibc(&["xargs", "sh", "-c", "exec /none"], "exit 123 missing-file", "sh: 1: exec: /none: not found");
+    glibc(&["flock", "/l", "/none"], "exit 69 missing-file", &format!("flock: failed to execute /none: {none}"));
+    glibc(&["flock", "/l", "-c", "/none"], "exit 127 missing-file", "/bin/sh: 1: /none: not found");
+    glibc(&["chroot", "/", "/app"], "runs", "");
+    let elsewhere = image(GLIBC, &[], &["chroot", "/srv", "/app"]);
+    assert_eq!(elsewhere.ends, Ends::DecidedAtRunTime("it changes to /srv before".into()));
+    let su = image(GLIBC, &[], &["su", "root", "-c", "/none"]);
+    assert_eq!(su.ends, Ends::DecidedAtRunTime("su starts it in a way of its own".into()));
 }
 
 #[test]
@@ -143,6 +163,20 @@ fn interpreters_need_the_file_that_they_are_given() {
     glibc(&["node", "x.js"], "exit 1 missing-script", "Error: Cannot find module '/x.js'");
     check(&image(GLIBC, &[("x.js", 0o644, b"1")], &["node", "x"]), "runs", "");
     glibc(&["sh", "/none.sh"], "exit 2 missing-script", "sh: 0: cannot open /none.sh: No such file");
+    let opens = "python3: can't open file '/x.py': [Errno 2] No such file or directory";
+    glibc(&["python3", "/x.py"], "exit 2 missing-script", opens);
+}
+
+#[test]
+fn a_directory_is_a_program_by_the_file_that_its_interpreter_looks_for() {
+    let with = |file: &str, words: &[&str]| image(GLIBC, &[(file, 0o644, b"1")], words);
+    check(&with("d/index.js", &["node", "d"]), "runs", "");
+    check(&with("d/package.json", &["node", "/d"]), "runs", "");
+    check(&with("d/main.js", &["node", "/d/"]), "exit 1 missing-script", "Error: Cannot find module '/d'");
+    check(&with("d.js/x", &["node", "/d"]), "exit 1 missing-script", "Error: Cannot find module '/d'");
+    check(&with("d/__main__.py", &["python3", "/d"]), "runs", "");
+    let says = "python3: can't find '__main__' module in '/d'";
+    check(&with("d/main.py", &["python3", "/d"]), "exit 1 missing-script", says);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Programs that start another program by their arguments: init wrappers, `env`, `nice`, `su-exec`. A row each says how
 //! its arguments are read and what it says when it fails. Read from their sources and from runs of their Debian builds.
 
-use crate::judge::Errno;
+use crate::judge::{Death, Errno};
 
 /// A program that runs the rest of its arguments.
 pub(super) struct Wrapper {
@@ -24,6 +24,10 @@ pub(super) enum Style {
     /// coreutils' timeout, stdbuf, nohup.
     FailedToRun,
     UtilLinux,
+    /// util-linux's flock, which keeps its lock and waits.
+    Flock,
+    /// findutils', which waits for its command and counts.
+    Xargs,
     /// Looks the program up and calls execve by itself: no fallback to a shell.
     Gosu,
     SuExec,
@@ -50,7 +54,15 @@ pub(super) static WRAPPERS: &[Wrapper] = &[
     row(&["nohup"], &[], 0, Style::FailedToRun),
     row(&["timeout"], &["-s", "--signal", "-k", "--kill-after"], 1, Style::FailedToRun),
     row(&["stdbuf"], &["-i", "-o", "-e", "--input", "--output", "--error"], 0, Style::FailedToRun),
+    row(&["chroot"], &[], 1, Style::FailedToRun),
+    row(&["xargs"], &["-a", "-d", "-E", "-I", "-L", "-n", "-P", "-s"], 0, Style::Xargs),
+    row(&["flock"], &["-w", "--timeout", "--wait", "-E", "--conflict-exit-code"], 1, Style::Flock),
     row(&["setsid"], &[], 0, Style::UtilLinux),
+    row(&["unshare"], &["-S", "--setuid", "-G", "--setgid", "--map-user", "--map-group"], 0, Style::UtilLinux),
+    row(&["chrt"], &["-T", "-P", "-D", "--sched-runtime", "--sched-period", "--sched-deadline"], 1, Style::UtilLinux),
+    row(&["taskset"], &[], 1, Style::UtilLinux),
+    row(&["prlimit"], &["-o", "--output"], 0, Style::UtilLinux),
+    row(&["choom"], &["-n", "--adjust"], 0, Style::UtilLinux),
     row(&["ionice"], &["-c", "--class", "-n", "--classdata"], 0, Style::UtilLinux),
     row(
         &["setpriv"],
@@ -87,6 +99,16 @@ impl Style {
     pub(super) fn uses_execvp(self) -> bool {
         !matches!(self, Style::Gosu | Style::Runit | Style::S6)
     }
+
+    /// The wrapper's own end where the command that it waits for ends so.
+    pub(super) fn reported(self, death: Death) -> Death {
+        match (self, death) {
+            (Style::Xargs, Death::Exit(255)) => Death::Exit(124),
+            (Style::Xargs, Death::Exit(_)) => Death::Exit(123),
+            (Style::Xargs, Death::Signal(_)) => Death::Exit(125),
+            (_, death) => death,
+        }
+    }
 }
 
 /// The row of a program by its name; `is_applet`: its file is BusyBox's.
@@ -104,8 +126,10 @@ pub(super) struct Rest {
     pub unsets: Vec<String>,
     /// `env -i`.
     pub clears: bool,
-    /// `env -C`.
+    /// `env -C`, and another root.
     pub chdir: Option<String>,
+    /// A text for a shell in the command's place: `flock -c`.
+    pub text: Option<String>,
 }
 
 /// Reads `argv` (its own name first) up to the command.
@@ -125,6 +149,13 @@ pub(super) fn rest(wrapper: &Wrapper, argv: &[String]) -> Rest {
         if is_env && take_env_option(&word, &mut words, &mut rest) {
             continue;
         }
+        let moves = ["-R", "--root", "-w", "--wd"].contains(&word.split('=').next().unwrap_or(&word));
+        if wrapper.names.contains(&"unshare") && moves {
+            rest.chdir = Some(
+                word.split_once('=').map_or_else(|| words.pop_front().unwrap_or_default(), |(_, to)| to.to_string()),
+            );
+            continue;
+        }
         if wrapper.valued.contains(&word.as_str()) {
             words.pop_front();
         }
@@ -133,7 +164,14 @@ pub(super) fn rest(wrapper: &Wrapper, argv: &[String]) -> Rest {
         words.pop_front();
         rest.sets.push(word);
     }
-    rest.command = words.into_iter().skip(wrapper.words).collect();
+    let mut words = words.into_iter();
+    let between: Vec<String> = words.by_ref().take(wrapper.words).collect();
+    rest.command = words.collect();
+    match (wrapper.names[0], between.first(), rest.command.first().map(String::as_str)) {
+        ("chroot", Some(root), _) if root != "/" => rest.chdir = Some(root.clone()),
+        ("flock", _, Some("-c" | "--command")) => rest.text = rest.command.get(1).cloned(),
+        _ => {}
+    }
     rest
 }
 
@@ -183,6 +221,8 @@ pub(super) fn failure(style: Style, wrapper: &str, command: &str, errno: Errno, 
         Style::Catatonit => (format!("ERROR (catatonit:2): failed to exec pid1: {strerror}"), 1),
         Style::Quoted => (format!("{wrapper}: '{command}': {strerror}"), by_errno),
         Style::FailedToRun => (format!("{wrapper}: failed to run command '{command}': {strerror}"), by_errno),
+        Style::Flock => (format!("{wrapper}: failed to execute {command}: {strerror}"), 69),
+        Style::Xargs => (format!("{wrapper}: {command}: {strerror}"), by_errno),
         Style::UtilLinux => (format!("{wrapper}: failed to execute {command}: {strerror}"), by_errno),
         Style::Gosu if is_search => {
             let why = match errno {
@@ -230,6 +270,10 @@ mod tests {
         check("su-exec node:node app", "app", "");
         check("nice -n 5 nohup app", "nohup app", "");
         check("setpriv --reuid=1 --regid 2 app", "app", "");
+        check("flock -w 5 /run/lock app", "app", "");
+        check("chroot / app -x", "app -x", "");
+        check("unshare -m --map-user 0 app", "app", "");
+        check("taskset -c 0 chrt -o 0 app", "chrt -o 0 app", "");
     }
 
     #[test]
