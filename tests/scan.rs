@@ -364,29 +364,48 @@ fn codes_of(layers: &[Vec<u8>]) -> Vec<String> {
     findings.iter().map(|finding| finding["code"].as_str().unwrap().to_string()).collect()
 }
 
-/// The report of an image of these layers, as `docker save` writes one.
+/// The report of an image of these layers.
 fn report_of(arch: &str, layers: &[Vec<u8>], flags: &[&str]) -> serde_json::Value {
-    let ids: Vec<String> = layers.iter().map(|layer| imgarch::oci::Digest::of(layer).to_string()).collect();
-    let config = serde_json::json!({
-        "architecture": arch, "os": "linux", "config": {"Entrypoint": ["/app"]},
-        "rootfs": {"type": "layers", "diff_ids": ids},
-    });
-    let names: Vec<String> = (0..layers.len()).map(|number| format!("{number}.tar")).collect();
-    let manifest = serde_json::json!([{"Config": "config.json", "RepoTags": ["x:1"], "Layers": names}]);
+    report_of_saved(&[("x:1", arch, layers)], flags)
+}
+
+/// The report of images as `docker save` writes them: name, architecture, layers.
+fn report_of_saved(images: &[(&str, &str, &[Vec<u8>])], flags: &[&str]) -> serde_json::Value {
+    let (mut list, mut members) = (Vec::new(), Vec::new());
+    for (name, arch, layers) in images {
+        let ids: Vec<String> = layers.iter().map(|layer| imgarch::oci::Digest::of(layer).to_string()).collect();
+        let config = serde_json::json!({
+            "architecture": arch, "os": "linux", "config": {"Entrypoint": ["/app"]},
+            "rootfs": {"type": "layers", "diff_ids": ids},
+        });
+        let names: Vec<String> = ids.iter().map(|id| format!("{id}.tar")).collect();
+        list.push(serde_json::json!({"Config": format!("{name}.json"), "RepoTags": [name], "Layers": names}));
+        members.push((format!("{name}.json"), config.to_string().into_bytes()));
+        members.extend(names.into_iter().zip(layers.iter().cloned()));
+    }
+    members.push(("manifest.json".to_string(), serde_json::Value::from(list).to_string().into_bytes()));
     let mut builder = tar::Builder::new(Vec::new());
-    let documents = [("config.json", config.to_string()), ("manifest.json", manifest.to_string())];
-    let documents = documents.iter().map(|(name, text)| (name.to_string(), text.as_bytes()));
-    for (name, bytes) in documents.chain(names.iter().cloned().zip(layers.iter().map(Vec::as_slice))) {
+    for (name, bytes) in &members {
         let mut header = tar::Header::new_gnu();
         header.set_mode(0o644);
         header.set_size(bytes.len() as u64);
-        builder.append_data(&mut header, name, bytes).unwrap();
+        builder.append_data(&mut header, name, bytes.as_slice()).unwrap();
     }
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("x.tar");
     fs::write(&path, builder.into_inner().unwrap()).unwrap();
     let place = format!("docker-archive:{}", path.display());
     json(&[&["scan", &place], flags].concat()).0
+}
+
+#[test]
+fn images_that_were_saved_together_are_told_apart_by_their_names() {
+    let (right, wrong) = ([layer(&[("app", Ok(&amd64()))])], [layer(&[("app", Ok(&ElfBuilder::arm64().build()))])]);
+    let report = report_of_saved(&[("user/right:1", "amd64", &right), ("user/wrong:1", "amd64", &wrong)], &[]);
+    let platforms = report["images"][0]["platforms"].as_array().unwrap();
+    let told: Vec<_> = platforms.iter().map(|platform| (&platform["image"], &platform["verdict"])).collect();
+    assert_eq!(told, [(&"user/right:1".into(), &"fine".into()), (&"user/wrong:1".into(), &"broken".into())]);
+    assert!(report_of("amd64", &right, &[])["images"][0]["platforms"][0]["image"].is_null());
 }
 
 #[test]

@@ -19,7 +19,8 @@ impl Progress {
         let target =
             if terminal.progress { ProgressDrawTarget::stderr_with_hz(8) } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(Some(0), target);
-        let style = ProgressStyle::with_template("{msg:.dim} {bar:24} {bytes}/{total_bytes} {bytes_per_sec}{prefix}");
+        let style =
+            ProgressStyle::with_template("{bar:24} {bytes}/{total_bytes} {bytes_per_sec}{prefix}  {wide_msg:.dim}");
         bar.set_style(style.expect("the template is a constant"));
         Progress { bar, layers: AtomicUsize::new(0), layers_read: AtomicUsize::new(0) }
     }

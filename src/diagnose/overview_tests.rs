@@ -46,6 +46,7 @@ fn report(name: &str, outcomes: &[(&str, Outcome)], problems: Vec<Problem>) -> I
     let platform = PlatformReport {
         promised: Some(Platform::parse("linux/arm64").unwrap()),
         declared: None,
+        image: None,
         digest: None,
         layers: Vec::new(),
         entries: 1,

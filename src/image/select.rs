@@ -8,6 +8,7 @@ use super::fetch;
 use super::layer::Layer;
 use crate::oci::{Config, Descriptor, DiffId, Digest, Document, Index, Manifest};
 use crate::platform::Platform;
+use crate::source::listing::NAME_ANNOTATIONS;
 use crate::source::{Source, SourceError};
 
 /// Which platforms to read; empty means all.
@@ -33,6 +34,8 @@ pub struct Image {
     pub annotations: BTreeMap<String, String>,
     /// The manifest that this one refers to.
     pub subject: Option<Digest>,
+    /// What tells it from others of the same place, where several images of several names lie there: `user/app:v1`.
+    pub name: Option<String>,
 }
 
 /// What a reference led to. `images` may be empty where all that was wanted is broken or not present: that is no answer,
@@ -92,7 +95,7 @@ const PARALLEL: usize = 6;
 pub fn select(source: &dyn Source, wanted: &Wanted) -> Result<Selection, ImageError> {
     let root = source.root()?;
     let platform = root.platform.clone();
-    let entry = Entry { descriptor: root.clone(), promised: platform, above: Vec::new() };
+    let entry = Entry { descriptor: root.clone(), promised: platform, above: Vec::new(), name: None };
     let mut selection =
         Selection { root: root.clone(), index_annotations: None, images: vec![], broken: vec![], skipped: vec![] };
     match load(source, &entry.descriptor)? {
@@ -103,6 +106,7 @@ pub fn select(source: &dyn Source, wanted: &Wanted) -> Result<Selection, ImageEr
             selection.descend(source, wanted, entry, index)?;
         }
     }
+    selection.drop_common_name();
     let absent = selection.skipped.iter().any(|entry| matches!(entry.why, Why::NotPresent { .. }));
     if selection.images.is_empty() && selection.broken.is_empty() && !absent {
         let (wanted, held) = (wanted.platforms.clone(), selection.held());
@@ -117,6 +121,8 @@ struct Entry {
     promised: Option<Platform>,
     /// The indexes that it lies in.
     above: Vec<Digest>,
+    /// Its own, or that of the index that it lies in.
+    name: Option<String>,
 }
 
 /// What a descriptor led to.
@@ -148,7 +154,10 @@ impl Selection {
             let mut below = Vec::new();
             for (entry, loaded) in load_all(source, level) {
                 match loaded {
-                    Ok(Loaded::Image(image)) => self.take(*image, entry.promised, wanted),
+                    Ok(Loaded::Image(mut image)) => {
+                        image.name = entry.name;
+                        self.take(*image, entry.promised, wanted);
+                    }
                     Ok(Loaded::Artifact(kind)) => self.skip(entry, Why::Artifact(kind)),
                     Ok(Loaded::Index(_)) if entry.above.len() >= MAX_DEPTH => {
                         let digest = entry.descriptor.digest.clone();
@@ -179,7 +188,9 @@ impl Selection {
         let mut fetched = Vec::new();
         for descriptor in index.manifests {
             let promised = descriptor.platform.clone().or_else(|| of.promised.clone());
-            let entry = Entry { descriptor, promised, above: above.clone() };
+            let own = NAME_ANNOTATIONS.iter().rev().find_map(|key| descriptor.annotations.get(*key));
+            let name = own.or(of.name.as_ref()).cloned();
+            let entry = Entry { descriptor, promised, above: above.clone(), name };
             let digest = entry.descriptor.digest.clone();
             if entry.descriptor.is_attestation() {
                 self.skip(entry, Why::Attestation);
@@ -226,6 +237,14 @@ impl Selection {
         let unmet: Vec<Platform> = wanted.platforms.iter().filter(|wanted| !has(wanted)).cloned().collect();
         let digest = self.root.digest.clone();
         (!unmet.is_empty()).then(|| ImageError::NothingWanted { digest, wanted: unmet, held: self.held() })
+    }
+
+    /// A name that all images have tells none from another.
+    fn drop_common_name(&mut self) {
+        let first = self.images.first().and_then(|image| image.name.clone());
+        if self.images.iter().all(|image| image.name == first) {
+            self.images.iter_mut().for_each(|image| image.name = None);
+        }
     }
 
     /// What there is, for the message that nothing of it is wanted.
@@ -314,6 +333,7 @@ fn read_image(source: &dyn Source, descriptor: &Descriptor, manifest: Manifest) 
         layers,
         annotations: manifest.annotations,
         subject: manifest.subject,
+        name: None,
     })
 }
 

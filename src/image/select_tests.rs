@@ -194,7 +194,8 @@ fn an_index_that_contains_itself_ends() {
         broken: vec![],
         skipped: vec![],
     };
-    let top = Entry { descriptor: selection.root.clone(), promised: None, above: vec![Digest::of(b"b")] };
+    let (descriptor, above) = (selection.root.clone(), vec![Digest::of(b"b")]);
+    let top = Entry { descriptor, promised: None, above, name: None };
     let index =
         |of: &[u8]| Index { manifests: vec![Descriptor::new(INDEX, Digest::of(of), 1)], annotations: BTreeMap::new() };
     for name in [b"a", b"b"] {

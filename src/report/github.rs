@@ -29,7 +29,7 @@ pub fn write(report: &Report, style: &Style<'_>, out: &mut dyn Write) -> io::Res
                 true => format!("file={},line={},", property(&place.path), place.line),
                 false => String::new(),
             };
-            let platform = group.platform.map_or_else(String::new, |platform| format!(" {}", platform.name()));
+            let platform = group.platform.map_or_else(String::new, |platform| format!(" {}", platform.label()));
             let title = format!("imgarch[{}] {}{platform}", finding.code, image.name);
             let mut text = visible(&finding.message);
             for (name, value) in place::facts(group.platform, finding, group.findings.len()) {

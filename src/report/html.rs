@@ -150,7 +150,7 @@ fn write_group(group: &table::Group<'_>, several: bool, out: &mut dyn Write) -> 
         Severity::Warning => ("warn", ""),
         Severity::Note => ("note", ""),
     };
-    let platform = group.platform.filter(|_| several).map_or_else(String::new, |p| format!("{}: ", escape(&p.name())));
+    let platform = group.platform.filter(|_| several).map_or_else(String::new, |p| format!("{}: ", escape(&p.label())));
     write!(out, "<details{open}><summary><span class=\"mark {class}\">{}</span> ", finding.severity.word())?;
     writeln!(
         out,
@@ -209,7 +209,7 @@ fn write_accepted(image: &ImageReport, out: &mut dyn Write) -> io::Result<()> {
 
 /// What starts, step by step, and the layers, for those who look closer.
 fn write_platform(platform: &PlatformReport, out: &mut dyn Write) -> io::Result<()> {
-    let name = escape(&platform.name());
+    let name = escape(&platform.label());
     writeln!(out, "<details><summary>{name}: how it starts, and its layers</summary><div class=\"body\">")?;
     if let Some(digest) = &platform.digest {
         writeln!(out, "<p class=\"mono soft\">{digest}</p>")?;

@@ -63,6 +63,7 @@ struct JsonAccepted<'a> {
 #[derive(Serialize)]
 struct JsonPlatform<'a> {
     platform: String,
+    image: Option<&'a str>,
     promised: Option<String>,
     declared: Option<String>,
     digest: Option<String>,
@@ -220,6 +221,7 @@ fn accepted<'a>(accepted: &'a Accepted, image: &'a ImageReport) -> JsonAccepted<
 fn platform<'a>(platform: &'a PlatformReport, style: &Style) -> JsonPlatform<'a> {
     JsonPlatform {
         platform: platform.name(),
+        image: platform.image.as_deref(),
         promised: platform.promised.as_ref().map(ToString::to_string),
         declared: platform.declared.as_ref().map(ToString::to_string),
         digest: platform.digest.as_ref().map(ToString::to_string),

@@ -116,7 +116,7 @@ fn suites(image: &ImageReport, style: &Style<'_>) -> Vec<Suite> {
             let message = "no program was found in it".to_string();
             cases.push(Case { name: "programs".into(), end: End::Error { message, text: String::new() } });
         }
-        suites.push(suite(format!("{} {}", image.name, platform.name()), cases));
+        suites.push(suite(format!("{} {}", image.name, platform.label()), cases));
     }
     suites
 }

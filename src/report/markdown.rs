@@ -74,7 +74,7 @@ fn write_image(image: &ImageReport, style: &Style<'_>, out: &mut dyn Write) -> i
 fn write_group(group: &table::Group<'_>, out: &mut dyn Write) -> io::Result<()> {
     let finding = group.findings[0];
     let open = if finding.severity == Severity::Error { " open" } else { "" };
-    let platform = group.platform.map_or_else(String::new, |platform| format!("{}: ", text(&platform.name())));
+    let platform = group.platform.map_or_else(String::new, |platform| format!("{}: ", text(&platform.label())));
     let (severity, message) = (finding.severity.word(), text(&finding.message));
     writeln!(out, "<details{open}><summary><b>{severity}</b> {}: {platform}{message}</summary>\n", finding.code)?;
     for (name, value) in place::facts(group.platform, finding, group.findings.len()) {

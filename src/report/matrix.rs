@@ -20,7 +20,7 @@ pub struct Row {
 pub fn rows(image: &ImageReport) -> Vec<Row> {
     let of_platform = |platform| {
         table::verdicts(platform).into_iter().map(move |(target, verdict)| Row {
-            platform: visible(&platform.name()),
+            platform: visible(&platform.label()),
             target: visible(&target),
             says: platform
                 .declared

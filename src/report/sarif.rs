@@ -226,7 +226,7 @@ fn location(
         artifact["uriBaseId"] = json!("%SRCROOT%");
     }
     let path = finding.and_then(|finding| finding.path.as_deref()).unwrap_or_default();
-    let platform = platform.map_or_else(String::new, |platform| format!("[{}]", platform.name()));
+    let platform = platform.map_or_else(String::new, |platform| format!("[{}]", platform.label()));
     let name = visible(&format!("{}{platform}{path}", image.name));
     let short = path.rsplit('/').next().filter(|name| !name.is_empty()).unwrap_or(&image.name);
     json!({

@@ -23,9 +23,10 @@ pub fn write(report: &Report, style: &Style, out: &mut dyn Write) -> io::Result<
 
 fn write_image(image: &ImageReport, style: &Style, out: &mut dyn Write) -> io::Result<()> {
     let digest = image.digest.as_ref().map_or_else(String::new, |digest| format!(" ({})", digest.short()));
-    writeln!(out, "{}  {}{digest}", headline(image.verdict(), style), visible(&image.name))?;
+    let lead = format!("{}  ", headline(image.verdict(), style));
+    writeln!(out, "{}", fill(&lead, &format!("{}{digest}", visible(&image.name)), 6, style.width))?;
     if !image.origin.is_empty() {
-        writeln!(out, "      read from {}", visible(&image.origin))?;
+        writeln!(out, "{}", fill("      ", &format!("read from {}", visible(&image.origin)), 6, style.width))?;
     }
     for line in image.note.iter().chain(&image.skipped) {
         writeln!(out, "{}", fill("      ", &visible(line), 6, style.width))?;
@@ -50,7 +51,7 @@ fn write_image(image: &ImageReport, style: &Style, out: &mut dyn Write) -> io::R
         let path = accepted.finding.path.as_deref().unwrap_or_default();
         let platform = accepted.platform.as_ref().map_or_else(String::new, |platform| format!("{platform}: "));
         let line = format!("accepted[{}]: {platform}{path} ({})", accepted.finding.code, accepted.reason);
-        writeln!(out, "{}", visible(&line))?;
+        writeln!(out, "{}", fill("", &visible(&line), 2, style.width))?;
     }
     if !image.accepted.is_empty() {
         writeln!(out)?;
@@ -92,10 +93,15 @@ fn platforms(image: &ImageReport, style: &Style) -> String {
     if on_targets {
         head.insert(1, "on");
     }
+    let has_names = image.platforms.iter().any(|platform| platform.image.is_some());
+    if has_names {
+        head.insert(0, "image");
+    }
     table.set_header(head.into_iter().map(|name| Cell::new(name).add_attribute(Attribute::Dim)));
     for platform in &image.platforms {
         for (target, verdict) in verdicts(platform) {
-            let mut row = vec![Cell::new(platform.name())];
+            let name = has_names.then(|| Cell::new(visible(platform.image.as_deref().unwrap_or("-"))));
+            let mut row: Vec<Cell> = name.into_iter().chain([Cell::new(platform.name())]).collect();
             if on_targets {
                 row.push(Cell::new(visible(&target)));
             }
@@ -211,8 +217,13 @@ fn write_group(group: &Group<'_>, several: bool, style: &Style, out: &mut dyn Wr
         Severity::Warning => "33",
         Severity::Note => "36",
     };
-    let needs_name = |platform: &&PlatformReport| several && !finding.message.contains(&platform.name());
-    let place = group.platform.filter(needs_name).map_or_else(String::new, |platform| format!("{}: ", platform.name()));
+    let needs_name = |platform: &&PlatformReport| {
+        several && !(platform.image.is_none() && finding.message.contains(&platform.name()))
+    };
+    let place = group
+        .platform
+        .filter(needs_name)
+        .map_or_else(String::new, |platform| format!("{}: ", visible(&platform.label())));
     let head = paint(&format!("{}[{}]", finding.severity.word(), finding.code), color, style);
     let sentence = format!("{place}{}", visible(&finding.message));
     writeln!(out, "{}", fill(&format!("{head}: "), &sentence, 2, style.width))?;
@@ -310,7 +321,7 @@ fn write_problem(
     style: &Style,
     out: &mut dyn Write,
 ) -> io::Result<()> {
-    let place = platform.map_or_else(String::new, |platform| format!("{}: ", platform.name()));
+    let place = platform.map_or_else(String::new, |platform| format!("{}: ", visible(&platform.label())));
     let lead = format!("{}: ", paint("could not tell", "33", style));
     writeln!(out, "{}", fill(&lead, &format!("{place}{}", visible(&problem.text)), 2, style.width))?;
     write_hint(problem.hint.as_slice(), style, out)?;

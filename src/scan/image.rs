@@ -277,7 +277,7 @@ fn on_image(image: &Image, targets: &[Target], store: &LayerStore, options: &Opt
         layers,
         problems,
     };
-    let mut report = judge_platform(subject, targets, options);
+    let mut report = PlatformReport { image: image.name.clone(), ..judge_platform(subject, targets, options) };
     report.findings.extend(odd);
     crate::judge::finding::sort(&mut report.findings);
     report

@@ -62,6 +62,8 @@ pub struct PlatformReport {
     pub promised: Option<Platform>,
     /// What the config declares.
     pub declared: Option<Platform>,
+    /// What tells its image from others that lie in the same place.
+    pub image: Option<String>,
     /// The manifest's digest.
     pub digest: Option<Digest>,
     /// Lowest first.
@@ -155,6 +157,11 @@ impl PlatformReport {
         self.published().map_or_else(|| "unknown".to_string(), ToString::to_string)
     }
 
+    /// The same, behind its image's name where there are several.
+    pub fn label(&self) -> String {
+        self.image.as_ref().map_or_else(|| self.name(), |image| format!("{image} {}", self.name()))
+    }
+
     pub fn verdict(&self) -> Verdict {
         let worst = self.findings.iter().map(|finding| finding.severity).max();
         if worst == Some(Severity::Error) {
@@ -233,6 +240,7 @@ impl PlatformReport {
         PlatformReport {
             promised,
             declared,
+            image: None,
             digest: None,
             layers: Vec::new(),
             entries: 0,

@@ -46,8 +46,8 @@ pub(super) struct Root {
 
 pub(super) const INDEX_TYPE: &str = "application/vnd.oci.image.index.v1+json";
 pub(super) const MANIFEST_TYPE: &str = "application/vnd.oci.image.manifest.v1+json";
-/// Source: OCI image-spec, annotations.md; containerd's and BuildKit's name for the whole reference.
-pub(super) const NAME_ANNOTATIONS: [&str; 2] = ["org.opencontainers.image.ref.name", "io.containerd.image.name"];
+/// A tag, and a whole reference. Source: OCI image-spec, annotations.md; containerd's and BuildKit's.
+pub(crate) const NAME_ANNOTATIONS: [&str; 2] = ["org.opencontainers.image.ref.name", "io.containerd.image.name"];
 /// Names in a hint: a line's worth.
 const HELD_SHOWN: usize = 5;
 
@@ -93,7 +93,10 @@ impl Listing {
 
     /// Adds an image that no index names.
     pub fn push(&mut self, descriptor: Descriptor, names: Vec<String>) {
-        let raw = describe(&descriptor);
+        let mut raw = describe(&descriptor);
+        if let Some(name) = names.first() {
+            raw["annotations"][NAME_ANNOTATIONS[1]] = json!(name);
+        }
         self.images.push(Listed { descriptor, names, raw });
         self.bytes = None;
     }

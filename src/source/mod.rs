@@ -7,7 +7,7 @@ pub mod dir;
 pub mod engine;
 pub mod input;
 pub mod layout;
-mod listing;
+pub(crate) mod listing;
 mod process;
 pub mod registry;
 pub mod rootfs_dir;

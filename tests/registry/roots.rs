@@ -167,6 +167,10 @@ fn a_proxy_of_the_environment_is_used_for_other_machines_only() {
         let image = |tag: &str| client.image(&Reference::parse(&format!("{host}/a/b:{tag}")).unwrap());
         image("proxied").root().unwrap();
         image("direct").root().unwrap();
+        // Only the proxy knows the name, and it is one for plain HTTP.
+        let trust = imgarch::source::registry::Trust::Insecure;
+        let client = Client::new(RegistryOptions { trust, ..options() }).unwrap();
+        client.image(&Reference::parse("registry.invalid/a/b:proxied").unwrap()).root().unwrap();
         return;
     }
     let (proxy, fake) = (FakeRegistry::start(), FakeRegistry::start());
@@ -178,6 +182,7 @@ fn a_proxy_of_the_environment_is_used_for_other_machines_only() {
     let status = again.env("http_proxy", format!("http://{}", proxy.host)).status().unwrap();
     assert!(status.success());
     let through = |tag: &str| format!("GET http://mirror.invalid/v2/a/b/manifests/{tag}");
-    assert_eq!(proxy.asked(), [through("proxied"), through("direct")]);
+    let of_no_mirror = through("proxied").replace("mirror", "registry");
+    assert_eq!(proxy.asked(), [through("proxied"), through("direct"), of_no_mirror]);
     assert_eq!(fake.asked(), ["GET /v2/a/b/manifests/direct"]);
 }

@@ -16,6 +16,8 @@ pub(super) enum Fault {
     Passing { place: String, cause: String },
     /// The other end does not speak TLS, or nobody is there who could.
     NoTls { place: String, cause: String },
+    /// Nobody here knows the name; a proxy may.
+    NoHost { place: String, cause: String },
     /// Not worth another attempt.
     Final(SourceError),
 }
@@ -49,8 +51,10 @@ impl Fault {
             };
         }
         // A name that nobody has will not be had a second later either.
-        let is_unknown_host = error.is_dns() && !cause.contains("Temporary failure");
-        if is_unknown_host || error.is_builder() {
+        if error.is_dns() && !cause.contains("Temporary failure") {
+            return Fault::NoHost { place, cause };
+        }
+        if error.is_builder() {
             return Fault::Final(SourceError::Unreachable { place, cause });
         }
         if error.is_connect() { Fault::NoTls { place, cause } } else { Fault::Passing { place, cause } }
@@ -63,11 +67,11 @@ impl Fault {
 
     /// Whether the connection ended before the other end showed that it speaks TLS.
     pub(super) fn is_before_tls(&self) -> bool {
-        matches!(self, Fault::NoTls { .. })
+        matches!(self, Fault::NoTls { .. } | Fault::NoHost { .. })
     }
 
     pub(super) fn is_passing(&self) -> bool {
-        !matches!(self, Fault::Final(_))
+        !matches!(self, Fault::Final(_) | Fault::NoHost { .. })
     }
 }
 
@@ -89,7 +93,7 @@ impl From<Fault> for SourceError {
     fn from(fault: Fault) -> SourceError {
         match fault {
             Fault::Final(error) => error,
-            Fault::Passing { place, cause } | Fault::NoTls { place, cause } => {
+            Fault::Passing { place, cause } | Fault::NoTls { place, cause } | Fault::NoHost { place, cause } => {
                 SourceError::Unreachable { place, cause }
             }
         }
@@ -106,7 +110,9 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Fault::Final(error) => error.fmt(f),
-            Fault::Passing { cause, .. } | Fault::NoTls { cause, .. } => f.write_str(cause),
+            Fault::Passing { cause, .. } | Fault::NoTls { cause, .. } | Fault::NoHost { cause, .. } => {
+                f.write_str(cause)
+            }
         }
     }
 }
