@@ -159,6 +159,25 @@ fn a_foreign_file_is_as_bad_as_the_way_to_it() {
 }
 
 #[test]
+fn what_scripts_lead_to_is_told_by_its_own_path() {
+    let script = |text: &str| format!("#!/bin/sh\n{text}\n").into_bytes();
+    let tool = || File("usr/bin/tool", 0o755, amd64());
+    check(&[File("app", 0o755, script("exec tool --x")), tool()], &[("entrypoint-wrong-arch", "/usr/bin/tool")]);
+    check(
+        &[File("app", 0o755, script("cd /srv\n./tool\nexec /usr/bin/true")), File("srv/tool", 0o755, amd64())],
+        &[("foreign-called", "/srv/tool")],
+    );
+    check(
+        &[File("usr/bin/lint", 0o755, b"#!/opt/node/bin/node\n".to_vec()), File("opt/node/bin/node", 0o755, amd64())],
+        &[("foreign-called", "/opt/node/bin/node")],
+    );
+    check(
+        &[File("usr/bin/tool", 0o755, b"#!/usr/bin/env python3\r\n".to_vec())],
+        &[("bad-program-on-path", "/usr/bin/tool")],
+    );
+}
+
+#[test]
 fn an_extension_module_counts_where_its_interpreter_is() {
     let module = "usr/lib/python3/dist-packages/fast/_fast.so";
     let path = format!("/{module}");

@@ -71,7 +71,7 @@ pub fn judge(case: &Case<'_>) -> Judgement {
         Some(trace) => entry::findings(&start, trace, case.rootfs),
         None => vec![Finding::new(Code::NothingStarts, "the image names no ENTRYPOINT and no CMD")],
     };
-    findings.iter_mut().for_each(|finding| place_library(finding, &programs));
+    findings.iter_mut().for_each(|finding| place_library(finding, &programs, case.rootfs));
     let health = healthcheck(case);
     findings.extend(health.finding);
     let steps = trace.as_ref().map_or(&[][..], |trace| &trace.steps);
@@ -151,16 +151,27 @@ fn covered(rootfs: &RootFs<FileKind>) -> impl Iterator<Item = Finding> {
     })
 }
 
-/// A loader names a library by its soname; the file of that name which it passed over is the one to replace.
-fn place_library(finding: &mut Finding, programs: &Programs<'_>) {
-    let Some(soname) = finding.path.as_deref().filter(|path| !path.contains('/')) else { return };
+/// A loader names a library by its soname; the file of that name which it passed over is the one to replace: one for
+/// another architecture, else one that is no library.
+fn place_library(finding: &mut Finding, programs: &Programs<'_>, rootfs: &RootFs<FileKind>) {
+    let Some(soname) = finding.path.clone().filter(|path| !path.contains('/')) else { return };
     let is_named = |program: &programs::Program<'_>| {
         let own = program.elf.dynamic.as_ref().and_then(|dynamic| dynamic.soname.as_deref());
-        own == Some(soname) || program.name() == soname
+        own == Some(&*soname) || program.name() == soname
     };
     let is_passed_over = |program: &&programs::Program<'_>| program.fit == programs::Fit::Foreign && is_named(program);
     if let Some(program) = programs.all.iter().find(is_passed_over) {
         (finding.path, finding.layer) = (Some(program.path.clone()), Some(program.layer));
+        return;
+    }
+    let named = rootfs.named(soname.as_bytes());
+    let files = named.filter_map(|view| rootfs.resolve(String::from_utf8_lossy(&rootfs.path(view.id)).as_ref()).ok());
+    let no_library = |id: &NodeId| rootfs.view(*id).fact.and_then(others::not_a_program);
+    if let Some((id, is)) = files.filter_map(|id| Some((id, no_library(&id)?))).next() {
+        finding.path = Some(String::from_utf8_lossy(&rootfs.path(id)).into_owned());
+        finding.layer = Some(rootfs.view(id).layer);
+        finding.is = is;
+        finding.expected = "a library".to_string();
     }
 }
 

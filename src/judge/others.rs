@@ -9,7 +9,7 @@ use super::runtimes::is_library;
 use super::siblings::Siblings;
 use super::tokens;
 use crate::image::FileView;
-use crate::inspect::{FileKind, TextStart};
+use crate::inspect::{FileKind, Shebang, TextStart};
 
 /// Judges all files that are no ELF.
 pub fn judge(files: &Files<'_>, siblings: &Siblings) -> Vec<Finding> {
@@ -145,6 +145,11 @@ fn at_rest(files: &Files<'_>, siblings: &Siblings, other: &Other<'_>, format: Fo
     Some(finding)
 }
 
+/// What the interpreter gets has the line's carriage return, whichever word is the last: `env: 'python3\r': No such file`.
+fn ends_in_cr(shebang: &Shebang) -> bool {
+    shebang.argument.as_deref().unwrap_or(&shebang.interpreter).ends_with(b"\r")
+}
+
 /// What a file is in words, where no Linux kernel runs it. A text without a shebang is no fault by itself: shells run it.
 pub fn not_a_program(kind: &FileKind) -> Option<String> {
     let is = match kind {
@@ -165,7 +170,7 @@ pub fn not_a_program(kind: &FileKind) -> Option<String> {
         FileKind::Text(TextStart::ErrorPage(line)) => format!("an error page: {line:?}"),
         FileKind::Text(TextStart::Source(language)) => format!("{language} source text without a #!"),
         FileKind::Script(script) => match &script.shebang {
-            Ok(shebang) if shebang.interpreter.ends_with(b"\r") => "a script with CRLF line ends".to_string(),
+            Ok(shebang) if ends_in_cr(shebang) => "a script with CRLF line ends".to_string(),
             _ => return None,
         },
         _ => return None,

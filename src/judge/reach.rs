@@ -36,6 +36,8 @@ pub struct Reach {
     chain: BTreeSet<String>,
     /// Real paths that scripts name, with the script.
     called: BTreeMap<String, String>,
+    /// Real paths of what runs the scripts on PATH, with a script.
+    interpreters: BTreeMap<String, String>,
     /// Directories of PATH, links resolved.
     path: Vec<String>,
     /// Real paths that links in directories of PATH lead to, with the link.
@@ -64,6 +66,7 @@ impl Reach {
         let mut reach = Reach {
             chain: chain.files.iter().map(|id| real(rootfs, *id)).collect(),
             called: called(rootfs, chain, &path),
+            interpreters: interpreters(rootfs, &path),
             linked: linked(rootfs, &path),
             path,
             runtimes: runtimes::installed(programs),
@@ -84,6 +87,9 @@ impl Reach {
         }
         if program.is_executable() && self.is_on_path(&program.path) {
             return Way::Path { link: self.link(&program.path).map(str::to_string) };
+        }
+        if let Some(by) = self.interpreters.get(&program.path).filter(|_| program.is_executable()) {
+            return Way::Called { by: by.clone() };
         }
         match self.module_of(&program.path) {
             Some((runtime, true)) => return Way::Extension { runtime },
@@ -191,8 +197,15 @@ fn called(rootfs: &RootFs<FileKind>, chain: &Chain<'_>, path: &[String]) -> BTre
     while let Some(id) = open.pop_front() {
         let Some(FileKind::Script(script)) = rootfs.view(id).fact else { continue };
         let by = real(rootfs, id);
-        for word in commands(&script.text) {
-            let Some(found) = find(rootfs, path, chain, &word) else { continue };
+        let words: Vec<String> = commands(&script.text).collect();
+        // `cd /srv && ./app`: whichever folder it goes to.
+        let is_folder = |word: &&String| {
+            word.starts_with('/')
+                && rootfs.resolve(word.as_str()).is_ok_and(|id| rootfs.view(id).kind == NodeKind::Directory)
+        };
+        let folders: Vec<&str> = words.iter().filter(is_folder).map(String::as_str).collect();
+        for word in &words {
+            let Some(found) = find(rootfs, path, chain, &folders, word) else { continue };
             called.entry(real(rootfs, found)).or_insert_with(|| by.clone());
             if seen.len() < SCRIPTS && seen.insert(found) {
                 open.push_back(found);
@@ -200,6 +213,22 @@ fn called(rootfs: &RootFs<FileKind>, chain: &Chain<'_>, path: &[String]) -> BTre
         }
     }
     called
+}
+
+/// What the scripts in directories of PATH are run by, with the script.
+fn interpreters(rootfs: &RootFs<FileKind>, path: &[String]) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    for directory in path.iter().filter_map(|directory| rootfs.resolve(directory).ok()) {
+        for view in rootfs.children(directory).filter(|view| view.mode & 0o111 != 0) {
+            let Some(FileKind::Script(script)) = view.fact else { continue };
+            let Ok(shebang) = &script.shebang else { continue };
+            let interpreter = String::from_utf8_lossy(&shebang.interpreter).into_owned();
+            if let Ok(id) = rootfs.resolve(&interpreter) {
+                found.entry(real(rootfs, id)).or_insert_with(|| real(rootfs, view.id));
+            }
+        }
+    }
+    found
 }
 
 /// Words in command position of a shell script: after a line's start, `exec`, `&&`, `||`, `;`, `|`, `then`, `do`, `$(`.
@@ -257,14 +286,15 @@ fn commands(script: &[u8]) -> impl Iterator<Item = String> {
 }
 
 /// The file that a script's word leads to: by its path, with the image's variables put in, or by PATH.
-fn find(rootfs: &RootFs<FileKind>, path: &[String], chain: &Chain<'_>, word: &str) -> Option<NodeId> {
+fn find(rootfs: &RootFs<FileKind>, path: &[String], chain: &Chain<'_>, folders: &[&str], word: &str) -> Option<NodeId> {
     let is_file = |id: &NodeId| rootfs.view(*id).kind == NodeKind::File;
     let word = expand(word, chain.env)?;
     if word.starts_with('/') {
         return rootfs.resolve(&word).ok().filter(is_file);
     }
     if word.contains('/') {
-        return rootfs.resolve(format!("{}/{word}", chain.working_dir)).ok().filter(is_file);
+        let folders = std::iter::once(chain.working_dir).chain(folders.iter().copied());
+        return folders.filter_map(|folder| rootfs.resolve(format!("{folder}/{word}")).ok()).find(is_file);
     }
     path.iter().find_map(|directory| rootfs.resolve(format!("{directory}/{word}")).ok().filter(is_file))
 }

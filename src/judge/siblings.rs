@@ -48,8 +48,9 @@ impl Siblings {
     }
 
     /// Packages that say they run anywhere, though they bring native parts for some platforms: wheels whose tags all end
-    /// in `-any`, and npm packages with the `fallback.js` that node-gyp-build's users fall back to where nothing prebuilt
-    /// fits. And packages that say that they are not for Linux.
+    /// in `-any`, and npm packages with a `fallback.js` beside their `prebuilds/`, which such packages require where none
+    /// of these fits: `package.json` has no field for it, so that the file's name is all that says it. And packages that
+    /// say that they are not for Linux.
     fn read_packages(&mut self, rootfs: &RootFs<FileKind>) {
         let shown = |id| String::from_utf8_lossy(&rootfs.path(id)).into_owned();
         for view in rootfs.files_with_facts() {
@@ -68,8 +69,9 @@ impl Siblings {
         }
         for view in rootfs.named(b"fallback.js").filter(|view| view.kind == NodeKind::File) {
             let path = shown(view.id);
+            let has_prebuilds = |folder: &&str| rootfs.resolve(format!("{folder}/prebuilds")).is_ok();
             let folder = path.strip_suffix("/fallback.js").filter(|dir| dir.contains("/node_modules/"));
-            self.optional.extend(folder.map(String::from));
+            self.optional.extend(folder.filter(has_prebuilds).map(String::from));
         }
     }
 

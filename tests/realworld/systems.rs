@@ -59,6 +59,12 @@ const LINKED: &[Put] = &[
     ),
 ];
 
+/// What update-alternatives makes when the packages are configured.
+const ALTERNATIVES: &[Put] = &[
+    Link("usr/lib/x86_64-linux-gnu/libblas.so.3", "blas/libblas.so.3"),
+    Link("usr/lib/x86_64-linux-gnu/liblapack.so.3", "lapack/liblapack.so.3"),
+];
+
 pub const TREES: &[Tree] = &[
     Tree { made: NIX, ..arm64("nix-like", &["coreutils", "zlib1g"], "/usr/local/bin/true") },
     Tree { made: CONDA, ..arm64("conda-like", &["python3-numpy"], "/opt/conda/bin/python") },
@@ -70,7 +76,14 @@ pub const TREES: &[Tree] = &[
         &["libdbd-pg-perl", "libjson-xs-perl", "libxml-libxml-perl", "r-cran-rcpp", "r-cran-ggplot2", "lua-posix"],
         "/usr/bin/perl",
     ),
-    amd64("media", &["ffmpeg", "libgl1-mesa-dri", "vlc-plugin-base", "gstreamer1.0-plugins-good"], "/usr/bin/ffmpeg"),
+    Tree {
+        made: ALTERNATIVES,
+        ..amd64(
+            "media",
+            &["ffmpeg", "libgl1-mesa-dri", "vlc-plugin-base", "gstreamer1.0-plugins-good"],
+            "/usr/bin/ffmpeg",
+        )
+    },
     arm64(
         "web-server",
         &["apache2", "libapache2-mod-php", "libapache2-mod-wsgi-py3", "mariadb-server", "nginx-full", "php-redis"],

@@ -50,6 +50,27 @@ pub const PYTHON: &[Fault] = &[
         &["/usr/bin/python3.11"],
         ("entrypoint-missing-library", "/usr/lib/aarch64-linux-gnu/libz.so.1.2.13"),
     ),
+    fault(
+        "zero bytes where a library was",
+        &[File(LIBZ, 0o644, Text(""))],
+        &["/usr/bin/python3.11"],
+        ("entrypoint-missing-library", "/usr/lib/aarch64-linux-gnu/libz.so.1.2.13"),
+    ),
+    fault(
+        "Git LFS pointer where a library was",
+        &[File(LIBZ, 0o644, Text(LFS))],
+        &["/usr/bin/python3.11"],
+        ("entrypoint-missing-library", "/usr/lib/aarch64-linux-gnu/libz.so.1.2.13"),
+    ),
+    fault(
+        "foreign program that a script finds on PATH",
+        &[
+            File("usr/bin/python3.11", 0o755, Foreign("usr/bin/python3.11")),
+            File("entrypoint.sh", 0o755, Text("#!/bin/sh\nset -e\nexec python3 -m http.server\n")),
+        ],
+        &["/entrypoint.sh"],
+        ("entrypoint-wrong-arch", "/usr/bin/python3.11"),
+    ),
     fault("missing library", &[Gone(LIBC)], &["/usr/bin/python3.11"], ("entrypoint-missing-library", "libc.so.6")),
     fault("missing loader", &[Gone(LOADER)], &["/usr/bin/true"], ("entrypoint-no-loader", "/usr/bin/true")),
     fault(

@@ -6,6 +6,24 @@ use Put::File;
 
 pub const PYTHON: &[Fault] = &[
     fault(
+        "foreign program below a folder that a script goes to",
+        &[
+            File("srv/tool", 0o755, Foreign(TRUE)),
+            File("entrypoint.sh", 0o755, Text("#!/bin/sh\ncd /srv && ./tool --once\nexec /usr/bin/true\n")),
+        ],
+        &["/entrypoint.sh"],
+        ("foreign-called", "/srv/tool"),
+    ),
+    fault(
+        "a script on PATH whose interpreter is foreign",
+        &[
+            File("usr/local/bin/lint", 0o755, Text("#!/opt/node/bin/node\n")),
+            File("opt/node/bin/node", 0o755, Foreign(TRUE)),
+        ],
+        &[],
+        ("foreign-called", "/opt/node/bin/node"),
+    ),
+    fault(
         "foreign program on PATH",
         &[File("usr/local/bin/tool", 0o755, Foreign(TRUE))],
         &["/usr/bin/python3.11"],
