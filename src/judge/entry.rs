@@ -126,8 +126,9 @@ fn message(start: &Start<'_>, at: &str, cause: &Cause, is: &str) -> String {
 
 /// Where a file that is not there was to be, the step before it tells the layer.
 fn place(finding: &mut Finding, at: &str, steps: &[Step], rootfs: &RootFs<FileKind>) {
-    // A program that was found by its name: the step has its path.
-    let found = steps.iter().rev().filter(|step| step.typed == at && !at.contains('/')).find_map(|s| s.path.as_deref());
+    // A program that was found by its name on PATH: the step has its path.
+    let is_it = |step: &&Step| !at.contains('/') && step.typed.rsplit('/').next() == Some(at);
+    let found = steps.iter().rev().filter(is_it).find_map(|step| step.path.as_deref());
     let at = found.unwrap_or(at);
     let real = rootfs.resolve(at).ok().map(|id| String::from_utf8_lossy(&rootfs.path(id)).into_owned());
     finding.path = Some(real.unwrap_or_else(|| at.to_string()));
