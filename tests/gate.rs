@@ -113,6 +113,20 @@ fn what_is_ignored_is_shown_with_its_reason_and_unused_ignores_are_told() {
 }
 
 #[test]
+fn an_image_of_data_passes_once_its_project_says_that_it_is_one() {
+    let folder = project();
+    let files = vec![("data".to_string(), 0o644, b"no program".to_vec())];
+    let image = Small { entrypoint: "", files, ..Small::new("amd64", Vec::new()) };
+    write_layout(&folder.path().join("image"), &[image]);
+    let (text, _, code) = scan(&folder, &[], &[]);
+    assert!(code == 3 && text.contains("no-programs"), "{text}");
+    let ignore = "[[ignore]]\ncode = \"no-programs\"\nreason = \"a data volume\"\n";
+    fs::write(folder.path().join(".imgarch.toml"), ignore).unwrap();
+    let (text, _, code) = scan(&folder, &[], &[]);
+    assert!(code == 0 && text.contains("data only") && text.contains("a data volume"), "{text}");
+}
+
+#[test]
 fn a_baseline_lets_old_findings_pass_and_fails_on_new_ones() {
     let folder = project();
     let strict = ["--fail-on", "warning", "--baseline", "base.json"];

@@ -57,6 +57,7 @@ fn report(name: &str, outcomes: &[(&str, Outcome)], problems: Vec<Problem>) -> I
         targets: outcomes.iter().map(target).collect(),
         findings: Vec::new(),
         problems: Vec::new(),
+        is_data_only: false,
     };
     ImageReport {
         name: name.into(),

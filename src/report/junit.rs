@@ -112,7 +112,7 @@ fn suites(image: &ImageReport, style: &Style<'_>) -> Vec<Suite> {
         let mut cases: Vec<Case> = platform.problems.iter().map(problem).collect();
         cases.extend(starts(platform));
         cases.extend(of(Some(platform)));
-        if platform.programs == 0 && platform.problems.is_empty() && cases.is_empty() {
+        if platform.programs == 0 && !platform.is_data_only && platform.problems.is_empty() && cases.is_empty() {
             let message = "no program was found in it".to_string();
             cases.push(Case { name: "programs".into(), end: End::Error { message, text: String::new() } });
         }

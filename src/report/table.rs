@@ -50,7 +50,8 @@ fn write_image(image: &ImageReport, style: &Style, out: &mut dyn Write) -> io::R
     for accepted in &image.accepted {
         let path = accepted.finding.path.as_deref().unwrap_or_default();
         let platform = accepted.platform.as_ref().map_or_else(String::new, |platform| format!("{platform}: "));
-        let line = format!("accepted[{}]: {platform}{path} ({})", accepted.finding.code, accepted.reason);
+        let at = if path.is_empty() { String::new() } else { format!("{path} ") };
+        let line = format!("accepted[{}]: {platform}{at}({})", accepted.finding.code, accepted.reason);
         writeln!(out, "{}", fill("", &visible(&line), 2, style.width))?;
     }
     if !image.accepted.is_empty() {
@@ -155,6 +156,7 @@ pub(super) fn verdicts(platform: &PlatformReport) -> Vec<(String, VerdictCell)> 
         let (text, is_good) = match platform.verdict() {
             Verdict::Unknown => ("could not tell", false),
             Verdict::Broken => ("see below", false),
+            Verdict::Fine | Verdict::Warned if platform.is_data_only => ("data only", true),
             Verdict::Fine | Verdict::Warned => ("programs fit", true),
         };
         return vec![(platform.name(), VerdictCell { text: text.to_string(), is_good })];

@@ -80,6 +80,8 @@ pub struct PlatformReport {
     pub targets: Vec<TargetReport>,
     pub findings: Vec<Finding>,
     pub problems: Vec<Problem>,
+    /// The project says, with a reason, that no program belongs into it.
+    pub is_data_only: bool,
 }
 
 /// A layer and the build step that made it.
@@ -167,8 +169,7 @@ impl PlatformReport {
         if worst == Some(Severity::Error) {
             return Verdict::Broken;
         }
-        let unknown = self.targets.iter().any(|target| matches!(target.outcome, Outcome::Unknown { .. }));
-        if !self.problems.is_empty() || unknown || self.programs == 0 {
+        if self.is_unknown() {
             return Verdict::Unknown;
         }
         if worst == Some(Severity::Warning) { Verdict::Warned } else { Verdict::Fine }
@@ -241,6 +242,7 @@ impl PlatformReport {
             promised,
             declared,
             image: None,
+            is_data_only: false,
             digest: None,
             layers: Vec::new(),
             entries: 0,
@@ -257,7 +259,7 @@ impl PlatformReport {
     /// Whether something that decides was not read or not known, be there errors or not.
     pub fn is_unknown(&self) -> bool {
         let unknown = self.targets.iter().any(|target| matches!(target.outcome, Outcome::Unknown { .. }));
-        !self.problems.is_empty() || unknown || self.programs == 0
+        !self.problems.is_empty() || unknown || (self.programs == 0 && !self.is_data_only)
     }
 }
 

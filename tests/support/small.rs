@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 /// An image of one platform.
 pub struct Small {
     pub architecture: &'static str,
+    /// Empty: none.
     pub entrypoint: &'static str,
     /// Path, mode and content of each file, lowest layer first.
     pub files: Vec<(String, u32, Vec<u8>)>,
@@ -55,9 +56,10 @@ pub fn write_layout(folder: &Path, images: &[Small]) {
     let mut manifests: Vec<Value> = Vec::new();
     for image in images {
         let layer = image.layer();
+        let entrypoint: Vec<&str> = [image.entrypoint].into_iter().filter(|word| !word.is_empty()).collect();
         let config = json!({
             "architecture": image.architecture, "os": "linux",
-            "config": {"Entrypoint": [image.entrypoint]},
+            "config": {"Entrypoint": entrypoint},
             "rootfs": {"type": "layers", "diff_ids": [Digest::of(&layer).as_str()]},
             "history": [{"created_by": image.created_by}],
         });
