@@ -441,7 +441,7 @@ fn layers_that_engines_cannot_unpack_are_told() {
 fn an_entry_below_a_lower_layers_link_takes_away_what_was_reached_through_it() {
     let app = amd64();
     let base = layer(&[("usr/bin/app", Ok(&app)), ("bin", Err("-> usr/bin")), ("app", Err("-> bin/app"))]);
-    assert_eq!(codes_of(&[base.clone()]), [""; 0]);
+    assert_eq!(codes_of(std::slice::from_ref(&base)), [""; 0]);
     assert_eq!(codes_of(&[base, layer(&[("bin/tool", Ok(&app))])]), ["entrypoint-not-found", "odd-layer"]);
 }
 

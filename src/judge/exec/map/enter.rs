@@ -38,7 +38,7 @@ impl Space {
         };
         let offset = mapping.offset.map(|offset| offset + (entry - mapping.start));
         let is_beyond = offset.is_some_and(|offset| offset & !(self.terms.page - 1) >= self.file_size);
-        if !self.is_executable(mapping) && !(is_beyond && cpu.reads_first) {
+        if !(self.is_executable(mapping) || is_beyond && cpu.reads_first) {
             return Err(self.not_executable(entry));
         }
         // An odd address is Thumb code.
