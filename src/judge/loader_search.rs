@@ -60,7 +60,7 @@ impl<'a> Search<'a> {
         search
     }
 
-    /// Debian's triplet directories, the ABI's own and the plain ones. A loader in another place (Nix, Guix, a bundle)
+    /// Debian's triplet directories, the ABI's own, which Debian's build does not have, and the plain ones. A loader in another place (Nix, Guix, a bundle)
     /// was built with directories of its own, which are not known.
     fn glibc_directories(&mut self, loader: &[u8]) {
         let row = self.arch.row();
@@ -74,9 +74,11 @@ impl<'a> Search<'a> {
         let triplets = row.triplets.iter().map(|triplet| format!("lib/{triplet}"));
         let names: Vec<String> =
             triplets.chain(abi.iter().map(|name| name.to_string())).chain(["lib".to_string()]).collect();
-        self.defaults = names.iter().flat_map(|name| [format!("/{name}"), format!("/usr/{name}")]).collect();
+        let places = |name: &String| [format!("/{name}"), format!("/usr/{name}")];
+        let is_searched = |name: &&String| *name != "lib64" || row.triplets.is_empty() || !self.is_debian();
+        self.defaults = names.iter().filter(is_searched).flat_map(places).collect();
         let home = lossy(super::parent(loader));
-        if !self.defaults.contains(&home) {
+        if !names.iter().flat_map(places).any(|place| place == home) {
             self.gap = Some(format!(
                 "its loader {} is not where distributions put it and may search elsewhere",
                 lossy(loader)
@@ -166,10 +168,22 @@ impl<'a> Search<'a> {
     fn with_hwcaps(&self, directory: &str) -> Vec<String> {
         let hwcaps = format!("{}/glibc-hwcaps", directory.trim_end_matches('/'));
         let mut list = vec![directory.to_string()];
+        let start: &[u8] = match self.arch {
+            Arch::Amd64 => b"x86-64-v",
+            Arch::Ppc64le => b"power",
+            Arch::S390x => b"z",
+            _ => return list,
+        };
         if let Ok(id) = self.rootfs.walk(self.cwd, hwcaps.as_bytes(), true, &|_| true) {
-            list.extend(self.rootfs.children(id).map(|child| format!("{hwcaps}/{}", lossy(child.name))));
+            let own = self.rootfs.children(id).filter(|child| child.name.starts_with(start));
+            list.extend(own.map(|child| format!("{hwcaps}/{}", lossy(child.name))));
         }
         list
+    }
+
+    /// Whether the image's glibc is Debian's build, which has its own directories and a $LIB of its own.
+    fn is_debian(&self) -> bool {
+        self.rootfs.resolve("/etc/debian_version").is_ok()
     }
 
     /// Dynamic string tokens; $LIB and $PLATFORM have several values, and any of them may be this loader's.
@@ -181,7 +195,9 @@ impl<'a> Search<'a> {
         let text = text.replace("${ORIGIN}", &origin).replace("$ORIGIN", &origin);
         let row = self.arch.row();
         let mut libs: Vec<String> = row.triplets.iter().map(|triplet| format!("lib/{triplet}")).collect();
-        libs.extend(["lib64".to_string(), "lib".to_string()]);
+        if !self.is_debian() {
+            libs.extend(["lib64".to_string(), "lib".to_string()]);
+        }
         let replace = |list: Vec<String>, token: &str, values: &[String]| -> Vec<String> {
             list.into_iter()
                 .flat_map(|text| match text.contains(token) {

@@ -60,6 +60,23 @@ fn musl_is_its_own_libc_and_glibc_is_not() {
 }
 
 #[test]
+fn debians_loader_and_each_architecture_have_directories_of_their_own() {
+    let app = || ("app", program(GLIBC).needed("libq.so.1").runpath("/opt/$LIB").build());
+    let q = |path: &'static str| (path, library("libq.so.1").build());
+    let debian = || ("etc/debian_version", b"12.5\n".to_vec());
+    let says = "/app: error while loading shared libraries: libq.so.1: cannot open shared object file: No such file or directory";
+    for path in ["usr/lib64/libq.so.1", "opt/lib64/libq.so.1"] {
+        check(&[app(), q(path)], &[], "runs", "");
+        check(&[app(), q(path), debian()], &[], "exit 127 missing-library", says);
+    }
+    for path in ["usr/lib/x86_64-linux-gnu/libq.so.1", "opt/lib/x86_64-linux-gnu/libq.so.1", "usr/lib/libq.so.1"] {
+        check(&[app(), q(path), debian()], &[], "runs", "");
+    }
+    check(&[app(), q("usr/lib/glibc-hwcaps/x86-64-v3/libq.so.1")], &[], "runs", "");
+    check(&[app(), q("usr/lib/glibc-hwcaps/power10/libq.so.1")], &[], "exit 127 missing-library", says);
+}
+
+#[test]
 fn the_search_follows_each_list_that_the_loader_has() {
     let q = library("libq.so.1").build();
     let needing = || program(GLIBC).needed("libq.so.1");

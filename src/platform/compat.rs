@@ -19,9 +19,11 @@ pub struct Abi {
     /// What the node must have for this loader to accept anything.
     pub needs: Needs,
     pub space: AddressSpace,
-    /// First address that is the program's, for one with the right to map low pages (CAP_SYS_RAWIO; others start at
-    /// vm.mmap_min_addr, which no linker goes below). Source: arch/arm/include/asm/mman.h `arch_mmap_check`.
+    /// First address that is the program's, for one with the right to map low pages (CAP_SYS_RAWIO).
+    /// Source: arch/arm/include/asm/mman.h `arch_mmap_check`.
     pub first_address: u64,
+    /// What vm.mmap_min_addr is at most, from which on others may map pages. Source: mm/Kconfig DEFAULT_MMAP_MIN_ADDR.
+    pub min_address: u64,
     /// Pages of a program without PT_GNU_STACK that may be read may be executed: `elf_read_implies_exec`.
     pub read_implies_exec: ReadImpliesExec,
     pub cpu: Cpu,
@@ -37,6 +39,9 @@ pub struct AddressSpace {
     pub window: [u64; 2],
     /// Bytes from ELF_ET_DYN_BASE, where programs with a loader are put, to STACK_TOP.
     pub pie: [u64; 2],
+    /// Bytes by which chance moves a program up and the stack down, together, at most: ARCH_MMAP_RND_BITS_MAX of
+    /// arch/*/Kconfig in pages, and STACK_RND_MASK.
+    pub shift: u64,
 }
 
 /// Conditions of `elf_check_arch` beyond the machine and class.
@@ -107,6 +112,7 @@ const BUS: u8 = 7;
 const K4: u64 = 4 << 10;
 const K8: u64 = 8 << 10;
 const K16: u64 = 16 << 10;
+const K32: u64 = 32 << 10;
 const K64: u64 = 64 << 10;
 
 /// `add %al,(%rax)` on a zero register; the header jumps to the same within itself.
@@ -126,27 +132,42 @@ use Endian::{Big, Little};
 
 /// One of a size that every kernel of the architecture has.
 const fn space(class: Class, task: u64) -> AddressSpace {
-    let pie = match class {
-        Elf64 => task / 3,
-        Elf32 => task - 0x40_0000,
+    let (pie, shift) = match class {
+        Elf64 => (task / 3, task / 4),
+        Elf32 => (task - 0x40_0000, 1 << 29),
     };
-    AddressSpace { task: [task; 2], window: [task; 2], pie: [pie; 2] }
+    AddressSpace { task: [task; 2], window: [task; 2], pie: [pie; 2], shift }
 }
 
 const BIT_47: u64 = 1 << 47;
+const STACK_SHIFT: u64 = 1 << 34;
 /// Four or five levels of page tables; the stack is below the end of four.
-const AMD64_SPACE: AddressSpace = AddressSpace { task: [BIT_47 - K4, (1 << 56) - K4], ..space(Elf64, BIT_47 - K4) };
+const AMD64_SPACE: AddressSpace =
+    AddressSpace { task: [BIT_47 - K4, (1 << 56) - K4], shift: (1 << 44) + STACK_SHIFT, ..space(Elf64, BIT_47 - K4) };
 /// VA_BITS of 47 (16 KiB pages) to 52.
-const ARM64_SPACE: AddressSpace =
-    AddressSpace { task: [BIT_47, 1 << 52], window: [BIT_47, 1 << 48], pie: [BIT_47 / 3, (1 << 48) / 3] };
+const ARM64_SPACE: AddressSpace = AddressSpace {
+    task: [BIT_47, 1 << 52],
+    window: [BIT_47, 1 << 48],
+    pie: [BIT_47 / 3, (1 << 48) / 3],
+    shift: (1 << 45) + STACK_SHIFT,
+};
 /// Sv39 to Sv57.
-const RISCV64_SPACE: AddressSpace =
-    AddressSpace { task: [1 << 38, 1 << 56], window: [1 << 38, BIT_47], pie: [(1 << 38) / 3, BIT_47 / 3] };
+const RISCV64_SPACE: AddressSpace = AddressSpace {
+    task: [1 << 38, 1 << 56],
+    window: [1 << 38, BIT_47],
+    pie: [(1 << 38) / 3, BIT_47 / 3],
+    shift: (1 << 36) + STACK_SHIFT,
+};
 /// Programs with a loader lie from 4 GiB on.
-const PPC64_SPACE: AddressSpace =
-    AddressSpace { task: [BIT_47, 1 << 52], window: [BIT_47; 2], pie: [BIT_47 - (1 << 32); 2] };
+const PPC64_SPACE: AddressSpace = AddressSpace {
+    task: [BIT_47, 1 << 52],
+    window: [BIT_47; 2],
+    pie: [BIT_47 - (1 << 32); 2],
+    shift: (1 << 45) + STACK_SHIFT,
+};
 /// mmap adds page tables as it needs them; the stack is below the end of three levels.
-const S390X_SPACE: AddressSpace = AddressSpace { pie: [(1 << 42) / 3; 2], ..space(Elf64, 0xffff_ffff_ffff_f000) };
+const S390X_SPACE: AddressSpace =
+    AddressSpace { pie: [(1 << 42) / 3; 2], shift: 1 << 31, ..space(Elf64, 0xffff_ffff_ffff_f000) };
 
 const fn abi(arch: Arch, class: Class, endian: Endian, machines: &'static [u16], task_size: u64, cpu: Cpu) -> Abi {
     let space = space(class, task_size);
@@ -162,6 +183,7 @@ const fn abi(arch: Arch, class: Class, endian: Endian, machines: &'static [u16],
         needs,
         space,
         first_address: 0,
+        min_address: K64,
         read_implies_exec,
         cpu,
     }
@@ -177,6 +199,7 @@ const X32: Abi = Abi { needs: Needs::X32, ..abi(Arch::Amd64, Elf32, Little, &[62
 const VECTORS: u64 = 0xffff_0000;
 const AARCH32: Abi = Abi {
     rule: Rule::ArmEabi,
+    min_address: K32,
     needs: Needs::Aarch32,
     read_implies_exec: ReadImpliesExec::WithoutGnuStack,
     ..abi(Arch::Arm, Elf32, Little, &[40], VECTORS, A32)
@@ -237,6 +260,7 @@ pub static KERNELS: &[Kernel] = &[
         native: Abi {
             rule: Rule::Arm,
             first_address: 2 * K4,
+            min_address: K32,
             read_implies_exec: ReadImpliesExec::WithoutGnuStack,
             ..abi(Arch::Arm, Elf32, Little, &[40], 0xbf00_0000, A32)
         },
@@ -248,6 +272,7 @@ pub static KERNELS: &[Kernel] = &[
         native: Abi {
             rule: Rule::Arm,
             first_address: 2 * K4,
+            min_address: K32,
             read_implies_exec: ReadImpliesExec::WithoutGnuStack,
             ..abi(Arch::Armbe, Elf32, Big, &[40], 0xbf00_0000, A32)
         },

@@ -156,6 +156,30 @@ fn runc_and_crun_say_what_the_model_says_they_do() {
     }
 }
 
+/// Containers have no SYS_RAWIO, so they map nothing below vm.mmap_min_addr, and that is not the image's to tell.
+#[test]
+fn a_container_maps_no_low_addresses_unless_it_is_granted_them() {
+    let Some(node) = node("low addresses") else { return };
+    if !engines::has("low addresses", &["runc"]) {
+        return;
+    }
+    let least = std::fs::read_to_string("/proc/sys/vm/mmap_min_addr").expect("a kernel has one");
+    let mut low = elf::ElfBuilder::amd64().build();
+    let (entry, base) = (elf::entry(&low), elf::ElfBuilder::amd64().base());
+    for index in 0..elf::phdrs(&low).len() {
+        elf::edit_phdr(&mut low, index, |phdr| phdr.vaddr = phdr.vaddr.saturating_sub(base));
+    }
+    elf::set(&mut low, elf::Field::Entry, entry - base);
+    let tree = Tree::call(&["/app"]).file("app", low);
+    let everything = Node { bounding: Capabilities::all(), ..node.clone() };
+    assert_eq!(expected(&judge(&tree, &everything).outcome), "runs");
+    assert_eq!(contain("runc", &tree, Capabilities::parse("sys_rawio").expect("a capability")).0, 42);
+    assert!(matches!(judge(&tree, &node).outcome, Outcome::Unknown { .. }));
+    if least.trim() != "0" {
+        assert_eq!(contain("runc", &tree, node.bounding).0, 139);
+    }
+}
+
 /// Runs a tree by podman; gives the exit code and what was said. podman's own folders are in `folder`.
 fn contain_by_podman(runtime: &str, tree: &Tree, folder: &std::path::Path) -> (i32, String) {
     let bundle = tempfile::tempdir().expect("a folder");

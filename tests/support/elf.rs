@@ -327,3 +327,9 @@ pub fn edit_phdr(bytes: &mut [u8], index: usize, edit: impl FnOnce(&mut Phdr)) {
     let phoff = if builder.is_64 { read(&bytes[32..40], builder.is_big) } else { read(&bytes[28..32], builder.is_big) };
     write_phdr(bytes, phoff as usize + index * builder.phdr_size(), &phdr, &builder);
 }
+
+/// Reads the entry point of a built file, where its own header says its width.
+pub fn entry(bytes: &[u8]) -> u64 {
+    let end = if bytes[4] == 2 { 32 } else { 28 };
+    read(&bytes[24..end], bytes[5] == 2)
+}

@@ -53,7 +53,7 @@ pub fn errno_name(number: i32) -> &'static str {
 }
 
 /// Seconds after which the kernel itself ends a program that went astray.
-const ALARM_S: u32 = 10;
+const ALARM_S: u32 = 60;
 
 /// A file that is being written cannot be executed, and a child forked meanwhile holds it open: one at a time.
 static LOCK: Mutex<()> = Mutex::new(());
@@ -77,7 +77,7 @@ pub fn run_alone(tree: &Tree) -> (Answer, String) {
 const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Calls execve in `root` with these words and this environment, as root, with all output thrown away. The child gets
-/// no core files, no file size and no memory beyond 1 GiB, and is ended after ten seconds.
+/// no core files, no file size and no memory beyond 1 GiB, and is ended after a minute.
 pub fn execve(root: &Path, words: &[String], env: &[&str], bounding: Capabilities) -> (Answer, String) {
     let c = |text: &[u8]| CString::new(text).expect("no NUL in a call");
     let root = c(root.as_os_str().as_bytes());

@@ -348,7 +348,7 @@ impl<'a> Machine<'a> {
         let entered = match &started.loader {
             None => space
                 .enter(program.header.entry)
-                .and_then(|()| map::check_needs_nothing(started.elf))
+                .and_then(|()| map::check_needs_nothing(started.elf, started.argv.len().saturating_sub(1)))
                 .map_err(at_program),
             Some((path, _, loader)) => {
                 let at_loader = |killed: map::Killed| killed.outcome(path);

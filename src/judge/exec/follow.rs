@@ -76,6 +76,11 @@ pub(super) enum Caller<'c> {
     },
 }
 
+/// Whether a program of this name is a C library's loader, which takes a program as its argument.
+fn is_loader(name: &str) -> bool {
+    ["ld-linux", "ld-musl-", "ld64.so", "ld.so"].iter().any(|start| name.starts_with(start))
+}
+
 impl Caller<'_> {
     /// How the caller ends whose child ended so.
     fn reported(self, death: Death) -> Death {
@@ -129,6 +134,9 @@ impl<'a> Machine<'a> {
             "java" => self.follow_java(&ran.argv),
             "node" | "nodejs" => self.follow_file(&ran.argv, Interpreter::Node),
             name if name.starts_with("python") => self.follow_file(&ran.argv, Interpreter::Python),
+            name if is_loader(name) && ran.argv.len() > 1 => {
+                self.open_end(&format!("the loader {name} maps the program that it is given by itself"))
+            }
             name if STARTERS.contains(&name) => self.open_end(&format!("{name} starts it in a way of its own")),
             "init" if self.rootfs.resolve("/etc/s6-overlay").is_ok() || self.rootfs.resolve("/etc/s6").is_ok() => {
                 self.open_end("s6-overlay starts the services that it finds at run time")

@@ -25,11 +25,6 @@ const MAX_OFFSET: u64 = i64::MAX as u64;
 /// Zeroed or writable memory that every node is taken to have; whether it has more is not the image's to tell. The kernel
 /// refuses what is more than all of its memory, unless vm.overcommit_memory is 1. Source: mm/util.c `__vm_enough_memory`.
 const MEMORY: u64 = 4 << 30;
-/// What vm.mmap_min_addr is at most with the distributions. Source: mm/Kconfig DEFAULT_MMAP_MIN_ADDR.
-const LOW: u64 = 64 << 10;
-/// No `vm.mmap_rnd_bits` moves a program by more than this part of its room. Source: arch/*/Kconfig
-/// ARCH_MMAP_RND_BITS_MAX: 33 bits of pages at most of 48 bits' address space, and 24 of 38.
-const SHIFT_PART: u64 = 4;
 /// Page tables for more than this are made by no kernel without being asked for an address there.
 const USUAL_TASK: u64 = 1 << 48;
 
@@ -172,21 +167,24 @@ pub(crate) fn check_alone(loader: &Elf) -> Result<(), Killed> {
 }
 
 /// A file that needs libraries and names no loader to load them: nobody relocates it. One that calls itself a library and
-/// needs none may be a loader, or have an entry that does something.
-pub(crate) fn check_needs_nothing(program: &Elf) -> Result<(), Killed> {
+/// needs none may have an entry that does something; a loader starts the program that it is given, by `words` after its
+/// own name.
+pub(crate) fn check_needs_nothing(program: &Elf, words: usize) -> Result<(), Killed> {
     let Some(dynamic) = &program.dynamic else { return Ok(()) };
     if let Some(library) = dynamic.needed.first() {
         let text = format!("it needs {library} and names no loader: it is a library, not a program");
         return Err(killed(SEGV, "library-as-program", text));
     }
-    let is_loader = |name: &String| name.starts_with("ld") || name.contains("musl");
-    match &dynamic.soname {
-        Some(name) if program.e_type == ET_DYN && !dynamic.is_pie && !is_loader(name) => Err(not_known(
-            "library-as-program",
-            format!("it is the library {name}, and what its entry point does is its own"),
-        )),
-        _ => Ok(()),
-    }
+    let Some(name) = dynamic.soname.as_ref().filter(|_| program.e_type == ET_DYN && !dynamic.is_pie) else {
+        return Ok(());
+    };
+    let is_loader = name.starts_with("ld") || name.contains("musl");
+    let text = match (is_loader, words) {
+        (true, 0) => format!("it is the loader {name}, and is given no program to start"),
+        (true, _) => return Ok(()),
+        (false, _) => format!("it is the library {name}, and what its entry point does is its own"),
+    };
+    Err(not_known("library-as-program", text))
 }
 
 /// Whether the program makes its readable pages executable ones: no PT_GNU_STACK on an ABI that then says so.
@@ -216,7 +214,7 @@ impl Space {
             let text = format!("its PT_LOADs span {total:#x} bytes, which cannot be reserved");
             return Err(killed(SEGV, "bad-segments", text));
         }
-        if total > least - least / SHIFT_PART {
+        if total > least.saturating_sub(space.shift + STACK_GAP) {
             self.doubt(
                 ROOM,
                 format!("its PT_LOADs span {total:#x} bytes, for which the CPU or chance may leave no room"),
@@ -292,7 +290,8 @@ impl Space {
             self.take_range(start, end - start).ok_or_else(|| out_of_reach(segment))?;
             self.take_memory(end - start);
             // vm_brk_flags: anonymous pages are readable and writable whatever the segment says; X is kept.
-            self.mappings.push(Mapping { start, end, flags: PF_R | PF_W | segment.flags & PF_X, offset: None });
+            let flags = PF_R | PF_W | segment.flags & PF_X;
+            self.mappings.push(Mapping { start, end, flags, offset: None });
         }
         Ok(())
     }
@@ -303,9 +302,11 @@ impl Space {
         let distance = start.wrapping_sub(first);
         let is_above = distance.checked_add(size).is_some_and(|end| end <= above);
         let is_below = start < first && first - start <= below;
-        if is_fixed && start < LOW && !self.terms.may_map_low {
+        let low = self.terms.abi.min_address;
+        if is_fixed && start < low && !self.terms.may_map_low {
             let text = format!(
-                "it is mapped at {start:#x}, below 64 KiB, where only a node whose vm.mmap_min_addr is as low lets a                  container without SYS_RAWIO map anything"
+                "it is mapped at {start:#x}, and below {low:#x} a container without SYS_RAWIO maps only what the node's \
+                 vm.mmap_min_addr allows"
             );
             self.doubt("low-address", text);
         }

@@ -38,7 +38,8 @@ impl Space {
         };
         let offset = mapping.offset.map(|offset| offset + (entry - mapping.start));
         let is_beyond = offset.is_some_and(|offset| offset & !(self.terms.page - 1) >= self.file_size);
-        if !(self.is_executable(mapping) || is_beyond && cpu.reads_first) {
+        let is_read_first = is_beyond && cpu.reads_first;
+        if !self.is_executable(mapping) && !is_read_first {
             return Err(self.not_executable(entry));
         }
         // An odd address is Thumb code.
@@ -73,7 +74,9 @@ impl Space {
         }
         let cpu = &self.terms.abi.cpu;
         if offset == 0 && (cpu.zeros.is_some() || self.is_linked) {
-            return Err(killed(cpu.header, "library-as-program", AT_HEADER.to_string()));
+            // Which of its bytes is the first instruction that is executed hangs on all of them.
+            let either = if cpu.zeros.is_none() { ", whose bytes end it by SIGSEGV or SIGILL" } else { "" };
+            return Err(killed(cpu.header, "library-as-program", format!("{AT_HEADER}{either}")));
         }
         Err(not_known("bad-entry", format!("its entry point is byte {offset} of its own ELF header")))
     }

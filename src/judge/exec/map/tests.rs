@@ -28,6 +28,13 @@ fn a_program_that_is_cut_off_behind_its_entry_is_no_program_that_runs() {
     let end = phdrs(&whole).iter().map(|phdr| phdr.offset + phdr.filesz).max().expect("a PT_LOAD") as usize;
     check(&[("app", &whole[..end - 1])], "unknown truncated");
     check(&[("app", &whole[..64])], "ENOEXEC truncated");
+    // Zeros stand for the rest of its last page, where data was.
+    let mut data = with_load(ElfBuilder::amd64(), 0x1000_0000, 16);
+    let (last, end) = (phdrs(&data).len() - 1, data.len() as u64);
+    edit_phdr(&mut data, last, |load| (load.offset, load.filesz, load.memsz) = (0, end, end));
+    check(&[("app", &data)], "runs");
+    edit_phdr(&mut data, last, |load| (load.filesz, load.memsz) = (end + 8, end + 8));
+    check(&[("app", &data)], "unknown truncated");
 }
 
 #[test]
@@ -51,9 +58,11 @@ fn a_program_with_a_loader_has_the_room_from_its_base_to_the_stack() {
     // A third of the address space, less what the base is moved by.
     check(&spans(ElfBuilder::amd64(), 0x29 << 40), "unknown address-space");
     check(&spans(ElfBuilder::amd64(), 0x2b << 40), "signal 11 bad-segments");
+    let loader = ElfBuilder::riscv64().e_type(3).build();
+    check_on(Arch::Riscv64, &[("app", &spans(ElfBuilder::riscv64(), 1 << 32)), ("ld", &loader)], "runs");
     let loader = ElfBuilder::s390x().e_type(3).build();
     let check = |bytes: &[u8], expected: &str| check_on(Arch::S390x, &[("app", bytes), ("ld", &loader)], expected);
-    check(&spans(ElfBuilder::s390x(), 1 << 39), "runs");
+    check(&spans(ElfBuilder::s390x(), 1 << 40), "runs");
     check(&spans(ElfBuilder::s390x(), 1 << 44), "signal 11 bad-segments");
 }
 
@@ -97,7 +106,11 @@ fn a_static_program_in_a_loaders_place_does_what_it_does() {
 fn a_library_with_an_entry_is_not_known_to_run_and_a_loader_does() {
     let named = |name: &str| ElfBuilder::amd64().soname(name).build();
     check(&[("app", &named("libx.so.1"))], "unknown library-as-program");
-    check(&[("app", &named("ld-linux-x86-64.so.2"))], "runs");
+    let loader = named("ld-linux-x86-64.so.2");
+    check(&[("app", &loader)], "unknown library-as-program");
+    let call = call(&["/app", "/other"]);
+    let outcome = execve(&tree(&[("app", 0o755, &loader)]), &call, &Node::plain(Arch::Amd64));
+    assert_eq!(short(&outcome), "runs");
     check(&[("app", &ElfBuilder::amd64().pie().build())], "runs");
 }
 
