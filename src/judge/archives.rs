@@ -138,8 +138,9 @@ fn wheel(files: &Files<'_>, view: &FileView<'_, FileKind>, path: &str, zip: &Zip
 
 /// How much an archive matters: by whether something in the image reads it. One that nothing reads is data.
 fn weight(files: &Files<'_>, path: &str, zip: &Zip) -> (Code, Severity) {
-    let code = if path.ends_with(".whl") { Code::PackageOtherPlatform } else { Code::JarWithoutPlatform };
-    let is_read = path.ends_with(".whl") || (zip.is_jar && files.reach.interpreter("Java").is_some());
+    let is_python = path.ends_with(".whl") || path.ends_with(".egg");
+    let code = if is_python { Code::PackageOtherPlatform } else { Code::JarWithoutPlatform };
+    let is_read = is_python || (zip.is_jar && files.reach.interpreter("Java").is_some());
     // Nothing loads from a NuGet package itself: it is restored from. One that is named for another platform is for
     // publishing there.
     let is_restored = path.ends_with(".nupkg") && files.reach.interpreter(".NET").is_some() && names(path).is_none();

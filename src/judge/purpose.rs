@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::archives;
 use super::programs::{Fit, Program};
-use super::siblings::Siblings;
+use super::siblings::{Siblings, package_directory};
 use super::tokens::{self, PathPlatform};
 use crate::inspect::{Ar, Elf, MachO, PT_LOAD, Pe};
 use crate::platform::Arch;
@@ -291,14 +291,16 @@ fn is_other_system(suspect: &Suspect<'_>) -> bool {
 }
 
 /// `.terraform/providers/.../linux_amd64/`, krew and plugin caches: a directory that names the file's own architecture,
-/// below one that only tools look into.
+/// below one that only tools look into. What a language's package brings is loaded from wherever it lies:
+/// `.yarn/unplugged`, `.venv`, `.next/standalone`.
 fn is_tool_cache(suspect: &Suspect<'_>) -> bool {
     let is_cache = directories(suspect.path).any(|directory| {
-        (directory.starts_with('.') && !matches!(directory, ".venv" | ".local" | ".pnpm" | ".next"))
+        (directory.starts_with('.') && directory != ".local")
             || directory.contains("terraform")
             || matches!(directory, "plugin-cache" | "tools-cache" | "_cacache")
     });
-    is_cache && suspect.platform.is_some_and(|platform| platform.arch.is_some() && platform.arch == suspect.arch())
+    let names_it = suspect.platform.is_some_and(|platform| platform.arch.is_some() && platform.arch == suspect.arch());
+    is_cache && names_it && package_directory(suspect.path).is_none()
 }
 
 /// The names of all rules with what they say, for help and documentation.

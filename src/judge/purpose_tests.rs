@@ -159,6 +159,11 @@ fn a_path_that_says_what_the_file_is_not_excuses_nothing() {
     assert_eq!(loud(&[("usr/lib/aarch64-linux-gnu/libz.so.1", amd64())]), [Code::ForeignFile]);
     assert_eq!(loud(&[("usr/aarch64-linux-gnu/bin/tool", amd64())]), [Code::ForeignFile]);
     assert_eq!(loud(&[("srv/arm-billing-service/tool", amd64())]), [Code::ForeignFile]);
+    // A package is loaded from below a tool's folder, too.
+    assert_eq!(
+        loud(&[("a/.yarn/unplugged/x/node_modules/@esbuild/linux-x64/bin/esbuild", amd64())]),
+        [Code::PackageOtherPlatform]
+    );
     // A fallback to nothing prebuilt excuses nothing.
     assert_eq!(
         loud(&[("m/node_modules/a/lib/linux-x64/a.node", amd64()), ("m/node_modules/a/fallback.js", b"1\n".to_vec())]),
