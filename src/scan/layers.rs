@@ -43,7 +43,8 @@ pub fn keep(entry: &Entry<'_>, reader: &mut dyn Read) -> Option<FileKind> {
 
 /// Where an empty file is a library that is not there.
 fn is_module_name(path: &[u8]) -> bool {
-    path.ends_with(b".so") || path.ends_with(b".node")
+    let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or(path);
+    path.ends_with(b".so") || path.ends_with(b".node") || name.windows(4).any(|part| part == b".so.")
 }
 
 /// Every engine takes zeros behind a stream, and a tar without its end marker.

@@ -5,7 +5,7 @@ use super::access::config;
 use super::binfmt::{Machine, lossy};
 use super::interpreter::Interpreter;
 use super::lookup::{DEFAULT_PATH, variable};
-use super::script::{Following, starts_with};
+use super::script::{Folder, Following, starts_with};
 use super::shell::{self, Scope};
 use super::shells::{self, Shell};
 use super::wrapper::{self, Style};
@@ -359,8 +359,15 @@ impl<'a> Machine<'a> {
         };
         let changes_arguments =
             commands.iter().any(|command| starts_with(command, &["set", "--"]) || starts_with(command, &["shift"]));
-        let mut script =
-            Following { machine: self, by, arguments, ends_on_error, changes_arguments, walk: walk.clone() };
+        let mut script = Following {
+            machine: self,
+            by,
+            arguments,
+            ends_on_error,
+            changes_arguments,
+            folder: Folder::Start,
+            walk: walk.clone(),
+        };
         let last = commands.len().checked_sub(1)?;
         for (index, command) in commands.iter().enumerate() {
             if let Some(outcome) = script.step(command, index == last) {

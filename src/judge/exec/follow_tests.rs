@@ -138,6 +138,27 @@ fn a_command_on_the_way_counts_where_errors_end_the_script() {
 }
 
 #[test]
+fn a_relative_program_is_meant_where_the_script_has_gone() {
+    let run = |text: &str| {
+        let files: &[(&str, u16, &[u8])] =
+            &[("e", 0o755, text.as_bytes()), ("d/x/readme", 0o644, b""), ("x/readme", 0o644, b"")];
+        let trace = image(GLIBC, files, &["/e"]);
+        (short(&trace.outcome), trace.ends)
+    };
+    let unknown = |text: &str| {
+        let (outcome, ends) = run(text);
+        assert_eq!((outcome.as_str(), matches!(ends, Ends::DecidedAtRunTime(_))), ("runs", true), "{text}");
+    };
+    assert_eq!(run("#!/bin/sh\ncd /d\nexec ../foreign\n").0, "exit 126 foreign-architecture");
+    assert_eq!(run("#!/bin/sh\ncd /d\ncd ..\nexec ./app\n"), ("runs".to_string(), Ends::Seen));
+    // Where the container starts there is a folder of that name.
+    assert_eq!(run("#!/bin/sh\nexec ./x\n").0, "exit 126 is-directory");
+    unknown("#!/bin/sh\ncd \"$(dirname \"$0\")\"\nexec ./x\n");
+    unknown("#!/bin/sh\ntest -d /d && cd /d\nexec ./x\n");
+    unknown("#!/bin/sh\ncd \"$HERE\"\nexec tini ./x\n");
+}
+
+#[test]
 fn what_only_run_time_tells_is_said_to_be_so() {
     let ends = |text: &str, words: &[&str]| image(GLIBC, &[("e", 0o755, text.as_bytes())], words).ends;
     let open = |why: &str| Ends::DecidedAtRunTime(why.to_string());

@@ -16,7 +16,16 @@ pub(super) struct Following<'m, 'a> {
     pub arguments: &'m [String],
     pub ends_on_error: bool,
     pub changes_arguments: bool,
+    pub folder: Folder,
     pub walk: Walk,
+}
+
+/// Where a script has gone, by which relative paths are meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Folder {
+    Start,
+    At(String),
+    Unknown,
 }
 
 /// Whether a command's first words are these.
@@ -31,6 +40,9 @@ impl Following<'_, '_> {
         let words: Vec<Word> =
             command.words.iter().skip_while(|word| shell::assignment(word).is_some()).cloned().collect();
         let is_exec = matches!(words.first(), Some(Word::Known(word)) if word == "exec") && words.len() > 1;
+        if starts_with(command, &["cd"]) || starts_with(command, &["pushd"]) {
+            self.go(&words, command);
+        }
         if command.is_nested || command.after == Joint::Pipe {
             self.walk.is_open = true;
             return is_last
@@ -66,6 +78,30 @@ impl Following<'_, '_> {
             return Some(self.finish(&words, command, false));
         }
         self.pass(&words, command)
+    }
+
+    /// A change of folder, as far as it is told.
+    fn go(&mut self, words: &[Word], command: &Command) {
+        let is_certain = !command.is_nested && command.after == Joint::Next;
+        self.folder = match (words.get(1), &self.folder) {
+            (Some(Word::Known(to)), _) if is_certain && to.starts_with('/') => Folder::At(to.clone()),
+            (Some(Word::Known(to)), Folder::At(from)) if is_certain && to != "-" => Folder::At(format!("{from}/{to}")),
+            _ => Folder::Unknown,
+        };
+    }
+
+    /// A command's name as it is meant where the script has gone. `None`: that is not known.
+    fn from_here(&self, name: String, argv: &[String]) -> Option<String> {
+        let is_relative = |word: &str| word.contains('/') && !word.starts_with(['/', '-']);
+        // What a wrapper is given would be looked for where the container starts.
+        let is_wrapped = wrapper::wrapper(&name, false).is_some() && argv.iter().skip(1).any(|word| is_relative(word));
+        match &self.folder {
+            Folder::Start => Some(name),
+            _ if is_wrapped => None,
+            Folder::At(folder) if is_relative(&name) => Some(format!("{folder}/{name}")),
+            Folder::Unknown if is_relative(&name) => None,
+            _ => Some(name),
+        }
     }
 
     /// A command before the last: it ends the script only where errors do.
@@ -116,6 +152,7 @@ impl Following<'_, '_> {
         if words.contains(&Word::Unknown) && wrapper::wrapper(&name, false).is_some() {
             return None;
         }
+        let name = self.from_here(name, &argv)?;
         let (kind, label) = self.by;
         let caller = Caller::Shell { kind, label, line: command.line, is_exec };
         Some(self.machine.run_command(&name, &argv, caller, &self.walk))
