@@ -21,7 +21,7 @@ impl<'a> Machine<'a> {
                 self.overrides.set(false);
                 self.load_libraries(&started, env)?;
                 let family = started.loader.as_ref().and_then(|(path, _, elf)| loader::family(path, elf));
-                let falls_back = self.falls_back(family, started.id);
+                let falls_back = self.falls_back(family);
                 let file = lossy(self.rootfs.view(started.id).name);
                 Ok(Ran { name: base(&started.path), file, argv: words(&started.argv), falls_back, emulated: None })
             }

@@ -10,7 +10,6 @@ use super::shell::{self, Scope};
 use super::shells::{self, Shell};
 use super::wrapper::{self, Style};
 use super::{Ends, Link};
-use crate::image::NodeId;
 use crate::inspect::FileKind;
 use crate::judge::loader::Family;
 use crate::judge::{Cause, Death, Errno, Outcome};
@@ -242,17 +241,15 @@ impl<'a> Machine<'a> {
             self.open_end(&format!("{name} has no line that names its interpreter, so the shell reads it"));
             return Outcome::Runs;
         }
+        // A shell that glibc started, and that is the wrapper's child.
+        let reads_binary = errno == Errno::ENOEXEC && matches!(caller, Caller::Wrapper { falls_back: true, .. });
         let (line, code, text) = match caller {
-            Caller::Wrapper { falls_back: true, name: by, .. } if errno == Errno::ENOEXEC => {
+            Caller::Wrapper { name: by, .. } if reads_binary => {
                 let Some(shell) = self.shell_of_the_system() else {
                     let caller = Caller::Wrapper { falls_back: false, style: Style::Plain, name: by };
                     return self.fail(name, (errno, cause), caller, found);
                 };
                 let (line, code) = shell.reads_binary(path);
-                let code = match caller.reported(Death::Exit(code)) {
-                    Death::Exit(code) => code,
-                    Death::Signal(_) => code,
-                };
                 (line, code, format!("{}; {by} hands it to /bin/sh, which cannot read it", cause.text))
             }
             Caller::Wrapper { style, name: by, .. } => {
@@ -267,7 +264,8 @@ impl<'a> Machine<'a> {
             }
         };
         self.says.borrow_mut().push(line);
-        Outcome::Dies { death: Death::Exit(code), at: name.to_string(), cause: Cause { text, ..cause } }
+        let death = if reads_binary { caller.reported(Death::Exit(code)) } else { Death::Exit(code) };
+        Outcome::Dies { death, at: name.to_string(), cause: Cause { text, ..cause } }
     }
 
     fn shell_of_the_system(&self) -> Option<Shell> {
@@ -379,8 +377,7 @@ impl<'a> Machine<'a> {
 
     /// Whether a program's libc falls back to /bin/sh: glibc's does, musl's does not. A static program has the libc of
     /// its distribution, as far as one can tell.
-    pub(super) fn falls_back(&self, loader: Option<Family>, file: NodeId) -> bool {
-        let _ = file;
+    pub(super) fn falls_back(&self, loader: Option<Family>) -> bool {
         match loader {
             Some(family) => family == Family::Glibc,
             None => {
