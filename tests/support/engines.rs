@@ -46,7 +46,8 @@ cd /
 awk -v folder="$2/" 'index($2, folder) == 1 { print $2 }' /proc/self/mounts | sort -r | while read -r mount; do
   umount -l "$mount"
 done
-rm -rf "$2"
+# What an engine has started ends after it, and may write to the folder until then.
+for i in $(seq 40); do rm -rf "$2" 2> /dev/null && break; sleep 0.25; done
 "#;
 
 /// Whether all of `commands` are there, once what is missing was installed. `false`: the test cannot be made here.
