@@ -91,7 +91,7 @@ impl Following<'_, '_> {
     }
 
     /// A command's name as it is meant where the script has gone. `None`: that is not known.
-    fn from_here(&self, name: String, argv: &[String]) -> Option<String> {
+    fn meant_here(&self, name: String, argv: &[String]) -> Option<String> {
         let is_relative = |word: &str| word.contains('/') && !word.starts_with(['/', '-']);
         // What a wrapper is given would be looked for where the container starts.
         let is_wrapped = wrapper::wrapper(&name, false).is_some() && argv.iter().skip(1).any(|word| is_relative(word));
@@ -152,7 +152,7 @@ impl Following<'_, '_> {
         if words.contains(&Word::Unknown) && wrapper::wrapper(&name, false).is_some() {
             return None;
         }
-        let name = self.from_here(name, &argv)?;
+        let name = self.meant_here(name, &argv)?;
         let (kind, label) = self.by;
         let caller = Caller::Shell { kind, label, line: command.line, is_exec };
         Some(self.machine.run_command(&name, &argv, caller, &self.walk))
