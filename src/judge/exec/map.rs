@@ -223,6 +223,13 @@ impl Space {
         if first.flags & PF_W != 0 {
             self.take_memory(total);
         }
+        // elf_load reserves nothing for it, and takes the hint, which is 0, for the place.
+        if first.filesz == 0 && place == Place::Alone {
+            self.doubt(
+                ROOM,
+                "its first PT_LOAD has nothing of the file, so it lies at the lowest addresses".to_string(),
+            );
+        }
         let below = match place {
             Place::Program => space.window[1] - space.pie[1],
             Place::Alone => space.window[1].saturating_sub(total + STACK_GAP),
