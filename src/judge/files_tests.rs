@@ -44,6 +44,10 @@ fn rootfs(puts: &[Put<'_>]) -> RootFs<FileKind> {
 
 /// `code severity path` of each finding that is no note, worst first.
 fn found(argv: &[&str], puts: &[Put<'_>]) -> Vec<String> {
+    found_on(Arch::Arm64, argv, puts)
+}
+
+fn found_on(arch: Arch, argv: &[&str], puts: &[Put<'_>]) -> Vec<String> {
     let words = |words: &[&str]| words.iter().map(|word| word.to_string()).collect::<Vec<String>>();
     let call = Exec {
         argv: words(argv),
@@ -51,7 +55,7 @@ fn found(argv: &[&str], puts: &[Put<'_>]) -> Vec<String> {
         working_dir: "/work".to_string(),
         user: String::new(),
     };
-    let target = Target::of_platform(&Platform::linux(Arch::Arm64)).unwrap();
+    let target = Target::of_platform(&Platform::linux(arch)).unwrap();
     let case = Case {
         labels: Labels { promised: None, declared: None },
         rootfs: &rootfs(puts),
@@ -121,6 +125,19 @@ fn a_program_without_its_loader_is_found_by_how_it_is_reached() {
     check(&[File(LOADER, arm64()), File("opt/tool", musl())], &["warning program-no-loader /opt/tool"]);
     // A root file system within this one has its own.
     check(&[File("opt/rootfs/lib/ld-musl-aarch64.so.1", arm64()), File("opt/rootfs/bin/tool", musl())], &[]);
+    // A 32-bit helper beside the 64-bit one, as perf has it, is for those who have 32-bit programs.
+    let of_both_widths = |folder: &str| {
+        let paths = ["tool", "tool32"].map(|name| format!("{folder}/{name}"));
+        let wide = ElfBuilder::amd64().interp("/lib/ld-musl-x86_64.so.1").pie().build();
+        let narrow = ElfBuilder::i386().interp("/lib/ld-linux.so.2").pie().build();
+        found_on(Arch::Amd64, &[], &[File(&paths[0], wide), File(&paths[1], narrow)])
+            .into_iter()
+            .filter(|found| found.contains("program-no-loader"))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(of_both_widths("opt"), ["warning program-no-loader /opt/tool"]);
+    let on_path = ["error program-no-loader /bin/tool", "error program-no-loader /bin/tool32"];
+    assert_eq!(of_both_widths("bin"), on_path);
 }
 
 #[test]

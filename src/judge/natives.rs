@@ -4,7 +4,7 @@
 use super::code::{Code, Severity};
 use super::files::{Files, foreign, suspect};
 use super::finding::Finding;
-use super::programs::{Fit, Program};
+use super::programs::Program;
 use super::purpose;
 use super::reach::Way;
 use super::siblings::{Siblings, fits_libc};
@@ -83,7 +83,7 @@ fn no_loader(files: &Files<'_>, program: &Program<'_>, way: &Way) -> Option<Find
         Way::Path { .. } => ("a program on PATH", Severity::Error),
         Way::Called { .. } => ("a program that a script calls", Severity::Error),
         // Tools for programs of both widths bring a part of each, as perf does.
-        _ if program.fit == Fit::Compat => ("a 32-bit program", Severity::Note),
+        _ if program.elf.class != files.node.arch.row().class => ("a 32-bit program", Severity::Note),
         _ => ("a program", Severity::Warning),
     };
     let message = format!("{place} needs the loader {loader}, which is not in the image");
