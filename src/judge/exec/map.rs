@@ -4,6 +4,8 @@
 
 mod enter;
 
+use std::ops::Range;
+
 use super::binfmt::lossy;
 use crate::inspect::{Elf, PT_DYNAMIC, PT_LOAD, Segment};
 use crate::judge::{Cause, Outcome};
@@ -77,6 +79,8 @@ pub(crate) struct Space {
     /// First address that holds zeros instead of the file's bytes, of each segment with a tail to clear.
     cleared: Vec<(u64, u64)>,
     file_size: u64,
+    /// Where in the file its program headers are.
+    headers: Range<u64>,
     /// Whether it has a dynamic section.
     is_linked: bool,
     terms: Terms,
@@ -122,6 +126,7 @@ pub(crate) fn map(elf: &Elf, terms: &Terms, place: Place) -> Result<Space, Kille
         mappings: Vec::new(),
         cleared: Vec::new(),
         file_size: elf.size,
+        headers: elf.phoff..elf.phoff.saturating_add(u64::from(elf.phnum) * u64::from(elf.phentsize)),
         is_linked: elf.segments.iter().any(|segment| segment.p_type == PT_DYNAMIC),
         terms: *terms,
         room: Room { first, below: 0, above: terms.abi.space.task[1] - first, is_fixed: elf.e_type != ET_DYN },

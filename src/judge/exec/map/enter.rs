@@ -69,6 +69,9 @@ impl Space {
     /// Code at this offset of the file.
     fn run_file(&self, offset: u64) -> Result<(), Killed> {
         let header = if self.terms.abi.class == Class::Elf64 { 64 } else { 52 };
+        if self.headers.contains(&offset) {
+            return Err(not_known("bad-entry", format!("its entry point is byte {offset}, in its program headers")));
+        }
         if offset >= header {
             return self.cut.clone().map_or(Ok(()), |Cause { code, text }| Err(not_known(code, text)));
         }

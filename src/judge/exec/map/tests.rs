@@ -138,3 +138,15 @@ fn an_arm64_kernel_drops_the_low_bits_of_an_arm_entry() {
     assert_eq!(on(&node), "runs");
     assert_eq!(on(&Node::plain(Arch::Arm)), "ENOEXEC refused-header");
 }
+
+#[test]
+fn what_program_headers_do_as_code_is_not_to_be_known() {
+    let mut bytes = ElfBuilder::amd64().padding(4096).build();
+    let code = phdrs(&bytes).iter().position(|phdr| phdr.p_type == 1 && phdr.flags & 1 != 0).expect("code");
+    let vaddr = phdrs(&bytes)[code].vaddr & !0xfff;
+    edit_phdr(&mut bytes, code, |load| (load.offset, load.vaddr) = (0, vaddr));
+    for (at, expected) in [(64, "unknown bad-entry"), (63, "unknown bad-entry")] {
+        set(&mut bytes, Field::Entry, vaddr + at);
+        check(&[("app", &bytes)], expected);
+    }
+}
