@@ -2,6 +2,7 @@
 //! one is never taken for the other.
 
 use std::fmt;
+use std::io::{self, Read};
 use std::str::FromStr;
 
 use sha2::Digest as _;
@@ -77,6 +78,22 @@ impl Hasher {
         match self {
             Hasher::Sha256(hash) => hash.update(bytes),
             Hasher::Sha512(hash) => hash.update(bytes),
+        }
+    }
+
+    /// Reads everything, in pieces of 256 KiB: the digest, and how many bytes there were.
+    pub fn read(mut self, reader: &mut impl Read) -> io::Result<(Digest, u64)> {
+        let (mut size, mut buffer) = (0, vec![0; 256 << 10]);
+        loop {
+            match reader.read(&mut buffer) {
+                Ok(0) => return Ok((self.finish(), size)),
+                Ok(count) => {
+                    self.update(&buffer[..count]);
+                    size += count as u64;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
         }
     }
 

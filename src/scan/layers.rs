@@ -88,9 +88,13 @@ impl LayerStore {
         watch.expect_layers(missing.len());
         let watched = Watched { source, watch: Arc::clone(watch) };
         let jobs = options.jobs.clamp(1, missing.len());
+        let read = |layer: &Layer| {
+            let read = read_one(&watched, layer, options);
+            watched.watch.layer();
+            (layer.descriptor.digest.clone(), read)
+        };
         if jobs == 1 {
-            let one = |layer: &Layer| (layer.descriptor.digest.clone(), read_one(&watched, layer, options));
-            self.layers.extend(missing.into_iter().map(one));
+            self.layers.extend(missing.into_iter().map(read));
             return;
         }
         let (sender, results) = mpsc::channel();
@@ -98,12 +102,10 @@ impl LayerStore {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(jobs).build().expect("a small pool of threads starts");
         pool.in_place_scope_fifo(|scope| {
             for layer in missing {
-                let (sender, watched) = (sender.clone(), &watched);
+                let (sender, read) = (sender.clone(), &read);
                 scope.spawn_fifo(move |_| {
-                    let read = read_one(watched, layer, options);
-                    watched.watch.layer();
                     // The receiver outlives the scope.
-                    let _ = sender.send((layer.descriptor.digest.clone(), read));
+                    let _ = sender.send(read(layer));
                 });
             }
         });
@@ -181,19 +183,9 @@ fn is_as_stored(source: &Watched<'_>, layer: &Layer, stamp: Option<&Stamp>, opti
     if cache.has_seen(&descriptor.digest, stamp) {
         return true;
     }
-    let mut hasher = descriptor.digest.hasher();
-    let mut buffer = vec![0; 1 << 20];
     let Ok(reader) = source.source.open(descriptor) else { return false };
-    let mut reader = reader.take(descriptor.size.saturating_add(1));
-    loop {
-        match reader.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(count) => hasher.update(&buffer[..count]),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(_) => return false,
-        }
-    }
-    let is_right = hasher.finish() == descriptor.digest;
+    let read = descriptor.digest.hasher().read(&mut reader.take(descriptor.size.saturating_add(1)));
+    let is_right = read.is_ok_and(|(digest, _)| digest == descriptor.digest);
     if is_right {
         see(layer, Some(stamp), options);
     }

@@ -190,17 +190,8 @@ impl Members {
             return Ok((digest.clone(), *size));
         }
         let mut reader = self.read(member).expect("find follows links, and a section has its file");
-        let (mut hasher, mut size, mut buffer) = (Hasher::sha256(), 0, vec![0; 64 << 10]);
-        loop {
-            let count = reader
-                .read(&mut buffer)
-                .map_err(|cause| SourceError::File { path: self.place.clone().into(), cause })?;
-            if count == 0 {
-                return Ok((hasher.finish(), size));
-            }
-            hasher.update(&buffer[..count]);
-            size += count as u64;
-        }
+        let read = Hasher::sha256().read(&mut reader);
+        read.map_err(|cause| SourceError::File { path: self.place.clone().into(), cause })
     }
 
     /// Names of all members, in no order.
