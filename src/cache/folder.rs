@@ -31,6 +31,16 @@ pub(super) fn begin_write() -> RwLockReadGuard<'static, ()> {
     WRITING.read().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Puts a file of the cache in place, whole.
+pub(super) fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = path.parent().expect("a path below the cache's folder");
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    let _writing = begin_write();
+    let mut file = tempfile::Builder::new().prefix(".new-").tempfile_in(folder)?;
+    file.write_all(bytes)?;
+    file.persist(path).map(drop).map_err(|error| error.error)
+}
+
 /// A folder of records, of at most `limit` bytes.
 #[derive(Debug)]
 pub struct Folder {
@@ -64,13 +74,7 @@ impl Folder {
         if bytes.len() as u64 > self.limit {
             return Ok(());
         }
-        let path = self.path.join(key);
-        let folder = path.parent().expect("a path below the cache's folder");
-        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-        let _writing = begin_write();
-        let mut file = tempfile::Builder::new().prefix(".new-").tempfile_in(folder)?;
-        file.write_all(bytes)?;
-        file.persist(&path).map_err(|error| error.error)?;
+        put(&self.path.join(key), bytes)?;
         self.has_grown.store(true, Ordering::Relaxed);
         Ok(())
     }

@@ -8,6 +8,7 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use super::folder::{begin_write, put};
 use crate::oci::Digest;
 use crate::source::Stamp;
 
@@ -43,7 +44,7 @@ impl Seen {
         if !lines.get_or_insert_with(|| self.load()).insert(line.clone()) {
             return Ok(());
         }
-        let _writing = super::folder::begin_write();
+        let _writing = begin_write();
         let mut file = File::options().append(true).create(true).open(&self.path)?;
         file.write_all(format!("{line}\n").as_bytes())
     }
@@ -66,12 +67,8 @@ impl Seen {
         let lines: Vec<&str> = text.lines().filter(|line| line.len() == LINE).collect();
         let kept = &lines[lines.len().saturating_sub(MAX_LINES)..];
         if lines.len() > kept.len() + MAX_LINES / 2 {
-            let _writing = super::folder::begin_write();
             // Another process may add a line meanwhile: its file is read once more.
-            let written = tempfile::NamedTempFile::new_in(self.path.parent().unwrap_or(Path::new(".")))
-                .and_then(|mut file| file.write_all(format!("{}\n", kept.join("\n")).as_bytes()).map(|()| file))
-                .and_then(|file| file.persist(&self.path).map_err(|error| error.error));
-            if let Err(error) = written {
+            if let Err(error) = put(&self.path, format!("{}\n", kept.join("\n")).as_bytes()) {
                 tracing::debug!(%error, "the list of verified files could not be shortened");
             }
         }

@@ -10,7 +10,7 @@ use super::platform::{Subject, judge_platform};
 use super::{Open, Options, Watch};
 use super::{attribution, base, index};
 use crate::image::{
-    Contents, Image, ImageError, Layer, LayerNote, RootFs, Selection, Wanted, read_directory, read_stream, select,
+    Contents, Image, ImageError, Layer, LayerNote, RootFs, Selection, read_directory, read_stream, select,
 };
 use crate::inspect::FileKind;
 use crate::judge::code::{Code, Severity};
@@ -105,8 +105,7 @@ impl Selected {
                     targets.judged(&selection).flat_map(|(image, _)| image.layers.clone()).collect();
                 store.read(&*source, &layers, options, watch);
                 report.digest = Some(selection.root.digest.clone());
-                let wanted = Wanted { platforms: options.platforms.clone() };
-                report.problems.extend(selection.unmet(&wanted).map(problem));
+                report.problems.extend(selection.unmet(&options.wanted()).map(problem));
                 index::judge(&selection, &mut report);
                 report.findings.extend(targets.refused.iter().cloned());
                 for (image, targets) in targets.judged(&selection) {
@@ -153,7 +152,7 @@ fn name_image(hint: &mut [String], name: &str, origin: &str) {
 
 impl Content {
     fn read(input: Input, options: &Options, store: &mut LayerStore) -> Result<Content, Problem> {
-        let wanted = Wanted { platforms: options.platforms.clone() };
+        let wanted = options.wanted();
         match input {
             Input::Image(source) => {
                 let selection = select(&*source, &wanted).map_err(problem)?;

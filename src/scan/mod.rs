@@ -21,7 +21,7 @@ pub use model::{
 };
 
 use crate::cache::Cache;
-use crate::image::Limits;
+use crate::image::{Limits, Wanted};
 use crate::oci::Digest;
 use crate::platform::{Platform, Target};
 use crate::source::SourceError;
@@ -53,6 +53,13 @@ pub struct Options {
 pub struct CallOverride {
     pub entrypoint: Option<Vec<String>>,
     pub args: Option<Vec<String>>,
+}
+
+impl Options {
+    /// Which of an index's images are asked for.
+    fn wanted(&self) -> Wanted {
+        Wanted { platforms: self.platforms.clone() }
+    }
 }
 
 impl Default for Options {
