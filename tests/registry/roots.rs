@@ -157,32 +157,3 @@ fn this_machine_has_several_names() {
         assert_eq!(Client::new(options()).unwrap().image(&reference).root().unwrap().digest, stored.digest, "{name}");
     }
 }
-
-/// Runs itself again with a proxy in its environment, which a process must not change while it has threads.
-#[test]
-fn a_proxy_of_the_environment_is_used_for_other_machines_only() {
-    if let Ok(host) = std::env::var("TEST_BEHIND_A_PROXY") {
-        let mirrors = [(host.clone(), vec!["http://mirror.invalid".to_string()])].into();
-        let client = Client::new(RegistryOptions { mirrors, ..options() }).unwrap();
-        let image = |tag: &str| client.image(&Reference::parse(&format!("{host}/a/b:{tag}")).unwrap());
-        image("proxied").root().unwrap();
-        image("direct").root().unwrap();
-        // Only the proxy knows the name, and it is one for plain HTTP.
-        let trust = imgarch::source::registry::Trust::Insecure;
-        let client = Client::new(RegistryOptions { trust, ..options() }).unwrap();
-        client.image(&Reference::parse("registry.invalid/a/b:proxied").unwrap()).root().unwrap();
-        return;
-    }
-    let (proxy, fake) = (FakeRegistry::start(), FakeRegistry::start());
-    proxy.put_image("a/b", "proxied", b"layer");
-    fake.put_image("a/b", "direct", b"layer");
-    let name = "roots::a_proxy_of_the_environment_is_used_for_other_machines_only";
-    let mut again = std::process::Command::new(std::env::current_exe().unwrap());
-    again.args([name, "--exact"]).env("TEST_BEHIND_A_PROXY", &fake.host).env_remove("NO_PROXY").env_remove("no_proxy");
-    let status = again.env("http_proxy", format!("http://{}", proxy.host)).status().unwrap();
-    assert!(status.success());
-    let through = |tag: &str| format!("GET http://mirror.invalid/v2/a/b/manifests/{tag}");
-    let of_no_mirror = through("proxied").replace("mirror", "registry");
-    assert_eq!(proxy.asked(), [through("proxied"), through("direct"), of_no_mirror]);
-    assert_eq!(fake.asked(), ["GET /v2/a/b/manifests/direct"]);
-}

@@ -10,7 +10,8 @@ use reqwest::{Certificate, Url};
 use rustls::pki_types::CertificateDer;
 
 use super::certs::{self, HostCerts};
-use super::endpoint::{Trust, is_loopback};
+use super::endpoint::Trust;
+use super::exempt::is_exempt;
 use super::fault::{self, Fault};
 use super::http::shown_host;
 use super::pinned;
@@ -178,9 +179,8 @@ fn mozilla() -> reqwest::Result<Vec<Certificate>> {
     webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().map(|der| Certificate::from_der(der)).collect()
 }
 
-/// As Go's ProxyFromEnvironment has it: this machine is not asked through a proxy.
 fn reach(url: &Url) -> Reach {
-    if is_loopback(url.authority()) { Reach::Direct } else { Reach::ByProxy }
+    if is_exempt(url) { Reach::Direct } else { Reach::ByProxy }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -11,6 +11,7 @@ mod connect;
 mod credentials;
 mod endpoint;
 mod exchange;
+mod exempt;
 mod fault;
 mod gate;
 mod helper;
