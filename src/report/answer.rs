@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use serde_json::{Value, json};
+use unicode_width::UnicodeWidthStr;
 
 use super::escape::visible;
 use crate::diagnose::{Answer, Likelihood};
@@ -84,7 +85,7 @@ fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split(' ') {
         let last = lines.last_mut().expect("there is always a line");
-        if !last.is_empty() && last.chars().count() + 1 + word.chars().count() > width {
+        if !last.is_empty() && last.width() + 1 + word.width() > width {
             // What goes on is set in, so that the next thing is told from it.
             last.truncate(last.trim_end().len());
             lines.push(format!("  {word}"));

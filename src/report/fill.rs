@@ -1,5 +1,7 @@
 //! Fills prose into the terminal's width. Words are never broken: a path or a command stays whole, so that it can be copied.
 
+use unicode_width::UnicodeWidthStr;
+
 /// `text` behind `lead`, broken between words at `width` columns; further lines stand `indent` columns in. Columns of
 /// `lead` are counted without its colour.
 pub fn fill(lead: &str, text: &str, indent: usize, width: usize) -> String {
@@ -7,7 +9,7 @@ pub fn fill(lead: &str, text: &str, indent: usize, width: usize) -> String {
     let mut column = columns(lead);
     let mut is_start = true;
     for word in text.split(' ') {
-        let length = word.chars().count();
+        let length = word.width();
         if !is_start && column + 1 + length > width {
             filled.push('\n');
             filled.extend(std::iter::repeat_n(' ', indent));
@@ -30,7 +32,7 @@ pub fn fill_command(command: &str, indent: usize, width: usize) -> String {
     let mut filled = " ".repeat(indent);
     let (mut column, mut is_start, mut quote) = (indent, true, None);
     for word in command.split(' ') {
-        let length = word.chars().count();
+        let length = word.width();
         // Room for the backslash stays.
         if !is_start && quote.is_none() && column + 1 + length + 2 > width {
             filled.push_str(" \\\n");
@@ -55,17 +57,9 @@ pub fn fill_command(command: &str, indent: usize, width: usize) -> String {
 
 /// Columns of a text, its colours aside.
 fn columns(text: &str) -> usize {
-    let mut count = 0;
-    let mut is_escape = false;
-    for c in text.chars() {
-        match (is_escape, c) {
-            (false, '\x1b') => is_escape = true,
-            (true, 'm') => is_escape = false,
-            (true, _) => {}
-            (false, _) => count += 1,
-        }
-    }
-    count
+    let mut parts = text.split('\x1b');
+    let plain = parts.next().map_or(0, UnicodeWidthStr::width);
+    plain + parts.map(|part| part.split_once('m').map_or(0, |(_, shown)| shown.width())).sum::<usize>()
 }
 
 #[cfg(test)]
@@ -83,5 +77,7 @@ mod tests {
         assert_eq!(fill_command("short one", 2, 80), "  short one");
         assert_eq!(fill_command("k -p '{a b c d}' x", 0, 10), "k -p '{a b c d}' \\\n  x");
         assert_eq!(fill("\x1b[1;31merror\x1b[0m: ", "a b", 2, 9), "\x1b[1;31merror\x1b[0m: a\n  b");
+        // A wide character takes two columns.
+        assert_eq!(fill("", "/srv/数据 /opt/本", 2, 16), "/srv/数据\n  /opt/本");
     }
 }
