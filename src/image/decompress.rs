@@ -1,11 +1,13 @@
 //! A layer's compression, told by its first bytes and never by its media type, and its decoding, which ends in an error
 //! where the stream is cut, broken or a bomb.
 
-use std::io::{self, BufRead, Read};
+use std::io::{self, Read};
+use std::sync::Arc;
 
+use super::buffer::Buffer;
 use super::error::LayerError;
 use super::gzip::{Gzip, Trailing};
-use super::hashed::Hashing;
+use super::intake::Intake;
 use super::limits::Limits;
 
 /// How a layer's tar is stored.
@@ -45,20 +47,20 @@ pub(super) fn looks_like_tar(start: &[u8]) -> bool {
 }
 
 /// A layer's stored bytes in, its tar out.
-pub(super) struct Decoder<S: Hashing> {
-    format: Format<S>,
+pub(super) struct Decoder<R: Read> {
+    format: Format<Intake<R>>,
     limits: Limits,
     produced: u64,
 }
 
-enum Format<R: BufRead> {
-    Gzip(Box<Gzip<R>>),
-    Zstd(zstd::Decoder<'static, R>),
-    None(R),
+enum Format<S: io::BufRead> {
+    Gzip(Box<Gzip<S>>),
+    Zstd(zstd::Decoder<'static, S>),
+    None(S),
 }
 
-impl<S: Hashing> Decoder<S> {
-    pub fn new(compression: Compression, stored: S, limits: &Limits) -> io::Result<Decoder<S>> {
+impl<R: Read> Decoder<R> {
+    pub fn new(compression: Compression, stored: Intake<R>, limits: &Limits) -> io::Result<Decoder<R>> {
         let format = match compression {
             Compression::Gzip => Format::Gzip(Box::new(Gzip::new(stored))),
             Compression::Zstd => {
@@ -71,12 +73,29 @@ impl<S: Hashing> Decoder<S> {
         Ok(Decoder { format, limits: limits.clone(), produced: 0 })
     }
 
-    pub fn into_inner(self) -> (S, Trailing) {
+    /// What the stored bytes are read by.
+    pub fn stored(&mut self) -> &mut Intake<R> {
+        match &mut self.format {
+            Format::Gzip(gzip) => gzip.get_mut(),
+            Format::Zstd(decoder) => decoder.get_mut(),
+            Format::None(stored) => stored,
+        }
+    }
+
+    pub fn into_inner(self) -> (Intake<R>, Trailing) {
         match self.format {
             Format::Gzip(gzip) => gzip.into_inner(),
             Format::Zstd(decoder) => (decoder.finish(), Trailing::Nothing),
             Format::None(stored) => (stored, Trailing::Nothing),
         }
+    }
+
+    /// The next bytes of the tar; none at its end. What is not compressed is not copied.
+    pub fn buffer(&mut self) -> io::Result<Arc<Buffer>> {
+        let Format::None(stored) = &mut self.format else { return Buffer::fill(self).map(Arc::new) };
+        let buffer = stored.buffer()?;
+        self.count(buffer.len())?;
+        Ok(buffer)
     }
 
     /// Holds the CRC-32 of everything that was read to what the stream says of it, where its format says any. zstd's
@@ -88,24 +107,22 @@ impl<S: Hashing> Decoder<S> {
         }
     }
 
-    fn stored_bytes(&self) -> u64 {
-        match &self.format {
-            Format::Gzip(gzip) => gzip.get_ref().taken(),
-            Format::Zstd(decoder) => decoder.get_ref().taken(),
-            Format::None(stored) => stored.taken(),
-        }
+    fn count(&mut self, produced: usize) -> io::Result<()> {
+        self.produced += produced as u64;
+        let taken = self.stored().taken();
+        self.limits.check_size(taken, self.produced)?;
+        Ok(())
     }
 }
 
-impl<S: Hashing> Read for Decoder<S> {
+impl<R: Read> Read for Decoder<R> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let read = match &mut self.format {
             Format::Gzip(gzip) => gzip.read(into)?,
             Format::Zstd(decoder) => decoder.read(into).map_err(zstd_error)?,
             Format::None(stored) => stored.read(into)?,
         };
-        self.produced += read as u64;
-        self.limits.check_size(self.stored_bytes(), self.produced)?;
+        self.count(read)?;
         Ok(read)
     }
 }
@@ -124,20 +141,21 @@ fn zstd_error(error: io::Error) -> io::Error {
 }
 
 /// A decoder that holds the data to its checksums by itself, for bytes that nobody else sums up.
-pub(super) struct SelfChecked<S: Hashing> {
-    decoder: Decoder<S>,
+pub(super) struct SelfChecked<R: Read> {
+    decoder: Decoder<R>,
     crc: crc32fast::Hasher,
 }
 
-impl<S: Hashing> SelfChecked<S> {
-    pub fn new(decoder: Decoder<S>) -> SelfChecked<S> {
+impl<R: Read> SelfChecked<R> {
+    pub fn new(decoder: Decoder<R>) -> SelfChecked<R> {
         SelfChecked { decoder, crc: crc32fast::Hasher::new() }
     }
 }
 
-impl<S: Hashing> Read for SelfChecked<S> {
+impl<R: Read> Read for SelfChecked<R> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let read = self.decoder.read(into)?;
+        self.decoder.stored().forget_passed();
         self.crc.update(&into[..read]);
         if read == 0 && !into.is_empty() {
             self.decoder.check(self.crc.clone().finalize())?;

@@ -49,8 +49,8 @@ impl<R: BufRead> Gzip<R> {
         Gzip { inner, state, place: Place::Start, said: crc32fast::Hasher::new(), trailing: Trailing::Nothing }
     }
 
-    pub fn get_ref(&self) -> &R {
-        &self.inner
+    pub fn get_mut(&mut self) -> &mut R {
+        &mut self.inner
     }
 
     pub fn into_inner(self) -> (R, Trailing) {

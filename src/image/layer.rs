@@ -1,18 +1,20 @@
 //! Reads one layer: opens it, tells its compression by its bytes, walks its tar, and holds both of its digests to what
 //! the image says. One pass, nothing is unpacked to disk, and memory does not grow with the layer's bytes: buffers of
-//! some 6 MiB, the decoder's window, and what [`Contents`] keeps of each entry (some 40 bytes). Reading, decoding and
-//! hashing run on threads of their own where there is enough to do; the caller's walks the tar and runs `visit`.
+//! some 6 MiB, the decoder's window, and what [`Contents`] keeps of each entry (some 40 bytes). The caller's thread walks
+//! the tar and runs `visit`; decoding and hashing go on beside it, see [`super::pipeline`].
 
-use std::io::{self, Read};
+use std::io::{self, BufRead, Read};
+use std::num::NonZero;
 
-use super::ahead::{Ahead, Threads};
 use super::contents::{Contents, Entry};
-use super::decompress::{Compression, Decoder, MAGIC_BYTES, looks_like_tar};
+use super::decompress::{Compression, Decoder, MAGIC_BYTES};
 use super::entries::{LayerNote, Visit, walk};
 use super::error::{ImageError, LayerError};
 use super::gzip::Trailing;
-use super::hashed::{Hashing, Plain, Sum, Sums, Unfinished};
+use super::intake::Intake;
 use super::limits::Limits;
+use super::pipeline::{Finished, Pipeline};
+use super::sums::Sums;
 use crate::oci::{Descriptor, DiffId, Digest, Hasher};
 use crate::source::{Source, SourceError};
 
@@ -55,31 +57,21 @@ pub fn read_layer<T>(
     let descriptor = &layer.descriptor;
     let read = open(source, descriptor).and_then(|reader| {
         let stored = Stored { reader, left: descriptor.size, expected: descriptor.size };
-        let is_small = descriptor.size <= SMALL;
-        let (reading, decoding) = if is_small { NO_THREADS } else { THREADS };
-        let ahead = Ahead::new(stored, Sums::digest(descriptor.digest.hasher()), reading);
-        let is_sha256 = descriptor.digest.algorithm() == "sha256";
-        check(read_stored(ahead, is_sha256, limits, |tar, sums| Ahead::new(tar, sums, decoding), visit)?, layer)
+        let helpers = if descriptor.size <= SMALL { 0 } else { helpers() };
+        let through = |decoder, sums| Pipeline::helped(decoder, sums, helpers);
+        check(read_stored(Intake::new(stored), descriptor.digest.hasher(), limits, through, visit)?, layer)
     });
     read.map_err(|cause| cause.of(layer.index, descriptor))
 }
 
-/// How a layer's stored bytes are read, and how they are decoded; each is told by the first bytes that come.
-type Plan = (fn(&[u8]) -> Threads, fn(&[u8]) -> Threads);
-
-/// Stored bytes are few and hashed where they are read, beside their decoding on another thread; a plain tar's are many.
-const THREADS: Plan = (
-    |start| match looks_like_tar(&start[..start.len().min(MAGIC_BYTES)]) {
-        true => Threads::ReadingAndHashing,
-        false => Threads::Reading,
-    },
-    |_| Threads::ReadingAndHashing,
-);
-
-const NO_THREADS: Plan = (|_| Threads::None, |_| Threads::None);
-
-/// Stored bytes of a layer that is done with in a few milliseconds: other layers are what goes on beside it.
+/// Stored bytes of a layer that is done with before a thread has started.
 const SMALL: u64 = 1 << 20;
+
+/// Threads beside the one that walks: one decodes while another hashes, where there are processors for all.
+fn helpers() -> usize {
+    let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+    processors.clamp(2, 3) - 1
+}
 
 fn open(source: &dyn Source, descriptor: &Descriptor) -> Result<Box<dyn Read + Send>, LayerError> {
     if descriptor.is_encrypted() {
@@ -120,66 +112,59 @@ pub(super) struct Passed<T> {
     pub read: Result<LayerRead<T>, LayerError>,
 }
 
-/// Reads a layer's stored bytes to their end, whatever names them. An error where the bytes could not be had.
-/// `inflating` says on which thread they are decoded.
-pub(super) fn read_stored<T, S: Hashing, P: Plain<Decoder<S>>>(
-    mut stored: S,
-    is_sha256: bool,
+/// Reads a layer's stored bytes to their end, whatever names them. An error where the bytes could not be had. `hasher` is
+/// that of the digest that they are named by; `through` says on which threads they pass.
+pub(super) fn read_stored<T, R: Read>(
+    mut stored: Intake<R>,
+    hasher: Hasher,
     limits: &Limits,
-    inflating: impl FnOnce(Decoder<S>, Sums) -> P,
+    through: impl FnOnce(Decoder<R>, Sums) -> Pipeline<R>,
     visit: &mut Visit<'_, T>,
 ) -> Result<Passed<T>, LayerError> {
     let start = stored.fill_buf()?;
     let compression = match Compression::of(&start[..start.len().min(MAGIC_BYTES)]) {
         Ok(compression) => compression,
-        Err(cause) => return failed(stored, cause),
+        Err(cause) => return failed(stored, hasher, cause),
     };
-    if compression == Compression::None && is_sha256 {
-        let (contents, notes) = match walk(&mut stored, limits, visit) {
-            Ok(walked) => walked,
-            Err(cause) => return failed(stored, cause),
-        };
-        let (digest, bytes) = stored.finish()?;
-        let (stored_bytes, uncompressed_bytes) = (bytes, bytes);
-        let diff_id = DiffId(digest.clone());
-        let checked = Checked { digest: digest.clone(), diff_id, stored_bytes, uncompressed_bytes, compression };
-        return Ok(Passed { digest, bytes, read: Ok(LayerRead { contents, checked, notes }) });
-    }
-    let sums = match compression {
-        Compression::Gzip => Sums::digest_and_crc(Hasher::sha256()),
-        Compression::Zstd | Compression::None => Sums::digest(Hasher::sha256()),
-    };
-    let mut tar = inflating(Decoder::new(compression, stored, limits)?, sums);
+    let sums = Sums::new(hasher, compression);
+    let mut tar = through(Decoder::new(compression, stored, limits)?, sums);
     let (contents, mut notes) = match walk(&mut tar, limits, visit) {
         Ok(walked) => walked,
-        Err(cause) => return failed(tar.into_inner().into_inner().0, cause),
+        Err(cause) => return broken(tar.stop(), cause),
     };
-    let Sum { digest, crc, bytes: uncompressed_bytes, inner: decoder } = match tar.sum() {
-        Ok(sum) => sum,
-        Err(Unfinished { cause, inner }) => return failed(inner.into_inner().0, cause.into()),
-    };
-    if let Some(Err(cause)) = crc.map(|crc| decoder.check(crc)) {
-        return failed(decoder.into_inner().0, cause);
+    let mut finished = tar.finish();
+    if let Err(cause) = std::mem::replace(&mut finished.outcome, Ok(())) {
+        return broken(finished, cause.into());
     }
-    let diff_id = DiffId(digest);
-    let (stored, trailing) = decoder.into_inner();
+    let crc = finished.sums.crc.take().map(crc32fast::Hasher::finalize);
+    if let Some(Err(cause)) = crc.map(|crc| finished.decoder.check(crc)) {
+        return broken(finished, cause);
+    }
+    let Finished { decoder, mut sums, produced, .. } = finished;
+    let (mut stored, trailing) = decoder.into_inner();
     match trailing {
         Trailing::Nothing => {}
         Trailing::Zeros => notes.push(LayerNote::TrailingZeros),
         Trailing::Garbage => notes.push(LayerNote::TrailingGarbage),
     }
-    let (digest, bytes) = stored.finish()?;
-    let checked = Checked { digest: digest.clone(), diff_id, stored_bytes: bytes, uncompressed_bytes, compression };
-    Ok(Passed { digest, bytes, read: Ok(LayerRead { contents, checked, notes }) })
+    stored.hash_rest(&mut sums.stored)?;
+    let (stored_bytes, uncompressed_bytes, (digest, tar_digest)) = (stored.taken(), produced, sums.finish());
+    let diff_id = DiffId(tar_digest);
+    let checked = Checked { digest: digest.clone(), diff_id, stored_bytes, uncompressed_bytes, compression };
+    Ok(Passed { digest, bytes: stored_bytes, read: Ok(LayerRead { contents, checked, notes }) })
+}
+
+fn broken<T, R: Read>(finished: Finished<R>, cause: LayerError) -> Result<Passed<T>, LayerError> {
+    failed(finished.decoder.into_inner().0, finished.sums.stored, cause)
 }
 
 /// Reads what is left, so that the digest tells whether these are the bytes that were meant.
-fn failed<T, S: Hashing>(stored: S, cause: LayerError) -> Result<Passed<T>, LayerError> {
+fn failed<T, R: Read>(mut stored: Intake<R>, mut hasher: Hasher, cause: LayerError) -> Result<Passed<T>, LayerError> {
     if matches!(cause, LayerError::Read(_) | LayerError::TooLong { .. } | LayerError::Source(_)) {
         return Err(cause);
     }
-    let (digest, bytes) = stored.finish()?;
-    Ok(Passed { digest, bytes, read: Err(cause) })
+    stored.hash_rest(&mut hasher)?;
+    Ok(Passed { digest: hasher.finish(), bytes: stored.taken(), read: Err(cause) })
 }
 
 /// A blob as a source gives it, held to its descriptor's size so that an endless one ends.

@@ -1,7 +1,6 @@
 //! Floor 3: an image's documents, its layers' entries, and the file system they make together. It does not know what
 //! the files are: [`Contents`] and [`RootFs`] carry whatever the caller's closure returned for each file.
 
-mod ahead;
 mod blocks;
 mod buffer;
 mod contents;
@@ -13,16 +12,18 @@ mod fetch;
 #[cfg(test)]
 mod fuzz_tests;
 mod gzip;
-mod hashed;
 mod header;
+mod intake;
 mod layer;
 mod limits;
 mod names;
 mod pax;
+mod pipeline;
 mod rootfs;
 mod select;
 mod sparse;
 mod stream;
+mod sums;
 #[cfg(test)]
 pub(crate) mod testing;
 

@@ -10,9 +10,10 @@ use super::contents::Entry;
 use super::decompress::{Compression, Decoder, MAGIC_BYTES, SelfChecked, looks_like_tar};
 use super::entries::Visit;
 use super::error::{ImageError, LayerError};
-use super::hashed::{Hashed, Sums};
+use super::intake::Intake;
 use super::layer::{Layer, LayerRead, Passed, check, read_stored};
 use super::limits::Limits;
+use super::pipeline::Pipeline;
 use crate::oci::{Digest, Hasher};
 use crate::source::SourceError;
 use crate::source::archive::{Member, Members};
@@ -57,8 +58,7 @@ pub fn read_stream<T>(
     if compression == Compression::None {
         passage.read(&mut reader)?;
     } else {
-        let stored = Hashed::new(reader, Sums::digest(Hasher::sha256()));
-        let decoder = Decoder::new(compression, stored, limits).map_err(|error| fault(error.into()))?;
+        let decoder = Decoder::new(compression, Intake::new(reader), limits).map_err(|error| fault(error.into()))?;
         passage.read(&mut BufReader::with_capacity(BUFFER, SelfChecked::new(decoder)))?;
     }
     Ok(Streamed { members: passage.members, layers: passage.layers })
@@ -155,8 +155,7 @@ impl<T> Passage<'_, '_, T> {
         // The archive's own reader stays on this thread, and so does what decodes its members.
         let is_sha512 = name.contains("blobs/sha512/");
         let hasher = if is_sha512 { Hasher::sha512() } else { Hasher::sha256() };
-        let stored = Hashed::new(stored, Sums::digest(hasher));
-        let passed = read_stored(stored, !is_sha512, self.limits, Hashed::new, self.visit)?;
+        let passed = read_stored(Intake::new(stored), hasher, self.limits, Pipeline::alone, self.visit)?;
         let (digest, size) = (passed.digest.clone(), passed.bytes);
         self.layers.entry(digest.clone()).or_insert(passed);
         Ok(Member::Passed { digest, size })
