@@ -22,8 +22,12 @@ pub(super) struct Buffer {
 }
 
 impl Buffer {
-    /// Reads [`BLOCK`] bytes; less only at the reader's end.
-    pub fn fill(reader: &mut impl Read) -> io::Result<Buffer> {
+    /// Reads [`BLOCK`] bytes; less only at the reader's end and before its error, which is then kept in `failed` for the
+    /// next call.
+    pub fn fill(reader: &mut impl Read, failed: &mut Option<io::Error>) -> io::Result<Buffer> {
+        if let Some(error) = failed.take() {
+            return Err(error);
+        }
         let spare = SPARE.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let room = spare.unwrap_or_else(|| vec![0; BLOCK].into_boxed_slice());
         let mut buffer = Buffer { room, filled: 0 };
@@ -32,7 +36,11 @@ impl Buffer {
                 Ok(0) => break,
                 Ok(read) => buffer.filled += read,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+                Err(error) if buffer.filled == 0 => return Err(error),
+                Err(error) => {
+                    *failed = Some(error);
+                    break;
+                }
             }
         }
         Ok(buffer)
@@ -63,12 +71,25 @@ mod tests {
 
     #[test]
     fn a_buffer_holds_what_was_read_and_nothing_of_its_last_use() {
-        let long = vec![7; BLOCK + 1];
+        let (long, mut failed) = (vec![7; BLOCK + 1], None);
         let mut reader = &long[..];
-        drop(Buffer::fill(&mut reader).unwrap());
+        drop(Buffer::fill(&mut reader, &mut failed).unwrap());
         assert_eq!(reader.len(), 1);
-        assert_eq!(*Buffer::fill(&mut reader).unwrap(), [7]);
-        assert!(Buffer::fill(&mut reader).unwrap().is_empty());
+        assert_eq!(*Buffer::fill(&mut reader, &mut failed).unwrap(), [7]);
+        assert!(Buffer::fill(&mut reader, &mut failed).unwrap().is_empty());
         assert!(Buffer::default().is_empty());
+    }
+
+    #[test]
+    fn an_error_comes_behind_what_was_read_before_it() {
+        struct Broken;
+        impl Read for Broken {
+            fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+                Err(io::Error::other("broken"))
+            }
+        }
+        let (mut reader, mut failed) = ((&[7u8; 5][..]).chain(Broken), None);
+        assert_eq!(*Buffer::fill(&mut reader, &mut failed).unwrap(), [7; 5]);
+        assert_eq!(Buffer::fill(&mut reader, &mut failed).err().unwrap().to_string(), "broken");
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::buffer::Buffer;
 use super::error::LayerError;
-use super::gzip::{Gzip, Trailing};
+use super::gzip::{Gzip, Trailing, wrong_checksum};
 use super::intake::Intake;
 use super::limits::Limits;
 
@@ -74,10 +74,10 @@ impl<R: Read> Decoder<R> {
     }
 
     /// What the stored bytes are read by.
-    pub fn stored(&mut self) -> &mut Intake<R> {
-        match &mut self.format {
-            Format::Gzip(gzip) => gzip.get_mut(),
-            Format::Zstd(decoder) => decoder.get_mut(),
+    pub fn stored(&self) -> &Intake<R> {
+        match &self.format {
+            Format::Gzip(gzip) => gzip.get_ref(),
+            Format::Zstd(decoder) => decoder.get_ref(),
             Format::None(stored) => stored,
         }
     }
@@ -85,25 +85,30 @@ impl<R: Read> Decoder<R> {
     pub fn into_inner(self) -> (Intake<R>, Trailing) {
         match self.format {
             Format::Gzip(gzip) => gzip.into_inner(),
-            Format::Zstd(decoder) => (decoder.finish(), Trailing::Nothing),
+            Format::Zstd(decoder) => (decoder.into_inner(), Trailing::Nothing),
             Format::None(stored) => (stored, Trailing::Nothing),
         }
     }
 
     /// The next bytes of the tar; none at its end. What is not compressed is not copied.
     pub fn buffer(&mut self) -> io::Result<Arc<Buffer>> {
-        let Format::None(stored) = &mut self.format else { return Buffer::fill(self).map(Arc::new) };
+        let Format::None(stored) = &mut self.format else {
+            let mut failed = None;
+            let buffer = Buffer::fill(self, &mut failed)?;
+            // What was decoded last before an error may be garbage, of which the error tells more than the walk could.
+            return failed.map_or(Ok(Arc::new(buffer)), Err);
+        };
         let buffer = stored.buffer()?;
         self.count(buffer.len())?;
         Ok(buffer)
     }
 
-    /// Holds the CRC-32 of everything that was read to what the stream says of it, where its format says any. zstd's
-    /// decoder checks by itself.
-    pub fn check(&self, crc: u32) -> Result<(), LayerError> {
+    /// The CRC-32 of everything, as the stream has it, where its format leaves that to be checked. zstd's decoder checks
+    /// by itself.
+    pub fn crc(&self) -> Option<u32> {
         match &self.format {
-            Format::Gzip(gzip) => gzip.check(crc),
-            Format::Zstd(_) | Format::None(_) => Ok(()),
+            Format::Gzip(gzip) => Some(gzip.crc()),
+            Format::Zstd(_) | Format::None(_) => None,
         }
     }
 
@@ -155,11 +160,11 @@ impl<R: Read> SelfChecked<R> {
 impl<R: Read> Read for SelfChecked<R> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let read = self.decoder.read(into)?;
-        self.decoder.stored().forget_passed();
         self.crc.update(&into[..read]);
-        if read == 0 && !into.is_empty() {
-            self.decoder.check(self.crc.clone().finalize())?;
+        let is_at_end = read == 0 && !into.is_empty();
+        match self.decoder.crc() {
+            Some(said) if is_at_end && said != self.crc.clone().finalize() => Err(wrong_checksum().into()),
+            _ => Ok(read),
         }
-        Ok(read)
     }
 }

@@ -39,6 +39,7 @@ pub(super) struct Gzip<R> {
 enum Place {
     Start,
     Data,
+    Trailer,
     BetweenMembers,
     End,
 }
@@ -49,17 +50,17 @@ impl<R: BufRead> Gzip<R> {
         Gzip { inner, state, place: Place::Start, said: crc32fast::Hasher::new(), trailing: Trailing::Nothing }
     }
 
-    pub fn get_mut(&mut self) -> &mut R {
-        &mut self.inner
+    pub fn get_ref(&self) -> &R {
+        &self.inner
     }
 
     pub fn into_inner(self) -> (R, Trailing) {
         (self.inner, self.trailing)
     }
 
-    /// Holds the CRC-32 of all data to what the trailers say of it.
-    pub fn check(&self, found: u32) -> Result<(), LayerError> {
-        if self.said.clone().finalize() == found { Ok(()) } else { Err(corrupt("its data has another checksum")) }
+    /// The CRC-32 of all data, as the trailers have it.
+    pub fn crc(&self) -> u32 {
+        self.said.clone().finalize()
     }
 
     fn header(&mut self) -> io::Result<()> {
@@ -147,7 +148,8 @@ impl<R: BufRead> Gzip<R> {
             let produced = (self.state.total_out() - before_out) as usize;
             self.inner.consume(consumed);
             if status == Status::StreamEnd {
-                self.trailer()?;
+                // Bytes come before the error that the trailer may be.
+                self.place = Place::Trailer;
                 return Ok(produced);
             }
             if produced > 0 {
@@ -168,6 +170,7 @@ impl<R: BufRead> Read for Gzip<R> {
         while !into.is_empty() {
             match self.place {
                 Place::Start => self.header()?,
+                Place::Trailer => self.trailer()?,
                 Place::BetweenMembers => self.next_member()?,
                 Place::End => break,
                 Place::Data => match self.data(into)? {
@@ -188,6 +191,11 @@ fn take(source: &mut impl Read, bytes: &mut Vec<u8>, length: usize) -> io::Resul
 
 fn truncated() -> io::Error {
     LayerError::Truncated("gzip stream").into()
+}
+
+/// The data is not what [`Gzip::crc`] says.
+pub(super) fn wrong_checksum() -> LayerError {
+    corrupt("its data has another checksum")
 }
 
 fn corrupt(cause: &str) -> LayerError {
@@ -229,7 +237,8 @@ mod tests {
             let mut gzip = Gzip::new(io::BufReader::with_capacity(size, bytes));
             let mut data = Vec::new();
             let read = gzip.read_to_end(&mut data);
-            let checked = read.and_then(|_| gzip.check(crc32fast::hash(&data)).map_err(io::Error::from));
+            let is_right = gzip.crc() == crc32fast::hash(&data);
+            let checked = read.and_then(|_| if is_right { Ok(()) } else { Err(wrong_checksum().into()) });
             match (checked, expected) {
                 (Ok(()), expected) => assert_eq!(Ok(&data[..]), expected),
                 (Err(error), expected) => assert_eq!(Err(error.to_string().as_str()), expected),

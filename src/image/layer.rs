@@ -5,15 +5,17 @@
 
 use std::io::{self, BufRead, Read};
 use std::num::NonZero;
+use std::sync::Arc;
 
 use super::contents::{Contents, Entry};
 use super::decompress::{Compression, Decoder, MAGIC_BYTES};
+use super::desk::Desk;
 use super::entries::{LayerNote, Visit, walk};
 use super::error::{ImageError, LayerError};
-use super::gzip::Trailing;
+use super::gzip::{Trailing, wrong_checksum};
 use super::intake::Intake;
 use super::limits::Limits;
-use super::pipeline::{Finished, Pipeline};
+use super::pipeline::Pipeline;
 use super::sums::Sums;
 use crate::oci::{Descriptor, DiffId, Digest, Hasher};
 use crate::source::{Source, SourceError};
@@ -58,8 +60,8 @@ pub fn read_layer<T>(
     let read = open(source, descriptor).and_then(|reader| {
         let stored = Stored { reader, left: descriptor.size, expected: descriptor.size };
         let helpers = if descriptor.size <= SMALL { 0 } else { helpers() };
-        let through = |decoder, sums| Pipeline::helped(decoder, sums, helpers);
-        check(read_stored(Intake::new(stored), descriptor.digest.hasher(), limits, through, visit)?, layer)
+        let through = |decoder, desk| Pipeline::helped(decoder, desk, helpers);
+        check(read_stored(stored, descriptor.digest.hasher(), limits, through, visit)?, layer)
     });
     read.map_err(|cause| cause.of(layer.index, descriptor))
 }
@@ -115,56 +117,64 @@ pub(super) struct Passed<T> {
 /// Reads a layer's stored bytes to their end, whatever names them. An error where the bytes could not be had. `hasher` is
 /// that of the digest that they are named by; `through` says on which threads they pass.
 pub(super) fn read_stored<T, R: Read>(
-    mut stored: Intake<R>,
+    reader: R,
     hasher: Hasher,
     limits: &Limits,
-    through: impl FnOnce(Decoder<R>, Sums) -> Pipeline<R>,
+    through: impl FnOnce(Decoder<R>, Arc<Desk>) -> Pipeline<R>,
     visit: &mut Visit<'_, T>,
 ) -> Result<Passed<T>, LayerError> {
+    let desk = Arc::<Desk>::default();
+    let mut stored = Intake::new(reader, Some(Arc::clone(&desk)));
     let start = stored.fill_buf()?;
-    let compression = match Compression::of(&start[..start.len().min(MAGIC_BYTES)]) {
+    let compression = Compression::of(&start[..start.len().min(MAGIC_BYTES)]);
+    desk.begin(Sums::new(hasher, *compression.as_ref().unwrap_or(&Compression::None)));
+    let compression = match compression {
         Ok(compression) => compression,
-        Err(cause) => return failed(stored, hasher, cause),
+        Err(cause) => return failed(stored, &desk, cause),
     };
-    let sums = Sums::new(hasher, compression);
-    let mut tar = through(Decoder::new(compression, stored, limits)?, sums);
+    let mut tar = through(Decoder::new(compression, stored, limits)?, Arc::clone(&desk));
     let (contents, mut notes) = match walk(&mut tar, limits, visit) {
         Ok(walked) => walked,
-        Err(cause) => return broken(tar.stop(), cause),
+        Err(cause) => {
+            let (decoder, outcome) = tar.stop();
+            // Bytes that could not be had count before what they seemed to be.
+            let untold = outcome.err().map(LayerError::from).filter(is_of_source);
+            return failed(decoder.into_inner().0, &desk, untold.unwrap_or(cause));
+        }
     };
-    let mut finished = tar.finish();
-    if let Err(cause) = std::mem::replace(&mut finished.outcome, Ok(())) {
-        return broken(finished, cause.into());
-    }
-    let crc = finished.sums.crc.take().map(crc32fast::Hasher::finalize);
-    if let Some(Err(cause)) = crc.map(|crc| finished.decoder.check(crc)) {
-        return broken(finished, cause);
-    }
-    let Finished { decoder, mut sums, produced, .. } = finished;
+    let (decoder, produced) = tar.finish();
+    let uncompressed_bytes = match produced {
+        Ok(produced) => produced,
+        Err(cause) => return failed(decoder.into_inner().0, &desk, cause.into()),
+    };
+    let said = decoder.crc();
     let (mut stored, trailing) = decoder.into_inner();
     match trailing {
         Trailing::Nothing => {}
         Trailing::Zeros => notes.push(LayerNote::TrailingZeros),
         Trailing::Garbage => notes.push(LayerNote::TrailingGarbage),
     }
-    stored.hash_rest(&mut sums.stored)?;
-    let (stored_bytes, uncompressed_bytes, (digest, tar_digest)) = (stored.taken(), produced, sums.finish());
+    stored.drain()?;
+    let sums = desk.finish();
+    let (crc, stored_bytes, (digest, tar_digest)) = (sums.crc(), stored.taken(), sums.finish());
     let diff_id = DiffId(tar_digest);
     let checked = Checked { digest: digest.clone(), diff_id, stored_bytes, uncompressed_bytes, compression };
-    Ok(Passed { digest, bytes: stored_bytes, read: Ok(LayerRead { contents, checked, notes }) })
-}
-
-fn broken<T, R: Read>(finished: Finished<R>, cause: LayerError) -> Result<Passed<T>, LayerError> {
-    failed(finished.decoder.into_inner().0, finished.sums.stored, cause)
+    let read = if crc == said { Ok(LayerRead { contents, checked, notes }) } else { Err(wrong_checksum()) };
+    Ok(Passed { digest, bytes: stored_bytes, read })
 }
 
 /// Reads what is left, so that the digest tells whether these are the bytes that were meant.
-fn failed<T, R: Read>(mut stored: Intake<R>, mut hasher: Hasher, cause: LayerError) -> Result<Passed<T>, LayerError> {
-    if matches!(cause, LayerError::Read(_) | LayerError::TooLong { .. } | LayerError::Source(_)) {
+fn failed<T, R: Read>(mut stored: Intake<R>, desk: &Desk, cause: LayerError) -> Result<Passed<T>, LayerError> {
+    if is_of_source(&cause) {
         return Err(cause);
     }
-    stored.hash_rest(&mut hasher)?;
-    Ok(Passed { digest: hasher.finish(), bytes: stored.taken(), read: Err(cause) })
+    stored.drain()?;
+    Ok(Passed { digest: desk.finish().finish().0, bytes: stored.taken(), read: Err(cause) })
+}
+
+/// Whether the bytes themselves could not be had.
+fn is_of_source(cause: &LayerError) -> bool {
+    matches!(cause, LayerError::Read(_) | LayerError::TooLong { .. } | LayerError::Source(_))
 }
 
 /// A blob as a source gives it, held to its descriptor's size so that an endless one ends.
@@ -176,7 +186,10 @@ struct Stored<R> {
 
 impl<R: Read> Read for Stored<R> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let named = |error: io::Error| io::Error::from(LayerError::Read(error));
+        let named = |error: io::Error| match error.kind() {
+            io::ErrorKind::Interrupted => error,
+            _ => LayerError::Read(error).into(),
+        };
         if self.left == 0 {
             let mut beyond = [0];
             return match self.reader.read(&mut beyond).map_err(named)? {

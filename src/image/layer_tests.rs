@@ -180,3 +180,21 @@ fn a_broken_stream_names_its_format() {
         assert!(error.contains(name), "{error}");
     }
 }
+
+/// Helpers read ahead of the walk: what they met must count, though the walk has stopped before it.
+#[test]
+fn bytes_that_could_not_be_had_count_before_a_broken_tar() {
+    let mut tar = sample();
+    tar[3] ^= 1;
+    tar.resize(8 << 20, 0);
+    let mut memory = Memory::default();
+    let layer = memory.add_layer(0, &tar, tar.clone());
+    for _ in 0..20 {
+        let error = read(&memory, &layer).unwrap_err().to_string();
+        assert!(error.ends_with("corrupt tar at byte 0: a header's checksum is wrong"), "{error}");
+        memory.blobs.insert(layer.descriptor.digest.clone(), [&tar[..], b"x"].concat());
+        let error = read(&memory, &layer).unwrap_err();
+        assert!(matches!(&error, ImageError::Layer { cause, .. } if matches!(**cause, LayerError::TooLong { .. })));
+        memory.blobs.insert(layer.descriptor.digest.clone(), tar.clone());
+    }
+}

@@ -5,6 +5,7 @@ mod blocks;
 mod buffer;
 mod contents;
 mod decompress;
+mod desk;
 mod directory;
 mod entries;
 mod error;

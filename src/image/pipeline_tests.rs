@@ -5,14 +5,20 @@ use crate::image::buffer::BLOCK;
 use crate::image::decompress::Compression;
 use crate::image::intake::Intake;
 use crate::image::limits::Limits;
+use crate::image::sums::Sums;
 use crate::image::testing::compress;
 use crate::oci::{Digest, Hasher};
 
 const HELPERS: [usize; 3] = [0, 1, 2];
 
-fn pipeline<R: Read + Send + 'static>(stored: R, compression: Compression, helpers: usize) -> Pipeline<R> {
-    let decoder = Decoder::new(compression, Intake::new(stored), &Limits::default()).unwrap();
-    Pipeline::helped(decoder, Sums::new(Hasher::sha256(), compression), helpers)
+type Piped<R> = (Pipeline<R>, Arc<Desk>);
+
+fn pipeline<R: Read + Send + 'static>(stored: R, compression: Compression, helpers: usize) -> Piped<R> {
+    let desk = Arc::<Desk>::default();
+    desk.begin(Sums::new(Hasher::sha256(), compression));
+    let stored = Intake::new(stored, Some(Arc::clone(&desk)));
+    let decoder = Decoder::new(compression, stored, &Limits::default()).unwrap();
+    (Pipeline::helped(decoder, Arc::clone(&desk), helpers), desk)
 }
 
 fn noise(length: usize) -> Vec<u8> {
@@ -23,15 +29,17 @@ fn noise(length: usize) -> Vec<u8> {
 fn check(length: usize, wanted: usize, compression: Compression, helpers: usize) {
     let bytes = noise(length);
     let stored = compress(&bytes, compression);
-    let mut pipeline = pipeline(io::Cursor::new(stored.clone()), compression, helpers);
+    let (mut pipeline, desk) = pipeline(io::Cursor::new(stored.clone()), compression, helpers);
     let mut read = vec![0; wanted];
     pipeline.read_exact(&mut read).unwrap();
     assert_eq!(read, bytes[..wanted]);
-    let Finished { mut decoder, sums, produced, outcome } = pipeline.finish();
-    outcome.unwrap();
-    let crc = sums.crc.clone().map(crc32fast::Hasher::finalize);
-    assert_eq!(crc, (compression == Compression::Gzip).then(|| crc32fast::hash(&bytes)));
-    assert_eq!((produced, decoder.stored().taken()), (length as u64, stored.len() as u64));
+    let (decoder, produced) = pipeline.finish();
+    assert_eq!(produced.unwrap(), length as u64);
+    let is_gzip = compression == Compression::Gzip;
+    assert_eq!(decoder.crc(), is_gzip.then(|| crc32fast::hash(&bytes)));
+    assert_eq!(decoder.stored().taken(), stored.len() as u64);
+    let sums = desk.finish();
+    assert_eq!(sums.crc(), decoder.crc());
     assert_eq!(sums.finish(), (Digest::of(&stored), Digest::of(&bytes)), "{compression:?}, {length} of which {wanted}");
 }
 
@@ -50,10 +58,12 @@ fn every_byte_arrives_and_is_hashed_read_or_not() {
 
 #[test]
 fn a_tar_under_another_algorithm_is_hashed_twice() {
-    let bytes = noise(3 * BLOCK);
-    let decoder = Decoder::new(Compression::None, Intake::new(&bytes[..]), &Limits::default()).unwrap();
-    let pipeline = Pipeline::alone(decoder, Sums::new(Hasher::sha512(), Compression::None));
-    let (stored, tar) = pipeline.finish().sums.finish();
+    let (bytes, desk) = (noise(3 * BLOCK), Arc::<Desk>::default());
+    desk.begin(Sums::new(Hasher::sha512(), Compression::None));
+    let stored = Intake::new(&bytes[..], Some(Arc::clone(&desk)));
+    let decoder = Decoder::new(Compression::None, stored, &Limits::default()).unwrap();
+    Pipeline::alone(decoder, Arc::clone(&desk)).finish().1.unwrap();
+    let (stored, tar) = desk.finish().finish();
     assert_eq!((stored.algorithm(), tar), ("sha512", Digest::of(&bytes)));
 }
 
@@ -73,50 +83,85 @@ impl Read for Faulty {
     }
 }
 
-fn faulty(blocks: usize, panics: bool, helpers: usize) -> Pipeline<Faulty> {
-    pipeline(Faulty { good: io::Cursor::new(noise(blocks * BLOCK)), panics }, Compression::None, helpers)
+fn faulty(length: usize, panics: bool, helpers: usize) -> Piped<Faulty> {
+    pipeline(Faulty { good: io::Cursor::new(noise(length)), panics }, Compression::None, helpers)
 }
 
 #[test]
 fn an_error_is_told_behind_what_came_before_it() {
-    for (blocks, helpers) in [0, 1, 30].into_iter().flat_map(|blocks| HELPERS.map(|helpers| (blocks, helpers))) {
-        let mut told = faulty(blocks, false, helpers);
-        let mut read = Vec::new();
-        assert_eq!(told.read_to_end(&mut read).unwrap_err().to_string(), "broken");
-        assert_eq!(read.len(), blocks * BLOCK);
-        let Finished { decoder, outcome, .. } = told.stop();
-        assert!(outcome.is_ok(), "it has been told");
-        assert_eq!(decoder.into_inner().0.taken(), (blocks * BLOCK) as u64);
-        let untold = faulty(blocks, false, helpers).finish();
-        assert_eq!(untold.outcome.unwrap_err().to_string(), "broken");
+    for length in [0, 7, BLOCK, 30 * BLOCK, 30 * BLOCK + 7] {
+        for helpers in HELPERS {
+            let (mut told, desk) = faulty(length, false, helpers);
+            let mut read = Vec::new();
+            assert_eq!(told.read_to_end(&mut read).unwrap_err().to_string(), "broken");
+            assert_eq!(read.len(), length);
+            let (decoder, outcome) = told.stop();
+            assert!(outcome.is_ok(), "it has been told");
+            assert_eq!(decoder.into_inner().0.taken(), length as u64);
+            assert_eq!(desk.finish().finish().0, Digest::of(&noise(length)));
+            let (untold, _) = faulty(length, false, helpers);
+            assert_eq!(untold.finish().1.unwrap_err().to_string(), "broken");
+        }
     }
 }
 
 #[test]
 fn one_that_is_stopped_has_hashed_what_it_has_taken() {
     for helpers in HELPERS {
-        let mut pipeline = pipeline(io::repeat(7), Compression::None, helpers);
+        let (mut pipeline, desk) = pipeline(io::repeat(7), Compression::None, helpers);
         pipeline.read_exact(&mut vec![0; 3 * BLOCK]).unwrap();
-        let Finished { mut decoder, sums, .. } = pipeline.stop();
-        let taken = decoder.stored().taken();
-        assert!(taken >= 3 * BLOCK as u64);
-        assert_eq!(sums.finish().0, Digest::of(&vec![7; taken as usize]));
+        let taken = pipeline.stop().0.stored().taken();
+        assert!((3 * BLOCK as u64..100 * BLOCK as u64).contains(&taken), "{taken}");
+        assert_eq!(desk.finish().finish().0, Digest::of(&vec![7; taken as usize]));
     }
 }
 
 #[test]
 fn one_that_is_dropped_ends() {
     for helpers in HELPERS {
-        let mut pipeline = pipeline(io::repeat(7), Compression::None, helpers);
-        pipeline.fill_buf().unwrap();
+        pipeline(io::repeat(7), Compression::None, helpers).0.fill_buf().unwrap();
     }
 }
 
 #[test]
 fn a_panic_reaches_the_reader() {
     for helpers in HELPERS {
-        let mut pipeline = faulty(20, true, helpers);
+        let (mut pipeline, _) = faulty(20 * BLOCK, true, helpers);
         let read = catch_unwind(AssertUnwindSafe(|| pipeline.read_to_end(&mut Vec::new())));
         assert_eq!(read.unwrap_err().downcast_ref(), Some(&"a bug"), "{helpers} helpers");
+    }
+}
+
+/// The most buffers that wait at a time, of a reader that looks at the desk whenever it is read.
+#[test]
+fn what_waits_to_be_hashed_is_bounded() {
+    struct Watching {
+        left: usize,
+        desk: Arc<Desk>,
+        most: Arc<std::sync::atomic::AtomicUsize>,
+    }
+    impl Read for Watching {
+        fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+            self.most.fetch_max(self.desk.unhashed(), std::sync::atomic::Ordering::Relaxed);
+            let read = into.len().min(self.left);
+            self.left -= read;
+            Ok(read)
+        }
+    }
+    // A member without data, and 200 buffers of zeros behind it: a decoder that takes in much and gives out nothing.
+    let empty = compress(b"", Compression::Gzip);
+    for (compression, start) in [(Compression::None, Vec::new()), (Compression::Gzip, empty)] {
+        for helpers in HELPERS {
+            let (desk, most) = (Arc::<Desk>::default(), Arc::default());
+            let zeros = Watching { left: 200 * BLOCK, desk: Arc::clone(&desk), most: Arc::clone(&most) };
+            desk.begin(Sums::new(Hasher::sha256(), compression));
+            let stored = Intake::new(io::Cursor::new(start.clone()).chain(zeros), Some(Arc::clone(&desk)));
+            let decoder = Decoder::new(compression, stored, &Limits::default()).unwrap();
+            let (decoder, produced) = Pipeline::helped(decoder, Arc::clone(&desk), helpers).finish();
+            produced.unwrap();
+            assert_eq!(decoder.stored().taken(), (start.len() + 200 * BLOCK) as u64);
+            let most = most.load(std::sync::atomic::Ordering::Relaxed);
+            assert!(most <= 17, "{most} with {helpers} helpers");
+        }
     }
 }

@@ -58,7 +58,8 @@ pub fn read_stream<T>(
     if compression == Compression::None {
         passage.read(&mut reader)?;
     } else {
-        let decoder = Decoder::new(compression, Intake::new(reader), limits).map_err(|error| fault(error.into()))?;
+        let decoder =
+            Decoder::new(compression, Intake::new(reader, None), limits).map_err(|error| fault(error.into()))?;
         passage.read(&mut BufReader::with_capacity(BUFFER, SelfChecked::new(decoder)))?;
     }
     Ok(Streamed { members: passage.members, layers: passage.layers })
@@ -155,7 +156,7 @@ impl<T> Passage<'_, '_, T> {
         // The archive's own reader stays on this thread, and so does what decodes its members.
         let is_sha512 = name.contains("blobs/sha512/");
         let hasher = if is_sha512 { Hasher::sha512() } else { Hasher::sha256() };
-        let passed = read_stored(Intake::new(stored), hasher, self.limits, Pipeline::alone, self.visit)?;
+        let passed = read_stored(stored, hasher, self.limits, Pipeline::alone, self.visit)?;
         let (digest, size) = (passed.digest.clone(), passed.bytes);
         self.layers.entry(digest.clone()).or_insert(passed);
         Ok(Member::Passed { digest, size })

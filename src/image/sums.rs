@@ -10,11 +10,11 @@ use crate::oci::{Digest, Hasher};
 
 /// Sums of what has passed so far.
 pub(super) struct Sums {
-    pub stored: Hasher,
+    stored: Hasher,
     /// `None` where the stored bytes are the tar, and their digest is its diffID.
     tar: Option<Hasher>,
     /// The CRC-32 that gzip keeps of its data.
-    pub crc: Option<crc32fast::Hasher>,
+    crc: Option<crc32fast::Hasher>,
 }
 
 /// Buffers that have passed and are not summed up yet.
@@ -38,17 +38,23 @@ impl Sums {
     }
 
     pub fn update(&mut self, bytes: &Unhashed) {
-        for buffer in &bytes.stored {
-            self.stored.update(buffer);
-        }
+        let mut stored = bytes.stored.iter();
         for buffer in &bytes.tar {
-            if let Some(tar) = &mut self.tar {
-                tar.update(buffer);
+            match (&mut self.tar, stored.next()) {
+                (Some(tar), Some(beside)) => tar.update_both(buffer, &mut self.stored, beside),
+                (Some(tar), None) => tar.update(buffer),
+                (None, Some(beside)) => self.stored.update(beside),
+                (None, None) => {}
             }
             if let Some(crc) = &mut self.crc {
                 crc.update(buffer);
             }
         }
+        stored.for_each(|buffer| self.stored.update(buffer));
+    }
+
+    pub fn crc(&self) -> Option<u32> {
+        self.crc.clone().map(crc32fast::Hasher::finalize)
     }
 
     /// The digest of what was stored and that of the tar.
@@ -62,6 +68,11 @@ impl Sums {
 impl Unhashed {
     pub fn is_empty(&self) -> bool {
         self.stored.is_empty() && self.tar.is_empty()
+    }
+
+    /// Buffers of the kind of which there are most.
+    pub fn len(&self) -> usize {
+        self.stored.len().max(self.tar.len())
     }
 
     /// Takes out the first buffers, at most `count` of each kind.

@@ -1,0 +1,253 @@
+//! What is to be done of a layer's bytes, and who does it. Decoding cannot be divided, and neither can hashing, for each
+//! piece needs the one before; but they can go on at the same time. Whoever has nothing else to do takes what is to be
+//! done next. So no processor waits while there is work, and threads are seldom put to sleep. Memory is bounded by the
+//! buffers that may wait.
+
+use std::any::Any;
+use std::collections::VecDeque;
+use std::io;
+use std::panic::resume_unwind;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use super::buffer::Buffer;
+use super::sums::{Sums, Unhashed};
+
+/// Decoded buffers that wait for the walk, at most.
+const ROOM: usize = 8;
+/// Buffers of a kind that wait to be hashed when decoding pauses.
+const UNHASHED: usize = 12;
+/// Those that are hashed before anything else is done: hashing is what takes longest then.
+const URGENT: usize = 4;
+/// Stored buffers that wait to be hashed, at most: a decoder can take in many and give out nothing.
+const STORED: usize = 16;
+/// Buffers of each kind that are hashed at a time: others may want to go on meanwhile.
+const AT_A_TIME: usize = 2;
+
+/// Where the threads that read one layer find work, and leave what they have done.
+#[derive(Default)]
+pub(super) struct Desk {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+pub(super) struct State {
+    /// Not here before [`Desk::begin`] and while somebody hashes.
+    sums: Option<Box<Sums>>,
+    unhashed: Unhashed,
+    wants_tar: bool,
+    decoded: VecDeque<Arc<Buffer>>,
+    is_decoding: bool,
+    /// There once decoding is over; its error is told once.
+    outcome: Option<io::Result<()>>,
+    /// Bytes of the tar.
+    produced: u64,
+    /// Nobody wants the rest.
+    is_stopped: bool,
+    /// Threads that wait for a change.
+    waiting: usize,
+    /// What a helper panicked with.
+    panic: Option<Box<dyn Any + Send>>,
+}
+
+/// What is looked for first: each thread goes on with what its processor has in its cache.
+#[derive(Clone, Copy)]
+pub(super) enum First {
+    Decoding,
+    Hashing,
+}
+
+enum Task {
+    Decode,
+    Hash(Box<Sums>, Unhashed),
+}
+
+/// Gives the next bytes of the tar; none at its end.
+pub(super) type Decode<'d> = &'d dyn Fn() -> io::Result<Arc<Buffer>>;
+
+impl Desk {
+    /// Nothing is hashed before it is known what is to be computed.
+    pub fn begin(&self, sums: Sums) {
+        let mut state = self.lock();
+        state.wants_tar = sums.wants_tar();
+        state.sums = Some(Box::new(sums));
+    }
+
+    /// Takes in stored bytes, to be hashed. Waits, or hashes, where too many are there.
+    pub fn pass(&self, stored: Arc<Buffer>) {
+        let mut state = self.lock();
+        state.unhashed.stored.push_back(stored);
+        while state.unhashed.stored.len() > STORED {
+            let task = state.hashing();
+            state = self.work_or_wait(state, task, &|| unreachable!("hashing decodes nothing"));
+        }
+    }
+
+    /// Works until decoding is over and everything is hashed, or nobody wants the rest.
+    pub fn help(&self, decode: Decode<'_>) {
+        let mut state = self.lock();
+        while !state.is_over() {
+            let task = state.next(First::Decoding);
+            state = self.work_or_wait(state, task, decode);
+        }
+    }
+
+    /// Hands a helper's panic to the thread that walks, where panics are isolated.
+    pub fn fail(&self, panic: Box<dyn Any + Send>) {
+        self.lock().panic = Some(panic);
+        self.changed.notify_all();
+    }
+
+    /// The next bytes of the tar for the walk; none at its end.
+    pub fn next(&self, decode: Decode<'_>) -> io::Result<Arc<Buffer>> {
+        let mut state = self.lock();
+        loop {
+            if let Some(buffer) = state.decoded.pop_front() {
+                // Who waits for room is woken when there is enough of it to be worth that.
+                if state.waiting > 0 && state.decoded.len() <= ROOM / 2 {
+                    self.changed.notify_all();
+                }
+                return Ok(buffer);
+            }
+            if let Some(outcome) = &mut state.outcome {
+                return std::mem::replace(outcome, Ok(())).map(|()| Arc::default());
+            }
+            let task = state.next(First::Hashing);
+            state = self.work_or_wait(state, task, decode);
+        }
+    }
+
+    /// Decodes to the end, whether or not the walk wanted all of it: how many bytes there were. An error that the walk
+    /// has not been told.
+    pub fn drain(&self, decode: Decode<'_>) -> io::Result<u64> {
+        while !self.next(decode)?.is_empty() {}
+        Ok(self.lock().produced)
+    }
+
+    /// Decodes no more; what decoding ended with, where the walk has not been told.
+    pub fn stop(&self) -> io::Result<()> {
+        let mut state = self.lock();
+        state.is_stopped = true;
+        state.decoded.clear();
+        self.changed.notify_all();
+        while state.is_decoding {
+            let task = state.hashing();
+            state = self.work_or_wait(state, task, &|| unreachable!("it is stopped"));
+        }
+        state.outcome.take().unwrap_or(Ok(()))
+    }
+
+    /// Nobody wants anything any more.
+    pub fn abandon(&self) {
+        self.lock().is_stopped = true;
+        self.changed.notify_all();
+    }
+
+    /// Hashes everything that was passed; what was computed.
+    pub fn finish(&self) -> Sums {
+        let mut state = self.lock();
+        loop {
+            if state.unhashed.is_empty()
+                && let Some(sums) = state.sums.take()
+            {
+                return *sums;
+            }
+            let task = state.hashing();
+            state = self.work_or_wait(state, task, &|| unreachable!("hashing decodes nothing"));
+        }
+    }
+
+    /// Buffers that wait to be hashed.
+    #[cfg(test)]
+    pub(super) fn unhashed(&self) -> usize {
+        self.lock().unhashed.len()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does a task; where there is none, waits for a change.
+    fn work_or_wait<'s>(
+        &'s self,
+        mut state: MutexGuard<'s, State>,
+        task: Option<Task>,
+        decode: Decode<'_>,
+    ) -> MutexGuard<'s, State> {
+        if let Some(panic) = state.panic.take() {
+            drop(state);
+            resume_unwind(panic);
+        }
+        let Some(task) = task else {
+            state.waiting += 1;
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state.waiting -= 1;
+            return state;
+        };
+        drop(state);
+        let state = match task {
+            Task::Decode => {
+                let decoded = decode();
+                let mut state = self.lock();
+                state.take_in(decoded);
+                state
+            }
+            Task::Hash(mut sums, bytes) => {
+                sums.update(&bytes);
+                drop(bytes);
+                let mut state = self.lock();
+                state.sums = Some(sums);
+                state
+            }
+        };
+        if state.waiting > 0 {
+            self.changed.notify_all();
+        }
+        state
+    }
+}
+
+impl State {
+    fn is_over(&self) -> bool {
+        self.is_stopped || self.outcome.is_some() && self.unhashed.is_empty()
+    }
+
+    fn next(&mut self, first: First) -> Option<Task> {
+        match first {
+            First::Decoding if self.unhashed.len() < URGENT => self.decoding().or_else(|| self.hashing()),
+            First::Decoding | First::Hashing => self.hashing().or_else(|| self.decoding()),
+        }
+    }
+
+    fn decoding(&mut self) -> Option<Task> {
+        let is_wanted = self.outcome.is_none() && !self.is_stopped && !self.is_decoding;
+        if !is_wanted || self.decoded.len() >= ROOM || self.unhashed.len() >= UNHASHED {
+            return None;
+        }
+        self.is_decoding = true;
+        Some(Task::Decode)
+    }
+
+    fn hashing(&mut self) -> Option<Task> {
+        if self.unhashed.is_empty() {
+            return None;
+        }
+        let sums = self.sums.take()?;
+        Some(Task::Hash(sums, self.unhashed.take(AT_A_TIME)))
+    }
+
+    fn take_in(&mut self, decoded: io::Result<Arc<Buffer>>) {
+        self.is_decoding = false;
+        match decoded {
+            Ok(buffer) if buffer.is_empty() => self.outcome = Some(Ok(())),
+            Ok(buffer) => {
+                self.produced += buffer.len() as u64;
+                if self.wants_tar {
+                    self.unhashed.tar.push_back(Arc::clone(&buffer));
+                }
+                self.decoded.push_back(buffer);
+            }
+            Err(error) => self.outcome = Some(Err(error)),
+        }
+    }
+}
