@@ -20,6 +20,8 @@ const UNHASHED: usize = 12;
 const URGENT: usize = 4;
 /// Stored buffers that wait to be hashed, at most: a decoder can take in many and give out nothing.
 const STORED: usize = 16;
+/// Decoded buffers that are worth waking who waits for them.
+const WORTH_WAKING: usize = 2;
 /// Buffers of each kind that are hashed at a time: others may want to go on meanwhile.
 const AT_A_TIME: usize = 2;
 
@@ -190,6 +192,10 @@ impl Desk {
                 let decoded = decode();
                 let mut state = self.lock();
                 state.take_in(decoded);
+                // One more comes soon, and to be woken for each costs more than it is worth.
+                if state.decoded.len() < WORTH_WAKING && state.outcome.is_none() && !state.is_stopped {
+                    return state;
+                }
                 state
             }
             Task::Hash(mut sums, bytes) => {
