@@ -13,13 +13,13 @@ use super::buffer::Buffer;
 use super::sums::{Sums, Unhashed};
 
 /// Decoded buffers that wait for the walk, at most.
-const ROOM: usize = 8;
+const ROOM: usize = 6;
 /// Buffers of a kind that wait to be hashed when decoding pauses.
-const UNHASHED: usize = 12;
+const UNHASHED: usize = 8;
 /// Those that are hashed before anything else is done: hashing is what takes longest then.
-const URGENT: usize = 4;
+const URGENT: usize = 3;
 /// Stored buffers that wait to be hashed, at most: a decoder can take in many and give out nothing.
-const STORED: usize = 16;
+const STORED: usize = 12;
 /// Decoded buffers that are worth waking who waits for them.
 const WORTH_WAKING: usize = 2;
 /// Buffers of each kind that are hashed at a time: others may want to go on meanwhile.
