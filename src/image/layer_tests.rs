@@ -198,3 +198,18 @@ fn bytes_that_could_not_be_had_count_before_a_broken_tar() {
         memory.blobs.insert(layer.descriptor.digest.clone(), tar.clone());
     }
 }
+
+#[test]
+fn an_interrupted_read_is_tried_again() {
+    struct Interrupted(bool);
+    impl Read for Interrupted {
+        fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+            self.0 = !self.0;
+            if self.0 { Err(io::ErrorKind::Interrupted.into()) } else { Ok(into.len().min(1000)) }
+        }
+    }
+    let stored = Stored { reader: Interrupted(false).take(5000), left: 5000, expected: 5000 };
+    let mut intake = Intake::new(stored, None);
+    intake.drain().unwrap();
+    assert_eq!(intake.taken(), 5000);
+}
