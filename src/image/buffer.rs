@@ -1,7 +1,7 @@
 //! Buffers that bytes pass in from one thread to the next. Those that were used are used again, by whichever layer comes:
 //! a new one costs a page fault for every 4 KiB, and the one that was given back last is still in the processor's cache.
 
-use std::io::{self, Read};
+use std::io::{self, BufRead, Read};
 use std::ops::Deref;
 use std::sync::{Mutex, PoisonError};
 
@@ -45,6 +45,15 @@ impl Buffer {
         }
         Ok(buffer)
     }
+}
+
+/// [`Read::read`] for a reader whose bytes lie in such buffers.
+pub(super) fn read_buffered(reader: &mut impl BufRead, into: &mut [u8]) -> io::Result<usize> {
+    let available = reader.fill_buf()?;
+    let amount = available.len().min(into.len());
+    into[..amount].copy_from_slice(&available[..amount]);
+    reader.consume(amount);
+    Ok(amount)
 }
 
 impl Deref for Buffer {

@@ -52,6 +52,8 @@ pub(super) struct State {
     panic: Option<Box<dyn Any + Send>>,
 }
 
+type Locked<'s> = MutexGuard<'s, State>;
+
 /// What is looked for first: each thread goes on with what its processor has in its cache.
 #[derive(Clone, Copy)]
 pub(super) enum First {
@@ -61,8 +63,11 @@ pub(super) enum First {
 
 enum Task {
     Decode,
-    Hash(Box<Sums>, Unhashed),
+    Hash(Hashing),
 }
+
+/// Everything that hashing the next buffers takes.
+struct Hashing(Box<Sums>, Unhashed);
 
 /// Gives the next bytes of the tar; none at its end.
 pub(super) type Decode<'d> = &'d dyn Fn() -> io::Result<Arc<Buffer>>;
@@ -80,8 +85,7 @@ impl Desk {
         let mut state = self.lock();
         state.unhashed.stored.push_back(stored);
         while state.unhashed.stored.len() > STORED {
-            let task = state.hashing();
-            state = self.work_or_wait(state, task, &|| unreachable!("hashing decodes nothing"));
+            state = self.hash_or_wait(state);
         }
     }
 
@@ -89,8 +93,7 @@ impl Desk {
     pub fn help(&self, decode: Decode<'_>) {
         let mut state = self.lock();
         while !state.is_over() {
-            let task = state.next(First::Decoding);
-            state = self.work_or_wait(state, task, decode);
+            state = self.work_or_wait(state, First::Decoding, decode);
         }
     }
 
@@ -106,16 +109,15 @@ impl Desk {
         loop {
             if let Some(buffer) = state.decoded.pop_front() {
                 // Who waits for room is woken when there is enough of it to be worth that.
-                if state.waiting > 0 && state.decoded.len() <= ROOM / 2 {
-                    self.changed.notify_all();
+                if state.decoded.len() <= ROOM / 2 {
+                    self.tell(&state);
                 }
                 return Ok(buffer);
             }
             if let Some(outcome) = &mut state.outcome {
                 return std::mem::replace(outcome, Ok(())).map(|()| Arc::default());
             }
-            let task = state.next(First::Hashing);
-            state = self.work_or_wait(state, task, decode);
+            state = self.work_or_wait(state, First::Hashing, decode);
         }
     }
 
@@ -128,18 +130,15 @@ impl Desk {
 
     /// Decodes no more; what decoding ended with, where the walk has not been told.
     pub fn stop(&self) -> io::Result<()> {
+        self.abandon();
         let mut state = self.lock();
-        state.is_stopped = true;
-        state.decoded.clear();
-        self.changed.notify_all();
         while state.is_decoding {
-            let task = state.hashing();
-            state = self.work_or_wait(state, task, &|| unreachable!("it is stopped"));
+            state = self.hash_or_wait(state);
         }
         state.outcome.take().unwrap_or(Ok(()))
     }
 
-    /// Nobody wants anything any more.
+    /// Nobody wants the rest of the tar.
     pub fn abandon(&self) {
         self.lock().is_stopped = true;
         self.changed.notify_all();
@@ -154,8 +153,7 @@ impl Desk {
             {
                 return *sums;
             }
-            let task = state.hashing();
-            state = self.work_or_wait(state, task, &|| unreachable!("hashing decodes nothing"));
+            state = self.hash_or_wait(state);
         }
     }
 
@@ -165,51 +163,64 @@ impl Desk {
         self.lock().unhashed.len()
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> Locked<'_> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Does a task; where there is none, waits for a change.
-    fn work_or_wait<'s>(
-        &'s self,
-        mut state: MutexGuard<'s, State>,
-        task: Option<Task>,
-        decode: Decode<'_>,
-    ) -> MutexGuard<'s, State> {
+    /// Does what is to be done next; where that is nothing, waits for a change.
+    fn work_or_wait<'s>(&'s self, mut state: Locked<'s>, first: First, decode: Decode<'_>) -> Locked<'s> {
+        match state.next(first) {
+            Some(Task::Decode) => self.decode(state, decode),
+            Some(Task::Hash(hashing)) => self.hash(state, hashing),
+            None => self.wait(state),
+        }
+    }
+
+    /// The same, where nothing may be decoded.
+    fn hash_or_wait<'s>(&'s self, mut state: Locked<'s>) -> Locked<'s> {
+        match state.hashing() {
+            Some(hashing) => self.hash(state, hashing),
+            None => self.wait(state),
+        }
+    }
+
+    fn decode<'s>(&'s self, state: Locked<'s>, decode: Decode<'_>) -> Locked<'s> {
+        drop(state);
+        let decoded = decode();
+        let mut state = self.lock();
+        state.take_in(decoded);
+        // One more comes soon, and to be woken for each costs more than it is worth.
+        if state.decoded.len() >= WORTH_WAKING || state.outcome.is_some() || state.is_stopped {
+            self.tell(&state);
+        }
+        state
+    }
+
+    fn hash<'s>(&'s self, state: Locked<'s>, Hashing(mut sums, bytes): Hashing) -> Locked<'s> {
+        drop(state);
+        sums.update(&bytes);
+        drop(bytes);
+        let mut state = self.lock();
+        state.sums = Some(sums);
+        self.tell(&state);
+        state
+    }
+
+    fn wait<'s>(&'s self, mut state: Locked<'s>) -> Locked<'s> {
         if let Some(panic) = state.panic.take() {
             drop(state);
             resume_unwind(panic);
         }
-        let Some(task) = task else {
-            state.waiting += 1;
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
-            state.waiting -= 1;
-            return state;
-        };
-        drop(state);
-        let state = match task {
-            Task::Decode => {
-                let decoded = decode();
-                let mut state = self.lock();
-                state.take_in(decoded);
-                // One more comes soon, and to be woken for each costs more than it is worth.
-                if state.decoded.len() < WORTH_WAKING && state.outcome.is_none() && !state.is_stopped {
-                    return state;
-                }
-                state
-            }
-            Task::Hash(mut sums, bytes) => {
-                sums.update(&bytes);
-                drop(bytes);
-                let mut state = self.lock();
-                state.sums = Some(sums);
-                state
-            }
-        };
+        state.waiting += 1;
+        state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        state.waiting -= 1;
+        state
+    }
+
+    fn tell(&self, state: &State) {
         if state.waiting > 0 {
             self.changed.notify_all();
         }
-        state
     }
 }
 
@@ -220,8 +231,10 @@ impl State {
 
     fn next(&mut self, first: First) -> Option<Task> {
         match first {
-            First::Decoding if self.unhashed.len() < URGENT => self.decoding().or_else(|| self.hashing()),
-            First::Decoding | First::Hashing => self.hashing().or_else(|| self.decoding()),
+            First::Decoding if self.unhashed.len() < URGENT => {
+                self.decoding().or_else(|| self.hashing().map(Task::Hash))
+            }
+            First::Decoding | First::Hashing => self.hashing().map(Task::Hash).or_else(|| self.decoding()),
         }
     }
 
@@ -234,12 +247,12 @@ impl State {
         Some(Task::Decode)
     }
 
-    fn hashing(&mut self) -> Option<Task> {
+    fn hashing(&mut self) -> Option<Hashing> {
         if self.unhashed.is_empty() {
             return None;
         }
         let sums = self.sums.take()?;
-        Some(Task::Hash(sums, self.unhashed.take(AT_A_TIME)))
+        Some(Hashing(sums, self.unhashed.take(AT_A_TIME)))
     }
 
     fn take_in(&mut self, decoded: io::Result<Arc<Buffer>>) {

@@ -4,7 +4,7 @@
 use std::io::{self, BufRead, Read};
 use std::sync::Arc;
 
-use super::buffer::{BLOCK, Buffer};
+use super::buffer::{BLOCK, Buffer, read_buffered};
 use super::desk::Desk;
 
 /// A buffered reader whose every byte is hashed by somebody.
@@ -79,11 +79,7 @@ impl<R: Read> BufRead for Intake<R> {
 
 impl<R: Read> Read for Intake<R> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let available = self.fill_buf()?;
-        let amount = available.len().min(into.len());
-        into[..amount].copy_from_slice(&available[..amount]);
-        self.consume(amount);
-        Ok(amount)
+        read_buffered(self, into)
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::io::{self, BufRead, Read};
 use std::num::NonZero;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use super::contents::{Contents, Entry};
 use super::decompress::{Compression, Decoder, MAGIC_BYTES};
@@ -59,7 +59,7 @@ pub fn read_layer<T>(
     let descriptor = &layer.descriptor;
     let read = open(source, descriptor).and_then(|reader| {
         let stored = Stored { reader, left: descriptor.size, expected: descriptor.size };
-        let helpers = if descriptor.size <= SMALL { 0 } else { helpers() };
+        let helpers = if descriptor.size <= SMALL { 0 } else { *HELPERS };
         let through = |decoder, desk| Pipeline::helped(decoder, desk, helpers);
         check(read_stored(stored, descriptor.digest.hasher(), limits, through, visit)?, layer)
     });
@@ -70,10 +70,10 @@ pub fn read_layer<T>(
 const SMALL: u64 = 1 << 20;
 
 /// Threads beside the one that walks: one decodes while another hashes, where there are processors for all.
-fn helpers() -> usize {
+static HELPERS: LazyLock<usize> = LazyLock::new(|| {
     let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
     processors.clamp(2, 3) - 1
-}
+});
 
 fn open(source: &dyn Source, descriptor: &Descriptor) -> Result<Box<dyn Read + Send>, LayerError> {
     if descriptor.is_encrypted() {

@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
-use super::buffer::Buffer;
+use super::buffer::{Buffer, read_buffered};
 use super::decompress::Decoder;
 use super::desk::Desk;
 
@@ -83,11 +83,7 @@ impl<R: Read> BufRead for Pipeline<R> {
 
 impl<R: Read> Read for Pipeline<R> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let available = self.fill_buf()?;
-        let amount = available.len().min(into.len());
-        into[..amount].copy_from_slice(&available[..amount]);
-        self.consume(amount);
-        Ok(amount)
+        read_buffered(self, into)
     }
 }
 

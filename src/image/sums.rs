@@ -40,14 +40,13 @@ impl Sums {
     pub fn update(&mut self, bytes: &Unhashed) {
         let mut stored = bytes.stored.iter();
         for buffer in &bytes.tar {
-            match (&mut self.tar, stored.next()) {
-                (Some(tar), Some(beside)) => tar.update_both(buffer, &mut self.stored, beside),
-                (Some(tar), None) => tar.update(buffer),
-                (None, Some(beside)) => self.stored.update(beside),
-                (None, None) => {}
-            }
             if let Some(crc) = &mut self.crc {
                 crc.update(buffer);
+            }
+            let Some(tar) = &mut self.tar else { continue };
+            match stored.next() {
+                Some(beside) => tar.update_both(buffer, &mut self.stored, beside),
+                None => tar.update(buffer),
             }
         }
         stored.for_each(|buffer| self.stored.update(buffer));

@@ -62,7 +62,9 @@ fn a_socks_proxy_of_the_environment_is_used() {
     });
     let mut again = std::process::Command::new(std::env::current_exe().unwrap());
     again.args(["proxies::a_socks_proxy_of_the_environment_is_used", "--exact"]).env("TEST_BEHIND_SOCKS", "1");
-    again.env_remove("NO_PROXY").env_remove("no_proxy");
+    for name in ["NO_PROXY", "no_proxy", "HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "all_proxy"] {
+        again.env_remove(name);
+    }
     assert!(again.env("ALL_PROXY", format!("socks5h://{address}")).status().unwrap().success());
     assert_eq!(proxy.join().unwrap(), ["registry.invalid:443", "registry.invalid:80"]);
 }
