@@ -9,6 +9,7 @@ use super::error::LayerError;
 use super::gzip::{Gzip, Trailing, wrong_checksum};
 use super::intake::Intake;
 use super::limits::Limits;
+use super::stage::Made;
 
 /// How a layer's tar is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -91,7 +92,7 @@ impl<R: Read> Decoder<R> {
     }
 
     /// The next bytes of the tar; none at its end. What is not compressed is not copied.
-    pub fn buffer(&mut self) -> io::Result<Arc<Buffer>> {
+    pub fn buffer(&mut self) -> Made {
         let Format::None(stored) = &mut self.format else {
             let mut failed = None;
             let buffer = Buffer::fill(self, &mut failed)?;

@@ -4,14 +4,15 @@
 //! buffers that may wait.
 
 use std::any::Any;
-use std::collections::VecDeque;
 use std::io;
-use std::panic::resume_unwind;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use super::buffer::Buffer;
+use super::stage::{Made, Stage};
 use super::sums::{Sums, Unhashed};
 
+/// Stored buffers that are read before the decoder asks for them.
+const AHEAD: usize = 3;
 /// Decoded buffers that wait for the walk, at most.
 const ROOM: usize = 6;
 /// Buffers of a kind that wait to be hashed when decoding pauses.
@@ -34,21 +35,21 @@ pub(super) struct Desk {
 
 #[derive(Default)]
 pub(super) struct State {
+    /// Gives the stored bytes.
+    reading: Stage,
+    /// Makes the tar of them.
+    decoding: Stage,
+    /// Bytes of the tar.
+    produced: u64,
     /// Not here before [`Desk::begin`] and while somebody hashes.
     sums: Option<Box<Sums>>,
     unhashed: Unhashed,
     wants_tar: bool,
-    decoded: VecDeque<Arc<Buffer>>,
-    is_decoding: bool,
-    /// There once decoding is over; its error is told once.
-    outcome: Option<io::Result<()>>,
-    /// Bytes of the tar.
-    produced: u64,
     /// Nobody wants the rest.
     is_stopped: bool,
     /// Threads that wait for a change.
     waiting: usize,
-    /// What a helper panicked with.
+    /// What a step panicked with.
     panic: Option<Box<dyn Any + Send>>,
 }
 
@@ -62,6 +63,7 @@ pub(super) enum First {
 }
 
 enum Task {
+    Read,
     Decode,
     Hash(Hashing),
 }
@@ -69,8 +71,13 @@ enum Task {
 /// Everything that hashing the next buffers takes.
 struct Hashing(Box<Sums>, Unhashed);
 
-/// Gives the next bytes of the tar; none at its end.
-pub(super) type Decode<'d> = &'d dyn Fn() -> io::Result<Arc<Buffer>>;
+/// The steps whose order the bytes make; who does one has it for himself.
+pub(super) trait Steps {
+    /// The next stored bytes.
+    fn read(&self) -> Made;
+    /// The next bytes of the tar. What it is made of is asked of [`Desk::stored`].
+    fn decode(&self) -> Made;
+}
 
 impl Desk {
     /// Nothing is hashed before it is known what is to be computed.
@@ -80,20 +87,25 @@ impl Desk {
         state.sums = Some(Box::new(sums));
     }
 
-    /// Takes in stored bytes, to be hashed. Waits, or hashes, where too many are there.
-    pub fn pass(&self, stored: Arc<Buffer>) {
+    /// The next stored bytes for the decoder, read ahead or now; none at the end.
+    pub fn stored(&self, read: &dyn Fn() -> Made) -> Made {
         let mut state = self.lock();
-        state.unhashed.stored.push_back(stored);
-        while state.unhashed.stored.len() > STORED {
-            state = self.hash_or_wait(state);
+        loop {
+            if let Some(next) = state.reading.next() {
+                return next;
+            }
+            state = match state.is_readable() {
+                true => self.read(state, read),
+                false => self.hash_or_wait(state),
+            };
         }
     }
 
     /// Works until decoding is over and everything is hashed, or nobody wants the rest.
-    pub fn help(&self, decode: Decode<'_>) {
+    pub fn help(&self, steps: &dyn Steps) {
         let mut state = self.lock();
         while !state.is_over() {
-            state = self.work_or_wait(state, First::Decoding, decode);
+            state = self.work_or_wait(state, First::Decoding, steps);
         }
     }
 
@@ -104,27 +116,27 @@ impl Desk {
     }
 
     /// The next bytes of the tar for the walk; none at its end.
-    pub fn next(&self, decode: Decode<'_>) -> io::Result<Arc<Buffer>> {
+    pub fn next(&self, steps: &dyn Steps) -> Made {
         let mut state = self.lock();
         loop {
-            if let Some(buffer) = state.decoded.pop_front() {
+            if let Some(next) = state.decoding.next() {
                 // Who waits for room is woken when there is enough of it to be worth that.
-                if state.decoded.len() <= ROOM / 2 {
+                if state.decoding.ready.len() <= ROOM / 2 {
                     self.tell(&state);
                 }
-                return Ok(buffer);
+                if next.is_err() {
+                    drop(raise(state));
+                }
+                return next;
             }
-            if let Some(outcome) = &mut state.outcome {
-                return std::mem::replace(outcome, Ok(())).map(|()| Arc::default());
-            }
-            state = self.work_or_wait(state, First::Hashing, decode);
+            state = self.work_or_wait(state, First::Hashing, steps);
         }
     }
 
     /// Decodes to the end, whether or not the walk wanted all of it: how many bytes there were. An error that the walk
     /// has not been told.
-    pub fn drain(&self, decode: Decode<'_>) -> io::Result<u64> {
-        while !self.next(decode)?.is_empty() {}
+    pub fn drain(&self, steps: &dyn Steps) -> io::Result<u64> {
+        while !self.next(steps)?.is_empty() {}
         Ok(self.lock().produced)
     }
 
@@ -132,10 +144,10 @@ impl Desk {
     pub fn stop(&self) -> io::Result<()> {
         self.abandon();
         let mut state = self.lock();
-        while state.is_decoding {
+        while state.decoding.is_busy() {
             state = self.hash_or_wait(state);
         }
-        state.outcome.take().unwrap_or(Ok(()))
+        state.decoding.outcome()
     }
 
     /// Nobody wants the rest of the tar.
@@ -144,7 +156,7 @@ impl Desk {
         self.changed.notify_all();
     }
 
-    /// Hashes everything that was passed; what was computed.
+    /// Hashes everything that was read; what was computed.
     pub fn finish(&self) -> Sums {
         let mut state = self.lock();
         loop {
@@ -168,15 +180,16 @@ impl Desk {
     }
 
     /// Does what is to be done next; where that is nothing, waits for a change.
-    fn work_or_wait<'s>(&'s self, mut state: Locked<'s>, first: First, decode: Decode<'_>) -> Locked<'s> {
+    fn work_or_wait<'s>(&'s self, mut state: Locked<'s>, first: First, steps: &dyn Steps) -> Locked<'s> {
         match state.next(first) {
-            Some(Task::Decode) => self.decode(state, decode),
+            Some(Task::Read) => self.read(state, &|| steps.read()),
+            Some(Task::Decode) => self.decode(state, &|| steps.decode()),
             Some(Task::Hash(hashing)) => self.hash(state, hashing),
             None => self.wait(state),
         }
     }
 
-    /// The same, where nothing may be decoded.
+    /// The same, where nothing may be read or decoded.
     fn hash_or_wait<'s>(&'s self, mut state: Locked<'s>) -> Locked<'s> {
         match state.hashing() {
             Some(hashing) => self.hash(state, hashing),
@@ -184,13 +197,28 @@ impl Desk {
         }
     }
 
-    fn decode<'s>(&'s self, state: Locked<'s>, decode: Decode<'_>) -> Locked<'s> {
+    fn read<'s>(&'s self, mut state: Locked<'s>, read: &dyn Fn() -> Made) -> Locked<'s> {
+        state.reading.start();
         drop(state);
-        let decoded = decode();
+        let (made, panic) = caught(read);
         let mut state = self.lock();
-        state.take_in(decoded);
+        state.keep(panic);
+        if let Some(buffer) = state.reading.end(made).map(Arc::clone) {
+            state.unhashed.stored.push_back(buffer);
+        }
+        self.tell(&state);
+        state
+    }
+
+    fn decode<'s>(&'s self, mut state: Locked<'s>, decode: &dyn Fn() -> Made) -> Locked<'s> {
+        state.decoding.start();
+        drop(state);
+        let (made, panic) = caught(decode);
+        let mut state = self.lock();
+        state.keep(panic);
+        state.take_in(made);
         // One more comes soon, and to be woken for each costs more than it is worth.
-        if state.decoded.len() >= WORTH_WAKING || state.outcome.is_some() || state.is_stopped {
+        if state.decoding.ready.len() >= WORTH_WAKING || state.decoding.is_over() || state.is_stopped {
             self.tell(&state);
         }
         state
@@ -206,11 +234,8 @@ impl Desk {
         state
     }
 
-    fn wait<'s>(&'s self, mut state: Locked<'s>) -> Locked<'s> {
-        if let Some(panic) = state.panic.take() {
-            drop(state);
-            resume_unwind(panic);
-        }
+    fn wait<'s>(&'s self, state: Locked<'s>) -> Locked<'s> {
+        let mut state = raise(state);
         state.waiting += 1;
         state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         state.waiting -= 1;
@@ -224,27 +249,55 @@ impl Desk {
     }
 }
 
+type Panic = Box<dyn Any + Send>;
+
+/// What a step made. One that panics ends with an error, so that nobody waits for it, and with what it panicked with.
+fn caught(step: &dyn Fn() -> Made) -> (Made, Option<Panic>) {
+    match catch_unwind(AssertUnwindSafe(step)) {
+        Ok(made) => (made, None),
+        Err(panic) => (Err(io::Error::other("a step panicked")), Some(panic)),
+    }
+}
+
+/// Goes on with a panic, where there was one.
+fn raise(mut state: Locked<'_>) -> Locked<'_> {
+    if let Some(panic) = state.panic.take() {
+        drop(state);
+        resume_unwind(panic);
+    }
+    state
+}
+
 impl State {
     fn is_over(&self) -> bool {
-        self.is_stopped || self.outcome.is_some() && self.unhashed.is_empty()
+        self.is_stopped || self.decoding.is_over() && self.unhashed.is_empty()
     }
 
     fn next(&mut self, first: First) -> Option<Task> {
         match first {
-            First::Decoding if self.unhashed.len() < URGENT => {
-                self.decoding().or_else(|| self.hashing().map(Task::Hash))
-            }
-            First::Decoding | First::Hashing => self.hashing().map(Task::Hash).or_else(|| self.decoding()),
+            First::Decoding if self.unhashed.len() < URGENT => self.try_decode().or_else(|| self.try_hash()),
+            First::Decoding => self.try_hash().or_else(|| self.try_decode()),
+            First::Hashing => self.try_read().or_else(|| self.try_hash()).or_else(|| self.try_decode()),
         }
     }
 
-    fn decoding(&mut self) -> Option<Task> {
-        let is_wanted = self.outcome.is_none() && !self.is_stopped && !self.is_decoding;
-        if !is_wanted || self.decoded.len() >= ROOM || self.unhashed.len() >= UNHASHED {
-            return None;
-        }
-        self.is_decoding = true;
-        Some(Task::Decode)
+    /// Reading ahead is worth it while another decodes, who need not do it then.
+    fn try_read(&self) -> Option<Task> {
+        let is_wanted = !self.is_stopped && self.decoding.is_busy() && self.reading.ready.len() < AHEAD;
+        (is_wanted && self.is_readable()).then_some(Task::Read)
+    }
+
+    fn is_readable(&self) -> bool {
+        self.reading.is_free() && self.unhashed.stored.len() < STORED
+    }
+
+    fn try_decode(&self) -> Option<Task> {
+        let has_room = self.decoding.ready.len() < ROOM && self.unhashed.len() < UNHASHED;
+        (has_room && !self.is_stopped && self.decoding.is_free()).then_some(Task::Decode)
+    }
+
+    fn try_hash(&mut self) -> Option<Task> {
+        self.hashing().map(Task::Hash)
     }
 
     fn hashing(&mut self) -> Option<Hashing> {
@@ -255,18 +308,15 @@ impl State {
         Some(Hashing(sums, self.unhashed.take(AT_A_TIME)))
     }
 
-    fn take_in(&mut self, decoded: io::Result<Arc<Buffer>>) {
-        self.is_decoding = false;
-        match decoded {
-            Ok(buffer) if buffer.is_empty() => self.outcome = Some(Ok(())),
-            Ok(buffer) => {
-                self.produced += buffer.len() as u64;
-                if self.wants_tar {
-                    self.unhashed.tar.push_back(Arc::clone(&buffer));
-                }
-                self.decoded.push_back(buffer);
-            }
-            Err(error) => self.outcome = Some(Err(error)),
+    fn take_in(&mut self, decoded: Made) {
+        let Some(buffer) = self.decoding.end(decoded) else { return };
+        self.produced += buffer.len() as u64;
+        if self.wants_tar {
+            self.unhashed.tar.push_back(Arc::clone(buffer));
         }
+    }
+
+    fn keep(&mut self, panic: Option<Panic>) {
+        self.panic = self.panic.take().or(panic);
     }
 }

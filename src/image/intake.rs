@@ -2,36 +2,63 @@
 //! was read into.
 
 use std::io::{self, BufRead, Read};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::buffer::{BLOCK, Buffer, read_buffered};
 use super::desk::Desk;
+use super::stage::Made;
 
 /// A buffered reader whose every byte is hashed by somebody.
 pub(super) struct Intake<R> {
-    reader: R,
+    reader: Arc<Stored<R>>,
     current: Arc<Buffer>,
     position: usize,
     taken: u64,
+    /// Who hashes, and reads ahead; `None`: nobody.
+    desk: Option<Arc<Desk>>,
+}
+
+/// The reader of the stored bytes, for whichever thread reads next.
+pub(super) struct Stored<R>(Mutex<Unread<R>>);
+
+struct Unread<R> {
+    reader: R,
     is_at_end: bool,
     failed: Option<io::Error>,
-    /// Who hashes; `None`: nobody.
-    desk: Option<Arc<Desk>>,
+}
+
+impl<R: Read> Stored<R> {
+    /// The next bytes; none at the end.
+    pub fn read(&self) -> Made {
+        let mut unread = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Unread { reader, is_at_end, failed } = &mut *unread;
+        if *is_at_end {
+            return Ok(Arc::default());
+        }
+        let buffer = Buffer::fill(reader, failed)?;
+        *is_at_end = buffer.len() < BLOCK && failed.is_none();
+        Ok(Arc::new(buffer))
+    }
 }
 
 impl<R: Read> Intake<R> {
     pub fn new(reader: R, desk: Option<Arc<Desk>>) -> Intake<R> {
-        let (current, position, taken, is_at_end, failed) = (Arc::default(), 0, 0, false, None);
-        Intake { reader, current, position, taken, is_at_end, failed, desk }
+        let reader = Arc::new(Stored(Mutex::new(Unread { reader, is_at_end: false, failed: None })));
+        Intake { reader, current: Arc::default(), position: 0, taken: 0, desk }
     }
 
-    /// Bytes read so far.
+    /// What whoever reads ahead reads from.
+    pub fn reader(&self) -> Arc<Stored<R>> {
+        Arc::clone(&self.reader)
+    }
+
+    /// Bytes that were taken in so far; those that were read ahead are not among them.
     pub fn taken(&self) -> u64 {
         self.taken
     }
 
     /// The next bytes as they were read, whole; none at the end. Nothing of them may have been read before.
-    pub fn buffer(&mut self) -> io::Result<Arc<Buffer>> {
+    pub fn buffer(&mut self) -> Made {
         if self.position == self.current.len() {
             self.refill()?;
         }
@@ -41,7 +68,8 @@ impl<R: Read> Intake<R> {
 
     /// Reads to the end.
     pub fn drain(&mut self) -> io::Result<()> {
-        while !self.is_at_end {
+        self.refill()?;
+        while !self.current.is_empty() {
             self.refill()?;
         }
         Ok(())
@@ -50,16 +78,11 @@ impl<R: Read> Intake<R> {
     /// Puts the next bytes into `current`; at the end there are none.
     fn refill(&mut self) -> io::Result<()> {
         (self.current, self.position) = (Arc::default(), 0);
-        if self.is_at_end {
-            return Ok(());
-        }
-        let buffer = Buffer::fill(&mut self.reader, &mut self.failed)?;
-        self.is_at_end = buffer.len() < BLOCK && self.failed.is_none();
-        self.taken += buffer.len() as u64;
-        self.current = Arc::new(buffer);
-        if let Some(desk) = &self.desk {
-            desk.pass(Arc::clone(&self.current));
-        }
+        self.current = match &self.desk {
+            Some(desk) => desk.stored(&|| self.reader.read())?,
+            None => self.reader.read()?,
+        };
+        self.taken += self.current.len() as u64;
         Ok(())
     }
 }

@@ -23,6 +23,7 @@ mod pipeline;
 mod rootfs;
 mod select;
 mod sparse;
+mod stage;
 mod stream;
 mod sums;
 #[cfg(test)]

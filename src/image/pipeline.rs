@@ -4,33 +4,56 @@
 
 use std::io::{self, BufRead, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
 use super::buffer::{Buffer, read_buffered};
 use super::decompress::Decoder;
-use super::desk::Desk;
+use super::desk::{Desk, Steps};
+use super::intake::Stored;
+use super::stage::Made;
 
 /// The walk's end of the pipeline: a reader of the tar.
 pub(super) struct Pipeline<R: Read> {
     desk: Arc<Desk>,
-    /// Locked by who decodes, of whom there is one at a time.
-    decoder: Arc<Mutex<Option<Decoder<R>>>>,
+    works: Arc<Works<R>>,
     helpers: Vec<JoinHandle<()>>,
     current: Arc<Buffer>,
     position: usize,
 }
 
+/// What does the steps. Each is locked by who does it, of whom there is one at a time.
+struct Works<R: Read> {
+    stored: Arc<Stored<R>>,
+    decoder: Mutex<Option<Decoder<R>>>,
+}
+
+impl<R: Read> Works<R> {
+    fn decoder(&self) -> MutexGuard<'_, Option<Decoder<R>>> {
+        self.decoder.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<R: Read> Steps for Works<R> {
+    fn read(&self) -> Made {
+        self.stored.read()
+    }
+
+    fn decode(&self) -> Made {
+        self.decoder().as_mut().expect("it is taken when decoding is over").buffer()
+    }
+}
+
 impl<R: Read> Pipeline<R> {
     /// One whose work is all done by the thread that reads from it.
     pub fn alone(decoder: Decoder<R>, desk: Arc<Desk>) -> Pipeline<R> {
-        let decoder = Arc::new(Mutex::new(Some(decoder)));
-        Pipeline { desk, decoder, helpers: Vec::new(), current: Arc::default(), position: 0 }
+        let works = Arc::new(Works { stored: decoder.stored().reader(), decoder: Mutex::new(Some(decoder)) });
+        Pipeline { desk, works, helpers: Vec::new(), current: Arc::default(), position: 0 }
     }
 
     /// Decodes to the end, whether or not the walk wanted all of it: the decoder, and how many bytes there were.
     pub fn finish(mut self) -> (Decoder<R>, io::Result<u64>) {
-        let produced = self.desk.drain(&|| decode(&self.decoder));
+        let produced = self.desk.drain(&*self.works);
         (self.take_decoder(), produced)
     }
 
@@ -41,7 +64,7 @@ impl<R: Read> Pipeline<R> {
     }
 
     fn take_decoder(&mut self) -> Decoder<R> {
-        self.decoder.lock().unwrap_or_else(PoisonError::into_inner).take().expect("it is taken once")
+        self.works.decoder().take().expect("it is taken once")
     }
 }
 
@@ -50,9 +73,9 @@ impl<R: Read + Send + 'static> Pipeline<R> {
     pub fn helped(decoder: Decoder<R>, desk: Arc<Desk>, helpers: usize) -> Pipeline<R> {
         let mut pipeline = Pipeline::alone(decoder, desk);
         for _ in 0..helpers {
-            let (desk, decoder) = (Arc::clone(&pipeline.desk), Arc::clone(&pipeline.decoder));
+            let (desk, works) = (Arc::clone(&pipeline.desk), Arc::clone(&pipeline.works));
             let help = move || {
-                if let Err(panic) = catch_unwind(AssertUnwindSafe(|| desk.help(&|| self::decode(&decoder)))) {
+                if let Err(panic) = catch_unwind(AssertUnwindSafe(|| desk.help(&*works))) {
                     desk.fail(panic);
                 }
             };
@@ -62,16 +85,11 @@ impl<R: Read + Send + 'static> Pipeline<R> {
     }
 }
 
-fn decode<R: Read>(decoder: &Mutex<Option<Decoder<R>>>) -> io::Result<Arc<Buffer>> {
-    let mut decoder = decoder.lock().unwrap_or_else(PoisonError::into_inner);
-    decoder.as_mut().expect("it is taken when decoding is over").buffer()
-}
-
 impl<R: Read> BufRead for Pipeline<R> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         if self.position == self.current.len() {
             (self.current, self.position) = (Arc::default(), 0);
-            self.current = self.desk.next(&|| decode(&self.decoder))?;
+            self.current = self.desk.next(&*self.works)?;
         }
         Ok(&self.current[self.position..])
     }

@@ -106,13 +106,15 @@ fn an_error_is_told_behind_what_came_before_it() {
 }
 
 #[test]
-fn one_that_is_stopped_has_hashed_what_it_has_taken() {
+fn one_that_is_stopped_decodes_no_more_and_has_lost_nothing() {
+    let length = 300 * BLOCK as u64;
     for helpers in HELPERS {
-        let (mut pipeline, desk) = pipeline(io::repeat(7), Compression::None, helpers);
+        let (mut pipeline, desk) = pipeline(io::repeat(7).take(length), Compression::None, helpers);
         pipeline.read_exact(&mut vec![0; 3 * BLOCK]).unwrap();
-        let taken = pipeline.stop().0.stored().taken();
-        assert!((3 * BLOCK as u64..100 * BLOCK as u64).contains(&taken), "{taken}");
-        assert_eq!(desk.finish().finish().0, Digest::of(&vec![7; taken as usize]));
+        let mut stored = pipeline.stop().0.into_inner().0;
+        assert!((3 * BLOCK as u64..100 * BLOCK as u64).contains(&stored.taken()), "{}", stored.taken());
+        stored.drain().unwrap();
+        assert_eq!((stored.taken(), desk.finish().finish().0), (length, Digest::of(&vec![7; length as usize])));
     }
 }
 

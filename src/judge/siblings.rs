@@ -32,6 +32,7 @@ impl Siblings {
             optional: BTreeSet::new(),
             elsewhere: BTreeSet::new(),
         };
+        let mut directory = "";
         for program in programs.runnable().filter(|program| program.fit <= Fit::Compat) {
             if let Some(package) = package_directory(&program.path).filter(|package| is_build(&program.path, package)) {
                 siblings.built.insert(package.to_string());
@@ -40,7 +41,12 @@ impl Siblings {
             // A file that is not what its path says serves nobody.
             let is_true = platform.arch.is_none_or(|arch| is_kin(Some(arch), program.elf.arch()));
             if is_true && platform.may_be_linux && fits_libc(program, &programs.libcs) {
-                siblings.served.extend(tokens::families(&program.path));
+                siblings.served.insert(platform.key.clone());
+                // Files of one directory come one after the other.
+                let own = program.path.rsplit_once('/').map_or("", |(directory, _)| directory);
+                if std::mem::replace(&mut directory, own) != own {
+                    siblings.served.extend(tokens::directory_families(&program.path));
+                }
             }
         }
         siblings.read_packages(rootfs);

@@ -1,6 +1,9 @@
 //! What a path says of the platform it is for: `prebuilds/linux-x64/addon.musl.node`. Structure, not a list of products:
 //! two paths that differ only in such words are siblings.
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 use crate::platform::{Arch, arch::ARCHES};
 
 /// A C library by the words that file names use for it.
@@ -86,6 +89,44 @@ const FUSED: &[(&str, Option<Arch>)] = &[
     ("riscv", Some(Arch::Riscv64)),
 ];
 
+/// Names of architectures that are other words in paths more often than not.
+const AMBIGUOUS: &[&str] = &["sh", "alpha", "parisc", "sparc"];
+
+/// What one word says.
+#[derive(Clone, Copy, Default)]
+struct Word {
+    is_system: bool,
+    is_other_system: bool,
+    libc: Option<Libc>,
+    arch: Option<Arch>,
+}
+
+/// All platform words. Every path of every program is looked through for them.
+static WORDS: LazyLock<HashMap<&str, Word>> = LazyLock::new(|| {
+    let mut words: HashMap<&str, Word> = OTHER.iter().map(|word| (*word, Word::default())).collect();
+    let mut note = |list: &[&'static str], note: &dyn Fn(&mut Word)| {
+        for word in list {
+            note(words.entry(word).or_default());
+        }
+    };
+    note(LINUX, &|word| word.is_system = true);
+    note(OTHER_SYSTEMS, &|word| (word.is_system, word.is_other_system) = (true, true));
+    note(GLIBC, &|word| word.libc = Some(Libc::Glibc));
+    note(MUSL, &|word| word.libc = Some(Libc::Musl));
+    for row in ARCHES {
+        for name in [row.oci, row.debian].iter().chain(row.aliases).chain(row.uname) {
+            let arch = Arch::parse(name).filter(|_| !AMBIGUOUS.contains(name));
+            if arch.is_some() {
+                note(&[*name], &|word| word.arch = arch);
+            }
+        }
+    }
+    for (fused, arch) in FUSED {
+        note(&[*fused], &|word| word.arch = *arch);
+    }
+    words
+});
+
 /// `linux-64`, `win32-32`: a width that stands right behind a system's name is an architecture.
 const WIDTHS: &[(&str, &str)] = &[("64", "x64"), ("32", "ia32"), ("86", "ia32")];
 
@@ -93,77 +134,59 @@ const WIDTHS: &[(&str, &str)] = &[("64", "x64"), ("32", "ia32"), ("86", "ia32")]
 /// words left out. `native/linux-x64/a.so` and `native/linux-arm64/b.so` are of the family `native//`.
 pub fn families(path: &str) -> Vec<String> {
     let mut found: Vec<String> = read(path).map(|platform| platform.key).into_iter().collect();
-    for (end, _) in path.match_indices('/').skip(1) {
-        let directory = path[..end].rsplit('/').next().unwrap_or_default();
-        if read(directory).is_some_and(|platform| platform.arch.is_some()) {
-            found.extend(read(&path[..end]).map(|platform| format!("{}/", platform.key)));
-        }
-    }
+    found.extend(directory_families(path));
     found
+}
+
+/// Those of a path's directories, which all files of one directory share.
+pub fn directory_families(path: &str) -> impl Iterator<Item = String> {
+    path.match_indices('/').skip(1).filter_map(|(end, _)| {
+        let directory = path[..end].rsplit('/').next().unwrap_or_default();
+        read(directory)?.arch?;
+        read(&path[..end]).map(|platform| format!("{}/", platform.key))
+    })
 }
 
 /// Reads a path's platform words. `None` where it has none.
 pub fn read(path: &str) -> Option<PathPlatform> {
     let mut text = path.to_ascii_lowercase();
-    for (joined, plain) in JOINED {
-        if text.contains(joined) {
-            text = text.replace(joined, plain);
+    // All of them have a width in them, and few paths do.
+    if text.contains("64") || text.contains("32") {
+        for (joined, plain) in JOINED {
+            if text.contains(joined) {
+                text = text.replace(joined, plain);
+            }
         }
     }
-    let mut found = PathPlatform { key: String::new(), arch: None, libc: None, may_be_linux: true };
+    let mut found = PathPlatform { key: String::with_capacity(text.len()), arch: None, libc: None, may_be_linux: true };
     let (mut any, mut is_after_system) = (false, false);
     for (separator, word) in words(&text) {
         let word = WIDTHS.iter().find(|(width, _)| is_after_system && *width == word).map_or(word, |(_, arch)| arch);
-        let is_platform = note_word(&mut found, word);
-        is_after_system = LINUX.contains(&word) || OTHER_SYSTEMS.contains(&word);
-        any |= is_platform;
+        let known = WORDS.get(word);
+        is_after_system = known.is_some_and(|known| known.is_system);
         // Separators around a dropped word fall together, so that `core-linux-x64-gnu` and `core-linux-arm64` agree.
-        if !is_platform {
+        if let Some(known) = known {
+            any = true;
+            found.note(known);
+            if separator == '/' {
+                found.key.push('/');
+            }
+        } else {
             if separator != '\0' && !found.key.ends_with(separator) {
                 found.key.push(separator);
             }
             found.key.push_str(word);
-        } else if separator == '/' {
-            found.key.push('/');
         }
     }
     any.then_some(found)
 }
 
-/// Takes in one word; says whether it was a platform's.
-fn note_word(found: &mut PathPlatform, word: &str) -> bool {
-    let mut is_platform = false;
-    if LINUX.contains(&word) {
-        is_platform = true;
+impl PathPlatform {
+    fn note(&mut self, word: &Word) {
+        self.may_be_linux &= !word.is_other_system;
+        self.libc = word.libc.or(self.libc);
+        self.arch = word.arch.or(self.arch);
     }
-    if OTHER_SYSTEMS.contains(&word) {
-        (found.may_be_linux, is_platform) = (false, true);
-    }
-    if GLIBC.contains(&word) {
-        (found.libc, is_platform) = (Some(Libc::Glibc), true);
-    }
-    if MUSL.contains(&word) {
-        (found.libc, is_platform) = (Some(Libc::Musl), true);
-    }
-    if OTHER.contains(&word) {
-        is_platform = true;
-    }
-    let arch = FUSED.iter().find(|(fused, _)| *fused == word).map_or_else(|| arch_word(word), |(_, arch)| *arch);
-    if arch.is_some() {
-        (found.arch, is_platform) = (arch, true);
-    }
-    is_platform
-}
-
-/// An architecture's name as file names write it. Short aliases that are also English (`arc`, `sh`) are no architecture here.
-fn arch_word(word: &str) -> Option<Arch> {
-    let is_plain = ARCHES
-        .iter()
-        .any(|row| row.oci == word || row.debian == word || row.aliases.contains(&word) || row.uname.contains(&word));
-    if !is_plain || matches!(word, "sh" | "alpha" | "parisc" | "sparc") {
-        return None;
-    }
-    Arch::parse(word)
 }
 
 /// Words with the separator that stands before each.
