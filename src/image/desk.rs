@@ -12,7 +12,7 @@ use super::stage::{Made, Stage};
 use super::sums::{Sums, Unhashed};
 
 /// Stored buffers that are read before the decoder asks for them.
-const AHEAD: usize = 3;
+const AHEAD: usize = 2;
 /// Decoded buffers that wait for the walk, at most.
 const ROOM: usize = 6;
 /// Buffers of a kind that wait to be hashed when decoding pauses.

@@ -160,7 +160,8 @@ fn real(rootfs: &RootFs<FileKind>, id: NodeId) -> String {
 }
 
 fn is_directly_in(path: &str, directory: &str) -> bool {
-    path.rsplit_once('/').is_some_and(|(parent, _)| parent == directory.trim_end_matches('/'))
+    let below = path.strip_prefix(directory.trim_end_matches('/')).and_then(|rest| rest.strip_prefix('/'));
+    below.is_some_and(|name| !name.contains('/'))
 }
 
 fn path_directories(rootfs: &RootFs<FileKind>, path: &str) -> Vec<String> {

@@ -184,19 +184,17 @@ impl<T> RootFs<T> {
 
     /// Absolute path of a node, `/` for the root.
     pub fn path(&self, id: NodeId) -> Vec<u8> {
-        let mut names = Vec::new();
-        let mut at = id.0;
-        while at != ROOT {
-            names.push(self.name_of(at));
-            at = self.nodes[at as usize].parent;
-        }
-        if names.is_empty() {
+        if id.0 == ROOT {
             return b"/".to_vec();
         }
-        let mut path = Vec::new();
-        for name in names.into_iter().rev() {
-            path.push(b'/');
-            path.extend_from_slice(name);
+        let way = || std::iter::successors(Some(id.0), |at| Some(self.nodes[*at as usize].parent));
+        let names = || way().take_while(|at| *at != ROOT).map(|at| self.name_of(at));
+        // From its end to its start.
+        let mut end = names().map(|name| 1 + name.len()).sum();
+        let mut path = vec![b'/'; end];
+        for name in names() {
+            path[end - name.len()..end].copy_from_slice(name);
+            end -= 1 + name.len();
         }
         path
     }
