@@ -6,9 +6,9 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use super::contents::{Contents, Entry, EntryKind};
-use super::entries::Visit;
 use super::error::ImageError;
 use super::limits::Limits;
+use super::tar::Visit;
 use crate::source::rootfs_dir::{Met, MetKind, Mounts, Walked, walk};
 
 /// What a folder holds. Where `unread` is not empty, or `is_whole` is false, nobody can say that all is well.

@@ -8,15 +8,10 @@ use std::num::NonZero;
 use std::sync::{Arc, LazyLock};
 
 use super::contents::{Contents, Entry};
-use super::decompress::{Compression, Decoder, MAGIC_BYTES};
-use super::desk::Desk;
-use super::entries::{LayerNote, Visit, walk};
 use super::error::{ImageError, LayerError};
-use super::gzip::{Trailing, wrong_checksum};
-use super::intake::Intake;
 use super::limits::Limits;
-use super::pipeline::Pipeline;
-use super::sums::Sums;
+use super::pipeline::{Compression, Decoder, Desk, Intake, MAGIC_BYTES, Pipeline, Sums, Trailing, wrong_checksum};
+use super::tar::{LayerNote, Visit, walk};
 use crate::oci::{Descriptor, DiffId, Digest, Hasher};
 use crate::source::{Source, SourceError};
 

@@ -5,15 +5,12 @@
 use std::collections::HashMap;
 use std::io::{self, BufRead, BufReader, Read};
 
-use super::blocks::{Blocks, Member as TarMember, padding};
 use super::contents::Entry;
-use super::decompress::{Compression, Decoder, MAGIC_BYTES, SelfChecked, looks_like_tar};
-use super::entries::Visit;
 use super::error::{ImageError, LayerError};
-use super::intake::Intake;
 use super::layer::{Layer, LayerRead, Passed, check, read_stored};
 use super::limits::Limits;
-use super::pipeline::Pipeline;
+use super::pipeline::{Compression, Decoder, Intake, MAGIC_BYTES, Pipeline, SelfChecked, looks_like_tar};
+use super::tar::{Blocks, Member as TarMember, Visit, padding};
 use crate::oci::{Digest, Hasher};
 use crate::source::SourceError;
 use crate::source::archive::{Member, Members};

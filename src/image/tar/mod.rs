@@ -2,17 +2,26 @@
 //! does with odd archives is done here too, since what counts is what a node would unpack. Extended headers and maps are
 //! bounded before they are read.
 
+mod blocks;
+mod header;
+mod names;
+mod pax;
+mod sparse;
+
 use std::io::{self, BufRead, Read};
 
-use super::blocks::{Blocks, End, Member, padding};
-use super::contents::{Contents, Entry, EntryKind, PATH_LIMIT};
-use super::error::LayerError;
-use super::header::BLOCK;
-use super::limits::Limits;
-use super::names::{self, Meaning};
-use super::pax::MapPlace;
-use super::sparse::{self, Content, Holes, Map};
+use crate::image::contents::{Contents, Entry, EntryKind, PATH_LIMIT};
+use crate::image::error::LayerError;
+use crate::image::limits::Limits;
 use crate::platform::FileCapabilities;
+
+use blocks::End;
+pub use blocks::{Blocks, Member, padding};
+use header::BLOCK;
+pub use header::is_checksum_right;
+use names::Meaning;
+use pax::MapPlace;
+use sparse::{Content, Holes, Map};
 
 /// What was odd about a layer, though all of it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,10 +47,10 @@ const MAX_NOTES: usize = 100;
 const LONG_NAME_START: usize = 64;
 
 /// Called for each regular file with a reader of its content.
-pub(super) type Visit<'v, T> = dyn FnMut(&Entry<'_>, &mut dyn Read) -> Option<T> + 'v;
+pub type Visit<'v, T> = dyn FnMut(&Entry<'_>, &mut dyn Read) -> Option<T> + 'v;
 
 /// Reads a tar up to its end marker.
-pub(super) fn walk<T, R: BufRead>(
+pub fn walk<T, R: BufRead>(
     reader: &mut R,
     limits: &Limits,
     visit: &mut Visit<'_, T>,
@@ -258,5 +267,5 @@ fn truncated(error: io::Error) -> LayerError {
 }
 
 #[cfg(test)]
-#[path = "entries_tests.rs"]
+#[path = "mod_tests.rs"]
 mod tests;

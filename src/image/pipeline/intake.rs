@@ -9,7 +9,7 @@ use super::desk::Desk;
 use super::stage::Made;
 
 /// A buffered reader whose every byte is hashed by somebody.
-pub(super) struct Intake<R> {
+pub struct Intake<R> {
     reader: Arc<Stored<R>>,
     current: Arc<Buffer>,
     position: usize,
@@ -48,7 +48,7 @@ impl<R: Read> Intake<R> {
     }
 
     /// What whoever reads ahead reads from.
-    pub fn reader(&self) -> Arc<Stored<R>> {
+    pub(super) fn reader(&self) -> Arc<Stored<R>> {
         Arc::clone(&self.reader)
     }
 
@@ -58,7 +58,7 @@ impl<R: Read> Intake<R> {
     }
 
     /// The next bytes as they were read, whole; none at the end. Nothing of them may have been read before.
-    pub fn buffer(&mut self) -> Made {
+    pub(super) fn buffer(&mut self) -> Made {
         if self.position == self.current.len() {
             self.refill()?;
         }
@@ -109,8 +109,7 @@ impl<R: Read> Read for Intake<R> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::image::decompress::Compression;
-    use crate::image::sums::Sums;
+    use crate::image::pipeline::{Compression, Sums};
     use crate::oci::{Digest, Hasher};
 
     #[test]

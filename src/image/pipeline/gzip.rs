@@ -5,11 +5,11 @@ use std::io::{self, BufRead, Read};
 
 use flate2::{Decompress, FlushDecompress, Status};
 
-use super::error::LayerError;
+use crate::image::error::LayerError;
 
 /// What followed a layer's last compressed byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Trailing {
+pub enum Trailing {
     Nothing,
     Zeros,
     Garbage,
@@ -194,7 +194,7 @@ fn truncated() -> io::Error {
 }
 
 /// The data is not what [`Gzip::crc`] says.
-pub(super) fn wrong_checksum() -> LayerError {
+pub fn wrong_checksum() -> LayerError {
     corrupt("its data has another checksum")
 }
 

@@ -1,11 +1,11 @@
 //! The pipeline with and without helpers: every byte arrives and is hashed, whatever goes wrong is told, and nothing hangs.
 
+use super::buffer::BLOCK;
+use super::decompress::Compression;
+use super::intake::Intake;
+use super::sums::Sums;
 use super::*;
-use crate::image::buffer::BLOCK;
-use crate::image::decompress::Compression;
-use crate::image::intake::Intake;
 use crate::image::limits::Limits;
-use crate::image::sums::Sums;
 use crate::image::testing::compress;
 use crate::oci::{Digest, Hasher};
 

@@ -9,7 +9,7 @@ use super::decompress::Compression;
 use crate::oci::{Digest, Hasher};
 
 /// Sums of what has passed so far.
-pub(super) struct Sums {
+pub struct Sums {
     stored: Hasher,
     /// `None` where the stored bytes are the tar, and their digest is its diffID.
     tar: Option<Hasher>,
@@ -37,7 +37,7 @@ impl Sums {
         self.tar.is_some()
     }
 
-    pub fn update(&mut self, bytes: &Unhashed) {
+    pub(super) fn update(&mut self, bytes: &Unhashed) {
         let mut stored = bytes.stored.iter();
         for buffer in &bytes.tar {
             if let Some(crc) = &mut self.crc {

@@ -28,7 +28,7 @@ const AT_A_TIME: usize = 2;
 
 /// Where the threads that read one layer find work, and leave what they have done.
 #[derive(Default)]
-pub(super) struct Desk {
+pub struct Desk {
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -88,7 +88,7 @@ impl Desk {
     }
 
     /// The next stored bytes for the decoder, read ahead or now; none at the end.
-    pub fn stored(&self, read: &dyn Fn() -> Made) -> Made {
+    pub(super) fn stored(&self, read: &dyn Fn() -> Made) -> Made {
         let mut state = self.lock();
         loop {
             if let Some(next) = state.reading.next() {
@@ -102,7 +102,7 @@ impl Desk {
     }
 
     /// Works until decoding is over and everything is hashed, or nobody wants the rest.
-    pub fn help(&self, steps: &dyn Steps) {
+    pub(super) fn help(&self, steps: &dyn Steps) {
         let mut state = self.lock();
         while !state.is_over() {
             state = self.work_or_wait(state, First::Decoding, steps);
@@ -116,7 +116,7 @@ impl Desk {
     }
 
     /// The next bytes of the tar for the walk; none at its end.
-    pub fn next(&self, steps: &dyn Steps) -> Made {
+    pub(super) fn next(&self, steps: &dyn Steps) -> Made {
         let mut state = self.lock();
         loop {
             if let Some(next) = state.decoding.next() {
@@ -135,7 +135,7 @@ impl Desk {
 
     /// Decodes to the end, whether or not the walk wanted all of it: how many bytes there were. An error that the walk
     /// has not been told.
-    pub fn drain(&self, steps: &dyn Steps) -> io::Result<u64> {
+    pub(super) fn drain(&self, steps: &dyn Steps) -> io::Result<u64> {
         while !self.next(steps)?.is_empty() {}
         Ok(self.lock().produced)
     }

@@ -5,15 +5,15 @@ use std::io::{BufRead, Read};
 
 use tar::Header;
 
-use super::error::LayerError;
 use super::header::{self, BLOCK};
 use super::pax::Pax;
+use crate::image::error::LayerError;
 
 /// PAX headers and GNU long names; Go's reader has the same bound.
 const MAX_EXTENSION: u64 = 1 << 20;
 
 /// A reader of whole blocks that knows where it is.
-pub(super) struct Blocks<'r, R> {
+pub struct Blocks<'r, R> {
     pub reader: &'r mut R,
     /// Offset of the header that was read last, for messages.
     start: u64,
@@ -22,14 +22,14 @@ pub(super) struct Blocks<'r, R> {
 }
 
 /// A member's header and names. One is used for all members of a tar, so that names cost no allocation.
-pub(super) struct Member {
+pub struct Member {
     pub header: [u8; BLOCK],
     pub tag: u8,
     pub name: Vec<u8>,
     pub link: Vec<u8>,
     /// Bytes that follow in the tar, where the type has any.
     pub stored: u64,
-    pub pax: Pax,
+    pub(super) pax: Pax,
 }
 
 impl Member {
@@ -172,7 +172,7 @@ impl<'r, R: BufRead> Blocks<'r, R> {
 
 /// How a tar ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum End {
+pub enum End {
     /// By two blocks of zeros.
     Marked,
     /// By the end of its bytes.
@@ -184,6 +184,6 @@ fn is_zero(block: &[u8; BLOCK]) -> bool {
 }
 
 /// Bytes that fill the last block of data.
-pub(super) fn padding(size: u64) -> u64 {
+pub fn padding(size: u64) -> u64 {
     size.wrapping_neg() % BLOCK as u64
 }

@@ -2,19 +2,31 @@
 //! beside the walk, and so does the walk itself where the bytes that it wants are not there yet; a layer that is too small
 //! for a helper is read by the same code.
 
+mod buffer;
+mod decompress;
+mod desk;
+mod gzip;
+mod intake;
+mod stage;
+mod sums;
+
 use std::io::{self, BufRead, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
-use super::buffer::{Buffer, read_buffered};
-use super::decompress::Decoder;
-use super::desk::{Desk, Steps};
-use super::intake::Stored;
-use super::stage::Made;
+use buffer::{Buffer, read_buffered};
+pub use decompress::{Compression, Decoder, MAGIC_BYTES, SelfChecked, looks_like_tar};
+pub use desk::Desk;
+use desk::Steps;
+pub use gzip::{Trailing, wrong_checksum};
+pub use intake::Intake;
+use intake::Stored;
+use stage::Made;
+pub use sums::Sums;
 
 /// The walk's end of the pipeline: a reader of the tar.
-pub(super) struct Pipeline<R: Read> {
+pub struct Pipeline<R: Read> {
     desk: Arc<Desk>,
     works: Arc<Works<R>>,
     helpers: Vec<JoinHandle<()>>,
@@ -116,5 +128,5 @@ impl<R: Read> Drop for Pipeline<R> {
 }
 
 #[cfg(test)]
-#[path = "pipeline_tests.rs"]
+#[path = "mod_tests.rs"]
 mod tests;

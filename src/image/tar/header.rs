@@ -10,7 +10,7 @@ pub(super) const BLOCK: usize = 512;
 const CHECKSUM: std::ops::Range<usize> = 148..156;
 
 /// The sum of all bytes, the field itself taken as blanks; old writers summed signed bytes.
-pub(super) fn is_checksum_right(block: &[u8]) -> bool {
+pub fn is_checksum_right(block: &[u8]) -> bool {
     let Some(said) = number(&block[CHECKSUM]) else { return false };
     let sum: u32 = block.iter().map(|byte| u32::from(*byte)).sum();
     let field: u32 = block[CHECKSUM].iter().map(|byte| u32::from(*byte)).sum();

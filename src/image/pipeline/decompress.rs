@@ -5,11 +5,11 @@ use std::io::{self, Read};
 use std::sync::Arc;
 
 use super::buffer::Buffer;
-use super::error::LayerError;
 use super::gzip::{Gzip, Trailing, wrong_checksum};
 use super::intake::Intake;
-use super::limits::Limits;
 use super::stage::Made;
+use crate::image::error::LayerError;
+use crate::image::limits::Limits;
 
 /// How a layer's tar is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -20,7 +20,7 @@ pub enum Compression {
 }
 
 /// Bytes that tell every known compression and a tar's `ustar`.
-pub(super) const MAGIC_BYTES: usize = 512;
+pub const MAGIC_BYTES: usize = 512;
 
 /// 128 MiB: what `zstd -d` accepts by default, and what `zstd --ultra --long=27` writes.
 const ZSTD_WINDOW_LOG_MAX: u32 = 27;
@@ -28,7 +28,7 @@ const ZSTD_WINDOW_LOG_MAX: u32 = 27;
 impl Compression {
     /// By the first [`MAGIC_BYTES`] of a layer. Sources: RFC 1952; RFC 8878, 3.1; tar's `ustar` at 257; a tar that holds
     /// nothing is zeros; tars older than `ustar` have a header whose checksum is right.
-    pub(super) fn of(start: &[u8]) -> Result<Compression, LayerError> {
+    pub fn of(start: &[u8]) -> Result<Compression, LayerError> {
         match start {
             [0x1f, 0x8b, ..] => Ok(Compression::Gzip),
             [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Ok(Compression::Zstd),
@@ -42,13 +42,13 @@ impl Compression {
 }
 
 /// Whether this can be the first block of a tar.
-pub(super) fn looks_like_tar(start: &[u8]) -> bool {
+pub fn looks_like_tar(start: &[u8]) -> bool {
     let Some(block) = start.get(..MAGIC_BYTES) else { return false };
-    block.iter().all(|byte| *byte == 0) || &block[257..262] == b"ustar" || super::header::is_checksum_right(block)
+    block.iter().all(|byte| *byte == 0) || &block[257..262] == b"ustar" || crate::image::tar::is_checksum_right(block)
 }
 
 /// A layer's stored bytes in, its tar out.
-pub(super) struct Decoder<R: Read> {
+pub struct Decoder<R: Read> {
     format: Format<Intake<R>>,
     limits: Limits,
     produced: u64,
@@ -92,7 +92,7 @@ impl<R: Read> Decoder<R> {
     }
 
     /// The next bytes of the tar; none at its end. What is not compressed is not copied.
-    pub fn buffer(&mut self) -> Made {
+    pub(super) fn buffer(&mut self) -> Made {
         let Format::None(stored) = &mut self.format else {
             let mut failed = None;
             let buffer = Buffer::fill(self, &mut failed)?;
@@ -147,7 +147,7 @@ fn zstd_error(error: io::Error) -> io::Error {
 }
 
 /// A decoder that holds the data to its checksums by itself, for bytes that nobody else sums up.
-pub(super) struct SelfChecked<R: Read> {
+pub struct SelfChecked<R: Read> {
     decoder: Decoder<R>,
     crc: crc32fast::Hasher,
 }
