@@ -169,8 +169,12 @@ impl From<LayerError> for io::Error {
 
 impl From<io::Error> for LayerError {
     fn from(error: io::Error) -> LayerError {
-        match error.downcast::<LayerError>() {
-            Ok(cause) => cause,
+        let error = match error.downcast::<LayerError>() {
+            Ok(cause) => return cause,
+            Err(error) => error,
+        };
+        match error.downcast::<SourceError>() {
+            Ok(cause) => LayerError::Source(cause),
             Err(error) => LayerError::Read(error),
         }
     }

@@ -183,7 +183,7 @@ impl<R: Read> Read for Stored<R> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let named = |error: io::Error| match error.kind() {
             io::ErrorKind::Interrupted => error,
-            _ => LayerError::Read(error).into(),
+            _ => LayerError::from(error).into(),
         };
         if self.left == 0 {
             let mut beyond = [0];

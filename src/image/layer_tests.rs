@@ -200,6 +200,50 @@ fn bytes_that_could_not_be_had_count_before_a_broken_tar() {
 }
 
 #[test]
+fn a_panic_of_the_source_is_no_fault_of_the_layer() {
+    struct Bug(io::Cursor<Vec<u8>>);
+    impl Read for Bug {
+        fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+            match self.0.read(into)? {
+                0 => panic!("a bug"),
+                read => Ok(read),
+            }
+        }
+    }
+    // A tar that is corrupt at its start is read on for its digest.
+    let corrupt: Vec<u8> = sample().into_iter().rev().collect();
+    for (compression, tar) in
+        ALL.into_iter().flat_map(|compression| [(compression, sample()), (compression, corrupt.clone())])
+    {
+        let stored = compress(&tar, compression);
+        for (length, helpers) in [0, stored.len() / 2, stored.len()].into_iter().zip([0, 1, 2].repeat(3)) {
+            let reader = Bug(io::Cursor::new(stored[..length].to_vec()));
+            let through = |decoder, desk| Pipeline::helped(decoder, desk, helpers);
+            let read = || read_stored::<(), _>(reader, Hasher::sha256(), &Limits::default(), through, &mut |_, _| None);
+            let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(read)).expect_err("it goes on");
+            assert_eq!(panic.downcast_ref(), Some(&"a bug"), "{compression:?}, {length} bytes, {helpers} helpers");
+        }
+    }
+}
+
+#[test]
+fn what_the_source_says_in_mid_stream_keeps_its_hint() {
+    struct Refused;
+    impl Read for Refused {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            let (name, place) = ("a blob".to_string(), "a registry".to_string());
+            let error = SourceError::Answer { name, place, status: 429, cause: String::new() };
+            Err(io::Error::other(error.with_hint("log in")))
+        }
+    }
+    let (start, left) = (sample()[..5000].to_vec(), 1 << 20);
+    let stored = Stored { reader: io::Cursor::new(start).chain(Refused), left, expected: left };
+    let read = read_stored::<(), _>(stored, Hasher::sha256(), &Limits::default(), Pipeline::alone, &mut |_, _| None);
+    let descriptor = Descriptor::new("a layer", Digest::of(b""), left);
+    assert_eq!(read.unwrap_err().of(0, &descriptor).hint().as_deref(), Some("log in"));
+}
+
+#[test]
 fn an_interrupted_read_is_tried_again() {
     struct Interrupted(bool);
     impl Read for Interrupted {

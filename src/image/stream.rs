@@ -10,7 +10,7 @@ use super::error::{ImageError, LayerError};
 use super::layer::{Layer, LayerRead, Passed, check, read_stored};
 use super::limits::Limits;
 use super::pipeline::{Compression, Decoder, Intake, MAGIC_BYTES, Pipeline, SelfChecked, looks_like_tar};
-use super::tar::{Blocks, Member as TarMember, Visit, padding};
+use super::tar::{Blocks, End, Member as TarMember, Visit, padding};
 use crate::oci::{Digest, Hasher};
 use crate::source::SourceError;
 use crate::source::archive::{Member, Members};
@@ -27,6 +27,8 @@ pub struct Streamed<T> {
 const DOCUMENT_LIMIT: u64 = 8 << 20;
 /// Bytes of all documents that are kept: those of 30 platforms, with room for stray JSON of a few MiB.
 const DOCUMENTS_LIMIT: u64 = 32 << 20;
+/// Bytes that are taken in behind an archive's end marker; tar pads to 10 KiB.
+const BEHIND_LIMIT: u64 = 16 << 20;
 /// Between a pipe and the tar.
 const BUFFER: usize = 128 << 10;
 
@@ -40,7 +42,7 @@ pub fn read_stream<T>(
     visit: &mut dyn FnMut(&Entry<'_>, &mut dyn Read) -> Option<T>,
 ) -> Result<Streamed<T>, ImageError> {
     let fault = |cause: LayerError| archive_fault(place, cause);
-    let (mut reader, mut start) = (BufReader::with_capacity(BUFFER, reader), Vec::new());
+    let (mut reader, mut start) = (BufReader::with_capacity(BUFFER, Uninterrupted(reader)), Vec::new());
     let read = (&mut reader).take(MAGIC_BYTES as u64).read_to_end(&mut start);
     read.map_err(|error| fault(LayerError::Read(error)))?;
     if start.is_empty() {
@@ -60,6 +62,20 @@ pub fn read_stream<T>(
         passage.read(&mut BufReader::with_capacity(BUFFER, SelfChecked::new(decoder)))?;
     }
     Ok(Streamed { members: passage.members, layers: passage.layers })
+}
+
+/// Reads again where a signal came between.
+struct Uninterrupted<R>(R);
+
+impl<R: Read> Read for Uninterrupted<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match self.0.read(into) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                read => return read,
+            }
+        }
+    }
 }
 
 fn archive_fault(place: &str, cause: LayerError) -> ImageError {
@@ -89,10 +105,7 @@ impl<T> Streamed<T> {
             match self.layers.remove(&descriptor.digest) {
                 Some(passed) => check(passed, layer),
                 None if descriptor.is_foreign_layer() => Err(LayerError::Foreign(descriptor.urls.clone())),
-                None => {
-                    let (digest, place) = (descriptor.digest.clone(), self.members.place.clone());
-                    Err(LayerError::Source(SourceError::NotPresent { digest, place }))
-                }
+                None => Err(LayerError::Source(self.members.absent(&descriptor.digest))),
             }
         };
         taken.map_err(|cause| cause.of(layer.index, descriptor))
@@ -116,7 +129,11 @@ impl<T> Passage<'_, '_, T> {
         let mut member = TarMember::new();
         let place = self.place;
         let fault = |cause| archive_fault(place, cause);
-        while blocks.member(&mut member).map_err(fault)?.is_ok() {
+        loop {
+            if let Err(end) = blocks.member(&mut member).map_err(fault)? {
+                self.members.is_whole = end == End::Marked;
+                break;
+            }
             let name = String::from_utf8_lossy(&member.name).into_owned();
             let link = String::from_utf8_lossy(&member.link);
             match member.tag {
@@ -135,8 +152,8 @@ impl<T> Passage<'_, '_, T> {
                 _ => blocks.skip_data(member.stored).map_err(fault)?,
             }
         }
-        // A pipe's writer must not meet a closed one.
-        io::copy(blocks.reader, &mut io::sink()).map_err(|error| fault(error.into()))?;
+        // A pipe's writer must not meet a closed one, unless it never ends.
+        io::copy(&mut blocks.reader.take(BEHIND_LIMIT), &mut io::sink()).map_err(|error| fault(error.into()))?;
         Ok(())
     }
 
@@ -179,7 +196,10 @@ impl<R: BufRead> Read for Section<'_, R> {
             return Ok(0);
         }
         // Whatever it is, it is the archive's fault and not that of the layer in it.
-        let read = self.reader.read(&mut into[..limit]).map_err(LayerError::Read)?;
+        let read = self.reader.read(&mut into[..limit]).map_err(|error| match error.downcast::<SourceError>() {
+            Ok(error) => LayerError::Source(error),
+            Err(error) => LayerError::Read(error),
+        })?;
         if read == 0 {
             let cause = io::Error::new(io::ErrorKind::UnexpectedEof, "unexpected end of the archive");
             return Err(LayerError::Read(cause).into());

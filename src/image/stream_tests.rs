@@ -22,8 +22,7 @@ fn stream(archive: Vec<u8>) -> Result<Streamed<String>, ImageError> {
 /// Streams, finds the one image, and gives the content of its layers' files, lowest layer first.
 fn check(archive: Vec<u8>, expected: &[&str]) {
     let mut streamed = stream(archive).unwrap();
-    let members = std::mem::replace(&mut streamed.members, Members::passing("taken"));
-    let source = Archive::of(members, &Selector::All).unwrap();
+    let source = Archive::of(streamed.members.take(), &Selector::All).unwrap();
     let selection = select(&source, &Wanted::default()).unwrap();
     let mut texts = Vec::new();
     for layer in &selection.images[0].layers {
@@ -107,7 +106,7 @@ fn an_old_docker_archive_has_links_for_repeated_layers() {
         file("empty", b""),
     ];
     let mut streamed = stream(tar_of(&members)).unwrap();
-    let source = Archive::of(std::mem::replace(&mut streamed.members, Members::passing("")), &Selector::All).unwrap();
+    let source = Archive::of(streamed.members.take(), &Selector::All).unwrap();
     let layers = select(&source, &Wanted::default()).unwrap().images[0].layers.clone();
     assert_eq!(layers[0].descriptor.digest, layers[2].descriptor.digest);
     assert_eq!(streamed.take(&layers[0]).unwrap().contents.fact(0), "one");
@@ -121,7 +120,7 @@ fn a_broken_layer_fails_its_image_and_not_the_archive() {
     cut.truncate(cut.len() - 5);
     let stored = [cut, compress(&tars[1], Compression::Gzip)];
     let mut streamed = stream(archive(&oci_members(&tars, &stored))).unwrap();
-    let source = Archive::of(std::mem::replace(&mut streamed.members, Members::passing("")), &Selector::All).unwrap();
+    let source = Archive::of(streamed.members.take(), &Selector::All).unwrap();
     let layers = select(&source, &Wanted::default()).unwrap().images[0].layers.clone();
     let name = layers[0].descriptor.digest.short();
     let error = streamed.take(&layers[0]).unwrap_err().to_string();
@@ -142,6 +141,44 @@ fn an_archive_that_is_cut_is_an_error_wherever_it_is_cut() {
     assert_eq!(xz.to_string(), "an archive under xz is not supported: gzip and zstd are read");
     assert_eq!(xz.hint().as_deref(), Some("xz -dc FILE | imgarch scan -"));
     assert!(text(b"no archive").starts_with("the archive is malformed: it is neither a tar nor gzip nor zstd"));
+}
+
+#[test]
+fn what_an_archive_without_its_end_lacks_was_cut() {
+    let whole = archive(&sample());
+    // Its last member and its end marker are missing.
+    let cut = whole[..whole.len() - 1024 - 1024].to_vec();
+    let missing = Descriptor::new(LAYER, Digest::of(b"absent"), 6);
+    for (bytes, expected) in [(cut, "it was cut"), (whole, "is not present in")] {
+        let mut streamed = stream(bytes).unwrap();
+        assert!(streamed.members.absent(&missing.digest).to_string().contains(expected));
+        streamed.members.take();
+        assert!(
+            streamed.members.absent(&missing.digest).to_string().contains(expected),
+            "after its members were taken"
+        );
+    }
+}
+
+#[test]
+fn what_never_ends_behind_an_archive_is_left() {
+    let endless = Box::new(io::Cursor::new(archive(&sample())).chain(io::repeat(0)));
+    assert!(read_stream(endless, "the archive", &Limits::default(), &mut |_, _| Some(())).is_ok());
+}
+
+#[test]
+fn an_archive_that_is_interrupted_is_read_on() {
+    struct Interrupted(io::Cursor<Vec<u8>>, bool);
+    impl Read for Interrupted {
+        fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+            self.1 = !self.1;
+            if self.1 { Err(io::ErrorKind::Interrupted.into()) } else { self.0.read(into) }
+        }
+    }
+    let noise = vec![7; 3 * BUFFER];
+    let members = [("noise".to_string(), noise)];
+    let reader = Box::new(Interrupted(io::Cursor::new(archive(&members)), false));
+    assert!(read_stream(reader, "the archive", &Limits::default(), &mut |_, _| Some(())).is_ok());
 }
 
 #[test]

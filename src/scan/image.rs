@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::cure::rebuild_command;
-use super::layers::{LayerStore, keep};
+use super::layers::{Failures, LayerStore, ReadLayer, keep};
 use super::model::{ImageReport, LayerReport, PlatformReport, Problem};
 use super::platform::{Subject, judge_platform};
 use super::{Open, Options, Watch};
@@ -19,7 +19,7 @@ use crate::oci::{Config, Digest};
 use crate::platform::matching::{self, Engine};
 use crate::platform::{Platform, Target};
 use crate::source::Source;
-use crate::source::archive::{Archive, Members};
+use crate::source::archive::Archive;
 use crate::source::input::{Input, Opened};
 use crate::source::rootfs_dir::Mounts;
 
@@ -33,7 +33,8 @@ pub struct Selected {
 
 enum Content {
     /// `targets`: for each image of the selection, those of the user's targets that would run it.
-    Image { source: Box<dyn Source>, selection: Box<Selection>, targets: Assigned },
+    /// `passed`: its layers have been read, of what passes only once, all but these.
+    Image { source: Box<dyn Source>, selection: Box<Selection>, targets: Assigned, passed: Option<Failures> },
     /// `left_out`: folders where another file system begins.
     Directory { contents: Arc<Contents<FileKind>>, unread: Vec<String>, left_out: Vec<String> },
 }
@@ -100,16 +101,16 @@ impl Selected {
                 };
                 report.platforms.push(judge_platform(subject, &targets, options));
             }
-            Ok(Content::Image { source, selection, targets }) => {
+            Ok(Content::Image { source, selection, targets, passed }) => {
                 let layers: Vec<Layer> =
                     targets.judged(&selection).flat_map(|(image, _)| image.layers.clone()).collect();
-                store.read(&*source, &layers, options, watch);
+                let failures = passed.unwrap_or_else(|| store.read(&*source, &layers, options, watch));
                 report.digest = Some(selection.root.digest.clone());
                 report.problems.extend(selection.unmet(&options.wanted()).map(problem));
                 index::judge(&selection, &mut report);
                 report.findings.extend(targets.refused.iter().cloned());
                 for (image, targets) in targets.judged(&selection) {
-                    let mut platform = on_image(image, targets, store, options);
+                    let mut platform = on_image(image, targets, &|layer| store.find(layer, &failures), options);
                     let from =
                         base::From { open, name: &report.name, is_registry: report.origin.starts_with("registry") };
                     tell_base(&mut platform, || base::layers(image, &selection, &*source, &from));
@@ -157,21 +158,20 @@ impl Content {
             Input::Image(source) => {
                 let selection = select(&*source, &wanted).map_err(problem)?;
                 let targets = Assigned::of(&selection, options);
-                Ok(Content::Image { source, selection: Box::new(selection), targets })
+                Ok(Content::Image { source, selection: Box::new(selection), targets, passed: None })
             }
             Input::Directory(path) => read_folder(&path, options),
             Input::Stream(stream) => {
                 let mut streamed =
                     read_stream(stream.reader, &stream.place, &options.limits, &mut keep).map_err(problem)?;
-                let members = std::mem::replace(&mut streamed.members, Members::passing(&stream.place));
-                let source = Archive::of(members, &stream.selector).map_err(|error| problem(error.into()))?;
+                let source =
+                    Archive::of(streamed.members.take(), &stream.selector).map_err(|error| problem(error.into()))?;
                 let selection = select(&source, &wanted).map_err(problem)?;
                 // What has passed is there once: it is taken before anything asks for it by its descriptor.
-                for layer in selection.images.iter().flat_map(|image| &image.layers) {
-                    store.take(layer, || streamed.take(layer));
-                }
+                let layers = selection.images.iter().flat_map(|image| &image.layers);
+                let passed = Some(store.take(layers, |layer| streamed.take(layer)));
                 let targets = Assigned::of(&selection, options);
-                Ok(Content::Image { source: Box::new(source), selection: Box::new(selection), targets })
+                Ok(Content::Image { source: Box::new(source), selection: Box::new(selection), targets, passed })
             }
         }
     }
@@ -246,11 +246,16 @@ fn read_folder(path: &Path, options: &Options) -> Result<Content, Problem> {
     Ok(Content::Directory { contents: Arc::new(read.contents), unread, left_out })
 }
 
-fn on_image(image: &Image, targets: &[Target], store: &LayerStore, options: &Options) -> PlatformReport {
+fn on_image(
+    image: &Image,
+    targets: &[Target],
+    find: &dyn Fn(&Layer) -> Result<ReadLayer, Problem>,
+    options: &Options,
+) -> PlatformReport {
     let (mut problems, mut odd) = (Vec::new(), Vec::new());
     let mut rootfs: RootFs<FileKind> = RootFs::empty();
     for layer in &image.layers {
-        match store.find(layer) {
+        match find(layer) {
             Ok(read) => {
                 odd.extend(read.notes.iter().map(|note| odd_layer(note, layer.index)));
                 rootfs.apply(read.contents);

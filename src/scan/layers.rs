@@ -1,6 +1,6 @@
 //! Reads layers in parallel, each once, however many platforms and images share it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::{self, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use std::sync::mpsc;
 use super::model::Problem;
 use super::{Options, Watch};
 use crate::cache::CachedLayer;
-use crate::image::{Contents, Entry, ImageError, Layer, LayerNote, LayerRead, Limits, read_layer};
+use crate::image::{Contents, Entry, ImageError, Layer, LayerError, LayerNote, LayerRead, Limits, read_layer};
 use crate::inspect::{FileKind, TextStart, inspect};
 use crate::oci::{Descriptor, DiffId, Digest};
 use crate::source::{Source, SourceError, Stamp};
@@ -20,15 +20,21 @@ pub struct ReadLayer {
     pub contents: Arc<Contents<FileKind>>,
     /// As computed from the bytes.
     pub diff_id: DiffId,
+    /// Stored bytes.
+    pub size: u64,
     /// What was odd about it and matters to an engine.
     pub notes: Vec<LayerNote>,
 }
 
-/// Layers that were read in this run, by the digest of their stored bytes; or why one was not.
+/// Layers that were read in this run, whatever image asked for them first, by the digest of their stored bytes.
 #[derive(Default)]
 pub struct LayerStore {
-    layers: HashMap<Digest, Result<ReadLayer, Problem>>,
+    layers: HashMap<Digest, ReadLayer>,
 }
+
+/// Why layers of one image are not to be had from its source. What fails in one source says nothing of another.
+#[derive(Default)]
+pub struct Failures(HashMap<Digest, Problem>);
 
 /// What of a file is worth keeping. Most files are plain data, which only their names tell of.
 pub fn keep(entry: &Entry<'_>, reader: &mut dyn Read) -> Option<FileKind> {
@@ -55,7 +61,8 @@ fn matters(note: &LayerNote) -> bool {
 impl From<LayerRead<FileKind>> for ReadLayer {
     fn from(read: LayerRead<FileKind>) -> ReadLayer {
         let notes = read.notes.into_iter().filter(matters).collect();
-        ReadLayer { contents: Arc::new(read.contents), diff_id: read.checked.diff_id, notes }
+        let (diff_id, size) = (read.checked.diff_id, read.checked.stored_bytes);
+        ReadLayer { contents: Arc::new(read.contents), diff_id, size, notes }
     }
 }
 
@@ -64,24 +71,41 @@ fn problem(error: ImageError) -> Problem {
 }
 
 impl LayerStore {
-    /// Puts in a layer that a single pass over a stream has read already, unless it is there.
-    pub fn take(&mut self, layer: &Layer, read: impl FnOnce() -> Result<LayerRead<FileKind>, ImageError>) {
-        self.layers
-            .entry(layer.descriptor.digest.clone())
-            .or_insert_with(|| read().map(ReadLayer::from).map_err(problem));
+    /// Puts in layers that a single pass over a stream has read already; `read` gives each once.
+    pub fn take<'l>(
+        &mut self,
+        layers: impl Iterator<Item = &'l Layer>,
+        mut read: impl FnMut(&Layer) -> Result<LayerRead<FileKind>, ImageError>,
+    ) -> Failures {
+        let mut seen = HashSet::new();
+        let once = layers.filter(|layer| seen.insert(&layer.descriptor.digest));
+        let read: Vec<_> = once
+            .map(|layer| (layer.descriptor.digest.clone(), read(layer).map(ReadLayer::from).map_err(problem)))
+            .collect();
+        self.keep(read)
     }
 
     /// Reads those of `wanted` that are not there yet, the largest first, `jobs` at a time.
-    pub fn read(&mut self, source: &dyn Source, wanted: &[Layer], options: &Options, watch: &Arc<dyn Watch>) {
-        let mut missing: Vec<&Layer> = Vec::new();
-        for layer in wanted {
-            let digest = &layer.descriptor.digest;
-            if !self.layers.contains_key(digest) && !missing.iter().any(|other| other.descriptor.digest == *digest) {
-                missing.push(layer);
+    pub fn read(
+        &mut self,
+        source: &dyn Source,
+        wanted: &[Layer],
+        options: &Options,
+        watch: &Arc<dyn Watch>,
+    ) -> Failures {
+        let mut seen = HashSet::new();
+        let once = wanted.iter().filter(|layer| seen.insert(&layer.descriptor.digest));
+        let (known, mut missing): (Vec<&Layer>, Vec<&Layer>) =
+            once.partition(|layer| self.layers.contains_key(&layer.descriptor.digest));
+        let mut failures = Failures::default();
+        // Another image brought it; nodes pull this one from where it is said to be. With a cache a blob is believed.
+        for layer in known.into_iter().filter(|_| options.cache.is_none()) {
+            if let Err(error) = source.open(&layer.descriptor) {
+                failures.0.insert(layer.descriptor.digest.clone(), unreadable(error, layer));
             }
         }
         if missing.is_empty() {
-            return;
+            return failures;
         }
         missing.sort_by_key(|layer| std::cmp::Reverse(layer.descriptor.size));
         watch.expect(missing.iter().map(|layer| layer.descriptor.size).sum());
@@ -94,8 +118,9 @@ impl LayerStore {
             (layer.descriptor.digest.clone(), read)
         };
         if jobs == 1 {
-            self.layers.extend(missing.into_iter().map(read));
-            return;
+            let read: Vec<_> = missing.into_iter().map(read).collect();
+            failures.0.extend(self.keep(read).0);
+            return failures;
         }
         let (sender, results) = mpsc::channel();
         // A pool of its own: a worker that waits for bytes must not hold up anybody else's work.
@@ -110,13 +135,32 @@ impl LayerStore {
             }
         });
         drop(sender);
-        self.layers.extend(results);
+        failures.0.extend(self.keep(results).0);
+        failures
     }
 
-    /// The layer as it was read; a layer whose diffID is not the one that this image's config lists is a problem.
-    pub fn find(&self, layer: &Layer) -> Result<ReadLayer, Problem> {
-        let read = self.layers.get(&layer.descriptor.digest).expect("every layer of an image is asked for before");
-        let read = read.as_ref().map_err(Problem::clone)?;
+    fn keep(&mut self, read: impl IntoIterator<Item = (Digest, Result<ReadLayer, Problem>)>) -> Failures {
+        let mut failures = Failures::default();
+        for (digest, read) in read {
+            match read {
+                Ok(layer) => _ = self.layers.insert(digest, layer),
+                Err(problem) => _ = failures.0.insert(digest, problem),
+            }
+        }
+        failures
+    }
+
+    /// The layer as it was read. Whichever image brought it, it is held to what this one says of it.
+    pub fn find(&self, layer: &Layer, failures: &Failures) -> Result<ReadLayer, Problem> {
+        let descriptor = &layer.descriptor;
+        if let Some(failure) = failures.0.get(&descriptor.digest) {
+            return Err(failure.clone());
+        }
+        let read = self.layers.get(&descriptor.digest).expect("every layer of an image is asked for before");
+        if read.size != descriptor.size {
+            let cause = Box::new(LayerError::WrongSize { expected: descriptor.size, found: read.size });
+            return Err(problem(ImageError::Layer { index: layer.index, digest: descriptor.digest.clone(), cause }));
+        }
         match &layer.diff_id {
             Some(expected) if *expected != read.diff_id => {
                 let (index, short) = (layer.index, layer.descriptor.digest.short());
@@ -152,7 +196,8 @@ fn read_one(source: &Watched<'_>, layer: &Layer, options: &Options) -> Result<Re
     if let Some(found) = known.filter(|_| is_as_stored(source, layer, stamp.as_ref(), options)) {
         tracing::debug!(entries = found.contents.len(), "found in the cache");
         source.watch.read(layer.descriptor.size);
-        return Ok(ReadLayer { contents: Arc::new(found.contents), diff_id: found.diff_id, notes: Vec::new() });
+        let size = layer.descriptor.size;
+        return Ok(ReadLayer { contents: Arc::new(found.contents), diff_id: found.diff_id, size, notes: Vec::new() });
     }
     let read = catch_unwind(AssertUnwindSafe(|| read_layer(source, layer, &options.limits, &mut keep)));
     match read {
@@ -246,5 +291,34 @@ impl Read for Counted {
         let read = self.reader.read(into)?;
         self.watch.read(read as u64);
         Ok(read)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::testing::{Memory, file, tar_of};
+    use crate::scan::Unwatched;
+
+    fn problems(store: &mut LayerStore, source: &Memory, layers: &[Layer]) -> Vec<String> {
+        let watch: Arc<dyn Watch> = Arc::new(Unwatched);
+        let failures = store.read(source, layers, &Options::default(), &watch);
+        layers.iter().filter_map(|layer| store.find(layer, &failures).err()).map(|problem| problem.text).collect()
+    }
+
+    #[test]
+    fn what_one_image_has_another_must_have_too() {
+        let (mut good, tar) = (Memory::default(), tar_of(&[file("a", b"text")]));
+        let layer = good.add_layer(0, &tar, tar.clone());
+        let bad = Memory::default();
+        let mut larger = layer.clone();
+        larger.descriptor.size += 1;
+        let mut store = LayerStore::default();
+        assert_eq!(problems(&mut store, &bad, &[layer.clone()]).len(), 1, "it is not there");
+        assert_eq!(problems(&mut store, &good, &[layer.clone()]), [""; 0], "another's failure is none of this one");
+        assert_eq!(problems(&mut store, &bad, &[layer.clone()]).len(), 1, "it is still not there");
+        let wrong = problems(&mut store, &good, &[layer, larger]);
+        let text = format!("it is {} bytes long, but its descriptor says {}", tar.len(), tar.len() + 1);
+        assert!(matches!(&wrong[..], [one] if one.ends_with(&text)), "{wrong:?}");
     }
 }

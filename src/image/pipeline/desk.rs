@@ -49,11 +49,12 @@ pub(super) struct State {
     is_stopped: bool,
     /// Threads that wait for a change.
     waiting: usize,
-    /// What a step panicked with.
-    panic: Option<Box<dyn Any + Send>>,
+    /// What work panicked with, on whatever thread: it goes on where the walk is, for there panics are isolated.
+    panic: Option<Panic>,
 }
 
 type Locked<'s> = MutexGuard<'s, State>;
+type Panic = Box<dyn Any + Send>;
 
 /// What is looked for first: each thread goes on with what its processor has in its cache.
 #[derive(Clone, Copy)]
@@ -92,7 +93,7 @@ impl Desk {
         let mut state = self.lock();
         loop {
             if let Some(next) = state.reading.next() {
-                return next;
+                return told(state, next);
             }
             state = match state.is_readable() {
                 true => self.read(state, read),
@@ -109,12 +110,6 @@ impl Desk {
         }
     }
 
-    /// Hands a helper's panic to the thread that walks, where panics are isolated.
-    pub fn fail(&self, panic: Box<dyn Any + Send>) {
-        self.lock().panic = Some(panic);
-        self.changed.notify_all();
-    }
-
     /// The next bytes of the tar for the walk; none at its end.
     pub(super) fn next(&self, steps: &dyn Steps) -> Made {
         let mut state = self.lock();
@@ -124,10 +119,7 @@ impl Desk {
                 if state.decoding.ready.len() <= ROOM / 2 {
                     self.tell(&state);
                 }
-                if next.is_err() {
-                    drop(raise(state));
-                }
-                return next;
+                return told(state, next);
             }
             state = self.work_or_wait(state, First::Hashing, steps);
         }
@@ -147,7 +139,7 @@ impl Desk {
         while state.decoding.is_busy() {
             state = self.hash_or_wait(state);
         }
-        state.decoding.outcome()
+        raise(state).decoding.outcome()
     }
 
     /// Nobody wants the rest of the tar.
@@ -160,6 +152,7 @@ impl Desk {
     pub fn finish(&self) -> Sums {
         let mut state = self.lock();
         loop {
+            state = raise(state);
             if state.unhashed.is_empty()
                 && let Some(sums) = state.sums.take()
             {
@@ -226,9 +219,11 @@ impl Desk {
 
     fn hash<'s>(&'s self, state: Locked<'s>, Hashing(mut sums, bytes): Hashing) -> Locked<'s> {
         drop(state);
-        sums.update(&bytes);
+        let panic = catch_unwind(AssertUnwindSafe(|| sums.update(&bytes))).err();
         drop(bytes);
         let mut state = self.lock();
+        state.keep(panic);
+        // Broken sums or not: nobody must wait for them.
         state.sums = Some(sums);
         self.tell(&state);
         state
@@ -249,14 +244,20 @@ impl Desk {
     }
 }
 
-type Panic = Box<dyn Any + Send>;
-
 /// What a step made. One that panics ends with an error, so that nobody waits for it, and with what it panicked with.
 fn caught(step: &dyn Fn() -> Made) -> (Made, Option<Panic>) {
     match catch_unwind(AssertUnwindSafe(step)) {
         Ok(made) => (made, None),
         Err(panic) => (Err(io::Error::other("a step panicked")), Some(panic)),
     }
+}
+
+/// Hands on what a step made; not the error that stands for a panic.
+fn told(state: Locked<'_>, made: Made) -> Made {
+    if made.is_err() {
+        drop(raise(state));
+    }
+    made
 }
 
 /// Goes on with a panic, where there was one.
@@ -270,7 +271,8 @@ fn raise(mut state: Locked<'_>) -> Locked<'_> {
 
 impl State {
     fn is_over(&self) -> bool {
-        self.is_stopped || self.decoding.is_over() && self.unhashed.is_empty()
+        // A helper leaves a panic to the walk.
+        self.is_stopped || self.panic.is_some() || self.decoding.is_over() && self.unhashed.is_empty()
     }
 
     fn next(&mut self, first: First) -> Option<Task> {

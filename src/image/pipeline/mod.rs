@@ -11,7 +11,6 @@ mod stage;
 mod sums;
 
 use std::io::{self, BufRead, Read};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
@@ -86,11 +85,7 @@ impl<R: Read + Send + 'static> Pipeline<R> {
         let mut pipeline = Pipeline::alone(decoder, desk);
         for _ in 0..helpers {
             let (desk, works) = (Arc::clone(&pipeline.desk), Arc::clone(&pipeline.works));
-            let help = move || {
-                if let Err(panic) = catch_unwind(AssertUnwindSafe(|| desk.help(&*works))) {
-                    desk.fail(panic);
-                }
-            };
+            let help = move || desk.help(&*works);
             pipeline.helpers.extend(Builder::new().spawn(help));
         }
         pipeline
@@ -121,7 +116,7 @@ impl<R: Read> Drop for Pipeline<R> {
     fn drop(&mut self) {
         self.desk.abandon();
         for helper in self.helpers.drain(..) {
-            // Its panic went to the desk.
+            // Panics of its work went to the desk.
             let _ = helper.join();
         }
     }

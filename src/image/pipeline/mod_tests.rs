@@ -1,5 +1,7 @@
 //! The pipeline with and without helpers: every byte arrives and is hashed, whatever goes wrong is told, and nothing hangs.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use super::buffer::BLOCK;
 use super::decompress::Compression;
 use super::intake::Intake;
@@ -127,10 +129,25 @@ fn one_that_is_dropped_ends() {
 
 #[test]
 fn a_panic_reaches_the_reader() {
+    let is_told = |read: &mut dyn FnMut() -> io::Result<()>| {
+        let panic = catch_unwind(AssertUnwindSafe(read)).expect_err("it goes on");
+        assert_eq!(panic.downcast_ref(), Some(&"a bug"));
+    };
     for helpers in HELPERS {
-        let (mut pipeline, _) = faulty(20 * BLOCK, true, helpers);
-        let read = catch_unwind(AssertUnwindSafe(|| pipeline.read_to_end(&mut Vec::new())));
-        assert_eq!(read.unwrap_err().downcast_ref(), Some(&"a bug"), "{helpers} helpers");
+        for blocks in [0, 1, 2, 5, 20] {
+            let (mut read, _) = faulty(blocks * BLOCK, true, helpers);
+            is_told(&mut || read.read_to_end(&mut Vec::new()).map(drop));
+            let (whole, _) = faulty(blocks * BLOCK, true, helpers);
+            let mut whole = Some(whole);
+            is_told(&mut || whole.take().unwrap().finish().1.map(drop));
+            // One that is stopped meets it when the rest is drained, if not before.
+            let (stopped, _) = faulty(blocks * BLOCK, true, helpers);
+            let mut stopped = Some(stopped);
+            is_told(&mut || {
+                let (decoder, outcome) = stopped.take().unwrap().stop();
+                outcome.and_then(|()| decoder.into_inner().0.drain())
+            });
+        }
     }
 }
 

@@ -15,8 +15,7 @@ use crate::image::error::LayerError;
 use crate::image::limits::Limits;
 use crate::platform::FileCapabilities;
 
-use blocks::End;
-pub use blocks::{Blocks, Member, padding};
+pub use blocks::{Blocks, End, Member, padding};
 use header::BLOCK;
 pub use header::is_checksum_right;
 use names::Meaning;

@@ -29,6 +29,8 @@ pub enum Member {
 pub struct Members {
     /// For messages.
     pub place: String,
+    /// Its end marker was met: what is not in it was never there.
+    pub is_whole: bool,
     file: Option<Arc<File>>,
     all: HashMap<String, Member>,
 }
@@ -64,7 +66,23 @@ impl Member {
 impl Members {
     /// Of an archive that passes: [`Members::add`] takes what was met.
     pub fn passing(place: &str) -> Members {
-        Members { place: place.to_string(), file: None, all: HashMap::new() }
+        Members { place: place.to_string(), is_whole: false, file: None, all: HashMap::new() }
+    }
+
+    /// Takes the members out; what is asked for after that is told as missing from the same place.
+    pub fn take(&mut self) -> Members {
+        let rest = Members { is_whole: self.is_whole, ..Members::passing(&self.place) };
+        std::mem::replace(self, rest)
+    }
+
+    /// Why a listed blob is not there: an engine keeps only what was pulled, unless the archive was cut.
+    pub fn absent(&self, digest: &Digest) -> SourceError {
+        let (digest, place) = (digest.clone(), self.place.clone());
+        if self.is_whole {
+            return SourceError::NotPresent { digest, place };
+        }
+        let cause = format!("it has no end marker, and {digest} is not in it: it was cut");
+        SourceError::Malformed { place, cause }
     }
 
     /// Adds a member; a later one of the same name wins, as on unpacking.
@@ -87,6 +105,7 @@ impl Members {
             let block: [u8; BLOCK as usize] =
                 members.bytes(position, BLOCK)?.try_into().expect("as many bytes as asked for");
             if block.iter().all(|byte| *byte == 0) {
+                members.is_whole = true;
                 break;
             }
             let header = tar::Header::from_byte_slice(&block);

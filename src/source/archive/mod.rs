@@ -68,11 +68,13 @@ impl Source for Archive {
 
     fn open(&self, descriptor: &Descriptor) -> Result<Box<dyn Read + Send>, SourceError> {
         let digest = &descriptor.digest;
-        self.member(digest).and_then(|member| self.members.read(member)).ok_or_else(|| self.absent(digest))
+        let member = self.member(digest).ok_or_else(|| self.members.absent(digest))?;
+        let gone = || SourceError::NotPresent { digest: digest.clone(), place: self.members.place.clone() };
+        self.members.read(member).ok_or_else(gone)
     }
 
     fn stamp(&self, descriptor: &Descriptor) -> Result<Option<Stamp>, SourceError> {
-        let member = self.member(&descriptor.digest).ok_or_else(|| self.absent(&descriptor.digest))?;
+        let member = self.member(&descriptor.digest).ok_or_else(|| self.members.absent(&descriptor.digest))?;
         self.members
             .stamp(member)
             .transpose()
@@ -81,10 +83,6 @@ impl Source for Archive {
 }
 
 impl Archive {
-    fn absent(&self, digest: &Digest) -> SourceError {
-        SourceError::NotPresent { digest: digest.clone(), place: self.members.place.clone() }
-    }
-
     fn member(&self, digest: &Digest) -> Option<&Member> {
         self.made.get(digest).or_else(|| self.members.find(&blob_name(digest)))
     }
