@@ -434,7 +434,14 @@ fn layers_that_engines_cannot_unpack_are_told() {
     assert_eq!(codes_of(&[tool.clone(), layer(&[("app", Err("tool"))])]), ["hard-link-across-layers"]);
     assert_eq!(codes_of(&[layer(&[("app", Err("tool")), ("tool", Ok(&app))])]), ["hard-link-across-layers"]);
     assert_eq!(codes_of(&[layer(&[("tool", Ok(&app)), ("app", Err("tool"))])]), [""; 0]);
-    assert_eq!(codes_of(&[tool, layer(&[("app", Ok(&app)), ("../x", Ok(b""))])]), ["odd-layer"]);
+    let is_odd = |entries: &[(&str, Result<&[u8], &str>)]| codes_of(&[tool.clone(), layer(entries)]);
+    assert_eq!(is_odd(&[("app", Ok(&app)), ("../x", Ok(b""))]), ["odd-layer"]);
+    // A path that is listed twice, what the layer itself hides, and a whiteout of nothing.
+    assert_eq!(is_odd(&[("app", Ok(b"x")), ("app", Ok(&app))]), ["odd-layer"]);
+    assert_eq!(is_odd(&[("app", Ok(&app)), (".wh.app", Ok(b""))]), ["odd-layer"]);
+    assert_eq!(is_odd(&[("app", Ok(&app)), (".wh.tool", Ok(b"")), (".wh.tool", Ok(b""))]), ["odd-layer"]);
+    assert_eq!(is_odd(&[("app", Ok(&app)), ("a/.wh.", Ok(b""))]), ["odd-layer"]);
+    assert_eq!(is_odd(&[("app", Ok(&app)), (".wh.tool", Ok(b"")), ("tool", Ok(b"x"))]), [""; 0]);
 }
 
 #[test]

@@ -92,13 +92,24 @@ pub(super) fn check<T>(passed: Passed<T>, layer: &Layer) -> Result<LayerRead<T>,
     if passed.digest != layer.descriptor.digest {
         return Err(LayerError::WrongDigest { found: passed.digest });
     }
-    let read = passed.read?;
+    let mut read = passed.read?;
+    let (media_type, compression) = (&layer.descriptor.media_type, read.checked.compression);
+    if says_uncompressed(media_type) && compression != Compression::None {
+        read.notes.push(LayerNote::MislabelledCompression { media_type: media_type.clone(), compression });
+    }
     match &layer.diff_id {
         Some(expected) if *expected != read.checked.diff_id => {
             Err(LayerError::WrongDiffId { expected: expected.clone(), found: read.checked.diff_id })
         }
         _ => Ok(read),
     }
+}
+
+/// Whether containerd unpacks a blob of this type as it is. It looks at the bytes of docker's types only. Source:
+/// containerd's core/images/mediatypes.go, `DiffCompression`.
+fn says_uncompressed(media_type: &str) -> bool {
+    let plain = ["application/vnd.oci.image.layer.v1.tar", "application/vnd.oci.image.layer.nondistributable.v1.tar"];
+    plain.contains(&media_type)
 }
 
 /// A layer whose stored bytes have all passed, whether or not they could be understood.

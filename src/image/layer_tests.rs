@@ -200,6 +200,24 @@ fn bytes_that_could_not_be_had_count_before_a_broken_tar() {
 }
 
 #[test]
+fn a_media_type_that_denies_the_compression_is_noted() {
+    let plain = "application/vnd.oci.image.layer.v1.tar";
+    let docker = "application/vnd.docker.image.rootfs.diff.tar";
+    for (compression, media_type, is_noted) in [
+        (Compression::Gzip, plain, true),
+        (Compression::Zstd, plain, true),
+        (Compression::None, plain, false),
+        (Compression::Gzip, docker, false),
+        (Compression::None, "application/vnd.oci.image.layer.v1.tar+gzip", false),
+    ] {
+        let mut memory = Memory::default();
+        let mut layer = memory.add_layer(0, &sample(), compress(&sample(), compression));
+        layer.descriptor.media_type = media_type.to_string();
+        assert_eq!(!read(&memory, &layer).unwrap().notes.is_empty(), is_noted, "{compression:?} as {media_type}");
+    }
+}
+
+#[test]
 fn a_panic_of_the_source_is_no_fault_of_the_layer() {
     struct Bug(io::Cursor<Vec<u8>>);
     impl Read for Bug {

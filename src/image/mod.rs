@@ -25,6 +25,6 @@ pub use fetch::statements;
 pub use layer::{Checked, Layer, LayerRead, read_layer};
 pub use limits::Limits;
 pub use pipeline::Compression;
-pub use rootfs::{CoveredLink, Dangling, FileView, LinkFault, NodeId, NodeKind, ResolveError, RootFs, merge};
+pub use rootfs::{CoveredLink, Dangling, FileView, LinkFault, NodeId, NodeKind, Refusal, ResolveError, RootFs, merge};
 pub use select::{Broken, Image, Selection, Skipped, Wanted, Why, select};
 pub use stream::{Streamed, read_stream};

@@ -25,7 +25,7 @@ impl Memory {
 
     /// Puts a layer in, stored as `stored` and with the diffID of `tar`.
     pub fn add_layer(&mut self, index: usize, tar: &[u8], stored: Vec<u8>) -> Layer {
-        let descriptor = self.add("application/vnd.oci.image.layer.v1.tar", stored);
+        let descriptor = self.add("application/vnd.docker.image.rootfs.diff.tar", stored);
         Layer { index, descriptor, diff_id: Some(DiffId(Digest::of(tar))) }
     }
 }

@@ -210,15 +210,15 @@ codes! {
         "the image names no ENTRYPOINT and no CMD",
         "a runtime refuses to create a container from it unless it is given a command",
         "name the program with --entrypoint to have it judged";
-    HardLinkAcrossLayers "hard-link-across-layers" Warning,
+    HardLinkAcrossLayers "hard-link-across-layers" Error,
         "a layer has a hard link to a file that is not before it in the same layer",
-        "docker, containerd and podman on overlayfs, their usual driver, unpack each layer into a folder of its own and fail: `link ...: no such file or directory`; other drivers unpack it",
+        "docker, containerd and podman on overlayfs, their usual driver, unpack each layer into a folder of its own and fail: `link ...: no such file or directory`; where the file is in a lower layer, other drivers unpack it",
         "build the image with a tool that writes a linked file into each layer that links to it, or copy instead of linking";
     OddLayer "odd-layer" Warning,
         "a layer's archive holds something that engines refuse or leave out",
         "an engine may fail to unpack the layer, or unpack less than the image's builder meant",
         "build the layer again, with names that stay within the root and nothing behind the compressed stream";
-    HardLinkToNothing "hard-link-to-nothing" Warning,
+    HardLinkToNothing "hard-link-to-nothing" Error,
         "a layer has a hard link to a file that is in no layer below it",
         "engines fail to unpack such a layer",
         "rebuild the image";

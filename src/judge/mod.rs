@@ -26,7 +26,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub use exec::{AsRoot, Ends, Link, Step, Trace, execve, trace};
 pub use outcome::{Cause, Death, Errno, Exec, Outcome};
 
-use crate::image::{Dangling, LinkFault, NodeId, RootFs};
+use crate::image::{Dangling, LinkFault, NodeId, Refusal, RootFs};
 use crate::inspect::FileKind;
 use crate::platform::{Arch, Target};
 use code::{Code, Severity};
@@ -97,6 +97,7 @@ pub fn judge(case: &Case<'_>) -> Judgement {
     found.findings.extend(packages::judge_packages(&files, &found.findings));
     found.findings.extend(dangling(case.rootfs));
     found.findings.extend(covered(case.rootfs));
+    found.findings.extend(refused(case.rootfs));
     let (agreement, label) = labels::compare(case.labels, case.target, &programs, found.foreign);
     match agreement {
         // One finding says it; a line for every file would bury it.
@@ -136,6 +137,28 @@ fn dangling(rootfs: &RootFs<FileKind>) -> Vec<Finding> {
         Finding::new(code, format!("a hard link to /{target}, which {place}{others}")).at(&format!("/{path}"), layer)
     };
     met.into_iter().map(finding).collect()
+}
+
+/// Entries that engines refuse: one finding for each layer and reason.
+fn refused(rootfs: &RootFs<FileKind>) -> impl Iterator<Item = Finding> {
+    let mut met: BTreeMap<(usize, Refusal), (usize, String)> = BTreeMap::new();
+    for entry in rootfs.refused() {
+        let path = format!("/{}", String::from_utf8_lossy(&entry.path));
+        met.entry((entry.layer, entry.why)).or_insert((0, path)).0 += 1;
+    }
+    met.into_iter().map(|((layer, why), (count, path))| {
+        let (text, severity) = match why {
+            Refusal::Twice => (
+                "the layer lists it twice: docker's classic store, podman and CRI-O refuse that, containerd does not",
+                Severity::Warning,
+            ),
+            Refusal::HiddenHere => {
+                ("the layer both brings and hides it: on overlayfs engines refuse that, `file exists`", Severity::Error)
+            }
+        };
+        let others = if count > 1 { format!("; {} more of this layer are like it", count - 1) } else { String::new() };
+        Finding::new(Code::OddLayer, format!("{text}{others}")).at(&path, layer).severity(severity)
+    })
 }
 
 /// Layers that write below a link of a lower layer, which hides what was reached through it.

@@ -299,8 +299,17 @@ fn odd_layer(note: &LayerNote, layer: usize) -> Finding {
             finding(format!("a name that leads out of the root, which docker refuses: {}", shown(path)))
         }
         LayerNote::UnknownType { path, tag } => {
-            let text = format!("{} is of type {:?}, which no engine unpacks", shown(path), char::from(*tag));
-            finding(text).severity(Severity::Note)
+            let text = format!("{} is of type {:?}: engines refuse the layer, with", shown(path), char::from(*tag));
+            finding(format!("{text} `unhandled tar header type {tag}`")).severity(Severity::Error)
+        }
+        LayerNote::ImpossibleWhiteout(path) => {
+            let text = format!("the whiteout {} hides nothing that has a name: engines refuse the layer", shown(path));
+            finding(text).severity(Severity::Error)
+        }
+        LayerNote::MislabelledCompression { media_type, compression } => {
+            let compression = format!("{compression:?}").to_lowercase();
+            let text = format!("its bytes are {compression}, and its media type, {media_type}, says uncompressed");
+            finding(format!("{text}: containerd fails to unpack it")).severity(Severity::Error)
         }
     };
     finding.layer = Some(layer);

@@ -78,9 +78,13 @@ fn layer() -> impl Strategy<Value = Vec<Made>> {
                 layer.push(made);
             }
         }
-        let files: Vec<String> = layer.iter().filter(|made| made.kind == 'f').map(|made| made.path.clone()).collect();
+        let files: Vec<Made> = layer.iter().filter(|made| made.kind == 'f').cloned().collect();
         for made in layer.iter_mut().filter(|made| made.kind == 'h') {
-            made.target = if files.is_empty() { "nowhere".into() } else { chosen.get(&files).clone() };
+            // The last of an inode's entries gives it its mode, so that they must agree for the order not to count.
+            (made.target, made.mode) = match files.is_empty() {
+                true => ("nowhere".into(), made.mode),
+                false => (chosen.get(&files).path.clone(), chosen.get(&files).mode),
+            };
         }
         layer
     })

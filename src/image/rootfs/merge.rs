@@ -10,9 +10,12 @@
 //! and podman unpack each layer into a folder of its own, where there is no such link: they make a directory, which then
 //! covers the link. So it is here.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::{CoveredLink, Dangling, LinkFault, MAX_NODES, MAX_TEXT, NONE, Node, NodeId, NodeKind, ROOT, RootFs};
+use super::{
+    CoveredLink, Dangling, LinkFault, MAX_NODES, MAX_TEXT, NONE, Node, NodeId, NodeKind, ROOT, Refusal, Refused, RootFs,
+};
 use crate::image::contents::{Contents, Entry, EntryKind};
 
 /// Merges layers, lowest first. A layer's whiteouts hide entries of lower layers only. A tree of a million entries takes
@@ -30,6 +33,8 @@ const LINK_ROUNDS: usize = 16;
 
 /// More links than these that one image covers say nothing new.
 const MAX_COVERED: usize = 100;
+/// Nor do more entries that are refused.
+const MAX_REFUSED: usize = 100;
 
 /// Components of link targets and of marks' paths that a merge follows, in all. Real layers stay far below one for each
 /// entry; a hostile one could ask for 80,000 by every entry.
@@ -73,7 +78,11 @@ impl<T> RootFs<T> {
         self.nodes.reserve(room);
         self.table.reserve(room);
         if contents.has_marks() {
+            let mut hidden = HashSet::new();
             contents.for_each(|entry, _| match entry.kind {
+                EntryKind::Whiteout if !hidden.insert(entry.path.to_vec()) => {
+                    self.refuse(layer, entry.path, Refusal::HiddenHere);
+                }
                 EntryKind::Whiteout => self.hide(entry.path, layer),
                 EntryKind::Opaque => self.hide_children(entry.path, layer),
                 _ => {}
@@ -82,9 +91,10 @@ impl<T> RootFs<T> {
         let mut last = Last::default();
         let mut links: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
         contents.for_each(|entry, fact| match entry.kind {
-            EntryKind::Whiteout | EntryKind::Opaque => {}
+            EntryKind::Whiteout => self.check_hidden(entry.path, layer),
+            EntryKind::Opaque => {}
             EntryKind::HardLink(target) => {
-                let fault = match self.link(entry.path, target) {
+                let fault = match self.link(entry.path, target, Some(entry)) {
                     Some(source) if source == layer => return,
                     Some(_) => LinkFault::LowerLayer,
                     None => {
@@ -101,7 +111,7 @@ impl<T> RootFs<T> {
         for _ in 0..LINK_ROUNDS {
             let before = links.len();
             links.retain(|(path, target)| {
-                let Some(source) = self.link(path, target) else { return true };
+                let Some(source) = self.link(path, target, None) else { return true };
                 let fault = if source == layer { LinkFault::TargetLater } else { LinkFault::LowerLayer };
                 self.dangling.push(Dangling { layer, path: path.clone(), target: target.clone(), fault });
                 false
@@ -192,6 +202,7 @@ impl<T> RootFs<T> {
         };
         let Some(parent) = self.enter_near(directory, layer, last) else { return };
         let Some(id) = self.place(parent, name, layer) else { return };
+        self.list(id, entry.path, layer);
         self.turn(id, kind);
         if !self.set_target(id, name, target) {
             return;
@@ -232,8 +243,34 @@ impl<T> RootFs<T> {
         true
     }
 
-    /// Gives `path` the inode of `target`, and tells its layer. `None` where there is no such file (yet).
-    fn link(&mut self, path: &[u8], target: &[u8]) -> Option<usize> {
+    /// Notes that the layer has an entry for this node.
+    fn list(&mut self, id: u32, path: &[u8], layer: usize) {
+        let node = &mut self.nodes[id as usize];
+        let is_there = node.kind != NodeKind::Gone && usize::from(node.layer) == layer;
+        if std::mem::replace(&mut node.is_listed, true) && is_there {
+            self.refuse(layer, path, Refusal::Twice);
+        }
+    }
+
+    /// A whiteout of what its own layer has before it.
+    fn check_hidden(&mut self, path: &[u8], layer: usize) {
+        if let Some(id) = self.find(ROOT, path, false)
+            && self.nodes[id as usize].is_listed
+            && usize::from(self.nodes[id as usize].layer) == layer
+        {
+            self.refuse(layer, path, Refusal::HiddenHere);
+        }
+    }
+
+    fn refuse(&mut self, layer: usize, path: &[u8], why: Refusal) {
+        if self.refused.len() < MAX_REFUSED {
+            self.refused.push(Refused { layer, path: path.to_vec(), why });
+        }
+    }
+
+    /// Gives `path` the inode of `target`, and tells its layer. `None` where there is no such file (yet). The inode gets
+    /// the mode and owner of the link's own entry, as engines have it.
+    fn link(&mut self, path: &[u8], target: &[u8], entry: Option<&Entry<'_>>) -> Option<usize> {
         let source = self.find(ROOT, target, false)?;
         if self.nodes[source as usize].kind == NodeKind::Directory {
             return None;
@@ -249,6 +286,12 @@ impl<T> RootFs<T> {
         let id = self.place(parent, name, layer)?;
         if id == source {
             return Some(layer);
+        }
+        if let Some(entry) = entry {
+            let owner = self.owner(entry.uid, entry.gid);
+            let inode = &mut self.nodes[source as usize];
+            (inode.mode, inode.owner) = (entry.mode, owner);
+            self.list(id, path, layer);
         }
         let text = self.target_of(source).to_vec();
         self.turn(id, kind);
@@ -335,6 +378,7 @@ impl<T> RootFs<T> {
         let node = &mut self.nodes[id as usize];
         (node.mode, node.owner, node.layer) = (0o755, 0, layer as u16);
         (node.fact, node.size, node.target_len, node.capabilities) = (0, 0, 0, 0);
+        node.is_listed = false;
         Some(id)
     }
 
@@ -363,6 +407,7 @@ impl<T> RootFs<T> {
             name_len: name.len() as u16,
             target_len: 0,
             kind: NodeKind::Gone,
+            is_listed: false,
             capabilities: 0,
             mode: 0,
             layer: layer as u16,

@@ -27,6 +27,7 @@ pub struct RootFs<T> {
     table: Table,
     dangling: Vec<Dangling>,
     covered: Vec<CoveredLink>,
+    refused: Vec<Refused>,
     left_out: u64,
     owner_index: HashMap<(u32, u32), u32>,
     capabilities: CapabilityTable,
@@ -67,12 +68,33 @@ pub struct CoveredLink {
     pub target: Vec<u8>,
 }
 
+/// An entry of a layer that engines refuse, and the layer with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    pub layer: usize,
+    /// Below the root.
+    pub path: Vec<u8>,
+    pub why: Refusal,
+}
+
+/// What is the matter with an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Refusal {
+    /// The layer lists its path twice. What keeps a tar-split record of layers (docker's classic store, podman, CRI-O)
+    /// refuses that; containerd does not.
+    Twice,
+    /// A whiteout of what the layer itself brings before it, or hides already: overlayfs' whiteout has no place there.
+    HiddenHere,
+}
+
 struct Node {
     parent: u32,
     name: u32,
     name_len: u16,
     target_len: u16,
     kind: NodeKind,
+    /// Its layer has an entry for it, and not only for what is below it.
+    is_listed: bool,
     /// As [`CapabilityTable::keep`] gave it.
     capabilities: u16,
     mode: u16,
@@ -130,6 +152,7 @@ impl<T> RootFs<T> {
             name_len: 0,
             target_len: 0,
             kind: NodeKind::Directory,
+            is_listed: false,
             capabilities: 0,
             mode: 0o755,
             layer: 0,
@@ -140,7 +163,7 @@ impl<T> RootFs<T> {
             next_sibling: NONE,
         };
         let (layers, names, owners) = (Vec::new(), Vec::new(), vec![(0, 0)]);
-        let (table, dangling, covered) = (Table::default(), Vec::new(), Vec::new());
+        let (table, dangling, covered, refused) = (Table::default(), Vec::new(), Vec::new(), Vec::new());
         let (owner_index, capabilities) = (HashMap::from([((0, 0), 0)]), CapabilityTable::default());
         let (nodes, left_out, replaced, steps) = (vec![root], 0, 0, 0);
         RootFs {
@@ -151,6 +174,7 @@ impl<T> RootFs<T> {
             table,
             dangling,
             covered,
+            refused,
             left_out,
             owner_index,
             capabilities,
@@ -267,6 +291,11 @@ impl<T> RootFs<T> {
     /// Links that layers cover by writing below them; the first hundred.
     pub fn covered_links(&self) -> &[CoveredLink] {
         &self.covered
+    }
+
+    /// Entries that engines refuse; the first hundred.
+    pub fn refused(&self) -> &[Refused] {
+        &self.refused
     }
 
     fn child_even_gone(&self, parent: u32, name: &[u8], hash: u32) -> Option<u32> {

@@ -158,3 +158,36 @@ fn a_directory_that_may_not_be_searched_stops_the_walk() {
     let denied = rootfs.walk(rootfs.root(), b"/d/a", true, &|view| view.name != b"d");
     assert_eq!(denied, Err(ResolveError::Denied(b"/d".to_vec())));
 }
+
+#[test]
+fn a_hard_link_gives_its_inode_its_own_mode_and_owner() {
+    let mut contents = Contents::default();
+    contents.push(&Entry::plain(b"a", File, 0o644), Some(0));
+    contents.push(&Entry { uid: 7, ..Entry::plain(b"b", HardLink(b"a"), 0o755) }, None);
+    let rootfs: RootFs<usize> = merge([Arc::new(contents)]);
+    for path in ["/a", "/b"] {
+        let view = rootfs.view(rootfs.resolve(path).unwrap());
+        assert_eq!((view.mode, view.uid, view.fact), (0o755, 7, Some(&0)), "{path}");
+    }
+}
+
+#[test]
+fn what_engines_refuse_is_noted_with_its_layer() {
+    let refused = |stack: &[Layer<'_>]| {
+        let rootfs = layers(stack);
+        let told = rootfs.refused().iter();
+        told.map(|entry| (entry.layer, String::from_utf8(entry.path.clone()).unwrap(), entry.why)).collect::<Vec<_>>()
+    };
+    let twice = |path: &str| vec![(1, path.to_string(), Refusal::Twice)];
+    let hidden = |path: &str| vec![(1, path.to_string(), Refusal::HiddenHere)];
+    let lower: Layer<'_> = &[("d", Directory), ("d/a", File)];
+    assert_eq!(refused(&[lower, &[("d/a", File), ("d/a", File)]]), twice("d/a"));
+    assert_eq!(refused(&[lower, &[("d/a", File), ("d", Directory), ("d", Directory)]]), twice("d"));
+    assert_eq!(refused(&[lower, &[("x", File), ("y", HardLink(b"x")), ("y", HardLink(b"x"))]]), twice("y"));
+    assert_eq!(refused(&[lower, &[("d/a", File), ("d/a", Whiteout)]]), hidden("d/a"));
+    assert_eq!(refused(&[lower, &[("d/a", Whiteout), ("d/a", Whiteout)]]), hidden("d/a"));
+    // A directory that is listed after what is in it, one that replaces what is hidden, and what each layer has once.
+    assert_eq!(refused(&[lower, &[("d/b/c", File), ("d/b", Directory), ("d", Directory)]]), []);
+    assert_eq!(refused(&[lower, &[("d", Whiteout), ("d", Directory), ("d/a", File)]]), []);
+    assert_eq!(refused(&[lower, lower, &[("d/a", Whiteout)], lower]), []);
+}

@@ -13,6 +13,7 @@ use std::io::{self, BufRead, Read};
 use crate::image::contents::{Contents, Entry, EntryKind, PATH_LIMIT};
 use crate::image::error::LayerError;
 use crate::image::limits::Limits;
+use crate::image::pipeline::Compression;
 use crate::platform::FileCapabilities;
 
 pub use blocks::{Blocks, End, Member, padding};
@@ -35,8 +36,12 @@ pub enum LayerNote {
     NameTooLong(Vec<u8>),
     /// A name with `..` that leads out of the root; it was clamped there. docker refuses such a layer.
     EscapingName(Vec<u8>),
-    /// An entry of a type that no engine unpacks; it was left out.
+    /// An entry of a type that engines refuse with the whole layer, though Go's archive/tar reads it.
     UnknownType { path: Vec<u8>, tag: u8 },
+    /// A whiteout of nothing, or of the directory that it is in.
+    ImpossibleWhiteout(Vec<u8>),
+    /// The bytes are compressed and the media type says that they are not.
+    MislabelledCompression { media_type: String, compression: Compression },
 }
 
 /// More notes than these say nothing new.
@@ -102,6 +107,9 @@ impl<T, R: BufRead> Walk<'_, '_, T, R> {
         match member.tag {
             0 if member.name.ends_with(b"/") => self.push(&member.name, EntryKind::Directory, &facts),
             0 | b'0' | b'7' | b'S' => {
+                if matches!(member.tag, b'7' | b'S') {
+                    self.note(LayerNote::UnknownType { path: start_of(&member.name), tag: member.tag });
+                }
                 let map = self.map(member)?;
                 self.file(member, map, &facts)
             }
@@ -173,8 +181,9 @@ impl<T, R: BufRead> Walk<'_, '_, T, R> {
             Meaning::Plain => EntryKind::File,
             Meaning::Whiteout => EntryKind::Whiteout,
             Meaning::Opaque => EntryKind::Opaque,
-            Meaning::Ignored => {
+            meaning @ (Meaning::Ignored | Meaning::Impossible) => {
                 self.path = path;
+                self.note_meaning(meaning);
                 return self.blocks.skip_data(stored);
             }
         };
@@ -227,7 +236,10 @@ impl<T, R: BufRead> Walk<'_, '_, T, R> {
             Meaning::Plain => kind,
             Meaning::Whiteout => EntryKind::Whiteout,
             Meaning::Opaque => EntryKind::Opaque,
-            Meaning::Ignored => return Ok(()),
+            meaning @ (Meaning::Ignored | Meaning::Impossible) => {
+                self.note_meaning(meaning);
+                return Ok(());
+            }
         };
         let Facts { mode, uid, gid, capabilities } = *facts;
         self.contents.push(&Entry { path: &self.path, kind, mode, uid, gid, size: 0, capabilities }, None);
@@ -247,6 +259,13 @@ impl<T, R: BufRead> Walk<'_, '_, T, R> {
             return Ok(false);
         }
         Ok(true)
+    }
+
+    /// Of a name that is left out.
+    fn note_meaning(&mut self, meaning: Meaning) {
+        if meaning == Meaning::Impossible {
+            self.note(LayerNote::ImpossibleWhiteout(start_of(&self.path)));
+        }
     }
 
     fn note(&mut self, note: LayerNote) {

@@ -8,8 +8,10 @@ pub(super) enum Meaning {
     Whiteout,
     /// Hides what lower layers have in this directory; the path has been changed to the directory.
     Opaque,
-    /// aufs' own files, which engines drop, and whiteouts of `.`, `..` and nothing.
+    /// aufs' own files, which engines drop.
     Ignored,
+    /// Hides `.`, `..` or nothing, which no engine can do.
+    Impossible,
 }
 
 /// Appends `name` to the empty `path`: no leading slash, no `.`; `..` goes up as far as the root.
@@ -47,8 +49,11 @@ pub(super) fn read_mark(path: &mut Vec<u8>) -> Meaning {
         path.truncate(start.saturating_sub(1));
         return Meaning::Opaque;
     }
-    if hidden.starts_with(b".wh.") || matches!(hidden, b"" | b"." | b"..") {
+    if hidden.starts_with(b".wh.") {
         return Meaning::Ignored;
+    }
+    if matches!(hidden, b"" | b"." | b"..") {
+        return Meaning::Impossible;
     }
     path.drain(start..start + 4);
     Meaning::Whiteout
@@ -99,8 +104,8 @@ mod tests {
         check_mark("a/.wh..hidden", "a/.hidden", Meaning::Whiteout);
         check_mark(".wh..wh.aufs", ".wh..wh.aufs", Meaning::Ignored);
         check_mark(".wh..wh.plnk/12.34", ".wh..wh.plnk/12.34", Meaning::Ignored);
-        check_mark("a/.wh.", "a/.wh.", Meaning::Ignored);
-        check_mark("a/.wh...", "a/.wh...", Meaning::Ignored);
+        check_mark("a/.wh.", "a/.wh.", Meaning::Impossible);
+        check_mark("a/.wh...", "a/.wh...", Meaning::Impossible);
         check_mark("a/x.wh.y", "a/x.wh.y", Meaning::Plain);
         check_mark("", "", Meaning::Plain);
     }

@@ -25,7 +25,7 @@ struct Saved {
     layers: Option<Vec<String>>,
 }
 
-const LAYER_TYPE: &str = "application/vnd.oci.image.layer.v1.tar";
+const LAYER_TYPE: &str = "application/vnd.docker.image.rootfs.diff.tar";
 const CONFIG_TYPE: &str = "application/vnd.oci.image.config.v1+json";
 /// Bytes of documents that are looked through for configs: those of a saved image of thirty platforms with attestations
 /// are a tenth of it. Names may lie and lead to one document again and again.
