@@ -6,6 +6,7 @@ mod elf;
 mod small;
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use elf::ElfBuilder;
@@ -194,6 +195,46 @@ fn a_layer_here_that_was_deleted_or_written_to_is_not_taken_from_the_cache() {
     let (text, _, code) = scan(&folder, &[], &[]);
     assert_eq!(code, 3, "{text}");
     assert!(text.contains("reading layer 1"), "{text}");
+}
+
+#[test]
+fn a_folder_is_judged_for_the_platform_that_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |path: &str, program: ElfBuilder| {
+        let path = folder.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, program.build()).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    };
+    write("root/bin/app", ElfBuilder::arm64());
+    let scan = |flags: &[&str]| {
+        said(&imgarch(folder.path(), &[&["scan", "rootfs:root", "--entrypoint", "/bin/app"], flags].concat(), &[]))
+    };
+    assert_eq!(scan(&[]).1, 0);
+    assert_eq!(scan(&["--platform", "linux/arm64"]).1, 0);
+    let (text, code) = scan(&["--platform", "linux/amd64"]);
+    assert!(code == 1 && text.contains("exec format error"), "{text}");
+    // As many programs for one as for the other: nobody knows.
+    write("root/bin/other", ElfBuilder::amd64());
+    let (text, code) = scan(&[]);
+    assert!(code == 3 && text.contains("--platform linux/arm64"), "{text}");
+}
+
+#[test]
+fn a_target_whose_image_is_listed_and_not_here_is_no_refusal() {
+    let folder = tempfile::tempdir().unwrap();
+    let images = [("amd64", ElfBuilder::amd64()), ("arm64", ElfBuilder::arm64())];
+    write_layout(&folder.path().join("image"), &images.map(|(arch, program)| Small::new(arch, program.build())));
+    let blob =
+        |digest: &serde_json::Value| folder.path().join("image/blobs").join(digest.as_str().unwrap().replace(':', "/"));
+    let read = |path: PathBuf| serde_json::from_slice::<serde_json::Value>(&fs::read(path).unwrap()).unwrap();
+    let top = read(folder.path().join("image/index.json"));
+    let index = read(blob(&top["manifests"][0]["digest"]));
+    fs::remove_file(blob(&index["manifests"][1]["digest"])).unwrap();
+    let (text, _, code) = scan(&folder, &["--target", "linux/arm64"], &[]);
+    assert!(code == 3 && text.contains("linux/arm64 is listed, but its content is not present in"), "{text}");
+    let (text, _, code) = scan(&folder, &["--target", "linux/s390x"], &[]);
+    assert!(code == 1 && text.contains("no-platform-for-target"), "{text}");
 }
 
 #[test]

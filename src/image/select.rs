@@ -209,6 +209,13 @@ impl Selection {
     /// An index's promise decides what a node picks, so it decides here; without one the config does.
     fn take(&mut self, mut image: Image, promised: Option<Platform>, wanted: &Wanted) {
         image.promised = promised.filter(|platform| !platform.is_unknown());
+        // A variant that the config leaves out is the index's, and not the default of 32-bit Arm.
+        if let (Some(promised), Some(declared)) = (&image.promised, &mut image.declared)
+            && (image.config.architecture == "arm" && image.config.variant.is_empty())
+            && promised.architecture == "arm"
+        {
+            declared.variant.clone_from(&promised.variant);
+        }
         let platform = image.promised.clone().or_else(|| image.declared.clone());
         // An image that names no platform at all is read: only its files can say.
         if platform.as_ref().is_some_and(|platform| !wanted.takes(platform)) {

@@ -20,7 +20,8 @@ fn describe(descriptor: &Descriptor) -> Value {
 fn promise(descriptor: &Descriptor, platform: &str) -> Value {
     let (os, architecture) = platform.split_once('/').unwrap();
     let mut value = describe(descriptor);
-    value["platform"] = json!({"os": os, "architecture": architecture});
+    let (architecture, variant) = architecture.split_once('/').unwrap_or((architecture, ""));
+    value["platform"] = json!({"os": os, "architecture": architecture, "variant": variant});
     value
 }
 
@@ -110,6 +111,15 @@ fn a_wanted_platform_is_the_promised_one_or_else_the_declared_one() {
     assert!(unmet.to_string().starts_with("no image for linux/s390x in"), "{unmet}");
     assert!(selection.unmet(&Wanted { platforms: platforms[1..].to_vec() }).is_none());
     assert!(selection.unmet(&Wanted::default()).is_none());
+}
+
+#[test]
+fn a_variant_that_the_config_leaves_out_is_that_of_the_index() {
+    let mut memory = Memory::default();
+    let (arm, arm64) = (memory.image("arm", 1, 1), memory.image("arm64", 1, 1));
+    let root = memory.index(vec![promise(&arm, "linux/arm/v6"), promise(&arm64, "linux/arm/v6")]);
+    check(memory.select(&root, &[]), &[("linux/arm/v6", "linux/arm/v6"), ("linux/arm/v6", "linux/arm64")]);
+    check(memory.select(&arm, &[]), &[("-", "linux/arm/v7")]);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use super::platform::{Subject, judge_platform};
 use super::{Open, Options, Watch};
 use super::{attribution, base, index};
 use crate::image::{
-    Contents, Image, ImageError, Layer, LayerNote, RootFs, Selection, read_directory, read_stream, select,
+    Contents, Image, ImageError, Layer, LayerNote, RootFs, Selection, Skipped, Why, read_directory, read_stream, select,
 };
 use crate::inspect::FileKind;
 use crate::judge::code::{Code, Severity};
@@ -95,9 +95,10 @@ impl Selected {
                 let config = Config::default();
                 let mut subject = Subject::directory(&config, &rootfs);
                 subject.problems = unread.into_iter().map(|text| Problem::new(text, None)).collect();
-                let targets = match options.targets.as_slice() {
-                    [] => super::platform::guess(&rootfs).into_iter().collect(),
-                    targets => targets.to_vec(),
+                let targets = match (options.targets.as_slice(), options.platforms.as_slice()) {
+                    ([], []) => super::platform::guess(&rootfs).into_iter().collect(),
+                    ([], platforms) => platforms.iter().filter_map(Target::of_platform).collect(),
+                    (targets, _) => targets.to_vec(),
                 };
                 report.platforms.push(judge_platform(subject, &targets, options));
             }
@@ -109,6 +110,7 @@ impl Selected {
                 report.problems.extend(selection.unmet(&options.wanted()).map(problem));
                 index::judge(&selection, &mut report);
                 report.findings.extend(targets.refused.iter().cloned());
+                report.problems.extend(targets.unread.iter().cloned());
                 for (image, targets) in targets.judged(&selection) {
                     let mut platform = on_image(image, targets, &|layer| store.find(layer, &failures), options);
                     let from =
@@ -182,6 +184,8 @@ struct Assigned {
     /// One list for each image of the selection; an image that none of the user's targets runs is not judged.
     by_image: Vec<Vec<Target>>,
     refused: Vec<Finding>,
+    /// Targets whose image is listed, but elsewhere.
+    unread: Vec<Problem>,
     /// The user named targets.
     is_narrowed: bool,
 }
@@ -197,10 +201,10 @@ impl Assigned {
                 let published = image.promised.as_ref().or(image.declared.as_ref());
                 published.and_then(Target::of_platform).into_iter().collect()
             });
-            return Assigned { by_image: own.collect(), refused: Vec::new(), is_narrowed: false };
+            return Assigned { by_image: own.collect(), refused: Vec::new(), unread: Vec::new(), is_narrowed: false };
         }
-        let mut assigned =
-            Assigned { by_image: vec![Vec::new(); images.len()], refused: Vec::new(), is_narrowed: true };
+        let by_image = vec![Vec::new(); images.len()];
+        let mut assigned = Assigned { by_image, refused: Vec::new(), unread: Vec::new(), is_narrowed: true };
         let offered: Vec<Option<Platform>> = images.iter().map(|image| image.promised.clone()).collect();
         for target in &options.targets {
             // A single manifest is taken by every engine, whatever its platform: the classic way to the incident.
@@ -211,6 +215,10 @@ impl Assigned {
             match picked {
                 Ok(best) => best.first().into_iter().for_each(|first| assigned.by_image[*first].push(target.clone())),
                 Err(refusal) => {
+                    if let Some(problem) = elsewhere(selection, target) {
+                        assigned.unread.push(problem);
+                        continue;
+                    }
                     let message = format!("{} finds nothing to run in it: {}", target.name, refusal.message);
                     assigned.refused.push(Finding::new(Code::NoPlatformForTarget, message));
                 }
@@ -224,6 +232,20 @@ impl Assigned {
         let all = selection.images.iter().zip(self.by_image.iter().map(Vec::as_slice));
         all.filter(|(_, targets)| !self.is_narrowed || !targets.is_empty())
     }
+}
+
+/// An engine would find what a target runs in the index, and this source does not have it.
+fn elsewhere(selection: &Selection, target: &Target) -> Option<Problem> {
+    let absent = |entry: &Skipped| match &entry.why {
+        Why::NotPresent { place } => Some((entry.platform.clone(), place.clone())),
+        _ => None,
+    };
+    let (platforms, places): (Vec<_>, Vec<_>) = selection.skipped.iter().filter_map(absent).unzip();
+    let picked = matching::pick(target.engine.unwrap_or(ENGINE), target, &platforms).ok()?;
+    let at = *picked.first()?;
+    let platform = platforms[at].as_ref().map_or_else(|| "its image".to_string(), ToString::to_string);
+    let text = format!("{}: {platform} is listed, but its content is not present in {}", target.name, places[at]);
+    Some(Problem::new(text, Some("scan it from its registry".to_string())))
 }
 
 fn problem(error: ImageError) -> Problem {

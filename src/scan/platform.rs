@@ -58,7 +58,8 @@ pub fn judge_platform(subject: Subject<'_>, targets: &[Target], options: &Option
         return report;
     }
     if targets.is_empty() {
-        report.problems.push(no_target(subject.promised.or(subject.declared), subject.rootfs));
+        let is_folder = subject.digest.is_none();
+        report.problems.push(no_target(subject.promised.or(subject.declared), subject.rootfs, is_folder));
         return report;
     }
     let healthcheck = healthcheck(&subject.config.run);
@@ -92,20 +93,27 @@ fn on_windows(report: &mut PlatformReport, rootfs: &RootFs<FileKind>, arch: Arch
     report.findings = judged.findings;
 }
 
-/// A directory has no label: the architecture that most of its programs have. The report says it was not declared.
+/// A directory has no label: the architecture that most of its programs have, where one has more than any other. The
+/// report says it was not declared.
 pub fn guess(rootfs: &RootFs<FileKind>) -> Option<Target> {
     let programs = Programs::collect(rootfs, &Node::plain(Arch::Amd64));
-    let (arch, _) = programs.count().into_iter().max_by_key(|(_, count)| *count)?;
-    Target::of_platform(&Platform::linux(arch))
+    let counted = programs.count();
+    let (arch, most) = counted.iter().max_by_key(|(_, count)| **count)?;
+    let is_alone = counted.values().filter(|count| *count == most).count() == 1;
+    Target::of_platform(&Platform::linux(*arch)).filter(|_| is_alone)
 }
 
 /// Why a platform gives no node to judge it on.
-fn no_target(platform: Option<&Platform>, rootfs: &RootFs<FileKind>) -> Problem {
+fn no_target(platform: Option<&Platform>, rootfs: &RootFs<FileKind>, is_folder: bool) -> Problem {
     let text = match platform {
         Some(platform) if platform.os != "linux" => {
             return Problem::new(format!("{platform}: only programs for Linux and Windows are judged"), None);
         }
         Some(platform) => format!("{platform} is no platform that is known"),
+        None if is_folder => {
+            let text = "a folder does not say which platform it is for, and neither do its programs".to_string();
+            return Problem::new(text, Some("name it, as in --platform linux/arm64".to_string()));
+        }
         None => "neither an index nor the config names its platform".to_string(),
     };
     let hint =
