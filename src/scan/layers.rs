@@ -314,9 +314,13 @@ mod tests {
         let mut larger = layer.clone();
         larger.descriptor.size += 1;
         let mut store = LayerStore::default();
-        assert_eq!(problems(&mut store, &bad, &[layer.clone()]).len(), 1, "it is not there");
-        assert_eq!(problems(&mut store, &good, &[layer.clone()]), [""; 0], "another's failure is none of this one");
-        assert_eq!(problems(&mut store, &bad, &[layer.clone()]).len(), 1, "it is still not there");
+        assert_eq!(problems(&mut store, &bad, std::slice::from_ref(&layer)).len(), 1, "it is not there");
+        assert_eq!(
+            problems(&mut store, &good, std::slice::from_ref(&layer)),
+            [""; 0],
+            "another's failure is none of this one"
+        );
+        assert_eq!(problems(&mut store, &bad, std::slice::from_ref(&layer)).len(), 1, "it is still not there");
         let wrong = problems(&mut store, &good, &[layer, larger]);
         let text = format!("it is {} bytes long, but its descriptor says {}", tar.len(), tar.len() + 1);
         assert!(matches!(&wrong[..], [one] if one.ends_with(&text)), "{wrong:?}");
