@@ -82,6 +82,16 @@ impl Grant {
         header.set_sensitive(true);
         Some(Grant { header, identity, until })
     }
+
+    /// By this machine's clock: whether it has not run out.
+    fn holds(&self) -> bool {
+        self.until.is_none_or(|until| Instant::now() < until)
+    }
+
+    /// Whether it is worth showing where `refused` was shown before, or nothing was.
+    fn replaces(&self, refused: Option<&Grant>) -> bool {
+        self.holds() && refused.is_none_or(|refused| refused.header != self.header)
+    }
 }
 
 impl Keyring {
@@ -93,7 +103,7 @@ impl Keyring {
     pub(super) fn current(&self, realm: &Realm) -> Option<Grant> {
         let slot = self.slot(realm);
         let grant = lock(&slot);
-        grant.clone().filter(|grant| grant.until.is_none_or(|until| Instant::now() < until))
+        grant.clone().filter(Grant::holds)
     }
 
     /// Whether there is anything to answer a challenge with.
@@ -111,7 +121,8 @@ impl Keyring {
     ) -> Result<Grant, SourceError> {
         let slot = self.slot(realm);
         let mut grant = lock(&slot);
-        if let Some(renewed) = grant.as_ref().filter(|grant| refused.is_none_or(|old| old.header != grant.header)) {
+        // Another thread may have renewed it in the meantime.
+        if let Some(renewed) = grant.as_ref().filter(|grant| grant.replaces(refused)) {
             return Ok(renewed.clone());
         }
         *grant = None;
@@ -299,4 +310,23 @@ fn basic_text(credential: &Credential) -> Option<String> {
         Credential::RegistryToken(_) => return None,
     };
     Some(base64::engine::general_purpose::STANDARD.encode(format!("{username}:{password}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn grant(token: &str, until: Option<Instant>) -> Grant {
+        Grant::new("Bearer", token, Identity::Anonymous, until).unwrap()
+    }
+
+    #[test]
+    fn neither_what_was_refused_nor_what_has_run_out_is_shown_again() {
+        let now = Instant::now();
+        let later = grant("a", now.checked_add(LEAST_VALIDITY));
+        assert!(later.replaces(None) && later.replaces(Some(&grant("b", None))));
+        assert!(!later.replaces(Some(&later)));
+        assert!(grant("a", None).replaces(None));
+        assert!(!grant("a", Some(now)).replaces(None));
+    }
 }
