@@ -4,7 +4,7 @@
 
 use std::ffi::OsStr;
 use std::io::{Read, Write};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -47,12 +47,12 @@ pub(super) fn ask(
         let _ = child.kill();
         let _ = child.wait();
     }
-    let (succeeded, output) = answered.map_err(|cause| format!("{program}: {cause}"))?;
-    read_answer(succeeded, &output).map_err(|cause| format!("{program}: {cause}"))
+    let (status, output) = answered.map_err(|cause| format!("{program}: {cause}"))?;
+    read_answer(status, &output).map_err(|cause| format!("{program}: {cause}"))
 }
 
-/// Whether it succeeded, and what it said.
-fn converse(child: &mut Child, server: &str, timeout: Duration) -> Result<(bool, String), String> {
+/// How it ended, and what it said.
+fn converse(child: &mut Child, server: &str, timeout: Duration) -> Result<(ExitStatus, String), String> {
     let end = Instant::now() + timeout;
     let mut input = child.stdin.take().expect("standard input is piped");
     let mut output = child.stdout.take().expect("standard output is piped").take(ANSWER_LIMIT);
@@ -70,21 +70,23 @@ fn converse(child: &mut Child, server: &str, timeout: Duration) -> Result<(bool,
     let text = receiver.recv_timeout(timeout).map_err(|_| late())?.map_err(|error| error.to_string())?;
     loop {
         match child.try_wait().map_err(|error| error.to_string())? {
-            Some(status) => return Ok((status.success(), text)),
+            Some(status) => return Ok((status, text)),
             None if Instant::now() >= end => return Err(late()),
             None => std::thread::sleep(POLL),
         }
     }
 }
 
-fn read_answer(succeeded: bool, output: &str) -> Result<Option<Credential>, String> {
-    if !succeeded {
+fn read_answer(status: ExitStatus, output: &str) -> Result<Option<Credential>, String> {
+    if !status.success() {
         let said = output.trim();
         // The protocol has no other sign for it than this text.
         if said.contains("credentials not found") || said.contains("no credentials server URL") {
             return Ok(None);
         }
-        return Err(if said.is_empty() { "it failed".to_string() } else { super::answer::one_line(said) });
+        // A helper may fail after its answer, of which each part may have the secret in it.
+        let is_tellable = !said.is_empty() && !said.contains('{') && !said.contains("\"Secret\"");
+        return Err(if is_tellable { super::answer::one_line(said) } else { format!("it failed ({status})") });
     }
     // serde_json's own message would quote the answer.
     let answer: Answer = serde_json::from_str(output).map_err(|_| "its answer is not the protocol's".to_string())?;
@@ -136,8 +138,15 @@ mod tests {
     #[test]
     fn a_failing_helper_says_why_and_keeps_its_secret() {
         check("echo 'the keychain is locked'; exit 1", Err("the keychain is locked"));
-        check("exit 3", Err("it failed"));
+        check("exit 3", Err("it failed (exit status: 3)"));
         check("echo '{\"Secret\":\"hunter2\"'", Err("its answer is not the protocol's"));
+    }
+
+    #[test]
+    fn a_helper_that_fails_after_its_answer_keeps_its_secret() {
+        for answer in [r#"{"Username":"u","Secret":"hunter2"}"#, r#""Secret": "hunter2""#] {
+            check(&format!("echo '{answer}'; exit 1"), Err("docker-credential-test: it failed (exit status: 1)"));
+        }
     }
 
     #[test]
