@@ -89,7 +89,7 @@ impl Endpoint {
     /// Reads `unix:///run/docker.sock`, `tcp://host:2376` or `host:2376`.
     pub fn parse(text: &str, tls: Option<Tls>) -> Result<Endpoint, SourceError> {
         let refuse = |cause: &str| SourceError::Unsupported {
-            what: format!("the engine address {text}"),
+            what: format!("the engine address {}", shown(text)),
             cause: cause.to_string(),
         };
         match text.split_once("://") {
@@ -112,6 +112,15 @@ impl Endpoint {
                 .with_hint("ssh HOST docker save IMAGE | imgarch scan -")),
             _ => Err(refuse("it is neither unix:///PATH nor tcp://HOST:PORT")),
         }
+    }
+}
+
+/// An address as errors may have it: without a password.
+fn shown(address: &str) -> String {
+    let (scheme, rest) = address.find("://").map_or(("", address), |at| address.split_at(at + 3));
+    match rest.rsplit_once('@') {
+        Some((login, host)) if login.contains(':') => format!("{scheme}***@{host}"),
+        _ => address.to_string(),
     }
 }
 
@@ -279,5 +288,12 @@ mod tests {
             );
         }
         assert!(Endpoint::parse("ssh://me@host", None).unwrap_err().hint().unwrap().contains("docker save"));
+    }
+    #[test]
+    fn an_address_is_refused_without_its_secret() {
+        for text in ["tcp://u:hunter2@h:2375", "ssh://u:hunter2@h", "u:hunter2@h:2375", "tcp://u:hunter/2@h"] {
+            let error = Endpoint::parse(text, None).unwrap_err().to_string();
+            assert!(error.contains("***@h") && !error.contains("hunter"), "{error}");
+        }
     }
 }
