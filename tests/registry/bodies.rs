@@ -84,6 +84,32 @@ fn a_slow_body_is_read_and_one_that_only_drips_is_not() {
 }
 
 #[test]
+fn a_document_that_only_drips_is_not_waited_for() {
+    let drip = || Fault::Drip(1, Duration::from_millis(20));
+    let hasty = || {
+        let retry = RetryPolicy { retries: 1, ..options().retry };
+        RegistryOptions { timeout: Duration::from_millis(300), retry, ..options() }
+    };
+    let (fake, server) = (FakeRegistry::start(), FakeRegistry::start());
+    fake.put_image("a/b", "1", b"layer");
+    let error_of = || {
+        let started = Instant::now();
+        let error = image(&fake, hasty(), "a/b:1").root().unwrap_err().to_string();
+        assert!(started.elapsed() < Duration::from_secs(2), "{error} after {:?}", started.elapsed());
+        error
+    };
+    (0..2).for_each(|_| fake.plan("/manifests/", drip()));
+    assert!(error_of().ends_with("could not be reached: less than 1024 bytes a second"));
+    fake.require_token(&server, Login::Basic("u", "p"));
+    // The words of a refusal are an ornament: it is told without them.
+    server.plan("/token", drip());
+    assert!(error_of().contains("refused access"));
+    fake.require_token(&server, Login::Anybody);
+    server.plan("/token", drip());
+    assert!(error_of().ends_with("could not be reached: less than 1024 bytes a second"));
+}
+
+#[test]
 fn a_silent_server_is_not_waited_for() {
     let fake = FakeRegistry::start();
     let stored = fake.put_image("a/b", "1", b"layer");

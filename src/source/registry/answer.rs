@@ -102,10 +102,10 @@ fn login(place: &str) -> String {
 }
 
 /// The server's own words, from its JSON; empty where it has none.
-pub(super) fn read_message(answer: Answer) -> String {
+pub(super) fn read_message(mut answer: Answer) -> String {
     let mut body = Vec::new();
     // Only an ornament of an error that is told anyway: what cannot be read is left out.
-    let _ = answer.response.take(BODY_LIMIT).read_to_end(&mut body);
+    let _ = answer.body().take(BODY_LIMIT).read_to_end(&mut body);
     message(&body)
 }
 

@@ -266,7 +266,7 @@ impl Asking<'_> {
         self.patience.insist(|http| http.follow(url, &call, None))
     }
 
-    fn read_token(&self, answer: Answer) -> Result<Grant, SourceError> {
+    fn read_token(&self, mut answer: Answer) -> Result<Grant, SourceError> {
         let asked_at = Instant::now();
         let place = shown_host(&answer.url);
         match answer.status() {
@@ -284,7 +284,7 @@ impl Asking<'_> {
             cause: cause.to_string(),
         };
         let mut body = Vec::new();
-        let read = answer.response.take(TOKEN_LIMIT).read_to_end(&mut body);
+        let read = answer.body().take(TOKEN_LIMIT).read_to_end(&mut body);
         read.map_err(|error| SourceError::Unreachable { place: place.clone(), cause: super::fault::text(&error) })?;
         // serde_json's own message could quote the token.
         let token: TokenAnswer = serde_json::from_slice(&body).map_err(|_| malformed("not the JSON of a token"))?;

@@ -2,7 +2,7 @@
 //! after as many bytes as the descriptor says, or with an error; it is not verified here.
 
 use std::io::{self, Read};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use reqwest::StatusCode;
 use reqwest::blocking::Response;
@@ -10,15 +10,13 @@ use reqwest::blocking::Response;
 use super::Registry;
 use super::gate::Permit;
 use super::http::Answer;
+use super::pace::{self, Pace};
 use crate::oci::Descriptor;
 use crate::source::SourceError;
 
 /// What a connection has to bring before its break is forgiven: a server that gives a byte a connection would hold a
 /// scan for ever.
 const PROGRESS: u64 = 64 << 10;
-/// Bytes a second below which a connection counts as broken: no link that pulls images is slower, and per-read
-/// time-outs do not see a server that sends a byte just in time.
-const LEAST_PACE: u64 = 1 << 10;
 /// What a resumed body that begins at its beginning again is skipped in.
 const SKIP_PIECE: usize = 64 << 10;
 
@@ -35,28 +33,6 @@ pub(super) struct BlobBody {
     breaks: u32,
     broke_at: u64,
     _permit: Permit,
-}
-
-/// Bytes that arrived, and how long the reader waited for them, since the window began.
-#[derive(Default)]
-struct Pace {
-    bytes: u64,
-    waited: Duration,
-}
-
-impl Pace {
-    /// Only time spent waiting counts: the reader may be slower than any link.
-    fn is_too_slow(&mut self, bytes: usize, waited: Duration, window: Duration) -> bool {
-        self.bytes += bytes as u64;
-        self.waited += waited;
-        if self.waited < window {
-            return false;
-        }
-        let least = (LEAST_PACE as f64 * self.waited.as_secs_f64()) as u64;
-        let is_too_slow = self.bytes < least;
-        *self = Pace::default();
-        is_too_slow
-    }
 }
 
 impl BlobBody {
@@ -156,7 +132,7 @@ impl BlobBody {
         match read {
             Ok(0) => Ok(Received::Lost("the connection ended".to_string())),
             Ok(count) if self.pace.is_too_slow(count, started.elapsed(), window) => {
-                Ok(Received::Lost(format!("less than {LEAST_PACE} bytes a second")))
+                Ok(Received::Lost(pace::too_slow()))
             }
             Ok(count) if self.skip > 0 => {
                 self.skip -= count as u64;
@@ -239,14 +215,5 @@ mod tests {
         for header in ["bytes 0-199/200", "bytes 100-200/200", "bytes 100-199/201", "bytes */200", "100-199/200", ""] {
             check(header, false);
         }
-    }
-
-    #[test]
-    fn only_waiting_makes_a_pace_slow() {
-        let (second, mut pace) = (Duration::from_secs(1), Pace::default());
-        assert!(!pace.is_too_slow(10, Duration::from_millis(900), second));
-        assert!(pace.is_too_slow(10, Duration::from_millis(200), second));
-        assert!(!pace.is_too_slow(10, Duration::from_millis(900), second));
-        assert!(!pace.is_too_slow(2000, Duration::from_millis(200), second));
     }
 }

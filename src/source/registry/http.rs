@@ -13,6 +13,7 @@ use reqwest::{Method, StatusCode, Url};
 use super::connect::{Connections, HttpOptions};
 use super::endpoint::Endpoint;
 use super::fault::{self, Fault};
+use super::pace::Paced;
 use crate::source::SourceError;
 
 /// Registries redirect once, to their store; a store may redirect again.
@@ -60,6 +61,8 @@ pub(super) struct Answer {
     pub(super) url: Url,
     /// Whether the redirects led to another origin than the one that was asked.
     pub(super) is_elsewhere: bool,
+    /// What the request was given.
+    timeout: Duration,
 }
 
 impl Answer {
@@ -70,6 +73,11 @@ impl Answer {
     /// A header's text; `None` also where it is no text.
     pub(super) fn header(&self, name: &str) -> Option<&str> {
         self.response.headers().get(name)?.to_str().ok()
+    }
+
+    /// The body of a document, which has to come at a pace.
+    pub(super) fn body(&mut self) -> Paced<'_> {
+        Paced::new(&mut self.response, self.timeout)
     }
 }
 
@@ -127,7 +135,7 @@ impl Http {
             let response = self.once(&url, call, authorization)?;
             let may_follow = matches!(call.method, Method::GET | Method::HEAD);
             if !may_follow || !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
-                return Ok(Answer { response, url, is_elsewhere });
+                return Ok(Answer { response, url, is_elsewhere, timeout: self.timeout() });
             }
             let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
             url = redirection(&url, location).map_err(Fault::Final)?;

@@ -16,6 +16,7 @@ mod fault;
 mod gate;
 mod helper;
 mod http;
+mod pace;
 mod pinned;
 mod push;
 mod retry;
@@ -297,7 +298,7 @@ impl Registry {
         loop {
             let mut answer = self.ask(request)?;
             let mut bytes = Vec::new();
-            match answer.response.by_ref().take(MANIFEST_LIMIT + 1).read_to_end(&mut bytes) {
+            match answer.body().take(MANIFEST_LIMIT + 1).read_to_end(&mut bytes) {
                 Ok(_) if bytes.len() as u64 > MANIFEST_LIMIT => {
                     let place = request.subject.name.clone();
                     return Err(SourceError::TooLarge { place, what: "a manifest", limit: MANIFEST_LIMIT });

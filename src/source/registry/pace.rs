@@ -1,0 +1,76 @@
+//! How slow a body may be: no link that pulls images is slower, and per-read time-outs do not see a server that sends
+//! a byte just in time.
+
+use std::io::{self, Read};
+use std::time::{Duration, Instant};
+
+use reqwest::blocking::Response;
+
+/// Bytes a second below which a connection counts as broken.
+const LEAST_PACE: u64 = 1 << 10;
+
+/// Bytes that arrived, and how long the reader waited for them, since the window began.
+#[derive(Default)]
+pub(super) struct Pace {
+    bytes: u64,
+    waited: Duration,
+}
+
+/// A document's body, whose reading fails where it is too slow.
+pub(super) struct Paced<'a> {
+    response: &'a mut Response,
+    window: Duration,
+    pace: Pace,
+}
+
+impl Pace {
+    /// Only time spent waiting counts: the reader may be slower than any link.
+    pub(super) fn is_too_slow(&mut self, bytes: usize, waited: Duration, window: Duration) -> bool {
+        self.bytes += bytes as u64;
+        self.waited += waited;
+        if self.waited < window {
+            return false;
+        }
+        let least = (LEAST_PACE as f64 * self.waited.as_secs_f64()) as u64;
+        let is_too_slow = self.bytes < least;
+        *self = Pace::default();
+        is_too_slow
+    }
+}
+
+/// What is said of a body that is too slow.
+pub(super) fn too_slow() -> String {
+    format!("less than {LEAST_PACE} bytes a second")
+}
+
+impl<'a> Paced<'a> {
+    /// The pace is that of each `window`.
+    pub(super) fn new(response: &'a mut Response, window: Duration) -> Paced<'a> {
+        Paced { response, window, pace: Pace::default() }
+    }
+}
+
+impl Read for Paced<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let started = Instant::now();
+        let count = self.response.read(buffer)?;
+        if count > 0 && self.pace.is_too_slow(count, started.elapsed(), self.window) {
+            return Err(io::Error::other(too_slow()));
+        }
+        Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_waiting_makes_a_pace_slow() {
+        let (second, mut pace) = (Duration::from_secs(1), Pace::default());
+        assert!(!pace.is_too_slow(10, Duration::from_millis(900), second));
+        assert!(pace.is_too_slow(10, Duration::from_millis(200), second));
+        assert!(!pace.is_too_slow(10, Duration::from_millis(900), second));
+        assert!(!pace.is_too_slow(2000, Duration::from_millis(200), second));
+    }
+}
