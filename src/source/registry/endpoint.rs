@@ -60,7 +60,10 @@ impl Endpoint {
             Some("http") => PLAIN,
             Some(other) => return Err(malformed(format!("{other} is neither http nor https"))),
         };
-        let path = path.trim_matches('/').trim_start_matches("v2").trim_matches('/');
+        let path = path.trim_matches('/');
+        // The API's root may be named, as containerd's mirrors do.
+        let below = path.strip_prefix("v2").filter(|rest| rest.is_empty() || rest.starts_with('/'));
+        let path = below.unwrap_or(path).trim_matches('/');
         let prefix = if path.is_empty() { String::new() } else { format!("{path}/") };
         Ok(Endpoint { prefix, schemes, ..registry })
     }
@@ -134,6 +137,9 @@ mod tests {
         check(of("http://10.0.0.1:5000/"), &["http://10.0.0.1:5000/v2/a/b/manifests/1"]);
         check(of("https://harbor.example/hub"), &["https://harbor.example/v2/hub/a/b/manifests/1"]);
         check(of("https://harbor.example/v2/hub/"), &["https://harbor.example/v2/hub/a/b/manifests/1"]);
+        check(of("https://harbor.example/v2/"), &["https://harbor.example/v2/a/b/manifests/1"]);
+        check(of("https://harbor.example/v2cache"), &["https://harbor.example/v2/v2cache/a/b/manifests/1"]);
+        check(of("https://harbor.example/v2/v2/v2x"), &["https://harbor.example/v2/v2/v2x/a/b/manifests/1"]);
     }
 
     #[test]
