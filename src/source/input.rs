@@ -160,7 +160,8 @@ fn registry(name: &str, options: &OpenOptions) -> Result<Opened, SourceError> {
 fn ask_registry(reference: &Reference, opener: &RegistryOpener) -> Result<Opened, SourceError> {
     let source = opener(reference);
     source.root()?;
-    let origin = format!("registry {}", reference.registry);
+    let by = source.mirror().map(|mirror| format!(" by its mirror {mirror}")).unwrap_or_default();
+    let origin = format!("registry {}{by}", reference.registry);
     Ok(Opened::new(Input::Image(source), &origin, &reference.to_string()))
 }
 

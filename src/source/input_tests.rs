@@ -5,14 +5,14 @@ use crate::oci::{Descriptor, Digest};
 use crate::source::engine::Endpoint;
 use crate::source::engine::testing::engine;
 
-/// A registry that has nothing but `app:1`, and trouble of some kind with other names.
+/// A registry that has nothing but `app:1`, and `mirrored:1` by a mirror, and trouble of some kind with other names.
 struct Fake(String);
 
 impl Source for Fake {
     fn root(&self) -> Result<Descriptor, SourceError> {
         let place = "registry".to_string();
         match self.0.as_str() {
-            "app:1" => Ok(Descriptor::new("", Digest::of(b""), 0)),
+            "app:1" | "mirrored:1" => Ok(Descriptor::new("", Digest::of(b""), 0)),
             "private:1" => Err(SourceError::Denied { name: self.0.clone(), place, cause: "401".to_string() }),
             "far:1" => Err(SourceError::Unreachable { place, cause: "no route".to_string() }),
             "broken:1" => Err(SourceError::Malformed { place, cause: "not JSON".to_string() }),
@@ -22,6 +22,10 @@ impl Source for Fake {
 
     fn open(&self, _: &Descriptor) -> Result<Box<dyn Read + Send>, SourceError> {
         Ok(Box::new(Cursor::new(b"")))
+    }
+
+    fn mirror(&self) -> Option<String> {
+        (self.0 == "mirrored:1").then(|| "near.example".to_string())
     }
 }
 
@@ -65,6 +69,13 @@ fn a_bare_name_is_the_registrys_and_else_an_engines_with_a_note() {
     check("far:1", &options, ("Docker", true));
     let note = open("local:1", &options).unwrap().note.unwrap();
     assert!(note.starts_with("not in the registry docker.io; read from Docker Engine at unix://"), "{note}");
+}
+
+#[test]
+fn an_image_by_a_mirror_says_so() {
+    let (_folder, options) = options();
+    assert_eq!(open("app:1", &options).unwrap().origin, "registry docker.io");
+    assert_eq!(open("mirrored:1", &options).unwrap().origin, "registry docker.io by its mirror near.example");
 }
 
 #[test]

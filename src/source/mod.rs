@@ -38,6 +38,11 @@ pub trait Source: Send + Sync {
     fn stamp(&self, _: &Descriptor) -> Result<Option<Stamp>, SourceError> {
         Ok(None)
     }
+
+    /// The server that gave the root in the place of the one that was named.
+    fn mirror(&self) -> Option<String> {
+        None
+    }
 }
 
 /// Why bytes could not be had. Each variant names what, which and why; `hint` says what to do.

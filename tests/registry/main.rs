@@ -5,6 +5,7 @@ mod bodies;
 mod distribution;
 mod faults;
 mod login;
+mod mirrors;
 mod proxies;
 mod push;
 mod real;

@@ -131,23 +131,6 @@ fn nobody_there_is_told_after_the_attempts() {
 }
 
 #[test]
-fn a_mirror_is_asked_first_and_the_registry_where_it_has_nothing() {
-    let (fake, mirror) = (FakeRegistry::start(), FakeRegistry::start());
-    let stored = fake.put_image("a/b", "1", b"layer");
-    let other = fake.put_image("a/b", "2", b"other");
-    mirror.put_image("cache/a/b", "1", b"layer");
-    let mirrors = [(fake.host.clone(), vec![format!("http://{}/cache", mirror.host)])].into();
-    let client = Client::new(RegistryOptions { mirrors, ..options() }).unwrap();
-    let of = |tag: &str| client.image(&Reference::parse(&format!("{}/a/b:{tag}", fake.host)).unwrap());
-    assert_eq!(of("1").root().unwrap().digest, stored.digest);
-    assert!(fake.asked().is_empty());
-    let second = of("2");
-    assert_eq!(second.root().unwrap().digest, other.digest);
-    assert_eq!(read(&second, &layer_of(&other)).unwrap(), b"other");
-    assert_eq!(mirror.asked(), ["GET /v2/cache/a/b/manifests/1", "GET /v2/cache/a/b/manifests/2"]);
-}
-
-#[test]
 fn this_machine_has_several_names() {
     let fake = FakeRegistry::start();
     let stored = fake.put_image("a/b", "1", b"layer");

@@ -7,10 +7,10 @@ use std::time::Instant;
 use reqwest::StatusCode;
 use reqwest::blocking::Response;
 
-use super::Registry;
 use super::gate::Permit;
 use super::http::Answer;
 use super::pace::{self, Pace};
+use super::{Registry, malformed_blob};
 use crate::oci::Descriptor;
 use crate::source::SourceError;
 
@@ -24,6 +24,8 @@ pub(super) struct BlobBody {
     registry: Registry,
     descriptor: Descriptor,
     response: Option<Response>,
+    /// The name of who was connected to last.
+    server: String,
     /// Bytes given to the reader.
     position: u64,
     /// Bytes that the connection sends again because the server does not know ranges.
@@ -38,11 +40,12 @@ pub(super) struct BlobBody {
 impl BlobBody {
     /// Opens the first connection, so that what is missing or forbidden is known at once.
     pub(super) fn open(registry: Registry, descriptor: Descriptor, permit: Permit) -> Result<BlobBody, SourceError> {
-        let (response, pace) = (None, Pace::default());
+        let (server, pace) = (registry.place(), Pace::default());
         let mut body = BlobBody {
             registry,
             descriptor,
-            response,
+            response: None,
+            server,
             position: 0,
             skip: 0,
             pace,
@@ -55,37 +58,12 @@ impl BlobBody {
     }
 
     fn connect(&mut self) -> Result<(), SourceError> {
-        let answer = self.registry.fetch(&self.descriptor, self.position)?;
-        self.skip = match answer.status() {
-            StatusCode::PARTIAL_CONTENT => {
-                check_range(answer.header("content-range"), self.position, self.descriptor.size)
-                    .map_err(|cause| self.malformed(cause))?;
-                0
-            }
-            _ => {
-                self.check_length(&answer)?;
-                self.position
-            }
-        };
+        let (answer, server) = self.registry.fetch(&self.descriptor, self.position)?;
+        self.skip = if answer.status() == StatusCode::PARTIAL_CONTENT { 0 } else { self.position };
         self.pace = Pace::default();
+        self.server = server;
         self.response = Some(answer.response);
         Ok(())
-    }
-
-    /// A whole answer of another length than the descriptor's cannot be the content.
-    fn check_length(&self, answer: &Answer) -> Result<(), SourceError> {
-        let size = self.descriptor.size;
-        match answer.response.content_length() {
-            Some(length) if length != size => {
-                Err(self.malformed(format!("it has {length} bytes there, and {size} by its descriptor")))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn malformed(&self, cause: String) -> SourceError {
-        let place = format!("{} in {}", self.descriptor.digest.short(), self.registry.place());
-        SourceError::Malformed { place, cause }
     }
 
     /// Notes that the connection is lost; an error once that was too often.
@@ -99,7 +77,7 @@ impl BlobBody {
         if self.breaks >= patience.policy.retries {
             let digest = self.descriptor.digest.short();
             let cause = format!("{digest} broke off after {} of {size} bytes: {cause}", self.position);
-            return Err(failed(SourceError::Unreachable { place: self.registry.place(), cause }));
+            return Err(failed(SourceError::Unreachable { place: self.server.clone(), cause }));
         }
         tracing::debug!(digest = %self.descriptor.digest, at = self.position, cause, "a body broke off");
         patience.rest(self.breaks + 1, patience.policy.wait(self.breaks));
@@ -115,7 +93,7 @@ impl BlobBody {
             Ok(0) | Err(_) => Ok(0),
             Ok(_) => {
                 let cause = format!("it goes on after the {} bytes of its descriptor", self.descriptor.size);
-                Err(failed(self.malformed(cause)))
+                Err(failed(malformed_blob(&self.descriptor, &self.server, cause)))
             }
         }
     }
@@ -179,6 +157,19 @@ impl Read for BlobBody {
 
 fn failed(error: SourceError) -> io::Error {
     io::Error::other(error)
+}
+
+/// Whether an answer can be the content from `position` on.
+pub(super) fn check(answer: &Answer, descriptor: &Descriptor, position: u64) -> Result<(), String> {
+    let size = descriptor.size;
+    match (answer.status(), answer.response.content_length()) {
+        (StatusCode::PARTIAL_CONTENT, _) => check_range(answer.header("content-range"), position, size),
+        // A whole answer of another length than the descriptor's cannot be it.
+        (_, Some(length)) if length != size => {
+            Err(format!("it has {length} bytes there, and {size} by its descriptor"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// `bytes 100-199/200` must begin where the reader stands. Source: RFC 9110, 14.4.

@@ -1,14 +1,16 @@
 //! A request with all that may have to be done for its answer: further attempts after a wait, a login, a renewed
 //! token, a fresh redirect. Every answer that leaves here is a success.
 
+use std::io::Read;
 use std::time::Duration;
 
 use reqwest::Url;
 
+use super::MANIFEST_LIMIT;
 use super::answer::{self, Identity, Subject};
 use super::auth::{Access, Grant, Keyring, Realm};
 use super::endpoint::Endpoint;
-use super::fault::Fault;
+use super::fault::{self, Fault};
 use super::http::{Answer, Call, Http};
 use super::retry::RetryPolicy;
 use crate::source::SourceError;
@@ -110,6 +112,29 @@ impl Line<'_> {
                     return Err(answer::refusal(&self.endpoint.name, &request.subject, &identity, answer));
                 }
             }
+        }
+    }
+
+    /// A manifest or index, whole: one that breaks off is asked for again from its beginning.
+    pub(super) fn read(&self, request: &Request<'_>) -> Result<(Answer, Vec<u8>), SourceError> {
+        let patience = self.patience;
+        let mut attempt = 0;
+        loop {
+            let mut answer = self.ask(request)?;
+            let mut bytes = Vec::new();
+            match answer.body().take(MANIFEST_LIMIT + 1).read_to_end(&mut bytes) {
+                Ok(_) if bytes.len() as u64 > MANIFEST_LIMIT => {
+                    let place = request.subject.name.clone();
+                    return Err(SourceError::TooLarge { place, what: "a manifest", limit: MANIFEST_LIMIT });
+                }
+                Ok(_) => return Ok((answer, bytes)),
+                Err(error) if attempt >= patience.policy.retries => {
+                    let place = self.endpoint.name.clone();
+                    return Err(SourceError::Unreachable { place, cause: fault::text(&error) });
+                }
+                Err(_) => patience.rest(attempt + 1, patience.policy.wait(attempt)),
+            }
+            attempt += 1;
         }
     }
 

@@ -203,19 +203,24 @@ impl Registry {
         let rest = format!("manifests/{}", self.reference.selector());
         let mut request = self.manifest_request(&rest, self.root_subject());
         request.call.method = Method::HEAD;
-        let answer = {
+        let found = {
             let _permit = self.client.requests.enter();
-            self.ask(&request)?
+            self.at_each(|line| self.described(line, &line.ask(&request)?))?
         };
+        found.map_or_else(|| self.root(), Ok)
+    }
+
+    /// What the headers say of the root, where they say all of it.
+    fn described(&self, line: &Line<'_>, answer: &Answer) -> Result<Option<Descriptor>, SourceError> {
         let digest = answer.header("docker-content-digest").and_then(|text| text.parse::<Digest>().ok());
         let size = answer.header("content-length").and_then(|text| text.parse::<u64>().ok());
-        let (Some(digest), Some(size), Some(media_type)) = (digest, size, media_type(&answer)) else {
-            return self.root();
+        let (Some(digest), Some(size), Some(media_type)) = (digest, size, media_type(answer)) else {
+            return Ok(None);
         };
         if let Some(expected) = self.reference.digest.clone().filter(|expected| *expected != digest) {
-            return Err(self.wrong_digest(expected, digest));
+            return Err(self.wrong_digest(line, expected, digest));
         }
-        Ok(Descriptor::new(&media_type, digest, size))
+        Ok(Some(Descriptor::new(&media_type, digest, size)))
     }
 
     fn manifest_request<'a>(&self, rest: &'a str, subject: Subject) -> Request<'a> {
@@ -229,19 +234,28 @@ impl Registry {
         Subject { what, name: self.reference.to_string() }
     }
 
-    /// Asks the mirrors and the registry, the one that answered last first; the registry's own error counts.
-    fn ask(&self, request: &Request<'_>) -> Result<Answer, SourceError> {
+    /// The registry itself, which is the last endpoint.
+    fn own(&self) -> &Endpoint {
+        self.endpoints.last().expect("the registry itself is the last endpoint")
+    }
+
+    fn line<'a>(&'a self, endpoint: &'a Endpoint) -> Line<'a> {
+        let Client { patience, keyring, .. } = &*self.client;
+        Line { patience, keyring, endpoint, repository: &self.reference.repository }
+    }
+
+    /// Asks the mirrors and the registry, the one that answered last first, until one gives what `ask` wants; the
+    /// registry's own error counts.
+    fn at_each<T>(&self, ask: impl Fn(&Line<'_>) -> Result<T, SourceError>) -> Result<T, SourceError> {
         let first = self.preferred.load(Ordering::Relaxed);
         for (at, endpoint) in self.endpoints.iter().enumerate().skip(first) {
-            let Client { patience, keyring, .. } = &*self.client;
-            let line = Line { patience, keyring, endpoint, repository: &self.reference.repository };
-            match line.ask(request) {
+            match ask(&self.line(endpoint)) {
                 Ok(answer) => {
                     self.preferred.store(at, Ordering::Relaxed);
                     return Ok(answer);
                 }
                 Err(error) if at + 1 < self.endpoints.len() => {
-                    tracing::warn!(mirror = endpoint.name, %error, "a mirror did not have it");
+                    tracing::warn!(mirror = endpoint.name, %error, "a mirror did not give it");
                 }
                 Err(error) => return Err(error),
             }
@@ -249,8 +263,8 @@ impl Registry {
         unreachable!("the registry itself is the last endpoint")
     }
 
-    /// The content of a descriptor, from `position` on where the server knows ranges.
-    fn fetch(&self, descriptor: &Descriptor, position: u64) -> Result<Answer, SourceError> {
+    /// The content of a descriptor, from `position` on where the server knows ranges, and the name of who gives it.
+    fn fetch(&self, descriptor: &Descriptor, position: u64) -> Result<(Answer, String), SourceError> {
         let digest = &descriptor.digest;
         let (what, rest) = match is_manifest(&descriptor.media_type) {
             true => ("manifest", format!("manifests/{digest}")),
@@ -264,24 +278,35 @@ impl Registry {
             let range = format!("bytes={position}-");
             request.call.headers.insert(RANGE, range.parse().expect("digits are a header's text"));
         }
-        self.ask(&request)
+        self.at_each(|line| {
+            let answer = line.ask(&request)?;
+            let name = line.endpoint.name.clone();
+            body::check(&answer, descriptor, position).map_err(|cause| malformed_blob(descriptor, &name, cause))?;
+            Ok((answer, name))
+        })
     }
 
     fn read_root(&self) -> Result<Root, SourceError> {
         let rest = format!("manifests/{}", self.reference.selector());
+        let request = self.manifest_request(&rest, self.root_subject());
         let _permit = self.client.requests.enter();
-        let (answer, bytes) = self.read_document(&self.manifest_request(&rest, self.root_subject()))?;
+        self.at_each(|line| {
+            let (answer, bytes) = line.read(&request)?;
+            self.checked_root(line, &answer, bytes)
+        })
+    }
+
+    fn checked_root(&self, line: &Line<'_>, answer: &Answer, bytes: Vec<u8>) -> Result<Root, SourceError> {
         let claimed = answer.header("docker-content-digest").and_then(|text| text.parse::<Digest>().ok());
-        let media_type = media_type(&answer);
         for expected in self.reference.digest.iter().chain(&claimed) {
             let mut hasher = expected.hasher();
             hasher.update(&bytes);
             let actual = hasher.finish();
             if actual != *expected {
-                return Err(self.wrong_digest(expected.clone(), actual));
+                return Err(self.wrong_digest(line, expected.clone(), actual));
             }
         }
-        let media_type = self.root_type(media_type, &bytes)?;
+        let media_type = self.root_type(line, media_type(answer), &bytes)?;
         let digest = self.reference.digest.clone().unwrap_or_else(|| {
             let mut hasher = Hasher::sha256();
             hasher.update(&bytes);
@@ -291,31 +316,16 @@ impl Registry {
         Ok(Root { descriptor, bytes: bytes.into() })
     }
 
-    /// A manifest or index, whole: one that breaks off is asked for again from its beginning.
-    fn read_document(&self, request: &Request<'_>) -> Result<(Answer, Vec<u8>), SourceError> {
-        let patience = &self.client.patience;
-        let mut attempt = 0;
-        loop {
-            let mut answer = self.ask(request)?;
-            let mut bytes = Vec::new();
-            match answer.body().take(MANIFEST_LIMIT + 1).read_to_end(&mut bytes) {
-                Ok(_) if bytes.len() as u64 > MANIFEST_LIMIT => {
-                    let place = request.subject.name.clone();
-                    return Err(SourceError::TooLarge { place, what: "a manifest", limit: MANIFEST_LIMIT });
-                }
-                Ok(_) => return Ok((answer, bytes)),
-                Err(error) if attempt >= patience.policy.retries => {
-                    return Err(SourceError::Unreachable { place: self.place(), cause: fault::text(&error) });
-                }
-                Err(_) => patience.rest(attempt + 1, patience.policy.wait(attempt)),
-            }
-            attempt += 1;
-        }
-    }
-
     /// The root's media type: its own word before the server's.
-    fn root_type(&self, served: Option<String>, bytes: &[u8]) -> Result<String, SourceError> {
-        let malformed = |cause: String| SourceError::Malformed { place: format!("{}", self.reference), cause };
+    fn root_type(&self, line: &Line<'_>, served: Option<String>, bytes: &[u8]) -> Result<String, SourceError> {
+        let is_mirror = !std::ptr::eq(line.endpoint, self.own());
+        let malformed = |cause: String| {
+            let place = match is_mirror {
+                true => format!("{} as its mirror {} gives it", self.reference, line.endpoint.name),
+                false => self.reference.to_string(),
+            };
+            SourceError::Malformed { place, cause }
+        };
         match Document::parse(bytes) {
             Err(DocumentError::Schema1) => {
                 let what = format!("{}, a Docker schema 1 image,", self.reference);
@@ -328,6 +338,8 @@ impl Registry {
                     "a web page came in its place; is there a proxy or a login in between?".to_string(),
                 ));
             }
+            // There is somebody else to ask.
+            Err(error) if is_mirror => return Err(malformed(error.to_string())),
             _ => {}
         }
         let own: Option<serde_json::Value> = serde_json::from_slice(bytes).ok();
@@ -339,8 +351,9 @@ impl Registry {
         })
     }
 
-    fn wrong_digest(&self, expected: Digest, actual: Digest) -> SourceError {
-        SourceError::WrongDigest { name: self.reference.to_string(), place: self.place(), expected, actual }
+    fn wrong_digest(&self, line: &Line<'_>, expected: Digest, actual: Digest) -> SourceError {
+        let (name, place) = (self.reference.to_string(), line.endpoint.name.clone());
+        SourceError::WrongDigest { name, place, expected, actual }
     }
 }
 
@@ -363,6 +376,15 @@ impl Source for Registry {
         let permit = self.client.contents.enter();
         Ok(Box::new(BlobBody::open(self.clone(), descriptor.clone(), permit)?))
     }
+
+    fn mirror(&self) -> Option<String> {
+        let endpoint = &self.endpoints[self.preferred.load(Ordering::Relaxed)];
+        (!std::ptr::eq(endpoint, self.own())).then(|| endpoint.name.clone())
+    }
+}
+
+fn malformed_blob(descriptor: &Descriptor, server: &str, cause: String) -> SourceError {
+    SourceError::Malformed { place: format!("{} in {server}", descriptor.digest.short()), cause }
 }
 
 /// The `Content-Type` without its parameters, where there is one.

@@ -8,9 +8,9 @@ use reqwest::{Method, Url};
 
 use super::answer::Subject;
 use super::auth::Access;
-use super::exchange::{Line, Request, Target};
+use super::exchange::{Request, Target};
 use super::http::{Answer, Call, Opener, Payload};
-use super::{Client, MANIFEST_LIMIT, Registry};
+use super::{MANIFEST_LIMIT, Registry};
 use crate::oci::{Descriptor, Digest, Document};
 use crate::source::SourceError;
 
@@ -72,7 +72,7 @@ impl Registry {
             let mut request = self.manifest_request("", subject.clone());
             request.target = target;
             let _permit = self.client.requests.enter();
-            let (answer, bytes) = match self.read_document(&request) {
+            let (answer, bytes) = match self.at_each(|line| line.read(&request)) {
                 Ok(read) => read,
                 Err(error) if matches!(error.bare(), SourceError::NotFound { .. }) && found.is_empty() => {
                     return self.referrers_by_tag(digest);
@@ -95,7 +95,8 @@ impl Registry {
     pub fn referrers_index(&self, digest: &Digest) -> Result<Option<Vec<u8>>, SourceError> {
         let rest = format!("manifests/{}-{}", digest.algorithm(), digest.hex());
         let subject = Subject { what: "list of referrers", name: self.reference.at(digest) };
-        match self.read_document(&self.manifest_request(&rest, subject)) {
+        let request = self.manifest_request(&rest, subject);
+        match self.at_each(|line| line.read(&request)) {
             Ok((_, bytes)) => Ok(Some(bytes)),
             Err(error) if matches!(error.bare(), SourceError::NotFound { .. }) => Ok(None),
             Err(error) => Err(error),
@@ -112,10 +113,7 @@ impl Registry {
     }
 
     fn write(&self, target: Target<'_>, subject: Subject, call: Call<'_>) -> Result<Answer, SourceError> {
-        let Client { patience, keyring, .. } = &*self.client;
-        let endpoint = self.endpoints.last().expect("the registry itself is the last endpoint");
-        let line = Line { patience, keyring, endpoint, repository: &self.reference.repository };
-        line.ask(&Request { subject, access: Access::Push, target, call })
+        self.line(self.own()).ask(&Request { subject, access: Access::Push, target, call })
     }
 
     /// Where the registry wants the bytes: it may be another host, which is not shown the credential.
