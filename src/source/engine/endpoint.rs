@@ -201,6 +201,10 @@ fn read_json<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<Option<T>, Sou
         other => other?,
     };
     let bytes = read_bounded(file, CONFIG_LIMIT, "a configuration", &place)?;
+    // As the docker command has it: what is blank says nothing.
+    if bytes.trim_ascii().is_empty() {
+        return Ok(None);
+    }
     serde_json::from_slice(&bytes).map(Some).map_err(|error| SourceError::Malformed { place, cause: error.to_string() })
 }
 
@@ -239,6 +243,15 @@ mod tests {
         let docker_context = Some("nowhere".to_string());
         let error = docker_endpoints(&EngineSettings { docker_context, ..settings }).unwrap_err();
         assert!(error.to_string().contains("docker context nowhere was not found"), "{error}");
+    }
+
+    #[test]
+    fn a_blank_config_names_no_context() {
+        let folder = tempfile::tempdir().unwrap();
+        for blank in ["", " \n"] {
+            std::fs::write(folder.path().join("config.json"), blank).unwrap();
+            assert_eq!(current_context(folder.path()).unwrap(), None);
+        }
     }
 
     #[test]

@@ -262,6 +262,10 @@ fn decode(auth: &str) -> Result<(String, String), String> {
 }
 
 fn parse(text: &str, place: &str) -> Result<ConfigFile, SourceError> {
+    // As the docker command has it.
+    if text.trim().is_empty() {
+        return Ok(ConfigFile::default());
+    }
     // serde_json's messages name the line and column, and quote a value only where its type is wrong: keep the place.
     serde_json::from_str(text).map_err(|error| SourceError::Malformed {
         place: place.to_string(),

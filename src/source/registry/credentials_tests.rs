@@ -111,6 +111,13 @@ fn what_is_malformed_is_named_and_its_secret_is_not() {
 }
 
 #[test]
+fn a_blank_config_holds_nothing() {
+    for blank in ["", " \n\t"] {
+        check(&[blank], "a.example", "x", None);
+    }
+}
+
+#[test]
 fn debug_text_shows_no_secret() {
     let given = CredentialStore::Given { host: "h".to_string(), credential: basic("u", "hunter2").unwrap() };
     assert_eq!(format!("{given:?}"), r#"Given(h, Basic("u", ***))"#);
