@@ -142,6 +142,15 @@ fn tokens_that_are_none_are_told_without_being_shown() {
 }
 
 #[test]
+fn an_empty_token_is_none_beside_an_access_token() {
+    let (fake, server) = (FakeRegistry::start(), FakeRegistry::start());
+    fake.put_image("a/b", "1", b"layer");
+    fake.require_token(&server, Login::Anybody);
+    server.plan("/token", Fault::Instead(br#"{"token":"","access_token":"token-1"}"#.to_vec()));
+    image(&fake, options(), "a/b:1").root().unwrap();
+}
+
+#[test]
 fn a_token_server_that_is_busy_is_asked_again() {
     let (fake, server) = (FakeRegistry::start(), FakeRegistry::start());
     fake.put_image("a/b", "1", b"layer");

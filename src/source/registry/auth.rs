@@ -288,7 +288,8 @@ impl Asking<'_> {
         read.map_err(|error| SourceError::Unreachable { place: place.clone(), cause: super::fault::text(&error) })?;
         // serde_json's own message could quote the token.
         let token: TokenAnswer = serde_json::from_slice(&body).map_err(|_| malformed("not the JSON of a token"))?;
-        let text = token.token.or(token.access_token).filter(|text| !text.is_empty());
+        // One of the two may be there and empty.
+        let text = [token.token, token.access_token].into_iter().flatten().find(|text| !text.is_empty());
         let text = text.ok_or_else(|| malformed("no token in it"))?;
         let validity = token.expires_in.map_or(LEAST_VALIDITY, Duration::from_secs).max(LEAST_VALIDITY) - MARGIN;
         // A validity beyond what a clock can tell is as good as none.
