@@ -6,23 +6,28 @@ use super::endpoint::is_loopback;
 
 /// As Go's `ProxyFromEnvironment` has it, which docker and containerd ask: this machine is not asked through a proxy, and
 /// neither is what `NO_PROXY` names. Hosts, domains and networks in that list are reqwest's; a host with its port, as
-/// `registry.example:5000`, is told here. Source: golang.org/x/net/http/httpproxy.
+/// `registry.example:5000`, and `*.example` are told here. Source: golang.org/x/net/http/httpproxy.
 pub(super) fn is_exempt(url: &Url) -> bool {
-    let listed = || ["no_proxy", "NO_PROXY"].into_iter().find_map(|name| std::env::var(name).ok());
-    is_loopback(url.authority()) || listed().is_some_and(|listed| names_port_of(&listed, url))
+    let listed = || ["NO_PROXY", "no_proxy"].into_iter().find_map(|name| std::env::var(name).ok());
+    is_loopback(url.authority()) || listed().is_some_and(|listed| is_named(&listed, url))
 }
 
-/// Whether an entry with a port in `listed` is the URL's host, or a domain that it belongs to.
-fn names_port_of(listed: &str, url: &Url) -> bool {
+/// Whether an entry in `listed` that has a port or begins with `*.` is the URL's host, or a domain that it belongs to.
+fn is_named(listed: &str, url: &Url) -> bool {
     let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else { return false };
-    listed.split(',').filter_map(|entry| entry.trim().rsplit_once(':')).any(|(name, wanted)| {
+    listed.split(',').map(str::trim).any(|entry| {
+        let (name, wanted) = match entry.rsplit_once(':') {
+            Some((name, wanted)) => (name, wanted.parse().ok()),
+            None if entry.starts_with("*.") => (entry, Some(port)),
+            None => return false,
+        };
         let name = name.to_ascii_lowercase();
         let (name, is_domain_only) = match name.strip_prefix('*').unwrap_or(&name).strip_prefix('.') {
             Some(domain) => (domain, true),
             None => (name.as_str(), false),
         };
         let below = host.strip_suffix(name).is_some_and(|rest| rest.ends_with('.'));
-        wanted.parse() == Ok(port) && (below || !is_domain_only && host == name)
+        wanted == Some(port) && (below || !is_domain_only && host == name)
     })
 }
 
@@ -31,11 +36,11 @@ mod tests {
     use super::*;
 
     fn check(listed: &str, url: &str, expected: bool) {
-        assert_eq!(names_port_of(listed, &Url::parse(url).unwrap()), expected, "{listed} {url}");
+        assert_eq!(is_named(listed, &Url::parse(url).unwrap()), expected, "{listed} {url}");
     }
 
     #[test]
-    fn a_host_with_its_port_is_asked_directly() {
+    fn a_host_with_its_port_and_a_starred_domain_are_asked_directly() {
         check("other, Registry.example:5000", "https://registry.example:5000/v2/", true);
         check("registry.example:5000", "https://registry.example/v2/", false);
         check("registry.example:443", "https://registry.example/v2/", true);
@@ -43,6 +48,9 @@ mod tests {
         check("example:5000", "http://myexample:5000/", false);
         check(".example:5000", "http://example:5000/", false);
         check("*.example:5000", "http://a.example:5000/", true);
+        check("*.Example", "http://a.b.example:5000/", true);
+        check("*.example", "http://example:5000/", false);
+        check("*.example", "http://myexample/", false);
         check("10.0.0.1:5000", "http://10.0.0.1:5000/", true);
         check("[fd00::1]:5000", "http://[fd00::1]:5000/", true);
         check("fd00::1", "http://[fd00::1]:5000/", false);
