@@ -51,6 +51,16 @@ fn redirects_come_to_an_end() {
     assert!(error.to_string().contains("a redirect to file, which is not http"), "{error}");
 }
 
+#[test]
+fn who_does_not_speak_tls_is_asked_once_and_the_hint_says_how_to_allow_it() {
+    let (fake, plain) = (FakeRegistry::start(), FakeRegistry::start());
+    (0..2).for_each(|_| fake.plan("/manifests/", Fault::Redirect(format!("https://{}{{path}}", plain.host))));
+    let error = image(&fake, options(), "a/b:1").root().unwrap_err();
+    assert_eq!(error.to_string(), format!("{} could not be reached: it does not speak TLS", plain.host));
+    assert!(error.hint().unwrap().ends_with("--insecure"), "{error:?}");
+    assert_eq!(fake.asked().len(), 1);
+}
+
 thread_local! {
     static LOG: std::cell::RefCell<Vec<u8>> = const { std::cell::RefCell::new(Vec::new()) };
 }

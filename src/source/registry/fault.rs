@@ -14,8 +14,10 @@ use crate::source::SourceError;
 pub(super) enum Fault {
     /// No connection, or one that ended before the answer.
     Passing { place: String, cause: String },
-    /// The other end does not speak TLS, or nobody is there who could.
+    /// Nobody is there who could speak TLS.
     NoTls { place: String, cause: String },
+    /// Somebody answers, and not in TLS.
+    Plain { place: String },
     /// Nobody here knows the name; a proxy may.
     NoHost { place: String, cause: String },
     /// Not worth another attempt.
@@ -39,7 +41,7 @@ impl Fault {
                 return Fault::Final(SourceError::Unreachable { place, cause }.with_hint(CERTIFICATE_HINT));
             }
             Some(rustls::Error::InvalidMessage(_)) => {
-                return Fault::NoTls { place, cause: "it does not speak TLS".to_string() };
+                return Fault::Plain { place };
             }
             Some(_) => return Fault::Passing { place, cause },
             None => {}
@@ -67,11 +69,11 @@ impl Fault {
 
     /// Whether the connection ended before the other end showed that it speaks TLS.
     pub(super) fn is_before_tls(&self) -> bool {
-        matches!(self, Fault::NoTls { .. } | Fault::NoHost { .. })
+        matches!(self, Fault::NoTls { .. } | Fault::Plain { .. } | Fault::NoHost { .. })
     }
 
     pub(super) fn is_passing(&self) -> bool {
-        !matches!(self, Fault::Final(_) | Fault::NoHost { .. })
+        !matches!(self, Fault::Final(_) | Fault::Plain { .. } | Fault::NoHost { .. })
     }
 }
 
@@ -87,12 +89,17 @@ pub(super) fn is_self_signed(error: &reqwest::Error) -> bool {
 
 const CERTIFICATE_HINT: &str =
     "give the certificate of its authority with --ca-cert FILE, or do without verification with --insecure";
+const PLAIN: &str = "it does not speak TLS";
+const PLAIN_HINT: &str = "if it is meant to be asked in the clear, allow that with --insecure";
 const NO_AUTHORITIES: &str = "No CA certificates were loaded from the system";
 
 impl From<Fault> for SourceError {
     fn from(fault: Fault) -> SourceError {
         match fault {
             Fault::Final(error) => error,
+            Fault::Plain { place } => {
+                SourceError::Unreachable { place, cause: PLAIN.to_string() }.with_hint(PLAIN_HINT)
+            }
             Fault::Passing { place, cause } | Fault::NoTls { place, cause } | Fault::NoHost { place, cause } => {
                 SourceError::Unreachable { place, cause }
             }
@@ -110,6 +117,7 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Fault::Final(error) => error.fmt(f),
+            Fault::Plain { .. } => f.write_str(PLAIN),
             Fault::Passing { cause, .. } | Fault::NoTls { cause, .. } | Fault::NoHost { cause, .. } => {
                 f.write_str(cause)
             }
@@ -134,7 +142,7 @@ const LAYERS: [&str; 5] =
     ["client error (", "dns error", "error resolving DNS", "tcp connect error", "unexpected error"];
 
 /// An error as a person wants it: without the URL, which may hold a secret, and without the layers of the library.
-pub(super) fn text(error: &(dyn Error + 'static)) -> String {
+pub(in crate::source) fn text(error: &(dyn Error + 'static)) -> String {
     let mut parts: Vec<String> = Vec::new();
     for cause in causes(error) {
         let part = cause.to_string().replacen("tunnel error", "the environment's proxy gave no way", 1);
