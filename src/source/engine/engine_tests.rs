@@ -6,6 +6,8 @@ fn docker(path: &str) -> (u16, &'static str, &'static str) {
         "/_ping" => (200, "Api-Version: 1.45\r\n", "OK"),
         "/v1.45/images/app:1/json" => (200, "", "{}"),
         "/v1.45/images/app:1/get" => (200, "", "an archive"),
+        "/v1.45/images/cut:1/get" => (200, "Transfer-Encoding: chunked\r\n", "5\r\nan ar\r\n"),
+        "/v1.45/images/empty:1/get" => (200, "", ""),
         "/v1.45/images/broken/json" => (500, "", r#"{"message":"no space left on device"}"#),
         _ => (404, "", r#"{"message":"No such image"}"#),
     }
@@ -64,5 +66,17 @@ fn nobody_at_the_socket_is_unreachable_with_a_hint() {
     let folder = tempfile::tempdir().unwrap();
     let error = Engine::connect(&Endpoint::Unix(folder.path().join("absent.sock"))).unwrap_err();
     assert!(matches!(error.bare(), SourceError::Unreachable { .. }), "{error}");
-    assert!(error.hint().is_some());
+    assert_eq!(error.hint(), Some("is the engine running? docker info"));
+    let error = Engine::connect(&Endpoint::Unix(folder.path().join("podman/podman.sock"))).unwrap_err();
+    assert_eq!(error.hint(), Some("is podman's service running? systemctl --user start podman.socket"));
+}
+
+#[test]
+fn an_export_that_is_cut_or_empty_says_so() {
+    let (_folder, endpoint) = engine(docker);
+    let engine = Engine::connect(&endpoint).unwrap();
+    let read = |name: &str| engine.export(name).unwrap().read_to_end(&mut Vec::new()).unwrap_err().to_string();
+    let cut = read("cut:1");
+    assert!(cut.starts_with("its export broke off: ") && !cut.contains("request or response body"), "{cut}");
+    assert_eq!(read("empty:1"), "its export is empty");
 }

@@ -7,7 +7,7 @@ mod endpoint;
 pub(crate) mod testing;
 
 use std::error::Error as _;
-use std::io::{ErrorKind, Read};
+use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use reqwest::{Certificate, Identity, StatusCode};
 
 pub use endpoint::{Endpoint, EngineSettings, Tls, docker_endpoints, podman_endpoints};
 
+use super::registry::fault;
 use super::{SourceError, open_regular, read_bounded};
 
 /// A running engine that answered.
@@ -90,7 +91,10 @@ impl Engine {
     pub fn export(&self, name: &str) -> Result<Box<dyn Read + Send>, SourceError> {
         let path = format!("/images/{}/get", checked(name)?);
         let answer = self.send(&path, self.request(&path))?;
-        if answer.status() == StatusCode::OK { Ok(Box::new(answer)) } else { Err(self.refused(name, answer)) }
+        match answer.status() {
+            StatusCode::OK => Ok(Box::new(Export { answer, has_begun: false })),
+            _ => Err(self.refused(name, answer)),
+        }
     }
 
     fn ask(&self, path: &str) -> Result<Response, SourceError> {
@@ -115,8 +119,31 @@ impl Engine {
     }
 }
 
+/// An archive as it comes, whose end before its beginning is an error.
+struct Export {
+    answer: Response,
+    has_begun: bool,
+}
+
+impl Read for Export {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self.answer.read(buffer) {
+            Ok(0) if !self.has_begun && !buffer.is_empty() => Err(io::Error::other("its export is empty")),
+            Ok(count) => {
+                self.has_begun |= count > 0;
+                Ok(count)
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => Err(error),
+            // The library's own text does not say why.
+            Err(error) => Err(io::Error::other(format!("its export broke off: {}", fault::text(&error)))),
+        }
+    }
+}
+
 /// Tells a socket that may not be opened from one where nobody listens.
 fn failed(place: &str, error: &reqwest::Error, name: &str) -> SourceError {
+    // Its socket's name tells which engine was meant; `/run/podman/` is root's.
+    let (is_podman, is_roots) = (place.contains("podman"), place.contains("unix:///run/podman/"));
     let place = place.to_string();
     let mut source = error.source();
     let mut deepest = error.to_string();
@@ -124,12 +151,18 @@ fn failed(place: &str, error: &reqwest::Error, name: &str) -> SourceError {
         deepest = cause.to_string();
         if cause.downcast_ref::<std::io::Error>().is_some_and(|io| io.kind() == ErrorKind::PermissionDenied) {
             let denied = SourceError::Denied { name: name.to_string(), place, cause: deepest };
-            let hint = "join the group that owns the socket, then log in again: sudo usermod -aG docker $USER";
-            return denied.with_hint(hint);
+            return denied.with_hint(match is_podman {
+                true => "the socket is another user's; start your own: systemctl --user start podman.socket",
+                false => "join the group that owns the socket, then log in again: sudo usermod -aG docker $USER",
+            });
         }
         source = cause.source();
     }
-    SourceError::Unreachable { place, cause: deepest }.with_hint("is the engine running? docker info")
+    SourceError::Unreachable { place, cause: deepest }.with_hint(match (is_podman, is_roots) {
+        (true, true) => "is podman's service running? sudo systemctl start podman.socket",
+        (true, false) => "is podman's service running? systemctl --user start podman.socket",
+        (false, _) => "is the engine running? docker info",
+    })
 }
 
 fn root(endpoint: &Endpoint) -> String {

@@ -12,7 +12,7 @@ mod credentials;
 mod endpoint;
 mod exchange;
 mod exempt;
-mod fault;
+pub(super) mod fault;
 mod gate;
 mod helper;
 mod http;
