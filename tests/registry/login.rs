@@ -93,6 +93,23 @@ fn a_wrong_password_is_told_by_the_token_server() {
 }
 
 #[test]
+fn a_token_server_in_trouble_is_told_with_its_registry() {
+    let fake = FakeRegistry::start();
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    fake.require_token_of(&format!("http://127.0.0.1:{port}/token"));
+    let error = image(&fake, options(), "a/b:1").root().unwrap_err().to_string();
+    let expected = format!("the token server 127.0.0.1:{port} of {} could not be reached: ", fake.host);
+    assert!(error.starts_with(&expected), "{error}");
+    let server = FakeRegistry::start();
+    fake.require_token(&server, Login::Anybody);
+    (0..5).for_each(|_| server.plan("/token", Fault::Status(429, &[], "")));
+    let error = image(&fake, options(), "a/b:1").root().unwrap_err();
+    let expected = format!("the token server {} of {} answered 429 for a token for a/b", server.host, fake.host);
+    assert!(error.to_string().starts_with(&expected), "{error}");
+    assert!(error.hint().unwrap().starts_with(&format!("docker login {} (", fake.host)), "{error:?}");
+}
+
+#[test]
 fn the_credential_of_another_host_is_not_shown() {
     let fake = FakeRegistry::start();
     fake.require_basic("u", "p");

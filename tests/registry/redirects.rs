@@ -38,6 +38,22 @@ fn a_stores_refusal_is_not_taken_for_the_registrys() {
 }
 
 #[test]
+fn a_store_that_refuses_is_told_from_the_registry() {
+    let (fake, store) = (FakeRegistry::start(), FakeRegistry::start());
+    let stored = fake.put_image("a/b", "1", b"layer");
+    let image = image(&fake, with_login(&fake.host, basic("u", "p")), "a/b:1");
+    image.root().unwrap();
+    for _ in 0..2 {
+        fake.plan("/blobs/", Fault::Redirect(format!("http://{}{{path}}", store.host)));
+        store.plan("/blobs/", Fault::Status(403, &[], "<Error>AccessDenied</Error>"));
+    }
+    let error = image.open(&layer_of(&stored)).err().unwrap();
+    let place = format!("the storage host {} that {} redirected to refused access", store.host, fake.host);
+    assert!(error.to_string().starts_with(&place) && error.to_string().ends_with(": it answered 403"), "{error}");
+    assert!(error.hint().unwrap().starts_with("try again"), "{error:?}");
+}
+
+#[test]
 fn redirects_come_to_an_end() {
     let fake = FakeRegistry::start();
     for _ in 0..7 {

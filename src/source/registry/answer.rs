@@ -3,6 +3,7 @@
 
 use std::io::Read;
 
+use reqwest::Url;
 use serde::Deserialize;
 
 use super::http::{Answer, shown_host};
@@ -32,6 +33,26 @@ pub(super) enum Identity {
     User(String),
 }
 
+/// Which server refused, of those that one request may meet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    Registry,
+    TokenServer,
+    /// Where a registry keeps its contents, and sends whoever asks for them.
+    Store,
+}
+
+impl Role {
+    /// The server at `url` as messages name it: people know the registry, `host`, only.
+    pub(super) fn place(self, url: &Url, host: &str) -> String {
+        match self {
+            Role::Registry => host.to_string(),
+            Role::TokenServer => format!("the token server {} of {host}", shown_host(url)),
+            Role::Store => format!("the storage host {} that {host} redirected to", shown_host(url)),
+        }
+    }
+}
+
 #[derive(Deserialize)]
 struct Envelope {
     errors: Vec<RegistryError>,
@@ -54,14 +75,19 @@ struct TokenError {
 }
 
 /// Turns the refusal into the error that says it. `host` is the registry as people call it.
-pub(super) fn refusal(host: &str, subject: &Subject, identity: &Identity, answer: Answer) -> SourceError {
+pub(super) fn refusal(host: &str, role: Role, subject: &Subject, identity: &Identity, answer: Answer) -> SourceError {
     let status = answer.status().as_u16();
-    let place = if answer.is_elsewhere { shown_host(&answer.url) } else { host.to_string() };
+    let place = role.place(&answer.url, host);
     let wait = asked_wait(answer.response.headers());
     let said = read_message(answer);
     let name = subject.name.clone();
     match status {
-        401 | 403 => denied(&place, name, identity, &said),
+        // A store knows no users, only the addresses that the registry signs.
+        401 | 403 if role == Role::Store => {
+            let cause = if said.is_empty() { format!("it answered {status}") } else { said };
+            SourceError::Denied { name, place, cause }.with_hint("try again: the address may have run out on the way")
+        }
+        401 | 403 => denied(host, name, identity, &said),
         404 | 410 => {
             let error = SourceError::NotFound { what: subject.what, name, place };
             match said.as_str() {
@@ -74,9 +100,9 @@ pub(super) fn refusal(host: &str, subject: &Subject, identity: &Identity, answer
             let asked = wait.map(|wait| format!("it asks to wait {} s", wait.as_secs()));
             let cause = [Some("too many requests".to_string()), asked, Some(said)];
             let cause = cause.into_iter().flatten().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; ");
-            SourceError::Answer { name, place: place.clone(), status, cause }.with_hint(match identity {
-                Identity::User(_) => "try again later, or use a mirror".to_string(),
-                _ => format!("{} (limits are higher for users), or try again later", login(&place)),
+            SourceError::Answer { name, place, status, cause }.with_hint(match (identity, role) {
+                (Identity::User(_), _) | (_, Role::Store) => "try again later, or use a mirror".to_string(),
+                _ => format!("{} (limits are higher for users), or try again later", login(host)),
             })
         }
         _ => SourceError::Answer { name, place, status, cause: said },

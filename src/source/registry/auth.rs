@@ -12,7 +12,7 @@ use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
 use reqwest::{Method, StatusCode, Url};
 use serde::Deserialize;
 
-use super::answer::{self, Identity, Subject};
+use super::answer::{self, Identity, Role, Subject};
 use super::challenge::{self, Challenge};
 use super::credentials::{Credential, Wallet};
 use super::exchange::Patience;
@@ -246,7 +246,8 @@ impl Asking<'_> {
         let basic = basic.and_then(|text| Grant::new("Basic", &text, self.identity.clone(), None));
         let mut call = Call::get();
         call.headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        self.patience.insist(|http| http.follow(&url, &call, basic.as_ref().map(|grant| &grant.header)))
+        let answer = self.patience.insist(|http| http.follow(&url, &call, basic.as_ref().map(|grant| &grant.header)));
+        answer.map_err(|error| self.of_token_server(&url, error))
     }
 
     fn post(&self, url: &Url, service: &str, scopes: &[String], token: &str) -> Result<Answer, SourceError> {
@@ -263,26 +264,37 @@ impl Asking<'_> {
         let mut call = Call { method: Method::POST, payload: Payload::Bytes(body), ..Call::get() };
         call.headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         call.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
-        self.patience.insist(|http| http.follow(url, &call, None))
+        let answer = self.patience.insist(|http| http.follow(url, &call, None));
+        answer.map_err(|error| self.of_token_server(url, error))
+    }
+
+    /// The same error with what was asked, and for which registry: people know that one only.
+    fn of_token_server(&self, url: &Url, error: SourceError) -> SourceError {
+        match error {
+            SourceError::Unreachable { cause, .. } => {
+                SourceError::Unreachable { place: Role::TokenServer.place(url, &self.realm.host), cause }
+            }
+            SourceError::Hinted { error, hint } => self.of_token_server(url, *error).with_hint(hint),
+            other => other,
+        }
     }
 
     fn read_token(&self, mut answer: Answer) -> Result<Grant, SourceError> {
         let asked_at = Instant::now();
-        let place = shown_host(&answer.url);
+        let place = Role::TokenServer.place(&answer.url, &self.realm.host);
         match answer.status() {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-                return Err(self.denied(&format!("{place}: {}", answer::read_message(answer))));
+                let server = shown_host(&answer.url);
+                return Err(self.denied(&format!("{server}: {}", answer::read_message(answer))));
             }
             status if !status.is_success() => {
                 let subject = Subject { what: "token", name: format!("a token for {}", self.realm.repository) };
-                return Err(answer::refusal(&place, &subject, &self.identity, answer));
+                return Err(answer::refusal(&self.realm.host, Role::TokenServer, &subject, &self.identity, answer));
             }
             _ => {}
         }
-        let malformed = |cause: &str| SourceError::Malformed {
-            place: format!("the answer of the token server {place}"),
-            cause: cause.to_string(),
-        };
+        let malformed =
+            |cause: &str| SourceError::Malformed { place: format!("the answer of {place}"), cause: cause.to_string() };
         let mut body = Vec::new();
         let read = answer.body().take(TOKEN_LIMIT).read_to_end(&mut body);
         read.map_err(|error| SourceError::Unreachable { place: place.clone(), cause: super::fault::text(&error) })?;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use reqwest::Url;
 
 use super::MANIFEST_LIMIT;
-use super::answer::{self, Identity, Subject};
+use super::answer::{self, Identity, Role, Subject};
 use super::auth::{Access, Grant, Keyring, Realm};
 use super::endpoint::Endpoint;
 use super::fault::{self, Fault};
@@ -109,7 +109,8 @@ impl Line<'_> {
                         }
                     }
                     let identity = grant.map_or(Identity::Anonymous, |grant| grant.identity);
-                    return Err(answer::refusal(&self.endpoint.name, &request.subject, &identity, answer));
+                    let role = if is_own { Role::Registry } else { Role::Store };
+                    return Err(answer::refusal(&self.endpoint.name, role, &request.subject, &identity, answer));
                 }
             }
         }
