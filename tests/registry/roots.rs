@@ -86,6 +86,21 @@ fn what_is_no_image_is_told_apart() {
 }
 
 #[test]
+fn a_root_that_nobody_gives_a_type_is_told_by_its_shape() {
+    let fake = FakeRegistry::start();
+    let manifest = br#"{"schemaVersion":2,"config":{"mediaType":"x/y","digest":"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855","size":0},"layers":[]}"#;
+    let index = br#"{"schemaVersion":2,"manifests":[]}"#;
+    let type_of = |bytes: &[u8]| {
+        fake.put_manifest("a/b", Some("1"), "", bytes);
+        fake.plan("/manifests/", Fault::Header("content-type", None));
+        image(&fake, options(), "a/b:1").root().map(|root| root.media_type).map_err(|error| error.to_string())
+    };
+    assert_eq!(type_of(manifest).as_deref(), Ok(OCI_MANIFEST));
+    assert_eq!(type_of(index).as_deref(), Ok(OCI_INDEX));
+    assert!(type_of(b"{}").unwrap_err().contains("neither an index nor a manifest"));
+}
+
+#[test]
 fn what_is_missing_is_named() {
     let fake = FakeRegistry::start();
     let stored = fake.put_image("a/b", "1", b"layer");

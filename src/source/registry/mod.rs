@@ -41,6 +41,7 @@ use self::exchange::{Line, Patience, Request, Target};
 use self::gate::Gate;
 use self::http::{Answer, Call, Http};
 use crate::oci::{Descriptor, Digest, Document, DocumentError, Hasher, Reference};
+use crate::source::listing::{INDEX_TYPE, MANIFEST_TYPE};
 use crate::source::{Source, SourceError};
 
 pub use self::credentials::{Credential, CredentialPaths, CredentialStore, Credentials};
@@ -316,7 +317,7 @@ impl Registry {
         Ok(Root { descriptor, bytes: bytes.into() })
     }
 
-    /// The root's media type: its own word before the server's.
+    /// The root's media type: its own word before the server's, and that before what it looks like.
     fn root_type(&self, line: &Line<'_>, served: Option<String>, bytes: &[u8]) -> Result<String, SourceError> {
         let is_mirror = !std::ptr::eq(line.endpoint, self.own());
         let malformed = |cause: String| {
@@ -326,7 +327,7 @@ impl Registry {
             };
             SourceError::Malformed { place, cause }
         };
-        match Document::parse(bytes) {
+        let parsed = match Document::parse(bytes) {
             Err(DocumentError::Schema1) => {
                 let what = format!("{}, a Docker schema 1 image,", self.reference);
                 let cause = "registries and engines have given it up".to_string();
@@ -340,15 +341,17 @@ impl Registry {
             }
             // There is somebody else to ask.
             Err(error) if is_mirror => return Err(malformed(error.to_string())),
-            _ => {}
-        }
+            parsed => parsed,
+        };
         let own: Option<serde_json::Value> = serde_json::from_slice(bytes).ok();
         let own = own.and_then(|value| Some(value.get("mediaType")?.as_str()?.to_string()));
-        let media_type = own.or(served).filter(|text| !text.is_empty());
-        media_type.ok_or_else(|| {
-            let cause = Document::parse(bytes).err().map(|error| error.to_string());
-            malformed(cause.unwrap_or_else(|| "it has no media type".to_string()))
-        })
+        if let Some(stated) = own.or(served).filter(|text| !text.is_empty()) {
+            return Ok(stated);
+        }
+        match parsed.map_err(|error| malformed(error.to_string()))? {
+            Document::Index(_) => Ok(INDEX_TYPE.to_string()),
+            Document::Manifest(_) => Ok(MANIFEST_TYPE.to_string()),
+        }
     }
 
     fn wrong_digest(&self, line: &Line<'_>, expected: Digest, actual: Digest) -> SourceError {
