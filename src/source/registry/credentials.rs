@@ -4,9 +4,11 @@
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
 use std::fmt;
+use std::fs::File;
 use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -138,12 +140,20 @@ pub(super) struct Found {
     pub(super) failure: Option<String>,
 }
 
-/// The stores with what their helpers answered, so that each is asked once a server.
-#[derive(Debug)]
+/// The stores with what they held: each helper is asked once a server, and each file is read once, for it may be a pipe.
 pub(super) struct Wallet {
     credentials: Credentials,
+    /// By path, the text of those that are there.
+    files: Mutex<HashMap<PathBuf, Option<Arc<str>>>>,
     /// By helper and server.
     answers: Mutex<HashMap<(String, String), HelperAnswer>>,
+}
+
+/// Without the files: secrets are in them.
+impl fmt::Debug for Wallet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Wallet").field("credentials", &self.credentials).finish_non_exhaustive()
+    }
 }
 
 type HelperAnswer = Result<Option<Credential>, String>;
@@ -170,7 +180,7 @@ struct Auth {
 
 impl Wallet {
     pub(super) fn new(credentials: Credentials) -> Wallet {
-        Wallet { credentials, answers: Mutex::default() }
+        Wallet { credentials, files: Mutex::default(), answers: Mutex::default() }
     }
 
     /// The credential for `repository` of `host` (`docker.io`, `localhost:5000`).
@@ -183,7 +193,7 @@ impl Wallet {
                     Found { credential, failure: None }
                 }
                 CredentialStore::Text { name, json } => self.find_in(&parse(json, name)?, name, host, repository)?,
-                CredentialStore::File(path) => match read(path)? {
+                CredentialStore::File(path) => match self.read(path)? {
                     Some(text) => {
                         let place = path.display().to_string();
                         self.find_in(&parse(&text, &place)?, &place, host, repository)?
@@ -224,6 +234,17 @@ impl Wallet {
             }
         }
         Ok(Found { credential: None, failure })
+    }
+
+    fn read(&self, path: &Path) -> Result<Option<Arc<str>>, SourceError> {
+        // Held while it is read: what comes out of a pipe, comes once.
+        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = files.get(path) {
+            return Ok(known.clone());
+        }
+        let text = read(path)?.map(Arc::from);
+        files.insert(path.to_path_buf(), text.clone());
+        Ok(text)
     }
 
     fn ask(&self, name: &str, server: &str) -> HelperAnswer {
@@ -274,12 +295,16 @@ fn parse(text: &str, place: &str) -> Result<ConfigFile, SourceError> {
 }
 
 fn read(path: &Path) -> Result<Option<String>, SourceError> {
+    use rustix::fs::OFlags;
     let failed = |cause| SourceError::File { path: path.to_path_buf(), cause };
-    let file = match std::fs::File::open(path) {
+    // A fifo that nobody writes to is not waited for, and holds nothing; a pipe's writer is.
+    let file = match File::options().read(true).custom_flags(OFlags::NONBLOCK.bits() as i32).open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(failed(error)),
     };
+    let flags = rustix::fs::fcntl_getfl(&file).map_err(|error| failed(error.into()))?;
+    rustix::fs::fcntl_setfl(&file, flags - OFlags::NONBLOCK).map_err(|error| failed(error.into()))?;
     let mut text = String::new();
     file.take(FILE_LIMIT + 1).read_to_string(&mut text).map_err(failed)?;
     if text.len() as u64 > FILE_LIMIT {

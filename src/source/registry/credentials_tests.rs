@@ -152,3 +152,34 @@ fn a_file_that_is_not_there_holds_nothing() {
     let wallet = Wallet::new(Credentials { stores: vec![store], ..Credentials::default() });
     assert_eq!(wallet.find("a.example", "x").unwrap(), Found::default());
 }
+
+fn wallet_of(path: PathBuf) -> Wallet {
+    Wallet::new(Credentials { stores: vec![CredentialStore::File(path)], ..Credentials::default() })
+}
+
+#[test]
+fn a_file_is_read_once_and_may_be_a_pipe() {
+    use std::io::Write;
+    use std::os::fd::AsRawFd;
+    let json = format!(r#"{{"auths":{{"a.example":{UP}}}}}"#);
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    let wallet = wallet_of(format!("/dev/fd/{}", reader.as_raw_fd()).into());
+    let late = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(50));
+        writer.write_all(json.as_bytes()).unwrap();
+    });
+    for _ in 0..2 {
+        assert_eq!(wallet.find("a.example", "x").unwrap().credential, basic("u", "p"));
+    }
+    late.join().unwrap();
+}
+
+#[test]
+fn a_fifo_without_a_writer_is_not_waited_for() {
+    use rustix::fs::{CWD, FileType, mknodat};
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config.json");
+    mknodat(CWD, &path, FileType::Fifo, 0o600.into(), 0).unwrap();
+    assert_eq!(wallet_of(path).find("a.example", "x").unwrap(), Found::default());
+    assert_eq!(wallet_of("/dev/null".into()).find("a.example", "x").unwrap(), Found::default());
+}
