@@ -83,6 +83,38 @@ fn no_more_contents_are_read_at_once_than_allowed() {
 }
 
 #[test]
+fn a_registry_that_never_answers_is_waited_for_once() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let host = listener.local_addr().unwrap().to_string();
+    let (timeout, retry) = (Duration::from_millis(300), RetryPolicy { retries: 1, ..options().retry });
+    let hasty = RegistryOptions { timeout, connect_timeout: timeout, retry, ..options() };
+    let client = Client::new(hasty).unwrap();
+    let error_of = |rest: &str| {
+        let started = Instant::now();
+        let reference = Reference::parse(&format!("{host}/{rest}")).unwrap();
+        (client.image(&reference).root().unwrap_err().to_string(), started.elapsed())
+    };
+    let (first, long) = error_of("a/b:1");
+    assert_eq!(first, format!("{host} could not be reached: no answer within 0.3 s"));
+    let (second, short) = error_of("a/c:1");
+    assert_eq!(second, first);
+    assert!(long >= 2 * timeout && short < timeout, "{long:?}, then {short:?}");
+}
+
+#[test]
+fn a_registry_that_answered_before_is_asked_again() {
+    let fake = FakeRegistry::start();
+    fake.put_image("a/b", "1", b"layer");
+    let (timeout, retry) = (Duration::from_millis(300), RetryPolicy { retries: 0, ..options().retry });
+    let client = Client::new(RegistryOptions { timeout, retry, ..options() }).unwrap();
+    let image = |tag: &str| client.image(&Reference::parse(&format!("{}/a/b:{tag}", fake.host)).unwrap());
+    image("1").root().unwrap();
+    fake.plan("/manifests/", Fault::Hang(Duration::from_millis(900)));
+    assert!(image("1").root().unwrap_err().to_string().contains("no answer within"));
+    image("1").root().unwrap();
+}
+
+#[test]
 fn images_of_one_client_share_its_tokens_by_repository() {
     let (fake, server) = (FakeRegistry::start(), FakeRegistry::start());
     fake.put_image("a/b", "1", b"x");

@@ -33,7 +33,10 @@ impl Patience {
                     None => return Ok(answer),
                 },
                 Err(fault) if fault.is_passing() && attempt < self.policy.retries => self.policy.wait(attempt),
-                Err(fault) => return Err(fault.into()),
+                Err(fault) => {
+                    self.http.give_up(&fault);
+                    return Err(fault.into());
+                }
             };
             attempt += 1;
             self.rest(attempt, wait);

@@ -14,6 +14,8 @@ use crate::source::SourceError;
 pub(super) enum Fault {
     /// No connection, or one that ended before the answer.
     Passing { place: String, cause: String },
+    /// A connection, and then nothing.
+    Silent { place: String, cause: String },
     /// Nobody is there who could speak TLS.
     NoTls { place: String, cause: String },
     /// Somebody answers, and not in TLS.
@@ -28,7 +30,6 @@ impl Fault {
     /// `place` is the host; `timeout` is what the request was given.
     pub(super) fn of(error: &reqwest::Error, place: &str, timeout: Duration) -> Fault {
         let (place, cause) = (place.to_string(), text(error));
-        let timed_out = || format!("no answer within {} s", timeout.as_secs_f32());
         match find::<rustls::Error>(error) {
             Some(rustls::Error::InvalidCertificate(reason)) => {
                 let cause = match reason {
@@ -49,7 +50,7 @@ impl Fault {
         if error.is_timeout() {
             return match error.is_connect() {
                 true => Fault::NoTls { place, cause: "no connection in time".to_string() },
-                false => Fault::Passing { place, cause: timed_out() },
+                false => Fault::Silent { place, cause: format!("no answer within {} s", timeout.as_secs_f32()) },
             };
         }
         // A name that nobody has will not be had a second later either.
@@ -70,6 +71,14 @@ impl Fault {
     /// Whether the connection ended before the other end showed that it speaks TLS.
     pub(super) fn is_before_tls(&self) -> bool {
         matches!(self, Fault::NoTls { .. } | Fault::Plain { .. } | Fault::NoHost { .. })
+    }
+
+    /// The host and the cause, where there is nothing that shows the host to be there at all.
+    pub(super) fn absence(&self) -> Option<(&str, &str)> {
+        match self {
+            Fault::NoTls { place, cause } | Fault::Silent { place, cause } => Some((place, cause)),
+            _ => None,
+        }
     }
 
     pub(super) fn is_passing(&self) -> bool {
@@ -100,9 +109,10 @@ impl From<Fault> for SourceError {
             Fault::Plain { place } => {
                 SourceError::Unreachable { place, cause: PLAIN.to_string() }.with_hint(PLAIN_HINT)
             }
-            Fault::Passing { place, cause } | Fault::NoTls { place, cause } | Fault::NoHost { place, cause } => {
-                SourceError::Unreachable { place, cause }
-            }
+            Fault::Passing { place, cause }
+            | Fault::Silent { place, cause }
+            | Fault::NoTls { place, cause }
+            | Fault::NoHost { place, cause } => SourceError::Unreachable { place, cause },
         }
     }
 }
@@ -118,9 +128,10 @@ impl fmt::Display for Fault {
         match self {
             Fault::Final(error) => error.fmt(f),
             Fault::Plain { .. } => f.write_str(PLAIN),
-            Fault::Passing { cause, .. } | Fault::NoTls { cause, .. } | Fault::NoHost { cause, .. } => {
-                f.write_str(cause)
-            }
+            Fault::Passing { cause, .. }
+            | Fault::Silent { cause, .. }
+            | Fault::NoTls { cause, .. }
+            | Fault::NoHost { cause, .. } => f.write_str(cause),
         }
     }
 }

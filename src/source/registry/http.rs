@@ -1,7 +1,7 @@
 //! One HTTP request and its redirects, over as few connections as can be. The credential goes to the host that was
 //! asked and nowhere else; no Referer is sent; https never leads to http; no URL's query or user is ever logged.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io::Read;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -26,6 +26,17 @@ pub(super) struct Http {
     connections: Connections,
     /// Hosts that were found to speak plain HTTP only.
     plain: Mutex<HashSet<String>>,
+    /// What is known of the hosts that were asked.
+    presences: Mutex<HashMap<String, Presence>>,
+}
+
+#[derive(Debug)]
+enum Presence {
+    Answered,
+    /// Not once, for all the attempts that a request has.
+    Absent {
+        cause: String,
+    },
 }
 
 /// Opens a payload from its beginning, for each attempt.
@@ -83,7 +94,7 @@ impl Answer {
 
 impl Http {
     pub(super) fn new(options: HttpOptions) -> Result<Http, SourceError> {
-        Ok(Http { connections: Connections::new(options)?, plain: Mutex::default() })
+        Ok(Http { connections: Connections::new(options)?, plain: Mutex::default(), presences: Mutex::default() })
     }
 
     pub(super) fn timeout(&self) -> Duration {
@@ -146,7 +157,20 @@ impl Http {
         }))
     }
 
+    /// After the last attempt: where the host never answered, no other image waits for it as long.
+    pub(super) fn give_up(&self, fault: &Fault) {
+        if let Some((host, cause)) = fault.absence() {
+            let absent = || Presence::Absent { cause: cause.to_string() };
+            lock(&self.presences).entry(host.to_string()).or_insert_with(absent);
+        }
+    }
+
     fn once(&self, url: &Url, call: &Call<'_>, authorization: Option<&HeaderValue>) -> Result<Response, Fault> {
+        let place = shown_host(url);
+        if let Some(Presence::Absent { cause }) = lock(&self.presences).get(&place) {
+            let cause = cause.clone();
+            return Err(Fault::Final(SourceError::Unreachable { place, cause }));
+        }
         let mut outcome = self.send(&self.connections.client(url)?, url, call, authorization)?;
         if let Err(error) = &outcome
             && fault::is_self_signed(error)
@@ -154,7 +178,13 @@ impl Http {
         {
             outcome = self.send(&client, url, call, authorization)?;
         }
-        outcome.map_err(|error| Fault::of(&error, &shown_host(url), self.timeout()))
+        match outcome {
+            Ok(response) => {
+                lock(&self.presences).insert(place, Presence::Answered);
+                Ok(response)
+            }
+            Err(error) => Err(Fault::of(&error, &place, self.timeout())),
+        }
     }
 
     fn send(
