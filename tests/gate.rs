@@ -221,6 +221,16 @@ fn a_folder_is_judged_for_the_platform_that_is_named() {
 }
 
 #[test]
+fn two_images_for_one_platform_are_told_apart_by_their_digests() {
+    let folder = tempfile::tempdir().unwrap();
+    let programs = [ElfBuilder::amd64(), ElfBuilder::arm64()];
+    write_layout(&folder.path().join("image"), &programs.map(|program| Small::new("amd64", program.build())));
+    let (text, _, code) = scan(&folder, &[], &[]);
+    assert_eq!((code, text.matches("  sha256:").count()), (1, 2), "{text}");
+    assert!(text.contains("]: sha256:"), "{text}");
+}
+
+#[test]
 fn a_target_whose_image_is_listed_and_not_here_is_no_refusal() {
     let folder = tempfile::tempdir().unwrap();
     let images = [("amd64", ElfBuilder::amd64()), ("arm64", ElfBuilder::arm64())];

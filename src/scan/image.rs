@@ -118,12 +118,24 @@ impl Selected {
                     tell_base(&mut platform, || base::layers(image, &selection, &*source, &from));
                     report.platforms.push(platform);
                 }
+                tell_apart(&mut report.platforms);
             }
         }
         for finding in report.findings.iter_mut().chain(report.platforms.iter_mut().flat_map(|p| &mut p.findings)) {
             name_image(&mut finding.hint, &report.name, &report.origin);
         }
         report
+    }
+}
+
+/// Two images of one index may be for the same platform.
+fn tell_apart(platforms: &mut [PlatformReport]) {
+    let labels: Vec<String> = platforms.iter().map(PlatformReport::label).collect();
+    let is_one_of_many = |label: &String| labels.iter().filter(|other| *other == label).count() > 1;
+    for (platform, _) in platforms.iter_mut().zip(&labels).filter(|(_, label)| is_one_of_many(label)) {
+        if platform.image.is_none() {
+            platform.image = platform.digest.as_ref().map(Digest::short);
+        }
     }
 }
 
