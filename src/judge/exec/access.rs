@@ -4,7 +4,7 @@
 use std::cell::Cell;
 
 use crate::image::{FileView, NodeId, NodeKind, ResolveError, RootFs};
-use crate::inspect::FileKind;
+use crate::inspect::{CONFIG_BYTES, FileKind};
 use crate::judge::{Cause, Errno};
 
 /// The user of a process, as far as it is known.
@@ -16,7 +16,7 @@ pub(crate) enum Who {
         uid: u32,
         gids: Vec<u32>,
     },
-    /// A name that the image's /etc/passwd could not be asked for.
+    /// A name whose entry may be in what was not kept of the image's /etc/passwd or /etc/group.
     Unknown,
 }
 
@@ -32,37 +32,42 @@ pub(crate) enum May {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct NoSuchUser(pub String);
 
+/// The largest number that runtimes give a user or group. Source: github.com/moby/sys/user `maxID`.
+const MAX_ID: i64 = (1 << 31) - 1;
+
 impl Who {
     /// Reads a config's User as runtimes do: `user[:group]`, each a number or a name of the image's tables; no user is
     /// root. Source: github.com/moby/sys/user `GetExecUser`.
     pub(crate) fn parse(user: &str, rootfs: &RootFs<FileKind>) -> Result<Who, NoSuchUser> {
-        let (name, group) = user.split_once(':').map_or((user, None), |(name, group)| (name, Some(group)));
+        let (name, group) = user.split_once(':').map_or((user, ""), |(name, group)| (name, group));
         let name = if name.is_empty() { "0" } else { name };
-        let passwd = config(rootfs, "/etc/passwd");
-        let entry = passwd
-            .as_deref()
-            .and_then(|text| rows(text).find(|row| row.first() == Some(&name) || row.get(2) == Some(&name)));
-        let number = |at: usize| entry.as_ref().and_then(|row| row.get(at)?.parse::<u32>().ok());
-        let uid = match number(2).or_else(|| name.parse().ok()) {
-            Some(0) => return Ok(Who::Root),
-            Some(uid) => uid,
-            None if passwd.is_some() => {
-                return Err(NoSuchUser(format!("unable to find user {name}: no matching entries in passwd file")));
+        let (passwd, groups) = (Table::read(rootfs, "/etc/passwd"), Table::read(rootfs, "/etc/group"));
+        let entry = passwd.entry(name);
+        let field = |at: usize| entry.as_ref().and_then(|row| row.get(at)?.parse::<u32>().ok());
+        let uid = match field(2) {
+            Some(uid) => Some(uid),
+            None => passwd.number("user", name, "passwd")?,
+        };
+        let explicit = match group {
+            "" => None,
+            group => match groups.entry(group).and_then(|row| row.get(2)?.parse().ok()) {
+                Some(gid) => Some(Some(gid)),
+                None => Some(groups.number("group", group, "group")?),
+            },
+        };
+        let gids = match explicit {
+            None => {
+                let login = entry.as_ref().and_then(|row| row.first().copied()).unwrap_or(name);
+                let own = field(3).unwrap_or(0);
+                Some(std::iter::once(own).chain(memberships(login, groups.text())).collect())
             }
-            None => return Ok(Who::Unknown),
+            Some(gid) => gid.map(|gid| vec![gid]),
         };
-        let groups = config(rootfs, "/etc/group");
-        let mut gids = match group.filter(|group| !group.is_empty()) {
-            None => vec![number(3).unwrap_or(0)],
-            Some(group) => vec![group_number(group, groups.as_deref()).ok_or_else(|| {
-                NoSuchUser(format!("unable to find group {group}: no matching entries in group file"))
-            })?],
-        };
-        if group.is_none() {
-            let login = entry.as_ref().and_then(|row| row.first().copied()).unwrap_or(name);
-            gids.extend(memberships(login, groups.as_deref()));
-        }
-        Ok(Who::User { uid, gids })
+        Ok(match (uid, gids) {
+            (Some(0), _) => Who::Root,
+            (Some(uid), Some(gids)) => Who::User { uid, gids },
+            _ => Who::Unknown,
+        })
     }
 
     /// Whether this user may execute a file. Source: fs/namei.c `generic_permission`.
@@ -200,13 +205,60 @@ pub(crate) fn config(rootfs: &RootFs<FileKind>, path: &str) -> Option<String> {
     }
 }
 
-fn rows(text: &str) -> impl Iterator<Item = Vec<&str>> {
-    text.lines().filter(|line| !line.is_empty()).map(|line| line.split(':').collect())
+/// /etc/passwd or /etc/group, as far as it was kept.
+enum Table {
+    /// It is not in the image, so nobody has a name.
+    Absent,
+    /// `is_whole`: every line of it was kept.
+    Text { text: String, is_whole: bool },
+    /// It is a link to a file that was not kept.
+    Unread,
 }
 
-fn group_number(group: &str, groups: Option<&str>) -> Option<u32> {
-    let named = groups.and_then(|text| rows(text).find(|row| row.first() == Some(&group))?.get(2)?.parse().ok());
-    named.or_else(|| group.parse().ok())
+impl Table {
+    fn read(rootfs: &RootFs<FileKind>, path: &str) -> Table {
+        let Ok(id) = rootfs.resolve(path) else { return Table::Absent };
+        match rootfs.view(id).fact {
+            Some(FileKind::Config(bytes)) => {
+                let text = String::from_utf8_lossy(bytes).into_owned();
+                Table::Text { text, is_whole: bytes.len() < CONFIG_BYTES }
+            }
+            Some(FileKind::Empty) => Table::Text { text: String::new(), is_whole: true },
+            _ => Table::Unread,
+        }
+    }
+
+    fn text(&self) -> Option<&str> {
+        match self {
+            Table::Text { text, .. } => Some(text),
+            Table::Absent | Table::Unread => None,
+        }
+    }
+
+    /// The first entry of a name, or of a number where the word is one.
+    fn entry(&self, word: &str) -> Option<Vec<&str>> {
+        let number = word.parse::<i64>().ok();
+        rows(self.text()?).find(|row| match number {
+            Some(_) => row.get(2).and_then(|field| field.parse().ok()) == number,
+            None => row.first() == Some(&word),
+        })
+    }
+
+    /// The number that a word without an entry stands for: itself. `None`: an entry may be in what was not kept.
+    fn number(&self, what: &str, word: &str, file: &str) -> Result<Option<u32>, NoSuchUser> {
+        match (word.parse::<i64>(), self) {
+            (Ok(number), _) if (0..=MAX_ID).contains(&number) => Ok(u32::try_from(number).ok()),
+            (Ok(_), _) => Err(NoSuchUser(format!("uids and gids must be in range 0-{MAX_ID}"))),
+            (Err(_), Table::Absent | Table::Text { is_whole: true, .. }) => {
+                Err(NoSuchUser(format!("unable to find {what} {word}: no matching entries in {file} file")))
+            }
+            (Err(_), Table::Text { is_whole: false, .. } | Table::Unread) => Ok(None),
+        }
+    }
+}
+
+fn rows(text: &str) -> impl Iterator<Item = Vec<&str>> {
+    text.lines().filter(|line| !line.is_empty()).map(|line| line.split(':').collect())
 }
 
 fn memberships(login: &str, groups: Option<&str>) -> Vec<u32> {

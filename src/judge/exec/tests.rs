@@ -92,6 +92,35 @@ fn the_path_is_searched_as_the_containers_user() {
     assert_eq!(as_user("nobody"), (nobody.clone(), nobody, 0));
 }
 
+#[test]
+fn a_user_without_a_table_is_refused_as_one_without_an_entry() {
+    let app = ElfBuilder::amd64().build();
+    let with = |extra: &[(&str, u16, &[u8])], user: &str| {
+        let call = Exec { user: user.to_string(), ..call(&["/app"]) };
+        let files = [&[("app", 0o755, app.as_slice())], extra].concat();
+        let outcome = execve(&tree(&files), &call, &Node::plain(Arch::Amd64));
+        outcome.cause().map_or("runs".to_string(), |cause| format!("{}: {}", cause.code, cause.text))
+    };
+    let user = |name: &str| format!("unknown-user: unable to find user {name}: no matching entries in passwd file");
+    let group = |name: &str| format!("unknown-user: unable to find group {name}: no matching entries in group file");
+    let range = "unknown-user: uids and gids must be in range 0-2147483647";
+    assert_eq!(with(&[], "nonroot"), user("nonroot"));
+    assert_eq!(with(&[], "root"), user("root"));
+    assert_eq!(with(&[("etc/passwd", 0o644, b"")], "root"), user("root"));
+    assert_eq!(with(&[("etc/passwd", 0o644, b"root:x:0:0:::\n")], "root"), "runs");
+    assert_eq!(with(&[], "1000:staff"), group("staff"));
+    assert_eq!(with(&[], "0:staff"), group("staff"));
+    assert_eq!(with(&[("etc/group", 0o644, b"staff:x:50:\n")], "1000:staff"), "runs");
+    assert_eq!(with(&[], "2147483647:2147483647"), "runs");
+    for beyond in ["2147483648", "4000000000", "-1", "0:2147483648"] {
+        assert_eq!(with(&[], beyond), range, "{beyond}");
+    }
+    // A number in the table is taken as it stands, and a name may be in what was not kept of a long one.
+    assert_eq!(with(&[("etc/passwd", 0o644, b"me:x:4000000000:0:::\n")], "me"), "runs");
+    let long = "x:x:1:1:::\n".repeat(10_000);
+    assert_eq!(with(&[("etc/passwd", 0o644, long.as_bytes())], "me"), "runs");
+}
+
 fn qemu(fixed: bool, interpreter: &str) -> Handler {
     let magic = [b"\x7fELF\x02\x01\x01".as_slice(), &[0; 9], &[2, 0, 183, 0]].concat();
     let mask = [[0xff; 7].as_slice(), &[0], &[0xff; 8], &[0xfe, 0xff, 0xff, 0xff]].concat();
