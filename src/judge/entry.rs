@@ -203,6 +203,8 @@ fn hints(code: Code, start: &Start<'_>, cause: &Cause) -> Vec<String> {
                     .into(),
             ]
         }
+        (_, "relative-working-dir") => hints = vec!["write WORKDIR with a leading slash".into()],
+        (_, "bad-working-dir") => hints = vec!["make WORKDIR a directory of the image, or one that can be made".into()],
         _ => {}
     }
     hints

@@ -7,6 +7,7 @@ pub(crate) mod access;
 mod after;
 pub(crate) mod binfmt;
 mod credentials;
+pub(crate) mod cwd;
 mod elf;
 mod follow;
 mod interpreter;
@@ -31,6 +32,7 @@ use crate::platform::{Capabilities, Fact, Node};
 
 use access::Who;
 use binfmt::{Asked, Assumed, Machine};
+use cwd::Cwd;
 use follow::{Ran, Walk};
 
 /// What happens to a call, and the way there.
@@ -184,9 +186,9 @@ fn run(question: &Question<'_>, flip: Option<Flip>) -> (Trace, Asked) {
         Ok(who) => (who, None),
         Err(access::NoSuchUser(text)) => (Who::Unknown, Some(text)),
     };
-    let (cwd, no_cwd) = match lookup::working_dir(rootfs, &call.working_dir) {
+    let (cwd, no_cwd) = match Cwd::parse(rootfs, &call.working_dir) {
         Ok(cwd) => (cwd, None),
-        Err(outcome) => (None, Some(outcome)),
+        Err(outcome) => (Cwd::root(rootfs), Some(outcome)),
     };
     let overrides = node.bounding.contains(Capabilities::DAC_OVERRIDE);
     let who = if who == Who::Root && !overrides { Who::User { uid: 0, gids: vec![0] } } else { who };
@@ -196,7 +198,7 @@ fn run(question: &Question<'_>, flip: Option<Flip>) -> (Trace, Asked) {
         node,
         kernel,
         who,
-        cwd: cwd.unwrap_or(rootfs.root()),
+        cwd: cwd.clone(),
         assumed: assume(node, kernel, flip),
         steps: RefCell::default(),
         doubts: RefCell::default(),
@@ -205,8 +207,7 @@ fn run(question: &Question<'_>, flip: Option<Flip>) -> (Trace, Asked) {
     };
     let as_root = machine(Who::Root);
     let machine = machine(who);
-    let find = |machine: &Machine<'_>| lookup::program(machine, call, cwd.is_some());
-    let outcome = match (refusal, no_cwd, find(&machine)) {
+    let outcome = match (refusal, no_cwd, lookup::program(&machine, call)) {
         (Some(text), ..) => {
             let cause = Cause { code: "unknown-user", text };
             Outcome::Fails { errno: Errno::ENOENT, at: call.user.clone(), cause }
@@ -215,7 +216,7 @@ fn run(question: &Question<'_>, flip: Option<Flip>) -> (Trace, Asked) {
         (None, None, Ok(path)) => start(&machine, &path, call, reach),
     };
     let is_failure = matches!(outcome, Outcome::Fails { .. });
-    let as_root = if is_failure { lookup::as_root(&as_root, call, cwd.is_some()) } else { AsRoot::default() };
+    let as_root = if is_failure { lookup::as_root(&as_root, call) } else { AsRoot::default() };
     let asked = machine.assumed.asked.get();
     let (steps, doubts) = (machine.steps.into_inner(), machine.doubts.into_inner());
     let (says, ends) = (machine.says.into_inner(), machine.ends.into_inner());

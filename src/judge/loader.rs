@@ -8,6 +8,7 @@
 use crate::image::{NodeId, NodeKind, RootFs};
 use crate::inspect::{Elf, FileKind, PT_DYNAMIC};
 use crate::judge::exec::binfmt::{Started, lossy};
+use crate::judge::exec::cwd::Cwd;
 use crate::judge::{Cause, Death, Outcome};
 use crate::platform::{Arch, Class};
 
@@ -81,7 +82,7 @@ pub(crate) fn family(path: &[u8], loader: &Elf) -> Option<Family> {
 pub(crate) fn load<'a>(
     rootfs: &'a RootFs<FileKind>,
     started: &Started<'a>,
-    cwd: NodeId,
+    cwd: &Cwd,
     env: &[String],
     page: u64,
 ) -> Result<Option<Loaded<'a>>, Ended> {

@@ -2,9 +2,10 @@
 //! searched: a library of another architecture there is passed over anyway.
 
 use super::{Family, Fault, Object, conf, verify};
-use crate::image::{NodeId, RootFs};
+use crate::image::RootFs;
 use crate::inspect::{Dynamic, FileKind};
 use crate::judge::exec::binfmt::{Started, lossy};
+use crate::judge::exec::cwd::Cwd;
 use crate::judge::exec::lookup::variable;
 use crate::platform::Arch;
 
@@ -13,7 +14,7 @@ pub(super) struct Search<'a> {
     rootfs: &'a RootFs<FileKind>,
     pub family: Family,
     pub arch: Arch,
-    cwd: NodeId,
+    cwd: Cwd,
     library_path: Vec<String>,
     /// Directories that are searched last.
     defaults: Vec<String>,
@@ -40,7 +41,7 @@ impl<'a> Search<'a> {
         rootfs: &'a RootFs<FileKind>,
         started: &Started<'a>,
         family: Family,
-        cwd: NodeId,
+        cwd: &Cwd,
         env: &[String],
     ) -> Search<'a> {
         let arch = started.abi.arch;
@@ -51,8 +52,16 @@ impl<'a> Search<'a> {
             "" => Vec::new(),
             text => split(text),
         });
-        let mut search =
-            Search { rootfs, family, arch, cwd, library_path, defaults: Vec::new(), cached: Vec::new(), gap: None };
+        let mut search = Search {
+            rootfs,
+            family,
+            arch,
+            cwd: cwd.clone(),
+            library_path,
+            defaults: Vec::new(),
+            cached: Vec::new(),
+            gap: None,
+        };
         match family {
             Family::Glibc => search.glibc_directories(loader),
             Family::Musl => search.defaults = conf::musl_path(rootfs, loader),
@@ -174,7 +183,7 @@ impl<'a> Search<'a> {
             Arch::S390x => b"z",
             _ => return list,
         };
-        if let Ok(id) = self.rootfs.walk(self.cwd, hwcaps.as_bytes(), true, &|_| true) {
+        if let Ok(id) = self.cwd.walk(self.rootfs, hwcaps.as_bytes(), &|_| true) {
             let own = self.rootfs.children(id).filter(|child| child.name.starts_with(start));
             list.extend(own.map(|child| format!("{hwcaps}/{}", lossy(child.name))));
         }
@@ -213,7 +222,7 @@ impl<'a> Search<'a> {
     }
 
     fn take(&self, path: &[u8], name: &str, by: usize, skipped: &mut Skipped) -> Option<Object<'a>> {
-        let id = self.rootfs.walk(self.cwd, path, true, &|_| true).ok()?;
+        let id = self.cwd.walk(self.rootfs, path, &|_| true).ok()?;
         let view = self.rootfs.view(id);
         match verify(view.fact, view.size, view.kind, &lossy(path), self.arch) {
             Ok(()) => {

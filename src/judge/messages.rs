@@ -39,7 +39,8 @@ pub fn messages(trace: &Trace, call: &Exec) -> Vec<Shown> {
         Outcome::Runs | Outcome::Emulated { .. } | Outcome::Unknown { .. } => Vec::new(),
         Outcome::Fails { cause, .. } if cause.code == "unknown-user" => unknown_user(&cause.text),
         Outcome::Fails { cause, .. } if cause.code == "no-command" => no_command(),
-        Outcome::Fails { errno, at, cause } if cause.code == "bad-working-dir" => bad_working_dir(at, *errno),
+        Outcome::Fails { errno, at, cause } if cause.code == "bad-working-dir" => bad_working_dir(at, call, *errno),
+        Outcome::Fails { cause, .. } if cause.code == "relative-working-dir" => relative_working_dir(),
         Outcome::Fails { errno, cause, .. } if is_first && SEARCH.contains(&cause.code) => {
             let failed = Failed { program, errno: *errno, code: cause.code };
             let crun = match &trace.as_root {
@@ -257,14 +258,26 @@ fn podman_not_found(frontend: &'static str, runtime: &str, words: &str) -> Shown
     shown(frontend, text, code)
 }
 
-/// The runtime could not enter, or make, the working directory.
-fn bad_working_dir(path: &str, errno: Errno) -> Vec<Shown> {
-    let made = if errno == Errno::ENOENT { "file exists" } else { "not a directory" };
-    let runc = format!(
-        "runc run failed: unable to start container process: error during container init: mkdir {path}: {made}"
-    );
-    let crun = |to: &str| format!("chdir{to} `{path}`: {}", errno.strerror());
+/// The runtime could not enter, or make, the working directory, for what stands at `at`.
+fn bad_working_dir(at: &str, call: &Exec, errno: Errno) -> Vec<Shown> {
+    let made = if errno == Errno::ELOOP { "file exists" } else { errno.message() };
+    let runc =
+        format!("runc run failed: unable to start container process: error during container init: mkdir {at}: {made}");
+    let crun = |to: &str| format!("chdir{to} `{}`: {}", call.working_dir, errno.strerror());
     vec![shown("runc 1.1 and newer", runc, 1), shown(CRUN, crun(" to"), 1), shown("crun 1.8", crun(""), 1)]
+}
+
+/// runc refuses it before it makes anything; crun enters it from the root.
+fn relative_working_dir() -> Vec<Shown> {
+    let text = "Cwd must be an absolute path";
+    let task = format!("failed to create shim task: OCI runtime create failed: runc create failed: {text}: unknown");
+    let docker = format!("docker: Error response from daemon: failed to create task for container: {task}");
+    vec![
+        shown("runc", format!("runc run failed: {text}"), 1),
+        shown("docker run (24 and newer)", docker, 125),
+        shown("kubelet (containerd): StartError", format!("failed to create containerd task: {task}"), 128),
+        shown("podman run (runc)", format!("Error: OCI runtime error: runc: runc create failed: {text}"), 126),
+    ]
 }
 
 /// The program was started and ended, by a signal or by its loader, a shell or a wrapper. Every front end reports the
@@ -357,6 +370,21 @@ mod tests {
                 ),
             ],
         );
+    }
+
+    #[test]
+    fn a_working_directory_that_cannot_be_entered_is_named() {
+        let files: &[(&str, u16, &[u8])] = &[("app", 0o755, &ElfBuilder::amd64().build())];
+        let said = |working_dir: &str, frontend: &str| {
+            let call = Exec { working_dir: working_dir.to_string(), ..call(&["/app"]) };
+            let shown = messages(&trace(&tree(files), &call, &Node::plain(Arch::Amd64)), &call);
+            shown.into_iter().find(|row| row.frontend == frontend).map(|row| row.text)
+        };
+        let runc = "runc run failed: unable to start container process: error during container init: \
+                    mkdir /app: not a directory";
+        assert_eq!(said("/app/x", "runc 1.1 and newer").as_deref(), Some(runc));
+        assert_eq!(said("/app/x", "crun 1.8").as_deref(), Some("chdir `/app/x`: Not a directory"));
+        assert_eq!(said("srv", "runc").as_deref(), Some("runc run failed: Cwd must be an absolute path"));
     }
 
     #[test]

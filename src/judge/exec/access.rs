@@ -3,6 +3,7 @@
 
 use std::cell::Cell;
 
+use super::cwd::Cwd;
 use crate::image::{FileView, NodeId, NodeKind, ResolveError, RootFs};
 use crate::inspect::{CONFIG_BYTES, FileKind};
 use crate::judge::{Cause, Errno};
@@ -105,9 +106,9 @@ impl Who {
     }
 }
 
-/// Opens `path` for execution as the kernel does, from the directory `start`.
+/// Opens `path` for execution as the kernel does, from the directory `cwd`.
 /// Source: fs/exec.c `do_open_execat`, fs/namei.c `may_open`.
-pub(crate) fn open_exec(rootfs: &RootFs<FileKind>, who: &Who, start: NodeId, path: &[u8]) -> Result<NodeId, Refusal> {
+pub(crate) fn open_exec(rootfs: &RootFs<FileKind>, who: &Who, cwd: &Cwd, path: &[u8]) -> Result<NodeId, Refusal> {
     let depends = Cell::new(false);
     let may_search = |directory: FileView<'_, FileKind>| match who.may_search(&directory) {
         May::Yes => true,
@@ -118,7 +119,7 @@ pub(crate) fn open_exec(rootfs: &RootFs<FileKind>, who: &Who, start: NodeId, pat
         }
     };
     let shown = String::from_utf8_lossy(path).into_owned();
-    let id = rootfs.walk(start, path, true, &may_search).map_err(|error| Refusal::of_walk(&error, &shown))?;
+    let id = cwd.walk(rootfs, path, &may_search).map_err(|error| Refusal::of_walk(&error, &shown))?;
     let file = rootfs.view(id);
     match file.kind {
         NodeKind::File => {}

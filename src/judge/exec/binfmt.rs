@@ -4,6 +4,7 @@
 use std::cell::{Cell, RefCell};
 
 use super::access::{self, Refusal, Who};
+use super::cwd::Cwd;
 use super::elf::{self, Accepted, Facts};
 use super::why::{describe, missing_loader, not_a_program, refused, with_node};
 use super::{Ends, Link, Step, map, misc};
@@ -43,7 +44,7 @@ pub(crate) struct Machine<'a> {
     pub who: Who,
     /// Whether files are opened with CAP_DAC_OVERRIDE, whoever the user is: until the first program runs.
     pub overrides: Cell<bool>,
-    pub cwd: NodeId,
+    pub cwd: Cwd,
     pub assumed: Assumed,
     pub steps: RefCell<Vec<Step>>,
     pub doubts: RefCell<Vec<Cause>>,
@@ -133,12 +134,12 @@ impl<'a> Machine<'a> {
     /// Opens a file to execute it. The first program of a container is opened with the capabilities that the engine left
     /// its user, which docker and containerd do and others do not.
     pub(crate) fn open(&self, path: &[u8]) -> Result<NodeId, Refusal> {
-        let own = access::open_exec(self.rootfs, &self.who, self.cwd, path);
+        let own = access::open_exec(self.rootfs, &self.who, &self.cwd, path);
         let Err(refusal) = own else { return own };
         if !self.overrides.get() {
             return Err(refusal);
         }
-        let opened = access::open_exec(self.rootfs, &Who::Root, self.cwd, path)?;
+        let opened = access::open_exec(self.rootfs, &Who::Root, &self.cwd, path)?;
         if refusal.errno.is_some() {
             let text = format!(
                 "{}; docker and containerd start it, for they leave a container's first program CAP_DAC_OVERRIDE, but \

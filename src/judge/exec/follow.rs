@@ -311,7 +311,7 @@ impl<'a> Machine<'a> {
         walk: &Walk,
     ) -> Option<Outcome> {
         let (path, (kind, label)) = (operands.first()?, by);
-        let id = match self.rootfs.walk(self.cwd, path.as_bytes(), true, &|_| true) {
+        let id = match self.cwd.walk(self.rootfs, path.as_bytes(), &|_| true) {
             Ok(id) => id,
             // A `#!` line with a word that is no option: the shell is not given the script that has it.
             Err(_) if walk.is_open || self.is_shebangs_word(path) => {

@@ -63,7 +63,7 @@ impl<'a> Machine<'a> {
         if jar.contains('*') {
             return None;
         }
-        let (line, code, text) = match self.rootfs.walk(self.cwd, jar.as_bytes(), true, &|_| true) {
+        let (line, code, text) = match self.cwd.walk(self.rootfs, jar.as_bytes(), &|_| true) {
             // A jar may begin with a script that starts it; these are never jars.
             Ok(id) => match self.kind(id) {
                 Some(
@@ -97,7 +97,7 @@ impl<'a> Machine<'a> {
                 break word;
             }
         };
-        let lookup = |path: &str| self.rootfs.walk(self.cwd, path.as_bytes(), true, &|_| true).ok();
+        let lookup = |path: &str| self.cwd.walk(self.rootfs, path.as_bytes(), &|_| true).ok();
         let is_directory = |id: &NodeId| self.rootfs.view(*id).kind == NodeKind::Directory;
         let mut files = interpreter.endings().iter().filter_map(|ending| lookup(&format!("{file}{ending}")));
         if file == "inspect" || files.any(|id| !is_directory(&id)) {
@@ -135,6 +135,6 @@ impl<'a> Machine<'a> {
         if path.starts_with('/') {
             return path.to_string();
         }
-        format!("{}/{path}", lossy(&self.rootfs.path(self.cwd)).trim_end_matches('/'))
+        format!("{}/{path}", lossy(&self.cwd.path(self.rootfs)).trim_end_matches('/'))
     }
 }

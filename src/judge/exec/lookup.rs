@@ -4,8 +4,6 @@
 use super::AsRoot;
 use super::access::Refusal;
 use super::binfmt::Machine;
-use crate::image::{NodeId, NodeKind, ResolveError, RootFs};
-use crate::inspect::FileKind;
 use crate::judge::{Cause, Errno, Exec, Outcome};
 
 /// What engines put in the environment of a container that has no PATH.
@@ -16,35 +14,13 @@ pub(crate) fn variable<'e>(env: &'e [String], key: &str) -> Option<&'e str> {
     env.iter().rev().find_map(|line| line.strip_prefix(key)?.strip_prefix('='))
 }
 
-/// The directory that the runtime changes to: the config's, which it makes where it is missing. `None`: it made it, and
-/// nothing is in it. Source: runc's libcontainer `prepareRootfs`.
-pub(crate) fn working_dir(rootfs: &RootFs<FileKind>, path: &str) -> Result<Option<NodeId>, Outcome> {
-    let path = if path.is_empty() { "/" } else { path };
-    let is_directory = |id: &NodeId| rootfs.view(*id).kind == NodeKind::Directory;
-    let error = match rootfs.resolve(path) {
-        Ok(id) if is_directory(&id) => return Ok(Some(id)),
-        Ok(_) => Errno::ENOTDIR,
-        // A link that leads nowhere stands where the directory is to be made.
-        Err(ResolveError::Missing(_)) if rootfs.walk(rootfs.root(), path.as_bytes(), false, &|_| true).is_ok() => {
-            Errno::ENOENT
-        }
-        Err(ResolveError::Missing(_)) => return Ok(None),
-        Err(_) => Errno::ENOTDIR,
-    };
-    let text = format!("the working directory {path} is no directory, and none can be made there");
-    Err(Outcome::fails(error, path.as_bytes(), Cause { code: "bad-working-dir", text }))
-}
-
 /// The path that the runtime gives to execve, or how its search ends.
-pub(crate) fn program(machine: &Machine<'_>, call: &Exec, has_working_dir: bool) -> Result<Vec<u8>, Outcome> {
+pub(crate) fn program(machine: &Machine<'_>, call: &Exec) -> Result<Vec<u8>, Outcome> {
     let fails = |at: &str, code, text| Err(Outcome::fails(Errno::ENOENT, at.as_bytes(), Cause { code, text }));
     let Some(name) = call.argv.first().filter(|name| !name.is_empty()) else {
         return fails("", "no-command", "the image names no program to start, and the call none either".to_string());
     };
     if name.contains('/') {
-        if !has_working_dir && !name.starts_with('/') {
-            return fails(name, "missing-program", format!("there is no {name} in {}", call.working_dir));
-        }
         return Ok(name.clone().into_bytes());
     }
     search(machine, name, variable(&call.env, "PATH").unwrap_or(DEFAULT_PATH))
@@ -52,7 +28,7 @@ pub(crate) fn program(machine: &Machine<'_>, call: &Exec, has_working_dir: bool)
 
 /// What crun's search comes to, made before the process has its user: the path itself, or each directory of PATH, be it
 /// relative or not. Source: crun's `find_executable`.
-pub(super) fn as_root(machine: &Machine<'_>, call: &Exec, has_working_dir: bool) -> AsRoot {
+pub(super) fn as_root(machine: &Machine<'_>, call: &Exec) -> AsRoot {
     let name = call.argv.first().map_or("", String::as_str);
     let path = variable(&call.env, "PATH").unwrap_or(DEFAULT_PATH);
     let candidates: Vec<String> = match name.contains('/') {
@@ -60,8 +36,7 @@ pub(super) fn as_root(machine: &Machine<'_>, call: &Exec, has_working_dir: bool)
         false => path.split(':').filter(|_| !path.is_empty()).map(|directory| clean(directory, name)).collect(),
     };
     let mut last = AsRoot::FindsNothing;
-    let is_searched = |candidate: &String| !name.is_empty() && (has_working_dir || candidate.starts_with('/'));
-    for candidate in candidates.into_iter().filter(is_searched) {
+    for candidate in candidates.into_iter().filter(|_| !name.is_empty()) {
         match machine.open(candidate.as_bytes()) {
             Ok(_) => return AsRoot::Finds(candidate),
             Err(Refusal { errno: Some(errno), cause }) if errno != Errno::ENOENT => {

@@ -121,6 +121,54 @@ fn a_user_without_a_table_is_refused_as_one_without_an_entry() {
     assert_eq!(with(&[("etc/passwd", 0o644, long.as_bytes())], "me"), "runs");
 }
 
+/// A tree of programs, with links from one path to another.
+fn linked(programs: &[&str], links: &[(&str, &str)]) -> RootFs<FileKind> {
+    let app = ElfBuilder::amd64().build();
+    let mut contents = Contents::default();
+    for path in programs {
+        let kind = inspect(path.as_bytes(), app.len() as u64, true, &mut &app[..]);
+        let plain = Entry::plain(path.as_bytes(), EntryKind::File, 0o755);
+        contents.push(&Entry { size: app.len() as u64, ..plain }, Some(kind));
+    }
+    for (path, target) in links {
+        let kind = EntryKind::Symlink(target.as_bytes());
+        contents.push(&Entry::plain(path.as_bytes(), kind, 0o777), None);
+    }
+    merge([Arc::new(contents)])
+}
+
+#[test]
+fn a_working_directory_is_made_where_it_is_missing() {
+    let rootfs = linked(
+        &["app", "bin/app", "real/x"],
+        &[("w", "/nope"), ("to", "real"), ("round", "round"), ("up", "nope/below")],
+    );
+    let from = |working_dir: &str, program: &str| {
+        let call = Exec { working_dir: working_dir.to_string(), ..call(&[program]) };
+        short(&execve(&rootfs, &call, &Node::plain(Arch::Amd64)))
+    };
+    for (working_dir, program) in [
+        ("/work", "../bin/app"),
+        ("/a/b/../c", "./../../app"),
+        ("/to/new", "../../app"),
+        ("/real", "./x"),
+        ("", "./app"),
+    ] {
+        assert_eq!(from(working_dir, program), "runs", "{working_dir} {program}");
+    }
+    assert_eq!(from("/to/new", "../x"), "runs");
+    for (working_dir, program) in [("/work", "./app"), ("/work", "../work/app"), ("/a/b", "../app")] {
+        assert_eq!(from(working_dir, program), "ENOENT missing-program", "{working_dir} {program}");
+    }
+    assert_eq!(from("srv", "/app"), "EINVAL relative-working-dir");
+    assert_eq!(from("/app/x", "/app"), "ENOTDIR bad-working-dir");
+    assert_eq!(from("/round/x", "/app"), "ELOOP bad-working-dir");
+    // Docker makes what the link leads to, others fail.
+    for working_dir in ["/w", "/w/x", "/up/x"] {
+        assert_eq!(from(working_dir, "/app"), "unknown bad-working-dir", "{working_dir}");
+    }
+}
+
 fn qemu(fixed: bool, interpreter: &str) -> Handler {
     let magic = [b"\x7fELF\x02\x01\x01".as_slice(), &[0; 9], &[2, 0, 183, 0]].concat();
     let mask = [[0xff; 7].as_slice(), &[0], &[0xff; 8], &[0xfe, 0xff, 0xff, 0xff]].concat();
