@@ -80,7 +80,7 @@ codes! {
         "put the program itself there: see what the file is, and how the build came by it";
     EntrypointBadScript "entrypoint-bad-script" Error,
         "the script that the container starts cannot be run by the kernel",
-        "the kernel reads the first line byte for byte: a carriage return, a byte order mark or a missing interpreter ends in `no such file or directory` or `exec format error`",
+        "the kernel reads the first line byte for byte: a carriage return, a byte order mark or a missing interpreter ends in `no such file or directory` or `exec format error`, and several options are one argument, which shells refuse",
         "write the first line as `#!/bin/sh` with a line feed only, and have that interpreter in the image";
     EntrypointNoLoader "entrypoint-no-loader" Error,
         "the dynamic loader that the container's program names is not in the image",

@@ -58,7 +58,14 @@ const CODES: &[(Code, &[&str])] = &[
     ),
     (
         Code::EntrypointBadScript,
-        &["script-crlf", "missing-interpreter", "too-many-interpreters", "empty-shebang", "long-shebang"],
+        &[
+            "script-crlf",
+            "missing-interpreter",
+            "too-many-interpreters",
+            "empty-shebang",
+            "long-shebang",
+            "shebang-option",
+        ],
     ),
     (Code::EntrypointNoLoader, &["missing-loader"]),
     (Code::EntrypointBadLoader, &["bad-loader", "foreign-loader", "truncated-loader", "bad-loader-path"]),
@@ -89,7 +96,8 @@ pub fn findings(start: &Start<'_>, trace: &Trace, rootfs: &RootFs<FileKind>) -> 
     let code = code_of(&trace.outcome, cause);
     let mut finding = Finding::new(code, String::new());
     // What has to be mended is the file that names what is not there.
-    let is_absent = matches!(code, Code::EntrypointBadScript | Code::EntrypointNoLoader);
+    let is_absent =
+        matches!(code, Code::EntrypointBadScript | Code::EntrypointNoLoader) && cause.code != "shebang-option";
     let named_by =
         trace.steps.iter().rev().filter(|_| is_absent).find_map(|step| step.path.as_deref().filter(|path| *path != at));
     place(&mut finding, named_by.unwrap_or(at), &trace.steps, rootfs);
@@ -200,6 +208,13 @@ fn hints(code: Code, start: &Start<'_>, cause: &Cause) -> Vec<String> {
         (_, "script-crlf") => {
             hints = vec![
                 "convert its line ends: sed -i 's/\\r$//' FILE, and keep them: *.sh text eol=lf in .gitattributes"
+                    .into(),
+            ]
+        }
+        (_, "shebang-option") => {
+            hints = vec![
+                "set options in the script itself (set -eu), or name one interpreter that takes the argument as it stands: \
+                 env -S is GNU's, not BusyBox's"
                     .into(),
             ]
         }

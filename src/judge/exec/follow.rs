@@ -80,6 +80,11 @@ fn is_loader(name: &str) -> bool {
     ["ld-linux", "ld-musl-", "ld64.so", "ld.so"].iter().any(|start| name.starts_with(start))
 }
 
+/// Whether the options of the shell with this file are those of one that is known: zsh and ksh have words of their own.
+fn is_told(file: &str) -> bool {
+    !["zsh", "ksh", "mksh", "rksh", "lksh"].iter().any(|name| file.starts_with(name))
+}
+
 impl Caller<'_> {
     /// How the caller ends whose child ended so.
     fn reported(self, death: Death) -> Death {
@@ -116,7 +121,11 @@ impl<'a> Machine<'a> {
         };
         let walk = Walk { depth: walk.depth + 1, ..walk.clone() };
         if let Some((row, style)) = wrapper::wrapper(&ran.name, is_applet) {
-            let rest = wrapper::rest(row, &ran.argv);
+            let rest = wrapper::rest(row, style, &ran.argv);
+            if let Some(bad) = &rest.refused {
+                let said = wrapper::refusal(&ran.argv[0], bad, style == Style::Busybox, ran.falls_back);
+                return Some(self.refuse_option(&ran, style == Style::Busybox, said));
+            }
             // The GNU programs call themselves what they were called.
             let name = match style {
                 Style::Quoted | Style::FailedToRun | Style::Xargs => ran.argv[0].as_str(),
@@ -281,6 +290,10 @@ impl<'a> Machine<'a> {
             if word == "--" {
                 break;
             }
+            let next = words.peek().map_or("", |next| next.as_str());
+            if let Some(said) = kind.bad_option(&ran.argv[0], word, next).filter(|_| is_told(&ran.file)) {
+                return Some(self.refuse_option(ran, false, said));
+            }
             let is_long = word.starts_with("--");
             ends_on_error |= !is_long && word.starts_with('-') && word.contains('e');
             is_text |= !is_long && word.starts_with('-') && word.contains('c');
@@ -335,11 +348,29 @@ impl<'a> Machine<'a> {
 
     /// Whether the program that runs was started for a script, by a line that names this word after it.
     fn is_shebangs_word(&self, word: &str) -> bool {
+        self.shebangs_script().is_some_and(|script| script != word)
+    }
+
+    /// The script that the program which runs was started for, by its first line.
+    fn shebangs_script(&self) -> Option<String> {
         let steps = self.steps.borrow();
-        let started = steps.iter().rposition(|step| step.link == Link::Shebang);
-        let script = started.and_then(|at| at.checked_sub(1)).map(|at| &steps[at]);
-        let only_loaders = started.is_some_and(|at| steps[at + 1..].iter().all(|step| step.link == Link::Loader));
-        only_loaders && script.is_some_and(|script| script.typed != word)
+        let started = steps.iter().rposition(|step| step.link == Link::Shebang)?;
+        let only_loaders = steps[started + 1..].iter().all(|step| step.link == Link::Loader);
+        steps.get(started.checked_sub(1)?).filter(|_| only_loaders).map(|script| script.typed.clone())
+    }
+
+    /// A program that ends at once, for it refuses its options. A `#!` line gives all that follows the interpreter as
+    /// one argument.
+    fn refuse_option(&self, ran: &Ran, is_busybox: bool, (line, code): (String, u8)) -> Outcome {
+        self.says.borrow_mut().push(line);
+        let (name, word) = (&ran.argv[0], ran.argv.get(1).map_or("", String::as_str));
+        let lacks = if is_busybox { ": BusyBox's env has no such option" } else { "" };
+        let (at, code_of_cause, giver) = match self.shebangs_script() {
+            Some(script) => (script, "shebang-option", "its first line gives"),
+            None => (name.clone(), "bad-option", "the call gives"),
+        };
+        let text = format!("{giver} {name} {word:?} as one argument, which it refuses{lacks}");
+        Outcome::Dies { death: Death::Exit(code), at, cause: Cause { code: code_of_cause, text } }
     }
 
     /// The commands of a shell's text. `arguments`: `$0` and what follows it.

@@ -209,3 +209,35 @@ fn a_word_that_a_shebang_puts_before_the_script_is_run_times() {
     );
     glibc(&["sh", "none"], "exit 2 missing-script", "sh: 0: cannot open none: No such file");
 }
+
+#[test]
+fn options_that_a_first_line_gives_as_one_argument_are_refused() {
+    let run =
+        |loader: &str, line: &str| image(loader, &[("e", 0o755, format!("{line}\nexec /app\n").as_bytes())], &["/e"]);
+    let dash = "/bin/sh: 0: Illegal option - ";
+    check(&run(GLIBC, "#!/bin/sh -e -u"), "exit 2 shebang-option", dash);
+    check(&run(GLIBC, "#!/bin/sh -e\r"), "exit 2 shebang-option", "/bin/sh: 0: Illegal option -\r");
+    check(&run(GLIBC, "#!/bin/sh -o pipefail"), "exit 2 shebang-option", "/bin/sh: 0: Illegal option -o /e");
+    check(&run(GLIBC, "#!/bin/sh --posix -e"), "exit 2 shebang-option", "/bin/sh: 0: Illegal option --");
+    let bash = "/bin/bash: - : invalid option";
+    check(&run(GLIBC, "#!/bin/bash -eu -o pipefail"), "exit 1 shebang-option", bash);
+    check(&run(GLIBC, "#!/bin/bash -l -e"), "exit 2 shebang-option", bash);
+    check(&run(GLIBC, "#!/bin/bash --posix -e"), "exit 2 shebang-option", "/bin/bash: --posix -e: invalid option");
+    let names = "/bin/bash: line 0: /bin/bash: /e: invalid option name";
+    check(&run(GLIBC, "#!/bin/bash -euo pipefail"), "exit 2 shebang-option", names);
+    let env = "/usr/bin/env: invalid option -- ' '\n/usr/bin/env: use -[v]S to pass options in shebang lines\nTry \
+               '/usr/bin/env --help' for more information.";
+    check(&run(GLIBC, "#!/usr/bin/env -i sh"), "exit 125 shebang-option", env);
+    for whole in ["#!/bin/sh -eu", "#!/bin/bash -e ", "#!/usr/bin/env -S sh -e -u", "#!/usr/bin/env -iS /bin/sh -e"] {
+        check(&run(GLIBC, whole), "runs", "");
+    }
+    glibc(&["bash", "-e -u", "/e"], "exit 1 bad-option", "bash: - : invalid option");
+}
+
+#[test]
+fn busyboxs_env_splits_no_string() {
+    let call = |words: &[&str]| image(MUSL, &[], words);
+    check(&call(&["busybox", "env", "-S", "sh -e"]), "exit 1 bad-option", "env: unrecognized option: S");
+    check(&call(&["busybox", "env", "-i", "/app"]), "runs", "");
+    check(&call(&["busybox", "sh", "-e -u"]), "exit 2 bad-option", "sh: illegal option - ");
+}

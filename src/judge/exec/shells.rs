@@ -85,6 +85,30 @@ impl Shell {
         }
     }
 
+    /// A word of options that holds a blank, as a `#!` line with several options gives it. `next`: the word after it.
+    /// `None`: it is taken.
+    pub(super) fn bad_option(self, label: &str, word: &str, next: &str) -> Option<(String, u8)> {
+        let blank = word.find(char::is_whitespace)?;
+        let (sign, before) = (&word[..1], &word[1..blank]);
+        let letter = word[blank..].chars().next()?;
+        Some(match (self, word.starts_with("--"), before.contains('o')) {
+            (Shell::Bash, true, _) => (format!("{label}: {word}: invalid option"), 2),
+            (Shell::Dash, true, _) => (format!("{label}: 0: Illegal option --"), 2),
+            (Shell::Busybox, true, _) => return None,
+            (Shell::Bash, _, true) => (format!("{label}: line 0: {label}: {next}: invalid option name"), 2),
+            (Shell::Dash, _, true) => (format!("{label}: 0: Illegal option {sign}o {next}"), 2),
+            // It leaves by a way that sets no status.
+            (Shell::Busybox, _, true) => (format!("{label}: illegal option {sign}o {next}"), 0),
+            (Shell::Bash, ..) => {
+                // -e, where it comes before, ends bash at its own error.
+                let ends_at_error = sign == "-" && before.contains('e');
+                (format!("{label}: {sign}{letter}: invalid option"), if ends_at_error { 1 } else { 2 })
+            }
+            (Shell::Dash, ..) => (format!("{label}: 0: Illegal option -{letter}"), 2),
+            (Shell::Busybox, ..) => (format!("{label}: illegal option {sign}{letter}"), 2),
+        })
+    }
+
     /// The script that it was given to read is not there.
     pub(super) fn cannot_open(self, label: &str, path: &str) -> (String, u8) {
         match self {

@@ -1,6 +1,8 @@
 //! Programs that start another program by their arguments: init wrappers, `env`, `nice`, `su-exec`. A row each says how
 //! its arguments are read and what it says when it fails. Read from their sources and from runs of their Debian builds.
 
+use std::collections::VecDeque;
+
 use crate::judge::{Death, Errno};
 
 /// A program that runs the rest of its arguments.
@@ -49,7 +51,7 @@ pub(super) static WRAPPERS: &[Wrapper] = &[
     row(&["tini", "tini-static", "docker-init", "tini-amd64", "tini-arm64"], &["-p", "-e"], 0, Style::Tini),
     row(&["dumb-init"], &["-r", "--rewrite"], 0, Style::DumbInit),
     row(&["catatonit"], &["-g"], 0, Style::Catatonit),
-    row(&["env"], &["-u", "--unset", "-C", "--chdir", "-S", "--split-string"], 0, Style::Quoted),
+    row(&["env"], &[], 0, Style::Quoted),
     row(&["nice"], &["-n", "--adjustment"], 0, Style::Quoted),
     row(&["nohup"], &[], 0, Style::FailedToRun),
     row(&["timeout"], &["-s", "--signal", "-k", "--kill-after"], 1, Style::FailedToRun),
@@ -130,13 +132,15 @@ pub(super) struct Rest {
     pub chdir: Option<String>,
     /// A text for a shell in the command's place: `flock -c`.
     pub text: Option<String>,
+    /// An option of env's that is none.
+    pub refused: Option<BadOption>,
 }
 
 /// Reads `argv` (its own name first) up to the command.
-pub(super) fn rest(wrapper: &Wrapper, argv: &[String]) -> Rest {
+pub(super) fn rest(wrapper: &Wrapper, style: Style, argv: &[String]) -> Rest {
     let mut rest = Rest::default();
     let is_env = wrapper.names.contains(&"env");
-    let mut words = argv.iter().skip(1).cloned().collect::<std::collections::VecDeque<String>>();
+    let mut words = argv.iter().skip(1).cloned().collect::<VecDeque<String>>();
     while let Some(word) = words.front().cloned() {
         if word == "--" {
             words.pop_front();
@@ -146,7 +150,8 @@ pub(super) fn rest(wrapper: &Wrapper, argv: &[String]) -> Rest {
             break;
         }
         words.pop_front();
-        if is_env && take_env_option(&word, &mut words, &mut rest) {
+        if is_env {
+            take_env_option(&word, style == Style::Busybox, &mut words, &mut rest);
             continue;
         }
         let moves = ["-R", "--root", "-w", "--wd"].contains(&word.split('=').next().unwrap_or(&word));
@@ -175,30 +180,80 @@ pub(super) fn rest(wrapper: &Wrapper, argv: &[String]) -> Rest {
     rest
 }
 
-fn take_env_option(word: &str, words: &mut std::collections::VecDeque<String>, rest: &mut Rest) -> bool {
-    let value = |long: &str, words: &mut std::collections::VecDeque<String>| match word.strip_prefix(long) {
-        Some(tail) if tail.starts_with('=') => Some(tail[1..].to_string()),
-        _ => words.pop_front(),
-    };
-    match word {
-        "-" | "-i" | "--ignore-environment" => rest.clears = true,
-        "-u" | "--unset" => rest.unsets.extend(words.pop_front()),
-        "-C" | "--chdir" => rest.chdir = words.pop_front(),
-        _ if word.starts_with("--unset=") => rest.unsets.extend(value("--unset", words)),
-        _ if word.starts_with("--chdir=") => rest.chdir = value("--chdir", words),
-        // The string's words stand in the option's place: `#!/usr/bin/env -S node --trace`.
-        _ if word.starts_with("--split-string") => split(value("--split-string", words), words),
-        _ if word.starts_with("-S") || word.starts_with("-vS") => {
-            let tail = word.split_once('S').map_or("", |(_, tail)| tail);
-            let text = if tail.is_empty() { words.pop_front() } else { Some(tail.to_string()) };
-            split(text, words);
-        }
-        _ => return false,
-    }
-    true
+/// An option that a program refuses, as its C library's getopt finds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum BadOption {
+    Letter(char),
+    Word(String),
 }
 
-fn split(text: Option<String>, words: &mut std::collections::VecDeque<String>) {
+/// One of env's options, with its value. `words`: what follows it.
+fn take_env_option(word: &str, is_busybox: bool, words: &mut VecDeque<String>, rest: &mut Rest) {
+    let Some(long) = word.strip_prefix("--") else { return take_env_letters(&word[1..], is_busybox, words, rest) };
+    let (name, value) = long.split_once('=').map_or((long, None), |(name, value)| (name, Some(value.to_string())));
+    match name {
+        "ignore-environment" => rest.clears = true,
+        "unset" => rest.unsets.extend(value.or_else(|| words.pop_front())),
+        "chdir" if !is_busybox => rest.chdir = value.or_else(|| words.pop_front()),
+        "split-string" if !is_busybox => split(value.or_else(|| words.pop_front()), words),
+        "chdir" | "split-string" => rest.refused = Some(BadOption::Word(word.to_string())),
+        _ if name.contains(char::is_whitespace) => rest.refused = Some(BadOption::Word(word.to_string())),
+        _ => {}
+    }
+}
+
+/// Letters behind one `-`; a letter that no version knows is refused. BusyBox has no -C, -S and -v, up to 1.37.
+fn take_env_letters(letters: &str, is_busybox: bool, words: &mut VecDeque<String>, rest: &mut Rest) {
+    rest.clears |= letters.is_empty();
+    for (at, letter) in letters.char_indices() {
+        let tail = &letters[at + letter.len_utf8()..];
+        let mut value = || if tail.is_empty() { words.pop_front() } else { Some(tail.to_string()) };
+        match letter {
+            'C' | 'S' | 'v' if is_busybox => {
+                rest.refused = Some(BadOption::Letter(letter));
+                return;
+            }
+            'i' => rest.clears = true,
+            'u' => return rest.unsets.extend(value()),
+            'C' => {
+                rest.chdir = value();
+                return;
+            }
+            // The string's words stand in the option's place: `#!/usr/bin/env -S node --trace`.
+            'S' => {
+                let text = value();
+                return split(text, words);
+            }
+            _ if letter.is_whitespace() => {
+                rest.refused = Some(BadOption::Letter(letter));
+                return;
+            }
+            _ => {}
+        }
+    }
+}
+
+/// env's lines and exit code for an option that it refuses, without BusyBox's usage text. `is_glibc`: whose getopt
+/// speaks.
+pub(super) fn refusal(name: &str, bad: &BadOption, is_busybox: bool, is_glibc: bool) -> (String, u8) {
+    let line = match bad {
+        BadOption::Letter(letter) if is_glibc => format!("{name}: invalid option -- '{letter}'"),
+        BadOption::Word(word) if is_glibc => format!("{name}: unrecognized option '{word}'"),
+        BadOption::Letter(letter) => format!("{name}: unrecognized option: {letter}"),
+        BadOption::Word(word) => format!("{name}: unrecognized option: {}", word.trim_start_matches('-')),
+    };
+    if is_busybox {
+        return (line, 1);
+    }
+    let mut lines = vec![line];
+    if *bad == BadOption::Letter(' ') {
+        lines.push(format!("{name}: use -[v]S to pass options in shebang lines"));
+    }
+    lines.push(format!("Try '{name} --help' for more information."));
+    (lines.join("\n"), 125)
+}
+
+fn split(text: Option<String>, words: &mut VecDeque<String>) {
     let text = text.unwrap_or_default();
     for word in text.split_ascii_whitespace().rev() {
         words.push_front(word.trim_matches(['"', '\'']).to_string());
@@ -255,7 +310,8 @@ mod tests {
 
     fn check(call: &str, command: &str, sets: &str) {
         let argv: Vec<String> = call.split(' ').map(str::to_string).collect();
-        let rest = rest(wrapper(&argv[0], false).unwrap().0, &argv);
+        let (row, style) = wrapper(&argv[0], false).unwrap();
+        let rest = rest(row, style, &argv);
         assert_eq!((rest.command.join(" ").as_str(), rest.sets.join(" ").as_str()), (command, sets), "{call}");
     }
 
@@ -279,6 +335,13 @@ mod tests {
     #[test]
     fn env_splits_the_one_argument_that_a_shebang_can_have() {
         let argv = ["env", "-S node --trace A=1", "/app.js"].map(str::to_string);
-        assert_eq!(rest(wrapper("env", false).unwrap().0, &argv).command, ["node", "--trace", "A=1", "/app.js"]);
+        let (row, style) = wrapper("env", false).unwrap();
+        assert_eq!(rest(row, style, &argv).command, ["node", "--trace", "A=1", "/app.js"]);
+        let argv = ["env", "-iuX", "-iS node", "/app.js"].map(str::to_string);
+        let rest = rest(row, style, &argv);
+        assert_eq!(
+            (rest.command, rest.unsets, rest.clears),
+            (vec!["node".into(), "/app.js".into()], vec!["X".into()], true)
+        );
     }
 }
