@@ -65,6 +65,7 @@ const CODES: &[(Code, &[&str])] = &[
             "empty-shebang",
             "long-shebang",
             "shebang-option",
+            "binary-as-script",
         ],
     ),
     (Code::EntrypointNoLoader, &["missing-loader"]),
@@ -96,8 +97,8 @@ pub fn findings(start: &Start<'_>, trace: &Trace, rootfs: &RootFs<FileKind>) -> 
     let code = code_of(&trace.outcome, cause);
     let mut finding = Finding::new(code, String::new());
     // What has to be mended is the file that names what is not there.
-    let is_absent =
-        matches!(code, Code::EntrypointBadScript | Code::EntrypointNoLoader) && cause.code != "shebang-option";
+    let is_own_fault = ["shebang-option", "binary-as-script"].contains(&cause.code);
+    let is_absent = matches!(code, Code::EntrypointBadScript | Code::EntrypointNoLoader) && !is_own_fault;
     let named_by =
         trace.steps.iter().rev().filter(|_| is_absent).find_map(|step| step.path.as_deref().filter(|path| *path != at));
     place(&mut finding, named_by.unwrap_or(at), &trace.steps, rootfs);
@@ -218,6 +219,7 @@ fn hints(code: Code, start: &Start<'_>, cause: &Cause) -> Vec<String> {
                     .into(),
             ]
         }
+        (_, "binary-as-script") => hints = vec!["start the program by itself, with no shell's name before it".into()],
         (_, "relative-working-dir") => hints = vec!["write WORKDIR with a leading slash".into()],
         (_, "bad-working-dir") => hints = vec!["make WORKDIR a directory of the image, or one that can be made".into()],
         _ => {}

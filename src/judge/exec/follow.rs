@@ -8,6 +8,7 @@ use super::lookup::{DEFAULT_PATH, variable};
 use super::script::{Folder, Following, starts_with};
 use super::shell::{self, Scope};
 use super::shells::{self, Shell};
+use super::why::describe;
 use super::wrapper::{self, Style};
 use super::{Ends, Link};
 use crate::inspect::FileKind;
@@ -73,6 +74,12 @@ pub(super) enum Caller<'c> {
         line: usize,
         is_exec: bool,
     },
+}
+
+/// Whether a file is of a format that no shell reads on: zeros come before its first line's end. A PE file may be a
+/// script besides, as Cosmopolitan's are.
+fn is_binary(kind: &FileKind) -> bool {
+    matches!(kind, FileKind::Elf(_) | FileKind::MachO(_) | FileKind::Wasm | FileKind::JavaClass | FileKind::Zip(_))
 }
 
 /// Whether a program of this name is a C library's loader, which takes a program as its argument.
@@ -341,6 +348,13 @@ impl<'a> Machine<'a> {
             Some(FileKind::Script(script)) if script.is_whole => {
                 let text = String::from_utf8_lossy(&script.text).into_owned();
                 self.follow_text(&text, operands, (kind, path), ends_on_error, walk)
+            }
+            Some(binary) if is_binary(binary) => {
+                let (line, code) = kind.reads_binary(path);
+                self.says.borrow_mut().push(line);
+                let text = format!("it is {}, and {label} is to read it as a script", describe(Some(binary)));
+                let cause = Cause { code: "binary-as-script", text };
+                Some(Outcome::Dies { death: Death::Exit(code), at: path.clone(), cause })
             }
             _ => self.open_end(&format!("the whole text of {path} was not kept")),
         }

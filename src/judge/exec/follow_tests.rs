@@ -241,3 +241,18 @@ fn busyboxs_env_splits_no_string() {
     check(&call(&["busybox", "env", "-i", "/app"]), "runs", "");
     check(&call(&["busybox", "sh", "-e -u"]), "exit 2 bad-option", "sh: illegal option - ");
 }
+
+#[test]
+fn a_shell_reads_no_program_as_a_script() {
+    glibc(&["sh", "/app"], "exit 2 binary-as-script", "/app: 1: Syntax error: \"(\" unexpected");
+    glibc(&["bash", "-e", "/foreign"], "exit 126 binary-as-script", "/foreign: /foreign: cannot execute binary file");
+    let wasm = image(GLIBC, &[("m", 0o644, b"\0asm\x01\0\0\0")], &["bash", "/m"]);
+    check(&wasm, "exit 126 binary-as-script", "/m: /m: cannot execute binary file");
+    let musl = image(MUSL, &[], &["busybox", "sh", "/app"]);
+    check(&musl, "exit 2 binary-as-script", "/app: line 1: syntax error: unexpected \"(\"");
+    let text = image(GLIBC, &[("t", 0o644, b"exec /app\n")], &["sh", "/t"]);
+    assert!(
+        matches!((&text.outcome, &text.ends), (crate::judge::Outcome::Runs, Ends::DecidedAtRunTime(_))),
+        "{text:?}"
+    );
+}
