@@ -411,13 +411,7 @@ impl<'a> Machine<'a> {
             folder: Folder::Start,
             walk: walk.clone(),
         };
-        let last = commands.len().checked_sub(1)?;
-        for (index, command) in commands.iter().enumerate() {
-            if let Some(outcome) = script.step(command, index == last) {
-                return outcome;
-            }
-        }
-        None
+        (0..commands.len()).find_map(|at| script.step(&commands[at..])).flatten()
     }
 
     /// Whether a program's libc falls back to /bin/sh: glibc's does, musl's does not. A static program has the libc of

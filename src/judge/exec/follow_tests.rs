@@ -256,3 +256,31 @@ fn a_shell_reads_no_program_as_a_script() {
         "{text:?}"
     );
 }
+
+#[test]
+fn a_failure_that_exit_follows_ends_the_script() {
+    let run = |text: &str| {
+        let trace = image(GLIBC, &[], &["sh", "-c", text]);
+        (short(&trace.outcome), trace.says.join("\n"))
+    };
+    let ends = |outcome: &str, says: &str| (outcome.to_string(), says.to_string());
+    let foreign = "sh: 1: /foreign: Exec format error";
+    assert_eq!(run("/foreign || exit 1"), ends("exit 1 foreign-architecture", foreign));
+    assert_eq!(run("/foreign -x || exit"), ends("exit 126 foreign-architecture", foreign));
+    assert_eq!(run("curl -f http://localhost/ || exit 1"), ends("exit 1 not-in-path", "sh: 1: curl: not found"));
+    assert_eq!(run("/app && /foreign || exit 3; /app"), ends("exit 3 foreign-architecture", foreign));
+    assert_eq!(run("/foreign && /app || exit 3"), ends("exit 3 foreign-architecture", foreign));
+    for goes_on in [
+        "/app || exit 1",
+        "/foreign || exit 0",
+        "/foreign || /app || exit 1",
+        "! /foreign || exit 1",
+        "/foreign | cat || exit 1",
+        "test -f /none || exit 1",
+        "pushd /none || exit 1",
+        "set -e; ! /foreign; /app",
+        "! /foreign",
+    ] {
+        assert_eq!(run(goes_on).0, "runs", "{goes_on}");
+    }
+}

@@ -4,10 +4,10 @@
 use super::binfmt::Machine;
 use super::follow::{Caller, Walk};
 use super::lookup::variable;
-use super::shell::{self, Command, Joint, Word};
+use super::shell::{self, Command, Exit, Joint, Word};
 use super::shells::Shell;
 use super::wrapper;
-use crate::judge::{Cause, Outcome};
+use crate::judge::{Cause, Death, Outcome};
 
 /// One script's way.
 pub(super) struct Following<'m, 'a> {
@@ -35,8 +35,9 @@ pub(super) fn starts_with(command: &Command, words: &[&str]) -> bool {
 }
 
 impl Following<'_, '_> {
-    /// One command. `Some`: the script's end, as far as it is seen.
-    pub(super) fn step(&mut self, command: &Command, is_last: bool) -> Option<Option<Outcome>> {
+    /// The first of `commands`. `Some`: the script's end, as far as it is seen.
+    pub(super) fn step(&mut self, commands: &[Command]) -> Option<Option<Outcome>> {
+        let (command, is_last) = (commands.first()?, commands.len() == 1);
         let words: Vec<Word> =
             command.words.iter().skip_while(|word| shell::assignment(word).is_some()).cloned().collect();
         let is_exec = matches!(words.first(), Some(Word::Known(word)) if word == "exec") && words.len() > 1;
@@ -74,10 +75,13 @@ impl Following<'_, '_> {
                 _ => None,
             });
         }
+        if is_last && command.is_negated {
+            return Some(self.machine.open_end(&format!("{} ends in a command whose failure is a success", self.by.1)));
+        }
         if is_last && command.after != Joint::Or {
             return Some(self.finish(&words, command, false));
         }
-        self.pass(&words, command)
+        self.pass(&words, command, shell::exit_on_failure(commands))
     }
 
     /// A change of folder, as far as it is told.
@@ -104,21 +108,33 @@ impl Following<'_, '_> {
         }
     }
 
-    /// A command before the last: it ends the script only where errors do.
-    fn pass(&mut self, words: &[Word], command: &Command) -> Option<Option<Outcome>> {
-        let outcome = (command.after == Joint::Next).then(|| self.run(words, command, false)).flatten();
+    /// A command before the last: it ends the script only where errors do, or where `|| exit 1` follows it.
+    fn pass(&mut self, words: &[Word], command: &Command, exit: Option<Exit>) -> Option<Option<Outcome>> {
+        let is_run = command.after == Joint::Next || exit.is_some();
+        let outcome = is_run.then(|| self.run(words, command, false)).flatten();
         self.walk.is_open = true;
         let Some(outcome @ (Outcome::Dies { .. } | Outcome::Fails { .. })) = outcome else { return None };
-        if self.ends_on_error && !command.is_tested {
-            return Some(Some(outcome));
+        match (outcome, exit) {
+            (Outcome::Dies { at, cause, .. } | Outcome::Fails { at, cause, .. }, Some(Exit::With(code))) => {
+                return Some(Some(Outcome::Dies { death: Death::Exit(code), at, cause }));
+            }
+            (outcome, Some(Exit::Same)) => return Some(Some(outcome)),
+            (outcome, None) if self.ends_on_error && !command.is_tested && !command.is_negated => {
+                return Some(Some(outcome));
+            }
+            (outcome, _) => self.doubt(&outcome, command),
         }
+        None
+    }
+
+    /// A command that fails, and the script goes on.
+    fn doubt(&self, outcome: &Outcome, command: &Command) {
         // It may be meant to fail; what it said is not what ends the container.
         self.machine.says.borrow_mut().clear();
         if let Some(cause) = outcome.cause().filter(|_| !command.is_tested) {
             let text = format!("line {} of {}: {}", command.line, self.by.1, cause.text);
             self.machine.doubts.borrow_mut().push(Cause { code: cause.code, text });
         }
-        None
     }
 
     /// The command that the script becomes, or whose end is its own.
@@ -173,10 +189,10 @@ impl Following<'_, '_> {
 
 fn is_builtin(name: &str) -> bool {
     let builtins = [
-        ":", ".", "[", "[[", "alias", "break", "cd", "continue", "declare", "echo", "eval", "exec", "exit", "export",
-        "false", "hash", "let", "local", "printf", "pwd", "read", "readonly", "return", "set", "shift", "shopt",
-        "source", "test", "times", "trap", "true", "type", "typeset", "ulimit", "umask", "unalias", "unset", "wait",
-        "command", "kill",
+        ". : [ [[ alias bg bind break builtin caller cd chdir command compgen complete continue coproc declare",
+        "dirs disown echo enable eval exec exit export false fg getopts hash history jobs kill let local logout",
+        "mapfile popd printf pushd pwd read readarray readonly return set shift shopt source suspend test times",
+        "trap true type typeset ulimit umask unalias unset wait",
     ];
-    builtins.contains(&name)
+    builtins.iter().any(|line| line.split(' ').any(|builtin| builtin == name))
 }

@@ -18,6 +18,8 @@ pub(super) struct Command {
     pub after: Joint,
     /// Something follows it with `&&`, `||` or `|`, so that its failure is not the script's, or it runs beside it (`&`).
     pub is_tested: bool,
+    /// `!` stands before it: its failure is a success.
+    pub is_negated: bool,
 }
 
 /// What joins a command to the one before it.
@@ -62,6 +64,7 @@ pub(super) fn commands(text: &str, scope: &Scope<'_>) -> Option<Vec<Command>> {
         depth: 0,
         cases: Vec::new(),
         heredocs: Vec::new(),
+        is_negated: false,
     };
     parser.run()?;
     Some(parser.out)
@@ -79,6 +82,7 @@ struct Parser<'s> {
     /// Depths of the `case`s that are open and wait for a pattern.
     cases: Vec<usize>,
     heredocs: Vec<String>,
+    is_negated: bool,
 }
 
 impl Parser<'_> {
@@ -148,6 +152,7 @@ impl Parser<'_> {
                     let raw = String::from_utf8_lossy(&self.text[start..self.at]).into_owned();
                     if is_first && self.keyword(&raw)? {
                         joint = if raw == "!" { joint } else { Joint::Next };
+                        self.is_negated = raw == "!";
                         continue;
                     }
                     // A number before `<` or `>` is a descriptor.
@@ -320,8 +325,35 @@ impl Parser<'_> {
                 }
             }
         }
-        self.out.push(Command { words, line, is_nested, after, is_tested });
+        let is_negated = std::mem::take(&mut self.is_negated);
+        self.out.push(Command { words, line, is_nested, after, is_tested, is_negated });
     }
+}
+
+/// What the script exits with where the first of these commands fails: `|| exit 1` follows it, or the commands that it
+/// is joined to by `&&`. `None`: it goes on, or ends in success.
+pub(super) fn exit_on_failure(commands: &[Command]) -> Option<Exit> {
+    let first = commands.first().filter(|command| !command.is_negated)?;
+    let joined = commands[1..].iter().take_while(|command| command.after == Joint::And).count();
+    let end = commands.get(1 + joined).filter(|command| command.after == Joint::Or && !command.is_nested)?;
+    let is_plain = commands[..=joined].iter().all(|command| !command.is_nested && !command.is_negated);
+    let is_head = matches!(first.after, Joint::Next | Joint::And);
+    let status = match &*end.words {
+        [Word::Known(exit)] if exit == "exit" => Exit::Same,
+        [Word::Known(exit), Word::Known(code)] if exit == "exit" => {
+            Exit::With(code.parse().ok().filter(|code| *code != 0)?)
+        }
+        _ => return None,
+    };
+    (is_plain && is_head).then_some(status)
+}
+
+/// How a script exits by `exit`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Exit {
+    /// As the command before it ended.
+    Same,
+    With(u8),
 }
 
 /// `NAME=value`; the value is `None` where it is not known.
