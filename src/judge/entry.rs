@@ -35,6 +35,7 @@ const CODES: &[(Code, &[&str])] = &[
             "missing-script",
             "bad-script",
             "no-command",
+            "mounted-over",
         ],
     ),
     (Code::EntrypointNotExecutable, &["not-executable", "is-directory", "not-a-file", "not-searchable"]),
@@ -220,6 +221,7 @@ fn hints(code: Code, start: &Start<'_>, cause: &Cause) -> Vec<String> {
             ]
         }
         (_, "binary-as-script") => hints = vec!["start the program by itself, with no shell's name before it".into()],
+        (_, "mounted-over") => hints = vec!["copy it to a directory that engines do not mount over: /usr/local/bin".into()],
         (_, "relative-working-dir") => hints = vec!["write WORKDIR with a leading slash".into()],
         (_, "bad-working-dir") => hints = vec!["make WORKDIR a directory of the image, or one that can be made".into()],
         _ => {}

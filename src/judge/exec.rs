@@ -15,6 +15,7 @@ mod isa;
 pub(crate) mod lookup;
 mod map;
 mod misc;
+mod mounts;
 mod property;
 mod script;
 mod shell;

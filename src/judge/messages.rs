@@ -29,6 +29,7 @@ const SEARCH: &[&str] = &[
     "not-a-directory",
     "symlink-loop",
     "name-too-long",
+    "mounted-over",
 ];
 
 /// What is shown of a trace's outcome. Nothing where the program runs or where the outcome is not known.

@@ -4,6 +4,7 @@
 use std::cell::Cell;
 
 use super::cwd::Cwd;
+use super::mounts;
 use crate::image::{FileView, NodeId, NodeKind, ResolveError, RootFs};
 use crate::inspect::{CONFIG_BYTES, FileKind};
 use crate::judge::{Cause, Errno};
@@ -119,7 +120,7 @@ pub(crate) fn open_exec(rootfs: &RootFs<FileKind>, who: &Who, cwd: &Cwd, path: &
         }
     };
     let shown = String::from_utf8_lossy(path).into_owned();
-    let id = cwd.walk(rootfs, path, &may_search).map_err(|error| Refusal::of_walk(&error, &shown))?;
+    let id = cwd.walk(rootfs, path, &may_search).map_err(|error| Refusal::of_walk(rootfs, &error, &shown))?;
     let file = rootfs.view(id);
     match file.kind {
         NodeKind::File => {}
@@ -166,8 +167,13 @@ impl Refusal {
         Refusal { errno: None, cause: Cause { code: "user-unknown", text } }
     }
 
-    fn of_walk(error: &ResolveError, path: &str) -> Refusal {
+    fn of_walk(rootfs: &RootFs<FileKind>, error: &ResolveError, path: &str) -> Refusal {
         let lossy = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        if let Some((at, mount)) = hidden_by(rootfs, error) {
+            let leads = if lossy(at) == path { String::new() } else { format!("{path} leads to {}: ", lossy(at)) };
+            let text = format!("{leads}engines mount a {mount} of their own, which hides what the image has there");
+            return Refusal::new(Errno::ENOENT, "mounted-over", text);
+        }
         match error {
             ResolveError::Missing(at) if lossy(at) == path => {
                 Refusal::new(Errno::ENOENT, "missing-file", format!("there is no {path}"))
@@ -195,6 +201,12 @@ impl Refusal {
             }
         }
     }
+}
+
+/// The image's file that a walk did not find, and what is mounted over it.
+fn hidden_by<'e>(rootfs: &RootFs<FileKind>, error: &'e ResolveError) -> Option<(&'e [u8], &'static str)> {
+    let ResolveError::Missing(at) = error else { return None };
+    Some((at, mounts::over(at).filter(|_| rootfs.resolve(at).is_ok())?))
 }
 
 /// The text of a configuration file of the image, where it was kept.

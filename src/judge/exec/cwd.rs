@@ -2,6 +2,7 @@
 //! `prepareRootfs` and `validateProcessSpec`; crun's `libcrun_safe_chdir`.
 
 use super::binfmt::lossy;
+use super::mounts;
 use crate::image::{FileView, NodeId, NodeKind, ResolveError, RootFs};
 use crate::inspect::FileKind;
 use crate::judge::{Cause, Errno, Outcome};
@@ -56,8 +57,19 @@ impl Cwd {
         Err(Blocked { at: lossy(&below(rootfs.path(self.node), name)), errno })
     }
 
-    /// Finds a path from here, links followed. There is nothing in a directory that was made.
+    /// Finds a path from here, links followed. Nothing is where the engine mounts file systems of its own.
     pub(crate) fn walk(
+        &self,
+        rootfs: &RootFs<FileKind>,
+        path: &[u8],
+        may_search: &dyn Fn(FileView<'_, FileKind>) -> bool,
+    ) -> Result<NodeId, ResolveError> {
+        let id = self.walk_image(rootfs, path, may_search)?;
+        if mounts::is_hidden(rootfs, id) { Err(ResolveError::Missing(rootfs.path(id))) } else { Ok(id) }
+    }
+
+    /// There is nothing in a directory that was made.
+    fn walk_image(
         &self,
         rootfs: &RootFs<FileKind>,
         path: &[u8],

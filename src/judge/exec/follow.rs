@@ -5,6 +5,7 @@ use super::access::config;
 use super::binfmt::{Machine, lossy};
 use super::interpreter::Interpreter;
 use super::lookup::{DEFAULT_PATH, variable};
+use super::mounts;
 use super::script::{Folder, Following, starts_with};
 use super::shell::{self, Scope};
 use super::shells::{self, Shell};
@@ -334,7 +335,7 @@ impl<'a> Machine<'a> {
         let id = match self.cwd.walk(self.rootfs, path.as_bytes(), &|_| true) {
             Ok(id) => id,
             // A `#!` line with a word that is no option: the shell is not given the script that has it.
-            Err(_) if walk.is_open || self.is_shebangs_word(path) => {
+            Err(_) if walk.is_open || self.is_shebangs_word(path) || mounts::is_made(self.rootfs, path) => {
                 return self.open_end(&format!("{path} is not in the image"));
             }
             Err(_) => {

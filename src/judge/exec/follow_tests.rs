@@ -284,3 +284,13 @@ fn a_failure_that_exit_follows_ends_the_script() {
         assert_eq!(run(goes_on).0, "runs", "{goes_on}");
     }
 }
+
+#[test]
+fn a_script_where_engines_mount_is_run_times_and_the_images_own_is_hidden() {
+    for words in [["sh", "/dev/stdin"], ["sh", "/proc/self/fd/3"], ["python3", "/dev/fd/3"]] {
+        let trace = image(GLIBC, &[], &words);
+        assert!(matches!((&*short(&trace.outcome), &trace.ends), ("runs", Ends::DecidedAtRunTime(_))), "{trace:?}");
+    }
+    let hidden = image(GLIBC, &[("dev/shm/s", 0o755, b"#!/bin/sh\nexec /app\n")], &["sh", "/dev/shm/s"]);
+    check(&hidden, "exit 2 missing-script", "sh: 0: cannot open /dev/shm/s: No such file");
+}

@@ -2,6 +2,7 @@
 //! time's. The words are those of OpenJDK 17, Node 18 and CPython 3.11.
 
 use super::binfmt::{Machine, lossy};
+use super::mounts;
 use super::why::describe;
 use crate::image::{NodeId, NodeKind};
 use crate::inspect::FileKind;
@@ -102,6 +103,9 @@ impl<'a> Machine<'a> {
         let mut files = interpreter.endings().iter().filter_map(|ending| lookup(&format!("{file}{ending}")));
         if file == "inspect" || files.any(|id| !is_directory(&id)) {
             return None;
+        }
+        if mounts::is_made(self.rootfs, file) {
+            return self.open_end(&format!("{file} is not in the image"));
         }
         match lookup(file) {
             Some(_) if interpreter.of_directory().iter().any(|name| lookup(&format!("{file}/{name}")).is_some()) => {

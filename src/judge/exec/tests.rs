@@ -169,6 +169,25 @@ fn a_working_directory_is_made_where_it_is_missing() {
     }
 }
 
+#[test]
+fn what_engines_mount_over_is_not_there() {
+    let files = ["dev/shm/app", "proc/app", "sys/app", "device/app", "lib/x"];
+    let rootfs = linked(&files, &[("app", "dev/shm/app"), ("x", "/dev/../lib/x")]);
+    let at = |words: &[&str], path: &str| {
+        let call = Exec { env: vec![format!("PATH={path}")], ..call(words) };
+        short(&execve(&rootfs, &call, &Node::plain(Arch::Amd64)))
+    };
+    for hidden in ["/dev/shm/app", "/proc/app", "/sys/app", "/app", "/lib/../dev/shm/app"] {
+        assert_eq!(at(&[hidden], ""), "ENOENT mounted-over", "{hidden}");
+    }
+    assert_eq!(at(&["app"], "/dev/shm"), "ENOENT not-in-path");
+    assert_eq!(at(&["app"], "/dev/shm:/device"), "runs");
+    for there in ["/device/app", "/lib/x", "/x"] {
+        assert_eq!(at(&[there], ""), "runs", "{there}");
+    }
+    assert_eq!(at(&["/dev/none"], ""), "ENOENT missing-program");
+}
+
 fn qemu(fixed: bool, interpreter: &str) -> Handler {
     let magic = [b"\x7fELF\x02\x01\x01".as_slice(), &[0; 9], &[2, 0, 183, 0]].concat();
     let mask = [[0xff; 7].as_slice(), &[0], &[0xff; 8], &[0xfe, 0xff, 0xff, 0xff]].concat();
