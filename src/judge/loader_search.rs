@@ -4,6 +4,7 @@
 use super::{Family, Fault, Object, conf, verify};
 use crate::image::RootFs;
 use crate::inspect::{Dynamic, FileKind};
+use crate::judge::exec::access::config;
 use crate::judge::exec::binfmt::{Started, lossy};
 use crate::judge::exec::cwd::Cwd;
 use crate::judge::exec::lookup::variable;
@@ -18,6 +19,8 @@ pub(super) struct Search<'a> {
     library_path: Vec<String>,
     /// Directories that are searched last.
     defaults: Vec<String>,
+    /// Directories that this loader may search or not.
+    doubtful: Vec<String>,
     /// Directories that only ld.so.cache leads to.
     cached: Vec<String>,
     /// Why the lists above may lack a directory.
@@ -59,6 +62,7 @@ impl<'a> Search<'a> {
             cwd: cwd.clone(),
             library_path,
             defaults: Vec::new(),
+            doubtful: Vec::new(),
             cached: Vec::new(),
             gap: None,
         };
@@ -84,8 +88,13 @@ impl<'a> Search<'a> {
         let names: Vec<String> =
             triplets.chain(abi.iter().map(|name| name.to_string())).chain(["lib".to_string()]).collect();
         let places = |name: &String| [format!("/{name}"), format!("/usr/{name}")];
-        let is_searched = |name: &&String| *name != "lib64" || row.triplets.is_empty() || !self.is_debian();
+        let is_doubtful = |name: &&String| *name == "lib64" && !row.triplets.is_empty();
+        let is_debian = self.is_debian();
+        let is_searched = |name: &&String| is_debian == Some(false) || !is_doubtful(name);
         self.defaults = names.iter().filter(is_searched).flat_map(places).collect();
+        if is_debian.is_none() {
+            self.doubtful = names.iter().filter(is_doubtful).flat_map(places).collect();
+        }
         let home = lossy(super::parent(loader));
         if !names.iter().flat_map(places).any(|place| place == home) {
             self.gap = Some(format!(
@@ -190,9 +199,16 @@ impl<'a> Search<'a> {
         list
     }
 
-    /// Whether the image's glibc is Debian's build, which has its own directories and a $LIB of its own.
-    fn is_debian(&self) -> bool {
-        self.rootfs.resolve("/etc/debian_version").is_ok()
+    /// Whether the image's glibc is Debian's build, which has its own directories and a $LIB of its own. `None`: the image
+    /// is of no distribution, and its loader was copied from any.
+    fn is_debian(&self) -> Option<bool> {
+        if self.rootfs.resolve("/etc/debian_version").is_ok() {
+            return Some(true);
+        }
+        let release = |path| config(self.rootfs, path);
+        let text = release("/etc/os-release").or_else(|| release("/usr/lib/os-release"))?;
+        let mut names = text.lines().filter(|line| line.starts_with("ID=") || line.starts_with("ID_LIKE="));
+        Some(names.any(|line| line.contains("debian") || line.contains("ubuntu")))
     }
 
     /// Dynamic string tokens; $LIB and $PLATFORM have several values, and any of them may be this loader's.
@@ -204,7 +220,7 @@ impl<'a> Search<'a> {
         let text = text.replace("${ORIGIN}", &origin).replace("$ORIGIN", &origin);
         let row = self.arch.row();
         let mut libs: Vec<String> = row.triplets.iter().map(|triplet| format!("lib/{triplet}")).collect();
-        if !self.is_debian() {
+        if self.is_debian() != Some(true) {
             libs.extend(["lib64".to_string(), "lib".to_string()]);
         }
         let replace = |list: Vec<String>, token: &str, values: &[String]| -> Vec<String> {
@@ -254,7 +270,17 @@ impl<'a> Search<'a> {
             Some(index) => {
                 Some(format!("the dynamic section of {} could not be read whole", lossy(&objects[index].path)))
             }
-            None => self.gap.clone(),
+            None => self.gap.clone().or_else(|| self.in_doubt(name, by)),
         }
+    }
+
+    /// The library is there for some builds of glibc.
+    fn in_doubt(&self, name: &str, by: usize) -> Option<String> {
+        let path = |directory: &String| format!("{directory}/{name}").into_bytes();
+        let is_there = |directory: &&String| self.take(&path(directory), name, by, &mut Skipped::default()).is_some();
+        let directory = self.doubtful.iter().find(is_there)?;
+        Some(format!(
+            "it is in {directory}, which Debian's loader does not search; whose loader it is the image does not tell"
+        ))
     }
 }

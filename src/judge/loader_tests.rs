@@ -64,11 +64,19 @@ fn debians_loader_and_each_architecture_have_directories_of_their_own() {
     let app = || ("app", program(GLIBC).needed("libq.so.1").runpath("/opt/$LIB").build());
     let q = |path: &'static str| (path, library("libq.so.1").build());
     let debian = || ("etc/debian_version", b"12.5\n".to_vec());
+    let fedora = || ("etc/os-release", b"ID=fedora\n".to_vec());
     let says = "/app: error while loading shared libraries: libq.so.1: cannot open shared object file: No such file or directory";
     for path in ["usr/lib64/libq.so.1", "opt/lib64/libq.so.1"] {
-        check(&[app(), q(path)], &[], "runs", "");
+        check(&[app(), q(path), fedora()], &[], "runs", "");
         check(&[app(), q(path), debian()], &[], "exit 127 missing-library", says);
     }
+    // The loader may have been copied from any distribution.
+    check(&[app(), q("usr/lib64/libq.so.1")], &[], "unknown library-unknown", "");
+    check(&[app(), q("usr/lib64/libq.so.1"), q("lib/libq.so.1")], &[], "runs", "");
+    let foreign = ("lib64/libq.so.1", ElfBuilder::arm64().soname("libq.so.1").build());
+    check(&[app(), foreign], &[], "exit 127 missing-library", says);
+    let ubuntu = ("usr/lib/os-release", b"ID=neon\nID_LIKE=\"ubuntu debian\"\n".to_vec());
+    check(&[app(), q("usr/lib64/libq.so.1"), ubuntu], &[], "exit 127 missing-library", says);
     for path in ["usr/lib/x86_64-linux-gnu/libq.so.1", "opt/lib/x86_64-linux-gnu/libq.so.1", "usr/lib/libq.so.1"] {
         check(&[app(), q(path), debian()], &[], "runs", "");
     }
@@ -195,7 +203,7 @@ fn a_level_beyond_the_distributions_own_is_a_doubt_where_the_nodes_is_not_known(
     let doubts = |bits: u32, release: &[u8], isa: Fact<Isa>| {
         let app = program(GLIBC).x86_needed(bits).needed("libc.so.6").build();
         let libc = library("libc.so.6").offers("GLIBC_2.34").x86_needed(if release.is_empty() { 1 } else { 2 }).build();
-        let files = [("app", app), ("lib64/libc.so.6", libc), ("etc/os-release", release.to_vec())];
+        let files = [("app", app), ("lib/libc.so.6", libc), ("etc/os-release", release.to_vec())];
         let node = Node { isa, ..Node::plain(Arch::Amd64) };
         let trace = run(&files, &call(&["/app"]), &node);
         (short(&trace.outcome), trace.doubts.iter().map(|doubt| doubt.code).collect::<Vec<_>>())
