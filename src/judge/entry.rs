@@ -136,6 +136,9 @@ fn message(start: &Start<'_>, at: &str, cause: &Cause, is: &str) -> String {
 
 /// Where a file that is not there was to be, the step before it tells the layer.
 fn place(finding: &mut Finding, at: &str, steps: &[Step], rootfs: &RootFs<FileKind>) {
+    if at.is_empty() {
+        return;
+    }
     // A program that was found by its name on PATH: the step has its path.
     let is_it = |step: &&Step| !at.contains('/') && step.typed.rsplit('/').next() == Some(at);
     let found = steps.iter().rev().filter(is_it).find_map(|step| step.path.as_deref());
@@ -222,9 +225,54 @@ fn hints(code: Code, start: &Start<'_>, cause: &Cause) -> Vec<String> {
         }
         (_, "binary-as-script") => hints = vec!["start the program by itself, with no shell's name before it".into()],
         (_, "mounted-over") => hints = vec!["copy it to a directory that engines do not mount over: /usr/local/bin".into()],
+        (_, "empty-entrypoint") => hints = vec!["take the empty word out of ENTRYPOINT".into()],
         (_, "relative-working-dir") => hints = vec!["write WORKDIR with a leading slash".into()],
         (_, "bad-working-dir") => hints = vec!["make WORKDIR a directory of the image, or one that can be made".into()],
         _ => {}
     }
     hints
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inspect::elf_builder::ElfBuilder;
+    use crate::judge::exec::tests::{call, tree};
+    use crate::judge::trace;
+    use crate::platform::{Arch, Platform};
+
+    /// The one finding on a call: its code, its path and its first hint.
+    fn told(files: &[(&str, u16, &[u8])], call: &Exec) -> (String, Option<String>, String) {
+        let target = Target::of_platform(&Platform::linux(Arch::Amd64)).expect("a target");
+        let (rootfs, start) = (tree(files), Start { call, said_by: "CMD", target: &target });
+        let mut findings = findings(&start, &trace(&rootfs, call, &target.node), &rootfs);
+        assert_eq!(findings.len(), 1, "{findings:?}");
+        let finding = findings.remove(0);
+        (finding.code.to_string(), finding.path, finding.hint[0].clone())
+    }
+
+    #[test]
+    fn an_empty_name_is_no_files_fault() {
+        let app = ElfBuilder::amd64().build();
+        let (code, path, _) = told(&[("app", 0o755, &app)], &call(&[""]));
+        assert_eq!((code.as_str(), path), ("entrypoint-not-found", None));
+        let (code, path, hint) = told(&[("app", 0o755, &app)], &call(&["", "/app"]));
+        let empty = "take the empty word out of ENTRYPOINT";
+        assert_eq!((code.as_str(), path, hint.as_str()), ("entrypoint-unknown", None, empty));
+    }
+
+    #[test]
+    fn what_has_to_be_mended_is_named() {
+        let (app, script) = (ElfBuilder::amd64().build(), b"#!/bin/sh -e -u\n".as_slice());
+        let files: &[(&str, u16, &[u8])] =
+            &[("app", 0o755, &app), ("bin/sh", 0o755, &app), ("e", 0o755, script), ("dev/shm/x", 0o755, &app)];
+        for (words, code, at) in [
+            (&["/e"][..], "entrypoint-bad-script", "/e"),
+            (&["sh", "/app"], "entrypoint-bad-script", "/app"),
+            (&["/dev/shm/x"], "entrypoint-not-found", "/dev/shm/x"),
+        ] {
+            let (told_code, path, _) = told(files, &call(words));
+            assert_eq!((told_code.as_str(), path.as_deref()), (code, Some(at)), "{words:?}");
+        }
+    }
 }

@@ -359,6 +359,10 @@ mod tests {
                 1,
             )],
         );
+        let empty = "docker: Error response from daemon: failed to create task for container: failed to create shim task: \
+                     OCI runtime create failed: runc create failed: unable to start container process: exec: \"\": \
+                     executable file not found in $PATH: unknown";
+        check(&[], &[""], &[("docker run (24 to 27.4)", empty, 127)]);
         check(
             &[("app", 0o644, b"x")],
             &["/app"],

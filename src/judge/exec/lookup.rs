@@ -17,9 +17,20 @@ pub(crate) fn variable<'e>(env: &'e [String], key: &str) -> Option<&'e str> {
 /// The path that the runtime gives to execve, or how its search ends.
 pub(crate) fn program(machine: &Machine<'_>, call: &Exec) -> Result<Vec<u8>, Outcome> {
     let fails = |at: &str, code, text| Err(Outcome::fails(Errno::ENOENT, at.as_bytes(), Cause { code, text }));
-    let Some(name) = call.argv.first().filter(|name| !name.is_empty()) else {
+    let Some(name) = call.argv.first() else {
         return fails("", "no-command", "the image names no program to start, and the call none either".to_string());
     };
+    if name.is_empty() {
+        // Source: moby's daemon `getEntrypointAndArgs`, podman's specgen `makeCommand`.
+        let Some(next) = call.argv.get(1) else {
+            return fails("", "not-in-path", "the name of the program is empty".to_string());
+        };
+        let text = format!(
+            "the name of the program is empty: docker and podman leave an empty ENTRYPOINT out and start {next}, \
+             containerd fails"
+        );
+        return Err(Outcome::Unknown { at: String::new(), cause: Cause { code: "empty-entrypoint", text } });
+    }
     if name.contains('/') {
         return Ok(name.clone().into_bytes());
     }

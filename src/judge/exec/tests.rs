@@ -73,6 +73,9 @@ fn the_path_is_searched_as_the_containers_user() {
     check(&[("usr/bin/app", 0o644, &app)], &["app"], &node, "ENOENT not-in-path");
     check(&[], &["/app"], &node, "ENOENT missing-program");
     check(&[], &[], &node, "ENOENT no-command");
+    check(&[], &[""], &node, "ENOENT not-in-path");
+    // Docker and podman start the second word, containerd nothing.
+    check(&[("app", 0o755, &app)], &["", "/app"], &node, "unknown empty-entrypoint");
     let bare = Node { bounding: crate::platform::Capabilities::default(), ..node.clone() };
     let as_user = |user: &str| {
         let files: &[(&str, u16, &[u8])] =
