@@ -7,6 +7,7 @@
 
 use crate::image::{NodeId, NodeKind, RootFs};
 use crate::inspect::{Elf, FileKind, PT_DYNAMIC};
+use crate::judge::exec::access::Who;
 use crate::judge::exec::binfmt::{Started, lossy};
 use crate::judge::exec::cwd::Cwd;
 use crate::judge::{Cause, Death, Outcome};
@@ -82,13 +83,13 @@ pub(crate) fn family(path: &[u8], loader: &Elf) -> Option<Family> {
 pub(crate) fn load<'a>(
     rootfs: &'a RootFs<FileKind>,
     started: &Started<'a>,
-    cwd: &Cwd,
+    (cwd, who): (&Cwd, &Who),
     env: &[String],
     page: u64,
 ) -> Result<Option<Loaded<'a>>, Ended> {
     let Some((loader_path, loader_id, loader)) = &started.loader else { return Ok(None) };
     let Some(family) = family(loader_path, loader) else { return Ok(None) };
-    let search = Search::new(rootfs, started, family, cwd, env);
+    let search = Search::new(rootfs, started, family, (cwd, who), env);
     let own_path = rootfs.path(started.id);
     let origin = parent(&own_path).to_vec();
     let program =
@@ -222,6 +223,8 @@ fn check_whole(found: &Object<'_>, page: u64) -> Result<(), Ended> {
 pub(crate) enum Fault {
     /// No file of that name anywhere.
     Absent,
+    /// A file of that name that the user may not open: passed over as if it were not there.
+    Denied(String),
     /// Files of that name, all of another architecture: passed over in silence, with their paths.
     Foreign(String, String),
     /// Of another class: the loader says which.
@@ -240,7 +243,7 @@ impl Fault {
 
     fn glibc(&self) -> String {
         match self {
-            Fault::Absent | Fault::Foreign(..) => {
+            Fault::Absent | Fault::Denied(_) | Fault::Foreign(..) => {
                 "cannot open shared object file: No such file or directory".to_string()
             }
             Fault::OtherClass(_, Class::Elf32) => "wrong ELF class: ELFCLASS32".to_string(),
@@ -251,7 +254,7 @@ impl Fault {
 
     fn musl(&self) -> String {
         match self {
-            Fault::Absent | Fault::Foreign(..) => "No such file or directory".to_string(),
+            Fault::Absent | Fault::Denied(_) | Fault::Foreign(..) => "No such file or directory".to_string(),
             Fault::OtherClass(..) | Fault::Refused(..) => "Exec format error".to_string(),
         }
     }
@@ -262,6 +265,9 @@ impl Fault {
                 "missing-library",
                 format!("{needed_by} needs {name}, which no directory that the loader searches holds"),
             ),
+            Fault::Denied(path) => {
+                ("missing-library", format!("{needed_by} needs {name}, and this user may not read {path}"))
+            }
             Fault::Foreign(path, what) => {
                 let want = arch.name();
                 (

@@ -2,9 +2,9 @@
 //! searched: a library of another architecture there is passed over anyway.
 
 use super::{Family, Fault, Object, conf, verify};
-use crate::image::RootFs;
+use crate::image::{FileView, ResolveError, RootFs};
 use crate::inspect::{Dynamic, FileKind};
-use crate::judge::exec::access::config;
+use crate::judge::exec::access::{May, Who, config};
 use crate::judge::exec::binfmt::{Started, lossy};
 use crate::judge::exec::cwd::Cwd;
 use crate::judge::exec::lookup::variable;
@@ -16,6 +16,7 @@ pub(super) struct Search<'a> {
     pub family: Family,
     pub arch: Arch,
     cwd: Cwd,
+    who: Who,
     library_path: Vec<String>,
     /// Directories that are searched last.
     defaults: Vec<String>,
@@ -44,7 +45,7 @@ impl<'a> Search<'a> {
         rootfs: &'a RootFs<FileKind>,
         started: &Started<'a>,
         family: Family,
-        cwd: &Cwd,
+        (cwd, who): (&Cwd, &Who),
         env: &[String],
     ) -> Search<'a> {
         let arch = started.abi.arch;
@@ -60,6 +61,7 @@ impl<'a> Search<'a> {
             family,
             arch,
             cwd: cwd.clone(),
+            who: who.clone(),
             library_path,
             defaults: Vec::new(),
             doubtful: Vec::new(),
@@ -238,8 +240,20 @@ impl<'a> Search<'a> {
     }
 
     fn take(&self, path: &[u8], name: &str, by: usize, skipped: &mut Skipped) -> Option<Object<'a>> {
-        let id = self.cwd.walk(self.rootfs, path, &|_| true).ok()?;
+        let may_search = |directory: FileView<'_, FileKind>| self.who.may_search(&directory) != May::No;
+        let id = match self.cwd.walk(self.rootfs, path, &may_search) {
+            Ok(id) => id,
+            Err(ResolveError::Denied(_)) if self.cwd.walk(self.rootfs, path, &|_| true).is_ok() => {
+                skipped.0.push(Fault::Denied(lossy(path)));
+                return None;
+            }
+            Err(_) => return None,
+        };
         let view = self.rootfs.view(id);
+        if self.who.may_read(&view) == May::No {
+            skipped.0.push(Fault::Denied(lossy(path)));
+            return None;
+        }
         match verify(view.fact, view.size, view.kind, &lossy(path), self.arch) {
             Ok(()) => {
                 let Some(FileKind::Elf(elf)) = view.fact else { return None };
@@ -256,7 +270,11 @@ impl<'a> Search<'a> {
 
     /// What the loader does not pass over ends the search.
     fn is_final(&self, skipped: &Skipped) -> bool {
-        matches!(skipped.0.last(), Some(Fault::Refused(..))) || (self.family == Family::Musl && !skipped.0.is_empty())
+        match skipped.0.last() {
+            None | Some(Fault::Absent | Fault::Denied(_)) => false,
+            Some(Fault::Refused(..)) => true,
+            Some(Fault::Foreign(..) | Fault::OtherClass(..)) => self.family == Family::Musl,
+        }
     }
 
     /// Why the library `name` that was not found may be there all the same. Where no file has that name, it is not.

@@ -85,6 +85,30 @@ fn debians_loader_and_each_architecture_have_directories_of_their_own() {
 }
 
 #[test]
+fn a_library_that_the_user_may_not_read_is_not_there() {
+    let says = "/app: error while loading shared libraries: libq.so.1: cannot open shared object file: No such file or directory";
+    let musl_says = "Error loading shared library libq.so.1: No such file or directory (needed by /app)";
+    for (loader, says) in [(GLIBC, says), (MUSL, musl_says)] {
+        let (app, q) = (program(loader).needed("libq.so.1").build(), library("libq.so.1").build());
+        let soname = if loader == GLIBC { "ld-linux-x86-64.so.2" } else { "libc.musl-x86_64.so.1" };
+        let own = library(soname).build();
+        let run = |user: &str, mode: u16, more: &[(&str, u16, &[u8])]| {
+            let files = [&[("app", 0o755, &*app), (loader, 0o755, &own), ("lib/libq.so.1", mode, &q)], more].concat();
+            let call = Exec { user: user.to_string(), ..call(&["/app"]) };
+            let trace = trace(&tree(&files), &call, &Node::plain(Arch::Amd64));
+            (short(&trace.outcome), trace.says.join("\n"))
+        };
+        let (runs, ends) = (("runs".into(), String::new()), ("exit 127 missing-library".to_string(), says.to_string()));
+        assert_eq!(run("12:12", 0o600, &[]), ends);
+        assert_eq!(run("12:12", 0o640, &[]), ends);
+        assert_eq!(run("12:0", 0o640, &[]), runs);
+        assert_eq!(run("", 0o600, &[]), runs);
+        assert_eq!(run("12:12", 0o644, &[]), runs);
+        assert_eq!(run("12:12", 0o600, &[("usr/lib/libq.so.1", 0o644, &q)]), runs);
+    }
+}
+
+#[test]
 fn the_search_follows_each_list_that_the_loader_has() {
     let q = library("libq.so.1").build();
     let needing = || program(GLIBC).needed("libq.so.1");

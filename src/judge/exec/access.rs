@@ -90,14 +90,29 @@ impl Who {
         }
     }
 
+    /// Whether this user may read a file.
+    pub(crate) fn may_read(&self, file: &FileView<'_, FileKind>) -> May {
+        match self {
+            Who::Root => May::Yes,
+            _ => self.may(file, 0o4),
+        }
+    }
+
     fn may_by_mode(&self, file: &FileView<'_, FileKind>) -> May {
+        self.may(file, 0o1)
+    }
+
+    /// By the bits of owner, group or others: 4 to read, 1 to execute or search.
+    fn may(&self, file: &FileView<'_, FileKind>, bit: u16) -> May {
+        let (owner, group) = (bit << 6, bit << 3);
         let bit = match self {
-            Who::User { uid, .. } if *uid == file.uid => 0o100,
-            Who::User { gids, .. } if gids.contains(&file.gid) => 0o010,
-            Who::User { .. } => 0o001,
+            Who::User { uid, .. } if *uid == file.uid => owner,
+            Who::User { gids, .. } if gids.contains(&file.gid) => group,
+            Who::User { .. } => bit,
             Who::Root | Who::Unknown => {
-                return match file.mode & 0o111 {
-                    0o111 => May::Yes,
+                let all = owner | group | bit;
+                return match file.mode & all {
+                    bits if bits == all => May::Yes,
                     0 => May::No,
                     _ => May::Depends,
                 };

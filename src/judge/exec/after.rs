@@ -44,7 +44,8 @@ impl<'a> Machine<'a> {
     /// What becomes of a started program before its own code, with `env` as it sees it.
     pub(crate) fn load_libraries(&self, started: &Started<'a>, env: &[String]) -> Result<(), Outcome> {
         let page = self.assumed.page;
-        let loaded = loader::load(self.rootfs, started, &self.cwd, env, page).map_err(|ended| self.say(ended))?;
+        let loaded =
+            loader::load(self.rootfs, started, (&self.cwd, &self.who), env, page).map_err(|ended| self.say(ended))?;
         if let Some(loaded) = &loaded {
             self.doubt_pages(started, loaded);
             self.doubt_partial(started)?;
