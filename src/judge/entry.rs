@@ -102,7 +102,10 @@ pub fn findings(start: &Start<'_>, trace: &Trace, rootfs: &RootFs<FileKind>) -> 
     let is_absent = matches!(code, Code::EntrypointBadScript | Code::EntrypointNoLoader) && !is_own_fault;
     let named_by =
         trace.steps.iter().rev().filter(|_| is_absent).find_map(|step| step.path.as_deref().filter(|path| *path != at));
-    place(&mut finding, named_by.unwrap_or(at), &trace.steps, rootfs);
+    // These are no files, though one may have that name.
+    if !["unknown-user", "relative-working-dir"].contains(&cause.code) {
+        place(&mut finding, named_by.unwrap_or(at), &trace.steps, rootfs);
+    }
     let is_meant = |step: &&Step| step.path == finding.path || step.typed == *at;
     if let Some(step) = trace.steps.iter().find(is_meant) {
         // The model does not look into what may not be executed.
@@ -204,31 +207,37 @@ fn doubted(doubt: &Cause, way: &[String]) -> Option<Finding> {
     Some(finding)
 }
 
+/// What to do about a cause, where its code's cure does not say it.
+const HINTS: &[(&str, &str)] = &[
+    ("script-crlf", "convert its line ends: sed -i 's/\\r$//' FILE, and keep them: *.sh text eol=lf in .gitattributes"),
+    (
+        "shebang-option",
+        "set options in the script itself (set -eu), or name one interpreter that takes the argument as it stands: env -S \
+         is GNU's, not BusyBox's",
+    ),
+    ("bad-option", "give each option as a word of its own"),
+    ("binary-as-script", "start the program by itself, with no shell's name before it"),
+    ("mounted-over", "copy it to a directory that engines do not mount over: /usr/local/bin"),
+    ("empty-entrypoint", "take the empty word out of ENTRYPOINT"),
+    (
+        "unknown-user",
+        "make the user and group in the image (RUN adduser, RUN addgroup), or give numbers: USER 1000:1000",
+    ),
+    (
+        "library-unknown",
+        "name the libraries' directory by ENV LD_LIBRARY_PATH, which every loader searches before its own",
+    ),
+    ("relative-working-dir", "write WORKDIR with a leading slash"),
+    ("bad-working-dir", "make WORKDIR a directory of the image, or one that can be made"),
+];
+
 fn hints(code: Code, start: &Start<'_>, cause: &Cause) -> Vec<String> {
+    if let Some((_, hint)) = HINTS.iter().find(|(of, _)| *of == cause.code) {
+        return vec![hint.to_string()];
+    }
     let mut hints = vec![code.row().cure.to_string()];
-    match (code, cause.code) {
-        (Code::EntrypointWrongArch, _) => {
-            hints.push(format!("imgarch rebuild IMAGE --platform {}", start.target.platform))
-        }
-        (_, "script-crlf") => {
-            hints = vec![
-                "convert its line ends: sed -i 's/\\r$//' FILE, and keep them: *.sh text eol=lf in .gitattributes"
-                    .into(),
-            ]
-        }
-        (_, "shebang-option") => {
-            hints = vec![
-                "set options in the script itself (set -eu), or name one interpreter that takes the argument as it stands: \
-                 env -S is GNU's, not BusyBox's"
-                    .into(),
-            ]
-        }
-        (_, "binary-as-script") => hints = vec!["start the program by itself, with no shell's name before it".into()],
-        (_, "mounted-over") => hints = vec!["copy it to a directory that engines do not mount over: /usr/local/bin".into()],
-        (_, "empty-entrypoint") => hints = vec!["take the empty word out of ENTRYPOINT".into()],
-        (_, "relative-working-dir") => hints = vec!["write WORKDIR with a leading slash".into()],
-        (_, "bad-working-dir") => hints = vec!["make WORKDIR a directory of the image, or one that can be made".into()],
-        _ => {}
+    if code == Code::EntrypointWrongArch {
+        hints.push(format!("imgarch rebuild IMAGE --platform {}", start.target.platform));
     }
     hints
 }
@@ -259,6 +268,15 @@ mod tests {
         let (code, path, hint) = told(&[("app", 0o755, &app)], &call(&["", "/app"]));
         let empty = "take the empty word out of ENTRYPOINT";
         assert_eq!((code.as_str(), path, hint.as_str()), ("entrypoint-unknown", None, empty));
+    }
+
+    #[test]
+    fn a_user_that_is_missing_is_to_be_made() {
+        let app = ElfBuilder::amd64().build();
+        let call = Exec { user: "app".to_string(), ..call(&["/app"]) };
+        let (code, path, hint) = told(&[("app", 0o755, &app)], &call);
+        assert_eq!((code.as_str(), path), ("entrypoint-fails", None));
+        assert!(hint.contains("adduser") && hint.contains("USER 1000:1000"), "{hint}");
     }
 
     #[test]
