@@ -70,7 +70,7 @@ fn check(tree: &Tree, node: &Node, expect: &str) {
     assert_eq!(seen(answer, &[0, 42]), expect, "the kernel on {:?}: {said}", tree.argv);
     assert_eq!(expected(&trace.outcome), expect, "the model on {:?}: {trace:?}", tree.argv);
     if !trace.says.is_empty() {
-        assert_eq!(trace.says.join("\n"), said.trim_end().replace(['‘', '’'], "'"), "{:?}", tree.argv);
+        assert_eq!(trace.says.join("\n").trim_end(), said.trim_end().replace(['‘', '’'], "'"), "{:?}", tree.argv);
     }
 }
 

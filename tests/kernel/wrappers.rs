@@ -35,6 +35,35 @@ fn shells_and_wrappers_end_and_say_as_foreseen() {
     check(&script("#!/bin/sh\ntrue && exec /foreign\n"), &node, "exit 126");
 }
 
+#[test]
+fn one_argument_of_several_options_is_refused_as_foreseen() {
+    let Some(node) = node("options") else { return };
+    let native = elf::ElfBuilder::amd64().build();
+    let tree = Tree::call(&[]).file("app", &native);
+    let programs = ["/bin/sh", "/bin/bash", "/usr/bin/env", "/bin/busybox"];
+    let base = programs.iter().fold(tree, |tree, program| with_host_program(tree, program));
+    let line = |line: &str| base.clone().file("e", format!("{line}\nexec /app\n").as_bytes()).argv(&["/e"]);
+    for (first, end) in [
+        ("#!/bin/sh -e -u", "exit 2"),
+        ("#!/bin/sh -e\r", "exit 2"),
+        ("#!/bin/sh --posix -e", "exit 2"),
+        ("#!/bin/sh -o pipefail", "exit 2"),
+        ("#!/bin/sh -eu", "runs"),
+        ("#!/bin/bash -eu -o pipefail", "exit 1"),
+        ("#!/bin/bash -e\r", "exit 1"),
+        ("#!/bin/bash -euo pipefail", "exit 2"),
+        ("#!/bin/bash -eu ", "runs"),
+        ("#!/usr/bin/env -i sh", "exit 125"),
+        ("#!/usr/bin/env -iS /bin/sh -e", "runs"),
+    ] {
+        check(&line(first), &node, end);
+    }
+    let call = |words: &[&str]| base.clone().argv(words);
+    check(&call(&["/bin/busybox", "sh", "-e -u", "/e"]), &node, "exit 2");
+    check(&call(&["/bin/bash", "/app"]), &node, "exit 126");
+    check(&call(&["/bin/sh", "-c", "/none || exit 3"]), &node, "exit 3");
+}
+
 /// Wrappers that look for programs in their own ways, told to start each of these.
 #[test]
 fn init_wrappers_end_and_say_as_foreseen() {
