@@ -210,9 +210,9 @@ codes! {
         "the image names no ENTRYPOINT and no CMD",
         "a runtime refuses to create a container from it unless it is given a command",
         "name the program with --entrypoint to have it judged";
-    HardLinkAcrossLayers "hard-link-across-layers" Error,
+    HardLinkAcrossLayers "hard-link-across-layers" Warning,
         "a layer has a hard link to a file that is not before it in the same layer",
-        "docker, containerd and podman on overlayfs, their usual driver, unpack each layer into a folder of its own and fail: `link ...: no such file or directory`; where the file is in a lower layer, other drivers unpack it",
+        "docker, containerd and podman on overlayfs, their usual driver, unpack each layer into a folder of its own and fail: `link ...: no such file or directory`; other drivers unpack it where the file is in a lower layer, and none does where it comes later in the same one, which is an error",
         "build the image with a tool that writes a linked file into each layer that links to it, or copy instead of linking";
     OddLayer "odd-layer" Warning,
         "a layer's archive holds something that engines refuse or leave out",

@@ -117,24 +117,22 @@ pub fn judge(case: &Case<'_>) -> Judgement {
 
 /// Hard links that the engine which unpacks the image cannot make: one finding for each layer and reason.
 fn dangling(rootfs: &RootFs<FileKind>) -> Vec<Finding> {
-    let mut met: BTreeMap<(usize, Code), (usize, &Dangling)> = BTreeMap::new();
+    let mut met: BTreeMap<(usize, LinkFault), (usize, &Dangling)> = BTreeMap::new();
     for link in rootfs.dangling() {
-        let code = match link.fault {
-            LinkFault::Nowhere => Code::HardLinkToNothing,
-            LinkFault::LowerLayer | LinkFault::TargetLater => Code::HardLinkAcrossLayers,
-        };
-        met.entry((link.layer, code)).or_insert((0, link)).0 += 1;
+        met.entry((link.layer, link.fault)).or_insert((0, link)).0 += 1;
     }
-    let finding = |((layer, code), (count, link)): ((usize, Code), (usize, &Dangling))| {
+    let finding = |((layer, fault), (count, link)): ((usize, LinkFault), (usize, &Dangling))| {
         let (path, target) = (String::from_utf8_lossy(&link.path), String::from_utf8_lossy(&link.target));
-        let place = match link.fault {
-            LinkFault::Nowhere => "is not in the image",
-            LinkFault::LowerLayer => "is in a lower layer only",
-            LinkFault::TargetLater => "comes after it in the layer",
+        let (code, severity, place) = match fault {
+            LinkFault::Nowhere => (Code::HardLinkToNothing, Severity::Error, "is not in the image"),
+            // Not every driver unpacks a layer apart from those below it.
+            LinkFault::LowerLayer => (Code::HardLinkAcrossLayers, Severity::Warning, "is in a lower layer only"),
+            LinkFault::TargetLater => (Code::HardLinkAcrossLayers, Severity::Error, "comes after it in the layer"),
         };
         let others =
             if count > 1 { format!("; {} more links of this layer are like it", count - 1) } else { String::new() };
-        Finding::new(code, format!("a hard link to /{target}, which {place}{others}")).at(&format!("/{path}"), layer)
+        let text = format!("a hard link to /{target}, which {place}{others}");
+        Finding::new(code, text).at(&format!("/{path}"), layer).severity(severity)
     };
     met.into_iter().map(finding).collect()
 }

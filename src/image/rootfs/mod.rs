@@ -38,7 +38,7 @@ pub struct RootFs<T> {
 }
 
 /// Why an engine cannot make a hard link of a layer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LinkFault {
     /// Its target is in no layer.
     Nowhere,
