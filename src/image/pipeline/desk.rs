@@ -1,5 +1,5 @@
-//! What is to be done of a layer's bytes, and who does it. Decoding cannot be divided, and neither can hashing, for each
-//! piece needs the one before; but they can go on at the same time. Whoever has nothing else to do takes what is to be
+//! What is to be done of a layer's bytes, and who does it. Reading, decoding and hashing cannot be divided, for each piece
+//! needs the one before; but they can go on at the same time. Whoever has nothing else to do takes what is to be
 //! done next. So no processor waits while there is work, and threads are seldom put to sleep. Memory is bounded by the
 //! buffers that may wait.
 

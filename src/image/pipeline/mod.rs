@@ -1,5 +1,5 @@
-//! A layer's bytes on their way from its blob to the walk of its tar, which reads them here. Helpers decode and hash
-//! beside the walk, and so does the walk itself where the bytes that it wants are not there yet; a layer that is too small
+//! A layer's bytes on their way from its blob to the walk of its tar, which reads them here. Helpers read, decode and
+//! hash beside the walk, and so does the walk itself where the bytes that it wants are not there yet; a layer that is too small
 //! for a helper is read by the same code.
 
 mod buffer;

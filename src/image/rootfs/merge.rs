@@ -94,7 +94,7 @@ impl<T> RootFs<T> {
             EntryKind::Whiteout => self.check_hidden(entry.path, layer),
             EntryKind::Opaque => {}
             EntryKind::HardLink(target) => {
-                let fault = match self.link(entry.path, target, Some(entry)) {
+                let fault = match self.link(entry.path, target, Some((entry, layer))) {
                     Some(source) if source == layer => return,
                     Some(_) => LinkFault::LowerLayer,
                     None => {
@@ -269,8 +269,8 @@ impl<T> RootFs<T> {
     }
 
     /// Gives `path` the inode of `target`, and tells its layer. `None` where there is no such file (yet). The inode gets
-    /// the mode and owner of the link's own entry, as engines have it.
-    fn link(&mut self, path: &[u8], target: &[u8], entry: Option<&Entry<'_>>) -> Option<usize> {
+    /// the mode and owner of the link's own entry, as engines have it; `entry` is that and the layer which has it.
+    fn link(&mut self, path: &[u8], target: &[u8], entry: Option<(&Entry<'_>, usize)>) -> Option<usize> {
         let source = self.find(ROOT, target, false)?;
         if self.nodes[source as usize].kind == NodeKind::Directory {
             return None;
@@ -287,11 +287,11 @@ impl<T> RootFs<T> {
         if id == source {
             return Some(layer);
         }
-        if let Some(entry) = entry {
+        if let Some((entry, listed_by)) = entry {
             let owner = self.owner(entry.uid, entry.gid);
             let inode = &mut self.nodes[source as usize];
             (inode.mode, inode.owner) = (entry.mode, owner);
-            self.list(id, path, layer);
+            self.list(id, path, listed_by);
         }
         let text = self.target_of(source).to_vec();
         self.turn(id, kind);

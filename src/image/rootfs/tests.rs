@@ -190,4 +190,6 @@ fn what_engines_refuse_is_noted_with_its_layer() {
     assert_eq!(refused(&[lower, &[("d/b/c", File), ("d/b", Directory), ("d", Directory)]]), []);
     assert_eq!(refused(&[lower, &[("d", Whiteout), ("d", Directory), ("d/a", File)]]), []);
     assert_eq!(refused(&[lower, lower, &[("d/a", Whiteout)], lower]), []);
+    // A link into a lower layer, in the place of another lower file.
+    assert_eq!(refused(&[&[("a", File), ("b", File)], &[("b", HardLink(b"a"))]]), []);
 }
