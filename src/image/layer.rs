@@ -10,8 +10,9 @@ use std::sync::{Arc, LazyLock};
 use super::contents::{Contents, Entry};
 use super::error::{ImageError, LayerError};
 use super::limits::Limits;
+use super::note::LayerNote;
 use super::pipeline::{Compression, Decoder, Desk, Intake, MAGIC_BYTES, Pipeline, Sums, Trailing, wrong_checksum};
-use super::tar::{LayerNote, Visit, walk};
+use super::tar::{Visit, walk};
 use crate::oci::{Descriptor, DiffId, Digest, Hasher};
 use crate::source::{Source, SourceError};
 

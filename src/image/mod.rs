@@ -9,6 +9,7 @@ mod fetch;
 mod fuzz_tests;
 mod layer;
 mod limits;
+mod note;
 mod pipeline;
 mod rootfs;
 mod select;
@@ -17,14 +18,16 @@ mod tar;
 #[cfg(test)]
 pub(crate) mod testing;
 
-pub use self::tar::LayerNote;
 pub use contents::{Contents, Entry, EntryKind, PATH_LIMIT};
 pub use directory::{DirectoryRead, read_directory};
 pub use error::{DocumentFault, ImageError, LayerError};
 pub use fetch::statements;
 pub use layer::{Checked, Layer, LayerRead, read_layer};
 pub use limits::Limits;
+pub use note::LayerNote;
 pub use pipeline::Compression;
-pub use rootfs::{CoveredLink, Dangling, FileView, LinkFault, NodeId, NodeKind, Refusal, ResolveError, RootFs, merge};
+pub use rootfs::{
+    CoveredLink, Dangling, FileView, LinkFault, NodeId, NodeKind, Refusal, Refused, ResolveError, RootFs, merge,
+};
 pub use select::{Broken, Image, Selection, Skipped, Wanted, Why, select};
 pub use stream::{Streamed, read_stream};

@@ -18,6 +18,8 @@ pub(super) struct Search<'a> {
     cwd: Cwd,
     who: Who,
     library_path: Vec<String>,
+    /// See [`is_debian`].
+    is_debian: Option<bool>,
     /// Directories that are searched last.
     defaults: Vec<String>,
     /// Directories that this loader may search or not.
@@ -38,6 +40,18 @@ impl Skipped {
         let class = self.0.iter().find(|fault| matches!(fault, Fault::OtherClass(..))).cloned();
         class.or_else(|| self.0.into_iter().next()).unwrap_or(Fault::Absent)
     }
+}
+
+/// Whether the image's glibc is Debian's build, which has its own directories and a $LIB of its own. `None`: the image
+/// is of no distribution, and its loader was copied from any.
+fn is_debian(rootfs: &RootFs<FileKind>) -> Option<bool> {
+    if rootfs.resolve("/etc/debian_version").is_ok() {
+        return Some(true);
+    }
+    let release = |path| config(rootfs, path);
+    let text = release("/etc/os-release").or_else(|| release("/usr/lib/os-release"))?;
+    let mut names = text.lines().filter(|line| line.starts_with("ID=") || line.starts_with("ID_LIKE="));
+    Some(names.any(|line| line.contains("debian") || line.contains("ubuntu")))
 }
 
 impl<'a> Search<'a> {
@@ -63,6 +77,7 @@ impl<'a> Search<'a> {
             cwd: cwd.clone(),
             who: who.clone(),
             library_path,
+            is_debian: is_debian(rootfs),
             defaults: Vec::new(),
             doubtful: Vec::new(),
             cached: Vec::new(),
@@ -91,10 +106,9 @@ impl<'a> Search<'a> {
             triplets.chain(abi.iter().map(|name| name.to_string())).chain(["lib".to_string()]).collect();
         let places = |name: &String| [format!("/{name}"), format!("/usr/{name}")];
         let is_doubtful = |name: &&String| *name == "lib64" && !row.triplets.is_empty();
-        let is_debian = self.is_debian();
-        let is_searched = |name: &&String| is_debian == Some(false) || !is_doubtful(name);
+        let is_searched = |name: &&String| self.is_debian == Some(false) || !is_doubtful(name);
         self.defaults = names.iter().filter(is_searched).flat_map(places).collect();
-        if is_debian.is_none() {
+        if self.is_debian.is_none() {
             self.doubtful = names.iter().filter(is_doubtful).flat_map(places).collect();
         }
         let home = lossy(super::parent(loader));
@@ -201,18 +215,6 @@ impl<'a> Search<'a> {
         list
     }
 
-    /// Whether the image's glibc is Debian's build, which has its own directories and a $LIB of its own. `None`: the image
-    /// is of no distribution, and its loader was copied from any.
-    fn is_debian(&self) -> Option<bool> {
-        if self.rootfs.resolve("/etc/debian_version").is_ok() {
-            return Some(true);
-        }
-        let release = |path| config(self.rootfs, path);
-        let text = release("/etc/os-release").or_else(|| release("/usr/lib/os-release"))?;
-        let mut names = text.lines().filter(|line| line.starts_with("ID=") || line.starts_with("ID_LIKE="));
-        Some(names.any(|line| line.contains("debian") || line.contains("ubuntu")))
-    }
-
     /// Dynamic string tokens; $LIB and $PLATFORM have several values, and any of them may be this loader's.
     fn expand(&self, text: &str, object: &Object<'_>) -> Vec<String> {
         if !text.contains('$') {
@@ -222,7 +224,7 @@ impl<'a> Search<'a> {
         let text = text.replace("${ORIGIN}", &origin).replace("$ORIGIN", &origin);
         let row = self.arch.row();
         let mut libs: Vec<String> = row.triplets.iter().map(|triplet| format!("lib/{triplet}")).collect();
-        if self.is_debian() != Some(true) {
+        if self.is_debian != Some(true) {
             libs.extend(["lib64".to_string(), "lib".to_string()]);
         }
         let replace = |list: Vec<String>, token: &str, values: &[String]| -> Vec<String> {

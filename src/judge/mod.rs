@@ -26,7 +26,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub use exec::{AsRoot, Ends, Link, Step, Trace, execve, trace};
 pub use outcome::{Cause, Death, Errno, Exec, Outcome};
 
-use crate::image::{Dangling, LinkFault, NodeId, Refusal, RootFs};
+use crate::image::{Dangling, LinkFault, NodeId, Refusal, Refused, RootFs};
 use crate::inspect::FileKind;
 use crate::platform::{Arch, Target};
 use code::{Code, Severity};
@@ -139,12 +139,7 @@ fn dangling(rootfs: &RootFs<FileKind>) -> Vec<Finding> {
 
 /// Entries that engines refuse: one finding for each layer and reason.
 fn refused(rootfs: &RootFs<FileKind>) -> impl Iterator<Item = Finding> {
-    let mut met: BTreeMap<(usize, Refusal), (usize, String)> = BTreeMap::new();
-    for entry in rootfs.refused() {
-        let path = format!("/{}", String::from_utf8_lossy(&entry.path));
-        met.entry((entry.layer, entry.why)).or_insert((0, path)).0 += 1;
-    }
-    met.into_iter().map(|((layer, why), (count, path))| {
+    rootfs.refused().map(|Refused { layer, why, path, count }| {
         let (text, severity) = match why {
             Refusal::Twice => (
                 "the layer lists it twice: docker's classic store, podman and CRI-O refuse that, containerd does not",
@@ -154,8 +149,9 @@ fn refused(rootfs: &RootFs<FileKind>) -> impl Iterator<Item = Finding> {
                 ("the layer both brings and hides it: on overlayfs engines refuse that, `file exists`", Severity::Error)
             }
         };
-        let others = if count > 1 { format!("; {} more of this layer are like it", count - 1) } else { String::new() };
-        Finding::new(Code::OddLayer, format!("{text}{others}")).at(&path, layer).severity(severity)
+        let others = if *count > 1 { format!("; {} more of this layer are like it", count - 1) } else { String::new() };
+        let path = format!("/{}", String::from_utf8_lossy(path));
+        Finding::new(Code::OddLayer, format!("{text}{others}")).at(&path, *layer).severity(severity)
     })
 }
 

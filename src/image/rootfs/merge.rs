@@ -33,8 +33,6 @@ const LINK_ROUNDS: usize = 16;
 
 /// More links than these that one image covers say nothing new.
 const MAX_COVERED: usize = 100;
-/// Nor do more entries that are refused.
-const MAX_REFUSED: usize = 100;
 
 /// Components of link targets and of marks' paths that a merge follows, in all. Real layers stay far below one for each
 /// entry; a hostile one could ask for 80,000 by every entry.
@@ -263,9 +261,8 @@ impl<T> RootFs<T> {
     }
 
     fn refuse(&mut self, layer: usize, path: &[u8], why: Refusal) {
-        if self.refused.len() < MAX_REFUSED {
-            self.refused.push(Refused { layer, path: path.to_vec(), why });
-        }
+        let first = || Refused { layer, why, path: path.to_vec(), count: 0 };
+        self.refused.entry((layer, why)).or_insert_with(first).count += 1;
     }
 
     /// Gives `path` the inode of `target`, and tells its layer. `None` where there is no such file (yet). The inode gets

@@ -5,7 +5,7 @@ mod merge;
 mod table;
 mod walk;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::contents::{CapabilityTable, Contents};
@@ -27,7 +27,7 @@ pub struct RootFs<T> {
     table: Table,
     dangling: Vec<Dangling>,
     covered: Vec<CoveredLink>,
-    refused: Vec<Refused>,
+    refused: BTreeMap<(usize, Refusal), Refused>,
     left_out: u64,
     owner_index: HashMap<(u32, u32), u32>,
     capabilities: CapabilityTable,
@@ -68,13 +68,14 @@ pub struct CoveredLink {
     pub target: Vec<u8>,
 }
 
-/// An entry of a layer that engines refuse, and the layer with it.
+/// Entries of a layer that engines refuse for one reason, and the layer with them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
     pub layer: usize,
-    /// Below the root.
-    pub path: Vec<u8>,
     pub why: Refusal,
+    /// The first one's, below the root.
+    pub path: Vec<u8>,
+    pub count: u64,
 }
 
 /// What is the matter with an entry.
@@ -163,7 +164,7 @@ impl<T> RootFs<T> {
             next_sibling: NONE,
         };
         let (layers, names, owners) = (Vec::new(), Vec::new(), vec![(0, 0)]);
-        let (table, dangling, covered, refused) = (Table::default(), Vec::new(), Vec::new(), Vec::new());
+        let (table, dangling, covered, refused) = (Table::default(), Vec::new(), Vec::new(), BTreeMap::new());
         let (owner_index, capabilities) = (HashMap::from([((0, 0), 0)]), CapabilityTable::default());
         let (nodes, left_out, replaced, steps) = (vec![root], 0, 0, 0);
         RootFs {
@@ -293,9 +294,9 @@ impl<T> RootFs<T> {
         &self.covered
     }
 
-    /// Entries that engines refuse; the first hundred.
-    pub fn refused(&self) -> &[Refused] {
-        &self.refused
+    /// Entries that engines refuse, by layer.
+    pub fn refused(&self) -> impl Iterator<Item = &Refused> {
+        self.refused.values()
     }
 
     fn child_even_gone(&self, parent: u32, name: &[u8], hash: u32) -> Option<u32> {

@@ -175,8 +175,10 @@ fn a_hard_link_gives_its_inode_its_own_mode_and_owner() {
 fn what_engines_refuse_is_noted_with_its_layer() {
     let refused = |stack: &[Layer<'_>]| {
         let rootfs = layers(stack);
-        let told = rootfs.refused().iter();
-        told.map(|entry| (entry.layer, String::from_utf8(entry.path.clone()).unwrap(), entry.why)).collect::<Vec<_>>()
+        rootfs
+            .refused()
+            .map(|entry| (entry.layer, String::from_utf8(entry.path.clone()).unwrap(), entry.why))
+            .collect::<Vec<_>>()
     };
     let twice = |path: &str| vec![(1, path.to_string(), Refusal::Twice)];
     let hidden = |path: &str| vec![(1, path.to_string(), Refusal::HiddenHere)];

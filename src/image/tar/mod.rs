@@ -13,7 +13,7 @@ use std::io::{self, BufRead, Read};
 use crate::image::contents::{Contents, Entry, EntryKind, PATH_LIMIT};
 use crate::image::error::LayerError;
 use crate::image::limits::Limits;
-use crate::image::pipeline::Compression;
+use crate::image::note::LayerNote;
 use crate::platform::FileCapabilities;
 
 pub use blocks::{Blocks, End, Member, padding};
@@ -22,27 +22,6 @@ pub use header::is_checksum_right;
 use names::Meaning;
 use pax::MapPlace;
 use sparse::{Content, Holes, Map};
-
-/// What was odd about a layer, though all of it was read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum LayerNote {
-    /// Zeros behind the compressed stream, as padding of block devices leaves.
-    TrailingZeros,
-    /// Bytes behind the compressed stream that engines may refuse.
-    TrailingGarbage,
-    /// The tar ends without its two blocks of zeros; engines take it.
-    NoEndMarker,
-    /// A name or link target over the kernel's PATH_MAX; no engine can unpack it. Carries its start.
-    NameTooLong(Vec<u8>),
-    /// A name with `..` that leads out of the root; it was clamped there. docker refuses such a layer.
-    EscapingName(Vec<u8>),
-    /// An entry of a type that engines refuse with the whole layer, though Go's archive/tar reads it.
-    UnknownType { path: Vec<u8>, tag: u8 },
-    /// A whiteout of nothing, or of the directory that it is in.
-    ImpossibleWhiteout(Vec<u8>),
-    /// The bytes are compressed and the media type says that they are not.
-    MislabelledCompression { media_type: String, compression: Compression },
-}
 
 /// More notes than these say nothing new.
 const MAX_NOTES: usize = 100;
