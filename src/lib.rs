@@ -37,6 +37,7 @@ pub mod cache;
 pub mod cli;
 pub mod config;
 pub mod diagnose;
+pub mod exec;
 pub mod host;
 pub mod image;
 pub mod inspect;

@@ -4,10 +4,11 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use imgarch::exec::{Errno, Exec, Outcome, execve};
 use imgarch::image::{Limits, NodeKind, RootFs, merge, read_directory};
 use imgarch::inspect::FileKind;
 use imgarch::judge::labels::Labels;
-use imgarch::judge::{Case, Errno, Exec, Outcome, execve, judge};
+use imgarch::judge::{Case, judge};
 use imgarch::platform::{Arch, Fact, Platform, Target};
 use imgarch::scan::keep;
 use imgarch::source::rootfs_dir::Mounts;

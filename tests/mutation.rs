@@ -19,8 +19,8 @@ mod real;
 mod tree;
 
 use elf::{ElfBuilder, phdrs};
+use imgarch::exec::{Death, Outcome, execve};
 use imgarch::inspect::{FileKind, inspect};
-use imgarch::judge::{Death, Outcome, execve};
 use imgarch::platform::{Arch, Capabilities, Fact, Node};
 use mutant::Dice;
 use real::Answer;

@@ -9,7 +9,7 @@ mod elf;
 mod tree;
 
 use cases::{ANSWERS, case};
-use imgarch::judge::{Death, Outcome, execve};
+use imgarch::exec::{Death, Outcome, execve};
 use imgarch::platform::{Arch, Fact, Node};
 
 /// The kernels of the table's columns, as nodes.

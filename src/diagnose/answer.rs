@@ -5,9 +5,9 @@ use super::cause::{Likelihood, Names, Suspect};
 use super::message::Sign;
 use super::rank::{Circumstances, Ranked, rank};
 use super::recognise::Symptom;
+use crate::exec::{Errno, Outcome};
 use crate::judge::code::{Code, Severity};
 use crate::judge::finding::Finding;
-use crate::judge::{Errno, Outcome};
 use crate::scan::{ImageReport, PlatformReport, TargetReport};
 
 /// What is told of one failure.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::diagnose::recognise::recognise;
-use crate::judge::Cause;
+use crate::exec::Cause;
 use crate::judge::labels::Agreement;
 use crate::oci::Digest;
 use crate::platform::Platform;

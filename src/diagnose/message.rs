@@ -1,7 +1,7 @@
 //! The messages by which engines, runtimes, kernels, shells, loaders and language run-times say that a program could not
 //! start: one row each. Parsers, help and tests read the table; what follows from a message is `cause`'s.
 
-use crate::judge::Errno;
+use crate::exec::Errno;
 
 /// What a message says, whoever says it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::case::failures;
-use crate::judge::Outcome;
+use crate::exec::Outcome;
 use crate::judge::code::{Code, Severity};
 use crate::judge::finding::Finding;
 use crate::kube::object::PodObject;

@@ -1,7 +1,7 @@
 //! Uses, scans and pods made by hand, and the overview that they must lead to.
 
 use super::*;
-use crate::judge::{Cause, Errno};
+use crate::exec::{Cause, Errno};
 use crate::kube::object::{NodeObject, read};
 use crate::kube::{Survey, nodes};
 use crate::platform::Platform;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::cause::{Likelihood, Suspect};
 use super::message::Sign;
 use super::recognise::Symptom;
-use crate::judge::Errno;
+use crate::exec::Errno;
 use Likelihood::{Certain, Likely, Possible, Unlikely};
 
 /// What is known beside the messages. Everything may be missing.

@@ -1,7 +1,7 @@
 //! Each message of the table in its own example, and lines as logs really hold them.
 
 use super::*;
-use crate::judge::Errno;
+use crate::exec::Errno;
 
 fn check(line: &str, sign: Sign, path: Option<&str>) {
     let found = recognise(line);

@@ -3,13 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::code::{Code, Severity};
-use super::files::{Files, purposeful};
-use super::finding::Finding;
-use super::packages::foreign_tags;
-use super::tokens;
 use crate::image::FileView;
 use crate::inspect::{FileKind, Native, Zip};
+use crate::judge::code::{Code, Severity};
+use crate::judge::files::{Files, purposeful};
+use crate::judge::finding::Finding;
+use crate::judge::packages::foreign_tags;
+use crate::judge::tokens;
 use crate::platform::Arch;
 
 /// The rule by which native parts for other platforms belong in an archive; it can be switched off like the others.

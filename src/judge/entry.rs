@@ -1,13 +1,12 @@
 //! The first finding: whether the program that the container starts does start. The execve model answers; here its
 //! answer becomes a finding.
 
-use super::code::{Code, Severity};
-use super::exec::{Link, Step, Trace};
-use super::finding::Finding;
-use super::messages;
-use super::outcome::{Cause, Exec, Outcome};
+use crate::exec::outcome::{Cause, Exec, Outcome};
+use crate::exec::{Link, Step, Trace, messages};
 use crate::image::RootFs;
 use crate::inspect::FileKind;
+use crate::judge::code::{Code, Severity};
+use crate::judge::finding::Finding;
 use crate::platform::Target;
 
 /// What is started, and by which words: `ENTRYPOINT ["app"]`.
@@ -245,9 +244,9 @@ fn hints(code: Code, start: &Start<'_>, cause: &Cause) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::exec::tests::{call, tree};
+    use crate::exec::trace;
     use crate::inspect::elf_builder::ElfBuilder;
-    use crate::judge::exec::tests::{call, tree};
-    use crate::judge::trace;
     use crate::platform::{Arch, Platform};
 
     /// The one finding on a call: its code, its path and its first hint.

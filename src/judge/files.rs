@@ -2,16 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::code::{Code, Severity};
-use super::entry::article;
-use super::finding::Finding;
-use super::programs::{Fit, Program, Programs};
-use super::purpose::{self, Format, PurposeRule, Suspect};
-use super::reach::{Reach, Way};
-use super::siblings::{self, Siblings};
-use super::{natives, others, tokens};
 use crate::image::RootFs;
 use crate::inspect::FileKind;
+use crate::judge::code::{Code, Severity};
+use crate::judge::entry::article;
+use crate::judge::finding::Finding;
+use crate::judge::programs::{Fit, Program, Programs};
+use crate::judge::purpose::{self, Format, PurposeRule, Suspect};
+use crate::judge::reach::{Reach, Way};
+use crate::judge::siblings::{self, Siblings};
+use crate::judge::{natives, others, tokens};
 use crate::platform::{Arch, Node};
 
 /// What the rules on files look at.

@@ -1,11 +1,12 @@
 //! Findings on files by how they are reached, on trees built in code: an image for arm64 that starts `/app`.
 
 use super::*;
+use crate::exec::Exec;
 use crate::image::{Contents, Entry, EntryKind, merge};
 use crate::inspect::elf_builder::ElfBuilder;
 use crate::inspect::inspect;
 use crate::judge::labels::Labels;
-use crate::judge::{Case, Exec, judge};
+use crate::judge::{Case, judge};
 use crate::platform::{Platform, Target};
 use std::sync::Arc;
 

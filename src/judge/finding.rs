@@ -1,7 +1,7 @@
 //! A finding is data: what, where, why, what to do. Wording is made here and in the table of codes, nowhere else.
 
-use super::code::{Code, Severity};
-use super::messages::Shown;
+use crate::exec::messages::Shown;
+use crate::judge::code::{Code, Severity};
 
 /// One thing that is the matter with one platform of an image (or with its index).
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::code::Code;
-use super::finding::Finding;
-use super::programs::{Fit, Programs};
+use crate::judge::code::Code;
+use crate::judge::finding::Finding;
+use crate::judge::programs::{Fit, Programs};
 use crate::platform::{Arch, Platform, Target};
 
 /// How labels and files stand to one another.

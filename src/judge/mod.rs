@@ -3,15 +3,11 @@
 mod archives;
 pub mod code;
 pub mod entry;
-pub mod exec;
 pub mod files;
 pub mod finding;
 pub mod labels;
-mod loader;
-pub mod messages;
 mod natives;
 mod others;
-pub mod outcome;
 pub mod packages;
 pub mod programs;
 pub mod purpose;
@@ -23,9 +19,7 @@ pub mod windows;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub use exec::{AsRoot, Ends, Link, Step, Trace, execve, trace};
-pub use outcome::{Cause, Death, Errno, Exec, Outcome};
-
+use crate::exec::{self, Exec, Outcome, Step, Trace};
 use crate::image::{Dangling, LinkFault, NodeId, Refusal, Refused, RootFs};
 use crate::inspect::FileKind;
 use crate::platform::{Arch, Target};

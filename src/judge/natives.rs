@@ -1,14 +1,13 @@
 //! Programs and modules of the right architecture that fail all the same: built for another C library, for a loader that
 //! is not there, or named so that their run-time does not find them.
 
-use super::code::{Code, Severity};
-use super::files::{Files, foreign, suspect};
-use super::finding::Finding;
-use super::programs::Program;
-use super::purpose;
-use super::reach::Way;
-use super::siblings::{Siblings, fits_libc};
-use super::tokens;
+use crate::judge::code::{Code, Severity};
+use crate::judge::files::{Files, foreign, suspect};
+use crate::judge::finding::Finding;
+use crate::judge::programs::Program;
+use crate::judge::reach::Way;
+use crate::judge::siblings::{Siblings, fits_libc};
+use crate::judge::{purpose, tokens};
 
 /// The finding on a program or module of this architecture, if there is one.
 pub fn judge(files: &Files<'_>, siblings: &Siblings, program: &Program<'_>) -> Option<Finding> {

@@ -1,15 +1,15 @@
 //! Files that are no ELF and stand where a program or a library should be: Mach-O and PE, empty files, pointers, pages,
 //! archives, source text. What other systems' programs are for is told apart like what ELF files are for.
 
-use super::code::{Code, Severity};
-use super::files::{Files, group, purposeful};
-use super::finding::Finding;
-use super::purpose::{self, Format, Suspect};
-use super::runtimes::is_library;
-use super::siblings::Siblings;
-use super::tokens;
 use crate::image::FileView;
 use crate::inspect::{FileKind, Shebang, TextStart};
+use crate::judge::code::{Code, Severity};
+use crate::judge::files::{Files, group, purposeful};
+use crate::judge::finding::Finding;
+use crate::judge::purpose::{self, Format, Suspect};
+use crate::judge::runtimes::is_library;
+use crate::judge::siblings::Siblings;
+use crate::judge::tokens;
 
 /// Judges all files that are no ELF.
 pub fn judge(files: &Files<'_>, siblings: &Siblings) -> Vec<Finding> {

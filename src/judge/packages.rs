@@ -3,14 +3,14 @@
 
 use std::collections::BTreeSet;
 
-use super::archives;
-use super::code::{Code, Severity};
-use super::files::Files;
-use super::finding::Finding;
-use super::reach::Way;
-use super::tokens::{self, Libc};
 use crate::image::FileView;
 use crate::inspect::{FileKind, NpmPackage};
+use crate::judge::archives;
+use crate::judge::code::{Code, Severity};
+use crate::judge::files::Files;
+use crate::judge::finding::Finding;
+use crate::judge::reach::Way;
+use crate::judge::tokens::{self, Libc};
 use crate::platform::Arch;
 
 /// Findings on packages. `found`: what the rules on single files found, so that nothing is said twice.

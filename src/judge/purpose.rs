@@ -4,11 +4,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::archives;
-use super::programs::{Fit, Program};
-use super::siblings::{Siblings, package_directory};
-use super::tokens::{self, PathPlatform};
 use crate::inspect::{Ar, Elf, MachO, PT_LOAD, Pe};
+use crate::judge::archives;
+use crate::judge::programs::{Fit, Program};
+use crate::judge::siblings::{Siblings, package_directory};
+use crate::judge::tokens::{self, PathPlatform};
 use crate::platform::Arch;
 use crate::platform::arch::ArchRow;
 

@@ -1,7 +1,7 @@
 //! Each rule by which a file is foreign on purpose: the note it makes, and what is found where the rule is switched off.
 
-use super::super::exec::tests::{call, tree};
 use super::*;
+use crate::exec::tests::{call, tree};
 use crate::inspect::deflated;
 use crate::inspect::elf_builder::ElfBuilder;
 use crate::judge::code::{Code, Severity};

@@ -3,10 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::programs::{Fit, Program, Programs};
-use super::runtimes;
 use crate::image::{NodeId, NodeKind, RootFs};
 use crate::inspect::FileKind;
+use crate::judge::programs::{Fit, Program, Programs};
+use crate::judge::runtimes;
 
 /// How a file is come by.
 #[derive(Clone, Debug, PartialEq, Eq)]

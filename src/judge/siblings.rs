@@ -3,11 +3,11 @@
 
 use std::collections::BTreeSet;
 
-use super::programs::{Fit, Program, Programs};
-use super::purpose::is_kin;
-use super::tokens::{self, Libc};
 use crate::image::{NodeKind, RootFs};
 use crate::inspect::FileKind;
+use crate::judge::programs::{Fit, Program, Programs};
+use crate::judge::purpose::is_kin;
+use crate::judge::tokens::{self, Libc};
 use crate::platform::Arch;
 
 /// What this image's platform is served with.

@@ -3,11 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use super::code::Code;
-use super::finding::{self, Finding};
-use super::labels::{Agreement, Labels};
 use crate::image::{FileView, RootFs};
 use crate::inspect::{FileKind, Pe};
+use crate::judge::code::Code;
+use crate::judge::finding::{self, Finding};
+use crate::judge::labels::{Agreement, Labels};
 use crate::platform::Arch;
 
 /// What was judged of a Windows platform.

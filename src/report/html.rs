@@ -6,8 +6,8 @@ use std::io::{self, Write};
 use super::escape::{plural, thousands};
 use super::xml::escape;
 use super::{Style, matrix, place, table};
+use crate::exec::outcome::Outcome;
 use crate::judge::code::Severity;
-use crate::judge::outcome::Outcome;
 use crate::scan::{ImageReport, PlatformReport, Problem, Report, TargetReport, Verdict};
 
 const STYLE: &str = include_str!("html.css");

@@ -7,10 +7,10 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use super::Style;
+use crate::exec::messages::Shown;
+use crate::exec::outcome::{Cause, Death, Errno, Outcome};
 use crate::judge::code::{Code, Severity};
 use crate::judge::finding::Finding;
-use crate::judge::messages::Shown;
-use crate::judge::outcome::{Cause, Death, Errno, Outcome};
 use crate::scan::{
     Accepted, ImageReport, LayerReport, PlatformReport, Problem, Report, StepReport, TargetReport, Verdict,
 };

@@ -5,8 +5,8 @@ use std::io::{self, Write};
 
 use super::xml::escape;
 use super::{Style, place, table};
+use crate::exec::outcome::Outcome;
 use crate::judge::code::Severity;
-use crate::judge::outcome::Outcome;
 use crate::scan::{FailOn, ImageReport, PlatformReport, Problem, Report};
 
 /// One case of a suite.

@@ -8,10 +8,10 @@ use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Tab
 use super::Style;
 use super::escape::{plural, visible};
 use super::fill::{fill, fill_command};
+use crate::exec::messages::Shown;
+use crate::exec::outcome::{Death, Outcome};
 use crate::judge::code::{Code, Severity};
 use crate::judge::finding::Finding;
-use crate::judge::messages::Shown;
-use crate::judge::outcome::{Death, Outcome};
 use crate::scan::{ImageReport, PlatformReport, Problem, Report, Verdict};
 
 pub fn write(report: &Report, style: &Style, out: &mut dyn Write) -> io::Result<()> {

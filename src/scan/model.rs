@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use crate::exec::messages::Shown;
+use crate::exec::outcome::Outcome;
 use crate::judge::code::Severity;
 use crate::judge::finding::Finding;
 use crate::judge::labels::Agreement;
-use crate::judge::messages::Shown;
-use crate::judge::outcome::Outcome;
 use crate::oci::{DiffId, Digest};
 use crate::platform::{Arch, Platform};
 

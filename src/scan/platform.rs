@@ -2,12 +2,12 @@
 
 use super::model::{LayerReport, PlatformReport, Problem, StepReport, TargetReport};
 use super::{CallOverride, Options};
+use crate::exec::{Ends, Exec, messages};
 use crate::image::RootFs;
 use crate::inspect::FileKind;
-use crate::judge::exec::Ends;
 use crate::judge::labels::Labels;
 use crate::judge::programs::Programs;
-use crate::judge::{Case, Exec, Judgement, entry, judge, messages, windows};
+use crate::judge::{Case, Judgement, entry, judge, windows};
 use crate::oci::{Config, Digest};
 use crate::platform::{Arch, Node, Platform, Target};
 

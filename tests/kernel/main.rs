@@ -22,7 +22,7 @@ mod wrappers;
 
 use std::process::Command;
 
-use imgarch::judge::{Death, Outcome, Trace, trace};
+use imgarch::exec::{Death, Outcome, Trace, trace};
 use imgarch::platform::{Arch, Fact, Node};
 use real::Answer;
 use tree::Tree;

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use imgarch::judge::messages::{Shown, messages};
+use imgarch::exec::messages::{Shown, messages};
 use imgarch::platform::Capabilities;
 
 use super::*;

@@ -7,9 +7,9 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::sync::Arc;
 
+use imgarch::exec::Exec;
 use imgarch::image::{Contents, Entry, EntryKind, RootFs, merge};
 use imgarch::inspect::{FileKind, inspect};
-use imgarch::judge::Exec;
 use imgarch::platform::FileCapabilities;
 
 const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";

@@ -1,0 +1,3 @@
+//! What a program needs of the CPU.
+
+pub(crate) mod notes;

@@ -1,0 +1,287 @@
+//! What a program needs of the CPU, against the node's level. What ends a program is told from what only speaks against
+//! it: a note that the loader enforces and a check that Go's runtime makes are proof; a note that nobody enforces, build
+//! attributes and a distribution's baseline are doubts. No note proves nothing.
+
+use crate::exec::kernel::access::config;
+use crate::exec::kernel::binfmt::{Started, lossy};
+use crate::exec::loader::{Family, Loaded};
+use crate::exec::{Cause, Death, Outcome};
+use crate::image::RootFs;
+use crate::inspect::{Elf, FileKind, GoBuild};
+use crate::platform::{Arch, Fact, Isa};
+
+/// glibc enforces GNU_PROPERTY_X86_ISA_1_NEEDED from this version on. Source: its NEWS for 2.33.
+const ENFORCED_SINCE: (u32, u32) = (2, 33);
+
+/// What the CPU does to a program.
+#[derive(Debug, Default)]
+pub(crate) struct Verdict {
+    /// The end that is certain, with the lines that are printed.
+    pub ends: Option<(Outcome, Vec<String>)>,
+    pub doubts: Vec<Cause>,
+}
+
+/// Judges a program that is loaded (`loaded` is `None` for a static one) on a node of this level.
+pub(crate) fn check(
+    rootfs: &RootFs<FileKind>,
+    started: &Started<'_>,
+    loaded: Option<&Loaded<'_>>,
+    isa: Fact<Isa>,
+) -> Verdict {
+    let mut verdict = Verdict::default();
+    let baseline =
+        || baseline(rootfs, started.abi.arch).filter(|_| loaded.is_some_and(|loaded| loaded.family == Family::Glibc));
+    let Fact::Known(isa) = isa else {
+        verdict.doubts = open_level(started, loaded, baseline());
+        return verdict;
+    };
+    if let Some(go) = &started.elf.go {
+        verdict.ends = go_check(started, go, isa);
+        verdict.doubts.extend(go_doubt(started, go, isa));
+    }
+    match isa {
+        Isa::X86(level) => x86(&mut verdict, started, loaded, level),
+        Isa::Arm(version) => verdict.doubts.extend(arm(started, version)),
+        Isa::Rva(profile) => verdict.doubts.extend(riscv(started, profile)),
+        Isa::Arm64(..) | Isa::Power(_) | Isa::Z(_) => {}
+    }
+    verdict.doubts.extend(baseline().and_then(|baseline| baseline.beyond(isa)));
+    verdict
+}
+
+/// Where nobody said what the CPU is: what the distribution itself was built for is no surprise to who chose it, and what
+/// goes beyond that is.
+fn open_level(started: &Started<'_>, loaded: Option<&Loaded<'_>>, baseline: Option<Baseline>) -> Vec<Cause> {
+    let mut doubts = Vec::new();
+    let mut usual = 1;
+    if let Some(Baseline { name, needed }) = &baseline {
+        let text = format!("{name} is built for {needed}; older CPUs do not run its programs");
+        doubts.push(Cause { code: "distribution-level", text });
+        usual = if let Isa::X86(level) = needed { *level } else { usual };
+    }
+    if started.abi.arch != Arch::Amd64 {
+        return doubts;
+    }
+    let files = files(started, loaded);
+    let is_libc = |path: &str| path.ends_with("/libc.so.6") || path.contains("/ld-linux");
+    let of_libc = files.iter().filter(|(path, _)| is_libc(path)).filter_map(|(_, elf)| needed_level(elf)).max();
+    usual = usual.max(of_libc.unwrap_or(1));
+    let goamd64 = started.elf.go.as_ref().and_then(|go| number(setting(go, "GOAMD64")?));
+    let notes = files.iter().filter_map(|(path, elf)| Some((needed_level(elf)?, path.clone())));
+    let most = notes.chain(goamd64.map(|level| (level, lossy(&started.path)))).max();
+    if let Some((needed, path)) = most.filter(|(needed, _)| *needed > usual) {
+        let text = format!(
+            "{path} needs x86-64-v{needed}, and what level the node's CPU has is not known; say level=v1 to level=v4"
+        );
+        doubts.push(Cause { code: "cpu-level", text });
+    }
+    doubts
+}
+
+/// The objects whose notes count: the program and everything mapped for it.
+fn files<'a>(started: &'a Started<'_>, loaded: Option<&'a Loaded<'_>>) -> Vec<(String, &'a Elf)> {
+    match loaded {
+        Some(loaded) => loaded.objects.iter().map(|object| (lossy(&object.path), object.elf)).collect(),
+        None => vec![(lossy(&started.path), started.elf)],
+    }
+}
+
+/// The highest bit is the level; the bits below it need not be set. Source: x86-64 psABI, "Program Property".
+fn needed_level(elf: &Elf) -> Option<u8> {
+    let bits = elf.isa.x86_needed?;
+    (0..4).rev().find(|bit| bits & 1 << bit != 0).map(|bit| bit + 1)
+}
+
+fn x86(verdict: &mut Verdict, started: &Started<'_>, loaded: Option<&Loaded<'_>>, level: u8) {
+    if started.abi.arch != Arch::Amd64 {
+        return;
+    }
+    let files = files(started, loaded);
+    let over = files.iter().filter_map(|(path, elf)| Some((path, needed_level(elf).filter(|needed| *needed > level)?)));
+    let Some((path, needed)) = over.max_by_key(|(_, needed)| *needed) else { return };
+    let text = format!("{path} is marked as needing x86-64-v{needed}; this node is x86-64-v{level}");
+    let is_enforced =
+        loaded.is_some_and(|loaded| loaded.family == Family::Glibc && glibc_version(loaded) >= Some(ENFORCED_SINCE));
+    if is_enforced && verdict.ends.is_none() {
+        let cause = Cause { code: "cpu-level", text };
+        let outcome = Outcome::Dies { death: Death::Exit(127), at: path.clone(), cause };
+        verdict.ends = Some((outcome, vec![format!("{path}: CPU ISA level is lower than required")]));
+    } else {
+        verdict.doubts.push(Cause { code: "cpu-level", text });
+    }
+}
+
+/// The newest GLIBC_x.y that the libc in use offers.
+pub(crate) fn glibc_version(loaded: &Loaded<'_>) -> Option<(u32, u32)> {
+    let offers = loaded.objects.iter().filter_map(|object| object.elf.dynamic.as_ref()?.offers.as_ref()).flatten();
+    let number = |version: &String| {
+        let mut parts = version.strip_prefix("GLIBC_")?.split('.');
+        Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+    };
+    offers.filter_map(number).max()
+}
+
+fn setting<'g>(go: &'g GoBuild, key: &str) -> Option<&'g str> {
+    go.settings.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str())
+}
+
+/// The level in `GOAMD64=v3` or `GOARM=7,softfloat`.
+fn number(value: &str) -> Option<u8> {
+    value.trim_start_matches('v').split([',', '.']).next()?.parse().ok()
+}
+
+/// Checks that Go's runtime makes before main. Source: runtime/asm_amd64.s, os_linux_arm.go, asm_arm64.s.
+fn go_check(started: &Started<'_>, go: &GoBuild, isa: Isa) -> Option<(Outcome, Vec<String>)> {
+    let end = |text: String, line: String| {
+        let outcome =
+            Outcome::Dies { death: Death::Exit(1), at: lossy(&started.path), cause: Cause { code: "cpu-level", text } };
+        Some((outcome, vec![line]))
+    };
+    match (started.abi.arch, isa) {
+        (Arch::Amd64, Isa::X86(level)) => {
+            let needed = number(setting(go, "GOAMD64")?).filter(|needed| *needed > level)?;
+            let text = format!("a Go program built with GOAMD64=v{needed}; this node is x86-64-v{level}");
+            end(
+                text,
+                format!("This program can only be run on AMD64 processors with v{needed} microarchitecture support."),
+            )
+        }
+        (Arch::Arm, Isa::Arm(version)) => {
+            let goarm = setting(go, "GOARM").filter(|goarm| !goarm.contains("softfloat"))?;
+            let needed = number(goarm).filter(|needed| *needed > version && (*needed == 7 || version < 6))?;
+            let (fpu, kind) = if needed == 7 {
+                ("VFPv3 floating point", "VFPv3 hard floating point")
+            } else {
+                ("floating point", "hard floating point")
+            };
+            let text = format!("a Go program built with GOARM={goarm}; this node is armv{version}");
+            end(
+                text,
+                format!(
+                    "runtime: this CPU has no {fpu} hardware, so it cannot run\nthis program built for {kind} (GOARM={needed})."
+                ),
+            )
+        }
+        (Arch::Arm64, Isa::Arm64(8, 0)) => {
+            let goarm64 = setting(go, "GOARM64")?;
+            let needs_lse = goarm64.contains(",lse") || !goarm64.starts_with("v8.0");
+            let text =
+                format!("a Go program built with GOARM64={goarm64}; this node is armv8-a, which has no LSE atomics");
+            needs_lse
+                .then(|| end(text, "This program can only run on ARM64 processors with LSE support.".to_string()))?
+        }
+        _ => None,
+    }
+}
+
+/// Levels that Go compiles for and does not check.
+fn go_doubt(started: &Started<'_>, go: &GoBuild, isa: Isa) -> Option<Cause> {
+    let (key, node, needed) = match (started.abi.arch, isa) {
+        (Arch::Ppc64le | Arch::Ppc64, Isa::Power(node)) => {
+            let needed: u8 = setting(go, "GOPPC64")?.trim_start_matches("power").parse().ok()?;
+            ("GOPPC64", node, needed)
+        }
+        (Arch::Riscv64, Isa::Rva(node)) => {
+            let needed: u8 =
+                setting(go, "GORISCV64")?.trim_start_matches("rva").trim_end_matches("u64").parse().ok()?;
+            ("GORISCV64", node, needed)
+        }
+        _ => return None,
+    };
+    let value = setting(go, key)?;
+    let text = format!("a Go program built with {key}={value}; this node is {isa}");
+    (needed > node).then_some(Cause { code: "cpu-level", text })
+}
+
+/// The Arm version that a file's build attributes name. Source: abi-aa addenda32, Tag_CPU_arch; M-profile values are not
+/// Linux's.
+fn arm_version(elf: &Elf) -> Option<u8> {
+    let attributes = elf.isa.arm?;
+    match attributes.cpu_arch? {
+        0..=5 => Some(5),
+        // VFPv3 or NEON came with v7, whatever the base.
+        6..=9 if attributes.fp_arch >= 3 || attributes.simd >= 1 => Some(7),
+        6..=9 => Some(6),
+        10 => Some(7),
+        14 | 15 | 18 | 19 | 20 | 22 => Some(8),
+        _ => None,
+    }
+}
+
+/// The program and its loader only: a file's attributes name the most that any object in it was built for, and libraries
+/// hold code for newer CPUs behind a question at run time (libgcrypt of Debian's armv7 is marked as ARMv8).
+fn arm(started: &Started<'_>, version: u8) -> Option<Cause> {
+    if started.abi.arch != Arch::Arm {
+        return None;
+    }
+    let loader = started.loader.as_ref().map(|(path, _, elf)| (lossy(path), *elf));
+    let files = [(lossy(&started.path), started.elf)].into_iter().chain(loader);
+    let over = files.filter_map(|(path, elf)| Some((path, arm_version(elf).filter(|needed| *needed > version)?)));
+    let text = match over.max_by_key(|(_, needed)| *needed) {
+        Some((path, needed)) => format!(
+            "{path} was built for armv{needed}; this node is armv{version}, which ends it with SIGILL at the first newer instruction"
+        ),
+        // EF_ARM_ABI_FLOAT_HARD.
+        None if version < 6 && started.elf.flags & 0x400 != 0 => {
+            format!("{} was built for the hard-float ABI; armv{version} CPUs have no VFP", lossy(&started.path))
+        }
+        None => return None,
+    };
+    Some(Cause { code: "cpu-level", text })
+}
+
+/// The profile that Tag_RISCV_arch implies: the vector extension came in with RVA23, bit manipulation with RVA22.
+fn riscv_profile(arch: &str) -> u8 {
+    let has = |name: &str| {
+        arch.split('_').skip(1).any(|part| part.trim_end_matches(|c: char| c.is_ascii_digit() || c == 'p') == name)
+    };
+    match () {
+        () if has("v") || has("zvl128b") => 23,
+        () if has("zba") || has("zbb") || has("zbs") => 22,
+        () => 20,
+    }
+}
+
+fn riscv(started: &Started<'_>, profile: u8) -> Option<Cause> {
+    let arch = started.elf.isa.riscv.as_deref().filter(|_| started.abi.arch == Arch::Riscv64)?;
+    let needed = riscv_profile(arch);
+    let text =
+        format!("{} was built for {arch}, which is RVA{needed}; this node is rva{profile}u64", lossy(&started.path));
+    (needed > profile).then_some(Cause { code: "cpu-level", text })
+}
+
+/// What a distribution's own programs are built for.
+struct Baseline {
+    name: String,
+    needed: Isa,
+}
+
+impl Baseline {
+    fn beyond(&self, isa: Isa) -> Option<Cause> {
+        let Baseline { name, needed } = self;
+        let text = format!("{name} is built for {needed} and its loader refuses older CPUs; this node is {isa}");
+        (std::mem::discriminant(needed) == std::mem::discriminant(&isa) && *needed > isa)
+            .then_some(Cause { code: "cpu-baseline", text })
+    }
+}
+
+/// Told by the image's os-release. Source: Red Hat's "minimum CPU" of RHEL 9 and 10; their ld.so says "Fatal glibc error:
+/// CPU does not support x86-64-v2". AlmaLinux builds a 10 for x86-64-v2 too, which its own name does not tell.
+fn baseline(rootfs: &RootFs<FileKind>, arch: Arch) -> Option<Baseline> {
+    let text = config(rootfs, "/etc/os-release").or_else(|| config(rootfs, "/usr/lib/os-release"))?;
+    let value = |key: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='))?;
+        Some(line.trim_matches(['"', '\'']).to_string())
+    };
+    let id = value("ID")?;
+    let is_rhel = id == "rhel" || value("ID_LIKE").is_some_and(|like| like.split(' ').any(|like| like == "rhel"));
+    let version: u32 = value("VERSION_ID")?.split('.').next()?.parse().ok()?;
+    let needed = match (arch, version) {
+        (Arch::Amd64, 9) => Isa::X86(2),
+        (Arch::Amd64, 10) => Isa::X86(3),
+        (Arch::Ppc64le, 9 | 10) => Isa::Power(9),
+        (Arch::S390x, 9 | 10) => Isa::Z(14),
+        _ => return None,
+    };
+    is_rhel.then(|| Baseline { name: value("PRETTY_NAME").unwrap_or(id), needed })
+}

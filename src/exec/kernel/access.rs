@@ -1,0 +1,297 @@
+//! Who runs a container's process, and what that user may search and execute. Reads nothing but the merged file system;
+//! it must never take an unknown user for root.
+
+use std::cell::Cell;
+
+use crate::exec::kernel::cwd::Cwd;
+use crate::exec::kernel::mounts;
+use crate::exec::{Cause, Errno};
+use crate::image::{FileView, NodeId, NodeKind, ResolveError, RootFs};
+use crate::inspect::{CONFIG_BYTES, FileKind};
+
+/// The user of a process, as far as it is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Who {
+    /// Root with the capabilities that engines grant: CAP_DAC_OVERRIDE among them.
+    Root,
+    User {
+        uid: u32,
+        gids: Vec<u32>,
+    },
+    /// A name whose entry may be in what was not kept of the image's /etc/passwd or /etc/group.
+    Unknown,
+}
+
+/// A yes, a no, or a question that only the user's number answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum May {
+    Yes,
+    No,
+    Depends,
+}
+
+/// Why the config's User means nobody.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct NoSuchUser(pub String);
+
+/// The largest number that runtimes give a user or group. Source: github.com/moby/sys/user `maxID`.
+const MAX_ID: i64 = (1 << 31) - 1;
+
+impl Who {
+    /// Reads a config's User as runtimes do: `user[:group]`, each a number or a name of the image's tables; no user is
+    /// root. Source: github.com/moby/sys/user `GetExecUser`.
+    pub(crate) fn parse(user: &str, rootfs: &RootFs<FileKind>) -> Result<Who, NoSuchUser> {
+        let (name, group) = user.split_once(':').map_or((user, ""), |(name, group)| (name, group));
+        let name = if name.is_empty() { "0" } else { name };
+        let (passwd, groups) = (Table::read(rootfs, "/etc/passwd"), Table::read(rootfs, "/etc/group"));
+        let entry = passwd.entry(name);
+        let field = |at: usize| entry.as_ref().and_then(|row| row.get(at)?.parse::<u32>().ok());
+        let uid = match field(2) {
+            Some(uid) => Some(uid),
+            None => passwd.number("user", name, "passwd")?,
+        };
+        let explicit = match group {
+            "" => None,
+            group => match groups.entry(group).and_then(|row| row.get(2)?.parse().ok()) {
+                Some(gid) => Some(Some(gid)),
+                None => Some(groups.number("group", group, "group")?),
+            },
+        };
+        let gids = match explicit {
+            None => {
+                let login = entry.as_ref().and_then(|row| row.first().copied()).unwrap_or(name);
+                let own = field(3).unwrap_or(0);
+                Some(std::iter::once(own).chain(memberships(login, groups.text())).collect())
+            }
+            Some(gid) => gid.map(|gid| vec![gid]),
+        };
+        Ok(match (uid, gids) {
+            (Some(0), _) => Who::Root,
+            (Some(uid), Some(gids)) => Who::User { uid, gids },
+            _ => Who::Unknown,
+        })
+    }
+
+    /// Whether this user may execute a file. Source: fs/namei.c `generic_permission`.
+    pub(crate) fn may_execute(&self, file: &FileView<'_, FileKind>) -> May {
+        let bits = file.mode & 0o111;
+        match self {
+            Who::Root if bits != 0 => May::Yes,
+            Who::Root => May::No,
+            _ => self.may_by_mode(file),
+        }
+    }
+
+    /// Whether this user may pass through a directory.
+    pub(crate) fn may_search(&self, directory: &FileView<'_, FileKind>) -> May {
+        match self {
+            Who::Root => May::Yes,
+            _ => self.may_by_mode(directory),
+        }
+    }
+
+    /// Whether this user may read a file.
+    pub(crate) fn may_read(&self, file: &FileView<'_, FileKind>) -> May {
+        match self {
+            Who::Root => May::Yes,
+            _ => self.may(file, 0o4),
+        }
+    }
+
+    fn may_by_mode(&self, file: &FileView<'_, FileKind>) -> May {
+        self.may(file, 0o1)
+    }
+
+    /// By the bits of owner, group or others: 4 to read, 1 to execute or search.
+    fn may(&self, file: &FileView<'_, FileKind>, bit: u16) -> May {
+        let (owner, group) = (bit << 6, bit << 3);
+        let bit = match self {
+            Who::User { uid, .. } if *uid == file.uid => owner,
+            Who::User { gids, .. } if gids.contains(&file.gid) => group,
+            Who::User { .. } => bit,
+            Who::Root | Who::Unknown => {
+                let all = owner | group | bit;
+                return match file.mode & all {
+                    bits if bits == all => May::Yes,
+                    0 => May::No,
+                    _ => May::Depends,
+                };
+            }
+        };
+        if file.mode & bit != 0 { May::Yes } else { May::No }
+    }
+}
+
+/// Opens `path` for execution as the kernel does, from the directory `cwd`.
+/// Source: fs/exec.c `do_open_execat`, fs/namei.c `may_open`.
+pub(crate) fn open_exec(rootfs: &RootFs<FileKind>, who: &Who, cwd: &Cwd, path: &[u8]) -> Result<NodeId, Refusal> {
+    let depends = Cell::new(false);
+    let may_search = |directory: FileView<'_, FileKind>| match who.may_search(&directory) {
+        May::Yes => true,
+        May::No => false,
+        May::Depends => {
+            depends.set(true);
+            true
+        }
+    };
+    let shown = String::from_utf8_lossy(path).into_owned();
+    let id = cwd.walk(rootfs, path, &may_search).map_err(|error| Refusal::of_walk(rootfs, &error, &shown))?;
+    let file = rootfs.view(id);
+    match file.kind {
+        NodeKind::File => {}
+        NodeKind::Directory => {
+            return Err(Refusal::new(Errno::EACCES, "is-directory", format!("{shown} is a directory")));
+        }
+        _ => return Err(Refusal::new(Errno::EACCES, "not-a-file", format!("{shown} is a device, fifo or socket"))),
+    }
+    match who.may_execute(&file) {
+        May::No => {
+            let text = if file.mode & 0o111 == 0 {
+                format!("{shown} is not executable (mode {:04o})", file.mode & 0o7777)
+            } else {
+                format!(
+                    "{shown} may not be executed by this user (mode {:04o}, owner {}:{})",
+                    file.mode & 0o7777,
+                    file.uid,
+                    file.gid
+                )
+            };
+            Err(Refusal::new(Errno::EACCES, "not-executable", text))
+        }
+        May::Depends => Err(Refusal::user_unknown(&shown)),
+        May::Yes if depends.get() => Err(Refusal::user_unknown(&shown)),
+        May::Yes => Ok(id),
+    }
+}
+
+/// Why a file could not be opened for execution.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    /// `None`: it hangs on a user whose number is not known.
+    pub errno: Option<Errno>,
+    pub cause: Cause,
+}
+
+impl Refusal {
+    pub(crate) fn new(errno: Errno, code: &'static str, text: String) -> Refusal {
+        Refusal { errno: Some(errno), cause: Cause { code, text } }
+    }
+
+    fn user_unknown(path: &str) -> Refusal {
+        let text = format!("whether {path} may be executed hangs on a user whose number the image does not tell");
+        Refusal { errno: None, cause: Cause { code: "user-unknown", text } }
+    }
+
+    fn of_walk(rootfs: &RootFs<FileKind>, error: &ResolveError, path: &str) -> Refusal {
+        let lossy = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        if let Some((at, mount)) = hidden_by(rootfs, error) {
+            let leads = if lossy(at) == path { String::new() } else { format!("{path} leads to {}: ", lossy(at)) };
+            let text = format!("{leads}engines mount a {mount} of their own, which hides what the image has there");
+            return Refusal::new(Errno::ENOENT, "mounted-over", text);
+        }
+        match error {
+            ResolveError::Missing(at) if lossy(at) == path => {
+                Refusal::new(Errno::ENOENT, "missing-file", format!("there is no {path}"))
+            }
+            ResolveError::Missing(at) => Refusal::new(
+                Errno::ENOENT,
+                "missing-file",
+                format!("{path} leads to {}, which is not there", lossy(at)),
+            ),
+            ResolveError::NotDirectory(at) => Refusal::new(
+                Errno::ENOTDIR,
+                "not-a-directory",
+                format!("{} on the way to {path} is no directory", lossy(at)),
+            ),
+            ResolveError::Loop => {
+                Refusal::new(Errno::ELOOP, "symlink-loop", format!("{path} is a circle of symbolic links"))
+            }
+            ResolveError::NameTooLong => Refusal::new(
+                Errno::ENAMETOOLONG,
+                "name-too-long",
+                "the path is longer than the kernel takes".to_string(),
+            ),
+            ResolveError::Denied(at) => {
+                Refusal::new(Errno::EACCES, "not-searchable", format!("this user may not pass through {}", lossy(at)))
+            }
+        }
+    }
+}
+
+/// The image's file that a walk did not find, and what is mounted over it.
+fn hidden_by<'e>(rootfs: &RootFs<FileKind>, error: &'e ResolveError) -> Option<(&'e [u8], &'static str)> {
+    let ResolveError::Missing(at) = error else { return None };
+    Some((at, mounts::over(at).filter(|_| rootfs.resolve(at).is_ok())?))
+}
+
+/// The text of a configuration file of the image, where it was kept.
+pub(crate) fn config(rootfs: &RootFs<FileKind>, path: &str) -> Option<String> {
+    let view = rootfs.view(rootfs.resolve(path).ok()?);
+    match view.fact {
+        Some(FileKind::Config(bytes)) => Some(String::from_utf8_lossy(bytes).into_owned()),
+        _ => None,
+    }
+}
+
+/// /etc/passwd or /etc/group, as far as it was kept.
+enum Table {
+    /// It is not in the image, so nobody has a name.
+    Absent,
+    /// `is_whole`: every line of it was kept.
+    Text { text: String, is_whole: bool },
+    /// It is a link to a file that was not kept.
+    Unread,
+}
+
+impl Table {
+    fn read(rootfs: &RootFs<FileKind>, path: &str) -> Table {
+        let Ok(id) = rootfs.resolve(path) else { return Table::Absent };
+        match rootfs.view(id).fact {
+            Some(FileKind::Config(bytes)) => {
+                let text = String::from_utf8_lossy(bytes).into_owned();
+                Table::Text { text, is_whole: bytes.len() < CONFIG_BYTES }
+            }
+            Some(FileKind::Empty) => Table::Text { text: String::new(), is_whole: true },
+            _ => Table::Unread,
+        }
+    }
+
+    fn text(&self) -> Option<&str> {
+        match self {
+            Table::Text { text, .. } => Some(text),
+            Table::Absent | Table::Unread => None,
+        }
+    }
+
+    /// The first entry of a name, or of a number where the word is one.
+    fn entry(&self, word: &str) -> Option<Vec<&str>> {
+        let number = word.parse::<i64>().ok();
+        rows(self.text()?).find(|row| match number {
+            Some(_) => row.get(2).and_then(|field| field.parse().ok()) == number,
+            None => row.first() == Some(&word),
+        })
+    }
+
+    /// The number that a word without an entry stands for: itself. `None`: an entry may be in what was not kept.
+    fn number(&self, what: &str, word: &str, file: &str) -> Result<Option<u32>, NoSuchUser> {
+        match (word.parse::<i64>(), self) {
+            (Ok(number), _) if (0..=MAX_ID).contains(&number) => Ok(u32::try_from(number).ok()),
+            (Ok(_), _) => Err(NoSuchUser(format!("uids and gids must be in range 0-{MAX_ID}"))),
+            (Err(_), Table::Absent | Table::Text { is_whole: true, .. }) => {
+                Err(NoSuchUser(format!("unable to find {what} {word}: no matching entries in {file} file")))
+            }
+            (Err(_), Table::Text { is_whole: false, .. } | Table::Unread) => Ok(None),
+        }
+    }
+}
+
+fn rows(text: &str) -> impl Iterator<Item = Vec<&str>> {
+    text.lines().filter(|line| !line.is_empty()).map(|line| line.split(':').collect())
+}
+
+fn memberships(login: &str, groups: Option<&str>) -> Vec<u32> {
+    let is_member =
+        |row: &Vec<&str>| row.get(3).is_some_and(|members| members.split(',').any(|member| member == login));
+    groups
+        .map_or_else(Vec::new, |text| rows(text).filter(is_member).filter_map(|row| row.get(2)?.parse().ok()).collect())
+}

@@ -1,0 +1,408 @@
+//! One execve, from a path to a program in memory: the formats in the kernel's order, and again for each interpreter.
+//! Source: fs/exec.c `exec_binprm`, `search_binary_handler`; fs/binfmt_script.c; fs/binfmt_misc.c.
+
+use std::cell::{Cell, RefCell};
+
+use crate::exec::kernel::access::{self, Refusal, Who};
+use crate::exec::kernel::cwd::Cwd;
+use crate::exec::kernel::elf::{self, Accepted, Facts};
+use crate::exec::kernel::why::{describe, missing_loader, not_a_program, refused, with_node};
+use crate::exec::kernel::{map, misc};
+use crate::exec::{Cause, Death, Ends, Errno, Link, Outcome, Step};
+use crate::image::{NodeId, RootFs};
+use crate::inspect::{Elf, FileKind, Script, ShebangError};
+use crate::platform::compat::{self, Kernel, Needs};
+use crate::platform::{Arch, Capabilities, Handler, Node};
+
+/// A sixth rewrite of the program is refused. Source: fs/exec.c `exec_binprm`: `depth > 5`.
+const MAX_REWRITES: usize = 5;
+
+/// How the node's unknown properties are taken in one run of the model, and which of them it asked for.
+#[derive(Debug)]
+pub(crate) struct Assumed {
+    pub aarch32: bool,
+    pub ia32: bool,
+    pub x32: bool,
+    pub compat: bool,
+    pub is_before_6_17: bool,
+    pub page: u64,
+    pub asked: Cell<Asked>,
+}
+
+/// Properties that a run of the model asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Asked {
+    pub needs: [bool; 4],
+    pub kernel: bool,
+}
+
+/// The machine that an execve happens on, inside a root file system.
+pub(crate) struct Machine<'a> {
+    pub rootfs: &'a RootFs<FileKind>,
+    pub node: &'a Node,
+    pub kernel: &'static Kernel,
+    pub who: Who,
+    /// Whether files are opened with CAP_DAC_OVERRIDE, whoever the user is: until the first program runs.
+    pub overrides: Cell<bool>,
+    pub cwd: Cwd,
+    pub assumed: Assumed,
+    pub steps: RefCell<Vec<Step>>,
+    pub doubts: RefCell<Vec<Cause>>,
+    /// What loaders and emulators on the way print.
+    pub says: RefCell<Vec<String>>,
+    pub ends: RefCell<Ends>,
+}
+
+/// A program in memory, about to run its first instruction.
+#[derive(Debug)]
+pub(crate) struct Started<'a> {
+    /// The program's file and the path by which it was opened.
+    pub id: NodeId,
+    pub path: Vec<u8>,
+    pub elf: &'a Elf,
+    pub loader: Option<(Vec<u8>, NodeId, &'a Elf)>,
+    pub abi: &'static compat::Abi,
+    /// As the program sees them: interpreters and scripts put before.
+    pub argv: Vec<Vec<u8>>,
+}
+
+/// What handlers asked for: the program's file opened for the interpreter, and its credentials taken.
+#[derive(Debug, Default)]
+struct Binary {
+    is_open: bool,
+    credentials: Option<NodeId>,
+}
+
+/// What became of an execve.
+#[derive(Debug)]
+pub(crate) enum Execed<'a> {
+    Started(Box<Started<'a>>),
+    /// A handler that lives outside the image runs this file, which is a program of another architecture or not ELF.
+    Handled {
+        by: String,
+        guest: Option<(Arch, NodeId)>,
+        argv: Vec<Vec<u8>>,
+        path: Vec<u8>,
+    },
+    Ended(Outcome),
+}
+
+impl Facts for Assumed {
+    fn has(&self, needs: Needs) -> bool {
+        let (index, answer) = match needs {
+            Needs::Nothing => return true,
+            Needs::Ia32 => (0, self.ia32),
+            Needs::X32 => (1, self.x32),
+            Needs::Aarch32 => (2, self.aarch32),
+            Needs::Compat => (3, self.compat),
+        };
+        let mut asked = self.asked.get();
+        asked.needs[index] = true;
+        self.asked.set(asked);
+        answer
+    }
+
+    fn page(&self) -> u64 {
+        self.page
+    }
+
+    fn bounds_table_by_page(&self) -> bool {
+        self.asked.set(Asked { kernel: true, ..self.asked.get() });
+        self.is_before_6_17
+    }
+}
+
+impl Outcome {
+    pub(crate) fn fails(errno: Errno, at: &[u8], cause: Cause) -> Outcome {
+        Outcome::Fails { errno, at: lossy(at), cause }
+    }
+
+    pub(crate) fn killed(signal: u8, at: &[u8], cause: Cause) -> Outcome {
+        Outcome::Dies { death: Death::Signal(signal), at: lossy(at), cause }
+    }
+}
+
+pub(crate) fn lossy(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+impl<'a> Machine<'a> {
+    pub(crate) fn kind(&self, id: NodeId) -> Option<&'a FileKind> {
+        self.rootfs.view(id).fact
+    }
+
+    /// Opens a file to execute it. The first program of a container is opened with the capabilities that the engine left
+    /// its user, which docker and containerd do and others do not.
+    pub(crate) fn open(&self, path: &[u8]) -> Result<NodeId, Refusal> {
+        let own = access::open_exec(self.rootfs, &self.who, &self.cwd, path);
+        let Err(refusal) = own else { return own };
+        if !self.overrides.get() {
+            return Err(refusal);
+        }
+        let opened = access::open_exec(self.rootfs, &Who::Root, &self.cwd, path)?;
+        if refusal.errno.is_some() {
+            let text = format!(
+                "{}; docker and containerd start it, for they leave a container's first program CAP_DAC_OVERRIDE, but \
+                 podman and pods that drop capabilities do not",
+                refusal.cause.text
+            );
+            self.doubts.borrow_mut().push(Cause { code: "needs-override", text });
+        }
+        Ok(opened)
+    }
+
+    /// The whole of execve on a path, with the arguments that the program is to see.
+    pub(crate) fn exec(&self, path: &[u8], argv: &[Vec<u8>], link: Link) -> Execed<'a> {
+        let mut argv = argv.to_vec();
+        let mut path = path.to_vec();
+        let mut link = link;
+        let mut binary = Binary::default();
+        for rewrites in 0.. {
+            let id = match self.open(&path) {
+                Ok(id) => id,
+                Err(refusal) => {
+                    self.step(&path, None, "not to be opened", link.clone());
+                    return Execed::Ended(refused(refusal, &path, &link));
+                }
+            };
+            self.step(&path, Some(id), &describe(self.kind(id)), link);
+            if rewrites > MAX_REWRITES {
+                let text = "more than five interpreters, one running the other".to_string();
+                return Execed::Ended(Outcome::fails(
+                    Errno::ELOOP,
+                    &path,
+                    Cause { code: "too-many-interpreters", text },
+                ));
+            }
+            let next = match misc::meet(&self.node.handlers, self.kind(id), &path) {
+                misc::Met::Handler(handler) => match self.handle(handler, id, &path, &mut argv, &mut binary) {
+                    Ok(next) => next,
+                    Err(execed) => return *execed,
+                },
+                misc::Met::Perhaps(handler) => {
+                    let text = format!(
+                        "whether the handler {} takes this file hangs on bytes that were not kept",
+                        handler.name
+                    );
+                    return Execed::Ended(Outcome::Unknown {
+                        at: lossy(&path),
+                        cause: Cause { code: "handler-unknown", text },
+                    });
+                }
+                misc::Met::Nobody => match self.kind(id) {
+                    Some(FileKind::Script(script)) => match interpret(script, &path, &mut argv) {
+                        Ok(interpreter) => (interpreter, Link::Shebang),
+                        Err(outcome) => return Execed::Ended(outcome),
+                    },
+                    Some(FileKind::Elf(elf)) => {
+                        return self.load((id, &path), elf, argv, Some(binary.credentials.unwrap_or(id)));
+                    }
+                    kind => return Execed::Ended(Outcome::fails(Errno::ENOEXEC, &path, not_a_program(kind))),
+                },
+            };
+            (path, link) = next;
+        }
+        unreachable!("the loop ends at the sixth rewrite")
+    }
+
+    /// A handler takes the file: either the kernel goes on with the handler's interpreter inside the image, or the
+    /// interpreter is outside it and this model's sight ends.
+    fn handle(
+        &self,
+        handler: &Handler,
+        id: NodeId,
+        path: &[u8],
+        argv: &mut Vec<Vec<u8>>,
+        binary: &mut Binary,
+    ) -> Result<(Vec<u8>, Link), Box<Execed<'a>>> {
+        let interpreter = handler.interpreter.clone().into_bytes();
+        if !handler.preserve_argv0 && !argv.is_empty() {
+            argv.remove(0);
+        }
+        argv.insert(0, path.to_vec());
+        argv.insert(0, interpreter.clone());
+        let opens_binary = handler.open_binary || handler.credentials;
+        if opens_binary && binary.is_open {
+            let text = "two handlers, one running the other, both want the program's file".to_string();
+            let cause = Cause { code: "too-many-handlers", text };
+            return Err(Box::new(Execed::Ended(Outcome::fails(Errno::ENOEXEC, path, cause))));
+        }
+        binary.is_open |= opens_binary;
+        if handler.credentials {
+            binary.credentials = Some(id);
+        }
+        if !handler.fixed {
+            return Ok((interpreter, Link::Handler(handler.name.clone())));
+        }
+        if let Some(credentials) = binary.credentials {
+            self.take_credentials(credentials, path).map_err(|outcome| Box::new(Execed::Ended(outcome)))?;
+        }
+        let guest = match self.kind(id) {
+            Some(FileKind::Elf(elf)) => elf.arch().map(|arch| (arch, id)),
+            _ => None,
+        };
+        if handler.is_static.known() == Some(false) && self.rootfs.resolve(self.kernel.arch.row().glibc_loader).is_err()
+        {
+            let loader = self.kernel.arch.row().glibc_loader;
+            let text = format!(
+                "the handler {} is a dynamic program and its loader {loader} is not in the image",
+                handler.name
+            );
+            let outcome =
+                Outcome::fails(Errno::ENOENT, loader.as_bytes(), Cause { code: "missing-handler-loader", text });
+            return Err(Box::new(Execed::Ended(outcome)));
+        }
+        self.step(
+            &interpreter,
+            None,
+            "the handler's interpreter, outside the image",
+            Link::Handler(handler.name.clone()),
+        );
+        let by = handler.name.clone();
+        Err(Box::new(Execed::Handled { by, guest, argv: argv.clone(), path: path.to_vec() }))
+    }
+
+    /// `credentials`: the file whose capabilities the process is to have; none where a program that runs already maps it.
+    pub(crate) fn load(
+        &self,
+        (id, path): (NodeId, &[u8]),
+        elf: &'a Elf,
+        argv: Vec<Vec<u8>>,
+        credentials: Option<NodeId>,
+    ) -> Execed<'a> {
+        let (outcome, mut argv) = match self.load_elf((id, path), elf, argv.clone(), credentials) {
+            Ok(started) => return Execed::Started(Box::new(started)),
+            Err(outcome) => (outcome, argv),
+        };
+        let is_foreign = matches!(&outcome, Outcome::Fails { errno: Errno::ENOEXEC, .. });
+        match elf.arch().filter(|arch| is_foreign && self.node.emulates.contains(arch)) {
+            Some(arch) => {
+                argv.splice(
+                    0..argv.len().min(1),
+                    [format!("qemu-{}", arch.row().uname[0]).into_bytes(), path.to_vec()],
+                );
+                let by = format!("an emulator stated for {arch}");
+                Execed::Handled { by, guest: Some((arch, id)), argv, path: path.to_vec() }
+            }
+            None => Execed::Ended(outcome),
+        }
+    }
+
+    fn load_elf(
+        &self,
+        (id, path): (NodeId, &[u8]),
+        elf: &'a Elf,
+        argv: Vec<Vec<u8>>,
+        credentials: Option<NodeId>,
+    ) -> Result<Started<'a>, Outcome> {
+        let fails = |refusal: elf::No| Outcome::fails(refusal.errno, path, refusal.cause);
+        let accepted = elf::accept(elf, self.kernel, &self.assumed)
+            .map_err(|refusal| Outcome::fails(refusal.errno, path, with_node(refusal.cause, self)))?;
+        let loader = match elf::loader_path(elf).map_err(fails)? {
+            Some(loader) => Some(self.open_loader(loader, &accepted)?),
+            None => None,
+        };
+        elf::check_last(elf, loader.as_ref().map(|(_, _, elf)| *elf), accepted.abi, self.kernel).map_err(fails)?;
+        if let Some(credentials) = credentials {
+            self.take_credentials(credentials, path)?;
+        }
+        let started = Started { id, path: path.to_vec(), elf, loader, abi: accepted.abi, argv };
+        self.map(&started, &accepted)?;
+        Ok(started)
+    }
+
+    fn open_loader(&self, path: &[u8], program: &Accepted) -> Result<(Vec<u8>, NodeId, &'a Elf), Outcome> {
+        let id = self.open(path).map_err(|refusal| {
+            self.step(path, None, "not to be opened", Link::Loader);
+            let outcome = refused(refusal, path, &Link::Loader);
+            missing_loader(outcome, path, program)
+        })?;
+        self.step(path, Some(id), &describe(self.kind(id)), Link::Loader);
+        let size = self.rootfs.view(id).size;
+        let elf = elf::check_loader(self.kind(id), size, program, self.kernel, &self.assumed)
+            .map_err(|refusal| Outcome::fails(refusal.errno, path, refusal.cause))?;
+        Ok((path.to_vec(), id, elf))
+    }
+
+    /// Maps the program and its loader, and enters whichever comes first. Where the page size is not known the most
+    /// usual one decides, and a program that another one kills gets a doubt.
+    fn map(&self, started: &Started<'a>, program: &Accepted) -> Result<(), Outcome> {
+        let at = |page| self.map_on(started, program, page);
+        let result = at(self.assumed.page);
+        if self.node.page_size.known().is_none() {
+            let other = self.kernel.page_sizes.iter().find_map(|page| Some((*page, at(*page).err()?)));
+            if let (Ok(()), Some((page, outcome))) = (&result, other) {
+                let why = outcome.cause().map_or("", |cause| cause.text.as_str()).to_string();
+                let text =
+                    format!("this node's page size is not known; a node with {} pages kills it: {why}", map::kib(page));
+                self.doubts.borrow_mut().push(Cause { code: "page-size", text });
+            }
+        }
+        result
+    }
+
+    fn map_on(&self, started: &Started<'a>, program: &Accepted, page: u64) -> Result<(), Outcome> {
+        let terms = self.terms(started, page);
+        let place = if started.loader.is_some() { map::Place::Program } else { map::Place::Alone };
+        let at_program = |killed: map::Killed| killed.outcome(&started.path);
+        let space = map::map(started.elf, &terms, place).map_err(at_program)?;
+        let entered = match &started.loader {
+            None => space
+                .enter(program.header.entry)
+                .and_then(|()| map::check_needs_nothing(started.elf, started.argv.len().saturating_sub(1)))
+                .map_err(at_program),
+            Some((path, _, loader)) => {
+                let at_loader = |killed: map::Killed| killed.outcome(path);
+                let loaded = map::map_loader(loader, &terms).map_err(at_loader)?;
+                loaded.enter(loader.entry).and_then(|()| map::check_alone(loader)).map_err(at_loader)
+            }
+        };
+        if terms.abi.arch == Arch::Ppc64le && program.header.flags & 3 != 2 {
+            let text = "its header does not say ELFv2, so the kernel takes its first instructions for the address of a function".to_string();
+            return Err(Outcome::killed(11, &started.path, Cause { code: "bad-entry", text }));
+        }
+        match terms.abi.arch {
+            // On big-endian POWER the entry may be a descriptor in the data segment, not code.
+            Arch::Ppc64 => Ok(()),
+            _ => entered.and_then(|()| space.check_sure().map_err(at_program)),
+        }
+    }
+
+    /// How the files of a process that is about to start are mapped.
+    pub(crate) fn terms(&self, started: &Started<'a>, page: u64) -> map::Terms {
+        map::Terms {
+            abi: started.abi,
+            page,
+            read_implies_exec: map::read_implies_exec(started.elf, started.abi),
+            may_map_low: self.who == Who::Root && self.node.bounding.contains(Capabilities::SYS_RAWIO),
+        }
+    }
+
+    pub(crate) fn step(&self, typed: &[u8], id: Option<NodeId>, what: &str, link: Link) {
+        let path = id.map(|id| lossy(&self.rootfs.path(id)));
+        self.steps.borrow_mut().push(Step { typed: lossy(typed), path, what: what.to_string(), link });
+    }
+}
+
+/// `load_script`: the interpreter's path, with the arguments rewritten for it.
+fn interpret(script: &Script, path: &[u8], argv: &mut Vec<Vec<u8>>) -> Result<Vec<u8>, Outcome> {
+    let refuse = |code, text: &str| Outcome::fails(Errno::ENOEXEC, path, Cause { code, text: text.to_string() });
+    let shebang = match &script.shebang {
+        Ok(shebang) => shebang,
+        Err(ShebangError::Empty) => {
+            return Err(refuse("empty-shebang", "its first line names no interpreter after #!"));
+        }
+        Err(ShebangError::TooLong) => {
+            return Err(refuse("long-shebang", "its interpreter's path does not end within the first 256 bytes"));
+        }
+    };
+    if !argv.is_empty() {
+        argv.remove(0);
+    }
+    argv.insert(0, path.to_vec());
+    if let Some(argument) = &shebang.argument {
+        argv.insert(0, argument.clone());
+    }
+    argv.insert(0, shebang.interpreter.clone());
+    Ok(shebang.interpreter.clone())
+}

@@ -1,0 +1,46 @@
+//! What a file's capabilities do to its execve: an effective one that the container may not have is a refusal.
+//! Source: security/commoncap.c `get_file_caps`, `bprm_caps_from_vfs_caps`; fs/exec.c `bprm_creds_from_file`.
+
+use crate::exec::kernel::binfmt::{Machine, lossy};
+use crate::exec::{Cause, Errno, Outcome};
+use crate::image::NodeId;
+use crate::platform::{Capabilities, FileCapabilities};
+
+impl Machine<'_> {
+    /// The last check before the point of no return: the capabilities of the program's own file, not of its loader nor of
+    /// a script. `path`: what was executed.
+    pub(crate) fn take_credentials(&self, file: NodeId, path: &[u8]) -> Result<(), Outcome> {
+        let (permitted, is_effective) = match self.rootfs.view(file).capabilities {
+            None => return Ok(()),
+            Some(FileCapabilities::Malformed) => {
+                let text = "its file capabilities are of no form that the kernel knows".to_string();
+                return Err(Outcome::fails(Errno::EINVAL, path, Cause { code: "bad-capabilities", text }));
+            }
+            // Another namespace's root gave them: nobody here has them.
+            Some(FileCapabilities::Sound { root, .. }) if root != 0 => return Ok(()),
+            Some(FileCapabilities::Sound { permitted, is_effective, .. }) => (permitted, is_effective),
+        };
+        if !is_effective || permitted.is_empty() {
+            return Ok(());
+        }
+        let refused = permitted.beyond(self.node.bounding);
+        if !refused.is_empty() {
+            let text = format!(
+                "its file capabilities want {}, which the container is not granted",
+                refused.names().join(", ")
+            );
+            return Err(Outcome::fails(Errno::EPERM, path, Cause { code: "capabilities-not-granted", text }));
+        }
+        if self.node.bounding != Capabilities::all() {
+            let everywhere = permitted.beyond(Capabilities::of_all_engines()).is_empty();
+            let whom = if everywhere { "in a pod that drops" } else { "under CRI-O, and in a pod that drops" };
+            let text = format!(
+                "{} has the file capabilities {}: {whom} them, execve returns EPERM",
+                lossy(path),
+                permitted.names().join(", ")
+            );
+            self.doubts.borrow_mut().push(Cause { code: "capabilities-needed", text });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,132 @@
+//! The working directory of a container's process: the config's, which runtimes make where it is missing. Source: runc's
+//! `prepareRootfs` and `validateProcessSpec`; crun's `libcrun_safe_chdir`.
+
+use crate::exec::kernel::binfmt::lossy;
+use crate::exec::kernel::mounts;
+use crate::exec::{Cause, Errno, Outcome};
+use crate::image::{FileView, NodeId, NodeKind, ResolveError, RootFs};
+use crate::inspect::FileKind;
+
+/// A directory of the image, and the empty ones that the runtime makes below it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Cwd {
+    node: NodeId,
+    made: Vec<Vec<u8>>,
+}
+
+impl Cwd {
+    pub(crate) fn root(rootfs: &RootFs<FileKind>) -> Cwd {
+        Cwd { node: rootfs.root(), made: Vec::new() }
+    }
+
+    /// Reads a config's WorkingDir; an empty one is the root.
+    pub(crate) fn parse(rootfs: &RootFs<FileKind>, path: &str) -> Result<Cwd, Outcome> {
+        let mut cwd = Cwd::root(rootfs);
+        if !path.is_empty() && !path.starts_with('/') {
+            let text = format!("the working directory {path} does not begin at the root, and runc takes no such one");
+            return Err(Outcome::fails(Errno::EINVAL, path.as_bytes(), Cause { code: "relative-working-dir", text }));
+        }
+        for name in path.split('/').filter(|name| !name.is_empty() && *name != ".") {
+            match name {
+                ".." if cwd.made.pop().is_some() => {}
+                _ if !cwd.made.is_empty() => cwd.made.push(name.as_bytes().to_vec()),
+                _ => cwd.enter(rootfs, name.as_bytes()).map_err(|blocked| blocked.outcome(path))?,
+            }
+        }
+        Ok(cwd)
+    }
+
+    /// One step down, links followed; what is not there is made.
+    fn enter(&mut self, rootfs: &RootFs<FileKind>, name: &[u8]) -> Result<(), Blocked> {
+        let walk = |follow| rootfs.walk(self.node, name, follow, &|_| true);
+        let errno = match walk(true) {
+            Ok(id) if rootfs.view(id).kind == NodeKind::Directory => {
+                self.node = id;
+                return Ok(());
+            }
+            // A link that leads nowhere stands where the directory is to be made.
+            Err(ResolveError::Missing(_)) if walk(false).is_ok() => Errno::ENOENT,
+            Err(ResolveError::Missing(_)) => {
+                self.made.push(name.to_vec());
+                return Ok(());
+            }
+            Err(ResolveError::Loop) => Errno::ELOOP,
+            Err(ResolveError::NameTooLong) => Errno::ENAMETOOLONG,
+            Ok(_) | Err(ResolveError::NotDirectory(_) | ResolveError::Denied(_)) => Errno::ENOTDIR,
+        };
+        Err(Blocked { at: lossy(&below(rootfs.path(self.node), name)), errno })
+    }
+
+    /// Finds a path from here, links followed. Nothing is where the engine mounts file systems of its own.
+    pub(crate) fn walk(
+        &self,
+        rootfs: &RootFs<FileKind>,
+        path: &[u8],
+        may_search: &dyn Fn(FileView<'_, FileKind>) -> bool,
+    ) -> Result<NodeId, ResolveError> {
+        let id = self.walk_image(rootfs, path, may_search)?;
+        if mounts::is_hidden(rootfs, id) { Err(ResolveError::Missing(rootfs.path(id))) } else { Ok(id) }
+    }
+
+    /// There is nothing in a directory that was made.
+    fn walk_image(
+        &self,
+        rootfs: &RootFs<FileKind>,
+        path: &[u8],
+        may_search: &dyn Fn(FileView<'_, FileKind>) -> bool,
+    ) -> Result<NodeId, ResolveError> {
+        if path.starts_with(b"/") || self.made.is_empty() {
+            return rootfs.walk(self.node, path, true, may_search);
+        }
+        let mut names = path.split(|byte| *byte == b'/');
+        let mut made = &self.made[..];
+        while let Some((_, above)) = made.split_last() {
+            match names.next() {
+                None => return Err(ResolveError::Missing(self.below_node(rootfs, made))),
+                Some(b"" | b".") => {}
+                Some(b"..") => made = above,
+                Some(name) => return Err(ResolveError::Missing(below(self.below_node(rootfs, made), name))),
+            }
+        }
+        let rest = names.collect::<Vec<_>>().join(&b'/');
+        rootfs.walk(self.node, if rest.is_empty() { b"." } else { &rest }, true, may_search)
+    }
+
+    /// As `getcwd` gives it.
+    pub(crate) fn path(&self, rootfs: &RootFs<FileKind>) -> Vec<u8> {
+        self.below_node(rootfs, &self.made)
+    }
+
+    fn below_node(&self, rootfs: &RootFs<FileKind>, made: &[Vec<u8>]) -> Vec<u8> {
+        made.iter().fold(rootfs.path(self.node), |path, name| below(path, name))
+    }
+}
+
+/// What stands where the working directory is to be, or to be made.
+struct Blocked {
+    at: String,
+    errno: Errno,
+}
+
+impl Blocked {
+    fn outcome(self, path: &str) -> Outcome {
+        let Blocked { at, errno } = self;
+        if errno == Errno::ENOENT {
+            let text = format!(
+                "the working directory {path} is to be made below {at}, a link that leads nowhere: docker makes what it \
+                 leads to, but containerd and podman fail"
+            );
+            return Outcome::Unknown { at, cause: Cause { code: "bad-working-dir", text } };
+        }
+        let text = format!("the working directory {path} is no directory, and none can be made there");
+        Outcome::fails(errno, at.as_bytes(), Cause { code: "bad-working-dir", text })
+    }
+}
+
+fn below(mut directory: Vec<u8>, name: &[u8]) -> Vec<u8> {
+    if directory != b"/" {
+        directory.push(b'/');
+    }
+    directory.extend_from_slice(name);
+    directory
+}

@@ -1,0 +1,264 @@
+//! The kernel's ELF loaders: which checks they make, in their order, and none that they do not make.
+//! Source: fs/binfmt_elf.c `load_elf_binary`, fs/compat_binfmt_elf.c, arch/*/include/asm/elf.h of Linux 6.12.
+
+use crate::exec::kernel::property;
+use crate::exec::{Cause, Errno};
+use crate::inspect::{Elf, FileKind, PT_INTERP};
+use crate::platform::compat::{Abi, Kernel, Needs, Rule};
+use crate::platform::{Arch, Class, Endian};
+
+const MAGIC: &[u8] = b"\x7fELF";
+/// Source: include/uapi/linux/limits.h PATH_MAX.
+const PATH_MAX: u64 = 4096;
+const TABLE_MAX: u64 = 65536;
+
+/// The header's fields as one loader reads them: in its kernel's byte order and its own class, whatever `e_ident` says.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Header {
+    pub e_type: u16,
+    pub machine: u16,
+    pub entry: u64,
+    pub flags: u32,
+    pub phentsize: u16,
+    pub phnum: u16,
+    /// EI_CLASS.
+    pub class: u8,
+    pub osabi: u8,
+}
+
+/// A refusal with an errno, before the point of no return.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct No {
+    pub errno: Errno,
+    pub cause: Cause,
+}
+
+pub(crate) fn no(errno: Errno, code: &'static str, text: impl Into<String>) -> No {
+    No { errno, cause: Cause { code, text: text.into() } }
+}
+
+impl Header {
+    pub(crate) fn read(head: &[u8; 256], class: Class, endian: Endian) -> Header {
+        let number = |at: usize, width: usize| {
+            let bytes = head[at..at + width].iter();
+            let push = |value: u64, byte: &u8| value << 8 | u64::from(*byte);
+            if endian == Endian::Big { bytes.fold(0, push) } else { bytes.rev().fold(0, push) }
+        };
+        let half = |at| number(at, 2) as u16;
+        let (word, flags, phentsize) = if class == Class::Elf64 { (8, 48, 54) } else { (4, 36, 42) };
+        Header {
+            e_type: half(16),
+            machine: half(18),
+            entry: number(24, word),
+            flags: number(flags, 4) as u32,
+            phentsize: half(phentsize),
+            phnum: half(phentsize + 2),
+            class: head[4],
+            osabi: head[7],
+        }
+    }
+}
+
+/// `elf_check_arch`, the node's properties apart.
+pub(crate) fn is_arch(abi: &Abi, header: &Header) -> bool {
+    let class = if abi.class == Class::Elf64 { 2 } else { 1 };
+    abi.machines.contains(&header.machine)
+        && (!abi.checks_class || header.class == class)
+        && match abi.rule {
+            Rule::None => true,
+            Rule::ArmEabi => header.flags & 0xff00_0000 != 0,
+            Rule::Arm => is_arm(header),
+            Rule::Mips32 => is_mips32(header.flags),
+            Rule::Alpha => header.flags & 1 == 0,
+            // EF_SH_FDPIC.
+            Rule::SuperH => header.flags & 0x8000 == 0,
+        }
+}
+
+/// arch/arm/kernel/elf.c `elf_check_arch`, and `elf_check_fdpic` of its asm/elf.h. Every CPU since ARMv4T has Thumb; none
+/// since ARMv3 has the 26-bit mode of APCS-26; old-ABI VFP code needs VFP, which is taken to be there.
+fn is_arm(header: &Header) -> bool {
+    let is_aligned = header.entry & 1 == 1 || header.entry & 3 == 0;
+    let is_apcs_26 = header.flags & 0xff00_0000 == 0 && header.flags & 0x08 != 0;
+    is_aligned && !is_apcs_26 && header.osabi != 65
+}
+
+/// Source: arch/mips/include/asm/elf.h `elf32_check_arch`; EF_MIPS_ABI2 is n32, EF_MIPS_ABI_O32 or none is o32.
+fn is_mips32(flags: u32) -> bool {
+    let abi = flags & 0xf000;
+    if flags & 0x20 != 0 { abi == 0 } else { abi == 0 || abi == 0x1000 }
+}
+
+/// Which of the node's properties the loaders hang on, and how they are taken for this run.
+pub(crate) trait Facts {
+    /// Whether the node has what a loader needs.
+    fn has(&self, needs: Needs) -> bool;
+    fn page(&self) -> u64;
+    /// Kernels before 6.17 take no program header table larger than a page.
+    fn bounds_table_by_page(&self) -> bool;
+}
+
+/// A program that a loader took: what it maps next.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Accepted {
+    pub abi: &'static Abi,
+    pub header: Header,
+}
+
+/// Runs the native loader's checks, then the 32-bit one's, on a file that may or may not be ELF, up to its PT_INTERP.
+pub(crate) fn accept(elf: &Elf, kernel: &'static Kernel, facts: &dyn Facts) -> Result<Accepted, No> {
+    let native = std::slice::from_ref(&kernel.native);
+    let refusal = match check(elf, native, facts) {
+        Err(refusal) if refusal.errno == Errno::ENOEXEC && !kernel.compat.is_empty() => refusal,
+        other => return other,
+    };
+    // The loader that reads files of this class has the better reason.
+    let is_native = elf.class == kernel.native.class;
+    match check(elf, kernel.compat, facts) {
+        Err(other) if other.errno == Errno::ENOEXEC && (is_native || other.cause.code == "foreign-architecture") => {
+            Err(refusal)
+        }
+        other => other,
+    }
+}
+
+/// One loader's checks: `abis` are what its `elf_check_arch` takes; they share class and byte order.
+fn check(elf: &Elf, abis: &'static [Abi], facts: &dyn Facts) -> Result<Accepted, No> {
+    let first = &abis[0];
+    let header = Header::read(&elf.head, first.class, first.endian);
+    if &elf.head[..4] != MAGIC {
+        return Err(no(Errno::ENOEXEC, "not-elf", "its first four bytes are not ELF's"));
+    }
+    let matching = || abis.iter().filter(|abi| abi.machines.contains(&header.machine));
+    if matching().next().is_none() {
+        return Err(no(Errno::ENOEXEC, "foreign-architecture", format!("it is {}", elf.describe())));
+    }
+    if !matches!(header.e_type, 2 | 3) {
+        return Err(no(Errno::ENOEXEC, "not-a-program", what_type(header.e_type)));
+    }
+    let Some(abi) = matching().find(|abi| is_arch(abi, &header) && facts.has(abi.needs)) else {
+        return Err(not_taken(matching().next().expect("one matched above"), &header));
+    };
+    check_table(elf, abi, &header, facts)?;
+    Ok(Accepted { abi, header })
+}
+
+/// Why a loader that knows the machine refuses the file all the same.
+fn not_taken(abi: &Abi, header: &Header) -> No {
+    if !is_arch(abi, header) {
+        let text = format!(
+            "its ELF header says {} but class {}, flags {:#x}, entry {:#x}, which this kernel refuses",
+            abi.arch.name(),
+            header.class,
+            header.flags,
+            header.entry
+        );
+        return no(Errno::ENOEXEC, "refused-header", text);
+    }
+    match abi.needs {
+        Needs::Aarch32 => no(Errno::ENOEXEC, "no-aarch32", "a 32-bit Arm program; this node runs 64-bit programs only"),
+        Needs::Ia32 => {
+            no(Errno::ENOEXEC, "no-ia32", "an i386 program; this node's kernel does not run 32-bit programs")
+        }
+        Needs::X32 => no(Errno::ENOEXEC, "no-x32", "an x32 program; this node's kernel does not run x32 programs"),
+        _ => no(
+            Errno::ENOEXEC,
+            "no-compat",
+            format!("a program for {}; this node's kernel runs 64-bit programs only", abi.arch.name()),
+        ),
+    }
+}
+
+/// `load_elf_phdrs`: the program header table's shape, before anything in it.
+fn check_table(elf: &Elf, abi: &Abi, header: &Header, facts: &dyn Facts) -> Result<(), No> {
+    let entry = if abi.class == Class::Elf64 { 56 } else { 32 };
+    if header.phentsize != entry {
+        let text =
+            format!("its program headers are said to be {} bytes each; this kernel reads {entry}", header.phentsize);
+        return Err(no(Errno::ENOEXEC, "corrupt-elf", text));
+    }
+    let bytes = u64::from(header.phnum) * u64::from(entry);
+    let is_over = bytes > TABLE_MAX || (bytes > 4096 && bytes > facts.page() && facts.bounds_table_by_page());
+    if bytes == 0 || is_over {
+        return Err(no(Errno::ENOEXEC, "corrupt-elf", format!("it has {} program headers", header.phnum)));
+    }
+    if !elf.has_whole_table || (elf.class, elf.endian) != (abi.class, abi.endian) {
+        return Err(no(
+            Errno::ENOEXEC,
+            "truncated",
+            format!("the file ends (at byte {}) before its program headers do", elf.size),
+        ));
+    }
+    Ok(())
+}
+
+/// The path in PT_INTERP, NUL stripped. Only the first PT_INTERP counts.
+pub(crate) fn loader_path(elf: &Elf) -> Result<Option<&[u8]>, No> {
+    let Some(segment) = elf.segments.iter().find(|segment| segment.p_type == PT_INTERP) else { return Ok(None) };
+    if segment.filesz > PATH_MAX || segment.filesz < 2 {
+        return Err(no(Errno::ENOEXEC, "bad-loader-path", format!("its PT_INTERP is {} bytes long", segment.filesz)));
+    }
+    // vfs_read's own check of its position, before the file is asked.
+    if segment.offset > i64::MAX as u64 - segment.filesz {
+        return Err(no(Errno::EINVAL, "truncated", format!("its PT_INTERP lies at offset {:#x}", segment.offset)));
+    }
+    let Some(bytes) = elf.interp.as_deref().filter(|bytes| bytes.len() as u64 == segment.filesz) else {
+        return Err(no(Errno::EIO, "truncated", "its PT_INTERP lies beyond the end of the file"));
+    };
+    if bytes.last() != Some(&0) {
+        return Err(no(Errno::ENOEXEC, "bad-loader-path", "its PT_INTERP does not end in a NUL"));
+    }
+    Ok(Some(bytes.split(|byte| *byte == 0).next().unwrap_or(b"")))
+}
+
+/// The checks on the loader's own file. `size` is in bytes; `kind` is `None` where nothing is known of the file.
+pub(crate) fn check_loader<'a>(
+    kind: Option<&'a FileKind>,
+    size: u64,
+    program: &Accepted,
+    kernel: &'static Kernel,
+    facts: &dyn Facts,
+) -> Result<&'a Elf, No> {
+    let abi = program.abi;
+    let header_size = if abi.class == Class::Elf64 { 64 } else { 52 };
+    if size < header_size {
+        let text = format!("the loader's file is {size} bytes long, less than an ELF header");
+        return Err(no(Errno::EIO, "truncated-loader", text));
+    }
+    let Some(FileKind::Elf(elf)) = kind else {
+        return Err(no(Errno::ELIBBAD, "bad-loader", "the loader's file is no ELF file"));
+    };
+    let header = Header::read(&elf.head, abi.class, abi.endian);
+    let group: &[Abi] =
+        if std::ptr::eq(abi, &kernel.native) { std::slice::from_ref(&kernel.native) } else { kernel.compat };
+    if !group.iter().any(|abi| is_arch(abi, &header) && facts.has(abi.needs)) {
+        let text = format!("the loader is {}; the program needs one for {}", elf.describe(), abi.arch.name());
+        return Err(no(Errno::ELIBBAD, "foreign-loader", text));
+    }
+    check_table(elf, abi, &header, facts).map_err(|refusal| No { errno: Errno::ELIBBAD, ..refusal })?;
+    Ok(elf)
+}
+
+/// What the architecture checks last before the point of no return. `file`: the loader where there is one, else the
+/// program. Source: `parse_elf_properties` (arm64 alone selects ARCH_USE_GNU_PROPERTY), arch/mips/kernel/elf.c.
+pub(crate) fn check_last(program: &Elf, loader: Option<&Elf>, abi: &Abi, kernel: &Kernel) -> Result<(), No> {
+    if matches!(kernel.arch, Arch::Arm64 | Arch::Arm64be) {
+        property::check(loader.unwrap_or(program), abi)?;
+    }
+    let is_mips = matches!(kernel.arch, Arch::Mips | Arch::Mipsle | Arch::Mips64 | Arch::Mips64le);
+    if let (true, Some(loader)) = (is_mips, loader) {
+        // EF_MIPS_NAN2008.
+        if (program.flags ^ loader.flags) & 0x400 != 0 {
+            return Err(no(Errno::ELIBBAD, "foreign-loader", "the loader and the program encode NaNs differently"));
+        }
+    }
+    Ok(())
+}
+
+fn what_type(e_type: u16) -> String {
+    match e_type {
+        1 => "an object file (ET_REL), not a program".to_string(),
+        4 => "a core dump (ET_CORE), not a program".to_string(),
+        other => format!("its ELF type is {other}; programs are 2 or 3"),
+    }
+}

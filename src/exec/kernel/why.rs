@@ -1,0 +1,110 @@
+//! Causes in words: why a file could not be opened, is no program for this node, or no program at all.
+
+use crate::exec::kernel::access::Refusal;
+use crate::exec::kernel::binfmt::{Machine, lossy};
+use crate::exec::kernel::elf::Accepted;
+use crate::exec::{Cause, Errno, Link, Outcome};
+use crate::inspect::{FileKind, TextStart};
+
+pub(crate) fn refused(refusal: Refusal, path: &[u8], link: &Link) -> Outcome {
+    let Refusal { errno, cause } = refusal;
+    let Some(errno) = errno else { return Outcome::Unknown { at: lossy(path), cause } };
+    let text = match link {
+        Link::Shebang if path.ends_with(b"\r") => {
+            format!("its first line ends in CR LF, so the kernel looks for {:?}", lossy(path))
+        }
+        Link::Handler(name) => format!("the handler {name} wants {} in the image, and {}", lossy(path), cause.text),
+        _ => cause.text,
+    };
+    let code = match (link, cause.code) {
+        (Link::Shebang, "missing-file") if path.ends_with(b"\r") => "script-crlf",
+        (Link::Shebang | Link::Loader, "missing-file") => "missing-interpreter",
+        (Link::Handler(_), "missing-file") => "missing-handler-interpreter",
+        (Link::Call | Link::Command(_), "missing-file") => "missing-program",
+        (_, code) => code,
+    };
+    Outcome::fails(errno, path, Cause { code, text })
+}
+
+pub(crate) fn missing_loader(outcome: Outcome, path: &[u8], program: &Accepted) -> Outcome {
+    match outcome {
+        Outcome::Fails { errno: Errno::ENOENT, at, .. } => {
+            let row = program.abi.arch.row();
+            let family = if lossy(path).contains("ld-musl") { "musl" } else { "glibc" };
+            let text =
+                format!("its loader {} is not in the image; it was built for {family} on {}", lossy(path), row.name);
+            Outcome::Fails { errno: Errno::ENOENT, at, cause: Cause { code: "missing-loader", text } }
+        }
+        other => other,
+    }
+}
+
+/// "it is ELF AArch64, static; this node runs x86-64 and i386 programs".
+pub(crate) fn with_node(cause: Cause, machine: &Machine<'_>) -> Cause {
+    if cause.code != "foreign-architecture" {
+        return cause;
+    }
+    let mut runs = vec![machine.kernel.arch.name()];
+    runs.extend(
+        machine
+            .kernel
+            .compat
+            .iter()
+            .filter(|abi| abi.needs.met(machine.node).known() == Some(true))
+            .map(|abi| abi.arch.name()),
+    );
+    Cause { text: format!("{}; this node runs {} programs", cause.text, runs.join(" and ")), ..cause }
+}
+
+/// Why a file that no loader takes is none, in its own words.
+pub(crate) fn not_a_program(kind: Option<&FileKind>) -> Cause {
+    let (code, text) = match kind {
+        Some(FileKind::Empty) => ("empty-file", "the file is empty".to_string()),
+        Some(FileKind::Text(TextStart::BomShebang)) => {
+            ("script-bom", "a byte order mark stands before its #!".to_string())
+        }
+        Some(FileKind::Text(TextStart::BlankShebang)) => {
+            ("script-blank", "blanks or empty lines stand before its #!".to_string())
+        }
+        Some(FileKind::Text(TextStart::ErrorPage(line))) => ("error-page", format!("it is an error page: {line}")),
+        Some(FileKind::Text(TextStart::Source(language))) => {
+            ("no-shebang", format!("source text in {language}, not a program built of it"))
+        }
+        Some(FileKind::Text(TextStart::Plain)) | Some(FileKind::Config(_)) => {
+            ("no-shebang", "a text without a #! line; the kernel, unlike a shell, does not run it".to_string())
+        }
+        Some(FileKind::LfsPointer) => ("lfs-pointer", "a Git LFS pointer stands where the file should be".to_string()),
+        Some(FileKind::Html) => ("error-page", "it is an HTML page".to_string()),
+        Some(FileKind::MachO(_)) => ("foreign-format", "a macOS program (Mach-O)".to_string()),
+        Some(FileKind::Pe(_)) => ("foreign-format", "a Windows program (PE)".to_string()),
+        Some(FileKind::Wasm) => ("foreign-format", "a WebAssembly module".to_string()),
+        other => ("not-a-program", format!("it is {}, neither a program nor a script", describe(other))),
+    };
+    Cause { code, text }
+}
+
+/// What a file is, in a few words: "ELF x86-64, static", "script for /bin/sh".
+pub(crate) fn describe(kind: Option<&FileKind>) -> String {
+    match kind {
+        Some(FileKind::Elf(elf)) => elf.describe(),
+        Some(FileKind::Script(script)) => match &script.shebang {
+            Ok(shebang) => format!("script for {}", lossy(&shebang.interpreter)),
+            Err(_) => "script without an interpreter".to_string(),
+        },
+        Some(FileKind::Empty) => "an empty file".to_string(),
+        Some(FileKind::MachO(_)) => "Mach-O".to_string(),
+        Some(FileKind::Pe(_)) => "PE".to_string(),
+        Some(FileKind::Wasm) => "WebAssembly".to_string(),
+        Some(FileKind::JavaClass) => "a Java class".to_string(),
+        Some(FileKind::Ar(_)) => "an ar archive".to_string(),
+        Some(FileKind::Zip(_)) => "a zip archive".to_string(),
+        Some(FileKind::Packed(packing)) => format!("a {} file", format!("{packing:?}").to_lowercase()),
+        Some(FileKind::LlvmBitcode) => "LLVM bitcode".to_string(),
+        Some(FileKind::LfsPointer) => "a Git LFS pointer".to_string(),
+        Some(FileKind::Html) => "an HTML page".to_string(),
+        Some(FileKind::Text(_) | FileKind::Config(_) | FileKind::Wheel(_) | FileKind::NpmPackage(_)) => {
+            "text".to_string()
+        }
+        Some(FileKind::Data) | None => "data".to_string(),
+    }
+}

@@ -1,0 +1,293 @@
+//! Wrappers, shells and entry scripts: each line was seen from the real program (Debian 12's builds).
+
+use crate::exec::tests::{short, tree};
+use crate::exec::{Ends, Exec, Trace, trace};
+use crate::inspect::elf_builder::ElfBuilder;
+use crate::platform::{Arch, Node};
+
+const GLIBC: &str = "lib64/ld-linux-x86-64.so.2";
+const MUSL: &str = "lib/ld-musl-x86_64.so.1";
+
+/// An image with wrappers and shells of a libc, /app (native) and /foreign (arm64).
+fn image(loader: &str, extra: &[(&str, u16, &[u8])], words: &[&str]) -> Trace {
+    let program = ElfBuilder::amd64().pie().interp(&format!("/{loader}")).build();
+    let soname = if loader == GLIBC { "ld-linux-x86-64.so.2" } else { "libc.musl-x86_64.so.1" };
+    let loader_file = ElfBuilder::amd64().soname(soname).build();
+    let (app, foreign) = (ElfBuilder::amd64().build(), ElfBuilder::arm64().build());
+    let names = [
+        "usr/bin/tini",
+        "usr/bin/env",
+        "usr/bin/dumb-init",
+        "usr/bin/gosu",
+        "usr/bin/su-exec",
+        "usr/bin/node",
+        "usr/bin/java",
+        "usr/bin/python3",
+        "usr/bin/xargs",
+        "usr/bin/flock",
+        "usr/bin/chroot",
+        "usr/bin/su",
+        "bin/bash",
+    ];
+    let mut files: Vec<(&str, u16, &[u8])> = names.iter().map(|name| (*name, 0o755, program.as_slice())).collect();
+    files.push(if loader == GLIBC { ("bin/sh", 0o755, &program) } else { ("bin/busybox", 0o755, &program) });
+    files.extend([(loader, 0o755, loader_file.as_slice()), ("app", 0o755, &app), ("foreign", 0o755, &foreign)]);
+    files.extend(extra);
+    let argv = words.iter().map(|word| word.to_string()).collect();
+    let call = Exec { argv, env: vec!["PATH=/usr/bin:/bin".into()], working_dir: "/".into(), user: String::new() };
+    trace(&tree(&files), &call, &Node::plain(Arch::Amd64))
+}
+
+fn check(trace: &Trace, expected: &str, says: &str) {
+    assert_eq!((short(&trace.outcome).as_str(), trace.says.join("\n").as_str()), (expected, says), "{trace:?}");
+}
+
+fn glibc(words: &[&str], expected: &str, says: &str) {
+    check(&image(GLIBC, &[], words), expected, says);
+}
+
+#[test]
+fn a_wrapper_hands_its_command_on_or_says_why_not() {
+    glibc(&["tini", "--", "/app"], "runs", "");
+    glibc(
+        &["tini", "--", "/none"],
+        "exit 127 missing-file",
+        "[FATAL tini (7)] exec /none failed: No such file or directory",
+    );
+    glibc(&["dumb-init", "none"], "exit 2 not-in-path", "[dumb-init] none: No such file or directory");
+    glibc(&["env", "A=1", "none"], "exit 127 not-in-path", "env: 'none': No such file or directory");
+    glibc(&["gosu", "root", "none"], "exit 1 not-in-path", "error: exec: \"none\": executable file not found in $PATH");
+    glibc(
+        &["gosu", "root", "/none"],
+        "exit 1 missing-file",
+        "error: exec: \"/none\": stat /none: no such file or directory",
+    );
+    glibc(&["gosu", "root", "/foreign"], "exit 1 foreign-architecture", "error: exec failed: exec format error");
+    glibc(&["tini", "--", "env", "/app"], "runs", "");
+}
+
+#[test]
+fn a_wrapper_that_waits_ends_in_its_own_way() {
+    let none = "No such file or directory";
+    glibc(&["xargs", "none"], "exit 127 not-in-path", &format!("xargs: none: {none}"));
+    glibc(&["xargs", "/foreign"], "exit 123 foreign-architecture", "/foreign: 1: Syntax error: \"(\" unexpected");
+    glibc(&["xargs", "sh", "-c", "exec /none"], "exit 123 missing-file", "sh: 1: exec: /none: not found");
+    glibc(&["flock", "/l", "/none"], "exit 69 missing-file", &format!("flock: failed to execute /none: {none}"));
+    glibc(&["flock", "/l", "-c", "/none"], "exit 127 missing-file", "/bin/sh: 1: /none: not found");
+    glibc(&["chroot", "/", "/app"], "runs", "");
+    let elsewhere = image(GLIBC, &[], &["chroot", "/srv", "/app"]);
+    assert_eq!(elsewhere.ends, Ends::DecidedAtRunTime("it changes to /srv before".into()));
+    let su = image(GLIBC, &[], &["su", "root", "-c", "/none"]);
+    assert_eq!(su.ends, Ends::DecidedAtRunTime("su starts it in a way of its own".into()));
+}
+
+#[test]
+fn glibcs_fallback_hides_the_exec_format_error_and_musl_has_none() {
+    let syntax = "/foreign: 1: Syntax error: \"(\" unexpected";
+    glibc(&["tini", "--", "/foreign"], "exit 2 foreign-architecture", syntax);
+    glibc(&["env", "/foreign"], "exit 2 foreign-architecture", syntax);
+    let text = image(GLIBC, &[("text", 0o755, b"exec /app\n")], &["tini", "/text"]);
+    check(&text, "runs", "");
+    assert!(matches!(text.ends, Ends::DecidedAtRunTime(_)), "{text:?}");
+    let musl = image(MUSL, &[], &["su-exec", "root", "/foreign"]);
+    check(&musl, "exit 1 foreign-architecture", "su-exec: /foreign: Exec format error");
+}
+
+#[test]
+fn shells_end_with_126_or_127_and_name_the_line() {
+    glibc(&["sh", "-c", "/foreign"], "exit 126 foreign-architecture", "sh: 1: /foreign: Exec format error");
+    glibc(&["sh", "-c", "exec /none"], "exit 127 missing-file", "sh: 1: exec: /none: not found");
+    glibc(&["bash", "-c", "none -x"], "exit 127 not-in-path", "bash: line 1: none: command not found");
+    glibc(
+        &["bash", "-c", "true && exec /foreign"],
+        "exit 126 foreign-architecture",
+        "bash: line 1: /foreign: cannot execute binary file: Exec format error\nbash: line 1: /foreign: Success",
+    );
+    glibc(&["sh", "-c", "exec \"$0\" \"$@\"", "/app", "x"], "runs", "");
+    let says = "/foreign: line 1: syntax error: unexpected \"(\"";
+    check(&image(MUSL, &[], &["busybox", "sh", "-c", "/foreign"]), "exit 2 foreign-architecture", says);
+}
+
+#[test]
+fn an_entry_script_is_followed_to_its_arguments() {
+    let script = b"#!/bin/sh\nset -e\nif [ \"$1\" = app ]; then chown x .; fi\nexec \"$@\"\n";
+    let with = |words: &[&str]| image(GLIBC, &[("entry.sh", 0o755, script)], words);
+    check(&with(&["/entry.sh", "/app"]), "runs", "");
+    check(
+        &with(&["/entry.sh", "/foreign"]),
+        "exit 126 foreign-architecture",
+        "/entry.sh: 4: exec: /foreign: Exec format error",
+    );
+    let last = with(&["/entry.sh", "tini", "/app", "-x"]);
+    assert_eq!((&last.ends, last.steps.last().map(|step| step.typed.as_str())), (&Ends::Seen, Some("/app")));
+}
+
+#[test]
+fn a_command_on_the_way_counts_where_errors_end_the_script() {
+    let run = |text: &str| {
+        let trace = image(GLIBC, &[("e", 0o755, text.as_bytes())], &["/e"]);
+        (short(&trace.outcome), trace.doubts.iter().map(|doubt| doubt.code).collect::<Vec<_>>())
+    };
+    let ends = ("exit 126 foreign-architecture".to_string(), vec![]);
+    assert_eq!(run("#!/bin/sh -e\n/foreign\nexec /app\n"), ends);
+    assert_eq!(run("#!/bin/sh\nset -eu\n/foreign\nexec /app\n"), ends);
+    assert_eq!(run("#!/bin/sh\n/foreign\nexec /app\n"), ("runs".to_string(), vec!["foreign-architecture"]));
+    assert_eq!(run("#!/bin/sh -e\n/foreign || true\nexec /app\n"), ("runs".to_string(), vec![]));
+    // What a command before may have made is not missing.
+    assert_eq!(run("#!/bin/sh\n/app\nexec /made\n"), ("runs".to_string(), vec!["missing-program"]));
+}
+
+#[test]
+fn a_relative_program_is_meant_where_the_script_has_gone() {
+    let run = |text: &str| {
+        let files: &[(&str, u16, &[u8])] =
+            &[("e", 0o755, text.as_bytes()), ("d/x/readme", 0o644, b""), ("x/readme", 0o644, b"")];
+        let trace = image(GLIBC, files, &["/e"]);
+        (short(&trace.outcome), trace.ends)
+    };
+    let unknown = |text: &str| {
+        let (outcome, ends) = run(text);
+        assert_eq!((outcome.as_str(), matches!(ends, Ends::DecidedAtRunTime(_))), ("runs", true), "{text}");
+    };
+    assert_eq!(run("#!/bin/sh\ncd /d\nexec ../foreign\n").0, "exit 126 foreign-architecture");
+    assert_eq!(run("#!/bin/sh\ncd /d\ncd ..\nexec ./app\n"), ("runs".to_string(), Ends::Seen));
+    // Where the container starts there is a folder of that name.
+    assert_eq!(run("#!/bin/sh\nexec ./x\n").0, "exit 126 is-directory");
+    unknown("#!/bin/sh\ncd \"$(dirname \"$0\")\"\nexec ./x\n");
+    unknown("#!/bin/sh\ntest -d /d && cd /d\nexec ./x\n");
+    unknown("#!/bin/sh\ncd \"$HERE\"\nexec tini ./x\n");
+}
+
+#[test]
+fn what_only_run_time_tells_is_said_to_be_so() {
+    let ends = |text: &str, words: &[&str]| image(GLIBC, &[("e", 0o755, text.as_bytes())], words).ends;
+    let open = |why: &str| Ends::DecidedAtRunTime(why.to_string());
+    assert_eq!(
+        ends("#!/bin/sh\nexec $(which app)\n", &["/e"]),
+        open("line 2 of /e names a program that only run time tells")
+    );
+    assert_eq!(
+        ends("#!/bin/sh\nif true; then exec /app; fi\n", &["/e"]),
+        open("/e ends in a command that may run or not")
+    );
+    let set = "#!/bin/sh\nif x; then set -- app \"$@\"; fi\nexec \"$@\"\n";
+    assert_eq!(ends(set, &["/e", "-v"]), open("/e puts its own words before its arguments"));
+    assert_eq!(ends(set, &["/e", "/app"]), Ends::Seen);
+    assert_eq!(ends("", &["node", "-e", "1"]), open("node is told what to run by -e"));
+}
+
+#[test]
+fn interpreters_need_the_file_that_they_are_given() {
+    glibc(&["java", "-jar", "/x.jar"], "exit 1 missing-script", "Error: Unable to access jarfile /x.jar");
+    let elf = image(GLIBC, &[], &["java", "-jar", "/foreign"]);
+    check(&elf, "exit 1 bad-script", "Error: Invalid or corrupt jarfile /foreign");
+    glibc(&["node", "x.js"], "exit 1 missing-script", "Error: Cannot find module '/x.js'");
+    check(&image(GLIBC, &[("x.js", 0o644, b"1")], &["node", "x"]), "runs", "");
+    glibc(&["sh", "/none.sh"], "exit 2 missing-script", "sh: 0: cannot open /none.sh: No such file");
+    let opens = "python3: can't open file '/x.py': [Errno 2] No such file or directory";
+    glibc(&["python3", "/x.py"], "exit 2 missing-script", opens);
+}
+
+#[test]
+fn a_directory_is_a_program_by_the_file_that_its_interpreter_looks_for() {
+    let with = |file: &str, words: &[&str]| image(GLIBC, &[(file, 0o644, b"1")], words);
+    check(&with("d/index.js", &["node", "d"]), "runs", "");
+    check(&with("d/package.json", &["node", "/d"]), "runs", "");
+    check(&with("d/main.js", &["node", "/d/"]), "exit 1 missing-script", "Error: Cannot find module '/d'");
+    check(&with("d.js/x", &["node", "/d"]), "exit 1 missing-script", "Error: Cannot find module '/d'");
+    check(&with("d/__main__.py", &["python3", "/d"]), "runs", "");
+    let says = "python3: can't find '__main__' module in '/d'";
+    check(&with("d/main.py", &["python3", "/d"]), "exit 1 missing-script", says);
+}
+
+#[test]
+fn a_word_that_a_shebang_puts_before_the_script_is_run_times() {
+    let trace = image(GLIBC, &[("e", 0o755, b"#!/bin/sh none\nexec /app\n")], &["/e"]);
+    assert_eq!(
+        (short(&trace.outcome).as_str(), trace.ends),
+        ("runs", Ends::DecidedAtRunTime("none is not in the image".into()))
+    );
+    glibc(&["sh", "none"], "exit 2 missing-script", "sh: 0: cannot open none: No such file");
+}
+
+#[test]
+fn options_that_a_first_line_gives_as_one_argument_are_refused() {
+    let run =
+        |loader: &str, line: &str| image(loader, &[("e", 0o755, format!("{line}\nexec /app\n").as_bytes())], &["/e"]);
+    let dash = "/bin/sh: 0: Illegal option - ";
+    check(&run(GLIBC, "#!/bin/sh -e -u"), "exit 2 shebang-option", dash);
+    check(&run(GLIBC, "#!/bin/sh -e\r"), "exit 2 shebang-option", "/bin/sh: 0: Illegal option -\r");
+    check(&run(GLIBC, "#!/bin/sh -o pipefail"), "exit 2 shebang-option", "/bin/sh: 0: Illegal option -o /e");
+    check(&run(GLIBC, "#!/bin/sh --posix -e"), "exit 2 shebang-option", "/bin/sh: 0: Illegal option --");
+    let bash = "/bin/bash: - : invalid option";
+    check(&run(GLIBC, "#!/bin/bash -eu -o pipefail"), "exit 1 shebang-option", bash);
+    check(&run(GLIBC, "#!/bin/bash -l -e"), "exit 2 shebang-option", bash);
+    check(&run(GLIBC, "#!/bin/bash --posix -e"), "exit 2 shebang-option", "/bin/bash: --posix -e: invalid option");
+    let names = "/bin/bash: line 0: /bin/bash: /e: invalid option name";
+    check(&run(GLIBC, "#!/bin/bash -euo pipefail"), "exit 2 shebang-option", names);
+    let env = "/usr/bin/env: invalid option -- ' '\n/usr/bin/env: use -[v]S to pass options in shebang lines\nTry \
+               '/usr/bin/env --help' for more information.";
+    check(&run(GLIBC, "#!/usr/bin/env -i sh"), "exit 125 shebang-option", env);
+    for whole in ["#!/bin/sh -eu", "#!/bin/bash -e ", "#!/usr/bin/env -S sh -e -u", "#!/usr/bin/env -iS /bin/sh -e"] {
+        check(&run(GLIBC, whole), "runs", "");
+    }
+    glibc(&["bash", "-e -u", "/e"], "exit 1 bad-option", "bash: - : invalid option");
+}
+
+#[test]
+fn busyboxs_env_splits_no_string() {
+    let call = |words: &[&str]| image(MUSL, &[], words);
+    check(&call(&["busybox", "env", "-S", "sh -e"]), "exit 1 bad-option", "env: unrecognized option: S");
+    check(&call(&["busybox", "env", "-i", "/app"]), "runs", "");
+    check(&call(&["busybox", "sh", "-e -u"]), "exit 2 bad-option", "sh: illegal option - ");
+}
+
+#[test]
+fn a_shell_reads_no_program_as_a_script() {
+    glibc(&["sh", "/app"], "exit 2 binary-as-script", "/app: 1: Syntax error: \"(\" unexpected");
+    glibc(&["bash", "-e", "/foreign"], "exit 126 binary-as-script", "/foreign: /foreign: cannot execute binary file");
+    let wasm = image(GLIBC, &[("m", 0o644, b"\0asm\x01\0\0\0")], &["bash", "/m"]);
+    check(&wasm, "exit 126 binary-as-script", "/m: /m: cannot execute binary file");
+    let musl = image(MUSL, &[], &["busybox", "sh", "/app"]);
+    check(&musl, "exit 2 binary-as-script", "/app: line 1: syntax error: unexpected \"(\"");
+    let text = image(GLIBC, &[("t", 0o644, b"exec /app\n")], &["sh", "/t"]);
+    assert!(matches!((&text.outcome, &text.ends), (crate::exec::Outcome::Runs, Ends::DecidedAtRunTime(_))), "{text:?}");
+}
+
+#[test]
+fn a_failure_that_exit_follows_ends_the_script() {
+    let run = |text: &str| {
+        let trace = image(GLIBC, &[], &["sh", "-c", text]);
+        (short(&trace.outcome), trace.says.join("\n"))
+    };
+    let ends = |outcome: &str, says: &str| (outcome.to_string(), says.to_string());
+    let foreign = "sh: 1: /foreign: Exec format error";
+    assert_eq!(run("/foreign || exit 1"), ends("exit 1 foreign-architecture", foreign));
+    assert_eq!(run("/foreign -x || exit"), ends("exit 126 foreign-architecture", foreign));
+    assert_eq!(run("curl -f http://localhost/ || exit 1"), ends("exit 1 not-in-path", "sh: 1: curl: not found"));
+    assert_eq!(run("/app && /foreign || exit 3; /app"), ends("exit 3 foreign-architecture", foreign));
+    assert_eq!(run("/foreign && /app || exit 3"), ends("exit 3 foreign-architecture", foreign));
+    for goes_on in [
+        "/app || exit 1",
+        "/foreign || exit 0",
+        "/foreign || /app || exit 1",
+        "! /foreign || exit 1",
+        "/foreign | cat || exit 1",
+        "test -f /none || exit 1",
+        "pushd /none || exit 1",
+        "set -e; ! /foreign; /app",
+        "! /foreign",
+    ] {
+        assert_eq!(run(goes_on).0, "runs", "{goes_on}");
+    }
+}
+
+#[test]
+fn a_script_where_engines_mount_is_run_times_and_the_images_own_is_hidden() {
+    for words in [["sh", "/dev/stdin"], ["sh", "/proc/self/fd/3"], ["python3", "/dev/fd/3"]] {
+        let trace = image(GLIBC, &[], &words);
+        assert!(matches!((&*short(&trace.outcome), &trace.ends), ("runs", Ends::DecidedAtRunTime(_))), "{trace:?}");
+    }
+    let hidden = image(GLIBC, &[("dev/shm/s", 0o755, b"#!/bin/sh\nexec /app\n")], &["sh", "/dev/shm/s"]);
+    check(&hidden, "exit 2 missing-script", "sh: 0: cannot open /dev/shm/s: No such file");
+}

@@ -1,0 +1,144 @@
+//! Interpreters and the file that each is given: whether it is there, and is one that they read. What is in it is run
+//! time's. The words are those of OpenJDK 17, Node 18 and CPython 3.11.
+
+use crate::exec::kernel::binfmt::{Machine, lossy};
+use crate::exec::kernel::mounts;
+use crate::exec::kernel::why::describe;
+use crate::exec::{Cause, Death, Outcome};
+use crate::image::{NodeId, NodeKind};
+use crate::inspect::FileKind;
+
+/// An interpreter that reads a file or, in a directory, one of a certain name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Interpreter {
+    Node,
+    Python,
+}
+
+impl Interpreter {
+    fn name(self) -> &'static str {
+        match self {
+            Interpreter::Node => "node",
+            Interpreter::Python => "python",
+        }
+    }
+
+    /// Options whose value is the next word.
+    fn valued(self) -> &'static [&'static str] {
+        match self {
+            Interpreter::Node => &["-r", "--require", "--import", "-C", "--conditions"],
+            Interpreter::Python => &["-W", "-X"],
+        }
+    }
+
+    /// Options by which no file is given.
+    fn instead(self) -> &'static [&'static str] {
+        match self {
+            Interpreter::Node => &["-e", "-p", "--eval", "--print"],
+            Interpreter::Python => &["-c", "-m"],
+        }
+    }
+
+    /// What may be missing at the end of the file's name.
+    fn endings(self) -> &'static [&'static str] {
+        match self {
+            Interpreter::Node => &["", ".js", ".mjs", ".cjs", ".json", ".node", ".ts"],
+            Interpreter::Python => &[""],
+        }
+    }
+
+    /// The files of a directory any of which makes it a program.
+    fn of_directory(self) -> &'static [&'static str] {
+        match self {
+            Interpreter::Node => &["package.json", "index.js", "index.json", "index.node"],
+            Interpreter::Python => &["__main__.py", "__main__.pyc"],
+        }
+    }
+}
+
+impl<'a> Machine<'a> {
+    /// `java -jar FILE` needs FILE; what a class path holds is the JVM's to find.
+    pub(crate) fn follow_java(&self, argv: &[String]) -> Option<Outcome> {
+        let at = argv.iter().position(|word| word == "-jar")?;
+        let jar = argv.get(at + 1)?;
+        if jar.contains('*') {
+            return None;
+        }
+        let (line, code, text) = match self.cwd.walk(self.rootfs, jar.as_bytes(), &|_| true) {
+            // A jar may begin with a script that starts it; these are never jars.
+            Ok(id) => match self.kind(id) {
+                Some(
+                    FileKind::Elf(_) | FileKind::Empty | FileKind::Html | FileKind::LfsPointer | FileKind::Text(_),
+                ) => {
+                    let text = format!("{jar} is {}, not a jar", describe(self.kind(id)));
+                    (format!("Error: Invalid or corrupt jarfile {jar}"), "bad-script", text)
+                }
+                _ => return None,
+            },
+            Err(_) => {
+                let text = format!("there is no {jar} for java to read");
+                (format!("Error: Unable to access jarfile {jar}"), "missing-script", text)
+            }
+        };
+        self.says.borrow_mut().push(line);
+        Some(Outcome::Dies { death: Death::Exit(1), at: jar.clone(), cause: Cause { code, text } })
+    }
+
+    /// The file that an interpreter is given, where it is given one.
+    pub(crate) fn follow_file(&self, argv: &[String], interpreter: Interpreter) -> Option<Outcome> {
+        let mut words = argv.iter().skip(1);
+        let file = loop {
+            let word = words.next()?;
+            if interpreter.instead().contains(&word.as_str()) {
+                return self.open_end(&format!("{} is told what to run by {word}", interpreter.name()));
+            }
+            if interpreter.valued().contains(&word.as_str()) {
+                words.next();
+            } else if !word.starts_with('-') {
+                break word;
+            }
+        };
+        let lookup = |path: &str| self.cwd.walk(self.rootfs, path.as_bytes(), &|_| true).ok();
+        let is_directory = |id: &NodeId| self.rootfs.view(*id).kind == NodeKind::Directory;
+        let mut files = interpreter.endings().iter().filter_map(|ending| lookup(&format!("{file}{ending}")));
+        if file == "inspect" || files.any(|id| !is_directory(&id)) {
+            return None;
+        }
+        if mounts::is_made(self.rootfs, file) {
+            return self.open_end(&format!("{file} is not in the image"));
+        }
+        match lookup(file) {
+            Some(_) if interpreter.of_directory().iter().any(|name| lookup(&format!("{file}/{name}")).is_some()) => {
+                None
+            }
+            found => Some(self.no_program_for(interpreter, &argv[0], file, found.is_some())),
+        }
+    }
+
+    fn no_program_for(&self, interpreter: Interpreter, name: &str, file: &str, is_directory: bool) -> Outcome {
+        let path = self.absolute(file);
+        let by = interpreter.name();
+        let (line, code) = match (interpreter, is_directory) {
+            (Interpreter::Node, _) => (format!("Error: Cannot find module '{}'", path.trim_end_matches('/')), 1),
+            (Interpreter::Python, true) => (format!("{name}: can't find '__main__' module in '{path}'"), 1),
+            (Interpreter::Python, false) => {
+                (format!("{name}: can't open file '{path}': [Errno 2] No such file or directory"), 2)
+            }
+        };
+        let text = match is_directory {
+            true => {
+                format!("{file} is a directory with none of {} for {by} to read", interpreter.of_directory().join(", "))
+            }
+            false => format!("there is no {file} for {by} to read"),
+        };
+        self.says.borrow_mut().push(line);
+        Outcome::Dies { death: Death::Exit(code), at: file.to_string(), cause: Cause { code: "missing-script", text } }
+    }
+
+    fn absolute(&self, path: &str) -> String {
+        if path.starts_with('/') {
+            return path.to_string();
+        }
+        format!("{}/{path}", lossy(&self.cwd.path(self.rootfs)).trim_end_matches('/'))
+    }
+}

@@ -1,0 +1,122 @@
+//! How a container runtime finds the program before it calls execve: as the container's user, in its root and working
+//! directory, by the container's own PATH. Source: runc's use of Go's os/exec `LookPath`; crun's `find_executable`.
+
+use crate::exec::kernel::access::Refusal;
+use crate::exec::kernel::binfmt::Machine;
+use crate::exec::{AsRoot, Cause, Errno, Exec, Outcome};
+
+/// What engines put in the environment of a container that has no PATH.
+pub(crate) const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// The value of a variable in `KEY=VALUE` lines; the last one counts.
+pub(crate) fn variable<'e>(env: &'e [String], key: &str) -> Option<&'e str> {
+    env.iter().rev().find_map(|line| line.strip_prefix(key)?.strip_prefix('='))
+}
+
+/// The path that the runtime gives to execve, or how its search ends.
+pub(crate) fn program(machine: &Machine<'_>, call: &Exec) -> Result<Vec<u8>, Outcome> {
+    let fails = |at: &str, code, text| Err(Outcome::fails(Errno::ENOENT, at.as_bytes(), Cause { code, text }));
+    let Some(name) = call.argv.first() else {
+        return fails("", "no-command", "the image names no program to start, and the call none either".to_string());
+    };
+    if name.is_empty() {
+        // Source: moby's daemon `getEntrypointAndArgs`, podman's specgen `makeCommand`.
+        let Some(next) = call.argv.get(1) else {
+            return fails("", "not-in-path", "the name of the program is empty".to_string());
+        };
+        let text = format!(
+            "the name of the program is empty: docker and podman leave an empty ENTRYPOINT out and start {next}, \
+             containerd fails"
+        );
+        return Err(Outcome::Unknown { at: String::new(), cause: Cause { code: "empty-entrypoint", text } });
+    }
+    if name.contains('/') {
+        return Ok(name.clone().into_bytes());
+    }
+    search(machine, name, variable(&call.env, "PATH").unwrap_or(DEFAULT_PATH))
+}
+
+/// What crun's search comes to, made before the process has its user: the path itself, or each directory of PATH, be it
+/// relative or not. Source: crun's `find_executable`.
+pub(crate) fn as_root(machine: &Machine<'_>, call: &Exec) -> AsRoot {
+    let name = call.argv.first().map_or("", String::as_str);
+    let path = variable(&call.env, "PATH").unwrap_or(DEFAULT_PATH);
+    let candidates: Vec<String> = match name.contains('/') {
+        true => vec![name.to_string()],
+        false => path.split(':').filter(|_| !path.is_empty()).map(|directory| clean(directory, name)).collect(),
+    };
+    let mut last = AsRoot::FindsNothing;
+    for candidate in candidates.into_iter().filter(|_| !name.is_empty()) {
+        match machine.open(candidate.as_bytes()) {
+            Ok(_) => return AsRoot::Finds(candidate),
+            Err(Refusal { errno: Some(errno), cause }) if errno != Errno::ENOENT => {
+                last = AsRoot::Refuses(cause.code, errno);
+            }
+            Err(_) => {}
+        }
+    }
+    last
+}
+
+/// The first executable file of that name in the directories of `path`, an empty one of which is the working directory.
+fn search(machine: &Machine<'_>, name: &str, path: &str) -> Result<Vec<u8>, Outcome> {
+    let fails = |code, text| Err(Outcome::fails(Errno::ENOENT, name.as_bytes(), Cause { code, text }));
+    let mut near = None;
+    for directory in path.split(':').filter(|_| !path.is_empty()) {
+        let candidate = clean(directory, name);
+        match machine.open(candidate.as_bytes()) {
+            Ok(_) if !candidate.starts_with('/') => {
+                let text = format!(
+                    "{candidate} was found by {directory:?} of PATH ({path}), and most runtimes run nothing that is found \
+                     relative to the working directory; crun does"
+                );
+                return fails("relative-in-path", text);
+            }
+            Ok(_) => return Ok(candidate.into_bytes()),
+            Err(refusal) if refusal.errno.is_none() => {
+                return Err(Outcome::Unknown { at: candidate, cause: refusal.cause });
+            }
+            Err(refusal) if refusal.errno == Some(Errno::EACCES) => near = near.or(Some(refusal.cause.text)),
+            Err(_) => {}
+        }
+    }
+    let near = near.map_or_else(String::new, |near| format!("; {near}"));
+    fails("not-in-path", format!("no executable {name} in PATH ({path}){near}"))
+}
+
+/// A path in a directory of PATH, its parts tidied by their names alone. Source: Go's path/filepath `Join`.
+fn clean(directory: &str, name: &str) -> String {
+    let is_absolute = directory.starts_with('/');
+    let mut parts: Vec<&str> = Vec::new();
+    for part in directory.split('/').filter(|part| !part.is_empty() && *part != ".") {
+        match part {
+            ".." if parts.last().is_some_and(|last| *last != "..") => {
+                parts.pop();
+            }
+            ".." if is_absolute => {}
+            part => parts.push(part),
+        }
+    }
+    parts.push(name);
+    format!("{}{}", if is_absolute { "/" } else { "" }, parts.join("/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::clean;
+
+    #[test]
+    fn directories_of_path_are_tidied_by_name() {
+        for (directory, path) in [
+            ("/bin", "/bin/a"),
+            ("/", "/a"),
+            ("//usr/./bin//", "/usr/bin/a"),
+            ("/x/../..", "/a"),
+            ("", "a"),
+            (".", "a"),
+        ] {
+            assert_eq!(clean(directory, "a"), path);
+        }
+        assert_eq!((clean("b/../..", "a").as_str(), clean("b/", "a").as_str()), ("../a", "b/a"));
+    }
+}

@@ -1,0 +1,347 @@
+//! Programs that start another program by their arguments: init wrappers, `env`, `nice`, `su-exec`. A row each says how
+//! its arguments are read and what it says when it fails. Read from their sources and from runs of their Debian builds.
+
+use std::collections::VecDeque;
+
+use crate::exec::{Death, Errno};
+
+/// A program that runs the rest of its arguments.
+pub(crate) struct Wrapper {
+    pub names: &'static [&'static str],
+    /// Options whose value is the next word.
+    pub valued: &'static [&'static str],
+    /// Words between its options and the command: timeout's duration, su-exec's user.
+    pub words: usize,
+    pub style: Style,
+}
+
+/// How a wrapper ends when its command cannot be started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Style {
+    Tini,
+    DumbInit,
+    Catatonit,
+    /// coreutils' env and nice.
+    Quoted,
+    /// coreutils' timeout, stdbuf, nohup.
+    FailedToRun,
+    UtilLinux,
+    /// util-linux's flock, which keeps its lock and waits.
+    Flock,
+    /// findutils', which waits for its command and counts.
+    Xargs,
+    /// Looks the program up and calls execve by itself: no fallback to a shell.
+    Gosu,
+    SuExec,
+    /// runit's chpst.
+    Runit,
+    /// s6's programs, which start one another.
+    S6,
+    /// Others whose words are not known here.
+    Plain,
+    /// The same commands as applets of BusyBox.
+    Busybox,
+}
+
+const fn row(names: &'static [&'static str], valued: &'static [&'static str], words: usize, style: Style) -> Wrapper {
+    Wrapper { names, valued, words, style }
+}
+
+pub(crate) static WRAPPERS: &[Wrapper] = &[
+    row(&["tini", "tini-static", "docker-init", "tini-amd64", "tini-arm64"], &["-p", "-e"], 0, Style::Tini),
+    row(&["dumb-init"], &["-r", "--rewrite"], 0, Style::DumbInit),
+    row(&["catatonit"], &["-g"], 0, Style::Catatonit),
+    row(&["env"], &[], 0, Style::Quoted),
+    row(&["nice"], &["-n", "--adjustment"], 0, Style::Quoted),
+    row(&["nohup"], &[], 0, Style::FailedToRun),
+    row(&["timeout"], &["-s", "--signal", "-k", "--kill-after"], 1, Style::FailedToRun),
+    row(&["stdbuf"], &["-i", "-o", "-e", "--input", "--output", "--error"], 0, Style::FailedToRun),
+    row(&["chroot"], &[], 1, Style::FailedToRun),
+    row(&["xargs"], &["-a", "-d", "-E", "-I", "-L", "-n", "-P", "-s"], 0, Style::Xargs),
+    row(&["flock"], &["-w", "--timeout", "--wait", "-E", "--conflict-exit-code"], 1, Style::Flock),
+    row(&["setsid"], &[], 0, Style::UtilLinux),
+    row(&["unshare"], &["-S", "--setuid", "-G", "--setgid", "--map-user", "--map-group"], 0, Style::UtilLinux),
+    row(&["chrt"], &["-T", "-P", "-D", "--sched-runtime", "--sched-period", "--sched-deadline"], 1, Style::UtilLinux),
+    row(&["taskset"], &[], 1, Style::UtilLinux),
+    row(&["prlimit"], &["-o", "--output"], 0, Style::UtilLinux),
+    row(&["choom"], &["-n", "--adjust"], 0, Style::UtilLinux),
+    row(&["ionice"], &["-c", "--class", "-n", "--classdata"], 0, Style::UtilLinux),
+    row(
+        &["setpriv"],
+        &[
+            "--reuid",
+            "--regid",
+            "--ruid",
+            "--rgid",
+            "--euid",
+            "--egid",
+            "--groups",
+            "--inh-caps",
+            "--ambient-caps",
+            "--bounding-set",
+            "--securebits",
+        ],
+        0,
+        Style::UtilLinux,
+    ),
+    row(&["gosu"], &[], 1, Style::Gosu),
+    row(&["su-exec"], &[], 1, Style::SuExec),
+    row(&["s6-setuidgid"], &[], 1, Style::S6),
+    row(&["setuidgid", "setuser"], &[], 1, Style::Plain),
+    row(
+        &["chpst"],
+        &["-u", "-U", "-b", "-e", "-/", "-n", "-l", "-L", "-m", "-d", "-o", "-p", "-f", "-c", "-t", "-C"],
+        0,
+        Style::Runit,
+    ),
+];
+
+impl Style {
+    /// Whether the program is started by the C library's execvp, and not by a search of the wrapper's own.
+    pub(crate) fn uses_execvp(self) -> bool {
+        !matches!(self, Style::Gosu | Style::Runit | Style::S6)
+    }
+
+    /// The wrapper's own end where the command that it waits for ends so.
+    pub(crate) fn reported(self, death: Death) -> Death {
+        match (self, death) {
+            (Style::Xargs, Death::Exit(255)) => Death::Exit(124),
+            (Style::Xargs, Death::Exit(_)) => Death::Exit(123),
+            (Style::Xargs, Death::Signal(_)) => Death::Exit(125),
+            (_, death) => death,
+        }
+    }
+}
+
+/// The row of a program by its name; `is_applet`: its file is BusyBox's.
+pub(crate) fn wrapper(name: &str, is_applet: bool) -> Option<(&'static Wrapper, Style)> {
+    let row = WRAPPERS.iter().find(|row| row.names.contains(&name))?;
+    Some((row, if is_applet { Style::Busybox } else { row.style }))
+}
+
+/// What a wrapper makes of its arguments.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Rest {
+    pub command: Vec<String>,
+    /// `KEY=VALUE` that it sets, as env does.
+    pub sets: Vec<String>,
+    pub unsets: Vec<String>,
+    /// `env -i`.
+    pub clears: bool,
+    /// `env -C`, and another root.
+    pub chdir: Option<String>,
+    /// A text for a shell in the command's place: `flock -c`.
+    pub text: Option<String>,
+    /// An option of env's that is none.
+    pub refused: Option<BadOption>,
+}
+
+/// Reads `argv` (its own name first) up to the command.
+pub(crate) fn rest(wrapper: &Wrapper, style: Style, argv: &[String]) -> Rest {
+    let mut rest = Rest::default();
+    let is_env = wrapper.names.contains(&"env");
+    let mut words = argv.iter().skip(1).cloned().collect::<VecDeque<String>>();
+    while let Some(word) = words.front().cloned() {
+        if word == "--" {
+            words.pop_front();
+            break;
+        }
+        if !word.starts_with('-') || (word == "-" && !is_env) {
+            break;
+        }
+        words.pop_front();
+        if is_env {
+            take_env_option(&word, style == Style::Busybox, &mut words, &mut rest);
+            continue;
+        }
+        let moves = ["-R", "--root", "-w", "--wd"].contains(&word.split('=').next().unwrap_or(&word));
+        if wrapper.names.contains(&"unshare") && moves {
+            rest.chdir = Some(
+                word.split_once('=').map_or_else(|| words.pop_front().unwrap_or_default(), |(_, to)| to.to_string()),
+            );
+            continue;
+        }
+        if wrapper.valued.contains(&word.as_str()) {
+            words.pop_front();
+        }
+    }
+    while let Some(word) = words.front().filter(|word| is_env && word.contains('=')).cloned() {
+        words.pop_front();
+        rest.sets.push(word);
+    }
+    let mut words = words.into_iter();
+    let between: Vec<String> = words.by_ref().take(wrapper.words).collect();
+    rest.command = words.collect();
+    match (wrapper.names[0], between.first(), rest.command.first().map(String::as_str)) {
+        ("chroot", Some(root), _) if root != "/" => rest.chdir = Some(root.clone()),
+        ("flock", _, Some("-c" | "--command")) => rest.text = rest.command.get(1).cloned(),
+        _ => {}
+    }
+    rest
+}
+
+/// An option that a program refuses, as its C library's getopt finds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum BadOption {
+    Letter(char),
+    Word(String),
+}
+
+/// One of env's options, with its value. `words`: what follows it.
+fn take_env_option(word: &str, is_busybox: bool, words: &mut VecDeque<String>, rest: &mut Rest) {
+    let Some(long) = word.strip_prefix("--") else { return take_env_letters(&word[1..], is_busybox, words, rest) };
+    let (name, value) = long.split_once('=').map_or((long, None), |(name, value)| (name, Some(value.to_string())));
+    match name {
+        "ignore-environment" => rest.clears = true,
+        "unset" => rest.unsets.extend(value.or_else(|| words.pop_front())),
+        "chdir" if !is_busybox => rest.chdir = value.or_else(|| words.pop_front()),
+        "split-string" if !is_busybox => split(value.or_else(|| words.pop_front()), words),
+        "chdir" | "split-string" => rest.refused = Some(BadOption::Word(word.to_string())),
+        _ if name.contains(char::is_whitespace) => rest.refused = Some(BadOption::Word(word.to_string())),
+        _ => {}
+    }
+}
+
+/// Letters behind one `-`; a letter that no version knows is refused. BusyBox has no -C, -S and -v, up to 1.37.
+fn take_env_letters(letters: &str, is_busybox: bool, words: &mut VecDeque<String>, rest: &mut Rest) {
+    rest.clears |= letters.is_empty();
+    for (at, letter) in letters.char_indices() {
+        let tail = &letters[at + letter.len_utf8()..];
+        let mut value = || if tail.is_empty() { words.pop_front() } else { Some(tail.to_string()) };
+        match letter {
+            'C' | 'S' | 'v' if is_busybox => {
+                rest.refused = Some(BadOption::Letter(letter));
+                return;
+            }
+            'i' => rest.clears = true,
+            'u' => return rest.unsets.extend(value()),
+            'C' => {
+                rest.chdir = value();
+                return;
+            }
+            // The string's words stand in the option's place: `#!/usr/bin/env -S node --trace`.
+            'S' => {
+                let text = value();
+                return split(text, words);
+            }
+            _ if letter.is_whitespace() => {
+                rest.refused = Some(BadOption::Letter(letter));
+                return;
+            }
+            _ => {}
+        }
+    }
+}
+
+/// env's lines and exit code for an option that it refuses, without BusyBox's usage text. `is_glibc`: whose getopt
+/// speaks.
+pub(crate) fn refusal(name: &str, bad: &BadOption, is_busybox: bool, is_glibc: bool) -> (String, u8) {
+    let line = match bad {
+        BadOption::Letter(letter) if is_glibc => format!("{name}: invalid option -- '{letter}'"),
+        BadOption::Word(word) if is_glibc => format!("{name}: unrecognized option '{word}'"),
+        BadOption::Letter(letter) => format!("{name}: unrecognized option: {letter}"),
+        BadOption::Word(word) => format!("{name}: unrecognized option: {}", word.trim_start_matches('-')),
+    };
+    if is_busybox {
+        return (line, 1);
+    }
+    let mut lines = vec![line];
+    if *bad == BadOption::Letter(' ') {
+        lines.push(format!("{name}: use -[v]S to pass options in shebang lines"));
+    }
+    lines.push(format!("Try '{name} --help' for more information."));
+    (lines.join("\n"), 125)
+}
+
+fn split(text: Option<String>, words: &mut VecDeque<String>) {
+    let text = text.unwrap_or_default();
+    for word in text.split_ascii_whitespace().rev() {
+        words.push_front(word.trim_matches(['"', '\'']).to_string());
+    }
+}
+
+/// The wrapper's line and exit code for a command that could not be started.
+pub(crate) fn failure(style: Style, wrapper: &str, command: &str, errno: Errno, is_search: bool) -> (String, u8) {
+    let strerror = errno.strerror();
+    let by_errno = match errno {
+        Errno::ENOENT => 127,
+        _ => 126,
+    };
+    match style {
+        Style::Tini => {
+            let code = if matches!(errno, Errno::ENOENT | Errno::EACCES) { by_errno } else { 1 };
+            (format!("[FATAL tini (7)] exec {command} failed: {strerror}"), code)
+        }
+        Style::DumbInit => (format!("[dumb-init] {command}: {strerror}"), 2),
+        Style::Catatonit => (format!("ERROR (catatonit:2): failed to exec pid1: {strerror}"), 1),
+        Style::Quoted => (format!("{wrapper}: '{command}': {strerror}"), by_errno),
+        Style::FailedToRun => (format!("{wrapper}: failed to run command '{command}': {strerror}"), by_errno),
+        Style::Flock => (format!("{wrapper}: failed to execute {command}: {strerror}"), 69),
+        Style::Xargs => (format!("{wrapper}: {command}: {strerror}"), by_errno),
+        Style::UtilLinux => (format!("{wrapper}: failed to execute {command}: {strerror}"), by_errno),
+        Style::Gosu if is_search => {
+            let why = match errno {
+                _ if !command.contains('/') => "executable file not found in $PATH".to_string(),
+                Errno::EACCES => errno.message().to_string(),
+                _ => format!("stat {command}: {}", errno.message()),
+            };
+            (format!("error: exec: \"{command}\": {why}"), 1)
+        }
+        Style::Gosu => (format!("error: exec failed: {}", errno.message()), 1),
+        Style::SuExec => (format!("su-exec: {command}: {strerror}"), 1),
+        Style::Runit => {
+            // error_str of djb's libraries.
+            let text = match errno {
+                Errno::ENOENT => "file does not exist",
+                Errno::EACCES => "access denied",
+                errno => errno.message(),
+            };
+            (format!("{wrapper}: fatal: unable to run: {command}: {text}"), 111)
+        }
+        Style::S6 => (format!("s6-applyuidgid: fatal: unable to exec {command}: {strerror}"), by_errno),
+        Style::Plain => (format!("{wrapper}: {command}: {strerror}"), by_errno),
+        Style::Busybox => (format!("{wrapper}: can't execute '{command}': {strerror}"), by_errno),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(call: &str, command: &str, sets: &str) {
+        let argv: Vec<String> = call.split(' ').map(str::to_string).collect();
+        let (row, style) = wrapper(&argv[0], false).unwrap();
+        let rest = rest(row, style, &argv);
+        assert_eq!((rest.command.join(" ").as_str(), rest.sets.join(" ").as_str()), (command, sets), "{call}");
+    }
+
+    #[test]
+    fn the_command_begins_after_the_options_and_their_values() {
+        check("tini -g -p SIGTERM -- /app -x", "/app -x", "");
+        check("tini /app", "/app", "");
+        check("dumb-init -r 15:2 app", "app", "");
+        check("env A=1 B=2 app C=3", "app C=3", "A=1 B=2");
+        check("env -i -u X app", "app", "");
+        check("timeout -s KILL -k 5 30 app -k", "app -k", "");
+        check("su-exec node:node app", "app", "");
+        check("nice -n 5 nohup app", "nohup app", "");
+        check("setpriv --reuid=1 --regid 2 app", "app", "");
+        check("flock -w 5 /run/lock app", "app", "");
+        check("chroot / app -x", "app -x", "");
+        check("unshare -m --map-user 0 app", "app", "");
+        check("taskset -c 0 chrt -o 0 app", "chrt -o 0 app", "");
+    }
+
+    #[test]
+    fn env_splits_the_one_argument_that_a_shebang_can_have() {
+        let argv = ["env", "-S node --trace A=1", "/app.js"].map(str::to_string);
+        let (row, style) = wrapper("env", false).unwrap();
+        assert_eq!(rest(row, style, &argv).command, ["node", "--trace", "A=1", "/app.js"]);
+        let argv = ["env", "-iuX", "-iS node", "/app.js"].map(str::to_string);
+        let rest = rest(row, style, &argv);
+        assert_eq!(
+            (rest.command, rest.unsets, rest.clears),
+            (vec!["node".into(), "/app.js".into()], vec!["X".into()], true)
+        );
+    }
+}

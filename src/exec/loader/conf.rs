@@ -1,0 +1,76 @@
+//! The files that name library directories: /etc/ld.so.conf with its includes, and musl's path file.
+
+use crate::exec::kernel::access::config;
+use crate::exec::kernel::binfmt::lossy;
+use crate::image::{NodeKind, RootFs};
+use crate::inspect::{CONFIG_BYTES, FileKind};
+
+/// Files that one ld.so.conf may include; distributions have some ten.
+const MAX_INCLUDES: usize = 256;
+
+/// The directories of /etc/ld.so.conf in ldconfig's order, and why some may be missing from them.
+/// Source: elf/ldconfig.c `parse_conf`.
+pub(crate) fn ld_so_conf(rootfs: &RootFs<FileKind>) -> (Vec<String>, Option<String>) {
+    let (mut directories, mut gap) = (Vec::new(), None);
+    let mut pending = vec!["/etc/ld.so.conf".to_string()];
+    let mut read = 0;
+    while let Some(path) = pending.pop() {
+        read += 1;
+        if read > MAX_INCLUDES {
+            return (directories, Some("/etc/ld.so.conf includes too many files".to_string()));
+        }
+        let Some(text) = config(rootfs, &path) else {
+            if rootfs.resolve(&path).is_ok() {
+                gap = Some(format!("{path} was not read"));
+            }
+            continue;
+        };
+        if text.len() >= CONFIG_BYTES {
+            gap = Some(format!("{path} was not read whole"));
+        }
+        let mut included = Vec::new();
+        for line in text.lines() {
+            let line = line.split('#').next().unwrap_or("").trim();
+            let mut words = line.split_ascii_whitespace();
+            match words.next() {
+                None | Some("hwcap") => {}
+                Some("include") => included.extend(words.flat_map(|pattern| matches(rootfs, pattern))),
+                // A directory may carry `=TYPE` of an older ldconfig.
+                Some(_) => directories.extend(line.split([':', ' ', '\t', ',']).filter_map(|word| {
+                    word.split('=').next().filter(|word| word.starts_with('/')).map(str::to_string)
+                })),
+            }
+        }
+        pending.extend(included.into_iter().rev());
+    }
+    (directories, gap)
+}
+
+/// The files that an include's pattern names; only its last part may have a `*`. A relative one is below /etc.
+fn matches(rootfs: &RootFs<FileKind>, pattern: &str) -> Vec<String> {
+    let pattern = if pattern.starts_with('/') { pattern.to_string() } else { format!("/etc/{pattern}") };
+    let Some((folder, name)) = pattern.rsplit_once('/') else { return Vec::new() };
+    let Some((start, end)) = name.split_once('*') else { return vec![pattern.clone()] };
+    let Ok(folder_id) = rootfs.resolve(folder) else { return Vec::new() };
+    let is_match = |name: &str| name.len() >= start.len() + end.len() && name.starts_with(start) && name.ends_with(end);
+    let mut files: Vec<String> = rootfs
+        .children(folder_id)
+        .filter(|child| child.kind != NodeKind::Directory)
+        .map(|child| lossy(child.name))
+        .filter(|name| is_match(name))
+        .map(|name| format!("{folder}/{name}"))
+        .collect();
+    files.sort();
+    files
+}
+
+/// musl's directories: those of /etc/ld-musl-ARCH.path, else its own three. The file is looked for beside the loader's
+/// `lib`. Source: ldso/dynlink.c `load_library`.
+pub(crate) fn musl_path(rootfs: &RootFs<FileKind>, loader: &[u8]) -> Vec<String> {
+    let loader = lossy(loader);
+    let name = loader.rsplit('/').next().unwrap_or("").trim_end_matches(".so.1");
+    match config(rootfs, &format!("/etc/{name}.path")) {
+        Some(text) => text.split([':', '\n']).filter(|path| !path.is_empty()).map(str::to_string).collect(),
+        None => ["/lib", "/usr/local/lib", "/usr/lib"].map(str::to_string).to_vec(),
+    }
+}

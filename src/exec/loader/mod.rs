@@ -1,0 +1,327 @@
+//! What the dynamic loader does after execve and before the program's own code: the closure of DT_NEEDED, and how it
+//! ends where a library is missing, foreign or too old. It never says that a library is missing where a list that
+//! decides it was cut off.
+//!
+//! Assumed, because ld.so.cache is not read: where it is there, it holds what ldconfig would find in the directories of
+//! ld.so.conf. Source: elf/dl-load.c, dl-version.c and rtld.c of glibc 2.36; ldso/dynlink.c of musl 1.2.
+
+use crate::exec::kernel::access::Who;
+use crate::exec::kernel::binfmt::{Started, lossy};
+use crate::exec::kernel::cwd::Cwd;
+use crate::exec::{Cause, Death, Outcome};
+use crate::image::{NodeId, NodeKind, RootFs};
+use crate::inspect::{Elf, FileKind, PT_DYNAMIC};
+use crate::platform::{Arch, Class};
+
+mod conf;
+mod search;
+mod versions;
+
+use search::{Search, Skipped};
+
+/// Libraries of one program; the largest in use load some hundred. More are not followed.
+const MAX_LIBRARIES: usize = 4096;
+/// A shared object that the loader refuses ends the program with this code. Source: elf/dl-error-skeleton.c, dynlink.c.
+const EXIT: u8 = 127;
+/// `_dl_check_all_versions` failing. Source: elf/rtld.c `version_check_doit`.
+const VERSION_EXIT: u8 = 1;
+const SIGBUS: u8 = 7;
+const PF_W: u32 = 2;
+
+/// Whose loader a program names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Family {
+    Glibc,
+    Musl,
+}
+
+/// A file that the loader has mapped.
+#[derive(Clone, Debug)]
+pub(crate) struct Object<'a> {
+    /// As the loader names it in messages: the path by which it was found.
+    pub path: Vec<u8>,
+    /// The directory that $ORIGIN stands for.
+    pub origin: Vec<u8>,
+    /// Name in the DT_NEEDED that asked for it.
+    pub name: Vec<u8>,
+    pub id: NodeId,
+    pub elf: &'a Elf,
+    /// Index of the object that asked for it.
+    pub parent: Option<usize>,
+}
+
+/// Everything mapped once a program's libraries are found.
+#[derive(Debug)]
+pub(crate) struct Loaded<'a> {
+    pub family: Family,
+    pub objects: Vec<Object<'a>>,
+}
+
+/// The loader's end of a program, with the line that it prints.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Ended {
+    pub outcome: Outcome,
+    pub says: Vec<String>,
+}
+
+/// Which loader this is: musl by its name, glibc by what it calls itself. Others (a compatibility layer's, Android's) are
+/// not modelled, and nothing is said of their programs.
+pub(crate) fn family(path: &[u8], loader: &Elf) -> Option<Family> {
+    let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or(path);
+    let soname = loader.dynamic.as_ref().and_then(|dynamic| dynamic.soname.as_deref()).unwrap_or("");
+    if name.starts_with(b"ld-musl-") {
+        return Some(Family::Musl);
+    }
+    let is_glibc = ["ld-linux", "ld64.so", "ld.so", "ld-2."].iter().any(|start| soname.starts_with(start));
+    is_glibc.then_some(Family::Glibc)
+}
+
+/// Loads what `started` needs. `None`: its loader is not one that this model knows.
+pub(crate) fn load<'a>(
+    rootfs: &'a RootFs<FileKind>,
+    started: &Started<'a>,
+    (cwd, who): (&Cwd, &Who),
+    env: &[String],
+    page: u64,
+) -> Result<Option<Loaded<'a>>, Ended> {
+    let Some((loader_path, loader_id, loader)) = &started.loader else { return Ok(None) };
+    let Some(family) = family(loader_path, loader) else { return Ok(None) };
+    let search = Search::new(rootfs, started, family, (cwd, who), env);
+    let own_path = rootfs.path(started.id);
+    let origin = parent(&own_path).to_vec();
+    let program =
+        Object { path: started.path.clone(), origin, name: Vec::new(), id: started.id, elf: started.elf, parent: None };
+    let interpreter = Object {
+        path: loader_path.clone(),
+        origin: parent(loader_path).to_vec(),
+        name: soname(loader).unwrap_or_default(),
+        id: *loader_id,
+        elf: loader,
+        parent: None,
+    };
+    let mut objects = vec![program, interpreter];
+    let mut next = 0;
+    while next < objects.len() && objects.len() < MAX_LIBRARIES {
+        let needed = objects[next].elf.dynamic.as_ref().map_or(&[][..], |dynamic| dynamic.needed.as_slice());
+        for name in needed {
+            if is_loaded(&objects, name.as_bytes()) || (family == Family::Musl && is_musl_itself(name)) {
+                continue;
+            }
+            match search.find(name, next, &objects) {
+                Ok(found) => {
+                    check_pages(&found, started, page)?;
+                    check_whole(&found, page)?;
+                    if !objects.iter().any(|object| object.id == found.id) {
+                        objects.push(found);
+                    }
+                }
+                Err(skipped) => return Err(missing(name, next, &objects, &search, skipped)),
+            }
+        }
+        next += 1;
+    }
+    let loaded = Loaded { family, objects };
+    if family == Family::Glibc {
+        versions::check(&loaded)?;
+    }
+    Ok(Some(loaded))
+}
+
+/// By the name that asked for it or its DT_SONAME. Source: elf/dl-load.c `_dl_map_object`.
+fn is_loaded(objects: &[Object<'_>], name: &[u8]) -> bool {
+    objects.iter().any(|object| object.name == name || soname(object.elf).is_some_and(|soname| soname == name))
+}
+
+/// musl is its own libc, libpthread, librt, libm, libdl, libutil and libxnet. Source: ldso/dynlink.c `load_library`.
+fn is_musl_itself(name: &str) -> bool {
+    let reserved = ["c.", "pthread.", "rt.", "m.", "dl.", "util.", "xnet."];
+    name.strip_prefix("lib").is_some_and(|rest| reserved.iter().any(|own| rest.starts_with(own)))
+}
+
+pub(crate) fn soname(elf: &Elf) -> Option<Vec<u8>> {
+    Some(elf.dynamic.as_ref()?.soname.as_ref()?.clone().into_bytes())
+}
+
+pub(crate) fn parent(path: &[u8]) -> &[u8] {
+    match path.iter().rposition(|byte| *byte == b'/') {
+        Some(0) | None => b"/",
+        Some(at) => &path[..at],
+    }
+}
+
+/// The loader's line and end for a library that was not found, or was refused.
+fn missing(name: &str, by: usize, objects: &[Object<'_>], search: &Search<'_>, skipped: Skipped) -> Ended {
+    let program = lossy(&objects[0].path);
+    let needed_by = lossy(&objects[by].path);
+    if let Some(why) = search.doubt(name, by, objects) {
+        let text = format!("{name}, which {needed_by} needs, was not found, but {why}");
+        let outcome = Outcome::Unknown { at: name.to_string(), cause: Cause { code: "library-unknown", text } };
+        return Ended { outcome, says: Vec::new() };
+    }
+    let fault = skipped.fault();
+    let (shown, reason) = match search.family {
+        Family::Glibc => (fault.glibc_name(name), fault.glibc()),
+        Family::Musl => (name.to_string(), fault.musl()),
+    };
+    let line = match search.family {
+        Family::Glibc => format!("{program}: error while loading shared libraries: {shown}: {reason}"),
+        Family::Musl => format!("Error loading shared library {shown}: {reason} (needed by {needed_by})"),
+    };
+    let (code, text) = fault.cause(name, &needed_by, search.arch);
+    let outcome = Outcome::Dies { death: Death::Exit(EXIT), at: name.to_string(), cause: Cause { code, text } };
+    Ended { outcome, says: vec![line] }
+}
+
+/// A library's segments must fit the node's pages as the program's do; the loader says so in words.
+/// Source: elf/dl-load.c `_dl_map_object_from_fd`; before glibc 2.35 it looked at p_align.
+pub(crate) fn check_pages(found: &Object<'_>, started: &Started<'_>, page: u64) -> Result<(), Ended> {
+    let misfit = found.elf.loads().find(|load| load.vaddr.wrapping_sub(load.offset) & (page - 1) != 0);
+    let Some(load) = misfit else { return Ok(()) };
+    let path = lossy(&found.path);
+    let text = format!(
+        "the library {path} was linked for smaller pages: its segment at {:#x} cannot be mapped on {} KiB pages",
+        load.vaddr,
+        page >> 10
+    );
+    let program = lossy(&started.path);
+    let says = match started.loader.as_ref().and_then(|(path, _, loader)| family(path, loader)) {
+        Some(Family::Musl) => {
+            format!("Error loading shared library {}: Invalid argument (needed by {program})", lossy(&found.name))
+        }
+        _ => format!(
+            "{program}: error while loading shared libraries: {path}: ELF load command address/offset not page-aligned"
+        ),
+    };
+    let cause = Cause { code: "page-size", text };
+    Err(Ended { outcome: Outcome::Dies { death: Death::Exit(EXIT), at: path, cause }, says: vec![says] })
+}
+
+/// A library whose end was cut off: what the loader reads or clears of it in any case lies on pages that are mapped and
+/// have no file behind them. Source: elf/dl-load.h `_dl_map_segments` (the rest of a data segment's last page is
+/// cleared), elf/get-dynamic-info.h.
+fn check_whole(found: &Object<'_>, page: u64) -> Result<(), Ended> {
+    let elf = found.elf;
+    let is_missing = |offset: u64| offset & !(page - 1) >= elf.size;
+    let dynamic = elf.segments.iter().filter(|segment| segment.p_type == PT_DYNAMIC).map(|segment| segment.offset);
+    let cleared = elf.loads().filter(|load| load.memsz > load.filesz && load.filesz > 0 && load.flags & PF_W != 0);
+    let cleared = cleared
+        .filter(|load| !load.vaddr.wrapping_add(load.filesz).is_multiple_of(page))
+        .map(|load| load.offset.saturating_add(load.filesz));
+    let Some(needed) = dynamic.chain(cleared).filter(|offset| is_missing(*offset)).max() else { return Ok(()) };
+    let path = lossy(&found.path);
+    let text =
+        format!("the library {path} ends at byte {} and its loader needs byte {needed}: it is cut off", elf.size);
+    let cause = Cause { code: "truncated", text };
+    Err(Ended { outcome: Outcome::Dies { death: Death::Signal(SIGBUS), at: path, cause }, says: Vec::new() })
+}
+
+/// What kept a candidate from being the library, by the loader's own checks of a file that it opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// No file of that name anywhere.
+    Absent,
+    /// A file of that name that the user may not open: passed over as if it were not there.
+    Denied(String),
+    /// Files of that name, all of another architecture: passed over in silence, with their paths.
+    Foreign(String, String),
+    /// Of another class: the loader says which.
+    OtherClass(String, Class),
+    /// Refused for good, in the loader's words.
+    Refused(String, &'static str),
+}
+
+impl Fault {
+    fn glibc_name(&self, name: &str) -> String {
+        match self {
+            Fault::Refused(path, words) if *words != PIE => path.clone(),
+            _ => name.to_string(),
+        }
+    }
+
+    fn glibc(&self) -> String {
+        match self {
+            Fault::Absent | Fault::Denied(_) | Fault::Foreign(..) => {
+                "cannot open shared object file: No such file or directory".to_string()
+            }
+            Fault::OtherClass(_, Class::Elf32) => "wrong ELF class: ELFCLASS32".to_string(),
+            Fault::OtherClass(_, Class::Elf64) => "wrong ELF class: ELFCLASS64".to_string(),
+            Fault::Refused(_, words) => words.to_string(),
+        }
+    }
+
+    fn musl(&self) -> String {
+        match self {
+            Fault::Absent | Fault::Denied(_) | Fault::Foreign(..) => "No such file or directory".to_string(),
+            Fault::OtherClass(..) | Fault::Refused(..) => "Exec format error".to_string(),
+        }
+    }
+
+    fn cause(&self, name: &str, needed_by: &str, arch: Arch) -> (&'static str, String) {
+        match self {
+            Fault::Absent => (
+                "missing-library",
+                format!("{needed_by} needs {name}, which no directory that the loader searches holds"),
+            ),
+            Fault::Denied(path) => {
+                ("missing-library", format!("{needed_by} needs {name}, and this user may not read {path}"))
+            }
+            Fault::Foreign(path, what) => {
+                let want = arch.name();
+                (
+                    "foreign-library",
+                    format!("{needed_by} needs {name} for {want}; {path} is {what}, which the loader passes over"),
+                )
+            }
+            Fault::OtherClass(path, class) => {
+                let bits = if *class == Class::Elf32 { 32 } else { 64 };
+                ("foreign-library", format!("{needed_by} needs {name}; {path} is a {bits}-bit library"))
+            }
+            Fault::Refused(path, words) => ("broken-library", format!("{needed_by} needs {name}; {path}: {words}")),
+        }
+    }
+}
+
+pub(crate) const PIE: &str = "cannot dynamically load position-independent executable";
+
+/// Whether the loader takes this file for the library. Source: elf/dl-load.c `open_verify`, `_dl_map_object_from_fd`.
+pub(crate) fn verify(kind: Option<&FileKind>, size: u64, node: NodeKind, path: &str, arch: Arch) -> Result<(), Fault> {
+    let refused = |words| Err(Fault::Refused(path.to_string(), words));
+    let class = arch.row().class;
+    let header = if class == Class::Elf64 { 64 } else { 52 };
+    if node == NodeKind::Directory {
+        return refused("cannot read file data: Error 21");
+    }
+    let Some(FileKind::Elf(elf)) = kind else {
+        return refused(if size < header { "file too short" } else { "invalid ELF header" });
+    };
+    if size < header {
+        return refused("file too short");
+    }
+    match elf.ident().0 {
+        1 if class == Class::Elf64 => return Err(Fault::OtherClass(path.to_string(), Class::Elf32)),
+        2 if class == Class::Elf32 => return Err(Fault::OtherClass(path.to_string(), Class::Elf64)),
+        _ => {}
+    }
+    if elf.arch() != Some(arch) {
+        return Err(Fault::Foreign(path.to_string(), elf.describe()));
+    }
+    if !matches!(elf.e_type, 2 | 3) {
+        return refused("only ET_DYN and ET_EXEC can be loaded");
+    }
+    if !elf.has_whole_table {
+        return refused("cannot read file data");
+    }
+    let is_pie = elf.dynamic.as_ref().is_some_and(|dynamic| dynamic.is_pie);
+    match elf.e_type {
+        2 => refused("cannot dynamically load executable"),
+        _ if is_pie => refused(PIE),
+        _ if elf.dynamic.is_none() && !elf.segments.iter().any(|segment| segment.p_type == 2) => {
+            refused("object file has no dynamic section")
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+#[path = "mod_tests.rs"]
+mod tests;

@@ -1,0 +1,306 @@
+//! Where a loader looks for a library, in its order. Directories that only some builds of glibc search are taken as
+//! searched: a library of another architecture there is passed over anyway.
+
+use crate::exec::kernel::access::{May, Who, config};
+use crate::exec::kernel::binfmt::{Started, lossy};
+use crate::exec::kernel::cwd::Cwd;
+use crate::exec::launch::lookup::variable;
+use crate::exec::loader::{Family, Fault, Object, conf, verify};
+use crate::image::{FileView, ResolveError, RootFs};
+use crate::inspect::{Dynamic, FileKind};
+use crate::platform::Arch;
+
+/// One program's search.
+pub(crate) struct Search<'a> {
+    rootfs: &'a RootFs<FileKind>,
+    pub family: Family,
+    pub arch: Arch,
+    cwd: Cwd,
+    who: Who,
+    library_path: Vec<String>,
+    /// See [`is_debian`].
+    is_debian: Option<bool>,
+    /// Directories that are searched last.
+    defaults: Vec<String>,
+    /// Directories that this loader may search or not.
+    doubtful: Vec<String>,
+    /// Directories that only ld.so.cache leads to.
+    cached: Vec<String>,
+    /// Why the lists above may lack a directory.
+    gap: Option<String>,
+}
+
+/// The files of the right name that were not taken, the first one first.
+#[derive(Debug, Default)]
+pub(crate) struct Skipped(Vec<Fault>);
+
+impl Skipped {
+    /// What the loader says in the end: a class mismatch is remembered, another architecture is not.
+    pub fn fault(self) -> Fault {
+        let class = self.0.iter().find(|fault| matches!(fault, Fault::OtherClass(..))).cloned();
+        class.or_else(|| self.0.into_iter().next()).unwrap_or(Fault::Absent)
+    }
+}
+
+/// Whether the image's glibc is Debian's build, which has its own directories and a $LIB of its own. `None`: the image
+/// is of no distribution, and its loader was copied from any.
+fn is_debian(rootfs: &RootFs<FileKind>) -> Option<bool> {
+    if rootfs.resolve("/etc/debian_version").is_ok() {
+        return Some(true);
+    }
+    let release = |path| config(rootfs, path);
+    let text = release("/etc/os-release").or_else(|| release("/usr/lib/os-release"))?;
+    let mut names = text.lines().filter(|line| line.starts_with("ID=") || line.starts_with("ID_LIKE="));
+    Some(names.any(|line| line.contains("debian") || line.contains("ubuntu")))
+}
+
+impl<'a> Search<'a> {
+    pub fn new(
+        rootfs: &'a RootFs<FileKind>,
+        started: &Started<'a>,
+        family: Family,
+        (cwd, who): (&Cwd, &Who),
+        env: &[String],
+    ) -> Search<'a> {
+        let arch = started.abi.arch;
+        let loader = started.loader.as_ref().map_or(&b""[..], |(path, ..)| path);
+        let separators: &[char] = if family == Family::Musl { &[':', '\n'] } else { &[':', ';'] };
+        let split = |text: &str| text.split(separators).map(str::to_string).collect::<Vec<_>>();
+        let library_path = variable(env, "LD_LIBRARY_PATH").map_or_else(Vec::new, |text| match text {
+            "" => Vec::new(),
+            text => split(text),
+        });
+        let mut search = Search {
+            rootfs,
+            family,
+            arch,
+            cwd: cwd.clone(),
+            who: who.clone(),
+            library_path,
+            is_debian: is_debian(rootfs),
+            defaults: Vec::new(),
+            doubtful: Vec::new(),
+            cached: Vec::new(),
+            gap: None,
+        };
+        match family {
+            Family::Glibc => search.glibc_directories(loader),
+            Family::Musl => search.defaults = conf::musl_path(rootfs, loader),
+        }
+        search
+    }
+
+    /// Debian's triplet directories, the ABI's own, which Debian's build does not have, and the plain ones. A loader in another place (Nix, Guix, a bundle)
+    /// was built with directories of its own, which are not known.
+    fn glibc_directories(&mut self, loader: &[u8]) {
+        let row = self.arch.row();
+        let abi: &[&str] = match self.arch {
+            Arch::Riscv64 => &["lib64/lp64d", "lib64"],
+            Arch::Riscv32 => &["lib32/ilp32d"],
+            Arch::I386 | Arch::Ppc | Arch::Sparc | Arch::Mips | Arch::Mipsle => &["lib32"],
+            Arch::S390 | Arch::Arm | Arch::Armbe | Arch::M68k | Arch::Parisc | Arch::Sh4 => &[],
+            _ => &["lib64"],
+        };
+        let triplets = row.triplets.iter().map(|triplet| format!("lib/{triplet}"));
+        let names: Vec<String> =
+            triplets.chain(abi.iter().map(|name| name.to_string())).chain(["lib".to_string()]).collect();
+        let places = |name: &String| [format!("/{name}"), format!("/usr/{name}")];
+        let is_doubtful = |name: &&String| *name == "lib64" && !row.triplets.is_empty();
+        let is_searched = |name: &&String| self.is_debian == Some(false) || !is_doubtful(name);
+        self.defaults = names.iter().filter(is_searched).flat_map(places).collect();
+        if self.is_debian.is_none() {
+            self.doubtful = names.iter().filter(is_doubtful).flat_map(places).collect();
+        }
+        let home = lossy(crate::exec::loader::parent(loader));
+        if !names.iter().flat_map(places).any(|place| place == home) {
+            self.gap = Some(format!(
+                "its loader {} is not where distributions put it and may search elsewhere",
+                lossy(loader)
+            ));
+            self.defaults.push(home);
+        }
+        if self.rootfs.resolve("/etc/ld.so.cache").is_ok() {
+            let (directories, gap) = conf::ld_so_conf(self.rootfs);
+            self.cached = directories;
+            self.gap = self.gap.take().or(gap);
+        }
+    }
+
+    /// The library `name` that the object at `by` asks for.
+    pub fn find(&self, name: &str, by: usize, objects: &[Object<'a>]) -> Result<Object<'a>, Skipped> {
+        let mut skipped = Skipped::default();
+        let expand = |text: &str, object: &Object<'_>| self.expand(text, object);
+        if name.contains('/') {
+            for path in expand(name, &objects[by]) {
+                if let Some(found) = self.take(path.as_bytes(), name, by, &mut skipped) {
+                    return Ok(found);
+                }
+            }
+            return Err(skipped);
+        }
+        for directory in self.directories(by, objects) {
+            let path = [directory.trim_end_matches('/'), "/", name].concat();
+            if let Some(found) = self.take(path.as_bytes(), name, by, &mut skipped) {
+                return Ok(found);
+            }
+            if self.is_final(&skipped) {
+                return Err(skipped);
+            }
+        }
+        Err(skipped)
+    }
+
+    /// Every directory in order. Source: elf/dl-load.c `_dl_map_object`; ldso/dynlink.c `load_library`.
+    fn directories(&self, by: usize, objects: &[Object<'a>]) -> Vec<String> {
+        let mut list = Vec::new();
+        let paths = |text: &Option<String>, object: &Object<'_>| -> Vec<String> {
+            let text = text.as_deref().unwrap_or("");
+            text.split(':').filter(|path| !path.is_empty()).flat_map(|path| self.expand(path, object)).collect()
+        };
+        let dynamic = |object: &Object<'a>| object.elf.dynamic.as_deref();
+        let ancestors = || std::iter::successors(Some(by), |index| objects[*index].parent);
+        match self.family {
+            Family::Glibc => {
+                let has_runpath = dynamic(&objects[by]).is_some_and(|dynamic| dynamic.runpath.is_some());
+                if !has_runpath {
+                    for index in ancestors().chain([0]) {
+                        if let Some(Dynamic { runpath: None, rpath, .. }) = dynamic(&objects[index]) {
+                            list.extend(paths(rpath, &objects[index]));
+                        }
+                    }
+                }
+                list.extend(self.library_path.iter().flat_map(|path| self.expand_library_path(path, &objects[0])));
+                if let Some(Dynamic { runpath, .. }) = dynamic(&objects[by]) {
+                    list.extend(paths(runpath, &objects[by]));
+                }
+                if !dynamic(&objects[by]).is_some_and(|dynamic| dynamic.no_default_lib) {
+                    list.extend(self.cached.iter().cloned());
+                    list.extend(self.defaults.iter().cloned());
+                }
+                list = list.iter().flat_map(|directory| self.with_hwcaps(directory)).collect();
+            }
+            Family::Musl => {
+                list.extend(self.library_path.iter().filter(|path| !path.is_empty()).cloned());
+                for index in ancestors() {
+                    if let Some(Dynamic { runpath, rpath, .. }) = dynamic(&objects[index]) {
+                        list.extend(paths(if runpath.is_some() { runpath } else { rpath }, &objects[index]));
+                    }
+                }
+                list.extend(self.defaults.iter().cloned());
+            }
+        }
+        list
+    }
+
+    /// An empty part of LD_LIBRARY_PATH is the working directory.
+    fn expand_library_path(&self, path: &str, program: &Object<'_>) -> Vec<String> {
+        if path.is_empty() { vec![".".to_string()] } else { self.expand(path, program) }
+    }
+
+    /// Copies for newer CPUs come first where there are any. Source: elf/dl-hwcaps_subdirs*; older glibc's platform
+    /// directories hold copies too, never the only one.
+    fn with_hwcaps(&self, directory: &str) -> Vec<String> {
+        let hwcaps = format!("{}/glibc-hwcaps", directory.trim_end_matches('/'));
+        let mut list = vec![directory.to_string()];
+        let start: &[u8] = match self.arch {
+            Arch::Amd64 => b"x86-64-v",
+            Arch::Ppc64le => b"power",
+            Arch::S390x => b"z",
+            _ => return list,
+        };
+        if let Ok(id) = self.cwd.walk(self.rootfs, hwcaps.as_bytes(), &|_| true) {
+            let own = self.rootfs.children(id).filter(|child| child.name.starts_with(start));
+            list.extend(own.map(|child| format!("{hwcaps}/{}", lossy(child.name))));
+        }
+        list
+    }
+
+    /// Dynamic string tokens; $LIB and $PLATFORM have several values, and any of them may be this loader's.
+    fn expand(&self, text: &str, object: &Object<'_>) -> Vec<String> {
+        if !text.contains('$') {
+            return vec![text.to_string()];
+        }
+        let origin = lossy(&object.origin);
+        let text = text.replace("${ORIGIN}", &origin).replace("$ORIGIN", &origin);
+        let row = self.arch.row();
+        let mut libs: Vec<String> = row.triplets.iter().map(|triplet| format!("lib/{triplet}")).collect();
+        if self.is_debian != Some(true) {
+            libs.extend(["lib64".to_string(), "lib".to_string()]);
+        }
+        let replace = |list: Vec<String>, token: &str, values: &[String]| -> Vec<String> {
+            list.into_iter()
+                .flat_map(|text| match text.contains(token) {
+                    true => values.iter().map(|value| text.replace(token, value)).collect(),
+                    false => vec![text],
+                })
+                .collect()
+        };
+        let platforms: Vec<String> = row.uname.iter().map(|name| name.to_string()).collect();
+        let mut list = vec![text.replace("${LIB}", "$LIB").replace("${PLATFORM}", "$PLATFORM")];
+        list = replace(list, "$LIB", &libs);
+        replace(list, "$PLATFORM", &platforms)
+    }
+
+    fn take(&self, path: &[u8], name: &str, by: usize, skipped: &mut Skipped) -> Option<Object<'a>> {
+        let may_search = |directory: FileView<'_, FileKind>| self.who.may_search(&directory) != May::No;
+        let id = match self.cwd.walk(self.rootfs, path, &may_search) {
+            Ok(id) => id,
+            Err(ResolveError::Denied(_)) if self.cwd.walk(self.rootfs, path, &|_| true).is_ok() => {
+                skipped.0.push(Fault::Denied(lossy(path)));
+                return None;
+            }
+            Err(_) => return None,
+        };
+        let view = self.rootfs.view(id);
+        if self.who.may_read(&view) == May::No {
+            skipped.0.push(Fault::Denied(lossy(path)));
+            return None;
+        }
+        match verify(view.fact, view.size, view.kind, &lossy(path), self.arch) {
+            Ok(()) => {
+                let Some(FileKind::Elf(elf)) = view.fact else { return None };
+                let (path, name) = (path.to_vec(), name.as_bytes().to_vec());
+                let origin = crate::exec::loader::parent(&path).to_vec();
+                Some(Object { path, origin, name, id, elf, parent: Some(by) })
+            }
+            Err(fault) => {
+                skipped.0.push(fault);
+                None
+            }
+        }
+    }
+
+    /// What the loader does not pass over ends the search.
+    fn is_final(&self, skipped: &Skipped) -> bool {
+        match skipped.0.last() {
+            None | Some(Fault::Absent | Fault::Denied(_)) => false,
+            Some(Fault::Refused(..)) => true,
+            Some(Fault::Foreign(..) | Fault::OtherClass(..)) => self.family == Family::Musl,
+        }
+    }
+
+    /// Why the library `name` that was not found may be there all the same. Where no file has that name, it is not.
+    pub fn doubt(&self, name: &str, by: usize, objects: &[Object<'a>]) -> Option<String> {
+        if !name.contains('/') && self.rootfs.named(name.as_bytes()).next().is_none() {
+            return None;
+        }
+        let mut chain = std::iter::successors(Some(by), |index| objects[*index].parent);
+        let cut = chain.find(|index| objects[*index].elf.dynamic.as_ref().is_none_or(|dynamic| dynamic.is_partial));
+        match cut {
+            Some(index) => {
+                Some(format!("the dynamic section of {} could not be read whole", lossy(&objects[index].path)))
+            }
+            None => self.gap.clone().or_else(|| self.in_doubt(name, by)),
+        }
+    }
+
+    /// The library is there for some builds of glibc.
+    fn in_doubt(&self, name: &str, by: usize) -> Option<String> {
+        let path = |directory: &String| format!("{directory}/{name}").into_bytes();
+        let is_there = |directory: &&String| self.take(&path(directory), name, by, &mut Skipped::default()).is_some();
+        let directory = self.doubtful.iter().find(is_there)?;
+        Some(format!(
+            "it is in {directory}, which Debian's loader does not search; whose loader it is the image does not tell"
+        ))
+    }
+}

@@ -1,0 +1,407 @@
+//! What runtimes and engines show of an outcome, and the exit code that they report, by version where it differs. The
+//! texts are theirs, word for word. Sources: runc's libcontainer (generic_error.go, standard_init_linux.go, init_linux.go
+//! by tag), crun's container.c, moby's daemon/errors.go, containerd's internal/cri/server, podman's libpod/oci_util.go.
+
+use crate::exec::outcome::{Death, Errno, Exec, Outcome};
+use crate::exec::{AsRoot, Link, Trace};
+
+/// One line that somebody sees.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shown {
+    /// Who shows it, with the versions that it holds for: "runc 1.2 and newer".
+    pub frontend: &'static str,
+    /// Several lines where the program prints several; empty where nothing is said, as for a signal.
+    pub text: String,
+    /// Of the container's process, or of the client where no process was started. `None`: there is none.
+    pub exit_code: Option<u8>,
+}
+
+/// Causes by which a runtime's own search fails, before execve: the error goes to the runtime's caller, not to the
+/// container's log.
+const SEARCH: &[&str] = &[
+    "missing-program",
+    "not-in-path",
+    "relative-in-path",
+    "not-executable",
+    "is-directory",
+    "not-a-file",
+    "not-searchable",
+    "not-a-directory",
+    "symlink-loop",
+    "name-too-long",
+    "mounted-over",
+];
+
+/// What is shown of a trace's outcome. Nothing where the program runs or where the outcome is not known.
+pub fn messages(trace: &Trace, call: &Exec) -> Vec<Shown> {
+    let program = call.argv.first().map_or("", String::as_str);
+    let is_first = trace.steps.iter().all(|step| step.link == Link::Call);
+    match &trace.outcome {
+        Outcome::Runs | Outcome::Emulated { .. } | Outcome::Unknown { .. } => Vec::new(),
+        Outcome::Fails { cause, .. } if cause.code == "unknown-user" => unknown_user(&cause.text),
+        Outcome::Fails { cause, .. } if cause.code == "no-command" => no_command(),
+        Outcome::Fails { errno, at, cause } if cause.code == "bad-working-dir" => bad_working_dir(at, call, *errno),
+        Outcome::Fails { cause, .. } if cause.code == "relative-working-dir" => relative_working_dir(),
+        Outcome::Fails { errno, cause, .. } if is_first && SEARCH.contains(&cause.code) => {
+            let failed = Failed { program, errno: *errno, code: cause.code };
+            let crun = match &trace.as_root {
+                AsRoot::Finds(_) if cause.code == "relative-in-path" => Crun::Runs,
+                AsRoot::Finds(path) => Crun::Refused(crun_refusals(path, call, Errno::EACCES)),
+                AsRoot::FindsNothing => Crun::NotFound(failed.by_crun(call)),
+                AsRoot::Refuses(code, errno) => Crun::NotFound(Failed { errno: *errno, code, ..failed }.by_crun(call)),
+            };
+            not_found(&failed, &crun)
+        }
+        Outcome::Fails { errno, .. } => {
+            let path = trace.steps.first().map_or(program, |step| step.typed.as_str());
+            refused(path, call, *errno)
+        }
+        Outcome::Dies { death, .. } => ended(*death, trace.says.join("\n")),
+    }
+}
+
+fn shown(frontend: &'static str, text: impl Into<String>, exit_code: u8) -> Shown {
+    Shown { frontend, text: text.into(), exit_code: Some(exit_code) }
+}
+
+/// crun's line for an execve that failed, and that of its older versions where it differs.
+fn crun_refusals(path: &str, call: &Exec, errno: Errno) -> [String; 2] {
+    let hint = if errno == Errno::ENOENT { " (missing dynamic library?)" } else { "" };
+    let line = |path: String| format!("exec container process{hint} `{path}`: {}", errno.strerror());
+    let cwd = if call.working_dir.is_empty() { "/" } else { &call.working_dir };
+    match path.starts_with('/') {
+        true => [line(path.to_string()), line(path.to_string())],
+        false => [line(format!("{}/{path}", cwd.trim_end_matches('/'))), line(format!("{cwd}/{path}"))],
+    }
+}
+
+fn crun_rows([new, old]: &[String; 2]) -> Vec<Shown> {
+    if new == old {
+        return vec![shown("crun", new, 1)];
+    }
+    vec![shown(CRUN, new, 1), shown(OLD_CRUN, old, 1)]
+}
+
+const CRUN: &str = "crun 1.21 and newer";
+const OLD_CRUN: &str = "crun 1.20 and older";
+
+/// execve failed after the runtime had said that the container started: the text is in the container's own log.
+fn refused(path: &str, call: &Exec, errno: Errno) -> Vec<Shown> {
+    let go = errno.message();
+    let runc = format!("exec {path}: {go}");
+    let crun = crun_refusals(path, call, errno);
+    let mut rows = vec![
+        shown("runc 1.2 and newer", runc.clone(), 255),
+        shown("runc 1.1", runc.clone(), 1),
+        shown("runc 1.0", format!("standard_init_linux.go:228: exec user process caused: {go}"), 1),
+        shown("runc 1.0-rc90 and older", format!("standard_init_linux.go:211: exec user process caused \"{go}\""), 1),
+    ];
+    rows.extend(crun_rows(&crun));
+    rows.extend([
+        shown("docker run (27.5 and newer)", runc.clone(), 255),
+        shown("docker run (20.10.10 to 27.4)", runc.clone(), 1),
+        shown("kubectl logs --previous (containerd)", runc.clone(), 255),
+    ]);
+    rows.extend(podman_refused(&crun));
+    rows.extend([shown(PODMAN_RUNC, runc.clone(), 255), shown(PODMAN_OLD_RUNC, runc, 1)]);
+    rows
+}
+
+const PODMAN: &str = "podman run";
+const PODMAN_OLD_CRUN: &str = "podman run (crun 1.20 and older)";
+const PODMAN_RUNC: &str = "podman run (runc 1.2 and newer)";
+const PODMAN_OLD_RUNC: &str = "podman run (runc 1.1)";
+const PODMAN_OLD_GO: &str = "podman run (runc 1.1, Go before 1.20)";
+
+/// podman asks crun for JSON; the time is that of the failure.
+fn podman_refused([new, old]: &[String; 2]) -> Vec<Shown> {
+    let row = |frontend, crun: &str| {
+        shown(frontend, format!("{{\"msg\":\"{crun}\",\"level\":\"error\",\"time\":\"...\"}}"), 1)
+    };
+    let mut rows = vec![row(PODMAN, new)];
+    rows.extend((new != old).then(|| row(PODMAN_OLD_CRUN, old)));
+    rows
+}
+
+/// What crun does where runc's search fails: it searches as root, and takes what a relative part of PATH leads to.
+enum Crun {
+    Runs,
+    Refused([String; 2]),
+    NotFound([String; 2]),
+}
+
+/// A runtime's own search that failed.
+#[derive(Clone, Copy)]
+struct Failed<'a> {
+    program: &'a str,
+    errno: Errno,
+    code: &'static str,
+}
+
+impl Failed<'_> {
+    /// Go's os/exec: from 1.20 on, and before that, where it took a directory for a file without permission and runc
+    /// asked for the user's permission itself.
+    fn by_go(&self, is_user_refused: bool) -> [String; 2] {
+        let Failed { program, errno, code } = self;
+        let go = errno.message();
+        let named = |text: &str| format!("exec: \"{program}\": {text}");
+        match *code {
+            "not-in-path" => [(); 2].map(|()| named("executable file not found in $PATH")),
+            "relative-in-path" => [(); 2].map(|()| named("cannot run executable found relative to current directory")),
+            "is-directory" => [named("is a directory"), named("permission denied")],
+            "not-executable" if is_user_refused => [named(go), format!("exec {program}: {go}")],
+            "not-executable" | "not-a-file" => [(); 2].map(|()| named(go)),
+            _ => [(); 2].map(|()| named(&format!("stat {program}: {go}"))),
+        }
+    }
+
+    /// crun's `find_executable`, and what came before it.
+    fn by_crun(&self, call: &Exec) -> [String; 2] {
+        let Failed { program, errno, code } = self;
+        let is_relative = program.contains('/') && !program.starts_with('/');
+        let cwd = call.working_dir.trim_end_matches('/');
+        let path = if is_relative { format!("{cwd}/{program}") } else { program.to_string() };
+        let place = if path.starts_with('/') { "" } else { " in $PATH" };
+        let absent = Errno::ENOENT.strerror();
+        let new = match (*code, *errno) {
+            ("not-executable", _) => {
+                format!("the path `{path}` exists but it is not executable: Operation not permitted")
+            }
+            ("is-directory" | "not-a-file", _) => {
+                format!("the path `{path}` is not a regular file: Operation not permitted")
+            }
+            (_, Errno::ENOENT) => format!("executable file `{path}` not found{place}: {absent}"),
+            (_, errno) => format!("open `{path}`: {}", errno.strerror()),
+        };
+        let old = match (*code, *errno) {
+            ("is-directory" | "not-a-file", _) => "open executable: Operation not permitted".to_string(),
+            (_, Errno::ENOENT) => format!("executable file `{program}` not found in $PATH: {absent}"),
+            (_, errno) => format!("open executable: {}", errno.strerror()),
+        };
+        [new, old]
+    }
+
+    /// The client's exit code: docker's by the words of the error, podman's by crun's.
+    fn exit_code(&self) -> u8 {
+        match (self.errno, self.code) {
+            (_, "relative-in-path") => 125,
+            (Errno::ENOENT, _) => 127,
+            (Errno::EACCES, _) => 126,
+            _ => 125,
+        }
+    }
+}
+
+/// The runtime's own search failed: no process was started.
+fn not_found(failed: &Failed<'_>, crun: &Crun) -> Vec<Shown> {
+    let [go, old_go] = failed.by_go(matches!(crun, Crun::Refused(_)));
+    let code = failed.exit_code();
+    let start = "unable to start container process: ";
+    let task = "failed to create shim task: OCI runtime create failed: runc create failed";
+    let docker = "docker: Error response from daemon: failed to create task for container";
+    let new = format!("{start}error during container init: {go}");
+    let old = |go: &str| format!("{start}{go}");
+    let mut rows = vec![
+        shown("runc 1.2 and newer", format!("runc run failed: {new}"), 1),
+        shown("runc 1.1", format!("runc run failed: {}", old(&go)), 1),
+        shown("docker run (27.5 and newer)", format!("{docker}: {task}: {new}: unknown"), code),
+        shown("docker run (24 to 27.4)", format!("{docker}: {task}: {}: unknown", old(&go)), code),
+        shown(
+            "kubelet (containerd): StartError",
+            format!("failed to create containerd task: {task}: {new}: unknown"),
+            128,
+        ),
+    ];
+    if go != old_go {
+        let old_docker = format!("{docker}: {task}: {}: unknown", old(&old_go));
+        rows.push(shown("runc 1.1 (Go before 1.20)", format!("runc run failed: {}", old(&old_go)), 1));
+        rows.push(shown("docker run (24 to 27.4, runc of Go before 1.20)", old_docker, code));
+        rows.push(podman_not_found(PODMAN_OLD_GO, "runc", &format!("runc create failed: {}", old(&old_go))));
+    }
+    match crun {
+        Crun::Runs => {}
+        Crun::Refused(lines) => {
+            rows.extend(crun_rows(lines));
+            rows.extend(podman_refused(lines));
+        }
+        Crun::NotFound(lines) => {
+            rows.extend(crun_rows(lines));
+            rows.push(crio_not_found(&lines[0]));
+            rows.push(podman_not_found(PODMAN, "crun", &lines[0]));
+            rows.extend((lines[0] != lines[1]).then(|| podman_not_found(PODMAN_OLD_CRUN, "crun", &lines[1])));
+        }
+    }
+    rows.push(podman_not_found(PODMAN_RUNC, "runc", &format!("runc create failed: {new}")));
+    rows.push(podman_not_found(PODMAN_OLD_RUNC, "runc", &format!("runc create failed: {}", old(&go))));
+    rows
+}
+
+fn crio_not_found(crun: &str) -> Shown {
+    let text = format!("container create failed: {crun}");
+    Shown { frontend: "kubelet (CRI-O): CreateContainerError", text, exit_code: None }
+}
+
+/// podman sorts a runtime's words by what they say. Source: libpod/oci_util.go `getOCIRuntimeError`,
+/// libpod/define/exec_codes.go `ExitCode`.
+fn podman_not_found(frontend: &'static str, runtime: &str, words: &str) -> Shown {
+    let has = |part: &str| words.to_ascii_lowercase().contains(part);
+    let is_absent = has("no such file or directory");
+    let text = match () {
+        () if has("permission denied") || has("operation not permitted") => {
+            format!("Error: {runtime}: {words}: OCI permission denied")
+        }
+        () if is_absent || has("executable file not found in") => {
+            format!("Error: {runtime}: {words}: OCI runtime attempted to invoke a command that was not found")
+        }
+        () => format!("Error: OCI runtime error: {runtime}: {words}"),
+    };
+    let code = if is_absent || has("not found") { 127 } else { 126 };
+    shown(frontend, text, code)
+}
+
+/// The runtime could not enter, or make, the working directory, for what stands at `at`.
+fn bad_working_dir(at: &str, call: &Exec, errno: Errno) -> Vec<Shown> {
+    let made = if errno == Errno::ELOOP { "file exists" } else { errno.message() };
+    let runc =
+        format!("runc run failed: unable to start container process: error during container init: mkdir {at}: {made}");
+    let crun = |to: &str| format!("chdir{to} `{}`: {}", call.working_dir, errno.strerror());
+    vec![shown("runc 1.1 and newer", runc, 1), shown(CRUN, crun(" to"), 1), shown("crun 1.8", crun(""), 1)]
+}
+
+/// runc refuses it before it makes anything; crun enters it from the root.
+fn relative_working_dir() -> Vec<Shown> {
+    let text = "Cwd must be an absolute path";
+    let task = format!("failed to create shim task: OCI runtime create failed: runc create failed: {text}: unknown");
+    let docker = format!("docker: Error response from daemon: failed to create task for container: {task}");
+    vec![
+        shown("runc", format!("runc run failed: {text}"), 1),
+        shown("docker run (24 and newer)", docker, 125),
+        shown("kubelet (containerd): StartError", format!("failed to create containerd task: {task}"), 128),
+        shown("podman run (runc)", format!("Error: OCI runtime error: runc: runc create failed: {text}"), 126),
+    ]
+}
+
+/// The program was started and ended, by a signal or by its loader, a shell or a wrapper. Every front end reports the
+/// process's own end, and a signal as 128 and its number.
+fn ended(death: Death, says: String) -> Vec<Shown> {
+    let (code, says) = match death {
+        Death::Signal(number) => (128 + number, String::new()),
+        Death::Exit(code) => (code, says),
+    };
+    let log = ["runc", "crun", "docker run", "kubectl logs --previous", PODMAN];
+    log.into_iter().map(|frontend| shown(frontend, says.clone(), code)).collect()
+}
+
+fn unknown_user(text: &str) -> Vec<Shown> {
+    let runc = format!("unable to start container process: {text}");
+    vec![
+        shown("runc", format!("runc run failed: {runc}"), 1),
+        shown("docker run", format!("docker: Error response from daemon: {text}"), 125),
+        Shown { frontend: "kubelet (containerd): CreateContainerError", text: text.to_string(), exit_code: None },
+    ]
+}
+
+fn no_command() -> Vec<Shown> {
+    let kubelet =
+        Shown { frontend: "kubelet: CreateContainerError", text: "no command specified".to_string(), exit_code: None };
+    vec![shown("docker run", "docker: Error response from daemon: no command specified", 125), kubelet]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exec::tests::{call, tree};
+    use crate::exec::trace;
+    use crate::inspect::elf_builder::ElfBuilder;
+    use crate::platform::{Arch, Node};
+
+    fn check(files: &[(&str, u16, &[u8])], words: &[&str], expected: &[(&str, &str, u8)]) {
+        let call = call(words);
+        let shown = messages(&trace(&tree(files), &call, &Node::plain(Arch::Amd64)), &call);
+        for (frontend, text, code) in expected {
+            let found = shown.iter().find(|line| line.frontend == *frontend).unwrap_or_else(|| panic!("{shown:#?}"));
+            assert_eq!((found.text.as_str(), found.exit_code), (*text, Some(*code)), "{frontend}");
+        }
+    }
+
+    #[test]
+    fn a_refused_program_is_in_the_containers_log() {
+        let arm64 = ElfBuilder::arm64().build();
+        check(
+            &[("usr/bin/app", 0o755, &arm64)],
+            &["app"],
+            &[
+                ("runc 1.2 and newer", "exec /usr/bin/app: exec format error", 255),
+                ("runc 1.1", "exec /usr/bin/app: exec format error", 1),
+                ("runc 1.0", "standard_init_linux.go:228: exec user process caused: exec format error", 1),
+                ("crun", "exec container process `/usr/bin/app`: Exec format error", 1),
+            ],
+        );
+        check(
+            &[("app", 0o755, b"#!/bin/sh\n")],
+            &["/app"],
+            &[("crun", "exec container process (missing dynamic library?) `/app`: No such file or directory", 1)],
+        );
+    }
+
+    #[test]
+    fn a_program_that_is_not_found_is_the_runtimes_error() {
+        let docker = "docker: Error response from daemon: failed to create task for container: failed to create shim task: \
+                      OCI runtime create failed: runc create failed: unable to start container process: error during \
+                      container init: exec: \"/app\": stat /app: no such file or directory: unknown";
+        check(&[], &["/app"], &[("docker run (27.5 and newer)", docker, 127)]);
+        check(
+            &[],
+            &["app"],
+            &[(
+                "runc 1.1",
+                "runc run failed: unable to start container process: exec: \"app\": executable file not found in $PATH",
+                1,
+            )],
+        );
+        let empty = "docker: Error response from daemon: failed to create task for container: failed to create shim task: \
+                     OCI runtime create failed: runc create failed: unable to start container process: exec: \"\": \
+                     executable file not found in $PATH: unknown";
+        check(&[], &[""], &[("docker run (24 to 27.4)", empty, 127)]);
+        check(
+            &[("app", 0o644, b"x")],
+            &["/app"],
+            &[
+                ("crun 1.20 and older", "open executable: Permission denied", 1),
+                (
+                    "podman run",
+                    "Error: crun: the path `/app` exists but it is not executable: Operation not permitted: OCI permission denied",
+                    126,
+                ),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_working_directory_that_cannot_be_entered_is_named() {
+        let files: &[(&str, u16, &[u8])] = &[("app", 0o755, &ElfBuilder::amd64().build())];
+        let said = |working_dir: &str, frontend: &str| {
+            let call = Exec { working_dir: working_dir.to_string(), ..call(&["/app"]) };
+            let shown = messages(&trace(&tree(files), &call, &Node::plain(Arch::Amd64)), &call);
+            shown.into_iter().find(|row| row.frontend == frontend).map(|row| row.text)
+        };
+        let runc = "runc run failed: unable to start container process: error during container init: \
+                    mkdir /app: not a directory";
+        assert_eq!(said("/app/x", "runc 1.1 and newer").as_deref(), Some(runc));
+        assert_eq!(said("/app/x", "crun 1.8").as_deref(), Some("chdir `/app/x`: Not a directory"));
+        assert_eq!(said("srv", "runc").as_deref(), Some("runc run failed: Cwd must be an absolute path"));
+    }
+
+    #[test]
+    fn a_program_that_ends_at_once_ends_so_for_everyone() {
+        let mut broken = ElfBuilder::amd64().build();
+        crate::inspect::elf_builder::edit_phdr(&mut broken, 0, |load| load.vaddr += 0x10);
+        check(&[("app", 0o755, &broken)], &["/app"], &[("docker run", "", 139), ("kubectl logs --previous", "", 139)]);
+        let go = ElfBuilder::amd64().go("go1.22", &[("GOAMD64", "v3")]).build();
+        let call = call(&["/app"]);
+        let node = Node { isa: crate::platform::Fact::Known(crate::platform::Isa::X86(2)), ..Node::plain(Arch::Amd64) };
+        let trace = trace(&tree(&[("app", 0o755, &go)]), &call, &node);
+        let text = "This program can only be run on AMD64 processors with v3 microarchitecture support.";
+        assert!(messages(&trace, &call).contains(&shown("runc", text, 1)));
+    }
+}
