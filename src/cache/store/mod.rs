@@ -28,7 +28,7 @@ pub struct StoreOptions {
 pub enum StoreError {
     #[error("{place:?} names no store: it is no directory and no s3://, gs://, az://, https:// or http:// URL")]
     Unnamed { place: String },
-    #[error("the cache {place}: this imgarch was built without the feature shared-cache")]
+    #[error("cannot use the cache {place}: this imgarch was built without the feature shared-cache")]
     NotBuilt { place: String },
 }
 
