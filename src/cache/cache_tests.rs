@@ -181,7 +181,42 @@ fn a_forged_record_brings_in_no_name_that_a_tar_could_not() {
     assert!(!is_taken(&Entry { mode: 0o10000, ..file(b"a") }, None));
 }
 
-#[cfg(feature = "shared-cache")]
+#[test]
+fn a_fifo_or_a_link_to_a_device_is_not_a_record() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = Cache::new(folder.path(), 1 << 20, "");
+    cache.keep(&checked(&digest(), &diff_id()), &contents()).unwrap();
+    let path = folder.path().join(layer::blob_key(&digest()));
+    for odd in ["fifo", "/dev/zero", "directory"] {
+        let _ = std::fs::remove_file(&path);
+        place_odd_file(odd, &path);
+        assert!(cache.find(&digest(), STORED).is_none(), "{odd}");
+    }
+}
+
+#[test]
+fn a_list_of_verified_files_that_is_a_fifo_is_neither_read_nor_written() {
+    let folder = tempfile::tempdir().unwrap();
+    place_odd_file("fifo", &folder.path().join("seen"));
+    let file = folder.path().join("file");
+    std::fs::write(&file, "x").unwrap();
+    let stamp = Stamp::of(&File::open(&file).unwrap(), 0).unwrap();
+    let cache = Cache::new(folder.path(), 1 << 20, "");
+    assert!(!cache.has_seen(&digest(), &stamp));
+    assert!(cache.see(&digest(), &stamp).is_err());
+}
+
+fn place_odd_file(what: &str, path: &Path) {
+    match what {
+        "fifo" => {
+            let (kind, mode) = (rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR);
+            rustix::fs::mknodat(rustix::fs::CWD, path, kind, mode, 0).unwrap();
+        }
+        "directory" => std::fs::create_dir(path).unwrap(),
+        device => std::os::unix::fs::symlink(device, path).unwrap(),
+    }
+}
+
 mod shared {
     use super::*;
 
@@ -236,6 +271,22 @@ mod shared {
     }
 
     #[test]
+    fn a_shared_record_that_is_not_a_regular_file_is_refused_at_once() {
+        for odd in ["fifo", "/dev/zero"] {
+            let folder = tempfile::tempdir().unwrap();
+            let place = folder.path().to_str().unwrap();
+            let cache = Cache::shared(vec![store(place, Access::Read)], Some(store(place, Access::Write)), "");
+            cache.keep(&checked(&digest(), &diff_id()), &contents()).unwrap();
+            let path = folder.path().join(cache.place_in_store()).join(layer::layer_key(&diff_id()));
+            std::fs::remove_file(&path).unwrap();
+            place_odd_file(odd, &path);
+            assert!(cache.find(&digest(), STORED).is_none());
+            assert!(cache.take_notes()[0].contains("a record is not a regular file"));
+        }
+    }
+
+    #[cfg(feature = "shared-cache")]
+    #[test]
     fn a_store_that_does_not_work_is_told_once_and_asked_no_more() {
         let nobody = "http://user:secret@127.0.0.1:1/x";
         let cache = Cache::shared(vec![store(nobody, Access::Read)], Some(store(nobody, Access::Write)), "");
@@ -246,6 +297,10 @@ mod shared {
         let notes = cache.take_notes();
         assert!(notes.len() == 2 && notes.iter().all(|note| note.contains("http://127.0.0.1:1/x")), "{notes:?}");
         assert!(notes[0].contains("Connection refused") && !notes[0].contains("secret"), "{notes:?}");
+    }
+
+    #[test]
+    fn a_directory_that_is_missing_is_reported() {
         let missing = Cache::shared(vec![store("/nowhere/at/all", Access::Read)], None, "");
         assert!(missing.find(&digest(), STORED).is_none());
         assert!(missing.take_notes()[0].contains("there is no such directory"));

@@ -11,6 +11,7 @@ use std::time::{Duration, SystemTime};
 
 use super::layer::{BLOBS, LAYERS};
 use super::{RECORD_LIMIT, Usage};
+use crate::source::open_regular;
 
 /// A file of the cache that is used is marked as used once a day.
 const TOUCH_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
@@ -29,6 +30,15 @@ pub fn hold_writes() -> RwLockWriteGuard<'static, ()> {
 /// Held by who writes; the end of the process waits for it.
 pub(super) fn begin_write() -> RwLockReadGuard<'static, ()> {
     WRITING.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The file at `path` and its content. `None` where there is no regular file of at most `limit` bytes: a fifo or a device
+/// in a cache that others may write to is not a record, and must not block or never end.
+pub(super) fn read_record(path: &Path, limit: u64) -> Option<(File, Vec<u8>)> {
+    let mut file = open_regular(path).ok()?;
+    let mut bytes = Vec::new();
+    (&mut file).take(limit + 1).read_to_end(&mut bytes).ok()?;
+    (bytes.len() as u64 <= limit).then_some((file, bytes))
 }
 
 /// Puts a file of the cache in place, whole.
@@ -56,15 +66,12 @@ impl Folder {
 
     /// A record's bytes, if it is there and can be read.
     pub fn read(&self, key: &str) -> Option<Vec<u8>> {
-        let path = self.path.join(key);
-        let mut file = File::open(&path).ok()?;
-        let mut bytes = Vec::new();
-        (&mut file).take(RECORD_LIMIT).read_to_end(&mut bytes).ok()?;
+        let (file, bytes) = read_record(&self.path.join(key), RECORD_LIMIT)?;
         let now = SystemTime::now();
         let used = file.metadata().and_then(|metadata| metadata.modified());
         if used.is_ok_and(|used| now.duration_since(used).is_ok_and(|age| age > TOUCH_AFTER)) {
-            // Only the order of deletion hangs on it; a read-only cache is still a cache.
-            let _ = File::options().append(true).open(&path).and_then(|file| file.set_modified(now));
+            // Only the order of deletion depends on it; a read-only cache is still a cache.
+            let _ = file.set_modified(now);
         }
         Some(bytes)
     }

@@ -4,11 +4,12 @@
 
 use std::collections::HashSet;
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use super::folder::{begin_write, put};
+use super::folder::{begin_write, put, read_record};
 use crate::oci::Digest;
 use crate::source::Stamp;
 
@@ -45,7 +46,12 @@ impl Seen {
             return Ok(());
         }
         let _writing = begin_write();
-        let mut file = File::options().append(true).create(true).open(&self.path)?;
+        // Opening a fifo for writing would wait for its reader.
+        let flags = rustix::fs::OFlags::NONBLOCK.bits() as i32;
+        let mut file = File::options().append(true).create(true).custom_flags(flags).open(&self.path)?;
+        if !file.metadata()?.is_file() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+        }
         file.write_all(format!("{line}\n").as_bytes())
     }
 
@@ -59,11 +65,8 @@ impl Seen {
 
     /// What cannot be read is as if it were not there.
     fn load(&self) -> HashSet<String> {
-        let mut text = String::new();
-        let read = File::open(&self.path).and_then(|file| file.take(FILE_LIMIT).read_to_string(&mut text));
-        if read.is_err() {
-            return HashSet::new();
-        }
+        let Some((_, bytes)) = read_record(&self.path, 4 * FILE_LIMIT) else { return HashSet::new() };
+        let Ok(text) = String::from_utf8(bytes) else { return HashSet::new() };
         let lines: Vec<&str> = text.lines().filter(|line| line.len() == LINE).collect();
         let kept = &lines[lines.len().saturating_sub(MAX_LINES)..];
         if lines.len() > kept.len() + MAX_LINES / 2 {

@@ -21,7 +21,7 @@ pub struct Stamp {
 }
 
 impl Stamp {
-    pub(super) fn of(file: &File, offset: u64) -> io::Result<Stamp> {
+    pub(crate) fn of(file: &File, offset: u64) -> io::Result<Stamp> {
         let metadata = file.metadata()?;
         Ok(Stamp {
             device: metadata.dev(),

@@ -1,12 +1,12 @@
-//! Stores in a build without them: none can be opened.
+//! Stores over the network in a build without them: none can be opened.
 
-use super::{Access, Failure, Refusal, StoreOptions};
+use super::{Failure, Refusal, StoreOptions};
 
 #[derive(Debug)]
 pub(super) enum Objects {}
 
 impl Objects {
-    pub(super) fn open(_: &str, _: Access, _: &StoreOptions) -> Result<Objects, Refusal> {
+    pub(super) fn open(_: &str, _: &StoreOptions) -> Result<Objects, Refusal> {
         Err(Refusal::NotBuilt)
     }
 

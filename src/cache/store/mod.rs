@@ -1,6 +1,7 @@
 //! A place that several machines share records of layers through: an object store, a web server, a directory. A store that
 //! fails costs time and a word to the user, never an answer; and it is asked no more in this run.
 
+mod directory;
 #[cfg(feature = "shared-cache")]
 mod objects;
 #[cfg(not(feature = "shared-cache"))]
@@ -10,6 +11,7 @@ mod objects;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use directory::Directory;
 use objects::Objects;
 
 /// What is decided about stores before the first one is opened.
@@ -43,9 +45,39 @@ pub enum Access {
 #[derive(Debug)]
 pub struct Store {
     name: String,
-    /// None: it could not even be opened.
-    objects: Option<Objects>,
+    /// `None`: it could not be opened.
+    backend: Option<Backend>,
     state: Mutex<State>,
+}
+
+/// Where records are read and written.
+#[derive(Debug)]
+enum Backend {
+    Directory(Directory),
+    Objects(Objects),
+}
+
+impl Backend {
+    fn open(place: &str, access: Access, options: &StoreOptions) -> Result<Backend, Refusal> {
+        match directory::path_of(place)? {
+            Some(path) => Directory::open(path, access).map(Backend::Directory),
+            None => Objects::open(place, options).map(Backend::Objects),
+        }
+    }
+
+    fn read(&self, key: &str, limit: u64) -> Result<Option<Vec<u8>>, Failure> {
+        match self {
+            Backend::Directory(directory) => directory.read(key, limit),
+            Backend::Objects(objects) => objects.read(key, limit),
+        }
+    }
+
+    fn write(&self, key: &str, bytes: &[u8]) -> Result<(), Failure> {
+        match self {
+            Backend::Directory(directory) => directory.write(key, bytes),
+            Backend::Objects(objects) => objects.write(key, bytes),
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -60,19 +92,18 @@ struct State {
 
 /// Why a store could not be opened.
 #[derive(Debug)]
-#[allow(dead_code, reason = "a build with stores and one without refuse for different reasons")]
+#[cfg_attr(feature = "shared-cache", allow(dead_code, reason = "only a build without the feature lacks stores"))]
 enum Refusal {
     /// The text is no store's name.
     Unnamed,
     /// This build has no stores.
     NotBuilt,
-    /// It is, and cannot be used: a missing directory, missing credentials.
+    /// It names a store that cannot be used: a missing directory, missing credentials.
     Broken(String),
 }
 
 /// Why a request to a store came to nothing.
 #[derive(Debug)]
-#[cfg_attr(not(feature = "shared-cache"), allow(dead_code, reason = "only stores fail"))]
 enum Failure {
     /// This record is not to be had; others may be.
     Refused(String),
@@ -84,9 +115,9 @@ impl Store {
     /// `place` is a directory, or a URL: `s3://bucket/prefix`, `gs://bucket/prefix`, `az://container/prefix`,
     /// `https://host/prefix`. Nothing is asked of it yet. A store that cannot be used is one that has failed already.
     pub fn open(place: &str, access: Access, options: &StoreOptions) -> Result<Store, StoreError> {
-        let store = |objects| Store { name: shown(place), objects, state: Mutex::default() };
-        match Objects::open(place, access, options) {
-            Ok(objects) => Ok(store(Some(objects))),
+        let store = |backend| Store { name: shown(place), backend, state: Mutex::default() };
+        match Backend::open(place, access, options) {
+            Ok(backend) => Ok(store(Some(backend))),
             Err(Refusal::Unnamed) => Err(StoreError::Unnamed { place: shown(place) }),
             Err(Refusal::NotBuilt) => Err(StoreError::NotBuilt { place: shown(place) }),
             Err(Refusal::Broken(cause)) => {
@@ -111,16 +142,16 @@ impl Store {
 
     /// Puts a record into the store, in place of one that is there.
     pub(super) fn write(&self, key: &str, bytes: &[u8]) {
-        let Some(objects) = self.usable() else { return };
-        let written = objects.write(key, bytes);
+        let Some(backend) = self.usable() else { return };
+        let written = backend.write(key, bytes);
         tracing::debug!(store = self.name, key, bytes = bytes.len(), done = written.is_ok(), "wrote to a shared cache");
         if let Err(failure) = written {
             self.note::<()>("writing to it", failure);
         }
     }
 
-    fn usable(&self) -> Option<&Objects> {
-        self.objects.as_ref().filter(|_| !self.state().is_off)
+    fn usable(&self) -> Option<&Backend> {
+        self.backend.as_ref().filter(|_| !self.state().is_off)
     }
 
     fn note<T>(&self, doing: &str, failure: Failure) -> Option<T> {

@@ -10,7 +10,6 @@ use object_store::aws::AmazonS3Builder;
 use object_store::azure::MicrosoftAzureBuilder;
 use object_store::gcp::GoogleCloudStorageBuilder;
 use object_store::http::HttpBuilder;
-use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{
     BackoffConfig, Certificate, ClientOptions, Error, ObjectStore, ObjectStoreExt, ObjectStoreScheme, RetryConfig,
@@ -19,7 +18,7 @@ use reqwest::Url;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use tokio::runtime::Runtime;
 
-use super::{Access, Failure, Refusal, StoreOptions, shown};
+use super::{Failure, Refusal, StoreOptions, shown};
 
 /// A store that does not answer twice is not worth more of the time that it is to save.
 const RETRIES: usize = 2;
@@ -40,11 +39,9 @@ pub(super) struct Objects {
 }
 
 impl Objects {
-    pub(super) fn open(place: &str, access: Access, options: &StoreOptions) -> Result<Objects, Refusal> {
-        let (store, prefix) = match scheme(place)? {
-            Place::Directory(path) => (directory(&path, access).map_err(Refusal::Broken)?, Path::default()),
-            Place::Remote(scheme, url, prefix) => (remote(&scheme, &url, options).map_err(Refusal::Broken)?, prefix),
-        };
+    pub(super) fn open(place: &str, options: &StoreOptions) -> Result<Objects, Refusal> {
+        let (scheme, url, prefix) = scheme(place)?;
+        let store = remote(&scheme, &url, options).map_err(Refusal::Broken)?;
         runtime().map_err(Refusal::Broken)?;
         // A request, and at most as long again for credentials and retries.
         Ok(Objects { store, prefix, patience: options.timeout * 2 })
@@ -102,37 +99,13 @@ fn runtime() -> Result<&'static Runtime, String> {
     RUNTIME.get_or_init(build).as_ref().map_err(String::clone)
 }
 
-/// What a place's text names.
-enum Place {
-    Directory(std::path::PathBuf),
-    Remote(ObjectStoreScheme, Url, Path),
-}
-
-fn scheme(place: &str) -> Result<Place, Refusal> {
-    if !place.contains("://") {
-        let is_torn_url = ["s3:", "gs:", "az:", "http:", "https:"].iter().any(|scheme| place.starts_with(scheme));
-        return match place.is_empty() || is_torn_url {
-            true => Err(Refusal::Unnamed),
-            false => Ok(Place::Directory(place.into())),
-        };
-    }
+fn scheme(place: &str) -> Result<(ObjectStoreScheme, Url, Path), Refusal> {
     let url = Url::parse(place).map_err(|_| Refusal::Unnamed)?;
     let (scheme, prefix) = ObjectStoreScheme::parse(&url).map_err(|_| Refusal::Unnamed)?;
     match scheme {
-        ObjectStoreScheme::Local => Ok(Place::Directory(url.to_file_path().map_err(|()| Refusal::Unnamed)?)),
-        ObjectStoreScheme::Memory => Err(Refusal::Unnamed),
-        scheme => Ok(Place::Remote(scheme, url, prefix)),
-    }
-}
-
-/// A directory that is only read is not made: it may be a mount that is missing.
-fn directory(path: &std::path::Path, access: Access) -> Result<Arc<dyn ObjectStore>, String> {
-    if access == Access::Write {
-        std::fs::create_dir_all(path).map_err(|error| error.to_string())?;
-    }
-    match path.is_dir() {
-        true => Ok(Arc::new(LocalFileSystem::new_with_prefix(path).map_err(|error| cause(&error))?)),
-        false => Err("there is no such directory".to_string()),
+        // A directory is read without this crate.
+        ObjectStoreScheme::Local | ObjectStoreScheme::Memory => Err(Refusal::Unnamed),
+        scheme => Ok((scheme, url, prefix)),
     }
 }
 

@@ -1,0 +1,74 @@
+//! A store that is a directory, local or mounted: records are plain files, put in place whole.
+
+use std::fs::Permissions;
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use reqwest::Url;
+
+use super::{Access, Failure, Refusal};
+use crate::cache::folder::begin_write;
+use crate::source::{SourceError, open_regular};
+
+#[derive(Debug)]
+pub(super) struct Directory(PathBuf);
+
+/// The directory that `place` names: a path or a `file://` URL. `None` for any other URL.
+pub(super) fn path_of(place: &str) -> Result<Option<PathBuf>, Refusal> {
+    if place.starts_with("file://") {
+        let path = Url::parse(place).ok().and_then(|url| url.to_file_path().ok());
+        return path.map(Some).ok_or(Refusal::Unnamed);
+    }
+    if place.contains("://") {
+        return Ok(None);
+    }
+    let is_torn_url = ["s3:", "gs:", "az:", "http:", "https:"].iter().any(|scheme| place.starts_with(scheme));
+    if place.is_empty() || is_torn_url { Err(Refusal::Unnamed) } else { Ok(Some(place.into())) }
+}
+
+impl Directory {
+    /// A directory that is only read is not created: it may be a mount that is missing.
+    pub(super) fn open(path: PathBuf, access: Access) -> Result<Directory, Refusal> {
+        if access == Access::Write {
+            std::fs::create_dir_all(&path).map_err(|error| Refusal::Broken(error.to_string()))?;
+        }
+        match path.is_dir() {
+            true => Ok(Directory(path)),
+            false => Err(Refusal::Broken("there is no such directory".to_string())),
+        }
+    }
+
+    /// Anyone may have put anything there: only a regular file of at most `limit` bytes is a record.
+    pub(super) fn read(&self, key: &str, limit: u64) -> Result<Option<Vec<u8>>, Failure> {
+        let mut file = match open_regular(&self.0.join(key)) {
+            Ok(file) => file,
+            Err(SourceError::File { cause, .. }) if cause.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(SourceError::File { cause, .. }) => return Err(Failure::Refused(cause.to_string())),
+            Err(_) => return Err(Failure::Refused("a record is not a regular file".to_string())),
+        };
+        let mut bytes = Vec::new();
+        let read = (&mut file).take(limit + 1).read_to_end(&mut bytes);
+        read.map_err(|error| Failure::Refused(error.to_string()))?;
+        if bytes.len() as u64 > limit {
+            let size = file.metadata().map_or(bytes.len() as u64, |metadata| metadata.len());
+            return Err(Failure::Refused(format!("a record has {size} bytes; at most {limit} are read")));
+        }
+        Ok(Some(bytes))
+    }
+
+    pub(super) fn write(&self, key: &str, bytes: &[u8]) -> Result<(), Failure> {
+        write_whole(&self.0.join(key), bytes).map_err(|error| Failure::Broken(error.to_string()))
+    }
+}
+
+/// Unlike the user's own cache, this is for everyone whom the umask lets read.
+fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let parent = path.parent().expect("a path below the store's directory");
+    std::fs::create_dir_all(parent)?;
+    let _writing = begin_write();
+    let mut builder = tempfile::Builder::new();
+    let mut file = builder.prefix(".new-").permissions(Permissions::from_mode(0o666)).tempfile_in(parent)?;
+    file.write_all(bytes)?;
+    file.persist(path).map(drop).map_err(|error| error.error)
+}
