@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::settings::Settings;
-use super::{CliError, Terminal};
+use super::{CliError, Terminal, write};
 use crate::config::{self, Baseline, Date, Policy};
 use crate::report::{self, Format, Style};
 use crate::scan::Report;
@@ -78,21 +78,8 @@ fn read_baseline(path: &Path) -> Result<Baseline, CliError> {
 
 /// Writes a file whole or not at all.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let write = || {
-        let _writing = super::interrupt::writing();
-        use std::os::unix::fs::PermissionsExt;
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        file.write_all(bytes)?;
-        // A temporary file is its owner's alone; a report is for all who may read the folder.
-        file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))?;
-        file.persist(path).map_err(|error| error.error)?;
-        Ok(())
-    };
-    write().map_err(|error: std::io::Error| CliError::Unknown {
-        text: format!("writing {}: {error}", path.display()),
-        hint: None,
-    })
+    write::replace(path, bytes)
+        .map_err(|error| CliError::Unknown { text: format!("writing {}: {error}", path.display()), hint: None })
 }
 
 /// Appends the matrix to the summary of a GitHub workflow's step, where this runs in one.

@@ -127,7 +127,7 @@ pub fn run(args: &LintArgs, terminal: &Terminal, out: &mut dyn Write) -> Result<
             Some(path) => {
                 let mut text = Vec::new();
                 report::write(&all, *format, Drawing { is_styled: false, ..drawing }, code, &mut text)?;
-                fs::write(path, text).map_err(|error| unreadable(path, &error))?;
+                super::write::replace(path, &text).map_err(|error| unreadable(path, &error))?;
             }
         }
     }
@@ -163,7 +163,7 @@ fn rewrite(file: &Linted, args: &LintArgs, shows_diff: bool, out: &mut dyn Write
         false => tell(&diff),
     }
     if !args.dry_run {
-        std::fs::write(&file.path, &fixed.text).map_err(|error| unreadable(&file.path, &error))?;
+        super::write::replace(&file.path, fixed.text.as_bytes()).map_err(|error| unreadable(&file.path, &error))?;
     }
     Ok(Some(fixed.text))
 }

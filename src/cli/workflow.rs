@@ -111,8 +111,7 @@ pub fn run(args: &WorkflowArgs, out: &mut dyn Write) -> Result<u8, CliError> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(failed)?;
     }
-    let mut file = std::fs::File::create_new(path).map_err(failed)?;
-    file.write_all(text.as_bytes()).map_err(failed)?;
+    super::write::create(path, text.as_bytes()).map_err(failed)?;
     writeln!(out, "wrote {}", path.display())?;
     Ok(0)
 }

@@ -1,0 +1,105 @@
+//! Writes files whole: to a temporary name in the same directory, then by a rename. A full disk or a kill leaves the file
+//! as it was.
+
+use std::fs::{self, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use tempfile::NamedTempFile;
+
+/// Permissions of a new file, before the umask.
+const NEW_FILE: u32 = 0o666;
+
+/// Puts `bytes` in place of the file at `path`, which keeps its permissions; creates it where it is missing. A symbolic
+/// link stays and its target is replaced. What is not a regular file (`/dev/stdout`, a fifo) is written to directly.
+pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let _writing = super::interrupt::writing();
+    let (path, permissions) = match fs::metadata(path) {
+        Ok(metadata) if !metadata.is_file() => return fs::File::options().write(true).open(path)?.write_all(bytes),
+        Ok(metadata) => (fs::canonicalize(path)?, Some(metadata.permissions())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => (missing_target(path), None),
+        Err(error) => return Err(error),
+    };
+    let file = temporary(&path, bytes)?;
+    if let Some(permissions) = permissions {
+        file.as_file().set_permissions(permissions)?;
+    }
+    file.persist(&path).map(drop).map_err(|error| error.error)
+}
+
+/// Creates the file at `path`; an error where there is one already.
+pub fn create(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let _writing = super::interrupt::writing();
+    temporary(path, bytes)?.persist_noclobber(path).map(drop).map_err(|error| error.error)
+}
+
+/// Where a dangling link leads, so that the link stays; else the path itself.
+fn missing_target(path: &Path) -> PathBuf {
+    match fs::read_link(path) {
+        Ok(target) => path.parent().unwrap_or(Path::new("")).join(target),
+        Err(_) => path.to_path_buf(),
+    }
+}
+
+fn temporary(path: &Path, bytes: &[u8]) -> io::Result<NamedTempFile> {
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut builder = tempfile::Builder::new();
+    let mut file = builder.prefix(".imgarch-").permissions(Permissions::from_mode(NEW_FILE)).tempfile_in(directory)?;
+    file.write_all(bytes)?;
+    Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(directory: &Path) -> Vec<String> {
+        let entries = fs::read_dir(directory).unwrap();
+        let mut names: Vec<String> =
+            entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_replaced_file_keeps_its_permissions_and_the_link_to_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let (file, link) = (directory.path().join("file"), directory.path().join("link"));
+        fs::write(&file, "old").unwrap();
+        fs::set_permissions(&file, Permissions::from_mode(0o751)).unwrap();
+        std::os::unix::fs::symlink("file", &link).unwrap();
+        replace(&link, b"new").unwrap();
+        assert_eq!(fs::read(&file).unwrap(), b"new");
+        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o751);
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(names(directory.path()), ["file", "link"]);
+    }
+
+    #[test]
+    fn a_link_to_nothing_gets_its_target() {
+        let directory = tempfile::tempdir().unwrap();
+        let link = directory.path().join("link");
+        std::os::unix::fs::symlink("file", &link).unwrap();
+        replace(&link, b"new").unwrap();
+        assert_eq!(fs::read(directory.path().join("file")).unwrap(), b"new");
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    }
+
+    #[test]
+    fn a_failed_write_leaves_the_old_file_and_nothing_else() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("file");
+        fs::write(&file, "old").unwrap();
+        assert!(create(&file, b"new").is_err());
+        assert_eq!(fs::read(&file).unwrap(), b"old");
+        assert_eq!(names(directory.path()), ["file"]);
+        assert!(replace(&directory.path().join("missing/file"), b"new").is_err());
+    }
+
+    #[test]
+    fn a_device_is_written_to_and_not_replaced() {
+        replace(Path::new("/dev/null"), b"new").unwrap();
+        assert!(!fs::metadata("/dev/null").unwrap().is_file());
+    }
+}
