@@ -8,4 +8,4 @@ pub use digest::{DiffId, Digest, DigestError, Hasher};
 pub use document::{
     Config, Descriptor, Document, DocumentError, Healthcheck, History, Index, Manifest, REFERENCE_TYPE, RunConfig,
 };
-pub use reference::{Reference, ReferenceError};
+pub use reference::{Reference, ReferenceError, without_credentials};

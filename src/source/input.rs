@@ -15,7 +15,7 @@ use super::dir::Dir;
 use super::engine::EngineSettings;
 use super::layout::Layout;
 use super::{Selector, Source, SourceError, open_regular};
-use crate::oci::Reference;
+use crate::oci::{Reference, without_credentials};
 use engines::{bare, containers_storage, docker};
 use recognise::{PathKind, recognise, split_selector};
 
@@ -61,6 +61,15 @@ pub struct OpenOptions {
     pub containerd: Vec<Containerd>,
 }
 
+/// What the user typed, fit to be shown: without a password, which no image name has.
+pub fn shown(text: &str) -> &str {
+    let is_path = |transport: &str| matches!(transport, "oci" | "oci-archive" | "docker-archive" | "dir" | "rootfs");
+    match text.split_once(':') {
+        Some((transport, _)) if is_path(transport) => text,
+        _ => without_credentials(text),
+    }
+}
+
 /// Opens what `text` names.
 pub fn open(text: &str, options: &OpenOptions) -> Result<Opened, SourceError> {
     if text == "-" {
@@ -104,7 +113,7 @@ fn path_or_reference(text: &str, options: &OpenOptions) -> Result<Opened, Source
         (_, Ok(reference)) => bare(&reference, options),
         (Ok(kind), Err(_)) => open_path(path, text, kind),
         (Err(_), Err(refused)) => {
-            let (what, name) = ("file or image", text.to_string());
+            let (what, name) = ("file or image", refused.text);
             let error = SourceError::NotFound { what, name, place: "this folder".to_string() };
             Err(error.with_hint(format!("it is no image name either: {}", refused.cause)))
         }
@@ -167,7 +176,7 @@ fn ask_registry(reference: &Reference, opener: &RegistryOpener) -> Result<Opened
 
 fn parse(name: &str) -> Result<Reference, SourceError> {
     Reference::parse(name)
-        .map_err(|error| SourceError::Unsupported { what: name.to_string(), cause: error.to_string() })
+        .map_err(|error| SourceError::Unsupported { what: error.text.clone(), cause: error.to_string() })
 }
 
 fn containerd(rest: &str, options: &OpenOptions) -> Result<Opened, SourceError> {

@@ -25,12 +25,13 @@ pub(super) struct Patience {
 impl Patience {
     /// Makes a request until there is an answer that stays, whatever its status.
     pub(super) fn insist(&self, once: impl Fn(&Http) -> Result<Answer, Fault>) -> Result<Answer, SourceError> {
-        let mut attempt = 0;
+        let (mut attempt, mut waited) = (0, Duration::ZERO);
+        let fits = |waited: Duration, wait: Duration| waited + wait <= self.policy.longest_wait;
         loop {
             let wait = match once(&self.http) {
                 Ok(answer) => match self.policy.wait_after(answer.status(), answer.response.headers(), attempt) {
-                    Some(wait) => wait,
-                    None => return Ok(answer),
+                    Some(wait) if fits(waited, wait) => wait,
+                    _ => return Ok(answer),
                 },
                 Err(fault) if fault.is_passing() && attempt < self.policy.retries => self.policy.wait(attempt),
                 Err(fault) => {
@@ -39,6 +40,7 @@ impl Patience {
                 }
             };
             attempt += 1;
+            waited += wait;
             self.rest(attempt, wait);
         }
     }

@@ -1,13 +1,15 @@
 //! Credential helpers: `docker-credential-NAME get` gets a server's name on its standard input and answers in JSON.
-//! A helper that hangs is ended; what it says is never logged.
+//! A helper that hangs is ended together with its children; what it says is never logged.
 //! Source: docker/docker-credential-helpers, "Protocol".
 
 use std::ffi::OsStr;
 use std::io::{Read, Write};
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process_group};
 use serde::Deserialize;
 
 use super::credentials::Credential;
@@ -36,6 +38,8 @@ pub(super) fn ask(
         return Err(format!("{name:?} cannot be the name of a credential helper"));
     }
     let mut command = Command::new(&program);
+    // A group of its own, so that its children can be ended with it.
+    command.process_group(0);
     command.arg("get").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
     if let Some(path) = search_path {
         command.env("PATH", path);
@@ -43,12 +47,20 @@ pub(super) fn ask(
     let mut child = command.spawn().map_err(|error| format!("{program} could not be started: {error}"))?;
     let answered = converse(&mut child, server, timeout);
     if answered.is_err() {
-        // It may have ended by itself in the meantime, which is as good.
-        let _ = child.kill();
-        let _ = child.wait();
+        end(&mut child);
     }
     let (status, output) = answered.map_err(|cause| format!("{program}: {cause}"))?;
     read_answer(status, &output).map_err(|cause| format!("{program}: {cause}"))
+}
+
+/// Kills a helper and the children that it left in its process group.
+fn end(child: &mut Child) {
+    // The helper has not been waited for, or still has a child that holds its pipe: the group's id is not reused.
+    if let Some(group) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
+        // All of them may have ended in the meantime.
+        let _ = kill_process_group(group, Signal::KILL);
+    }
+    let _ = child.wait();
 }
 
 /// How it ended, and what it said.
@@ -105,7 +117,7 @@ mod tests {
         std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
         std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
         let path = format!("{}:/usr/bin:/bin", folder.path().display());
-        let answer = ask("test", "registry.example", Some(OsStr::new(&path)), Duration::from_millis(1500));
+        let answer = ask("test", "registry.example", Some(OsStr::new(&path)), Duration::from_millis(1000));
         match (answer, expected) {
             (Err(cause), Err(part)) => assert!(cause.contains(part), "{cause}"),
             (answer, expected) => assert_eq!(answer, expected.map_err(str::to_string)),
@@ -153,6 +165,24 @@ mod tests {
     fn a_helper_that_hangs_is_ended() {
         check("exec sleep 20", Err("no answer within"));
         check("sleep 20 & wait", Err("no answer within"));
+    }
+
+    #[test]
+    fn the_children_of_a_helper_that_hangs_are_ended_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let pid = folder.path().join("pid");
+        check(&format!("sleep 20 & echo $! > {}; wait", pid.display()), Err("no answer within"));
+        let pid = std::fs::read_to_string(pid).unwrap();
+        let is_running = || match std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())) {
+            // A zombie that init has not collected yet has ended.
+            Ok(stat) => !stat.contains(") Z "),
+            Err(_) => false,
+        };
+        let end = Instant::now() + Duration::from_secs(2);
+        while is_running() && Instant::now() < end {
+            std::thread::sleep(POLL);
+        }
+        assert!(!is_running());
     }
 
     #[test]

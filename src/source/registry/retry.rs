@@ -12,17 +12,26 @@ pub struct RetryPolicy {
     pub retries: u32,
     /// The wait before the second attempt; each further wait is twice the one before.
     pub first_wait: Duration,
-    /// The longest wait, a server's own wish included: who asks for more is given up at once.
+    /// The longest wait, a server's own wish included: who asks for more is given up at once. All waits of one request
+    /// together are no longer either.
     pub longest_wait: Duration,
 }
 
+/// A registry that limits its clients usually asks for a minute.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
 impl Default for RetryPolicy {
     fn default() -> RetryPolicy {
-        RetryPolicy { retries: 3, first_wait: Duration::from_millis(250), longest_wait: Duration::from_secs(60) }
+        RetryPolicy { retries: 3, first_wait: Duration::from_millis(250), longest_wait: LONGEST_WAIT }
     }
 }
 
 impl RetryPolicy {
+    /// The default for a user who waits `timeout` for one answer: twice that for all waits between attempts.
+    pub fn within(timeout: Duration) -> RetryPolicy {
+        RetryPolicy { longest_wait: LONGEST_WAIT.min(timeout * 2), ..RetryPolicy::default() }
+    }
+
     /// The wait after the failed attempt number `attempt`, counted from 0.
     pub(super) fn wait(&self, attempt: u32) -> Duration {
         let factor = 2u32.saturating_pow(attempt);
