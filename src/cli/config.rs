@@ -61,10 +61,12 @@ pub fn run(args: &ConfigCommand, out: &mut dyn Write) -> Result<u8, CliError> {
     say("cache.to", list(&shown), &settings.cache_to.origin);
     let number = |sourced: &Sourced<u64>| sourced.value.to_string();
     say("limits.timeout", number(&settings.timeout), &settings.timeout.origin);
+    say("limits.deadline", number(&settings.deadline), &settings.deadline.origin);
     let jobs = settings.jobs.value.map_or_else(|| "by processors".to_string(), |jobs| jobs.to_string());
     say("limits.jobs", jobs, &settings.jobs.origin);
     say("limits.layer-bytes", number(&settings.layer_bytes), &settings.layer_bytes.origin);
     say("limits.layer-names", number(&settings.layer_names), &settings.layer_names.origin);
+    say("limits.image-memory", number(&settings.image_memory), &settings.image_memory.origin);
     say("limits.cache-bytes", number(&settings.cache_bytes), &settings.cache_bytes.origin);
     for (code, severity) in &settings.severities {
         say(&format!("severity.{code}"), severity.word().to_string(), &Origin::File);

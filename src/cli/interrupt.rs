@@ -50,16 +50,28 @@ pub fn watch() {
                 if is_answered() {
                     continue;
                 }
-                for folder in folders().drain(..) {
-                    // It is gone already, or cannot be removed by anybody now.
-                    let _ = std::fs::remove_dir_all(folder);
-                }
-                // Files that are being written are put in place first, and no other is begun.
-                let _held = (WRITING.write(), crate::cache::hold_writes());
-                let _ = emulate_default_handler(signal);
+                leave_nothing(|| {
+                    let _ = emulate_default_handler(signal);
+                });
             }
         });
     });
+}
+
+/// Ends the process as a signal does, with this exit code.
+pub fn end(code: i32) -> ! {
+    leave_nothing(|| std::process::exit(code));
+    unreachable!("the process has ended")
+}
+
+fn leave_nothing(end: impl FnOnce()) {
+    for folder in folders().drain(..) {
+        // It is gone already, or cannot be removed.
+        let _ = std::fs::remove_dir_all(folder);
+    }
+    // Files that are being written are put in place first, and no other is begun.
+    let _held = (WRITING.write(), crate::cache::hold_writes());
+    end();
 }
 
 /// A temporary folder that a signal removes too.

@@ -6,6 +6,7 @@ mod cache;
 #[cfg(feature = "kube")]
 mod cluster;
 mod config;
+mod deadline;
 mod diagnose;
 mod diff;
 mod doctor;
@@ -32,6 +33,7 @@ mod tracing;
 mod uses;
 mod verify;
 mod workflow;
+mod write;
 
 use std::io::Write;
 

@@ -10,7 +10,7 @@ use crate::source::containerd::Containerd;
 use crate::source::engine::EngineSettings;
 use crate::source::input::{self, OpenOptions, Opened};
 use crate::source::registry::{
-    Client, CredentialPaths, CredentialStore, Credentials, HostOptions, RegistryOptions, Trust,
+    Client, CredentialPaths, CredentialStore, Credentials, HostOptions, RegistryOptions, RetryPolicy, Trust,
 };
 use crate::source::{Source, SourceError};
 
@@ -27,9 +27,12 @@ pub struct SourceArgs {
     /// Ask no registry: read local engines, archives and directories only.
     #[arg(long)]
     pub offline: bool,
-    /// Seconds to wait for a registry's answer, and for each piece of it [default: 30].
+    /// Seconds to wait for one answer: of a registry, for each piece of it, and of a credential helper [default: 30].
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub timeout: Option<u64>,
+    /// Seconds for the whole run; what has not been read by then is reported as not known [default: 21600].
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub deadline: Option<u64>,
     /// Root directory of containerd's state, for containerd:NAMESPACE/REF.
     #[arg(long, value_name = "DIR")]
     pub containerd_root: Option<PathBuf>,
@@ -45,6 +48,13 @@ pub struct SourceArgs {
     /// Credentials that a command adds: pull secrets of a cluster, asked after the user's own.
     #[arg(skip)]
     pub extra_credentials: Vec<CredentialStore>,
+}
+
+impl SourceArgs {
+    /// Seconds for the whole run.
+    pub fn deadline(&self) -> u64 {
+        self.deadline.unwrap_or(super::settings::DEADLINE)
+    }
 }
 
 /// Opens what users name, with everything decided.
@@ -94,13 +104,16 @@ fn registry_options(args: &SourceArgs) -> RegistryOptions {
         credentials.stores.insert(0, CredentialStore::Text { name: "DOCKER_AUTH_CONFIG".to_string(), json });
     }
     credentials.stores.extend(args.extra_credentials.iter().cloned());
+    let timeout = Duration::from_secs(args.timeout.unwrap_or(super::settings::TIMEOUT));
+    credentials.helper_timeout = timeout;
     RegistryOptions {
         trust: if args.insecure { Trust::Insecure } else { Trust::Verified },
         ca_certs: args.ca_cert.clone(),
         hosts: args.hosts.clone(),
         cert_folders: cert_folders(&paths),
         credentials,
-        timeout: Duration::from_secs(args.timeout.unwrap_or(super::settings::TIMEOUT)),
+        timeout,
+        retry: RetryPolicy::within(timeout),
         mirrors: args.mirrors.clone(),
         ..RegistryOptions::default()
     }

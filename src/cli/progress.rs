@@ -30,6 +30,13 @@ impl Progress {
         self.bar.set_prefix(format!(", {read}/{all} layers"));
     }
 
+    /// How far the reading is, in words.
+    pub fn text(&self) -> String {
+        let (read, all) = (self.layers_read.load(Ordering::Relaxed), self.layers.load(Ordering::Relaxed));
+        let (bytes, of) = (self.bar.position(), self.bar.length().unwrap_or(0));
+        format!("{read} of {all} layers ({bytes} of {of} bytes) were read")
+    }
+
     pub fn finish(&self) {
         self.bar.finish_and_clear();
     }

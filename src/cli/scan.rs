@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::outputs::{Output, outputs};
 use super::progress::Progress;
 use super::settings::{self, Settings, Typed};
-use super::{CliError, Terminal, attest, cache, gate, opening, targets, uses};
+use super::{CliError, Terminal, attest, cache, deadline, gate, opening, targets, uses};
 use crate::judge::purpose;
 use crate::platform::Platform;
 use crate::report::{self, Format, Style};
@@ -162,6 +162,7 @@ pub fn read(
     let opener = opening::Opener::new(sources)?;
     let progress = Arc::new(Progress::new(terminal));
     let watch: Arc<dyn Watch> = progress.clone();
+    let options = &Options { deadline: deadline::begin(sources.deadline(), &progress), ..options.clone() };
     let report = scan::scan(images, &|name| opener.open(name), options, &watch);
     progress.finish();
     cache::trim(options, terminal);
@@ -200,7 +201,7 @@ fn write_outputs(
             Some(path) => {
                 let mut text = Vec::new();
                 report::write(report, *format, &Style { color: false, ..*style }, &mut text)?;
-                std::fs::write(path, text).map_err(|error| CliError::Unknown {
+                super::write::replace(path, &text).map_err(|error| CliError::Unknown {
                     text: format!("writing {}: {error}", path.display()),
                     hint: None,
                 })?;

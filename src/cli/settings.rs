@@ -10,7 +10,7 @@ use super::CliError;
 use super::cache::CacheFlags;
 use super::opening::SourceArgs;
 use crate::config::{Config, ConfigError, FILE_NAME, HostSettings, Ignore};
-use crate::image::Limits;
+use crate::image::{Limits, MemoryBudget};
 use crate::judge::code::{Code, Severity};
 use crate::scan::FailOn;
 use crate::source::registry::HostOptions;
@@ -61,6 +61,8 @@ pub struct Settings {
     pub targets: Sourced<Vec<String>>,
     pub fail_on: Sourced<FailOn>,
     pub timeout: Sourced<u64>,
+    /// Seconds for the whole run.
+    pub deadline: Sourced<u64>,
     /// Layers that are read at once; none: as many as there are processors, within bounds.
     pub jobs: Sourced<Option<u16>>,
     pub offline: Sourced<bool>,
@@ -78,6 +80,7 @@ pub struct Settings {
     pub cache_to: Sourced<Option<String>>,
     pub layer_bytes: Sourced<u64>,
     pub layer_names: Sourced<u64>,
+    pub image_memory: Sourced<u64>,
     pub severities: BTreeMap<Code, Severity>,
     pub ignores: Vec<Ignore>,
 }
@@ -90,6 +93,9 @@ const CACHE_BYTES: u64 = 512 << 20;
 
 /// Seconds to wait for a registry.
 pub const TIMEOUT: u64 = 30;
+
+/// Seconds for a whole run: as long as the usual CI service lets a job run.
+pub const DEADLINE: u64 = 6 * 60 * 60;
 
 impl Settings {
     pub fn load(args: &ConfigArgs, typed: Typed, sources: &SourceArgs) -> Result<Settings, CliError> {
@@ -112,6 +118,7 @@ impl Settings {
             targets: layered(given(typed.targets), "IMGARCH_TARGET", words, given(config.targets), Vec::new())?,
             fail_on: layered(typed.fail_on, "IMGARCH_FAIL_ON", fail_on, config.fail_on, FailOn::Error)?,
             timeout: layered(sources.timeout, "IMGARCH_TIMEOUT", number, limits.timeout, TIMEOUT)?,
+            deadline: layered(sources.deadline, "IMGARCH_DEADLINE", number, limits.deadline, DEADLINE)?,
             jobs: layered(
                 typed.jobs.map(Some),
                 "IMGARCH_JOBS",
@@ -162,6 +169,13 @@ impl Settings {
             cache_bytes: layered(None, "IMGARCH_CACHE_BYTES", number, limits.cache_bytes, CACHE_BYTES)?,
             layer_bytes: layered(None, "IMGARCH_LAYER_BYTES", number, limits.layer_bytes, defaults.max_bytes)?,
             layer_names: layered(None, "IMGARCH_LAYER_NAMES", number, limits.layer_names, defaults.max_names)?,
+            image_memory: layered(
+                None,
+                "IMGARCH_IMAGE_MEMORY",
+                number,
+                limits.image_memory,
+                defaults.memory.limit() as u64,
+            )?,
             severities: config.severities,
             ignores: config.ignores,
             file,
@@ -178,6 +192,7 @@ impl Settings {
     /// The flags on sources as if all had been typed.
     pub fn apply_to(&self, sources: &mut SourceArgs) {
         sources.timeout = Some(self.timeout.value);
+        sources.deadline = Some(self.deadline.value);
         sources.offline = self.offline.value;
         sources.insecure = self.insecure.value;
         sources.ca_cert = self.ca_cert.value.clone();
@@ -186,7 +201,8 @@ impl Settings {
     }
 
     pub fn limits(&self) -> Limits {
-        Limits { max_bytes: self.layer_bytes.value, max_names: self.layer_names.value, ..Limits::default() }
+        let memory = MemoryBudget::new(usize::try_from(self.image_memory.value).unwrap_or(usize::MAX));
+        Limits { max_bytes: self.layer_bytes.value, max_names: self.layer_names.value, memory, ..Limits::default() }
     }
 }
 

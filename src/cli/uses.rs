@@ -7,7 +7,7 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::progress::Progress;
-use super::{CliError, Terminal, cache, opening, targets};
+use super::{CliError, Terminal, cache, deadline, opening, targets};
 use crate::kube::object::NodeObject;
 use crate::kube::{Nodes, Survey, Use, manifest};
 use crate::oci::Digest;
@@ -32,6 +32,7 @@ pub fn judge(
     let opener = opening::Opener::new(sources)?;
     let progress = Arc::new(Progress::new(terminal));
     let watch: Arc<dyn Watch> = progress.clone();
+    let base = &Options { deadline: deadline::begin(sources.deadline(), &progress), ..base.clone() };
     let mut judged = Judged::default();
     for (one, opened) in resolved(uses, &opener, base.jobs) {
         let groups = one.groups.iter().filter_map(|index| nodes.groups.get(*index));

@@ -65,12 +65,16 @@ pub struct HostSettings {
 pub struct LimitSettings {
     /// Seconds to wait for a registry.
     pub timeout: Option<u64>,
+    /// Seconds for a whole run.
+    pub deadline: Option<u64>,
     /// Layers that are read at once.
     pub jobs: Option<u16>,
     /// Uncompressed bytes of one layer.
     pub layer_bytes: Option<u64>,
     /// Names that one layer brings in.
     pub layer_names: Option<u64>,
+    /// Bytes of memory for the names and files of one image.
+    pub image_memory: Option<u64>,
     /// Bytes of the cache of read layers.
     pub cache_bytes: Option<u64>,
 }

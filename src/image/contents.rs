@@ -205,6 +205,16 @@ impl<T> Contents<T> {
         self.text.len()
     }
 
+    /// Bytes that the members take, facts' own heap apart: by their number, whatever room was reserved for more.
+    pub fn used_bytes(&self) -> usize {
+        self.text.len() + size_of_val(&*self.records) + size_of_val(&*self.facts) + self.owners.len() * OWNER_BYTES
+    }
+
+    /// Every fact, in the order of its file.
+    pub fn facts(&self) -> impl Iterator<Item = &T> {
+        self.facts.iter()
+    }
+
     /// Bytes that this holds in memory, facts' own heap apart.
     pub fn heap_bytes(&self) -> usize {
         self.text.capacity() + self.records.capacity() * size_of::<Record>() + self.facts.capacity() * size_of::<T>()
@@ -247,6 +257,9 @@ impl<T> Contents<T> {
         &self.facts[index as usize]
     }
 }
+
+/// An owner in the list and in its index.
+const OWNER_BYTES: usize = 32;
 
 /// Bytes that both start with.
 fn shared_start(a: &[u8], b: &[u8]) -> usize {

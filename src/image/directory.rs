@@ -30,7 +30,8 @@ pub fn read_directory<T>(
     let (mut contents, mut is_whole, mut text) = (Contents::default(), true, 0);
     let walked = walk(root, mounts, &mut |met, reader: &mut dyn Read| {
         text += met.path.len();
-        if limits.check_names(contents.len() as u64 + 1, text).is_err() {
+        let is_full = contents.used_bytes() > limits.memory.limit();
+        if is_full || limits.check_names(contents.len() as u64 + 1, text).is_err() {
             is_whole = false;
             return ControlFlow::Break(());
         }

@@ -45,12 +45,14 @@ impl ImageError {
             ImageError::Layer { cause, .. } => match &**cause {
                 LayerError::Source(error) => error.hint().map(str::to_string),
                 LayerError::Compression(_) => Some("build it again with gzip or zstd layers".to_string()),
+                LayerError::TooLarge(_) | LayerError::StoredTooLarge { .. } => Some(raise("layer-bytes")),
+                LayerError::TooManyNames(_) => Some(raise("layer-names")),
+                LayerError::TooMuchMemory(_) => Some(raise(MEMORY_LIMIT)),
+                LayerError::Deadline(_) => Some(EXTEND_DEADLINE.to_string()),
                 LayerError::Foreign(_)
                 | LayerError::Encrypted(_)
                 | LayerError::Bomb { .. }
-                | LayerError::TooManyNames(_)
-                | LayerError::TooMuchText(_)
-                | LayerError::TooLarge(_) => None,
+                | LayerError::TooMuchText(_) => None,
                 _ => pull_again(),
             },
             ImageError::NothingWanted { wanted, .. } => {
@@ -61,6 +63,25 @@ impl ImageError {
             _ => pull_again(),
         }
     }
+}
+
+/// What to do where a run ends before everything was read.
+pub const EXTEND_DEADLINE: &str = "give the run more time: --deadline SECONDS";
+
+/// The setting of [`super::Limits::memory`].
+const MEMORY_LIMIT: &str = "image-memory";
+
+/// How to raise a limit that an image exceeds.
+fn raise(limit: &str) -> String {
+    let variable = limit.replace('-', "_").to_uppercase();
+    format!(
+        "if the image is trusted, raise the limit: IMGARCH_{variable}=N, or {limit} under [limits] in .imgarch.toml"
+    )
+}
+
+/// The hint for a merged tree that exceeds [`super::Limits::memory`].
+pub fn raise_memory() -> String {
+    raise(MEMORY_LIMIT)
 }
 
 /// Why a document could not be had, or could not be believed.
@@ -126,6 +147,13 @@ pub enum LayerError {
     TooMuchText(usize),
     #[error("it holds more than {0} bytes uncompressed")]
     TooLarge(u64),
+    #[error("its descriptor announces {announced} bytes, and at most {limit} are read")]
+    StoredTooLarge { announced: u64, limit: u64 },
+    /// Seconds that the whole run had.
+    #[error("not read: the deadline of the run, {0} s, has passed")]
+    Deadline(u64),
+    #[error("the names and files of this image take more than {0} bytes of memory")]
+    TooMuchMemory(usize),
     #[error("it unpacks to more than {ratio} times its size ({bytes} bytes so far), as archive bombs do")]
     Bomb { ratio: u64, bytes: u64 },
 }

@@ -53,7 +53,8 @@ pub fn read_layer<T>(
     visit: &mut dyn FnMut(&Entry<'_>, &mut dyn Read) -> Option<T>,
 ) -> Result<LayerRead<T>, ImageError> {
     let descriptor = &layer.descriptor;
-    let read = open(source, descriptor).and_then(|reader| {
+    let opened = limits.check_stored(descriptor.size).and_then(|()| open(source, descriptor));
+    let read = opened.and_then(|reader| {
         let stored = Stored { reader, left: descriptor.size, expected: descriptor.size };
         let helpers = if descriptor.size <= SMALL { 0 } else { *HELPERS };
         let through = |decoder, desk| Pipeline::helped(decoder, desk, helpers);
@@ -181,7 +182,7 @@ fn failed<T, R: Read>(mut stored: Intake<R>, desk: &Desk, cause: LayerError) -> 
 
 /// Whether the bytes themselves could not be had.
 fn is_of_source(cause: &LayerError) -> bool {
-    matches!(cause, LayerError::Read(_) | LayerError::TooLong { .. } | LayerError::Source(_))
+    matches!(cause, LayerError::Read(_) | LayerError::TooLong { .. } | LayerError::Source(_) | LayerError::Deadline(_))
 }
 
 /// A blob as a source gives it, held to its descriptor's size so that an endless one ends.

@@ -1,9 +1,12 @@
 //! How much of a layer is read before it is refused: content is hostile, and every number has its reason.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use super::error::LayerError;
 
 /// What a layer may hold. The defaults let every image pass that an engine can unpack.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Limits {
     /// Names that a layer brings in: an entry counts for each component in which its path differs from the one before,
     /// because each may become a directory.
@@ -16,6 +19,15 @@ pub struct Limits {
     pub max_ratio: u64,
     /// Uncompressed bytes of which the ratio is not asked: swap files and database images of zeros are real.
     pub free_bytes: u64,
+    /// What is kept of all layers of one image. A clone counts on the same budget.
+    pub memory: MemoryBudget,
+}
+
+/// Memory that the kept names, entries and facts of one image may take, shared by the threads that read its layers.
+#[derive(Clone, Debug)]
+pub struct MemoryBudget {
+    limit: usize,
+    used: Arc<AtomicUsize>,
 }
 
 /// The largest layers in the field hold about one and a half million files.
@@ -28,6 +40,29 @@ const MAX_BYTES: u64 = 1 << 40;
 const MAX_RATIO: u64 = 200;
 /// A few seconds of work.
 const FREE_BYTES: u64 = 4 << 30;
+/// Two million files; the layers of real images take 1 to 20 MiB.
+const IMAGE_MEMORY: usize = 256 << 20;
+
+impl MemoryBudget {
+    pub fn new(limit: usize) -> MemoryBudget {
+        MemoryBudget { limit, used: Arc::default() }
+    }
+
+    /// The same limit with nothing used, for another image.
+    pub fn renewed(&self) -> MemoryBudget {
+        MemoryBudget::new(self.limit)
+    }
+
+    pub fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// Counts `bytes` more. An error once all of them are over the limit.
+    pub fn take(&self, bytes: usize) -> Result<(), LayerError> {
+        let used = self.used.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
+        if used > self.limit { Err(LayerError::TooMuchMemory(self.limit)) } else { Ok(()) }
+    }
+}
 
 impl Default for Limits {
     fn default() -> Limits {
@@ -37,6 +72,7 @@ impl Default for Limits {
             max_bytes: MAX_BYTES,
             max_ratio: MAX_RATIO,
             free_bytes: FREE_BYTES,
+            memory: MemoryBudget::new(IMAGE_MEMORY),
         }
     }
 }
@@ -48,6 +84,14 @@ impl Limits {
         }
         if produced > self.free_bytes && produced / self.max_ratio > stored {
             return Err(LayerError::Bomb { ratio: self.max_ratio, bytes: produced });
+        }
+        Ok(())
+    }
+
+    /// Stored bytes that a descriptor announces, before any of them is requested.
+    pub(super) fn check_stored(&self, announced: u64) -> Result<(), LayerError> {
+        if announced > self.max_bytes {
+            return Err(LayerError::StoredTooLarge { announced, limit: self.max_bytes });
         }
         Ok(())
     }

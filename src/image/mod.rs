@@ -20,10 +20,10 @@ pub(crate) mod testing;
 
 pub use contents::{Contents, Entry, EntryKind, PATH_LIMIT};
 pub use directory::{DirectoryRead, read_directory};
-pub use error::{DocumentFault, ImageError, LayerError};
+pub use error::{DocumentFault, EXTEND_DEADLINE, ImageError, LayerError, raise_memory};
 pub use fetch::statements;
 pub use layer::{Checked, Layer, LayerRead, read_layer};
-pub use limits::Limits;
+pub use limits::{Limits, MemoryBudget};
 pub use note::LayerNote;
 pub use pipeline::Compression;
 pub use rootfs::{

@@ -9,6 +9,7 @@ pub(crate) mod elf_builder;
 mod foreign;
 mod go;
 mod kind;
+mod memory;
 mod named;
 mod notes;
 mod script;

@@ -4,13 +4,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::cure::rebuild_command;
-use super::layers::{Failures, LayerStore, ReadLayer, keep};
+use super::layers::{Failures, LayerStore, ReadLayer, counted, keep};
 use super::model::{ImageReport, LayerReport, PlatformReport, Problem};
 use super::platform::{Subject, judge_platform};
 use super::{Open, Options, Watch};
 use super::{attribution, base, index};
 use crate::image::{
-    Contents, Image, ImageError, Layer, LayerNote, RootFs, Selection, Skipped, Why, read_directory, read_stream, select,
+    Contents, EXTEND_DEADLINE, Image, ImageError, Layer, LayerNote, Limits, RootFs, Selection, Skipped, Why,
+    raise_memory, read_directory, read_stream, select,
 };
 use crate::inspect::FileKind;
 use crate::judge::code::{Code, Severity};
@@ -20,7 +21,7 @@ use crate::platform::matching::{self, Engine};
 use crate::platform::{Platform, Target};
 use crate::source::Source;
 use crate::source::archive::Archive;
-use crate::source::input::{Input, Opened};
+use crate::source::input::{self, Input, Opened};
 use crate::source::rootfs_dir::Mounts;
 
 /// An image whose manifests are read, or the reason why they are not.
@@ -48,7 +49,11 @@ impl Selected {
         store: &mut LayerStore,
         watch: &Arc<dyn Watch>,
     ) -> Selected {
-        watch.image(name);
+        watch.image(input::shown(name));
+        if let Some(Err(late)) = options.deadline.map(|deadline| deadline.check()) {
+            let content = Err(Problem::new(late.to_string(), Some(EXTEND_DEADLINE.to_string())));
+            return Selected { name: input::shown(name).to_string(), origin: String::new(), note: None, content };
+        }
         match open(name) {
             Ok(opened) => {
                 let Opened { input, origin, name, note } = opened;
@@ -57,7 +62,12 @@ impl Selected {
             }
             Err(error) => {
                 let problem = Problem::new(error.to_string(), error.hint().map(str::to_string));
-                Selected { name: name.to_string(), origin: String::new(), note: None, content: Err(problem) }
+                Selected {
+                    name: input::shown(name).to_string(),
+                    origin: String::new(),
+                    note: None,
+                    content: Err(problem),
+                }
             }
         }
     }
@@ -176,8 +186,9 @@ impl Content {
             }
             Input::Directory(path) => read_folder(&path, options),
             Input::Stream(stream) => {
+                let limits = Limits { memory: options.limits.memory.renewed(), ..options.limits.clone() };
                 let mut streamed =
-                    read_stream(stream.reader, &stream.place, &options.limits, &mut keep).map_err(problem)?;
+                    read_stream(stream.reader, &stream.place, &limits, &mut counted(&limits)).map_err(problem)?;
                 let source =
                     Archive::of(streamed.members.take(), &stream.selector).map_err(|error| problem(error.into()))?;
                 let selection = select(&source, &wanted).map_err(problem)?;
@@ -287,7 +298,8 @@ fn on_image(
     options: &Options,
 ) -> PlatformReport {
     let (mut problems, mut odd) = (Vec::new(), Vec::new());
-    let mut rootfs: RootFs<FileKind> = RootFs::empty();
+    let memory = options.limits.memory.limit();
+    let mut rootfs: RootFs<FileKind> = RootFs::bounded(memory);
     for layer in &image.layers {
         match find(layer) {
             Ok(read) => {
@@ -302,8 +314,12 @@ fn on_image(
         }
     }
     if rootfs.left_out() > 0 {
-        let text = format!("its layers hold more than can be merged: {} entries were left out", rootfs.left_out());
-        problems.push(Problem::new(text, None));
+        let why = match rootfs.has_filled_memory() {
+            true => format!("the names and files of this image take more than {memory} bytes of memory"),
+            false => "its layers hold more than can be merged".to_string(),
+        };
+        let hint = rootfs.has_filled_memory().then(raise_memory);
+        problems.push(Problem::new(format!("{why}: {} entries were left out", rootfs.left_out()), hint));
     }
     let layers = layer_reports(image, options);
     let subject = Subject {

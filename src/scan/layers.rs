@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::mpsc;
 
 use super::model::Problem;
-use super::{Options, Watch};
+use super::{Deadline, Options, Watch};
 use crate::cache::CachedLayer;
 use crate::image::{Contents, Entry, ImageError, Layer, LayerError, LayerNote, LayerRead, Limits, read_layer};
 use crate::inspect::{FileKind, TextStart, inspect};
@@ -44,6 +44,16 @@ pub fn keep(entry: &Entry<'_>, reader: &mut dyn Read) -> Option<FileKind> {
         FileKind::Empty if !is_executable && !is_module_name(entry.path) => None,
         FileKind::Text(TextStart::Plain) if !is_executable => None,
         kind => Some(kind),
+    }
+}
+
+/// [`keep`], with what it keeps counted on the image's memory budget.
+pub fn counted(limits: &Limits) -> impl FnMut(&Entry<'_>, &mut dyn Read) -> Option<FileKind> {
+    |entry, reader| {
+        let kind = keep(entry, reader)?;
+        // The walk asks the budget again, and ends where it is exceeded.
+        let _ = limits.memory.take(kind.heap_bytes());
+        Some(kind)
     }
 }
 
@@ -110,10 +120,11 @@ impl LayerStore {
         missing.sort_by_key(|layer| std::cmp::Reverse(layer.descriptor.size));
         watch.expect(missing.iter().map(|layer| layer.descriptor.size).sum());
         watch.expect_layers(missing.len());
-        let watched = Watched { source, watch: Arc::clone(watch) };
+        let watched = Watched { source, watch: Arc::clone(watch), deadline: options.deadline };
+        let limits = Limits { memory: options.limits.memory.renewed(), ..options.limits.clone() };
         let jobs = options.jobs.clamp(1, missing.len());
         let read = |layer: &Layer| {
-            let read = read_one(&watched, layer, options);
+            let read = read_one(&watched, layer, &limits, options);
             watched.watch.layer();
             (layer.descriptor.digest.clone(), read)
         };
@@ -182,16 +193,20 @@ impl LayerStore {
 }
 
 /// One layer; a panic is a bug of ours, and must cost this layer's verdict and nothing else.
-fn read_one(source: &Watched<'_>, layer: &Layer, options: &Options) -> Result<ReadLayer, Problem> {
+fn read_one(source: &Watched<'_>, layer: &Layer, limits: &Limits, options: &Options) -> Result<ReadLayer, Problem> {
     let span = tracing::debug_span!("layer", index = layer.index, digest = %layer.descriptor.digest);
     let _entered = span.enter();
     let digest = &layer.descriptor.digest;
+    if let Some(Err(late)) = options.deadline.map(|deadline| deadline.check()) {
+        let (index, digest) = (layer.index, digest.clone());
+        return Err(problem(ImageError::Layer { index, digest, cause: Box::new(late) }));
+    }
     let stamp = match &options.cache {
         Some(_) => source.stamp(&layer.descriptor).map_err(|error| unreadable(error, layer))?,
         None => None,
     };
     let known = options.cache.as_ref().and_then(|cache| cache.find(digest, layer.descriptor.size));
-    let known = known.filter(|found| is_within(found, &options.limits));
+    let known = known.filter(|found| is_within(found, limits));
     // What is wrong with the bytes, reading them whole will say.
     if let Some(found) = known.filter(|_| is_as_stored(source, layer, stamp.as_ref(), options)) {
         tracing::debug!(entries = found.contents.len(), "found in the cache");
@@ -199,7 +214,7 @@ fn read_one(source: &Watched<'_>, layer: &Layer, options: &Options) -> Result<Re
         let size = layer.descriptor.size;
         return Ok(ReadLayer { contents: Arc::new(found.contents), diff_id: found.diff_id, size, notes: Vec::new() });
     }
-    let read = catch_unwind(AssertUnwindSafe(|| read_layer(source, layer, &options.limits, &mut keep)));
+    let read = catch_unwind(AssertUnwindSafe(|| read_layer(source, layer, limits, &mut counted(limits))));
     match read {
         Ok(Ok(read)) => {
             tracing::debug!(entries = read.contents.len(), bytes = read.checked.uncompressed_bytes, "read");
@@ -248,7 +263,10 @@ fn see(layer: &Layer, stamp: Option<&Stamp>, options: &Options) {
 
 /// What was read under other limits must not pass under these.
 fn is_within(found: &CachedLayer, limits: &Limits) -> bool {
-    found.uncompressed_bytes <= limits.max_bytes && found.contents.names() <= limits.max_names
+    let facts = || found.contents.facts().map(FileKind::heap_bytes).sum::<usize>();
+    found.uncompressed_bytes <= limits.max_bytes
+        && found.contents.names() <= limits.max_names
+        && limits.memory.take(found.contents.used_bytes() + facts()).is_ok()
 }
 
 /// Only the digests that were computed are written down. A cache that cannot be written costs time, not the answer.
@@ -260,10 +278,11 @@ fn remember(read: &LayerRead<FileKind>, options: &Options) {
     }
 }
 
-/// A source that tells of the bytes that pass.
+/// A source that reports the bytes that pass, and gives none after the deadline.
 struct Watched<'a> {
     source: &'a dyn Source,
     watch: Arc<dyn Watch>,
+    deadline: Option<Deadline>,
 }
 
 impl Source for Watched<'_> {
@@ -273,7 +292,7 @@ impl Source for Watched<'_> {
 
     fn open(&self, descriptor: &Descriptor) -> Result<Box<dyn Read + Send>, SourceError> {
         let reader = self.source.open(descriptor)?;
-        Ok(Box::new(Counted { reader, watch: Arc::clone(&self.watch) }))
+        Ok(Box::new(Counted { reader, watch: Arc::clone(&self.watch), deadline: self.deadline }))
     }
 
     fn stamp(&self, descriptor: &Descriptor) -> Result<Option<Stamp>, SourceError> {
@@ -284,10 +303,12 @@ impl Source for Watched<'_> {
 struct Counted {
     reader: Box<dyn Read + Send>,
     watch: Arc<dyn Watch>,
+    deadline: Option<Deadline>,
 }
 
 impl Read for Counted {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        self.deadline.map_or(Ok(()), |deadline| deadline.check())?;
         let read = self.reader.read(into)?;
         self.watch.read(read as u64);
         Ok(read)
@@ -304,6 +325,89 @@ mod tests {
         let watch: Arc<dyn Watch> = Arc::new(Unwatched);
         let failures = store.read(source, layers, &Options::default(), &watch);
         layers.iter().filter_map(|layer| store.find(layer, &failures).err()).map(|problem| problem.text).collect()
+    }
+
+    #[test]
+    fn the_layers_of_one_image_share_a_memory_budget() {
+        let mut source = Memory::default();
+        let layer = |number: usize| {
+            let names: Vec<String> = (0..2000).map(|name| format!("opt/{number}/{name}")).collect();
+            tar_of(&names.iter().map(|name| file(name, b"")).collect::<Vec<_>>())
+        };
+        let tars: Vec<Vec<u8>> = (0..4).map(layer).collect();
+        let layers: Vec<Layer> =
+            tars.iter().enumerate().map(|(at, tar)| source.add_layer(at, tar, tar.clone())).collect();
+        let read = |memory: usize, layers: &[Layer]| {
+            let limits = Limits { memory: crate::image::MemoryBudget::new(memory), ..Limits::default() };
+            let (mut store, options) = (LayerStore::default(), Options { limits, ..Options::default() });
+            let watch: Arc<dyn Watch> = Arc::new(Unwatched);
+            let failures = store.read(&source, layers, &options, &watch);
+            layers.iter().filter_map(|layer| store.find(layer, &failures).err()).collect::<Vec<_>>()
+        };
+        // One layer takes some 75 KiB.
+        assert_eq!(read(200 << 10, &layers[..1]).len(), 0);
+        let problems = read(200 << 10, &layers);
+        assert!(!problems.is_empty());
+        assert!(problems[0].text.ends_with("take more than 204800 bytes of memory"), "{problems:?}");
+        assert!(problems[0].hint.as_ref().unwrap().contains("image-memory"), "{problems:?}");
+        assert_eq!(read(1 << 20, &layers).len(), 0);
+    }
+
+    /// Gives zeros for ever, slowly.
+    struct Endless;
+
+    impl Source for Endless {
+        fn root(&self) -> Result<Descriptor, SourceError> {
+            unreachable!("a layer is read by its descriptor")
+        }
+
+        fn open(&self, _: &Descriptor) -> Result<Box<dyn Read + Send>, SourceError> {
+            Ok(Box::new(self::Slow))
+        }
+
+        fn stamp(&self, _: &Descriptor) -> Result<Option<Stamp>, SourceError> {
+            Ok(None)
+        }
+    }
+
+    struct Slow;
+
+    impl Read for Slow {
+        fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+            into[..1].fill(0);
+            Ok(1)
+        }
+    }
+
+    fn endless_layer(size: u64) -> Layer {
+        let descriptor = Descriptor::new("application/vnd.oci.image.layer.v1.tar", Digest::of(b"x"), size);
+        Layer { index: 0, descriptor, diff_id: None }
+    }
+
+    #[test]
+    fn an_endless_layer_ends_at_the_deadline_of_the_run() {
+        let start = std::time::Instant::now();
+        let options = Options { deadline: Deadline::after(start, 1), ..Options::default() };
+        let (mut store, layers) = (LayerStore::default(), [endless_layer(1 << 40), endless_layer(1 << 39)]);
+        let watch: Arc<dyn Watch> = Arc::new(Unwatched);
+        let failures = store.read(&Endless, &layers, &options, &watch);
+        assert!(start.elapsed() < std::time::Duration::from_secs(2), "{:?}", start.elapsed());
+        let failure = store.find(&layers[0], &failures).err().unwrap();
+        assert!(failure.text.ends_with("not read: the deadline of the run, 1 s, has passed"), "{failure:?}");
+        assert!(failure.hint.unwrap().contains("--deadline"));
+        let again = store.read(&Endless, &layers, &options, &watch);
+        assert!(store.find(&layers[0], &again).is_err());
+    }
+
+    #[test]
+    fn a_layer_of_two_to_the_62_bytes_is_refused_before_it_is_opened() {
+        let (mut store, layers) = (LayerStore::default(), [endless_layer(1 << 62)]);
+        let watch: Arc<dyn Watch> = Arc::new(Unwatched);
+        let failures = store.read(&Endless, &layers, &Options::default(), &watch);
+        let failure = store.find(&layers[0], &failures).err().unwrap();
+        assert!(failure.text.contains("announces 4611686018427387904 bytes"), "{failure:?}");
+        assert!(failure.hint.unwrap().contains("IMGARCH_LAYER_BYTES"));
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod platform;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 pub use cure::rebuild_command;
 pub use layers::keep;
@@ -21,7 +22,7 @@ pub use model::{
 };
 
 use crate::cache::Cache;
-use crate::image::{Limits, Wanted};
+use crate::image::{LayerError, Limits, Wanted};
 use crate::oci::Digest;
 use crate::platform::{Platform, Target};
 use crate::source::SourceError;
@@ -45,6 +46,31 @@ pub struct Options {
     pub jobs: usize,
     /// Where what was found in layers is remembered; none: nowhere.
     pub cache: Option<Arc<Cache>>,
+    /// When the whole run must end.
+    pub deadline: Option<Deadline>,
+}
+
+/// When a run must end: what has not been read by then is not known.
+#[derive(Clone, Copy, Debug)]
+pub struct Deadline {
+    end: Instant,
+    seconds: u64,
+}
+
+impl Deadline {
+    /// `seconds` after the run's start. `None` where no clock reaches that far.
+    pub fn after(start: Instant, seconds: u64) -> Option<Deadline> {
+        start.checked_add(Duration::from_secs(seconds)).map(|end| Deadline { end, seconds })
+    }
+
+    /// The time that is left; zero once it has passed.
+    pub fn left(&self) -> Duration {
+        self.end.saturating_duration_since(Instant::now())
+    }
+
+    fn check(&self) -> Result<(), LayerError> {
+        if self.left().is_zero() { Err(LayerError::Deadline(self.seconds)) } else { Ok(()) }
+    }
 }
 
 /// The program and arguments that replace an image's own, as Kubernetes' `command` and `args` do: a given entrypoint
@@ -73,6 +99,7 @@ impl Default for Options {
             limits: Limits::default(),
             jobs: 2,
             cache: None,
+            deadline: None,
         }
     }
 }

@@ -14,7 +14,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::{
-    CoveredLink, Dangling, LinkFault, MAX_NODES, MAX_TEXT, NONE, Node, NodeId, NodeKind, ROOT, Refusal, Refused, RootFs,
+    CoveredLink, Dangling, LinkFault, MAX_NODES, NONE, Node, NodeId, NodeKind, ROOT, Refusal, Refused, RootFs,
 };
 use crate::image::contents::{Contents, Entry, EntryKind};
 
@@ -37,6 +37,14 @@ const MAX_COVERED: usize = 100;
 /// Components of link targets and of marks' paths that a merge follows, in all. Real layers stay far below one for each
 /// entry; a hostile one could ask for 80,000 by every entry.
 const MAX_STEPS: u64 = 20_000_000;
+
+/// Of a hidden path in its set, the path's own bytes apart.
+const HIDDEN_BYTES: usize = 48;
+
+/// Of a hard link that no engine can make.
+fn link_bytes(path: &[u8], target: &[u8]) -> usize {
+    size_of::<Dangling>() + path.len() + target.len()
+}
 
 /// The directory in which the entry before was placed, and those on the way to it: entries of one directory come one
 /// after the other, and near ones follow.
@@ -72,12 +80,17 @@ impl<T> RootFs<T> {
     pub fn apply(&mut self, contents: Arc<Contents<T>>) {
         let layer = self.layers.len();
         self.layers.push(Arc::clone(&contents));
-        let room = contents.len().min(MAX_NODES);
+        self.other_bytes += contents.used_bytes();
+        let spare = self.memory_limit.saturating_sub(self.used_bytes());
+        let room = contents.len().min(MAX_NODES).min(spare / size_of::<Node>());
         self.nodes.reserve(room);
-        self.table.reserve(room);
+        let (nodes, names) = (&self.nodes, &self.names);
+        self.table.reserve(room, |id| nodes[id as usize].key(names));
         if contents.has_marks() {
             let mut hidden = HashSet::new();
+            let before = self.other_bytes;
             contents.for_each(|entry, _| match entry.kind {
+                EntryKind::Whiteout if !self.take_memory(HIDDEN_BYTES + entry.path.len()) => {}
                 EntryKind::Whiteout if !hidden.insert(entry.path.to_vec()) => {
                     self.refuse(layer, entry.path, Refusal::HiddenHere);
                 }
@@ -85,6 +98,7 @@ impl<T> RootFs<T> {
                 EntryKind::Opaque => self.hide_children(entry.path, layer),
                 _ => {}
             });
+            self.other_bytes = before;
         }
         let mut last = Last::default();
         let mut links: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
@@ -95,11 +109,15 @@ impl<T> RootFs<T> {
                 let fault = match self.link(entry.path, target, Some((entry, layer))) {
                     Some(source) if source == layer => return,
                     Some(_) => LinkFault::LowerLayer,
-                    None => {
+                    None if self.take_memory(link_bytes(entry.path, target)) => {
                         links.push((entry.path.to_vec(), target.to_vec()));
                         return;
                     }
+                    None => return,
                 };
+                if !self.take_memory(link_bytes(entry.path, target)) {
+                    return;
+                }
                 let (path, target) = (entry.path.to_vec(), target.to_vec());
                 self.dangling.push(Dangling { layer, path, target, fault });
             }
@@ -120,6 +138,14 @@ impl<T> RootFs<T> {
         }
         let nowhere = |(path, target)| Dangling { layer, path, target, fault: LinkFault::Nowhere };
         self.dangling.extend(links.into_iter().map(nowhere));
+    }
+
+    /// Counts what is kept outside the tree. False where there is no memory for it.
+    fn take_memory(&mut self, bytes: usize) -> bool {
+        self.other_bytes += bytes;
+        let fits = !self.is_full();
+        self.left_out += u64::from(!fits);
+        fits
     }
 
     /// Where a path leads, its last link not followed, within what a merge may walk.
@@ -229,7 +255,7 @@ impl<T> RootFs<T> {
         if target.is_empty() {
             return true;
         }
-        if self.names.len() >= MAX_TEXT {
+        if self.is_full() {
             self.left_out += 1;
             self.nodes[id as usize].kind = NodeKind::Gone;
             self.nodes[id as usize].target_len = 0;
@@ -392,12 +418,13 @@ impl<T> RootFs<T> {
         if let Some(id) = self.child_even_gone(parent, name, hash) {
             return Some(id);
         }
-        if self.nodes.len() >= MAX_NODES || self.names.len() >= MAX_TEXT {
+        if self.is_full() {
             self.left_out += 1;
             return None;
         }
         let id = self.nodes.len() as u32;
-        self.table.insert(hash, id);
+        let (nodes, names) = (&self.nodes, &self.names);
+        self.table.insert(hash, id, |id| nodes[id as usize].key(names));
         let node = Node {
             parent,
             name: self.names.len() as u32,

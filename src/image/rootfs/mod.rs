@@ -35,6 +35,10 @@ pub struct RootFs<T> {
     replaced: u64,
     /// Components that were walked while merging.
     steps: u64,
+    /// Bytes that the tree may take, its layers' contents included.
+    memory_limit: usize,
+    /// Bytes that the layers' contents and the lists of links take.
+    other_bytes: usize,
 }
 
 /// Why an engine cannot make a hard link of a layer.
@@ -108,6 +112,13 @@ struct Node {
     next_sibling: u32,
 }
 
+impl Node {
+    /// What the table finds it by.
+    fn key<'a>(&self, names: &'a [u8]) -> (u32, &'a [u8]) {
+        (self.parent, &names[self.name as usize..][..self.name_len as usize])
+    }
+}
+
 /// What a node is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NodeKind {
@@ -141,12 +152,20 @@ pub struct FileView<'a, T> {
 const MAX_NODES: usize = 8 << 20;
 /// Bytes of names; offsets into them are 32 bits wide.
 const MAX_TEXT: usize = 1 << 30;
+/// Of a node's place in the table of names.
+const TABLE_BYTES: usize = 8;
 const NONE: u32 = u32::MAX;
 const ROOT: u32 = 0;
 
 impl<T> RootFs<T> {
     /// A root directory and nothing in it.
     pub fn empty() -> RootFs<T> {
+        RootFs::bounded(usize::MAX)
+    }
+
+    /// The same, for a tree of at most `memory_limit` bytes, its layers' contents included. Entries beyond that are left
+    /// out.
+    pub fn bounded(memory_limit: usize) -> RootFs<T> {
         let root = Node {
             parent: ROOT,
             name: 0,
@@ -166,7 +185,7 @@ impl<T> RootFs<T> {
         let (layers, names, owners) = (Vec::new(), Vec::new(), vec![(0, 0)]);
         let (table, dangling, covered, refused) = (Table::default(), Vec::new(), Vec::new(), BTreeMap::new());
         let (owner_index, capabilities) = (HashMap::from([((0, 0), 0)]), CapabilityTable::default());
-        let (nodes, left_out, replaced, steps) = (vec![root], 0, 0, 0);
+        let (nodes, left_out, replaced, steps, other_bytes) = (vec![root], 0, 0, 0, 0);
         RootFs {
             layers,
             nodes,
@@ -181,6 +200,8 @@ impl<T> RootFs<T> {
             capabilities,
             replaced,
             steps,
+            memory_limit,
+            other_bytes,
         }
     }
 
@@ -284,6 +305,11 @@ impl<T> RootFs<T> {
         self.left_out
     }
 
+    /// Whether entries were left out because the tree takes all the memory that it may.
+    pub fn has_filled_memory(&self) -> bool {
+        self.left_out > 0 && self.used_bytes() > self.memory_limit
+    }
+
     /// Hard links to nothing.
     pub fn dangling(&self) -> &[Dangling] {
         &self.dangling
@@ -299,7 +325,17 @@ impl<T> RootFs<T> {
         self.refused.values()
     }
 
-    fn child_even_gone(&self, parent: u32, name: &[u8], hash: u32) -> Option<u32> {
+    /// Bytes that are in use, whatever room was reserved for more.
+    fn used_bytes(&self) -> usize {
+        self.other_bytes + size_of_val(&*self.nodes) + self.names.len() + self.nodes.len() * TABLE_BYTES
+    }
+
+    /// Whether no more nodes and names fit.
+    fn is_full(&self) -> bool {
+        self.nodes.len() >= MAX_NODES || self.names.len() >= MAX_TEXT || self.used_bytes() > self.memory_limit
+    }
+
+    fn child_even_gone(&self, parent: u32, name: &[u8], hash: u64) -> Option<u32> {
         self.table.find(hash, |id| self.nodes[id as usize].parent == parent && self.name_of(id) == name)
     }
 

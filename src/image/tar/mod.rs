@@ -26,6 +26,9 @@ use sparse::{Content, Holes, Map};
 /// More notes than these say nothing new.
 const MAX_NOTES: usize = 100;
 
+/// Bytes that a layer's entries grow by before the image's memory budget is asked again.
+const MEMORY_STEP: usize = 64 << 10;
+
 /// Bytes kept of a name that is too long.
 const LONG_NAME_START: usize = 64;
 
@@ -39,7 +42,7 @@ pub fn walk<T, R: BufRead>(
     visit: &mut Visit<'_, T>,
 ) -> Result<(Contents<T>, Vec<LayerNote>), LayerError> {
     let (blocks, contents, notes) = (Blocks::new(reader), Contents::default(), Vec::new());
-    let mut walk = Walk { blocks, contents, notes, limits, visit, path: Vec::new(), target: Vec::new() };
+    let mut walk = Walk { blocks, contents, notes, limits, counted: 0, visit, path: Vec::new(), target: Vec::new() };
     let mut member = Member::new();
     loop {
         match walk.blocks.member(&mut member)? {
@@ -48,6 +51,7 @@ pub fn walk<T, R: BufRead>(
                 if end == End::Bare {
                     walk.note(LayerNote::NoEndMarker);
                 }
+                walk.count_memory(0)?;
                 walk.contents.shrink();
                 return Ok((walk.contents, walk.notes));
             }
@@ -60,6 +64,8 @@ struct Walk<'w, 'v, T, R> {
     contents: Contents<T>,
     notes: Vec<LayerNote>,
     limits: &'w Limits,
+    /// Bytes of `contents` that the memory budget knows of.
+    counted: usize,
     visit: &'w mut Visit<'v, T>,
     path: Vec<u8>,
     target: Vec<u8>,
@@ -186,7 +192,22 @@ impl<T, R: BufRead> Walk<'_, '_, T, R> {
         self.path = path;
         self.blocks.skip(left)?;
         self.blocks.skip(padding(stored))?;
-        self.limits.check_names(self.contents.names(), self.contents.text_bytes())
+        self.check_limits()
+    }
+
+    fn check_limits(&mut self) -> Result<(), LayerError> {
+        self.limits.check_names(self.contents.names(), self.contents.text_bytes())?;
+        self.count_memory(MEMORY_STEP)
+    }
+
+    /// Takes what was added from the memory budget, once it is at least `step` bytes.
+    fn count_memory(&mut self, step: usize) -> Result<(), LayerError> {
+        let used = self.contents.used_bytes();
+        if used - self.counted < step {
+            return Ok(());
+        }
+        let added = used - std::mem::replace(&mut self.counted, used);
+        self.limits.memory.take(added)
     }
 
     fn link(&mut self, member: &Member, facts: &Facts) -> Result<(), LayerError> {
@@ -222,7 +243,7 @@ impl<T, R: BufRead> Walk<'_, '_, T, R> {
         };
         let Facts { mode, uid, gid, capabilities } = *facts;
         self.contents.push(&Entry { path: &self.path, kind, mode, uid, gid, size: 0, capabilities }, None);
-        self.limits.check_names(self.contents.names(), self.contents.text_bytes())
+        self.check_limits()
     }
 
     /// Turns a name into `path`. False where no file can have it.

@@ -1,0 +1,32 @@
+//! Ends a run that does not end by itself. Reading stops at the deadline and the report says what is missing; where a
+//! server or another program blocks the run beyond that, the process ends without a report.
+
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use super::interrupt;
+use super::progress::Progress;
+use crate::scan::Deadline;
+
+/// Time to judge and report what was read.
+const GRACE: Duration = Duration::from_secs(5);
+/// Could not tell.
+const EXIT_CODE: i32 = 3;
+
+/// The deadline of this process, which has `seconds` from its first call. `progress` says what was read where the process
+/// has to be ended.
+pub fn begin(seconds: u64, progress: &Arc<Progress>) -> Option<Deadline> {
+    static BEGUN: OnceLock<Option<Deadline>> = OnceLock::new();
+    *BEGUN.get_or_init(|| {
+        let deadline = Deadline::after(Instant::now(), seconds)?;
+        let progress = Arc::clone(progress);
+        std::thread::spawn(move || {
+            std::thread::sleep(deadline.left().saturating_add(GRACE));
+            progress.finish();
+            eprintln!("error: the run did not end within its deadline of {seconds} s: {}", progress.text());
+            eprintln!("hint: {}", crate::image::EXTEND_DEADLINE);
+            interrupt::end(EXIT_CODE);
+        });
+        Some(deadline)
+    })
+}

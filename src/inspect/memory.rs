@@ -1,0 +1,101 @@
+//! How much memory a file's kind takes, for the cap on what is kept of one image. Lengths, not capacities: an estimate
+//! within a factor of two of what the allocator gives out.
+
+use super::{Ar, Dynamic, Elf, FileKind, MachO, NpmPackage, Pe, Script, TextStart, Zip};
+
+impl FileKind {
+    /// Bytes on the heap.
+    pub fn heap_bytes(&self) -> usize {
+        match self {
+            FileKind::Elf(elf) => elf_bytes(elf),
+            FileKind::Script(script) => script_bytes(script),
+            FileKind::MachO(macho) => size_of::<MachO>() + size_of_val(&*macho.cpus),
+            FileKind::Pe(_) => size_of::<Pe>(),
+            FileKind::Ar(ar) => size_of::<Ar>() + size_of_val(&*ar.arches),
+            FileKind::Zip(zip) => zip_bytes(zip),
+            FileKind::Text(TextStart::ErrorPage(line)) => size_of::<String>() + line.len(),
+            FileKind::Wheel(tags) => size_of::<Vec<String>>() + strings(tags),
+            FileKind::NpmPackage(package) => npm_bytes(package),
+            FileKind::Config(text) => size_of::<Box<[u8]>>() + text.len(),
+            FileKind::Text(
+                TextStart::Plain | TextStart::BomShebang | TextStart::BlankShebang | TextStart::Source(_),
+            )
+            | FileKind::Empty
+            | FileKind::Wasm
+            | FileKind::JavaClass
+            | FileKind::Packed(_)
+            | FileKind::LlvmBitcode
+            | FileKind::LfsPointer
+            | FileKind::Html
+            | FileKind::Data => 0,
+        }
+    }
+}
+
+fn strings(list: &[String]) -> usize {
+    list.iter().map(|text| size_of::<String>() + text.len()).sum()
+}
+
+fn optional(text: &Option<String>) -> usize {
+    text.as_ref().map_or(0, String::len)
+}
+
+fn elf_bytes(elf: &Elf) -> usize {
+    let go = elf.go.as_ref().map_or(0, |go| {
+        let settings = go.settings.iter().map(|(key, value)| size_of::<(String, String)>() + key.len() + value.len());
+        size_of_val(&**go) + go.version.len() + settings.sum::<usize>()
+    });
+    size_of::<Elf>()
+        + size_of_val(&*elf.head)
+        + size_of_val(&*elf.segments)
+        + elf.interp.as_ref().map_or(0, Vec::len)
+        + elf.property.as_ref().map_or(0, Vec::len)
+        + optional(&elf.isa.riscv)
+        + elf.dynamic.as_ref().map_or(0, |dynamic| dynamic_bytes(dynamic))
+        + go
+}
+
+fn dynamic_bytes(dynamic: &Dynamic) -> usize {
+    let wants = dynamic.wants.iter().map(|(library, versions)| {
+        let versions = versions.iter().map(|(version, _)| size_of::<(String, bool)>() + version.len());
+        size_of::<(String, Vec<(String, bool)>)>() + library.len() + versions.sum::<usize>()
+    });
+    size_of::<Dynamic>()
+        + strings(&dynamic.needed)
+        + [&dynamic.soname, &dynamic.rpath, &dynamic.runpath].into_iter().map(optional).sum::<usize>()
+        + wants.sum::<usize>()
+        + dynamic.offers.as_deref().map_or(0, strings)
+}
+
+fn script_bytes(script: &Script) -> usize {
+    let shebang = script
+        .shebang
+        .as_ref()
+        .map_or(0, |shebang| shebang.interpreter.len() + shebang.argument.as_ref().map_or(0, Vec::len));
+    size_of::<Script>() + shebang + script.text.len()
+}
+
+fn zip_bytes(zip: &Zip) -> usize {
+    let natives = zip.natives.iter().map(|native| size_of_val(native) + native.0.len());
+    size_of::<Zip>() + natives.sum::<usize>() + strings(&zip.wheel_tags)
+}
+
+fn npm_bytes(package: &NpmPackage) -> usize {
+    let lists = [&package.os, &package.cpu, &package.libc, &package.optional];
+    size_of::<NpmPackage>() + package.name.len() + lists.into_iter().map(|list| strings(list)).sum::<usize>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_takes_at_least_what_is_kept_of_its_file() {
+        let config = FileKind::Config(Box::new(vec![0; 5000].into()));
+        assert!((5000..6000).contains(&config.heap_bytes()));
+        let elf = crate::inspect::elf_builder::ElfBuilder::arm64().interp("/lib/ld.so").needed("libc.so.6").build();
+        let kind = crate::inspect::inspect(b"bin/app", elf.len() as u64, true, &mut &elf[..]);
+        assert!((300..4000).contains(&kind.heap_bytes()), "{}", kind.heap_bytes());
+        assert_eq!(FileKind::Data.heap_bytes(), 0);
+    }
+}
