@@ -3,11 +3,13 @@
 
 use std::io::{self, Read};
 
+use serde::{Deserialize, Serialize};
+
 use super::CachedLayer;
-use super::wire::{Wire, put_slice, take_bytes, take_slice};
 use crate::image::{Checked, Contents, Entry, EntryKind, Limits, PATH_LIMIT};
 use crate::inspect::FileKind;
 use crate::oci::{DiffId, Digest};
+use crate::platform::FileCapabilities;
 
 /// Where records of layers are, by diffID.
 pub const LAYERS: &str = "layers";
@@ -16,6 +18,9 @@ pub const BLOBS: &str = "blobs";
 
 const LAYER_MAGIC: &[u8] = b"imgarch layer\n";
 const BLOB_MAGIC: &[u8] = b"imgarch blob\n";
+
+/// `sha256:` and 64 digits.
+const SUM_BYTES: usize = 7 + 64;
 
 /// The fastest level: a layer's names shrink to a fifth by it.
 const LEVEL: i32 = 1;
@@ -38,43 +43,106 @@ fn key(kind: &str, digest: &Digest) -> String {
     format!("{kind}/{}/{}/{hex}", digest.algorithm(), &hex[..2])
 }
 
-/// The record of a blob.
-pub fn encode_blob(build: &str, checked: &Checked) -> Vec<u8> {
-    let mut body = Vec::new();
-    for text in [build, checked.digest.as_str(), checked.diff_id.0.as_str()] {
-        put_slice(text.as_bytes(), &mut body);
+/// What a stored blob unpacks to.
+#[derive(Serialize, Deserialize)]
+struct BlobRecord<'a> {
+    build: &'a str,
+    digest: &'a str,
+    diff_id: &'a str,
+    stored_bytes: u64,
+}
+
+/// What comes before a layer's packed members.
+#[derive(Serialize, Deserialize)]
+struct LayerHead<'a> {
+    build: &'a str,
+    diff_id: &'a str,
+    uncompressed_bytes: u64,
+}
+
+/// A member of a layer. `F` is `&FileKind` where it is written and `FileKind` where it is read.
+#[derive(Serialize, Deserialize)]
+struct MemberRecord<'a, F> {
+    /// Bytes that the path shares with the one before.
+    shared: u16,
+    #[serde(borrow)]
+    rest: &'a [u8],
+    #[serde(borrow)]
+    kind: MemberKind<'a>,
+    mode: u16,
+    uid: u32,
+    gid: u32,
+    size: u64,
+    capabilities: Option<FileCapabilities>,
+    fact: Option<F>,
+}
+
+#[derive(Serialize, Deserialize)]
+enum MemberKind<'a> {
+    File,
+    Directory,
+    #[serde(borrow)]
+    Symlink(&'a [u8]),
+    #[serde(borrow)]
+    HardLink(&'a [u8]),
+    Special,
+    Whiteout,
+    Opaque,
+}
+
+impl<'a> From<EntryKind<'a>> for MemberKind<'a> {
+    fn from(kind: EntryKind<'a>) -> MemberKind<'a> {
+        match kind {
+            EntryKind::File => MemberKind::File,
+            EntryKind::Directory => MemberKind::Directory,
+            EntryKind::Symlink(target) => MemberKind::Symlink(target),
+            EntryKind::HardLink(target) => MemberKind::HardLink(target),
+            EntryKind::Special => MemberKind::Special,
+            EntryKind::Whiteout => MemberKind::Whiteout,
+            EntryKind::Opaque => MemberKind::Opaque,
+        }
     }
-    checked.stored_bytes.put(&mut body);
-    sealed(BLOB_MAGIC, &body)
+}
+
+impl<'a> From<MemberKind<'a>> for EntryKind<'a> {
+    fn from(kind: MemberKind<'a>) -> EntryKind<'a> {
+        match kind {
+            MemberKind::File => EntryKind::File,
+            MemberKind::Directory => EntryKind::Directory,
+            MemberKind::Symlink(target) => EntryKind::Symlink(target),
+            MemberKind::HardLink(target) => EntryKind::HardLink(target),
+            MemberKind::Special => EntryKind::Special,
+            MemberKind::Whiteout => EntryKind::Whiteout,
+            MemberKind::Opaque => EntryKind::Opaque,
+        }
+    }
+}
+
+/// The record of a blob.
+pub fn encode_blob(build: &str, checked: &Checked) -> io::Result<Vec<u8>> {
+    let (digest, diff_id) = (checked.digest.as_str(), checked.diff_id.0.as_str());
+    let record = BlobRecord { build, digest, diff_id, stored_bytes: checked.stored_bytes };
+    Ok(sealed(BLOB_MAGIC, &postcard::to_stdvec(&record).map_err(io::Error::other)?))
 }
 
 /// The diffID in a blob's record and the size of the blob, if that is whole, of this build and of this digest.
 pub fn decode_blob(bytes: &[u8], build: &str, digest: &Digest) -> Option<(DiffId, u64)> {
-    let mut from = unsealed(BLOB_MAGIC, bytes)?;
-    if take_slice(&mut from)? != build.as_bytes() || take_slice(&mut from)? != digest.as_str().as_bytes() {
+    let (record, rest) = postcard::take_from_bytes::<BlobRecord<'_>>(unsealed(BLOB_MAGIC, bytes)?).ok()?;
+    if record.build != build || record.digest != digest.as_str() || !rest.is_empty() {
         return None;
     }
-    let diff_id = std::str::from_utf8(take_slice(&mut from)?).ok()?.parse().ok()?;
-    let stored_bytes = u64::take(&mut from)?;
-    from.is_empty().then_some((DiffId(diff_id), stored_bytes))
+    Some((DiffId(record.diff_id.parse().ok()?), record.stored_bytes))
 }
 
 /// `body` after what it is and its digest.
 fn sealed(magic: &[u8], body: &[u8]) -> Vec<u8> {
-    let mut bytes = magic.to_vec();
-    put_slice(Digest::of(body).as_str().as_bytes(), &mut bytes);
-    bytes.extend_from_slice(body);
-    bytes
+    [magic, Digest::of(body).as_str().as_bytes(), body].concat()
 }
 
 /// The body of a sealed record, if it is what it says.
 fn unsealed<'a>(magic: &[u8], bytes: &'a [u8]) -> Option<&'a [u8]> {
-    let mut from = bytes;
-    if take_bytes(&mut from, magic.len())? != magic {
-        return None;
-    }
-    let sum = take_slice(&mut from)?;
-    (sum == Digest::of(from).as_str().as_bytes()).then_some(from)
+    let (sum, body) = bytes.strip_prefix(magic)?.split_at_checked(SUM_BYTES)?;
+    (sum == Digest::of(body).as_str().as_bytes()).then_some(body)
 }
 
 /// The record of a layer; none where it is too large to be worth keeping.
@@ -84,102 +152,77 @@ pub fn encode(contents: &Contents<FileKind>, build: &str, checked: &Checked) -> 
         return Ok(None);
     }
     let mut members = Vec::new();
-    contents.len().put(&mut members);
     let mut last: Vec<u8> = Vec::new();
+    let mut failed = None;
     contents.for_each(|entry, fact| {
-        put_entry(entry, &last, &mut members);
-        fact.is_some().put(&mut members);
-        if let Some(index) = fact {
-            contents.fact(index).put(&mut members);
+        let shared = entry.path.iter().zip(&last).take_while(|(a, b)| a == b).count();
+        let record = MemberRecord {
+            // Paths are far shorter than 64 KiB: see PATH_LIMIT.
+            shared: shared as u16,
+            rest: &entry.path[shared..],
+            kind: entry.kind.into(),
+            mode: entry.mode,
+            uid: entry.uid,
+            gid: entry.gid,
+            size: entry.size,
+            capabilities: entry.capabilities,
+            fact: fact.map(|index| contents.fact(index)),
+        };
+        if let Err(error) = postcard::to_io(&record, &mut members) {
+            failed.get_or_insert(error);
         }
         last.clear();
         last.extend_from_slice(entry.path);
     });
+    if let Some(error) = failed {
+        return Err(io::Error::other(error));
+    }
     if members.len() as u64 > UNPACKED_LIMIT {
         return Ok(None);
     }
     let packed = zstd::encode_all(members.as_slice(), LEVEL)?;
-    let mut body = Vec::with_capacity(packed.len() + 512);
-    for text in [build, checked.diff_id.0.as_str()] {
-        put_slice(text.as_bytes(), &mut body);
-    }
-    checked.uncompressed_bytes.put(&mut body);
+    let diff_id = checked.diff_id.0.as_str();
+    let head = LayerHead { build, diff_id, uncompressed_bytes: checked.uncompressed_bytes };
+    let mut body = postcard::to_stdvec(&head).map_err(io::Error::other)?;
     body.extend_from_slice(&packed);
     Ok(Some(sealed(LAYER_MAGIC, &body)))
 }
 
 /// The layer in a record, if that is whole, of this build and of this diffID.
 pub fn decode(bytes: &[u8], build: &str, diff_id: &DiffId) -> Option<CachedLayer> {
-    let mut from = unsealed(LAYER_MAGIC, bytes)?;
-    if take_slice(&mut from)? != build.as_bytes() || take_slice(&mut from)? != diff_id.0.as_str().as_bytes() {
+    let (head, packed) = postcard::take_from_bytes::<LayerHead<'_>>(unsealed(LAYER_MAGIC, bytes)?).ok()?;
+    if head.build != build || head.diff_id != diff_id.0.as_str() {
         return None;
     }
-    let uncompressed_bytes = u64::take(&mut from)?;
     let mut members = Vec::new();
-    zstd::Decoder::new(from).ok()?.take(UNPACKED_LIMIT + 1).read_to_end(&mut members).ok()?;
-    let contents = take_members(&mut members.as_slice())?;
-    Some(CachedLayer { contents, diff_id: diff_id.clone(), uncompressed_bytes })
+    zstd::Decoder::new(packed).ok()?.take(UNPACKED_LIMIT + 1).read_to_end(&mut members).ok()?;
+    let contents = decode_members(&members)?;
+    Some(CachedLayer { contents, diff_id: diff_id.clone(), uncompressed_bytes: head.uncompressed_bytes })
 }
 
-fn put_entry(entry: &Entry<'_>, last: &[u8], out: &mut Vec<u8>) {
-    let (tag, target): (u8, &[u8]) = match entry.kind {
-        EntryKind::File => (0, b""),
-        EntryKind::Directory => (1, b""),
-        EntryKind::Symlink(target) => (2, target),
-        EntryKind::HardLink(target) => (3, target),
-        EntryKind::Special => (4, b""),
-        EntryKind::Whiteout => (5, b""),
-        EntryKind::Opaque => (6, b""),
-    };
-    let shared = entry.path.iter().zip(last).take_while(|(a, b)| a == b).count();
-    out.push(tag);
-    shared.put(out);
-    put_slice(&entry.path[shared..], out);
-    put_slice(target, out);
-    entry.mode.put(out);
-    entry.uid.put(out);
-    entry.gid.put(out);
-    entry.size.put(out);
-    entry.capabilities.put(out);
-}
-
-fn take_members(from: &mut &[u8]) -> Option<Contents<FileKind>> {
-    let count = usize::take(from)?;
+fn decode_members(mut from: &[u8]) -> Option<Contents<FileKind>> {
     let limits = Limits::default();
     let mut contents = Contents::default();
     let mut path: Vec<u8> = Vec::new();
-    for _ in 0..count {
-        let tag = u8::take(from)?;
-        let shared = usize::take(from)?;
+    while !from.is_empty() {
+        let (record, rest) = postcard::take_from_bytes::<MemberRecord<'_, FileKind>>(from).ok()?;
+        from = rest;
+        let shared = usize::from(record.shared);
         if shared > path.len() {
             return None;
         }
         path.truncate(shared);
-        path.extend_from_slice(take_slice(from)?);
-        let target = take_slice(from)?;
-        if path.len() > PATH_LIMIT || target.len() > PATH_LIMIT {
+        path.extend_from_slice(record.rest);
+        let kind = EntryKind::from(record.kind);
+        let target_bytes = match kind {
+            EntryKind::Symlink(target) | EntryKind::HardLink(target) => target.len(),
+            EntryKind::File | EntryKind::Directory | EntryKind::Special | EntryKind::Whiteout | EntryKind::Opaque => 0,
+        };
+        if path.len() > PATH_LIMIT || target_bytes > PATH_LIMIT {
             return None;
         }
-        let kind = match tag {
-            0 => EntryKind::File,
-            1 => EntryKind::Directory,
-            2 => EntryKind::Symlink(target),
-            3 => EntryKind::HardLink(target),
-            4 => EntryKind::Special,
-            5 => EntryKind::Whiteout,
-            6 => EntryKind::Opaque,
-            _ => return None,
-        };
-        let entry = Entry {
-            path: &path,
-            kind,
-            mode: Wire::take(from)?,
-            uid: Wire::take(from)?,
-            gid: Wire::take(from)?,
-            size: Wire::take(from)?,
-            capabilities: Wire::take(from)?,
-        };
-        let fact: Option<FileKind> = Wire::take(from)?;
+        let MemberRecord { mode, uid, gid, size, capabilities, fact, .. } = record;
+        let entry = Entry { path: &path, kind, mode, uid, gid, size, capabilities };
         // A shared record may be anybody's: what no tar reader lets pass is taken from nobody.
         let is_target_below = !matches!(entry.kind, EntryKind::HardLink(target) if !is_below_root(target));
         if !is_below_root(entry.path) || !is_target_below || entry.mode > 0o7777 {
@@ -193,7 +236,7 @@ fn take_members(from: &mut &[u8]) -> Option<Contents<FileKind>> {
             return None;
         }
     }
-    from.is_empty().then_some(contents)
+    Some(contents)
 }
 
 /// Whether a path is as [`Entry::path`] promises: no leading or double slash, no `.` and no `..`. Empty is the root.

@@ -7,11 +7,9 @@
 //! Whatever is odd about a record makes it as if it were not there.
 
 mod folder;
-mod kinds;
 mod layer;
 mod seen;
 mod store;
-mod wire;
 
 use std::io;
 use std::path::Path;
@@ -28,7 +26,7 @@ use crate::oci::{DiffId, Digest};
 use crate::source::Stamp;
 
 /// Changes with what is kept of a layer, how it is written, and what inspection finds.
-const VERSION: &str = concat!("2-", env!("CARGO_PKG_VERSION"));
+const VERSION: &str = concat!("3-", env!("CARGO_PKG_VERSION"));
 
 /// Bytes of one record: the largest layers in the field pack to some ten MiB.
 const RECORD_LIMIT: u64 = 256 << 20;
@@ -134,7 +132,7 @@ impl Cache {
     /// [`Cache::take_notes`].
     pub fn keep(&self, checked: &Checked, contents: &Contents<FileKind>) -> io::Result<()> {
         let Some(of_layer) = layer::encode(contents, &self.build, checked)? else { return Ok(()) };
-        let of_blob = layer::encode_blob(&self.build, checked);
+        let of_blob = layer::encode_blob(&self.build, checked)?;
         if of_layer.len() as u64 > RECORD_LIMIT {
             return Ok(());
         }

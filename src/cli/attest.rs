@@ -6,7 +6,6 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde_json::{Value, json};
 
 use super::{CliError, Terminal, gate, opening};
-use crate::config::Date;
 use crate::oci::{Descriptor, Digest, Reference};
 use crate::report::{Style, attest};
 use crate::scan::Report;
@@ -82,8 +81,8 @@ fn push(registry: &Registry, digest: &Digest, statement: &[u8]) -> Result<Digest
         Ok::<Value, SourceError>(described(&descriptor))
     };
     let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    let (day, of_day) = (Date::of_unix_seconds(seconds), seconds % 86_400);
-    let created = format!("{day}T{:02}:{:02}:{:02}Z", of_day / 3600, of_day / 60 % 60, of_day % 60);
+    let created =
+        jiff::Timestamp::from_second(i64::try_from(seconds).unwrap_or_default()).unwrap_or_default().to_string();
     let annotations = json!({
         "org.opencontainers.image.created": created,
         "in-toto.io/predicate-type": attest::PREDICATE_TYPE,

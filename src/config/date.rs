@@ -2,55 +2,31 @@
 
 use std::fmt;
 
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
 /// A day, as `YYYY-MM-DD`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Date {
-    year: i64,
-    month: u8,
-    day: u8,
-}
+pub struct Date(jiff::civil::Date);
 
 impl Date {
-    /// `2027-01-31`; nothing where there is no such day.
+    /// `2027-01-31`; `None` for any other form, and where there is no such day.
     pub fn parse(text: &str) -> Option<Date> {
-        let parts: Vec<&str> = text.split('-').collect();
-        let [year, month, day] = parts.as_slice() else { return None };
-        let is_shape = (year.len(), month.len(), day.len()) == (4, 2, 2);
-        if !is_shape || !text.bytes().all(|b| b.is_ascii_digit() || b == b'-') {
-            return None;
-        }
-        let date = Date { year: year.parse().ok()?, month: month.parse().ok()?, day: day.parse().ok()? };
-        ((1..=12).contains(&date.month) && (1..=date.days_of_month()).contains(&date.day)).then_some(date)
+        let is_shape = text.len() == 10
+            && text.bytes().enumerate().all(|(at, b)| if matches!(at, 4 | 7) { b == b'-' } else { b.is_ascii_digit() });
+        text.parse().ok().filter(|_| is_shape).map(Date)
     }
 
-    /// The day, in UTC, that this many seconds after 1970 belong to.
-    /// Source: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", `civil_from_days`.
+    /// The day, in UTC, that this many seconds after 1970 belong to; the last of the calendar for any later one.
     pub fn of_unix_seconds(seconds: u64) -> Date {
-        let days = (seconds / 86_400) as i64 + 719_468;
-        let era = days / 146_097;
-        let of_era = days % 146_097;
-        let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-        let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-        let shifted = (5 * of_year + 2) / 153;
-        let day = (of_year - (153 * shifted + 2) / 5 + 1) as u8;
-        let month = if shifted < 10 { shifted + 3 } else { shifted - 9 } as u8;
-        Date { year: year_of_era + era * 400 + i64::from(month <= 2), month, day }
-    }
-
-    fn days_of_month(self) -> u8 {
-        let is_leap = self.year % 4 == 0 && (self.year % 100 != 0 || self.year % 400 == 0);
-        match self.month {
-            2 if is_leap => 29,
-            2 => 28,
-            4 | 6 | 9 | 11 => 30,
-            _ => 31,
-        }
+        let time = i64::try_from(seconds).ok().and_then(|seconds| Timestamp::from_second(seconds).ok());
+        Date(time.unwrap_or(Timestamp::MAX).to_zoned(TimeZone::UTC).date())
     }
 }
 
 impl fmt::Display for Date {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:04}-{:02}-{:02}", self.year, self.month, self.day)
+        self.0.fmt(f)
     }
 }
 

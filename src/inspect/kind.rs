@@ -2,11 +2,14 @@
 
 use std::fmt;
 
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 use crate::platform::{Arch, Class, Endian};
 
 /// The kind of a file by its content. Inspection is total: bytes that are no known format are `Data`, broken ones carry
 /// what is wrong in their own kind, never an error.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum FileKind {
     /// Zero bytes long.
     Empty,
@@ -40,7 +43,7 @@ pub enum FileKind {
 }
 
 /// How a text without a usable shebang starts; tells the near misses of a script.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TextStart {
     Plain,
     /// A UTF-8 or UTF-16 byte order mark, or UTF-16 without one, before `#!`.
@@ -54,7 +57,7 @@ pub enum TextStart {
 }
 
 /// A language that a text is written in, by its first statement.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Language {
     C,
     Go,
@@ -66,7 +69,7 @@ pub enum Language {
 }
 
 /// How a [`FileKind::Packed`] file is packed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Packing {
     Gzip,
     Xz,
@@ -78,16 +81,17 @@ pub enum Packing {
 }
 
 /// A Mach-O file: a macOS program or library.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MachO {
     /// Lipo's names of its CPU types (`x86_64`, `arm64`), one for each slice.
+    #[serde(deserialize_with = "mach_cpus")]
     pub cpus: Vec<&'static str>,
     /// `filetype` of a thin file: 2 a program, 6 a library, 8 a bundle; 0 of a fat one.
     pub filetype: u32,
 }
 
 /// An `ar` archive: a static library.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ar {
     /// The architectures of the ELF members that were read, each once.
     pub arches: Vec<Arch>,
@@ -98,7 +102,7 @@ pub struct Ar {
 }
 
 /// What an npm package's `package.json` says of platforms. Source: npm's package.json(5), "os", "cpu", "libc".
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NpmPackage {
     pub name: String,
     /// Node's names (`linux`, `darwin`); `!` before one excludes it. Empty: any.
@@ -112,7 +116,7 @@ pub struct NpmPackage {
 }
 
 /// A `#!` file. The line is kept as the kernel reads it: at most 256 bytes of the file.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Script {
     /// The interpreter and its one argument, or why the kernel refuses the line. Source: fs/binfmt_script.c.
     pub shebang: Result<Shebang, ShebangError>,
@@ -125,13 +129,13 @@ pub struct Script {
 
 /// Interpreter path and optional argument, byte for byte as `binfmt_script` splits the line. The interpreter is empty
 /// where a NUL follows `#!`, as in a file of nothing else: the kernel then opens "", its working directory: EACCES.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shebang {
     pub interpreter: Vec<u8>,
     pub argument: Option<Vec<u8>>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ShebangError {
     /// Nothing but blanks on the line after `#!`: ENOEXEC.
     Empty,
@@ -150,9 +154,10 @@ pub const SCRIPT_BYTES: usize = 16 << 10;
 
 /// An ELF file. `head` is what the kernel itself looks at; all else is read from where the program headers point.
 /// Fields are read in the layout that the *kernel of that machine* uses (see `layout`), which is not always EI_CLASS's.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Elf {
     /// The file's first 256 bytes, zero padded: `bprm->buf`.
+    #[serde(serialize_with = "write_head", deserialize_with = "read_head")]
     pub head: Box<[u8; 256]>,
     /// Bytes of the whole file.
     pub size: u64,
@@ -191,7 +196,7 @@ pub struct Elf {
 }
 
 /// A program header. Source: gABI `Elf64_Phdr`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Segment {
     pub p_type: u32,
     pub flags: u32,
@@ -209,7 +214,7 @@ pub const PT_NOTE: u32 = 4;
 pub const PT_GNU_PROPERTY: u32 = 0x6474_e553;
 
 /// What the dynamic linker will do with a file.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dynamic {
     pub needed: Vec<String>,
     pub soname: Option<String>,
@@ -228,7 +233,7 @@ pub struct Dynamic {
 }
 
 /// What notes and attributes say of the CPU a file needs. `None` everywhere: nothing said, which proves nothing.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IsaNotes {
     /// GNU_PROPERTY_X86_ISA_1_NEEDED bit set (1 baseline, 2 v2, 4 v3, 8 v4).
     pub x86_needed: Option<u32>,
@@ -241,7 +246,7 @@ pub struct IsaNotes {
 }
 
 /// File-scope tags of `.ARM.attributes`, vendor "aeabi". Source: abi-aa, addenda32.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ArmAttributes {
     pub cpu_arch: Option<u8>,
     /// b'A', b'R', b'M', b'S' or 0.
@@ -252,7 +257,7 @@ pub struct ArmAttributes {
 }
 
 /// Go's build information. Source: debug/buildinfo.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GoBuild {
     pub version: String,
     /// `build\tKEY=VALUE` lines: GOARCH, GOARM, GOAMD64, CGO_ENABLED...
@@ -260,7 +265,7 @@ pub struct GoBuild {
 }
 
 /// A PE file: Windows program or library.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pe {
     /// COFF machine field.
     pub machine: u16,
@@ -273,7 +278,7 @@ pub struct Pe {
 }
 
 /// A zip's content as far as it matters: the native code in it.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Zip {
     /// Programs and libraries inside: member path (`outer.jar!/inner.so` for nested archives) and what they are.
     pub natives: Vec<(String, Native)>,
@@ -286,11 +291,28 @@ pub struct Zip {
 }
 
 /// Native code inside an archive: its format and architecture.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Native {
     Elf { machine: u16, arch: Option<Arch>, e_type: u16 },
     MachO,
     Pe { machine: u16 },
+}
+
+/// Names of Mach-O CPUs are constants; others than those of the table are refused.
+fn mach_cpus<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<&'static str>, D::Error> {
+    let names = Vec::<String>::deserialize(from)?;
+    let known = |name: &String| super::mach_cpu(name).ok_or_else(|| D::Error::custom("unknown Mach-O CPU"));
+    names.iter().map(known).collect()
+}
+
+/// serde has arrays of up to 32 elements only.
+fn write_head<S: Serializer>(head: &[u8; 256], to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_bytes(head)
+}
+
+fn read_head<'de, D: Deserializer<'de>>(from: D) -> Result<Box<[u8; 256]>, D::Error> {
+    let bytes = <&[u8]>::deserialize(from)?;
+    bytes.try_into().map(Box::new).map_err(|_| D::Error::custom("the head of a program has 256 bytes"))
 }
 
 impl fmt::Display for Language {

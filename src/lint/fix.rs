@@ -1,5 +1,9 @@
 //! Makes the rewrites of findings, and shows them as a unified diff. Text in, text out: writing a file is the rim's.
 
+use std::time::Duration;
+
+use similar::TextDiff;
+
 use super::finding::{Edit, Finding, Safety};
 
 /// A file's text after its rewrites.
@@ -14,6 +18,8 @@ pub struct Fixed {
 
 /// Lines of context around a change, as `diff -u` shows.
 const CONTEXT_LINES: usize = 3;
+/// After this time a diff need not be the shortest one.
+const DIFF_TIME: Duration = Duration::from_millis(500);
 
 /// Makes every rewrite up to `safety`, first come first served where two touch the same bytes.
 pub fn apply(text: &str, findings: &[Finding], safety: Safety) -> Fixed {
@@ -47,105 +53,9 @@ fn conflict(one: &Edit, other: &Edit) -> bool {
 
 /// The change of one file as a unified diff, empty where there is none.
 pub fn unified_diff(path: &str, before: &str, after: &str) -> String {
-    let (old, new): (Vec<&str>, Vec<&str>) = (lines_of(before), lines_of(after));
-    let steps = script(&old, &new);
-    let mut out = String::new();
-    let mut at = 0;
-    while let Some(first) = steps[at..].iter().position(|step| !step.is_same()).map(|n| at + n) {
-        let start = first.saturating_sub(CONTEXT_LINES).max(at);
-        let mut end = first;
-        let mut quiet = 0;
-        while end < steps.len() && quiet <= 2 * CONTEXT_LINES {
-            quiet = if steps[end].is_same() { quiet + 1 } else { 0 };
-            end += 1;
-        }
-        let end = (end - quiet + CONTEXT_LINES.min(quiet)).min(steps.len());
-        if out.is_empty() {
-            out = format!("--- a/{path}\n+++ b/{path}\n");
-        }
-        out += &hunk(&steps, start..end);
-        at = end;
-    }
-    out
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Step<'a> {
-    Same(&'a str),
-    Gone(&'a str),
-    New(&'a str),
-}
-
-impl Step<'_> {
-    fn is_same(&self) -> bool {
-        matches!(self, Step::Same(_))
-    }
-
-    fn is_old(&self) -> bool {
-        !matches!(self, Step::New(_))
-    }
-
-    fn is_new(&self) -> bool {
-        !matches!(self, Step::Gone(_))
-    }
-}
-
-fn lines_of(text: &str) -> Vec<&str> {
-    text.split_inclusive('\n').collect()
-}
-
-fn hunk(steps: &[Step<'_>], range: std::ops::Range<usize>) -> String {
-    let before = &steps[..range.start];
-    let (old_start, new_start) =
-        (before.iter().filter(|s| s.is_old()).count(), before.iter().filter(|s| s.is_new()).count());
-    let shown = &steps[range];
-    let (old, new) = (shown.iter().filter(|s| s.is_old()).count(), shown.iter().filter(|s| s.is_new()).count());
-    // A side without lines is counted from the line before it.
-    let from = |start: usize, count: usize| if count == 0 { start } else { start + 1 };
-    let mut out = format!("@@ -{},{old} +{},{new} @@\n", from(old_start, old), from(new_start, new));
-    for step in shown {
-        let (mark, line) = match step {
-            Step::Same(line) => (' ', line),
-            Step::Gone(line) => ('-', line),
-            Step::New(line) => ('+', line),
-        };
-        out.push(mark);
-        out.push_str(line);
-        if !line.ends_with('\n') {
-            out.push_str("\n\\ No newline at end of file\n");
-        }
-    }
-    out
-}
-
-/// The shortest way from old to new lines. Only the changed middle is compared, so files of any length are quick.
-fn script<'a>(old: &[&'a str], new: &[&'a str]) -> Vec<Step<'a>> {
-    let head = old.iter().zip(new).take_while(|(a, b)| a == b).count();
-    let tail = old[head..].iter().rev().zip(new[head..].iter().rev()).take_while(|(a, b)| a == b).count();
-    let (a, b) = (&old[head..old.len() - tail], &new[head..new.len() - tail]);
-    // common[i][j]: length of the longest common subsequence of a[i..] and b[j..].
-    let mut common = vec![vec![0u32; b.len() + 1]; a.len() + 1];
-    for i in (0..a.len()).rev() {
-        for j in (0..b.len()).rev() {
-            common[i][j] = if a[i] == b[j] { common[i + 1][j + 1] + 1 } else { common[i + 1][j].max(common[i][j + 1]) };
-        }
-    }
-    let mut steps: Vec<Step<'a>> = old[..head].iter().copied().map(Step::Same).collect();
-    let (mut i, mut j) = (0, 0);
-    while i < a.len() || j < b.len() {
-        if i < a.len() && j < b.len() && a[i] == b[j] {
-            steps.push(Step::Same(a[i]));
-            (i, j) = (i + 1, j + 1);
-        } else if j == b.len() || (i < a.len() && common[i + 1][j] >= common[i][j + 1]) {
-            steps.push(Step::Gone(a[i]));
-            i += 1;
-        } else {
-            steps.push(Step::New(b[j]));
-            j += 1;
-        }
-    }
-    steps.extend(old[old.len() - tail..].iter().copied().map(Step::Same));
-    steps
+    let diff = TextDiff::configure().timeout(DIFF_TIME).diff_lines(before, after);
+    let (old, new) = (format!("a/{path}"), format!("b/{path}"));
+    diff.unified_diff().context_radius(CONTEXT_LINES).header(&old, &new).to_string()
 }
 
 #[cfg(test)]
@@ -190,7 +100,7 @@ mod tests {
         assert_eq!(unified_diff("f", "a", "a"), "");
         assert_eq!(
             unified_diff("f", "a", "b"),
-            "--- a/f\n+++ b/f\n@@ -1,1 +1,1 @@\n-a\n\\ No newline at end of file\n+b\n\\ No newline at end of file\n"
+            "--- a/f\n+++ b/f\n@@ -1 +1 @@\n-a\n\\ No newline at end of file\n+b\n\\ No newline at end of file\n"
         );
     }
 }

@@ -3,15 +3,17 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// Width of an ELF file's fields, by `EI_CLASS`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Class {
     Elf32,
     Elf64,
 }
 
 /// Byte order of an ELF file's fields, by `EI_DATA`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Endian {
     Little,
     Big,
@@ -19,7 +21,7 @@ pub enum Endian {
 
 /// An instruction set and byte order that a Linux node or a program can have. The names are GOARCH's,
 /// which are OCI's; those that Go does not know carry `uname -m`'s name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Arch {
     Amd64,
     I386,

@@ -1,8 +1,10 @@
 //! Linux capabilities by their names, the sets that engines grant, and what a file's `security.capability` says.
 //! Source: include/uapi/linux/capability.h; security/commoncap.c `get_vfs_caps_from_disk`.
 
+use serde::{Deserialize, Serialize};
+
 /// Capabilities as bits, CAP_CHOWN the lowest.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Capabilities(pub u64);
 
 /// Without `CAP_`, in the order of their numbers.
@@ -115,7 +117,7 @@ impl Capabilities {
 }
 
 /// What `security.capability` says of a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum FileCapabilities {
     Sound {
         permitted: Capabilities,

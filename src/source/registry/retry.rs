@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jiff::fmt::rfc2822::DateTimeParser;
 use reqwest::StatusCode;
 use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 
@@ -60,27 +61,14 @@ pub(super) fn asked_wait(headers: &HeaderMap) -> Option<Duration> {
         return Some(Duration::from_secs(seconds));
     }
     let now = http_date(headers.get(DATE)?.to_str().ok()?)?;
-    Some(Duration::from_secs(http_date(asked)?.saturating_sub(now)))
+    let wait = http_date(asked)?.saturating_sub(now);
+    Some(Duration::from_secs(u64::try_from(wait).unwrap_or(0)))
 }
 
-/// Seconds since 1970 of `Sun, 06 Nov 1994 08:49:37 GMT`. The two obsolete forms are no date here.
+/// Seconds since 1970 of `Sun, 06 Nov 1994 08:49:37 GMT`. The two obsolete forms are not read.
 /// Source: RFC 9110, 5.6.7.
-fn http_date(text: &str) -> Option<u64> {
-    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    let words: Vec<&str> = text.split_ascii_whitespace().collect();
-    let [_, day, month, year, time, "GMT"] = words.as_slice() else { return None };
-    let month = MONTHS.iter().position(|name| name == month)? as u64 + 1;
-    let (day, year) = (day.parse::<u64>().ok()?, year.parse::<u64>().ok()?);
-    let clock: Vec<u64> = time.split(':').map(|part| part.parse().ok()).collect::<Option<_>>()?;
-    let [hour, minute, second] = clock.as_slice() else { return None };
-    if !(1970..=9999).contains(&year) || !(1..=31).contains(&day) || *hour > 23 || *minute > 59 || *second > 60 {
-        return None;
-    }
-    // The year begins in March, so that the leap day is its last.
-    let (year, month) = if month <= 2 { (year - 1, month + 9) } else { (year, month - 3) };
-    let days = 365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day - 1;
-    const DAYS_TO_1970: u64 = 719_468;
-    Some((days - DAYS_TO_1970) * 86_400 + hour * 3_600 + minute * 60 + second)
+fn http_date(text: &str) -> Option<i64> {
+    DateTimeParser::new().parse_timestamp(text).ok().map(|time| time.as_second())
 }
 
 #[cfg(test)]
