@@ -10,7 +10,14 @@ use crate::image::ImageError;
 
 /// Small limits, so that a lie about sizes ends soon.
 fn limits() -> Limits {
-    Limits { max_names: 5000, max_text: 1 << 20, max_bytes: 64 << 20, max_ratio: 50, free_bytes: 4 << 20 }
+    Limits {
+        max_names: 5000,
+        max_text: 1 << 20,
+        max_bytes: 64 << 20,
+        max_ratio: 50,
+        free_bytes: 4 << 20,
+        ..Limits::default()
+    }
 }
 
 fn read(stored: Vec<u8>) -> Result<LayerRead<usize>, ImageError> {
