@@ -11,7 +11,9 @@ use super::contents::{Contents, Entry};
 use super::error::{ImageError, LayerError};
 use super::limits::Limits;
 use super::note::LayerNote;
-use super::pipeline::{Compression, Decoder, Desk, Intake, MAGIC_BYTES, Pipeline, Sums, Trailing, wrong_checksum};
+use super::pipeline::{
+    Compression, Decoder, MAGIC_BYTES, Pipeline, Scheduler, StoredReader, Sums, Trailing, wrong_checksum,
+};
 use super::tar::{Visit, walk};
 use crate::oci::{Descriptor, DiffId, Digest, Hasher};
 use crate::source::{Source, SourceError};
@@ -57,7 +59,7 @@ pub fn read_layer<T>(
     let read = opened.and_then(|reader| {
         let stored = Stored { reader, left: descriptor.size, expected: descriptor.size };
         let helpers = if descriptor.size <= SMALL { 0 } else { *HELPERS };
-        let through = |decoder, desk| Pipeline::helped(decoder, desk, helpers);
+        let through = |decoder, scheduler| Pipeline::helped(decoder, scheduler, helpers);
         check(read_stored(stored, descriptor.digest.hasher(), limits, through, visit)?, layer)
     });
     read.map_err(|cause| cause.of(layer.index, descriptor))
@@ -128,32 +130,32 @@ pub(super) fn read_stored<T, R: Read>(
     reader: R,
     hasher: Hasher,
     limits: &Limits,
-    through: impl FnOnce(Decoder<R>, Arc<Desk>) -> Pipeline<R>,
+    through: impl FnOnce(Decoder<R>, Arc<Scheduler>) -> Pipeline<R>,
     visit: &mut Visit<'_, T>,
 ) -> Result<Passed<T>, LayerError> {
-    let desk = Arc::<Desk>::default();
-    let mut stored = Intake::new(reader, Some(Arc::clone(&desk)));
+    let scheduler = Arc::<Scheduler>::default();
+    let mut stored = StoredReader::new(reader, Some(Arc::clone(&scheduler)));
     let start = stored.fill_buf()?;
     let compression = Compression::of(&start[..start.len().min(MAGIC_BYTES)]);
-    desk.begin(Sums::new(hasher, *compression.as_ref().unwrap_or(&Compression::None)));
+    scheduler.begin_hashing(Sums::new(hasher, *compression.as_ref().unwrap_or(&Compression::None)));
     let compression = match compression {
         Ok(compression) => compression,
-        Err(cause) => return failed(stored, &desk, cause),
+        Err(cause) => return failed(stored, &scheduler, cause),
     };
-    let mut tar = through(Decoder::new(compression, stored, limits)?, Arc::clone(&desk));
+    let mut tar = through(Decoder::new(compression, stored, limits)?, Arc::clone(&scheduler));
     let (contents, mut notes) = match walk(&mut tar, limits, visit) {
         Ok(walked) => walked,
         Err(cause) => {
             let (decoder, outcome) = tar.stop();
             // Bytes that could not be had count before what they seemed to be.
             let untold = outcome.err().map(LayerError::from).filter(is_of_source);
-            return failed(decoder.into_inner().0, &desk, untold.unwrap_or(cause));
+            return failed(decoder.into_inner().0, &scheduler, untold.unwrap_or(cause));
         }
     };
     let (decoder, produced) = tar.finish();
     let uncompressed_bytes = match produced {
         Ok(produced) => produced,
-        Err(cause) => return failed(decoder.into_inner().0, &desk, cause.into()),
+        Err(cause) => return failed(decoder.into_inner().0, &scheduler, cause.into()),
     };
     let said = decoder.crc();
     let (mut stored, trailing) = decoder.into_inner();
@@ -163,7 +165,7 @@ pub(super) fn read_stored<T, R: Read>(
         Trailing::Garbage => notes.push(LayerNote::TrailingGarbage),
     }
     stored.drain()?;
-    let sums = desk.finish();
+    let sums = scheduler.finish_hashing();
     let (crc, stored_bytes, (digest, tar_digest)) = (sums.crc(), stored.taken(), sums.finish());
     let diff_id = DiffId(tar_digest);
     let checked = Checked { digest: digest.clone(), diff_id, stored_bytes, uncompressed_bytes, compression };
@@ -172,12 +174,16 @@ pub(super) fn read_stored<T, R: Read>(
 }
 
 /// Reads what is left, so that the digest tells whether these are the bytes that were meant.
-fn failed<T, R: Read>(mut stored: Intake<R>, desk: &Desk, cause: LayerError) -> Result<Passed<T>, LayerError> {
+fn failed<T, R: Read>(
+    mut stored: StoredReader<R>,
+    scheduler: &Scheduler,
+    cause: LayerError,
+) -> Result<Passed<T>, LayerError> {
     if is_of_source(&cause) {
         return Err(cause);
     }
     stored.drain()?;
-    Ok(Passed { digest: desk.finish().finish().0, bytes: stored.taken(), read: Err(cause) })
+    Ok(Passed { digest: scheduler.finish_hashing().finish().0, bytes: stored.taken(), read: Err(cause) })
 }
 
 /// Whether the bytes themselves could not be had.

@@ -236,7 +236,7 @@ fn a_panic_of_the_source_is_no_fault_of_the_layer() {
         let stored = compress(&tar, compression);
         for (length, helpers) in [0, stored.len() / 2, stored.len()].into_iter().zip([0, 1, 2].repeat(3)) {
             let reader = Bug(io::Cursor::new(stored[..length].to_vec()));
-            let through = |decoder, desk| Pipeline::helped(decoder, desk, helpers);
+            let through = |decoder, scheduler| Pipeline::helped(decoder, scheduler, helpers);
             let read = || read_stored::<(), _>(reader, Hasher::sha256(), &Limits::default(), through, &mut |_, _| None);
             let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(read)).expect_err("it goes on");
             assert_eq!(panic.downcast_ref(), Some(&"a bug"), "{compression:?}, {length} bytes, {helpers} helpers");
@@ -271,7 +271,7 @@ fn an_interrupted_read_is_tried_again() {
         }
     }
     let stored = Stored { reader: Interrupted(false).take(5000), left: 5000, expected: 5000 };
-    let mut intake = Intake::new(stored, None);
-    intake.drain().unwrap();
-    assert_eq!(intake.taken(), 5000);
+    let mut reader = StoredReader::new(stored, None);
+    reader.drain().unwrap();
+    assert_eq!(reader.taken(), 5000);
 }

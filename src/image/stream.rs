@@ -9,7 +9,7 @@ use super::contents::Entry;
 use super::error::{ImageError, LayerError};
 use super::layer::{Layer, LayerRead, Passed, check, read_stored};
 use super::limits::Limits;
-use super::pipeline::{Compression, Decoder, Intake, MAGIC_BYTES, Pipeline, SelfChecked, looks_like_tar};
+use super::pipeline::{Compression, Decoder, MAGIC_BYTES, Pipeline, SelfChecked, StoredReader, looks_like_tar};
 use super::tar::{Blocks, End, Member as TarMember, Visit, padding};
 use crate::oci::{Digest, Hasher};
 use crate::source::SourceError;
@@ -58,7 +58,7 @@ pub fn read_stream<T>(
         passage.read(&mut reader)?;
     } else {
         let decoder =
-            Decoder::new(compression, Intake::new(reader, None), limits).map_err(|error| fault(error.into()))?;
+            Decoder::new(compression, StoredReader::new(reader, None), limits).map_err(|error| fault(error.into()))?;
         passage.read(&mut BufReader::with_capacity(BUFFER, SelfChecked::new(decoder)))?;
     }
     Ok(Streamed { members: passage.members, layers: passage.layers })

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use super::buffer::Buffer;
 use super::gzip::{Gzip, Trailing, wrong_checksum};
-use super::intake::Intake;
-use super::stage::Made;
+use super::stage::StepResult;
+use super::stored::StoredReader;
 use crate::image::error::LayerError;
 use crate::image::limits::Limits;
 
@@ -49,7 +49,7 @@ pub fn looks_like_tar(start: &[u8]) -> bool {
 
 /// A layer's stored bytes in, its tar out.
 pub struct Decoder<R: Read> {
-    format: Format<Intake<R>>,
+    format: Format<StoredReader<R>>,
     limits: Limits,
     produced: u64,
 }
@@ -61,7 +61,7 @@ enum Format<S: io::BufRead> {
 }
 
 impl<R: Read> Decoder<R> {
-    pub fn new(compression: Compression, stored: Intake<R>, limits: &Limits) -> io::Result<Decoder<R>> {
+    pub fn new(compression: Compression, stored: StoredReader<R>, limits: &Limits) -> io::Result<Decoder<R>> {
         let format = match compression {
             Compression::Gzip => Format::Gzip(Box::new(Gzip::new(stored))),
             Compression::Zstd => {
@@ -75,7 +75,7 @@ impl<R: Read> Decoder<R> {
     }
 
     /// What the stored bytes are read by.
-    pub fn stored(&self) -> &Intake<R> {
+    pub fn stored(&self) -> &StoredReader<R> {
         match &self.format {
             Format::Gzip(gzip) => gzip.get_ref(),
             Format::Zstd(decoder) => decoder.get_ref(),
@@ -83,7 +83,7 @@ impl<R: Read> Decoder<R> {
         }
     }
 
-    pub fn into_inner(self) -> (Intake<R>, Trailing) {
+    pub fn into_inner(self) -> (StoredReader<R>, Trailing) {
         match self.format {
             Format::Gzip(gzip) => gzip.into_inner(),
             Format::Zstd(decoder) => (decoder.into_inner(), Trailing::Nothing),
@@ -92,7 +92,7 @@ impl<R: Read> Decoder<R> {
     }
 
     /// The next bytes of the tar; none at its end. What is not compressed is not copied.
-    pub(super) fn buffer(&mut self) -> Made {
+    pub(super) fn buffer(&mut self) -> StepResult {
         let Format::None(stored) = &mut self.format else {
             let mut failed = None;
             let buffer = Buffer::fill(self, &mut failed)?;

@@ -1,13 +1,12 @@
-//! A layer's bytes on their way from its blob to the walk of its tar, which reads them here. Helpers read, decode and
-//! hash beside the walk, and so does the walk itself where the bytes that it wants are not there yet; a layer that is too small
-//! for a helper is read by the same code.
+//! Reads a layer from its blob to the bytes of its tar, which the caller walks. Helper threads read, decode and hash while
+//! the caller walks; [`scheduler`] explains how. A layer that is too small for helpers is read by the same code.
 
 mod buffer;
 mod decompress;
-mod desk;
 mod gzip;
-mod intake;
+mod scheduler;
 mod stage;
+mod stored;
 mod sums;
 
 use std::io::{self, BufRead, Read};
@@ -16,76 +15,76 @@ use std::thread::{Builder, JoinHandle};
 
 use buffer::{Buffer, read_buffered};
 pub use decompress::{Compression, Decoder, MAGIC_BYTES, SelfChecked, looks_like_tar};
-pub use desk::Desk;
-use desk::Steps;
 pub use gzip::{Trailing, wrong_checksum};
-pub use intake::Intake;
-use intake::Stored;
-use stage::Made;
+pub use scheduler::Scheduler;
+use scheduler::Steps;
+use stage::StepResult;
+use stored::SharedReader;
+pub use stored::StoredReader;
 pub use sums::Sums;
 
 /// The walk's end of the pipeline: a reader of the tar.
 pub struct Pipeline<R: Read> {
-    desk: Arc<Desk>,
-    works: Arc<Works<R>>,
+    scheduler: Arc<Scheduler>,
+    steps: Arc<LayerSteps<R>>,
     helpers: Vec<JoinHandle<()>>,
     current: Arc<Buffer>,
     position: usize,
 }
 
-/// What does the steps. Each is locked by who does it, of whom there is one at a time.
-struct Works<R: Read> {
-    stored: Arc<Stored<R>>,
+/// The reader and the decoder, each locked by the thread that runs its step.
+struct LayerSteps<R: Read> {
+    stored: Arc<SharedReader<R>>,
     decoder: Mutex<Option<Decoder<R>>>,
 }
 
-impl<R: Read> Works<R> {
+impl<R: Read> LayerSteps<R> {
     fn decoder(&self) -> MutexGuard<'_, Option<Decoder<R>>> {
         self.decoder.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl<R: Read> Steps for Works<R> {
-    fn read(&self) -> Made {
+impl<R: Read> Steps for LayerSteps<R> {
+    fn read(&self) -> StepResult {
         self.stored.read()
     }
 
-    fn decode(&self) -> Made {
+    fn decode(&self) -> StepResult {
         self.decoder().as_mut().expect("it is taken when decoding is over").buffer()
     }
 }
 
 impl<R: Read> Pipeline<R> {
-    /// One whose work is all done by the thread that reads from it.
-    pub fn alone(decoder: Decoder<R>, desk: Arc<Desk>) -> Pipeline<R> {
-        let works = Arc::new(Works { stored: decoder.stored().reader(), decoder: Mutex::new(Some(decoder)) });
-        Pipeline { desk, works, helpers: Vec::new(), current: Arc::default(), position: 0 }
+    /// A pipeline without helpers: the thread that reads from it does every step.
+    pub fn alone(decoder: Decoder<R>, scheduler: Arc<Scheduler>) -> Pipeline<R> {
+        let steps = Arc::new(LayerSteps { stored: decoder.stored().reader(), decoder: Mutex::new(Some(decoder)) });
+        Pipeline { scheduler, steps, helpers: Vec::new(), current: Arc::default(), position: 0 }
     }
 
-    /// Decodes to the end, whether or not the walk wanted all of it: the decoder, and how many bytes there were.
+    /// Decodes to the end, whether or not the walk wanted all of it. Returns the decoder, and the bytes of the tar.
     pub fn finish(mut self) -> (Decoder<R>, io::Result<u64>) {
-        let produced = self.desk.drain(&*self.works);
+        let produced = self.scheduler.decode_to_end(&*self.steps);
         (self.take_decoder(), produced)
     }
 
-    /// Decodes no more than was decoded: the decoder, and an error that the walk has not been told.
+    /// Stops decoding. Returns the decoder, and an error that the walk has not seen.
     pub fn stop(mut self) -> (Decoder<R>, io::Result<()>) {
-        let outcome = self.desk.stop();
+        let outcome = self.scheduler.stop_decoding();
         (self.take_decoder(), outcome)
     }
 
     fn take_decoder(&mut self) -> Decoder<R> {
-        self.works.decoder().take().expect("it is taken once")
+        self.steps.decoder().take().expect("it is taken once")
     }
 }
 
 impl<R: Read + Send + 'static> Pipeline<R> {
-    /// One with `helpers` threads beside the one that reads from it; with less where the system has none to give.
-    pub fn helped(decoder: Decoder<R>, desk: Arc<Desk>, helpers: usize) -> Pipeline<R> {
-        let mut pipeline = Pipeline::alone(decoder, desk);
+    /// A pipeline with `helpers` more threads, or fewer where the system does not start them.
+    pub fn helped(decoder: Decoder<R>, scheduler: Arc<Scheduler>, helpers: usize) -> Pipeline<R> {
+        let mut pipeline = Pipeline::alone(decoder, scheduler);
         for _ in 0..helpers {
-            let (desk, works) = (Arc::clone(&pipeline.desk), Arc::clone(&pipeline.works));
-            let help = move || desk.help(&*works);
+            let (scheduler, steps) = (Arc::clone(&pipeline.scheduler), Arc::clone(&pipeline.steps));
+            let help = move || scheduler.run_helper(&*steps);
             pipeline.helpers.extend(Builder::new().spawn(help));
         }
         pipeline
@@ -96,7 +95,7 @@ impl<R: Read> BufRead for Pipeline<R> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         if self.position == self.current.len() {
             (self.current, self.position) = (Arc::default(), 0);
-            self.current = self.desk.next(&*self.works)?;
+            self.current = self.scheduler.next_decoded(&*self.steps)?;
         }
         Ok(&self.current[self.position..])
     }
@@ -114,9 +113,9 @@ impl<R: Read> Read for Pipeline<R> {
 
 impl<R: Read> Drop for Pipeline<R> {
     fn drop(&mut self) {
-        self.desk.abandon();
+        self.scheduler.cancel();
         for helper in self.helpers.drain(..) {
-            // Panics of its work went to the desk.
+            // The scheduler has the panics of its steps.
             let _ = helper.join();
         }
     }

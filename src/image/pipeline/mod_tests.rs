@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::buffer::BLOCK;
 use super::decompress::Compression;
-use super::intake::Intake;
+use super::stored::StoredReader;
 use super::sums::Sums;
 use super::*;
 use crate::image::limits::Limits;
@@ -13,14 +13,14 @@ use crate::oci::{Digest, Hasher};
 
 const HELPERS: [usize; 3] = [0, 1, 2];
 
-type Piped<R> = (Pipeline<R>, Arc<Desk>);
+type Piped<R> = (Pipeline<R>, Arc<Scheduler>);
 
 fn pipeline<R: Read + Send + 'static>(stored: R, compression: Compression, helpers: usize) -> Piped<R> {
-    let desk = Arc::<Desk>::default();
-    desk.begin(Sums::new(Hasher::sha256(), compression));
-    let stored = Intake::new(stored, Some(Arc::clone(&desk)));
+    let scheduler = Arc::<Scheduler>::default();
+    scheduler.begin_hashing(Sums::new(Hasher::sha256(), compression));
+    let stored = StoredReader::new(stored, Some(Arc::clone(&scheduler)));
     let decoder = Decoder::new(compression, stored, &Limits::default()).unwrap();
-    (Pipeline::helped(decoder, Arc::clone(&desk), helpers), desk)
+    (Pipeline::helped(decoder, Arc::clone(&scheduler), helpers), scheduler)
 }
 
 fn noise(length: usize) -> Vec<u8> {
@@ -31,7 +31,7 @@ fn noise(length: usize) -> Vec<u8> {
 fn check(length: usize, wanted: usize, compression: Compression, helpers: usize) {
     let bytes = noise(length);
     let stored = compress(&bytes, compression);
-    let (mut pipeline, desk) = pipeline(io::Cursor::new(stored.clone()), compression, helpers);
+    let (mut pipeline, scheduler) = pipeline(io::Cursor::new(stored.clone()), compression, helpers);
     let mut read = vec![0; wanted];
     pipeline.read_exact(&mut read).unwrap();
     assert_eq!(read, bytes[..wanted]);
@@ -40,7 +40,7 @@ fn check(length: usize, wanted: usize, compression: Compression, helpers: usize)
     let is_gzip = compression == Compression::Gzip;
     assert_eq!(decoder.crc(), is_gzip.then(|| crc32fast::hash(&bytes)));
     assert_eq!(decoder.stored().taken(), stored.len() as u64);
-    let sums = desk.finish();
+    let sums = scheduler.finish_hashing();
     assert_eq!(sums.crc(), decoder.crc());
     assert_eq!(sums.finish(), (Digest::of(&stored), Digest::of(&bytes)), "{compression:?}, {length} of which {wanted}");
 }
@@ -60,12 +60,12 @@ fn every_byte_arrives_and_is_hashed_read_or_not() {
 
 #[test]
 fn a_tar_under_another_algorithm_is_hashed_twice() {
-    let (bytes, desk) = (noise(3 * BLOCK), Arc::<Desk>::default());
-    desk.begin(Sums::new(Hasher::sha512(), Compression::None));
-    let stored = Intake::new(&bytes[..], Some(Arc::clone(&desk)));
+    let (bytes, scheduler) = (noise(3 * BLOCK), Arc::<Scheduler>::default());
+    scheduler.begin_hashing(Sums::new(Hasher::sha512(), Compression::None));
+    let stored = StoredReader::new(&bytes[..], Some(Arc::clone(&scheduler)));
     let decoder = Decoder::new(Compression::None, stored, &Limits::default()).unwrap();
-    Pipeline::alone(decoder, Arc::clone(&desk)).finish().1.unwrap();
-    let (stored, tar) = desk.finish().finish();
+    Pipeline::alone(decoder, Arc::clone(&scheduler)).finish().1.unwrap();
+    let (stored, tar) = scheduler.finish_hashing().finish();
     assert_eq!((stored.algorithm(), tar), ("sha512", Digest::of(&bytes)));
 }
 
@@ -93,14 +93,14 @@ fn faulty(length: usize, panics: bool, helpers: usize) -> Piped<Faulty> {
 fn an_error_is_told_behind_what_came_before_it() {
     for length in [0, 7, BLOCK, 30 * BLOCK, 30 * BLOCK + 7] {
         for helpers in HELPERS {
-            let (mut told, desk) = faulty(length, false, helpers);
+            let (mut told, scheduler) = faulty(length, false, helpers);
             let mut read = Vec::new();
             assert_eq!(told.read_to_end(&mut read).unwrap_err().to_string(), "broken");
             assert_eq!(read.len(), length);
             let (decoder, outcome) = told.stop();
             assert!(outcome.is_ok(), "it has been told");
             assert_eq!(decoder.into_inner().0.taken(), length as u64);
-            assert_eq!(desk.finish().finish().0, Digest::of(&noise(length)));
+            assert_eq!(scheduler.finish_hashing().finish().0, Digest::of(&noise(length)));
             let (untold, _) = faulty(length, false, helpers);
             assert_eq!(untold.finish().1.unwrap_err().to_string(), "broken");
         }
@@ -111,12 +111,15 @@ fn an_error_is_told_behind_what_came_before_it() {
 fn one_that_is_stopped_decodes_no_more_and_has_lost_nothing() {
     let length = 300 * BLOCK as u64;
     for helpers in HELPERS {
-        let (mut pipeline, desk) = pipeline(io::repeat(7).take(length), Compression::None, helpers);
+        let (mut pipeline, scheduler) = pipeline(io::repeat(7).take(length), Compression::None, helpers);
         pipeline.read_exact(&mut vec![0; 3 * BLOCK]).unwrap();
         let mut stored = pipeline.stop().0.into_inner().0;
         assert!((3 * BLOCK as u64..100 * BLOCK as u64).contains(&stored.taken()), "{}", stored.taken());
         stored.drain().unwrap();
-        assert_eq!((stored.taken(), desk.finish().finish().0), (length, Digest::of(&vec![7; length as usize])));
+        assert_eq!(
+            (stored.taken(), scheduler.finish_hashing().finish().0),
+            (length, Digest::of(&vec![7; length as usize]))
+        );
     }
 }
 
@@ -151,17 +154,17 @@ fn a_panic_reaches_the_reader() {
     }
 }
 
-/// The most buffers that wait at a time, of a reader that looks at the desk whenever it is read.
+/// The most buffers that wait at a time, of a reader that looks at the scheduler whenever it is read.
 #[test]
 fn what_waits_to_be_hashed_is_bounded() {
     struct Watching {
         left: usize,
-        desk: Arc<Desk>,
+        scheduler: Arc<Scheduler>,
         most: Arc<std::sync::atomic::AtomicUsize>,
     }
     impl Read for Watching {
         fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-            self.most.fetch_max(self.desk.unhashed(), std::sync::atomic::Ordering::Relaxed);
+            self.most.fetch_max(self.scheduler.unhashed(), std::sync::atomic::Ordering::Relaxed);
             let read = into.len().min(self.left);
             self.left -= read;
             Ok(read)
@@ -171,12 +174,12 @@ fn what_waits_to_be_hashed_is_bounded() {
     let empty = compress(b"", Compression::Gzip);
     for (compression, start) in [(Compression::None, Vec::new()), (Compression::Gzip, empty)] {
         for helpers in HELPERS {
-            let (desk, most) = (Arc::<Desk>::default(), Arc::default());
-            let zeros = Watching { left: 200 * BLOCK, desk: Arc::clone(&desk), most: Arc::clone(&most) };
-            desk.begin(Sums::new(Hasher::sha256(), compression));
-            let stored = Intake::new(io::Cursor::new(start.clone()).chain(zeros), Some(Arc::clone(&desk)));
+            let (scheduler, most) = (Arc::<Scheduler>::default(), Arc::default());
+            let zeros = Watching { left: 200 * BLOCK, scheduler: Arc::clone(&scheduler), most: Arc::clone(&most) };
+            scheduler.begin_hashing(Sums::new(Hasher::sha256(), compression));
+            let stored = StoredReader::new(io::Cursor::new(start.clone()).chain(zeros), Some(Arc::clone(&scheduler)));
             let decoder = Decoder::new(compression, stored, &Limits::default()).unwrap();
-            let (decoder, produced) = Pipeline::helped(decoder, Arc::clone(&desk), helpers).finish();
+            let (decoder, produced) = Pipeline::helped(decoder, Arc::clone(&scheduler), helpers).finish();
             produced.unwrap();
             assert_eq!(decoder.stored().taken(), (start.len() + 200 * BLOCK) as u64);
             let most = most.load(std::sync::atomic::Ordering::Relaxed);

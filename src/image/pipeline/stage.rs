@@ -1,4 +1,4 @@
-//! One step that a layer's bytes take: one thread at a time does it, and what it made waits in order for the next step.
+//! The state of one step of the pipeline: whether a thread runs it, and its output, in order, for the next step.
 
 use std::collections::VecDeque;
 use std::io;
@@ -6,15 +6,15 @@ use std::sync::Arc;
 
 use super::buffer::Buffer;
 
-/// What a step makes at a time; no bytes mean that it is over.
-pub(super) type Made = io::Result<Arc<Buffer>>;
+/// The output of one run of a step; an empty buffer means the end.
+pub(super) type StepResult = io::Result<Arc<Buffer>>;
 
 #[derive(Default)]
 pub(super) struct Stage {
-    /// Made and not yet taken.
+    /// Output that the next step has not taken.
     pub ready: VecDeque<Arc<Buffer>>,
     is_busy: bool,
-    /// There once the step is over; its error is told once.
+    /// `Some` once the step is over; its error is returned once.
     outcome: Option<io::Result<()>>,
 }
 
@@ -27,7 +27,7 @@ impl Stage {
         self.outcome.is_some()
     }
 
-    /// Whether the step can be done now. It is to be started then.
+    /// Whether the step can be started.
     pub fn is_free(&self) -> bool {
         !self.is_busy && self.outcome.is_none()
     }
@@ -36,8 +36,8 @@ impl Stage {
         self.is_busy = true;
     }
 
-    /// Takes in what the step made; gives it back where there is any.
-    pub fn end(&mut self, made: Made) -> Option<&Arc<Buffer>> {
+    /// Ends a run with its output, and returns that where there is any.
+    pub fn end(&mut self, made: StepResult) -> Option<&Arc<Buffer>> {
         self.is_busy = false;
         match made {
             Ok(buffer) if buffer.is_empty() => self.outcome = Some(Ok(())),
@@ -50,15 +50,15 @@ impl Stage {
         None
     }
 
-    /// The next of what was made, or how the step ended; `None` where it is not there yet.
-    pub fn next(&mut self) -> Option<Made> {
+    /// The next output, or how the step ended; `None` where neither is there yet.
+    pub fn next(&mut self) -> Option<StepResult> {
         match self.ready.pop_front() {
             Some(buffer) => Some(Ok(buffer)),
             None => self.outcome.as_mut().map(|outcome| std::mem::replace(outcome, Ok(())).map(|()| Arc::default())),
         }
     }
 
-    /// How the step ended, where that was not told.
+    /// How the step ended, where that was not returned before.
     pub fn outcome(&mut self) -> io::Result<()> {
         self.outcome.take().unwrap_or(Ok(()))
     }

@@ -19,7 +19,7 @@ pub struct Sums {
 
 /// Buffers that have passed and are not summed up yet.
 #[derive(Default)]
-pub(super) struct Unhashed {
+pub(super) struct HashQueue {
     pub stored: VecDeque<Arc<Buffer>>,
     pub tar: VecDeque<Arc<Buffer>>,
 }
@@ -37,7 +37,7 @@ impl Sums {
         self.tar.is_some()
     }
 
-    pub(super) fn update(&mut self, bytes: &Unhashed) {
+    pub(super) fn update(&mut self, bytes: &HashQueue) {
         let mut stored = bytes.stored.iter();
         for buffer in &bytes.tar {
             if let Some(crc) = &mut self.crc {
@@ -64,7 +64,7 @@ impl Sums {
     }
 }
 
-impl Unhashed {
+impl HashQueue {
     pub fn is_empty(&self) -> bool {
         self.stored.is_empty() && self.tar.is_empty()
     }
@@ -75,8 +75,8 @@ impl Unhashed {
     }
 
     /// Takes out the first buffers, at most `count` of each kind.
-    pub fn take(&mut self, count: usize) -> Unhashed {
+    pub fn take(&mut self, count: usize) -> HashQueue {
         let first = |buffers: &mut VecDeque<_>| buffers.drain(..buffers.len().min(count)).collect();
-        Unhashed { stored: first(&mut self.stored), tar: first(&mut self.tar) }
+        HashQueue { stored: first(&mut self.stored), tar: first(&mut self.tar) }
     }
 }

@@ -1,25 +1,24 @@
-//! A layer's stored bytes on their way into its decoder. What has passed goes to be hashed, in the very buffers that it
-//! was read into.
+//! Reads a layer's stored bytes for its decoder. The same buffers go to the hash queue.
 
 use std::io::{self, BufRead, Read};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::buffer::{BLOCK, Buffer, read_buffered};
-use super::desk::Desk;
-use super::stage::Made;
+use super::scheduler::Scheduler;
+use super::stage::StepResult;
 
-/// A buffered reader whose every byte is hashed by somebody.
-pub struct Intake<R> {
-    reader: Arc<Stored<R>>,
+/// A buffered reader, every byte of which the scheduler hashes.
+pub struct StoredReader<R> {
+    reader: Arc<SharedReader<R>>,
     current: Arc<Buffer>,
     position: usize,
     taken: u64,
-    /// Who hashes, and reads ahead; `None`: nobody.
-    desk: Option<Arc<Desk>>,
+    /// Hashes and reads ahead; `None`: neither is done.
+    scheduler: Option<Arc<Scheduler>>,
 }
 
-/// The reader of the stored bytes, for whichever thread reads next.
-pub(super) struct Stored<R>(Mutex<Unread<R>>);
+/// The reader of the stored bytes, shared by the threads of the pipeline.
+pub(super) struct SharedReader<R>(Mutex<Unread<R>>);
 
 struct Unread<R> {
     reader: R,
@@ -27,9 +26,9 @@ struct Unread<R> {
     failed: Option<io::Error>,
 }
 
-impl<R: Read> Stored<R> {
+impl<R: Read> SharedReader<R> {
     /// The next bytes; none at the end.
-    pub fn read(&self) -> Made {
+    pub fn read(&self) -> StepResult {
         let mut unread = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Unread { reader, is_at_end, failed } = &mut *unread;
         if *is_at_end {
@@ -41,14 +40,14 @@ impl<R: Read> Stored<R> {
     }
 }
 
-impl<R: Read> Intake<R> {
-    pub fn new(reader: R, desk: Option<Arc<Desk>>) -> Intake<R> {
-        let reader = Arc::new(Stored(Mutex::new(Unread { reader, is_at_end: false, failed: None })));
-        Intake { reader, current: Arc::default(), position: 0, taken: 0, desk }
+impl<R: Read> StoredReader<R> {
+    pub fn new(reader: R, scheduler: Option<Arc<Scheduler>>) -> StoredReader<R> {
+        let reader = Arc::new(SharedReader(Mutex::new(Unread { reader, is_at_end: false, failed: None })));
+        StoredReader { reader, current: Arc::default(), position: 0, taken: 0, scheduler }
     }
 
-    /// What whoever reads ahead reads from.
-    pub(super) fn reader(&self) -> Arc<Stored<R>> {
+    /// The reader that reading ahead uses.
+    pub(super) fn reader(&self) -> Arc<SharedReader<R>> {
         Arc::clone(&self.reader)
     }
 
@@ -58,7 +57,7 @@ impl<R: Read> Intake<R> {
     }
 
     /// The next bytes as they were read, whole; none at the end. Nothing of them may have been read before.
-    pub(super) fn buffer(&mut self) -> Made {
+    pub(super) fn buffer(&mut self) -> StepResult {
         if self.position == self.current.len() {
             self.refill()?;
         }
@@ -78,8 +77,8 @@ impl<R: Read> Intake<R> {
     /// Puts the next bytes into `current`; at the end there are none.
     fn refill(&mut self) -> io::Result<()> {
         (self.current, self.position) = (Arc::default(), 0);
-        self.current = match &self.desk {
-            Some(desk) => desk.stored(&|| self.reader.read())?,
+        self.current = match &self.scheduler {
+            Some(scheduler) => scheduler.next_stored(&|| self.reader.read())?,
             None => self.reader.read()?,
         };
         self.taken += self.current.len() as u64;
@@ -87,7 +86,7 @@ impl<R: Read> Intake<R> {
     }
 }
 
-impl<R: Read> BufRead for Intake<R> {
+impl<R: Read> BufRead for StoredReader<R> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         if self.position == self.current.len() {
             self.refill()?;
@@ -100,7 +99,7 @@ impl<R: Read> BufRead for Intake<R> {
     }
 }
 
-impl<R: Read> Read for Intake<R> {
+impl<R: Read> Read for StoredReader<R> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         read_buffered(self, into)
     }
@@ -116,24 +115,24 @@ mod tests {
     fn every_byte_is_hashed_read_or_not() {
         for length in [0, 1, BLOCK - 1, BLOCK, BLOCK + 1, 40 * BLOCK + 7] {
             let bytes: Vec<u8> = (0..length).map(|at| (at >> 3) as u8).collect();
-            let desk = Arc::<Desk>::default();
-            let mut intake = Intake::new(&bytes[..], Some(Arc::clone(&desk)));
-            intake.fill_buf().unwrap();
-            desk.begin(Sums::new(Hasher::sha256(), Compression::None));
+            let scheduler = Arc::<Scheduler>::default();
+            let mut reader = StoredReader::new(&bytes[..], Some(Arc::clone(&scheduler)));
+            reader.fill_buf().unwrap();
+            scheduler.begin_hashing(Sums::new(Hasher::sha256(), Compression::None));
             let mut some = vec![0; length / 2];
-            intake.read_exact(&mut some).unwrap();
+            reader.read_exact(&mut some).unwrap();
             assert_eq!(some, bytes[..length / 2]);
-            intake.drain().unwrap();
-            assert_eq!((desk.finish().finish().0, intake.taken()), (Digest::of(&bytes), length as u64));
+            reader.drain().unwrap();
+            assert_eq!((scheduler.finish_hashing().finish().0, reader.taken()), (Digest::of(&bytes), length as u64));
         }
     }
 
     #[test]
     fn whole_buffers_are_those_that_were_read() {
         let bytes = vec![7; BLOCK + 5];
-        let mut intake = Intake::new(&bytes[..], None);
-        assert_eq!(intake.fill_buf().unwrap().len(), BLOCK);
-        let lengths = [(); 4].map(|()| intake.buffer().unwrap().len());
+        let mut reader = StoredReader::new(&bytes[..], None);
+        assert_eq!(reader.fill_buf().unwrap().len(), BLOCK);
+        let lengths = [(); 4].map(|()| reader.buffer().unwrap().len());
         assert_eq!(lengths, [BLOCK, 5, 0, 0]);
     }
 }
