@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::interrupt;
 use super::progress::Progress;
+use super::terminal::tell;
 use crate::scan::Deadline;
 
 /// Time to judge and report what was read.
@@ -23,8 +24,11 @@ pub fn begin(seconds: u64, progress: &Arc<Progress>) -> Option<Deadline> {
         std::thread::spawn(move || {
             std::thread::sleep(deadline.left().saturating_add(GRACE));
             progress.finish();
-            eprintln!("error: the run did not end within its deadline of {seconds} s: {}", progress.text());
-            eprintln!("hint: {}", crate::image::EXTEND_DEADLINE);
+            tell(&format!(
+                "error: the run did not end within its deadline of {seconds} s: {}\nhint: {}\n",
+                progress.text(),
+                crate::image::EXTEND_DEADLINE
+            ));
             interrupt::end(EXIT_CODE);
         });
         Some(deadline)
