@@ -8,9 +8,11 @@ mod found;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use imgarch::lint::{self, Drawing, Format, HostFile, Linted, Outside, Pin, RULES, Safety};
+use imgarch::lint::{self, Format, HostFile, Linted, Outside, Pin, RULES, Safety};
 use imgarch::oci::Reference;
 use imgarch::platform::{Arch, Platform};
+use imgarch::report::render_lint;
+use imgarch::report::terminal::Screen;
 
 fn fixtures(prefix: &str) -> Vec<(String, PathBuf)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/lint");
@@ -103,7 +105,7 @@ fn a_bad_fixture_is_found_and_shown() {
         let linted = lint_fixture(&path);
         assert!(linted.findings.iter().any(|finding| finding.code.name() == code), "{}: {:#?}", path.display(), linted);
         assert_eq!(linted.problems, [], "{}", path.display());
-        let shown = lint::render(&linted, Drawing { is_styled: false, width: 140 });
+        let shown = render_lint(&linted, Screen { width: 140, color: false });
         let name = path.file_name().unwrap().to_str().unwrap().replace('.', "_");
         insta::assert_snapshot!(format!("{code}-{name}"), shown);
     }
@@ -113,7 +115,7 @@ fn a_bad_fixture_is_found_and_shown() {
 fn a_good_fixture_is_quiet() {
     for (_, path) in fixtures("good") {
         let linted = lint_fixture(&path);
-        let shown = lint::render(&linted, Drawing { is_styled: false, width: 140 });
+        let shown = render_lint(&linted, Screen { width: 140, color: false });
         assert!(linted.findings.is_empty() && linted.problems.is_empty(), "{}:\n{shown}", path.display());
     }
 }
@@ -137,7 +139,7 @@ fn every_rewrite_cures_its_finding() {
                     linted.findings.len(),
                     first.findings.len() - fixable,
                     "{code}:\n{}\n{text}",
-                    lint::render(&linted, Drawing { is_styled: false, width: 140 })
+                    render_lint(&linted, Screen { width: 140, color: false })
                 );
                 break;
             }

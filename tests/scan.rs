@@ -326,13 +326,6 @@ fn what_cannot_be_read_is_exit_code_3_and_says_what_to_do() {
 }
 
 #[test]
-fn the_readme_carries_the_page_of_all_codes() {
-    let page = String::from_utf8(imgarch(&["explain", "--markdown"]).stdout).unwrap();
-    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
-    assert!(page.contains("### entrypoint-wrong-arch") && readme.contains(&page), "print it anew into README.md");
-}
-
-#[test]
 fn a_reader_that_leaves_early_changes_no_exit_code() {
     let script =
         format!("({} scan testdata/incident/wrong --all --explain; echo $? >&2) | true", env!("CARGO_BIN_EXE_imgarch"));

@@ -5,29 +5,53 @@ use std::io::Write;
 use super::CliError;
 use crate::judge::code::{CODES, Code, CodeRow};
 use crate::judge::purpose;
-use crate::lint::{self, Fixable, RULES, Rule};
+use crate::lint::{Fixable, RULES, Rule};
+use crate::report::docs;
+use crate::report::rules::RuleId;
 
 /// Explains one code, or lists them all.
 #[derive(Debug, clap::Args)]
 pub struct ExplainArgs {
     /// A finding's code, as in `error[entrypoint-wrong-arch]`; none lists all.
     code: Option<String>,
-    /// As a Markdown page of all codes, for a repository's documentation.
-    #[arg(long, conflicts_with = "code")]
-    markdown: bool,
+    /// Print a page of the documentation as Markdown: all codes, or all rules of `imgarch lint`.
+    #[arg(long, value_name = "PAGE", conflicts_with = "code", num_args = 0..=1, require_equals = true,
+        default_missing_value = "codes")]
+    markdown: Option<Page>,
+}
+
+/// Pages that are made from tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Page {
+    Codes,
+    Lint,
 }
 
 pub fn run(args: &ExplainArgs, out: &mut dyn Write) -> Result<u8, CliError> {
-    match &args.code {
-        _ if args.markdown => write_markdown(out)?,
-        None => write_list(out)?,
-        Some(name) => match (Code::parse(name), lint::Code::parse(name)) {
-            (Some(code), _) => write_row(code.row(), out)?,
-            (None, Some(code)) => write_rule(code.rule(), out)?,
-            (None, None) => return Err(unknown(name)),
-        },
+    match args.markdown {
+        Some(Page::Codes) => out.write_all(docs::codes().as_bytes())?,
+        Some(Page::Lint) => out.write_all(docs::lint_rules().as_bytes())?,
+        None => explain(args, out)?,
     }
     Ok(0)
+}
+
+fn explain(args: &ExplainArgs, out: &mut dyn Write) -> Result<(), CliError> {
+    let Some(name) = &args.code else { return Ok(write_list(out)?) };
+    match RuleId::parse(name) {
+        None => Err(unknown(name)),
+        Some(RuleId::Scan(code)) => Ok(write_row(code.row(), out)?),
+        Some(RuleId::Lint(code)) => Ok(write_rule(code.rule(), out)?),
+        Some(rule @ (RuleId::CouldNotTell | RuleId::NotChecked)) => Ok(write_unread(rule, out)?),
+    }
+}
+
+/// What stands for a fact that is missing.
+fn write_unread(rule: RuleId, out: &mut dyn Write) -> std::io::Result<()> {
+    writeln!(out, "{} ({})\n", rule.name(), rule.severity().word())?;
+    writeln!(out, "  what   {}", rule.title())?;
+    writeln!(out, "  why    {}", rule.why())?;
+    rule.cure().map_or(Ok(()), |cure| writeln!(out, "  cure   {cure}"))
 }
 
 fn unknown(name: &str) -> CliError {
@@ -35,7 +59,7 @@ fn unknown(name: &str) -> CliError {
     let near = names.filter(|known| known.contains(name) || name.contains(known));
     let near: Vec<&str> = near.collect();
     let hint = if near.is_empty() { "imgarch explain".to_string() } else { format!("imgarch explain {}", near[0]) };
-    CliError::Usage { text: format!("there is no finding code {name:?}"), hint: Some(hint) }
+    CliError::Usage { text: format!("unknown finding code {name:?}"), hint: Some(hint) }
 }
 
 fn write_row(row: &CodeRow, out: &mut dyn Write) -> std::io::Result<()> {
@@ -72,16 +96,6 @@ fn write_list(out: &mut dyn Write) -> std::io::Result<()> {
     writeln!(out, "\nrules of imgarch lint:")?;
     for rule in RULES {
         writeln!(out, "{:32} {:8} {}", rule.name, rule.severity.word(), rule.title)?;
-    }
-    Ok(())
-}
-
-/// Each code under a heading of its own, so that links to `#code` find it.
-fn write_markdown(out: &mut dyn Write) -> std::io::Result<()> {
-    for row in CODES {
-        writeln!(out, "### {}\n", row.name)?;
-        writeln!(out, "*{}*: {}. {}.\n", row.severity.word(), row.title, row.why)?;
-        writeln!(out, "What to do: {}.\n", row.cure)?;
     }
     Ok(())
 }

@@ -6,16 +6,18 @@ mod pins;
 use std::fs;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use super::outputs::outputs;
 use super::settings::{ConfigArgs, Settings, Typed};
 use super::terminal::tell;
 use super::{CliError, Terminal, opening};
 use crate::judge::code::Severity;
-use crate::lint::{self, Drawing, Format, Linted, Outside, Safety};
+use crate::lint::{self, Format, Linted, Outside, Safety};
 use crate::oci::Reference;
 use crate::platform::Platform;
-use crate::report::lint::{self as report, LintFormat};
+use crate::report::terminal::Screen;
+use crate::report::{self, LintRun};
 pub use context::host_files;
 
 /// What to check, and what to do about it.
@@ -29,7 +31,7 @@ Examples:
   imgarch lint
   imgarch lint Dockerfile --online
   imgarch lint --fix --unsafe deploy/
-  imgarch lint --format text --format sarif=lint.sarif")]
+  imgarch lint --format table --format sarif=lint.sarif")]
 pub struct LintArgs {
     /// Files and folders. A folder is searched for Dockerfiles, compose files, bake files and GitHub workflows.
     #[arg(value_name = "PATH", default_value = ".")]
@@ -55,8 +57,7 @@ pub struct LintArgs {
     /// With --fix: show the diff only.
     #[arg(long, requires = "fix")]
     dry_run: bool,
-    /// text, plain, json, sarif, junit, github or gitlab, on standard output; NAME=FILE writes it to a file. Repeatable.
-    #[arg(long, value_name = "NAME[=FILE]", default_value = "text")]
+    #[arg(long, value_name = "NAME[=FILE]", default_value = "table", help = report::Format::help())]
     format: Vec<String>,
     /// The least severe finding that makes the exit code 1.
     #[arg(long, value_enum, default_value_t = LintFailOn::Error)]
@@ -83,9 +84,10 @@ const SEARCH_LIMIT: usize = 1_000_000;
 const SKIPPED: &[&str] = &[".git", "node_modules", "target", "vendor", ".venv", "venv", ".terraform", "dist"];
 
 pub fn run(args: &LintArgs, terminal: &Terminal, out: &mut dyn Write) -> Result<u8, CliError> {
-    let outputs = outputs(&args.format, LintFormat::parse, &LintFormat::names())?;
+    let started = Instant::now();
+    let outputs = outputs(&args.format, report::Format::parse, &report::Format::names())?;
     // Only beside the text may a diff stand on standard output.
-    let shows_diff = !outputs.iter().any(|(format, path)| path.is_none() && *format != LintFormat::Text);
+    let shows_diff = !outputs.iter().any(|(format, path)| path.is_none() && *format != report::Format::Table);
     let platforms =
         args.platform.iter().map(|text| Platform::parse(text).map_err(|error| CliError::usage(error.to_string())));
     let platforms: Vec<Platform> = platforms.collect::<Result<_, _>>()?;
@@ -119,34 +121,41 @@ pub fn run(args: &LintArgs, terminal: &Terminal, out: &mut dyn Write) -> Result<
         let rewritten = if args.fix { rewrite(&linted, args, shows_diff, out)? } else { None };
         all.push(rewritten.map_or(linted, |text| check(&path, &text, format)));
     }
-    let code = exit_code(&all, args.fail_on);
-    let drawing = Drawing { is_styled: terminal.color, width: terminal.width };
+    let threshold = args.fail_on.threshold();
+    let exit_code = exit_code(&all, threshold);
+    let run = LintRun { files: &all, exit_code, threshold, took: started.elapsed() };
+    let screen = Screen { color: terminal.color, width: terminal.width };
     for (format, path) in &outputs {
         match path {
-            None => report::write(&all, *format, drawing, code, out)?,
+            None => report::write_lint(&run, *format, screen, out)?,
             Some(path) => {
                 let mut text = Vec::new();
-                report::write(&all, *format, Drawing { is_styled: false, ..drawing }, code, &mut text)?;
+                report::write_lint(&run, *format, Screen { color: false, ..screen }, &mut text)?;
                 super::write::replace(path, &text).map_err(|error| unreadable(path, &error))?;
             }
         }
     }
-    Ok(code)
+    Ok(exit_code)
+}
+
+impl LintFailOn {
+    fn threshold(self) -> Option<Severity> {
+        match self {
+            LintFailOn::Error => Some(Severity::Error),
+            LintFailOn::Warning => Some(Severity::Warning),
+            LintFailOn::Note => Some(Severity::Note),
+            LintFailOn::Never => None,
+        }
+    }
 }
 
 /// 1 for findings at the threshold, 3 where a file could not be checked.
-fn exit_code(all: &[Linted], fail_on: LintFailOn) -> u8 {
-    let threshold = match fail_on {
-        LintFailOn::Error => Some(Severity::Error),
-        LintFailOn::Warning => Some(Severity::Warning),
-        LintFailOn::Note => Some(Severity::Note),
-        LintFailOn::Never => None,
-    };
+fn exit_code(all: &[Linted], threshold: Option<Severity>) -> u8 {
     let worst = all.iter().flat_map(|file| &file.findings).map(|finding| finding.severity).max();
     match () {
-        _ if threshold.is_some_and(|threshold| worst >= Some(threshold)) => 1,
-        _ if all.iter().any(|file| !file.problems.is_empty()) => 3,
-        _ => 0,
+        () if threshold.is_some_and(|threshold| worst >= Some(threshold)) => 1,
+        () if all.iter().any(|file| !file.problems.is_empty()) => 3,
+        () => 0,
     }
 }
 

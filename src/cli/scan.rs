@@ -53,8 +53,7 @@ pub struct ScanArgs {
     /// Arguments instead of the image's CMD, as Kubernetes' `args`; repeat for each word.
     #[arg(long, value_name = "WORD", allow_hyphen_values = true)]
     arg: Vec<String>,
-    /// table, json, plain, sarif, junit, github, gitlab, markdown or html; `FORMAT=FILE` writes to a file; repeatable.
-    #[arg(long, value_name = "FORMAT[=FILE]", default_value = "table")]
+    #[arg(long, value_name = "NAME[=FILE]", default_value = "table", help = Format::help())]
     format: Vec<String>,
     /// The least severe finding that makes the exit code 1 [default: error].
     #[arg(long, value_enum)]

@@ -61,5 +61,6 @@ pub fn tell(text: &str) {
 /// Columns of the terminal on standard output; a user's COLUMNS wins.
 fn columns() -> Option<usize> {
     let said = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok());
-    said.or_else(|| comfy_table::Table::new().width().map(usize::from)).filter(|columns| *columns >= 20)
+    let size = || rustix::termios::tcgetwinsize(std::io::stdout()).ok().map(|size| usize::from(size.ws_col));
+    said.or_else(size).filter(|columns| *columns >= 20)
 }

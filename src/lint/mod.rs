@@ -17,7 +17,6 @@ mod heredoc;
 mod host_copy;
 mod ignore;
 mod outside;
-mod render;
 mod rule;
 mod shell;
 mod stages;
@@ -35,7 +34,6 @@ pub use finding::{Edit, Finding, Fix, Position, Related, Safety};
 pub use fix::{Fixed, apply, unified_diff};
 pub use format::{Format, format_of};
 pub use outside::{HEAD_BYTES, HostFile, Outside, Pin, PinLookup};
-pub use render::{Drawing, render};
 pub use rule::{Code, Fixable, RULES, Rule, Severity};
 
 use dockerfile::Dockerfile;
@@ -151,6 +149,8 @@ fn by_lines(text: &str, (findings, problems): (Vec<Finding>, Vec<Problem>)) -> (
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::render_lint;
+    use crate::report::terminal::Screen;
 
     #[test]
     fn a_run_on_the_build_machine_needs_no_emulator() {
@@ -242,7 +242,7 @@ mod tests {
             for format in [Format::Dockerfile, Format::Compose, Format::GithubWorkflow, Format::BakeHcl, Format::BakeJson] {
                 for text in [text.clone(), format!("FROM a\n{text}")] {
                     let linted = lint(Path::new("f"), &text, format, &Outside::nothing());
-                    let drawn = render(&linted, Drawing { is_styled: false, width: 100 });
+                    let drawn = render_lint(&linted, Screen { width: 100, color: false });
                     assert_eq!(drawn.is_empty(), linted.findings.is_empty() && linted.problems.is_empty());
                     for finding in &linted.findings {
                         assert!(text.get(finding.span.clone()).is_some(), "{finding:?} in {text:?}");

@@ -3,9 +3,9 @@
 use std::io::{self, Write};
 
 use serde_json::{Value, json};
-use unicode_width::UnicodeWidthStr;
 
 use super::escape::visible;
+use super::terminal::fill;
 use crate::diagnose::{Answer, Likelihood};
 
 /// How answers are written.
@@ -15,6 +15,8 @@ pub enum AnswerFormat {
     Json,
 }
 
+/// Version of the JSON document.
+const SCHEMA: u32 = 1;
 /// Columns of the labels on the left.
 const LABEL: usize = 12;
 /// Other suspects that are named; the rest is noise at night.
@@ -23,7 +25,7 @@ const OTHERS: usize = 4;
 pub fn write(answers: &[Answer], format: AnswerFormat, width: usize, out: &mut dyn Write) -> io::Result<()> {
     if format == AnswerFormat::Json {
         let answers: Vec<Value> = answers.iter().map(answer_json).collect();
-        serde_json::to_writer_pretty(&mut *out, &json!({"schema": "imgarch-diagnosis/1", "answers": answers}))?;
+        serde_json::to_writer_pretty(&mut *out, &json!({"schema": SCHEMA, "answers": answers}))?;
         return writeln!(out);
     }
     for (index, answer) in answers.iter().enumerate() {
@@ -68,35 +70,15 @@ enum Fold {
 fn section(label: &str, lines: &[String], fold: Fold, out: &mut dyn Write) -> io::Result<()> {
     let mut label = label;
     for line in lines {
-        let line = visible(line);
-        let folded = match fold {
-            Fold::Words(width) => wrap(&line, width.saturating_sub(LABEL + 2).max(20)),
-            Fold::Never => vec![line],
-        };
-        for part in folded {
-            writeln!(out, "  {label:<width$}{part}", width = LABEL - 2)?;
-            label = "";
+        let lead = format!("  {label:<width$}", width = LABEL - 2);
+        match fold {
+            // Further lines are indented, so that they differ from the next item.
+            Fold::Words(width) => writeln!(out, "{}", fill(&lead, &visible(line), LABEL + 2, width))?,
+            Fold::Never => writeln!(out, "{lead}{}", visible(line))?,
         }
+        label = "";
     }
     Ok(())
-}
-
-fn wrap(text: &str, width: usize) -> Vec<String> {
-    let mut lines = vec![String::new()];
-    for word in text.split(' ') {
-        let last = lines.last_mut().expect("there is always a line");
-        if !last.is_empty() && last.width() + 1 + word.width() > width {
-            // What goes on is set in, so that the next thing is told from it.
-            last.truncate(last.trim_end().len());
-            lines.push(format!("  {word}"));
-        } else {
-            if !last.is_empty() {
-                last.push(' ');
-            }
-            last.push_str(word);
-        }
-    }
-    lines
 }
 
 fn answer_json(answer: &Answer) -> Value {
@@ -150,7 +132,7 @@ mod tests {
     #[test]
     fn json_carries_its_schema() {
         let value: Value = serde_json::from_str(&written(AnswerFormat::Json)).unwrap();
-        assert_eq!(value["schema"], "imgarch-diagnosis/1");
+        assert_eq!(value["schema"], 1);
         assert_eq!(value["answers"][0]["cause"]["code"], "foreign-architecture");
     }
 }

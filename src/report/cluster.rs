@@ -6,13 +6,13 @@ use std::io::{self, Write};
 use serde_json::{Value, json};
 
 use super::escape::{plural, visible};
-use super::fill::fill;
+use super::terminal::{Color, fill};
 use super::{Style, json};
 use crate::diagnose::overview::{Failing, Overview, Place, Trouble, Untold};
 use crate::scan::Report;
 
 /// Columns of the labels on the left.
-const LABEL: usize = 9;
+const LABEL: usize = 7;
 /// Names of workloads and nodes that stand in a line; the rest is counted.
 const NAMED: usize = 3;
 
@@ -32,7 +32,7 @@ pub fn text(overview: &Overview, exit_code: u8, style: &Style<'_>, out: &mut dyn
     }
     for failing in &overview.others {
         let head = format!("{}: {}", failing.used_by, pods(failing));
-        heading("OTHER", "33", &head, style, out)?;
+        heading("OTHER", Color::Yellow, &head, style, out)?;
         pair("why", "its image starts on its nodes: something else fails it", style, out)?;
         command("do", &format!("imgarch diagnose {} -n {}", failing.subject, failing.namespace), out)?;
         writeln!(out)?;
@@ -41,12 +41,12 @@ pub fn text(overview: &Overview, exit_code: u8, style: &Style<'_>, out: &mut dyn
         untold(one, style, out)?;
     }
     for (workload, why) in &overview.homeless {
-        heading("NOWHERE", "33", workload, style, out)?;
+        heading("NOWHERE", Color::Yellow, workload, style, out)?;
         pair("why", &format!("no node may run it: {why}"), style, out)?;
         writeln!(out)?;
     }
     for line in &overview.unread {
-        heading("UNREAD", "33", line, style, out)?;
+        heading("UNREAD", Color::Yellow, line, style, out)?;
     }
     if !overview.unread.is_empty() {
         writeln!(out)?;
@@ -77,7 +77,7 @@ fn trouble(one: &Trouble, style: &Style<'_>, out: &mut dyn Write) -> io::Result<
             now.iter().map(|failing| format!("{}: {}", failing.used_by, pods(failing))).collect::<Vec<_>>().join("; ")
         }
     };
-    heading(when, "31", &users, style, out)?;
+    heading(when, Color::Red, &users, style, out)?;
     let digest = one.digest.as_ref().map_or_else(String::new, |digest| format!(" ({})", digest.short()));
     let digest = if one.image.contains("@sha256:") { String::new() } else { digest };
     pair("image", &format!("{}{digest}", one.image), style, out)?;
@@ -102,7 +102,7 @@ fn trouble(one: &Trouble, style: &Style<'_>, out: &mut dyn Write) -> io::Result<
 }
 
 fn untold(one: &Untold, style: &Style<'_>, out: &mut dyn Write) -> io::Result<()> {
-    heading("UNKNOWN", "33", &named(&one.used_by, "; "), style, out)?;
+    heading("UNKNOWN", Color::Yellow, &named(&one.used_by, "; "), style, out)?;
     pair("image", &one.image, style, out)?;
     pair("why", &one.why, style, out)?;
     if let Some(hint) = &one.hint {
@@ -131,18 +131,18 @@ fn named(names: &[String], between: &str) -> String {
     }
 }
 
-fn heading(word: &str, color: &str, text: &str, style: &Style<'_>, out: &mut dyn Write) -> io::Result<()> {
-    let word = if style.color { format!("\x1b[1;{color}m{word}\x1b[0m") } else { word.to_string() };
-    writeln!(out, "{}", fill(&format!("{word}  "), &visible(text), LABEL + 2, style.width))
+fn heading(word: &str, color: Color, text: &str, style: &Style<'_>, out: &mut dyn Write) -> io::Result<()> {
+    let word = style.screen().paint(word, color);
+    writeln!(out, "{}", fill(&format!("{word}  "), &visible(text), LABEL + 4, style.width))
 }
 
 fn pair(label: &str, text: &str, style: &Style<'_>, out: &mut dyn Write) -> io::Result<()> {
-    writeln!(out, "{}", fill(&format!("  {label:LABEL$}"), &visible(text), LABEL + 2, style.width))
+    style.screen().pair(label, &visible(text), LABEL, out)
 }
 
 /// Commands stay whole, so that they can be pasted.
 fn command(label: &str, text: &str, out: &mut dyn Write) -> io::Result<()> {
-    writeln!(out, "  {label:LABEL$}{}", visible(text))
+    writeln!(out, "  {label:LABEL$}  {}", visible(text))
 }
 
 /// The scan's report with `cluster` beside its images, as `imgarch schema` has it.

@@ -1,14 +1,16 @@
 //! What changed from one image to another: platforms and findings gained and lost. Findings are the same where their code,
 //! platform and path are.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use serde::Serialize;
 
+use super::diagnostic::Diagnostic;
 use super::escape::{plural, visible};
+use super::from_scan;
+use super::rules::RuleId;
 use crate::judge::code::Severity;
-use crate::judge::finding::Finding;
 use crate::scan::{FailOn, ImageReport, PlatformReport, Report, Verdict};
 
 /// The difference of two images.
@@ -18,7 +20,7 @@ pub struct Difference<'a> {
     old: Side<'a>,
     new: Side<'a>,
     platforms: Platforms,
-    findings: Findings<'a>,
+    findings: Findings,
 }
 
 #[derive(Serialize)]
@@ -43,27 +45,40 @@ struct Changed {
 }
 
 #[derive(Serialize)]
-struct Findings<'a> {
-    gained: Vec<Line<'a>>,
-    lost: Vec<Line<'a>>,
+struct Findings {
+    gained: Vec<Line>,
+    lost: Vec<Line>,
 }
 
+/// A finding of one of the images.
 #[derive(Serialize)]
-struct Line<'a> {
+struct Line {
     platform: Option<String>,
     severity: &'static str,
     code: &'static str,
-    path: Option<&'a str>,
-    message: &'a str,
+    path: Option<String>,
+    message: String,
 }
 
-type Key<'a> = (Option<String>, &'static str, Option<&'a str>);
+/// What makes a finding of one image the same as one of another: platform, rule and path.
+type Key = (Option<String>, RuleId, Option<String>);
 
-fn findings(image: &ImageReport) -> BTreeMap<Key<'_>, &Finding> {
-    let keyed = image.all_findings().map(|(platform, finding)| {
-        ((platform.map(PlatformReport::name), finding.code.name(), finding.path.as_deref()), finding)
+fn findings(image: &ImageReport) -> BTreeMap<Key, Line> {
+    let keyed = from_scan::all_findings(image).map(|finding| {
+        let line = line(&finding);
+        ((line.platform.clone(), finding.rule, line.path.clone()), line)
     });
     keyed.collect()
+}
+
+fn line(finding: &Diagnostic<'_>) -> Line {
+    Line {
+        platform: finding.platform.map(PlatformReport::name),
+        severity: finding.severity.word(),
+        code: finding.rule.name(),
+        path: finding.path().map(str::to_string),
+        message: finding.message.to_string(),
+    }
 }
 
 fn platforms(image: &ImageReport) -> BTreeMap<String, Verdict> {
@@ -86,24 +101,18 @@ pub fn compare<'a>(old: &'a ImageReport, new: &'a ImageReport) -> Difference<'a>
         let word = super::json::verdict_word;
         Some(Changed { platform: name.clone(), old: word(*old), new: word(*new) })
     });
-    let (found_before, found_after) = (findings(old), findings(new));
-    let beyond = |a: &BTreeMap<Key<'a>, &'a Finding>, b: &BTreeMap<Key<'a>, &'a Finding>| {
-        let known: BTreeSet<&Key<'a>> = b.keys().collect();
-        let lines = a.iter().filter(|(key, _)| !known.contains(key)).map(|(key, finding)| Line {
-            platform: key.0.clone(),
-            severity: finding.severity.word(),
-            code: key.1,
-            path: key.2,
-            message: &finding.message,
-        });
-        lines.collect::<Vec<_>>()
-    };
+    let (mut lost, mut gained) = (findings(old), findings(new));
+    let in_both: Vec<Key> = lost.keys().filter(|key| gained.contains_key(*key)).cloned().collect();
+    for key in &in_both {
+        lost.remove(key);
+        gained.remove(key);
+    }
     Difference {
         schema: super::json::SCHEMA,
         old: side(old),
         new: side(new),
         platforms: Platforms { gained: only(&after, &before), lost: only(&before, &after), changed: changed.collect() },
-        findings: Findings { gained: beyond(&found_after, &found_before), lost: beyond(&found_before, &found_after) },
+        findings: Findings { gained: gained.into_values().collect(), lost: lost.into_values().collect() },
     }
 }
 
@@ -141,8 +150,8 @@ impl Difference<'_> {
         for (sign, lines) in [("-", &self.findings.lost), ("+", &self.findings.gained)] {
             for line in lines {
                 let platform = line.platform.as_ref().map_or_else(String::new, |name| format!("{name}: "));
-                writeln!(out, "{sign} {}[{}]: {}", line.severity, line.code, visible(&(platform + line.message)))?;
-                if let Some(path) = line.path {
+                writeln!(out, "{sign} {}[{}]: {}", line.severity, line.code, visible(&(platform + &line.message)))?;
+                if let Some(path) = &line.path {
                     writeln!(out, "    {}", visible(path))?;
                 }
             }

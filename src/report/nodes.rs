@@ -2,14 +2,16 @@
 
 use std::io::{self, Write};
 
-use comfy_table::{ContentArrangement, Table, presets};
 use serde_json::{Value, json};
 
 use super::escape::{plural, visible};
-use super::fill::fill;
+use super::terminal::{Cell, Screen, fill, grid};
 use crate::kube::{Group, Nodes};
 use crate::platform::profile::{Claim, Emulation};
 use crate::platform::{Arch, Fact, Isa, Node, Profile, Target, target};
+
+/// Version of the JSON documents.
+const SCHEMA: u32 = 1;
 
 /// How nodes are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -24,11 +26,11 @@ pub fn groups(nodes: &Nodes, format: NodesFormat, width: usize, out: &mut dyn Wr
         let groups: Vec<Value> = nodes.groups.iter().map(group_json).collect();
         let skipped = |(name, reason): &(String, String)| json!({"node": name, "reason": reason});
         let skipped: Vec<Value> = nodes.skipped.iter().map(skipped).collect();
-        return json_lines(&json!({"schema": "imgarch-nodes/1", "groups": groups, "skipped": skipped}), out);
+        return json_lines(&json!({"schema": SCHEMA, "groups": groups, "skipped": skipped}), out);
     }
-    match width < WIDE {
-        true => nodes.groups.iter().try_for_each(|group| group_lines(group, width, out))?,
-        false => groups_table(nodes, width, out)?,
+    match groups_table(nodes, width) {
+        Some(table) => writeln!(out, "{table}")?,
+        None => nodes.groups.iter().try_for_each(|group| group_lines(group, width, out))?,
     }
     for (name, reason) in &nodes.skipped {
         writeln!(out, "not judged: {}: {}", visible(name), visible(reason))?;
@@ -40,28 +42,24 @@ pub fn groups(nodes: &Nodes, format: NodesFormat, width: usize, out: &mut dyn Wr
 /// Columns from which a table is easier to read than a list.
 const WIDE: usize = 110;
 
-fn groups_table(nodes: &Nodes, width: usize, out: &mut dyn Write) -> io::Result<()> {
-    let mut table =
-        table(width, &["nodes", "target", "arch", "level", "pages", "32-bit", "kernel", "runtime", "names"]);
-    for group in &nodes.groups {
+fn groups_table(nodes: &Nodes, width: usize) -> Option<String> {
+    let head = ["nodes", "target", "arch", "level", "pages", "32-bit", "kernel", "runtime", "names"];
+    let rows = nodes.groups.iter().map(|group| {
         let node = &group.target.node;
         let label = group.profile.map_or_else(String::new, |row| format!(" ({})", row.label));
-        table.add_row(
-            [
-                group.nodes.len().to_string(),
-                format!("{}{label}", group.target.name),
-                node.arch.to_string(),
-                level(node.isa),
-                pages(node.page_size),
-                narrow(node),
-                group.kernel.clone(),
-                group.runtime.clone(),
-                names(group),
-            ]
-            .map(|text| visible(&text)),
-        );
-    }
-    writeln!(out, "{}", text(&table))
+        [
+            group.nodes.len().to_string(),
+            format!("{}{label}", group.target.name),
+            node.arch.to_string(),
+            level(node.isa),
+            pages(node.page_size),
+            narrow(node),
+            group.kernel.clone(),
+            group.runtime.clone(),
+            names(group),
+        ]
+    });
+    table(&head, rows, width)
 }
 
 /// A group on a narrow screen: how many and what they are, then what they are known by.
@@ -97,10 +95,10 @@ fn names(group: &Group) -> String {
 pub fn targets(targets: &[Target], format: NodesFormat, width: usize, out: &mut dyn Write) -> io::Result<()> {
     if format == NodesFormat::Json {
         let targets: Vec<Value> = targets.iter().map(target_json).collect();
-        return json_lines(&json!({"schema": "imgarch-nodes/1", "targets": targets}), out);
+        return json_lines(&json!({"schema": SCHEMA, "targets": targets}), out);
     }
     for target in targets {
-        let mut table = table(width, &["target", "arch", "level", "pages", "32-bit", "emulates"]);
+        let head = ["target", "arch", "level", "pages", "32-bit", "emulates"];
         let node = &target.node;
         let row = [
             target.name.clone(),
@@ -110,8 +108,16 @@ pub fn targets(targets: &[Target], format: NodesFormat, width: usize, out: &mut 
             narrow(node),
             emulated(target),
         ];
-        table.add_row(row);
-        writeln!(out, "{}\n\nas a target: {}", text(&table), target::text(target))?;
+        match grid_lines(&head, [row.clone()], width) {
+            Some(table) => writeln!(out, "{table}\n")?,
+            None => {
+                for (name, value) in head.iter().zip(&row) {
+                    writeln!(out, "{}", fill(&format!("  {name:8}  "), &visible(value), 12, width))?;
+                }
+                writeln!(out)?;
+            }
+        }
+        writeln!(out, "as a target: {}", target::text(target))?;
     }
     Ok(())
 }
@@ -120,21 +126,21 @@ pub fn targets(targets: &[Target], format: NodesFormat, width: usize, out: &mut 
 pub fn profiles(profiles: &[Profile], format: NodesFormat, width: usize, out: &mut dyn Write) -> io::Result<()> {
     if format == NodesFormat::Json {
         let rows: Vec<Value> = profiles.iter().map(profile_json).collect();
-        return json_lines(&json!({"schema": "imgarch-profiles/1", "profiles": rows}), out);
+        return json_lines(&json!({"schema": SCHEMA, "profiles": rows}), out);
     }
-    match width < WIDE {
-        true => profiles.iter().try_for_each(|row| profile_lines(row, width, out))?,
-        false => profiles_table(profiles, width, out)?,
+    match profiles_table(profiles, width) {
+        Some(table) => writeln!(out, "{table}")?,
+        None => profiles.iter().try_for_each(|row| profile_lines(row, width, out))?,
     }
     let note = "a fact in (brackets)? is said but not verified, and counts as unknown; ? is not known; where a family \
                 spans CPUs, its level is the lowest of theirs";
     writeln!(out, "\n{}", fill("", note, 0, width))
 }
 
-fn profiles_table(profiles: &[Profile], width: usize, out: &mut dyn Write) -> io::Result<()> {
-    let mut table = table(width, &["profile", "machine", "arch", "level", "pages", "32-bit Arm", "source"]);
-    for row in profiles {
-        table.add_row([
+fn profiles_table(profiles: &[Profile], width: usize) -> Option<String> {
+    let head = ["profile", "machine", "arch", "level", "pages", "32-bit Arm", "source"];
+    let rows = profiles.iter().map(|row| {
+        [
             row.name.to_string(),
             row.label.to_string(),
             row.arch.to_string(),
@@ -142,9 +148,9 @@ fn profiles_table(profiles: &[Profile], width: usize, out: &mut dyn Write) -> io
             pages_claim(row),
             aarch32(row),
             row.source.to_string(),
-        ]);
-    }
-    writeln!(out, "{}", text(&table))
+        ]
+    });
+    table(&head, rows, width)
 }
 
 /// A profile on a narrow screen.
@@ -264,15 +270,24 @@ fn emulated(target: &Target) -> String {
     }
 }
 
-fn table(width: usize, head: &[&str]) -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_width(u16::try_from(width).unwrap_or(u16::MAX)).force_no_tty().set_header(head);
-    table
+/// A table; none on a screen where a list is easier to read.
+fn table<const N: usize>(
+    head: &[&str; N],
+    rows: impl IntoIterator<Item = [String; N]>,
+    width: usize,
+) -> Option<String> {
+    if width < WIDE { None } else { grid_lines(head, rows, width) }
 }
 
-fn text(table: &Table) -> String {
-    table.to_string().lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
+fn grid_lines<const N: usize>(
+    head: &[&str; N],
+    rows: impl IntoIterator<Item = [String; N]>,
+    width: usize,
+) -> Option<String> {
+    let head = head.iter().map(|name| Cell::new(*name)).collect();
+    let rows = rows.into_iter().map(|row| row.iter().map(|text| Cell::new(visible(text))).collect());
+    let all: Vec<Vec<Cell>> = [head].into_iter().chain(rows).collect();
+    Some(grid(&all, Screen { width, color: false })?.join("\n"))
 }
 
 fn json_lines(value: &Value, out: &mut dyn Write) -> io::Result<()> {

@@ -142,6 +142,17 @@ pub enum FailOn {
     Never,
 }
 
+impl FailOn {
+    /// The least severe finding that makes a run fail; none: no finding does.
+    pub fn threshold(self) -> Option<Severity> {
+        match self {
+            FailOn::Error => Some(Severity::Error),
+            FailOn::Warning => Some(Severity::Warning),
+            FailOn::Never => None,
+        }
+    }
+}
+
 impl Problem {
     pub fn new(text: impl Into<String>, hint: Option<String>) -> Problem {
         Problem { text: text.into(), hint }
@@ -218,11 +229,7 @@ impl Report {
 
     /// 0 fine, 1 findings at or above the threshold, 3 something could not be told. Usage errors (2) never come here.
     pub fn exit_code(&self, fail_on: FailOn) -> u8 {
-        let threshold = match fail_on {
-            FailOn::Error => Some(Severity::Error),
-            FailOn::Warning => Some(Severity::Warning),
-            FailOn::Never => None,
-        };
+        let threshold = fail_on.threshold();
         let worst = self.images.iter().flat_map(ImageReport::all_findings).map(|(_, finding)| finding.severity).max();
         if threshold.is_some_and(|threshold| worst >= Some(threshold)) {
             return 1;

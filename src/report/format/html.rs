@@ -1,0 +1,301 @@
+//! One page that needs nothing else: no script, no font, no request. The answer first, then the matrix, the findings and
+//! the layers; readable on a phone, in the dark and on paper. Everything that comes from an image is escaped.
+
+use std::io::{self, Write};
+
+use crate::exec::outcome::Outcome;
+use crate::judge::code::Severity;
+use crate::report::diagnostic::{Diagnostic, Results, Subject, Tool};
+use crate::report::escape::{plural, thousands};
+use crate::report::view::{self, Group};
+use crate::report::xml::escape;
+use crate::scan::{PlatformReport, TargetReport, Verdict};
+
+const STYLE: &str = include_str!("html.css");
+
+/// Groups of findings on the page for one image; browsers do not open a page of ten thousand.
+const MAX_FINDINGS: usize = 500;
+
+/// Files that are listed for one group.
+const MAX_FILES: usize = 200;
+
+pub fn write(results: &Results<'_>, out: &mut dyn Write) -> io::Result<()> {
+    let worst = results.subjects.iter().map(|subject| subject.verdict).max().unwrap_or(Verdict::Unknown);
+    writeln!(out, "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">")?;
+    // Nothing may be loaded or run, even if something was not escaped.
+    writeln!(
+        out,
+        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
+    )?;
+    writeln!(out, "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">")?;
+    writeln!(out, "<meta name=\"color-scheme\" content=\"light dark\">\n<meta name=\"robots\" content=\"noindex\">")?;
+    writeln!(out, "<title>{}: {}</title>", view::headline(worst), escape(&title(results)))?;
+    writeln!(out, "<style>\n{STYLE}</style>\n</head>\n<body>\n<header>")?;
+    writeln!(out, "<h1>{} {}</h1>", mark(worst), question(results.tool))?;
+    writeln!(out, "<p class=\"soft\">{}</p>", counts(results).join(", "))?;
+    if results.subjects.len() > 1 {
+        write_contents(results, out)?;
+    }
+    writeln!(out, "</header>\n<main>")?;
+    for (index, subject) in results.subjects.iter().enumerate() {
+        write_subject(index, subject, out)?;
+    }
+    let (name, version) = (results.tool.name(), env!("CARGO_PKG_VERSION"));
+    let (took, exit) = (results.took.as_secs_f64(), results.exit_code);
+    writeln!(out, "</main>\n<footer>{name} {version}; read in {took:.1} s; exit code {exit}</footer>")?;
+    writeln!(out, "</body>\n</html>")
+}
+
+fn question(tool: Tool) -> &'static str {
+    match tool {
+        Tool::Scan => "Will it run?",
+        Tool::Lint => "Will it build for every platform?",
+    }
+}
+
+fn subjects(results: &Results<'_>) -> String {
+    let word = match results.tool {
+        Tool::Scan => "image",
+        Tool::Lint => "file",
+    };
+    plural(results.subjects.len(), word)
+}
+
+fn counts(results: &Results<'_>) -> Vec<String> {
+    let mut counts = vec![subjects(results)];
+    let platforms: usize = results.subjects.iter().map(|subject| subject.platforms.len()).sum();
+    counts.extend((results.tool == Tool::Scan).then(|| plural(platforms, "platform")));
+    counts.push(plural(results.count(Severity::Error), "error"));
+    counts.push(plural(results.count(Severity::Warning), "warning"));
+    counts
+}
+
+fn title(results: &Results<'_>) -> String {
+    match results.subjects.as_slice() {
+        [subject] => subject.name.clone(),
+        _ => subjects(results),
+    }
+}
+
+fn mark(verdict: Verdict) -> String {
+    let class = match verdict {
+        Verdict::Fine => "good",
+        Verdict::Warned | Verdict::Unknown => "warn",
+        Verdict::Broken => "bad",
+    };
+    format!("<span class=\"mark {class}\">{}</span>", view::headline(verdict))
+}
+
+fn write_contents(results: &Results<'_>, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "<nav aria-label=\"Contents\"><ul>")?;
+    for (index, subject) in results.subjects.iter().enumerate() {
+        let name = escape(&subject.name);
+        writeln!(out, "<li>{} <a href=\"#image-{index}\">{name}</a></li>", mark(subject.verdict))?;
+    }
+    writeln!(out, "</ul></nav>")
+}
+
+fn write_subject(index: usize, subject: &Subject<'_>, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "<section class=\"image\" id=\"image-{index}\">")?;
+    writeln!(out, "<h2>{} {}</h2>", mark(subject.verdict), escape(&subject.name))?;
+    if let Some(digest) = subject.digest {
+        writeln!(out, "<p class=\"mono soft\">{digest}</p>")?;
+    }
+    if !subject.origin.is_empty() {
+        writeln!(out, "<p class=\"soft\">read from {}</p>", escape(subject.origin))?;
+    }
+    for line in &subject.notes {
+        writeln!(out, "<p class=\"soft\">{}</p>", escape(line))?;
+    }
+    write_matrix(subject, out)?;
+    for unread in subject.diagnostics.iter().filter(|one| one.rule.is_unread()) {
+        write_unread(unread, out)?;
+    }
+    let groups = view::groups(subject);
+    if !groups.is_empty() {
+        writeln!(out, "<h3>Findings</h3>")?;
+    }
+    for group in groups.iter().take(MAX_FINDINGS) {
+        write_group(group, subject.platforms.len() > 1, out)?;
+    }
+    if let Some(rest) = groups.len().checked_sub(MAX_FINDINGS).filter(|rest| *rest > 0) {
+        writeln!(out, "<p>and {} more</p>", thousands(rest))?;
+    }
+    write_accepted(subject, out)?;
+    for platform in subject.platforms {
+        write_platform(platform, out)?;
+    }
+    writeln!(out, "</section>")
+}
+
+fn write_matrix(subject: &Subject<'_>, out: &mut dyn Write) -> io::Result<()> {
+    let rows = &subject.matrix;
+    if rows.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "<table class=\"matrix\"><thead><tr><th scope=\"col\">platform</th><th scope=\"col\">on</th>")?;
+    writeln!(
+        out,
+        "<th scope=\"col\">says</th><th scope=\"col\">is</th><th scope=\"col\" class=\"number\">programs</th>"
+    )?;
+    writeln!(out, "<th scope=\"col\">starts</th><th scope=\"col\">verdict</th></tr></thead><tbody>")?;
+    for row in rows {
+        let cell = |name: &str, text: &str| format!("<td data-name=\"{name}\"><span>{}</span></td>", escape(text));
+        let class = if row.is_good { "good" } else { "bad" };
+        write!(out, "<tr>{}{}", cell("platform", &row.platform), cell("on", &row.target))?;
+        write!(out, "{}{}", cell("says", &row.says), cell("is", &row.is))?;
+        write!(out, "<td data-name=\"programs\" class=\"number\"><span>{}</span></td>", thousands(row.programs))?;
+        write!(out, "<td data-name=\"starts\"><span class=\"mono\">{}</span></td>", escape(&row.starts))?;
+        let verdict = escape(&row.verdict);
+        writeln!(
+            out,
+            "<td data-name=\"verdict\"><span><span class=\"mark {class}\">{verdict}</span></span></td></tr>"
+        )?;
+    }
+    writeln!(out, "</tbody></table>")
+}
+
+fn write_unread(unread: &Diagnostic<'_>, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(
+        out,
+        "<p><span class=\"mark warn\">could not tell</span> {}{}</p>",
+        place(unread),
+        escape(unread.message)
+    )?;
+    match unread.hint.is_empty() {
+        true => Ok(()),
+        false => writeln!(out, "<pre>{}</pre>", hint(unread)),
+    }
+}
+
+fn hint(diagnostic: &Diagnostic<'_>) -> String {
+    diagnostic.hint.iter().map(|line| escape(line)).collect::<Vec<_>>().join("\n")
+}
+
+/// `line 5, column 34: ` of a file that was linted.
+fn place(diagnostic: &Diagnostic<'_>) -> String {
+    match diagnostic.location.source_line().span {
+        Some(span) => format!("line {}, column {}: ", span.start.line, span.start.column),
+        None => String::new(),
+    }
+}
+
+fn write_group(group: &Group<'_, '_>, several: bool, out: &mut dyn Write) -> io::Result<()> {
+    let first = group.first();
+    let (class, open) = match first.severity {
+        Severity::Error => ("bad", " open"),
+        Severity::Warning => ("warn", ""),
+        Severity::Note => ("note", ""),
+    };
+    let platform = first.platform.filter(|_| several).map_or_else(String::new, |p| format!("{}: ", escape(&p.label())));
+    let files = match group.paths() {
+        paths if paths.is_empty() || !first.is_in_image() => String::new(),
+        paths => format!(" <span class=\"mono soft\">{}</span>", escape(&paths)),
+    };
+    write!(out, "<details{open}><summary><span class=\"mark {class}\">{}</span> ", first.severity.word())?;
+    writeln!(
+        out,
+        "<code>{}</code> {platform}{}{}{files}</summary><div class=\"body\">",
+        first.rule.name(),
+        place(first),
+        escape(group.message())
+    )?;
+    writeln!(out, "<dl>")?;
+    for (name, value) in group.details() {
+        writeln!(out, "<dt>{name}</dt><dd class=\"mono\">{}</dd>", escape(&value))?;
+    }
+    writeln!(out, "<dt>why it matters</dt><dd>{}</dd>", prose(&first.rule.why()))?;
+    if !first.hint.is_empty() {
+        writeln!(out, "<dt>what to do</dt><dd><pre>{}</pre></dd>", hint(first))?;
+    }
+    writeln!(out, "</dl>")?;
+    if group.members.len() > 1 {
+        write_files(group, out)?;
+    }
+    writeln!(out, "</div></details>")
+}
+
+fn write_files(group: &Group<'_, '_>, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "<details><summary>{}</summary><div class=\"body\">", plural(group.members.len(), "file"))?;
+    for member in group.members.iter().take(MAX_FILES) {
+        let (path, difference) = (escape(member.path().unwrap_or_default()), escape(&group.difference(member)));
+        writeln!(out, "<p class=\"mono\">{path} <span class=\"soft\">{difference}</span></p>")?;
+    }
+    if let Some(rest) = group.members.len().checked_sub(MAX_FILES).filter(|rest| *rest > 0) {
+        writeln!(out, "<p>and {} more</p>", thousands(rest))?;
+    }
+    writeln!(out, "</div></details>")
+}
+
+/// Text of the tables, in which backquotes mark what is seen on a terminal.
+fn prose(text: &str) -> String {
+    let parts = text.split('`').enumerate();
+    parts.map(|(at, part)| if at % 2 == 1 { format!("<code>{}</code>", escape(part)) } else { escape(part) }).collect()
+}
+
+fn write_accepted(subject: &Subject<'_>, out: &mut dyn Write) -> io::Result<()> {
+    let accepted: Vec<_> = subject.diagnostics.iter().filter_map(|one| Some((one, one.accepted?))).collect();
+    if accepted.is_empty() {
+        return Ok(());
+    }
+    let count = plural(accepted.len(), "finding");
+    writeln!(out, "<details><summary>{count} accepted</summary><div class=\"body\"><dl>")?;
+    for (finding, reason) in accepted.iter().take(MAX_FINDINGS) {
+        let (code, path, reason) = (finding.rule.name(), escape(finding.path().unwrap_or_default()), escape(reason));
+        writeln!(out, "<dt>{code}</dt><dd><span class=\"mono\">{path}</span> {reason}</dd>")?;
+    }
+    writeln!(out, "</dl></div></details>")
+}
+
+/// What starts, step by step, and the layers, for those who look closer.
+fn write_platform(platform: &PlatformReport, out: &mut dyn Write) -> io::Result<()> {
+    let name = escape(&platform.label());
+    writeln!(out, "<details><summary>{name}: how it starts, and its layers</summary><div class=\"body\">")?;
+    if let Some(digest) = &platform.digest {
+        writeln!(out, "<p class=\"mono soft\">{digest}</p>")?;
+    }
+    for target in &platform.targets {
+        write_target(target, out)?;
+    }
+    if !platform.layers.is_empty() {
+        writeln!(out, "<h3>Layers, lowest first</h3>\n<ol class=\"layers\">")?;
+        for layer in &platform.layers {
+            let step = layer.step.as_deref().unwrap_or("build step not known");
+            let base = if layer.is_base == Some(true) { ", of the base image" } else { "" };
+            let line = layer.dockerfile_line.map_or_else(String::new, |line| format!(", Dockerfile line {line}"));
+            let size = indicatif::BinaryBytes(layer.size);
+            writeln!(out, "<li><code>{}</code><br>", escape(step))?;
+            writeln!(
+                out,
+                "<span class=\"soft\">{size}{base}{line}; <span class=\"mono\">{}</span></span></li>",
+                layer.digest
+            )?;
+        }
+        writeln!(out, "</ol>")?;
+    }
+    writeln!(out, "</div></details>")
+}
+
+fn write_target(target: &TargetReport, out: &mut dyn Write) -> io::Result<()> {
+    let class = if target.outcome.is_alive() { "good" } else { "bad" };
+    let outcome = match &target.outcome {
+        Outcome::Runs => "runs".to_string(),
+        Outcome::Emulated { by } => format!("runs by {by}"),
+        other => other.cause().map_or_else(|| other.word().to_string(), |cause| cause.text.clone()),
+    };
+    let (name, outcome) = (escape(&target.name), escape(&outcome));
+    writeln!(out, "<h3>On {name} <span class=\"mark {class}\">{}</span></h3>", target.outcome.word())?;
+    writeln!(out, "<p>{outcome}</p>\n<dl>")?;
+    for step in &target.steps {
+        let (how, path, is) = (escape(&step.how), escape(&step.path), escape(&step.is));
+        writeln!(out, "<dt>{how}</dt><dd><span class=\"mono\">{path}</span> <span class=\"soft\">{is}</span></dd>")?;
+    }
+    if let Some(why) = &target.undecided {
+        writeln!(out, "<dt>not followed</dt><dd>{}</dd>", escape(why))?;
+    }
+    for shown in &target.shown {
+        let code = shown.exit_code.map_or_else(String::new, |code| format!(" (exit {code})"));
+        writeln!(out, "<dt>{}</dt><dd class=\"mono\">{}{code}</dd>", escape(shown.frontend), escape(&shown.text))?;
+    }
+    writeln!(out, "</dl>")
+}

@@ -1,0 +1,121 @@
+//! The table of output formats: one row for each, which serves `scan` and `lint`.
+
+mod github;
+mod gitlab;
+mod html;
+pub mod json;
+mod junit;
+mod markdown;
+mod plain;
+mod sarif;
+mod table;
+
+use std::io::{self, Write};
+
+pub use table::render as render_lint;
+
+use super::diagnostic::Results;
+use super::from_lint::{self, LintRun};
+use super::terminal::Screen;
+use super::{Style, from_scan};
+use crate::scan::Report;
+
+/// The formats that `--format` names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    Table,
+    Json,
+    Plain,
+    Sarif,
+    Junit,
+    Github,
+    Gitlab,
+    Markdown,
+    Html,
+}
+
+struct FormatRow {
+    format: Format,
+    name: &'static str,
+    /// Another name that is accepted.
+    alias: Option<&'static str>,
+    writer: Writer,
+}
+
+/// What writes a format.
+enum Writer {
+    /// One function for every command's results.
+    Results(fn(&Results<'_>, &mut dyn Write) -> io::Result<()>),
+    /// One function for each command, where a format shows what only that command knows.
+    Own {
+        scan: fn(&Report, &Style<'_>, &mut dyn Write) -> io::Result<()>,
+        lint: fn(&LintRun<'_>, Screen, &mut dyn Write) -> io::Result<()>,
+    },
+}
+
+const FORMATS: &[FormatRow] = &[
+    row(Format::Table, "table", Some("text"), Writer::Own { scan: table::write, lint: table::write_lint }),
+    row(Format::Json, "json", None, Writer::Own { scan: json::write, lint: json::lint::write }),
+    row(Format::Plain, "plain", None, Writer::Own { scan: plain::write, lint: plain::write_lint }),
+    row(Format::Sarif, "sarif", None, Writer::Results(sarif::write)),
+    row(Format::Junit, "junit", None, Writer::Results(junit::write)),
+    row(Format::Github, "github", None, Writer::Results(github::write)),
+    row(Format::Gitlab, "gitlab", None, Writer::Results(gitlab::write)),
+    row(Format::Markdown, "markdown", None, Writer::Results(markdown::write)),
+    row(Format::Html, "html", None, Writer::Results(html::write)),
+];
+
+const fn row(format: Format, name: &'static str, alias: Option<&'static str>, writer: Writer) -> FormatRow {
+    FormatRow { format, name, alias, writer }
+}
+
+impl Format {
+    pub fn parse(name: &str) -> Option<Format> {
+        FORMATS.iter().find(|row| row.name == name || row.alias == Some(name)).map(|row| row.format)
+    }
+
+    /// Every format's name, in the order of the help.
+    pub fn names() -> Vec<&'static str> {
+        FORMATS.iter().map(|row| row.name).collect()
+    }
+
+    /// The help of `--format`.
+    pub fn help() -> String {
+        let names = Format::names().join(", ");
+        format!("Output format: {names}. NAME=FILE writes to a file; repeatable, but only one goes to stdout")
+    }
+
+    fn row(self) -> &'static FormatRow {
+        FORMATS.iter().find(|row| row.format == self).expect("a test finds a row for each format")
+    }
+
+    pub(super) fn write_scan(self, report: &Report, style: &Style<'_>, out: &mut dyn Write) -> io::Result<()> {
+        match self.row().writer {
+            Writer::Results(write) => write(&from_scan::results(report, style), out),
+            Writer::Own { scan, .. } => scan(report, style, out),
+        }
+    }
+
+    pub(super) fn write_lint(self, run: &LintRun<'_>, screen: Screen, out: &mut dyn Write) -> io::Result<()> {
+        match self.row().writer {
+            Writer::Results(write) => write(&from_lint::results(run), out),
+            Writer::Own { lint, .. } => lint(run, screen, out),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_reads_back_as_its_format() {
+        for row in FORMATS {
+            assert_eq!(Format::parse(row.name), Some(row.format));
+            assert_eq!(row.format.row().name, row.name);
+        }
+        assert_eq!(FORMATS.len(), Format::Html as usize + 1, "each format has a row");
+        assert_eq!(Format::parse("text"), Some(Format::Table));
+        assert_eq!(Format::parse("xml"), None);
+    }
+}

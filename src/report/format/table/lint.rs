@@ -1,0 +1,119 @@
+//! Lint findings as a compiler shows them: the source line, what is wrong under it, and the change that fixes it. Then a
+//! summary with what to do next.
+
+use std::io::{self, Write};
+use std::ops::Range;
+
+use annotate_snippets::{AnnotationKind, Group, Level, Patch, Renderer, Snippet};
+
+use crate::judge::code::Severity;
+use crate::lint::{Finding, Linted, Problem, Safety};
+use crate::report::LintRun;
+use crate::report::escape::{plural, visible};
+use crate::report::rules::RuleId;
+use crate::report::terminal::{Screen, fill};
+
+pub fn write_lint(run: &LintRun<'_>, screen: Screen, out: &mut dyn Write) -> io::Result<()> {
+    for file in run.files {
+        out.write_all(render(file, screen).as_bytes())?;
+    }
+    writeln!(out, "{}", summary(run.files))
+}
+
+/// `2 errors, 1 warning; 3 files`, and the commands that rewrite what can be rewritten.
+fn summary(all: &[Linted]) -> String {
+    let count =
+        |severity| all.iter().flat_map(|file| &file.findings).filter(|finding| finding.severity == severity).count();
+    let mut parts = vec![plural(count(Severity::Error), "error"), plural(count(Severity::Warning), "warning")];
+    let notes = count(Severity::Note);
+    let problems: usize = all.iter().map(|file| file.problems.len()).sum();
+    let ignored: usize = all.iter().map(|file| file.ignored).sum();
+    parts.extend((notes > 0).then(|| plural(notes, "note")));
+    parts.extend((problems > 0).then(|| format!("{problems} not checked")));
+    parts.extend((ignored > 0).then(|| format!("{ignored} ignored")));
+    let fixable = |safety| {
+        all.iter()
+            .flat_map(|file| &file.findings)
+            .filter(|finding| finding.fix.as_ref().is_some_and(|fix| fix.safety == safety))
+            .count()
+    };
+    let hint = match (fixable(Safety::Safe), fixable(Safety::Unsafe)) {
+        (0, 0) => String::new(),
+        (0, guessed) => format!("\n{guessed} can be rewritten: imgarch lint --fix --unsafe"),
+        (safe, 0) => format!("\n{safe} can be rewritten: imgarch lint --fix"),
+        (safe, guessed) => format!("\n{safe} can be rewritten: imgarch lint --fix; {guessed} more with --unsafe"),
+    };
+    format!("{}; {}{hint}", parts.join(", "), plural(all.len(), "file"))
+}
+
+/// Every finding and problem of a file, the first place first, each followed by a blank line.
+pub fn render(linted: &Linted, screen: Screen) -> String {
+    let renderer = if screen.color { Renderer::styled() } else { Renderer::plain() };
+    let renderer = renderer.term_width(screen.width);
+    let path = visible(&linted.path.display().to_string());
+    let findings = linted.findings.iter().map(|finding| renderer.render(&groups(finding, &path, &linted.text, screen)));
+    let problems =
+        linted.problems.iter().map(|problem| renderer.render(&[problem_group(problem, &path, &linted.text, screen)]));
+    findings.chain(problems).map(|text| text + "\n\n").collect()
+}
+
+/// Columns of text that stay next to a label on a narrow screen.
+const LEAST_WIDTH: usize = 20;
+
+/// Text that follows a label of so many columns, broken between words.
+fn wrapped(text: &str, label: usize, screen: Screen) -> String {
+    fill("", text, 0, screen.width.saturating_sub(label).max(LEAST_WIDTH))
+}
+
+fn level(severity: Severity) -> Level<'static> {
+    match severity {
+        Severity::Error => Level::ERROR,
+        Severity::Warning => Level::WARNING,
+        Severity::Note => Level::NOTE,
+    }
+}
+
+fn groups<'a>(finding: &'a Finding, path: &'a str, text: &'a str, screen: Screen) -> Vec<Group<'a>> {
+    let primary = AnnotationKind::Primary.span(clamped(&finding.span, text)).label(&finding.label);
+    let related = finding
+        .related
+        .iter()
+        .map(|other| AnnotationKind::Context.span(clamped(&other.span, text)).label(&other.label));
+    let snippet = Snippet::source(text).path(path).annotation(primary).annotations(related);
+    let label = finding.severity.word().len() + finding.code.name().len() + "[]: ".len();
+    let title = wrapped(&finding.message, label, screen);
+    let advice = |label: &str| wrapped(finding.advice(), label.len(), screen);
+    let mut groups = vec![level(finding.severity).primary_title(title).id(finding.code.name()).element(snippet)];
+    match &finding.fix {
+        Some(fix) => {
+            let patches = fix.edits.iter().map(|edit| Patch::new(edit.start..edit.end, edit.replacement.as_str()));
+            let title = match fix.safety {
+                Safety::Safe => fix.title.clone(),
+                Safety::Unsafe => format!("{} (--fix --unsafe)", fix.title),
+            };
+            groups.push(
+                Level::HELP
+                    .secondary_title(wrapped(&title, "help: ".len(), screen))
+                    .element(Snippet::source(text).path(path).patches(patches)),
+            );
+            groups.push(Group::with_title(Level::NOTE.secondary_title(advice("note: "))));
+        }
+        None => groups.push(Group::with_title(Level::HELP.secondary_title(advice("help: ")))),
+    }
+    groups
+}
+
+fn problem_group<'a>(problem: &'a Problem, path: &'a str, text: &'a str, screen: Screen) -> Group<'a> {
+    let label = "error[]: ".len() + RuleId::NotChecked.name().len();
+    let title = wrapped(&problem.message, label, screen);
+    let at = clamped(&(problem.at..problem.at + 1), text);
+    let snippet = Snippet::source(text).path(path).annotation(AnnotationKind::Primary.span(at));
+    Level::ERROR.primary_title(title).id(RuleId::NotChecked.name()).element(snippet)
+}
+
+/// A span within the text and on character boundaries.
+fn clamped(span: &Range<usize>, text: &str) -> Range<usize> {
+    let floor = |at: usize| (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+    let start = floor(span.start);
+    start..floor(span.end).max(start)
+}

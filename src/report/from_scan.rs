@@ -1,0 +1,177 @@
+//! A scan's report as the results that formats write.
+
+use super::Style;
+use super::diagnostic::{Check, CheckEnd, Diagnostic, Fact, FactKind, Location, Results, Subject, Tool};
+use super::rules::RuleId;
+use super::{fingerprint, view};
+use crate::exec::messages::Shown;
+use crate::exec::outcome::Outcome;
+use crate::judge::code::Code;
+use crate::judge::finding::Finding;
+use crate::scan::{ImageReport, PlatformReport, Problem, Report};
+
+pub fn results<'a>(report: &'a Report, style: &Style<'a>) -> Results<'a> {
+    Results {
+        tool: Tool::Scan,
+        subjects: report.images.iter().map(|image| subject(image, style)).collect(),
+        exit_code: report.exit_code(style.fail_on),
+        threshold: style.fail_on.threshold(),
+        took: style.took,
+    }
+}
+
+/// One image. Files that are foreign on purpose are left out unless `--all` asks for them.
+pub fn subject<'a>(image: &'a ImageReport, style: &Style<'a>) -> Subject<'a> {
+    let mut diagnostics = Vec::new();
+    for (index, problem) in image.problems.iter().enumerate() {
+        diagnostics.push(unread(image, None, problem, index, style));
+    }
+    for platform in &image.platforms {
+        for (index, problem) in platform.problems.iter().enumerate() {
+            diagnostics.push(unread(image, Some(platform), problem, index, style));
+        }
+    }
+    let shown = image.all_findings().filter(|(_, finding)| style.all || finding.code != Code::ForeignOnPurpose);
+    diagnostics.extend(shown.map(|(platform, one)| finding(image, platform, one, style.dockerfile)));
+    for accepted in &image.accepted {
+        let platform = image.platforms.iter().find(|platform| Some(platform.name()) == accepted.platform);
+        let diagnostic = finding(image, platform, &accepted.finding, style.dockerfile);
+        diagnostics.push(Diagnostic { accepted: Some(&accepted.reason), ..diagnostic });
+    }
+    Subject {
+        name: image.name.clone(),
+        verdict: image.verdict(),
+        digest: image.digest.as_ref(),
+        origin: &image.origin,
+        notes: image.note.iter().chain(&image.skipped).map(String::as_str).collect(),
+        matrix: view::matrix(image),
+        platforms: &image.platforms,
+        checks: checks(image),
+        diagnostics,
+    }
+}
+
+/// Every finding of an image, also those that are foreign on purpose.
+pub fn all_findings(image: &ImageReport) -> impl Iterator<Item = Diagnostic<'_>> {
+    image.all_findings().map(|(platform, one)| finding(image, platform, one, None))
+}
+
+fn finding<'a>(
+    image: &'a ImageReport,
+    platform: Option<&'a PlatformReport>,
+    finding: &'a Finding,
+    dockerfile: Option<&'a str>,
+) -> Diagnostic<'a> {
+    let name = platform.map(PlatformReport::name);
+    Diagnostic {
+        rule: RuleId::Scan(finding.code),
+        severity: finding.severity,
+        platform,
+        message: &finding.message,
+        location: Location::Image {
+            image: &image.name,
+            path: finding.path.as_deref(),
+            layer: finding.layer.and_then(|index| platform?.layers.get(index)),
+            dockerfile,
+        },
+        group: finding.group.as_deref(),
+        is: &finding.is,
+        facts: facts(platform, finding),
+        hint: finding.hint.iter().map(String::as_str).collect(),
+        related: Vec::new(),
+        fix: None,
+        fingerprint: fingerprint::of(&image.name, name.as_deref(), finding),
+        accepted: None,
+    }
+}
+
+/// What could not be read. Its text may change from run to run, so its position takes part in its fingerprint instead.
+fn unread<'a>(
+    image: &'a ImageReport,
+    platform: Option<&'a PlatformReport>,
+    problem: &'a Problem,
+    index: usize,
+    style: &Style<'a>,
+) -> Diagnostic<'a> {
+    let rule = RuleId::CouldNotTell;
+    let name = platform.map(PlatformReport::name);
+    let position = (index > 0).then(|| format!("#{index}"));
+    Diagnostic {
+        rule,
+        severity: rule.severity(),
+        platform,
+        message: &problem.text,
+        location: Location::Image { image: &image.name, path: None, layer: None, dockerfile: style.dockerfile },
+        group: None,
+        is: "",
+        facts: Vec::new(),
+        hint: problem.hint.iter().map(String::as_str).collect(),
+        related: Vec::new(),
+        fix: None,
+        fingerprint: fingerprint::of_parts(&image.name, name.as_deref(), rule.name(), position.as_deref()),
+        accepted: None,
+    }
+}
+
+fn facts(platform: Option<&PlatformReport>, finding: &Finding) -> Vec<Fact> {
+    let is = match (finding.is.as_str(), finding.expected.as_str()) {
+        (is, "") => is.to_string(),
+        ("", _) => String::new(),
+        (is, expected) => format!("{is}; expected {expected}"),
+    };
+    let purpose = finding.purpose.as_ref().map_or_else(String::new, |(rule, why)| format!("{why} ({rule})"));
+    let layer = platform.zip(finding.layer).and_then(|(platform, layer)| came_in_with(platform, layer));
+    let shown = finding.shown.first().map(|first| shown_line(first, &finding.shown));
+    let facts = [
+        (FactKind::Is, is),
+        (FactKind::Purpose, purpose),
+        (FactKind::ReachedBy, finding.reached_by.join(" -> ")),
+        (FactKind::CameInWith, layer.unwrap_or_default()),
+        (FactKind::Shown, shown.unwrap_or_default()),
+    ];
+    facts.into_iter().filter(|(_, text)| !text.is_empty()).map(|(kind, text)| Fact { kind, text }).collect()
+}
+
+fn came_in_with(platform: &PlatformReport, layer: usize) -> Option<String> {
+    let report = platform.layers.get(layer)?;
+    let step = report.step.as_ref().map_or_else(String::new, |step| format!(", {step}"));
+    let line = report.dockerfile_line.map_or_else(String::new, |line| format!(" (Dockerfile line {line})"));
+    let base = if report.is_base == Some(true) { ", of the base image" } else { "" };
+    Some(format!("layer {} of {} ({}){base}{step}{line}", layer + 1, platform.layers.len(), report.digest.short()))
+}
+
+/// The message of the most common front end, and where another one's exit code differs: `(exit 255; 1 with runc 1.1)`.
+fn shown_line(first: &Shown, all: &[Shown]) -> String {
+    let Some(code) = first.exit_code else { return first.text.clone() };
+    let other = all.iter().find(|other| other.text == first.text && other.exit_code.is_some_and(|own| own != code));
+    let other = other.and_then(|other| Some(format!("; {} with {}", other.exit_code?, other.frontend)));
+    let text = if first.text.is_empty() { "nothing" } else { first.text.lines().next().unwrap_or_default() };
+    format!("{text}   (exit {code}{})", other.unwrap_or_default())
+}
+
+/// What each platform starts. A start that fails has a finding, which is the failure.
+fn checks(image: &ImageReport) -> Vec<Check<'_>> {
+    let mut checks = Vec::new();
+    if image.problems.is_empty() && image.platforms.is_empty() {
+        let end = CheckEnd::CouldNotTell("no platform of the image was read".to_string());
+        checks.push(Check { platform: None, name: "platforms".to_string(), end });
+    }
+    for platform in &image.platforms {
+        let before = checks.len();
+        for target in &platform.targets {
+            let end = match &target.outcome {
+                Outcome::Runs => CheckEnd::Passed(String::new()),
+                Outcome::Emulated { by } => CheckEnd::Passed(format!("runs by {by}")),
+                Outcome::Unknown { cause, .. } => CheckEnd::CouldNotTell(format!("could not tell: {}", cause.text)),
+                Outcome::Fails { .. } | Outcome::Dies { .. } => continue,
+            };
+            checks.push(Check { platform: Some(platform), name: format!("starts on {}", target.name), end });
+        }
+        let is_silent = checks.len() == before && platform.problems.is_empty() && platform.findings.is_empty();
+        if platform.programs == 0 && !platform.is_data_only && is_silent {
+            let end = CheckEnd::CouldNotTell("the platform has no programs".to_string());
+            checks.push(Check { platform: Some(platform), name: "programs".to_string(), end });
+        }
+    }
+    checks
+}

@@ -1,0 +1,144 @@
+//! What a report explains of a diagnostic's rule: codes of findings, rules of `imgarch lint`, and what could not be read.
+
+use super::diagnostic::Tool;
+use crate::judge::code::{CODES, Code, Severity};
+use crate::lint::{self, RULES};
+
+/// Home of the project; documents of its rules are below it.
+pub const HOME: &str = env!("CARGO_PKG_REPOSITORY");
+
+/// What a diagnostic is an instance of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RuleId {
+    /// Part of an image could not be read or verified.
+    CouldNotTell,
+    Scan(Code),
+    /// Part of a file could not be checked.
+    NotChecked,
+    Lint(lint::Code),
+}
+
+impl RuleId {
+    /// Every rule that a tool's diagnostics may have; what could not be read comes last.
+    pub fn all(tool: Tool) -> Vec<RuleId> {
+        match tool {
+            Tool::Scan => CODES.iter().map(|row| RuleId::Scan(row.code)).chain([RuleId::CouldNotTell]).collect(),
+            Tool::Lint => RULES.iter().map(|rule| RuleId::Lint(rule.code)).chain([RuleId::NotChecked]).collect(),
+        }
+    }
+
+    /// The rule of this name, or the lint rule that another tool calls so. Case does not matter for lint rules.
+    pub fn parse(name: &str) -> Option<RuleId> {
+        let mut all = RuleId::all(Tool::Scan).into_iter().chain(RuleId::all(Tool::Lint));
+        let lint = || lint::Code::parse(name).map(RuleId::Lint);
+        all.find(|rule| rule.name() == name).or_else(lint)
+    }
+
+    /// Kebab-case and stable.
+    pub fn name(self) -> &'static str {
+        match self {
+            RuleId::CouldNotTell => "could-not-tell",
+            RuleId::Scan(code) => code.name(),
+            RuleId::NotChecked => "not-checked",
+            RuleId::Lint(code) => code.name(),
+        }
+    }
+
+    /// Whether a fact is missing; it is not a finding then.
+    pub fn is_unread(self) -> bool {
+        match self {
+            RuleId::CouldNotTell | RuleId::NotChecked => true,
+            RuleId::Scan(_) | RuleId::Lint(_) => false,
+        }
+    }
+
+    /// The usual severity.
+    pub fn severity(self) -> Severity {
+        match self {
+            RuleId::CouldNotTell | RuleId::NotChecked => Severity::Error,
+            RuleId::Scan(code) => code.row().severity,
+            RuleId::Lint(code) => code.rule().severity,
+        }
+    }
+
+    /// One clause: lower case, no period.
+    pub fn title(self) -> &'static str {
+        match self {
+            RuleId::CouldNotTell => "part of the image could not be read or verified",
+            RuleId::Scan(code) => code.row().title,
+            RuleId::NotChecked => "part of the file could not be checked",
+            RuleId::Lint(code) => code.rule().title,
+        }
+    }
+
+    /// What happens because of it, in sentences.
+    pub fn why(self) -> String {
+        match self {
+            RuleId::CouldNotTell => "A fact that decides the verdict is missing. The check has not passed.".to_string(),
+            RuleId::Scan(code) => sentence(code.row().why),
+            RuleId::NotChecked => {
+                "Nothing can be said about this part of the file. The check has not passed.".to_string()
+            }
+            RuleId::Lint(code) => sentence(code.rule().help),
+        }
+    }
+
+    /// What to do, in a sentence; none where [`RuleId::why`] includes it.
+    pub fn cure(self) -> Option<String> {
+        match self {
+            RuleId::CouldNotTell | RuleId::NotChecked => {
+                Some("Fix the cause that the message names, then run again.".into())
+            }
+            RuleId::Scan(code) => Some(sentence(code.row().cure)),
+            RuleId::Lint(_) => None,
+        }
+    }
+
+    /// Address of its documentation.
+    pub fn help_uri(self) -> String {
+        let page = match self {
+            RuleId::CouldNotTell | RuleId::Scan(_) => "codes",
+            RuleId::NotChecked | RuleId::Lint(_) => "lint-rules",
+        };
+        format!("{HOME}/blob/main/docs/{page}.md#{}", self.name())
+    }
+}
+
+/// Names that are lower case even at the start of a sentence; they are set as code there.
+const LITERALS: &[&str] = &["execve", "npm", "pip", "dpkg", "apt"];
+
+/// A clause of the tables as a sentence: a capital letter first, or a name set as code, and a period.
+pub fn sentence(clause: &str) -> String {
+    let first = clause.split(' ').next().unwrap_or_default();
+    let end = if clause.ends_with(['.', '!', '?']) { "" } else { "." };
+    match LITERALS.contains(&first) {
+        true => format!("`{first}`{}{end}", &clause[first.len()..]),
+        false => format!("{}{end}", capitalized(clause)),
+    }
+}
+
+pub fn capitalized(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_rule_reads_back_and_is_explained_in_sentences() {
+        for rule in [Tool::Scan, Tool::Lint].into_iter().flat_map(RuleId::all) {
+            for text in [sentence(rule.title()), rule.why()].into_iter().chain(rule.cure()) {
+                let is_lower = text.starts_with(|c: char| !c.is_uppercase() && c != '`' && c != '$' && c != '-');
+                assert!(!is_lower && text.ends_with('.'), "{}: {text}", rule.name());
+            }
+        }
+        for rule in [Tool::Scan, Tool::Lint].into_iter().flat_map(RuleId::all) {
+            assert_eq!(RuleId::parse(rule.name()), Some(rule));
+        }
+        assert_eq!(RuleId::parse("DL3029"), Some(RuleId::Lint(lint::Code::FromPlatformConstant)));
+        assert_eq!(sentence("execve returns an error"), "`execve` returns an error.");
+        assert_eq!(sentence("see the cause"), "See the cause.");
+    }
+}

@@ -1,0 +1,276 @@
+//! Lines for a terminal: prose that is filled to the width, names with values, grids of cells. Nothing is broken inside a
+//! word, so that paths and commands can be copied. Widths are display columns.
+
+use std::io::{self, Write};
+
+use unicode_width::UnicodeWidthStr;
+
+/// Colours of the report, as SGR parameters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Color {
+    Red,
+    Yellow,
+    Green,
+    Cyan,
+    /// Less than the rest.
+    Dim,
+}
+
+impl Color {
+    fn parameters(self) -> &'static str {
+        match self {
+            Color::Red => "1;31",
+            Color::Yellow => "1;33",
+            Color::Green => "1;32",
+            Color::Cyan => "1;36",
+            Color::Dim => "2",
+        }
+    }
+}
+
+/// What lines are written for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Screen {
+    /// Display columns.
+    pub width: usize,
+    pub color: bool,
+}
+
+/// Below this many columns a table becomes a list, and a value goes below its name.
+pub const NARROW: usize = 60;
+
+impl Screen {
+    pub fn is_narrow(self) -> bool {
+        self.width < NARROW
+    }
+
+    pub fn paint(self, text: &str, color: Color) -> String {
+        match self.color {
+            true => format!("\x1b[{}m{text}\x1b[0m", color.parameters()),
+            false => text.to_string(),
+        }
+    }
+
+    /// A name at two columns and its value at `name_width` further columns. A value goes below a long name, and below
+    /// every name on a narrow screen.
+    pub fn pair(self, name: &str, value: &str, name_width: usize, out: &mut dyn Write) -> io::Result<()> {
+        let indent = name_width + 4;
+        match () {
+            () if self.is_narrow() => {
+                if !name.is_empty() {
+                    writeln!(out, "  {name}")?;
+                }
+                writeln!(out, "{}", fill("    ", value, 4, self.width))
+            }
+            () if name.width() > name_width => {
+                writeln!(out, "  {name}")?;
+                writeln!(out, "{}", fill(&" ".repeat(indent), value, indent, self.width))
+            }
+            () => {
+                let padding = " ".repeat(name_width - name.width());
+                writeln!(out, "{}", fill(&format!("  {name}{padding}  "), value, indent, self.width))
+            }
+        }
+    }
+
+    /// A hint: the first line is prose, further lines are commands.
+    pub fn hint(self, lines: &[impl AsRef<str>], out: &mut dyn Write) -> io::Result<()> {
+        let indent = if self.is_narrow() { 4 } else { 8 };
+        for (index, line) in lines.iter().enumerate() {
+            match index {
+                0 => writeln!(out, "{}", fill("  hint: ", line.as_ref(), indent, self.width))?,
+                _ => writeln!(out, "{}", fill_command(line.as_ref(), indent, self.width))?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A cell of a grid.
+pub struct Cell {
+    pub text: String,
+    pub color: Option<Color>,
+    pub is_number: bool,
+}
+
+impl Cell {
+    pub fn new(text: impl Into<String>) -> Cell {
+        Cell { text: text.into(), color: None, is_number: false }
+    }
+
+    pub fn number(number: usize) -> Cell {
+        Cell { is_number: true, ..Cell::new(super::escape::thousands(number)) }
+    }
+
+    pub fn color(self, color: Color) -> Cell {
+        Cell { color: Some(color), ..self }
+    }
+}
+
+/// Columns before a grid and between its columns.
+const GAP: usize = 2;
+
+/// Columns that a grid needs on one line a row.
+pub fn natural_width(rows: &[Vec<Cell>]) -> usize {
+    column_widths(rows, |text| text.width()).iter().map(|width| width + GAP).sum()
+}
+
+/// Rows in aligned columns, with wide cells wrapped between words. None where the longest words do not fit side by side.
+pub fn grid(rows: &[Vec<Cell>], screen: Screen) -> Option<Vec<String>> {
+    let mut widths = column_widths(rows, |text| text.width());
+    let least = column_widths(rows, |text| text.split(' ').map(UnicodeWidthStr::width).max().unwrap_or(0));
+    let total = |widths: &[usize]| widths.iter().map(|width| width + GAP).sum::<usize>();
+    while total(&widths) > screen.width {
+        let widest = (0..widths.len()).filter(|at| widths[*at] > least[*at]).max_by_key(|at| widths[*at])?;
+        widths[widest] -= 1;
+    }
+    Some(rows.iter().flat_map(|row| grid_row(row, &widths, screen)).collect())
+}
+
+fn column_widths(rows: &[Vec<Cell>], measure: impl Fn(&str) -> usize) -> Vec<usize> {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let of = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| measure(&cell.text)).max();
+    (0..columns).map(|column| of(column).unwrap_or(0)).collect()
+}
+
+/// The lines of one row.
+fn grid_row(row: &[Cell], widths: &[usize], screen: Screen) -> Vec<String> {
+    let wrapped: Vec<Vec<String>> = row
+        .iter()
+        .zip(widths)
+        .map(|(cell, width)| fill("", &cell.text, 0, *width).split('\n').map(str::to_string).collect())
+        .collect();
+    let height = wrapped.iter().map(Vec::len).max().unwrap_or(0);
+    let line = |at: usize| {
+        let mut line = String::new();
+        for ((cell, lines), width) in row.iter().zip(&wrapped).zip(widths) {
+            let text = lines.get(at).map_or("", String::as_str);
+            let padding = " ".repeat(width.saturating_sub(text.width()));
+            let shown = match cell.color {
+                Some(color) if !text.is_empty() => screen.paint(text, color),
+                _ => text.to_string(),
+            };
+            let gap = " ".repeat(GAP);
+            match cell.is_number {
+                true => line.push_str(&format!("{gap}{padding}{shown}")),
+                false => line.push_str(&format!("{gap}{shown}{padding}")),
+            }
+        }
+        line.truncate(line.trim_end().len());
+        line
+    };
+    (0..height).map(line).collect()
+}
+
+/// `text` after `lead`, broken between words at `width` columns; further lines are indented by `indent` columns. Columns of
+/// `lead` are counted without its colour.
+pub fn fill(lead: &str, text: &str, indent: usize, width: usize) -> String {
+    let mut filled = lead.to_string();
+    let mut column = columns(lead);
+    let mut is_start = true;
+    for word in text.split(' ') {
+        let length = word.width();
+        if word.is_empty() && is_start {
+            continue;
+        }
+        if !is_start && column + 1 + length > width {
+            filled.truncate(filled.trim_end_matches(' ').len());
+            filled.push('\n');
+            filled.extend(std::iter::repeat_n(' ', indent));
+            (column, is_start) = (indent, true);
+            if word.is_empty() {
+                continue;
+            }
+        }
+        if !is_start {
+            filled.push(' ');
+            column += 1;
+        }
+        filled.push_str(word);
+        column += length;
+        is_start = false;
+    }
+    filled
+}
+
+/// A command at `indent`, broken at `width` columns so that it can still be pasted: a backslash ends each line but the
+/// last, and no break is within quotes.
+pub fn fill_command(command: &str, indent: usize, width: usize) -> String {
+    let mut filled = " ".repeat(indent);
+    let (mut column, mut is_start, mut quote) = (indent, true, None);
+    for word in command.split(' ') {
+        let length = word.width();
+        // Room for the backslash stays.
+        if !is_start && quote.is_none() && column + 1 + length + 2 > width {
+            filled.push_str(" \\\n");
+            filled.extend(std::iter::repeat_n(' ', indent + 2));
+            column = indent + 2;
+        } else if !is_start {
+            filled.push(' ');
+            column += 1;
+        }
+        filled.push_str(word);
+        (column, is_start) = (column + length, false);
+        for c in word.chars().filter(|c| matches!(c, '\'' | '"')) {
+            match quote {
+                None => quote = Some(c),
+                Some(open) if open == c => quote = None,
+                Some(_) => {}
+            }
+        }
+    }
+    filled
+}
+
+/// Columns of a text, its colours aside.
+fn columns(text: &str) -> usize {
+    let mut parts = text.split('\x1b');
+    let plain = parts.next().map_or(0, UnicodeWidthStr::width);
+    plain + parts.map(|part| part.split_once('m').map_or(0, |(_, shown)| shown.width())).sum::<usize>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prose_is_broken_between_words_and_commands_are_not() {
+        assert_eq!(fill("  hint: ", "one two three", 8, 16), "  hint: one two\n        three");
+        assert_eq!(
+            fill("", "/a/very/long/path/that/cannot/be/broken x", 2, 10),
+            "/a/very/long/path/that/cannot/be/broken\n  x"
+        );
+        assert_eq!(fill_command("a bc --d=e f", 2, 13), "  a bc \\\n    --d=e f");
+        assert_eq!(fill_command("short one", 2, 80), "  short one");
+        assert_eq!(fill_command("k -p '{a b c d}' x", 0, 10), "k -p '{a b c d}' \\\n  x");
+        assert_eq!(fill("\x1b[1;31merror\x1b[0m: ", "a b", 2, 9), "\x1b[1;31merror\x1b[0m: a\n  b");
+        // A gap before what is broken off goes away.
+        assert_eq!(fill("", "one two   exit 1", 2, 8), "one two\n  exit 1");
+        // A wide character takes two columns.
+        assert_eq!(fill("", "/srv/数据 /opt/本", 2, 16), "/srv/数据\n  /opt/本");
+    }
+
+    fn shown(rows: &[&[&str]], width: usize) -> Option<Vec<String>> {
+        let rows: Vec<Vec<Cell>> = rows.iter().map(|row| row.iter().map(|text| Cell::new(*text)).collect()).collect();
+        grid(&rows, Screen { width, color: false })
+    }
+
+    #[test]
+    fn a_grid_wraps_between_words_or_is_none() {
+        let rows: &[&[&str]] = &[&["a", "is"], &["/srv/数据", "exec format error"]];
+        assert_eq!(shown(rows, 80).unwrap(), ["  a          is", "  /srv/数据  exec format error"]);
+        assert_eq!(shown(rows, 24).unwrap()[1..], ["  /srv/数据  exec format", "             error"]);
+        assert_eq!(shown(rows, 18), None);
+    }
+
+    #[test]
+    fn a_value_goes_below_its_name_on_a_narrow_screen() {
+        let text = |width| {
+            let mut out = Vec::new();
+            Screen { width, color: false }.pair("came in with", "one two", 14, &mut out).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        assert_eq!(text(80), "  came in with    one two\n");
+        assert_eq!(text(40), "  came in with\n    one two\n");
+    }
+}

@@ -1,0 +1,220 @@
+//! What people see first: a word on each image, the matrix of platforms and targets, findings grouped by cause.
+
+use std::collections::BTreeMap;
+
+use super::diagnostic::{Diagnostic, Fact, FactKind, Subject};
+use super::escape::{thousands, visible};
+use super::rules::RuleId;
+use crate::exec::outcome::{Death, Outcome};
+use crate::judge::code::Severity;
+use crate::scan::{ImageReport, PlatformReport, Verdict};
+
+/// What happens to one platform on one target. Texts are escaped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    pub platform: String,
+    /// The platform without the image's name.
+    pub platform_name: String,
+    /// What distinguishes its image from others at the same location.
+    pub image: Option<String>,
+    pub target: String,
+    pub says: String,
+    pub is: String,
+    pub programs: usize,
+    pub starts: String,
+    pub verdict: String,
+    pub is_good: bool,
+}
+
+/// Every platform on every target that it was judged for.
+pub fn matrix(image: &ImageReport) -> Vec<Row> {
+    let of_platform = |platform| {
+        verdicts(platform).into_iter().map(move |(target, verdict)| Row {
+            platform: visible(&platform.label()),
+            platform_name: visible(&platform.name()),
+            image: platform.image.as_deref().map(visible),
+            target: visible(&target),
+            says: platform
+                .declared
+                .as_ref()
+                .map_or_else(|| "-".to_string(), |p| visible(&short_platform(&p.to_string()))),
+            is: architectures(platform),
+            programs: platform.programs,
+            starts: starts(platform),
+            verdict: visible(&verdict.text),
+            is_good: verdict.is_good,
+        })
+    };
+    image.platforms.iter().flat_map(of_platform).collect()
+}
+
+/// The word that comes before everything else.
+pub fn headline(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Fine => "OK",
+        Verdict::Warned => "WARN",
+        Verdict::Unknown => "COULD NOT TELL",
+        Verdict::Broken => "FAIL",
+    }
+}
+
+fn short_platform(platform: &str) -> String {
+    platform.strip_prefix("linux/").unwrap_or(platform).to_string()
+}
+
+/// Architectures that are named; the rest is counted.
+const SHOWN_ARCHITECTURES: usize = 3;
+
+fn architectures(platform: &PlatformReport) -> String {
+    if platform.architectures.is_empty() {
+        return "-".to_string();
+    }
+    let mut archs: Vec<(usize, &str)> = platform.architectures.iter().map(|(arch, n)| (*n, arch.oci())).collect();
+    archs.sort_by(|a, b| b.cmp(a));
+    let rest = archs.len().saturating_sub(SHOWN_ARCHITECTURES);
+    let mut names: Vec<String> = archs.iter().take(SHOWN_ARCHITECTURES).map(|(_, name)| name.to_string()).collect();
+    if rest > 0 {
+        names.push(format!("{rest} more"));
+    }
+    names.join(" + ")
+}
+
+/// The program that is started, as its path in the image where it was found.
+fn starts(platform: &PlatformReport) -> String {
+    let found = platform.targets.first().and_then(|target| target.steps.first()).map(|step| step.path.clone());
+    visible(&found.or_else(|| platform.starts.first().cloned()).unwrap_or_else(|| "-".to_string()))
+}
+
+struct VerdictCell {
+    text: String,
+    is_good: bool,
+}
+
+impl VerdictCell {
+    fn good(text: impl Into<String>) -> VerdictCell {
+        VerdictCell { text: text.into(), is_good: true }
+    }
+
+    fn bad(text: impl Into<String>) -> VerdictCell {
+        VerdictCell { text: text.into(), is_good: false }
+    }
+}
+
+/// What the container will do on each target, in a few words.
+fn verdicts(platform: &PlatformReport) -> Vec<(String, VerdictCell)> {
+    if platform.targets.is_empty() {
+        let cell = match platform.verdict() {
+            Verdict::Unknown => VerdictCell::bad("could not tell"),
+            Verdict::Broken => VerdictCell::bad("see below"),
+            Verdict::Fine | Verdict::Warned if platform.is_data_only => VerdictCell::good("data only"),
+            Verdict::Fine | Verdict::Warned => VerdictCell::good("programs fit"),
+        };
+        return vec![(platform.name(), cell)];
+    }
+    let worst = platform.findings.iter().map(|finding| finding.severity).max();
+    let cell = |outcome: &Outcome| match outcome {
+        _ if !platform.problems.is_empty() => VerdictCell::bad("could not tell"),
+        Outcome::Runs if worst == Some(Severity::Error) => VerdictCell::bad("starts, but see below"),
+        Outcome::Runs => VerdictCell::good("runs"),
+        Outcome::Emulated { by } => {
+            VerdictCell { text: format!("runs by {by}"), is_good: worst != Some(Severity::Error) }
+        }
+        Outcome::Fails { errno, .. } => VerdictCell::bad(errno.message()),
+        Outcome::Dies { death: Death::Signal(signal), .. } => VerdictCell::bad(format!("killed, signal {signal}")),
+        Outcome::Dies { death: Death::Exit(code), .. } => VerdictCell::bad(format!("ends at once, exit {code}")),
+        Outcome::Unknown { .. } => VerdictCell::bad("could not tell"),
+    };
+    platform.targets.iter().map(|target| (target.name.clone(), cell(&target.outcome))).collect()
+}
+
+/// Findings with one cause: one rule on one platform, by files of one kind from one layer. There is always one.
+pub struct Group<'a, 'd> {
+    pub members: Vec<&'d Diagnostic<'a>>,
+}
+
+type Cause<'d> = (RuleId, Severity, Option<usize>, Option<usize>, &'d str);
+
+/// The findings that nobody accepted, grouped by cause; the most severe first.
+pub fn groups<'a, 'd>(subject: &'d Subject<'a>) -> Vec<Group<'a, 'd>> {
+    let mut groups: Vec<Group<'a, 'd>> = Vec::new();
+    let mut known: BTreeMap<Cause<'d>, usize> = BTreeMap::new();
+    for diagnostic in subject.diagnostics.iter().filter(|one| one.counts()) {
+        let Some(cause) = cause(diagnostic) else {
+            groups.push(Group { members: vec![diagnostic] });
+            continue;
+        };
+        match known.get(&cause) {
+            Some(at) => groups[*at].members.push(diagnostic),
+            None => {
+                known.insert(cause, groups.len());
+                groups.push(Group { members: vec![diagnostic] });
+            }
+        }
+    }
+    groups.sort_by_key(|group| (std::cmp::Reverse(group.first().severity), group.first().rule));
+    groups
+}
+
+/// What files of an image have in common when they are shown as one; none where there is no file.
+fn cause<'d>(diagnostic: &'d Diagnostic<'_>) -> Option<Cause<'d>> {
+    let RuleId::Scan(_) = diagnostic.rule else { return None };
+    diagnostic.path()?;
+    // "ELF x86-64, static" and "ELF x86-64, dynamic" are of one kind.
+    let kind = diagnostic.is.split(',').next().unwrap_or_default();
+    let platform = diagnostic.platform.map(|platform| std::ptr::from_ref(platform) as usize);
+    Some((diagnostic.rule, diagnostic.severity, platform, diagnostic.layer().map(|layer| layer.index), kind))
+}
+
+/// Paths that are shown of a group; the rest is counted.
+pub const SHOWN_PATHS: usize = 3;
+
+impl<'a, 'd> Group<'a, 'd> {
+    pub fn first(&self) -> &'d Diagnostic<'a> {
+        self.members[0]
+    }
+
+    /// What all members are: their own words where they agree, else their rule's.
+    pub fn message(&self) -> &'d str {
+        let first = self.first();
+        match self.members.iter().all(|one| one.message == first.message) {
+            true => first.message,
+            false => first.rule.title(),
+        }
+    }
+
+    /// Facts that hold for every member.
+    pub fn facts(&self) -> impl Iterator<Item = &'d Fact> {
+        self.first().facts.iter().filter(|fact| self.is_shared(fact))
+    }
+
+    /// What sets a member apart from the others: its own words and facts. Empty for a group of one.
+    pub fn difference(&self, member: &Diagnostic<'_>) -> String {
+        let message = (self.message() != member.message).then(|| member.message.to_string());
+        let facts = member.facts.iter().filter(|fact| !self.is_shared(fact)).map(|fact| match fact.kind {
+            FactKind::Is => fact.text.clone(),
+            kind => format!("{} {}", kind.label(), fact.text),
+        });
+        message.into_iter().chain(facts).collect::<Vec<_>>().join("; ")
+    }
+
+    fn is_shared(&self, fact: &Fact) -> bool {
+        self.members.iter().all(|one| one.facts.contains(fact))
+    }
+
+    /// `/usr/bin/a, /usr/bin/b, /usr/bin/c, 37 more`, escaped; empty where there is no file.
+    pub fn paths(&self) -> String {
+        let mut names: Vec<String> =
+            self.members.iter().filter_map(|one| one.path()).take(SHOWN_PATHS).map(visible).collect();
+        if self.members.len() > SHOWN_PATHS {
+            names.push(format!("{} more", thousands(self.members.len() - SHOWN_PATHS)));
+        }
+        names.join(", ")
+    }
+
+    /// Names and values for formats that list them, escaped: the files, then the shared facts.
+    pub fn details(&self) -> Vec<(&'static str, String)> {
+        let name = if self.members.len() > 1 { "files" } else { "file" };
+        let files = (!self.paths().is_empty() && self.first().is_in_image()).then(|| (name, self.paths()));
+        files.into_iter().chain(self.facts().map(|fact| (fact.kind.label(), visible(&fact.text)))).collect()
+    }
+}
