@@ -1,4 +1,4 @@
-//! The kernel's part, on trees built in code: what the eight kernels' table (tests/oracle.rs) does not ask.
+//! The kernel's part, on trees built in code: what the eight kernels' table (tests/it/oracle.rs) does not ask.
 
 use std::sync::Arc;
 

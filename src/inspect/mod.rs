@@ -4,7 +4,7 @@ mod ar;
 mod dynamic;
 mod elf;
 #[cfg(test)]
-#[path = "../../tests/support/elf.rs"]
+#[path = "../../tests/it/kit/elf/mod.rs"]
 pub(crate) mod elf_builder;
 mod foreign;
 mod go;

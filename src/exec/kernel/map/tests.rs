@@ -1,4 +1,4 @@
-//! Files that the kernel maps or not, beyond what the eight kernels' table (tests/oracle.rs) asks: what hangs on the node
+//! Files that the kernel maps or not, beyond what the eight kernels' table (tests/it/oracle.rs) asks: what hangs on the node
 //! is not to be known, and nothing of it is taken for a program that runs.
 
 use crate::exec::execve;

@@ -1,0 +1,147 @@
+//! A folder to build in, a registry to push to, and the scan of what came out.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::kit::elf::ElfBuilder;
+use crate::kit::engines::{self, Engine, Registry, Store, Version};
+
+/// An image with a shell, a foreign file, and a trigger.
+const BASE: &str = "\
+FROM scratch
+COPY busybox /bin/busybox
+COPY busybox /bin/sh
+COPY foreign /opt/in-base/tool
+ENV PATH=/bin
+ONBUILD COPY foreign /opt/on-build/tool
+";
+
+/// Who builds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Builder {
+    BuildKit,
+    /// Docker's own before BuildKit.
+    Classic,
+    /// With a layer for each step.
+    Buildah,
+    /// With one layer for all steps.
+    BuildahSingle,
+}
+
+pub struct Site {
+    builder: Builder,
+    registry: &'static Registry,
+    engine: Option<&'static Engine>,
+    pub folder: tempfile::TempDir,
+}
+
+impl Site {
+    /// `None`: this builder is not to be had here, which was said.
+    pub fn of(test: &str, builder: Builder) -> Option<Site> {
+        let engine = match builder {
+            Builder::BuildKit => Some(engines::docker(test, Store::Containerd)?),
+            Builder::Classic => Some(engines::docker(test, Store::Classic)?),
+            Builder::Buildah | Builder::BuildahSingle => None,
+        };
+        if engine.is_none() && !engines::has(test, &["buildah"]) {
+            return None;
+        }
+        let site = Site { builder, registry: engines::registry(test)?, engine, folder: tempfile::tempdir().unwrap() };
+        // Beside the machine's own busybox, which may need libraries.
+        if !engines::unpack(test, site.folder.path(), &["busybox-static"], Version::Oldest) {
+            return None;
+        }
+        let places = ["root/bin/busybox", "root/usr/bin/busybox"].map(|place| site.folder.path().join(place));
+        let busybox = places.iter().find_map(|place| fs::read(place).ok()).expect("the package has its program");
+        site.write("busybox", &busybox);
+        site.write("foreign", &ElfBuilder::arm64().build());
+        site.build("base", BASE, &[]);
+        Some(site)
+    }
+
+    /// `127.0.0.1:PORT/builder/NAME`; each builder has its own, for they share the registry.
+    pub fn name(&self, name: &str) -> String {
+        format!("{}/{}/{name}", self.registry.address, format!("{:?}", self.builder).to_lowercase())
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) {
+        let path = self.folder.path().join(name);
+        fs::write(&path, bytes).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
+    /// Builds `NAME:1` and pushes it. `BASE` in the Dockerfile stands for the base image; arguments are the builder's own.
+    pub fn build(&self, name: &str, dockerfile: &str, arguments: &[&str]) {
+        let (base, tag) = (format!("{}:1", self.name("base")), format!("{}:1", self.name(name)));
+        let file = self.folder.path().join(format!("Dockerfile.{name}"));
+        fs::write(&file, dockerfile.replace("BASE", &base)).unwrap();
+        let (file, folder) = (file.display().to_string(), self.folder.path().display().to_string());
+        match (self.builder, self.engine) {
+            (Builder::BuildKit, Some(engine)) => {
+                let own = ["buildx", "build", "--quiet", "--network=none", "--file", &file, "--tag", &tag, "--push"];
+                engine.docker(&[&own[..], arguments, &[&folder]].concat());
+            }
+            (_, Some(engine)) => {
+                let own = ["build", "--quiet", "--network=none", "--file", &file, "--tag", &tag];
+                let mut command = engine.command(&[&own[..], arguments, &[&folder]].concat());
+                succeed(command.env("DOCKER_BUILDKIT", "0"));
+                engine.docker(&["push", "--quiet", &tag]);
+            }
+            (builder, None) => {
+                let layers = format!("--layers={}", builder == Builder::Buildah);
+                // ONBUILD is Docker's alone, and the annotations that name the base are OCI's.
+                let format = if name == "base" { "--format=docker" } else { "--format=oci" };
+                let own = ["build", &layers, "--isolation=chroot", "--network=host", "--pull=never", format];
+                self.buildah(&[&own[..], &["--file", &file, "--tag", &tag], arguments, &[&folder]].concat());
+                self.buildah(&["push", "--tls-verify=false", &tag]);
+            }
+        }
+    }
+
+    fn buildah(&self, arguments: &[&str]) {
+        let place = |name: &str| self.folder.path().join(name).display().to_string();
+        let mut command = Command::new("buildah");
+        command.args(["--root", &place("store"), "--runroot", &place("run"), "--storage-driver=vfs"]);
+        succeed(command.args(arguments).env("TMPDIR", self.folder.path()));
+    }
+
+    /// The report on `NAME:1`, or on another selector, with the Dockerfile's lines.
+    pub fn scan(&self, name: &str, selector: &str) -> Value {
+        let file = self.folder.path().join(format!("Dockerfile.{name}"));
+        let image = format!("{}{selector}", self.name(name));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_imgarch"));
+        command.args(["scan", &image, "--all", "--format=json", "--dockerfile"]).arg(file);
+        let cache = self.folder.path().join("cache");
+        let output = command.env("XDG_CACHE_HOME", cache).env_remove("DOCKER_HOST").output().unwrap();
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{image}: {error}: {text}"))
+    }
+}
+
+/// What is said of where a file came from: the step, its line, and whether the layer is the base's.
+pub type Origin = (String, Option<u64>, Option<bool>);
+
+/// Of each file below /opt that was found.
+pub fn origins(report: &Value) -> BTreeMap<String, Origin> {
+    let platform = &report["images"][0]["platforms"][0];
+    let findings = platform["findings"].as_array().unwrap_or_else(|| panic!("{report:#}"));
+    let origin = |finding: &Value| {
+        let layer = &finding["layer"];
+        let whole = &platform["layers"][layer["index"].as_u64()? as usize];
+        assert_eq!(layer["step"], whole["step"]);
+        let step = layer["step"].as_str().unwrap_or_default().to_string();
+        let path = finding["path"].as_str()?.strip_prefix("/opt/")?.to_string();
+        Some((path, (step, layer["dockerfile_line"].as_u64(), whole["base"].as_bool())))
+    };
+    findings.iter().filter_map(origin).collect()
+}
+
+fn succeed(command: &mut Command) {
+    let output = command.output().unwrap();
+    let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert!(output.status.success(), "{command:?}: {}{}", said(&output.stdout), said(&output.stderr));
+}

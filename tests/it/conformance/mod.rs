@@ -1,0 +1,173 @@
+//! One image through every source: whatever the form in which it lies, and whichever engine hands it out, the files,
+//! their kinds, modes and owners, and the config are the same; and `imgarch scan` finds the incident in it, with the
+//! layer and the build step that brought it.
+
+mod disk;
+mod hosts;
+mod merged;
+
+use crate::kit::{engines, images};
+use std::collections::HashMap;
+use std::fs;
+use std::io::Read;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use imgarch::image::{
+    Contents, Entry, Image, Limits, NodeKind, RootFs, Wanted, Why, merge, read_directory, read_layer, read_stream,
+    select,
+};
+use imgarch::oci::Digest;
+use imgarch::source::archive::{Archive, Members};
+use imgarch::source::containerd::Containerd;
+use imgarch::source::engine::EngineSettings;
+use imgarch::source::input::{Input, OpenOptions, Opened, RegistryOpener, open};
+use imgarch::source::registry::{Client, RegistryOptions};
+use imgarch::source::rootfs_dir::Mounts;
+use imgarch::source::{Source, SourceError};
+
+use serde_json::{Value, json};
+
+use crate::kit::images::{Breadth, PLATFORMS, SHORT, Sample, expected};
+
+/// What a reader finds in one platform's image.
+#[derive(Debug, PartialEq, Eq)]
+struct Observed {
+    platform: String,
+    config: String,
+    lines: Vec<String>,
+}
+
+/// A file's content, as the test's fact.
+fn visit(_: &Entry<'_>, content: &mut dyn Read) -> Option<String> {
+    let mut bytes = Vec::new();
+    content.read_to_end(&mut bytes).unwrap();
+    Some(Digest::of(&bytes).short())
+}
+
+fn lines(rootfs: &RootFs<String>) -> Vec<String> {
+    let mut lines: Vec<String> = rootfs
+        .all()
+        .filter(|file| file.id != rootfs.root() && file.kind != NodeKind::Gone)
+        .map(|file| {
+            let path = String::from_utf8(rootfs.path(file.id)).unwrap();
+            let (kind, rest) = match file.kind {
+                NodeKind::File => ("file", file.fact.cloned().expect("every file was visited")),
+                NodeKind::Directory => ("folder", "-".to_string()),
+                NodeKind::Symlink => ("symlink", String::from_utf8(file.target.to_vec()).unwrap()),
+                _ => ("special", "-".to_string()),
+            };
+            let path = path.trim_start_matches('/');
+            format!("{path} {kind} {:o} {}:{} {} {rest}", file.mode, file.uid, file.gid, file.size)
+        })
+        .collect();
+    lines.sort();
+    lines
+}
+
+/// Reads all that `opened` leads to, by the way that its kind asks for.
+fn observe(opened: Opened) -> Vec<Observed> {
+    let limits = Limits::default();
+    let of = |source: &dyn Source, layer: &mut dyn FnMut(&Image, usize) -> Arc<Contents<String>>| {
+        let selection = select(source, &Wanted::default()).unwrap();
+        assert!(selection.broken.is_empty(), "{:?}", selection.broken);
+        let observed = selection.images.iter().map(|image| {
+            let layers: Vec<_> = (0..image.layers.len()).map(|index| layer(image, index)).collect();
+            let platform = image.declared.as_ref().expect("the config names its platform").to_string();
+            Observed { platform, config: image.config_digest.to_string(), lines: lines(&merge(layers)) }
+        });
+        observed.collect::<Vec<_>>()
+    };
+    match opened.input {
+        Input::Image(source) => of(&*source, &mut |image, index| {
+            Arc::new(read_layer(&*source, &image.layers[index], &limits, &mut visit).unwrap().contents)
+        }),
+        Input::Stream(stream) => {
+            let mut streamed = read_stream(stream.reader, &stream.place, &limits, &mut visit).unwrap();
+            let members = std::mem::replace(&mut streamed.members, Members::passing(&stream.place));
+            let source = Archive::of(members, &stream.selector).unwrap();
+            // A layer that two platforms share is handed out once.
+            let mut taken: HashMap<Digest, Arc<Contents<String>>> = HashMap::new();
+            of(&source, &mut |image, index| {
+                let layer = &image.layers[index];
+                let key = layer.descriptor.digest.clone();
+                taken.entry(key).or_insert_with(|| Arc::new(streamed.take(layer).unwrap().contents)).clone()
+            })
+        }
+        Input::Directory(path) => {
+            let read = read_directory(&path, Mounts::Followed, &limits, &mut visit).unwrap();
+            assert!(read.is_whole && read.walked.unread.is_empty(), "{:?}", read.walked);
+            let rootfs = merge([Arc::new(read.contents)]);
+            vec![Observed { platform: String::new(), config: String::new(), lines: lines(&rootfs) }]
+        }
+    }
+}
+
+/// What the sample's platforms must look like.
+fn wanted(sample: &Sample, platforms: &[usize]) -> Vec<Observed> {
+    let of = |platform: &usize| Observed {
+        platform: format!("linux/{}", PLATFORMS[*platform]),
+        config: sample.config_digest(*platform),
+        lines: expected(PLATFORMS[*platform]),
+    };
+    platforms.iter().map(of).collect()
+}
+
+const BOTH: &[usize] = &[0, 1];
+
+/// `text` leads to the sample's `platforms`, and is said to be read from `origin`.
+fn check(sample: &Sample, text: &str, options: &OpenOptions, (origin, platforms): (&str, &[usize])) {
+    let opened = open(text, options).unwrap_or_else(|error| panic!("{text}: {error} ({:?})", error.hint()));
+    assert!(opened.origin.starts_with(origin), "{text} is read from {}", opened.origin);
+    let (found, wanted) = (observe(opened), wanted(sample, platforms));
+    for (found, wanted) in found.iter().zip(&wanted) {
+        assert_eq!(found, wanted, "{text}");
+    }
+    assert_eq!(found.len(), wanted.len(), "{text}");
+    let report = scan(&[text], options, Stdio::null());
+    check_report(&report, text, platforms);
+}
+
+/// The report of `imgarch scan`, which finds by its environment and flags what `options` have, with the exit code.
+fn scan(arguments: &[&str], options: &OpenOptions, input: Stdio) -> (i32, Value) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_imgarch"));
+    command.args(["scan", "--format", "json"]).args(arguments).stdin(input);
+    for name in ["DOCKER_CONTEXT", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH", "XDG_RUNTIME_DIR", "CONTAINERD_ADDRESS"] {
+        command.env_remove(name);
+    }
+    command.env("DOCKER_CONFIG", "/nonexistent");
+    let nowhere = "unix:///nonexistent.sock";
+    command.env("DOCKER_HOST", options.engines.docker_host.as_deref().unwrap_or(nowhere));
+    command.env("CONTAINER_HOST", options.engines.container_host.as_deref().unwrap_or(nowhere));
+    if options.registry.is_none() {
+        command.arg("--offline");
+    }
+    if let Some(containerd) = options.containerd.first() {
+        command.arg("--containerd-root").arg(&containerd.root).arg("--containerd-address").arg(&containerd.address);
+    }
+    let output = command.output().unwrap();
+    let report = serde_json::from_slice(&output.stdout);
+    let report =
+        report.unwrap_or_else(|error| panic!("{arguments:?}: {error} {}", String::from_utf8_lossy(&output.stderr)));
+    (output.status.code().unwrap(), report)
+}
+
+/// The arm64 image is refused for what its third layer brought, the amd64 image is fine.
+fn check_report((code, report): &(i32, Value), text: &str, platforms: &[usize]) {
+    assert_eq!(*code, if platforms.contains(&1) { 1 } else { 0 }, "{text}: {report:#}");
+    let all = report["images"][0]["platforms"].as_array().unwrap();
+    assert_eq!(all.len(), platforms.len(), "{text}: {report:#}");
+    for (found, wanted) in all.iter().zip(platforms) {
+        assert_eq!(found["declared"], format!("linux/{}", PLATFORMS[*wanted]), "{text}");
+        let first = &found["findings"][0];
+        if *wanted == 1 {
+            assert_eq!((&first["code"], &first["path"]), (&json!("entrypoint-wrong-arch"), &json!("/app")), "{text}");
+            let layer = (&first["layer"]["index"], &first["layer"]["step"]);
+            assert_eq!(layer, (&json!(2), &json!("step 2")), "{text}");
+            assert!(!first["hint"].as_array().unwrap().is_empty(), "{text}");
+        } else {
+            assert_ne!(first["severity"], "error", "{text}");
+        }
+    }
+}

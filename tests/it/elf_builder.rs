@@ -1,0 +1,70 @@
+//! What the tests' ELF builder makes is held to this machine's kernel and to readelf.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+
+use crate::kit::elf::ElfBuilder;
+
+fn write(dir: &Path, name: &str, bytes: &[u8]) -> std::path::PathBuf {
+    let path = dir.join(name);
+    fs::write(&path, bytes).unwrap();
+    fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
+    path
+}
+
+fn rich(builder: ElfBuilder) -> ElfBuilder {
+    let go = [("GOARCH", "amd64"), ("GOAMD64", "v3")];
+    builder
+        .needed("libc.so.6")
+        .runpath("$ORIGIN/../lib")
+        .wants("libc.so.6", "GLIBC_2.34", false)
+        .wants("libc.so.6", "GLIBC_ABI_DT_RELR", true)
+        .offers("LIBX_1.0")
+        .x86_needed(5)
+        .go("go1.22.1", &go)
+        .arm_attribute(6, 10)
+}
+
+#[test]
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+fn this_kernel_runs_what_is_built() {
+    let dir = tempfile::tempdir().unwrap();
+    let variants = [
+        ElfBuilder::amd64(),
+        rich(ElfBuilder::amd64()),
+        ElfBuilder::amd64().pie(),
+        ElfBuilder { has_late_table: true, ..ElfBuilder::amd64() },
+        ElfBuilder { has_late_strings: true, ..rich(ElfBuilder::amd64()) },
+        ElfBuilder::amd64().align(4096).padding(100_000),
+    ];
+    for (index, builder) in variants.iter().enumerate() {
+        let path = write(dir.path(), &format!("app{index}"), &builder.build());
+        let status = Command::new(&path).status().unwrap();
+        assert_eq!(status.code(), Some(42), "variant {index}: {builder:?}");
+    }
+}
+
+#[test]
+fn readelf_reads_what_is_built() {
+    let dir = tempfile::tempdir().unwrap();
+    for (index, builder) in [ElfBuilder::amd64(), ElfBuilder::arm(), ElfBuilder::s390x()].into_iter().enumerate() {
+        for has_late_strings in [false, true] {
+            let builder = ElfBuilder { has_late_strings, ..rich(builder.clone()) };
+            let path = write(dir.path(), &format!("app{index}"), &builder.build());
+            let Ok(output) = Command::new("readelf").args(["-a", "-W", "-A"]).arg(&path).output() else {
+                assert!(std::env::var_os("CI").is_none(), "CI has binutils");
+                eprintln!("SKIPPED: no readelf on this machine");
+                return;
+            };
+            let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+            // Without sections readelf says so of the version tables and shows them all the same.
+            let expected = ["Shared library: [libc.so.6]", "[$ORIGIN/../lib]", "LOAD", "Owner"];
+            for words in expected {
+                assert!(text.contains(words), "no {words:?} in {text}");
+            }
+            assert!(!text.contains("corrupt"), "{text}");
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! The model of execve against this machine's own kernel, loaders, shells, container runtimes and Docker Engine: the
+//! same trees are judged and executed, and the errno, exit code and words must be the same. Needs root; the programs that
+//! are missing are installed where apt is there.
+
+mod handlers;
+mod libraries;
+mod runtimes;
+mod wrappers;
+
+use crate::kit::{cases, elf, engines, mutant, real};
+use std::process::Command;
+
+use crate::kit::real::Answer;
+use crate::kit::tree::Tree;
+use imgarch::exec::{Death, Outcome, Trace, trace};
+use imgarch::platform::{Arch, Fact, Node};
+
+/// This machine as a node. The tests' real programs are x86-64's.
+fn node(test: &str) -> Option<Node> {
+    if !real::may_chroot(test) {
+        return None;
+    }
+    if std::env::consts::ARCH != "x86_64" {
+        eprintln!("SKIPPED {test}: its programs are x86-64's");
+        return None;
+    }
+    let i386 = Tree::call(&["/app"]).file("app", elf::ElfBuilder::i386().build());
+    let ia32 = Fact::Known(real::run_alone(&i386).0 == Answer::Exit(42));
+    Some(Node { ia32, page_size: Fact::Known(4096), ..Node::plain(Arch::Amd64) })
+}
+
+fn judge(tree: &Tree, node: &Node) -> Trace {
+    trace(&tree.rootfs(), &tree.exec(), node)
+}
+
+fn expected(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Runs | Outcome::Emulated { .. } => "runs".to_string(),
+        Outcome::Fails { errno, .. } => errno.to_string(),
+        Outcome::Dies { death: Death::Signal(number), .. } => format!("signal {number}"),
+        Outcome::Dies { death: Death::Exit(code), .. } => format!("exit {code}"),
+        Outcome::Unknown { cause, .. } => format!("unknown: {}", cause.text),
+    }
+}
+
+/// The model's words for a real answer; a program that runs ends with one of `fine`.
+fn seen(answer: Answer, fine: &[i32]) -> String {
+    match answer {
+        Answer::Exit(code) if fine.contains(&code) => "runs".to_string(),
+        answer => answer.to_string(),
+    }
+}
+
+/// Executes and judges; the outcome and the words must agree.
+fn check(tree: &Tree, node: &Node, expect: &str) {
+    let trace = judge(tree, node);
+    let (answer, said) = real::run_alone(tree);
+    assert_eq!(seen(answer, &[0, 42]), expect, "the kernel on {:?}: {said}", tree.argv);
+    assert_eq!(expected(&trace.outcome), expect, "the model on {:?}: {trace:?}", tree.argv);
+    if !trace.says.is_empty() {
+        assert_eq!(trace.says.join("\n").trim_end(), said.trim_end().replace(['‘', '’'], "'"), "{:?}", tree.argv);
+    }
+}
+
+#[test]
+fn every_tree_of_the_oracle_ends_here_as_the_model_says() {
+    let Some(node) = node("oracle") else { return };
+    let mut wrong = Vec::new();
+    for line in cases::ANSWERS.lines().skip(1) {
+        let name = line.split('\t').next().expect("a name");
+        // The trees' loaders are stand-ins that load nothing.
+        if name.starts_with("dyn-") {
+            continue;
+        }
+        let tree = cases::case(name, "amd64");
+        let (model, kernel) = (expected(&judge(&tree, &node).outcome), seen(real::run_alone(&tree).0, &[42]));
+        if model != kernel {
+            wrong.push(format!("{name}: kernel {kernel}, model {model}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// A program that does nothing, compiled and linked by the machine's own compiler.
+fn compile(text: &str, arguments: &[&str]) -> Vec<u8> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (source, out) = (folder.path().join("a.c"), folder.path().join("a"));
+    std::fs::write(&source, text).expect("a source file");
+    let status = Command::new("cc").args(arguments).arg("-o").arg(&out).arg(&source).status().expect("cc starts");
+    assert!(status.success(), "cc {arguments:?}");
+    std::fs::read(&out).expect("a program")
+}
+
+const MAIN: &str = "int main(void) { return 0; }";
+const LOADER: &str = "/lib64/ld-linux-x86-64.so.2";
+
+fn host(path: &str) -> Vec<u8> {
+    std::fs::read(path).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// A program of this machine with its loader and the libraries that it names, at their own paths.
+fn with_host_program(tree: Tree, path: &str) -> Tree {
+    let real = std::fs::canonicalize(path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    let listed = Command::new("ldd").arg(&real).output().expect("ldd starts");
+    let text = String::from_utf8_lossy(&listed.stdout).into_owned();
+    let libraries = text.split_whitespace().filter(|word| word.starts_with('/'));
+    let files = libraries.fold(tree, |tree, library| tree.add_once(&library[1..], host(library)));
+    files.add_once(&path[1..], host(path))
+}
+
+/// `security.capability` of revision 2 with these bits permitted; `flags`: 1 is effective.
+fn capability(flags: u32, permitted: u64) -> Vec<u8> {
+    let words = [0x0200_0000 | flags, permitted as u32, 0, (permitted >> 32) as u32, 0];
+    words.iter().flat_map(|word| word.to_le_bytes()).collect()
+}
+
+const SYS_ADMIN: u64 = 1 << 21;
+const NET_RAW: u64 = 1 << 13;
+
+#[test]
+fn file_capabilities_that_are_not_granted_are_refused_as_foreseen() {
+    let Some(node) = node("capabilities") else { return };
+    let native = elf::ElfBuilder::amd64().build();
+    let app = |flags: u32, permitted: u64| Tree::call(&["/app"]).capable("app", &native, &capability(flags, permitted));
+    check(&app(1, SYS_ADMIN), &node, "EPERM");
+    check(&app(1, SYS_ADMIN | NET_RAW), &node, "EPERM");
+    check(&app(1, 1 << 40), &node, "EPERM");
+    check(&app(1, 1 << 50), &node, "runs");
+    check(&app(0, SYS_ADMIN), &node, "runs");
+    check(&app(1, NET_RAW), &node, "runs");
+    // A script has its interpreter's, and a program not its loader's.
+    let script = |flags| {
+        Tree::call(&["/e"]).capable("e", "#!/sh\n", &capability(1, SYS_ADMIN)).capable(
+            "sh",
+            &native,
+            &capability(flags, SYS_ADMIN),
+        )
+    };
+    check(&script(0), &node, "runs");
+    check(&script(1), &node, "EPERM");
+    let dynamic = elf::ElfBuilder::amd64().pie().interp("/ld").build();
+    let loader = elf::ElfBuilder::amd64().e_type(3).build();
+    check(
+        &Tree::call(&["/app"]).file("app", &dynamic).capable("ld", &loader, &capability(1, SYS_ADMIN)),
+        &node,
+        "runs",
+    );
+    // What the kernel checks before comes first.
+    check(&Tree::call(&["/app"]).capable("app", &dynamic, &capability(1, SYS_ADMIN)), &node, "ENOENT");
+    let mut incongruent = native.clone();
+    elf::edit_phdr(&mut incongruent, 0, |load| load.vaddr += 0x10);
+    check(&Tree::call(&["/app"]).capable("app", &incongruent, &capability(1, SYS_ADMIN)), &node, "EPERM");
+}

@@ -1,0 +1,278 @@
+//! The real registry server, CNCF Distribution (Debian's `docker-registry`), on a free port with its content in
+//! memory. Where it is missing and apt is there, its package is unpacked below Cargo's folder for tests: nothing is
+//! installed and no service starts. The test takes in `registry.rs` beside this file, as `registry`.
+
+#![allow(dead_code, reason = "unit tests and builds without all features use a part of it")]
+
+mod token;
+
+use std::fs::File;
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use imgarch::oci::Digest;
+
+use super::registry::{FakeRegistry, Login, OCI_MANIFEST, Stored, image_json};
+use token::Signer;
+
+pub const USER: &str = "user";
+pub const PASSWORD: &str = "secret";
+/// bcrypt, the only form that the server takes: `htpasswd -Bbn user secret`.
+const HTPASSWD: &str = "user:$2y$04$RqVuF.WAizGLK7yetzg3wuUbn/FGz3sQNG/0MdObLyalwyX7AFB4a\n";
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    Plain,
+    Htpasswd,
+    /// With a certificate of an authority that nobody knows.
+    Tls,
+    /// With a certificate that is its own authority, as `openssl req -x509` makes it.
+    SelfSigned,
+    /// As [`Mode::Tls`], and it wants a certificate of that authority of who asks.
+    MutualTls,
+    /// With a token server, which trusts [`USER`].
+    Token,
+}
+
+impl Mode {
+    fn is_tls(self) -> bool {
+        matches!(self, Mode::Tls | Mode::SelfSigned | Mode::MutualTls)
+    }
+}
+
+/// The running server; it ends with this value.
+pub struct Distribution {
+    /// `127.0.0.1:PORT`
+    pub host: String,
+    /// The authority's certificate, for [`Mode::Tls`].
+    pub ca_cert: PathBuf,
+    /// For [`Mode::Token`].
+    pub token_server: FakeRegistry,
+    signer: Option<Arc<Signer>>,
+    mode: Mode,
+    http: reqwest::blocking::Client,
+    child: Child,
+    folder: tempfile::TempDir,
+}
+
+impl Distribution {
+    /// `None`: it is not to be had here, which was said loudly; in CI that is a failure.
+    pub fn start(mode: Mode) -> Option<Distribution> {
+        let needs_openssl = mode.is_tls() || mode == Mode::Token;
+        let program = program().and_then(|program| match needs_openssl {
+            true => has_openssl().map(|()| program),
+            false => Ok(program),
+        });
+        let program = match program {
+            Ok(program) => program,
+            Err(cause) => {
+                assert!(std::env::var_os("CI").is_none(), "a real registry is needed in CI: {cause}");
+                eprintln!("SKIPPED: a real registry is not to be had: {cause}");
+                return None;
+            }
+        };
+        let folder = tempfile::tempdir().unwrap();
+        match mode {
+            Mode::SelfSigned => make_self_signed(folder.path()),
+            _ if mode.is_tls() => make_certificates(folder.path()),
+            _ => {}
+        }
+        std::fs::write(folder.path().join("htpasswd"), HTPASSWD).unwrap();
+        let token_server = FakeRegistry::start();
+        let signer = (mode == Mode::Token).then(|| Arc::new(Signer::new(folder.path())));
+        if let Some(signer) = signer.clone() {
+            token_server.sign_tokens(Login::Basic(USER, PASSWORD), Box::new(move |scope| signer.sign(scope)));
+        }
+        // The port may be taken between its choice and the server's start.
+        let (host, child) = (0..5)
+            .find_map(|_| run(&program, folder.path(), mode, &token_server.host))
+            .expect("docker-registry starts");
+        let ca_cert = folder.path().join("ca.pem");
+        let http = http_client(folder.path(), mode);
+        Some(Distribution { host, ca_cert, token_server, signer, mode, http, child, folder })
+    }
+
+    /// Pushes an image of one uncompressed layer with these bytes.
+    pub fn put_image(&self, repository: &str, tag: &str, layer: &[u8]) -> Stored {
+        let (config, manifest) = image_json(layer);
+        self.put_blob(repository, &config);
+        self.put_blob(repository, layer);
+        let digest = self.put_manifest(repository, tag, OCI_MANIFEST, &manifest);
+        Stored { digest, manifest, config: Digest::of(&config), layer: Digest::of(layer), layer_bytes: layer.to_vec() }
+    }
+
+    pub fn put_blob(&self, repository: &str, bytes: &[u8]) -> Digest {
+        let digest = Digest::of(bytes);
+        let start = self.http.post(self.url(repository, "blobs/uploads/"));
+        let started = self.as_user(repository, start).send().unwrap().error_for_status().unwrap();
+        let mut target = started.url().join(started.headers()["location"].to_str().unwrap()).unwrap();
+        target.query_pairs_mut().append_pair("digest", digest.as_str());
+        let put = self.http.put(target).body(bytes.to_vec());
+        self.as_user(repository, put).send().unwrap().error_for_status().unwrap();
+        digest
+    }
+
+    pub fn put_manifest(&self, repository: &str, tag: &str, media_type: &str, bytes: &[u8]) -> Digest {
+        let put = self.http.put(self.url(repository, &format!("manifests/{tag}")));
+        let put = put.header("content-type", media_type).body(bytes.to_vec());
+        self.as_user(repository, put).send().unwrap().error_for_status().unwrap();
+        Digest::of(bytes)
+    }
+
+    fn url(&self, repository: &str, rest: &str) -> String {
+        let scheme = if self.mode.is_tls() { "https" } else { "http" };
+        format!("{scheme}://{}/v2/{repository}/{rest}", self.host)
+    }
+
+    fn as_user(
+        &self,
+        repository: &str,
+        request: reqwest::blocking::RequestBuilder,
+    ) -> reqwest::blocking::RequestBuilder {
+        match (self.mode, &self.signer) {
+            (Mode::Htpasswd, _) => request.basic_auth(USER, Some(PASSWORD)),
+            (_, Some(signer)) => request.bearer_auth(signer.sign(&format!("repository:{repository}:pull,push"))),
+            (_, None) => request,
+        }
+    }
+
+    /// The certificate and key of somebody whom the server knows.
+    pub fn identity(&self) -> (PathBuf, PathBuf) {
+        (self.folder.path().join("client.pem"), self.folder.path().join("client.key"))
+    }
+}
+
+impl Drop for Distribution {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn run(program: &Path, folder: &Path, mode: Mode, token_server: &str) -> Option<(String, Child)> {
+    let host = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let shown = folder.display();
+    let tls = format!("\n  tls:\n    certificate: {shown}/server.pem\n    key: {shown}/server.key");
+    let client_authority = format!("\n    clientcas: [{shown}/ca.pem]");
+    let auth = match mode {
+        Mode::Plain | Mode::Tls | Mode::SelfSigned | Mode::MutualTls => String::new(),
+        Mode::Htpasswd => format!("auth:\n  htpasswd:\n    realm: test, of course\n    path: {shown}/htpasswd\n"),
+        Mode::Token => format!(
+            "auth:\n  token:\n    realm: http://{token_server}/token\n    service: {}\n    issuer: {}\n    \
+             rootcertbundle: {shown}/token.pem\n",
+            token::SERVICE,
+            token::ISSUER
+        ),
+    };
+    let config = format!(
+        "version: 0.1\nlog: {{level: error, accesslog: {{disabled: true}}}}\nstorage:\n  inmemory: {{}}\n\
+         http:\n  addr: {host}\n  secret: test{}{}\n{auth}",
+        if mode.is_tls() { &tls } else { "" },
+        if mode == Mode::MutualTls { &client_authority } else { "" },
+    );
+    std::fs::write(folder.join("config.yml"), config).unwrap();
+    let log = File::create(folder.join("log")).unwrap();
+    let mut command = Command::new(program);
+    command.arg("serve").arg(folder.join("config.yml")).stdin(Stdio::null());
+    let mut child = command.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
+    let end = Instant::now() + Duration::from_secs(20);
+    while Instant::now() < end && child.try_wait().unwrap().is_none() {
+        if TcpStream::connect(&host).is_ok() {
+            return Some((host, child));
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    eprintln!("docker-registry: {}", std::fs::read_to_string(folder.join("log")).unwrap());
+    let _ = child.kill();
+    let _ = child.wait();
+    None
+}
+
+/// A client of its own, so that what pushes is not what is tested.
+fn http_client(folder: &Path, mode: Mode) -> reqwest::blocking::Client {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let mut builder = reqwest::blocking::Client::builder().no_proxy();
+    if !mode.is_tls() {
+        return builder.tls_certs_only([]).build().unwrap();
+    }
+    let pem = |name: &str| std::fs::read(folder.join(name)).unwrap();
+    if mode == Mode::MutualTls {
+        builder =
+            builder.identity(reqwest::Identity::from_pem(&[pem("client.key"), pem("client.pem")].concat()).unwrap());
+    }
+    if mode == Mode::SelfSigned {
+        return builder.tls_certs_only([]).tls_danger_accept_invalid_certs(true).build().unwrap();
+    }
+    builder.tls_certs_only([reqwest::Certificate::from_pem(&pem("ca.pem")).unwrap()]).build().unwrap()
+}
+
+/// An authority, and certificates of it for this machine and for a client.
+fn make_certificates(folder: &Path) {
+    let extension = "subjectAltName=IP:127.0.0.1\nbasicConstraints=CA:FALSE\n";
+    std::fs::write(folder.join("leaf.ext"), extension).unwrap();
+    let key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
+    openssl(folder, &format!("req -x509 {key} -subj /CN=authority -days 2 -keyout ca.key -out ca.pem"));
+    for name in ["server", "client"] {
+        openssl(folder, &format!("req {key} -subj /CN={name} -keyout {name}.key -out {name}.csr"));
+        let sign = format!("x509 -req -in {name}.csr -CA ca.pem -CAkey ca.key -CAcreateserial -extfile leaf.ext");
+        openssl(folder, &format!("{sign} -days 2 -out {name}.pem"));
+    }
+}
+
+fn make_self_signed(folder: &Path) {
+    let names = "subjectAltName=IP:127.0.0.1";
+    let request = "req -x509 -newkey rsa:2048 -nodes -subj /CN=localhost -days 2 -keyout server.key -out server.pem";
+    openssl(folder, &format!("{request} -addext {names}"));
+    std::fs::copy(folder.join("server.pem"), folder.join("ca.pem")).unwrap();
+}
+
+fn openssl(folder: &Path, arguments: &str) {
+    let output = Command::new("openssl").args(arguments.split(' ')).current_dir(folder).output();
+    let output = output.expect("openssl is needed for the certificates of a test");
+    assert!(output.status.success(), "openssl {arguments}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// Where the server is: installed, or unpacked here before, or from Debian's archive.
+fn program() -> Result<PathBuf, String> {
+    let unpacked = Path::new(env!("CARGO_TARGET_TMPDIR")).join("docker-registry");
+    let found = || {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let folders = std::env::split_paths(&path).chain(["/usr/bin".into(), unpacked.join("usr/bin")]);
+        folders.map(|folder| folder.join("docker-registry")).find(|program| program.is_file())
+    };
+    if let Some(program) = found() {
+        return Ok(program);
+    }
+    std::fs::create_dir_all(&unpacked).map_err(|error| error.to_string())?;
+    // Tests run in processes of their own, and one download is enough.
+    let lock = File::create(unpacked.join("lock")).map_err(|error| error.to_string())?;
+    lock.lock().map_err(|error| error.to_string())?;
+    if found().is_none() {
+        download(&unpacked)?;
+    }
+    found().ok_or_else(|| "the package has no docker-registry in it".to_string())
+}
+
+fn download(folder: &Path) -> Result<(), String> {
+    let fetch = "apt-get download -q docker-registry";
+    run_in(folder, fetch).or_else(|_| run_in(folder, "apt-get update -q").and_then(|()| run_in(folder, fetch)))?;
+    run_in(folder, "dpkg-deb -x docker-registry_*.deb .")
+}
+
+/// Certificates are made by it. It is no service, so it is installed where it is missing.
+fn has_openssl() -> Result<(), String> {
+    let here = Path::new(".");
+    let install = "apt-get install -q -y --no-install-recommends openssl";
+    let or_install = |_| run_in(here, install).or_else(|_| run_in(here, &format!("apt-get update -q && {install}")));
+    run_in(here, "openssl version").or_else(or_install)
+}
+
+fn run_in(folder: &Path, line: &str) -> Result<(), String> {
+    let output = Command::new("sh").args(["-ec", line]).current_dir(folder).output();
+    let output = output.map_err(|error| format!("{line}: {error}"))?;
+    let complaint = || format!("{line}: {}", String::from_utf8_lossy(&output.stderr).trim());
+    if output.status.success() { Ok(()) } else { Err(complaint()) }
+}

@@ -1,0 +1,302 @@
+//! Real engines and a real registry for the tests, each in a temporary folder behind a socket of its own. They are
+//! started when first asked for and end with the test's process, however that ends. Where root and apt are there, what
+//! is missing is installed; elsewhere a test that needs them says that it is skipped, which under `CI=true` is a failure.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+/// A running engine.
+pub struct Engine {
+    pub socket: PathBuf,
+    pub folder: PathBuf,
+    _supervisor: Child,
+}
+
+/// A running registry without passwords, in plain HTTP.
+pub struct Registry {
+    /// `127.0.0.1:PORT`.
+    pub address: String,
+    _supervisor: Child,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Store {
+    Containerd,
+    Classic,
+}
+
+/// Debian's own commands go before others of the same name.
+const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
+const START_LIMIT: Duration = Duration::from_secs(60);
+
+/// Runs $1 in folder $2 until this process' end of the standard input is closed, and leaves nothing behind.
+const SUPERVISOR: &str = r#"
+cd "$2" || exit 1
+setsid sh -c "$1" > "$2/log" 2>&1 < /dev/null &
+engine=$!
+cat > /dev/null
+kill $engine
+for i in $(seq 100); do kill -0 $engine 2> /dev/null || break; sleep 0.1; done
+kill -9 $engine 2> /dev/null
+cd /
+awk -v folder="$2/" 'index($2, folder) == 1 { print $2 }' /proc/self/mounts | sort -r | while read -r mount; do
+  umount -l "$mount"
+done
+# What an engine has started ends after it, and may write to the folder until then.
+for i in $(seq 40); do rm -rf "$2" 2> /dev/null && break; sleep 0.25; done
+"#;
+
+/// Whether all of `commands` are there, once what is missing was installed. `false`: the test cannot be made here.
+pub fn has(test: &str, commands: &[&str]) -> bool {
+    let missing =
+        || commands.iter().find(|command| !PATH.split(':').any(|folder| Path::new(folder).join(command).exists()));
+    let is_root = is_root();
+    if is_root && missing().is_some() && Path::new("/usr/bin/apt-get").exists() {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join(".ci/engines");
+        let installed = Command::new(script).stdin(Stdio::null()).status().expect(".ci/engines starts");
+        assert!(installed.success(), ".ci/engines installs what the tests need");
+    }
+    let why = match missing() {
+        Some(command) => format!("{command} is not installed"),
+        None if !is_root => "engines are started by root only".to_string(),
+        None => return true,
+    };
+    assert!(std::env::var("CI").as_deref() != Ok("true"), "{test} cannot be made: {why}");
+    eprintln!("SKIPPED {test}: {why}");
+    false
+}
+
+pub fn is_root() -> bool {
+    // SAFETY: geteuid cannot fail.
+    unsafe { libc::geteuid() == 0 }
+}
+
+/// Docker Engine. The containerd image store needs Engine 24 or later.
+pub fn docker(test: &str, store: Store) -> Option<&'static Engine> {
+    static ENGINES: [OnceLock<Engine>; 2] = [OnceLock::new(), OnceLock::new()];
+    if !has(test, &["dockerd", "containerd", "runc", "docker"]) {
+        return None;
+    }
+    Some(ENGINES[store as usize].get_or_init(|| {
+        let folder = folder("dkr");
+        let features = match store {
+            Store::Containerd => r#"{"features":{"containerd-snapshotter":true}}"#,
+            Store::Classic => r#"{"features":{"containerd-snapshotter":false},"storage-driver":"overlay2"}"#,
+        };
+        fs::write(folder.join("daemon.json"), features).unwrap();
+        let line = "exec dockerd --config-file $PWD/daemon.json --data-root $PWD/data --exec-root $PWD/exec \
+            -H unix://$PWD/sock --bridge=none --iptables=false -p $PWD/pid";
+        start(line, folder, "sock")
+    }))
+}
+
+/// Debian 12's Docker Engine, taken out of its packages beside the one that is installed; its commands are in the folder's
+/// `root/usr/bin`.
+pub fn docker_20_10(test: &str) -> Option<&'static Engine> {
+    static ENGINE: OnceLock<Option<Engine>> = OnceLock::new();
+    if !has(test, &["dockerd", "runc", "dpkg"]) {
+        return None;
+    }
+    let engine = ENGINE.get_or_init(|| {
+        let folder = folder("d20");
+        if !unpack(test, &folder, &["docker.io", "containerd"], Version::Oldest) {
+            let _ = fs::remove_dir_all(&folder);
+            return None;
+        }
+        assert!(folder.join("docker.io_20.10").exists(), "Debian 12's Docker Engine is 20.10");
+        let line = "export PATH=$PWD/root/usr/sbin:$PWD/root/usr/bin:$PATH; exec dockerd --data-root $PWD/data \
+            --exec-root $PWD/exec -H unix://$PWD/sock --bridge=none --iptables=false -p $PWD/pid";
+        Some(start(line, folder, "sock"))
+    });
+    engine.as_ref()
+}
+
+/// Which version of a package, of those that the mirror has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Version {
+    Oldest,
+    Newest,
+}
+
+/// Takes Debian packages apart into `folder/root`, without installing them. `false`: the mirror does not have them, which
+/// was said.
+pub fn unpack(test: &str, folder: &Path, packages: &[&str], version: Version) -> bool {
+    let pick = if version == Version::Oldest { "head" } else { "tail" };
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", UNPACK, "unpack", pick]).args(packages).current_dir(folder).stdin(Stdio::null());
+    let output = command.output().expect("/bin/sh starts");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() || std::env::var("CI").as_deref() != Ok("true"), "{test} cannot be made: {said}");
+    if !output.status.success() {
+        eprintln!("SKIPPED {test}: {said}");
+    }
+    output.status.success()
+}
+
+/// Leaves a mark of each version: `docker.io_20.10`.
+const UNPACK: &str = r#"
+set -e
+pick=$1
+shift
+fetch() {
+  for package; do
+    version=$(apt-cache madison "$package" | awk '{ print $3 }' | sort -V | $pick -n 1)
+    apt-get -qq -o APT::Sandbox::User=root download "$package=$version"
+    : > "${package}_$(echo "$version" | cut -d. -f1-2)"
+  done
+}
+fetch "$@" || { apt-get -qq update; fetch "$@"; }
+for package in *.deb; do dpkg -x "$package" root; done
+rm ./*.deb
+"#;
+
+/// Docker Engine that also listens on `tcp://127.0.0.1:PORT`, for clients with a certificate. Gives the port too, and has
+/// `ca.pem`, `cert.pem` and `key.pem` of a client in its folder's `certs`.
+pub fn docker_over_tls(test: &str) -> Option<(&'static Engine, u16)> {
+    static ENGINE: OnceLock<(Engine, u16)> = OnceLock::new();
+    if !has(test, &["dockerd", "containerd", "runc", "docker", "openssl"]) {
+        return None;
+    }
+    let (engine, port) = ENGINE.get_or_init(|| {
+        let folder = folder("dkt");
+        fs::write(folder.join("daemon.json"), r#"{"features":{"containerd-snapshotter":true}}"#).unwrap();
+        let certs = folder.join("certs");
+        fs::create_dir(&certs).unwrap();
+        run("/bin/sh", &["-c", &CERTIFICATES.replace("FOLDER", &certs.display().to_string())]);
+        let port = free_port();
+        let line = "exec dockerd --config-file $PWD/daemon.json --data-root $PWD/data --exec-root $PWD/exec \
+            -H unix://$PWD/sock --bridge=none --iptables=false -p $PWD/pid -H tcp://127.0.0.1:PORT --tlsverify \
+            --tlscacert $PWD/certs/ca.pem --tlscert $PWD/certs/server.pem --tlskey $PWD/certs/server-key.pem";
+        (start(&line.replace("PORT", &port.to_string()), folder, "sock"), port)
+    });
+    Some((engine, *port))
+}
+
+/// An authority, a server's certificate for 127.0.0.1 and a client's.
+const CERTIFICATES: &str = r#"
+set -e
+cd FOLDER
+new="-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes"
+openssl req -x509 $new -days 30 -subj /CN=authority -keyout ca-key.pem -out ca.pem
+sign() { openssl x509 -req -in "$1.csr" -CA ca.pem -CAkey ca-key.pem -CAcreateserial -days 30 -copy_extensions copy -out "$2"; }
+openssl req $new -subj /CN=server -addext subjectAltName=IP:127.0.0.1 -keyout server-key.pem -out server.csr
+sign server server.pem
+openssl req $new -subj /CN=client -addext extendedKeyUsage=clientAuth -keyout key.pem -out client.csr
+sign client cert.pem
+"#;
+
+/// podman's service.
+pub fn podman(test: &str) -> Option<&'static Engine> {
+    static ENGINE: OnceLock<Engine> = OnceLock::new();
+    if !has(test, &["podman", "runc", "docker"]) {
+        return None;
+    }
+    Some(ENGINE.get_or_init(|| {
+        let folder = folder("pdm");
+        fs::create_dir(folder.join("tmp")).unwrap();
+        // What a machine without a network bridge, without the right to raise limits, or with two cgroup versions allows.
+        let config = "[containers]\nnetns = \"none\"\n[engine]\nruntime = \"runc\"\ncgroup_manager = \"cgroupfs\"\nevents_logger = \"file\"\n";
+        fs::write(folder.join("containers.conf"), config).unwrap();
+        fs::write(folder.join("registries.conf"), "unqualified-search-registries = []\n").unwrap();
+        let line = "export CONTAINERS_CONF=$PWD/containers.conf CONTAINERS_REGISTRIES_CONF=$PWD/registries.conf \
+            REGISTRY_AUTH_FILE=$PWD/auth.json TMPDIR=$PWD/tmp; \
+            exec podman --root $PWD/root --runroot $PWD/run --tmpdir $PWD/lib --storage-driver vfs \
+            system service --time=0 unix://$PWD/sock";
+        start(line, folder, "sock")
+    }))
+}
+
+/// CNCF Distribution's registry, in memory: its file storage loses a race on a tag that is pushed twice at once.
+pub fn registry(test: &str) -> Option<&'static Registry> {
+    static REGISTRY: OnceLock<Registry> = OnceLock::new();
+    if !has(test, &["docker-registry", "skopeo"]) {
+        return None;
+    }
+    Some(REGISTRY.get_or_init(|| {
+        let folder = folder("reg");
+        let address = format!("127.0.0.1:{}", free_port());
+        let config = format!(
+            "version: 0.1\nlog: {{level: error, accesslog: {{disabled: true}}}}\nstorage: {{inmemory: {{}}}}\n\
+             http: {{addr: \"{address}\", secret: test}}\n"
+        );
+        fs::write(folder.join("config.yml"), config).unwrap();
+        let supervisor = supervise("exec docker-registry serve $PWD/config.yml", &folder);
+        wait(&folder, || std::net::TcpStream::connect(&address).is_ok());
+        Registry { address, _supervisor: supervisor }
+    }))
+}
+
+fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// Short: a unix socket's path, and containerd has one deep below, ends at 107 bytes.
+fn folder(name: &str) -> PathBuf {
+    tempfile::Builder::new().prefix(&format!("{name}.")).rand_bytes(6).tempdir_in("/tmp").unwrap().keep()
+}
+
+fn start(line: &str, folder: PathBuf, socket: &str) -> Engine {
+    let supervisor = supervise(line, &folder);
+    let socket = folder.join(socket);
+    wait(&folder, || imgarch::source::engine::Engine::connect(&endpoint(&socket)).is_ok());
+    Engine { socket, folder, _supervisor: supervisor }
+}
+
+fn endpoint(socket: &Path) -> imgarch::source::engine::Endpoint {
+    imgarch::source::engine::Endpoint::Unix(socket.to_path_buf())
+}
+
+fn supervise(line: &str, folder: &Path) -> Child {
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", SUPERVISOR, "supervisor", line]).arg(folder).env("PATH", PATH);
+    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.spawn().expect("/bin/sh starts")
+}
+
+fn wait(folder: &Path, is_ready: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !is_ready() {
+        let log = || fs::read_to_string(folder.join("log")).unwrap_or_default();
+        assert!(start.elapsed() < START_LIMIT, "it does not start: {}", log());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+impl Engine {
+    pub fn host(&self) -> String {
+        format!("unix://{}", self.socket.display())
+    }
+
+    /// `docker` against this engine.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new("docker");
+        command.env("PATH", PATH).env("DOCKER_CONFIG", self.folder.join("client")).env_remove("DOCKER_CONTEXT");
+        command.env("DOCKER_HOST", self.host()).args(arguments).stdin(Stdio::null());
+        command
+    }
+
+    /// Runs `docker` against this engine; whatever comes of it.
+    pub fn try_docker(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().expect("docker starts")
+    }
+
+    /// Runs `docker` against this engine and gives what it wrote.
+    pub fn docker(&self, arguments: &[&str]) -> String {
+        said(&self.try_docker(arguments), &format!("docker {arguments:?}"))
+    }
+}
+
+/// Runs a command and gives what it wrote.
+pub fn run(program: &str, arguments: &[&str]) -> String {
+    let output = Command::new(program).env("PATH", PATH).args(arguments).stdin(Stdio::null()).output();
+    said(&output.unwrap_or_else(|error| panic!("{program}: {error}")), &format!("{program} {arguments:?}"))
+}
+
+fn said(output: &Output, what: &str) -> String {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert!(output.status.success(), "{what}: {}{}", text(&output.stdout), text(&output.stderr));
+    text(&output.stdout)
+}

@@ -1,0 +1,17 @@
+//! What the tests share: programs, images, registries, engines, and real calls of execve.
+
+pub mod cases;
+pub mod distribution;
+pub mod elf;
+pub mod engines;
+pub mod images;
+#[cfg(feature = "kube")]
+pub mod kube_api;
+pub mod mutant;
+pub mod python;
+pub mod real;
+pub mod registry;
+pub mod small;
+pub mod tree;
+#[cfg(feature = "shared-cache")]
+pub mod web_store;

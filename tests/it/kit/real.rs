@@ -1,0 +1,190 @@
+//! A real execve in a chroot, without what std and libc put around it: `Command` and execvp hand a file that the kernel
+//! refuses to /bin/sh. Needs root.
+
+use std::ffi::CString;
+use std::fmt;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::Mutex;
+
+use imgarch::platform::Capabilities;
+
+use super::tree::Tree;
+
+type Pointers<'p> = &'p [*const libc::c_char];
+
+/// What a kernel did with a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    Errno(i32),
+    Exit(i32),
+    Signal(i32),
+}
+
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Answer::Errno(number) => f.write_str(errno_name(*number)),
+            Answer::Exit(code) => write!(f, "exit {code}"),
+            Answer::Signal(number) => write!(f, "signal {number}"),
+        }
+    }
+}
+
+/// The names of the errnos that an execve answers with.
+pub fn errno_name(number: i32) -> &'static str {
+    let names = [
+        (libc::ENOEXEC, "ENOEXEC"),
+        (libc::ENOENT, "ENOENT"),
+        (libc::EACCES, "EACCES"),
+        (libc::ELIBBAD, "ELIBBAD"),
+        (libc::EINVAL, "EINVAL"),
+        (libc::ELOOP, "ELOOP"),
+        (libc::ENOTDIR, "ENOTDIR"),
+        (libc::EPERM, "EPERM"),
+        (libc::EIO, "EIO"),
+        (libc::ENOMEM, "ENOMEM"),
+        (libc::E2BIG, "E2BIG"),
+        (libc::ENAMETOOLONG, "ENAMETOOLONG"),
+        (libc::ETXTBSY, "ETXTBSY"),
+    ];
+    names.iter().find(|(value, _)| *value == number).map_or("another errno", |(_, name)| name)
+}
+
+/// Seconds after which the kernel itself ends a program that went astray.
+const ALARM_S: u32 = 60;
+
+/// A file that is being written cannot be executed, and a child forked meanwhile holds it open: one at a time.
+static LOCK: Mutex<()> = Mutex::new(());
+
+/// Lays `tree` out in `root`, where `written` lies already, and makes its call there.
+pub fn run(tree: &Tree, root: &Path, written: &mut Tree) -> Answer {
+    let _lock = LOCK.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    tree.write_over(root, written);
+    *written = tree.clone();
+    execve(root, &tree.argv, &[PATH], Capabilities::all()).0
+}
+
+/// The same in a folder of its own, with the bounding set of docker's containers, with what the program and all before it wrote on standard error.
+pub fn run_alone(tree: &Tree) -> (Answer, String) {
+    let _lock = LOCK.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let root = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
+    tree.write(root.path());
+    execve(root.path(), &tree.argv, &[PATH], Capabilities::of_docker())
+}
+
+const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// How often a call is made again that met a file which somebody still held open for writing: a child that another test
+/// forked a moment ago, and that has not yet executed its own program.
+const ATTEMPTS: usize = 100;
+
+/// Calls execve in `root` with these words and this environment, as root, with all output thrown away. The child gets
+/// no core files and no file size, and is ended after a minute.
+pub fn execve(root: &Path, words: &[String], env: &[&str], bounding: Capabilities) -> (Answer, String) {
+    let mut answered = execve_once(root, words, env, bounding);
+    for _ in 1..ATTEMPTS {
+        if answered.0 != Answer::Errno(libc::ETXTBSY) {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        answered = execve_once(root, words, env, bounding);
+    }
+    answered
+}
+
+fn execve_once(root: &Path, words: &[String], env: &[&str], bounding: Capabilities) -> (Answer, String) {
+    let c = |text: &[u8]| CString::new(text).expect("no NUL in a call");
+    let root = c(root.as_os_str().as_bytes());
+    let words: Vec<CString> = words.iter().map(|word| c(word.as_bytes())).collect();
+    let env: Vec<CString> = env.iter().map(|line| c(line.as_bytes())).collect();
+    let pointers =
+        |list: &[CString]| list.iter().map(|word| word.as_ptr()).chain([std::ptr::null()]).collect::<Vec<_>>();
+    let (argv, envp) = (pointers(&words), pointers(&env));
+    let (mut pipe, mut stderr) = ([0; 2], [0; 2]);
+    // SAFETY: plain system calls on values that outlive them; the child calls nothing but async-signal-safe functions
+    // before execve or _exit, as fork in a threaded process demands.
+    unsafe {
+        assert_eq!(libc::pipe2(pipe.as_mut_ptr(), libc::O_CLOEXEC), 0, "a pipe is made");
+        assert_eq!(libc::pipe2(stderr.as_mut_ptr(), libc::O_CLOEXEC), 0, "a pipe is made");
+        let child = libc::fork();
+        assert!(child >= 0, "a child is forked");
+        if child == 0 {
+            let code = enter(&root, (&argv, &envp), stderr[1], bounding);
+            libc::write(pipe[1], (&raw const code).cast(), size_of::<i32>());
+            libc::_exit(1);
+        }
+        libc::close(pipe[1]);
+        let (mut errno, mut status) = (0_i32, 0_i32);
+        let got = libc::read(pipe[0], (&raw mut errno).cast(), size_of::<i32>());
+        libc::close(pipe[0]);
+        libc::close(stderr[1]);
+        let said = read_all(stderr[0]);
+        libc::close(stderr[0]);
+        assert_eq!(libc::waitpid(child, &raw mut status, 0), child, "the child is waited for");
+        let answer = match () {
+            () if got > 0 => Answer::Errno(errno),
+            () if libc::WIFSIGNALED(status) => Answer::Signal(libc::WTERMSIG(status)),
+            () => Answer::Exit(libc::WEXITSTATUS(status)),
+        };
+        (answer, String::from_utf8_lossy(&said).into_owned())
+    }
+}
+
+/// All that is written into a pipe, up to its end.
+///
+/// # Safety
+/// `fd` must be an open descriptor.
+unsafe fn read_all(fd: i32) -> Vec<u8> {
+    let (mut all, mut buffer) = (Vec::new(), [0_u8; 4096]);
+    loop {
+        match unsafe { libc::read(fd, buffer.as_mut_ptr().cast(), buffer.len()) } {
+            got if got > 0 => all.extend_from_slice(&buffer[..got as usize]),
+            _ => return all,
+        }
+    }
+}
+
+/// The child's part: returns the errno of what failed.
+///
+/// # Safety
+/// Must run in a forked child; the pointers must be lists of C strings that end in a null pointer.
+unsafe fn enter(
+    root: &CString,
+    (argv, envp): (Pointers<'_>, Pointers<'_>),
+    stderr: i32,
+    bounding: Capabilities,
+) -> i32 {
+    unsafe {
+        let limit = |what, value| {
+            let limit = libc::rlimit { rlim_cur: value, rlim_max: value };
+            libc::setrlimit(what, &raw const limit);
+        };
+        let null = libc::open(c"/dev/null".as_ptr(), libc::O_RDWR);
+        libc::dup2(null, 0);
+        libc::dup2(null, 1);
+        libc::dup2(stderr, 2);
+        if libc::chroot(root.as_ptr()) != 0 || libc::chdir(c"/".as_ptr()) != 0 {
+            return -1;
+        }
+        for capability in (0..=40).filter(|bit| bounding.0 & 1 << bit == 0) {
+            libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0);
+        }
+        limit(libc::RLIMIT_CORE, 0);
+        limit(libc::RLIMIT_FSIZE, 0);
+        libc::alarm(ALARM_S);
+        libc::execve(argv[0], argv.as_ptr(), envp.as_ptr());
+        *libc::__errno_location()
+    }
+}
+
+/// Whether this process may chroot. Where it may not, says so; under `CI=true` that is a failure.
+pub fn may_chroot(test: &str) -> bool {
+    // SAFETY: geteuid cannot fail.
+    let is_root = unsafe { libc::geteuid() } == 0;
+    if !is_root {
+        assert!(std::env::var("CI").as_deref() != Ok("true"), "{test} needs root to chroot");
+        eprintln!("SKIPPED {test}: needs root to chroot");
+    }
+    is_root
+}

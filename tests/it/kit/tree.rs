@@ -1,0 +1,174 @@
+//! A small root file system, written once: merged in memory through the real layer types and `inspect`, and laid out on
+//! disk, so that the model and a kernel see the same bytes.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
+use std::sync::Arc;
+
+use imgarch::exec::Exec;
+use imgarch::image::{Contents, Entry, EntryKind, RootFs, merge};
+use imgarch::inspect::{FileKind, inspect};
+use imgarch::platform::FileCapabilities;
+
+const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// A tree and the call that is made in it.
+#[derive(Clone, Debug, Default)]
+pub struct Tree {
+    entries: Vec<(String, Item)>,
+    pub argv: Vec<String>,
+    /// `KEY=VALUE` lines; empty: the usual PATH.
+    pub env: Vec<String>,
+    /// Empty: `/`.
+    pub working_dir: String,
+    /// `uid:gid`; empty: root.
+    pub user: String,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Item {
+    File(Vec<u8>, u16),
+    /// A file with `security.capability`.
+    Capable(Vec<u8>, Vec<u8>),
+    Directory(u16),
+    Link(String),
+}
+
+impl Tree {
+    /// An empty tree; `words` is the call, its first word the path given to execve.
+    pub fn call(words: &[&str]) -> Tree {
+        Tree { argv: words.iter().map(|word| word.to_string()).collect(), ..Tree::default() }
+    }
+
+    /// An executable file. Paths have no leading slash.
+    pub fn file(self, path: &str, bytes: impl AsRef<[u8]>) -> Tree {
+        self.mode(path, bytes, 0o755)
+    }
+
+    pub fn mode(mut self, path: &str, bytes: impl AsRef<[u8]>, mode: u16) -> Tree {
+        self.entries.push((path.to_string(), Item::File(bytes.as_ref().to_vec(), mode)));
+        self
+    }
+
+    /// An executable file with the bytes of its `security.capability`.
+    pub fn capable(mut self, path: &str, bytes: impl AsRef<[u8]>, capability: &[u8]) -> Tree {
+        self.entries.push((path.to_string(), Item::Capable(bytes.as_ref().to_vec(), capability.to_vec())));
+        self
+    }
+
+    pub fn directory(mut self, path: &str) -> Tree {
+        self.entries.push((path.to_string(), Item::Directory(0o755)));
+        self
+    }
+
+    pub fn link(mut self, path: &str, target: &str) -> Tree {
+        self.entries.push((path.to_string(), Item::Link(target.to_string())));
+        self
+    }
+
+    /// A file, unless there is one at that path already.
+    pub fn add_once(self, path: &str, bytes: impl AsRef<[u8]>) -> Tree {
+        if self.entries.iter().any(|(there, _)| there == path) { self } else { self.file(path, bytes) }
+    }
+
+    /// Another call in the same tree.
+    pub fn argv(self, words: &[&str]) -> Tree {
+        Tree { argv: words.iter().map(|word| word.to_string()).collect(), ..self }
+    }
+
+    /// With this environment.
+    pub fn env(self, lines: &[&str]) -> Tree {
+        Tree { env: lines.iter().map(|line| line.to_string()).collect(), ..self }
+    }
+
+    /// In this working directory.
+    pub fn working_dir(self, path: &str) -> Tree {
+        Tree { working_dir: path.to_string(), ..self }
+    }
+
+    /// As this user and group.
+    pub fn user(self, user: &str) -> Tree {
+        Tree { user: user.to_string(), ..self }
+    }
+
+    /// A directory of this mode.
+    pub fn closed(mut self, path: &str, mode: u16) -> Tree {
+        self.entries.push((path.to_string(), Item::Directory(mode)));
+        self
+    }
+
+    /// The call as a config would make it: root, `/`, and no environment but PATH, where nothing else was said.
+    pub fn exec(&self) -> Exec {
+        Exec {
+            argv: self.argv.clone(),
+            env: if self.env.is_empty() { vec![PATH.to_string()] } else { self.env.clone() },
+            working_dir: if self.working_dir.is_empty() { "/".to_string() } else { self.working_dir.clone() },
+            user: self.user.clone(),
+        }
+    }
+
+    /// As the scan sees it.
+    pub fn rootfs(&self) -> RootFs<FileKind> {
+        let mut contents = Contents::default();
+        for (path, item) in &self.entries {
+            let path = path.as_bytes();
+            match item {
+                Item::File(bytes, mode) => {
+                    let size = bytes.len() as u64;
+                    let kind = inspect(path, size, mode & 0o111 != 0, &mut bytes.as_slice());
+                    contents.push(&Entry { size, ..Entry::plain(path, EntryKind::File, *mode) }, Some(kind));
+                }
+                Item::Capable(bytes, capability) => {
+                    let size = bytes.len() as u64;
+                    let kind = inspect(path, size, true, &mut bytes.as_slice());
+                    let capabilities = Some(FileCapabilities::parse(capability));
+                    let entry = Entry { size, capabilities, ..Entry::plain(path, EntryKind::File, 0o755) };
+                    contents.push(&entry, Some(kind));
+                }
+                Item::Directory(mode) => contents.push(&Entry::plain(path, EntryKind::Directory, *mode), None),
+                Item::Link(target) => {
+                    contents.push(&Entry::plain(path, EntryKind::Symlink(target.as_bytes()), 0o777), None)
+                }
+            }
+        }
+        merge([Arc::new(contents)])
+    }
+
+    /// As a kernel sees it. `root` must exist; what the tree does not name is left alone.
+    pub fn write(&self, root: &Path) {
+        self.write_over(root, &Tree::default());
+    }
+
+    /// The same, where `before` lies already: only what differs is written. No file may become a directory or a link.
+    pub fn write_over(&self, root: &Path, before: &Tree) {
+        for (path, item) in self.entries.iter().filter(|entry| !before.entries.contains(entry)) {
+            let path = root.join(path);
+            fs::create_dir_all(path.parent().expect("every path is below the root")).expect("a directory is made");
+            match item {
+                Item::File(bytes, mode) => {
+                    fs::write(&path, bytes).expect("a file is written");
+                    fs::set_permissions(&path, fs::Permissions::from_mode(u32::from(*mode))).expect("its mode is set");
+                }
+                Item::Capable(bytes, capability) => {
+                    fs::write(&path, bytes).expect("a file is written");
+                    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("its mode is set");
+                    set_capability(&path, capability);
+                }
+                Item::Directory(mode) => {
+                    fs::create_dir_all(&path).expect("a directory is made");
+                    fs::set_permissions(&path, fs::Permissions::from_mode(u32::from(*mode))).expect("its mode is set");
+                }
+                Item::Link(target) => symlink(target, &path).expect("a link is made"),
+            }
+        }
+    }
+}
+
+fn set_capability(path: &Path, capability: &[u8]) {
+    let path = std::ffi::CString::new(path.as_os_str().as_encoded_bytes()).expect("no NUL in a path");
+    let name = c"security.capability".as_ptr();
+    // SAFETY: the strings end in NUL and outlive the call, and the length is the slice's own.
+    let set = unsafe { libc::setxattr(path.as_ptr(), name, capability.as_ptr().cast(), capability.len(), 0) };
+    assert_eq!(set, 0, "{path:?}: {}", std::io::Error::last_os_error());
+}

@@ -1,0 +1,123 @@
+//! Lists over real HTTP: pages, expired tokens, selectors, and what is forbidden.
+
+use std::path::PathBuf;
+
+use imgarch::kube::{Access, Cluster, KubeError, Scope};
+use serde_json::{Value, json};
+
+use crate::kit::kube_api::{KubeApi, State};
+
+/// A kubeconfig without credentials for this server, kept as long as the folder.
+pub fn kubeconfig(url: &str) -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config");
+    let text = json!({
+        "apiVersion": "v1", "kind": "Config", "current-context": "here",
+        "clusters": [{"name": "c", "cluster": {"server": url}}],
+        "users": [{"name": "u", "user": {}}],
+        "contexts": [{"name": "here", "context": {"cluster": "c", "user": "u", "namespace": "shop"}}]
+    });
+    std::fs::write(&path, text.to_string()).unwrap();
+    (folder, path)
+}
+
+pub fn connect(api: &KubeApi) -> Cluster {
+    let (_folder, path) = kubeconfig(&api.url);
+    Cluster::connect(&Access::Kubeconfig { files: vec![path], context: None }).unwrap()
+}
+
+fn node(name: &str) -> Value {
+    json!({
+        "metadata": {"name": name, "labels": {"kubernetes.io/os": "linux"}},
+        "status": {"nodeInfo": {"architecture": "arm64", "operatingSystem": "linux"}}
+    })
+}
+
+fn pod(namespace: &str, name: &str, app: &str) -> Value {
+    json!({
+        "metadata": {"name": name, "namespace": namespace, "labels": {"app": app}},
+        "spec": {"containers": [{"name": "a", "image": "a:1"}]}
+    })
+}
+
+fn nodes(count: usize) -> State {
+    let nodes = (0..count).map(|number| node(&format!("n{number}"))).collect();
+    State { objects: [("/api/v1/nodes".to_string(), nodes)].into(), page: 2, ..State::default() }
+}
+
+#[test]
+fn a_list_is_read_page_by_page() {
+    let api = KubeApi::start(nodes(5));
+    let nodes = connect(&api).nodes().unwrap();
+    assert_eq!(
+        nodes.iter().map(|node| node.metadata.name.as_str()).collect::<Vec<_>>(),
+        ["n0", "n1", "n2", "n3", "n4"]
+    );
+    let seen = api.seen();
+    assert_eq!(seen.len(), 3);
+    assert!(seen[0].path.contains("limit=500") && seen[2].path.contains("continue=4"), "{seen:?}");
+}
+
+#[test]
+fn an_expired_continue_token_begins_the_list_again() {
+    let api = KubeApi::start(State { gone: 1, ..nodes(5) });
+    assert_eq!(connect(&api).nodes().unwrap().len(), 5);
+    assert_eq!(api.seen().len(), 5, "one page, an answer 410, then three pages");
+}
+
+#[test]
+fn a_list_that_never_settles_is_given_up() {
+    let api = KubeApi::start(State { gone: 100, ..nodes(5) });
+    let error = connect(&api).nodes().unwrap_err();
+    assert!(matches!(&error, KubeError::Restless { what, .. } if what == "nodes"), "{error}");
+}
+
+#[test]
+fn what_is_forbidden_is_said_and_the_rest_is_read() {
+    let mut state = nodes(1);
+    state.objects.insert("/apis/apps/v1/deployments".to_string(), vec![pod("shop", "d", "x")]);
+    for list in
+        ["/apis/apps/v1/statefulsets", "/apis/apps/v1/daemonsets", "/apis/batch/v1/cronjobs", "/apis/batch/v1/jobs"]
+    {
+        state.objects.insert(list.to_string(), Vec::new());
+    }
+    state.forbidden = vec!["/api/v1/nodes".to_string(), "/apis/batch/v1/jobs".to_string()];
+    let api = KubeApi::start(state);
+    let cluster = connect(&api);
+    let error = cluster.nodes().unwrap_err();
+    assert!(error.is_forbidden() && error.to_string().contains("cannot list resource \"nodes\""), "{error}");
+    assert!(error.hint().is_some());
+    let listed = cluster.workloads(&Scope::default());
+    let forbidden: Vec<&str> = listed
+        .iter()
+        .filter(|(_, list)| list.as_ref().is_err_and(KubeError::is_forbidden))
+        .map(|(name, _)| *name)
+        .collect();
+    assert_eq!(forbidden, ["jobs"]);
+    let deployments = listed.iter().find(|(name, _)| *name == "deployments").unwrap().1.as_ref().unwrap();
+    assert_eq!(deployments[0]["kind"], "Deployment");
+}
+
+#[test]
+fn namespaces_and_selectors_narrow_a_list() {
+    let pods = vec![pod("shop", "a", "web"), pod("shop", "b", "db"), pod("bank", "c", "web")];
+    let api = KubeApi::start(State { objects: [("/api/v1/pods".to_string(), pods)].into(), ..State::default() });
+    let cluster = connect(&api);
+    let names =
+        |scope: Scope| cluster.pods(&scope).unwrap().into_iter().map(|pod| pod.metadata.name).collect::<Vec<_>>();
+    assert_eq!(names(Scope::default()), ["a", "b", "c"]);
+    assert_eq!(names(Scope { namespace: Some("shop".into()), selector: None }), ["a", "b"]);
+    assert_eq!(names(Scope { namespace: None, selector: Some("app=web".into()) }), ["a", "c"]);
+}
+
+#[test]
+fn a_missing_object_and_a_server_that_is_not_there_are_told_apart() {
+    let api = KubeApi::start(State { objects: [("/api/v1/pods".to_string(), Vec::new())].into(), ..State::default() });
+    let error = connect(&api).pod("shop", "gone").unwrap_err();
+    assert!(matches!(&error, KubeError::NotFound { what, .. } if what == "pod shop/gone"), "{error}");
+    // A port that was free a moment ago.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let (_folder, path) = kubeconfig(&format!("http://127.0.0.1:{port}"));
+    let cluster = Cluster::connect(&Access::Kubeconfig { files: vec![path], context: None }).unwrap();
+    assert!(matches!(cluster.nodes(), Err(KubeError::Unreachable { .. })));
+}

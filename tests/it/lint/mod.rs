@@ -1,0 +1,278 @@
+//! The rules against their fixtures: each has a file in which it finds something, and one that is fine.
+
+mod formats;
+mod found;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use imgarch::lint::{self, Format, HostFile, Linted, Outside, Pin, RULES, Safety};
+use imgarch::oci::Reference;
+use imgarch::platform::{Arch, Platform};
+use imgarch::report::render_lint;
+use imgarch::report::terminal::Screen;
+
+fn fixtures(prefix: &str) -> Vec<(String, PathBuf)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/lint");
+    let mut found = Vec::new();
+    for folder in fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path()) {
+        for path in fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.file_name().unwrap().to_str().unwrap().starts_with(prefix) {
+                found.push((folder.file_name().unwrap().to_str().unwrap().to_string(), path));
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// The first bytes of an ELF program of `arch`.
+fn elf(arch: Arch) -> Vec<u8> {
+    let row = arch.row();
+    let mut head = vec![0u8; 64];
+    head[..7].copy_from_slice(&[0x7f, b'E', b'L', b'F', 2, 1, 1]);
+    head[16] = 2;
+    head[18..20].copy_from_slice(&row.machines[0].to_le_bytes());
+    head
+}
+
+/// A build context with programs of known architectures.
+fn host_files(pattern: &str) -> Vec<HostFile> {
+    let tree = [
+        ("bin/app", elf(Arch::Amd64)),
+        ("bin/app-amd64", elf(Arch::Amd64)),
+        ("bin/app-arm64", elf(Arch::Arm64)),
+        ("bin/tool-amd64", elf(Arch::Amd64)),
+        ("bin/misnamed-arm64", elf(Arch::Amd64)),
+        ("modules/a.node", elf(Arch::Arm64)),
+        ("modules/b.node", elf(Arch::Arm64)),
+        ("prebuilds/linux-x64/a.node", elf(Arch::Amd64)),
+        ("prebuilds/linux-arm64/a.node", elf(Arch::Arm64)),
+        ("scripts/run.sh", b"#!/bin/sh\n".to_vec()),
+        ("mac/app", vec![0xcf, 0xfa, 0xed, 0xfe, 0x0c, 0, 0, 1]),
+    ];
+    let is_in = |path: &str| path == pattern || (pattern.ends_with('/') && path.starts_with(pattern));
+    tree.into_iter()
+        .filter(|(path, _)| is_in(path))
+        .map(|(path, head)| HostFile { path: path.to_string(), head })
+        .collect()
+}
+
+fn registry(reference: &Reference) -> Result<Pin, String> {
+    let digest = reference.digest.as_ref().unwrap();
+    match digest.hex().as_bytes()[0] {
+        b'1' => Ok(Pin::Manifest {
+            platform: Some(Platform::linux(Arch::Amd64)),
+            index: Some(format!("sha256:{}", "a".repeat(64)).parse().unwrap()),
+        }),
+        b'2' | b'a' => Ok(Pin::Index(vec![Platform::linux(Arch::Amd64), Platform::linux(Arch::Arm64)])),
+        _ => Err("connection refused".to_string()),
+    }
+}
+
+fn lint_text(path: &Path, text: &str) -> Linted {
+    let outside = Outside { files: &host_files, pin: Some(&registry), platforms: Vec::new(), target: None };
+    let format = format(path, text);
+    lint::lint(path, text, format, &outside)
+}
+
+fn lint_fixture(path: &Path) -> Linted {
+    let name = path.strip_prefix(Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/lint")).unwrap();
+    lint_text(name, &fs::read_to_string(path).unwrap())
+}
+
+#[test]
+fn every_rule_has_a_bad_and_a_good_fixture() {
+    for rule in RULES {
+        for prefix in ["bad", "good"] {
+            assert!(
+                fixtures(prefix).iter().any(|(code, _)| code == rule.name),
+                "{} has no {prefix} fixture",
+                rule.name
+            );
+        }
+    }
+    for (code, path) in fixtures("") {
+        assert!(lint::Code::parse(&code).is_some(), "{} is no rule's folder", path.display());
+    }
+}
+
+#[test]
+fn a_bad_fixture_is_found_and_shown() {
+    for (code, path) in fixtures("bad") {
+        let linted = lint_fixture(&path);
+        assert!(linted.findings.iter().any(|finding| finding.code.name() == code), "{}: {:#?}", path.display(), linted);
+        assert_eq!(linted.problems, [], "{}", path.display());
+        let shown = render_lint(&linted, Screen { width: 140, color: false });
+        let name = path.file_name().unwrap().to_str().unwrap().replace('.', "_");
+        insta::assert_snapshot!(format!("{code}-{name}"), shown);
+    }
+}
+
+#[test]
+fn a_good_fixture_is_quiet() {
+    for (_, path) in fixtures("good") {
+        let linted = lint_fixture(&path);
+        let shown = render_lint(&linted, Screen { width: 140, color: false });
+        assert!(linted.findings.is_empty() && linted.problems.is_empty(), "{}:\n{shown}", path.display());
+    }
+}
+
+/// Rewriting again and again comes to an end, and what was rewritten is not found any more.
+#[test]
+fn every_rewrite_cures_its_finding() {
+    for (code, path) in fixtures("bad") {
+        let first = lint_fixture(&path);
+        let name = first.path.clone();
+        let fixable = first.findings.iter().filter(|finding| finding.fix.is_some()).count();
+        let mut text = first.text.clone();
+        for round in 0.. {
+            assert!(round < 5, "{code}: rewriting does not come to an end:\n{text}");
+            let linted = lint_text(&name, &text);
+            assert_eq!(linted.problems, [], "{code}:\n{text}");
+            let fixed = lint::apply(&text, &linted.findings, Safety::Unsafe);
+            if fixed.made == 0 {
+                assert_eq!(fixed.postponed, 0, "{code}");
+                assert_eq!(
+                    linted.findings.len(),
+                    first.findings.len() - fixable,
+                    "{code}:\n{}\n{text}",
+                    render_lint(&linted, Screen { width: 140, color: false })
+                );
+                break;
+            }
+            text = fixed.text;
+        }
+        let file = path.file_name().unwrap().to_str().unwrap().replace('.', "_");
+        if fixable == 0 {
+            continue;
+        }
+        insta::assert_snapshot!(
+            format!("{code}-{file}-fixed"),
+            lint::unified_diff(name.to_str().unwrap(), &first.text, &text)
+        );
+    }
+}
+
+#[test]
+fn a_registry_that_cannot_be_asked_is_a_problem_and_no_pass() {
+    let text = format!("FROM alpine@sha256:{}\n", "3".repeat(64));
+    let linted = lint_text(Path::new("Dockerfile"), &text);
+    assert_eq!((linted.findings.len(), linted.problems.len()), (0, 1));
+    assert!(linted.problems[0].message.ends_with("connection refused"), "{:?}", linted.problems);
+}
+
+#[test]
+fn what_cannot_be_parsed_is_a_problem_at_its_line() {
+    let linted = lint_text(Path::new("Dockerfile"), "\u{feff}FROM a\nNONSENSE b\n");
+    let problem = &linted.problems[0];
+    assert_eq!(lint::Position::of(&linted.text, problem.at), lint::Position { line: 2, column: 1 }, "{problem:?}");
+    assert_eq!(linted.format, Format::Dockerfile);
+}
+
+#[test]
+fn places_count_a_byte_order_mark_and_carriage_returns() {
+    let linted = lint_text(
+        Path::new("Dockerfile"),
+        "\u{feff}FROM amd64/alpine\r\nRUN curl -O https://x.io/t-x86_64 \\\r\n  && true\r\n",
+    );
+    let shown: Vec<(&str, lint::Position)> = linted
+        .findings
+        .iter()
+        .map(|finding| (&linted.text[finding.span.clone()], lint::Position::of(&linted.text, finding.span.start)))
+        .collect();
+    let at = |line, column| lint::Position { line, column };
+    assert_eq!(shown, [("amd64/alpine", at(1, 6)), ("x86_64", at(2, 28))]);
+    let fixed = lint::apply(&linted.text, &linted.findings, Safety::Safe);
+    assert!(fixed.text.starts_with("\u{feff}FROM alpine\r\nARG TARGETARCH\n"), "{}", fixed.text);
+}
+
+#[test]
+fn ignore_comments_turn_findings_off_and_are_counted() {
+    let linted = lint_text(
+        Path::new("Dockerfile"),
+        "FROM alpine\n# imgarch ignore=hard-coded-arch\nRUN true && \\\n  wget https://x.io/t-x86_64\n",
+    );
+    assert_eq!((linted.findings.len(), linted.ignored), (0, 1));
+}
+
+/// Fixtures are named by what they show; bake files have their names from their extension.
+fn format(path: &Path, text: &str) -> Format {
+    match path.extension().and_then(|extension| extension.to_str()) {
+        Some("hcl") => Format::BakeHcl,
+        Some("json") => Format::BakeJson,
+        _ => lint::format_of(path, text).unwrap_or_else(|| panic!("{} has no format", path.display())),
+    }
+}
+
+/// Runs the program itself in `folder`: its exit code and what it wrote.
+fn imgarch(folder: &Path, words: &[&str]) -> (Option<i32>, String) {
+    let output =
+        std::process::Command::new(env!("CARGO_BIN_EXE_imgarch")).args(words).current_dir(folder).output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code(), text(&output.stdout) + &text(&output.stderr))
+}
+
+#[test]
+fn the_command_finds_files_reads_the_context_and_rewrites_only_when_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, bytes: &[u8]| {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    };
+    let dockerfile = "FROM alpine\nRUN wget https://x.io/t-linux-amd64\nCOPY bin/app /app\n";
+    write("app/Dockerfile", dockerfile.as_bytes());
+    write("app/bin/app", &elf(Arch::Arm64));
+    write("node_modules/x/Dockerfile", b"FROM amd64/alpine\n");
+    let read = || fs::read_to_string(folder.path().join("app/Dockerfile")).unwrap();
+    let (code, text) = imgarch(folder.path(), &["lint"]);
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("app/Dockerfile:2:31") && text.contains("bin/app is an AArch64 program"), "{text}");
+    assert!(!text.contains("node_modules") && text.contains("2 errors, 0 warnings; 1 file"), "{text}");
+    let (code, text) = imgarch(folder.path(), &["lint", "--fix", "--dry-run"]);
+    assert!(code == Some(1) && text.contains("+RUN wget https://x.io/t-linux-${TARGETARCH}"), "{text}");
+    assert_eq!(read(), dockerfile);
+    let (code, text) = imgarch(folder.path(), &["lint", "--fix"]);
+    assert!(code == Some(1) && text.contains("1 error, 0 warnings"), "{text}");
+    assert_eq!(read(), dockerfile.replace("RUN", "ARG TARGETARCH\nRUN").replace("-amd64", "-${TARGETARCH}"));
+    let (code, text) = imgarch(folder.path(), &["lint", "--fail-on", "never", "--format", "github"]);
+    assert!(code == Some(0) && text.starts_with("::error file=app/Dockerfile,line=4,"), "{text}");
+}
+
+#[test]
+fn what_dockerignore_keeps_from_the_build_is_not_copied() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, bytes: &[u8]| {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    };
+    write("Dockerfile", b"FROM scratch\nCOPY . /src\n");
+    write("target/debug/app", &elf(Arch::Amd64));
+    let found = || imgarch(folder.path(), &["lint", "--fail-on", "warning"]);
+    assert!(found().1.contains("target/debug/app in it is an x86-64 program"), "{:?}", found());
+    write(".dockerignore", b"# what the build makes itself\n**/target\n");
+    assert_eq!(found().0, Some(0), "{:?}", found());
+    // The Dockerfile's own comes first.
+    write("Dockerfile.dockerignore", b"*.md\n");
+    assert_eq!(found().0, Some(1));
+}
+
+#[test]
+fn what_is_no_file_of_ours_is_wrong_usage_and_what_is_broken_is_not_fine() {
+    let folder = tempfile::tempdir().unwrap();
+    assert_eq!(imgarch(folder.path(), &["lint"]).0, Some(2));
+    fs::write(folder.path().join("main.rs"), "fn main() {}").unwrap();
+    assert_eq!(imgarch(folder.path(), &["lint", "main.rs"]).0, Some(2));
+    assert_eq!(imgarch(folder.path(), &["lint", "absent"]).0, Some(3));
+    fs::write(folder.path().join("Dockerfile"), "FROM alpine\nNONSENSE\n").unwrap();
+    let (code, text) = imgarch(folder.path(), &["lint"]);
+    assert!(code == Some(3) && text.contains("not-checked"), "{text}");
+}
+
+#[test]
+fn a_rule_is_explained_by_name() {
+    let (code, text) = imgarch(Path::new("."), &["explain", "target-arg-default"]);
+    assert!(code == Some(0) && text.contains("# imgarch ignore=target-arg-default"), "{text}");
+}

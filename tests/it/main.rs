@@ -1,0 +1,29 @@
+//! The integration tests: the built program and the library with real registries, engines, kernels and packages.
+
+mod kit;
+
+mod attest;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod builders;
+mod conformance;
+mod debian;
+mod elf_builder;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod engine;
+mod formats;
+mod gate;
+mod inspect_real;
+mod kernel;
+#[cfg(feature = "kube")]
+mod kube;
+mod lint;
+mod mutation;
+mod oracle;
+mod pipeline;
+mod realworld;
+mod rebuild;
+mod registry;
+mod scan;
+#[cfg(feature = "shared-cache")]
+mod shared_cache;
+mod workflow;

@@ -1,0 +1,123 @@
+//! No false alarm, no silence: root file systems of real packages (Debian, PyPI, npm) for seven architectures, healthy and
+//! with one fault put in. Each healthy tree gives no error and no warning; each fault is the first finding.
+//!
+//! A small part runs always; the whole of it by
+//!
+//!     IMGARCH_REALWORLD=all cargo test --test it realworld -- --nocapture
+//!
+//! which prints the table of results as markdown. It needs root, mmdebstrap, pip, npm and the machine's own sources of
+//! packages. `IMGARCH_REALWORLD=python,java` tries these trees alone; `IMGARCH_REALWORLD_DIR=FOLDER` keeps them there.
+
+use crate::kit::engines;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+mod cases;
+mod expected;
+mod faults;
+mod image;
+mod published;
+mod systems;
+mod trees;
+
+use expected::{Part, Tree};
+use faults::Fault;
+
+/// What a scan of an image says.
+struct Scan {
+    /// Code, path and layer of each loud finding, most severe first.
+    loud: Vec<(String, String, Option<u64>)>,
+    programs: u64,
+}
+
+fn scan(cache: &Path, layout: &Path) -> Scan {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_imgarch"));
+    command.arg("scan").arg(layout).args(["--format", "json"]).env("NO_COLOR", "1").env("XDG_CACHE_HOME", cache);
+    let output = command.output().unwrap();
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("{}: {error}: {}", layout.display(), String::from_utf8_lossy(&output.stderr)));
+    let platform = &report["images"][0]["platforms"][0];
+    assert_eq!(platform["problems"], serde_json::json!([]), "{}", layout.display());
+    let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_string();
+    let loud = platform["findings"].as_array().unwrap().iter().filter(|finding| finding["severity"] != "note");
+    let loud = loud.map(|finding| (text(&finding["code"]), text(&finding["path"]), finding["layer"]["index"].as_u64()));
+    Scan { loud: loud.collect(), programs: platform["programs"].as_u64().unwrap() }
+}
+
+/// Whether this run tries a tree.
+fn is_wanted(tree: &Tree) -> bool {
+    match std::env::var("IMGARCH_REALWORLD").as_deref() {
+        Ok("all") => true,
+        Ok(names) if !names.is_empty() => names.split(',').any(|name| name == tree.name),
+        _ => tree.part == Part::Always,
+    }
+}
+
+/// What went wrong in a tree, and its row of the table.
+fn check(folder: &Path, tree: &Tree) -> Vec<String> {
+    let root: PathBuf = trees::build(folder, tree);
+    let image = image::Image::pack(tree, &root);
+    let cache = folder.join("cache");
+    let healthy = scan(&cache, image.with(None));
+    let mut wrong = Vec::new();
+    if !healthy.loud.is_empty() {
+        wrong.push(format!("{}: healthy, and found {:?}", tree.name, healthy.loud));
+    }
+    let faults: Vec<&Fault> = cases::of(tree, &root).collect();
+    let mut seen = 0;
+    for fault in &faults {
+        let found = scan(&cache, image.with(Some(fault))).loud;
+        let first = found.first().map(|(code, path, _)| (code.as_str(), path.as_str()));
+        // What the fault's own layer brought in is said to be of that layer.
+        let is_put = fault.puts.iter().any(|put| format!("/{}", put.path()) == fault.first.1);
+        let is_placed = !is_put || found.first().is_some_and(|(_, _, layer)| *layer == Some(1));
+        if first == Some(fault.first) && is_placed {
+            seen += 1;
+        } else {
+            wrong.push(format!("{}: {}: expected {:?}, found {found:?}", tree.name, fault.name, fault.first));
+        }
+    }
+    let loud = if healthy.loud.is_empty() { "no error, no warning".to_string() } else { format!("{:?}", healthy.loud) };
+    println!("| {} | {} | {} | {loud} | {seen} of {} |", tree.name, tree.target, healthy.programs, faults.len());
+    std::fs::remove_dir_all(root.with_extension("layout")).unwrap();
+    if std::env::var_os("IMGARCH_REALWORLD_DIR").is_none() {
+        std::fs::remove_dir_all(&root).unwrap();
+    }
+    wrong
+}
+
+#[test]
+fn healthy_trees_are_silent_and_each_fault_comes_first() {
+    let trees: Vec<&Tree> = expected::trees().filter(|tree| is_wanted(tree)).collect();
+    let mut tools = vec!["mmdebstrap"];
+    tools.extend(trees.iter().any(|tree| !tree.pip.is_empty()).then_some("python3"));
+    tools.extend(trees.iter().any(|tree| !tree.npm.is_empty()).then_some("npm"));
+    if !engines::has("healthy_trees_are_silent", &tools) {
+        return;
+    }
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = std::env::var_os("IMGARCH_REALWORLD_DIR").map_or(temporary.path().to_path_buf(), PathBuf::from);
+    std::fs::create_dir_all(&folder).unwrap();
+    println!("| tree | platform | programs | healthy | faults that came first |\n|---|---|---|---|---|");
+    // Two at a time: one is fetched while the other is read.
+    let next = std::sync::Mutex::new(trees.into_iter());
+    let work = || {
+        let mut wrong = Vec::new();
+        loop {
+            let Some(tree) = next.lock().unwrap().next() else { return wrong };
+            wrong.extend(check(&folder, tree));
+        }
+    };
+    let wrong: Vec<String> = std::thread::scope(|scope| {
+        let workers = [scope.spawn(work), scope.spawn(work)];
+        workers.into_iter().flat_map(|worker| worker.join().unwrap()).collect()
+    });
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn faults_are_of_trees_that_are_there() {
+    let names: Vec<&str> = expected::trees().map(|tree| tree.name).collect();
+    assert_eq!(cases::without_tree(&names), [""; 0]);
+    assert_eq!(names.len(), names.iter().collect::<std::collections::BTreeSet<_>>().len(), "each has its own name");
+}

@@ -1,0 +1,122 @@
+//! Emulation with a real handler of the kernel: doctor tells a working one from a broken one, and a rebuild by it really
+//! runs. RISC-V, which no other test runs: the handler is the whole machine's.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::site::{RAN, Said, Site, digest_of, program};
+use crate::kit::engines;
+
+const FOLDER: &str = "/proc/sys/fs/binfmt_misc";
+const QEMU: &str = "/usr/bin/qemu-riscv64-static";
+
+/// A handler that is taken away again, and the mount with it where nothing else is in it.
+struct Registered {
+    file: PathBuf,
+    is_mounted_here: bool,
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        fs::write(&self.file, "-1").unwrap();
+        let left = fs::read_dir(FOLDER).map_or(0, |entries| entries.count());
+        if self.is_mounted_here && left <= 2 {
+            Command::new("umount").arg(FOLDER).status().unwrap();
+        }
+    }
+}
+
+/// For RISC-V programs, as qemu-user-static has it. `None`: it cannot be made here, which was said.
+fn register(test: &str, interpreter: &Path, flags: &str) -> Option<Registered> {
+    let is_mounted_here = !Path::new(FOLDER).join("register").exists();
+    if is_mounted_here {
+        let mounted = Command::new("mount").args(["-t", "binfmt_misc", "none", FOLDER]).status();
+        if !mounted.is_ok_and(|status| status.success()) {
+            assert!(
+                std::env::var("CI").as_deref() != Ok("true"),
+                "{test} cannot be made: binfmt_misc cannot be mounted"
+            );
+            eprintln!("SKIPPED {test}: binfmt_misc cannot be mounted");
+            return None;
+        }
+    }
+    let name = format!("imgarch-doctor-{}", std::process::id());
+    let magic = r"\x7f\x45\x4c\x46\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xf3\x00";
+    let mask = r"\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff";
+    let line = format!(":{name}:M::{magic}:{mask}:{}:{flags}", interpreter.display());
+    fs::write(Path::new(FOLDER).join("register"), line).unwrap();
+    Some(Registered { file: Path::new(FOLDER).join(name), is_mounted_here })
+}
+
+const DOCTOR: &[&str] = &["doctor", "--platform", "linux/riscv64"];
+const INSTALL: &str = "docker run --privileged --rm tonistiigi/binfmt --install riscv64";
+/// Runs a program of the platform in the build.
+const RUNS: &str = "FROM scratch\nARG TARGETARCH\nCOPY --chmod=0755 bin/app-${TARGETARCH} /app\nCOPY --chmod=0755 bin/zero-${TARGETARCH} /zero\nRUN [\"/zero\"]\nENTRYPOINT [\"/app\"]\n";
+
+/// One test, for the handler is one machine's.
+#[test]
+fn an_emulator_is_believed_when_it_ran_a_program_and_a_rebuild_by_it_runs() {
+    let test = "an_emulator_is_believed_when_it_ran_a_program_and_a_rebuild_by_it_runs";
+    let Some(site) = Site::new(test).filter(|_| engines::has(test, &["qemu-riscv64-static"])) else { return };
+    if fs::read_dir(FOLDER)
+        .is_ok_and(|mut entries| entries.any(|entry| entry.is_ok_and(|entry| entry.file_name() == "qemu-riscv64")))
+    {
+        eprintln!("SKIPPED {test}: this machine emulates RISC-V already");
+        return;
+    }
+    for architecture in ["amd64", "riscv64"] {
+        site.write(&format!("bin/zero-{architecture}"), program(architecture, 0));
+    }
+    site.write("Runs.Dockerfile", RUNS);
+    let image = site.image("emulated:v1");
+    site.docker(&["buildx", "build", "-q", "--platform", "linux/amd64", "-t", &image, "--push", "."]);
+    let before = site.index(&image);
+    let rebuild = || {
+        let words = [
+            "rebuild",
+            &image,
+            "--platform",
+            "linux/riscv64",
+            "-f",
+            "Runs.Dockerfile",
+            "--yes",
+            "--",
+            "--network=none",
+        ];
+        site.imgarch(&words, None)
+    };
+    let doctor = || site.imgarch(DOCTOR, None);
+
+    doctor().check(1, &["no node runs its programs", INSTALL]);
+    rebuild().check(3, &["no node runs its programs", INSTALL]);
+
+    let copy = site.path("qemu");
+    fs::copy(QEMU, &copy).unwrap();
+    {
+        let Some(_registered) = register(test, &copy, "") else { return };
+        doctor().check(1, &["(no flags) is registered without flag F: a container does not see it", INSTALL]);
+        rebuild().check(3, &["is registered without flag F", INSTALL]);
+        fs::remove_file(&copy).unwrap();
+        doctor().check(1, &["a program of this platform does not start with it", INSTALL]);
+        rebuild().check(3, &["does not start with it", INSTALL]);
+        assert_eq!(site.index(&image), before);
+    }
+    {
+        // It starts, and is no emulator.
+        let Some(_registered) = register(test, Path::new("/bin/true"), "F") else { return };
+        doctor().check(1, &["a program of this platform does not run to its end with it"]);
+    }
+    let Some(_registered) = register(test, Path::new(QEMU), "F") else { return };
+    doctor()
+        .check(0, &["emulated on node default by /usr/bin/qemu-riscv64-static (flags F), which ran a program of it"]);
+    rebuild()
+        .check(0, &["linux/riscv64 by emulation on node default: expect it to be slow", "is rebuilt and verified"]);
+    let after = site.index(&image);
+    assert_eq!(digest_of(&before, "amd64"), digest_of(&after, "amd64"));
+    for platform in ["linux/amd64", "linux/riscv64"] {
+        let words = ["run", "--rm", "--network=none", "--pull=always", "--platform", platform, &image];
+        let ran = Said::of(&site.command("docker").args(words).output().unwrap());
+        assert_eq!(ran.code, Some(RAN), "{platform}: {ran:#?}");
+    }
+}

@@ -1,0 +1,8 @@
+//! `imgarch rebuild` and `imgarch doctor` with a real Docker Engine, a real buildx and a real registry.
+
+mod emulation;
+mod gaps;
+mod outputs;
+mod rewritten;
+mod site;
+mod story;

@@ -1,0 +1,263 @@
+//! What the stories are told with: a build context, an engine and a registry, a `docker` that can be made to fail.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+use crate::kit::engines::{self, Engine, Registry, Store};
+
+/// The exit code of the test programs.
+pub const RAN: i32 = 42;
+
+/// A static program, 64-bit little-endian, that ends with this exit code, below 64.
+pub fn program(architecture: &str, exit: u8) -> Vec<u8> {
+    let words = |words: &[u32]| words.iter().flat_map(|word| word.to_le_bytes()).collect();
+    let (machine, code): (u16, Vec<u8>) = match architecture {
+        // mov edi, EXIT; mov eax, 60; syscall
+        "amd64" => (62, vec![0xbf, exit, 0, 0, 0, 0xb8, 60, 0, 0, 0, 0x0f, 0x05]),
+        // mov x0, #EXIT; mov x8, #93; svc #0
+        "arm64" => (183, words(&[0xd280_0000 | u32::from(exit) << 5, 0xd280_0ba8, 0xd400_0001])),
+        // li a0, EXIT; li a7, 93; ecall
+        "riscv64" => (243, words(&[0x0000_0513 | u32::from(exit) << 20, 0x05d0_0893, 0x0000_0073])),
+        other => panic!("no program for {other}"),
+    };
+    let (base, headers) = (0x40_0000_u64, 64 + 56_u64);
+    let size = headers + code.len() as u64;
+    let mut elf = vec![0x7f, b'E', b'L', b'F', 2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    elf.extend([2_u16, machine].iter().flat_map(|half| half.to_le_bytes()));
+    elf.extend(1_u32.to_le_bytes());
+    elf.extend([base + headers, 64, 0].iter().flat_map(|word: &u64| word.to_le_bytes()));
+    elf.extend(0_u32.to_le_bytes());
+    elf.extend([64_u16, 56, 1, 0, 0, 0].iter().flat_map(|half| half.to_le_bytes()));
+    elf.extend([1_u32, 5].iter().flat_map(|word| word.to_le_bytes()));
+    elf.extend([0, base, base, size, size, 0x1_0000].iter().flat_map(|word: &u64| word.to_le_bytes()));
+    elf.extend(code);
+    elf
+}
+
+/// Takes each platform's own program; the second repeats the fault.
+pub const GOOD: &str =
+    "FROM scratch\nARG TARGETARCH\nCOPY --chmod=0755 bin/app-${TARGETARCH} /app\nENTRYPOINT [\"/app\"]\n";
+pub const FAULTY: &str = "FROM scratch\nCOPY --chmod=0755 bin/app-amd64 /app\nENTRYPOINT [\"/app\"]\n";
+
+/// A build context and a Docker configuration of its own, beside the engine and the registry that all tests share.
+pub struct Site {
+    pub engine: &'static Engine,
+    pub registry: &'static Registry,
+    pub folder: tempfile::TempDir,
+}
+
+impl Site {
+    /// `None`: it cannot be made here, which was said.
+    pub fn new(test: &str) -> Option<Site> {
+        if !engines::has(test, &["docker"]) || !Path::new("/usr/libexec/docker/cli-plugins/docker-buildx").exists() {
+            return None;
+        }
+        let (engine, registry) = (engines::docker(test, Store::Containerd)?, engines::registry(test)?);
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir_all(folder.path().join("bin")).unwrap();
+        for architecture in ["amd64", "arm64", "riscv64"] {
+            fs::write(folder.path().join(format!("bin/app-{architecture}")), program(architecture, RAN as u8)).unwrap();
+        }
+        fs::write(folder.path().join("Dockerfile"), GOOD).unwrap();
+        fs::write(folder.path().join("Faulty.Dockerfile"), FAULTY).unwrap();
+        Some(Site { engine, registry, folder })
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn image(&self, name: &str) -> String {
+        format!("{}/{name}", self.registry.address)
+    }
+
+    pub fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command.current_dir(self.folder.path()).stdin(Stdio::null());
+        command.env("DOCKER_HOST", self.engine.host()).env("DOCKER_CONFIG", self.path("docker-config"));
+        command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env_remove("DOCKER_CONTEXT");
+        command
+    }
+
+    pub fn write(&self, name: &str, text: impl AsRef<[u8]>) {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    pub fn docker(&self, words: &[&str]) -> String {
+        let output = self.command("docker").args(words).output().unwrap();
+        assert!(output.status.success(), "docker {words:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Runs imgarch with `folder` first on PATH, where a test has put its own `docker`.
+    pub fn imgarch(&self, words: &[&str], folder: Option<&Path>) -> Said {
+        let mut command = self.command(env!("CARGO_BIN_EXE_imgarch"));
+        // A killed process leaves its temporary folder behind.
+        command.env("TMPDIR", self.temporary());
+        if let Some(folder) = folder {
+            command.env("PATH", format!("{}:/usr/sbin:/usr/bin:/sbin:/bin", folder.display()));
+        }
+        Said::of(&command.args(words).output().unwrap())
+    }
+
+    /// Where imgarch's temporary folders are.
+    pub fn temporary(&self) -> PathBuf {
+        let folder = self.path("tmp");
+        fs::create_dir_all(&folder).unwrap();
+        folder
+    }
+
+    /// Runs imgarch against another engine.
+    pub fn imgarch_at(&self, host: &str, words: &[&str]) -> Said {
+        Said::of(&self.command(env!("CARGO_BIN_EXE_imgarch")).env("DOCKER_HOST", host).args(words).output().unwrap())
+    }
+
+    /// buildx's `remote` driver as a builder of this name, which pushes by digest.
+    pub fn remote_builder(&self, name: &str) {
+        let socket = self.path("buildkit.sock");
+        bridge(self.engine, &socket);
+        let endpoint = format!("unix://{}", socket.display());
+        self.docker(&["buildx", "create", "--name", name, "--driver", "remote", &endpoint]);
+    }
+
+    /// An image that stands in for BuildKit's, and leads to the engine's own.
+    pub fn buildkit_image(&self) -> String {
+        let port = bridge_by_tcp(self.engine);
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/rebuild/builder.c");
+        let (source, program) = (source.display().to_string(), self.path("builder/program").display().to_string());
+        self.write(
+            "builder/Dockerfile",
+            format!(
+                "FROM scratch\nCOPY program /usr/bin/buildkitd\nCOPY program /usr/bin/buildctl\n\
+                 ENV PATH=/usr/bin BRIDGE_PORT={port}\nENTRYPOINT [\"buildkitd\"]\n"
+            ),
+        );
+        engines::run("gcc", &["-static", "-O1", "-o", &program, &source]);
+        let image = self.image("buildkit:bridge");
+        self.docker(&["buildx", "build", "-q", "-t", &image, "--push", "builder"]);
+        image
+    }
+
+    /// The incident: both platforms published, both with the x86-64 program.
+    pub fn publish_fault(&self, name: &str) -> String {
+        let image = self.image(name);
+        self.docker(&[
+            "buildx",
+            "build",
+            "-q",
+            "-f",
+            "Faulty.Dockerfile",
+            "--platform",
+            "linux/amd64,linux/arm64",
+            "-t",
+            &image,
+            "--push",
+            ".",
+        ]);
+        image
+    }
+
+    /// What a tag names.
+    pub fn index(&self, image: &str) -> Value {
+        serde_json::from_str(&self.docker(&["buildx", "imagetools", "inspect", "--raw", image])).unwrap()
+    }
+
+    /// A `docker` that runs `script` with the real one's words; `$docker` is the real one.
+    pub fn own_docker(&self, script: &str) -> PathBuf {
+        let folder = self.path("own-docker");
+        fs::create_dir_all(&folder).unwrap();
+        let path = folder.join("docker");
+        fs::write(&path, format!("#!/bin/sh\ndocker=/usr/bin/docker\n{script}\n")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        folder
+    }
+}
+
+/// What imgarch said, and how it ended.
+#[derive(Debug)]
+pub struct Said {
+    pub code: Option<i32>,
+    pub out: String,
+    pub err: String,
+}
+
+impl Said {
+    pub fn of(output: &Output) -> Said {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Said { code: output.status.code(), out: text(&output.stdout), err: text(&output.stderr) }
+    }
+
+    pub fn check(&self, code: i32, texts: &[&str]) {
+        assert_eq!(self.code, Some(code), "{self:#?}");
+        for text in texts {
+            assert!(self.out.contains(text) || self.err.contains(text), "{text:?} is not in {self:#?}");
+        }
+    }
+}
+
+/// The digest of a platform's manifest.
+pub fn digest_of<'a>(index: &'a Value, architecture: &str) -> &'a str {
+    let manifests = index["manifests"].as_array().unwrap();
+    let found = manifests.iter().find(|one| one["platform"]["architecture"] == architecture);
+    found.unwrap_or_else(|| panic!("no {architecture} in {index}"))["digest"].as_str().unwrap()
+}
+
+/// The attestation of a manifest.
+pub fn attestation_of<'a>(index: &'a Value, digest: &str) -> Option<&'a Value> {
+    index["manifests"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|one| one["annotations"]["vnd.docker.reference.digest"] == digest)
+}
+
+/// Serves the engine's own BuildKit, which it gives by an upgraded HTTP connection, to whoever connects here.
+fn bridge(engine: &'static Engine, socket: &Path) {
+    let listener = UnixListener::bind(socket).unwrap();
+    std::thread::spawn(move || {
+        for client in listener.incoming().map_while(Result::ok) {
+            pass(client.try_clone().unwrap(), client, engine);
+        }
+    });
+}
+
+/// The same on a port of 127.0.0.1.
+fn bridge_by_tcp(engine: &'static Engine) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for client in listener.incoming().map_while(Result::ok) {
+            pass(client.try_clone().unwrap(), client, engine);
+        }
+    });
+    port
+}
+
+/// Passes bytes both ways between a client, by its two halves, and the engine.
+fn pass<C: Read + Write + Send + 'static>(mut from: C, mut to: C, engine: &Engine) {
+    let mut server = UnixStream::connect(&engine.socket).unwrap();
+    server.write_all(b"POST /grpc HTTP/1.1\r\nHost: d\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n").unwrap();
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        server.read_exact(&mut byte).unwrap();
+        head.extend(byte);
+    }
+    let mut answers = server.try_clone().unwrap();
+    std::thread::spawn(move || {
+        let _ = std::io::copy(&mut from, &mut server);
+        let _ = server.shutdown(std::net::Shutdown::Both);
+    });
+    std::thread::spawn(move || {
+        let _ = std::io::copy(&mut answers, &mut to);
+    });
+}

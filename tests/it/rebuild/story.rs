@@ -1,0 +1,165 @@
+//! The incident goes from red to green, and wherever it ends early, the tag is as it was.
+
+use std::fs;
+
+use serde_json::Value;
+
+use super::site::{RAN, Site, attestation_of, digest_of};
+use crate::kit::engines;
+
+#[test]
+fn the_incident_goes_from_red_to_green_by_one_rebuild() {
+    let Some(site) = Site::new("the_incident_goes_from_red_to_green_by_one_rebuild") else { return };
+    let image = site.publish_fault("incident:v1");
+    let before = site.index(&image);
+    site.imgarch(&["scan", &image], None).check(1, &["entrypoint-wrong-arch"]);
+    site.imgarch(&["rebuild", &image, "--dry-run"], None).check(0, &["keep     linux/amd64", "build    linux/arm64"]);
+    assert_eq!(site.index(&image), before, "a dry run changes nothing");
+    site.imgarch(&["rebuild", &image, "--yes"], None)
+        .check(0, &["is rebuilt and verified", "linux/amd64", "unchanged"]);
+    site.imgarch(&["scan", &image], None).check(0, &["linux/arm64"]);
+    let after = site.index(&image);
+    let (old, new) = (digest_of(&before, "arm64"), digest_of(&after, "arm64"));
+    assert_ne!(old, new);
+    assert_eq!(digest_of(&before, "amd64"), digest_of(&after, "amd64"));
+    assert_eq!(
+        attestation_of(&before, digest_of(&before, "amd64")),
+        attestation_of(&after, digest_of(&after, "amd64"))
+    );
+    assert!(attestation_of(&after, digest_of(&after, "amd64")).is_some() && attestation_of(&after, new).is_some());
+    assert!(attestation_of(&after, old).is_none(), "what attested the old manifest is gone with it");
+    site.imgarch(&["rebuild", &image, "--yes"], None).check(0, &["nothing to do"]);
+    assert_eq!(site.index(&image), after);
+    really_runs(&site, &image);
+}
+
+/// Natively, and the foreign platform's program under qemu's user-mode emulation.
+fn really_runs(site: &Site, image: &str) {
+    let native = site
+        .command("docker")
+        .args(["run", "--rm", "--network=none", "--platform", "linux/amd64", image])
+        .output()
+        .unwrap();
+    assert_eq!(native.status.code(), Some(RAN), "{native:?}");
+    if !engines::has("really_runs", &["qemu-aarch64-static"]) {
+        return;
+    }
+    let container = site.docker(&["create", "--pull=always", "--platform", "linux/arm64", image]);
+    site.docker(&["cp", &format!("{}:/app", container.trim()), "emulated"]);
+    let emulated = site.command("qemu-aarch64-static").arg(site.path("emulated")).status().unwrap();
+    assert_eq!(emulated.code(), Some(RAN));
+}
+
+#[test]
+fn a_missing_platform_is_pushed_by_digest_and_joins_the_tag() {
+    let Some(site) = Site::new("a_missing_platform_is_pushed_by_digest_and_joins_the_tag") else { return };
+    let image = site.image("lacking:v1");
+    site.docker(&["buildx", "build", "-q", "--platform", "linux/amd64", "-t", &image, "--push", "."]);
+    let before = site.index(&image);
+    site.remote_builder("remote");
+    let said =
+        site.imgarch(&["rebuild", &image, "--target", "linux/arm64", "--yes", "--", "--builder", "remote"], None);
+    said.check(0, &["push-by-digest=true", "builder remote (remote)", "absent ->"]);
+    let after = site.index(&image);
+    assert_eq!(digest_of(&before, "amd64"), digest_of(&after, "amd64"));
+    assert!(attestation_of(&after, digest_of(&after, "arm64")).is_some());
+    let tags =
+        engines::run("skopeo", &["list-tags", "--tls-verify=false", &format!("docker://{}", site.image("lacking"))]);
+    let tags: Value = serde_json::from_str(&tags).unwrap();
+    assert_eq!(tags["Tags"], serde_json::json!(["v1"]), "nothing was pushed under a tag of its own");
+}
+
+#[test]
+fn a_dockerfile_that_repeats_the_fault_is_stopped_before_the_tag_moves() {
+    let Some(site) = Site::new("a_dockerfile_that_repeats_the_fault_is_stopped_before_the_tag_moves") else { return };
+    let image = site.publish_fault("repeated:v1");
+    let before = site.index(&image);
+    let words = ["rebuild", &image, "-f", "Faulty.Dockerfile", "--yes"];
+    site.imgarch(&words, None)
+        .check(1, &["stopped: the Dockerfile would repeat the fault (1 lint error)", "Faulty.Dockerfile:2"]);
+    let despite: Vec<&str> = words.into_iter().chain(["--despite-lint"]).collect();
+    site.imgarch(&despite, None).check(1, &["has a fault", "repeated:v1 is as it was"]);
+    assert_eq!(site.index(&image), before);
+}
+
+#[test]
+fn a_tag_that_moved_meanwhile_is_noticed() {
+    let Some(site) = Site::new("a_tag_that_moved_meanwhile_is_noticed") else { return };
+    let image = site.publish_fault("moved:v1");
+    let other = site.image("moved:other");
+    site.docker(&["buildx", "build", "-q", "--platform", "linux/amd64", "-t", &other, "--push", "."]);
+    // Somebody else pushes while this builds.
+    let script = format!(
+        "$docker \"$@\" || exit\ncase \"$*\" in 'buildx build'*) $docker buildx imagetools create --tag {image} {other};; esac"
+    );
+    let folder = site.own_docker(&script);
+    let said = site.imgarch(&["rebuild", &image, "--yes"], Some(&folder));
+    said.check(3, &["moved while this was built", "pushed without a tag: "]);
+    assert_eq!(site.index(&image), site.index(&other), "what somebody else pushed stays");
+}
+
+#[test]
+fn killed_at_any_step_it_leaves_the_tag_and_has_said_what_it_pushed() {
+    let Some(site) = Site::new("killed_at_any_step_it_leaves_the_tag_and_has_said_what_it_pushed") else { return };
+    let image = site.publish_fault("killed:v1");
+    let before = site.index(&image);
+    let steps = [
+        ("case \"$*\" in 'buildx build'*) kill -9 $PPID; exit 1;; esac\nexec $docker \"$@\"", "building linux/arm64"),
+        ("$docker \"$@\" || exit\ncase \"$*\" in 'buildx build'*) kill -9 $PPID;; esac", "building linux/arm64"),
+        (
+            "case \"$*\" in 'buildx imagetools create'*) kill -9 $PPID; exit 1;; esac\nexec $docker \"$@\"",
+            "pushed linux/arm64 without a tag: ",
+        ),
+    ];
+    for (script, said_before) in steps {
+        let folder = site.own_docker(script);
+        let said = site.imgarch(&["rebuild", &image, "--yes"], Some(&folder));
+        assert_eq!(said.code, None, "it was killed: {said:#?}");
+        assert!(said.err.contains(said_before), "{said:#?}");
+        assert_eq!(site.index(&image), before);
+    }
+    site.imgarch(&["rebuild", &image, "--yes"], None).check(0, &["is rebuilt and verified"]);
+}
+
+#[test]
+fn interrupted_it_says_what_it_leaves_behind() {
+    let Some(site) = Site::new("interrupted_it_says_what_it_leaves_behind") else { return };
+    let image = site.publish_fault("interrupted:v1");
+    let before = site.index(&image);
+    let words = ["rebuild", &image, "--platform", "linux/arm64", "--platform", "linux/riscv64", "--yes"];
+    // As a terminal does: everything in the foreground is told.
+    let at_second =
+        "case \"$*\" in *build*linux/riscv64*) kill -INT $PPID; sleep 0.3; exit 130;; esac\nexec $docker \"$@\"";
+    site.imgarch(&words, Some(&site.own_docker(at_second)))
+        .check(3, &["error: interrupted", "interrupted:v1 is as it was", "pushed without a tag: "]);
+    let after_build = "$docker \"$@\" || exit\ncase \"$*\" in 'buildx build'*) kill -TERM $PPID;; esac";
+    site.imgarch(&words, Some(&site.own_docker(after_build)))
+        .check(3, &["error: interrupted", "interrupted:v1 is as it was"]);
+    // Who asks twice is not kept waiting.
+    let twice = "case \"$*\" in 'buildx build'*) ls -A $TMPDIR > seen; kill -INT $PPID; sleep 0.3; kill -INT $PPID; sleep 1; \
+                 exit 130;; esac\nexec $docker \"$@\"";
+    let said = site.imgarch(&words, Some(&site.own_docker(twice)));
+    assert_eq!(said.code, None, "it ends by the signal: {said:#?}");
+    let seen = fs::read_to_string(site.path("seen")).unwrap();
+    assert_eq!((seen.lines().count(), fs::read_dir(site.temporary()).unwrap().count()), (1, 0), "{seen}");
+    assert_eq!(site.index(&image), before);
+}
+
+#[test]
+fn lint_asks_the_registry_what_a_digest_pins() {
+    let Some(site) = Site::new("lint_asks_the_registry_what_a_digest_pins") else { return };
+    let image = site.publish_fault("pinned:v1");
+    let index = site.index(&image);
+    let manifest = site.docker(&["buildx", "imagetools", "inspect", "--format", "{{json .Manifest}}", &image]);
+    let manifest: Value = serde_json::from_str(&manifest).unwrap();
+    let whole = manifest["digest"].as_str().unwrap();
+    let lint = |name: &str, from: &str| {
+        fs::write(site.path(name), format!("FROM {from}\nLABEL a=b\n")).unwrap();
+        site.imgarch(&["lint", name, "--online", "--format", "json"], None)
+    };
+    let one = lint("One.Dockerfile", &format!("{image}@{}", digest_of(&index, "arm64")));
+    one.check(1, &["single-platform-digest", "linux/arm64", whole]);
+    lint("All.Dockerfile", &format!("{image}@{}", whole)).check(0, &[]);
+    let gone = format!("{}@sha256:{}", site.image("pinned"), "0".repeat(64));
+    lint("Gone.Dockerfile", &gone).check(3, &["could not be checked", "not found"]);
+}

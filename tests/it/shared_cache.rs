@@ -1,0 +1,242 @@
+//! Many machines, each layer read once: what one found is shared through a directory, a web server and S3, and a store
+//! that fails costs no verdict.
+
+use crate::kit::python;
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::kit::elf::ElfBuilder;
+use crate::kit::registry::FakeRegistry;
+use crate::kit::small::{Small, imgarch, said};
+use crate::kit::web_store::{Manner, WebStore};
+use tempfile::TempDir;
+
+/// A registry with an image, whose program is for another architecture than its label says.
+struct Fleet {
+    registry: FakeRegistry,
+    image: String,
+    layer: String,
+}
+
+impl Fleet {
+    fn new() -> Fleet {
+        let registry = FakeRegistry::start();
+        let stored = registry.put_image("user/app", "v1", &Small::new("amd64", ElfBuilder::arm64().build()).layer());
+        Fleet { image: format!("{}/user/app:v1", registry.host), layer: stored.layer.to_string(), registry }
+    }
+
+    /// A machine that was never used before scans the image: standard output, standard error, and whether it read the
+    /// layer itself. The verdict must be the same whatever becomes of the store.
+    fn scan(&self, args: &[&str], env: &[(&str, &str)]) -> Scanned {
+        let machine = tempfile::tempdir().unwrap();
+        let before = self.registry.asked().len();
+        let args = [&["scan", "--format", "plain", &self.image], args].concat();
+        let output = imgarch(machine.path(), &args, env);
+        let (text, code) = said(&output);
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(code, 1, "{text}{errors}");
+        assert!(text.contains("entrypoint-wrong-arch"), "{text}");
+        let asked = self.registry.asked();
+        Scanned { text, errors, has_read_layer: asked[before..].iter().any(|path| path.contains(&self.layer)) }
+    }
+
+    /// One machine reads and shares, the next one only reads what was shared.
+    fn check(&self, place: &str, env: &[(&str, &str)]) {
+        let first = self.scan(&["--cache-from", place, "--cache-to", place], env);
+        assert_eq!((first.errors.as_str(), first.has_read_layer), ("", true));
+        let second = self.scan(&["--cache-from", place], env);
+        assert_eq!((second.errors.as_str(), second.has_read_layer), ("", false));
+        assert_eq!(first.text, second.text);
+        let offline = self.scan(&[], env);
+        assert!(offline.has_read_layer);
+    }
+}
+
+struct Scanned {
+    text: String,
+    errors: String,
+    has_read_layer: bool,
+}
+
+#[test]
+fn a_directory_shares_what_one_machine_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("shared");
+    Fleet::new().check(place.to_str().unwrap(), &[]);
+    Fleet::new().check(&format!("file://{}/as-url", folder.path().display()), &[]);
+}
+
+#[test]
+fn a_web_server_shares_what_one_machine_read_and_gets_the_password_of_its_url() {
+    let store = WebStore::start();
+    let place = format!("{}/team/cache", store.url.replace("://", "://runner:pass%2Dword@"));
+    let fleet = Fleet::new();
+    fleet.check(&place, &[]);
+    let seen = store.take_seen();
+    assert!(seen.iter().all(|(_, login)| login.as_deref() == Some("Basic cnVubmVyOnBhc3Mtd29yZA==")), "{seen:?}");
+    assert!(seen.iter().all(|(request, _)| request.contains(" /team/cache/imgarch-")), "{seen:?}");
+    // Once for the layer and once for the blob, and nothing is written that was only found.
+    assert_eq!(seen.iter().filter(|(request, _)| request.starts_with("PUT")).count(), 2, "{seen:?}");
+    let loud = fleet.scan(&["--cache-from", &place, "-vv"], &[]);
+    assert!(
+        loud.errors.contains("/team/cache")
+            && !loud.errors.contains("pass%2Dword")
+            && !loud.errors.contains("pass-word"),
+        "{}",
+        loud.errors
+    );
+    let (text, _) = said(&imgarch(&std::env::temp_dir(), &["config"], &[("IMGARCH_CACHE_TO", &place)]));
+    assert!(text.contains("/team/cache") && !text.contains("pass-word"), "{text}");
+}
+
+#[test]
+fn what_is_found_in_a_store_is_not_written_to_another() {
+    let (first, second) = (WebStore::start(), WebStore::start());
+    let fleet = Fleet::new();
+    fleet.scan(&["--cache-to", &first.url], &[]);
+    fleet.scan(&["--cache-from", &first.url, "--cache-to", &second.url], &[]);
+    assert_eq!((first.paths().len(), second.paths().len()), (2, 0));
+    // The second store is asked where the first has nothing.
+    let read = fleet.scan(&["--cache-from", &second.url, "--cache-from", &first.url], &[]);
+    assert!(!read.has_read_layer);
+}
+
+#[test]
+fn the_environment_and_the_file_name_stores_too() {
+    let fleet = Fleet::new();
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("shared");
+    let place = place.to_str().unwrap();
+    fleet.scan(&[], &[("IMGARCH_CACHE_TO", place)]);
+    assert!(!fleet.scan(&[], &[("IMGARCH_CACHE_FROM", place)]).has_read_layer);
+    assert!(fleet.scan(&["--no-cache"], &[("IMGARCH_CACHE_FROM", place)]).has_read_layer);
+    // A directory in the file is found from the file's folder.
+    let config = folder.path().join("imgarch.toml");
+    std::fs::write(&config, "[cache]\nfrom = [\"shared\"]\n").unwrap();
+    assert!(!fleet.scan(&["--config", config.to_str().unwrap()], &[]).has_read_layer);
+    std::fs::write(&config, "[cache]\nform = [\"shared\"]\n").unwrap();
+    let output = imgarch(folder.path(), &["scan", "--config", "imgarch.toml", "x"], &[]);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(errors.contains("did you mean `from`?"), "{errors}");
+    let (_, code) = said(&imgarch(folder.path(), &["scan", "--cache-from", "ftp://host/x", "x"], &[]));
+    assert_eq!(code, 2);
+}
+
+/// A store that misbehaves: the verdict is the image's own, and the user is told in these words.
+fn check_failing(manner: Manner, words: &str) {
+    let (fleet, store) = (Fleet::new(), WebStore::start());
+    fleet.scan(&["--cache-to", &store.url], &[]);
+    store.behave(manner);
+    let started = Instant::now();
+    let read = fleet.scan(&["--cache-from", &store.url, "--cache-to", &store.url], &[("IMGARCH_TIMEOUT", "1")]);
+    assert!(read.has_read_layer, "{manner:?}");
+    assert!(read.errors.contains(words), "{manner:?}: {}", read.errors);
+    assert!(!read.errors.contains("sesame"), "{}", read.errors);
+    assert!(started.elapsed() < Duration::from_secs(30), "{manner:?}: {:?}", started.elapsed());
+    assert_eq!(fleet.scan(&["--cache-from", &store.url, "--quiet"], &[("IMGARCH_TIMEOUT", "1")]).errors, "");
+}
+
+#[test]
+fn a_store_that_fails_costs_no_verdict_and_is_told() {
+    check_failing(Manner::Status(500), "reading it failed: 500 Internal Server Error; the scan went on without it");
+    check_failing(Manner::Status(403), "reading it failed: 403 Forbidden; what it would have had was read from");
+    check_failing(Manner::Status(401), "reading it failed: 401 Unauthorized");
+    check_failing(Manner::Hangs, "reading it failed: operation timed out; the scan went on without it");
+    check_failing(Manner::Boasts, "a record has 1099511627776 bytes; at most 268435456 are read");
+    check_failing(Manner::Halves, "is damaged; it was not used");
+}
+
+#[test]
+fn offline_asks_no_store_of_the_network() {
+    let (fleet, store, folder) = (Fleet::new(), WebStore::start(), tempfile::tempdir().unwrap());
+    fleet.scan(&["--cache-to", &store.url], &[]);
+    store.take_seen();
+    std::fs::create_dir(folder.path().join("root")).unwrap();
+    imgarch(folder.path(), &["scan", "--offline", "--cache-from", &store.url, "rootfs:root"], &[]);
+    assert!(store.take_seen().is_empty());
+}
+
+/// Against a double that takes what it is sent: addresses, credentials and names are as the services have them.
+#[test]
+fn google_cloud_storage_and_azure_share_what_one_machine_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = WebStore::start();
+    let account = folder.path().join("account.json");
+    let json = format!(
+        r#"{{"gcs_base_url":"{}","disable_oauth":true,"client_email":"","private_key":"","private_key_id":""}}"#,
+        store.url
+    );
+    std::fs::write(&account, json).unwrap();
+    Fleet::new().check("gs://fleet/team", &[("GOOGLE_SERVICE_ACCOUNT", account.to_str().unwrap())]);
+    let seen = store.take_seen();
+    assert!(seen.iter().all(|(request, _)| request.contains(" /fleet/team%2Fimgarch")), "{seen:?}");
+    let endpoint = format!("{}/sesame", store.url);
+    let env = [
+        ("AZURE_ENDPOINT", endpoint.as_str()),
+        ("AZURE_STORAGE_ACCOUNT_NAME", "sesame"),
+        ("AZURE_STORAGE_ACCOUNT_KEY", "b3BlbiBzZXNhbWU="),
+    ];
+    let fleet = Fleet::new();
+    fleet.check("az://fleet/team", &env);
+    for (request, login) in store.take_seen() {
+        assert!(request.contains(" /sesame/fleet/team/imgarch-"), "{request}");
+        assert!(login.as_ref().is_some_and(|login| login.starts_with("SharedKey sesame:")), "{login:?}");
+    }
+    let loud = fleet.scan(&["--cache-from", "az://fleet/team", "-vv"], &env);
+    assert!(!loud.errors.contains("b3BlbiBzZXNhbWU="), "{}", loud.errors);
+}
+
+/// moto's S3, with a bucket.
+struct S3 {
+    endpoint: String,
+    child: Child,
+    _folder: TempDir,
+}
+
+impl S3 {
+    fn start(program: &std::path::Path) -> S3 {
+        let host = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let port = host.port().to_string();
+        let mut command = Command::new(program);
+        command.args(["-H", "127.0.0.1", "-p", &port]).env("TMPDIR", folder.path());
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let s3 = S3 { endpoint: format!("http://{host}"), child, _folder: folder };
+        let end = Instant::now() + Duration::from_secs(60);
+        while TcpStream::connect(host).is_err() {
+            assert!(Instant::now() < end, "moto_server does not listen");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        let http = reqwest::blocking::Client::builder().tls_certs_only([]).no_proxy().build().unwrap();
+        http.put(format!("{}/fleet", s3.endpoint)).send().unwrap().error_for_status().unwrap();
+        s3
+    }
+}
+
+impl Drop for S3 {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn s3_shares_what_one_machine_read() {
+    let test = "s3_shares_what_one_machine_read";
+    let Some(program) = python::program(test, "moto[server]==5.2.1", "moto_server") else { return };
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let s3 = S3::start(&program);
+    let env = [
+        ("AWS_ENDPOINT_URL", s3.endpoint.as_str()),
+        ("AWS_ACCESS_KEY_ID", "AKIASESAME"),
+        ("AWS_SECRET_ACCESS_KEY", "open-sesame"),
+    ];
+    let fleet = Fleet::new();
+    fleet.check("s3://fleet/team/cache", &env);
+    let loud = fleet.scan(&["--cache-from", "s3://fleet/team/cache", "-vv"], &env);
+    assert!(loud.errors.contains("s3://fleet/team/cache"), "{}", loud.errors);
+    assert!(!loud.errors.contains("open-sesame") && !loud.errors.contains("AKIASESAME"), "{}", loud.errors);
+    let missing = fleet.scan(&["--cache-from", "s3://no-such-bucket/x"], &env);
+    assert!(missing.has_read_layer && missing.errors.contains("NoSuchBucket"), "{}", missing.errors);
+}
