@@ -142,8 +142,8 @@ fn settle(report: &ImageReport, target: Option<&str>, evidence: &Evidence<'_>, r
     let is_exec = evidence.symptoms.iter().any(|symptom| is_of_start(symptom.sign));
     match &judged.outcome {
         Outcome::Fails { at, cause, .. } | Outcome::Dies { at, cause, .. } => {
-            let suspect = suspect_of(cause.code, ranked);
-            let agrees = evidence.symptoms.is_empty() || agrees(&judged.outcome, evidence.symptoms, ranked, suspect);
+            let suspect = Suspect::from_cause(cause.kind);
+            let agrees = evidence.symptoms.is_empty() || agrees(judged, evidence.symptoms, ranked, suspect);
             let likelihood = if agrees { Likelihood::Certain } else { Likelihood::Likely };
             let why = format!("{at} in {}: {}", short(report, platform), cause.text);
             let excluded = vec!["a damaged copy on the node: the registry's copy has the same fault".to_string()];
@@ -192,42 +192,16 @@ fn is_of_start(sign: Sign) -> bool {
     )
 }
 
-fn agrees(outcome: &Outcome, symptoms: &[Symptom], ranked: &[Ranked], suspect: Suspect) -> bool {
+/// Whether the messages are those that the judged outcome leads to: its errno, its suspect, or its very words.
+fn agrees(judged: &TargetReport, symptoms: &[Symptom], ranked: &[Ranked], suspect: Suspect) -> bool {
     let is_errno = |errno: Errno| symptoms.iter().any(|symptom| symptom.sign == Sign::Exec(errno));
-    match outcome {
+    let is_foretold = |text: &str| !text.is_empty() && symptoms.iter().any(|symptom| symptom.line.contains(text));
+    match &judged.outcome {
         Outcome::Fails { errno, .. } if is_errno(*errno) => true,
-        _ => ranked.iter().any(|entry| entry.suspect == suspect),
-    }
-}
-
-/// The suspect that a judgement's cause code means; the ranked one where the code has no suspect of its own.
-fn suspect_of(code: &str, ranked: &[Ranked]) -> Suspect {
-    use Suspect::*;
-    match code {
-        "foreign-architecture" => WrongArchitecture,
-        "no-aarch32" | "no-ia32" | "no-x32" | "no-compat" => No32Bit,
-        "not-a-program" | "foreign-format" | "empty-file" | "error-page" | "lfs-pointer" | "no-shebang"
-        | "empty-shebang" | "long-shebang" | "script-bom" | "script-blank" | "object-file" | "core-dump"
-        | "library-as-program" | "debug-file" | "not-elf" => NotAProgram,
-        "script-crlf" => CarriageReturn,
-        "missing-interpreter" | "missing-script" => MissingInterpreter,
-        "missing-loader" => MissingLoader,
-        "bad-loader" | "bad-loader-path" | "foreign-loader" => BadLoader,
-        "truncated-loader" | "bad-segments" | "no-load-segment" | "corrupt-elf" | "refused-header" | "bad-entry"
-        | "bad-property-note" => Truncated,
-        "missing-handler-interpreter" | "missing-handler-loader" => EmulatorOutside,
-        "missing-program" | "missing-file" | "no-command" | "not-a-directory" | "symlink-loop" | "name-too-long" => {
-            MissingProgram
+        _ => {
+            ranked.iter().any(|entry| entry.suspect == suspect)
+                || judged.shown.iter().any(|shown| is_foretold(&shown.text))
         }
-        "not-in-path" => NotOnPath,
-        "not-executable" | "is-directory" | "not-a-file" | "not-searchable" => NotExecutable,
-        "too-many-interpreters" | "too-many-handlers" => ScriptNesting,
-        "cpu-level" | "cpu-baseline" => CpuLevel,
-        "page-size" => PageSize,
-        "missing-library" => MissingLibrary,
-        "foreign-library" | "broken-library" => ForeignLibrary,
-        "symbol-version" => OldLibc,
-        _ => ranked.first().map_or(ProgramItself, |entry| entry.suspect),
     }
 }
 

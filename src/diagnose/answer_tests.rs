@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use super::*;
 use crate::diagnose::recognise::recognise;
-use crate::exec::Cause;
+use crate::exec::tests::{call, tree};
+use crate::exec::{self, Cause, CauseKind, Exec, messages};
+use crate::inspect::elf_builder::ElfBuilder;
+use crate::judge::entry::{self, Start};
 use crate::judge::labels::Agreement;
 use crate::oci::Digest;
-use crate::platform::Platform;
+use crate::platform::{Arch, Platform, Target};
 use crate::scan::LayerReport;
 
 const LOG: &str = "exec /usr/local/bin/app: exec format error";
@@ -51,7 +54,7 @@ fn report(outcome: Outcome, findings: Vec<Finding>) -> ImageReport {
 }
 
 fn foreign() -> ImageReport {
-    let cause = Cause { code: "foreign-architecture", text: "an x86-64 program".into() };
+    let cause = Cause { kind: CauseKind::ForeignArchitecture, text: "an x86-64 program".into() };
     let at = "/usr/local/bin/app".to_string();
     let finding = Finding::new(Code::EntrypointWrongArch, "x").at(&at, 0).is("ELF x86-64, static", "AArch64");
     report(Outcome::Fails { errno: Errno::ENOEXEC, at, cause }, vec![finding])
@@ -122,7 +125,7 @@ fn a_healthy_start_does_not_clear_a_library() {
 
 #[test]
 fn what_could_not_be_told_leaves_the_messages_word() {
-    let cause = Cause { code: "node-unknown", text: "x".into() };
+    let cause = Cause { kind: CauseKind::NodeUnknown, text: "x".into() };
     let unknown = report(Outcome::Unknown { at: "/app".into(), cause }, Vec::new());
     assert_eq!(answered(LOG, Some(&unknown)).likelihood, Likelihood::Likely);
 }
@@ -139,4 +142,57 @@ fn an_index_without_the_nodes_platform_is_the_cause() {
 #[test]
 fn nothing_seen_is_no_answer() {
     assert_eq!(answer(&Evidence::default()), None);
+}
+
+/// The answer for a call that fails in an image of these files, with the message that each front end shows of it.
+fn judged_answers(files: &[(&str, u16, &[u8])], call: &Exec) -> Vec<(String, Answer)> {
+    let target = Target::of_platform(&Platform::linux(Arch::Amd64)).expect("a target");
+    let (rootfs, trace) = (tree(files), exec::trace(&tree(files), call, &target.node));
+    let start = Start { call, said_by: "CMD", target: &target };
+    let mut image = report(trace.outcome.clone(), entry::findings(&start, &trace, &rootfs));
+    let shown = messages::messages(&trace, call);
+    image.platforms[0].targets[0].shown = shown.clone();
+    shown.into_iter().map(|shown| (shown.text.clone(), answered(&shown.text, Some(&image)))).collect()
+}
+
+#[test]
+fn an_image_that_fails_for_another_reason_than_its_architecture_is_told_so() {
+    use Suspect::*;
+    let app = ElfBuilder::amd64().build();
+    let [cut, script] = [&app[..100], b"#!/bin/sh -e -u\n".as_slice()];
+    let files: &[(&str, u16, &[u8])] = &[
+        ("app", 0o755, &app),
+        ("cut", 0o755, cut),
+        ("start", 0o755, script),
+        ("bin/sh", 0o755, &app),
+        ("dev/shm/app", 0o755, &app),
+        ("program", 0o644, &app),
+    ];
+    let plain = call(&["/app"]);
+    let rows = [
+        (Exec { user: "web".into(), ..plain.clone() }, MissingUser),
+        (Exec { working_dir: "srv".into(), ..plain.clone() }, BadWorkingDirectory),
+        (Exec { working_dir: "/app/srv".into(), ..plain.clone() }, BadWorkingDirectory),
+        (call(&["/cut"]), Truncated),
+        (call(&["sh", "/app"]), BinaryAsScript),
+        (call(&["/start"]), ShebangOptions),
+        (Exec { env: vec!["PATH=.".into()], ..call(&["app"]) }, RelativePath),
+        (call(&["/dev/shm/app"]), MountedOver),
+        (call(&["sh", "/absent"]), MissingScript),
+        (call(&["/program"]), NotExecutable),
+        (call(&[]), NothingToStart),
+    ];
+    for (call, suspect) in rows {
+        let answers = judged_answers(files, &call);
+        assert!(!answers.is_empty(), "{call:?}");
+        for (text, answer) in answers {
+            assert_eq!((answer.suspect, answer.likelihood), (suspect, Likelihood::Certain), "{call:?}: {text}");
+        }
+    }
+}
+
+#[test]
+fn every_kind_of_cause_has_a_suspect_and_only_foreign_programs_are_for_another_architecture() {
+    let foreign = CauseKind::ALL.iter().filter(|kind| Suspect::from_cause(**kind) == Suspect::WrongArchitecture);
+    assert_eq!(foreign.collect::<Vec<_>>(), [&CauseKind::ForeignArchitecture]);
 }

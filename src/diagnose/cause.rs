@@ -1,6 +1,7 @@
 //! What can be behind a symptom: one row a suspect, with how to be sure of it and what cures it.
 //! Ranking them is `rank`'s; nothing here knows a message.
 
+use crate::exec::CauseKind;
 use crate::scan::rebuild_command;
 
 /// How sure a suspect is. Ordered, the surest last.
@@ -24,7 +25,7 @@ impl Likelihood {
     }
 }
 
-/// What is told of a suspect. `{image}`, `{target}`, `{platform}`, `{path}`, `{node}` and `{pod}` stand for the case's own;
+/// What is reported of a suspect. `{image}`, `{target}`, `{platform}`, `{path}`, `{node}` and `{pod}` stand for the case's own;
 /// where one is not known its name in capitals is shown, for the reader to fill in.
 #[derive(Debug)]
 pub struct SuspectRow {
@@ -32,15 +33,15 @@ pub struct SuspectRow {
     /// Stable, kebab-case, as JSON shows it.
     pub name: &'static str,
     pub sentence: &'static str,
-    /// Commands that tell whether it is so.
+    /// Commands that confirm or rule it out.
     pub check: &'static [&'static str],
-    /// Commands and steps that mend it, the quickest first.
+    /// Commands and steps that fix it, the quickest first.
     pub cure: &'static [&'static str],
 }
 
 macro_rules! suspects {
     ($($suspect:ident $name:literal, $sentence:literal, [$($check:literal),*], [$($cure:literal),*];)*) => {
-        /// What can be the matter.
+        /// A possible cause of a failure.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum Suspect { $($suspect),* }
 
@@ -57,9 +58,17 @@ suspects! {
         ["imgarch scan {image} --target {target}"],
         ["{rebuild}"];
     NotAProgram "not-a-program",
-        "the file is no program: a script without `#!`, an empty file, an error page or a Git LFS pointer",
+        "the file is not a program: a script without `#!`, an empty file, an error page or a Git LFS pointer",
         ["imgarch scan {image} --target {target}"],
         ["begin the script with `#!/bin/sh`, or copy the program itself to {path}, and build again"];
+    LibraryAsProgram "library-as-program",
+        "the file is a shared library, not a program",
+        ["imgarch scan {image} --target {target}"],
+        ["start the program itself; if it is one, link it with its loader: -pie without -shared"];
+    CorruptProgram "corrupt-program",
+        "the program's ELF headers are damaged, or the tool that linked or packed it wrote ones that the kernel refuses",
+        ["imgarch scan {image} --target {target}"],
+        ["build it again without strip, packers or patchelf, or download it again and check its checksum"];
     ForeignInterpreter "foreign-interpreter",
         "the script's interpreter is a program for another architecture",
         ["imgarch scan {image} --target {target}"],
@@ -76,6 +85,26 @@ suspects! {
         "the script's first line names an interpreter that is not in the image",
         ["imgarch scan {image} --target {target}"],
         ["install the interpreter, or name one that the image has"];
+    MissingScript "missing-script",
+        "the file that the shell or interpreter is given is not in the image",
+        ["imgarch scan {image} --target {target}"],
+        ["copy it there, or fix the path in ENTRYPOINT, CMD or `command:`; a relative path starts at WORKDIR"];
+    NotAJar "not-a-jar",
+        "the file that java is given is not a jar",
+        ["imgarch scan {image} --target {target}"],
+        ["find out what the file is: a failed download, a Git LFS pointer, a program"];
+    ShebangOptions "options-in-first-line",
+        "the script's first line gives its interpreter several options, which Linux passes as one argument",
+        ["imgarch scan {image} --target {target}"],
+        ["keep one option there, or put them in the script: set -eu; with GNU's env: #!/usr/bin/env -S bash -e"];
+    RefusedOption "refused-option",
+        "a wrapper or shell on the start path refuses an option that it is given",
+        ["imgarch scan {image} --target {target}"],
+        ["give each option as a word of its own, and only those that this version of the program has"];
+    BinaryAsScript "binary-given-to-shell",
+        "a shell is given a program to read as if it were a script",
+        ["imgarch scan {image} --target {target}"],
+        ["start the program by its own path: ENTRYPOINT [\"{path}\"], without `sh` before it, or use `sh -c`"];
     CarriageReturn "script-crlf",
         "the script has Windows line ends: its interpreter is looked for with a carriage return in its name",
         ["imgarch scan {image} --target {target}"],
@@ -89,7 +118,7 @@ suspects! {
         ["imgarch doctor"],
         ["build with FROM --platform=$BUILDPLATFORM and cross-compile, use a native builder, or: docker run --privileged --rm tonistiigi/binfmt --install all"];
     BadLoader "bad-loader",
-        "the program's dynamic loader is for another architecture, or is no loader",
+        "the program's dynamic loader is for another architecture, or is not a loader",
         ["imgarch scan {image} --target {target}"],
         ["take loader and libraries from one base image of the program's architecture"];
     Truncated "truncated",
@@ -109,11 +138,35 @@ suspects! {
     MissingProgram "missing-program",
         "the image has no such file at that path",
         ["imgarch scan {image} --target {target}"],
-        ["mend `command:` or ENTRYPOINT, or copy the program there; a volume mounted over its directory hides it too"];
+        ["fix `command:` or ENTRYPOINT, or copy the program there; a volume mounted over its directory hides it too"];
+    NothingToStart "nothing-to-start",
+        "neither the image nor the pod names a program to start",
+        ["imgarch scan {image} --target {target}"],
+        ["add ENTRYPOINT or CMD to the Dockerfile, or `command:` to the pod"];
+    EmptyEntrypoint "empty-entrypoint",
+        "the first word of ENTRYPOINT or `command:` is empty",
+        ["imgarch scan {image} --target {target}"],
+        ["remove the empty word; an unset variable in a template often leaves one"];
+    MountedOver "mounted-over",
+        "the program lies below /proc, /sys or /dev, where the engine mounts a file system of its own",
+        ["imgarch scan {image} --target {target}"],
+        ["copy it to a directory that engines do not mount over: /usr/local/bin"];
+    MissingUser "missing-user",
+        "the image's USER, or the group in it, is not in its /etc/passwd or /etc/group",
+        ["imgarch scan {image} --target {target}"],
+        ["create it in the build (RUN adduser, RUN addgroup), or use numbers: USER 1000:1000, `runAsUser: 1000`"];
+    BadWorkingDirectory "bad-working-directory",
+        "the working directory is relative, or something that is not a directory is in its place",
+        ["imgarch scan {image} --target {target}"],
+        ["make WORKDIR, or `workingDir:`, an absolute path of a directory, or of one that can be created"];
+    RelativePath "relative-path",
+        "the program is found by a relative directory of PATH, which most runtimes refuse",
+        ["imgarch scan {image} --target {target}"],
+        ["give the program's full path, or use absolute directories only in PATH"];
     NotOnPath "not-on-path",
         "no directory on the container's PATH has such a program",
         ["imgarch scan {image} --target {target}"],
-        ["install it, give its full path, or mend PATH"];
+        ["install it, give its full path, or fix PATH"];
     NotExecutable "not-executable",
         "the file may not be executed: its mode has no x bit, or it is a directory",
         ["imgarch scan {image} --target {target}"],
@@ -159,7 +212,7 @@ suspects! {
         ["imgarch scan {image} --target {target}"],
         ["install the package that holds it for this platform"];
     ForeignLibrary "foreign-library",
-        "a library or extension module is for another architecture, or is no library",
+        "a library or extension module is for another architecture, or is not a library",
         ["imgarch scan {image} --target {target}"],
         ["install it on, or for, the target platform; do not copy node_modules, site-packages or jars' natives from a host"];
     OldLibc "old-libc",
@@ -183,15 +236,23 @@ suspects! {
         ["imgarch doctor"],
         ["build and run it on a native node; or a newer emulator: docker run --privileged --rm tonistiigi/binfmt --uninstall 'qemu-*' and --install all"];
     WrapperFallback "wrapper-fallback",
-        "what starts the program fell back to `/bin/sh FILE` after the kernel refused it: it is for another architecture, or no program",
+        "what starts the program fell back to `/bin/sh FILE` after the kernel refused it: it is for another architecture, or not a program",
         ["imgarch scan {image} --target {target}"],
         ["{rebuild}"];
     OutOfMemory "out-of-memory",
-        "the kernel killed it for want of memory; not a matter of architecture",
+        "the kernel killed it because memory ran out; architecture is not the cause",
         ["kubectl describe pod {pod}"],
         ["raise resources.limits.memory"];
+    NodeLimits "node-limits",
+        "the program asks for addresses or memory at its start that not every node has",
+        ["imgarch scan {image} --target {target}"],
+        ["link it again with the linker's default addresses and without huge zeroed segments"];
+    Undecided "undecided",
+        "a fact that decides whether the program starts is not known",
+        ["imgarch scan {image} --target {target} --explain"],
+        ["state what is missing with --target, for example --target linux/arm64,aarch32=no,page=64k"];
     ProgramItself "program-itself",
-        "the program started and failed by itself; not a matter of architecture",
+        "the program started and failed by itself; architecture is not the cause",
         ["kubectl logs {pod} --previous"],
         ["see its log"];
 }
@@ -203,6 +264,52 @@ impl Suspect {
 
     pub fn name(self) -> &'static str {
         self.row().name
+    }
+
+    /// The suspect that a judged call's cause stands for.
+    pub fn from_cause(kind: CauseKind) -> Suspect {
+        use CauseKind::*;
+        match kind {
+            ForeignArchitecture => Suspect::WrongArchitecture,
+            NoAarch32 | NoIa32 | NoX32 | NoCompat => Suspect::No32Bit,
+            NotAProgram | NotElf | ForeignFormat | EmptyFile | ErrorPage | LfsPointer | NoShebang | ScriptBom
+            | ScriptBlank | EmptyShebang | LongShebang => Suspect::NotAProgram,
+            CauseKind::LibraryAsProgram => Suspect::LibraryAsProgram,
+            CorruptElf | RefusedHeader | BadPropertyNote | NoLoadSegment | BadSegments | BadEntry => {
+                Suspect::CorruptProgram
+            }
+            CauseKind::Truncated | TruncatedLoader => Suspect::Truncated,
+            ScriptCrlf => Suspect::CarriageReturn,
+            ShebangOption => Suspect::ShebangOptions,
+            BadOption => Suspect::RefusedOption,
+            CauseKind::BinaryAsScript => Suspect::BinaryAsScript,
+            CauseKind::MissingInterpreter => Suspect::MissingInterpreter,
+            CauseKind::MissingScript => Suspect::MissingScript,
+            BadScript => Suspect::NotAJar,
+            TooManyInterpreters | TooManyHandlers => Suspect::ScriptNesting,
+            MissingHandlerInterpreter | MissingHandlerLoader => Suspect::EmulatorOutside,
+            CauseKind::MissingLoader => Suspect::MissingLoader,
+            CauseKind::BadLoader | BadLoaderPath | ForeignLoader => Suspect::BadLoader,
+            CauseKind::MissingLibrary => Suspect::MissingLibrary,
+            CauseKind::ForeignLibrary | BrokenLibrary => Suspect::ForeignLibrary,
+            SymbolVersion => Suspect::OldLibc,
+            NoCommand => Suspect::NothingToStart,
+            CauseKind::EmptyEntrypoint => Suspect::EmptyEntrypoint,
+            UnknownUser => Suspect::MissingUser,
+            RelativeWorkingDir | BadWorkingDir => Suspect::BadWorkingDirectory,
+            CauseKind::MissingProgram | MissingFile | NotADirectory | SymlinkLoop | NameTooLong => {
+                Suspect::MissingProgram
+            }
+            CauseKind::MountedOver => Suspect::MountedOver,
+            NotInPath => Suspect::NotOnPath,
+            RelativeInPath => Suspect::RelativePath,
+            CauseKind::NotExecutable | NeedsOverride | IsDirectory | NotAFile | NotSearchable => Suspect::NotExecutable,
+            BadCapabilities | CapabilitiesNotGranted | CapabilitiesNeeded => Suspect::Capabilities,
+            CauseKind::CpuLevel | CpuBaseline | DistributionLevel => Suspect::CpuLevel,
+            CauseKind::PageSize => Suspect::PageSize,
+            AddressSpace | LowAddress | Memory => Suspect::NodeLimits,
+            UserUnknown | HandlerUnknown | LibraryUnknown | NodeUnknown => Suspect::Undecided,
+        }
     }
 }
 

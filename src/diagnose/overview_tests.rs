@@ -1,7 +1,7 @@
 //! Uses, scans and pods made by hand, and the overview that they must lead to.
 
 use super::*;
-use crate::exec::{Cause, Errno};
+use crate::exec::{Cause, CauseKind, Errno};
 use crate::kube::object::{NodeObject, read};
 use crate::kube::{Survey, nodes};
 use crate::platform::Platform;
@@ -73,7 +73,7 @@ fn report(name: &str, outcomes: &[(&str, Outcome)], problems: Vec<Problem>) -> I
 }
 
 fn refused() -> Outcome {
-    let cause = Cause { code: "foreign-architecture", text: "an x86-64 program".into() };
+    let cause = Cause { kind: CauseKind::ForeignArchitecture, text: "an x86-64 program".into() };
     Outcome::Fails { errno: Errno::ENOEXEC, at: "/app".into(), cause }
 }
 

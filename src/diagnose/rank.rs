@@ -149,7 +149,9 @@ fn of_symptom(symptom: &Symptom, all: &[Symptom]) -> Vec<(Suspect, Likelihood)> 
         Sign::ProgramReadAsScript if is_script(path) => {
             vec![(ProgramItself, Likely), (CarriageReturn, Possible), (WrapperFallback, Unlikely)]
         }
-        Sign::ProgramReadAsScript => vec![(WrapperFallback, Likely), (NotAProgram, Unlikely)],
+        Sign::ProgramReadAsScript => {
+            vec![(WrapperFallback, Likely), (BinaryAsScript, Possible), (NotAProgram, Unlikely)]
+        }
         Sign::BadInterpreter => vec![(MissingInterpreter, Likely), (MissingLoader, Possible)],
         // "cannot create /x: Permission denied" is a redirection's.
         Sign::ShellDenied if path.is_some_and(|path| path.contains(' ')) => vec![(ProgramItself, Likely)],

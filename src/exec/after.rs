@@ -7,7 +7,7 @@ use crate::exec::kernel::binfmt::{Execed, Machine, Started, lossy};
 use crate::exec::kernel::map;
 use crate::exec::launch::follow::Ran;
 use crate::exec::loader::{self, Ended, Loaded};
-use crate::exec::{Cause, Death, Link, Outcome};
+use crate::exec::{Cause, CauseKind, Death, Link, Outcome};
 use crate::image::NodeId;
 use crate::inspect::{FileKind, PT_DYNAMIC};
 use crate::platform::{Arch, Capabilities, Node, compat};
@@ -87,7 +87,7 @@ impl<'a> Machine<'a> {
         if let Some(Ended { outcome, .. }) = ended {
             let why = outcome.cause().map_or("", |cause| cause.text.as_str()).to_string();
             let text = format!("this node's page size is not known; {why}");
-            self.doubts.borrow_mut().push(Cause { code: "page-size", text });
+            self.doubts.borrow_mut().push(Cause { kind: CauseKind::PageSize, text });
         }
     }
 
@@ -97,11 +97,14 @@ impl<'a> Machine<'a> {
         match &started.elf.dynamic {
             None if has_segment => {
                 let text = "its dynamic section could not be read, so its libraries are not known".to_string();
-                Err(Outcome::Unknown { at: lossy(&started.path), cause: Cause { code: "library-unknown", text } })
+                Err(Outcome::Unknown {
+                    at: lossy(&started.path),
+                    cause: Cause { kind: CauseKind::LibraryUnknown, text },
+                })
             }
             Some(dynamic) if dynamic.is_partial => {
                 let text = "its dynamic section was not read whole, so it may need more libraries".to_string();
-                self.doubts.borrow_mut().push(Cause { code: "library-unknown", text });
+                self.doubts.borrow_mut().push(Cause { kind: CauseKind::LibraryUnknown, text });
                 Ok(())
             }
             _ => Ok(()),

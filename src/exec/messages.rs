@@ -3,7 +3,7 @@
 //! by tag), crun's container.c, moby's daemon/errors.go, containerd's internal/cri/server, podman's libpod/oci_util.go.
 
 use crate::exec::outcome::{Death, Errno, Exec, Outcome};
-use crate::exec::{AsRoot, Link, Trace};
+use crate::exec::{AsRoot, CauseKind, Link, Trace};
 
 /// One line that somebody sees.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,18 +18,18 @@ pub struct Shown {
 
 /// Causes by which a runtime's own search fails, before execve: the error goes to the runtime's caller, not to the
 /// container's log.
-const SEARCH: &[&str] = &[
-    "missing-program",
-    "not-in-path",
-    "relative-in-path",
-    "not-executable",
-    "is-directory",
-    "not-a-file",
-    "not-searchable",
-    "not-a-directory",
-    "symlink-loop",
-    "name-too-long",
-    "mounted-over",
+const SEARCH: &[CauseKind] = &[
+    CauseKind::MissingProgram,
+    CauseKind::NotInPath,
+    CauseKind::RelativeInPath,
+    CauseKind::NotExecutable,
+    CauseKind::IsDirectory,
+    CauseKind::NotAFile,
+    CauseKind::NotSearchable,
+    CauseKind::NotADirectory,
+    CauseKind::SymlinkLoop,
+    CauseKind::NameTooLong,
+    CauseKind::MountedOver,
 ];
 
 /// What is shown of a trace's outcome. Nothing where the program runs or where the outcome is not known.
@@ -38,17 +38,21 @@ pub fn messages(trace: &Trace, call: &Exec) -> Vec<Shown> {
     let is_first = trace.steps.iter().all(|step| step.link == Link::Call);
     match &trace.outcome {
         Outcome::Runs | Outcome::Emulated { .. } | Outcome::Unknown { .. } => Vec::new(),
-        Outcome::Fails { cause, .. } if cause.code == "unknown-user" => unknown_user(&cause.text),
-        Outcome::Fails { cause, .. } if cause.code == "no-command" => no_command(),
-        Outcome::Fails { errno, at, cause } if cause.code == "bad-working-dir" => bad_working_dir(at, call, *errno),
-        Outcome::Fails { cause, .. } if cause.code == "relative-working-dir" => relative_working_dir(),
-        Outcome::Fails { errno, cause, .. } if is_first && SEARCH.contains(&cause.code) => {
-            let failed = Failed { program, errno: *errno, code: cause.code };
+        Outcome::Fails { cause, .. } if cause.kind == CauseKind::UnknownUser => unknown_user(&cause.text),
+        Outcome::Fails { cause, .. } if cause.kind == CauseKind::NoCommand => no_command(),
+        Outcome::Fails { errno, at, cause } if cause.kind == CauseKind::BadWorkingDir => {
+            bad_working_dir(at, call, *errno)
+        }
+        Outcome::Fails { cause, .. } if cause.kind == CauseKind::RelativeWorkingDir => relative_working_dir(),
+        Outcome::Fails { errno, cause, .. } if is_first && SEARCH.contains(&cause.kind) => {
+            let failed = Failed { program, errno: *errno, kind: cause.kind };
             let crun = match &trace.as_root {
-                AsRoot::Finds(_) if cause.code == "relative-in-path" => Crun::Runs,
+                AsRoot::Finds(_) if cause.kind == CauseKind::RelativeInPath => Crun::Runs,
                 AsRoot::Finds(path) => Crun::Refused(crun_refusals(path, call, Errno::EACCES)),
                 AsRoot::FindsNothing => Crun::NotFound(failed.by_crun(call)),
-                AsRoot::Refuses(code, errno) => Crun::NotFound(Failed { errno: *errno, code, ..failed }.by_crun(call)),
+                AsRoot::Refuses(kind, errno) => {
+                    Crun::NotFound(Failed { errno: *errno, kind: *kind, ..failed }.by_crun(call))
+                }
             };
             not_found(&failed, &crun)
         }
@@ -135,46 +139,48 @@ enum Crun {
 struct Failed<'a> {
     program: &'a str,
     errno: Errno,
-    code: &'static str,
+    kind: CauseKind,
 }
 
 impl Failed<'_> {
     /// Go's os/exec: from 1.20 on, and before that, where it took a directory for a file without permission and runc
     /// asked for the user's permission itself.
     fn by_go(&self, is_user_refused: bool) -> [String; 2] {
-        let Failed { program, errno, code } = self;
+        let Failed { program, errno, kind } = self;
         let go = errno.message();
         let named = |text: &str| format!("exec: \"{program}\": {text}");
-        match *code {
-            "not-in-path" => [(); 2].map(|()| named("executable file not found in $PATH")),
-            "relative-in-path" => [(); 2].map(|()| named("cannot run executable found relative to current directory")),
-            "is-directory" => [named("is a directory"), named("permission denied")],
-            "not-executable" if is_user_refused => [named(go), format!("exec {program}: {go}")],
-            "not-executable" | "not-a-file" => [(); 2].map(|()| named(go)),
+        match *kind {
+            CauseKind::NotInPath => [(); 2].map(|()| named("executable file not found in $PATH")),
+            CauseKind::RelativeInPath => {
+                [(); 2].map(|()| named("cannot run executable found relative to current directory"))
+            }
+            CauseKind::IsDirectory => [named("is a directory"), named("permission denied")],
+            CauseKind::NotExecutable if is_user_refused => [named(go), format!("exec {program}: {go}")],
+            CauseKind::NotExecutable | CauseKind::NotAFile => [(); 2].map(|()| named(go)),
             _ => [(); 2].map(|()| named(&format!("stat {program}: {go}"))),
         }
     }
 
     /// crun's `find_executable`, and what came before it.
     fn by_crun(&self, call: &Exec) -> [String; 2] {
-        let Failed { program, errno, code } = self;
+        let Failed { program, errno, kind } = self;
         let is_relative = program.contains('/') && !program.starts_with('/');
         let cwd = call.working_dir.trim_end_matches('/');
         let path = if is_relative { format!("{cwd}/{program}") } else { program.to_string() };
         let place = if path.starts_with('/') { "" } else { " in $PATH" };
         let absent = Errno::ENOENT.strerror();
-        let new = match (*code, *errno) {
-            ("not-executable", _) => {
+        let new = match (*kind, *errno) {
+            (CauseKind::NotExecutable, _) => {
                 format!("the path `{path}` exists but it is not executable: Operation not permitted")
             }
-            ("is-directory" | "not-a-file", _) => {
+            (CauseKind::IsDirectory | CauseKind::NotAFile, _) => {
                 format!("the path `{path}` is not a regular file: Operation not permitted")
             }
             (_, Errno::ENOENT) => format!("executable file `{path}` not found{place}: {absent}"),
             (_, errno) => format!("open `{path}`: {}", errno.strerror()),
         };
-        let old = match (*code, *errno) {
-            ("is-directory" | "not-a-file", _) => "open executable: Operation not permitted".to_string(),
+        let old = match (*kind, *errno) {
+            (CauseKind::IsDirectory | CauseKind::NotAFile, _) => "open executable: Operation not permitted".to_string(),
             (_, Errno::ENOENT) => format!("executable file `{program}` not found in $PATH: {absent}"),
             (_, errno) => format!("open executable: {}", errno.strerror()),
         };
@@ -183,8 +189,8 @@ impl Failed<'_> {
 
     /// The client's exit code: docker's by the words of the error, podman's by crun's.
     fn exit_code(&self) -> u8 {
-        match (self.errno, self.code) {
-            (_, "relative-in-path") => 125,
+        match (self.errno, self.kind) {
+            (_, CauseKind::RelativeInPath) => 125,
             (Errno::ENOENT, _) => 127,
             (Errno::EACCES, _) => 126,
             _ => 125,

@@ -4,6 +4,7 @@
 //! knows a file's own and the node's bounding set.
 
 mod after;
+mod cause;
 pub(crate) mod cpu;
 pub(crate) mod kernel;
 pub(crate) mod launch;
@@ -11,7 +12,8 @@ pub(crate) mod loader;
 pub mod messages;
 pub mod outcome;
 
-pub use outcome::{Cause, Death, Errno, Exec, Outcome};
+pub use cause::{Cause, CauseKind};
+pub use outcome::{Death, Errno, Exec, Outcome};
 
 use std::cell::{Cell, RefCell};
 
@@ -47,8 +49,8 @@ pub enum AsRoot {
     #[default]
     FindsNothing,
     Finds(String),
-    /// The last file of that name that it met, by the cause's code and the errno.
-    Refuses(&'static str, Errno),
+    /// Why the last file of that name was refused, and the errno.
+    Refuses(CauseKind, Errno),
 }
 
 /// How far a trace saw.
@@ -132,7 +134,7 @@ fn ask(rootfs: &RootFs<FileKind>, call: &Exec, node: &Node, reach: Reach) -> Tra
         let (other, _) = run(&question, Some(flip));
         if other.outcome != base.outcome {
             let at = base.steps.last().map_or_else(String::new, |step| step.typed.clone());
-            let cause = Cause { code: "node-unknown", text: flip.question().to_string() };
+            let cause = Cause { kind: CauseKind::NodeUnknown, text: flip.question().to_string() };
             return Trace { outcome: Outcome::Unknown { at, cause }, ..base };
         }
     }
@@ -200,7 +202,7 @@ fn run(question: &Question<'_>, flip: Option<Flip>) -> (Trace, Asked) {
     let machine = machine(who);
     let outcome = match (refusal, no_cwd, lookup::program(&machine, call)) {
         (Some(text), ..) => {
-            let cause = Cause { code: "unknown-user", text };
+            let cause = Cause { kind: CauseKind::UnknownUser, text };
             Outcome::Fails { errno: Errno::ENOENT, at: call.user.clone(), cause }
         }
         (None, Some(outcome), _) | (None, None, Err(outcome)) => outcome,

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::exec::cause::Cause;
+
 /// The call that a runtime makes to start a container's process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exec {
@@ -66,15 +68,6 @@ pub enum Outcome {
         at: String,
         cause: Cause,
     },
-}
-
-/// Why, in a form that findings, messages and JSON are made of: a stable code and a sentence.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Cause {
-    /// Kebab-case, stable, as JSON shows it: `foreign-architecture`, `missing-loader`, `script-crlf`.
-    pub code: &'static str,
-    /// One lower-case sentence without a period: "an AArch64 program; this node runs x86-64 and i386 programs".
-    pub text: String,
 }
 
 impl Outcome {

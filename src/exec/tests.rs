@@ -32,7 +32,7 @@ fn check(files: &[(&str, u16, &[u8])], words: &[&str], node: &Node, expected: &s
 
 /// "ENOEXEC foreign-architecture", "signal 11 page-size", "runs".
 pub(crate) fn short(outcome: &Outcome) -> String {
-    let code = outcome.cause().map_or("", |cause| cause.code);
+    let code = outcome.cause().map_or("", |cause| cause.code());
     match outcome {
         Outcome::Fails { errno, .. } => format!("{errno} {code}"),
         Outcome::Dies { death: crate::exec::Death::Signal(number), .. } => format!("signal {number} {code}"),
@@ -58,7 +58,7 @@ fn a_page_size_that_is_not_known_is_a_doubt_and_no_more() {
     let small = ElfBuilder { align: 0x1000, ..ElfBuilder::arm64().go("go1.22", &[]) }.build();
     let trace = trace(&tree(&[("app", 0o755, &small)]), &call(&["/app"]), &Node::plain(Arch::Arm64));
     assert_eq!(trace.outcome, Outcome::Runs);
-    assert_eq!(trace.doubts.iter().map(|doubt| doubt.code).collect::<Vec<_>>(), ["page-size"]);
+    assert_eq!(trace.doubts.iter().map(|doubt| doubt.code()).collect::<Vec<_>>(), ["page-size"]);
     let large = Node { page_size: Fact::Known(65536), ..Node::plain(Arch::Arm64) };
     check(&[("app", 0o755, &small)], &["/app"], &large, "signal 11 page-size");
 }
@@ -102,7 +102,7 @@ fn a_user_without_a_table_is_refused_as_one_without_an_entry() {
         let call = Exec { user: user.to_string(), ..call(&["/app"]) };
         let files = [&[("app", 0o755, app.as_slice())], extra].concat();
         let outcome = execve(&tree(&files), &call, &Node::plain(Arch::Amd64));
-        outcome.cause().map_or("runs".to_string(), |cause| format!("{}: {}", cause.code, cause.text))
+        outcome.cause().map_or("runs".to_string(), |cause| format!("{}: {}", cause.code(), cause.text))
     };
     let user = |name: &str| format!("unknown-user: unable to find user {name}: no matching entries in passwd file");
     let group = |name: &str| format!("unknown-user: unable to find group {name}: no matching entries in group file");

@@ -1,11 +1,11 @@
 //! The first finding: whether the program that the container starts does start. The execve model answers; here its
 //! answer becomes a finding.
 
-use crate::exec::outcome::{Cause, Exec, Outcome};
-use crate::exec::{Link, Step, Trace, messages};
+use crate::exec::{Cause, CauseKind, Exec, Link, Outcome, Step, Trace, messages};
 use crate::image::RootFs;
 use crate::inspect::FileKind;
-use crate::judge::code::{Code, Severity};
+use crate::judge::cause::{self, Blame};
+use crate::judge::code::Code;
 use crate::judge::finding::Finding;
 use crate::platform::Target;
 
@@ -14,74 +14,6 @@ pub struct Start<'a> {
     pub call: &'a Exec,
     pub said_by: &'a str,
     pub target: &'a Target,
-}
-
-/// The code of a cause, where the outcome alone does not tell.
-const CODES: &[(Code, &[&str])] = &[
-    (Code::EntrypointWrongArch, &["foreign-architecture", "no-aarch32", "no-ia32", "no-x32", "no-compat"]),
-    (
-        Code::EntrypointNotFound,
-        &[
-            "missing-file",
-            "missing-program",
-            "not-in-path",
-            "relative-in-path",
-            "bad-working-dir",
-            "not-a-directory",
-            "symlink-loop",
-            "name-too-long",
-            "missing-handler-interpreter",
-            "missing-script",
-            "bad-script",
-            "no-command",
-            "mounted-over",
-        ],
-    ),
-    (Code::EntrypointNotExecutable, &["not-executable", "is-directory", "not-a-file", "not-searchable"]),
-    (
-        Code::EntrypointNotAProgram,
-        &[
-            "not-a-program",
-            "not-elf",
-            "corrupt-elf",
-            "refused-header",
-            "truncated",
-            "empty-file",
-            "error-page",
-            "foreign-format",
-            "lfs-pointer",
-            "no-shebang",
-            "script-blank",
-            "script-bom",
-            "library-as-program",
-        ],
-    ),
-    (
-        Code::EntrypointBadScript,
-        &[
-            "script-crlf",
-            "missing-interpreter",
-            "too-many-interpreters",
-            "empty-shebang",
-            "long-shebang",
-            "shebang-option",
-            "binary-as-script",
-        ],
-    ),
-    (Code::EntrypointNoLoader, &["missing-loader"]),
-    (Code::EntrypointBadLoader, &["bad-loader", "foreign-loader", "truncated-loader", "bad-loader-path"]),
-    (Code::EntrypointMissingLibrary, &["missing-library", "foreign-library", "broken-library", "symbol-version"]),
-    (Code::EntrypointCapabilities, &["capabilities-not-granted", "bad-capabilities"]),
-    (Code::EntrypointCpuLevel, &["cpu-level", "cpu-baseline"]),
-];
-
-fn code_of(outcome: &Outcome, cause: &Cause) -> Code {
-    let listed = CODES.iter().find(|(_, causes)| causes.contains(&cause.code)).map(|(code, _)| *code);
-    match outcome {
-        Outcome::Unknown { .. } => Code::EntrypointUnknown,
-        Outcome::Dies { .. } => listed.unwrap_or(Code::EntrypointDies),
-        _ => listed.unwrap_or(Code::EntrypointFails),
-    }
 }
 
 /// The findings on a start: one where it fails, and one for each doubt.
@@ -94,16 +26,16 @@ pub fn findings(start: &Start<'_>, trace: &Trace, rootfs: &RootFs<FileKind>) -> 
         findings.extend(trace.doubts.iter().filter_map(|doubt| doubted(doubt, &way)));
         return findings;
     };
-    let code = code_of(&trace.outcome, cause);
+    let Some(code) = cause::code(&trace.outcome) else { return findings };
     let mut finding = Finding::new(code, String::new());
-    // What has to be mended is the file that names what is not there.
-    let is_own_fault = ["shebang-option", "binary-as-script"].contains(&cause.code);
-    let is_absent = matches!(code, Code::EntrypointBadScript | Code::EntrypointNoLoader) && !is_own_fault;
-    let named_by =
-        trace.steps.iter().rev().filter(|_| is_absent).find_map(|step| step.path.as_deref().filter(|path| *path != at));
-    // These are no files, though one may have that name.
-    if !["unknown-user", "relative-working-dir"].contains(&cause.code) {
-        place(&mut finding, named_by.unwrap_or(at), &trace.steps, rootfs);
+    let is_decided = code != Code::EntrypointUnknown;
+    match cause::blame(cause.kind) {
+        Blame::Naming if is_decided => {
+            let named_by = trace.steps.iter().rev().find_map(|step| step.path.as_deref().filter(|path| *path != at));
+            place(&mut finding, named_by.unwrap_or(at), &trace.steps, rootfs);
+        }
+        Blame::Failed | Blame::Naming => place(&mut finding, at, &trace.steps, rootfs),
+        Blame::Nothing => {}
     }
     let is_meant = |step: &&Step| step.path == finding.path || step.typed == *at;
     if let Some(step) = trace.steps.iter().find(is_meant) {
@@ -125,9 +57,9 @@ pub fn findings(start: &Start<'_>, trace: &Trace, rootfs: &RootFs<FileKind>) -> 
 fn message(start: &Start<'_>, at: &str, cause: &Cause, is: &str) -> String {
     let program = start.call.argv.first().map_or(at, String::as_str);
     let is_program_itself = at == program || at.ends_with(&format!("/{program}"));
-    match (cause.code, is_program_itself) {
-        ("foreign-architecture", true) => format!("the program that {} starts is {is}", start.target.name),
-        ("foreign-architecture", false) => {
+    match (cause.kind, is_program_itself) {
+        (CauseKind::ForeignArchitecture, true) => format!("the program that {} starts is {is}", start.target.name),
+        (CauseKind::ForeignArchitecture, false) => {
             format!("what {program} needs to start on {} is {is}: {at}", start.target.name)
         }
         _ if program.is_empty() => format!("\"\" cannot start: {}", cause.text),
@@ -188,50 +120,16 @@ pub fn link_word(link: &Link) -> String {
     }
 }
 
-/// What speaks against a start that is judged to work. A foreign program that a script calls is found with the files.
+/// What speaks against a start that is judged to work.
 fn doubted(doubt: &Cause, way: &[String]) -> Option<Finding> {
-    let (code, severity) = match doubt.code {
-        // Who takes a distribution takes its CPUs; a node that is known to be older is told by another code.
-        "distribution-level" => (Code::EntrypointCpuDoubt, Severity::Note),
-        code if code.starts_with("cpu") => (Code::EntrypointCpuDoubt, Severity::Warning),
-        // Nobody said how large the node's pages are: worth knowing, no reason to stop.
-        "page-size" => (Code::EntrypointCpuDoubt, Severity::Note),
-        "needs-override" => (Code::EntrypointNotExecutable, Severity::Warning),
-        "capabilities-needed" => (Code::EntrypointCapabilities, Severity::Note),
-        "foreign-architecture" => return None,
-        _ => (Code::ScriptLineFails, Severity::Note),
-    };
+    let (code, severity) = cause::doubt(doubt.kind)?;
     let mut finding = Finding::new(code, doubt.text.clone()).severity(severity);
     finding.reached_by = way.to_vec();
     Some(finding)
 }
 
-/// What to do about a cause, where its code's cure does not say it.
-const HINTS: &[(&str, &str)] = &[
-    ("script-crlf", "convert its line ends: sed -i 's/\\r$//' FILE, and keep them: *.sh text eol=lf in .gitattributes"),
-    (
-        "shebang-option",
-        "set options in the script itself (set -eu), or name one interpreter that takes the argument as it stands: env -S \
-         is GNU's, not BusyBox's",
-    ),
-    ("bad-option", "give each option as a word of its own"),
-    ("binary-as-script", "start the program by itself, with no shell's name before it"),
-    ("mounted-over", "copy it to a directory that engines do not mount over: /usr/local/bin"),
-    ("empty-entrypoint", "take the empty word out of ENTRYPOINT"),
-    (
-        "unknown-user",
-        "make the user and group in the image (RUN adduser, RUN addgroup), or give numbers: USER 1000:1000",
-    ),
-    (
-        "library-unknown",
-        "name the libraries' directory by ENV LD_LIBRARY_PATH, which every loader searches before its own",
-    ),
-    ("relative-working-dir", "write WORKDIR with a leading slash"),
-    ("bad-working-dir", "make WORKDIR a directory of the image, or one that can be made"),
-];
-
 fn hints(code: Code, start: &Start<'_>, cause: &Cause) -> Vec<String> {
-    if let Some((_, hint)) = HINTS.iter().find(|(of, _)| *of == cause.code) {
+    if let Some(hint) = cause::hint(cause.kind) {
         return vec![hint.to_string()];
     }
     let mut hints = vec![code.row().cure.to_string()];

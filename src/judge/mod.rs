@@ -1,6 +1,7 @@
 //! Floor 4: the verdict. Pure: no I/O, no host, no clock.
 
 mod archives;
+mod cause;
 pub mod code;
 pub mod entry;
 pub mod files;

@@ -79,7 +79,7 @@ fn is_foreseen(outcome: &Outcome, answer: &str, ran: i32, bytes: &[u8]) -> bool 
     match outcome {
         Outcome::Unknown { cause, .. } => {
             let codes = ["memory", "address-space", "truncated", "bad-entry"];
-            codes.contains(&cause.code) && answer.starts_with("signal")
+            codes.contains(&cause.code()) && answer.starts_with("signal")
         }
         outcome => expected(outcome, ran) == answer || (is_outside(outcome) && meets_the_kernels_own(answer, bytes)),
     }

@@ -5,7 +5,7 @@
 use crate::exec::kernel::access::config;
 use crate::exec::kernel::binfmt::{Started, lossy};
 use crate::exec::loader::{Family, Loaded};
-use crate::exec::{Cause, Death, Outcome};
+use crate::exec::{Cause, CauseKind, Death, Outcome};
 use crate::image::RootFs;
 use crate::inspect::{Elf, FileKind, GoBuild};
 use crate::platform::{Arch, Fact, Isa};
@@ -56,7 +56,7 @@ fn open_level(started: &Started<'_>, loaded: Option<&Loaded<'_>>, baseline: Opti
     let mut usual = 1;
     if let Some(Baseline { name, needed }) = &baseline {
         let text = format!("{name} is built for {needed}; older CPUs do not run its programs");
-        doubts.push(Cause { code: "distribution-level", text });
+        doubts.push(Cause { kind: CauseKind::DistributionLevel, text });
         usual = if let Isa::X86(level) = needed { *level } else { usual };
     }
     if started.abi.arch != Arch::Amd64 {
@@ -73,7 +73,7 @@ fn open_level(started: &Started<'_>, loaded: Option<&Loaded<'_>>, baseline: Opti
         let text = format!(
             "{path} needs x86-64-v{needed}, and what level the node's CPU has is not known; say level=v1 to level=v4"
         );
-        doubts.push(Cause { code: "cpu-level", text });
+        doubts.push(Cause { kind: CauseKind::CpuLevel, text });
     }
     doubts
 }
@@ -103,11 +103,11 @@ fn x86(verdict: &mut Verdict, started: &Started<'_>, loaded: Option<&Loaded<'_>>
     let is_enforced =
         loaded.is_some_and(|loaded| loaded.family == Family::Glibc && glibc_version(loaded) >= Some(ENFORCED_SINCE));
     if is_enforced && verdict.ends.is_none() {
-        let cause = Cause { code: "cpu-level", text };
+        let cause = Cause { kind: CauseKind::CpuLevel, text };
         let outcome = Outcome::Dies { death: Death::Exit(127), at: path.clone(), cause };
         verdict.ends = Some((outcome, vec![format!("{path}: CPU ISA level is lower than required")]));
     } else {
-        verdict.doubts.push(Cause { code: "cpu-level", text });
+        verdict.doubts.push(Cause { kind: CauseKind::CpuLevel, text });
     }
 }
 
@@ -133,8 +133,11 @@ fn number(value: &str) -> Option<u8> {
 /// Checks that Go's runtime makes before main. Source: runtime/asm_amd64.s, os_linux_arm.go, asm_arm64.s.
 fn go_check(started: &Started<'_>, go: &GoBuild, isa: Isa) -> Option<(Outcome, Vec<String>)> {
     let end = |text: String, line: String| {
-        let outcome =
-            Outcome::Dies { death: Death::Exit(1), at: lossy(&started.path), cause: Cause { code: "cpu-level", text } };
+        let outcome = Outcome::Dies {
+            death: Death::Exit(1),
+            at: lossy(&started.path),
+            cause: Cause { kind: CauseKind::CpuLevel, text },
+        };
         Some((outcome, vec![line]))
     };
     match (started.abi.arch, isa) {
@@ -190,7 +193,7 @@ fn go_doubt(started: &Started<'_>, go: &GoBuild, isa: Isa) -> Option<Cause> {
     };
     let value = setting(go, key)?;
     let text = format!("a Go program built with {key}={value}; this node is {isa}");
-    (needed > node).then_some(Cause { code: "cpu-level", text })
+    (needed > node).then_some(Cause { kind: CauseKind::CpuLevel, text })
 }
 
 /// The Arm version that a file's build attributes name. Source: abi-aa addenda32, Tag_CPU_arch; M-profile values are not
@@ -227,7 +230,7 @@ fn arm(started: &Started<'_>, version: u8) -> Option<Cause> {
         }
         None => return None,
     };
-    Some(Cause { code: "cpu-level", text })
+    Some(Cause { kind: CauseKind::CpuLevel, text })
 }
 
 /// The profile that Tag_RISCV_arch implies: the vector extension came in with RVA23, bit manipulation with RVA22.
@@ -247,7 +250,7 @@ fn riscv(started: &Started<'_>, profile: u8) -> Option<Cause> {
     let needed = riscv_profile(arch);
     let text =
         format!("{} was built for {arch}, which is RVA{needed}; this node is rva{profile}u64", lossy(&started.path));
-    (needed > profile).then_some(Cause { code: "cpu-level", text })
+    (needed > profile).then_some(Cause { kind: CauseKind::CpuLevel, text })
 }
 
 /// What a distribution's own programs are built for.
@@ -261,7 +264,7 @@ impl Baseline {
         let Baseline { name, needed } = self;
         let text = format!("{name} is built for {needed} and its loader refuses older CPUs; this node is {isa}");
         (std::mem::discriminant(needed) == std::mem::discriminant(&isa) && *needed > isa)
-            .then_some(Cause { code: "cpu-baseline", text })
+            .then_some(Cause { kind: CauseKind::CpuBaseline, text })
     }
 }
 

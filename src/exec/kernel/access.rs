@@ -5,7 +5,7 @@ use std::cell::Cell;
 
 use crate::exec::kernel::cwd::Cwd;
 use crate::exec::kernel::mounts;
-use crate::exec::{Cause, Errno};
+use crate::exec::{Cause, CauseKind, Errno};
 use crate::image::{FileView, NodeId, NodeKind, ResolveError, RootFs};
 use crate::inspect::{CONFIG_BYTES, FileKind};
 
@@ -140,9 +140,15 @@ pub(crate) fn open_exec(rootfs: &RootFs<FileKind>, who: &Who, cwd: &Cwd, path: &
     match file.kind {
         NodeKind::File => {}
         NodeKind::Directory => {
-            return Err(Refusal::new(Errno::EACCES, "is-directory", format!("{shown} is a directory")));
+            return Err(Refusal::new(Errno::EACCES, CauseKind::IsDirectory, format!("{shown} is a directory")));
         }
-        _ => return Err(Refusal::new(Errno::EACCES, "not-a-file", format!("{shown} is a device, fifo or socket"))),
+        _ => {
+            return Err(Refusal::new(
+                Errno::EACCES,
+                CauseKind::NotAFile,
+                format!("{shown} is a device, fifo or socket"),
+            ));
+        }
     }
     match who.may_execute(&file) {
         May::No => {
@@ -156,7 +162,7 @@ pub(crate) fn open_exec(rootfs: &RootFs<FileKind>, who: &Who, cwd: &Cwd, path: &
                     file.gid
                 )
             };
-            Err(Refusal::new(Errno::EACCES, "not-executable", text))
+            Err(Refusal::new(Errno::EACCES, CauseKind::NotExecutable, text))
         }
         May::Depends => Err(Refusal::user_unknown(&shown)),
         May::Yes if depends.get() => Err(Refusal::user_unknown(&shown)),
@@ -173,13 +179,13 @@ pub(crate) struct Refusal {
 }
 
 impl Refusal {
-    pub(crate) fn new(errno: Errno, code: &'static str, text: String) -> Refusal {
-        Refusal { errno: Some(errno), cause: Cause { code, text } }
+    pub(crate) fn new(errno: Errno, kind: CauseKind, text: String) -> Refusal {
+        Refusal { errno: Some(errno), cause: Cause { kind, text } }
     }
 
     fn user_unknown(path: &str) -> Refusal {
         let text = format!("whether {path} may be executed hangs on a user whose number the image does not tell");
-        Refusal { errno: None, cause: Cause { code: "user-unknown", text } }
+        Refusal { errno: None, cause: Cause { kind: CauseKind::UserUnknown, text } }
     }
 
     fn of_walk(rootfs: &RootFs<FileKind>, error: &ResolveError, path: &str) -> Refusal {
@@ -187,33 +193,35 @@ impl Refusal {
         if let Some((at, mount)) = hidden_by(rootfs, error) {
             let leads = if lossy(at) == path { String::new() } else { format!("{path} leads to {}: ", lossy(at)) };
             let text = format!("{leads}engines mount a {mount} of their own, which hides what the image has there");
-            return Refusal::new(Errno::ENOENT, "mounted-over", text);
+            return Refusal::new(Errno::ENOENT, CauseKind::MountedOver, text);
         }
         match error {
             ResolveError::Missing(at) if lossy(at) == path => {
-                Refusal::new(Errno::ENOENT, "missing-file", format!("there is no {path}"))
+                Refusal::new(Errno::ENOENT, CauseKind::MissingFile, format!("there is no {path}"))
             }
             ResolveError::Missing(at) => Refusal::new(
                 Errno::ENOENT,
-                "missing-file",
+                CauseKind::MissingFile,
                 format!("{path} leads to {}, which is not there", lossy(at)),
             ),
             ResolveError::NotDirectory(at) => Refusal::new(
                 Errno::ENOTDIR,
-                "not-a-directory",
+                CauseKind::NotADirectory,
                 format!("{} on the way to {path} is no directory", lossy(at)),
             ),
             ResolveError::Loop => {
-                Refusal::new(Errno::ELOOP, "symlink-loop", format!("{path} is a circle of symbolic links"))
+                Refusal::new(Errno::ELOOP, CauseKind::SymlinkLoop, format!("{path} is a circle of symbolic links"))
             }
             ResolveError::NameTooLong => Refusal::new(
                 Errno::ENAMETOOLONG,
-                "name-too-long",
+                CauseKind::NameTooLong,
                 "the path is longer than the kernel takes".to_string(),
             ),
-            ResolveError::Denied(at) => {
-                Refusal::new(Errno::EACCES, "not-searchable", format!("this user may not pass through {}", lossy(at)))
-            }
+            ResolveError::Denied(at) => Refusal::new(
+                Errno::EACCES,
+                CauseKind::NotSearchable,
+                format!("this user may not pass through {}", lossy(at)),
+            ),
         }
     }
 }

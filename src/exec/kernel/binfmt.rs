@@ -8,7 +8,7 @@ use crate::exec::kernel::cwd::Cwd;
 use crate::exec::kernel::elf::{self, Accepted, Facts};
 use crate::exec::kernel::why::{describe, missing_loader, not_a_program, refused, with_node};
 use crate::exec::kernel::{map, misc};
-use crate::exec::{Cause, Death, Ends, Errno, Link, Outcome, Step};
+use crate::exec::{Cause, CauseKind, Death, Ends, Errno, Link, Outcome, Step};
 use crate::image::{NodeId, RootFs};
 use crate::inspect::{Elf, FileKind, Script, ShebangError};
 use crate::platform::compat::{self, Kernel, Needs};
@@ -146,7 +146,7 @@ impl<'a> Machine<'a> {
                  podman and pods that drop capabilities do not",
                 refusal.cause.text
             );
-            self.doubts.borrow_mut().push(Cause { code: "needs-override", text });
+            self.doubts.borrow_mut().push(Cause { kind: CauseKind::NeedsOverride, text });
         }
         Ok(opened)
     }
@@ -171,7 +171,7 @@ impl<'a> Machine<'a> {
                 return Execed::Ended(Outcome::fails(
                     Errno::ELOOP,
                     &path,
-                    Cause { code: "too-many-interpreters", text },
+                    Cause { kind: CauseKind::TooManyInterpreters, text },
                 ));
             }
             let next = match misc::meet(&self.node.handlers, self.kind(id), &path) {
@@ -186,7 +186,7 @@ impl<'a> Machine<'a> {
                     );
                     return Execed::Ended(Outcome::Unknown {
                         at: lossy(&path),
-                        cause: Cause { code: "handler-unknown", text },
+                        cause: Cause { kind: CauseKind::HandlerUnknown, text },
                     });
                 }
                 misc::Met::Nobody => match self.kind(id) {
@@ -224,7 +224,7 @@ impl<'a> Machine<'a> {
         let opens_binary = handler.open_binary || handler.credentials;
         if opens_binary && binary.is_open {
             let text = "two handlers, one running the other, both want the program's file".to_string();
-            let cause = Cause { code: "too-many-handlers", text };
+            let cause = Cause { kind: CauseKind::TooManyHandlers, text };
             return Err(Box::new(Execed::Ended(Outcome::fails(Errno::ENOEXEC, path, cause))));
         }
         binary.is_open |= opens_binary;
@@ -249,7 +249,7 @@ impl<'a> Machine<'a> {
                 handler.name
             );
             let outcome =
-                Outcome::fails(Errno::ENOENT, loader.as_bytes(), Cause { code: "missing-handler-loader", text });
+                Outcome::fails(Errno::ENOENT, loader.as_bytes(), Cause { kind: CauseKind::MissingHandlerLoader, text });
             return Err(Box::new(Execed::Ended(outcome)));
         }
         self.step(
@@ -335,7 +335,7 @@ impl<'a> Machine<'a> {
                 let why = outcome.cause().map_or("", |cause| cause.text.as_str()).to_string();
                 let text =
                     format!("this node's page size is not known; a node with {} pages kills it: {why}", map::kib(page));
-                self.doubts.borrow_mut().push(Cause { code: "page-size", text });
+                self.doubts.borrow_mut().push(Cause { kind: CauseKind::PageSize, text });
             }
         }
         result
@@ -359,7 +359,7 @@ impl<'a> Machine<'a> {
         };
         if terms.abi.arch == Arch::Ppc64le && program.header.flags & 3 != 2 {
             let text = "its header does not say ELFv2, so the kernel takes its first instructions for the address of a function".to_string();
-            return Err(Outcome::killed(11, &started.path, Cause { code: "bad-entry", text }));
+            return Err(Outcome::killed(11, &started.path, Cause { kind: CauseKind::BadEntry, text }));
         }
         match terms.abi.arch {
             // On big-endian POWER the entry may be a descriptor in the data segment, not code.
@@ -386,14 +386,17 @@ impl<'a> Machine<'a> {
 
 /// `load_script`: the interpreter's path, with the arguments rewritten for it.
 fn interpret(script: &Script, path: &[u8], argv: &mut Vec<Vec<u8>>) -> Result<Vec<u8>, Outcome> {
-    let refuse = |code, text: &str| Outcome::fails(Errno::ENOEXEC, path, Cause { code, text: text.to_string() });
+    let refuse = |kind, text: &str| Outcome::fails(Errno::ENOEXEC, path, Cause { kind, text: text.to_string() });
     let shebang = match &script.shebang {
         Ok(shebang) => shebang,
         Err(ShebangError::Empty) => {
-            return Err(refuse("empty-shebang", "its first line names no interpreter after #!"));
+            return Err(refuse(CauseKind::EmptyShebang, "its first line names no interpreter after #!"));
         }
         Err(ShebangError::TooLong) => {
-            return Err(refuse("long-shebang", "its interpreter's path does not end within the first 256 bytes"));
+            return Err(refuse(
+                CauseKind::LongShebang,
+                "its interpreter's path does not end within the first 256 bytes",
+            ));
         }
     };
     if !argv.is_empty() {

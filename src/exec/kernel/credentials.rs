@@ -2,7 +2,7 @@
 //! Source: security/commoncap.c `get_file_caps`, `bprm_caps_from_vfs_caps`; fs/exec.c `bprm_creds_from_file`.
 
 use crate::exec::kernel::binfmt::{Machine, lossy};
-use crate::exec::{Cause, Errno, Outcome};
+use crate::exec::{Cause, CauseKind, Errno, Outcome};
 use crate::image::NodeId;
 use crate::platform::{Capabilities, FileCapabilities};
 
@@ -14,7 +14,7 @@ impl Machine<'_> {
             None => return Ok(()),
             Some(FileCapabilities::Malformed) => {
                 let text = "its file capabilities are of no form that the kernel knows".to_string();
-                return Err(Outcome::fails(Errno::EINVAL, path, Cause { code: "bad-capabilities", text }));
+                return Err(Outcome::fails(Errno::EINVAL, path, Cause { kind: CauseKind::BadCapabilities, text }));
             }
             // Another namespace's root gave them: nobody here has them.
             Some(FileCapabilities::Sound { root, .. }) if root != 0 => return Ok(()),
@@ -29,7 +29,7 @@ impl Machine<'_> {
                 "its file capabilities want {}, which the container is not granted",
                 refused.names().join(", ")
             );
-            return Err(Outcome::fails(Errno::EPERM, path, Cause { code: "capabilities-not-granted", text }));
+            return Err(Outcome::fails(Errno::EPERM, path, Cause { kind: CauseKind::CapabilitiesNotGranted, text }));
         }
         if self.node.bounding != Capabilities::all() {
             let everywhere = permitted.beyond(Capabilities::of_all_engines()).is_empty();
@@ -39,7 +39,7 @@ impl Machine<'_> {
                 lossy(path),
                 permitted.names().join(", ")
             );
-            self.doubts.borrow_mut().push(Cause { code: "capabilities-needed", text });
+            self.doubts.borrow_mut().push(Cause { kind: CauseKind::CapabilitiesNeeded, text });
         }
         Ok(())
     }

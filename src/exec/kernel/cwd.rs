@@ -3,7 +3,7 @@
 
 use crate::exec::kernel::binfmt::lossy;
 use crate::exec::kernel::mounts;
-use crate::exec::{Cause, Errno, Outcome};
+use crate::exec::{Cause, CauseKind, Errno, Outcome};
 use crate::image::{FileView, NodeId, NodeKind, ResolveError, RootFs};
 use crate::inspect::FileKind;
 
@@ -24,7 +24,11 @@ impl Cwd {
         let mut cwd = Cwd::root(rootfs);
         if !path.is_empty() && !path.starts_with('/') {
             let text = format!("the working directory {path} does not begin at the root, and runc takes no such one");
-            return Err(Outcome::fails(Errno::EINVAL, path.as_bytes(), Cause { code: "relative-working-dir", text }));
+            return Err(Outcome::fails(
+                Errno::EINVAL,
+                path.as_bytes(),
+                Cause { kind: CauseKind::RelativeWorkingDir, text },
+            ));
         }
         for name in path.split('/').filter(|name| !name.is_empty() && *name != ".") {
             match name {
@@ -116,10 +120,10 @@ impl Blocked {
                 "the working directory {path} is to be made below {at}, a link that leads nowhere: docker makes what it \
                  leads to, but containerd and podman fail"
             );
-            return Outcome::Unknown { at, cause: Cause { code: "bad-working-dir", text } };
+            return Outcome::Unknown { at, cause: Cause { kind: CauseKind::BadWorkingDir, text } };
         }
         let text = format!("the working directory {path} is no directory, and none can be made there");
-        Outcome::fails(errno, at.as_bytes(), Cause { code: "bad-working-dir", text })
+        Outcome::fails(errno, at.as_bytes(), Cause { kind: CauseKind::BadWorkingDir, text })
     }
 }
 

@@ -2,7 +2,7 @@
 //! Source: fs/binfmt_elf.c `load_elf_binary`, fs/compat_binfmt_elf.c, arch/*/include/asm/elf.h of Linux 6.12.
 
 use crate::exec::kernel::property;
-use crate::exec::{Cause, Errno};
+use crate::exec::{Cause, CauseKind, Errno};
 use crate::inspect::{Elf, FileKind, PT_INTERP};
 use crate::platform::compat::{Abi, Kernel, Needs, Rule};
 use crate::platform::{Arch, Class, Endian};
@@ -33,8 +33,8 @@ pub(crate) struct No {
     pub cause: Cause,
 }
 
-pub(crate) fn no(errno: Errno, code: &'static str, text: impl Into<String>) -> No {
-    No { errno, cause: Cause { code, text: text.into() } }
+pub(crate) fn no(errno: Errno, kind: CauseKind, text: impl Into<String>) -> No {
+    No { errno, cause: Cause { kind, text: text.into() } }
 }
 
 impl Header {
@@ -115,7 +115,9 @@ pub(crate) fn accept(elf: &Elf, kernel: &'static Kernel, facts: &dyn Facts) -> R
     // The loader that reads files of this class has the better reason.
     let is_native = elf.class == kernel.native.class;
     match check(elf, kernel.compat, facts) {
-        Err(other) if other.errno == Errno::ENOEXEC && (is_native || other.cause.code == "foreign-architecture") => {
+        Err(other)
+            if other.errno == Errno::ENOEXEC && (is_native || other.cause.kind == CauseKind::ForeignArchitecture) =>
+        {
             Err(refusal)
         }
         other => other,
@@ -127,14 +129,14 @@ fn check(elf: &Elf, abis: &'static [Abi], facts: &dyn Facts) -> Result<Accepted,
     let first = &abis[0];
     let header = Header::read(&elf.head, first.class, first.endian);
     if &elf.head[..4] != MAGIC {
-        return Err(no(Errno::ENOEXEC, "not-elf", "its first four bytes are not ELF's"));
+        return Err(no(Errno::ENOEXEC, CauseKind::NotElf, "its first four bytes are not ELF's"));
     }
     let matching = || abis.iter().filter(|abi| abi.machines.contains(&header.machine));
     if matching().next().is_none() {
-        return Err(no(Errno::ENOEXEC, "foreign-architecture", format!("it is {}", elf.describe())));
+        return Err(no(Errno::ENOEXEC, CauseKind::ForeignArchitecture, format!("it is {}", elf.describe())));
     }
     if !matches!(header.e_type, 2 | 3) {
-        return Err(no(Errno::ENOEXEC, "not-a-program", what_type(header.e_type)));
+        return Err(no(Errno::ENOEXEC, CauseKind::NotAProgram, what_type(header.e_type)));
     }
     let Some(abi) = matching().find(|abi| is_arch(abi, &header) && facts.has(abi.needs)) else {
         return Err(not_taken(matching().next().expect("one matched above"), &header));
@@ -153,17 +155,21 @@ fn not_taken(abi: &Abi, header: &Header) -> No {
             header.flags,
             header.entry
         );
-        return no(Errno::ENOEXEC, "refused-header", text);
+        return no(Errno::ENOEXEC, CauseKind::RefusedHeader, text);
     }
     match abi.needs {
-        Needs::Aarch32 => no(Errno::ENOEXEC, "no-aarch32", "a 32-bit Arm program; this node runs 64-bit programs only"),
-        Needs::Ia32 => {
-            no(Errno::ENOEXEC, "no-ia32", "an i386 program; this node's kernel does not run 32-bit programs")
+        Needs::Aarch32 => {
+            no(Errno::ENOEXEC, CauseKind::NoAarch32, "a 32-bit Arm program; this node runs 64-bit programs only")
         }
-        Needs::X32 => no(Errno::ENOEXEC, "no-x32", "an x32 program; this node's kernel does not run x32 programs"),
+        Needs::Ia32 => {
+            no(Errno::ENOEXEC, CauseKind::NoIa32, "an i386 program; this node's kernel does not run 32-bit programs")
+        }
+        Needs::X32 => {
+            no(Errno::ENOEXEC, CauseKind::NoX32, "an x32 program; this node's kernel does not run x32 programs")
+        }
         _ => no(
             Errno::ENOEXEC,
-            "no-compat",
+            CauseKind::NoCompat,
             format!("a program for {}; this node's kernel runs 64-bit programs only", abi.arch.name()),
         ),
     }
@@ -175,17 +181,17 @@ fn check_table(elf: &Elf, abi: &Abi, header: &Header, facts: &dyn Facts) -> Resu
     if header.phentsize != entry {
         let text =
             format!("its program headers are said to be {} bytes each; this kernel reads {entry}", header.phentsize);
-        return Err(no(Errno::ENOEXEC, "corrupt-elf", text));
+        return Err(no(Errno::ENOEXEC, CauseKind::CorruptElf, text));
     }
     let bytes = u64::from(header.phnum) * u64::from(entry);
     let is_over = bytes > TABLE_MAX || (bytes > 4096 && bytes > facts.page() && facts.bounds_table_by_page());
     if bytes == 0 || is_over {
-        return Err(no(Errno::ENOEXEC, "corrupt-elf", format!("it has {} program headers", header.phnum)));
+        return Err(no(Errno::ENOEXEC, CauseKind::CorruptElf, format!("it has {} program headers", header.phnum)));
     }
     if !elf.has_whole_table || (elf.class, elf.endian) != (abi.class, abi.endian) {
         return Err(no(
             Errno::ENOEXEC,
-            "truncated",
+            CauseKind::Truncated,
             format!("the file ends (at byte {}) before its program headers do", elf.size),
         ));
     }
@@ -196,17 +202,25 @@ fn check_table(elf: &Elf, abi: &Abi, header: &Header, facts: &dyn Facts) -> Resu
 pub(crate) fn loader_path(elf: &Elf) -> Result<Option<&[u8]>, No> {
     let Some(segment) = elf.segments.iter().find(|segment| segment.p_type == PT_INTERP) else { return Ok(None) };
     if segment.filesz > PATH_MAX || segment.filesz < 2 {
-        return Err(no(Errno::ENOEXEC, "bad-loader-path", format!("its PT_INTERP is {} bytes long", segment.filesz)));
+        return Err(no(
+            Errno::ENOEXEC,
+            CauseKind::BadLoaderPath,
+            format!("its PT_INTERP is {} bytes long", segment.filesz),
+        ));
     }
     // vfs_read's own check of its position, before the file is asked.
     if segment.offset > i64::MAX as u64 - segment.filesz {
-        return Err(no(Errno::EINVAL, "truncated", format!("its PT_INTERP lies at offset {:#x}", segment.offset)));
+        return Err(no(
+            Errno::EINVAL,
+            CauseKind::Truncated,
+            format!("its PT_INTERP lies at offset {:#x}", segment.offset),
+        ));
     }
     let Some(bytes) = elf.interp.as_deref().filter(|bytes| bytes.len() as u64 == segment.filesz) else {
-        return Err(no(Errno::EIO, "truncated", "its PT_INTERP lies beyond the end of the file"));
+        return Err(no(Errno::EIO, CauseKind::Truncated, "its PT_INTERP lies beyond the end of the file"));
     };
     if bytes.last() != Some(&0) {
-        return Err(no(Errno::ENOEXEC, "bad-loader-path", "its PT_INTERP does not end in a NUL"));
+        return Err(no(Errno::ENOEXEC, CauseKind::BadLoaderPath, "its PT_INTERP does not end in a NUL"));
     }
     Ok(Some(bytes.split(|byte| *byte == 0).next().unwrap_or(b"")))
 }
@@ -223,17 +237,17 @@ pub(crate) fn check_loader<'a>(
     let header_size = if abi.class == Class::Elf64 { 64 } else { 52 };
     if size < header_size {
         let text = format!("the loader's file is {size} bytes long, less than an ELF header");
-        return Err(no(Errno::EIO, "truncated-loader", text));
+        return Err(no(Errno::EIO, CauseKind::TruncatedLoader, text));
     }
     let Some(FileKind::Elf(elf)) = kind else {
-        return Err(no(Errno::ELIBBAD, "bad-loader", "the loader's file is no ELF file"));
+        return Err(no(Errno::ELIBBAD, CauseKind::BadLoader, "the loader's file is no ELF file"));
     };
     let header = Header::read(&elf.head, abi.class, abi.endian);
     let group: &[Abi] =
         if std::ptr::eq(abi, &kernel.native) { std::slice::from_ref(&kernel.native) } else { kernel.compat };
     if !group.iter().any(|abi| is_arch(abi, &header) && facts.has(abi.needs)) {
         let text = format!("the loader is {}; the program needs one for {}", elf.describe(), abi.arch.name());
-        return Err(no(Errno::ELIBBAD, "foreign-loader", text));
+        return Err(no(Errno::ELIBBAD, CauseKind::ForeignLoader, text));
     }
     check_table(elf, abi, &header, facts).map_err(|refusal| No { errno: Errno::ELIBBAD, ..refusal })?;
     Ok(elf)
@@ -249,7 +263,11 @@ pub(crate) fn check_last(program: &Elf, loader: Option<&Elf>, abi: &Abi, kernel:
     if let (true, Some(loader)) = (is_mips, loader) {
         // EF_MIPS_NAN2008.
         if (program.flags ^ loader.flags) & 0x400 != 0 {
-            return Err(no(Errno::ELIBBAD, "foreign-loader", "the loader and the program encode NaNs differently"));
+            return Err(no(
+                Errno::ELIBBAD,
+                CauseKind::ForeignLoader,
+                "the loader and the program encode NaNs differently",
+            ));
         }
     }
     Ok(())

@@ -7,7 +7,7 @@ mod enter;
 use std::ops::Range;
 
 use crate::exec::kernel::binfmt::lossy;
-use crate::exec::{Cause, Outcome};
+use crate::exec::{Cause, CauseKind, Outcome};
 use crate::inspect::{Elf, PT_DYNAMIC, PT_LOAD, Segment};
 use crate::platform::compat::{Abi, ReadImpliesExec};
 
@@ -17,8 +17,6 @@ const PF_W: u32 = 2;
 const PF_R: u32 = 4;
 const PT_TLS: u32 = 7;
 const PT_GNU_STACK: u32 = 0x6474_e551;
-/// The code of causes that the size of the CPU's or kernel's address space decides, or chance.
-const ROOM: &str = "address-space";
 const ET_DYN: u16 = 3;
 /// Mappings stay this far below the end of the address space at least. Source: mm/util.c `mmap_base`, MIN_GAP.
 const STACK_GAP: u64 = 128 << 20;
@@ -101,12 +99,12 @@ struct Room {
     is_fixed: bool,
 }
 
-fn killed(signal: u8, code: &'static str, text: String) -> Killed {
-    Killed { signal: Some(signal), cause: Cause { code, text } }
+fn killed(signal: u8, kind: CauseKind, text: String) -> Killed {
+    Killed { signal: Some(signal), cause: Cause { kind, text } }
 }
 
-fn not_known(code: &'static str, text: String) -> Killed {
-    Killed { signal: None, cause: Cause { code, text } }
+fn not_known(kind: CauseKind, text: String) -> Killed {
+    Killed { signal: None, cause: Cause { kind, text } }
 }
 
 /// Where the kernel puts a file that may lie anywhere.
@@ -148,10 +146,14 @@ pub(crate) fn map(elf: &Elf, terms: &Terms, place: Place) -> Result<Space, Kille
 /// Maps a loader, which has fewer liberties: it must be a program or library with something to map.
 pub(crate) fn map_loader(loader: &Elf, terms: &Terms) -> Result<Space, Killed> {
     if !matches!(loader.e_type, 2 | ET_DYN) {
-        return Err(killed(SEGV, "bad-loader", "the loader is neither a program nor a library".to_string()));
+        return Err(killed(SEGV, CauseKind::BadLoader, "the loader is neither a program nor a library".to_string()));
     }
     if !loader.segments.iter().any(|segment| segment.p_type == PT_LOAD) {
-        return Err(killed(SEGV, "bad-loader", "the loader has no PT_LOAD, so nothing of it is mapped".to_string()));
+        return Err(killed(
+            SEGV,
+            CauseKind::BadLoader,
+            "the loader has no PT_LOAD, so nothing of it is mapped".to_string(),
+        ));
     }
     map(loader, terms, Place::Alone)
 }
@@ -160,12 +162,12 @@ pub(crate) fn map_loader(loader: &Elf, terms: &Terms) -> Result<Space, Killed> {
 /// in a loader's place is started with the other program's headers, where it looks for its own thread-local data.
 pub(crate) fn check_alone(loader: &Elf) -> Result<(), Killed> {
     if let Some(library) = loader.dynamic.as_ref().and_then(|dynamic| dynamic.needed.first()) {
-        return Err(killed(SEGV, "bad-loader", format!("the loader itself needs a loader, and {library}")));
+        return Err(killed(SEGV, CauseKind::BadLoader, format!("the loader itself needs a loader, and {library}")));
     }
     match loader.segments.iter().any(|segment| segment.p_type == PT_TLS) {
         true => {
             let text = "the loader is a static program, and what it does in a loader's place is its own".to_string();
-            Err(not_known("bad-loader", text))
+            Err(not_known(CauseKind::BadLoader, text))
         }
         false => Ok(()),
     }
@@ -178,7 +180,7 @@ pub(crate) fn check_needs_nothing(program: &Elf, words: usize) -> Result<(), Kil
     let Some(dynamic) = &program.dynamic else { return Ok(()) };
     if let Some(library) = dynamic.needed.first() {
         let text = format!("it needs {library} and names no loader: it is a library, not a program");
-        return Err(killed(SEGV, "library-as-program", text));
+        return Err(killed(SEGV, CauseKind::LibraryAsProgram, text));
     }
     let Some(name) = dynamic.soname.as_ref().filter(|_| program.e_type == ET_DYN && !dynamic.is_pie) else {
         return Ok(());
@@ -189,7 +191,7 @@ pub(crate) fn check_needs_nothing(program: &Elf, words: usize) -> Result<(), Kil
         (true, _) => return Ok(()),
         (false, _) => format!("it is the library {name}, and what its entry point does is its own"),
     };
-    Err(not_known("library-as-program", text))
+    Err(not_known(CauseKind::LibraryAsProgram, text))
 }
 
 /// Whether the program makes its readable pages executable ones: no PT_GNU_STACK on an ABI that then says so.
@@ -206,7 +208,11 @@ impl Space {
     fn reserve(&mut self, loads: &[&Segment], place: Place) -> Result<(), Killed> {
         let mask = self.terms.page - 1;
         let Some(start) = loads.iter().map(|segment| segment.vaddr & !mask).min() else {
-            return Err(killed(SEGV, "no-load-segment", "it has no PT_LOAD, so nothing of it is mapped".to_string()));
+            return Err(killed(
+                SEGV,
+                CauseKind::NoLoadSegment,
+                "it has no PT_LOAD, so nothing of it is mapped".to_string(),
+            ));
         };
         let end = loads.iter().map(|segment| segment.vaddr.wrapping_add(segment.memsz)).max().unwrap_or(0);
         let total = end.wrapping_sub(start);
@@ -217,11 +223,11 @@ impl Space {
         };
         if total == 0 || total >= most {
             let text = format!("its PT_LOADs span {total:#x} bytes, which cannot be reserved");
-            return Err(killed(SEGV, "bad-segments", text));
+            return Err(killed(SEGV, CauseKind::BadSegments, text));
         }
         if total > least.saturating_sub(space.shift + STACK_GAP) {
             self.doubt(
-                ROOM,
+                CauseKind::AddressSpace,
                 format!("its PT_LOADs span {total:#x} bytes, for which the CPU or chance may leave no room"),
             );
         }
@@ -231,7 +237,7 @@ impl Space {
         // elf_load reserves nothing for it, and takes the hint, which is 0, for the place.
         if first.filesz == 0 && place == Place::Alone {
             self.doubt(
-                ROOM,
+                CauseKind::AddressSpace,
                 "its first PT_LOAD has nothing of the file, so it lies at the lowest addresses".to_string(),
             );
         }
@@ -274,10 +280,13 @@ impl Space {
                 "PT_LOAD at {:#x} has {:#x} bytes in the file and {:#x} in memory",
                 segment.vaddr, segment.filesz, segment.memsz
             );
-            return Err(killed(SEGV, "bad-segments", text));
+            return Err(killed(SEGV, CauseKind::BadSegments, text));
         }
         if !fits(least) {
-            self.doubt(ROOM, format!("PT_LOAD at {:#x} lies beyond the addresses that every CPU has", segment.vaddr));
+            self.doubt(
+                CauseKind::AddressSpace,
+                format!("PT_LOAD at {:#x} lies beyond the addresses that every CPU has", segment.vaddr),
+            );
         }
         Ok(())
     }
@@ -289,8 +298,8 @@ impl Space {
         if segment.filesz != 0 && tail & mask != 0 {
             let last_page = segment.offset.wrapping_add(segment.filesz) & !mask;
             if segment.flags & PF_W != 0 && last_page >= self.file_size {
-                let Cause { code, text } = self.cut_off(segment);
-                return Err(killed(SEGV, code, text));
+                let Cause { kind, text } = self.cut_off(segment);
+                return Err(killed(SEGV, kind, text));
             }
             if segment.flags & PF_W != 0 {
                 self.cleared.push((tail, (tail | mask).wrapping_add(1)));
@@ -320,10 +329,13 @@ impl Space {
                 "it is mapped at {start:#x}, and below {low:#x} a container without SYS_RAWIO maps only what the node's \
                  vm.mmap_min_addr allows"
             );
-            self.doubt("low-address", text);
+            self.doubt(CauseKind::LowAddress, text);
         }
         if size > USUAL_TASK {
-            self.doubt(ROOM, format!("{size:#x} bytes at {start:#x} are more than most page tables are for"));
+            self.doubt(
+                CauseKind::AddressSpace,
+                format!("{size:#x} bytes at {start:#x} are more than most page tables are for"),
+            );
         }
         (is_above || is_below).then_some(())
     }
@@ -332,12 +344,12 @@ impl Space {
     fn take_memory(&mut self, size: u64) {
         if size > MEMORY {
             let text = format!("it asks for {} GiB of memory at its start, which the node may not have", size >> 30);
-            self.doubt("memory", text);
+            self.doubt(CauseKind::Memory, text);
         }
     }
 
-    fn doubt(&mut self, code: &'static str, text: String) {
-        self.open.get_or_insert(Cause { code, text });
+    fn doubt(&mut self, kind: CauseKind, text: String) {
+        self.open.get_or_insert(Cause { kind, text });
     }
 
     fn cut_off(&self, segment: &Segment) -> Cause {
@@ -346,7 +358,7 @@ impl Space {
             "the file ends at byte {} and its PT_LOAD at {:#x} needs {end}: it is cut off",
             self.file_size, segment.vaddr
         );
-        Cause { code: "truncated", text }
+        Cause { kind: CauseKind::Truncated, text }
     }
 }
 
@@ -355,7 +367,7 @@ fn incongruent(segment: &Segment, page: u64) -> Killed {
     if (segment.offset.wrapping_sub(segment.vaddr)) & 0xfff != 0 {
         let text =
             format!("PT_LOAD at {:#x} lies at offset {:#x}, which no page size can map", segment.vaddr, segment.offset);
-        return killed(SEGV, "bad-segments", text);
+        return killed(SEGV, CauseKind::BadSegments, text);
     }
     let text = format!(
         "PT_LOAD at {:#x} lies at offset {:#x}, which {} pages cannot map: it was linked for smaller pages",
@@ -363,11 +375,15 @@ fn incongruent(segment: &Segment, page: u64) -> Killed {
         segment.offset,
         kib(page)
     );
-    killed(SEGV, "page-size", text)
+    killed(SEGV, CauseKind::PageSize, text)
 }
 
 fn out_of_reach(segment: &Segment) -> Killed {
-    killed(SEGV, "bad-segments", format!("PT_LOAD at {:#x} lies beyond the address space or the file", segment.vaddr))
+    killed(
+        SEGV,
+        CauseKind::BadSegments,
+        format!("PT_LOAD at {:#x} lies beyond the address space or the file", segment.vaddr),
+    )
 }
 
 /// "16 KiB".

@@ -2,8 +2,8 @@
 //! that it does not run. Pure arithmetic on the note's bytes. Source: fs/binfmt_elf.c `parse_elf_properties`,
 //! `parse_elf_property`; arch/arm64/include/asm/elf.h `arch_parse_elf_property` of Linux 6.12.
 
-use crate::exec::Errno;
 use crate::exec::kernel::elf::{No, no};
+use crate::exec::{CauseKind, Errno};
 use crate::inspect::{Elf, PT_GNU_PROPERTY};
 use crate::platform::compat::Abi;
 use crate::platform::{Class, Endian};
@@ -18,7 +18,7 @@ const GNU_PROPERTY_AARCH64_FEATURE_1_AND: u32 = 0xc000_0000;
 /// Checks the last PT_GNU_PROPERTY of `file`, the loader where there is one, for a program of `abi`.
 pub(crate) fn check(file: &Elf, abi: &Abi) -> Result<(), No> {
     let Some(segment) = file.segments.iter().rfind(|segment| segment.p_type == PT_GNU_PROPERTY) else { return Ok(()) };
-    let bad = |errno, text: String| Err(no(errno, "bad-property-note", text));
+    let bad = |errno, text: String| Err(no(errno, CauseKind::BadPropertyNote, text));
     if segment.filesz > NOTE_MAX {
         return bad(Errno::ENOEXEC, format!("its GNU property note is {} bytes long", segment.filesz));
     }

@@ -3,7 +3,7 @@
 use crate::exec::kernel::access::Refusal;
 use crate::exec::kernel::binfmt::{Machine, lossy};
 use crate::exec::kernel::elf::Accepted;
-use crate::exec::{Cause, Errno, Link, Outcome};
+use crate::exec::{Cause, CauseKind, Errno, Link, Outcome};
 use crate::inspect::{FileKind, TextStart};
 
 pub(crate) fn refused(refusal: Refusal, path: &[u8], link: &Link) -> Outcome {
@@ -16,14 +16,14 @@ pub(crate) fn refused(refusal: Refusal, path: &[u8], link: &Link) -> Outcome {
         Link::Handler(name) => format!("the handler {name} wants {} in the image, and {}", lossy(path), cause.text),
         _ => cause.text,
     };
-    let code = match (link, cause.code) {
-        (Link::Shebang, "missing-file") if path.ends_with(b"\r") => "script-crlf",
-        (Link::Shebang | Link::Loader, "missing-file") => "missing-interpreter",
-        (Link::Handler(_), "missing-file") => "missing-handler-interpreter",
-        (Link::Call | Link::Command(_), "missing-file") => "missing-program",
-        (_, code) => code,
+    let kind = match (link, cause.kind) {
+        (Link::Shebang, CauseKind::MissingFile) if path.ends_with(b"\r") => CauseKind::ScriptCrlf,
+        (Link::Shebang | Link::Loader, CauseKind::MissingFile) => CauseKind::MissingInterpreter,
+        (Link::Handler(_), CauseKind::MissingFile) => CauseKind::MissingHandlerInterpreter,
+        (Link::Call | Link::Command(_), CauseKind::MissingFile) => CauseKind::MissingProgram,
+        (_, kind) => kind,
     };
-    Outcome::fails(errno, path, Cause { code, text })
+    Outcome::fails(errno, path, Cause { kind, text })
 }
 
 pub(crate) fn missing_loader(outcome: Outcome, path: &[u8], program: &Accepted) -> Outcome {
@@ -33,7 +33,7 @@ pub(crate) fn missing_loader(outcome: Outcome, path: &[u8], program: &Accepted) 
             let family = if lossy(path).contains("ld-musl") { "musl" } else { "glibc" };
             let text =
                 format!("its loader {} is not in the image; it was built for {family} on {}", lossy(path), row.name);
-            Outcome::Fails { errno: Errno::ENOENT, at, cause: Cause { code: "missing-loader", text } }
+            Outcome::Fails { errno: Errno::ENOENT, at, cause: Cause { kind: CauseKind::MissingLoader, text } }
         }
         other => other,
     }
@@ -41,7 +41,7 @@ pub(crate) fn missing_loader(outcome: Outcome, path: &[u8], program: &Accepted) 
 
 /// "it is ELF AArch64, static; this node runs x86-64 and i386 programs".
 pub(crate) fn with_node(cause: Cause, machine: &Machine<'_>) -> Cause {
-    if cause.code != "foreign-architecture" {
+    if cause.kind != CauseKind::ForeignArchitecture {
         return cause;
     }
     let mut runs = vec![machine.kernel.arch.name()];
@@ -58,29 +58,33 @@ pub(crate) fn with_node(cause: Cause, machine: &Machine<'_>) -> Cause {
 
 /// Why a file that no loader takes is none, in its own words.
 pub(crate) fn not_a_program(kind: Option<&FileKind>) -> Cause {
-    let (code, text) = match kind {
-        Some(FileKind::Empty) => ("empty-file", "the file is empty".to_string()),
+    let (cause, text) = match kind {
+        Some(FileKind::Empty) => (CauseKind::EmptyFile, "the file is empty".to_string()),
         Some(FileKind::Text(TextStart::BomShebang)) => {
-            ("script-bom", "a byte order mark stands before its #!".to_string())
+            (CauseKind::ScriptBom, "a byte order mark stands before its #!".to_string())
         }
         Some(FileKind::Text(TextStart::BlankShebang)) => {
-            ("script-blank", "blanks or empty lines stand before its #!".to_string())
+            (CauseKind::ScriptBlank, "blanks or empty lines stand before its #!".to_string())
         }
-        Some(FileKind::Text(TextStart::ErrorPage(line))) => ("error-page", format!("it is an error page: {line}")),
+        Some(FileKind::Text(TextStart::ErrorPage(line))) => {
+            (CauseKind::ErrorPage, format!("it is an error page: {line}"))
+        }
         Some(FileKind::Text(TextStart::Source(language))) => {
-            ("no-shebang", format!("source text in {language}, not a program built of it"))
+            (CauseKind::NoShebang, format!("source text in {language}, not a program built of it"))
         }
         Some(FileKind::Text(TextStart::Plain)) | Some(FileKind::Config(_)) => {
-            ("no-shebang", "a text without a #! line; the kernel, unlike a shell, does not run it".to_string())
+            (CauseKind::NoShebang, "a text without a #! line; the kernel, unlike a shell, does not run it".to_string())
         }
-        Some(FileKind::LfsPointer) => ("lfs-pointer", "a Git LFS pointer stands where the file should be".to_string()),
-        Some(FileKind::Html) => ("error-page", "it is an HTML page".to_string()),
-        Some(FileKind::MachO(_)) => ("foreign-format", "a macOS program (Mach-O)".to_string()),
-        Some(FileKind::Pe(_)) => ("foreign-format", "a Windows program (PE)".to_string()),
-        Some(FileKind::Wasm) => ("foreign-format", "a WebAssembly module".to_string()),
-        other => ("not-a-program", format!("it is {}, neither a program nor a script", describe(other))),
+        Some(FileKind::LfsPointer) => {
+            (CauseKind::LfsPointer, "a Git LFS pointer stands where the file should be".to_string())
+        }
+        Some(FileKind::Html) => (CauseKind::ErrorPage, "it is an HTML page".to_string()),
+        Some(FileKind::MachO(_)) => (CauseKind::ForeignFormat, "a macOS program (Mach-O)".to_string()),
+        Some(FileKind::Pe(_)) => (CauseKind::ForeignFormat, "a Windows program (PE)".to_string()),
+        Some(FileKind::Wasm) => (CauseKind::ForeignFormat, "a WebAssembly module".to_string()),
+        other => (CauseKind::NotAProgram, format!("it is {}, neither a program nor a script", describe(other))),
     };
-    Cause { code, text }
+    Cause { kind: cause, text }
 }
 
 /// What a file is, in a few words: "ELF x86-64, static", "script for /bin/sh".

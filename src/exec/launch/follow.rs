@@ -12,13 +12,20 @@ use crate::exec::launch::shell::{self, Scope};
 use crate::exec::launch::shells::{self, Shell};
 use crate::exec::launch::wrapper::{self, Style};
 use crate::exec::loader::Family;
-use crate::exec::{Cause, Death, Ends, Errno, Link, Outcome};
+use crate::exec::{Cause, CauseKind, Death, Ends, Errno, Link, Outcome};
 use crate::inspect::FileKind;
 
 /// Programs that start one another by their arguments; real chains have two or three.
 const MAX_DEPTH: usize = 12;
 /// Causes of ENOEXEC for which a file is text that a shell reads as its own.
-const TEXTS: &[&str] = &["no-shebang", "empty-file", "script-blank", "script-bom", "empty-shebang", "long-shebang"];
+const TEXTS: &[CauseKind] = &[
+    CauseKind::NoShebang,
+    CauseKind::EmptyFile,
+    CauseKind::ScriptBlank,
+    CauseKind::ScriptBom,
+    CauseKind::EmptyShebang,
+    CauseKind::LongShebang,
+];
 /// Programs that start others by what the user's shell, another process or a file of theirs says.
 const STARTERS: &[&str] = &["su", "runuser", "sudo", "doas", "nsenter", "start-stop-daemon", "supervisord", "script"];
 const SHELLS: &[&str] = &["sh", "bash", "dash", "ash", "ksh", "zsh", "mksh"];
@@ -193,7 +200,7 @@ impl<'a> Machine<'a> {
             Ok(path) => path,
             Err(Missing { errno: Errno::ENOENT, cause, .. }) if walk.is_open => {
                 let text = format!("{}, unless a command before made it", cause.text);
-                self.doubts.borrow_mut().push(Cause { code: "missing-program", text });
+                self.doubts.borrow_mut().push(Cause { kind: CauseKind::MissingProgram, text });
                 self.open_end(&format!("{name} is not in the image"));
                 return Outcome::Runs;
             }
@@ -242,7 +249,7 @@ impl<'a> Machine<'a> {
             }
         }
         let text = format!("no {name} in PATH ({path})");
-        let cause = Cause { code: "not-in-path", text };
+        let cause = Cause { kind: CauseKind::NotInPath, text };
         Err(denied.unwrap_or(Missing { errno: Errno::ENOENT, cause, met: None }))
     }
 
@@ -253,7 +260,7 @@ impl<'a> Machine<'a> {
             Found::Not(met) => (met.unwrap_or(name), true),
         };
         let reads_texts = !matches!(caller, Caller::Wrapper { falls_back: false, .. });
-        if errno == Errno::ENOEXEC && reads_texts && TEXTS.contains(&cause.code) {
+        if errno == Errno::ENOEXEC && reads_texts && TEXTS.contains(&cause.kind) {
             self.open_end(&format!("{name} has no line that names its interpreter, so the shell reads it"));
             return Outcome::Runs;
         }
@@ -273,7 +280,7 @@ impl<'a> Machine<'a> {
                 (line, code, cause.text)
             }
             Caller::Shell { kind, label, line, is_exec } => {
-                let is_directory = cause.code == "is-directory";
+                let is_directory = cause.kind == CauseKind::IsDirectory;
                 let failed = shells::Failed { label, line, name, path, errno, is_exec, is_search, is_directory };
                 let (text, code) = kind.failure(&failed);
                 (text, code, cause.text)
@@ -340,7 +347,8 @@ impl<'a> Machine<'a> {
             Err(_) => {
                 let (line, code) = kind.cannot_open(label, path);
                 self.says.borrow_mut().push(line);
-                let cause = Cause { code: "missing-script", text: format!("there is no {path} for the shell to read") };
+                let cause =
+                    Cause { kind: CauseKind::MissingScript, text: format!("there is no {path} for the shell to read") };
                 return Some(Outcome::Dies { death: Death::Exit(code), at: path.clone(), cause });
             }
         };
@@ -353,7 +361,7 @@ impl<'a> Machine<'a> {
                 let (line, code) = kind.reads_binary(path);
                 self.says.borrow_mut().push(line);
                 let text = format!("it is {}, and {label} is to read it as a script", describe(Some(binary)));
-                let cause = Cause { code: "binary-as-script", text };
+                let cause = Cause { kind: CauseKind::BinaryAsScript, text };
                 Some(Outcome::Dies { death: Death::Exit(code), at: path.clone(), cause })
             }
             _ => self.open_end(&format!("the whole text of {path} was not kept")),
@@ -379,12 +387,12 @@ impl<'a> Machine<'a> {
         self.says.borrow_mut().push(line);
         let (name, word) = (&ran.argv[0], ran.argv.get(1).map_or("", String::as_str));
         let lacks = if is_busybox { ": BusyBox's env has no such option" } else { "" };
-        let (at, code_of_cause, giver) = match self.shebangs_script() {
-            Some(script) => (script, "shebang-option", "its first line gives"),
-            None => (name.clone(), "bad-option", "the call gives"),
+        let (at, kind, giver) = match self.shebangs_script() {
+            Some(script) => (script, CauseKind::ShebangOption, "its first line gives"),
+            None => (name.clone(), CauseKind::BadOption, "the call gives"),
         };
         let text = format!("{giver} {name} {word:?} as one argument, which it refuses{lacks}");
-        Outcome::Dies { death: Death::Exit(code), at, cause: Cause { code: code_of_cause, text } }
+        Outcome::Dies { death: Death::Exit(code), at, cause: Cause { kind, text } }
     }
 
     /// The commands of a shell's text. `arguments`: `$0` and what follows it.

@@ -126,7 +126,7 @@ fn an_entry_script_is_followed_to_its_arguments() {
 fn a_command_on_the_way_counts_where_errors_end_the_script() {
     let run = |text: &str| {
         let trace = image(GLIBC, &[("e", 0o755, text.as_bytes())], &["/e"]);
-        (short(&trace.outcome), trace.doubts.iter().map(|doubt| doubt.code).collect::<Vec<_>>())
+        (short(&trace.outcome), trace.doubts.iter().map(|doubt| doubt.code()).collect::<Vec<_>>())
     };
     let ends = ("exit 126 foreign-architecture".to_string(), vec![]);
     assert_eq!(run("#!/bin/sh -e\n/foreign\nexec /app\n"), ends);

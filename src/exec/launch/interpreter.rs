@@ -4,7 +4,7 @@
 use crate::exec::kernel::binfmt::{Machine, lossy};
 use crate::exec::kernel::mounts;
 use crate::exec::kernel::why::describe;
-use crate::exec::{Cause, Death, Outcome};
+use crate::exec::{Cause, CauseKind, Death, Outcome};
 use crate::image::{NodeId, NodeKind};
 use crate::inspect::FileKind;
 
@@ -64,24 +64,24 @@ impl<'a> Machine<'a> {
         if jar.contains('*') {
             return None;
         }
-        let (line, code, text) = match self.cwd.walk(self.rootfs, jar.as_bytes(), &|_| true) {
+        let (line, kind, text) = match self.cwd.walk(self.rootfs, jar.as_bytes(), &|_| true) {
             // A jar may begin with a script that starts it; these are never jars.
             Ok(id) => match self.kind(id) {
                 Some(
                     FileKind::Elf(_) | FileKind::Empty | FileKind::Html | FileKind::LfsPointer | FileKind::Text(_),
                 ) => {
                     let text = format!("{jar} is {}, not a jar", describe(self.kind(id)));
-                    (format!("Error: Invalid or corrupt jarfile {jar}"), "bad-script", text)
+                    (format!("Error: Invalid or corrupt jarfile {jar}"), CauseKind::BadScript, text)
                 }
                 _ => return None,
             },
             Err(_) => {
                 let text = format!("there is no {jar} for java to read");
-                (format!("Error: Unable to access jarfile {jar}"), "missing-script", text)
+                (format!("Error: Unable to access jarfile {jar}"), CauseKind::MissingScript, text)
             }
         };
         self.says.borrow_mut().push(line);
-        Some(Outcome::Dies { death: Death::Exit(1), at: jar.clone(), cause: Cause { code, text } })
+        Some(Outcome::Dies { death: Death::Exit(1), at: jar.clone(), cause: Cause { kind, text } })
     }
 
     /// The file that an interpreter is given, where it is given one.
@@ -132,7 +132,11 @@ impl<'a> Machine<'a> {
             false => format!("there is no {file} for {by} to read"),
         };
         self.says.borrow_mut().push(line);
-        Outcome::Dies { death: Death::Exit(code), at: file.to_string(), cause: Cause { code: "missing-script", text } }
+        Outcome::Dies {
+            death: Death::Exit(code),
+            at: file.to_string(),
+            cause: Cause { kind: CauseKind::MissingScript, text },
+        }
     }
 
     fn absolute(&self, path: &str) -> String {

@@ -3,7 +3,7 @@
 
 use crate::exec::kernel::access::Refusal;
 use crate::exec::kernel::binfmt::Machine;
-use crate::exec::{AsRoot, Cause, Errno, Exec, Outcome};
+use crate::exec::{AsRoot, Cause, CauseKind, Errno, Exec, Outcome};
 
 /// What engines put in the environment of a container that has no PATH.
 pub(crate) const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -15,20 +15,24 @@ pub(crate) fn variable<'e>(env: &'e [String], key: &str) -> Option<&'e str> {
 
 /// The path that the runtime gives to execve, or how its search ends.
 pub(crate) fn program(machine: &Machine<'_>, call: &Exec) -> Result<Vec<u8>, Outcome> {
-    let fails = |at: &str, code, text| Err(Outcome::fails(Errno::ENOENT, at.as_bytes(), Cause { code, text }));
+    let fails = |at: &str, kind, text| Err(Outcome::fails(Errno::ENOENT, at.as_bytes(), Cause { kind, text }));
     let Some(name) = call.argv.first() else {
-        return fails("", "no-command", "the image names no program to start, and the call none either".to_string());
+        return fails(
+            "",
+            CauseKind::NoCommand,
+            "the image names no program to start, and the call none either".to_string(),
+        );
     };
     if name.is_empty() {
         // Source: moby's daemon `getEntrypointAndArgs`, podman's specgen `makeCommand`.
         let Some(next) = call.argv.get(1) else {
-            return fails("", "not-in-path", "the name of the program is empty".to_string());
+            return fails("", CauseKind::NotInPath, "the name of the program is empty".to_string());
         };
         let text = format!(
             "the name of the program is empty: docker and podman leave an empty ENTRYPOINT out and start {next}, \
              containerd fails"
         );
-        return Err(Outcome::Unknown { at: String::new(), cause: Cause { code: "empty-entrypoint", text } });
+        return Err(Outcome::Unknown { at: String::new(), cause: Cause { kind: CauseKind::EmptyEntrypoint, text } });
     }
     if name.contains('/') {
         return Ok(name.clone().into_bytes());
@@ -50,7 +54,7 @@ pub(crate) fn as_root(machine: &Machine<'_>, call: &Exec) -> AsRoot {
         match machine.open(candidate.as_bytes()) {
             Ok(_) => return AsRoot::Finds(candidate),
             Err(Refusal { errno: Some(errno), cause }) if errno != Errno::ENOENT => {
-                last = AsRoot::Refuses(cause.code, errno);
+                last = AsRoot::Refuses(cause.kind, errno);
             }
             Err(_) => {}
         }
@@ -60,7 +64,7 @@ pub(crate) fn as_root(machine: &Machine<'_>, call: &Exec) -> AsRoot {
 
 /// The first executable file of that name in the directories of `path`, an empty one of which is the working directory.
 fn search(machine: &Machine<'_>, name: &str, path: &str) -> Result<Vec<u8>, Outcome> {
-    let fails = |code, text| Err(Outcome::fails(Errno::ENOENT, name.as_bytes(), Cause { code, text }));
+    let fails = |kind, text| Err(Outcome::fails(Errno::ENOENT, name.as_bytes(), Cause { kind, text }));
     let mut near = None;
     for directory in path.split(':').filter(|_| !path.is_empty()) {
         let candidate = clean(directory, name);
@@ -70,7 +74,7 @@ fn search(machine: &Machine<'_>, name: &str, path: &str) -> Result<Vec<u8>, Outc
                     "{candidate} was found by {directory:?} of PATH ({path}), and most runtimes run nothing that is found \
                      relative to the working directory; crun does"
                 );
-                return fails("relative-in-path", text);
+                return fails(CauseKind::RelativeInPath, text);
             }
             Ok(_) => return Ok(candidate.into_bytes()),
             Err(refusal) if refusal.errno.is_none() => {
@@ -81,7 +85,7 @@ fn search(machine: &Machine<'_>, name: &str, path: &str) -> Result<Vec<u8>, Outc
         }
     }
     let near = near.map_or_else(String::new, |near| format!("; {near}"));
-    fails("not-in-path", format!("no executable {name} in PATH ({path}){near}"))
+    fails(CauseKind::NotInPath, format!("no executable {name} in PATH ({path}){near}"))
 }
 
 /// A path in a directory of PATH, its parts tidied by their names alone. Source: Go's path/filepath `Join`.

@@ -133,7 +133,7 @@ impl Following<'_, '_> {
         self.machine.says.borrow_mut().clear();
         if let Some(cause) = outcome.cause().filter(|_| !command.is_tested) {
             let text = format!("line {} of {}: {}", command.line, self.by.1, cause.text);
-            self.machine.doubts.borrow_mut().push(Cause { code: cause.code, text });
+            self.machine.doubts.borrow_mut().push(Cause { kind: cause.kind, text });
         }
     }
 

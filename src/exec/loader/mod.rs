@@ -8,7 +8,7 @@
 use crate::exec::kernel::access::Who;
 use crate::exec::kernel::binfmt::{Started, lossy};
 use crate::exec::kernel::cwd::Cwd;
-use crate::exec::{Cause, Death, Outcome};
+use crate::exec::{Cause, CauseKind, Death, Outcome};
 use crate::image::{NodeId, NodeKind, RootFs};
 use crate::inspect::{Elf, FileKind, PT_DYNAMIC};
 use crate::platform::{Arch, Class};
@@ -155,7 +155,7 @@ fn missing(name: &str, by: usize, objects: &[Object<'_>], search: &Search<'_>, s
     let needed_by = lossy(&objects[by].path);
     if let Some(why) = search.doubt(name, by, objects) {
         let text = format!("{name}, which {needed_by} needs, was not found, but {why}");
-        let outcome = Outcome::Unknown { at: name.to_string(), cause: Cause { code: "library-unknown", text } };
+        let outcome = Outcome::Unknown { at: name.to_string(), cause: Cause { kind: CauseKind::LibraryUnknown, text } };
         return Ended { outcome, says: Vec::new() };
     }
     let fault = skipped.fault();
@@ -167,8 +167,8 @@ fn missing(name: &str, by: usize, objects: &[Object<'_>], search: &Search<'_>, s
         Family::Glibc => format!("{program}: error while loading shared libraries: {shown}: {reason}"),
         Family::Musl => format!("Error loading shared library {shown}: {reason} (needed by {needed_by})"),
     };
-    let (code, text) = fault.cause(name, &needed_by, search.arch);
-    let outcome = Outcome::Dies { death: Death::Exit(EXIT), at: name.to_string(), cause: Cause { code, text } };
+    let (kind, text) = fault.cause(name, &needed_by, search.arch);
+    let outcome = Outcome::Dies { death: Death::Exit(EXIT), at: name.to_string(), cause: Cause { kind, text } };
     Ended { outcome, says: vec![line] }
 }
 
@@ -192,7 +192,7 @@ pub(crate) fn check_pages(found: &Object<'_>, started: &Started<'_>, page: u64) 
             "{program}: error while loading shared libraries: {path}: ELF load command address/offset not page-aligned"
         ),
     };
-    let cause = Cause { code: "page-size", text };
+    let cause = Cause { kind: CauseKind::PageSize, text };
     Err(Ended { outcome: Outcome::Dies { death: Death::Exit(EXIT), at: path, cause }, says: vec![says] })
 }
 
@@ -211,7 +211,7 @@ fn check_whole(found: &Object<'_>, page: u64) -> Result<(), Ended> {
     let path = lossy(&found.path);
     let text =
         format!("the library {path} ends at byte {} and its loader needs byte {needed}: it is cut off", elf.size);
-    let cause = Cause { code: "truncated", text };
+    let cause = Cause { kind: CauseKind::Truncated, text };
     Err(Ended { outcome: Outcome::Dies { death: Death::Signal(SIGBUS), at: path, cause }, says: Vec::new() })
 }
 
@@ -256,27 +256,29 @@ impl Fault {
         }
     }
 
-    fn cause(&self, name: &str, needed_by: &str, arch: Arch) -> (&'static str, String) {
+    fn cause(&self, name: &str, needed_by: &str, arch: Arch) -> (CauseKind, String) {
         match self {
             Fault::Absent => (
-                "missing-library",
+                CauseKind::MissingLibrary,
                 format!("{needed_by} needs {name}, which no directory that the loader searches holds"),
             ),
             Fault::Denied(path) => {
-                ("missing-library", format!("{needed_by} needs {name}, and this user may not read {path}"))
+                (CauseKind::MissingLibrary, format!("{needed_by} needs {name}, and this user may not read {path}"))
             }
             Fault::Foreign(path, what) => {
                 let want = arch.name();
                 (
-                    "foreign-library",
+                    CauseKind::ForeignLibrary,
                     format!("{needed_by} needs {name} for {want}; {path} is {what}, which the loader passes over"),
                 )
             }
             Fault::OtherClass(path, class) => {
                 let bits = if *class == Class::Elf32 { 32 } else { 64 };
-                ("foreign-library", format!("{needed_by} needs {name}; {path} is a {bits}-bit library"))
+                (CauseKind::ForeignLibrary, format!("{needed_by} needs {name}; {path} is a {bits}-bit library"))
             }
-            Fault::Refused(path, words) => ("broken-library", format!("{needed_by} needs {name}; {path}: {words}")),
+            Fault::Refused(path, words) => {
+                (CauseKind::BrokenLibrary, format!("{needed_by} needs {name}; {path}: {words}"))
+            }
         }
     }
 }

@@ -184,7 +184,11 @@ fn a_note_that_the_loader_enforces_is_proof_and_any_other_is_a_doubt() {
     let libc = |version| ("lib/libc.so.6", library("libc.so.6").offers(version).build());
     let judge = |files: &[(&str, Vec<u8>)]| {
         let trace = run(files, &call(&["/app"]), &node);
-        (short(&trace.outcome), trace.doubts.iter().map(|doubt| doubt.code).collect::<Vec<_>>(), trace.says.join("\n"))
+        (
+            short(&trace.outcome),
+            trace.doubts.iter().map(|doubt| doubt.code()).collect::<Vec<_>>(),
+            trace.says.join("\n"),
+        )
     };
     let says = "/app: CPU ISA level is lower than required".to_string();
     assert_eq!(judge(&[("app", app(GLIBC)), libc("GLIBC_2.36")]), ("exit 127 cpu-level".to_string(), vec![], says));
@@ -230,7 +234,7 @@ fn a_level_beyond_the_distributions_own_is_a_doubt_where_the_nodes_is_not_known(
         let files = [("app", app), ("lib/libc.so.6", libc), ("etc/os-release", release.to_vec())];
         let node = Node { isa, ..Node::plain(Arch::Amd64) };
         let trace = run(&files, &call(&["/app"]), &node);
-        (short(&trace.outcome), trace.doubts.iter().map(|doubt| doubt.code).collect::<Vec<_>>())
+        (short(&trace.outcome), trace.doubts.iter().map(|doubt| doubt.code()).collect::<Vec<_>>())
     };
     let runs = |codes: &[&'static str]| ("runs".to_string(), codes.to_vec());
     assert_eq!(doubts(1, b"", Fact::Unknown), runs(&[]));
@@ -254,7 +258,7 @@ fn arm_attributes_count_of_the_program_and_its_loader_and_not_of_libraries() {
             [("app", app), (LOADER, part("ld-linux-armhf.so.3", 10)), ("lib/libq.so.1", part("libq.so.1", of_library))];
         let node = Node { isa: Fact::Known(Isa::Arm(7)), ..Node::plain(Arch::Arm) };
         let trace = run(&files, &call(&["/app"]), &node);
-        (short(&trace.outcome), trace.doubts.iter().map(|doubt| doubt.code).collect::<Vec<_>>())
+        (short(&trace.outcome), trace.doubts.iter().map(|doubt| doubt.code()).collect::<Vec<_>>())
     };
     assert_eq!(doubts(10, 14), ("runs".to_string(), vec![]));
     assert_eq!(doubts(14, 10), ("runs".to_string(), vec!["cpu-level"]));

@@ -3,7 +3,7 @@
 
 use crate::exec::kernel::binfmt::lossy;
 use crate::exec::loader::{Ended, Loaded, Object, VERSION_EXIT, soname};
-use crate::exec::{Cause, Death, Outcome};
+use crate::exec::{Cause, CauseKind, Death, Outcome};
 
 /// The first version that a library lacks ends the program; the loader prints every one.
 pub(crate) fn check(loaded: &Loaded<'_>) -> Result<(), Ended> {
@@ -26,7 +26,7 @@ pub(crate) fn check(loaded: &Loaded<'_>) -> Result<(), Ended> {
     let newest =
         newest(loaded, &provider, &version).map_or_else(String::new, |newest| format!(", whose newest is {newest}"));
     let text = format!("{wanted_by} was linked against {version}; the image has {provider}{newest}");
-    let cause = Cause { code: "symbol-version", text };
+    let cause = Cause { kind: CauseKind::SymbolVersion, text };
     Err(Ended { outcome: Outcome::Dies { death: Death::Exit(VERSION_EXIT), at: wanted_by, cause }, says })
 }
 

@@ -9,7 +9,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use crate::exec::messages::Shown;
-use crate::exec::outcome::{Cause, Death, Errno, Outcome};
+use crate::exec::{Death, Errno, Outcome};
 use crate::judge::code::{Code, Severity};
 use crate::judge::finding::Finding;
 use crate::report::Style;
@@ -260,7 +260,7 @@ fn target(target: &TargetReport) -> JsonTarget<'_> {
         signal: None,
         exit_code: None,
         path: None,
-        cause: target.outcome.cause().map(|Cause { code, text }| JsonCause { code, text }),
+        cause: target.outcome.cause().map(|cause| JsonCause { code: cause.code(), text: &cause.text }),
         by: None,
         steps: target.steps.iter().map(|StepReport { how, path, is }| JsonStep { how, path, is }).collect(),
         undecided: target.undecided.as_deref(),

@@ -283,7 +283,7 @@ fn write_chain(platform: &PlatformReport, screen: Screen, out: &mut dyn Write) -
             pair("not followed", why)?;
         }
         if let Some(cause) = target.outcome.cause() {
-            pair("cause", &format!("{} ({})", cause.text, cause.code))?;
+            pair("cause", &format!("{} ({})", cause.text, cause.code()))?;
         }
         for shown in &target.shown {
             let code = shown.exit_code.map_or_else(String::new, |code| format!("   [exit {code}]"));

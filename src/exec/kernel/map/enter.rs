@@ -1,7 +1,7 @@
 //! What running a mapped file's entry point does, as far as its headers tell: it must never judge the code itself.
 
-use crate::exec::Cause;
 use crate::exec::kernel::map::{Killed, Mapping, PF_R, PF_X, SEGV, Space, kib, killed, not_known};
+use crate::exec::{Cause, CauseKind};
 use crate::platform::Class;
 
 const BUS: u8 = 7;
@@ -19,7 +19,7 @@ impl Space {
 
     /// Whether it could be mapped for sure.
     pub(crate) fn check_sure(&self) -> Result<(), Killed> {
-        self.open.clone().map_or(Ok(()), |Cause { code, text }| Err(not_known(code, text)))
+        self.open.clone().map_or(Ok(()), |Cause { kind, text }| Err(not_known(kind, text)))
     }
 
     /// The mapping that `address` ends up in.
@@ -34,7 +34,11 @@ impl Space {
     fn run(&self, entry: u64) -> Result<(), Killed> {
         let cpu = &self.terms.abi.cpu;
         let Some(mapping) = self.at(entry) else {
-            return Err(killed(SEGV, "bad-entry", format!("its entry point {entry:#x} lies in none of its segments")));
+            return Err(killed(
+                SEGV,
+                CauseKind::BadEntry,
+                format!("its entry point {entry:#x} lies in none of its segments"),
+            ));
         };
         let offset = mapping.offset.map(|offset| offset + (entry - mapping.start));
         let is_beyond = offset.is_some_and(|offset| offset & !(self.terms.page - 1) >= self.file_size);
@@ -46,7 +50,7 @@ impl Space {
         let is_thumb = self.terms.abi.machines == [EM_ARM] && entry & 1 == 1;
         if !entry.is_multiple_of(cpu.alignment) && !is_thumb {
             let text = format!("its entry point {entry:#x} is not aligned as instructions of this CPU must be");
-            return Err(killed(cpu.misaligned, "bad-entry", text));
+            return Err(killed(cpu.misaligned, CauseKind::BadEntry, text));
         }
         match offset {
             None => Err(self.run_zeros(entry)),
@@ -55,7 +59,7 @@ impl Space {
                     "its entry point is byte {offset} of a file that ends at byte {}: it is cut off",
                     self.file_size
                 );
-                Err(killed(BUS, "truncated", text))
+                Err(killed(BUS, CauseKind::Truncated, text))
             }
             Some(offset) if offset >= self.file_size || self.is_cleared(entry) => Err(self.run_zeros(entry)),
             Some(offset) => self.run_file(offset),
@@ -70,24 +74,27 @@ impl Space {
     fn run_file(&self, offset: u64) -> Result<(), Killed> {
         let header = if self.terms.abi.class == Class::Elf64 { 64 } else { 52 };
         if self.headers.contains(&offset) {
-            return Err(not_known("bad-entry", format!("its entry point is byte {offset}, in its program headers")));
+            return Err(not_known(
+                CauseKind::BadEntry,
+                format!("its entry point is byte {offset}, in its program headers"),
+            ));
         }
         if offset >= header {
-            return self.cut.clone().map_or(Ok(()), |Cause { code, text }| Err(not_known(code, text)));
+            return self.cut.clone().map_or(Ok(()), |Cause { kind, text }| Err(not_known(kind, text)));
         }
         let cpu = &self.terms.abi.cpu;
         if offset == 0 && (cpu.zeros.is_some() || self.is_linked) {
             // Which of its bytes is the first instruction that is executed hangs on all of them.
             let either = if cpu.zeros.is_none() { ", whose bytes end it by SIGSEGV or SIGILL" } else { "" };
-            return Err(killed(cpu.header, "library-as-program", format!("{AT_HEADER}{either}")));
+            return Err(killed(cpu.header, CauseKind::LibraryAsProgram, format!("{AT_HEADER}{either}")));
         }
-        Err(not_known("bad-entry", format!("its entry point is byte {offset} of its own ELF header")))
+        Err(not_known(CauseKind::BadEntry, format!("its entry point is byte {offset} of its own ELF header")))
     }
 
     /// Where zeros do nothing, it runs on to the end of what is mapped.
     fn run_zeros(&self, entry: u64) -> Killed {
         let text = format!("its entry point {entry:#x} holds no code, only zeros");
-        killed(self.terms.abi.cpu.zeros.unwrap_or(SEGV), "bad-entry", text)
+        killed(self.terms.abi.cpu.zeros.unwrap_or(SEGV), CauseKind::BadEntry, text)
     }
 
     /// Told apart: code that another segment took the page of (page size), and an entry in a data segment.
@@ -98,13 +105,17 @@ impl Space {
                 "on {} pages a data segment takes the page of its code at {entry:#x}; it was linked for smaller pages",
                 kib(self.terms.page)
             );
-            return killed(SEGV, "page-size", text);
+            return killed(SEGV, CauseKind::PageSize, text);
         }
         let at_header = self.at(entry).and_then(|mapping| Some(mapping.offset? + (entry - mapping.start))) == Some(0);
         if at_header {
-            return killed(SEGV, "library-as-program", AT_HEADER.to_string());
+            return killed(SEGV, CauseKind::LibraryAsProgram, AT_HEADER.to_string());
         }
-        killed(SEGV, "bad-entry", format!("its entry point {entry:#x} lies in a segment that may not be executed"))
+        killed(
+            SEGV,
+            CauseKind::BadEntry,
+            format!("its entry point {entry:#x} lies in a segment that may not be executed"),
+        )
     }
 }
 
