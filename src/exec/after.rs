@@ -1,26 +1,34 @@
 //! From the first instruction to the program's own code: its loader, its libraries, its CPU.
 
-use std::cell::Cell;
-
 use crate::exec::cpu::notes;
-use crate::exec::kernel::binfmt::{Execed, Machine, Started, lossy};
+use crate::exec::kernel::assumed::assume;
+use crate::exec::kernel::binfmt::{Execed, Machine, Started};
 use crate::exec::kernel::map;
 use crate::exec::launch::follow::Ran;
 use crate::exec::loader::{self, Ended, Loaded};
-use crate::exec::{Cause, CauseKind, Death, Link, Outcome};
+use crate::exec::log::{Link, Log};
+use crate::exec::outcome::lossy;
+use crate::exec::{Cause, CauseKind, Death, Outcome};
 use crate::image::NodeId;
 use crate::inspect::{FileKind, PT_DYNAMIC};
 use crate::platform::{Arch, Capabilities, Node, compat};
 
 impl<'a> Machine<'a> {
     /// An execve and what comes right after it, up to the program's own code.
-    pub(crate) fn start(&self, path: &[u8], argv: &[Vec<u8>], env: &[String], link: Link) -> Result<Ran, Outcome> {
+    pub(crate) fn start(
+        &self,
+        log: &mut Log,
+        path: &[u8],
+        argv: &[Vec<u8>],
+        env: &[String],
+        link: Link,
+    ) -> Result<Ran, Outcome> {
         let words = |argv: &[Vec<u8>]| argv.iter().map(|word| lossy(word)).collect();
         let base = |path: &[u8]| path.rsplit(|byte| *byte == b'/').next().map_or(String::new(), lossy);
-        match self.exec(path, argv, link) {
+        match self.exec(log, path, argv, link) {
             Execed::Started(started) => {
-                self.overrides.set(false);
-                self.load_libraries(&started, env)?;
+                log.overrides = false;
+                self.load_libraries(log, &started, env)?;
                 let family = started.loader.as_ref().and_then(|(path, _, elf)| loader::family(path, elf));
                 let falls_back = self.falls_back(family);
                 let file = lossy(self.rootfs.view(started.id).name);
@@ -30,7 +38,7 @@ impl<'a> Machine<'a> {
                 let name = argv.first().map_or(by.clone(), |path| base(path));
                 let file = match guest {
                     Some((arch, id)) => {
-                        self.emulate(arch, (id, &path), &name, env)?;
+                        self.emulate(log, arch, (id, &path), (&name, env))?;
                         lossy(self.rootfs.view(id).name)
                     }
                     None => String::new(),
@@ -43,26 +51,21 @@ impl<'a> Machine<'a> {
     }
 
     /// What becomes of a started program before its own code, with `env` as it sees it.
-    pub(crate) fn load_libraries(&self, started: &Started<'a>, env: &[String]) -> Result<(), Outcome> {
+    pub(crate) fn load_libraries(&self, log: &mut Log, started: &Started<'a>, env: &[String]) -> Result<(), Outcome> {
         let page = self.assumed.page;
-        let loaded =
-            loader::load(self.rootfs, started, (&self.cwd, &self.who), env, page).map_err(|ended| self.say(ended))?;
+        let loaded = loader::load(self.rootfs, started, (&self.cwd, &self.who), env, page)
+            .map_err(|ended| log.end(ended.outcome, ended.says))?;
         if let Some(loaded) = &loaded {
-            self.doubt_pages(started, loaded);
-            self.doubt_partial(started)?;
+            self.doubt_pages(log, started, loaded);
+            self.doubt_partial(log, started)?;
             self.enter_program(started)?;
         }
         let verdict = notes::check(self.rootfs, started, loaded.as_ref(), self.node.isa);
-        self.doubts.borrow_mut().extend(verdict.doubts);
+        log.doubts.extend(verdict.doubts);
         match verdict.ends {
-            Some((outcome, says)) => Err(self.say(Ended { outcome, says })),
+            Some((outcome, says)) => Err(log.end(outcome, says)),
             None => Ok(()),
         }
-    }
-
-    fn say(&self, ended: Ended) -> Outcome {
-        self.says.borrow_mut().extend(ended.says);
-        ended.outcome
     }
 
     /// The loader jumps to the program's own entry in the end.
@@ -77,7 +80,7 @@ impl<'a> Machine<'a> {
     }
 
     /// Libraries that another page size would keep out, where the node's is not known.
-    fn doubt_pages(&self, started: &Started<'a>, loaded: &Loaded<'a>) {
+    fn doubt_pages(&self, log: &mut Log, started: &Started<'a>, loaded: &Loaded<'a>) {
         if self.node.page_size.known().is_some() {
             return;
         }
@@ -87,12 +90,12 @@ impl<'a> Machine<'a> {
         if let Some(Ended { outcome, .. }) = ended {
             let why = outcome.cause().map_or("", |cause| cause.text.as_str()).to_string();
             let text = format!("this node's page size is not known; {why}");
-            self.doubts.borrow_mut().push(Cause { kind: CauseKind::PageSize, text });
+            log.doubt(CauseKind::PageSize, text);
         }
     }
 
     /// A dynamic section that could not be read leaves the libraries open; one that was cut off leaves a doubt.
-    fn doubt_partial(&self, started: &Started<'a>) -> Result<(), Outcome> {
+    fn doubt_partial(&self, log: &mut Log, started: &Started<'a>) -> Result<(), Outcome> {
         let has_segment = started.elf.segments.iter().any(|segment| segment.p_type == PT_DYNAMIC);
         match &started.elf.dynamic {
             None if has_segment => {
@@ -104,7 +107,7 @@ impl<'a> Machine<'a> {
             }
             Some(dynamic) if dynamic.is_partial => {
                 let text = "its dynamic section was not read whole, so it may need more libraries".to_string();
-                self.doubts.borrow_mut().push(Cause { kind: CauseKind::LibraryUnknown, text });
+                log.doubt(CauseKind::LibraryUnknown, text);
                 Ok(())
             }
             _ => Ok(()),
@@ -113,8 +116,13 @@ impl<'a> Machine<'a> {
 
     /// A program of another architecture under the emulator `by` (as it names itself), which maps it as that
     /// architecture's kernel would, and opens its loader by itself.
-    pub(crate) fn emulate(&self, arch: Arch, file: (NodeId, &[u8]), by: &str, env: &[String]) -> Result<(), Outcome> {
-        let (id, path) = file;
+    pub(crate) fn emulate(
+        &self,
+        log: &mut Log,
+        arch: Arch,
+        (id, path): (NodeId, &[u8]),
+        (by, env): (&str, &[String]),
+    ) -> Result<(), Outcome> {
         let Some(FileKind::Elf(elf)) = self.kind(id) else { return Ok(()) };
         // An emulator finds room for low addresses by itself.
         let bounding = Capabilities::all();
@@ -125,25 +133,21 @@ impl<'a> Machine<'a> {
             node: &node,
             kernel,
             who: self.who.clone(),
-            overrides: Cell::new(false),
             cwd: self.cwd.clone(),
-            assumed: crate::exec::assume(&node, kernel, None),
-            steps: Default::default(),
-            doubts: Default::default(),
-            says: Default::default(),
-            ends: Default::default(),
+            assumed: assume(&node, kernel, None),
         };
-        let outcome = match guest.load((id, path), elf, vec![path.to_vec()], None) {
-            Execed::Started(started) => guest.load_libraries(&started, env).err(),
+        let mut own = Log::default();
+        let outcome = match guest.load(&mut own, (id, path), elf, vec![path.to_vec()], None) {
+            Execed::Started(started) => guest.load_libraries(&mut own, &started, env).err(),
             Execed::Handled { .. } => None,
             Execed::Ended(outcome) => Some(outcome),
         };
-        self.steps.borrow_mut().extend(guest.steps.into_inner());
-        self.says.borrow_mut().extend(guest.says.into_inner());
+        log.steps.extend(own.steps);
+        log.says.extend(own.says);
         match outcome {
             // The emulator ends by itself where the kernel would have refused.
             Some(Outcome::Fails { at, cause, errno }) => {
-                self.says.borrow_mut().push(format!("{by}: Could not open '{at}': {}", errno.strerror()));
+                log.says.push(format!("{by}: Could not open '{at}': {}", errno.strerror()));
                 Err(Outcome::Dies { death: Death::Exit(255), at, cause })
             }
             Some(outcome) => Err(outcome),

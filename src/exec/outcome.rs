@@ -71,6 +71,14 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    pub(crate) fn fails(errno: Errno, at: &[u8], cause: Cause) -> Outcome {
+        Outcome::Fails { errno, at: lossy(at), cause }
+    }
+
+    pub(crate) fn killed(signal: u8, at: &[u8], cause: Cause) -> Outcome {
+        Outcome::Dies { death: Death::Signal(signal), at: lossy(at), cause }
+    }
+
     /// JSON's word for it: `runs`, `emulated`, `fails`, `dies`, `unknown`.
     pub fn word(&self) -> &'static str {
         match self {
@@ -125,4 +133,9 @@ impl fmt::Display for Errno {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{self:?}")
     }
+}
+
+/// Bytes of a path or word as text for people; what is not UTF-8 is replaced.
+pub(crate) fn lossy(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
 }

@@ -3,8 +3,9 @@
 //! attributes and a distribution's baseline are doubts. No note proves nothing.
 
 use crate::exec::kernel::access::config;
-use crate::exec::kernel::binfmt::{Started, lossy};
+use crate::exec::kernel::binfmt::Started;
 use crate::exec::loader::{Family, Loaded};
+use crate::exec::outcome::lossy;
 use crate::exec::{Cause, CauseKind, Death, Outcome};
 use crate::image::RootFs;
 use crate::inspect::{Elf, FileKind, GoBuild};

@@ -1,8 +1,6 @@
 //! Who runs a container's process, and what that user may search and execute. Reads nothing but the merged file system;
 //! it must never take an unknown user for root.
 
-use std::cell::Cell;
-
 use crate::exec::kernel::cwd::Cwd;
 use crate::exec::kernel::mounts;
 use crate::exec::{Cause, CauseKind, Errno};
@@ -125,15 +123,8 @@ impl Who {
 /// Opens `path` for execution as the kernel does, from the directory `cwd`.
 /// Source: fs/exec.c `do_open_execat`, fs/namei.c `may_open`.
 pub(crate) fn open_exec(rootfs: &RootFs<FileKind>, who: &Who, cwd: &Cwd, path: &[u8]) -> Result<NodeId, Refusal> {
-    let depends = Cell::new(false);
-    let may_search = |directory: FileView<'_, FileKind>| match who.may_search(&directory) {
-        May::Yes => true,
-        May::No => false,
-        May::Depends => {
-            depends.set(true);
-            true
-        }
-    };
+    let may_search = |directory: FileView<'_, FileKind>| who.may_search(&directory) != May::No;
+    let must_search = |directory: FileView<'_, FileKind>| who.may_search(&directory) == May::Yes;
     let shown = String::from_utf8_lossy(path).into_owned();
     let id = cwd.walk(rootfs, path, &may_search).map_err(|error| Refusal::of_walk(rootfs, &error, &shown))?;
     let file = rootfs.view(id);
@@ -165,7 +156,7 @@ pub(crate) fn open_exec(rootfs: &RootFs<FileKind>, who: &Who, cwd: &Cwd, path: &
             Err(Refusal::new(Errno::EACCES, CauseKind::NotExecutable, text))
         }
         May::Depends => Err(Refusal::user_unknown(&shown)),
-        May::Yes if depends.get() => Err(Refusal::user_unknown(&shown)),
+        May::Yes if cwd.walk(rootfs, path, &must_search).is_err() => Err(Refusal::user_unknown(&shown)),
         May::Yes => Ok(id),
     }
 }

@@ -1,40 +1,23 @@
 //! One execve, from a path to a program in memory: the formats in the kernel's order, and again for each interpreter.
 //! Source: fs/exec.c `exec_binprm`, `search_binary_handler`; fs/binfmt_script.c; fs/binfmt_misc.c.
 
-use std::cell::{Cell, RefCell};
-
 use crate::exec::kernel::access::{self, Refusal, Who};
+use crate::exec::kernel::assumed::{Assumed, Facts};
 use crate::exec::kernel::cwd::Cwd;
-use crate::exec::kernel::elf::{self, Accepted, Facts};
+use crate::exec::kernel::elf::{self, Accepted};
+use crate::exec::kernel::exec_error::ExecError;
 use crate::exec::kernel::why::{describe, missing_loader, not_a_program, refused, with_node};
 use crate::exec::kernel::{map, misc};
-use crate::exec::{Cause, CauseKind, Death, Ends, Errno, Link, Outcome, Step};
+use crate::exec::log::{Link, Log, Step};
+use crate::exec::outcome::lossy;
+use crate::exec::{Cause, CauseKind, Errno, Outcome};
 use crate::image::{NodeId, RootFs};
 use crate::inspect::{Elf, FileKind, Script, ShebangError};
-use crate::platform::compat::{self, Kernel, Needs};
+use crate::platform::compat::{self, Kernel};
 use crate::platform::{Arch, Capabilities, Handler, Node};
 
 /// A sixth rewrite of the program is refused. Source: fs/exec.c `exec_binprm`: `depth > 5`.
 const MAX_REWRITES: usize = 5;
-
-/// How the node's unknown properties are taken in one run of the model, and which of them it asked for.
-#[derive(Debug)]
-pub(crate) struct Assumed {
-    pub aarch32: bool,
-    pub ia32: bool,
-    pub x32: bool,
-    pub compat: bool,
-    pub is_before_6_17: bool,
-    pub page: u64,
-    pub asked: Cell<Asked>,
-}
-
-/// Properties that a run of the model asked for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Asked {
-    pub needs: [bool; 4],
-    pub kernel: bool,
-}
 
 /// The machine that an execve happens on, inside a root file system.
 pub(crate) struct Machine<'a> {
@@ -42,15 +25,8 @@ pub(crate) struct Machine<'a> {
     pub node: &'a Node,
     pub kernel: &'static Kernel,
     pub who: Who,
-    /// Whether files are opened with CAP_DAC_OVERRIDE, whoever the user is: until the first program runs.
-    pub overrides: Cell<bool>,
     pub cwd: Cwd,
     pub assumed: Assumed,
-    pub steps: RefCell<Vec<Step>>,
-    pub doubts: RefCell<Vec<Cause>>,
-    /// What loaders and emulators on the way print.
-    pub says: RefCell<Vec<String>>,
-    pub ends: RefCell<Ends>,
 }
 
 /// A program in memory, about to run its first instruction.
@@ -87,45 +63,6 @@ pub(crate) enum Execed<'a> {
     Ended(Outcome),
 }
 
-impl Facts for Assumed {
-    fn has(&self, needs: Needs) -> bool {
-        let (index, answer) = match needs {
-            Needs::Nothing => return true,
-            Needs::Ia32 => (0, self.ia32),
-            Needs::X32 => (1, self.x32),
-            Needs::Aarch32 => (2, self.aarch32),
-            Needs::Compat => (3, self.compat),
-        };
-        let mut asked = self.asked.get();
-        asked.needs[index] = true;
-        self.asked.set(asked);
-        answer
-    }
-
-    fn page(&self) -> u64 {
-        self.page
-    }
-
-    fn bounds_table_by_page(&self) -> bool {
-        self.asked.set(Asked { kernel: true, ..self.asked.get() });
-        self.is_before_6_17
-    }
-}
-
-impl Outcome {
-    pub(crate) fn fails(errno: Errno, at: &[u8], cause: Cause) -> Outcome {
-        Outcome::Fails { errno, at: lossy(at), cause }
-    }
-
-    pub(crate) fn killed(signal: u8, at: &[u8], cause: Cause) -> Outcome {
-        Outcome::Dies { death: Death::Signal(signal), at: lossy(at), cause }
-    }
-}
-
-pub(crate) fn lossy(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
 impl<'a> Machine<'a> {
     pub(crate) fn kind(&self, id: NodeId) -> Option<&'a FileKind> {
         self.rootfs.view(id).fact
@@ -133,10 +70,10 @@ impl<'a> Machine<'a> {
 
     /// Opens a file to execute it. The first program of a container is opened with the capabilities that the engine left
     /// its user, which docker and containerd do and others do not.
-    pub(crate) fn open(&self, path: &[u8]) -> Result<NodeId, Refusal> {
+    pub(crate) fn open(&self, log: &mut Log, path: &[u8]) -> Result<NodeId, Refusal> {
         let own = access::open_exec(self.rootfs, &self.who, &self.cwd, path);
         let Err(refusal) = own else { return own };
-        if !self.overrides.get() {
+        if !log.overrides {
             return Err(refusal);
         }
         let opened = access::open_exec(self.rootfs, &Who::Root, &self.cwd, path)?;
@@ -146,26 +83,26 @@ impl<'a> Machine<'a> {
                  podman and pods that drop capabilities do not",
                 refusal.cause.text
             );
-            self.doubts.borrow_mut().push(Cause { kind: CauseKind::NeedsOverride, text });
+            log.doubt(CauseKind::NeedsOverride, text);
         }
         Ok(opened)
     }
 
     /// The whole of execve on a path, with the arguments that the program is to see.
-    pub(crate) fn exec(&self, path: &[u8], argv: &[Vec<u8>], link: Link) -> Execed<'a> {
+    pub(crate) fn exec(&self, log: &mut Log, path: &[u8], argv: &[Vec<u8>], link: Link) -> Execed<'a> {
         let mut argv = argv.to_vec();
         let mut path = path.to_vec();
         let mut link = link;
         let mut binary = Binary::default();
         for rewrites in 0.. {
-            let id = match self.open(&path) {
+            let id = match self.open(log, &path) {
                 Ok(id) => id,
                 Err(refusal) => {
-                    self.step(&path, None, "not to be opened", link.clone());
+                    self.step(log, &path, None, "not to be opened", link.clone());
                     return Execed::Ended(refused(refusal, &path, &link));
                 }
             };
-            self.step(&path, Some(id), &describe(self.kind(id)), link);
+            self.step(log, &path, Some(id), &describe(self.kind(id)), link);
             if rewrites > MAX_REWRITES {
                 let text = "more than five interpreters, one running the other".to_string();
                 return Execed::Ended(Outcome::fails(
@@ -175,7 +112,7 @@ impl<'a> Machine<'a> {
                 ));
             }
             let next = match misc::meet(&self.node.handlers, self.kind(id), &path) {
-                misc::Met::Handler(handler) => match self.handle(handler, id, &path, &mut argv, &mut binary) {
+                misc::Met::Handler(handler) => match self.handle(log, handler, id, &path, &mut argv, &mut binary) {
                     Ok(next) => next,
                     Err(execed) => return *execed,
                 },
@@ -195,7 +132,7 @@ impl<'a> Machine<'a> {
                         Err(outcome) => return Execed::Ended(outcome),
                     },
                     Some(FileKind::Elf(elf)) => {
-                        return self.load((id, &path), elf, argv, Some(binary.credentials.unwrap_or(id)));
+                        return self.load(log, (id, &path), elf, argv, Some(binary.credentials.unwrap_or(id)));
                     }
                     kind => return Execed::Ended(Outcome::fails(Errno::ENOEXEC, &path, not_a_program(kind))),
                 },
@@ -209,6 +146,7 @@ impl<'a> Machine<'a> {
     /// interpreter is outside it and this model's sight ends.
     fn handle(
         &self,
+        log: &mut Log,
         handler: &Handler,
         id: NodeId,
         path: &[u8],
@@ -235,7 +173,7 @@ impl<'a> Machine<'a> {
             return Ok((interpreter, Link::Handler(handler.name.clone())));
         }
         if let Some(credentials) = binary.credentials {
-            self.take_credentials(credentials, path).map_err(|outcome| Box::new(Execed::Ended(outcome)))?;
+            self.take_credentials(log, credentials, path).map_err(|outcome| Box::new(Execed::Ended(outcome)))?;
         }
         let guest = match self.kind(id) {
             Some(FileKind::Elf(elf)) => elf.arch().map(|arch| (arch, id)),
@@ -253,6 +191,7 @@ impl<'a> Machine<'a> {
             return Err(Box::new(Execed::Ended(outcome)));
         }
         self.step(
+            log,
             &interpreter,
             None,
             "the handler's interpreter, outside the image",
@@ -265,12 +204,13 @@ impl<'a> Machine<'a> {
     /// `credentials`: the file whose capabilities the process is to have; none where a program that runs already maps it.
     pub(crate) fn load(
         &self,
+        log: &mut Log,
         (id, path): (NodeId, &[u8]),
         elf: &'a Elf,
         argv: Vec<Vec<u8>>,
         credentials: Option<NodeId>,
     ) -> Execed<'a> {
-        let (outcome, mut argv) = match self.load_elf((id, path), elf, argv.clone(), credentials) {
+        let (outcome, mut argv) = match self.load_elf(log, (id, path), elf, argv.clone(), credentials) {
             Ok(started) => return Execed::Started(Box::new(started)),
             Err(outcome) => (outcome, argv),
         };
@@ -290,43 +230,49 @@ impl<'a> Machine<'a> {
 
     fn load_elf(
         &self,
+        log: &mut Log,
         (id, path): (NodeId, &[u8]),
         elf: &'a Elf,
         argv: Vec<Vec<u8>>,
         credentials: Option<NodeId>,
     ) -> Result<Started<'a>, Outcome> {
-        let fails = |refusal: elf::No| Outcome::fails(refusal.errno, path, refusal.cause);
-        let accepted = elf::accept(elf, self.kernel, &self.assumed)
-            .map_err(|refusal| Outcome::fails(refusal.errno, path, with_node(refusal.cause, self)))?;
+        let fails = |refusal: ExecError| Outcome::fails(refusal.errno, path, refusal.cause);
+        let accepted = elf::accept(elf, self.kernel, &mut self.facts(log))
+            .map_err(|refusal| Outcome::fails(refusal.errno, path, with_node(refusal.cause, self.kernel, self.node)))?;
         let loader = match elf::loader_path(elf).map_err(fails)? {
-            Some(loader) => Some(self.open_loader(loader, &accepted)?),
+            Some(loader) => Some(self.open_loader(log, loader, &accepted)?),
             None => None,
         };
         elf::check_last(elf, loader.as_ref().map(|(_, _, elf)| *elf), accepted.abi, self.kernel).map_err(fails)?;
         if let Some(credentials) = credentials {
-            self.take_credentials(credentials, path)?;
+            self.take_credentials(log, credentials, path)?;
         }
         let started = Started { id, path: path.to_vec(), elf, loader, abi: accepted.abi, argv };
-        self.map(&started, &accepted)?;
+        self.map(log, &started, &accepted)?;
         Ok(started)
     }
 
-    fn open_loader(&self, path: &[u8], program: &Accepted) -> Result<(Vec<u8>, NodeId, &'a Elf), Outcome> {
-        let id = self.open(path).map_err(|refusal| {
-            self.step(path, None, "not to be opened", Link::Loader);
+    fn open_loader(
+        &self,
+        log: &mut Log,
+        path: &[u8],
+        program: &Accepted,
+    ) -> Result<(Vec<u8>, NodeId, &'a Elf), Outcome> {
+        let id = self.open(log, path).map_err(|refusal| {
+            self.step(log, path, None, "not to be opened", Link::Loader);
             let outcome = refused(refusal, path, &Link::Loader);
             missing_loader(outcome, path, program)
         })?;
-        self.step(path, Some(id), &describe(self.kind(id)), Link::Loader);
+        self.step(log, path, Some(id), &describe(self.kind(id)), Link::Loader);
         let size = self.rootfs.view(id).size;
-        let elf = elf::check_loader(self.kind(id), size, program, self.kernel, &self.assumed)
+        let elf = elf::check_loader(self.kind(id), size, program, self.kernel, &mut self.facts(log))
             .map_err(|refusal| Outcome::fails(refusal.errno, path, refusal.cause))?;
         Ok((path.to_vec(), id, elf))
     }
 
     /// Maps the program and its loader, and enters whichever comes first. Where the page size is not known the most
     /// usual one decides, and a program that another one kills gets a doubt.
-    fn map(&self, started: &Started<'a>, program: &Accepted) -> Result<(), Outcome> {
+    fn map(&self, log: &mut Log, started: &Started<'a>, program: &Accepted) -> Result<(), Outcome> {
         let at = |page| self.map_on(started, program, page);
         let result = at(self.assumed.page);
         if self.node.page_size.known().is_none() {
@@ -335,7 +281,7 @@ impl<'a> Machine<'a> {
                 let why = outcome.cause().map_or("", |cause| cause.text.as_str()).to_string();
                 let text =
                     format!("this node's page size is not known; a node with {} pages kills it: {why}", map::kib(page));
-                self.doubts.borrow_mut().push(Cause { kind: CauseKind::PageSize, text });
+                log.doubt(CauseKind::PageSize, text);
             }
         }
         result
@@ -368,6 +314,10 @@ impl<'a> Machine<'a> {
         }
     }
 
+    fn facts<'f>(&'f self, log: &'f mut Log) -> Facts<'f> {
+        Facts { assumed: &self.assumed, asked: &mut log.asked }
+    }
+
     /// How the files of a process that is about to start are mapped.
     pub(crate) fn terms(&self, started: &Started<'a>, page: u64) -> map::Terms {
         map::Terms {
@@ -378,9 +328,9 @@ impl<'a> Machine<'a> {
         }
     }
 
-    pub(crate) fn step(&self, typed: &[u8], id: Option<NodeId>, what: &str, link: Link) {
+    fn step(&self, log: &mut Log, typed: &[u8], id: Option<NodeId>, what: &str, link: Link) {
         let path = id.map(|id| lossy(&self.rootfs.path(id)));
-        self.steps.borrow_mut().push(Step { typed: lossy(typed), path, what: what.to_string(), link });
+        log.steps.push(Step { typed: lossy(typed), path, what: what.to_string(), link });
     }
 }
 

@@ -1,7 +1,9 @@
 //! What a file's capabilities do to its execve: an effective one that the container may not have is a refusal.
 //! Source: security/commoncap.c `get_file_caps`, `bprm_caps_from_vfs_caps`; fs/exec.c `bprm_creds_from_file`.
 
-use crate::exec::kernel::binfmt::{Machine, lossy};
+use crate::exec::kernel::binfmt::Machine;
+use crate::exec::log::Log;
+use crate::exec::outcome::lossy;
 use crate::exec::{Cause, CauseKind, Errno, Outcome};
 use crate::image::NodeId;
 use crate::platform::{Capabilities, FileCapabilities};
@@ -9,7 +11,7 @@ use crate::platform::{Capabilities, FileCapabilities};
 impl Machine<'_> {
     /// The last check before the point of no return: the capabilities of the program's own file, not of its loader nor of
     /// a script. `path`: what was executed.
-    pub(crate) fn take_credentials(&self, file: NodeId, path: &[u8]) -> Result<(), Outcome> {
+    pub(crate) fn take_credentials(&self, log: &mut Log, file: NodeId, path: &[u8]) -> Result<(), Outcome> {
         let (permitted, is_effective) = match self.rootfs.view(file).capabilities {
             None => return Ok(()),
             Some(FileCapabilities::Malformed) => {
@@ -39,7 +41,7 @@ impl Machine<'_> {
                 lossy(path),
                 permitted.names().join(", ")
             );
-            self.doubts.borrow_mut().push(Cause { kind: CauseKind::CapabilitiesNeeded, text });
+            log.doubt(CauseKind::CapabilitiesNeeded, text);
         }
         Ok(())
     }

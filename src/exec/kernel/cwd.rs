@@ -1,8 +1,8 @@
 //! The working directory of a container's process: the config's, which runtimes make where it is missing. Source: runc's
 //! `prepareRootfs` and `validateProcessSpec`; crun's `libcrun_safe_chdir`.
 
-use crate::exec::kernel::binfmt::lossy;
 use crate::exec::kernel::mounts;
+use crate::exec::outcome::lossy;
 use crate::exec::{Cause, CauseKind, Errno, Outcome};
 use crate::image::{FileView, NodeId, NodeKind, ResolveError, RootFs};
 use crate::inspect::FileKind;

@@ -1,8 +1,10 @@
 //! The kernel's ELF loaders: which checks they make, in their order, and none that they do not make.
 //! Source: fs/binfmt_elf.c `load_elf_binary`, fs/compat_binfmt_elf.c, arch/*/include/asm/elf.h of Linux 6.12.
 
+use crate::exec::kernel::assumed::Facts;
+use crate::exec::kernel::exec_error::{ExecError, refuse};
 use crate::exec::kernel::property;
-use crate::exec::{Cause, CauseKind, Errno};
+use crate::exec::{CauseKind, Errno};
 use crate::inspect::{Elf, FileKind, PT_INTERP};
 use crate::platform::compat::{Abi, Kernel, Needs, Rule};
 use crate::platform::{Arch, Class, Endian};
@@ -24,17 +26,6 @@ pub(crate) struct Header {
     /// EI_CLASS.
     pub class: u8,
     pub osabi: u8,
-}
-
-/// A refusal with an errno, before the point of no return.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct No {
-    pub errno: Errno,
-    pub cause: Cause,
-}
-
-pub(crate) fn no(errno: Errno, kind: CauseKind, text: impl Into<String>) -> No {
-    No { errno, cause: Cause { kind, text: text.into() } }
 }
 
 impl Header {
@@ -89,15 +80,6 @@ fn is_mips32(flags: u32) -> bool {
     if flags & 0x20 != 0 { abi == 0 } else { abi == 0 || abi == 0x1000 }
 }
 
-/// Which of the node's properties the loaders hang on, and how they are taken for this run.
-pub(crate) trait Facts {
-    /// Whether the node has what a loader needs.
-    fn has(&self, needs: Needs) -> bool;
-    fn page(&self) -> u64;
-    /// Kernels before 6.17 take no program header table larger than a page.
-    fn bounds_table_by_page(&self) -> bool;
-}
-
 /// A program that a loader took: what it maps next.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Accepted {
@@ -106,7 +88,7 @@ pub(crate) struct Accepted {
 }
 
 /// Runs the native loader's checks, then the 32-bit one's, on a file that may or may not be ELF, up to its PT_INTERP.
-pub(crate) fn accept(elf: &Elf, kernel: &'static Kernel, facts: &dyn Facts) -> Result<Accepted, No> {
+pub(crate) fn accept(elf: &Elf, kernel: &'static Kernel, facts: &mut Facts<'_>) -> Result<Accepted, ExecError> {
     let native = std::slice::from_ref(&kernel.native);
     let refusal = match check(elf, native, facts) {
         Err(refusal) if refusal.errno == Errno::ENOEXEC && !kernel.compat.is_empty() => refusal,
@@ -125,18 +107,18 @@ pub(crate) fn accept(elf: &Elf, kernel: &'static Kernel, facts: &dyn Facts) -> R
 }
 
 /// One loader's checks: `abis` are what its `elf_check_arch` takes; they share class and byte order.
-fn check(elf: &Elf, abis: &'static [Abi], facts: &dyn Facts) -> Result<Accepted, No> {
+fn check(elf: &Elf, abis: &'static [Abi], facts: &mut Facts<'_>) -> Result<Accepted, ExecError> {
     let first = &abis[0];
     let header = Header::read(&elf.head, first.class, first.endian);
     if &elf.head[..4] != MAGIC {
-        return Err(no(Errno::ENOEXEC, CauseKind::NotElf, "its first four bytes are not ELF's"));
+        return Err(refuse(Errno::ENOEXEC, CauseKind::NotElf, "its first four bytes are not ELF's"));
     }
     let matching = || abis.iter().filter(|abi| abi.machines.contains(&header.machine));
     if matching().next().is_none() {
-        return Err(no(Errno::ENOEXEC, CauseKind::ForeignArchitecture, format!("it is {}", elf.describe())));
+        return Err(refuse(Errno::ENOEXEC, CauseKind::ForeignArchitecture, format!("it is {}", elf.describe())));
     }
     if !matches!(header.e_type, 2 | 3) {
-        return Err(no(Errno::ENOEXEC, CauseKind::NotAProgram, what_type(header.e_type)));
+        return Err(refuse(Errno::ENOEXEC, CauseKind::NotAProgram, what_type(header.e_type)));
     }
     let Some(abi) = matching().find(|abi| is_arch(abi, &header) && facts.has(abi.needs)) else {
         return Err(not_taken(matching().next().expect("one matched above"), &header));
@@ -146,7 +128,7 @@ fn check(elf: &Elf, abis: &'static [Abi], facts: &dyn Facts) -> Result<Accepted,
 }
 
 /// Why a loader that knows the machine refuses the file all the same.
-fn not_taken(abi: &Abi, header: &Header) -> No {
+fn not_taken(abi: &Abi, header: &Header) -> ExecError {
     if !is_arch(abi, header) {
         let text = format!(
             "its ELF header says {} but class {}, flags {:#x}, entry {:#x}, which this kernel refuses",
@@ -155,19 +137,21 @@ fn not_taken(abi: &Abi, header: &Header) -> No {
             header.flags,
             header.entry
         );
-        return no(Errno::ENOEXEC, CauseKind::RefusedHeader, text);
+        return refuse(Errno::ENOEXEC, CauseKind::RefusedHeader, text);
     }
     match abi.needs {
         Needs::Aarch32 => {
-            no(Errno::ENOEXEC, CauseKind::NoAarch32, "a 32-bit Arm program; this node runs 64-bit programs only")
+            refuse(Errno::ENOEXEC, CauseKind::NoAarch32, "a 32-bit Arm program; this node runs 64-bit programs only")
         }
-        Needs::Ia32 => {
-            no(Errno::ENOEXEC, CauseKind::NoIa32, "an i386 program; this node's kernel does not run 32-bit programs")
-        }
+        Needs::Ia32 => refuse(
+            Errno::ENOEXEC,
+            CauseKind::NoIa32,
+            "an i386 program; this node's kernel does not run 32-bit programs",
+        ),
         Needs::X32 => {
-            no(Errno::ENOEXEC, CauseKind::NoX32, "an x32 program; this node's kernel does not run x32 programs")
+            refuse(Errno::ENOEXEC, CauseKind::NoX32, "an x32 program; this node's kernel does not run x32 programs")
         }
-        _ => no(
+        _ => refuse(
             Errno::ENOEXEC,
             CauseKind::NoCompat,
             format!("a program for {}; this node's kernel runs 64-bit programs only", abi.arch.name()),
@@ -176,20 +160,20 @@ fn not_taken(abi: &Abi, header: &Header) -> No {
 }
 
 /// `load_elf_phdrs`: the program header table's shape, before anything in it.
-fn check_table(elf: &Elf, abi: &Abi, header: &Header, facts: &dyn Facts) -> Result<(), No> {
+fn check_table(elf: &Elf, abi: &Abi, header: &Header, facts: &mut Facts<'_>) -> Result<(), ExecError> {
     let entry = if abi.class == Class::Elf64 { 56 } else { 32 };
     if header.phentsize != entry {
         let text =
             format!("its program headers are said to be {} bytes each; this kernel reads {entry}", header.phentsize);
-        return Err(no(Errno::ENOEXEC, CauseKind::CorruptElf, text));
+        return Err(refuse(Errno::ENOEXEC, CauseKind::CorruptElf, text));
     }
     let bytes = u64::from(header.phnum) * u64::from(entry);
     let is_over = bytes > TABLE_MAX || (bytes > 4096 && bytes > facts.page() && facts.bounds_table_by_page());
     if bytes == 0 || is_over {
-        return Err(no(Errno::ENOEXEC, CauseKind::CorruptElf, format!("it has {} program headers", header.phnum)));
+        return Err(refuse(Errno::ENOEXEC, CauseKind::CorruptElf, format!("it has {} program headers", header.phnum)));
     }
     if !elf.has_whole_table || (elf.class, elf.endian) != (abi.class, abi.endian) {
-        return Err(no(
+        return Err(refuse(
             Errno::ENOEXEC,
             CauseKind::Truncated,
             format!("the file ends (at byte {}) before its program headers do", elf.size),
@@ -199,10 +183,10 @@ fn check_table(elf: &Elf, abi: &Abi, header: &Header, facts: &dyn Facts) -> Resu
 }
 
 /// The path in PT_INTERP, NUL stripped. Only the first PT_INTERP counts.
-pub(crate) fn loader_path(elf: &Elf) -> Result<Option<&[u8]>, No> {
+pub(crate) fn loader_path(elf: &Elf) -> Result<Option<&[u8]>, ExecError> {
     let Some(segment) = elf.segments.iter().find(|segment| segment.p_type == PT_INTERP) else { return Ok(None) };
     if segment.filesz > PATH_MAX || segment.filesz < 2 {
-        return Err(no(
+        return Err(refuse(
             Errno::ENOEXEC,
             CauseKind::BadLoaderPath,
             format!("its PT_INTERP is {} bytes long", segment.filesz),
@@ -210,17 +194,17 @@ pub(crate) fn loader_path(elf: &Elf) -> Result<Option<&[u8]>, No> {
     }
     // vfs_read's own check of its position, before the file is asked.
     if segment.offset > i64::MAX as u64 - segment.filesz {
-        return Err(no(
+        return Err(refuse(
             Errno::EINVAL,
             CauseKind::Truncated,
             format!("its PT_INTERP lies at offset {:#x}", segment.offset),
         ));
     }
     let Some(bytes) = elf.interp.as_deref().filter(|bytes| bytes.len() as u64 == segment.filesz) else {
-        return Err(no(Errno::EIO, CauseKind::Truncated, "its PT_INTERP lies beyond the end of the file"));
+        return Err(refuse(Errno::EIO, CauseKind::Truncated, "its PT_INTERP lies beyond the end of the file"));
     };
     if bytes.last() != Some(&0) {
-        return Err(no(Errno::ENOEXEC, CauseKind::BadLoaderPath, "its PT_INTERP does not end in a NUL"));
+        return Err(refuse(Errno::ENOEXEC, CauseKind::BadLoaderPath, "its PT_INTERP does not end in a NUL"));
     }
     Ok(Some(bytes.split(|byte| *byte == 0).next().unwrap_or(b"")))
 }
@@ -231,31 +215,31 @@ pub(crate) fn check_loader<'a>(
     size: u64,
     program: &Accepted,
     kernel: &'static Kernel,
-    facts: &dyn Facts,
-) -> Result<&'a Elf, No> {
+    facts: &mut Facts<'_>,
+) -> Result<&'a Elf, ExecError> {
     let abi = program.abi;
     let header_size = if abi.class == Class::Elf64 { 64 } else { 52 };
     if size < header_size {
         let text = format!("the loader's file is {size} bytes long, less than an ELF header");
-        return Err(no(Errno::EIO, CauseKind::TruncatedLoader, text));
+        return Err(refuse(Errno::EIO, CauseKind::TruncatedLoader, text));
     }
     let Some(FileKind::Elf(elf)) = kind else {
-        return Err(no(Errno::ELIBBAD, CauseKind::BadLoader, "the loader's file is no ELF file"));
+        return Err(refuse(Errno::ELIBBAD, CauseKind::BadLoader, "the loader's file is no ELF file"));
     };
     let header = Header::read(&elf.head, abi.class, abi.endian);
     let group: &[Abi] =
         if std::ptr::eq(abi, &kernel.native) { std::slice::from_ref(&kernel.native) } else { kernel.compat };
     if !group.iter().any(|abi| is_arch(abi, &header) && facts.has(abi.needs)) {
         let text = format!("the loader is {}; the program needs one for {}", elf.describe(), abi.arch.name());
-        return Err(no(Errno::ELIBBAD, CauseKind::ForeignLoader, text));
+        return Err(refuse(Errno::ELIBBAD, CauseKind::ForeignLoader, text));
     }
-    check_table(elf, abi, &header, facts).map_err(|refusal| No { errno: Errno::ELIBBAD, ..refusal })?;
+    check_table(elf, abi, &header, facts).map_err(|refusal| ExecError { errno: Errno::ELIBBAD, ..refusal })?;
     Ok(elf)
 }
 
 /// What the architecture checks last before the point of no return. `file`: the loader where there is one, else the
 /// program. Source: `parse_elf_properties` (arm64 alone selects ARCH_USE_GNU_PROPERTY), arch/mips/kernel/elf.c.
-pub(crate) fn check_last(program: &Elf, loader: Option<&Elf>, abi: &Abi, kernel: &Kernel) -> Result<(), No> {
+pub(crate) fn check_last(program: &Elf, loader: Option<&Elf>, abi: &Abi, kernel: &Kernel) -> Result<(), ExecError> {
     if matches!(kernel.arch, Arch::Arm64 | Arch::Arm64be) {
         property::check(loader.unwrap_or(program), abi)?;
     }
@@ -263,7 +247,7 @@ pub(crate) fn check_last(program: &Elf, loader: Option<&Elf>, abi: &Abi, kernel:
     if let (true, Some(loader)) = (is_mips, loader) {
         // EF_MIPS_NAN2008.
         if (program.flags ^ loader.flags) & 0x400 != 0 {
-            return Err(no(
+            return Err(refuse(
                 Errno::ELIBBAD,
                 CauseKind::ForeignLoader,
                 "the loader and the program encode NaNs differently",

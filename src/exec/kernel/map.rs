@@ -6,7 +6,7 @@ mod enter;
 
 use std::ops::Range;
 
-use crate::exec::kernel::binfmt::lossy;
+use crate::exec::outcome::lossy;
 use crate::exec::{Cause, CauseKind, Outcome};
 use crate::inspect::{Elf, PT_DYNAMIC, PT_LOAD, Segment};
 use crate::platform::compat::{Abi, ReadImpliesExec};

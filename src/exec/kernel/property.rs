@@ -2,7 +2,7 @@
 //! that it does not run. Pure arithmetic on the note's bytes. Source: fs/binfmt_elf.c `parse_elf_properties`,
 //! `parse_elf_property`; arch/arm64/include/asm/elf.h `arch_parse_elf_property` of Linux 6.12.
 
-use crate::exec::kernel::elf::{No, no};
+use crate::exec::kernel::exec_error::{ExecError, refuse};
 use crate::exec::{CauseKind, Errno};
 use crate::inspect::{Elf, PT_GNU_PROPERTY};
 use crate::platform::compat::Abi;
@@ -16,9 +16,9 @@ const NT_GNU_PROPERTY_TYPE_0: u32 = 5;
 const GNU_PROPERTY_AARCH64_FEATURE_1_AND: u32 = 0xc000_0000;
 
 /// Checks the last PT_GNU_PROPERTY of `file`, the loader where there is one, for a program of `abi`.
-pub(crate) fn check(file: &Elf, abi: &Abi) -> Result<(), No> {
+pub(crate) fn check(file: &Elf, abi: &Abi) -> Result<(), ExecError> {
     let Some(segment) = file.segments.iter().rfind(|segment| segment.p_type == PT_GNU_PROPERTY) else { return Ok(()) };
-    let bad = |errno, text: String| Err(no(errno, CauseKind::BadPropertyNote, text));
+    let bad = |errno, text: String| Err(refuse(errno, CauseKind::BadPropertyNote, text));
     if segment.filesz > NOTE_MAX {
         return bad(Errno::ENOEXEC, format!("its GNU property note is {} bytes long", segment.filesz));
     }
@@ -31,28 +31,28 @@ pub(crate) fn check(file: &Elf, abi: &Abi) -> Result<(), No> {
         let word = note.get(at..at + 4)?.try_into().ok()?;
         Some(if abi.endian == Endian::Little { u32::from_le_bytes(word) } else { u32::from_be_bytes(word) })
     };
-    let refuse = |text: &str| bad(Errno::ENOEXEC, format!("its GNU property note {text}, which this kernel refuses"));
+    let dislike = |text: &str| bad(Errno::ENOEXEC, format!("its GNU property note {text}, which this kernel refuses"));
     if (number(0), number(8)) != (Some(4), Some(NT_GNU_PROPERTY_TYPE_0)) || &note[12..NOTE_START] != b"GNU\0" {
-        return refuse("is a note of another kind");
+        return dislike("is a note of another kind");
     }
     let described = number(4).map_or(usize::MAX, |size| size as usize);
     if described > note.len() - NOTE_START {
-        return refuse("says that it is longer than its segment");
+        return dislike("says that it is longer than its segment");
     }
     let (end, align) = (NOTE_START + described, if abi.class == Class::Elf64 { 8 } else { 4 });
     let (mut at, mut before) = (NOTE_START, None);
     while at != end {
         let header = (end - at >= 8).then(|| number(at).zip(number(at + 4))).flatten();
-        let Some((kind, size)) = header else { return refuse("ends within a property") };
+        let Some((kind, size)) = header else { return dislike("ends within a property") };
         let (start, size) = (at + 8, size as usize);
         if size > end - start || size.next_multiple_of(align) > end - start {
-            return refuse("ends within a property");
+            return dislike("ends within a property");
         }
         if before >= Some(kind) {
-            return refuse("has properties that are not in order");
+            return dislike("has properties that are not in order");
         }
         if kind == GNU_PROPERTY_AARCH64_FEATURE_1_AND && size != 4 && abi.class == Class::Elf64 {
-            return refuse("has a feature property of another size");
+            return dislike("has a feature property of another size");
         }
         (at, before) = (start + size.next_multiple_of(align), Some(kind));
     }

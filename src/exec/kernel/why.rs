@@ -1,10 +1,13 @@
 //! Causes in words: why a file could not be opened, is no program for this node, or no program at all.
 
 use crate::exec::kernel::access::Refusal;
-use crate::exec::kernel::binfmt::{Machine, lossy};
 use crate::exec::kernel::elf::Accepted;
-use crate::exec::{Cause, CauseKind, Errno, Link, Outcome};
+use crate::exec::log::Link;
+use crate::exec::outcome::lossy;
+use crate::exec::{Cause, CauseKind, Errno, Outcome};
 use crate::inspect::{FileKind, TextStart};
+use crate::platform::Node;
+use crate::platform::compat::Kernel;
 
 pub(crate) fn refused(refusal: Refusal, path: &[u8], link: &Link) -> Outcome {
     let Refusal { errno, cause } = refusal;
@@ -40,19 +43,13 @@ pub(crate) fn missing_loader(outcome: Outcome, path: &[u8], program: &Accepted) 
 }
 
 /// "it is ELF AArch64, static; this node runs x86-64 and i386 programs".
-pub(crate) fn with_node(cause: Cause, machine: &Machine<'_>) -> Cause {
+pub(crate) fn with_node(cause: Cause, kernel: &Kernel, node: &Node) -> Cause {
     if cause.kind != CauseKind::ForeignArchitecture {
         return cause;
     }
-    let mut runs = vec![machine.kernel.arch.name()];
-    runs.extend(
-        machine
-            .kernel
-            .compat
-            .iter()
-            .filter(|abi| abi.needs.met(machine.node).known() == Some(true))
-            .map(|abi| abi.arch.name()),
-    );
+    let mut runs = vec![kernel.arch.name()];
+    let met = kernel.compat.iter().filter(|abi| abi.needs.met(node).known() == Some(true));
+    runs.extend(met.map(|abi| abi.arch.name()));
     Cause { text: format!("{}; this node runs {} programs", cause.text, runs.join(" and ")), ..cause }
 }
 

@@ -1,18 +1,20 @@
 //! From the program that a call starts to the program that it is for: through init wrappers, `env`, shells and their
 //! scripts, interpreters and their files, as far as the image tells. Where only run time tells, it says so and stops.
 
+use crate::exec::environment::{DEFAULT_PATH, variable};
 use crate::exec::kernel::access::config;
-use crate::exec::kernel::binfmt::{Machine, lossy};
+use crate::exec::kernel::binfmt::Machine;
 use crate::exec::kernel::mounts;
 use crate::exec::kernel::why::describe;
 use crate::exec::launch::interpreter::Interpreter;
-use crate::exec::launch::lookup::{DEFAULT_PATH, variable};
 use crate::exec::launch::script::{Folder, Following, starts_with};
 use crate::exec::launch::shell::{self, Scope};
 use crate::exec::launch::shells::{self, Shell};
 use crate::exec::launch::wrapper::{self, Style};
 use crate::exec::loader::Family;
-use crate::exec::{Cause, CauseKind, Death, Ends, Errno, Link, Outcome};
+use crate::exec::log::{Link, Log};
+use crate::exec::outcome::lossy;
+use crate::exec::{Cause, CauseKind, Death, Errno, Outcome};
 use crate::inspect::FileKind;
 
 /// Programs that start one another by their arguments; real chains have two or three.
@@ -99,6 +101,18 @@ fn is_told(file: &str) -> bool {
     !["zsh", "ksh", "mksh", "rksh", "lksh"].iter().any(|name| file.starts_with(name))
 }
 
+/// Whether the program that runs was started for a script, by a line that names this word after it.
+fn is_shebangs_word(log: &Log, word: &str) -> bool {
+    shebangs_script(log).is_some_and(|script| script != word)
+}
+
+/// The script that the program which runs was started for, by its first line.
+fn shebangs_script(log: &Log) -> Option<String> {
+    let started = log.steps.iter().rposition(|step| step.link == Link::Shebang)?;
+    let only_loaders = log.steps[started + 1..].iter().all(|step| step.link == Link::Loader);
+    log.steps.get(started.checked_sub(1)?).filter(|_| only_loaders).map(|script| script.typed.clone())
+}
+
 impl Caller<'_> {
     /// How the caller ends whose child ended so.
     fn reported(self, death: Death) -> Death {
@@ -111,11 +125,11 @@ impl Caller<'_> {
 
 impl<'a> Machine<'a> {
     /// Starts a program and follows what it starts in its turn.
-    pub(crate) fn walk(&self, path: &[u8], argv: &[Vec<u8>], walk: &Walk, link: Link) -> Outcome {
-        match self.start(path, argv, &walk.env, link) {
+    pub(crate) fn walk(&self, log: &mut Log, path: &[u8], argv: &[Vec<u8>], walk: &Walk, link: Link) -> Outcome {
+        match self.start(log, path, argv, &walk.env, link) {
             Ok(ran) => {
                 let alive = ran.emulated.clone().map_or(Outcome::Runs, |by| Outcome::Emulated { by });
-                let outcome = self.follow(ran, walk).unwrap_or(Outcome::Runs);
+                let outcome = self.follow(log, ran, walk).unwrap_or(Outcome::Runs);
                 if outcome == Outcome::Runs { alive } else { outcome }
             }
             Err(outcome) => outcome,
@@ -123,9 +137,9 @@ impl<'a> Machine<'a> {
     }
 
     /// What becomes of a running program by what it starts. `None`: it is the program itself that the call is for.
-    fn follow(&self, ran: Ran, walk: &Walk) -> Option<Outcome> {
+    fn follow(&self, log: &mut Log, ran: Ran, walk: &Walk) -> Option<Outcome> {
         if walk.depth >= MAX_DEPTH {
-            return self.open_end("the programs start one another too often to follow");
+            return log.open_end("the programs start one another too often to follow");
         }
         let is_applet = ran.file.starts_with("busybox");
         let ran = match (ran.name.as_str(), ran.argv.get(1)) {
@@ -138,7 +152,7 @@ impl<'a> Machine<'a> {
             let rest = wrapper::rest(row, style, &ran.argv);
             if let Some(bad) = &rest.refused {
                 let said = wrapper::refusal(&ran.argv[0], bad, style == Style::Busybox, ran.falls_back);
-                return Some(self.refuse_option(&ran, style == Style::Busybox, said));
+                return Some(self.refuse_option(log, &ran, style == Style::Busybox, said));
             }
             // The GNU programs call themselves what they were called.
             let name = match style {
@@ -146,74 +160,76 @@ impl<'a> Machine<'a> {
                 _ => ran.name.as_str(),
             };
             return self.run_rest(
+                log,
                 rest,
                 Caller::Wrapper { style, name, falls_back: ran.falls_back && style.uses_execvp() },
                 walk,
             );
         }
         match ran.name.as_str() {
-            name if SHELLS.contains(&name) => self.follow_shell(&ran, &walk),
-            "java" => self.follow_java(&ran.argv),
-            "node" | "nodejs" => self.follow_file(&ran.argv, Interpreter::Node),
-            name if name.starts_with("python") => self.follow_file(&ran.argv, Interpreter::Python),
+            name if SHELLS.contains(&name) => self.follow_shell(log, &ran, &walk),
+            "java" => self.follow_java(log, &ran.argv),
+            "node" | "nodejs" => self.follow_file(log, &ran.argv, Interpreter::Node),
+            name if name.starts_with("python") => self.follow_file(log, &ran.argv, Interpreter::Python),
             name if is_loader(name) && ran.argv.len() > 1 => {
-                self.open_end(&format!("the loader {name} maps the program that it is given by itself"))
+                log.open_end(format!("the loader {name} maps the program that it is given by itself"))
             }
-            name if STARTERS.contains(&name) => self.open_end(&format!("{name} starts it in a way of its own")),
+            name if STARTERS.contains(&name) => log.open_end(format!("{name} starts it in a way of its own")),
             "init" if self.rootfs.resolve("/etc/s6-overlay").is_ok() || self.rootfs.resolve("/etc/s6").is_ok() => {
-                self.open_end("s6-overlay starts the services that it finds at run time")
+                log.open_end("s6-overlay starts the services that it finds at run time")
             }
             _ => None,
         }
     }
 
-    /// Says how far this model saw.
-    pub(crate) fn open_end(&self, why: &str) -> Option<Outcome> {
-        self.ends.replace(Ends::DecidedAtRunTime(why.to_string()));
-        None
-    }
-
-    fn run_rest(&self, rest: wrapper::Rest, caller: Caller<'_>, mut walk: Walk) -> Option<Outcome> {
+    fn run_rest(&self, log: &mut Log, rest: wrapper::Rest, caller: Caller<'_>, mut walk: Walk) -> Option<Outcome> {
         if rest.clears {
             walk.env.clear();
         }
         walk.env.retain(|line| !rest.unsets.iter().any(|name| line.split('=').next() == Some(name)));
         walk.env.extend(rest.sets);
         if let Some(folder) = rest.chdir {
-            return self.open_end(&format!("it changes to {folder} before"));
+            return log.open_end(format!("it changes to {folder} before"));
         }
         if let Some(text) = rest.text {
             let shell = variable(&walk.env, "SHELL").unwrap_or("/bin/sh").to_string();
-            return Some(self.run_command(&shell, &[shell.clone(), "-c".to_string(), text], caller, &walk));
+            return Some(self.run_command(log, &shell, &[shell.clone(), "-c".to_string(), text], caller, &walk));
         }
         let name = rest.command.first()?.clone();
-        Some(self.run_command(&name, &rest.command, caller, &walk))
+        Some(self.run_command(log, &name, &rest.command, caller, &walk))
     }
 
     /// Runs a command that a running program names.
-    pub(crate) fn run_command(&self, name: &str, argv: &[String], caller: Caller<'_>, walk: &Walk) -> Outcome {
+    pub(crate) fn run_command(
+        &self,
+        log: &mut Log,
+        name: &str,
+        argv: &[String],
+        caller: Caller<'_>,
+        walk: &Walk,
+    ) -> Outcome {
         let by = match caller {
             Caller::Wrapper { name, .. } => name.to_string(),
             Caller::Shell { label, .. } => label.to_string(),
         };
-        let path = match self.find(name, &walk.env) {
+        let path = match self.find(log, name, &walk.env) {
             Ok(path) => path,
             Err(Missing { errno: Errno::ENOENT, cause, .. }) if walk.is_open => {
                 let text = format!("{}, unless a command before made it", cause.text);
-                self.doubts.borrow_mut().push(Cause { kind: CauseKind::MissingProgram, text });
-                self.open_end(&format!("{name} is not in the image"));
+                log.doubt(CauseKind::MissingProgram, text);
+                log.open_end(format!("{name} is not in the image"));
                 return Outcome::Runs;
             }
             Err(missing) => {
                 let found = Found::Not(missing.met.as_deref());
-                return self.fail(name, (missing.errno, missing.cause), caller, found);
+                return self.fail(log, name, (missing.errno, missing.cause), caller, found);
             }
         };
         let bytes: Vec<Vec<u8>> = argv.iter().map(|word| word.clone().into_bytes()).collect();
-        match self.walk(&path, &bytes, walk, Link::Command(by)) {
+        match self.walk(log, &path, &bytes, walk, Link::Command(by)) {
             Outcome::Fails { errno, at, cause } => {
                 let is_missing_program = at.as_bytes() == path;
-                let outcome = self.fail(name, (errno, cause), caller, Found::At(&lossy(&path)));
+                let outcome = self.fail(log, name, (errno, cause), caller, Found::At(&lossy(&path)));
                 match outcome {
                     Outcome::Dies { death, cause, .. } if !is_missing_program => Outcome::Dies { death, at, cause },
                     other => other,
@@ -225,14 +241,14 @@ impl<'a> Machine<'a> {
     }
 
     /// execvp's and the shells' search. Source: posix/execvpe.c; the first file that may be executed is taken.
-    fn find(&self, name: &str, env: &[String]) -> Result<Vec<u8>, Missing> {
+    fn find(&self, log: &mut Log, name: &str, env: &[String]) -> Result<Vec<u8>, Missing> {
         let refused = |refusal: crate::exec::kernel::access::Refusal, path: &[u8]| Missing {
             errno: refusal.errno.unwrap_or(Errno::EACCES),
             cause: refusal.cause,
             met: Some(lossy(path)),
         };
         if name.contains('/') {
-            let opened = self.open(name.as_bytes());
+            let opened = self.open(log, name.as_bytes());
             return opened.map(|_| name.as_bytes().to_vec()).map_err(|error| refused(error, name.as_bytes()));
         }
         let path = variable(env, "PATH").unwrap_or(DEFAULT_PATH);
@@ -240,7 +256,7 @@ impl<'a> Machine<'a> {
         for directory in path.split(':') {
             let directory = if directory.is_empty() { "." } else { directory };
             let candidate = format!("{}/{name}", directory.trim_end_matches('/')).into_bytes();
-            match self.open(&candidate) {
+            match self.open(log, &candidate) {
                 Ok(_) => return Ok(candidate),
                 Err(refusal) if refusal.errno == Some(Errno::EACCES) => {
                     denied = denied.or(Some(refused(refusal, &candidate)));
@@ -254,14 +270,21 @@ impl<'a> Machine<'a> {
     }
 
     /// How the caller ends whose command could not be started, and what it says. `found`: what its search came to.
-    fn fail(&self, name: &str, (errno, cause): (Errno, Cause), caller: Caller<'_>, found: Found<'_>) -> Outcome {
+    fn fail(
+        &self,
+        log: &mut Log,
+        name: &str,
+        (errno, cause): (Errno, Cause),
+        caller: Caller<'_>,
+        found: Found<'_>,
+    ) -> Outcome {
         let (path, is_search) = match found {
             Found::At(path) => (path, false),
             Found::Not(met) => (met.unwrap_or(name), true),
         };
         let reads_texts = !matches!(caller, Caller::Wrapper { falls_back: false, .. });
         if errno == Errno::ENOEXEC && reads_texts && TEXTS.contains(&cause.kind) {
-            self.open_end(&format!("{name} has no line that names its interpreter, so the shell reads it"));
+            log.open_end(format!("{name} has no line that names its interpreter, so the shell reads it"));
             return Outcome::Runs;
         }
         // A shell that glibc started, and that is the wrapper's child.
@@ -270,7 +293,7 @@ impl<'a> Machine<'a> {
             Caller::Wrapper { name: by, .. } if reads_binary => {
                 let Some(shell) = self.shell_of_the_system() else {
                     let caller = Caller::Wrapper { falls_back: false, style: Style::Plain, name: by };
-                    return self.fail(name, (errno, cause), caller, found);
+                    return self.fail(log, name, (errno, cause), caller, found);
                 };
                 let (line, code) = shell.reads_binary(path);
                 (line, code, format!("{}; {by} hands it to /bin/sh, which cannot read it", cause.text))
@@ -286,7 +309,7 @@ impl<'a> Machine<'a> {
                 (text, code, cause.text)
             }
         };
-        self.says.borrow_mut().push(line);
+        log.says.push(line);
         let death = if reads_binary { caller.reported(Death::Exit(code)) } else { Death::Exit(code) };
         Outcome::Dies { death, at: name.to_string(), cause: Cause { text, ..cause } }
     }
@@ -296,7 +319,7 @@ impl<'a> Machine<'a> {
         Some(Shell::of(&lossy(self.rootfs.view(id).name)))
     }
 
-    fn follow_shell(&self, ran: &Ran, walk: &Walk) -> Option<Outcome> {
+    fn follow_shell(&self, log: &mut Log, ran: &Ran, walk: &Walk) -> Option<Outcome> {
         let kind = if ran.file.starts_with("busybox") { Shell::Busybox } else { Shell::of(&ran.file) };
         let mut words = ran.argv.iter().skip(1).peekable();
         let (mut is_text, mut ends_on_error) = (false, false);
@@ -306,7 +329,7 @@ impl<'a> Machine<'a> {
             }
             let next = words.peek().map_or("", |next| next.as_str());
             if let Some(said) = kind.bad_option(&ran.argv[0], word, next).filter(|_| is_told(&ran.file)) {
-                return Some(self.refuse_option(ran, false, said));
+                return Some(self.refuse_option(log, ran, false, said));
             }
             let is_long = word.starts_with("--");
             ends_on_error |= !is_long && word.starts_with('-') && word.contains('e');
@@ -324,14 +347,15 @@ impl<'a> Machine<'a> {
             };
             // `$0`, which is the first word after the text.
             let label = arguments[0].clone();
-            return self.follow_text(first, &arguments, (kind, &label), ends_on_error, walk);
+            return self.follow_text(log, first, &arguments, (kind, &label), ends_on_error, walk);
         }
-        self.follow_script(&operands, (kind, &ran.argv[0]), ends_on_error, walk)
+        self.follow_script(log, &operands, (kind, &ran.argv[0]), ends_on_error, walk)
     }
 
     /// A script that a shell reads: its path is the first operand. `label`: what the shell calls itself.
     fn follow_script(
         &self,
+        log: &mut Log,
         operands: &[String],
         by: (Shell, &str),
         ends_on_error: bool,
@@ -341,12 +365,12 @@ impl<'a> Machine<'a> {
         let id = match self.cwd.walk(self.rootfs, path.as_bytes(), &|_| true) {
             Ok(id) => id,
             // A `#!` line with a word that is no option: the shell is not given the script that has it.
-            Err(_) if walk.is_open || self.is_shebangs_word(path) || mounts::is_made(self.rootfs, path) => {
-                return self.open_end(&format!("{path} is not in the image"));
+            Err(_) if walk.is_open || is_shebangs_word(log, path) || mounts::is_made(self.rootfs, path) => {
+                return log.open_end(format!("{path} is not in the image"));
             }
             Err(_) => {
                 let (line, code) = kind.cannot_open(label, path);
-                self.says.borrow_mut().push(line);
+                log.says.push(line);
                 let cause =
                     Cause { kind: CauseKind::MissingScript, text: format!("there is no {path} for the shell to read") };
                 return Some(Outcome::Dies { death: Death::Exit(code), at: path.clone(), cause });
@@ -355,39 +379,26 @@ impl<'a> Machine<'a> {
         match self.kind(id) {
             Some(FileKind::Script(script)) if script.is_whole => {
                 let text = String::from_utf8_lossy(&script.text).into_owned();
-                self.follow_text(&text, operands, (kind, path), ends_on_error, walk)
+                self.follow_text(log, &text, operands, (kind, path), ends_on_error, walk)
             }
             Some(binary) if is_binary(binary) => {
                 let (line, code) = kind.reads_binary(path);
-                self.says.borrow_mut().push(line);
+                log.says.push(line);
                 let text = format!("it is {}, and {label} is to read it as a script", describe(Some(binary)));
                 let cause = Cause { kind: CauseKind::BinaryAsScript, text };
                 Some(Outcome::Dies { death: Death::Exit(code), at: path.clone(), cause })
             }
-            _ => self.open_end(&format!("the whole text of {path} was not kept")),
+            _ => log.open_end(format!("the whole text of {path} was not kept")),
         }
-    }
-
-    /// Whether the program that runs was started for a script, by a line that names this word after it.
-    fn is_shebangs_word(&self, word: &str) -> bool {
-        self.shebangs_script().is_some_and(|script| script != word)
-    }
-
-    /// The script that the program which runs was started for, by its first line.
-    fn shebangs_script(&self) -> Option<String> {
-        let steps = self.steps.borrow();
-        let started = steps.iter().rposition(|step| step.link == Link::Shebang)?;
-        let only_loaders = steps[started + 1..].iter().all(|step| step.link == Link::Loader);
-        steps.get(started.checked_sub(1)?).filter(|_| only_loaders).map(|script| script.typed.clone())
     }
 
     /// A program that ends at once, for it refuses its options. A `#!` line gives all that follows the interpreter as
     /// one argument.
-    fn refuse_option(&self, ran: &Ran, is_busybox: bool, (line, code): (String, u8)) -> Outcome {
-        self.says.borrow_mut().push(line);
+    fn refuse_option(&self, log: &mut Log, ran: &Ran, is_busybox: bool, (line, code): (String, u8)) -> Outcome {
+        log.says.push(line);
         let (name, word) = (&ran.argv[0], ran.argv.get(1).map_or("", String::as_str));
         let lacks = if is_busybox { ": BusyBox's env has no such option" } else { "" };
-        let (at, kind, giver) = match self.shebangs_script() {
+        let (at, kind, giver) = match shebangs_script(log) {
             Some(script) => (script, CauseKind::ShebangOption, "its first line gives"),
             None => (name.clone(), CauseKind::BadOption, "the call gives"),
         };
@@ -398,6 +409,7 @@ impl<'a> Machine<'a> {
     /// The commands of a shell's text. `arguments`: `$0` and what follows it.
     fn follow_text(
         &self,
+        log: &mut Log,
         text: &str,
         arguments: &[String],
         by: (Shell, &str),
@@ -406,12 +418,13 @@ impl<'a> Machine<'a> {
     ) -> Option<Outcome> {
         let scope = Scope { arguments, env: &walk.env };
         let Some(commands) = shell::commands(text, &scope) else {
-            return self.open_end(&format!("{} has a text that could not be read to its end", by.1));
+            return log.open_end(format!("{} has a text that could not be read to its end", by.1));
         };
         let changes_arguments =
             commands.iter().any(|command| starts_with(command, &["set", "--"]) || starts_with(command, &["shift"]));
         let mut script = Following {
             machine: self,
+            log,
             by,
             arguments,
             ends_on_error,

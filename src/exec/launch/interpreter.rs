@@ -1,9 +1,11 @@
 //! Interpreters and the file that each is given: whether it is there, and is one that they read. What is in it is run
 //! time's. The words are those of OpenJDK 17, Node 18 and CPython 3.11.
 
-use crate::exec::kernel::binfmt::{Machine, lossy};
+use crate::exec::kernel::binfmt::Machine;
 use crate::exec::kernel::mounts;
 use crate::exec::kernel::why::describe;
+use crate::exec::log::Log;
+use crate::exec::outcome::lossy;
 use crate::exec::{Cause, CauseKind, Death, Outcome};
 use crate::image::{NodeId, NodeKind};
 use crate::inspect::FileKind;
@@ -58,7 +60,7 @@ impl Interpreter {
 
 impl<'a> Machine<'a> {
     /// `java -jar FILE` needs FILE; what a class path holds is the JVM's to find.
-    pub(crate) fn follow_java(&self, argv: &[String]) -> Option<Outcome> {
+    pub(crate) fn follow_java(&self, log: &mut Log, argv: &[String]) -> Option<Outcome> {
         let at = argv.iter().position(|word| word == "-jar")?;
         let jar = argv.get(at + 1)?;
         if jar.contains('*') {
@@ -80,17 +82,17 @@ impl<'a> Machine<'a> {
                 (format!("Error: Unable to access jarfile {jar}"), CauseKind::MissingScript, text)
             }
         };
-        self.says.borrow_mut().push(line);
+        log.says.push(line);
         Some(Outcome::Dies { death: Death::Exit(1), at: jar.clone(), cause: Cause { kind, text } })
     }
 
     /// The file that an interpreter is given, where it is given one.
-    pub(crate) fn follow_file(&self, argv: &[String], interpreter: Interpreter) -> Option<Outcome> {
+    pub(crate) fn follow_file(&self, log: &mut Log, argv: &[String], interpreter: Interpreter) -> Option<Outcome> {
         let mut words = argv.iter().skip(1);
         let file = loop {
             let word = words.next()?;
             if interpreter.instead().contains(&word.as_str()) {
-                return self.open_end(&format!("{} is told what to run by {word}", interpreter.name()));
+                return log.open_end(format!("{} is told what to run by {word}", interpreter.name()));
             }
             if interpreter.valued().contains(&word.as_str()) {
                 words.next();
@@ -105,17 +107,24 @@ impl<'a> Machine<'a> {
             return None;
         }
         if mounts::is_made(self.rootfs, file) {
-            return self.open_end(&format!("{file} is not in the image"));
+            return log.open_end(format!("{file} is not in the image"));
         }
         match lookup(file) {
             Some(_) if interpreter.of_directory().iter().any(|name| lookup(&format!("{file}/{name}")).is_some()) => {
                 None
             }
-            found => Some(self.no_program_for(interpreter, &argv[0], file, found.is_some())),
+            found => Some(self.no_program_for(log, interpreter, &argv[0], file, found.is_some())),
         }
     }
 
-    fn no_program_for(&self, interpreter: Interpreter, name: &str, file: &str, is_directory: bool) -> Outcome {
+    fn no_program_for(
+        &self,
+        log: &mut Log,
+        interpreter: Interpreter,
+        name: &str,
+        file: &str,
+        is_directory: bool,
+    ) -> Outcome {
         let path = self.absolute(file);
         let by = interpreter.name();
         let (line, code) = match (interpreter, is_directory) {
@@ -131,7 +140,7 @@ impl<'a> Machine<'a> {
             }
             false => format!("there is no {file} for {by} to read"),
         };
-        self.says.borrow_mut().push(line);
+        log.says.push(line);
         Outcome::Dies {
             death: Death::Exit(code),
             at: file.to_string(),

@@ -1,20 +1,14 @@
 //! How a container runtime finds the program before it calls execve: as the container's user, in its root and working
 //! directory, by the container's own PATH. Source: runc's use of Go's os/exec `LookPath`; crun's `find_executable`.
 
+use crate::exec::environment::{DEFAULT_PATH, variable};
 use crate::exec::kernel::access::Refusal;
 use crate::exec::kernel::binfmt::Machine;
-use crate::exec::{AsRoot, Cause, CauseKind, Errno, Exec, Outcome};
-
-/// What engines put in the environment of a container that has no PATH.
-pub(crate) const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
-/// The value of a variable in `KEY=VALUE` lines; the last one counts.
-pub(crate) fn variable<'e>(env: &'e [String], key: &str) -> Option<&'e str> {
-    env.iter().rev().find_map(|line| line.strip_prefix(key)?.strip_prefix('='))
-}
+use crate::exec::log::{AsRoot, Log};
+use crate::exec::{Cause, CauseKind, Errno, Exec, Outcome};
 
 /// The path that the runtime gives to execve, or how its search ends.
-pub(crate) fn program(machine: &Machine<'_>, call: &Exec) -> Result<Vec<u8>, Outcome> {
+pub(crate) fn program(machine: &Machine<'_>, log: &mut Log, call: &Exec) -> Result<Vec<u8>, Outcome> {
     let fails = |at: &str, kind, text| Err(Outcome::fails(Errno::ENOENT, at.as_bytes(), Cause { kind, text }));
     let Some(name) = call.argv.first() else {
         return fails(
@@ -37,12 +31,12 @@ pub(crate) fn program(machine: &Machine<'_>, call: &Exec) -> Result<Vec<u8>, Out
     if name.contains('/') {
         return Ok(name.clone().into_bytes());
     }
-    search(machine, name, variable(&call.env, "PATH").unwrap_or(DEFAULT_PATH))
+    search(machine, log, name, variable(&call.env, "PATH").unwrap_or(DEFAULT_PATH))
 }
 
 /// What crun's search comes to, made before the process has its user: the path itself, or each directory of PATH, be it
 /// relative or not. Source: crun's `find_executable`.
-pub(crate) fn as_root(machine: &Machine<'_>, call: &Exec) -> AsRoot {
+pub(crate) fn as_root(machine: &Machine<'_>, log: &mut Log, call: &Exec) -> AsRoot {
     let name = call.argv.first().map_or("", String::as_str);
     let path = variable(&call.env, "PATH").unwrap_or(DEFAULT_PATH);
     let candidates: Vec<String> = match name.contains('/') {
@@ -51,7 +45,7 @@ pub(crate) fn as_root(machine: &Machine<'_>, call: &Exec) -> AsRoot {
     };
     let mut last = AsRoot::FindsNothing;
     for candidate in candidates.into_iter().filter(|_| !name.is_empty()) {
-        match machine.open(candidate.as_bytes()) {
+        match machine.open(log, candidate.as_bytes()) {
             Ok(_) => return AsRoot::Finds(candidate),
             Err(Refusal { errno: Some(errno), cause }) if errno != Errno::ENOENT => {
                 last = AsRoot::Refuses(cause.kind, errno);
@@ -63,12 +57,12 @@ pub(crate) fn as_root(machine: &Machine<'_>, call: &Exec) -> AsRoot {
 }
 
 /// The first executable file of that name in the directories of `path`, an empty one of which is the working directory.
-fn search(machine: &Machine<'_>, name: &str, path: &str) -> Result<Vec<u8>, Outcome> {
+fn search(machine: &Machine<'_>, log: &mut Log, name: &str, path: &str) -> Result<Vec<u8>, Outcome> {
     let fails = |kind, text| Err(Outcome::fails(Errno::ENOENT, name.as_bytes(), Cause { kind, text }));
     let mut near = None;
     for directory in path.split(':').filter(|_| !path.is_empty()) {
         let candidate = clean(directory, name);
-        match machine.open(candidate.as_bytes()) {
+        match machine.open(log, candidate.as_bytes()) {
             Ok(_) if !candidate.starts_with('/') => {
                 let text = format!(
                     "{candidate} was found by {directory:?} of PATH ({path}), and most runtimes run nothing that is found \

@@ -1,17 +1,19 @@
 //! One shell script's way through its commands: which of them end it, and which one it becomes. Commands that may run or
 //! not leave the way open; nothing is decided by them.
 
+use crate::exec::environment::variable;
 use crate::exec::kernel::binfmt::Machine;
 use crate::exec::launch::follow::{Caller, Walk};
-use crate::exec::launch::lookup::variable;
 use crate::exec::launch::shell::{self, Command, Exit, Joint, Word};
 use crate::exec::launch::shells::Shell;
 use crate::exec::launch::wrapper;
-use crate::exec::{Cause, Death, Outcome};
+use crate::exec::log::Log;
+use crate::exec::{Death, Outcome};
 
 /// One script's way.
 pub(crate) struct Following<'m, 'a> {
     pub machine: &'m Machine<'a>,
+    pub log: &'m mut Log,
     pub by: (Shell, &'m str),
     pub arguments: &'m [String],
     pub ends_on_error: bool,
@@ -46,8 +48,7 @@ impl Following<'_, '_> {
         }
         if command.is_nested || command.after == Joint::Pipe {
             self.walk.is_open = true;
-            return is_last
-                .then(|| self.machine.open_end(&format!("{} ends in a command that may run or not", self.by.1)));
+            return is_last.then(|| self.log.open_end(format!("{} ends in a command that may run or not", self.by.1)));
         }
         if starts_with(command, &["set"]) {
             self.ends_on_error |= command.words.iter().any(|word| matches!(word, Word::Known(text) if text.starts_with('-') && !text.starts_with("--") && text.contains('e')));
@@ -69,14 +70,12 @@ impl Following<'_, '_> {
             self.walk.is_open |= matches!(name.as_str(), "." | "source" | "eval" | "cd" | "trap");
             let sets_end = matches!(name.as_str(), "exit" | "return") && command.after == Joint::Next;
             return (is_last || sets_end).then(|| match name.as_str() {
-                "." | "source" | "eval" | "wait" | "exit" => {
-                    self.machine.open_end(&format!("{} ends in {name}", self.by.1))
-                }
+                "." | "source" | "eval" | "wait" | "exit" => self.log.open_end(format!("{} ends in {name}", self.by.1)),
                 _ => None,
             });
         }
         if is_last && command.is_negated {
-            return Some(self.machine.open_end(&format!("{} ends in a command whose failure is a success", self.by.1)));
+            return Some(self.log.open_end(format!("{} ends in a command whose failure is a success", self.by.1)));
         }
         if is_last && command.after != Joint::Or {
             return Some(self.finish(&words, command, false));
@@ -128,33 +127,33 @@ impl Following<'_, '_> {
     }
 
     /// A command that fails, and the script goes on.
-    fn doubt(&self, outcome: &Outcome, command: &Command) {
+    fn doubt(&mut self, outcome: &Outcome, command: &Command) {
         // It may be meant to fail; what it said is not what ends the container.
-        self.machine.says.borrow_mut().clear();
+        self.log.says.clear();
         if let Some(cause) = outcome.cause().filter(|_| !command.is_tested) {
             let text = format!("line {} of {}: {}", command.line, self.by.1, cause.text);
-            self.machine.doubts.borrow_mut().push(Cause { kind: cause.kind, text });
+            self.log.doubt(cause.kind, text);
         }
     }
 
     /// The command that the script becomes, or whose end is its own.
-    fn finish(&self, words: &[Word], command: &Command, is_exec: bool) -> Option<Outcome> {
+    fn finish(&mut self, words: &[Word], command: &Command, is_exec: bool) -> Option<Outcome> {
         if words.contains(&Word::Arguments)
             && self.changes_arguments
             && self.arguments.get(1).is_none_or(|first| first.starts_with('-'))
         {
-            return self.machine.open_end(&format!("{} puts its own words before its arguments", self.by.1));
+            return self.log.open_end(format!("{} puts its own words before its arguments", self.by.1));
         }
         match self.run(words, command, is_exec) {
             Some(outcome) => Some(outcome),
             None => self
-                .machine
-                .open_end(&format!("line {} of {} names a program that only run time tells", command.line, self.by.1)),
+                .log
+                .open_end(format!("line {} of {} names a program that only run time tells", command.line, self.by.1)),
         }
     }
 
     /// `None`: a word of it is not known.
-    fn run(&self, words: &[Word], command: &Command, is_exec: bool) -> Option<Outcome> {
+    fn run(&mut self, words: &[Word], command: &Command, is_exec: bool) -> Option<Outcome> {
         let mut argv = Vec::new();
         for word in words {
             match word {
@@ -171,7 +170,7 @@ impl Following<'_, '_> {
         let name = self.meant_here(name, &argv)?;
         let (kind, label) = self.by;
         let caller = Caller::Shell { kind, label, line: command.line, is_exec };
-        Some(self.machine.run_command(&name, &argv, caller, &self.walk))
+        Some(self.machine.run_command(self.log, &name, &argv, caller, &self.walk))
     }
 
     fn export(&mut self, command: &Command) {

@@ -1,7 +1,7 @@
 //! The files that name library directories: /etc/ld.so.conf with its includes, and musl's path file.
 
 use crate::exec::kernel::access::config;
-use crate::exec::kernel::binfmt::lossy;
+use crate::exec::outcome::lossy;
 use crate::image::{NodeKind, RootFs};
 use crate::inspect::{CONFIG_BYTES, FileKind};
 

@@ -6,8 +6,9 @@
 //! ld.so.conf. Source: elf/dl-load.c, dl-version.c and rtld.c of glibc 2.36; ldso/dynlink.c of musl 1.2.
 
 use crate::exec::kernel::access::Who;
-use crate::exec::kernel::binfmt::{Started, lossy};
+use crate::exec::kernel::binfmt::Started;
 use crate::exec::kernel::cwd::Cwd;
+use crate::exec::outcome::lossy;
 use crate::exec::{Cause, CauseKind, Death, Outcome};
 use crate::image::{NodeId, NodeKind, RootFs};
 use crate::inspect::{Elf, FileKind, PT_DYNAMIC};

@@ -1,11 +1,12 @@
 //! Where a loader looks for a library, in its order. Directories that only some builds of glibc search are taken as
 //! searched: a library of another architecture there is passed over anyway.
 
+use crate::exec::environment::variable;
 use crate::exec::kernel::access::{May, Who, config};
-use crate::exec::kernel::binfmt::{Started, lossy};
+use crate::exec::kernel::binfmt::Started;
 use crate::exec::kernel::cwd::Cwd;
-use crate::exec::launch::lookup::variable;
 use crate::exec::loader::{Family, Fault, Object, conf, verify};
+use crate::exec::outcome::lossy;
 use crate::image::{FileView, ResolveError, RootFs};
 use crate::inspect::{Dynamic, FileKind};
 use crate::platform::Arch;

@@ -1,8 +1,8 @@
 //! Symbol versions: what each object wants of each library, against what the library offers.
 //! Source: elf/dl-version.c `match_symbol`. musl has none of it.
 
-use crate::exec::kernel::binfmt::lossy;
 use crate::exec::loader::{Ended, Loaded, Object, VERSION_EXIT, soname};
+use crate::exec::outcome::lossy;
 use crate::exec::{Cause, CauseKind, Death, Outcome};
 
 /// The first version that a library lacks ends the program; the loader prints every one.

@@ -151,7 +151,7 @@ impl Parser<'_> {
             None if name.bytes().all(|byte| byte.is_ascii_digit()) && !name.is_empty() => {
                 self.scope.arguments.get(name.parse::<usize>().ok()?).cloned()
             }
-            None => crate::exec::launch::lookup::variable(self.scope.env, name).map(str::to_string),
+            None => crate::exec::environment::variable(self.scope.env, name).map(str::to_string),
         })
     }
 

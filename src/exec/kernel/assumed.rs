@@ -1,0 +1,79 @@
+//! The properties of the node that the kernel's loaders depend on, and how one run of the model takes those that are not
+//! known.
+
+use crate::exec::log::Asked;
+use crate::platform::Node;
+use crate::platform::compat::{Kernel, Needs};
+
+/// How the node's unknown properties are taken in one run of the model.
+#[derive(Debug)]
+pub(crate) struct Assumed {
+    pub aarch32: bool,
+    pub ia32: bool,
+    pub x32: bool,
+    pub compat: bool,
+    pub is_before_6_17: bool,
+    pub page: u64,
+}
+
+/// Answers the loaders' questions about the node, and notes which of them were asked.
+pub(crate) struct Facts<'f> {
+    pub assumed: &'f Assumed,
+    pub asked: &'f mut Asked,
+}
+
+impl Facts<'_> {
+    /// Whether the node has what a loader needs.
+    pub(crate) fn has(&mut self, needs: Needs) -> bool {
+        let (index, answer) = match needs {
+            Needs::Nothing => return true,
+            Needs::Ia32 => (0, self.assumed.ia32),
+            Needs::X32 => (1, self.assumed.x32),
+            Needs::Aarch32 => (2, self.assumed.aarch32),
+            Needs::Compat => (3, self.assumed.compat),
+        };
+        self.asked.needs[index] = true;
+        answer
+    }
+
+    pub(crate) fn page(&self) -> u64 {
+        self.assumed.page
+    }
+
+    /// Kernels before 6.17 take no program header table larger than a page.
+    pub(crate) fn bounds_table_by_page(&mut self) -> bool {
+        self.asked.kernel = true;
+        self.assumed.is_before_6_17
+    }
+}
+
+/// A property that is not known, taken the other way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flip {
+    Needs(Needs),
+    Kernel,
+}
+
+impl Flip {
+    pub(crate) fn question(self) -> &'static str {
+        match self {
+            Flip::Needs(needs) => needs.question(),
+            Flip::Kernel => {
+                "whether this node's kernel is 6.17 or newer is not known, and older ones refuse that many program headers"
+            }
+        }
+    }
+}
+
+/// How a run takes the node's properties; `flip` takes one that is not known the other way.
+pub(crate) fn assume(node: &Node, kernel: &Kernel, flip: Option<Flip>) -> Assumed {
+    let has = |needs: Needs, usual: bool| needs.met(node).known().unwrap_or(usual ^ (flip == Some(Flip::Needs(needs))));
+    Assumed {
+        ia32: has(Needs::Ia32, true),
+        x32: has(Needs::X32, false),
+        aarch32: has(Needs::Aarch32, true),
+        compat: has(Needs::Compat, true),
+        is_before_6_17: node.kernel.known().map_or(flip != Some(Flip::Kernel), |version| version < (6, 17)),
+        page: node.page_size.known().unwrap_or(kernel.page_sizes[0]),
+    }
+}
