@@ -41,8 +41,8 @@ pub struct Reading {
     pub notes: Vec<String>,
 }
 
-/// Reads architecture, page size, CPU level, 32-bit support, kernel and binfmt_misc handlers of this machine.
-pub fn read() -> Result<Reading, HostError> {
+/// Reads, with probes that are run from `temporary`, the architecture, page size, CPU level, 32-bit support, kernel and binfmt_misc handlers of this machine.
+pub fn read(temporary: &Path) -> Result<Reading, HostError> {
     if std::env::consts::OS != "linux" {
         return Err(HostError::NotLinux(std::env::consts::OS));
     }
@@ -57,7 +57,7 @@ pub fn read() -> Result<Reading, HostError> {
     let plain = Node::plain(arch);
     let handlers = handlers(&mut notes);
     let mut ask = |is_asked: bool, probe: probe::Probe, otherwise: Fact<bool>| match is_asked {
-        true => probe::run(probe).unwrap_or_else(|error| {
+        true => probe::run(probe, temporary).unwrap_or_else(|error| {
             notes.push(format!("whether this machine runs {} programs could not be tried: {error}", probe.name()));
             Fact::Unknown
         }),
@@ -80,8 +80,8 @@ pub fn read() -> Result<Reading, HostError> {
 
 /// Whether this machine runs programs of `arch`, by itself or by an emulator: tried with one of a hundred bytes. `None`:
 /// there is no such program for this architecture.
-pub fn try_program(arch: Arch) -> Option<std::io::Result<Fact<bool>>> {
-    probe::Probe::of(arch).map(probe::run)
+pub fn try_program(arch: Arch, temporary: &Path) -> Option<std::io::Result<Fact<bool>>> {
+    probe::Probe::of(arch).map(|probe| probe::run(probe, temporary))
 }
 
 /// This machine's name and its kernel's release, as `uname -n` and `uname -r` tell them; empty where there is no /proc.
@@ -200,7 +200,7 @@ mod tests {
     #[test]
     #[cfg(target_os = "linux")]
     fn this_machine_is_a_target_of_its_own_architecture() {
-        let reading = read().unwrap();
+        let reading = read(&std::env::temp_dir()).unwrap();
         assert_eq!(reading.target.name, "host");
         assert!(matches!(reading.target.node.page_size, Fact::Known(4096 | 16384 | 65536)));
         assert_ne!(reading.target.node.kernel, Fact::Unknown);

@@ -3,51 +3,86 @@
 //! what the index promises, what the config declares and what the files are, and asks a model of Linux's `execve` what
 //! a node would do with them.
 //!
-//! A floor uses only floors below it, and data flows one way, from the ground up:
+//! The library answers three questions, without reading the environment, a configuration file or credentials:
+//!
+//! - [`scan`]: does every program of this image start, on these nodes?
+//! - [`lint`]: what in this Dockerfile, Compose file, bake file or workflow breaks another architecture?
+//! - [`execve`]: does this program of a root file system start on this node?
+//!
+//! ```
+//! use imgarch::{Options, Target, scan};
+//!
+//! let mut options = Options::default();
+//! options.targets = Target::parse("linux/arm64,page=64k")?;
+//! let report = scan("oci:/nonexistent", &options);
+//! assert_eq!(report.images[0].problems.len(), 1);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! `examples/` has a program for each. Everything else is internal: the modules that the project's own tests reach are
+//! hidden, and change without notice.
+//!
+//! A module uses only modules of its own tier and of lower ones:
 //!
 //! ```text
-//! floor 7  main, cli    what was typed becomes what was decided; the only exit
-//! floor 6  report       a report in one of its formats
-//!          rebuild      report -> plan -> docker buildx; verified before the tag moves
-//!          workflow     the CI files that imgarch writes for a project
-//!          config       what a project's file says, and what of a report is accepted
-//! floor 5  scan         open -> select -> read layers -> merge -> judge
-//!          lint         Dockerfiles, compose and bake files, workflows -> findings
-//!          host         this machine as a target
-//!          kube         nodes -> targets; pods and workloads -> what they start
-//!          diagnose     a message, a log or a pod -> cause and cure
-//! floor 4  judge        execve's model, the rules, the table of finding codes; pure
-//!          cache        what was found in layers, remembered between runs
-//! floor 3  image        index, manifest, config, layers, the merged file system
-//!          inspect      what a file is, from a bounded part of its bytes
-//! floor 2  source       descriptor in, bytes out: registry, engines, archives, layouts
-//! floor 1  oci          descriptors, digests, documents, references
-//! floor 0  platform     architectures, platforms, nodes, kernels' tables
-//! ```
-//!
-//! ```
-//! use imgarch::platform::{Arch, Platform};
-//!
-//! let platform = Platform::parse("linux/aarch64")?;
-//! assert_eq!(platform.arch(), Some(Arch::Arm64));
-//! # Ok::<(), imgarch::platform::PlatformError>(())
+//! tier 6  main, cli    arguments, environment and file become settings; one call; an exit code
+//! tier 5  report       a report in one of its formats
+//!         rebuild      report -> plan -> docker buildx; verified before the tag moves
+//!         workflow     the CI files that imgarch writes for a project
+//! tier 4  scan         open -> select -> read layers -> merge -> judge
+//!         lint         Dockerfiles, Compose and bake files, workflows -> findings
+//!         diagnose     a message, a log or a pod -> cause and cure
+//!         kube, host   nodes -> targets; pods and workloads -> what they start
+//!         config       the project's file, what it accepts of a report
+//! tier 3  judge        findings and the table of their codes; pure
+//! tier 2  exec         what a node does with a call: execve, the dynamic loader, programs that start programs; pure
+//!         cache        what was found in layers, remembered between runs
+//! tier 1  image        index, manifest, config, layers, the merged file system
+//!         inspect      what a file is, from a bounded part of its bytes
+//! tier 0  source       descriptor in, bytes out: registry, engines, archives, layouts
+//!         oci          descriptors, digests, documents, references
+//!         platform     architectures, platforms, nodes, kernels' tables
 //! ```
 
-pub mod cache;
+#![forbid(unsafe_code)]
+#![cfg_attr(not(test), warn(clippy::disallowed_methods, clippy::disallowed_macros, clippy::unwrap_used, clippy::todo))]
+
+mod api;
+mod cache;
+mod config;
+mod diagnose;
+mod host;
+mod rebuild;
+
+#[doc(hidden)]
 pub mod cli;
-pub mod config;
-pub mod diagnose;
+#[doc(hidden)]
 pub mod exec;
-pub mod host;
+#[doc(hidden)]
 pub mod image;
+#[doc(hidden)]
 pub mod inspect;
+#[doc(hidden)]
 pub mod judge;
+#[doc(hidden)]
 pub mod kube;
+#[doc(hidden)]
 pub mod lint;
+#[doc(hidden)]
 pub mod oci;
+#[doc(hidden)]
 pub mod platform;
-pub mod rebuild;
+#[doc(hidden)]
 pub mod report;
+#[doc(hidden)]
 pub mod scan;
+#[doc(hidden)]
 pub mod source;
+#[doc(hidden)]
 pub mod workflow;
+
+pub use api::{execve, lint, scan};
+pub use judge::code::{Code, Severity};
+pub use judge::finding::Finding;
+pub use platform::Target;
+pub use scan::{Options, Report};

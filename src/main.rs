@@ -1,11 +1,15 @@
 //! Parse, run, exit code: the only place where the process ends.
 
+#![forbid(unsafe_code)]
+#![warn(clippy::disallowed_methods, clippy::disallowed_macros)]
+
 use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
 use imgarch::cli;
 
+#[expect(clippy::disallowed_macros, reason = "the one place that prints why a command failed")]
 fn main() -> ExitCode {
     let args = cli::Args::parse();
     let mut out = io::BufWriter::new(Reader(io::stdout().lock()));

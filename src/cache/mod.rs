@@ -18,7 +18,7 @@ use std::sync::Mutex;
 use folder::Folder;
 pub use folder::hold_writes;
 use seen::Seen;
-pub use store::{Access, Store, StoreError, StoreOptions, shown};
+pub use store::{Access, Store, StoreOptions, shown};
 
 use crate::image::{Checked, Contents};
 use crate::inspect::FileKind;

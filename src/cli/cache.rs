@@ -1,13 +1,12 @@
 //! `imgarch cache`: what is remembered of layers, and forgetting it. Also where a scan's cache comes from.
 
-use std::ffi::OsStr;
 use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::opening::SourceArgs;
 use super::settings::{ConfigArgs, Settings, Typed};
-use super::{CliError, Terminal};
+use super::{CliError, Environment, Terminal};
 use crate::cache::{Access, Cache, Store, StoreOptions};
 use crate::scan::Options;
 
@@ -45,8 +44,8 @@ pub struct CacheFlags {
 /// Seconds for a request to a shared cache: it is to save time.
 const STORE_TIMEOUT: u64 = 10;
 
-pub fn run(args: &CacheArgs, out: &mut dyn Write) -> Result<u8, CliError> {
-    let settings = Settings::load(&args.config, Typed::default(), &SourceArgs::default())?;
+pub fn run(args: &CacheArgs, environment: &Environment, out: &mut dyn Write) -> Result<u8, CliError> {
+    let settings = Settings::load(&args.config, Typed::default(), &SourceArgs::default(), environment)?;
     let Some(folder) = &settings.cache.value else {
         writeln!(out, "no cache: {}", settings.cache.origin)?;
         return Ok(0);
@@ -75,7 +74,7 @@ pub fn open(settings: &Settings) -> Result<Option<Arc<Cache>>, CliError> {
         timeout: Duration::from_secs(settings.timeout.value.min(STORE_TIMEOUT)),
         // One that cannot be read stops the run where the registries' client is made.
         authorities: settings.ca_cert.value.iter().filter_map(|path| std::fs::read(path).ok()).collect(),
-        variables: std::env::vars_os().filter_map(|(name, value)| variable(&name, &value)).collect(),
+        variables: settings.cache_variables.clone(),
     };
     let store = |place: &String, access| -> Result<Option<Store>, CliError> {
         // A directory is no network.
@@ -98,14 +97,6 @@ pub fn open(settings: &Settings) -> Result<Option<Arc<Cache>>, CliError> {
     })
 }
 
-/// What the stores' own command line tools take their credentials from starts with these.
-const VARIABLES: [&str; 3] = ["AWS_", "GOOGLE_", "AZURE_"];
-
-fn variable(name: &OsStr, value: &OsStr) -> Option<(String, String)> {
-    let (name, value) = (name.to_str()?, value.to_str()?);
-    VARIABLES.iter().any(|prefix| name.starts_with(prefix)).then(|| (name.to_string(), value.to_string()))
-}
-
 /// Holds a run's cache to its limit, and tells what did not work. Neither is a reason to fail a run.
 pub fn trim(options: &Options, terminal: &Terminal) {
     let Some(cache) = &options.cache else { return };
@@ -116,6 +107,7 @@ pub fn trim(options: &Options, terminal: &Terminal) {
 }
 
 /// Between two releases inspection changes without a new version: then the program file itself tells builds apart.
+#[expect(clippy::disallowed_methods, reason = "the program's own file identifies the build")]
 fn build() -> String {
     if !cfg!(debug_assertions) {
         return String::new();

@@ -3,14 +3,12 @@
 use std::io::Write;
 use std::time::Instant;
 
-use super::pull_secrets::PullSecrets;
 use super::settings::{ConfigArgs, Settings, Typed};
 use super::targets::{self, ClusterArgs};
-use super::{CliError, Terminal, cache, opening, scan, uses};
+use super::{CliError, Environment, Terminal, cache, opening, scan};
 use crate::diagnose::overview::{self, overview};
-use crate::kube::object::{NodeObject, PodObject};
-use crate::kube::workload::of_object;
-use crate::kube::{Cluster, KubeError, Scope, Survey, nodes};
+use crate::kube::Scope;
+use crate::kube::inventory::{Inventory, Secrets};
 use crate::report::cluster as report;
 use crate::report::{Format, Style};
 use crate::scan::{FailOn, Options, Report};
@@ -77,23 +75,15 @@ impl From<ClusterFailOn> for FailOn {
     }
 }
 
-/// What was read of a cluster.
-#[derive(Default)]
-struct Seen {
-    objects: Vec<NodeObject>,
-    nodes: nodes::Nodes,
-    pods: Vec<PodObject>,
-    survey: Survey,
-    workloads: usize,
-    secrets: PullSecrets,
-    /// What could not be listed: the answer is not whole.
-    unread: Vec<String>,
-}
-
-pub fn run(mut args: ClusterCommandArgs, terminal: &Terminal, out: &mut dyn Write) -> Result<u8, CliError> {
+pub fn run(
+    args: &ClusterCommandArgs,
+    environment: &Environment,
+    terminal: &Terminal,
+    out: &mut dyn Write,
+) -> Result<u8, CliError> {
     let started = Instant::now();
     let format = Format::parse(&args.format).ok_or_else(|| CliError::Usage {
-        text: format!("there is no format {:?}", args.format),
+        text: format!("unknown format {:?}", args.format),
         hint: Some(format!("formats are {}", Format::names().join(", "))),
     })?;
     let typed = Typed {
@@ -102,19 +92,19 @@ pub fn run(mut args: ClusterCommandArgs, terminal: &Terminal, out: &mut dyn Writ
         cache: args.cache.clone(),
         ..Typed::default()
     };
-    let settings = Settings::load(&args.config, typed, &args.sources)?;
-    settings.apply_to(&mut args.sources);
-    let cluster = targets::connect(&args.cluster)?;
-    let seen = see(&args, &cluster);
-    args.sources.extra_credentials = seen.secrets.stores();
+    let settings = Settings::load(&args.config, typed, &args.sources, environment)?;
+    let cluster = targets::connect(&args.cluster, environment)?;
+    let scope = Scope { namespace: args.namespace.clone(), selector: args.selector.clone() };
+    let secrets = if args.pull_secrets { Secrets::Read } else { Secrets::Leave };
+    let seen = Inventory::read(&cluster, &scope, secrets);
     let homeless = seen.survey.homeless.clone();
     let uses = seen.survey.uses();
     if uses.is_empty() && homeless.is_empty() && seen.unread.is_empty() {
         return Err(CliError::Unknown { text: "no pod and no workload was found".into(), hint: None });
     }
-    let jobs = settings.jobs.value.map_or_else(scan::default_jobs, usize::from);
-    let base = Options { jobs, limits: settings.limits(), cache: cache::open(&settings)?, ..Options::default() };
-    let mut judged = uses::judge(&args.sources, terminal, uses, &seen.nodes, &base)?;
+    let base = Options { cache: cache::open(&settings)?, ..settings.options() };
+    let opener = settings.sources.clone().with_credentials(seen.credentials).opener()?;
+    let mut judged = scan::judge_uses(&opener, &settings, terminal, uses, &seen.nodes, &base);
     let mut found = overview(&overview::Seen {
         uses: &judged.uses,
         reports: &judged.report.images,
@@ -151,46 +141,6 @@ fn exit_code(report: &Report, fail_on: FailOn, unread: &[String]) -> u8 {
         0 if !unread.is_empty() => 3,
         code => code,
     }
-}
-
-/// Lists what there is, and what each of it runs.
-fn see(args: &ClusterCommandArgs, cluster: &Cluster) -> Seen {
-    let scope = Scope { namespace: args.namespace.clone(), selector: args.selector.clone() };
-    let mut seen = Seen::default();
-    seen.objects = listed("nodes", cluster.nodes(), &mut seen.unread);
-    seen.nodes = nodes::group(&seen.objects);
-    seen.pods = listed("pods", cluster.pods(&scope), &mut seen.unread);
-    for pod in &seen.pods {
-        seen.survey.add_pod(pod, &seen.nodes);
-        if args.pull_secrets {
-            seen.secrets.read_for(cluster, pod.metadata.namespace.as_deref(), &pod.spec, &mut seen.unread);
-        }
-    }
-    for (plural, values) in cluster.workloads(&scope) {
-        for value in listed(plural, values, &mut seen.unread) {
-            match of_object(&value) {
-                Ok(Some(workload)) => {
-                    seen.workloads += 1;
-                    seen.survey.add_workload(&workload, &seen.objects, &seen.nodes);
-                    if args.pull_secrets {
-                        let namespace = workload.namespace.as_deref();
-                        seen.secrets.read_for(cluster, namespace, &workload.pod, &mut seen.unread);
-                    }
-                }
-                Ok(None) => {}
-                Err(error) => seen.unread.push(format!("{plural}: {error}")),
-            }
-        }
-    }
-    seen
-}
-
-/// What could be listed; what could not is said.
-fn listed<T>(what: &str, list: Result<Vec<T>, KubeError>, unread: &mut Vec<String>) -> Vec<T> {
-    list.unwrap_or_else(|error| {
-        unread.push(format!("{what} were not read: {error}"));
-        Vec::new()
-    })
 }
 
 /// Broken images come last in a terminal, where the eye is; JSON's readers sort by themselves.

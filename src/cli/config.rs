@@ -3,9 +3,9 @@
 use std::io::Write;
 use std::path::Path;
 
-use super::CliError;
 use super::opening::SourceArgs;
-use super::settings::{ConfigArgs, Origin, Settings, Sourced, Typed};
+use super::settings::{ConfigArgs, SettingOrigin, Settings, Sourced, Typed};
+use super::{CliError, Environment};
 use crate::report::escape::visible;
 use crate::scan::FailOn;
 
@@ -16,16 +16,16 @@ pub struct ConfigCommand {
     config: ConfigArgs,
 }
 
-pub fn run(args: &ConfigCommand, out: &mut dyn Write) -> Result<u8, CliError> {
-    let settings = Settings::load(&args.config, Typed::default(), &SourceArgs::default())?;
+pub fn run(args: &ConfigCommand, environment: &Environment, out: &mut dyn Write) -> Result<u8, CliError> {
+    let settings = Settings::load(&args.config, Typed::default(), &SourceArgs::default(), environment)?;
     let file = settings.file.as_ref().map_or_else(|| "none".to_string(), |path| path.display().to_string());
     writeln!(out, "configuration file: {}\n", visible(&file))?;
     let mut rows: Vec<[String; 3]> = Vec::new();
     let own_name = settings.file.as_deref().and_then(Path::file_name).map(|name| name.to_string_lossy());
-    let mut say = |name: &str, value: String, origin: &Origin| {
+    let mut say = |name: &str, value: String, origin: &SettingOrigin| {
         // `--config` may name it otherwise.
         let origin = match (origin, &own_name) {
-            (Origin::File, Some(name)) => visible(name),
+            (SettingOrigin::File, Some(name)) => visible(name),
             _ => origin.to_string(),
         };
         rows.push([name.to_string(), visible(&value), origin]);
@@ -49,9 +49,9 @@ pub fn run(args: &ConfigCommand, out: &mut dyn Write) -> Result<u8, CliError> {
         say(&format!("registries.mirrors.{registry}"), list(mirrors), &settings.mirrors.origin);
     }
     for (host, options) in &settings.hosts {
-        say(&format!("registries.hosts.{host}.insecure"), options.is_insecure.to_string(), &Origin::File);
+        say(&format!("registries.hosts.{host}.insecure"), options.is_insecure.to_string(), &SettingOrigin::File);
         let certs: Vec<String> = options.ca_certs.iter().map(|path| path.display().to_string()).collect();
-        say(&format!("registries.hosts.{host}.ca-cert"), list(&certs), &Origin::File);
+        say(&format!("registries.hosts.{host}.ca-cert"), list(&certs), &SettingOrigin::File);
     }
     say("offline", settings.offline.value.to_string(), &settings.offline.origin);
     say("cache", path(&settings.cache.value), &settings.cache.origin);
@@ -69,10 +69,10 @@ pub fn run(args: &ConfigCommand, out: &mut dyn Write) -> Result<u8, CliError> {
     say("limits.image-memory", number(&settings.image_memory), &settings.image_memory.origin);
     say("limits.cache-bytes", number(&settings.cache_bytes), &settings.cache_bytes.origin);
     for (code, severity) in &settings.severities {
-        say(&format!("severity.{code}"), severity.word().to_string(), &Origin::File);
+        say(&format!("severity.{code}"), severity.word().to_string(), &SettingOrigin::File);
     }
     for (index, ignore) in settings.ignores.iter().enumerate() {
-        say(&format!("ignore {}", index + 1), ignore.to_string(), &Origin::File);
+        say(&format!("ignore {}", index + 1), ignore.to_string(), &SettingOrigin::File);
     }
     let widths = [0, 1].map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0));
     for [name, value, origin] in &rows {

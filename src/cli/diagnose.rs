@@ -3,9 +3,9 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use super::settings::{ConfigArgs, Settings};
+use super::settings::{ConfigArgs, Settings, Typed};
 use super::targets::{self, ClusterArgs};
-use super::{CliError, Terminal, opening, scan};
+use super::{CliError, Environment, Terminal, opening, scan};
 use crate::diagnose::{Answer, Circumstances, Evidence, Names, Symptom, answer, recognise};
 use crate::platform::{Platform, Target, target};
 use crate::report::answer as report;
@@ -60,15 +60,19 @@ pub struct DiagnoseArgs {
     #[command(flatten)]
     config: ConfigArgs,
     #[command(flatten)]
-    pub(super) sources: opening::SourceArgs,
+    sources: opening::SourceArgs,
 }
 
 /// A log is read up to here: what ended a start is in its first and last lines, and few logs are longer.
 const LOG_BYTES: u64 = 64 << 20;
 
-pub fn run(mut args: DiagnoseArgs, terminal: &Terminal, out: &mut dyn Write) -> Result<u8, CliError> {
-    Settings::of_sources(&args.config, &mut args.sources)?;
-    let args = &args;
+pub fn run(
+    args: &DiagnoseArgs,
+    environment: &Environment,
+    terminal: &Terminal,
+    out: &mut dyn Write,
+) -> Result<u8, CliError> {
+    let settings = Settings::load(&args.config, Typed::default(), &args.sources, environment)?;
     let text = match (&args.log, &args.subject) {
         (Some(path), _) => Some(targets::read_text(path, LOG_BYTES)?),
         (None, Some(subject)) if is_message(subject) => Some(subject.clone()),
@@ -76,13 +80,13 @@ pub fn run(mut args: DiagnoseArgs, terminal: &Terminal, out: &mut dyn Write) -> 
         _ => None,
     };
     let answers = match text {
-        Some(text) => of_text(args, terminal, &text)?,
-        None => of_cluster(args, terminal)?,
+        Some(text) => of_text(args, &settings, environment, terminal, &text)?,
+        None => match of_cluster(args, &settings, environment, terminal)? {
+            Some(answers) => answers,
+            // Nothing fails: that is an answer, and a good one.
+            None => return Ok(0),
+        },
     };
-    if answers.is_empty() && args.failing {
-        // Nothing fails: that is an answer, and a good one.
-        return Ok(0);
-    }
     if answers.is_empty() {
         return Err(CliError::Unknown {
             text: "nothing in it says why a program could not start".to_string(),
@@ -98,21 +102,27 @@ fn is_message(subject: &str) -> bool {
     subject.contains(char::is_whitespace) || subject.contains(':')
 }
 
-fn of_text(args: &DiagnoseArgs, terminal: &Terminal, text: &str) -> Result<Vec<Answer>, CliError> {
+fn of_text(
+    args: &DiagnoseArgs,
+    settings: &Settings,
+    environment: &Environment,
+    terminal: &Terminal,
+    text: &str,
+) -> Result<Vec<Answer>, CliError> {
     let symptoms = recognise(text);
     let circumstances = Circumstances {
         exit_code: args.exit_code,
         has_output: args.log.as_ref().map(|_| !text.trim().is_empty()),
         ..Circumstances::default()
     };
-    let found = args.target.as_deref().map(targets::of_text).transpose()?.unwrap_or_default();
+    let found = args.target.as_deref().map(|text| targets::of_text(text, environment)).transpose()?.unwrap_or_default();
     terminal.notes(&found.notes);
     let target = found.targets.into_iter().next().or_else(|| named_target(&symptoms));
     let given = (!args.entrypoint.is_empty()).then(|| args.entrypoint.clone());
     let image = match &args.image {
         Some(image) if !args.no_image => {
             let call = CallOverride { entrypoint: given, args: None };
-            Some(read_image(&args.sources, terminal, image, target.iter().cloned().collect(), call)?)
+            Some(read_image(settings, terminal, image, target.iter().cloned().collect(), call)?)
         }
         _ => None,
     };
@@ -135,29 +145,69 @@ fn named_target(symptoms: &[Symptom]) -> Option<Target> {
 }
 
 /// One image, judged on these targets; what cannot be read is noted, and the answer rests on the rest.
-pub(super) fn read_image(
-    sources: &opening::SourceArgs,
+fn read_image(
+    settings: &Settings,
     terminal: &Terminal,
     image: &str,
     targets: Vec<Target>,
     call: CallOverride,
 ) -> Result<ImageReport, CliError> {
-    let options = Options { targets, call, jobs: scan::default_jobs(), ..Options::default() };
-    let mut report = scan::read(sources, terminal, &[image.to_string()], &options)?;
-    let report = report.images.pop().expect("one image was named, so one is reported");
+    let options = Options { targets, call, ..settings.options() };
+    let report = scan::read_one(&settings.sources.opener()?, settings, terminal, image, &options);
     let notes: Vec<String> = report.problems.iter().map(|problem| format!("{image}: {}", problem.text)).collect();
     terminal.notes(&notes);
     Ok(report)
 }
 
 #[cfg(not(feature = "kube"))]
-fn of_cluster(_: &DiagnoseArgs, _: &Terminal) -> Result<Vec<Answer>, CliError> {
+fn of_cluster(_: &DiagnoseArgs, _: &Settings, _: &Environment, _: &Terminal) -> Result<Option<Vec<Answer>>, CliError> {
     Err(targets::without_kube())
 }
 
+/// Answers for the pods of a cluster; `None` where `--failing` found that nothing fails.
 #[cfg(feature = "kube")]
-use in_cluster::of_cluster;
-
-#[cfg(feature = "kube")]
-#[path = "diagnose_cluster.rs"]
-mod in_cluster;
+fn of_cluster(
+    args: &DiagnoseArgs,
+    settings: &Settings,
+    environment: &Environment,
+    terminal: &Terminal,
+) -> Result<Option<Vec<Answer>>, CliError> {
+    use crate::diagnose::cluster::{self, ClusterError, Question};
+    let connected = targets::connect(&args.cluster, environment)?;
+    let question = Question {
+        subject: args.subject.as_deref(),
+        namespace: args.namespace.as_deref(),
+        all_namespaces: args.all_namespaces,
+    };
+    let opener = match args.no_image || settings.sources.is_offline {
+        true => None,
+        false => Some(settings.sources.opener()?),
+    };
+    let read = |image: &str, targets: Vec<Target>, call: CallOverride| {
+        let options = Options { targets, call, ..settings.options() };
+        scan::read_one(
+            opener.as_ref().expect("images are read only with an opener"),
+            settings,
+            terminal,
+            image,
+            &options,
+        )
+    };
+    let read = opener.as_ref().map(|_| &read as cluster::ReadImage<'_>);
+    let mut notes = Vec::new();
+    let answers = cluster::diagnose(&connected, question, read, &mut notes);
+    terminal.notes(&notes);
+    match answers {
+        Ok(answers) => Ok(Some(answers)),
+        Err(error @ ClusterError::NothingFails { .. }) if args.failing => {
+            terminal.note(&error.to_string());
+            Ok(None)
+        }
+        Err(ClusterError::Kube(error)) => Err(targets::refused(&error)),
+        Err(error @ ClusterError::NoSelector { .. }) => Err(CliError::usage(error.to_string())),
+        Err(error @ ClusterError::NothingFails { .. }) => Err(CliError::Unknown {
+            text: error.to_string(),
+            hint: Some("imgarch diagnose --failing -A looks in every namespace".to_string()),
+        }),
+    }
+}

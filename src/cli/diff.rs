@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use super::settings::{ConfigArgs, Settings, Typed};
-use super::{CliError, Terminal, cache, opening, scan, targets};
+use super::{CliError, Environment, Terminal, cache, opening, scan, targets};
 use crate::report::diff;
 use crate::scan::Options;
 
@@ -35,25 +35,18 @@ enum DiffFormat {
     Json,
 }
 
-pub fn run(mut args: DiffArgs, terminal: &Terminal, out: &mut dyn Write) -> Result<u8, CliError> {
+pub fn run(
+    args: &DiffArgs,
+    environment: &Environment,
+    terminal: &Terminal,
+    out: &mut dyn Write,
+) -> Result<u8, CliError> {
     let typed = Typed { targets: args.target.clone(), cache: args.cache.clone(), ..Typed::default() };
-    let settings = Settings::load(&args.config, typed, &args.sources)?;
-    settings.apply_to(&mut args.sources);
-    let mut on = Vec::new();
-    for text in &settings.targets.value {
-        let found = targets::of_text(text)?;
-        found.notes.iter().for_each(|note| terminal.note(note));
-        on.extend(found.targets);
-    }
-    let options = Options {
-        targets: on,
-        limits: settings.limits(),
-        cache: cache::open(&settings)?,
-        jobs: settings.jobs.value.map_or_else(scan::default_jobs, usize::from),
-        ..Options::default()
-    };
+    let settings = Settings::load(&args.config, typed, &args.sources, environment)?;
+    let targets = targets::of_texts(&settings.targets.value, environment, terminal)?;
+    let options = Options { targets, cache: cache::open(&settings)?, ..settings.options() };
     let names = [args.old.clone(), args.new.clone()];
-    let report = scan::read(&args.sources, terminal, &names, &options)?;
+    let report = scan::read(&settings.sources.opener()?, &settings, terminal, &names, &options);
     let [old, new] = report.images.as_slice() else { unreachable!("a scan reports each image that was named") };
     for image in [old, new] {
         for problem in image.problems.iter().chain(image.platforms.iter().flat_map(|one| &one.problems)) {

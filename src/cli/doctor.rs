@@ -2,10 +2,10 @@
 
 use std::io::Write;
 
-use super::CliError;
-use super::machine::{AnswerFormat, machine_and_notes};
+use super::outputs::AnswerFormat;
+use super::{CliError, Environment};
 use crate::platform::Platform;
-use crate::rebuild::{self, Docker, Power, Remedy, State, ThisMachine};
+use crate::rebuild::{self, Docker, Power, Remedy, State, ThisMachine, survey_this_machine};
 use crate::report::rebuild as report;
 
 /// What to examine, and whether to mend it.
@@ -34,7 +34,7 @@ pub struct DoctorArgs {
     format: AnswerFormat,
 }
 
-pub fn run(args: &DoctorArgs, out: &mut dyn Write) -> Result<u8, CliError> {
+pub fn run(args: &DoctorArgs, environment: &Environment, out: &mut dyn Write) -> Result<u8, CliError> {
     let parse = |text: &String| Platform::parse(text).map_err(|error| CliError::usage(error.to_string()));
     let mut platforms = args.platform.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
     let privileged = args.privileged.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
@@ -44,7 +44,8 @@ pub fn run(args: &DoctorArgs, out: &mut dyn Write) -> Result<u8, CliError> {
     let more: Vec<Platform> = privileged.iter().filter(|named| !platforms.contains(named)).cloned().collect();
     platforms.extend(more);
     let docker = ThisMachine;
-    let (mut machine, mut notes) = machine_and_notes(&docker, args.builder.as_deref(), &platforms);
+    let (mut machine, mut notes) =
+        survey_this_machine(&docker, args.builder.as_deref(), &platforms, &environment.temporary);
     let mut checks = rebuild::examine(&machine, &platforms);
     if args.fix {
         for check in checks.iter().filter(|check| check.state == State::Missing) {
@@ -53,7 +54,7 @@ pub fn run(args: &DoctorArgs, out: &mut dyn Write) -> Result<u8, CliError> {
                 mend(&docker, remedy, out)?;
             }
         }
-        (machine, notes) = machine_and_notes(&docker, args.builder.as_deref(), &platforms);
+        (machine, notes) = survey_this_machine(&docker, args.builder.as_deref(), &platforms, &environment.temporary);
         checks = rebuild::examine(&machine, &platforms);
     }
     match args.format {

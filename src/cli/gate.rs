@@ -2,11 +2,10 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::settings::Settings;
-use super::{CliError, Terminal, write};
-use crate::config::{self, Baseline, Date, Policy};
+use super::{CliError, Environment, Terminal, write};
+use crate::config::{self, Baseline, Policy};
 use crate::report::{self, Format, Style};
 use crate::scan::Report;
 
@@ -28,14 +27,13 @@ const BASELINE_LIMIT: u64 = 256 << 20;
 /// Applies the project's policy to a report. What its owner should know goes to standard error.
 pub fn apply(report: &mut Report, settings: &Settings, args: &GateArgs, terminal: &Terminal) -> Result<(), CliError> {
     let path = settings.baseline.value.as_deref();
-    let mut policy =
-        Policy { severities: settings.severities.clone(), ignores: settings.ignores.clone(), baseline: None };
+    let mut policy = settings.policy();
     if args.update_baseline {
         let path = path.ok_or_else(|| CliError::Usage {
             text: "--update-baseline needs a file".into(),
             hint: Some("--baseline imgarch-baseline.json --update-baseline".into()),
         })?;
-        for note in config::apply(report, &policy, today()) {
+        for note in config::apply(report, &policy, settings.today) {
             terminal.note(&note);
         }
         let text = Baseline::text_of(report);
@@ -46,23 +44,10 @@ pub fn apply(report: &mut Report, settings: &Settings, args: &GateArgs, terminal
     } else if let Some(path) = path {
         policy.baseline = Some(read_baseline(path)?);
     }
-    for note in config::apply(report, &policy, today()) {
+    for note in config::apply(report, &policy, settings.today) {
         terminal.note(&note);
     }
     Ok(())
-}
-
-/// Applies what the project says of severities and what it accepts by reason; today's baseline is not asked, for it holds
-/// faults that nobody has mended yet.
-pub fn apply_policy(report: &mut Report, settings: &Settings) {
-    let policy = Policy { severities: settings.severities.clone(), ignores: settings.ignores.clone(), baseline: None };
-    // An ignore that matches nothing here may match what other commands see.
-    let _notes = config::apply(report, &policy, today());
-}
-
-fn today() -> Date {
-    // A clock before 1970 is a broken one; then nothing has expired.
-    Date::of_unix_seconds(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()))
 }
 
 fn read_baseline(path: &Path) -> Result<Baseline, CliError> {
@@ -83,13 +68,13 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
 }
 
 /// Appends the matrix to the summary of a GitHub workflow's step, where this runs in one.
-pub fn write_step_summary(report: &Report, style: &Style<'_>) -> Result<(), CliError> {
-    let Some(path) = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty()) else { return Ok(()) };
+pub fn write_step_summary(report: &Report, style: &Style<'_>, environment: &Environment) -> Result<(), CliError> {
+    let Some(path) = environment.path("GITHUB_STEP_SUMMARY") else { return Ok(()) };
     let mut text = Vec::new();
     report::write(report, Format::Markdown, style, &mut text)?;
     let file = std::fs::File::options().append(true).create(true).open(&path);
     file.and_then(|mut file| file.write_all(&text)).map_err(|error| CliError::Unknown {
-        text: format!("writing the step summary {}: {error}", Path::new(&path).display()),
+        text: format!("writing the step summary {}: {error}", path.display()),
         hint: None,
     })
 }

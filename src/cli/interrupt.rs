@@ -59,6 +59,7 @@ pub fn watch() {
 }
 
 /// Ends the process as a signal does, with this exit code.
+#[expect(clippy::disallowed_methods, reason = "ends the process as a signal does")]
 pub fn end(code: i32) -> ! {
     leave_nothing(|| std::process::exit(code));
     unreachable!("the process has ended")

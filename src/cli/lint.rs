@@ -1,24 +1,19 @@
 //! `imgarch lint`: finds the files, gives the rules what is beside them, and writes what is rewritten.
 
-mod context;
-mod pins;
-
-use std::fs;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use super::outputs::outputs;
 use super::settings::{ConfigArgs, Settings, Typed};
 use super::terminal::tell;
-use super::{CliError, Terminal, opening};
+use super::{CliError, Environment, Terminal, opening};
 use crate::judge::code::Severity;
-use crate::lint::{self, Format, Linted, Outside, Safety};
+use crate::lint::{self, DiscoverError, Format, Linted, Outside, Safety, SourceFile, host_files};
 use crate::oci::Reference;
 use crate::platform::Platform;
 use crate::report::terminal::Screen;
 use crate::report::{self, LintRun};
-pub use context::host_files;
 
 /// What to check, and what to do about it.
 #[derive(Debug, clap::Args)]
@@ -76,14 +71,12 @@ enum LintFailOn {
     Never,
 }
 
-/// A Dockerfile is a few KiB; more than this is no file that a person wrote.
-const FILE_LIMIT: u64 = 4 << 20;
-/// Files that a search looks at: a large repository has some hundred thousand.
-const SEARCH_LIMIT: usize = 1_000_000;
-/// Folders that hold no source of the project itself.
-const SKIPPED: &[&str] = &[".git", "node_modules", "target", "vendor", ".venv", "venv", ".terraform", "dist"];
-
-pub fn run(args: &LintArgs, terminal: &Terminal, out: &mut dyn Write) -> Result<u8, CliError> {
+pub fn run(
+    args: &LintArgs,
+    environment: &Environment,
+    terminal: &Terminal,
+    out: &mut dyn Write,
+) -> Result<u8, CliError> {
     let started = Instant::now();
     let outputs = outputs(&args.format, report::Format::parse, &report::Format::names())?;
     // Only beside the text may a diff stand on standard output.
@@ -91,11 +84,13 @@ pub fn run(args: &LintArgs, terminal: &Terminal, out: &mut dyn Write) -> Result<
     let platforms =
         args.platform.iter().map(|text| Platform::parse(text).map_err(|error| CliError::usage(error.to_string())));
     let platforms: Vec<Platform> = platforms.collect::<Result<_, _>>()?;
-    let settings = Settings::load(&args.config, Typed::default(), &args.sources)?;
-    let registry = args.online.then(|| pins::registry(&settings)).transpose()?;
+    let settings = Settings::load(&args.config, Typed::default(), &args.sources, environment)?;
+    let client = args.online.then(|| settings.sources.client()).transpose();
+    let client =
+        client.map_err(|error| CliError::Usage { text: error.to_string(), hint: error.hint().map(str::to_string) })?;
     let mut files = Vec::new();
     for path in &args.paths {
-        files.extend(read(path)?);
+        files.extend(lint::discover(path).map_err(undiscovered)?);
     }
     if files.is_empty() {
         return Err(CliError::Usage {
@@ -106,17 +101,20 @@ pub fn run(args: &LintArgs, terminal: &Terminal, out: &mut dyn Write) -> Result<
     let check = |path: &Path, text: &str, format: Format| {
         let context = args.context.clone().unwrap_or_else(|| path.parent().unwrap_or(Path::new("")).to_path_buf());
         let host_files = |pattern: &str| host_files(&context, path, pattern);
-        let pin = |reference: &Reference| pins::ask(registry.as_ref(), reference);
+        let pin = |reference: &Reference| {
+            let client = client.as_ref().ok_or("offline")?;
+            lint::look_up_pin(&|reference| Box::new(client.image(reference)), reference)
+        };
         let outside = Outside {
             files: &host_files,
-            pin: registry.is_some().then_some(&pin as &lint::PinLookup<'_>),
+            pin: client.is_some().then_some(&pin as &lint::PinLookup<'_>),
             platforms: platforms.clone(),
             target: args.stage.clone(),
         };
         lint::lint(path, text, format, &outside)
     };
     let mut all = Vec::new();
-    for (path, text, format) in files {
+    for SourceFile { path, text, format } in files {
         let linted = check(&path, &text, format);
         let rewritten = if args.fix { rewrite(&linted, args, shows_diff, out)? } else { None };
         all.push(rewritten.map_or(linted, |text| check(&path, &text, format)));
@@ -181,57 +179,14 @@ fn unreadable(path: &Path, error: &std::io::Error) -> CliError {
     CliError::Unknown { text: format!("{}: {error}", path.display()), hint: None }
 }
 
-/// The files to check below `path`, with their texts. A file that was named must be one of ours.
-fn read(path: &Path) -> Result<Vec<(PathBuf, String, Format)>, CliError> {
-    if path.as_os_str() != "-" && fs::metadata(path).map_err(|error| unreadable(path, &error))?.is_file() {
-        let text = text_of(path)?;
-        let format = lint::format_of(path, &text).ok_or_else(|| CliError::Usage {
-            text: format!("{} is no Dockerfile, compose file, bake file or GitHub workflow", path.display()),
-            hint: Some(
-                "they are told by their names: Dockerfile*, *.Dockerfile, compose*.yaml, docker-bake*.hcl".to_string(),
-            ),
-        })?;
-        return Ok(vec![(path.to_path_buf(), text, format)]);
+fn undiscovered(error: DiscoverError) -> CliError {
+    let text = error.to_string();
+    match error {
+        DiscoverError::Unreadable { .. } => CliError::Unknown { text, hint: None },
+        DiscoverError::TooManyFiles { .. } => CliError::usage(text),
+        DiscoverError::UnknownFormat { .. } => CliError::Usage {
+            text,
+            hint: Some("names tell the format: Dockerfile*, *.Dockerfile, compose*.yaml, docker-bake*.hcl".to_string()),
+        },
     }
-    let mut found = Vec::new();
-    let mut seen = 0;
-    let mut pending = vec![path.to_path_buf()];
-    while let Some(folder) = pending.pop() {
-        let mut entries: Vec<_> = fs::read_dir(&folder)
-            .map_err(|error| unreadable(&folder, &error))?
-            .collect::<Result<_, _>>()
-            .map_err(|error| unreadable(&folder, &error))?;
-        entries.sort_by_key(fs::DirEntry::file_name);
-        for entry in entries {
-            seen += 1;
-            if seen > SEARCH_LIMIT {
-                return Err(CliError::usage(format!(
-                    "{} holds more than {SEARCH_LIMIT} files; name the folders to check",
-                    path.display()
-                )));
-            }
-            let kind = entry.file_type().map_err(|error| unreadable(&entry.path(), &error))?;
-            let name = entry.file_name();
-            if kind.is_dir() && !SKIPPED.iter().any(|skipped| name == *skipped) {
-                pending.push(entry.path());
-            } else if kind.is_file() && lint::format_of(&entry.path(), "").is_some() {
-                let text = text_of(&entry.path())?;
-                found.extend(lint::format_of(&entry.path(), &text).map(|format| (shown(&entry.path()), text, format)));
-            }
-        }
-    }
-    found.sort_by(|a, b| a.0.cmp(&b.0));
-    Ok(found)
-}
-
-/// `./Dockerfile` is shown, and compared with what a tool prints, as `Dockerfile`.
-fn shown(path: &Path) -> PathBuf {
-    path.strip_prefix(".").unwrap_or(path).to_path_buf()
-}
-
-fn text_of(path: &Path) -> Result<String, CliError> {
-    let file = fs::File::open(path).map_err(|error| unreadable(path, &error))?;
-    let mut text = String::new();
-    file.take(FILE_LIMIT).read_to_string(&mut text).map_err(|error| unreadable(path, &error))?;
-    Ok(text)
 }

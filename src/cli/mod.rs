@@ -1,5 +1,5 @@
-//! Floor 7: what was typed becomes what was decided. One file a subcommand; only this floor and `main` read the
-//! environment, the clock and the terminal.
+//! Resolves arguments, the environment and the configuration file into settings, and makes the one call that each
+//! subcommand is. One file for each subcommand. Only this module and `main` read the environment, the clock and the terminal.
 
 mod attest;
 mod cache;
@@ -10,19 +10,15 @@ mod deadline;
 mod diagnose;
 mod diff;
 mod doctor;
+mod environment;
 mod explain;
 mod gate;
 mod interrupt;
-#[cfg(feature = "kube")]
-mod last_good;
 mod lint;
-mod machine;
 mod nodes;
-pub mod opening;
+mod opening;
 mod outputs;
 mod progress;
-#[cfg(feature = "kube")]
-mod pull_secrets;
 mod rebuild;
 mod scan;
 mod settings;
@@ -30,7 +26,6 @@ mod targets;
 mod terminal;
 mod tools;
 mod tracing;
-mod uses;
 mod verify;
 mod workflow;
 mod write;
@@ -39,6 +34,7 @@ use std::io::Write;
 
 use clap::{Parser, Subcommand};
 
+pub use environment::Environment;
 pub use terminal::Terminal;
 
 /// Finds exec format errors in container images before they are deployed, and explains them after.
@@ -55,10 +51,10 @@ pub struct Args {
 /// Flags that every subcommand takes.
 #[derive(Debug, clap::Args)]
 pub struct Global {
-    /// Say less: no progress, no notes on standard error.
+    /// Suppress progress and notes.
     #[arg(long, short, global = true)]
     pub quiet: bool,
-    /// Say more on standard error: -v each request and layer, -vv each decision. Never a credential.
+    /// Log to stderr: -v each request and layer, -vv each decision. Never a credential.
     #[arg(long, short, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
     /// When to use colour.
@@ -146,26 +142,27 @@ impl CliError {
     }
 }
 
-/// Runs what was typed and returns the exit code.
+/// Runs a command and returns the exit code.
 pub fn run(args: Args, out: &mut dyn Write) -> Result<u8, CliError> {
-    let terminal = Terminal::of_this_process(&args.global);
-    tracing::install(args.global.verbose, &terminal);
+    let environment = &Environment::of_this_process();
+    let terminal = &Terminal::of_this_process(&args.global, environment);
+    tracing::install(args.global.verbose, terminal);
     interrupt::watch();
     match args.command {
-        Command::Scan(scan) => scan::run(*scan, &terminal, out),
-        Command::Rebuild(rebuild) => rebuild::run(*rebuild, &terminal, out),
-        Command::Doctor(doctor) => doctor::run(&doctor, out),
-        Command::Lint(lint) => lint::run(&lint, &terminal, out),
-        Command::Diagnose(diagnose) => diagnose::run(*diagnose, &terminal, out),
+        Command::Scan(scan) => scan::run(&scan, environment, terminal, out),
+        Command::Rebuild(rebuild) => rebuild::run(&rebuild, environment, terminal, out),
+        Command::Doctor(doctor) => doctor::run(&doctor, environment, out),
+        Command::Lint(lint) => lint::run(&lint, environment, terminal, out),
+        Command::Diagnose(diagnose) => diagnose::run(&diagnose, environment, terminal, out),
         #[cfg(feature = "kube")]
-        Command::Cluster(cluster) => cluster::run(*cluster, &terminal, out),
-        Command::Nodes(nodes) => nodes::run(&nodes, &terminal, out),
-        Command::Workflow(workflow) => workflow::run(&workflow, out),
+        Command::Cluster(cluster) => cluster::run(&cluster, environment, terminal, out),
+        Command::Nodes(nodes) => nodes::run(&nodes, environment, terminal, out),
+        Command::Workflow(workflow) => workflow::run(&workflow, environment, out),
         Command::Explain(explain) => explain::run(&explain, out),
-        Command::Diff(diff) => diff::run(diff, &terminal, out),
-        Command::Verify(verify) => verify::run(verify, &terminal, out),
-        Command::Cache(cache) => cache::run(&cache, out),
-        Command::Config(config) => config::run(&config, out),
+        Command::Diff(diff) => diff::run(&diff, environment, terminal, out),
+        Command::Verify(verify) => verify::run(&verify, environment, terminal, out),
+        Command::Cache(cache) => cache::run(&cache, environment, out),
+        Command::Config(config) => config::run(&config, environment, out),
         Command::Schema => Ok(tools::schema(out)?),
         Command::Completions(completions) => Ok(tools::completions(&completions, out)?),
         Command::Man => Ok(tools::man(out)?),

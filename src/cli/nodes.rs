@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use super::targets::{self, ClusterArgs};
-use super::{CliError, Terminal};
+use super::{CliError, Environment, Terminal};
 use crate::platform::PROFILES;
 use crate::report::nodes as report;
 
@@ -32,20 +32,25 @@ pub struct NodesArgs {
     cluster: ClusterArgs,
 }
 
-pub fn run(args: &NodesArgs, terminal: &Terminal, out: &mut dyn Write) -> Result<u8, CliError> {
+pub fn run(
+    args: &NodesArgs,
+    environment: &Environment,
+    terminal: &Terminal,
+    out: &mut dyn Write,
+) -> Result<u8, CliError> {
     if args.profiles {
         report::profiles(PROFILES, args.format, terminal.width, out)?;
         return Ok(0);
     }
     if args.host {
-        let found = targets::of_text("host")?;
+        let found = targets::of_text("host", environment)?;
         report::targets(&found.targets, args.format, terminal.width, out)?;
         terminal.notes(&found.notes);
         return Ok(0);
     }
     let nodes = match &args.file {
         Some(path) => targets::of_file(path)?,
-        None => targets::of_cluster(&args.cluster)?,
+        None => targets::of_cluster(&args.cluster, environment)?,
     };
     report::groups(&nodes, args.format, terminal.width, out)?;
     Ok(0)

@@ -1,14 +1,14 @@
-//! From the environment and the flags to what opens images: where credentials, sockets and certificates are.
+//! Resolves where images are read: flags, files and the environment become the options of registries and engines.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::CliError;
+use super::{CliError, Environment};
 use crate::source::containerd::Containerd;
 use crate::source::engine::EngineSettings;
-use crate::source::input::{self, OpenOptions, Opened};
+use crate::source::input::{Opener, RegistryOpener};
 use crate::source::registry::{
     Client, CredentialPaths, CredentialStore, Credentials, HostOptions, RegistryOptions, RetryPolicy, Trust,
 };
@@ -18,10 +18,10 @@ use crate::source::{Source, SourceError};
 #[derive(Debug, Default, clap::Args)]
 #[command(next_help_heading = "Sources")]
 pub struct SourceArgs {
-    /// Allow plain HTTP and certificates that nobody vouches for, for every registry.
+    /// Allow plain HTTP and unverified TLS certificates, for every registry.
     #[arg(long)]
     pub insecure: bool,
-    /// PEM file of a certificate authority to trust beside the system's; repeatable.
+    /// PEM file of an additional certificate authority to trust; repeatable.
     #[arg(long, value_name = "FILE")]
     pub ca_cert: Vec<PathBuf>,
     /// Ask no registry: read local engines, archives and directories only.
@@ -33,88 +33,103 @@ pub struct SourceArgs {
     /// Seconds for the whole run; what has not been read by then is reported as not known [default: 21600].
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     pub deadline: Option<u64>,
-    /// Root directory of containerd's state, for containerd:NAMESPACE/REF.
+    /// Root directory of containerd's state, for containerd:NAMESPACE/NAME.
     #[arg(long, value_name = "DIR")]
     pub containerd_root: Option<PathBuf>,
     /// Socket of containerd.
     #[arg(long, value_name = "SOCKET")]
     pub containerd_address: Option<PathBuf>,
-    /// By registry: mirrors that are asked before it. Only a configuration file says so.
-    #[arg(skip)]
+}
+
+/// Where images are read, resolved: credentials, sockets and certificates.
+#[derive(Clone, Debug)]
+pub struct SourceSettings {
+    pub is_offline: bool,
+    registries: RegistryOptions,
+    engines: EngineSettings,
+    containerd: Vec<Containerd>,
+}
+
+/// What a file, the environment or flags set for registries.
+pub struct RegistrySettings {
+    pub is_offline: bool,
+    pub is_insecure: bool,
+    pub ca_certs: Vec<PathBuf>,
+    pub timeout: Duration,
     pub mirrors: BTreeMap<String, Vec<String>>,
-    /// By host: what holds for that one only. Only a configuration file says so.
-    #[arg(skip)]
     pub hosts: BTreeMap<String, HostOptions>,
-    /// Credentials that a command adds: pull secrets of a cluster, asked after the user's own.
-    #[arg(skip)]
-    pub extra_credentials: Vec<CredentialStore>,
 }
 
-impl SourceArgs {
-    /// Seconds for the whole run.
-    pub fn deadline(&self) -> u64 {
-        self.deadline.unwrap_or(super::settings::DEADLINE)
+impl SourceSettings {
+    pub fn new(registries: RegistrySettings, args: &SourceArgs, environment: &Environment) -> SourceSettings {
+        SourceSettings {
+            is_offline: registries.is_offline,
+            registries: registry_options(registries, environment),
+            engines: engine_settings(environment),
+            containerd: containerd(args, environment),
+        }
     }
-}
 
-/// Opens what users name, with everything decided.
-pub struct Opener {
-    options: OpenOptions,
-}
+    /// The same without mirrors: a mirror may not know yet what a tag names now.
+    pub fn without_mirrors(mut self) -> SourceSettings {
+        self.registries.mirrors.clear();
+        self
+    }
 
-impl Opener {
-    pub fn new(args: &SourceArgs) -> Result<Opener, CliError> {
-        let registry = match args.offline {
+    /// The same with more credentials, asked after the user's own.
+    pub fn with_credentials(mut self, stores: Vec<CredentialStore>) -> SourceSettings {
+        self.registries.credentials.stores.extend(stores);
+        self
+    }
+
+    /// What opens the images that users name.
+    pub fn opener(&self) -> Result<Opener, CliError> {
+        let registry = match self.is_offline {
             true => None,
             false => {
-                let client = Client::new(registry_options(args)).map_err(|error| CliError::Usage {
+                let client = self.client().map_err(|error| CliError::Usage {
                     text: error.to_string(),
                     hint: error.hint().map(str::to_string),
                 })?;
-                let open: input::RegistryOpener =
+                let open: RegistryOpener =
                     Box::new(move |reference| Box::new(client.image(reference)) as Box<dyn Source>);
                 Some(open)
             }
         };
-        Ok(Opener { options: OpenOptions { registry, engines: engine_settings(), containerd: containerd(args) } })
+        Ok(Opener { registry, engines: self.engines.clone(), containerd: self.containerd.clone() })
     }
 
-    pub fn open(&self, name: &str) -> Result<Opened, SourceError> {
-        input::open(name, &self.options)
+    /// A client of registries.
+    pub fn client(&self) -> Result<Arc<Client>, SourceError> {
+        Client::new(self.registries.clone())
     }
 }
 
-/// A client of registries with the flags and the user's credential files.
-pub fn registry_client(args: &SourceArgs) -> Result<Arc<Client>, SourceError> {
-    Client::new(registry_options(args))
-}
-
-fn registry_options(args: &SourceArgs) -> RegistryOptions {
+fn registry_options(settings: RegistrySettings, environment: &Environment) -> RegistryOptions {
     let paths = CredentialPaths {
-        registry_auth_file: path("REGISTRY_AUTH_FILE"),
-        xdg_runtime_dir: path("XDG_RUNTIME_DIR"),
-        xdg_config_home: path("XDG_CONFIG_HOME"),
-        docker_config: path("DOCKER_CONFIG"),
-        home: path("HOME"),
+        registry_auth_file: environment.path("REGISTRY_AUTH_FILE"),
+        xdg_runtime_dir: environment.path("XDG_RUNTIME_DIR"),
+        xdg_config_home: environment.path("XDG_CONFIG_HOME"),
+        docker_config: environment.path("DOCKER_CONFIG"),
+        home: environment.path("HOME"),
         uid: uid(),
     };
     let mut credentials = Credentials::from_paths(&paths);
-    // As the docker command has it: before its files. CI services set it.
-    if let Some(json) = text("DOCKER_AUTH_CONFIG") {
+    // The docker command reads it before its files. CI services set it.
+    if let Some(json) = environment.text("DOCKER_AUTH_CONFIG") {
         credentials.stores.insert(0, CredentialStore::Text { name: "DOCKER_AUTH_CONFIG".to_string(), json });
     }
-    credentials.stores.extend(args.extra_credentials.iter().cloned());
-    let timeout = Duration::from_secs(args.timeout.unwrap_or(super::settings::TIMEOUT));
-    credentials.helper_timeout = timeout;
+    credentials.helper_timeout = settings.timeout;
     RegistryOptions {
-        trust: if args.insecure { Trust::Insecure } else { Trust::Verified },
-        ca_certs: args.ca_cert.clone(),
-        hosts: args.hosts.clone(),
+        trust: if settings.is_insecure { Trust::Insecure } else { Trust::Verified },
+        ca_certs: settings.ca_certs,
+        hosts: settings.hosts,
         cert_folders: cert_folders(&paths),
         credentials,
-        timeout,
-        retry: RetryPolicy::within(timeout),
-        mirrors: args.mirrors.clone(),
+        timeout: settings.timeout,
+        retry: RetryPolicy::within(settings.timeout),
+        mirrors: settings.mirrors,
+        no_proxy: environment.text("NO_PROXY").or_else(|| environment.text("no_proxy")).unwrap_or_default(),
         ..RegistryOptions::default()
     }
 }
@@ -126,30 +141,30 @@ fn cert_folders(paths: &CredentialPaths) -> Vec<PathBuf> {
     own.chain(["/etc/containers/certs.d".into(), "/etc/docker/certs.d".into()]).collect()
 }
 
-fn engine_settings() -> EngineSettings {
-    let docker_config = path("DOCKER_CONFIG").or_else(|| Some(path("HOME")?.join(".docker")));
+fn engine_settings(environment: &Environment) -> EngineSettings {
+    let in_home = || Some(environment.path("HOME")?.join(".docker"));
     EngineSettings {
-        docker_host: text("DOCKER_HOST"),
-        docker_context: text("DOCKER_CONTEXT"),
-        is_tls_verified: text("DOCKER_TLS_VERIFY").is_some(),
-        cert_folder: path("DOCKER_CERT_PATH"),
-        docker_config,
-        container_host: text("CONTAINER_HOST"),
-        runtime_folder: path("XDG_RUNTIME_DIR"),
+        docker_host: environment.text("DOCKER_HOST"),
+        docker_context: environment.text("DOCKER_CONTEXT"),
+        is_tls_verified: environment.text("DOCKER_TLS_VERIFY").is_some(),
+        cert_folder: environment.path("DOCKER_CERT_PATH"),
+        docker_config: environment.path("DOCKER_CONFIG").or_else(in_home),
+        container_host: environment.text("CONTAINER_HOST"),
+        runtime_folder: environment.path("XDG_RUNTIME_DIR"),
     }
 }
 
-fn containerd(args: &SourceArgs) -> Vec<Containerd> {
+fn containerd(args: &SourceArgs, environment: &Environment) -> Vec<Containerd> {
     let default = Containerd::default();
     let root = args.containerd_root.clone();
-    let address = args.containerd_address.clone().or_else(|| path("CONTAINERD_ADDRESS"));
+    let address = args.containerd_address.clone().or_else(|| environment.path("CONTAINERD_ADDRESS"));
     if root.is_none() && address.is_none() {
         return Vec::new();
     }
     vec![Containerd { root: root.unwrap_or(default.root), address: address.unwrap_or(default.address) }]
 }
 
-/// Whose process this is, where the system has users and tells.
+/// The user of this process, where the system has users and a /proc.
 #[cfg(unix)]
 fn uid() -> Option<u32> {
     use std::os::unix::fs::MetadataExt;
@@ -159,12 +174,4 @@ fn uid() -> Option<u32> {
 #[cfg(not(unix))]
 fn uid() -> Option<u32> {
     None
-}
-
-fn text(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.is_empty())
-}
-
-fn path(name: &str) -> Option<PathBuf> {
-    std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
 }

@@ -17,7 +17,7 @@ pub fn outputs<F>(
     for text in formats {
         let (name, path) = text.split_once('=').map_or((text.as_str(), None), |(name, path)| (name, Some(path.into())));
         let format = parse(name).ok_or_else(|| CliError::Usage {
-            text: format!("there is no format {name:?}"),
+            text: format!("unknown format {name:?}"),
             hint: Some(format!("formats are {}", names.join(", "))),
         })?;
         outputs.push((format, path));
@@ -28,4 +28,11 @@ pub fn outputs<F>(
         ));
     }
     Ok(outputs)
+}
+
+/// How a plan or doctor's checks are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum AnswerFormat {
+    Text,
+    Json,
 }

@@ -1,27 +1,22 @@
-//! `imgarch rebuild`: scan, plan, ask, and let [`mod@crate::rebuild::run`] do it, with the registry and the scan behind it.
-
-mod layout;
-mod recipe;
-mod registry;
+//! `imgarch rebuild`: scan, plan, ask, and let [`mod@crate::rebuild::run`] carry the plan out.
 
 use std::io::{BufRead, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::machine::{AnswerFormat, machine_and_notes};
-use super::settings::{ConfigArgs, Origin, Settings, Typed};
+use super::outputs::AnswerFormat;
+use super::progress::Progress;
+use super::settings::{ConfigArgs, Settings, Typed};
 use super::terminal::tell;
-use super::{CliError, Terminal, interrupt, opening};
+use super::{CliError, Environment, Terminal, attest, interrupt, opening, targets};
 use crate::oci::Reference;
 use crate::platform::Platform;
 use crate::rebuild::plan::{BuildSettings, Plan, Request};
 use crate::rebuild::run::Cause;
-use crate::rebuild::{self, ThisMachine};
+use crate::rebuild::{self, RecipeError, RecipeRequest, RegistryError, RegistryTag, ThisMachine, survey_this_machine};
 use crate::report::rebuild as report;
-use crate::scan;
-use crate::source::SourceError;
-use recipe::value_of;
-use registry::Registry;
+use crate::scan::{self, Options, Watch};
+use crate::source::{ImageRef, Origin, Transport};
 
 /// What to rebuild, from what.
 #[derive(Debug, clap::Args)]
@@ -36,9 +31,9 @@ Examples:
   imgarch rebuild user/app:v1 --bake app -- --file docker-bake.hcl --set '*.args.VERSION=1'
   imgarch rebuild user/app:v1 --platform linux/arm64 --output layout")]
 pub struct RebuildArgs {
-    /// The tag to make whole.
+    /// Tag to repair.
     image: String,
-    /// The build context: a folder, or a URL that buildx takes. Without it the working directory, or the bake file's.
+    /// The build context: a directory, or a URL that buildx takes. Without it the working directory, or the bake file's.
     #[arg(long, value_name = "DIR")]
     context: Option<String>,
     /// The Dockerfile; without it the context's own.
@@ -62,7 +57,7 @@ pub struct RebuildArgs {
     /// Build even where the Dockerfile would repeat the fault.
     #[arg(long)]
     despite_lint: bool,
-    /// Put what is built into an OCI layout in this folder, which must be empty or absent, and push nothing.
+    /// Write the build into an OCI layout in this directory, which must be empty or absent, and push nothing.
     #[arg(long, value_name = "DIR")]
     output: Option<PathBuf>,
     /// text or json.
@@ -81,34 +76,46 @@ fn unknown(text: impl Into<String>) -> CliError {
     CliError::Unknown { text: text.into(), hint: None }
 }
 
-fn source_error(error: &SourceError) -> CliError {
-    CliError::Unknown { text: error.to_string(), hint: error.hint().map(str::to_string) }
-}
-
-pub fn run(mut args: RebuildArgs, terminal: &Terminal, out: &mut dyn Write) -> Result<u8, CliError> {
+pub fn run(
+    args: &RebuildArgs,
+    environment: &Environment,
+    terminal: &Terminal,
+    out: &mut dyn Write,
+) -> Result<u8, CliError> {
     let reference = tag_of(&args.image)?;
     let platforms = args.platform.iter().map(|text| Platform::parse(text)).collect::<Result<Vec<_>, _>>();
     let platforms = platforms.map_err(|error| CliError::usage(error.to_string()))?;
-    let settings = settings(&mut args, &platforms)?;
-    let mut targets = Vec::new();
-    for text in &args.target {
-        let found = super::targets::of_text(text)?;
-        terminal.notes(&found.notes);
-        targets.extend(found.targets);
-    }
-    let client = opening::registry_client(&args.sources).map_err(|error| source_error(&error))?;
-    let opener = opening::Opener::new(&args.sources)?;
-    let registry = Registry {
-        client,
-        opener,
+    let typed = Typed { targets: args.target.clone(), ..Typed::default() };
+    let settings = Settings::load(&args.config, typed, &args.sources, environment)?;
+    let targets = targets::of_texts(&settings.targets_for(&platforms), environment, terminal)?;
+    // A mirror may not know yet what the tag names.
+    let sources = settings.sources.clone().without_mirrors();
+    let quiet = terminal.quiet;
+    let registry = RegistryTag {
+        client: sources.client().map_err(|error| attest::unknown(&error))?,
+        opener: sources.opener()?,
         reference: reference.clone(),
-        targets: targets.clone(),
-        settings,
+        options: Options { targets: targets.clone(), ..settings.options() },
+        policy: settings.policy(),
+        today: settings.today,
         interrupted: Arc::default(),
-        quiet: terminal.quiet,
+        say: Box::new(move |event| {
+            if !quiet {
+                tell(&format!("{}\n", report::event_text(event)));
+            }
+        }),
     };
-    let before = registry.published()?;
-    let report = before.as_ref().map(|before| registry.scan(&reference.at(&before.digest), terminal));
+    let before = registry.published().map_err(|error| match error {
+        RegistryError::Source(error) => attest::unknown(&error),
+        error @ (RegistryError::Malformed { .. } | RegistryError::Document(_)) => unknown(error.to_string()),
+    })?;
+    let report = before.as_ref().map(|before| {
+        let progress = Arc::new(Progress::new(terminal));
+        let watch: Arc<dyn Watch> = progress.clone();
+        let report = registry.scan(&reference.at(&before.digest), &watch);
+        progress.finish();
+        report
+    });
     if before.is_none() && platforms.is_empty() && targets.is_empty() {
         return Err(CliError::Usage {
             text: format!("{reference} is not in the registry, and no platform is named"),
@@ -118,7 +125,7 @@ pub fn run(mut args: RebuildArgs, terminal: &Terminal, out: &mut dyn Write) -> R
     if let Some(folder) =
         args.output.as_ref().filter(|folder| folder.read_dir().is_ok_and(|mut files| files.next().is_some()))
     {
-        return Err(CliError::usage(format!("{} is not empty: name a folder for a new layout", folder.display())));
+        return Err(CliError::usage(format!("{} is not empty: name a directory for a new layout", folder.display())));
     }
     let published = before.iter().flat_map(|before| &before.entries);
     let published = published.filter_map(|entry| entry.descriptor.platform.clone());
@@ -126,10 +133,16 @@ pub fn run(mut args: RebuildArgs, terminal: &Terminal, out: &mut dyn Write) -> R
         .chain(platforms.iter().cloned())
         .chain(targets.iter().map(|target| target.platform.clone()))
         .collect();
-    let builder = value_of(&args.extra, &["--builder"]);
-    let (machine, _) = machine_and_notes(&ThisMachine, builder.as_deref(), &wanted);
-    let source = recipe::source(&args, &reference, &ThisMachine, &machine)?;
-    let work = interrupt::Folder::new().map_err(|error| unknown(format!("making a temporary folder: {error}")))?;
+    let builder = rebuild::option_value(&args.extra, &["--builder"]);
+    let (machine, _) = survey_this_machine(&ThisMachine, builder.as_deref(), &wanted, &environment.temporary);
+    let asked = RecipeRequest {
+        context: args.context.clone(),
+        dockerfile: args.file.clone(),
+        bake: args.bake.clone(),
+        extra: args.extra.clone(),
+    };
+    let source = rebuild::read_recipe(&asked, &reference, &ThisMachine, &machine).map_err(unreadable)?;
+    let work = interrupt::Folder::new().map_err(|error| unknown(format!("making a temporary directory: {error}")))?;
     let request = Request {
         reference,
         platforms,
@@ -164,7 +177,7 @@ pub fn run(mut args: RebuildArgs, terminal: &Terminal, out: &mut dyn Write) -> R
         }
         return Ok(1);
     }
-    ask(&args)?;
+    ask(args)?;
     interrupt::ask_first(&registry.interrupted)?;
     let result = rebuild::run(&plan, &ThisMachine, &registry);
     if !is_text {
@@ -186,51 +199,28 @@ pub fn run(mut args: RebuildArgs, terminal: &Terminal, out: &mut dyn Write) -> R
     }
 }
 
-/// What holds, written back to the flags that the file and the environment may give too.
-fn settings(args: &mut RebuildArgs, platforms: &[Platform]) -> Result<Settings, CliError> {
-    let typed = Typed { targets: args.target.clone(), ..Typed::default() };
-    let settings = Settings::load(&args.config, typed, &args.sources)?;
-    args.target = match settings.targets.origin {
-        Origin::Flag => settings.targets.value.clone(),
-        _ => super::targets::within(&settings.targets.value, platforms),
-    };
-    settings.apply_to(&mut args.sources);
-    // A mirror may not have heard yet what the tag names.
-    args.sources.mirrors.clear();
-    Ok(settings)
-}
-
 /// The tag that is named; with a digest beside it, what the tag names now is what counts.
 fn tag_of(image: &str) -> Result<Reference, CliError> {
-    let is_elsewhere = [
-        "oci:",
-        "oci-archive:",
-        "docker-archive:",
-        "docker-daemon:",
-        "containers-storage:",
-        "containerd:",
-        "dir:",
-        "rootfs:",
-    ]
-    .iter()
-    .any(|kind| image.starts_with(kind));
     let path = Path::new(image);
-    let is_layout = ["oci-layout", "manifest.json"].iter().any(|name| path.join(name).exists());
-    let is_path = image == "-" || image.starts_with(['.', '/']) || path.is_file() || is_layout;
-    if is_elsewhere || is_path {
+    let is_path = || path.is_file() || ["oci-layout", "manifest.json"].iter().any(|name| path.join(name).exists());
+    let reference = match ImageRef::parse(image) {
+        ImageRef::Transport { transport: Transport::Registry, rest } => Some(Reference::parse(&rest)),
+        ImageRef::Bare { reference, .. } if !is_path() => Some(reference),
+        ImageRef::Bare { .. } | ImageRef::Transport { .. } | ImageRef::Path(_) | ImageRef::Stdin => None,
+    };
+    let Some(reference) = reference else {
         return Err(CliError::Usage {
-            text: format!("{image} is no tag in a registry, which is what is made whole"),
+            text: format!("{image} is not a registry tag; rebuild can only repair registry tags"),
             hint: Some(format!(
-                "in the folder of the sources, build the platform into an archive, and scan it:\n      {}\n      imgarch scan image.tar",
-                scan::rebuild_command(image, "", "linux/arm64")
+                "in the directory of the sources, build the platform into an archive, and scan it:\n      {}\n      imgarch scan image.tar",
+                scan::rebuild_command(image, &Origin::Unopened, "linux/arm64")
             )),
         });
-    }
-    let reference =
-        Reference::parse(image.trim_start_matches("docker://")).map_err(|error| CliError::usage(error.to_string()))?;
+    };
+    let reference = reference.map_err(|error| CliError::usage(error.to_string()))?;
     if reference.digest.is_some() && reference.tag.is_none() {
         return Err(CliError::Usage {
-            text: format!("{image} is pinned by digest, and what is rebuilt gets another"),
+            text: format!("{image} is pinned by digest, but a rebuild produces a new digest"),
             hint: Some(format!("name the tag: imgarch rebuild {}:TAG", reference.name())),
         });
     }
@@ -252,17 +242,30 @@ fn obstacle(plan: &Plan) -> Result<(), CliError> {
     Err(CliError::Unknown { text: format!("this machine cannot build it: {}: {}", check.subject, check.text), hint })
 }
 
+fn unreadable(error: RecipeError) -> CliError {
+    let text = error.to_string();
+    match error {
+        RecipeError::Buildx { .. } => unknown(text),
+        RecipeError::Bake(_) | RecipeError::Context(_) => CliError::usage(text),
+        RecipeError::Dockerfile { .. } => CliError::Usage {
+            text,
+            hint: Some("name the directory of the sources with --context, or the Dockerfile with --file".to_string()),
+        },
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a question needs a terminal")]
 fn ask(args: &RebuildArgs) -> Result<(), CliError> {
     if args.yes {
         return Ok(());
     }
     if !std::io::stdin().is_terminal() {
         return Err(CliError::Usage {
-            text: "nobody is there to agree to the plan".to_string(),
-            hint: Some("--yes carries it out, --dry-run only shows it".to_string()),
+            text: "stdin is not a terminal, so the plan cannot be confirmed".to_string(),
+            hint: Some("--yes carries the plan out, --dry-run only shows it".to_string()),
         });
     }
-    tell("carry it out? [y/N] ");
+    tell("Proceed? [y/N] ");
     let mut answer = String::new();
     std::io::stdin().lock().take(64).read_line(&mut answer)?;
     match answer.trim() {

@@ -4,30 +4,25 @@ use std::collections::BTreeSet;
 use std::io::{BufRead, Read, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::outputs::{Output, outputs};
 use super::progress::Progress;
 use super::settings::{self, Settings, Typed};
-use super::{CliError, Terminal, attest, cache, deadline, gate, opening, targets, uses};
+use super::{CliError, Environment, Terminal, attest, cache, deadline, gate, opening, targets};
 use crate::judge::purpose;
-use crate::platform::Platform;
+use crate::kube::object::NodeObject;
+use crate::kube::{self, Nodes, Survey, Use, manifest};
+use crate::platform::{Platform, Target};
+use crate::report::escape::plural;
 use crate::report::{self, Format, Style};
-use crate::scan::{self, CallOverride, FailOn, Options, Report, Watch};
+use crate::scan::{self, CallOverride, FailOn, ImageReport, Options, Report, Watch};
+use crate::source::input::Opener;
+use crate::source::transport::TRANSPORTS;
 
 /// What to scan, against what, and how to say it.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "\
-IMAGE is a reference (user/app:v1), a path to an archive, layout or directory, `-` for an archive on
-standard input, or a transport: docker://, docker-daemon:, containers-storage:, oci:, oci-archive:,
-docker-archive:, dir:, containerd:NAMESPACE/REF, rootfs:DIR.
-
-Examples:
-  imgarch scan user/app:latest
-  imgarch scan --target graviton4 --target linux/amd64 user/app:v1
-  docker save user/app | imgarch scan -
-  helm template shop | imgarch scan -f - --target k8s:prod
-  imgarch scan rootfs:./rootfs --entrypoint /app --target linux/arm64,page=16k --format json")]
+#[command(after_help = after_help())]
 pub struct ScanArgs {
     /// Images to scan.
     #[arg(value_name = "IMAGE", required_unless_present_any = ["images_from", "manifest"])]
@@ -85,6 +80,25 @@ pub struct ScanArgs {
     pub sources: opening::SourceArgs,
 }
 
+/// Examples, and how an image can be named: the transports' table.
+fn after_help() -> String {
+    let mut text = "\
+IMAGE is a reference (user/app:v1), a path to an archive, layout or directory, `-` for an archive on
+stdin, or a transport:
+"
+    .to_string();
+    for row in TRANSPORTS {
+        text += &format!("  {:<32} {}\n", format!("{}{}", row.prefix, row.argument), row.help);
+    }
+    text + "
+Examples:
+imgarch scan user/app:latest
+  imgarch scan --target graviton4 --target linux/amd64 user/app:v1
+  docker save user/app | imgarch scan -
+  helm template shop | imgarch scan -f - --target k8s:prod
+  imgarch scan rootfs:./rootfs --entrypoint /app --target linux/arm64,page=16k --format json"
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum FailOnArg {
     Error,
@@ -102,74 +116,15 @@ impl From<FailOnArg> for FailOn {
     }
 }
 
-pub fn run(mut args: ScanArgs, terminal: &Terminal, out: &mut dyn Write) -> Result<u8, CliError> {
+pub fn run(
+    args: &ScanArgs,
+    environment: &Environment,
+    terminal: &Terminal,
+    out: &mut dyn Write,
+) -> Result<u8, CliError> {
     let started = Instant::now();
     let outputs = outputs(&args.format, Format::parse, &Format::names())?;
-    let images = images(&args)?;
-    let settings = settings(&mut args)?;
-    let options = Options { limits: settings.limits(), cache: cache::open(&settings)?, ..options(&args, terminal)? };
-    let mut report = match images.as_slice() {
-        [] => Report::default(),
-        images => read(&args.sources, terminal, images, &options)?,
-    };
-    if !args.manifest.is_empty() {
-        report.images.append(&mut of_manifests(&args, terminal, options)?.images);
-    }
-    gate::apply(&mut report, &settings, &args.gate, terminal)?;
-    let fail_on = settings.fail_on.value;
-    let style = |took: Duration| Style {
-        width: terminal.width,
-        color: terminal.color,
-        all: args.all,
-        explain: args.explain,
-        fail_on,
-        took,
-        dockerfile: args.dockerfile.as_deref().and_then(std::path::Path::to_str),
-    };
-    let style = style(started.elapsed());
-    write_outputs(&report, &outputs, &style, out)?;
-    if outputs.iter().any(|(format, _)| *format == Format::Github) {
-        gate::write_step_summary(&report, &style)?;
-    }
-    attest::run(&report, &style, &args.attest, &args.sources, terminal)?;
-    Ok(report.exit_code(fail_on))
-}
-
-/// What manifests run, each image with its own start, on the nodes that it may be given.
-fn of_manifests(args: &ScanArgs, terminal: &Terminal, options: Options) -> Result<Report, CliError> {
-    let mut objects = Vec::new();
-    let mut others = Vec::new();
-    for text in &args.target {
-        match targets::objects_of_text(text)? {
-            Some(nodes) => objects.extend(nodes),
-            None => others.extend(targets::of_text(text)?.targets),
-        }
-    }
-    let nodes = crate::kube::nodes::group(&objects);
-    let uses = uses::of_manifests(&args.manifest, terminal, &objects, &nodes)?;
-    let judged = uses::judge(&args.sources, terminal, uses, &nodes, &Options { targets: others, ..options })?;
-    Ok(judged.report)
-}
-
-/// Reads and judges these images with the flags on where images are, showing how far it is.
-pub fn read(
-    sources: &opening::SourceArgs,
-    terminal: &Terminal,
-    images: &[String],
-    options: &Options,
-) -> Result<Report, CliError> {
-    let opener = opening::Opener::new(sources)?;
-    let progress = Arc::new(Progress::new(terminal));
-    let watch: Arc<dyn Watch> = progress.clone();
-    let options = &Options { deadline: deadline::begin(sources.deadline(), &progress), ..options.clone() };
-    let report = scan::scan(images, &|name| opener.open(name), options, &watch);
-    progress.finish();
-    cache::trim(options, terminal);
-    Ok(report)
-}
-
-/// What holds, written back to the flags that the file and the environment may give too.
-fn settings(args: &mut ScanArgs) -> Result<Settings, CliError> {
+    let images = images(args)?;
     let typed = Typed {
         targets: args.target.clone(),
         fail_on: args.fail_on.map(FailOn::from),
@@ -177,15 +132,142 @@ fn settings(args: &mut ScanArgs) -> Result<Settings, CliError> {
         baseline: args.gate.baseline.clone(),
         cache: args.cache.clone(),
     };
-    let settings = Settings::load(&args.config, typed, &args.sources)?;
-    args.target = match settings.targets.origin {
-        settings::Origin::Flag => settings.targets.value.clone(),
-        // What a project says of all its nodes holds for those of the platforms that are looked at.
-        _ => targets::within(&settings.targets.value, &platforms(args)?),
+    let settings = Settings::load(&args.config, typed, &args.sources, environment)?;
+    let platforms = platforms(args)?;
+    let target_texts = settings.targets_for(&platforms);
+    let targets = targets::of_texts(&target_texts, environment, terminal)?;
+    let options = Options { cache: cache::open(&settings)?, ..options(args, &settings, platforms, targets)? };
+    let opener = settings.sources.opener()?;
+    let mut report = match images.as_slice() {
+        [] => Report::default(),
+        images => read(&opener, &settings, terminal, images, &options),
     };
-    args.jobs = settings.jobs.value;
-    settings.apply_to(&mut args.sources);
-    Ok(settings)
+    if !args.manifest.is_empty() {
+        let manifests = Manifests { files: &args.manifest, targets: &target_texts };
+        report.images.append(&mut manifests.judge(&opener, &settings, options, environment, terminal)?.images);
+    }
+    gate::apply(&mut report, &settings, &args.gate, terminal)?;
+    let fail_on = settings.fail_on.value;
+    let style = Style {
+        width: terminal.width,
+        color: terminal.color,
+        all: args.all,
+        explain: args.explain,
+        fail_on,
+        took: started.elapsed(),
+        dockerfile: args.dockerfile.as_deref().and_then(std::path::Path::to_str),
+    };
+    write_outputs(&report, &outputs, &style, out)?;
+    if outputs.iter().any(|(format, _)| *format == Format::Github) {
+        gate::write_step_summary(&report, &style, environment)?;
+    }
+    attest::run(&report, &style, &args.attest, &settings, environment, terminal)?;
+    Ok(report.exit_code(fail_on))
+}
+
+/// A rendered chart of the largest projects has some 10 MiB.
+const MANIFEST_BYTES: u64 = 64 << 20;
+
+/// Files of Kubernetes objects or Compose services, and the targets for what they run.
+struct Manifests<'a> {
+    files: &'a [PathBuf],
+    targets: &'a [String],
+}
+
+impl Manifests<'_> {
+    /// Judges each image with its own start, on the nodes that the scheduler may give it.
+    fn judge(
+        &self,
+        opener: &Opener,
+        settings: &Settings,
+        options: Options,
+        environment: &Environment,
+        terminal: &Terminal,
+    ) -> Result<Report, CliError> {
+        let mut objects = Vec::new();
+        let mut others = Vec::new();
+        for text in self.targets {
+            match targets::objects_of_text(text, environment)? {
+                Some(nodes) => objects.extend(nodes),
+                None => others.extend(targets::of_text(text, environment)?.targets),
+            }
+        }
+        let nodes = crate::kube::nodes::group(&objects);
+        let uses = self.uses(&objects, &nodes, environment, terminal)?;
+        let options = Options { targets: others, ..options };
+        Ok(judge_uses(opener, settings, terminal, uses, &nodes, &options).report)
+    }
+
+    /// What the manifests run. Without nodes, each platform of an image is judged as it is declared.
+    fn uses(
+        &self,
+        objects: &[NodeObject],
+        nodes: &Nodes,
+        environment: &Environment,
+        terminal: &Terminal,
+    ) -> Result<Vec<Use>, CliError> {
+        let variable = |name: &str| environment.text(name);
+        let mut survey = Survey::default();
+        for file in self.files {
+            let text = targets::read_text(file, MANIFEST_BYTES)?;
+            let name = if file.as_os_str() == "-" { "standard input".to_string() } else { file.display().to_string() };
+            let read = manifest::read(&name, &text, &variable).map_err(|error| CliError::usage(error.to_string()))?;
+            if read.workloads.is_empty() {
+                terminal.note(&format!("{name} runs no image: {} read", plural(read.others, "object")));
+            }
+            for workload in &read.workloads {
+                survey.add_workload(workload, objects, nodes);
+            }
+        }
+        for (title, why) in &survey.homeless {
+            terminal.note(&format!("{title} may run on no node: {why}"));
+        }
+        Ok(survey.uses())
+    }
+}
+
+/// Reads and judges these images within the run's deadline, showing the progress.
+pub fn read(opener: &Opener, settings: &Settings, terminal: &Terminal, images: &[String], options: &Options) -> Report {
+    watched(settings, terminal, options, |options, watch| scan::scan(images, &|name| opener.open(name), options, watch))
+}
+
+/// The same for one image.
+pub fn read_one(
+    opener: &Opener,
+    settings: &Settings,
+    terminal: &Terminal,
+    image: &str,
+    options: &Options,
+) -> ImageReport {
+    let mut report = read(opener, settings, terminal, &[image.to_string()], options);
+    report.images.pop().expect("a scan reports each image that was named")
+}
+
+/// Judges the images of these uses within the run's deadline, showing the progress.
+pub fn judge_uses(
+    opener: &Opener,
+    settings: &Settings,
+    terminal: &Terminal,
+    uses: Vec<Use>,
+    nodes: &Nodes,
+    options: &Options,
+) -> kube::Judged {
+    watched(settings, terminal, options, |options, watch| kube::judge_uses(opener, uses, nodes, options, watch))
+}
+
+fn watched<T>(
+    settings: &Settings,
+    terminal: &Terminal,
+    options: &Options,
+    run: impl FnOnce(&Options, &Arc<dyn Watch>) -> T,
+) -> T {
+    let progress = Arc::new(Progress::new(terminal));
+    let watch: Arc<dyn Watch> = progress.clone();
+    let options = Options { deadline: deadline::begin(settings.deadline.value, &progress), ..options.clone() };
+    let done = run(&options, &watch);
+    progress.finish();
+    cache::trim(&options, terminal);
+    done
 }
 
 fn write_outputs(
@@ -249,19 +331,17 @@ fn platforms(args: &ScanArgs) -> Result<Vec<Platform>, CliError> {
     args.platform.iter().map(parse).collect()
 }
 
-fn options(args: &ScanArgs, terminal: &Terminal) -> Result<Options, CliError> {
-    let platforms = platforms(args)?;
-    let mut targets = Vec::new();
-    for text in &args.target {
-        let found = targets::of_text(text)?;
-        terminal.notes(&found.notes);
-        targets.extend(found.targets);
-    }
+fn options(
+    args: &ScanArgs,
+    settings: &Settings,
+    platforms: Vec<Platform>,
+    targets: Vec<Target>,
+) -> Result<Options, CliError> {
     let known = purpose::rule_names();
     if let Some(unknown) = args.off.iter().find(|name| !known.contains_key(name.as_str())) {
         let names: Vec<&str> = known.keys().copied().collect();
         return Err(CliError::Usage {
-            text: format!("there is no rule {unknown:?}"),
+            text: format!("unknown rule {unknown:?}"),
             hint: Some(format!("rules are {}", names.join(", "))),
         });
     }
@@ -279,12 +359,6 @@ fn options(args: &ScanArgs, terminal: &Terminal) -> Result<Options, CliError> {
         call: CallOverride { entrypoint: given(&args.entrypoint), args: given(&args.arg) },
         rules_off: args.off.iter().cloned().collect::<BTreeSet<_>>(),
         dockerfile,
-        jobs: args.jobs.map_or_else(default_jobs, usize::from),
-        ..Options::default()
+        ..settings.options()
     })
-}
-
-/// Layers are the unit of parallel work; more than 16 at once only cost memory.
-pub fn default_jobs() -> usize {
-    std::thread::available_parallelism().map_or(4, usize::from).clamp(2, 16)
 }

@@ -1,18 +1,20 @@
-//! From flags, environment and `.imgarch.toml` to what holds, and where each of it comes from: a flag wins over the
+//! Resolves flags, the environment and `.imgarch.toml` into settings, with the origin of each: a flag wins over the
 //! environment, the environment over the file, the file over the default.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use super::CliError;
 use super::cache::CacheFlags;
-use super::opening::SourceArgs;
-use crate::config::{Config, ConfigError, FILE_NAME, HostSettings, Ignore};
+use super::opening::{RegistrySettings, SourceArgs, SourceSettings};
+use super::{CliError, Environment};
+use crate::config::{Config, ConfigError, Date, FILE_NAME, HostSettings, Ignore, Policy};
 use crate::image::{Limits, MemoryBudget};
 use crate::judge::code::{Code, Severity};
-use crate::scan::FailOn;
+use crate::platform::Platform;
+use crate::scan::{FailOn, Options};
 use crate::source::registry::HostOptions;
 
 /// Which configuration file is read.
@@ -39,7 +41,7 @@ pub struct Typed {
 
 /// Where a setting comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Origin {
+pub enum SettingOrigin {
     Flag,
     Environment(&'static str),
     File,
@@ -50,10 +52,10 @@ pub enum Origin {
 #[derive(Clone, Debug)]
 pub struct Sourced<T> {
     pub value: T,
-    pub origin: Origin,
+    pub origin: SettingOrigin,
 }
 
-/// What holds.
+/// The settings of a run. They never change once they are loaded.
 #[derive(Debug)]
 pub struct Settings {
     /// The configuration file that was read.
@@ -83,7 +85,16 @@ pub struct Settings {
     pub image_memory: Sourced<u64>,
     pub severities: BTreeMap<Code, Severity>,
     pub ignores: Vec<Ignore>,
+    /// Where images are read.
+    pub sources: SourceSettings,
+    /// The day on which ignores expire.
+    pub today: Date,
+    /// What the clients of shared caches take their credentials from.
+    pub cache_variables: Vec<(String, String)>,
 }
+
+/// Variables with these prefixes hold the credentials of the stores' own command line tools.
+const CACHE_VARIABLES: [&str; 3] = ["AWS_", "GOOGLE_", "AZURE_"];
 
 /// A configuration is a page of text; a larger one is something else.
 const FILE_LIMIT: u64 = 1 << 20;
@@ -92,14 +103,19 @@ const FILE_LIMIT: u64 = 1 << 20;
 const CACHE_BYTES: u64 = 512 << 20;
 
 /// Seconds to wait for a registry.
-pub const TIMEOUT: u64 = 30;
+const TIMEOUT: u64 = 30;
 
 /// Seconds for a whole run: as long as the usual CI service lets a job run.
-pub const DEADLINE: u64 = 6 * 60 * 60;
+const DEADLINE: u64 = 6 * 60 * 60;
 
 impl Settings {
-    pub fn load(args: &ConfigArgs, typed: Typed, sources: &SourceArgs) -> Result<Settings, CliError> {
-        let (file, config) = match find(args)? {
+    pub fn load(
+        args: &ConfigArgs,
+        typed: Typed,
+        sources: &SourceArgs,
+        environment: &Environment,
+    ) -> Result<Settings, CliError> {
+        let (file, config) = match find(args, environment) {
             Some(path) => (Some(path.clone()), read(&path)?),
             None => (None, Config::default()),
         };
@@ -113,46 +129,87 @@ impl Settings {
         let no_flag = typed.cache.no_cache;
         let cache = if no_flag { Some(None) } else { None };
         let shared = |place: String| if place.contains("://") { place } else { beside(&folder, &place) };
-        let no_cache = environment("IMGARCH_NO_CACHE", is_true)?.map(|(off, name)| (off, Origin::Environment(name)));
+        let no_cache = variable(environment, "IMGARCH_NO_CACHE", is_true)?;
+        let no_cache = no_cache.map(|(off, name)| (off, SettingOrigin::Environment(name)));
+        let offline = layered(environment, sources.offline.then_some(true), "IMGARCH_OFFLINE", is_true, None, false)?;
+        let timeout = layered(environment, sources.timeout, "IMGARCH_TIMEOUT", number, limits.timeout, TIMEOUT)?;
+        let insecure = layered(
+            environment,
+            sources.insecure.then_some(true),
+            "IMGARCH_INSECURE",
+            is_true,
+            config.registries.insecure,
+            false,
+        )?;
+        let ca_cert = layered(
+            environment,
+            Some(sources.ca_cert.clone()).filter(|list| !list.is_empty()),
+            "IMGARCH_CA_CERT",
+            |text| words(text).map(paths),
+            of_file.map(|list| list.iter().map(|name| folder.join(name)).collect()),
+            Vec::new(),
+        )?;
+        let mirrors = Sourced {
+            origin: if mirrors.is_some() { SettingOrigin::File } else { SettingOrigin::Default },
+            value: mirrors.unwrap_or_default(),
+        };
+        let hosts: BTreeMap<String, HostOptions> =
+            config.registries.hosts.iter().map(|(host, own)| (host.clone(), of_host(own, &folder))).collect();
+        let registries = RegistrySettings {
+            is_offline: offline.value,
+            is_insecure: insecure.value,
+            ca_certs: ca_cert.value.clone(),
+            timeout: Duration::from_secs(timeout.value),
+            mirrors: mirrors.value.clone(),
+            hosts: hosts.clone(),
+        };
         Ok(Settings {
-            targets: layered(given(typed.targets), "IMGARCH_TARGET", words, given(config.targets), Vec::new())?,
-            fail_on: layered(typed.fail_on, "IMGARCH_FAIL_ON", fail_on, config.fail_on, FailOn::Error)?,
-            timeout: layered(sources.timeout, "IMGARCH_TIMEOUT", number, limits.timeout, TIMEOUT)?,
-            deadline: layered(sources.deadline, "IMGARCH_DEADLINE", number, limits.deadline, DEADLINE)?,
+            targets: layered(
+                environment,
+                given(typed.targets),
+                "IMGARCH_TARGET",
+                words,
+                given(config.targets),
+                Vec::new(),
+            )?,
+            fail_on: layered(environment, typed.fail_on, "IMGARCH_FAIL_ON", fail_on, config.fail_on, FailOn::Error)?,
+            deadline: layered(environment, sources.deadline, "IMGARCH_DEADLINE", number, limits.deadline, DEADLINE)?,
             jobs: layered(
+                environment,
                 typed.jobs.map(Some),
                 "IMGARCH_JOBS",
                 |text| number(text).map(Some),
                 limits.jobs.map(Some),
                 None,
             )?,
-            offline: layered(sources.offline.then_some(true), "IMGARCH_OFFLINE", is_true, None, false)?,
-            insecure: layered(
-                sources.insecure.then_some(true),
-                "IMGARCH_INSECURE",
-                is_true,
-                config.registries.insecure,
-                false,
+            offline,
+            insecure,
+            timeout,
+            ca_cert,
+            mirrors,
+            hosts,
+            baseline: layered(
+                environment,
+                typed.baseline.map(Some),
+                "IMGARCH_BASELINE",
+                |text| Ok(Some(text.into())),
+                None,
+                None,
             )?,
-            ca_cert: layered(
-                Some(sources.ca_cert.clone()).filter(|list| !list.is_empty()),
-                "IMGARCH_CA_CERT",
-                |text| words(text).map(paths),
-                of_file.map(|list| list.iter().map(|name| folder.join(name)).collect()),
-                Vec::new(),
-            )?,
-            mirrors: Sourced {
-                origin: if mirrors.is_some() { Origin::File } else { Origin::Default },
-                value: mirrors.unwrap_or_default(),
-            },
-            hosts: config.registries.hosts.iter().map(|(host, said)| (host.clone(), of_host(said, &folder))).collect(),
-            baseline: layered(typed.baseline.map(Some), "IMGARCH_BASELINE", |text| Ok(Some(text.into())), None, None)?,
             cache: match (cache, no_cache) {
-                (Some(none), _) => Sourced { value: none, origin: Origin::Flag },
+                (Some(none), _) => Sourced { value: none, origin: SettingOrigin::Flag },
                 (None, Some((true, origin))) => Sourced { value: None, origin },
-                _ => layered(None, "IMGARCH_CACHE_DIR", |text| Ok(Some(text.into())), None, cache_folder())?,
+                _ => layered(
+                    environment,
+                    None,
+                    "IMGARCH_CACHE_DIR",
+                    |text| Ok(Some(text.into())),
+                    None,
+                    cache_directory(),
+                )?,
             },
             cache_from: layered(
+                environment,
                 given(typed.cache.cache_from).or(no_flag.then(Vec::new)),
                 "IMGARCH_CACHE_FROM",
                 words,
@@ -160,16 +217,32 @@ impl Settings {
                 Vec::new(),
             )?,
             cache_to: layered(
+                environment,
                 typed.cache.cache_to.map(Some).or(no_flag.then_some(None)),
                 "IMGARCH_CACHE_TO",
                 |text| Ok(Some(text)),
                 config.cache.to.map(shared).map(Some),
                 None,
             )?,
-            cache_bytes: layered(None, "IMGARCH_CACHE_BYTES", number, limits.cache_bytes, CACHE_BYTES)?,
-            layer_bytes: layered(None, "IMGARCH_LAYER_BYTES", number, limits.layer_bytes, defaults.max_bytes)?,
-            layer_names: layered(None, "IMGARCH_LAYER_NAMES", number, limits.layer_names, defaults.max_names)?,
+            cache_bytes: layered(environment, None, "IMGARCH_CACHE_BYTES", number, limits.cache_bytes, CACHE_BYTES)?,
+            layer_bytes: layered(
+                environment,
+                None,
+                "IMGARCH_LAYER_BYTES",
+                number,
+                limits.layer_bytes,
+                defaults.max_bytes,
+            )?,
+            layer_names: layered(
+                environment,
+                None,
+                "IMGARCH_LAYER_NAMES",
+                number,
+                limits.layer_names,
+                defaults.max_names,
+            )?,
             image_memory: layered(
+                environment,
                 None,
                 "IMGARCH_IMAGE_MEMORY",
                 number,
@@ -178,29 +251,38 @@ impl Settings {
             )?,
             severities: config.severities,
             ignores: config.ignores,
+            sources: SourceSettings::new(registries, sources, environment),
+            today: environment.today(),
+            cache_variables: environment.with_prefix(&CACHE_VARIABLES),
             file,
         })
     }
 
-    /// What holds for a command that has flags on sources only; they are completed.
-    pub fn of_sources(args: &ConfigArgs, sources: &mut SourceArgs) -> Result<Settings, CliError> {
-        let settings = Settings::load(args, Typed::default(), sources)?;
-        settings.apply_to(sources);
-        Ok(settings)
+    /// The targets for these platforms: those of flags as they are, those of a project only as far as they concern them.
+    pub fn targets_for(&self, platforms: &[Platform]) -> Vec<String> {
+        match self.targets.origin {
+            SettingOrigin::Flag => self.targets.value.clone(),
+            SettingOrigin::Environment(_) | SettingOrigin::File | SettingOrigin::Default => {
+                super::targets::within(&self.targets.value, platforms)
+            }
+        }
     }
 
-    /// The flags on sources as if all had been typed.
-    pub fn apply_to(&self, sources: &mut SourceArgs) {
-        sources.timeout = Some(self.timeout.value);
-        sources.deadline = Some(self.deadline.value);
-        sources.offline = self.offline.value;
-        sources.insecure = self.insecure.value;
-        sources.ca_cert = self.ca_cert.value.clone();
-        sources.mirrors = self.mirrors.value.clone();
-        sources.hosts = self.hosts.clone();
+    fn jobs(&self) -> usize {
+        self.jobs.value.map_or_else(default_jobs, usize::from)
     }
 
-    pub fn limits(&self) -> Limits {
+    /// The options of a scan that settings decide: limits and the number of layers that are read at once.
+    pub fn options(&self) -> Options {
+        Options { limits: self.limits(), jobs: self.jobs(), ..Options::default() }
+    }
+
+    /// What the project accepts by reason and its severities, without a baseline.
+    pub fn policy(&self) -> Policy {
+        Policy { severities: self.severities.clone(), ignores: self.ignores.clone(), baseline: None }
+    }
+
+    fn limits(&self) -> Limits {
         let memory = MemoryBudget::new(usize::try_from(self.image_memory.value).unwrap_or(usize::MAX));
         Limits { max_bytes: self.layer_bytes.value, max_names: self.layer_names.value, memory, ..Limits::default() }
     }
@@ -217,6 +299,7 @@ fn beside(folder: &Path, path: &str) -> String {
 }
 
 fn layered<T>(
+    environment: &Environment,
     flag: Option<T>,
     name: &'static str,
     parse: impl Fn(String) -> Result<T, CliError>,
@@ -224,22 +307,23 @@ fn layered<T>(
     default: T,
 ) -> Result<Sourced<T>, CliError> {
     if let Some(value) = flag {
-        return Ok(Sourced { value, origin: Origin::Flag });
+        return Ok(Sourced { value, origin: SettingOrigin::Flag });
     }
-    if let Some((value, name)) = environment(name, parse)? {
-        return Ok(Sourced { value, origin: Origin::Environment(name) });
+    if let Some((value, name)) = variable(environment, name, parse)? {
+        return Ok(Sourced { value, origin: SettingOrigin::Environment(name) });
     }
     Ok(match file {
-        Some(value) => Sourced { value, origin: Origin::File },
-        None => Sourced { value: default, origin: Origin::Default },
+        Some(value) => Sourced { value, origin: SettingOrigin::File },
+        None => Sourced { value: default, origin: SettingOrigin::Default },
     })
 }
 
-fn environment<T>(
+fn variable<T>(
+    environment: &Environment,
     name: &'static str,
     parse: impl Fn(String) -> Result<T, CliError>,
 ) -> Result<Option<(T, &'static str)>, CliError> {
-    let Some(text) = std::env::var(name).ok().filter(|text| !text.is_empty()) else { return Ok(None) };
+    let Some(text) = environment.text(name) else { return Ok(None) };
     match parse(text) {
         Ok(value) => Ok(Some((value, name))),
         Err(error) => Err(CliError::usage(format!("{name}: {error}"))),
@@ -264,16 +348,15 @@ fn fail_on(text: String) -> Result<FailOn, CliError> {
 }
 
 /// The file that was named, or the nearest one from the working directory upwards.
-fn find(args: &ConfigArgs) -> Result<Option<PathBuf>, CliError> {
+fn find(args: &ConfigArgs, environment: &Environment) -> Option<PathBuf> {
     if args.no_config {
-        return Ok(None);
+        return None;
     }
-    let named = args.config.clone().or_else(|| std::env::var_os("IMGARCH_CONFIG").map(PathBuf::from));
-    if let Some(path) = named.filter(|path| !path.as_os_str().is_empty()) {
-        return Ok(Some(path));
-    }
-    let Ok(folder) = std::env::current_dir() else { return Ok(None) };
-    Ok(folder.ancestors().map(|folder| folder.join(FILE_NAME)).find(|path| path.is_file()))
+    let named = args.config.clone().filter(|path| !path.as_os_str().is_empty());
+    named.or_else(|| environment.path("IMGARCH_CONFIG")).or_else(|| {
+        let above = environment.directory.as_ref()?.ancestors();
+        above.map(|directory| directory.join(FILE_NAME)).find(|path| path.is_file())
+    })
 }
 
 fn read(path: &Path) -> Result<Config, CliError> {
@@ -288,19 +371,62 @@ fn read(path: &Path) -> Result<Config, CliError> {
         .map_err(|error: ConfigError| refuse(format!("{}: {error}", path.display()), error.hint().map(str::to_string)))
 }
 
-/// The platform's folder for what can be made again.
-fn cache_folder() -> Option<PathBuf> {
+/// The platform's directory for caches.
+fn cache_directory() -> Option<PathBuf> {
     use etcetera::BaseStrategy;
     Some(etcetera::choose_base_strategy().ok()?.cache_dir().join("imgarch"))
 }
 
-impl fmt::Display for Origin {
+/// Layers are the unit of parallel work; more than 16 at once only cost memory.
+fn default_jobs() -> usize {
+    std::thread::available_parallelism().map_or(4, usize::from).clamp(2, 16)
+}
+
+impl fmt::Display for SettingOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Origin::Flag => "flag",
-            Origin::Environment(name) => name,
-            Origin::File => FILE_NAME,
-            Origin::Default => "default",
+            SettingOrigin::Flag => "flag",
+            SettingOrigin::Environment(name) => name,
+            SettingOrigin::File => FILE_NAME,
+            SettingOrigin::Default => "default",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The fail-on threshold that holds, and its origin.
+    fn fail_on_with(
+        flag: Option<FailOn>,
+        variables: &[(&str, &str)],
+        file: &str,
+    ) -> Result<(FailOn, SettingOrigin), CliError> {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join(FILE_NAME), file).unwrap();
+        let mut environment = Environment::of_variables(variables);
+        environment.directory = Some(directory.path().join("below"));
+        let typed = Typed { fail_on: flag, ..Typed::default() };
+        let settings = Settings::load(&ConfigArgs::default(), typed, &SourceArgs::default(), &environment)?;
+        Ok((settings.fail_on.value, settings.fail_on.origin))
+    }
+
+    #[test]
+    fn a_flag_wins_over_the_environment_and_that_over_the_file() {
+        let variables = [("IMGARCH_FAIL_ON", "warning")];
+        let file = "fail-on = \"never\"\n";
+        assert_eq!(fail_on_with(Some(FailOn::Error), &variables, file).unwrap(), (FailOn::Error, SettingOrigin::Flag));
+        let from_environment = (FailOn::Warning, SettingOrigin::Environment("IMGARCH_FAIL_ON"));
+        assert_eq!(fail_on_with(None, &variables, file).unwrap(), from_environment);
+        assert_eq!(fail_on_with(None, &[("IMGARCH_FAIL_ON", "")], file).unwrap(), (FailOn::Never, SettingOrigin::File));
+        assert_eq!(fail_on_with(None, &[], "").unwrap(), (FailOn::Error, SettingOrigin::Default));
+    }
+
+    #[test]
+    fn a_wrong_value_in_the_environment_is_named_with_its_variable() {
+        let error = fail_on_with(None, &[("IMGARCH_FAIL_ON", "sometimes")], "").unwrap_err();
+        assert!(error.to_string().starts_with("IMGARCH_FAIL_ON: "), "{error}");
+        assert_eq!(error.exit_code(), 2);
     }
 }

@@ -1,10 +1,10 @@
-//! From a `--target` to the nodes it means: this machine, a saved list of nodes and a cluster are read here, at the rim.
+//! Resolves `--target` into nodes: this machine, a saved list of nodes, or a cluster.
 
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::CliError;
+use super::{CliError, Environment, Terminal};
 use crate::host;
 use crate::kube::object::NodeObject;
 use crate::kube::{Nodes, manifest, nodes};
@@ -22,18 +22,31 @@ pub struct Found {
 }
 
 /// Reads what `--target` names.
-pub fn of_text(text: &str) -> Result<Found, CliError> {
+pub fn of_text(text: &str, environment: &Environment) -> Result<Found, CliError> {
     let usage =
         |text: String| CliError::Usage { text, hint: Some("imgarch nodes --profiles lists the CPU profiles".into()) };
     match target::parse(text).map_err(|error| usage(error.to_string()))? {
         TargetText::Given(targets) => Ok(Found { targets, notes: Vec::new() }),
         TargetText::Host => {
-            let reading = host::read().map_err(|error| usage(error.to_string()))?;
+            let reading = host::read(&environment.temporary).map_err(|error| usage(error.to_string()))?;
             Ok(Found { targets: vec![reading.target], notes: reading.notes })
         }
         TargetText::File(path) => Ok(of_nodes(&of_file(&path)?)),
-        TargetText::Cluster(context) => Ok(of_nodes(&of_cluster(&ClusterArgs { context, kubeconfig: None })?)),
+        TargetText::Cluster(context) => {
+            Ok(of_nodes(&of_cluster(&ClusterArgs { context, kubeconfig: None }, environment)?))
+        }
     }
+}
+
+/// The targets of all texts; notes go to stderr.
+pub fn of_texts(texts: &[String], environment: &Environment, terminal: &Terminal) -> Result<Vec<Target>, CliError> {
+    let mut targets = Vec::new();
+    for text in texts {
+        let found = of_text(text, environment)?;
+        terminal.notes(&found.notes);
+        targets.extend(found.targets);
+    }
+    Ok(targets)
 }
 
 /// The texts of which a target is for one of these platforms, if any is named; what only a cluster or this machine knows is kept.
@@ -59,10 +72,12 @@ fn of_nodes(nodes: &Nodes) -> Found {
 }
 
 /// The nodes of a text that names a cluster or a saved list; `None` for every other target.
-pub fn objects_of_text(text: &str) -> Result<Option<Vec<NodeObject>>, CliError> {
+pub fn objects_of_text(text: &str, environment: &Environment) -> Result<Option<Vec<NodeObject>>, CliError> {
     match target::parse(text) {
         Ok(TargetText::File(path)) => objects_of_file(&path).map(Some),
-        Ok(TargetText::Cluster(context)) => objects_of_cluster(&ClusterArgs { context, kubeconfig: None }).map(Some),
+        Ok(TargetText::Cluster(context)) => {
+            objects_of_cluster(&ClusterArgs { context, kubeconfig: None }, environment).map(Some)
+        }
         _ => Ok(None),
     }
 }
@@ -106,17 +121,17 @@ pub struct ClusterArgs {
 }
 
 /// The groups of a cluster's nodes.
-pub fn of_cluster(args: &ClusterArgs) -> Result<Nodes, CliError> {
-    Ok(nodes::group(&objects_of_cluster(args)?))
+pub fn of_cluster(args: &ClusterArgs, environment: &Environment) -> Result<Nodes, CliError> {
+    Ok(nodes::group(&objects_of_cluster(args, environment)?))
 }
 
 #[cfg(feature = "kube")]
-fn objects_of_cluster(args: &ClusterArgs) -> Result<Vec<NodeObject>, CliError> {
-    connect(args)?.nodes().map_err(|error| refused(&error))
+fn objects_of_cluster(args: &ClusterArgs, environment: &Environment) -> Result<Vec<NodeObject>, CliError> {
+    connect(args, environment)?.nodes().map_err(|error| refused(&error))
 }
 
 #[cfg(not(feature = "kube"))]
-fn objects_of_cluster(_: &ClusterArgs) -> Result<Vec<NodeObject>, CliError> {
+fn objects_of_cluster(_: &ClusterArgs, _: &Environment) -> Result<Vec<NodeObject>, CliError> {
     Err(without_kube())
 }
 
@@ -130,14 +145,13 @@ pub fn without_kube() -> CliError {
 
 /// Connects as kubectl would: --kubeconfig, then KUBECONFIG, then ~/.kube/config, then the pod's service account.
 #[cfg(feature = "kube")]
-pub fn connect(args: &ClusterArgs) -> Result<crate::kube::Cluster, CliError> {
+pub fn connect(args: &ClusterArgs, environment: &Environment) -> Result<crate::kube::Cluster, CliError> {
     use crate::kube::{Access, Cluster};
-    let listed = std::env::var_os("KUBECONFIG").filter(|value| !value.is_empty());
-    let home = std::env::var_os("HOME").map(|home| Path::new(&home).join(".kube/config"));
-    let is_in_cluster = std::env::var_os("KUBERNETES_SERVICE_HOST").is_some();
-    let files = match (&args.kubeconfig, listed) {
+    let home = environment.path("HOME").map(|home| home.join(".kube/config"));
+    let is_in_cluster = environment.path("KUBERNETES_SERVICE_HOST").is_some();
+    let files = match (&args.kubeconfig, environment.paths("KUBECONFIG")) {
         (Some(file), _) => vec![file.clone()],
-        (None, Some(listed)) => std::env::split_paths(&listed).filter(|path| !path.as_os_str().is_empty()).collect(),
+        (None, Some(listed)) => listed,
         (None, None) => home.into_iter().collect::<Vec<_>>(),
     };
     let has_file = files.iter().any(|file| file.exists());

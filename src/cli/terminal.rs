@@ -2,7 +2,7 @@
 
 use std::io::{IsTerminal, Write};
 
-use super::{ColorChoice, Global};
+use super::{ColorChoice, Environment, Global};
 use crate::report::PIPED_WIDTH;
 
 /// How the answer and the progress are to look.
@@ -22,14 +22,15 @@ impl Terminal {
         self.notes(&[text.to_string()]);
     }
 
-    pub fn of_this_process(global: &Global) -> Terminal {
+    #[expect(clippy::disallowed_methods, reason = "the one place that asks what the standard streams are")]
+    pub fn of_this_process(global: &Global, environment: &Environment) -> Terminal {
         let is_terminal = std::io::stdout().is_terminal();
         // It says of itself that it knows no control sequences.
-        let is_dumb = std::env::var_os("TERM").is_some_and(|name| name == "dumb");
+        let is_dumb = environment.text("TERM").is_some_and(|name| name == "dumb");
         // https://no-color.org: set and not empty.
-        let is_plain = is_dumb || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let is_plain = is_dumb || environment.path("NO_COLOR").is_some();
         Terminal {
-            width: if is_terminal { columns().unwrap_or(80) } else { PIPED_WIDTH },
+            width: if is_terminal { columns(environment).unwrap_or(80) } else { PIPED_WIDTH },
             color: match global.color {
                 ColorChoice::Always => true,
                 ColorChoice::Never => false,
@@ -59,8 +60,8 @@ pub fn tell(text: &str) {
 }
 
 /// Columns of the terminal on standard output; a user's COLUMNS wins.
-fn columns() -> Option<usize> {
-    let said = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok());
+fn columns(environment: &Environment) -> Option<usize> {
+    let said = environment.text("COLUMNS").and_then(|text| text.parse().ok());
     let size = || rustix::termios::tcgetwinsize(std::io::stdout()).ok().map(|size| usize::from(size.ws_col));
     said.or_else(size).filter(|columns| *columns >= 20)
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::settings::{ConfigArgs, Settings, Typed};
-use super::{CliError, opening};
+use super::{CliError, Environment, opening};
 use crate::platform::Platform;
 use crate::platform::target::{self, TargetText};
 use crate::workflow::{self, Project, Service, Shape};
@@ -55,7 +55,7 @@ enum ServiceArg {
     Gitlab,
 }
 
-pub fn run(args: &WorkflowArgs, out: &mut dyn Write) -> Result<u8, CliError> {
+pub fn run(args: &WorkflowArgs, environment: &Environment, out: &mut dyn Write) -> Result<u8, CliError> {
     let service = match args.service {
         ServiceArg::Github => Service::Github,
         ServiceArg::Gitlab => Service::Gitlab,
@@ -66,8 +66,8 @@ pub fn run(args: &WorkflowArgs, out: &mut dyn Write) -> Result<u8, CliError> {
         platforms.push(Platform::parse(text).map_err(|error| usage(error.to_string()))?);
     }
     let typed = Typed { targets: args.target.clone(), ..Typed::default() };
-    let settings = Settings::load(&args.config, typed, &opening::SourceArgs::default())?;
-    let targets = targets(&super::targets::within(&settings.targets.value, &platforms))?;
+    let settings = Settings::load(&args.config, typed, &opening::SourceArgs::default(), environment)?;
+    let targets = targets(&super::targets::within(&settings.targets.value, &platforms), environment)?;
     if platforms.is_empty() {
         for (platform, _) in &targets {
             if !platforms.contains(platform) {
@@ -82,7 +82,7 @@ pub fn run(args: &WorkflowArgs, out: &mut dyn Write) -> Result<u8, CliError> {
         Some(image) => image.clone(),
         None => git(&["remote", "get-url", "origin"]).and_then(|url| image_of_remote(&url)).ok_or_else(|| {
             CliError::Usage {
-                text: "the image's name cannot be told: git has no remote \"origin\" on a known host".to_string(),
+                text: "cannot infer the image name: git remote \"origin\" is not on a known host".to_string(),
                 hint: Some("name it: --image ghcr.io/user/app".to_string()),
             }
         })?,
@@ -118,11 +118,11 @@ pub fn run(args: &WorkflowArgs, out: &mut dyn Write) -> Result<u8, CliError> {
 
 /// The platforms that the targets need, each with the text that names it. A cluster or this machine is asked now, and is
 /// not there when the workflow runs: of those only the platforms are taken.
-fn targets(texts: &[String]) -> Result<Vec<(Platform, String)>, CliError> {
+fn targets(texts: &[String], environment: &Environment) -> Result<Vec<(Platform, String)>, CliError> {
     let mut found: Vec<(Platform, String)> = Vec::new();
     for text in texts {
         let is_lasting = matches!(target::parse(text), Ok(TargetText::Given(_)));
-        for target in super::targets::of_text(text)?.targets {
+        for target in super::targets::of_text(text, environment)?.targets {
             let text = if is_lasting { text.clone() } else { target.platform.to_string() };
             if !found.iter().any(|(platform, known)| *platform == target.platform && *known == text) {
                 found.push((target.platform, text));

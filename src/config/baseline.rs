@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use crate::judge::code::Severity;
-use crate::report::fingerprint;
+use crate::scan::fingerprint;
 use crate::scan::{PlatformReport, Report};
 
 /// Version of the file.
@@ -58,11 +58,6 @@ impl Baseline {
     pub fn len(&self) -> usize {
         self.known.len()
     }
-
-    pub fn is_empty(&self) -> bool {
-        self.known.is_empty()
-    }
-
     /// The file that accepts every finding of `report` but notes, sorted, so that a change of it can be reviewed.
     pub fn text_of(report: &Report) -> String {
         let mut findings: Vec<Entry> = Vec::new();

@@ -6,9 +6,9 @@ mod date;
 mod file;
 mod policy;
 
-pub use baseline::{Baseline, BaselineError};
+pub use baseline::Baseline;
 pub use date::Date;
-pub use file::{Config, ConfigError, HostSettings, Ignore, LimitSettings, RegistrySettings, fail_on};
+pub use file::{Config, ConfigError, HostSettings, Ignore, fail_on};
 pub use policy::{Policy, apply};
 
 /// The file's name, looked for from the working directory upwards.

@@ -8,7 +8,7 @@ use super::date::Date;
 use super::file::Ignore;
 use crate::judge::code::{Code, Severity};
 use crate::judge::finding::{self, Finding};
-use crate::report::fingerprint;
+use crate::scan::fingerprint;
 use crate::scan::{Accepted, Report};
 
 /// What is applied to a report.

@@ -1,9 +1,10 @@
 use super::*;
 use crate::config::Config;
 use crate::scan::{FailOn, ImageReport, Problem};
+use crate::source::Origin;
 
 fn report(findings: Vec<Finding>) -> Report {
-    let image = ImageReport { findings, ..ImageReport::new("ghcr.io/user/app:v1", "registry") };
+    let image = ImageReport { findings, ..ImageReport::new("ghcr.io/user/app:v1", Origin::Unopened) };
     Report { images: vec![image] }
 }
 

@@ -9,6 +9,7 @@ use crate::exec::{Errno, Outcome};
 use crate::judge::code::{Code, Severity};
 use crate::judge::finding::Finding;
 use crate::scan::{ImageReport, PlatformReport, TargetReport};
+use crate::source::Origin;
 
 /// What is told of one failure.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,7 +98,7 @@ fn named(evidence: &Evidence<'_>) -> Names {
     let mut names = evidence.names.clone();
     let fault = evidence.judged.and_then(|(report, target)| judged(report, target));
     if let Some((report, _)) = evidence.judged {
-        names.origin = Some(report.origin.clone()).filter(|origin| !origin.is_empty());
+        names.origin = Some(report.origin.clone()).filter(Origin::is_opened);
     }
     if let Some((platform, _)) = fault.filter(|_| names.platform.is_none()) {
         names.platform = platform.published().map(ToString::to_string);

@@ -50,7 +50,7 @@ fn report(outcome: Outcome, findings: Vec<Finding>) -> ImageReport {
         findings,
         ..PlatformReport::new(Some(Platform::parse("linux/arm64").unwrap()), None)
     };
-    ImageReport { platforms: vec![platform], ..ImageReport::new("user/app:1", "registry") }
+    ImageReport { platforms: vec![platform], ..ImageReport::new("user/app:1", Origin::Unopened) }
 }
 
 fn foreign() -> ImageReport {

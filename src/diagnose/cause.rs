@@ -3,6 +3,7 @@
 
 use crate::exec::CauseKind;
 use crate::scan::rebuild_command;
+use crate::source::{ImageRef, Origin};
 
 /// How sure a suspect is. Ordered, the surest last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -317,8 +318,8 @@ impl Suspect {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Names {
     pub image: Option<String>,
-    /// Where the image was read, as a report tells it; a registry where it was not.
-    pub origin: Option<String>,
+    /// Where the image was read; `None`: it was not, and a registry is assumed.
+    pub origin: Option<Origin>,
     /// As `--target` takes it.
     pub target: Option<String>,
     pub platform: Option<String>,
@@ -329,11 +330,19 @@ pub struct Names {
 }
 
 impl Names {
+    fn origin(&self, image: &str) -> Origin {
+        let assumed = || match ImageRef::parse(image).reference() {
+            Some(reference) => Origin::Registry { reference, mirror: None },
+            None => Origin::Unopened,
+        };
+        self.origin.clone().unwrap_or_else(assumed)
+    }
+
     /// Fills a row's text in; what is not known stands there in capitals.
     pub fn fill(&self, text: &str) -> String {
         let platform = self.platform.as_deref().unwrap_or("PLATFORM");
         let rebuild = Some(match &self.image {
-            Some(image) => rebuild_command(image, self.origin.as_deref().unwrap_or("registry"), platform),
+            Some(image) => rebuild_command(image, &self.origin(image), platform),
             None => format!("imgarch rebuild IMAGE --platform {platform}"),
         });
         let holes = [

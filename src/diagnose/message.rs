@@ -71,6 +71,7 @@ pub struct Message {
     pub sign: Option<Sign>,
     pub speaker: &'static str,
     /// A line as it was seen.
+    #[cfg_attr(not(test), expect(dead_code, reason = "tests match each pattern against it"))]
     pub example: &'static str,
 }
 

@@ -2,20 +2,25 @@
 //! terminal.
 
 pub mod answer;
+#[cfg(feature = "kube")]
 pub mod case;
 pub mod cause;
+#[cfg(feature = "kube")]
+pub mod cluster;
+#[cfg(feature = "kube")]
+mod last_good;
 pub mod message;
+#[cfg(feature = "kube")]
 pub mod overview;
 pub mod pattern;
 pub mod rank;
 pub mod recognise;
 
 pub use answer::{Answer, Evidence, answer};
+#[cfg(feature = "kube")]
 pub use case::{Failure, failures};
 pub use cause::{Likelihood, Names, Suspect};
-pub use message::Sign;
-pub use overview::{Overview, overview};
-pub use rank::{Circumstances, Ranked, rank};
+pub use rank::Circumstances;
 pub use recognise::{Symptom, recognise};
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use crate::kube::object::{NodeObject, read};
 use crate::kube::{Survey, nodes};
 use crate::platform::Platform;
 use crate::scan::{Problem, TargetReport};
+use crate::source::Origin;
 use serde_json::{Value, json};
 
 fn node(name: &str, arch: &str) -> NodeObject {
@@ -61,7 +62,7 @@ fn report(name: &str, outcomes: &[(&str, Outcome)], problems: Vec<Problem>) -> I
     };
     ImageReport {
         name: name.into(),
-        origin: "registry".into(),
+        origin: Origin::Unopened,
         note: None,
         digest: Some(Digest::of(name.as_bytes())),
         platforms: vec![platform],

@@ -4,7 +4,7 @@
 use std::fs::Permissions;
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -116,11 +116,11 @@ impl Probe {
 }
 
 /// Runs `probe` from the first place that lets a file be executed. An error says why none did.
-pub fn run(probe: Probe) -> io::Result<Fact<bool>> {
-    let places = [std::env::temp_dir(), PathBuf::from("/dev/shm"), PathBuf::from("/var/tmp"), PathBuf::from("/run")];
+pub fn run(probe: Probe, temporary: &Path) -> io::Result<Fact<bool>> {
+    let places = [temporary, Path::new("/dev/shm"), Path::new("/var/tmp"), Path::new("/run")];
     let mut last = io::Error::from(io::ErrorKind::NotFound);
     for place in places {
-        match run_in(probe, &place) {
+        match run_in(probe, place) {
             Ok(fact) => return Ok(fact),
             Err(error) => last = io::Error::new(error.kind(), format!("{}: {error}", place.display())),
         }
@@ -128,7 +128,7 @@ pub fn run(probe: Probe) -> io::Result<Fact<bool>> {
     Err(last)
 }
 
-fn run_in(probe: Probe, place: &std::path::Path) -> io::Result<Fact<bool>> {
+fn run_in(probe: Probe, place: &Path) -> io::Result<Fact<bool>> {
     let mut file = tempfile::Builder::new().prefix("imgarch-probe").tempfile_in(place)?;
     file.write_all(&probe.program())?;
     file.as_file().set_permissions(Permissions::from_mode(0o700))?;
@@ -180,7 +180,7 @@ mod tests {
     #[test]
     #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
     fn a_native_probe_runs() {
-        assert_eq!(run(Probe::Amd64).unwrap(), Fact::Known(true));
+        assert_eq!(run(Probe::Amd64, &std::env::temp_dir()).unwrap(), Fact::Known(true));
     }
 
     #[test]
@@ -188,7 +188,7 @@ mod tests {
     fn an_arm_probe_on_x86_64_is_refused_or_emulated_but_never_unknown_without_a_handler() {
         let has_handler = std::path::Path::new("/proc/sys/fs/binfmt_misc/qemu-arm").exists();
         if !has_handler {
-            assert_eq!(run(Probe::Arm).unwrap(), Fact::Known(false));
+            assert_eq!(run(Probe::Arm, &std::env::temp_dir()).unwrap(), Fact::Known(false));
         }
     }
 }

@@ -4,7 +4,7 @@ use std::io;
 
 use crate::oci::{Descriptor, DiffId, Digest, DocumentError};
 use crate::platform::Platform;
-use crate::source::SourceError;
+use crate::source::{DocumentReadError, SourceError};
 
 /// Why an image, or a part of it, could not be read. Whatever it is, the image's verdict is "could not tell".
 #[derive(Debug, thiserror::Error)]
@@ -84,19 +84,11 @@ pub fn raise_memory() -> String {
     raise(MEMORY_LIMIT)
 }
 
-/// Why a document could not be had, or could not be believed.
+/// Why a document could not be read or understood.
 #[derive(Debug, thiserror::Error)]
 pub enum DocumentFault {
-    #[error("{0}")]
-    Read(io::Error),
-    #[error("it is {size} bytes long by its descriptor, and at most {limit} are read")]
-    TooLarge { size: u64, limit: u64 },
-    #[error("it goes on after the {expected} bytes that its descriptor says")]
-    TooLong { expected: u64 },
-    #[error("it ends after {found} of the {expected} bytes that its descriptor says")]
-    TooShort { expected: u64, found: u64 },
-    #[error("its bytes have another digest: {found}")]
-    WrongDigest { found: Digest },
+    #[error(transparent)]
+    Read(Box<DocumentReadError>),
     #[error(transparent)]
     Parse(DocumentError),
 }

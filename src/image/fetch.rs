@@ -1,13 +1,10 @@
-//! Fetches an image's small documents: bounded before they are read, and held to their descriptor's size and digest
-//! before they are believed.
-
-use std::io::Read;
+//! Fetches an image's small documents, verified, and parses them.
 
 use serde_json::Value;
 
 use super::error::{DocumentFault, ImageError};
 use crate::oci::{Config, Descriptor, Document};
-use crate::source::Source;
+use crate::source::{DocumentReadError, Source, read_document};
 
 /// Registries refuse larger manifests. Source: OCI distribution-spec, "Pushing Manifests".
 const MANIFEST_LIMIT: u64 = 4 << 20;
@@ -51,25 +48,8 @@ fn verified(
     limit: u64,
     fault: &dyn Fn(DocumentFault) -> ImageError,
 ) -> Result<Vec<u8>, ImageError> {
-    let expected = descriptor.size;
-    if expected > limit {
-        return Err(fault(DocumentFault::TooLarge { size: expected, limit }));
-    }
-    let mut bytes = Vec::new();
-    let reader = source.open(descriptor)?;
-    reader.take(expected + 1).read_to_end(&mut bytes).map_err(|error| fault(DocumentFault::Read(error)))?;
-    let found = bytes.len() as u64;
-    if found > expected {
-        return Err(fault(DocumentFault::TooLong { expected }));
-    }
-    if found < expected {
-        return Err(fault(DocumentFault::TooShort { expected, found }));
-    }
-    let mut hasher = descriptor.digest.hasher();
-    hasher.update(&bytes);
-    let found = hasher.finish();
-    if found != descriptor.digest {
-        return Err(fault(DocumentFault::WrongDigest { found }));
-    }
-    Ok(bytes)
+    read_document(source, descriptor, limit).map_err(|error| match error {
+        DocumentReadError::Source(error) => ImageError::Source(error),
+        error => fault(DocumentFault::Read(Box::new(error))),
+    })
 }

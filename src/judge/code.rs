@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 /// How bad a finding is. The order is the order of reports, worst last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum Severity {
     Note,
     Warning,
@@ -52,6 +53,7 @@ macro_rules! codes {
     ($($code:ident $name:literal $severity:ident, $title:literal, $why:literal, $cure:literal;)*) => {
         /// A kind of finding. Codes are only ever added.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[non_exhaustive]
         pub enum Code { $($code),* }
 
         /// Every code, in the order in which equally severe findings are shown.

@@ -5,6 +5,7 @@ use crate::judge::code::{Code, Severity};
 
 /// One thing that is the matter with one platform of an image (or with its index).
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Finding {
     pub code: Code,
     pub severity: Severity,

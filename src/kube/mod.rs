@@ -4,12 +4,17 @@
 #[cfg(feature = "kube")]
 pub mod client;
 mod compose;
+#[cfg(feature = "kube")]
+pub mod inventory;
 pub mod manifest;
 pub mod nodes;
 pub mod object;
+#[cfg(feature = "kube")]
+mod pull_secrets;
 pub mod revision;
 pub mod schedule;
 pub mod survey;
+pub mod uses;
 pub mod workload;
 
 #[cfg(feature = "kube")]
@@ -18,4 +23,5 @@ pub use manifest::{Manifest, ManifestError};
 pub use nodes::{Group, Nodes};
 pub use revision::{Revision, revisions};
 pub use survey::{Survey, Use};
+pub use uses::{Judged, judge_uses};
 pub use workload::{ContainerUse, Role, Workload};

@@ -4,7 +4,9 @@
 mod actions;
 mod arguments;
 mod bake;
+mod build_context;
 mod compose;
+mod discover;
 pub mod dockerfile;
 mod dockerignore;
 mod download;
@@ -17,6 +19,7 @@ mod heredoc;
 mod host_copy;
 mod ignore;
 mod outside;
+mod pins;
 mod rule;
 mod shell;
 mod stages;
@@ -29,11 +32,14 @@ use std::path::{Path, PathBuf};
 
 pub use actions::{ACTIONS, Action, pinned};
 pub use bake::targets as bake_targets;
+pub use build_context::host_files;
+pub use discover::{DiscoverError, SourceFile, discover};
 pub use dockerignore::Dockerignore;
 pub use finding::{Edit, Finding, Fix, Position, Related, Safety};
 pub use fix::{Fixed, apply, unified_diff};
 pub use format::{Format, format_of};
 pub use outside::{HEAD_BYTES, HostFile, Outside, Pin, PinLookup};
+pub use pins::look_up_pin;
 pub use rule::{Code, Fixable, RULES, Rule, Severity};
 
 use dockerfile::Dockerfile;

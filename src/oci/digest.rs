@@ -51,6 +51,13 @@ impl Digest {
         format!("{}:{}", self.algorithm(), &hex[..hex.len().min(12)])
     }
 
+    /// The digest of `bytes` by the algorithm of this one.
+    pub fn of_same_algorithm(&self, bytes: &[u8]) -> Digest {
+        let mut hasher = self.hasher();
+        hasher.update(bytes);
+        hasher.finish()
+    }
+
     pub fn hasher(&self) -> Hasher {
         match self.algorithm() {
             "sha512" => Hasher::sha512(),

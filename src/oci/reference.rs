@@ -19,7 +19,7 @@ pub struct Reference {
     pub digest: Option<Digest>,
 }
 
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 #[error("{text:?} is not an image reference: {cause}")]
 pub struct ReferenceError {
     pub text: String,

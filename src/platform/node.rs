@@ -125,6 +125,7 @@ impl Node {
 
 /// Where an image must run: a node with the name by which the user knows it.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Target {
     /// What the user typed or the cluster calls it: `linux/arm64,page=64k`, `graviton4`, `host`.
     pub name: String,

@@ -42,6 +42,20 @@ pub enum TargetError {
     Inapplicable { text: String, property: &'static str, arch: Arch, only: &'static str },
     #[error("target {text:?} cannot have properties: {what} says them itself")]
     Fixed { text: String, what: &'static str },
+    #[error("target {0:?} names a machine, a cluster or a file of nodes, not a kind of node")]
+    Elsewhere(String),
+}
+
+impl Target {
+    /// The nodes that a text describes by itself: `linux/arm64`, `linux/arm64,page=64k`, `graviton4`.
+    pub fn parse(text: &str) -> Result<Vec<Target>, TargetError> {
+        match parse(text)? {
+            TargetText::Given(targets) => Ok(targets),
+            TargetText::Host | TargetText::Cluster(_) | TargetText::File(_) => {
+                Err(TargetError::Elsewhere(text.to_string()))
+            }
+        }
+    }
 }
 
 fn suggestion(names: &[&str]) -> String {

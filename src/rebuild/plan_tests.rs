@@ -6,6 +6,7 @@ use crate::judge::code::Code;
 use crate::judge::finding::Finding;
 use crate::judge::labels::Agreement;
 use crate::platform::Arch;
+use crate::source::Origin;
 
 fn platform(text: &str) -> Platform {
     Platform::parse(text).unwrap()
@@ -62,7 +63,7 @@ fn report(platforms: &[&str], broken: &[&str]) -> ImageReport {
         findings: broken.contains(name).then(fault).into_iter().collect(),
         ..PlatformReport::new(Some(platform(name)), None)
     };
-    ImageReport { platforms: platforms.iter().map(one).collect(), ..ImageReport::new("x", "registry") }
+    ImageReport { platforms: platforms.iter().map(one).collect(), ..ImageReport::new("x", Origin::Unopened) }
 }
 
 fn request(platforms: &[&str], targets: &[&str]) -> Request {

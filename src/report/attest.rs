@@ -1,6 +1,8 @@
 //! An in-toto statement of a scan: its subjects are the images' digests, its predicate is the JSON report. It is not
 //! signed here. Source: in-toto attestation framework, "Statement v1".
 
+pub mod registry;
+
 use std::io;
 
 use serde_json::{Value, json};

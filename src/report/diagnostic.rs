@@ -37,7 +37,7 @@ pub struct Subject<'a> {
     pub verdict: Verdict,
     pub digest: Option<&'a Digest>,
     /// Where it was read; empty for files.
-    pub origin: &'a str,
+    pub origin: String,
     pub notes: Vec<&'a str>,
     /// Every platform on every target; empty for files.
     pub matrix: Vec<Row>,

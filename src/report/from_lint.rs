@@ -40,7 +40,7 @@ fn subject(file: &Linted) -> Subject<'_> {
         name: path_of(file),
         verdict: verdict(file),
         digest: None,
-        origin: "",
+        origin: String::new(),
         notes: Vec::new(),
         matrix: Vec::new(),
         platforms: &[],

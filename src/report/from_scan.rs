@@ -42,7 +42,7 @@ pub fn subject<'a>(image: &'a ImageReport, style: &Style<'a>) -> Subject<'a> {
         name: image.name.clone(),
         verdict: image.verdict(),
         digest: image.digest.as_ref(),
-        origin: &image.origin,
+        origin: image.origin.to_string(),
         notes: image.note.iter().chain(&image.skipped).map(String::as_str).collect(),
         matrix: view::matrix(image),
         platforms: &image.platforms,

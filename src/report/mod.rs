@@ -6,12 +6,12 @@
 
 pub mod answer;
 pub mod attest;
+#[cfg(feature = "kube")]
 pub mod cluster;
 pub mod diagnostic;
 pub mod diff;
 pub mod docs;
 pub mod escape;
-pub mod fingerprint;
 mod format;
 mod from_lint;
 mod from_scan;
@@ -30,6 +30,7 @@ use std::time::Duration;
 pub use format::{Format, json, render_lint};
 pub use from_lint::LintRun;
 
+pub(crate) use crate::scan::fingerprint;
 use crate::scan::{FailOn, Report};
 use terminal::Screen;
 

@@ -16,6 +16,7 @@ use crate::platform::{Arch, Platform};
 use crate::scan::{
     Accepted, FailOn, ImageReport, LayerReport, PlatformReport, Problem, Report, StepReport, TargetReport,
 };
+use crate::source::Origin;
 
 /// A name that tries to steer a terminal, a workflow, a table, a page and an XML file.
 const HOSTILE: &str = "/opt/a\u{1b}[2J\n::error::x%|`<script>&\"'@user,b:c";
@@ -56,7 +57,7 @@ fn image(name: &str, platforms: Vec<PlatformReport>) -> ImageReport {
     ImageReport {
         digest: Some(Digest::of(name.as_bytes())),
         platforms,
-        ..ImageReport::new(format!("registry.example.com/user/{name}:v1.0.2"), "registry")
+        ..ImageReport::new(format!("registry.example.com/user/{name}:v1.0.2"), Origin::local("registry"))
     }
 }
 

@@ -28,8 +28,8 @@ pub fn layers(image: &Image, selection: &Selection, source: &dyn Source, from: &
 /// Where the image itself was read.
 pub struct From<'a> {
     pub open: Open<'a>,
-    pub name: &'a str,
-    pub is_registry: bool,
+    /// Its reference, where a registry has it.
+    pub registry: Option<&'a Reference>,
 }
 
 fn said<'a>(image: &'a Image, key: &str) -> Option<&'a str> {
@@ -93,8 +93,8 @@ fn starts_with(layers: &[&Digest], base: &[&str]) -> bool {
 /// By the manifest whose digest buildah, ko, crane and others write down, where the image's own registry has it.
 fn by_manifest(image: &Image, from: &From<'_>, layers: &[&Digest]) -> Option<usize> {
     let digest: Digest = said(image, BASE_DIGEST)?.parse().ok()?;
-    let (own, base) = (Reference::parse(from.name).ok()?, Reference::parse(said(image, BASE_NAME)?).ok()?);
-    if !from.is_registry || own.registry != base.registry {
+    let base = Reference::parse(said(image, BASE_NAME)?).ok()?;
+    if from.registry?.registry != base.registry {
         return None;
     }
     let Opened { input: Input::Image(source), .. } = (from.open)(&base.at(&digest)).ok()? else { return None };

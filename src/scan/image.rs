@@ -19,15 +19,15 @@ use crate::judge::finding::Finding;
 use crate::oci::{Config, Digest};
 use crate::platform::matching::{self, Engine};
 use crate::platform::{Platform, Target};
-use crate::source::Source;
 use crate::source::archive::Archive;
-use crate::source::input::{self, Input, Opened};
+use crate::source::input::{Input, Opened};
 use crate::source::rootfs_dir::Mounts;
+use crate::source::{ImageRef, Origin, Source};
 
 /// An image whose manifests are read, or the reason why they are not.
 pub struct Selected {
     name: String,
-    origin: String,
+    origin: Origin,
     note: Option<String>,
     content: Result<Content, Problem>,
 }
@@ -49,10 +49,10 @@ impl Selected {
         store: &mut LayerStore,
         watch: &Arc<dyn Watch>,
     ) -> Selected {
-        watch.image(input::shown(name));
+        watch.image(ImageRef::shown(name));
         if let Some(Err(late)) = options.deadline.map(|deadline| deadline.check()) {
             let content = Err(Problem::new(late.to_string(), Some(EXTEND_DEADLINE.to_string())));
-            return Selected { name: input::shown(name).to_string(), origin: String::new(), note: None, content };
+            return Selected { name: ImageRef::shown(name).to_string(), origin: Origin::Unopened, note: None, content };
         }
         match open(name) {
             Ok(opened) => {
@@ -63,8 +63,8 @@ impl Selected {
             Err(error) => {
                 let problem = Problem::new(error.to_string(), error.hint().map(str::to_string));
                 Selected {
-                    name: input::shown(name).to_string(),
-                    origin: String::new(),
+                    name: ImageRef::shown(name).to_string(),
+                    origin: Origin::Unopened,
                     note: None,
                     content: Err(problem),
                 }
@@ -123,8 +123,7 @@ impl Selected {
                 report.problems.extend(targets.unread.iter().cloned());
                 for (image, targets) in targets.judged(&selection) {
                     let mut platform = on_image(image, targets, &|layer| store.find(layer, &failures), options);
-                    let from =
-                        base::From { open, name: &report.name, is_registry: report.origin.starts_with("registry") };
+                    let from = base::From { open, registry: report.origin.registry() };
                     tell_base(&mut platform, || base::layers(image, &selection, &*source, &from));
                     report.platforms.push(platform);
                 }
@@ -164,7 +163,7 @@ fn tell_base(report: &mut PlatformReport, base: impl FnOnce() -> Option<usize>) 
 }
 
 /// Hints are written before anybody knows the image's name; with it they can be pasted.
-fn name_image(hint: &mut [String], name: &str, origin: &str) {
+fn name_image(hint: &mut [String], name: &str, origin: &Origin) {
     for line in hint {
         if let Some(platform) = line.strip_prefix("imgarch rebuild IMAGE --platform ") {
             *line = rebuild_command(name, origin, platform);

@@ -4,6 +4,7 @@ use super::model::{ImageReport, Problem};
 use crate::image::{Broken, Image, Selection, Skipped, Why};
 use crate::judge::code::Code;
 use crate::judge::finding::Finding;
+use crate::oci::Reference;
 
 /// What the index says of itself: what was left out, what is broken, and whether it is what it seems.
 pub fn judge(selection: &Selection, report: &mut ImageReport) {
@@ -24,7 +25,7 @@ pub fn judge(selection: &Selection, report: &mut ImageReport) {
             }
         }
     }
-    report.findings.extend(seeming(selection, &report.name, &report.origin, attestations));
+    report.findings.extend(seeming(selection, report.origin.registry(), attestations));
     if selection.images.is_empty() && report.problems.is_empty() {
         report
             .problems
@@ -33,10 +34,10 @@ pub fn judge(selection: &Selection, report: &mut ImageReport) {
 }
 
 /// An index that is easily taken for a multi-platform image, and a digest that leaves no choice of platform.
-fn seeming(selection: &Selection, name: &str, origin: &str, attestations: usize) -> Option<Finding> {
+fn seeming(selection: &Selection, registry: Option<&Reference>, attestations: usize) -> Option<Finding> {
     if selection.index_annotations.is_none() {
         let only = platform_name(selection.images.first()?);
-        let is_pinned = name.contains("@sha256:") && origin.starts_with("registry");
+        let is_pinned = registry.is_some_and(|reference| reference.digest.is_some());
         let message = format!("the digest is that of {only} alone");
         return is_pinned.then(|| Finding::new(Code::DigestPinsPlatform, message));
     }
@@ -63,6 +64,7 @@ mod tests {
     use crate::image::{Wanted, select};
     use crate::oci::Descriptor;
     use crate::platform::Platform;
+    use crate::source::Origin;
     use serde_json::{Value, json};
 
     const INDEX: &str = "application/vnd.oci.image.index.v1+json";
@@ -104,19 +106,23 @@ mod tests {
         memory
     }
 
-    fn check(memory: &Memory, wanted: &[&str], name: &str, origin: &str, expected: &[(Code, &str)]) {
+    fn registry(name: &str) -> Origin {
+        Origin::Registry { reference: Reference::parse(name).unwrap(), mirror: None }
+    }
+
+    fn check(memory: &Memory, wanted: &[&str], origin: Origin, expected: &[(Code, &str)]) {
         let wanted = Wanted { platforms: wanted.iter().map(|name| Platform::parse(name).unwrap()).collect() };
-        let mut report = ImageReport::new(name, origin);
+        let mut report = ImageReport::new("app", origin.clone());
         judge(&select(memory, &wanted).unwrap(), &mut report);
         let found: Vec<(Code, &str)> =
             report.findings.iter().map(|found| (found.code, found.message.as_str())).collect();
-        assert_eq!(found, expected, "{name}");
+        assert_eq!(found, expected, "{origin}");
     }
 
     #[test]
     fn an_index_of_one_platform_and_its_attestation_is_not_multi_platform() {
         let check = |platforms: &[&str], wanted: &[&str], expected: &[(Code, &str)]| {
-            check(&indexed(platforms), wanted, "r.example/app:1", "registry r.example", expected);
+            check(&indexed(platforms), wanted, registry("r.example/app:1"), expected);
         };
         let found = Code::SinglePlatformIndex;
         check(
@@ -137,12 +143,13 @@ mod tests {
         memory.root = Some(image(&mut memory, "linux/arm64"));
         let pinned = format!("r.example/app@{}", memory.root.as_ref().unwrap().digest);
         let found = [(Code::DigestPinsPlatform, "the digest is that of linux/arm64 alone")];
-        check(&memory, &[], &pinned, "registry r.example", &found);
-        check(&memory, &[], "r.example/app:1", "registry r.example", &[]);
+        check(&memory, &[], registry(&pinned), &found);
+        check(&memory, &[], registry("r.example/app:1"), &[]);
         // What an engine or a file has is one platform's anyway.
-        check(&memory, &[], &pinned, "Docker Engine at unix:///run/docker.sock", &[]);
+        let engine = Origin::DockerEngine { place: "Docker Engine at unix:///run/docker.sock".to_string() };
+        check(&memory, &[], engine, &[]);
         let index = indexed(&["linux/amd64", "linux/arm64"]);
         let pinned = format!("r.example/app@{}", index.root.as_ref().unwrap().digest);
-        check(&index, &[], &pinned, "registry r.example", &[]);
+        check(&index, &[], registry(&pinned), &[]);
     }
 }

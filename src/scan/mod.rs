@@ -3,6 +3,7 @@
 pub mod attribution;
 mod base;
 mod cure;
+pub mod fingerprint;
 pub mod history;
 mod image;
 mod index;
@@ -31,6 +32,7 @@ use layers::LayerStore;
 
 /// What to read, what to judge it against, and how far to go.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Options {
     /// Platforms of an index to read; empty: all.
     pub platforms: Vec<Platform>,

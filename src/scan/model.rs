@@ -9,20 +9,22 @@ use crate::judge::finding::Finding;
 use crate::judge::labels::Agreement;
 use crate::oci::{DiffId, Digest};
 use crate::platform::{Arch, Platform};
+use crate::source::Origin;
 
 /// One run's result, in the order in which the images were named.
 #[derive(Debug, Default)]
+#[non_exhaustive]
 pub struct Report {
     pub images: Vec<ImageReport>,
 }
 
 /// One image: every platform that was read, and what could not be.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct ImageReport {
     /// As the user named it.
     pub name: String,
-    /// Where it was read: "registry", "Docker Engine at unix:///var/run/docker.sock", "OCI layout".
-    pub origin: String,
+    pub origin: Origin,
     /// Something the user should know of that: the registry did not have it, the engine did.
     pub note: Option<String>,
     /// Digest of the index or manifest that the name led to; none for a directory.
@@ -57,6 +59,7 @@ pub struct Problem {
 
 /// One platform of an image.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct PlatformReport {
     /// What the index promises.
     pub promised: Option<Platform>,
@@ -189,10 +192,10 @@ impl PlatformReport {
 
 impl ImageReport {
     /// An image of which nothing was read yet.
-    pub fn new(name: impl Into<String>, origin: impl Into<String>) -> ImageReport {
+    pub fn new(name: impl Into<String>, origin: Origin) -> ImageReport {
         ImageReport {
             name: name.into(),
-            origin: origin.into(),
+            origin,
             note: None,
             digest: None,
             platforms: Vec::new(),
@@ -278,7 +281,7 @@ mod tests {
     fn report(findings: Vec<Finding>, problems: Vec<Problem>, programs: usize) -> Report {
         let declared = Some(Platform::linux(Arch::Arm64));
         let platform = PlatformReport { programs, findings, problems, ..PlatformReport::new(None, declared) };
-        let image = ImageReport { platforms: vec![platform], ..ImageReport::new("x", "registry") };
+        let image = ImageReport { platforms: vec![platform], ..ImageReport::new("x", Origin::local("OCI layout")) };
         Report { images: vec![image] }
     }
 

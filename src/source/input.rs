@@ -1,5 +1,5 @@
-//! From the user's words to where they are read: containers-transports(5)'s names, paths told apart by what is there,
-//! and bare references, which are the registry's because that is what nodes pull.
+//! Opens what a user's text names: a transport, a path recognised by its content, or a bare reference, which is looked up
+//! in its registry because that is what nodes pull.
 
 mod engines;
 mod recognise;
@@ -14,8 +14,9 @@ use super::containerd::{Containerd, Found};
 use super::dir::Dir;
 use super::engine::EngineSettings;
 use super::layout::Layout;
+use super::transport::{ImageRef, Origin, Transport};
 use super::{Selector, Source, SourceError, open_regular};
-use crate::oci::{Reference, without_credentials};
+use crate::oci::{Reference, ReferenceError};
 use engines::{bare, containers_storage, docker};
 use recognise::{PathKind, recognise, split_selector};
 
@@ -40,8 +41,7 @@ pub struct Stream {
 #[derive(Debug)]
 pub struct Opened {
     pub input: Input,
-    /// Where it is read from, in words: `registry ghcr.io`, `Docker Engine at unix:///run/docker.sock`, `OCI layout`.
-    pub origin: String,
+    pub origin: Origin,
     /// The image as the report names it.
     pub name: String,
     /// What the user might not expect of where it is read from.
@@ -51,9 +51,9 @@ pub struct Opened {
 /// Opens a reference in its registry; only [`Source::root`] and [`Source::open`] ask it.
 pub type RegistryOpener = Box<dyn Fn(&Reference) -> Box<dyn Source> + Send + Sync>;
 
-/// What was decided about sources before any is opened.
+/// Opens images, with everything decided about their sources.
 #[derive(Default)]
-pub struct OpenOptions {
+pub struct Opener {
     /// `None`: offline.
     pub registry: Option<RegistryOpener>,
     pub engines: EngineSettings,
@@ -61,49 +61,47 @@ pub struct OpenOptions {
     pub containerd: Vec<Containerd>,
 }
 
-/// What the user typed, fit to be shown: without a password, which no image name has.
-pub fn shown(text: &str) -> &str {
-    let is_path = |transport: &str| matches!(transport, "oci" | "oci-archive" | "docker-archive" | "dir" | "rootfs");
-    match text.split_once(':') {
-        Some((transport, _)) if is_path(transport) => text,
-        _ => without_credentials(text),
+impl Opener {
+    /// Opens what `text` names.
+    pub fn open(&self, text: &str) -> Result<Opened, SourceError> {
+        match ImageRef::parse(text) {
+            ImageRef::Stdin => {
+                let reader: Box<dyn Read + Send> = Box::new(std::io::stdin());
+                let place = "standard input";
+                Ok(Opened::new(Input::stream(reader, Selector::All, place), Origin::local(place), text))
+            }
+            ImageRef::Transport { transport, rest } => open_transport(transport, &rest, text, self),
+            ImageRef::Path(path) => open_path(&path, text, recognise(&path)?),
+            ImageRef::Bare { reference, .. } => path_or_reference(text, reference, self),
+        }
     }
 }
 
-/// Opens what `text` names.
-pub fn open(text: &str, options: &OpenOptions) -> Result<Opened, SourceError> {
-    if text == "-" {
-        let reader: Box<dyn Read + Send> = Box::new(std::io::stdin());
-        let place = "standard input".to_string();
-        return Ok(Opened::new(Input::stream(reader, Selector::All, &place), &place, "-"));
-    }
-    match text.split_once(':') {
-        Some(("docker", rest)) if rest.starts_with("//") => registry(&rest[2..], options),
-        Some(("docker-daemon", name)) => docker(name, options),
-        Some(("containers-storage", name)) => containers_storage(name, options),
-        Some(("containerd", rest)) => containerd(rest, options),
-        Some(("oci", rest)) => {
+fn open_transport(transport: Transport, rest: &str, text: &str, options: &Opener) -> Result<Opened, SourceError> {
+    match transport {
+        Transport::Registry => registry(rest, options),
+        Transport::DockerDaemon => docker(rest, options),
+        Transport::ContainersStorage => containers_storage(rest, options),
+        Transport::Containerd => containerd(rest, options),
+        Transport::OciLayout => {
             let (path, selector) = split_selector(rest);
             layout(path, &selector, text)
         }
-        Some(("oci-archive" | "docker-archive", rest)) => {
+        Transport::OciArchive | Transport::DockerArchive => {
             let (path, selector) = split_selector(rest);
             archive(path, selector, text)
         }
-        Some(("dir", path)) => dir(Path::new(path), text),
-        Some(("rootfs", path)) => Ok(Opened::new(Input::Directory(path.into()), "root file system", text)),
-        _ => path_or_reference(text, options),
+        Transport::Dir => dir(Path::new(rest), text),
+        Transport::RootFs => Ok(root_fs(Path::new(rest), text)),
     }
 }
 
-fn path_or_reference(text: &str, options: &OpenOptions) -> Result<Opened, SourceError> {
+fn path_or_reference(
+    text: &str,
+    reference: Result<Reference, ReferenceError>,
+    options: &Opener,
+) -> Result<Opened, SourceError> {
     let path = Path::new(text);
-    let is_written_as_path =
-        [".", ".."].contains(&text) || ["/", "./", "../"].iter().any(|start| text.starts_with(start));
-    if is_written_as_path || recognise::has_archive_name(text) {
-        return open_path(path, text, recognise(path)?);
-    }
-    let reference = Reference::parse(text);
     match (recognise(path), reference) {
         (Ok(kind), Ok(_)) if kind != PathKind::Unknown => {
             let mut opened = open_path(path, text, kind)?;
@@ -114,8 +112,8 @@ fn path_or_reference(text: &str, options: &OpenOptions) -> Result<Opened, Source
         (Ok(kind), Err(_)) => open_path(path, text, kind),
         (Err(_), Err(refused)) => {
             let (what, name) = ("file or image", refused.text);
-            let error = SourceError::NotFound { what, name, place: "this folder".to_string() };
-            Err(error.with_hint(format!("it is no image name either: {}", refused.cause)))
+            let error = SourceError::NotFound { what, name, place: "this directory".to_string() };
+            Err(error.with_hint(format!("it is not an image name either: {}", refused.cause)))
         }
     }
 }
@@ -124,7 +122,7 @@ fn open_path(path: &Path, text: &str, kind: PathKind) -> Result<Opened, SourceEr
     match kind {
         PathKind::Layout => layout(path, &Selector::All, text),
         PathKind::Dir => dir(path, text),
-        PathKind::RootFs => Ok(Opened::new(Input::Directory(path.into()), "root file system", text)),
+        PathKind::RootFs => Ok(root_fs(path, text)),
         PathKind::Archive | PathKind::Compressed | PathKind::Pipe => archive(path, Selector::All, text),
         PathKind::Unknown => {
             let cause = "neither an image archive, an OCI layout nor a root file system".to_string();
@@ -134,12 +132,16 @@ fn open_path(path: &Path, text: &str, kind: PathKind) -> Result<Opened, SourceEr
     }
 }
 
+fn root_fs(path: &Path, text: &str) -> Opened {
+    Opened::new(Input::Directory(path.into()), Origin::local("root file system"), text)
+}
+
 fn layout(path: &Path, selector: &Selector, text: &str) -> Result<Opened, SourceError> {
-    Ok(Opened::new(Input::image(Layout::open(path, selector)?), "OCI layout", text))
+    Ok(Opened::new(Input::image(Layout::open(path, selector)?), Origin::local("OCI layout"), text))
 }
 
 fn dir(path: &Path, text: &str) -> Result<Opened, SourceError> {
-    Ok(Opened::new(Input::image(Dir::open(path)?), "directory of blobs (dir:)", text))
+    Ok(Opened::new(Input::image(Dir::open(path)?), Origin::local("directory of blobs (dir:)"), text))
 }
 
 fn archive(path: &Path, selector: Selector, text: &str) -> Result<Opened, SourceError> {
@@ -148,14 +150,14 @@ fn archive(path: &Path, selector: Selector, text: &str) -> Result<Opened, Source
     if matches!(kind, PathKind::Compressed | PathKind::Pipe) {
         let origin = if kind == PathKind::Pipe { "pipe" } else { "compressed image archive" };
         let file = File::open(path).map_err(|cause| SourceError::File { path: path.to_path_buf(), cause })?;
-        return Ok(Opened::new(Input::stream(Box::new(file), selector, &place), origin, text));
+        return Ok(Opened::new(Input::stream(Box::new(file), selector, &place), Origin::local(origin), text));
     }
     let source = Archive::open(open_regular(path)?, &place, &selector)?;
     let origin = if source.is_docker() { "docker-archive" } else { "oci-archive" };
-    Ok(Opened::new(Input::image(source), origin, text))
+    Ok(Opened::new(Input::image(source), Origin::local(origin), text))
 }
 
-fn registry(name: &str, options: &OpenOptions) -> Result<Opened, SourceError> {
+fn registry(name: &str, options: &Opener) -> Result<Opened, SourceError> {
     let reference = parse(name)?;
     match &options.registry {
         Some(opener) => ask_registry(&reference, opener),
@@ -169,9 +171,8 @@ fn registry(name: &str, options: &OpenOptions) -> Result<Opened, SourceError> {
 fn ask_registry(reference: &Reference, opener: &RegistryOpener) -> Result<Opened, SourceError> {
     let source = opener(reference);
     source.root()?;
-    let by = source.mirror().map(|mirror| format!(" by its mirror {mirror}")).unwrap_or_default();
-    let origin = format!("registry {}{by}", reference.registry);
-    Ok(Opened::new(Input::Image(source), &origin, &reference.to_string()))
+    let origin = Origin::Registry { reference: reference.clone(), mirror: source.mirror() };
+    Ok(Opened::new(Input::Image(source), origin, &reference.to_string()))
 }
 
 fn parse(name: &str) -> Result<Reference, SourceError> {
@@ -179,7 +180,7 @@ fn parse(name: &str) -> Result<Reference, SourceError> {
         .map_err(|error| SourceError::Unsupported { what: error.text.clone(), cause: error.to_string() })
 }
 
-fn containerd(rest: &str, options: &OpenOptions) -> Result<Opened, SourceError> {
+fn containerd(rest: &str, options: &Opener) -> Result<Opened, SourceError> {
     let (namespace, name) = rest.split_once('/').ok_or_else(|| {
         let what = format!("containerd:{rest}");
         let error = SourceError::Unsupported { what, cause: "it is not containerd:NAMESPACE/NAME".to_string() };
@@ -191,10 +192,11 @@ fn containerd(rest: &str, options: &OpenOptions) -> Result<Opened, SourceError> 
     for one in all {
         let place = one.place(namespace);
         let text = format!("containerd:{rest}");
+        let origin = Origin::Store { place: place.clone() };
         match one.find(namespace, name) {
-            Ok(Found::Stored(store)) => return Ok(Opened::new(Input::Image(store), &place, &text)),
+            Ok(Found::Stored(store)) => return Ok(Opened::new(Input::Image(store), origin, &text)),
             Ok(Found::Exported(export)) => {
-                return Ok(Opened::new(Input::stream(Box::new(export), Selector::All, &place), &place, &text));
+                return Ok(Opened::new(Input::stream(Box::new(export), Selector::All, &place), origin, &text));
             }
             Err(error) => refused = refused.or(Some(error)),
         }
@@ -234,8 +236,8 @@ impl fmt::Debug for Input {
 }
 
 impl Opened {
-    fn new(input: Input, origin: &str, name: &str) -> Opened {
-        Opened { input, origin: origin.to_string(), name: name.to_string(), note: None }
+    fn new(input: Input, origin: Origin, name: &str) -> Opened {
+        Opened { input, origin, name: name.to_string(), note: None }
     }
 }
 

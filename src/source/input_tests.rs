@@ -30,7 +30,7 @@ impl Source for Fake {
 }
 
 /// With an engine that has `local:1`, `private:1`, `far:1` and `broken:1`.
-fn options() -> (tempfile::TempDir, OpenOptions) {
+fn options() -> (tempfile::TempDir, Opener) {
     let (folder, endpoint) = engine(|path| match path {
         "/_ping" => (200, "", "OK"),
         "/images/local:1/json" | "/images/private:1/json" | "/images/far:1/json" | "/images/broken:1/json" => {
@@ -41,7 +41,7 @@ fn options() -> (tempfile::TempDir, OpenOptions) {
     });
     let engines = settings(&endpoint);
     let registry: RegistryOpener = Box::new(|reference| Box::new(Fake(reference.to_string())));
-    (folder, OpenOptions { registry: Some(registry), engines, containerd: Vec::new() })
+    (folder, Opener { registry: Some(registry), engines, containerd: Vec::new() })
 }
 
 /// An engine at `endpoint` and no podman, whatever this machine has.
@@ -54,10 +54,10 @@ fn settings(endpoint: &Endpoint) -> EngineSettings {
 }
 
 /// `expected`: the first word of the origin, and whether there is a note.
-fn check(text: &str, options: &OpenOptions, expected: (&str, bool)) {
-    let opened = open(text, options).unwrap();
-    let origin = opened.origin.split(' ').next().unwrap();
-    assert_eq!((origin, opened.note.is_some()), expected, "{text}: {opened:?}");
+fn check(text: &str, options: &Opener, expected: (&str, bool)) {
+    let opened = options.open(text).unwrap();
+    let origin = opened.origin.to_string();
+    assert_eq!((origin.split(' ').next().unwrap(), opened.note.is_some()), expected, "{text}: {opened:?}");
 }
 
 #[test]
@@ -67,29 +67,30 @@ fn a_bare_name_is_the_registrys_and_else_an_engines_with_a_note() {
     check("local:1", &options, ("Docker", true));
     check("private:1", &options, ("Docker", true));
     check("far:1", &options, ("Docker", true));
-    let note = open("local:1", &options).unwrap().note.unwrap();
+    let note = options.open("local:1").unwrap().note.unwrap();
     assert!(note.starts_with("not in the registry docker.io; read from Docker Engine at unix://"), "{note}");
 }
 
 #[test]
 fn an_image_by_a_mirror_says_so() {
     let (_folder, options) = options();
-    assert_eq!(open("app:1", &options).unwrap().origin, "registry docker.io");
-    assert_eq!(open("mirrored:1", &options).unwrap().origin, "registry docker.io by its mirror near.example");
+    assert_eq!(options.open("app:1").unwrap().origin.to_string(), "registry docker.io");
+    let mirrored = options.open("mirrored:1").unwrap().origin.to_string();
+    assert_eq!(mirrored, "registry docker.io by its mirror near.example");
 }
 
 #[test]
 fn a_broken_image_of_the_registry_is_not_replaced_by_the_engines() {
     let (_folder, options) = options();
-    let error = open("broken:1", &options).unwrap_err();
+    let error = options.open("broken:1").unwrap_err();
     assert!(matches!(error.bare(), SourceError::Malformed { .. }), "{error}");
-    assert!(error.hint().unwrap().ends_with("has one of that name: docker-daemon:broken:1"));
+    assert!(error.hint().unwrap().ends_with("has an image of that name: docker-daemon:broken:1"));
 }
 
 #[test]
 fn what_nobody_has_is_the_registrys_error_and_says_where_else_was_looked() {
     let (_folder, options) = options();
-    let error = open("absent:1", &options).unwrap_err();
+    let error = options.open("absent:1").unwrap_err();
     assert!(matches!(error.bare(), SourceError::NotFound { .. }), "{error}");
     assert!(error.hint().unwrap().starts_with("it is not in Docker Engine at unix://"), "{error:?}");
 }
@@ -99,18 +100,18 @@ fn a_transport_asks_that_place_only() {
     let (_folder, options) = options();
     check("docker-daemon:local:1", &options, ("Docker", false));
     check("docker://app:1", &options, ("registry", false));
-    assert!(matches!(open("docker://local:1", &options).unwrap_err(), SourceError::NotFound { .. }));
-    assert!(matches!(open("docker-daemon:app:1", &options).unwrap_err(), SourceError::NotFound { .. }));
+    assert!(matches!(options.open("docker://local:1").unwrap_err(), SourceError::NotFound { .. }));
+    assert!(matches!(options.open("docker-daemon:app:1").unwrap_err(), SourceError::NotFound { .. }));
 }
 
 #[test]
 fn offline_no_registry_is_asked() {
     let (_folder, options) = options();
-    let options = OpenOptions { registry: None, ..options };
+    let options = Opener { registry: None, ..options };
     check("local:1", &options, ("Docker", false));
     for (text, words) in [("app:1", "image app:1 was not found in Docker"), ("docker://app:1", "left out by --offline")]
     {
-        let error = open(text, &options).unwrap_err();
+        let error = options.open(text).unwrap_err();
         assert!(error.to_string().contains(words), "{error}");
         assert!(error.hint().unwrap().starts_with("leave out --offline"), "{error:?}");
     }
@@ -123,8 +124,8 @@ fn offline_and_without_an_engine_both_are_said() {
         container_host: Some("unix:///nonexistent/podman.sock".to_string()),
         ..EngineSettings::default()
     };
-    let options = OpenOptions { engines: nowhere, ..OpenOptions::default() };
-    let error = open("app:1", &options).unwrap_err();
+    let options = Opener { engines: nowhere, ..Opener::default() };
+    let error = options.open("app:1").unwrap_err();
     let text = error.to_string();
     assert!(text.starts_with("the image app:1 could not be reached: its registry was left out by --offline"), "{text}");
     assert!(text.contains("podman.sock") && text.contains("ssh://me@far"), "{text}");
@@ -135,7 +136,7 @@ fn offline_and_without_an_engine_both_are_said() {
 fn a_path_is_told_by_its_content() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name).display().to_string();
-    let options = OpenOptions::default();
+    let options = Opener::default();
     for name in ["root/usr", "root/etc", "empty", "layout/blobs"] {
         std::fs::create_dir_all(at(name)).unwrap();
     }
@@ -162,30 +163,30 @@ fn a_path_is_told_by_its_content() {
     check(&at("pipe"), &options, ("pipe", false));
     check("-", &options, ("standard", false));
     for (name, hint) in [("empty", true), ("text", false)] {
-        let error = open(&at(name), &options).unwrap_err();
+        let error = options.open(&at(name)).unwrap_err();
         assert!(matches!(error.bare(), SourceError::Malformed { .. }), "{error}");
         assert_eq!(error.hint().is_some(), hint);
     }
-    assert!(matches!(open(&at("absent"), &options).unwrap_err(), SourceError::File { .. }));
+    assert!(matches!(options.open(&at("absent")).unwrap_err(), SourceError::File { .. }));
 }
 
 #[test]
 fn a_file_that_is_not_there_is_no_question_for_a_registry() {
     let (_folder, options) = options();
     for text in ["./app:1", "../app", "app.tar", "app.tar.gz"] {
-        assert!(matches!(open(text, &options).unwrap_err(), SourceError::File { .. }), "{text}");
+        assert!(matches!(options.open(text).unwrap_err(), SourceError::File { .. }), "{text}");
     }
-    let error = open("My App", &options).unwrap_err();
+    let error = options.open("My App").unwrap_err();
     assert!(matches!(error.bare(), SourceError::NotFound { .. }), "{error}");
 }
 
 #[test]
 fn a_containerd_name_has_a_namespace() {
-    let error = open("containerd:app", &OpenOptions::default()).unwrap_err();
+    let error = Opener::default().open("containerd:app").unwrap_err();
     assert_eq!(error.hint(), Some("containerd:k8s.io/app"));
     let nowhere = Containerd { root: "/nonexistent".into(), address: "/nonexistent/containerd.sock".into() };
-    let options = OpenOptions { containerd: vec![nowhere], ..OpenOptions::default() };
-    let error = open("containerd:k8s.io/app:1", &options).unwrap_err();
+    let options = Opener { containerd: vec![nowhere], ..Opener::default() };
+    let error = options.open("containerd:k8s.io/app:1").unwrap_err();
     assert!(error.to_string().ends_with("there is no such socket"), "{error}");
 }
 
@@ -194,8 +195,8 @@ fn an_engine_that_cannot_be_asked_does_not_hide_what_the_registry_said() {
     let (_folder, mut options) = options();
     options.engines.docker_host = Some("ssh://me@far".to_string());
     check("app:1", &options, ("registry", false));
-    let error = open("absent:1", &options).unwrap_err();
+    let error = options.open("absent:1").unwrap_err();
     assert!(matches!(error.bare(), SourceError::NotFound { .. }), "{error}");
     assert!(error.hint().unwrap().starts_with("local engines were not asked"), "{error:?}");
-    assert!(matches!(open("docker-daemon:app:1", &options).unwrap_err().bare(), SourceError::Unsupported { .. }));
+    assert!(matches!(options.open("docker-daemon:app:1").unwrap_err().bare(), SourceError::Unsupported { .. }));
 }

@@ -4,6 +4,7 @@
 pub mod archive;
 pub mod containerd;
 pub mod dir;
+mod document;
 pub mod engine;
 pub mod input;
 pub mod layout;
@@ -12,13 +13,16 @@ mod process;
 pub mod registry;
 pub mod rootfs_dir;
 mod stamp;
+pub mod transport;
 
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+pub use document::{DocumentReadError, read_document};
 pub use listing::Selector;
 pub use stamp::Stamp;
+pub use transport::{ImageRef, Origin, Transport};
 
 use crate::oci::{Descriptor, Digest};
 

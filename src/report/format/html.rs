@@ -102,7 +102,7 @@ fn write_subject(index: usize, subject: &Subject<'_>, out: &mut dyn Write) -> io
         writeln!(out, "<p class=\"mono soft\">{digest}</p>")?;
     }
     if !subject.origin.is_empty() {
-        writeln!(out, "<p class=\"soft\">read from {}</p>", escape(subject.origin))?;
+        writeln!(out, "<p class=\"soft\">read from {}</p>", escape(&subject.origin))?;
     }
     for line in &subject.notes {
         writeln!(out, "<p class=\"soft\">{}</p>", escape(line))?;

@@ -44,7 +44,7 @@ struct JsonSummary {
 #[derive(Serialize)]
 struct JsonImage<'a> {
     name: &'a str,
-    origin: &'a str,
+    origin: String,
     note: Option<&'a str>,
     digest: Option<String>,
     verdict: &'static str,
@@ -199,7 +199,7 @@ pub fn verdict_word(verdict: Verdict) -> &'static str {
 fn image<'a>(image: &'a ImageReport, style: &Style) -> JsonImage<'a> {
     JsonImage {
         name: &image.name,
-        origin: &image.origin,
+        origin: image.origin.to_string(),
         note: image.note.as_deref(),
         digest: image.digest.as_ref().map(ToString::to_string),
         verdict: verdict_word(image.verdict()),

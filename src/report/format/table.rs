@@ -32,7 +32,7 @@ fn write_image(subject: &Subject<'_>, style: &Style<'_>, out: &mut dyn Write) ->
     let lead = format!("{}  ", headline(subject.verdict, screen));
     writeln!(out, "{}", fill(&lead, &format!("{}{digest}", visible(&subject.name)), 6, style.width))?;
     if !subject.origin.is_empty() {
-        writeln!(out, "{}", fill("      ", &format!("read from {}", visible(subject.origin)), 6, style.width))?;
+        writeln!(out, "{}", fill("      ", &format!("read from {}", visible(&subject.origin)), 6, style.width))?;
     }
     for line in &subject.notes {
         writeln!(out, "{}", fill("      ", &visible(line), 6, style.width))?;

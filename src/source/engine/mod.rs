@@ -17,13 +17,39 @@ use reqwest::{Certificate, Identity, StatusCode};
 pub use endpoint::{Endpoint, EngineSettings, Tls, docker_endpoints, podman_endpoints};
 
 use super::registry::fault;
+use super::transport::{Origin, Transport};
 use super::{SourceError, open_regular, read_bounded};
+
+/// Which engine answers: both speak the same API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EngineKind {
+    Docker,
+    Podman,
+}
+
+impl EngineKind {
+    fn name(self) -> &'static str {
+        match self {
+            EngineKind::Docker => "Docker Engine",
+            EngineKind::Podman => "podman",
+        }
+    }
+
+    /// The transport that names this engine's images.
+    pub fn transport(self) -> Transport {
+        match self {
+            EngineKind::Docker => Transport::DockerDaemon,
+            EngineKind::Podman => Transport::ContainersStorage,
+        }
+    }
+}
 
 /// A running engine that answered.
 #[derive(Debug)]
 pub struct Engine {
     /// `Docker Engine at unix:///var/run/docker.sock`, for messages and the report.
     pub place: String,
+    pub kind: EngineKind,
     client: Client,
     /// With the API version that the engine itself speaks.
     base: String,
@@ -58,20 +84,31 @@ impl Engine {
         };
         let place = format!("the engine at {endpoint}");
         let client = builder.build().map_err(|error| failed(&place, &error, "a connection"))?;
-        let mut engine = Engine { place, client, base: root(endpoint) };
+        let mut engine = Engine { place, kind: EngineKind::Docker, client, base: root(endpoint) };
         let ping = engine.ask("/_ping")?;
         if ping.status() != StatusCode::OK {
             return Err(engine.refused("/_ping", ping));
         }
         let header = |name: &str| ping.headers().get(name).and_then(|value| value.to_str().ok());
-        let is_podman = header("Libpod-API-Version").is_some();
-        engine.place = format!("{} at {endpoint}", if is_podman { "podman" } else { "Docker Engine" });
+        if header("Libpod-API-Version").is_some() {
+            engine.kind = EngineKind::Podman;
+        }
+        engine.place = format!("{} at {endpoint}", engine.kind.name());
         if let Some(version) =
             header("Api-Version").filter(|text| text.bytes().all(|b| b.is_ascii_digit() || b == b'.'))
         {
             engine.base = format!("{}/v{version}", engine.base);
         }
         Ok(engine)
+    }
+
+    /// Where an image of this engine was read.
+    pub fn origin(&self) -> Origin {
+        let place = self.place.clone();
+        match self.kind {
+            EngineKind::Docker => Origin::DockerEngine { place },
+            EngineKind::Podman => Origin::Store { place },
+        }
     }
 
     /// The name by which the engine has this image, if it has it. podman keeps its own short names below `localhost/`.

@@ -1,18 +1,19 @@
 //! Names that local engines may know, alone or after the registry was asked.
 
 use super::super::engine::{Endpoint, Engine, docker_endpoints, podman_endpoints};
+use super::super::transport::Origin;
 use super::super::{Selector, SourceError, process};
-use super::{Input, OpenOptions, Opened, ask_registry};
+use super::{Input, Opened, Opener, ask_registry};
 use crate::oci::Reference;
 
 /// An image of the Docker Engine that the `docker` command would ask.
-pub(super) fn docker(name: &str, options: &OpenOptions) -> Result<Opened, SourceError> {
+pub(super) fn docker(name: &str, options: &Opener) -> Result<Opened, SourceError> {
     let asked = Asked::of(name, docker_endpoints(&options.engines)?);
     asked.opened(name).unwrap_or_else(|| Err(asked.missing(name, "Docker Engine")))
 }
 
 /// An image of podman's storage, of which its service gives images, or else its command.
-pub(super) fn containers_storage(name: &str, options: &OpenOptions) -> Result<Opened, SourceError> {
+pub(super) fn containers_storage(name: &str, options: &Opener) -> Result<Opened, SourceError> {
     let asked = Asked::of(name, podman_endpoints(&options.engines)?);
     match asked.opened(name) {
         Some(opened) => opened,
@@ -22,14 +23,15 @@ pub(super) fn containers_storage(name: &str, options: &OpenOptions) -> Result<Op
             let hint = "start podman's service: systemctl --user start podman.socket";
             let output = process::start("podman", &arguments, hint)?;
             let place = "podman save".to_string();
-            Ok(Opened::new(Input::stream(Box::new(output), Selector::All, &place), &place, name))
+            let input = Input::stream(Box::new(output), Selector::All, &place);
+            Ok(Opened::new(input, Origin::Store { place }, name))
         }
         None => Err(asked.missing(name, "podman")),
     }
 }
 
 /// A bare reference: the registry's; where the registry does not have it, or cannot be asked, a local engine's.
-pub(super) fn bare(reference: &Reference, options: &OpenOptions) -> Result<Opened, SourceError> {
+pub(super) fn bare(reference: &Reference, options: &Opener) -> Result<Opened, SourceError> {
     let refused = match &options.registry {
         Some(opener) => match ask_registry(reference, opener) {
             Ok(opened) => return Ok(opened),
@@ -99,11 +101,8 @@ impl Asked {
     /// The image of the engine that has it; `None`: none has.
     fn opened(&self, name: &str) -> Option<Result<Opened, SourceError>> {
         let (engine, found) = self.has.as_ref()?;
-        Some(
-            engine
-                .export(found)
-                .map(|reader| Opened::new(Input::stream(reader, Selector::All, &engine.place), &engine.place, name)),
-        )
+        let stream = |reader| Input::stream(reader, Selector::All, &engine.place);
+        Some(engine.export(found).map(|reader| Opened::new(stream(reader), engine.origin(), name)))
     }
 
     /// The error of a name that was looked for in engines only.
@@ -136,7 +135,10 @@ impl Asked {
     /// A registry's error with what the engines said, beside its own hint.
     fn hinted(self, error: SourceError) -> SourceError {
         let said = match self.has {
-            Some((engine, name)) => Some(format!("{} has one of that name: docker-daemon:{name}", engine.place)),
+            Some((engine, name)) => {
+                let prefix = engine.kind.transport().row().prefix;
+                Some(format!("{} has an image of that name: {prefix}{name}", engine.place))
+            }
             None if !self.absent.is_empty() => Some(format!("it is not in {} either", self.absent.join(" or "))),
             None => self.failed.first().map(|failed| format!("local engines were not asked: {failed}")),
         };

@@ -74,11 +74,6 @@ fn is_old_tar(head: &[u8]) -> bool {
     header.cksum().is_ok_and(|stated| stated == sum) && block[0] != 0
 }
 
-/// Whether a text is meant as a file, whether or not the file is there.
-pub(super) fn has_archive_name(text: &str) -> bool {
-    [".tar", ".tar.gz", ".tgz", ".tar.zst"].iter().any(|end| text.ends_with(end))
-}
-
 /// `PATH[:SELECTOR]`. A path that is there as a whole has no selector; else it ends at the first colon behind which
 /// the rest selects.
 pub(super) fn split_selector(text: &str) -> (&Path, Selector) {

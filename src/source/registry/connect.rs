@@ -31,6 +31,7 @@ pub(super) struct HttpOptions {
     pub(super) connect_timeout: Duration,
     /// For an answer's headers and for each piece of its body, not for the whole of it.
     pub(super) timeout: Duration,
+    pub(super) no_proxy: String,
     pub(super) user_agent: String,
 }
 
@@ -75,7 +76,7 @@ impl Connections {
 
     /// What `url` is asked with.
     pub(super) fn client(&self, url: &Url) -> Result<Client, Fault> {
-        let (reach, host) = (reach(url), shown_host(url));
+        let (reach, host) = (self.reach(url), shown_host(url));
         if url.scheme() != "https" {
             return self.known_or(Route::Plain(reach), &host, || self.builder(reach).tls_certs_only([]).build());
         }
@@ -109,7 +110,7 @@ impl Connections {
 
     /// What a host is asked with from now on whose certificate is its own authority; `None`: the user named none.
     pub(super) fn pinned(&self, url: &Url) -> Result<Option<Client>, Fault> {
-        let (reach, host) = (reach(url), shown_host(url));
+        let (reach, host) = (self.reach(url), shown_host(url));
         let certs = self.certs_of(&host)?;
         let named: Vec<_> = self.authorities.iter().chain(&certs.authorities).cloned().collect();
         if named.is_empty() {
@@ -150,6 +151,10 @@ impl Connections {
         Ok(certs.entry(host.to_string()).or_insert(found).clone())
     }
 
+    fn reach(&self, url: &Url) -> Reach {
+        if is_exempt(url, &self.options.no_proxy) { Reach::Direct } else { Reach::ByProxy }
+    }
+
     fn builder(&self, reach: Reach) -> ClientBuilder {
         let options = &self.options;
         let builder = Client::builder()
@@ -177,10 +182,6 @@ impl Connections {
 /// The authorities that Mozilla trusts, as they were when this was built.
 fn mozilla() -> reqwest::Result<Vec<Certificate>> {
     webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().map(|der| Certificate::from_der(der)).collect()
-}
-
-fn reach(url: &Url) -> Reach {
-    if is_exempt(url) { Reach::Direct } else { Reach::ByProxy }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -7,9 +7,8 @@ use super::endpoint::is_loopback;
 /// As Go's `ProxyFromEnvironment` has it, which docker and containerd ask: this machine is not asked through a proxy, and
 /// neither is what `NO_PROXY` names. Hosts, domains and networks in that list are reqwest's; a host with its port, as
 /// `registry.example:5000`, and `*.example` are told here. Source: golang.org/x/net/http/httpproxy.
-pub(super) fn is_exempt(url: &Url) -> bool {
-    let listed = || ["NO_PROXY", "no_proxy"].into_iter().find_map(|name| std::env::var(name).ok());
-    is_loopback(url.authority()) || listed().is_some_and(|listed| is_named(&listed, url))
+pub(super) fn is_exempt(url: &Url, no_proxy: &str) -> bool {
+    is_loopback(url.authority()) || is_named(no_proxy, url)
 }
 
 /// Whether an entry in `listed` that has a port or begins with `*.` is the URL's host, or a domain that it belongs to.

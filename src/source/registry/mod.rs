@@ -40,7 +40,7 @@ use self::endpoint::Endpoint;
 use self::exchange::{Line, Patience, Request, Target};
 use self::gate::Gate;
 use self::http::{Answer, Call, Http};
-use crate::oci::{Descriptor, Digest, Document, DocumentError, Hasher, Reference};
+use crate::oci::{Descriptor, Digest, Document, DocumentError, Reference};
 use crate::source::listing::{INDEX_TYPE, MANIFEST_TYPE};
 use crate::source::{Source, SourceError};
 
@@ -74,6 +74,8 @@ pub struct RegistryOptions {
     pub timeout: Duration,
     /// By registry (`docker.io`): mirrors asked before it, as `mirror.example` or `https://harbor.example/cache`.
     pub mirrors: BTreeMap<String, Vec<String>>,
+    /// NO_PROXY: hosts that are not asked through the environment's proxy.
+    pub no_proxy: String,
     pub user_agent: String,
     /// Contents that are read at once, and beside them as many short requests.
     pub parallel: usize,
@@ -105,6 +107,7 @@ impl Default for RegistryOptions {
             connect_timeout: Duration::from_secs(10),
             timeout: Duration::from_secs(30),
             mirrors: BTreeMap::new(),
+            no_proxy: String::new(),
             user_agent: concat!("imgarch/", env!("CARGO_PKG_VERSION")).to_string(),
             parallel: 8,
         }
@@ -145,8 +148,17 @@ struct Root {
 impl Client {
     /// Errors: a file of `ca_certs` that cannot be used, a mirror that is no address.
     pub fn new(options: RegistryOptions) -> Result<Arc<Client>, SourceError> {
-        let RegistryOptions { trust, ca_certs, hosts, cert_folders, connect_timeout, timeout, user_agent, .. } =
-            options;
+        let RegistryOptions {
+            trust,
+            ca_certs,
+            hosts,
+            cert_folders,
+            connect_timeout,
+            timeout,
+            no_proxy,
+            user_agent,
+            ..
+        } = options;
         let of_http = hosts.clone();
         let http = Http::new(HttpOptions {
             trust,
@@ -155,6 +167,7 @@ impl Client {
             cert_folders,
             connect_timeout,
             timeout,
+            no_proxy,
             user_agent,
         })?;
         let mut mirrors = BTreeMap::new();
@@ -300,19 +313,13 @@ impl Registry {
     fn checked_root(&self, line: &Line<'_>, answer: &Answer, bytes: Vec<u8>) -> Result<Root, SourceError> {
         let claimed = answer.header("docker-content-digest").and_then(|text| text.parse::<Digest>().ok());
         for expected in self.reference.digest.iter().chain(&claimed) {
-            let mut hasher = expected.hasher();
-            hasher.update(&bytes);
-            let actual = hasher.finish();
+            let actual = expected.of_same_algorithm(&bytes);
             if actual != *expected {
                 return Err(self.wrong_digest(line, expected.clone(), actual));
             }
         }
         let media_type = self.root_type(line, media_type(answer), &bytes)?;
-        let digest = self.reference.digest.clone().unwrap_or_else(|| {
-            let mut hasher = Hasher::sha256();
-            hasher.update(&bytes);
-            hasher.finish()
-        });
+        let digest = self.reference.digest.clone().unwrap_or_else(|| Digest::of(&bytes));
         let descriptor = Descriptor::new(&media_type, digest, bytes.len() as u64);
         Ok(Root { descriptor, bytes: bytes.into() })
     }

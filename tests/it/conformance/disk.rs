@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn every_form_on_disk_gives_the_same_image() {
-    let (sample, folder, options) = (Sample::new(Breadth::Whole), tempfile::tempdir().unwrap(), OpenOptions::default());
+    let (sample, folder, options) = (Sample::new(Breadth::Whole), tempfile::tempdir().unwrap(), Opener::default());
     let at = |name: &str| folder.path().join(name).display().to_string();
     for name in ["layout", "dir"] {
         fs::create_dir(at(name)).unwrap();
@@ -72,10 +72,10 @@ fn an_unpacked_root_file_system_holds_the_same_files() {
     };
     let root = folder.path().display().to_string();
     for text in [root.clone(), format!("rootfs:{root}")] {
-        let found = observe(open(&text, &OpenOptions::default()).unwrap());
+        let found = observe(Opener::default().open(&text).unwrap());
         assert_eq!(without_owner(&found[0].lines), without_owner(&expected("arm64")));
     }
-    let options = OpenOptions::default();
+    let options = Opener::default();
     for (target, code) in [("linux/arm64", 1), ("linux/amd64", 0)] {
         let arguments = [&root, "--entrypoint", "/app", "--target", target];
         let (found, report) = scan(&arguments, &options, Stdio::null());
@@ -89,8 +89,7 @@ fn what_skopeo_writes_is_read_as_the_same_image() {
     if !engines::has(test, &["skopeo"]) {
         return;
     }
-    let (sample, folder, options) =
-        (Sample::new(Breadth::ForSchema2), tempfile::tempdir().unwrap(), OpenOptions::default());
+    let (sample, folder, options) = (Sample::new(Breadth::ForSchema2), tempfile::tempdir().unwrap(), Opener::default());
     let at = |name: &str| folder.path().join(name).display().to_string();
     sample.write_layout(Path::new(&at("layout")));
     let from = format!("oci:{}:1", at("layout"));

@@ -3,7 +3,7 @@
 use super::*;
 
 /// Without a registry, and with no engine but this one.
-fn options(engine: &engines::Engine) -> OpenOptions {
+fn options(engine: &engines::Engine) -> Opener {
     let nowhere = || Some("unix:///nonexistent.sock".to_string());
     let mut engines = EngineSettings { docker_host: nowhere(), container_host: nowhere(), ..EngineSettings::default() };
     if engine.folder.join("containers.conf").exists() {
@@ -11,13 +11,13 @@ fn options(engine: &engines::Engine) -> OpenOptions {
     } else {
         engines.docker_host = Some(engine.host());
     }
-    OpenOptions { engines, ..OpenOptions::default() }
+    Opener { engines, ..Opener::default() }
 }
 
-fn with_registry(options: OpenOptions) -> OpenOptions {
+fn with_registry(options: Opener) -> Opener {
     let client = Client::new(RegistryOptions::default()).unwrap();
     let opener: RegistryOpener = Box::new(move |reference| Box::new(client.image(reference)) as Box<dyn Source>);
-    OpenOptions { registry: Some(opener), ..options }
+    Opener { registry: Some(opener), ..options }
 }
 
 /// Writes a file and gives its path.
@@ -44,7 +44,7 @@ fn a_real_registry_gives_the_same_image() {
     let name = pushed(&sample, registry, folder.path());
     let digest = Digest::of(&sample.index);
     let by_digest = format!("{}@{digest}", name.trim_end_matches(":1"));
-    let options = with_registry(OpenOptions::default());
+    let options = with_registry(Opener::default());
     for text in [name.clone(), format!("docker://{name}"), by_digest, format!("{name}@{digest}")] {
         check(&sample, &text, &options, ("registry", BOTH));
     }
@@ -65,7 +65,7 @@ fn docker_engines_classic_store_gives_the_same_image() {
     let saved = folder.path().join("saved-again").display().to_string();
     docker.docker(&["save", "--output", &saved, "conformance:1"]);
     check(&sample, &saved, &options, ("docker-archive", &[1]));
-    let absent = open("docker-daemon:absent:1", &options).unwrap_err();
+    let absent = options.open("docker-daemon:absent:1").unwrap_err();
     assert!(matches!(absent.bare(), SourceError::NotFound { .. }), "{absent}");
 }
 
@@ -80,7 +80,7 @@ fn docker_engines_containerd_store_and_containerd_itself_give_the_same_image() {
         root: docker.folder.join("data/containerd/daemon"),
         address: docker.folder.join("exec/containerd/containerd.sock"),
     };
-    let options = OpenOptions { containerd: vec![containerd.clone()], ..options(docker) };
+    let options = Opener { containerd: vec![containerd.clone()], ..options(docker) };
     check(&sample, "docker-daemon:conformance:1", &options, ("Docker Engine at unix://", BOTH));
     let saved = folder.path().join("saved").display().to_string();
     docker.docker(&["save", "--output", &saved, "conformance:1"]);
@@ -90,11 +90,11 @@ fn docker_engines_containerd_store_and_containerd_itself_give_the_same_image() {
     for name in ["conformance:1", images::NAME, &format!("conformance@{digest}"), digest.as_str()] {
         check(&sample, &format!("containerd:moby/{name}"), &options, ("containerd at", BOTH));
     }
-    let absent = open("containerd:moby/absent:1", &options).unwrap_err();
+    let absent = options.open("containerd:moby/absent:1").unwrap_err();
     assert!(matches!(absent.bare(), SourceError::NotFound { .. }), "{absent}");
     // Where its store cannot be read, containerd hands the image out itself.
     let elsewhere = Containerd { root: folder.path().to_path_buf(), ..containerd };
-    let options = OpenOptions { containerd: vec![elsewhere], ..options };
+    let options = Opener { containerd: vec![elsewhere], ..options };
     check(&sample, "containerd:moby/conformance:1", &options, ("containerd at", BOTH));
 }
 
@@ -107,7 +107,7 @@ fn a_platform_that_was_not_pulled_is_not_present() {
     let name = pushed(&sample, registry, folder.path());
     docker.docker(&["pull", "--quiet", "--platform", "linux/amd64", &name]);
     let options = options(docker);
-    let opened = open(&format!("docker-daemon:{name}"), &options).unwrap();
+    let opened = options.open(&format!("docker-daemon:{name}")).unwrap();
     let Input::Stream(stream) = opened.input else { panic!("an engine's export passes") };
     let streamed = read_stream(stream.reader, &stream.place, &Limits::default(), &mut visit).unwrap();
     let source = Archive::of(streamed.members, &stream.selector).unwrap();
@@ -171,7 +171,7 @@ fn a_name_that_the_registry_lacks_is_read_from_the_engine_and_said_so() {
     let name = format!("{}/only-local:1", registry.address);
     docker.docker(&["load", "--input", &write(folder.path(), "saved", &sample.docker_archive(0, &name))]);
     let options = with_registry(options(docker));
-    let note = open(&name, &options).unwrap().note.expect("the user is told");
+    let note = options.open(&name).unwrap().note.expect("the user is told");
     assert!(note.starts_with(&format!("not in the registry {}; read from Docker Engine", registry.address)), "{note}");
     check(&sample, &name, &options, ("Docker Engine", &[0]));
 }

@@ -79,7 +79,7 @@ fn tree_of_export(export: &[u8]) -> BTreeMap<String, String> {
 }
 
 fn tree_of_merge(path: &str) -> BTreeMap<String, String> {
-    let Input::Image(source) = open(path, &OpenOptions::default()).unwrap().input else { panic!("an archive's file") };
+    let Input::Image(source) = Opener::default().open(path).unwrap().input else { panic!("an archive's file") };
     let selection = select(&*source, &Wanted::default()).unwrap();
     let read = |_: &Entry<'_>, content: &mut dyn Read| {
         let mut text = String::new();

@@ -22,7 +22,7 @@ use imgarch::oci::Digest;
 use imgarch::source::archive::{Archive, Members};
 use imgarch::source::containerd::Containerd;
 use imgarch::source::engine::EngineSettings;
-use imgarch::source::input::{Input, OpenOptions, Opened, RegistryOpener, open};
+use imgarch::source::input::{Input, Opened, Opener, RegistryOpener};
 use imgarch::source::registry::{Client, RegistryOptions};
 use imgarch::source::rootfs_dir::Mounts;
 use imgarch::source::{Source, SourceError};
@@ -117,9 +117,9 @@ fn wanted(sample: &Sample, platforms: &[usize]) -> Vec<Observed> {
 const BOTH: &[usize] = &[0, 1];
 
 /// `text` leads to the sample's `platforms`, and is said to be read from `origin`.
-fn check(sample: &Sample, text: &str, options: &OpenOptions, (origin, platforms): (&str, &[usize])) {
-    let opened = open(text, options).unwrap_or_else(|error| panic!("{text}: {error} ({:?})", error.hint()));
-    assert!(opened.origin.starts_with(origin), "{text} is read from {}", opened.origin);
+fn check(sample: &Sample, text: &str, options: &Opener, (origin, platforms): (&str, &[usize])) {
+    let opened = options.open(text).unwrap_or_else(|error| panic!("{text}: {error} ({:?})", error.hint()));
+    assert!(opened.origin.to_string().starts_with(origin), "{text} is read from {}", opened.origin);
     let (found, wanted) = (observe(opened), wanted(sample, platforms));
     for (found, wanted) in found.iter().zip(&wanted) {
         assert_eq!(found, wanted, "{text}");
@@ -130,7 +130,7 @@ fn check(sample: &Sample, text: &str, options: &OpenOptions, (origin, platforms)
 }
 
 /// The report of `imgarch scan`, which finds by its environment and flags what `options` have, with the exit code.
-fn scan(arguments: &[&str], options: &OpenOptions, input: Stdio) -> (i32, Value) {
+fn scan(arguments: &[&str], options: &Opener, input: Stdio) -> (i32, Value) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_imgarch"));
     command.args(["scan", "--format", "json"]).args(arguments).stdin(input);
     for name in ["DOCKER_CONTEXT", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH", "XDG_RUNTIME_DIR", "CONTAINERD_ADDRESS"] {

@@ -103,7 +103,7 @@ fn what_a_scan_of_a_path_says_to_do_works_when_it_is_pasted() {
     let command = "docker buildx build --platform linux/arm64 --output type=oci,dest=image.tar .";
     site.imgarch(&["scan", "wrong"], None).check(1, &[command]);
     site.imgarch(&["rebuild", "wrong", "--platform", "linux/arm64"], None)
-        .check(2, &["wrong is no tag in a registry", command, "imgarch scan image.tar"]);
+        .check(2, &["wrong is not a registry tag", command, "imgarch scan image.tar"]);
     site.docker(&command.split(' ').skip(1).collect::<Vec<_>>());
     site.imgarch(&["scan", "image.tar"], None).check(0, &["linux/arm64"]);
     // A tag's own hint: the command that goes from red to green.

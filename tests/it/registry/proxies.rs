@@ -16,7 +16,8 @@ fn a_proxy_of_the_environment_is_used_for_other_machines_only() {
         image("direct").root().unwrap();
         // Only the proxy knows the name, and it is one for plain HTTP.
         let trust = imgarch::source::registry::Trust::Insecure;
-        let client = Client::new(RegistryOptions { trust, ..options() }).unwrap();
+        let no_proxy = std::env::var("NO_PROXY").unwrap();
+        let client = Client::new(RegistryOptions { trust, no_proxy, ..options() }).unwrap();
         client.image(&Reference::parse("registry.invalid/a/b:proxied").unwrap()).root().unwrap();
         // NO_PROXY names this one with its port, and nobody here knows it.
         let error = client.image(&Reference::parse("exempt.invalid:5000/a/b:proxied").unwrap()).root().unwrap_err();

@@ -1,20 +1,42 @@
-//! What builds the image: the bake file's target or the Dockerfile, read so far that a plan can tell what it will do.
+//! Reads how an image is built: the bake file's target or the Dockerfile, as far as a plan needs it.
 
 use std::path::{Path, PathBuf};
 
-use super::super::CliError;
-use super::super::lint::host_files;
-use super::{RebuildArgs, unknown};
+use super::bake::{self, BakeTarget};
+use super::plan::{LintError, Recipe};
+use super::{Docker, Machine};
 use crate::judge::code::Severity;
-use crate::lint::{self, Format, Outside, Position};
+use crate::lint::{self, Format, Outside, Position, host_files};
 use crate::oci::Reference;
-use crate::rebuild::bake::{self, BakeTarget};
-use crate::rebuild::plan::{LintError, Recipe};
-use crate::rebuild::{Docker, Machine};
+
+/// What a user names of a build.
+#[derive(Clone, Debug, Default)]
+pub struct RecipeRequest {
+    /// A directory or a URL; without it the working directory, or the bake file's.
+    pub context: Option<String>,
+    pub dockerfile: Option<PathBuf>,
+    /// A bake file, or a target's name.
+    pub bake: Option<String>,
+    /// Options for buildx.
+    pub extra: Vec<String>,
+}
+
+/// Why it is unknown how the image is built.
+#[derive(Debug, thiserror::Error)]
+pub enum RecipeError {
+    #[error("{command}: {cause}")]
+    Buildx { command: String, cause: String },
+    #[error(transparent)]
+    Bake(#[from] bake::BakeError),
+    #[error("{0} is not a directory that could be the build context")]
+    Context(String),
+    #[error("{}: {cause}", path.display())]
+    Dockerfile { path: PathBuf, cause: std::io::Error },
+}
 
 /// How the image is built, and what its Dockerfile says.
 #[derive(Debug, Default)]
-pub struct Source {
+pub struct RecipeSource {
     pub bake: Option<BakeTarget>,
     /// The context of a build without a bake file.
     pub context: String,
@@ -24,14 +46,14 @@ pub struct Source {
 }
 
 /// Reads the Dockerfile, or has buildx resolve the bake file; where buildx is missing, only the name is known.
-pub fn source(
-    args: &RebuildArgs,
+pub fn read_recipe(
+    args: &RecipeRequest,
     reference: &Reference,
     docker: &dyn Docker,
     machine: &Machine,
-) -> Result<Source, CliError> {
+) -> Result<RecipeSource, RecipeError> {
     let context = args.context.clone().unwrap_or_else(|| ".".to_string());
-    let mut source = Source { context, extra: args.extra.clone(), ..Source::default() };
+    let mut source = RecipeSource { context, extra: args.extra.clone(), ..RecipeSource::default() };
     if let Some(asked) = bake_asked(args) {
         if let Asked::File(file) = &asked {
             source.extra.splice(0..0, ["--file".to_string(), file.clone()]);
@@ -54,7 +76,7 @@ enum Asked {
     Default,
 }
 
-fn bake_asked(args: &RebuildArgs) -> Option<Asked> {
+fn bake_asked(args: &RecipeRequest) -> Option<Asked> {
     let is_bake_file = |name: &str| {
         matches!(lint::format_of(Path::new(name), ""), Some(Format::BakeHcl | Format::BakeJson | Format::Compose))
     };
@@ -63,8 +85,8 @@ fn bake_asked(args: &RebuildArgs) -> Option<Asked> {
         return Some(if is_file { Asked::File(name.clone()) } else { Asked::Target(name.clone()) });
     }
     let has_extension = |name: &str| [".hcl", ".json"].iter().any(|extension| name.ends_with(extension));
-    let file = value_of(&args.extra, &["--file", "-f"]).filter(|name| is_bake_file(name) || has_extension(name))?;
-    args.file.is_none().then_some(file).map(|_| Asked::Default)
+    let file = option_value(&args.extra, &["--file", "-f"]).filter(|name| is_bake_file(name) || has_extension(name))?;
+    args.dockerfile.is_none().then_some(file).map(|_| Asked::Default)
 }
 
 fn resolve(
@@ -73,15 +95,17 @@ fn resolve(
     reference: &Reference,
     docker: &dyn Docker,
     machine: &Machine,
-) -> Result<BakeTarget, CliError> {
+) -> Result<BakeTarget, RecipeError> {
     let name = if let Asked::Target(name) = asked { Some(name.as_str()) } else { None };
     if machine.buildx.is_err() {
         return Ok(BakeTarget { name: name.unwrap_or("default").to_string(), ..BakeTarget::default() });
     }
     let ask = |names: &[&str]| {
         let command = bake::print_command(extra, names);
-        let answer = docker.ask(&command).map_err(|error| unknown(format!("{command}: {error}")))?;
-        Ok::<_, CliError>((command, answer))
+        match docker.ask(&command) {
+            Ok(answer) => Ok((command, answer)),
+            Err(error) => Err(RecipeError::Buildx { command: command.to_string(), cause: error.to_string() }),
+        }
     };
     let (mut command, mut answer) = ask(name.as_slice())?;
     // A file need not have a group or target of that name.
@@ -93,9 +117,9 @@ fn resolve(
         }
     }
     if !answer.is_success() {
-        return Err(unknown(format!("{command}: {}", answer.complaint())));
+        return Err(RecipeError::Buildx { command: command.to_string(), cause: answer.complaint() });
     }
-    bake::choose(&answer.stdout, reference).map_err(|error| CliError::usage(error.to_string()))
+    Ok(bake::choose(&answer.stdout, reference)?)
 }
 
 /// Every target of the bake files that the options name.
@@ -106,7 +130,7 @@ fn bake_targets(extra: &[String]) -> Vec<String> {
 }
 
 /// The value of an option among those after `--`.
-pub fn value_of(extra: &[String], names: &[&str]) -> Option<String> {
+pub fn option_value(extra: &[String], names: &[&str]) -> Option<String> {
     extra.iter().enumerate().find_map(|(at, word)| {
         if names.contains(&word.as_str()) {
             return extra.get(at + 1).cloned();
@@ -117,7 +141,7 @@ pub fn value_of(extra: &[String], names: &[&str]) -> Option<String> {
 }
 
 /// What the Dockerfile says. Where there is none to read (a URL), nothing is known against it.
-fn recipe(args: &RebuildArgs, source: &Source) -> Result<Recipe, CliError> {
+fn recipe(args: &RecipeRequest, source: &RecipeSource) -> Result<Recipe, RecipeError> {
     let unread = Recipe { runs_on_target: true, lint: Vec::new() };
     let (context, named, stage) = match &source.bake {
         Some(target) => (
@@ -126,8 +150,9 @@ fn recipe(args: &RebuildArgs, source: &Source) -> Result<Recipe, CliError> {
             target.stage.clone(),
         ),
         None => {
-            let named = args.file.clone().or_else(|| value_of(&source.extra, &["--file", "-f"]).map(PathBuf::from));
-            (&source.context, named, value_of(&source.extra, &["--target"]))
+            let named =
+                args.dockerfile.clone().or_else(|| option_value(&source.extra, &["--file", "-f"]).map(PathBuf::from));
+            (&source.context, named, option_value(&source.extra, &["--target"]))
         }
     };
     if let Some(text) = source.bake.as_ref().and_then(|target| target.inline.as_deref()) {
@@ -140,13 +165,10 @@ fn recipe(args: &RebuildArgs, source: &Source) -> Result<Recipe, CliError> {
         return Ok(unread);
     }
     if !Path::new(context).is_dir() {
-        return Err(CliError::usage(format!("{context} is no folder that could be the build context")));
+        return Err(RecipeError::Context(context.clone()));
     }
     let path = named.unwrap_or_else(|| Path::new(context).join("Dockerfile"));
-    let text = std::fs::read_to_string(&path).map_err(|error| CliError::Usage {
-        text: format!("{}: {error}", path.display()),
-        hint: Some("name the folder of the sources with --context, or the Dockerfile with --file".to_string()),
-    })?;
+    let text = std::fs::read_to_string(&path).map_err(|cause| RecipeError::Dockerfile { path: path.clone(), cause })?;
     Ok(linted(&path, &text, Path::new(context), stage))
 }
 

@@ -1,40 +1,23 @@
-//! Uses of images, by pods, workloads and manifests, judged into one report: each on the nodes where it runs or may run.
+//! Judges the images that pods, workloads and manifests use, into one report: each on the nodes where it may run.
 
 use std::cell::Cell;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use super::progress::Progress;
-use super::{CliError, Terminal, cache, deadline, opening, targets};
-use crate::kube::object::NodeObject;
-use crate::kube::{Nodes, Survey, Use, manifest};
-use crate::oci::Digest;
+use super::{Nodes, Use};
+use crate::oci::{Digest, Reference};
 use crate::platform::Target;
-use crate::report::escape::plural;
 use crate::scan::{self, CallOverride, Options, Report, Watch};
-use crate::source::input::{Input, Opened};
+use crate::source::input::{Input, Opened, Opener};
 
-/// A rendered chart of the largest projects has some 10 MiB.
-const MANIFEST_BYTES: u64 = 64 << 20;
 /// Users of an image that are named; the rest is counted.
 const SHOWN_USERS: usize = 3;
 
 /// Judges every use, one report each, in their order. `base` holds what is common to all: platforms, rules, limits.
-pub fn judge(
-    sources: &opening::SourceArgs,
-    terminal: &Terminal,
-    uses: Vec<Use>,
-    nodes: &Nodes,
-    base: &Options,
-) -> Result<Judged, CliError> {
-    let opener = opening::Opener::new(sources)?;
-    let progress = Arc::new(Progress::new(terminal));
-    let watch: Arc<dyn Watch> = progress.clone();
-    let base = &Options { deadline: deadline::begin(sources.deadline(), &progress), ..base.clone() };
+pub fn judge_uses(opener: &Opener, uses: Vec<Use>, nodes: &Nodes, base: &Options, watch: &Arc<dyn Watch>) -> Judged {
     let mut judged = Judged::default();
-    for (one, opened) in resolved(uses, &opener, base.jobs) {
+    for (one, opened) in resolved(uses, opener, base.jobs) {
         let groups = one.groups.iter().filter_map(|index| nodes.groups.get(*index));
         let on_nodes = groups.map(|group| Target { name: nodes.title(group), ..group.target.clone() });
         let targets: Vec<Target> = base.targets.iter().cloned().chain(on_nodes).collect();
@@ -44,7 +27,7 @@ pub fn judge(
         let once = Cell::new(opened);
         // What was opened to learn its digest is not asked for again.
         let open = |name: &str| once.take().map_or_else(|| opener.open(name), Ok);
-        let mut found = scan::scan(std::slice::from_ref(&one.image), &open, &options, &watch);
+        let mut found = scan::scan(std::slice::from_ref(&one.image), &open, &options, watch);
         for image in &mut found.images {
             let users = format!("used by {}", users(&one));
             image.note = Some(image.note.take().map_or_else(|| users.clone(), |note| format!("{users}; {note}")));
@@ -52,9 +35,7 @@ pub fn judge(
         judged.report.images.append(&mut found.images);
         judged.uses.push(one);
     }
-    progress.finish();
-    cache::trim(base, terminal);
-    Ok(judged)
+    judged
 }
 
 /// What was judged: one image of the report for each use.
@@ -66,7 +47,7 @@ pub struct Judged {
 
 /// Uses whose names lead to one digest and that start the same are one: a tag and the digest that a node reports. What
 /// cannot be opened stays as it is, for the scan to say why.
-fn resolved(uses: Vec<Use>, opener: &opening::Opener, jobs: usize) -> Vec<(Use, Option<Opened>)> {
+fn resolved(uses: Vec<Use>, opener: &Opener, jobs: usize) -> Vec<(Use, Option<Opened>)> {
     let digest = |opened: &Opened| match &opened.input {
         Input::Image(source) => source.root().ok().map(|root| root.digest),
         Input::Stream(_) | Input::Directory(_) => None,
@@ -84,7 +65,7 @@ fn resolved(uses: Vec<Use>, opener: &opening::Opener, jobs: usize) -> Vec<(Use, 
         match kept.iter_mut().find(is_same) {
             Some((known, _, known_opened)) => {
                 // A tag says more to people than a digest, which the report has anyway.
-                if known.image.contains("@sha256:") && !one.image.contains("@sha256:") {
+                if is_pinned(&known.image) && !is_pinned(&one.image) {
                     known.image = one.image.clone();
                     *known_opened = opened;
                 }
@@ -96,42 +77,15 @@ fn resolved(uses: Vec<Use>, opener: &opening::Opener, jobs: usize) -> Vec<(Use, 
     kept.into_iter().map(|(one, _, opened)| (one, opened)).collect()
 }
 
+fn is_pinned(image: &str) -> bool {
+    Reference::parse(image).is_ok_and(|reference| reference.digest.is_some())
+}
+
 fn users(one: &Use) -> String {
     let named = one.used_by.iter().take(SHOWN_USERS).cloned().collect::<Vec<_>>().join("; ");
     match one.used_by.len().saturating_sub(SHOWN_USERS) {
         0 => named,
-        more => format!("{named}; and {}", plural(more, "other")),
+        1 => format!("{named}; and 1 other"),
+        more => format!("{named}; and {more} others"),
     }
-}
-
-/// What manifests want to run, on those of the nodes that the scheduler may give them; without nodes, each platform of an
-/// image is judged as it is declared.
-pub fn of_manifests(
-    files: &[PathBuf],
-    terminal: &Terminal,
-    objects: &[NodeObject],
-    nodes: &Nodes,
-) -> Result<Vec<Use>, CliError> {
-    let variable = |name: &str| std::env::var(name).ok();
-    let mut survey = Survey::default();
-    for file in files {
-        let text = targets::read_text(file, MANIFEST_BYTES)?;
-        let name = if file.as_os_str() == "-" { "standard input".to_string() } else { file.display().to_string() };
-        let read = manifest::read(&name, &text, &variable).map_err(|error| CliError::usage(error.to_string()))?;
-        if read.workloads.is_empty() {
-            terminal.notes(&[format!("{name} runs no image: {} read", plural(read.others, "object"))]);
-        }
-        for workload in &read.workloads {
-            survey.add_workload(workload, objects, nodes);
-        }
-    }
-    homeless(&survey, terminal);
-    Ok(survey.uses())
-}
-
-/// Workloads that no node may run are said: they are not judged.
-pub fn homeless(survey: &Survey, terminal: &Terminal) {
-    let notes: Vec<String> =
-        survey.homeless.iter().map(|(title, why)| format!("{title} may run on no node: {why}")).collect();
-    terminal.notes(&notes);
 }

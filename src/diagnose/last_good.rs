@@ -1,9 +1,10 @@
-//! The revision that worked before: what an old ReplicaSet or ControllerRevision ran, judged on the node where the new one
-//! fails. Only the few revisions before are read: at night the last good one matters.
+//! Finds the last good revision: what an older ReplicaSet or ControllerRevision ran, judged on the node where the new one
+//! fails. Only the few latest revisions are read.
 
-use super::diagnose::{DiagnoseArgs, read_image};
-use super::{CliError, Terminal};
-use crate::diagnose::Failure;
+use super::Failure;
+use super::cluster::ReadImage;
+use serde_json::Value;
+
 use crate::judge::code::Code;
 use crate::kube::object::PodObject;
 use crate::kube::workload::owner;
@@ -29,31 +30,37 @@ pub struct Failed<'a> {
     pub report: &'a ImageReport,
 }
 
-/// Looks for it. What is forbidden is noted and ends the search: it only adds to an answer.
-pub fn find(
-    args: &DiagnoseArgs,
-    terminal: &Terminal,
-    cluster: &Cluster,
-    failed: &Failed<'_>,
-) -> Result<Option<LastGood>, CliError> {
+/// Finds the latest older revision that starts. A forbidden request is noted and ends the search, because the result
+/// only adds to an answer.
+pub fn find(cluster: &Cluster, failed: &Failed<'_>, read: ReadImage<'_>, notes: &mut Vec<String>) -> Option<LastGood> {
     let owner = owner(failed.pod);
     let Some((kind @ ("deployment" | "statefulset" | "daemonset"), name)) = owner.split_once('/') else {
-        return Ok(None);
+        return None;
     };
     let namespace = failed.pod.metadata.namespace.as_deref().unwrap_or("default");
-    let told = |error: KubeError| terminal.notes(&[format!("older revisions of {owner} were not read: {error}")]);
-    let listed = cluster.revisions(namespace, kind).map_err(told);
-    let scope = Scope { namespace: Some(namespace.to_string()), selector: None };
-    let (Ok(values), Ok(pods)) = (listed, cluster.pods(&scope).map_err(told)) else { return Ok(None) };
-    let all = revisions(kind, name, &values);
-    let Some(own) = all.iter().find(|one| one.made(failed.pod)) else { return Ok(None) };
-    for older in all.iter().filter(|one| one.number < own.number).take(TRIED) {
-        if let Some(good) = judged(args, terminal, (own, older), &pods, failed)? {
-            let place = format!("-n {namespace}");
-            return Ok(Some(LastGood { now: commands(&good, &owner, &place, failed), evidence: good.evidence }));
+    let (values, pods) = match revisions_and_pods(cluster, namespace, kind) {
+        Ok(read) => read,
+        Err(error) => {
+            notes.push(format!("older revisions of {owner} were not read: {error}"));
+            return None;
         }
-    }
-    Ok(None)
+    };
+    let all = revisions(kind, name, &values);
+    let own = all.iter().find(|one| one.made(failed.pod))?;
+    let older = all.iter().filter(|one| one.number < own.number).take(TRIED);
+    let mut good = older.filter_map(|older| judged((own, older), &pods, failed, read, notes));
+    let good = good.next()?;
+    let place = format!("-n {namespace}");
+    Some(LastGood { now: commands(&good, &owner, &place, failed), evidence: good.evidence })
+}
+
+fn revisions_and_pods(
+    cluster: &Cluster,
+    namespace: &str,
+    kind: &str,
+) -> Result<(Vec<Value>, Vec<PodObject>), KubeError> {
+    let scope = Scope { namespace: Some(namespace.to_string()), selector: None };
+    Ok((cluster.revisions(namespace, kind)?, cluster.pods(&scope)?))
 }
 
 /// A revision that starts.
@@ -65,27 +72,28 @@ struct Good {
 }
 
 fn judged(
-    args: &DiagnoseArgs,
-    terminal: &Terminal,
     (own, older): (&Revision, &Revision),
     pods: &[PodObject],
     failed: &Failed<'_>,
-) -> Result<Option<Good>, CliError> {
+    read: ReadImage<'_>,
+    notes: &mut Vec<String>,
+) -> Option<Good> {
     let container = &failed.failure.container;
-    let Some(before) = older.containers.iter().find(|one| one.name == container.name) else { return Ok(None) };
+    let before = older.containers.iter().find(|one| one.name == container.name)?;
     let ready = older.ready_digest(&before.name, pods);
-    // One tag for both: without a pod of the old one nobody knows what it meant then.
+    // One tag for both: without a pod of the old revision, what the tag named then is unknown.
     if ready.is_none() && before.image == container.image {
-        return Ok(None);
+        return None;
     }
     let name = ready.clone().unwrap_or_else(|| before.image.clone());
     let call = CallOverride { entrypoint: before.command.clone(), args: before.args.clone() };
-    let report = read_image(&args.sources, terminal, &name, failed.target.into_iter().cloned().collect(), call)?;
+    let report = read(&name, failed.target.into_iter().cloned().collect(), call);
+    notes.extend(report.problems.iter().map(|problem| format!("{name}: {}", problem.text)));
     let starts = starts(&report, failed.target);
     if !starts && ready.is_none() {
-        return Ok(None);
+        return None;
     }
-    let Some(digest) = &report.digest else { return Ok(None) };
+    let digest = report.digest.as_ref()?;
     let place = failed.target.map_or_else(|| "its nodes".to_string(), |target| target.name.clone());
     let how = match (&ready, starts) {
         (Some(_), true) => format!("is ready in another pod and starts on {place}"),
@@ -101,7 +109,7 @@ fn judged(
         loss(failed)
     );
     let image = starts.then(|| pinned(&before.image, &digest.to_string()));
-    Ok(Some(Good { number: older.number, evidence, image }))
+    Some(Good { number: older.number, evidence, image })
 }
 
 /// What the new image lost.

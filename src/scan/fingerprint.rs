@@ -2,18 +2,16 @@
 //! is old by it. Nothing that changes with every build goes in: no tag, no digest, no layer number, no wording.
 
 use crate::judge::finding::Finding;
-use crate::oci::{Digest, Reference};
-
-/// Transports whose rest is an image's name, not a place on a disk.
-const NAMED: &[&str] = &["docker://", "docker-daemon:", "containers-storage:"];
+use crate::oci::Digest;
+use crate::source::transport::{ImageRef, Naming};
 
 /// An image's name without its tag and digest; a path is kept as it was typed.
 pub fn subject(name: &str) -> String {
-    let bare = NAMED.iter().find_map(|transport| name.strip_prefix(transport)).unwrap_or(name);
-    let is_path = bare.starts_with(['/', '.', '-']) || ["oci:", "dir:", "rootfs:"].iter().any(|t| bare.starts_with(t));
-    match Reference::parse(bare) {
-        Ok(reference) if !is_path => reference.name(),
-        _ => bare.to_string(),
+    let image = ImageRef::parse(name);
+    match (image.reference(), image) {
+        (Some(reference), _) => reference.name(),
+        (None, ImageRef::Transport { transport, rest }) if transport.row().naming == Naming::Reference => rest,
+        (None, _) => name.to_string(),
     }
 }
 
@@ -48,6 +46,7 @@ mod tests {
         assert_eq!(subject("docker://ghcr.io/user/app:v1"), "ghcr.io/user/app");
         assert_eq!(subject("docker-daemon:app:v1"), "app");
         assert_eq!(subject("oci:build/app:v1"), "oci:build/app:v1");
+        assert_eq!(subject("oci-archive:app.tar"), "oci-archive:app.tar");
         assert_eq!(subject("./app.tar"), "./app.tar");
         assert_eq!(subject("-"), "-");
     }

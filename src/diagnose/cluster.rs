@@ -1,20 +1,41 @@
-//! `imgarch diagnose` in a cluster: the failing containers of pods, each judged by its image on its own node.
+//! Diagnoses the failing containers of a cluster's pods: each by its image, judged on the pod's own node.
 
 use std::collections::BTreeMap;
 
-use super::{DiagnoseArgs, read_image};
-use crate::cli::last_good::{self, Failed};
-use crate::cli::targets;
-use crate::cli::{CliError, Terminal};
-use crate::diagnose::{Answer, Evidence, Failure, Names, Suspect, Symptom, answer, failures, recognise};
+use super::last_good::{self, Failed};
+use super::{Answer, Evidence, Failure, Names, Suspect, Symptom, answer, failures, recognise};
 use crate::kube::object::{EventObject, PodObject};
 use crate::kube::workload::owner;
 use crate::kube::{Cluster, Group, KubeError, Nodes, Scope, nodes, revision};
-use crate::platform::target;
-use crate::report::escape::plural;
+use crate::platform::{Target, target};
 use crate::scan::{CallOverride, ImageReport};
 
-/// A failing container with all that is known of it, and every pod that fails alike.
+/// Which pods to look at.
+#[derive(Clone, Copy, Debug)]
+pub struct Question<'a> {
+    /// A pod, or a workload as `KIND/NAME`; `None`: every pod of the namespaces.
+    pub subject: Option<&'a str>,
+    /// `None`: the context's own.
+    pub namespace: Option<&'a str>,
+    /// Without a subject: the pods of every namespace.
+    pub all_namespaces: bool,
+}
+
+/// Reads an image and judges it on these targets, started by this call.
+pub type ReadImage<'a> = &'a dyn Fn(&str, Vec<Target>, CallOverride) -> ImageReport;
+
+/// Why a cluster's pods were not diagnosed.
+#[derive(Debug, thiserror::Error)]
+pub enum ClusterError {
+    #[error(transparent)]
+    Kube(#[from] KubeError),
+    #[error("{subject} does not select its pods by labels; name one of its pods")]
+    NoSelector { subject: String },
+    #[error("no container of {what} fails now ({pods} seen)")]
+    NothingFails { what: String, pods: usize },
+}
+
+/// A failing container with everything known about it, and every pod that fails in the same way.
 struct Case {
     failure: Failure,
     symptoms: Vec<Symptom>,
@@ -23,75 +44,83 @@ struct Case {
     of: usize,
 }
 
-pub fn of_cluster(args: &DiagnoseArgs, terminal: &Terminal) -> Result<Vec<Answer>, CliError> {
-    let cluster = targets::connect(&args.cluster)?;
-    let namespace = args.namespace.clone().unwrap_or_else(|| cluster.namespace.clone());
-    let (title, pods) = pods(args, &cluster, &namespace)?;
-    // Forbidden nodes leave the architecture unknown, not the whole question.
+/// The connection, its nodes, and how images are read.
+struct Sources<'a> {
+    cluster: &'a Cluster,
+    nodes: Nodes,
+    read: Option<ReadImage<'a>>,
+}
+
+/// Answers for every failing container that `question` asks about. Without `read`, only from what the cluster reports.
+/// `notes` receives what could not be read and only makes the answers less complete.
+pub fn diagnose(
+    cluster: &Cluster,
+    question: Question<'_>,
+    read: Option<ReadImage<'_>>,
+    notes: &mut Vec<String>,
+) -> Result<Vec<Answer>, ClusterError> {
+    let namespace = question.namespace.unwrap_or(&cluster.namespace);
+    let (title, pods) = pods(question, cluster, namespace)?;
+    // Forbidden nodes leave the architecture unknown, but not the whole question.
     let nodes = match cluster.nodes() {
         Ok(objects) => nodes::group(&objects),
         Err(error) => {
-            terminal.notes(&[format!("{error}: what the nodes are is not known")]);
+            notes.push(format!("{error}: the nodes are unknown"));
             Nodes::default()
         }
     };
-    let cases = cases(&cluster, terminal, &pods);
-    if cases.is_empty() && args.failing {
-        terminal.notes(&[format!("no container fails now ({} seen)", plural(pods.len(), "pod"))]);
-        return Ok(Vec::new());
-    }
+    let cases = cases(cluster, &pods, notes);
     if cases.is_empty() {
-        let what = title.unwrap_or_else(|| format!("the pods of namespace {namespace}"));
-        return Err(CliError::Unknown {
-            text: format!("no container of {what} fails now ({} seen)", pods.len()),
-            hint: Some("imgarch diagnose --failing -A looks in every namespace".to_string()),
+        let what = title.unwrap_or_else(|| match question.all_namespaces {
+            true => "any namespace".to_string(),
+            false => format!("namespace {namespace}"),
         });
+        return Err(ClusterError::NothingFails { what, pods: pods.len() });
     }
-    let mut answers = Vec::new();
-    for case in &cases {
-        answers.extend(answered(args, terminal, (&cluster, &nodes), case, title.as_deref())?);
-    }
-    Ok(answers)
+    let sources = Sources { cluster, nodes, read };
+    let answers = cases.iter().map(|case| answer_case(&sources, case, title.as_deref(), notes));
+    Ok(answers.collect::<Vec<_>>().into_iter().flatten().collect())
 }
 
 /// The pods that were asked for, and a workload's title.
-fn pods(args: &DiagnoseArgs, cluster: &Cluster, namespace: &str) -> Result<(Option<String>, Vec<PodObject>), CliError> {
-    let refused = |error: KubeError| targets::refused(&error);
-    let Some(subject) = &args.subject else {
-        let scope = Scope { namespace: (!args.all_namespaces).then(|| namespace.to_string()), selector: None };
-        return Ok((None, cluster.pods(&scope).map_err(refused)?));
+fn pods(
+    question: Question<'_>,
+    cluster: &Cluster,
+    namespace: &str,
+) -> Result<(Option<String>, Vec<PodObject>), ClusterError> {
+    let Some(subject) = question.subject else {
+        let scope = Scope { namespace: (!question.all_namespaces).then(|| namespace.to_string()), selector: None };
+        return Ok((None, cluster.pods(&scope)?));
     };
     match subject.split_once('/') {
         None | Some(("pod" | "pods" | "po", _)) => {
             let name = subject.rsplit('/').next().unwrap_or(subject);
-            Ok((Some(format!("pod/{name}")), vec![cluster.pod(namespace, name).map_err(refused)?]))
+            Ok((Some(format!("pod/{name}")), vec![cluster.pod(namespace, name)?]))
         }
         Some((kind, name)) => {
-            let object = cluster.workload(namespace, kind, name).map_err(refused)?;
+            let object = cluster.workload(namespace, kind, name)?;
             let kind = object["kind"].as_str().unwrap_or(kind).to_ascii_lowercase();
             let title = Some(format!("{kind}/{name}"));
             let scope = |selector| Scope { namespace: Some(namespace.to_string()), selector };
             if kind == "cronjob" {
                 // A CronJob selects nothing itself: its jobs do.
-                let jobs = revision::owned("cronjob", name, &cluster.jobs(namespace).map_err(refused)?);
-                let pods = cluster.pods(&scope(None)).map_err(refused)?;
+                let jobs = revision::owned("cronjob", name, &cluster.jobs(namespace)?);
+                let pods = cluster.pods(&scope(None))?;
                 let is_its = |pod: &PodObject| {
                     pod.metadata.owner_references.iter().any(|owner| owner.kind == "Job" && jobs.contains(&owner.name))
                 };
                 return Ok((title, pods.into_iter().filter(is_its).collect()));
             }
             let Some(selector) = revision::selector(&object) else {
-                return Err(CliError::usage(format!(
-                    "{kind}/{name} selects its pods by no labels; name one of its pods"
-                )));
+                return Err(ClusterError::NoSelector { subject: format!("{kind}/{name}") });
             };
-            Ok((title, cluster.pods(&scope(Some(selector))).map_err(refused)?))
+            Ok((title, cluster.pods(&scope(Some(selector)))?))
         }
     }
 }
 
 /// Failing containers; those of one owner that fail alike are one case.
-fn cases(cluster: &Cluster, terminal: &Terminal, pods: &[PodObject]) -> Vec<Case> {
+fn cases(cluster: &Cluster, pods: &[PodObject], notes: &mut Vec<String>) -> Vec<Case> {
     let mut cases: BTreeMap<String, Case> = BTreeMap::new();
     for pod in pods {
         let namespace = pod.metadata.namespace.as_deref().unwrap_or("default");
@@ -102,7 +131,7 @@ fn cases(cluster: &Cluster, terminal: &Terminal, pods: &[PodObject]) -> Vec<Case
                 let image = failure.image_by_digest.as_ref().unwrap_or(&failure.container.image);
                 format!("{namespace} {} {} {image} {signs:?}", owner(pod), failure.container.name)
             };
-            let log = log(cluster, terminal, namespace, pod, &failure.container.name);
+            let log = log(cluster, namespace, pod, &failure.container.name, notes);
             failure.circumstances.has_output = log.as_ref().map(|log| !log.trim().is_empty());
             let mut text = format!("{}\n{}", log.unwrap_or_default(), failure.messages);
             let mut symptoms = recognise(&text);
@@ -110,7 +139,7 @@ fn cases(cluster: &Cluster, terminal: &Terminal, pods: &[PodObject]) -> Vec<Case
                 // Events are asked for only where nothing else speaks: they are many.
                 let events = events.get_or_insert_with(|| {
                     cluster.events(namespace, &pod.metadata.name).unwrap_or_else(|error| {
-                        terminal.notes(&[error.to_string()]);
+                        notes.push(error.to_string());
                         Vec::new()
                     })
                 });
@@ -128,7 +157,13 @@ fn cases(cluster: &Cluster, terminal: &Terminal, pods: &[PodObject]) -> Vec<Case
 }
 
 /// The previous run's tail, or this one's where there was none before.
-fn log(cluster: &Cluster, terminal: &Terminal, namespace: &str, pod: &PodObject, container: &str) -> Option<String> {
+fn log(
+    cluster: &Cluster,
+    namespace: &str,
+    pod: &PodObject,
+    container: &str,
+    notes: &mut Vec<String>,
+) -> Option<String> {
     let name = &pod.metadata.name;
     match cluster
         .log_tail(namespace, name, container, true)
@@ -137,37 +172,30 @@ fn log(cluster: &Cluster, terminal: &Terminal, namespace: &str, pod: &PodObject,
         Ok(log) => Some(log),
         Err(error) => {
             if error.is_forbidden() {
-                terminal.notes(&[error.to_string()]);
+                notes.push(error.to_string());
             }
             None
         }
     }
 }
 
-fn answered(
-    args: &DiagnoseArgs,
-    terminal: &Terminal,
-    (cluster, nodes): (&Cluster, &Nodes),
-    case: &Case,
-    title: Option<&str>,
-) -> Result<Option<Answer>, CliError> {
+fn answer_case(sources: &Sources<'_>, case: &Case, title: Option<&str>, notes: &mut Vec<String>) -> Option<Answer> {
     let failure = &case.failure;
     let pod = &case.pods[0];
-    let group = pod.spec.node_name.as_deref().and_then(|node| nodes.group_of(node));
+    let group = pod.spec.node_name.as_deref().and_then(|node| sources.nodes.group_of(node));
     let target = group.map(|group| group.target.clone());
     let namespace = pod.metadata.namespace.as_deref().unwrap_or("default");
     // By digest where the node names one: the tag may have moved since.
     let image = failure.image_by_digest.clone().unwrap_or_else(|| failure.container.image.clone());
-    let report = match args.no_image || args.sources.offline {
-        true => None,
-        false => {
-            let container = &failure.container;
-            let call = CallOverride { entrypoint: container.command.clone(), args: container.args.clone() };
-            Some(read_image(&args.sources, terminal, &image, target.iter().cloned().collect(), call)?)
-        }
-    };
+    let container = &failure.container;
+    let report = sources.read.map(|read| {
+        let call = CallOverride { entrypoint: container.command.clone(), args: container.args.clone() };
+        let report = read(&image, target.iter().cloned().collect(), call);
+        notes.extend(report.problems.iter().map(|problem| format!("{image}: {}", problem.text)));
+        report
+    });
     let names = Names {
-        image: Some(failure.container.image.clone()),
+        image: Some(container.image.clone()),
         origin: None,
         target: target.as_ref().map(target::text),
         platform: target.as_ref().map(|target| target.platform.to_string()),
@@ -176,9 +204,8 @@ fn answered(
         pod: Some(format!("{} -n {namespace}", pod.metadata.name)),
     };
     let judged = report.as_ref().map(|report| (report, target.as_ref().map(|target| target.name.as_str())));
-    let subject = subject(case, title);
     let evidence = Evidence {
-        subject,
+        subject: subject(case, title),
         symptoms: &case.symptoms,
         circumstances: failure.circumstances.clone(),
         names,
@@ -186,22 +213,22 @@ fn answered(
         judged,
         now: Vec::new(),
     };
-    let Some(mut found) = answer(&evidence) else { return Ok(None) };
+    let mut found = answer(&evidence)?;
     found.now = now(&found, pod, namespace, report.as_ref());
-    if let (Some(report), true) = (&report, is_the_images(found.suspect)) {
+    if let (Some(report), Some(read), true) = (&report, sources.read, another_image_helps(found.suspect)) {
         let failed = Failed { pod, failure, target: target.as_ref(), report };
-        if let Some(good) = last_good::find(args, terminal, cluster, &failed)? {
+        if let Some(good) = last_good::find(sources.cluster, &failed, read, notes) {
             found.evidence.push(good.evidence);
             // The last good revision is named: going back by one may not be far enough.
             found.now.retain(|line| !line.contains("rollout undo"));
             found.now.splice(0..0, good.now);
         }
     }
-    Ok(Some(found))
+    Some(found)
 }
 
 /// Whether another image would help.
-fn is_the_images(suspect: Suspect) -> bool {
+fn another_image_helps(suspect: Suspect) -> bool {
     !matches!(suspect, Suspect::NodeCopy | Suspect::OutOfMemory | Suspect::ProgramItself | Suspect::NoExecMount)
 }
 
@@ -232,7 +259,7 @@ fn place(group: &Group, case: &Case) -> String {
     }
 }
 
-/// What helps before the image is mended.
+/// What helps before the image is fixed.
 fn now(answer: &Answer, pod: &PodObject, namespace: &str, report: Option<&ImageReport>) -> Vec<String> {
     if answer.suspect == Suspect::NodeCopy {
         return Vec::new();

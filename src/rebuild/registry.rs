@@ -1,75 +1,81 @@
-//! The registry that holds the tag, and the scan of what is in it: what [`mod@crate::rebuild::run`] asks of the outside.
+//! The tag in its registry, and the scan of what is in it: what [`mod@super::run`] asks of the outside.
 
-use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::super::progress::Progress;
-use super::super::settings::Settings;
-use super::super::terminal::tell;
-use super::super::{CliError, Terminal, gate, opening, scan as scan_command};
-use super::{layout, source_error, unknown};
+use super::layout;
+use super::plan::Published;
+use super::run::{Event, World};
+use crate::config::{self, Date, Policy};
 use crate::judge::code::Severity;
-use crate::oci::{Config, Descriptor, Digest, Document, Reference};
-use crate::platform::{Platform, Target};
-use crate::rebuild::plan::Published;
-use crate::rebuild::{Event, World};
-use crate::report::rebuild as report;
+use crate::oci::{Config, Descriptor, Digest, Document, DocumentError, Reference};
+use crate::platform::Platform;
 use crate::scan::{self, Options, Report, Unwatched, Verdict, Watch};
+use crate::source::input::Opener;
 use crate::source::layout::Layout;
-use crate::source::registry::{Client, in_memory};
-use crate::source::{Selector, Source, SourceError};
+use crate::source::registry::{Client, Registry, in_memory};
+use crate::source::{ImageRef, Selector, Source, SourceError, Transport, read_document};
 
 /// A manifest, an index or a config: registries refuse larger ones.
 const DOCUMENT_LIMIT: u64 = 8 << 20;
 
-/// The registry that holds the tag, and the scan of what is in it.
-pub struct Registry {
+/// A tag in a registry, with everything that a rebuild does to it.
+pub struct RegistryTag {
     pub client: Arc<Client>,
-    pub opener: opening::Opener,
+    pub opener: Opener,
     pub reference: Reference,
-    pub targets: Vec<Target>,
-    pub settings: Settings,
-    /// Set by SIGINT and SIGTERM.
+    /// Targets, limits and jobs of every scan.
+    pub options: Options,
+    pub policy: Policy,
+    pub today: Date,
+    /// Set by a signal: the rebuild ends between two steps.
     pub interrupted: Arc<AtomicBool>,
-    pub quiet: bool,
+    /// Shows the user what is done next.
+    pub say: Box<dyn Fn(&Event)>,
 }
 
-impl Registry {
-    pub fn published(&self) -> Result<Option<Published>, CliError> {
+/// Why the tag could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum RegistryError {
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    #[error("{reference}: {cause}")]
+    Malformed { reference: String, cause: DocumentError },
+    #[error("{0}")]
+    Document(String),
+}
+
+impl RegistryTag {
+    /// What the tag names now; `None`: there is no such tag.
+    pub fn published(&self) -> Result<Option<Published>, RegistryError> {
         let source = self.client.image(&self.reference);
         let root = match source.root() {
             Ok(root) => root,
             Err(error) if matches!(error.bare(), SourceError::NotFound { .. }) => return Ok(None),
-            Err(error) => return Err(source_error(&error)),
+            Err(error) => return Err(error.into()),
         };
-        let bytes = read(&source, &root).map_err(unknown)?;
+        let bytes = read(&source, &root).map_err(RegistryError::Document)?;
         let declared = declared(&source, &bytes);
         let published = Published::read(&root, &bytes, declared.as_ref());
-        published.map(Some).map_err(|error| unknown(format!("{}: {error}", self.reference)))
+        let malformed = |cause| RegistryError::Malformed { reference: self.reference.to_string(), cause };
+        published.map(Some).map_err(malformed)
     }
 
-    pub fn scan(&self, name: &str, terminal: &Terminal) -> Report {
-        let progress = Arc::new(Progress::new(terminal));
-        let watch: Arc<dyn Watch> = progress.clone();
-        let report = self.scan_watched(name, &[], self.targets.clone(), &watch);
-        progress.finish();
-        report
+    /// Scans every platform of `name` for the targets, by the project's policy.
+    pub fn scan(&self, name: &str, watch: &Arc<dyn Watch>) -> Report {
+        self.scan_on(name, self.options.clone(), watch)
     }
 
-    fn scan_watched(&self, name: &str, platforms: &[Platform], targets: Vec<Target>, watch: &Arc<dyn Watch>) -> Report {
-        let options = Options {
-            platforms: platforms.to_vec(),
-            targets,
-            jobs: scan_command::default_jobs(),
-            limits: self.settings.limits(),
-            ..Options::default()
-        };
+    fn scan_on(&self, name: &str, options: Options, watch: &Arc<dyn Watch>) -> Report {
         // A bare name could be an engine's; only what the registry has is meant.
-        let name = if name.starts_with("oci:") { name.to_string() } else { format!("docker://{name}") };
+        let name = match ImageRef::parse(name) {
+            ImageRef::Bare { text, .. } => format!("{}{text}", Transport::Registry.row().prefix),
+            ImageRef::Transport { .. } | ImageRef::Path(_) | ImageRef::Stdin => name.to_string(),
+        };
         let mut report = scan::scan(&[name], &|name| self.opener.open(name), &options, watch);
-        gate::apply_policy(&mut report, &self.settings);
+        // An ignore that matches nothing here may match what other commands see.
+        let _notes = config::apply(&mut report, &self.policy, self.today);
         report
     }
 }
@@ -81,22 +87,11 @@ fn declared(source: &dyn Source, bytes: &[u8]) -> Option<Platform> {
     Config::parse(&config).ok()?.platform()
 }
 
-/// A document's bytes, which must be those of its digest.
-pub fn read(source: &dyn Source, descriptor: &Descriptor) -> Result<Vec<u8>, String> {
-    let mut bytes = Vec::new();
-    let reader = source.open(descriptor).map_err(|error| error.to_string())?;
-    reader.take(DOCUMENT_LIMIT).read_to_end(&mut bytes).map_err(|error| format!("{}: {error}", descriptor.digest))?;
-    let mut hasher = descriptor.digest.hasher();
-    hasher.update(&bytes);
-    let actual = hasher.finish();
-    if actual == descriptor.digest {
-        Ok(bytes)
-    } else {
-        Err(format!("{} has other bytes: {actual}", descriptor.digest))
-    }
+fn read(source: &dyn Source, descriptor: &Descriptor) -> Result<Vec<u8>, String> {
+    read_document(source, descriptor, DOCUMENT_LIMIT).map_err(|error| format!("{}: {error}", descriptor.digest))
 }
 
-impl World for Registry {
+impl World for RegistryTag {
     fn tag(&self) -> Result<Option<Digest>, String> {
         // A client of its own, so that no answer of before is given again.
         match self.client.image(&self.reference).root() {
@@ -116,12 +111,14 @@ impl World for Registry {
 
     fn verify(&self, name: &str, platform: Option<&Platform>) -> Result<Vec<String>, String> {
         let targets = self
+            .options
             .targets
             .iter()
             .filter(|target| platform.is_none_or(|platform| target.platform.architecture == platform.architecture));
         let watch: Arc<dyn Watch> = Arc::new(Unwatched);
-        let platforms: Vec<Platform> = platform.into_iter().cloned().collect();
-        let report = self.scan_watched(name, &platforms, targets.cloned().collect(), &watch);
+        let platforms = platform.into_iter().cloned().collect();
+        let options = Options { platforms, targets: targets.cloned().collect(), ..self.options.clone() };
+        let report = self.scan_on(name, options, &watch);
         judged(&report, platform)
     }
 
@@ -149,9 +146,7 @@ impl World for Registry {
     }
 
     fn say(&self, event: &Event) {
-        if !self.quiet {
-            tell(&format!("{}\n", report::event_text(event)));
-        }
+        (self.say)(event);
     }
 }
 
@@ -159,12 +154,7 @@ impl World for Registry {
 const MAX_NESTING: usize = 3;
 
 /// Pushes a manifest or index with everything below it, by digest.
-fn push(
-    registry: &crate::source::registry::Registry,
-    layout: &Layout,
-    root: &Descriptor,
-    depth: usize,
-) -> Result<Digest, String> {
+fn push(registry: &Registry, layout: &Layout, root: &Descriptor, depth: usize) -> Result<Digest, String> {
     let bytes = read(layout, root)?;
     let below = match Document::parse(&bytes).map_err(|error| format!("{}: {error}", root.digest))? {
         Document::Index(_) if depth >= MAX_NESTING => {

@@ -4,8 +4,9 @@ use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::FILE_LIMIT;
-use crate::lint::{self, Dockerignore, HostFile};
+use super::discover::FILE_LIMIT;
+use super::dockerignore::Dockerignore;
+use super::outside::{HEAD_BYTES, HostFile};
 
 /// Files of the context that one COPY may be asked about.
 const CONTEXT_LIMIT: usize = 20_000;
@@ -45,7 +46,7 @@ pub fn host_files(context: &Path, dockerfile: &Path, pattern: &str) -> Vec<HostF
             let is_asked = !is_pattern
                 || matcher.as_ref().is_some_and(|matcher| relative.ancestors().any(|part| matcher.is_match(part)));
             let mut head = Vec::new();
-            let read = fs::File::open(&path).and_then(|file| file.take(lint::HEAD_BYTES as u64).read_to_end(&mut head));
+            let read = fs::File::open(&path).and_then(|file| file.take(HEAD_BYTES as u64).read_to_end(&mut head));
             if is_asked && !is_ignored && read.is_ok() {
                 found.push(HostFile { path: relative.display().to_string(), head });
             }

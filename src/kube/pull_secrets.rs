@@ -1,9 +1,9 @@
-//! A cluster's pull secrets as credentials of this run. They stay in memory: nothing of them is on a disk.
+//! A cluster's pull secrets as credentials of this run. They stay in memory and are never written to a disk.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::kube::object::PodSpec;
-use crate::kube::{Cluster, KubeError};
+use super::object::PodSpec;
+use super::{Cluster, KubeError};
 use crate::source::registry::CredentialStore;
 
 /// What was read of secrets, each once.

@@ -1,0 +1,50 @@
+//! The library's own functions. They read no environment, no configuration file and no credentials.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::exec::{Exec, Outcome};
+use crate::image::{ImageError, Limits, merge, read_directory};
+use crate::lint::{Linted, Outside, format_of};
+use crate::platform::Target;
+use crate::scan::{Options, Report, Unwatched, Watch, keep};
+use crate::source::input::{Opener, RegistryOpener};
+use crate::source::registry::{Client, RegistryOptions};
+use crate::source::rootfs_dir::Mounts;
+
+/// Reads an image and judges each of its platforms.
+///
+/// `image` is what `imgarch scan` takes: a reference, a path to an archive or a layout, or a text with a transport's
+/// prefix. Registries are asked without credentials. What cannot be read is in the report: its verdict is then unknown.
+pub fn scan(image: &str, options: &Options) -> Report {
+    let client =
+        Client::new(RegistryOptions::default()).expect("default options name no file that could be unreadable");
+    let open: RegistryOpener = Box::new(move |reference| Box::new(client.image(reference)));
+    let opener = Opener { registry: Some(open), ..Opener::default() };
+    let watch: Arc<dyn Watch> = Arc::new(Unwatched);
+    crate::scan::scan(&[image.to_string()], &|name| opener.open(name), options, &watch)
+}
+
+/// Checks the text of a Dockerfile, Compose file, bake file or GitHub workflow for what breaks another architecture.
+///
+/// Name and text tell the format; `None`: it is none of these. Neither the build context nor a registry is read.
+pub fn lint(path: &Path, text: &str) -> Option<Linted> {
+    let format = format_of(path, text)?;
+    Some(crate::lint::lint(path, text, format, &Outside::nothing()))
+}
+
+/// Answers what `execve` does with a program of a root file system on `target`, and what happens up to the program's own
+/// code: its interpreter, its dynamic loader and its libraries are looked up in `root`.
+///
+/// `argv` is the program, absolute or looked up in `PATH`, and its arguments. Errors: `root` cannot be read.
+pub fn execve(root: &Path, argv: &[&str], target: &Target) -> Result<Outcome, ImageError> {
+    let read = read_directory(root, Mounts::LeftOut, &Limits::default(), &mut keep)?;
+    let rootfs = merge([Arc::new(read.contents)]);
+    let call = Exec {
+        argv: argv.iter().map(ToString::to_string).collect(),
+        env: Vec::new(),
+        working_dir: "/".to_string(),
+        user: String::new(),
+    };
+    Ok(crate::exec::execve(&rootfs, &call, &target.node))
+}

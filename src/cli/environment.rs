@@ -1,0 +1,80 @@
+//! The environment and the clock of this process, read once at its start.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::config::Date;
+
+/// What the process was started with. Only the CLI reads it; lower modules get what was decided from it.
+#[derive(Clone, Debug)]
+pub struct Environment {
+    variables: BTreeMap<String, OsString>,
+    /// The working directory, if it can be determined.
+    pub directory: Option<PathBuf>,
+    /// Where temporary files go.
+    pub temporary: PathBuf,
+    pub now: SystemTime,
+}
+
+impl Environment {
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment and the clock")]
+    pub fn of_this_process() -> Environment {
+        let variables = std::env::vars_os();
+        Environment {
+            variables: variables.filter_map(|(name, value)| Some((name.into_string().ok()?, value))).collect(),
+            directory: std::env::current_dir().ok(),
+            temporary: std::env::temp_dir(),
+            now: SystemTime::now(),
+        }
+    }
+
+    /// A variable that is set, not empty and UTF-8.
+    pub fn text(&self, name: &str) -> Option<String> {
+        self.raw(name)?.to_str().map(str::to_string)
+    }
+
+    /// A variable that is set and not empty, as a path.
+    pub fn path(&self, name: &str) -> Option<PathBuf> {
+        self.raw(name).map(PathBuf::from)
+    }
+
+    /// The paths of a list such as PATH or KUBECONFIG; `None` if it is not set.
+    pub fn paths(&self, name: &str) -> Option<Vec<PathBuf>> {
+        let listed = std::env::split_paths(self.raw(name)?);
+        Some(listed.filter(|path| !path.as_os_str().is_empty()).collect())
+    }
+
+    /// The variables whose names start with one of these prefixes.
+    pub fn with_prefix(&self, prefixes: &[&str]) -> Vec<(String, String)> {
+        let wanted = self.variables.iter().filter(|(name, _)| prefixes.iter().any(|prefix| name.starts_with(prefix)));
+        wanted.filter_map(|(name, value)| Some((name.clone(), value.to_str()?.to_string()))).collect()
+    }
+
+    /// Seconds since 1970; 0 for a clock that is before it.
+    fn unix_seconds(&self) -> u64 {
+        self.now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+    }
+
+    /// The time of the start in UTC, as RFC 3339 writes it.
+    pub fn rfc3339(&self) -> String {
+        let seconds = i64::try_from(self.unix_seconds()).unwrap_or_default();
+        jiff::Timestamp::from_second(seconds).unwrap_or_default().to_string()
+    }
+
+    /// The day in UTC.
+    pub fn today(&self) -> Date {
+        Date::of_unix_seconds(self.unix_seconds())
+    }
+
+    fn raw(&self, name: &str) -> Option<&OsString> {
+        self.variables.get(name).filter(|value| !value.is_empty())
+    }
+
+    #[cfg(test)]
+    pub fn of_variables(variables: &[(&str, &str)]) -> Environment {
+        let variables = variables.iter().map(|(name, value)| (name.to_string(), OsString::from(value)));
+        Environment { variables: variables.collect(), directory: None, temporary: "/tmp".into(), now: UNIX_EPOCH }
+    }
+}

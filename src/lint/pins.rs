@@ -1,0 +1,37 @@
+//! Looks up in a registry what a pinned digest names.
+
+use super::outside::Pin;
+use crate::oci::{Config, Descriptor, Document, Reference};
+use crate::platform::Platform;
+use crate::source::{Source, read_document};
+
+/// A manifest or a config: registries refuse larger ones.
+const DOCUMENT_LIMIT: u64 = 8 << 20;
+
+/// What a pinned digest is in its registry, which `open` reaches: an index, or one platform's manifest.
+pub fn look_up_pin(open: &dyn Fn(&Reference) -> Box<dyn Source>, reference: &Reference) -> Result<Pin, String> {
+    let document = |reference: &Reference| {
+        let source = open(reference);
+        let root = source.root().map_err(|error| error.to_string())?;
+        let bytes = read_document(source.as_ref(), &root, DOCUMENT_LIMIT).map_err(|error| error.to_string())?;
+        Document::parse(&bytes).map(|document| (root, document)).map_err(|error| error.to_string())
+    };
+    let (root, manifest) = match document(reference)? {
+        (_, Document::Index(index)) => {
+            return Ok(Pin::Index(index.manifests.into_iter().filter_map(|one| one.platform).collect()));
+        }
+        (root, Document::Manifest(manifest)) => (root, manifest),
+    };
+    let platform = config_platform(open(reference).as_ref(), &manifest.config).or(root.platform);
+    let by_tag = Reference { digest: None, ..reference.clone() };
+    let index = match reference.tag.as_ref().map(|_| document(&by_tag)) {
+        Some(Ok((root, Document::Index(_)))) => Some(root.digest),
+        _ => None,
+    };
+    Ok(Pin::Manifest { platform, index })
+}
+
+/// What a config declares; `None` where it cannot be read, which only makes the message shorter.
+fn config_platform(source: &dyn Source, config: &Descriptor) -> Option<Platform> {
+    Config::parse(&read_document(source, config, DOCUMENT_LIMIT).ok()?).ok()?.platform()
+}

@@ -1,0 +1,29 @@
+//! Surveys this machine: what it has to build with.
+
+use std::path::Path;
+
+use super::{Docker, Kernel, Machine, survey};
+use crate::host;
+use crate::platform::Platform;
+
+/// Asks docker, and this machine's kernel: which emulators are registered, and whether they run a program. Returns notes
+/// on what could not be tried too.
+pub fn survey_this_machine(
+    docker: &dyn Docker,
+    builder: Option<&str>,
+    platforms: &[Platform],
+    temporary: &Path,
+) -> (Machine, Vec<String>) {
+    let (handlers, mut notes) = host::emulators();
+    let handlers = notes.is_empty().then_some(handlers);
+    let mut tried = Vec::new();
+    for arch in platforms.iter().filter(|platform| platform.os == "linux").filter_map(Platform::arch) {
+        match host::try_program(arch, temporary) {
+            Some(Ok(fact)) => tried.push((arch, fact)),
+            Some(Err(error)) => notes.push(format!("whether {arch} programs run here could not be tried: {error}")),
+            None => {}
+        }
+    }
+    let (hostname, release) = host::names();
+    (survey(docker, builder, Kernel { handlers, tried, hostname, release }), notes)
+}

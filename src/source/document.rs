@@ -1,0 +1,78 @@
+//! Reads a small document whole: bounded before it is read, and checked against its descriptor before it is believed.
+
+use std::io::{self, Read};
+
+use super::{Source, SourceError};
+use crate::oci::{Descriptor, Digest};
+
+/// Why a document's bytes could not be read, or are not those that its descriptor names.
+#[derive(Debug, thiserror::Error)]
+pub enum DocumentReadError {
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    #[error("{0}")]
+    Read(io::Error),
+    #[error("it is {size} bytes long by its descriptor, and at most {limit} are read")]
+    TooLarge { size: u64, limit: u64 },
+    #[error("it goes on after the {expected} bytes that its descriptor says")]
+    TooLong { expected: u64 },
+    #[error("it ends after {found} of the {expected} bytes that its descriptor says")]
+    TooShort { expected: u64, found: u64 },
+    #[error("its bytes have another digest: {found}")]
+    WrongDigest { found: Digest },
+}
+
+/// The bytes that `descriptor` names, at most `limit`.
+pub fn read_document(source: &dyn Source, descriptor: &Descriptor, limit: u64) -> Result<Vec<u8>, DocumentReadError> {
+    let expected = descriptor.size;
+    if expected > limit {
+        return Err(DocumentReadError::TooLarge { size: expected, limit });
+    }
+    let mut bytes = Vec::new();
+    source.open(descriptor)?.take(expected + 1).read_to_end(&mut bytes).map_err(DocumentReadError::Read)?;
+    let found = bytes.len() as u64;
+    if found > expected {
+        return Err(DocumentReadError::TooLong { expected });
+    }
+    if found < expected {
+        return Err(DocumentReadError::TooShort { expected, found });
+    }
+    let found = descriptor.digest.of_same_algorithm(&bytes);
+    if found != descriptor.digest {
+        return Err(DocumentReadError::WrongDigest { found });
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use super::*;
+
+    struct Fixed(&'static [u8]);
+
+    impl Source for Fixed {
+        fn root(&self) -> Result<Descriptor, SourceError> {
+            Ok(Descriptor::new("", Digest::of(self.0), self.0.len() as u64))
+        }
+
+        fn open(&self, _: &Descriptor) -> Result<Box<dyn Read + Send>, SourceError> {
+            Ok(Box::new(Cursor::new(self.0)))
+        }
+    }
+
+    fn read(bytes: &'static [u8], size: u64, digest: Digest) -> Result<Vec<u8>, DocumentReadError> {
+        read_document(&Fixed(bytes), &Descriptor::new("", digest, size), 8)
+    }
+
+    #[test]
+    fn only_the_described_bytes_are_believed() {
+        let own = Digest::of(b"abc");
+        assert_eq!(read(b"abc", 3, own.clone()).unwrap(), b"abc");
+        assert!(matches!(read(b"abc", 9, own.clone()), Err(DocumentReadError::TooLarge { size: 9, limit: 8 })));
+        assert!(matches!(read(b"abcd", 3, own.clone()), Err(DocumentReadError::TooLong { expected: 3 })));
+        assert!(matches!(read(b"ab", 3, own.clone()), Err(DocumentReadError::TooShort { expected: 3, found: 2 })));
+        assert!(matches!(read(b"abd", 3, own), Err(DocumentReadError::WrongDigest { .. })));
+    }
+}
