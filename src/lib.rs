@@ -42,6 +42,7 @@
 //! tier 0  source       descriptor in, bytes out: registry, engines, archives, layouts
 //!         oci          descriptors, digests, documents, references
 //!         platform     architectures, platforms, nodes, kernels' tables
+//!         yaml         YAML and JSON with the place of each node
 //! ```
 
 #![forbid(unsafe_code)]
@@ -53,6 +54,7 @@ mod config;
 mod diagnose;
 mod host;
 mod rebuild;
+mod yaml;
 
 #[doc(hidden)]
 pub mod cli;

@@ -1,23 +1,25 @@
 //! Manifests as files: Kubernetes objects in YAML or JSON, many documents in one (Helm's and kustomize's output), lists,
 //! and Compose files. Pure: text in, workloads out; no cluster is asked and no environment is read.
 
-use serde::Deserialize;
 use serde_json::Value;
 
 use super::compose;
 use super::object::{self, NodeObject};
 use super::workload::{Workload, of_object};
+use crate::yaml;
 
 /// Documents of one file: the largest Helm charts make some hundreds.
 const DOCUMENTS: usize = 10_000;
+/// Nodes of one file: a list of 10,000 pods has some three million.
+const NODES: usize = 10_000_000;
 /// Lists within lists.
 const DEPTH: usize = 8;
 
 /// Why a manifest could not be read. `document` counts from 1.
 #[derive(Debug, thiserror::Error)]
 pub enum ManifestError {
-    #[error("{name}, document {document}: not YAML: {cause}")]
-    Yaml { name: String, document: usize, cause: serde_yaml_ng::Error },
+    #[error("{name}, document {document}: {cause}")]
+    Yaml { name: String, document: usize, cause: String },
     #[error("{name}, document {document}: {what}: {cause}")]
     Object { name: String, document: usize, what: String, cause: serde_json::Error },
     #[error("{name}, service {service:?}: {cause}")]
@@ -95,21 +97,15 @@ fn documents(name: &str, text: &str) -> Result<Vec<Value>, ManifestError> {
     {
         return Ok(vec![value]);
     }
-    let mut values = Vec::new();
-    for (index, document) in serde_yaml_ng::Deserializer::from_str(text).enumerate() {
-        if index == DOCUMENTS {
-            return Err(ManifestError::TooMany { name: name.to_string(), limit: DOCUMENTS });
-        }
-        let refuse = |cause| ManifestError::Yaml { name: name.to_string(), document: index + 1, cause };
-        let mut value = serde_yaml_ng::Value::deserialize(document).map_err(refuse)?;
-        value.apply_merge().map_err(refuse)?;
-        // YAML knows keys that are no strings; nothing that is read here has such.
-        let value = serde_json::to_value(value).unwrap_or(Value::Null);
-        if !value.is_null() {
-            values.push(value);
-        }
+    let documents = yaml::parse_within(text, NODES).map_err(|error| ManifestError::Yaml {
+        name: name.to_string(),
+        document: error.document + 1,
+        cause: error.message,
+    })?;
+    if documents.len() > DOCUMENTS {
+        return Err(ManifestError::TooMany { name: name.to_string(), limit: DOCUMENTS });
     }
-    Ok(values)
+    Ok(documents.iter().map(yaml::Node::to_json).filter(|value| !value.is_null()).collect())
 }
 
 /// A List's items, and theirs; any other object itself. kubectl omits the kind of items in typed lists.

@@ -8,7 +8,7 @@ use super::dockerfile;
 use super::finding::Finding;
 use super::hcl::{self, Block};
 use super::rule::Code;
-use super::yaml;
+use crate::yaml;
 
 /// What the rule needs of a target, from either syntax.
 #[derive(Debug)]

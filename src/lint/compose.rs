@@ -4,9 +4,9 @@ use super::finding::{Edit, Finding, Safety};
 use super::outside::Outside;
 use super::rule::{Code, Severity};
 use super::shell::Word;
-use super::yaml::{self, Node};
 use super::{Problem, dockerfile, stages};
 use crate::platform::Platform;
+use crate::yaml::{self, Node};
 
 pub fn check(text: &str, outside: &Outside<'_>) -> (Vec<Finding>, Vec<Problem>) {
     let documents = match yaml::parse(text) {

@@ -26,7 +26,6 @@ mod stages;
 mod token;
 mod toolchain;
 mod workflow_file;
-mod yaml;
 
 use std::path::{Path, PathBuf};
 

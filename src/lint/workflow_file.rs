@@ -10,8 +10,8 @@ use super::finding::{Edit, Finding, Safety};
 use super::outside::Outside;
 use super::rule::Code;
 use super::shell::{self, Command, Joining};
-use super::yaml::{self, Node, Value};
 use crate::platform::{Arch, Platform};
+use crate::yaml::{self, Node, Value};
 
 pub fn check(text: &str, outside: &Outside<'_>) -> (Vec<Finding>, Vec<Problem>) {
     let documents = match yaml::parse(text) {

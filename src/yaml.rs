@@ -1,4 +1,5 @@
-//! YAML and JSON with the place of each node, which serde's readers drop. Merge keys and aliases are followed.
+//! YAML and JSON with the place of each node, which serde's readers drop. Merge keys and aliases are followed. Without the
+//! places it is JSON: [`Node::to_json`].
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -23,6 +24,8 @@ pub enum Value {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct YamlError {
     pub at: usize,
+    /// The document in which it is; counts from 0.
+    pub document: usize,
     pub message: String,
 }
 
@@ -34,17 +37,25 @@ const MAX_DEPTH: usize = 128;
 
 /// The documents of a text.
 pub fn parse(text: &str) -> Result<Vec<Node>, YamlError> {
-    let mut builder = Builder { open: Vec::new(), documents: Vec::new(), anchors: HashMap::new(), nodes: 0 };
+    parse_within(text, MAX_NODES)
+}
+
+/// The documents of a text, of at most `max_nodes` nodes with those of aliases.
+pub fn parse_within(text: &str, max_nodes: usize) -> Result<Vec<Node>, YamlError> {
+    let (open, documents, anchors) = (Vec::new(), Vec::new(), HashMap::new());
+    let mut builder = Builder { open, documents, anchors, nodes: 0, max_nodes };
     for event in Parser::new_from_str(text) {
         let (event, span) = event.map_err(|error| YamlError {
             at: error.marker().byte_offset().unwrap_or(0).min(text.len()),
+            document: builder.documents.len(),
             message: format!("not YAML: {}", error.info()),
         })?;
         let range = span.byte_range().unwrap_or(0..0);
         // A block scalar's span reaches to the next node.
         let kept = text.get(range.clone()).map_or(0, |content| content.trim_end().len());
         let range = range.start..range.start + kept;
-        builder.take(event, range.clone()).map_err(|message| YamlError { at: range.start, message })?;
+        let document = builder.documents.len();
+        builder.take(event, range.clone()).map_err(|message| YamlError { at: range.start, document, message })?;
     }
     Ok(builder.documents)
 }
@@ -62,6 +73,7 @@ struct Builder {
     documents: Vec<Node>,
     anchors: HashMap<usize, Node>,
     nodes: usize,
+    max_nodes: usize,
 }
 
 impl Builder {
@@ -103,8 +115,8 @@ impl Builder {
 
     fn add(&mut self, node: Node, anchor: usize, count: usize) -> Result<(), String> {
         self.nodes += count;
-        if self.nodes > MAX_NODES {
-            return Err(format!("more than {MAX_NODES} nodes"));
+        if self.nodes > self.max_nodes {
+            return Err(format!("more than {} nodes", self.max_nodes));
         }
         if anchor != 0 {
             self.anchors.insert(anchor, node.clone());
@@ -120,6 +132,27 @@ impl Builder {
 fn pairs(children: Vec<Node>) -> Vec<(Node, Node)> {
     let mut children = children.into_iter();
     std::iter::from_fn(|| children.next().zip(children.next())).collect()
+}
+
+/// Source: YAML 1.2.2, 10.3.2 "Tag Resolution".
+fn plain(text: &str) -> serde_json::Value {
+    match text {
+        "" | "~" | "null" | "Null" | "NULL" => return serde_json::Value::Null,
+        "true" | "True" | "TRUE" => return true.into(),
+        "false" | "False" | "FALSE" => return false.into(),
+        _ => {}
+    }
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+    let is_number = digits.trim_start_matches('.').starts_with(|first: char| first.is_ascii_digit())
+        && digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-'));
+    // A leading zero is an octal number to some readers and a decimal one to others; as an identifier it is a text.
+    let is_text = digits.len() > 1 && digits.starts_with('0') && !digits.starts_with("0.");
+    if !is_number || is_text {
+        return text.into();
+    }
+    let whole = text.strip_prefix('+').unwrap_or(text);
+    let integer = whole.parse::<i64>().map(serde_json::Value::from).or_else(|_| whole.parse::<u64>().map(Into::into));
+    integer.ok().or_else(|| whole.parse::<f64>().ok().map(Into::into)).unwrap_or_else(|| text.into())
 }
 
 impl Node {
@@ -176,6 +209,34 @@ impl Node {
         self.text().into_iter().chain(self.items().iter().filter_map(Node::text)).collect()
     }
 
+    /// The same without places. Plain scalars are null, booleans and numbers by YAML 1.2's core schema; merge keys are
+    /// resolved, and the last of equal keys counts. Keys that are not scalars are left out.
+    pub fn to_json(&self) -> serde_json::Value {
+        match &self.value {
+            Value::Scalar { text, style: ScalarStyle::Plain } => plain(text),
+            Value::Scalar { text, .. } => text.clone().into(),
+            Value::List { items, .. } => items.iter().map(Node::to_json).collect(),
+            Value::Map { .. } => {
+                let mut map = serde_json::Map::new();
+                self.merge_into(&mut map);
+                map.into()
+            }
+        }
+    }
+
+    fn merge_into(&self, map: &mut serde_json::Map<String, serde_json::Value>) {
+        let is_merge = |(key, _): &&(Node, Node)| key.text() == Some("<<");
+        for (_, merged) in self.pairs().iter().filter(is_merge) {
+            // The first of several mappings wins, so it is written last.
+            merged.items().iter().rev().chain([merged]).for_each(|one| one.merge_into(map));
+        }
+        for (key, value) in self.pairs().iter().filter(|pair| !is_merge(pair)) {
+            if let Some(key) = key.text() {
+                map.insert(key.to_string(), value.to_json());
+            }
+        }
+    }
+
     /// The bytes of a scalar without its quotes.
     pub fn content(&self) -> Range<usize> {
         match &self.value {
@@ -204,6 +265,25 @@ mod tests {
         assert_eq!(&text[y.value("b").unwrap().span.clone()], "[3, \"vier\"]");
         assert_eq!(root.value("z").unwrap().text(), Some("line 1\nline 2\n"));
         assert!(text[root.value("z").unwrap().span.clone()].contains("line 2"), "{:?}", root.value("z"));
+    }
+
+    #[test]
+    fn yaml_without_places_is_json() {
+        let json = |text: &str| parse(text).unwrap().remove(0).to_json();
+        assert_eq!(
+            json("{a: 1, b: -2.5, c: true, d: ~, e: , f: yes, g: 'true', h: 010, i: 1.2.3, j: 0, k: 0.5, l: 1e3}"),
+            serde_json::json!({"a": 1, "b": -2.5, "c": true, "d": null, "e": null, "f": "yes", "g": "true", "h": "010",
+                "i": "1.2.3", "j": 0, "k": 0.5, "l": 1000.0})
+        );
+        assert_eq!(json("18446744073709551615"), serde_json::json!(u64::MAX));
+        let merged = json("x: &x {a: 1, b: 2}\ny: &y {a: 3, c: 4}\nz:\n  b: 5\n  <<: [*x, *y]\n");
+        assert_eq!(merged["z"], serde_json::json!({"a": 1, "b": 5, "c": 4}));
+        assert_eq!(json("- |\n  12\n"), serde_json::json!(["12\n"]));
+    }
+
+    #[test]
+    fn an_error_names_its_document() {
+        assert_eq!(parse("a: 1\n---\nb: [").unwrap_err().document, 1);
     }
 
     #[test]
