@@ -1,0 +1,70 @@
+//! Limits as a user meets them: an image or a registry that takes too much ends in "could not tell", with the limit's
+//! name, and nothing secret is repeated.
+
+#[path = "support/elf.rs"]
+mod elf;
+#[path = "support/registry.rs"]
+mod registry;
+#[path = "support/small.rs"]
+mod small;
+
+use std::time::{Duration, Instant};
+
+use elf::ElfBuilder;
+use registry::{FakeRegistry, Fault};
+use small::{Small, imgarch, said, write_layout};
+
+/// What a run printed on both streams, and its exit code.
+fn printed(args: &[&str], env: &[(&str, &str)]) -> (String, i32) {
+    let directory = tempfile::tempdir().unwrap();
+    let output = imgarch(directory.path(), args, env);
+    let (text, code) = said(&output);
+    (text + &String::from_utf8_lossy(&output.stderr), code)
+}
+
+#[test]
+fn a_password_in_an_image_name_is_refused_and_never_printed() {
+    for name in [
+        "user:hunter2@registry.example/app:v1",
+        "docker://user:hunter2@registry.example/app",
+        "docker-daemon:user:hunter2@registry.example/app",
+        "hunter2@x.y/app",
+    ] {
+        for format in ["table", "json", "sarif"] {
+            let (text, code) = printed(&["scan", "--offline", "-vv", "--format", format, name], &[]);
+            assert!(matches!(code, 2 | 3), "{text}");
+            assert!(!text.contains("hunter2") && text.contains("docker login"), "{name}: {text}");
+        }
+    }
+}
+
+#[test]
+fn a_registry_that_sends_byte_by_byte_ends_at_the_deadline() {
+    let fake = FakeRegistry::start();
+    let stored = fake.put_image("user/app", "v1", &Small::new("amd64", ElfBuilder::amd64().build()).layer());
+    fake.plan(&stored.layer.to_string(), Fault::Drip(1, Duration::from_millis(20)));
+    let started = Instant::now();
+    let image = format!("{}/user/app:v1", fake.host);
+    let (text, code) = printed(&["scan", "--no-cache", "--deadline", "1", &image], &[]);
+    assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
+    assert_eq!(code, 3, "{text}");
+    assert!(text.contains("the deadline of the run, 1 s, has passed") && text.contains("--deadline"), "{text}");
+}
+
+#[test]
+fn an_image_with_more_names_than_its_memory_holds_is_not_judged() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut image = Small::new("amd64", ElfBuilder::amd64().build());
+    for number in 0..5000 {
+        image = image.file(&format!("usr/share/doc/{number}"), 0o644, Vec::new());
+    }
+    write_layout(directory.path(), &[image]);
+    let scan = |env: &[(&str, &str)]| {
+        let output = imgarch(directory.path(), &["scan", "--no-cache", "."], env);
+        (said(&output).0 + &String::from_utf8_lossy(&output.stderr), output.status.code().unwrap())
+    };
+    let (text, code) = scan(&[("IMGARCH_IMAGE_MEMORY", "100000")]);
+    assert_eq!(code, 3, "{text}");
+    assert!(text.contains("take more than 100000 bytes of memory") && text.contains("image-memory"), "{text}");
+    assert_eq!(scan(&[]).1, 0);
+}
