@@ -60,7 +60,7 @@ fn an_image_with_more_names_than_its_memory_holds_is_not_judged() {
     }
     write_layout(directory.path(), &[image]);
     let scan = |env: &[(&str, &str)]| {
-        let output = imgarch(directory.path(), &["scan", "--no-cache", "."], env);
+        let output = imgarch(directory.path(), &["scan", "--no-cache", "--format", "json", "."], env);
         (said(&output).0 + &String::from_utf8_lossy(&output.stderr), output.status.code().unwrap())
     };
     let (text, code) = scan(&[("IMGARCH_IMAGE_MEMORY", "100000")]);

@@ -158,7 +158,7 @@ mod tests {
     #[test]
     fn broken_text_says_where() {
         let open = "target \"a\" {\n";
-        assert_eq!(parse(open).unwrap_err().at, open.len());
+        assert_eq!(parse(open).unwrap_err().at, open.len() - 1);
         assert!(parse(&"a = [".repeat(10_000)).is_err());
         assert!(parse("a = \"x").is_err() && parse("}").is_err() && parse("x <<E").is_err());
     }
