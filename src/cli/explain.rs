@@ -4,7 +4,7 @@ use std::io::Write;
 
 use super::CliError;
 use crate::judge::code::{CODES, Code, CodeRow};
-use crate::judge::purpose;
+use crate::judge::facts::purpose;
 use crate::lint::{Fixable, RULES, Rule};
 use crate::report::docs;
 use crate::report::rules::RuleId;

@@ -10,7 +10,7 @@ use super::outputs::{Output, outputs};
 use super::progress::Progress;
 use super::settings::{self, Settings, Typed};
 use super::{CliError, Environment, Terminal, attest, cache, deadline, gate, opening, targets};
-use crate::judge::purpose;
+use crate::judge::facts::purpose;
 use crate::kube::object::NodeObject;
 use crate::kube::{self, Nodes, Survey, Use, manifest};
 use crate::platform::{Platform, Target};

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::judge::code::Code;
+use crate::judge::facts::programs::{Fit, Programs};
 use crate::judge::finding::Finding;
-use crate::judge::programs::{Fit, Programs};
 use crate::platform::{Arch, Platform, Target};
 
 /// How labels and files stand to one another.

@@ -6,15 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::image::FileView;
 use crate::inspect::{FileKind, Native, Zip};
 use crate::judge::code::{Code, Severity};
+use crate::judge::facts::purpose::FAT_ARCHIVE;
+use crate::judge::facts::tokens;
+use crate::judge::facts::wheel::foreign_tags;
 use crate::judge::files::{Files, purposeful};
 use crate::judge::finding::Finding;
-use crate::judge::packages::foreign_tags;
-use crate::judge::tokens;
 use crate::platform::Arch;
-
-/// The rule by which native parts for other platforms belong in an archive; it can be switched off like the others.
-pub const RULE: (&str, &str) =
-    ("fat-archive", "an archive that brings native parts for this platform, too, or whose kin does");
 
 /// Judges every archive.
 pub fn judge(files: &Files<'_>) -> Vec<Finding> {
@@ -98,7 +95,7 @@ fn archive(
     let lacking: Vec<(&String, &Part)> = parts.iter().filter(|(_, part)| !part.serves(files)).collect();
     let is_fat = tokens::families(path).iter().any(|family| served.contains(family)) && names(path) != Some(here);
     let has_others = zip.natives.iter().any(|(_, native)| !is_own(native, here));
-    let is_off = files.rules_off.contains(RULE.0);
+    let is_off = files.rules_off.contains(FAT_ARCHIVE.0);
     if (lacking.is_empty() || is_fat) && !is_off {
         if let Some(finding) = wheel(files, view, path, zip).filter(|_| !is_fat) {
             return Some(finding);
@@ -107,7 +104,7 @@ fn archive(
         let is = format!("an archive with {count} native parts for other platforms");
         let finding =
             Finding::new(Code::ForeignOnPurpose, "foreign on purpose").at(path, view.layer).is(is, here.name());
-        return has_others.then(|| purposeful(finding, RULE.0, RULE.1));
+        return has_others.then(|| purposeful(finding, FAT_ARCHIVE.0, FAT_ARCHIVE.1));
     }
     if !has_others || (zip.unread > 0 && parts.values().any(|part| part.serves(files))) {
         return None;

@@ -5,9 +5,8 @@ use std::collections::BTreeSet;
 
 use crate::image::{NodeKind, RootFs};
 use crate::inspect::FileKind;
-use crate::judge::programs::{Fit, Program, Programs};
-use crate::judge::purpose::is_kin;
-use crate::judge::tokens::{self, Libc};
+use crate::judge::facts::programs::{Fit, Program, Programs};
+use crate::judge::facts::tokens::{self, Libc, is_kin};
 use crate::platform::Arch;
 
 /// What this image's platform is served with.

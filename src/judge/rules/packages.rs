@@ -5,18 +5,17 @@ use std::collections::BTreeSet;
 
 use crate::image::FileView;
 use crate::inspect::{FileKind, NpmPackage};
-use crate::judge::archives;
 use crate::judge::code::{Code, Severity};
+use crate::judge::facts::reach::Way;
+use crate::judge::facts::tokens;
+use crate::judge::facts::wheel::foreign_tags;
 use crate::judge::files::Files;
 use crate::judge::finding::Finding;
-use crate::judge::reach::Way;
-use crate::judge::tokens::{self, Libc};
-use crate::platform::Arch;
 
 /// Findings on packages. `found`: what the rules on single files found, so that nothing is said twice.
-pub fn judge_packages(files: &Files<'_>, found: &[Finding]) -> Vec<Finding> {
+pub fn judge(files: &Files<'_>, found: &[Finding]) -> Vec<Finding> {
     let told: BTreeSet<&str> = found.iter().filter_map(|finding| finding.group.as_deref()).collect();
-    let mut findings = archives::judge(files);
+    let mut findings = Vec::new();
     for view in files.rootfs.files_with_facts() {
         let Some(kind) = view.fact else { continue };
         if !matches!(kind, FileKind::Wheel(_) | FileKind::NpmPackage(_)) {
@@ -68,40 +67,6 @@ fn is_package(rest: &str, package: &str) -> bool {
     let plain = |name: &str| name.replace('-', "_").to_ascii_lowercase();
     // `_cffi_backend` and `yaml` are told from cffi and PyYAML by their dist-info alone.
     plain(first) == plain(package)
-}
-
-/// What a wheel's tags name, where none of them is for this platform; `any` is for every one. Source: PEP 425, 600, 656.
-pub fn foreign_tags(tags: &[String], here: Arch, libcs: &[Libc]) -> Option<String> {
-    let platforms: BTreeSet<&str> =
-        tags.iter().filter_map(|tag| tag.rsplit('-').next()).flat_map(|platforms| platforms.split('.')).collect();
-    let serves = |platform: &&str| match *platform {
-        "any" => true,
-        platform if platform.contains("linux") => {
-            let libc = if platform.starts_with("musllinux") {
-                Some(Libc::Musl)
-            } else if platform.starts_with("manylinux") {
-                Some(Libc::Glibc)
-            } else {
-                None
-            };
-            let fits_libc = libcs.is_empty() || libc.is_none_or(|libc| libcs.contains(&libc));
-            // An architecture that is not known proves nothing.
-            fits_libc && tag_arch(platform).is_none_or(|arch| arch == here)
-        }
-        platform => !(platform.starts_with("macosx_") || platform.starts_with("win") || platform.starts_with("ios_")),
-    };
-    (!platforms.is_empty() && !platforms.iter().any(serves))
-        .then(|| platforms.into_iter().collect::<Vec<_>>().join(", "))
-}
-
-/// `manylinux_2_17_x86_64` and `linux_aarch64`.
-fn tag_arch(platform: &str) -> Option<Arch> {
-    crate::platform::arch::ARCHES
-        .iter()
-        .flat_map(|row| row.uname.iter().chain(row.aliases).map(move |name| (row.arch, *name)))
-        .filter(|(_, name)| platform.ends_with(&format!("_{name}")))
-        .max_by_key(|(_, name)| name.len())
-        .map(|(arch, _)| arch)
 }
 
 /// An npm package that keeps its native part in one package a platform, where another platform's is installed and this
@@ -157,28 +122,6 @@ fn platform_parts(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_wheels_tags_name_its_platforms() {
-        let tags = |text: &str| foreign_tags(&[text.to_string()], Arch::Arm64, &[Libc::Glibc]).is_some();
-        for foreign in [
-            "cp311-cp311-manylinux_2_17_x86_64.manylinux2014_x86_64",
-            "cp311-cp311-musllinux_1_2_armv7l",
-            "cp311-cp311-musllinux_1_2_aarch64",
-            "cp311-cp311-macosx_11_0_arm64",
-            "cp311-cp311-win_amd64",
-        ] {
-            assert!(tags(foreign), "{foreign}");
-        }
-        for own in [
-            "cp311-cp311-manylinux_2_28_aarch64",
-            "cp311-cp311-linux_aarch64",
-            "py3-none-any",
-            "cp311-cp311-manylinux_2_17_x86_64.manylinux_2_17_aarch64",
-        ] {
-            assert!(!tags(own), "{own}");
-        }
-    }
 
     #[test]
     fn names_of_a_package_are_told_from_longer_ones() {

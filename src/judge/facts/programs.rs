@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::image::{NodeId, RootFs};
 use crate::inspect::{Elf, FileKind};
-use crate::judge::tokens::{self, Libc, PathPlatform};
+use crate::judge::facts::tokens::{self, Libc, PathPlatform};
 use crate::platform::{Arch, Fact, Node, binfmt};
 
 /// Whether a file's machine is one that a node's kernel takes; nothing is said of its loader or libraries.

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::image::{NodeId, NodeKind, RootFs};
 use crate::inspect::FileKind;
-use crate::judge::programs::{Fit, Program, Programs};
-use crate::judge::runtimes;
+use crate::judge::facts::programs::{Fit, Program, Programs};
+use crate::judge::facts::runtimes;
 
 /// How a file is come by.
 #[derive(Clone, Debug, PartialEq, Eq)]

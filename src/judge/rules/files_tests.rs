@@ -1,14 +1,16 @@
 //! Findings on files by how they are reached, on trees built in code: an image for arm64 that starts `/app`.
 
-use super::*;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use crate::exec::Exec;
-use crate::image::{Contents, Entry, EntryKind, merge};
+use crate::image::{Contents, Entry, EntryKind, RootFs, merge};
 use crate::inspect::elf_builder::ElfBuilder;
-use crate::inspect::inspect;
+use crate::inspect::{FileKind, inspect};
+use crate::judge::code::Severity;
 use crate::judge::labels::Labels;
 use crate::judge::{Case, judge};
-use crate::platform::{Platform, Target};
-use std::sync::Arc;
+use crate::platform::{Arch, Platform, Target};
 
 fn amd64() -> Vec<u8> {
     ElfBuilder::amd64().build()

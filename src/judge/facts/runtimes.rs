@@ -1,6 +1,6 @@
 //! Language run-times and servers that load native modules: by which program an image has one, and where its modules lie.
 
-use crate::judge::programs::{Fit, Program, Programs};
+use crate::judge::facts::programs::{Fit, Program, Programs};
 
 /// The names of its interpreter and where its native modules lie.
 pub struct Runtime {

@@ -2,12 +2,12 @@
 //! is not there, or named so that their run-time does not find them.
 
 use crate::judge::code::{Code, Severity};
+use crate::judge::facts::programs::Program;
+use crate::judge::facts::reach::Way;
+use crate::judge::facts::siblings::{Siblings, fits_libc};
+use crate::judge::facts::{purpose, tokens};
 use crate::judge::files::{Files, foreign, suspect};
 use crate::judge::finding::Finding;
-use crate::judge::programs::Program;
-use crate::judge::reach::Way;
-use crate::judge::siblings::{Siblings, fits_libc};
-use crate::judge::{purpose, tokens};
 
 /// The finding on a program or module of this architecture, if there is one.
 pub fn judge(files: &Files<'_>, siblings: &Siblings, program: &Program<'_>) -> Option<Finding> {

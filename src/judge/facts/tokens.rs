@@ -189,6 +189,12 @@ impl PathPlatform {
     }
 }
 
+/// Whether two architectures may go by one name.
+pub fn is_kin(named: Option<Arch>, own: Option<Arch>) -> bool {
+    let family = |arch: Arch| arch.oci().get(..3);
+    named == own || named.zip(own).is_some_and(|(named, own)| family(named) == family(own))
+}
+
 /// Words with the separator that stands before each.
 fn words(text: &str) -> impl Iterator<Item = (char, &str)> {
     let mut rest = text;

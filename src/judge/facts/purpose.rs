@@ -5,10 +5,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::inspect::{Ar, Elf, MachO, PT_LOAD, Pe};
-use crate::judge::archives;
-use crate::judge::programs::{Fit, Program};
-use crate::judge::siblings::{Siblings, package_directory};
-use crate::judge::tokens::{self, PathPlatform};
+use crate::judge::facts::programs::{Fit, Program};
+use crate::judge::facts::siblings::{Siblings, package_directory};
+use crate::judge::facts::tokens::{self, PathPlatform, is_kin};
 use crate::platform::Arch;
 use crate::platform::arch::ArchRow;
 
@@ -35,6 +34,11 @@ pub struct PurposeRule {
     pub why: &'static str,
     applies: fn(&Suspect<'_>, &Siblings) -> bool,
 }
+
+/// Excuses native parts for other platforms in an archive. It looks at archives and not at files, so it is not in
+/// [`RULES`]; it can be disabled like them.
+pub const FAT_ARCHIVE: (&str, &str) =
+    ("fat-archive", "an archive that brings native parts for this platform, too, or whose kin does");
 
 /// Rules in the order in which they are asked.
 pub const RULES: &[PurposeRule] = &[
@@ -142,12 +146,6 @@ pub fn names_itself(suspect: &Suspect<'_>, here: Arch) -> bool {
         }
         _ => !platform.may_be_linux,
     }
-}
-
-/// Whether two architectures may go by one name.
-pub fn is_kin(named: Option<Arch>, own: Option<Arch>) -> bool {
-    let family = |arch: Arch| arch.oci().get(..3);
-    named == own || named.zip(own).is_some_and(|(named, own)| family(named) == family(own))
 }
 
 fn has_directory(suspect: &Suspect<'_>, names: &[&str]) -> bool {
@@ -305,7 +303,7 @@ fn is_tool_cache(suspect: &Suspect<'_>) -> bool {
 
 /// The names of all rules with what they say, for help and documentation.
 pub fn rule_names() -> BTreeMap<&'static str, &'static str> {
-    RULES.iter().map(|rule| (rule.name, rule.why)).chain([archives::RULE]).collect()
+    RULES.iter().map(|rule| (rule.name, rule.why)).chain([FAT_ARCHIVE]).collect()
 }
 
 #[cfg(test)]

@@ -4,12 +4,12 @@
 use crate::image::FileView;
 use crate::inspect::{FileKind, Shebang, TextStart};
 use crate::judge::code::{Code, Severity};
+use crate::judge::facts::purpose::{self, Format, Suspect};
+use crate::judge::facts::runtimes::is_library;
+use crate::judge::facts::siblings::Siblings;
+use crate::judge::facts::tokens;
 use crate::judge::files::{Files, group, purposeful};
 use crate::judge::finding::Finding;
-use crate::judge::purpose::{self, Format, Suspect};
-use crate::judge::runtimes::is_library;
-use crate::judge::siblings::Siblings;
-use crate::judge::tokens;
 
 /// Judges all files that are no ELF.
 pub fn judge(files: &Files<'_>, siblings: &Siblings) -> Vec<Finding> {

@@ -1,0 +1,10 @@
+//! What is known of an image's files: platforms by names, builds for other platforms next to them, purposes, and how a
+//! file is reached. Facts make no findings.
+
+pub mod programs;
+pub mod purpose;
+pub mod reach;
+pub mod runtimes;
+pub mod siblings;
+pub mod tokens;
+pub mod wheel;

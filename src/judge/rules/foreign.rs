@@ -1,0 +1,118 @@
+//! Findings on single foreign programs and libraries, by how they are reached.
+
+use crate::judge::code::{Code, Severity};
+use crate::judge::entry::article;
+use crate::judge::facts::programs::Program;
+use crate::judge::facts::purpose::{self, PurposeRule};
+use crate::judge::facts::reach::Way;
+use crate::judge::facts::siblings::{self, Siblings};
+use crate::judge::facts::tokens;
+use crate::judge::files::{Files, foreign, purposeful, suspect};
+use crate::judge::finding::Finding;
+use crate::judge::rules::FileFindings;
+
+/// Judges a program that this platform does not run.
+pub fn judge(files: &Files<'_>, siblings: &Siblings, program: &Program<'_>, result: &mut FileFindings) {
+    let way = files.reach.way(program);
+    // What is executed from the chain or PATH, or loaded for want of another, is never excused.
+    let is_exempt = matches!(way, Way::Chain | Way::Called { .. } | Way::Path { .. } | Way::Needed { .. });
+    let suspect = suspect(program);
+    let rule = purpose::purpose(&suspect, siblings, files.rules_off).filter(|_| !is_exempt || !program.is_runnable());
+    if let Some(rule) = rule {
+        result.findings.push(on_purpose(files, program, rule));
+        return;
+    }
+    result.foreign += 1;
+    result.count(program);
+    if files.is_told(&program.path) {
+        return;
+    }
+    let finding = reached(files, program, &way);
+    // Of a package that brings a file for each of many platforms, one stands for all.
+    let is_said = |known: &Finding| {
+        matches!(known.code, Code::PackageOtherPlatform | Code::ForeignExtension) && known.group == finding.group
+    };
+    if finding.code != Code::PackageOtherPlatform || !result.findings.iter().any(is_said) {
+        result.findings.push(finding);
+    }
+}
+
+fn on_purpose(files: &Files<'_>, program: &Program<'_>, rule: &'static PurposeRule) -> Finding {
+    let finding = foreign(files, program, Code::ForeignOnPurpose, "foreign on purpose".to_string());
+    purposeful(finding, rule.name, rule.why)
+}
+
+/// The finding on a foreign file by its way. Files on the chain are the entry finding's.
+fn reached(files: &Files<'_>, program: &Program<'_>, way: &Way) -> Finding {
+    let (arch, here) = (program.arch_name(), files.node.arch.name());
+    let an_arch = format!("{} {arch}", article(&arch));
+    let say = |code: Code, message: String| foreign(files, program, code, message);
+    match way {
+        // A script on the chain calls it and goes on without it.
+        Way::Chain => {
+            let message = format!("a script on the entry chain calls {an_arch} program; this platform is {here}");
+            say(Code::ForeignCalled, message)
+        }
+        Way::Called { by } => {
+            let mut finding =
+                say(Code::ForeignCalled, format!("{by} calls {an_arch} program; this platform is {here}"));
+            finding.reached_by.push(by.clone());
+            finding
+        }
+        Way::Path { link } => {
+            let mut finding = say(Code::ForeignOnPath, format!("a program on PATH is {arch}; this platform is {here}"));
+            finding.reached_by.extend(link.clone());
+            finding
+        }
+        Way::Needed { by } => {
+            let message = format!("{by} needs this library, and it is {arch}; this platform is {here}");
+            let mut finding = say(Code::ForeignLibrary, message);
+            finding.reached_by = vec![by.clone(), program.path.clone()];
+            finding
+        }
+        Way::Extension { .. } if names_platform(files, program) => package(files, program),
+        Way::Package if names_platform(files, program) => package(files, program).severity(Severity::Warning),
+        Way::Extension { runtime } => {
+            let message = format!("a module of {runtime} is {arch}; this platform is {here}");
+            let mut finding = say(Code::ForeignExtension, message);
+            finding.reached_by.extend(files.interpreter(runtime));
+            finding.reached_by.push(program.path.clone());
+            finding
+        }
+        Way::Package => {
+            let message = format!("a package's native part is {arch}; this platform is {here}");
+            say(Code::ForeignExtension, message).severity(Severity::Warning)
+        }
+        Way::Loose => say(Code::ForeignFile, format!("{an_arch} file in an image for {here}")),
+    }
+}
+
+/// Whether a file of a package says by its directory, or its package's name, for which platform it is:
+/// `@rollup/rollup-linux-x64-gnu`, `prebuilds/linux-x64/x.node`, `gems/nokogiri-1.15-x86_64-linux`. Such packages look
+/// for a build of their own first. CPython's modules say it in their file's name, and each is looked for by itself.
+fn names_platform(files: &Files<'_>, program: &Program<'_>) -> bool {
+    let package =
+        siblings::package_directory(&program.path).filter(|_| siblings::python_package(&program.path).is_none());
+    let from = package.map_or_else(
+        || program.path.find("/runtimes/").or_else(|| program.path.find("/gems/")),
+        |package| package.rfind("/node_modules/"),
+    );
+    let Some(directories) = from.and_then(|from| Some(&program.path[from..program.path.rfind('/')?])) else {
+        return false;
+    };
+    purpose::names_itself(&suspect(program), files.node.arch)
+        && tokens::read(directories).is_some_and(|platform| platform.arch.is_some())
+}
+
+/// A package that was installed for another platform only.
+fn package(files: &Files<'_>, program: &Program<'_>) -> Finding {
+    let here = files.node.arch.name();
+    let arch = program.arch_name();
+    let own_name =
+        siblings::npm_package(&program.path).filter(|(name, _)| tokens::read(name).is_some_and(|p| p.arch.is_some()));
+    let message = match own_name {
+        Some((name, _)) => format!("the package {name} is for {arch}; its build for {here} is not installed"),
+        None => format!("a package brings native parts for other platforms ({arch}), and none for {here}"),
+    };
+    foreign(files, program, Code::PackageOtherPlatform, message)
+}

@@ -1,0 +1,69 @@
+//! Findings on the layers themselves: links that no engine can make, entries that engines refuse, links that a layer covers.
+
+use std::collections::BTreeMap;
+
+use crate::image::{Dangling, LinkFault, Refusal, Refused, RootFs};
+use crate::inspect::FileKind;
+use crate::judge::code::{Code, Severity};
+use crate::judge::finding::Finding;
+
+/// Judges what the merge noted of the layers.
+pub fn judge(rootfs: &RootFs<FileKind>) -> Vec<Finding> {
+    let mut findings = dangling(rootfs);
+    findings.extend(covered(rootfs));
+    findings.extend(refused(rootfs));
+    findings
+}
+
+/// Hard links that the engine which unpacks the image cannot make: one finding for each layer and reason.
+fn dangling(rootfs: &RootFs<FileKind>) -> Vec<Finding> {
+    let mut met: BTreeMap<(usize, LinkFault), (usize, &Dangling)> = BTreeMap::new();
+    for link in rootfs.dangling() {
+        met.entry((link.layer, link.fault)).or_insert((0, link)).0 += 1;
+    }
+    let finding = |((layer, fault), (count, link)): ((usize, LinkFault), (usize, &Dangling))| {
+        let (path, target) = (String::from_utf8_lossy(&link.path), String::from_utf8_lossy(&link.target));
+        let (code, severity, place) = match fault {
+            LinkFault::Nowhere => (Code::HardLinkToNothing, Severity::Error, "is not in the image"),
+            // Not every driver unpacks a layer apart from those below it.
+            LinkFault::LowerLayer => (Code::HardLinkAcrossLayers, Severity::Warning, "is in a lower layer only"),
+            LinkFault::TargetLater => (Code::HardLinkAcrossLayers, Severity::Error, "comes after it in the layer"),
+        };
+        let others =
+            if count > 1 { format!("; {} more links of this layer are like it", count - 1) } else { String::new() };
+        let text = format!("a hard link to /{target}, which {place}{others}");
+        Finding::new(code, text).at(&format!("/{path}"), layer).severity(severity)
+    };
+    met.into_iter().map(finding).collect()
+}
+
+/// Entries that engines refuse: one finding for each layer and reason.
+fn refused(rootfs: &RootFs<FileKind>) -> impl Iterator<Item = Finding> {
+    rootfs.refused().map(|Refused { layer, why, path, count }| {
+        let (text, severity) = match why {
+            Refusal::Twice => (
+                "the layer lists it twice: docker's classic store, podman and CRI-O refuse that, containerd does not",
+                Severity::Warning,
+            ),
+            Refusal::HiddenHere => {
+                ("the layer both brings and hides it: on overlayfs engines refuse that, `file exists`", Severity::Error)
+            }
+        };
+        let others = if *count > 1 { format!("; {} more of this layer are like it", count - 1) } else { String::new() };
+        let path = format!("/{}", String::from_utf8_lossy(path));
+        Finding::new(Code::OddLayer, format!("{text}{others}")).at(&path, *layer).severity(severity)
+    })
+}
+
+/// Layers that write below a link of a lower layer, which hides what was reached through it.
+fn covered(rootfs: &RootFs<FileKind>) -> impl Iterator<Item = Finding> {
+    rootfs.covered_links().iter().map(|link| {
+        let (path, target) = (String::from_utf8_lossy(&link.path), String::from_utf8_lossy(&link.target));
+        let text =
+            format!("it has entries below {path}, a link to {target} in a lower layer: engines put a directory there");
+        // What breaks by it is found on its own; what does not is well.
+        let mut finding = Finding::new(Code::OddLayer, text).at(&path, link.layer).severity(Severity::Note);
+        finding.hint = vec!["build the layer again, with the path that the link leads to".to_string()];
+        finding
+    })
+}

@@ -1,0 +1,60 @@
+//! Rules on the files of an image: each file goes to the rule of its kind.
+
+mod archives;
+mod foreign;
+mod layers;
+mod natives;
+pub mod others;
+mod packages;
+
+use std::collections::BTreeMap;
+
+use crate::judge::facts::programs::{Fit, Program};
+use crate::judge::facts::siblings::Siblings;
+use crate::judge::files::Files;
+use crate::judge::finding::Finding;
+use crate::platform::Arch;
+
+/// What was found in the files.
+#[derive(Default)]
+pub struct FileFindings {
+    pub findings: Vec<Finding>,
+    /// Foreign programs and libraries that are not there on purpose.
+    pub foreign: usize,
+    /// How many programs and libraries there are of each architecture, those that are there on purpose left out.
+    pub architectures: BTreeMap<Arch, usize>,
+}
+
+impl FileFindings {
+    fn count(&mut self, program: &Program<'_>) {
+        if let Some(arch) = program.elf.arch() {
+            *self.architectures.entry(arch).or_default() += 1;
+        }
+    }
+}
+
+/// Judges every file except those on the chain, which have the entry's own findings, and the layers.
+pub fn judge(files: &Files<'_>) -> FileFindings {
+    let siblings = Siblings::of(files.rootfs, files.programs, files.node.arch);
+    let mut result = FileFindings::default();
+    for program in &files.programs.all {
+        if program.is_runnable() && program.fit != Fit::Foreign {
+            result.count(program);
+        }
+        match program.fit {
+            Fit::Foreign | Fit::NoLinux => foreign::judge(files, &siblings, program, &mut result),
+            Fit::Native | Fit::Compat => result.findings.extend(natives::judge(files, &siblings, program)),
+            Fit::PerhapsCompat | Fit::Emulated => {}
+        }
+    }
+    result.findings.extend(others::judge(files, &siblings));
+    result.findings.extend(archives::judge(files));
+    let packages = packages::judge(files, &result.findings);
+    result.findings.extend(packages);
+    result.findings.extend(layers::judge(files.rootfs));
+    result
+}
+
+#[cfg(test)]
+#[path = "files_tests.rs"]
+mod tests;
