@@ -89,7 +89,10 @@ pub fn pe_header(bytes: &[u8]) -> Option<Pe> {
     let (arch, is_dotnet) = (pe_arch(machine), clr.is_some_and(|address| address != 0));
     // At the same place in PE32 and PE32+.
     let subsystem = directories.and_then(|_| optional.pread_with::<u16>(68, LE).ok()).unwrap_or(0);
-    Some(Pe { machine, arch, is_dll: flags & 0x2000 != 0, is_dotnet, subsystem })
+    // SizeOfCode and AddressOfEntryPoint; without an optional header nothing is known.
+    let word = |at: usize| optional.pread_with::<u32>(at, LE).unwrap_or(1);
+    let has_code = word(4) != 0 || word(16) != 0;
+    Some(Pe { machine, arch, is_dll: flags & 0x2000 != 0, is_dotnet, subsystem, has_code })
 }
 
 /// Source: Microsoft's PE format, "Machine Types".
@@ -155,21 +158,42 @@ mod tests {
             0x22,
             true,
             0,
-            Pe { machine: 0x8664, arch: Some(Arch::Amd64), is_dll: false, is_dotnet: false, subsystem: 10 },
+            Pe {
+                machine: 0x8664,
+                arch: Some(Arch::Amd64),
+                is_dll: false,
+                is_dotnet: false,
+                subsystem: 10,
+                has_code: true,
+            },
         );
         check(
             0xaa64,
             0x2022,
             true,
             0,
-            Pe { machine: 0xaa64, arch: Some(Arch::Arm64), is_dll: true, is_dotnet: false, subsystem: 10 },
+            Pe {
+                machine: 0xaa64,
+                arch: Some(Arch::Arm64),
+                is_dll: true,
+                is_dotnet: false,
+                subsystem: 10,
+                has_code: true,
+            },
         );
         check(
             0x14c,
             0x2102,
             false,
             0x2008,
-            Pe { machine: 0x14c, arch: Some(Arch::I386), is_dll: true, is_dotnet: true, subsystem: 10 },
+            Pe {
+                machine: 0x14c,
+                arch: Some(Arch::I386),
+                is_dll: true,
+                is_dotnet: true,
+                subsystem: 10,
+                has_code: false,
+            },
         );
         assert_eq!(pe_header(b"PE\0"), None);
     }

@@ -38,8 +38,19 @@ pub enum FileKind {
     NpmPackage(Box<NpmPackage>),
     /// A file by which loading or users are decided, whole up to [`CONFIG_BYTES`]: see [`super::is_config_path`].
     Config(Box<Box<[u8]>>),
+    /// A configuration text by the programs and libraries that it names: see [`super::mentions`].
+    Mentions(Box<Vec<Mention>>),
     /// Anything else.
     Data,
+}
+
+/// A program or library that a text names.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mention {
+    /// Counted from 1.
+    pub line: u32,
+    /// An absolute path, or the file name of a shared library.
+    pub name: String,
 }
 
 /// How a text without a usable shebang starts; tells the near misses of a script.
@@ -113,6 +124,8 @@ pub struct NpmPackage {
     pub libc: Vec<String>,
     /// Names of optionalDependencies that carry a platform in their name (`@esbuild/linux-x64`).
     pub optional: Vec<String>,
+    /// The first file of `bin`, relative to the package.
+    pub bin: Option<String>,
 }
 
 /// A `#!` file. The line is kept as the kernel reads it: at most 256 bytes of the file.
@@ -125,6 +138,8 @@ pub struct Script {
     pub text: Box<[u8]>,
     /// Whether `text` is the whole file.
     pub is_whole: bool,
+    /// The archive that follows the first line: a Python zipapp, .pex or shiv file. Source: Python's zipapp.
+    pub zip: Option<Box<Zip>>,
 }
 
 /// Interpreter path and optional argument, byte for byte as `binfmt_script` splits the line. The interpreter is empty
@@ -275,6 +290,8 @@ pub struct Pe {
     pub is_dotnet: bool,
     /// Of the optional header: 2 and 3 Windows programs, 10 to 13 EFI's; 0 where there is none.
     pub subsystem: u16,
+    /// Whether it holds code: a library of resources (`.rll`, `.mui`) holds none.
+    pub has_code: bool,
 }
 
 /// A zip's content as far as it matters: the native code in it.

@@ -1,7 +1,7 @@
 //! How much memory a file's kind takes, for the cap on what is kept of one image. Lengths, not capacities: an estimate
 //! within a factor of two of what the allocator gives out.
 
-use super::{Ar, Dynamic, Elf, FileKind, MachO, NpmPackage, Pe, Script, TextStart, Zip};
+use super::{Ar, Dynamic, Elf, FileKind, MachO, Mention, NpmPackage, Pe, Script, TextStart, Zip};
 
 impl FileKind {
     /// Bytes on the heap.
@@ -16,6 +16,10 @@ impl FileKind {
             FileKind::Text(TextStart::ErrorPage(line)) => size_of::<String>() + line.len(),
             FileKind::Wheel(tags) => size_of::<Vec<String>>() + strings(tags),
             FileKind::NpmPackage(package) => npm_bytes(package),
+            FileKind::Mentions(found) => {
+                let names = found.iter().map(|mention| size_of::<Mention>() + mention.name.len());
+                size_of::<Vec<Mention>>() + names.sum::<usize>()
+            }
             FileKind::Config(text) => size_of::<Box<[u8]>>() + text.len(),
             FileKind::Text(
                 TextStart::Plain | TextStart::BomShebang | TextStart::BlankShebang | TextStart::Source(_),
@@ -72,7 +76,8 @@ fn script_bytes(script: &Script) -> usize {
         .shebang
         .as_ref()
         .map_or(0, |shebang| shebang.interpreter.len() + shebang.argument.as_ref().map_or(0, Vec::len));
-    size_of::<Script>() + shebang + script.text.len()
+    let zip = script.zip.as_ref().map_or(0, |zip| zip_bytes(zip));
+    size_of::<Script>() + shebang + script.text.len() + zip
 }
 
 fn zip_bytes(zip: &Zip) -> usize {
@@ -82,7 +87,10 @@ fn zip_bytes(zip: &Zip) -> usize {
 
 fn npm_bytes(package: &NpmPackage) -> usize {
     let lists = [&package.os, &package.cpu, &package.libc, &package.optional];
-    size_of::<NpmPackage>() + package.name.len() + lists.into_iter().map(|list| strings(list)).sum::<usize>()
+    size_of::<NpmPackage>()
+        + package.name.len()
+        + optional(&package.bin)
+        + lists.into_iter().map(|list| strings(list)).sum::<usize>()
 }
 
 #[cfg(test)]

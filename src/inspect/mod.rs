@@ -10,6 +10,7 @@ mod foreign;
 mod go;
 mod kind;
 mod memory;
+mod mentions;
 mod named;
 mod notes;
 mod script;
@@ -23,6 +24,7 @@ use std::io::Read;
 
 pub use foreign::mach_cpu;
 pub use kind::*;
+pub use mentions::{mentions, names};
 pub use named::is_config_path;
 use window::{Store, Window};
 #[cfg(test)]
@@ -88,8 +90,21 @@ fn classify(path: &[u8], is_executable: bool, window: &mut Window<'_>) -> FileKi
             FileKind::Ar(Box::new(ar::inspect(window)))
         }
         _ if head.get(257..262) == Some(b"ustar") => FileKind::Packed(Packing::Tar),
-        _ => by_name(path, window).unwrap_or_else(|| text::inspect(window.head(), window.size(), is_executable)),
+        _ => by_name(path, window).unwrap_or_else(|| text(path, is_executable, window)),
     }
+}
+
+/// A text, or what a configuration text names. An executable one may be meant to be run, which counts for more.
+fn text(path: &[u8], is_executable: bool, window: &mut Window<'_>) -> FileKind {
+    let kind = text::inspect(window.head(), window.size(), is_executable);
+    if is_executable || kind != FileKind::Text(TextStart::Plain) || !mentions::is_mention_path(path) {
+        return kind;
+    }
+    window.want(0, mentions::MENTION_BYTES);
+    window.pass_wanted();
+    let text = window.head();
+    let found = mentions::mentions(path, &text[..text.len().min(mentions::MENTION_BYTES as usize)]);
+    if found.is_empty() { kind } else { FileKind::Mentions(Box::new(found)) }
 }
 
 /// Texts that count for where they are.

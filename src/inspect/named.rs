@@ -68,6 +68,11 @@ pub fn npm_package(text: &[u8]) -> Option<NpmPackage> {
         cpu: strings(wire.cpu),
         libc: strings(wire.libc),
         optional: named.collect(),
+        bin: match wire.bin {
+            Some(Bin::One(path)) => Some(path),
+            Some(Bin::Named(paths)) => paths.into_values().next(),
+            None => None,
+        },
     };
     let says = [&package.os, &package.cpu, &package.libc, &package.optional].iter().any(|list| !list.is_empty());
     says.then_some(package)
@@ -93,6 +98,16 @@ struct PackageJson {
     libc: Option<OneOrMany>,
     #[serde(default, rename = "optionalDependencies", deserialize_with = "lenient")]
     optional_dependencies: std::collections::BTreeMap<String, serde_json::Value>,
+    #[serde(default, deserialize_with = "lenient")]
+    bin: Option<Bin>,
+}
+
+/// Source: npm's package.json(5), "bin".
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Bin {
+    One(String),
+    Named(std::collections::BTreeMap<String, String>),
 }
 
 #[derive(Deserialize)]

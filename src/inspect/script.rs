@@ -3,6 +3,7 @@
 
 use super::kind::{HEAD_BYTES, SCRIPT_BYTES, Script, Shebang, ShebangError};
 use super::window::Window;
+use super::zip;
 
 /// Source: include/uapi/linux/binfmts.h `BINPRM_BUF_SIZE`.
 pub const BINPRM_BUF_SIZE: usize = 256;
@@ -24,7 +25,15 @@ pub fn inspect(is_executable: bool, window: &mut Window<'_>) -> Script {
     };
     let text = window.head();
     let text = &text[..text.len().min(kept)];
-    Script { shebang, is_whole: text.len() as u64 == window.size(), text: text.into() }
+    let (is_whole, text) = (text.len() as u64 == window.size(), text.into());
+    let archive = archive_start(&shebang, window.head());
+    Script { shebang, is_whole, text, zip: archive.map(|start| Box::new(zip::inspect_after(window, start))) }
+}
+
+/// Where the archive of a zipapp starts: right after the first line.
+fn archive_start(shebang: &Result<Shebang, ShebangError>, head: &[u8]) -> Option<u64> {
+    let start = head[..head.len().min(BINPRM_BUF_SIZE)].iter().position(|byte| *byte == b'\n')? + 1;
+    (shebang.is_ok() && head[start..].starts_with(b"PK\x03\x04")).then_some(start as u64)
 }
 
 /// Splits the first line of `buf`, the file's first 256 bytes padded with zeros, which start with `#!`.

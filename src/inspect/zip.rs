@@ -81,10 +81,17 @@ pub fn is_worth_reading(path: &[u8], is_executable: bool) -> bool {
 
 /// Reads the archive that `window` has just begun.
 pub fn inspect(window: &mut Window<'_>) -> Zip {
+    inspect_after(window, 0)
+}
+
+/// Reads the archive that follows the first `start` bytes.
+pub fn inspect_after(window: &mut Window<'_>, start: u64) -> Zip {
     let budget = Cell::new(INFLATE_BYTES);
     let mut walk = Walk { zip: Zip::default(), members: 0, budget: &budget, spare: Vec::new() };
     let mut reader = BufReader::with_capacity(BUFFER, window.stream());
-    walk.archive(&mut reader, "", 0);
+    if skip(&mut reader, start).is_some() {
+        walk.archive(&mut reader, "", 0);
+    }
     walk.zip
 }
 

@@ -164,6 +164,22 @@ codes! {
         "a program's dynamic loader is not in the image: it was built for another C library",
         "whatever calls it gets `no such file or directory`, though the program is there",
         "take the build for this image's C library, or link it statically";
+    ForeignConfigured "foreign-configured" Error,
+        "a program or library that configuration or the environment names is for another architecture",
+        "what reads that configuration fails when it runs or loads the file: `exec format error`, `cannot open shared object file`",
+        "install the file for this platform, or take its name out of the configuration";
+    BrokenConfigured "broken-configured" Error,
+        "a file that configuration or the environment names as a program or library is not one for Linux",
+        "what reads that configuration fails when it runs or loads the file: `exec format error`, `invalid ELF header`, `file too short`",
+        "see what the file is: a failed download, a Git LFS pointer, a macOS or Windows program";
+    ExtensionMissingLibrary "extension-missing-library" Error,
+        "an extension module of an installed language runtime needs a library or a symbol version that the image does not have",
+        "importing or requiring it fails at run time: `cannot open shared object file`, `version ... not found`",
+        "install the package that holds the library for this platform in the final stage";
+    PackagePartMissing "package-part-missing" Warning,
+        "a package keeps its native part in one package per platform, and none that fits is installed",
+        "the package looks for its native part, finds none and throws when it is loaded",
+        "install with optional dependencies on, or for, the target platform: npm ci --include=optional";
     PackageOtherPlatform "package-other-platform" Error,
         "a package is installed only as its build for another platform",
         "the package looks for its native part for this platform, finds none and throws when it is loaded",

@@ -5,10 +5,13 @@ use std::collections::BTreeSet;
 use crate::image::RootFs;
 use crate::inspect::FileKind;
 use crate::judge::code::{Code, Severity};
+use crate::judge::facts::libraries::Libraries;
+use crate::judge::facts::named::{NamedBy, Use};
 use crate::judge::facts::programs::{Program, Programs};
 use crate::judge::facts::purpose::{Format, Suspect};
 use crate::judge::facts::reach::Reach;
 use crate::judge::facts::siblings;
+use crate::judge::facts::tokens::Libc;
 use crate::judge::finding::Finding;
 use crate::platform::Node;
 
@@ -17,6 +20,7 @@ pub struct Files<'a> {
     pub rootfs: &'a RootFs<FileKind>,
     pub programs: &'a Programs<'a>,
     pub reach: &'a Reach,
+    pub libraries: &'a Libraries<'a>,
     pub node: &'a Node,
     /// Names of purpose rules that the user switched off.
     pub rules_off: &'a BTreeSet<String>,
@@ -43,6 +47,15 @@ impl Files<'_> {
     /// Whether the start's own findings speak of this file already.
     pub fn is_told(&self, path: &str) -> bool {
         self.told.iter().any(|finding| finding.path.as_deref() == Some(path))
+    }
+
+    /// How bad it is that a file which is named so cannot be used.
+    pub fn named_severity(&self, by: &NamedBy) -> Severity {
+        match by.used {
+            Use::Needed => Severity::Error,
+            Use::Preloaded if self.programs.libcs == [Libc::Musl] => Severity::Error,
+            Use::Preloaded | Use::PreloadFile => Severity::Warning,
+        }
     }
 
     /// The host of a run-time, unless the chain leads over it anyway.

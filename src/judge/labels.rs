@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::judge::code::Code;
+use crate::judge::code::{Code, Severity};
 use crate::judge::facts::programs::{Fit, Programs};
 use crate::judge::finding::Finding;
 use crate::platform::{Arch, Platform, Target};
@@ -90,8 +90,32 @@ pub fn compare(
             (agreement, Some(metadata_finding(promised, declared)))
         }
         None if foreign > 0 => (Agreement::Mixed, None),
-        None => (Agreement::Fits, None),
+        None => (Agreement::Fits, wrong_label(labels, target, programs)),
     }
+}
+
+/// An image whose label names another platform than all of its files, read for a target that the files fit. An index
+/// entry is looked for by its label, so this is one image alone.
+fn wrong_label(labels: Labels<'_>, target: &Target, programs: &Programs<'_>) -> Option<Finding> {
+    let label = labels.published().filter(|label| label.os == "linux")?;
+    let (named, here) = (label.arch()?, target.node.arch);
+    let is_here = |arch: &Arch| *arch == here;
+    // An emulated or 32-bit program is what its label says.
+    if named == here || !programs.count().keys().all(is_here) {
+        return None;
+    }
+    let message = format!(
+        "its label says {label}, and every program in it is {}: it runs here, and it is pulled and scheduled as {label}",
+        here.name()
+    );
+    let mut finding = Finding::new(Code::Mislabelled, message)
+        .is(format!("programs for {}", here.name()), label.to_string())
+        .severity(Severity::Warning);
+    finding.hint = vec![
+        format!("docker run --platform linux/{here} refuses it and nodes of {label} cannot run it"),
+        format!("publish it with its own label: docker buildx build --platform linux/{here}"),
+    ];
+    Some(finding)
 }
 
 fn metadata_finding(promised: &Platform, declared: &Platform) -> Finding {

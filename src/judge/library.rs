@@ -1,7 +1,10 @@
 //! Which file a missing library is about.
 
+use crate::exec::{Link, Trace};
 use crate::image::{NodeId, RootFs};
 use crate::inspect::FileKind;
+use crate::judge::code::Code;
+use crate::judge::facts::libraries::Libraries;
 use crate::judge::facts::programs::{Fit, Program, Programs};
 use crate::judge::finding::Finding;
 use crate::judge::rules::others;
@@ -28,4 +31,15 @@ pub fn place_library(finding: &mut Finding, programs: &Programs<'_>, rootfs: &Ro
         finding.is = is;
         finding.expected = "a library".to_string();
     }
+}
+
+/// A library that is nowhere is missed by the program or library that needs it: the layer that brought that one is where
+/// to look.
+pub fn place_need(finding: &mut Finding, trace: &Trace, libraries: &Libraries<'_>, programs: &Programs<'_>) {
+    let is_absent = finding.code == Code::EntrypointMissingLibrary;
+    let Some(name) = finding.path.clone().filter(|path| is_absent && !path.contains('/')) else { return };
+    let program = trace.steps.iter().rfind(|step| step.link != Link::Loader).and_then(|step| step.path.as_deref());
+    let Some(program) = program.and_then(|path| programs.at(path)) else { return };
+    let needing = libraries.needing(program, &name).unwrap_or(program);
+    finding.layer = Some(needing.layer);
 }

@@ -2,6 +2,7 @@
 
 mod cause;
 pub mod code;
+mod cpu;
 pub mod entry;
 pub mod facts;
 pub mod files;
@@ -9,6 +10,7 @@ pub mod finding;
 mod health;
 pub mod labels;
 mod library;
+mod links;
 pub mod rules;
 pub mod windows;
 
@@ -20,6 +22,7 @@ use crate::inspect::FileKind;
 use crate::platform::{Arch, Target};
 use code::{Code, Severity};
 use entry::Start;
+use facts::libraries::Libraries;
 use facts::programs::Programs;
 use facts::reach::{Chain, Reach};
 use finding::Finding;
@@ -60,7 +63,16 @@ pub fn judge(case: &Case<'_>) -> Judgement {
         Some(trace) => entry::findings(&start, trace, case.rootfs),
         None => vec![Finding::new(Code::NothingStarts, "the image names no ENTRYPOINT and no CMD")],
     };
-    findings.iter_mut().for_each(|finding| library::place_library(finding, &programs, case.rootfs));
+    let libraries = Libraries::of(case.rootfs, &programs);
+    if let Some(trace) = &trace {
+        let path = search_path(&case.call.env);
+        for finding in &mut findings {
+            library::place_library(finding, &programs, case.rootfs);
+            library::place_need(finding, trace, &libraries, &programs);
+            links::explain(finding, trace, path, case.rootfs);
+        }
+        cpu::harden(&mut findings, trace, &programs, &case.target.node);
+    }
     let health = health::healthcheck(case);
     findings.extend(health.finding);
     let steps = trace.as_ref().map_or(&[][..], |trace| &trace.steps);
@@ -77,6 +89,7 @@ pub fn judge(case: &Case<'_>) -> Judgement {
         rootfs: case.rootfs,
         programs: &programs,
         reach: &reach,
+        libraries: &libraries,
         node: &case.target.node,
         rules_off: case.rules_off,
         chain: &way,

@@ -113,7 +113,14 @@ mod tests {
     fn judged(files: &[(&str, u16, Arch)], start: &str) -> Vec<(Code, Option<String>)> {
         let mut contents = Contents::default();
         for (path, machine, arch) in files {
-            let pe = Pe { machine: *machine, arch: Some(*arch), is_dll: false, is_dotnet: false, subsystem: 3 };
+            let pe = Pe {
+                machine: *machine,
+                arch: Some(*arch),
+                is_dll: false,
+                is_dotnet: false,
+                subsystem: 3,
+                has_code: true,
+            };
             contents.push(&Entry::plain(path.as_bytes(), EntryKind::File, 0o755), Some(FileKind::Pe(Box::new(pe))));
         }
         let platform = Platform::new("windows", "amd64", None);

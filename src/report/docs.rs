@@ -3,7 +3,7 @@
 use super::diagnostic::Tool;
 use super::rules::{RuleId, sentence};
 use crate::judge::code::Code;
-use crate::judge::purpose;
+use crate::judge::facts::purpose;
 use crate::lint::{self, Fixable};
 
 /// `docs/codes.md`. Each code has a heading of its own, which links lead to.

@@ -128,6 +128,7 @@ impl Selected {
                     report.platforms.push(platform);
                 }
                 tell_apart(&mut report.platforms);
+                index::blame_pin(&mut report);
             }
         }
         for finding in report.findings.iter_mut().chain(report.platforms.iter_mut().flat_map(|p| &mut p.findings)) {

@@ -2,7 +2,7 @@
 
 use super::model::{ImageReport, Problem};
 use crate::image::{Broken, Image, Selection, Skipped, Why};
-use crate::judge::code::Code;
+use crate::judge::code::{Code, Severity};
 use crate::judge::finding::Finding;
 use crate::oci::Reference;
 
@@ -51,6 +51,22 @@ fn seeming(selection: &Selection, registry: Option<&Reference>, attestations: us
         finding.hint = vec![format!("{usual} {only},linux/amd64,linux/arm64")];
     }
     Some(finding)
+}
+
+/// Puts a digest that pins one platform first where the image fails for want of another: the index most likely has it.
+pub fn blame_pin(report: &mut ImageReport) {
+    let is_other = |finding: &Finding| {
+        matches!(finding.code, Code::EntrypointWrongArch | Code::WhollyAnotherArchitecture | Code::NoPlatformForTarget)
+    };
+    let found = report.findings.iter().chain(report.platforms.iter().flat_map(|platform| &platform.findings));
+    let fails = found.into_iter().any(is_other);
+    let Some(at) = report.findings.iter().position(|finding| finding.code == Code::DigestPinsPlatform) else { return };
+    if fails {
+        let mut pin = report.findings.remove(at);
+        pin.severity = Severity::Error;
+        pin.message = format!("{}, so no other platform of its index is pulled", pin.message);
+        report.findings.insert(0, pin);
+    }
 }
 
 fn platform_name(image: &Image) -> String {

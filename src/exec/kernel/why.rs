@@ -69,7 +69,7 @@ pub(crate) fn not_a_program(kind: Option<&FileKind>) -> Cause {
         Some(FileKind::Text(TextStart::Source(language))) => {
             (CauseKind::NoShebang, format!("source text in {language}, not a program built of it"))
         }
-        Some(FileKind::Text(TextStart::Plain)) | Some(FileKind::Config(_)) => {
+        Some(FileKind::Text(TextStart::Plain) | FileKind::Config(_) | FileKind::Mentions(_)) => {
             (CauseKind::NoShebang, "a text without a #! line; the kernel, unlike a shell, does not run it".to_string())
         }
         Some(FileKind::LfsPointer) => {
@@ -103,9 +103,13 @@ pub(crate) fn describe(kind: Option<&FileKind>) -> String {
         Some(FileKind::LlvmBitcode) => "LLVM bitcode".to_string(),
         Some(FileKind::LfsPointer) => "a Git LFS pointer".to_string(),
         Some(FileKind::Html) => "an HTML page".to_string(),
-        Some(FileKind::Text(_) | FileKind::Config(_) | FileKind::Wheel(_) | FileKind::NpmPackage(_)) => {
-            "text".to_string()
-        }
+        Some(
+            FileKind::Text(_)
+            | FileKind::Config(_)
+            | FileKind::Mentions(_)
+            | FileKind::Wheel(_)
+            | FileKind::NpmPackage(_),
+        ) => "text".to_string(),
         Some(FileKind::Data) | None => "data".to_string(),
     }
 }

@@ -1,6 +1,8 @@
 //! What is known of an image's files: platforms by names, builds for other platforms next to them, purposes, and how a
 //! file is reached. Facts make no findings.
 
+pub mod libraries;
+pub mod named;
 pub mod programs;
 pub mod purpose;
 pub mod reach;

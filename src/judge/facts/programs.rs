@@ -98,6 +98,11 @@ impl<'a> Programs<'a> {
         self.all.iter().filter(|program| program.is_runnable())
     }
 
+    /// The one at this path, links followed already.
+    pub fn at(&self, path: &str) -> Option<&Program<'a>> {
+        self.all.binary_search_by(|program| program.path.as_str().cmp(path)).ok().map(|index| &self.all[index])
+    }
+
     /// How many runnable ones there are of each architecture.
     pub fn count(&self) -> BTreeMap<Arch, usize> {
         let mut count = BTreeMap::new();

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::inspect::{Ar, Elf, MachO, PT_LOAD, Pe};
 use crate::judge::facts::programs::{Fit, Program};
-use crate::judge::facts::siblings::{Siblings, package_directory};
+use crate::judge::facts::siblings::Siblings;
 use crate::judge::facts::tokens::{self, PathPlatform, is_kin};
 use crate::platform::Arch;
 use crate::platform::arch::ArchRow;
@@ -75,7 +75,9 @@ pub const RULES: &[PurposeRule] = &[
     PurposeRule {
         name: "sibling",
         why: "the same is there for this platform",
-        applies: |s, siblings| names_itself(s, siblings.here) && siblings.serve(s.path),
+        applies: |s, siblings| {
+            (names_itself(s, siblings.here) && siblings.serve(s.path)) || siblings.has_engine(s.path)
+        },
     },
     PurposeRule {
         name: "own-build",
@@ -105,8 +107,8 @@ pub const RULES: &[PurposeRule] = &[
     },
     PurposeRule {
         name: "tool-cache",
-        why: "a tool's cache or plugin mirror, kept by platform",
-        applies: |s, _| is_tool_cache(s),
+        why: "a tool's cache or plugin mirror, which holds programs for this platform too",
+        applies: |s, siblings| is_tool_cache(s) && siblings.has_cached(s.path),
     },
 ];
 
@@ -130,6 +132,10 @@ impl Suspect<'_> {
         self.arch().map(Arch::row)
     }
 }
+
+/// Rules that hold even for a file that configuration names: it says what the file is, not that another is there.
+pub const HOLD_FOR_NAMED: &[&str] =
+    &["object-file", "core-dump", "device-code", "debug-file", "cross-toolchain", "multiarch", "firmware"];
 
 /// The first rule by which this file is foreign on purpose.
 pub fn purpose(suspect: &Suspect<'_>, siblings: &Siblings, off: &BTreeSet<String>) -> Option<&'static PurposeRule> {
@@ -288,17 +294,9 @@ fn is_other_system(suspect: &Suspect<'_>) -> bool {
     }
 }
 
-/// `.terraform/providers/.../linux_amd64/`, krew and plugin caches: a directory that names the file's own architecture,
-/// below one that only tools look into. What a language's package brings is loaded from wherever it lies:
-/// `.yarn/unplugged`, `.venv`, `.next/standalone`.
+/// `.terraform/providers/.../linux_amd64/`, krew and plugin caches: the path names the file's own architecture.
 fn is_tool_cache(suspect: &Suspect<'_>) -> bool {
-    let is_cache = directories(suspect.path).any(|directory| {
-        (directory.starts_with('.') && directory != ".local")
-            || directory.contains("terraform")
-            || matches!(directory, "plugin-cache" | "tools-cache" | "_cacache")
-    });
-    let names_it = suspect.platform.is_some_and(|platform| platform.arch.is_some() && platform.arch == suspect.arch());
-    is_cache && names_it && package_directory(suspect.path).is_none()
+    suspect.platform.is_some_and(|platform| platform.arch.is_some() && platform.arch == suspect.arch())
 }
 
 /// The names of all rules with what they say, for help and documentation.

@@ -27,6 +27,8 @@ fn pe(subsystem: u8) -> Vec<u8> {
     pe[0x3c] = 0x80;
     pe[0x80..0x86].copy_from_slice(b"PE\0\0\x64\x86");
     pe[0x80 + 24..0x80 + 26].copy_from_slice(&0x20b_u16.to_le_bytes());
+    // SizeOfCode.
+    pe[0x80 + 24 + 4] = 1;
     pe[0x80 + 24 + 68] = subsystem;
     pe
 }
@@ -133,9 +135,20 @@ fn every_rule_makes_a_note_and_can_be_switched_off() {
             "fat-archive",
             &[("srv/a-linux-x86_64.jar", thin(62)), ("srv/a-linux-aarch_64.jar", thin(183)), ("usr/bin/java", arm64())],
         ),
-        ("tool-cache", &[("w/.terraform/providers/r/h/null/3/linux_amd64/p", amd64())]),
-        ("tool-cache", &[("root/.krew/store/ns/1/linux-amd64/kubectl-ns", amd64())]),
-        ("tool-cache", &[("usr/share/terraform/plugins/r/h/tls/4/linux_amd64/p", amd64())]),
+        (
+            "tool-cache",
+            &[
+                ("w/.terraform/providers/r/h/null/3/linux_amd64/p", amd64()),
+                ("w/.terraform/providers/r/h/tls/4/linux_arm64/q", arm64()),
+            ],
+        ),
+        (
+            "tool-cache",
+            &[
+                ("root/.krew/store/ns/1/linux-amd64/kubectl-ns", amd64()),
+                ("root/.krew/store/ctx/1/linux-arm64/kubectl-ctx", arm64()),
+            ],
+        ),
     ];
     for (rule, files) in cases {
         check(rule, files);

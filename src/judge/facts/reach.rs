@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::image::{NodeId, NodeKind, RootFs};
 use crate::inspect::FileKind;
+use crate::judge::facts::named::{Named, NamedBy};
 use crate::judge::facts::programs::{Fit, Program, Programs};
 use crate::judge::facts::runtimes;
 
@@ -17,6 +18,8 @@ pub enum Way {
     Called { by: String },
     /// In a directory of PATH, itself or by this link.
     Path { link: Option<String> },
+    /// Named by configuration or the environment.
+    Named { by: NamedBy, what: NamedWhat },
     /// Loaded by this run-time, which the image has.
     Extension { runtime: &'static str },
     /// A library that this program or module, which is in reach, needs and finds nowhere else.
@@ -25,6 +28,15 @@ pub enum Way {
     Package,
     /// Nothing is known to use it.
     Loose,
+}
+
+/// What of a file configuration names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NamedWhat {
+    /// Its path, or its own file name.
+    File,
+    /// A directory that holds it.
+    Directory,
 }
 
 /// Scripts that are followed from the chain's own; more do not fit on a screen.
@@ -46,6 +58,13 @@ pub struct Reach {
     runtimes: Vec<(usize, String)>,
     /// Index into RUNTIMES, and where its natives lie.
     homes: Vec<(usize, String)>,
+    /// Directories of published applications, as `homes`.
+    applications: Vec<(usize, String)>,
+    named: Named,
+    /// Minor versions of the Python 3 interpreters; `None` where they are not known.
+    pythons: Option<BTreeSet<u32>>,
+    /// Roots of OTP releases whose start script is on the chain, with a slash, and the script.
+    releases: Vec<(String, String)>,
     /// Libraries that programs and modules in reach need and that this platform does not have, with who needs them.
     lacking: BTreeMap<String, String>,
 }
@@ -71,8 +90,15 @@ impl Reach {
             path,
             runtimes: runtimes::installed(programs),
             homes: runtimes::homes(programs),
+            applications: runtimes::applications(rootfs),
+            named: Named::of(rootfs, chain.env),
+            pythons: runtimes::pythons(programs),
+            releases: Vec::new(),
             lacking: BTreeMap::new(),
         };
+        reach.releases = reach.releases(rootfs);
+        let is_there = |name: &str| programs.runnable().any(|own| own.fit <= Fit::Compat && own.name() == name);
+        reach.named.retain_libraries(|name| !is_there(name));
         reach.lacking = reach.lacking(programs);
         reach
     }
@@ -87,6 +113,12 @@ impl Reach {
         }
         if program.is_executable() && self.is_on_path(&program.path) {
             return Way::Path { link: self.link(&program.path).map(str::to_string) };
+        }
+        if let Some(by) = self.release_of(&program.path) {
+            return Way::Called { by: by.to_string() };
+        }
+        if let Some((by, what)) = self.named(&program.path, program.is_executable()) {
+            return Way::Named { by: by.clone(), what };
         }
         if let Some(by) = self.interpreters.get(&program.path).filter(|_| program.is_executable()) {
             return Way::Called { by: by.clone() };
@@ -103,7 +135,45 @@ impl Reach {
 
     /// The run-time whose modules lie where `path` does, and whether it is installed.
     pub fn module_of(&self, path: &str) -> Option<(&'static str, bool)> {
-        runtimes::of_module(path, &self.runtimes, &self.homes)
+        let own = runtimes::of_module(path, &self.runtimes, &self.homes);
+        own.or_else(|| runtimes::of_module(path, &self.runtimes, &self.applications))
+    }
+
+    /// Whether `path` belongs to a run-time itself that can lie anywhere: a Java or .NET run-time's own libraries.
+    pub fn is_home(&self, path: &str) -> bool {
+        self.homes.iter().any(|(_, home)| path.starts_with(home))
+    }
+
+    /// Whether no Python of the image has this minor version; not where that is not known.
+    pub fn lacks_python(&self, minor: u32) -> bool {
+        self.pythons.as_ref().is_some_and(|pythons| !pythons.is_empty() && !pythons.contains(&minor))
+    }
+
+    /// Where a file is named, and by what.
+    pub fn named(&self, path: &str, is_executable: bool) -> Option<(&NamedBy, NamedWhat)> {
+        let name = path.rsplit('/').next().unwrap_or(path);
+        let file = self.named.file(path).or_else(|| self.named.library(name));
+        let directory = || self.named.directory_of(path).filter(|_| is_executable);
+        file.map(|by| (by, NamedWhat::File)).or_else(|| directory().map(|by| (by, NamedWhat::Directory)))
+    }
+
+    /// The start script of the OTP release that `path` is the virtual machine of: a release runs on its own erts alone.
+    /// Source: Erlang's systools, `erts-VERSION/bin`, and Elixir's `mix release`.
+    fn release_of(&self, path: &str) -> Option<&str> {
+        let (root, rest) = path.split_once("/erts-")?;
+        let is_vm = rest.split_once('/').is_some_and(|(_, rest)| rest.starts_with("bin/"));
+        let found = self.releases.iter().find(|(own, _)| own.trim_end_matches('/') == root && is_vm);
+        found.map(|(_, script)| script.as_str())
+    }
+
+    fn releases(&self, rootfs: &RootFs<FileKind>) -> Vec<(String, String)> {
+        let scripts = self.chain.iter().chain(self.called.keys());
+        let rooted = scripts.filter_map(|script| {
+            let root = script.rsplit_once("/bin/").filter(|(_, name)| !name.contains('/'))?.0;
+            let is_release = rootfs.resolve(format!("{root}/releases/start_erl.data")).is_ok();
+            is_release.then(|| (format!("{root}/"), script.clone()))
+        });
+        rooted.collect()
     }
 
     /// Whether `path` lies directly in a directory of PATH, or a link there leads to it.

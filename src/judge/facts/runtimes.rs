@@ -1,5 +1,9 @@
 //! Language run-times and servers that load native modules: by which program an image has one, and where its modules lie.
 
+use std::collections::BTreeSet;
+
+use crate::image::{NodeKind, RootFs};
+use crate::inspect::FileKind;
 use crate::judge::facts::programs::{Fit, Program, Programs};
 
 /// The names of its interpreter and where its native modules lie.
@@ -28,7 +32,12 @@ pub const RUNTIMES: &[Runtime] = &[
     Runtime {
         name: "PHP",
         hosts: &["php", "php-fpm", "php-cgi", "libphp"],
-        is_module: |path| in_any(path, &["/php/extensions/", "/lib/php/", "/php/modules/"]) && is_library(path),
+        // Alpine's are in `/usr/lib/php82/modules`.
+        is_module: |path| {
+            let is_place = in_any(path, &["/php/extensions/", "/lib/php/"])
+                || (path.contains("/php") && in_any(path, &["/modules/", "/extensions/"]));
+            is_place && is_library(path)
+        },
     },
     Runtime {
         name: "Perl",
@@ -79,6 +88,11 @@ pub const RUNTIMES: &[Runtime] = &[
         name: "PostgreSQL",
         hosts: &["postgres"],
         is_module: |path| path.contains("/postgresql/") && path.contains("/lib/") && is_library(path),
+    },
+    Runtime {
+        name: "MySQL",
+        hosts: &["mysqld", "mariadbd"],
+        is_module: |path| in_any(path, &["/mysql/plugin/", "/mariadb/plugin/", "/mysql/private/"]) && is_library(path),
     },
 ];
 
@@ -136,6 +150,43 @@ pub fn homes(programs: &Programs<'_>) -> Vec<(usize, String)> {
         (!folder.is_empty()).then(|| (index, format!("{folder}/")))
     };
     programs.runnable().filter_map(own).collect()
+}
+
+/// The minor versions of the CPython 3 interpreters that an image has. `None` where one does not say its version.
+pub fn pythons(programs: &Programs<'_>) -> Option<BTreeSet<u32>> {
+    let mut found = BTreeSet::new();
+    for program in programs.runnable().filter(|program| program.fit <= Fit::Compat) {
+        let name = program.name();
+        let Some(rest) = name.strip_prefix("libpython").or_else(|| name.strip_prefix("python")) else { continue };
+        let is_interpreter = program.is_executable() || is_library(name);
+        if !is_interpreter || !(rest.is_empty() || rest.starts_with(['3', '.'])) {
+            continue;
+        }
+        let minor =
+            rest.strip_prefix("3.").map(|rest| rest.chars().take_while(char::is_ascii_digit).collect::<String>());
+        match minor.and_then(|minor| minor.parse().ok()) {
+            Some(minor) => _ = found.insert(minor),
+            // libpython3.so is the stable ABI's front of another.
+            None if rest == "3.so" => {}
+            None => return None,
+        }
+    }
+    Some(found)
+}
+
+/// Where published .NET applications lie, whose natives are next to their assemblies. Index into [`RUNTIMES`], and the
+/// directory with its slash. Source: .NET's "deps.json" and "runtimeconfig.json" files.
+pub fn applications(rootfs: &RootFs<FileKind>) -> Vec<(usize, String)> {
+    const ENDS: [&[u8]; 2] = [b".deps.json", b".runtimeconfig.json"];
+    let index = RUNTIMES.iter().position(|row| row.name == ".NET").expect("it is a row");
+    let is_record = |name: &[u8]| ENDS.iter().any(|end| name.ends_with(end));
+    let directories: BTreeSet<String> = rootfs
+        .all()
+        .filter(|view| view.kind == NodeKind::File && is_record(view.name))
+        .map(|view| String::from_utf8_lossy(&rootfs.path(rootfs.parent(view.id))).into_owned())
+        .filter(|directory| directory != "/")
+        .collect();
+    directories.into_iter().map(|directory| (index, format!("{directory}/"))).collect()
 }
 
 /// The run-time whose modules lie where this file does: the first of `installed`, else of all, and whether it is installed.

@@ -18,6 +18,10 @@ pub struct Siblings {
     built: BTreeSet<String>,
     /// Package directories that do without their native part.
     optional: BTreeSet<String>,
+    /// Tools' caches that hold a program for this platform, platform words left out.
+    caches: BTreeSet<String>,
+    /// Directories that hold this platform's build of one of Prisma's engines, with the engine's name.
+    engines: BTreeSet<String>,
     /// Directories of npm packages that are for other systems than Linux.
     elsewhere: BTreeSet<String>,
 }
@@ -29,6 +33,8 @@ impl Siblings {
             served: BTreeSet::new(),
             built: BTreeSet::new(),
             optional: BTreeSet::new(),
+            caches: BTreeSet::new(),
+            engines: BTreeSet::new(),
             elsewhere: BTreeSet::new(),
         };
         let mut directory = "";
@@ -36,6 +42,8 @@ impl Siblings {
             if let Some(package) = package_directory(&program.path).filter(|package| is_build(&program.path, package)) {
                 siblings.built.insert(package.to_string());
             }
+            siblings.caches.extend(cache(&program.path));
+            siblings.engines.extend(engine(&program.path).filter(|_| fits_libc(program, &programs.libcs)));
             let Some(platform) = &program.platform else { continue };
             // A file that is not what its path says serves nobody.
             let is_true = platform.arch.is_none_or(|arch| is_kin(Some(arch), program.elf.arch()));
@@ -83,6 +91,17 @@ impl Siblings {
     /// Whether a file of that path is there for the image's platform too, or its directory or package is.
     pub fn serve(&self, path: &str) -> bool {
         tokens::families(path).iter().any(|family| self.served.contains(family))
+    }
+
+    /// Whether the tool's cache that a file lies in holds a program for this platform too.
+    pub fn has_cached(&self, path: &str) -> bool {
+        cache(path).is_some_and(|cache| self.caches.contains(&cache))
+    }
+
+    /// Whether a file is an engine of Prisma's whose build for this platform lies next to it. Prisma's names of amd64's
+    /// platforms have no architecture: `debian-openssl-3.0.x`. Source: Prisma's binaryTargets.
+    pub fn has_engine(&self, path: &str) -> bool {
+        engine(path).is_some_and(|engine| self.engines.contains(&engine))
     }
 
     /// Whether its package has a build of its own, which node-gyp-build and bindings take before anything prebuilt.
@@ -134,6 +153,36 @@ pub fn package_directory(path: &str) -> Option<&str> {
 fn is_build(path: &str, package: &str) -> bool {
     let rest = path.strip_prefix(package).unwrap_or_default();
     rest.ends_with(".node") && ["/build/Release/", "/build/Debug/"].iter().any(|place| rest.starts_with(place))
+}
+
+/// The cache that a file lies in: a directory that only tools look into and the directory below it, which is the tool's
+/// own (`.cache/puppeteer`). What a language's package brings is loaded from wherever it lies: `.yarn/unplugged`,
+/// `.venv`, `.next/standalone`.
+fn cache(path: &str) -> Option<String> {
+    if package_directory(path).is_some() {
+        return None;
+    }
+    let is_cache = |name: &str| {
+        (name.starts_with('.') && name != ".local")
+            || name.contains("terraform")
+            || matches!(name, "plugin-cache" | "tools-cache" | "_cacache")
+    };
+    let mut end = 0;
+    let mut parts = path.split_inclusive('/');
+    let at = parts.by_ref().find_map(|part| {
+        end += part.len();
+        (part.ends_with('/') && is_cache(part.trim_end_matches('/'))).then_some(end)
+    })?;
+    let tool = parts.next().filter(|part| part.ends_with('/')).map_or(0, str::len);
+    let own = path[..at + tool].trim_end_matches('/');
+    Some(tokens::read(own).map_or_else(|| own.to_ascii_lowercase(), |platform| platform.key))
+}
+
+fn engine(path: &str) -> Option<String> {
+    const ENGINES: [&str; 5] =
+        ["libquery_engine-", "query-engine-", "schema-engine-", "migration-engine-", "introspection-engine-"];
+    let (directory, name) = path.rsplit_once('/')?;
+    ENGINES.iter().find(|engine| name.starts_with(**engine)).map(|engine| format!("{directory}/{engine}"))
 }
 
 /// Source: npm's package.json(5), "os": names, or names that are excluded with `!`.

@@ -19,7 +19,11 @@ pub fn judge(files: &Files<'_>) -> Vec<Finding> {
         .rootfs
         .files_with_facts()
         .filter_map(|view| {
-            let Some(FileKind::Zip(zip)) = view.fact else { return None };
+            let zip = match view.fact? {
+                FileKind::Zip(zip) => zip,
+                FileKind::Script(script) => script.zip.as_ref()?,
+                _ => return None,
+            };
             let path = String::from_utf8_lossy(&files.rootfs.path(view.id)).into_owned();
             Some((view, path, &**zip))
         })
@@ -71,6 +75,10 @@ fn parts(zip: &Zip) -> BTreeMap<String, Part> {
 fn part_name(path: &str) -> String {
     let mut end = 0;
     for component in path.split_inclusive('/') {
+        // A wheel within a zipapp is the build of one distribution: `numpy-2.3.5-cp311-cp311-....whl/`.
+        if let Some(wheel) = component.strip_suffix(".whl/") {
+            return format!("{}{}", &path[..end], wheel.split('-').next().unwrap_or(wheel));
+        }
         if tokens::read(component.trim_end_matches('/')).is_some() {
             // In a file's name the words before the platform's tell parts apart: `libnetty_tcnative_linux_x86_64.so`.
             let name = path[end..].trim_end_matches('/');
@@ -118,7 +126,7 @@ fn archive(
         (_, true) => format!("its native parts are for {}, none is for {}", names.join(", "), here.name()),
         (_, false) => format!("its native part {what} is for {}, none is for {}", names.join(", "), here.name()),
     };
-    let (code, severity) = weight(files, path, zip);
+    let (code, severity) = weight(files, view, path);
     Some(Finding::new(code, message).at(path, view.layer).is(names.join(", "), here.name()).severity(severity))
 }
 
@@ -134,10 +142,19 @@ fn wheel(files: &Files<'_>, view: &FileView<'_, FileKind>, path: &str, zip: &Zip
 }
 
 /// How much an archive matters: by whether something in the image reads it. One that nothing reads is data.
-fn weight(files: &Files<'_>, path: &str, zip: &Zip) -> (Code, Severity) {
-    let is_python = path.ends_with(".whl") || path.ends_with(".egg");
+fn weight(files: &Files<'_>, view: &FileView<'_, FileKind>, path: &str) -> (Code, Severity) {
+    let has_end = |ends: &[&str]| ends.iter().any(|end| path.ends_with(end));
+    let is_zipapp = matches!(view.fact, Some(FileKind::Script(_))) || has_end(&[".pex", ".pyz", ".pyzw"]);
+    if is_zipapp {
+        // It is a program: what nothing starts is data.
+        let is_started =
+            files.reach.is_chain(path) || files.reach.caller(path).is_some() || files.reach.is_on_path(path);
+        return (Code::PackageOtherPlatform, if is_started { Severity::Error } else { Severity::Warning });
+    }
+    let is_python = has_end(&[".whl", ".egg"]);
     let code = if is_python { Code::PackageOtherPlatform } else { Code::JarWithoutPlatform };
-    let is_read = is_python || (zip.is_jar && files.reach.interpreter("Java").is_some());
+    let is_jar = matches!(view.fact, Some(FileKind::Zip(zip)) if zip.is_jar) || has_end(&[".jar", ".war", ".ear"]);
+    let is_read = is_python || (is_jar && files.reach.interpreter("Java").is_some());
     // Nothing loads from a NuGet package itself: it is restored from. One that is named for another platform is for
     // publishing there.
     let is_restored = path.ends_with(".nupkg") && files.reach.interpreter(".NET").is_some() && names(path).is_none();

@@ -4,7 +4,8 @@ use crate::judge::code::{Code, Severity};
 use crate::judge::entry::article;
 use crate::judge::facts::programs::Program;
 use crate::judge::facts::purpose::{self, PurposeRule};
-use crate::judge::facts::reach::Way;
+use crate::judge::facts::reach::{NamedWhat, Way};
+use crate::judge::facts::runtimes::is_library;
 use crate::judge::facts::siblings::{self, Siblings};
 use crate::judge::facts::tokens;
 use crate::judge::files::{Files, foreign, purposeful, suspect};
@@ -17,7 +18,10 @@ pub fn judge(files: &Files<'_>, siblings: &Siblings, program: &Program<'_>, resu
     // What is executed from the chain or PATH, or loaded for want of another, is never excused.
     let is_exempt = matches!(way, Way::Chain | Way::Called { .. } | Way::Path { .. } | Way::Needed { .. });
     let suspect = suspect(program);
-    let rule = purpose::purpose(&suspect, siblings, files.rules_off).filter(|_| !is_exempt || !program.is_runnable());
+    let is_named = matches!(way, Way::Named { what: NamedWhat::File, .. });
+    let rule = purpose::purpose(&suspect, siblings, files.rules_off)
+        .filter(|_| !is_exempt || !program.is_runnable())
+        .filter(|rule| !is_named || purpose::HOLD_FOR_NAMED.contains(&rule.name));
     if let Some(rule) = rule {
         result.findings.push(on_purpose(files, program, rule));
         return;
@@ -62,6 +66,12 @@ fn reached(files: &Files<'_>, program: &Program<'_>, way: &Way) -> Finding {
         Way::Path { link } => {
             let mut finding = say(Code::ForeignOnPath, format!("a program on PATH is {arch}; this platform is {here}"));
             finding.reached_by.extend(link.clone());
+            finding
+        }
+        Way::Named { by, .. } => {
+            let message = format!("{} names this file, and it is {arch}; this platform is {here}", by.place);
+            let mut finding = say(Code::ForeignConfigured, message).severity(files.named_severity(by));
+            finding.reached_by = vec![by.place.clone(), program.path.clone()];
             finding
         }
         Way::Needed { by } => {
@@ -114,5 +124,9 @@ fn package(files: &Files<'_>, program: &Program<'_>) -> Finding {
         Some((name, _)) => format!("the package {name} is for {arch}; its build for {here} is not installed"),
         None => format!("a package brings native parts for other platforms ({arch}), and none for {here}"),
     };
-    foreign(files, program, Code::PackageOtherPlatform, message)
+    let finding = foreign(files, program, Code::PackageOtherPlatform, message);
+    // A tool that a package brings for some platforms is run by those that want it; what is loaded is a module.
+    let is_tool =
+        own_name.is_none() && program.is_executable() && !is_library(&program.path) && !program.path.ends_with(".node");
+    if is_tool { finding.severity(Severity::Warning) } else { finding }
 }

@@ -3,6 +3,7 @@
 mod archives;
 mod foreign;
 mod layers;
+mod modules;
 mod natives;
 pub mod others;
 mod packages;
@@ -49,7 +50,7 @@ pub fn judge(files: &Files<'_>) -> FileFindings {
     }
     result.findings.extend(others::judge(files, &siblings));
     result.findings.extend(archives::judge(files));
-    let packages = packages::judge(files, &result.findings);
+    let packages = packages::judge(files, &siblings, &result.findings);
     result.findings.extend(packages);
     result.findings.extend(layers::judge(files.rootfs));
     result
@@ -58,3 +59,6 @@ pub fn judge(files: &Files<'_>) -> FileFindings {
 #[cfg(test)]
 #[path = "files_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+mod later_tests;

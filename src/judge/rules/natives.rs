@@ -3,11 +3,13 @@
 
 use crate::judge::code::{Code, Severity};
 use crate::judge::facts::programs::Program;
-use crate::judge::facts::reach::Way;
+use crate::judge::facts::reach::{NamedWhat, Way};
+use crate::judge::facts::runtimes::is_library;
 use crate::judge::facts::siblings::{Siblings, fits_libc};
 use crate::judge::facts::{purpose, tokens};
 use crate::judge::files::{Files, foreign, suspect};
 use crate::judge::finding::Finding;
+use crate::judge::rules::modules;
 
 /// The finding on a program or module of this architecture, if there is one.
 pub fn judge(files: &Files<'_>, siblings: &Siblings, program: &Program<'_>) -> Option<Finding> {
@@ -16,12 +18,22 @@ pub fn judge(files: &Files<'_>, siblings: &Siblings, program: &Program<'_>) -> O
     }
     let way = files.reach.way(program);
     let finding = match way {
-        Way::Extension { .. } | Way::Package => libc(files, siblings, program).or_else(|| suffix(files, program)),
+        Way::Extension { runtime } => libc(files, siblings, program)
+            .or_else(|| suffix(files, program))
+            .or_else(|| version(files, program))
+            .or_else(|| modules::judge(files, program, runtime).filter(|_| is_module(program))),
+        Way::Package => libc(files, siblings, program).or_else(|| suffix(files, program)),
+        Way::Named { .. } if !program.is_executable() => libc(files, siblings, program),
         _ => no_loader(files, program, &way),
     }?;
     let is_data = purpose::purpose(&suspect(program), siblings, files.rules_off).is_some();
     let finding = if way == Way::Package { finding.severity(Severity::Warning) } else { finding };
     (!is_data || matches!(way, Way::Path { .. } | Way::Called { .. })).then_some(finding)
+}
+
+/// What a run-time loads, and not a program of a package.
+fn is_module(program: &Program<'_>) -> bool {
+    is_library(&program.path) || program.path.ends_with(".node")
 }
 
 /// A module that wants a C library which the image does not have, with no sibling for the one it has.
@@ -64,6 +76,32 @@ fn suffix(files: &Files<'_>, program: &Program<'_>) -> Option<Finding> {
     )
 }
 
+/// `speed.cpython-39-x86_64-linux-gnu.so` where only Python 3.11 is: each version looks for its own suffix, `.abi3.so`
+/// and `.so`. A package that brings modules for several versions has one that fits.
+fn version(files: &Files<'_>, program: &Program<'_>) -> Option<Finding> {
+    let minor = |rest: &str| -> Option<u32> {
+        let digits: String = rest.strip_prefix('3')?.chars().take_while(char::is_ascii_digit).collect();
+        digits.parse().ok()
+    };
+    let (stem, rest) = program.name().split_once(".cpython-")?;
+    let named = minor(rest).filter(|minor| files.reach.lacks_python(*minor))?;
+    let directory = program.path.rsplit_once('/')?.0;
+    let is_found = |other: &Program<'_>| {
+        let Some((place, name)) = other.path.rsplit_once('/') else { return false };
+        let Some(rest) = name.strip_prefix(stem).filter(|_| place == directory && other.fit == program.fit) else {
+            return false;
+        };
+        let own = rest.strip_prefix(".cpython-").and_then(minor);
+        matches!(rest, ".so" | ".abi3.so") || own.is_some_and(|minor| !files.reach.lacks_python(minor))
+    };
+    if files.programs.runnable().any(is_found) {
+        return None;
+    }
+    let message = format!("a module is built for Python 3.{named}, which this image does not have");
+    let finding = foreign(files, program, Code::PackageOtherPlatform, message);
+    Some(finding.is(format!("for Python 3.{named}"), "this image's Python"))
+}
+
 /// A program whose loader is not in the image: built for another C library. It fails with ENOENT, as if it were not there.
 fn no_loader(files: &Files<'_>, program: &Program<'_>, way: &Way) -> Option<Finding> {
     let loader = String::from_utf8(program.elf.loader()?.to_vec()).ok()?;
@@ -81,6 +119,7 @@ fn no_loader(files: &Files<'_>, program: &Program<'_>, way: &Way) -> Option<Find
     let (place, severity) = match way {
         Way::Path { .. } => ("a program on PATH", Severity::Error),
         Way::Called { .. } => ("a program that a script calls", Severity::Error),
+        Way::Named { what: NamedWhat::File, .. } => ("a program that configuration names", Severity::Error),
         // Tools for programs of both widths bring a part of each, as perf does.
         _ if program.elf.class != files.node.arch.row().class => ("a 32-bit program", Severity::Note),
         _ => ("a program", Severity::Warning),
@@ -90,6 +129,7 @@ fn no_loader(files: &Files<'_>, program: &Program<'_>, way: &Way) -> Option<Find
     finding.expected = "a loader that is there".to_string();
     match way {
         Way::Called { by } => finding.reached_by.extend([by.clone(), program.path.clone()]),
+        Way::Named { by, .. } => finding.reached_by.extend([by.place.clone(), program.path.clone()]),
         Way::Path { link: Some(link) } => finding.reached_by.extend([link.clone(), program.path.clone()]),
         _ => {}
     }

@@ -5,6 +5,7 @@ use crate::image::FileView;
 use crate::inspect::{FileKind, Shebang, TextStart};
 use crate::judge::code::{Code, Severity};
 use crate::judge::facts::purpose::{self, Format, Suspect};
+use crate::judge::facts::reach::NamedWhat;
 use crate::judge::facts::runtimes::is_library;
 use crate::judge::facts::siblings::Siblings;
 use crate::judge::facts::tokens;
@@ -42,7 +43,8 @@ struct Other<'a> {
 fn format(kind: &FileKind) -> Option<Format<'_>> {
     match kind {
         // An assembly of intermediate language runs wherever its run-time does.
-        FileKind::Pe(pe) if !pe.is_dotnet => Some(Format::Pe(pe)),
+        // A library of resources is read as data, by drivers on Linux too.
+        FileKind::Pe(pe) if !pe.is_dotnet && pe.has_code => Some(Format::Pe(pe)),
         FileKind::MachO(macho) => Some(Format::MachO(macho)),
         FileKind::Ar(ar) if !ar.arches.is_empty() => Some(Format::Ar(ar)),
         _ => None,
@@ -67,6 +69,8 @@ fn in_reach(files: &Files<'_>, siblings: &Siblings, other: &Other<'_>) -> Option
         finding.severity = if runs_nowhere(other.kind) { Severity::Error } else { Severity::Warning };
         finding.reached_by.extend(files.reach.link(path).map(str::to_string));
         finding
+    } else if let Some(named) = named(files, other, is) {
+        named
     } else {
         module(files, siblings, other, is)?
     };
@@ -75,6 +79,24 @@ fn in_reach(files: &Files<'_>, siblings: &Siblings, other: &Other<'_>) -> Option
         finding.expected = "a library".to_string();
         finding.group = group(path);
     }
+    Some(finding)
+}
+
+/// A file that configuration names and that neither runs nor loads.
+fn named(files: &Files<'_>, other: &Other<'_>, is: &str) -> Option<Finding> {
+    let is_executable = other.view.mode & 0o111 != 0;
+    let (by, what) = files.reach.named(other.path, is_executable)?;
+    let is_meant = is_executable || is_library(other.path) || other.path.ends_with(".node");
+    if !is_meant || what == NamedWhat::Directory || !runs_nowhere(other.kind) {
+        return None;
+    }
+    // Wine and Mono run Windows programs.
+    if matches!(other.kind, FileKind::Pe(_)) && !is_library(other.path) {
+        return None;
+    }
+    let message = format!("{} names this file, and it is {is}", by.place);
+    let mut finding = Finding::new(Code::BrokenConfigured, message).severity(files.named_severity(by));
+    finding.reached_by = vec![by.place.clone(), other.path.to_string()];
     Some(finding)
 }
 

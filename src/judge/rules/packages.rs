@@ -6,14 +6,16 @@ use std::collections::BTreeSet;
 use crate::image::FileView;
 use crate::inspect::{FileKind, NpmPackage};
 use crate::judge::code::{Code, Severity};
+use crate::judge::facts::programs::Fit;
 use crate::judge::facts::reach::Way;
+use crate::judge::facts::siblings::Siblings;
 use crate::judge::facts::tokens;
 use crate::judge::facts::wheel::foreign_tags;
 use crate::judge::files::Files;
 use crate::judge::finding::Finding;
 
 /// Findings on packages. `found`: what the rules on single files found, so that nothing is said twice.
-pub fn judge(files: &Files<'_>, found: &[Finding]) -> Vec<Finding> {
+pub fn judge(files: &Files<'_>, siblings: &Siblings, found: &[Finding]) -> Vec<Finding> {
     let told: BTreeSet<&str> = found.iter().filter_map(|finding| finding.group.as_deref()).collect();
     let mut findings = Vec::new();
     for view in files.rootfs.files_with_facts() {
@@ -24,7 +26,7 @@ pub fn judge(files: &Files<'_>, found: &[Finding]) -> Vec<Finding> {
         let path = String::from_utf8_lossy(&files.rootfs.path(view.id)).into_owned();
         let finding = match kind {
             FileKind::Wheel(tags) => installed_wheel(files, &view, &path, tags, &told),
-            FileKind::NpmPackage(package) => platform_parts(files, &view, &path, package, &told),
+            FileKind::NpmPackage(package) => platform_parts(files, siblings, &view, &path, package, &told),
             _ => None,
         };
         findings.extend(finding);
@@ -52,13 +54,27 @@ fn installed_wheel(
     let is_used = files.programs.runnable().any(|program| {
         is_its(&program.path) && matches!(files.reach.way(program), Way::Extension { .. } | Way::Path { .. })
     });
+    // Modules for other systems prove as much, where the package has no other.
+    let has_modules = foreign_modules(files, &is_its);
+    let is_installed = files.reach.module_of(path).is_some_and(|(_, is_installed)| is_installed);
     let message = format!("the Python package {package} was built for {platforms}");
     let mut finding = Finding::new(Code::PackageOtherPlatform, message)
         .at(path, view.layer)
         .is(tags.join(", "), files.node.arch.name());
     finding.group = Some(format!("{place}/{package}"));
     // A package whose native part is not to be seen may have none that could fail.
-    Some(if is_used { finding } else { finding.severity(Severity::Warning) })
+    Some(if is_used || (has_modules && is_installed) { finding } else { finding.severity(Severity::Warning) })
+}
+
+/// Whether the package has native modules, and all of them are for other systems.
+fn foreign_modules(files: &Files<'_>, is_its: &dyn Fn(&str) -> bool) -> bool {
+    let has_native = files.programs.runnable().any(|program| is_its(&program.path) && program.fit <= Fit::Compat);
+    let is_foreign = |view: FileView<'_, FileKind>| {
+        let is_module = view.name.ends_with(b".so") || view.name.ends_with(b".pyd") || view.name.ends_with(b".dylib");
+        let is_other = matches!(view.fact, Some(FileKind::MachO(_) | FileKind::Pe(_)));
+        is_module && is_other && is_its(&String::from_utf8_lossy(&files.rootfs.path(view.id)))
+    };
+    !has_native && files.rootfs.files_with_facts().any(is_foreign)
 }
 
 /// Whether `/numpy`, `/numpy.libs` or `/numpy/core/x.so` belongs to numpy, as its wheel's name is written.
@@ -73,15 +89,16 @@ fn is_package(rest: &str, package: &str) -> bool {
 /// one's is not: `esbuild` beside `@esbuild/darwin-arm64` alone, from a developer's Mac.
 fn platform_parts(
     files: &Files<'_>,
+    siblings: &Siblings,
     view: &FileView<'_, FileKind>,
     path: &str,
     package: &NpmPackage,
     told: &BTreeSet<&str>,
 ) -> Option<Finding> {
     let folder = path.strip_suffix("/package.json")?;
-    let modules = &folder[..folder.rfind("/node_modules/")? + "/node_modules".len()];
-    // npm puts them beside the package, or below it.
-    let places = [modules.to_string(), format!("{folder}/node_modules")];
+    // Node looks into the node_modules of every directory above, and npm puts some below the package.
+    let above = folder.match_indices("/node_modules/").map(|(at, end)| folder[..at + end.len() - 1].to_string());
+    let places: Vec<String> = above.chain([format!("{folder}/node_modules")]).collect();
     let installed: Vec<(&str, String)> = package
         .optional
         .iter()
@@ -96,11 +113,14 @@ fn platform_parts(
             let fits_libc = files.programs.libcs.is_empty()
                 || platform.libc.is_none_or(|libc| files.programs.libcs.contains(&libc));
             platform.may_be_linux && platform.arch.is_none_or(|arch| arch == files.node.arch) && fits_libc
-        })
+        }) || name.contains("wasm")
     };
     let is_for_platforms = |name: &&String| tokens::read(name).is_some_and(|platform| platform.arch.is_some());
     let has_this = package.optional.iter().filter(is_for_platforms).any(|name| serves(name));
-    if installed.is_empty() || !has_this || installed.iter().any(|(name, _)| serves(name)) {
+    if installed.is_empty() {
+        return nothing_installed(files, siblings, (view, path, folder), package, &serves);
+    }
+    if !has_this || installed.iter().any(|(name, _)| serves(name)) {
         return None;
     }
     if installed.iter().any(|(_, place)| told.contains(place.as_str())) {
@@ -115,6 +135,43 @@ fn platform_parts(
     let mut finding = Finding::new(Code::PackageOtherPlatform, message)
         .at(path, view.layer)
         .is(names.join(", "), files.node.arch.name());
+    finding.group = Some(folder.to_string());
+    Some(finding)
+}
+
+/// A package whose optional dependencies are one native part built for several platforms, of which none is installed:
+/// npm leaves them out by a lock file of another platform, or with `--omit=optional`.
+fn nothing_installed(
+    files: &Files<'_>,
+    siblings: &Siblings,
+    (view, path, folder): (&FileView<'_, FileKind>, &str, &str),
+    package: &NpmPackage,
+    serves: &dyn Fn(&str) -> bool,
+) -> Option<Finding> {
+    files.reach.interpreter("Node.js")?;
+    let is_for_platform = |name: &&String| tokens::read(name).is_some_and(|platform| platform.arch.is_some());
+    let parts: Vec<&String> = package.optional.iter().filter(is_for_platform).collect();
+    let key = |name: &str| tokens::read(name).map(|platform| platform.key);
+    let fitting = parts.iter().find(|name| serves(name))?;
+    let kin = parts.iter().filter(|name| key(name) == key(fitting)).count();
+    // A bundler that traces what a server loads leaves out the package's own command, and what only that uses.
+    let is_traced = package.bin.as_ref().is_some_and(|bin| files.rootfs.resolve(format!("{folder}/{bin}")).is_err());
+    let is_here = |list: &[String], name: &str| {
+        list.is_empty() || list.iter().any(|own| own == name || (own.starts_with('!') && own[1..] != *name))
+    };
+    let is_elsewhere = !is_here(&package.os, "linux");
+    let has_own = files.programs.runnable().any(|program| {
+        program.fit <= Fit::Compat && program.path.starts_with(folder) && program.path[folder.len()..].starts_with('/')
+    });
+    if kin < 2 || is_traced || is_elsewhere || has_own || siblings.is_optional(&format!("{folder}/x")) {
+        return None;
+    }
+    let message = format!(
+        "{} keeps its native part in one package per platform, and none is installed; this platform's is {fitting}",
+        package.name
+    );
+    let mut finding = Finding::new(Code::PackagePartMissing, message).at(path, view.layer);
+    finding.expected = fitting.to_string();
     finding.group = Some(folder.to_string());
     Some(finding)
 }

@@ -1,0 +1,175 @@
+//! What a module needs once its run-time loads it: libraries by name, and the symbol versions that they offer. It claims
+//! that a library is missing only where no file of this platform in the whole image has its name, because processes
+//! load libraries by more ways than the loader's search: from other directories by their path, or ahead of time.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+
+use crate::image::{FileView, NodeKind, RootFs};
+use crate::inspect::FileKind;
+use crate::judge::facts::programs::{Fit, Program, Programs};
+use crate::judge::facts::tokens::Libc;
+
+/// Objects that one module's closure may have.
+const CLOSURE: usize = 512;
+
+/// Libraries that a GPU's driver brings: container runtimes mount them from the node.
+const MOUNTED: &[&str] = &[
+    "libcuda.so",
+    "libnvidia-",
+    "libnvcuvid.so",
+    "libGLX_nvidia.so",
+    "libEGL_nvidia.so",
+    "libnvoptix.so",
+    "libcudadebugger.so",
+];
+
+/// The libraries of this platform by their names.
+pub struct Libraries<'a> {
+    programs: &'a Programs<'a>,
+    /// Indices into `programs.all` by file name, by soname and by the names of links.
+    by_name: HashMap<String, Vec<usize>>,
+}
+
+/// Why a module cannot be loaded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lack {
+    /// No file of this platform has that name.
+    Library { name: String, needed_by: String },
+    /// Every library of that name lacks the version.
+    Version { version: String, library: String, wanted_by: String, newest: Option<String> },
+}
+
+impl<'a> Libraries<'a> {
+    pub fn of(rootfs: &RootFs<FileKind>, programs: &'a Programs<'a>) -> Libraries<'a> {
+        let mut by_name: HashMap<String, Vec<usize>> = HashMap::new();
+        let mut by_id = HashMap::new();
+        for (index, program) in programs.all.iter().enumerate() {
+            if !program.is_runnable() || program.fit > Fit::Compat {
+                continue;
+            }
+            by_id.insert(program.id, index);
+            let soname = program.elf.dynamic.as_ref().and_then(|dynamic| dynamic.soname.as_deref());
+            by_name.entry(program.name().to_string()).or_default().push(index);
+            if let Some(soname) = soname.filter(|soname| *soname != program.name()) {
+                by_name.entry(soname.to_string()).or_default().push(index);
+            }
+        }
+        let is_link = |view: &FileView<'_, FileKind>| {
+            view.kind == NodeKind::Symlink && view.name.windows(3).any(|part| part == b".so")
+        };
+        for view in rootfs.all().filter(is_link) {
+            let name = String::from_utf8_lossy(view.name).into_owned();
+            let index = rootfs.resolve(rootfs.path(view.id)).ok().and_then(|id| by_id.get(&id).copied());
+            by_name.entry(name).or_default().extend(index);
+        }
+        Libraries { programs, by_name }
+    }
+
+    /// What keeps `program` from being loaded, if anything does: the first library or version that is missing in its
+    /// closure. `None` too where a dynamic section was not read whole.
+    pub fn lack(&self, program: &Program<'_>) -> Option<Lack> {
+        let mut seen = BTreeSet::new();
+        let mut objects = vec![program];
+        while let Some(object) = objects.pop() {
+            let Some(dynamic) = &object.elf.dynamic else { continue };
+            if dynamic.is_partial {
+                return None;
+            }
+            for name in &dynamic.needed {
+                let own = self.own(name, object);
+                if own.is_empty() && !is_mounted(name) && !self.is_musl_itself(name) {
+                    return Some(Lack::Library { name: name.clone(), needed_by: object.path.clone() });
+                }
+                // One of several of that name stands for all.
+                let index = own.first().copied().filter(|index| seen.len() < CLOSURE && seen.insert(*index));
+                objects.extend(index.map(|index| &self.programs.all[index]));
+            }
+            if let Some(lack) = self.version(object) {
+                return Some(lack);
+            }
+        }
+        None
+    }
+
+    /// The object of `program`'s closure that needs the library `name`, itself first.
+    pub fn needing<'p>(&'p self, program: &'p Program<'p>, name: &str) -> Option<&'p Program<'p>> {
+        let mut seen = BTreeSet::new();
+        let mut objects = VecDeque::from([program]);
+        while let Some(object) = objects.pop_front() {
+            let Some(dynamic) = &object.elf.dynamic else { continue };
+            if dynamic.needed.iter().any(|needed| needed == name) {
+                return Some(object);
+            }
+            for index in dynamic.needed.iter().filter_map(|needed| self.own(needed, object).first().copied()) {
+                if seen.len() < CLOSURE && seen.insert(index) {
+                    objects.push_back(&self.programs.all[index]);
+                }
+            }
+        }
+        None
+    }
+
+    /// Libraries of that name for the object's architecture: files of that name or soname, and what links of that name
+    /// lead to.
+    fn own(&self, name: &str, object: &Program<'_>) -> Vec<usize> {
+        let name = name.rsplit('/').next().unwrap_or(name);
+        let is_own = |index: &usize| self.programs.all[*index].elf.arch() == object.elf.arch();
+        self.by_name.get(name).into_iter().flatten().copied().filter(is_own).collect()
+    }
+
+    /// musl is its own libc, libpthread, librt, libm, libdl, libutil and libxnet. Source: ldso/dynlink.c `load_library`.
+    fn is_musl_itself(&self, name: &str) -> bool {
+        const RESERVED: [&str; 7] = ["c.", "pthread.", "rt.", "m.", "dl.", "util.", "xnet."];
+        let is_reserved = name.strip_prefix("lib").is_some_and(|rest| RESERVED.iter().any(|own| rest.starts_with(own)));
+        is_reserved && self.programs.libcs.contains(&Libc::Musl)
+    }
+
+    fn version(&self, object: &Program<'_>) -> Option<Lack> {
+        let dynamic = object.elf.dynamic.as_ref()?;
+        for (library, versions) in &dynamic.wants {
+            let providers: Vec<&Program<'_>> =
+                self.own(library, object).into_iter().map(|index| &self.programs.all[index]).collect();
+            let offers: BTreeMap<&str, &Vec<String>> = providers
+                .iter()
+                .filter_map(|provider| {
+                    let dynamic = provider.elf.dynamic.as_ref().filter(|dynamic| !dynamic.is_partial)?;
+                    Some((provider.path.as_str(), dynamic.offers.as_ref().filter(|offers| !offers.is_empty())?))
+                })
+                .collect();
+            // A library without versions lets every version pass.
+            if providers.is_empty() || offers.len() < providers.len() {
+                continue;
+            }
+            let lacks =
+                |version: &&(String, bool)| !version.1 && !offers.values().any(|offers| offers.contains(&version.0));
+            if let Some((version, _)) = versions.iter().find(lacks) {
+                let newest =
+                    offers.values().filter_map(|offers| newest(offers, version)).max_by_key(|version| rank(version));
+                return Some(Lack::Version {
+                    version: version.clone(),
+                    library: providers[0].path.clone(),
+                    wanted_by: object.path.clone(),
+                    newest,
+                });
+            }
+        }
+        None
+    }
+}
+
+fn is_mounted(name: &str) -> bool {
+    MOUNTED.iter().any(|start| name.starts_with(start))
+}
+
+/// The highest version of the wanted one's series (`GLIBC_`, `GLIBCXX_`).
+fn newest(offers: &[String], wanted: &str) -> Option<String> {
+    let (series, _) = wanted.rsplit_once('_')?;
+    let own = offers.iter().filter(|version| version.rsplit_once('_').is_some_and(|(own, _)| own == series));
+    own.filter(|version| !rank(version).is_empty()).max_by_key(|version| rank(version)).cloned()
+}
+
+/// `GLIBC_2.34` as 2, 34; empty where it is not a number.
+fn rank(version: &str) -> Vec<u32> {
+    let parts = version.rsplit_once('_').map_or(version, |(_, number)| number).split('.');
+    parts.map(|part| part.parse().ok()).collect::<Option<Vec<u32>>>().unwrap_or_default()
+}

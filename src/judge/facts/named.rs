@@ -1,0 +1,120 @@
+//! Files that configuration and environment name. A file that is named so is meant to be run or loaded.
+
+use std::collections::BTreeMap;
+
+use crate::image::{NodeKind, RootFs};
+use crate::inspect::{FileKind, Mention, mentions, names};
+
+/// Names that are followed in one image.
+const NAMES: usize = 100_000;
+
+/// Variables whose directory holds the programs that a tool starts. Source: Playwright's and Puppeteer's documentation
+/// of browsers.
+const DIRECTORIES: &[&str] = &["PLAYWRIGHT_BROWSERS_PATH", "PUPPETEER_CACHE_DIR"];
+
+/// What happens to a process whose configuration names a file that cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Use {
+    /// It fails, at once or when it comes to the file.
+    Needed,
+    /// `LD_PRELOAD`: glibc's loader prints a line and goes on; musl's maps the file and ends the program.
+    Preloaded,
+    /// `/etc/ld.so.preload`: glibc's loader prints a line and goes on; musl's does not read it.
+    PreloadFile,
+}
+
+/// Where a file is named: `/etc/odbcinst.ini:4`, `ENV PUPPETEER_EXECUTABLE_PATH`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamedBy {
+    pub place: String,
+    pub used: Use,
+}
+
+/// The files of an image that are named.
+#[derive(Debug, Default)]
+pub struct Named {
+    /// By real path.
+    files: BTreeMap<String, NamedBy>,
+    /// By file name, where only that is named.
+    libraries: BTreeMap<String, NamedBy>,
+    /// Real paths of directories, with a slash.
+    directories: Vec<(String, NamedBy)>,
+}
+
+impl Named {
+    pub fn of(rootfs: &RootFs<FileKind>, env: &[String]) -> Named {
+        let mut named = Named::default();
+        for line in env {
+            let Some((key, value)) = line.split_once('=') else { continue };
+            let by = NamedBy {
+                place: format!("ENV {key}"),
+                used: if key == "LD_PRELOAD" { Use::Preloaded } else { Use::Needed },
+            };
+            if DIRECTORIES.contains(&key) {
+                named.directory(rootfs, value, &by);
+            } else {
+                names(value.as_bytes()).iter().for_each(|name| named.note(rootfs, name, &by));
+            }
+        }
+        let mut left = NAMES;
+        for view in rootfs.files_with_facts() {
+            let whole;
+            let found: &[Mention] = match view.fact {
+                Some(FileKind::Mentions(found)) => found,
+                Some(FileKind::Config(text)) => {
+                    let path = rootfs.path(view.id);
+                    whole = mentions(path.strip_prefix(b"/").unwrap_or(&path), text);
+                    &whole
+                }
+                _ => continue,
+            };
+            let path = String::from_utf8_lossy(&rootfs.path(view.id)).into_owned();
+            for mention in found.iter().take(left) {
+                let used = if path == "/etc/ld.so.preload" { Use::PreloadFile } else { Use::Needed };
+                named.note(rootfs, &mention.name, &NamedBy { place: format!("{path}:{}", mention.line), used });
+            }
+            left = left.saturating_sub(found.len());
+        }
+        named
+    }
+
+    /// Drops the libraries that are there for this platform: a loader that searches by name passes over the others.
+    pub fn retain_libraries(&mut self, is_lacking: impl Fn(&str) -> bool) {
+        self.libraries.retain(|name, _| is_lacking(name));
+    }
+
+    /// Where the file at the real path `path` is named.
+    pub fn file(&self, path: &str) -> Option<&NamedBy> {
+        self.files.get(path)
+    }
+
+    /// Where a library of that file name is named.
+    pub fn library(&self, name: &str) -> Option<&NamedBy> {
+        self.libraries.get(name)
+    }
+
+    /// Where a directory is named that holds the file, at any depth.
+    pub fn directory_of(&self, path: &str) -> Option<&NamedBy> {
+        self.directories.iter().find(|(directory, _)| path.starts_with(directory)).map(|(_, by)| by)
+    }
+
+    fn note(&mut self, rootfs: &RootFs<FileKind>, name: &str, by: &NamedBy) {
+        if !name.starts_with('/') {
+            self.libraries.entry(name.to_string()).or_insert_with(|| by.clone());
+            return;
+        }
+        let Ok(id) = rootfs.resolve(name) else { return };
+        let view = rootfs.view(id);
+        if view.kind == NodeKind::File && view.fact.is_some() {
+            let path = String::from_utf8_lossy(&rootfs.path(id)).into_owned();
+            self.files.entry(path).or_insert_with(|| by.clone());
+        }
+    }
+
+    fn directory(&mut self, rootfs: &RootFs<FileKind>, path: &str, by: &NamedBy) {
+        let Ok(id) = rootfs.resolve(path) else { return };
+        if rootfs.view(id).kind == NodeKind::Directory && id != rootfs.root() {
+            self.directories.push((format!("{}/", String::from_utf8_lossy(&rootfs.path(id))), by.clone()));
+        }
+    }
+}
