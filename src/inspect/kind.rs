@@ -38,7 +38,7 @@ pub enum FileKind {
     NpmPackage(Box<NpmPackage>),
     /// A file by which loading or users are decided, whole up to [`CONFIG_BYTES`]: see [`super::is_config_path`].
     Config(Box<Box<[u8]>>),
-    /// A configuration text by the programs and libraries that it names: see [`super::mentions`].
+    /// A configuration text by the programs and libraries that it names.
     Mentions(Box<Vec<Mention>>),
     /// Anything else.
     Data,

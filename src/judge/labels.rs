@@ -105,16 +105,14 @@ fn wrong_label(labels: Labels<'_>, target: &Target, programs: &Programs<'_>) -> 
         return None;
     }
     let message = format!(
-        "its label says {label}, and every program in it is {}: it runs here, and it is pulled and scheduled as {label}",
+        "its label says {label}, and every program in it is {}: it runs here, but `docker run --platform linux/{here}` refuses it, and \
+         nodes of {label} pull it and cannot run it",
         here.name()
     );
     let mut finding = Finding::new(Code::Mislabelled, message)
         .is(format!("programs for {}", here.name()), label.to_string())
         .severity(Severity::Warning);
-    finding.hint = vec![
-        format!("docker run --platform linux/{here} refuses it and nodes of {label} cannot run it"),
-        format!("publish it with its own label: docker buildx build --platform linux/{here}"),
-    ];
+    finding.hint = vec![format!("publish it with its own label: docker buildx build --platform linux/{here}")];
     Some(finding)
 }
 

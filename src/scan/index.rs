@@ -58,8 +58,8 @@ pub fn blame_pin(report: &mut ImageReport) {
     let is_other = |finding: &Finding| {
         matches!(finding.code, Code::EntrypointWrongArch | Code::WhollyAnotherArchitecture | Code::NoPlatformForTarget)
     };
-    let found = report.findings.iter().chain(report.platforms.iter().flat_map(|platform| &platform.findings));
-    let fails = found.into_iter().any(is_other);
+    let of_platforms = report.platforms.iter().flat_map(|platform| &platform.findings);
+    let fails = report.findings.iter().chain(of_platforms).any(is_other);
     let Some(at) = report.findings.iter().position(|finding| finding.code == Code::DigestPinsPlatform) else { return };
     if fails {
         let mut pin = report.findings.remove(at);

@@ -1,4 +1,4 @@
-//! What a module needs once its run-time loads it: libraries by name, and the symbol versions that they offer. It claims
+//! What a module needs once its runtime loads it: libraries by name, and the symbol versions that they offer. It claims
 //! that a library is missing only where no file of this platform in the whole image has its name, because processes
 //! load libraries by more ways than the loader's search: from other directories by their path, or ahead of time.
 

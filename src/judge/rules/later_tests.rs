@@ -1,4 +1,4 @@
-//! What is named by configuration, loaded later by a run-time, or recorded by a package manager: each fault with its
+//! What is named by configuration, loaded later by a runtime, or recorded by a package manager: each fault with its
 //! healthy twin, on an image for arm64 that starts `/app`.
 
 use std::collections::BTreeSet;
@@ -54,7 +54,7 @@ fn layer(puts: &[Put]) -> Arc<Contents<FileKind>> {
     Arc::new(contents)
 }
 
-/// A base with a loader and the run-times, and a layer of the application.
+/// A base with a loader and the runtimes, and a layer of the application.
 fn image(puts: &[Put]) -> RootFs<FileKind> {
     let base = [
         Program("app", own().build()),
@@ -206,7 +206,7 @@ fn who_brought_a_module_decides_how_bad_it_is() {
         let puts = [&[Program(path, module())], more].concat();
         found(&puts).first().map(|found| found.split(' ').next().unwrap().to_string())
     };
-    // The run-time's own, the distribution's, a GPU driver's, a plug-in.
+    // The runtime's own, the distribution's, a GPU driver's, a plug-in.
     assert_eq!(severity("usr/local/lib/python3.11/lib-dynload/_tkinter.cpython-311-aarch64-linux-gnu.so", &[]), None);
     assert_eq!(severity("usr/lib/python3/dist-packages/gi/_gi.cpython-311-aarch64-linux-gnu.so", &[]), None);
     assert_eq!(severity("opt/v/lib/python3.11/site-packages/PySide6/Qt/plugins/sqldrivers/libqsqlmimer.so", &[]), None);

@@ -1,4 +1,4 @@
-//! Modules that an installed run-time loads later, judged as what is loaded at start is: libraries that are missing, and
+//! Modules that an installed runtime loads later, judged as what is loaded at start is: libraries that are missing, and
 //! symbol versions that the image's libraries lack.
 
 use crate::judge::code::{Code, Severity};
@@ -11,7 +11,7 @@ use crate::judge::finding::Finding;
 /// Who put a module into the image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Owner {
-    /// It came with the run-time or from the distribution, whose packages only recommend what such modules need.
+    /// It came with the runtime or from the distribution, whose packages only recommend what such modules need.
     Distribution,
     /// The application brought it.
     Application,
@@ -19,7 +19,7 @@ enum Owner {
 
 /// Where distributions install what their package managers own.
 const DISTRIBUTION: &[&str] = &["/usr/lib/", "/usr/lib64/", "/usr/share/", "/usr/libexec/", "/lib/", "/lib64/"];
-/// Places of the run-times' own modules, wherever they are installed.
+/// Places of the runtimes' own modules, wherever they are installed.
 const OWN: &[&str] = &["/lib-dynload/", "/erlang/lib/", "/R/library/", "/pgxs/"];
 
 /// The finding on a module of `runtime`, if it cannot be loaded.
@@ -87,7 +87,7 @@ fn owner(files: &Files<'_>, program: &Program<'_>, runtime: &str) -> Owner {
     if is_distribution {
         return Owner::Distribution;
     }
-    // What came in with the run-time itself is an option of it.
+    // What came in with the runtime itself is an option of it.
     let host = files.reach.interpreter(runtime).and_then(|path| files.rootfs.resolve(path).ok());
     let host_layer = host.map(|id| files.rootfs.view(id).layer);
     let is_packaged = ["/gems/", "/bundle/", "/site-library/", "/perl5/"].iter().any(|place| path.contains(place));

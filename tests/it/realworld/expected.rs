@@ -106,13 +106,24 @@ const DOTNET: &[Put] = &[
     ),
 ];
 
-/// `terraform init`'s working folder and kubectl's plugins, for other platforms than the image's, too.
+/// `terraform init`'s working directory and kubectl's plugins, for this platform and for others.
 const TERRAFORM: &[Put] = &[
     Put::File(
         "work/.terraform/providers/registry.terraform.io/hashicorp/null/3.2.2/linux_amd64/terraform-provider-null_v3.2.2_x5",
         0o755,
         Bytes::Foreign(TRUE),
     ),
+    Put::File(
+        "work/.terraform/providers/registry.terraform.io/hashicorp/null/3.2.2/linux_arm64/terraform-provider-null_v3.2.2_x5",
+        0o755,
+        Bytes::Native(TRUE),
+    ),
+    Put::File(
+        "usr/share/terraform/plugins/registry.terraform.io/hashicorp/tls/4.0.5/linux_arm64/terraform-provider-tls_v4.0.5_x5",
+        0o755,
+        Bytes::Native(TRUE),
+    ),
+    Put::File("root/.krew/store/ctx/v0.9.5/linux-arm64/kubectl-ctx", 0o755, Bytes::Native(TRUE)),
     Put::File(
         "work/.terraform/providers/registry.terraform.io/hashicorp/null/3.2.2/darwin_arm64/terraform-provider-null_v3.2.2_x5",
         0o755,
