@@ -290,12 +290,16 @@ fn relative_working_dir() -> Vec<Shown> {
 /// The program was started and ended, by a signal or by its loader, a shell or a wrapper. Every front end reports the
 /// process's own end, and a signal as 128 and its number.
 fn ended(death: Death, says: String) -> Vec<Shown> {
-    let (code, says) = match death {
-        Death::Signal(number) => (128 + number, String::new()),
-        Death::Exit(code) => (code, says),
+    let (codes, says) = match death {
+        Death::Signal(number) => (vec![128 + number], String::new()),
+        Death::AnyOf { usual, others } => {
+            ([&[usual][..], others].concat().iter().map(|number| 128 + *number).collect(), String::new())
+        }
+        Death::Exit(code) => (vec![code], says),
     };
     let log = ["runc", "crun", "docker run", "kubectl logs --previous", PODMAN];
-    log.into_iter().map(|frontend| shown(frontend, says.clone(), code)).collect()
+    let ends = codes.into_iter().flat_map(|code| log.map(|frontend| (frontend, code)));
+    ends.map(|(frontend, code)| shown(frontend, says.clone(), code)).collect()
 }
 
 fn unknown_user(text: &str) -> Vec<Shown> {

@@ -39,6 +39,8 @@ pub enum Errno {
 pub enum Death {
     /// Killed by this signal: 11 SIGSEGV, 4 SIGILL, 5 SIGTRAP.
     Signal(u8),
+    /// Killed by one of these signals, by where the kernel has put pages of its own: as a rule by `usual`.
+    AnyOf { usual: u8, others: &'static [u8] },
     /// Its loader, or a shell or wrapper on the way, ends it with this exit code (127, 126, 255, 2, 1).
     Exit(u8),
 }

@@ -36,6 +36,7 @@ pub(crate) fn short(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Fails { errno, .. } => format!("{errno} {code}"),
         Outcome::Dies { death: crate::exec::Death::Signal(number), .. } => format!("signal {number} {code}"),
+        Outcome::Dies { death: crate::exec::Death::AnyOf { usual, .. }, .. } => format!("signal {usual} {code}"),
         Outcome::Dies { death: crate::exec::Death::Exit(number), .. } => format!("exit {number} {code}"),
         Outcome::Unknown { .. } => format!("unknown {code}"),
         Outcome::Emulated { by } => format!("emulated by {by}"),

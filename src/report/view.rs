@@ -121,6 +121,10 @@ fn verdicts(platform: &PlatformReport) -> Vec<(String, VerdictCell)> {
         }
         Outcome::Fails { errno, .. } => VerdictCell::bad(errno.message()),
         Outcome::Dies { death: Death::Signal(signal), .. } => VerdictCell::bad(format!("killed, signal {signal}")),
+        Outcome::Dies { death: Death::AnyOf { usual, others }, .. } => {
+            let others: Vec<String> = others.iter().map(u8::to_string).collect();
+            VerdictCell::bad(format!("killed, signal {usual} or {}", others.join(", ")))
+        }
         Outcome::Dies { death: Death::Exit(code), .. } => VerdictCell::bad(format!("ends at once, exit {code}")),
         Outcome::Unknown { .. } => VerdictCell::bad("could not tell"),
     };

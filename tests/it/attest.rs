@@ -72,7 +72,7 @@ fn the_list_under_the_tag_names_the_statement_and_keeps_what_others_said() {
 /// CNCF Distribution 2.8 has no referrers API: the statement is under the tag that the specification falls back to.
 #[test]
 fn a_verdict_is_read_back_from_a_real_registry() {
-    let Some(server) = Distribution::start(Mode::Plain) else { return };
+    let Some(server) = Distribution::start("a real registry", Mode::Plain) else { return };
     let put = |layer: &[u8]| server.put_image("user/app", "v1", layer);
     check(&server.host, &put, ElfBuilder::arm64().build(), 1, "broken");
 }
@@ -104,7 +104,7 @@ fn a_folder_cannot_be_attested() {
 /// A static program in an empty image: the authorities that it was built with are trusted, and still nobody else.
 #[test]
 fn a_machine_without_certificate_authorities_speaks_tls() {
-    let Some(server) = Distribution::start(Mode::Tls) else { return };
+    let Some(server) = Distribution::start("a real registry", Mode::Tls) else { return };
     server.put_image("user/app", "v1", &Small::new("amd64", ElfBuilder::amd64().build()).layer());
     let folder = tempfile::tempdir().unwrap();
     let name = format!("{}/user/app:v1", server.host);

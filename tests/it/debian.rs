@@ -1,7 +1,8 @@
 //! No false alarm: root file systems of Debian, as mmdebstrap extracts them, against their own platform and the others.
 //! Every program of /bin, /usr/bin and /sbin runs at home; elsewhere the kernel refuses it.
 
-use crate::kit::engines;
+use crate::kit::engines::MIRROR;
+use crate::kit::machine::{self, Need};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -28,10 +29,9 @@ const ARCHITECTURES: &[(&str, &str, &str)] = &[
 /// Extracts a root file system without configuring it, so that no emulator is needed.
 fn debootstrap(folder: &Path, arch: &str, suite: &str) -> PathBuf {
     let root = folder.join(arch);
-    let sources = "awk '/^URIs:/ { print $2; exit }' /etc/apt/sources.list.d/debian.sources";
     let script = format!(
         "mmdebstrap --quiet --variant=extract --architectures={arch} --mode=root --aptopt='Acquire::Languages \"none\"' \
-         --hook-dir=/usr/share/mmdebstrap/hooks/merged-usr --include='?priority(required)' {suite} {} \"$({sources})\"",
+         --hook-dir=/usr/share/mmdebstrap/hooks/merged-usr --include='?priority(required)' {suite} {} \"$({MIRROR})\"",
         root.display()
     );
     let output = Command::new("sh").args(["-c", &script]).env("TMPDIR", folder).output().unwrap();
@@ -105,7 +105,8 @@ fn check_programs(arch: &str, rootfs: &RootFs<FileKind>, home: &Target) {
 
 #[test]
 fn debians_root_file_systems_are_fine_at_home_and_nowhere_else() {
-    if !engines::has("debians_root_file_systems", &["mmdebstrap"]) {
+    let needs = [Need::Root, Need::Mmdebstrap, Need::PackageMirror];
+    if !machine::has("debians_root_file_systems", &needs) {
         return;
     }
     let folder = tempfile::tempdir().unwrap();

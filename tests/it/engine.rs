@@ -2,6 +2,7 @@
 //! `imgarch scan` with the same reason.
 
 use crate::kit::engines;
+use crate::kit::program;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
@@ -157,7 +158,7 @@ fn a_socket_that_is_not_for_this_user_is_refused_with_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let program = folder.path().join("imgarch");
-    fs::copy(env!("CARGO_BIN_EXE_imgarch"), &program).unwrap();
+    program::copy(Path::new(env!("CARGO_BIN_EXE_imgarch")), &program);
     let mut command = command(&program.display().to_string(), &[("DOCKER_HOST", &docker.host())], "any:1");
     let output = command.uid(65534).gid(65534).output().unwrap();
     let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));

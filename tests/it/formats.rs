@@ -1,5 +1,6 @@
 //! Every format of the built program, held to its schema, on a good image, a bad one and one with hostile names.
 
+use crate::kit::machine::{self, Need};
 use std::path::Path;
 use std::process::Command;
 
@@ -108,10 +109,7 @@ fn sarif_points_into_the_dockerfile_and_keeps_its_fingerprints() {
 fn junit_is_what_jenkins_takes() {
     let folder = images();
     let schema = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/schemas/junit-10.xsd");
-    let has_xmllint = Command::new("xmllint").arg("--version").output().is_ok();
-    if !has_xmllint {
-        assert!(std::env::var("CI").as_deref() != Ok("true"), "xmllint (libxml2-utils) is missing");
-        eprintln!("SKIPPED junit_is_what_jenkins_takes: xmllint (libxml2-utils) is missing");
+    if !machine::has("junit_is_what_jenkins_takes", &[Need::Xmllint]) {
         return;
     }
     for (image, code) in IMAGES {

@@ -1,6 +1,7 @@
 //! Real programs of this machine, read by `inspect` and by readelf: both must say the same. With
 //! `IMGARCH_TEST_ROOTS=/usr:/opt` every ELF file below those directories is compared, else a few hundred.
 
+use crate::kit::machine::{self, Need};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -141,10 +142,12 @@ fn readelf_says_the_same_of_this_machines_programs() {
             }
         }
     }
-    if Command::new("readelf").arg("--version").output().is_err() || files.is_empty() {
-        assert!(std::env::var_os("CI").is_none(), "CI has binutils and programs");
-        eprintln!("SKIPPED: no readelf or no ELF files on this machine");
+    let test = "readelf_says_the_same_of_this_machines_programs";
+    if !machine::has(test, &[Need::Readelf]) {
         return;
+    }
+    if files.is_empty() {
+        return machine::skip(test, "no ELF files on this machine");
     }
     let (mut compared, mut differences) = (0, Vec::new());
     for (path, size) in &files {
@@ -187,6 +190,6 @@ fn go_programs_settings_are_found() {
         seen += 1;
     }
     if seen == 0 {
-        eprintln!("SKIPPED: no Go program on this machine");
+        machine::skip("go_programs_settings_are_found", "no Go program on this machine");
     }
 }

@@ -13,10 +13,13 @@ mod engine;
 mod formats;
 mod gate;
 mod inspect_real;
+#[cfg(target_os = "linux")]
 mod kernel;
 #[cfg(feature = "kube")]
 mod kube;
+mod limits;
 mod lint;
+#[cfg(target_os = "linux")]
 mod mutation;
 mod oracle;
 mod pipeline;

@@ -51,6 +51,11 @@ fn answer(outcome: &Outcome, expected: &str) -> String {
         Outcome::Emulated { .. } => "emulated".to_string(),
         Outcome::Fails { errno, .. } => errno.to_string(),
         Outcome::Dies { death: Death::Signal(number), .. } => format!("signal {number}"),
+        // Any of them is right.
+        Outcome::Dies { death: Death::AnyOf { usual, others }, .. } => {
+            let is_expected = |number: &&u8| expected == format!("signal {number}");
+            format!("signal {}", others.iter().find(is_expected).unwrap_or(usual))
+        }
         Outcome::Dies { death: Death::Exit(code), .. } => format!("exit {code}"),
         Outcome::Unknown { cause, .. } => format!("unknown: {}", cause.text),
     }

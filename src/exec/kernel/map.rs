@@ -7,7 +7,7 @@ mod enter;
 use std::ops::Range;
 
 use crate::exec::outcome::lossy;
-use crate::exec::{Cause, CauseKind, Outcome};
+use crate::exec::{Cause, CauseKind, Death, Outcome};
 use crate::inspect::{Elf, PT_DYNAMIC, PT_LOAD, Segment};
 use crate::platform::compat::{Abi, ReadImpliesExec};
 
@@ -33,6 +33,8 @@ const USUAL_TASK: u64 = 1 << 48;
 pub(crate) struct Killed {
     /// `None`: whether it ends so is not to be known from the file.
     pub signal: Option<u8>,
+    /// Signals that it may end by instead.
+    pub others: &'static [u8],
     pub cause: Cause,
 }
 
@@ -40,7 +42,11 @@ impl Killed {
     /// `at`: the file that was mapped.
     pub(crate) fn outcome(self, at: &[u8]) -> Outcome {
         match self.signal {
-            Some(signal) => Outcome::killed(signal, at, self.cause),
+            Some(signal) if self.others.is_empty() => Outcome::killed(signal, at, self.cause),
+            Some(usual) => {
+                let death = Death::AnyOf { usual, others: self.others };
+                Outcome::Dies { death, at: lossy(at), cause: self.cause }
+            }
             None => Outcome::Unknown { at: lossy(at), cause: self.cause },
         }
     }
@@ -100,11 +106,11 @@ struct Room {
 }
 
 fn killed(signal: u8, kind: CauseKind, text: String) -> Killed {
-    Killed { signal: Some(signal), cause: Cause { kind, text } }
+    Killed { signal: Some(signal), others: &[], cause: Cause { kind, text } }
 }
 
 fn not_known(kind: CauseKind, text: String) -> Killed {
-    Killed { signal: None, cause: Cause { kind, text } }
+    Killed { signal: None, others: &[], cause: Cause { kind, text } }
 }
 
 /// Where the kernel puts a file that may lie anywhere.

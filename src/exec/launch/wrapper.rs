@@ -107,7 +107,7 @@ impl Style {
         match (self, death) {
             (Style::Xargs, Death::Exit(255)) => Death::Exit(124),
             (Style::Xargs, Death::Exit(_)) => Death::Exit(123),
-            (Style::Xargs, Death::Signal(_)) => Death::Exit(125),
+            (Style::Xargs, Death::Signal(_) | Death::AnyOf { .. }) => Death::Exit(125),
             (_, death) => death,
         }
     }

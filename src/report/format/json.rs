@@ -99,6 +99,9 @@ struct JsonTarget<'a> {
     outcome: &'static str,
     errno: Option<String>,
     signal: Option<u8>,
+    /// Signals that may end it instead of `signal`, by where the kernel has put its own pages.
+    #[serde(skip_serializing_if = "<[u8]>::is_empty")]
+    other_signals: &'a [u8],
     exit_code: Option<u8>,
     path: Option<&'a str>,
     cause: Option<JsonCause<'a>>,
@@ -258,6 +261,7 @@ fn target(target: &TargetReport) -> JsonTarget<'_> {
         outcome: target.outcome.word(),
         errno: None,
         signal: None,
+        other_signals: &[],
         exit_code: None,
         path: None,
         cause: target.outcome.cause().map(|cause| JsonCause { code: cause.code(), text: &cause.text }),
@@ -277,6 +281,7 @@ fn target(target: &TargetReport) -> JsonTarget<'_> {
             wire.path = Some(at);
             match death {
                 Death::Signal(signal) => wire.signal = Some(*signal),
+                Death::AnyOf { usual, others } => (wire.signal, wire.other_signals) = (Some(*usual), *others),
                 Death::Exit(code) => wire.exit_code = Some(*code),
             }
         }

@@ -1,5 +1,6 @@
 //! A folder to build in, a registry to push to, and the scan of what came out.
 
+use crate::kit::machine::{self, Need};
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -47,7 +48,7 @@ impl Site {
             Builder::Classic => Some(engines::docker(test, Store::Classic)?),
             Builder::Buildah | Builder::BuildahSingle => None,
         };
-        if engine.is_none() && !engines::has(test, &["buildah"]) {
+        if engine.is_none() && !machine::has(test, &[Need::Root, Need::Buildah]) {
             return None;
         }
         let site = Site { builder, registry: engines::registry(test)?, engine, folder: tempfile::tempdir().unwrap() };

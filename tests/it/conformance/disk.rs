@@ -1,6 +1,7 @@
 //! Forms on a disk, written by this test and by skopeo.
 
 use super::*;
+use crate::kit::machine::{self, Need};
 
 #[test]
 fn every_form_on_disk_gives_the_same_image() {
@@ -86,7 +87,7 @@ fn an_unpacked_root_file_system_holds_the_same_files() {
 #[test]
 fn what_skopeo_writes_is_read_as_the_same_image() {
     let test = "what_skopeo_writes_is_read_as_the_same_image";
-    if !engines::has(test, &["skopeo"]) {
+    if !machine::has(test, &[Need::Skopeo]) {
         return;
     }
     let (sample, folder, options) = (Sample::new(Breadth::ForSchema2), tempfile::tempdir().unwrap(), Opener::default());

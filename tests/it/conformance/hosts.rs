@@ -1,6 +1,7 @@
 //! What hands images out: a real registry, Docker Engine with both of its stores, containerd and podman.
 
 use super::*;
+use crate::kit::machine::{self, Need};
 
 /// Without a registry, and with no engine but this one.
 fn options(engine: &engines::Engine) -> Opener {
@@ -139,7 +140,7 @@ fn podman_gives_the_same_image() {
 #[test]
 fn podmans_storage_is_read_by_its_command_where_no_service_runs() {
     let test = "podmans_storage_is_read_by_its_command_where_no_service_runs";
-    if !engines::has(test, &["podman"]) || Path::new("/run/podman/podman.sock").exists() {
+    if !machine::has(test, &[Need::Root, Need::Podman]) || Path::new("/run/podman/podman.sock").exists() {
         return;
     }
     let (sample, folder) = (Sample::new(Breadth::Whole), tempfile::tempdir().unwrap());

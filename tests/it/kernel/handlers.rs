@@ -1,5 +1,6 @@
 //! Handlers of binfmt_misc, registered for a moment.
 
+use crate::kit::machine;
 use std::path::{Path, PathBuf};
 
 use imgarch::platform::binfmt;
@@ -31,8 +32,7 @@ fn register(interpreter: &str, flags: &str) -> Option<Registered> {
     if is_mounted_here {
         let mounted = Command::new("mount").args(["-t", "binfmt_misc", "none"]).arg(folder).status();
         if !mounted.is_ok_and(|status| status.success()) {
-            assert!(std::env::var("CI").as_deref() != Ok("true"), "binfmt_misc cannot be mounted");
-            eprintln!("SKIPPED handlers: binfmt_misc cannot be mounted");
+            machine::skip("handlers", "binfmt_misc cannot be mounted");
             return None;
         }
     }
@@ -57,7 +57,7 @@ fn marked(mut program: Vec<u8>) -> Vec<u8> {
 fn a_handler_of_qemu_runs_what_the_kernel_refuses() {
     let Some(node) = node("handlers") else { return };
     let qemu = "/usr/bin/qemu-aarch64-static";
-    if !engines::has("handlers", &["qemu-aarch64-static"]) {
+    if !has("handlers", &[Need::Root, Need::BinfmtMisc, Need::QemuArm64]) {
         return;
     }
     let with = |flags: &str| {

@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn real_programs_miss_their_loader_and_libraries_as_foreseen() {
     let Some(node) = node("libraries") else { return };
-    if !engines::has("libraries", &["cc"]) {
+    if !has("libraries", &[Need::Compiler, Need::Debian]) {
         return;
     }
     let app = compile(MAIN, &[]);
@@ -29,7 +29,7 @@ fn real_programs_miss_their_loader_and_libraries_as_foreseen() {
 #[test]
 fn a_symbol_version_that_is_not_there_ends_a_real_program_as_foreseen() {
     let Some(node) = node("versions") else { return };
-    if !engines::has("versions", &["cc"]) {
+    if !has("versions", &[Need::Compiler, Need::Debian]) {
         return;
     }
     // A libq.so.1 with version Q_2 to link against, and one with only Q_1 to run with.

@@ -125,7 +125,7 @@ fn check_runtime(runtime: &str, version: &str, (name, tree): &(&str, Tree), node
 #[test]
 fn runc_and_crun_say_what_the_model_says_they_do() {
     let Some(node) = node("runtimes") else { return };
-    if !engines::has("runtimes", &["runc", "crun"]) {
+    if !has("runtimes", &[Need::Root, Need::MountNamespaces, Need::Runc, Need::Crun]) {
         return;
     }
     let version = |program: &str| {
@@ -160,7 +160,7 @@ fn runc_and_crun_say_what_the_model_says_they_do() {
 #[test]
 fn a_container_maps_no_low_addresses_unless_it_is_granted_them() {
     let Some(node) = node("low addresses") else { return };
-    if !engines::has("low addresses", &["runc"]) {
+    if !has("low addresses", &[Need::Root, Need::MountNamespaces, Need::Runc]) {
         return;
     }
     let least = std::fs::read_to_string("/proc/sys/vm/mmap_min_addr").expect("a kernel has one");
@@ -203,7 +203,7 @@ fn contain_by_podman(runtime: &str, tree: &Tree, folder: &std::path::Path) -> (i
 #[test]
 fn podman_says_what_the_model_says_it_does() {
     let Some(node) = node("podman") else { return };
-    if !engines::has("podman", &["podman", "crun", "runc"]) {
+    if !has("podman", &[Need::Root, Need::MountNamespaces, Need::Podman, Need::Crun, Need::Runc]) {
         return;
     }
     let folder = tempfile::tempdir().expect("a folder");

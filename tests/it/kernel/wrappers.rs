@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn shells_and_wrappers_end_and_say_as_foreseen() {
-    let Some(node) = node("wrappers") else { return };
+    let Some(node) = node("wrappers").filter(|_| has("wrappers", &[Need::Debian])) else { return };
     let foreign = elf::ElfBuilder::arm64().build();
     let native = elf::ElfBuilder::amd64().build();
     let base = || {
@@ -37,7 +37,8 @@ fn shells_and_wrappers_end_and_say_as_foreseen() {
 
 #[test]
 fn one_argument_of_several_options_is_refused_as_foreseen() {
-    let Some(node) = node("options") else { return };
+    let needs = [Need::Debian, Need::Busybox];
+    let Some(node) = node("options").filter(|_| has("options", &needs)) else { return };
     let native = elf::ElfBuilder::amd64().build();
     let tree = Tree::call(&[]).file("app", &native);
     let programs = ["/bin/sh", "/bin/bash", "/usr/bin/env", "/bin/busybox"];
@@ -68,7 +69,7 @@ fn one_argument_of_several_options_is_refused_as_foreseen() {
 #[test]
 fn init_wrappers_end_and_say_as_foreseen() {
     let Some(node) = node("init wrappers") else { return };
-    if !engines::has("init wrappers", &["dumb-init", "chpst", "setpriv", "bash", "dash"]) {
+    if !has("init wrappers", &[Need::Debian, Need::DumbInit, Need::Runit]) {
         return;
     }
     let (native, foreign) = (elf::ElfBuilder::amd64().build(), mutant::program(elf::ElfBuilder::arm64(), 4096));
@@ -128,7 +129,7 @@ fn init_wrappers_end_and_say_as_foreseen() {
 /// coreutils, util-linux and findutils, which every Debian has.
 #[test]
 fn everyday_wrappers_end_and_say_as_foreseen() {
-    let Some(node) = node("everyday wrappers") else { return };
+    let Some(node) = node("everyday").filter(|_| has("everyday", &[Need::Debian])) else { return };
     let native = elf::ElfBuilder::amd64().build();
     let base = Tree::call(&[])
         .file("native", &native)
@@ -170,7 +171,7 @@ fn everyday_wrappers_end_and_say_as_foreseen() {
 
 #[test]
 fn a_text_for_flocks_shell_is_followed() {
-    let Some(node) = node("flock") else { return };
+    let Some(node) = node("flock").filter(|_| has("flock", &[Need::Debian])) else { return };
     let native = elf::ElfBuilder::amd64().build();
     let base = Tree::call(&[]).file("native", &native).directory("tmp");
     let base = with_host_program(with_host_program(base, "/bin/sh"), "/usr/bin/flock");
@@ -182,7 +183,7 @@ fn a_text_for_flocks_shell_is_followed() {
 
 #[test]
 fn glibcs_execvp_hands_a_foreign_program_to_the_shell() {
-    let Some(node) = node("fallback") else { return };
+    let Some(node) = node("fallback").filter(|_| has("fallback", &[Need::Debian])) else { return };
     let tree =
         Tree::call(&["/usr/bin/env", "/foreign"]).file("foreign", mutant::program(elf::ElfBuilder::arm64(), 4096));
     let tree = with_host_program(with_host_program(tree, "/bin/sh"), "/usr/bin/env");

@@ -7,10 +7,15 @@ pub mod engines;
 pub mod images;
 #[cfg(feature = "kube")]
 pub mod kube_api;
+pub mod machine;
+#[cfg(target_os = "linux")]
 pub mod mutant;
+pub mod program;
 pub mod python;
+#[cfg(target_os = "linux")]
 pub mod real;
 pub mod registry;
+mod skipped;
 pub mod small;
 pub mod tree;
 #[cfg(feature = "shared-cache")]

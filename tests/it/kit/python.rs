@@ -5,27 +5,39 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The program that a package brings. `None`: it is not to be had here, which was said loudly; in CI that is a failure.
+use super::machine::{self, Need};
+
+/// The program that a package brings. `None`: the test is skipped.
 pub fn program(test: &str, package: &str, program: &str) -> Option<PathBuf> {
-    match made(package, program) {
-        Ok(path) => Some(path),
-        Err(cause) => {
-            assert!(std::env::var_os("CI").is_none(), "{package} is needed in CI: {cause}");
-            eprintln!("SKIPPED {test}: {package} is not to be had: {cause}");
-            None
-        }
+    if let Some(path) = kept(package, program) {
+        return Some(path);
     }
+    if !machine::has(test, &[Need::Python, Need::PythonIndex]) {
+        return None;
+    }
+    made(package, program).map_err(|cause| machine::skip(test, &format!("{package} cannot be installed: {cause}"))).ok()
+}
+
+fn directory(package: &str) -> PathBuf {
+    let name: String = package.chars().map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' }).collect();
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("python").join(name)
+}
+
+/// One that an earlier run made.
+fn kept(package: &str, program: &str) -> Option<PathBuf> {
+    let directory = directory(package);
+    let path = directory.join("bin").join(program);
+    (path.exists() && directory.join("whole").exists()).then_some(path)
 }
 
 fn made(package: &str, program: &str) -> Result<PathBuf, String> {
-    let name: String = package.chars().map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' }).collect();
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("python").join(name);
+    let folder = directory(package);
     let path = folder.join("bin").join(program);
     // One process makes it, and others wait for that one.
     std::fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
     let lock = File::create(folder.with_extension("lock")).map_err(|error| error.to_string())?;
     lock.lock().map_err(|error| error.to_string())?;
-    if path.exists() && folder.join("whole").exists() {
+    if let Some(path) = kept(package, program) {
         return Ok(path);
     }
     let run = |command: &mut Command| {

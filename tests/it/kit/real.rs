@@ -5,7 +5,6 @@ use std::ffi::CString;
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::sync::Mutex;
 
 use imgarch::platform::Capabilities;
 
@@ -54,20 +53,15 @@ pub fn errno_name(number: i32) -> &'static str {
 /// Seconds after which the kernel itself ends a program that went astray.
 const ALARM_S: u32 = 60;
 
-/// A file that is being written cannot be executed, and a child forked meanwhile holds it open: one at a time.
-static LOCK: Mutex<()> = Mutex::new(());
-
 /// Lays `tree` out in `root`, where `written` lies already, and makes its call there.
 pub fn run(tree: &Tree, root: &Path, written: &mut Tree) -> Answer {
-    let _lock = LOCK.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     tree.write_over(root, written);
     *written = tree.clone();
-    execve(root, &tree.argv, &[PATH], Capabilities::all()).0
+    execve(root, &tree.argv, &[PATH], own_capabilities()).0
 }
 
 /// The same in a folder of its own, with the bounding set of docker's containers, with what the program and all before it wrote on standard error.
 pub fn run_alone(tree: &Tree) -> (Answer, String) {
-    let _lock = LOCK.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let root = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
     tree.write(root.path());
     execve(root.path(), &tree.argv, &[PATH], Capabilities::of_docker())
@@ -75,25 +69,9 @@ pub fn run_alone(tree: &Tree) -> (Answer, String) {
 
 const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// How often a call is made again that met a file which somebody still held open for writing: a child that another test
-/// forked a moment ago, and that has not yet executed its own program.
-const ATTEMPTS: usize = 100;
-
 /// Calls execve in `root` with these words and this environment, as root, with all output thrown away. The child gets
 /// no core files and no file size, and is ended after a minute.
 pub fn execve(root: &Path, words: &[String], env: &[&str], bounding: Capabilities) -> (Answer, String) {
-    let mut answered = execve_once(root, words, env, bounding);
-    for _ in 1..ATTEMPTS {
-        if answered.0 != Answer::Errno(libc::ETXTBSY) {
-            break;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(20));
-        answered = execve_once(root, words, env, bounding);
-    }
-    answered
-}
-
-fn execve_once(root: &Path, words: &[String], env: &[&str], bounding: Capabilities) -> (Answer, String) {
     let c = |text: &[u8]| CString::new(text).expect("no NUL in a call");
     let root = c(root.as_os_str().as_bytes());
     let words: Vec<CString> = words.iter().map(|word| c(word.as_bytes())).collect();
@@ -178,13 +156,9 @@ unsafe fn enter(
     }
 }
 
-/// Whether this process may chroot. Where it may not, says so; under `CI=true` that is a failure.
-pub fn may_chroot(test: &str) -> bool {
-    // SAFETY: geteuid cannot fail.
-    let is_root = unsafe { libc::geteuid() } == 0;
-    if !is_root {
-        assert!(std::env::var("CI").as_deref() != Ok("true"), "{test} needs root to chroot");
-        eprintln!("SKIPPED {test}: needs root to chroot");
-    }
-    is_root
+/// What this process and its children may do at most: less than everything in most containers.
+pub fn own_capabilities() -> Capabilities {
+    let status = std::fs::read_to_string("/proc/self/status").expect("a process has a status");
+    let line = status.lines().find_map(|line| line.strip_prefix("CapBnd:")).expect("Linux shows the bounding set");
+    Capabilities(u64::from_str_radix(line.trim(), 16).expect("a number in hexadecimal"))
 }

@@ -11,6 +11,8 @@ use imgarch::image::{Contents, Entry, EntryKind, RootFs, merge};
 use imgarch::inspect::{FileKind, inspect};
 use imgarch::platform::FileCapabilities;
 
+use super::program;
+
 const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// A tree and the call that is made in it.
@@ -142,29 +144,38 @@ impl Tree {
 
     /// The same, where `before` lies already: only what differs is written. No file may become a directory or a link.
     pub fn write_over(&self, root: &Path, before: &Tree) {
-        for (path, item) in self.entries.iter().filter(|entry| !before.entries.contains(entry)) {
+        let differing: Vec<_> = self.entries.iter().filter(|entry| !before.entries.contains(entry)).collect();
+        let mut files = Vec::new();
+        for (path, item) in &differing {
             let path = root.join(path);
             fs::create_dir_all(path.parent().expect("every path is below the root")).expect("a directory is made");
             match item {
-                Item::File(bytes, mode) => {
-                    fs::write(&path, bytes).expect("a file is written");
-                    fs::set_permissions(&path, fs::Permissions::from_mode(u32::from(*mode))).expect("its mode is set");
-                }
-                Item::Capable(bytes, capability) => {
-                    fs::write(&path, bytes).expect("a file is written");
-                    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("its mode is set");
-                    set_capability(&path, capability);
-                }
-                Item::Directory(mode) => {
-                    fs::create_dir_all(&path).expect("a directory is made");
-                    fs::set_permissions(&path, fs::Permissions::from_mode(u32::from(*mode))).expect("its mode is set");
-                }
+                Item::File(bytes, mode) => files.push(program::File::new(&path, bytes, u32::from(*mode))),
+                Item::Capable(bytes, _) => files.push(program::File::new(&path, bytes, 0o755)),
+                Item::Directory(_) => fs::create_dir_all(&path).expect("a directory is made"),
                 Item::Link(target) => symlink(target, &path).expect("a link is made"),
+            }
+        }
+        program::write_all(&files);
+        for (path, item) in &differing {
+            match item {
+                Item::Capable(_, capability) => set_capability(&root.join(path), capability),
+                Item::Directory(mode) => {
+                    let mode = fs::Permissions::from_mode(u32::from(*mode));
+                    fs::set_permissions(root.join(path), mode).expect("its mode is set");
+                }
+                Item::File(..) | Item::Link(_) => {}
             }
         }
     }
 }
 
+#[cfg(not(target_os = "linux"))]
+fn set_capability(_: &Path, _: &[u8]) {
+    unreachable!("only Linux executes trees");
+}
+
+#[cfg(target_os = "linux")]
 fn set_capability(path: &Path, capability: &[u8]) {
     let path = std::ffi::CString::new(path.as_os_str().as_encoded_bytes()).expect("no NUL in a path");
     let name = c"security.capability".as_ptr();

@@ -1,6 +1,7 @@
 //! Ways into a cluster: contexts, tokens, token files, exec plugins, client certificates.
 
-use std::os::unix::fs::PermissionsExt;
+use crate::kit::machine::{self, Need};
+use crate::kit::program;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -63,12 +64,8 @@ fn an_exec_plugin_is_asked_for_its_token() {
     let credential = json!({
         "apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential", "status": {"token": "from-plugin"}
     });
-    std::fs::write(
-        &plugin,
-        format!("#!/bin/sh\n[ \"$1\" = get-token ] && [ \"$REGION\" = eu ] && echo '{credential}'\n"),
-    )
-    .unwrap();
-    std::fs::set_permissions(&plugin, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let script = format!("#!/bin/sh\n[ \"$1\" = get-token ] && [ \"$REGION\" = eu ] && echo '{credential}'\n");
+    program::write(&plugin, script);
     let exec = json!({
         "apiVersion": "client.authentication.k8s.io/v1", "command": plugin, "args": ["get-token"],
         "env": [{"name": "REGION", "value": "eu"}], "interactiveMode": "Never"
@@ -150,6 +147,9 @@ fn mutual_tls(folder: &Path) -> Arc<rustls::ServerConfig> {
 
 #[test]
 fn a_client_certificate_opens_a_server_that_wants_one() {
+    if !machine::has("a_client_certificate", &[Need::Openssl]) {
+        return;
+    }
     let folder = tempfile::tempdir().unwrap();
     certificates(folder.path());
     let api = KubeApi::start_tls(empty_cluster(None), mutual_tls(folder.path()));
@@ -171,10 +171,7 @@ fn a_client_certificate_opens_a_server_that_wants_one() {
 /// The name that the API server of a pod's own cluster has, and what the kubelet puts into each pod.
 #[test]
 fn in_a_pod_its_service_account_is_used_and_its_token_may_end_in_a_newline() {
-    // SAFETY: geteuid cannot fail.
-    if unsafe { libc::geteuid() } != 0 {
-        assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "root is needed to put files where a pod has them");
-        eprintln!("SKIPPED in_a_pod_its_service_account_is_used_and_its_token_may_end_in_a_newline: needs root");
+    if !machine::has("in_a_pod", &[Need::Root, Need::MountNamespaces, Need::Openssl]) {
         return;
     }
     let folder = tempfile::tempdir().unwrap();

@@ -191,7 +191,7 @@ fn a_service_accounts_pull_secret_opens_a_private_registry() {
 
 #[test]
 fn a_pull_secret_opens_a_real_registry() {
-    let Some(server) = Distribution::start(Mode::Htpasswd) else { return };
+    let Some(server) = Distribution::start("a real registry", Mode::Htpasswd) else { return };
     server.put_image("team/app", "1", &tar(&[("app", 0o755, &ElfBuilder::amd64().build())]));
     let auths = json!({"auths": login(&server.host, USER, PASSWORD)}).to_string();
     check_pull_secret(&server.host, json!({".dockerconfigjson": BASE64.encode(auths)}));

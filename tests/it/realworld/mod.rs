@@ -3,12 +3,12 @@
 //!
 //! A small part runs always; the whole of it by
 //!
-//!     IMGARCH_REALWORLD=all cargo test --test it realworld -- --nocapture
+//!     IMGARCH_ENGINES=1 IMGARCH_REALWORLD=all cargo test --test it realworld -- --nocapture
 //!
 //! which prints the table of results as markdown. It needs root, mmdebstrap, pip, npm and the machine's own sources of
 //! packages. `IMGARCH_REALWORLD=python,java` tries these trees alone; `IMGARCH_REALWORLD_DIR=FOLDER` keeps them there.
 
-use crate::kit::engines;
+use crate::kit::machine::{self, Need};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -89,10 +89,10 @@ fn check(folder: &Path, tree: &Tree) -> Vec<String> {
 #[test]
 fn healthy_trees_are_silent_and_each_fault_comes_first() {
     let trees: Vec<&Tree> = expected::trees().filter(|tree| is_wanted(tree)).collect();
-    let mut tools = vec!["mmdebstrap"];
-    tools.extend(trees.iter().any(|tree| !tree.pip.is_empty()).then_some("python3"));
-    tools.extend(trees.iter().any(|tree| !tree.npm.is_empty()).then_some("npm"));
-    if !engines::has("healthy_trees_are_silent", &tools) {
+    let mut needs = vec![Need::Root, Need::Mmdebstrap, Need::PackageMirror];
+    needs.extend(trees.iter().any(|tree| !tree.pip.is_empty()).then_some(Need::Pip));
+    needs.extend(trees.iter().any(|tree| !tree.npm.is_empty()).then_some(Need::Npm));
+    if !machine::has("healthy_trees_are_silent", &needs) {
         return;
     }
     let temporary = tempfile::tempdir().unwrap();

@@ -6,6 +6,7 @@ use std::process::Command;
 
 use super::expected::{Base, Libc, Tree};
 use super::faults;
+use crate::kit::engines::MIRROR;
 
 /// The root file system of `tree`. One that `folder` has already is taken as it is.
 pub fn build(folder: &Path, tree: &Tree) -> PathBuf {
@@ -30,7 +31,6 @@ pub fn build(folder: &Path, tree: &Tree) -> PathBuf {
 }
 
 fn debian(folder: &Path, tree: &Tree, root: &Path) {
-    let mirror = "awk '/^URIs:/ { print $2; exit }' /etc/apt/sources.list.d/debian.sources";
     let own = tree.architectures.split(',').next().unwrap();
     let mut include: String = tree.packages.iter().map(|package| format!(" --include={package}")).collect();
     if tree.base == Base::Debian {
@@ -38,7 +38,7 @@ fn debian(folder: &Path, tree: &Tree, root: &Path) {
     }
     let script = format!(
         "rm -rf {0}; mmdebstrap --quiet --variant=extract --architectures={1} --mode=root --aptopt='Acquire::Languages \"none\"' \
-         --hook-dir=/usr/share/mmdebstrap/hooks/merged-usr {include} {2} {0} \"$({mirror})\"",
+         --hook-dir=/usr/share/mmdebstrap/hooks/merged-usr {include} {2} {0} \"$({MIRROR})\"",
         root.display(),
         tree.architectures,
         tree.suite,

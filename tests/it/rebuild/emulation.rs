@@ -1,12 +1,13 @@
 //! Emulation with a real handler of the kernel: doctor tells a working one from a broken one, and a rebuild by it really
 //! runs. RISC-V, which no other test runs: the handler is the whole machine's.
 
+use crate::kit::program;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::site::{RAN, Said, Site, digest_of, program};
-use crate::kit::engines;
+use crate::kit::machine::{self, Need};
 
 const FOLDER: &str = "/proc/sys/fs/binfmt_misc";
 const QEMU: &str = "/usr/bin/qemu-riscv64-static";
@@ -33,11 +34,7 @@ fn register(test: &str, interpreter: &Path, flags: &str) -> Option<Registered> {
     if is_mounted_here {
         let mounted = Command::new("mount").args(["-t", "binfmt_misc", "none", FOLDER]).status();
         if !mounted.is_ok_and(|status| status.success()) {
-            assert!(
-                std::env::var("CI").as_deref() != Ok("true"),
-                "{test} cannot be made: binfmt_misc cannot be mounted"
-            );
-            eprintln!("SKIPPED {test}: binfmt_misc cannot be mounted");
+            machine::skip(test, "binfmt_misc cannot be mounted");
             return None;
         }
     }
@@ -58,12 +55,13 @@ const RUNS: &str = "FROM scratch\nARG TARGETARCH\nCOPY --chmod=0755 bin/app-${TA
 #[test]
 fn an_emulator_is_believed_when_it_ran_a_program_and_a_rebuild_by_it_runs() {
     let test = "an_emulator_is_believed_when_it_ran_a_program_and_a_rebuild_by_it_runs";
-    let Some(site) = Site::new(test).filter(|_| engines::has(test, &["qemu-riscv64-static"])) else { return };
+    let Some(site) = Site::new(test).filter(|_| machine::has(test, &[Need::QemuRiscv64, Need::BinfmtMisc])) else {
+        return;
+    };
     if fs::read_dir(FOLDER)
         .is_ok_and(|mut entries| entries.any(|entry| entry.is_ok_and(|entry| entry.file_name() == "qemu-riscv64")))
     {
-        eprintln!("SKIPPED {test}: this machine emulates RISC-V already");
-        return;
+        return machine::skip_for_good(test, "this machine emulates riscv64 already");
     }
     for architecture in ["amd64", "riscv64"] {
         site.write(&format!("bin/zero-{architecture}"), program(architecture, 0));
@@ -92,7 +90,7 @@ fn an_emulator_is_believed_when_it_ran_a_program_and_a_rebuild_by_it_runs() {
     rebuild().check(3, &["no node runs its programs", INSTALL]);
 
     let copy = site.path("qemu");
-    fs::copy(QEMU, &copy).unwrap();
+    program::copy(Path::new(QEMU), &copy);
     {
         let Some(_registered) = register(test, &copy, "") else { return };
         doctor().check(1, &["(no flags) is registered without flag F: a container does not see it", INSTALL]);

@@ -1,5 +1,7 @@
 //! What a machine lacks ends in a message and a command, and the tag is as it was.
 
+use crate::kit::machine::{self, Need};
+use crate::kit::program;
 use std::fs;
 use std::process::Stdio;
 
@@ -128,7 +130,7 @@ fn an_engine_20_10_ends_in_a_message_and_a_command() {
     // Its own command has no buildx, where Debian 12 has none.
     let client = site.path("old-client");
     fs::create_dir(&client).unwrap();
-    fs::copy(old.folder.join("root/usr/bin/docker"), client.join("docker")).unwrap();
+    program::copy(&old.folder.join("root/usr/bin/docker"), &client.join("docker"));
     let script =
         format!("case \"$1\" in buildx) set -- nobuildx;; esac\nexec {} \"$@\"", client.join("docker").display());
     let folder = site.own_docker(&script);
@@ -142,7 +144,7 @@ fn an_engine_20_10_ends_in_a_message_and_a_command() {
 #[test]
 fn a_builder_in_a_container_is_woken_by_doctor_and_pushes_by_digest() {
     let test = "a_builder_in_a_container_is_woken_by_doctor_and_pushes_by_digest";
-    let Some(site) = Site::new(test).filter(|_| engines::has(test, &["gcc"])) else { return };
+    let Some(site) = Site::new(test).filter(|_| machine::has(test, &[Need::Compiler])) else { return };
     let image = site.publish_fault("contained:v1");
     let before = site.index(&image);
     let options = format!("image={},network=host", site.buildkit_image());

@@ -1,9 +1,10 @@
 //! What the stories are told with: a build context, an engine and a registry, a `docker` that can be made to fail.
 
+use crate::kit::machine::{self, Need};
+use crate::kit::program;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpListener;
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -54,9 +55,9 @@ pub struct Site {
 }
 
 impl Site {
-    /// `None`: it cannot be made here, which was said.
+    /// `None`: the test is skipped.
     pub fn new(test: &str) -> Option<Site> {
-        if !engines::has(test, &["docker"]) || !Path::new("/usr/libexec/docker/cli-plugins/docker-buildx").exists() {
+        if !machine::has(test, &[Need::Root, Need::X86_64, Need::Buildx]) {
             return None;
         }
         let (engine, registry) = (engines::docker(test, Store::Containerd)?, engines::registry(test)?);
@@ -141,7 +142,7 @@ impl Site {
                  ENV PATH=/usr/bin BRIDGE_PORT={port}\nENTRYPOINT [\"buildkitd\"]\n"
             ),
         );
-        engines::run("gcc", &["-static", "-O1", "-o", &program, &source]);
+        engines::run("cc", &["-static", "-O1", "-o", &program, &source]);
         let image = self.image("buildkit:bridge");
         self.docker(&["buildx", "build", "-q", "-t", &image, "--push", "builder"]);
         image
@@ -176,8 +177,7 @@ impl Site {
         let folder = self.path("own-docker");
         fs::create_dir_all(&folder).unwrap();
         let path = folder.join("docker");
-        fs::write(&path, format!("#!/bin/sh\ndocker=/usr/bin/docker\n{script}\n")).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        program::write(&path, format!("#!/bin/sh\ndocker=/usr/bin/docker\n{script}\n"));
         folder
     }
 }

@@ -1,5 +1,6 @@
 //! The incident goes from red to green, and wherever it ends early, the tag is as it was.
 
+use crate::kit::machine::{self, Need};
 use std::fs;
 
 use serde_json::Value;
@@ -41,7 +42,7 @@ fn really_runs(site: &Site, image: &str) {
         .output()
         .unwrap();
     assert_eq!(native.status.code(), Some(RAN), "{native:?}");
-    if !engines::has("really_runs", &["qemu-aarch64-static"]) {
+    if !machine::has("really_runs", &[Need::QemuArm64]) {
         return;
     }
     let container = site.docker(&["create", "--pull=always", "--platform", "linux/arm64", image]);

@@ -25,7 +25,7 @@ fn check(server: &Distribution, options: RegistryOptions) {
 
 #[test]
 fn a_registry_for_anybody_is_read_over_plain_http() {
-    let Some(server) = Distribution::start(Mode::Plain) else { return };
+    let Some(server) = Distribution::start("a real registry", Mode::Plain) else { return };
     check(&server, options());
     let error = image_of(&server.host, options(), "team/app:2").root().unwrap_err();
     assert_eq!(error.to_string(), format!("tag {0}/team/app:2 was not found in {0}", server.host));
@@ -35,7 +35,7 @@ fn a_registry_for_anybody_is_read_over_plain_http() {
 
 #[test]
 fn a_registry_with_users_is_read_with_a_password() {
-    let Some(server) = Distribution::start(Mode::Htpasswd) else { return };
+    let Some(server) = Distribution::start("a real registry", Mode::Htpasswd) else { return };
     check(&server, with_login(&server.host, basic(USER, PASSWORD)));
     let error = image_of(&server.host, options(), "team/app:1").root().unwrap_err();
     assert!(error.to_string().contains("there is no credential"), "{error}");
@@ -46,7 +46,7 @@ fn a_registry_with_users_is_read_with_a_password() {
 
 #[test]
 fn a_registry_with_a_token_server_is_read_and_pushed_to() {
-    let Some(server) = Distribution::start(Mode::Token) else { return };
+    let Some(server) = Distribution::start("a real registry", Mode::Token) else { return };
     let options = with_login(&server.host, basic(USER, PASSWORD));
     check(&server, options.clone());
     // A token that may only read does not pass for one that may write, and the other way round one is enough.
@@ -59,7 +59,7 @@ fn a_registry_with_a_token_server_is_read_and_pushed_to() {
 
 #[test]
 fn a_private_authority_is_trusted_where_it_is_given() {
-    let Some(server) = Distribution::start(Mode::Tls) else { return };
+    let Some(server) = Distribution::start("a real registry", Mode::Tls) else { return };
     check(&server, RegistryOptions { ca_certs: vec![server.ca_cert.clone()], ..options() });
     check(&server, RegistryOptions { trust: Trust::Insecure, ..options() });
     let error = image_of(&server.host, options(), "team/app:1").root().unwrap_err();
@@ -72,11 +72,11 @@ fn a_private_authority_is_trusted_where_it_is_given() {
 
 #[test]
 fn a_self_signed_certificate_is_trusted_where_it_is_given_as_it_is() {
-    let Some(server) = Distribution::start(Mode::SelfSigned) else { return };
+    let Some(server) = Distribution::start("a real registry", Mode::SelfSigned) else { return };
     let given = |path: &std::path::Path| RegistryOptions { ca_certs: vec![path.to_path_buf()], ..options() };
     check(&server, given(&server.ca_cert));
     check(&server, RegistryOptions { trust: Trust::Insecure, ..options() });
-    let Some(other) = Distribution::start(Mode::SelfSigned) else { return };
+    let Some(other) = Distribution::start("a real registry", Mode::SelfSigned) else { return };
     for refused in [options(), given(&other.ca_cert)] {
         let error = image_of(&server.host, refused, "team/app:1").root().unwrap_err();
         assert!(error.to_string().contains("could not be reached: its certificate is"), "{error}");
@@ -88,7 +88,11 @@ fn a_self_signed_certificate_is_trusted_where_it_is_given_as_it_is() {
 
 #[test]
 fn what_is_allowed_for_one_host_is_allowed_for_no_other() {
-    let (Some(server), Some(other)) = (Distribution::start(Mode::Tls), Distribution::start(Mode::Tls)) else { return };
+    let (Some(server), Some(other)) =
+        (Distribution::start("a real registry", Mode::Tls), Distribution::start("a real registry", Mode::Tls))
+    else {
+        return;
+    };
     let with_host =
         |host: &HostOptions| RegistryOptions { hosts: [(server.host.clone(), host.clone())].into(), ..options() };
     for host in [
@@ -113,7 +117,7 @@ fn by_another_name(server: &Distribution) -> String {
 
 #[test]
 fn certificates_are_found_by_the_hosts_name() {
-    let Some(server) = Distribution::start(Mode::MutualTls) else { return };
+    let Some(server) = Distribution::start("a real registry", Mode::MutualTls) else { return };
     let folders = tempfile::tempdir().unwrap();
     let with_folder = || RegistryOptions { cert_folders: vec![folders.path().to_path_buf()], ..options() };
     assert!(image_of(&server.host, with_folder(), "team/app:1").root().is_err());
@@ -135,7 +139,7 @@ fn certificates_are_found_by_the_hosts_name() {
 
 #[test]
 fn a_broken_body_goes_on_by_its_ranges() {
-    let Some(server) = Distribution::start(Mode::Plain) else { return };
+    let Some(server) = Distribution::start("a real registry", Mode::Plain) else { return };
     let stored = server.put_image("team/app", "1", &noise(500_000));
     // The first connection breaks in the double, and the second leads to the real server.
     let double = FakeRegistry::start();
@@ -147,7 +151,7 @@ fn a_broken_body_goes_on_by_its_ranges() {
 
 #[test]
 fn what_is_pushed_is_read_back() {
-    let Some(server) = Distribution::start(Mode::Htpasswd) else { return };
+    let Some(server) = Distribution::start("a real registry", Mode::Htpasswd) else { return };
     let image = image_of(&server.host, with_login(&server.host, basic(USER, PASSWORD)), "team/app:pushed");
     check_push(&image);
     // This server has no referrers API: the tag is looked for, and is not there.

@@ -5,6 +5,10 @@ use crate::exec::{Cause, CauseKind};
 use crate::platform::Class;
 
 const BUS: u8 = 7;
+/// How a process that jumps into pages of the kernel may end instead of by SIGSEGV: SIGILL and SIGTRAP in the middle of
+/// [vdso] and between its functions, SIGBUS in a page of [vvar] that is not there.
+/// Source: arch/x86/entry/vdso/vma.c `vvar_fault`, `map_vdso`.
+const KERNEL_PAGES: [u8; 3] = [4, 5, BUS];
 const EM_ARM: u16 = 40;
 
 impl Space {
@@ -31,14 +35,19 @@ impl Space {
         mapping.flags & PF_X != 0 || (self.terms.read_implies_exec && mapping.flags & PF_R != 0)
     }
 
+    /// Whether an address outside of all segments may be one of the pages that the kernel maps where it finds room: near
+    /// a file that may lie anywhere, and from where mmap begins to search (TASK_UNMAPPED_BASE, a third up) elsewhere.
+    /// Source: mm/util.c `arch_pick_mmap_layout`.
+    fn may_be_the_kernels(&self, address: u64) -> bool {
+        !self.room.is_fixed || address >= self.terms.abi.space.window[0] / 3
+    }
+
     fn run(&self, entry: u64) -> Result<(), Killed> {
         let cpu = &self.terms.abi.cpu;
         let Some(mapping) = self.at(entry) else {
-            return Err(killed(
-                SEGV,
-                CauseKind::BadEntry,
-                format!("its entry point {entry:#x} lies in none of its segments"),
-            ));
+            let text = format!("its entry point {entry:#x} lies in none of its segments");
+            let others: &[u8] = if self.may_be_the_kernels(entry) { &KERNEL_PAGES } else { &[] };
+            return Err(Killed { others, ..killed(SEGV, CauseKind::BadEntry, text) });
         };
         let offset = mapping.offset.map(|offset| offset + (entry - mapping.start));
         let is_beyond = offset.is_some_and(|offset| offset & !(self.terms.page - 1) >= self.file_size);

@@ -1,8 +1,8 @@
 //! Files that the kernel maps or not, beyond what the eight kernels' table (tests/it/oracle.rs) asks: what hangs on the node
 //! is not to be known, and nothing of it is taken for a program that runs.
 
-use crate::exec::execve;
 use crate::exec::tests::{call, short, tree};
+use crate::exec::{Death, Outcome, execve};
 use crate::inspect::elf_builder::{ElfBuilder, Field, Phdr, edit_phdr, phdrs, set};
 use crate::platform::{Arch, Capabilities, Node};
 
@@ -112,6 +112,22 @@ fn a_library_with_an_entry_is_not_known_to_run_and_a_loader_does() {
     let outcome = execve(&tree(&[("app", 0o755, &loader)]), &call, &Node::plain(Arch::Amd64));
     assert_eq!(short(&outcome), "runs");
     check(&[("app", &ElfBuilder::amd64().pie().build())], "runs");
+}
+
+#[test]
+fn an_entry_outside_of_all_segments_may_meet_pages_of_the_kernel() {
+    let ends = |mut bytes: Vec<u8>, entry: u64| {
+        set(&mut bytes, Field::Entry, entry);
+        match execve(&tree(&[("app", 0o755, &bytes)]), &call(&["/app"]), &Node::plain(Arch::Amd64)) {
+            Outcome::Dies { death: Death::Signal(number), .. } => vec![number],
+            Outcome::Dies { death: Death::AnyOf { usual, others }, .. } => [&[usual][..], others].concat(),
+            other => panic!("{other:?}"),
+        }
+    };
+    let all = vec![11, 4, 5, 7];
+    assert_eq!(ends(ElfBuilder::amd64().build(), 0x80_0000), [11]);
+    assert_eq!(ends(ElfBuilder::amd64().build(), 0x7ff0_0000_0000), all);
+    assert_eq!(ends(ElfBuilder::amd64().e_type(3).build(), 0x80_0000), all);
 }
 
 #[test]

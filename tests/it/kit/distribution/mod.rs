@@ -1,6 +1,5 @@
 //! The real registry server, CNCF Distribution (Debian's `docker-registry`), on a free port with its content in
-//! memory. Where it is missing and apt is there, its package is unpacked below Cargo's folder for tests: nothing is
-//! installed and no service starts. The test takes in `registry.rs` beside this file, as `registry`.
+//! memory.
 
 #![allow(dead_code, reason = "unit tests and builds without all features use a part of it")]
 
@@ -15,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use imgarch::oci::Digest;
 
+use super::machine::{self, Need, PATH};
 use super::registry::{FakeRegistry, Login, OCI_MANIFEST, Stored, image_json};
 use token::Signer;
 
@@ -59,21 +59,13 @@ pub struct Distribution {
 }
 
 impl Distribution {
-    /// `None`: it is not to be had here, which was said loudly; in CI that is a failure.
-    pub fn start(mode: Mode) -> Option<Distribution> {
+    /// `None`: the test is skipped.
+    pub fn start(test: &str, mode: Mode) -> Option<Distribution> {
         let needs_openssl = mode.is_tls() || mode == Mode::Token;
-        let program = program().and_then(|program| match needs_openssl {
-            true => has_openssl().map(|()| program),
-            false => Ok(program),
-        });
-        let program = match program {
-            Ok(program) => program,
-            Err(cause) => {
-                assert!(std::env::var_os("CI").is_none(), "a real registry is needed in CI: {cause}");
-                eprintln!("SKIPPED: a real registry is not to be had: {cause}");
-                return None;
-            }
-        };
+        let needs = [Need::Registry, Need::Openssl];
+        if !machine::has(test, if needs_openssl { &needs } else { &needs[..1] }) {
+            return None;
+        }
         let folder = tempfile::tempdir().unwrap();
         match mode {
             Mode::SelfSigned => make_self_signed(folder.path()),
@@ -87,9 +79,8 @@ impl Distribution {
             token_server.sign_tokens(Login::Basic(USER, PASSWORD), Box::new(move |scope| signer.sign(scope)));
         }
         // The port may be taken between its choice and the server's start.
-        let (host, child) = (0..5)
-            .find_map(|_| run(&program, folder.path(), mode, &token_server.host))
-            .expect("docker-registry starts");
+        let (host, child) =
+            (0..5).find_map(|_| run(folder.path(), mode, &token_server.host)).expect("docker-registry starts");
         let ca_cert = folder.path().join("ca.pem");
         let http = http_client(folder.path(), mode);
         Some(Distribution { host, ca_cert, token_server, signer, mode, http, child, folder })
@@ -152,7 +143,7 @@ impl Drop for Distribution {
     }
 }
 
-fn run(program: &Path, folder: &Path, mode: Mode, token_server: &str) -> Option<(String, Child)> {
+fn run(folder: &Path, mode: Mode, token_server: &str) -> Option<(String, Child)> {
     let host = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
     let shown = folder.display();
     let tls = format!("\n  tls:\n    certificate: {shown}/server.pem\n    key: {shown}/server.key");
@@ -175,7 +166,8 @@ fn run(program: &Path, folder: &Path, mode: Mode, token_server: &str) -> Option<
     );
     std::fs::write(folder.join("config.yml"), config).unwrap();
     let log = File::create(folder.join("log")).unwrap();
-    let mut command = Command::new(program);
+    let mut command = Command::new("docker-registry");
+    command.env("PATH", PATH);
     command.arg("serve").arg(folder.join("config.yml")).stdin(Stdio::null());
     let mut child = command.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
     let end = Instant::now() + Duration::from_secs(20);
@@ -233,46 +225,4 @@ fn openssl(folder: &Path, arguments: &str) {
     let output = Command::new("openssl").args(arguments.split(' ')).current_dir(folder).output();
     let output = output.expect("openssl is needed for the certificates of a test");
     assert!(output.status.success(), "openssl {arguments}: {}", String::from_utf8_lossy(&output.stderr));
-}
-
-/// Where the server is: installed, or unpacked here before, or from Debian's archive.
-fn program() -> Result<PathBuf, String> {
-    let unpacked = Path::new(env!("CARGO_TARGET_TMPDIR")).join("docker-registry");
-    let found = || {
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        let folders = std::env::split_paths(&path).chain(["/usr/bin".into(), unpacked.join("usr/bin")]);
-        folders.map(|folder| folder.join("docker-registry")).find(|program| program.is_file())
-    };
-    if let Some(program) = found() {
-        return Ok(program);
-    }
-    std::fs::create_dir_all(&unpacked).map_err(|error| error.to_string())?;
-    // Tests run in processes of their own, and one download is enough.
-    let lock = File::create(unpacked.join("lock")).map_err(|error| error.to_string())?;
-    lock.lock().map_err(|error| error.to_string())?;
-    if found().is_none() {
-        download(&unpacked)?;
-    }
-    found().ok_or_else(|| "the package has no docker-registry in it".to_string())
-}
-
-fn download(folder: &Path) -> Result<(), String> {
-    let fetch = "apt-get download -q docker-registry";
-    run_in(folder, fetch).or_else(|_| run_in(folder, "apt-get update -q").and_then(|()| run_in(folder, fetch)))?;
-    run_in(folder, "dpkg-deb -x docker-registry_*.deb .")
-}
-
-/// Certificates are made by it. It is no service, so it is installed where it is missing.
-fn has_openssl() -> Result<(), String> {
-    let here = Path::new(".");
-    let install = "apt-get install -q -y --no-install-recommends openssl";
-    let or_install = |_| run_in(here, install).or_else(|_| run_in(here, &format!("apt-get update -q && {install}")));
-    run_in(here, "openssl version").or_else(or_install)
-}
-
-fn run_in(folder: &Path, line: &str) -> Result<(), String> {
-    let output = Command::new("sh").args(["-ec", line]).current_dir(folder).output();
-    let output = output.map_err(|error| format!("{line}: {error}"))?;
-    let complaint = || format!("{line}: {}", String::from_utf8_lossy(&output.stderr).trim());
-    if output.status.success() { Ok(()) } else { Err(complaint()) }
 }

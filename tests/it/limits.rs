@@ -1,18 +1,11 @@
 //! Limits as a user meets them: an image or a registry that takes too much ends in "could not tell", with the limit's
 //! name, and nothing secret is repeated.
 
-#[path = "support/elf.rs"]
-mod elf;
-#[path = "support/registry.rs"]
-mod registry;
-#[path = "support/small.rs"]
-mod small;
-
 use std::time::{Duration, Instant};
 
-use elf::ElfBuilder;
-use registry::{FakeRegistry, Fault};
-use small::{Small, imgarch, said, write_layout};
+use crate::kit::elf::ElfBuilder;
+use crate::kit::registry::{FakeRegistry, Fault};
+use crate::kit::small::{Small, imgarch, said, write_layout};
 
 /// What a run printed on both streams, and its exit code.
 fn printed(args: &[&str], env: &[(&str, &str)]) -> (String, i32) {

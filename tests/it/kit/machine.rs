@@ -1,0 +1,336 @@
+//! What the tests need of the machine, in one table, and whether it is there. A test whose need is not met is skipped
+//! with the reason, and the process ends with one summary of all skipped tests, which `target/tmp/skipped.txt` keeps (with
+//! nextest, where each test is a process, that file is the summary of the run). With `IMGARCH_ENGINES=1` missing packages
+//! are installed first, and a need that is still not met fails the test.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+use super::skipped;
+
+/// One need, a row of the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    Root,
+    Chroot,
+    MountNamespaces,
+    BinfmtMisc,
+    X86_64,
+    Debian,
+    PackageMirror,
+    PythonIndex,
+    DockerEngine,
+    DockerClient,
+    Buildx,
+    Podman,
+    Buildah,
+    Registry,
+    Skopeo,
+    Runc,
+    Crun,
+    QemuArm64,
+    QemuRiscv64,
+    Mmdebstrap,
+    Compiler,
+    Readelf,
+    Xmllint,
+    Openssl,
+    Busybox,
+    DumbInit,
+    Runit,
+    Python,
+    /// Of some trees of `IMGARCH_REALWORLD=all`, and installed by hand.
+    Npm,
+    /// The same.
+    Pip,
+}
+
+/// How a need is met.
+enum Probe {
+    /// By the kernel, this process' rights, or the distribution: the reason where it is not.
+    System(fn() -> Result<(), String>),
+    /// By a program on [`PATH`].
+    Program(Program),
+    /// By the network; asked for by `IMGARCH_ENGINES=1` alone.
+    Network(&'static str),
+}
+
+struct Program {
+    name: &'static str,
+    command: &'static str,
+    /// Debian's package, as `.ci/engines` lists it.
+    package: &'static str,
+    /// The oldest version that is enough; empty: any.
+    minimum: &'static str,
+    /// The command that prints the version, where there is a minimum.
+    version: &'static [&'static str],
+    use_: Use,
+}
+
+/// What a test does with a program.
+#[derive(PartialEq, Eq)]
+enum Use {
+    /// Runs it for a moment.
+    Runs,
+    /// Starts it as a service, or builds and starts containers with it: with `IMGARCH_ENGINES=1` alone.
+    Serves,
+}
+
+/// Debian's own commands go before others of the same name.
+pub const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
+
+const fn program(name: &'static str, command: &'static str, package: &'static str) -> Probe {
+    Probe::Program(Program { name, command, package, minimum: "", version: &[], use_: Use::Runs })
+}
+
+const fn program_since(
+    name: &'static str,
+    command: &'static str,
+    minimum: &'static str,
+    version: &'static [&'static str],
+) -> Probe {
+    Probe::Program(Program { name, command, package: command, minimum, version, use_: Use::Runs })
+}
+
+const fn service(
+    name: &'static str,
+    command: &'static str,
+    package: &'static str,
+    minimum: &'static str,
+    version: &'static [&'static str],
+) -> Probe {
+    Probe::Program(Program { name, command, package, minimum, version, use_: Use::Serves })
+}
+
+impl Need {
+    /// Those whose packages `.ci/engines` installs, and the others that are not programs.
+    const ALL: &[Need] = &[
+        Need::Root,
+        Need::Chroot,
+        Need::MountNamespaces,
+        Need::BinfmtMisc,
+        Need::X86_64,
+        Need::Debian,
+        Need::PackageMirror,
+        Need::PythonIndex,
+        Need::DockerEngine,
+        Need::DockerClient,
+        Need::Buildx,
+        Need::Podman,
+        Need::Buildah,
+        Need::Registry,
+        Need::Skopeo,
+        Need::Runc,
+        Need::Crun,
+        Need::QemuArm64,
+        Need::QemuRiscv64,
+        Need::Mmdebstrap,
+        Need::Compiler,
+        Need::Readelf,
+        Need::Xmllint,
+        Need::Openssl,
+        Need::Busybox,
+        Need::DumbInit,
+        Need::Runit,
+        Need::Python,
+    ];
+
+    fn probe(self) -> Probe {
+        match self {
+            Need::Root => Probe::System(root),
+            Need::Chroot => Probe::System(|| succeeds("chroot", &["/", "true"], "no right to chroot")),
+            Need::MountNamespaces => {
+                Probe::System(|| succeeds("unshare", &["--mount", "true"], "no right to make mount namespaces"))
+            }
+            Need::BinfmtMisc => Probe::System(binfmt_misc),
+            Need::X86_64 => Probe::System(|| holds(cfg!(target_arch = "x86_64"), "the test's programs are for x86-64")),
+            Need::Debian => Probe::System(|| holds(is_debian(), "the test's programs are Debian's")),
+            Need::PackageMirror => Probe::Network("packages are fetched from Debian's mirror"),
+            Need::PythonIndex => Probe::Network("packages are fetched from PyPI"),
+            // The first whose containerd image store the tests can use.
+            Need::DockerEngine => service("Docker Engine", "dockerd", "docker.io", "24", &["dockerd", "--version"]),
+            Need::DockerClient => service("docker command", "docker", "docker-cli", "24", &["docker", "--version"]),
+            // The first with `--quiet` and attestations as the tests read them.
+            Need::Buildx => service("buildx", "docker", "docker-buildx", "0.13", &["docker", "buildx", "version"]),
+            Need::Podman => service("podman", "podman", "podman", "4.3", &["podman", "--version"]),
+            Need::Buildah => service("buildah", "buildah", "buildah", "1.28", &["buildah", "--version"]),
+            Need::Registry => program("registry server", "docker-registry", "docker-registry"),
+            Need::Skopeo => program_since("skopeo", "skopeo", "1.9", &["skopeo", "--version"]),
+            Need::Runc => program_since("runc", "runc", "1.1", &["runc", "--version"]),
+            Need::Crun => program_since("crun", "crun", "1.8", &["crun", "--version"]),
+            Need::QemuArm64 => program("emulator for arm64", "qemu-aarch64-static", "qemu-user-static"),
+            Need::QemuRiscv64 => program("emulator for riscv64", "qemu-riscv64-static", "qemu-user-static"),
+            Need::Mmdebstrap => program("mmdebstrap", "mmdebstrap", "mmdebstrap"),
+            Need::Compiler => program("C compiler", "cc", "gcc"),
+            Need::Readelf => program("readelf", "readelf", "binutils"),
+            Need::Xmllint => program("xmllint", "xmllint", "libxml2-utils"),
+            Need::Openssl => program("openssl", "openssl", "openssl"),
+            Need::Busybox => program("busybox", "busybox", "busybox"),
+            Need::DumbInit => program("dumb-init", "dumb-init", "dumb-init"),
+            Need::Runit => program("chpst", "chpst", "runit"),
+            Need::Python => program("python3", "python3", "python3"),
+            Need::Npm => program("npm", "npm", "npm"),
+            Need::Pip => program("pip", "pip3", "python3-pip"),
+        }
+    }
+
+    /// Why this is not met, or not used without being asked for.
+    fn reason(self) -> Option<String> {
+        match self.probe() {
+            Probe::System(probe) => probe().err(),
+            Probe::Network(what) => (!is_asked()).then(|| format!("{what} only with {ASK}=1")),
+            Probe::Program(program) => program.missing().or_else(|| {
+                let is_held_back = program.use_ == Use::Serves && !is_asked();
+                is_held_back.then(|| format!("{} is started only with {ASK}=1", program.name))
+            }),
+        }
+    }
+}
+
+impl Program {
+    /// "no Docker Engine 24 or later (docker.io 20.10.24 found)".
+    fn missing(&self) -> Option<String> {
+        let wanted = match self.minimum {
+            "" => format!("no {}", self.name),
+            minimum => format!("no {} {minimum} or later", self.name),
+        };
+        if find(self.command).is_none() {
+            return Some(format!("{wanted} ({} is not installed)", self.package));
+        }
+        if self.minimum.is_empty() {
+            return None;
+        }
+        match version_of(self.version) {
+            Some(found) if numbers(&found) >= numbers(self.minimum) => None,
+            Some(found) => Some(format!("{wanted} ({} {found} found)", self.package)),
+            None => Some(format!("{wanted} (`{}` prints no version)", self.version.join(" "))),
+        }
+    }
+}
+
+/// The variable by which engines, downloads and installation are asked for.
+const ASK: &str = "IMGARCH_ENGINES";
+
+/// Whether this run is to meet everything, and fails where it cannot.
+pub fn is_asked() -> bool {
+    std::env::var_os(ASK).is_some_and(|value| value == "1")
+}
+
+/// Whether the machine has all of `needs`. `false`: `test` is skipped, which the closing summary says.
+///
+/// # Panics
+/// With `IMGARCH_ENGINES=1`, where a need is not met.
+pub fn has(test: &str, needs: &[Need]) -> bool {
+    let first = || needs.iter().find_map(|need| need.reason());
+    let Some(mut reason) = first() else { return true };
+    if is_asked() && needs.iter().any(|need| need.reason().is_some() && matches!(need.probe(), Probe::Program(_))) {
+        install();
+        match first() {
+            Some(still) => reason = still,
+            None => return true,
+        }
+    }
+    skip(test, &reason);
+    false
+}
+
+/// Skips `test` for a reason that shows only as it runs.
+///
+/// # Panics
+/// With `IMGARCH_ENGINES=1`.
+pub fn skip(test: &str, reason: &str) {
+    assert!(!is_asked(), "{test} cannot be made: {reason}");
+    skipped::record(test, reason);
+}
+
+/// Skips `test` where not even `IMGARCH_ENGINES=1` can change that it does not fit this machine.
+pub fn skip_for_good(test: &str, reason: &str) {
+    skipped::record(test, reason);
+}
+
+/// Installs what the tests need, once; it says itself what it installs and what it cannot.
+fn install() {
+    static DONE: OnceLock<()> = OnceLock::new();
+    DONE.get_or_init(|| {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join(".ci/engines");
+        let _ = Command::new(script).stdin(Stdio::null()).status();
+    });
+}
+
+fn find(command: &str) -> Option<PathBuf> {
+    PATH.split(':').map(|directory| Path::new(directory).join(command)).find(|path| path.exists())
+}
+
+fn version_of(command: &[&str]) -> Option<String> {
+    let (program, arguments) = command.split_first()?;
+    let output = Command::new(find(program)?).args(arguments).env("PATH", PATH).stdin(Stdio::null()).output().ok()?;
+    first_version(&String::from_utf8_lossy(&output.stdout)).filter(|_| output.status.success())
+}
+
+/// The first number with a dot in it: "20.10.24" of "Docker version 20.10.24+dfsg1, build 297e128".
+fn first_version(text: &str) -> Option<String> {
+    let parts = text.split(|c: char| !c.is_ascii_digit() && c != '.').map(|part| part.trim_matches('.'));
+    parts.into_iter().find(|part| part.contains('.')).map(str::to_string)
+}
+
+fn numbers(version: &str) -> Vec<u32> {
+    version.split('.').map(|number| number.parse().unwrap_or(0)).collect()
+}
+
+fn holds(condition: bool, reason: &str) -> Result<(), String> {
+    if condition { Ok(()) } else { Err(reason.to_string()) }
+}
+
+fn succeeds(program: &str, arguments: &[&str], reason: &str) -> Result<(), String> {
+    let mut command = Command::new(program);
+    command.args(arguments).env("PATH", PATH).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    holds(command.status().is_ok_and(|status| status.success()), reason)
+}
+
+fn root() -> Result<(), String> {
+    // SAFETY: geteuid cannot fail.
+    holds(unsafe { libc::geteuid() } == 0, "not run by root")
+}
+
+fn is_debian() -> bool {
+    Path::new("/etc/debian_version").exists() && Path::new("/lib/x86_64-linux-gnu/libc.so.6").exists()
+}
+
+/// In a mount namespace of its own, so that nothing of the probe is left.
+fn binfmt_misc() -> Result<(), String> {
+    let script = "test -e /proc/sys/fs/binfmt_misc/register || mount -t binfmt_misc none /proc/sys/fs/binfmt_misc; \
+                  test -w /proc/sys/fs/binfmt_misc/register";
+    succeeds("unshare", &["--mount", "sh", "-c", script], "binfmt_misc cannot be mounted or written")
+}
+
+#[test]
+fn versions_are_compared_by_their_numbers() {
+    for (text, version) in [
+        ("Docker version 20.10.24+dfsg1, build 297e128", "20.10.24"),
+        ("github.com/docker/buildx 0.13.1+ds1 0.13.1+ds1-3", "0.13.1"),
+        ("podman version 4.3.1", "4.3.1"),
+        ("crun version 1.8.1\ncommit: f8a096be060b22ccd3d5f3ebe44108517fbf6c30", "1.8.1"),
+        ("github.com/docker/buildx v0.29.1 a32761aeb3debd39be1eca514af3693af0db334b", "0.29.1"),
+    ] {
+        assert_eq!(first_version(text).as_deref(), Some(version));
+    }
+    assert_eq!(first_version("docker: 'buildx' is not a docker command."), None);
+    assert!(numbers("20.10.24") < numbers("24") && numbers("24.0") >= numbers("24"));
+    assert!(numbers("0.9") < numbers("0.13") && numbers("1.28.2") >= numbers("1.28"));
+}
+
+#[test]
+fn the_script_installs_what_the_table_needs_in_versions_that_are_enough() {
+    let script = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/.ci/engines")).unwrap();
+    let list = script.split("packages=(").nth(1).and_then(|rest| rest.split("\n)").next()).expect("a list");
+    let rows: Vec<Vec<&str>> =
+        list.lines().map(|line| line.split('#').next().unwrap().trim().split(':').collect()).collect();
+    for need in Need::ALL {
+        let Probe::Program(program) = need.probe() else { continue };
+        let row = rows.iter().find(|row| row[0] == program.package);
+        let row = row.unwrap_or_else(|| panic!("{need:?}: .ci/engines does not install {}", program.package));
+        let minimum = row.get(2).copied().unwrap_or_default();
+        assert_eq!(minimum, program.minimum, "{need:?}: the minimum of {} in .ci/engines", program.package);
+    }
+}
