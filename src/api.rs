@@ -39,7 +39,10 @@ pub fn lint(path: &Path, text: &str) -> Option<Linted> {
 /// `argv` is the program, absolute or looked up in `PATH`, and its arguments. Errors: `root` cannot be read.
 pub fn execve(root: &Path, argv: &[&str], target: &Target) -> Result<Outcome, ImageError> {
     let read = read_directory(root, Mounts::LeftOut, &Limits::default(), &mut keep)?;
-    let rootfs = merge([Arc::new(read.contents)]);
+    let mut rootfs = merge([Arc::new(read.contents)]);
+    for path in &read.walked.left_out {
+        rootfs.leave_unread(path);
+    }
     let call = Exec {
         argv: argv.iter().map(ToString::to_string).collect(),
         env: Vec::new(),

@@ -16,7 +16,7 @@ use crate::kube::{self, Nodes, Survey, Use, manifest};
 use crate::platform::{Platform, Target};
 use crate::report::escape::plural;
 use crate::report::{self, Format, Style};
-use crate::scan::{self, CallOverride, FailOn, ImageReport, Options, Report, Watch};
+use crate::scan::{self, CallOverride, FailOn, ImageReport, Mounts, Options, Report, Watch};
 use crate::source::input::Opener;
 use crate::source::transport::TRANSPORTS;
 
@@ -65,6 +65,9 @@ pub struct ScanArgs {
     /// The Dockerfile that built the image: findings name its line.
     #[arg(long, value_name = "PATH")]
     dockerfile: Option<PathBuf>,
+    /// With a root file system: read the file systems that are mounted below it too.
+    #[arg(long)]
+    cross_file_systems: bool,
     /// Layers that are read at once.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     jobs: Option<u16>,
@@ -359,6 +362,7 @@ fn options(
         call: CallOverride { entrypoint: given(&args.entrypoint), args: given(&args.arg) },
         rules_off: args.off.iter().cloned().collect::<BTreeSet<_>>(),
         dockerfile,
+        mounts: if args.cross_file_systems { Mounts::Followed } else { Mounts::LeftOut },
         ..settings.options()
     })
 }

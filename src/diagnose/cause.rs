@@ -309,7 +309,7 @@ impl Suspect {
             CauseKind::CpuLevel | CpuBaseline | DistributionLevel => Suspect::CpuLevel,
             CauseKind::PageSize => Suspect::PageSize,
             AddressSpace | LowAddress | Memory => Suspect::NodeLimits,
-            UserUnknown | HandlerUnknown | LibraryUnknown | NodeUnknown => Suspect::Undecided,
+            UserUnknown | NotRead | HandlerUnknown | LibraryUnknown | NodeUnknown => Suspect::Undecided,
         }
     }
 }

@@ -71,6 +71,8 @@ causes! {
     NotAFile "not-a-file";
     /// The user may not search a directory on the way.
     NotSearchable "not-searchable";
+    /// The path leads into another file system, which was not read.
+    NotRead "not-read";
     /// Depends on a user whose number the image does not give.
     UserUnknown "user-unknown";
 

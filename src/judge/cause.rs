@@ -130,6 +130,11 @@ const fn row_of(kind: CauseKind) -> Row {
             Row { hint: Some("write WORKDIR with a leading slash"), blame: Blame::Nothing, ..plain() }
         }
         EmptyEntrypoint => Row { hint: Some("take the empty word out of ENTRYPOINT"), ..plain() },
+        NotRead => Row {
+            hint: Some("read other file systems that are mounted below the root too: --cross-file-systems"),
+            blame: Blame::Nothing,
+            ..plain()
+        },
         BadOption => Row { hint: Some("give each option as a word of its own"), ..plain() },
 
         UserUnknown | MissingHandlerLoader | TooManyHandlers | HandlerUnknown | BadPropertyNote | NoLoadSegment

@@ -21,7 +21,6 @@ use crate::platform::matching::{self, Engine};
 use crate::platform::{Platform, Target};
 use crate::source::archive::Archive;
 use crate::source::input::{Input, Opened};
-use crate::source::rootfs_dir::Mounts;
 use crate::source::{ImageRef, Origin, Source};
 
 /// An image whose manifests are read, or the reason why they are not.
@@ -99,9 +98,13 @@ impl Selected {
         match self.content {
             Err(problem) => report.problems.push(problem),
             Ok(Content::Directory { contents, unread, left_out }) => {
-                let not_read = |path| format!("not read, for another file system begins there: {path}");
-                report.skipped.extend(left_out.into_iter().map(not_read));
-                let rootfs = crate::image::merge([contents]);
+                let not_read =
+                    |path| format!("not read without --cross-file-systems: the file system mounted at /{path}");
+                report.skipped.extend(left_out.iter().map(not_read));
+                let mut rootfs = crate::image::merge([contents]);
+                for path in &left_out {
+                    rootfs.leave_unread(path.as_bytes());
+                }
                 let config = Config::default();
                 let mut subject = Subject::directory(&config, &rootfs);
                 subject.problems = unread.into_iter().map(|text| Problem::new(text, None)).collect();
@@ -277,7 +280,7 @@ fn problem(error: ImageError) -> Problem {
 
 /// A folder that could be read in part only is no folder that was judged.
 fn read_folder(path: &Path, options: &Options) -> Result<Content, Problem> {
-    let read = read_directory(path, Mounts::LeftOut, &options.limits, &mut keep).map_err(problem)?;
+    let read = read_directory(path, options.mounts, &options.limits, &mut keep).map_err(problem)?;
     let unread = read
         .walked
         .unread

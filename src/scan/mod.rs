@@ -28,6 +28,7 @@ use crate::oci::Digest;
 use crate::platform::{Platform, Target};
 use crate::source::SourceError;
 use crate::source::input::Opened;
+pub use crate::source::rootfs_dir::Mounts;
 use layers::LayerStore;
 
 /// What to read, what to judge it against, and how far to go.
@@ -44,6 +45,8 @@ pub struct Options {
     /// Text of the Dockerfile that built the image.
     pub dockerfile: Option<String>,
     pub limits: Limits,
+    /// Whether file systems that are mounted below a root file system are read too.
+    pub mounts: Mounts,
     /// Layers that are read at once.
     pub jobs: usize,
     /// Where what was found in layers is remembered; none: nowhere.
@@ -98,6 +101,7 @@ impl Default for Options {
             call: CallOverride::default(),
             rules_off: BTreeSet::new(),
             dockerfile: None,
+            mounts: Mounts::LeftOut,
             limits: Limits::default(),
             jobs: 2,
             cache: None,

@@ -19,6 +19,7 @@ mod kernel;
 mod kube;
 mod limits;
 mod lint;
+mod mounts;
 #[cfg(target_os = "linux")]
 mod mutation;
 mod oracle;

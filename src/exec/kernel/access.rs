@@ -190,6 +190,9 @@ impl Refusal {
             ResolveError::Missing(at) if lossy(at) == path => {
                 Refusal::new(Errno::ENOENT, CauseKind::MissingFile, format!("there is no {path}"))
             }
+            ResolveError::Unread(mount) => {
+                Refusal { errno: None, cause: Cause { kind: CauseKind::NotRead, text: not_read(path, mount) } }
+            }
             ResolveError::Missing(at) => Refusal::new(
                 Errno::ENOENT,
                 CauseKind::MissingFile,
@@ -215,6 +218,11 @@ impl Refusal {
             ),
         }
     }
+}
+
+/// What is said of a path below a file system that was not read.
+pub(crate) fn not_read(path: &str, mount: &[u8]) -> String {
+    format!("{path} is in the file system mounted at {}, which was not read", String::from_utf8_lossy(mount))
 }
 
 /// The image's file that a walk did not find, and what is mounted over it.

@@ -54,6 +54,11 @@ impl Cwd {
                 self.made.push(name.to_vec());
                 return Ok(());
             }
+            // Whatever is looked for below is in what was not read.
+            Err(ResolveError::Unread(mount)) => {
+                self.node = rootfs.resolve(&mount).unwrap_or(self.node);
+                return Ok(());
+            }
             Err(ResolveError::Loop) => Errno::ELOOP,
             Err(ResolveError::NameTooLong) => Errno::ENAMETOOLONG,
             Ok(_) | Err(ResolveError::NotDirectory(_) | ResolveError::Denied(_)) => Errno::ENOTDIR,

@@ -2,7 +2,7 @@
 //! scripts, interpreters and their files, as far as the image tells. Where only run time tells, it says so and stops.
 
 use crate::exec::environment::{DEFAULT_PATH, variable};
-use crate::exec::kernel::access::config;
+use crate::exec::kernel::access::{config, not_read};
 use crate::exec::kernel::binfmt::Machine;
 use crate::exec::kernel::mounts;
 use crate::exec::kernel::why::describe;
@@ -15,6 +15,7 @@ use crate::exec::loader::Family;
 use crate::exec::log::{Link, Log};
 use crate::exec::outcome::lossy;
 use crate::exec::{Cause, CauseKind, Death, Errno, Outcome};
+use crate::image::ResolveError;
 use crate::inspect::FileKind;
 
 /// Programs that start one another by their arguments; real chains have two or three.
@@ -220,6 +221,9 @@ impl<'a> Machine<'a> {
                 log.open_end(format!("{name} is not in the image"));
                 return Outcome::Runs;
             }
+            Err(Missing { cause: cause @ Cause { kind: CauseKind::NotRead, .. }, met, .. }) => {
+                return Outcome::Unknown { at: met.unwrap_or_else(|| name.to_string()), cause };
+            }
             Err(missing) => {
                 let found = Found::Not(missing.met.as_deref());
                 return self.fail(log, name, (missing.errno, missing.cause), caller, found);
@@ -258,6 +262,7 @@ impl<'a> Machine<'a> {
             let candidate = format!("{}/{name}", directory.trim_end_matches('/')).into_bytes();
             match self.open(log, &candidate) {
                 Ok(_) => return Ok(candidate),
+                Err(refusal) if refusal.cause.kind == CauseKind::NotRead => return Err(refused(refusal, &candidate)),
                 Err(refusal) if refusal.errno == Some(Errno::EACCES) => {
                     denied = denied.or(Some(refused(refusal, &candidate)));
                 }
@@ -364,6 +369,10 @@ impl<'a> Machine<'a> {
         let (path, (kind, label)) = (operands.first()?, by);
         let id = match self.cwd.walk(self.rootfs, path.as_bytes(), &|_| true) {
             Ok(id) => id,
+            Err(ResolveError::Unread(mount)) => {
+                let cause = Cause { kind: CauseKind::NotRead, text: not_read(path, &mount) };
+                return Some(Outcome::Unknown { at: path.clone(), cause });
+            }
             // A `#!` line with a word that is no option: the shell is not given the script that has it.
             Err(_) if walk.is_open || is_shebangs_word(log, path) || mounts::is_made(self.rootfs, path) => {
                 return log.open_end(format!("{path} is not in the image"));

@@ -1,13 +1,14 @@
 //! Interpreters and the file that each is given: whether it is there, and is one that they read. What is in it is run
 //! time's. The words are those of OpenJDK 17, Node 18 and CPython 3.11.
 
+use crate::exec::kernel::access::not_read;
 use crate::exec::kernel::binfmt::Machine;
 use crate::exec::kernel::mounts;
 use crate::exec::kernel::why::describe;
 use crate::exec::log::Log;
 use crate::exec::outcome::lossy;
 use crate::exec::{Cause, CauseKind, Death, Outcome};
-use crate::image::{NodeId, NodeKind};
+use crate::image::{NodeId, NodeKind, ResolveError};
 use crate::inspect::FileKind;
 
 /// An interpreter that reads a file or, in a directory, one of a certain name.
@@ -105,6 +106,10 @@ impl<'a> Machine<'a> {
         let mut files = interpreter.endings().iter().filter_map(|ending| lookup(&format!("{file}{ending}")));
         if file == "inspect" || files.any(|id| !is_directory(&id)) {
             return None;
+        }
+        if let Err(ResolveError::Unread(mount)) = self.cwd.walk(self.rootfs, file.as_bytes(), &|_| true) {
+            let cause = Cause { kind: CauseKind::NotRead, text: not_read(file, &mount) };
+            return Some(Outcome::Unknown { at: self.absolute(file), cause });
         }
         if mounts::is_made(self.rootfs, file) {
             return log.open_end(format!("{file} is not in the image"));

@@ -159,6 +159,10 @@ fn missing(name: &str, by: usize, objects: &[Object<'_>], search: &Search<'_>, s
         let outcome = Outcome::Unknown { at: name.to_string(), cause: Cause { kind: CauseKind::LibraryUnknown, text } };
         return Ended { outcome, says: Vec::new() };
     }
+    if let Some(text) = skipped.not_read.clone() {
+        let outcome = Outcome::Unknown { at: name.to_string(), cause: Cause { kind: CauseKind::NotRead, text } };
+        return Ended { outcome, says: Vec::new() };
+    }
     let fault = skipped.fault();
     let (shown, reason) = match search.family {
         Family::Glibc => (fault.glibc_name(name), fault.glibc()),

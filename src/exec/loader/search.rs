@@ -2,7 +2,7 @@
 //! searched: a library of another architecture there is passed over anyway.
 
 use crate::exec::environment::variable;
-use crate::exec::kernel::access::{May, Who, config};
+use crate::exec::kernel::access::{May, Who, config, not_read};
 use crate::exec::kernel::binfmt::Started;
 use crate::exec::kernel::cwd::Cwd;
 use crate::exec::loader::{Family, Fault, Object, conf, verify};
@@ -31,15 +31,20 @@ pub(crate) struct Search<'a> {
     gap: Option<String>,
 }
 
-/// The files of the right name that were not taken, the first one first.
+/// What a search passed over.
 #[derive(Debug, Default)]
-pub(crate) struct Skipped(Vec<Fault>);
+pub(crate) struct Skipped {
+    /// The files of the right name that were not taken, the first one first.
+    faults: Vec<Fault>,
+    /// A candidate in a file system that was not read.
+    pub not_read: Option<String>,
+}
 
 impl Skipped {
     /// What the loader says in the end: a class mismatch is remembered, another architecture is not.
     pub fn fault(self) -> Fault {
-        let class = self.0.iter().find(|fault| matches!(fault, Fault::OtherClass(..))).cloned();
-        class.or_else(|| self.0.into_iter().next()).unwrap_or(Fault::Absent)
+        let class = self.faults.iter().find(|fault| matches!(fault, Fault::OtherClass(..))).cloned();
+        class.or_else(|| self.faults.into_iter().next()).unwrap_or(Fault::Absent)
     }
 }
 
@@ -247,14 +252,18 @@ impl<'a> Search<'a> {
         let id = match self.cwd.walk(self.rootfs, path, &may_search) {
             Ok(id) => id,
             Err(ResolveError::Denied(_)) if self.cwd.walk(self.rootfs, path, &|_| true).is_ok() => {
-                skipped.0.push(Fault::Denied(lossy(path)));
+                skipped.faults.push(Fault::Denied(lossy(path)));
+                return None;
+            }
+            Err(ResolveError::Unread(mount)) => {
+                skipped.not_read.get_or_insert(not_read(&lossy(path), &mount));
                 return None;
             }
             Err(_) => return None,
         };
         let view = self.rootfs.view(id);
         if self.who.may_read(&view) == May::No {
-            skipped.0.push(Fault::Denied(lossy(path)));
+            skipped.faults.push(Fault::Denied(lossy(path)));
             return None;
         }
         match verify(view.fact, view.size, view.kind, &lossy(path), self.arch) {
@@ -265,7 +274,7 @@ impl<'a> Search<'a> {
                 Some(Object { path, origin, name, id, elf, parent: Some(by) })
             }
             Err(fault) => {
-                skipped.0.push(fault);
+                skipped.faults.push(fault);
                 None
             }
         }
@@ -273,7 +282,7 @@ impl<'a> Search<'a> {
 
     /// What the loader does not pass over ends the search.
     fn is_final(&self, skipped: &Skipped) -> bool {
-        match skipped.0.last() {
+        match skipped.faults.last() {
             None | Some(Fault::Absent | Fault::Denied(_)) => false,
             Some(Fault::Refused(..)) => true,
             Some(Fault::Foreign(..) | Fault::OtherClass(..)) => self.family == Family::Musl,

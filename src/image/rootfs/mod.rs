@@ -5,7 +5,7 @@ mod merge;
 mod table;
 mod walk;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::contents::{CapabilityTable, Contents};
@@ -29,6 +29,8 @@ pub struct RootFs<T> {
     covered: Vec<CoveredLink>,
     refused: BTreeMap<(usize, Refusal), Refused>,
     left_out: u64,
+    /// Directories whose content is another file system, which was not read.
+    unread: BTreeSet<u32>,
     owner_index: HashMap<(u32, u32), u32>,
     capabilities: CapabilityTable,
     /// How often a directory or a link was replaced by something else.
@@ -163,6 +165,13 @@ impl<T> RootFs<T> {
         RootFs::bounded(usize::MAX)
     }
 
+    /// Notes that another file system is mounted at the directory `path`, and that nothing of it was read.
+    pub fn leave_unread(&mut self, path: &[u8]) {
+        if let Ok(NodeId(node)) = self.walk(NodeId(ROOT), path, false, &|_| true) {
+            self.unread.insert(node);
+        }
+    }
+
     /// The same, for a tree of at most `memory_limit` bytes, its layers' contents included. Entries beyond that are left
     /// out.
     pub fn bounded(memory_limit: usize) -> RootFs<T> {
@@ -202,6 +211,7 @@ impl<T> RootFs<T> {
             steps,
             memory_limit,
             other_bytes,
+            unread: BTreeSet::new(),
         }
     }
 

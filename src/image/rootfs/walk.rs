@@ -17,6 +17,9 @@ pub enum ResolveError {
     /// ENAMETOOLONG.
     #[error("file name too long")]
     NameTooLong,
+    /// Below a directory at which another file system is mounted, which was not read.
+    #[error("not read: {} is another file system", String::from_utf8_lossy(.0))]
+    Unread(Vec<u8>),
     /// EACCES: a directory on the way may not be searched.
     #[error("permission denied: {}", String::from_utf8_lossy(.0))]
     Denied(Vec<u8>),
@@ -89,6 +92,9 @@ impl<T> RootFs<T> {
                 _ => {}
             }
             let Some(next) = self.child(at, name) else {
+                if self.unread.contains(&at) {
+                    return Err(ResolveError::Unread(self.path(NodeId(at))));
+                }
                 let mut missing = self.path(NodeId(at));
                 if missing != b"/" {
                     missing.push(b'/');

@@ -1,6 +1,7 @@
 //! Programs and modules of the right architecture that fail all the same: built for another C library, for a loader that
 //! is not there, or named so that their run-time does not find them.
 
+use crate::image::ResolveError;
 use crate::judge::code::{Code, Severity};
 use crate::judge::facts::programs::Program;
 use crate::judge::facts::reach::{NamedWhat, Way};
@@ -111,7 +112,7 @@ fn no_loader(files: &Files<'_>, program: &Program<'_>, way: &Way) -> Option<Find
     // A root file system within this one has its loader within, too.
     let mut root = program.path.as_str();
     while let Some((parent, _)) = root.rsplit_once('/') {
-        if files.rootfs.resolve(format!("{parent}{loader}")).is_ok() {
+        if let Ok(_) | Err(ResolveError::Unread(_)) = files.rootfs.resolve(format!("{parent}{loader}")) {
             return None;
         }
         root = parent;
