@@ -92,6 +92,7 @@ pub fn inspect(path: &[u8], window: &mut Window<'_>) -> Elf {
         property,
         is_debug_only,
         go: go.map(Box::new),
+        code: None,
     }
 }
 

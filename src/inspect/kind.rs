@@ -5,6 +5,7 @@ use std::fmt;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::code::CodeNeeds;
 use crate::platform::{Arch, Class, Endian};
 
 /// The kind of a file by its content. Inspection is total: bytes that are no known format are `Data`, broken ones carry
@@ -208,6 +209,8 @@ pub struct Elf {
     pub is_debug_only: bool,
     /// Whether the file was built by Go, and for what.
     pub go: Option<Box<GoBuild>>,
+    /// What its code needs of the CPU; `None` where the code was not searched.
+    pub code: Option<Box<CodeNeeds>>,
 }
 
 /// A program header. Source: gABI `Elf64_Phdr`.

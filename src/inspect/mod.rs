@@ -1,6 +1,7 @@
 //! Floor 3: what a file is, from a bounded part of its bytes as they pass. Total: no bytes make it fail or panic.
 
 mod ar;
+pub mod code;
 mod dynamic;
 mod elf;
 #[cfg(test)]
@@ -64,6 +65,31 @@ pub fn inspect(path: &[u8], size: u64, is_executable: bool, reader: &mut dyn Rea
     store.shrink();
     STORE.set(Some(store));
     kind
+}
+
+/// How deep a file is looked into.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Depth {
+    /// Headers, tables and texts.
+    #[default]
+    Headers,
+    /// The code of programs and libraries, too: which CPU features it needs.
+    Code,
+}
+
+/// Like [`inspect`]; at [`Depth::Code`] a program's or library's code is searched as well, which reads it whole.
+pub fn inspect_to(depth: Depth, path: &[u8], size: u64, is_executable: bool, reader: &mut dyn Read) -> FileKind {
+    match depth {
+        Depth::Headers => inspect(path, size, is_executable, reader),
+        Depth::Code => {
+            let mut kept = code::Kept::new(reader);
+            let mut kind = inspect(path, size, is_executable, &mut kept);
+            if let FileKind::Elf(elf) = &mut kind {
+                elf.code = kept.needs().map(Box::new);
+            }
+            kind
+        }
+    }
 }
 
 fn classify(path: &[u8], is_executable: bool, window: &mut Window<'_>) -> FileKind {

@@ -5,6 +5,7 @@ pub mod binfmt;
 pub mod capability;
 pub mod compat;
 pub mod cpu;
+pub mod feature;
 pub mod kernel;
 pub mod matching;
 pub mod node;
@@ -16,6 +17,7 @@ use std::fmt;
 
 pub use arch::{Arch, Class, Endian};
 pub use capability::{Capabilities, FileCapabilities};
+pub use feature::{CpuFeature, CpuFeatures};
 pub use matching::Engine;
 pub use node::{Fact, Handler, HandlerRule, Isa, Node, Target};
 pub use profile::Profile;

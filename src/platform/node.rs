@@ -4,7 +4,7 @@
 use std::fmt;
 
 use super::matching::Engine;
-use super::{Arch, Capabilities, Platform};
+use super::{Arch, Capabilities, CpuFeatures, Platform};
 
 /// Something about a node that is known, or is not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,6 +91,8 @@ pub struct Node {
     /// Whether an x86-64 kernel runs x32 programs.
     pub x32: Fact<bool>,
     pub isa: Fact<Isa>,
+    /// What is known of the CPU beyond its level.
+    pub features: CpuFeatures,
     /// Enabled binfmt_misc handlers, the newest first, which is the order in which the kernel asks them.
     pub handlers: Vec<Handler>,
     /// Architectures that an emulator of unknown registration runs (`emulates=amd64`), as a user states it.
@@ -115,6 +117,7 @@ impl Node {
             ia32: if arch == Arch::Amd64 { Fact::Known(true) } else { Fact::Known(false) },
             x32: Fact::Known(false),
             isa: Fact::Unknown,
+            features: CpuFeatures::default(),
             handlers: Vec::new(),
             emulates: Vec::new(),
             kernel: Fact::Unknown,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::matching::Engine;
 use super::profile;
-use super::{Arch, Capabilities, Fact, Isa, Platform, PlatformError, Target};
+use super::{Arch, Capabilities, CpuFeature, CpuFeatures, Fact, Isa, Platform, PlatformError, Target};
 
 /// What a `--target` means.
 #[derive(Clone, Debug, PartialEq)]
@@ -62,7 +62,8 @@ fn suggestion(names: &[&str]) -> String {
     if names.is_empty() { String::new() } else { format!("; similar: {}", names.join(", ")) }
 }
 
-const PROPERTIES: &[&str] = &["page", "aarch32", "ia32", "x32", "level", "emulates", "kernel", "engine", "caps"];
+const PROPERTIES: &[&str] =
+    &["page", "aarch32", "ia32", "x32", "level", "features", "emulates", "kernel", "engine", "caps"];
 
 /// Reads `linux/arm64`, `linux/arm64,aarch32=no,page=64k`, `graviton4,page=64k`, `x86-64-v3`, `host`, `k8s:prod`,
 /// `nodes.json`.
@@ -88,7 +89,11 @@ pub fn parse(text: &str) -> Result<TargetText, TargetError> {
     }
     let mut target = base(text, head)?;
     for property in properties.into_iter().flat_map(|rest| rest.split(',')) {
-        apply(text, &mut target, property.trim())?;
+        match property.trim() {
+            // `features=+avx,-avx2`: the list goes on.
+            more if more.starts_with(['+', '-']) => apply(text, &mut target, &format!("features={more}"))?,
+            property => apply(text, &mut target, property)?,
+        }
     }
     target.name = trimmed.to_string();
     Ok(TargetText::Given(vec![target]))
@@ -169,6 +174,22 @@ fn apply(text: &str, target: &mut Target, property: &str) -> Result<(), TargetEr
             let allowed = || levels.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ");
             target.node.isa = Fact::Known(found.ok_or_else(|| refuse("level", &allowed()))?.1);
         }
+        "features" => {
+            only("features", matches!(arch, Arch::Amd64 | Arch::Arm64), "amd64, arm64")?;
+            let (is_absent, name) = match value.strip_prefix('-') {
+                Some(name) => (true, name),
+                None => (false, value.strip_prefix('+').unwrap_or(value)),
+            };
+            let names = || {
+                let of_arch = CpuFeature::ALL.iter().filter(|feature| feature.arch() == arch);
+                of_arch.map(|feature| feature.flag()).collect::<Vec<_>>().join(", ")
+            };
+            let feature = CpuFeature::parse(arch, name).ok_or_else(|| refuse("features", &names()))?;
+            let CpuFeatures { present, absent } = &mut target.node.features;
+            let (into, other) = if is_absent { (absent, present) } else { (present, absent) };
+            other.remove(&feature);
+            into.insert(feature);
+        }
         "emulates" => {
             for name in value.split('+') {
                 let known = || super::arch::ARCHES.iter().map(|row| row.oci).collect::<Vec<_>>().join(", ");
@@ -223,6 +244,11 @@ pub fn text(target: &Target) -> String {
         && let Some((name, _)) = levels(node.arch).into_iter().find(|(_, level)| *level == isa)
     {
         add("level", name);
+    }
+    let CpuFeatures { present, absent } = &node.features;
+    let signed = present.iter().map(|feature| ('+', feature)).chain(absent.iter().map(|feature| ('-', feature)));
+    for (sign, feature) in signed {
+        add("features", format!("{sign}{}", feature.flag()));
     }
     let handled = super::arch::ARCHES.iter().map(|row| row.arch).filter(|guest| {
         *guest != node.arch && node.handlers.iter().any(|handler| super::binfmt::takes_arch(handler, *guest))

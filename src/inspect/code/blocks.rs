@@ -1,0 +1,297 @@
+//! One function's basic blocks, where they lead, and which of them every call passes.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use crate::platform::CpuFeature;
+
+/// Instructions that are decoded of one function.
+const FUNCTION: usize = 16_384;
+
+/// What one instruction does.
+#[derive(Debug)]
+pub struct Step {
+    /// The address behind it.
+    pub next: u64,
+    pub flow: Flow,
+    pub needs: Option<CpuFeature>,
+    /// It reads what the CPU is: `cpuid`, `xgetbv`, an ID register.
+    pub asks_cpu: bool,
+}
+
+/// Where an instruction leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    Next,
+    Jump(u64),
+    /// A conditional branch, and whether its condition may be an answer about the CPU.
+    Branch {
+        target: u64,
+        is_guard: bool,
+    },
+    Call {
+        callee: Callee,
+        arguments: [Option<u64>; 2],
+    },
+    /// A jump through memory or a register.
+    Leave {
+        callee: Callee,
+        arguments: [Option<u64>; 2],
+    },
+    Return,
+    /// Never goes on: `ud2`, `hlt`, `brk`.
+    Trap,
+}
+
+/// What a call or a tail jump reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Callee {
+    At(u64),
+    /// The pointer in this memory.
+    Slot(u64),
+    Unknown,
+}
+
+/// Decodes one instruction after another of a straight piece of code.
+pub trait Decode {
+    /// Forgets what registers hold: another path may lead here.
+    fn reset(&mut self);
+    /// The instruction at `address`; `None` where the bytes are none.
+    fn step(&mut self, code: &[u8], address: u64) -> Option<Step>;
+    fn mnemonic(&self, code: &[u8], address: u64) -> String;
+}
+
+/// The code around a function, as the search knows it.
+pub trait Code<'b> {
+    fn bytes(&self, address: u64) -> Option<&'b [u8]>;
+    /// Whether another function starts there.
+    fn is_function_start(&self, address: u64) -> bool;
+    fn never_returns(&mut self, callee: Callee) -> bool;
+}
+
+#[derive(Debug, Default)]
+pub struct Block {
+    pub needs: Vec<(CpuFeature, u64)>,
+    pub calls: Vec<(Callee, [Option<u64>; 2])>,
+    pub end: End,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum End {
+    Goto(u64),
+    Branch {
+        taken: u64,
+        other: u64,
+        is_guard: bool,
+    },
+    /// Returns to the caller, or leaves for somewhere that is not followed.
+    Leave,
+    /// Never goes on.
+    #[default]
+    Dead,
+}
+
+#[derive(Debug)]
+pub struct Function {
+    pub entry: u64,
+    pub blocks: BTreeMap<u64, Block>,
+    /// It asks what the CPU is, so any of its branches may depend on the answer.
+    pub asks_cpu: bool,
+    /// Instructions decoded.
+    pub cost: usize,
+    pub is_partial: bool,
+}
+
+impl Function {
+    /// Decodes the function at `entry`, following its jumps, at most `budget` instructions.
+    pub fn decode<'b>(entry: u64, decoder: &mut dyn Decode, code: &mut dyn Code<'b>, budget: usize) -> Function {
+        let limit = budget.min(FUNCTION);
+        let (mut steps, mut leaders) = (BTreeMap::new(), BTreeSet::from([entry]));
+        let mut pending = VecDeque::from([entry]);
+        let mut function = Function { entry, blocks: BTreeMap::new(), asks_cpu: false, cost: 0, is_partial: false };
+        while let Some(start) = pending.pop_front() {
+            let mut at = start;
+            decoder.reset();
+            while !steps.contains_key(&at) {
+                if function.cost >= limit {
+                    function.is_partial = true;
+                    break;
+                }
+                if at != start && code.is_function_start(at) {
+                    break;
+                }
+                let Some(step) = code.bytes(at).and_then(|bytes| decoder.step(bytes, at)) else { break };
+                function.cost += 1;
+                function.asks_cpu |= step.asks_cpu;
+                let (next, flow) = (step.next, step.flow);
+                steps.insert(at, step);
+                let targets: [Option<u64>; 2] = match flow {
+                    Flow::Next => [None, None],
+                    Flow::Call { callee, .. } if code.never_returns(callee) => break,
+                    Flow::Call { .. } => [None, None],
+                    Flow::Jump(target) => [Some(target), None],
+                    Flow::Branch { target, .. } => [Some(target), Some(next)],
+                    Flow::Leave { .. } | Flow::Return | Flow::Trap => break,
+                };
+                for target in targets.into_iter().flatten() {
+                    if leaders.insert(target) {
+                        pending.push_back(target);
+                    }
+                }
+                if targets[0].is_some() {
+                    break;
+                }
+                at = next;
+            }
+        }
+        function.form_blocks(&steps, &leaders, code);
+        function
+    }
+
+    fn form_blocks<'b>(&mut self, steps: &BTreeMap<u64, Step>, leaders: &BTreeSet<u64>, code: &mut dyn Code<'b>) {
+        for leader in leaders {
+            let (mut block, mut at) = (Block::default(), *leader);
+            while let Some(step) = steps.get(&at) {
+                block.needs.extend(step.needs.map(|feature| (feature, at)));
+                match step.flow {
+                    Flow::Next => {}
+                    Flow::Call { callee, arguments } => {
+                        block.calls.push((callee, arguments));
+                        if code.never_returns(callee) {
+                            break;
+                        }
+                    }
+                    Flow::Jump(target) => {
+                        block.end = End::Goto(target);
+                        break;
+                    }
+                    Flow::Branch { target, is_guard } => {
+                        block.end =
+                            End::Branch { taken: target, other: step.next, is_guard: is_guard || self.asks_cpu };
+                        break;
+                    }
+                    Flow::Leave { callee, arguments } => {
+                        block.calls.push((callee, arguments));
+                        block.end = if code.never_returns(callee) { End::Dead } else { End::Leave };
+                        break;
+                    }
+                    Flow::Return => {
+                        block.end = End::Leave;
+                        break;
+                    }
+                    Flow::Trap => break,
+                }
+                at = step.next;
+                if leaders.contains(&at) {
+                    block.end = End::Goto(at);
+                    break;
+                }
+            }
+            self.blocks.insert(*leader, block);
+        }
+    }
+
+    fn successors(&self, block: u64) -> [Option<u64>; 2] {
+        match self.blocks.get(&block).map(|block| block.end) {
+            Some(End::Goto(next)) => [Some(next), None],
+            Some(End::Branch { taken, other, .. }) => [Some(taken), Some(other)],
+            Some(End::Leave | End::Dead) | None => [None, None],
+        }
+    }
+
+    /// For each block the next one that every way out of the function passes, ways that never return apart.
+    /// Source: Cooper, Harvey, Kennedy, "A Simple, Fast Dominance Algorithm", on the reversed graph.
+    fn joins(&self) -> BTreeMap<u64, u64> {
+        let starts: Vec<u64> = self.blocks.keys().copied().collect();
+        let index: BTreeMap<u64, usize> = starts.iter().enumerate().map(|(index, start)| (*start, index)).collect();
+        let leaves = |block: &Block| block.end == End::Leave;
+        let any = self.blocks.values().any(leaves);
+        let exit = starts.len();
+        let mut next: Vec<Vec<usize>> = Vec::with_capacity(exit + 1);
+        for (start, block) in &self.blocks {
+            let mut to: Vec<usize> =
+                self.successors(*start).into_iter().flatten().filter_map(|to| index.get(&to).copied()).collect();
+            // Where nothing returns, the ends that there are count.
+            if leaves(block) || (!any && to.is_empty()) {
+                to.push(exit);
+            }
+            next.push(to);
+        }
+        next.push(Vec::new());
+        let mut before = vec![Vec::new(); exit + 1];
+        for (from, to) in next.iter().enumerate() {
+            to.iter().for_each(|to| before[*to].push(from));
+        }
+        let order = post_order(exit, &before);
+        let mut rank = vec![usize::MAX; exit + 1];
+        order.iter().enumerate().for_each(|(position, node)| rank[*node] = position);
+        let mut join = vec![usize::MAX; exit + 1];
+        join[exit] = exit;
+        let mut has_changed = true;
+        while has_changed {
+            has_changed = false;
+            for node in order.iter().rev().copied().filter(|node| *node != exit) {
+                let known = next[node].iter().copied().filter(|to| join[*to] != usize::MAX);
+                let found = known.reduce(|mut a, mut b| {
+                    while a != b {
+                        while rank[a] < rank[b] {
+                            a = join[a];
+                        }
+                        while rank[b] < rank[a] {
+                            b = join[b];
+                        }
+                    }
+                    a
+                });
+                if let Some(found) = found.filter(|found| join[node] != *found) {
+                    join[node] = found;
+                    has_changed = true;
+                }
+            }
+        }
+        let is_block = |node: usize| node != usize::MAX && node != exit;
+        (0..exit).filter(|node| is_block(join[*node])).map(|node| (starts[node], starts[join[node]])).collect()
+    }
+
+    /// The blocks that every call passes, and those that a call passes for reasons other than the CPU.
+    pub fn reach(&self) -> Reach {
+        let joins = self.joins();
+        let certain: BTreeSet<u64> = std::iter::successors(Some(self.entry), |block| joins.get(block).copied())
+            .take(self.blocks.len() + 1)
+            .collect();
+        let (mut probable, mut pending) = (BTreeSet::new(), vec![self.entry]);
+        while let Some(block) = pending.pop() {
+            if !probable.insert(block) {
+                continue;
+            }
+            match self.blocks.get(&block).map(|block| block.end) {
+                Some(End::Branch { is_guard: true, .. }) => pending.extend(joins.get(&block)),
+                _ => pending.extend(self.successors(block).into_iter().flatten()),
+            }
+        }
+        Reach { certain, probable }
+    }
+}
+
+#[derive(Debug)]
+pub struct Reach {
+    pub certain: BTreeSet<u64>,
+    pub probable: BTreeSet<u64>,
+}
+
+fn post_order(root: usize, edges: &[Vec<usize>]) -> Vec<usize> {
+    let (mut order, mut seen, mut stack) = (Vec::new(), vec![false; edges.len()], vec![(root, 0)]);
+    seen[root] = true;
+    while let Some((node, child)) = stack.pop() {
+        match edges[node].get(child) {
+            Some(next) => {
+                stack.push((node, child + 1));
+                if !seen[*next] {
+                    seen[*next] = true;
+                    stack.push((*next, 0));
+                }
+            }
+            None => order.push(node),
+        }
+    }
+    order
+}

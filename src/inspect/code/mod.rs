@@ -1,0 +1,135 @@
+//! Which CPU features a program's code needs as soon as it is loaded: the instructions on the paths that its entry, its
+//! constructors and its module's entry always take, and those on paths that they probably take. Code behind a question
+//! about the CPU does not count. Total and bounded: hostile code ends the search, never the program.
+
+mod arm64;
+mod binary;
+mod blocks;
+mod search;
+mod x86;
+
+use std::collections::BTreeMap;
+use std::io::{self, Read};
+
+use serde::{Deserialize, Serialize};
+
+use crate::platform::CpuFeature;
+use binary::Binary;
+use search::Search;
+
+/// Instructions that are decoded of one file.
+const INSTRUCTIONS: usize = 400_000;
+
+/// An instruction that needs a feature.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CodeUse {
+    /// Address in the file's own address space (`st_value`, objdump's).
+    pub address: u64,
+    /// Lower case, as GNU as writes it.
+    pub mnemonic: String,
+    /// What leads to it.
+    pub root: Root,
+    /// The function that holds it, where a symbol table names it.
+    pub symbol: Option<String>,
+}
+
+/// Where the runtime enters a file.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Root {
+    /// `e_entry` and, from there, `main`.
+    Entry,
+    /// DT_INIT or an entry of DT_INIT_ARRAY.
+    Constructor,
+    /// The exported function that a language's runtime calls: `PyInit_x`, `JNI_OnLoad`.
+    Module(String),
+}
+
+/// What a file's code needs, by feature: the first instruction of each.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CodeNeeds {
+    /// Executed whenever the root is.
+    pub certain: BTreeMap<CpuFeature, CodeUse>,
+    /// Executed on a path that no question about the CPU guards.
+    pub probable: BTreeMap<CpuFeature, CodeUse>,
+    /// The search ended before everything in reach was decoded.
+    pub is_partial: bool,
+}
+
+/// Searches the whole file `bytes`. `None` where it is not an x86-64 or AArch64 program or library.
+pub fn needs(bytes: &[u8]) -> Option<CodeNeeds> {
+    let binary = Binary::parse(bytes)?;
+    let mut search = Search::new(&binary, INSTRUCTIONS);
+    for (root, address) in binary.roots() {
+        search.enter(&root, address);
+    }
+    Some(search.finish())
+}
+
+/// Bytes of a file that is kept whole for the search. Larger files are not decided.
+const FILE_BYTES: usize = 512 << 20;
+
+/// Bytes that tell an x86-64 or AArch64 file from others.
+const TELLING: usize = 20;
+
+/// Keeps what is read of an ELF file whose code is to be searched, and nothing of other files.
+pub struct Kept<'r> {
+    reader: &'r mut dyn Read,
+    bytes: Vec<u8>,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Too little has been read to tell.
+    Open,
+    Wanted,
+    /// Another kind of file, or one that is too large.
+    Refused,
+}
+
+impl<'r> Kept<'r> {
+    pub fn new(reader: &'r mut dyn Read) -> Kept<'r> {
+        Kept { reader, bytes: Vec::new(), state: State::Open }
+    }
+
+    /// Reads the file to its end and searches its code.
+    pub fn needs(&mut self) -> Option<CodeNeeds> {
+        let mut rest = [0; 64 << 10];
+        while self.state == State::Wanted {
+            match self.read(&mut rest) {
+                Ok(0) => break,
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return None,
+            }
+        }
+        match self.state {
+            State::Wanted => needs(&self.bytes),
+            State::Open => None,
+            State::Refused => (!self.bytes.is_empty()).then(|| CodeNeeds { is_partial: true, ..CodeNeeds::default() }),
+        }
+    }
+}
+
+impl Read for Kept<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let len = self.reader.read(buffer)?;
+        if self.state == State::Refused {
+            return Ok(len);
+        }
+        if self.bytes.len() + len > FILE_BYTES {
+            self.state = State::Refused;
+            self.bytes = vec![0];
+            return Ok(len);
+        }
+        self.bytes.extend_from_slice(&buffer[..len]);
+        if self.state == State::Open && self.bytes.len() >= TELLING {
+            let is_searched = self.bytes.starts_with(b"\x7fELF\x02\x01") && matches!(self.bytes[18..20], [62 | 183, 0]);
+            self.state = if is_searched { State::Wanted } else { State::Refused };
+            if !is_searched {
+                self.bytes = Vec::new();
+            }
+        }
+        Ok(len)
+    }
+}

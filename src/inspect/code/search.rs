@@ -1,0 +1,304 @@
+//! From the roots along direct calls: each function is decoded once and summed up.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::rc::Rc;
+
+use super::binary::{Binary, Machine, Pointer};
+use super::blocks::{Callee, Code, Decode, Flow, Function};
+use super::{CodeNeeds, CodeUse, Root, arm64, x86};
+use crate::platform::CpuFeature;
+
+/// Calls within calls that are followed.
+const DEPTH: usize = 96;
+/// Instructions in which a function must show that it never returns.
+const NEVER_RETURNS: usize = 48;
+/// Entries of a Python module's slot table.
+const SLOTS: u64 = 16;
+/// Instructions of a `main` that only hands over to a runtime, as Rust's does.
+const STUB: usize = 24;
+
+/// Functions that do not come back. Source: C11 7.22.4, the Itanium C++ ABI, glibc.
+const NEVER: &[&str] = &[
+    "exit",
+    "_exit",
+    "_Exit",
+    "quick_exit",
+    "abort",
+    "__stack_chk_fail",
+    "__assert_fail",
+    "__fortify_fail",
+    "__chk_fail",
+    "longjmp",
+    "__longjmp_chk",
+    "_Unwind_Resume",
+    "__cxa_throw",
+    "__cxa_rethrow",
+    "__cxa_bad_cast",
+    "__cxa_throw_bad_array_new_length",
+    "__cxa_pure_virtual",
+    "_ZSt9terminatev",
+    "pthread_exit",
+    "err",
+    "errx",
+    "Py_FatalError",
+    "_Py_FatalErrorFunc",
+];
+
+/// What one function needs of the CPU, with what it calls: the first instruction of each feature.
+#[derive(Debug, Default)]
+struct Summary {
+    certain: BTreeMap<CpuFeature, u64>,
+    probable: BTreeMap<CpuFeature, u64>,
+}
+
+pub struct Search<'b> {
+    binary: &'b Binary<'b>,
+    decoder: Box<dyn Decode>,
+    summaries: HashMap<u64, Rc<Summary>>,
+    in_work: BTreeSet<u64>,
+    never: HashMap<u64, bool>,
+    left: usize,
+    needs: CodeNeeds,
+}
+
+impl<'b> Search<'b> {
+    pub fn new(binary: &'b Binary<'b>, budget: usize) -> Search<'b> {
+        let decoder: Box<dyn Decode> = match binary.machine {
+            Machine::X86 => Box::new(x86::Decoder::default()),
+            Machine::Arm64 => Box::new(arm64::Decoder::default()),
+        };
+        let (summaries, in_work, never) = Default::default();
+        Search { binary, decoder, summaries, in_work, never, left: budget, needs: CodeNeeds::default() }
+    }
+
+    /// Follows what the runtime calls at `address`.
+    pub fn enter(&mut self, root: &Root, address: u64) {
+        let summary = self.sum_up(address, 0);
+        self.keep(root, &summary, true);
+        if *root == Root::Entry {
+            for main in self.handed_over(address) {
+                let summary = self.sum_up(main, 0);
+                self.keep(root, &summary, true);
+                for inner in self.stub_of(main) {
+                    let summary = self.sum_up(inner, 0);
+                    self.keep(root, &summary, false);
+                }
+            }
+        }
+    }
+
+    fn keep(&mut self, root: &Root, summary: &Summary, is_certain: bool) {
+        let (binary, decoder) = (self.binary, &self.decoder);
+        let found = |address: u64| CodeUse {
+            address,
+            mnemonic: binary.code(address).map_or(String::new(), |code| decoder.mnemonic(code, address)),
+            root: root.clone(),
+            symbol: None,
+        };
+        for (feature, address) in &summary.certain {
+            let map = if is_certain { &mut self.needs.certain } else { &mut self.needs.probable };
+            map.entry(*feature).or_insert_with(|| found(*address));
+        }
+        for (feature, address) in &summary.probable {
+            self.needs.probable.entry(*feature).or_insert_with(|| found(*address));
+        }
+    }
+
+    pub fn finish(mut self) -> CodeNeeds {
+        let binary = self.binary;
+        let CodeNeeds { certain, probable, .. } = &mut self.needs;
+        probable.retain(|feature, _| !certain.contains_key(feature));
+        for found in certain.values_mut().chain(probable.values_mut()) {
+            found.symbol = binary.function(found.address).map(str::to_string);
+        }
+        self.needs
+    }
+
+    fn decode(&mut self, entry: u64) -> Function {
+        let mut decoder = std::mem::replace(&mut self.decoder, Box::new(x86::Decoder::default()));
+        let budget = self.left;
+        let function = Function::decode(entry, decoder.as_mut(), self, budget);
+        self.decoder = decoder;
+        self.left -= function.cost.min(self.left);
+        self.needs.is_partial |= function.is_partial;
+        function
+    }
+
+    fn sum_up(&mut self, entry: u64, depth: usize) -> Rc<Summary> {
+        if let Some(summary) = self.summaries.get(&entry) {
+            return summary.clone();
+        }
+        if self.left == 0 || depth > DEPTH {
+            self.needs.is_partial = true;
+            return Rc::default();
+        }
+        if !self.in_work.insert(entry) {
+            return Rc::default();
+        }
+        let function = self.decode(entry);
+        let reach = function.reach();
+        let mut summary = Summary::default();
+        let put = |map: &mut BTreeMap<CpuFeature, u64>, from: &BTreeMap<CpuFeature, u64>| {
+            for (feature, address) in from {
+                map.entry(*feature).or_insert(*address);
+            }
+        };
+        for start in &reach.probable {
+            let Some(block) = function.blocks.get(start) else { continue };
+            let is_certain = reach.certain.contains(start);
+            for (feature, address) in &block.needs {
+                let map = if is_certain { &mut summary.certain } else { &mut summary.probable };
+                map.entry(*feature).or_insert(*address);
+            }
+            for (callee, arguments) in &block.calls {
+                for target in self.targets(*callee, *arguments) {
+                    let inner = self.sum_up(target, depth + 1);
+                    put(if is_certain { &mut summary.certain } else { &mut summary.probable }, &inner.certain);
+                    put(&mut summary.probable, &inner.probable);
+                }
+            }
+        }
+        self.in_work.remove(&entry);
+        let summary = Rc::new(summary);
+        self.summaries.insert(entry, summary.clone());
+        summary
+    }
+
+    /// The functions of this file that a call reaches.
+    fn targets(&self, callee: Callee, arguments: [Option<u64>; 2]) -> Vec<u64> {
+        match self.resolve(callee) {
+            Some(Pointer::Here(address)) => vec![address],
+            // Python calls what the module's definition names.
+            Some(Pointer::Import("PyModuleDef_Init")) => arguments[0].map_or(Vec::new(), |def| self.exec_slots(def)),
+            Some(Pointer::Import(_)) | None => Vec::new(),
+        }
+    }
+
+    fn resolve(&self, callee: Callee) -> Option<Pointer<'b>> {
+        let address = match callee {
+            Callee::Unknown => return None,
+            Callee::Slot(slot) => return self.binary.pointer(slot),
+            Callee::At(address) => address,
+        };
+        match stub_slot(self.binary, address) {
+            Some(slot) => self.binary.pointer(slot),
+            None => Some(Pointer::Here(address)),
+        }
+    }
+
+    /// `Py_mod_create` and `Py_mod_exec` of a PyModuleDef. Source: CPython's Include/moduleobject.h.
+    fn exec_slots(&self, def: u64) -> Vec<u64> {
+        const M_SLOTS: u64 = 72;
+        let here = |address: u64| match self.binary.pointer(address) {
+            Some(Pointer::Here(value)) => Some(value),
+            _ => None,
+        };
+        let Some(slots) = here(def + M_SLOTS) else { return Vec::new() };
+        let entry = |index: u64| Some((self.binary.word(slots + index * 16)?, slots + index * 16 + 8));
+        (0..SLOTS)
+            .map_while(entry)
+            .take_while(|(id, _)| *id != 0)
+            .filter(|(id, _)| *id <= 2)
+            .filter_map(|(_, at)| here(at))
+            .collect()
+    }
+
+    /// The `main` that an entry hands to `__libc_start_main` as its first argument.
+    fn handed_over(&mut self, entry: u64) -> Vec<u64> {
+        let function = self.decode(entry);
+        let first = function.blocks.get(&entry).and_then(|block| block.calls.first());
+        let main = first.and_then(|(_, arguments)| arguments[0]);
+        main.filter(|main| self.binary.code(*main).is_some()).into_iter().collect()
+    }
+
+    /// The function that a short `main` hands to its language's runtime, as Rust's does.
+    fn stub_of(&mut self, main: u64) -> Vec<u64> {
+        let function = self.decode(main);
+        if function.cost > STUB || function.blocks.len() > 1 {
+            return Vec::new();
+        }
+        let calls = function.blocks.values().flat_map(|block| &block.calls);
+        calls.filter_map(|(_, arguments)| arguments[0]).filter(|inner| self.binary.code(*inner).is_some()).collect()
+    }
+
+    fn shows_no_return(&mut self, start: u64, depth: usize) -> bool {
+        if let Some(known) = self.never.get(&start) {
+            return *known;
+        }
+        self.never.insert(start, false);
+        let mut decoder = std::mem::replace(&mut self.decoder, Box::new(x86::Decoder::default()));
+        decoder.reset();
+        let mut at = start;
+        let mut answer = false;
+        for _ in 0..NEVER_RETURNS {
+            let Some(step) = self.binary.code(at).and_then(|bytes| decoder.step(bytes, at)) else { break };
+            self.left = self.left.saturating_sub(1);
+            match step.flow {
+                Flow::Next => at = step.next,
+                Flow::Jump(target) => at = target,
+                Flow::Call { callee, .. } | Flow::Leave { callee, .. } => {
+                    let is_call = matches!(step.flow, Flow::Call { .. });
+                    match self.resolve(callee) {
+                        Some(Pointer::Import(name)) if is_never(name) => {
+                            answer = true;
+                            break;
+                        }
+                        Some(Pointer::Here(target)) if depth < 3 => {
+                            std::mem::swap(&mut self.decoder, &mut decoder);
+                            let ends = self.shows_no_return(target, depth + 1);
+                            std::mem::swap(&mut self.decoder, &mut decoder);
+                            if ends {
+                                answer = true;
+                                break;
+                            }
+                        }
+                        _ => {}
+                    }
+                    if !is_call {
+                        break;
+                    }
+                    at = step.next;
+                }
+                Flow::Trap => {
+                    answer = true;
+                    break;
+                }
+                Flow::Return | Flow::Branch { .. } => break,
+            }
+        }
+        self.decoder = decoder;
+        self.never.insert(start, answer);
+        answer
+    }
+}
+
+impl<'b> Code<'b> for Search<'b> {
+    fn bytes(&self, address: u64) -> Option<&'b [u8]> {
+        self.binary.code(address)
+    }
+
+    fn is_function_start(&self, address: u64) -> bool {
+        self.binary.is_function_start(address)
+    }
+
+    fn never_returns(&mut self, callee: Callee) -> bool {
+        match self.resolve(callee) {
+            Some(Pointer::Import(name)) => is_never(name),
+            Some(Pointer::Here(address)) => self.shows_no_return(address, 0),
+            None => false,
+        }
+    }
+}
+
+fn is_never(name: &str) -> bool {
+    NEVER.contains(&name) || name.starts_with("_ZSt") && name.contains("__throw_")
+}
+
+/// The slot that a PLT entry at `address` jumps through.
+fn stub_slot(binary: &Binary<'_>, address: u64) -> Option<u64> {
+    let code = binary.code(address)?;
+    match binary.machine {
+        Machine::X86 => x86::stub(code, address),
+        Machine::Arm64 => arm64::stub(code, address),
+    }
+}

@@ -1,0 +1,250 @@
+//! x86-64 instructions: where they lead, what they need, and whether a condition may be an answer about the CPU.
+
+use iced_x86::{Code, CpuidFeature, FlowControl, Instruction, Mnemonic, OpKind, Register};
+
+use super::blocks::{Callee, Decode, Flow, Step};
+use crate::platform::CpuFeature;
+
+/// What is known of a value.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Value {
+    #[default]
+    Unknown,
+    /// An address or number that the code states.
+    Constant(u64),
+    /// Read from memory outside of the stack, where flags of the CPU are kept, or made of such.
+    Memory,
+}
+
+/// What the flags were set by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Flags {
+    /// Something that may be an answer about the CPU.
+    #[default]
+    Doubtful,
+    /// A 64-bit comparison, arithmetic: a pointer, a counter.
+    Plain,
+    /// A 32-bit comparison: an error code if its sign decides, else perhaps an answer.
+    Word,
+}
+
+#[derive(Default)]
+pub struct Decoder {
+    values: [Value; 16],
+    flags: Flags,
+}
+
+fn decode(code: &[u8], address: u64) -> Option<Instruction> {
+    let window = &code[..code.len().min(15)];
+    let mut decoder = iced_x86::Decoder::with_ip(64, window, address, iced_x86::DecoderOptions::NONE);
+    let instruction = decoder.decode();
+    (!instruction.is_invalid()).then_some(instruction)
+}
+
+fn index(register: Register) -> Option<usize> {
+    let full = register.full_register();
+    (full.is_gpr64()).then(|| full as usize - Register::RAX as usize)
+}
+
+impl Decoder {
+    fn value(&self, register: Register) -> Value {
+        index(register).map_or(Value::Unknown, |index| self.values[index])
+    }
+
+    fn set(&mut self, register: Register, value: Value) {
+        if let Some(index) = index(register) {
+            self.values[index] = value;
+        }
+    }
+
+    /// Memory that is not the stack.
+    fn is_shared(instruction: &Instruction) -> bool {
+        !matches!(instruction.memory_base(), Register::RSP | Register::RBP)
+    }
+
+    fn reads_shared(instruction: &Instruction) -> bool {
+        (0..instruction.op_count()).any(|op| instruction.op_kind(op) == OpKind::Memory) && Self::is_shared(instruction)
+    }
+
+    /// Flags and destination after an instruction that does not branch.
+    fn note(&mut self, instruction: &Instruction) {
+        let mnemonic = instruction.mnemonic();
+        let is_memory = Self::reads_shared(instruction);
+        let of_memory = |decoder: &Decoder, op: u32| {
+            instruction.op_kind(op) == OpKind::Register && decoder.value(instruction.op_register(op)) == Value::Memory
+        };
+        let count = instruction.op_count();
+        let is_tainted = is_memory || (0..count).any(|op| of_memory(self, op));
+        let size = if instruction.op_kind(0) == OpKind::Register {
+            instruction.op0_register().size()
+        } else {
+            instruction.memory_size().size()
+        };
+        match mnemonic {
+            Mnemonic::Test | Mnemonic::Cmp => {
+                let is_bits = mnemonic == Mnemonic::Test && instruction.op1_kind() != OpKind::Register;
+                self.flags = match size {
+                    _ if is_tainted || is_bits => Flags::Doubtful,
+                    8 => Flags::Plain,
+                    4 => Flags::Word,
+                    _ => Flags::Doubtful,
+                };
+                return;
+            }
+            Mnemonic::Bt => {
+                self.flags = Flags::Doubtful;
+                return;
+            }
+            Mnemonic::Add | Mnemonic::Sub | Mnemonic::Inc | Mnemonic::Dec => {
+                self.flags = if is_tainted { Flags::Doubtful } else { Flags::Plain };
+            }
+            Mnemonic::Mov
+            | Mnemonic::Lea
+            | Mnemonic::Movzx
+            | Mnemonic::Movsx
+            | Mnemonic::Movsxd
+            | Mnemonic::Push
+            | Mnemonic::Pop => {}
+            _ => self.flags = Flags::Doubtful,
+        }
+        if count == 0 || instruction.op_kind(0) != OpKind::Register {
+            return;
+        }
+        let value = match mnemonic {
+            Mnemonic::Lea if instruction.is_ip_rel_memory_operand() => {
+                Value::Constant(instruction.ip_rel_memory_address())
+            }
+            Mnemonic::Lea => Value::Unknown,
+            Mnemonic::Mov => match instruction.op1_kind() {
+                OpKind::Register => self.value(instruction.op1_register()),
+                OpKind::Immediate32 | OpKind::Immediate64 | OpKind::Immediate32to64 => {
+                    Value::Constant(instruction.immediate(1))
+                }
+                OpKind::Memory if is_memory => Value::Memory,
+                _ => Value::Unknown,
+            },
+            Mnemonic::Xor if instruction.op0_register() == instruction.op1_register() => Value::Constant(0),
+            _ if is_tainted => Value::Memory,
+            _ => Value::Unknown,
+        };
+        self.set(instruction.op0_register(), value);
+    }
+
+    fn arguments(&self) -> [Option<u64>; 2] {
+        [Register::RDI, Register::RSI].map(|register| match self.value(register) {
+            Value::Constant(value) => Some(value),
+            Value::Unknown | Value::Memory => None,
+        })
+    }
+
+    fn callee(instruction: &Instruction) -> Callee {
+        match instruction.op0_kind() {
+            OpKind::NearBranch64 => Callee::At(instruction.near_branch_target()),
+            OpKind::Memory if instruction.is_ip_rel_memory_operand() => {
+                Callee::Slot(instruction.ip_rel_memory_address())
+            }
+            _ => Callee::Unknown,
+        }
+    }
+
+    fn is_guard(&self, instruction: &Instruction) -> bool {
+        use iced_x86::ConditionCode::{a, ae, b, be, e, ne};
+        let by_value = matches!(instruction.condition_code(), e | ne | a | ae | b | be);
+        match self.flags {
+            Flags::Doubtful => true,
+            Flags::Plain => false,
+            Flags::Word => by_value,
+        }
+    }
+}
+
+impl Decode for Decoder {
+    fn reset(&mut self) {
+        *self = Decoder::default();
+    }
+
+    fn step(&mut self, code: &[u8], address: u64) -> Option<Step> {
+        let instruction = decode(code, address)?;
+        let flow = match instruction.flow_control() {
+            FlowControl::Next | FlowControl::XbeginXabortXend => {
+                self.note(&instruction);
+                Flow::Next
+            }
+            FlowControl::UnconditionalBranch => Flow::Jump(instruction.near_branch_target()),
+            FlowControl::ConditionalBranch if instruction.op0_kind() == OpKind::NearBranch64 => {
+                Flow::Branch { target: instruction.near_branch_target(), is_guard: self.is_guard(&instruction) }
+            }
+            FlowControl::Call if instruction.mnemonic() == Mnemonic::Syscall => {
+                self.values = Default::default();
+                Flow::Next
+            }
+            FlowControl::Call | FlowControl::IndirectCall => {
+                let (callee, arguments) = (Self::callee(&instruction), self.arguments());
+                self.values = Default::default();
+                self.flags = Flags::Doubtful;
+                Flow::Call { callee, arguments }
+            }
+            FlowControl::IndirectBranch => {
+                Flow::Leave { callee: Self::callee(&instruction), arguments: self.arguments() }
+            }
+            FlowControl::Return => Flow::Return,
+            FlowControl::ConditionalBranch | FlowControl::Interrupt | FlowControl::Exception => Flow::Trap,
+        };
+        let flow = if instruction.mnemonic() == Mnemonic::Hlt { Flow::Trap } else { flow };
+        let asks_cpu = matches!(instruction.mnemonic(), Mnemonic::Cpuid | Mnemonic::Xgetbv);
+        Some(Step { next: instruction.next_ip(), flow, needs: needs(&instruction), asks_cpu })
+    }
+
+    fn mnemonic(&self, code: &[u8], address: u64) -> String {
+        decode(code, address).map_or(String::new(), |found| format!("{:?}", found.mnemonic()).to_lowercase())
+    }
+}
+
+/// The feature without which a CPU raises #UD. `tzcnt`, `lzcnt`, `endbr64` and the like run as something else there.
+fn needs(instruction: &Instruction) -> Option<CpuFeature> {
+    if matches!(instruction.mnemonic(), Mnemonic::Tzcnt | Mnemonic::Lzcnt) {
+        return None;
+    }
+    let features = instruction.cpuid_features();
+    let found = features.iter().filter_map(|feature| match feature {
+        CpuidFeature::SSE3 => Some(CpuFeature::Sse3),
+        CpuidFeature::SSSE3 => Some(CpuFeature::Ssse3),
+        CpuidFeature::SSE4_1 => Some(CpuFeature::Sse41),
+        CpuidFeature::SSE4_2 => Some(CpuFeature::Sse42),
+        CpuidFeature::SSE4A => Some(CpuFeature::Sse4a),
+        CpuidFeature::POPCNT => Some(CpuFeature::Popcnt),
+        CpuidFeature::CMPXCHG16B => Some(CpuFeature::Cx16),
+        CpuidFeature::AVX => Some(CpuFeature::Avx),
+        CpuidFeature::AVX2 => Some(CpuFeature::Avx2),
+        CpuidFeature::BMI1 => Some(CpuFeature::Bmi1),
+        CpuidFeature::BMI2 => Some(CpuFeature::Bmi2),
+        CpuidFeature::F16C => Some(CpuFeature::F16c),
+        CpuidFeature::FMA => Some(CpuFeature::Fma),
+        CpuidFeature::FMA4 => Some(CpuFeature::Fma4),
+        CpuidFeature::XOP => Some(CpuFeature::Xop),
+        CpuidFeature::MOVBE => Some(CpuFeature::Movbe),
+        CpuidFeature::ADX => Some(CpuFeature::Adx),
+        CpuidFeature::AES => Some(CpuFeature::Aesni),
+        CpuidFeature::PCLMULQDQ => Some(CpuFeature::Pclmulqdq),
+        CpuidFeature::SHA => Some(CpuFeature::ShaNi),
+        CpuidFeature::AVX512F => Some(CpuFeature::Avx512f),
+        CpuidFeature::AVX512BW => Some(CpuFeature::Avx512bw),
+        CpuidFeature::AVX512CD => Some(CpuFeature::Avx512cd),
+        CpuidFeature::AVX512DQ => Some(CpuFeature::Avx512dq),
+        CpuidFeature::AVX512VL => Some(CpuFeature::Avx512vl),
+        CpuidFeature::AMX_TILE | CpuidFeature::AMX_INT8 | CpuidFeature::AMX_BF16 => Some(CpuFeature::Amx),
+        _ => None,
+    });
+    found.max_by_key(|feature| (matches!(feature.since(), crate::platform::feature::Since::Never), *feature))
+}
+
+/// The slot of a PLT entry: `[endbr64] [bnd] jmp *slot(%rip)`.
+pub fn stub(code: &[u8], address: u64) -> Option<u64> {
+    let first = decode(code, address)?;
+    let jump = match first.code() {
+        Code::Endbr64 => decode(code.get(first.len()..)?, first.next_ip())?,
+        _ => first,
+    };
+    let is_jump = jump.flow_control() == FlowControl::IndirectBranch && jump.is_ip_rel_memory_operand();
+    is_jump.then(|| jump.ip_rel_memory_address())
+}

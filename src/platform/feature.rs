@@ -1,0 +1,152 @@
+//! CPU features that a program's code can need beyond its architecture's baseline: one row each.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Arch, Fact, Isa};
+
+/// The first level of its architecture that has a feature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Since {
+    /// x86-64-vN. Source: x86-64 psABI, "Micro-Architecture Levels".
+    X86(u8),
+    /// Armv8.N or Armv9.0, where it is mandatory. Source: Arm ARM, A2.
+    Arm64(u8, u8),
+    /// No level has it: only a CPU's own description tells.
+    Never,
+}
+
+macro_rules! features {
+    ($($feature:ident $arch:ident $name:literal $flag:literal $since:expr;)*) => {
+        /// A feature of an x86-64 or AArch64 CPU.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        pub enum CpuFeature { $($feature),* }
+
+        impl CpuFeature {
+            /// Every feature, in the order of the table.
+            pub const ALL: &[CpuFeature] = &[$(CpuFeature::$feature),*];
+
+            /// The name that the vendor's manual uses.
+            pub fn name(self) -> &'static str {
+                match self { $(CpuFeature::$feature => $name),* }
+            }
+
+            /// The name in `/proc/cpuinfo`. Source: arch/x86/include/asm/cpufeatures.h, arch/arm64/kernel/cpuinfo.c.
+            pub fn flag(self) -> &'static str {
+                match self { $(CpuFeature::$feature => $flag),* }
+            }
+
+            /// The architecture whose CPUs may have it.
+            pub fn arch(self) -> Arch {
+                match self { $(CpuFeature::$feature => Arch::$arch),* }
+            }
+
+            /// The first level that has it.
+            pub fn since(self) -> Since {
+                match self { $(CpuFeature::$feature => $since),* }
+            }
+        }
+    };
+}
+
+features! {
+    Sse3 Amd64 "SSE3" "pni" Since::X86(2);
+    Ssse3 Amd64 "SSSE3" "ssse3" Since::X86(2);
+    Sse41 Amd64 "SSE4.1" "sse4_1" Since::X86(2);
+    Sse42 Amd64 "SSE4.2" "sse4_2" Since::X86(2);
+    Popcnt Amd64 "POPCNT" "popcnt" Since::X86(2);
+    Cx16 Amd64 "CX16" "cx16" Since::X86(2);
+    Avx Amd64 "AVX" "avx" Since::X86(3);
+    Avx2 Amd64 "AVX2" "avx2" Since::X86(3);
+    Bmi1 Amd64 "BMI1" "bmi1" Since::X86(3);
+    Bmi2 Amd64 "BMI2" "bmi2" Since::X86(3);
+    F16c Amd64 "F16C" "f16c" Since::X86(3);
+    Fma Amd64 "FMA" "fma" Since::X86(3);
+    Movbe Amd64 "MOVBE" "movbe" Since::X86(3);
+    Avx512f Amd64 "AVX-512F" "avx512f" Since::X86(4);
+    Avx512bw Amd64 "AVX-512BW" "avx512bw" Since::X86(4);
+    Avx512cd Amd64 "AVX-512CD" "avx512cd" Since::X86(4);
+    Avx512dq Amd64 "AVX-512DQ" "avx512dq" Since::X86(4);
+    Avx512vl Amd64 "AVX-512VL" "avx512vl" Since::X86(4);
+    Amx Amd64 "AMX" "amx_tile" Since::Never;
+    Aesni Amd64 "AES-NI" "aes" Since::Never;
+    Pclmulqdq Amd64 "PCLMULQDQ" "pclmulqdq" Since::Never;
+    ShaNi Amd64 "SHA" "sha_ni" Since::Never;
+    Sse4a Amd64 "SSE4A" "sse4a" Since::Never;
+    Fma4 Amd64 "FMA4" "fma4" Since::Never;
+    Xop Amd64 "XOP" "xop" Since::Never;
+    Adx Amd64 "ADX" "adx" Since::Never;
+    Crc32 Arm64 "CRC32" "crc32" Since::Arm64(8, 1);
+    Lse Arm64 "LSE" "atomics" Since::Arm64(8, 1);
+    Rdm Arm64 "RDM" "asimdrdm" Since::Arm64(8, 1);
+    Fp16 Arm64 "FP16" "fphp" Since::Never;
+    Rcpc Arm64 "RCpc" "lrcpc" Since::Arm64(8, 3);
+    Pauth Arm64 "PAuth" "paca" Since::Arm64(8, 3);
+    Jscvt Arm64 "JSCVT" "jscvt" Since::Arm64(8, 3);
+    Fcma Arm64 "FCMA" "fcma" Since::Arm64(8, 3);
+    DotProd Arm64 "DotProd" "asimddp" Since::Arm64(8, 4);
+    Rcpc2 Arm64 "RCpc2" "ilrcpc" Since::Arm64(8, 4);
+    FlagM Arm64 "FlagM" "flagm" Since::Arm64(8, 4);
+    Bf16 Arm64 "BF16" "bf16" Since::Arm64(8, 6);
+    I8mm Arm64 "I8MM" "i8mm" Since::Arm64(8, 6);
+    ArmCrypto Arm64 "AES and SHA" "aes" Since::Never;
+    Sve Arm64 "SVE" "sve" Since::Arm64(9, 0);
+    Mops Arm64 "MOPS" "mops" Since::Never;
+}
+
+impl fmt::Display for CpuFeature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Features that a node is known to have or to lack, whatever its level says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CpuFeatures {
+    pub present: BTreeSet<CpuFeature>,
+    pub absent: BTreeSet<CpuFeature>,
+}
+
+impl CpuFeatures {
+    /// Whether a CPU of this level has `feature`. A level answers for what levels consist of, and for nothing else.
+    pub fn has(&self, feature: CpuFeature, isa: Fact<Isa>) -> Fact<bool> {
+        if self.absent.contains(&feature) {
+            return Fact::Known(false);
+        }
+        if self.present.contains(&feature) {
+            return Fact::Known(true);
+        }
+        match (feature.since(), isa) {
+            (Since::X86(since), Fact::Known(Isa::X86(level))) => Fact::Known(level >= since),
+            (Since::Arm64(major, minor), Fact::Known(Isa::Arm64(node_major, node_minor))) => {
+                // Armv9.N has what Armv8.(N + 5) has.
+                let reached = if node_major >= 9 && major == 8 {
+                    node_minor + 5 >= minor
+                } else {
+                    (node_major, node_minor) >= (major, minor)
+                };
+                Fact::Known(reached)
+            }
+            _ => Fact::Unknown,
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.present.is_empty() && self.absent.is_empty()
+    }
+}
+
+impl CpuFeature {
+    /// The feature of `arch` by its cpuinfo name, or by its own name in lower case with `-`, `.` and `_` alike.
+    pub fn parse(arch: Arch, name: &str) -> Option<CpuFeature> {
+        let plain = |text: &str| text.to_ascii_lowercase().replace(['-', '.', '_', ' '], "");
+        let of_arch = |feature: &CpuFeature| feature.arch() == arch;
+        CpuFeature::ALL
+            .iter()
+            .copied()
+            .filter(of_arch)
+            .find(|feature| plain(feature.flag()) == plain(name) || plain(feature.name()) == plain(name))
+    }
+}
