@@ -69,6 +69,7 @@ pub fn read(temporary: &Path) -> Result<Reading, HostError> {
         ia32: ask(arch == Arch::Amd64, probe::Probe::I386, plain.ia32),
         x32: ask(arch == Arch::Amd64, probe::Probe::X32, plain.x32),
         isa: cpu::isa(arch, &cpuinfo),
+        features: cpu::features(arch, &cpuinfo),
         kernel: kernel::version(release.trim()),
         handlers,
         ..plain

@@ -2,7 +2,7 @@
 //! Pure: texts come in, facts go out; a text that does not say leaves a fact unknown.
 
 use super::profile::Claim;
-use super::{Arch, Fact, Isa};
+use super::{Arch, CpuFeature, CpuFeatures, Fact, Isa};
 
 /// An Arm core by its MIDR, as `CPU implementer` and `CPU part` show it.
 #[derive(Clone, Copy, Debug)]
@@ -84,6 +84,27 @@ pub fn isa(arch: Arch, cpuinfo: &str) -> Fact<Isa> {
         _ => None,
     };
     found.map_or(Fact::Unknown, Fact::Known)
+}
+
+/// The features that every processor of `cpuinfo` lists, and those that one of them does not. Nothing for a text without
+/// a list.
+pub fn features(arch: Arch, cpuinfo: &str) -> CpuFeatures {
+    let key = if arch == Arch::Arm64 { "Features" } else { "flags" };
+    let lines = cpuinfo.lines().filter_map(|line| line.split_once(':'));
+    let lists: Vec<Vec<&str>> = lines
+        .filter(|(name, _)| name.trim().eq_ignore_ascii_case(key))
+        .map(|(_, flags)| flags.split_whitespace().collect())
+        .collect();
+    let mut features = CpuFeatures::default();
+    if lists.is_empty() || !matches!(arch, Arch::Amd64 | Arch::Arm64) {
+        return features;
+    }
+    for feature in CpuFeature::ALL.iter().filter(|feature| feature.arch() == arch) {
+        let is_everywhere = lists.iter().all(|flags| flags.contains(&feature.flag()));
+        let set = if is_everywhere { &mut features.present } else { &mut features.absent };
+        set.insert(*feature);
+    }
+    features
 }
 
 /// x86-64's levels in cpuinfo's names. Source: x86-64 psABI; arch/x86/include/asm/cpufeatures.h.

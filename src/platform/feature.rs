@@ -110,6 +110,10 @@ pub struct CpuFeatures {
 }
 
 impl CpuFeatures {
+    pub fn of(present: &[CpuFeature], absent: &[CpuFeature]) -> CpuFeatures {
+        CpuFeatures { present: present.iter().copied().collect(), absent: absent.iter().copied().collect() }
+    }
+
     /// Whether a CPU of this level has `feature`. A level answers for what levels consist of, and for nothing else.
     pub fn has(&self, feature: CpuFeature, isa: Fact<Isa>) -> Fact<bool> {
         if self.absent.contains(&feature) {

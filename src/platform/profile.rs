@@ -3,7 +3,7 @@
 
 use super::binfmt;
 use super::profile_rows::PROFILES;
-use super::{Arch, Fact, Isa, Node, Platform, Target};
+use super::{Arch, CpuFeature, CpuFeatures, Fact, Isa, Node, Platform, Target};
 
 /// A fact of a profile and how far it is to be believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +50,10 @@ pub struct Profile {
     pub arch: Arch,
     /// What every machine of the row has: where a family spans CPUs, the lowest of their levels.
     pub isa: Claim<Isa>,
+    /// Features that every machine of the row has beyond its level.
+    pub has: &'static [CpuFeature],
+    /// Features that a machine of the row may lack although its level, or a common cousin, has them.
+    pub lacks: &'static [CpuFeature],
     /// 32-bit Arm programs on an AArch64 machine, CPU and usual kernel together.
     pub aarch32: Claim<bool>,
     /// Bytes.
@@ -111,6 +115,7 @@ impl Profile {
             page_size: or(self.page_size.fact(), plain.page_size),
             aarch32: if self.arch == Arch::Arm64 { self.aarch32.fact() } else { plain.aarch32 },
             isa: self.isa.fact(),
+            features: CpuFeatures::of(self.has, self.lacks),
             handlers,
             ..plain
         }

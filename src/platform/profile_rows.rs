@@ -1,13 +1,17 @@
 //! The rows of the profile table, one a machine. It holds facts and their sources only; lookups are `profile`'s.
 
+use super::CpuFeature::{
+    Aesni, ArmCrypto, Avx, Crc32, Cx16, DotProd, F16c, Fp16, Movbe, Pclmulqdq, Sse3, Sse41, Ssse3,
+};
 use super::profile::{Claim, Emulation, Profile};
-use super::{Arch, Isa};
+use super::{Arch, CpuFeature, Isa};
 use Claim::{Open, Unverified, Verified};
 
 const fn row(name: &'static str, label: &'static str, arch: Arch, isa: Claim<Isa>, source: &'static str) -> Profile {
     let (aliases, families): (&[&str], &[&str]) = (&[], &[]);
     let (aarch32, page_size, emulation) = (Open, Open, Emulation::None);
-    Profile { name, aliases, label, arch, isa, aarch32, page_size, emulation, families, source }
+    let (has, lacks): (&[CpuFeature], &[CpuFeature]) = (&[], &[]);
+    Profile { name, aliases, label, arch, isa, has, lacks, aarch32, page_size, emulation, families, source }
 }
 
 const fn x86(name: &'static str, label: &'static str, level: Claim<Isa>, source: &'static str) -> Profile {
@@ -31,6 +35,14 @@ impl Profile {
 
     const fn aliases(self, aliases: &'static [&'static str]) -> Profile {
         Profile { aliases, ..self }
+    }
+
+    const fn has(self, has: &'static [CpuFeature]) -> Profile {
+        Profile { has, ..self }
+    }
+
+    const fn lacks(self, lacks: &'static [CpuFeature]) -> Profile {
+        Profile { lacks, ..self }
     }
 
     const fn page(self, page_size: Claim<u64>) -> Profile {
@@ -62,6 +74,8 @@ const K16: Claim<u64> = Verified(16 << 10);
 
 const LEVELS: &str = "x86-64 psABI, microarchitecture levels";
 const QEMU: &str = "QEMU docs, cpu-models-x86-abi.csv";
+const PROXMOX: &str = "Proxmox VE wiki, CPU models; QEMU docs, cpu-models-x86-abi.csv";
+const ATOM: &str = "GCC docs, x86 options: bonnell, silvermont, goldmont";
 const GRAVITON: &str = "aws-graviton-getting-started, README and os.md";
 const ARCHSPEC: &str = "archspec-json, microarchitectures";
 const AWS: &str = "AWS, EC2 instance types (processor names)";
@@ -73,6 +87,9 @@ const KERNEL_ZONE: &str = "Linux arch/s390/kernel/processor.c; glibc s390 dl-hwc
 const POWER: &str = "Power ISA; glibc powerpc64/le dl-hwcap-check.h";
 const RISCV: &str = "RISC-V profiles specification";
 
+/// Neoverse-N1 beyond Armv8.2. Source: Arm Neoverse N1 TRM.
+const N1: &[CpuFeature] = &[DotProd, Fp16, ArmCrypto, CpuFeature::Rcpc];
+
 /// Every profile, grouped as `imgarch nodes --profiles` prints them.
 #[rustfmt::skip]
 pub const PROFILES: &[Profile] = &[
@@ -81,9 +98,18 @@ pub const PROFILES: &[Profile] = &[
     x86("x86-64-v2", "x86-64-v2 (2008 on: SSE4.2, POPCNT)", V2, LEVELS),
     x86("x86-64-v3", "x86-64-v3 (2013 on: AVX2, BMI2, FMA)", V3, LEVELS),
     x86("x86-64-v4", "x86-64-v4 (AVX-512 F, BW, CD, DQ, VL)", V4, LEVELS),
-    x86("qemu64", "QEMU and libvirt default CPU (Proxmox: kvm64)", V1, QEMU).aliases(&["kvm64"]),
-    x86("nehalem", "Intel Nehalem, Westmere", V2, QEMU).aliases(&["westmere"]),
-    x86("sandybridge", "Intel Sandy Bridge, Ivy Bridge", V2, QEMU).aliases(&["ivybridge"]),
+    x86("qemu64", "QEMU and libvirt default CPU", V1, QEMU).has(&[Sse3, Cx16]),
+    x86("kvm64", "QEMU kvm64, the default CPU of older Proxmox VE", V1, QEMU).has(&[Sse3, Cx16]),
+    x86("x86-64-v2-aes", "Proxmox VE default CPU (x86-64-v2 and AES-NI)", V2, PROXMOX).has(&[Aesni]),
+    x86("core2duo", "Intel Core 2, Xeon 5100 to 5300", V1, QEMU).aliases(&["conroe", "core2"]).has(&[Sse3, Ssse3, Cx16]),
+    x86("penryn", "Intel Core 2 of 45 nm, Xeon 5400", V1, QEMU).has(&[Sse3, Ssse3, Sse41, Cx16]),
+    x86("bonnell", "Intel Atom of 2008 to 2012 (D525, N2800)", V1, ATOM).aliases(&["atom"]).has(&[Sse3, Ssse3, Cx16, Movbe]),
+    x86("silvermont", "Intel Atom and Celeron without AVX (J1900, J4105, J5005)", V2, ATOM).aliases(&["goldmont", "gemini-lake", "j1900", "j4105"])
+        .has(&[Movbe]),
+    x86("nehalem", "Intel Nehalem, Xeon 5500", V2, QEMU),
+    x86("westmere", "Intel Westmere, Xeon 5600, E7", V2, QEMU).has(&[Aesni, Pclmulqdq]),
+    x86("sandybridge", "Intel Sandy Bridge, Xeon E5", V2, QEMU).has(&[Avx, Aesni, Pclmulqdq]),
+    x86("ivybridge", "Intel Ivy Bridge, Xeon E5 v2", V2, QEMU).has(&[Avx, F16c, Aesni, Pclmulqdq]),
     x86("haswell", "Intel Haswell, Broadwell", V3, QEMU).aliases(&["broadwell"]),
     x86("skylake-client", "Intel Core, Skylake", V3, QEMU),
     x86("skylake-server", "Intel Xeon, Skylake to Cooper Lake", V4, QEMU).aliases(&["cascadelake", "cooperlake"]),
@@ -98,9 +124,9 @@ pub const PROFILES: &[Profile] = &[
     x86("bergamo", "AMD EPYC 97x4 (Bergamo)", V4_SAID, "AMD product pages"),
     // AWS.
     arm64("graviton1", "AWS Graviton (Cortex-A72)", armv8(0), Verified(true), "archspec-json, an A1's cpuinfo; Arm Cortex-A72 TRM")
-        .aliases(&["graviton"]).families(&["a1"]),
+        .aliases(&["graviton"]).families(&["a1"]).has(&[Crc32, ArmCrypto]),
     arm64("graviton2", "AWS Graviton2 (Neoverse-N1)", armv8(2), Verified(true), GRAVITON)
-        .families(&["m6g", "m6gd", "c6g", "c6gd", "c6gn", "r6g", "r6gd", "t4g", "x2gd", "g5g", "i4g", "im4gn", "is4gen"]),
+        .families(&["m6g", "m6gd", "c6g", "c6gd", "c6gn", "r6g", "r6gd", "t4g", "x2gd", "g5g", "i4g", "im4gn", "is4gen"]).has(N1),
     arm64("graviton3", "AWS Graviton3 (Neoverse-V1)", armv8(4), Verified(true), GRAVITON)
         .aliases(&["graviton3e"]).families(&["m7g", "m7gd", "c7g", "c7gd", "c7gn", "r7g", "r7gd", "hpc7g"]),
     arm64("graviton4", "AWS Graviton4 (Neoverse-V2)", armv9(0), Verified(false), GRAVITON)
@@ -129,7 +155,7 @@ pub const PROFILES: &[Profile] = &[
     x86("aws-m8i", "AWS m8i, c8i, r8i (Granite Rapids)", V4, AWS).families(&["m8i", "m8i-flex", "c8i", "c8i-flex", "r8i", "r8i-flex"]),
     // Google.
     arm64("gcp-t2a", "GCP Tau T2A (Ampere Altra)", armv8(2), Verified(true), "GCP CPU platforms; archspec-json#41, lscpu op-mode")
-        .families(&["t2a-"]),
+        .families(&["t2a-"]).has(N1),
     arm64("gcp-c4a", "GCP C4A (Axion, Neoverse-V2)", armv9(0), Verified(false), "Arm: Neoverse V2, as Graviton4 and Axion")
         .aliases(&["axion"]).families(&["c4a-"]),
     arm64("gcp-n4a", "GCP N4A (Axion, Neoverse-N3)", armv9(2), Unverified(false), "LLVM AArch64Processors.td, Neoverse-N3").families(&["n4a-"]),
@@ -145,7 +171,7 @@ pub const PROFILES: &[Profile] = &[
     x86("gcp-h4d", "GCP H4D (EPYC Turin)", V4_SAID, GCP).families(&["h4d-"]),
     // Azure.
     arm64("azure-dpsv5", "Azure Dpsv5, Dplsv5, Epsv5, Bpsv2 (Ampere Altra)", armv8(2), Verified(true), "azure-compute-docs; archspec-json#41, BenchmarkDotNet#2577, lscpu op-mode")
-        .families(&["Dps_v5", "Dpds_v5", "Dpls_v5", "Dplds_v5", "Eps_v5", "Epds_v5", "Bps_v2", "Bpls_v2", "Bpts_v2"]),
+        .families(&["Dps_v5", "Dpds_v5", "Dpls_v5", "Dplds_v5", "Eps_v5", "Epds_v5", "Bps_v2", "Bpls_v2", "Bpts_v2"]).has(N1),
     arm64("azure-cobalt100", "Azure Cobalt 100 (Neoverse-N2): Dpsv6, Epsv6, GitHub arm64 runners", armv9(0), Verified(true), "azure-compute-docs; EESSI software-layer#1100, lscpu op-mode")
         .aliases(&["cobalt100"]).families(&["Dps_v6", "Dpds_v6", "Dpls_v6", "Dplds_v6", "Eps_v6", "Epds_v6"]),
     arm64("azure-cobalt200", "Azure Cobalt 200 (Neoverse-V3): Dpsv7", armv9(2), Verified(false), "MIDR 0x41/0xd84 seen on Dpsv7; as Graviton5")
@@ -166,9 +192,9 @@ pub const PROFILES: &[Profile] = &[
         .families(&["Das_v6", "Dads_v6", "Dals_v6", "Dalds_v6", "Eas_v6", "Eads_v6"]),
     x86("azure-dasv7", "Azure Dasv7, Dalsv7 (EPYC Turin)", V4, AZURE).families(&["Das_v7", "Dads_v7", "Dals_v7", "Dalds_v7"]),
     // Oracle, Ampere, NVIDIA.
-    arm64("oci-a1", "OCI A1 (Ampere Altra)", armv8(2), Verified(true), "Oracle docs, compute shapes; archspec-json#41").families(&["VM.A1"]),
+    arm64("oci-a1", "OCI A1 (Ampere Altra)", armv8(2), Verified(true), "Oracle docs, compute shapes; archspec-json#41").families(&["VM.A1"]).has(N1),
     arm64("oci-a2", "OCI A2 (AmpereOne)", armv8(6), Unverified(false), "archspec-json, cpuinfo of an Ampere-1; believed 64-bit only").families(&["VM.A2"]),
-    arm64("ampere-altra", "Ampere Altra (Neoverse-N1)", armv8(2), Verified(true), "archspec-json#41, lscpu op-mode").aliases(&["altra"]),
+    arm64("ampere-altra", "Ampere Altra (Neoverse-N1)", armv8(2), Verified(true), "archspec-json#41, lscpu op-mode").aliases(&["altra"]).has(N1),
     arm64("ampere-one", "AmpereOne", armv8(6), Unverified(false), "archspec-json, cpuinfo of an Ampere-1; believed 64-bit only").aliases(&["ampereone"]),
     arm64("grace", "NVIDIA Grace, GH200, GB200 (Neoverse-V2)", armv9(0), Verified(false), "archspec-json#83, lscpu op-mode").aliases(&["gh200", "gb200"]),
     arm64("jetson-nano", "NVIDIA Jetson Nano, TX1 (Cortex-A57)", armv8(0), Unverified(true), "NVIDIA docs").aliases(&["jetson-tx1"]).page(K4),
@@ -191,9 +217,10 @@ pub const PROFILES: &[Profile] = &[
         .aliases(&["rpi-1", "rpi1", "rpi0"]).page(K4),
     row("rpi-2", "Raspberry Pi 2 v1.1 (Cortex-A7)", Arch::Arm, Verified(Isa::Arm(7)), "Raspberry Pi docs").aliases(&["rpi2"]).page(K4),
     arm64("rpi-3", "Raspberry Pi 3, Zero 2 W, 2 v1.2 (Cortex-A53)", armv8(0), Verified(true), "Raspberry Pi docs; Arm Cortex-A53 TRM")
-        .aliases(&["rpi3", "rpi-zero2"]).page(K4),
-    arm64("rpi-4", "Raspberry Pi 4, 400 (Cortex-A72)", armv8(0), Verified(true), "Raspberry Pi docs; Arm Cortex-A72 TRM").aliases(&["rpi4"]).page(K4),
-    arm64("rpi-5", "Raspberry Pi 5 (Cortex-A76), kernel_2712", armv8(2), Verified(true), "raspberrypi/bookworm-feedback#107").aliases(&["rpi5"]).page(K16),
+        .aliases(&["rpi3", "rpi-zero2"]).page(K4).has(&[Crc32]).lacks(&[ArmCrypto]),
+    arm64("rpi-4", "Raspberry Pi 4, 400 (Cortex-A72)", armv8(0), Verified(true), "Raspberry Pi docs; Arm Cortex-A72 TRM").aliases(&["rpi4"]).page(K4).has(&[Crc32]).lacks(&[ArmCrypto]),
+    arm64("rpi-5", "Raspberry Pi 5 (Cortex-A76), kernel_2712", armv8(2), Verified(true), "raspberrypi/bookworm-feedback#107").aliases(&["rpi5"]).page(K16)
+        .has(&[DotProd, Fp16, ArmCrypto, CpuFeature::Rcpc]),
     // POWER, Z, RISC-V.
     row("power8", "IBM POWER8", Arch::Ppc64le, Verified(Isa::Power(8)), POWER).page(Unverified(64 << 10)),
     row("power9", "IBM POWER9", Arch::Ppc64le, Verified(Isa::Power(9)), POWER).page(Unverified(64 << 10)),

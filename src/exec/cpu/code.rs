@@ -1,0 +1,100 @@
+//! What the code of the files that a process maps needs of the node's CPU. An instruction that the CPU does not know ends
+//! the process with SIGILL, exit code 132.
+
+use crate::inspect::code::{CodeNeeds, CodeUse, Root};
+use crate::platform::{CpuFeature, Fact, Node};
+
+/// An instruction that the node's CPU does not have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Lacking<'c> {
+    pub feature: CpuFeature,
+    pub at: &'c CodeUse,
+    /// Executed whenever the file is loaded or started.
+    pub is_certain: bool,
+}
+
+/// The first instruction that the node's CPU is known to lack; certain ones first, then by the features' order.
+pub(crate) fn lacking<'c>(needs: &'c CodeNeeds, node: &Node) -> Option<Lacking<'c>> {
+    let lacks = |feature: &CpuFeature| node.features.has(*feature, node.isa) == Fact::Known(false);
+    let first =
+        |map: &'c std::collections::BTreeMap<CpuFeature, CodeUse>| map.iter().find(|(feature, _)| lacks(feature));
+    let certain = first(&needs.certain).map(|(feature, at)| Lacking { feature: *feature, at, is_certain: true });
+    certain.or_else(|| first(&needs.probable).map(|(feature, at)| Lacking { feature: *feature, at, is_certain: false }))
+}
+
+impl Lacking<'_> {
+    /// "/usr/bin/mongod: vxorps at 0x1a2b3c in main (AVX), reached from its entry".
+    pub fn text(&self, path: &str, node: &Node) -> String {
+        let CodeUse { address, mnemonic, root, symbol } = self.at;
+        let symbol = symbol.as_ref().map_or(String::new(), |symbol| format!(" in {symbol}"));
+        let root = match root {
+            Root::Entry => "its entry point".to_string(),
+            Root::Constructor => "a constructor".to_string(),
+            Root::Module(name) => name.clone(),
+        };
+        let feature = self.feature;
+        let level = match node.isa {
+            Fact::Known(isa) => format!("this node is {isa}"),
+            Fact::Unknown => "this node lacks it".to_string(),
+        };
+        format!("{path}: {mnemonic} at {address:#x}{symbol} needs {feature}, reached from {root}; {level}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::platform::{Arch, Isa};
+
+    fn needs(certain: &[CpuFeature], probable: &[CpuFeature]) -> CodeNeeds {
+        let found = |feature: &CpuFeature| {
+            let at =
+                CodeUse { address: 0x10, mnemonic: "op".into(), root: Root::Constructor, symbol: Some("f".into()) };
+            (*feature, at)
+        };
+        CodeNeeds {
+            certain: certain.iter().map(found).collect(),
+            probable: probable.iter().map(found).collect(),
+            is_partial: false,
+        }
+    }
+
+    fn node(level: u8) -> Node {
+        Node { isa: Fact::Known(Isa::X86(level)), ..Node::plain(Arch::Amd64) }
+    }
+
+    #[test]
+    fn a_certain_instruction_goes_before_a_probable_one() {
+        let needs = needs(&[CpuFeature::Avx2], &[CpuFeature::Sse41]);
+        let found = lacking(&needs, &node(1)).expect("v1 lacks both");
+        assert_eq!((found.feature, found.is_certain), (CpuFeature::Avx2, true));
+        assert_eq!(
+            found.text("/app", &node(1)),
+            "/app: op at 0x10 in f needs AVX2, reached from a constructor; this node is x86-64-v1"
+        );
+        assert_eq!(lacking(&needs, &node(3)), None);
+    }
+
+    #[test]
+    fn a_feature_that_no_level_has_counts_only_where_the_node_is_known_to_lack_it() {
+        let needs = needs(&[CpuFeature::Aesni], &[]);
+        assert_eq!(lacking(&needs, &node(1)), None);
+        let mut without = node(1);
+        without.features.absent.insert(CpuFeature::Aesni);
+        assert!(lacking(&needs, &without).is_some());
+    }
+
+    #[test]
+    fn a_feature_beyond_the_level_that_the_node_has_is_not_lacking() {
+        let needs = needs(&[CpuFeature::Avx], &[]);
+        let mut sandy_bridge = node(2);
+        assert!(lacking(&needs, &sandy_bridge).is_some());
+        sandy_bridge.features.present.insert(CpuFeature::Avx);
+        assert_eq!(lacking(&needs, &sandy_bridge), None);
+    }
+
+    #[test]
+    fn an_unknown_cpu_lacks_nothing() {
+        assert_eq!(lacking(&needs(&[CpuFeature::Avx2], &[]), &Node::plain(Arch::Amd64)), None);
+    }
+}
