@@ -213,6 +213,14 @@ pub struct Elf {
     pub code: Option<Box<CodeNeeds>>,
 }
 
+impl Elf {
+    /// Whether its code could have been searched and was not.
+    pub fn lacks_code(&self) -> bool {
+        let is_searched = self.head.starts_with(b"\x7fELF\x02\x01") && matches!(self.machine, 62 | 183);
+        is_searched && self.code.is_none()
+    }
+}
+
 /// A program header. Source: gABI `Elf64_Phdr`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Segment {

@@ -49,7 +49,12 @@ fn elf_bytes(elf: &Elf) -> usize {
         let settings = go.settings.iter().map(|(key, value)| size_of::<(String, String)>() + key.len() + value.len());
         size_of_val(&**go) + go.version.len() + settings.sum::<usize>()
     });
+    let code = elf.code.as_ref().map_or(0, |code| {
+        let uses = code.certain.values().chain(code.probable.values());
+        uses.map(|at| size_of_val(at) + at.mnemonic.len() + optional(&at.symbol)).sum()
+    });
     size_of::<Elf>()
+        + code
         + size_of_val(&*elf.head)
         + size_of_val(&*elf.segments)
         + elf.interp.as_ref().map_or(0, Vec::len)

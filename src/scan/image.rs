@@ -1,16 +1,17 @@
 //! One image of a run: opened and selected first, read and judged later.
 
+use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
 use super::cure::rebuild_command;
-use super::layers::{Failures, LayerStore, ReadLayer, counted, keep};
+use super::layers::{Failures, LayerStore, ReadLayer, counted, keep_to};
 use super::model::{ImageReport, LayerReport, PlatformReport, Problem};
 use super::platform::{Subject, judge_platform};
 use super::{Open, Options, Watch};
 use super::{attribution, base, index};
 use crate::image::{
-    Contents, EXTEND_DEADLINE, Image, ImageError, Layer, LayerNote, Limits, RootFs, Selection, Skipped, Why,
+    Contents, EXTEND_DEADLINE, Entry, Image, ImageError, Layer, LayerNote, Limits, RootFs, Selection, Skipped, Why,
     raise_memory, read_directory, read_stream, select,
 };
 use crate::inspect::FileKind;
@@ -191,7 +192,8 @@ impl Content {
             Input::Stream(stream) => {
                 let limits = Limits { memory: options.limits.memory.renewed(), ..options.limits.clone() };
                 let mut streamed =
-                    read_stream(stream.reader, &stream.place, &limits, &mut counted(&limits)).map_err(problem)?;
+                    read_stream(stream.reader, &stream.place, &limits, &mut counted(options.depth(), &limits))
+                        .map_err(problem)?;
                 let source =
                     Archive::of(streamed.members.take(), &stream.selector).map_err(|error| problem(error.into()))?;
                 let selection = select(&source, &wanted).map_err(problem)?;
@@ -280,6 +282,8 @@ fn problem(error: ImageError) -> Problem {
 
 /// A folder that could be read in part only is no folder that was judged.
 fn read_folder(path: &Path, options: &Options) -> Result<Content, Problem> {
+    let depth = options.depth();
+    let mut keep = |entry: &Entry<'_>, reader: &mut dyn Read| keep_to(depth, entry, reader);
     let read = read_directory(path, options.mounts, &options.limits, &mut keep).map_err(problem)?;
     let unread = read
         .walked

@@ -10,7 +10,7 @@ use super::model::Problem;
 use super::{Deadline, Options, Watch};
 use crate::cache::CachedLayer;
 use crate::image::{Contents, Entry, ImageError, Layer, LayerError, LayerNote, LayerRead, Limits, read_layer};
-use crate::inspect::{FileKind, TextStart, inspect};
+use crate::inspect::{Depth, FileKind, TextStart, inspect_to};
 use crate::oci::{Descriptor, DiffId, Digest};
 use crate::source::{Source, SourceError, Stamp};
 
@@ -36,10 +36,15 @@ pub struct LayerStore {
 #[derive(Default)]
 pub struct Failures(HashMap<Digest, Problem>);
 
-/// What of a file is worth keeping. Most files are plain data, which only their names tell of.
+/// The facts about a file that are worth keeping, from its headers. Most files are plain data, of which only the name counts.
 pub fn keep(entry: &Entry<'_>, reader: &mut dyn Read) -> Option<FileKind> {
+    keep_to(Depth::Headers, entry, reader)
+}
+
+/// The same, looking as deep as `depth`.
+pub(super) fn keep_to(depth: Depth, entry: &Entry<'_>, reader: &mut dyn Read) -> Option<FileKind> {
     let is_executable = entry.mode & 0o111 != 0;
-    match inspect(entry.path, entry.size, is_executable, reader) {
+    match inspect_to(depth, entry.path, entry.size, is_executable, reader) {
         FileKind::Data => None,
         FileKind::Empty if !is_executable && !is_module_name(entry.path) => None,
         FileKind::Text(TextStart::Plain) if !is_executable => None,
@@ -47,10 +52,10 @@ pub fn keep(entry: &Entry<'_>, reader: &mut dyn Read) -> Option<FileKind> {
     }
 }
 
-/// [`keep`], with what it keeps counted on the image's memory budget.
-pub fn counted(limits: &Limits) -> impl FnMut(&Entry<'_>, &mut dyn Read) -> Option<FileKind> {
-    |entry, reader| {
-        let kind = keep(entry, reader)?;
+/// [`keep_to`], with what it keeps counted on the image's memory budget.
+pub fn counted(depth: Depth, limits: &Limits) -> impl FnMut(&Entry<'_>, &mut dyn Read) -> Option<FileKind> {
+    move |entry, reader| {
+        let kind = keep_to(depth, entry, reader)?;
         // The walk asks the budget again, and ends where it is exceeded.
         let _ = limits.memory.take(kind.heap_bytes());
         Some(kind)
@@ -206,7 +211,8 @@ fn read_one(source: &Watched<'_>, layer: &Layer, limits: &Limits, options: &Opti
         None => None,
     };
     let known = options.cache.as_ref().and_then(|cache| cache.find(digest, layer.descriptor.size));
-    let known = known.filter(|found| is_within(found, limits));
+    let depth = options.depth();
+    let known = known.filter(|found| is_within(found, limits) && is_as_deep(found, depth));
     // What is wrong with the bytes, reading them whole will say.
     if let Some(found) = known.filter(|_| is_as_stored(source, layer, stamp.as_ref(), options)) {
         tracing::debug!(entries = found.contents.len(), "found in the cache");
@@ -214,7 +220,7 @@ fn read_one(source: &Watched<'_>, layer: &Layer, limits: &Limits, options: &Opti
         let size = layer.descriptor.size;
         return Ok(ReadLayer { contents: Arc::new(found.contents), diff_id: found.diff_id, size, notes: Vec::new() });
     }
-    let read = catch_unwind(AssertUnwindSafe(|| read_layer(source, layer, limits, &mut counted(limits))));
+    let read = catch_unwind(AssertUnwindSafe(|| read_layer(source, layer, limits, &mut counted(depth, limits))));
     match read {
         Ok(Ok(read)) => {
             tracing::debug!(entries = read.contents.len(), bytes = read.checked.uncompressed_bytes, "read");
@@ -267,6 +273,12 @@ fn is_within(found: &CachedLayer, limits: &Limits) -> bool {
     found.uncompressed_bytes <= limits.max_bytes
         && found.contents.names() <= limits.max_names
         && limits.memory.take(found.contents.used_bytes() + facts()).is_ok()
+}
+
+/// Whether a record of the cache was made at least as deep. One that was not is made again.
+fn is_as_deep(found: &CachedLayer, depth: Depth) -> bool {
+    depth == Depth::Headers
+        || found.contents.facts().all(|kind| !matches!(kind, FileKind::Elf(elf) if elf.lacks_code()))
 }
 
 /// Only the digests that were computed are written down. A cache that cannot be written costs time, not the answer.

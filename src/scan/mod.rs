@@ -24,8 +24,9 @@ pub use model::{
 
 use crate::cache::Cache;
 use crate::image::{LayerError, Limits, Wanted};
+use crate::inspect::Depth;
 use crate::oci::Digest;
-use crate::platform::{Platform, Target};
+use crate::platform::{CpuFeature, Fact, Platform, Target};
 use crate::source::SourceError;
 use crate::source::input::Opened;
 pub use crate::source::rootfs_dir::Mounts;
@@ -87,6 +88,16 @@ pub struct CallOverride {
 }
 
 impl Options {
+    /// How deep files are looked into: code is searched where the CPU of a given target is known to lack something.
+    pub fn depth(&self) -> Depth {
+        let lacks = |target: &Target| {
+            let lacks =
+                |feature: &CpuFeature| target.node.features.has(*feature, target.node.isa) == Fact::Known(false);
+            CpuFeature::ALL.iter().filter(|feature| feature.arch() == target.node.arch).any(lacks)
+        };
+        if self.targets.iter().any(lacks) { Depth::Code } else { Depth::Headers }
+    }
+
     /// Which of an index's images are asked for.
     fn wanted(&self) -> Wanted {
         Wanted { platforms: self.platforms.clone() }

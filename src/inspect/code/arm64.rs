@@ -59,7 +59,7 @@ const ROWS: &[Row] = &[
     row(0xff3e_0c00, 0x4e28_0800, "aes", CpuFeature::ArmCrypto),
     row(0xffe0_8c00, 0x5e00_0000, "sha", CpuFeature::ArmCrypto),
     row(0xffff_cc00, 0x5e28_0800, "sha", CpuFeature::ArmCrypto),
-    row(0xbfff_fc00, 0x0ee0_e000, "pmull", CpuFeature::ArmCrypto),
+    row(0xbfe0_fc00, 0x0ee0_e000, "pmull", CpuFeature::ArmCrypto),
     row(0xbf20_fc00, 0x0e80_a400, "smmla", CpuFeature::I8mm),
     row(0xbf20_fc00, 0x2e40_ec00, "bfmmla", CpuFeature::Bf16),
     row(0xffff_f800, 0xdac1_0000, "pac", CpuFeature::Pauth),
@@ -68,7 +68,7 @@ const ROWS: &[Row] = &[
     row(0xfe1f_f800, 0xd61f_0800, "bra", CpuFeature::Pauth),
     row(0xffff_fbff, 0xd65f_0bff, "reta", CpuFeature::Pauth),
     row(0xff20_0400, 0xf820_0400, "ldra", CpuFeature::Pauth),
-    row(0xffe0_7c1f, 0xba00_0400, "rmif", CpuFeature::FlagM),
+    row(0xffe0_7c10, 0xba00_0400, "rmif", CpuFeature::FlagM),
     row(0xffff_bc1f, 0x3a00_080d, "setf", CpuFeature::FlagM),
     row(0x3f20_0c00, 0x1900_0400, "cpyf", CpuFeature::Mops),
 ];

@@ -104,7 +104,7 @@ impl<'r> Kept<'r> {
             }
         }
         match self.state {
-            State::Wanted => needs(&self.bytes),
+            State::Wanted => Some(needs(&self.bytes).unwrap_or_default()),
             State::Open => None,
             State::Refused => (!self.bytes.is_empty()).then(|| CodeNeeds { is_partial: true, ..CodeNeeds::default() }),
         }
@@ -133,3 +133,7 @@ impl Read for Kept<'_> {
         Ok(len)
     }
 }
+
+#[cfg(test)]
+#[path = "mod_tests.rs"]
+mod tests;

@@ -1,0 +1,169 @@
+//! Programs of a few instructions, assembled by hand: what is executed whenever they start, and what a question guards.
+
+use super::*;
+
+const TEXT: u64 = 0x1000;
+
+/// A static program whose code starts at [`TEXT`], where its entry is.
+fn program(machine: u16, code: &[u8]) -> Vec<u8> {
+    let mut file = vec![0; TEXT as usize];
+    file[..7].copy_from_slice(b"\x7fELF\x02\x01\x01");
+    file[16..18].copy_from_slice(&2u16.to_le_bytes());
+    file[18..20].copy_from_slice(&machine.to_le_bytes());
+    file[24..32].copy_from_slice(&TEXT.to_le_bytes());
+    file[32..40].copy_from_slice(&64u64.to_le_bytes());
+    file[54..56].copy_from_slice(&56u16.to_le_bytes());
+    file[56..58].copy_from_slice(&1u16.to_le_bytes());
+    let header = [(64, 1u32, 4), (68, 5, 4)];
+    for (at, value, len) in header {
+        file[at..at + len].copy_from_slice(&value.to_le_bytes());
+    }
+    let size = TEXT + code.len() as u64;
+    for (at, value) in [(72, 0u64), (80, 0), (96, size), (104, size), (112, 0x1000)] {
+        file[at..at + 8].copy_from_slice(&value.to_le_bytes());
+    }
+    file.extend_from_slice(code);
+    file
+}
+
+fn x86(code: &[u8]) -> CodeNeeds {
+    needs(&program(62, code)).expect("an x86-64 program")
+}
+
+fn arm64(words: &[u32]) -> CodeNeeds {
+    let code: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+    needs(&program(183, &code)).expect("an AArch64 program")
+}
+
+fn certain(needs: &CodeNeeds) -> Vec<(CpuFeature, u64, &str)> {
+    needs.certain.iter().map(|(feature, at)| (*feature, at.address, at.mnemonic.as_str())).collect()
+}
+
+/// vxorps %xmm0,%xmm0,%xmm0; ret
+const AVX: [u8; 4] = [0xc5, 0xf8, 0x57, 0xc0];
+
+#[test]
+fn an_instruction_on_the_straight_path_is_certain() {
+    let code = [&AVX[..], &[0xc3]].concat();
+    assert_eq!(certain(&x86(&code)), [(CpuFeature::Avx, TEXT, "vxorps")]);
+}
+
+#[test]
+fn an_instruction_behind_a_direct_call_is_certain() {
+    // call +1; ret; vxorps; ret
+    let code = [&[0xe8, 1, 0, 0, 0, 0xc3][..], &AVX, &[0xc3]].concat();
+    assert_eq!(certain(&x86(&code)), [(CpuFeature::Avx, TEXT + 6, "vxorps")]);
+}
+
+#[test]
+fn an_instruction_that_a_flag_in_memory_guards_does_not_count() {
+    // cmpb $0,0x100(%rip); je +4; vxorps; ret
+    let code = [&[0x80, 0x3d, 0, 1, 0, 0, 0, 0x74, 4][..], &AVX, &[0xc3]].concat();
+    let needs = x86(&code);
+    assert!(needs.certain.is_empty() && needs.probable.is_empty(), "{needs:?}");
+}
+
+#[test]
+fn an_instruction_behind_a_question_and_its_join_is_certain() {
+    // cmpb $0,0x100(%rip); je +1; nop; vxorps; ret
+    let code = [&[0x80, 0x3d, 0, 1, 0, 0, 0, 0x74, 1, 0x90][..], &AVX, &[0xc3]].concat();
+    assert_eq!(certain(&x86(&code)), [(CpuFeature::Avx, TEXT + 10, "vxorps")]);
+}
+
+#[test]
+fn an_instruction_behind_a_pointer_that_is_tested_is_probable() {
+    // test %rdi,%rdi; je +4; vxorps; ret
+    let code = [&[0x48, 0x85, 0xff, 0x74, 4][..], &AVX, &[0xc3]].concat();
+    let needs = x86(&code);
+    assert!(needs.certain.is_empty());
+    assert_eq!(needs.probable.keys().collect::<Vec<_>>(), [&CpuFeature::Avx]);
+}
+
+#[test]
+fn every_branch_of_a_function_that_asks_the_cpu_is_guarded() {
+    // cpuid; test %rbx,%rbx; je +4; vxorps; ret
+    let code = [&[0x0f, 0xa2, 0x48, 0x85, 0xdb, 0x74, 4][..], &AVX, &[0xc3]].concat();
+    let needs = x86(&code);
+    assert!(needs.certain.is_empty() && needs.probable.is_empty(), "{needs:?}");
+}
+
+#[test]
+fn instructions_that_old_cpus_run_as_something_else_need_nothing() {
+    // tzcnt %eax,%eax; endbr64; ret
+    let needs = x86(&[0xf3, 0x0f, 0xbc, 0xc0, 0xf3, 0x0f, 0x1e, 0xfa, 0xc3]);
+    assert!(needs.certain.is_empty(), "{needs:?}");
+}
+
+#[test]
+fn the_first_argument_of_the_entry_s_call_is_main() {
+    // lea 0x5+1(%rip),%rdi -> main; call *0x100(%rip); hlt; main: vxorps; ret
+    let code = [&[0x48, 0x8d, 0x3d, 7, 0, 0, 0, 0xff, 0x15, 0, 1, 0, 0, 0xf4][..], &AVX, &[0xc3]].concat();
+    assert_eq!(certain(&x86(&code)), [(CpuFeature::Avx, TEXT + 14, "vxorps")]);
+}
+
+#[test]
+fn arm64_atomics_are_certain_and_guarded_ones_are_not() {
+    const LDADDAL: u32 = 0xf8e8_0128;
+    const RET: u32 = 0xd65f_03c0;
+    assert_eq!(certain(&arm64(&[LDADDAL, RET])), [(CpuFeature::Lse, TEXT, "ldadd")]);
+    // adrp x16,.; ldrb w16,[x16]; cbz w16,+8; ldaddal; ret
+    let guarded = arm64(&[0x9000_0010, 0x3940_0210, 0x3400_0050, LDADDAL, RET]);
+    assert!(guarded.certain.is_empty() && guarded.probable.is_empty(), "{guarded:?}");
+}
+
+#[test]
+fn arm64_encodings_are_told_apart() {
+    const RET: u32 = 0xd65f_03c0;
+    for (word, expected) in [
+        (0x38bf_c108, Some((CpuFeature::Rcpc, "ldapr"))),    // ldaprb w8,[x8]
+        (0x88e0_fc41, Some((CpuFeature::Lse, "cas"))),       // casal w0,w1,[x2]
+        (0xb8a0_8041, Some((CpuFeature::Lse, "swp"))),       // swpa w0,w1,[x2]
+        (0x4e82_9420, Some((CpuFeature::DotProd, "sdot"))),  // sdot v0.4s,v1.16b,v2.16b
+        (0x9ac0_4c20, Some((CpuFeature::Crc32, "crc32"))),   // crc32x w0,w1,x0
+        (0x2598_e3e0, Some((CpuFeature::Sve, "sve"))),       // ptrue p0.s
+        (0x4e28_4820, Some((CpuFeature::ArmCrypto, "aes"))), // aese v0.16b,v1.16b
+        (0xc85f_fc20, None),                                 // ldaxr x0,[x1]
+        (0xf940_0020, None),                                 // ldr x0,[x1]
+        (0xa9bf_7bfd, None),                                 // stp x29,x30,[sp,#-16]!
+        (0x4ea1_8420, None),                                 // add v0.4s,v1.4s,v1.4s
+        (0xd503_233f, None),                                 // paciasp: a hint
+        (0x9b02_7c20, None),                                 // mul x0,x1,x2
+        (0x1e61_2820, None),                                 // fadd d0,d1,d1
+    ] {
+        let needs = arm64(&[word, RET]);
+        let found = needs.certain.iter().map(|(feature, at)| (*feature, at.mnemonic.as_str())).next();
+        assert_eq!(found, expected, "{word:#010x}");
+    }
+}
+
+#[test]
+fn endless_and_recursive_code_ends() {
+    // jmp .
+    assert!(x86(&[0xeb, 0xfe]).certain.is_empty());
+    // call .; ret
+    assert!(x86(&[0xe8, 0xfb, 0xff, 0xff, 0xff, 0xc3]).certain.is_empty());
+    // A chain of calls that is deeper than is followed.
+    let chain = [0xe8, 0, 0, 0, 0].repeat(100_000);
+    assert!(x86(&chain).is_partial);
+}
+
+#[test]
+fn a_file_that_is_cut_off_anywhere_is_searched_without_a_panic() {
+    let whole = program(62, &[&AVX[..], &[0xc3]].concat());
+    for len in (0..whole.len()).step_by(7) {
+        let _ = needs(&whole[..len]);
+    }
+}
+
+#[test]
+fn only_files_of_the_two_architectures_are_kept() {
+    let mut text: &[u8] = b"#!/bin/sh\necho a long enough text\n";
+    let mut kept = Kept::new(&mut text);
+    std::io::copy(&mut kept, &mut std::io::sink()).expect("memory reads");
+    assert_eq!(kept.needs(), None);
+    let file = program(62, &[&AVX[..], &[0xc3]].concat());
+    let mut reader = file.as_slice();
+    let mut kept = Kept::new(&mut reader);
+    kept.read_exact(&mut [0; 64]).expect("a header");
+    assert_eq!(kept.needs().map(|needs| needs.certain.len()), Some(1));
+}
