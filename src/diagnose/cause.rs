@@ -306,7 +306,7 @@ impl Suspect {
             RelativeInPath => Suspect::RelativePath,
             CauseKind::NotExecutable | NeedsOverride | IsDirectory | NotAFile | NotSearchable => Suspect::NotExecutable,
             BadCapabilities | CapabilitiesNotGranted | CapabilitiesNeeded => Suspect::Capabilities,
-            CauseKind::CpuLevel | CpuBaseline | DistributionLevel => Suspect::CpuLevel,
+            CauseKind::CpuLevel | CpuBaseline | CpuInstruction | DistributionLevel => Suspect::CpuLevel,
             CauseKind::PageSize => Suspect::PageSize,
             AddressSpace | LowAddress | Memory => Suspect::NodeLimits,
             UserUnknown | NotRead | HandlerUnknown | LibraryUnknown | NodeUnknown => Suspect::Undecided,

@@ -1,5 +1,6 @@
 //! From the first instruction to the program's own code: its loader, its libraries, its CPU.
 
+use crate::exec::cpu::code::{self, Checked};
 use crate::exec::cpu::notes;
 use crate::exec::kernel::assumed::assume;
 use crate::exec::kernel::binfmt::{Execed, Machine, Started};
@@ -62,8 +63,15 @@ impl<'a> Machine<'a> {
         }
         let verdict = notes::check(self.rootfs, started, loaded.as_ref(), self.node.isa);
         log.doubts.extend(verdict.doubts);
-        match verdict.ends {
-            Some((outcome, says)) => Err(log.end(outcome, says)),
+        if let Some((outcome, says)) = verdict.ends {
+            return Err(log.end(outcome, says));
+        }
+        match code::check(started, loaded.as_ref(), self.node) {
+            Some(Checked::Ends(outcome)) => Err(outcome),
+            Some(Checked::Doubt(doubt)) => {
+                log.doubts.push(doubt);
+                Ok(())
+            }
             None => Ok(()),
         }
     }

@@ -149,6 +149,8 @@ causes! {
 
     // The CPU and the node.
     CpuLevel "cpu-level";
+    /// The code executes an instruction that the node's CPU does not have: SIGILL.
+    CpuInstruction "cpu-instruction";
     CpuBaseline "cpu-baseline";
     /// The distribution's own baseline, on a node whose level is not known.
     DistributionLevel "distribution-level";

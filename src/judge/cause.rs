@@ -109,7 +109,7 @@ const fn row_of(kind: CauseKind) -> Row {
             Row { doubt: Some((Code::EntrypointCapabilities, Severity::Note)), ..row(Code::EntrypointCapabilities) }
         }
 
-        CpuLevel | CpuBaseline => {
+        CpuLevel | CpuBaseline | CpuInstruction => {
             Row { doubt: Some((Code::EntrypointCpuDoubt, Severity::Warning)), ..row(Code::EntrypointCpuLevel) }
         }
         // Whoever chose the distribution chose its CPUs; a node that is known to be older has a kind of its own.

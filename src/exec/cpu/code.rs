@@ -1,8 +1,17 @@
 //! What the code of the files that a process maps needs of the node's CPU. An instruction that the CPU does not know ends
 //! the process with SIGILL, exit code 132.
 
+use std::collections::BTreeMap;
+
+use crate::exec::kernel::binfmt::{Started, lossy};
+use crate::exec::loader::Loaded;
+use crate::exec::{Cause, CauseKind, Death, Outcome};
+use crate::inspect::Elf;
 use crate::inspect::code::{CodeNeeds, CodeUse, Root};
 use crate::platform::{CpuFeature, Fact, Node};
+
+/// Source: signal(7), x86 and Arm.
+const SIGILL: u8 = 4;
 
 /// An instruction that the node's CPU does not have.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,10 +25,33 @@ pub(crate) struct Lacking<'c> {
 /// The first instruction that the node's CPU is known to lack; certain ones first, then by the features' order.
 pub(crate) fn lacking<'c>(needs: &'c CodeNeeds, node: &Node) -> Option<Lacking<'c>> {
     let lacks = |feature: &CpuFeature| node.features.has(*feature, node.isa) == Fact::Known(false);
-    let first =
-        |map: &'c std::collections::BTreeMap<CpuFeature, CodeUse>| map.iter().find(|(feature, _)| lacks(feature));
+    let first = |map: &'c BTreeMap<CpuFeature, CodeUse>| map.iter().find(|(feature, _)| lacks(feature));
     let certain = first(&needs.certain).map(|(feature, at)| Lacking { feature: *feature, at, is_certain: true });
     certain.or_else(|| first(&needs.probable).map(|(feature, at)| Lacking { feature: *feature, at, is_certain: false }))
+}
+
+/// What the code of a process's files comes to.
+#[derive(Debug)]
+pub(crate) enum Checked {
+    /// SIGILL before or in `main`.
+    Ends(Outcome),
+    /// SIGILL on a path that is probably taken.
+    Doubt(Cause),
+}
+
+/// Judges the code of a started program and of everything that is mapped for it (`loaded` is `None` for a static one).
+pub(crate) fn check(started: &Started<'_>, loaded: Option<&Loaded<'_>>, node: &Node) -> Option<Checked> {
+    let own = [(lossy(&started.path), started.elf)];
+    let mapped = loaded.map_or(&[][..], |loaded| &loaded.objects);
+    let mapped = mapped.iter().map(|object| (lossy(&object.path), object.elf));
+    let needs = |(path, elf): (String, &'_ Elf)| Some((path, lacking(elf.code.as_deref()?, node)?));
+    let found: Vec<_> = own.into_iter().chain(mapped).filter_map(needs).collect();
+    let (path, first) = found.iter().find(|(_, lacking)| lacking.is_certain).or(found.first())?;
+    let cause = Cause { kind: CauseKind::CpuInstruction, text: first.text(path, node) };
+    match first.is_certain {
+        true => Some(Checked::Ends(Outcome::Dies { death: Death::Signal(SIGILL), at: path.clone(), cause })),
+        false => Some(Checked::Doubt(cause)),
+    }
 }
 
 impl Lacking<'_> {
