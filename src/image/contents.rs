@@ -253,11 +253,6 @@ impl<T> Contents<T> {
     }
 
     /// The fact at an index that [`Contents::for_each`] gave.
-    /// Every fact, in the order in which the entries came.
-    pub fn facts(&self) -> impl Iterator<Item = &T> {
-        self.facts.iter()
-    }
-
     pub fn fact(&self, index: u32) -> &T {
         &self.facts[index as usize]
     }

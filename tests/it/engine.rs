@@ -1,6 +1,8 @@
 //! Images that a real Docker Engine builds and runs: what `docker run` refuses with `exec format error` is refused by
 //! `imgarch scan` with the same reason.
 
+use std::path::Path;
+
 use crate::kit::engines;
 use crate::kit::program;
 use std::fs;

@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::exec::kernel::binfmt::{Started, lossy};
+use crate::exec::kernel::binfmt::Started;
 use crate::exec::loader::Loaded;
+use crate::exec::outcome::lossy;
 use crate::exec::{Cause, CauseKind, Death, Outcome};
-use crate::inspect::Elf;
 use crate::inspect::code::{CodeNeeds, CodeUse, Root};
 use crate::platform::{CpuFeature, Fact, Node};
 
@@ -44,8 +44,10 @@ pub(crate) fn check(started: &Started<'_>, loaded: Option<&Loaded<'_>>, node: &N
     let own = [(lossy(&started.path), started.elf)];
     let mapped = loaded.map_or(&[][..], |loaded| &loaded.objects);
     let mapped = mapped.iter().map(|object| (lossy(&object.path), object.elf));
-    let needs = |(path, elf): (String, &'_ Elf)| Some((path, lacking(elf.code.as_deref()?, node)?));
-    let found: Vec<_> = own.into_iter().chain(mapped).filter_map(needs).collect();
+    let mut found = Vec::new();
+    for (path, elf) in own.into_iter().chain(mapped) {
+        found.extend(elf.code.as_deref().and_then(|needs| lacking(needs, node)).map(|lacking| (path, lacking)));
+    }
     let (path, first) = found.iter().find(|(_, lacking)| lacking.is_certain).or(found.first())?;
     let cause = Cause { kind: CauseKind::CpuInstruction, text: first.text(path, node) };
     match first.is_certain {

@@ -261,7 +261,7 @@ fn a_wheel_whose_every_module_is_for_another_system_is_an_error() {
 #[test]
 fn a_cache_is_excused_only_with_a_program_for_this_platform() {
     let foreign = Program("root/.bun/bin/bun-linux-x64/bun", foreign());
-    assert_eq!(found(&[foreign.clone()]), ["warning foreign-file /root/.bun/bin/bun-linux-x64/bun"]);
+    assert_eq!(found(std::slice::from_ref(&foreign)), ["warning foreign-file /root/.bun/bin/bun-linux-x64/bun"]);
     assert_eq!(found(&[foreign, Program("root/.bun/bin/bun-linux-aarch64/bun2", own().build())]), [""; 0]);
 }
 
