@@ -39,6 +39,7 @@
 //!         cache        what was found in layers, remembered between runs
 //! tier 1  image        index, manifest, config, layers, the merged file system
 //!         inspect      what a file is, from a bounded part of its bytes
+//!         shell        POSIX shell and bash as a tree with spans
 //! tier 0  source       descriptor in, bytes out: registry, engines, archives, layouts
 //!         oci          descriptors, digests, documents, references
 //!         platform     architectures, platforms, nodes, kernels' tables
@@ -54,6 +55,7 @@ mod config;
 mod diagnose;
 mod host;
 mod rebuild;
+mod shell;
 mod yaml;
 
 #[doc(hidden)]
