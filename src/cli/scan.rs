@@ -53,6 +53,9 @@ pub struct ScanArgs {
     /// The least severe finding that makes the exit code 1 [default: error].
     #[arg(long, value_enum)]
     fail_on: Option<FailOnArg>,
+    /// Exit with 3 where the start of an image could not be followed to its end.
+    #[arg(long)]
+    strict: bool,
     /// List every file of a group, and what is foreign on purpose.
     #[arg(long)]
     all: bool,
@@ -165,7 +168,10 @@ pub fn run(
         gate::write_step_summary(&report, &style, environment)?;
     }
     attest::run(&report, &style, &args.attest, &settings, environment, terminal)?;
-    Ok(report.exit_code(fail_on))
+    match report.exit_code(fail_on) {
+        0 if args.strict && report.is_partial() => Ok(3),
+        code => Ok(code),
+    }
 }
 
 /// A rendered chart of the largest projects has some 10 MiB.

@@ -1,5 +1,6 @@
 //! The steps of a call from its first file to the program, and what the model notes on the way.
 
+use crate::exec::launch::interpret::{self, Budget};
 use crate::exec::{Cause, CauseKind, Errno, Outcome};
 
 /// What happens to a call, and the way there.
@@ -12,7 +13,11 @@ pub struct Trace {
     pub doubts: Vec<Cause>,
     /// The lines that loaders, shells and emulators on the way print on standard error.
     pub says: Vec<String>,
-    pub ends: Ends,
+    pub followed: Followed,
+    /// Programs that it may start and that cannot run, next to others that can.
+    pub risks: Vec<Risk>,
+    /// What it starts on the way and waits for: the programs that an entry script calls.
+    pub visited: Vec<Step>,
     /// What a runtime's search comes to that is made as root, as crun's is, where nothing could be executed.
     pub as_root: AsRoot,
 }
@@ -27,14 +32,40 @@ pub enum AsRoot {
     Refuses(CauseKind, Errno),
 }
 
-/// How far a trace saw.
+/// How far a call was followed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Ends {
-    /// To the program itself.
+pub enum Followed {
+    /// To the program that it is for.
     #[default]
-    Seen,
-    /// To here: what comes next is decided at run time, and why.
-    DecidedAtRunTime(String),
+    Full,
+    /// To here; what comes next depends on run time.
+    Partial {
+        /// `PATH:LINE` of a script, or a program's name.
+        at: String,
+        /// "names a program that is only known at run time"
+        why: String,
+    },
+}
+
+/// A program that a call may start, depending on run time, and that cannot run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Risk {
+    pub outcome: Outcome,
+    /// The files on the way to it from the script or supervisor that starts it.
+    pub steps: Vec<Step>,
+    /// The script or configuration that starts it, and the line there.
+    pub by: String,
+    pub line: usize,
+    pub certainty: Certainty,
+}
+
+/// Whether a program is started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Certainty {
+    /// A supervisor starts it.
+    Certain,
+    /// It depends on run time.
+    Possible,
 }
 
 /// One file on the way to the program.
@@ -71,7 +102,11 @@ pub(crate) struct Log {
     pub doubts: Vec<Cause>,
     /// The lines that loaders, shells and emulators print.
     pub says: Vec<String>,
-    pub ends: Ends,
+    pub followed: Followed,
+    pub risks: Vec<Risk>,
+    pub visited: Vec<Step>,
+    /// What following scripts has cost so far.
+    pub budget: Budget,
     /// The properties of the node that were asked for.
     pub asked: Asked,
     /// Whether files are opened with CAP_DAC_OVERRIDE, whoever the user is: until the first program runs.
@@ -86,6 +121,13 @@ pub(crate) struct Asked {
     pub kernel: bool,
 }
 
+impl Asked {
+    pub(crate) fn merge(&mut self, other: Asked) {
+        self.needs.iter_mut().zip(other.needs).for_each(|(own, other)| *own |= other);
+        self.kernel |= other.kernel;
+    }
+}
+
 impl Log {
     pub(crate) fn doubt(&mut self, kind: CauseKind, text: String) {
         self.doubts.push(Cause { kind, text });
@@ -97,9 +139,36 @@ impl Log {
         outcome
     }
 
-    /// Notes that what comes next is decided at run time, and why. `None`: the outcome so far stands.
-    pub(crate) fn open_end(&mut self, why: impl Into<String>) -> Option<Outcome> {
-        self.ends = Ends::DecidedAtRunTime(why.into());
+    /// Notes that what comes next depends on run time, where and why. `None`: the outcome so far stands.
+    pub(crate) fn open_end<T>(&mut self, at: impl Into<String>, why: impl Into<String>) -> Option<T> {
+        self.followed = Followed::Partial { at: at.into(), why: why.into() };
         None
+    }
+
+    /// Notes a file that is read on the way and not executed.
+    pub(crate) fn visit_file(&mut self, path: &str) {
+        let (typed, link) = (path.to_string(), Link::Command(String::new()));
+        self.visited.push(Step { typed, path: Some(path.to_string()), what: "read by a script".to_string(), link });
+    }
+}
+
+impl Trace {
+    /// The same, with question marks for what scripts leave unknown.
+    pub(crate) fn shown(mut self) -> Trace {
+        let mut show = |text: &mut String| *text = interpret::shown(text);
+        for step in self.steps.iter_mut().chain(&mut self.visited) {
+            show(&mut step.typed);
+        }
+        self.says.iter_mut().for_each(&mut show);
+        self.doubts.iter_mut().for_each(|doubt| show(&mut doubt.text));
+        self.outcome.texts(&mut show);
+        for risk in &mut self.risks {
+            risk.outcome.texts(&mut show);
+        }
+        if let Followed::Partial { at, why } = &mut self.followed {
+            show(at);
+            show(why);
+        }
+        self
     }
 }

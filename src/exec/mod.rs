@@ -14,7 +14,7 @@ mod log;
 pub mod messages;
 pub mod outcome;
 
-pub use self::log::{AsRoot, Ends, Link, Step, Trace};
+pub use self::log::{AsRoot, Certainty, Followed, Link, Risk, Step, Trace};
 pub use cause::{Cause, CauseKind};
 pub use outcome::{Death, Errno, Exec, Outcome};
 
@@ -110,15 +110,15 @@ fn run(question: &Question<'_>, flip: Option<Flip>) -> (Trace, Asked) {
     };
     let is_failure = matches!(outcome, Outcome::Fails { .. });
     let as_root = if is_failure { lookup::as_root(&as_root, &mut Log::default(), call) } else { AsRoot::default() };
-    let Log { steps, doubts, says, ends, asked, .. } = log;
-    (Trace { outcome, steps, doubts, says, ends, as_root }, asked)
+    let Log { steps, doubts, says, followed, risks, visited, asked, .. } = log;
+    (Trace { outcome, steps, doubts, says, followed, risks, visited, as_root }.shown(), asked)
 }
 
 fn start(machine: &Machine<'_>, log: &mut Log, path: &[u8], call: &Exec, reach: Reach) -> Outcome {
     let argv: Vec<Vec<u8>> = call.argv.iter().map(|word| word.clone().into_bytes()).collect();
     match reach {
         Reach::Chain => {
-            let walk = Walk { env: call.env.clone(), depth: 0, is_open: false };
+            let walk = Walk { env: call.env.clone(), depth: 0, is_open: false, user: None };
             machine.walk(log, path, &argv, &walk, Link::Call)
         }
         Reach::Program => match machine.start(log, path, &argv, &call.env, Link::Call) {

@@ -99,6 +99,17 @@ impl Outcome {
         }
     }
 
+    /// Changes the texts of which it is made.
+    pub(crate) fn texts(&mut self, change: &mut dyn FnMut(&mut String)) {
+        match self {
+            Outcome::Runs | Outcome::Emulated { .. } => {}
+            Outcome::Fails { at, cause, .. } | Outcome::Dies { at, cause, .. } | Outcome::Unknown { at, cause } => {
+                change(at);
+                change(&mut cause.text);
+            }
+        }
+    }
+
     /// Whether the process is there and running its own code a moment later.
     pub fn is_alive(&self) -> bool {
         matches!(self, Outcome::Runs | Outcome::Emulated { .. })

@@ -165,8 +165,8 @@ pub const HEAD_BYTES: usize = 4 << 10;
 /// Bytes of a [`FileKind::Config`] file that are kept.
 pub const CONFIG_BYTES: usize = 64 << 10;
 
-/// Bytes of a script that are kept, for what it runs by path: an entrypoint script is a few KiB.
-pub const SCRIPT_BYTES: usize = 16 << 10;
+/// Bytes of a shell script that are kept: entry scripts have up to 20 KiB, the libraries that they read up to 60.
+pub const SCRIPT_BYTES: usize = 64 << 10;
 
 /// An ELF file. `head` is what the kernel itself looks at; all else is read from where the program headers point.
 /// Fields are read in the layout that the *kernel of that machine* uses (see `layout`), which is not always EI_CLASS's.

@@ -96,7 +96,9 @@ fn classify(path: &[u8], is_executable: bool, window: &mut Window<'_>) -> FileKi
     let head = window.head();
     match head {
         [0x7f, b'E', b'L', b'F', ..] => FileKind::Elf(Box::new(elf::inspect(path, window))),
-        [b'#', b'!', ..] => FileKind::Script(Box::new(script::inspect(is_executable, window))),
+        [b'#', b'!', ..] => {
+            FileKind::Script(Box::new(script::inspect(is_executable || named::is_commands_path(path), window)))
+        }
         [0xca | 0xfe | 0xce | 0xcf, 0xfe | 0xed | 0xfa, ..] => foreign::mach_or_java(head).unwrap_or(FileKind::Data),
         [b'M', b'Z', ..] => match foreign::pe(window) {
             Some(pe) => FileKind::Pe(Box::new(pe)),
@@ -120,37 +122,43 @@ fn classify(path: &[u8], is_executable: bool, window: &mut Window<'_>) -> FileKi
     }
 }
 
-/// A text, or what a configuration text names. An executable one may be meant to be run, which counts for more.
+/// A text: one that a service manager or a shell reads is kept, of another configuration text what it names. An executable
+/// one may be meant to be run, which counts for more.
 fn text(path: &[u8], is_executable: bool, window: &mut Window<'_>) -> FileKind {
     let kind = text::inspect(window.head(), window.size(), is_executable);
-    if is_executable || kind != FileKind::Text(TextStart::Plain) || !mentions::is_mention_path(path) {
+    if kind != FileKind::Text(TextStart::Plain) {
         return kind;
     }
-    window.want(0, mentions::MENTION_BYTES);
+    if named::is_followed_path(path, is_executable) {
+        return FileKind::Config(Box::new(read(window, SCRIPT_BYTES as u64).into()));
+    }
+    if is_executable || !mentions::is_mention_path(path) {
+        return kind;
+    }
+    let found = mentions::mentions(path, &read(window, mentions::MENTION_BYTES));
+    if found.is_empty() { kind } else { FileKind::Mentions(Box::new(found)) }
+}
+
+/// A file's first bytes, at most `limit`.
+fn read(window: &mut Window<'_>, limit: u64) -> Vec<u8> {
+    window.want(0, limit);
     window.pass_wanted();
     let text = window.head();
-    let found = mentions::mentions(path, &text[..text.len().min(mentions::MENTION_BYTES as usize)]);
-    if found.is_empty() { kind } else { FileKind::Mentions(Box::new(found)) }
+    text[..text.len().min(limit as usize)].to_vec()
 }
 
 /// Texts that count for where they are.
 fn by_name(path: &[u8], window: &mut Window<'_>) -> Option<FileKind> {
-    let mut read = |limit: u64| {
-        window.want(0, limit);
-        window.pass_wanted();
-        let text = window.head();
-        text[..text.len().min(limit as usize)].to_vec()
-    };
     match path.last()? {
         b'n' if named::is_npm_path(path) => {
-            let package = named::npm_package(&read(named::PACKAGE_JSON_BYTES))?;
+            let package = named::npm_package(&read(window, named::PACKAGE_JSON_BYTES))?;
             Some(FileKind::NpmPackage(Box::new(package)))
         }
         b'L' if named::is_wheel_path(path) => {
-            Some(FileKind::Wheel(Box::new(named::wheel_tags(&read(named::WHEEL_BYTES)))))
+            Some(FileKind::Wheel(Box::new(named::wheel_tags(&read(window, named::WHEEL_BYTES)))))
         }
         _ if path.first() == Some(&b'e') || path.first() == Some(&b'u') => {
-            named::is_config_path(path).then(|| FileKind::Config(Box::new(read(CONFIG_BYTES as u64).into())))
+            named::is_config_path(path).then(|| FileKind::Config(Box::new(read(window, CONFIG_BYTES as u64).into())))
         }
         _ => None,
     }

@@ -26,6 +26,64 @@ pub fn is_config_path(path: &[u8]) -> bool {
     }
 }
 
+/// Shell commands that other scripts read: `lib.sh`, `env.envsh`.
+pub fn is_commands_path(path: &[u8]) -> bool {
+    [b".sh".as_slice(), b".bash", b".ash", b".envsh"].iter().any(|end| path.ends_with(end))
+}
+
+/// Plain texts by which programs are started: shell commands without a first line, and supervisors' configuration.
+pub fn is_followed_path(path: &[u8], is_executable: bool) -> bool {
+    let (directory, name) = match path.iter().rposition(|byte| *byte == b'/') {
+        Some(at) => (&path[..at], &path[at + 1..]),
+        None => (&b""[..], path),
+    };
+    let is_in = |start: &[u8]| path.starts_with(start);
+    let ends = |end: &[u8]| name.ends_with(end);
+    let is_program = || {
+        let is_bin = directory.ends_with(b"bin") || !directory.contains(&b'/');
+        is_executable && is_bin && !name.contains(&b'.')
+    };
+    if is_commands_path(path) || is_program() {
+        return true;
+    }
+    if is_in(b"etc/") {
+        let places: [&[u8]; 12] = [
+            b"etc/s6",
+            b"etc/services.d/",
+            b"etc/service/",
+            b"etc/sv/",
+            b"etc/runit/",
+            b"etc/cont-init.d/",
+            b"etc/cron",
+            b"etc/supervisor",
+            b"etc/monit",
+            b"etc/init.d/",
+            b"etc/runlevels/",
+            b"etc/default/",
+        ];
+        if places.into_iter().any(is_in) || is_in(b"etc/systemd/system/") && ends(b".service") {
+            return true;
+        }
+    }
+    if is_in(b"var/spool/cron/") || is_in(b"service/") || is_in(b"var/service/") {
+        return true;
+    }
+    if ends(b".service") {
+        return is_in(b"usr/lib/systemd/system/") || is_in(b"lib/systemd/system/");
+    }
+    let named: [&[u8]; 8] = [
+        b"Procfile",
+        b"supervisord.conf",
+        b"supervisor.conf",
+        b"ecosystem.config.js",
+        b"ecosystem.config.cjs",
+        b"ecosystem.json",
+        b"pm2.config.js",
+        b"process.json",
+    ];
+    named.contains(&name) || ends(b".ini") && directory.ends_with(b"supervisor.d")
+}
+
 /// `NAME.dist-info/WHEEL` of an installed package.
 pub fn is_wheel_path(path: &[u8]) -> bool {
     path.ends_with(b".dist-info/WHEEL")

@@ -65,7 +65,7 @@ pub fn is_shell(shebang: &Shebang) -> bool {
     let base = |path: &[u8]| path.rsplit(|byte| *byte == b'/').next().unwrap_or_default().to_vec();
     let name = base(&shebang.interpreter);
     let words = shebang.argument.iter().flat_map(|argument| argument.split(|byte| byte.is_ascii_whitespace()));
-    let named = if name.starts_with(b"env") || name.starts_with(b"busybox") {
+    let named = if [b"env".as_slice(), b"busybox", b"dumb-init", b"tini"].iter().any(|start| name.starts_with(start)) {
         words.map(base).find(|word| !word.is_empty() && !word.starts_with(b"-") && !word.contains(&b'='))
     } else {
         Some(name)

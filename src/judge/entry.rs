@@ -1,11 +1,11 @@
 //! The first finding: whether the program that the container starts does start. The execve model answers; here its
 //! answer becomes a finding.
 
-use crate::exec::{Cause, CauseKind, Exec, Link, Outcome, Step, Trace, messages};
+use crate::exec::{Cause, CauseKind, Certainty, Exec, Link, Outcome, Risk, Step, Trace, messages};
 use crate::image::RootFs;
 use crate::inspect::FileKind;
 use crate::judge::cause::{self, Blame};
-use crate::judge::code::Code;
+use crate::judge::code::{Code, Severity};
 use crate::judge::finding::Finding;
 use crate::platform::Target;
 
@@ -18,7 +18,7 @@ pub struct Start<'a> {
 
 /// The findings on a start: one where it fails, and one for each doubt.
 pub fn findings(start: &Start<'_>, trace: &Trace, rootfs: &RootFs<FileKind>) -> Vec<Finding> {
-    let mut findings = Vec::new();
+    let mut findings: Vec<Finding> = trace.risks.iter().filter_map(|risk| risked(start, trace, risk, rootfs)).collect();
     let way = way(start, &trace.steps);
     let (Outcome::Fails { at, cause, .. } | Outcome::Dies { at, cause, .. } | Outcome::Unknown { at, cause }) =
         &trace.outcome
@@ -51,6 +51,41 @@ pub fn findings(start: &Start<'_>, trace: &Trace, rootfs: &RootFs<FileKind>) -> 
     finding.hint = hints(code, start, cause);
     findings.push(finding);
     findings
+}
+
+/// A service that cannot start, or a program that may be started and cannot.
+fn risked(start: &Start<'_>, trace: &Trace, risk: &Risk, rootfs: &RootFs<FileKind>) -> Option<Finding> {
+    let (Outcome::Fails { at, cause, .. } | Outcome::Dies { at, cause, .. } | Outcome::Unknown { at, cause }) =
+        &risk.outcome
+    else {
+        return None;
+    };
+    let code = cause::code(&risk.outcome)?;
+    let mut finding = Finding::new(code, String::new());
+    let named_by = risk.steps.iter().rev().find_map(|step| step.path.as_deref().filter(|path| *path != at));
+    match cause::blame(cause.kind) {
+        Blame::NamingFile => place(&mut finding, named_by.unwrap_or(&risk.by), &risk.steps, rootfs),
+        Blame::FailedFile | Blame::NoFile => place(&mut finding, at, &risk.steps, rootfs),
+    }
+    if let Some(step) = risk.steps.iter().find(|step| step.path == finding.path || step.typed == *at) {
+        finding.is = if step.what == "not to be opened" { String::new() } else { step.what.clone() };
+    }
+    let (by, line) = (&risk.by, risk.line);
+    (finding.message, finding.severity) = match risk.certainty {
+        Certainty::Certain => {
+            let program = start.call.argv.first().map_or("", String::as_str);
+            (format!("{program} starts it by {by}:{line}, and it cannot start: {at}: {}", cause.text), Severity::Error)
+        }
+        Certainty::Possible => {
+            (format!("{by}:{line} may start it, and it cannot start: {at}: {}", cause.text), Severity::Warning)
+        }
+    };
+    if code == Code::EntrypointWrongArch {
+        finding.expected = start.target.node.arch.name().to_string();
+    }
+    finding.reached_by = way(start, &[&trace.steps[..], &risk.steps[..]].concat());
+    finding.hint = hints(code, start, cause);
+    Some(finding)
 }
 
 /// What cannot start, and why, in one sentence.

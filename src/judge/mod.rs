@@ -77,8 +77,13 @@ pub fn judge(case: &Case<'_>) -> Judgement {
     findings.extend(health.finding);
     let steps = trace.as_ref().map_or(&[][..], |trace| &trace.steps);
     let way = entry::way(&start, steps);
+    let mut files = chain_files(case.rootfs, steps);
+    if let Some(trace) = &trace {
+        files.extend(chain_files(case.rootfs, &trace.visited));
+        trace.risks.iter().for_each(|risk| files.extend(chain_files(case.rootfs, &risk.steps)));
+    }
     let chain = Chain {
-        files: chain_files(case.rootfs, steps),
+        files,
         health: chain_files(case.rootfs, &health.steps),
         path: search_path(&case.call.env),
         working_dir: &case.call.working_dir,

@@ -7,7 +7,7 @@ use super::escape::{thousands, visible};
 use super::rules::RuleId;
 use crate::exec::outcome::{Death, Outcome};
 use crate::judge::code::Severity;
-use crate::scan::{ImageReport, PlatformReport, Verdict};
+use crate::scan::{ImageReport, PlatformReport, TargetReport, Verdict};
 
 /// What happens to one platform on one target. Texts are escaped.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,9 +112,11 @@ fn verdicts(platform: &PlatformReport) -> Vec<(String, VerdictCell)> {
         return vec![(platform.name(), cell)];
     }
     let worst = platform.findings.iter().map(|finding| finding.severity).max();
-    let cell = |outcome: &Outcome| match outcome {
+    let cell = |target: &TargetReport| match &target.outcome {
         _ if !platform.problems.is_empty() => VerdictCell::bad("could not tell"),
-        Outcome::Runs if worst == Some(Severity::Error) => VerdictCell::bad("starts, but see below"),
+        Outcome::Runs if worst == Some(Severity::Error) => VerdictCell::bad("runs, with errors"),
+        // The first programs run; what comes next depends on run time.
+        Outcome::Runs if target.undecided.is_some() => VerdictCell::good("starts"),
         Outcome::Runs => VerdictCell::good("runs"),
         Outcome::Emulated { by } => {
             VerdictCell { text: format!("runs by {by}"), is_good: worst != Some(Severity::Error) }
@@ -128,7 +130,7 @@ fn verdicts(platform: &PlatformReport) -> Vec<(String, VerdictCell)> {
         Outcome::Dies { death: Death::Exit(code), .. } => VerdictCell::bad(format!("ends at once, exit {code}")),
         Outcome::Unknown { .. } => VerdictCell::bad("could not tell"),
     };
-    platform.targets.iter().map(|target| (target.name.clone(), cell(&target.outcome))).collect()
+    platform.targets.iter().map(|target| (target.name.clone(), cell(target))).collect()
 }
 
 /// Findings with one cause: one rule on one platform, by files of one kind from one layer. There is always one.

@@ -19,7 +19,8 @@ use std::time::{Duration, Instant};
 pub use cure::rebuild_command;
 pub use layers::keep;
 pub use model::{
-    Accepted, FailOn, ImageReport, LayerReport, PlatformReport, Problem, Report, StepReport, TargetReport, Verdict,
+    Accepted, FailOn, ImageReport, LayerReport, PlatformReport, Problem, Report, StepReport, TargetReport, Undecided,
+    Verdict,
 };
 
 use crate::cache::Cache;

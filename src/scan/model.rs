@@ -1,6 +1,7 @@
 //! What a scan yields: data for every format. Nothing here is printed or serialised; each format owns its wire types.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use crate::exec::messages::Shown;
 use crate::exec::outcome::Outcome;
@@ -115,7 +116,21 @@ pub struct TargetReport {
     /// What each front end prints, most common first.
     pub shown: Vec<Shown>,
     /// Where the chain was left because it is decided at run time; none where it was followed to its end.
-    pub undecided: Option<String>,
+    pub undecided: Option<Undecided>,
+}
+
+/// Where a call could not be followed any further, and why: it starts, and what comes next depends on run time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Undecided {
+    /// `PATH:LINE` of a script, or a program's name.
+    pub at: String,
+    pub why: String,
+}
+
+impl fmt::Display for Undecided {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.at, self.why)
+    }
 }
 
 /// One step of the entry chain.
@@ -242,6 +257,14 @@ impl Report {
             unread || image.platforms.iter().any(|platform| platform.is_unknown())
         };
         if self.images.is_empty() || self.images.iter().any(is_unknown) { 3 } else { 0 }
+    }
+}
+
+impl Report {
+    /// Whether the start of an image could not be followed to its end: `--strict` takes that for not knowing.
+    pub fn is_partial(&self) -> bool {
+        let mut targets = self.images.iter().flat_map(|image| &image.platforms).flat_map(|platform| &platform.targets);
+        targets.any(|target| target.undecided.is_some())
     }
 }
 

@@ -1,8 +1,8 @@
 //! One platform: which targets it is judged on, what is started, and the judgements put together.
 
-use super::model::{LayerReport, PlatformReport, Problem, StepReport, TargetReport};
+use super::model::{LayerReport, PlatformReport, Problem, StepReport, TargetReport, Undecided};
 use super::{CallOverride, Options};
-use crate::exec::{Ends, Exec, messages};
+use crate::exec::{Exec, Followed, messages};
 use crate::image::RootFs;
 use crate::inspect::FileKind;
 use crate::judge::facts::programs::Programs;
@@ -178,9 +178,9 @@ fn add(report: &mut PlatformReport, target: &Target, call: &Exec, judgement: Jud
         path: step.path.clone().unwrap_or_else(|| step.typed.clone()),
         is: step.what.clone(),
     });
-    let undecided = match &trace.ends {
-        Ends::Seen => None,
-        Ends::DecidedAtRunTime(why) => Some(why.clone()),
+    let undecided = match &trace.followed {
+        Followed::Full => None,
+        Followed::Partial { at, why } => Some(Undecided { at: at.clone(), why: why.clone() }),
     };
     report.targets.push(TargetReport {
         name: target.name.clone(),

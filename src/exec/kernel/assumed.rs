@@ -6,7 +6,7 @@ use crate::platform::Node;
 use crate::platform::compat::{Kernel, Needs};
 
 /// How the node's unknown properties are taken in one run of the model.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Assumed {
     pub aarch32: bool,
     pub ia32: bool,

@@ -2,13 +2,13 @@
 //! scripts, interpreters and their files, as far as the image tells. Where only run time tells, it says so and stops.
 
 use crate::exec::environment::{DEFAULT_PATH, variable};
-use crate::exec::kernel::access::{config, not_read};
+use crate::exec::kernel::access::{Who, config, not_read};
 use crate::exec::kernel::binfmt::Machine;
 use crate::exec::kernel::mounts;
 use crate::exec::kernel::why::describe;
+use crate::exec::launch::interpret::{self, ShellCall};
 use crate::exec::launch::interpreter::Interpreter;
-use crate::exec::launch::script::{Folder, Following, starts_with};
-use crate::exec::launch::shell::{self, Scope};
+use crate::exec::launch::services;
 use crate::exec::launch::shells::{self, Shell};
 use crate::exec::launch::wrapper::{self, Style};
 use crate::exec::loader::Family;
@@ -30,7 +30,7 @@ const TEXTS: &[CauseKind] = &[
     CauseKind::LongShebang,
 ];
 /// Programs that start others by what the user's shell, another process or a file of theirs says.
-const STARTERS: &[&str] = &["su", "runuser", "sudo", "doas", "nsenter", "start-stop-daemon", "supervisord", "script"];
+const STARTERS: &[&str] = &["su", "runuser", "sudo", "doas", "nsenter", "start-stop-daemon", "script"];
 const SHELLS: &[&str] = &["sh", "bash", "dash", "ash", "ksh", "zsh", "mksh"];
 
 /// A program that was started and runs.
@@ -52,6 +52,8 @@ pub(crate) struct Walk {
     pub depth: usize,
     /// Something that ran before may have changed files or the environment.
     pub is_open: bool,
+    /// The number of the user that a wrapper changed to, where one did.
+    pub user: Option<String>,
 }
 
 /// A command that cannot be executed, and the file of its name that was met.
@@ -115,6 +117,14 @@ fn shebangs_script(log: &Log) -> Option<String> {
 }
 
 impl Caller<'_> {
+    /// What the caller calls itself.
+    fn name(&self) -> String {
+        match self {
+            Caller::Wrapper { name, .. } => name.to_string(),
+            Caller::Shell { label, .. } => label.to_string(),
+        }
+    }
+
     /// How the caller ends whose child ended so.
     fn reported(self, death: Death) -> Death {
         match self {
@@ -140,7 +150,7 @@ impl<'a> Machine<'a> {
     /// What becomes of a running program by what it starts. `None`: it is the program itself that the call is for.
     fn follow(&self, log: &mut Log, ran: Ran, walk: &Walk) -> Option<Outcome> {
         if walk.depth >= MAX_DEPTH {
-            return log.open_end("the programs start one another too often to follow");
+            return log.open_end(ran.name, "its programs start one another too often to follow");
         }
         let is_applet = ran.file.starts_with("busybox");
         let ran = match (ran.name.as_str(), ran.argv.get(1)) {
@@ -148,12 +158,19 @@ impl<'a> Machine<'a> {
             ("busybox", Some(applet)) => Ran { name: applet.clone(), argv: ran.argv[1..].to_vec(), ..ran },
             _ => ran,
         };
-        let walk = Walk { depth: walk.depth + 1, ..walk.clone() };
+        let mut walk = Walk { depth: walk.depth + 1, ..walk.clone() };
+        if let Some((kind, at)) = services::supervisor(self, &ran.name, &ran.file, &ran.argv) {
+            self.supervise(log, kind, &ran.argv[at..], &walk);
+            return None;
+        }
         if let Some((row, style)) = wrapper::wrapper(&ran.name, is_applet) {
             let rest = wrapper::rest(row, style, &ran.argv);
             if let Some(bad) = &rest.refused {
                 let said = wrapper::refusal(&ran.argv[0], bad, style == Style::Busybox, ran.falls_back);
                 return Some(self.refuse_option(log, &ran, style == Style::Busybox, said));
+            }
+            if let Some(user) = &rest.user {
+                walk.user = Some(self.number_of(user));
             }
             // The GNU programs call themselves what they were called.
             let name = match style {
@@ -173,12 +190,10 @@ impl<'a> Machine<'a> {
             "node" | "nodejs" => self.follow_file(log, &ran.argv, Interpreter::Node),
             name if name.starts_with("python") => self.follow_file(log, &ran.argv, Interpreter::Python),
             name if is_loader(name) && ran.argv.len() > 1 => {
-                log.open_end(format!("the loader {name} maps the program that it is given by itself"))
+                log.open_end(name, "the loader maps the program that it is given by itself")
             }
-            name if STARTERS.contains(&name) => log.open_end(format!("{name} starts it in a way of its own")),
-            "init" if self.rootfs.resolve("/etc/s6-overlay").is_ok() || self.rootfs.resolve("/etc/s6").is_ok() => {
-                log.open_end("s6-overlay starts the services that it finds at run time")
-            }
+            name if STARTERS.contains(&name) => log.open_end(name, "it looks up by itself what it starts"),
+            "execlineb" => self.follow_execline(log, &ran, &walk),
             _ => None,
         }
     }
@@ -190,7 +205,7 @@ impl<'a> Machine<'a> {
         walk.env.retain(|line| !rest.unsets.iter().any(|name| line.split('=').next() == Some(name)));
         walk.env.extend(rest.sets);
         if let Some(folder) = rest.chdir {
-            return log.open_end(format!("it changes to {folder} before"));
+            return log.open_end(caller.name(), format!("it changes to {folder} first"));
         }
         if let Some(text) = rest.text {
             let shell = variable(&walk.env, "SHELL").unwrap_or("/bin/sh").to_string();
@@ -209,16 +224,18 @@ impl<'a> Machine<'a> {
         caller: Caller<'_>,
         walk: &Walk,
     ) -> Outcome {
-        let by = match caller {
-            Caller::Wrapper { name, .. } => name.to_string(),
-            Caller::Shell { label, .. } => label.to_string(),
-        };
+        let by = caller.name();
+        if !interpret::is_known(name) {
+            return log
+                .open_end(by, "it starts a program whose name is only known at run time")
+                .unwrap_or(Outcome::Runs);
+        }
         let path = match self.find(log, name, &walk.env) {
             Ok(path) => path,
             Err(Missing { errno: Errno::ENOENT, cause, .. }) if walk.is_open => {
                 let text = format!("{}, unless a command before made it", cause.text);
                 log.doubt(CauseKind::MissingProgram, text);
-                log.open_end(format!("{name} is not in the image"));
+                log.open_end::<()>(name, "it is not in the image, and a command before may make it");
                 return Outcome::Runs;
             }
             Err(Missing { cause: cause @ Cause { kind: CauseKind::NotRead, .. }, met, .. }) => {
@@ -226,14 +243,15 @@ impl<'a> Machine<'a> {
             }
             Err(missing) => {
                 let found = Found::Not(missing.met.as_deref());
-                return self.fail(log, name, (missing.errno, missing.cause), caller, found);
+                return self.fail(log, name, (missing.errno, missing.cause), (caller, walk), (argv, found));
             }
         };
         let bytes: Vec<Vec<u8>> = argv.iter().map(|word| word.clone().into_bytes()).collect();
         match self.walk(log, &path, &bytes, walk, Link::Command(by)) {
             Outcome::Fails { errno, at, cause } => {
                 let is_missing_program = at.as_bytes() == path;
-                let outcome = self.fail(log, name, (errno, cause), caller, Found::At(&lossy(&path)));
+                let found = Found::At(&lossy(&path));
+                let outcome = self.fail(log, name, (errno, cause), (caller, walk), (argv, found));
                 match outcome {
                     Outcome::Dies { death, cause, .. } if !is_missing_program => Outcome::Dies { death, at, cause },
                     other => other,
@@ -280,8 +298,8 @@ impl<'a> Machine<'a> {
         log: &mut Log,
         name: &str,
         (errno, cause): (Errno, Cause),
-        caller: Caller<'_>,
-        found: Found<'_>,
+        (caller, walk): (Caller<'_>, &Walk),
+        (argv, found): (&[String], Found<'_>),
     ) -> Outcome {
         let (path, is_search) = match found {
             Found::At(path) => (path, false),
@@ -289,8 +307,7 @@ impl<'a> Machine<'a> {
         };
         let reads_texts = !matches!(caller, Caller::Wrapper { falls_back: false, .. });
         if errno == Errno::ENOEXEC && reads_texts && TEXTS.contains(&cause.kind) {
-            log.open_end(format!("{name} has no line that names its interpreter, so the shell reads it"));
-            return Outcome::Runs;
+            return self.read_as_script(log, (name, path), argv, caller, walk);
         }
         // A shell that glibc started, and that is the wrapper's child.
         let reads_binary = errno == Errno::ENOEXEC && matches!(caller, Caller::Wrapper { falls_back: true, .. });
@@ -298,7 +315,7 @@ impl<'a> Machine<'a> {
             Caller::Wrapper { name: by, .. } if reads_binary => {
                 let Some(shell) = self.shell_of_the_system() else {
                     let caller = Caller::Wrapper { falls_back: false, style: Style::Plain, name: by };
-                    return self.fail(log, name, (errno, cause), caller, found);
+                    return self.fail(log, name, (errno, cause), (caller, walk), (argv, found));
                 };
                 let (line, code) = shell.reads_binary(path);
                 (line, code, format!("{}; {by} hands it to /bin/sh, which cannot read it", cause.text))
@@ -317,11 +334,6 @@ impl<'a> Machine<'a> {
         log.says.push(line);
         let death = if reads_binary { caller.reported(Death::Exit(code)) } else { Death::Exit(code) };
         Outcome::Dies { death, at: name.to_string(), cause: Cause { text, ..cause } }
-    }
-
-    fn shell_of_the_system(&self) -> Option<Shell> {
-        let id = self.rootfs.resolve("/bin/sh").ok()?;
-        Some(Shell::of(&lossy(self.rootfs.view(id).name)))
     }
 
     fn follow_shell(&self, log: &mut Log, ran: &Ran, walk: &Walk) -> Option<Outcome> {
@@ -375,7 +387,7 @@ impl<'a> Machine<'a> {
             }
             // A `#!` line with a word that is no option: the shell is not given the script that has it.
             Err(_) if walk.is_open || is_shebangs_word(log, path) || mounts::is_made(self.rootfs, path) => {
-                return log.open_end(format!("{path} is not in the image"));
+                return log.open_end(path, "it is not in the image");
             }
             Err(_) => {
                 let (line, code) = kind.cannot_open(label, path);
@@ -386,8 +398,7 @@ impl<'a> Machine<'a> {
             }
         };
         match self.kind(id) {
-            Some(FileKind::Script(script)) if script.is_whole => {
-                let text = String::from_utf8_lossy(&script.text).into_owned();
+            Some(file) if let Some(text) = interpret::kept_text(file) => {
                 self.follow_text(log, &text, operands, (kind, path), ends_on_error, walk)
             }
             Some(binary) if is_binary(binary) => {
@@ -397,7 +408,7 @@ impl<'a> Machine<'a> {
                 let cause = Cause { kind: CauseKind::BinaryAsScript, text };
                 Some(Outcome::Dies { death: Death::Exit(code), at: path.clone(), cause })
             }
-            _ => log.open_end(format!("the whole text of {path} was not kept")),
+            _ => log.open_end(path, "its text was not kept whole"),
         }
     }
 
@@ -425,23 +436,8 @@ impl<'a> Machine<'a> {
         ends_on_error: bool,
         walk: &Walk,
     ) -> Option<Outcome> {
-        let scope = Scope { arguments, env: &walk.env };
-        let Some(commands) = shell::commands(text, &scope) else {
-            return log.open_end(format!("{} has a text that could not be read to its end", by.1));
-        };
-        let changes_arguments =
-            commands.iter().any(|command| starts_with(command, &["set", "--"]) || starts_with(command, &["shift"]));
-        let mut script = Following {
-            machine: self,
-            log,
-            by,
-            arguments,
-            ends_on_error,
-            changes_arguments,
-            folder: Folder::Start,
-            walk: walk.clone(),
-        };
-        (0..commands.len()).find_map(|at| script.step(&commands[at..])).flatten()
+        let call = ShellCall { text, arguments, kind: by.0, label: by.1, ends_on_error };
+        self.interpret(log, &call, walk)
     }
 
     /// Whether a program's libc falls back to /bin/sh: glibc's does, musl's does not. A static program has the libc of

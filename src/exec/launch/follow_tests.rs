@@ -1,7 +1,7 @@
 //! Wrappers, shells and entry scripts: each line was seen from the real program (Debian 12's builds).
 
 use crate::exec::tests::{short, tree};
-use crate::exec::{Ends, Exec, Trace, trace};
+use crate::exec::{Exec, Followed, Trace, trace};
 use crate::inspect::elf_builder::ElfBuilder;
 use crate::platform::{Arch, Node};
 
@@ -42,6 +42,10 @@ fn check(trace: &Trace, expected: &str, says: &str) {
     assert_eq!((short(&trace.outcome).as_str(), trace.says.join("\n").as_str()), (expected, says), "{trace:?}");
 }
 
+fn partial(at: &str, why: &str) -> Followed {
+    Followed::Partial { at: at.to_string(), why: why.to_string() }
+}
+
 fn glibc(words: &[&str], expected: &str, says: &str) {
     check(&image(GLIBC, &[], words), expected, says);
 }
@@ -76,9 +80,9 @@ fn a_wrapper_that_waits_ends_in_its_own_way() {
     glibc(&["flock", "/l", "-c", "/none"], "exit 127 missing-file", "/bin/sh: 1: /none: not found");
     glibc(&["chroot", "/", "/app"], "runs", "");
     let elsewhere = image(GLIBC, &[], &["chroot", "/srv", "/app"]);
-    assert_eq!(elsewhere.ends, Ends::DecidedAtRunTime("it changes to /srv before".into()));
+    assert_eq!(elsewhere.followed, partial("chroot", "it changes to /srv first"));
     let su = image(GLIBC, &[], &["su", "root", "-c", "/none"]);
-    assert_eq!(su.ends, Ends::DecidedAtRunTime("su starts it in a way of its own".into()));
+    assert_eq!(su.followed, partial("su", "it looks up by itself what it starts"));
 }
 
 #[test]
@@ -88,7 +92,7 @@ fn glibcs_fallback_hides_the_exec_format_error_and_musl_has_none() {
     glibc(&["env", "/foreign"], "exit 2 foreign-architecture", syntax);
     let text = image(GLIBC, &[("text", 0o755, b"exec /app\n")], &["tini", "/text"]);
     check(&text, "runs", "");
-    assert!(matches!(text.ends, Ends::DecidedAtRunTime(_)), "{text:?}");
+    assert_eq!(text.steps.last().map(|step| step.typed.as_str()), Some("/app"), "{text:?}");
     let musl = image(MUSL, &[], &["su-exec", "root", "/foreign"]);
     check(&musl, "exit 1 foreign-architecture", "su-exec: /foreign: Exec format error");
 }
@@ -119,7 +123,7 @@ fn an_entry_script_is_followed_to_its_arguments() {
         "/entry.sh: 4: exec: /foreign: Exec format error",
     );
     let last = with(&["/entry.sh", "tini", "/app", "-x"]);
-    assert_eq!((&last.ends, last.steps.last().map(|step| step.typed.as_str())), (&Ends::Seen, Some("/app")));
+    assert_eq!((&last.followed, last.steps.last().map(|step| step.typed.as_str())), (&Followed::Full, Some("/app")));
 }
 
 #[test]
@@ -138,42 +142,41 @@ fn a_command_on_the_way_counts_where_errors_end_the_script() {
 }
 
 #[test]
-fn a_relative_program_is_meant_where_the_script_has_gone() {
+fn a_relative_program_is_looked_for_where_the_script_has_gone() {
     let run = |text: &str| {
-        let files: &[(&str, u16, &[u8])] =
-            &[("e", 0o755, text.as_bytes()), ("d/x/readme", 0o644, b""), ("x/readme", 0o644, b"")];
+        let app = ElfBuilder::amd64().build();
+        let files: &[(&str, u16, &[u8])] = &[
+            ("e", 0o755, text.as_bytes()),
+            ("d/x/readme", 0o644, b""),
+            ("x/readme", 0o644, b""),
+            ("usr/bin/dirname", 0o755, &app),
+        ];
         let trace = image(GLIBC, files, &["/e"]);
-        (short(&trace.outcome), trace.ends)
+        (short(&trace.outcome), trace.followed)
     };
-    let unknown = |text: &str| {
-        let (outcome, ends) = run(text);
-        assert_eq!((outcome.as_str(), matches!(ends, Ends::DecidedAtRunTime(_))), ("runs", true), "{text}");
-    };
+    let is_directory = ("exit 126 is-directory".to_string(), Followed::Full);
     assert_eq!(run("#!/bin/sh\ncd /d\nexec ../foreign\n").0, "exit 126 foreign-architecture");
-    assert_eq!(run("#!/bin/sh\ncd /d\ncd ..\nexec ./app\n"), ("runs".to_string(), Ends::Seen));
-    // Where the container starts there is a folder of that name.
-    assert_eq!(run("#!/bin/sh\nexec ./x\n").0, "exit 126 is-directory");
-    unknown("#!/bin/sh\ncd \"$(dirname \"$0\")\"\nexec ./x\n");
-    unknown("#!/bin/sh\ntest -d /d && cd /d\nexec ./x\n");
-    unknown("#!/bin/sh\ncd \"$HERE\"\nexec tini ./x\n");
+    assert_eq!(run("#!/bin/sh\ncd /d\ncd ..\nexec ./app\n"), ("runs".to_string(), Followed::Full));
+    // Where the container starts there is a directory of that name.
+    assert_eq!(run("#!/bin/sh\nexec ./x\n"), is_directory);
+    assert_eq!(run("#!/bin/sh\ncd \"$(dirname \"$0\")\"\nexec ./x\n"), is_directory);
+    assert_eq!(run("#!/bin/sh\ntest -d /d && cd /d\nexec ./x\n"), is_directory);
+    let (outcome, followed) = run("#!/bin/sh\ncd \"$HERE\"\nexec tini ./x\n");
+    assert_eq!(outcome, "runs");
+    assert!(matches!(followed, Followed::Partial { .. }), "{followed:?}");
 }
 
 #[test]
-fn what_only_run_time_tells_is_said_to_be_so() {
-    let ends = |text: &str, words: &[&str]| image(GLIBC, &[("e", 0o755, text.as_bytes())], words).ends;
-    let open = |why: &str| Ends::DecidedAtRunTime(why.to_string());
+fn what_only_run_time_decides_is_reported_with_its_line() {
+    let followed = |text: &str, words: &[&str]| image(GLIBC, &[("e", 0o755, text.as_bytes())], words).followed;
     assert_eq!(
-        ends("#!/bin/sh\nexec $(which app)\n", &["/e"]),
-        open("line 2 of /e names a program that only run time tells")
+        followed("#!/bin/sh\nread -r program\nexec $program\n", &["/e"]),
+        partial("/e:3", "names a program that is only known at run time")
     );
-    assert_eq!(
-        ends("#!/bin/sh\nif true; then exec /app; fi\n", &["/e"]),
-        open("/e ends in a command that may run or not")
-    );
-    let set = "#!/bin/sh\nif x; then set -- app \"$@\"; fi\nexec \"$@\"\n";
-    assert_eq!(ends(set, &["/e", "-v"]), open("/e puts its own words before its arguments"));
-    assert_eq!(ends(set, &["/e", "/app"]), Ends::Seen);
-    assert_eq!(ends("", &["node", "-e", "1"]), open("node is told what to run by -e"));
+    assert_eq!(followed("#!/bin/sh\nif true; then exec /app; fi\n", &["/e"]), Followed::Full);
+    let set = "#!/bin/sh\nif x; then set -- /app \"$@\"; fi\nexec \"$@\"\n";
+    assert_eq!(followed(set, &["/e", "/app"]), Followed::Full);
+    assert_eq!(followed("", &["node", "-e", "1"]), partial("node", "-e gives it the code to run"));
 }
 
 #[test]
@@ -203,10 +206,7 @@ fn a_directory_is_a_program_by_the_file_that_its_interpreter_looks_for() {
 #[test]
 fn a_word_that_a_shebang_puts_before_the_script_is_run_times() {
     let trace = image(GLIBC, &[("e", 0o755, b"#!/bin/sh none\nexec /app\n")], &["/e"]);
-    assert_eq!(
-        (short(&trace.outcome).as_str(), trace.ends),
-        ("runs", Ends::DecidedAtRunTime("none is not in the image".into()))
-    );
+    assert_eq!((short(&trace.outcome).as_str(), trace.followed), ("runs", partial("none", "it is not in the image")));
     glibc(&["sh", "none"], "exit 2 missing-script", "sh: 0: cannot open none: No such file");
 }
 
@@ -251,7 +251,10 @@ fn a_shell_reads_no_program_as_a_script() {
     let musl = image(MUSL, &[], &["busybox", "sh", "/app"]);
     check(&musl, "exit 2 binary-as-script", "/app: line 1: syntax error: unexpected \"(\"");
     let text = image(GLIBC, &[("t", 0o644, b"exec /app\n")], &["sh", "/t"]);
-    assert!(matches!((&text.outcome, &text.ends), (crate::exec::Outcome::Runs, Ends::DecidedAtRunTime(_))), "{text:?}");
+    assert!(
+        matches!((&text.outcome, &text.followed), (crate::exec::Outcome::Runs, Followed::Partial { .. })),
+        "{text:?}"
+    );
 }
 
 #[test]
@@ -272,7 +275,7 @@ fn a_failure_that_exit_follows_ends_the_script() {
         "/foreign || exit 0",
         "/foreign || /app || exit 1",
         "! /foreign || exit 1",
-        "/foreign | cat || exit 1",
+        "/foreign | /app || exit 1",
         "test -f /none || exit 1",
         "pushd /none || exit 1",
         "set -e; ! /foreign; /app",
@@ -286,7 +289,7 @@ fn a_failure_that_exit_follows_ends_the_script() {
 fn a_script_where_engines_mount_is_run_times_and_the_images_own_is_hidden() {
     for words in [["sh", "/dev/stdin"], ["sh", "/proc/self/fd/3"], ["python3", "/dev/fd/3"]] {
         let trace = image(GLIBC, &[], &words);
-        assert!(matches!((&*short(&trace.outcome), &trace.ends), ("runs", Ends::DecidedAtRunTime(_))), "{trace:?}");
+        assert!(matches!((&*short(&trace.outcome), &trace.followed), ("runs", Followed::Partial { .. })), "{trace:?}");
     }
     let hidden = image(GLIBC, &[("dev/shm/s", 0o755, b"#!/bin/sh\nexec /app\n")], &["sh", "/dev/shm/s"]);
     check(&hidden, "exit 2 missing-script", "sh: 0: cannot open /dev/shm/s: No such file");

@@ -93,7 +93,7 @@ impl<'a> Machine<'a> {
         let file = loop {
             let word = words.next()?;
             if interpreter.instead().contains(&word.as_str()) {
-                return log.open_end(format!("{} is told what to run by {word}", interpreter.name()));
+                return log.open_end(interpreter.name(), format!("{word} gives it the code to run"));
             }
             if interpreter.valued().contains(&word.as_str()) {
                 words.next();
@@ -112,7 +112,7 @@ impl<'a> Machine<'a> {
             return Some(Outcome::Unknown { at: self.absolute(file), cause });
         }
         if mounts::is_made(self.rootfs, file) {
-            return log.open_end(format!("{file} is not in the image"));
+            return log.open_end(file.as_str(), "it is not in the image");
         }
         match lookup(file) {
             Some(_) if interpreter.of_directory().iter().any(|name| lookup(&format!("{file}/{name}")).is_some()) => {

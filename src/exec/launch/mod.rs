@@ -1,9 +1,10 @@
 //! How a runtime finds the container's program, and how wrappers, shells and interpreters start the next one.
 
 pub(crate) mod follow;
+pub(crate) mod interpret;
 mod interpreter;
 pub(crate) mod lookup;
-pub(crate) mod script;
-pub(crate) mod shell;
+mod services;
 pub(crate) mod shells;
+mod texts;
 pub(crate) mod wrapper;

@@ -132,6 +132,8 @@ pub(crate) struct Rest {
     pub chdir: Option<String>,
     /// A text for a shell in the command's place: `flock -c`.
     pub text: Option<String>,
+    /// The user that the command runs as: gosu's, setpriv's, chpst's.
+    pub user: Option<String>,
     /// An option of env's that is none.
     pub refused: Option<BadOption>,
 }
@@ -161,6 +163,11 @@ pub(crate) fn rest(wrapper: &Wrapper, style: Style, argv: &[String]) -> Rest {
             );
             continue;
         }
+        let sets_user =
+            matches!((wrapper.names[0], word.split('=').next()), ("setpriv", Some("--reuid")) | ("chpst", Some("-u")));
+        if sets_user {
+            rest.user = word.split_once('=').map(|(_, user)| user.to_string()).or_else(|| words.front().cloned());
+        }
         if wrapper.valued.contains(&word.as_str()) {
             words.pop_front();
         }
@@ -174,6 +181,7 @@ pub(crate) fn rest(wrapper: &Wrapper, style: Style, argv: &[String]) -> Rest {
     rest.command = words.collect();
     match (wrapper.names[0], between.first(), rest.command.first().map(String::as_str)) {
         ("chroot", Some(root), _) if root != "/" => rest.chdir = Some(root.clone()),
+        ("gosu" | "su-exec" | "s6-setuidgid" | "setuidgid", Some(user), _) => rest.user = Some(user.clone()),
         ("flock", _, Some("-c" | "--command")) => rest.text = rest.command.get(1).cloned(),
         _ => {}
     }

@@ -290,8 +290,8 @@ fn write_target(target: &TargetReport, out: &mut dyn Write) -> io::Result<()> {
         let (how, path, is) = (escape(&step.how), escape(&step.path), escape(&step.is));
         writeln!(out, "<dt>{how}</dt><dd><span class=\"mono\">{path}</span> <span class=\"soft\">{is}</span></dd>")?;
     }
-    if let Some(why) = &target.undecided {
-        writeln!(out, "<dt>not followed</dt><dd>{}</dd>", escape(why))?;
+    if let Some(undecided) = &target.undecided {
+        writeln!(out, "<dt>followed to</dt><dd>{}</dd>", escape(&undecided.to_string()))?;
     }
     for shown in &target.shown {
         let code = shown.exit_code.map_or_else(String::new, |code| format!(" (exit {code})"));

@@ -107,7 +107,12 @@ struct JsonTarget<'a> {
     cause: Option<JsonCause<'a>>,
     by: Option<&'a str>,
     steps: Vec<JsonStep<'a>>,
-    undecided: Option<&'a str>,
+    /// `full`: to the program that the call is for. `partial`: to `where`, for the reason in `why`.
+    followed: &'static str,
+    #[serde(rename = "where")]
+    at: Option<&'a str>,
+    why: Option<&'a str>,
+    undecided: Option<String>,
     messages: Vec<JsonShown<'a>>,
 }
 
@@ -267,7 +272,10 @@ fn target(target: &TargetReport) -> JsonTarget<'_> {
         cause: target.outcome.cause().map(|cause| JsonCause { code: cause.code(), text: &cause.text }),
         by: None,
         steps: target.steps.iter().map(|StepReport { how, path, is }| JsonStep { how, path, is }).collect(),
-        undecided: target.undecided.as_deref(),
+        followed: if target.undecided.is_some() { "partial" } else { "full" },
+        at: target.undecided.as_ref().map(|undecided| undecided.at.as_str()),
+        why: target.undecided.as_ref().map(|undecided| undecided.why.as_str()),
+        undecided: target.undecided.as_ref().map(ToString::to_string),
         messages: target.shown.iter().map(shown).collect(),
     };
     match &target.outcome {

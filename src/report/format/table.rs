@@ -279,8 +279,8 @@ fn write_chain(platform: &PlatformReport, screen: Screen, out: &mut dyn Write) -
         for step in &target.steps {
             pair(&step.how, &format!("{}   {}", step.path, step.is))?;
         }
-        if let Some(why) = &target.undecided {
-            pair("not followed", why)?;
+        if let Some(undecided) = &target.undecided {
+            pair("followed to", &undecided.to_string())?;
         }
         if let Some(cause) = target.outcome.cause() {
             pair("cause", &format!("{} ({})", cause.text, cause.code()))?;

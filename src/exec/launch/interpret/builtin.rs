@@ -1,0 +1,478 @@
+//! What a shell does by itself.
+
+use std::rc::Rc;
+
+use super::command::{How, Start};
+use super::ending::End;
+use super::print::{echoed, printed};
+use super::state::{Flow, State, Status, Value};
+use super::text::{self, HOLE, MANY, Truth};
+use super::{Interpreter, Shell, Source};
+use crate::exec::environment::DEFAULT_PATH;
+use crate::shell;
+
+/// Builtins that neither change what follows nor start anything. Source: bash(1) and dash(1).
+const QUIET: &[&str] = &[
+    ":", "true", "alias", "bg", "bind", "caller", "complete", "compgen", "compopt", "disown", "enable", "fc", "fg",
+    "hash", "help", "history", "jobs", "kill", "logout", "times", "trap", "umask", "ulimit", "unalias", "suspend",
+    "dirs",
+];
+
+impl Interpreter<'_, '_, '_> {
+    /// A command that is no function: a builtin, or a program.
+    pub(super) fn dispatch(
+        &mut self,
+        mut state: State,
+        name: &str,
+        fields: Vec<String>,
+        sets: Vec<(String, String)>,
+        line: usize,
+        is_tested: bool,
+    ) -> Vec<State> {
+        let words = &fields[1..];
+        let done = |mut state: State, truth: Truth| {
+            state.status = Status::of(truth);
+            vec![state]
+        };
+        match name {
+            "exec" => {
+                let mut argv: &[String] = words;
+                while let Some((first, rest)) = argv.split_first().filter(|(first, _)| first.starts_with('-')) {
+                    argv = match first.as_str() {
+                        "--" => rest,
+                        "-a" => rest.get(1..).unwrap_or_default(),
+                        _ => rest,
+                    };
+                    if first == "--" {
+                        break;
+                    }
+                }
+                let mut argv = argv.to_vec();
+                while argv.len() > 1 && argv[0].starts_with(MANY) {
+                    argv.remove(0);
+                }
+                if argv.is_empty() {
+                    return match words.first() {
+                        Some(word) if word != "--" => {
+                            self.end(&state, End::Unknown(format!("gives exec the option {word}")), line);
+                            Vec::new()
+                        }
+                        _ => done(state, Truth::Yes),
+                    };
+                }
+                let sets = sets.into_iter().map(|(name, value)| format!("{name}={value}")).collect();
+                return self.start(state, Start { argv, sets, line, how: How::Exec, is_tested });
+            }
+            "command" | "builtin" => return self.command_word(state, words, sets, line, is_tested),
+            "type" | "hash" if words.len() > 1 || name == "type" => {
+                let truth = words
+                    .iter()
+                    .filter(|word| !word.starts_with('-'))
+                    .fold(Truth::Yes, |truth, word| truth.and(self.is_command(&state, word).0));
+                state.print_unknown();
+                return done(state, truth);
+            }
+            "false" => return done(state, Truth::No),
+            "test" => {
+                let truth = self.test(&mut state, words);
+                return done(state, truth);
+            }
+            "[" => {
+                let inner = words.split_last().filter(|(last, _)| *last == "]").map_or(words, |(_, inner)| inner);
+                let truth = self.test(&mut state, inner);
+                return done(state, truth);
+            }
+            "echo" | "printf" => {
+                let text = if name == "echo" { echoed(words) } else { printed(words) };
+                let text = self.bounded(text);
+                if name == "printf" && words.first().is_some_and(|word| word == "-v") {
+                    if let Some(variable) = words.get(1) {
+                        state.set_text(variable, HOLE.to_string());
+                    }
+                } else {
+                    state.print(&text);
+                }
+                return done(state, Truth::Yes);
+            }
+            "cd" | "chdir" | "pushd" | "popd" => return self.change_directory(state, name, words),
+            "pwd" => {
+                let cwd = state.cwd.as_ref().map_or(HOLE.to_string(), |cwd| cwd.to_string());
+                state.print(&format!("{cwd}\n"));
+                return done(state, Truth::Yes);
+            }
+            "export" | "readonly" | "local" | "declare" | "typeset" => {
+                self.declare_names(&mut state, name, words);
+                return done(state, Truth::Yes);
+            }
+            "unset" => {
+                for word in words.iter().filter(|word| !word.starts_with('-')) {
+                    let is_function = words[0] == "-f";
+                    if is_function {
+                        Rc::make_mut(&mut state.functions).remove(word);
+                    } else {
+                        state.unset(word);
+                    }
+                }
+                return done(state, Truth::Yes);
+            }
+            "set" => {
+                set(&mut state, words);
+                return done(state, Truth::Yes);
+            }
+            "shopt" => {
+                if words.iter().any(|word| word == "nullglob") {
+                    state.globs_to_nothing = words.first().is_some_and(|word| word == "-s");
+                }
+                return done(state, Truth::Yes);
+            }
+            "shift" => {
+                let count = words.first().map_or(Some(1), |word| text::plain(word).parse::<usize>().ok());
+                let is_vague = state.args.iter().take(count.unwrap_or(0).max(1)).any(|arg| arg.starts_with(MANY));
+                match count {
+                    _ if is_vague => {}
+                    Some(count) if count <= state.args.len() => {
+                        state.args = Rc::new(state.args[count..].to_vec());
+                    }
+                    Some(_) => return done(state, Truth::No),
+                    None => state.args = Rc::new(vec![MANY.to_string()]),
+                }
+                return done(state, Truth::Yes);
+            }
+            "exit" | "return" => {
+                let code = words.first().map(|word| text::plain(word).parse::<i64>().ok());
+                let trouble = state.trouble.clone();
+                let blame = state.status.blame.clone().or(trouble);
+                state.status = match code {
+                    None => state.status.clone(),
+                    Some(Some(0)) => Status::of(Truth::Yes),
+                    Some(Some(code)) => Status { truth: Truth::No, code: Some((code & 0xff) as u8), blame },
+                    Some(None) if words[0].starts_with(HOLE) && state.trouble.is_some() => {
+                        Status { truth: Truth::No, code: None, blame: state.trouble.clone() }
+                    }
+                    Some(None) => Status::of(Truth::Maybe),
+                };
+                if name == "exit" {
+                    let status = state.status.clone();
+                    self.end(&state, End::Quits(status), line);
+                    return Vec::new();
+                }
+                state.flow = Flow::Return;
+                return vec![state];
+            }
+            "break" | "continue" => {
+                let levels = words.first().and_then(|word| word.parse().ok()).unwrap_or(1).max(1);
+                state.flow = if name == "break" { Flow::Break(levels) } else { Flow::Continue(levels) };
+                return vec![state];
+            }
+            "read" => return self.read(state, words),
+            "mapfile" | "readarray" => {
+                let target = words.iter().rfind(|word| !word.starts_with('-')).map_or("MAPFILE", String::as_str);
+                let items = state.input.take().map_or(vec![MANY.to_string()], |lines| lines.to_vec());
+                state.set(target, Value::List(items));
+                return done(state, Truth::Yes);
+            }
+            "getopts" => {
+                if let Some(variable) = words.get(1) {
+                    state.set_text(variable, HOLE.to_string());
+                }
+                return done(state, Truth::Maybe);
+            }
+            "let" => {
+                for word in words {
+                    self.number(&mut state, &shell::expression(word));
+                }
+                return done(state, Truth::Maybe);
+            }
+            "eval" => return self.eval(state, words, line, is_tested),
+            "." | "source" => return self.source_file(state, words, line, is_tested),
+            "wait" => {
+                if let Some(blame) = state.background.clone() {
+                    state.status = Status { truth: Truth::No, code: None, blame: Some(blame) };
+                    // The script waits for what fails; it ends as it ends.
+                    let status = state.status.clone();
+                    self.end(&state, End::Finishes(status), line);
+                    return Vec::new();
+                }
+                return done(state, Truth::Maybe);
+            }
+            quiet if QUIET.contains(&quiet) => return done(state, Truth::Yes),
+            _ => {}
+        }
+        let sets = sets.into_iter().map(|(name, value)| format!("{name}={value}")).collect();
+        self.start(state, Start { argv: fields, sets, line, how: How::Call, is_tested })
+    }
+
+    /// `command` and `builtin`.
+    fn command_word(
+        &mut self,
+        mut state: State,
+        words: &[String],
+        sets: Vec<(String, String)>,
+        line: usize,
+        is_tested: bool,
+    ) -> Vec<State> {
+        let options: Vec<&String> = words.iter().take_while(|word| word.starts_with('-') && word.len() > 1).collect();
+        let rest = words[options.len()..].to_vec();
+        if options.iter().any(|word| word.contains(['v', 'V'])) {
+            let Some(name) = rest.first() else { return vec![state] };
+            let (truth, path) = self.is_command(&state, name);
+            match path {
+                Some(path) if truth == Truth::Yes => state.print(&format!("{path}\n")),
+                _ if truth == Truth::No => {}
+                _ => state.print_unknown(),
+            }
+            state.status = Status::of(truth);
+            return vec![state];
+        }
+        match rest.first().map(|name| text::plain(name)) {
+            Some(name) => self.dispatch(state, &name, rest, sets, line, is_tested),
+            None => vec![state],
+        }
+    }
+
+    /// Whether a name is a command, and the path that `command -v` prints.
+    pub(super) fn is_command(&mut self, state: &State, name: &str) -> (Truth, Option<String>) {
+        let name = &text::plain(name);
+        if !text::is_known(name) {
+            return (Truth::Maybe, None);
+        }
+        if state.functions.contains_key(name) || QUIET.contains(&name.as_str()) || is_builtin(name) {
+            return (Truth::Yes, Some(name.clone()));
+        }
+        let env = state.environment();
+        let path = match self.search(state, name, &env) {
+            Some(path) => return (Truth::Yes, Some(path)),
+            None => crate::exec::environment::variable(&env, "PATH").unwrap_or(DEFAULT_PATH),
+        };
+        if !text::is_known(path) || state.has_unknown_commands {
+            return (Truth::Maybe, None);
+        }
+        (if state.is_open { Truth::Usually(false) } else { Truth::No }, None)
+    }
+
+    fn change_directory(&mut self, mut state: State, name: &str, words: &[String]) -> Vec<State> {
+        let target = words.iter().find(|word| !word.starts_with('-') || word.len() == 1).cloned();
+        let target = match (name, target) {
+            ("popd", _) => HOLE.to_string(),
+            ("pushd", None) => HOLE.to_string(),
+            (_, None) => self.scalar(&state, "HOME"),
+            (_, Some(target)) => target,
+        };
+        if target == "-" || !text::is_known(&target) {
+            state.cwd = None;
+            state.status = Status::of(Truth::Maybe);
+            return vec![state];
+        }
+        if text::plain(&target).is_empty() {
+            if text::is_soft(&target) {
+                state.cwd = None;
+            }
+            state.status = Status::of(Truth::Yes);
+            return vec![state];
+        }
+        let path = self.absolute(&state, &target);
+        let found = path.as_ref().and_then(|path| self.find_node(path, true));
+        state.status = Status::of(match (&path, found) {
+            (Some(_), Some(id)) if self.machine.rootfs.view(id).kind == crate::image::NodeKind::Directory => Truth::Yes,
+            (Some(_), Some(_)) => Truth::No,
+            // It is made or mounted, or the script ends.
+            _ => Truth::Maybe,
+        });
+        state.cwd = path.map(|path| path.as_str().into());
+        vec![state]
+    }
+
+    fn read(&mut self, mut state: State, words: &[String]) -> Vec<State> {
+        let mut names: Vec<String> = Vec::new();
+        let mut rest = words.iter();
+        let mut is_list = false;
+        while let Some(word) = rest.next() {
+            match word.as_str() {
+                "-d" | "-n" | "-N" | "-p" | "-t" | "-u" | "-i" => {
+                    rest.next();
+                }
+                "-a" | "-ra" => is_list = true,
+                word if word.starts_with('-') => {}
+                word => names.push(word.to_string()),
+            }
+        }
+        if names.is_empty() {
+            names.push("REPLY".to_string());
+        }
+        let Some(lines) = state.input.clone() else {
+            for name in &names {
+                let value = if is_list { Value::List(vec![MANY.to_string()]) } else { Value::Text(HOLE.to_string()) };
+                state.set(name, value);
+            }
+            state.status = Status::of(Truth::Maybe);
+            return vec![state];
+        };
+        let Some((line, after)) = lines.split_first() else {
+            for name in &names {
+                state.set_text(name, "");
+            }
+            state.status = Status::of(Truth::No);
+            return vec![state];
+        };
+        let line = line.clone();
+        state.input = Some(Rc::new(after.to_vec()));
+        let has_own_separator = state
+            .var("IFS")
+            .is_some_and(|var| var.value.as_ref().is_some_and(|value| *value != Value::Text(" \t\n".into())));
+        match names.as_slice() {
+            [name] if is_list => {
+                let items = line.split_whitespace().map(str::to_string).collect();
+                state.set(name, Value::List(items));
+            }
+            [name] => state.set_text(name, line.trim().to_string()),
+            names if has_own_separator => names.iter().for_each(|name| state.set_text(name, HOLE.to_string())),
+            names => {
+                let mut rest = line.trim();
+                for (at, name) in names.iter().enumerate() {
+                    let (word, after) = match (at + 1 < names.len(), rest.split_once(char::is_whitespace)) {
+                        (true, Some((word, after))) => (word, after.trim_start()),
+                        _ => (rest, ""),
+                    };
+                    state.set_text(name, word.to_string());
+                    rest = after;
+                }
+            }
+        }
+        state.status = Status::of(Truth::Yes);
+        vec![state]
+    }
+
+    fn eval(&mut self, mut state: State, words: &[String], line: usize, is_tested: bool) -> Vec<State> {
+        let text = words.join(" ");
+        if !text::is_known(&text) {
+            state.is_open = true;
+            state.has_unknown_commands = true;
+            state.print_unknown();
+            state.status = Status::of(Truth::Maybe);
+            return vec![state];
+        }
+        let text = text::plain(&text);
+        self.log.budget.bytes += text.len();
+        let path = format!("{} (line {line})", self.source.path);
+        self.within(state, shell::parse(&text), path, line, is_tested)
+    }
+
+    /// Runs another text's commands in this shell.
+    fn within(
+        &mut self,
+        state: State,
+        script: shell::Script,
+        path: String,
+        line: usize,
+        is_tested: bool,
+    ) -> Vec<State> {
+        if !script.errors.is_empty() {
+            let mut state = state;
+            state.is_open = true;
+            state.has_unknown_commands = true;
+            state.status = Status::of(Truth::Maybe);
+            return vec![state];
+        }
+        if !self.spend(1) {
+            self.end(&state, End::Unknown("it does more than is followed".to_string()), line);
+            return Vec::new();
+        }
+        let source = Rc::new(Source { script, path });
+        let outer = std::mem::replace(&mut self.source, Rc::clone(&source));
+        self.log.budget.nesting += 1;
+        let states = if self.log.budget.nesting > super::MAX_NESTING {
+            self.end(&state, End::Unknown("its scripts are nested too deeply to follow".to_string()), line);
+            Vec::new()
+        } else {
+            self.list(vec![state], &source.script.list, is_tested)
+        };
+        self.log.budget.nesting -= 1;
+        self.source = outer;
+        states
+    }
+
+    fn source_file(&mut self, mut state: State, words: &[String], line: usize, is_tested: bool) -> Vec<State> {
+        let Some(word) = words.first().cloned() else { return vec![state] };
+        let word = text::plain(&word);
+        let path = match (text::is_known(&word), word.contains('/')) {
+            (false, _) => None,
+            (true, true) => self.absolute(&state, &word),
+            (true, false) => {
+                let env = state.environment();
+                self.search_text(&state, &word, &env).or_else(|| {
+                    // bash looks in the working directory, too.
+                    let here = self.absolute(&state, &word)?;
+                    (self.kind == Shell::Bash && self.find_node(&here, true).is_some()).then_some(here)
+                })
+            }
+        };
+        let is_there = path.as_ref().is_some_and(|path| self.find_node(path, true).is_some());
+        let text = path.as_ref().and_then(|path| self.file_text(&state, path));
+        match (path, text) {
+            (Some(path), Some(text)) if text::is_known(&text) => {
+                self.log.visit_file(&path);
+                let outer = (words.len() > 1).then(|| std::mem::replace(&mut state.args, Rc::new(words[1..].to_vec())));
+                let mut states = self.within(state, shell::parse(&text), path, line, is_tested);
+                for state in &mut states {
+                    if state.flow == Flow::Return {
+                        state.flow = Flow::Next;
+                    }
+                    if let Some(outer) = &outer {
+                        state.args = Rc::clone(outer);
+                    }
+                }
+                states
+            }
+            _ => {
+                // What it sets is not known; where it is not there, it may be mounted.
+                state.has_unknown_commands = true;
+                state.is_open |= is_there;
+                state.status = Status::of(Truth::Maybe);
+                vec![state]
+            }
+        }
+    }
+}
+
+fn is_builtin(name: &str) -> bool {
+    let builtins = "exec command builtin type false test [ echo printf cd pushd popd pwd export readonly local declare typeset \
+                    unset set shopt shift exit return break continue read mapfile readarray getopts let eval . source wait";
+    builtins.split_whitespace().any(|builtin| builtin == name)
+}
+
+fn set(state: &mut State, words: &[String]) {
+    let mut words = words;
+    while let Some((word, rest)) = words.split_first() {
+        match word.as_str() {
+            "--" => {
+                state.args = Rc::new(rest.to_vec());
+                return;
+            }
+            "-o" | "+o" => {
+                if rest.first().is_some_and(|option| option == "errexit") {
+                    state.ends_on_error = word == "-o";
+                }
+                words = rest.get(1..).unwrap_or_default();
+                continue;
+            }
+            "-" => {}
+            option if option.starts_with(['-', '+']) && option.len() > 1 => {
+                if option.contains('e') {
+                    state.ends_on_error = option.starts_with('-');
+                }
+                if option.ends_with('o') {
+                    if rest.first().is_some_and(|option| option == "errexit") {
+                        state.ends_on_error = option.starts_with('-');
+                    }
+                    words = rest.get(1..).unwrap_or_default();
+                    continue;
+                }
+            }
+            _ => {
+                state.args = Rc::new(words.to_vec());
+                return;
+            }
+        }
+        words = rest;
+    }
+}

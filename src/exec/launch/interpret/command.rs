@@ -1,0 +1,474 @@
+//! Simple commands: redirections, assignments, functions and the programs that a script starts.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::rc::Rc;
+
+use super::ending::{End, is_missing};
+use super::run::lines;
+use super::state::{Blame, Flow, State, Status, Value};
+use super::text::{self, HOLE, MANY, Truth};
+use super::{Interpreter, KnownCall, START_STEPS, tools};
+use crate::exec::kernel::binfmt::Machine;
+use crate::exec::kernel::cwd::Cwd;
+use crate::exec::launch::follow::{Caller, Walk};
+use crate::exec::log::{Followed, Step};
+use crate::exec::outcome::{Death, Outcome};
+use crate::shell::{AssignedValue, Assignment, Command, CommandKind, List, RedirectKind, Simple};
+
+/// How a script starts a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum How {
+    Exec,
+    Call,
+}
+
+/// A program that a script starts: its words, what is set for it alone, and where.
+pub(super) struct Start {
+    pub argv: Vec<String>,
+    pub sets: Vec<String>,
+    pub line: usize,
+    pub how: How,
+    pub is_tested: bool,
+}
+
+impl<'a> Interpreter<'_, 'a, '_> {
+    /// A command within its redirections.
+    pub(super) fn redirected(&mut self, mut state: State, command: &Command, is_tested: bool) -> Vec<State> {
+        if command.redirects.is_empty() {
+            return self.kind(state, command, is_tested);
+        }
+        let (mut hides_output, mut input) = (false, None);
+        for redirect in &command.redirects {
+            let is_output = redirect.fd.is_none_or(|fd| fd == 1);
+            match redirect.kind {
+                RedirectKind::Output | RedirectKind::Append => {
+                    hides_output |= is_output;
+                    let target = self.text(&mut state, &redirect.target);
+                    if let Some(path) = self.absolute(&state, &target) {
+                        Rc::make_mut(&mut state.written).insert(path);
+                    }
+                }
+                RedirectKind::Duplicate => hides_output |= is_output,
+                RedirectKind::ReadWrite => {}
+                RedirectKind::Input if redirect.fd.is_none_or(|fd| fd == 0) => {
+                    let target = self.text(&mut state, &redirect.target);
+                    input = Some(self.file_text(&state, &target).and_then(|text| lines(&text)));
+                }
+                RedirectKind::Input => {}
+                RedirectKind::HereString => {
+                    let text = self.text(&mut state, &redirect.target);
+                    input = Some(lines(&text));
+                }
+                RedirectKind::HereDocument => {
+                    let source = Rc::clone(&self.source);
+                    let body = redirect.here.and_then(|slot| source.script.documents.get(slot));
+                    let text = body.map(|word| self.text(&mut state, word));
+                    input = Some(text.and_then(|text| lines(&text)));
+                }
+            }
+        }
+        // `exec` with redirections only is for the whole shell.
+        let is_permanent = matches!(&command.kind, CommandKind::Simple(simple) if simple.words.len() == 1 && simple.words[0].bare() == Some("exec"));
+        if is_permanent {
+            if let Some(input) = input {
+                state.input = input;
+            }
+            state.status = Status::of(Truth::Yes);
+            return vec![state];
+        }
+        let saved_output = if hides_output { state.output.take() } else { None };
+        let saved_input = state.input.clone();
+        let has_input = input.is_some();
+        if let Some(input) = input {
+            state.input = input;
+        }
+        let mut states = self.kind(state, command, is_tested);
+        for state in &mut states {
+            if hides_output {
+                state.output.clone_from(&saved_output);
+            }
+            if has_input {
+                state.input.clone_from(&saved_input);
+            }
+        }
+        states
+    }
+
+    pub(super) fn simple(&mut self, mut state: State, simple: &Simple, line: usize, is_tested: bool) -> Vec<State> {
+        // A substitution's status is the command's where there is no name.
+        let before = state.status.clone();
+        state.status = Status::of(Truth::Yes);
+        let mut fields = self.with_status(&mut state, &before, |own, state| own.fields(state, &simple.words));
+        // Words that are usually not there, as in `$WRAPPER app`.
+        while fields.len() > 1 && fields[0].starts_with(MANY) {
+            fields.remove(0);
+        }
+        if fields.is_empty() {
+            for assignment in &simple.assignments {
+                self.with_status(&mut state, &before, |own, state| own.assign(state, assignment));
+            }
+            if simple.assignments.is_empty() {
+                state.status = before;
+            }
+            return vec![state];
+        }
+        let name = text::plain(&fields[0]);
+        if !simple.words.is_empty() && !simple.declared.is_empty() {
+            return self.declare(state, &name, &fields[1..], &simple.declared);
+        }
+        let mut sets = Vec::new();
+        for assignment in &simple.assignments {
+            if let AssignedValue::Scalar(word) = &assignment.value {
+                let value = self.text(&mut state, word);
+                sets.push((assignment.name.clone(), value));
+            }
+        }
+        if let Some(function) = state.functions.get(&name).cloned() {
+            for (name, value) in sets {
+                state.set_text(&name, value);
+            }
+            return self.call(state, &function.body, &function.script, fields, line, is_tested);
+        }
+        if matches!(name.as_str(), "exit" | "return") {
+            state.status = before;
+        }
+        self.dispatch(state, &name, fields, sets, line, is_tested)
+    }
+
+    /// Expands with `$?` as it was, and keeps the status of a substitution.
+    fn with_status<T>(
+        &mut self,
+        state: &mut State,
+        before: &Status,
+        expand: impl FnOnce(&mut Self, &mut State) -> T,
+    ) -> T {
+        let own = std::mem::replace(&mut state.status, before.clone());
+        let marker = state.status.clone();
+        let result = expand(self, state);
+        if state.status == marker {
+            state.status = own;
+        }
+        result
+    }
+
+    pub(super) fn assign(&mut self, state: &mut State, assignment: &Assignment) {
+        let old = state.var(&assignment.name).and_then(|var| var.value.clone());
+        let value = match &assignment.value {
+            AssignedValue::Scalar(word) => {
+                let text = self.text(state, word);
+                match (assignment.appends, &assignment.index, old) {
+                    (true, None, Some(Value::List(mut items))) => {
+                        items.push(text);
+                        Value::List(items)
+                    }
+                    (true, None, old) => {
+                        let old = match old {
+                            Some(Value::Text(text)) => text,
+                            _ => String::new(),
+                        };
+                        Value::Text(self.bounded(format!("{old}{text}")))
+                    }
+                    (_, Some(index), old) => {
+                        let at = index.literal().and_then(|at| at.parse::<usize>().ok());
+                        match (old, at) {
+                            (Some(Value::List(mut items)), Some(at)) if at < items.len() => {
+                                items[at] = text;
+                                Value::List(items)
+                            }
+                            (Some(Value::List(mut items)), Some(at)) if at == items.len() && at < 1024 => {
+                                items.push(text);
+                                Value::List(items)
+                            }
+                            (None, Some(0)) => Value::List(vec![text]),
+                            _ => Value::List(vec![MANY.to_string()]),
+                        }
+                    }
+                    (false, None, Some(Value::List(mut items))) if !items.is_empty() => {
+                        items[0] = text;
+                        Value::List(items)
+                    }
+                    (false, None, _) => Value::Text(text),
+                }
+            }
+            AssignedValue::Array(elements) => {
+                let mut items = match old {
+                    Some(Value::List(items)) if assignment.appends => items,
+                    Some(Value::Text(text)) if assignment.appends => vec![text],
+                    _ => Vec::new(),
+                };
+                let is_keyed = elements.iter().any(|(key, _)| key.is_some());
+                let words: Vec<_> = elements.iter().map(|(_, word)| word.clone()).collect();
+                items.extend(self.fields(state, &words));
+                if is_keyed { Value::List(vec![MANY.to_string()]) } else { Value::List(items) }
+            }
+        };
+        state.set(&assignment.name, value);
+    }
+
+    fn call(
+        &mut self,
+        mut state: State,
+        body: &Rc<Command>,
+        script: &Rc<super::Source>,
+        fields: Vec<String>,
+        line: usize,
+        is_tested: bool,
+    ) -> Vec<State> {
+        if !self.spend(1) {
+            self.end(&state, End::Unknown("it does more than is followed".to_string()), line);
+            return Vec::new();
+        }
+        let outer_args = std::mem::replace(&mut state.args, Rc::new(fields[1..].to_vec()));
+        let outer_source = std::mem::replace(&mut self.source, Rc::clone(script));
+        state.locals.push(Vec::new());
+        state.status = Status::of(Truth::Yes);
+        let mut states = self.command(state, body, is_tested);
+        self.source = outer_source;
+        for state in &mut states {
+            state.args = Rc::clone(&outer_args);
+            if state.flow == Flow::Return {
+                state.flow = Flow::Next;
+            }
+            for (name, var) in state.locals.pop().unwrap_or_default().into_iter().rev() {
+                let vars = Rc::make_mut(&mut state.vars);
+                match var {
+                    Some(var) => vars.insert(name, var),
+                    None => vars.remove(&name),
+                };
+            }
+        }
+        states
+    }
+
+    /// The machine as it is where the script has gone.
+    fn machine_at(&self, state: &State) -> Option<Machine<'a>> {
+        let cwd = state.cwd.as_ref()?;
+        let here = Cwd::parse(self.machine.rootfs, &text::plain(cwd)).ok()?;
+        Some(Machine {
+            rootfs: self.machine.rootfs,
+            node: self.machine.node,
+            kernel: self.machine.kernel,
+            who: self.machine.who.clone(),
+            cwd: here,
+            assumed: self.machine.assumed,
+        })
+    }
+
+    /// Starts a program.
+    pub(super) fn start(&mut self, mut state: State, start: Start) -> Vec<State> {
+        let Start { argv, sets, line, how, is_tested } = start;
+        let name = text::plain(&argv[0]);
+        let is_relative = |word: &str| word.contains('/') && !word.starts_with(['/', '-', HOLE, MANY]);
+        let is_lost = state.cwd.is_none() && (is_relative(&name) || argv.iter().skip(1).any(|word| is_relative(word)));
+        let unknown = match () {
+            () if !text::is_known(&name) => Some("names a program that is only known at run time".to_string()),
+            () if is_lost => Some(format!("starts {name} in a directory that is only known at run time")),
+            () if name.is_empty() => Some("runs an empty word".to_string()),
+            () => None,
+        };
+        let machine = self.machine_at(&state);
+        let (Some(machine), None) = (machine, &unknown) else {
+            let why = unknown.unwrap_or_else(|| format!("starts {name} in a directory that is only known at run time"));
+            if how == How::Exec {
+                self.end(&state, End::Unknown(why), line);
+                return Vec::new();
+            }
+            state.is_open = true;
+            state.print_unknown();
+            state.status = Status::of(Truth::Maybe);
+            return vec![state];
+        };
+        if !self.spend(1) {
+            self.end(&state, End::Unknown("it does more than is followed".to_string()), line);
+            return Vec::new();
+        }
+        let mut env = state.environment();
+        env.extend(sets);
+        for entry in env.iter_mut().filter(|entry| entry.starts_with("PATH=") || entry.starts_with("LD_")) {
+            *entry = text::plain(entry);
+        }
+        let is_foreseen = |path: &str| self.absolute(&state, path).is_some_and(|path| state.written.contains(&path));
+        if name.contains('/') && is_foreseen(&name) {
+            let why = format!("starts {name}, which it writes itself");
+            if how == How::Exec {
+                self.end(&state, End::Unknown(why), line);
+                return Vec::new();
+            }
+            state.status = Status::of(Truth::Maybe);
+            return vec![state];
+        }
+        let walk = Walk { env, is_open: state.is_open, ..self.walk.clone() };
+        let label = self.source.path.clone();
+        let caller = Caller::Shell { kind: self.kind, label: &label, line, is_exec: how == How::Exec };
+        let key = {
+            let mut hasher = DefaultHasher::new();
+            (&argv, &walk.env, walk.is_open, walk.depth, &walk.user, &state.cwd, how as u8, &label, line)
+                .hash(&mut hasher);
+            hasher.finish()
+        };
+        let followed = match self.log.budget.memo.get(&key) {
+            Some(known) => known.clone(),
+            None => {
+                self.spend(START_STEPS);
+                let (steps, says) = (std::mem::take(&mut self.log.steps), std::mem::take(&mut self.log.says));
+                let before = std::mem::take(&mut self.log.followed);
+                let outcome = machine.run_command(self.log, &name, &argv, caller, &walk);
+                let steps = std::mem::replace(&mut self.log.steps, steps);
+                let says = std::mem::replace(&mut self.log.says, says);
+                let followed = std::mem::replace(&mut self.log.followed, before);
+                let known = KnownCall { outcome, steps, says, followed };
+                self.log.budget.memo.insert(key, known.clone());
+                known
+            }
+        };
+        let KnownCall { outcome, steps, says, followed } = followed;
+        let is_missing = outcome.cause().is_some_and(|cause| is_missing(cause.kind));
+        if is_missing && state.has_unknown_commands && !name.contains('/') {
+            if how == How::Exec {
+                self.end(&state, End::Unknown(format!("starts {name}, which is not in the image")), line);
+                return Vec::new();
+            }
+            state.status = Status::of(Truth::Maybe);
+            return vec![state];
+        }
+        if how == How::Exec {
+            self.end(&state, End::Becomes { outcome, steps, says, followed }, line);
+            return Vec::new();
+        }
+        self.log.visited.extend(steps.iter().cloned());
+        if outcome.is_alive() {
+            let is_absent = matches!(followed, Followed::Partial { .. }) && steps.is_empty();
+            if is_absent || !self.tool(&mut state, &name, &argv, line) {
+                state.print_unknown();
+                let is_asked = is_absent || tools::is_question(&name);
+                state.status = Status::of(if is_asked { Truth::Maybe } else { Truth::Usually(true) });
+            }
+            state.is_open |= !tools::is_harmless(&name);
+            return vec![state];
+        }
+        state.status = self.failed(outcome, steps, says, line, is_tested);
+        vec![state]
+    }
+
+    /// The status of a program that could not run.
+    pub(super) fn failed(
+        &self,
+        outcome: Outcome,
+        steps: Vec<Step>,
+        says: Vec<String>,
+        line: usize,
+        is_tested: bool,
+    ) -> Status {
+        if matches!(outcome, Outcome::Unknown { .. }) {
+            return Status::of(Truth::Maybe);
+        }
+        let code = match outcome {
+            Outcome::Dies { death: Death::Exit(code), .. } => Some(code),
+            Outcome::Dies { death: Death::Signal(signal), .. } => Some(signal.saturating_add(128)),
+            _ => None,
+        };
+        let blame = Blame { outcome, steps, says, line, is_tested };
+        // A program that ends in success did not fail the script.
+        let truth = if code == Some(0) { Truth::Maybe } else { Truth::No };
+        Status { truth, code, blame: Some(Rc::new(blame)) }
+    }
+
+    /// `$(<FILE)`
+    pub(super) fn captured_file(&mut self, state: &mut State, list: &List) -> Option<String> {
+        let [item] = list.items.as_slice() else { return None };
+        let [command] = item.first.commands.as_slice() else { return None };
+        let CommandKind::Simple(simple) = &command.kind else { return None };
+        let [redirect] = command.redirects.as_slice() else { return None };
+        if !simple.words.is_empty() || !simple.assignments.is_empty() || redirect.kind != RedirectKind::Input {
+            return None;
+        }
+        let path = self.text(state, &redirect.target);
+        let text = self.file_text(state, &path).unwrap_or(HOLE.to_string());
+        state.status = Status::of(Truth::Maybe);
+        Some(text.trim_end_matches('\n').to_string())
+    }
+
+    /// `export`, `local`, `declare` and their like, with assignments.
+    fn declare(&mut self, mut state: State, name: &str, words: &[String], declared: &[Assignment]) -> Vec<State> {
+        state.status = Status::of(Truth::Yes);
+        let is_local = matches!(name, "local" | "declare" | "typeset");
+        for assignment in declared {
+            if is_local {
+                self.keep_local(&mut state, &assignment.name);
+                if assignment.appends {
+                    self.assign(&mut state, assignment);
+                    continue;
+                }
+                // What it was outside is not appended to.
+                let exported = state.var(&assignment.name).is_some_and(|var| var.is_exported);
+                self.assign_new(&mut state, assignment, exported);
+            } else {
+                self.assign(&mut state, assignment);
+            }
+            if name == "export" || words.iter().any(|word| word.starts_with('-') && word.contains('x')) {
+                state.export(&assignment.name);
+            }
+        }
+        self.declare_names(&mut state, name, words);
+        let is_association = words.iter().any(|word| word.starts_with('-') && word.contains('A'));
+        if is_association {
+            for assignment in declared {
+                state.set(&assignment.name, Value::List(vec![MANY.to_string()]));
+            }
+        }
+        state.status = Status::of(Truth::Yes);
+        vec![state]
+    }
+
+    fn assign_new(&mut self, state: &mut State, assignment: &Assignment, is_exported: bool) {
+        self.assign(state, assignment);
+        if is_exported {
+            state.export(&assignment.name);
+        }
+    }
+
+    /// Remembers what a variable was before it became a function's own.
+    pub(super) fn keep_local(&mut self, state: &mut State, name: &str) {
+        let old = state.var(name).cloned();
+        if let Some(frame) = state.locals.last_mut()
+            && !frame.iter().any(|(kept, _)| kept == name)
+        {
+            frame.push((name.to_string(), old));
+        }
+    }
+
+    pub(super) fn declare_names(&mut self, state: &mut State, command: &str, words: &[String]) {
+        for word in words.iter().filter(|word| !word.starts_with('-')) {
+            let (name, value) = match word.split_once('=') {
+                Some((name, value)) => (name, Some(value.to_string())),
+                None => (word.as_str(), None),
+            };
+            if !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') || name.is_empty() {
+                continue;
+            }
+            match command {
+                "local" | "declare" | "typeset" => {
+                    self.keep_local(state, name);
+                    let is_list = words.iter().any(|word| word.starts_with('-') && word.contains(['a', 'A']));
+                    match value {
+                        Some(value) => state.set_text(name, value),
+                        None if is_list => state.set(name, Value::List(Vec::new())),
+                        None if command == "local" => state.unset(name),
+                        None => {}
+                    }
+                }
+                _ => {
+                    if let Some(value) = value {
+                        state.set_text(name, value);
+                    }
+                }
+            }
+            if command == "export" || words.iter().any(|word| word.starts_with('-') && word.contains('x')) {
+                if state.var(name).is_none() {
+                    continue;
+                }
+                state.export(name);
+            }
+        }
+    }
+}

@@ -1,0 +1,348 @@
+//! Compound commands: conditions and loops, over values that are known and that are not.
+
+use std::rc::Rc;
+
+use super::ending::End;
+use super::pattern;
+use super::state::{Blame, Flow, Function, State, Status, joined};
+use super::text::{self, HOLE, MANY, Truth};
+use super::{Interpreter, MAX_NESTING, MAX_TURNS, MAX_WAYS};
+use crate::shell::{self, Arm, ArmEnd, Command, CommandKind, Condition, List, Part, UnaryTest, Word};
+
+/// Turns of a loop whose condition is not known, after which what it changes is taken as unknown.
+const VAGUE_TURNS: usize = 2;
+
+impl Interpreter<'_, '_, '_> {
+    pub(super) fn command(&mut self, state: State, command: &Command, is_tested: bool) -> Vec<State> {
+        if self.log.budget.nesting >= MAX_NESTING {
+            self.end(&state, End::Unknown("its commands are nested too deeply to follow".to_string()), command.line);
+            return Vec::new();
+        }
+        self.log.budget.nesting += 1;
+        let states = self.redirected(state, command, is_tested);
+        self.log.budget.nesting -= 1;
+        states
+    }
+
+    pub(super) fn kind(&mut self, mut state: State, command: &Command, is_tested: bool) -> Vec<State> {
+        match &command.kind {
+            CommandKind::Simple(simple) => self.simple(state, simple, command.line, is_tested),
+            CommandKind::Group(list) => self.list(vec![state], list, is_tested),
+            CommandKind::Subshell(list) => {
+                let children = self.subshell(state.clone(), |own, child| own.list(vec![child], list, is_tested));
+                children.into_iter().map(|child| state.after_group(child)).collect()
+            }
+            CommandKind::If { branches, otherwise } => self.branches(state, branches, otherwise.as_ref(), is_tested),
+            CommandKind::Loop { is_until, condition, body } => {
+                self.repeat(state, *is_until, condition, body, command.line, is_tested)
+            }
+            CommandKind::For { name, words, body } => {
+                let values = match words {
+                    Some(words) => self.fields(&mut state, words),
+                    None => state.args.to_vec(),
+                };
+                self.for_each(state, name, values, body, is_tested)
+            }
+            CommandKind::ForArithmetic { header, body } => {
+                let text = self.text(&mut state, header);
+                self.number(&mut state, &shell::expression(&format!("{text} ++")));
+                self.for_each(state, "", vec![MANY.to_string()], body, is_tested)
+            }
+            CommandKind::Case { word, arms } => {
+                let subject = self.text(&mut state, word);
+                self.case(state, &subject, arms, is_tested)
+            }
+            CommandKind::Function { name, body } => {
+                let function = Function { body: Rc::clone(body), script: Rc::clone(&self.source) };
+                Rc::make_mut(&mut state.functions).insert(name.clone(), function);
+                state.status = Status::of(Truth::Yes);
+                vec![state]
+            }
+            CommandKind::Test(condition) => {
+                let truth = self.condition(&mut state, condition);
+                state.status = Status::of(truth);
+                vec![state]
+            }
+            CommandKind::Arithmetic(word) => {
+                let text = self.text(&mut state, word);
+                let number = self.number(&mut state, &shell::expression(&text::plain(&text)));
+                state.status = Status::of(number.map_or(Truth::Maybe, |number| Truth::of(number != 0)));
+                vec![state]
+            }
+        }
+    }
+
+    fn branches(
+        &mut self,
+        state: State,
+        branches: &[(List, List)],
+        otherwise: Option<&List>,
+        is_tested: bool,
+    ) -> Vec<State> {
+        let mut done = Vec::new();
+        let mut open = vec![state];
+        for (condition, body) in branches {
+            let mut held = Vec::new();
+            let mut failed = Vec::new();
+            for state in self.list(open, condition, true) {
+                if state.flow != Flow::Next {
+                    done.push(state);
+                    continue;
+                }
+                let (yes, no) = self.decide(state, condition);
+                held.extend(yes);
+                failed.extend(no);
+            }
+            done.extend(self.list(joined(held, MAX_WAYS, false), body, is_tested));
+            open = joined(failed, MAX_WAYS, false);
+        }
+        match otherwise {
+            Some(body) => done.extend(self.list(open, body, is_tested)),
+            None => done.extend(open.into_iter().map(|state| State { status: Status::of(Truth::Yes), ..state })),
+        }
+        done.into_iter().map(|state| State { trouble: None, ..state }).collect()
+    }
+
+    /// The two ways after a condition. A variable that is only set by a user is unknown on the way on which it is set.
+    fn decide(&mut self, state: State, condition: &List) -> (Option<State>, Option<State>) {
+        let truth = state.status.truth;
+        let blame = state.status.blame.clone();
+        let (mut yes, mut no) = state.fork(truth);
+        if let Truth::Usually(usual) = truth
+            && let Some(name) = tested_variable(condition)
+            && let Some(rare) = if usual { &mut no } else { &mut yes }
+            && text::is_soft(&self.scalar(rare, name))
+        {
+            rare.set_text(name, HOLE.to_string());
+        }
+        for way in [&mut yes, &mut no].into_iter().flatten() {
+            way.trouble = blame.clone();
+            way.status = Status::of(Truth::Yes);
+        }
+        (yes, no)
+    }
+
+    fn for_each(&mut self, state: State, name: &str, values: Vec<String>, body: &List, is_tested: bool) -> Vec<State> {
+        let mut done = Vec::new();
+        let mut open = vec![State { status: Status::of(Truth::Yes), ..state }];
+        for (turn, value) in values.into_iter().enumerate() {
+            if turn >= MAX_TURNS || open.is_empty() {
+                break;
+            }
+            let is_many = value.starts_with(MANY);
+            let mut next = Vec::new();
+            for mut state in open {
+                if is_many {
+                    // No turn at all, or some.
+                    let (some, none) = state.fork(Truth::Maybe);
+                    next.extend(none);
+                    let Some(some) = some else { continue };
+                    state = some;
+                }
+                if !name.is_empty() {
+                    let value = if is_many { HOLE.to_string() } else { value.clone() };
+                    state.set_text(name, value);
+                }
+                next.extend(self.turn(state, body, is_tested, &mut done));
+            }
+            open = joined(next, MAX_WAYS, false);
+        }
+        done.extend(open);
+        done
+    }
+
+    /// One turn of a loop's body: the ways that go on with the loop; those that leave it are `done`.
+    fn turn(&mut self, state: State, body: &List, is_tested: bool, done: &mut Vec<State>) -> Vec<State> {
+        let mut next = Vec::new();
+        for mut state in self.list(vec![state], body, is_tested) {
+            match state.flow {
+                Flow::Next => next.push(state),
+                Flow::Break(levels) | Flow::Continue(levels) if levels > 1 => {
+                    state.flow = match state.flow {
+                        Flow::Break(_) => Flow::Break(levels - 1),
+                        _ => Flow::Continue(levels - 1),
+                    };
+                    done.push(state);
+                }
+                Flow::Break(_) => {
+                    state.flow = Flow::Next;
+                    done.push(state);
+                }
+                Flow::Continue(_) => {
+                    state.flow = Flow::Next;
+                    next.push(state);
+                }
+                Flow::Return => done.push(state),
+            }
+        }
+        next
+    }
+
+    fn repeat(
+        &mut self,
+        state: State,
+        is_until: bool,
+        condition: &List,
+        body: &List,
+        line: usize,
+        is_tested: bool,
+    ) -> Vec<State> {
+        let mut done = Vec::new();
+        let mut open = vec![state];
+        let mut vague = 0;
+        let mut blame: Option<Rc<Blame>> = None;
+        self.passed = None;
+        for _ in 0..MAX_TURNS {
+            let mut held = Vec::new();
+            let mut is_vague = false;
+            for mut state in self.list(std::mem::take(&mut open), condition, true) {
+                if state.flow != Flow::Next {
+                    done.push(state);
+                    continue;
+                }
+                blame = blame.or_else(|| state.status.blame.clone());
+                let truth = if is_until { state.status.truth.not() } else { state.status.truth };
+                is_vague |= !matches!(truth, Truth::Yes | Truth::No);
+                state.status = Status::of(Truth::Yes);
+                let (yes, no) = state.fork(truth);
+                held.extend(yes);
+                done.extend(no);
+            }
+            let mut next = Vec::new();
+            let before = held.clone();
+            for state in held {
+                next.extend(self.turn(state, body, is_tested, &mut done));
+            }
+            blame = blame.or_else(|| next.iter().find_map(|state| state.status.blame.clone()));
+            blame = blame.or_else(|| self.passed.clone());
+            open = joined(next, MAX_WAYS, false);
+            if open.is_empty() {
+                return joined(done, MAX_WAYS, false);
+            }
+            // A loop that comes round to where it was never ends by itself.
+            let goes_round =
+                !is_vague && open.len() == before.len() && open.iter().zip(&before).all(|(a, b)| a.is_alike(b));
+            if goes_round {
+                for state in &open {
+                    self.end(state, End::Loops(blame.clone()), line);
+                }
+                return joined(done, MAX_WAYS, false);
+            }
+            vague += usize::from(is_vague);
+            if vague >= VAGUE_TURNS {
+                // Once more round and out: what the loop changes is not known after it.
+                done.extend(open);
+                return joined(done, MAX_WAYS.min(2), false);
+            }
+        }
+        for state in &open {
+            self.end(state, End::Unknown("a loop has more turns than are followed".to_string()), line);
+        }
+        joined(done, MAX_WAYS, false)
+    }
+
+    fn case(&mut self, state: State, subject: &str, arms: &[Arm], is_tested: bool) -> Vec<State> {
+        let mut done = Vec::new();
+        let mut open = Some(state);
+        // Ways that fall into the next arm's body.
+        let mut falling: Vec<State> = Vec::new();
+        for arm in arms {
+            let mut entering = std::mem::take(&mut falling);
+            if let Some(mut state) = open.take() {
+                let mut truth = Truth::No;
+                for word in &arm.patterns {
+                    let tokens = self.pattern(&mut state, word);
+                    truth = truth.or(tokens.map_or(Truth::Maybe, |tokens| pattern::matches(&tokens, subject)));
+                }
+                let (held, failed) = state.fork(truth);
+                open = failed;
+                entering.extend(held);
+            }
+            let entering =
+                entering.into_iter().map(|state| State { status: Status::of(Truth::Yes), ..state }).collect();
+            let after = self.list(entering, &arm.body, is_tested);
+            match arm.end {
+                ArmEnd::FallThrough => falling = after,
+                ArmEnd::Leave | ArmEnd::TryNext => done.extend(after),
+            }
+        }
+        done.extend(falling);
+        done.extend(open.map(|state| State { status: Status::of(Truth::Yes), ..state }));
+        joined(done, MAX_WAYS, true)
+    }
+
+    fn condition(&mut self, state: &mut State, condition: &Condition) -> Truth {
+        match condition {
+            Condition::Unary(UnaryTest::IsSet, word) => {
+                let name = self.text(state, word);
+                match state.var(&name) {
+                    Some(var) => Truth::of(var.value.is_some()),
+                    None => Truth::Usually(false),
+                }
+            }
+            Condition::Unary(test, word) => {
+                let operand = self.text(state, word);
+                self.unary(state, *test, &operand)
+            }
+            Condition::Binary(left, test, right) => {
+                let subject = self.text(state, left);
+                match test {
+                    shell::BinaryTest::Equal | shell::BinaryTest::NotEqual => {
+                        let tokens = self.pattern(state, right);
+                        let truth = tokens.map_or(Truth::Maybe, |tokens| pattern::matches(&tokens, &subject));
+                        if *test == shell::BinaryTest::Equal { truth } else { truth.not() }
+                    }
+                    test => {
+                        let other = self.text(state, right);
+                        self.binary(&subject, *test, &other)
+                    }
+                }
+            }
+            Condition::Not(inner) => self.condition(state, inner).not(),
+            Condition::And(left, right) => match self.condition(state, left) {
+                Truth::No => Truth::No,
+                truth => truth.and(self.condition(state, right)),
+            },
+            Condition::Or(left, right) => match self.condition(state, left) {
+                Truth::Yes => Truth::Yes,
+                truth => truth.or(self.condition(state, right)),
+            },
+        }
+    }
+}
+
+/// The variable that a condition asks for being empty, where it is a plain test of one.
+fn tested_variable(condition: &List) -> Option<&str> {
+    let [item] = condition.items.as_slice() else { return None };
+    let [command] = item.first.commands.as_slice() else { return None };
+    let word = match &command.kind {
+        CommandKind::Simple(simple) => match simple.words.as_slice() {
+            [bracket, operator, word, _] if bracket.bare() == Some("[") => {
+                matches!(operator.bare(), Some("-z" | "-n")).then_some(word)?
+            }
+            [bracket, word, _] if bracket.bare() == Some("[") => word,
+            _ => return None,
+        },
+        CommandKind::Test(Condition::Unary(UnaryTest::IsEmpty | UnaryTest::IsNotEmpty, word)) => word,
+        _ => return None,
+    };
+    variable_of(word)
+}
+
+fn variable_of(word: &Word) -> Option<&str> {
+    let part = match word.parts.as_slice() {
+        [Part::DoubleQuoted(inner)] => match inner.as_slice() {
+            [part] => part,
+            _ => return None,
+        },
+        [part] => part,
+        _ => return None,
+    };
+    match part {
+        Part::Parameter(parameter) if !parameter.is_indirect && !parameter.is_length && parameter.index.is_none() => {
+            let is_name = parameter.name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+            is_name.then_some(parameter.name.as_str())
+        }
+        _ => None,
+    }
+}

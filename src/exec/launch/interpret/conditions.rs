@@ -1,0 +1,169 @@
+//! `test`, `[` and the operators of `[[`.
+
+use super::Interpreter;
+use super::state::State;
+use super::text::{self, Truth};
+use crate::image::NodeKind;
+use crate::shell::{BinaryTest, UnaryTest};
+
+/// Words of one `test`; more are not read.
+const MAX_WORDS: usize = 64;
+
+impl Interpreter<'_, '_, '_> {
+    /// `test` with its operands.
+    pub(super) fn test(&mut self, state: &mut State, words: &[String]) -> Truth {
+        if words.iter().any(|word| word.starts_with(text::MANY)) || words.len() > MAX_WORDS {
+            return Truth::Maybe;
+        }
+        let (truth, rest) = self.any_of(state, words);
+        if rest.is_empty() { truth } else { Truth::Maybe }
+    }
+
+    fn any_of<'w>(&mut self, state: &mut State, words: &'w [String]) -> (Truth, &'w [String]) {
+        let (mut truth, mut rest) = self.all_of(state, words);
+        while let Some((_, after)) = rest.split_first().filter(|(first, after)| *first == "-o" && !after.is_empty()) {
+            let (next, after) = self.all_of(state, after);
+            truth = truth.or(next);
+            rest = after;
+        }
+        (truth, rest)
+    }
+
+    fn all_of<'w>(&mut self, state: &mut State, words: &'w [String]) -> (Truth, &'w [String]) {
+        let (mut truth, mut rest) = self.one(state, words);
+        while let Some((_, after)) = rest.split_first().filter(|(first, after)| *first == "-a" && !after.is_empty()) {
+            let (next, after) = self.one(state, after);
+            truth = truth.and(next);
+            rest = after;
+        }
+        (truth, rest)
+    }
+
+    fn one<'w>(&mut self, state: &mut State, words: &'w [String]) -> (Truth, &'w [String]) {
+        match words {
+            [] => (Truth::No, words),
+            [not, rest @ ..] if not == "!" && !rest.is_empty() => {
+                let (truth, rest) = self.one(state, rest);
+                (truth.not(), rest)
+            }
+            [open, rest @ ..] if open == "(" && rest.len() > 1 => {
+                let (truth, rest) = self.any_of(state, rest);
+                match rest.split_first() {
+                    Some((close, rest)) if close == ")" => (truth, rest),
+                    _ => (Truth::Maybe, &[]),
+                }
+            }
+            [left, operator, right, rest @ ..] if BinaryTest::parse(operator).is_some() => {
+                let operator = BinaryTest::parse(operator).unwrap_or(BinaryTest::Files);
+                (self.binary(left, operator, right), rest)
+            }
+            [operator, operand, rest @ ..]
+                if UnaryTest::parse(operator).is_some() && operand != "-a" && operand != "-o" =>
+            {
+                let operator = UnaryTest::parse(operator).unwrap_or(UnaryTest::Other);
+                (self.unary(state, operator, operand), rest)
+            }
+            [word, rest @ ..] => (text::is_empty(word).not(), rest),
+        }
+    }
+
+    pub(super) fn unary(&mut self, state: &mut State, test: UnaryTest, operand: &str) -> Truth {
+        let of_file = match test {
+            UnaryTest::IsNotEmpty => return text::is_empty(operand).not(),
+            UnaryTest::IsEmpty => return text::is_empty(operand),
+            UnaryTest::IsSet => {
+                return match state.var(operand) {
+                    Some(var) => Truth::of(var.value.is_some()),
+                    None => Truth::Usually(false),
+                };
+            }
+            UnaryTest::Other => return Truth::Maybe,
+            UnaryTest::Exists
+            | UnaryTest::IsFile
+            | UnaryTest::IsDirectory
+            | UnaryTest::IsLink
+            | UnaryTest::IsReadable
+            | UnaryTest::IsWritable
+            | UnaryTest::IsExecutable
+            | UnaryTest::HasSize
+            | UnaryTest::IsSpecial => self.file(state, test, operand),
+        };
+        if text::is_soft(operand) { of_file.soften() } else { of_file }
+    }
+
+    fn file(&mut self, state: &mut State, test: UnaryTest, operand: &str) -> Truth {
+        let Some(path) = self.absolute(state, operand) else { return Truth::Maybe };
+        if text::plain(operand).is_empty() {
+            return Truth::No;
+        }
+        let is_run_time =
+            ["/proc", "/dev", "/sys"].iter().any(|top| path == *top || path.starts_with(&format!("{top}/")));
+        if is_run_time || state.written.contains(&path) {
+            return Truth::Maybe;
+        }
+        let Some(id) = self.find_node(&path, test != UnaryTest::IsLink) else {
+            // A mount or an earlier command may bring it.
+            return if state.is_open { Truth::Maybe } else { Truth::Usually(false) };
+        };
+        let view = self.machine.rootfs.view(id);
+        match test {
+            UnaryTest::Exists => Truth::Yes,
+            UnaryTest::IsFile => Truth::of(view.kind == NodeKind::File),
+            UnaryTest::IsDirectory => Truth::of(view.kind == NodeKind::Directory),
+            UnaryTest::IsLink => Truth::of(view.kind == NodeKind::Symlink),
+            UnaryTest::IsExecutable => match (view.kind == NodeKind::Directory, state.is_open) {
+                (true, _) => Truth::Yes,
+                (false, true) if view.mode & 0o111 == 0 => Truth::Maybe,
+                (false, _) => Truth::of(view.mode & 0o111 != 0),
+            },
+            UnaryTest::HasSize if state.is_open => Truth::Maybe,
+            UnaryTest::HasSize => Truth::of(view.size > 0 || view.kind == NodeKind::Directory),
+            UnaryTest::IsSpecial => Truth::of(view.kind == NodeKind::Special),
+            UnaryTest::IsReadable => Truth::Usually(true),
+            UnaryTest::IsWritable => Truth::Maybe,
+            UnaryTest::IsNotEmpty | UnaryTest::IsEmpty | UnaryTest::IsSet | UnaryTest::Other => Truth::Maybe,
+        }
+    }
+
+    pub(super) fn binary(&mut self, left: &str, test: BinaryTest, right: &str) -> Truth {
+        let is_soft = text::is_soft(left) || text::is_soft(right);
+        let numbers = || -> Option<(i64, i64)> {
+            let number = |text: &str| text::plain(text).trim().parse::<i64>().ok();
+            Some((number(left)?, number(right)?))
+        };
+        let compared = |holds: fn(i64, i64) -> bool| numbers().map_or(Truth::Maybe, |(a, b)| Truth::of(holds(a, b)));
+        let truth = match test {
+            BinaryTest::Equal => return text::equal(left, right),
+            BinaryTest::NotEqual => return text::equal(left, right).not(),
+            BinaryTest::NumberEqual => compared(|a, b| a == b),
+            BinaryTest::NumberNotEqual => compared(|a, b| a != b),
+            BinaryTest::Less => compared(|a, b| a < b),
+            BinaryTest::LessOrEqual => compared(|a, b| a <= b),
+            BinaryTest::Greater => compared(|a, b| a > b),
+            BinaryTest::GreaterOrEqual => compared(|a, b| a >= b),
+            BinaryTest::Before if text::is_known(left) && text::is_known(right) => {
+                Truth::of(text::plain(left) < text::plain(right))
+            }
+            BinaryTest::After if text::is_known(left) && text::is_known(right) => {
+                Truth::of(text::plain(left) > text::plain(right))
+            }
+            BinaryTest::Before | BinaryTest::After | BinaryTest::Files => Truth::Maybe,
+            // `=~ ^text` of plain letters is all that is read of regular expressions.
+            BinaryTest::Matches => {
+                let subject = text::plain(left);
+                let plain = right.trim_start_matches('^');
+                let is_plain = !plain.is_empty()
+                    && plain.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '/' | ' ' | ':'));
+                match (is_plain && text::is_known(&subject), right.starts_with('^')) {
+                    (false, _) if subject.is_empty() && right.starts_with('^') && right.contains(['[', '+']) => {
+                        if right.contains(['*', '?', '|']) { Truth::Maybe } else { Truth::No }
+                    }
+                    (false, _) => Truth::Maybe,
+                    (true, true) => Truth::of(subject.starts_with(plain)),
+                    (true, false) => Truth::of(subject.contains(plain)),
+                }
+            }
+        };
+        if is_soft { truth.soften() } else { truth }
+    }
+}

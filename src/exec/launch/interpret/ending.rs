@@ -1,0 +1,132 @@
+//! The ends of a script's ways, and what they come to together.
+
+use std::rc::Rc;
+
+use super::state::{Blame, Status};
+use super::text::Truth;
+use crate::exec::CauseKind;
+use crate::exec::log::{Certainty, Followed, Log, Risk, Step};
+use crate::exec::outcome::{Death, Outcome};
+
+/// Where one way through a script ends.
+#[derive(Clone, Debug)]
+pub(super) struct Ending {
+    pub end: End,
+    pub weight: u64,
+    pub output: Option<String>,
+    pub is_open: bool,
+    pub line: usize,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum End {
+    /// The script ends itself: `exit`, or `set -e` after a test that fails.
+    Quits(Status),
+    /// Its last command ended.
+    Finishes(Status),
+    /// It became this program.
+    Becomes {
+        outcome: Outcome,
+        steps: Vec<Step>,
+        says: Vec<String>,
+        followed: Followed,
+    },
+    Unknown(String),
+    /// A loop without an end, and the program that fails in it.
+    Loops(Option<Rc<Blame>>),
+}
+
+impl Ending {
+    /// What fails, where something does.
+    fn broken(&self) -> Option<(Outcome, &[Step], &[String])> {
+        let of_status = |status: &Status| {
+            let blame = status.blame.clone().filter(|_| status.truth == Truth::No)?;
+            let mut outcome = blame.outcome.clone();
+            if let (Outcome::Dies { death, .. }, Some(code)) = (&mut outcome, status.code) {
+                *death = Death::Exit(code);
+            }
+            Some(outcome)
+        };
+        match &self.end {
+            End::Quits(status) | End::Finishes(status) => {
+                let outcome = of_status(status)?;
+                let blame = status.blame.as_ref()?;
+                Some((outcome, &blame.steps, &blame.says))
+            }
+            End::Becomes { outcome, steps, says, .. } => match outcome {
+                Outcome::Runs | Outcome::Emulated { .. } => None,
+                Outcome::Fails { .. } | Outcome::Dies { .. } | Outcome::Unknown { .. } => {
+                    Some((outcome.clone(), steps, says))
+                }
+            },
+            End::Loops(Some(blame)) => Some((blame.outcome.clone(), &blame.steps, &blame.says)),
+            End::Unknown(_) | End::Loops(None) => None,
+        }
+    }
+}
+
+/// Whether the cause is that a program is not there.
+pub(super) fn is_missing(kind: CauseKind) -> bool {
+    matches!(kind, CauseKind::NotInPath | CauseKind::MissingProgram | CauseKind::MissingFile)
+}
+
+/// What a script's ways come to. `None`: it runs, as far as `log` says.
+pub(super) fn combined(log: &mut Log, endings: Vec<Ending>, path: &str) -> Option<Outcome> {
+    let is_quit = |ending: &&Ending| matches!(ending.end, End::Quits(_)) && ending.broken().is_none();
+    let (quits, others): (Vec<&Ending>, Vec<&Ending>) = endings.iter().partition(is_quit);
+    let (broken, alive): (Vec<&Ending>, Vec<&Ending>) =
+        others.into_iter().partition(|ending| ending.broken().is_some());
+    let is_unknown = |ending: &&&Ending| matches!(ending.end, End::Unknown(_));
+    let heaviest = |list: &[&Ending]| list.iter().map(|ending| ending.weight).max().unwrap_or(0);
+    let fine: Vec<&Ending> = alive.iter().filter(|ending| !is_unknown(ending)).copied().collect();
+    if !broken.is_empty() && (fine.is_empty() || heaviest(&alive) == 0 && heaviest(&broken) > 0) {
+        let first = broken.iter().rev().max_by_key(|ending| ending.weight)?;
+        let (outcome, steps, says) = first.broken()?;
+        log.steps.extend_from_slice(steps);
+        log.says.extend_from_slice(says);
+        return Some(outcome);
+    }
+    for ending in &broken {
+        // What is missing on a way that may not be taken may be meant to be.
+        let is_there = |outcome: &Outcome| !outcome.cause().is_none_or(|cause| is_missing(cause.kind));
+        let is_new = |log: &Log| !log.risks.iter().any(|risk| (risk.by.as_str(), risk.line) == (path, ending.line));
+        if let Some((outcome, steps, _)) = ending.broken().filter(|(outcome, ..)| is_there(outcome) && is_new(log)) {
+            log.risks.push(Risk {
+                outcome,
+                steps: steps.to_vec(),
+                by: path.to_string(),
+                line: ending.line,
+                certainty: Certainty::Possible,
+            });
+        }
+    }
+    let usual: Vec<&Ending> = match heaviest(&alive) {
+        0 => alive.clone(),
+        _ => alive.iter().filter(|ending| ending.weight > 0).copied().collect(),
+    };
+    let becomes = |ending: &&&Ending| matches!(ending.end, End::Becomes { .. });
+    if let Some(main) = usual.iter().filter(becomes).rev().max_by_key(|ending| ending.weight)
+        && let End::Becomes { steps, says, .. } = &main.end
+    {
+        log.steps.extend_from_slice(steps);
+        log.says.extend_from_slice(says);
+    }
+    for ending in &usual {
+        match &ending.end {
+            End::Unknown(why) => {
+                log.open_end::<()>(format!("{path}:{}", ending.line), why);
+            }
+            End::Becomes { followed: Followed::Partial { at, why }, .. } => {
+                log.open_end::<()>(at.clone(), why);
+            }
+            _ => {}
+        }
+    }
+    if usual.is_empty()
+        && let Some(quit) = quits.iter().max_by_key(|ending| ending.weight)
+        && let End::Quits(Status { code: Some(code @ 1..), .. }) = &quit.end
+    {
+        log.open_end::<()>(format!("{path}:{}", quit.line), &format!("it ends itself with exit code {code}"));
+    }
+    None
+}

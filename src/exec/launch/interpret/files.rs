@@ -1,0 +1,178 @@
+//! What a script sees of the image's files.
+
+use super::pattern::{self, Token};
+use super::state::State;
+use super::text::{self, Truth};
+use super::{Interpreter, text::clean};
+use crate::exec::environment::{DEFAULT_PATH, variable};
+use crate::exec::kernel::mounts;
+use crate::image::{NodeId, NodeKind};
+use crate::inspect::FileKind;
+
+/// Paths that a glob or `find` gives.
+const MAX_PATHS: usize = 256;
+/// Directory entries that a glob or `find` looks at.
+const MAX_ENTRIES: usize = 4096;
+
+impl Interpreter<'_, '_, '_> {
+    /// A path from the root on, as the script's directory makes it.
+    pub(super) fn absolute(&self, state: &State, path: &str) -> Option<String> {
+        let path = text::plain(path);
+        if !text::is_known(&path) {
+            return None;
+        }
+        if path.starts_with('/') {
+            return Some(path);
+        }
+        let cwd = text::plain(state.cwd.as_ref()?);
+        let path = path.trim_start_matches("./");
+        Some(match path {
+            "." | "" => cwd,
+            path => format!("{}/{path}", cwd.trim_end_matches('/')),
+        })
+    }
+
+    pub(super) fn find_node(&self, path: &str, follows: bool) -> Option<NodeId> {
+        let rootfs = self.machine.rootfs;
+        let id = rootfs.walk(rootfs.root(), path.as_bytes(), follows, &|_| true).ok()?;
+        (!mounts::is_hidden(rootfs, id)).then_some(id)
+    }
+
+    /// The text of a file, where all of it was kept.
+    pub(super) fn file_text(&mut self, state: &State, path: &str) -> Option<String> {
+        let path = self.absolute(state, path)?;
+        if state.written.contains(&path) {
+            return None;
+        }
+        let id = self.find_node(&path, true)?;
+        let text = kept_text(self.machine.rootfs.view(id).fact?)?;
+        Some(self.bounded(clean(&text)))
+    }
+
+    /// The paths that match a pattern, sorted. `None`: not known.
+    pub(super) fn glob(&mut self, state: &State, tokens: &[Token]) -> Option<Vec<String>> {
+        let is_absolute = tokens.first() == Some(&Token::Char('/'));
+        let start = if is_absolute { "/".to_string() } else { text::plain(state.cwd.as_ref()?) };
+        let parts: Vec<&[Token]> =
+            tokens.split(|token| *token == Token::Char('/')).filter(|part| !part.is_empty()).collect();
+        // Each found path, as written and as it is in the tree.
+        let mut found: Vec<(String, String)> = vec![(if is_absolute { "/".to_string() } else { String::new() }, start)];
+        let mut looked_at = 0;
+        for (at, part) in parts.iter().enumerate() {
+            let literal: Option<String> =
+                part.iter().map(|token| if let Token::Char(c) = token { Some(*c) } else { None }).collect();
+            let mut next = Vec::new();
+            for (shown, real) in found {
+                let join = |base: &str, name: &str| match base {
+                    "" => name.to_string(),
+                    base => format!("{}/{name}", base.trim_end_matches('/')),
+                };
+                if let Some(name) = &literal {
+                    let path = join(&real, name);
+                    if self.find_node(&path, at + 1 < parts.len()).is_some() {
+                        next.push((join(&shown, name), path));
+                    }
+                    continue;
+                }
+                let Some(directory) = self.find_node(&real, true) else { continue };
+                let mut names = Vec::new();
+                for child in self.machine.rootfs.children(directory) {
+                    looked_at += 1;
+                    let name = String::from_utf8_lossy(child.name).into_owned();
+                    let is_hidden = name.starts_with('.') && part.first() != Some(&Token::Char('.'));
+                    if !is_hidden && pattern::matches(part, &name) == Truth::Yes {
+                        names.push(clean(&name));
+                    }
+                    if looked_at > MAX_ENTRIES {
+                        return None;
+                    }
+                }
+                names.sort();
+                next.extend(names.iter().map(|name| (join(&shown, name), join(&real, name))));
+            }
+            if next.len() > MAX_PATHS {
+                return None;
+            }
+            found = next;
+        }
+        self.spend(looked_at / 16);
+        Some(found.into_iter().map(|(shown, _)| shown).collect())
+    }
+
+    /// The executable file that a name stands for on PATH.
+    pub(super) fn search(&mut self, state: &State, name: &str, env: &[String]) -> Option<String> {
+        let is_program = |own: &Self, path: &str| {
+            let view = own.machine.rootfs.view(own.find_node(path, true)?);
+            (view.kind == NodeKind::File && view.mode & 0o111 != 0).then_some(())
+        };
+        self.on_path(state, name, env, is_program)
+    }
+
+    /// The file that `.` reads for a name.
+    pub(super) fn search_text(&mut self, state: &State, name: &str, env: &[String]) -> Option<String> {
+        let is_file = |own: &Self, path: &str| {
+            let view = own.machine.rootfs.view(own.find_node(path, true)?);
+            (view.kind == NodeKind::File).then_some(())
+        };
+        self.on_path(state, name, env, is_file)
+    }
+
+    fn on_path(
+        &self,
+        state: &State,
+        name: &str,
+        env: &[String],
+        is_it: impl Fn(&Self, &str) -> Option<()>,
+    ) -> Option<String> {
+        if name.contains('/') {
+            let path = self.absolute(state, name)?;
+            return is_it(self, &path).map(|()| name.to_string());
+        }
+        let path = text::plain(variable(env, "PATH").unwrap_or(DEFAULT_PATH));
+        path.split(':').filter(|directory| text::is_known(directory)).find_map(|directory| {
+            let candidate = self.absolute(state, &format!("{}/{name}", directory.trim_end_matches('/')))?;
+            is_it(self, &candidate).map(|()| candidate)
+        })
+    }
+
+    /// Files below a directory in the order of their paths, each with whether it is a directory.
+    pub(super) fn below(&mut self, directory: &str, depth: usize) -> Option<Vec<(String, NodeId)>> {
+        let mut found = Vec::new();
+        let mut open = vec![(directory.trim_end_matches('/').to_string(), self.find_node(directory, true)?, depth)];
+        while let Some((path, id, depth)) = open.pop() {
+            let mut children = Vec::new();
+            for child in self.machine.rootfs.children(id) {
+                children.push((
+                    format!("{path}/{}", clean(&String::from_utf8_lossy(child.name))),
+                    child.id,
+                    child.kind,
+                ));
+            }
+            children.sort_by(|a, b| a.0.cmp(&b.0));
+            for (path, id, kind) in children {
+                if kind == NodeKind::Directory && depth > 1 {
+                    open.push((path.clone(), id, depth - 1));
+                }
+                found.push((path, id));
+            }
+            if found.len() > MAX_ENTRIES {
+                return None;
+            }
+        }
+        self.spend(found.len() / 16);
+        found.sort();
+        Some(found)
+    }
+}
+
+/// A file's text, where its kind keeps it whole.
+pub(crate) fn kept_text(kind: &FileKind) -> Option<String> {
+    match kind {
+        FileKind::Script(script) if script.is_whole => Some(String::from_utf8_lossy(&script.text).into_owned()),
+        FileKind::Config(bytes) if bytes.len() < crate::inspect::CONFIG_BYTES => {
+            Some(String::from_utf8_lossy(bytes).into_owned())
+        }
+        FileKind::Empty => Some(String::new()),
+        _ => None,
+    }
+}

@@ -1,0 +1,243 @@
+//! Scripts and what they start. What the real dash and bash do with each was seen by running it in a chroot of Debian 12.
+
+use std::time::Instant;
+
+use crate::exec::tests::{short, tree};
+use crate::exec::{Exec, Followed, Trace, trace};
+use crate::inspect::elf_builder::ElfBuilder;
+use crate::platform::{Arch, Node};
+
+/// /app, /srv/app and the tools run; /foreign, /srv/bin/tool and /srv/foreign are for another architecture.
+fn run_with(extra: &[(&str, u16, &str)], words: &[&str], env: &[&str]) -> Trace {
+    let (app, foreign) = (ElfBuilder::amd64().build(), ElfBuilder::arm64().build());
+    let tools = [
+        "cat",
+        "chown",
+        "dirname",
+        "basename",
+        "find",
+        "sort",
+        "readlink",
+        "id",
+        "uname",
+        "mkdir",
+        "sleep",
+        "gosu",
+        "dpkg",
+        "getconf",
+        "run-parts",
+        "env",
+        "tini",
+        "sh",
+        "dash",
+        "bash",
+        "grep",
+    ];
+    let paths: Vec<String> = tools.iter().map(|tool| format!("usr/bin/{tool}")).collect();
+    let mut files: Vec<(&str, u16, &[u8])> = paths.iter().map(|path| (path.as_str(), 0o755, app.as_slice())).collect();
+    for path in ["bin/sh", "bin/bash", "app", "srv/app"] {
+        files.push((path, 0o755, &app));
+    }
+    for path in ["foreign", "srv/bin/tool", "srv/foreign"] {
+        files.push((path, 0o755, &foreign));
+    }
+    files.push(("etc/passwd", 0o644, b"root:x:0:0:root:/root:/bin/sh\nweb:x:33:33::/srv:/bin/sh\n"));
+    files.extend(extra.iter().map(|(path, mode, text)| (*path, *mode, text.as_bytes())));
+    let argv = words.iter().map(|word| word.to_string()).collect();
+    let env = std::iter::once("PATH=/usr/bin:/bin").chain(env.iter().copied()).map(str::to_string).collect();
+    let call = Exec { argv, env, working_dir: "/".into(), user: String::new() };
+    trace(&tree(&files), &call, &Node::plain(Arch::Amd64))
+}
+
+fn run(script: &str, args: &[&str]) -> Trace {
+    let words: Vec<&str> = std::iter::once("/e").chain(args.iter().copied()).collect();
+    run_with(&[("e", 0o755, script)], &words, &[])
+}
+
+/// The outcome, and where the call was not followed to its end.
+fn told(trace: &Trace) -> String {
+    let risks: Vec<String> =
+        trace.risks.iter().map(|risk| format!(" risk {}:{}", risk.line, short(&risk.outcome))).collect();
+    let partial = match &trace.followed {
+        Followed::Full => String::new(),
+        Followed::Partial { at, .. } => format!(" to {at}"),
+    };
+    format!("{}{partial}{}", short(&trace.outcome), risks.concat())
+}
+
+fn sh(script: &str, args: &[&str], expected: &str) {
+    let trace = run(&format!("#!/bin/sh\n{script}\n"), args);
+    assert_eq!(told(&trace), expected, "{script}\n{trace:#?}");
+}
+
+fn bash(script: &str, args: &[&str], expected: &str) {
+    let trace = run(&format!("#!/bin/bash\n{script}\n"), args);
+    assert_eq!(told(&trace), expected, "{script}\n{trace:#?}");
+}
+
+const FOREIGN: &str = "exit 126 foreign-architecture";
+
+#[test]
+fn functions_are_called_with_arguments_and_set_what_they_set() {
+    sh("f() { :; }\nf x\nexec /app", &[], "runs");
+    sh("log() { echo \"$@\"; }\nlog \"starting up\"\nexec /foreign", &[], FOREIGN);
+    sh("add() { x=\"$1\"; PATH=\"${x}:$PATH\"; }\nadd /srv/bin\nexec tool", &[], FOREIGN);
+    sh("main () {\n  exec \"$1\"\n}\nmain /foreign", &[], FOREIGN);
+    sh("f() { return 1; }\nif f; then exec /foreign; fi\nexec /app", &[], "runs");
+    sh("f() { set -- a b; shift; }\nf\nexec \"$@\"", &["/foreign"], FOREIGN);
+    bash("function f { local p=/app; p=/foreign; }\np=/app\nf\nexec \"$p\"", &[], "runs");
+    sh("x() { x; }\nx\nexec /app", &[], "runs to /e:2");
+}
+
+#[test]
+fn arguments_are_shifted_set_and_sorted_by_case() {
+    let options =
+        "while [ $# -gt 0 ]; do case \"$1\" in --) shift; break;; -*) shift;; *) break;; esac; done\nexec \"$@\"";
+    sh(options, &["-v", "--", "/foreign"], FOREIGN);
+    sh(options, &["-v", "/app"], "runs");
+    sh("if [ \"${1#-}\" != \"$1\" ]; then set -- /foreign \"$@\"; fi\nexec \"$@\"", &["-x"], FOREIGN);
+    sh("case \"$1\" in\n  serve|run) shift; exec /foreign \"$@\" ;;\n  *) exec \"$@\" ;;\nesac", &["run"], FOREIGN);
+    sh("case \"$1\" in\n  serve|run) exec /foreign ;;\n  *) exec \"$@\" ;;\nesac", &["/app"], "runs");
+    bash("CLI=(\"$@\")\nexec \"${CLI[@]}\"", &["/foreign"], FOREIGN);
+    bash(
+        "CLI=()\nwhile [[ $# -gt 0 ]]; do CLI+=(\"$1\"); shift; done\nexec \"${CLI[@]:1}\"",
+        &["x", "/foreign"],
+        FOREIGN,
+    );
+    bash("[[ \"$1\" == run* ]] && exec /foreign\nexec /app", &["running"], FOREIGN);
+}
+
+#[test]
+fn variables_have_defaults_and_parts() {
+    sh("exec ${APP:-/foreign}", &[], FOREIGN);
+    sh("APP=/app\nexec ${APP:-/foreign}", &[], "runs");
+    sh(": \"${APP:=/foreign}\"\nexec \"$APP\"", &[], FOREIGN);
+    sh("p=/srv/foreign.sh\nexec \"${p%.sh}\"", &[], FOREIGN);
+    sh("p=/x/foreign\nexec \"/${p##*/}\"", &[], FOREIGN);
+    bash("p=/app\nexec \"${p/app/foreign}\"", &[], FOREIGN);
+    sh("eval \"exec /$1\"", &["foreign"], FOREIGN);
+    sh("cmd=\"/foreign -x\"\nexec $cmd", &[], FOREIGN);
+}
+
+#[test]
+fn what_an_unknown_condition_may_start_is_told_apart() {
+    // All it may start is broken, or the only one is.
+    sh("if read x; then exec /foreign; else exec /srv/foreign; fi", &[], FOREIGN);
+    sh("if read x; then exec \"$x\"; fi\nexec /foreign", &[], FOREIGN);
+    // One of two.
+    sh("if read x; then exec /foreign; fi\nexec /app", &[], "runs risk 2:exit 126 foreign-architecture");
+    // An image's own environment decides as it stands.
+    sh("if [ -z \"$LOCAL\" ]; then exec /foreign; else exec /app; fi", &[], FOREIGN);
+    let script = "#!/bin/sh\nif [ -n \"$KIND\" ]; then exec /foreign; fi\nexec /app\n";
+    assert_eq!(told(&run_with(&[("e", 0o755, script)], &["/e"], &["KIND=x"])), FOREIGN);
+    // Ending on a usage error is no way to start.
+    sh("if [ -z \"$PASSWORD\" ]; then echo missing; exit 1; fi\nexec /foreign", &[], FOREIGN);
+    sh("until grep x /proc/y; do sleep 1; done\nexec /foreign", &[], FOREIGN);
+}
+
+#[test]
+fn tools_with_a_known_answer_answer() {
+    sh("exec \"$(dirname \"$0\")/foreign\"", &[], FOREIGN);
+    sh("cd \"$(dirname \"$(readlink -f \"$0\")\")\"\nexec ./foreign", &[], FOREIGN);
+    sh("[ \"$(id -u)\" = 0 ] && exec /foreign\nexec /app", &[], FOREIGN);
+    sh("case \"$(uname -m)\" in x86_64) exec /foreign;; esac\nexec /app", &[], FOREIGN);
+    sh("if command -v gosu >/dev/null; then exec /foreign; fi\nexec /app", &[], FOREIGN);
+    sh("if ! command -v nothing >/dev/null 2>&1; then exec /foreign; fi\nexec /app", &[], FOREIGN);
+    sh("exec \"$(cat /etc/start)\"", &[], "runs to /e:2");
+    bash("x=$(dpkg --print-architecture)\n[ $x = amd64 ] && exec /foreign", &[], FOREIGN);
+}
+
+#[test]
+fn a_wrapper_that_changes_the_user_runs_the_script_again() {
+    let script = "set -e\nif [ \"$1\" = /app ] && [ \"$(id -u)\" = 0 ]; then\n  find . -user x -exec chown web '{}' +\n  exec gosu web \"$0\" \"$@\"\nfi\nexec /foreign";
+    sh(script, &["/app"], FOREIGN);
+    sh(&script.replace("exec /foreign", "exec \"$@\""), &["/app"], "runs");
+}
+
+#[test]
+fn files_of_a_directory_are_run_in_turn() {
+    let each = "#!/bin/sh\nset -e\nfor f in /hooks/*; do\n  case \"$f\" in\n    *.sh) if [ -x \"$f\" ]; then \"$f\"; else . \"$f\"; fi ;;\n  esac\ndone\nexec /app\n";
+    let hooks =
+        |mode: u16, text: &str| told(&run_with(&[("e", 0o755, each), ("hooks/1.sh", mode, text)], &["/e"], &[]));
+    assert_eq!(hooks(0o755, "#!/bin/sh\necho hi\n"), "runs");
+    assert_eq!(hooks(0o755, "#!/bin/sh\nset -e\n/foreign\n"), FOREIGN);
+    assert_eq!(hooks(0o755, "#!/bin/sh\r\necho hi\r\n"), "exit 127 script-crlf");
+    assert_eq!(hooks(0o644, "/foreign\n"), FOREIGN);
+    let piped = "#!/bin/sh\nset -e\nfind /hooks -follow -type f -print | sort -V | while read -r f; do\n  if [ -x \"$f\" ]; then \"$f\"; fi\ndone\nexec /app\n";
+    let hooks = |text: &str| told(&run_with(&[("e", 0o755, piped), ("hooks/1.sh", 0o755, text)], &["/e"], &[]));
+    assert_eq!(hooks("#!/bin/sh\n/foreign || exit 1\n"), "exit 1 foreign-architecture");
+    assert_eq!(hooks("#!/bin/sh\necho hi\n"), "runs");
+    let parts = "#!/bin/sh\nset -e\nrun-parts --exit-on-error /hooks\nexec /app\n";
+    assert_eq!(
+        told(&run_with(&[("e", 0o755, parts), ("hooks/1", 0o755, "#!/bin/sh\r\n")], &["/e"], &[])),
+        "exit 1 script-crlf"
+    );
+}
+
+#[test]
+fn a_sourced_file_brings_its_functions() {
+    let with = |lib: &str, script: &str| {
+        told(&run_with(&[("e", 0o755, script), ("opt/lib.sh", 0o644, lib)], &["/e", "/foreign"], &[]))
+    };
+    assert_eq!(with("run() { exec \"$@\"; }\n", "#!/bin/bash\n. /opt/lib.sh\nrun \"$@\"\n"), FOREIGN);
+    assert_eq!(
+        with("run() { exec \"$@\"; }\n", "#!/bin/bash\nsource \"$(dirname \"$0\")opt/lib.sh\"\nrun \"$@\"\n"),
+        FOREIGN
+    );
+    // What is not in the image may bring any function.
+    assert_eq!(with("", "#!/bin/sh\n. /none/lib.sh\nhelp_me\nexec /app\n"), "runs");
+}
+
+#[test]
+fn jobs_in_the_background_count_where_they_are_waited_for() {
+    sh("/foreign &\nwait", &[], FOREIGN);
+    sh("trap 'kill 0' TERM\n/foreign &\nPID=$!\nwait $PID", &[], FOREIGN);
+    sh("/app &\nwait", &[], "runs");
+    sh("while true; do /foreign; sleep 1; done", &[], FOREIGN);
+    sh("until /foreign; do sleep 1; done", &[], FOREIGN);
+    sh("while :; do /app; sleep 1; done", &[], "runs");
+}
+
+#[test]
+fn subshells_pipes_and_documents_are_followed() {
+    sh("( exec /foreign )", &[], FOREIGN);
+    sh("( cd /srv && exec ./foreign )", &[], FOREIGN);
+    sh("cat > /tmp/c <<EOF\nx=$HOME\nEOF\nexec /foreign", &[], FOREIGN);
+    sh("set -e\nx=$(/foreign)\nexec /app", &[], FOREIGN);
+    sh("if read _ 2>/dev/null <&3 ; then\n exec 3<&-\nfi\nexec /foreign", &[], FOREIGN);
+    sh("exec >/tmp/log 2>&1\nexec /foreign", &[], FOREIGN);
+}
+
+#[test]
+fn a_text_that_no_shell_reads_is_followed_to_its_error() {
+    sh("if true; then\nexec /app", &[], "runs to /e:4");
+    sh("exec /foreign\nfi", &[], FOREIGN);
+}
+
+#[test]
+fn hostile_scripts_end_in_time() {
+    let cycle = "#!/bin/sh\n/e \"$@\" a; /e \"$@\" b; /e c\n";
+    let double = format!("#!/bin/sh\nX=xxxxxxxx\n{}exec /app\n", "X=$X$X\n".repeat(200));
+    let forks = format!(
+        "#!/bin/sh\n{}exec \"$A1$B2\"\n",
+        (0..200).map(|at| format!("if read x; then A{at}=$x; B{at}=1; fi\n")).collect::<String>()
+    );
+    let loops =
+        "#!/bin/sh\nwhile read x; do while read y; do while read z; do a=$a$x$y$z; done; done; done\nexec /app\n";
+    let fan = format!(
+        "#!/bin/bash\n{}\n",
+        (0..30).map(|at| format!("f{at}() {{ f{} a$1; f{} b$1; }}\n", at + 1, at + 1)).collect::<String>()
+            + "f0\nexec /app"
+    );
+    let args = format!("#!/bin/sh\n{}exec \"$@\"\n", "set -- \"$@\" \"$@\" x\n".repeat(100));
+    let evil = "#!/bin/sh\ne() { eval \"e $1\"; }\ne x\n".to_string();
+    let globs = format!("#!/bin/sh\n{}", "for f in /*/*/*; do echo $f; done\n".repeat(200));
+    for script in [cycle, &double, &forks, loops, &fan, &args, &evil, &globs] {
+        let start = Instant::now();
+        let trace = run(script, &["x"]);
+        let took = start.elapsed();
+        // Without optimisation, and with other tests at work.
+        assert!(took.as_millis() < 2_000, "{took:?} {}", &script[..script.len().min(200)]);
+        assert!(trace.outcome.is_alive() || trace.outcome.cause().is_some());
+    }
+}

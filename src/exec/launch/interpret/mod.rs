@@ -1,0 +1,187 @@
+//! Runs a shell script without running it: an abstract interpreter of sh and bash as entry scripts use them. Values are
+//! texts that may have holes; where a condition is not known, both ways are taken. It ends within its budget for every
+//! text, and never guesses the name of a program.
+
+mod builtin;
+mod command;
+mod compound;
+mod conditions;
+mod ending;
+mod expand;
+mod files;
+mod numbers;
+mod pattern;
+mod print;
+mod run;
+mod state;
+mod text;
+mod tools;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::rc::Rc;
+
+use crate::exec::kernel::access::{self, Who};
+use crate::exec::kernel::binfmt::Machine;
+use crate::exec::launch::follow::Walk;
+use crate::exec::launch::shells::Shell;
+use crate::exec::log::{Followed, Log, Step};
+use crate::exec::outcome::Outcome;
+use crate::shell;
+
+use ending::Ending;
+pub(crate) use files::kept_text;
+use state::{Flow, State, Status, Value, Var, WHOLE};
+use text::{HOLE, Truth};
+pub(crate) use text::{clean, is_known, shown};
+
+/// A text of which nothing is known.
+pub(crate) const UNKNOWN: char = HOLE;
+
+/// Commands that are run for one call, programs that are started counting more: [`START_STEPS`].
+pub(crate) const MAX_STEPS: usize = 20_000;
+/// What starting a program costs of [`MAX_STEPS`].
+const START_STEPS: usize = 20;
+/// Bytes of text that are made for one call.
+const MAX_BYTES: usize = 16 << 20;
+/// Bytes of one value.
+const MAX_TEXT: usize = 64 << 10;
+/// Ways through a script that are kept apart.
+const MAX_WAYS: usize = 4;
+/// Turns of a loop over known values.
+const MAX_TURNS: usize = 128;
+/// Commands within commands, functions and scripts within one another.
+const MAX_NESTING: usize = 48;
+
+/// What was spent of a call's budget, and what it came to.
+#[derive(Debug, Default)]
+pub(crate) struct Budget {
+    pub steps: usize,
+    pub bytes: usize,
+    nesting: usize,
+    /// Calls that were followed before, by everything that decides about them.
+    memo: HashMap<u64, KnownCall>,
+}
+
+/// One call that a script makes, once it was followed.
+#[derive(Clone, Debug)]
+struct KnownCall {
+    outcome: Outcome,
+    steps: Vec<Step>,
+    says: Vec<String>,
+    followed: Followed,
+}
+
+/// A script's tree and the name by which messages call it.
+#[derive(Debug)]
+pub(crate) struct Source {
+    script: shell::Script,
+    path: String,
+}
+
+/// How a shell is started on a text.
+pub(crate) struct ShellCall<'c> {
+    pub text: &'c str,
+    /// `$0` and what follows it.
+    pub arguments: &'c [String],
+    pub kind: Shell,
+    /// What the shell calls itself in messages.
+    pub label: &'c str,
+    pub ends_on_error: bool,
+}
+
+struct Interpreter<'m, 'a, 'l> {
+    machine: &'m Machine<'a>,
+    log: &'l mut Log,
+    kind: Shell,
+    walk: &'m Walk,
+    /// The script whose commands run, which a function of another one may be.
+    source: Rc<Source>,
+    endings: Vec<Ending>,
+    /// The last failure that a script went on after.
+    passed: Option<Rc<state::Blame>>,
+}
+
+impl Machine<'_> {
+    /// Follows a shell's text. `None`: what it starts runs.
+    pub(crate) fn interpret(&self, log: &mut Log, call: &ShellCall<'_>, walk: &Walk) -> Option<Outcome> {
+        if log.budget.nesting >= MAX_NESTING || log.budget.steps >= MAX_STEPS {
+            return log.open_end(call.label.to_string(), "its scripts start one another too often to follow");
+        }
+        log.budget.bytes += call.text.len();
+        let source = Rc::new(Source { script: shell::parse(call.text), path: call.label.to_string() });
+        let state = self.first_state(call, walk);
+        let endings = {
+            let mut interpreter = Interpreter {
+                machine: self,
+                log,
+                kind: call.kind,
+                walk,
+                source: Rc::clone(&source),
+                endings: Vec::new(),
+                passed: None,
+            };
+            let states = interpreter.source(state);
+            interpreter.fall_off(states);
+            interpreter.endings
+        };
+        ending::combined(log, endings, &source.path)
+    }
+
+    fn first_state(&self, call: &ShellCall<'_>, walk: &Walk) -> State {
+        let mut vars = BTreeMap::new();
+        for line in &walk.env {
+            if let Some((name, value)) = line.split_once('=') {
+                let value = Some(Value::Text(value.to_string()));
+                vars.insert(name.to_string(), Var { value, is_exported: true });
+            }
+        }
+        let args = call.arguments.iter().skip(1).cloned().collect();
+        State {
+            vars: Rc::new(vars),
+            zero: call.arguments.first().map_or("", String::as_str).into(),
+            args: Rc::new(args),
+            functions: Rc::new(BTreeMap::new()),
+            cwd: Some(String::from_utf8_lossy(&self.cwd.path(self.rootfs)).as_ref().into()),
+            ends_on_error: call.ends_on_error,
+            is_open: walk.is_open,
+            has_unknown_commands: false,
+            globs_to_nothing: false,
+            written: Rc::new(BTreeSet::new()),
+            status: Status::of(Truth::Yes),
+            flow: Flow::Next,
+            output: None,
+            input: None,
+            background: None,
+            trouble: None,
+            locals: Vec::new(),
+            weight: WHOLE,
+        }
+    }
+}
+
+impl Interpreter<'_, '_, '_> {
+    /// `id -u`
+    fn user_number(&self) -> String {
+        match (&self.walk.user, &self.machine.who) {
+            (Some(user), _) => user.clone(),
+            (None, Who::Root) => "0".to_string(),
+            (None, Who::User { uid, .. }) => uid.to_string(),
+            (None, Who::Unknown) => HOLE.to_string(),
+        }
+    }
+
+    /// The home directory that runtimes set by /etc/passwd.
+    fn home(&self) -> String {
+        let number = self.user_number();
+        let passwd = access::config(self.machine.rootfs, "/etc/passwd").unwrap_or_default();
+        let row = passwd
+            .lines()
+            .map(|line| line.split(':').collect::<Vec<_>>())
+            .find(|row| row.get(2) == Some(&number.as_str()));
+        row.and_then(|row| row.get(5).map(|home| clean(home))).unwrap_or(HOLE.to_string())
+    }
+}
+
+#[cfg(test)]
+#[path = "interpret_tests.rs"]
+mod tests;

@@ -1,0 +1,230 @@
+//! Shell patterns against texts that are known in part. Source: POSIX XCU 2.14.
+
+use super::text::{self, HOLE, MANY, Truth};
+
+/// Characters of a pattern and a text beyond which they are not compared.
+const MAX_CHARS: usize = 1024;
+
+/// A pattern's element.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Token {
+    Char(char),
+    One,
+    Star,
+    /// `[a-z]`: ranges, and whether it is the complement.
+    Class(Vec<(char, char)>, bool),
+    /// Text that is not known.
+    Hole,
+}
+
+/// Reads a pattern from pieces, each with whether it was quoted. `None`: an extended pattern, which is not read.
+pub fn pattern(pieces: &[(String, bool)]) -> Option<Vec<Token>> {
+    let mut tokens = Vec::new();
+    for (text, is_quoted) in pieces {
+        let chars: Vec<char> = text.chars().filter(|c| *c != text::SOFT).collect();
+        let mut at = 0;
+        while let Some(c) = chars.get(at) {
+            at += 1;
+            tokens.push(match c {
+                &HOLE | &MANY => Token::Hole,
+                c if *is_quoted => Token::Char(*c),
+                '?' | '*' | '+' | '@' | '!' if chars.get(at) == Some(&'(') => return None,
+                '?' => Token::One,
+                '*' => Token::Star,
+                '[' => match class(&chars[at..]) {
+                    Some((class, len)) => {
+                        at += len;
+                        class
+                    }
+                    None => Token::Char('['),
+                },
+                c => Token::Char(*c),
+            });
+        }
+    }
+    Some(tokens)
+}
+
+/// What follows `[`, and how long it is.
+fn class(chars: &[char]) -> Option<(Token, usize)> {
+    let is_complement = matches!(chars.first(), Some('!' | '^'));
+    let mut at = usize::from(is_complement);
+    let start = at;
+    let mut ranges = Vec::new();
+    loop {
+        let c = *chars.get(at)?;
+        if c == ']' && at > start {
+            return Some((Token::Class(ranges, is_complement), at + 1));
+        }
+        if c == '[' && chars.get(at + 1) == Some(&':') {
+            let end = (at + 2..chars.len()).find(|end| chars[*end] == ':' && chars.get(end + 1) == Some(&']'))?;
+            let name: String = chars[at + 2..end].iter().collect();
+            match name.as_str() {
+                "digit" => ranges.push(('0', '9')),
+                "alpha" => ranges.extend([('a', 'z'), ('A', 'Z')]),
+                "alnum" => ranges.extend([('a', 'z'), ('A', 'Z'), ('0', '9')]),
+                "lower" => ranges.push(('a', 'z')),
+                "upper" => ranges.push(('A', 'Z')),
+                "space" | "blank" => ranges.extend([(' ', ' '), ('\t', '\r')]),
+                _ => return None,
+            }
+            at = end + 2;
+            continue;
+        }
+        if chars.get(at + 1) == Some(&'-') && chars.get(at + 2).is_some_and(|c| *c != ']') {
+            ranges.push((c, chars[at + 2]));
+            at += 3;
+        } else {
+            ranges.push((c, c));
+            at += 1;
+        }
+    }
+}
+
+/// Whether a text matches a pattern as a whole.
+pub fn matches(tokens: &[Token], text: &str) -> Truth {
+    let is_soft = text::is_soft(text);
+    let chars: Vec<char> = text.chars().filter(|c| *c != text::SOFT).collect();
+    if tokens.len() > MAX_CHARS || chars.len() > MAX_CHARS {
+        return Truth::Maybe;
+    }
+    let has_hole = |c: &char| matches!(*c, HOLE | MANY);
+    let truth = if !chars.iter().any(has_hole) && !tokens.contains(&Token::Hole) {
+        Truth::of(may_match(tokens, &chars))
+    } else if !may_match(tokens, &chars) {
+        Truth::No
+    } else {
+        // Whatever stands in the holes: nothing, or something odd.
+        let filled = |with: &str| -> Vec<char> {
+            chars.iter().flat_map(|c| if has_hole(c) { with.chars().collect() } else { vec![*c] }).collect()
+        };
+        let always = !tokens.contains(&Token::Hole)
+            && may_match(tokens, &filled(""))
+            && may_match(tokens, &filled("\u{1}/ \u{1}"));
+        if always { Truth::Yes } else { Truth::Maybe }
+    };
+    if is_soft { truth.soften() } else { truth }
+}
+
+/// Whether pattern and text can be the same; a hole is any text.
+fn may_match(tokens: &[Token], chars: &[char]) -> bool {
+    // reach[j]: the tokens so far match the first j characters.
+    let mut reach = vec![false; chars.len() + 1];
+    reach[0] = true;
+    let pass_holes = |reach: &mut Vec<bool>| {
+        for at in 0..chars.len() {
+            if reach[at] && matches!(chars[at], HOLE | MANY) {
+                reach[at + 1] = true;
+            }
+        }
+    };
+    pass_holes(&mut reach);
+    for token in tokens {
+        let mut next = vec![false; chars.len() + 1];
+        match token {
+            Token::Star | Token::Hole => {
+                let mut is_reached = false;
+                for (at, reached) in reach.iter().enumerate() {
+                    is_reached |= reached;
+                    next[at] = is_reached;
+                }
+            }
+            token => {
+                for at in 0..chars.len() {
+                    if !reach[at] {
+                        continue;
+                    }
+                    match chars[at] {
+                        // The token is in the hole, which may go on.
+                        HOLE | MANY => next[at] = true,
+                        c if is_one(token, c) => next[at + 1] = true,
+                        _ => {}
+                    }
+                }
+            }
+        }
+        pass_holes(&mut next);
+        reach = next;
+    }
+    reach[chars.len()]
+}
+
+fn is_one(token: &Token, c: char) -> bool {
+    match token {
+        Token::Char(expected) => *expected == c,
+        Token::One => true,
+        Token::Class(ranges, is_complement) => {
+            ranges.iter().any(|(from, to)| (*from..=*to).contains(&c)) != *is_complement
+        }
+        Token::Star | Token::Hole => true,
+    }
+}
+
+/// What is left of a text once the shortest or longest part that matches is taken off its start or end.
+pub fn trimmed(tokens: &[Token], text: &str, is_suffix: bool, is_longest: bool) -> String {
+    if !text::is_known(text) || tokens.contains(&Token::Hole) {
+        return HOLE.to_string();
+    }
+    let is_soft = text::is_soft(text);
+    let text = text::plain(text);
+    let mut cuts: Vec<usize> = text.char_indices().map(|(at, _)| at).chain([text.len()]).collect();
+    if cuts.len() > MAX_CHARS {
+        return HOLE.to_string();
+    }
+    // From the shortest part to the longest.
+    if is_suffix != is_longest {
+        cuts.reverse();
+    }
+    let fits = |at: &usize| {
+        let part = if is_suffix { &text[*at..] } else { &text[..*at] };
+        matches(tokens, part) == Truth::Yes
+    };
+    let rest = match cuts.iter().find(|at| fits(at)) {
+        Some(at) if is_suffix => text[..*at].to_string(),
+        Some(at) => text[*at..].to_string(),
+        None => text,
+    };
+    if is_soft { format!("{}{rest}", text::SOFT) } else { rest }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tokens(text: &str) -> Vec<Token> {
+        pattern(&[(text.to_string(), false)]).unwrap()
+    }
+
+    #[test]
+    fn patterns_match_whole_texts() {
+        for (glob, text, expected) in [
+            ("*.sh", "a.sh", true),
+            ("*.sh", "a.shx", false),
+            ("[a-c]?", "bx", true),
+            ("[!a-c]*", "bx", false),
+            ("-*", "-x", true),
+            ("a[[:digit:]]", "a7", true),
+            ("", "", true),
+            ("[", "[", true),
+        ] {
+            assert_eq!(matches(&tokens(glob), text), Truth::of(expected), "{glob} {text}");
+        }
+    }
+
+    #[test]
+    fn a_hole_matches_perhaps_and_a_star_surely() {
+        let holed = format!("/opt/{HOLE}");
+        assert_eq!(matches(&tokens("*"), &holed), Truth::Yes);
+        assert_eq!(matches(&tokens("/*"), &holed), Truth::Yes);
+        assert_eq!(matches(&tokens("/srv/*"), &holed), Truth::No);
+        assert_eq!(matches(&tokens("*.sh"), &holed), Truth::Maybe);
+    }
+
+    #[test]
+    fn parts_are_trimmed_from_either_end() {
+        assert_eq!(trimmed(&tokens("*/"), "/a/b", false, true), "b");
+        assert_eq!(trimmed(&tokens("/*"), "/a/b", true, false), "/a");
+        assert_eq!(trimmed(&tokens("-"), "-x", false, false), "x");
+        assert_eq!(trimmed(&tokens("%%"), "x", true, true), "x");
+    }
+}

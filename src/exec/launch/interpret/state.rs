@@ -1,0 +1,301 @@
+//! What is known of a shell at one point of its script, along one way through it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+use super::text::{HOLE, MANY, SOFT, Truth};
+use crate::exec::log::Step;
+use crate::exec::outcome::Outcome;
+use crate::shell::Command;
+
+/// The weight of the one way on which a script begins; each fork halves it.
+pub const WHOLE: u64 = 1 << 40;
+
+/// A shell's variables, arguments and options.
+#[derive(Clone, Debug, PartialEq)]
+pub struct State {
+    pub vars: Rc<BTreeMap<String, Var>>,
+    /// `$0`
+    pub zero: Rc<str>,
+    /// `$1` and what follows.
+    pub args: Rc<Vec<String>>,
+    pub functions: Rc<BTreeMap<String, Function>>,
+    /// Absolute. `None`: not known.
+    pub cwd: Option<Rc<str>>,
+    pub ends_on_error: bool,
+    /// A command that ran before may have made or changed any file.
+    pub is_open: bool,
+    /// A file was read as commands that are not known: names may be functions.
+    pub has_unknown_commands: bool,
+    pub globs_to_nothing: bool,
+    /// Files that the script itself wrote.
+    pub written: Rc<BTreeSet<String>>,
+    pub status: Status,
+    pub flow: Flow,
+    /// Standard output, where it is taken by `$(...)` or a pipe.
+    pub output: Option<String>,
+    /// Lines that `read` has still to read. `None`: not known.
+    pub input: Option<Rc<Vec<String>>>,
+    /// What a background job failed of.
+    pub background: Option<Rc<Blame>>,
+    /// The program for whose failure this branch is taken.
+    pub trouble: Option<Rc<Blame>>,
+    /// What the running functions' local variables were before, one frame for each function.
+    pub locals: Vec<Vec<(String, Option<Var>)>>,
+    pub weight: u64,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Var {
+    /// `None`: unset.
+    pub value: Option<Value>,
+    pub is_exported: bool,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    Text(String),
+    List(Vec<String>),
+}
+
+#[derive(Clone, Debug)]
+pub struct Function {
+    pub body: Rc<Command>,
+    /// Bodies of the here-documents of the script that defines it.
+    pub script: Rc<super::Source>,
+}
+
+impl PartialEq for Function {
+    fn eq(&self, other: &Function) -> bool {
+        Rc::ptr_eq(&self.body, &other.body)
+    }
+}
+
+/// How the last command ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Status {
+    pub truth: Truth,
+    pub code: Option<u8>,
+    /// The program that could not run, where that is why.
+    pub blame: Option<Rc<Blame>>,
+}
+
+impl Status {
+    pub fn of(truth: Truth) -> Status {
+        let code = match truth {
+            Truth::Yes => Some(0),
+            Truth::No => Some(1),
+            Truth::Maybe | Truth::Usually(_) => None,
+        };
+        Status { truth, code, blame: None }
+    }
+}
+
+/// A program that was started and could not run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Blame {
+    pub outcome: Outcome,
+    pub steps: Vec<Step>,
+    pub says: Vec<String>,
+    pub line: usize,
+    /// It was started to see whether it works, as in `if` and before `||`.
+    pub is_tested: bool,
+}
+
+/// Where a script goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    Next,
+    Break(usize),
+    Continue(usize),
+    Return,
+}
+
+impl State {
+    pub fn var(&self, name: &str) -> Option<&Var> {
+        self.vars.get(name)
+    }
+
+    pub fn set(&mut self, name: &str, value: Value) {
+        let vars = Rc::make_mut(&mut self.vars);
+        match vars.get_mut(name) {
+            Some(var) => var.value = Some(value),
+            None => {
+                vars.insert(name.to_string(), Var { value: Some(value), is_exported: false });
+            }
+        }
+    }
+
+    pub fn set_text(&mut self, name: &str, text: impl Into<String>) {
+        self.set(name, Value::Text(text.into()));
+    }
+
+    pub fn export(&mut self, name: &str) {
+        let vars = Rc::make_mut(&mut self.vars);
+        let var = vars.entry(name.to_string()).or_insert(Var { value: None, is_exported: false });
+        var.is_exported = true;
+    }
+
+    pub fn unset(&mut self, name: &str) {
+        Rc::make_mut(&mut self.vars).insert(name.to_string(), Var { value: None, is_exported: false });
+    }
+
+    /// The environment that a program started here gets.
+    pub fn environment(&self) -> Vec<String> {
+        let exported = self.vars.iter().filter(|(_, var)| var.is_exported);
+        exported
+            .filter_map(|(name, var)| match &var.value {
+                Some(Value::Text(text)) => Some(format!("{name}={text}")),
+                Some(Value::List(_)) | None => None,
+            })
+            .collect()
+    }
+
+    pub fn print(&mut self, text: &str) {
+        if let Some(output) = &mut self.output {
+            output.push_str(text);
+        }
+    }
+
+    /// A command's output that is not known.
+    pub fn print_unknown(&mut self) {
+        if let Some(output) = &mut self.output
+            && !output.ends_with(HOLE)
+        {
+            output.push(HOLE);
+        }
+    }
+
+    /// The ways of a condition: where it holds, and where it does not.
+    pub fn fork(self, truth: Truth) -> (Option<State>, Option<State>) {
+        let with = |weight: u64| State { weight, ..self.clone() };
+        match truth {
+            Truth::Yes => (Some(self), None),
+            Truth::No => (None, Some(self)),
+            Truth::Maybe => (Some(with(self.weight - self.weight / 2)), Some(with(self.weight / 2))),
+            Truth::Usually(true) => (Some(with(self.weight)), Some(with(0))),
+            Truth::Usually(false) => (Some(with(0)), Some(with(self.weight))),
+        }
+    }
+
+    /// Takes in another way: what differs is not known from here on.
+    fn absorb(&mut self, other: &State) {
+        // A way that only a user's choice leads to does not change what is usual.
+        let is_rare = other.weight == 0 && self.weight > 0;
+        self.weight += other.weight;
+        if self.vars != other.vars {
+            let vars = Rc::make_mut(&mut self.vars);
+            for (name, var) in other.vars.iter() {
+                match vars.get_mut(name) {
+                    Some(own) if own.value == var.value => own.is_exported |= var.is_exported,
+                    Some(own) => {
+                        own.value = either(&own.value, is_rare);
+                        own.is_exported |= var.is_exported;
+                    }
+                    None if is_rare => {}
+                    None => {
+                        let value = either(&var.value, false);
+                        vars.insert(name.clone(), Var { value, is_exported: var.is_exported });
+                    }
+                }
+            }
+            for (name, own) in vars.iter_mut() {
+                if !other.vars.contains_key(name) {
+                    own.value = either(&own.value, is_rare);
+                }
+            }
+        }
+        if self.args != other.args && !is_rare {
+            self.args = Rc::new(match self.args.len() == other.args.len() {
+                true => {
+                    let pairs = self.args.iter().zip(other.args.iter());
+                    pairs.map(|(a, b)| if a == b { a.clone() } else { HOLE.to_string() }).collect()
+                }
+                false => vec![MANY.to_string()],
+            });
+        }
+        if self.functions != other.functions {
+            let functions = Rc::make_mut(&mut self.functions);
+            for (name, function) in other.functions.iter() {
+                functions.entry(name.clone()).or_insert_with(|| function.clone());
+            }
+        }
+        if self.cwd != other.cwd && !is_rare {
+            self.cwd = None;
+        }
+        self.ends_on_error &= other.ends_on_error;
+        self.is_open |= other.is_open;
+        self.has_unknown_commands |= other.has_unknown_commands;
+        self.globs_to_nothing |= other.globs_to_nothing;
+        if self.written != other.written {
+            let written = Rc::make_mut(&mut self.written);
+            written.extend(other.written.iter().cloned());
+        }
+        if self.status != other.status {
+            let blame = self.status.blame.take().filter(|_| other.status.blame.is_some());
+            self.status = Status { truth: Truth::Maybe, code: None, blame };
+        }
+        if self.output != other.output {
+            self.output = self.output.as_ref().map(|_| HOLE.to_string());
+        }
+        if self.input != other.input {
+            self.input = None;
+        }
+        self.background = self.background.take().or_else(|| other.background.clone());
+    }
+
+    /// Whether both go on alike; how open the file system is, and what ran last, does not divide them.
+    pub fn is_alike(&self, other: &State) -> bool {
+        self.flow == other.flow
+            && self.vars == other.vars
+            && self.args == other.args
+            && self.functions == other.functions
+            && self.cwd == other.cwd
+            && self.ends_on_error == other.ends_on_error
+            && self.output == other.output
+            && self.input == other.input
+            && self.zero == other.zero
+    }
+}
+
+/// A value that is another one on another way.
+fn either(value: &Option<Value>, is_usual: bool) -> Option<Value> {
+    match value {
+        Some(Value::Text(text)) if is_usual && text.contains(SOFT) => value.clone(),
+        Some(Value::Text(text)) if is_usual => Some(Value::Text(format!("{SOFT}{text}"))),
+        _ if is_usual => value.clone(),
+        Some(Value::List(_)) => Some(Value::List(vec![MANY.to_string()])),
+        Some(Value::Text(_)) | None => Some(Value::Text(HOLE.to_string())),
+    }
+}
+
+/// The ways, those that are alike made one, and at most `limit` of them. `keeps_status`: what the last command came to
+/// is still to be asked for.
+pub fn joined(states: Vec<State>, limit: usize, keeps_status: bool) -> Vec<State> {
+    let mut kept: Vec<State> = Vec::new();
+    let (usual, rare): (Vec<State>, Vec<State>) = states.into_iter().partition(|state| state.weight > 0);
+    for state in usual.into_iter().chain(rare) {
+        let is_same = |other: &&mut State| other.is_alike(&state) && (!keeps_status || other.status == state.status);
+        match kept.iter_mut().find(is_same) {
+            Some(same) => same.absorb(&state),
+            None => kept.push(state),
+        }
+    }
+    while kept.len() > limit {
+        // Those with the same arguments first, for arguments decide what runs.
+        let last = kept.pop().expect("more than the limit are kept");
+        let fits = |other: &State| other.flow == last.flow && other.args == last.args;
+        match kept.iter().position(fits).or_else(|| kept.iter().position(|other| other.flow == last.flow)) {
+            Some(at) => kept[at].absorb(&last),
+            None => {
+                // Only ways with another flow are left: there are four kinds of flow at most.
+                kept.insert(0, last);
+                if kept.len() > limit + 4 {
+                    kept.truncate(limit);
+                }
+                break;
+            }
+        }
+    }
+    kept
+}

@@ -1,0 +1,144 @@
+//! Texts that are known in part. Three characters that no text can hold (they are Unicode noncharacters, and are taken out
+//! of what is read) mark what is not known.
+
+/// Any text, the empty one included.
+pub const HOLE: char = '\u{10ffff}';
+/// As a whole field: any number of fields.
+pub const MANY: char = '\u{10fffe}';
+/// The text is what it is unless the user sets a variable that the image leaves unset.
+pub const SOFT: char = '\u{10fffd}';
+
+/// A yes, a no, or neither.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Truth {
+    Yes,
+    No,
+    Maybe,
+    /// So unless the user, a mount or a command before makes it otherwise.
+    Usually(bool),
+}
+
+impl Truth {
+    pub fn of(value: bool) -> Truth {
+        if value { Truth::Yes } else { Truth::No }
+    }
+
+    pub fn not(self) -> Truth {
+        match self {
+            Truth::Yes => Truth::No,
+            Truth::No => Truth::Yes,
+            Truth::Maybe => Truth::Maybe,
+            Truth::Usually(value) => Truth::Usually(!value),
+        }
+    }
+
+    /// What it is, where it is known or usual.
+    pub fn usual(self) -> Option<bool> {
+        match self {
+            Truth::Yes => Some(true),
+            Truth::No => Some(false),
+            Truth::Maybe => None,
+            Truth::Usually(value) => Some(value),
+        }
+    }
+
+    pub fn and(self, other: Truth) -> Truth {
+        match (self, other) {
+            (Truth::No, _) | (_, Truth::No) => Truth::No,
+            (Truth::Yes, other) => other,
+            (this, Truth::Yes) => this,
+            (Truth::Usually(false), _) | (_, Truth::Usually(false)) => Truth::Usually(false),
+            (Truth::Maybe, _) | (_, Truth::Maybe) => Truth::Maybe,
+            (Truth::Usually(true), Truth::Usually(true)) => Truth::Usually(true),
+        }
+    }
+
+    pub fn or(self, other: Truth) -> Truth {
+        self.not().and(other.not()).not()
+    }
+
+    /// Less sure of it.
+    pub fn soften(self) -> Truth {
+        match self {
+            Truth::Yes => Truth::Usually(true),
+            Truth::No => Truth::Usually(false),
+            other => other,
+        }
+    }
+}
+
+pub fn is_mark(c: char) -> bool {
+    matches!(c, HOLE | MANY | SOFT)
+}
+
+/// Whether nothing in it is unknown.
+pub fn is_known(text: &str) -> bool {
+    !text.contains([HOLE, MANY])
+}
+
+pub fn is_soft(text: &str) -> bool {
+    text.contains(SOFT)
+}
+
+/// The text as it usually is.
+pub fn plain(text: &str) -> String {
+    text.chars().filter(|c| *c != SOFT).collect()
+}
+
+/// Texts read from files and from the image's config hold no marks.
+pub fn clean(text: &str) -> String {
+    if text.contains(is_mark) { text.replace(is_mark, "\u{fffd}") } else { text.to_string() }
+}
+
+/// For messages, and for programs that get it as an argument.
+pub fn shown(text: &str) -> String {
+    text.chars().filter(|c| *c != SOFT).map(|c| if is_mark(c) { '?' } else { c }).collect()
+}
+
+/// Whether two texts are the same.
+pub fn equal(a: &str, b: &str) -> Truth {
+    let is_sure = !is_soft(a) && !is_soft(b);
+    let (a, b) = (plain(a), plain(b));
+    let truth = match (is_known(&a), is_known(&b)) {
+        (true, true) => Truth::of(a == b),
+        (false, false) => Truth::Maybe,
+        (false, true) => may_be(&a, &b),
+        (true, false) => may_be(&b, &a),
+    };
+    if is_sure { truth } else { truth.soften() }
+}
+
+/// A text with holes against a known one: what comes before the first hole and after the last must fit.
+fn may_be(holed: &str, text: &str) -> Truth {
+    let start = holed.split([HOLE, MANY]).next().unwrap_or("");
+    let end = holed.rsplit([HOLE, MANY]).next().unwrap_or("");
+    let fits = text.len() >= start.len() + end.len() && text.starts_with(start) && text.ends_with(end);
+    if fits { Truth::Maybe } else { Truth::No }
+}
+
+/// Whether it is the empty text.
+pub fn is_empty(text: &str) -> Truth {
+    let stripped = plain(text);
+    let truth = match stripped.chars().all(is_mark) {
+        true if stripped.is_empty() => Truth::Yes,
+        true => Truth::Maybe,
+        false => Truth::No,
+    };
+    if is_soft(text) { truth.soften() } else { truth }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_with_a_hole_may_be_what_fits_around_it() {
+        let holed = format!("/opt/{HOLE}/bin");
+        assert_eq!(equal(&holed, "/opt/x/bin"), Truth::Maybe);
+        assert_eq!(equal(&holed, "/srv/x/bin"), Truth::No);
+        assert_eq!(equal("a", "a"), Truth::Yes);
+        assert_eq!(equal(&format!("{SOFT}a"), "b"), Truth::Usually(false));
+        assert_eq!(is_empty(&HOLE.to_string()), Truth::Maybe);
+        assert_eq!(is_empty(&SOFT.to_string()), Truth::Usually(true));
+    }
+}

@@ -1,0 +1,148 @@
+//! supervisord's and monit's configuration. Source: supervisord's documentation, "Configuration File"; monit(1).
+
+use super::{Service, entries, is_file, text_of, words_of};
+use crate::exec::kernel::binfmt::Machine;
+
+/// Where supervisord looks for its file. Source: supervisor/options.py `default_configfile`.
+const PLACES: &[&str] =
+    &["/etc/supervisord.conf", "/etc/supervisor/supervisord.conf", "/etc/supervisord/supervisord.conf"];
+
+/// One `[section]` with its keys, each with its line.
+struct Section {
+    name: String,
+    keys: Vec<(String, String, usize)>,
+}
+
+pub(super) fn supervisord(machine: &Machine<'_>, argv: &[String]) -> Option<Vec<Service>> {
+    let mut words = argv.iter().skip(1);
+    let mut named = None;
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "-c" | "--configuration" => named = words.next().cloned(),
+            word => {
+                if let Some(path) = word.strip_prefix("--configuration=").or_else(|| word.strip_prefix("-c")) {
+                    named = Some(path.trim_start_matches('=').to_string());
+                }
+            }
+        }
+    }
+    let cwd = String::from_utf8_lossy(&machine.cwd.path(machine.rootfs)).into_owned();
+    let main = match named {
+        Some(path) if path.starts_with('/') => path,
+        Some(path) => format!("{}/{path}", cwd.trim_end_matches('/')),
+        None => {
+            let local = ["supervisord.conf", "etc/supervisord.conf"]
+                .map(|name| format!("{}/{name}", cwd.trim_end_matches('/')));
+            let places = local.into_iter().chain(PLACES.iter().map(|place| place.to_string()));
+            places.into_iter().find(|place| machine.rootfs.resolve(place).is_ok())?
+        }
+    };
+    let sections = sections(&text_of(machine, &main)?);
+    let mut services = programs(&sections, &main);
+    let directory = main.rsplit_once('/').map_or("", |(directory, _)| directory);
+    for section in sections.iter().filter(|section| section.name == "include") {
+        for (_, value, _) in section.keys.iter().filter(|(key, ..)| key == "files") {
+            for pattern in value.split_whitespace() {
+                let pattern = pattern.replace("%(here)s", directory);
+                let pattern = if pattern.starts_with('/') { pattern } else { format!("{directory}/{pattern}") };
+                let (parent, name) = pattern.rsplit_once('/')?;
+                let (start, end) = name.split_once('*').unwrap_or((name, ""));
+                for (path, id) in entries(machine, parent) {
+                    let file = path.rsplit('/').next().unwrap_or("");
+                    let fits =
+                        if name.contains('*') { file.starts_with(start) && file.ends_with(end) } else { file == name };
+                    if fits
+                        && is_file(machine, id)
+                        && let Some(text) = text_of(machine, &path)
+                    {
+                        services.extend(programs(&self::sections(&text), &path));
+                    }
+                }
+            }
+        }
+    }
+    Some(services)
+}
+
+fn programs(sections: &[Section], path: &str) -> Vec<Service> {
+    let is_program = |section: &&Section| {
+        ["program:", "eventlistener:", "fcgi-program:"].iter().any(|start| section.name.starts_with(start))
+    };
+    let mut services = Vec::new();
+    for section in sections.iter().filter(is_program) {
+        let key = |name: &str| section.keys.iter().find(|(key, ..)| key == name);
+        let is_started =
+            key("autostart").is_none_or(|(_, value, _)| !matches!(value.as_str(), "false" | "off" | "no" | "0"));
+        let Some((_, command, line)) = key("command").filter(|_| is_started) else { continue };
+        let environment = key("environment").map_or("", |(_, value, _)| value.as_str());
+        let env = environment.split(',').filter_map(|pair| {
+            let (name, value) = pair.trim().split_once('=')?;
+            let value = value.trim_matches(['"', '\'']);
+            (!value.contains('%')).then(|| format!("{name}={value}"))
+        });
+        let mut service = Service::of_words(words_of(&command.replace("%%", "%")), path, *line);
+        service.env = env.collect();
+        service.working_dir = key("directory").map(|(_, value, _)| value.clone());
+        // `%(ENV_HOME)s` and its like are only known at run time.
+        if !command.contains("%(") {
+            services.push(service);
+        }
+    }
+    services
+}
+
+fn sections(text: &str) -> Vec<Section> {
+    let mut sections: Vec<Section> = Vec::new();
+    for (at, line) in text.lines().enumerate() {
+        let is_continued = line.starts_with([' ', '\t']);
+        let line = line.split(" ;").next().unwrap_or("").trim();
+        if line.is_empty() || line.starts_with([';', '#']) {
+            continue;
+        }
+        if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+            sections.push(Section { name: name.trim().to_string(), keys: Vec::new() });
+            continue;
+        }
+        let Some(section) = sections.last_mut() else { continue };
+        match (is_continued, section.keys.last_mut(), line.split_once(['=', ':'])) {
+            (true, Some((_, value, _)), _) => {
+                value.push(' ');
+                value.push_str(line);
+            }
+            (_, _, Some((key, value))) => section.keys.push((key.trim().to_string(), value.trim().to_string(), at + 1)),
+            _ => {}
+        }
+    }
+    sections
+}
+
+/// `start program = "..."`
+pub(super) fn monit(machine: &Machine<'_>) -> Option<Vec<Service>> {
+    let mut files: Vec<String> = ["/etc/monitrc", "/etc/monit/monitrc"]
+        .iter()
+        .filter(|path| machine.rootfs.resolve(path).is_ok())
+        .map(|path| path.to_string())
+        .collect();
+    for directory in ["/etc/monit.d", "/etc/monit/conf.d", "/etc/monit/conf-enabled"] {
+        files.extend(entries(machine, directory).into_iter().map(|(path, _)| path));
+    }
+    if files.is_empty() {
+        return None;
+    }
+    let mut services = Vec::new();
+    for path in files {
+        for (at, line) in text_of(machine, &path).unwrap_or_default().lines().enumerate() {
+            let line = line.trim();
+            let Some(rest) = line.strip_prefix("start program").or_else(|| line.strip_prefix("start ")) else {
+                continue;
+            };
+            let Some(command) =
+                rest.trim_start_matches([' ', '=']).strip_prefix('"').and_then(|rest| rest.split('"').next())
+            else {
+                continue;
+            };
+            services.push(Service::of_words(words_of(command), &path, at + 1));
+        }
+    }
+    Some(services)
+}

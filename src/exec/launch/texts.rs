@@ -1,0 +1,77 @@
+//! Texts that are read and not executed by the kernel: scripts without a first line, execline.
+
+use crate::exec::Outcome;
+use crate::exec::kernel::access::Who;
+use crate::exec::kernel::binfmt::Machine;
+use crate::exec::launch::follow::{Caller, Ran, Walk};
+use crate::exec::launch::interpret::{self, ShellCall};
+use crate::exec::launch::services;
+use crate::exec::launch::shells::Shell;
+use crate::exec::launch::wrapper::Style;
+use crate::exec::log::Log;
+use crate::exec::outcome::lossy;
+
+impl Machine<'_> {
+    /// An execline script. s6-overlay's `with-contenv` is one, and becomes what comes after it.
+    pub(super) fn follow_execline(&self, log: &mut Log, ran: &Ran, walk: &Walk) -> Option<Outcome> {
+        let caller = Caller::Wrapper { style: Style::S6, name: "execlineb", falls_back: false };
+        if let Some(at) = ran.argv.iter().position(|word| word.ends_with("/with-contenv")) {
+            let rest = ran.argv.get(at + 1..).filter(|rest| !rest.is_empty())?;
+            return Some(self.run_command(log, &rest[0], rest, caller, walk));
+        }
+        let script = ran.argv.iter().skip(1).find(|word| !word.starts_with('-'))?;
+        let id = self.cwd.walk(self.rootfs, script.as_bytes(), &|_| true).ok()?;
+        let Some(text) = self.kind(id).and_then(interpret::kept_text) else {
+            return log.open_end(script.as_str(), "its text was not kept whole");
+        };
+        let commands = services::execline_commands(&text);
+        let last = commands.last()?.0.clone();
+        if last.iter().any(|word| word.contains('$')) {
+            return log.open_end(script.as_str(), "it starts a program whose name is only known at run time");
+        }
+        Some(self.run_command(log, &last[0], &last, caller, walk))
+    }
+
+    /// The number of a user that a wrapper is told to become, as `id -u` prints it then.
+    pub(super) fn number_of(&self, user: &str) -> String {
+        match Who::parse(user, self.rootfs) {
+            Ok(Who::Root) => "0".to_string(),
+            Ok(Who::User { uid, .. }) => uid.to_string(),
+            Ok(Who::Unknown) | Err(_) => interpret::UNKNOWN.to_string(),
+        }
+    }
+
+    /// A text without a usable first line, which the caller's shell, or the one that glibc starts, reads.
+    pub(super) fn read_as_script(
+        &self,
+        log: &mut Log,
+        (name, path): (&str, &str),
+        argv: &[String],
+        caller: Caller<'_>,
+        walk: &Walk,
+    ) -> Outcome {
+        let kind = match caller {
+            Caller::Shell { kind, .. } => Some(kind),
+            Caller::Wrapper { .. } => self.shell_of_the_system(),
+        };
+        let id = self.cwd.walk(self.rootfs, path.as_bytes(), &|_| true).ok();
+        let text = id.and_then(|id| self.kind(id)).and_then(interpret::kept_text);
+        let (Some(kind), Some(text)) = (kind, text) else {
+            log.open_end::<()>(
+                name,
+                "it has no line that names its interpreter, so a shell reads it, and its text was not kept",
+            );
+            return Outcome::Runs;
+        };
+        let mut arguments = argv.to_vec();
+        arguments[0] = path.to_string();
+        let call = ShellCall { text: &text, arguments: &arguments, kind, label: path, ends_on_error: false };
+        let walk = Walk { depth: walk.depth + 1, ..walk.clone() };
+        self.interpret(log, &call, &walk).unwrap_or(Outcome::Runs)
+    }
+
+    pub(super) fn shell_of_the_system(&self) -> Option<Shell> {
+        let id = self.rootfs.resolve("/bin/sh").ok()?;
+        Some(Shell::of(&lossy(self.rootfs.view(id).name)))
+    }
+}
