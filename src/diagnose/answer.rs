@@ -196,7 +196,8 @@ fn is_of_start(sign: Sign) -> bool {
 /// Whether the messages are those that the judged outcome leads to: its errno, its suspect, or its very words.
 fn agrees(judged: &TargetReport, symptoms: &[Symptom], ranked: &[Ranked], suspect: Suspect) -> bool {
     let is_errno = |errno: Errno| symptoms.iter().any(|symptom| symptom.sign == Sign::Exec(errno));
-    let is_foretold = |text: &str| !text.is_empty() && symptoms.iter().any(|symptom| symptom.line.contains(text));
+    let is_seen = |line: &str| !line.is_empty() && symptoms.iter().any(|symptom| symptom.line.contains(line));
+    let is_foretold = |text: &str| text.lines().map(str::trim).any(is_seen);
     match &judged.outcome {
         Outcome::Fails { errno, .. } if is_errno(*errno) => true,
         _ => {

@@ -64,8 +64,8 @@ fn risked(start: &Start<'_>, trace: &Trace, risk: &Risk, rootfs: &RootFs<FileKin
     let mut finding = Finding::new(code, String::new());
     let named_by = risk.steps.iter().rev().find_map(|step| step.path.as_deref().filter(|path| *path != at));
     match cause::blame(cause.kind) {
-        Blame::NamingFile => place(&mut finding, named_by.unwrap_or(&risk.by), &risk.steps, rootfs),
-        Blame::FailedFile | Blame::NoFile => place(&mut finding, at, &risk.steps, rootfs),
+        Blame::Naming => place(&mut finding, named_by.unwrap_or(&risk.by), &risk.steps, rootfs),
+        Blame::Failed | Blame::Nothing => place(&mut finding, at, &risk.steps, rootfs),
     }
     if let Some(step) = risk.steps.iter().find(|step| step.path == finding.path || step.typed == *at) {
         finding.is = if step.what == "not to be opened" { String::new() } else { step.what.clone() };

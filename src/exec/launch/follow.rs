@@ -2,7 +2,7 @@
 //! scripts, interpreters and their files, as far as the image tells. Where only run time tells, it says so and stops.
 
 use crate::exec::environment::{DEFAULT_PATH, variable};
-use crate::exec::kernel::access::{Who, config, not_read};
+use crate::exec::kernel::access::{config, not_read};
 use crate::exec::kernel::binfmt::Machine;
 use crate::exec::kernel::mounts;
 use crate::exec::kernel::why::describe;
