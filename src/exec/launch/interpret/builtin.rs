@@ -374,14 +374,14 @@ impl Interpreter<'_, '_, '_> {
             return vec![state];
         }
         if !self.spend(1) {
-            self.end(&state, End::Unknown("it does more than is followed".to_string()), line);
+            self.give_up(&state, "it does more than is followed", line);
             return Vec::new();
         }
         let source = Rc::new(Source { script, path });
         let outer = std::mem::replace(&mut self.source, Rc::clone(&source));
         self.log.budget.nesting += 1;
         let states = if self.log.budget.nesting > super::MAX_NESTING {
-            self.end(&state, End::Unknown("its scripts are nested too deeply to follow".to_string()), line);
+            self.give_up(&state, "its scripts are nested too deeply to follow", line);
             Vec::new()
         } else {
             self.list(vec![state], &source.script.list, is_tested)

@@ -215,7 +215,7 @@ impl<'a> Interpreter<'_, 'a, '_> {
         is_tested: bool,
     ) -> Vec<State> {
         if !self.spend(1) {
-            self.end(&state, End::Unknown("it does more than is followed".to_string()), line);
+            self.give_up(&state, "it does more than is followed", line);
             return Vec::new();
         }
         let outer_args = std::mem::replace(&mut state.args, Rc::new(fields[1..].to_vec()));
@@ -279,7 +279,7 @@ impl<'a> Interpreter<'_, 'a, '_> {
             return vec![state];
         };
         if !self.spend(1) {
-            self.end(&state, End::Unknown("it does more than is followed".to_string()), line);
+            self.give_up(&state, "it does more than is followed", line);
             return Vec::new();
         }
         let mut env = state.environment();
@@ -312,10 +312,15 @@ impl<'a> Interpreter<'_, 'a, '_> {
                 self.spend(START_STEPS);
                 let (steps, says) = (std::mem::take(&mut self.log.steps), std::mem::take(&mut self.log.says));
                 let before = std::mem::take(&mut self.log.followed);
+                let doubts = self.log.doubts.len();
                 let outcome = machine.run_command(self.log, &name, &argv, caller, &walk);
                 let steps = std::mem::replace(&mut self.log.steps, steps);
                 let says = std::mem::replace(&mut self.log.says, says);
                 let followed = std::mem::replace(&mut self.log.followed, before);
+                if how == How::Call && steps.is_empty() {
+                    // It is not in the image, and a command before may have made it.
+                    self.log.doubts.truncate(doubts);
+                }
                 let known = KnownCall { outcome, steps, says, followed };
                 self.log.budget.memo.insert(key, known.clone());
                 known

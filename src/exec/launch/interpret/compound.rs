@@ -15,7 +15,7 @@ const VAGUE_TURNS: usize = 2;
 impl Interpreter<'_, '_, '_> {
     pub(super) fn command(&mut self, state: State, command: &Command, is_tested: bool) -> Vec<State> {
         if self.log.budget.nesting >= MAX_NESTING {
-            self.end(&state, End::Unknown("its commands are nested too deeply to follow".to_string()), command.line);
+            self.give_up(&state, "its commands are nested too deeply to follow", command.line);
             return Vec::new();
         }
         self.log.budget.nesting += 1;
@@ -193,6 +193,7 @@ impl Interpreter<'_, '_, '_> {
         let mut blame: Option<Rc<Blame>> = None;
         self.passed = None;
         for _ in 0..MAX_TURNS {
+            let before = open.clone();
             let mut held = Vec::new();
             let mut is_vague = false;
             for mut state in self.list(std::mem::take(&mut open), condition, true) {
@@ -209,7 +210,6 @@ impl Interpreter<'_, '_, '_> {
                 done.extend(no);
             }
             let mut next = Vec::new();
-            let before = held.clone();
             for state in held {
                 next.extend(self.turn(state, body, is_tested, &mut done));
             }
@@ -236,7 +236,7 @@ impl Interpreter<'_, '_, '_> {
             }
         }
         for state in &open {
-            self.end(state, End::Unknown("a loop has more turns than are followed".to_string()), line);
+            self.give_up(state, "a loop has more turns than are followed", line);
         }
         joined(done, MAX_WAYS, false)
     }

@@ -113,7 +113,7 @@ impl Interpreter<'_, '_, '_> {
             UnaryTest::IsLink => Truth::of(view.kind == NodeKind::Symlink),
             UnaryTest::IsExecutable => match (view.kind == NodeKind::Directory, state.is_open) {
                 (true, _) => Truth::Yes,
-                (false, true) if view.mode & 0o111 == 0 => Truth::Maybe,
+                (false, true) if view.mode & 0o111 == 0 => Truth::Usually(false),
                 (false, _) => Truth::of(view.mode & 0o111 != 0),
             },
             UnaryTest::HasSize if state.is_open => Truth::Maybe,

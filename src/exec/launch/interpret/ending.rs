@@ -65,14 +65,18 @@ impl Ending {
     }
 }
 
-/// Whether the cause is that a program is not there.
+/// Whether the cause is that a program is not there, or may not be executed: on a way that is not sure, a command before
+/// may have made it so.
 pub(super) fn is_missing(kind: CauseKind) -> bool {
-    matches!(kind, CauseKind::NotInPath | CauseKind::MissingProgram | CauseKind::MissingFile)
+    matches!(kind, CauseKind::NotInPath | CauseKind::MissingProgram | CauseKind::MissingFile | CauseKind::MissingScript)
 }
 
 /// What a script's ways come to. `None`: it runs, as far as `log` says.
 pub(super) fn combined(log: &mut Log, endings: Vec<Ending>, path: &str) -> Option<Outcome> {
-    let is_quit = |ending: &&Ending| matches!(ending.end, End::Quits(_)) && ending.broken().is_none();
+    // Ending on a usage error is no way to start.
+    let is_quit = |ending: &&Ending| {
+        matches!(&ending.end, End::Quits(status) if status.truth == Truth::No) && ending.broken().is_none()
+    };
     let (quits, others): (Vec<&Ending>, Vec<&Ending>) = endings.iter().partition(is_quit);
     let (broken, alive): (Vec<&Ending>, Vec<&Ending>) =
         others.into_iter().partition(|ending| ending.broken().is_some());

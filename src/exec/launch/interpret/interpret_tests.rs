@@ -1,4 +1,4 @@
-//! Scripts and what they start. What the real dash and bash do with each was seen by running it in a chroot of Debian 12.
+//! Scripts and what they start.
 
 use std::time::Instant;
 

@@ -58,6 +58,8 @@ pub(crate) struct Budget {
     pub steps: usize,
     pub bytes: usize,
     nesting: usize,
+    /// Where a script was not followed any further for its cost, and why.
+    gave_up: Option<(String, String)>,
     /// Calls that were followed before, by everything that decides about them.
     memo: HashMap<u64, KnownCall>,
 }
@@ -124,7 +126,11 @@ impl Machine<'_> {
             interpreter.fall_off(states);
             interpreter.endings
         };
-        ending::combined(log, endings, &source.path)
+        let outcome = ending::combined(log, endings, &source.path);
+        if let (None, Some((at, why))) = (&outcome, log.budget.gave_up.clone()) {
+            log.open_end::<()>(at, why);
+        }
+        outcome
     }
 
     fn first_state(&self, call: &ShellCall<'_>, walk: &Walk) -> State {

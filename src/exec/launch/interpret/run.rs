@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::ending::{End, Ending};
-use super::state::{Flow, State, Status, joined};
+use super::state::{Flow, State, Status, WHOLE, joined};
 use super::text::{HOLE, Truth};
 use super::{Interpreter, MAX_BYTES, MAX_STEPS, MAX_WAYS};
 use crate::exec::outcome::Outcome;
@@ -40,6 +40,14 @@ impl Interpreter<'_, '_, '_> {
         self.endings.push(Ending { end, weight, output, is_open, line });
     }
 
+    /// The way ends where the budget does: nothing after it is known, not even where it is a subshell's.
+    pub(super) fn give_up(&mut self, state: &State, why: &str, line: usize) {
+        if self.log.budget.gave_up.is_none() {
+            self.log.budget.gave_up = Some((format!("{}:{line}", self.source.path), why.to_string()));
+        }
+        self.end(state, End::Unknown(why.to_string()), line);
+    }
+
     /// Whether the budget lasts for `cost` more.
     pub(super) fn spend(&mut self, cost: usize) -> bool {
         self.log.budget.steps += cost;
@@ -65,7 +73,7 @@ impl Interpreter<'_, '_, '_> {
         let line = item.first.commands.first().map_or(1, |command| command.line);
         // Each way keeps its own variables.
         if !self.spend(1 + state.vars.len() / 32) {
-            self.end(&state, End::Unknown("it does more than is followed".to_string()), line);
+            self.give_up(&state, "it does more than is followed", line);
             return Vec::new();
         }
         self.pass_failure(&state);
@@ -116,7 +124,9 @@ impl Interpreter<'_, '_, '_> {
     fn pass_failure(&mut self, state: &State) {
         let Some(blame) = state.status.blame.as_ref().filter(|_| state.status.truth == Truth::No) else { return };
         self.passed = Some(Rc::clone(blame));
-        if let Some(cause) = blame.outcome.cause().filter(|_| !blame.is_tested) {
+        // On a way that may not be taken it may be meant to fail.
+        let is_sure = state.weight == WHOLE && !blame.is_tested;
+        if let Some(cause) = blame.outcome.cause().filter(|_| is_sure) {
             let text = format!("line {} of {}: {}", blame.line, self.source.path, cause.text);
             if !self.log.doubts.iter().any(|doubt| doubt.text == text) {
                 self.log.doubt(cause.kind, text);
@@ -128,8 +138,10 @@ impl Interpreter<'_, '_, '_> {
         let foreground = Item { is_background: false, ..item.clone() };
         let children =
             self.subshell(State { output: None, ..state.clone() }, |own, child| own.item(child, &foreground, true));
-        let blame =
-            children.iter().find_map(|child| child.status.blame.clone().filter(|_| child.status.truth == Truth::No));
+        let is_broken = |child: &&State| child.status.truth == Truth::No && child.status.blame.is_some();
+        let usual: Vec<&State> = children.iter().filter(|child| child.weight > 0).collect();
+        let all_fail = !usual.is_empty() && usual.iter().all(|child| is_broken(child));
+        let blame = usual.first().filter(|_| all_fail).and_then(|child| child.status.blame.clone());
         let is_open = children.iter().any(|child| child.is_open);
         State {
             background: state.background.clone().or(blame),

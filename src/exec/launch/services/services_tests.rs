@@ -1,4 +1,4 @@
-//! Supervisors and what they start. The real ones were run on each of these: s6 2.11, supervisor 4.2, runit 2.1.
+//! Supervisors and what they start.
 
 use crate::exec::tests::{short, tree};
 use crate::exec::{Certainty, Exec, Trace, trace};
