@@ -68,7 +68,14 @@ impl Ending {
 /// Whether the cause is that a program is not there, or may not be executed: on a way that is not sure, a command before
 /// may have made it so.
 pub(super) fn is_missing(kind: CauseKind) -> bool {
-    matches!(kind, CauseKind::NotInPath | CauseKind::MissingProgram | CauseKind::MissingFile | CauseKind::MissingScript)
+    matches!(
+        kind,
+        CauseKind::NotInPath
+            | CauseKind::MissingProgram
+            | CauseKind::MissingFile
+            | CauseKind::MissingScript
+            | CauseKind::NotExecutable
+    )
 }
 
 /// What a script's ways come to. `None`: it runs, as far as `log` says.
