@@ -5,6 +5,8 @@ use std::io::{self, Write};
 
 use unicode_width::UnicodeWidthStr;
 
+use crate::judge::code::Severity;
+
 /// Colours of the report, as SGR parameters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Color {
@@ -25,6 +27,14 @@ impl Color {
             Color::Cyan => "1;36",
             Color::Dim => "2",
         }
+    }
+}
+
+pub fn severity_color(severity: Severity) -> Color {
+    match severity {
+        Severity::Error => Color::Red,
+        Severity::Warning => Color::Yellow,
+        Severity::Note => Color::Cyan,
     }
 }
 
@@ -51,12 +61,13 @@ impl Screen {
         }
     }
 
-    /// A name at two columns and its value at `name_width` further columns. A value goes below a long name, and below
-    /// every name on a narrow screen.
+    /// A name at two columns and its value at `name_width` further columns. A value goes below a long name, below every
+    /// name on a narrow screen, and below any name where one of its words would not fit.
     pub fn pair(self, name: &str, value: &str, name_width: usize, out: &mut dyn Write) -> io::Result<()> {
         let indent = name_width + 4;
+        let longest = value.split(' ').map(UnicodeWidthStr::width).max().unwrap_or(0);
         match () {
-            () if self.is_narrow() => {
+            () if self.is_narrow() || indent + longest > self.width => {
                 if !name.is_empty() {
                     writeln!(out, "  {name}")?;
                 }
@@ -173,7 +184,8 @@ pub fn fill(lead: &str, text: &str, indent: usize, width: usize) -> String {
         if word.is_empty() && is_start {
             continue;
         }
-        if !is_start && column + 1 + length > width {
+        let breaks_after_lead = is_start && column > indent && column + length > width && indent + length <= width;
+        if breaks_after_lead || (!is_start && column + 1 + length > width) {
             filled.truncate(filled.trim_end_matches(' ').len());
             filled.push('\n');
             filled.extend(std::iter::repeat_n(' ', indent));
@@ -244,6 +256,8 @@ mod tests {
         assert_eq!(fill_command("short one", 2, 80), "  short one");
         assert_eq!(fill_command("k -p '{a b c d}' x", 0, 10), "k -p '{a b c d}' \\\n  x");
         assert_eq!(fill("\x1b[1;31merror\x1b[0m: ", "a b", 2, 9), "\x1b[1;31merror\x1b[0m: a\n  b");
+        // A word that fits only below the lead goes there.
+        assert_eq!(fill("a longer lead: ", "/usr/bin/app", 2, 18), "a longer lead:\n  /usr/bin/app");
         // A gap before what is broken off goes away.
         assert_eq!(fill("", "one two   exit 1", 2, 8), "one two\n  exit 1");
         // A wide character takes two columns.
@@ -272,5 +286,9 @@ mod tests {
         };
         assert_eq!(text(80), "  came in with    one two\n");
         assert_eq!(text(40), "  came in with\n    one two\n");
+        let mut out = Vec::new();
+        let word = "x".repeat(50);
+        Screen { width: 60, color: false }.pair("is", &word, 14, &mut out).unwrap();
+        assert_eq!(String::from_utf8(out).unwrap(), format!("  is\n    {word}\n"));
     }
 }

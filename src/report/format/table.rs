@@ -10,7 +10,7 @@ use unicode_width::UnicodeWidthStr;
 use crate::judge::code::Severity;
 use crate::report::diagnostic::{Diagnostic, FactKind, Subject};
 use crate::report::escape::{plural, visible};
-use crate::report::terminal::{Cell, Color, Screen, fill, grid, natural_width};
+use crate::report::terminal::{Cell, Color, Screen, fill, grid, natural_width, severity_color};
 use crate::report::view::{self, Group, Row, SHOWN_PATHS};
 use crate::report::{Style, from_scan};
 use crate::scan::{PlatformReport, Report, Verdict};
@@ -194,17 +194,13 @@ const NAME_WIDTH: usize = 18;
 
 fn write_group(group: &Group<'_, '_>, several: bool, style: &Style<'_>, out: &mut dyn Write) -> io::Result<()> {
     let (first, screen) = (group.first(), style.screen());
-    let color = match first.severity {
-        Severity::Error => Color::Red,
-        Severity::Warning => Color::Yellow,
-        Severity::Note => Color::Cyan,
-    };
     let message = group.message();
     let needs_name =
         |platform: &&PlatformReport| several && !(platform.image.is_none() && message.contains(&platform.name()));
     let platform = first.platform.filter(needs_name);
     let platform = platform.map_or_else(String::new, |platform| format!("{}: ", visible(&platform.label())));
-    let head = screen.paint(&format!("{}[{}]", first.severity.word(), first.rule.name()), color);
+    let head =
+        screen.paint(&format!("{}[{}]", first.severity.word(), first.rule.name()), severity_color(first.severity));
     writeln!(out, "{}", fill(&format!("{head}: "), &format!("{platform}{}", visible(message)), 2, style.width))?;
     let is_of_path = write_files(group, style, out)?;
     for fact in group.facts().filter(|fact| !(is_of_path && fact.kind == FactKind::Is)) {
@@ -351,6 +347,9 @@ fn write_summary(report: &Report, style: &Style<'_>, out: &mut dyn Write) -> io:
     if report.images.len() > 1 {
         parts.insert(1, plural(report.images.len(), "image"));
     }
-    let line = format!("{}   exit {}", parts.join("; "), report.exit_code(style.fail_on));
-    writeln!(out, "{}", fill("", &line, 2, style.width))
+    let counts = fill("", &parts.join("; "), 2, style.width);
+    let exit = format!("exit {}", report.exit_code(style.fail_on));
+    let last_line = counts.lines().last().unwrap_or_default();
+    let gap = if last_line.width() + 3 + exit.width() <= style.width { "   " } else { "\n  " };
+    writeln!(out, "{counts}{gap}{exit}")
 }

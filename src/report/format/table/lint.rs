@@ -7,11 +7,11 @@ use std::ops::Range;
 use annotate_snippets::{AnnotationKind, Group, Level, Patch, Renderer, Snippet};
 
 use crate::judge::code::Severity;
-use crate::lint::{Finding, Linted, Problem, Safety};
+use crate::lint::{Finding, Linted, Position, Problem, Safety};
 use crate::report::LintRun;
 use crate::report::escape::{plural, visible};
 use crate::report::rules::RuleId;
-use crate::report::terminal::{Screen, fill};
+use crate::report::terminal::{Color, Screen, fill, severity_color};
 
 pub fn write_lint(run: &LintRun<'_>, screen: Screen, out: &mut dyn Write) -> io::Result<()> {
     for file in run.files {
@@ -48,6 +48,9 @@ fn summary(all: &[Linted]) -> String {
 
 /// Every finding and problem of a file, the first place first, each followed by a blank line.
 pub fn render(linted: &Linted, screen: Screen) -> String {
+    if screen.is_narrow() {
+        return render_narrow(linted, screen);
+    }
     let renderer = if screen.color { Renderer::styled() } else { Renderer::plain() };
     let renderer = renderer.term_width(screen.width);
     let path = visible(&linted.path.display().to_string());
@@ -55,6 +58,36 @@ pub fn render(linted: &Linted, screen: Screen) -> String {
     let problems =
         linted.problems.iter().map(|problem| renderer.render(&[problem_group(problem, &path, &linted.text, screen)]));
     findings.chain(problems).map(|text| text + "\n\n").collect()
+}
+
+/// The same without source lines, which a narrow screen would break.
+fn render_narrow(linted: &Linted, screen: Screen) -> String {
+    let path = visible(&linted.path.display().to_string());
+    let mut text = String::new();
+    let mut line = |lead: &str, value: &str| text.push_str(&(fill(lead, &visible(value), 2, screen.width) + "\n"));
+    let place = |at: usize| {
+        let Position { line, column } = Position::of(&linted.text, at);
+        format!("{path}:{line}:{column}")
+    };
+    for finding in &linted.findings {
+        let head = format!("{}[{}]", finding.severity.word(), finding.code.name());
+        line(&format!("{}: ", screen.paint(&head, severity_color(finding.severity))), &finding.message);
+        line("  at ", &place(finding.span.start));
+        line("  help: ", finding.advice());
+        match finding.fix.as_ref().map(|fix| fix.safety) {
+            Some(Safety::Safe) => line("  ", "imgarch lint --fix"),
+            Some(Safety::Unsafe) => line("  ", "imgarch lint --fix --unsafe"),
+            None => {}
+        }
+        line("", "");
+    }
+    for problem in &linted.problems {
+        let head = format!("error[{}]", RuleId::NotChecked.name());
+        line(&format!("{}: ", screen.paint(&head, Color::Red)), &problem.message);
+        line("  at ", &place(problem.at));
+        line("", "");
+    }
+    text
 }
 
 /// Columns of text that stay next to a label on a narrow screen.
