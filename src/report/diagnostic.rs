@@ -72,8 +72,6 @@ pub struct Diagnostic<'a> {
     /// This case in one clause, lower case, without a period.
     pub message: &'a str,
     pub location: Location<'a>,
-    /// Directory or package that the file belongs to.
-    pub group: Option<&'a str>,
     /// `ELF x86-64, static`; empty where there is no file.
     pub is: &'a str,
     /// What a reader asks next, in that order.
