@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::last_good::{self, Failed};
-use super::{Answer, Evidence, Failure, Names, Suspect, Symptom, answer, failures, recognise};
+use super::{Answer, Evidence, Failure, Names, ReadImage, Suspect, Symptom, answer, failures, recognise};
 use crate::kube::object::{EventObject, PodObject};
 use crate::kube::workload::owner;
 use crate::kube::{Cluster, Group, KubeError, Nodes, Scope, nodes, revision};
-use crate::platform::{Target, target};
+use crate::platform::target;
 use crate::scan::{CallOverride, ImageReport};
 
 /// Which pods to look at.
@@ -20,9 +20,6 @@ pub struct Question<'a> {
     /// Without a subject: the pods of every namespace.
     pub all_namespaces: bool,
 }
-
-/// Reads an image and judges it on these targets, started by this call.
-pub type ReadImage<'a> = &'a dyn Fn(&str, Vec<Target>, CallOverride) -> ImageReport;
 
 /// Why a cluster's pods were not diagnosed.
 #[derive(Debug, thiserror::Error)]

@@ -1,8 +1,7 @@
 //! Finds the last good revision: what an older ReplicaSet or ControllerRevision ran, judged on the node where the new one
 //! fails. Only the few latest revisions are read.
 
-use super::Failure;
-use super::cluster::ReadImage;
+use super::{Failure, ReadImage};
 use serde_json::Value;
 
 use crate::judge::code::Code;

@@ -149,6 +149,7 @@ mod tests {
             let (magic, at) = if is_plus { (0x20b_u16, 112) } else { (0x10b, 96) };
             bytes[24..26].copy_from_slice(&magic.to_le_bytes());
             bytes[24 + 68] = 10;
+            bytes[24 + 4] = u8::from(expected.has_code);
             bytes[24 + at - 4..24 + at].copy_from_slice(&16_u32.to_le_bytes());
             bytes[24 + at + 14 * 8..24 + at + 14 * 8 + 4].copy_from_slice(&clr.to_le_bytes());
             assert_eq!(pe_header(&bytes), Some(expected));

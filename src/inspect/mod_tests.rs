@@ -42,7 +42,7 @@ fn each_format_is_told_by_its_first_bytes() {
         (b"\xca\xfe\0\0", FileKind::Data),
     ];
     for (bytes, expected) in cases {
-        assert_eq!(kind_of("x", bytes), expected, "{}", bytes.escape_ascii());
+        assert_eq!(kind_of("srv/data/x", bytes), expected, "{}", bytes.escape_ascii());
     }
 }
 
@@ -280,7 +280,7 @@ fn a_script_keeps_its_text_by_its_language() {
         FileKind::Script(script) => *script,
         other => panic!("no script but {other:?}"),
     };
-    let long = format!("#!/bin/sh\n{}", "exec /app\n".repeat(3000));
+    let long = format!("#!/bin/sh\n{}", "exec /app\n".repeat(10_000));
     assert_eq!((script(&long, true).text.len(), script(&long, true).is_whole), (SCRIPT_BYTES, false));
     assert_eq!(script(&long, false).text.len(), HEAD_BYTES);
     let short = "#!/bin/sh\nexec /app\n";

@@ -160,6 +160,10 @@ codes! {
         "an extension module of an installed language run-time is no Linux library",
         "importing or requiring it fails at run time: `invalid ELF header`, `file too short`",
         "install the package inside the image's own platform; see what the file is: a pointer, a failed download, a Mac's build";
+    ExtensionCpuLevel "extension-cpu-level" Error,
+        "a module of an installed language run-time needs a newer CPU than the target has",
+        "loading it ends the process: illegal instruction, exit code 132",
+        "install a build of the package for older CPUs or an older version of it, give the virtual machine another CPU type (host or x86-64-v3 instead of kvm64), or keep the workload off such nodes";
     ProgramNoLoader "program-no-loader" Error,
         "a program's dynamic loader is not in the image: it was built for another C library",
         "whatever calls it gets `no such file or directory`, though the program is there",

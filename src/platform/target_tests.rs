@@ -92,7 +92,7 @@ fn an_error_names_the_property_and_what_it_may_be() {
     check_error(
         "arm64,pages=4k",
         "target \"arm64,pages=4k\" has an unknown property \"pages\"; \
-         known are page, aarch32, ia32, x32, level, emulates, kernel, engine, caps",
+         known are page, aarch32, ia32, x32, level, features, emulates, kernel, engine, caps",
     );
     check_error("windows/amd64", "target \"windows/amd64\" is not a Linux platform, and only Linux nodes are judged");
     check_error(

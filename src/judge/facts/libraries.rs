@@ -91,6 +91,21 @@ impl<'a> Libraries<'a> {
         None
     }
 
+    /// `program` and the libraries that it loads, the first of each name, as far as the image has them.
+    pub fn closure<'p>(&'p self, program: &'p Program<'p>) -> Vec<&'p Program<'p>> {
+        let (mut seen, mut objects, mut at) = (BTreeSet::new(), vec![program], 0);
+        while let Some(object) = objects.get(at).copied() {
+            at += 1;
+            let needed = object.elf.dynamic.iter().flat_map(|dynamic| &dynamic.needed);
+            for index in needed.filter_map(|name| self.own(name, object).first().copied()) {
+                if seen.len() < CLOSURE && seen.insert(index) {
+                    objects.push(&self.programs.all[index]);
+                }
+            }
+        }
+        objects
+    }
+
     /// The object of `program`'s closure that needs the library `name`, itself first.
     pub fn needing<'p>(&'p self, program: &'p Program<'p>, name: &str) -> Option<&'p Program<'p>> {
         let mut seen = BTreeSet::new();

@@ -1,6 +1,7 @@
 //! Rules on the files of an image: each file goes to the rule of its kind.
 
 mod archives;
+mod cpu;
 mod foreign;
 mod layers;
 mod modules;
@@ -50,6 +51,7 @@ pub fn judge(files: &Files<'_>) -> FileFindings {
     }
     result.findings.extend(others::judge(files, &siblings));
     result.findings.extend(archives::judge(files));
+    result.findings.extend(cpu::judge(files));
     let packages = packages::judge(files, &siblings, &result.findings);
     result.findings.extend(packages);
     result.findings.extend(layers::judge(files.rootfs));

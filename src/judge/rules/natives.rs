@@ -22,7 +22,11 @@ pub fn judge(files: &Files<'_>, siblings: &Siblings, program: &Program<'_>) -> O
         Way::Extension { runtime } => libc(files, siblings, program)
             .or_else(|| suffix(files, program))
             .or_else(|| version(files, program))
-            .or_else(|| modules::judge(files, program, runtime).filter(|_| is_module(program))),
+            .or_else(|| {
+                // A build for another C library lies beside the one for this image's.
+                let is_spare = !fits_libc(program, &files.programs.libcs) && siblings.serve(&program.path);
+                modules::judge(files, program, runtime).filter(|_| is_module(program) && !is_spare)
+            }),
         Way::Package => libc(files, siblings, program).or_else(|| suffix(files, program)),
         Way::Named { .. } if !program.is_executable() => libc(files, siblings, program),
         _ => no_loader(files, program, &way),

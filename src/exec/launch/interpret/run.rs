@@ -140,7 +140,7 @@ impl Interpreter<'_, '_, '_> {
             self.subshell(State { output: None, ..state.clone() }, |own, child| own.item(child, &foreground, true));
         let is_broken = |child: &&State| child.status.truth == Truth::No && child.status.blame.is_some();
         let usual: Vec<&State> = children.iter().filter(|child| child.weight > 0).collect();
-        let all_fail = !usual.is_empty() && usual.iter().all(|child| is_broken(child));
+        let all_fail = !usual.is_empty() && usual.iter().all(is_broken);
         let blame = usual.first().filter(|_| all_fail).and_then(|child| child.status.blame.clone());
         let is_open = children.iter().any(|child| child.is_open);
         State {

@@ -32,16 +32,6 @@ impl Truth {
         }
     }
 
-    /// What it is, where it is known or usual.
-    pub fn usual(self) -> Option<bool> {
-        match self {
-            Truth::Yes => Some(true),
-            Truth::No => Some(false),
-            Truth::Maybe => None,
-            Truth::Usually(value) => Some(value),
-        }
-    }
-
     pub fn and(self, other: Truth) -> Truth {
         match (self, other) {
             (Truth::No, _) | (_, Truth::No) => Truth::No,

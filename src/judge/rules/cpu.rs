@@ -1,0 +1,75 @@
+//! Modules that an installed runtime loads later, and their libraries, whose code the node's CPU cannot execute.
+
+use std::collections::BTreeMap;
+
+use crate::exec::cpu::code::{Lacking, lacking};
+use crate::judge::code::{Code, Severity};
+use crate::judge::facts::programs::{Fit, Program};
+use crate::judge::facts::reach::{NamedWhat, Way};
+use crate::judge::files::{Files, foreign};
+use crate::judge::finding::Finding;
+
+/// A package that asks the CPU itself and loads the build that fits.
+struct Choice {
+    /// A part of the path of every build.
+    builds: &'static str,
+    /// A part of the path of the build for old CPUs.
+    fallback: &'static str,
+}
+
+/// Source: polars, `polars/_plr.py`, which loads `_polars_runtime_compat` where the CPU lacks a feature.
+const CHOICES: &[Choice] = &[Choice { builds: "/_polars_runtime_", fallback: "/_polars_runtime_compat/" }];
+
+/// One finding for each file that a module of a runtime loads and whose code needs what the node's CPU lacks.
+pub fn judge(files: &Files<'_>) -> Vec<Finding> {
+    let is_searched = |program: &Program<'_>| program.elf.code.is_some();
+    if !files.programs.all.iter().any(is_searched) {
+        return Vec::new();
+    }
+    let mut found: BTreeMap<&str, Finding> = BTreeMap::new();
+    for module in files.programs.all.iter().filter(|program| matches!(program.fit, Fit::Native)) {
+        let by = match files.reach.way(module) {
+            Way::Extension { runtime } => format!("a module of {runtime}"),
+            Way::Named { by, what: NamedWhat::File } => by.place.clone(),
+            _ => continue,
+        };
+        if files.reach.is_chain(&module.path) || chooses(files, module) {
+            continue;
+        }
+        for object in files.libraries.closure(module) {
+            let Some(lacking) = object.elf.code.as_deref().and_then(|needs| lacking(needs, files.node)) else {
+                continue;
+            };
+            if !files.is_told(&object.path) && !files.reach.is_chain(&object.path) {
+                found.entry(&object.path).or_insert_with(|| finding(files, (&by, module), object, &lacking));
+            }
+        }
+    }
+    found.into_values().collect()
+}
+
+fn chooses(files: &Files<'_>, module: &Program<'_>) -> bool {
+    let has = |part: &str| files.programs.all.iter().any(|program| program.path.contains(part));
+    CHOICES.iter().any(|choice| {
+        module.path.contains(choice.builds) && !module.path.contains(choice.fallback) && has(choice.fallback)
+    })
+}
+
+fn finding(
+    files: &Files<'_>,
+    (by, module): (&str, &Program<'_>),
+    object: &Program<'_>,
+    lacking: &Lacking<'_>,
+) -> Finding {
+    let severity = if lacking.is_certain { Severity::Error } else { Severity::Warning };
+    let name = object.path.rsplit('/').next().unwrap_or(&object.path);
+    let message = format!("{by} loads code that this CPU cannot execute: {}", lacking.text(name, files.node));
+    let mut finding = foreign(files, object, Code::ExtensionCpuLevel, message).severity(severity);
+    finding.expected = lacking.feature.name().to_string();
+    finding.reached_by = files.chain.to_vec();
+    if module.path != object.path {
+        finding.reached_by.push(module.path.clone());
+    }
+    finding.reached_by.push(object.path.clone());
+    finding
+}
