@@ -6,14 +6,17 @@
 use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
 
-use clap::Parser;
-use imgarch::cli;
+use imgarch::cli::{self, plugin::Invocation};
 
 #[expect(clippy::disallowed_macros, reason = "the one place that prints why a command failed")]
 fn main() -> ExitCode {
-    let args = cli::Args::parse();
+    let invocation = cli::plugin::invocation(std::env::args_os());
     let mut out = io::BufWriter::new(Reader(io::stdout().lock()));
-    let result = cli::run(args, &mut out).and_then(|code| out.flush().map(|()| code).map_err(cli::CliError::from));
+    let result = invocation.and_then(|invocation| match invocation {
+        Invocation::Run(args) => cli::run(*args, &mut out),
+        Invocation::Print(text) => Ok(out.write_all(text.as_bytes()).map(|()| 0)?),
+    });
+    let result = result.and_then(|code| out.flush().map(|()| code).map_err(cli::CliError::from));
     match result {
         Ok(code) => ExitCode::from(code),
         Err(error) => {

@@ -1,12 +1,13 @@
 //! `imgarch diagnose`: why does it not start? A message or a log by itself, or a pod with all that its cluster knows of it.
 
+use std::fs::File;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::settings::{ConfigArgs, Settings, Typed};
 use super::targets::{self, ClusterArgs};
 use super::{CliError, Environment, Terminal, opening, scan};
-use crate::diagnose::{Answer, Circumstances, Evidence, Names, Symptom, answer, recognise};
+use crate::diagnose::{Answer, Circumstances, Evidence, LogContent, Names, Symptom, answer, file, read_log, read_text};
 use crate::platform::{Platform, Target, target};
 use crate::report::answer as report;
 use crate::scan::{CallOverride, ImageReport, Options};
@@ -63,9 +64,6 @@ pub struct DiagnoseArgs {
     sources: opening::SourceArgs,
 }
 
-/// A log is read up to here: what ended a start is in its first and last lines, and few logs are longer.
-const LOG_BYTES: u64 = 64 << 20;
-
 pub fn run(
     args: &DiagnoseArgs,
     environment: &Environment,
@@ -73,14 +71,14 @@ pub fn run(
     out: &mut dyn Write,
 ) -> Result<u8, CliError> {
     let settings = Settings::load(&args.config, Typed::default(), &args.sources, environment)?;
-    let text = match (&args.log, &args.subject) {
-        (Some(path), _) => Some(targets::read_text(path, LOG_BYTES)?),
-        (None, Some(subject)) if is_message(subject) => Some(subject.clone()),
-        (None, None) if !args.failing => Some(String::new()),
+    let log = match (&args.log, &args.subject) {
+        (Some(path), _) => Some(read(path)?),
+        (None, Some(subject)) if is_message(subject) => Some(read_text(subject)),
+        (None, None) if !args.failing => Some(LogContent::default()),
         _ => None,
     };
-    let answers = match text {
-        Some(text) => of_text(args, &settings, environment, terminal, &text)?,
+    let answers = match log {
+        Some(log) => of_log(args, &settings, environment, terminal, &log)?,
         None => match of_cluster(args, &settings, environment, terminal)? {
             Some(answers) => answers,
             // Nothing fails: that is an answer, and a good one.
@@ -89,7 +87,7 @@ pub fn run(
     };
     if answers.is_empty() {
         return Err(CliError::Unknown {
-            text: "nothing in it says why a program could not start".to_string(),
+            text: "no message in it explains why a program did not start".to_string(),
             hint: Some("give the container's own log (kubectl logs POD --previous), or --image and --target".into()),
         });
     }
@@ -102,46 +100,62 @@ fn is_message(subject: &str) -> bool {
     subject.contains(char::is_whitespace) || subject.contains(':')
 }
 
-fn of_text(
+/// Reads a log of any size; `-` is standard input.
+fn read(path: &Path) -> Result<LogContent, CliError> {
+    let read = match path.as_os_str() == "-" {
+        true => read_log(std::io::stdin().lock()),
+        false => File::open(path).and_then(read_log),
+    };
+    read.map_err(|error| CliError::usage(format!("reading {}: {error}", path.display())))
+}
+
+fn of_log(
     args: &DiagnoseArgs,
     settings: &Settings,
     environment: &Environment,
     terminal: &Terminal,
-    text: &str,
+    log: &LogContent,
 ) -> Result<Vec<Answer>, CliError> {
-    let symptoms = recognise(text);
+    let symptoms = &log.symptoms;
     let circumstances = Circumstances {
         exit_code: args.exit_code,
-        has_output: args.log.as_ref().map(|_| !text.trim().is_empty()),
+        has_output: args.log.as_ref().map(|_| log.has_text),
         ..Circumstances::default()
     };
     let found = args.target.as_deref().map(|text| targets::of_text(text, environment)).transpose()?.unwrap_or_default();
     terminal.notes(&found.notes);
-    let target = found.targets.into_iter().next().or_else(|| named_target(&symptoms));
+    let target = found.targets.into_iter().next().or_else(|| named_target(symptoms));
     let given = (!args.entrypoint.is_empty()).then(|| args.entrypoint.clone());
-    let image = match &args.image {
-        Some(image) if !args.no_image => {
-            let call = CallOverride { entrypoint: given, args: None };
-            Some(read_image(settings, terminal, image, target.iter().cloned().collect(), call)?)
+    let read =
+        |image: &str, call: CallOverride| read_image(settings, terminal, image, target.iter().cloned().collect(), call);
+    let target_name = target.as_ref().map(|target| target.name.as_str());
+    let (mut image, mut file) = (None, None);
+    if let Some(name) = args.image.as_deref().filter(|_| !args.no_image) {
+        let report = read(name, CallOverride { entrypoint: given, args: None })?;
+        // The file that the log names is judged by itself where the start path does not lead through it.
+        if let Some(path) = file::to_judge(symptoms, &report, target_name) {
+            file = Some(read(name, CallOverride { entrypoint: Some(vec![path]), args: Some(Vec::new()) })?);
         }
-        _ => None,
-    };
+        image = Some(report);
+    }
     let names = Names {
-        image: args.image.clone(),
+        image: args.image.clone().or_else(|| log.image.clone()),
         target: target.as_ref().map(target::text),
         platform: target.as_ref().map(|target| target.platform.to_string()),
         path: symptoms.iter().find_map(|symptom| symptom.path.clone()),
         ..Names::default()
     };
-    let judged = image.as_ref().map(|report| (report, target.as_ref().map(|target| target.name.as_str())));
-    let evidence = Evidence { symptoms: &symptoms, circumstances, names, judged, ..Evidence::default() };
+    let judged = image.as_ref().map(|report| (report, target_name));
+    let evidence = Evidence { symptoms, circumstances, names, judged, file: file.as_ref(), ..Evidence::default() };
     Ok(answer(&evidence).into_iter().collect())
 }
 
-/// The node's platform, where an engine's message names it.
+/// The node's platform, where a message names it: `linux/arm64/v8`, `arm64`, or podman's `arm64", variant "v8"`.
 fn named_target(symptoms: &[Symptom]) -> Option<Target> {
-    let named = symptoms.iter().flat_map(|symptom| &symptom.named).find(|(name, _)| *name == "node")?;
-    Target::of_platform(&Platform::parse(&named.1).ok()?)
+    let named = symptoms.iter().flat_map(|symptom| &symptom.named).filter(|(name, _)| *name == "node");
+    let platforms =
+        named.filter_map(|(_, text)| Platform::parse(&text.split(['"', ',', ' ']).next()?.to_ascii_lowercase()).ok());
+    platforms.filter_map(|platform| Target::of_platform(&platform)).next()
 }
 
 /// One image, judged on these targets; what cannot be read is noted, and the answer rests on the rest.

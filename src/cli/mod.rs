@@ -18,6 +18,7 @@ mod lint;
 mod nodes;
 mod opening;
 mod outputs;
+pub mod plugin;
 mod progress;
 mod rebuild;
 mod scan;

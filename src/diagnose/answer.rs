@@ -1,7 +1,8 @@
 //! One screen's answer: the cause, how sure it is, what shows it, what it is not, and what to do. Pure: messages,
 //! circumstances and a scan's report in, data out; wording for people is `report`'s.
 
-use super::cause::{Likelihood, Names, Suspect};
+use super::cause::{FIND_IMAGE, Likelihood, Names, Suspect};
+use super::file::{self, StartPath, judged};
 use super::message::Sign;
 use super::rank::{Circumstances, Ranked, rank};
 use super::recognise::Symptom;
@@ -45,6 +46,8 @@ pub struct Evidence<'a> {
     pub place: Option<String>,
     /// The image as a scan found it, and the name of the target that it was judged for.
     pub judged: Option<(&'a ImageReport, Option<&'a str>)>,
+    /// The image as if it started the file that the messages name: see [`file::to_judge`].
+    pub file: Option<&'a ImageReport>,
     /// Commands that help at once and that only the caller knows: a rollback, a pin to other nodes.
     pub now: Vec<String>,
 }
@@ -69,7 +72,13 @@ pub fn answer(evidence: &Evidence<'_>) -> Option<Answer> {
     let is_said = evidence.judged.is_none() && evidence.symptoms.iter().any(|symptom| symptom.sign != Sign::BackOff);
     let why = if is_said { "the message says so; the image was not read".to_string() } else { first.why.clone() };
     let names = named(evidence);
-    let fill = |lines: &[&str]| lines.iter().map(|line| names.fill(line)).collect::<Vec<_>>();
+    let fill = |lines: &[&str]| lines.iter().filter_map(|line| names.fill(line)).collect::<Vec<_>>();
+    let mut check = fill(row.check);
+    if names.image.is_none()
+        && row.check.iter().chain(row.cure).any(|line| line.contains("{image}") || line.contains("{rebuild}"))
+    {
+        check.push(FIND_IMAGE.to_string());
+    }
     let is_certain = first.likelihood == Likelihood::Certain;
     let is_judged = evidence.judged.is_some();
     Some(Answer {
@@ -83,11 +92,7 @@ pub fn answer(evidence: &Evidence<'_>) -> Option<Answer> {
         evidence: witnesses(evidence).into_iter().chain(shown).collect(),
         excluded,
         others,
-        check: if is_certain && (is_judged || first.suspect != Suspect::NodeCopy) {
-            Vec::new()
-        } else {
-            fill(row.check)
-        },
+        check: if is_certain && (is_judged || first.suspect != Suspect::NodeCopy) { Vec::new() } else { check },
         now: evidence.now.clone(),
         then: fill(row.cure),
     })
@@ -132,65 +137,117 @@ struct Settled {
     excluded: Vec<String>,
 }
 
-/// What the image's own bytes say. `None` where they decide nothing.
+/// What the image's own bytes decide; `None` where they decide nothing. The file that a message names comes first.
 fn settle(report: &ImageReport, target: Option<&str>, evidence: &Evidence<'_>, ranked: &[Ranked]) -> Option<Settled> {
-    if let Some(finding) = report.findings.iter().find(|finding| finding.code == Code::NoPlatformForTarget) {
-        let first =
-            Ranked { suspect: Suspect::NoPlatform, likelihood: Likelihood::Certain, why: finding.message.clone() };
-        return Some(Settled { first, evidence: Vec::new(), excluded: Vec::new() });
+    // A node's own digest is how the image was read, not how the pod names it.
+    let is_pinned = evidence.names.image.as_deref().is_some_and(|image| image.contains("@sha256:"));
+    let pin = report.findings.iter().find(|finding| is_pinned && finding.code == Code::DigestPinsPlatform);
+    let absent = report.findings.iter().find(|finding| finding.code == Code::NoPlatformForTarget);
+    if let Some(finding) = pin.filter(|_| absent.is_some()) {
+        return Some(certain(Suspect::PinnedToOne, finding.message.clone()));
+    }
+    if let Some(finding) = absent {
+        return Some(certain(Suspect::NoPlatform, finding.message.clone()));
     }
     let (platform, judged) = judged(report, target)?;
-    let is_exec = evidence.symptoms.iter().any(|symptom| is_of_start(symptom.sign));
+    let named = file::named(evidence.symptoms);
+    let path = named.map_or(StartPath::Passed, |name| file::start_path(judged, name));
+    if path == StartPath::Elsewhere
+        && let Some(settled) = named.and_then(|name| settle_file(name, (report, platform), target, evidence, ranked))
+    {
+        return Some(settled);
+    }
     match &judged.outcome {
-        Outcome::Fails { at, cause, .. } | Outcome::Dies { at, cause, .. } => {
-            let suspect = Suspect::from_cause(cause.kind);
-            let agrees = evidence.symptoms.is_empty() || agrees(judged, evidence.symptoms, ranked, suspect);
-            let likelihood = if agrees { Likelihood::Certain } else { Likelihood::Likely };
-            let why = format!("{at} in {}: {}", short(report, platform), cause.text);
-            let excluded = vec!["a damaged copy on the node: the registry's copy has the same fault".to_string()];
-            Some(Settled { first: Ranked { suspect, likelihood, why }, evidence: origin(platform, at), excluded })
+        Outcome::Fails { cause, .. } | Outcome::Dies { cause, .. }
+            if Suspect::from_cause(cause.kind) == Suspect::WrongArchitecture && pin.is_some() =>
+        {
+            pin.map(|finding| certain(Suspect::PinnedToOne, finding.message.clone()))
         }
-        Outcome::Runs | Outcome::Emulated { .. } if is_exec => {
-            let why = format!("{} starts on {}, so the node's copy is suspect", short(report, platform), judged.name);
-            let excluded = ranked
-                .iter()
-                .filter(|entry| entry.suspect != Suspect::NodeCopy && entry.likelihood >= Likelihood::Possible)
-                .map(|entry| format!("{}: the registry's copy has no such fault", entry.suspect.row().sentence))
-                .collect();
-            let first = Ranked { suspect: Suspect::NodeCopy, likelihood: Likelihood::Likely, why };
-            Some(Settled { first, evidence: Vec::new(), excluded })
+        Outcome::Fails { .. } | Outcome::Dies { .. } => fails((report, platform), judged, evidence, ranked),
+        Outcome::Runs | Outcome::Emulated { .. }
+            if is_start_failure(evidence.symptoms) && path == StartPath::Passed =>
+        {
+            Some(node_copy((report, platform), judged, ranked))
         }
         // Started, then failed: something that the program loaded or called later.
-        Outcome::Runs | Outcome::Emulated { .. } => later(platform, ranked),
-        Outcome::Unknown { .. } => None,
+        Outcome::Runs | Outcome::Emulated { .. } => later(platform, named, ranked),
+        Outcome::Unknown { .. } => later(platform, named, ranked).filter(|_| named.is_some()),
     }
 }
 
-/// The platform and the target's row in it; without a target, the platform that does not start.
-fn judged<'a>(report: &'a ImageReport, target: Option<&str>) -> Option<(&'a PlatformReport, &'a TargetReport)> {
-    let all = || report.platforms.iter().flat_map(|platform| platform.targets.iter().map(move |row| (platform, row)));
-    match target {
-        Some(name) => all().find(|(_, row)| row.name == name),
-        None => all()
-            .find(|(_, row)| !row.outcome.is_alive() && !matches!(row.outcome, Outcome::Unknown { .. }))
-            .or_else(|| all().next()),
-    }
+fn certain(suspect: Suspect, why: String) -> Settled {
+    let first = Ranked { suspect, likelihood: Likelihood::Certain, why };
+    Settled { first, evidence: Vec::new(), excluded: Vec::new() }
 }
 
-/// Signs of a process that never reached its own code.
-fn is_of_start(sign: Sign) -> bool {
-    matches!(
-        sign,
-        Sign::Exec(_)
-            | Sign::ProgramNotFound
-            | Sign::NotExecutable
-            | Sign::InterpreterMissing
-            | Sign::BadInterpreter
-            | Sign::ShellDenied
-            | Sign::ProgramReadAsScript
-            | Sign::LibraryTruncated
-            | Sign::UnpackSkipped
-    )
+/// The judgement of the file that a message names, where the start path does not lead through it.
+fn settle_file(
+    name: &str,
+    (report, platform): (&ImageReport, &PlatformReport),
+    target: Option<&str>,
+    evidence: &Evidence<'_>,
+    ranked: &[Ranked],
+) -> Option<Settled> {
+    if let Some((one, started)) = evidence.file.and_then(|file| judged(file, target))
+        && let Outcome::Fails { at, cause, .. } | Outcome::Dies { at, cause, .. } = &started.outcome
+    {
+        let suspect = Suspect::from_cause(cause.kind);
+        // A file that the image lacks was not what failed, unless that is the message.
+        let is_lookup = matches!(suspect, Suspect::MissingProgram | Suspect::NotOnPath);
+        if !is_lookup || ranked.iter().any(|entry| entry.suspect == suspect) {
+            return fails((report, one), started, evidence, ranked).map(|mut settled| {
+                if settled.evidence.is_empty() {
+                    settled
+                        .evidence
+                        .extend(finding_at(platform, at).map(|found| lines_of(platform, found)).unwrap_or_default());
+                }
+                settled
+            });
+        }
+    }
+    let finding = file::finding(platform, name)?;
+    let first = ranked.first()?;
+    let why =
+        format!("{} in {}: {}", finding.path.as_deref().unwrap_or(name), short(report, platform), finding.message);
+    let first = Ranked { suspect: first.suspect, likelihood: first.likelihood.max(Likelihood::Likely), why };
+    Some(Settled { first, evidence: lines_of(platform, finding), excluded: vec![SAME_IN_REGISTRY.to_string()] })
+}
+
+const SAME_IN_REGISTRY: &str = "a damaged copy on the node: the registry's copy has the same fault";
+
+/// The start that fails in the image itself.
+fn fails(
+    (report, platform): (&ImageReport, &PlatformReport),
+    judged: &TargetReport,
+    evidence: &Evidence<'_>,
+    ranked: &[Ranked],
+) -> Option<Settled> {
+    let (Outcome::Fails { at, cause, .. } | Outcome::Dies { at, cause, .. }) = &judged.outcome else { return None };
+    let suspect = Suspect::from_cause(cause.kind);
+    let agrees = evidence.symptoms.is_empty() || agrees(judged, evidence.symptoms, ranked, suspect);
+    let likelihood = if agrees { Likelihood::Certain } else { Likelihood::Likely };
+    let why = format!("{at} in {}: {}", short(report, platform), cause.text);
+    let excluded = vec![SAME_IN_REGISTRY.to_string()];
+    Some(Settled { first: Ranked { suspect, likelihood, why }, evidence: origin(platform, at), excluded })
+}
+
+/// The start path was followed and is healthy in the registry's copy.
+fn node_copy((report, platform): (&ImageReport, &PlatformReport), judged: &TargetReport, ranked: &[Ranked]) -> Settled {
+    let why = format!("{} starts on {}, so the node's copy is suspect", short(report, platform), judged.name);
+    let excluded = ranked
+        .iter()
+        .filter(|entry| entry.suspect != Suspect::NodeCopy && entry.likelihood >= Likelihood::Possible)
+        .map(|entry| format!("{}: the registry's copy has no such fault", entry.suspect.row().sentence))
+        .collect();
+    let first = Ranked { suspect: Suspect::NodeCopy, likelihood: Likelihood::Likely, why };
+    Settled { first, evidence: Vec::new(), excluded }
+}
+
+/// Whether the runtime itself reported the failure: then it is the entrypoint that did not start.
+fn is_start_failure(symptoms: &[Symptom]) -> bool {
+    symptoms
+        .iter()
+        .any(|symptom| file::is_of_start(symptom.sign) && (symptom.path.is_some() || file::is_runtime(symptom.speaker)))
 }
 
 /// Whether the messages are those that the judged outcome leads to: its errno, its suspect, or its very words.
@@ -207,18 +264,26 @@ fn agrees(judged: &TargetReport, symptoms: &[Symptom], ranked: &[Ranked], suspec
     }
 }
 
-/// A finding of the platform that the suspects speak of: a library, a level, a program on PATH.
-fn later(platform: &PlatformReport, ranked: &[Ranked]) -> Option<Settled> {
+/// A finding of the platform that the messages speak of: the library or file that they name, else the worst.
+fn later(platform: &PlatformReport, named: Option<&str>, ranked: &[Ranked]) -> Option<Settled> {
     let first = ranked.first()?;
-    let worst = platform.findings.iter().filter(|finding| finding.severity >= Severity::Warning);
-    let finding = worst.max_by_key(|finding| finding.severity)?;
+    let is_loud = |finding: &&Finding| finding.severity >= Severity::Warning;
+    let worst = || platform.findings.iter().filter(is_loud).max_by_key(|finding| finding.severity);
+    let finding = match named {
+        Some(name) => file::finding(platform, name)?,
+        None => worst()?,
+    };
     let evidence = lines_of(platform, finding);
     Some(Settled { first: first.clone(), evidence, excluded: Vec::new() })
 }
 
+fn finding_at<'a>(platform: &'a PlatformReport, at: &str) -> Option<&'a Finding> {
+    platform.findings.iter().find(|finding| finding.path.as_deref() == Some(at))
+}
+
 /// File, layer and build step of what failed.
 fn origin(platform: &PlatformReport, at: &str) -> Vec<String> {
-    let by_path = platform.findings.iter().find(|finding| finding.path.as_deref() == Some(at));
+    let by_path = finding_at(platform, at);
     let worst = || platform.findings.iter().max_by_key(|finding| finding.severity);
     by_path.or_else(worst).map_or_else(Vec::new, |finding| lines_of(platform, finding))
 }

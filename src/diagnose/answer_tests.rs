@@ -11,7 +11,7 @@ use crate::judge::entry::{self, Start};
 use crate::judge::labels::Agreement;
 use crate::oci::Digest;
 use crate::platform::{Arch, Platform, Target};
-use crate::scan::LayerReport;
+use crate::scan::{LayerReport, StepReport};
 
 const LOG: &str = "exec /usr/local/bin/app: exec format error";
 
@@ -71,6 +71,7 @@ fn answered(log: &str, judged: Option<&ImageReport>) -> Answer {
         names: names(),
         place: None,
         judged: judged.map(|report| (report, Some("m7g.large"))),
+        file: None,
         now: Vec::new(),
     })
     .unwrap()
@@ -102,9 +103,69 @@ fn the_images_own_bytes_make_it_certain_and_name_file_layer_and_step() {
     assert!(answer.check.is_empty() && answer.others.is_empty());
 }
 
+/// A healthy start that leads through this program.
+fn started(path: &str) -> ImageReport {
+    let mut image = report(Outcome::Runs, Vec::new());
+    let step = StepReport { how: "entrypoint".into(), path: path.into(), is: "ELF AArch64, static".into() };
+    image.platforms[0].targets[0].steps = vec![step];
+    image
+}
+
+fn answered_with_file(log: &str, image: &ImageReport, file: Option<&ImageReport>) -> Answer {
+    let judged = Some((image, Some("m7g.large")));
+    answer(&Evidence { symptoms: &recognise(log), names: names(), judged, file, ..Evidence::default() }).unwrap()
+}
+
+#[test]
+fn the_file_that_a_message_names_is_judged_by_itself() {
+    let image = started("/wait-for-it.sh");
+    let log = "/wait-for-it.sh: line 178: /usr/local/bin/app: cannot execute binary file: Exec format error";
+    let symptoms = recognise(log);
+    assert_eq!(file::to_judge(&symptoms, &image, Some("m7g.large")).as_deref(), Some("/usr/local/bin/app"));
+    let answer = answered_with_file(log, &image, Some(&foreign()));
+    assert_eq!((answer.suspect, answer.likelihood), (Suspect::WrongArchitecture, Likelihood::Certain));
+    assert!(answer.cause.starts_with("/usr/local/bin/app in sha256:"), "{}", answer.cause);
+    assert!(answer.evidence.contains(&"/usr/local/bin/app is ELF x86-64, static; expected AArch64".to_string()));
+}
+
+#[test]
+fn a_base_name_is_found_at_the_path_that_a_scan_names() {
+    let mut image = started("/usr/bin/s6-svscan");
+    let finding = Finding::new(Code::CalledNotAProgram, "a script without `#!`").at("/etc/s6/web/run", 0);
+    image.platforms[0].findings = vec![finding];
+    let log = "s6-supervise web: fatal: unable to exec run: Exec format error";
+    assert_eq!(file::to_judge(&recognise(log), &image, None).as_deref(), Some("/etc/s6/web/run"));
+    let answer = answered_with_file(log, &image, None);
+    assert_ne!(answer.suspect, Suspect::NodeCopy);
+    assert!(answer.cause.starts_with("/etc/s6/web/run in sha256:"), "{}", answer.cause);
+}
+
+#[test]
+fn a_file_that_was_not_judged_does_not_make_the_nodes_copy_suspect() {
+    let answer = answered_with_file("sh: 1: /opt/tool: Exec format error", &started("/usr/local/bin/app"), None);
+    assert_eq!((answer.suspect, answer.likelihood), (Suspect::WrongArchitecture, Likelihood::Likely));
+}
+
+#[test]
+fn the_pin_is_the_cause_where_the_name_is_one_platforms_digest() {
+    let mut image = foreign();
+    image.findings = vec![Finding::new(Code::DigestPinsPlatform, "the digest is that of one platform's manifest")];
+    let symptoms = recognise(LOG);
+    let pinned = format!("user/app:1@sha256:{}", "a".repeat(64));
+    let named = |name: &str| {
+        let names = Names { image: Some(name.to_string()), ..names() };
+        let judged = Some((&image, Some("m7g.large")));
+        answer(&Evidence { symptoms: &symptoms, names, judged, ..Evidence::default() }).unwrap()
+    };
+    assert_eq!(named("user/app:1").suspect, Suspect::WrongArchitecture, "the node's digest is not a pin");
+    let answer = named(&pinned);
+    assert_eq!((answer.suspect, answer.likelihood), (Suspect::PinnedToOne, Likelihood::Certain));
+    assert!(answer.then[0].contains("imagetools inspect user/app:1"), "{:?}", answer.then);
+}
+
 #[test]
 fn a_healthy_copy_in_the_registry_makes_the_nodes_copy_suspect() {
-    let answer = answered(LOG, Some(&report(Outcome::Runs, Vec::new())));
+    let answer = answered(LOG, Some(&started("/usr/local/bin/app")));
     assert_eq!((answer.suspect, answer.likelihood), (Suspect::NodeCopy, Likelihood::Likely));
     assert!(
         answer.check[0].contains("kubectl debug node/n1") && answer.check[0].contains("/run/copy/usr/local/bin/app")

@@ -26,8 +26,8 @@ impl Likelihood {
     }
 }
 
-/// What is reported of a suspect. `{image}`, `{target}`, `{platform}`, `{path}`, `{node}` and `{pod}` stand for the case's own;
-/// where one is not known its name in capitals is shown, for the reader to fill in.
+/// What is reported of a suspect. `{image}`, `{tagged}`, `{target}`, `{platform}`, `{path}`, `{node}` and `{pod}` stand for
+/// the case's own; a line with one that is not known is left out.
 #[derive(Debug)]
 pub struct SuspectRow {
     pub suspect: Suspect,
@@ -61,7 +61,7 @@ suspects! {
     NotAProgram "not-a-program",
         "the file is not a program: a script without `#!`, an empty file, an error page or a Git LFS pointer",
         ["imgarch scan {image} --target {target}"],
-        ["begin the script with `#!/bin/sh`, or copy the program itself to {path}, and build again"];
+        ["begin the script with `#!/bin/sh`, or copy the program itself there, and build again"];
     LibraryAsProgram "library-as-program",
         "the file is a shared library, not a program",
         ["imgarch scan {image} --target {target}"],
@@ -105,7 +105,7 @@ suspects! {
     BinaryAsScript "binary-given-to-shell",
         "a shell is given a program to read as if it were a script",
         ["imgarch scan {image} --target {target}"],
-        ["start the program by its own path: ENTRYPOINT [\"{path}\"], without `sh` before it, or use `sh -c`"];
+        ["start the program by its own path in ENTRYPOINT, without `sh` before it, or use `sh -c`"];
     CarriageReturn "script-crlf",
         "the script has Windows line ends: its interpreter is looked for with a carriage return in its name",
         ["imgarch scan {image} --target {target}"],
@@ -171,7 +171,7 @@ suspects! {
     NotExecutable "not-executable",
         "the file may not be executed: its mode has no x bit, or it is a directory",
         ["imgarch scan {image} --target {target}"],
-        ["COPY --chmod=0755, or RUN chmod +x {path}"];
+        ["COPY --chmod=0755 sets the mode in the Dockerfile", "RUN chmod +x {path}"];
     NoExecMount "noexec-mount",
         "the file, its interpreter or its loader lies on a volume that is mounted noexec, or is not executable",
         ["kubectl get pod {pod} -o jsonpath='{.spec.volumes}'"],
@@ -179,7 +179,7 @@ suspects! {
     Capabilities "file-capabilities",
         "the file asks for capabilities that the container may not have",
         ["getcap {path}   # inside the image"],
-        ["setcap -r {path} in the build, or add the capability to securityContext.capabilities.add"];
+        ["remove them in the build (setcap -r), or add the capability to securityContext.capabilities.add"];
     ScriptNesting "script-nesting",
         "scripts whose interpreters are scripts, more than five deep",
         ["imgarch scan {image} --target {target}"],
@@ -195,7 +195,7 @@ suspects! {
     PinnedToOne "pinned-to-one-platform",
         "the reference is pinned to one platform's manifest, not to the index",
         ["imgarch scan {image}"],
-        ["pin the index's digest instead: docker buildx imagetools inspect TAG"];
+        ["pin the index's digest instead, which this shows: docker buildx imagetools inspect {tagged}", "pin the digest of the index, not that of one platform's manifest"];
     MetadataDisagrees "metadata-disagrees",
         "the image's config names another platform than its index, so containerd unpacked nothing",
         ["imgarch scan {image}"],
@@ -329,6 +329,9 @@ pub struct Names {
     pub pod: Option<String>,
 }
 
+/// Where no message, pod or option names the image.
+pub const FIND_IMAGE: &str = "add --image to get commands; docker ps -a lists the images";
+
 impl Names {
     fn origin(&self, image: &str) -> Origin {
         let assumed = || match ImageRef::parse(image).reference() {
@@ -338,25 +341,36 @@ impl Names {
         self.origin.clone().unwrap_or_else(assumed)
     }
 
-    /// Fills a row's text in; what is not known stands there in capitals.
-    pub fn fill(&self, text: &str) -> String {
-        let platform = self.platform.as_deref().unwrap_or("PLATFORM");
-        let rebuild = Some(match &self.image {
-            Some(image) => rebuild_command(image, &self.origin(image), platform),
-            None => format!("imgarch rebuild IMAGE --platform {platform}"),
+    /// Fills a row's text in; `None` where it needs a name that is not known.
+    pub fn fill(&self, text: &str) -> Option<String> {
+        // Without a target, a scan judges every platform.
+        let text = match self.target {
+            None if !text.contains("{target},") => text.replace(" --target {target}", ""),
+            _ => text.to_string(),
+        };
+        // A digest without a tag cannot be rebuilt in place.
+        let is_tagged = |image: &&String| {
+            image.split_once('@').is_none_or(|(name, _)| name.rsplit('/').next().is_some_and(|last| last.contains(':')))
+        };
+        let rebuild = self.image.as_ref().filter(is_tagged).map(|image| match &self.platform {
+            Some(platform) => rebuild_command(image, &self.origin(image), platform),
+            None => format!("imgarch rebuild {}", image.split('@').next().unwrap_or(image)),
         });
+        let tagged = self.image.as_ref().map(|image| image.split('@').next().unwrap_or(image).to_string());
         let holes = [
-            ("{rebuild}", &rebuild, "REBUILD"),
-            ("{image}", &self.image, "IMAGE"),
-            ("{target}", &self.target, "TARGET"),
-            ("{platform}", &self.platform, "PLATFORM"),
-            ("{path}", &self.path, "FILE"),
-            ("{node}", &self.node, "NODE"),
-            ("{pod}", &self.pod, "POD"),
+            ("{rebuild}", &rebuild),
+            ("{image}", &self.image),
+            ("{tagged}", &tagged),
+            ("{target}", &self.target),
+            ("{platform}", &self.platform),
+            ("{path}", &self.path),
+            ("{node}", &self.node),
+            ("{pod}", &self.pod),
         ];
-        holes.iter().fold(text.to_string(), |text, (hole, value, capitals)| {
-            text.replace(hole, value.as_deref().unwrap_or(capitals))
-        })
+        holes
+            .iter()
+            .filter(|(hole, _)| text.contains(hole))
+            .try_fold(text.clone(), |text, (hole, value)| Some(text.replace(hole, value.as_deref()?)))
     }
 }
 
@@ -382,8 +396,15 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_stands_in_capitals() {
-        let names = Names { image: Some("app:1".into()), ..Names::default() };
-        assert_eq!(names.fill("imgarch scan {image} --target {target}"), "imgarch scan app:1 --target TARGET");
+    fn a_line_that_needs_an_unknown_name_is_left_out() {
+        let names = Names { image: Some("app:1@sha256:12".into()), ..Names::default() };
+        let filled = |text| names.fill(text);
+        assert_eq!(filled("imgarch scan {image} --target {target}").unwrap(), "imgarch scan app:1@sha256:12");
+        assert_eq!(filled("inspect {tagged}").unwrap(), "inspect app:1");
+        assert_eq!(filled("imgarch scan {image} --target {target},page=64k"), None);
+        assert_eq!(filled("kubectl logs {pod} --previous"), None);
+        assert_eq!(Names::default().fill("{rebuild}"), None);
+        assert_eq!(filled("{rebuild}").unwrap(), "imgarch rebuild app:1");
+        assert_eq!(Names::default().fill("see its log").unwrap(), "see its log");
     }
 }

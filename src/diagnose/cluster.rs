@@ -1,10 +1,14 @@
 //! Diagnoses the failing containers of a cluster's pods: each by its image, judged on the pod's own node.
 
-use std::collections::BTreeMap;
+use rayon::prelude::*;
 
 use super::last_good::{self, Failed};
-use super::{Answer, Evidence, Failure, Names, ReadImage, Suspect, Symptom, answer, failures, recognise};
-use crate::kube::object::{EventObject, PodObject};
+use super::message::Sign;
+use super::{
+    Answer, Evidence, FailingGroup, Failure, Names, ReadImage, Suspect, Symptom, answer, failing_groups, failures,
+    file, recognise,
+};
+use crate::kube::object::PodObject;
 use crate::kube::workload::owner;
 use crate::kube::{Cluster, Group, KubeError, Nodes, Scope, nodes, revision};
 use crate::platform::target;
@@ -39,6 +43,8 @@ struct Case {
     pods: Vec<PodObject>,
     /// Pods of the same owner, failing or not.
     of: usize,
+    /// Platform of the nodes that they are on; empty where it is not known.
+    machine: String,
 }
 
 /// The connection, its nodes, and how images are read.
@@ -66,7 +72,7 @@ pub fn diagnose(
             Nodes::default()
         }
     };
-    let cases = cases(cluster, &pods, notes);
+    let cases = cases(cluster, &pods, &nodes, notes);
     if cases.is_empty() {
         let what = title.unwrap_or_else(|| match question.all_namespaces {
             true => "any namespace".to_string(),
@@ -116,41 +122,61 @@ fn pods(
     }
 }
 
-/// Failing containers; those of one owner that fail alike are one case.
-fn cases(cluster: &Cluster, pods: &[PodObject], notes: &mut Vec<String>) -> Vec<Case> {
-    let mut cases: BTreeMap<String, Case> = BTreeMap::new();
-    for pod in pods {
-        let namespace = pod.metadata.namespace.as_deref().unwrap_or("default");
-        let mut events: Option<Vec<EventObject>> = None;
-        for mut failure in failures(pod, &[]) {
-            let key = |failure: &Failure, symptoms: &[Symptom]| {
-                let signs: Vec<_> = symptoms.iter().map(|symptom| symptom.sign).collect();
-                let image = failure.image_by_digest.as_ref().unwrap_or(&failure.container.image);
-                format!("{namespace} {} {} {image} {signs:?}", owner(pod), failure.container.name)
-            };
-            let log = log(cluster, namespace, pod, &failure.container.name, notes);
-            failure.circumstances.has_output = log.as_ref().map(|log| !log.trim().is_empty());
-            let mut text = format!("{}\n{}", log.unwrap_or_default(), failure.messages);
-            let mut symptoms = recognise(&text);
-            if symptoms.is_empty() {
-                // Events are asked for only where nothing else speaks: they are many.
-                let events = events.get_or_insert_with(|| {
-                    cluster.events(namespace, &pod.metadata.name).unwrap_or_else(|error| {
-                        notes.push(error.to_string());
-                        Vec::new()
-                    })
-                });
-                let told = failures(pod, events).into_iter().find(|told| told.container.name == failure.container.name);
-                text = told.map_or(text, |told| told.messages);
-                symptoms = recognise(&text);
-            }
-            let of = pods.iter().filter(|other| owner(other) == owner(pod)).count();
-            let case =
-                cases.entry(key(&failure, &symptoms)).or_insert(Case { failure, symptoms, pods: Vec::new(), of });
-            case.pods.push(pod.clone());
+/// Failing containers; those of one owner that fail alike are one case. The log and the events of one pod stand for its
+/// group, and groups are read in parallel.
+fn cases(cluster: &Cluster, pods: &[PodObject], nodes: &Nodes, notes: &mut Vec<String>) -> Vec<Case> {
+    let machine = |pod: &PodObject| {
+        let group = pod.spec.node_name.as_deref().and_then(|node| nodes.group_of(node));
+        group.map_or_else(String::new, |group| group.target.platform.to_string())
+    };
+    let groups = failing_groups(pods, machine);
+    let read = |group: FailingGroup<'_>| {
+        let machine = machine(group.pods[0]);
+        let mut notes = Vec::new();
+        (case(cluster, group, machine, &mut notes), notes)
+    };
+    let read: Vec<(Case, Vec<String>)> = groups.into_par_iter().map(read).collect();
+    let mut cases: Vec<Case> = Vec::new();
+    for (case, found) in read {
+        notes.extend(found);
+        match cases.iter_mut().find(|known| is_alike(known, &case)) {
+            Some(known) => known.pods.extend(case.pods),
+            None => cases.push(case),
         }
     }
-    cases.into_values().collect()
+    cases.sort_by_key(|case| std::cmp::Reverse(case.pods.len()));
+    cases
+}
+
+/// One workload's containers with the same messages: they ended differently, and for the same reason.
+fn is_alike(one: &Case, other: &Case) -> bool {
+    let name = |case: &Case| {
+        let pod = &case.pods[0];
+        (pod.metadata.namespace.clone(), owner(pod), case.failure.container.name.clone(), case.machine.clone())
+    };
+    let image =
+        |case: &Case| case.failure.image_by_digest.clone().unwrap_or_else(|| case.failure.container.image.clone());
+    let signs = |case: &Case| case.symptoms.iter().map(|symptom| symptom.sign).collect::<Vec<_>>();
+    name(one) == name(other) && image(one) == image(other) && signs(one) == signs(other)
+}
+
+fn case(cluster: &Cluster, group: FailingGroup<'_>, machine: String, notes: &mut Vec<String>) -> Case {
+    let FailingGroup { mut failure, pods, of } = group;
+    let pod = pods[0];
+    let namespace = pod.metadata.namespace.as_deref().unwrap_or("default");
+    let log = log(cluster, namespace, pod, &failure.container.name, notes);
+    failure.circumstances.has_output = log.as_ref().map(|log| !log.trim().is_empty());
+    let mut symptoms = recognise(&format!("{}\n{}", log.unwrap_or_default(), failure.messages));
+    if symptoms.is_empty() {
+        // Events are requested only where nothing else gives a reason: they are many.
+        let events = cluster.events(namespace, &pod.metadata.name).unwrap_or_else(|error| {
+            notes.push(error.to_string());
+            Vec::new()
+        });
+        let found = failures(pod, &events).into_iter().find(|found| found.container.name == failure.container.name);
+        symptoms = found.map(|found| recognise(&found.messages)).unwrap_or_default();
+    }
+    Case { failure, symptoms, pods: pods.into_iter().cloned().collect(), of, machine }
 }
 
 /// The previous run's tail, or this one's where there was none before.
@@ -185,12 +211,17 @@ fn answer_case(sources: &Sources<'_>, case: &Case, title: Option<&str>, notes: &
     // By digest where the node names one: the tag may have moved since.
     let image = failure.image_by_digest.clone().unwrap_or_else(|| failure.container.image.clone());
     let container = &failure.container;
-    let report = sources.read.map(|read| {
-        let call = CallOverride { entrypoint: container.command.clone(), args: container.args.clone() };
-        let report = read(&image, target.iter().cloned().collect(), call);
-        notes.extend(report.problems.iter().map(|problem| format!("{image}: {}", problem.text)));
-        report
-    });
+    let target_name = target.as_ref().map(|target| target.name.as_str());
+    let (mut report, mut file) = (None, None);
+    if let Some(read) = sources.read.filter(|_| !is_about_platforms(&case.symptoms)) {
+        let read = |call| read(&image, target.iter().cloned().collect(), call);
+        let found = read(CallOverride { entrypoint: container.command.clone(), args: container.args.clone() });
+        notes.extend(found.problems.iter().map(|problem| format!("{image}: {}", problem.text)));
+        // The file that a message names is judged by itself where the start path does not lead through it.
+        file = file::to_judge(&case.symptoms, &found, target_name)
+            .map(|path| read(CallOverride { entrypoint: Some(vec![path]), args: Some(Vec::new()) }));
+        report = Some(found);
+    }
     let names = Names {
         image: Some(container.image.clone()),
         origin: None,
@@ -200,7 +231,7 @@ fn answer_case(sources: &Sources<'_>, case: &Case, title: Option<&str>, notes: &
         node: pod.spec.node_name.clone(),
         pod: Some(format!("{} -n {namespace}", pod.metadata.name)),
     };
-    let judged = report.as_ref().map(|report| (report, target.as_ref().map(|target| target.name.as_str())));
+    let judged = report.as_ref().map(|report| (report, target_name));
     let evidence = Evidence {
         subject: subject(case, title),
         symptoms: &case.symptoms,
@@ -208,6 +239,7 @@ fn answer_case(sources: &Sources<'_>, case: &Case, title: Option<&str>, notes: &
         names,
         place: group.map(|group| place(group, case)),
         judged,
+        file: file.as_ref(),
         now: Vec::new(),
     };
     let mut found = answer(&evidence)?;
@@ -222,6 +254,11 @@ fn answer_case(sources: &Sources<'_>, case: &Case, title: Option<&str>, notes: &
         }
     }
     Some(found)
+}
+
+/// Whether the kubelet reported that the image has nothing for its platform: reading the image adds nothing.
+fn is_about_platforms(symptoms: &[Symptom]) -> bool {
+    symptoms.iter().any(|symptom| symptom.sign == Sign::NoPlatformInIndex)
 }
 
 /// Whether another image would help.

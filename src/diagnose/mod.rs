@@ -7,20 +7,29 @@ pub mod case;
 pub mod cause;
 #[cfg(feature = "kube")]
 pub mod cluster;
+pub mod file;
+#[cfg(feature = "kube")]
+pub mod group;
 #[cfg(feature = "kube")]
 mod last_good;
+mod line;
 pub mod message;
 #[cfg(feature = "kube")]
 pub mod overview;
 pub mod pattern;
 pub mod rank;
+pub mod reader;
 pub mod recognise;
+pub mod translation;
 
 pub use answer::{Answer, Evidence, answer};
 #[cfg(feature = "kube")]
 pub use case::{Failure, failures};
 pub use cause::{Likelihood, Names, Suspect};
+#[cfg(feature = "kube")]
+pub use group::{FailingGroup, failing_groups};
 pub use rank::Circumstances;
+pub use reader::{LogContent, read_log, read_text};
 pub use recognise::{Symptom, recognise};
 
 /// Reads an image and judges it on these targets, started by this call.
@@ -30,3 +39,7 @@ pub type ReadImage<'a> =
 
 #[cfg(test)]
 mod field_tests;
+#[cfg(test)]
+mod thread_tests;
+#[cfg(test)]
+mod wrapper_tests;

@@ -1,58 +1,181 @@
-//! Message patterns: literal text with `{name}` holes, matched anywhere in a line without regard to ASCII case.
-//! It knows nothing of what messages mean.
+//! Message patterns: literal text with holes, matched anywhere in a line without regard to ASCII case.
+//! Nothing here knows what a message means.
 
-/// What the holes of a pattern stood for, in the pattern's order.
+/// What the holes of a pattern matched, in the pattern's order.
 pub type Holes<'a> = Vec<(&'static str, &'a str)>;
 
-/// Finds `pattern` in `line`; `lower` is `line` in ASCII lower case. A pattern that begins with a letter begins at a word; a
-/// hole reaches to the next literal, is never empty, and a last one reaches to the line's end. A pattern that ends with `$`
-/// ends where the line does.
-pub fn find<'a>(pattern: &'static str, line: &'a str, lower: &str) -> Option<Holes<'a>> {
-    let (pattern, is_anchored) = pattern.strip_suffix('$').map_or((pattern, false), |pattern| (pattern, true));
-    let (first, rest) = pattern.split_at(pattern.find('{').unwrap_or(pattern.len()));
-    let needle = first.to_ascii_lowercase();
-    let matched = |at| holes(rest, line, lower, at).filter(|(_, end)| !is_anchored || line[*end..].trim().is_empty());
-    if needle.is_empty() {
-        return matched(0).map(|(holes, _)| holes);
-    }
-    let mut from = 0;
-    while let Some(found) = lower.get(from..)?.find(&needle) {
-        let at = from + found;
-        if begins_word(&needle, &lower[..at])
-            && let Some((holes, _)) = matched(at + needle.len())
-        {
-            return Some(holes);
+/// Occurrences of a literal that are tried for one hole: lines are short, and a hostile one must not cost more.
+const TRIES: usize = 16;
+
+/// What a hole accepts. Never the empty text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum HoleKind {
+    /// `{name}`: any text.
+    Any,
+    /// `{#name}`: decimal digits.
+    Number,
+    /// `{/name}`: a path that begins at the root or in the working directory, in quotes or not.
+    File,
+    /// `{=name}`: a text without blanks.
+    Word,
+}
+
+impl HoleKind {
+    fn accepts(self, text: &str) -> bool {
+        match self {
+            HoleKind::Any => !text.is_empty(),
+            HoleKind::Number => !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()),
+            HoleKind::File => {
+                let path = text.trim_start_matches(|c: char| QUOTES.contains(c));
+                path.starts_with('/') || path.starts_with("./") || path.starts_with("../")
+            }
+            HoleKind::Word => !text.is_empty() && !text.contains(char::is_whitespace),
         }
-        // Literals begin with a whole character, so the next one is a boundary too.
-        from = at + needle.chars().next().map_or(1, char::len_utf8);
     }
-    None
 }
 
-fn begins_word(needle: &str, before: &str) -> bool {
-    let is_letter = |c: char| c.is_ascii_alphanumeric();
-    !needle.starts_with(is_letter) || !before.ends_with(is_letter)
-}
-
-/// The holes, and where the pattern ended.
-fn holes<'a>(mut rest: &'static str, line: &'a str, lower: &str, mut at: usize) -> Option<(Holes<'a>, usize)> {
-    let mut holes = Vec::new();
-    while let Some(after) = rest.strip_prefix('{') {
-        let (name, tail) = after.split_once('}').expect("patterns close their holes; a test walks them all");
-        let literal = &tail[..tail.find('{').unwrap_or(tail.len())];
-        let end = match literal {
-            "" => line.len(),
-            _ => at + lower[at..].find(&literal.to_ascii_lowercase())?,
+impl HoleKind {
+    /// What a pattern's last hole matches of the line's rest.
+    fn last(self, rest: &str) -> &str {
+        let rest = rest.trim();
+        let end = match self {
+            HoleKind::Any => STRING_ENDS.iter().filter_map(|end| rest.find(end)).min(),
+            HoleKind::Number => rest.find(|c: char| !c.is_ascii_digit()),
+            HoleKind::File | HoleKind::Word => rest.find(char::is_whitespace),
         };
-        let value = line[at..end].trim();
-        if value.is_empty() {
-            return None;
-        }
-        holes.push((name, value));
-        at = end + literal.len();
-        rest = &tail[literal.len()..];
+        &rest[..end.unwrap_or(rest.len())]
     }
-    Some((holes, at))
+}
+
+/// How a JSON string goes on after its end: a last hole does not reach beyond it.
+const STRING_ENDS: &[&str] = &["\",\"", "\", \"", "\"}"];
+
+/// Quotes of every language that are seen around a name. U+FFFD is what a quote of a Windows code page becomes.
+pub const QUOTES: &str = "\"'`‘’“”«»„「」\u{fffd}";
+
+#[derive(Debug)]
+enum Part {
+    /// In ASCII lower case.
+    Text(String),
+    Hole(&'static str, HoleKind),
+}
+
+/// A pattern, parsed. One that begins with a letter begins at a word. A hole reaches to the next literal; a last one
+/// reaches to the line's end, and a first one holds the word before the literal. A pattern that ends with `$` ends where the line does.
+#[derive(Debug)]
+pub struct Pattern {
+    parts: Vec<Part>,
+    is_anchored: bool,
+}
+
+impl Pattern {
+    pub fn parse(text: &'static str) -> Pattern {
+        let (mut rest, is_anchored) = text.strip_suffix('$').map_or((text, false), |text| (text, true));
+        let mut parts = Vec::new();
+        while !rest.is_empty() {
+            if let Some(after) = rest.strip_prefix('{') {
+                let (name, tail) = after.split_once('}').expect("patterns close their holes; a test parses each");
+                let kind = match name.as_bytes().first() {
+                    Some(b'#') => HoleKind::Number,
+                    Some(b'/') => HoleKind::File,
+                    Some(b'=') => HoleKind::Word,
+                    _ => HoleKind::Any,
+                };
+                parts.push(Part::Hole(name.trim_start_matches(['#', '/', '=']), kind));
+                rest = tail;
+            } else {
+                let end = rest.find('{').unwrap_or(rest.len());
+                parts.push(Part::Text(rest[..end].to_ascii_lowercase()));
+                rest = &rest[end..];
+            }
+        }
+        Pattern { parts, is_anchored }
+    }
+
+    /// The longest literal that no quoting, escaping or colour can break up: every line that matches holds it.
+    pub fn anchor(&self) -> &str {
+        let texts = self.parts.iter().filter_map(|part| match part {
+            Part::Text(text) => Some(text.as_str()),
+            Part::Hole(..) => None,
+        });
+        let runs = texts.flat_map(|text| text.split(|c: char| QUOTES.contains(c) || "\\<>&".contains(c)));
+        runs.max_by_key(|run| run.len()).unwrap_or("")
+    }
+
+    /// Finds the pattern in `line` where `accept` agrees with its holes; `lower` is `line` in ASCII lower case.
+    pub fn find<'a>(&self, line: &'a str, lower: &str, accept: impl Fn(&Holes<'a>) -> bool) -> Option<Holes<'a>> {
+        let matched = |at: usize, parts: &[Part], lead: Option<(&'static str, &'a str)>| {
+            let mut holes: Holes<'a> = lead.into_iter().collect();
+            let end = rest_of(parts, line, lower, at, &mut holes)?;
+            let left = line[end..].trim_start();
+            let ends = !self.is_anchored
+                || left.trim_matches(['"', '}', ']']).is_empty()
+                || STRING_ENDS.iter().any(|end| left.starts_with(end));
+            (ends && accept(&holes)).then_some(holes)
+        };
+        match self.parts.as_slice() {
+            [Part::Text(text), rest @ ..] => occurrences(lower, text, 0)
+                .filter(|at| begins_word(text, &lower[..*at]))
+                .find_map(|at| matched(at + text.len(), rest, None)),
+            [Part::Hole(name, kind), Part::Text(text), rest @ ..] => occurrences(lower, text, 0)
+                .filter_map(|at| Some((at, Some(last_word(&line[..at])).filter(|value| kind.accepts(value))?)))
+                .find_map(|(at, value)| matched(at + text.len(), rest, Some((name, value)))),
+            _ => None,
+        }
+    }
+}
+
+/// Matches `parts` from `at`; returns where they end.
+fn rest_of<'a>(parts: &[Part], line: &'a str, lower: &str, at: usize, holes: &mut Holes<'a>) -> Option<usize> {
+    match parts {
+        [] => Some(at),
+        [Part::Text(text), rest @ ..] => {
+            lower[at..].starts_with(text.as_str()).then_some(())?;
+            rest_of(rest, line, lower, at + text.len(), holes)
+        }
+        [Part::Hole(name, kind)] => {
+            let value = kind.last(&line[at..]);
+            kind.accepts(value).then(|| holes.push((name, value)))?;
+            Some(line.len())
+        }
+        [Part::Hole(name, kind), rest @ ..] => {
+            let [Part::Text(text), ..] = rest else { return None };
+            let known = holes.len();
+            for end in occurrences(lower, text, at) {
+                let value = line[at..end].trim();
+                if kind.accepts(value) {
+                    holes.push((name, value));
+                    if let Some(end) = rest_of(rest, line, lower, end, holes) {
+                        return Some(end);
+                    }
+                    holes.truncate(known);
+                }
+            }
+            None
+        }
+    }
+}
+
+/// Where `text` occurs in `lower` from `from` on, at most [`TRIES`] times.
+fn occurrences<'a>(lower: &'a str, text: &'a str, from: usize) -> impl Iterator<Item = usize> + 'a {
+    lower[from..].match_indices(text).map(move |(at, _)| from + at).take(TRIES)
+}
+
+/// What a pattern's first hole matches: the last word before the literal, or what the quotes that end there hold.
+fn last_word(text: &str) -> &str {
+    let text = text.trim();
+    let is_quote = |c: char| QUOTES.contains(c);
+    let inner = text.trim_end_matches(is_quote);
+    if inner.len() < text.len() {
+        return inner.rfind(is_quote).map_or(inner, |at| inner[at..].trim_start_matches(is_quote));
+    }
+    let word = text.rsplit(|c: char| c.is_whitespace() || is_quote(c)).next().unwrap_or("");
+    word.rsplit_once("=/").map_or(word, |(before, _)| &word[before.len() + 1..])
+}
+
+fn begins_word(text: &str, before: &str) -> bool {
+    let is_letter = |c: char| c.is_ascii_alphanumeric();
+    !text.starts_with(is_letter) || !before.ends_with(is_letter)
 }
 
 #[cfg(test)]
@@ -61,16 +184,14 @@ mod tests {
 
     fn check(pattern: &'static str, line: &str, expected: Option<&[(&'static str, &str)]>) {
         let lower = line.to_ascii_lowercase();
-        assert_eq!(find(pattern, line, &lower).as_deref(), expected, "{pattern} in {line}");
+        let found = Pattern::parse(pattern).find(line, &lower, |_| true);
+        assert_eq!(found.as_deref(), expected, "{pattern} in {line}");
     }
 
     #[test]
     fn a_hole_reaches_to_the_next_literal() {
-        check(
-            "exec {path}: {errno}",
-            "exec /a b: Exec format error",
-            Some(&[("path", "/a b"), ("errno", "Exec format error")]),
-        );
+        let errno = ("errno", "Exec format error");
+        check("exec {path}: {errno}", "exec /a b: Exec format error", Some(&[("path", "/a b"), errno]));
         check("`{path}`: x", "see `/app`: X", Some(&[("path", "/app")]));
     }
 
@@ -81,13 +202,25 @@ mod tests {
     }
 
     #[test]
+    fn holes_accept_numbers_files_and_words_only_where_they_say_so() {
+        check("line {#line}: x", "line 1a: x line 12: x", Some(&[("line", "12")]));
+        check("load {/path}: x", "load config: x, load './a': x", Some(&[("path", "'./a'")]));
+        check("wants {=cpu} now", "wants a b now", None);
+        check("code {#exit}", "code 126.", Some(&[("exit", "126")]));
+        check("{/path}: gone", "it is /a: gone", Some(&[("path", "/a")]));
+        check("{/path}: gone", "it is a: gone", None);
+        check("{path}: gone", "{\"log\":\"/a: gone", Some(&[("path", "/a")]));
+        check("{path}: gone", "env: ‘bash -e’: gone", Some(&[("path", "bash -e")]));
+    }
+
+    #[test]
     fn a_dollar_is_the_lines_end() {
         check("illegal option -$", "set: Illegal option -", Some(&[]));
         check("illegal option -$", "set: Illegal option -o pipefail", None);
     }
 
     #[test]
-    fn an_empty_hole_is_no_match() {
+    fn an_empty_hole_does_not_match() {
         check("exec {path}: no", "exec : no", None);
     }
 
@@ -95,5 +228,16 @@ mod tests {
     fn case_does_not_matter_and_other_scripts_do_not_break_it() {
         check("‘{name}’: no such file", "env: ‘bäsh’: No such file", Some(&[("name", "bäsh")]));
         check("éx", "é éX", Some(&[]));
+    }
+
+    #[test]
+    fn an_anchor_is_what_no_escape_can_break_up() {
+        assert_eq!(Pattern::parse("exec: \"{path}\": permission denied").anchor(), ": permission denied");
+        assert_eq!(Pattern::parse("<jemalloc>: Unsupported").anchor(), ": unsupported");
+    }
+
+    #[test]
+    fn a_hostile_line_costs_few_steps() {
+        check("{a}: x{b}: y{c}: z", &": x: y".repeat(2000), None);
     }
 }

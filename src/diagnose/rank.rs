@@ -41,16 +41,17 @@ pub fn rank(symptoms: &[Symptom], circumstances: &Circumstances) -> Vec<Ranked> 
         Some(_) => {}
         None => ranked.push(Ranked { suspect, likelihood, why }),
     };
-    let is_emulated =
-        symptoms.iter().any(|symptom| is_emulators(symptom.sign) || symptom.line.contains("buildkit_qemu"));
-    for symptom in symptoms {
+    let is_emulated = symptoms.iter().any(|symptom| is_emulators(symptom.sign));
+    // Exit codes that supervisors report add nothing where a message gave the reason.
+    let is_reason = |symptom: &&Symptom| !matches!(symptom.sign, Sign::BackOff | Sign::Exited | Sign::BuildStepFailed);
+    let has_reason = symptoms.iter().any(|symptom| is_reason(&symptom));
+    for symptom in symptoms.iter().filter(|symptom| !has_reason || is_reason(symptom)) {
         for (suspect, likelihood) in of_symptom(symptom, symptoms) {
             add(suspect, likelihood, format!("{} says {:?}", symptom.speaker, cut(&symptom.line)));
         }
     }
-    // A death's bare code says less than any message, and nothing where a message said why.
-    let is_explained = symptoms.iter().any(|symptom| symptom.sign != Sign::BackOff);
-    if !is_explained {
+    // The container's own exit code counts only where no message gave the reason.
+    if !has_reason {
         for (suspect, likelihood, why) in of_exit(circumstances) {
             add(suspect, likelihood, why);
         }
@@ -77,9 +78,36 @@ fn cut(line: &str) -> String {
     }
 }
 
+fn base_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or("")
+}
+
+/// Start scripts that popular base images bring: they begin with `#!` and have Unix line ends, so a failure is not theirs.
+const BASE_SCRIPTS: &[&str] = &[
+    "lambda-entrypoint.sh",
+    "docker-entrypoint.sh",
+    "docker-php-entrypoint",
+    "ros_entrypoint.sh",
+    "nvidia_entrypoint.sh",
+    "__cacert_entrypoint.sh",
+    "catalina.sh",
+    "jenkins.sh",
+    "jenkins-agent",
+    "kc.sh",
+    "start-notebook.sh",
+    "s6-overlay-suexec",
+];
+
+fn is_base_script(path: Option<&str>) -> bool {
+    path.is_some_and(|path| BASE_SCRIPTS.contains(&base_name(path)))
+}
+
 fn is_script(path: Option<&str>) -> bool {
-    let name = path.unwrap_or("").rsplit('/').next().unwrap_or("");
-    [".sh", ".bash", ".py", ".rb", ".pl", ".js"].iter().any(|end| name.ends_with(end)) || name.contains("entrypoint")
+    let name = base_name(path.unwrap_or(""));
+    // s6 and runit name a service's script `run`.
+    [".sh", ".bash", ".py", ".rb", ".pl", ".js"].iter().any(|end| name.ends_with(end))
+        || name.contains("entrypoint")
+        || matches!(name, "run" | "finish")
 }
 
 /// BuildKit's plain progress: `#12 0.213 exec /bin/sh: ...`, time stamps before it or not.
@@ -96,97 +124,169 @@ fn is_builders(line: &str) -> bool {
 
 fn of_symptom(symptom: &Symptom, all: &[Symptom]) -> Vec<(Suspect, Likelihood)> {
     use Suspect::*;
-    let is_mismatch = all.iter().any(|other| other.sign == Sign::PlatformMismatch);
-    let is_build = all.iter().any(|other| other.sign == Sign::BuildStepFailed || is_builders(&other.line));
     let path = symptom.path.as_deref();
     match symptom.sign {
-        Sign::Exec(Errno::ENOEXEC) if is_mismatch => vec![(WrongArchitecture, Certain), (PinnedToOne, Possible)],
-        Sign::Exec(Errno::ENOEXEC) if is_build => {
-            vec![(EmulatorMissing, Likely), (WrongArchitecture, Possible), (NotAProgram, Possible)]
-        }
-        Sign::Exec(Errno::ENOEXEC) if is_script(path) => vec![
-            (NotAProgram, Likely),
-            (ForeignInterpreter, Likely),
-            (WrongArchitecture, Possible),
-            (NodeCopy, Unlikely),
-        ],
-        Sign::Exec(Errno::ENOEXEC) => vec![
-            (WrongArchitecture, Likely),
-            (PinnedToOne, Possible),
-            (NotAProgram, Possible),
-            (No32Bit, Possible),
-            (NodeCopy, Unlikely),
-        ],
-        Sign::Exec(Errno::ENOENT) if path.is_some_and(|path| path.ends_with("\\r")) => vec![(CarriageReturn, Certain)],
-        Sign::Exec(Errno::ENOENT) if is_script(path) => vec![
-            (CarriageReturn, Likely),
-            (MissingInterpreter, Likely),
-            (MissingLoader, Possible),
-            (EmulatorOutside, Unlikely),
-        ],
-        Sign::Exec(Errno::ENOENT) => vec![
-            (MissingLoader, Likely),
-            (MissingInterpreter, Possible),
-            (CarriageReturn, Possible),
-            (MissingProgram, Possible),
-            (EmulatorOutside, Unlikely),
-        ],
-        Sign::Exec(Errno::EACCES) => vec![(NoExecMount, Likely), (NotExecutable, Possible)],
-        Sign::Exec(Errno::ELIBBAD) => vec![(BadLoader, Certain)],
-        Sign::Exec(Errno::EIO) => vec![(Truncated, Likely), (NodeCopy, Possible)],
-        Sign::Exec(Errno::ELOOP) => vec![(ScriptNesting, Likely)],
-        Sign::Exec(Errno::EPERM) => vec![(Capabilities, Likely), (NoExecMount, Unlikely)],
-        Sign::Exec(Errno::ENOTDIR | Errno::ENAMETOOLONG) => vec![(MissingProgram, Likely)],
-        Sign::Exec(Errno::EINVAL | Errno::ENOMEM | Errno::E2BIG) => vec![(ProgramItself, Possible)],
+        Sign::Exec(errno) => of_errno(errno, path, all),
         Sign::FileBusy => vec![(FileBusy, Certain)],
         Sign::ProgramNotFound => vec![(MissingProgram, Certain)],
         Sign::NotOnPath => vec![(NotOnPath, Certain)],
         Sign::NotExecutable => vec![(NotExecutable, Certain)],
+        Sign::NoCommand => vec![(NothingToStart, Certain)],
+        Sign::UserMissing => vec![(MissingUser, Certain)],
         Sign::NoPlatformInIndex => vec![(NoPlatform, Certain)],
         Sign::PlatformMismatch => vec![(WrongArchitecture, Likely), (PinnedToOne, Possible)],
         Sign::UnpackSkipped => vec![(MetadataDisagrees, Likely), (NodeCopy, Possible)],
-        // A script with a fault of its own says the same.
+        // A script with a fault of its own reports the same.
         Sign::ProgramReadAsScript if is_script(path) => {
-            vec![(ProgramItself, Likely), (CarriageReturn, Possible), (WrapperFallback, Unlikely)]
+            vec![(ProgramItself, Likely), (CarriageReturn, Possible), (WrongArchitecture, Unlikely)]
         }
+        // What started it fell back to `/bin/sh FILE` after the kernel refused the file.
         Sign::ProgramReadAsScript => {
-            vec![(WrapperFallback, Likely), (BinaryAsScript, Possible), (NotAProgram, Unlikely)]
+            vec![
+                (WrongArchitecture, Likely),
+                (WrapperFallback, Possible),
+                (BinaryAsScript, Possible),
+                (NotAProgram, Unlikely),
+            ]
         }
         Sign::BadInterpreter => vec![(MissingInterpreter, Likely), (MissingLoader, Possible)],
+        Sign::EnvNotFound => vec![(MissingInterpreter, Likely), (NotOnPath, Possible)],
+        Sign::ShebangOptions => vec![(ShebangOptions, Certain)],
         // "cannot create /x: Permission denied" is a redirection's.
         Sign::ShellDenied if path.is_some_and(|path| path.contains(' ')) => vec![(ProgramItself, Likely)],
         Sign::ShellDenied => vec![(NotExecutable, Likely), (NoExecMount, Possible)],
         Sign::InterpreterMissing if is_script(path) => vec![(MissingInterpreter, Likely), (MissingLoader, Possible)],
         Sign::InterpreterMissing => vec![(MissingLoader, Likely), (MissingInterpreter, Likely)],
         Sign::CarriageReturn => vec![(CarriageReturn, Certain)],
-        // Old shells say so of a program whose loader is missing, too.
-        Sign::CommandNotFound => vec![(NotOnPath, Likely), (MissingLoader, Possible)],
+        Sign::CommandNotFound => of_not_found(path),
         Sign::LibraryMissing => vec![(MissingLibrary, Likely), (ForeignLibrary, Possible)],
+        Sign::LoaderMissing => vec![(MissingLoader, Likely), (WrongArchitecture, Possible)],
+        Sign::LoaderRefuses => vec![(WrongArchitecture, Likely), (BadLoader, Possible)],
         Sign::LibraryForeign => vec![(ForeignLibrary, Certain)],
+        Sign::PreloadIgnored => vec![(ForeignLibrary, Likely), (MissingLibrary, Possible)],
         Sign::LibraryTruncated => vec![(Truncated, Likely), (NodeCopy, Possible)],
         Sign::SymbolVersion => vec![(OldLibc, Certain)],
         Sign::SymbolMissing => vec![(MixedLibc, Likely), (MissingLibrary, Possible)],
         Sign::CpuLevel => vec![(CpuLevel, Certain)],
         Sign::PageSize => vec![(PageSize, Certain)],
-        Sign::EmulatedLoaderMissing => vec![(EmulatedLoader, Certain)],
+        Sign::EmulatedLoaderMissing => {
+            vec![(MissingLoader, Likely), (EmulatedLoader, Likely), (WrongArchitecture, Possible)]
+        }
         Sign::EmulatorRefuses => vec![(WrongArchitecture, Likely), (Emulator, Possible)],
         Sign::EmulatorCrash => vec![(Emulator, Likely)],
         Sign::PackageForeign => vec![(ForeignPackage, Certain)],
+        Sign::ModuleMissing => vec![(ForeignPackage, Likely), (MissingLibrary, Possible)],
+        Sign::PackageRefused => vec![(WrongArchitecture, Likely), (ForeignPackage, Possible)],
         Sign::IllegalInstruction => vec![(CpuLevel, Likely), (ProgramItself, Possible)],
         Sign::SegmentationFault => vec![(ProgramItself, Possible), (PageSize, Possible), (Truncated, Unlikely)],
+        Sign::OutOfMemory => vec![(OutOfMemory, Certain)],
         Sign::BuildStepFailed => of_build(symptom),
-        Sign::BackOff => Vec::new(),
+        Sign::EmulatedStepFailed => of_emulated_build(symptom),
+        Sign::Exited => of_reported_exit(symptom),
+        Sign::BackOff | Sign::Unrelated => Vec::new(),
     }
 }
 
-/// BuildKit tells a failed step's exit code only.
+fn of_errno(errno: Errno, path: Option<&str>, all: &[Symptom]) -> Vec<(Suspect, Likelihood)> {
+    use Suspect::*;
+    let is_mismatch = all.iter().any(|other| other.sign == Sign::PlatformMismatch);
+    let is_build = all.iter().any(|other| other.sign == Sign::BuildStepFailed || is_builders(&other.line));
+    match errno {
+        Errno::ENOEXEC if is_mismatch => vec![(WrongArchitecture, Certain), (PinnedToOne, Possible)],
+        Errno::ENOEXEC if is_build => {
+            vec![(EmulatorMissing, Likely), (WrongArchitecture, Possible), (NotAProgram, Possible)]
+        }
+        Errno::ENOEXEC if is_script(path) && !is_base_script(path) => vec![
+            (NotAProgram, Likely),
+            (ForeignInterpreter, Likely),
+            (WrongArchitecture, Possible),
+            (NodeCopy, Unlikely),
+        ],
+        Errno::ENOEXEC => vec![
+            (WrongArchitecture, Likely),
+            (PinnedToOne, Possible),
+            (NotAProgram, Possible),
+            (No32Bit, Possible),
+            (NodeCopy, Unlikely),
+        ],
+        Errno::ENOENT if path.is_some_and(|path| path.ends_with("\\r")) => vec![(CarriageReturn, Certain)],
+        // Runtimes that leave the path out are reported for scripts more often than for programs.
+        Errno::ENOENT if path.is_none() || is_script(path) => vec![
+            (CarriageReturn, Likely),
+            (MissingInterpreter, Likely),
+            (MissingLoader, Possible),
+            (EmulatorOutside, Unlikely),
+        ],
+        Errno::ENOENT => vec![
+            (MissingLoader, Likely),
+            (MissingInterpreter, Possible),
+            (CarriageReturn, Possible),
+            (MissingProgram, Possible),
+            (EmulatorOutside, Unlikely),
+        ],
+        Errno::EACCES => vec![(NoExecMount, Likely), (NotExecutable, Possible)],
+        Errno::ELIBBAD => vec![(BadLoader, Certain)],
+        Errno::EIO => vec![(Truncated, Likely), (NodeCopy, Possible)],
+        Errno::ELOOP => vec![(ScriptNesting, Likely)],
+        Errno::EPERM => vec![(Capabilities, Likely), (NoExecMount, Unlikely)],
+        Errno::ENOTDIR | Errno::ENAMETOOLONG => vec![(MissingProgram, Likely)],
+        Errno::EINVAL | Errno::ENOMEM | Errno::E2BIG => vec![(ProgramItself, Possible)],
+    }
+}
+
+/// A shell's "not found". PATH decides only for names without a slash; of a path it means that the file, its loader or
+/// its interpreter is missing.
+fn of_not_found(path: Option<&str>) -> Vec<(Suspect, Likelihood)> {
+    use Suspect::*;
+    // A shell that reads a binary as a script takes its bytes for names.
+    let is_garbage =
+        |path: &str| path.chars().all(|c| c == '?') || path.contains(|c: char| c.is_control() || c == '\u{fffd}');
+    if path.is_some_and(is_garbage) {
+        return vec![(WrongArchitecture, Likely), (NotAProgram, Possible)];
+    }
+    let is_path = path.is_some_and(|path| path.contains('/'));
+    match is_path {
+        true if is_script(path) => {
+            vec![(CarriageReturn, Likely), (MissingInterpreter, Likely), (MissingProgram, Possible)]
+        }
+        true => vec![(MissingLoader, Likely), (MissingProgram, Likely), (MissingInterpreter, Possible)],
+        false => vec![(NotOnPath, Likely), (MissingLoader, Possible)],
+    }
+}
+
+fn exit_code(symptom: &Symptom) -> Option<i32> {
+    symptom.named.iter().find(|(name, _)| *name == "exit").and_then(|(_, code)| code.parse().ok())
+}
+
+/// BuildKit reports a failed step's exit code only.
 fn of_build(symptom: &Symptom) -> Vec<(Suspect, Likelihood)> {
-    let code = symptom.named.iter().find(|(name, _)| *name == "exit").map_or("", |(_, code)| code.as_str());
-    match code {
-        "255" => vec![(Suspect::EmulatorMissing, Possible), (Suspect::ProgramItself, Possible)],
-        "132" => vec![(Suspect::CpuLevel, Possible), (Suspect::Emulator, Possible)],
-        "134" | "139" => vec![(Suspect::Emulator, Possible), (Suspect::ProgramItself, Possible)],
+    match exit_code(symptom) {
+        Some(255) => vec![(Suspect::EmulatorMissing, Possible), (Suspect::ProgramItself, Possible)],
+        Some(132) => vec![(Suspect::CpuLevel, Possible), (Suspect::Emulator, Possible)],
+        Some(134 | 139) => vec![(Suspect::Emulator, Possible), (Suspect::ProgramItself, Possible)],
         _ => vec![(Suspect::ProgramItself, Likely)],
+    }
+}
+
+/// A step under the emulator: only a death by a signal, or an exec that failed, points at the emulator.
+fn of_emulated_build(symptom: &Symptom) -> Vec<(Suspect, Likelihood)> {
+    match exit_code(symptom) {
+        Some(132..=139) => vec![(Suspect::Emulator, Likely), (Suspect::ProgramItself, Possible)],
+        Some(255) => vec![(Suspect::Emulator, Possible), (Suspect::ProgramItself, Possible)],
+        _ => vec![(Suspect::ProgramItself, Likely)],
+    }
+}
+
+/// An exit code that a supervisor or an engine reports of one of its processes: weaker than the container's own.
+fn of_reported_exit(symptom: &Symptom) -> Vec<(Suspect, Likelihood)> {
+    use Suspect::*;
+    match exit_code(symptom) {
+        Some(0) => Vec::new(),
+        Some(126) => vec![(NotExecutable, Possible), (WrongArchitecture, Possible)],
+        Some(127) => vec![(NotOnPath, Possible), (MissingLibrary, Possible), (MissingLoader, Possible)],
+        Some(132) => vec![(CpuLevel, Likely), (ProgramItself, Possible)],
+        Some(137) => vec![(ProgramItself, Possible), (OutOfMemory, Possible)],
+        _ => vec![(ProgramItself, Possible)],
     }
 }
 

@@ -1,20 +1,24 @@
-//! From a log, an event or a terminal's text to what it says. Pure and total: text that says nothing yields nothing.
+//! From a log, an event or a terminal's text to what it reports. Total: text that reports nothing yields nothing.
+//!
+//! One automaton with a literal of every pattern passes over the text; only lines that hold one are looked at.
 
-use super::message::{ERRNO_TEXTS, MESSAGES, Message, Sign};
-use super::pattern;
+use std::sync::LazyLock;
 
-/// Bytes of a line that are read: error lines are short, and a log may hold a whole dump in one line.
-const LINE_BYTES: usize = 8 << 10;
+use aho_corasick::AhoCorasick;
 
-/// Different symptoms that are kept: a log that repeats itself says nothing new.
-const SYMPTOMS: usize = 64;
+use super::line::{self, LINE_BYTES};
+use super::message::{ERRNO_TEXTS, Message, Sign, Speaker, messages};
+use super::pattern::{Pattern, QUOTES};
+use super::translation;
+
+/// Different symptoms that are kept of one sign: a log that repeats itself adds nothing.
+const SYMPTOMS: usize = 16;
 
 /// One message that was recognised.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Symptom {
     pub sign: Sign,
-    /// Who says it: "runc", "crun", "glibc".
-    pub speaker: &'static str,
+    pub speaker: Speaker,
     /// The file or command that the message names.
     pub path: Option<String>,
     /// What else it names: (`level`, `x86-64-v2`), (`image`, `linux/amd64`), (`node`, `linux/arm64/v8`).
@@ -23,61 +27,176 @@ pub struct Symptom {
     pub line: String,
 }
 
-/// Reads every line of `log`; equal symptoms are told once, in the order in which they were first said.
+/// Texts that name the image that fails, wherever they stand. Source: kubelet images, containerd, containers/image, moby,
+/// GitLab Runner, gcloud.
+const IMAGE_NAMES: &[&str] = &[
+    "Failed to pull image \"{=image}\"",
+    "Back-off pulling image \"{=image}\"",
+    "pull and unpack image \"{=image}\"",
+    "image with reference {=image} was found",
+    "docker://{=image}: no image found",
+    "Trying to pull {=image}...",
+    "Base image {=image} was pulled",
+    "Using docker image {=id} for {=image} with digest",
+    "does not support image '{=image}'",
+    "failed to solve: {=image}: no match for platform",
+];
+
+/// Every pattern, and the automaton that finds where one may match.
+struct Patterns {
+    rows: Vec<(Pattern, &'static Message)>,
+    anchors: AhoCorasick,
+    /// What each anchor belongs to.
+    owners: Vec<Owner>,
+    image_names: Vec<Pattern>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Owner {
+    /// A row of the messages.
+    Row(usize),
+    /// A text of another language.
+    Translation,
+    /// Row of [`IMAGE_NAMES`].
+    ImageName(usize),
+}
+
+static PATTERNS: LazyLock<Patterns> = LazyLock::new(|| {
+    let rows: Vec<(Pattern, &Message)> = messages().map(|message| (Pattern::parse(message.pattern), message)).collect();
+    let mut anchors: Vec<&str> = rows.iter().map(|(pattern, _)| pattern.anchor()).collect();
+    let image_names: Vec<Pattern> = IMAGE_NAMES.iter().map(|text| Pattern::parse(text)).collect();
+    let mut owners: Vec<Owner> = (0..rows.len()).map(Owner::Row).collect();
+    anchors.extend(image_names.iter().map(Pattern::anchor));
+    owners.extend((0..image_names.len()).map(Owner::ImageName));
+    for (text, _) in translation::texts() {
+        anchors.push(text.split([':', '：']).max_by_key(|part| part.len()).unwrap_or(text).trim());
+        owners.push(Owner::Translation);
+    }
+    let automaton = AhoCorasick::builder().ascii_case_insensitive(true).build(&anchors);
+    let anchors = automaton.expect("a few hundred short texts make a small automaton");
+    Patterns { rows, anchors, owners, image_names }
+});
+
+/// Reads every line of `log`; equal symptoms are kept once, in the order in which they first occur.
 pub fn recognise(log: &str) -> Vec<Symptom> {
-    let mut symptoms: Vec<Symptom> = Vec::new();
-    for line in log.lines() {
-        let Some(symptom) = recognise_line(line) else { continue };
-        let is_new = !symptoms.iter().any(|known| known.sign == symptom.sign && known.path == symptom.path);
-        if is_new && symptoms.len() < SYMPTOMS {
-            symptoms.push(symptom);
+    let mut found = Recogniser::default();
+    found.feed(log.as_bytes());
+    found.symptoms
+}
+
+/// Collects symptoms from a text that comes in pieces.
+#[derive(Debug, Default)]
+pub struct Recogniser {
+    pub symptoms: Vec<Symptom>,
+    /// The first image that the text names as the one that fails.
+    pub image: Option<String>,
+}
+
+impl Recogniser {
+    /// Takes whole lines, in UTF-8 or near it.
+    pub fn feed(&mut self, text: &[u8]) {
+        let patterns = &*PATTERNS;
+        let mut from = 0;
+        while let Some(hit) = text.get(from..).and_then(|rest| patterns.anchors.find(rest)) {
+            let (start, end) = (from + hit.start(), from + hit.end());
+            // A window around the hit, for lines without an end.
+            let before = &text[start.saturating_sub(LINE_BYTES / 2).max(from)..start];
+            let after = &text[end..text.len().min(end + LINE_BYTES / 2)];
+            let begin = start - before.iter().rev().position(|byte| *byte == b'\n').unwrap_or(before.len());
+            let stop = end + after.iter().position(|byte| *byte == b'\n').unwrap_or(after.len());
+            self.line(&String::from_utf8_lossy(&text[begin..stop]));
+            from = stop;
         }
     }
-    symptoms
-}
 
-fn recognise_line(line: &str) -> Option<Symptom> {
-    let line = readable(line);
-    let lower = line.to_ascii_lowercase();
-    MESSAGES.iter().find_map(|message| symptom(message, &line, &lower))
-}
-
-fn symptom(message: &Message, line: &str, lower: &str) -> Option<Symptom> {
-    let holes = pattern::find(message.pattern, line, lower)?;
-    let hole = |name| holes.iter().find(|(hole, _)| *hole == name).map(|(_, value)| *value);
-    let sign = match message.sign {
-        Some(sign) => sign,
-        None => {
-            let said = hole("errno")?.to_ascii_lowercase();
-            ERRNO_TEXTS.iter().find(|(text, _)| said.starts_with(text))?.1
+    fn line(&mut self, text: &str) {
+        for part in line::parts(text) {
+            if self.image.is_none() {
+                self.image = image_name(&part);
+            }
+            let english = translation::to_english(&part);
+            if let Some(symptom) = recognise_line(english.as_deref().unwrap_or(&part), &part) {
+                self.keep(symptom);
+            }
         }
-    };
-    let named = holes.iter().filter(|(name, _)| !matches!(*name, "errno" | "path" | "line" | "pid"));
-    Some(Symptom {
-        sign,
-        speaker: message.speaker,
-        path: hole("path").map(last_word),
-        named: named.map(|(name, value)| (*name, value.to_string())).collect(),
-        line: line.trim().to_string(),
+    }
+
+    fn keep(&mut self, symptom: Symptom) {
+        if symptom.sign == Sign::Unrelated {
+            return;
+        }
+        let alike = |known: &&Symptom| known.sign == symptom.sign;
+        let is_known = |known: &Symptom| known.path == symptom.path && known.named == symptom.named;
+        let mut count = 0;
+        for known in self.symptoms.iter().filter(alike) {
+            if is_known(known) {
+                return;
+            }
+            count += 1;
+        }
+        if count < SYMPTOMS {
+            self.symptoms.push(symptom);
+        }
+    }
+}
+
+/// The image that `text` names.
+fn image_name(text: &str) -> Option<String> {
+    let patterns = &*PATTERNS;
+    let lower = text.to_ascii_lowercase();
+    let mut hits = patterns.anchors.find_overlapping_iter(text);
+    hits.find_map(|hit| match patterns.owners[hit.pattern().as_usize()] {
+        Owner::ImageName(row) => {
+            let holes = patterns.image_names[row].find(text, &lower, |_| true)?;
+            let (_, image) = holes.into_iter().rfind(|(name, _)| *name == "image")?;
+            let image = image.trim_end_matches(['.', ',', ':', ';']);
+            (!image.is_empty()).then(|| image.to_string())
+        }
+        Owner::Row(_) | Owner::Translation => None,
     })
 }
 
-/// A pattern that begins with `{path}` takes in whatever stands before it ("bash: line 1: ./app"): the path is what
-/// follows the last colon and blank, without the quotes of any language.
-fn last_word(text: &str) -> String {
-    let tail = text.rsplit_once(": ").map_or(text, |(_, tail)| tail);
-    tail.trim_matches(|c: char| c.is_whitespace() || "\"'`‘’“”".contains(c)).to_string()
+/// The first row that matches `text`; `shown` is how it was printed.
+fn recognise_line(text: &str, shown: &str) -> Option<Symptom> {
+    let patterns = &*PATTERNS;
+    let hits = patterns.anchors.find_overlapping_iter(text);
+    let owned = hits.filter_map(|hit| match patterns.owners[hit.pattern().as_usize()] {
+        Owner::Row(row) => Some(row),
+        Owner::Translation | Owner::ImageName(_) => None,
+    });
+    let mut rows: Vec<usize> = owned.collect();
+    rows.sort_unstable();
+    rows.dedup();
+    let lower = text.to_ascii_lowercase();
+    rows.into_iter().find_map(|row| symptom(&patterns.rows[row], text, &lower, shown))
 }
 
-/// A line as people would quote it: JSON's escapes of quotes undone, a carriage return within it visible, over-long ones cut.
-fn readable(line: &str) -> String {
-    let mut end = line.len().min(LINE_BYTES);
-    while !line.is_char_boundary(end) {
-        end -= 1;
-    }
-    let line = line[..end].trim_end_matches(['\r', '\n']);
-    // Old runtimes quote an error within a quoted error: two rounds of escapes.
-    line.replace("\\\\\\\"", "\"").replace("\\\"", "\"").replace('\r', "\\r")
+fn symptom((pattern, message): &(Pattern, &Message), text: &str, lower: &str, shown: &str) -> Option<Symptom> {
+    let errno = |holes: &[(&str, &str)]| {
+        let printed = holes.iter().find(|(name, _)| *name == "errno")?.1.to_ascii_lowercase();
+        let printed = printed.trim_start_matches(|c: char| QUOTES.contains(c));
+        ERRNO_TEXTS.iter().find(|(text, _)| printed.starts_with(text)).map(|(_, sign)| *sign)
+    };
+    let holes = pattern.find(text, lower, |holes| message.sign.or_else(|| errno(holes)).is_some())?;
+    let named = holes.iter().filter(|(name, _)| !matches!(*name, "errno" | "path" | "line" | "pid"));
+    Some(Symptom {
+        sign: message.sign.or_else(|| errno(&holes))?,
+        speaker: message.speaker,
+        path: holes.iter().find(|(name, _)| *name == "path").and_then(|(_, path)| program(path)),
+        named: named.map(|(name, value)| (*name, value.to_string())).collect(),
+        line: shown.trim().to_string(),
+    })
+}
+
+/// Longest path that Linux knows.
+const PATH_MAX: usize = 4096;
+
+/// The program that a hole holds: what follows the last colon and blank ("line 1: ./app"), without quotes.
+fn program(text: &str) -> Option<String> {
+    let tail = text.rsplit_once(": ").map_or(text, |(_, tail)| tail);
+    let path = tail.trim_matches(|c: char| c.is_whitespace() || QUOTES.contains(c));
+    // `app[812]` is a journal's prefix.
+    (!path.is_empty() && path.len() < PATH_MAX && !path.ends_with(']')).then(|| path.to_string())
 }
 
 #[cfg(test)]

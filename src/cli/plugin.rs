@@ -1,0 +1,147 @@
+//! imgarch as a plugin of docker's and kubectl's command lines: the same binary by another name.
+//!
+//! Docker runs `docker-imgarch docker-cli-plugin-metadata` to list its plugins, and `docker-imgarch [docker's flags] imgarch
+//! WORD...` for `docker imgarch WORD...`; for `docker help imgarch` it runs `docker-imgarch help imgarch`. Kubectl runs
+//! `kubectl-imgarch WORD...`. Source: docker/cli cli-plugins/manager; kubectl pkg/cmd/cmd.go, HandlePluginCommand.
+
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+
+use clap::{CommandFactory, FromArgMatches};
+
+use super::{Args, CliError};
+
+/// The command line that started this process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Host {
+    None,
+    Docker,
+    Kubectl,
+}
+
+impl Host {
+    fn from_program(program: &OsStr) -> Host {
+        match Path::new(program).file_stem().and_then(OsStr::to_str) {
+            Some("docker-imgarch") => Host::Docker,
+            Some("kubectl-imgarch") => Host::Kubectl,
+            _ => Host::None,
+        }
+    }
+
+    /// What users type.
+    fn command(self) -> &'static str {
+        match self {
+            Host::None => "imgarch",
+            Host::Docker => "docker imgarch",
+            Host::Kubectl => "kubectl imgarch",
+        }
+    }
+}
+
+/// What a command line asks for.
+#[derive(Debug)]
+pub enum Invocation {
+    Run(Box<Args>),
+    /// A text to print: what Docker asks its plugins for.
+    Print(String),
+}
+
+/// The subcommand by which Docker asks for a plugin's metadata.
+const METADATA: &str = "docker-cli-plugin-metadata";
+
+/// Reads the command line. Help and wrong usage end the process, as clap does.
+///
+/// # Errors
+/// Docker's own flags before `imgarch`: they would have no effect.
+pub fn invocation(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation, CliError> {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let host = arguments.first().map_or(Host::None, |program| Host::from_program(program));
+    if host == Host::Docker && arguments.get(1).is_some_and(|word| word == METADATA) {
+        return Ok(Invocation::Print(metadata()));
+    }
+    let words = own_words(host, arguments)?;
+    let mut command = Args::command();
+    if host != Host::None {
+        command = command.bin_name(host.command()).name(host.command());
+    }
+    let matches = command.get_matches_from(words);
+    Ok(Invocation::Run(Box::new(Args::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()))))
+}
+
+/// Program and arguments without what Docker puts before them.
+fn own_words(host: Host, arguments: Vec<OsString>) -> Result<Vec<OsString>, CliError> {
+    if host != Host::Docker {
+        return Ok(arguments);
+    }
+    let Some(at) = arguments.iter().position(|word| word == "imgarch") else { return Ok(arguments) };
+    match &arguments[1..at] {
+        [] => {}
+        [help] if help == "help" => {
+            return Ok(["docker-imgarch", "help"]
+                .map(OsString::from)
+                .into_iter()
+                .chain(arguments[at + 1..].to_vec())
+                .collect());
+        }
+        flags => {
+            let flags: Vec<_> = flags.iter().map(|flag| flag.to_string_lossy()).collect();
+            return Err(CliError::Usage {
+                text: format!("docker's flags {:?} have no effect on docker imgarch", flags.join(" ")),
+                hint: Some("choose the engine with DOCKER_HOST or DOCKER_CONTEXT".to_string()),
+            });
+        }
+    }
+    Ok(arguments[..1].iter().chain(&arguments[at + 1..]).cloned().collect())
+}
+
+/// Source: docker/cli cli-plugins/metadata, version 0.1.0 of the schema.
+fn metadata() -> String {
+    let text = serde_json::json!({
+        "SchemaVersion": "0.1.0",
+        "Vendor": "imgarch",
+        "Version": concat!("v", env!("CARGO_PKG_VERSION")),
+        "ShortDescription": "Find exec format errors in images and explain them",
+        "URL": env!("CARGO_PKG_REPOSITORY"),
+    });
+    format!("{text}\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(arguments: &[&str]) -> Result<Vec<String>, CliError> {
+        let host = Host::from_program(OsStr::new(arguments[0]));
+        let words = own_words(host, arguments.iter().map(OsString::from).collect())?;
+        Ok(words.iter().map(|word| word.to_string_lossy().into_owned()).collect())
+    }
+
+    #[test]
+    fn docker_puts_the_plugins_name_before_its_words() {
+        let program = "/usr/libexec/docker/cli-plugins/docker-imgarch";
+        assert_eq!(words(&[program, "imgarch", "scan", "imgarch"]).unwrap(), [program, "scan", "imgarch"]);
+        assert_eq!(words(&[program, "help", "imgarch", "scan"]).unwrap(), ["docker-imgarch", "help", "scan"]);
+        assert!(
+            words(&[program, "--context", "x", "imgarch", "scan"]).unwrap_err().to_string().contains("--context x")
+        );
+    }
+
+    #[test]
+    fn kubectl_and_a_shell_pass_the_words_alone() {
+        for program in ["kubectl-imgarch", "C:\\krew\\imgarch.exe", "imgarch"] {
+            assert_eq!(words(&[program, "scan", "imgarch"]).unwrap(), [program, "scan", "imgarch"]);
+        }
+        assert_eq!(Host::from_program(OsStr::new("/home/a/.krew/bin/kubectl-imgarch")), Host::Kubectl);
+    }
+
+    #[test]
+    fn docker_is_told_what_its_plugin_list_shows() {
+        let arguments = ["docker-imgarch", METADATA].map(OsString::from);
+        let Ok(Invocation::Print(text)) = invocation(arguments) else { panic!("metadata is printed") };
+        let metadata: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(metadata["SchemaVersion"], "0.1.0");
+        for field in ["Vendor", "Version", "ShortDescription"] {
+            assert!(metadata[field].as_str().is_some_and(|text| !text.is_empty()), "{field}");
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! The file that a message names: which it is, whether the start path leads through it, and what a scan found in it.
+
+use super::message::{Sign, Speaker};
+use super::recognise::Symptom;
+use crate::exec::Outcome;
+use crate::judge::finding::Finding;
+use crate::scan::{ImageReport, PlatformReport, TargetReport};
+
+/// Where a named file is, seen from the entrypoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StartPath {
+    /// The start ends at it or on the way through it.
+    Fails,
+    /// The start leads through it and goes on.
+    Passed,
+    /// The start path does not lead through it, as far as it was followed.
+    Elsewhere,
+}
+
+/// The file or command that the messages name as what did not start, or as the library that did not load.
+pub fn named(symptoms: &[Symptom]) -> Option<&str> {
+    let names = |is_wanted: fn(Sign) -> bool| {
+        symptoms.iter().filter(move |symptom| is_wanted(symptom.sign)).find_map(|symptom| symptom.path.as_deref())
+    };
+    names(is_of_start).or_else(|| names(is_of_lookup)).or_else(|| names(is_of_library))
+}
+
+/// Signs of a process that never reached its own code.
+pub fn is_of_start(sign: Sign) -> bool {
+    matches!(
+        sign,
+        Sign::Exec(_)
+            | Sign::ProgramNotFound
+            | Sign::NotExecutable
+            | Sign::InterpreterMissing
+            | Sign::BadInterpreter
+            | Sign::ShellDenied
+            | Sign::ProgramReadAsScript
+            | Sign::LibraryTruncated
+            | Sign::UnpackSkipped
+    )
+}
+
+fn is_of_lookup(sign: Sign) -> bool {
+    matches!(sign, Sign::CommandNotFound | Sign::NotOnPath | Sign::EnvNotFound)
+}
+
+fn is_of_library(sign: Sign) -> bool {
+    matches!(sign, Sign::LibraryForeign | Sign::LibraryMissing | Sign::SymbolMissing | Sign::PreloadIgnored)
+}
+
+/// Who starts the container's own program: its messages are about the entrypoint.
+pub fn is_runtime(speaker: Speaker) -> bool {
+    matches!(
+        speaker,
+        Speaker::Runtime
+            | Speaker::OldRunc
+            | Speaker::Runc
+            | Speaker::Crun
+            | Speaker::Gvisor
+            | Speaker::Youki
+            | Speaker::Lambda
+            | Speaker::Containerd
+    )
+}
+
+/// The platform and the target's row in it; without a target, the platform that does not start.
+pub fn judged<'a>(report: &'a ImageReport, target: Option<&str>) -> Option<(&'a PlatformReport, &'a TargetReport)> {
+    let all = || report.platforms.iter().flat_map(|platform| platform.targets.iter().map(move |row| (platform, row)));
+    match target {
+        Some(name) => all().find(|(_, row)| row.name == name),
+        None => all()
+            .find(|(_, row)| !row.outcome.is_alive() && !matches!(row.outcome, Outcome::Unknown { .. }))
+            .or_else(|| all().next()),
+    }
+}
+
+/// The path or name to start the image with, so that the named file is judged by itself; `None` where the start path
+/// has judged it, or nothing is named.
+pub fn to_judge(symptoms: &[Symptom], report: &ImageReport, target: Option<&str>) -> Option<String> {
+    let name = named(symptoms)?;
+    let is_program = symptoms.iter().any(|symptom| {
+        symptom.path.as_deref() == Some(name) && (is_of_start(symptom.sign) || is_of_lookup(symptom.sign))
+    });
+    let (platform, judged) = judged(report, target)?;
+    if !is_program || start_path(judged, name) != StartPath::Elsewhere {
+        return None;
+    }
+    if name.starts_with('/') {
+        return Some(name.to_string());
+    }
+    // A name by itself is looked up on PATH; of `./run` and the like the directory is not known.
+    let found = finding(platform, name).and_then(|finding| finding.path.clone());
+    found.or_else(|| (!name.contains('/')).then(|| name.to_string()))
+}
+
+/// Where `name` is on the start path.
+pub fn start_path(judged: &TargetReport, name: &str) -> StartPath {
+    let is_step = judged.steps.iter().any(|step| is_same(&step.path, name));
+    match &judged.outcome {
+        Outcome::Fails { at, .. } | Outcome::Dies { at, .. } if is_step || is_same(at, name) => StartPath::Fails,
+        Outcome::Runs | Outcome::Emulated { .. } if is_step => StartPath::Passed,
+        Outcome::Fails { .. }
+        | Outcome::Dies { .. }
+        | Outcome::Runs
+        | Outcome::Emulated { .. }
+        | Outcome::Unknown { .. } => StartPath::Elsewhere,
+    }
+}
+
+/// What a scan found at the named path, or at a path that ends with the name; the worst of them.
+pub fn finding<'a>(platform: &'a PlatformReport, name: &str) -> Option<&'a Finding> {
+    let at = |is_wanted: fn(&str, &str) -> bool| {
+        let found = platform
+            .findings
+            .iter()
+            .filter(move |finding| finding.path.as_deref().is_some_and(|path| is_wanted(path, name)));
+        found.max_by_key(|finding| finding.severity)
+    };
+    at(|path, name| path == name).or_else(|| at(is_same))
+}
+
+fn base_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
+/// The same path, or, as links and relative names hide directories, the same base name.
+fn is_same(path: &str, name: &str) -> bool {
+    path == name || (!base_name(name).is_empty() && base_name(path) == base_name(name))
+}

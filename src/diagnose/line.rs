@@ -1,0 +1,151 @@
+//! A line as a program printed it, out of what log drivers, terminals and services wrap around it: colours, JSON's
+//! escapes, carriage returns. Prefixes (time stamps, pod and service names) stay: patterns match anywhere in a line.
+
+/// Longest text that is kept of one message: a log may hold a whole dump in one line.
+pub const LINE_BYTES: usize = 8 << 10;
+
+/// The parts of `line` that were lines where they were printed: JSON writes a line's end as `\n`, and a progress bar
+/// writes over its own line.
+pub fn parts(line: &str) -> Vec<String> {
+    let mut line = unescaped(&without_colours(cut(line)));
+    for command in WORKFLOW_COMMANDS {
+        line = line.replace(command, "");
+    }
+    let mut parts = Vec::new();
+    for part in line.split('\n') {
+        let mut rest = part.trim_end_matches('\r');
+        // A carriage return inside a message is a script's line end if a quote or a colon follows; else the cursor moved.
+        let mut from = 0;
+        while let Some(at) = rest[from..].find('\r').map(|at| from + at) {
+            let is_quoted = rest[at + 1..].starts_with(|c: char| c.is_ascii_punctuation() || "’”»".contains(c));
+            let is_cursor = !is_quoted || rest[at + 1..].starts_with(['[', '#', '/', '(']);
+            if is_cursor {
+                parts.push(rest[..at].replace('\r', "\\r"));
+                rest = &rest[at + 1..];
+                from = 0;
+            } else {
+                from = at + 1;
+            }
+        }
+        parts.push(rest.replace('\r', "\\r"));
+    }
+    parts.retain(|part| !part.trim().is_empty());
+    parts
+}
+
+fn cut(line: &str) -> &str {
+    let limit = line.len().min(LINE_BYTES);
+    // A character has at most four bytes, so a boundary is near; 0 is one.
+    let end = (0..=limit).rev().find(|end| line.is_char_boundary(*end)).unwrap_or(0);
+    &line[..end]
+}
+
+/// What GitHub's and Azure's runners put before an error without a blank.
+const WORKFLOW_COMMANDS: &[&str] = &["##[error]", "::error::"];
+
+/// Ways in which logs write the escape character.
+const ESCAPES: &[&str] = &["\u{1b}", "\\u001b", "\\u001B", "\\x1b", "\\033", "\\e", "#033", "^["];
+
+/// Removes ANSI's colours and cursor movements; also where a log has lost the escape character: `[36m`.
+fn without_colours(line: &str) -> String {
+    if !line.contains('[') && !line.contains('\u{1b}') {
+        return line.to_string();
+    }
+    let mut plain = String::with_capacity(line.len());
+    let mut rest = line;
+    while !rest.is_empty() {
+        let escape = ESCAPES.iter().find(|escape| rest.starts_with(**escape)).map_or("", |escape| escape);
+        let after = &rest[escape.len()..];
+        if let Some(length) = sequence(after, !escape.is_empty()) {
+            rest = &after[length..];
+            continue;
+        }
+        if escape == "\u{1b}" {
+            rest = after;
+            continue;
+        }
+        let next = rest.chars().next().map_or(0, char::len_utf8);
+        plain.push_str(&rest[..next]);
+        rest = &rest[next..];
+    }
+    plain
+}
+
+/// Length of `[1;36m` and its like. Without an escape character only colours count: `[36m`, `[0;m`.
+fn sequence(text: &str, is_escaped: bool) -> Option<usize> {
+    let parameters = text.strip_prefix('[')?;
+    let end = parameters.find(|c: char| !(c.is_ascii_digit() || ";?".contains(c)))?;
+    let last = parameters[end..].chars().next()?;
+    let is_sequence = if is_escaped { last.is_ascii_alphabetic() } else { last == 'm' && end > 0 };
+    is_sequence.then_some(1 + end + 1)
+}
+
+/// JSON's escapes undone, also of JSON within JSON. A `\r` stays visible.
+fn unescaped(line: &str) -> String {
+    if !line.contains('\\') {
+        return line.to_string();
+    }
+    let mut text = line.to_string();
+    for (escaped, plain) in [
+        ("\\\\\\\"", "\""),
+        ("\\\"", "\""),
+        ("\\u0027", "'"),
+        ("\\u003c", "<"),
+        ("\\u003C", "<"),
+        ("\\u003e", ">"),
+        ("\\u003E", ">"),
+        ("\\u0026", "&"),
+        ("\\u2018", "‘"),
+        ("\\u2019", "’"),
+        ("\\u007f", "\u{7f}"),
+        ("\\\\n", "\n"),
+        ("\\n", "\n"),
+        ("\\t", "\t"),
+        ("\\/", "/"),
+        ("\\\\", "\\"),
+    ] {
+        if text.contains(escaped) {
+            text = text.replace(escaped, plain);
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(line: &str, expected: &[&str]) {
+        assert_eq!(parts(line), expected, "{line:?}");
+    }
+
+    #[test]
+    fn colours_are_removed_however_the_escape_is_written() {
+        for escape in ["\u{1b}", "\\u001b", "\\x1b", "\\033", "#033", "^[", ""] {
+            check(&format!("{escape}[1;36mweb-1  | {escape}[0mexec /app: x"), &["web-1  | exec /app: x"]);
+        }
+        check("\u{1b}[2K\u{1b}[1Gdone", &["done"]);
+        check("[FATAL tini (7)] exec [pod/a/b]", &["[FATAL tini (7)] exec [pod/a/b]"]);
+    }
+
+    #[test]
+    fn escapes_of_json_are_undone() {
+        check(
+            r#"{"log":"exec: \"/app\": no\n","stream":"stderr"}"#,
+            &[r#"{"log":"exec: "/app": no"#, r#"","stream":"stderr"}"#],
+        );
+        check(r#"{"m":"exec: \\\"/app\\\": no"}"#, &[r#"{"m":"exec: "/app": no"}"#]);
+    }
+
+    #[test]
+    fn a_carriage_return_within_a_message_is_visible_and_a_cursors_ends_the_line() {
+        check("/usr/bin/env: 'bash\r': No such file", &["/usr/bin/env: 'bash\\r': No such file"]);
+        check("10 %\r20 %\rexec /app: x\r", &["10 %", "20 %", "exec /app: x"]);
+        check("./a.sh: line 2: cd\r: not found", &["./a.sh: line 2: cd\\r: not found"]);
+    }
+
+    #[test]
+    fn an_endless_line_is_cut() {
+        assert_eq!(parts(&"é".repeat(LINE_BYTES))[0].len(), LINE_BYTES);
+    }
+}

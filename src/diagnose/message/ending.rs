@@ -1,0 +1,83 @@
+//! What is left of a process's end: exit statuses and signals. And what only looks like an exec failure.
+
+use super::message_table;
+
+#[rustfmt::skip]
+message_table! { UNRELATED:
+    Systemd Unrelated, "Loaded: error (Reason: Exec format error)",
+        "   Loaded: error (Reason: Exec format error)";
+    Systemd Unrelated, "Loaded: bad-setting (Reason: ",
+        "Loaded: bad-setting (Reason: Unit app.service has a bad unit file setting.)";
+    Systemd Unrelated, "Failed to load environment files: ",
+        "app.service: Failed to load environment files: No such file or directory";
+    Systemd Unrelated, "Failed to start {=unit}.service: Exec format error",
+        "Failed to start app.service: Exec format error";
+    Systemd Unrelated, "Executable path is not absolute",
+        "/lib/systemd/system/app.service:18: Executable path is not absolute: app --serve";
+    Runc Unrelated, "Are you trying to mount a directory onto a file (or vice-versa)?",
+        "error mounting \"/a\" to rootfs at \"/b\": not a directory: Are you trying to mount a directory onto a file (or vice-versa)?";
+    NodeJs Unrelated, "was compiled against a different Node.js version using",
+        "Error: The module '/app/node_modules/bcrypt/lib/binding/bcrypt_lib.node' was compiled against a different Node.js version using";
+}
+
+#[rustfmt::skip]
+message_table! { TABLE:
+    Program Exec(ENOEXEC), "exec format error: {path}",
+        "zsh: exec format error: ./app";
+    Program Exec(ENOEXEC), "{path}: Exec format error",
+        "sh: 1: ./app: Exec format error";
+    Program Exec(ENOEXEC), "Exec format error",
+        "Exec format error";
+    Lambda Exec(ENOEXEC), "Runtime.InvalidEntrypoint",
+        "{\"errorType\":\"Runtime.InvalidEntrypoint\",\"errorMessage\":\"RequestId: 1 Error: ProcessSpawnFailed\"}";
+    Kernel Exec(ENOEXEC), "request_module: runaway loop modprobe binfmt-464c",
+        "request_module: runaway loop modprobe binfmt-464c";
+    Kernel IllegalInstruction, "trap invalid opcode",
+        "traps: app[4711] trap invalid opcode ip:55d0c3a4 sp:7ffd0 error:0 in app[55d0c000+1000]";
+    Jvm IllegalInstruction, "SIGILL (0x4)",
+        "#  SIGILL (0x4) at pc=0x0000ffff8c3b2a10, pid=1, tid=7";
+    Supervisord IllegalInstruction, "by SIGILL",
+        "INFO exited: app (terminated by SIGILL; not expected)";
+    Program IllegalInstruction, "signal SIGILL",
+        "App [api:0] exited with code [0] via signal SIGILL";
+    Systemd IllegalInstruction, "status=4/ILL",
+        "app.service: Main process exited, code=dumped, status=4/ILL";
+    Shell IllegalInstruction, "Illegal instruction",
+        "/entrypoint.sh: line 9:    14 Illegal instruction     (core dumped) /app";
+    Shell SegmentationFault, "Segmentation fault",
+        "/entrypoint.sh: line 9:    14 Segmentation fault      (core dumped) /app";
+    Kernel OutOfMemory, "OOMKilled",
+        "      Reason:       OOMKilled";
+    Kernel OutOfMemory, "Out of memory: Killed process",
+        "Out of memory: Killed process 4711 (java) total-vm:4000000kB";
+    BuildKit BuildStepFailed, "did not complete successfully: exit code: {#exit}",
+        "ERROR: process \"/bin/sh -c ./configure\" did not complete successfully: exit code: 255";
+    BuildKit BuildStepFailed, "executor failed running [{command}]: exit code: {#exit}",
+        "error: failed to solve: executor failed running [/bin/sh -c apk add curl]: exit code: 255";
+    Docker BuildStepFailed, "returned a non-zero code: {#exit}",
+        "The command '/bin/sh -c apk add curl' returned a non-zero code: 132";
+    Supervisord Exited, "(exit status {#exit}; not expected)",
+        "INFO exited: app (exit status 127; not expected)";
+    Engine Exited, "exited with status {#exit}",
+        "conmon 25f8a89e <ninfo>: container 11593 exited with status 132";
+    Engine Exited, "exited with code {#exit}",
+        "api-1 exited with code 132";
+    Engine Exited, "Restarting ({#exit}) ",
+        "305264c3d123   mongo:latest   \"docker-entrypoint.s…\"   2 weeks ago   Restarting (132) 37 seconds ago";
+    Engine Exited, "Exited ({#exit}) ",
+        "305264c3d123   app:1   \"/app\"   2 hours ago   Exited (127) 2 hours ago";
+    Engine Exited, "Exit Code: {#exit}",
+        "      Exit Code:    132";
+    Engine Exited, "(exit code {#exit})",
+        "ERROR: task 3628403e failed (exit code 132)";
+    Ci Exited, "Process completed with exit code {#exit}",
+        "##[error]Process completed with exit code 126.";
+    Ci Exited, "Job failed: exit code {#exit}",
+        "ERROR: Job failed: exit code 127";
+    Ci Exited, "exit status {#exit}",
+        "exit status 132";
+    Kubelet BackOff, "Back-off restarting failed container",
+        "Back-off restarting failed container app in pod app-1_shop(1234)";
+    Kubelet BackOff, "restarting failed container=",
+        "back-off 5m0s restarting failed container=app pod=app-1_shop(1234)";
+}

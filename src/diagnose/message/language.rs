@@ -1,0 +1,109 @@
+//! What language runtimes, package managers and native packages print.
+
+use super::message_table;
+
+#[rustfmt::skip]
+message_table! { TABLE:
+    // Native packages of npm.
+    Esbuild PackageForeign, "You installed esbuild for another platform",
+        "You installed esbuild for another platform than the one you're currently using.";
+    Esbuild PackageForeign, "package is present but this platform needs the \"{=package}\" package instead",
+        "Specifically the \"@esbuild/darwin-arm64\" package is present but this platform needs the \"@esbuild/linux-arm64\" package instead.";
+    Esbuild PackageForeign, "The package \"@esbuild/{runtime}\" could not be found",
+        "Error: The package \"@esbuild/linux-arm64\" could not be found, and is needed by esbuild.";
+    Sharp PackageForeign, "Could not load the \"sharp\" module using the {runtime} runtime",
+        "Error: Could not load the \"sharp\" module using the linux-arm64 runtime";
+    Sharp PackageForeign, "binaries cannot be used on the '{runtime}' platform",
+        "Error: 'darwin-arm64v8' binaries cannot be used on the 'linux-x64' platform. Please remove the 'node_modules/sharp' directory";
+    Sharp PackageForeign, "Something went wrong installing the \"sharp\" module",
+        "Something went wrong installing the \"sharp\" module";
+    Rollup PackageForeign, "Cannot find module @rollup/rollup-{runtime}",
+        "Error: Cannot find module @rollup/rollup-linux-arm64-gnu. npm has a bug related to optional dependencies";
+    NodeJs ModuleMissing, "Cannot find module '{module}-linux-{runtime}'",
+        "Error: Cannot find module '@rollup/rollup-linux-arm64-gnu'";
+    NodeJs ModuleMissing, "Cannot find module '{module}-linuxmusl-{runtime}'",
+        "Error: Cannot find module '@img/sharp-linuxmusl-arm64/sharp.node'";
+    NodeJs ModuleMissing, "Cannot find module '{module}.linux-{runtime}'",
+        "Error: Cannot find module '../lightningcss.linux-arm64-gnu.node'";
+    Npm PackageForeign, "Cannot find native binding",
+        "Error: Cannot find native binding. npm has a bug related to optional dependencies";
+    Npm PackageForeign, "Failed to load native binding",
+        "Error: Failed to load native binding";
+    NextJs PackageForeign, "Failed to load SWC binary for {=runtime}",
+        "Failed to load SWC binary for linux/x64, see more info here: https://nextjs.org/docs/messages/failed-loading-swc";
+    NextJs PackageForeign, "Attempted to load @next/swc-{=package}, but {text}",
+        "Attempted to load @next/swc-linux-x64-musl, but it was not installed";
+    Prisma PackageForeign, "Query engine library for current platform \"{runtime}\" could not be found",
+        "Query engine library for current platform \"linux-musl-arm64-openssl-3.0.x\" could not be found.";
+    Prisma PackageForeign, "could not locate the Query Engine for runtime \"{runtime}\"",
+        "Prisma Client could not locate the Query Engine for runtime \"linux-arm64-openssl-3.0.x\".";
+    Prisma PackageForeign, "Query engine binary for current platform \"{runtime}\" could not be found",
+        "Query engine binary for current platform \"debian-openssl-1.1.x\" could not be found.";
+    Prisma PackageForeign, "Prisma engines do not seem to be compatible with your system",
+        "The Prisma engines do not seem to be compatible with your system.";
+    Sass PackageForeign, "Node Sass does not yet support your current environment",
+        "Error: Node Sass does not yet support your current environment: Linux Unsupported architecture (arm64) with Node.js 16.x";
+    Sass PackageForeign, "Missing binding {path}/vendor/linux{runtime}/binding.node",
+        "Error: Missing binding /app/node_modules/node-sass/vendor/linux_musl-x64-93/binding.node";
+    Npm PackageForeign, "Unsupported platform for {=package}: wanted {wanted}",
+        "npm ERR! notsup Unsupported platform for fsevents@2.3.3: wanted {\"os\":\"darwin\"} (current: {\"os\":\"linux\",\"cpu\":\"x64\"})";
+    Npm PackageForeign, "binary is not available for {=runtime}",
+        "The chromium binary is not available for arm64.";
+    // Python.
+    Python ModuleMissing, "No module named '{=module}._{=extension}'",
+        "[ERROR] Runtime.ImportModuleError: Unable to import module 'app': No module named 'pydantic_core._pydantic_core'";
+    Python ModuleMissing, "Importing the numpy C-extensions failed",
+        "Importing the numpy C-extensions failed. This error can happen for many reasons";
+    Pip PackageForeign, "is not a supported wheel on this platform",
+        "ERROR: numpy-1.26.4-cp311-cp311-manylinux_2_17_x86_64.whl is not a supported wheel on this platform.";
+    // The JVM and .NET.
+    JavaLibrary LibraryMissing, "no native library is found for os.name={os}",
+        "org.xerial.snappy.SnappyError: [FAILED_TO_LOAD_NATIVE_LIBRARY] no native library is found for os.name=Linux and os.arch=aarch64";
+    JavaLibrary LibraryMissing, "No native library found for os.name={os}",
+        "java.lang.Exception: No native library found for os.name=Linux, os.arch=aarch64, paths=[/org/sqlite/native/Linux/aarch64]";
+    JavaLibrary LibraryMissing, "was not found inside JAR",
+        "java.lang.RuntimeException: librocksdbjni-linux-aarch64.so was not found inside JAR.";
+    JavaLibrary LibraryMissing, "Native library ({path}) not found in resource path",
+        "java.lang.UnsatisfiedLinkError: Native library (com/sun/jna/linux-aarch64/libjnidispatch.so) not found in resource path";
+    JavaLibrary LibraryMissing, "no {=path} in java.library.path",
+        "java.lang.UnsatisfiedLinkError: no netty_transport_native_epoll_aarch_64 in java.library.path";
+    Jvm Exec(ENOEXEC), "Cannot run program \"{path}\"{text}error=8",
+        "java.io.IOException: Cannot run program \"/app/tool\" (in directory \"/app\"): error=8, Exec format error";
+    DotNet LibraryForeign, "An attempt was made to load a program with an incorrect format",
+        "System.BadImageFormatException: Could not load file or assembly '/app/e_sqlite3.dll'. An attempt was made to load a program with an incorrect format.";
+    DotNet ModuleMissing, "BadImageFormatException",
+        "Unhandled exception. System.BadImageFormatException: Bad IL format.";
+    DotNet LibraryMissing, "Unable to load shared library '{path}'",
+        "System.DllNotFoundException: Unable to load shared library 'libSkiaSharp' or one of its dependencies.";
+    DotNet errno, "An error occurred trying to start process '{path}' with working directory '{directory}'. {errno}",
+        "System.ComponentModel.Win32Exception (8): An error occurred trying to start process '/app/tool' with working directory '/app'. Exec format error";
+    // Ruby, PHP, Perl, Erlang, Terraform.
+    Ruby PackageForeign, "Your bundle only supports platforms {platforms} but your local platform",
+        "Your bundle only supports platforms [\"x86_64-darwin-21\"] but your local platform is aarch64-linux.";
+    Ruby Exec(ENOEXEC), "Errno::ENOEXEC: Exec format error - {path}",
+        "Errno::ENOEXEC: Exec format error - /usr/local/bin/wkhtmltopdf";
+    Ruby Exec(ENOEXEC), "Exec format error - {path} (Errno::ENOEXEC)",
+        "runner.rb:12:in `spawn': Exec format error - /app/tool (Errno::ENOEXEC)";
+    Perl errno, "Can't exec \"{path}\": {errno}",
+        "Can't exec \"/app/tool\": Exec format error at run.pl line 3.";
+    Erlang Exec(ENOEXEC), "erlexec: Error 8 executing '{path}'",
+        "erlexec: Error 8 executing '/app/erts-14.2/bin/beam.smp'";
+    Terraform PackageForeign, "does not have a package available for your current platform",
+        "Provider registry.terraform.io/hashicorp/template v2.2.0 does not have a package available for your current platform, linux_arm64.";
+    // Programs that languages start.
+    NodeJs Exec(ENOEXEC), "spawn {path} ENOEXEC",
+        "Error: spawn /app/bin/tool ENOEXEC";
+    NodeJs Exec(ENOEXEC), "Unknown system error -8",
+        "Error: spawn Unknown system error -8";
+    Python Exec(ENOEXEC), "[Errno 8] Exec format error: '{path}'",
+        "OSError: [Errno 8] Exec format error: '/usr/local/bin/tool'";
+    Rust Exec(ENOEXEC), "Exec format error (os error 8)",
+        "Error: Exec format error (os error 8)";
+    // Package managers of distributions.
+    Dpkg PackageRefused, "package architecture ({image}) does not match system ({node})",
+        "dpkg: error processing archive app_1.0_amd64.deb (--install): package architecture (amd64) does not match system (arm64)";
+    Dpkg PackageRefused, "is intended for a different architecture",
+        "package app-1.0-1.x86_64 is intended for a different architecture";
+    Dpkg PackageRefused, "is intended for a {=node} architecture",
+        "package app-1.0-1.x86_64 is intended for a aarch64 architecture";
+}

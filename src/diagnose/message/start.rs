@@ -1,0 +1,74 @@
+//! What runtimes print when they could not start a program.
+
+use super::message_table;
+
+#[rustfmt::skip]
+message_table! { TABLE:
+    OldRunc errno, "exec user process caused \"{errno}\"",
+        "standard_init_linux.go:211: exec user process caused \"exec format error\"";
+    OldRunc errno, "exec user process caused: {errno}",
+        "standard_init_linux.go:228: exec user process caused: exec format error";
+    Go errno, "fork/exec {path}: {errno}",
+        "fork/exec /lambda-entrypoint.sh: exec format error";
+    Crun errno, "exec container process (missing dynamic library?) `{path}`: {errno}",
+        "{\"msg\":\"exec container process (missing dynamic library?) `/app`: No such file or directory\",\"level\":\"error\"}";
+    Crun errno, "exec container process `{path}`: {errno}",
+        "exec container process `/usr/local/bin/python`: Exec format error";
+    Gvisor Exec(ENOEXEC), "failed to load {path}: exec format error",
+        "terminated: Application failed to start: failed to load /usr/bin/java: exec format error";
+    Gvisor errno, "Application failed to start: failed to load {path}: {errno}",
+        "terminated: Application failed to start: failed to load /app/server: no such file or directory";
+    Gvisor NotOnPath, "Application failed to start: failed to find executable {path}: {reason}",
+        "Application failed to start: failed to find executable serve: no such file or directory";
+    // Before the container starts.
+    Runc NotOnPath, "exec: \"{path}\": executable file not found in",
+        "OCI runtime create failed: runc create failed: unable to start container process: error during container init: exec: \"app\": executable file not found in $PATH: unknown";
+    Runc ProgramNotFound, "exec: \"{path}\": stat {file}: no such file or directory",
+        "container_linux.go:380: starting container process caused: exec: \"/app\": stat /app: no such file or directory";
+    Runc NotExecutable, "exec: \"{path}\": stat {file}: permission denied",
+        "unable to start container process: exec: \"/root/app\": stat /root/app: permission denied";
+    Runc ProgramNotFound, "exec: \"{path}\": stat {file}: not a directory",
+        "unable to start container process: exec: \"/app/run\": stat /app/run: not a directory";
+    Runc NotExecutable, "exec: \"{path}\": permission denied",
+        "OCI runtime create failed: runc create failed: unable to start container process: exec: \"/unpackerr\": permission denied: unknown";
+    Runc NotExecutable, "exec: \"{path}\": is a directory",
+        "runc create failed: unable to start container process: exec: \"/app\": is a directory: unknown";
+    Runc ProgramNotFound, "exec: \"{path}\": no such file or directory",
+        "unable to start container process: exec: \"/app\": no such file or directory";
+    Runc errno, "exec: \"{path}\": {errno}",
+        "container_linux.go:349: starting container process caused \"exec: \\\"/app\\\": exec format error\"";
+    Runc NotOnPath, "exec: {=path}: executable file not found in",
+        "Error: failed to start container \"web\": exec: nginx: executable file not found in $PATH";
+    Runc NotOnPath, "cannot run executable found relative to current directory",
+        "exec: \"app\": cannot run executable found relative to current directory";
+    Crun NotOnPath, "executable file `{path}` not found in",
+        "Error: crun: executable file `app` not found in $PATH: No such file or directory: OCI runtime attempted to invoke a command that was not found";
+    Crun ProgramNotFound, "executable file `{path}` not found",
+        "container create failed: executable file `/app` not found: No such file or directory";
+    Crun ProgramNotFound, "cannot find `{path}` in $PATH",
+        "crun: cannot find `app` in $PATH: No such file or directory";
+    Crun NotExecutable, "the path `{path}` exists but it is not executable",
+        "crun: the path `/app` exists but it is not executable: Permission denied";
+    Crun NotExecutable, "the path `{path}` is not a regular file",
+        "crun: the path `/app` is not a regular file";
+    Crun NotExecutable, "open executable: ",
+        "Error: crun: open executable: Permission denied: OCI permission denied";
+    Youki errno, "failed to execvp: {errno}",
+        "ERROR libcontainer::process::init::process: failed to execvp: ENOEXEC: Exec format error";
+    Podman ProgramNotFound, "OCI runtime attempted to invoke a command that was not found",
+        "Error: OCI runtime attempted to invoke a command that was not found";
+    Podman NotExecutable, "OCI permission denied",
+        "Error: OCI permission denied";
+    Docker NoCommand, "Error response from daemon: No command specified",
+        "docker: Error response from daemon: No command specified.";
+    Docker NoCommand, "no command specified",
+        "Error: failed to generate container spec: no command specified";
+    Podman NoCommand, "no command or entrypoint provided",
+        "Error: no command or entrypoint provided, and no CMD or ENTRYPOINT from image";
+    Runc UserMissing, "unable to find user {=user}: no matching entries in passwd file",
+        "unable to start container process: error during container init: unable to find user app: no matching entries in passwd file";
+    Runc UserMissing, "unable to find group {=user}: no matching entries in group file",
+        "Error: unable to find group staff: no matching entries in group file";
+    Containerd UserMissing, "failed to get user by username: no users found",
+        "Error: failed to generate spec: failed to get user by username: no users found";
+}

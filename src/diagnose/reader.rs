@@ -1,0 +1,164 @@
+//! Reads a log of any size: in pieces, in bounded memory, in the encodings that tools write.
+
+use std::io::{self, Read};
+
+use super::recognise::{Recogniser, Symptom};
+
+/// Bytes of a log that are in memory at once.
+const PIECE: usize = 256 << 10;
+
+/// Bytes of an endless line that are looked at twice, so that a message at a piece's end is whole in the next one.
+const OVERLAP: usize = 4 << 10;
+
+/// What was found in a log.
+#[derive(Debug, Default)]
+pub struct LogContent {
+    pub symptoms: Vec<Symptom>,
+    /// The image that the log names as the one that fails.
+    pub image: Option<String>,
+    /// Whether it holds anything but blanks.
+    pub has_text: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Encoding {
+    /// UTF-8, or an 8-bit code page: messages are ASCII there.
+    Bytes,
+    /// What PowerShell's `>` writes.
+    Utf16Le,
+    Utf16Be,
+}
+
+/// Reads `log` to its end. Memory does not grow with it.
+///
+/// # Errors
+/// Those of `log`.
+pub fn read_log(mut log: impl Read) -> io::Result<LogContent> {
+    let mut found = LogContent::default();
+    let mut recogniser = Recogniser::default();
+    let mut raw = vec![0; PIECE];
+    let mut filled = 0;
+    let mut text: Vec<u8> = Vec::with_capacity(2 * PIECE);
+    let mut encoding = None;
+    loop {
+        let count = log.read(&mut raw[filled..])?;
+        filled += count;
+        if count > 0 && filled < PIECE {
+            continue;
+        }
+        let encoding = *encoding.get_or_insert_with(|| encoding_of(&raw[..filled]));
+        let used = decode(encoding, &raw[..filled], &mut text);
+        raw.copy_within(used..filled, 0);
+        filled -= used;
+        found.has_text |= text.iter().any(|byte| !byte.is_ascii_whitespace());
+        if count == 0 {
+            recogniser.feed(&text);
+            break;
+        }
+        let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(text.len(), |at| at + 1);
+        recogniser.feed(&text[..whole]);
+        let rest =
+            if whole == text.len() && text.last() != Some(&b'\n') { text.len() - OVERLAP.min(whole) } else { whole };
+        // A line that never ends is read by windows.
+        let rest = rest.max(text.len().saturating_sub(PIECE));
+        text.drain(..rest);
+    }
+    found.symptoms = recogniser.symptoms;
+    found.image = recogniser.image;
+    Ok(found)
+}
+
+/// Reads a text that is in memory, such as a message that was pasted.
+pub fn read_text(text: &str) -> LogContent {
+    read_log(text.as_bytes()).expect("reading from memory does not fail")
+}
+
+/// By its byte order mark, or by the zero bytes that ASCII text has in UTF-16.
+fn encoding_of(head: &[u8]) -> Encoding {
+    const SAMPLE: usize = 512;
+    match head {
+        [0xff, 0xfe, ..] => return Encoding::Utf16Le,
+        [0xfe, 0xff, ..] => return Encoding::Utf16Be,
+        _ => {}
+    }
+    let sample = &head[..head.len().min(SAMPLE)];
+    let zeros = |offset: usize| sample.iter().skip(offset).step_by(2).filter(|byte| **byte == 0).count();
+    let pairs = sample.len() / 2;
+    match (zeros(0), zeros(1)) {
+        (0, high) if pairs > 1 && 2 * high > pairs => Encoding::Utf16Le,
+        (high, 0) if pairs > 1 && 2 * high > pairs => Encoding::Utf16Be,
+        _ => Encoding::Bytes,
+    }
+}
+
+/// Appends `raw` to `text` as UTF-8; returns how many bytes of it were used.
+fn decode(encoding: Encoding, raw: &[u8], text: &mut Vec<u8>) -> usize {
+    let unit: fn([u8; 2]) -> u16 = match encoding {
+        Encoding::Bytes => {
+            // Zero bytes: a tool appended UTF-16 to a file that began otherwise.
+            match raw.contains(&0) {
+                true => text.extend(raw.iter().filter(|byte| **byte != 0)),
+                false => text.extend_from_slice(raw),
+            }
+            return raw.len();
+        }
+        Encoding::Utf16Le => u16::from_le_bytes,
+        Encoding::Utf16Be => u16::from_be_bytes,
+    };
+    let units = raw.chunks_exact(2).map(|pair| unit([pair[0], pair[1]]));
+    let mut buffer = [0; 4];
+    for decoded in char::decode_utf16(units) {
+        let c = decoded.unwrap_or(char::REPLACEMENT_CHARACTER);
+        text.extend_from_slice(c.encode_utf8(&mut buffer).as_bytes());
+    }
+    raw.len() - raw.len() % 2
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnose::message::Sign;
+    use crate::exec::Errno;
+
+    const LOG: &str = "starting\r\nexec /usr/local/bin/app: exec format error\r\n";
+
+    fn check(bytes: &[u8], path: &str) {
+        let found = read_log(bytes).unwrap();
+        let symptoms: Vec<_> = found.symptoms.iter().map(|symptom| (symptom.sign, symptom.path.as_deref())).collect();
+        assert_eq!(symptoms, [(Sign::Exec(Errno::ENOEXEC), Some(path))]);
+    }
+
+    fn utf16(text: &str, bytes: fn(u16) -> [u8; 2]) -> Vec<u8> {
+        text.encode_utf16().flat_map(bytes).collect()
+    }
+
+    #[test]
+    fn what_windows_tools_write_is_read() {
+        check(LOG.as_bytes(), "/usr/local/bin/app");
+        check(&[b"\xef\xbb\xbf", LOG.as_bytes()].concat(), "/usr/local/bin/app");
+        check(&utf16(LOG, u16::to_le_bytes), "/usr/local/bin/app");
+        check(&utf16(&format!("\u{feff}{LOG}"), u16::to_le_bytes), "/usr/local/bin/app");
+        check(&utf16(&format!("\u{feff}{LOG}"), u16::to_be_bytes), "/usr/local/bin/app");
+        check(&[b"first\n".to_vec(), utf16(LOG, u16::to_le_bytes)].concat(), "/usr/local/bin/app");
+        let german = "\u{feff}bash: ./app: Kann die Binärdatei nicht ausführen: Fehler im Format der Programmdatei\r\n";
+        check(&utf16(german, u16::to_le_bytes), "./app");
+    }
+
+    #[test]
+    fn a_message_is_found_wherever_pieces_are_cut() {
+        for before in [PIECE - 60, PIECE - 30, PIECE - 1, PIECE, 3 * PIECE - 20] {
+            let lines = [b"x\n".repeat(before / 2), LOG.as_bytes().to_vec(), b"y\n".repeat(PIECE)].concat();
+            check(&lines, "/usr/local/bin/app");
+            let endless =
+                [b"x ".repeat(before / 2), b"exec /app: exec format error".to_vec(), b" y".repeat(PIECE)].concat();
+            check(&endless, "/app");
+        }
+    }
+
+    #[test]
+    fn an_empty_log_has_no_text() {
+        assert!(!read_log(&b" \r\n\n"[..]).unwrap().has_text);
+        assert!(!read_log(&b""[..]).unwrap().has_text);
+        assert!(read_log(&b"x"[..]).unwrap().has_text);
+    }
+}
