@@ -338,7 +338,11 @@ impl Names {
             Some(reference) => Origin::Registry { reference, mirror: None },
             None => Origin::Unopened,
         };
-        self.origin.clone().unwrap_or_else(assumed)
+        match &self.origin {
+            // The node's digest is how a registry's image was read; the name is what is rebuilt.
+            None | Some(Origin::Registry { .. }) => assumed(),
+            Some(origin) => origin.clone(),
+        }
     }
 
     /// Fills a row's text in; `None` where it needs a name that is not known.

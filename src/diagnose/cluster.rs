@@ -2,6 +2,7 @@
 
 use rayon::prelude::*;
 
+pub use super::last_good::ReadImage;
 use super::last_good::{self, Failed};
 use super::message::Sign;
 use super::{
@@ -32,7 +33,7 @@ pub enum ClusterError {
     Kube(#[from] KubeError),
     #[error("{subject} does not select its pods by labels; name one of its pods")]
     NoSelector { subject: String },
-    #[error("no container of {what} fails now ({pods} seen)")]
+    #[error("no container of {what} fails now (pods seen: {pods})")]
     NothingFails { what: String, pods: usize },
 }
 

@@ -1,7 +1,7 @@
 //! Finds the last good revision: what an older ReplicaSet or ControllerRevision ran, judged on the node where the new one
 //! fails. Only the few latest revisions are read.
 
-use super::{Failure, ReadImage};
+use super::Failure;
 use serde_json::Value;
 
 use crate::judge::code::Code;
@@ -10,6 +10,9 @@ use crate::kube::workload::owner;
 use crate::kube::{Cluster, KubeError, Revision, Scope, revisions};
 use crate::platform::Target;
 use crate::scan::{CallOverride, ImageReport};
+
+/// Reads an image and judges it on these targets, started by this call.
+pub type ReadImage<'a> = &'a dyn Fn(&str, Vec<Target>, CallOverride) -> ImageReport;
 
 /// Revisions that are tried, the newest first.
 const TRIED: usize = 3;

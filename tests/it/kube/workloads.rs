@@ -150,5 +150,5 @@ fn a_cluster_in_which_nothing_fails_is_no_error() {
     state.objects.get_mut("/api/v1/pods").unwrap().retain(|pod| pod["metadata"]["name"] == "good-pod");
     let output = imgarch(&KubeApi::start(state), &["diagnose", "--failing", "-A"]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output));
-    assert!(text(&output).contains("no container fails now (1 pod seen)"), "{}", text(&output));
+    assert!(text(&output).contains("no container of any namespace fails now (pods seen: 1)"), "{}", text(&output));
 }
