@@ -36,6 +36,7 @@ const KNOWN_CIRCLES: &[&[&str]] = &[
         "exec/loader/mod.rs",
         "exec/log.rs",
     ],
+    &["exec/launch/interpret/command.rs", "exec/launch/interpret/tools.rs"],
     &["cli/cache.rs", "cli/opening.rs", "cli/settings.rs"],
     &[
         "image/pipeline/decompress.rs",

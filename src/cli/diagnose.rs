@@ -207,7 +207,7 @@ fn of_cluster(
             &options,
         )
     };
-    let read = opener.as_ref().map(|_| &read as crate::diagnose::ReadImage<'_>);
+    let read = opener.as_ref().map(|_| &read as cluster::ReadImage<'_>);
     let mut notes = Vec::new();
     let answers = cluster::diagnose(&connected, question, read, &mut notes);
     terminal.notes(&notes);

@@ -6,8 +6,7 @@ pub use super::last_good::ReadImage;
 use super::last_good::{self, Failed};
 use super::message::Sign;
 use super::{
-    Answer, Evidence, FailingGroup, Failure, Names, ReadImage, Suspect, Symptom, answer, failing_groups, failures,
-    file, recognise,
+    Answer, Evidence, FailingGroup, Failure, Names, Suspect, Symptom, answer, failing_groups, failures, file, recognise,
 };
 use crate::kube::object::PodObject;
 use crate::kube::workload::owner;

@@ -32,11 +32,6 @@ pub use rank::Circumstances;
 pub use reader::{LogContent, read_log, read_text};
 pub use recognise::{Symptom, recognise};
 
-/// Reads an image and judges it on these targets, started by this call.
-#[cfg(feature = "kube")]
-pub type ReadImage<'a> =
-    &'a dyn Fn(&str, Vec<crate::platform::Target>, crate::scan::CallOverride) -> crate::scan::ImageReport;
-
 #[cfg(test)]
 mod field_tests;
 #[cfg(test)]
