@@ -25,12 +25,16 @@ pub mod translation;
 pub use answer::{Answer, Evidence, answer};
 #[cfg(feature = "kube")]
 pub use case::{Failure, failures};
-pub use cause::{Likelihood, Names, Suspect};
+#[cfg(feature = "kube")]
+pub use cause::Suspect;
+pub use cause::{Likelihood, Names};
 #[cfg(feature = "kube")]
 pub use group::{FailingGroup, failing_groups};
 pub use rank::Circumstances;
 pub use reader::{LogContent, read_log, read_text};
-pub use recognise::{Symptom, recognise};
+pub use recognise::Symptom;
+#[cfg(feature = "kube")]
+pub use recognise::recognise;
 
 #[cfg(test)]
 mod field_tests;

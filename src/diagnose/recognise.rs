@@ -78,6 +78,7 @@ static PATTERNS: LazyLock<Patterns> = LazyLock::new(|| {
 });
 
 /// Reads every line of `log`; equal symptoms are kept once, in the order in which they first occur.
+#[cfg(any(feature = "kube", test))]
 pub fn recognise(log: &str) -> Vec<Symptom> {
     let mut found = Recogniser::default();
     found.feed(log.as_bytes());
