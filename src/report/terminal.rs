@@ -3,6 +3,7 @@
 
 use std::io::{self, Write};
 
+use comfy_table::{Attribute, CellAlignment, ColumnConstraint, ContentArrangement, Table, Width, presets};
 use unicode_width::UnicodeWidthStr;
 
 use crate::judge::code::Severity;
@@ -116,6 +117,20 @@ impl Cell {
     pub fn color(self, color: Color) -> Cell {
         Cell { color: Some(color), ..self }
     }
+
+    /// The cell with its lines broken between words.
+    fn drawn(&self, width: usize, screen: Screen) -> comfy_table::Cell {
+        let cell = comfy_table::Cell::new(fill("", &self.text, 0, width));
+        let cell = if self.is_number { cell.set_alignment(CellAlignment::Right) } else { cell };
+        match self.color.filter(|_| screen.color) {
+            Some(Color::Red) => cell.fg(comfy_table::Color::Red).add_attribute(Attribute::Bold),
+            Some(Color::Yellow) => cell.fg(comfy_table::Color::Yellow).add_attribute(Attribute::Bold),
+            Some(Color::Green) => cell.fg(comfy_table::Color::Green).add_attribute(Attribute::Bold),
+            Some(Color::Cyan) => cell.fg(comfy_table::Color::Cyan).add_attribute(Attribute::Bold),
+            Some(Color::Dim) => cell.add_attribute(Attribute::Dim),
+            None => cell,
+        }
+    }
 }
 
 /// Columns before a grid and between its columns.
@@ -135,42 +150,25 @@ pub fn grid(rows: &[Vec<Cell>], screen: Screen) -> Option<Vec<String>> {
         let widest = (0..widths.len()).filter(|at| widths[*at] > least[*at]).max_by_key(|at| widths[*at])?;
         widths[widest] -= 1;
     }
-    Some(rows.iter().flat_map(|row| grid_row(row, &widths, screen)).collect())
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled).force_no_tty();
+    if screen.color {
+        table.enforce_styling().style_text_only();
+    }
+    for row in rows {
+        table.add_row(row.iter().zip(&widths).map(|(cell, width)| cell.drawn(*width, screen)));
+    }
+    for (column, width) in table.column_iter_mut().zip(&widths) {
+        let whole = u16::try_from(width + GAP).unwrap_or(u16::MAX);
+        column.set_padding((GAP as u16, 0)).set_constraint(ColumnConstraint::Absolute(Width::Fixed(whole)));
+    }
+    Some(table.lines().map(|line| line.trim_end().to_string()).collect())
 }
 
 fn column_widths(rows: &[Vec<Cell>], measure: impl Fn(&str) -> usize) -> Vec<usize> {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let of = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| measure(&cell.text)).max();
     (0..columns).map(|column| of(column).unwrap_or(0)).collect()
-}
-
-/// The lines of one row.
-fn grid_row(row: &[Cell], widths: &[usize], screen: Screen) -> Vec<String> {
-    let wrapped: Vec<Vec<String>> = row
-        .iter()
-        .zip(widths)
-        .map(|(cell, width)| fill("", &cell.text, 0, *width).split('\n').map(str::to_string).collect())
-        .collect();
-    let height = wrapped.iter().map(Vec::len).max().unwrap_or(0);
-    let line = |at: usize| {
-        let mut line = String::new();
-        for ((cell, lines), width) in row.iter().zip(&wrapped).zip(widths) {
-            let text = lines.get(at).map_or("", String::as_str);
-            let padding = " ".repeat(width.saturating_sub(text.width()));
-            let shown = match cell.color {
-                Some(color) if !text.is_empty() => screen.paint(text, color),
-                _ => text.to_string(),
-            };
-            let gap = " ".repeat(GAP);
-            match cell.is_number {
-                true => line.push_str(&format!("{gap}{padding}{shown}")),
-                false => line.push_str(&format!("{gap}{shown}{padding}")),
-            }
-        }
-        line.truncate(line.trim_end().len());
-        line
-    };
-    (0..height).map(line).collect()
 }
 
 /// `text` after `lead`, broken between words at `width` columns; further lines are indented by `indent` columns. Columns of
