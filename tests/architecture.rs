@@ -45,6 +45,7 @@ const KNOWN_CIRCLES: &[&[&str]] = &[
         "image/pipeline/sums.rs",
     ],
     &["inspect/foreign.rs", "inspect/kind.rs"],
+    &["inspect/elf.rs", "inspect/script.rs", "inspect/zip.rs"],
     &["kube/compose.rs", "kube/manifest.rs"],
     &["platform/matching.rs", "platform/node.rs"],
     &["platform/profile.rs", "platform/profile_rows.rs"],

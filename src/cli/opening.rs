@@ -77,6 +77,7 @@ impl SourceSettings {
     }
 
     /// The same with more credentials, asked after the user's own.
+    #[cfg(feature = "kube")]
     pub fn with_credentials(mut self, stores: Vec<CredentialStore>) -> SourceSettings {
         self.registries.credentials.stores.extend(stores);
         self

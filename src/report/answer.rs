@@ -104,7 +104,8 @@ fn answer_json(answer: &Answer) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::diagnose::{Evidence, answer, recognise};
+    use crate::diagnose::recognise::recognise;
+    use crate::diagnose::{Evidence, answer};
 
     fn written(format: AnswerFormat) -> String {
         let symptoms = recognise("exec /app: exec format error");

@@ -64,7 +64,14 @@ pub struct Opener {
 impl Opener {
     /// Opens what `text` names.
     pub fn open(&self, text: &str) -> Result<Opened, SourceError> {
-        match ImageRef::parse(text) {
+        let image = ImageRef::parse(text);
+        if let ImageRef::Transport { rest, .. } = &image
+            && ImageRef::shown(text).len() < text.len()
+        {
+            // No engine or registry is asked for a name with a password.
+            parse(rest)?;
+        }
+        match image {
             ImageRef::Stdin => {
                 let reader: Box<dyn Read + Send> = Box::new(std::io::stdin());
                 let place = "standard input";

@@ -124,7 +124,7 @@ pub const PYTHON: &[Fault] = &[
             File("srv/check.sh", 0o755, Text("#!/bin/sh\n/srv/probe && exit 0\nexit 1\n")),
         ],
         &["CMD", "/srv/check.sh"],
-        ("foreign-called", "/srv/probe"),
+        ("healthcheck-fails", "/srv/probe"),
     ),
     health("health check that is not there", &[], &["CMD", "/srv/check"], ("healthcheck-fails", "/srv/check")),
     fault(
