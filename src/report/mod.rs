@@ -1,4 +1,4 @@
-//! Reports in their formats. A scan or a lint becomes [`diagnostic::Results`], [`view`] groups them, and each file of
+//! Reports in their formats. A scan or a lint becomes [`diagnostic::Results`], `view` groups them, and each file of
 //! [`format`] writes one format. Formats own their wire types; the model does not know them.
 //!
 //! Every JSON document has an integer `schema` at its top: the version of that document's fields. Fields are added without

@@ -6,7 +6,7 @@ use crate::platform::Class;
 
 const BUS: u8 = 7;
 /// How a process that jumps into pages of the kernel may end instead of by SIGSEGV: SIGILL and SIGTRAP in the middle of
-/// [vdso] and between its functions, SIGBUS in a page of [vvar] that is not there.
+/// `[vdso]` and between its functions, SIGBUS in a page of `[vvar]` that is not there.
 /// Source: arch/x86/entry/vdso/vma.c `vvar_fault`, `map_vdso`.
 const KERNEL_PAGES: [u8; 3] = [4, 5, BUS];
 const EM_ARM: u16 = 40;
