@@ -47,7 +47,7 @@ const KNOWN_CIRCLES: &[&[&str]] = &[
     &["inspect/foreign.rs", "inspect/kind.rs"],
     &["inspect/elf.rs", "inspect/script.rs", "inspect/zip.rs"],
     &["kube/compose.rs", "kube/manifest.rs"],
-    &["platform/matching.rs", "platform/node.rs"],
+    &["platform/feature.rs", "platform/matching.rs", "platform/node.rs"],
     &["platform/profile.rs", "platform/profile_rows.rs"],
     &["report/diagnostic.rs", "report/rules.rs", "report/view.rs"],
     &["source/registry/auth.rs", "source/registry/exchange.rs"],
