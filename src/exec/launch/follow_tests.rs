@@ -1,4 +1,5 @@
-//! Wrappers, shells and entry scripts: each line was seen from the real program (Debian 12's builds).
+//! Wrappers, shells and entry scripts. Exit codes and printed lines are those of Debian 12's builds; what is only followed
+//! further was not run.
 
 use crate::exec::tests::{short, tree};
 use crate::exec::{Exec, Followed, Trace, trace};
