@@ -6,6 +6,8 @@ mod attest;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod builders;
 mod conformance;
+#[cfg(target_os = "linux")]
+mod cpu;
 mod debian;
 mod elf_builder;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]

@@ -77,7 +77,14 @@ impl Lacking<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::exec::tests::{call, short};
+    use crate::exec::trace;
+    use crate::image::{Contents, Entry, EntryKind, merge};
+    use crate::inspect::elf_builder::ElfBuilder;
+    use crate::inspect::{FileKind, inspect};
     use crate::platform::{Arch, Isa};
 
     fn needs(certain: &[CpuFeature], probable: &[CpuFeature]) -> CodeNeeds {
@@ -116,6 +123,25 @@ mod tests {
         let mut without = node(1);
         without.features.absent.insert(CpuFeature::Aesni);
         assert!(lacking(&needs, &without).is_some());
+    }
+
+    #[test]
+    fn a_program_that_always_executes_it_dies_of_sigill_and_one_that_probably_does_is_doubted() {
+        let trace_of = |needs: CodeNeeds, node: &Node| {
+            let bytes = ElfBuilder::amd64().build();
+            let mut kind = inspect(b"app", bytes.len() as u64, true, &mut &bytes[..]);
+            let FileKind::Elf(elf) = &mut kind else { panic!("an ELF file") };
+            elf.code = Some(Box::new(needs));
+            let mut contents = Contents::default();
+            contents.push(&Entry::plain(b"app", EntryKind::File, 0o755), Some(kind));
+            trace(&merge([Arc::new(contents)]), &call(&["/app"]), node)
+        };
+        let certain = trace_of(needs(&[CpuFeature::Avx], &[]), &node(2));
+        assert_eq!(short(&certain.outcome), "signal 4 cpu-instruction");
+        let probable = trace_of(needs(&[], &[CpuFeature::Avx]), &node(2));
+        assert_eq!((short(&probable.outcome).as_str(), probable.doubts.len()), ("runs", 1));
+        let healthy = trace_of(needs(&[CpuFeature::Avx], &[]), &node(3));
+        assert_eq!((short(&healthy.outcome).as_str(), healthy.doubts.len()), ("runs", 0));
     }
 
     #[test]

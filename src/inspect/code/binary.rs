@@ -9,6 +9,8 @@ use super::Root;
 const TABLE: usize = 4 << 20;
 /// Constructors that are entered.
 const CONSTRUCTORS: usize = 4096;
+/// Places at which a file is entered.
+const ROOTS: usize = 2 * CONSTRUCTORS;
 
 const PT_LOAD: u32 = 1;
 const PT_DYNAMIC: u32 = 2;
@@ -16,6 +18,8 @@ const PT_GNU_EH_FRAME: u32 = 0x6474_e550;
 const PF_X: u32 = 1;
 const SHT_SYMTAB: u32 = 2;
 const SHT_DYNSYM: u32 = 11;
+const SHT_INIT_ARRAY: u32 = 14;
+const SHT_PREINIT_ARRAY: u32 = 16;
 const DT_NULL: u64 = 0;
 const DT_PLTRELSZ: u64 = 2;
 const DT_SYMTAB: u64 = 6;
@@ -36,18 +40,26 @@ const SYMBOLIC: [u32; 6] = [1, 6, 7, 257, 1025, 1026];
 /// Functions that a language's runtime calls when it loads a module, by the beginning of their names. Source: CPython's
 /// import_find_shared, Node-API's and Node's module headers, JNI, MRI's dln.c, R's Rdynload.c, Lua's loadlib.c, PHP's
 /// `get_module`, erl_nif.h.
-const MODULE_ENTRIES: &[&str] = &[
-    "PyInit_",
-    "napi_register_module_v",
-    "node_register_module_v",
-    "JNI_OnLoad",
-    "Init_",
-    "R_init_",
-    "luaopen_",
-    "get_module",
-    "nif_init",
-    "_PG_init",
+const MODULE_ENTRIES: &[(&str, Rest)] = &[
+    ("PyInit_", Rest::Anything),
+    ("napi_register_module_v", Rest::Anything),
+    ("node_register_module_v", Rest::Anything),
+    ("JNI_OnLoad", Rest::Nothing),
+    ("Init_", Rest::Anything),
+    ("R_init_", Rest::Anything),
+    ("luaopen_", Rest::Anything),
+    ("get_module", Rest::Nothing),
+    ("nif_init", Rest::Nothing),
+    ("_PG_init", Rest::Nothing),
 ];
+
+/// What follows the beginning of an entry's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rest {
+    Nothing,
+    /// The module's own name or version.
+    Anything,
+}
 
 /// The instruction sets that are decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,11 +92,20 @@ pub struct Binary<'b> {
     is_program: bool,
     loads: Vec<Load>,
     dynamic: HashMap<u64, u64>,
-    /// Slot address -> symbol index of symbolic relocations.
-    slots: HashMap<u64, u32>,
+    /// Slot address -> what its relocation makes of it.
+    slots: HashMap<u64, Slot>,
     dynsym: Table,
     /// The unwind table's address, and the offset and number of its sorted entries.
     unwind: Option<(u64, u64, u64)>,
+}
+
+/// What a relocation writes into its slot.
+#[derive(Clone, Copy, Debug)]
+enum Slot {
+    /// An address in this file.
+    Address(u64),
+    /// The value of the dynamic symbol with this index.
+    Symbol(u32),
 }
 
 /// A symbol table and its strings: file offsets.
@@ -217,13 +238,28 @@ impl<'b> Binary<'b> {
         Some(Table { symbols, count: count.min(TABLE as u64), strings })
     }
 
+    /// The address and length of the first section of a type.
+    fn section_range(&self, wanted: u32) -> Option<(u64, u64)> {
+        let at = self.section_header(wanted)?;
+        Some((u64_at(self.bytes, at.checked_add(16)?)?, u64_at(self.bytes, at.checked_add(32)?)?))
+    }
+
+    /// The offset of the header with this index.
+    fn header(&self, index: u64) -> Option<u64> {
+        let (shoff, size) = (u64_at(self.bytes, 40)?, u16_at(self.bytes, 58)?);
+        shoff.checked_add(index * u64::from(size))
+    }
+
+    /// The offset of the header of the first section of a type.
+    fn section_header(&self, wanted: u32) -> Option<u64> {
+        let count = u16_at(self.bytes, 60)?;
+        let mut headers = (0..u64::from(count)).filter_map(|index| self.header(index));
+        headers.find(|at| at.checked_add(4).and_then(|at| u32_at(self.bytes, at)) == Some(wanted))
+    }
+
     fn section(&self, wanted: u32) -> Option<Table> {
-        let (shoff, size, count) = (u64_at(self.bytes, 40)?, u16_at(self.bytes, 58)?, u16_at(self.bytes, 60)?);
-        let header = |index: u64| shoff.checked_add(index * u64::from(size));
-        let at = (0..u64::from(count))
-            .filter_map(header)
-            .find(|at| at.checked_add(4).and_then(|at| u32_at(self.bytes, at)) == Some(wanted))?;
-        let strings = header(u64::from(u32_at(self.bytes, at.checked_add(40)?)?))?;
+        let at = self.section_header(wanted)?;
+        let strings = self.header(u64::from(u32_at(self.bytes, at.checked_add(40)?)?))?;
         Some(Table {
             symbols: u64_at(self.bytes, at + 24)?,
             count: (u64_at(self.bytes, at + 32)? / 24).min(TABLE as u64),
@@ -263,52 +299,42 @@ impl<'b> Binary<'b> {
     fn read_slots(&mut self) {
         let mut slots = HashMap::new();
         for (table, size) in [(DT_RELA, DT_RELASZ), (DT_JMPREL, DT_PLTRELSZ)] {
-            let symbolic = self.relocations(table, size).filter(|(_, kind, ..)| SYMBOLIC.contains(kind));
-            slots.extend(symbolic.map(|(slot, _, symbol, _)| (slot, symbol)));
+            slots.extend(self.relocations(table, size).filter_map(|(slot, kind, symbol, addend)| match kind {
+                kind if RELATIVE.contains(&kind) => Some((slot, Slot::Address(addend))),
+                kind if SYMBOLIC.contains(&kind) => Some((slot, Slot::Symbol(symbol))),
+                _ => None,
+            }));
         }
         self.slots = slots;
     }
 
     /// The pointer that lies at `address` when the file is loaded.
     pub fn pointer(&self, address: u64) -> Option<Pointer<'b>> {
-        if let Some(index) = self.slots.get(&address) {
-            let symbol = self.symbol(self.dynsym, u64::from(*index))?;
-            return match symbol.section {
-                0 => Some(Pointer::Import(self.name(self.dynsym, symbol.name)?)),
-                // STT_GNU_IFUNC: the resolver decides by the CPU.
-                _ if symbol.info & 0xf == 10 => None,
-                _ => Some(Pointer::Here(symbol.value)),
-            };
+        match self.slots.get(&address) {
+            Some(Slot::Address(value)) => Some(Pointer::Here(*value)),
+            Some(Slot::Symbol(index)) => {
+                let symbol = self.symbol(self.dynsym, u64::from(*index))?;
+                match symbol.section {
+                    0 => Some(Pointer::Import(self.name(self.dynsym, symbol.name)?)),
+                    // STT_GNU_IFUNC: the resolver decides by the CPU.
+                    _ if symbol.info & 0xf == 10 => None,
+                    _ => Some(Pointer::Here(symbol.value)),
+                }
+            }
+            // A static program, or a slot of DT_RELR, whose addend lies in the file.
+            None => self.word(address).map(Pointer::Here),
         }
-        let stored = u64_at(self.bytes, self.offset(address)?)?;
-        if stored != 0 {
-            return Some(Pointer::Here(stored));
-        }
-        let mut relative = self.relocations(DT_RELA, DT_RELASZ).filter(|(_, kind, ..)| RELATIVE.contains(kind));
-        relative.find(|(slot, ..)| *slot == address).map(|(.., addend)| Pointer::Here(addend))
     }
 
-    /// The values of the relocated pointers in `[start, start + len)`.
-    fn pointers(&self, start: u64, len: u64) -> Vec<u64> {
+    /// The functions of this file to which the pointers in `[start, start + len)` lead.
+    fn functions(&self, start: u64, len: u64) -> Vec<u64> {
         let count = (len / 8).min(CONSTRUCTORS as u64);
-        let range = start..start.saturating_add(count * 8);
-        let relative: HashMap<u64, u64> = self
-            .relocations(DT_RELA, DT_RELASZ)
-            .filter(|(slot, kind, ..)| range.contains(slot) && RELATIVE.contains(kind))
-            .map(|(slot, _, _, addend)| (slot, addend))
-            .collect();
-        let value = |slot: u64| match (relative.get(&slot), self.slots.contains_key(&slot)) {
-            (Some(value), _) => Some(*value),
-            (None, true) => match self.pointer(slot)? {
-                Pointer::Here(value) => Some(value),
-                Pointer::Import(_) => None,
-            },
-            (None, false) => u64_at(self.bytes, self.offset(slot)?),
-        };
-        (0..count)
-            .filter_map(|index| value(start + index * 8))
-            .filter(|value| *value != 0 && *value != u64::MAX)
-            .collect()
+        let pointers = (0..count).filter_map(|index| self.pointer(start.checked_add(index * 8)?));
+        let here = pointers.filter_map(|pointer| match pointer {
+            Pointer::Here(address) => Some(address),
+            Pointer::Import(_) => None,
+        });
+        here.filter(|address| *address != 0 && *address != u64::MAX).collect()
     }
 
     /// Where a runtime enters the file, in its order.
@@ -318,8 +344,12 @@ impl<'b> Binary<'b> {
             if array == DT_INIT_ARRAY {
                 roots.extend(self.tag(DT_INIT).map(|address| (Root::Constructor, address)));
             }
-            if let (Some(start), Some(len)) = (self.tag(array), self.tag(size)) {
-                roots.extend(self.pointers(start, len).into_iter().map(|address| (Root::Constructor, address)));
+            let dynamic = self.tag(array).zip(self.tag(size));
+            // A static program has no dynamic section; its own start code walks the section.
+            let section =
+                || self.section_range(if array == DT_INIT_ARRAY { SHT_INIT_ARRAY } else { SHT_PREINIT_ARRAY });
+            if let Some((start, len)) = dynamic.or_else(section) {
+                roots.extend(self.functions(start, len).into_iter().map(|address| (Root::Constructor, address)));
             }
         }
         if self.is_program {
@@ -330,12 +360,22 @@ impl<'b> Binary<'b> {
             if symbol.section == 0 || symbol.info & 0xf != 2 {
                 continue;
             }
-            let Some(name) = self.name(self.dynsym, symbol.name) else { continue };
-            if MODULE_ENTRIES.iter().any(|entry| name.starts_with(entry)) {
-                roots.push((Root::Module(name.to_string()), symbol.value));
+            if roots.len() < ROOTS && self.is_module_entry(symbol.name) {
+                let name = self.name(self.dynsym, symbol.name).unwrap_or_default().to_string();
+                roots.push((Root::Module(name), symbol.value));
             }
         }
         roots
+    }
+
+    /// Whether a name of the dynamic symbols is that of a module's entry.
+    fn is_module_entry(&self, name: u32) -> bool {
+        let start = self.dynsym.strings.checked_add(u64::from(name)).and_then(|start| usize::try_from(start).ok());
+        let Some(text) = start.and_then(|start| self.bytes.get(start..)) else { return false };
+        MODULE_ENTRIES.iter().any(|(entry, rest)| match rest {
+            Rest::Nothing => text.strip_prefix(entry.as_bytes()).is_some_and(|text| text.starts_with(&[0])),
+            Rest::Anything => text.starts_with(entry.as_bytes()),
+        })
     }
 
     /// The function that holds `address`, by the symbol tables.

@@ -7,6 +7,9 @@ use crate::platform::CpuFeature;
 /// Instructions that are decoded of one function.
 const FUNCTION: usize = 16_384;
 
+/// Comparisons that finding the joins of one function may take.
+const JOIN_STEPS: usize = 1 << 20;
+
 /// What one instruction does.
 #[derive(Debug)]
 pub struct Step {
@@ -200,7 +203,8 @@ impl Function {
 
     /// For each block the next one that every way out of the function passes, ways that never return apart.
     /// Source: Cooper, Harvey, Kennedy, "A Simple, Fast Dominance Algorithm", on the reversed graph.
-    fn joins(&self) -> BTreeMap<u64, u64> {
+    /// `None` where that takes more than [`JOIN_STEPS`].
+    fn joins(&self) -> Option<BTreeMap<u64, u64>> {
         let starts: Vec<u64> = self.blocks.keys().copied().collect();
         let index: BTreeMap<u64, usize> = starts.iter().enumerate().map(|(index, start)| (*start, index)).collect();
         let leaves = |block: &Block| block.end == End::Leave;
@@ -226,19 +230,19 @@ impl Function {
         order.iter().enumerate().for_each(|(position, node)| rank[*node] = position);
         let mut join = vec![usize::MAX; exit + 1];
         join[exit] = exit;
-        let mut has_changed = true;
+        let (mut has_changed, mut steps) = (true, 0);
         while has_changed {
+            if steps > JOIN_STEPS {
+                return None;
+            }
             has_changed = false;
             for node in order.iter().rev().copied().filter(|node| *node != exit) {
                 let known = next[node].iter().copied().filter(|to| join[*to] != usize::MAX);
                 let found = known.reduce(|mut a, mut b| {
-                    while a != b {
-                        while rank[a] < rank[b] {
-                            a = join[a];
-                        }
-                        while rank[b] < rank[a] {
-                            b = join[b];
-                        }
+                    while a != b && steps <= JOIN_STEPS {
+                        let behind = if rank[a] < rank[b] { &mut a } else { &mut b };
+                        *behind = join[*behind];
+                        steps += 1;
                     }
                     a
                 });
@@ -249,12 +253,13 @@ impl Function {
             }
         }
         let is_block = |node: usize| node != usize::MAX && node != exit;
-        (0..exit).filter(|node| is_block(join[*node])).map(|node| (starts[node], starts[join[node]])).collect()
+        let joins = (0..exit).filter(|node| is_block(join[*node])).map(|node| (starts[node], starts[join[node]]));
+        (steps <= JOIN_STEPS).then(|| joins.collect())
     }
 
     /// The blocks that every call passes, and those that a call passes for reasons other than the CPU.
     pub fn reach(&self) -> Reach {
-        let joins = self.joins();
+        let joins = self.joins().unwrap_or_default();
         let certain: BTreeSet<u64> = std::iter::successors(Some(self.entry), |block| joins.get(block).copied())
             .take(self.blocks.len() + 1)
             .collect();

@@ -68,7 +68,7 @@ pub fn needs(bytes: &[u8]) -> Option<CodeNeeds> {
 /// Bytes of a file that is kept whole for the search. Larger files are not decided.
 const FILE_BYTES: usize = 512 << 20;
 
-/// Bytes that tell an x86-64 or AArch64 file from others.
+/// Bytes that distinguish an x86-64 or AArch64 file from others.
 const TELLING: usize = 20;
 
 /// Keeps what is read of an ELF file whose code is to be searched, and nothing of other files.
@@ -80,11 +80,13 @@ pub struct Kept<'r> {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// Too little has been read to tell.
+    /// Fewer than [`TELLING`] bytes have been read.
     Open,
     Wanted,
-    /// Another kind of file, or one that is too large.
-    Refused,
+    /// Another kind of file.
+    NotSearched,
+    /// It has more than [`FILE_BYTES`].
+    TooLarge,
 }
 
 impl<'r> Kept<'r> {
@@ -105,8 +107,8 @@ impl<'r> Kept<'r> {
         }
         match self.state {
             State::Wanted => Some(needs(&self.bytes).unwrap_or_default()),
-            State::Open => None,
-            State::Refused => (!self.bytes.is_empty()).then(|| CodeNeeds { is_partial: true, ..CodeNeeds::default() }),
+            State::Open | State::NotSearched => None,
+            State::TooLarge => Some(CodeNeeds { is_partial: true, ..CodeNeeds::default() }),
         }
     }
 }
@@ -114,18 +116,17 @@ impl<'r> Kept<'r> {
 impl Read for Kept<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let len = self.reader.read(buffer)?;
-        if self.state == State::Refused {
+        if matches!(self.state, State::NotSearched | State::TooLarge) {
             return Ok(len);
         }
         if self.bytes.len() + len > FILE_BYTES {
-            self.state = State::Refused;
-            self.bytes = vec![0];
+            (self.state, self.bytes) = (State::TooLarge, Vec::new());
             return Ok(len);
         }
         self.bytes.extend_from_slice(&buffer[..len]);
         if self.state == State::Open && self.bytes.len() >= TELLING {
             let is_searched = self.bytes.starts_with(b"\x7fELF\x02\x01") && matches!(self.bytes[18..20], [62 | 183, 0]);
-            self.state = if is_searched { State::Wanted } else { State::Refused };
+            self.state = if is_searched { State::Wanted } else { State::NotSearched };
             if !is_searched {
                 self.bytes = Vec::new();
             }

@@ -9,7 +9,7 @@ use crate::judge::facts::tokens::{self, Libc, PathPlatform};
 use crate::platform::{Arch, Fact, Node, binfmt};
 
 /// Whether a file's machine is one that a node's kernel takes; nothing is said of its loader or libraries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Fit {
     Native,
     /// A 32-bit program that the node's kernel runs beside its own.

@@ -1,0 +1,83 @@
+//! Programs by the C compiler under qemu's CPU models: what ends with SIGILL there is refused by `imgarch scan` for a
+//! target of that level, and what runs there is not.
+
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::Command;
+
+use crate::kit::machine::{self, Need};
+
+const SIGILL: i32 = 4;
+const AVX: &str = "__asm__ volatile(\"vxorps %xmm0,%xmm0,%xmm0\")";
+
+/// A program, and whether a CPU without AVX ends it.
+struct Case {
+    name: &'static str,
+    source: String,
+    needs_avx: bool,
+}
+
+fn cases() -> [Case; 6] {
+    let case = |name, source: String, needs_avx| Case { name, source, needs_avx };
+    let call = "__attribute__((noinline)) static void work(void)";
+    [
+        case("plain", "int main(void) { return 0; }".to_string(), false),
+        case("in-main", format!("int main(void) {{ {AVX}; return 0; }}"), true),
+        case("in-a-call", format!("{call} {{ {AVX}; }} int main(void) {{ work(); return 0; }}"), true),
+        case(
+            "in-a-constructor",
+            format!("__attribute__((constructor)) static void early(void) {{ {AVX}; }} int main(void) {{ return 0; }}"),
+            true,
+        ),
+        case(
+            "guarded",
+            format!("int main(void) {{ if (__builtin_cpu_supports(\"avx\")) {{ {AVX}; }} return 0; }}"),
+            false,
+        ),
+        case(
+            "guarded-call",
+            format!("{call} {{ {AVX}; }} int main(void) {{ if (__builtin_cpu_supports(\"avx\")) work(); return 0; }}"),
+            false,
+        ),
+    ]
+}
+
+/// Whether qemu's model of `cpu` ends the program with SIGILL.
+fn is_ended(program: &Path, cpu: &str) -> bool {
+    let status = Command::new("qemu-x86_64-static").args(["-cpu", cpu]).arg(program).status().unwrap();
+    let is_illegal = status.signal() == Some(SIGILL) || status.code() == Some(128 + SIGILL);
+    assert!(is_illegal || status.success(), "{}: {status}", program.display());
+    is_illegal
+}
+
+fn scan(root: &Path, level: &str) -> (i32, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_imgarch"));
+    command.args(["scan", "--no-cache", "--no-config", "--entrypoint", "/app", "--fail-on", "warning", "--target"]);
+    command.arg(format!("linux/amd64,level={level}")).arg(format!("rootfs:{}", root.display()));
+    let output = command.env("HOME", root).output().unwrap();
+    (output.status.code().unwrap(), String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+#[test]
+fn what_a_cpu_model_ends_is_refused_and_what_it_runs_is_not() {
+    let test = "what_a_cpu_model_ends_is_refused_and_what_it_runs_is_not";
+    if !machine::has(test, &[Need::X86_64, Need::Compiler, Need::QemuAmd64]) {
+        return;
+    }
+    for Case { name, source, needs_avx } in cases() {
+        let directory = tempfile::tempdir().unwrap();
+        let (text, root) = (directory.path().join("app.c"), directory.path().join("root"));
+        let program = root.join("app");
+        std::fs::create_dir(&root).unwrap();
+        std::fs::write(&text, source).unwrap();
+        let built = Command::new("cc").args(["-O2", "-static", "-o"]).args([&program, &text]).status().unwrap();
+        assert!(built.success(), "{name} is compiled");
+        for (cpu, level, has_avx) in [("core2duo", "v1", false), ("Nehalem", "v2", false), ("Haswell", "v3", true)] {
+            let ends = is_ended(&program, cpu);
+            assert_eq!(ends, needs_avx && !has_avx, "{name} on {cpu}");
+            let (code, text) = scan(&root, level);
+            assert_eq!(code, i32::from(ends), "{name} on {level}: {text}");
+            assert_eq!(text.contains("vxorps at 0x") && text.contains("AVX"), ends, "{name} on {level}: {text}");
+        }
+    }
+}
