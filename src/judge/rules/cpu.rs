@@ -9,7 +9,7 @@ use crate::judge::facts::reach::{NamedWhat, Way};
 use crate::judge::files::{Files, foreign};
 use crate::judge::finding::Finding;
 
-/// A package that asks the CPU itself and loads the build that fits.
+/// A package that is installed in several builds and loads the one for old CPUs wherever that is installed.
 struct Choice {
     /// A part of the path of every build.
     builds: &'static str,
@@ -17,7 +17,7 @@ struct Choice {
     fallback: &'static str,
 }
 
-/// Source: polars, `polars/_plr.py`, which loads `_polars_runtime_compat` where the CPU lacks a feature.
+/// Source: polars 2.1, `polars/_plr.py`: it tries `_polars_runtime_compat` before the other builds.
 const CHOICES: &[Choice] = &[Choice { builds: "/_polars_runtime_", fallback: "/_polars_runtime_compat/" }];
 
 /// One finding for each file that a module of a runtime loads and whose code needs what the node's CPU lacks.

@@ -6,13 +6,14 @@ use std::sync::Arc;
 
 use crate::exec::Exec;
 use crate::image::{Contents, Entry, EntryKind, RootFs, merge};
+use crate::inspect::code::{CodeNeeds, CodeUse, Root};
 use crate::inspect::elf_builder::ElfBuilder;
 use crate::inspect::{FileKind, inspect};
 use crate::judge::code::Severity;
 use crate::judge::finding::Finding;
 use crate::judge::labels::Labels;
 use crate::judge::{Case, judge};
-use crate::platform::{Arch, Platform, Target};
+use crate::platform::{Arch, CpuFeature, Platform, Target};
 
 const LOADER: &str = "lib/ld-linux-aarch64.so.1";
 const PYTHON: &str = "usr/bin/python3.11";
@@ -22,9 +23,11 @@ const NODE: &str = "usr/bin/node";
 enum Put {
     Program(&'static str, Vec<u8>),
     Text(&'static str, String),
+    /// A library whose code always executes an instruction of this feature.
+    Needing(&'static str, Vec<u8>, CpuFeature),
     Link(&'static str, &'static str),
 }
-use Put::{Link, Program, Text};
+use Put::{Link, Needing, Program, Text};
 
 fn foreign() -> Vec<u8> {
     ElfBuilder::amd64().build()
@@ -42,13 +45,17 @@ fn layer(puts: &[Put]) -> Arc<Contents<FileKind>> {
     let mut contents = Contents::default();
     for put in puts {
         let (path, kind, mode, bytes): (_, _, _, &[u8]) = match put {
-            Program(path, bytes) => (path, EntryKind::File, 0o755, bytes),
+            Needing(path, bytes, _) | Program(path, bytes) => (path, EntryKind::File, 0o755, bytes),
             Text(path, text) => (path, EntryKind::File, 0o644, text.as_bytes()),
             Link(path, target) => (path, EntryKind::Symlink(target.as_bytes()), 0o777, b""),
         };
         let is_file = kind == EntryKind::File;
         let size = bytes.len() as u64;
-        let fact = is_file.then(|| inspect(path.as_bytes(), size, mode & 0o111 != 0, &mut &bytes[..]));
+        let mut fact = is_file.then(|| inspect(path.as_bytes(), size, mode & 0o111 != 0, &mut &bytes[..]));
+        if let (Needing(.., feature), Some(FileKind::Elf(elf))) = (put, &mut fact) {
+            let at = CodeUse { address: 0x40, mnemonic: "op".into(), root: Root::Constructor, symbol: None };
+            elf.code = Some(Box::new(CodeNeeds { certain: [(*feature, at)].into(), ..CodeNeeds::default() }));
+        }
         contents.push(&Entry { size, ..Entry::plain(path.as_bytes(), kind, mode) }, fact);
     }
     Arc::new(contents)
@@ -97,7 +104,7 @@ fn found(puts: &[Put]) -> Vec<String> {
 /// The twin of `puts` that has `own` in the place of every foreign program.
 fn healthy(puts: &[Put]) -> Vec<Put> {
     let twin = |put: &Put| match put {
-        Program(path, _) => Program(path, own().build()),
+        Program(path, _) | Needing(path, ..) => Program(path, own().build()),
         other => other.clone(),
     };
     puts.iter().map(twin).collect()
@@ -346,4 +353,28 @@ fn a_module_for_another_version_of_python_is_never_loaded() {
     assert_eq!(found(&[of("39"), of("310"), of("311")]), [""; 0]);
     // A static interpreter that does not say its version may be of any.
     assert_eq!(found(&[of("39"), Program("opt/x/bin/python3", own().build())]), [""; 0]);
+}
+
+#[test]
+fn a_module_or_its_library_whose_code_the_cpu_lacks_is_found_once() {
+    const SITE: &str = "usr/local/lib/python3.11/site-packages/pkg/";
+    let path = |name: &str| -> &'static str { Box::leak(format!("{SITE}{name}").into_boxed_str()) };
+    let library = own().soname("libown.so").build();
+    let puts = |feature| {
+        let module = |name| Program(path(name), own().needed("libown.so").build());
+        [module("a.so"), module("b.so"), Needing(path("libown.so"), library.clone(), feature)]
+    };
+    // Plain linux/arm64 is Armv8.0, which has no LSE; whether it has AES is not known.
+    assert_eq!(found(&puts(CpuFeature::Lse)), [format!("error extension-cpu-level /{SITE}libown.so")]);
+    assert_eq!(found(&puts(CpuFeature::ArmCrypto)), [""; 0]);
+    assert_eq!(found(&healthy(&puts(CpuFeature::Lse))), found(&puts(CpuFeature::ArmCrypto)));
+}
+
+#[test]
+fn a_build_for_new_cpus_beside_the_one_for_old_cpus_is_silent() {
+    const NEW: &str = "usr/local/lib/python3.11/site-packages/_polars_runtime_32/_polars_runtime.abi3.so";
+    const OLD: &str = "usr/local/lib/python3.11/site-packages/_polars_runtime_compat/_polars_runtime.abi3.so";
+    let new = Needing(NEW, own().build(), CpuFeature::Lse);
+    assert_eq!(found(std::slice::from_ref(&new)), [format!("error extension-cpu-level /{NEW}")]);
+    assert_eq!(found(&[new, Program(OLD, own().build())]), [""; 0]);
 }
