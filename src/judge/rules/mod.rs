@@ -38,6 +38,7 @@ impl FileFindings {
 /// Judges every file except those on the chain, which have the entry's own findings, and the layers.
 pub fn judge(files: &Files<'_>) -> FileFindings {
     let siblings = Siblings::of(files.rootfs, files.programs, files.node.arch);
+    let mut sound = modules::SoundPackages::default();
     let mut result = FileFindings::default();
     for program in &files.programs.all {
         if program.is_runnable() && program.fit != Fit::Foreign {
@@ -45,7 +46,7 @@ pub fn judge(files: &Files<'_>) -> FileFindings {
         }
         match program.fit {
             Fit::Foreign | Fit::NoLinux => foreign::judge(files, &siblings, program, &mut result),
-            Fit::Native | Fit::Compat => result.findings.extend(natives::judge(files, &siblings, program)),
+            Fit::Native | Fit::Compat => result.findings.extend(natives::judge(files, &siblings, &mut sound, program)),
             Fit::PerhapsCompat | Fit::Emulated => {}
         }
     }

@@ -1,9 +1,11 @@
 //! Modules that an installed runtime loads later, judged as what is loaded at start is: libraries that are missing, and
 //! symbol versions that the image's libraries lack.
 
+use std::collections::HashSet;
+
 use crate::judge::code::{Code, Severity};
 use crate::judge::facts::libraries::Lack;
-use crate::judge::facts::programs::Program;
+use crate::judge::facts::programs::{Fit, Program};
 use crate::judge::facts::siblings::{package_directory, python_package};
 use crate::judge::files::{Files, foreign};
 use crate::judge::finding::Finding;
@@ -22,10 +24,28 @@ const DISTRIBUTION: &[&str] = &["/usr/lib/", "/usr/lib64/", "/usr/share/", "/usr
 /// Places of the runtimes' own modules, wherever they are installed.
 const OWN: &[&str] = &["/lib-dynload/", "/erlang/lib/", "/R/library/", "/pgxs/"];
 
+/// Packages that have a module which can be loaded, with the fit of that module; read when it is first asked for.
+#[derive(Default)]
+pub struct SoundPackages(Option<HashSet<(String, Fit)>>);
+
+impl SoundPackages {
+    /// Whether the package of a module that cannot be loaded has another one that can.
+    fn hold(&mut self, files: &Files<'_>, program: &Program<'_>) -> bool {
+        let Some(package) = package_directory(&program.path) else { return false };
+        let all = self.0.get_or_insert_with(|| {
+            let is_module = |other: &&Program<'_>| other.path.ends_with(".so") || other.path.ends_with(".node");
+            let sound =
+                files.programs.all.iter().filter(is_module).filter(|other| files.libraries.lack(other).is_none());
+            sound.filter_map(|other| Some((package_directory(&other.path)?.to_string(), other.fit))).collect()
+        });
+        all.contains(&(package.to_string(), program.fit))
+    }
+}
+
 /// The finding on a module of `runtime`, if it cannot be loaded.
-pub fn judge(files: &Files<'_>, program: &Program<'_>, runtime: &str) -> Option<Finding> {
+pub fn judge(files: &Files<'_>, sound: &mut SoundPackages, program: &Program<'_>, runtime: &str) -> Option<Finding> {
     let lack = files.libraries.lack(program)?;
-    let severity = severity(files, program, runtime);
+    let severity = severity(files, sound, program, runtime);
     let (message, expected) = match &lack {
         Lack::Library { name, needed_by } if *needed_by == program.path => {
             (format!("a module of {runtime} needs {name}, which is not in the image"), name.clone())
@@ -58,13 +78,13 @@ pub fn judge(files: &Files<'_>, program: &Program<'_>, runtime: &str) -> Option<
     Some(finding)
 }
 
-fn severity(files: &Files<'_>, program: &Program<'_>, runtime: &str) -> Severity {
+fn severity(files: &Files<'_>, sound: &mut SoundPackages, program: &Program<'_>, runtime: &str) -> Severity {
     match owner(files, program, runtime) {
         Owner::Distribution => Severity::Note,
         // A plug-in is loaded where what it needs is there.
         Owner::Application if program.path.contains("/plugins/") => Severity::Note,
         // Others of the package load: it may do without this one.
-        Owner::Application if has_sound_kin(files, program) => Severity::Warning,
+        Owner::Application if sound.hold(files, program) => Severity::Warning,
         Owner::Application => Severity::Error,
     }
 }
@@ -111,20 +131,4 @@ fn has_record(files: &Files<'_>, program: &Program<'_>) -> bool {
             && files.rootfs.resolve(format!("{place}{info}/RECORD")).is_ok()
             && files.rootfs.resolve(format!("{place}{info}/INSTALLER")).is_ok()
     })
-}
-
-/// Whether another module of the same package, or the same module built for another library, can be loaded.
-fn has_sound_kin(files: &Files<'_>, program: &Program<'_>) -> bool {
-    let Some(package) = package_directory(&program.path) else { return false };
-    let is_module = |other: &&Program<'_>| {
-        other.id != program.id
-            && other.path.strip_prefix(package).is_some_and(|rest| rest.starts_with('/'))
-            && (other.path.ends_with(".so") || other.path.ends_with(".node"))
-    };
-    files
-        .programs
-        .all
-        .iter()
-        .filter(is_module)
-        .any(|other| other.fit == program.fit && files.libraries.lack(other).is_none())
 }

@@ -10,10 +10,15 @@ use crate::judge::facts::siblings::{Siblings, fits_libc};
 use crate::judge::facts::{purpose, tokens};
 use crate::judge::files::{Files, foreign, suspect};
 use crate::judge::finding::Finding;
-use crate::judge::rules::modules;
+use crate::judge::rules::modules::{self, SoundPackages};
 
 /// The finding on a program or module of this architecture, if there is one.
-pub fn judge(files: &Files<'_>, siblings: &Siblings, program: &Program<'_>) -> Option<Finding> {
+pub fn judge(
+    files: &Files<'_>,
+    siblings: &Siblings,
+    sound: &mut SoundPackages,
+    program: &Program<'_>,
+) -> Option<Finding> {
     if !program.is_runnable() || files.is_told(&program.path) || files.reach.is_chain(&program.path) {
         return None;
     }
@@ -25,7 +30,7 @@ pub fn judge(files: &Files<'_>, siblings: &Siblings, program: &Program<'_>) -> O
             .or_else(|| {
                 // A build for another C library lies beside the one for this image's.
                 let is_spare = !fits_libc(program, &files.programs.libcs) && siblings.serve(&program.path);
-                modules::judge(files, program, runtime).filter(|_| is_module(program) && !is_spare)
+                modules::judge(files, sound, program, runtime).filter(|_| is_module(program) && !is_spare)
             }),
         Way::Package => libc(files, siblings, program).or_else(|| suffix(files, program)),
         Way::Named { .. } if !program.is_executable() => libc(files, siblings, program),
