@@ -3,7 +3,6 @@
 use std::rc::Rc;
 
 use super::ending::End;
-use super::pattern;
 use super::state::{Blame, Flow, Function, State, Status, joined};
 use super::text::{self, HOLE, MANY, Truth};
 use super::{Interpreter, MAX_NESTING, MAX_TURNS, MAX_WAYS};
@@ -252,7 +251,7 @@ impl Interpreter<'_, '_, '_> {
                 let mut truth = Truth::No;
                 for word in &arm.patterns {
                     let tokens = self.pattern(&mut state, word);
-                    truth = truth.or(tokens.map_or(Truth::Maybe, |tokens| pattern::matches(&tokens, subject)));
+                    truth = truth.or(tokens.map_or(Truth::Maybe, |tokens| self.matches(&tokens, subject)));
                 }
                 let (held, failed) = state.fork(truth);
                 open = failed;
@@ -289,7 +288,7 @@ impl Interpreter<'_, '_, '_> {
                 match test {
                     shell::BinaryTest::Equal | shell::BinaryTest::NotEqual => {
                         let tokens = self.pattern(state, right);
-                        let truth = tokens.map_or(Truth::Maybe, |tokens| pattern::matches(&tokens, &subject));
+                        let truth = tokens.map_or(Truth::Maybe, |tokens| self.matches(&tokens, &subject));
                         if *test == shell::BinaryTest::Equal { truth } else { truth.not() }
                     }
                     test => {

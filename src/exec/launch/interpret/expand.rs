@@ -4,7 +4,7 @@ use super::numbers::{sliced, substring};
 use super::pattern::{self, Token};
 use super::state::{State, Value};
 use super::text::{self, HOLE, MANY, SOFT, Truth};
-use super::{Interpreter, MAX_TEXT};
+use super::{Interpreter, MAX_BYTES, MAX_TEXT, STEP_COMPARISONS};
 use crate::shell::{self, DefaultKind, Index, Operation, Parameter, Part, ReplacePlace, Word};
 
 /// Fields that one word may become.
@@ -67,10 +67,21 @@ impl Interpreter<'_, '_, '_> {
         pattern::pattern(&pieces.collect::<Vec<_>>())
     }
 
-    /// A text that is too long is not kept.
+    /// A text that is too long is not kept, and none is once the call's budget is spent.
     pub(super) fn bounded(&mut self, text: String) -> String {
-        self.log.budget.bytes += text.len();
-        if text.len() > MAX_TEXT { HOLE.to_string() } else { text }
+        self.log.budget.bytes = self.log.budget.bytes.saturating_add(text.len());
+        if text.len() > MAX_TEXT || self.log.budget.bytes > MAX_BYTES { HOLE.to_string() } else { text }
+    }
+
+    /// Whether a text matches a pattern as a whole, on the call's budget.
+    pub(super) fn matches(&mut self, tokens: &[Token], text: &str) -> Truth {
+        self.spend(tokens.len().saturating_mul(text.len()) / STEP_COMPARISONS);
+        pattern::matches(tokens, text)
+    }
+
+    fn trimmed(&mut self, tokens: &[Token], text: &str, is_suffix: bool, is_longest: bool) -> String {
+        self.spend(tokens.len().saturating_mul(text.len()) / STEP_COMPARISONS);
+        pattern::trimmed(tokens, text, is_suffix, is_longest)
     }
 
     fn pieces(&mut self, state: &mut State, parts: &[Part], is_quoted: bool) -> Vec<Piece> {
@@ -133,11 +144,11 @@ impl Interpreter<'_, '_, '_> {
             (Looked::List(items), Operation::Plain) => Looked::List(items),
             (Looked::List(items), Operation::Trim { is_suffix, is_longest, pattern }) => {
                 let tokens = self.pattern(state, pattern);
-                let trim = |item: &String| match &tokens {
-                    Some(tokens) if text::is_known(item) => pattern::trimmed(tokens, item, *is_suffix, *is_longest),
-                    _ => item.clone(),
+                let trim = |item: String| match &tokens {
+                    Some(tokens) if text::is_known(&item) => self.trimmed(tokens, &item, *is_suffix, *is_longest),
+                    _ => item,
                 };
-                Looked::List(items.iter().map(trim).collect())
+                Looked::List(items.into_iter().map(trim).collect())
             }
             (Looked::List(items), _) => Looked::List(items.iter().map(|_| HOLE.to_string()).collect()),
             (looked, operation) => match self.operate(state, parameter, looked, operation, is_quoted, pieces) {
@@ -151,11 +162,11 @@ impl Interpreter<'_, '_, '_> {
                     if at > 0 {
                         pieces.push(Piece::Break);
                     }
-                    pieces.push(Piece::Text { text: item, is_quoted, splits });
+                    pieces.push(Piece::Text { text: self.bounded(item), is_quoted, splits });
                 }
             }
-            Looked::List(items) => pieces.push(Piece::Text { text: items.join(" "), is_quoted, splits }),
-            Looked::Text(text) => pieces.push(Piece::Text { text, is_quoted, splits }),
+            Looked::List(items) => pieces.push(Piece::Text { text: self.bounded(items.join(" ")), is_quoted, splits }),
+            Looked::Text(text) => pieces.push(Piece::Text { text: self.bounded(text), is_quoted, splits }),
             Looked::Unset => pieces.push(Piece::Text { text: String::new(), is_quoted, splits }),
         }
     }
@@ -218,12 +229,13 @@ impl Interpreter<'_, '_, '_> {
             }
             Operation::Trim { is_suffix, is_longest, pattern } => {
                 let tokens = self.pattern(state, pattern);
-                tokens.map_or(HOLE.to_string(), |tokens| pattern::trimmed(&tokens, &value, *is_suffix, *is_longest))
+                tokens.map_or(HOLE.to_string(), |tokens| self.trimmed(&tokens, &value, *is_suffix, *is_longest))
             }
             Operation::Replace { place, pattern, with } => {
                 let (pattern, with) = (self.text(state, pattern), self.text(state, with));
-                let is_plain = ![&value, &pattern, &with].iter().any(|text| !text::is_known(text));
-                if !is_plain || pattern.contains(['*', '?', '[']) || pattern.is_empty() {
+                let is_plain = [&value, &pattern, &with].iter().all(|text| text::is_known(text));
+                let is_too_long = || value.matches(&pattern).count().saturating_mul(with.len()) > MAX_TEXT;
+                if !is_plain || pattern.contains(['*', '?', '[']) || pattern.is_empty() || is_too_long() {
                     HOLE.to_string()
                 } else {
                     match place {

@@ -1,6 +1,6 @@
 //! What a script sees of the image's files.
 
-use super::pattern::{self, Token};
+use super::pattern::Token;
 use super::state::State;
 use super::text::{self, Truth};
 use super::{Interpreter, text::clean};
@@ -80,11 +80,12 @@ impl Interpreter<'_, '_, '_> {
                     looked_at += 1;
                     let name = String::from_utf8_lossy(child.name).into_owned();
                     let is_hidden = name.starts_with('.') && part.first() != Some(&Token::Char('.'));
-                    if !is_hidden && pattern::matches(part, &name) == Truth::Yes {
-                        names.push(clean(&name));
-                    }
                     if looked_at > MAX_ENTRIES {
+                        self.spend(looked_at / 16);
                         return None;
+                    }
+                    if !is_hidden && self.matches(part, &name) == Truth::Yes {
+                        names.push(clean(&name));
                     }
                 }
                 names.sort();
@@ -147,6 +148,10 @@ impl Interpreter<'_, '_, '_> {
                     child.id,
                     child.kind,
                 ));
+                if found.len() + children.len() > MAX_ENTRIES {
+                    self.spend(MAX_ENTRIES / 16);
+                    return None;
+                }
             }
             children.sort_by(|a, b| a.0.cmp(&b.0));
             for (path, id, kind) in children {
@@ -154,9 +159,6 @@ impl Interpreter<'_, '_, '_> {
                     open.push((path.clone(), id, depth - 1));
                 }
                 found.push((path, id));
-            }
-            if found.len() > MAX_ENTRIES {
-                return None;
             }
         }
         self.spend(found.len() / 16);

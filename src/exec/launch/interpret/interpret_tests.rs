@@ -232,7 +232,20 @@ fn hostile_scripts_end_in_time() {
     let args = format!("#!/bin/sh\n{}exec \"$@\"\n", "set -- \"$@\" \"$@\" x\n".repeat(100));
     let evil = "#!/bin/sh\ne() { eval \"e $1\"; }\ne x\n".to_string();
     let globs = format!("#!/bin/sh\n{}", "for f in /*/*/*; do echo $f; done\n".repeat(200));
-    for script in [cycle, &double, &forks, loops, &fan, &args, &evil, &globs] {
+    // A value of 64 KiB, and words that are made of it.
+    let long = format!("#!/bin/bash\nX=xxxxxxxxxxxxxxxx\n{}", "X=$X$X\n".repeat(12));
+    let many = format!("{long}Y={}\nexec /app\n", "$X".repeat(15_000));
+    let split = format!("{long}exec /app {}\n", "$X ".repeat(15_000));
+    let replaced = format!("{long}Y=${{X//x/$X}}\nexec /app\n");
+    let printed = format!("{long}Y=$(for i in 1 2 3; do printf \"$X%s\" {}; done)\nexec /app\n", "a ".repeat(900));
+    let trimmed = format!(
+        "#!/bin/bash\nX={}\n{}exec /app\n",
+        "x".repeat(1000),
+        format!("Y=${{X%%{}y}}\n", "*x".repeat(450)).repeat(50)
+    );
+    for script in
+        [cycle, &double, &forks, loops, &fan, &args, &evil, &globs, &many, &split, &replaced, &printed, &trimmed]
+    {
         let start = Instant::now();
         let trace = run(script, &["x"]);
         let took = start.elapsed();

@@ -42,9 +42,11 @@ pub(crate) const MAX_STEPS: usize = 20_000;
 /// What starting a program costs of [`MAX_STEPS`].
 const START_STEPS: usize = 20;
 /// Bytes of text that are made for one call.
-const MAX_BYTES: usize = 16 << 20;
+const MAX_BYTES: usize = 4 << 20;
 /// Bytes of one value.
 const MAX_TEXT: usize = 64 << 10;
+/// Comparisons of a pattern's element with a character that cost one of [`MAX_STEPS`].
+const STEP_COMPARISONS: usize = 4096;
 /// Ways through a script that are kept apart.
 const MAX_WAYS: usize = 4;
 /// Turns of a loop over known values.

@@ -108,6 +108,11 @@ pub fn matches(tokens: &[Token], text: &str) -> Truth {
 
 /// Whether pattern and text can be the same; a hole is any text.
 fn may_match(tokens: &[Token], chars: &[char]) -> bool {
+    reach(tokens, chars)[chars.len()]
+}
+
+/// For each number of characters from 0 on, whether the pattern can be so many of the first ones.
+fn reach(tokens: &[Token], chars: &[char]) -> Vec<bool> {
     // reach[j]: the tokens so far match the first j characters.
     let mut reach = vec![false; chars.len() + 1];
     reach[0] = true;
@@ -146,7 +151,7 @@ fn may_match(tokens: &[Token], chars: &[char]) -> bool {
         pass_holes(&mut next);
         reach = next;
     }
-    reach[chars.len()]
+    reach
 }
 
 fn is_one(token: &Token, c: char) -> bool {
@@ -167,23 +172,20 @@ pub fn trimmed(tokens: &[Token], text: &str, is_suffix: bool, is_longest: bool) 
     }
     let is_soft = text::is_soft(text);
     let text = text::plain(text);
-    let mut cuts: Vec<usize> = text.char_indices().map(|(at, _)| at).chain([text.len()]).collect();
-    if cuts.len() > MAX_CHARS {
+    let mut chars: Vec<char> = text.chars().collect();
+    if chars.len() > MAX_CHARS || tokens.len() > MAX_CHARS {
         return HOLE.to_string();
     }
-    // From the shortest part to the longest.
-    if is_suffix != is_longest {
-        cuts.reverse();
+    let mut tokens = tokens.to_vec();
+    if is_suffix {
+        // A suffix is a prefix of what is read backwards.
+        chars.reverse();
+        tokens.reverse();
     }
-    let fits = |at: &usize| {
-        let part = if is_suffix { &text[*at..] } else { &text[..*at] };
-        matches(tokens, part) == Truth::Yes
-    };
-    let rest = match cuts.iter().find(|at| fits(at)) {
-        Some(at) if is_suffix => text[..*at].to_string(),
-        Some(at) => text[*at..].to_string(),
-        None => text,
-    };
+    let reach = reach(&tokens, &chars);
+    let cut = if is_longest { reach.iter().rposition(|fits| *fits) } else { reach.iter().position(|fits| *fits) };
+    let rest = chars.split_off(cut.unwrap_or(0));
+    let rest: String = if is_suffix { rest.into_iter().rev().collect() } else { rest.into_iter().collect() };
     if is_soft { format!("{}{rest}", text::SOFT) } else { rest }
 }
 

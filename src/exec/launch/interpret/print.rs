@@ -1,5 +1,6 @@
 //! What `echo` and `printf` print.
 
+use super::MAX_TEXT;
 use super::text::{HOLE, MANY};
 
 /// The text of `echo`.
@@ -43,6 +44,9 @@ pub(super) fn printed(words: &[String]) -> String {
         }
         if !took || values.len() == 0 {
             return text;
+        }
+        if text.len() > MAX_TEXT {
+            return HOLE.to_string();
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
+use super::MAX_TEXT;
 use super::text::{HOLE, MANY, SOFT, Truth};
 use crate::exec::log::Step;
 use crate::exec::outcome::Outcome;
@@ -151,9 +152,14 @@ impl State {
             .collect()
     }
 
+    /// Adds to what is printed; of more than [`MAX_TEXT`] nothing is known.
     pub fn print(&mut self, text: &str) {
         if let Some(output) = &mut self.output {
-            output.push_str(text);
+            if output.len() + text.len() > MAX_TEXT {
+                *output = HOLE.to_string();
+            } else {
+                output.push_str(text);
+            }
         }
     }
 

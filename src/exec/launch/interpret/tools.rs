@@ -1,10 +1,10 @@
 //! Programs whose output or effect is known without running them.
 
-use super::Interpreter;
 use super::command::{How, Start};
 use super::pattern;
 use super::state::{State, Status};
 use super::text::{self, HOLE, MANY, Truth};
+use super::{Interpreter, MAX_TEXT};
 use crate::image::NodeKind;
 
 /// Programs that make no program: whatever ran before them, what is missing after them is missing.
@@ -204,8 +204,8 @@ impl Interpreter<'_, '_, '_> {
                 let mut all = String::new();
                 for path in &operands {
                     match self.file_text(state, path) {
-                        Some(text) => all.push_str(&text),
-                        None => return false,
+                        Some(text) if all.len() + text.len() <= MAX_TEXT => all.push_str(&text),
+                        Some(_) | None => return false,
                     }
                 }
                 all
@@ -349,7 +349,7 @@ impl Interpreter<'_, '_, '_> {
                 let fits_name = match &tokens {
                     None => true,
                     Some(None) => return false,
-                    Some(Some(tokens)) => pattern::matches(tokens, file_name) == Truth::Yes,
+                    Some(Some(tokens)) => self.matches(tokens, file_name) == Truth::Yes,
                 };
                 let below = path.matches('/').count() - base;
                 if fits_kind && fits_name && below >= least && (!is_executable || view.mode & 0o111 != 0) {
@@ -370,6 +370,10 @@ impl Interpreter<'_, '_, '_> {
     }
 
     fn run_on(&mut self, state: &mut State, command: &[String], path: &str, line: usize) {
+        let is_too_long = |word: &String| word.matches("{}").count().saturating_mul(path.len()) > MAX_TEXT;
+        if command.iter().any(is_too_long) {
+            return;
+        }
         let argv: Vec<String> = command.iter().map(|word| word.replace("{}", path)).collect();
         if argv.is_empty() {
             return;
