@@ -208,10 +208,21 @@ pub fn fill(lead: &str, text: &str, indent: usize, width: usize) -> String {
 pub fn fill_command(command: &str, indent: usize, width: usize) -> String {
     let mut filled = " ".repeat(indent);
     let (mut column, mut is_start, mut quote) = (indent, true, None);
-    for word in command.split(' ') {
+    let words: Vec<&str> = command.split(' ').collect();
+    let takes_value = |at: usize| {
+        words[at].starts_with("--")
+            && !words[at].contains('=')
+            && words.get(at + 1).is_some_and(|next| !next.starts_with('-'))
+    };
+    for (at, word) in words.iter().enumerate() {
         let length = word.width();
+        // An option and its value stay on one line where a line has room for both.
+        let pair = length + 1 + words.get(at + 1).map_or(0, |next| next.width());
+        let has_room = |pair: usize| indent + 2 + pair + 2 <= width;
+        let whole = if takes_value(at) && has_room(pair) { pair } else { length };
+        let is_value = at > 0 && takes_value(at - 1) && has_room(words[at - 1].width() + 1 + length);
         // Room for the backslash stays.
-        if !is_start && quote.is_none() && column + 1 + length + 2 > width {
+        if !is_start && !is_value && quote.is_none() && column + 1 + whole + 2 > width {
             filled.push_str(" \\\n");
             filled.extend(std::iter::repeat_n(' ', indent + 2));
             column = indent + 2;
@@ -252,6 +263,11 @@ mod tests {
         );
         assert_eq!(fill_command("a bc --d=e f", 2, 13), "  a bc \\\n    --d=e f");
         assert_eq!(fill_command("short one", 2, 80), "  short one");
+        assert_eq!(
+            fill_command("build --platform arm64 --push .", 2, 24),
+            "  build \\\n    --platform arm64 \\\n    --push ."
+        );
+        assert_eq!(fill_command("a --long-option value", 2, 16), "  a \\\n    --long-option \\\n    value");
         assert_eq!(fill_command("k -p '{a b c d}' x", 0, 10), "k -p '{a b c d}' \\\n  x");
         assert_eq!(fill("\x1b[1;31merror\x1b[0m: ", "a b", 2, 9), "\x1b[1;31merror\x1b[0m: a\n  b");
         // A word that fits only below the lead goes there.
