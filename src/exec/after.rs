@@ -5,7 +5,7 @@ use crate::exec::cpu::notes;
 use crate::exec::kernel::assumed::assume;
 use crate::exec::kernel::binfmt::{Execed, Machine, Started};
 use crate::exec::kernel::map;
-use crate::exec::launch::follow::Ran;
+use crate::exec::launch::walk::Ran;
 use crate::exec::loader::{self, Ended, Loaded};
 use crate::exec::log::{Link, Log};
 use crate::exec::outcome::lossy;

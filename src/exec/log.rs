@@ -1,6 +1,7 @@
 //! The steps of a call from its first file to the program, and what the model notes on the way.
 
-use crate::exec::launch::interpret::{self, Budget};
+use std::collections::HashMap;
+
 use crate::exec::{Cause, CauseKind, Errno, Outcome};
 
 /// What happens to a call, and the way there.
@@ -95,6 +96,27 @@ pub enum Link {
     Command(String),
 }
 
+/// What was spent of a call's budget, and what it came to.
+#[derive(Debug, Default)]
+pub(crate) struct Budget {
+    pub steps: usize,
+    pub bytes: usize,
+    pub nesting: usize,
+    /// Where a script was not followed any further for its cost, and why.
+    pub gave_up: Option<(String, String)>,
+    /// Calls that were followed before, by everything that decides about them.
+    pub memo: HashMap<u64, KnownCall>,
+}
+
+/// One call that a script makes, once it was followed.
+#[derive(Clone, Debug)]
+pub(crate) struct KnownCall {
+    pub outcome: Outcome,
+    pub steps: Vec<Step>,
+    pub says: Vec<String>,
+    pub followed: Followed,
+}
+
 /// What one run of the model notes on its way.
 #[derive(Debug, Default)]
 pub(crate) struct Log {
@@ -149,26 +171,5 @@ impl Log {
     pub(crate) fn visit_file(&mut self, path: &str) {
         let (typed, link) = (path.to_string(), Link::Command(String::new()));
         self.visited.push(Step { typed, path: Some(path.to_string()), what: "read by a script".to_string(), link });
-    }
-}
-
-impl Trace {
-    /// The same, with question marks for what scripts leave unknown.
-    pub(crate) fn shown(mut self) -> Trace {
-        let mut show = |text: &mut String| *text = interpret::shown(text);
-        for step in self.steps.iter_mut().chain(&mut self.visited) {
-            show(&mut step.typed);
-        }
-        self.says.iter_mut().for_each(&mut show);
-        self.doubts.iter_mut().for_each(|doubt| show(&mut doubt.text));
-        self.outcome.texts(&mut show);
-        for risk in &mut self.risks {
-            risk.outcome.texts(&mut show);
-        }
-        if let Followed::Partial { at, why } = &mut self.followed {
-            show(at);
-            show(why);
-        }
-        self
     }
 }

@@ -28,8 +28,8 @@ use kernel::access::{self, Who};
 use kernel::assumed::{Flip, assume};
 use kernel::binfmt::Machine;
 use kernel::cwd::Cwd;
-use launch::follow::{Ran, Walk};
 use launch::lookup;
+use launch::walk::{Ran, Walk};
 
 /// What execve does with `call` on `node`, and what happens right after, up to the program's own code. A wrapper or shell
 /// that starts counts as the program: what it starts in its turn is for [`trace`].

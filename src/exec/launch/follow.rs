@@ -10,6 +10,7 @@ use crate::exec::launch::interpret::{self, ShellCall};
 use crate::exec::launch::interpreter::Interpreter;
 use crate::exec::launch::services;
 use crate::exec::launch::shells::{self, Shell};
+use crate::exec::launch::walk::{Caller, Ran, Walk};
 use crate::exec::launch::wrapper::{self, Style};
 use crate::exec::loader::Family;
 use crate::exec::log::{Link, Log};
@@ -33,29 +34,6 @@ const TEXTS: &[CauseKind] = &[
 const STARTERS: &[&str] = &["su", "runuser", "sudo", "doas", "nsenter", "start-stop-daemon", "script"];
 const SHELLS: &[&str] = &["sh", "bash", "dash", "ash", "ksh", "zsh", "mksh"];
 
-/// A program that was started and runs.
-#[derive(Debug)]
-pub(crate) struct Ran {
-    /// The name by which its file was opened, and the name of the file itself: `sh` and `busybox`.
-    pub name: String,
-    pub file: String,
-    pub argv: Vec<String>,
-    /// Whether its libc hands a file that the kernel refuses to /bin/sh, as glibc's execvp does.
-    pub falls_back: bool,
-    pub emulated: Option<String>,
-}
-
-/// Where the way stands.
-#[derive(Clone, Debug)]
-pub(crate) struct Walk {
-    pub env: Vec<String>,
-    pub depth: usize,
-    /// Something that ran before may have changed files or the environment.
-    pub is_open: bool,
-    /// The number of the user that a wrapper changed to, where one did.
-    pub user: Option<String>,
-}
-
 /// A command that cannot be executed, and the file of its name that was met.
 struct Missing {
     errno: Errno,
@@ -69,23 +47,6 @@ enum Found<'f> {
     At(&'f str),
     /// Nothing that may be executed; a file of that name where there is one.
     Not(Option<&'f str>),
-}
-
-/// How a command is looked for and how its failure is told.
-#[derive(Clone, Copy)]
-pub(crate) enum Caller<'c> {
-    Wrapper {
-        style: Style,
-        name: &'c str,
-        falls_back: bool,
-    },
-    /// `is_exec`: by its `exec`.
-    Shell {
-        kind: Shell,
-        label: &'c str,
-        line: usize,
-        is_exec: bool,
-    },
 }
 
 /// Whether a file is of a format that no shell reads on: zeros come before its first line's end. A PE file may be a

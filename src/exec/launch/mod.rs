@@ -7,4 +7,5 @@ pub(crate) mod lookup;
 mod services;
 pub(crate) mod shells;
 mod texts;
+pub(crate) mod walk;
 pub(crate) mod wrapper;

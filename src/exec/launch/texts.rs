@@ -3,10 +3,10 @@
 use crate::exec::Outcome;
 use crate::exec::kernel::access::Who;
 use crate::exec::kernel::binfmt::Machine;
-use crate::exec::launch::follow::{Caller, Ran, Walk};
 use crate::exec::launch::interpret::{self, ShellCall};
 use crate::exec::launch::services;
 use crate::exec::launch::shells::Shell;
+use crate::exec::launch::walk::{Caller, Ran, Walk};
 use crate::exec::launch::wrapper::Style;
 use crate::exec::log::Log;
 use crate::exec::outcome::lossy;

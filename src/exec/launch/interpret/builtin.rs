@@ -2,10 +2,9 @@
 
 use std::rc::Rc;
 
-use super::command::{How, Start};
 use super::ending::End;
 use super::print::{echoed, printed};
-use super::state::{Flow, State, Status, Value};
+use super::state::{Flow, How, Start, State, Status, Value};
 use super::text::{self, HOLE, MANY, Truth};
 use super::{Interpreter, Shell, Source};
 use crate::exec::environment::DEFAULT_PATH;

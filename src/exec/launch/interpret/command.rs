@@ -5,31 +5,15 @@ use std::rc::Rc;
 
 use super::ending::{End, is_missing};
 use super::run::lines;
-use super::state::{Blame, Flow, State, Status, Value};
+use super::state::{Blame, Flow, How, Start, State, Status, Value};
 use super::text::{self, HOLE, MANY, Truth};
-use super::{Interpreter, KnownCall, START_STEPS, tools};
+use super::{Interpreter, START_STEPS, tools};
 use crate::exec::kernel::binfmt::Machine;
 use crate::exec::kernel::cwd::Cwd;
-use crate::exec::launch::follow::{Caller, Walk};
-use crate::exec::log::{Followed, Step};
+use crate::exec::launch::walk::{Caller, Walk};
+use crate::exec::log::{Followed, KnownCall, Step};
 use crate::exec::outcome::{Death, Outcome};
 use crate::shell::{AssignedValue, Assignment, Command, CommandKind, List, RedirectKind, Simple};
-
-/// How a script starts a program.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum How {
-    Exec,
-    Call,
-}
-
-/// A program that a script starts: its words, what is set for it alone, and where.
-pub(super) struct Start {
-    pub argv: Vec<String>,
-    pub sets: Vec<String>,
-    pub line: usize,
-    pub how: How,
-    pub is_tested: bool,
-}
 
 impl<'a> Interpreter<'_, 'a, '_> {
     /// A command within its redirections.

@@ -17,14 +17,14 @@ mod state;
 mod text;
 mod tools;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use crate::exec::kernel::access::{self, Who};
 use crate::exec::kernel::binfmt::Machine;
-use crate::exec::launch::follow::Walk;
 use crate::exec::launch::shells::Shell;
-use crate::exec::log::{Followed, Log, Step};
+use crate::exec::launch::walk::Walk;
+use crate::exec::log::Log;
 use crate::exec::outcome::Outcome;
 use crate::shell;
 
@@ -32,7 +32,7 @@ use ending::Ending;
 pub(crate) use files::kept_text;
 use state::{Flow, State, Status, Value, Var, WHOLE};
 use text::{HOLE, Truth};
-pub(crate) use text::{clean, is_known, shown};
+pub(crate) use text::{clean, is_known};
 
 /// A text of which nothing is known.
 pub(crate) const UNKNOWN: char = HOLE;
@@ -53,27 +53,6 @@ const MAX_WAYS: usize = 4;
 const MAX_TURNS: usize = 128;
 /// Commands within commands, functions and scripts within one another.
 const MAX_NESTING: usize = 48;
-
-/// What was spent of a call's budget, and what it came to.
-#[derive(Debug, Default)]
-pub(crate) struct Budget {
-    pub steps: usize,
-    pub bytes: usize,
-    nesting: usize,
-    /// Where a script was not followed any further for its cost, and why.
-    gave_up: Option<(String, String)>,
-    /// Calls that were followed before, by everything that decides about them.
-    memo: HashMap<u64, KnownCall>,
-}
-
-/// One call that a script makes, once it was followed.
-#[derive(Clone, Debug)]
-struct KnownCall {
-    outcome: Outcome,
-    steps: Vec<Step>,
-    says: Vec<String>,
-    followed: Followed,
-}
 
 /// A script's tree and the name by which messages call it.
 #[derive(Debug)]

@@ -305,3 +305,19 @@ pub fn joined(states: Vec<State>, limit: usize, keeps_status: bool) -> Vec<State
     }
     kept
 }
+
+/// How a script starts a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum How {
+    Exec,
+    Call,
+}
+
+/// A program that a script starts: its words, what is set for it alone, and where.
+pub(super) struct Start {
+    pub argv: Vec<String>,
+    pub sets: Vec<String>,
+    pub line: usize,
+    pub how: How,
+    pub is_tested: bool,
+}

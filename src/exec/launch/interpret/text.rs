@@ -1,6 +1,8 @@
 //! Texts that are known in part. Three characters that no text can hold (they are Unicode noncharacters, and are taken out
 //! of what is read) mark what is not known.
 
+use crate::exec::log::{Followed, Trace};
+
 /// Any text, the empty one included.
 pub const HOLE: char = '\u{10ffff}';
 /// As a whole field: any number of fields.
@@ -115,6 +117,27 @@ pub fn is_empty(text: &str) -> Truth {
         false => Truth::No,
     };
     if is_soft(text) { truth.soften() } else { truth }
+}
+
+impl Trace {
+    /// The same, with question marks for what scripts leave unknown.
+    pub(crate) fn shown(mut self) -> Trace {
+        let mut show = |text: &mut String| *text = shown(text);
+        for step in self.steps.iter_mut().chain(&mut self.visited) {
+            show(&mut step.typed);
+        }
+        self.says.iter_mut().for_each(&mut show);
+        self.doubts.iter_mut().for_each(|doubt| show(&mut doubt.text));
+        self.outcome.texts(&mut show);
+        for risk in &mut self.risks {
+            risk.outcome.texts(&mut show);
+        }
+        if let Followed::Partial { at, why } = &mut self.followed {
+            show(at);
+            show(why);
+        }
+        self
+    }
 }
 
 #[cfg(test)]

@@ -1,8 +1,7 @@
 //! Programs whose output or effect is known without running them.
 
-use super::command::{How, Start};
 use super::pattern;
-use super::state::{State, Status};
+use super::state::{How, Start, State, Status};
 use super::text::{self, HOLE, MANY, Truth};
 use super::{Interpreter, MAX_TEXT};
 use crate::image::NodeKind;

@@ -11,8 +11,8 @@ pub(super) use execline::commands as execline_commands;
 
 use crate::exec::environment::{DEFAULT_PATH, variable};
 use crate::exec::kernel::binfmt::Machine;
-use crate::exec::launch::follow::Walk;
 use crate::exec::launch::interpret::{is_known, kept_text};
+use crate::exec::launch::walk::Walk;
 use crate::exec::log::{Certainty, Followed, Link, Log, Risk};
 use crate::exec::outcome::{Outcome, lossy};
 use crate::image::{NodeId, NodeKind};
