@@ -1,11 +1,10 @@
 //! binfmt_misc entries as the kernel prints them and as registrars write them, and the handler sets that are in use.
 //! It must never read `/proc`: texts come in, handlers go out.
 
-use super::node::{Fact, Handler, HandlerRule};
-use super::{Arch, Class, Endian};
+use super::{Arch, Class, Endian, Fact, Handler, HandlerRule};
 
-/// Bytes of a file that binfmt_misc sees. Source: include/uapi/linux/binfmts.h, `BINPRM_BUF_SIZE`.
-pub const HEAD_BYTES: usize = 256;
+/// Bytes of a file that a binary format sees: binfmt_misc and `#!`. Source: include/uapi/linux/binfmts.h.
+pub const BINPRM_BUF_SIZE: usize = 256;
 
 /// Why an entry's text could not be read.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -90,13 +89,13 @@ pub fn registration(line: &str) -> Result<Handler, BinfmtError> {
     Ok(handler(name, rule, interpreter, flags, Fact::Unknown))
 }
 
-/// Whether this handler takes a file with this head (its first bytes; what lacks of [`HEAD_BYTES`] counts as zero) at
+/// Whether this handler takes a file with this head (its first bytes; what lacks of [`BINPRM_BUF_SIZE`] counts as zero) at
 /// this path. Source: fs/binfmt_misc.c, `search_binfmt_handler`.
 pub fn takes(handler: &Handler, head: &[u8], path: &str) -> bool {
     match &handler.rule {
         HandlerRule::Magic { offset, magic, mask } => magic.iter().zip(mask).enumerate().all(|(i, (want, mask))| {
             let byte = head.get(offset + i).copied().unwrap_or(0);
-            offset + i < HEAD_BYTES && (byte ^ want) & mask == 0
+            offset + i < BINPRM_BUF_SIZE && (byte ^ want) & mask == 0
         }),
         HandlerRule::Extension(extension) => path.rsplit_once('.').is_some_and(|(_, tail)| tail == extension),
     }
@@ -123,7 +122,7 @@ fn elf_head(arch: Arch, e_type: u16) -> Vec<u8> {
 /// A magic without a mask is compared whole; a mask of another length is refused by the kernel.
 fn magic_rule(offset: usize, magic: Vec<u8>, mask: Option<Vec<u8>>) -> Option<HandlerRule> {
     let mask = mask.unwrap_or_else(|| vec![0xff; magic.len()]);
-    let is_valid = !magic.is_empty() && magic.len() == mask.len() && offset + magic.len() <= HEAD_BYTES;
+    let is_valid = !magic.is_empty() && magic.len() == mask.len() && offset + magic.len() <= BINPRM_BUF_SIZE;
     is_valid.then_some(HandlerRule::Magic { offset, magic, mask })
 }
 

@@ -2,27 +2,7 @@
 //! that succeeds proves nothing: several engines fall back to architectures that the node may not run.
 //! Pure; a single manifest, without an index, is taken by every engine whatever its platform.
 
-use std::fmt;
-
-use super::{Arch, Fact, Isa, Platform, Target};
-
-/// Who pulls images on a node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Engine {
-    /// Docker with its own graph drivers.
-    DockerGraph,
-    /// Docker with the containerd image store, the default of Docker 29.
-    DockerContainerd,
-    /// containerd's client: ctr, nerdctl.
-    Containerd,
-    /// containerd as the kubelet asks it, by version: 2.1 began to pull by its transfer service, which does not fall back.
-    ContainerdCri {
-        major: u32,
-        minor: u32,
-    },
-    CriO,
-    Podman,
-}
+use super::{Arch, Engine, Fact, Isa, Platform, Target};
 
 /// No entry fits.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -30,55 +10,6 @@ pub enum Engine {
 pub struct Refusal {
     /// The engine's own words, as a user finds them in a terminal or in a pod's events.
     pub message: String,
-}
-
-impl Engine {
-    /// What [`Engine::parse`] reads, for messages.
-    pub const NAMES: &str =
-        "docker, docker-containerd, containerd, cri-containerd-VERSION (cri-containerd-1.7), cri-o, podman";
-
-    /// Reads an engine's name as a target's `engine=` has it.
-    pub fn parse(name: &str) -> Option<Engine> {
-        let number = |text: &str| text.parse::<u32>().ok();
-        match name {
-            "docker" => Some(Engine::DockerGraph),
-            "docker-containerd" => Some(Engine::DockerContainerd),
-            "containerd" => Some(Engine::Containerd),
-            "cri-o" => Some(Engine::CriO),
-            "podman" => Some(Engine::Podman),
-            _ => {
-                let (major, minor) = name.strip_prefix("cri-containerd-")?.split_once('.')?;
-                Some(Engine::ContainerdCri { major: number(major)?, minor: number(minor)? })
-            }
-        }
-    }
-
-    /// Reads a node's `containerRuntimeVersion`: `containerd://2.1.3`, `cri-o://1.31.0`, `docker://24.0.7`.
-    pub fn of_runtime(text: &str) -> Option<Engine> {
-        let (name, version) = text.split_once("://")?;
-        let mut numbers = version.trim_start_matches('v').split(['.', '-', '+']).map(|part| part.parse::<u32>().ok());
-        let (major, minor) = (numbers.next().flatten(), numbers.next().flatten());
-        match name {
-            "containerd" => Some(Engine::ContainerdCri { major: major?, minor: minor? }),
-            "cri-o" => Some(Engine::CriO),
-            "docker" if major? >= 29 => Some(Engine::DockerContainerd),
-            "docker" => Some(Engine::DockerGraph),
-            _ => None,
-        }
-    }
-}
-
-impl fmt::Display for Engine {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Engine::DockerGraph => f.write_str("docker"),
-            Engine::DockerContainerd => f.write_str("docker-containerd"),
-            Engine::Containerd => f.write_str("containerd"),
-            Engine::ContainerdCri { major, minor } => write!(f, "cri-containerd-{major}.{minor}"),
-            Engine::CriO => f.write_str("cri-o"),
-            Engine::Podman => f.write_str("podman"),
-        }
-    }
 }
 
 /// The entries of an index that `engine` would take on `target`, best first: it takes the first. `None` in `offered` is an

@@ -5,23 +5,24 @@ pub mod binfmt;
 pub mod capability;
 pub mod compat;
 pub mod cpu;
+mod engine;
+mod fact;
 pub mod feature;
 pub mod kernel;
 pub mod matching;
 pub mod node;
 pub mod profile;
-mod profile_rows;
 pub mod target;
 
 use std::fmt;
 
 pub use arch::{Arch, Class, Endian};
 pub use capability::{Capabilities, FileCapabilities};
+pub use engine::Engine;
+pub use fact::{Fact, Isa};
 pub use feature::{CpuFeature, CpuFeatures};
-pub use matching::Engine;
-pub use node::{Fact, Handler, HandlerRule, Isa, Node, Target};
-pub use profile::Profile;
-pub use profile_rows::PROFILES;
+pub use node::{Handler, HandlerRule, Node, Target};
+pub use profile::{PROFILES, Profile};
 pub use target::{TargetError, TargetText};
 
 /// An OCI platform, as an index descriptor promises it, a config declares it, or a user asks for it.

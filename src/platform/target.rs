@@ -3,9 +3,8 @@
 
 use std::path::PathBuf;
 
-use super::matching::Engine;
 use super::profile;
-use super::{Arch, Capabilities, CpuFeature, CpuFeatures, Fact, Isa, Platform, PlatformError, Target};
+use super::{Arch, Capabilities, CpuFeature, CpuFeatures, Engine, Fact, Isa, Platform, PlatformError, Target};
 
 /// What a `--target` means.
 #[derive(Clone, Debug, PartialEq)]
@@ -120,7 +119,7 @@ fn base(text: &str, head: &str) -> Result<Target, TargetError> {
 fn similar_names(head: &str) -> Vec<&'static str> {
     let head = head.to_ascii_lowercase();
     let shared = |name: &str| name.bytes().zip(head.bytes()).take_while(|(a, b)| a == b).count();
-    let names = || super::profile_rows::PROFILES.iter().map(|row| row.name);
+    let names = || super::PROFILES.iter().map(|row| row.name);
     let longest = names().map(shared).max().unwrap_or(0);
     if longest < 3 { Vec::new() } else { names().filter(|name| shared(name) == longest).take(5).collect() }
 }

@@ -18,7 +18,7 @@ use crate::inspect::FileKind;
 use crate::judge::code::{Code, Severity};
 use crate::judge::finding::Finding;
 use crate::oci::{Config, Digest};
-use crate::platform::matching::{self, Engine};
+use crate::platform::{Engine, matching};
 use crate::platform::{Platform, Target};
 use crate::source::archive::Archive;
 use crate::source::input::{Input, Opened};

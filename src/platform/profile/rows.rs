@@ -1,10 +1,10 @@
 //! The rows of the profile table, one a machine. It holds facts and their sources only; lookups are `profile`'s.
 
-use super::CpuFeature::{
+use super::{Claim, Emulation, Profile};
+use crate::platform::CpuFeature::{
     Aesni, ArmCrypto, Avx, Crc32, Cx16, DotProd, F16c, Fp16, Movbe, Pclmulqdq, Sse3, Sse41, Ssse3,
 };
-use super::profile::{Claim, Emulation, Profile};
-use super::{Arch, CpuFeature, Isa};
+use crate::platform::{Arch, CpuFeature, Isa};
 use Claim::{Open, Unverified, Verified};
 
 const fn row(name: &'static str, label: &'static str, arch: Arch, isa: Claim<Isa>, source: &'static str) -> Profile {

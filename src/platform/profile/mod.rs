@@ -1,8 +1,11 @@
 //! CPU profiles: machines by the names that people and cloud providers give them, with what is known of each.
 //! A fact that nobody has shown is kept with its doubt and reaches a node as unknown; nothing here may guess.
 
+mod rows;
+
+pub use rows::PROFILES;
+
 use super::binfmt;
-use super::profile_rows::PROFILES;
 use super::{Arch, CpuFeature, CpuFeatures, Fact, Isa, Node, Platform, Target};
 
 /// A fact of a profile and how far it is to be believed.
