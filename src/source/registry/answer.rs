@@ -6,7 +6,8 @@ use std::io::Read;
 use reqwest::Url;
 use serde::Deserialize;
 
-use super::http::{Answer, shown_host};
+use super::endpoint::shown_host;
+use super::http::Answer;
 use super::retry::asked_wait;
 use crate::source::SourceError;
 

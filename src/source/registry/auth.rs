@@ -14,9 +14,11 @@ use serde::Deserialize;
 
 use super::answer::{self, Identity, Role, Subject};
 use super::challenge::{self, Challenge};
-use super::credentials::{Credential, Wallet};
-use super::exchange::Patience;
-use super::http::{Answer, Call, Payload, shown_host};
+use super::credential::Credential;
+use super::credentials::Wallet;
+use super::endpoint::shown_host;
+use super::http::{Answer, Call, Payload};
+use super::patience::Patience;
 use crate::source::SourceError;
 
 /// Tokens with long lists of rights have some ten kilobytes.

@@ -10,10 +10,9 @@ use reqwest::{Certificate, Url};
 use rustls::pki_types::CertificateDer;
 
 use super::certs::{self, HostCerts};
-use super::endpoint::Trust;
+use super::endpoint::{Trust, shown_host};
 use super::exempt::is_exempt;
 use super::fault::{self, Fault};
-use super::http::shown_host;
 use super::pinned;
 use super::{HostOptions, trust_of};
 use crate::source::SourceError;

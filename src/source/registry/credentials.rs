@@ -14,49 +14,12 @@ use std::time::Duration;
 use base64::Engine as _;
 use serde::Deserialize;
 
+use super::credential::Credential;
 use super::helper;
 use crate::source::SourceError;
 
 /// Configs with hundreds of registries have a few hundred kilobytes; more is some other file.
 const FILE_LIMIT: u64 = 4 << 20;
-
-/// What a registry or its token server is shown.
-#[derive(Clone, PartialEq, Eq)]
-pub enum Credential {
-    Basic {
-        username: String,
-        password: String,
-    },
-    /// An OAuth2 refresh token, which only the token server takes.
-    IdentityToken {
-        username: String,
-        token: String,
-    },
-    /// A bearer token for the registry itself.
-    RegistryToken(String),
-}
-
-impl Credential {
-    /// `None` for the empty pair that a logged-out entry leaves behind.
-    pub(super) fn from_pair(username: String, secret: String) -> Option<Credential> {
-        match username.as_str() {
-            "" if secret.is_empty() => None,
-            // The helpers' sign for an identity token.
-            "<token>" => Some(Credential::IdentityToken { username: String::new(), token: secret }),
-            _ => Some(Credential::Basic { username, password: secret }),
-        }
-    }
-}
-
-impl fmt::Debug for Credential {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Credential::Basic { username, .. } => write!(f, "Basic({username:?}, ***)"),
-            Credential::IdentityToken { username, .. } => write!(f, "IdentityToken({username:?}, ***)"),
-            Credential::RegistryToken(_) => f.write_str("RegistryToken(***)"),
-        }
-    }
-}
 
 /// One place where credentials are kept.
 #[derive(Clone)]

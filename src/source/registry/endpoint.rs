@@ -99,6 +99,16 @@ pub(super) fn is_loopback(host: &str) -> bool {
     bare == "localhost" || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
+/// A URL as logs and errors may have it: signed URLs carry their secret in the query.
+pub(super) fn shown(url: &Url) -> String {
+    format!("{}://{}{}", url.scheme(), shown_host(url), url.path())
+}
+
+pub(super) fn shown_host(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    url.port().map_or_else(|| host.to_string(), |port| format!("{host}:{port}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,55 +1,17 @@
 //! A request with all that may have to be done for its answer: further attempts after a wait, a login, a renewed
 //! token, a fresh redirect. Every answer that leaves here is a success.
 
-use std::io::Read;
-use std::time::Duration;
-
 use reqwest::Url;
+use std::io::Read;
 
 use super::MANIFEST_LIMIT;
 use super::answer::{self, Identity, Role, Subject};
 use super::auth::{Access, Grant, Keyring, Realm};
 use super::endpoint::Endpoint;
-use super::fault::{self, Fault};
-use super::http::{Answer, Call, Http};
-use super::retry::RetryPolicy;
+use super::fault;
+use super::http::{Answer, Call};
+use super::patience::Patience;
 use crate::source::SourceError;
-
-/// Connections, and how often they are tried.
-#[derive(Debug)]
-pub(super) struct Patience {
-    pub(super) http: Http,
-    pub(super) policy: RetryPolicy,
-}
-
-impl Patience {
-    /// Makes a request until there is an answer that stays, whatever its status.
-    pub(super) fn insist(&self, once: impl Fn(&Http) -> Result<Answer, Fault>) -> Result<Answer, SourceError> {
-        let (mut attempt, mut waited) = (0, Duration::ZERO);
-        let fits = |waited: Duration, wait: Duration| waited + wait <= self.policy.longest_wait;
-        loop {
-            let wait = match once(&self.http) {
-                Ok(answer) => match self.policy.wait_after(answer.status(), answer.response.headers(), attempt) {
-                    Some(wait) if fits(waited, wait) => wait,
-                    _ => return Ok(answer),
-                },
-                Err(fault) if fault.is_passing() && attempt < self.policy.retries => self.policy.wait(attempt),
-                Err(fault) => {
-                    self.http.give_up(&fault);
-                    return Err(fault.into());
-                }
-            };
-            attempt += 1;
-            waited += wait;
-            self.rest(attempt, wait);
-        }
-    }
-
-    pub(super) fn rest(&self, attempt: u32, wait: Duration) {
-        tracing::debug!(attempt, wait_ms = wait.as_millis() as u64, "trying again");
-        std::thread::sleep(wait);
-    }
-}
 
 /// A request as the registry's part of this program makes it.
 pub(super) struct Request<'a> {

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde::Deserialize;
 
-use super::credentials::Credential;
+use super::credential::Credential;
 
 /// A credential is a few kilobytes at most (cloud tokens); more is no answer of a helper.
 const ANSWER_LIMIT: u64 = 1 << 20;

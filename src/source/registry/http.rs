@@ -11,7 +11,7 @@ use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, LOCATION};
 use reqwest::{Method, StatusCode, Url};
 
 use super::connect::{Connections, HttpOptions};
-use super::endpoint::Endpoint;
+use super::endpoint::{Endpoint, shown, shown_host};
 use super::fault::{self, Fault};
 use super::pace::Paced;
 use crate::source::SourceError;
@@ -237,16 +237,6 @@ fn redirection(url: &Url, location: Option<&str>) -> Result<Url, SourceError> {
     let _ = next.set_username("");
     let _ = next.set_password(None);
     Ok(next)
-}
-
-/// A URL as logs and errors may have it: signed URLs carry their secret in the query.
-pub(super) fn shown(url: &Url) -> String {
-    format!("{}://{}{}", url.scheme(), shown_host(url), url.path())
-}
-
-pub(super) fn shown_host(url: &Url) -> String {
-    let host = url.host_str().unwrap_or_default();
-    url.port().map_or_else(|| host.to_string(), |port| format!("{host}:{port}"))
 }
 
 #[cfg(test)]

@@ -1,0 +1,44 @@
+//! Trying a request again, for as long as that may help.
+
+use std::time::Duration;
+
+use super::fault::Fault;
+use super::http::{Answer, Http};
+use super::retry::RetryPolicy;
+use crate::source::SourceError;
+
+/// Connections, and how often they are tried.
+#[derive(Debug)]
+pub(super) struct Patience {
+    pub(super) http: Http,
+    pub(super) policy: RetryPolicy,
+}
+
+impl Patience {
+    /// Makes a request until there is an answer that stays, whatever its status.
+    pub(super) fn insist(&self, once: impl Fn(&Http) -> Result<Answer, Fault>) -> Result<Answer, SourceError> {
+        let (mut attempt, mut waited) = (0, Duration::ZERO);
+        let fits = |waited: Duration, wait: Duration| waited + wait <= self.policy.longest_wait;
+        loop {
+            let wait = match once(&self.http) {
+                Ok(answer) => match self.policy.wait_after(answer.status(), answer.response.headers(), attempt) {
+                    Some(wait) if fits(waited, wait) => wait,
+                    _ => return Ok(answer),
+                },
+                Err(fault) if fault.is_passing() && attempt < self.policy.retries => self.policy.wait(attempt),
+                Err(fault) => {
+                    self.http.give_up(&fault);
+                    return Err(fault.into());
+                }
+            };
+            attempt += 1;
+            waited += wait;
+            self.rest(attempt, wait);
+        }
+    }
+
+    pub(super) fn rest(&self, attempt: u32, wait: Duration) {
+        tracing::debug!(attempt, wait_ms = wait.as_millis() as u64, "trying again");
+        std::thread::sleep(wait);
+    }
+}
