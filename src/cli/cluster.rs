@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::time::Instant;
 
-use super::settings::{ConfigArgs, Settings, Typed};
+use super::settings::{CacheFlags, ConfigArgs, Settings, Typed};
 use super::targets::{self, ClusterArgs};
 use super::{CliError, Environment, Terminal, cache, opening, scan};
 use crate::diagnose::overview::{self, overview};
@@ -49,7 +49,7 @@ pub struct ClusterCommandArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     jobs: Option<u16>,
     #[command(flatten)]
-    cache: cache::CacheFlags,
+    cache: CacheFlags,
     #[command(flatten)]
     config: ConfigArgs,
     #[command(flatten)]

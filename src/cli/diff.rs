@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use super::settings::{ConfigArgs, Settings, Typed};
+use super::settings::{CacheFlags, ConfigArgs, Settings, Typed};
 use super::{CliError, Environment, Terminal, cache, opening, scan, targets};
 use crate::report::diff;
 use crate::scan::Options;
@@ -22,7 +22,7 @@ pub struct DiffArgs {
     #[arg(long, value_enum, default_value_t = DiffFormat::Text)]
     format: DiffFormat,
     #[command(flatten)]
-    cache: cache::CacheFlags,
+    cache: CacheFlags,
     #[command(flatten)]
     config: ConfigArgs,
     #[command(flatten)]

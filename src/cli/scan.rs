@@ -75,7 +75,7 @@ pub struct ScanArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     jobs: Option<u16>,
     #[command(flatten)]
-    cache: cache::CacheFlags,
+    cache: settings::CacheFlags,
     #[command(flatten)]
     config: settings::ConfigArgs,
     #[command(flatten)]

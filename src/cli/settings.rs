@@ -7,7 +7,6 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::cache::CacheFlags;
 use super::opening::{RegistrySettings, SourceArgs, SourceSettings};
 use super::{CliError, Environment};
 use crate::config::{Config, ConfigError, Date, FILE_NAME, HostSettings, Ignore, Policy};
@@ -27,6 +26,22 @@ pub struct ConfigArgs {
     /// Read no configuration file.
     #[arg(long, conflicts_with = "config")]
     pub no_config: bool,
+}
+
+/// Flags on what is remembered of layers.
+#[derive(Clone, Debug, Default, clap::Args)]
+#[command(next_help_heading = "Cache")]
+pub struct CacheFlags {
+    /// Read every layer anew, and remember none [env: IMGARCH_NO_CACHE].
+    #[arg(long, conflicts_with_all = ["cache_from", "cache_to"])]
+    pub no_cache: bool,
+    /// Take what other machines found in layers from here: a directory, s3://BUCKET/PREFIX, gs://, az:// or https://;
+    /// repeatable. Whoever may write there decides what this run sees [env: IMGARCH_CACHE_FROM].
+    #[arg(long, value_name = "PLACE")]
+    pub cache_from: Vec<String>,
+    /// Put what this run finds in the layers that it reads there, for other machines [env: IMGARCH_CACHE_TO].
+    #[arg(long, value_name = "PLACE")]
+    pub cache_to: Option<String>,
 }
 
 /// What was typed of the settings that a file or the environment may give too.

@@ -12,10 +12,10 @@ use scroll::Pread;
 
 use super::dynamic::DynamicTable;
 use super::kind::{Elf, GoBuild, IsaNotes, PT_DYNAMIC, PT_GNU_PROPERTY, PT_INTERP, PT_LOAD, PT_NOTE, Segment};
-use super::script::BINPRM_BUF_SIZE;
 use super::window::Window;
 use super::{go, notes};
 use crate::platform::arch::ARCHES;
+use crate::platform::binfmt::BINPRM_BUF_SIZE;
 use crate::platform::{Class, Endian};
 
 /// No kernel reads a larger program header table. Source: fs/binfmt_elf.c `load_elf_phdrs`.

@@ -3,7 +3,7 @@
 
 use scroll::{BE, LE, Pread};
 
-use super::kind::{FileKind, MachO, Pe};
+use super::kind::{FileKind, MachO, Pe, mach_cpu_of};
 use super::window::Window;
 use crate::platform::Arch;
 
@@ -26,37 +26,19 @@ pub fn mach_or_java(head: &[u8]) -> Option<FileKind> {
                 return (count >> 16 <= 0xff && count & 0xffff >= 45).then_some(FileKind::JavaClass);
             }
             let stride = if head[3] == 0xbf { 32 } else { 20 };
-            let cpus = (0..count as usize).map_while(|slice| word(8 + slice * stride)).map(cpu).collect();
+            let cpus = (0..count as usize).map_while(|slice| word(8 + slice * stride)).map(mach_cpu_of).collect();
             Some(FileKind::MachO(Box::new(MachO { cpus, filetype: 0 })))
         }
         magic @ (0xfeed_face | 0xfeed_facf | 0xcefa_edfe | 0xcffa_edfe) => {
             let endian = if magic >> 24 == 0xfe { BE } else { LE };
             let word = |at: usize| head.pread_with::<u32>(at, endian).ok();
-            Some(FileKind::MachO(Box::new(MachO { cpus: vec![cpu(word(4)?)], filetype: word(12).unwrap_or(0) })))
+            Some(FileKind::MachO(Box::new(MachO {
+                cpus: vec![mach_cpu_of(word(4)?)],
+                filetype: word(12).unwrap_or(0),
+            })))
         }
         _ => None,
     }
-}
-
-/// Source: mach/machine.h, with lipo's names.
-const CPUS: [(u32, &str); 7] = [
-    (7, "i386"),
-    (0x0100_0007, "x86_64"),
-    (12, "arm"),
-    (0x0100_000c, "arm64"),
-    (0x0200_000c, "arm64_32"),
-    (18, "ppc"),
-    (0x0100_0012, "ppc64"),
-];
-const UNKNOWN_CPU: &str = "unknown";
-
-fn cpu(kind: u32) -> &'static str {
-    CPUS.iter().find(|(known, _)| *known == kind).map_or(UNKNOWN_CPU, |(_, name)| name)
-}
-
-/// The name of a Mach-O's CPU that reads like this, for those who wrote it down.
-pub fn mach_cpu(name: &str) -> Option<&'static str> {
-    CPUS.iter().map(|(_, known)| *known).chain([UNKNOWN_CPU]).find(|known| *known == name)
 }
 
 /// Reads a file that starts with `MZ`. `None`: it is no PE file.

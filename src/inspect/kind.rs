@@ -326,10 +326,32 @@ pub enum Native {
     Pe { machine: u16 },
 }
 
+/// Source: mach/machine.h, with lipo's names.
+const CPUS: [(u32, &str); 7] = [
+    (7, "i386"),
+    (0x0100_0007, "x86_64"),
+    (12, "arm"),
+    (0x0100_000c, "arm64"),
+    (0x0200_000c, "arm64_32"),
+    (18, "ppc"),
+    (0x0100_0012, "ppc64"),
+];
+const UNKNOWN_CPU: &str = "unknown";
+
+/// The name of a Mach-O's `cputype`.
+pub(super) fn mach_cpu_of(kind: u32) -> &'static str {
+    CPUS.iter().find(|(known, _)| *known == kind).map_or(UNKNOWN_CPU, |(_, name)| name)
+}
+
+/// The name of a Mach-O's CPU that reads like this, for those who wrote it down.
+pub fn mach_cpu(name: &str) -> Option<&'static str> {
+    CPUS.iter().map(|(_, known)| *known).chain([UNKNOWN_CPU]).find(|known| *known == name)
+}
+
 /// Names of Mach-O CPUs are constants; others than those of the table are refused.
 fn mach_cpus<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<&'static str>, D::Error> {
     let names = Vec::<String>::deserialize(from)?;
-    let known = |name: &String| super::mach_cpu(name).ok_or_else(|| D::Error::custom("unknown Mach-O CPU"));
+    let known = |name: &String| mach_cpu(name).ok_or_else(|| D::Error::custom("unknown Mach-O CPU"));
     names.iter().map(known).collect()
 }
 

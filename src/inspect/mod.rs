@@ -23,7 +23,6 @@ mod zip_member;
 use std::cell::Cell;
 use std::io::Read;
 
-pub use foreign::mach_cpu;
 pub use kind::*;
 pub use mentions::{mentions, names};
 pub use named::is_config_path;

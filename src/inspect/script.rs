@@ -4,9 +4,7 @@
 use super::kind::{HEAD_BYTES, SCRIPT_BYTES, Script, Shebang, ShebangError};
 use super::window::Window;
 use super::zip;
-
-/// Source: include/uapi/linux/binfmts.h `BINPRM_BUF_SIZE`.
-pub const BINPRM_BUF_SIZE: usize = 256;
+use crate::platform::binfmt::BINPRM_BUF_SIZE;
 
 /// Reads the script that `window` has just begun: its first line and as much of its text as is of use.
 pub fn inspect(is_executable: bool, window: &mut Window<'_>) -> Script {

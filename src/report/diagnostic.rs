@@ -5,19 +5,11 @@ use std::time::Duration;
 
 use super::escape::visible;
 use super::fingerprint;
-use super::rules::RuleId;
-use super::view::Row;
+use super::rules::{RuleId, Tool};
 use crate::judge::code::Severity;
 use crate::lint::{Fix, Position};
 use crate::oci::Digest;
 use crate::scan::{LayerReport, PlatformReport, Verdict};
-
-/// Which command found it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tool {
-    Scan,
-    Lint,
-}
 
 /// One run's results: an image or a linted file is a subject.
 pub struct Results<'a> {
@@ -47,6 +39,23 @@ pub struct Subject<'a> {
     pub checks: Vec<Check<'a>>,
     /// First what could not be read, then findings, then accepted findings.
     pub diagnostics: Vec<Diagnostic<'a>>,
+}
+
+/// What happens to one platform on one target. Texts are escaped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    pub platform: String,
+    /// The platform without the image's name.
+    pub platform_name: String,
+    /// What distinguishes its image from others at the same location.
+    pub image: Option<String>,
+    pub target: String,
+    pub says: String,
+    pub is: String,
+    pub programs: usize,
+    pub starts: String,
+    pub verdict: String,
+    pub is_good: bool,
 }
 
 /// Something that was tried: a start on a target, a file that was linted.
@@ -140,15 +149,6 @@ impl FactKind {
             FactKind::ReachedBy => "reached by",
             FactKind::CameInWith => "came in with",
             FactKind::Shown => "nodes will show",
-        }
-    }
-}
-
-impl Tool {
-    pub fn name(self) -> &'static str {
-        match self {
-            Tool::Scan => "imgarch",
-            Tool::Lint => "imgarch lint",
         }
     }
 }

@@ -1,7 +1,6 @@
 //! The pages of the documentation that are made from tables: codes of findings and rules of `imgarch lint`.
 
-use super::diagnostic::Tool;
-use super::rules::{RuleId, sentence};
+use super::rules::{RuleId, Tool, sentence};
 use crate::judge::code::Code;
 use crate::judge::facts::purpose;
 use crate::lint::{self, Fixable};

@@ -3,9 +3,9 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use super::diagnostic::{Check, CheckEnd, Diagnostic, Location, Results, Span, Subject, TextFix, Tool};
+use super::diagnostic::{Check, CheckEnd, Diagnostic, Location, Results, Span, Subject, TextFix};
 use super::fingerprint;
-use super::rules::RuleId;
+use super::rules::{RuleId, Tool};
 use crate::judge::code::Severity;
 use crate::lint::{Finding, Linted, Position, Problem};
 use crate::scan::Verdict;

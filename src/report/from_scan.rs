@@ -1,8 +1,8 @@
 //! A scan's report as the results that formats write.
 
 use super::Style;
-use super::diagnostic::{Check, CheckEnd, Diagnostic, Fact, FactKind, Location, Results, Subject, Tool};
-use super::rules::RuleId;
+use super::diagnostic::{Check, CheckEnd, Diagnostic, Fact, FactKind, Location, Results, Subject};
+use super::rules::{RuleId, Tool};
 use super::{fingerprint, view};
 use crate::exec::messages::Shown;
 use crate::exec::outcome::Outcome;

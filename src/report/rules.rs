@@ -1,8 +1,23 @@
 //! What a report explains of a diagnostic's rule: codes of findings, rules of `imgarch lint`, and what could not be read.
 
-use super::diagnostic::Tool;
 use crate::judge::code::{CODES, Code, Severity};
 use crate::lint::{self, RULES};
+
+/// Which command found it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tool {
+    Scan,
+    Lint,
+}
+
+impl Tool {
+    pub fn name(self) -> &'static str {
+        match self {
+            Tool::Scan => "imgarch",
+            Tool::Lint => "imgarch lint",
+        }
+    }
+}
 
 /// Home of the project; documents of its rules are below it.
 pub const HOME: &str = env!("CARGO_PKG_REPOSITORY");

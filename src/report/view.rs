@@ -2,29 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::diagnostic::{Diagnostic, Fact, FactKind, Subject};
+use super::diagnostic::{Diagnostic, Fact, FactKind, Row, Subject};
 use super::escape::{thousands, visible};
 use super::rules::RuleId;
 use crate::exec::outcome::{Death, Outcome};
 use crate::judge::code::Severity;
 use crate::scan::{ImageReport, PlatformReport, TargetReport, Verdict};
-
-/// What happens to one platform on one target. Texts are escaped.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Row {
-    pub platform: String,
-    /// The platform without the image's name.
-    pub platform_name: String,
-    /// What distinguishes its image from others at the same location.
-    pub image: Option<String>,
-    pub target: String,
-    pub says: String,
-    pub is: String,
-    pub programs: usize,
-    pub starts: String,
-    pub verdict: String,
-    pub is_good: bool,
-}
 
 /// Every platform on every target that it was judged for.
 pub fn matrix(image: &ImageReport) -> Vec<Row> {

@@ -2,6 +2,7 @@
 //! the caller walks; [`scheduler`] explains how. A layer that is too small for helpers is read by the same code.
 
 mod buffer;
+mod compression;
 mod decompress;
 mod gzip;
 mod scheduler;
@@ -14,7 +15,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
 use buffer::{Buffer, read_buffered};
-pub use decompress::{Compression, Decoder, MAGIC_BYTES, SelfChecked, looks_like_tar};
+pub use compression::{Compression, MAGIC_BYTES, looks_like_tar};
+pub use decompress::{Decoder, SelfChecked};
 pub use gzip::{Trailing, wrong_checksum};
 pub use scheduler::Scheduler;
 use scheduler::Steps;

@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::buffer::BLOCK;
-use super::decompress::Compression;
+use super::compression::Compression;
 use super::stored::StoredReader;
 use super::sums::Sums;
 use super::*;

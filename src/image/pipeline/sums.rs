@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::buffer::Buffer;
-use super::decompress::Compression;
+use super::compression::Compression;
 use crate::oci::{Digest, Hasher};
 
 /// Sums of what has passed so far.

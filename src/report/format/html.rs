@@ -5,8 +5,9 @@ use std::io::{self, Write};
 
 use crate::exec::outcome::Outcome;
 use crate::judge::code::Severity;
-use crate::report::diagnostic::{Diagnostic, Results, Subject, Tool};
+use crate::report::diagnostic::{Diagnostic, Results, Subject};
 use crate::report::escape::{plural, thousands};
+use crate::report::rules::Tool;
 use crate::report::view::{self, Group};
 use crate::report::xml::escape;
 use crate::scan::{PlatformReport, TargetReport, Verdict};

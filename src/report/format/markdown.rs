@@ -4,8 +4,9 @@
 use std::io::{self, Write};
 
 use crate::judge::code::Severity;
-use crate::report::diagnostic::{Results, Subject, Tool};
+use crate::report::diagnostic::{Results, Subject};
 use crate::report::escape::{plural, visible};
+use crate::report::rules::Tool;
 use crate::report::view::{self, Group};
 
 /// A comment may have 65,536 characters; this many findings stay far below it.

@@ -8,10 +8,10 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::judge::code::Severity;
-use crate::report::diagnostic::{Diagnostic, Location, Results, Span, Subject, TextFix, Tool};
+use crate::report::diagnostic::{Diagnostic, Location, Results, Span, Subject, TextFix};
 use crate::report::escape::visible;
 use crate::report::fingerprint;
-use crate::report::rules::{HOME, RuleId, capitalized, sentence};
+use crate::report::rules::{HOME, RuleId, Tool, capitalized, sentence};
 use crate::scan::PlatformReport;
 
 /// Code scanning refuses a run with more results. Source: GitHub, "SARIF results exceed limits".

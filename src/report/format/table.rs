@@ -8,10 +8,10 @@ pub use lint::{render, write_lint};
 use unicode_width::UnicodeWidthStr;
 
 use crate::judge::code::Severity;
-use crate::report::diagnostic::{Diagnostic, FactKind, Subject};
+use crate::report::diagnostic::{Diagnostic, FactKind, Row, Subject};
 use crate::report::escape::{plural, visible};
 use crate::report::terminal::{Cell, Color, Screen, fill, grid, natural_width, severity_color};
-use crate::report::view::{self, Group, Row, SHOWN_PATHS};
+use crate::report::view::{self, Group, SHOWN_PATHS};
 use crate::report::{Style, from_scan};
 use crate::scan::{PlatformReport, Report, Verdict};
 
