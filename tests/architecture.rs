@@ -264,3 +264,55 @@ fn every_file_opens_with_its_purpose() {
         assert!(text.starts_with("//!"), "{} does not say what it is for", path.display());
     }
 }
+
+/// The Markdown documents for users and contributors, by their paths below the project's root.
+fn documents() -> BTreeMap<PathBuf, String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let in_docs = fs::read_dir(root.join("docs")).unwrap().map(|entry| entry.unwrap().path());
+    let files = in_docs.filter(|path| path.extension().is_some_and(|extension| extension == "md"));
+    let files = files.chain([root.join("README.md")]);
+    files.map(|path| (path.strip_prefix(root).unwrap().to_path_buf(), fs::read_to_string(&path).unwrap())).collect()
+}
+
+#[test]
+fn links_between_documents_lead_to_files_and_headings() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut count = 0;
+    for (path, text) in documents() {
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            if link.starts_with("http") {
+                continue;
+            }
+            let (file, heading) = link.split_once('#').map_or((link, None), |(file, heading)| (file, Some(heading)));
+            let target = if file.is_empty() { root.join(&path) } else { root.join(&path).parent().unwrap().join(file) };
+            let body = fs::read_to_string(&target);
+            assert!(body.is_ok(), "{} links to {link}, which is not a file", path.display());
+            let anchor = |line: &str| line.trim_start_matches('#').trim().to_lowercase().replace(' ', "-");
+            let is_there =
+                |name: &str| body.as_ref().unwrap().lines().any(|line| line.starts_with('#') && anchor(line) == name);
+            assert!(heading.is_none_or(is_there), "{} links to {link}, which has no such heading", path.display());
+            count += 1;
+        }
+    }
+    assert!(count > 20, "the links were found");
+}
+
+#[test]
+fn every_promise_of_security_names_a_test() {
+    let text = documents().remove(Path::new("docs/SECURITY.md")).unwrap();
+    let sources: Vec<String> = rust_files("src").into_values().chain(rust_files("tests").into_values()).collect();
+    let rows: Vec<&str> = text.lines().filter(|line| line.starts_with("| ") && line.contains('`')).collect();
+    assert!(rows.len() > 10, "the table was found");
+    for row in rows {
+        for name in row.split('|').nth(2).unwrap().split('`').skip(1).step_by(2) {
+            let head = format!("fn {name}()");
+            assert!(sources.iter().any(|source| source.contains(&head)), "{name} is not a test: {row}");
+        }
+    }
+}
+
+#[test]
+fn the_readme_is_short() {
+    let readme = documents().remove(Path::new("README.md")).unwrap();
+    assert!(readme.len() <= 9 << 10, "README.md has {} bytes", readme.len());
+}

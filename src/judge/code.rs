@@ -1,4 +1,4 @@
-//! The table of finding codes: one row each. Help, `imgarch explain`, SARIF rules, the README's page and the tests read it.
+//! The table of finding codes: one row each. Help, `imgarch explain`, SARIF rules, docs/codes.md and the tests read it.
 
 use std::fmt;
 use std::str::FromStr;

@@ -80,7 +80,7 @@ impl KubeError {
                 "name one by --kubeconfig or KUBECONFIG; without a cluster: imgarch nodes --profiles, and imgarch diagnose --log FILE",
             ),
             KubeError::Unauthorized { .. } => Some("log in again, then check with: kubectl auth whoami"),
-            KubeError::Forbidden { .. } => Some("the README's ClusterRole names the rights that imgarch reads with"),
+            KubeError::Forbidden { .. } => Some("docs/kubernetes.md has the role with the rights that imgarch needs"),
             _ => None,
         }
     }

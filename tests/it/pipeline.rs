@@ -1,5 +1,5 @@
 //! What a project pastes into its pipeline, run as far as one machine can: the action's installation, the project's own
-//! workflows, the hook of pre-commit, the README's jobs, the image of imgarch itself.
+//! workflows, the hook of pre-commit, the jobs of docs/ci.md, the image of imgarch itself.
 
 use crate::kit::program;
 use crate::kit::{engines, python};
@@ -45,9 +45,9 @@ fn shell(folder: &Path, script: &str, env: &[(&str, &str)]) -> (String, i32) {
     output(&mut command)
 }
 
-/// The code blocks of the README, with the line of text before each.
+/// The code blocks of docs/ci.md, with the line of text before each.
 fn blocks() -> Vec<(String, String)> {
-    let text = fs::read_to_string(root("README.md")).unwrap();
+    let text = fs::read_to_string(root("docs/ci.md")).unwrap();
     let mut blocks = Vec::new();
     let mut before = String::new();
     let mut lines = text.lines();
@@ -62,10 +62,10 @@ fn blocks() -> Vec<(String, String)> {
     blocks
 }
 
-/// The README's block under a heading that starts so.
+/// The block of docs/ci.md under a heading that starts with this.
 fn block(heading: &str) -> String {
     let found = blocks().into_iter().find(|(before, _)| before.starts_with(heading));
-    found.unwrap_or_else(|| panic!("the README has no {heading}")).1
+    found.unwrap_or_else(|| panic!("docs/ci.md has no {heading}")).1
 }
 
 fn yaml(text: &str) -> Value {
@@ -169,7 +169,7 @@ fn the_hook_of_pre_commit_stops_a_bad_dockerfile() {
     fs::write(work.join("Dockerfile"), "FROM scratch\nCOPY notes.txt /\n").unwrap();
     let (text, code) = run(&work);
     assert!(code == 0 && text.contains("Passed"), "{code}: {text}");
-    // Every hook that the README names is there, and takes the files that lint reads.
+    // Every hook that docs/ci.md names exists, and takes the files that lint reads.
     let hooks = yaml(&fs::read_to_string(root(".pre-commit-hooks.yaml")).unwrap());
     let named = yaml(&block("**pre-commit.**"));
     let named = named["repos"][0]["hooks"][0]["id"].as_str().unwrap();
@@ -177,7 +177,7 @@ fn the_hook_of_pre_commit_stops_a_bad_dockerfile() {
 }
 
 #[test]
-fn the_readme_s_gitlab_job_fails_on_the_bad_image_and_leaves_its_reports() {
+fn the_documented_gitlab_job_fails_on_the_bad_image_and_leaves_its_reports() {
     let job = yaml(&block("**GitLab.**"));
     let job = &job["imgarch"];
     let lines = |key: &str| -> Vec<String> {
@@ -199,7 +199,7 @@ fn the_readme_s_gitlab_job_fails_on_the_bad_image_and_leaves_its_reports() {
 }
 
 #[test]
-fn the_readme_s_jenkins_stage_fails_on_the_bad_image_and_leaves_its_reports() {
+fn the_documented_jenkins_stage_fails_on_the_bad_image_and_leaves_its_reports() {
     let text = block("**Jenkins**");
     let script = text.split("sh '").nth(1).unwrap().split('\'').next().unwrap();
     for (image, expected) in [("oci:good", 0), ("oci:bad", 1)] {
@@ -212,7 +212,7 @@ fn the_readme_s_jenkins_stage_fails_on_the_bad_image_and_leaves_its_reports() {
     }
 }
 
-/// Arguments of a container as the README gives them, with the project's own image in place.
+/// Arguments of a container as docs/ci.md has them, with the project's own image in place.
 fn arguments(container: &Value, image: &str) -> Vec<String> {
     assert!(container["image"].as_str().unwrap().starts_with("ghcr.io/imgarch/imgarch:v"));
     assert!(container["command"].is_null(), "the image has no shell");
@@ -222,7 +222,7 @@ fn arguments(container: &Value, image: &str) -> Vec<String> {
 }
 
 #[test]
-fn the_readme_s_kubernetes_jobs_fail_on_the_bad_image() {
+fn the_documented_kubernetes_jobs_fail_on_the_bad_image() {
     let task = yaml(&block("**Tekton.**"));
     let job = yaml(&block("**Argo CD and Helm**"));
     let containers = [&task["spec"]["steps"][0], &job["spec"]["template"]["spec"]["containers"][0]];
