@@ -12,7 +12,7 @@ use crate::report::rules::RuleId;
 /// Explains one code, or lists them all.
 #[derive(Debug, clap::Args)]
 pub struct ExplainArgs {
-    /// A finding's code, as in `error[entrypoint-wrong-arch]`; none lists all.
+    /// A finding's code, as in `error[entrypoint-wrong-arch]`, or words to search for; without it, all codes are listed.
     code: Option<String>,
     /// Print a page of the documentation as Markdown: all codes, or all rules of `imgarch lint`.
     #[arg(long, value_name = "PAGE", conflicts_with = "code", num_args = 0..=1, require_equals = true,
@@ -39,7 +39,7 @@ pub fn run(args: &ExplainArgs, out: &mut dyn Write) -> Result<u8, CliError> {
 fn explain(args: &ExplainArgs, out: &mut dyn Write) -> Result<(), CliError> {
     let Some(name) = &args.code else { return Ok(write_list(out)?) };
     match RuleId::parse(name) {
-        None => Err(unknown(name)),
+        None => search(name, out),
         Some(RuleId::Scan(code)) => Ok(write_row(code.row(), out)?),
         Some(RuleId::Lint(code)) => Ok(write_rule(code.rule(), out)?),
         Some(rule @ (RuleId::CouldNotTell | RuleId::NotChecked)) => Ok(write_unread(rule, out)?),
@@ -54,12 +54,30 @@ fn write_unread(rule: RuleId, out: &mut dyn Write) -> std::io::Result<()> {
     rule.cure().map_or(Ok(()), |cure| writeln!(out, "  cure   {cure}"))
 }
 
-fn unknown(name: &str) -> CliError {
-    let names = CODES.iter().map(|row| row.name).chain(RULES.iter().map(|rule| rule.name));
-    let near = names.filter(|known| known.contains(name) || name.contains(known));
-    let near: Vec<&str> = near.collect();
-    let hint = if near.is_empty() { "imgarch explain".to_string() } else { format!("imgarch explain {}", near[0]) };
-    CliError::Usage { text: format!("unknown finding code {name:?}"), hint: Some(hint) }
+/// Lists the codes and rules whose texts contain every word.
+fn search(text: &str, out: &mut dyn Write) -> Result<(), CliError> {
+    let words: Vec<String> = text.to_lowercase().split_whitespace().map(str::to_string).collect();
+    let has_all = |texts: [&str; 4]| {
+        let texts = texts.join(" ").to_lowercase();
+        !words.is_empty() && words.iter().all(|word| texts.contains(word))
+    };
+    let mut found = Vec::new();
+    for row in CODES.iter().filter(|row| has_all([row.name, row.title, row.why, row.cure])) {
+        found.push((row.name, row.severity, row.title));
+    }
+    for rule in RULES.iter().filter(|rule| has_all([rule.name, rule.title, rule.help, ""])) {
+        found.push((rule.name, rule.severity, rule.title));
+    }
+    if found.is_empty() {
+        return Err(CliError::Usage {
+            text: format!("unknown finding code {text:?}, and no explanation contains it"),
+            hint: Some("list all codes: imgarch explain".to_string()),
+        });
+    }
+    for (name, severity, title) in found {
+        writeln!(out, "{name:32} {:8} {title}", severity.word())?;
+    }
+    Ok(())
 }
 
 fn write_row(row: &CodeRow, out: &mut dyn Write) -> std::io::Result<()> {

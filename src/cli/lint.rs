@@ -54,6 +54,9 @@ pub struct LintArgs {
     dry_run: bool,
     #[arg(long, value_name = "NAME[=FILE]", default_value = "table", help = report::Format::help())]
     format: Vec<String>,
+    /// Write the report to this file instead of standard output.
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
     /// The least severe finding that makes the exit code 1.
     #[arg(long, value_enum, default_value_t = LintFailOn::Error)]
     fail_on: LintFailOn,
@@ -78,7 +81,7 @@ pub fn run(
     out: &mut dyn Write,
 ) -> Result<u8, CliError> {
     let started = Instant::now();
-    let outputs = outputs(&args.format, report::Format::parse, &report::Format::names())?;
+    let outputs = outputs(&args.format, args.output.as_deref(), report::Format::parse, &report::Format::names())?;
     // Only beside the text may a diff stand on standard output.
     let shows_diff = !outputs.iter().any(|(format, path)| path.is_none() && *format != report::Format::Table);
     let platforms =

@@ -18,6 +18,7 @@ mod lint;
 mod nodes;
 mod opening;
 mod outputs;
+mod peers;
 pub mod plugin;
 mod progress;
 mod rebuild;
@@ -105,8 +106,8 @@ enum Command {
     Schema,
     /// Print a completion script for a shell.
     Completions(tools::CompletionsArgs),
-    /// Print the manual page.
-    Man,
+    /// Print the manual page, or write one page per command.
+    Man(tools::ManArgs),
 }
 
 /// Why a command did not come to a report.
@@ -166,6 +167,6 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<u8, CliError> {
         Command::Config(config) => config::run(&config, environment, out),
         Command::Schema => Ok(tools::schema(out)?),
         Command::Completions(completions) => Ok(tools::completions(&completions, out)?),
-        Command::Man => Ok(tools::man(out)?),
+        Command::Man(man) => Ok(tools::man(&man, out)?),
     }
 }

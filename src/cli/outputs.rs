@@ -1,15 +1,17 @@
 //! Where formats go: `--format NAME` is standard output, `--format NAME=FILE` a file.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::CliError;
 
 /// A format and its file; `None` is standard output.
 pub type Output<F> = (F, Option<PathBuf>);
 
-/// Reads the texts of `--format`. `names` are what `parse` takes.
+/// Reads the texts of `--format`, and of `--output`, which is the file of the one format that has none. `names` are what
+/// `parse` takes.
 pub fn outputs<F>(
     formats: &[String],
+    output: Option<&Path>,
     parse: fn(&str) -> Option<F>,
     names: &[&str],
 ) -> Result<Vec<Output<F>>, CliError> {
@@ -21,6 +23,17 @@ pub fn outputs<F>(
             hint: Some(format!("formats are {}", names.join(", "))),
         })?;
         outputs.push((format, path));
+    }
+    if let Some(file) = output {
+        match outputs.iter_mut().filter(|(_, path)| path.is_none()).collect::<Vec<_>>().as_mut_slice() {
+            [(_, path)] => *path = Some(file.to_path_buf()),
+            _ => {
+                return Err(CliError::Usage {
+                    text: "--output is the file of one format".to_string(),
+                    hint: Some("give each format its file: --format json=report.json".to_string()),
+                });
+            }
+        }
     }
     if outputs.iter().filter(|(_, path)| path.is_none()).count() > 1 {
         return Err(CliError::usage(
@@ -35,4 +48,26 @@ pub fn outputs<F>(
 pub enum AnswerFormat {
     Text,
     Json,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::Format;
+
+    fn files(formats: &[&str], output: Option<&str>) -> Result<Vec<Option<PathBuf>>, String> {
+        let formats: Vec<String> = formats.iter().map(|text| text.to_string()).collect();
+        let outputs = outputs(&formats, output.map(Path::new), Format::parse, &Format::names());
+        outputs.map(|all| all.into_iter().map(|(_, path)| path).collect()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn an_output_is_the_file_of_the_one_format_without_one() {
+        assert_eq!(files(&["json"], None).unwrap(), [None]);
+        assert_eq!(files(&["json"], Some("a.json")).unwrap(), [Some(PathBuf::from("a.json"))]);
+        let both = files(&["table", "json=b.json"], Some("a.txt")).unwrap();
+        assert_eq!(both, [Some(PathBuf::from("a.txt")), Some(PathBuf::from("b.json"))]);
+        assert!(files(&["table", "json"], Some("a.txt")).unwrap_err().contains("--output"));
+        assert!(files(&["json=b.json"], Some("a.txt")).unwrap_err().contains("--output"));
+    }
 }

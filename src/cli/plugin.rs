@@ -9,7 +9,7 @@ use std::path::Path;
 
 use clap::{CommandFactory, FromArgMatches};
 
-use super::{Args, CliError};
+use super::{Args, CliError, peers};
 
 /// The command line that started this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +52,7 @@ const METADATA: &str = "docker-cli-plugin-metadata";
 /// Reads the command line. Help and wrong usage end the process, as clap does.
 ///
 /// # Errors
-/// Docker's own flags before `imgarch`: they would have no effect.
+/// Docker's own flags before `imgarch`, which would have no effect, and flags of other scanners.
 pub fn invocation(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation, CliError> {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let host = arguments.first().map_or(Host::None, |program| Host::from_program(program));
@@ -64,7 +64,10 @@ pub fn invocation(arguments: impl IntoIterator<Item = OsString>) -> Result<Invoc
     if host != Host::None {
         command = command.bin_name(host.command()).name(host.command());
     }
-    let matches = command.get_matches_from(words);
+    let matches = match command.try_get_matches_from(words) {
+        Ok(matches) => matches,
+        Err(error) => return Err(peers::answer(&error).unwrap_or_else(|| error.exit())),
+    };
     Ok(Invocation::Run(Box::new(Args::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()))))
 }
 

@@ -50,6 +50,9 @@ pub struct ScanArgs {
     arg: Vec<String>,
     #[arg(long, value_name = "NAME[=FILE]", default_value = "table", help = Format::help())]
     format: Vec<String>,
+    /// Write the report to this file instead of standard output.
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
     /// The least severe finding that makes the exit code 1 [default: error].
     #[arg(long, value_enum)]
     fail_on: Option<FailOnArg>,
@@ -129,7 +132,7 @@ pub fn run(
     out: &mut dyn Write,
 ) -> Result<u8, CliError> {
     let started = Instant::now();
-    let outputs = outputs(&args.format, Format::parse, &Format::names())?;
+    let outputs = outputs(&args.format, args.output.as_deref(), Format::parse, &Format::names())?;
     let images = images(args)?;
     let typed = Typed {
         targets: args.target.clone(),

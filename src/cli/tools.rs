@@ -1,6 +1,7 @@
 //! Completions, manual page and schema: all made from the one definition.
 
 use std::io::Write;
+use std::path::PathBuf;
 
 use clap::CommandFactory;
 
@@ -12,6 +13,13 @@ pub struct CompletionsArgs {
     /// The shell.
     #[arg(value_enum)]
     shell: clap_complete::Shell,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct ManArgs {
+    /// Write a page for every command into this directory, which is created if needed.
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
 }
 
 pub fn schema(out: &mut dyn Write) -> std::io::Result<u8> {
@@ -26,7 +34,13 @@ pub fn completions(args: &CompletionsArgs, out: &mut dyn Write) -> std::io::Resu
     Ok(0)
 }
 
-pub fn man(out: &mut dyn Write) -> std::io::Result<u8> {
-    clap_mangen::Man::new(Args::command()).render(out)?;
+pub fn man(args: &ManArgs, out: &mut dyn Write) -> std::io::Result<u8> {
+    match &args.dir {
+        None => clap_mangen::Man::new(Args::command()).render(out)?,
+        Some(dir) => {
+            std::fs::create_dir_all(dir)?;
+            clap_mangen::generate_to(Args::command(), dir)?;
+        }
+    }
     Ok(0)
 }

@@ -293,7 +293,7 @@ fn usage_errors_are_exit_code_2_and_name_what_is_wrong() {
         (&["scan"], "IMAGE"),
         (&["scan", "-", "--images-from", "-"], "more than once"),
         (&["scan", "--images-from", "testdata/none-such"], "testdata/none-such"),
-        (&["explain", "nonsense"], "nonsense"),
+        (&["explain", "none-such"], "none-such"),
     ] {
         let output = imgarch(arguments);
         let text = String::from_utf8_lossy(&output.stderr).into_owned();

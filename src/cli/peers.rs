@@ -1,0 +1,90 @@
+//! Flags of other scanners that users type out of habit, and what to type instead.
+//! Sources: `trivy image --help`, `grype --help`, `docker scout cves --help`.
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+
+use super::CliError;
+
+/// One flag of another tool.
+struct PeerFlag {
+    names: &'static [&'static str],
+    instead: &'static str,
+}
+
+const PEER_FLAGS: &[PeerFlag] = &[
+    PeerFlag {
+        names: &["--severity", "--only-severity", "--severity-cutoff"],
+        instead: "--fail-on error|warning|never chooses what fails the run; every finding is shown",
+    },
+    PeerFlag {
+        names: &["--exit-code", "--exit-on-eol"],
+        instead: "findings exit with 1 without a flag; --fail-on never does not fail on findings",
+    },
+    PeerFlag {
+        names: &["--all-platforms", "--platforms"],
+        instead: "every platform is read without a flag; --platform OS/ARCH, repeated, reads only those",
+    },
+    PeerFlag {
+        names: &["--ignore-unfixed", "--only-fixed", "--ignore-status"],
+        instead: "findings have no fix state; --baseline FILE accepts known ones, [[ignore]] in .imgarch.toml single ones",
+    },
+    PeerFlag {
+        names: &["--ignorefile", "--ignore-policy", "--skip-files", "--skip-dirs", "--exclude"],
+        instead: "[[ignore]] in .imgarch.toml, with code, path, package or image, and a reason",
+    },
+    PeerFlag {
+        names: &["--input", "--file", "--tar"],
+        instead: "name the archive or directory as IMAGE: imgarch scan image.tar",
+    },
+    PeerFlag { names: &["--json"], instead: "--format json" },
+    PeerFlag { names: &["--sarif"], instead: "--format sarif" },
+    PeerFlag { names: &["--no-progress", "--silent"], instead: "--quiet" },
+    PeerFlag { names: &["--debug"], instead: "--verbose, or -vv" },
+    PeerFlag { names: &["--cache-dir"], instead: "the variable IMGARCH_CACHE_DIR" },
+    PeerFlag { names: &["--skip-tls-verify", "--insecure-skip-tls-verify", "--tls-verify"], instead: "--insecure" },
+    PeerFlag { names: &["--arch", "--architecture"], instead: "--platform linux/ARCH" },
+];
+
+/// What to answer to wrong usage that another tool's flag explains. `None`: clap's own words are best.
+pub fn answer(error: &clap::Error) -> Option<CliError> {
+    let (ErrorKind::UnknownArgument, Some(ContextValue::String(argument))) =
+        (error.kind(), error.get(ContextKind::InvalidArg))
+    else {
+        return None;
+    };
+    let name = argument.split('=').next().unwrap_or(argument);
+    let row = PEER_FLAGS.iter().find(|row| row.names.contains(&name))?;
+    Some(CliError::Usage {
+        text: format!("unknown argument {name}"),
+        hint: Some(format!("imgarch has another way: {}", row.instead)),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+    use crate::cli::Args;
+
+    fn refused(words: &[&str]) -> Option<CliError> {
+        answer(&Args::command().try_get_matches_from(words).unwrap_err())
+    }
+
+    #[test]
+    fn a_flag_of_another_scanner_is_answered_with_ours() {
+        let error = refused(&["imgarch", "scan", "--severity=HIGH", "x"]).unwrap();
+        assert_eq!((error.to_string().as_str(), error.exit_code()), ("unknown argument --severity", 2));
+        assert!(error.hint().unwrap().contains("--fail-on"));
+        assert!(refused(&["imgarch", "scan", "--nonsense", "x"]).is_none());
+    }
+
+    #[test]
+    fn no_flag_of_ours_is_in_the_table() {
+        for row in PEER_FLAGS {
+            for name in row.names {
+                assert!(refused(&["imgarch", "scan", name, "x"]).is_some(), "scan takes {name}");
+            }
+        }
+    }
+}
