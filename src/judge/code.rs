@@ -41,7 +41,7 @@ pub struct CodeRow {
     pub name: &'static str,
     /// The severity where nothing makes it better or worse.
     pub severity: Severity,
-    /// One line: what is the matter.
+    /// One-line summary of the problem.
     pub title: &'static str,
     /// What happens on the node because of it.
     pub why: &'static str,
@@ -71,15 +71,15 @@ codes! {
     EntrypointNotFound "entrypoint-not-found" Error,
         "the program that the container starts is not in the image",
         "the runtime refuses to create the container: `no such file or directory` or `executable file not found in $PATH`",
-        "copy the program into the image at that path, or mend ENTRYPOINT, CMD or PATH";
+        "copy the program into the image at that path, or fix ENTRYPOINT, CMD or PATH";
     EntrypointNotExecutable "entrypoint-not-executable" Error,
         "the program that the container starts may not be executed",
         "the runtime refuses to create the container: `permission denied`",
         "set the execute bit in the build: COPY --chmod=0755, or RUN chmod +x";
     EntrypointNotAProgram "entrypoint-not-a-program" Error,
-        "the file that the container starts is no Linux program",
+        "the file that the container starts is not a Linux program",
         "execve returns ENOEXEC: the container's log says `exec format error`",
-        "put the program itself there: see what the file is, and how the build came by it";
+        "copy the program itself there: check what the file is and which build step wrote it";
     EntrypointBadScript "entrypoint-bad-script" Error,
         "the script that the container starts cannot be run by the kernel",
         "the kernel reads the first line byte for byte: a carriage return, a byte order mark or a missing interpreter ends in `no such file or directory` or `exec format error`, and several options are one argument, which shells refuse",
@@ -111,19 +111,19 @@ codes! {
     EntrypointCapabilities "entrypoint-capabilities" Error,
         "the container's program has file capabilities that its container is not granted",
         "execve returns EPERM: the container's log says `operation not permitted`",
-        "grant them (docker run --cap-add, securityContext.capabilities.add), or take them off the file: setcap -r";
+        "grant them (docker run --cap-add, securityContext.capabilities.add), or remove them from the file: setcap -r";
     EntrypointUnknown "entrypoint-unknown" Warning,
-        "whether the container's program starts could not be told",
-        "a fact that decides it is not known",
+        "imgarch could not determine whether the container's program starts",
+        "a fact that decides is missing",
         "state what is missing with --target, for example --target linux/arm64,aarch32=no,page=64k";
     EntrypointCpuDoubt "entrypoint-cpu-doubt" Warning,
         "the container's program may need a newer CPU or smaller pages than the target has",
-        "what the file says suggests it but does not prove it",
+        "the file suggests it but does not prove it",
         "build for the oldest CPU and the largest page size it must run on, or state the target";
     ScriptLineFails "script-line-fails" Note,
         "a line of a script on the entry chain would fail, and the script goes on",
-        "what the line was to do is not done; scripts often try what need not be there",
-        "see the line: install what it calls, or leave it out";
+        "the line has no effect; scripts often call programs that are optional",
+        "install what the line calls, or remove the line";
     WhollyAnotherArchitecture "wholly-another-architecture" Error,
         "every program in the image is for another architecture than both the index and the config declare",
         "nothing in the image starts on the platform it is labelled for: `exec format error`",
@@ -145,7 +145,7 @@ codes! {
         "whatever calls it gets `exec format error`",
         "download or build it for TARGETARCH";
     ForeignExtension "foreign-extension" Error,
-        "an extension module of an installed language run-time is for another architecture",
+        "an extension module of an installed language runtime is for another architecture",
         "importing or requiring it fails at run time: `cannot open shared object file`, `invalid ELF header`",
         "install the package on, or for, the target platform; do not copy node_modules or site-packages from a host";
     ForeignCalled "foreign-called" Error,
@@ -153,15 +153,15 @@ codes! {
         "the script fails at that line: `exec format error`",
         "download or build it for TARGETARCH";
     CalledNotAProgram "called-not-a-program" Error,
-        "a file that a script on the entry chain or a health check calls is no Linux program",
-        "the script fails at that line: `exec format error`, `not found`, or nonsense of a shell that takes it for a script",
+        "a file that a script on the entry chain or a health check calls is not a Linux program",
+        "the script fails at that line: `exec format error`, `not found`, or a syntax error from a shell that tries to run it as a script",
         "see what the file is: a failed download, a Git LFS pointer, a macOS or Windows program";
     BrokenExtension "broken-extension" Error,
-        "an extension module of an installed language run-time is no Linux library",
+        "an extension module of an installed language runtime is not a Linux library",
         "importing or requiring it fails at run time: `invalid ELF header`, `file too short`",
         "install the package inside the image's own platform; see what the file is: a pointer, a failed download, a Mac's build";
     ExtensionCpuLevel "extension-cpu-level" Error,
-        "a module of an installed language run-time needs a newer CPU than the target has",
+        "a module of an installed language runtime needs a newer CPU than the target has",
         "loading it ends the process: illegal instruction, exit code 132",
         "install a build of the package for older CPUs or an older version of it, give the virtual machine another CPU type (host or x86-64-v3 instead of kvm64), or keep the workload off such nodes";
     ProgramNoLoader "program-no-loader" Error,
@@ -171,7 +171,7 @@ codes! {
     ForeignConfigured "foreign-configured" Error,
         "a program or library that configuration or the environment names is for another architecture",
         "what reads that configuration fails when it runs or loads the file: `exec format error`, `cannot open shared object file`",
-        "install the file for this platform, or take its name out of the configuration";
+        "install the file for this platform, or remove it from the configuration";
     BrokenConfigured "broken-configured" Error,
         "a file that configuration or the environment names as a program or library is not one for Linux",
         "what reads that configuration fails when it runs or loads the file: `exec format error`, `invalid ELF header`, `file too short`",
@@ -195,7 +195,7 @@ codes! {
     ForeignFile "foreign-file" Warning,
         "a program or library for another architecture, not known to be used",
         "it fails if anything runs it",
-        "leave it out of this platform's image, or say that it is meant to be there: ignore this path";
+        "leave it out of this platform's image, or ignore this path if it is intended";
     BadProgramOnPath "bad-program-on-path" Warning,
         "a file on PATH has the execute bit, but no Linux kernel runs it",
         "whatever calls it gets `exec format error`",
@@ -203,7 +203,7 @@ codes! {
     HealthcheckFails "healthcheck-fails" Warning,
         "the HEALTHCHECK command cannot run",
         "the container is reported unhealthy although it works",
-        "mend the command, or have its program in the image for this platform";
+        "fix the command, or install its program for this platform";
     NoPlatformForTarget "no-platform-for-target" Error,
         "the index offers nothing that a target's engine would take",
         "the node cannot pull it: ErrImagePull, `no match for platform in manifest`",
@@ -234,12 +234,12 @@ codes! {
         "name the program with --entrypoint to have it judged";
     HardLinkAcrossLayers "hard-link-across-layers" Warning,
         "a layer has a hard link to a file that is not before it in the same layer",
-        "docker, containerd and podman on overlayfs, their usual driver, unpack each layer into a folder of its own and fail: `link ...: no such file or directory`; other drivers unpack it where the file is in a lower layer, and none does where it comes later in the same one, which is an error",
+        "docker, containerd and podman on overlayfs, their usual driver, unpack each layer into its own directory and fail: `link ...: no such file or directory`; other drivers unpack it where the file is in a lower layer, and none does where it comes later in the same one, which is an error",
         "build the image with a tool that writes a linked file into each layer that links to it, or copy instead of linking";
     OddLayer "odd-layer" Warning,
         "a layer's archive holds something that engines refuse or leave out",
         "an engine may fail to unpack the layer, or unpack less than the image's builder meant",
-        "build the layer again, with names that stay within the root and nothing behind the compressed stream";
+        "build the layer again, with names that stay within the root and no bytes after the compressed stream";
     HardLinkToNothing "hard-link-to-nothing" Error,
         "a layer has a hard link to a file that is in no layer below it",
         "engines fail to unpack such a layer",
