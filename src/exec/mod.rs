@@ -84,6 +84,12 @@ fn ask(rootfs: &RootFs<FileKind>, call: &Exec, node: &Node, reach: Reach) -> Tra
 
 /// One run with every property of the node taken one way or the other.
 fn run(question: &Question<'_>, flip: Option<Flip>) -> (Trace, Asked) {
+    let (outcome, as_root, log) = run_logged(question, flip);
+    let Log { steps, doubts, says, followed, risks, visited, asked, .. } = log;
+    (Trace { outcome, steps, doubts, says, followed, risks, visited, as_root }.shown(), asked)
+}
+
+fn run_logged(question: &Question<'_>, flip: Option<Flip>) -> (Outcome, AsRoot, Log) {
     let Question { rootfs, call, node, kernel, reach } = *question;
     let (who, refusal) = match Who::parse(&call.user, rootfs) {
         Ok(who) => (who, None),
@@ -110,8 +116,15 @@ fn run(question: &Question<'_>, flip: Option<Flip>) -> (Trace, Asked) {
     };
     let is_failure = matches!(outcome, Outcome::Fails { .. });
     let as_root = if is_failure { lookup::as_root(&as_root, &mut Log::default(), call) } else { AsRoot::default() };
-    let Log { steps, doubts, says, followed, risks, visited, asked, .. } = log;
-    (Trace { outcome, steps, doubts, says, followed, risks, visited, as_root }.shown(), asked)
+    (outcome, as_root, log)
+}
+
+/// What following `call` costs: the interpreter's steps and bytes.
+#[cfg(test)]
+fn cost(rootfs: &RootFs<FileKind>, call: &Exec, node: &Node) -> (usize, usize) {
+    let question = Question { rootfs, call, node, kernel: compat::kernel(node.arch), reach: Reach::Chain };
+    let (_, _, log) = run_logged(&question, None);
+    (log.budget.steps, log.budget.bytes)
 }
 
 fn start(machine: &Machine<'_>, log: &mut Log, path: &[u8], call: &Exec, reach: Reach) -> Outcome {

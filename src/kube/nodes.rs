@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::object::NodeObject;
-use crate::platform::{Arch, Engine, Fact, Isa, Node, Platform, Profile, Target, cpu, kernel, profile};
+use crate::platform::{Arch, CpuFeature, Engine, Fact, Isa, Node, Platform, Profile, Target, cpu, kernel, profile};
 
 /// Nodes that are alike in everything that decides whether a program starts.
 #[derive(Clone, Debug)]
@@ -120,6 +120,7 @@ fn one(object: &NodeObject) -> Result<Group, String> {
         node.isa = Fact::Known(isa);
         level_source = "NFD labels".to_string();
     }
+    node.features.present.extend(nfd_features(arch, labels));
     let engine = Engine::of_runtime(&info.container_runtime_version);
     let name = match &instance_type {
         Some(instance_type) => instance_type.clone(),
@@ -171,6 +172,18 @@ fn nfd_level(arch: Arch, labels: &BTreeMap<String, String>) -> Option<Isa> {
         }
         _ => None,
     }
+}
+
+/// The features that Node Feature Discovery shows. One without a label may be hidden by NFD's deny list, so it stays unknown.
+/// Source: github.com/klauspost/cpuid, `flagNames`, whose spellings differ from the kernel's for the first three.
+fn nfd_features(arch: Arch, labels: &BTreeMap<String, String>) -> impl Iterator<Item = CpuFeature> {
+    let shown = labels.iter().filter(|(_, value)| *value == "true");
+    shown.filter_map(|(key, _)| key.strip_prefix(NFD_CPUID)).filter_map(move |name| match (arch, name) {
+        (Arch::Amd64, "FMA3") => Some(CpuFeature::Fma),
+        (Arch::Amd64, "CLMUL") => Some(CpuFeature::Pclmulqdq),
+        (Arch::Amd64, "SSE4") => Some(CpuFeature::Sse41),
+        _ => CpuFeature::parse(arch, name),
+    })
 }
 
 #[cfg(test)]

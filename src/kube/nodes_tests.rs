@@ -127,6 +127,10 @@ fn a_talos_node_with_nfd_labels_says_its_level() {
     let info = ["amd64", "6.12.43-talos", "Talos (v1.11.0)", "containerd://2.1.4"];
     let group = only(node("talos-1", labels.clone(), info, json!({})));
     assert_eq!((group.target.node.isa, group.level_source.as_str()), (Fact::Known(Isa::X86(2)), "NFD labels"));
+    let features = &group.target.node.features;
+    let level = group.target.node.isa;
+    assert_eq!(features.has(CpuFeature::Avx2, level), Fact::Known(true), "a label shows what v2 does not have");
+    assert_eq!(features.has(CpuFeature::Fma, level), Fact::Known(false));
     labels["feature.node.kubernetes.io/cpu-cpuid.X86_64_V1"] = json!("false");
     labels["feature.node.kubernetes.io/cpu-cpuid.X86_64_V2"] = json!("false");
     assert_eq!(only(node("t", labels.clone(), info, json!({}))).target.node.isa, Fact::Unknown, "AVX2 alone is not v3");
