@@ -126,6 +126,10 @@ impl Interpreter<'_, '_, '_> {
 
     fn parameter(&mut self, state: &mut State, parameter: &Parameter, is_quoted: bool, pieces: &mut Vec<Piece>) {
         let splits = !is_quoted;
+        if self.log.budget.bytes > MAX_BYTES {
+            // Not even a copy is affordable.
+            return pieces.push(Piece::Text { text: HOLE.to_string(), is_quoted, splits });
+        }
         let looked = self.look_up(state, parameter);
         let is_list = matches!(parameter.index, Some(Index::At)) || parameter.name == "@";
         let looked = match (looked, &parameter.operation) {
