@@ -1,7 +1,7 @@
 //! YAML and JSON with the place of each node, which serde's readers drop. Merge keys and aliases are followed. Without the
 //! places it is JSON: [`Node::to_json`].
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use granit_parser::{Event, Parser, ScalarStyle, StructureStyle};
@@ -235,6 +235,15 @@ impl Node {
                 map.insert(key.to_string(), value.to_json());
             }
         }
+    }
+
+    /// The first key that a mapping below here has twice; merge keys may be.
+    pub fn duplicate_key(&self) -> Option<&str> {
+        let mut known = HashSet::new();
+        let keys = self.pairs().iter().filter_map(|(key, _)| key.text());
+        let own = keys.filter(|key| *key != "<<").find(|key| !known.insert(*key));
+        let values = self.pairs().iter().map(|(_, value)| value);
+        own.or_else(|| values.chain(self.items()).find_map(Node::duplicate_key))
     }
 
     /// The bytes of a scalar without its quotes.

@@ -131,10 +131,11 @@ fn of_log(
     let target_name = target.as_ref().map(|target| target.name.as_str());
     let (mut image, mut file) = (None, None);
     if let Some(name) = args.image.as_deref().filter(|_| !args.no_image) {
-        let report = read(name, CallOverride { entrypoint: given, args: None })?;
+        let report = read(name, CallOverride { entrypoint: given, ..CallOverride::default() })?;
         // The file that the log names is judged by itself where the start path does not lead through it.
         if let Some(path) = file::to_judge(symptoms, &report, target_name) {
-            file = Some(read(name, CallOverride { entrypoint: Some(vec![path]), args: Some(Vec::new()) })?);
+            let call = CallOverride { entrypoint: Some(vec![path]), args: Some(Vec::new()), ..CallOverride::default() };
+            file = Some(read(name, call)?);
         }
         image = Some(report);
     }

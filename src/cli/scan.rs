@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -11,12 +11,14 @@ use super::progress::Progress;
 use super::settings::{self, Settings, Typed};
 use super::{CliError, Environment, Terminal, attest, cache, deadline, gate, opening, targets};
 use crate::judge::facts::purpose;
+use crate::kube::compose::Outside;
 use crate::kube::object::NodeObject;
 use crate::kube::{self, Nodes, Survey, Use, manifest};
 use crate::platform::{Platform, Target};
 use crate::report::escape::plural;
 use crate::report::{self, Format, Style};
-use crate::scan::{self, CallOverride, FailOn, ImageReport, Mounts, Options, Report, Watch};
+use crate::scan::{self, CallOverride, FailOn, ImageReport, Mounts, Options, Problem, Report, Watch};
+use crate::source::Origin;
 use crate::source::input::Opener;
 use crate::source::transport::TRANSPORTS;
 
@@ -27,9 +29,9 @@ pub struct ScanArgs {
     /// Images to scan.
     #[arg(value_name = "IMAGE", required_unless_present_any = ["images_from", "manifest"])]
     images: Vec<String>,
-    /// Scan what a manifest runs: Kubernetes objects (Helm's and kustomize's output too) or a Compose file, with its
-    /// commands and arguments; `-` is standard input; repeatable. With nodes as targets (k8s, nodes.json), each image is
-    /// judged on those that nodeSelector, affinity and tolerations leave.
+    /// Scan what a manifest runs: Kubernetes objects of any kind (Helm's and kustomize's output too) or a Compose file,
+    /// started as its spec states; `-` is stdin; repeatable. With nodes as targets (k8s, nodes.json), each image is judged
+    /// on those that nodeSelector, affinity and tolerations leave; without, on the platforms that they name.
     #[arg(long, short = 'f', value_name = "FILE")]
     manifest: Vec<PathBuf>,
     /// Read image names from a file, one a line; `-` is standard input. `#` starts a comment.
@@ -180,6 +182,32 @@ pub fn run(
 /// A rendered chart of the largest projects has some 10 MiB.
 const MANIFEST_BYTES: u64 = 64 << 20;
 
+/// Reads a file that a Compose file refers to.
+fn read_other(path: &Path) -> Result<String, String> {
+    if path.as_os_str() == "-" {
+        return Err("standard input is not a file of the project".to_string());
+    }
+    targets::read_text(path, MANIFEST_BYTES).map_err(|error| error.to_string())
+}
+
+/// Objects that are named; the rest is counted.
+const NAMED_OBJECTS: usize = 10;
+
+/// A file that names images which are not read: it could not be told whether they run.
+fn names_unread(file: &str, objects: &[String]) -> ImageReport {
+    let named = objects.iter().take(NAMED_OBJECTS).cloned().collect::<Vec<_>>().join(", ");
+    let more = match objects.len().saturating_sub(NAMED_OBJECTS) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let verb = if objects.len() == 1 { "names" } else { "name" };
+    let text = format!("{} {verb} images that imgarch does not read: {named}{more}", plural(objects.len(), "object"));
+    let hint = "render the manifest with its values filled in, or scan these images by name".to_string();
+    let mut report = ImageReport::new(file, Origin::Unopened);
+    report.problems.push(Problem::new(text, Some(hint)));
+    report
+}
+
 /// Files of Kubernetes objects or Compose services, and the targets for what they run.
 struct Manifests<'a> {
     files: &'a [PathBuf],
@@ -205,26 +233,36 @@ impl Manifests<'_> {
             }
         }
         let nodes = crate::kube::nodes::group(&objects);
-        let uses = self.uses(&objects, &nodes, environment, terminal)?;
+        let mut unread = Vec::new();
+        let uses = self.uses(&objects, &nodes, environment, terminal, &mut unread)?;
         let options = Options { targets: others, ..options };
-        Ok(judge_uses(opener, settings, terminal, uses, &nodes, &options).report)
+        let mut report = judge_uses(opener, settings, terminal, uses, &nodes, &options).report;
+        report.images.append(&mut unread);
+        Ok(report)
     }
 
-    /// What the manifests run. Without nodes, each platform of an image is judged as it is declared.
+    /// What the manifests run. Without nodes, each platform that a pod's own constraints leave is judged as it is declared.
+    /// `unread` takes a report of each file that names images which are not read.
     fn uses(
         &self,
         objects: &[NodeObject],
         nodes: &Nodes,
         environment: &Environment,
         terminal: &Terminal,
+        unread: &mut Vec<ImageReport>,
     ) -> Result<Vec<Use>, CliError> {
         let variable = |name: &str| environment.text(name);
         let mut survey = Survey::default();
         for file in self.files {
             let text = targets::read_text(file, MANIFEST_BYTES)?;
             let name = if file.as_os_str() == "-" { "standard input".to_string() } else { file.display().to_string() };
-            let read = manifest::read(&name, &text, &variable).map_err(|error| CliError::usage(error.to_string()))?;
-            if read.workloads.is_empty() {
+            let directory = file.parent().map(Path::to_path_buf).unwrap_or_default();
+            let outside = Outside { variable: &variable, directory, read: &read_other };
+            let read = manifest::read(&name, &text, &outside).map_err(|error| CliError::usage(error.to_string()))?;
+            terminal.notes(&read.notes);
+            if !read.unread.is_empty() {
+                unread.push(names_unread(&name, &read.unread));
+            } else if read.workloads.is_empty() {
                 terminal.note(&format!("{name} runs no image: {} read", plural(read.others, "object")));
             }
             for workload in &read.workloads {
@@ -368,7 +406,7 @@ fn options(
     Ok(Options {
         platforms,
         targets,
-        call: CallOverride { entrypoint: given(&args.entrypoint), args: given(&args.arg) },
+        call: CallOverride { entrypoint: given(&args.entrypoint), args: given(&args.arg), ..CallOverride::default() },
         rules_off: args.off.iter().cloned().collect::<BTreeSet<_>>(),
         dockerfile,
         mounts: if args.cross_file_systems { Mounts::Followed } else { Mounts::LeftOut },

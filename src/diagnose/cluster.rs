@@ -215,11 +215,13 @@ fn answer_case(sources: &Sources<'_>, case: &Case, title: Option<&str>, notes: &
     let (mut report, mut file) = (None, None);
     if let Some(read) = sources.read.filter(|_| !is_about_platforms(&case.symptoms)) {
         let read = |call| read(&image, target.iter().cloned().collect(), call);
-        let found = read(CallOverride { entrypoint: container.command.clone(), args: container.args.clone() });
+        let found = read(container.call.clone());
         notes.extend(found.problems.iter().map(|problem| format!("{image}: {}", problem.text)));
         // The file that a message names is judged by itself where the start path does not lead through it.
-        file = file::to_judge(&case.symptoms, &found, target_name)
-            .map(|path| read(CallOverride { entrypoint: Some(vec![path]), args: Some(Vec::new()) }));
+        file = file::to_judge(&case.symptoms, &found, target_name).map(|path| {
+            let (entrypoint, args) = (Some(vec![path]), Some(Vec::new()));
+            read(CallOverride { entrypoint, args, ..container.call.clone() })
+        });
         report = Some(found);
     }
     let names = Names {

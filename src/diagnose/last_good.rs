@@ -88,8 +88,7 @@ fn judged(
         return None;
     }
     let name = ready.clone().unwrap_or_else(|| before.image.clone());
-    let call = CallOverride { entrypoint: before.command.clone(), args: before.args.clone() };
-    let report = read(&name, failed.target.into_iter().cloned().collect(), call);
+    let report = read(&name, failed.target.into_iter().cloned().collect(), before.call.clone());
     notes.extend(report.problems.iter().map(|problem| format!("{name}: {}", problem.text)));
     let starts = starts(&report, failed.target);
     if !starts && ready.is_none() {

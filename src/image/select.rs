@@ -11,10 +11,13 @@ use crate::platform::Platform;
 use crate::source::listing::NAME_ANNOTATIONS;
 use crate::source::{Source, SourceError};
 
-/// Which platforms to read; empty means all.
+/// Which platforms to read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Wanted {
+    /// Empty: all.
     pub platforms: Vec<Platform>,
+    /// Operating system and architecture of these are not wanted.
+    pub except: Vec<Platform>,
 }
 
 /// One platform's image: what its index promises, what its config declares, and its layers.
@@ -135,7 +138,8 @@ enum Loaded {
 impl Wanted {
     /// Whether the user asked for this platform.
     pub fn takes(&self, platform: &Platform) -> bool {
-        self.platforms.is_empty() || self.platforms.iter().any(|wanted| platform.is_wanted_as(wanted))
+        let is_excepted = self.except.iter().any(|other| platform.is_wanted_as(other));
+        !is_excepted && (self.platforms.is_empty() || self.platforms.iter().any(|wanted| platform.is_wanted_as(wanted)))
     }
 }
 

@@ -49,7 +49,7 @@ impl Memory {
     fn select(&mut self, root: &Descriptor, wanted: &[&str]) -> Result<Selection, ImageError> {
         self.root = Some(root.clone());
         let platforms = wanted.iter().map(|text| Platform::parse(text).unwrap()).collect();
-        select(self, &Wanted { platforms })
+        select(self, &Wanted { platforms, ..Wanted::default() })
     }
 }
 
@@ -107,9 +107,9 @@ fn a_wanted_platform_is_the_promised_one_or_else_the_declared_one() {
     let wanted = ["s390x", "arm64"];
     let selection = memory.select(&root, &wanted).unwrap();
     let platforms = wanted.map(|text| Platform::parse(text).unwrap());
-    let unmet = selection.unmet(&Wanted { platforms: platforms.to_vec() }).unwrap();
+    let unmet = selection.unmet(&Wanted { platforms: platforms.to_vec(), ..Wanted::default() }).unwrap();
     assert!(unmet.to_string().starts_with("no image for linux/s390x in"), "{unmet}");
-    assert!(selection.unmet(&Wanted { platforms: platforms[1..].to_vec() }).is_none());
+    assert!(selection.unmet(&Wanted { platforms: platforms[1..].to_vec(), ..Wanted::default() }).is_none());
     assert!(selection.unmet(&Wanted::default()).is_none());
 }
 

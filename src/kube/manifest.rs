@@ -3,9 +3,11 @@
 
 use serde_json::Value;
 
-use super::compose;
+use super::compose::{self, Outside};
+use super::found::{self, Found};
+use super::manifest_error::ManifestError;
 use super::object::{self, NodeObject};
-use super::workload::{Workload, of_object};
+use super::workload::Workload;
 use crate::yaml;
 
 /// Documents of one file: the largest Helm charts make some hundreds.
@@ -15,69 +17,113 @@ const NODES: usize = 10_000_000;
 /// Lists within lists.
 const DEPTH: usize = 8;
 
-/// Why a manifest could not be read. `document` counts from 1.
-#[derive(Debug, thiserror::Error)]
-pub enum ManifestError {
-    #[error("{name}, document {document}: {cause}")]
-    Yaml { name: String, document: usize, cause: String },
-    #[error("{name}, document {document}: {what}: {cause}")]
-    Object { name: String, document: usize, what: String, cause: serde_json::Error },
-    #[error("{name}, service {service:?}: {cause}")]
-    Compose { name: String, service: String, cause: String },
-    #[error("{name} has more than {limit} documents")]
-    TooMany { name: String, limit: usize },
-    #[error("{0} holds neither Kubernetes objects nor Compose services")]
-    Nothing(String),
-    #[error("{0} is not a list of nodes; save one with: kubectl get nodes -o json")]
-    NoNodes(String),
-}
-
 /// What a manifest wants to run.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Manifest {
     pub workloads: Vec<Workload>,
     /// Objects that run nothing: how many.
     pub others: usize,
+    /// Objects that name images which were not read, as `Kind/name`.
+    pub unread: Vec<String>,
+    /// What the user should know of it.
+    pub notes: Vec<String>,
 }
 
-/// Reads a manifest; `name` is for messages, `variable` answers Compose's `${NAME}`.
-pub fn read(name: &str, text: &str, variable: &dyn Fn(&str) -> Option<String>) -> Result<Manifest, ManifestError> {
+/// Reads a manifest. `name` is for messages; what a Compose file refers to is found by `outside`.
+pub fn read(name: &str, text: &str, outside: &Outside<'_>) -> Result<Manifest, ManifestError> {
     let mut manifest = Manifest::default();
     let mut has_any = false;
-    for (index, value) in documents(name, text)?.into_iter().enumerate() {
-        if value.get("services").is_some_and(Value::is_object) && value.get("kind").is_none() {
+    for (index, document) in documents(name, text)?.into_iter().enumerate() {
+        let Document { value, duplicate } = document;
+        if value.get("kind").is_none() && is_compose(&value) {
             has_any = true;
-            manifest.workloads.extend(compose::services(name, &value, variable)?);
+            let services = compose::services(name, value, duplicate, outside)?;
+            manifest.workloads.extend(services.workloads);
+            manifest.notes.extend(services.notes);
             continue;
         }
         for object in flatten(value, 0) {
-            if object.get("kind").is_none() {
+            let title = title(&object, index);
+            if object.get("kind").is_none() && found::find(&object).is_ok_and(|found| found == Found::default()) {
                 continue;
             }
             has_any = true;
-            let what = || {
-                format!(
-                    "{} {}",
-                    object["kind"].as_str().unwrap_or("?"),
-                    object["metadata"]["name"].as_str().unwrap_or("?")
-                )
+            let refuse = |cause| ManifestError::Object {
+                name: name.to_string(),
+                document: index + 1,
+                what: title.replacen('/', " ", 1),
+                cause,
             };
-            let refuse =
-                |cause| ManifestError::Object { name: name.to_string(), document: index + 1, what: what(), cause };
-            match of_object(&object).map_err(refuse)? {
-                Some(workload) => manifest.workloads.push(workload),
-                None => manifest.others += 1,
+            let Found { workloads, has_unread } = found::find(&object).map_err(refuse)?;
+            if has_unread || object.get("kind").is_none() {
+                manifest.unread.push(title.clone());
+            }
+            embedded(&object, &title, &mut manifest);
+            manifest.others += usize::from(workloads.is_empty());
+            if object.get("kind").is_some() {
+                manifest.workloads.extend(workloads);
             }
         }
     }
+    manifest.unread.dedup();
     if has_any { Ok(manifest) } else { Err(ManifestError::Nothing(name.to_string())) }
+}
+
+fn is_compose(value: &Value) -> bool {
+    value.get("services").is_some_and(Value::is_object) || value.get("include").is_some_and(Value::is_array)
+}
+
+/// `Deployment/checkout`.
+fn title(object: &Value, index: usize) -> String {
+    let metadata = &object["metadata"];
+    let name = metadata["name"].as_str().or_else(|| metadata["generateName"].as_str());
+    match object["kind"].as_str() {
+        Some(kind) => format!("{kind}/{}", name.unwrap_or("?")),
+        None => format!("document {}", index + 1),
+    }
+}
+
+/// Takes in the manifests that a ConfigMap holds as text: something else applies them. What is no manifest, a template of
+/// one among them, is only noted.
+fn embedded(object: &Value, title: &str, manifest: &mut Manifest) {
+    if !matches!(object["kind"].as_str(), Some("ConfigMap" | "Secret")) {
+        return;
+    }
+    for texts in ["data", "stringData"].iter().filter_map(|field| object[*field].as_object()) {
+        for (key, text) in texts.iter().filter_map(|(key, text)| Some((key, text.as_str()?))) {
+            if !text.contains("image") || !text.contains("kind") {
+                continue;
+            }
+            let documents = documents(title, text).unwrap_or_default();
+            let objects = documents.into_iter().flat_map(|document| flatten(document.value, 0));
+            let objects: Vec<Value> = objects.filter(|object| object["kind"].is_string()).collect();
+            let found = objects.iter().filter_map(|object| found::find(object).ok());
+            let (mut workloads, mut has_unread) = (Vec::new(), objects.is_empty() && text.contains("image:"));
+            for one in found {
+                workloads.extend(one.workloads);
+                has_unread |= one.has_unread;
+            }
+            let kind = title.split('/').next().unwrap_or_default().to_string();
+            let holder = title.split_once('/').map_or("?", |(_, name)| name);
+            if !workloads.is_empty() {
+                manifest.notes.push(format!("{title} holds a manifest in {key}: the images that it names are read"));
+            } else if has_unread {
+                manifest.notes.push(format!("{title} names images in {key} that imgarch does not read"));
+            }
+            for workload in &mut workloads {
+                workload.name = format!("{holder}, {key}: {}", workload.title());
+                workload.kind.clone_from(&kind);
+            }
+            manifest.workloads.extend(workloads);
+        }
+    }
 }
 
 /// Reads a saved `kubectl get nodes -o json` (or `-o yaml`, or a single node).
 pub fn read_nodes(name: &str, text: &str) -> Result<Vec<NodeObject>, ManifestError> {
     let mut nodes = Vec::new();
-    for (index, value) in documents(name, text)?.into_iter().enumerate() {
-        for object in flatten(value, 0).into_iter().filter(|object| object["kind"] == "Node") {
+    for (index, document) in documents(name, text)?.into_iter().enumerate() {
+        for object in flatten(document.value, 0).into_iter().filter(|object| object["kind"] == "Node") {
             let what = format!("Node {}", object["metadata"]["name"].as_str().unwrap_or("?"));
             nodes.push(object::read(object).map_err(|cause| ManifestError::Object {
                 name: name.to_string(),
@@ -90,12 +136,19 @@ pub fn read_nodes(name: &str, text: &str) -> Result<Vec<NodeObject>, ManifestErr
     if nodes.is_empty() { Err(ManifestError::NoNodes(name.to_string())) } else { Ok(nodes) }
 }
 
-fn documents(name: &str, text: &str) -> Result<Vec<Value>, ManifestError> {
+/// A document of a file.
+pub(super) struct Document {
+    pub value: Value,
+    /// A key that a mapping of a Compose file has twice: kubectl takes the last, Compose refuses the file.
+    pub duplicate: Option<String>,
+}
+
+pub(super) fn documents(name: &str, text: &str) -> Result<Vec<Document>, ManifestError> {
     // JSON is YAML, but a JSON reader is faster and its messages are clearer.
     if text.trim_start().starts_with('{')
         && let Ok(value) = serde_json::from_str(text)
     {
-        return Ok(vec![value]);
+        return Ok(vec![Document { value, duplicate: None }]);
     }
     let documents = yaml::parse_within(text, NODES).map_err(|error| ManifestError::Yaml {
         name: name.to_string(),
@@ -105,7 +158,12 @@ fn documents(name: &str, text: &str) -> Result<Vec<Value>, ManifestError> {
     if documents.len() > DOCUMENTS {
         return Err(ManifestError::TooMany { name: name.to_string(), limit: DOCUMENTS });
     }
-    Ok(documents.iter().map(yaml::Node::to_json).filter(|value| !value.is_null()).collect())
+    let read = |node: &yaml::Node| {
+        let value = node.to_json();
+        let duplicate = if is_compose(&value) { node.duplicate_key().map(str::to_string) } else { None };
+        Document { value, duplicate }
+    };
+    Ok(documents.iter().map(read).filter(|document| !document.value.is_null()).collect())
 }
 
 /// A List's items, and theirs; any other object itself. kubectl omits the kind of items in typed lists.

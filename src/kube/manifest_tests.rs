@@ -2,14 +2,17 @@
 
 use super::*;
 use crate::kube::workload::Role;
+use crate::oci::RunConfig;
 
-fn nothing(_: &str) -> Option<String> {
-    None
+/// Reads a manifest with nothing around it.
+fn read(name: &str, text: &str) -> Result<Manifest, ManifestError> {
+    let outside = Outside { variable: &|_| None, directory: "".into(), read: &|_| Err("not there".to_string()) };
+    super::read(name, text, &outside)
 }
 
 /// Each workload's title and its containers' images.
 fn check(text: &str, expected: &[(&str, &[&str])]) {
-    let manifest = super::read("test.yaml", text, &nothing).unwrap();
+    let manifest = read("test.yaml", text).unwrap();
     let found: Vec<(String, Vec<&str>)> = manifest
         .workloads
         .iter()
@@ -74,12 +77,12 @@ fn helms_output_yields_its_workloads() {
             ("cronjob/nightly", &["job:2"]),
         ],
     );
-    let manifest = super::read("test.yaml", HELM, &nothing).unwrap();
+    let manifest = read("test.yaml", HELM).unwrap();
     assert_eq!(manifest.others, 1);
     let shop = &manifest.workloads[0];
     assert_eq!(shop.pod.node_selector["kubernetes.io/arch"], "arm64");
     assert_eq!(shop.containers[0].role, Role::Init);
-    assert_eq!(shop.containers[1].starts(&[], &[]), ["/app", "serve"]);
+    assert_eq!(shop.containers[1].call.start(&RunConfig::default()).call.argv, ["/app", "serve"]);
 }
 
 #[test]
@@ -106,22 +109,21 @@ services:
     build: .
 ";
     check(text, &[("service/web", &["web:3"])]);
-    let web = &super::read("c.yaml", text, &nothing).unwrap().workloads[0].containers[0];
+    let web = &read("c.yaml", text).unwrap().workloads[0].containers[0];
     assert_eq!(web.platform.as_ref().unwrap().to_string(), "linux/amd64");
-    assert_eq!(web.starts(&[], &[]), ["/docker-entrypoint.sh", "nginx", "-g", "daemon off;"]);
-    let error = super::read("c.yaml", "services: {web: {image: \"web:${TAG}\"}}", &nothing).unwrap_err();
-    assert_eq!(error.to_string(), "c.yaml, service \"web\": the variable TAG is not set");
+    let started = web.call.start(&RunConfig::default()).call.argv;
+    assert_eq!(started, ["/docker-entrypoint.sh", "nginx", "-g", "daemon off;"]);
 }
 
 #[test]
 fn what_cannot_be_read_is_named_with_its_document() {
-    let error = super::read("a.yaml", "kind: Pod\n---\nkind: [", &nothing).unwrap_err();
+    let error = read("a.yaml", "kind: Pod\n---\nkind: [").unwrap_err();
     assert!(error.to_string().starts_with("a.yaml, document 2: not YAML: "), "{error}");
     let text = "kind: Pod\nmetadata: {name: x}\nspec: {containers: [{image: 7}]}";
-    let error = super::read("a.yaml", text, &nothing).unwrap_err();
+    let error = read("a.yaml", text).unwrap_err();
     assert!(error.to_string().starts_with("a.yaml, document 1: Pod x: "), "{error}");
     for text in ["", "---\n---\n", "just text", "a: 1"] {
-        assert!(matches!(super::read("a.yaml", text, &nothing), Err(ManifestError::Nothing(_))), "{text}");
+        assert!(matches!(read("a.yaml", text), Err(ManifestError::Nothing(_))), "{text}");
     }
 }
 
@@ -135,4 +137,60 @@ fn saved_nodes_are_read_from_json_and_yaml() {
     assert_eq!(read_nodes("n.yaml", typed).unwrap().len(), 2);
     let error = read_nodes("n.json", "{}").unwrap_err();
     assert_eq!(error.to_string(), "n.json is not a list of nodes; save one with: kubectl get nodes -o json");
+}
+
+#[test]
+fn what_names_images_and_is_not_read_is_counted() {
+    let text = "
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: ok}
+spec: {template: {spec: {containers: [{name: c, image: 'a:1'}]}}}
+---
+apiVersion: tekton.dev/v1
+kind: Task
+metadata: {name: t}
+spec: {steps: [{name: s, image: $(params.image)}]}
+---
+image: {repository: a, tag: 1}
+";
+    let manifest = read("m.yaml", text).unwrap();
+    assert_eq!(manifest.unread, ["Task/t", "document 3"]);
+    assert_eq!(manifest.workloads.len(), 1);
+}
+
+#[test]
+fn a_manifest_in_a_config_map_is_read_and_noted() {
+    let text = "
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: m}
+data:
+  pod.yaml: |
+    kind: Pod
+    metadata: {name: p}
+    spec: {containers: [{name: c, image: 'in:1'}]}
+  inject.tpl: |
+    kind: Pod
+    {{ if x }}
+    image: {{ .image }}
+  note: an image of some kind
+";
+    check(text, &[("configmap/m, pod.yaml: pod/p", &["in:1"])]);
+    let notes = read("m.yaml", text).unwrap().notes;
+    assert_eq!(
+        notes,
+        [
+            "ConfigMap/m names images in inject.tpl that imgarch does not read",
+            "ConfigMap/m holds a manifest in pod.yaml: the images that it names are read"
+        ]
+    );
+}
+
+#[test]
+fn the_last_of_equal_keys_counts_as_for_kubectl() {
+    check(
+        "kind: Pod\nmetadata: {name: d}\nspec:\n  containers: [{name: c, image: 'a:1'}]\n  containers: [{name: c, image: 'b:1'}]",
+        &[("pod/d", &["b:1"])],
+    );
 }

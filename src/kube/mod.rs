@@ -3,12 +3,15 @@
 
 #[cfg(feature = "kube")]
 pub mod client;
-mod compose;
+pub mod compose;
+mod found;
 #[cfg(feature = "kube")]
 pub mod inventory;
 pub mod manifest;
+mod manifest_error;
 pub mod nodes;
 pub mod object;
+mod process;
 #[cfg(feature = "kube")]
 mod pull_secrets;
 pub mod revision;
@@ -19,7 +22,8 @@ pub mod workload;
 
 #[cfg(feature = "kube")]
 pub use client::{Access, Cluster, KubeError, Scope};
-pub use manifest::{Manifest, ManifestError};
+pub use manifest::Manifest;
+pub use manifest_error::ManifestError;
 pub use nodes::{Group, Nodes};
 pub use revision::{Revision, revisions};
 pub use survey::{Survey, Use};

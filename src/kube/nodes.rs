@@ -1,6 +1,6 @@
 //! A cluster's nodes as targets: equal ones are one group. Pure: node objects in, groups out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::object::NodeObject;
 use crate::platform::{Arch, CpuFeature, Engine, Fact, Isa, Node, Platform, Profile, Target, cpu, kernel, profile};
@@ -29,12 +29,19 @@ pub struct Nodes {
     pub groups: Vec<Group>,
     /// Nodes that are no targets, each with the reason: Windows nodes, unknown architectures.
     pub skipped: Vec<(String, String)>,
+    /// Indexes into `groups` by the nodes' names.
+    index: HashMap<String, usize>,
 }
 
 impl Nodes {
     /// The group of a node by its name.
     pub fn group_of(&self, node: &str) -> Option<&Group> {
-        self.groups.iter().find(|group| group.nodes.iter().any(|name| name == node))
+        self.groups.get(self.position(node)?)
+    }
+
+    /// The index of a node's group.
+    pub fn position(&self, node: &str) -> Option<usize> {
+        self.index.get(node).copied()
     }
 
     /// A group's name among its cluster's: its target's own where no other group has it, else with the least that tells it
@@ -91,7 +98,10 @@ pub fn group(objects: &[NodeObject]) -> Nodes {
         group.nodes.sort();
     }
     groups.sort_by_key(|group| std::cmp::Reverse(group.nodes.len()));
-    Nodes { groups, skipped }
+    let names =
+        groups.iter().enumerate().flat_map(|(at, group)| group.nodes.iter().map(move |name| (name.clone(), at)));
+    let index = names.collect();
+    Nodes { groups, skipped, index }
 }
 
 fn one(object: &NodeObject) -> Result<Group, String> {

@@ -13,7 +13,8 @@ pub fn read<T: DeserializeOwned>(mut value: Value) -> Result<T, serde_json::Erro
     serde_json::from_value(value)
 }
 
-fn prune(value: &mut Value) {
+/// Drops nulls, at every depth.
+pub fn prune(value: &mut Value) {
     match value {
         Value::Object(fields) => {
             fields.retain(|_, field| !field.is_null());
@@ -114,7 +115,44 @@ pub struct PodSpec {
     pub image_pull_secrets: Vec<Named>,
     pub service_account_name: Option<String>,
     pub runtime_class_name: Option<String>,
+    pub security_context: SecurityContext,
+    pub volumes: Vec<Volume>,
     pub os: Named,
+}
+
+/// Of a pod or a container, whose own fields count first. Groups that only volumes have are left out.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SecurityContext {
+    pub run_as_user: Option<i64>,
+    pub run_as_group: Option<i64>,
+    /// A container's only.
+    pub privileged: bool,
+    /// A container's only.
+    pub capabilities: CapabilityLists,
+}
+
+/// Names with or without `CAP_`, or `ALL`.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct CapabilityLists {
+    pub add: Vec<String>,
+    pub drop: Vec<String>,
+}
+
+/// A pod's volume; of its sources only the image is read.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct Volume {
+    pub name: String,
+    pub image: Option<ImageVolume>,
+}
+
+/// An image that is mounted, not started.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct ImageVolume {
+    pub reference: String,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -183,17 +221,19 @@ pub struct ContainerSpec {
     pub args: Vec<String>,
     pub working_dir: Option<String>,
     pub env: Vec<EnvVar>,
+    pub security_context: SecurityContext,
     pub volume_mounts: Vec<VolumeMount>,
     /// `Always` makes an init container a sidecar.
     pub restart_policy: Option<String>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(default)]
+#[serde(rename_all = "camelCase", default)]
 pub struct EnvVar {
     pub name: String,
-    /// Absent where it comes from elsewhere (`valueFrom`).
     pub value: Option<String>,
+    /// Where else its value comes from.
+    pub value_from: Option<Value>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]

@@ -2,6 +2,8 @@
 //! Pure. Resources, topology and pod affinity only choose among the nodes that are left, so they are not asked.
 
 use super::object::{NodeObject, PodSpec, Requirement, Taint, Toleration};
+use crate::platform::Platform;
+use crate::platform::arch::ARCHES;
 
 /// Why a pod may not run on a node, lower case: "nodeSelector wants kubernetes.io/arch=arm64".
 pub type Obstacle = String;
@@ -36,6 +38,60 @@ pub fn admits(pod: &PodSpec, node: &NodeObject) -> Result<(), Obstacle> {
         return Err(format!("the taint {}={}:{} is not tolerated", taint.key, taint.value, taint.effect));
     }
     Ok(())
+}
+
+/// Which platforms a pod's own constraints leave, without any node being known.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Narrowing {
+    #[default]
+    None,
+    /// These and no others; empty: none at all.
+    Only(Vec<Platform>),
+    /// All but these.
+    Except(Vec<Platform>),
+}
+
+const ARCH_LABELS: [&str; 2] = ["kubernetes.io/arch", "beta.kubernetes.io/arch"];
+const OS_LABELS: [&str; 2] = ["kubernetes.io/os", "beta.kubernetes.io/os"];
+/// An architecture that no list of a manifest names.
+const UNNAMED: &str = "?";
+
+/// What nodeSelector and required affinity on the labels of architecture and operating system leave. Every other label is
+/// taken to fit.
+pub fn narrowing(pod: &PodSpec) -> Narrowing {
+    let arches = || ARCHES.iter().map(|row| row.arch.oci());
+    let is_left = |os: &str, arch: &str| may_be_on(pod, os, arch);
+    let all = || ["linux", "windows"].into_iter().flat_map(|os| arches().map(move |arch| (os, arch)));
+    let platform = |(os, arch): (&str, &str)| Platform::parse(&format!("{os}/{arch}")).ok();
+    let is_open = ["linux", "windows"].iter().any(|os| is_left(os, UNNAMED));
+    if !is_open {
+        let mut only: Vec<Platform> = all().filter(|(os, arch)| is_left(os, arch)).filter_map(platform).collect();
+        // A pod that names no operating system is for Linux.
+        if only.iter().any(|platform| platform.os == "linux") {
+            only.retain(|platform| platform.os == "linux");
+        }
+        return Narrowing::Only(only);
+    }
+    match all().filter(|(os, arch)| !is_left(os, arch)).filter_map(platform).collect::<Vec<_>>() {
+        excepted if excepted.is_empty() => Narrowing::None,
+        excepted => Narrowing::Except(excepted),
+    }
+}
+
+fn may_be_on(pod: &PodSpec, os: &str, arch: &str) -> bool {
+    // `None`: the label is not one of these.
+    let label = |key: &str| match key {
+        key if ARCH_LABELS.contains(&key) => Some(arch),
+        key if OS_LABELS.contains(&key) => Some(os),
+        _ => None,
+    };
+    let terms = &pod.affinity.node_affinity.required_during_scheduling_ignored_during_execution.node_selector_terms;
+    let fits_term = |term: &super::object::NodeSelectorTerm| {
+        term.match_expressions.iter().all(|want| label(&want.key).is_none_or(|value| fits(want, Some(value))))
+    };
+    (pod.os.name.is_empty() || pod.os.name == os)
+        && pod.node_selector.iter().all(|(key, wanted)| label(key).is_none_or(|value| value == wanted))
+        && (terms.is_empty() || terms.iter().any(fits_term))
 }
 
 fn fits(want: &Requirement, label: Option<&str>) -> bool {
@@ -123,6 +179,39 @@ mod tests {
             json!({"tolerations": [{"operator": "Equal", "value": "arm64"}]}),
             Err("the taint kubernetes.io/arch=arm64:NoSchedule is not tolerated"),
         );
+    }
+
+    fn narrowed(spec: Value) -> Narrowing {
+        narrowing(&read(spec).unwrap())
+    }
+
+    #[test]
+    fn a_pods_own_constraints_narrow_the_platforms() {
+        let only = |names: &[&str]| Narrowing::Only(names.iter().map(|name| Platform::parse(name).unwrap()).collect());
+        let arch = |operator: &str, values: Value| {
+            let term =
+                json!({"matchExpressions": [{"key": "kubernetes.io/arch", "operator": operator, "values": values}]});
+            let required = json!({"nodeSelectorTerms": [term]});
+            json!({"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}})
+        };
+        assert_eq!(narrowed(json!({"nodeSelector": {"zone": "a"}})), Narrowing::None);
+        let both = json!({"nodeSelector": {"kubernetes.io/arch": "arm64", "kubernetes.io/os": "linux"}});
+        assert_eq!(narrowed(both), only(&["linux/arm64"]));
+        assert_eq!(
+            narrowed(json!({"affinity": arch("In", json!(["amd64", "arm64"])), "os": {"name": "linux"}})),
+            only(&["linux/amd64", "linux/arm64"])
+        );
+        let Narrowing::Except(except) = narrowed(json!({"affinity": arch("NotIn", json!(["arm64"]))})) else {
+            panic!()
+        };
+        assert_eq!(except, ["linux/arm64", "windows/arm64"].map(|name| Platform::parse(name).unwrap()));
+        let Narrowing::Except(except) = narrowed(json!({"nodeSelector": {"kubernetes.io/os": "linux"}})) else {
+            panic!()
+        };
+        assert!(!except.is_empty() && except.iter().all(|platform| platform.os == "windows"));
+        let nowhere =
+            json!({"nodeSelector": {"kubernetes.io/arch": "s390x"}, "affinity": arch("In", json!(["arm64"]))});
+        assert_eq!(narrowed(nowhere), Narrowing::Only(Vec::new()));
     }
 
     #[test]

@@ -1,13 +1,13 @@
 //! Which images a cluster runs or may run, what each starts, and on which nodes: every image with the same start once.
 //! Pure: objects in, uses out.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::nodes::{Group, Nodes};
-use super::object::{NodeObject, PodObject};
-use super::schedule::admits;
+use super::nodes::Nodes;
+use super::object::{NodeObject, PodObject, PodSpec};
+use super::schedule::{Narrowing, Obstacle, admits, narrowing};
 use super::workload::{self, ContainerUse, Workload};
-use crate::platform::Platform;
+use crate::scan::CallOverride;
 
 /// An image, what is started of it, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,10 +16,9 @@ pub struct Use {
     pub image: String,
     /// Every name under which it is used: a tag, and the digest that nodes report for it.
     pub names: Vec<String>,
-    pub command: Option<Vec<String>>,
-    pub args: Option<Vec<String>>,
-    /// Compose's `platform:`: the only one that is run.
-    pub platform: Option<Platform>,
+    pub call: CallOverride,
+    /// The platforms that a Compose service or a pod's own constraints leave; where nodes are known, they decide.
+    pub narrowing: Narrowing,
     /// Indexes into [`Nodes::groups`], ascending; empty where no node may run it, or none is known.
     pub groups: Vec<usize>,
     /// `shop/deployment/checkout, container app`.
@@ -36,7 +35,10 @@ impl Use {
 }
 
 /// Start of an image: the key under which uses are one.
-type Start = (String, Option<Vec<String>>, Option<Vec<String>>, Option<Platform>);
+type Start = (String, CallOverride, Narrowing);
+
+/// Groups of nodes, and an obstacle of the other nodes.
+type Admitted = (BTreeSet<usize>, Option<Obstacle>);
 
 /// Collects uses of pods and workloads.
 #[derive(Debug, Default)]
@@ -44,12 +46,13 @@ pub struct Survey {
     uses: BTreeMap<Start, (BTreeSet<usize>, BTreeSet<String>)>,
     /// Workloads that no node may run, each with the first obstacle of the last node asked.
     pub homeless: Vec<(String, String)>,
+    admitted: HashMap<String, Admitted>,
 }
 
 impl Survey {
     /// A running pod's containers, by the digests that its node reports, on that node.
     pub fn add_pod(&mut self, pod: &PodObject, nodes: &Nodes) {
-        let group = pod.spec.node_name.as_deref().and_then(|node| position(nodes, node));
+        let group = pod.spec.node_name.as_deref().and_then(|node| nodes.position(node));
         let statuses = pod
             .status
             .init_container_statuses
@@ -61,33 +64,56 @@ impl Survey {
             let status = statuses.iter().find(|status| status.name == container.name);
             let by_digest = status.and_then(|status| workload::image_by_digest(&status.image_id));
             let title = title(pod.metadata.namespace.as_deref(), &workload::owner(pod), &container);
-            self.add(by_digest.unwrap_or_else(|| container.image.clone()), &container, group, title);
+            let image = by_digest.unwrap_or_else(|| container.image.clone());
+            self.add((image, container.call, Narrowing::None), group, title);
         }
     }
 
     /// A workload's template, on every node that the scheduler may give it. Without nodes it is judged as declared.
+    /// `objects` are the same for all workloads of a survey.
     pub fn add_workload(&mut self, workload: &Workload, objects: &[NodeObject], nodes: &Nodes) {
-        let mut groups = BTreeSet::new();
-        let mut obstacle = None;
-        for object in objects {
-            match admits(&workload.pod, object) {
-                Ok(()) => groups.extend(position(nodes, &object.metadata.name)),
-                Err(why) => obstacle = Some(why),
-            }
+        let (groups, mut obstacle) = self.admitting(&workload.pod, objects, nodes);
+        let narrowing = if objects.is_empty() { narrowing(&workload.pod) } else { Narrowing::None };
+        if narrowing == Narrowing::Only(Vec::new()) {
+            obstacle = Some("its nodeSelector and affinity leave no architecture".to_string());
         }
         if let (true, Some(why)) = (groups.is_empty(), obstacle) {
-            self.homeless.push((workload.title(), why));
+            let homeless = (workload.title(), why);
+            if self.homeless.last() != Some(&homeless) {
+                self.homeless.push(homeless);
+            }
             return;
         }
         for container in &workload.containers {
             let title = title(workload.namespace.as_deref(), &workload.title(), container);
-            self.add(container.image.clone(), container, groups.iter().copied(), title);
+            let narrowing = match &container.platform {
+                Some(platform) => Narrowing::Only(vec![platform.clone()]),
+                None => narrowing.clone(),
+            };
+            self.add((container.image.clone(), container.call.clone(), narrowing), groups.iter().copied(), title);
         }
     }
 
-    fn add(&mut self, image: String, container: &ContainerUse, groups: impl IntoIterator<Item = usize>, title: String) {
-        let key = (image, container.command.clone(), container.args.clone(), container.platform.clone());
-        let (known, titles) = self.uses.entry(key).or_default();
+    /// The groups of the nodes that a pod may run on, and what forbids the last of the others.
+    fn admitting(&mut self, pod: &PodSpec, objects: &[NodeObject], nodes: &Nodes) -> Admitted {
+        // Most workloads constrain their nodes in one of a few ways.
+        let constraints = (&pod.node_name, &pod.node_selector, &pod.affinity, &pod.tolerations);
+        let key = format!("{constraints:?}");
+        let admitted = self.admitted.entry(key).or_insert_with(|| {
+            let (mut groups, mut obstacle) = (BTreeSet::new(), None);
+            for object in objects {
+                match admits(pod, object) {
+                    Ok(()) => groups.extend(nodes.position(&object.metadata.name)),
+                    Err(why) => obstacle = Some(why),
+                }
+            }
+            (groups, obstacle)
+        });
+        admitted.clone()
+    }
+
+    fn add(&mut self, start: Start, groups: impl IntoIterator<Item = usize>, title: String) {
+        let (known, titles) = self.uses.entry(start).or_default();
         known.extend(groups);
         titles.insert(title);
     }
@@ -96,12 +122,11 @@ impl Survey {
     pub fn uses(self) -> Vec<Use> {
         self.uses
             .into_iter()
-            .map(|((image, command, args, platform), (groups, used_by))| Use {
+            .map(|((image, call, narrowing), (groups, used_by))| Use {
                 names: vec![image.clone()],
                 image,
-                command,
-                args,
-                platform,
+                call,
+                narrowing,
                 groups: groups.into_iter().collect(),
                 used_by: used_by.into_iter().collect(),
             })
@@ -109,13 +134,10 @@ impl Survey {
     }
 }
 
-fn position(nodes: &Nodes, node: &str) -> Option<usize> {
-    nodes.groups.iter().position(|group: &Group| group.nodes.iter().any(|name| name == node))
-}
-
 fn title(namespace: Option<&str>, owner: &str, container: &ContainerUse) -> String {
     let namespace = namespace.map_or_else(String::new, |namespace| format!("{namespace}/"));
-    format!("{namespace}{owner}, {} {}", container.role.word(), container.name)
+    let name = if container.name.is_empty() { String::new() } else { format!(" {}", container.name) };
+    format!("{namespace}{owner}, {}{name}", container.role.word())
 }
 
 #[cfg(test)]
@@ -124,6 +146,7 @@ mod tests {
     use crate::kube::nodes::group;
     use crate::kube::object::read;
     use crate::kube::workload::of_object;
+    use crate::platform::Platform;
     use serde_json::{Value, json};
 
     fn node(name: &str, arch: &str) -> NodeObject {
@@ -154,7 +177,17 @@ mod tests {
         assert_eq!(uses.len(), 1);
         assert_eq!(uses[0].groups, [0, 1]);
         assert_eq!(uses[0].used_by, ["shop/deployment/arm, container c", "shop/deployment/both, container c"]);
-        assert_eq!(uses[0].args.as_deref(), Some(["serve".to_string()].as_slice()));
+        assert_eq!(uses[0].call.args.as_deref(), Some(["serve".to_string()].as_slice()));
+    }
+
+    #[test]
+    fn without_nodes_a_pods_own_constraints_narrow_its_use() {
+        let nodes = group(&[]);
+        let mut survey = Survey::default();
+        survey.add_workload(&deployment("arm", json!({"kubernetes.io/arch": "arm64"})), &[], &nodes);
+        survey.add_workload(&deployment("any", json!({})), &[], &nodes);
+        let narrowings: Vec<Narrowing> = survey.uses().into_iter().map(|one| one.narrowing).collect();
+        assert_eq!(narrowings, [Narrowing::None, Narrowing::Only(vec![Platform::parse("linux/arm64").unwrap()])]);
     }
 
     #[test]

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
+use super::schedule::Narrowing;
 use super::{Nodes, Use};
 use crate::oci::{Digest, Reference};
-use crate::platform::Target;
-use crate::scan::{self, CallOverride, Options, Report, Watch};
+use crate::platform::{Platform, Target};
+use crate::scan::{self, Options, Report, Watch};
 use crate::source::input::{Input, Opened, Opener};
 
 /// Users of an image that are named; the rest is counted.
@@ -20,10 +21,8 @@ pub fn judge_uses(opener: &Opener, uses: Vec<Use>, nodes: &Nodes, base: &Options
     for (one, opened) in resolved(uses, opener, base.jobs) {
         let groups = one.groups.iter().filter_map(|index| nodes.groups.get(*index));
         let on_nodes = groups.map(|group| Target { name: nodes.title(group), ..group.target.clone() });
-        let targets: Vec<Target> = base.targets.iter().cloned().chain(on_nodes).collect();
-        let call = CallOverride { entrypoint: one.command.clone(), args: one.args.clone() };
-        let platforms = one.platform.iter().chain(&base.platforms).cloned().collect();
-        let options = Options { targets, call, platforms, ..base.clone() };
+        let mut options = narrowed(&one.narrowing, Options { call: one.call.clone(), ..base.clone() });
+        options.targets.extend(on_nodes);
         let once = Cell::new(opened);
         // What was opened to learn its digest is not asked for again.
         let open = |name: &str| once.take().map_or_else(|| opener.open(name), Ok);
@@ -36,6 +35,39 @@ pub fn judge_uses(opener: &Opener, uses: Vec<Use>, nodes: &Nodes, base: &Options
         judged.uses.push(one);
     }
     judged
+}
+
+/// The options for what a use's own constraints leave. Platforms that it names are where it must run, so each is a target:
+/// an index without one of them fails there.
+fn narrowed(narrowing: &Narrowing, options: Options) -> Options {
+    let is_of =
+        |target: &Target, platform: &Platform| target.platform.is_wanted_as(platform) || target.platform == *platform;
+    match narrowing {
+        Narrowing::None => options,
+        Narrowing::Except(except) => {
+            let mut targets = options.targets.clone();
+            targets.retain(|target| !except.iter().any(|platform| is_of(target, platform)));
+            Options { targets, except: except.clone(), ..options }
+        }
+        Narrowing::Only(only) => {
+            let is_asked = |platform: &&Platform| {
+                let own = &options.platforms;
+                own.is_empty() || own.iter().any(|wanted| platform.is_wanted_as(wanted))
+            };
+            let only: Vec<Platform> = only.iter().filter(is_asked).cloned().collect();
+            if only.is_empty() {
+                return options;
+            }
+            let mut targets = options.targets.clone();
+            targets.retain(|target| only.iter().any(|platform| is_of(target, platform)));
+            if targets.is_empty() {
+                targets = only.iter().filter_map(Target::of_platform).collect();
+            }
+            // Nothing is judged on nodes of other systems than Linux: their images are only selected.
+            let platforms = if targets.is_empty() { only } else { Vec::new() };
+            Options { targets, platforms, ..options }
+        }
+    }
 }
 
 /// What was judged: one image of the report for each use.
@@ -59,7 +91,7 @@ fn resolved(uses: Vec<Use>, opener: &Opener, jobs: usize) -> Vec<(Use, Option<Op
     for (one, opened) in uses.into_iter().zip(opened) {
         let (digest, opened) = opened.map_or((None, None), |(digest, opened)| (digest, Some(opened)));
         let is_same = |(known, other, _): &&mut (Use, Option<Digest>, Option<Opened>)| {
-            let starts = (&known.command, &known.args, &known.platform) == (&one.command, &one.args, &one.platform);
+            let starts = (&known.call, &known.narrowing) == (&one.call, &one.narrowing);
             digest.is_some() && *other == digest && starts
         };
         match kept.iter_mut().find(is_same) {

@@ -2,8 +2,11 @@
 
 use serde_json::Value;
 
-use super::object::{self, ContainerSpec, Metadata, Named, PodObject, PodSpec};
+use super::object::{self, ContainerSpec, Metadata, Named, PodObject, PodSpec, Volume};
+use super::process;
 use crate::platform::Platform;
+use crate::scan::CallOverride;
+use crate::scan::call::{Purpose, StatedBy};
 
 /// A pod template, a bare pod or a Compose service.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,6 +29,12 @@ pub enum Role {
     /// An init container that keeps running.
     Sidecar,
     Ephemeral,
+    /// An image that is mounted as a volume.
+    Volume,
+    /// A virtual machine's disk.
+    Disk,
+    /// A field of an object whose controller decides what is started.
+    Field,
 }
 
 /// One container of a workload: the image and what is started of it.
@@ -35,11 +44,8 @@ pub struct ContainerUse {
     pub role: Role,
     /// As it is written.
     pub image: String,
-    /// Replaces Entrypoint, and Cmd with it.
-    pub command: Option<Vec<String>>,
-    /// Replaces Cmd.
-    pub args: Option<Vec<String>>,
-    pub working_dir: Option<String>,
+    /// How it is started.
+    pub call: CallOverride,
     /// Compose's `platform:`.
     pub platform: Option<Platform>,
 }
@@ -51,50 +57,61 @@ impl Role {
             Role::Init => "init container",
             Role::Sidecar => "sidecar",
             Role::Ephemeral => "ephemeral container",
+            Role::Volume => "image volume",
+            Role::Disk => "container disk",
+            Role::Field => "field",
         }
     }
 }
 
 impl ContainerUse {
-    fn of(spec: &ContainerSpec, role: Role) -> ContainerUse {
-        let stated = |words: &[String]| (!words.is_empty()).then(|| words.to_vec());
+    fn of(spec: &ContainerSpec, role: Role, pod: &PodSpec) -> ContainerUse {
         let role = match (role, spec.restart_policy.as_deref()) {
             (Role::Init, Some("Always")) => Role::Sidecar,
             _ => role,
         };
-        ContainerUse {
-            name: spec.name.clone(),
-            role,
-            image: spec.image.clone(),
-            command: stated(&spec.command),
-            args: stated(&spec.args),
-            working_dir: spec.working_dir.clone(),
-            platform: None,
-        }
+        let call = process::call(spec, pod);
+        ContainerUse { name: spec.name.clone(), role, image: spec.image.clone(), call, platform: None }
     }
 
-    /// What is started, given the image's own Entrypoint and Cmd. `$(NAME)` in it is the kubelet's to fill in.
-    /// Source: Kubernetes, "Define a Command and Arguments for a Container".
-    pub fn starts(&self, entrypoint: &[String], cmd: &[String]) -> Vec<String> {
-        let head = self.command.as_deref().unwrap_or(entrypoint);
-        let tail = match (&self.args, &self.command) {
-            (Some(args), _) => args.as_slice(),
-            (None, Some(_)) => &[],
-            (None, None) => cmd,
-        };
-        head.iter().chain(tail).cloned().collect()
+    /// An image of which nothing is started.
+    pub fn mounted(name: &str, role: Role, image: &str) -> ContainerUse {
+        let call = CallOverride { purpose: Purpose::Mounted, stated_by: StatedBy::Pod, ..CallOverride::default() };
+        ContainerUse { name: name.to_string(), role, image: image.to_string(), call, platform: None }
     }
 }
 
-/// Init containers first, in the order in which they run.
+/// Init containers first, in the order in which they run; image volumes last.
 pub fn containers(pod: &PodSpec) -> Vec<ContainerUse> {
-    let of = |specs: &[ContainerSpec], role| specs.iter().map(|spec| ContainerUse::of(spec, role)).collect::<Vec<_>>();
+    let of =
+        |specs: &[ContainerSpec], role| specs.iter().map(|spec| ContainerUse::of(spec, role, pod)).collect::<Vec<_>>();
+    let volume = |volume: &Volume| {
+        let image = volume.image.as_ref().map(|image| image.reference.as_str()).filter(|image| !image.is_empty())?;
+        Some(ContainerUse::mounted(&volume.name, Role::Volume, image))
+    };
     [
         of(&pod.init_containers, Role::Init),
         of(&pod.containers, Role::Main),
         of(&pod.ephemeral_containers, Role::Ephemeral),
+        pod.volumes.iter().filter_map(volume).collect(),
     ]
     .concat()
+}
+
+/// Whether Kubernetes itself has this kind of object with a pod template.
+pub fn is_own_kind(kind: &str) -> bool {
+    matches!(
+        kind,
+        "Pod"
+            | "Deployment"
+            | "StatefulSet"
+            | "DaemonSet"
+            | "ReplicaSet"
+            | "ReplicationController"
+            | "Job"
+            | "CronJob"
+            | "PodTemplate"
+    )
 }
 
 /// Reads any object that has a pod template: Pod, Deployment, StatefulSet, DaemonSet, ReplicaSet, Job, CronJob, PodTemplate,
@@ -156,24 +173,6 @@ impl Workload {
 mod tests {
     use super::*;
     use serde_json::json;
-
-    fn words(texts: &[&str]) -> Vec<String> {
-        texts.iter().map(|text| text.to_string()).collect()
-    }
-
-    fn check(command: &[&str], args: &[&str], expected: &[&str]) {
-        let spec = ContainerSpec { command: words(command), args: words(args), ..ContainerSpec::default() };
-        let found = ContainerUse::of(&spec, Role::Main).starts(&words(&["/entry"]), &words(&["serve"]));
-        assert_eq!(found, words(expected), "command {command:?} args {args:?}");
-    }
-
-    #[test]
-    fn command_and_args_replace_entrypoint_and_cmd() {
-        check(&[], &[], &["/entry", "serve"]);
-        check(&["/app"], &[], &["/app"]);
-        check(&[], &["-v"], &["/entry", "-v"]);
-        check(&["/app"], &["-v"], &["/app", "-v"]);
-    }
 
     #[test]
     fn a_template_is_found_in_every_kind() {

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 /// Capabilities as bits, CAP_CHOWN the lowest.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Capabilities(pub u64);
 
 /// Without `CAP_`, in the order of their numbers.
@@ -113,6 +113,49 @@ impl Capabilities {
     pub fn names(self) -> Vec<String> {
         let is_in = |bit: &usize| self.0 & 1 << bit != 0;
         (0..NAMES.len()).filter(is_in).map(|bit| format!("CAP_{}", NAMES[bit])).collect()
+    }
+}
+
+/// What a container's spec adds to the capabilities that its engine grants, and drops of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CapabilityChange {
+    /// The container has all capabilities, whatever the lists name.
+    pub is_privileged: bool,
+    adds_all: bool,
+    drops_all: bool,
+    added: Capabilities,
+    dropped: Capabilities,
+}
+
+impl CapabilityChange {
+    /// Reads lists of names, of which `ALL` is one. Engines refuse names that no kernel has, so these change nothing.
+    pub fn new(is_privileged: bool, add: &[String], drop: &[String]) -> CapabilityChange {
+        let is_all = |name: &String| name.eq_ignore_ascii_case("ALL");
+        let named = |names: &[String]| {
+            let parsed = names.iter().filter_map(|name| Capabilities::parse(name));
+            parsed.fold(Capabilities::default(), Capabilities::union)
+        };
+        CapabilityChange {
+            is_privileged,
+            adds_all: add.iter().any(is_all),
+            drops_all: drop.iter().any(is_all),
+            added: named(add),
+            dropped: named(drop),
+        }
+    }
+
+    /// The bounding set of a container that has `granted` without the change.
+    /// Source: containerd's internal/cri/opts `WithCapabilities`; moby's caps `TweakCapabilities`.
+    pub fn apply(self, granted: Capabilities) -> Capabilities {
+        if self.is_privileged {
+            return Capabilities::all();
+        }
+        let base = match (self.adds_all, self.drops_all) {
+            (_, true) => Capabilities::default(),
+            (true, false) => Capabilities::all(),
+            (false, false) => granted,
+        };
+        base.union(self.added).beyond(self.dropped)
     }
 }
 

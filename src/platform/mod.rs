@@ -17,7 +17,7 @@ pub mod target;
 use std::fmt;
 
 pub use arch::{Arch, Class, Endian};
-pub use capability::{Capabilities, FileCapabilities};
+pub use capability::{Capabilities, CapabilityChange, FileCapabilities};
 pub use engine::Engine;
 pub use fact::{Fact, Isa};
 pub use feature::{CpuFeature, CpuFeatures};

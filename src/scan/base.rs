@@ -98,7 +98,7 @@ fn by_manifest(image: &Image, from: &From<'_>, layers: &[&Digest]) -> Option<usi
         return None;
     }
     let Opened { input: Input::Image(source), .. } = (from.open)(&base.at(&digest)).ok()? else { return None };
-    let wanted = Wanted { platforms: image.declared.iter().cloned().collect() };
+    let wanted = Wanted { platforms: image.declared.iter().cloned().collect(), ..Wanted::default() };
     let bases = select(&*source, &wanted).ok()?.images;
     bases.iter().filter(|base| is_below(base, image, layers)).map(|base| base.layers.len()).max()
 }

@@ -106,6 +106,7 @@ impl Selected {
                 for path in &left_out {
                     rootfs.leave_unread(path.as_bytes());
                 }
+                options.call.mount(&mut rootfs);
                 let config = Config::default();
                 let mut subject = Subject::directory(&config, &rootfs);
                 subject.problems = unread.into_iter().map(|text| Problem::new(text, None)).collect();
@@ -328,6 +329,7 @@ fn on_image(
         let hint = rootfs.has_filled_memory().then(raise_memory);
         problems.push(Problem::new(format!("{why}: {} entries were left out", rootfs.left_out()), hint));
     }
+    options.call.mount(&mut rootfs);
     let layers = layer_reports(image, options);
     let subject = Subject {
         promised: image.promised.as_ref(),

@@ -127,7 +127,8 @@ mod tests {
     }
 
     fn check(memory: &Memory, wanted: &[&str], origin: Origin, expected: &[(Code, &str)]) {
-        let wanted = Wanted { platforms: wanted.iter().map(|name| Platform::parse(name).unwrap()).collect() };
+        let platforms = wanted.iter().map(|name| Platform::parse(name).unwrap()).collect();
+        let wanted = Wanted { platforms, ..Wanted::default() };
         let mut report = ImageReport::new("app", origin.clone());
         judge(&select(memory, &wanted).unwrap(), &mut report);
         let found: Vec<(Code, &str)> =

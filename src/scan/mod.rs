@@ -2,6 +2,7 @@
 
 pub mod attribution;
 mod base;
+pub mod call;
 mod cure;
 pub mod fingerprint;
 pub mod history;
@@ -16,6 +17,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+pub use call::CallOverride;
 pub use cure::rebuild_command;
 pub use layers::keep;
 pub use model::{
@@ -39,6 +41,8 @@ use layers::LayerStore;
 pub struct Options {
     /// Platforms of an index to read; empty: all.
     pub platforms: Vec<Platform>,
+    /// Platforms of an index to leave out, by operating system and architecture.
+    pub except: Vec<Platform>,
     /// Where it must run; empty: what each platform declares.
     pub targets: Vec<Target>,
     pub call: CallOverride,
@@ -80,14 +84,6 @@ impl Deadline {
     }
 }
 
-/// The program and arguments that replace an image's own, as Kubernetes' `command` and `args` do: a given entrypoint
-/// also drops the image's CMD. Source: Kubernetes, "Define a Command and Arguments for a Container".
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct CallOverride {
-    pub entrypoint: Option<Vec<String>>,
-    pub args: Option<Vec<String>>,
-}
-
 impl Options {
     /// How deep files are looked into: code is searched where the CPU of a given target is known to lack something.
     pub fn depth(&self) -> Depth {
@@ -101,7 +97,7 @@ impl Options {
 
     /// Which of an index's images are asked for.
     fn wanted(&self) -> Wanted {
-        Wanted { platforms: self.platforms.clone() }
+        Wanted { platforms: self.platforms.clone(), except: self.except.clone() }
     }
 }
 
@@ -109,6 +105,7 @@ impl Default for Options {
     fn default() -> Options {
         Options {
             platforms: Vec::new(),
+            except: Vec::new(),
             targets: Vec::new(),
             call: CallOverride::default(),
             rules_off: BTreeSet::new(),

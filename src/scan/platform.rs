@@ -1,10 +1,12 @@
 //! One platform: which targets it is judged on, what is started, and the judgements put together.
 
+use super::Options;
+use super::call::{Purpose, Sandbox};
 use super::model::{LayerReport, PlatformReport, Problem, StepReport, TargetReport, Undecided};
-use super::{CallOverride, Options};
 use crate::exec::{Exec, Followed, messages};
 use crate::image::RootFs;
 use crate::inspect::FileKind;
+use crate::judge::code::Code;
 use crate::judge::facts::programs::Programs;
 use crate::judge::labels::Labels;
 use crate::judge::{Case, Judgement, entry, judge, windows};
@@ -40,7 +42,7 @@ impl<'a> Subject<'a> {
 
 /// Judges a platform on each of these targets.
 pub fn judge_platform(subject: Subject<'_>, targets: &[Target], options: &Options) -> PlatformReport {
-    let start = start(&subject.config.run, &options.call);
+    let start = options.call.start(&subject.config.run);
     let mut report = PlatformReport {
         digest: subject.digest.cloned(),
         layers: subject.layers,
@@ -57,25 +59,43 @@ pub fn judge_platform(subject: Subject<'_>, targets: &[Target], options: &Option
         on_windows(&mut report, subject.rootfs, arch);
         return report;
     }
+    if let Some(problem) = unknown_start(options) {
+        report.problems.push(problem);
+        return report;
+    }
     if targets.is_empty() {
         let is_folder = subject.digest.is_none();
         report.problems.push(no_target(subject.promised.or(subject.declared), subject.rootfs, is_folder));
         return report;
     }
     let healthcheck = healthcheck(&subject.config.run);
-    for target in targets {
+    for target in targets.iter().map(|target| options.call.on(target)) {
         let case = Case {
             labels: Labels { promised: subject.promised, declared: subject.declared },
             rootfs: subject.rootfs,
             call: &start.call,
             said_by: &start.said_by,
             healthcheck: &healthcheck,
-            target,
+            target: &target,
             rules_off: &options.rules_off,
         };
-        add(&mut report, target, &start.call, judge(&case));
+        let mut judgement = judge(&case);
+        if options.call.purpose == Purpose::Mounted {
+            judgement.findings.retain(|finding| !matches!(finding.code, Code::NothingStarts | Code::NoPrograms));
+        }
+        add(&mut report, &target, &start.call, judgement);
     }
+    report.is_data_only = options.call.purpose == Purpose::Mounted && report.programs == 0;
     report
+}
+
+/// Why what is started cannot be judged at all.
+fn unknown_start(options: &Options) -> Option<Problem> {
+    if options.call.sandbox == Sandbox::Wasm {
+        let text = "its runtime class starts a WebAssembly module, and only programs for Linux and Windows are judged";
+        return Some(Problem::new(text, None));
+    }
+    options.call.unknown_program().map(|text| Problem::new(text, None))
 }
 
 /// The architecture of a Windows platform.
@@ -119,32 +139,6 @@ fn no_target(platform: Option<&Platform>, rootfs: &RootFs<FileKind>, is_folder: 
     let hint =
         guess(rootfs).map(|target| format!("most of its programs are for {0}; --target {0} judges them", target.name));
     Problem::new(text, hint)
-}
-
-/// A call, and the words by which it was named.
-struct Start {
-    call: Exec,
-    said_by: String,
-}
-
-/// Entrypoint and Cmd, as a runtime joins them, with the user's changes.
-fn start(run: &crate::oci::RunConfig, given: &CallOverride) -> Start {
-    let mut argv = given.entrypoint.clone().unwrap_or_else(|| run.entrypoint.clone());
-    let args = match (&given.args, &given.entrypoint) {
-        (Some(args), _) => args.clone(),
-        (None, Some(_)) => Vec::new(),
-        (None, None) => run.cmd.clone(),
-    };
-    let words = |name: &str, words: &[String]| format!("{name} {}", serde_json::to_string(words).unwrap_or_default());
-    let said_by = match (&given.entrypoint, argv.is_empty()) {
-        (Some(entrypoint), _) => words("--entrypoint", entrypoint),
-        (None, false) => words("ENTRYPOINT", &argv),
-        (None, true) => words("CMD", &args),
-    };
-    argv.extend(args);
-    let working_dir = if run.working_dir.is_empty() { "/".to_string() } else { run.working_dir.clone() };
-    let call = Exec { argv, env: run.env.clone(), working_dir, user: run.user.clone() };
-    Start { call, said_by }
 }
 
 /// HEALTHCHECK as the words that are executed.

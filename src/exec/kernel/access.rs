@@ -130,6 +130,11 @@ pub(crate) fn open_exec(rootfs: &RootFs<FileKind>, who: &Who, cwd: &Cwd, path: &
     let file = rootfs.view(id);
     match file.kind {
         NodeKind::File => {}
+        // A single file may be mounted there.
+        NodeKind::Directory if rootfs.is_unread(id) => {
+            let text = not_read(&shown, &rootfs.path(id));
+            return Err(Refusal { errno: None, cause: Cause { kind: CauseKind::NotRead, text } });
+        }
         NodeKind::Directory => {
             return Err(Refusal::new(Errno::EACCES, CauseKind::IsDirectory, format!("{shown} is a directory")));
         }

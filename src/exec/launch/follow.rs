@@ -341,6 +341,10 @@ impl<'a> Machine<'a> {
     ) -> Option<Outcome> {
         let (path, (kind, label)) = (operands.first()?, by);
         let id = match self.cwd.walk(self.rootfs, path.as_bytes(), &|_| true) {
+            Ok(id) if self.rootfs.is_unread(id) => {
+                let cause = Cause { kind: CauseKind::NotRead, text: not_read(path, path.as_bytes()) };
+                return Some(Outcome::Unknown { at: path.clone(), cause });
+            }
             Ok(id) => id,
             Err(ResolveError::Unread(mount)) => {
                 let cause = Cause { kind: CauseKind::NotRead, text: not_read(path, &mount) };

@@ -111,6 +111,10 @@ impl<'a> Machine<'a> {
             let cause = Cause { kind: CauseKind::NotRead, text: not_read(file, &mount) };
             return Some(Outcome::Unknown { at: self.absolute(file), cause });
         }
+        if lookup(file).is_some_and(|id| self.rootfs.is_unread(id)) {
+            let cause = Cause { kind: CauseKind::NotRead, text: not_read(file, file.as_bytes()) };
+            return Some(Outcome::Unknown { at: self.absolute(file), cause });
+        }
         if mounts::is_made(self.rootfs, file) {
             return log.open_end(file.as_str(), "it is not in the image");
         }

@@ -172,6 +172,11 @@ impl<T> RootFs<T> {
         }
     }
 
+    /// Whether another file system is mounted at this directory, of which nothing was read.
+    pub fn is_unread(&self, NodeId(node): NodeId) -> bool {
+        self.unread.contains(&node)
+    }
+
     /// The same, for a tree of at most `memory_limit` bytes, its layers' contents included. Entries beyond that are left
     /// out.
     pub fn bounded(memory_limit: usize) -> RootFs<T> {

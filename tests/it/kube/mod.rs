@@ -4,4 +4,5 @@ mod access;
 mod cluster;
 mod diagnose;
 mod lists;
+mod manifests;
 mod workloads;

@@ -28,6 +28,8 @@ use crate::exec::log::Log;
 use crate::exec::outcome::Outcome;
 use crate::shell;
 
+pub(crate) use text::HOLE as UNKNOWN_TEXT;
+
 use ending::Ending;
 pub(crate) use files::kept_text;
 use state::{Flow, State, Status, Value, Var, WHOLE};

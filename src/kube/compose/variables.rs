@@ -1,0 +1,183 @@
+//! Variables of Compose files: `$NAME` and `${NAME...}` in every text, and the files that give them values. Pure.
+//! Source: the Compose specification, interpolation; compose-go's template and dotenv.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+/// Values within values: `${A:-${B:-c}}`.
+const DEPTH: usize = 16;
+
+/// Where variables get their values, and which had none.
+pub struct Variables<'a> {
+    /// The user's environment, which counts first.
+    pub environment: &'a dyn Fn(&str) -> Option<String>,
+    /// Of `.env`.
+    pub file: BTreeMap<String, String>,
+    /// Variables without a value, for which Compose puts an empty text.
+    pub unset: BTreeSet<String>,
+}
+
+impl Variables<'_> {
+    pub fn value(&self, name: &str) -> Option<String> {
+        (self.environment)(name).or_else(|| self.file.get(name).cloned())
+    }
+
+    /// Fills in every text below `value`; keys are left as they are.
+    pub fn fill(&mut self, value: &mut Value) -> Result<(), String> {
+        match value {
+            Value::String(text) => *text = self.interpolate(text)?,
+            Value::Array(items) => items.iter_mut().try_for_each(|item| self.fill(item))?,
+            Value::Object(fields) => fields.values_mut().try_for_each(|field| self.fill(field))?,
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+        Ok(())
+    }
+
+    /// `$NAME`, `${NAME}`, `${NAME:-default}`, `${NAME-default}`, `${NAME:?why}`, `${NAME:+other}`, `$$`. A variable without
+    /// a value is an empty text, and noted.
+    pub fn interpolate(&mut self, text: &str) -> Result<String, String> {
+        self.within(text, 0)
+    }
+
+    fn within(&mut self, text: &str, depth: usize) -> Result<String, String> {
+        if depth > DEPTH {
+            return Err(format!("{text:?} is nested too deeply"));
+        }
+        let (mut out, mut rest) = (String::new(), text);
+        while let Some((before, after)) = rest.split_once('$') {
+            out.push_str(before);
+            if let Some(tail) = after.strip_prefix('$') {
+                out.push('$');
+                rest = tail;
+            } else if let Some(braced) = after.strip_prefix('{') {
+                let end = closing(braced).ok_or_else(|| format!("{text:?} has an open ${{"))?;
+                let inside = self.expand(&braced[..end], text, depth)?;
+                out.push_str(&inside);
+                rest = &braced[end + 1..];
+            } else {
+                let (name, tail) = after.split_at(name_end(after));
+                // A dollar that no name follows is one.
+                let value = if name.is_empty() { "$".to_string() } else { self.plain(name) };
+                out.push_str(&value);
+                rest = tail;
+            }
+        }
+        out.push_str(rest);
+        Ok(out)
+    }
+
+    fn plain(&mut self, name: &str) -> String {
+        self.value(name).unwrap_or_else(|| {
+            self.unset.insert(name.to_string());
+            String::new()
+        })
+    }
+
+    fn expand(&mut self, inside: &str, text: &str, depth: usize) -> Result<String, String> {
+        let (name, operation) = inside.split_at(name_end(inside));
+        if name.is_empty() {
+            return Err(format!("invalid interpolation format: {text:?}"));
+        }
+        let (is_filled_wanted, operation) = match operation.strip_prefix(':') {
+            Some(operation) => (true, operation),
+            None => (false, operation),
+        };
+        let value = self.value(name).filter(|value| !is_filled_wanted || !value.is_empty());
+        let mut operator = operation.chars();
+        match (operator.next(), operator.as_str()) {
+            (None, _) if !is_filled_wanted => Ok(self.plain(name)),
+            (Some('-'), word) => value.map_or_else(|| self.within(word, depth + 1), Ok),
+            (Some('+'), word) => value.map_or_else(|| Ok(String::new()), |_| self.within(word, depth + 1)),
+            (Some('?'), why) => value.ok_or_else(|| match why {
+                "" => format!("required variable {name} is missing a value"),
+                why => format!("required variable {name} is missing a value: {why}"),
+            }),
+            _ => Err(format!("invalid interpolation format: {text:?}")),
+        }
+    }
+}
+
+fn name_end(text: &str) -> usize {
+    if text.starts_with(|c: char| c.is_ascii_digit()) {
+        return 0;
+    }
+    text.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(text.len())
+}
+
+/// Where the brace closes that is open before `text`.
+fn closing(text: &str) -> Option<usize> {
+    let (mut open, mut last) = (1, ' ');
+    for (at, letter) in text.char_indices() {
+        match letter {
+            '{' if last == '$' => open += 1,
+            '}' if open == 1 => return Some(at),
+            '}' => open -= 1,
+            _ => {}
+        }
+        last = letter;
+    }
+    None
+}
+
+/// The lines of a file of variables: `NAME=value`, quotes around it, `export` before it, comments after it.
+pub fn file_of_variables(text: &str) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        let line = line.strip_prefix("export ").unwrap_or(line);
+        let Some((name, value)) = line.split_once('=') else { continue };
+        let value = value.trim();
+        let quoted = value.chars().next().filter(|first| matches!(first, '"' | '\'')).and_then(|quote| {
+            let inside = &value[1..];
+            Some(inside[..inside.find(quote)?].to_string())
+        });
+        let bare = || value.split(" #").next().unwrap_or_default().trim_end().to_string();
+        found.insert(name.trim().to_string(), quoted.unwrap_or_else(bare));
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment(name: &str) -> Option<String> {
+        match name {
+            "TAG" => Some("1.2".to_string()),
+            "EMPTY" => Some(String::new()),
+            _ => None,
+        }
+    }
+
+    fn check(text: &str, expected: Result<&str, &str>) {
+        let file = BTreeMap::from([("TAG".to_string(), "9".to_string()), ("FILE".to_string(), "f".to_string())]);
+        let mut variables = Variables { environment: &environment, file, unset: BTreeSet::new() };
+        let found = variables.interpolate(text);
+        assert_eq!(found, expected.map(str::to_string).map_err(str::to_string), "{text}");
+        assert_eq!(variables.unset.contains("NONE"), expected.is_ok() && text.contains("NONE}"), "{text}");
+    }
+
+    #[test]
+    fn variables_are_filled_in_as_compose_does() {
+        check("app:${TAG}", Ok("app:1.2"));
+        check("app:$TAG-slim", Ok("app:1.2-slim"));
+        check("app:${FILE}", Ok("app:f"));
+        check("app:${NO:-latest}", Ok("app:latest"));
+        check("app:${NO:-${TAG:-x}}", Ok("app:1.2"));
+        check("app:${EMPTY:-x}", Ok("app:x"));
+        check("app:${EMPTY-x}", Ok("app:"));
+        check("app${TAG:+-full}", Ok("app-full"));
+        check("cost$$ $ 5$5", Ok("cost$ $ 5$5"));
+        check("app:${NONE}", Ok("app:"));
+        check("app:${NO:?set it}", Err("required variable NO is missing a value: set it"));
+        check("app:${EMPTY:?}", Err("required variable EMPTY is missing a value"));
+        check("app:${TAG", Err("\"app:${TAG\" has an open ${"));
+    }
+
+    #[test]
+    fn a_file_of_variables_is_read_by_its_lines() {
+        let found = file_of_variables("# c\nA=1\nexport B='x # y'\nC=\"q\" # z\nD=two words # c\nE\n");
+        let expected = [("A", "1"), ("B", "x # y"), ("C", "q"), ("D", "two words")];
+        assert_eq!(found, expected.map(|(name, value)| (name.to_string(), value.to_string())).into());
+    }
+}

@@ -1,0 +1,140 @@
+//! Objects of many kinds, as their projects document them.
+
+use super::*;
+use crate::yaml;
+
+/// Each container as "KIND/NAME ROLE NAME IMAGE", and whether something was not read.
+fn check(text: &str, expected: &[&str], has_unread: bool) {
+    let found = find(&yaml::parse(text).unwrap()[0].to_json()).unwrap();
+    let line = |workload: &Workload, one: &ContainerUse| {
+        format!("{} {} {} {}", workload.title(), one.role.word(), one.name, one.image)
+    };
+    let lines: Vec<String> =
+        found.workloads.iter().flat_map(|workload| workload.containers.iter().map(|one| line(workload, one))).collect();
+    assert_eq!(lines, expected, "{text}");
+    assert_eq!(found.has_unread, has_unread, "{text}");
+}
+
+#[test]
+fn pod_templates_are_found_in_every_kind() {
+    let template = "{spec: {containers: [{name: c, image: 'a:1'}]}}";
+    for (kind, spec) in [
+        ("keda.sh/v1alpha1 ScaledJob", "{jobTargetRef: {template: TPL}}"),
+        ("jobset.x-k8s.io/v1alpha2 JobSet", "{replicatedJobs: [{name: w, template: {spec: {template: TPL}}}]}"),
+        ("serving.knative.dev/v1 Service", "{template: TPL}"),
+        ("apps.kruise.io/v1alpha1 AdvancedCronJob", "{template: {jobTemplate: {spec: {template: TPL}}}}"),
+        ("apps.kruise.io/v1alpha1 CloneSet", "{template: TPL}"),
+        ("argoproj.io/v1alpha1 Rollout", "{template: TPL}"),
+        ("argoproj.io/v1alpha1 Experiment", "{templates: [{name: e, template: TPL}]}"),
+        ("leaderworkerset.x-k8s.io/v1 LeaderWorkerSet", "{leaderWorkerTemplate: {workerTemplate: TPL}}"),
+        ("kubeflow.org/v1 PyTorchJob", "{pytorchReplicaSpecs: {Master: {template: TPL}}}"),
+        ("apps/v1 Deployment", "{template: TPL}"),
+    ] {
+        let (version, kind) = kind.split_once(' ').unwrap();
+        let spec = spec.replace("TPL", template).replace("{{", "{ {");
+        let text = format!("{{apiVersion: {version}, kind: {kind}, metadata: {{name: x}}, spec: {spec}}}");
+        check(&text, &[&format!("{}/x container c a:1", kind.to_lowercase())], false);
+    }
+}
+
+#[test]
+fn workflows_hold_containers_scripts_sidecars_and_sets() {
+    check(
+        "{apiVersion: argoproj.io/v1alpha1, kind: CronWorkflow, metadata: {generateName: w-}, spec: {workflowSpec: {
+            nodeSelector: {kubernetes.io/arch: arm64}, arguments: {parameters: [{name: tag, value: '3'}]}, templates: [
+            {name: m, container: {image: 'm:{{workflow.parameters.tag}}'}, sidecars: [{name: s, image: 's:1'}]},
+            {name: t, script: {image: 't:1', command: [bash], source: 'exec app'}},
+            {name: u, containerSet: {containers: [{name: c, image: 'c:1'}]}, initContainers: [{name: i, image: 'i:1'}]},
+            {name: v, container: {image: '{{inputs.parameters.image}}'}}]}}}",
+        &[
+            "cronworkflow/w- container m m:3",
+            "cronworkflow/w- container s s:1",
+            "cronworkflow/w- container t t:1",
+            "cronworkflow/w- init container i i:1",
+            "cronworkflow/w- container c c:1",
+        ],
+        true,
+    );
+}
+
+#[test]
+fn tekton_steps_are_found_wherever_a_task_is() {
+    check(
+        "{apiVersion: tekton.dev/v1, kind: PipelineRun, metadata: {name: r}, spec: {pipelineSpec: {tasks: [{name: t, taskSpec: {
+            params: [{name: base, default: 'b:1'}], steps: [{name: a, image: $(params.base)}, {name: b, image: $(params.none)}],
+            sidecars: [{name: d, image: 'd:1'}]}}]}}}",
+        &["pipelinerun/r container d d:1", "pipelinerun/r container a b:1"],
+        true,
+    );
+    check(
+        "{apiVersion: tekton.dev/v1beta1, kind: StepAction, metadata: {name: sa}, spec: {image: 'sa:1', script: 'app'}}",
+        &["stepaction/sa container spec sa:1"],
+        false,
+    );
+}
+
+#[test]
+fn a_script_is_given_to_its_shell() {
+    let text = "{apiVersion: tekton.dev/v1, kind: Task, metadata: {name: t}, spec: {steps: [{name: a, image: 'a:1', script: S}]}}";
+    for (script, expected) in [
+        ("'app serve'", vec!["/bin/sh", "-c", "app serve"]),
+        ("\"#!/usr/bin/env bash\\napp\"", vec!["/usr/bin/env", "bash", "-c", "#!/usr/bin/env bash\napp"]),
+        ("\"#!/usr/bin/python3\\nx\"", vec!["/usr/bin/python3"]),
+        ("'app $(params.x)'", vec!["/bin/sh"]),
+    ] {
+        let found = find(&yaml::parse(&text.replace('S', script)).unwrap()[0].to_json()).unwrap();
+        assert_eq!(found.workloads[0].containers[0].call.entrypoint.as_deref().unwrap(), expected, "{script}");
+    }
+}
+
+#[test]
+fn fields_disks_and_volumes_that_name_an_image_are_found() {
+    check(
+        "{apiVersion: monitoring.coreos.com/v1, kind: Alertmanager, metadata: {name: m}, spec: {image: 'q.io/am:v1',
+            nodeSelector: {kubernetes.io/arch: arm64}, containers: [{name: patched, args: [x]}]}}",
+        &["alertmanager/m field spec.image q.io/am:v1"],
+        false,
+    );
+    check(
+        "{apiVersion: kubevirt.io/v1, kind: VirtualMachine, metadata: {name: v}, spec: {template: {spec: {volumes: [
+            {name: d, containerDisk: {image: 'disk:1'}}]}}}}",
+        &["virtualmachine/v container disk d disk:1"],
+        false,
+    );
+    check(
+        "{apiVersion: v1, kind: Pod, metadata: {name: p}, spec: {containers: [{name: c, image: 'c:1'}], volumes: [
+            {name: v, image: {reference: 'tool:1'}}]}}",
+        &["pod/p container c c:1", "pod/p image volume v tool:1"],
+        false,
+    );
+    check(
+        "{apiVersion: postgresql.cnpg.io/v1, kind: Cluster, metadata: {name: c}, spec: {imageName: 'g.io/pg:16'}}",
+        &["cluster/c field spec.imageName g.io/pg:16"],
+        false,
+    );
+    check(
+        "{apiVersion: helm.toolkit.fluxcd.io/v2, kind: HelmRelease, metadata: {name: h}, spec: {values: {
+            image: {registry: g.io, repository: a/b, tag: 1.2.3}, sub: {image: {tag: x}}}}}",
+        &["helmrelease/h field spec.values.image g.io/a/b:1.2.3"],
+        true,
+    );
+}
+
+#[test]
+fn descriptions_patterns_and_machines_name_no_image() {
+    for text in [
+        "{apiVersion: v1, kind: Service, metadata: {name: s, labels: {image: 'a:1'}}, spec: {ports: []}}",
+        "{apiVersion: kyverno.io/v1, kind: ClusterPolicy, metadata: {name: p}, spec: {rules: [{containers: [{image: '*:latest'}]}]}}",
+        "{apiVersion: apiextensions.k8s.io/v1, kind: CustomResourceDefinition, spec: {image: 'a:1'}}",
+        "{apiVersion: infrastructure.cluster.x-k8s.io/v1, kind: OpenStackMachineTemplate, spec: {image: ubuntu-22.04}}",
+        "{apiVersion: x.io/v1, kind: Page, spec: {image: 'https://x.io/a.png', backgroundImage: /a.png, osImage: Ubuntu 24.04}}",
+        "{apiVersion: x.io/v1, kind: Page, status: {image: 'a:1'}}",
+    ] {
+        check(text, &[], false);
+    }
+    check(
+        "{apiVersion: kustomize.config.k8s.io/v1beta1, kind: Kustomization, images: [{name: a, newTag: '2'}]}",
+        &[],
+        true,
+    );
+}

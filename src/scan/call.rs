@@ -1,0 +1,198 @@
+//! How a container starts its image: the image's own config with the changes of flags, a pod's spec or a Compose service.
+//! Pure.
+
+use std::sync::Arc;
+
+use crate::exec::{Exec, UNKNOWN_TEXT};
+use crate::image::{Contents, Entry, EntryKind, RootFs};
+use crate::oci::RunConfig;
+use crate::platform::{CapabilityChange, Fact, Node, Target};
+
+/// What replaces an image's own start, as Kubernetes' `command` and `args` do: a given entrypoint also drops the image's
+/// CMD. Source: Kubernetes, "Define a Command and Arguments for a Container".
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CallOverride {
+    pub entrypoint: Option<Vec<String>>,
+    pub args: Option<Vec<String>>,
+    /// Variables over the image's own; `None`: it is set, and its value is not known.
+    pub env: Vec<(String, Option<String>)>,
+    pub working_dir: Option<String>,
+    /// A number or a name of the image's /etc/passwd.
+    pub user: Option<String>,
+    pub group: Option<String>,
+    pub capabilities: CapabilityChange,
+    pub sandbox: Sandbox,
+    /// Paths at which volumes are mounted, whose content is not known and hides the image's.
+    pub mounts: Vec<String>,
+    pub stated_by: StatedBy,
+    pub purpose: Purpose,
+}
+
+/// Who names the program, for messages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum StatedBy {
+    #[default]
+    Flags,
+    /// A pod's spec: `command` and `args`.
+    Pod,
+    /// A Compose service: `entrypoint` and `command`.
+    Compose,
+}
+
+/// What an image is there for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Purpose {
+    #[default]
+    Started,
+    /// A volume or a disk: nothing of it is started by itself, and it may hold data alone.
+    Mounted,
+}
+
+/// What stands between a container and the node's kernel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Sandbox {
+    #[default]
+    None,
+    /// gVisor: a kernel of its own that runs 64-bit programs only and has no binfmt_misc.
+    /// Source: gVisor's pkg/sentry/loader/elf.go `parseHeader`.
+    Gvisor,
+    /// A virtual machine (Kata Containers): a kernel of its own, on the node's CPU.
+    Machine,
+    /// The image's program is a WebAssembly module.
+    Wasm,
+}
+
+/// A call, and the words by which it was named.
+pub struct Start {
+    pub call: Exec,
+    pub said_by: String,
+}
+
+impl CallOverride {
+    /// Entrypoint and Cmd, as a runtime joins them, with the changes.
+    pub fn start(&self, run: &RunConfig) -> Start {
+        let working_dir = self.working_dir.as_ref().unwrap_or(&run.working_dir);
+        let working_dir = if working_dir.is_empty() { "/".to_string() } else { working_dir.clone() };
+        let (argv, said_by) = match self.purpose {
+            Purpose::Mounted => (Vec::new(), String::new()),
+            Purpose::Started => self.words(run),
+        };
+        Start { call: Exec { argv, env: self.environment(&run.env), working_dir, user: self.user(&run.user) }, said_by }
+    }
+
+    fn words(&self, run: &RunConfig) -> (Vec<String>, String) {
+        let mut argv = self.entrypoint.clone().unwrap_or_else(|| run.entrypoint.clone());
+        let args = match (&self.args, &self.entrypoint) {
+            (Some(args), _) => args.clone(),
+            (None, Some(_)) => Vec::new(),
+            (None, None) => run.cmd.clone(),
+        };
+        let words = |name: &str, words: &[String]| {
+            format!("{name} {}", serde_json::to_string(words).unwrap_or_default().replace(UNKNOWN_TEXT, "?"))
+        };
+        let (entrypoint_word, args_word) = match self.stated_by {
+            StatedBy::Flags => ("--entrypoint", "--arg"),
+            StatedBy::Pod => ("command", "args"),
+            StatedBy::Compose => ("entrypoint", "command"),
+        };
+        let said_by = match (&self.entrypoint, argv.is_empty(), &self.args) {
+            (Some(entrypoint), false, _) => words(entrypoint_word, entrypoint),
+            (None, false, _) => words("ENTRYPOINT", &argv),
+            (_, true, Some(_)) => words(args_word, &args),
+            (_, true, None) => words("CMD", &args),
+        };
+        argv.extend(args);
+        (argv, said_by)
+    }
+
+    /// Why the program cannot be known: a variable names it whose value is not known.
+    pub fn unknown_program(&self) -> Option<String> {
+        let first = self.entrypoint.iter().chain(&self.args).flatten().next()?;
+        let is_unknown = first.contains(UNKNOWN_TEXT);
+        is_unknown.then(|| {
+            format!("the program {:?} is named by a value that is not known", first.replace(UNKNOWN_TEXT, "?"))
+        })
+    }
+
+    /// The image's variables with those of the call. What PATH and the loader's variables hold must be known to look
+    /// anything up, so the image's own stay where the call's are not.
+    fn environment(&self, own: &[String]) -> Vec<String> {
+        let is_of = |line: &str, name: &str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with('='));
+        let mut env = own.to_vec();
+        for (name, value) in &self.env {
+            let value = match value {
+                Some(value) => value.clone(),
+                None if name == "PATH" || name.starts_with("LD_") => continue,
+                None => UNKNOWN_TEXT.to_string(),
+            };
+            env.retain(|line| !is_of(line, name));
+            env.push(format!("{name}={value}"));
+        }
+        env
+    }
+
+    /// A given user drops the image's group, a given group keeps the image's user.
+    fn user(&self, own: &str) -> String {
+        match (&self.user, &self.group) {
+            (Some(user), Some(group)) => format!("{user}:{group}"),
+            (Some(user), None) => user.clone(),
+            (None, Some(group)) => format!("{}:{group}", own.split(':').next().unwrap_or_default()),
+            (None, None) => own.to_string(),
+        }
+    }
+
+    /// The target as the container sees it: its capabilities, and the kernel of its sandbox.
+    pub fn on(&self, target: &Target) -> Target {
+        let mut node = Node { bounding: self.capabilities.apply(target.node.bounding), ..target.node.clone() };
+        match self.sandbox {
+            Sandbox::None | Sandbox::Wasm => {}
+            Sandbox::Gvisor => {
+                (node.handlers, node.emulates) = (Vec::new(), Vec::new());
+                (node.ia32, node.x32, node.aarch32) = (Fact::Known(false), Fact::Known(false), Fact::Known(false));
+            }
+            Sandbox::Machine => {
+                (node.handlers, node.emulates) = (Vec::new(), Vec::new());
+                node.kernel = Fact::Unknown;
+            }
+        }
+        Target { node, ..target.clone() }
+    }
+
+    /// Hides what the image has where volumes are mounted.
+    pub fn mount<T>(&self, rootfs: &mut RootFs<T>) {
+        let paths: Vec<Vec<u8>> = self.mounts.iter().map(|path| followed(rootfs, path)).collect();
+        let paths: Vec<&[u8]> = paths.iter().map(Vec::as_slice).filter(|path| !path.is_empty()).collect();
+        if paths.is_empty() {
+            return;
+        }
+        let mut contents = Contents::default();
+        for path in &paths {
+            contents.push(&Entry::plain(path, EntryKind::Opaque, 0), None);
+            contents.push(&Entry::plain(path, EntryKind::Directory, 0o755), None);
+        }
+        rootfs.apply(Arc::new(contents));
+        for path in paths {
+            rootfs.leave_unread(path);
+        }
+    }
+}
+
+/// A mount's path below the root, the links on the way followed as runtimes do, without slashes around it.
+fn followed<T>(rootfs: &RootFs<T>, path: &str) -> Vec<u8> {
+    let names: Vec<&str> = path.split('/').filter(|name| !name.is_empty() && *name != ".").collect();
+    for known in (1..=names.len()).rev() {
+        if let Ok(id) = rootfs.resolve(format!("/{}", names[..known].join("/"))) {
+            let mut path = rootfs.path(id);
+            for name in &names[known..] {
+                path.push(b'/');
+                path.extend_from_slice(name.as_bytes());
+            }
+            return path.strip_prefix(b"/").unwrap_or(&path).to_vec();
+        }
+    }
+    names.join("/").into_bytes()
+}
+
+#[cfg(test)]
+#[path = "call_tests.rs"]
+mod tests;

@@ -1,0 +1,122 @@
+//! `imgarch scan -f`: manifests and Compose files without any node, over real registries and directories.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+use super::diagnose::{publish, text};
+use crate::kit::elf::ElfBuilder;
+use crate::kit::registry::FakeRegistry;
+
+fn scan(directory: &Path, manifest: &str) -> Output {
+    fs::write(directory.join("m.yaml"), manifest).unwrap();
+    Command::new(env!("CARGO_BIN_EXE_imgarch"))
+        .args(["scan", "--insecure", "--no-cache", "--no-config", "--format", "json", "-f", "m.yaml"])
+        .current_dir(directory)
+        .env_remove("TAG")
+        .output()
+        .unwrap()
+}
+
+#[track_caller]
+fn check(directory: &Path, manifest: &str, code: i32, part: &str) {
+    let output = scan(directory, manifest);
+    assert_eq!(output.status.code(), Some(code), "{manifest}\n{}", text(&output));
+    assert!(text(&output).contains(part), "{manifest}\n{part} is not in {}", text(&output));
+}
+
+#[test]
+fn a_pods_own_constraints_choose_the_platforms() {
+    let registry = FakeRegistry::start();
+    // Its arm64 half holds an x86-64 program.
+    publish(&registry, &ElfBuilder::amd64().build());
+    let folder = tempfile::tempdir().unwrap();
+    let pod = |constraint: &str| {
+        let image = format!("{}/user/app:v1", registry.host);
+        format!("kind: Pod\nmetadata: {{name: p}}\nspec: {{containers: [{{name: c, image: '{image}'}}]{constraint}}}\n")
+    };
+    let affinity = |operator: &str| {
+        format!(
+            ", affinity: {{nodeAffinity: {{requiredDuringSchedulingIgnoredDuringExecution: {{nodeSelectorTerms: \
+             [{{matchExpressions: [{{key: kubernetes.io/arch, operator: {operator}, values: [arm64]}}]}}]}}}}}}"
+        )
+    };
+    check(folder.path(), &pod(""), 1, "linux/arm64");
+    check(folder.path(), &pod(", nodeSelector: {kubernetes.io/arch: amd64}"), 0, "linux/amd64");
+    check(folder.path(), &pod(", nodeSelector: {kubernetes.io/arch: arm64}"), 1, "linux/arm64");
+    check(folder.path(), &pod(", nodeSelector: {kubernetes.io/arch: s390x}"), 1, "no-platform-for-target");
+    check(folder.path(), &pod(&affinity("In")), 1, "linux/arm64");
+    check(folder.path(), &pod(&affinity("NotIn")), 0, "linux/amd64");
+    let service = |platform: &str| {
+        let image = format!("{}/user/app:v1", registry.host);
+        format!("services: {{a: {{image: '{image}', platform: {platform}}}}}")
+    };
+    check(folder.path(), &service("linux/amd64"), 0, "service/a");
+    check(folder.path(), &service("linux/arm64"), 1, "service/a");
+    check(folder.path(), &service("linux/riscv64"), 1, "no-platform-for-target");
+}
+
+/// A directory with a program of root's own and one for all.
+fn tree(directory: &Path) {
+    let root = directory.join("root");
+    fs::create_dir_all(root.join("bin")).unwrap();
+    for (name, mode) in [("own", 0o700), ("all", 0o755)] {
+        let path = root.join("bin").join(name);
+        fs::write(&path, ElfBuilder::amd64().build()).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+}
+
+#[test]
+fn a_pods_spec_reaches_the_call() {
+    let folder = tempfile::tempdir().unwrap();
+    tree(folder.path());
+    let pod = |program: &str, rest: &str| {
+        let container = format!("name: c, image: 'rootfs:root', command: [{program}]{rest}");
+        format!("kind: Pod\nmetadata: {{name: p}}\nspec: {{containers: [{{{container}}}]}}\n")
+    };
+    let user = ", securityContext: {runAsUser: 54321}";
+    let restricted = ", securityContext: {runAsUser: 54321, capabilities: {drop: [ALL]}}";
+    let foreign = "may not be executed by this user";
+    check(folder.path(), &pod("/bin/all", ""), 0, "pod/p, container c");
+    check(folder.path(), &pod("/bin/all", restricted), 0, "pod/p");
+    // runc starts it with CAP_DAC_OVERRIDE, which pods have unless they drop it.
+    check(folder.path(), &pod("/bin/own", user), 0, foreign);
+    check(folder.path(), &pod("/bin/own", restricted), 1, foreign);
+    check(folder.path(), &pod("$(DIR)/all", ", env: [{name: DIR, value: /bin}]"), 0, "pod/p");
+    check(folder.path(), &pod("/bin/none", ""), 1, "command [");
+    // What is mounted there is not known.
+    check(folder.path(), &pod("/mnt/x", ", volumeMounts: [{name: v, mountPath: /mnt}]"), 3, "which was not read");
+    let over = ", volumeMounts: [{name: v, mountPath: /bin/all}]";
+    check(folder.path(), &pod("/bin/all", over), 3, "which was not read");
+}
+
+#[test]
+fn what_names_an_image_and_is_not_read_is_no_pass() {
+    let folder = tempfile::tempdir().unwrap();
+    tree(folder.path());
+    let healthy =
+        "kind: Pod\nmetadata: {name: p}\nspec: {containers: [{name: c, image: 'rootfs:root', command: [/bin/all]}]}\n";
+    let task =
+        "---\napiVersion: tekton.dev/v1\nkind: Task\nmetadata: {name: t}\nspec: {steps: [{image: $(params.x)}]}\n";
+    let manifest = format!("{healthy}{task}");
+    check(folder.path(), &manifest, 3, "1 object names images that imgarch does not read: Task/t");
+    let report: Value = serde_json::from_slice(&scan(folder.path(), &manifest).stdout).unwrap();
+    assert_eq!(report["images"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn a_compose_file_is_read_with_the_files_around_it() {
+    let folder = tempfile::tempdir().unwrap();
+    tree(folder.path());
+    fs::write(folder.path().join(".env"), "DIR=bin\n").unwrap();
+    fs::write(folder.path().join("base.yaml"), "services: {b: {image: 'rootfs:root', entrypoint: ['/${DIR}/all']}}")
+        .unwrap();
+    let main = "services: {a: {extends: {file: base.yaml, service: b}, environment: {X: '${TAG}'}}}";
+    check(folder.path(), main, 0, "the variable TAG is not set");
+    let user = "services: {a: {extends: {file: base.yaml, service: b}, entrypoint: [/bin/own], user: '54321', cap_drop: [ALL]}}";
+    check(folder.path(), user, 1, "may not be executed by this user");
+}
