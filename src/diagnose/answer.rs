@@ -1,6 +1,9 @@
 //! One screen's answer: the cause, how sure it is, what shows it, what it is not, and what to do. Pure: messages,
 //! circumstances and a scan's report in, data out; wording for people is `report`'s.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
 use super::cause::{FIND_IMAGE, Likelihood, Names, Suspect};
 use super::file::{self, StartPath, judged};
 use super::message::Sign;
@@ -17,6 +20,8 @@ use crate::source::Origin;
 pub struct Answer {
     /// What it is about: `deployment/checkout (3 of 6 pods)`, a message.
     pub subject: String,
+    /// Pods that fail so; 0 where none is known.
+    pub pods: usize,
     pub suspect: Suspect,
     pub likelihood: Likelihood,
     /// The cause in one sentence, with the case's own names.
@@ -83,6 +88,7 @@ pub fn answer(evidence: &Evidence<'_>) -> Option<Answer> {
     let is_judged = evidence.judged.is_some();
     Some(Answer {
         subject: evidence.subject.clone(),
+        pods: 0,
         suspect: first.suspect,
         likelihood: first.likelihood,
         cause: match &evidence.place {
@@ -94,8 +100,27 @@ pub fn answer(evidence: &Evidence<'_>) -> Option<Answer> {
         others,
         check: if is_certain && (is_judged || first.suspect != Suspect::NodeCopy) { Vec::new() } else { check },
         now: evidence.now.clone(),
-        then: fill(row.cure),
+        then: index_to_pin(first.suspect, evidence).map_or_else(|| fill(row.cure), |line| vec![line]),
     })
+}
+
+/// The cure of a pin, where a registry named the index that has the platform.
+fn index_to_pin(suspect: Suspect, evidence: &Evidence<'_>) -> Option<String> {
+    let (report, _) = evidence.judged.filter(|_| suspect == Suspect::PinnedToOne)?;
+    let pin = report.findings.iter().find(|finding| finding.code == Code::DigestPinsPlatform)?;
+    pin.hint.iter().find(|line| line.contains("@sha256:")).cloned()
+}
+
+/// Brings answers of one cause together: the cause that most pods fail of first, and within it the worst.
+pub fn by_cause(answers: &mut [Answer]) {
+    let mut pods: BTreeMap<&'static str, usize> = BTreeMap::new();
+    for answer in answers.iter() {
+        *pods.entry(answer.suspect.name()).or_default() += answer.pods;
+    }
+    answers.sort_by_key(|answer| {
+        let name = answer.suspect.name();
+        (Reverse(pods[name]), name, Reverse(answer.pods))
+    });
 }
 
 /// The names for commands; which platform is at fault is known once the image was judged.

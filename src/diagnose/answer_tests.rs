@@ -161,6 +161,26 @@ fn the_pin_is_the_cause_where_the_name_is_one_platforms_digest() {
     let answer = named(&pinned);
     assert_eq!((answer.suspect, answer.likelihood), (Suspect::PinnedToOne, Likelihood::Certain));
     assert!(answer.then[0].contains("imagetools inspect user/app:1"), "{:?}", answer.then);
+    let mut image = foreign();
+    let index = format!("pin the index, which has linux/arm64: user/app:1@sha256:{}", "b".repeat(64));
+    let pin = Finding { hint: vec![index.clone()], ..Finding::new(Code::DigestPinsPlatform, "one platform's") };
+    image.findings = vec![pin];
+    let names = Names { image: Some(pinned), ..names() };
+    let judged = Some((&image, Some("m7g.large")));
+    let answer = super::answer(&Evidence { symptoms: &symptoms, names, judged, ..Evidence::default() }).unwrap();
+    assert_eq!(answer.then, [index]);
+}
+
+#[test]
+fn answers_of_one_cause_stand_together_and_the_worst_is_first() {
+    let one = |log: &str, pods: usize| {
+        let symptoms = recognise(log);
+        Answer { pods, ..answer(&Evidence { symptoms: &symptoms, ..Evidence::default() }).unwrap() }
+    };
+    let library = "error while loading shared libraries: libx.so.1: cannot open shared object file: No such file";
+    let mut answers = vec![one(LOG, 3), one(library, 4), one(LOG, 2), one(LOG, 5)];
+    by_cause(&mut answers);
+    assert_eq!(answers.iter().map(|answer| answer.pods).collect::<Vec<_>>(), [5, 3, 2, 4]);
 }
 
 #[test]

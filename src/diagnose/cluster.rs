@@ -82,7 +82,9 @@ pub fn diagnose(
     }
     let sources = Sources { cluster, nodes, read };
     let answers = cases.iter().map(|case| answer_case(&sources, case, title.as_deref(), notes));
-    Ok(answers.collect::<Vec<_>>().into_iter().flatten().collect())
+    let mut answers: Vec<Answer> = answers.collect::<Vec<_>>().into_iter().flatten().collect();
+    answer::by_cause(&mut answers);
+    Ok(answers)
 }
 
 /// The pods that were asked for, and a workload's title.
@@ -208,8 +210,9 @@ fn answer_case(sources: &Sources<'_>, case: &Case, title: Option<&str>, notes: &
     let group = pod.spec.node_name.as_deref().and_then(|node| sources.nodes.group_of(node));
     let target = group.map(|group| group.target.clone());
     let namespace = pod.metadata.namespace.as_deref().unwrap_or("default");
-    // By digest where the node names one: the tag may have moved since.
-    let image = failure.image_by_digest.clone().unwrap_or_else(|| failure.container.image.clone());
+    // By digest where the node names one: the tag may have moved since. A spec that names the digest has the tag too.
+    let by_digest = failure.image_by_digest.clone().filter(|_| !failure.container.image.contains('@'));
+    let image = by_digest.unwrap_or_else(|| failure.container.image.clone());
     let container = &failure.container;
     let target_name = target.as_ref().map(|target| target.name.as_str());
     let (mut report, mut file) = (None, None);
@@ -219,8 +222,7 @@ fn answer_case(sources: &Sources<'_>, case: &Case, title: Option<&str>, notes: &
         notes.extend(found.problems.iter().map(|problem| format!("{image}: {}", problem.text)));
         // The file that a message names is judged by itself where the start path does not lead through it.
         file = file::to_judge(&case.symptoms, &found, target_name).map(|path| {
-            let (entrypoint, args) = (Some(vec![path]), Some(Vec::new()));
-            read(CallOverride { entrypoint, args, ..container.call.clone() })
+            read(CallOverride { entrypoint: Some(vec![path]), args: Some(Vec::new()), ..container.call.clone() })
         });
         report = Some(found);
     }
@@ -244,7 +246,7 @@ fn answer_case(sources: &Sources<'_>, case: &Case, title: Option<&str>, notes: &
         file: file.as_ref(),
         now: Vec::new(),
     };
-    let mut found = answer(&evidence)?;
+    let mut found = Answer { pods: case.pods.len(), ..answer(&evidence)? };
     found.now = now(&found, pod, namespace, report.as_ref());
     if let (Some(report), Some(read), true) = (&report, sources.read, another_image_helps(found.suspect)) {
         let failed = Failed { pod, failure, target: target.as_ref(), report };

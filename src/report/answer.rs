@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use serde_json::{Value, json};
 
-use super::escape::visible;
+use super::escape::{plural, visible};
 use super::terminal::fill;
 use crate::diagnose::{Answer, Likelihood};
 
@@ -19,6 +19,8 @@ pub enum AnswerFormat {
 const SCHEMA: u32 = 1;
 /// Columns of the labels on the left.
 const LABEL: usize = 12;
+/// Workloads of one cause that are named before the answers; the rest is counted.
+const NAMED: usize = 4;
 /// Other suspects that are named; the rest is noise at night.
 const OTHERS: usize = 4;
 
@@ -28,6 +30,7 @@ pub fn write(answers: &[Answer], format: AnswerFormat, width: usize, out: &mut d
         serde_json::to_writer_pretty(&mut *out, &json!({"schema": SCHEMA, "answers": answers}))?;
         return writeln!(out);
     }
+    lead(answers, width, out)?;
     for (index, answer) in answers.iter().enumerate() {
         if index > 0 {
             writeln!(out)?;
@@ -35,6 +38,28 @@ pub fn write(answers: &[Answer], format: AnswerFormat, width: usize, out: &mut d
         text(answer, width, out)?;
     }
     Ok(())
+}
+
+/// What several answers have in common, before them: each cause with its workloads and pods.
+fn lead(answers: &[Answer], width: usize, out: &mut dyn Write) -> io::Result<()> {
+    if answers.len() < 2 || answers.iter().all(|answer| answer.pods == 0) {
+        return Ok(());
+    }
+    let pods = answers.iter().map(|answer| answer.pods).sum::<usize>();
+    writeln!(out, "{} of {}:", plural(pods, "failing pod"), plural(answers.len(), "group"))?;
+    for of_one in answers.chunk_by(|one, next| one.suspect == next.suspect) {
+        let pods = of_one.iter().map(|answer| answer.pods).sum::<usize>();
+        let subjects = of_one.iter().filter_map(|answer| answer.subject.split([' ', ',']).next());
+        let named = subjects.take(NAMED).collect::<Vec<_>>().join(", ");
+        let more = match of_one.len().saturating_sub(NAMED) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let sentence = of_one[0].suspect.row().sentence;
+        let line = format!("{sentence}: {named}{more}");
+        writeln!(out, "{}", fill(&format!("{:>5}  ", pods), &visible(&line), LABEL, width))?;
+    }
+    writeln!(out)
 }
 
 fn text(answer: &Answer, width: usize, out: &mut dyn Write) -> io::Result<()> {
@@ -84,6 +109,7 @@ fn section(label: &str, lines: &[String], fold: Fold, out: &mut dyn Write) -> io
 fn answer_json(answer: &Answer) -> Value {
     json!({
         "subject": answer.subject,
+        "pods": answer.pods,
         "cause": {
             "code": answer.suspect.name(),
             "sentence": answer.suspect.row().sentence,
@@ -128,6 +154,22 @@ mod tests {
         }
         assert!(text.contains("  check     add --image to get commands"), "{text}");
         assert!(!text.contains("IMAGE") && !text.contains("PLATFORM"), "{text}");
+    }
+
+    #[test]
+    fn several_answers_begin_with_their_causes() {
+        let symptoms = recognise("exec /app: exec format error");
+        let one = |subject: &str, pods: usize| {
+            let evidence = Evidence { subject: subject.into(), symptoms: &symptoms, ..Evidence::default() };
+            Answer { pods, ..answer(&evidence).unwrap() }
+        };
+        let mut out = Vec::new();
+        let answers =
+            [one("deployment/a (3 of 3 pods), container c, Error", 3), one("deployment/b, container c, Error", 1)];
+        write(&answers, AnswerFormat::Text, 80, &mut out).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        let lead = "4 failing pods of 2 groups:\n    4  the program is for another architecture than the node: deployment/a,\n";
+        assert!(text.starts_with(lead), "{text}");
     }
 
     #[test]

@@ -133,7 +133,8 @@ impl Selected {
                     report.platforms.push(platform);
                 }
                 tell_apart(&mut report.platforms);
-                index::blame_pin(&mut report);
+                let platforms: Vec<Platform> = options.targets.iter().map(|target| target.platform.clone()).collect();
+                index::blame_pin(&mut report, &platforms, open);
             }
         }
         for finding in report.findings.iter_mut().chain(report.platforms.iter_mut().flat_map(|p| &mut p.findings)) {

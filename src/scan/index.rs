@@ -1,10 +1,13 @@
 //! What an index says of itself: what was left out of it, what is broken, and whether it is what it seems. Pure.
 
+use super::Open;
 use super::model::{ImageReport, Problem};
-use crate::image::{Broken, Image, Selection, Skipped, Why};
+use crate::image::{Broken, Image, Selection, Skipped, Wanted, Why, select};
 use crate::judge::code::{Code, Severity};
 use crate::judge::finding::Finding;
 use crate::oci::Reference;
+use crate::platform::Platform;
+use crate::source::input::Input;
 
 /// What the index says of itself: what was left out, what is broken, and whether it is what it seems.
 pub fn judge(selection: &Selection, report: &mut ImageReport) {
@@ -53,8 +56,9 @@ fn seeming(selection: &Selection, registry: Option<&Reference>, attestations: us
     Some(finding)
 }
 
-/// Puts a digest that pins one platform first where the image fails for want of another: the index most likely has it.
-pub fn blame_pin(report: &mut ImageReport) {
+/// Puts a digest that pins one platform first where the image fails for want of another. `open` answers whether an index
+/// has it: that of the reference's own tag, or of `latest` where it holds the pinned image too.
+pub fn blame_pin(report: &mut ImageReport, platforms: &[Platform], open: Open<'_>) {
     let is_other = |finding: &Finding| {
         matches!(finding.code, Code::EntrypointWrongArch | Code::WhollyAnotherArchitecture | Code::NoPlatformForTarget)
     };
@@ -65,8 +69,28 @@ pub fn blame_pin(report: &mut ImageReport) {
         let mut pin = report.findings.remove(at);
         pin.severity = Severity::Error;
         pin.message = format!("{}, so no other platform of its index is pulled", pin.message);
+        if let Some(line) = report.origin.registry().and_then(|reference| index_to_pin(reference, platforms, open)) {
+            pin.hint = vec![line];
+        }
         report.findings.insert(0, pin);
     }
+}
+
+/// The reference of the index that has what these platforms need.
+fn index_to_pin(reference: &Reference, platforms: &[Platform], open: Open<'_>) -> Option<String> {
+    let name =
+        format!("{}/{}:{}", reference.registry, reference.repository, reference.tag.as_deref().unwrap_or("latest"));
+    let Input::Image(source) = open(&name).ok()?.input else { return None };
+    let selection = select(&*source, &Wanted::default()).ok()?;
+    selection.index_annotations.as_ref()?;
+    let has = |platform: &Platform| {
+        let promised = selection.images.iter().filter_map(|image| image.promised.as_ref());
+        promised.into_iter().any(|own| (&own.os, &own.architecture) == (&platform.os, &platform.architecture))
+    };
+    let holds_pinned = selection.images.iter().any(|image| Some(&image.manifest.digest) == reference.digest.as_ref());
+    let is_it = platforms.iter().all(has) && (holds_pinned || reference.tag.is_some());
+    let names = platforms.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ");
+    is_it.then(|| format!("pin the index, which has {names}: {name}@{}", selection.root.digest))
 }
 
 fn platform_name(image: &Image) -> String {
@@ -77,10 +101,9 @@ fn platform_name(image: &Image) -> String {
 mod tests {
     use super::*;
     use crate::image::testing::Memory;
-    use crate::image::{Wanted, select};
     use crate::oci::Descriptor;
-    use crate::platform::Platform;
     use crate::source::Origin;
+    use crate::source::input::Opened;
     use serde_json::{Value, json};
 
     const INDEX: &str = "application/vnd.oci.image.index.v1+json";
@@ -152,6 +175,28 @@ mod tests {
         check(&["linux/amd64", "attestation", "linux/arm64"], &[], &[]);
         // The user asked for one of several.
         check(&["linux/amd64", "linux/arm64"], &["linux/arm64"], &[]);
+    }
+
+    #[test]
+    fn the_cure_of_a_pin_is_the_index_that_has_the_platform() {
+        let cure = |reference: &str, platform: &str, held: &[&str]| {
+            let pinned = image(&mut Memory::default(), "linux/amd64").digest;
+            let reference = Reference::parse(&format!("{reference}@{pinned}")).unwrap();
+            let open = |name: &str| {
+                let input = Input::Image(Box::new(indexed(held)));
+                Ok(Opened { input, origin: registry(name), name: name.to_string(), note: None })
+            };
+            index_to_pin(&reference, &[Platform::parse(platform).unwrap()], &open)
+        };
+        let both = ["linux/amd64", "linux/arm64"];
+        let index = indexed(&both).root.unwrap().digest;
+        let expected = |tag: &str| Some(format!("pin the index, which has linux/arm64: r.example/app:{tag}@{index}"));
+        assert_eq!(cure("r.example/app:1", "linux/arm64", &both), expected("1"));
+        assert_eq!(cure("r.example/app", "linux/arm64", &both), expected("latest"));
+        assert_eq!(cure("r.example/app:1", "linux/s390x", &both), None);
+        // Another image altogether, unless the user named its tag.
+        assert_eq!(cure("r.example/app", "linux/arm64", &["linux/arm64"]), None);
+        assert!(cure("r.example/app:1", "linux/arm64", &["linux/arm64"]).is_some());
     }
 
     #[test]
