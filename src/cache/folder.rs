@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, SystemTime};
 
+use super::documents::DOCUMENTS;
 use super::layer::{BLOBS, LAYERS};
 use super::{RECORD_LIMIT, Usage};
 use crate::source::open_regular;
@@ -18,6 +19,9 @@ const TOUCH_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A file that is still being written after an hour was left by a process that died.
 const LEFT_BEHIND_AFTER: Duration = Duration::from_secs(60 * 60);
+
+/// The directories of a cache's folder.
+const PARTS: [&str; 3] = [LAYERS, BLOBS, DOCUMENTS];
 
 /// Held by those who have a file half written.
 static WRITING: RwLock<()> = RwLock::new(());
@@ -90,7 +94,7 @@ impl Folder {
     /// Every file, with its size and when it was used last.
     fn files(&self) -> io::Result<Vec<(PathBuf, u64, SystemTime)>> {
         let mut files = Vec::new();
-        let mut pending = vec![self.path.join(LAYERS), self.path.join(BLOBS)];
+        let mut pending: Vec<PathBuf> = PARTS.iter().map(|part| self.path.join(part)).collect();
         while let Some(folder) = pending.pop() {
             let entries = match fs::read_dir(&folder) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
@@ -120,7 +124,7 @@ impl Folder {
     /// Deletes every record, and returns what there was. The folder itself may hold other things.
     pub fn clear(&self) -> io::Result<Usage> {
         let usage = self.usage()?;
-        for part in [LAYERS, BLOBS] {
+        for part in PARTS {
             match fs::remove_dir_all(self.path.join(part)) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}

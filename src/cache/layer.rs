@@ -38,7 +38,7 @@ pub fn blob_key(digest: &Digest) -> String {
     key(BLOBS, digest)
 }
 
-fn key(kind: &str, digest: &Digest) -> String {
+pub(super) fn key(kind: &str, digest: &Digest) -> String {
     let hex = digest.hex();
     format!("{kind}/{}/{}/{hex}", digest.algorithm(), &hex[..2])
 }

@@ -6,6 +6,7 @@
 //! the digest of its stored bytes, never by a diffID that an image claims: an image could claim that of a well-known layer.
 //! Whatever is odd about a record makes it as if it were not there.
 
+mod documents;
 mod folder;
 mod layer;
 mod seen;
@@ -15,6 +16,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Mutex;
 
+pub use documents::Remembered;
 use folder::Folder;
 pub use folder::hold_writes;
 use seen::Seen;

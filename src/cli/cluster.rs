@@ -103,7 +103,7 @@ pub fn run(
         return Err(CliError::Unknown { text: "no pod and no workload was found".into(), hint: None });
     }
     let base = Options { cache: cache::open(&settings)?, ..settings.options() };
-    let opener = settings.sources.clone().with_credentials(seen.credentials).opener()?;
+    let opener = settings.sources.clone().with_credentials(seen.credentials).opener(base.cache.as_ref())?;
     let mut judged = scan::judge_uses(&opener, &settings, terminal, uses, &seen.nodes, &base);
     let mut found = overview(&overview::Seen {
         uses: &judged.uses,

@@ -168,7 +168,7 @@ fn read_image(
     call: CallOverride,
 ) -> Result<ImageReport, CliError> {
     let options = Options { targets, call, ..settings.options() };
-    let report = scan::read_one(&settings.sources.opener()?, settings, terminal, image, &options);
+    let report = scan::read_one(&settings.sources.opener(options.cache.as_ref())?, settings, terminal, image, &options);
     let notes: Vec<String> = report.problems.iter().map(|problem| format!("{image}: {}", problem.text)).collect();
     terminal.notes(&notes);
     Ok(report)
@@ -196,7 +196,7 @@ fn of_cluster(
     };
     let opener = match args.no_image || settings.sources.is_offline {
         true => None,
-        false => Some(settings.sources.opener()?),
+        false => Some(settings.sources.opener(None)?),
     };
     let read = |image: &str, targets: Vec<Target>, call: CallOverride| {
         let options = Options { targets, call, ..settings.options() };

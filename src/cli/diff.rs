@@ -46,7 +46,7 @@ pub fn run(
     let targets = targets::of_texts(&settings.targets.value, environment, terminal)?;
     let options = Options { targets, cache: cache::open(&settings)?, ..settings.options() };
     let names = [args.old.clone(), args.new.clone()];
-    let report = scan::read(&settings.sources.opener()?, &settings, terminal, &names, &options);
+    let report = scan::read(&settings.sources.opener(options.cache.as_ref())?, &settings, terminal, &names, &options);
     let [old, new] = report.images.as_slice() else { unreachable!("a scan reports each image that was named") };
     for image in [old, new] {
         for problem in image.problems.iter().chain(image.platforms.iter().flat_map(|one| &one.problems)) {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{CliError, Environment};
+use crate::cache::{Cache, Remembered};
 use crate::source::containerd::Containerd;
 use crate::source::engine::EngineSettings;
 use crate::source::input::{Opener, RegistryOpener};
@@ -83,8 +84,8 @@ impl SourceSettings {
         self
     }
 
-    /// What opens the images that users name.
-    pub fn opener(&self) -> Result<Opener, CliError> {
+    /// What opens the images that users name. With a cache, documents of registries are remembered there.
+    pub fn opener(&self, cache: Option<&Arc<Cache>>) -> Result<Opener, CliError> {
         let registry = match self.is_offline {
             true => None,
             false => {
@@ -92,8 +93,14 @@ impl SourceSettings {
                     text: error.to_string(),
                     hint: error.hint().map(str::to_string),
                 })?;
-                let open: RegistryOpener =
-                    Box::new(move |reference| Box::new(client.image(reference)) as Box<dyn Source>);
+                let cache = cache.cloned();
+                let open: RegistryOpener = Box::new(move |reference| {
+                    let image: Box<dyn Source> = Box::new(client.image(reference));
+                    match &cache {
+                        Some(cache) => Box::new(Remembered::new(image, cache)),
+                        None => image,
+                    }
+                });
                 Some(open)
             }
         };

@@ -12,6 +12,8 @@ pub struct Progress {
     bar: ProgressBar,
     layers: AtomicUsize,
     layers_read: AtomicUsize,
+    images: AtomicUsize,
+    images_done: AtomicUsize,
 }
 
 impl Progress {
@@ -22,12 +24,20 @@ impl Progress {
         let style =
             ProgressStyle::with_template("{bar:24} {bytes}/{total_bytes} {bytes_per_sec}{prefix}  {wide_msg:.dim}");
         bar.set_style(style.expect("the template is a constant"));
-        Progress { bar, layers: AtomicUsize::new(0), layers_read: AtomicUsize::new(0) }
+        Progress {
+            bar,
+            layers: AtomicUsize::new(0),
+            layers_read: AtomicUsize::new(0),
+            images: AtomicUsize::new(0),
+            images_done: AtomicUsize::new(0),
+        }
     }
 
     fn tell_layers(&self) {
         let (read, all) = (self.layers_read.load(Ordering::Relaxed), self.layers.load(Ordering::Relaxed));
-        self.bar.set_prefix(format!(", {read}/{all} layers"));
+        let (done, images) = (self.images_done.load(Ordering::Relaxed), self.images.load(Ordering::Relaxed));
+        let of_images = if images > 1 { format!(", {done}/{images} images") } else { String::new() };
+        self.bar.set_prefix(format!(", {read}/{all} layers{of_images}"));
     }
 
     /// How far the reading is, in words.
@@ -62,6 +72,16 @@ impl Watch for Progress {
 
     fn layer(&self) {
         self.layers_read.fetch_add(1, Ordering::Relaxed);
+        self.tell_layers();
+    }
+
+    fn expect_images(&self, images: usize) {
+        self.images.fetch_add(images, Ordering::Relaxed);
+        self.tell_layers();
+    }
+
+    fn image_done(&self) {
+        self.images_done.fetch_add(1, Ordering::Relaxed);
         self.tell_layers();
     }
 }

@@ -93,7 +93,7 @@ pub fn run(
     let quiet = terminal.quiet;
     let registry = RegistryTag {
         client: sources.client().map_err(|error| attest::unknown(&error))?,
-        opener: sources.opener()?,
+        opener: sources.opener(None)?,
         reference: reference.clone(),
         options: Options { targets: targets.clone(), ..settings.options() },
         policy: settings.policy(),

@@ -148,7 +148,7 @@ pub fn run(
     let target_texts = settings.targets_for(&platforms);
     let targets = targets::of_texts(&target_texts, environment, terminal)?;
     let options = Options { cache: cache::open(&settings)?, ..options(args, &settings, platforms, targets)? };
-    let opener = settings.sources.opener()?;
+    let opener = settings.sources.opener(options.cache.as_ref())?;
     let mut report = match images.as_slice() {
         [] => Report::default(),
         images => read(&opener, &settings, terminal, images, &options),

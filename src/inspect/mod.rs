@@ -67,7 +67,7 @@ pub fn inspect(path: &[u8], size: u64, is_executable: bool, reader: &mut dyn Rea
 }
 
 /// How deep a file is looked into.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Depth {
     /// Headers, tables and texts.
     #[default]

@@ -1,6 +1,5 @@
 //! Judges the images that pods, workloads and manifests use, into one report: each on the nodes where it may run.
 
-use std::cell::Cell;
 use std::sync::Arc;
 
 use rayon::prelude::*;
@@ -9,7 +8,7 @@ use super::schedule::Narrowing;
 use super::{Nodes, Use};
 use crate::oci::{Digest, Reference};
 use crate::platform::{Platform, Target};
-use crate::scan::{self, Options, Report, Watch};
+use crate::scan::{self, OPENED_AT_ONCE, Options, Report, Task, Watch};
 use crate::source::input::{Input, Opened, Opener};
 
 /// Users of an image that are named; the rest is counted.
@@ -18,22 +17,17 @@ const SHOWN_USERS: usize = 3;
 /// Judges every use, one report each, in their order. `base` holds what is common to all: platforms, rules, limits.
 pub fn judge_uses(opener: &Opener, uses: Vec<Use>, nodes: &Nodes, base: &Options, watch: &Arc<dyn Watch>) -> Judged {
     let mut judged = Judged::default();
+    let mut tasks = Vec::new();
     for (one, opened) in resolved(uses, opener, base.jobs) {
         let groups = one.groups.iter().filter_map(|index| nodes.groups.get(*index));
         let on_nodes = groups.map(|group| Target { name: nodes.title(group), ..group.target.clone() });
         let mut options = narrowed(&one.narrowing, Options { call: one.call.clone(), ..base.clone() });
         options.targets.extend(on_nodes);
-        let once = Cell::new(opened);
         // What was opened to learn its digest is not asked for again.
-        let open = |name: &str| once.take().map_or_else(|| opener.open(name), Ok);
-        let mut found = scan::scan(std::slice::from_ref(&one.image), &open, &options, watch);
-        for image in &mut found.images {
-            let users = format!("used by {}", users(&one));
-            image.note = Some(image.note.take().map_or_else(|| users.clone(), |note| format!("{users}; {note}")));
-        }
-        judged.report.images.append(&mut found.images);
+        tasks.push(Task { image: one.image.clone(), options, opened, note: Some(format!("used by {}", users(&one))) });
         judged.uses.push(one);
     }
+    judged.report.images = scan::scan_all(tasks, &|name| opener.open(name), watch);
     judged
 }
 
@@ -85,7 +79,8 @@ fn resolved(uses: Vec<Use>, opener: &Opener, jobs: usize) -> Vec<(Use, Option<Op
         Input::Stream(_) | Input::Directory(_) => None,
     };
     let open = |one: &Use| opener.open(&one.image).ok().map(|opened| (digest(&opened), opened));
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(jobs).build().expect("threads can be started");
+    let pool =
+        rayon::ThreadPoolBuilder::new().num_threads(jobs.max(OPENED_AT_ONCE)).build().expect("threads can be started");
     let opened: Vec<_> = pool.install(|| uses.par_iter().map(open).collect());
     let mut kept: Vec<(Use, Option<Digest>, Option<Opened>)> = Vec::new();
     for (one, opened) in uses.into_iter().zip(opened) {

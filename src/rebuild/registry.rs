@@ -73,7 +73,8 @@ impl RegistryTag {
             ImageRef::Bare { text, .. } => format!("{}{text}", Transport::Registry.row().prefix),
             ImageRef::Transport { .. } | ImageRef::Path(_) | ImageRef::Stdin => name.to_string(),
         };
-        let mut report = scan::scan(&[name], &|name| self.opener.open(name), &options, watch);
+        let opener = &self.opener;
+        let mut report = scan::scan(&[name], &|name| opener.open(name), &options, watch);
         // An ignore that matches nothing here may match what other commands see.
         let _notes = config::apply(&mut report, &self.policy, self.today);
         report

@@ -5,9 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::cure::rebuild_command;
-use super::layers::{Failures, LayerStore, ReadLayer, counted, keep_to};
+use super::layers::{ReadLayer, counted, keep_to};
 use super::model::{ImageReport, LayerReport, PlatformReport, Problem};
 use super::platform::{Subject, judge_platform};
+use super::store::{Failures, LayerStore};
 use super::{Open, Options, Watch};
 use super::{attribution, base, index};
 use crate::image::{
@@ -22,7 +23,7 @@ use crate::platform::{Engine, matching};
 use crate::platform::{Platform, Target};
 use crate::source::archive::Archive;
 use crate::source::input::{Input, Opened};
-use crate::source::{ImageRef, Origin, Source};
+use crate::source::{ImageRef, Origin, Source, SourceError};
 
 /// An image whose manifests are read, or the reason why they are not.
 pub struct Selected {
@@ -44,9 +45,9 @@ impl Selected {
     /// Opens a name and reads its manifests. What passes only once is read whole here.
     pub fn open(
         name: &str,
-        open: Open<'_>,
+        opened: impl FnOnce() -> Result<Opened, SourceError>,
         options: &Options,
-        store: &mut LayerStore,
+        store: &LayerStore,
         watch: &Arc<dyn Watch>,
     ) -> Selected {
         watch.image(ImageRef::shown(name));
@@ -54,7 +55,7 @@ impl Selected {
             let content = Err(Problem::new(late.to_string(), Some(EXTEND_DEADLINE.to_string())));
             return Selected { name: ImageRef::shown(name).to_string(), origin: Origin::Unopened, note: None, content };
         }
-        match open(name) {
+        match opened() {
             Ok(opened) => {
                 let Opened { input, origin, name, note } = opened;
                 let content = Content::read(input, options, store);
@@ -87,10 +88,19 @@ impl Selected {
         judged.into_iter().flat_map(|image| &image.layers).map(|layer| &layer.descriptor.digest)
     }
 
-    /// Reads what is missing, merges and judges, one platform after the other, so that one merged tree is in memory.
+    /// Bytes of all these layers, as stored.
+    pub fn stored_bytes(&self) -> u64 {
+        let Ok(Content::Image { selection, targets, .. }) = &self.content else { return 0 };
+        let layers = targets.judged(selection).flat_map(|(image, _)| &image.layers);
+        layers.fold(0, |sum: u64, layer| sum.saturating_add(layer.descriptor.size))
+    }
+
+    /// Reads what is missing, merges and judges, one platform after the other, so that one merged tree is in memory. `at`:
+    /// the image's place in the run.
     pub fn judge(
         self,
-        store: &mut LayerStore,
+        at: usize,
+        store: &LayerStore,
         open: Open<'_>,
         options: &Options,
         watch: &Arc<dyn Watch>,
@@ -120,14 +130,15 @@ impl Selected {
             Ok(Content::Image { source, selection, targets, passed }) => {
                 let layers: Vec<Layer> =
                     targets.judged(&selection).flat_map(|(image, _)| image.layers.clone()).collect();
-                let failures = passed.unwrap_or_else(|| store.read(&*source, &layers, options, watch));
+                let depth = options.depth();
+                let failures = passed.unwrap_or_else(|| store.read(&*source, &layers, at, options, watch));
                 report.digest = Some(selection.root.digest.clone());
                 report.problems.extend(selection.unmet(&options.wanted()).map(problem));
                 index::judge(&selection, &mut report);
                 report.findings.extend(targets.refused.iter().cloned());
                 report.problems.extend(targets.unread.iter().cloned());
                 for (image, targets) in targets.judged(&selection) {
-                    let mut platform = on_image(image, targets, &|layer| store.find(layer, &failures), options);
+                    let mut platform = on_image(image, targets, &|layer| store.find(layer, depth, &failures), options);
                     let from = base::From { open, registry: report.origin.registry() };
                     tell_base(&mut platform, || base::layers(image, &selection, &*source, &from));
                     report.platforms.push(platform);
@@ -182,7 +193,7 @@ fn name_image(hint: &mut [String], name: &str, origin: &Origin) {
 }
 
 impl Content {
-    fn read(input: Input, options: &Options, store: &mut LayerStore) -> Result<Content, Problem> {
+    fn read(input: Input, options: &Options, store: &LayerStore) -> Result<Content, Problem> {
         let wanted = options.wanted();
         match input {
             Input::Image(source) => {
@@ -201,7 +212,7 @@ impl Content {
                 let selection = select(&source, &wanted).map_err(problem)?;
                 // What has passed is there once: it is taken before anything asks for it by its descriptor.
                 let layers = selection.images.iter().flat_map(|image| &image.layers);
-                let passed = Some(store.take(layers, |layer| streamed.take(layer)));
+                let passed = Some(store.take(layers, options.depth(), |layer| streamed.take(layer)));
                 let targets = Assigned::of(&selection, options);
                 Ok(Content::Image { source: Box::new(source), selection: Box::new(selection), targets, passed })
             }

@@ -1,17 +1,15 @@
-//! Reads layers in parallel, each once, however many platforms and images share it.
+//! Reads one layer: from the cache where it is known, otherwise from its source.
 
-use std::collections::{HashMap, HashSet};
 use std::io::{self, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::mpsc;
 
 use super::model::Problem;
 use super::{Deadline, Options, Watch};
 use crate::cache::CachedLayer;
-use crate::image::{Contents, Entry, ImageError, Layer, LayerError, LayerNote, LayerRead, Limits, read_layer};
+use crate::image::{Contents, Entry, ImageError, Layer, LayerNote, LayerRead, Limits, read_layer};
 use crate::inspect::{Depth, FileKind, TextStart, inspect_to};
-use crate::oci::{Descriptor, DiffId, Digest};
+use crate::oci::{Descriptor, DiffId};
 use crate::source::{Source, SourceError, Stamp};
 
 /// What a read layer gives to the merge.
@@ -25,16 +23,6 @@ pub struct ReadLayer {
     /// What was odd about it and matters to an engine.
     pub notes: Vec<LayerNote>,
 }
-
-/// Layers that were read in this run, whatever image asked for them first, by the digest of their stored bytes.
-#[derive(Default)]
-pub struct LayerStore {
-    layers: HashMap<Digest, ReadLayer>,
-}
-
-/// Why layers of one image are not to be had from its source. What fails in one source says nothing of another.
-#[derive(Default)]
-pub struct Failures(HashMap<Digest, Problem>);
 
 /// The facts about a file that are worth keeping, from its headers. Most files are plain data, of which only the name counts.
 pub fn keep(entry: &Entry<'_>, reader: &mut dyn Read) -> Option<FileKind> {
@@ -81,124 +69,17 @@ impl From<LayerRead<FileKind>> for ReadLayer {
     }
 }
 
-fn problem(error: ImageError) -> Problem {
+pub(super) fn problem(error: ImageError) -> Problem {
     Problem::new(error.to_string(), error.hint())
 }
 
-impl LayerStore {
-    /// Puts in layers that a single pass over a stream has read already; `read` gives each once.
-    pub fn take<'l>(
-        &mut self,
-        layers: impl Iterator<Item = &'l Layer>,
-        mut read: impl FnMut(&Layer) -> Result<LayerRead<FileKind>, ImageError>,
-    ) -> Failures {
-        let mut seen = HashSet::new();
-        let once = layers.filter(|layer| seen.insert(&layer.descriptor.digest));
-        let read: Vec<_> = once
-            .map(|layer| (layer.descriptor.digest.clone(), read(layer).map(ReadLayer::from).map_err(problem)))
-            .collect();
-        self.keep(read)
-    }
-
-    /// Reads those of `wanted` that are not there yet, the largest first, `jobs` at a time.
-    pub fn read(
-        &mut self,
-        source: &dyn Source,
-        wanted: &[Layer],
-        options: &Options,
-        watch: &Arc<dyn Watch>,
-    ) -> Failures {
-        let mut seen = HashSet::new();
-        let once = wanted.iter().filter(|layer| seen.insert(&layer.descriptor.digest));
-        let (known, mut missing): (Vec<&Layer>, Vec<&Layer>) =
-            once.partition(|layer| self.layers.contains_key(&layer.descriptor.digest));
-        let mut failures = Failures::default();
-        // Another image brought it; nodes pull this one from where it is said to be. With a cache a blob is believed.
-        for layer in known.into_iter().filter(|_| options.cache.is_none()) {
-            if let Err(error) = source.open(&layer.descriptor) {
-                failures.0.insert(layer.descriptor.digest.clone(), unreadable(error, layer));
-            }
-        }
-        if missing.is_empty() {
-            return failures;
-        }
-        missing.sort_by_key(|layer| std::cmp::Reverse(layer.descriptor.size));
-        watch.expect(missing.iter().map(|layer| layer.descriptor.size).sum());
-        watch.expect_layers(missing.len());
-        let watched = Watched { source, watch: Arc::clone(watch), deadline: options.deadline };
-        let limits = Limits { memory: options.limits.memory.renewed(), ..options.limits.clone() };
-        let jobs = options.jobs.clamp(1, missing.len());
-        let read = |layer: &Layer| {
-            let read = read_one(&watched, layer, &limits, options);
-            watched.watch.layer();
-            (layer.descriptor.digest.clone(), read)
-        };
-        if jobs == 1 {
-            let read: Vec<_> = missing.into_iter().map(read).collect();
-            failures.0.extend(self.keep(read).0);
-            return failures;
-        }
-        let (sender, results) = mpsc::channel();
-        // A pool of its own: a worker that waits for bytes must not hold up anybody else's work.
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(jobs).build().expect("a small pool of threads starts");
-        pool.in_place_scope_fifo(|scope| {
-            for layer in missing {
-                let (sender, read) = (sender.clone(), &read);
-                scope.spawn_fifo(move |_| {
-                    // The receiver outlives the scope.
-                    let _ = sender.send(read(layer));
-                });
-            }
-        });
-        drop(sender);
-        failures.0.extend(self.keep(results).0);
-        failures
-    }
-
-    fn keep(&mut self, read: impl IntoIterator<Item = (Digest, Result<ReadLayer, Problem>)>) -> Failures {
-        let mut failures = Failures::default();
-        for (digest, read) in read {
-            match read {
-                Ok(layer) => _ = self.layers.insert(digest, layer),
-                Err(problem) => _ = failures.0.insert(digest, problem),
-            }
-        }
-        failures
-    }
-
-    /// The layer as it was read. Whichever image brought it, it is held to what this one says of it.
-    pub fn find(&self, layer: &Layer, failures: &Failures) -> Result<ReadLayer, Problem> {
-        let descriptor = &layer.descriptor;
-        if let Some(failure) = failures.0.get(&descriptor.digest) {
-            return Err(failure.clone());
-        }
-        let read = self.layers.get(&descriptor.digest).expect("every layer of an image is asked for before");
-        if read.size != descriptor.size {
-            let cause = Box::new(LayerError::WrongSize { expected: descriptor.size, found: read.size });
-            return Err(problem(ImageError::Layer { index: layer.index, digest: descriptor.digest.clone(), cause }));
-        }
-        match &layer.diff_id {
-            Some(expected) if *expected != read.diff_id => {
-                let (index, short) = (layer.index, layer.descriptor.digest.short());
-                let text = format!(
-                    "layer {} ({short}): its diffID is {}, but the config says {expected}",
-                    index + 1,
-                    read.diff_id
-                );
-                Err(Problem::new(text, None))
-            }
-            _ => Ok(read.clone()),
-        }
-    }
-
-    /// Forgets layers that nothing will ask for again.
-    pub fn retain(&mut self, is_needed: impl Fn(&Digest) -> bool) {
-        self.layers.retain(|digest, _| is_needed(digest));
-    }
-}
-
 /// One layer; a panic is a bug of ours, and must cost this layer's verdict and nothing else.
-fn read_one(source: &Watched<'_>, layer: &Layer, limits: &Limits, options: &Options) -> Result<ReadLayer, Problem> {
+pub(super) fn read_one(
+    source: &Watched<'_>,
+    layer: &Layer,
+    limits: &Limits,
+    options: &Options,
+) -> Result<ReadLayer, Problem> {
     let span = tracing::debug_span!("layer", index = layer.index, digest = %layer.descriptor.digest);
     let _entered = span.enter();
     let digest = &layer.descriptor.digest;
@@ -237,7 +118,7 @@ fn read_one(source: &Watched<'_>, layer: &Layer, limits: &Limits, options: &Opti
     }
 }
 
-fn unreadable(error: SourceError, layer: &Layer) -> Problem {
+pub(super) fn unreadable(error: SourceError, layer: &Layer) -> Problem {
     let (index, digest) = (layer.index, layer.descriptor.digest.clone());
     problem(ImageError::Layer { index, digest, cause: Box::new(error.into()) })
 }
@@ -291,10 +172,10 @@ fn remember(read: &LayerRead<FileKind>, options: &Options) {
 }
 
 /// A source that reports the bytes that pass, and gives none after the deadline.
-struct Watched<'a> {
-    source: &'a dyn Source,
-    watch: Arc<dyn Watch>,
-    deadline: Option<Deadline>,
+pub(super) struct Watched<'a> {
+    pub source: &'a dyn Source,
+    pub watch: Arc<dyn Watch>,
+    pub deadline: Option<Deadline>,
 }
 
 impl Source for Watched<'_> {
@@ -324,121 +205,5 @@ impl Read for Counted {
         let read = self.reader.read(into)?;
         self.watch.read(read as u64);
         Ok(read)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::image::testing::{Memory, file, tar_of};
-    use crate::scan::Unwatched;
-
-    fn problems(store: &mut LayerStore, source: &Memory, layers: &[Layer]) -> Vec<String> {
-        let watch: Arc<dyn Watch> = Arc::new(Unwatched);
-        let failures = store.read(source, layers, &Options::default(), &watch);
-        layers.iter().filter_map(|layer| store.find(layer, &failures).err()).map(|problem| problem.text).collect()
-    }
-
-    #[test]
-    fn the_layers_of_one_image_share_a_memory_budget() {
-        let mut source = Memory::default();
-        let layer = |number: usize| {
-            let names: Vec<String> = (0..2000).map(|name| format!("opt/{number}/{name}")).collect();
-            tar_of(&names.iter().map(|name| file(name, b"")).collect::<Vec<_>>())
-        };
-        let tars: Vec<Vec<u8>> = (0..4).map(layer).collect();
-        let layers: Vec<Layer> =
-            tars.iter().enumerate().map(|(at, tar)| source.add_layer(at, tar, tar.clone())).collect();
-        let read = |memory: usize, layers: &[Layer]| {
-            let limits = Limits { memory: crate::image::MemoryBudget::new(memory), ..Limits::default() };
-            let (mut store, options) = (LayerStore::default(), Options { limits, ..Options::default() });
-            let watch: Arc<dyn Watch> = Arc::new(Unwatched);
-            let failures = store.read(&source, layers, &options, &watch);
-            layers.iter().filter_map(|layer| store.find(layer, &failures).err()).collect::<Vec<_>>()
-        };
-        // One layer takes some 75 KiB.
-        assert_eq!(read(200 << 10, &layers[..1]).len(), 0);
-        let problems = read(200 << 10, &layers);
-        assert!(!problems.is_empty());
-        assert!(problems[0].text.ends_with("take more than 204800 bytes of memory"), "{problems:?}");
-        assert!(problems[0].hint.as_ref().unwrap().contains("image-memory"), "{problems:?}");
-        assert_eq!(read(1 << 20, &layers).len(), 0);
-    }
-
-    /// Gives zeros for ever, slowly.
-    struct Endless;
-
-    impl Source for Endless {
-        fn root(&self) -> Result<Descriptor, SourceError> {
-            unreachable!("a layer is read by its descriptor")
-        }
-
-        fn open(&self, _: &Descriptor) -> Result<Box<dyn Read + Send>, SourceError> {
-            Ok(Box::new(self::Slow))
-        }
-
-        fn stamp(&self, _: &Descriptor) -> Result<Option<Stamp>, SourceError> {
-            Ok(None)
-        }
-    }
-
-    struct Slow;
-
-    impl Read for Slow {
-        fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-            std::thread::sleep(std::time::Duration::from_millis(1));
-            into[..1].fill(0);
-            Ok(1)
-        }
-    }
-
-    fn endless_layer(size: u64) -> Layer {
-        let descriptor = Descriptor::new("application/vnd.oci.image.layer.v1.tar", Digest::of(b"x"), size);
-        Layer { index: 0, descriptor, diff_id: None }
-    }
-
-    #[test]
-    fn an_endless_layer_ends_at_the_deadline_of_the_run() {
-        let start = std::time::Instant::now();
-        let options = Options { deadline: Deadline::after(start, 1), ..Options::default() };
-        let (mut store, layers) = (LayerStore::default(), [endless_layer(1 << 40), endless_layer(1 << 39)]);
-        let watch: Arc<dyn Watch> = Arc::new(Unwatched);
-        let failures = store.read(&Endless, &layers, &options, &watch);
-        assert!(start.elapsed() < std::time::Duration::from_secs(2), "{:?}", start.elapsed());
-        let failure = store.find(&layers[0], &failures).err().unwrap();
-        assert!(failure.text.ends_with("not read: the deadline of the run, 1 s, has passed"), "{failure:?}");
-        assert!(failure.hint.unwrap().contains("--deadline"));
-        let again = store.read(&Endless, &layers, &options, &watch);
-        assert!(store.find(&layers[0], &again).is_err());
-    }
-
-    #[test]
-    fn a_layer_of_two_to_the_62_bytes_is_refused_before_it_is_opened() {
-        let (mut store, layers) = (LayerStore::default(), [endless_layer(1 << 62)]);
-        let watch: Arc<dyn Watch> = Arc::new(Unwatched);
-        let failures = store.read(&Endless, &layers, &Options::default(), &watch);
-        let failure = store.find(&layers[0], &failures).err().unwrap();
-        assert!(failure.text.contains("announces 4611686018427387904 bytes"), "{failure:?}");
-        assert!(failure.hint.unwrap().contains("IMGARCH_LAYER_BYTES"));
-    }
-
-    #[test]
-    fn what_one_image_has_another_must_have_too() {
-        let (mut good, tar) = (Memory::default(), tar_of(&[file("a", b"text")]));
-        let layer = good.add_layer(0, &tar, tar.clone());
-        let bad = Memory::default();
-        let mut larger = layer.clone();
-        larger.descriptor.size += 1;
-        let mut store = LayerStore::default();
-        assert_eq!(problems(&mut store, &bad, std::slice::from_ref(&layer)).len(), 1, "it is not there");
-        assert_eq!(
-            problems(&mut store, &good, std::slice::from_ref(&layer)),
-            [""; 0],
-            "another's failure is none of this one"
-        );
-        assert_eq!(problems(&mut store, &bad, std::slice::from_ref(&layer)).len(), 1, "it is still not there");
-        let wrong = problems(&mut store, &good, &[layer, larger]);
-        let text = format!("it is {} bytes long, but its descriptor says {}", tar.len(), tar.len() + 1);
-        assert!(matches!(&wrong[..], [one] if one.ends_with(&text)), "{wrong:?}");
     }
 }

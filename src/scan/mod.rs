@@ -10,16 +10,20 @@ mod image;
 mod index;
 mod instruction;
 mod layers;
+mod many;
 pub mod model;
 mod platform;
+mod pool;
+mod store;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub use call::CallOverride;
 pub use cure::rebuild_command;
 pub use layers::keep;
+pub use many::{OPENED_AT_ONCE, Task, scan, scan_all};
 pub use model::{
     Accepted, FailOn, ImageReport, LayerReport, PlatformReport, Problem, Report, StepReport, TargetReport, Undecided,
     Verdict,
@@ -28,12 +32,10 @@ pub use model::{
 use crate::cache::Cache;
 use crate::image::{LayerError, Limits, Wanted};
 use crate::inspect::Depth;
-use crate::oci::Digest;
 use crate::platform::{CpuFeature, Fact, Platform, Target};
 use crate::source::SourceError;
 use crate::source::input::Opened;
 pub use crate::source::rootfs_dir::Mounts;
-use layers::LayerStore;
 
 /// What to read, what to judge it against, and how far to go.
 #[derive(Clone, Debug)]
@@ -131,6 +133,10 @@ pub trait Watch: Send + Sync + 'static {
     fn expect_layers(&self, layers: usize);
     /// One was, whatever came of it.
     fn layer(&self);
+    /// So many more images are to be judged.
+    fn expect_images(&self, images: usize);
+    /// One was, whatever came of it.
+    fn image_done(&self);
 }
 
 /// Nobody is told.
@@ -142,29 +148,9 @@ impl Watch for Unwatched {
     fn read(&self, _: u64) {}
     fn expect_layers(&self, _: usize) {}
     fn layer(&self) {}
+    fn expect_images(&self, _: usize) {}
+    fn image_done(&self) {}
 }
 
 /// Opens what a name stands for.
-pub type Open<'a> = &'a dyn Fn(&str) -> Result<Opened, SourceError>;
-
-/// Scans every named image. What cannot be read is in the report, not an error: one broken image hides no other.
-pub fn scan(names: &[String], open: Open<'_>, options: &Options, watch: &Arc<dyn Watch>) -> Report {
-    let mut store = LayerStore::default();
-    // Manifests first, for all: they tell which layers several images share.
-    let mut selected: Vec<image::Selected> =
-        names.iter().map(|name| image::Selected::open(name, open, options, &mut store, watch)).collect();
-    let mut uses: HashMap<Digest, usize> = HashMap::new();
-    for digest in selected.iter().flat_map(image::Selected::layers) {
-        *uses.entry(digest.clone()).or_default() += 1;
-    }
-    let mut report = Report::default();
-    for one in selected.drain(..) {
-        watch.image(one.name());
-        for digest in one.layers() {
-            *uses.entry(digest.clone()).or_default() -= 1;
-        }
-        report.images.push(one.judge(&mut store, open, options, watch));
-        store.retain(|digest| uses.get(digest).is_some_and(|uses| *uses > 0));
-    }
-    report
-}
+pub type Open<'a> = &'a (dyn Fn(&str) -> Result<Opened, SourceError> + Sync);

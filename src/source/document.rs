@@ -2,8 +2,9 @@
 
 use std::io::{self, Read};
 
+use super::listing::{INDEX_TYPE, MANIFEST_TYPE};
 use super::{Source, SourceError};
-use crate::oci::{Descriptor, Digest};
+use crate::oci::{Descriptor, Digest, Document};
 
 /// Why a document's bytes could not be read, or are not those that its descriptor names.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +43,20 @@ pub fn read_document(source: &dyn Source, descriptor: &Descriptor, limit: u64) -
         return Err(DocumentReadError::WrongDigest { found });
     }
     Ok(bytes)
+}
+
+/// The media type that an index or manifest states of itself; otherwise the one that it looks like.
+pub fn document_type(document: &Document, bytes: &[u8]) -> String {
+    stated_type(bytes).unwrap_or_else(|| match document {
+        Document::Index(_) => INDEX_TYPE.to_string(),
+        Document::Manifest(_) => MANIFEST_TYPE.to_string(),
+    })
+}
+
+/// The media type that a JSON document states of itself.
+pub fn stated_type(bytes: &[u8]) -> Option<String> {
+    let value: serde_json::Value = serde_json::from_slice(bytes).ok()?;
+    Some(value.get("mediaType")?.as_str()?.to_string()).filter(|text| !text.is_empty())
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-pub use document::{DocumentReadError, read_document};
+pub use document::{DocumentReadError, document_type, read_document, stated_type};
 pub use listing::Selector;
 pub use stamp::Stamp;
 pub use transport::{ImageRef, Origin, Transport};
@@ -29,10 +29,16 @@ use crate::oci::{Descriptor, Digest};
 /// Bytes of an index, manifest or config: twice what registries accept for a manifest.
 pub const DOCUMENT_LIMIT: u64 = 8 << 20;
 
-/// Where an image's bytes come from. Both methods may be called from many threads.
+/// Where an image's bytes come from. All methods may be called from many threads.
 pub trait Source: Send + Sync {
     /// The index or manifest that the user's reference names.
     fn root(&self) -> Result<Descriptor, SourceError>;
+
+    /// What the root is, by a request that carries none of its content. `None` where the place has no such request, or
+    /// does not answer it whole: [`Source::root`] then says what is the matter.
+    fn peek_root(&self) -> Result<Option<Descriptor>, SourceError> {
+        Ok(None)
+    }
 
     /// Opens the content that `descriptor` names, as stored: compressed, not yet verified.
     fn open(&self, descriptor: &Descriptor) -> Result<Box<dyn Read + Send>, SourceError>;

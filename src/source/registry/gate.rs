@@ -5,23 +5,23 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 /// A counting semaphore.
 #[derive(Debug)]
-pub(super) struct Gate {
+pub struct Gate {
     free: Mutex<usize>,
     freed: Condvar,
 }
 
 /// The right to use one connection; it ends when dropped.
 #[derive(Debug)]
-pub(super) struct Permit(Arc<Gate>);
+pub struct Permit(Arc<Gate>);
 
 impl Gate {
     /// At least one may pass, whatever `limit` says.
-    pub(super) fn new(limit: usize) -> Arc<Gate> {
+    pub fn new(limit: usize) -> Arc<Gate> {
         Arc::new(Gate { free: Mutex::new(limit.max(1)), freed: Condvar::new() })
     }
 
     /// Waits until one of the permits is free.
-    pub(super) fn enter(self: &Arc<Gate>) -> Permit {
+    pub fn enter(self: &Arc<Gate>) -> Permit {
         let free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
         let mut free = self.freed.wait_while(free, |free| *free == 0).unwrap_or_else(PoisonError::into_inner);
         *free -= 1;

@@ -40,16 +40,15 @@ use self::connect::HttpOptions;
 use self::credentials::Wallet;
 use self::endpoint::Endpoint;
 use self::exchange::{Line, Request, Target};
-use self::gate::Gate;
 use self::http::{Answer, Call, Http};
 use self::patience::Patience;
 use crate::oci::{Descriptor, Digest, Document, DocumentError, Reference};
-use crate::source::listing::{INDEX_TYPE, MANIFEST_TYPE};
-use crate::source::{Source, SourceError};
+use crate::source::{Source, SourceError, document_type, stated_type};
 
 pub use self::credential::Credential;
 pub use self::credentials::{CredentialPaths, CredentialStore, Credentials};
 pub use self::endpoint::Trust;
+pub use self::gate::{Gate, Permit};
 pub use self::push::in_memory;
 pub use self::retry::RetryPolicy;
 
@@ -113,7 +112,7 @@ impl Default for RegistryOptions {
             mirrors: BTreeMap::new(),
             no_proxy: String::new(),
             user_agent: concat!("imgarch/", env!("CARGO_PKG_VERSION")).to_string(),
-            parallel: 8,
+            parallel: 16,
         }
     }
 }
@@ -218,14 +217,15 @@ impl Registry {
     /// The root's digest, size and type without its content: Docker Hub does not count it as a pull. Where the server
     /// leaves one of them out, the root itself is read.
     pub fn head(&self) -> Result<Descriptor, SourceError> {
+        self.ask_head()?.map_or_else(|| self.root(), Ok)
+    }
+
+    fn ask_head(&self) -> Result<Option<Descriptor>, SourceError> {
         let rest = format!("manifests/{}", self.reference.selector());
         let mut request = self.manifest_request(&rest, self.root_subject());
         request.call.method = Method::HEAD;
-        let found = {
-            let _permit = self.client.requests.enter();
-            self.at_each(|line| self.described(line, &line.ask(&request)?))?
-        };
-        found.map_or_else(|| self.root(), Ok)
+        let _permit = self.client.requests.enter();
+        self.at_each(|line| self.described(line, &line.ask(&request)?))
     }
 
     /// What the headers say of the root, where they say all of it.
@@ -354,15 +354,10 @@ impl Registry {
             Err(error) if is_mirror => return Err(malformed(error.to_string())),
             parsed => parsed,
         };
-        let own: Option<serde_json::Value> = serde_json::from_slice(bytes).ok();
-        let own = own.and_then(|value| Some(value.get("mediaType")?.as_str()?.to_string()));
-        if let Some(stated) = own.or(served).filter(|text| !text.is_empty()) {
+        if let Some(stated) = stated_type(bytes).or(served) {
             return Ok(stated);
         }
-        match parsed.map_err(|error| malformed(error.to_string()))? {
-            Document::Index(_) => Ok(INDEX_TYPE.to_string()),
-            Document::Manifest(_) => Ok(MANIFEST_TYPE.to_string()),
-        }
+        parsed.map(|document| document_type(&document, bytes)).map_err(|error| malformed(error.to_string()))
     }
 
     fn wrong_digest(&self, line: &Line<'_>, expected: Digest, actual: Digest) -> SourceError {
@@ -380,6 +375,17 @@ impl Source for Registry {
         }
         let read = self.read_root()?;
         Ok(root.insert(read).descriptor.clone())
+    }
+
+    fn peek_root(&self) -> Result<Option<Descriptor>, SourceError> {
+        match self.ask_head() {
+            Err(error) => match error.bare() {
+                SourceError::Unreachable { .. } => Err(error),
+                // An answer to HEAD has no body that says why.
+                _ => Ok(None),
+            },
+            found => found,
+        }
     }
 
     fn open(&self, descriptor: &Descriptor) -> Result<Box<dyn Read + Send>, SourceError> {

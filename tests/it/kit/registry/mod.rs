@@ -8,7 +8,7 @@ mod http;
 
 use std::collections::BTreeMap;
 use std::net::{TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -91,6 +91,16 @@ struct State {
     is_stopped: AtomicBool,
     running: AtomicUsize,
     most: AtomicUsize,
+    connections: AtomicUsize,
+    /// Milliseconds before each answer.
+    latency: AtomicU64,
+    catalog: Mutex<Option<Catalog>>,
+}
+
+/// How the registry lists what it holds.
+struct Catalog {
+    /// Names of a page.
+    page: usize,
 }
 
 /// The registry; it ends with this value.
@@ -206,6 +216,22 @@ impl FakeRegistry {
         self.state.has_referrers.store(true, Ordering::SeqCst);
     }
 
+    /// Every answer takes this long to arrive, as over a network.
+    pub fn set_latency(&self, latency: Duration) {
+        self.state.latency.store(latency.as_millis() as u64, Ordering::SeqCst);
+    }
+
+    /// How many connections were made.
+    pub fn connections(&self) -> usize {
+        self.state.connections.load(Ordering::SeqCst)
+    }
+
+    /// Answers `_catalog` and lists of tags, in pages of so many names; without it `_catalog` is not found, as in Docker
+    /// Hub.
+    pub fn list_repositories(&self, page: usize) {
+        *self.state.catalog.lock().unwrap() = Some(Catalog { page });
+    }
+
     pub fn seen(&self) -> Vec<Seen> {
         self.state.seen.lock().unwrap().clone()
     }
@@ -257,7 +283,14 @@ pub fn noise(length: usize) -> Vec<u8> {
 }
 
 fn serve(state: &State, mut connection: TcpStream) {
+    // Heads and bodies are written apart: an answer must not wait for the client's system to acknowledge its head.
+    connection.set_nodelay(true).unwrap();
+    let mut is_counted = false;
     while let Some(seen) = read_request(&mut connection) {
+        if !std::mem::replace(&mut is_counted, true) {
+            state.connections.fetch_add(1, Ordering::SeqCst);
+        }
+        std::thread::sleep(Duration::from_millis(state.latency.load(Ordering::SeqCst)));
         state.seen.lock().unwrap().push(seen.clone());
         let running = state.running.fetch_add(1, Ordering::SeqCst) + 1;
         state.most.fetch_max(running, Ordering::SeqCst);
@@ -285,6 +318,9 @@ fn reply(state: &State, seen: &Seen) -> Reply {
         return refusal;
     }
     let Some(rest) = path.strip_prefix("/v2/") else { return Reply::error(404, "UNSUPPORTED", "no such path") };
+    if let Some(list) = listed(state, rest, query) {
+        return list;
+    }
     let part =
         |kind: &str| rest.rsplit_once(&format!("/{kind}/")).map(|(name, end)| (name.to_string(), end.to_string()));
     match (seen.method.as_str(), part("manifests"), part("blobs"), part("referrers")) {
@@ -327,6 +363,47 @@ fn reply(state: &State, seen: &Seen) -> Reply {
         }
         _ => Reply::error(404, "NOT_FOUND", "not found"),
     }
+}
+
+/// A page of repositories or of a repository's tags.
+fn listed(state: &State, rest: &str, query: &str) -> Option<Reply> {
+    let repository = rest.strip_suffix("/tags/list");
+    if rest != "_catalog" && repository.is_none() {
+        return None;
+    }
+    let catalog = state.catalog.lock().unwrap();
+    let page = match &*catalog {
+        Some(catalog) => catalog.page,
+        None if repository.is_some() => usize::MAX,
+        None => return Some(Reply::error(404, "NOT_FOUND", "no catalog here")),
+    };
+    let manifests = state.manifests.lock().unwrap();
+    let of_tags = manifests.keys().filter(|(_, selector)| !selector.contains(':'));
+    let mut names: Vec<String> = match repository {
+        None => manifests.keys().map(|(name, _)| name.clone()).collect(),
+        Some(repository) => of_tags.filter(|(name, _)| name == repository).map(|(_, tag)| tag.clone()).collect(),
+    };
+    names.sort();
+    names.dedup();
+    if repository.is_some() && names.is_empty() {
+        return Some(Reply::error(404, "NAME_UNKNOWN", "repository name not known to registry"));
+    }
+    let last = query.split('&').find_map(|part| part.strip_prefix("last=")).unwrap_or_default().replace("%2F", "/");
+    let mut left: Vec<String> = names.into_iter().filter(|name| *name > last).collect();
+    let is_last = left.len() <= page;
+    left.truncate(page);
+    let body = match repository {
+        None => serde_json::json!({"repositories": left}),
+        Some(repository) => serde_json::json!({"name": repository, "tags": left}),
+    };
+    let reply = Reply::content("application/json", body.to_string().into_bytes());
+    Some(match left.last().filter(|_| !is_last) {
+        None => reply,
+        Some(last) => {
+            let next = format!(r#"</v2/{rest}?last={}>; rel="next""#, last.replace('/', "%2F"));
+            reply.header("link", &next)
+        }
+    })
 }
 
 /// A registry with the API adds a manifest to the list of what refers to its subject.

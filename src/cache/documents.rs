@@ -1,0 +1,189 @@
+//! Indexes, manifests and configs that are remembered: one small request tells which image a tag names now, and what is
+//! known by its digest is not asked for again. A record is the document itself, so its name proves what it is.
+
+use std::io::{Cursor, Read};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::Cache;
+use crate::oci::{Descriptor, Digest, Document};
+use crate::source::{DOCUMENT_LIMIT, DocumentReadError, Source, SourceError, Stamp, document_type, read_document};
+
+/// Where documents are, by the digest of their bytes.
+pub(super) const DOCUMENTS: &str = "documents";
+
+/// A source whose documents are looked up in a cache first, and kept there.
+pub struct Remembered {
+    source: Box<dyn Source>,
+    cache: Arc<Cache>,
+    /// A tag that moves in mid-run does not mix two images.
+    root: Mutex<Option<Descriptor>>,
+}
+
+impl Remembered {
+    pub fn new(source: Box<dyn Source>, cache: &Arc<Cache>) -> Remembered {
+        Remembered { source, cache: Arc::clone(cache), root: Mutex::default() }
+    }
+
+    /// The root that the place names now, if its bytes are known here.
+    fn known_root(&self) -> Result<Option<Descriptor>, SourceError> {
+        let Some(peeked) = self.source.peek_root()? else { return Ok(None) };
+        let Some(bytes) = self.cache.document(&peeked.digest) else { return Ok(None) };
+        // Headers may say anything: the type is what the bytes are.
+        let media_type = Document::parse(&bytes).ok().map(|document| document_type(&document, &bytes));
+        Ok(media_type.map(|media_type| Descriptor::new(&media_type, peeked.digest, bytes.len() as u64)))
+    }
+}
+
+impl Source for Remembered {
+    fn root(&self) -> Result<Descriptor, SourceError> {
+        let mut root = self.root.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(root) = &*root {
+            return Ok(root.clone());
+        }
+        let found = match self.known_root()? {
+            Some(found) => found,
+            None => {
+                let found = self.source.root()?;
+                if let Ok(bytes) = read_document(&*self.source, &found, DOCUMENT_LIMIT) {
+                    self.cache.keep_document(&found.digest, &bytes);
+                }
+                found
+            }
+        };
+        Ok(root.insert(found).clone())
+    }
+
+    fn open(&self, descriptor: &Descriptor) -> Result<Box<dyn Read + Send>, SourceError> {
+        if !is_document(descriptor) {
+            return self.source.open(descriptor);
+        }
+        if let Some(bytes) = self.cache.document(&descriptor.digest) {
+            return Ok(Box::new(Cursor::new(bytes)));
+        }
+        match read_document(&*self.source, descriptor, DOCUMENT_LIMIT) {
+            Ok(bytes) => {
+                self.cache.keep_document(&descriptor.digest, &bytes);
+                Ok(Box::new(Cursor::new(bytes)))
+            }
+            Err(DocumentReadError::Source(error)) => Err(error),
+            // The reader says what is wrong with the bytes.
+            Err(_) => self.source.open(descriptor),
+        }
+    }
+
+    fn stamp(&self, descriptor: &Descriptor) -> Result<Option<Stamp>, SourceError> {
+        self.source.stamp(descriptor)
+    }
+
+    fn mirror(&self) -> Option<String> {
+        self.source.mirror()
+    }
+}
+
+/// Whether it is small and read whole: an index, a manifest, a config or an in-toto statement, which are all JSON.
+fn is_document(descriptor: &Descriptor) -> bool {
+    let media_type = descriptor.media_type.as_str();
+    let is_layer = media_type.contains(".layer.") || media_type.contains(".diff.");
+    descriptor.size <= DOCUMENT_LIMIT && media_type.ends_with("json") && !is_layer
+}
+
+impl Cache {
+    /// The document whose bytes have this digest.
+    pub fn document(&self, digest: &Digest) -> Option<Vec<u8>> {
+        let key = super::layer::key(DOCUMENTS, digest);
+        let is_right = |bytes: &Vec<u8>| digest.of_same_algorithm(bytes) == *digest;
+        let own = self.folder.as_ref().and_then(|folder| folder.read(&key)).filter(is_right);
+        own.or_else(|| {
+            let place = self.place_in_store();
+            let read = |store: &super::Store| store.read(&format!("{place}/{key}"), DOCUMENT_LIMIT);
+            self.from.iter().filter_map(read).find(is_right)
+        })
+    }
+
+    /// Keeps a document whose digest was computed from these bytes. A cache that cannot be written costs time, not the
+    /// answer.
+    fn keep_document(&self, digest: &Digest, bytes: &[u8]) {
+        let key = super::layer::key(DOCUMENTS, digest);
+        if let Some(store) = &self.to {
+            store.write(&format!("{}/{key}", self.place_in_store()), bytes);
+        }
+        if let Some(Err(error)) = self.folder.as_ref().map(|folder| folder.write(&key, bytes)) {
+            tracing::debug!(%error, "a document could not be kept in the cache");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+
+    /// A registry with one index, which counts how often its content is asked for.
+    struct Counted {
+        bytes: Vec<u8>,
+        peeked: Option<Descriptor>,
+        roots: Arc<AtomicUsize>,
+    }
+
+    impl Source for Counted {
+        fn root(&self) -> Result<Descriptor, SourceError> {
+            self.roots.fetch_add(1, Ordering::SeqCst);
+            Ok(Descriptor::new(INDEX, Digest::of(&self.bytes), self.bytes.len() as u64))
+        }
+
+        fn peek_root(&self) -> Result<Option<Descriptor>, SourceError> {
+            Ok(self.peeked.clone())
+        }
+
+        fn open(&self, _: &Descriptor) -> Result<Box<dyn Read + Send>, SourceError> {
+            Ok(Box::new(Cursor::new(self.bytes.clone())))
+        }
+    }
+
+    fn index() -> Vec<u8> {
+        format!(r#"{{"schemaVersion":2,"mediaType":"{INDEX}","manifests":[]}}"#).into_bytes()
+    }
+
+    /// The root of a registry whose HEAD names `peeked`, and how often the root itself was asked for.
+    fn root(cache: &Arc<Cache>, peeked: Option<Descriptor>) -> (Descriptor, usize) {
+        let roots = Arc::<AtomicUsize>::default();
+        let source = Counted { bytes: index(), peeked, roots: Arc::clone(&roots) };
+        let remembered = Remembered::new(Box::new(source), cache);
+        let root = remembered.root().unwrap();
+        assert_eq!(remembered.root().unwrap(), root);
+        (root, roots.load(Ordering::SeqCst))
+    }
+
+    #[test]
+    fn a_root_that_is_known_by_its_digest_is_not_read_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Arc::new(Cache::new(folder.path(), 1 << 20, ""));
+        let expected = Descriptor::new(INDEX, Digest::of(&index()), index().len() as u64);
+        let head = |media_type: &str| Some(Descriptor { media_type: media_type.into(), ..expected.clone() });
+        assert_eq!(root(&cache, head(INDEX)), (expected.clone(), 1));
+        assert_eq!(root(&cache, head(INDEX)), (expected.clone(), 0));
+        // Its headers say nothing that is believed but the digest.
+        let lying = Descriptor::new("text/html", expected.digest.clone(), 7);
+        assert_eq!(root(&cache, Some(lying)), (expected.clone(), 0));
+        assert_eq!(root(&cache, None), (expected.clone(), 1));
+        let other = Descriptor::new(INDEX, Digest::of(b"another"), 7);
+        assert_eq!(root(&cache, Some(other)), (expected, 1));
+    }
+
+    #[test]
+    fn a_document_that_is_not_what_its_name_says_is_not_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Arc::new(Cache::new(folder.path(), 1 << 20, ""));
+        let digest = Digest::of(&index());
+        cache.keep_document(&digest, &index());
+        assert_eq!(cache.document(&digest), Some(index()));
+        let path = folder.path().join(super::super::layer::key(DOCUMENTS, &digest));
+        std::fs::write(path, b"{}").unwrap();
+        assert_eq!(cache.document(&digest), None);
+        cache.clear().unwrap();
+        assert!(!folder.path().join(DOCUMENTS).exists());
+    }
+}

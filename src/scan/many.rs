@@ -1,0 +1,101 @@
+//! Many images side by side: all are opened first, which tells the layers that several of them share, and then read and
+//! judged. The report has them in the order in which they were named, whichever is done first.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use super::image::Selected;
+use super::model::{ImageReport, Problem, Report};
+use super::pool::{Bounds, side_by_side};
+use super::store::LayerStore;
+use super::{Open, Options, Watch};
+use crate::oci::Digest;
+use crate::source::Origin;
+use crate::source::input::Opened;
+
+/// One image of a run, and how it is judged.
+pub struct Task {
+    /// What opens it.
+    pub image: String,
+    pub options: Options,
+    /// It is open already.
+    pub opened: Option<Opened>,
+    /// What the report says of it, before what opening it has to say.
+    pub note: Option<String>,
+}
+
+/// Images that are opened at once: each is some small requests, and takes no memory to speak of.
+pub const OPENED_AT_ONCE: usize = 16;
+/// Images that are read and judged at once, if `jobs` is less: most wait for a registry.
+const JUDGED_AT_ONCE: usize = 8;
+/// Stored bytes of layers of the images that are in work together, for each job. The names and facts that are kept of an
+/// image take a tenth of them.
+const STORED_BYTES: u64 = 64 << 20;
+
+impl Task {
+    pub fn new(image: &str, options: &Options) -> Task {
+        Task { image: image.to_string(), options: options.clone(), opened: None, note: None }
+    }
+}
+
+/// Scans every named image. What cannot be read is in the report, not an error: one broken image hides no other.
+pub fn scan(names: &[String], open: Open<'_>, options: &Options, watch: &Arc<dyn Watch>) -> Report {
+    let tasks = names.iter().map(|name| Task::new(name, options)).collect();
+    Report { images: scan_all(tasks, open, watch) }
+}
+
+/// The same for images that are each judged in their own way; one report each, in their order.
+pub fn scan_all(tasks: Vec<Task>, open: Open<'_>, watch: &Arc<dyn Watch>) -> Vec<ImageReport> {
+    let jobs = tasks.iter().map(|task| task.options.jobs).max().unwrap_or(1);
+    let store = LayerStore::new(jobs);
+    watch.expect_images(tasks.len());
+    let opened = side_by_side(
+        tasks,
+        Bounds { width: OPENED_AT_ONCE, weight: u64::MAX },
+        |_| 0,
+        |_, mut task| {
+            let opened = task.opened.take();
+            let open = || opened.map_or_else(|| open(&task.image), Ok);
+            let selected = Selected::open(&task.image, open, &task.options, &store, watch);
+            (task, selected)
+        },
+    );
+    store.expect(opened.iter().map(|(task, selected)| (task.options.depth(), selected.layers().collect())));
+    let bounds = Bounds { width: jobs.max(JUDGED_AT_ONCE), weight: STORED_BYTES.saturating_mul(jobs as u64) };
+    side_by_side(
+        opened,
+        bounds,
+        |(_, selected)| selected.stored_bytes(),
+        |at, (task, selected)| {
+            let layers: Vec<Digest> = selected.layers().cloned().collect();
+            let mut report = judge(at, &task, selected, &store, open, watch);
+            store.release(at, task.options.depth(), &layers);
+            report.note = match (task.note, report.note.take()) {
+                (Some(own), Some(found)) => Some(format!("{own}; {found}")),
+                (own, found) => own.or(found),
+            };
+            watch.image_done();
+            report
+        },
+    )
+}
+
+/// A panic is a bug of ours, and must cost this image's verdict and nothing else: others may wait for its layers.
+fn judge(
+    at: usize,
+    task: &Task,
+    selected: Selected,
+    store: &LayerStore,
+    open: Open<'_>,
+    watch: &Arc<dyn Watch>,
+) -> ImageReport {
+    let name = selected.name().to_string();
+    watch.image(&name);
+    let judged = catch_unwind(AssertUnwindSafe(|| selected.judge(at, store, open, &task.options, watch)));
+    judged.unwrap_or_else(|_| {
+        let mut report = ImageReport::new(name, Origin::Unopened);
+        let hint = "this is a bug in imgarch; please report it with the image's name".to_string();
+        report.problems.push(Problem::new("judging it: internal error", Some(hint)));
+        report
+    })
+}

@@ -1,0 +1,101 @@
+//! Many images of one registry: how long a run takes where each answer takes its time, what a run asks for, and that its
+//! report does not depend on which image is done first.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use crate::kit::elf::ElfBuilder;
+use crate::kit::registry::FakeRegistry;
+use crate::kit::small::{Small, imgarch, said};
+
+/// A registry with images that differ; every fifth has a program for another architecture.
+pub struct Images {
+    pub registry: FakeRegistry,
+    pub names: Vec<String>,
+    pub machine: tempfile::TempDir,
+}
+
+impl Images {
+    /// `count` images in repositories of four tags each.
+    pub fn new(count: usize) -> Images {
+        let registry = FakeRegistry::start();
+        let mut names = Vec::new();
+        for number in 0..count {
+            let program = if number % 5 == 4 { ElfBuilder::arm64().build() } else { ElfBuilder::amd64().build() };
+            let own = format!("image {number}\n").into_bytes();
+            let layer = Small::new("amd64", program).file("etc/number", 0o644, own).layer();
+            let (repository, tag) = (format!("team/app{:03}", number / 4), format!("v{}", number % 4));
+            registry.put_image(&repository, &tag, &layer);
+            names.push(format!("{}/{repository}:{tag}", registry.host));
+        }
+        let machine = tempfile::tempdir().unwrap();
+        std::fs::write(machine.path().join("images.txt"), names.join("\n")).unwrap();
+        Images { registry, names, machine }
+    }
+
+    pub fn path(&self) -> &Path {
+        self.machine.path()
+    }
+
+    /// What a scan of all images says, with its exit code.
+    pub fn scan(&self, args: &[&str]) -> (String, i32) {
+        let args = [&["scan", "--images-from", "images.txt", "--format", "plain"], args].concat();
+        let output = imgarch(self.path(), &args, &[]);
+        let (text, code) = said(&output);
+        assert!(!text.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+        (text, code)
+    }
+}
+
+#[test]
+fn two_hundred_images_over_a_slow_network_take_seconds_and_one_request_each_once_known() {
+    let images = Images::new(200);
+    images.registry.set_latency(Duration::from_millis(50));
+    let started = Instant::now();
+    let (cold, code) = images.scan(&[]);
+    let cold_took = started.elapsed();
+    assert_eq!(code, 1);
+    assert_eq!(cold.lines().filter(|line| line.starts_with("image\t")).count(), 200);
+    assert!(cold_took < Duration::from_secs(6), "{cold_took:?}");
+    // Roots and configs in 16 connections, layers in fewer.
+    assert!(images.registry.connections() <= 48, "{}", images.registry.connections());
+    let before = images.registry.asked().len();
+    let started = Instant::now();
+    let (warm, _) = images.scan(&[]);
+    let warm_took = started.elapsed();
+    assert_eq!(warm, cold);
+    assert!(warm_took < Duration::from_secs(2), "{warm_took:?}");
+    let asked = images.registry.asked().split_off(before);
+    assert_eq!(asked.len(), 200, "{asked:?}");
+    assert!(asked.iter().all(|one| one.starts_with("HEAD /v2/team/")), "{asked:?}");
+    eprintln!("200 images at 50 ms: cold {cold_took:?}, warm {warm_took:?}");
+}
+
+#[test]
+fn the_report_does_not_depend_on_which_image_is_done_first() {
+    let images = Images::new(24);
+    let (one, code) = images.scan(&["--no-cache", "--jobs", "1"]);
+    assert_eq!(code, 1);
+    let order: Vec<&str> = one.lines().filter_map(|line| line.strip_prefix("image\t")?.split('\t').next()).collect();
+    assert_eq!(order, images.names);
+    for jobs in ["2", "16"] {
+        assert_eq!(images.scan(&["--no-cache", "--jobs", jobs]), (one.clone(), code));
+    }
+}
+
+#[test]
+fn a_layer_that_images_share_is_read_once_though_they_are_read_side_by_side() {
+    let registry = FakeRegistry::start();
+    let layer = Small::new("amd64", ElfBuilder::amd64().build()).layer();
+    let names: Vec<String> = (0..12)
+        .map(|number| {
+            registry.put_image(&format!("team/app{number}"), "v1", &layer);
+            format!("{}/team/app{number}:v1", registry.host)
+        })
+        .collect();
+    let machine = tempfile::tempdir().unwrap();
+    let args: Vec<&str> = ["scan", "--format", "plain"].into_iter().chain(names.iter().map(String::as_str)).collect();
+    assert_eq!(said(&imgarch(machine.path(), &args, &[])).1, 0);
+    let digest = imgarch::oci::Digest::of(&layer).to_string();
+    assert_eq!(registry.asked().iter().filter(|asked| asked.contains(&digest)).count(), 1);
+}
