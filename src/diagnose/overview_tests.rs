@@ -70,6 +70,7 @@ fn report(name: &str, outcomes: &[(&str, Outcome)], problems: Vec<Problem>) -> I
         problems,
         skipped: Vec::new(),
         accepted: Vec::new(),
+        artifact: None,
     }
 }
 

@@ -3,8 +3,10 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// Why an outcome is what it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cause {
     pub kind: CauseKind,
     /// One lower-case sentence without a period: "an AArch64 program; this node runs x86-64 and i386 programs".
@@ -21,7 +23,7 @@ impl Cause {
 macro_rules! causes {
     ($($(#[$doc:meta])* $kind:ident $code:literal;)*) => {
         /// A kind of cause. Kinds are only ever added.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         pub enum CauseKind { $($(#[$doc])* $kind),* }
 
         impl CauseKind {

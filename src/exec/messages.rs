@@ -2,14 +2,21 @@
 //! texts are theirs, word for word. Sources: runc's libcontainer (generic_error.go, standard_init_linux.go, init_linux.go
 //! by tag), crun's container.c, moby's daemon/errors.go, containerd's internal/cri/server, podman's libpod/oci_util.go.
 
+use serde::{Deserialize, Serialize};
+
+use crate::exec::interned;
 use crate::exec::outcome::{Death, Errno, Exec, Outcome};
 use crate::exec::{AsRoot, CauseKind, Link, Trace};
 
+/// Who shows a line: a text of this file.
+pub type FrontEnd = &'static str;
+
 /// One line that somebody sees.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shown {
     /// Who shows it, with the versions that it holds for: "runc 1.2 and newer".
-    pub frontend: &'static str,
+    #[serde(deserialize_with = "interned::text")]
+    pub frontend: FrontEnd,
     /// Several lines where the program prints several; empty where nothing is said, as for a signal.
     pub text: String,
     /// Of the container's process, or of the client where no process was started. `None`: there is none.

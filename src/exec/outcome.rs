@@ -2,7 +2,10 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::exec::cause::Cause;
+use crate::exec::interned;
 
 /// The call that a runtime makes to start a container's process.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,7 +21,7 @@ pub struct Exec {
 }
 
 /// An errno that execve returns. Source: include/uapi/asm-generic/errno-base.h, errno.h.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Errno {
     ENOENT,
     EACCES,
@@ -34,19 +37,26 @@ pub enum Errno {
     E2BIG,
 }
 
+/// Numbers of signals: a table of the kernel's model.
+pub type Signals = &'static [u8];
+
 /// How a process that did start ends at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Death {
     /// Killed by this signal: 11 SIGSEGV, 4 SIGILL, 5 SIGTRAP.
     Signal(u8),
     /// Killed by one of these signals, by where the kernel has put pages of its own: as a rule by `usual`.
-    AnyOf { usual: u8, others: &'static [u8] },
+    AnyOf {
+        usual: u8,
+        #[serde(deserialize_with = "interned::bytes")]
+        others: Signals,
+    },
     /// Its loader, or a shell or wrapper on the way, ends it with this exit code (127, 126, 255, 2, 1).
     Exit(u8),
 }
 
 /// What `execve` does with a call on a node, and what happens right after.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome {
     Runs,
     /// A binfmt_misc handler, or an emulator that the user stated, runs it.

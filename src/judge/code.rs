@@ -3,8 +3,10 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 /// How bad a finding is. The order is the order of reports, worst last.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Severity {
     Note,
@@ -52,7 +54,7 @@ pub struct CodeRow {
 macro_rules! codes {
     ($($code:ident $name:literal $severity:ident, $title:literal, $why:literal, $cure:literal;)*) => {
         /// A kind of finding. Codes are only ever added.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         #[non_exhaustive]
         pub enum Code { $($code),* }
 

@@ -1,10 +1,13 @@
 //! A finding is data: what, where, why, what to do. Wording is made here and in the table of codes, nowhere else.
 
+use serde::{Deserialize, Serialize};
+
+use crate::exec::interned;
 use crate::exec::messages::Shown;
 use crate::judge::code::{Code, Severity};
 
 /// One thing that is the matter with one platform of an image (or with its index).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Finding {
     pub code: Code,
@@ -24,6 +27,7 @@ pub struct Finding {
     /// What belongs together is shown as one row: a package's directory, a jar.
     pub group: Option<String>,
     /// Name and reason of the rule by which the file is foreign on purpose.
+    #[serde(deserialize_with = "interned::named")]
     pub purpose: Option<(&'static str, String)>,
     /// What nodes will show, most common runtime first: text and exit code.
     pub shown: Vec<Shown>,

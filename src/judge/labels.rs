@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use crate::judge::code::{Code, Severity};
 use crate::judge::facts::programs::{Fit, Programs};
 use crate::judge::finding::Finding;
 use crate::platform::{Arch, Platform, Target};
 
 /// How labels and files stand to one another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Agreement {
     Fits,
     /// Index and config name different platforms; the files fit the one that nodes pull by.

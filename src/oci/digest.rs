@@ -5,16 +5,18 @@ use std::fmt;
 use std::io::{self, Read};
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
 use sha2::Digest as _;
 
 /// `algorithm:hex` of bytes as stored. Only sha256 and sha512, which the spec registers.
 /// Source: OCI image-spec, descriptor.md, "Digests".
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String")]
 pub struct Digest(String);
 
 /// The digest of a layer's uncompressed tar, as `rootfs.diff_ids` lists it.
 /// Source: OCI image-spec, config.md, "Layer DiffID".
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct DiffId(pub Digest);
 
 /// A text that is no digest.
@@ -145,6 +147,14 @@ impl FromStr for Digest {
         let hex = parsed.digest();
         let is_hex = hex.len() == length && hex.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
         if is_hex { Ok(Digest(text.to_string())) } else { Err(DigestError(text.to_string())) }
+    }
+}
+
+impl TryFrom<String> for Digest {
+    type Error = DigestError;
+
+    fn try_from(text: String) -> Result<Digest, DigestError> {
+        text.parse()
     }
 }
 

@@ -2,11 +2,14 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use super::Digest;
 
 /// The name of an image in a registry. Short names are Docker Hub's.
 /// Source: distribution/reference's grammar, `reference := name [ ":" tag ] [ "@" digest ]`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Reference {
     /// What the user typed, for messages.
     pub text: String,
@@ -94,6 +97,21 @@ impl Reference {
             ("docker.io", None) => self.repository.clone(),
             (registry, _) => format!("{registry}/{}", self.repository),
         }
+    }
+}
+
+/// Written as its text, which is parsed again.
+impl From<Reference> for String {
+    fn from(reference: Reference) -> String {
+        reference.text
+    }
+}
+
+impl TryFrom<String> for Reference {
+    type Error = ReferenceError;
+
+    fn try_from(text: String) -> Result<Reference, ReferenceError> {
+        Reference::parse(&text)
     }
 }
 

@@ -16,6 +16,8 @@ pub mod target;
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 pub use arch::{Arch, Class, Endian};
 pub use capability::{Capabilities, CapabilityChange, FileCapabilities};
 pub use engine::Engine;
@@ -28,7 +30,7 @@ pub use target::{TargetError, TargetText};
 /// An OCI platform, as an index descriptor promises it, a config declares it, or a user asks for it.
 /// `architecture` is kept as it was spelled once normalised, so that an unknown one is still shown.
 /// Source: OCI image-spec, image-index.md, "platform"; containerd/platforms `normalizeArch`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Platform {
     pub os: String,
     pub architecture: String,

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::exec::messages::Shown;
 use crate::exec::outcome::Outcome;
 use crate::judge::code::Severity;
@@ -20,7 +22,7 @@ pub struct Report {
 }
 
 /// One image: every platform that was read, and what could not be.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ImageReport {
     /// As the user named it.
@@ -39,10 +41,12 @@ pub struct ImageReport {
     pub skipped: Vec<String>,
     /// Findings that the user accepted: reports show them, verdicts and exit codes leave them out.
     pub accepted: Vec<Accepted>,
+    /// What the name leads to, where that is no image: the type of a signature, an SBOM or a chart.
+    pub artifact: Option<String>,
 }
 
 /// A finding that counts for nothing, because the user said so.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Accepted {
     /// The platform it is on, as reports name it; none for the index's own.
     pub platform: Option<String>,
@@ -52,14 +56,14 @@ pub struct Accepted {
 }
 
 /// Something that could not be read: what, which and why, and what to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
     pub text: String,
     pub hint: Option<String>,
 }
 
 /// One platform of an image.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct PlatformReport {
     /// What the index promises.
@@ -89,7 +93,7 @@ pub struct PlatformReport {
 }
 
 /// A layer and the build step that made it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LayerReport {
     /// Lowest 0.
     pub index: usize,
@@ -106,7 +110,7 @@ pub struct LayerReport {
 }
 
 /// What happens when the image is started on one target.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct TargetReport {
     /// `linux/arm64`, `graviton4`, `host`.
     pub name: String,
@@ -120,7 +124,7 @@ pub struct TargetReport {
 }
 
 /// Where a call could not be followed any further, and why: it starts, and what comes next depends on run time.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Undecided {
     /// `PATH:LINE` of a script, or a program's name.
     pub at: String,
@@ -134,7 +138,7 @@ impl fmt::Display for Undecided {
 }
 
 /// One step of the entry chain.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StepReport {
     /// How it was come by: "entrypoint", "shebang", "loader", "library", "link".
     pub how: String,
@@ -218,6 +222,7 @@ impl ImageReport {
             problems: Vec::new(),
             skipped: Vec::new(),
             accepted: Vec::new(),
+            artifact: None,
         }
     }
 
@@ -232,6 +237,11 @@ impl ImageReport {
         platforms.chain(own).chain(unread).max().unwrap_or(Verdict::Unknown)
     }
 
+    /// Whether all of it was read: nothing that another attempt may read is missing.
+    pub fn is_read(&self) -> bool {
+        self.problems.is_empty() && self.platforms.iter().all(|platform| platform.problems.is_empty())
+    }
+
     /// Every finding with the platform it is on; the index's own first.
     pub fn all_findings(&self) -> impl Iterator<Item = (Option<&PlatformReport>, &Finding)> {
         let own = self.findings.iter().map(|finding| (None, finding));
@@ -240,6 +250,15 @@ impl ImageReport {
 }
 
 impl Report {
+    /// Takes out what is no image: the types of it.
+    pub fn take_artifacts(&mut self) -> Vec<String> {
+        let (artifacts, images) =
+            std::mem::take(&mut self.images).into_iter().partition(|image| image.artifact.is_some());
+        self.images = images;
+        let artifacts: Vec<ImageReport> = artifacts;
+        artifacts.into_iter().filter_map(|image| image.artifact).collect()
+    }
+
     /// How many findings of this severity there are.
     pub fn count(&self, severity: Severity) -> usize {
         self.images.iter().flat_map(ImageReport::all_findings).filter(|(_, f)| f.severity == severity).count()

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
+
 use crate::oci::{Reference, ReferenceError, without_credentials};
 
 /// How an image is reached. The prefixes are those of containers-transports(5), and `containerd:` and `rootfs:`.
@@ -132,7 +134,7 @@ impl ImageRef {
 }
 
 /// Where an image was read.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Origin {
     /// It could not be opened.
     Unopened,
