@@ -33,6 +33,8 @@ const MARGIN: Duration = Duration::from_secs(10);
 pub(super) enum Access {
     Pull,
     Push,
+    /// To list the registry's repositories.
+    Catalog,
 }
 
 /// What one grant is for. `host` is the registry as people and credentials call it.
@@ -68,11 +70,14 @@ struct TokenAnswer {
 impl Realm {
     /// What to ask the token server for: what the registry names, with the right to push where that comes next.
     fn scopes(&self, named: Option<&str>) -> Vec<String> {
-        let own = format!("repository:{}:pull", self.repository);
+        let own = match self.access {
+            Access::Pull | Access::Push => format!("repository:{}:pull", self.repository),
+            Access::Catalog => "registry:catalog:*".to_string(),
+        };
         let named = named.filter(|scopes| !scopes.trim().is_empty()).unwrap_or(&own);
         let widened = |scope: &str| match self.access {
             Access::Push if scope.ends_with(":pull") => format!("{scope},push"),
-            _ => scope.to_string(),
+            Access::Push | Access::Pull | Access::Catalog => scope.to_string(),
         };
         named.split_ascii_whitespace().map(widened).collect()
     }

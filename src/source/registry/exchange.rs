@@ -26,6 +26,8 @@ pub(super) struct Request<'a> {
 pub(super) enum Target<'a> {
     /// Below the repository: `manifests/latest`.
     Below(&'a str),
+    /// Below the API's root: `_catalog`.
+    Api(&'a str),
     /// Where the registry sent us for more, on its own origin.
     Own(Url),
     /// The same on another origin, which is not shown the credential.
@@ -111,6 +113,7 @@ impl Line<'_> {
         let path = |rest: &str| format!("{}/{rest}", self.endpoint.repository(self.repository));
         self.patience.insist(|http| match &request.target {
             Target::Below(rest) => http.ask(self.endpoint, &path(rest), &request.call, header),
+            Target::Api(path) => http.ask(self.endpoint, path, &request.call, header),
             Target::Own(url) => http.follow(url, &request.call, header),
             Target::Foreign(url) => http.follow(url, &request.call, None),
         })

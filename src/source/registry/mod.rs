@@ -17,6 +17,7 @@ pub(super) mod fault;
 mod gate;
 mod helper;
 mod http;
+mod list;
 mod pace;
 mod patience;
 mod pinned;

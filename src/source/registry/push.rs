@@ -130,7 +130,7 @@ impl Registry {
 }
 
 /// `Link: </v2/...>; rel="next"`. Source: RFC 8288.
-fn next_page(answer: &Answer) -> Option<Url> {
+pub(super) fn next_page(answer: &Answer) -> Option<Url> {
     let link = answer.header("link")?;
     let (address, parameters) = link.trim().strip_prefix('<')?.split_once('>')?;
     parameters.replace([' ', '"'], "").contains("rel=next").then(|| answer.url.join(address).ok())?

@@ -1,0 +1,98 @@
+//! What a registry holds, as far as it lists it: repositories and their tags. A list may have been made by anyone: pages
+//! and names are bounded, and each page must bring something new.
+//! Source: OCI distribution-spec, "Listing Tags"; CNCF Distribution, "Listing Repositories".
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::answer::Subject;
+use super::auth::Access;
+use super::endpoint::Endpoint;
+use super::exchange::{Line, Request, Target};
+use super::http::Call;
+use super::push::next_page;
+use super::{Client, trust_of};
+use crate::source::SourceError;
+
+/// Names of one list: the largest public registries have fewer repositories of one owner.
+const MOST_NAMES: usize = 1_000_000;
+
+#[derive(Deserialize)]
+struct Catalog {
+    /// Some registries write null for none.
+    repositories: Option<Vec<String>>,
+}
+
+#[derive(Deserialize)]
+struct Tags {
+    tags: Option<Vec<String>>,
+}
+
+/// What is asked for its list.
+struct List<'a> {
+    endpoint: &'a Endpoint,
+    /// Empty for the catalog.
+    repository: &'a str,
+    subject: Subject,
+    access: Access,
+}
+
+impl Client {
+    /// All repositories of a registry, in order.
+    pub fn repositories(self: &Arc<Client>, host: &str) -> Result<Vec<String>, SourceError> {
+        let endpoint = self.listing_endpoint(host);
+        let subject = Subject { what: "list of repositories", name: format!("{host}/v2/_catalog") };
+        let list = List { endpoint: &endpoint, repository: "", subject, access: Access::Catalog };
+        self.pages(&list, Target::Api("_catalog?n=1000"), |page: Catalog| page.repositories.unwrap_or_default())
+    }
+
+    /// All tags of a repository, in order. A repository that is listed and has none, or that is not there, has none.
+    pub fn tags(self: &Arc<Client>, host: &str, repository: &str) -> Result<Vec<String>, SourceError> {
+        let endpoint = self.listing_endpoint(host);
+        let subject = Subject { what: "repository", name: format!("{host}/{repository}") };
+        let list = List { endpoint: &endpoint, repository, subject, access: Access::Pull };
+        match self.pages(&list, Target::Below("tags/list?n=1000"), |page: Tags| page.tags.unwrap_or_default()) {
+            // Distribution forgets the name with the last tag.
+            Err(error) if matches!(error.bare(), SourceError::NotFound { .. }) => Ok(Vec::new()),
+            tags => tags,
+        }
+    }
+
+    fn listing_endpoint(&self, host: &str) -> Endpoint {
+        Endpoint::of_registry(host, trust_of(host, self.trust, &self.hosts))
+    }
+
+    fn pages<T: DeserializeOwned>(
+        &self,
+        list: &List<'_>,
+        first: Target<'_>,
+        names: impl Fn(T) -> Vec<String>,
+    ) -> Result<Vec<String>, SourceError> {
+        let List { endpoint, repository, subject, access } = list;
+        let line = Line { patience: &self.patience, keyring: &self.keyring, endpoint, repository };
+        let malformed = |cause: &str| SourceError::Malformed { place: subject.name.clone(), cause: cause.to_string() };
+        let (mut found, mut target) = (BTreeSet::new(), first);
+        loop {
+            let request = Request { subject: subject.clone(), access: *access, target, call: Call::get() };
+            let (answer, bytes) = {
+                let _permit = self.requests.enter();
+                line.read(&request)?
+            };
+            let page: T = serde_json::from_slice(&bytes).map_err(|error| malformed(&error.to_string()))?;
+            let before = found.len();
+            found.extend(names(page));
+            if found.len() > MOST_NAMES {
+                let (place, what, limit) = (subject.name.clone(), "names", MOST_NAMES as u64);
+                return Err(SourceError::TooLarge { place, what, limit });
+            }
+            let Some(next) = next_page(&answer) else { return Ok(found.into_iter().collect()) };
+            if found.len() == before {
+                return Err(malformed("a page of it names nothing new, and another one follows"));
+            }
+            target = Target::of_location(next, &answer);
+        }
+    }
+}
