@@ -20,7 +20,7 @@ pub use documents::Remembered;
 use folder::Folder;
 pub use folder::hold_writes;
 use seen::Seen;
-pub use store::{Access, Store, StoreOptions, shown};
+pub use store::{Access, Store, StoreFailure, StoreOptions, shown};
 
 use crate::image::{Checked, Contents};
 use crate::inspect::FileKind;

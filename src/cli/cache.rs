@@ -52,14 +52,26 @@ pub fn run(args: &CacheArgs, environment: &Environment, out: &mut dyn Write) -> 
     Ok(0)
 }
 
-/// The cache that the settings name: this machine's folder, shared stores, or both.
-pub fn open(settings: &Settings) -> Result<Option<Arc<Cache>>, CliError> {
-    let options = StoreOptions {
+/// A store that results are kept in or read from. What it cannot do is an error when it is asked.
+pub fn store(settings: &Settings, place: &str, access: Access) -> Result<Store, CliError> {
+    if settings.offline.value && place.contains("://") && !place.starts_with("file://") {
+        return Err(CliError::usage(format!("{} is not asked offline", crate::cache::shown(place))));
+    }
+    Store::open(place, access, &store_options(settings)).map_err(|error| CliError::usage(error.to_string()))
+}
+
+fn store_options(settings: &Settings) -> StoreOptions {
+    StoreOptions {
         timeout: Duration::from_secs(settings.timeout.value.min(STORE_TIMEOUT)),
         // One that cannot be read stops the run where the registries' client is made.
         authorities: settings.ca_cert.value.iter().filter_map(|path| std::fs::read(path).ok()).collect(),
         variables: settings.cache_variables.clone(),
-    };
+    }
+}
+
+/// The cache that the settings name: this machine's folder, shared stores, or both.
+pub fn open(settings: &Settings) -> Result<Option<Arc<Cache>>, CliError> {
+    let options = store_options(settings);
     let store = |place: &String, access| -> Result<Option<Store>, CliError> {
         // A directory is no network.
         if settings.offline.value && place.contains("://") && !place.starts_with("file://") {
@@ -92,7 +104,7 @@ pub fn trim(options: &Options, terminal: &Terminal) {
 
 /// Between two releases inspection changes without a new version: then the program file itself tells builds apart.
 #[expect(clippy::disallowed_methods, reason = "the program's own file identifies the build")]
-fn build() -> String {
+pub fn build() -> String {
     if !cfg!(debug_assertions) {
         return String::new();
     }

@@ -118,8 +118,10 @@ pub fn run(
         color: terminal.color,
         all: false,
         explain: false,
+        each_image: true,
         fail_on: settings.fail_on.value,
         took: started.elapsed(),
+        now: environment.unix_seconds(),
         dockerfile: None,
     };
     let code = exit_code(&judged.report, style.fail_on, &found.unread);

@@ -53,7 +53,7 @@ impl Environment {
     }
 
     /// Seconds since 1970; 0 for a clock that is before it.
-    fn unix_seconds(&self) -> u64 {
+    pub fn unix_seconds(&self) -> u64 {
         self.now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
     }
 

@@ -12,9 +12,11 @@ mod diff;
 mod doctor;
 mod environment;
 mod explain;
+mod fleet;
 mod gate;
 mod interrupt;
 mod lint;
+mod merge;
 mod nodes;
 mod opening;
 mod outputs;
@@ -94,6 +96,8 @@ enum Command {
     Workflow(workflow::WorkflowArgs),
     /// What a finding means and what cures it.
     Explain(explain::ExplainArgs),
+    /// One report of what all shards of a scan have kept.
+    Merge(merge::MergeArgs),
     /// What does a new image change: platforms and findings gained and lost.
     Diff(diff::DiffArgs),
     /// Read back what a scan attested of an image in its registry.
@@ -161,6 +165,7 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<u8, CliError> {
         Command::Nodes(nodes) => nodes::run(&nodes, environment, terminal, out),
         Command::Workflow(workflow) => workflow::run(&workflow, environment, out),
         Command::Explain(explain) => explain::run(&explain, out),
+        Command::Merge(merge) => merge::run(&merge, environment, terminal, out),
         Command::Diff(diff) => diff::run(&diff, environment, terminal, out),
         Command::Verify(verify) => verify::run(&verify, environment, terminal, out),
         Command::Cache(cache) => cache::run(&cache, environment, out),

@@ -9,7 +9,7 @@ use std::time::Instant;
 use super::outputs::{Output, outputs};
 use super::progress::Progress;
 use super::settings::{self, Settings, Typed};
-use super::{CliError, Environment, Terminal, attest, cache, deadline, gate, opening, targets};
+use super::{CliError, Environment, Terminal, attest, cache, deadline, fleet, gate, opening, targets};
 use crate::judge::facts::purpose;
 use crate::kube::compose::Outside;
 use crate::kube::object::NodeObject;
@@ -17,7 +17,7 @@ use crate::kube::{self, Nodes, Survey, Use, manifest};
 use crate::platform::{Platform, Target};
 use crate::report::escape::plural;
 use crate::report::{self, Format, Style};
-use crate::scan::{self, CallOverride, FailOn, ImageReport, Mounts, Options, Problem, Report, Watch};
+use crate::scan::{self, CallOverride, FailOn, ImageReport, Mounts, Options, Problem, Report, Shard, Watch};
 use crate::source::Origin;
 use crate::source::input::Opener;
 use crate::source::transport::TRANSPORTS;
@@ -27,7 +27,7 @@ use crate::source::transport::TRANSPORTS;
 #[command(after_help = after_help())]
 pub struct ScanArgs {
     /// Images to scan.
-    #[arg(value_name = "IMAGE", required_unless_present_any = ["images_from", "manifest"])]
+    #[arg(value_name = "IMAGE", required_unless_present_any = ["images_from", "manifest", "registry"])]
     images: Vec<String>,
     /// Scan what a manifest runs: Kubernetes objects of any kind (Helm's and kustomize's output too) or a Compose file,
     /// started as its spec states; `-` is stdin; repeatable. With nodes as targets (k8s, nodes.json), each image is judged
@@ -61,7 +61,7 @@ pub struct ScanArgs {
     /// Exit with 3 where the start of an image could not be followed to its end.
     #[arg(long)]
     strict: bool,
-    /// List every file of a group, and what is foreign on purpose.
+    /// Report each image, however many there are; list every file of a group, and what is foreign on purpose.
     #[arg(long)]
     all: bool,
     /// Show the chain from the entrypoint, and what each front end prints.
@@ -79,6 +79,8 @@ pub struct ScanArgs {
     /// Layers that are read at once.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     jobs: Option<u16>,
+    #[command(flatten)]
+    fleet: fleet::FleetArgs,
     #[command(flatten)]
     cache: settings::CacheFlags,
     #[command(flatten)]
@@ -111,7 +113,7 @@ imgarch scan user/app:latest
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum FailOnArg {
+pub enum FailOnArg {
     Error,
     Warning,
     Never,
@@ -135,7 +137,7 @@ pub fn run(
 ) -> Result<u8, CliError> {
     let started = Instant::now();
     let outputs = outputs(&args.format, args.output.as_deref(), Format::parse, &Format::names())?;
-    let images = images(args)?;
+    let mut images = images(args)?;
     let typed = Typed {
         targets: args.target.clone(),
         fail_on: args.fail_on.map(FailOn::from),
@@ -147,12 +149,30 @@ pub fn run(
     let platforms = platforms(args)?;
     let target_texts = settings.targets_for(&platforms);
     let targets = targets::of_texts(&target_texts, environment, terminal)?;
-    let options = Options { cache: cache::open(&settings)?, ..options(args, &settings, platforms, targets)? };
+    let mut options = Options { cache: cache::open(&settings)?, ..options(args, &settings, platforms, targets)? };
     let opener = settings.sources.opener(options.cache.as_ref())?;
+    if args.fleet.registry.is_some() {
+        if settings.offline.value {
+            return Err(CliError::usage("a registry is not listed offline"));
+        }
+        let client = settings.sources.client().map_err(|error| CliError::usage(error.to_string()))?;
+        images.extend(fleet::images_of_registry(&args.fleet, &client, &opener, terminal)?);
+    }
+    let listed = args.fleet.part(images, environment)?;
+    options.results = args.fleet.results(&listed, &settings, &options, environment)?;
+    let is_empty_part = listed.shard != Shard::WHOLE && listed.images.is_empty();
+    if is_empty_part {
+        terminal.note(&format!("{} has no image", listed.shard));
+    }
+    let images: Vec<String> = listed.images.into_iter().map(|(_, image)| image).collect();
     let mut report = match images.as_slice() {
         [] => Report::default(),
         images => read(&opener, &settings, terminal, images, &options),
     };
+    if args.fleet.registry.is_some() {
+        fleet::note_artifacts(&report.take_artifacts(), terminal);
+    }
+    let kept = fleet::check(&options);
     if !args.manifest.is_empty() {
         let manifests = Manifests { files: &args.manifest, targets: &target_texts };
         report.images.append(&mut manifests.judge(&opener, &settings, options, environment, terminal)?.images);
@@ -164,8 +184,10 @@ pub fn run(
         color: terminal.color,
         all: args.all,
         explain: args.explain,
+        each_image: args.all || args.explain,
         fail_on,
         took: started.elapsed(),
+        now: environment.unix_seconds(),
         dockerfile: args.dockerfile.as_deref().and_then(std::path::Path::to_str),
     };
     write_outputs(&report, &outputs, &style, out)?;
@@ -173,9 +195,15 @@ pub fn run(
         gate::write_step_summary(&report, &style, environment)?;
     }
     attest::run(&report, &style, &args.attest, &settings, environment, terminal)?;
+    kept?;
+    Ok(if is_empty_part { 0 } else { exit_code(&report, fail_on, args.strict) })
+}
+
+/// `strict`: what could not be followed to its end is not known.
+pub fn exit_code(report: &Report, fail_on: FailOn, strict: bool) -> u8 {
     match report.exit_code(fail_on) {
-        0 if args.strict && report.is_partial() => Ok(3),
-        code => Ok(code),
+        0 if strict && report.is_partial() => 3,
+        code => code,
     }
 }
 
@@ -320,7 +348,7 @@ fn watched<T>(
     done
 }
 
-fn write_outputs(
+pub fn write_outputs(
     report: &Report,
     outputs: &[Output<Format>],
     style: &Style,
@@ -370,7 +398,7 @@ fn images(args: &ScanArgs) -> Result<Vec<String>, CliError> {
             }
         }
     }
-    if images.is_empty() && args.manifest.is_empty() {
+    if images.is_empty() && args.manifest.is_empty() && args.fleet.registry.is_none() {
         return Err(CliError::usage("no image was named"));
     }
     Ok(images)

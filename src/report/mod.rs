@@ -44,8 +44,12 @@ pub struct Style<'a> {
     pub all: bool,
     /// `--explain`: the chain of each start, and every front end's message.
     pub explain: bool,
+    /// A report of each image, however many there are.
+    pub each_image: bool,
     pub fail_on: FailOn,
     pub took: Duration,
+    /// When the run started, in seconds since 1970; 0 where that is not known.
+    pub now: u64,
     /// Path of the Dockerfile that findings point into, relative to the repository.
     pub dockerfile: Option<&'a str>,
 }

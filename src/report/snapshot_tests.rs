@@ -132,7 +132,17 @@ fn report(images: Vec<ImageReport>) -> Report {
 
 fn style(width: usize, all: bool) -> Style<'static> {
     let took = Duration::from_millis(900);
-    Style { width, color: false, all, explain: false, fail_on: FailOn::Error, took, dockerfile: None }
+    Style {
+        width,
+        color: false,
+        all,
+        explain: false,
+        each_image: false,
+        fail_on: FailOn::Error,
+        took,
+        now: 1_790_000_000,
+        dockerfile: None,
+    }
 }
 
 fn scanned(images: Vec<ImageReport>, format: Format, style: &Style<'_>) -> String {
@@ -180,7 +190,20 @@ fn stable(format: Format, text: &str) -> String {
         | Format::Junit
         | Format::Github
         | Format::Gitlab
-        | Format::Markdown => text,
+        | Format::Markdown
+        | Format::OpenMetrics => text,
+    }
+}
+
+#[test]
+fn a_report_that_is_kept_reads_back_as_it_was() {
+    for of in [healthy, wrong_architecture, many_findings, could_not_tell] {
+        let kept = serde_json::to_vec(&of()).unwrap();
+        let read: ImageReport = serde_json::from_slice(&kept).unwrap();
+        assert_eq!(format!("{read:?}"), format!("{:?}", of()));
+        for end in 0..kept.len() {
+            assert!(serde_json::from_slice::<ImageReport>(&kept[..end]).is_err());
+        }
     }
 }
 

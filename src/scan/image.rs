@@ -30,10 +30,43 @@ pub struct Selected {
     name: String,
     origin: Origin,
     note: Option<String>,
-    content: Result<Content, Problem>,
+    content: Result<Content, Unread>,
+}
+
+/// Why there is nothing to judge.
+struct Unread {
+    problem: Problem,
+    /// What the name leads to, where that is no image.
+    artifact: Option<String>,
+}
+
+impl From<Problem> for Unread {
+    fn from(problem: Problem) -> Unread {
+        Unread { problem, artifact: None }
+    }
+}
+
+impl From<ImageError> for Unread {
+    fn from(error: ImageError) -> Unread {
+        let artifact = match &error {
+            ImageError::Artifact { kind, .. } => Some(kind.clone()),
+            _ => None,
+        };
+        Unread { problem: problem(error), artifact }
+    }
+}
+
+/// Whether an image's digest is all that its report depends on, apart from the options.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    ByDigest,
+    /// A stream that has passed or a directory, which may change.
+    Passing,
 }
 
 enum Content {
+    /// Judged by a run before this one.
+    Known(Box<ImageReport>),
     /// `targets`: for each image of the selection, those of the user's targets that would run it.
     /// `passed`: its layers have been read, of what passes only once, all but these.
     Image { source: Box<dyn Source>, selection: Box<Selection>, targets: Assigned, passed: Option<Failures> },
@@ -52,13 +85,17 @@ impl Selected {
     ) -> Selected {
         watch.image(ImageRef::shown(name));
         if let Some(Err(late)) = options.deadline.map(|deadline| deadline.check()) {
-            let content = Err(Problem::new(late.to_string(), Some(EXTEND_DEADLINE.to_string())));
+            let content = Err(Problem::new(late.to_string(), Some(EXTEND_DEADLINE.to_string())).into());
             return Selected { name: ImageRef::shown(name).to_string(), origin: Origin::Unopened, note: None, content };
         }
         match opened() {
             Ok(opened) => {
+                let asked = name;
                 let Opened { input, origin, name, note } = opened;
-                let content = Content::read(input, options, store);
+                let content = match known(asked, &input, options) {
+                    Some(report) => Ok(Content::Known(Box::new(report))),
+                    None => Content::read(input, options, store),
+                };
                 Selected { name, origin, note, content }
             }
             Err(error) => {
@@ -67,7 +104,7 @@ impl Selected {
                     name: ImageRef::shown(name).to_string(),
                     origin: Origin::Unopened,
                     note: None,
-                    content: Err(problem),
+                    content: Err(problem.into()),
                 }
             }
         }
@@ -75,6 +112,13 @@ impl Selected {
 
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    pub fn standing(&self) -> Standing {
+        match &self.content {
+            Ok(Content::Known(_) | Content::Image { passed: None, .. }) => Standing::ByDigest,
+            Ok(Content::Image { passed: Some(_), .. } | Content::Directory { .. }) | Err(_) => Standing::Passing,
+        }
     }
 
     /// Digests of all layers that judging this image takes.
@@ -107,7 +151,11 @@ impl Selected {
     ) -> ImageReport {
         let mut report = ImageReport { note: self.note, ..ImageReport::new(self.name, self.origin) };
         match self.content {
-            Err(problem) => report.problems.push(problem),
+            Err(Unread { problem, artifact }) => {
+                report.problems.push(problem);
+                report.artifact = artifact;
+            }
+            Ok(Content::Known(known)) => return *known,
             Ok(Content::Directory { contents, unread, left_out }) => {
                 let not_read =
                     |path| format!("not read without --cross-file-systems: the file system mounted at /{path}");
@@ -155,6 +203,12 @@ impl Selected {
     }
 }
 
+/// What an earlier run found of the image that `name` leads to.
+fn known(name: &str, input: &Input, options: &Options) -> Option<ImageReport> {
+    let (Input::Image(source), Some(results)) = (input, &options.results) else { return None };
+    results.find(name, &source.root().ok()?.digest, options)
+}
+
 /// Two images of one index may be for the same platform.
 fn tell_apart(platforms: &mut [PlatformReport]) {
     let labels: Vec<String> = platforms.iter().map(PlatformReport::label).collect();
@@ -193,15 +247,15 @@ fn name_image(hint: &mut [String], name: &str, origin: &Origin) {
 }
 
 impl Content {
-    fn read(input: Input, options: &Options, store: &LayerStore) -> Result<Content, Problem> {
+    fn read(input: Input, options: &Options, store: &LayerStore) -> Result<Content, Unread> {
         let wanted = options.wanted();
         match input {
             Input::Image(source) => {
-                let selection = select(&*source, &wanted).map_err(problem)?;
+                let selection = select(&*source, &wanted)?;
                 let targets = Assigned::of(&selection, options);
                 Ok(Content::Image { source, selection: Box::new(selection), targets, passed: None })
             }
-            Input::Directory(path) => read_folder(&path, options),
+            Input::Directory(path) => Ok(read_folder(&path, options)?),
             Input::Stream(stream) => {
                 let limits = Limits { memory: options.limits.memory.renewed(), ..options.limits.clone() };
                 let mut streamed =
@@ -209,7 +263,7 @@ impl Content {
                         .map_err(problem)?;
                 let source =
                     Archive::of(streamed.members.take(), &stream.selector).map_err(|error| problem(error.into()))?;
-                let selection = select(&source, &wanted).map_err(problem)?;
+                let selection = select(&source, &wanted)?;
                 // What has passed is there once: it is taken before anything asks for it by its descriptor.
                 let layers = selection.images.iter().flat_map(|image| &image.layers);
                 let passed = Some(store.take(layers, options.depth(), |layer| streamed.take(layer)));

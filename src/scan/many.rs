@@ -4,7 +4,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use super::image::Selected;
+use super::image::{Selected, Standing};
 use super::model::{ImageReport, Problem, Report};
 use super::pool::{Bounds, side_by_side};
 use super::store::LayerStore;
@@ -68,8 +68,12 @@ pub fn scan_all(tasks: Vec<Task>, open: Open<'_>, watch: &Arc<dyn Watch>) -> Vec
         |(_, selected)| selected.stored_bytes(),
         |at, (task, selected)| {
             let layers: Vec<Digest> = selected.layers().cloned().collect();
+            let standing = selected.standing();
             let mut report = judge(at, &task, selected, &store, open, watch);
             store.release(at, task.options.depth(), &layers);
+            if let Some(results) = &task.options.results {
+                results.keep(&task.image, &task.options, &report, standing == Standing::ByDigest);
+            }
             report.note = match (task.note, report.note.take()) {
                 (Some(own), Some(found)) => Some(format!("{own}; {found}")),
                 (own, found) => own.or(found),

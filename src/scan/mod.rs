@@ -13,7 +13,9 @@ mod layers;
 mod many;
 pub mod model;
 mod platform;
-mod pool;
+pub(crate) mod pool;
+pub mod results;
+pub mod shard;
 mod store;
 
 use std::collections::BTreeSet;
@@ -28,6 +30,8 @@ pub use model::{
     Accepted, FailOn, ImageReport, LayerReport, PlatformReport, Problem, Report, StepReport, TargetReport, Undecided,
     Verdict,
 };
+pub use results::Results;
+pub use shard::Shard;
 
 use crate::cache::Cache;
 use crate::image::{LayerError, Limits, Wanted};
@@ -59,6 +63,8 @@ pub struct Options {
     pub jobs: usize,
     /// Where what was found in layers is remembered; none: nowhere.
     pub cache: Option<Arc<Cache>>,
+    /// Where what is found of each image is kept, and looked up before it is read; none: nowhere.
+    pub results: Option<Arc<Results>>,
     /// When the whole run must end.
     pub deadline: Option<Deadline>,
 }
@@ -116,6 +122,7 @@ impl Default for Options {
             limits: Limits::default(),
             jobs: 2,
             cache: None,
+            results: None,
             deadline: None,
         }
     }

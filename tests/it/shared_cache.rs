@@ -59,6 +59,19 @@ struct Scanned {
     has_read_layer: bool,
 }
 
+/// Results that are kept in a store are merged from there, and found by the next run.
+fn check_results(fleet: &Fleet, place: &str, env: &[(&str, &str)]) {
+    let machine = tempfile::tempdir().unwrap();
+    let args = ["scan", "--no-cache", "--format", "plain", &fleet.image, "--results", place];
+    let first = said(&imgarch(machine.path(), &args, env));
+    assert_eq!(first.1, 1, "{}", first.0);
+    assert_eq!(said(&imgarch(machine.path(), &["merge", place, "--format", "plain"], env)), first);
+    let before = fleet.registry.asked().len();
+    assert_eq!(said(&imgarch(machine.path(), &args, env)), first);
+    let asked = fleet.registry.asked().split_off(before);
+    assert!(asked.iter().all(|asked| !asked.contains("/blobs/")), "{asked:?}");
+}
+
 #[test]
 fn a_directory_shares_what_one_machine_read() {
     let folder = tempfile::tempdir().unwrap();
@@ -183,6 +196,7 @@ fn google_cloud_storage_and_azure_share_what_one_machine_read() {
         assert!(request.contains(" /sesame/fleet/team/imgarch-"), "{request}");
         assert!(login.as_ref().is_some_and(|login| login.starts_with("SharedKey sesame:")), "{login:?}");
     }
+    check_results(&fleet, "az://fleet/team", &env);
     let loud = fleet.scan(&["--cache-from", "az://fleet/team", "-vv"], &env);
     assert!(!loud.errors.contains("b3BlbiBzZXNhbWU="), "{}", loud.errors);
 }
@@ -237,6 +251,7 @@ fn s3_shares_what_one_machine_read() {
     let loud = fleet.scan(&["--cache-from", "s3://fleet/team/cache", "-vv"], &env);
     assert!(loud.errors.contains("s3://fleet/team/cache"), "{}", loud.errors);
     assert!(!loud.errors.contains("open-sesame") && !loud.errors.contains("AKIASESAME"), "{}", loud.errors);
+    check_results(&fleet, "s3://fleet/results", &env);
     let missing = fleet.scan(&["--cache-from", "s3://no-such-bucket/x"], &env);
     assert!(missing.has_read_layer && missing.errors.contains("NoSuchBucket"), "{}", missing.errors);
 }

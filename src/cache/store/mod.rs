@@ -34,6 +34,11 @@ pub enum StoreError {
     NotBuilt { place: String },
 }
 
+/// Why a store did not give or take a record, without secrets.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct StoreFailure(pub String);
+
 /// What a store is opened for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
@@ -45,8 +50,8 @@ pub enum Access {
 #[derive(Debug)]
 pub struct Store {
     name: String,
-    /// `None`: it could not be opened.
-    backend: Option<Backend>,
+    /// Or why it could not be opened.
+    backend: Result<Backend, String>,
     state: Mutex<State>,
 }
 
@@ -117,11 +122,11 @@ impl Store {
     pub fn open(place: &str, access: Access, options: &StoreOptions) -> Result<Store, StoreError> {
         let store = |backend| Store { name: shown(place), backend, state: Mutex::default() };
         match Backend::open(place, access, options) {
-            Ok(backend) => Ok(store(Some(backend))),
+            Ok(backend) => Ok(store(Ok(backend))),
             Err(Refusal::Unnamed) => Err(StoreError::Unnamed { place: shown(place) }),
             Err(Refusal::NotBuilt) => Err(StoreError::NotBuilt { place: shown(place) }),
             Err(Refusal::Broken(cause)) => {
-                let store = store(None);
+                let store = store(Err(cause.clone()));
                 store.note::<()>("opening it", Failure::Broken(cause));
                 Ok(store)
             }
@@ -150,8 +155,28 @@ impl Store {
         }
     }
 
+    /// A record of at most `limit` bytes, if it is there. Unlike [`Store::read`], a store that fails is an error.
+    pub fn get(&self, key: &str, limit: u64) -> Result<Option<Vec<u8>>, StoreFailure> {
+        match self.backend()?.read(key, limit) {
+            Ok(read) => Ok(read),
+            Err(Failure::Refused(cause) | Failure::Broken(cause)) => Err(StoreFailure(cause)),
+        }
+    }
+
+    /// Puts a record into the store, whole or not at all.
+    pub fn put(&self, key: &str, bytes: &[u8]) -> Result<(), StoreFailure> {
+        match self.backend()?.write(key, bytes) {
+            Ok(()) => Ok(()),
+            Err(Failure::Refused(cause) | Failure::Broken(cause)) => Err(StoreFailure(cause)),
+        }
+    }
+
+    fn backend(&self) -> Result<&Backend, StoreFailure> {
+        self.backend.as_ref().map_err(|cause| StoreFailure(format!("opening it failed: {cause}")))
+    }
+
     fn usable(&self) -> Option<&Backend> {
-        self.backend.as_ref().filter(|_| !self.state().is_off)
+        self.backend.as_ref().ok().filter(|_| !self.state().is_off)
     }
 
     fn note<T>(&self, doing: &str, failure: Failure) -> Option<T> {

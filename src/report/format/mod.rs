@@ -6,6 +6,7 @@ mod html;
 pub mod json;
 mod junit;
 mod markdown;
+mod openmetrics;
 mod plain;
 mod sarif;
 mod table;
@@ -32,6 +33,7 @@ pub enum Format {
     Gitlab,
     Markdown,
     Html,
+    OpenMetrics,
 }
 
 struct FormatRow {
@@ -63,6 +65,12 @@ const FORMATS: &[FormatRow] = &[
     row(Format::Gitlab, "gitlab", None, Writer::Results(gitlab::write)),
     row(Format::Markdown, "markdown", None, Writer::Results(markdown::write)),
     row(Format::Html, "html", None, Writer::Results(html::write)),
+    row(
+        Format::OpenMetrics,
+        "openmetrics",
+        None,
+        Writer::Own { scan: openmetrics::write, lint: openmetrics::write_lint },
+    ),
 ];
 
 const fn row(format: Format, name: &'static str, alias: Option<&'static str>, writer: Writer) -> FormatRow {
@@ -114,7 +122,7 @@ mod tests {
             assert_eq!(Format::parse(row.name), Some(row.format));
             assert_eq!(row.format.row().name, row.name);
         }
-        assert_eq!(FORMATS.len(), Format::Html as usize + 1, "each format has a row");
+        assert_eq!(FORMATS.len(), Format::OpenMetrics as usize + 1, "each format has a row");
         assert_eq!(Format::parse("text"), Some(Format::Table));
         assert_eq!(Format::parse("xml"), None);
     }

@@ -1,5 +1,6 @@
 //! The report for people: the answer first, then the evidence, then the cure. Readable in 40 columns and without colour.
 
+mod causes;
 mod lint;
 
 use std::io::{self, Write};
@@ -17,6 +18,10 @@ use crate::scan::{PlatformReport, Report, Verdict};
 
 pub fn write(report: &Report, style: &Style<'_>, out: &mut dyn Write) -> io::Result<()> {
     let subjects: Vec<Subject<'_>> = report.images.iter().map(|image| from_scan::subject(image, style)).collect();
+    if causes::are_many(&subjects, style) {
+        causes::write(&subjects, headline, style, out)?;
+        return write_summary(report, style, out);
+    }
     for subject in &subjects {
         write_image(subject, style, out)?;
     }
@@ -311,13 +316,7 @@ const LEAD_WIDTH: usize = 6;
 /// The worst rule of an image, in full and in short.
 fn reasons(subject: &Subject<'_>) -> Vec<String> {
     let groups = view::groups(subject);
-    let unread = subject.diagnostics.iter().find(|one| one.rule.is_unread());
-    let worst = match subject.verdict {
-        Verdict::Fine => None,
-        Verdict::Unknown => unread.or(groups.first().map(Group::first)),
-        Verdict::Warned | Verdict::Broken => groups.first().map(Group::first),
-    };
-    let Some(worst) = worst else { return Vec::new() };
+    let Some(worst) = causes::worst(subject) else { return Vec::new() };
     let short = worst.rule.name().to_string();
     let platform = worst.platform.map_or_else(String::new, |platform| format!(" on {}", visible(&platform.label())));
     let full = match groups.len() {

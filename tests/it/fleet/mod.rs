@@ -1,6 +1,10 @@
 //! Many images of one registry: how long a run takes where each answer takes its time, what a run asks for, and that its
 //! report does not depend on which image is done first.
 
+mod deploy;
+mod registry;
+mod results;
+
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -12,6 +16,8 @@ use crate::kit::small::{Small, imgarch, said};
 pub struct Images {
     pub registry: FakeRegistry,
     pub names: Vec<String>,
+    /// Digests of their layers.
+    pub layers: Vec<String>,
     pub machine: tempfile::TempDir,
 }
 
@@ -19,18 +25,18 @@ impl Images {
     /// `count` images in repositories of four tags each.
     pub fn new(count: usize) -> Images {
         let registry = FakeRegistry::start();
-        let mut names = Vec::new();
+        let (mut names, mut layers) = (Vec::new(), Vec::new());
         for number in 0..count {
             let program = if number % 5 == 4 { ElfBuilder::arm64().build() } else { ElfBuilder::amd64().build() };
             let own = format!("image {number}\n").into_bytes();
             let layer = Small::new("amd64", program).file("etc/number", 0o644, own).layer();
             let (repository, tag) = (format!("team/app{:03}", number / 4), format!("v{}", number % 4));
-            registry.put_image(&repository, &tag, &layer);
+            layers.push(registry.put_image(&repository, &tag, &layer).layer.to_string());
             names.push(format!("{}/{repository}:{tag}", registry.host));
         }
         let machine = tempfile::tempdir().unwrap();
         std::fs::write(machine.path().join("images.txt"), names.join("\n")).unwrap();
-        Images { registry, names, machine }
+        Images { registry, names, layers, machine }
     }
 
     pub fn path(&self) -> &Path {

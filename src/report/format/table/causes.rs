@@ -1,0 +1,115 @@
+//! Many images: one block for each cause instead of a report for each image, with what breaks most images first.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+use crate::report::Style;
+use crate::report::diagnostic::{Diagnostic, Subject};
+use crate::report::escape::{thousands, visible};
+use crate::report::terminal::{Screen, fill};
+use crate::report::view::{self, Group};
+use crate::scan::Verdict;
+
+/// More images than people read one by one.
+const MANY: usize = 20;
+/// Images of a block that are named.
+const NAMED: usize = 6;
+
+/// Whether a report is written by causes.
+pub fn are_many(subjects: &[Subject<'_>], style: &Style<'_>) -> bool {
+    subjects.len() > MANY && !style.each_image
+}
+
+/// What is the matter with an image above all.
+pub fn worst<'a, 'd>(subject: &'d Subject<'a>) -> Option<&'d Diagnostic<'a>> {
+    let groups = view::groups(subject);
+    let first = || groups.first().map(Group::first);
+    match subject.verdict {
+        Verdict::Fine => None,
+        Verdict::Unknown => subject.diagnostics.iter().find(|one| one.rule.is_unread()).or_else(first),
+        Verdict::Warned | Verdict::Broken => first(),
+    }
+}
+
+/// Images of one verdict and cause, each with the diagnostic that says so.
+type Block<'a, 'd> = Vec<(&'d Subject<'a>, Option<&'d Diagnostic<'a>>)>;
+
+pub fn write(
+    subjects: &[Subject<'_>],
+    headline: fn(Verdict, Screen) -> String,
+    style: &Style<'_>,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let mut blocks: BTreeMap<(Reverse<Verdict>, &str), Block<'_, '_>> = BTreeMap::new();
+    for subject in subjects {
+        let worst = worst(subject);
+        let cause = worst.map_or("", |worst| worst.rule.name());
+        blocks.entry((Reverse(subject.verdict), cause)).or_default().push((subject, worst));
+    }
+    let mut blocks: Vec<_> = blocks.into_iter().collect();
+    blocks.sort_by_key(|((verdict, cause), block)| (*verdict, Reverse(block.len()), *cause));
+    for ((Reverse(verdict), cause), block) in &blocks {
+        let lead = format!("{}  ", headline(*verdict, style.screen()));
+        let count = if block.len() == 1 { "1 image".to_string() } else { format!("{} images", thousands(block.len())) };
+        let Some((_, Some(first))) = block.first() else {
+            writeln!(out, "{}\n", fill(&lead, &count, 6, style.width))?;
+            continue;
+        };
+        writeln!(out, "{}", fill(&lead, &format!("{count}: {} [{cause}]", first.rule.title()), 6, style.width))?;
+        let mut names = block.iter().take(NAMED).map(|(subject, _)| visible(&subject.name)).collect::<Vec<_>>();
+        if block.len() > NAMED {
+            names.push(format!("and {} more", thousands(block.len() - NAMED)));
+        }
+        writeln!(out, "{}", fill("      ", &names.join(", "), 6, style.width))?;
+        writeln!(out, "{}", fill("      ", &format!("the first: {}", visible(first.message)), 6, style.width))?;
+        style.screen().hint(&first.hint, out)?;
+        writeln!(out)?;
+    }
+    writeln!(out, "{}\n", fill("", "--all reports each image; --format plain has a line for each", 0, style.width))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::{Format, PIPED_WIDTH};
+    use crate::scan::{FailOn, ImageReport, Problem, Report};
+    use crate::source::Origin;
+
+    #[test]
+    fn forty_images_of_one_cause_are_one_block() {
+        let image = |number: usize, problem: bool| {
+            let mut image = ImageReport::new(format!("r.example/app{number}:v1"), Origin::Unopened);
+            let code = crate::judge::code::Code::EntrypointWrongArch;
+            match problem {
+                true => image.problems.push(Problem::new("r.example could not be reached", None)),
+                false => image.findings.push(crate::judge::finding::Finding::new(code, format!("case {number}"))),
+            }
+            image
+        };
+        let report = Report { images: (0..43).map(|number| image(number, number >= 40)).collect() };
+        let mut style = Style {
+            width: PIPED_WIDTH,
+            color: false,
+            all: false,
+            explain: false,
+            each_image: false,
+            fail_on: FailOn::Error,
+            took: std::time::Duration::ZERO,
+            now: 0,
+            dockerfile: None,
+        };
+        let text = |style: &Style<'_>| {
+            let mut out = Vec::new();
+            crate::report::write(&report, Format::Table, style, &mut out).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        let by_cause = text(&style);
+        assert!(by_cause.starts_with("FAIL  40 images: "), "{by_cause}");
+        assert!(by_cause.contains("[entrypoint-wrong-arch]") && by_cause.contains("and 34 more"), "{by_cause}");
+        assert!(by_cause.contains("the first: case 0") && !by_cause.contains("case 1"), "{by_cause}");
+        assert!(by_cause.contains("????  3 images: ") && by_cause.lines().count() < 40, "{by_cause}");
+        style.each_image = true;
+        assert!(text(&style).contains("case 39"));
+    }
+}
