@@ -14,6 +14,7 @@ pub type FrontEnd = &'static str;
 /// One line that somebody sees.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shown {
+    pub speaker: Speaker,
     /// Who shows it, with the versions that it holds for: "runc 1.2 and newer".
     #[serde(deserialize_with = "interned::text")]
     pub frontend: FrontEnd,
@@ -21,6 +22,15 @@ pub struct Shown {
     pub text: String,
     /// Of the container's process, or of the client where no process was started. `None`: there is none.
     pub exit_code: Option<u8>,
+}
+
+/// Whose line it is. What people see comes first: a runtime's own line is seen where the container's log has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Speaker {
+    Docker,
+    Kubelet,
+    Podman,
+    Runtime,
 }
 
 /// Causes by which a runtime's own search fails, before execve: the error goes to the runtime's caller, not to the
@@ -46,7 +56,7 @@ pub fn messages(trace: &Trace, call: &Exec) -> Vec<Shown> {
     match &trace.outcome {
         Outcome::Runs | Outcome::Emulated { .. } | Outcome::Unknown { .. } => Vec::new(),
         Outcome::Fails { cause, .. } if cause.kind == CauseKind::UnknownUser => unknown_user(&cause.text),
-        Outcome::Fails { cause, .. } if cause.kind == CauseKind::NoCommand => no_command(),
+        Outcome::Fails { cause, .. } if cause.kind == CauseKind::NoCommand => nothing_starts(),
         Outcome::Fails { errno, at, cause } if cause.kind == CauseKind::BadWorkingDir => {
             bad_working_dir(at, call, *errno)
         }
@@ -71,8 +81,26 @@ pub fn messages(trace: &Trace, call: &Exec) -> Vec<Shown> {
     }
 }
 
-fn shown(frontend: &'static str, text: impl Into<String>, exit_code: u8) -> Shown {
-    Shown { frontend, text: text.into(), exit_code: Some(exit_code) }
+fn runtime(frontend: &'static str, text: impl Into<String>, exit_code: u8) -> Shown {
+    Shown { speaker: Speaker::Runtime, frontend, text: text.into(), exit_code: Some(exit_code) }
+}
+
+fn docker(frontend: &'static str, text: impl Into<String>, exit_code: u8) -> Shown {
+    Shown { speaker: Speaker::Docker, ..runtime(frontend, text, exit_code) }
+}
+
+fn podman(frontend: &'static str, text: impl Into<String>, exit_code: u8) -> Shown {
+    Shown { speaker: Speaker::Podman, ..runtime(frontend, text, exit_code) }
+}
+
+fn kubelet(frontend: &'static str, text: impl Into<String>, exit_code: Option<u8>) -> Shown {
+    Shown { speaker: Speaker::Kubelet, frontend, text: text.into(), exit_code }
+}
+
+/// No process was started: what people see first, and then what the runtimes say to their callers.
+fn never_started(mut rows: Vec<Shown>) -> Vec<Shown> {
+    rows.sort_by_key(|row| row.speaker);
+    rows
 }
 
 /// crun's line for an execve that failed, and that of its older versions where it differs.
@@ -88,9 +116,9 @@ fn crun_refusals(path: &str, call: &Exec, errno: Errno) -> [String; 2] {
 
 fn crun_rows([new, old]: &[String; 2]) -> Vec<Shown> {
     if new == old {
-        return vec![shown("crun", new, 1)];
+        return vec![runtime("crun", new, 1)];
     }
-    vec![shown(CRUN, new, 1), shown(OLD_CRUN, old, 1)]
+    vec![runtime(CRUN, new, 1), runtime(OLD_CRUN, old, 1)]
 }
 
 const CRUN: &str = "crun 1.21 and newer";
@@ -102,19 +130,19 @@ fn refused(path: &str, call: &Exec, errno: Errno) -> Vec<Shown> {
     let runc = format!("exec {path}: {go}");
     let crun = crun_refusals(path, call, errno);
     let mut rows = vec![
-        shown("runc 1.2 and newer", runc.clone(), 255),
-        shown("runc 1.1", runc.clone(), 1),
-        shown("runc 1.0", format!("standard_init_linux.go:228: exec user process caused: {go}"), 1),
-        shown("runc 1.0-rc90 and older", format!("standard_init_linux.go:211: exec user process caused \"{go}\""), 1),
+        runtime("runc 1.2 and newer", runc.clone(), 255),
+        runtime("runc 1.1", runc.clone(), 1),
+        runtime("runc 1.0", format!("standard_init_linux.go:228: exec user process caused: {go}"), 1),
+        runtime("runc 1.0-rc90 and older", format!("standard_init_linux.go:211: exec user process caused \"{go}\""), 1),
     ];
     rows.extend(crun_rows(&crun));
     rows.extend([
-        shown("docker run (27.5 and newer)", runc.clone(), 255),
-        shown("docker run (20.10.10 to 27.4)", runc.clone(), 1),
-        shown("kubectl logs --previous (containerd)", runc.clone(), 255),
+        docker("docker run (27.5 and newer)", runc.clone(), 255),
+        docker("docker run (20.10.10 to 27.4)", runc.clone(), 1),
+        kubelet("kubectl logs --previous (containerd)", runc.clone(), Some(255)),
     ]);
     rows.extend(podman_refused(&crun));
-    rows.extend([shown(PODMAN_RUNC, runc.clone(), 255), shown(PODMAN_OLD_RUNC, runc, 1)]);
+    rows.extend([podman(PODMAN_RUNC, runc.clone(), 255), podman(PODMAN_OLD_RUNC, runc, 1)]);
     rows
 }
 
@@ -127,7 +155,7 @@ const PODMAN_OLD_GO: &str = "podman run (runc 1.1, Go before 1.20)";
 /// podman asks crun for JSON; the time is that of the failure.
 fn podman_refused([new, old]: &[String; 2]) -> Vec<Shown> {
     let row = |frontend, crun: &str| {
-        shown(frontend, format!("{{\"msg\":\"{crun}\",\"level\":\"error\",\"time\":\"...\"}}"), 1)
+        podman(frontend, format!("{{\"msg\":\"{crun}\",\"level\":\"error\",\"time\":\"...\"}}"), 1)
     };
     let mut rows = vec![row(PODMAN, new)];
     rows.extend((new != old).then(|| row(PODMAN_OLD_CRUN, old)));
@@ -194,6 +222,14 @@ impl Failed<'_> {
         [new, old]
     }
 
+    /// What containerd 2 adds to the words that it does not find in them: the class of the error.
+    fn sorted(&self) -> &'static str {
+        match self.kind {
+            CauseKind::IsDirectory => ": permission denied",
+            _ => "",
+        }
+    }
+
     /// The client's exit code: docker's by the words of the error, podman's by crun's.
     fn exit_code(&self) -> u8 {
         match (self.errno, self.kind) {
@@ -211,24 +247,25 @@ fn not_found(failed: &Failed<'_>, crun: &Crun) -> Vec<Shown> {
     let code = failed.exit_code();
     let start = "unable to start container process: ";
     let task = "failed to create shim task: OCI runtime create failed: runc create failed";
-    let docker = "docker: Error response from daemon: failed to create task for container";
+    let daemon = "docker: Error response from daemon: failed to create task for container";
     let new = format!("{start}error during container init: {go}");
     let old = |go: &str| format!("{start}{go}");
     let mut rows = vec![
-        shown("runc 1.2 and newer", format!("runc run failed: {new}"), 1),
-        shown("runc 1.1", format!("runc run failed: {}", old(&go)), 1),
-        shown("docker run (27.5 and newer)", format!("{docker}: {task}: {new}: unknown"), code),
-        shown("docker run (24 to 27.4)", format!("{docker}: {task}: {}: unknown", old(&go)), code),
-        shown(
+        runtime("runc 1.2 and newer", format!("runc run failed: {new}"), 1),
+        runtime("runc 1.1", format!("runc run failed: {}", old(&go)), 1),
+        docker("docker run (28 and newer, containerd 2)", format!("{daemon}: {task}: {new}{}", failed.sorted()), code),
+        docker("docker run (27.5 and newer)", format!("{daemon}: {task}: {new}: unknown"), code),
+        docker("docker run (24 to 27.4)", format!("{daemon}: {task}: {}: unknown", old(&go)), code),
+        kubelet(
             "kubelet (containerd): StartError",
             format!("failed to create containerd task: {task}: {new}: unknown"),
-            128,
+            Some(128),
         ),
     ];
     if go != old_go {
-        let old_docker = format!("{docker}: {task}: {}: unknown", old(&old_go));
-        rows.push(shown("runc 1.1 (Go before 1.20)", format!("runc run failed: {}", old(&old_go)), 1));
-        rows.push(shown("docker run (24 to 27.4, runc of Go before 1.20)", old_docker, code));
+        let old_docker = format!("{daemon}: {task}: {}: unknown", old(&old_go));
+        rows.push(runtime("runc 1.1 (Go before 1.20)", format!("runc run failed: {}", old(&old_go)), 1));
+        rows.push(docker("docker run (24 to 27.4, runc of Go before 1.20)", old_docker, code));
         rows.push(podman_not_found(PODMAN_OLD_GO, "runc", &format!("runc create failed: {}", old(&old_go))));
     }
     match crun {
@@ -246,12 +283,12 @@ fn not_found(failed: &Failed<'_>, crun: &Crun) -> Vec<Shown> {
     }
     rows.push(podman_not_found(PODMAN_RUNC, "runc", &format!("runc create failed: {new}")));
     rows.push(podman_not_found(PODMAN_OLD_RUNC, "runc", &format!("runc create failed: {}", old(&go))));
-    rows
+    never_started(rows)
 }
 
 fn crio_not_found(crun: &str) -> Shown {
     let text = format!("container create failed: {crun}");
-    Shown { frontend: "kubelet (CRI-O): CreateContainerError", text, exit_code: None }
+    kubelet("kubelet (CRI-O): CreateContainerError", text, None)
 }
 
 /// podman sorts a runtime's words by what they say. Source: libpod/oci_util.go `getOCIRuntimeError`,
@@ -269,7 +306,7 @@ fn podman_not_found(frontend: &'static str, runtime: &str, words: &str) -> Shown
         () => format!("Error: OCI runtime error: {runtime}: {words}"),
     };
     let code = if is_absent || has("not found") { 127 } else { 126 };
-    shown(frontend, text, code)
+    podman(frontend, text, code)
 }
 
 /// The runtime could not enter, or make, the working directory, for what stands at `at`.
@@ -278,20 +315,30 @@ fn bad_working_dir(at: &str, call: &Exec, errno: Errno) -> Vec<Shown> {
     let runc =
         format!("runc run failed: unable to start container process: error during container init: mkdir {at}: {made}");
     let crun = |to: &str| format!("chdir{to} `{}`: {}", call.working_dir, errno.strerror());
-    vec![shown("runc 1.1 and newer", runc, 1), shown(CRUN, crun(" to"), 1), shown("crun 1.8", crun(""), 1)]
+    let mut rows =
+        vec![runtime("runc 1.1 and newer", runc, 1), runtime(CRUN, crun(" to"), 1), runtime("crun 1.8", crun(""), 1)];
+    if errno == Errno::ENOTDIR {
+        // docker and podman look before they call the runtime; the path before the image's is the engine's own.
+        let (inside, why) = (call.working_dir.as_str(), errno.message());
+        let daemon = format!("docker: Error response from daemon: lstat ...{inside}: {why}");
+        rows.push(docker("docker run", daemon, 125));
+        let text = format!("Error: detecting workdir \"{inside}\" on container ...: stat ...{inside}: {why}");
+        rows.push(podman(PODMAN, text, 126));
+    }
+    never_started(rows)
 }
 
 /// runc refuses it before it makes anything; crun enters it from the root.
 fn relative_working_dir() -> Vec<Shown> {
     let text = "Cwd must be an absolute path";
     let task = format!("failed to create shim task: OCI runtime create failed: runc create failed: {text}: unknown");
-    let docker = format!("docker: Error response from daemon: failed to create task for container: {task}");
-    vec![
-        shown("runc", format!("runc run failed: {text}"), 1),
-        shown("docker run (24 and newer)", docker, 125),
-        shown("kubelet (containerd): StartError", format!("failed to create containerd task: {task}"), 128),
-        shown("podman run (runc)", format!("Error: OCI runtime error: runc: runc create failed: {text}"), 126),
-    ]
+    let daemon = format!("docker: Error response from daemon: failed to create task for container: {task}");
+    never_started(vec![
+        runtime("runc", format!("runc run failed: {text}"), 1),
+        docker("docker run (24 and newer)", daemon, 125),
+        kubelet("kubelet (containerd): StartError", format!("failed to create containerd task: {task}"), Some(128)),
+        podman("podman run (runc)", format!("Error: OCI runtime error: runc: runc create failed: {text}"), 126),
+    ])
 }
 
 /// The program was started and ended, by a signal or by its loader, a shell or a wrapper. Every front end reports the
@@ -304,121 +351,43 @@ fn ended(death: Death, says: String) -> Vec<Shown> {
         }
         Death::Exit(code) => (vec![code], says),
     };
-    let log = ["runc", "crun", "docker run", "kubectl logs --previous", PODMAN];
-    let ends = codes.into_iter().flat_map(|code| log.map(|frontend| (frontend, code)));
-    ends.map(|(frontend, code)| shown(frontend, says.clone(), code)).collect()
+    let log = [runtime("runc", "", 0), runtime("crun", "", 0), docker("docker run", "", 0)];
+    let log = log.into_iter().chain([kubelet("kubectl logs --previous", "", None), podman(PODMAN, "", 0)]);
+    let ends = codes.into_iter().flat_map(|code| log.clone().map(move |row| (row, code)));
+    ends.map(|(row, code)| Shown { text: says.clone(), exit_code: Some(code), ..row }).collect()
 }
 
+/// The daemon looks the user up before it makes a container. Source: moby, daemon/oci_linux.go `WithUser`; libpod,
+/// container_internal_linux.go `generatePasswdAndGroup`.
 fn unknown_user(text: &str) -> Vec<Shown> {
     let runc = format!("unable to start container process: {text}");
+    let group = text.strip_prefix("unable to find group ").and_then(|rest| rest.split_once(": "));
+    let by_podman = match group {
+        Some((group, why)) => {
+            format!(
+                "creating temporary passwd file for container ...: unable to get gid {group} from group file: {why}"
+            )
+        }
+        None => text.to_string(),
+    };
+    never_started(vec![
+        runtime("runc", format!("runc run failed: {runc}"), 1),
+        docker("docker run", format!("docker: Error response from daemon: {text}"), 125),
+        podman(PODMAN, format!("Error: {by_podman}"), 126),
+        kubelet("kubelet (containerd): CreateContainerError", text, None),
+    ])
+}
+
+/// docker and the kubelet refuse; podman has its runtime look for a program without a name.
+pub fn nothing_starts() -> Vec<Shown> {
+    let go = "unable to start container process: error during container init: exec: \"\": executable file not found in $PATH";
     vec![
-        shown("runc", format!("runc run failed: {runc}"), 1),
-        shown("docker run", format!("docker: Error response from daemon: {text}"), 125),
-        Shown { frontend: "kubelet (containerd): CreateContainerError", text: text.to_string(), exit_code: None },
+        docker("docker run", "docker: Error response from daemon: no command specified", 125),
+        kubelet("kubelet: CreateContainerError", "no command specified", None),
+        podman_not_found(PODMAN_RUNC, "runc", &format!("runc create failed: {go}")),
     ]
 }
 
-fn no_command() -> Vec<Shown> {
-    let kubelet =
-        Shown { frontend: "kubelet: CreateContainerError", text: "no command specified".to_string(), exit_code: None };
-    vec![shown("docker run", "docker: Error response from daemon: no command specified", 125), kubelet]
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::exec::tests::{call, tree};
-    use crate::exec::trace;
-    use crate::inspect::elf_builder::ElfBuilder;
-    use crate::platform::{Arch, Node};
-
-    fn check(files: &[(&str, u16, &[u8])], words: &[&str], expected: &[(&str, &str, u8)]) {
-        let call = call(words);
-        let shown = messages(&trace(&tree(files), &call, &Node::plain(Arch::Amd64)), &call);
-        for (frontend, text, code) in expected {
-            let found = shown.iter().find(|line| line.frontend == *frontend).unwrap_or_else(|| panic!("{shown:#?}"));
-            assert_eq!((found.text.as_str(), found.exit_code), (*text, Some(*code)), "{frontend}");
-        }
-    }
-
-    #[test]
-    fn a_refused_program_is_in_the_containers_log() {
-        let arm64 = ElfBuilder::arm64().build();
-        check(
-            &[("usr/bin/app", 0o755, &arm64)],
-            &["app"],
-            &[
-                ("runc 1.2 and newer", "exec /usr/bin/app: exec format error", 255),
-                ("runc 1.1", "exec /usr/bin/app: exec format error", 1),
-                ("runc 1.0", "standard_init_linux.go:228: exec user process caused: exec format error", 1),
-                ("crun", "exec container process `/usr/bin/app`: Exec format error", 1),
-            ],
-        );
-        check(
-            &[("app", 0o755, b"#!/bin/sh\n")],
-            &["/app"],
-            &[("crun", "exec container process (missing dynamic library?) `/app`: No such file or directory", 1)],
-        );
-    }
-
-    #[test]
-    fn a_program_that_is_not_found_is_the_runtimes_error() {
-        let docker = "docker: Error response from daemon: failed to create task for container: failed to create shim task: \
-                      OCI runtime create failed: runc create failed: unable to start container process: error during \
-                      container init: exec: \"/app\": stat /app: no such file or directory: unknown";
-        check(&[], &["/app"], &[("docker run (27.5 and newer)", docker, 127)]);
-        check(
-            &[],
-            &["app"],
-            &[(
-                "runc 1.1",
-                "runc run failed: unable to start container process: exec: \"app\": executable file not found in $PATH",
-                1,
-            )],
-        );
-        let empty = "docker: Error response from daemon: failed to create task for container: failed to create shim task: \
-                     OCI runtime create failed: runc create failed: unable to start container process: exec: \"\": \
-                     executable file not found in $PATH: unknown";
-        check(&[], &[""], &[("docker run (24 to 27.4)", empty, 127)]);
-        check(
-            &[("app", 0o644, b"x")],
-            &["/app"],
-            &[
-                ("crun 1.20 and older", "open executable: Permission denied", 1),
-                (
-                    "podman run",
-                    "Error: crun: the path `/app` exists but it is not executable: Operation not permitted: OCI permission denied",
-                    126,
-                ),
-            ],
-        );
-    }
-
-    #[test]
-    fn a_working_directory_that_cannot_be_entered_is_named() {
-        let files: &[(&str, u16, &[u8])] = &[("app", 0o755, &ElfBuilder::amd64().build())];
-        let said = |working_dir: &str, frontend: &str| {
-            let call = Exec { working_dir: working_dir.to_string(), ..call(&["/app"]) };
-            let shown = messages(&trace(&tree(files), &call, &Node::plain(Arch::Amd64)), &call);
-            shown.into_iter().find(|row| row.frontend == frontend).map(|row| row.text)
-        };
-        let runc = "runc run failed: unable to start container process: error during container init: \
-                    mkdir /app: not a directory";
-        assert_eq!(said("/app/x", "runc 1.1 and newer").as_deref(), Some(runc));
-        assert_eq!(said("/app/x", "crun 1.8").as_deref(), Some("chdir `/app/x`: Not a directory"));
-        assert_eq!(said("srv", "runc").as_deref(), Some("runc run failed: Cwd must be an absolute path"));
-    }
-
-    #[test]
-    fn a_program_that_ends_at_once_ends_so_for_everyone() {
-        let mut broken = ElfBuilder::amd64().build();
-        crate::inspect::elf_builder::edit_phdr(&mut broken, 0, |load| load.vaddr += 0x10);
-        check(&[("app", 0o755, &broken)], &["/app"], &[("docker run", "", 139), ("kubectl logs --previous", "", 139)]);
-        let go = ElfBuilder::amd64().go("go1.22", &[("GOAMD64", "v3")]).build();
-        let call = call(&["/app"]);
-        let node = Node { isa: crate::platform::Fact::Known(crate::platform::Isa::X86(2)), ..Node::plain(Arch::Amd64) };
-        let trace = trace(&tree(&[("app", 0o755, &go)]), &call, &node);
-        let text = "This program can only be run on AMD64 processors with v3 microarchitecture support.";
-        assert!(messages(&trace, &call).contains(&shown("runc", text, 1)));
-    }
-}
+#[path = "messages_tests.rs"]
+mod tests;

@@ -4,7 +4,7 @@ use super::Style;
 use super::diagnostic::{Check, CheckEnd, Diagnostic, Fact, FactKind, Location, Results, Subject};
 use super::rules::{RuleId, Tool};
 use super::{fingerprint, view};
-use crate::exec::messages::Shown;
+use crate::exec::messages::{Shown, Speaker};
 use crate::exec::outcome::Outcome;
 use crate::judge::code::Code;
 use crate::judge::finding::Finding;
@@ -138,13 +138,37 @@ fn came_in_with(platform: &PlatformReport, layer: usize) -> Option<String> {
     Some(format!("layer {} of {} ({}){base}{step}{line}", layer + 1, platform.layers.len(), report.digest.short()))
 }
 
-/// The message of the most common front end, and where another one's exit code differs: `(exit 255; 1 with runc 1.1)`.
+/// The message of the most common front end, and the exit codes: where another version's differs,
+/// `(exit 255; 1 with runc 1.1)`, and where no process was started, what each front end reports,
+/// `(docker run: exit 127; kubelet (containerd): StartError, exit 128; podman run: exit 127)`.
 fn shown_line(first: &Shown, all: &[Shown]) -> String {
-    let Some(code) = first.exit_code else { return first.text.clone() };
-    let other = all.iter().find(|other| other.text == first.text && other.exit_code.is_some_and(|own| own != code));
-    let other = other.and_then(|other| Some(format!("; {} with {}", other.exit_code?, other.frontend)));
     let text = if first.text.is_empty() { "nothing" } else { first.text.lines().next().unwrap_or_default() };
-    format!("{text}   (exit {code}{})", other.unwrap_or_default())
+    let codes = match first.speaker {
+        Speaker::Runtime => {
+            let Some(code) = first.exit_code else { return first.text.clone() };
+            let differs = |other: &&Shown| other.text == first.text && other.exit_code.is_some_and(|own| own != code);
+            let other = all.iter().find(differs);
+            let other = other.and_then(|other| Some(format!("; {} with {}", other.exit_code?, other.frontend)));
+            format!("exit {code}{}", other.unwrap_or_default())
+        }
+        Speaker::Docker | Speaker::Kubelet | Speaker::Podman => {
+            let heard = |speaker| all.iter().find(|row| row.speaker == speaker);
+            let each = [Speaker::Docker, Speaker::Kubelet, Speaker::Podman].into_iter().filter_map(heard);
+            each.filter_map(reported).collect::<Vec<_>>().join("; ")
+        }
+    };
+    format!("{text}   ({codes})")
+}
+
+/// How a front end reports that nothing was started; `None`: that is the runtime's to say.
+fn reported(row: &Shown) -> Option<String> {
+    let code = row.exit_code.map(|code| format!("exit {code}"));
+    match row.speaker {
+        Speaker::Docker => code.map(|code| format!("docker run: {code}")),
+        Speaker::Podman => code.map(|code| format!("podman run: {code}")),
+        Speaker::Kubelet => Some(code.map_or(row.frontend.to_string(), |code| format!("{}, {code}", row.frontend))),
+        Speaker::Runtime => None,
+    }
 }
 
 /// What each platform starts. A start that fails has a finding, which is the failure.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::terminal::Screen;
 use super::{Format, LintRun, PIPED_WIDTH, Style, write, write_lint};
-use crate::exec::messages::Shown;
+use crate::exec::messages::{Shown, Speaker};
 use crate::exec::outcome::Outcome;
 use crate::judge::code::{Code, Severity};
 use crate::judge::finding::{Finding, sort};
@@ -72,8 +72,8 @@ fn wrong_architecture() -> ImageReport {
     finding.reached_by = vec!["ENTRYPOINT [\"app\"]".to_string(), "/usr/local/bin/app".to_string()];
     let text = "exec /usr/local/bin/app: exec format error".to_string();
     finding.shown = vec![
-        Shown { frontend: "runc 1.2 and newer", text: text.clone(), exit_code: Some(255) },
-        Shown { frontend: "runc 1.1", text, exit_code: Some(1) },
+        Shown { speaker: Speaker::Runtime, frontend: "runc 1.2 and newer", text: text.clone(), exit_code: Some(255) },
+        Shown { speaker: Speaker::Runtime, frontend: "runc 1.1", text, exit_code: Some(1) },
     ];
     finding.hint = vec![
         "build this platform from source for TARGETARCH, then:".to_string(),
