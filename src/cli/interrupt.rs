@@ -11,6 +11,8 @@ use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
 use tempfile::TempDir;
 
+use super::terminal::tell;
+
 /// Folders that would be left behind.
 static FOLDERS: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 
@@ -50,12 +52,24 @@ pub fn watch() {
                 if is_answered() {
                     continue;
                 }
+                say_so();
                 leave_nothing(|| {
                     let _ = emulate_default_handler(signal);
                 });
             }
         });
     });
+}
+
+/// Says that the run was interrupted. A reader of standard error that has stopped does not keep the process alive.
+fn say_so() {
+    let (said, heard) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        tell("error: interrupted\n");
+        // The process may be gone.
+        let _ = said.send(());
+    });
+    let _ = heard.recv_timeout(std::time::Duration::from_millis(200));
 }
 
 /// Ends the process as a signal does, with this exit code.
@@ -66,6 +80,7 @@ pub fn end(code: i32) -> ! {
 }
 
 fn leave_nothing(end: impl FnOnce()) {
+    crate::source::end_commands();
     for folder in folders().drain(..) {
         // It is gone already, or cannot be removed.
         let _ = std::fs::remove_dir_all(folder);

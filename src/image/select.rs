@@ -306,9 +306,21 @@ fn load(source: &dyn Source, descriptor: &Descriptor) -> Result<Loaded, ImageErr
         Document::Index(index) => Ok(Loaded::Index(index)),
         Document::Manifest(manifest) => match artifact_type(&manifest) {
             Some(kind) => Ok(Loaded::Artifact(kind)),
-            None => Ok(Loaded::Image(Box::new(read_image(source, descriptor, manifest)?))),
+            None => {
+                let image = read_image(source, descriptor, manifest)?;
+                if source.is_partial() {
+                    is_pulled(source, &image)?;
+                }
+                Ok(Loaded::Image(Box::new(image)))
+            }
         },
     }
+}
+
+/// Fails with what is not present of an image's layers.
+fn is_pulled(source: &dyn Source, image: &Image) -> Result<(), SourceError> {
+    let own = image.layers.iter().map(|layer| &layer.descriptor).filter(|layer| !layer.is_foreign_layer());
+    own.map(|layer| source.stamp(layer)).try_for_each(|stamp| stamp.map(drop))
 }
 
 /// What a manifest is if no image. Source: OCI image-spec, manifest.md, "Guidelines for Artifact Usage"; cosign keeps an

@@ -134,6 +134,11 @@ impl Source for ContentStore {
         open_blob(&self.blobs, &descriptor.digest, &self.blobs.display().to_string())
     }
 
+    /// The transfer service of containerd 2.1 fetches every manifest and config, and the layers of one platform.
+    fn is_partial(&self) -> bool {
+        true
+    }
+
     fn stamp(&self, descriptor: &Descriptor) -> Result<Option<Stamp>, SourceError> {
         stamp_blob(&self.blobs, &descriptor.digest, &self.blobs.display().to_string())
     }

@@ -21,6 +21,7 @@ use std::path::{Path, PathBuf};
 
 pub use document::{DocumentReadError, document_type, read_document, stated_type};
 pub use listing::Selector;
+pub use process::end_all as end_commands;
 pub use stamp::Stamp;
 pub use transport::{ImageRef, Origin, Transport};
 
@@ -47,6 +48,11 @@ pub trait Source: Send + Sync {
     /// [`Source::open`].
     fn stamp(&self, _: &Descriptor) -> Result<Option<Stamp>, SourceError> {
         Ok(None)
+    }
+
+    /// Whether it is a store that keeps the documents of platforms whose layers it never had.
+    fn is_partial(&self) -> bool {
+        false
     }
 
     /// The server that gave the root in the place of the one that was named.

@@ -1,19 +1,81 @@
 //! Commands of engines that have no API a plain HTTP client can speak: `ctr` and `podman save`. A command's output is
 //! read as it comes; that it failed is an error of the read that meets its end, with what it said on standard error.
+//! A command that is silent for too long is ended, with all that it started.
 
 use std::io::{ErrorKind, Read};
+use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::{SourceError, read_bounded};
 
-/// The standard output of a running command. Ends the command when dropped.
+/// The standard output of a running command. Ends the command, and what it started, when dropped.
 #[derive(Debug)]
 pub(super) struct Output {
     program: String,
     child: Child,
     output: ChildStdout,
     complaint: Option<JoinHandle<String>>,
+    group: Arc<Group>,
+    waits: Sender<Wait>,
+    patience: Duration,
+}
+
+/// The process group of a command, for as long as it has not been waited for.
+#[derive(Debug)]
+struct Group {
+    leader: Mutex<Option<Pid>>,
+    /// It was ended because it was silent.
+    is_silent: Mutex<bool>,
+}
+
+/// Whether a reader waits for the command.
+enum Wait {
+    Begins,
+    Ends,
+}
+
+/// Groups that would outlive this process.
+static RUNNING: Mutex<Vec<Arc<Group>>> = Mutex::new(Vec::new());
+
+/// Of a list, which is small.
+const LIST_PATIENCE: Duration = Duration::from_secs(60);
+/// Of each piece of an image: engines write it to disk before the first byte.
+const EXPORT_PATIENCE: Duration = Duration::from_secs(15 * 60);
+
+/// Ends every command that still runs: this process is about to end by a signal.
+pub fn end_all() {
+    for group in lock(&RUNNING).drain(..) {
+        group.end();
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Group {
+    fn end(&self) {
+        if let Some(leader) = *lock(&self.leader) {
+            // It may have ended by itself.
+            let _ = kill_process_group(leader, Signal::KILL);
+        }
+    }
+}
+
+/// Ends the group when a reader waits longer than `patience`. A reader that takes its time is not the command's silence.
+fn watch(group: &Group, waits: &Receiver<Wait>, patience: Duration) {
+    while let Ok(wait) = waits.recv() {
+        if matches!(wait, Wait::Begins) && matches!(waits.recv_timeout(patience), Err(RecvTimeoutError::Timeout)) {
+            *lock(&group.is_silent) = true;
+            group.end();
+        }
+    }
 }
 
 /// Of what a command says on standard error, the end is kept: the cause is there.
@@ -23,9 +85,13 @@ const LIST_LIMIT: u64 = 16 << 20;
 
 /// Starts `program`. `install` is the hint where it is missing.
 pub(super) fn start(program: &str, arguments: &[&str], install: &str) -> Result<Output, SourceError> {
+    start_with(program, arguments, install, EXPORT_PATIENCE)
+}
+
+fn start_with(program: &str, arguments: &[&str], install: &str, patience: Duration) -> Result<Output, SourceError> {
     tracing::debug!(program, ?arguments, "starting");
     let mut command = Command::new(program);
-    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
     let mut child = command.spawn().map_err(|cause| match cause.kind() {
         ErrorKind::NotFound => {
             let cause = format!("the command {program} is not installed");
@@ -36,12 +102,17 @@ pub(super) fn start(program: &str, arguments: &[&str], install: &str) -> Result<
     let output = child.stdout.take().expect("standard output is piped");
     let errors = child.stderr.take().expect("standard error is piped");
     let complaint = Some(std::thread::spawn(move || last_words(errors)));
-    Ok(Output { program: program.to_string(), child, output, complaint })
+    let group = Arc::new(Group { leader: Mutex::new(Some(Pid::from_child(&child))), is_silent: Mutex::new(false) });
+    lock(&RUNNING).push(Arc::clone(&group));
+    let (waits, received) = channel();
+    let watched = Arc::clone(&group);
+    std::thread::spawn(move || watch(&watched, &received, patience));
+    Ok(Output { program: program.to_string(), child, output, complaint, group, waits, patience })
 }
 
 /// Runs `program` to its end and gives what it wrote.
 pub(super) fn list(program: &str, arguments: &[&str], install: &str) -> Result<String, SourceError> {
-    let output = start(program, arguments, install)?;
+    let output = start_with(program, arguments, install, LIST_PATIENCE)?;
     let bytes = read_bounded(output, LIST_LIMIT, "a list", program).map_err(|error| match error {
         SourceError::File { cause, .. } => {
             SourceError::Unreachable { place: program.to_string(), cause: cause.to_string() }
@@ -53,11 +124,27 @@ pub(super) fn list(program: &str, arguments: &[&str], install: &str) -> Result<S
 
 impl Read for Output {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        // The other end of the channel lives as long as this one.
+        let _ = self.waits.send(Wait::Begins);
+        let read = self.read_or_end(buffer);
+        let _ = self.waits.send(Wait::Ends);
+        match *lock(&self.group.is_silent) {
+            true => {
+                let (program, seconds) = (&self.program, self.patience.as_secs_f32());
+                Err(std::io::Error::other(format!("{program} was ended: it wrote nothing for {seconds} s")))
+            }
+            false => read,
+        }
+    }
+}
+
+impl Output {
+    fn read_or_end(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let count = self.output.read(buffer)?;
         if count > 0 || buffer.is_empty() {
             return Ok(count);
         }
-        let status = self.child.wait()?;
+        let status = self.wait()?;
         let complaint = self.complaint.take().map(|thread| thread.join().expect("reading text does not panic"));
         if status.success() {
             return Ok(0);
@@ -65,13 +152,21 @@ impl Read for Output {
         let complaint = complaint.filter(|text| !text.is_empty()).unwrap_or_else(|| status.to_string());
         Err(std::io::Error::other(format!("{} failed: {complaint}", self.program)))
     }
+
+    /// Its number may be another's from here on.
+    fn wait(&mut self) -> std::io::Result<std::process::ExitStatus> {
+        let status = self.child.wait();
+        *lock(&self.group.leader) = None;
+        status
+    }
 }
 
 impl Drop for Output {
     fn drop(&mut self) {
-        // It may have ended by itself, and then there is nothing to end or to wait for.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.group.end();
+        // Where it has been waited for before, there is nothing to wait for.
+        let _ = self.wait();
+        lock(&RUNNING).retain(|other| !Arc::ptr_eq(other, &self.group));
     }
 }
 
@@ -82,7 +177,21 @@ fn last_words(mut errors: ChildStderr) -> String {
         kept.extend_from_slice(&buffer[..count]);
         kept.drain(..kept.len().saturating_sub(COMPLAINT_LIMIT));
     }
-    String::from_utf8_lossy(&kept).trim().to_string()
+    cause(&String::from_utf8_lossy(&kept))
+}
+
+/// The lines that say why a command failed. Warnings come before them, as podman's of an old kernel; where there is
+/// nothing else, a warning is all there is.
+fn cause(complaint: &str) -> String {
+    let lines = || complaint.trim().lines();
+    let is_warning = |line: &&str| {
+        line.contains("level=warning") || line.contains("level=info") || line.to_ascii_lowercase().starts_with("warn")
+    };
+    let causes: Vec<&str> = lines().filter(|line| !is_warning(line)).collect();
+    match causes.is_empty() {
+        true => lines().collect::<Vec<_>>().join("\n"),
+        false => causes.join("\n"),
+    }
 }
 
 #[cfg(test)]
@@ -113,5 +222,52 @@ mod tests {
         let mut output = start("sh", &["-c", "while :; do echo y; done"], "").unwrap();
         output.read_exact(&mut [0; 1000]).unwrap();
         drop(output);
+    }
+
+    fn is_running(pid: &str) -> bool {
+        // A process that has ended and has not been waited for is a zombie, which runs nothing.
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
+    }
+
+    fn ends(pid: &str) -> bool {
+        (0..500).any(|_| {
+            std::thread::sleep(Duration::from_millis(10));
+            !is_running(pid)
+        })
+    }
+
+    #[test]
+    fn what_a_command_started_ends_with_it() {
+        let mut output = start("sh", &["-c", "sleep 600 & echo $!; wait"], "").unwrap();
+        let mut line = [0; 32];
+        let count = output.read(&mut line).unwrap();
+        let child = String::from_utf8_lossy(&line[..count]).trim().to_string();
+        assert!(is_running(&child), "{child}");
+        drop(output);
+        assert!(ends(&child), "{child} outlived its reader");
+    }
+
+    #[test]
+    fn a_silent_command_is_ended_and_a_slow_reader_waits() {
+        let script = "echo $$; sleep 600 & echo $!; wait";
+        let mut output = start_with("sh", &["-c", script], "", Duration::from_millis(200)).unwrap();
+        let mut text = Vec::new();
+        // Both lines have come when the reader begins to wait.
+        std::thread::sleep(Duration::from_millis(500));
+        let error = output.read_to_end(&mut text).unwrap_err();
+        assert_eq!(error.to_string(), "sh was ended: it wrote nothing for 0.2 s");
+        for pid in String::from_utf8_lossy(&text).lines() {
+            assert!(ends(pid), "{pid} is still there");
+        }
+        assert_eq!(String::from_utf8_lossy(&text).lines().count(), 2);
+    }
+
+    #[test]
+    fn a_warning_is_the_cause_only_where_there_is_nothing_else() {
+        let warning = "time=\"2026-11-29T15:20:33Z\" level=warning msg=\"Using cgroups-v1 which is deprecated\"";
+        assert_eq!(cause(&format!("{warning}\nError: x: image not known\n")), "Error: x: image not known");
+        assert_eq!(cause(&format!("WARN[0000] old\n{warning}\n")), format!("WARN[0000] old\n{warning}"));
+        assert_eq!(cause(""), "");
     }
 }

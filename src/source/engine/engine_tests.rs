@@ -52,6 +52,57 @@ fn podmans_own_names_are_found_below_localhost() {
     assert_eq!(engine.find("app:1").unwrap().as_deref(), Some("localhost/app:1"));
 }
 
+/// Docker 28.5 with the containerd store: `docker pull --platform linux/arm64` on an amd64 machine.
+fn foreign_only(path: &str) -> (u16, &'static str, &'static str) {
+    const INSPECTED: &str = r#"{"Manifests":[
+        {"Available":false,"Kind":"image","Descriptor":{"platform":{"architecture":"amd64","os":"linux"}}},
+        {"Available":true,"Kind":"image","Descriptor":{"platform":{"architecture":"arm64","os":"linux"}}},
+        {"Available":true,"Kind":"attestation","Descriptor":{"platform":{"architecture":"unknown","os":"unknown"}}}]}"#;
+    match path {
+        "/_ping" => (200, "Api-Version: 1.51\r\n", "OK"),
+        "/v1.51/images/app:1/json?manifests=1" => (200, "", INSPECTED),
+        "/v1.51/images/app:1/get" => (
+            404,
+            "",
+            r#"{"message":"unable to create manifests file: NotFound: content digest sha256:bb0c: not found"}"#,
+        ),
+        "/v1.51/images/app:1/get?platform=%7B%22architecture%22%3A%22arm64%22%2C%22os%22%3A%22linux%22%7D" => {
+            (200, "", "the arm64 image")
+        }
+        // As Docker answers a name with two registries.
+        other if other.contains("/localhost/") => (400, "", r#"{"message":"invalid reference format"}"#),
+        _ => (404, "", r#"{"message":"No such image"}"#),
+    }
+}
+
+#[test]
+fn a_platform_that_alone_was_pulled_is_exported() {
+    let (_folder, endpoint) = engine(foreign_only);
+    let engine = Engine::connect(&endpoint).unwrap();
+    let mut bytes = Vec::new();
+    engine.export("app:1").unwrap().read_to_end(&mut bytes).unwrap();
+    assert_eq!(bytes, b"the arm64 image");
+}
+
+#[test]
+fn only_podman_is_asked_for_names_of_its_own_and_only_for_short_ones() {
+    let (_folder, endpoint) = engine(foreign_only);
+    let docker = Engine::connect(&endpoint).unwrap();
+    for name in ["absent:1", "127.0.0.1:5000/absent:1", "docker.io/library/absent"] {
+        assert_eq!(docker.find(name).unwrap(), None, "{name}");
+    }
+    for (name, is_its_own) in [
+        ("app", true),
+        ("app:1", true),
+        ("me/app:1", true),
+        ("h:5000/a", false),
+        ("quay.io/a", false),
+        ("localhost/a", false),
+    ] {
+        assert_eq!(is_short(name), is_its_own, "{name}");
+    }
+}
+
 #[test]
 fn a_name_cannot_become_another_request() {
     let (_folder, endpoint) = engine(docker);
@@ -66,6 +117,8 @@ fn nobody_at_the_socket_is_unreachable_with_a_hint() {
     let folder = tempfile::tempdir().unwrap();
     let error = Engine::connect(&Endpoint::Unix(folder.path().join("absent.sock"))).unwrap_err();
     assert!(matches!(error.bare(), SourceError::Unreachable { .. }), "{error}");
+    assert_eq!(error.hint(), Some("is the engine running? docker info"));
+    let error = Engine::connect(&Endpoint::Unix(folder.path().join("podman-is-here/docker.sock"))).unwrap_err();
     assert_eq!(error.hint(), Some("is the engine running? docker info"));
     let error = Engine::connect(&Endpoint::Unix(folder.path().join("podman/podman.sock"))).unwrap_err();
     assert_eq!(error.hint(), Some("is podman's service running? systemctl --user start podman.socket"));

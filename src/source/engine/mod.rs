@@ -35,6 +35,34 @@ impl EngineKind {
         }
     }
 
+    /// Which engine listens at this address, before it has said so.
+    fn expected(endpoint: &Endpoint) -> EngineKind {
+        match endpoint {
+            Endpoint::Unix(path) if path.file_name().is_some_and(|name| name == "podman.sock") => EngineKind::Podman,
+            Endpoint::Unix(_) | Endpoint::Tcp { .. } => EngineKind::Docker,
+        }
+    }
+
+    /// What to do where nobody answers.
+    fn start_hint(self, endpoint: &Endpoint) -> &'static str {
+        let is_roots = matches!(endpoint, Endpoint::Unix(path) if path.starts_with("/run/podman"));
+        match (self, is_roots) {
+            (EngineKind::Podman, true) => "is podman's service running? sudo systemctl start podman.socket",
+            (EngineKind::Podman, false) => "is podman's service running? systemctl --user start podman.socket",
+            (EngineKind::Docker, _) => "is the engine running? docker info",
+        }
+    }
+
+    /// What to do where the socket may not be opened.
+    fn access_hint(self) -> &'static str {
+        match self {
+            EngineKind::Podman => "the socket is another user's; start your own: systemctl --user start podman.socket",
+            EngineKind::Docker => {
+                "join the group that owns the socket, then log in again: sudo usermod -aG docker $USER"
+            }
+        }
+    }
+
     /// The transport that names this engine's images.
     pub fn transport(self) -> Transport {
         match self {
@@ -50,10 +78,17 @@ pub struct Engine {
     /// `Docker Engine at unix:///var/run/docker.sock`, for messages and the report.
     pub place: String,
     pub kind: EngineKind,
+    endpoint: Endpoint,
     client: Client,
     /// With the API version that the engine itself speaks.
     base: String,
+    /// Major and minor of that version.
+    version: Option<(u32, u32)>,
 }
+
+/// The first version whose inspection lists the manifests of an index, and whose export takes a platform.
+/// Source: moby, docs/api/version-history.md, v1.48.
+const PLATFORM_VERSION: (u32, u32) = (1, 48);
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// For a whole answer that is not an export: an engine that hangs is not waited for.
@@ -83,21 +118,25 @@ impl Engine {
             Endpoint::Tcp { tls: Some(tls), .. } => with_tls(builder, tls)?,
         };
         let place = format!("the engine at {endpoint}");
-        let client = builder.build().map_err(|error| failed(&place, &error, "a connection"))?;
-        let mut engine = Engine { place, kind: EngineKind::Docker, client, base: root(endpoint) };
+        let kind = EngineKind::expected(endpoint);
+        let client = builder.build().map_err(|error| failed(&place, kind, endpoint, &error, "a connection"))?;
+        let (endpoint, base) = (endpoint.clone(), root(endpoint));
+        let mut engine = Engine { place, kind, endpoint, client, base, version: None };
         let ping = engine.ask("/_ping")?;
         if ping.status() != StatusCode::OK {
             return Err(engine.refused("/_ping", ping));
         }
         let header = |name: &str| ping.headers().get(name).and_then(|value| value.to_str().ok());
-        if header("Libpod-API-Version").is_some() {
-            engine.kind = EngineKind::Podman;
-        }
-        engine.place = format!("{} at {endpoint}", engine.kind.name());
-        if let Some(version) =
-            header("Api-Version").filter(|text| text.bytes().all(|b| b.is_ascii_digit() || b == b'.'))
-        {
-            engine.base = format!("{}/v{version}", engine.base);
+        engine.kind = match header("Libpod-API-Version") {
+            Some(_) => EngineKind::Podman,
+            None => EngineKind::Docker,
+        };
+        engine.place = format!("{} at {}", engine.kind.name(), engine.endpoint);
+        let version = header("Api-Version").and_then(|text| text.split_once('.'));
+        let version = version.and_then(|(major, minor)| Some((major.parse().ok()?, minor.parse().ok()?)));
+        if let Some((major, minor)) = version {
+            engine.version = Some((major, minor));
+            engine.base = format!("{}/v{major}.{minor}", engine.base);
         }
         Ok(engine)
     }
@@ -111,9 +150,11 @@ impl Engine {
         }
     }
 
-    /// The name by which the engine has this image, if it has it. podman keeps its own short names below `localhost/`.
+    /// The name by which the engine has this image, if it has it. podman keeps its own short names below `localhost/`;
+    /// a name with a registry is never one of them.
     pub fn find(&self, name: &str) -> Result<Option<String>, SourceError> {
-        for candidate in [name.to_string(), format!("localhost/{name}")] {
+        let own = (self.kind == EngineKind::Podman && is_short(name)).then(|| format!("localhost/{name}"));
+        for candidate in [Some(name.to_string()), own].into_iter().flatten() {
             let answer = self.ask(&format!("/images/{}/json", checked(&candidate)?))?;
             match answer.status() {
                 StatusCode::OK => return Ok(Some(candidate)),
@@ -124,14 +165,42 @@ impl Engine {
         Ok(None)
     }
 
-    /// The image as `docker save` writes it, by a name that [`Engine::find`] gave.
+    /// The image as `docker save` writes it, by a name that [`Engine::find`] gave. The containerd store refuses one
+    /// whose platform for this machine was never pulled; then the platform that was pulled is asked for.
     pub fn export(&self, name: &str) -> Result<Box<dyn Read + Send>, SourceError> {
         let path = format!("/images/{}/get", checked(name)?);
         let answer = self.send(&path, self.request(&path))?;
-        match answer.status() {
-            StatusCode::OK => Ok(Box::new(Export { answer, has_begun: false })),
-            _ => Err(self.refused(name, answer)),
+        if answer.status() == StatusCode::OK {
+            return Ok(Box::new(Export { answer, has_begun: false }));
         }
+        let refused = self.refused(name, answer);
+        match self.available(name).as_slice() {
+            [] => Err(refused),
+            [only] => {
+                let answer = self.send(&path, self.request(&path).query(&[("platform", only.to_string())]))?;
+                match answer.status() {
+                    StatusCode::OK => Ok(Box::new(Export { answer, has_begun: false })),
+                    _ => Err(self.refused(name, answer)),
+                }
+            }
+            [first, ..] => {
+                let platform = format!("{}/{}", first["os"].as_str().unwrap_or(""), first["architecture"].as_str().unwrap_or(""));
+                Err(refused.with_hint(format!("docker save --platform {platform} {name} | imgarch scan -")))
+            }
+        }
+    }
+
+    /// The platforms of an index whose content is here, as the engine writes them. Empty where it does not say.
+    fn available(&self, name: &str) -> Vec<serde_json::Value> {
+        if self.version.is_none_or(|version| version < PLATFORM_VERSION) {
+            return Vec::new();
+        }
+        let Ok(answer) = self.ask(&format!("/images/{name}/json?manifests=1")) else { return Vec::new() };
+        let body = read_bounded(answer, ANSWER_LIMIT, "an answer", &self.place).unwrap_or_default();
+        let value: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
+        let manifests = value["Manifests"].as_array().map_or(&[][..], Vec::as_slice);
+        let here = manifests.iter().filter(|one| one["Available"] == true && one["Kind"] == "image");
+        here.map(|one| one["Descriptor"]["platform"].clone()).filter(serde_json::Value::is_object).collect()
     }
 
     fn ask(&self, path: &str) -> Result<Response, SourceError> {
@@ -144,7 +213,7 @@ impl Engine {
 
     fn send(&self, path: &str, request: RequestBuilder) -> Result<Response, SourceError> {
         tracing::debug!(engine = self.place, path, "asking");
-        request.send().map_err(|error| failed(&self.place, &error, path))
+        request.send().map_err(|error| failed(&self.place, self.kind, &self.endpoint, &error, path))
     }
 
     fn refused(&self, name: &str, answer: Response) -> SourceError {
@@ -178,9 +247,7 @@ impl Read for Export {
 }
 
 /// Tells a socket that may not be opened from one where nobody listens.
-fn failed(place: &str, error: &reqwest::Error, name: &str) -> SourceError {
-    // Its socket's name tells which engine was meant; `/run/podman/` is root's.
-    let (is_podman, is_roots) = (place.contains("podman"), place.contains("unix:///run/podman/"));
+fn failed(place: &str, kind: EngineKind, endpoint: &Endpoint, error: &reqwest::Error, name: &str) -> SourceError {
     let place = place.to_string();
     let mut source = error.source();
     let mut deepest = error.to_string();
@@ -188,18 +255,17 @@ fn failed(place: &str, error: &reqwest::Error, name: &str) -> SourceError {
         deepest = cause.to_string();
         if cause.downcast_ref::<std::io::Error>().is_some_and(|io| io.kind() == ErrorKind::PermissionDenied) {
             let denied = SourceError::Denied { name: name.to_string(), place, cause: deepest };
-            return denied.with_hint(match is_podman {
-                true => "the socket is another user's; start your own: systemctl --user start podman.socket",
-                false => "join the group that owns the socket, then log in again: sudo usermod -aG docker $USER",
-            });
+            return denied.with_hint(kind.access_hint());
         }
         source = cause.source();
     }
-    SourceError::Unreachable { place, cause: deepest }.with_hint(match (is_podman, is_roots) {
-        (true, true) => "is podman's service running? sudo systemctl start podman.socket",
-        (true, false) => "is podman's service running? systemctl --user start podman.socket",
-        (false, _) => "is the engine running? docker info",
-    })
+    SourceError::Unreachable { place, cause: deepest }.with_hint(kind.start_hint(endpoint))
+}
+
+/// Whether a name has no registry before its first slash. Source: distribution/reference, `splitDockerDomain`.
+fn is_short(name: &str) -> bool {
+    let host = name.split_once('/').map(|(host, _)| host);
+    !host.is_some_and(|host| host == "localhost" || host.contains(['.', ':', '[']))
 }
 
 fn root(endpoint: &Endpoint) -> String {

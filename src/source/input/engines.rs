@@ -17,17 +17,24 @@ pub(super) fn containers_storage(name: &str, options: &Opener) -> Result<Opened,
     let asked = Asked::of(name, podman_endpoints(&options.engines)?);
     match asked.opened(name) {
         Some(opened) => opened,
-        None if asked.absent.is_empty() && asked.failed.is_empty() => {
-            // There is no service: the command reads the same storage.
-            let arguments = ["save", "--format", "oci-archive", "--", name];
-            let hint = "start podman's service: systemctl --user start podman.socket";
-            let output = process::start("podman", &arguments, hint)?;
-            let place = "podman save".to_string();
-            let input = Input::stream(Box::new(output), Selector::All, &place);
-            Ok(Opened::new(input, Origin::Store { place }, name))
-        }
+        // There is no service: the command reads the same storage.
+        None if asked.absent.is_empty() && asked.failed.is_empty() => save_by_podman(name),
         None => Err(asked.missing(name, "podman")),
     }
+}
+
+const PODMAN_SERVICE: &str = "start podman's service: systemctl --user start podman.socket";
+
+fn save_by_podman(name: &str) -> Result<Opened, SourceError> {
+    let output = process::start("podman", &["save", "--format", "oci-archive", "--", name], PODMAN_SERVICE)?;
+    let place = "podman save".to_string();
+    let input = Input::stream(Box::new(output), Selector::All, &place);
+    Ok(Opened::new(input, Origin::Store { place }, name))
+}
+
+/// Whether podman's storage has what `podman images` lists by this name. `false` too where there is no podman.
+fn is_listed_by_podman(name: &str) -> bool {
+    process::list("podman", &["image", "exists", "--", name], PODMAN_SERVICE).is_ok()
 }
 
 /// A bare reference: the registry's; where the registry does not have it, or cannot be asked, a local engine's.
@@ -41,7 +48,9 @@ pub(super) fn bare(reference: &Reference, options: &Opener) -> Result<Opened, So
     };
     let name = reference.to_string();
     let (mut endpoints, mut refusals) = (Vec::new(), Vec::new());
-    for found in [docker_endpoints(&options.engines), podman_endpoints(&options.engines)] {
+    let podman = podman_endpoints(&options.engines);
+    let has_service = !podman.as_ref().is_ok_and(Vec::is_empty);
+    for found in [docker_endpoints(&options.engines), podman] {
         match found {
             Ok(found) => endpoints.extend(found),
             Err(error) => refusals.push(error),
@@ -63,6 +72,11 @@ pub(super) fn bare(reference: &Reference, options: &Opener) -> Result<Opened, So
         (Some(opened), _) => {
             let mut opened = opened?;
             opened.note = why.map(|why| format!("{why}; read from {}", opened.origin));
+            Ok(opened)
+        }
+        (None, refused) if !has_service && is_listed_by_podman(&name) => {
+            let mut opened = save_by_podman(&name)?;
+            opened.note = refused.and(why).map(|why| format!("{why}; read from {}", opened.origin));
             Ok(opened)
         }
         (None, Some(refused)) => Err(asked.hinted(refused)),
