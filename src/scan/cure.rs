@@ -10,15 +10,13 @@ pub fn rebuild_command(name: &str, origin: &Origin, platform: &str) -> String {
     };
     // The digest is what is wrong.
     let bare = name.split('@').next().unwrap_or(&name);
+    let archive = format!("docker buildx build --platform {platform} --output type=oci,dest=image.tar .");
     match origin {
-        Origin::Registry { reference, .. } if reference.digest.is_some() && reference.tag.is_none() => {
-            format!("imgarch rebuild {bare}:TAG --platform {platform}")
-        }
+        // A digest names no tag that could be repaired.
+        Origin::Registry { reference, .. } if reference.digest.is_some() && reference.tag.is_none() => archive,
         Origin::Registry { .. } => format!("imgarch rebuild {bare} --platform {platform}"),
         Origin::DockerEngine { .. } => format!("docker buildx build --platform {platform} --load -t {bare} ."),
-        Origin::Store { .. } | Origin::Local { .. } | Origin::Unopened => {
-            format!("docker buildx build --platform {platform} --output type=oci,dest=image.tar .")
-        }
+        Origin::Store { .. } | Origin::Local { .. } | Origin::Unopened => archive,
     }
 }
 
@@ -43,8 +41,8 @@ mod tests {
         check_registry("user/app", "imgarch rebuild user/app --platform linux/arm64");
         check_registry("docker://h:5000/a:1", "imgarch rebuild h:5000/a:1 --platform linux/arm64");
         check_registry(&format!("a/b:1@{digest}"), "imgarch rebuild a/b:1 --platform linux/arm64");
-        check_registry(&format!("h:5000/a@{digest}"), "imgarch rebuild h:5000/a:TAG --platform linux/arm64");
         let layout = "docker buildx build --platform linux/arm64 --output type=oci,dest=image.tar .";
+        check_registry(&format!("h:5000/a@{digest}"), layout);
         check("testdata/incident/wrong", &Origin::local("OCI layout"), layout);
         check("-", &Origin::local("standard input"), layout);
         let load = "docker buildx build --platform linux/arm64 --load -t app:1 .";
