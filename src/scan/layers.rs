@@ -56,9 +56,9 @@ fn is_module_name(path: &[u8]) -> bool {
     path.ends_with(b".so") || path.ends_with(b".node") || name.windows(4).any(|part| part == b".so.")
 }
 
-/// Every engine takes zeros behind a stream, and a tar without its end marker.
+/// Every engine takes a tar without its end marker.
 fn matters(note: &LayerNote) -> bool {
-    !matches!(note, LayerNote::TrailingZeros | LayerNote::NoEndMarker)
+    !matches!(note, LayerNote::NoEndMarker)
 }
 
 impl From<LayerRead<FileKind>> for ReadLayer {
