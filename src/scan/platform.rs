@@ -1,13 +1,14 @@
 //! One platform: which targets it is judged on, what is started, and the judgements put together.
 
 use super::Options;
-use super::call::{Purpose, Sandbox};
+use super::call::{Purpose, Sandbox, StatedBy};
 use super::model::{LayerReport, PlatformReport, Problem, StepReport, TargetReport, Undecided};
 use crate::exec::{Exec, Followed, messages};
 use crate::image::RootFs;
 use crate::inspect::FileKind;
-use crate::judge::code::Code;
+use crate::judge::code::{Code, Severity};
 use crate::judge::facts::programs::Programs;
+use crate::judge::finding::{self, Finding};
 use crate::judge::labels::Labels;
 use crate::judge::{Case, Judgement, entry, judge, windows};
 use crate::oci::{Config, Digest};
@@ -80,13 +81,28 @@ pub fn judge_platform(subject: Subject<'_>, targets: &[Target], options: &Option
             rules_off: &options.rules_off,
         };
         let mut judgement = judge(&case);
-        if options.call.purpose == Purpose::Mounted {
-            judgement.findings.retain(|finding| !matches!(finding.code, Code::NothingStarts | Code::NoPrograms));
+        match (options.call.purpose, options.call.stated_by) {
+            (Purpose::Mounted, _) => {
+                judgement.findings.retain(|finding| !matches!(finding.code, Code::NothingStarts | Code::NoPrograms));
+            }
+            // A base image need not start anything; a container must.
+            (Purpose::Started, StatedBy::Pod | StatedBy::Compose) => refuse_nothing(&mut judgement.findings),
+            (Purpose::Started, StatedBy::Flags) => {}
         }
         add(&mut report, &target, &start.call, judgement);
     }
     report.is_data_only = options.call.purpose == Purpose::Mounted && report.programs == 0;
     report
+}
+
+/// An image that names no program, in a container that names none either.
+fn refuse_nothing(findings: &mut [Finding]) {
+    for finding in findings.iter_mut().filter(|finding| finding.code == Code::NothingStarts) {
+        finding.severity = Severity::Error;
+        finding.message = format!("{}, and the container names no command", finding.message);
+        finding.shown = messages::nothing_starts();
+    }
+    finding::sort(findings);
 }
 
 /// Why what is started cannot be judged at all.
@@ -183,4 +199,21 @@ fn add(report: &mut PlatformReport, target: &Target, call: &Exec, judgement: Jud
         outcome: trace.outcome,
         undecided,
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_container_needs_a_program_and_a_base_image_does_not() {
+        let base = Finding::new(Code::NothingStarts, "the image names no ENTRYPOINT and no CMD");
+        assert_eq!(base.severity, Severity::Note);
+        let mut findings = vec![Finding::new(Code::NoPrograms, "no program was found in it"), base];
+        refuse_nothing(&mut findings);
+        let refused = findings.iter().find(|finding| finding.code == Code::NothingStarts).unwrap();
+        assert_eq!(refused.severity, Severity::Error);
+        assert!(refused.message.ends_with("and the container names no command"));
+        assert!(!refused.shown.is_empty());
+    }
 }
