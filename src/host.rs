@@ -85,6 +85,12 @@ pub fn try_program(arch: Arch, temporary: &Path) -> Option<std::io::Result<Fact<
     probe::Probe::of(arch).map(|probe| probe::run(probe, temporary))
 }
 
+/// A program of `arch` of a hundred bytes, and the exit code by which it shows that it ran; `None` as for
+/// [`try_program`].
+pub fn tiny_program(arch: Arch) -> Option<(Vec<u8>, u8)> {
+    probe::Probe::of(arch).map(|probe| (probe.program(), probe::RAN))
+}
+
 /// This machine's name and its kernel's release, as `uname -n` and `uname -r` tell them; empty where there is no /proc.
 pub fn names() -> (String, String) {
     let line = |path: &str| {

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use super::outputs::AnswerFormat;
-use super::{CliError, Environment};
+use super::{CliError, Environment, interrupt};
 use crate::platform::Platform;
 use crate::rebuild::{self, Docker, Power, Remedy, State, ThisMachine, survey_this_machine};
 use crate::report::rebuild as report;
@@ -44,8 +44,14 @@ pub fn run(args: &DoctorArgs, environment: &Environment, out: &mut dyn Write) ->
     let more: Vec<Platform> = privileged.iter().filter(|named| !platforms.contains(named)).cloned().collect();
     platforms.extend(more);
     let docker = ThisMachine;
-    let (mut machine, mut notes) =
-        survey_this_machine(&docker, args.builder.as_deref(), &platforms, &environment.temporary);
+    let folder = interrupt::Folder::new()?;
+    let survey = || {
+        let (mut machine, notes) =
+            survey_this_machine(&docker, args.builder.as_deref(), &platforms, &environment.temporary);
+        rebuild::prove(&mut machine, &docker, &platforms, folder.path());
+        (machine, notes)
+    };
+    let (mut machine, mut notes) = survey();
     let mut checks = rebuild::examine(&machine, &platforms);
     if args.fix {
         for check in checks.iter().filter(|check| check.state == State::Missing) {
@@ -54,7 +60,7 @@ pub fn run(args: &DoctorArgs, environment: &Environment, out: &mut dyn Write) ->
                 mend(&docker, remedy, out)?;
             }
         }
-        (machine, notes) = survey_this_machine(&docker, args.builder.as_deref(), &platforms, &environment.temporary);
+        (machine, notes) = survey();
         checks = rebuild::examine(&machine, &platforms);
     }
     match args.format {

@@ -11,9 +11,11 @@ use super::terminal::tell;
 use super::{CliError, Environment, Terminal, attest, interrupt, opening, targets};
 use crate::oci::Reference;
 use crate::platform::Platform;
-use crate::rebuild::plan::{BuildSettings, Plan, Request};
-use crate::rebuild::run::Cause;
+use crate::rebuild::plan::{BuildSettings, Delivery, Doubt, Plan, Request, Scans, Supply};
+use crate::rebuild::published::Published;
+use crate::rebuild::run::{Cause, World};
 use crate::rebuild::{self, RecipeError, RecipeRequest, RegistryError, RegistryTag, ThisMachine, survey_this_machine};
+use crate::report::attest::PREDICATE_TYPE;
 use crate::report::rebuild as report;
 use crate::scan::{self, Options, Watch};
 use crate::source::{ImageRef, Origin, Transport};
@@ -29,7 +31,10 @@ Examples:
   imgarch rebuild ghcr.io/user/app:v1 --yes -- --build-arg VERSION=1 --secret id=token,env=TOKEN
   imgarch rebuild user/app:v1 --bake docker-bake.hcl
   imgarch rebuild user/app:v1 --bake app -- --file docker-bake.hcl --set '*.args.VERSION=1'
-  imgarch rebuild user/app:v1 --platform linux/arm64 --output layout")]
+  imgarch rebuild user/app:v1 --platform linux/arm64 --output layout
+  imgarch rebuild user/app:v1 --also-tag latest --also-tag v1.0
+  imgarch rebuild user/app:v1 --layout arm64.tar --layout build/riscv64
+  imgarch rebuild user/app:v1 --join sha256:...")]
 pub struct RebuildArgs {
     /// Tag to repair.
     image: String,
@@ -48,6 +53,19 @@ pub struct RebuildArgs {
     /// A node that the image must run on, as for `imgarch scan`; repeatable.
     #[arg(long, value_name = "TARGET")]
     target: Vec<String>,
+    /// Another tag of the repository that moves together with this one; repeatable.
+    #[arg(long, value_name = "TAG")]
+    also_tag: Vec<String>,
+    /// Exit 0 even where a platform that was not asked for is still broken.
+    #[arg(long)]
+    only: bool,
+    /// Merge the platforms of this OCI layout or image archive, which something else built, instead of building;
+    /// repeatable.
+    #[arg(long, value_name = "DIR|ARCHIVE", num_args = 1.., conflicts_with_all = ["bake", "file", "context", "output"])]
+    layout: Vec<String>,
+    /// Merge a manifest or index that is in the repository already instead of building; repeatable.
+    #[arg(long, value_name = "DIGEST", num_args = 1.., conflicts_with_all = ["bake", "file", "context", "output"])]
+    join: Vec<String>,
     /// Show the plan and stop.
     #[arg(long)]
     dry_run: bool,
@@ -105,18 +123,33 @@ pub fn run(
             }
         }),
     };
-    let before = registry.published().map_err(|error| match error {
-        RegistryError::Source(error) => attest::unknown(&error),
-        error @ (RegistryError::Malformed { .. } | RegistryError::Document(_)) => unknown(error.to_string()),
-    })?;
-    let report = before.as_ref().map(|before| {
+    let before = registry.published().map_err(unpublished)?;
+    let also = also_tags(args, &reference, &registry, before.as_ref())?;
+    let scan_with = |options: Options| {
+        let before = before.as_ref()?;
         let progress = Arc::new(Progress::new(terminal));
         let watch: Arc<dyn Watch> = progress.clone();
-        let report = registry.scan(&reference.at(&before.digest), &watch);
+        let report = registry.scan_on(&reference.at(&before.digest), options, &watch);
         progress.finish();
-        report
-    });
-    if before.is_none() && platforms.is_empty() && targets.is_empty() {
+        Some(report)
+    };
+    let report = scan_with(registry.options.clone());
+    // What the next scan meets, although it was not asked for.
+    let others = match targets.is_empty() || args.target.is_empty() {
+        true => None,
+        false => {
+            let usual = Settings::load(&args.config, Typed::default(), &args.sources, environment)?;
+            let targets = targets::of_texts(&usual.targets_for(&[]), environment, terminal)?;
+            let platforms = if targets.is_empty() { left_out(before.as_ref(), report.as_ref()) } else { Vec::new() };
+            match targets.is_empty() && platforms.is_empty() {
+                true => None,
+                false => scan_with(Options { targets, platforms, ..registry.options.clone() }),
+            }
+        }
+    };
+    let supplies = supplies(args, &registry)?;
+    let is_supplied = !(args.layout.is_empty() && args.join.is_empty());
+    if before.is_none() && platforms.is_empty() && targets.is_empty() && !is_supplied {
         return Err(CliError::Usage {
             text: format!("{reference} is not in the registry, and no platform is named"),
             hint: Some("name what it is for: --platform linux/amd64 --platform linux/arm64".to_string()),
@@ -127,37 +160,25 @@ pub fn run(
     {
         return Err(CliError::usage(format!("{} is not empty: name a directory for a new layout", folder.display())));
     }
-    let published = before.iter().flat_map(|before| &before.entries);
-    let published = published.filter_map(|entry| entry.descriptor.platform.clone());
-    let wanted: Vec<Platform> = published
-        .chain(platforms.iter().cloned())
-        .chain(targets.iter().map(|target| target.platform.clone()))
-        .collect();
-    let builder = rebuild::option_value(&args.extra, &["--builder"]);
-    let (machine, _) = survey_this_machine(&ThisMachine, builder.as_deref(), &wanted, &environment.temporary);
-    let asked = RecipeRequest {
-        context: args.context.clone(),
-        dockerfile: args.file.clone(),
-        bake: args.bake.clone(),
-        extra: args.extra.clone(),
-    };
-    let source = rebuild::read_recipe(&asked, &reference, &ThisMachine, &machine).map_err(unreadable)?;
     let work = interrupt::Folder::new().map_err(|error| unknown(format!("making a temporary directory: {error}")))?;
-    let request = Request {
-        reference,
-        platforms,
-        targets,
-        build: BuildSettings {
-            context: source.context,
-            dockerfile: args.file.clone(),
-            bake: source.bake,
-            extra: source.extra,
-            output: args.output.clone(),
-            work: work.path().to_path_buf(),
-        },
+    let build = BuildSettings {
+        dockerfile: args.file.clone(),
+        output: args.output.clone(),
+        work: work.path().to_path_buf(),
+        ..BuildSettings::default()
     };
+    let request = Request { reference, platforms, targets, also, build };
     let image = report.as_ref().and_then(|report| report.images.first());
-    let plan = Plan::make(request, before, image, &machine, source.recipe);
+    let scans = Scans { asked: image, others: others.as_ref().and_then(|report| report.images.first()) };
+    let mut plan = match is_supplied {
+        true => Plan::supplied(request, before, scans, supplies),
+        false => built(args, request, before, scans, environment)?,
+    };
+    if plan.delivery != Delivery::Local {
+        let (seals, notes) = registry.seals(&plan.replaced(), PREDICATE_TYPE);
+        plan.seals = seals;
+        terminal.notes(&notes);
+    }
     let is_text = args.format == AnswerFormat::Text;
     if is_text {
         report::plan_text(&plan, out)?;
@@ -167,7 +188,11 @@ pub fn run(
         if !is_text {
             report::json(&plan, None, out)?;
         }
-        return unread(image, &plan);
+        if plan.is_done() {
+            return Ok(still(args, &plan).max(unread(image)));
+        }
+        obstacle(&plan)?;
+        return Ok(u8::from(!plan.lint.is_empty() && !args.despite_lint));
     }
     obstacle(&plan)?;
     if !plan.lint.is_empty() && !args.despite_lint {
@@ -188,7 +213,15 @@ pub fn run(
             if is_text {
                 report::done_text(&plan, &done, out)?;
             }
-            Ok(0)
+            let code = if done.after.is_some() { still(args, &plan) } else { 0 };
+            match code {
+                0 => {}
+                1 => {
+                    tell("error: a platform that stays is broken; name it with --platform, or accept it with --only\n")
+                }
+                _ => tell("error: a platform that stays could not be judged; --only accepts that\n"),
+            }
+            Ok(code)
         }
         // A fault in what was built is a finding; everything else is not knowing.
         Err(error) if matches!(*error.cause, Cause::Faulty { .. }) => {
@@ -221,18 +254,139 @@ fn tag_of(image: &str) -> Result<Reference, CliError> {
     if reference.digest.is_some() && reference.tag.is_none() {
         return Err(CliError::Usage {
             text: format!("{image} is pinned by digest, but a rebuild produces a new digest"),
-            hint: Some(format!("name the tag: imgarch rebuild {}:TAG", reference.name())),
+            hint: Some(format!(
+                "name a tag of it; its tags: skopeo list-tags docker://{}/{}",
+                reference.registry, reference.repository
+            )),
         });
     }
     Ok(Reference { digest: None, ..reference })
 }
 
 /// Nothing to build is fine only where everything could be judged.
-fn unread(image: Option<&scan::ImageReport>, plan: &Plan) -> Result<u8, CliError> {
+fn unread(image: Option<&scan::ImageReport>) -> u8 {
     let is_unknown = image.is_some_and(|image| {
         !image.problems.is_empty() || image.platforms.iter().any(scan::PlatformReport::is_unknown)
     });
-    Ok(if plan.is_done() && is_unknown { 3 } else { 0 })
+    if is_unknown { 3 } else { 0 }
+}
+
+/// The exit code of the next scan, as far as the platforms that stay decide it.
+fn still(args: &RebuildArgs, plan: &Plan) -> u8 {
+    let code = |doubt: &Doubt| match doubt {
+        Doubt::Broken(_) => 1,
+        Doubt::Unjudged | Doubt::Unread => 3,
+        Doubt::NotAsked => 0,
+    };
+    let codes: Vec<u8> = plan.doubts().filter(|_| !args.only).map(|(_, doubt)| code(doubt)).collect();
+    // A finding goes before what is not known, as for a scan.
+    if codes.contains(&1) { 1 } else { codes.into_iter().max().unwrap_or(0) }
+}
+
+/// The other tags that move. Each names what the reference names, or is new.
+fn also_tags(
+    args: &RebuildArgs,
+    reference: &Reference,
+    registry: &RegistryTag,
+    before: Option<&Published>,
+) -> Result<Vec<Reference>, CliError> {
+    let mut also: Vec<Reference> = Vec::new();
+    for tag in &args.also_tag {
+        let other = Reference::parse(&format!("{}:{tag}", reference.name()));
+        let other = other.map_err(|error| CliError::usage(error.to_string()))?;
+        if other.digest.is_some() {
+            return Err(CliError::usage(format!("{tag} is not a tag")));
+        }
+        if other.tag == reference.tag || also.iter().any(|known| known.tag == other.tag) {
+            continue;
+        }
+        let is = registry.tag(&other).map_err(unknown)?;
+        if is.as_ref().is_some_and(|is| before.is_none_or(|before| before.digest != *is)) {
+            return Err(CliError::Usage {
+                text: format!("{other} names another image than {reference}, so the two cannot move together"),
+                hint: Some(format!("imgarch rebuild {other}")),
+            });
+        }
+        also.push(other);
+    }
+    Ok(also)
+}
+
+/// The platforms that a scan for some targets left out.
+fn left_out(before: Option<&Published>, report: Option<&scan::Report>) -> Vec<Platform> {
+    let judged: Vec<_> = report
+        .into_iter()
+        .flat_map(|report| &report.images)
+        .flat_map(|image| &image.platforms)
+        .filter_map(|platform| platform.digest.as_ref())
+        .collect();
+    let leaves = before.map_or(Vec::new(), Published::leaves);
+    let left_out = leaves.iter().filter(|entry| entry.is_image() && !judged.contains(&&entry.descriptor.digest));
+    left_out.filter_map(|entry| entry.platform.clone()).collect()
+}
+
+/// What something else has built.
+fn supplies(args: &RebuildArgs, registry: &RegistryTag) -> Result<Vec<Supply>, CliError> {
+    let mut found: Vec<Supply> = Vec::new();
+    let here = args.layout.iter().map(|name| registry.supplies_here(name));
+    let joined = args.join.iter().map(|text| {
+        let digest = text.parse().map_err(|_| RegistryError::Document(format!("{text} is not a digest")))?;
+        registry.supplies_of(&digest)
+    });
+    for one in here.chain(joined) {
+        for supply in one.map_err(unpublished)? {
+            if let Some(other) = found.iter().find(|other| other.platform == supply.platform) {
+                let text = format!("{} is in {} and in {}", supply.platform, other.name, supply.name);
+                return Err(CliError::usage(text));
+            }
+            found.push(supply);
+        }
+    }
+    Ok(found)
+}
+
+/// The plan of what buildx builds.
+fn built(
+    args: &RebuildArgs,
+    request: Request,
+    before: Option<Published>,
+    scans: Scans<'_>,
+    environment: &Environment,
+) -> Result<Plan, CliError> {
+    let published = before.as_ref().map_or(Vec::new(), Published::leaves);
+    let published = published.iter().filter_map(|entry| entry.platform.clone());
+    let wanted: Vec<Platform> = published
+        .chain(request.platforms.iter().cloned())
+        .chain(request.targets.iter().map(|target| target.platform.clone()))
+        .collect();
+    let builder = rebuild::option_value(&args.extra, &["--builder"]);
+    let (mut machine, _) = survey_this_machine(&ThisMachine, builder.as_deref(), &wanted, &environment.temporary);
+    let asked = RecipeRequest {
+        context: args.context.clone(),
+        dockerfile: args.file.clone(),
+        bake: args.bake.clone(),
+        extra: args.extra.clone(),
+    };
+    let source = rebuild::read_recipe(&asked, &request.reference, &ThisMachine, &machine).map_err(unreadable)?;
+    let build =
+        BuildSettings { context: source.context, bake: source.bake, extra: source.extra, ..request.build.clone() };
+    let request = Request { build, ..request };
+    let plan = Plan::make(request.clone(), before.clone(), scans, &machine, source.recipe.clone());
+    // What the builder claims is proved where programs of the platform are run.
+    let platforms: Vec<Platform> = plan.build.iter().map(|build| build.platform.clone()).collect();
+    if !source.recipe.runs_on_target || platforms.is_empty() {
+        return Ok(plan);
+    }
+    let folder = interrupt::Folder::new().map_err(|error| unknown(format!("making a temporary directory: {error}")))?;
+    rebuild::prove(&mut machine, &ThisMachine, &platforms, folder.path());
+    Ok(Plan::make(request, before, scans, &machine, source.recipe))
+}
+
+fn unpublished(error: RegistryError) -> CliError {
+    match error {
+        RegistryError::Source(error) => attest::unknown(&error),
+        error @ (RegistryError::Malformed { .. } | RegistryError::Document(_)) => unknown(error.to_string()),
+    }
 }
 
 /// A gap of this machine, because of which the build would fail.

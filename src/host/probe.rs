@@ -27,7 +27,7 @@ pub enum Probe {
 const ENOEXEC: i32 = 8;
 
 /// The exit code by which a probe tells that it ran.
-const RAN: u8 = 42;
+pub const RAN: u8 = 42;
 
 impl Probe {
     pub fn name(self) -> &'static str {
@@ -85,7 +85,7 @@ impl Probe {
     }
 
     /// A whole program: header, one PT_LOAD over all of it, and `exit(42)`. Source: gABI, `Elf32_Ehdr`, `Elf64_Ehdr`.
-    fn program(self) -> Vec<u8> {
+    pub fn program(self) -> Vec<u8> {
         let (machine, flags, code) = self.code();
         let (ehdr, phdr): (u64, u64) = if self.is_64_bit() { (64, 56) } else { (52, 32) };
         // Congruent for every page size up to 64 KiB.

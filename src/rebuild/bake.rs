@@ -42,7 +42,7 @@ pub fn print_command(extra: &[String], names: &[&str]) -> CommandLine {
 pub fn choose(printed: &str, reference: &Reference) -> Result<BakeTarget, BakeError> {
     let value: Value = serde_json::from_str(printed).map_err(|error| BakeError::Unreadable(error.to_string()))?;
     let mut built: Vec<BakeTarget> = Vec::new();
-    collect(&value, "default", &mut built, 0);
+    collect(&value, "default", &mut built, &mut Vec::new());
     if let [only] = built.as_slice() {
         return Ok(only.clone());
     }
@@ -62,20 +62,17 @@ pub fn choose(printed: &str, reference: &Reference) -> Result<BakeTarget, BakeEr
     })
 }
 
-/// Groups name targets and groups. Bake itself refuses circles.
-const MAX_DEPTH: usize = 16;
-
-fn collect(value: &Value, name: &str, found: &mut Vec<BakeTarget>, depth: usize) {
-    let members = value["group"][name]["targets"].as_array();
-    if depth > MAX_DEPTH || found.iter().any(|target| target.name == name) {
-        return;
-    }
+/// Groups name targets and groups. A group may have the name of one of its targets: buildx prints a target that is
+/// called `default` in a group of that name.
+fn collect<'a>(value: &'a Value, name: &'a str, found: &mut Vec<BakeTarget>, groups: &mut Vec<&'a str>) {
+    let members = value["group"][name]["targets"].as_array().filter(|_| !groups.contains(&name));
     match (members, value["target"].get(name)) {
         (Some(members), _) => {
-            members.iter().filter_map(Value::as_str).for_each(|member| collect(value, member, found, depth + 1));
+            groups.push(name);
+            members.iter().filter_map(Value::as_str).for_each(|member| collect(value, member, found, groups));
         }
-        (None, Some(target)) => found.push(read(value, name, target)),
-        (None, None) => {}
+        (None, Some(target)) if !found.iter().any(|known| known.name == name) => found.push(read(value, name, target)),
+        (None, _) => {}
     }
 }
 
@@ -135,6 +132,17 @@ mod tests {
             "y/z:1",
             Err(BakeError::NotTold { image: Reference::parse("y/z:1").unwrap().to_string(), names }),
         );
+    }
+
+    #[test]
+    fn a_group_may_have_the_name_of_a_target() {
+        // buildx 0.29 on `target "default" {}`.
+        let one = r#"{"group": {"default": {"targets": ["default"]}}, "target": {"default": {"tags": ["x/app:v1"]}}}"#;
+        check(one, "y:1", Ok("default"));
+        let two = r#"{"group": {"default": {"targets": ["app", "default"]}, "app": {"targets": ["app", "default"]}},
+            "target": {"default": {"tags": ["x/base:v1"]}, "app": {"tags": ["x/app:v1"]}}}"#;
+        check(two, "x/app:v1", Ok("app"));
+        check(two, "x/base:v1", Ok("default"));
     }
 
     #[test]

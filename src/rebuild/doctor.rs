@@ -3,7 +3,7 @@
 
 use super::docker::CommandLine;
 use super::emulator::{self, Emulator, Trial};
-use super::machine::{Builder, BuilderNode, Daemon, Machine, Store, Way};
+use super::machine::{Builder, BuilderNode, Client, Daemon, Machine, Proof, Store, Way};
 use crate::platform::{Arch, Platform};
 
 /// One thing that was looked at.
@@ -51,6 +51,9 @@ pub const BUILDER: &str = "imgarch";
 /// Everything that matters for building `platforms` here, in the order in which it must be mended.
 pub fn examine(machine: &Machine, platforms: &[Platform]) -> Vec<Check> {
     let needs_daemon = !machine.builder.as_ref().is_ok_and(Builder::needs_no_daemon);
+    if let Ok(Client::Podman(version)) = &machine.client {
+        return vec![podman(version, platforms)];
+    }
     let mut checks = vec![client(machine), daemon(machine, needs_daemon), buildx(machine)];
     if machine.client.is_err() || machine.buildx.is_err() || (machine.daemon.is_err() && needs_daemon) {
         return checks;
@@ -107,7 +110,7 @@ fn create_builder() -> Remedy {
 
 fn client(machine: &Machine) -> Check {
     match &machine.client {
-        Ok(version) => good("docker", format!("version {version}")),
+        Ok(Client::Docker(version) | Client::Podman(version)) => good("docker", format!("version {version}")),
         Err(cause) => missing(
             "docker",
             format!("the docker command cannot be run: {cause}"),
@@ -117,6 +120,22 @@ fn client(machine: &Machine) -> Check {
             )],
         ),
     }
+}
+
+/// What podman builds, imgarch merges.
+fn podman(version: &str, platforms: &[Platform]) -> Check {
+    let install = by_hand(
+        &["sudo", "apt-get", "install", "docker-cli", "docker-buildx"],
+        "Docker's own command, for example on Debian",
+    );
+    let build = |platform: &Platform| {
+        by_hand(
+            &["podman", "build", "--platform", &platform.to_string(), "--tag", "built", "."],
+            "or build with podman, and merge what it saves: podman save --format oci-archive --output built.tar built, then imgarch rebuild with --layout built.tar",
+        )
+    };
+    let remedies = std::iter::once(install).chain(platforms.iter().map(build)).collect();
+    missing("docker", format!("the docker command is podman {version}, which has no buildx"), remedies)
 }
 
 fn daemon(machine: &Machine, is_needed: bool) -> Check {
@@ -226,8 +245,18 @@ pub fn no_layouts(machine: &Machine) -> Option<Check> {
 
 fn platform(machine: &Machine, builder: &Builder, platform: &Platform) -> Check {
     let subject = platform.to_string();
+    let proof = machine.proof(platform);
+    if let Some(Proof::Refused(why)) = proof {
+        let text = format!("builder {} claims it, but a program of it does not run there: {why}", builder.name);
+        return missing(&subject, text, install(platform, builder));
+    }
+    let proved = match proof {
+        Some(Proof::Ran) => "; a program of it ran there".to_string(),
+        Some(Proof::Unknown(why)) => format!("; whether a program of it runs there could not be proved: {why}"),
+        Some(Proof::Refused(_)) | None => String::new(),
+    };
     match builder.way(platform) {
-        Way::Native { node } => good(&subject, format!("native on node {node}")),
+        Way::Native { node } => good(&subject, format!("native on node {node}{proved}")),
         Way::Emulated { node } => {
             let emulator = platform.arch().map_or(Emulator::Unseen, |arch| emulator::of(machine, builder, arch));
             let by = match emulator {
@@ -240,7 +269,7 @@ fn platform(machine: &Machine, builder: &Builder, platform: &Platform) -> Check 
                 }
                 Emulator::Unseen | Emulator::Absent => String::new(),
             };
-            let text = format!("emulated on node {node}{by}: RUN steps are several times slower");
+            let text = format!("emulated on node {node}{by}: RUN steps are several times slower{proved}");
             Check { subject, state: State::Slow, text, remedies: native_node(platform, builder) }
         }
         Way::Foreign => {

@@ -15,10 +15,11 @@ fn machine(driver: &str, store: Store, node: &[&str]) -> Machine {
         status: "running".into(),
         buildkit: "v0.13.2".into(),
         platforms: platforms(node),
+        by_hand: Vec::new(),
         error: None,
     };
     Machine {
-        client: Ok("26.1.5".into()),
+        client: Ok(Client::Docker("26.1.5".into())),
         daemon: Ok(Daemon {
             version: "26.1.5".into(),
             arch: Some(Arch::Amd64),
@@ -30,6 +31,7 @@ fn machine(driver: &str, store: Store, node: &[&str]) -> Machine {
         builder: Ok(Builder { name: "default".into(), driver: driver.into(), nodes: vec![node] }),
         handlers: Some(Vec::new()),
         tried: Vec::new(),
+        proofs: Vec::new(),
     }
 }
 
@@ -104,6 +106,38 @@ fn registered_is_not_working() {
     assert_eq!(said(&elsewhere).state, State::Slow);
     machine.builder = Err("x".into());
     check(&machine, &["linux/arm64"], &[&format!("builder Missing: {CREATE}")]);
+}
+
+#[test]
+fn a_docker_that_is_podman_is_called_so() {
+    let mut machine = machine("docker", Store::Classic, &["linux/amd64"]);
+    machine.client = Ok(Client::Podman("5.8.6".into()));
+    machine.daemon = Err("Emulate Docker CLI using podman.".into());
+    let checks = examine(&machine, &platforms(&["linux/arm64"]));
+    assert_eq!((checks.len(), checks[0].state), (1, State::Missing));
+    assert_eq!(checks[0].text, "the docker command is podman 5.8.6, which has no buildx");
+    let commands: Vec<String> = checks[0].remedies.iter().map(|remedy| remedy.command.to_string()).collect();
+    assert_eq!(commands[1], "podman build --platform linux/arm64 --tag built .");
+}
+
+#[test]
+fn a_claim_that_was_refuted_is_a_gap() {
+    let mut machine = machine("remote", Store::Classic, &["linux/amd64", "linux/arm64"]);
+    let arm64 = platforms(&["linux/arm64"]);
+    let mut said = |proof: Proof| {
+        machine.proofs = vec![(arm64[0].clone(), proof)];
+        examine(&machine, &arm64).pop().unwrap()
+    };
+    let refused = said(Proof::Refused("exec format error".into()));
+    assert_eq!((refused.state, refused.remedies[0].command.to_string().as_str()), (State::Missing, INSTALL));
+    assert_eq!(refused.text, "builder default claims it, but a program of it does not run there: exec format error");
+    let ran = said(Proof::Ran);
+    assert!(ran.state == State::Slow && ran.text.ends_with("; a program of it ran there"), "{ran:#?}");
+    let unknown = said(Proof::Unknown("no space left".into()));
+    assert!(
+        unknown.state == State::Slow && unknown.text.ends_with("could not be proved: no space left"),
+        "{unknown:#?}"
+    );
 }
 
 #[test]

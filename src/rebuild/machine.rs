@@ -8,8 +8,8 @@ use crate::platform::{Arch, Fact, Handler, Platform};
 /// Everything that decides whether, and how, this machine builds for other platforms.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Machine {
-    /// Version of the `docker` command; the error says why there is none.
-    pub client: Result<String, String>,
+    /// What the `docker` command is; the error says why there is none.
+    pub client: Result<Client, String>,
     /// The daemon that it talks to, or why it does not answer.
     pub daemon: Result<Daemon, String>,
     /// Version of buildx, or why there is none.
@@ -20,6 +20,16 @@ pub struct Machine {
     pub handlers: Option<Vec<Handler>>,
     /// Programs of these architectures were tried on this machine: whether they ran.
     pub tried: Vec<(Arch, Fact<bool>)>,
+    /// Programs of these platforms were run on the builder.
+    pub proofs: Vec<(Platform, Proof)>,
+}
+
+/// The program that is called `docker`, with its version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Client {
+    Docker(String),
+    /// podman's own `docker`, which has no buildx.
+    Podman(String),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,7 +67,19 @@ pub struct BuilderNode {
     pub buildkit: String,
     /// The node's own first, as BuildKit lists them; then what it emulates. Empty where the node is not running.
     pub platforms: Vec<Platform>,
+    /// Those that the user set by hand, which come first and say nothing of the node.
+    pub by_hand: Vec<Platform>,
     pub error: Option<String>,
+}
+
+/// What a builder did with a program of a platform.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Proof {
+    Ran,
+    /// The program did not start, or did not end as it should.
+    Refused(String),
+    /// The build failed for another reason.
+    Unknown(String),
 }
 
 /// How a platform comes to be built.
@@ -71,7 +93,28 @@ pub enum Way {
     Foreign,
 }
 
+impl Machine {
+    /// What the builder did with a program of this platform.
+    pub fn proof(&self, platform: &Platform) -> Option<&Proof> {
+        self.proofs.iter().find(|(proved, _)| proved == platform).map(|(_, proof)| proof)
+    }
+
+    /// How the builder makes `platform`, where there is one. A claim that was refuted counts for nothing.
+    pub fn way(&self, platform: &Platform) -> Option<Way> {
+        let builder = self.builder.as_ref().ok()?;
+        match self.proof(platform) {
+            Some(Proof::Refused(_)) => Some(Way::Foreign),
+            Some(Proof::Ran | Proof::Unknown(_)) | None => Some(builder.way(platform)),
+        }
+    }
+}
+
 impl Builder {
+    /// `imgarch (docker-container)`.
+    pub fn label(&self) -> String {
+        format!("{} ({})", self.name, self.driver)
+    }
+
     /// BuildKit elsewhere, which builds without a daemon here.
     pub fn needs_no_daemon(&self) -> bool {
         matches!(self.driver.as_str(), "remote" | "kubernetes") && self.nodes.iter().all(|node| node.error.is_none())
@@ -87,9 +130,11 @@ impl Builder {
 
     /// How this builder makes `platform`.
     pub fn way(&self, platform: &Platform) -> Way {
-        let is_native = |node: &&BuilderNode| {
-            node.platforms.first().and_then(Platform::arch).is_some_and(|own| runs_natively(own, platform))
+        let own = |node: &BuilderNode| {
+            let reported = node.platforms.iter().find(|platform| !node.by_hand.contains(platform));
+            reported.or(node.platforms.first()).and_then(Platform::arch)
         };
+        let is_native = |node: &&BuilderNode| own(node).is_some_and(|own| runs_natively(own, platform));
         if let Some(node) = self.nodes.iter().find(is_native) {
             return Way::Native { node: node.name.clone() };
         }
@@ -111,6 +156,12 @@ impl Builder {
 fn runs_natively(own: Arch, platform: &Platform) -> bool {
     platform.os == "linux"
         && (platform.arch() == Some(own) || (own == Arch::Amd64 && platform.arch() == Some(Arch::I386)))
+}
+
+/// `docker --version` of podman: `podman version 5.8.6`.
+pub fn podman_version(text: &str) -> Option<String> {
+    let version = text.lines().find_map(|line| line.trim().strip_prefix("podman version "))?;
+    Some(version.trim().to_string())
 }
 
 /// The daemon's half of `docker version`.
@@ -164,29 +215,43 @@ pub fn buildx_version(text: &str) -> Option<String> {
         .map(|version| version.trim_start_matches('v').to_string())
 }
 
-/// `docker buildx inspect`: the builder's lines, then its nodes', each from a `Name:` on.
-pub fn builder(text: &str) -> Option<Builder> {
+/// `docker buildx inspect`: the builder's lines, then its nodes', each from a `Name:` on. An error: it is not a builder,
+/// or buildx could not ask what drives it, and ends well all the same.
+pub fn builder(text: &str) -> Result<Builder, String> {
     let (head, nodes) = text.split_once("Nodes:").unwrap_or((text, ""));
     let field = |text: &str, name: &str| {
         text.lines().find_map(|line| line.strip_prefix(name).map(|rest| rest.trim().to_string()))
     };
-    let (name, driver) = (field(head, "Name:")?, field(head, "Driver:")?);
+    let (Some(name), Some(driver)) = (field(head, "Name:"), field(head, "Driver:")) else {
+        return Err("its answer cannot be read".to_string());
+    };
+    if driver.is_empty() {
+        let cause = field(head, "Error:").unwrap_or_else(|| "buildx names no driver".to_string());
+        return Err(format!("{name}: {cause}"));
+    }
     let mut found = Vec::new();
     for block in nodes.split("\nName:").skip(1) {
         let block = format!("Name:{block}");
-        let platforms = field(&block, "Platforms:").unwrap_or_default();
-        // A star marks what the user set by hand.
-        let platforms = platforms.split(',').filter_map(|text| Platform::parse(text.trim().trim_end_matches('*')).ok());
+        let listed = field(&block, "Platforms:").unwrap_or_default();
+        let (mut platforms, mut by_hand) = (Vec::new(), Vec::new());
+        for text in listed.split(',').map(str::trim) {
+            // A star marks what the user set by hand.
+            let name = text.trim_end_matches('*');
+            let Ok(platform) = Platform::parse(name) else { continue };
+            by_hand.extend((name.len() < text.len()).then(|| platform.clone()));
+            platforms.push(platform);
+        }
         found.push(BuilderNode {
             name: field(&block, "Name:").unwrap_or_default(),
             endpoint: field(&block, "Endpoint:").unwrap_or_default(),
             status: field(&block, "Status:").unwrap_or_default(),
             buildkit: field(&block, "BuildKit version:").or_else(|| field(&block, "Buildkit:")).unwrap_or_default(),
-            platforms: platforms.collect(),
+            platforms,
+            by_hand,
             error: field(&block, "Error:"),
         });
     }
-    Some(Builder { name, driver, nodes: found })
+    Ok(Builder { name, driver, nodes: found })
 }
 
 #[cfg(test)]
@@ -212,6 +277,24 @@ mod tests {
         assert!(builder.pushes_by_digest());
     }
 
+    /// buildx 0.13 and 0.29 without a daemon.
+    #[test]
+    fn a_builder_without_a_driver_is_not_known() {
+        let text = "Name:          default\nDriver:        \nLast Activity: 2026-11-29 15:18:13 +0000 UTC\nError:         Cannot connect to the Docker daemon at unix:///nowhere. Is the docker daemon running?\n";
+        let cause = "default: Cannot connect to the Docker daemon at unix:///nowhere. Is the docker daemon running?";
+        assert_eq!(builder(text), Err(cause.to_string()));
+        assert_eq!(builder("nonsense"), Err("its answer cannot be read".to_string()));
+    }
+
+    #[test]
+    fn a_platform_that_was_set_by_hand_makes_no_node_native() {
+        let text = "Name: m\nDriver: docker-container\n\nNodes:\nName: m0\nStatus: running\nPlatforms: linux/arm64*, linux/amd64, linux/amd64/v2\n";
+        let builder = builder(text).unwrap();
+        let way = |text: &str| builder.way(&Platform::parse(text).unwrap());
+        assert_eq!(way("linux/amd64"), Way::Native { node: "m0".into() });
+        assert_eq!(way("linux/arm64"), Way::Emulated { node: "m0".into() });
+    }
+
     #[test]
     fn versions_and_stores_are_read() {
         let (client, daemon) = versions(
@@ -223,6 +306,8 @@ mod tests {
         );
         assert_eq!(versions(r#"{"Client":{"Version":"20.10.24"},"Server":null}"#), (Some("20.10.24".into()), None));
         assert_eq!(versions(""), (None, None));
+        assert_eq!(podman_version("podman version 5.8.6\n").as_deref(), Some("5.8.6"));
+        assert_eq!(podman_version("Docker version 28.5.2, build ecc6942\n"), None);
         let told = info(
             r#"{"Driver":"overlayfs","DriverStatus":[["driver-type","io.containerd.snapshotter.v1"]],"Name":"a","KernelVersion":"6.1"}"#,
         );

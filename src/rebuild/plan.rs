@@ -1,61 +1,21 @@
 //! From a scan's report to what will be done: which manifests stay, which platforms are built, how, and the exact
 //! commands. Pure: nothing here runs, reads or writes.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::collections::HashSet;
+use std::fmt;
+use std::path::PathBuf;
 
-use serde_json::Value;
-
-use super::bake::BakeTarget;
+use super::command::{build_command, file_name};
 use super::docker::CommandLine;
 use super::doctor::{self, Check, State};
-use super::machine::{Machine, Way};
+use super::machine::{Builder, Machine, Way};
+use super::published::{Entry, Published};
+pub use super::request::{BuildSettings, Delivery, Request};
+use super::seals::Seal;
 use crate::judge::code::Severity;
-use crate::oci::{Descriptor, Digest, Document, DocumentError, Reference};
+use crate::oci::{Digest, Reference};
 use crate::platform::{Arch, Platform, Target};
 use crate::scan::{ImageReport, PlatformReport, Verdict};
-
-/// What the tag names before anything is done.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Published {
-    pub digest: Digest,
-    pub entries: Vec<Entry>,
-    /// The index's own annotations.
-    pub annotations: BTreeMap<String, String>,
-}
-
-/// One manifest of it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Entry {
-    pub descriptor: Descriptor,
-    /// The descriptor as it stands in the index, so that what imgarch does not know of is kept too.
-    pub raw: Value,
-}
-
-/// What was asked for.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Request {
-    pub reference: Reference,
-    /// Platforms that the user named; empty: what is there, and what the targets need.
-    pub platforms: Vec<Platform>,
-    pub targets: Vec<Target>,
-    pub build: BuildSettings,
-}
-
-/// How buildx is called.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct BuildSettings {
-    pub context: String,
-    pub dockerfile: Option<PathBuf>,
-    /// A target of a bake file instead of a Dockerfile.
-    pub bake: Option<BakeTarget>,
-    /// What the user wrote after `--`.
-    pub extra: Vec<String>,
-    /// A folder for a local OCI layout instead of the registry.
-    pub output: Option<PathBuf>,
-    /// Where metadata and layouts of this run go.
-    pub work: PathBuf,
-}
 
 /// Everything that was decided, in the order in which it is shown.
 #[derive(Clone, Debug, PartialEq)]
@@ -63,6 +23,8 @@ pub struct Plan {
     pub request: Request,
     pub before: Option<Published>,
     pub keep: Vec<Kept>,
+    /// The texts of the descriptors that stay, for the new index.
+    pub staying: Vec<String>,
     pub build: Vec<Build>,
     /// What makes the build impossible, and what makes it slow.
     pub checks: Vec<Check>,
@@ -71,6 +33,8 @@ pub struct Plan {
     pub delivery: Delivery,
     /// Lint findings that would repeat the fault: `Dockerfile:9: this download is x86-64 on every platform`.
     pub lint: Vec<String>,
+    /// What the registry says of the manifests that are replaced, and of the index itself.
+    pub seals: Vec<Seal>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -79,7 +43,19 @@ pub struct Kept {
     pub platform: Option<Platform>,
     pub entry: Entry,
     /// Why it stays although it is not known to be healthy.
-    pub doubt: Option<String>,
+    pub doubt: Option<Doubt>,
+}
+
+/// Why a platform that stays is not known to be healthy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Doubt {
+    /// It is broken, with the finding's message, and another platform was asked for.
+    Broken(String),
+    Unjudged,
+    /// Its manifest or its layers could not be read.
+    Unread,
+    /// None of the project's targets runs it.
+    NotAsked,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -87,10 +63,49 @@ pub struct Build {
     pub platform: Platform,
     /// "its entrypoint is x86-64", "missing".
     pub reason: String,
-    pub cost: Cost,
-    pub command: CommandLine,
-    /// buildx's answer.
-    pub metadata: PathBuf,
+    pub means: Means,
+}
+
+/// Where the new manifest of a platform comes from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Means {
+    Buildx {
+        cost: Cost,
+        command: CommandLine,
+        /// buildx's answer.
+        metadata: PathBuf,
+    },
+    /// Something else has built it.
+    Supplied(Supply),
+}
+
+/// A platform that something else built.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Supply {
+    pub platform: Platform,
+    /// What a scan takes: `oci:DIR`, `docker-archive:FILE`, `REPOSITORY@DIGEST`.
+    pub name: String,
+    pub digest: Digest,
+    /// The descriptors that join the index: its own, and those of its attestations.
+    pub descriptors: Vec<String>,
+    pub place: SupplyPlace,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SupplyPlace {
+    /// A file or directory of this machine.
+    Here,
+    /// The repository of the tag.
+    Registry,
+}
+
+/// What is known of the platforms that are published.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Scans<'a> {
+    /// What is to be repaired: for the targets, where the user named some.
+    pub asked: Option<&'a ImageReport>,
+    /// Platforms that the first leaves out.
+    pub others: Option<&'a ImageReport>,
 }
 
 /// What building a platform takes.
@@ -107,92 +122,16 @@ pub enum Cost {
     Impossible,
 }
 
-/// How a built platform gets into the registry without a tag.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Delivery {
-    /// BuildKit pushes by digest.
-    ByDigest,
-    /// The `docker` driver cannot: it writes an OCI layout, which imgarch pushes by digest.
-    ByLayout,
-    /// Nothing is pushed: a layout is what the user asked for.
-    Local,
-}
-
-impl Published {
-    /// Reads what a tag names. A single manifest counts as an index of one, with the platform that its config declares.
-    pub fn read(root: &Descriptor, bytes: &[u8], declared: Option<&Platform>) -> Result<Published, DocumentError> {
-        let value: Value = serde_json::from_slice(bytes)?;
-        match Document::parse(bytes)? {
-            Document::Index(index) => {
-                let raw = value["manifests"].as_array().cloned().unwrap_or_default();
-                let entries = index.manifests.into_iter().zip(raw).map(|(descriptor, raw)| Entry { descriptor, raw });
-                Ok(Published {
-                    digest: root.digest.clone(),
-                    entries: entries.collect(),
-                    annotations: index.annotations,
-                })
-            }
-            Document::Manifest(_) => {
-                let mut raw = serde_json::json!({
-                    "mediaType": root.media_type, "digest": root.digest.as_str(), "size": bytes.len(),
-                });
-                if let Some(platform) = declared {
-                    raw["platform"] = serde_json::json!({"os": platform.os, "architecture": platform.architecture});
-                    if let Some(variant) = &platform.variant {
-                        raw["platform"]["variant"] = Value::from(variant.as_str());
-                    }
-                }
-                let descriptor = Descriptor { platform: declared.cloned(), ..root.clone() };
-                Ok(Published {
-                    digest: root.digest.clone(),
-                    entries: vec![Entry { descriptor, raw }],
-                    annotations: BTreeMap::new(),
-                })
-            }
-        }
-    }
-}
-
-impl Entry {
-    fn is_image(&self) -> bool {
-        let is_known = self.descriptor.platform.as_ref().is_some_and(|platform| !platform.is_unknown());
-        is_known && !self.descriptor.is_attestation()
-    }
-
-    /// The manifest that this one attests.
-    fn attests(&self) -> Option<&str> {
-        self.descriptor.annotations.get("vnd.docker.reference.digest").map(String::as_str)
-    }
-}
-
 impl Plan {
-    /// Decides. `report` is the scan of what the tag names; `runs_on_target` whether a RUN step is the target platform's.
+    /// Decides what buildx builds.
     pub fn make(
         request: Request,
         before: Option<Published>,
-        report: Option<&ImageReport>,
+        scans: Scans<'_>,
         machine: &Machine,
         recipe: Recipe,
     ) -> Plan {
-        let wanted = wanted(&request, before.as_ref(), report);
-        let (mut keep, mut replaced): (Vec<Kept>, Vec<String>) = (Vec::new(), Vec::new());
-        for entry in before.iter().flat_map(|before| &before.entries).filter(|entry| entry.is_image()) {
-            let platform = entry.descriptor.platform.clone();
-            let is_rebuilt =
-                platform.as_ref().is_some_and(|platform| wanted.iter().any(|(wanted, _)| wanted == platform));
-            match is_rebuilt {
-                true => replaced.push(entry.descriptor.digest.to_string()),
-                false => {
-                    keep.push(Kept { doubt: doubt(report, &entry.descriptor.digest), platform, entry: entry.clone() })
-                }
-            }
-        }
-        // What attests a manifest goes with it; everything else stays.
-        for entry in before.iter().flat_map(|before| &before.entries).filter(|entry| !entry.is_image()) {
-            if !entry.attests().is_some_and(|digest| replaced.iter().any(|gone| gone == digest)) {
-                keep.push(Kept { platform: None, entry: entry.clone(), doubt: None });
-            }
-        }
+        let wanted = wanted(&request, before.as_ref(), scans.asked);
         let platforms: Vec<Platform> = wanted.iter().map(|(platform, _)| platform.clone()).collect();
         let delivery = delivery(&request.build, machine);
         let build = wanted
@@ -200,7 +139,8 @@ impl Plan {
             .map(|(platform, reason)| {
                 let metadata = request.build.work.join(format!("{}.json", file_name(&platform)));
                 let command = build_command(&request, &platform, delivery, &metadata);
-                Build { cost: cost(machine, &platform, recipe.runs_on_target), platform, reason, command, metadata }
+                let cost = cost(machine, &platform, recipe.runs_on_target);
+                Build { platform, reason, means: Means::Buildx { cost, command, metadata } }
             })
             .collect();
         let mut checks = if platforms.is_empty() { Vec::new() } else { doctor::examine(machine, &platforms) };
@@ -208,12 +148,97 @@ impl Plan {
             checks.retain(|other| other.subject != check.subject);
             checks.push(check);
         }
-        let builder = machine.builder.as_ref().map_or("none".to_string(), |b| format!("{} ({})", b.name, b.driver));
+        let builder = machine.builder.as_ref().map_or("none".to_string(), Builder::label);
         let breaks = |error: &LintError| {
             error.right_for.is_none_or(|arch| platforms.iter().any(|platform| platform.arch() != Some(arch)))
         };
         let lint = recipe.lint.into_iter().filter(breaks).map(|error| error.text).collect();
-        Plan { request, before, keep, build, checks, builder, delivery, lint }
+        let plan = Plan::new(request, before, scans, build, delivery);
+        Plan { checks, builder, lint, ..plan }
+    }
+
+    /// Merges what something else built. `supplies` that are in the index already are left out.
+    pub fn supplied(request: Request, before: Option<Published>, scans: Scans<'_>, supplies: Vec<Supply>) -> Plan {
+        let leaves = before.as_ref().map_or(Vec::new(), Published::leaves);
+        let is_asked = |platform: &Platform| {
+            request.platforms.is_empty() || request.platforms.iter().any(|asked| platform.is_wanted_as(asked))
+        };
+        let there = |platform: &Platform| leaves.iter().find(|entry| entry.platform.as_ref() == Some(platform));
+        let mut build = Vec::new();
+        for supply in supplies.into_iter().filter(|supply| is_asked(&supply.platform)) {
+            let reason = match there(&supply.platform) {
+                Some(entry) if entry.descriptor.digest == supply.digest => continue,
+                Some(entry) => match scanned(scans.asked, &entry.descriptor.digest).and_then(|one| fault(one, true)) {
+                    Some(fault) => fault,
+                    None => "replaced".to_string(),
+                },
+                None => "missing".to_string(),
+            };
+            build.push(Build { platform: supply.platform.clone(), reason, means: Means::Supplied(supply) });
+        }
+        Plan::new(request, before, scans, build, Delivery::Supplied)
+    }
+
+    fn new(
+        request: Request,
+        before: Option<Published>,
+        scans: Scans<'_>,
+        build: Vec<Build>,
+        delivery: Delivery,
+    ) -> Plan {
+        let leaves = before.as_ref().map_or(Vec::new(), Published::leaves);
+        let is_rebuilt = |entry: &Entry| {
+            entry.is_image() && build.iter().any(|build| entry.platform.as_ref() == Some(&build.platform))
+        };
+        let replaced: HashSet<&str> =
+            leaves.iter().filter(|entry| is_rebuilt(entry)).map(|entry| entry.descriptor.digest.as_str()).collect();
+        // What attests a manifest goes with it; everything else stays.
+        let is_gone = |entry: &Entry| match entry.is_image() {
+            true => is_rebuilt(entry),
+            false => entry.attests().is_some_and(|digest| replaced.contains(digest)),
+        };
+        let (images, others): (Vec<&Entry>, Vec<&Entry>) =
+            leaves.iter().filter(|entry| !is_gone(entry)).partition(|entry| entry.is_image());
+        let image = |entry: &&Entry| Kept {
+            platform: entry.platform.clone(),
+            doubt: doubt(scans, &request.targets, &entry.descriptor.digest),
+            entry: (*entry).clone(),
+        };
+        let other = |entry: &&Entry| Kept { platform: None, entry: (*entry).clone(), doubt: None };
+        let keep = images.iter().map(image).chain(others.iter().map(other)).collect();
+        let staying = before.as_ref().map_or(Vec::new(), |before| before.staying(&is_gone));
+        let (checks, builder, lint, seals) = (Vec::new(), String::new(), Vec::new(), Vec::new());
+        Plan { request, before, keep, staying, build, checks, builder, delivery, lint, seals }
+    }
+
+    /// The manifests that lose their names: the index, and the platforms that are built anew.
+    pub fn replaced(&self) -> Vec<Digest> {
+        let Some(before) = self.before.as_ref().filter(|_| !self.is_done()) else { return Vec::new() };
+        let is_rebuilt = |entry: &&&Entry| {
+            entry.is_image() && self.build.iter().any(|build| entry.platform.as_ref() == Some(&build.platform))
+        };
+        let mut replaced = vec![before.digest.clone()];
+        let leaves = before.leaves();
+        replaced.extend(leaves.iter().filter(is_rebuilt).map(|entry| entry.descriptor.digest.clone()));
+        // A single manifest is both.
+        replaced.dedup();
+        replaced
+    }
+
+    /// The image that a seal must be made for again, once `after` is published; before that, the tag.
+    pub fn successor(&self, seal: &Seal, after: Option<&Published>) -> String {
+        let request = &self.request;
+        let full =
+            |digest: &Digest| format!("{}/{}@{digest}", request.reference.registry, request.reference.repository);
+        let tag = || request.reference.to_string();
+        let Some(after) = after else { return tag() };
+        let old = self.before.as_ref().map_or(Vec::new(), Published::leaves);
+        let platform = old.iter().find(|entry| entry.descriptor.digest == seal.subject && entry.is_image());
+        let is_index = self.before.as_ref().is_some_and(|before| before.digest == seal.subject);
+        let new = after.leaves();
+        let new =
+            platform.filter(|_| !is_index).and_then(|old| new.iter().find(|entry| entry.platform == old.platform));
+        full(new.map_or(&after.digest, |entry| &entry.descriptor.digest))
     }
 
     /// There is nothing to do: every platform that is wanted is healthy.
@@ -227,11 +252,28 @@ impl Plan {
         let missing = self.checks.iter().filter(|check| check.state == State::Missing);
         // A platform that nothing runs, or whose emulator is broken, is no obstacle where nothing of it is run.
         missing
-            .filter(|check| match is_platform(check) {
-                Some(build) => matches!(build.cost, Cost::Impossible | Cost::Emulated { .. }),
+            .filter(|check| match is_platform(check).map(|build| &build.means) {
+                Some(Means::Buildx { cost, .. }) => matches!(cost, Cost::Impossible | Cost::Emulated { .. }),
+                Some(Means::Supplied(_)) => false,
                 None => true,
             })
             .collect()
+    }
+
+    /// Platforms that stay and are not known to be healthy: the next scan of the tag fails because of them.
+    pub fn doubts(&self) -> impl Iterator<Item = (&Platform, &Doubt)> {
+        self.keep.iter().filter_map(|kept| Some((kept.platform.as_ref()?, kept.doubt.as_ref()?)))
+    }
+}
+
+impl fmt::Display for Doubt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Doubt::Broken(message) => write!(f, "still broken: {message}"),
+            Doubt::Unjudged => f.write_str("it could not be judged"),
+            Doubt::Unread => f.write_str("it could not be read"),
+            Doubt::NotAsked => f.write_str("not scanned: no target runs it"),
+        }
     }
 }
 
@@ -253,18 +295,23 @@ pub struct LintError {
 
 /// The platforms to build, each with the reason.
 fn wanted(request: &Request, before: Option<&Published>, report: Option<&ImageReport>) -> Vec<(Platform, String)> {
-    let entries = before.iter().flat_map(|before| &before.entries).filter(|entry| entry.is_image());
+    let leaves = before.map_or(Vec::new(), Published::leaves);
+    let images = leaves.iter().filter(|entry| entry.is_image());
     let present: Vec<(&Platform, &Digest)> =
-        entries.filter_map(|entry| Some((entry.descriptor.platform.as_ref()?, &entry.descriptor.digest))).collect();
+        images.filter_map(|entry| Some((entry.platform.as_ref()?, &entry.descriptor.digest))).collect();
     let is_present =
         |wanted: &Platform| present.iter().any(|(platform, _)| platform.is_wanted_as(wanted) || *platform == wanted);
     let mut found: Vec<(Platform, String)> = Vec::new();
     for (platform, digest) in &present {
         let is_asked =
             request.platforms.is_empty() || request.platforms.iter().any(|asked| platform.is_wanted_as(asked));
-        let scanned =
-            report.and_then(|report| report.platforms.iter().find(|one| one.digest.as_ref() == Some(*digest)));
-        if let Some(reason) = scanned.filter(|_| is_asked).and_then(|one| fault(one, !request.platforms.is_empty())) {
+        let is_named = !request.platforms.is_empty();
+        let fault = match scanned(report, digest) {
+            _ if !is_asked => None,
+            Some(one) => fault(one, is_named),
+            None => (is_named && report.is_some()).then(|| "it could not be read".to_string()),
+        };
+        if let Some(reason) = fault.filter(|_| !found.iter().any(|(other, _)| other == *platform)) {
             found.push(((*platform).clone(), reason));
         }
     }
@@ -280,32 +327,43 @@ fn wanted(request: &Request, before: Option<&Published>, report: Option<&ImageRe
     found
 }
 
+fn scanned<'a>(report: Option<&'a ImageReport>, digest: &Digest) -> Option<&'a PlatformReport> {
+    report?.platforms.iter().find(|platform| platform.digest.as_ref() == Some(digest))
+}
+
 /// Why a platform must be built anew. What could not be judged is built only where the user named it.
 fn fault(platform: &PlatformReport, is_named: bool) -> Option<String> {
-    let worst = platform.findings.iter().find(|finding| finding.severity == Severity::Error);
     match platform.verdict() {
-        Verdict::Broken => Some(worst.map_or("broken".to_string(), |finding| finding.message.clone())),
+        Verdict::Broken => Some(worst(platform)),
         Verdict::Unknown if is_named => Some("it could not be judged".to_string()),
-        _ => None,
+        Verdict::Unknown | Verdict::Fine | Verdict::Warned => None,
     }
 }
 
-fn doubt(report: Option<&ImageReport>, digest: &Digest) -> Option<String> {
-    let platform = report?.platforms.iter().find(|platform| platform.digest.as_ref() == Some(digest));
-    match platform.map(PlatformReport::verdict) {
-        Some(Verdict::Fine | Verdict::Warned) => None,
-        Some(Verdict::Broken) => Some("broken, but another platform was asked for".to_string()),
-        Some(Verdict::Unknown) => Some("it could not be judged".to_string()),
-        None => Some("not scanned".to_string()),
+fn worst(platform: &PlatformReport) -> String {
+    let worst = platform.findings.iter().find(|finding| finding.severity == Severity::Error);
+    worst.map_or("broken".to_string(), |finding| finding.message.clone())
+}
+
+fn doubt(scans: Scans<'_>, targets: &[Target], digest: &Digest) -> Option<Doubt> {
+    let is_left_out = scans.others.is_none() && !targets.is_empty();
+    let mut doubt = Some(if is_left_out { Doubt::NotAsked } else { Doubt::Unread });
+    for platform in [scans.asked, scans.others].into_iter().filter_map(|report| scanned(report, digest)) {
+        match platform.verdict() {
+            Verdict::Broken => return Some(Doubt::Broken(worst(platform))),
+            Verdict::Unknown => doubt = Some(Doubt::Unjudged),
+            Verdict::Fine | Verdict::Warned => doubt = doubt.filter(|doubt| *doubt == Doubt::Unjudged),
+        }
     }
+    doubt
 }
 
 fn cost(machine: &Machine, platform: &Platform, runs_on_target: bool) -> Cost {
-    match machine.builder.as_ref().map(|builder| builder.way(platform)) {
-        Ok(Way::Native { node }) => Cost::Native { node },
+    match machine.way(platform) {
+        Some(Way::Native { node }) => Cost::Native { node },
         _ if !runs_on_target => Cost::CrossCompiled,
-        Ok(Way::Emulated { node }) => Cost::Emulated { node },
-        _ => Cost::Impossible,
+        Some(Way::Emulated { node }) => Cost::Emulated { node },
+        Some(Way::Foreign) | None => Cost::Impossible,
     }
 }
 
@@ -315,76 +373,6 @@ fn delivery(build: &BuildSettings, machine: &Machine) -> Delivery {
         Ok(builder) if !builder.pushes_by_digest() => Delivery::ByLayout,
         _ => Delivery::ByDigest,
     }
-}
-
-/// `linux-arm-v7`.
-pub fn file_name(platform: &Platform) -> String {
-    platform.to_string().replace('/', "-")
-}
-
-/// Where a layout of this platform is written.
-pub fn layout_folder(build: &BuildSettings, platform: &Platform) -> PathBuf {
-    build.work.join(file_name(platform))
-}
-
-fn build_command(request: &Request, platform: &Platform, delivery: Delivery, metadata: &Path) -> CommandLine {
-    let build = &request.build;
-    let name = format!("{}/{}", request.reference.registry, request.reference.repository);
-    let folder = layout_folder(build, platform);
-    let output = match delivery {
-        Delivery::ByDigest => format!("type=image,name={name},push-by-digest=true,name-canonical=true,push=true"),
-        Delivery::ByLayout | Delivery::Local => format!("type=oci,dest={},tar=false", folder.display()),
-    };
-    let (platform, metadata) = (platform.to_string(), metadata.display().to_string());
-    let mut words: Vec<String> = Vec::new();
-    let mut say = |more: &[&str]| words.extend(more.iter().map(|word| word.to_string()));
-    // BuildKit attests by itself only what it pushes.
-    let says = |name: &str| build.extra.iter().any(|word| word.starts_with(name));
-    let attests = says("--provenance") || says("--attest") || build.bake.as_ref().is_some_and(|target| target.attests);
-    let provenance: &[&str] =
-        if delivery == Delivery::ByLayout && !attests { &["--provenance", "mode=min"] } else { &[] };
-    match &build.bake {
-        Some(BakeTarget { name: target, linked, .. }) => {
-            say(&["buildx", "bake", "--metadata-file", &metadata]);
-            for one in std::iter::once(target).chain(linked) {
-                say(&["--set", &format!("{one}.platform={platform}")]);
-            }
-            say(&["--set", &format!("{target}.output={output}")]);
-            // The tags of the file would be pushed; this is the name alone, as docker/bake-action's digest builds have it.
-            let tag = if delivery == Delivery::ByDigest { name.as_str() } else { "" };
-            say(&["--set", &format!("{target}.tags={tag}")]);
-            say(provenance);
-            words.extend(build.extra.iter().cloned());
-            words.push(target.clone());
-        }
-        None => {
-            say(&["buildx", "build", "--platform", &platform, "--output", &output, "--metadata-file", &metadata]);
-            say(provenance);
-            if let Some(dockerfile) = &build.dockerfile {
-                say(&["--file", &dockerfile.display().to_string()]);
-            }
-            words.extend(build.extra.iter().cloned());
-            words.push(build.context.clone());
-        }
-    }
-    CommandLine::docker(words)
-}
-
-/// `docker buildx imagetools create` over files with one descriptor each. Descriptors, not references: only so are the
-/// annotations kept that tell what an attestation attests.
-pub fn tag_command(request: &Request, annotations: &BTreeMap<String, String>, files: &[PathBuf]) -> CommandLine {
-    let reference = &request.reference;
-    let tag =
-        format!("{}/{}:{}", reference.registry, reference.repository, reference.tag.as_deref().unwrap_or("latest"));
-    let mut words =
-        vec!["buildx".to_string(), "imagetools".to_string(), "create".to_string(), "--tag".to_string(), tag];
-    for (key, value) in annotations {
-        words.extend(["--annotation".to_string(), format!("index:{key}={value}")]);
-    }
-    for file in files {
-        words.extend(["--file".to_string(), file.display().to_string()]);
-    }
-    CommandLine::docker(words)
 }
 
 #[cfg(test)]

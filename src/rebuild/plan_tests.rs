@@ -1,10 +1,12 @@
 //! Plans for images as they are met.
 
-use super::super::machine::{Builder, BuilderNode, Daemon, Store};
+use super::super::bake::BakeTarget;
+use super::super::machine::{Builder, BuilderNode, Client, Daemon, Store};
 use super::*;
 use crate::judge::code::Code;
 use crate::judge::finding::Finding;
 use crate::judge::labels::Agreement;
+use crate::oci::Descriptor;
 use crate::platform::Arch;
 use crate::source::Origin;
 
@@ -19,10 +21,11 @@ fn machine(driver: &str, node: &[&str]) -> Machine {
         status: "running".into(),
         buildkit: String::new(),
         platforms: node.iter().map(|text| platform(text)).collect(),
+        by_hand: Vec::new(),
         error: None,
     };
     Machine {
-        client: Ok("26".into()),
+        client: Ok(Client::Docker("26".into())),
         daemon: Ok(Daemon {
             version: "26".into(),
             arch: Some(Arch::Amd64),
@@ -34,6 +37,7 @@ fn machine(driver: &str, node: &[&str]) -> Machine {
         builder: Ok(Builder { name: "b".into(), driver: driver.into(), nodes: vec![node] }),
         handlers: Some(Vec::new()),
         tried: Vec::new(),
+        proofs: Vec::new(),
     }
 }
 
@@ -70,6 +74,7 @@ fn request(platforms: &[&str], targets: &[&str]) -> Request {
     Request {
         reference: Reference::parse("example.com/user/app:v1").unwrap(),
         platforms: platforms.iter().map(|text| platform(text)).collect(),
+        also: Vec::new(),
         targets: targets.iter().filter_map(|text| Target::of_platform(&platform(text))).collect(),
         build: BuildSettings {
             context: ".".into(),
@@ -84,8 +89,8 @@ fn request(platforms: &[&str], targets: &[&str]) -> Request {
 fn check(request: Request, there: &[&str], broken: &[&str], expected: (&[&str], usize, &[&str])) -> Plan {
     let before = (!there.is_empty()).then(|| published(there));
     let report = (!there.is_empty()).then(|| report(there, broken));
-    let plan =
-        Plan::make(request, before, report.as_ref(), &machine("docker-container", &["linux/amd64"]), Recipe::default());
+    let scans = Scans { asked: report.as_ref(), others: None };
+    let plan = Plan::make(request, before, scans, &machine("docker-container", &["linux/amd64"]), Recipe::default());
     let keep: Vec<String> =
         plan.keep.iter().filter_map(|kept| kept.platform.as_ref()).map(ToString::to_string).collect();
     let others = plan.keep.iter().filter(|kept| kept.platform.is_none()).count();
@@ -101,6 +106,20 @@ fn check(request: Request, there: &[&str], broken: &[&str], expected: (&[&str], 
     plan
 }
 
+fn cost_of(plan: &Plan) -> &Cost {
+    match &plan.build[0].means {
+        Means::Buildx { cost, .. } => cost,
+        Means::Supplied(_) => panic!("nothing is supplied"),
+    }
+}
+
+fn command(plan: &Plan) -> String {
+    match &plan.build[0].means {
+        Means::Buildx { command, .. } => command.to_string(),
+        Means::Supplied(_) => panic!("nothing is supplied"),
+    }
+}
+
 const BOTH: &[&str] = &["linux/amd64", "linux/arm64"];
 
 #[test]
@@ -111,8 +130,9 @@ fn only_what_is_broken_is_built_and_its_attestation_goes() {
         &["linux/arm64"],
         (&["linux/amd64"], 1, &["linux/arm64: its entrypoint is x86-64"]),
     );
-    assert_eq!(plan.keep[0].entry.raw["unknownField"], "linux/amd64");
-    assert_eq!(plan.before.as_ref().unwrap().annotations["k"], "v");
+    let raw = &plan.keep[0].entry.raw;
+    assert!(raw.contains(r#""unknownField":"linux/amd64""#), "{raw}");
+    assert_eq!(plan.staying, [raw, &plan.keep[1].entry.raw].map(String::clone));
 }
 
 #[test]
@@ -133,7 +153,7 @@ fn the_commands_are_exact() {
     let plan =
         check(request(&["linux/arm64"], &[]), &["linux/amd64"], &[], (&["linux/amd64"], 1, &["linux/arm64: missing"]));
     assert_eq!(
-        plan.build[0].command.to_string(),
+        command(&plan),
         "docker buildx build --platform linux/arm64 --output type=image,name=example.com/user/app,push-by-digest=true,name-canonical=true,push=true --metadata-file /w/linux-arm64.json --pull ."
     );
     let bake = Request {
@@ -143,16 +163,11 @@ fn the_commands_are_exact() {
         },
         ..request(&["linux/arm64"], &[])
     };
-    let plan = Plan::make(bake, None, None, &machine("docker", &["linux/amd64"]), Recipe::default());
+    let plan = Plan::make(bake, None, Scans::default(), &machine("docker", &["linux/amd64"]), Recipe::default());
     assert_eq!(plan.delivery, Delivery::ByLayout);
     assert_eq!(
-        plan.build[0].command.to_string(),
+        command(&plan),
         "docker buildx bake --metadata-file /w/linux-arm64.json --set app.platform=linux/arm64 --set base.platform=linux/arm64 --set app.output=type=oci,dest=/w/linux-arm64,tar=false --set app.tags= --provenance mode=min --pull app"
-    );
-    let files = [PathBuf::from("/w/a"), PathBuf::from("/w/b")];
-    assert_eq!(
-        tag_command(&plan.request, &published(BOTH).annotations, &files).to_string(),
-        "docker buildx imagetools create --tag example.com/user/app:v1 --annotation index:k=v --file /w/a --file /w/b"
     );
 }
 
@@ -160,16 +175,16 @@ fn the_commands_are_exact() {
 fn emulation_is_an_obstacle_only_where_something_is_run() {
     let make = |node: &[&str], runs_on_target| {
         let recipe = Recipe { runs_on_target, lint: Vec::new() };
-        Plan::make(request(&["linux/arm64"], &[]), None, None, &machine("docker-container", node), recipe)
+        Plan::make(request(&["linux/arm64"], &[]), None, Scans::default(), &machine("docker-container", node), recipe)
     };
     let plan = make(&["linux/amd64"], true);
-    assert_eq!((&plan.build[0].cost, plan.obstacles().len()), (&Cost::Impossible, 1));
+    assert_eq!((cost_of(&plan), plan.obstacles().len()), (&Cost::Impossible, 1));
     let plan = make(&["linux/amd64"], false);
-    assert_eq!((&plan.build[0].cost, plan.obstacles().len()), (&Cost::CrossCompiled, 0));
+    assert_eq!((cost_of(&plan), plan.obstacles().len()), (&Cost::CrossCompiled, 0));
     let plan = make(&["linux/amd64", "linux/arm64"], true);
-    assert_eq!(plan.build[0].cost, Cost::Emulated { node: "n".into() });
+    assert_eq!(cost_of(&plan), &Cost::Emulated { node: "n".into() });
     let plan = make(&["linux/arm64"], true);
-    assert_eq!(plan.build[0].cost, Cost::Native { node: "n".into() });
+    assert_eq!(cost_of(&plan), &Cost::Native { node: "n".into() });
 }
 
 #[test]
@@ -177,19 +192,80 @@ fn a_single_manifest_is_an_index_of_one() {
     let bytes = serde_json::json!({"schemaVersion": 2, "config": {"mediaType": "c", "digest": Digest::of(b"c").to_string(), "size": 1}, "layers": []}).to_string();
     let root = Descriptor::new("application/vnd.oci.image.manifest.v1+json", Digest::of(bytes.as_bytes()), 5);
     let single = Published::read(&root, bytes.as_bytes(), Some(&platform("linux/arm/v7"))).unwrap();
-    assert_eq!(
-        single.entries[0].raw["platform"],
-        serde_json::json!({"os": "linux", "architecture": "arm", "variant": "v7"})
-    );
-    assert_eq!(single.entries[0].raw["size"], bytes.len());
+    let raw: serde_json::Value = serde_json::from_str(&single.entries[0].raw).unwrap();
+    assert_eq!(raw["platform"], serde_json::json!({"os": "linux", "architecture": "arm", "variant": "v7"}));
+    assert_eq!(raw["size"], bytes.len());
 }
 
 #[test]
 fn the_classic_image_store_needs_another_builder() {
     let mut machine = machine("docker", &["linux/amd64"]);
     machine.daemon.as_mut().unwrap().store = Store::Classic;
-    let plan = Plan::make(request(&["linux/amd64"], &[]), None, None, &machine, Recipe::default());
+    let plan = Plan::make(request(&["linux/amd64"], &[]), None, Scans::default(), &machine, Recipe::default());
     let obstacles = plan.obstacles();
     assert_eq!((obstacles.len(), obstacles[0].subject.as_str()), (1, "builder"));
     assert!(obstacles[0].remedies[0].command.to_string().starts_with("docker buildx create --name imgarch"));
+}
+
+/// The platforms that the next scan fails by.
+fn doubts(plan: &Plan) -> Vec<String> {
+    plan.doubts().map(|(platform, doubt)| format!("{platform}: {doubt}")).collect()
+}
+
+#[test]
+fn what_stays_broken_is_said() {
+    let broken = ["linux/amd64: still broken: its entrypoint is x86-64"];
+    let named = check(
+        request(&["linux/arm64"], &[]),
+        BOTH,
+        BOTH,
+        (&["linux/amd64"], 1, &["linux/arm64: its entrypoint is x86-64"]),
+    );
+    assert_eq!(doubts(&named), broken);
+    // A scan for one target leaves the other platform out; another scan has looked at it.
+    let of = |targets: &[&str], others: Option<&ImageReport>| {
+        let asked = report(&["linux/arm64"], &["linux/arm64"]);
+        let scans = Scans { asked: Some(&asked), others };
+        let machine = machine("docker-container", &["linux/amd64"]);
+        Plan::make(request(&[], targets), Some(published(BOTH)), scans, &machine, Recipe::default())
+    };
+    let plan = of(&["linux/arm64"], Some(&report(&["linux/amd64"], &["linux/amd64"])));
+    assert_eq!((plan.build.len(), doubts(&plan)), (1, broken.map(String::from).to_vec()));
+    assert!(doubts(&of(&["linux/arm64"], Some(&report(&["linux/amd64"], &[])))).is_empty());
+    assert_eq!(doubts(&of(&["linux/arm64"], None)), ["linux/amd64: not scanned: no target runs it"]);
+    // Without targets every platform is judged, so one that was not is unreadable.
+    assert_eq!(doubts(&of(&[], None)), ["linux/amd64: it could not be read"]);
+}
+
+#[test]
+fn a_platform_that_cannot_be_read_is_built_where_it_is_named() {
+    let asked = report(&["linux/amd64"], &[]);
+    let scans = Scans { asked: Some(&asked), others: None };
+    let machine = machine("docker-container", &["linux/amd64"]);
+    let make =
+        |platforms| Plan::make(request(platforms, &[]), Some(published(BOTH)), scans, &machine, Recipe::default());
+    assert_eq!(make(&["linux/arm64"]).build[0].reason, "it could not be read");
+    assert!(make(&[]).is_done());
+}
+
+#[test]
+fn what_something_else_built_takes_the_place_of_its_platform() {
+    let supply = |name: &str, digest: &str| Supply {
+        platform: platform(name),
+        name: "oci:x".into(),
+        digest: Digest::of(digest.as_bytes()),
+        descriptors: Vec::new(),
+        place: SupplyPlace::Here,
+    };
+    let asked = report(BOTH, &["linux/arm64"]);
+    let scans = Scans { asked: Some(&asked), others: None };
+    // The first is in the index already.
+    let supplies =
+        vec![supply("linux/amd64", "linux/amd64"), supply("linux/arm64", "new"), supply("linux/s390x", "new too")];
+    let plan = Plan::supplied(request(&[], &[]), Some(published(BOTH)), scans, supplies.clone());
+    let build: Vec<String> = plan.build.iter().map(|build| format!("{}: {}", build.platform, build.reason)).collect();
+    assert_eq!(build, ["linux/arm64: its entrypoint is x86-64", "linux/s390x: missing"]);
+    assert_eq!((plan.staying.len(), plan.delivery, plan.obstacles().len()), (2, Delivery::Supplied, 0));
+    let named = Plan::supplied(request(&["linux/s390x"], &[]), Some(published(BOTH)), scans, supplies);
+    assert_eq!((named.build.len(), named.staying.len(), doubts(&named).len()), (1, 4, 1));
 }

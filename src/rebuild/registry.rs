@@ -5,20 +5,23 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::layout;
-use super::plan::Published;
+use super::plan::{Supply, SupplyPlace};
+use super::published::{IndexText, Published};
 use super::run::{Event, World};
+use super::seals::{self, Seal};
+use super::supply::{self, DOCUMENT_LIMIT, RegistryError, read};
 use crate::config::{self, Date, Policy};
 use crate::judge::code::Severity;
-use crate::oci::{Config, Descriptor, Digest, Document, DocumentError, Reference};
+use crate::oci::{Descriptor, Digest, Document, Reference};
 use crate::platform::Platform;
 use crate::scan::{self, Options, Report, Unwatched, Verdict, Watch};
 use crate::source::input::Opener;
 use crate::source::layout::Layout;
 use crate::source::registry::{Client, Registry, in_memory};
-use crate::source::{ImageRef, Selector, Source, SourceError, Transport, read_document};
+use crate::source::{ImageRef, Selector, Source, SourceError, Transport};
 
-/// A manifest, an index or a config: registries refuse larger ones.
-const DOCUMENT_LIMIT: u64 = 8 << 20;
+/// Referrers of one manifest that are named; signatures and SBOMs of the busiest images are some ten.
+const MAX_REFERRERS: usize = 64;
 
 /// A tag in a registry, with everything that a rebuild does to it.
 pub struct RegistryTag {
@@ -35,17 +38,6 @@ pub struct RegistryTag {
     pub say: Box<dyn Fn(&Event)>,
 }
 
-/// Why the tag could not be read.
-#[derive(Debug, thiserror::Error)]
-pub enum RegistryError {
-    #[error(transparent)]
-    Source(#[from] SourceError),
-    #[error("{reference}: {cause}")]
-    Malformed { reference: String, cause: DocumentError },
-    #[error("{0}")]
-    Document(String),
-}
-
 impl RegistryTag {
     /// What the tag names now; `None`: there is no such tag.
     pub fn published(&self) -> Result<Option<Published>, RegistryError> {
@@ -55,19 +47,57 @@ impl RegistryTag {
             Err(error) if matches!(error.bare(), SourceError::NotFound { .. }) => return Ok(None),
             Err(error) => return Err(error.into()),
         };
-        let bytes = read(&source, &root).map_err(RegistryError::Document)?;
-        let declared = declared(&source, &bytes);
-        let published = Published::read(&root, &bytes, declared.as_ref());
-        let malformed = |cause| RegistryError::Malformed { reference: self.reference.to_string(), cause };
-        published.map(Some).map_err(malformed)
+        supply::read_published(&source, &root).map(Some)
     }
 
-    /// Scans every platform of `name` for the targets, by the project's policy.
-    pub fn scan(&self, name: &str, watch: &Arc<dyn Watch>) -> Report {
-        self.scan_on(name, self.options.clone(), watch)
+    /// The platforms of a layout or archive of this machine.
+    pub fn supplies_here(&self, name: &str) -> Result<Vec<Supply>, RegistryError> {
+        // A name without a transport is a path here, never an image of that name.
+        let name = match ImageRef::parse(name) {
+            ImageRef::Transport { .. } | ImageRef::Stdin => name.to_string(),
+            ImageRef::Path(_) | ImageRef::Bare { .. } => {
+                let refuse = |cause| SourceError::File { path: name.into(), cause };
+                std::path::absolute(name).map_err(refuse)?.display().to_string()
+            }
+        };
+        let source = supply::open(&self.opener, &name)?;
+        supply::supplies(&*source, &name, SupplyPlace::Here)
     }
 
-    fn scan_on(&self, name: &str, options: Options, watch: &Arc<dyn Watch>) -> Report {
+    /// The platforms of a manifest or index that the repository has.
+    pub fn supplies_of(&self, digest: &Digest) -> Result<Vec<Supply>, RegistryError> {
+        let reference = Reference { tag: None, digest: Some(digest.clone()), ..self.reference.clone() };
+        let source = self.client.image(&reference);
+        supply::supplies(&source, &self.reference.at(digest), SupplyPlace::Registry)
+    }
+
+    /// What the registry says of these manifests, and notes on what could not be listed.
+    pub fn seals(&self, subjects: &[Digest], verdict_type: &str) -> (Vec<Seal>, Vec<String>) {
+        let (mut seals, mut notes) = (Vec::new(), Vec::new());
+        let registry = self.client.image(&self.reference);
+        for subject in subjects {
+            let referrers = registry.referrers(subject).unwrap_or_else(|error| {
+                notes.push(format!("what refers to {} could not be listed: {error}", subject.short()));
+                Vec::new()
+            });
+            for referrer in referrers.iter().take(MAX_REFERRERS) {
+                // One that cannot be read is there all the same.
+                let manifest = read(&registry, referrer).unwrap_or_default();
+                let kind = seals::kind_of(&manifest, verdict_type);
+                seals.push(Seal { kind, name: referrer.digest.to_string(), subject: subject.clone() });
+            }
+            for (kind, tag) in seals::cosign_tags(subject) {
+                let reference = Reference { tag: Some(tag.clone()), digest: None, ..self.reference.clone() };
+                if self.client.image(&reference).head().is_ok() {
+                    seals.push(Seal { kind, name: tag, subject: subject.clone() });
+                }
+            }
+        }
+        (seals, notes)
+    }
+
+    /// Scans `name` by the project's policy.
+    pub fn scan_on(&self, name: &str, options: Options, watch: &Arc<dyn Watch>) -> Report {
         // A bare name could be an engine's; only what the registry has is meant.
         let name = match ImageRef::parse(name) {
             ImageRef::Bare { text, .. } => format!("{}{text}", Transport::Registry.row().prefix),
@@ -81,25 +111,22 @@ impl RegistryTag {
     }
 }
 
-/// The platform that a single manifest's config declares.
-fn declared(source: &dyn Source, bytes: &[u8]) -> Option<Platform> {
-    let Ok(Document::Manifest(manifest)) = Document::parse(bytes) else { return None };
-    let config = read(source, &manifest.config).ok()?;
-    Config::parse(&config).ok()?.platform()
-}
-
-fn read(source: &dyn Source, descriptor: &Descriptor) -> Result<Vec<u8>, String> {
-    read_document(source, descriptor, DOCUMENT_LIMIT).map_err(|error| format!("{}: {error}", descriptor.digest))
-}
-
 impl World for RegistryTag {
-    fn tag(&self) -> Result<Option<Digest>, String> {
-        // A client of its own, so that no answer of before is given again.
-        match self.client.image(&self.reference).root() {
+    fn tag(&self, tag: &Reference) -> Result<Option<Digest>, String> {
+        // A reading of its own, so that no answer of before is given again.
+        match self.client.image(tag).root() {
             Ok(root) => Ok(Some(root.digest)),
             Err(error) if matches!(error.bare(), SourceError::NotFound { .. }) => Ok(None),
             Err(error) => Err(error.to_string()),
         }
+    }
+
+    fn put_index(&self, tag: &Reference, index: &IndexText) -> Result<(), String> {
+        let registry = self.client.image(tag);
+        registry
+            .push_manifest(tag.selector(), &index.media_type, &index.bytes)
+            .map(drop)
+            .map_err(|error| error.to_string())
     }
 
     fn document(&self, digest: &Digest) -> Result<(Descriptor, Vec<u8>), String> {
@@ -130,6 +157,16 @@ impl World for RegistryTag {
         push(&registry, &layout, &root, 0)
     }
 
+    fn push_supply(&self, supply: &Supply) -> Result<(), String> {
+        let source = supply::open(&self.opener, &supply.name).map_err(|error| error.to_string())?;
+        let registry = self.client.image(&self.reference);
+        for text in &supply.descriptors {
+            let root = supply::descriptor(text)?;
+            push(&registry, &*source, &root, 0)?;
+        }
+        Ok(())
+    }
+
     fn is_interrupted(&self) -> bool {
         self.interrupted.load(Ordering::Relaxed)
     }
@@ -138,8 +175,8 @@ impl World for RegistryTag {
         layout::join(folders, into, self.reference.tag.as_deref().unwrap_or("latest"))
     }
 
-    fn write(&self, path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-        std::fs::write(path, bytes)
+    fn make_directory(&self, path: &Path) -> std::io::Result<()> {
+        std::fs::create_dir_all(path)
     }
 
     fn read(&self, path: &Path) -> std::io::Result<Vec<u8>> {
@@ -155,24 +192,25 @@ impl World for RegistryTag {
 const MAX_NESTING: usize = 3;
 
 /// Pushes a manifest or index with everything below it, by digest.
-fn push(registry: &Registry, layout: &Layout, root: &Descriptor, depth: usize) -> Result<Digest, String> {
-    let bytes = read(layout, root)?;
+fn push(registry: &Registry, source: &dyn Source, root: &Descriptor, depth: usize) -> Result<Digest, String> {
+    let bytes = read(source, root)?;
     let below = match Document::parse(&bytes).map_err(|error| format!("{}: {error}", root.digest))? {
         Document::Index(_) if depth >= MAX_NESTING => {
             return Err(format!("{}: indexes nested too deeply", root.digest));
         }
         Document::Index(index) => {
             for manifest in &index.manifests {
-                push(registry, layout, manifest, depth + 1)?;
+                push(registry, source, manifest, depth + 1)?;
             }
             Vec::new()
         }
         Document::Manifest(manifest) => std::iter::once(manifest.config).chain(manifest.layers).collect(),
     };
-    for blob in below {
+    // A registry need not hold a layer that is fetched from elsewhere.
+    for blob in below.into_iter().filter(|blob: &Descriptor| !blob.is_foreign_layer() || blob.urls.is_empty()) {
         let pushed = match blob.size <= DOCUMENT_LIMIT {
-            true => registry.push_blob(&blob, &in_memory(&read(layout, &blob)?)),
-            false => registry.push_blob(&blob, &|| layout.open(&blob)),
+            true => registry.push_blob(&blob, &in_memory(&read(source, &blob)?)),
+            false => registry.push_blob(&blob, &|| source.open(&blob)),
         };
         pushed.map_err(|error| error.to_string())?;
     }

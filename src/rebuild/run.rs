@@ -6,15 +6,20 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use super::command::layout_folder;
 use super::docker::{CommandLine, Docker};
-use super::plan::{Build, Delivery, Plan, Published, layout_folder, tag_command};
-use crate::oci::{Descriptor, Digest};
+use super::plan::{Build, Delivery, Means, Plan, Supply, SupplyPlace};
+use super::published::{IndexText, Published};
+use crate::oci::{Descriptor, Digest, Reference};
 use crate::platform::Platform;
 
 /// The registry and the scan, as the rim gives them.
 pub trait World {
-    /// What the tag names now; `None`: there is no such tag.
-    fn tag(&self) -> Result<Option<Digest>, String>;
+    /// What this tag of the repository names now; `None`: there is no such tag.
+    fn tag(&self, tag: &Reference) -> Result<Option<Digest>, String>;
+
+    /// Writes an index under this tag, and only there.
+    fn put_index(&self, tag: &Reference, index: &IndexText) -> Result<(), String>;
 
     /// The index or manifest with this digest, with its descriptor.
     fn document(&self, digest: &Digest) -> Result<(Descriptor, Vec<u8>), String>;
@@ -26,14 +31,17 @@ pub trait World {
     /// Pushes a layout's blobs and manifests by digest and gives the digest of its one manifest or index.
     fn push_layout(&self, folder: &Path) -> Result<Digest, String>;
 
+    /// Pushes the manifests of a supply by digest, with what is below them.
+    fn push_supply(&self, supply: &Supply) -> Result<(), String>;
+
     /// Makes one OCI layout of those of single platforms.
     fn join_layouts(&self, folders: &[&Path], into: &Path) -> Result<(), String>;
 
     /// Whether the user wants it to end.
     fn is_interrupted(&self) -> bool;
 
-    /// Writes a file of this run.
-    fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()>;
+    /// Makes an empty directory of this run.
+    fn make_directory(&self, path: &Path) -> io::Result<()>;
 
     /// Reads a file of this run.
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
@@ -48,7 +56,7 @@ pub enum Event {
     Building { platform: Platform, command: CommandLine },
     Pushed { platform: Platform, name: String },
     Verified { platform: Platform, name: String },
-    Tagging { command: CommandLine },
+    Tagging { tag: String, digest: Digest },
 }
 
 /// What came of it.
@@ -58,6 +66,8 @@ pub struct Done {
     /// `None`: a local layout was made, and no tag.
     pub after: Option<Published>,
     pub pushed: Vec<Pushed>,
+    /// Other tags that moved with it.
+    pub also: Vec<Reference>,
 }
 
 /// A built platform that passed.
@@ -67,6 +77,8 @@ pub struct Pushed {
     /// What a scan takes: `REPOSITORY@DIGEST`, or `oci:FOLDER`.
     pub name: String,
     pub digest: Option<Digest>,
+    /// Its descriptors in the index to come.
+    descriptors: Vec<String>,
 }
 
 /// Why a rebuild ended early, and what it leaves behind.
@@ -111,10 +123,10 @@ pub enum Cause {
     TagMoved { tag: String, was: Option<Digest>, is: Option<Digest> },
     #[error("{tag} could not be read again: {cause}")]
     TagUnreadable { tag: String, cause: String },
-    #[error("tagging failed: {0}")]
-    Tag(String),
-    #[error("the tag does not hold what was to be in it: {0}")]
-    TagWrong(String),
+    #[error("writing the index of {tag} failed: {cause}")]
+    Tag { tag: String, cause: String },
+    #[error("{tag} names {} after {put} was written to it", shown(.is))]
+    TagWrong { tag: String, is: Option<Digest>, put: Digest },
     #[error("the layout cannot be made: {0}")]
     Layout(String),
     #[error("{}: {cause}", path.display())]
@@ -148,6 +160,7 @@ struct Run<'a> {
     world: &'a dyn World,
     pushed: Vec<Pushed>,
     tag: TagState,
+    also: Vec<Reference>,
 }
 
 /// Carries out `plan`, which has something to build and no obstacle.
@@ -156,9 +169,9 @@ pub fn run(plan: &Plan, docker: &dyn Docker, world: &dyn World) -> Result<Done, 
         Delivery::Local => TagState::None,
         _ => TagState::Untouched(plan.request.reference.to_string()),
     };
-    let mut run = Run { plan, docker, world, pushed: Vec::new(), tag };
+    let mut run = Run { plan, docker, world, pushed: Vec::new(), tag, also: Vec::new() };
     match run.all() {
-        Ok(after) => Ok(Done { before: plan.before.clone(), after, pushed: run.pushed }),
+        Ok(after) => Ok(Done { before: plan.before.clone(), after, pushed: run.pushed, also: run.also }),
         // What failed then did so because of it.
         Err(_) if world.is_interrupted() => {
             Err(RebuildError { cause: Cause::Interrupted.into(), pushed: run.pushed, tag: run.tag })
@@ -170,15 +183,17 @@ pub fn run(plan: &Plan, docker: &dyn Docker, world: &dyn World) -> Result<Done, 
 impl Run<'_> {
     fn all(&mut self) -> Result<Option<Published>, Box<Cause>> {
         for build in &self.plan.build {
-            self.build(build)?;
+            match &build.means {
+                Means::Buildx { command, metadata, .. } => self.build(build, command, metadata)?,
+                Means::Supplied(supply) => self.supply(supply)?,
+            }
             self.goes_on()?;
         }
         if let Some(output) = &self.plan.request.build.output {
             self.join(output)?;
             return Ok(None);
         }
-        self.is_unmoved()?;
-        self.move_tag().map(Some)
+        self.move_tags().map(Some)
     }
 
     /// What was built becomes one layout, which is scanned as it is.
@@ -194,15 +209,20 @@ impl Run<'_> {
         self.pushed.iter().try_for_each(|pushed| self.verify(&pushed.platform, &name))
     }
 
-    fn build(&mut self, build: &Build) -> Result<(), Box<Cause>> {
+    fn build(&mut self, build: &Build, command: &CommandLine, metadata: &Path) -> Result<(), Box<Cause>> {
         let platform = &build.platform;
-        self.world.say(&Event::Building { platform: platform.clone(), command: build.command.clone() });
-        let code = self.docker.pass(&build.command).map_err(|cause| start_error(&build.command, cause))?;
+        self.world.say(&Event::Building { platform: platform.clone(), command: command.clone() });
+        let folder = layout_folder(&self.plan.request.build, platform);
+        if self.plan.delivery != Delivery::ByDigest {
+            // bake refuses to write where there is no directory.
+            let made = self.world.make_directory(&folder);
+            made.map_err(|cause| Cause::File { path: folder.clone(), cause })?;
+        }
+        let code = self.docker.pass(command).map_err(|cause| start_error(command, cause))?;
         if code != Some(0) {
             self.goes_on()?;
             return Err(Cause::Build { platform: platform.clone(), code }.into());
         }
-        let folder = layout_folder(&self.plan.request.build, platform);
         let local = format!("oci:{}", folder.display());
         if self.plan.delivery != Delivery::ByDigest {
             // A fault is found before anything leaves this machine.
@@ -211,21 +231,45 @@ impl Run<'_> {
             self.goes_on()?;
         }
         let digest = match self.plan.delivery {
-            Delivery::Local => None,
-            Delivery::ByDigest => Some(self.pushed_digest(build)?),
+            Delivery::Local | Delivery::Supplied => None,
+            Delivery::ByDigest => Some(self.pushed_digest(platform, metadata)?),
             Delivery::ByLayout => {
                 let push = self.world.push_layout(&folder);
                 Some(push.map_err(|cause| Cause::Push { platform: platform.clone(), cause })?)
             }
         };
         let name = digest.as_ref().map_or(local, |digest| self.plan.request.reference.at(digest));
-        self.pushed.push(Pushed { platform: platform.clone(), name: name.clone(), digest: digest.clone() });
+        self.is_pushed(Pushed { platform: platform.clone(), name, digest, descriptors: Vec::new() })?;
+        if let Some(pushed) = self.pushed.last() {
+            let descriptors = self.descriptors_of(pushed)?;
+            self.pushed.last_mut().into_iter().for_each(|pushed| pushed.descriptors.clone_from(&descriptors));
+        }
+        Ok(())
+    }
+
+    /// Verifies what something else has built, before it leaves this machine and after.
+    fn supply(&mut self, supply: &Supply) -> Result<(), Box<Cause>> {
+        let Supply { platform, name, digest, descriptors, place } = supply;
+        if *place == SupplyPlace::Here {
+            self.verify(platform, name)?;
+            self.goes_on()?;
+            let push = self.world.push_supply(supply);
+            push.map_err(|cause| Cause::Push { platform: platform.clone(), cause })?;
+        }
+        let (name, digest) = (self.plan.request.reference.at(digest), Some(digest.clone()));
+        self.is_pushed(Pushed { platform: platform.clone(), name, digest, descriptors: descriptors.clone() })
+    }
+
+    /// Notes what is pushed, and verifies it.
+    fn is_pushed(&mut self, pushed: Pushed) -> Result<(), Box<Cause>> {
+        let Pushed { platform, name, digest, .. } = pushed.clone();
+        self.pushed.push(pushed);
         if digest.is_some() {
             self.world.say(&Event::Pushed { platform: platform.clone(), name: name.clone() });
             self.goes_on()?;
-            self.verify(platform, &name)?;
+            self.verify(&platform, &name)?;
         }
-        self.world.say(&Event::Verified { platform: platform.clone(), name });
+        self.world.say(&Event::Verified { platform, name });
         Ok(())
     }
 
@@ -244,12 +288,9 @@ impl Run<'_> {
     }
 
     /// `containerimage.digest` of buildx's metadata; bake nests it under its target.
-    fn pushed_digest(&self, build: &Build) -> Result<Digest, Box<Cause>> {
-        let refuse = |cause: String| Cause::Metadata { platform: build.platform.clone(), cause };
-        let bytes = self
-            .world
-            .read(&build.metadata)
-            .map_err(|error| refuse(format!("{}: {error}", build.metadata.display())))?;
+    fn pushed_digest(&self, platform: &Platform, metadata: &Path) -> Result<Digest, Box<Cause>> {
+        let refuse = |cause: String| Cause::Metadata { platform: platform.clone(), cause };
+        let bytes = self.world.read(metadata).map_err(|error| refuse(format!("{}: {error}", metadata.display())))?;
         let value: Value = serde_json::from_slice(&bytes).map_err(|error| refuse(error.to_string()))?;
         let nested = self.plan.request.build.bake.as_ref().map(|target| &value[&target.name]["containerimage.digest"]);
         let text = nested.unwrap_or(&value["containerimage.digest"]).as_str();
@@ -257,73 +298,75 @@ impl Run<'_> {
         Ok(text.parse().map_err(|error: crate::oci::DigestError| refuse(error.to_string()))?)
     }
 
-    fn is_unmoved(&self) -> Result<(), Box<Cause>> {
-        let tag = self.plan.request.reference.to_string();
+    /// Fails where this tag does not name what it named when the plan was made.
+    fn is_unmoved(&self, tag: &Reference) -> Result<(), Box<Cause>> {
         let was = self.plan.before.as_ref().map(|before| before.digest.clone());
-        let is = self.world.tag().map_err(|cause| Cause::TagUnreadable { tag: tag.clone(), cause })?;
-        if is == was { Ok(()) } else { Err(Cause::TagMoved { tag, was, is }.into()) }
+        let is = self.named_by(tag)?;
+        // Another tag may be new.
+        let is_new = is.is_none() && *tag != self.plan.request.reference;
+        if is == was || is_new { Ok(()) } else { Err(Cause::TagMoved { tag: tag.to_string(), was, is }.into()) }
     }
 
-    /// Merges what stays with what was built, under the tag, and reads it again.
-    fn move_tag(&mut self) -> Result<Published, Box<Cause>> {
-        let mut wanted: Vec<Value> = self.plan.keep.iter().map(|kept| kept.entry.raw.clone()).collect();
+    fn named_by(&self, tag: &Reference) -> Result<Option<Digest>, Box<Cause>> {
+        let unreadable = |cause| Cause::TagUnreadable { tag: tag.to_string(), cause };
+        Ok(self.world.tag(tag).map_err(unreadable)?)
+    }
+
+    /// Merges what stays with what was built, under the tag and then under the others that move with it.
+    fn move_tags(&mut self) -> Result<Published, Box<Cause>> {
+        let new = self.pushed.iter().flat_map(|pushed| &pushed.descriptors);
+        let descriptors: Vec<String> = self.plan.staying.iter().chain(new).cloned().collect();
+        let index = IndexText::compose(self.plan.before.as_ref(), &descriptors);
+        let digest = Digest::of(&index.bytes);
+        let request = &self.plan.request;
+        self.is_unmoved(&request.reference)?;
+        request.also.iter().try_for_each(|tag| self.is_unmoved(tag))?;
+        self.move_tag(&request.reference, &index, &digest)?;
+        let name = request.reference.at(&digest);
+        let root = Descriptor::new(&index.media_type, digest.clone(), index.bytes.len() as u64);
+        let unverified = |cause: String| Cause::Unverified { name: name.clone(), cause };
+        let mut after = Published::read(&root, &index.bytes, None).map_err(|error| unverified(error.to_string()))?;
+        if let Some(before) = &self.plan.before {
+            after.know_nested(before);
+        }
         for pushed in &self.pushed {
-            wanted.extend(self.entries_of(pushed)?);
+            self.verify(&pushed.platform, &name)?;
         }
-        let mut files = Vec::new();
-        for (at, raw) in wanted.iter().enumerate() {
-            let path = self.plan.request.build.work.join(format!("descriptor-{at}.json"));
-            let written = self.world.write(&path, raw.to_string().as_bytes());
-            written.map_err(|cause| Cause::File { path: path.clone(), cause })?;
-            files.push(path);
+        for tag in &request.also {
+            self.goes_on()?;
+            self.is_unmoved(tag)?;
+            self.move_tag(tag, &index, &digest)?;
+            self.also.push(tag.clone());
         }
-        let none = std::collections::BTreeMap::new();
-        let annotations = self.plan.before.as_ref().map_or(&none, |before| &before.annotations);
-        let command = tag_command(&self.plan.request, annotations, &files);
-        self.world.say(&Event::Tagging { command: command.clone() });
-        let answer = self.docker.ask(&command).map_err(|cause| start_error(&command, cause))?;
-        let reference = self.plan.request.reference.to_string();
-        let is = self.world.tag().map_err(|cause| Cause::TagUnreadable { tag: reference.clone(), cause })?;
-        if is != self.plan.before.as_ref().map(|before| before.digest.clone()) {
-            self.tag = TagState::Moved { tag: reference, to: is.clone() };
+        Ok(after)
+    }
+
+    fn move_tag(&mut self, tag: &Reference, index: &IndexText, digest: &Digest) -> Result<(), Box<Cause>> {
+        self.world.say(&Event::Tagging { tag: tag.to_string(), digest: digest.clone() });
+        let put = self.world.put_index(tag, index);
+        let is = self.named_by(tag);
+        if *tag == self.plan.request.reference
+            && let Ok(is) = &is
+            && *is != self.plan.before.as_ref().map(|before| before.digest.clone())
+        {
+            self.tag = TagState::Moved { tag: tag.to_string(), to: is.clone() };
         }
-        if !answer.is_success() {
-            return Err(Cause::Tag(answer.complaint()).into());
+        put.map_err(|cause| Cause::Tag { tag: tag.to_string(), cause })?;
+        let is = is?;
+        if is.as_ref() != Some(digest) {
+            return Err(Cause::TagWrong { tag: tag.to_string(), is, put: digest.clone() }.into());
         }
-        let digest = is.ok_or_else(|| Cause::TagWrong("it is absent".to_string()))?;
-        self.read_again(&digest, &wanted)
+        Ok(())
     }
 
     /// The manifests that were pushed for one platform, as descriptors of the index to come.
-    fn entries_of(&self, pushed: &Pushed) -> Result<Vec<Value>, Box<Cause>> {
+    fn descriptors_of(&self, pushed: &Pushed) -> Result<Vec<String>, Box<Cause>> {
         let Some(digest) = &pushed.digest else { return Ok(Vec::new()) };
         let unverified = |cause: String| Cause::Unverified { name: pushed.name.clone(), cause };
         let (root, bytes) = self.world.document(digest).map_err(unverified)?;
         let published =
             Published::read(&root, &bytes, Some(&pushed.platform)).map_err(|error| unverified(error.to_string()))?;
         Ok(published.entries.into_iter().map(|entry| entry.raw).collect())
-    }
-
-    /// Everything that was to be in the tag is in it, and it starts.
-    fn read_again(&self, digest: &Digest, wanted: &[Value]) -> Result<Published, Box<Cause>> {
-        let name = self.plan.request.reference.at(digest);
-        let unverified = |cause: String| Cause::Unverified { name: name.clone(), cause };
-        let (root, bytes) = self.world.document(digest).map_err(unverified)?;
-        let first = self.pushed.first().map(|pushed| &pushed.platform);
-        let after = Published::read(&root, &bytes, first).map_err(|error| unverified(error.to_string()))?;
-        for raw in wanted {
-            let digest = raw["digest"].as_str().unwrap_or_default();
-            if !after.entries.iter().any(|entry| entry.descriptor.digest.as_str() == digest) {
-                return Err(Cause::TagWrong(format!("{digest} is not in {name}")).into());
-            }
-        }
-        for pushed in &self.pushed {
-            let faults = self.world.verify(&name, Some(&pushed.platform)).map_err(unverified)?;
-            if !faults.is_empty() {
-                return Err(Cause::Faulty { platform: pushed.platform.clone(), name: name.clone(), faults }.into());
-            }
-        }
-        Ok(after)
     }
 }
 

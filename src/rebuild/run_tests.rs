@@ -4,7 +4,8 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
 use super::super::docker::Answer;
-use super::super::plan::{BuildSettings, Cost, Entry, Kept, Request};
+use super::super::plan::{BuildSettings, Cost, Kept, Request};
+use super::super::published::Entry;
 use super::*;
 use crate::oci::Reference;
 
@@ -19,13 +20,17 @@ enum Fault {
     Unverifiable,
     TagMoves,
     Tagging,
-    TagLosesOne,
+    /// The registry has something else under the tag than what was written.
+    TagDiffers,
+    /// Another tag moves while this one is written.
+    AlsoMoves,
     Interrupted,
 }
 
 struct Fake {
     fault: Fault,
-    tag: RefCell<Digest>,
+    /// By tag.
+    tags: RefCell<BTreeMap<String, Digest>>,
     files: RefCell<BTreeMap<PathBuf, Vec<u8>>>,
     documents: RefCell<BTreeMap<Digest, Vec<u8>>>,
     built: Cell<bool>,
@@ -56,7 +61,7 @@ impl Fake {
     fn new(fault: Fault, old: &[u8]) -> Fake {
         Fake {
             fault,
-            tag: RefCell::new(Digest::of(old)),
+            tags: RefCell::new(BTreeMap::from(["v1", "latest"].map(|tag| (tag.to_string(), Digest::of(old))))),
             files: RefCell::default(),
             documents: RefCell::new(BTreeMap::from([(Digest::of(old), old.to_vec())])),
             built: Cell::new(false),
@@ -65,21 +70,19 @@ impl Fake {
     }
 }
 
+impl Fake {
+    fn name(&self, tag: &str, digest: Digest) {
+        self.tags.borrow_mut().insert(tag.to_string(), digest);
+    }
+
+    fn named(&self, tag: &str) -> Option<Digest> {
+        self.tags.borrow().get(tag).cloned()
+    }
+}
+
 impl Docker for Fake {
     fn ask(&self, line: &CommandLine) -> io::Result<Answer> {
-        if self.fault == Fault::Tagging {
-            return Ok(Answer { code: Some(1), stdout: String::new(), stderr: "ERROR: read only".into() });
-        }
-        let files = self.files.borrow();
-        let named = line.0.iter().filter_map(|word| files.get(Path::new(word)));
-        let mut manifests: Vec<Value> = named.map(|bytes| serde_json::from_slice(bytes).unwrap()).collect();
-        if self.fault == Fault::TagLosesOne {
-            manifests.remove(0);
-        }
-        let bytes = index(&manifests);
-        *self.tag.borrow_mut() = Digest::of(&bytes);
-        self.documents.borrow_mut().insert(Digest::of(&bytes), bytes);
-        Ok(Answer { code: Some(0), stdout: String::new(), stderr: String::new() })
+        panic!("nothing is asked of docker: {line}")
     }
 
     fn pass(&self, _: &CommandLine) -> io::Result<Option<i32>> {
@@ -95,15 +98,29 @@ impl Docker for Fake {
             _ => drop(self.files.borrow_mut().insert("/w/linux-arm64.json".into(), metadata.into_bytes())),
         }
         if self.fault == Fault::TagMoves {
-            *self.tag.borrow_mut() = Digest::of(b"somebody else's");
+            self.name("v1", Digest::of(b"somebody else's"));
         }
         Ok(Some(0))
     }
 }
 
 impl World for Fake {
-    fn tag(&self) -> Result<Option<Digest>, String> {
-        Ok(Some(self.tag.borrow().clone()))
+    fn tag(&self, tag: &Reference) -> Result<Option<Digest>, String> {
+        Ok(self.tags.borrow().get(tag.selector()).cloned())
+    }
+
+    fn put_index(&self, tag: &Reference, index: &IndexText) -> Result<(), String> {
+        let digest = match self.fault {
+            Fault::Tagging => return Err("read only".to_string()),
+            Fault::TagDiffers => Digest::of(b"another"),
+            _ => Digest::of(&index.bytes),
+        };
+        if self.fault == Fault::AlsoMoves {
+            self.name("latest", Digest::of(b"somebody else's"));
+        }
+        self.name(tag.selector(), digest.clone());
+        self.documents.borrow_mut().insert(digest, index.bytes.clone());
+        Ok(())
     }
 
     fn document(&self, digest: &Digest) -> Result<(Descriptor, Vec<u8>), String> {
@@ -123,6 +140,11 @@ impl World for Fake {
         Err("not in this test".into())
     }
 
+    fn push_supply(&self, supply: &Supply) -> Result<(), String> {
+        self.events.borrow_mut().push(format!("push {}", supply.name));
+        Ok(())
+    }
+
     fn is_interrupted(&self) -> bool {
         self.fault == Fault::Interrupted && self.built.get()
     }
@@ -131,8 +153,7 @@ impl World for Fake {
         unreachable!("everything is pushed")
     }
 
-    fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        self.files.borrow_mut().insert(path.to_path_buf(), bytes.to_vec());
+    fn make_directory(&self, _: &Path) -> io::Result<()> {
         Ok(())
     }
 
@@ -153,27 +174,32 @@ impl World for Fake {
 
 fn plan(before: &Published) -> Plan {
     let platform = Platform::parse("linux/arm64").unwrap();
-    let kept = |entry: &Entry| Kept { platform: entry.descriptor.platform.clone(), entry: entry.clone(), doubt: None };
+    let kept = |entry: &Entry| Kept { platform: entry.platform.clone(), entry: entry.clone(), doubt: None };
     Plan {
         request: Request {
             reference: Reference::parse("example.com/app:v1").unwrap(),
             platforms: Vec::new(),
             targets: Vec::new(),
+            also: Vec::new(),
             build: BuildSettings { work: "/w".into(), ..BuildSettings::default() },
         },
         before: Some(before.clone()),
         keep: vec![kept(&before.entries[0])],
+        staying: vec![before.entries[0].raw.clone()],
         build: vec![Build {
             platform,
             reason: "broken".into(),
-            cost: Cost::CrossCompiled,
-            command: CommandLine::docker(["buildx", "build"]),
-            metadata: "/w/linux-arm64.json".into(),
+            means: Means::Buildx {
+                cost: Cost::CrossCompiled,
+                command: CommandLine::docker(["buildx", "build"]),
+                metadata: "/w/linux-arm64.json".into(),
+            },
         }],
         checks: Vec::new(),
         builder: "b".into(),
         delivery: Delivery::ByDigest,
         lint: Vec::new(),
+        seals: Vec::new(),
     }
 }
 
@@ -185,7 +211,7 @@ fn check(fault: Fault, message: &str, is_tag_old: bool, tells_pushed: bool) {
     let error = run(&plan(&before), &fake, &fake).unwrap_err();
     let text = error.to_string();
     assert!(text.contains(message), "{fault:?}: {text}");
-    assert_eq!(*fake.tag.borrow() == before.digest, is_tag_old, "{fault:?}: {text}");
+    assert_eq!(fake.named("v1").as_ref() == Some(&before.digest), is_tag_old, "{fault:?}: {text}");
     assert_eq!(
         text.contains("example.com/app:v1 is as it was"),
         is_tag_old || fault == Fault::TagMoves,
@@ -203,7 +229,9 @@ fn a_rebuild_merges_what_stays_with_what_was_built() {
     let after = done.after.unwrap();
     let digests: Vec<&Digest> = after.entries.iter().map(|entry| &entry.descriptor.digest).collect();
     assert_eq!(digests, [&before.entries[0].descriptor.digest, &Digest::of(&manifest("new"))]);
-    assert_eq!(after.entries[1].raw["platform"]["architecture"], "arm64");
+    let arm64 = descriptor("new", "arm64");
+    assert_eq!(serde_json::from_str::<Value>(&after.entries[1].raw).unwrap(), arm64);
+    assert_eq!(after.entries[0].raw, before.entries[0].raw);
     assert_eq!(*fake.events.borrow(), ["building", "pushed", "verified", "tagging"]);
 }
 
@@ -214,7 +242,7 @@ fn wherever_it_ends_the_tag_is_as_it_was_and_what_was_pushed_is_said() {
     check(Fault::NoMetadata, "does not say what it pushed", true, false);
     check(Fault::Faulty, "its entrypoint is x86-64", true, true);
     check(Fault::Unverifiable, "could not be verified: unreachable", true, true);
-    check(Fault::Tagging, "tagging failed: read only", true, true);
+    check(Fault::Tagging, "writing the index of example.com/app:v1 failed: read only", true, true);
     check(Fault::Interrupted, "interrupted", true, true);
 }
 
@@ -224,6 +252,53 @@ fn a_tag_that_moved_meanwhile_is_left_to_who_moved_it() {
 }
 
 #[test]
-fn a_merge_that_lost_a_manifest_is_noticed() {
-    check(Fault::TagLosesOne, "is not in example.com/app@sha256:", false, true);
+fn an_index_that_is_not_what_was_written_is_noticed() {
+    check(Fault::TagDiffers, "was written to it", false, true);
+}
+
+#[test]
+fn other_tags_move_with_it_and_not_where_they_moved_themselves() {
+    let old = index(&[descriptor("good", "amd64"), descriptor("bad", "arm64")]);
+    let before = read(&old);
+    let also = ["latest", "new"].map(|tag| Reference::parse(&format!("example.com/app:{tag}")).unwrap());
+    let mut plan = plan(&before);
+    plan.request.also = also.to_vec();
+    let fake = Fake::new(Fault::Nowhere, &old);
+    let done = run(&plan, &fake, &fake).unwrap();
+    let after = Some(done.after.unwrap().digest);
+    assert_eq!(["v1", "latest", "new"].map(|tag| fake.named(tag)), [after.clone(), after.clone(), after]);
+    assert_eq!(done.also, also);
+    let fake = Fake::new(Fault::AlsoMoves, &old);
+    let text = run(&plan, &fake, &fake).unwrap_err().to_string();
+    assert!(text.contains("example.com/app:latest moved while") && text.contains("app:v1 now names sha256:"), "{text}");
+    assert_eq!((fake.named("latest"), fake.named("new")), (Some(Digest::of(b"somebody else's")), None));
+}
+
+#[test]
+fn what_something_else_built_is_verified_pushed_and_merged() {
+    let old = index(&[descriptor("good", "amd64"), descriptor("bad", "arm64")]);
+    let before = read(&old);
+    let mut plan = plan(&before);
+    plan.delivery = Delivery::Supplied;
+    let digest = Digest::of(&manifest("new"));
+    let descriptors = vec![descriptor("new", "arm64").to_string(), descriptor("attestation", "unknown").to_string()];
+    let supply = |place| {
+        let (platform, name) = (Platform::parse("linux/arm64").unwrap(), "oci:layout".to_string());
+        Supply { platform, name, digest: digest.clone(), descriptors: descriptors.clone(), place }
+    };
+    for (place, events) in [
+        (SupplyPlace::Here, ["push oci:layout", "pushed", "verified", "tagging"].as_slice()),
+        (SupplyPlace::Registry, &["pushed", "verified", "tagging"]),
+    ] {
+        plan.build[0].means = Means::Supplied(supply(place));
+        let fake = Fake::new(Fault::Nowhere, &old);
+        let after = run(&plan, &fake, &fake).unwrap().after.unwrap();
+        let raws: Vec<&str> = after.entries.iter().map(|entry| entry.raw.as_str()).collect();
+        assert_eq!(raws, [before.entries[0].raw.as_str(), &descriptors[0], &descriptors[1]]);
+        assert_eq!(*fake.events.borrow(), events, "{place:?}");
+        let fake = Fake::new(Fault::Faulty, &old);
+        let error = run(&plan, &fake, &fake).unwrap_err();
+        assert!(error.to_string().contains("its entrypoint is x86-64"), "{error}");
+        assert_eq!(fake.named("v1").as_ref(), Some(&before.digest));
+    }
 }

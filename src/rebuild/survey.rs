@@ -1,7 +1,7 @@
 //! Asks this machine what [`super::machine`] reads: a handful of `docker` commands that change nothing.
 
 use super::docker::{Answer, CommandLine, Docker};
-use super::machine::{self, Daemon, Machine, Server};
+use super::machine::{self, Client, Daemon, Machine, Server};
 use crate::platform::{Arch, Fact, Handler};
 
 /// What the rim knows of this machine beside Docker.
@@ -18,11 +18,13 @@ pub struct Kernel {
 /// Asks `docker` about itself, its daemon, buildx and the builder: the current one, or the one that is named.
 pub fn survey(docker: &dyn Docker, builder: Option<&str>, kernel: Kernel) -> Machine {
     let ask = |words: &[&str]| docker.ask(&CommandLine::docker(words)).map_err(|error| error.to_string());
+    let podman = ask(&["--version"]).ok().and_then(|answer| machine::podman_version(&answer.stdout));
     let version = ask(&["version", "--format", "{{json .}}"]);
     let (client, daemon) = match &version {
         Err(cause) => (Err(cause.clone()), Err(cause.clone())),
         Ok(answer) => versions(answer),
     };
+    let client = podman.map_or(client.map(Client::Docker), |version| Ok(Client::Podman(version)));
     let daemon = daemon.map(|Server { version, arch, is_desktop }| {
         let info =
             machine::info(&ask(&["info", "--format", "{{json .}}"]).map_or(String::new(), |answer| answer.stdout));
@@ -38,12 +40,10 @@ pub fn survey(docker: &dyn Docker, builder: Option<&str>, kernel: Kernel) -> Mac
     let inspect: Vec<&str> = ["buildx", "inspect"].into_iter().chain(builder).collect();
     // A builder elsewhere needs no daemon here.
     let builder = match &buildx {
-        Ok(_) => {
-            said(ask(&inspect)).and_then(|text| machine::builder(&text).ok_or("its answer cannot be read".to_string()))
-        }
+        Ok(_) => said(ask(&inspect)).and_then(|text| machine::builder(&text)),
         Err(_) => Err("it was not asked".to_string()),
     };
-    Machine { client, daemon, buildx, builder, handlers: kernel.handlers, tried: kernel.tried }
+    Machine { client, daemon, buildx, builder, handlers: kernel.handlers, tried: kernel.tried, proofs: Vec::new() }
 }
 
 /// `docker version` fails where the daemon does not answer, and still tells the client.

@@ -5,7 +5,9 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use super::escape::{plural, visible};
-use crate::rebuild::plan::{Cost, Delivery, Entry, Plan, Published};
+use crate::rebuild::plan::{Build, Cost, Delivery, Doubt, Means, Plan};
+use crate::rebuild::published::{Entry, Published};
+use crate::rebuild::seals::Seal;
 use crate::rebuild::{Check, Done, Event, Power, RebuildError, State};
 
 /// Version of the JSON forms: fields are added, never renamed or removed.
@@ -16,49 +18,90 @@ pub fn plan_text(plan: &Plan, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "plan  {}", visible(&plan.request.reference.to_string()))?;
     for kept in &plan.keep {
         let name = kept.platform.as_ref().map_or_else(|| role(&kept.entry).to_string(), ToString::to_string);
-        let state = kept.doubt.as_deref().unwrap_or(if kept.platform.is_some() { "healthy" } else { "" });
-        writeln!(out, "  keep     {name:14} {}  {}", kept.entry.descriptor.digest.short(), visible(state))?;
+        let healthy = if kept.platform.is_some() { "healthy" } else { "" };
+        let state = kept.doubt.as_ref().map_or(healthy.to_string(), Doubt::to_string);
+        writeln!(out, "  keep     {name:14} {}  {}", kept.entry.descriptor.digest.short(), visible(&state))?;
     }
     for build in &plan.build {
-        writeln!(out, "  build    {:14} {}", build.platform.to_string(), visible(&build.reason))?;
+        let word = match build.means {
+            Means::Buildx { .. } => "build",
+            Means::Supplied(_) => "join",
+        };
+        writeln!(out, "  {word:8} {:14} {}", build.platform.to_string(), visible(&build.reason))?;
     }
     if plan.is_done() {
-        return writeln!(out, "nothing to do: every platform that is wanted is healthy");
+        writeln!(out, "nothing to do: every platform that is wanted is healthy")?;
+        return still_text(plan, out);
     }
     for build in &plan.build {
-        let platform = &build.platform;
-        let cost = match &build.cost {
-            Cost::Native { node } => format!("{platform} natively on node {node}"),
-            Cost::CrossCompiled => format!("{platform} without running its programs"),
-            Cost::Emulated { node } => {
-                format!(
-                    "{platform} by emulation on node {node}: expect it to be slow; a native node: imgarch doctor --platform {platform}"
-                )
-            }
-            Cost::Impossible => format!("{platform} has RUN steps that no node can run"),
-        };
-        writeln!(out, "  with     builder {}, {cost}", visible(&plan.builder))?;
+        writeln!(out, "  with     {}", visible(&means(plan, build)))?;
     }
     for line in &plan.lint {
         writeln!(out, "  lint     {}", visible(line))?;
     }
     for build in &plan.build {
-        writeln!(out, "  run      {}", visible(&build.command.to_string()))?;
+        if let Means::Buildx { command, .. } = &build.means {
+            writeln!(out, "  run      {}", visible(&command.to_string()))?;
+        }
     }
     let verify = match plan.delivery {
         Delivery::ByDigest => "scan what was pushed, by digest",
         Delivery::ByLayout => "scan the layout, push it by digest, scan what was pushed",
         Delivery::Local => "scan the layout",
+        Delivery::Supplied => "scan what something else built, push it by digest, scan what was pushed",
     };
     writeln!(out, "  verify   {verify}")?;
     if plan.delivery != Delivery::Local {
-        writeln!(
-            out,
-            "  tag      {}, if it has not moved: docker buildx imagetools create",
-            visible(&plan.request.reference.to_string())
-        )?;
+        for tag in std::iter::once(&plan.request.reference).chain(&plan.request.also) {
+            writeln!(out, "  tag      {}, if it has not moved", visible(&tag.to_string()))?;
+        }
     }
+    seals_text(plan, None, out)?;
     obstacles(&plan.obstacles(), out)
+}
+
+/// What must be signed and attached again, with the commands.
+fn seals_text(plan: &Plan, after: Option<&Published>, out: &mut dyn Write) -> io::Result<()> {
+    for seal in &plan.seals {
+        let (label, subject) = (seal.label(), seal.subject.short());
+        writeln!(out, "  again    {} of {subject}: {}", visible(&label), visible(&seal.name))?;
+        let commands = seal.commands(&plan.request.reference, &plan.successor(seal, after));
+        if commands.is_empty() {
+            writeln!(out, "           make it again with the tool that made it")?;
+        }
+        for command in commands {
+            writeln!(out, "           {}", visible(&command.to_string()))?;
+        }
+    }
+    Ok(())
+}
+
+/// How a platform comes to be.
+fn means(plan: &Plan, build: &Build) -> String {
+    let platform = &build.platform;
+    let cost = match &build.means {
+        Means::Supplied(supply) => return format!("{}, {platform}", supply.name),
+        Means::Buildx { cost, .. } => cost,
+    };
+    let cost = match cost {
+        Cost::Native { node } => format!("{platform} natively on node {node}"),
+        Cost::CrossCompiled => format!("{platform} without running its programs"),
+        Cost::Emulated { node } => {
+            format!(
+                "{platform} by emulation on node {node}: expect it to be slow; a native node: imgarch doctor --platform {platform}"
+            )
+        }
+        Cost::Impossible => format!("{platform} has RUN steps that no node can run"),
+    };
+    format!("builder {}, {cost}", plan.builder)
+}
+
+/// The platforms because of which the next scan fails.
+fn still_text(plan: &Plan, out: &mut dyn Write) -> io::Result<()> {
+    for (platform, doubt) in plan.doubts().filter(|(_, doubt)| **doubt != Doubt::NotAsked) {
+        writeln!(out, "  {:14} {}", platform.to_string(), visible(&doubt.to_string()))?;
+    }
+    Ok(())
 }
 
 /// Why the plan is not carried out although this machine could.
@@ -71,7 +114,11 @@ pub fn stopped_text(plan: &Plan, out: &mut dyn Write) -> io::Result<()> {
 }
 
 fn role(entry: &Entry) -> &'static str {
-    if entry.descriptor.is_attestation() { "attestation" } else { "other" }
+    match () {
+        () if entry.descriptor.is_attestation() => "attestation",
+        () if entry.is_index() => "index",
+        () => "other",
+    }
 }
 
 fn obstacles(checks: &[&Check], out: &mut dyn Write) -> io::Result<()> {
@@ -90,7 +137,7 @@ pub fn event_text(event: &Event) -> String {
         Event::Building { platform, command } => format!("building {platform}: {command}"),
         Event::Pushed { platform, name } => format!("pushed {platform} without a tag: {name}"),
         Event::Verified { platform, name } => format!("verified {platform}: {name}"),
-        Event::Tagging { command } => format!("tagging: {command}"),
+        Event::Tagging { tag, digest } => format!("tagging {tag}: {digest}"),
     }
 }
 
@@ -102,30 +149,37 @@ pub fn done_text(plan: &Plan, done: &Done, out: &mut dyn Write) -> io::Result<()
         }
         return Ok(());
     };
-    writeln!(out, "{} is rebuilt and verified", visible(&plan.request.reference.to_string()))?;
+    let tags: Vec<String> =
+        std::iter::once(&plan.request.reference).chain(&done.also).map(ToString::to_string).collect();
+    let verb = if tags.len() > 1 { "are" } else { "is" };
+    writeln!(out, "{} {verb} rebuilt and verified", visible(&tags.join(", ")))?;
     let before = done.before.as_ref().map_or("absent".to_string(), |before| before.digest.to_string());
     writeln!(out, "  before  {before}\n  after   {}\n", after.digest)?;
     for (platform, old, new) in rows(done.before.as_ref(), after) {
         let shown = |digest: Option<String>| digest.unwrap_or("absent".to_string());
-        match old == new {
-            true => writeln!(out, "  {platform:14} {}  unchanged", shown(new))?,
-            false => writeln!(out, "  {platform:14} {} -> {}  runs", shown(old), shown(new))?,
+        let doubt = plan.doubts().find(|(kept, _)| kept.to_string() == platform).map(|(_, doubt)| doubt);
+        match (old == new, doubt) {
+            (true, None) => writeln!(out, "  {platform:14} {}  unchanged", shown(new))?,
+            (true, Some(doubt)) => {
+                writeln!(out, "  {platform:14} {}  unchanged, {}", shown(new), visible(&doubt.to_string()))?;
+            }
+            (false, _) => writeln!(out, "  {platform:14} {} -> {}  runs", shown(old), shown(new))?,
         }
     }
-    Ok(())
+    seals_text(plan, Some(after), out)
 }
 
 /// Each platform with its digest before and after.
 fn rows(before: Option<&Published>, after: &Published) -> Vec<(String, Option<String>, Option<String>)> {
-    let name = |entry: &Entry| match &entry.descriptor.platform {
+    let name = |entry: &Entry| match &entry.platform {
         Some(platform) if !platform.is_unknown() => platform.to_string(),
         _ => format!("{} {}", role(entry), entry.descriptor.digest.short()),
     };
     let of = |published: Option<&Published>, wanted: &str| {
-        let entries = published.map_or(&[][..], |published| &published.entries);
+        let entries = published.map_or(Vec::new(), Published::leaves);
         entries.iter().find(|entry| name(entry) == wanted).map(|entry| entry.descriptor.digest.short())
     };
-    let all = before.into_iter().chain([after]).flat_map(|published| &published.entries);
+    let all = before.into_iter().chain([after]).flat_map(Published::leaves);
     let mut names: Vec<String> = Vec::new();
     for shown in all.filter(|entry| !entry.descriptor.is_attestation()).map(name) {
         if !names.contains(&shown) {
@@ -227,10 +281,23 @@ struct WirePlan {
     build: Vec<WireBuild>,
     builder: String,
     delivery: &'static str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    also: Vec<String>,
     lint: Vec<String>,
     obstacles: Vec<WireCheck>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    again: Vec<WireSeal>,
     #[serde(skip_serializing_if = "Option::is_none")]
     result: Option<WireResult>,
+}
+
+/// What must be signed or attached again.
+#[derive(Serialize)]
+struct WireSeal {
+    kind: String,
+    name: String,
+    of: String,
+    commands: Vec<Vec<String>>,
 }
 
 #[derive(Serialize)]
@@ -246,6 +313,8 @@ struct WireBuild {
     reason: String,
     cost: &'static str,
     command: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -280,17 +349,19 @@ pub fn json(plan: &Plan, result: Option<&Result<Done, RebuildError>>, out: &mut 
             .map(|kept| WireKept {
                 platform: kept.platform.as_ref().map(ToString::to_string),
                 digest: kept.entry.descriptor.digest.to_string(),
-                doubt: kept.doubt.clone(),
+                doubt: kept.doubt.as_ref().map(Doubt::to_string),
             })
             .collect(),
         build: plan
             .build
             .iter()
-            .map(|build| WireBuild {
-                platform: build.platform.to_string(),
-                reason: build.reason.clone(),
-                cost: cost(&build.cost),
-                command: build.command.0.clone(),
+            .map(|build| {
+                let (cost, command, from) = match &build.means {
+                    Means::Buildx { cost: one, command, .. } => (cost(one), command.0.clone(), None),
+                    Means::Supplied(supply) => ("supplied", Vec::new(), Some(supply.name.clone())),
+                };
+                let (platform, reason) = (build.platform.to_string(), build.reason.clone());
+                WireBuild { platform, reason, cost, command, from }
             })
             .collect(),
         builder: plan.builder.clone(),
@@ -298,13 +369,27 @@ pub fn json(plan: &Plan, result: Option<&Result<Done, RebuildError>>, out: &mut 
             Delivery::ByDigest => "by-digest",
             Delivery::ByLayout => "by-layout",
             Delivery::Local => "local",
+            Delivery::Supplied => "supplied",
         },
+        also: plan.request.also.iter().map(ToString::to_string).collect(),
         lint: plan.lint.clone(),
         obstacles: plan.obstacles().into_iter().map(wire_check).collect(),
+        again: plan.seals.iter().map(|seal| wire_seal(plan, seal, result)).collect(),
         result: result.map(wire_result),
     };
     serde_json::to_writer_pretty(&mut *out, &wire)?;
     writeln!(out)
+}
+
+fn wire_seal(plan: &Plan, seal: &Seal, result: Option<&Result<Done, RebuildError>>) -> WireSeal {
+    let after = result.and_then(|result| result.as_ref().ok()).and_then(|done| done.after.as_ref());
+    let commands = seal.commands(&plan.request.reference, &plan.successor(seal, after));
+    WireSeal {
+        kind: seal.label(),
+        name: seal.name.clone(),
+        of: seal.subject.to_string(),
+        commands: commands.into_iter().map(|command| command.0).collect(),
+    }
 }
 
 fn wire_result(result: &Result<Done, RebuildError>) -> WireResult {

@@ -3,6 +3,7 @@
 mod emulation;
 mod gaps;
 mod outputs;
+mod registries;
 mod rewritten;
 mod site;
 mod story;

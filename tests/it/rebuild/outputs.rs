@@ -76,6 +76,16 @@ fn a_bake_file_builds_by_the_target_that_has_the_tag() {
 }
 
 #[test]
+fn a_bake_target_that_is_called_default_is_built() {
+    let Some(site) = Site::new("a_bake_target_that_is_called_default_is_built") else { return };
+    let image = site.publish_fault("defaults:v1");
+    site.write("docker-bake.hcl", format!("target \"default\" {{\n  tags = [\"{image}\"]\n}}\n"));
+    site.imgarch(&["rebuild", &image, "--bake", "docker-bake.hcl", "--yes"], None)
+        .check(0, &["docker buildx bake", "is rebuilt and verified"]);
+    site.imgarch(&["scan", &image], None).check(0, &["2 platforms"]);
+}
+
+#[test]
 fn a_bake_target_that_repeats_the_fault_is_stopped_at_its_own_dockerfile() {
     let Some(site) = Site::new("a_bake_target_that_repeats_the_fault_is_stopped_at_its_own_dockerfile") else { return };
     let image = site.publish_fault("baked:v1");

@@ -107,10 +107,6 @@ fn killed_at_any_step_it_leaves_the_tag_and_has_said_what_it_pushed() {
     let steps = [
         ("case \"$*\" in 'buildx build'*) kill -9 $PPID; exit 1;; esac\nexec $docker \"$@\"", "building linux/arm64"),
         ("$docker \"$@\" || exit\ncase \"$*\" in 'buildx build'*) kill -9 $PPID;; esac", "building linux/arm64"),
-        (
-            "case \"$*\" in 'buildx imagetools create'*) kill -9 $PPID; exit 1;; esac\nexec $docker \"$@\"",
-            "pushed linux/arm64 without a tag: ",
-        ),
     ];
     for (script, said_before) in steps {
         let folder = site.own_docker(script);
@@ -144,6 +140,67 @@ fn interrupted_it_says_what_it_leaves_behind() {
     let seen = fs::read_to_string(site.path("seen")).unwrap();
     assert_eq!((seen.lines().count(), fs::read_dir(site.temporary()).unwrap().count()), (1, 0), "{seen}");
     assert_eq!(site.index(&image), before);
+}
+
+#[test]
+fn other_tags_move_along_and_what_stays_broken_is_said() {
+    let Some(site) = Site::new("other_tags_move_along_and_what_stays_broken_is_said") else { return };
+    let image = site.publish_fault("several:v1");
+    // Both platforms are broken: x86-64 programs, and no file at all.
+    site.write("Empty.Dockerfile", "FROM scratch\nCOPY bin/app-arm64 /other\nENTRYPOINT [\"/app\"]\n");
+    let both = "linux/amd64,linux/arm64";
+    let build = ["buildx", "build", "-q", "-f", "Empty.Dockerfile", "--platform", both, "--push", "."];
+    site.docker(&[&build[..], &["-t", &image, "-t", &site.image("several:latest")]].concat());
+    let other = site.image("several:other");
+    site.docker(&["buildx", "build", "-q", "--platform", "linux/amd64", "-t", &other, "--push", "."]);
+    let before = site.index(&image);
+    let words = ["rebuild", &image, "--platform", "linux/arm64", "--yes"];
+    site.imgarch(&[&words[..], &["--also-tag", "other"]].concat(), None).check(2, &["names another image"]);
+    let also = ["--also-tag", "latest", "--also-tag", "new"];
+    site.imgarch(&[&words[..], &also].concat(), None)
+        .check(1, &["linux/amd64", "still broken: ", "several:latest", "a platform that stays is broken"]);
+    let after = site.index(&image);
+    assert_ne!(before, after);
+    for tag in ["several:latest", "several:new"] {
+        assert_eq!(site.index(&site.image(tag)), after, "{tag}");
+    }
+    let only = ["rebuild", &image, "--target", "linux/arm64", "--yes"];
+    site.imgarch(&only, None).check(1, &["nothing to do", "linux/amd64", "still broken"]);
+    site.imgarch(&[&only[..], &["--only"]].concat(), None).check(0, &["nothing to do"]);
+    site.imgarch(&["rebuild", &image, "--yes"], None).check(0, &["is rebuilt and verified"]);
+    site.imgarch(&["scan", &image], None).check(0, &["2 platforms"]);
+}
+
+#[test]
+fn what_something_else_built_is_verified_and_merged() {
+    let Some(site) = Site::new("what_something_else_built_is_verified_and_merged") else { return };
+    let image = site.publish_fault("supplied:v1");
+    let before = site.index(&image);
+    let layout = |file: &str, output: &str| {
+        let platform = ["buildx", "build", "-q", "-f", file, "--platform", "linux/arm64"];
+        site.docker(&[&platform[..], &["--output", output, "."]].concat());
+    };
+    layout("Faulty.Dockerfile", "type=oci,dest=faulty.tar");
+    layout("Dockerfile", "type=oci,dest=good,tar=false");
+    layout("Dockerfile", "type=docker,dest=docker.tar");
+    site.imgarch(&["rebuild", &image, "--layout", "nothing", "--yes"], None).check(3, &["nothing"]);
+    site.imgarch(&["rebuild", &image, "--layout", "faulty.tar", "--yes"], None)
+        .check(1, &["has a fault", "supplied:v1 is as it was"]);
+    assert_eq!(site.index(&image), before);
+    site.imgarch(&["rebuild", &image, "--layout", "good", "--yes"], None)
+        .check(0, &["join     linux/arm64", "is rebuilt and verified"]);
+    let after = site.index(&image);
+    assert_eq!(digest_of(&before, "amd64"), digest_of(&after, "amd64"));
+    let joined = digest_of(&after, "arm64").to_string();
+    site.imgarch(&["rebuild", &image, "--layout", "good", "--yes"], None).check(0, &["nothing to do"]);
+    // By an archive of docker save, and by what is in the repository already.
+    for words in [["--layout", "docker.tar"], ["--join", &joined]] {
+        let image = site.publish_fault("supplied:v1");
+        site.imgarch(&[&["rebuild", &image, "--yes"], &words[..]].concat(), None)
+            .check(0, &["is rebuilt and verified"]);
+        site.imgarch(&["scan", &image], None).check(0, &["2 platforms"]);
+    }
+    assert_eq!(digest_of(&site.index(&image), "arm64"), joined);
 }
 
 #[test]

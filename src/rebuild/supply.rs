@@ -1,0 +1,113 @@
+//! Reads what is published, and what something else has built, with nested indexes and the platforms of configs.
+
+use super::plan::{Supply, SupplyPlace};
+use super::published::{Entry, Published, descriptor_text};
+use crate::oci::{Config, Descriptor, Digest, Document, DocumentError};
+use crate::platform::Platform;
+use crate::source::input::{Input, Opener};
+use crate::source::{Source, SourceError, read_document};
+
+/// A manifest, an index or a config: registries refuse larger ones.
+pub(super) const DOCUMENT_LIMIT: u64 = 8 << 20;
+/// Deeper nesting is nothing that a builder writes.
+const MAX_DEPTH: usize = 3;
+/// Documents that are read of one image, apart from its root.
+const MAX_DOCUMENTS: usize = 512;
+
+/// Why the tag could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum RegistryError {
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    #[error("{reference}: {cause}")]
+    Malformed { reference: String, cause: DocumentError },
+    #[error("{0}")]
+    Document(String),
+}
+
+/// The bytes of a document, which are what the descriptor names.
+pub(super) fn read(source: &dyn Source, descriptor: &Descriptor) -> Result<Vec<u8>, String> {
+    read_document(source, descriptor, DOCUMENT_LIMIT).map_err(|error| format!("{}: {error}", descriptor.digest))
+}
+
+/// The index or manifest `root` of `source`, with what is nested in it. What cannot be read of that stays unknown: the
+/// scan of the image reports it.
+pub fn read_published(source: &dyn Source, root: &Descriptor) -> Result<Published, RegistryError> {
+    let bytes = read(source, root).map_err(RegistryError::Document)?;
+    let mut left = MAX_DOCUMENTS;
+    let declared = declared(source, &bytes);
+    let published = Published::read(root, &bytes, declared.as_ref());
+    let malformed = |cause| RegistryError::Malformed { reference: root.digest.to_string(), cause };
+    let mut published = published.map_err(malformed)?;
+    complete(source, &mut published.entries, 0, &mut left);
+    Ok(published)
+}
+
+fn complete(source: &dyn Source, entries: &mut [Entry], depth: usize, left: &mut usize) {
+    for entry in entries {
+        let is_nested = entry.is_index() && depth < MAX_DEPTH;
+        let is_unnamed = entry.platform.is_none() && !entry.descriptor.is_attestation() && !entry.is_index();
+        if *left == 0 || !(is_nested || is_unnamed) {
+            continue;
+        }
+        *left -= 1;
+        let Ok(bytes) = read(source, &entry.descriptor) else { continue };
+        if is_unnamed {
+            entry.platform = declared(source, &bytes);
+        } else if let Ok(mut below) = Published::read(&entry.descriptor, &bytes, None) {
+            complete(source, &mut below.entries, depth + 1, left);
+            entry.nested = below.entries;
+        }
+    }
+}
+
+/// The platform that the config of a manifest declares.
+fn declared(source: &dyn Source, bytes: &[u8]) -> Option<Platform> {
+    let Ok(Document::Manifest(manifest)) = Document::parse(bytes) else { return None };
+    // An artifact's config is something else.
+    if manifest.artifact_type.is_some() || !manifest.config.media_type.contains("image") {
+        return None;
+    }
+    let config = read(source, &manifest.config).ok()?;
+    Config::parse(&config).ok()?.platform()
+}
+
+/// Opens an image that is read more than once.
+pub fn open(opener: &Opener, name: &str) -> Result<Box<dyn Source>, SourceError> {
+    let refuse = |cause: &str| SourceError::Unsupported { what: name.to_string(), cause: cause.to_string() };
+    match opener.open(name)?.input {
+        Input::Image(source) => Ok(source),
+        Input::Stream(_) => {
+            let hint = "decompress it: gunzip, unzstd, bunzip2 or unxz";
+            Err(refuse("a compressed archive or a pipe can be read only once").with_hint(hint))
+        }
+        Input::Directory(_) => Err(refuse("it is a root file system, not an image")),
+    }
+}
+
+/// The platforms of an image that something else built, each with its attestations.
+pub fn supplies(source: &dyn Source, name: &str, place: SupplyPlace) -> Result<Vec<Supply>, RegistryError> {
+    let published = read_published(source, &source.root()?)?;
+    let leaves = published.leaves();
+    let supply = |entry: &&Entry| {
+        let platform = entry.platform.clone()?;
+        let digest = &entry.descriptor.digest;
+        let attestations = leaves.iter().filter(|other| other.attests() == Some(digest.as_str()));
+        let own = match entry.descriptor.platform {
+            Some(_) => entry.raw.clone(),
+            // In the list of a layout a descriptor has a tag and no platform.
+            None => descriptor_text(&entry.descriptor, Some(&platform)),
+        };
+        let descriptors = std::iter::once(own).chain(attestations.map(|other| other.raw.clone())).collect();
+        Some(Supply { platform, name: name.to_string(), digest: digest.clone(), descriptors, place })
+    };
+    Ok(leaves.iter().filter(|entry| entry.is_image()).filter_map(supply).collect())
+}
+
+/// The content that a descriptor of [`Supply::descriptors`] names.
+pub fn descriptor(text: &str) -> Result<Descriptor, String> {
+    let value: serde_json::Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    let string = |name: &str| value[name].as_str().unwrap_or_default();
+    let digest = string("digest").parse::<Digest>().map_err(|error| error.to_string())?;
+    Ok(Descriptor::new(string("mediaType"), digest, value["size"].as_u64().unwrap_or_default()))
+}
