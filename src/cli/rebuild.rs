@@ -56,6 +56,9 @@ pub struct RebuildArgs {
     /// Another tag of the repository that moves together with this one; repeatable.
     #[arg(long, value_name = "TAG")]
     also_tag: Vec<String>,
+    /// Move every tag of the repository that names the same index.
+    #[arg(long, conflicts_with = "also_tag")]
+    all_tags: bool,
     /// Exit 0 even where a platform that was not asked for is still broken.
     #[arg(long)]
     only: bool,
@@ -124,7 +127,14 @@ pub fn run(
         }),
     };
     let before = registry.published().map_err(unpublished)?;
-    let also = also_tags(args, &reference, &registry, before.as_ref())?;
+    let also = match before.as_ref().filter(|_| args.all_tags) {
+        Some(before) => {
+            let (same, note) = registry.same_tags(&before.digest).map_err(|error| attest::unknown(&error))?;
+            terminal.notes(note.as_slice());
+            same
+        }
+        None => also_tags(args, &reference, &registry, before.as_ref())?,
+    };
     let scan_with = |options: Options| {
         let before = before.as_ref()?;
         let progress = Arc::new(Progress::new(terminal));
@@ -212,6 +222,7 @@ pub fn run(
         Ok(done) => {
             if is_text {
                 report::done_text(&plan, &done, out)?;
+                out.flush()?;
             }
             let code = if done.after.is_some() { still(args, &plan) } else { 0 };
             match code {

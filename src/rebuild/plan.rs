@@ -13,7 +13,7 @@ use super::published::{Entry, Published};
 pub use super::request::{BuildSettings, Delivery, Request};
 use super::seals::Seal;
 use crate::judge::code::Severity;
-use crate::oci::{Digest, Reference};
+use crate::oci::Digest;
 use crate::platform::{Arch, Platform, Target};
 use crate::scan::{ImageReport, PlatformReport, Verdict};
 

@@ -6,7 +6,7 @@ use super::*;
 use crate::judge::code::Code;
 use crate::judge::finding::Finding;
 use crate::judge::labels::Agreement;
-use crate::oci::Descriptor;
+use crate::oci::{Descriptor, Reference};
 use crate::platform::Arch;
 use crate::source::Origin;
 

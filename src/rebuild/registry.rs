@@ -23,6 +23,9 @@ use crate::source::{ImageRef, Selector, Source, SourceError, Transport};
 /// Referrers of one manifest that are named; signatures and SBOMs of the busiest images are some ten.
 const MAX_REFERRERS: usize = 64;
 
+/// Tags that are asked what they name: a request each.
+const MAX_TAGS: usize = 500;
+
 /// A tag in a registry, with everything that a rebuild does to it.
 pub struct RegistryTag {
     pub client: Arc<Client>,
@@ -48,6 +51,26 @@ impl RegistryTag {
             Err(error) => return Err(error.into()),
         };
         supply::read_published(&source, &root).map(Some)
+    }
+
+    /// The tags of the repository that name `digest`, apart from the one that is rebuilt, and a note where not every
+    /// tag was asked.
+    pub fn same_tags(&self, digest: &Digest) -> Result<(Vec<Reference>, Option<String>), SourceError> {
+        let tags = self.client.image(&self.reference).tags()?;
+        let note =
+            (tags.len() > MAX_TAGS).then(|| format!("only the first {MAX_TAGS} of {} tags were asked", tags.len()));
+        let mut same = Vec::new();
+        for tag in tags.into_iter().take(MAX_TAGS).filter(|tag| Some(tag) != self.reference.tag.as_ref()) {
+            let text = format!("{}:{tag}", self.reference.name());
+            // What a registry lists as a tag may be anything.
+            let Ok(reference) = Reference::parse(&text) else { continue };
+            // A tag that goes while it is listed is none.
+            let named = self.client.image(&reference).head().ok().map(|head| head.digest);
+            if reference.digest.is_none() && named.as_ref() == Some(digest) {
+                same.push(reference);
+            }
+        }
+        Ok((same, note))
     }
 
     /// The platforms of a layout or archive of this machine.

@@ -424,7 +424,8 @@ fn odd_history(history: &[History], layers: usize) -> Option<Finding> {
         "its history has {made} layers and its manifest {layers}: docker's classic store refuses the image with \
          `too many non-empty layers in History section`"
     );
-    (made > layers).then(|| Finding::new(Code::OddLayer, text))
+    let hint = vec!["build the image again with a tool that writes a history of its own layers".to_string()];
+    (made > layers).then(|| Finding { hint, ..Finding::new(Code::OddLayer, text) })
 }
 
 /// What a layer's archive holds that an engine refuses, or leaves out.

@@ -69,6 +69,8 @@ message_table! { TABLE:
         "unable to start container process: error during container init: unable to find user app: no matching entries in passwd file";
     Runc UserMissing, "unable to find group {=user}: no matching entries in group file",
         "Error: unable to find group staff: no matching entries in group file";
+    Podman UserMissing, "unable to get gid {=user} from group file: no matching entries in group file",
+        "Error: creating temporary passwd file for container c03c4adc71d6: unable to get gid nogroup from group file: no matching entries in group file";
     Containerd UserMissing, "failed to get user by username: no users found",
         "Error: failed to generate spec: failed to get user by username: no users found";
 }

@@ -35,12 +35,15 @@ const LONG_NAME_START: usize = 64;
 /// Called for each regular file with a reader of its content.
 pub type Visit<'v, T> = dyn FnMut(&Entry<'_>, &mut dyn Read) -> Option<T> + 'v;
 
-/// Reads a tar up to its end marker.
+/// Reads a tar up to its end marker. No bytes at all are an empty tar, as for Go's archive/tar.
 pub fn walk<T, R: BufRead>(
     reader: &mut R,
     limits: &Limits,
     visit: &mut Visit<'_, T>,
 ) -> Result<(Contents<T>, Vec<LayerNote>), LayerError> {
+    if reader.fill_buf()?.is_empty() {
+        return Ok((Contents::default(), Vec::new()));
+    }
     let (blocks, contents, notes) = (Blocks::new(reader), Contents::default(), Vec::new());
     let mut walk = Walk { blocks, contents, notes, limits, counted: 0, visit, path: Vec::new(), target: Vec::new() };
     let mut member = Member::new();

@@ -267,6 +267,9 @@ fn a_tar_may_end_without_its_marker() {
     let walked = walk_all(&open_tar_of(&[file("a", b"x")])).unwrap();
     assert_eq!((walked.0.len(), walked.1), (1, vec![LayerNote::NoEndMarker]));
     assert_eq!(walk_all(&tar_of(&[])).unwrap().1, []);
+    // docker and podman take a layer of no bytes.
+    let nothing = walk_all(&[]).unwrap();
+    assert_eq!((nothing.0.len(), nothing.1), (0, Vec::new()));
 }
 
 #[test]

@@ -23,6 +23,7 @@ mod patience;
 mod pinned;
 mod push;
 mod retry;
+mod tags;
 
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read};

@@ -164,11 +164,19 @@ fn other_tags_move_along_and_what_stays_broken_is_said() {
     for tag in ["several:latest", "several:new"] {
         assert_eq!(site.index(&site.image(tag)), after, "{tag}");
     }
+    // Every tag that names the same moves with it, and no other.
+    let again = ["rebuild", &image, "--platform", "linux/riscv64", "--all-tags", "--only", "--yes"];
+    site.imgarch(&again, None).check(0, &["tag      ", "several:latest", "several:new"]);
+    let after = site.index(&image);
+    for tag in ["several:latest", "several:new"] {
+        assert_eq!(site.index(&site.image(tag)), after, "{tag}");
+    }
+    assert_ne!(site.index(&other), after);
     let only = ["rebuild", &image, "--target", "linux/arm64", "--yes"];
     site.imgarch(&only, None).check(1, &["nothing to do", "linux/amd64", "still broken"]);
     site.imgarch(&[&only[..], &["--only"]].concat(), None).check(0, &["nothing to do"]);
     site.imgarch(&["rebuild", &image, "--yes"], None).check(0, &["is rebuilt and verified"]);
-    site.imgarch(&["scan", &image], None).check(0, &["2 platforms"]);
+    site.imgarch(&["scan", &image], None).check(0, &["3 platforms"]);
 }
 
 #[test]
