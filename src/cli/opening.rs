@@ -159,6 +159,7 @@ fn engine_settings(environment: &Environment) -> EngineSettings {
         docker_config: environment.path("DOCKER_CONFIG").or_else(in_home),
         container_host: environment.text("CONTAINER_HOST"),
         runtime_folder: environment.path("XDG_RUNTIME_DIR"),
+        podman_command: Some("podman".to_string()),
     }
 }
 

@@ -161,6 +161,41 @@ fn a_platform_that_is_not_here_is_absent_and_not_broken() {
     assert_eq!(selection.skipped.len(), 2);
 }
 
+/// A store that keeps documents without the layers.
+struct Partial(Memory);
+
+impl Source for Partial {
+    fn root(&self) -> Result<Descriptor, SourceError> {
+        self.0.root()
+    }
+
+    fn open(&self, descriptor: &Descriptor) -> Result<Box<dyn Read + Send>, SourceError> {
+        self.0.open(descriptor)
+    }
+
+    fn stamp(&self, descriptor: &Descriptor) -> Result<Option<crate::source::Stamp>, SourceError> {
+        self.0.open(descriptor).map(|_| None)
+    }
+
+    fn is_partial(&self) -> bool {
+        true
+    }
+}
+
+/// containerd 2.1 after `ctr images pull --platform linux/amd64`.
+#[test]
+fn a_platform_whose_layers_were_not_pulled_is_absent() {
+    let mut memory = Memory::default();
+    memory.add(LAYER, [0]);
+    let (here, gone) = (memory.image("amd64", 1, 1), memory.image("arm64", 2, 2));
+    let root = memory.index(vec![promise(&here, "linux/amd64"), promise(&gone, "linux/arm64")]);
+    // Elsewhere a layer that is missing is missing.
+    check(memory.select(&root, &[]), &[("linux/amd64", "linux/amd64"), ("linux/arm64", "linux/arm64")]);
+    let wanted = Wanted { platforms: Vec::new() };
+    let selection = check(select(&Partial(memory), &wanted), &[("linux/amd64", "linux/amd64")]);
+    assert_eq!(selection.skipped[0].why, Why::NotPresent { place: "the test's memory".into() });
+}
+
 #[test]
 fn a_broken_manifest_hides_no_other() {
     let mut memory = Memory::default();

@@ -200,3 +200,33 @@ fn an_engine_that_cannot_be_asked_does_not_hide_what_the_registry_said() {
     assert!(error.hint().unwrap().starts_with("local engines were not asked"), "{error:?}");
     assert!(matches!(options.open("docker-daemon:app:1").unwrap_err().bare(), SourceError::Unsupported { .. }));
 }
+
+#[test]
+fn podmans_command_gives_what_it_lists_where_it_has_no_service() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let command = folder.path().join("podman");
+    let script = "#!/bin/sh\necho 'time=x level=warning msg=old' >&2\n\
+                  case \"$1 $2 $4\" in 'image exists localhost/app:1') exit 0;; 'save --format --') echo archive; exit 0;; esac\n\
+                  echo 'Error: no such image' >&2; exit 1\n";
+    std::fs::write(&command, script).unwrap();
+    std::fs::set_permissions(&command, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let engines = EngineSettings {
+        docker_host: Some(format!("unix://{}/absent.sock", folder.path().display())),
+        runtime_folder: Some(folder.path().to_path_buf()),
+        podman_command: Some(command.display().to_string()),
+        ..EngineSettings::default()
+    };
+    let registry: RegistryOpener = Box::new(|reference| Box::new(Fake(reference.to_string())));
+    let opener = Opener { registry: Some(registry), engines, containerd: Vec::new() };
+    let found = opener.open("localhost/app:1");
+    if Path::new("/run/podman/podman.sock").exists() {
+        // Its service is asked instead.
+        return assert!(found.is_err());
+    }
+    let found = found.unwrap();
+    assert_eq!(found.origin.to_string(), "podman save");
+    assert_eq!(found.note.as_deref(), Some("not in the registry localhost; read from podman save"));
+    let error = opener.open("localhost/absent:1").unwrap_err();
+    assert!(matches!(error.bare(), SourceError::NotFound { .. }), "{error}");
+}

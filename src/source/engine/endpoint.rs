@@ -28,6 +28,8 @@ pub struct EngineSettings {
     pub container_host: Option<String>,
     /// XDG_RUNTIME_DIR: the sockets of rootless engines are there.
     pub runtime_folder: Option<PathBuf>,
+    /// podman's command, for a bare name that nothing else has where podman has no service. `None`: it is not run.
+    pub podman_command: Option<String>,
 }
 
 /// An address of an engine's API.

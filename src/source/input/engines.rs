@@ -18,23 +18,23 @@ pub(super) fn containers_storage(name: &str, options: &Opener) -> Result<Opened,
     match asked.opened(name) {
         Some(opened) => opened,
         // There is no service: the command reads the same storage.
-        None if asked.absent.is_empty() && asked.failed.is_empty() => save_by_podman(name),
+        None if asked.absent.is_empty() && asked.failed.is_empty() => save_by_podman("podman", name),
         None => Err(asked.missing(name, "podman")),
     }
 }
 
 const PODMAN_SERVICE: &str = "start podman's service: systemctl --user start podman.socket";
 
-fn save_by_podman(name: &str) -> Result<Opened, SourceError> {
-    let output = process::start("podman", &["save", "--format", "oci-archive", "--", name], PODMAN_SERVICE)?;
+fn save_by_podman(command: &str, name: &str) -> Result<Opened, SourceError> {
+    let output = process::start(command, &["save", "--format", "oci-archive", "--", name], PODMAN_SERVICE)?;
     let place = "podman save".to_string();
     let input = Input::stream(Box::new(output), Selector::All, &place);
     Ok(Opened::new(input, Origin::Store { place }, name))
 }
 
 /// Whether podman's storage has what `podman images` lists by this name. `false` too where there is no podman.
-fn is_listed_by_podman(name: &str) -> bool {
-    process::list("podman", &["image", "exists", "--", name], PODMAN_SERVICE).is_ok()
+fn is_listed_by_podman(command: &str, name: &str) -> bool {
+    process::list(command, &["image", "exists", "--", name], PODMAN_SERVICE).is_ok()
 }
 
 /// A bare reference: the registry's; where the registry does not have it, or cannot be asked, a local engine's.
@@ -68,15 +68,13 @@ pub(super) fn bare(reference: &Reference, options: &Opener) -> Result<Opened, So
         // The registry has something, and it is not what it should be: another copy says nothing of that.
         Some(_) => return Err(asked.hinted(refused.expect("it was matched"))),
     };
-    match (asked.opened(&name), refused) {
+    let podman = options.engines.podman_command.as_deref().filter(|_| !has_service);
+    let listed_by = |command: &&str| is_listed_by_podman(command, &name);
+    let opened = asked.opened(&name).or_else(|| podman.filter(listed_by).map(|command| save_by_podman(command, &name)));
+    match (opened, refused) {
         (Some(opened), _) => {
             let mut opened = opened?;
             opened.note = why.map(|why| format!("{why}; read from {}", opened.origin));
-            Ok(opened)
-        }
-        (None, refused) if !has_service && is_listed_by_podman(&name) => {
-            let mut opened = save_by_podman(&name)?;
-            opened.note = refused.and(why).map(|why| format!("{why}; read from {}", opened.origin));
             Ok(opened)
         }
         (None, Some(refused)) => Err(asked.hinted(refused)),
