@@ -240,9 +240,9 @@ impl Run<'_> {
         };
         let name = digest.as_ref().map_or(local, |digest| self.plan.request.reference.at(digest));
         self.is_pushed(Pushed { platform: platform.clone(), name, digest, descriptors: Vec::new() })?;
-        if let Some(pushed) = self.pushed.last() {
-            let descriptors = self.descriptors_of(pushed)?;
-            self.pushed.last_mut().into_iter().for_each(|pushed| pushed.descriptors.clone_from(&descriptors));
+        let descriptors = self.pushed.last().map_or(Ok(Vec::new()), |pushed| self.descriptors_of(pushed))?;
+        if let Some(pushed) = self.pushed.last_mut() {
+            pushed.descriptors = descriptors;
         }
         Ok(())
     }
