@@ -25,7 +25,7 @@ pub struct Shown {
 }
 
 /// Whose line it is. What people see comes first: a runtime's own line is seen where the container's log has it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Speaker {
     Docker,
     Kubelet,

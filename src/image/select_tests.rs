@@ -191,7 +191,7 @@ fn a_platform_whose_layers_were_not_pulled_is_absent() {
     let root = memory.index(vec![promise(&here, "linux/amd64"), promise(&gone, "linux/arm64")]);
     // Elsewhere a layer that is missing is missing.
     check(memory.select(&root, &[]), &[("linux/amd64", "linux/amd64"), ("linux/arm64", "linux/arm64")]);
-    let wanted = Wanted { platforms: Vec::new() };
+    let wanted = Wanted::default();
     let selection = check(select(&Partial(memory), &wanted), &[("linux/amd64", "linux/amd64")]);
     assert_eq!(selection.skipped[0].why, Why::NotPresent { place: "the test's memory".into() });
 }

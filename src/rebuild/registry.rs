@@ -56,7 +56,7 @@ impl RegistryTag {
     /// The tags of the repository that name `digest`, apart from the one that is rebuilt, and a note where not every
     /// tag was asked.
     pub fn same_tags(&self, digest: &Digest) -> Result<(Vec<Reference>, Option<String>), SourceError> {
-        let tags = self.client.image(&self.reference).tags()?;
+        let tags = self.client.tags(&self.reference.registry, &self.reference.repository)?;
         let note =
             (tags.len() > MAX_TAGS).then(|| format!("only the first {MAX_TAGS} of {} tags were asked", tags.len()));
         let mut same = Vec::new();

@@ -23,7 +23,6 @@ mod patience;
 mod pinned;
 mod push;
 mod retry;
-mod tags;
 
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read};
