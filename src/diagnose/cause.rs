@@ -280,7 +280,7 @@ impl Suspect {
                 Suspect::CorruptProgram
             }
             CauseKind::Truncated | TruncatedLoader => Suspect::Truncated,
-            ScriptCrlf => Suspect::CarriageReturn,
+            ScriptCrlf | CauseKind::CarriageReturn => Suspect::CarriageReturn,
             ShebangOption => Suspect::ShebangOptions,
             BadOption => Suspect::RefusedOption,
             CauseKind::BinaryAsScript => Suspect::BinaryAsScript,
@@ -294,6 +294,7 @@ impl Suspect {
             CauseKind::MissingLibrary => Suspect::MissingLibrary,
             CauseKind::ForeignLibrary | BrokenLibrary => Suspect::ForeignLibrary,
             SymbolVersion => Suspect::OldLibc,
+            MissingSymbol => Suspect::MixedLibc,
             NoCommand => Suspect::NothingToStart,
             CauseKind::EmptyEntrypoint => Suspect::EmptyEntrypoint,
             UnknownUser => Suspect::MissingUser,

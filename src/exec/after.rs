@@ -30,7 +30,7 @@ impl<'a> Machine<'a> {
             Execed::Started(started) => {
                 log.overrides = false;
                 self.load_libraries(log, &started, env)?;
-                let family = started.loader.as_ref().and_then(|(path, _, elf)| loader::family(path, elf));
+                let family = started.loader.as_ref().and_then(|named| loader::family(self.rootfs, named));
                 let falls_back = self.falls_back(family);
                 let file = lossy(self.rootfs.view(started.id).name);
                 Ok(Ran { name: base(&started.path), file, argv: words(&started.argv), falls_back, emulated: None })
@@ -58,7 +58,7 @@ impl<'a> Machine<'a> {
             .map_err(|ended| log.end(ended.outcome, ended.says))?;
         if let Some(loaded) = &loaded {
             self.doubt_pages(log, started, loaded);
-            self.doubt_partial(log, started)?;
+            self.doubt_partial(started)?;
             self.enter_program(started)?;
         }
         let verdict = notes::check(self.rootfs, started, loaded.as_ref(), self.node.isa);
@@ -93,6 +93,7 @@ impl<'a> Machine<'a> {
             return;
         }
         let ended = self.kernel.page_sizes.iter().find_map(|page| {
+            let started = (started, loaded.family);
             loaded.objects.iter().skip(2).find_map(|object| loader::check_pages(object, started, *page).err())
         });
         if let Some(Ended { outcome, .. }) = ended {
@@ -102,8 +103,8 @@ impl<'a> Machine<'a> {
         }
     }
 
-    /// A dynamic section that could not be read leaves the libraries open; one that was cut off leaves a doubt.
-    fn doubt_partial(&self, log: &mut Log, started: &Started<'a>) -> Result<(), Outcome> {
+    /// A dynamic section that could not be read, or not to its end, leaves the libraries open.
+    fn doubt_partial(&self, started: &Started<'a>) -> Result<(), Outcome> {
         let has_segment = started.elf.segments.iter().any(|segment| segment.p_type == PT_DYNAMIC);
         match &started.elf.dynamic {
             None if has_segment => {
@@ -115,8 +116,10 @@ impl<'a> Machine<'a> {
             }
             Some(dynamic) if dynamic.is_partial => {
                 let text = "its dynamic section was not read whole, so it may need more libraries".to_string();
-                log.doubt(CauseKind::LibraryUnknown, text);
-                Ok(())
+                Err(Outcome::Unknown {
+                    at: lossy(&started.path),
+                    cause: Cause { kind: CauseKind::LibraryUnknown, text },
+                })
             }
             _ => Ok(()),
         }

@@ -99,6 +99,8 @@ causes! {
     ScriptBom "script-bom";
     ScriptBlank "script-blank";
     ScriptCrlf "script-crlf";
+    /// A line of a script ends in a carriage return, which is taken as part of a program's name.
+    CarriageReturn "carriage-return";
     EmptyShebang "empty-shebang";
     LongShebang "long-shebang";
     /// Several options in a first line, which the interpreter receives as one argument.
@@ -146,6 +148,8 @@ causes! {
     ForeignLibrary "foreign-library";
     BrokenLibrary "broken-library";
     SymbolVersion "symbol-version";
+    /// musl's loader: no object that is loaded offers a symbol.
+    MissingSymbol "missing-symbol";
     /// What the program loads depends on content that was not kept.
     LibraryUnknown "library-unknown";
 

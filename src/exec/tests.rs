@@ -125,6 +125,20 @@ fn a_user_without_a_table_is_refused_as_one_without_an_entry() {
     assert_eq!(with(&[("etc/passwd", 0o644, long.as_bytes())], "me"), "runs");
 }
 
+/// A tree of files that may be executed, with links from one path to another.
+pub(crate) fn linked_to(files: &[(&str, &[u8])], links: &[(&str, &str)]) -> RootFs<FileKind> {
+    let mut contents = Contents::default();
+    for (path, bytes) in files {
+        let kind = inspect(path.as_bytes(), bytes.len() as u64, true, &mut &bytes[..]);
+        let plain = Entry::plain(path.as_bytes(), EntryKind::File, 0o755);
+        contents.push(&Entry { size: bytes.len() as u64, ..plain }, Some(kind));
+    }
+    for (path, target) in links {
+        contents.push(&Entry::plain(path.as_bytes(), EntryKind::Symlink(target.as_bytes()), 0o777), None);
+    }
+    merge([Arc::new(contents)])
+}
+
 /// A tree of programs, with links from one path to another.
 fn linked(programs: &[&str], links: &[(&str, &str)]) -> RootFs<FileKind> {
     let app = ElfBuilder::amd64().build();

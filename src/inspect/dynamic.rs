@@ -3,14 +3,15 @@
 
 use goblin::container::Ctx;
 use goblin::elf::dynamic::{
-    DF_1_PIE, DT_FLAGS_1, DT_NEEDED, DT_NULL, DT_RPATH, DT_RUNPATH, DT_SONAME, DT_STRSZ, DT_STRTAB, DT_VERDEF,
-    DT_VERDEFNUM, DT_VERNEED, DT_VERNEEDNUM, Dyn,
+    DF_1_PIE, DT_FLAGS_1, DT_GNU_HASH, DT_HASH, DT_NEEDED, DT_NULL, DT_RPATH, DT_RUNPATH, DT_SONAME, DT_STRSZ,
+    DT_STRTAB, DT_SYMTAB, DT_VERDEF, DT_VERDEFNUM, DT_VERNEED, DT_VERNEEDNUM, Dyn,
 };
 use goblin::elf::section_header::{SHT_GNU_VERDEF, SHT_GNU_VERNEED, SectionHeader};
 use goblin::elf::symver::{VER_FLG_BASE, VER_FLG_WEAK, VerdefSection, VerneedSection};
 use scroll::Pread;
 
 use super::kind::{Dynamic, PT_LOAD, Segment};
+use super::symbols::SymbolTable;
 use super::window::Window;
 
 /// Source: glibc elf.h.
@@ -34,6 +35,7 @@ pub struct DynamicTable {
     needs: Option<Versions>,
     defines: Option<Versions>,
     flags_1: u64,
+    symbols: SymbolTable,
     has_lost: bool,
 }
 
@@ -61,6 +63,9 @@ impl DynamicTable {
                 DT_VERNEEDNUM => needs.1 = d_val,
                 DT_VERDEF => defines.0 = Some(d_val),
                 DT_VERDEFNUM => defines.1 = d_val,
+                DT_SYMTAB => table.symbols.entries = file_offset(segments, d_val),
+                DT_HASH => table.symbols.hash = file_offset(segments, d_val),
+                DT_GNU_HASH => table.symbols.gnu_hash = file_offset(segments, d_val),
                 _ => {}
             }
         }
@@ -73,9 +78,23 @@ impl DynamicTable {
     }
 
     /// Asks for the tables, as far as they have not passed.
-    pub fn want(&self, window: &mut Window<'_>) {
-        if let Some((offset, size)) = self.strings {
-            window.want(offset, size.min(STRINGS_LIMIT));
+    pub fn want(&self, ctx: Ctx, window: &mut Window<'_>) {
+        match self.strings {
+            Some((offset, size)) if size <= STRINGS_LIMIT.min(window.room()) => window.want(offset, size),
+            // Of a table that is too large, the names alone.
+            Some((offset, _)) => {
+                let mut names: Vec<u64> = self.names.iter().map(|(_, name)| *name).collect();
+                names.extend(self.version_names(ctx, window));
+                names.sort_unstable();
+                let mut end = 0;
+                for start in names.into_iter().map(|name| offset.saturating_add(name)) {
+                    if start.saturating_add(NAME_LIMIT as u64 / 2) > end {
+                        window.want(start, NAME_LIMIT as u64);
+                        end = start.saturating_add(NAME_LIMIT as u64);
+                    }
+                }
+            }
+            None => {}
         }
         for versions in [self.needs, self.defines].into_iter().flatten() {
             if let Some(offset) = versions.offset {
@@ -84,8 +103,24 @@ impl DynamicTable {
         }
     }
 
+    /// Where the names of the versions are that are wanted, as far as their table has passed and was kept.
+    fn version_names(&self, ctx: Ctx, window: &Window<'_>) -> Vec<u64> {
+        let Some((bytes, header)) = self.needs.and_then(|needs| table(needs, SHT_GNU_VERNEED, window)) else {
+            return Vec::new();
+        };
+        let Ok(Some(section)) = VerneedSection::parse(bytes, &header, ctx) else { return Vec::new() };
+        let mut names = Vec::new();
+        for need in section.iter() {
+            names.push(need.vn_file as u64);
+            let left = VERSION_COUNT.saturating_sub(names.len());
+            names.extend(need.iter().take(left).map(|version| version.vna_name as u64));
+        }
+        names
+    }
+
     /// Names from what was kept.
-    pub fn resolve(&self, ctx: Ctx, window: &Window<'_>) -> Dynamic {
+    /// `is_program`: it names a loader.
+    pub fn resolve(&self, ctx: Ctx, window: &Window<'_>, is_program: bool) -> Dynamic {
         let mut names = Names::new(self.strings, window, self.has_lost);
         let mut dynamic = Dynamic {
             is_pie: self.flags_1 & DF_1_PIE != 0,
@@ -114,6 +149,10 @@ impl DynamicTable {
             }
         };
         dynamic.is_partial = names.has_lost || dynamic.offers.is_none();
+        let is_for_glibc = dynamic.needed.iter().any(|name| name == "libc.so.6");
+        if is_program || !is_for_glibc {
+            dynamic.symbols = self.symbols.read(ctx, window, &|offset| names.bytes(offset)).map(Box::new);
+        }
         dynamic
     }
 }
@@ -139,7 +178,7 @@ fn wanted(
     bytes: &[u8],
     header: &[SectionHeader; 1],
     ctx: Ctx,
-    names: &mut Names<'_>,
+    names: &mut Names<'_, '_>,
 ) -> Vec<(String, Vec<(String, bool)>)> {
     let mut wants = Vec::new();
     let Ok(Some(section)) = VerneedSection::parse(bytes, header, ctx) else {
@@ -159,7 +198,7 @@ fn wanted(
     wants
 }
 
-fn offered(bytes: &[u8], header: &[SectionHeader; 1], ctx: Ctx, names: &mut Names<'_>) -> Vec<String> {
+fn offered(bytes: &[u8], header: &[SectionHeader; 1], ctx: Ctx, names: &mut Names<'_, '_>) -> Vec<String> {
     let Ok(Some(section)) = VerdefSection::parse(bytes, header, ctx) else {
         names.has_lost = true;
         return Vec::new();
@@ -170,27 +209,30 @@ fn offered(bytes: &[u8], header: &[SectionHeader; 1], ctx: Ctx, names: &mut Name
 }
 
 /// The string table, as far as it was kept.
-struct Names<'a> {
-    bytes: &'a [u8],
+struct Names<'w, 'r> {
+    window: &'w Window<'r>,
+    /// File offset and length.
+    strings: Option<(u64, u64)>,
     has_lost: bool,
 }
 
-impl<'a> Names<'a> {
-    fn new(strings: Option<(u64, u64)>, window: &'a Window<'_>, has_lost: bool) -> Names<'a> {
-        let bytes = strings.and_then(|(offset, size)| {
-            let bytes = window.from(offset)?;
-            Some(&bytes[..bytes.len().min(usize::try_from(size).unwrap_or(usize::MAX))])
-        });
-        Names { bytes: bytes.unwrap_or_default(), has_lost }
+impl<'w, 'r> Names<'w, 'r> {
+    fn new(strings: Option<(u64, u64)>, window: &'w Window<'r>, has_lost: bool) -> Names<'w, 'r> {
+        Names { window, strings, has_lost }
     }
 
     fn at(&mut self, offset: u64) -> Option<String> {
-        let bytes = usize::try_from(offset).ok().and_then(|offset| self.bytes.get(offset..));
-        let name = bytes.and_then(|bytes| {
-            let len = bytes.iter().take(NAME_LIMIT).position(|byte| *byte == 0)?;
-            Some(String::from_utf8_lossy(&bytes[..len]).into_owned())
-        });
+        let name = self.bytes(offset).map(|name| String::from_utf8_lossy(name).into_owned());
         self.has_lost |= name.is_none();
         name
+    }
+
+    /// A name's bytes, where they were kept.
+    fn bytes(&self, offset: u64) -> Option<&'w [u8]> {
+        let (start, size) = self.strings.filter(|(_, size)| offset < *size)?;
+        let bytes = self.window.from(start.checked_add(offset)?)?;
+        let len = usize::try_from(size - offset).unwrap_or(usize::MAX).min(NAME_LIMIT).min(bytes.len());
+        let end = bytes[..len].iter().position(|byte| *byte == 0)?;
+        Some(&bytes[..end])
     }
 }

@@ -11,7 +11,9 @@ use goblin::elf::section_header::{
 use scroll::Pread;
 
 use super::dynamic::DynamicTable;
-use super::kind::{Elf, GoBuild, IsaNotes, PT_DYNAMIC, PT_GNU_PROPERTY, PT_INTERP, PT_LOAD, PT_NOTE, Segment};
+use super::kind::{
+    Elf, GoBuild, IsaNotes, LoaderDirectories, PT_DYNAMIC, PT_GNU_PROPERTY, PT_INTERP, PT_LOAD, PT_NOTE, Segment,
+};
 use super::window::Window;
 use super::{go, notes};
 use crate::platform::arch::ARCHES;
@@ -30,6 +32,10 @@ const BEFORE_DYNAMIC: u64 = 1 << 20;
 const EARLY_SECTIONS: u64 = 4096;
 /// A dynamic section has some thirty entries of 16 bytes.
 const DYNAMIC_LIMIT: u64 = 64 << 10;
+/// A C library's loader is some 200 KiB, with debugging symbols some MiB.
+const LOADER_LIMIT: u64 = 4 << 20;
+/// Directories that a loader was built to search: four in Debian's.
+const LOADER_DIRECTORIES: usize = 16;
 /// Notes are some hundred bytes; a core dump's are not read.
 const NOTE_LIMIT: u64 = 64 << 10;
 /// Source: fs/binfmt_elf.c NOTE_DATA_SZ.
@@ -63,12 +69,16 @@ pub fn inspect(path: &[u8], window: &mut Window<'_>) -> Elf {
     let mut isa = IsaNotes::default();
     let (mut dynamic, mut go, mut is_debug_only) = (None, None, false);
     if is_program {
+        if is_loader_path(path) && window.size() <= LOADER_LIMIT {
+            window.want(0, window.size());
+        }
         (dynamic, go) = read_segments(&start, &segments, window);
         is_debug_only = read_sections(path, &start, &segments, window, &mut isa);
         notes::read_properties(start.ctx, &segments, window, &mut isa);
     }
     let (interp, interp_missing) = interp(&segments, window);
     let property = property(&start, &segments, window);
+    let has_interp = segments.iter().any(|segment| segment.p_type == PT_INTERP);
     let Header { e_type, e_machine, e_flags, e_entry, e_phoff, e_phentsize, e_phnum, .. } = start.header;
     Elf {
         size: window.size(),
@@ -87,13 +97,46 @@ pub fn inspect(path: &[u8], window: &mut Window<'_>) -> Elf {
         segments,
         interp,
         interp_missing,
-        dynamic: dynamic.map(|table| Box::new(table.resolve(start.ctx, window))),
+        dynamic: dynamic.map(|table| {
+            let mut dynamic = table.resolve(start.ctx, window, has_interp);
+            if is_loader_path(path) && window.size() <= LOADER_LIMIT {
+                dynamic.directories = loader_directories(window.head()).map(Box::new);
+            }
+            Box::new(dynamic)
+        }),
         isa,
         property,
         is_debug_only,
         go: go.map(Box::new),
         code: None,
     }
+}
+
+/// Whether a file is glibc's dynamic loader, by its name.
+fn is_loader_path(path: &[u8]) -> bool {
+    let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or(path);
+    let is_library = name.windows(3).any(|part| part == b".so");
+    is_library && (name.starts_with(b"ld-") || name.starts_with(b"ld64.so") || name.starts_with(b"ld.so"))
+}
+
+/// The directories that a loader was built to search: texts with a slash at both ends, one behind the other, of which
+/// the last part begins with "lib". `None`: there are none, as in musl's.
+fn loader_directories(bytes: &[u8]) -> Option<LoaderDirectories> {
+    let mut found = LoaderDirectories::default();
+    let texts = bytes.split(|byte| *byte == 0).filter(|text| text.starts_with(b"/") && text.len() < 512);
+    for text in texts.filter(|text| text.iter().all(u8::is_ascii_graphic)) {
+        let Ok(text) = std::str::from_utf8(text) else { continue };
+        if text.ends_with("/ld.so.cache") {
+            found.cache = Some(text.to_string());
+        }
+        let Some(directory) = text.strip_suffix('/') else { continue };
+        let is_library = directory.split('/').any(|part| part.starts_with("lib"));
+        if is_library && found.search.len() < LOADER_DIRECTORIES && !found.search.iter().any(|known| known == directory)
+        {
+            found.search.push(directory.to_string());
+        }
+    }
+    (!found.search.is_empty()).then_some(found)
 }
 
 /// Machine, type and layout from a file's first bytes alone: for members of archives.
@@ -230,7 +273,7 @@ fn read_segments(
         let len = segment.filesz.min(DYNAMIC_LIMIT).min(window.size().saturating_sub(segment.offset));
         window.pass(segment.offset.saturating_add(len));
         let table = DynamicTable::read(window.get(segment.offset, len).unwrap_or_default(), start.ctx, segments);
-        table.want(window);
+        table.want(start.ctx, window);
         table
     });
     window.pass_wanted();

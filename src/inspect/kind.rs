@@ -256,6 +256,31 @@ pub struct Dynamic {
     pub offers: Option<Vec<String>>,
     /// Strings or tables lay beyond what was kept: the lists above may lack entries.
     pub is_partial: bool,
+    /// The symbols that musl's loader would look up and offer; see [`Symbols`].
+    pub symbols: Option<Box<Symbols>>,
+    /// Of a C library's loader: the directories that it was built to search, and its cache's path.
+    pub directories: Option<Box<LoaderDirectories>>,
+}
+
+/// Dynamic symbols, kept of programs and of libraries that are not built for glibc: glibc checks versions, musl symbols.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Symbols {
+    /// Names that are wanted and not weak, each with a line feed after it.
+    pub undefined: Box<str>,
+    /// [`symbol_hash`] of the names that are offered, sorted.
+    pub defined: Box<[u32]>,
+}
+
+/// The hash of a symbol's name in DT_GNU_HASH.
+pub fn symbol_hash(name: &[u8]) -> u32 {
+    name.iter().fold(5381u32, |hash, byte| hash.wrapping_mul(33).wrapping_add(u32::from(*byte)))
+}
+
+/// Source: glibc's elf/dl-load.c `system_dirs`, elf/dl-cache.c `LD_SO_CACHE`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoaderDirectories {
+    pub search: Vec<String>,
+    pub cache: Option<String>,
 }
 
 /// What notes and attributes say of the CPU a file needs. `None` everywhere: nothing said, which proves nothing.

@@ -1,7 +1,9 @@
 //! How much memory a file's kind takes, for the cap on what is kept of one image. Lengths, not capacities: an estimate
 //! within a factor of two of what the allocator gives out.
 
-use super::{Ar, Dynamic, Elf, FileKind, MachO, Mention, NpmPackage, Pe, Script, TextStart, Zip};
+use super::{
+    Ar, Dynamic, Elf, FileKind, LoaderDirectories, MachO, Mention, NpmPackage, Pe, Script, Symbols, TextStart, Zip,
+};
 
 impl FileKind {
     /// Bytes on the heap.
@@ -74,6 +76,14 @@ fn dynamic_bytes(dynamic: &Dynamic) -> usize {
         + [&dynamic.soname, &dynamic.rpath, &dynamic.runpath].into_iter().map(optional).sum::<usize>()
         + wants.sum::<usize>()
         + dynamic.offers.as_deref().map_or(0, strings)
+        + dynamic
+            .symbols
+            .as_ref()
+            .map_or(0, |symbols| size_of::<Symbols>() + symbols.undefined.len() + size_of_val(&*symbols.defined))
+        + dynamic
+            .directories
+            .as_ref()
+            .map_or(0, |own| size_of::<LoaderDirectories>() + strings(&own.search) + optional(&own.cache))
 }
 
 fn script_bytes(script: &Script) -> usize {

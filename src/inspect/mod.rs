@@ -15,6 +15,7 @@ mod mentions;
 mod named;
 mod notes;
 mod script;
+mod symbols;
 mod text;
 mod window;
 mod zip;

@@ -101,6 +101,11 @@ impl<'a> Window<'a> {
         self.size
     }
 
+    /// Bytes that may still be kept.
+    pub fn room(&self) -> u64 {
+        KEEP_LIMIT.saturating_sub(self.store.bytes.len()) as u64
+    }
+
     /// Bytes that have passed.
     pub fn position(&self) -> u64 {
         self.at

@@ -82,6 +82,12 @@ const fn row_of(kind: CauseKind) -> Row {
             blame: Blame::Naming,
             ..row(Code::EntrypointBadScript)
         },
+        CarriageReturn => Row {
+            hint: Some(
+                "convert its line ends: sed -i 's/\\r$//' FILE, and keep them: *.sh text eol=lf in .gitattributes",
+            ),
+            ..row(Code::EntrypointBadScript)
+        },
         ShebangOption => Row {
             hint: Some(
                 "set options in the script itself (set -eu), or name one interpreter that takes the argument as it \
@@ -97,6 +103,13 @@ const fn row_of(kind: CauseKind) -> Row {
         MissingLoader => Row { blame: Blame::Naming, ..row(Code::EntrypointNoLoader) },
         BadLoader | ForeignLoader | TruncatedLoader | BadLoaderPath => row(Code::EntrypointBadLoader),
         MissingLibrary | ForeignLibrary | BrokenLibrary | SymbolVersion => row(Code::EntrypointMissingLibrary),
+        MissingSymbol => Row {
+            hint: Some(
+                "take the build for musl, or packages of this image's own release: a program for glibc does not run on \
+                 musl's loader",
+            ),
+            ..row(Code::EntrypointMissingLibrary)
+        },
         LibraryUnknown => Row {
             hint: Some(
                 "name the libraries' directory by ENV LD_LIBRARY_PATH, which every loader searches before its own",

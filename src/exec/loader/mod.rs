@@ -5,6 +5,7 @@
 //! Assumed, because ld.so.cache is not read: where it is there, it holds what ldconfig would find in the directories of
 //! ld.so.conf. Source: elf/dl-load.c, dl-version.c and rtld.c of glibc 2.36; ldso/dynlink.c of musl 1.2.
 
+use crate::exec::environment::variable;
 use crate::exec::kernel::access::Who;
 use crate::exec::kernel::binfmt::Started;
 use crate::exec::kernel::cwd::Cwd;
@@ -16,6 +17,7 @@ use crate::platform::{Arch, Class};
 
 mod conf;
 mod search;
+mod symbols;
 mod versions;
 
 use search::{Search, Skipped};
@@ -67,10 +69,14 @@ pub(crate) struct Ended {
 
 /// Which loader this is: musl by its name, glibc by what it calls itself. Others (a compatibility layer's, Android's) are
 /// not modelled, and nothing is said of their programs.
-pub(crate) fn family(path: &[u8], loader: &Elf) -> Option<Family> {
-    let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or(path);
+pub(crate) fn family(rootfs: &RootFs<FileKind>, (path, id, loader): &(Vec<u8>, NodeId, &Elf)) -> Option<Family> {
+    let is_musl = |path: &[u8]| {
+        let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or(path);
+        name.starts_with(b"ld-musl-") || name.starts_with(b"libc.musl-")
+    };
     let soname = loader.dynamic.as_ref().and_then(|dynamic| dynamic.soname.as_deref()).unwrap_or("");
-    if name.starts_with(b"ld-musl-") {
+    // musl's may be called as glibc's is, by a link.
+    if is_musl(path) || is_musl(&rootfs.path(*id)) || is_musl(soname.as_bytes()) {
         return Some(Family::Musl);
     }
     let is_glibc = ["ld-linux", "ld64.so", "ld.so", "ld-2."].iter().any(|start| soname.starts_with(start));
@@ -85,8 +91,9 @@ pub(crate) fn load<'a>(
     env: &[String],
     page: u64,
 ) -> Result<Option<Loaded<'a>>, Ended> {
-    let Some((loader_path, loader_id, loader)) = &started.loader else { return Ok(None) };
-    let Some(family) = family(loader_path, loader) else { return Ok(None) };
+    let Some(named) = &started.loader else { return Ok(None) };
+    let (loader_path, loader_id, loader) = named;
+    let Some(family) = family(rootfs, named) else { return Ok(None) };
     let search = Search::new(rootfs, started, family, (cwd, who), env);
     let own_path = rootfs.path(started.id);
     let origin = parent(&own_path).to_vec();
@@ -110,7 +117,7 @@ pub(crate) fn load<'a>(
             }
             match search.find(name, next, &objects) {
                 Ok(found) => {
-                    check_pages(&found, started, page)?;
+                    check_pages(&found, (started, family), page)?;
                     check_whole(&found, page)?;
                     if !objects.iter().any(|object| object.id == found.id) {
                         objects.push(found);
@@ -122,8 +129,11 @@ pub(crate) fn load<'a>(
         next += 1;
     }
     let loaded = Loaded { family, objects };
-    if family == Family::Glibc {
-        versions::check(&loaded)?;
+    match family {
+        Family::Glibc => versions::check(&loaded)?,
+        // What is preloaded may offer anything.
+        Family::Musl if variable(env, "LD_PRELOAD").is_none_or(str::is_empty) => symbols::check(&loaded)?,
+        Family::Musl => {}
     }
     Ok(Some(loaded))
 }
@@ -179,7 +189,11 @@ fn missing(name: &str, by: usize, objects: &[Object<'_>], search: &Search<'_>, s
 
 /// A library's segments must fit the node's pages as the program's do; the loader says so in words.
 /// Source: elf/dl-load.c `_dl_map_object_from_fd`; before glibc 2.35 it looked at p_align.
-pub(crate) fn check_pages(found: &Object<'_>, started: &Started<'_>, page: u64) -> Result<(), Ended> {
+pub(crate) fn check_pages(
+    found: &Object<'_>,
+    (started, family): (&Started<'_>, Family),
+    page: u64,
+) -> Result<(), Ended> {
     let misfit = found.elf.loads().find(|load| load.vaddr.wrapping_sub(load.offset) & (page - 1) != 0);
     let Some(load) = misfit else { return Ok(()) };
     let path = lossy(&found.path);
@@ -189,11 +203,11 @@ pub(crate) fn check_pages(found: &Object<'_>, started: &Started<'_>, page: u64) 
         page >> 10
     );
     let program = lossy(&started.path);
-    let says = match started.loader.as_ref().and_then(|(path, _, loader)| family(path, loader)) {
-        Some(Family::Musl) => {
+    let says = match family {
+        Family::Musl => {
             format!("Error loading shared library {}: Invalid argument (needed by {program})", lossy(&found.name))
         }
-        _ => format!(
+        Family::Glibc => format!(
             "{program}: error while loading shared libraries: {path}: ELF load command address/offset not page-aligned"
         ),
     };

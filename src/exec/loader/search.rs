@@ -8,7 +8,7 @@ use crate::exec::kernel::cwd::Cwd;
 use crate::exec::loader::{Family, Fault, Object, conf, verify};
 use crate::exec::outcome::lossy;
 use crate::image::{FileView, ResolveError, RootFs};
-use crate::inspect::{Dynamic, FileKind};
+use crate::inspect::{Dynamic, FileKind, LoaderDirectories};
 use crate::platform::Arch;
 
 /// One program's search.
@@ -90,10 +90,27 @@ impl<'a> Search<'a> {
             gap: None,
         };
         match family {
-            Family::Glibc => search.glibc_directories(loader),
+            Family::Glibc => {
+                let elf = started.loader.as_ref().and_then(|(_, _, elf)| elf.dynamic.as_ref()?.directories.as_deref());
+                match elf {
+                    Some(own) => search.own_directories(own),
+                    None => search.glibc_directories(loader),
+                }
+            }
             Family::Musl => search.defaults = conf::musl_path(rootfs, loader),
         }
         search
+    }
+
+    /// The directories that the loader itself says it was built to search.
+    fn own_directories(&mut self, own: &LoaderDirectories) {
+        self.defaults = own.search.clone();
+        let Some(cache) = own.cache.as_deref().filter(|cache| self.rootfs.resolve(cache).is_ok()) else { return };
+        if cache == "/etc/ld.so.cache" {
+            (self.cached, self.gap) = conf::ld_so_conf(self.rootfs);
+        } else if self.rootfs.resolve(cache).is_ok_and(|id| self.rootfs.view(id).size > 0) {
+            self.gap = Some(format!("its loader reads {cache}, which is not looked into"));
+        }
     }
 
     /// Debian's triplet directories, the ABI's own, which Debian's build does not have, and the plain ones. A loader in another place (Nix, Guix, a bundle)
