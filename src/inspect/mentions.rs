@@ -30,7 +30,7 @@ const ENDS: [&[u8]; 12] = [
 /// Caches that list plugins by their paths. Source: gdk-pixbuf-query-loaders(1), gtk-query-immodules-3.0(1).
 const CACHES: [&[u8]; 3] = [b"/loaders.cache", b"/immodules.cache", b"/giomodule.cache"];
 /// Below `usr/share`, texts are data of programs, except these.
-const SHARED: [&[u8]; 5] = [b"vulkan/", b"glvnd/", b"OpenCL/", b"applications/", b"php/"];
+const SHARED: [&[u8]; 6] = [b"vulkan/", b"glvnd/", b"OpenCL/", b"applications/", b"php/", b"nginx/"];
 /// Trees whose texts describe packages and do not configure the system.
 const PACKAGED: [&[u8]; 5] = [b"/node_modules/", b"/site-packages/", b"/dist-packages/", b"/gems/", b"/.git/"];
 /// Trees of data in which texts configure no program.
@@ -106,6 +106,17 @@ fn keyed(path: &[u8], line: &[u8]) -> Vec<String> {
         let words = services.split('#').next().unwrap_or_default().split_ascii_whitespace();
         return words.filter(is_service).map(|service| format!("libnss_{service}.so.2")).collect();
     }
+    // Source: nginx's load_module, httpd's LoadModule: a path below the server's own directory.
+    let mut words = line.split_ascii_whitespace();
+    let module = match words.next() {
+        Some("load_module") => words.next(),
+        Some("LoadModule") => words.nth(1),
+        _ => None,
+    };
+    if let Some(module) = module.map(|word| word.trim_matches(['"', '\'', ';'])) {
+        let name = module.rsplit('/').next().filter(|name| !module.starts_with('/') && name.ends_with(".so"));
+        return name.map(str::to_string).into_iter().collect();
+    }
     let Some((key, value)) = line.split_once('=') else { return Vec::new() };
     let value = value.trim().trim_matches(['"', '\'']);
     let libraries = |values: &mut dyn Iterator<Item = &str>| -> Vec<String> {
@@ -153,6 +164,11 @@ mod tests {
             named("etc/postgresql/postgresql.conf", postgres),
             [(1, "pg_cron.so".to_string()), (1, "timescaledb.so".to_string())]
         );
+        let nginx = "load_module \"modules/ngx_a.so\";\nload_module /opt/ngx_b.so;\n";
+        let expected = [(1, "ngx_a.so".to_string()), (2, "/opt/ngx_b.so".to_string())];
+        assert_eq!(named("etc/nginx/nginx.conf", nginx), expected);
+        let httpd = "LoadModule a_module modules/mod_a.so\n";
+        assert_eq!(named("etc/apache2/mods-available/a.load", httpd), [(1, "mod_a.so".to_string())]);
         let nss = "passwd: files\nhosts: files mdns4_minimal [NOTFOUND=return] dns\n";
         let names: Vec<String> = named("etc/nsswitch.conf", nss).into_iter().map(|(_, name)| name).collect();
         assert_eq!(names, ["libnss_files.so.2", "libnss_mdns4_minimal.so.2", "libnss_dns.so.2"]);

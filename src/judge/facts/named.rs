@@ -1,8 +1,8 @@
 //! Files that configuration and environment name. A file that is named so is meant to be run or loaded.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::image::{NodeKind, RootFs};
+use crate::image::{FileView, NodeId, NodeKind, RootFs};
 use crate::inspect::{FileKind, Mention, mentions, names};
 
 /// Names that are followed in one image.
@@ -35,8 +35,10 @@ pub struct NamedBy {
 pub struct Named {
     /// By real path.
     files: BTreeMap<String, NamedBy>,
-    /// By file name, where only that is named.
+    /// By file name, where only that is named and no file of this platform has it.
     libraries: BTreeMap<String, NamedBy>,
+    /// File names of modules that are named without their directory.
+    modules: BTreeSet<String>,
     /// Real paths of directories, with a slash.
     directories: Vec<(String, NamedBy)>,
 }
@@ -57,6 +59,7 @@ impl Named {
             }
         }
         let mut left = NAMES;
+        let enabled = enabled(rootfs);
         for view in rootfs.files_with_facts() {
             let whole;
             let found: &[Mention] = match view.fact {
@@ -69,6 +72,9 @@ impl Named {
                 _ => continue,
             };
             let path = String::from_utf8_lossy(&rootfs.path(view.id)).into_owned();
+            if path.contains("-available/") && !enabled.contains(&view.id) {
+                continue;
+            }
             for mention in found.iter().take(left) {
                 let used = if path == "/etc/ld.so.preload" { Use::PreloadFile } else { Use::Needed };
                 named.note(rootfs, &mention.name, &NamedBy { place: format!("{path}:{}", mention.line), used });
@@ -88,6 +94,12 @@ impl Named {
         self.files.get(path)
     }
 
+    /// Whether a module is named by its path or its file name.
+    pub fn names_module(&self, path: &str) -> bool {
+        let name = path.rsplit('/').next().unwrap_or(path);
+        self.files.contains_key(path) || self.modules.contains(name)
+    }
+
     /// Where a library of that file name is named.
     pub fn library(&self, name: &str) -> Option<&NamedBy> {
         self.libraries.get(name)
@@ -101,6 +113,7 @@ impl Named {
     fn note(&mut self, rootfs: &RootFs<FileKind>, name: &str, by: &NamedBy) {
         if !name.starts_with('/') {
             self.libraries.entry(name.to_string()).or_insert_with(|| by.clone());
+            self.modules.insert(name.to_string());
             return;
         }
         let Ok(id) = rootfs.resolve(name) else { return };
@@ -117,4 +130,13 @@ impl Named {
             self.directories.push((format!("{}/", String::from_utf8_lossy(&rootfs.path(id))), by.clone()));
         }
     }
+}
+
+/// What links in directories such as `sites-enabled` and `mods-enabled` lead to: of what is available, that counts.
+fn enabled(rootfs: &RootFs<FileKind>) -> BTreeSet<NodeId> {
+    let is_enabling = |view: &FileView<'_, FileKind>| {
+        view.kind == NodeKind::Symlink && rootfs.view(rootfs.parent(view.id)).name.ends_with(b"-enabled")
+    };
+    let links = rootfs.all().filter(is_enabling);
+    links.filter_map(|view| rootfs.resolve(rootfs.path(view.id)).ok()).collect()
 }

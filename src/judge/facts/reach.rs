@@ -157,6 +157,11 @@ impl Reach {
         file.map(|by| (by, NamedWhat::File)).or_else(|| directory().map(|by| (by, NamedWhat::Directory)))
     }
 
+    /// Whether configuration names a module.
+    pub fn names_module(&self, path: &str) -> bool {
+        self.named.names_module(path)
+    }
+
     /// The start script of the OTP release that `path` is the virtual machine of: a release runs on its own erts alone.
     /// Source: Erlang's systools, `erts-VERSION/bin`, and Elixir's `mix release`.
     fn release_of(&self, path: &str) -> Option<&str> {

@@ -378,3 +378,25 @@ fn a_build_for_new_cpus_beside_the_one_for_old_cpus_is_silent() {
     assert_eq!(found(std::slice::from_ref(&new)), [format!("error extension-cpu-level /{NEW}")]);
     assert_eq!(found(&[new, Program(OLD, own().build())]), [""; 0]);
 }
+
+#[test]
+fn a_server_needs_every_module_that_its_configuration_loads() {
+    let lacking = own().soname("ngx_a.so").needed("libgone.so.1").build();
+    let module = "usr/lib/nginx/modules/ngx_a.so";
+    let image = |module_bytes: Vec<u8>, config: Put| {
+        let server = Program("usr/sbin/nginx", own().build());
+        found(&[server, Program(module, module_bytes), config])
+    };
+    let broken = [format!("error extension-missing-library /{module}")];
+    for line in ["load_module modules/ngx_a.so;\n", "load_module /usr/lib/nginx/modules/ngx_a.so;\n"] {
+        assert_eq!(image(lacking.clone(), text("etc/nginx/nginx.conf", line)), broken, "{line}");
+        assert_eq!(image(own().build(), text("etc/nginx/nginx.conf", line)), [""; 0], "{line}");
+    }
+    // It comes with the distribution's server, and nothing loads it.
+    assert_eq!(image(lacking.clone(), text("etc/nginx/nginx.conf", "events {}\n")), [""; 0]);
+    let available = text("usr/share/nginx/modules-available/a.conf", "load_module modules/ngx_a.so;\n");
+    assert_eq!(image(lacking.clone(), available.clone()), [""; 0]);
+    let enabled = Link("etc/nginx/modules-enabled/50-a.conf", "/usr/share/nginx/modules-available/a.conf");
+    let server = Program("usr/sbin/nginx", own().build());
+    assert_eq!(found(&[server, Program(module, lacking), available, enabled]), broken);
+}

@@ -24,6 +24,9 @@ const DISTRIBUTION: &[&str] = &["/usr/lib/", "/usr/lib64/", "/usr/share/", "/usr
 /// Places of the runtimes' own modules, wherever they are installed.
 const OWN: &[&str] = &["/lib-dynload/", "/erlang/lib/", "/R/library/", "/pgxs/"];
 
+/// Runtimes that end where a module of their configuration cannot be loaded. PHP warns and goes on.
+const SERVERS: &[&str] = &["nginx", "Apache", "PostgreSQL"];
+
 /// Packages that have a module which can be loaded, with the fit of that module; read when it is first asked for.
 #[derive(Default)]
 pub struct SoundPackages(Option<HashSet<(String, Fit)>>);
@@ -79,7 +82,10 @@ pub fn judge(files: &Files<'_>, sound: &mut SoundPackages, program: &Program<'_>
 }
 
 fn severity(files: &Files<'_>, sound: &mut SoundPackages, program: &Program<'_>, runtime: &str) -> Severity {
+    let is_named = files.reach.names_module(&program.path);
     match owner(files, program, runtime) {
+        // A server that cannot load what its configuration names does not start.
+        _ if is_named && SERVERS.contains(&runtime) => Severity::Error,
         Owner::Distribution => Severity::Note,
         // A plug-in is loaded where what it needs is there.
         Owner::Application if program.path.contains("/plugins/") => Severity::Note,

@@ -33,6 +33,10 @@ pub fn judge(
                 modules::judge(files, sound, program, runtime).filter(|_| is_module(program) && !is_spare)
             }),
         Way::Package => libc(files, siblings, program).or_else(|| suffix(files, program)),
+        Way::Named { .. } if is_module(program) => libc(files, siblings, program).or_else(|| {
+            let (runtime, _) = files.reach.module_of(&program.path).filter(|(_, is_installed)| *is_installed)?;
+            modules::judge(files, sound, program, runtime)
+        }),
         Way::Named { .. } if !program.is_executable() => libc(files, siblings, program),
         _ => no_loader(files, program, &way),
     }?;
