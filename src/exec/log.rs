@@ -125,6 +125,8 @@ pub(crate) struct Log {
     /// The lines that loaders, shells and emulators print.
     pub says: Vec<String>,
     pub followed: Followed,
+    /// A script becomes a program that runs, whatever else it may start.
+    pub has_program: bool,
     pub risks: Vec<Risk>,
     pub visited: Vec<Step>,
     /// What following scripts has cost so far.

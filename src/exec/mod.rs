@@ -134,7 +134,13 @@ fn start(machine: &Machine<'_>, log: &mut Log, path: &[u8], call: &Exec, reach: 
     match reach {
         Reach::Chain => {
             let walk = Walk { env: call.env.clone(), depth: 0, is_open: false, user: None };
-            machine.walk(log, path, &argv, &walk, Link::Call)
+            let outcome = machine.walk(log, path, &argv, &walk, Link::Call);
+            let is_open = matches!(log.followed, Followed::Partial { .. }) && !log.has_program;
+            // Where the path is lost, the words of the call tell what the container is for.
+            match outcome {
+                Outcome::Runs if is_open => machine.unfollowed(log, call, &walk).unwrap_or(Outcome::Runs),
+                outcome => outcome,
+            }
         }
         Reach::Program => match machine.start(log, path, &argv, &call.env, Link::Call) {
             Ok(Ran { emulated: Some(by), .. }) => Outcome::Emulated { by },

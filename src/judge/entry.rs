@@ -77,7 +77,12 @@ fn risked(start: &Start<'_>, trace: &Trace, risk: &Risk, rootfs: &RootFs<FileKin
             (format!("{program} starts it by {by}:{line}, and it cannot start: {at}: {}", cause.text), Severity::Error)
         }
         Certainty::Possible => {
-            (format!("{by}:{line} may start it, and it cannot start: {at}: {}", cause.text), Severity::Warning)
+            // Whatever calls a foreign program on PATH fails.
+            let is_foreign = cause.kind == CauseKind::ForeignArchitecture;
+            let is_on_path = finding.path.as_deref().is_some_and(|path| is_on_path(path, &start.call.env, rootfs));
+            let severity = if is_foreign && is_on_path { Severity::Error } else { Severity::Warning };
+            let place = if line == 0 { by.clone() } else { format!("{by}:{line}") };
+            (format!("{place} may start it, and it cannot start: {at}: {}", cause.text), severity)
         }
     };
     if code == Code::EntrypointWrongArch {
@@ -86,6 +91,16 @@ fn risked(start: &Start<'_>, trace: &Trace, risk: &Risk, rootfs: &RootFs<FileKin
     finding.reached_by = way(start, &[&trace.steps[..], &risk.steps[..]].concat());
     finding.hint = hints(code, start, cause);
     Some(finding)
+}
+
+/// Whether a file lies directly in a directory of PATH.
+fn is_on_path(path: &str, env: &[String], rootfs: &RootFs<FileKind>) -> bool {
+    let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
+    let is_it = |place: &str| {
+        let real = rootfs.resolve(place).ok().map(|id| rootfs.path(id));
+        real.is_some_and(|real| real == directory.as_bytes())
+    };
+    super::search_path(env).split(':').filter(|place| place.starts_with('/')).any(is_it)
 }
 
 /// What cannot start, and why, in one sentence.

@@ -30,8 +30,6 @@ const TEXTS: &[CauseKind] = &[
     CauseKind::EmptyShebang,
     CauseKind::LongShebang,
 ];
-/// Programs that start others by what the user's shell, another process or a file of theirs says.
-const STARTERS: &[&str] = &["su", "runuser", "sudo", "doas", "nsenter", "start-stop-daemon", "script"];
 const SHELLS: &[&str] = &["sh", "bash", "dash", "ash", "ksh", "zsh", "mksh"];
 
 /// A command that cannot be executed, and the file of its name that was met.
@@ -63,6 +61,21 @@ fn is_loader(name: &str) -> bool {
 /// Whether the options of the shell with this file are those of one that is known: zsh and ksh have words of their own.
 fn is_told(file: &str) -> bool {
     !["zsh", "ksh", "mksh", "rksh", "lksh"].iter().any(|name| file.starts_with(name))
+}
+
+/// What is wrong with a script's first line where `env` does not find the name that it gives: the script, and why.
+fn first_line_fault(log: &Log, name: &str) -> Option<(String, Cause)> {
+    let (kind, text) = match () {
+        () if name.ends_with('\r') => {
+            let text = format!("its first line ends in a carriage return, so env looks for {name:?}");
+            (CauseKind::CarriageReturn, text)
+        }
+        () if name.contains(char::is_whitespace) => {
+            (CauseKind::ShebangOption, format!("its first line gives env {name:?} as the name of one program"))
+        }
+        () => return None,
+    };
+    Some((shebangs_script(log)?, Cause { kind, text }))
 }
 
 /// Whether the program that runs was started for a script, by a line that names this word after it.
@@ -148,14 +161,13 @@ impl<'a> Machine<'a> {
         match ran.name.as_str() {
             name if SHELLS.contains(&name) => self.follow_shell(log, &ran, &walk),
             "java" => self.follow_java(log, &ran.argv),
-            "node" | "nodejs" => self.follow_file(log, &ran.argv, Interpreter::Node),
-            name if name.starts_with("python") => self.follow_file(log, &ran.argv, Interpreter::Python),
+            "node" | "nodejs" => self.follow_interpreted(log, &ran.argv, Interpreter::Node, &walk),
+            name if name.starts_with("python") => self.follow_interpreted(log, &ran.argv, Interpreter::Python, &walk),
             name if is_loader(name) && ran.argv.len() > 1 => {
                 log.open_end(name, "the loader maps the program that it is given by itself")
             }
-            name if STARTERS.contains(&name) => log.open_end(name, "it looks up by itself what it starts"),
             "execlineb" => self.follow_execline(log, &ran, &walk),
-            _ => None,
+            _ => self.follow_handed(log, &ran, &walk),
         }
     }
 
@@ -187,6 +199,9 @@ impl<'a> Machine<'a> {
     ) -> Outcome {
         let by = caller.name();
         if !interpret::is_known(name) {
+            if let Some(outcome) = self.may_start(log, argv, caller, walk) {
+                return outcome;
+            }
             return log
                 .open_end(by, "it starts a program whose name is only known at run time")
                 .unwrap_or(Outcome::Runs);
@@ -283,13 +298,24 @@ impl<'a> Machine<'a> {
             }
             Caller::Wrapper { style, name: by, .. } => {
                 let (line, code) = wrapper::failure(style, by, name, errno, is_search);
+                if let Some((at, cause)) = first_line_fault(log, name).filter(|_| is_search) {
+                    log.says.push(line);
+                    return Outcome::Dies { death: Death::Exit(code), at, cause };
+                }
                 (line, code, cause.text)
             }
             Caller::Shell { kind, label, line, is_exec } => {
                 let is_directory = cause.kind == CauseKind::IsDirectory;
                 let failed = shells::Failed { label, line, name, path, errno, is_exec, is_search, is_directory };
-                let (text, code) = kind.failure(&failed);
-                (text, code, cause.text)
+                let (said, code) = kind.failure(&failed);
+                if is_search && name.ends_with('\r') {
+                    log.says.push(said);
+                    let text =
+                        format!("line {line} of it ends in a carriage return, which is part of the word {name:?}");
+                    let cause = Cause { kind: CauseKind::CarriageReturn, text };
+                    return Outcome::Dies { death: Death::Exit(code), at: label.to_string(), cause };
+                }
+                (said, code, cause.text)
             }
         };
         log.says.push(line);
@@ -340,7 +366,13 @@ impl<'a> Machine<'a> {
         walk: &Walk,
     ) -> Option<Outcome> {
         let (path, (kind, label)) = (operands.first()?, by);
-        let id = match self.cwd.walk(self.rootfs, path.as_bytes(), &|_| true) {
+        let here = self.cwd.walk(self.rootfs, path.as_bytes(), &|_| true);
+        let found = here.is_err().then(|| self.script_on_path(kind, path, &walk.env)).flatten();
+        let (path, here) = match &found {
+            Some((path, id)) => (path, Ok(*id)),
+            None => (path, here),
+        };
+        let id = match here {
             Ok(id) if self.rootfs.is_unread(id) => {
                 let cause = Cause { kind: CauseKind::NotRead, text: not_read(path, path.as_bytes()) };
                 return Some(Outcome::Unknown { at: path.clone(), cause });

@@ -236,6 +236,37 @@ fn options_that_a_first_line_gives_as_one_argument_are_refused() {
 }
 
 #[test]
+fn a_first_line_that_env_reads_is_at_fault_itself() {
+    let run =
+        |loader: &str, line: &str| image(loader, &[("e", 0o755, format!("{line}\nexec /app\n").as_bytes())], &["/e"]);
+    let split = "\n/usr/bin/env: use -[v]S to pass options in shebang lines";
+    let crlf = run(GLIBC, "#!/usr/bin/env bash\r");
+    check(&crlf, "exit 127 carriage-return", &format!("/usr/bin/env: 'bash\\r': No such file or directory{split}"));
+    let options = run(GLIBC, "#!/usr/bin/env bash -e");
+    check(&options, "exit 127 shebang-option", &format!("/usr/bin/env: 'bash -e': No such file or directory{split}"));
+    for trace in [crlf, options] {
+        assert!(matches!(&trace.outcome, crate::exec::Outcome::Dies { at, .. } if at == "/e"), "{trace:?}");
+    }
+    check(&run(GLIBC, "#!/usr/bin/env -S bash -e"), "runs", "");
+    let nope = "/usr/bin/env: 'nope': No such file or directory";
+    check(&run(GLIBC, "#!/usr/bin/env nope"), "exit 127 not-in-path", nope);
+    // Other lines of a script with carriage returns.
+    let body = image(GLIBC, &[("e", 0o755, b"#!/bin/sh\nexec app\r\n")], &["/e"]);
+    check(&body, "exit 127 carriage-return", "/e: 2: exec: app\r: not found");
+}
+
+#[test]
+fn bash_searches_path_for_a_script() {
+    let script: &[(&str, u16, &[u8])] = &[("usr/bin/start", 0o644, b"#!/bin/sh\nexec /foreign\n")];
+    let run = |words: &[&str]| short(&image(GLIBC, script, words).outcome);
+    assert_eq!(run(&["bash", "start"]), "exit 126 foreign-architecture");
+    assert_eq!(run(&["sh", "start"]), "exit 2 missing-script");
+    assert_eq!(run(&["bash", "none"]), "exit 127 missing-script");
+    let binary = "/bin/bash: /bin/bash: cannot execute binary file";
+    check(&image(GLIBC, &[], &["bash", "bash"]), "exit 126 binary-as-script", binary);
+}
+
+#[test]
 fn busyboxs_env_splits_no_string() {
     let call = |words: &[&str]| image(MUSL, &[], words);
     check(&call(&["busybox", "env", "-S", "sh -e"]), "exit 1 bad-option", "env: unrecognized option: S");

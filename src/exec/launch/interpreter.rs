@@ -18,8 +18,17 @@ pub(crate) enum Interpreter {
     Python,
 }
 
+/// What an interpreter is given to read.
+enum Given<'a> {
+    Nothing,
+    /// By this option.
+    Code(&'a str),
+    /// A file, and the words after it.
+    File(&'a String, &'a [String]),
+}
+
 impl Interpreter {
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Interpreter::Node => "node",
             Interpreter::Python => "python",
@@ -31,6 +40,29 @@ impl Interpreter {
         match self {
             Interpreter::Node => &["-r", "--require", "--import", "-C", "--conditions"],
             Interpreter::Python => &["-W", "-X"],
+        }
+    }
+
+    /// What the arguments give it to read; `argv` has its own name first.
+    fn given(self, argv: &[String]) -> Given<'_> {
+        let mut at = 1;
+        while let Some(word) = argv.get(at) {
+            if self.instead().contains(&word.as_str()) {
+                return Given::Code(word);
+            }
+            if !word.starts_with('-') {
+                return Given::File(word, &argv[at + 1..]);
+            }
+            at += if self.valued().contains(&word.as_str()) { 2 } else { 1 };
+        }
+        Given::Nothing
+    }
+
+    /// The words that the file gets, where the arguments give one.
+    pub(crate) fn words_for_file(self, argv: &[String]) -> &[String] {
+        match self.given(argv) {
+            Given::File(_, words) => words,
+            Given::Code(_) | Given::Nothing => &[],
         }
     }
 
@@ -89,17 +121,10 @@ impl<'a> Machine<'a> {
 
     /// The file that an interpreter is given, where it is given one.
     pub(crate) fn follow_file(&self, log: &mut Log, argv: &[String], interpreter: Interpreter) -> Option<Outcome> {
-        let mut words = argv.iter().skip(1);
-        let file = loop {
-            let word = words.next()?;
-            if interpreter.instead().contains(&word.as_str()) {
-                return log.open_end(interpreter.name(), format!("{word} gives it the code to run"));
-            }
-            if interpreter.valued().contains(&word.as_str()) {
-                words.next();
-            } else if !word.starts_with('-') {
-                break word;
-            }
+        let file = match interpreter.given(argv) {
+            Given::Nothing => return None,
+            Given::Code(word) => return log.open_end(interpreter.name(), format!("{word} gives it the code to run")),
+            Given::File(file, _) => file,
         };
         let lookup = |path: &str| self.cwd.walk(self.rootfs, path.as_bytes(), &|_| true).ok();
         let is_directory = |id: &NodeId| self.rootfs.view(*id).kind == NodeKind::Directory;

@@ -4,6 +4,7 @@ pub(crate) mod follow;
 pub(crate) mod interpret;
 mod interpreter;
 pub(crate) mod lookup;
+mod perhaps;
 mod services;
 pub(crate) mod shells;
 mod texts;

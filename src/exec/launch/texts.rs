@@ -1,6 +1,7 @@
 //! Texts that are read and not executed by the kernel: scripts without a first line, execline.
 
 use crate::exec::Outcome;
+use crate::exec::environment::{DEFAULT_PATH, variable};
 use crate::exec::kernel::access::Who;
 use crate::exec::kernel::binfmt::Machine;
 use crate::exec::launch::interpret::{self, ShellCall};
@@ -10,6 +11,7 @@ use crate::exec::launch::walk::{Caller, Ran, Walk};
 use crate::exec::launch::wrapper::Style;
 use crate::exec::log::Log;
 use crate::exec::outcome::lossy;
+use crate::image::{NodeId, NodeKind};
 
 impl Machine<'_> {
     /// An execline script. s6-overlay's `with-contenv` is one, and becomes what comes after it.
@@ -27,9 +29,29 @@ impl Machine<'_> {
         let commands = services::execline_commands(&text);
         let last = commands.last()?.0.clone();
         if last.iter().any(|word| word.contains('$')) {
+            let unknown =
+                |word: &String| if word.contains('$') { interpret::UNKNOWN.to_string() } else { word.clone() };
+            let argv: Vec<String> = last.iter().map(unknown).collect();
+            if let Some(outcome) = self.may_start(log, &argv, caller, walk) {
+                return Some(outcome);
+            }
             return log.open_end(script.as_str(), "it starts a program whose name is only known at run time");
         }
         Some(self.run_command(log, &last[0], &last, caller, walk))
+    }
+
+    /// bash searches PATH for a script that is not in its directory; dash and BusyBox do not. Source: bash's shell.c
+    /// `open_shell_script`.
+    pub(super) fn script_on_path(&self, kind: Shell, name: &str, env: &[String]) -> Option<(String, NodeId)> {
+        if kind != Shell::Bash || name.contains('/') {
+            return None;
+        }
+        let path = variable(env, "PATH").unwrap_or(DEFAULT_PATH);
+        path.split(':').filter(|directory| directory.starts_with('/')).find_map(|directory| {
+            let path = format!("{}/{name}", directory.trim_end_matches('/'));
+            let id = self.rootfs.resolve(&path).ok()?;
+            (self.rootfs.view(id).kind == NodeKind::File).then_some((path, id))
+        })
     }
 
     /// The number of a user that a wrapper is told to become, as `id -u` prints it then.

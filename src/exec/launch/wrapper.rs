@@ -282,7 +282,15 @@ pub(crate) fn failure(style: Style, wrapper: &str, command: &str, errno: Errno, 
         }
         Style::DumbInit => (format!("[dumb-init] {command}: {strerror}"), 2),
         Style::Catatonit => (format!("ERROR (catatonit:2): failed to exec pid1: {strerror}"), 1),
-        Style::Quoted => (format!("{wrapper}: '{command}': {strerror}"), by_errno),
+        Style::Quoted => {
+            let line = format!("{wrapper}: '{}': {strerror}", command.replace('\r', "\\r"));
+            // Source: coreutils' env.c.
+            let is_env = wrapper.rsplit('/').next() == Some("env") && errno == Errno::ENOENT;
+            match is_env && command.contains(char::is_whitespace) {
+                true => (format!("{line}\n{wrapper}: use -[v]S to pass options in shebang lines"), by_errno),
+                false => (line, by_errno),
+            }
+        }
         Style::FailedToRun => (format!("{wrapper}: failed to run command '{command}': {strerror}"), by_errno),
         Style::Flock => (format!("{wrapper}: failed to execute {command}: {strerror}"), 69),
         Style::Xargs => (format!("{wrapper}: {command}: {strerror}"), by_errno),

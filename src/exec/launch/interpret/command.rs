@@ -225,7 +225,7 @@ impl<'a> Interpreter<'_, 'a, '_> {
     }
 
     /// The machine as it is where the script has gone.
-    fn machine_at(&self, state: &State) -> Option<Machine<'a>> {
+    pub(super) fn machine_at(&self, state: &State) -> Option<Machine<'a>> {
         let cwd = state.cwd.as_ref()?;
         let here = Cwd::parse(self.machine.rootfs, &text::plain(cwd)).ok()?;
         Some(Machine {
@@ -253,6 +253,15 @@ impl<'a> Interpreter<'_, 'a, '_> {
         let machine = self.machine_at(&state);
         let (Some(machine), None) = (machine, &unknown) else {
             let why = unknown.unwrap_or_else(|| format!("starts {name} in a directory that is only known at run time"));
+            if let Some(KnownCall { outcome, steps, says, followed }) = self.perhaps(&state, &argv, &sets, (line, how))
+            {
+                if how == How::Exec {
+                    self.end(&state, End::Becomes { outcome, steps, says, followed }, line);
+                    return Vec::new();
+                }
+                state.status = self.failed(outcome, steps, says, line, is_tested);
+                return vec![state];
+            }
             if how == How::Exec {
                 self.end(&state, End::Unknown(why), line);
                 return Vec::new();

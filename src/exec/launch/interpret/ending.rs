@@ -116,6 +116,7 @@ pub(super) fn combined(log: &mut Log, endings: Vec<Ending>, path: &str) -> Optio
         _ => alive.iter().filter(|ending| ending.weight > 0).copied().collect(),
     };
     let becomes = |ending: &&&Ending| matches!(ending.end, End::Becomes { .. });
+    log.has_program |= usual.iter().any(|ending| matches!(ending.end, End::Becomes { followed: Followed::Full, .. }));
     if let Some(main) = usual.iter().filter(becomes).rev().max_by_key(|ending| ending.weight)
         && let End::Becomes { steps, says, .. } = &main.end
     {

@@ -16,6 +16,7 @@ mod run;
 mod state;
 mod text;
 mod tools;
+mod unknown;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -35,6 +36,12 @@ pub(crate) use files::kept_text;
 use state::{Flow, State, Status, Value, Var, WHOLE};
 use text::{HOLE, Truth};
 pub(crate) use text::{clean, is_known};
+pub(crate) use tools::is_harmless;
+
+/// Whether a text with unknown parts may be this one.
+pub(crate) fn may_be(holed: &str, text: &str) -> bool {
+    text::equal(holed, text) != Truth::No
+}
 
 /// A text of which nothing is known.
 pub(crate) const UNKNOWN: char = HOLE;

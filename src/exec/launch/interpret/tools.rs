@@ -157,7 +157,7 @@ pub(super) fn is_question(name: &str) -> bool {
 }
 
 /// Whether a program makes no other one.
-pub(super) fn is_harmless(name: &str) -> bool {
+pub(crate) fn is_harmless(name: &str) -> bool {
     let base = name.rsplit('/').next().unwrap_or(name);
     HARMLESS.contains(&base)
 }

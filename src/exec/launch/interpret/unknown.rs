@@ -1,0 +1,42 @@
+//! Commands whose program is only known at run time.
+
+use super::state::{How, State};
+use super::{Interpreter, START_STEPS, text};
+use crate::exec::launch::walk::{Caller, Walk};
+use crate::exec::log::{Followed, KnownCall};
+
+impl Interpreter<'_, '_, '_> {
+    /// What a command comes to whose program is only known at run time, where all that it may start is broken.
+    pub(super) fn perhaps(
+        &mut self,
+        state: &State,
+        argv: &[String],
+        sets: &[String],
+        (line, how): (usize, How),
+    ) -> Option<KnownCall> {
+        if !self.spend(START_STEPS) {
+            return None;
+        }
+        let here = self.machine_at(state);
+        let machine = here.as_ref().unwrap_or(self.machine);
+        // Without a directory no relative word names anything.
+        let is_lost = |word: &&String| here.is_some() || !word.contains('/') || word.starts_with('/');
+        let words: Vec<String> = match argv.split_first() {
+            Some((name, rest)) => std::iter::once(name).chain(rest.iter().filter(is_lost)).cloned().collect(),
+            None => return None,
+        };
+        let mut env = state.environment();
+        env.extend(sets.iter().cloned());
+        for entry in env.iter_mut().filter(|entry| entry.starts_with("PATH=") || entry.starts_with("LD_")) {
+            *entry = text::plain(entry);
+        }
+        let walk = Walk { env, is_open: true, ..self.walk.clone() };
+        let label = self.source.path.clone();
+        let caller = Caller::Shell { kind: self.kind, label: &label, line, is_exec: how == How::Exec };
+        let (steps, says) = (std::mem::take(&mut self.log.steps), std::mem::take(&mut self.log.says));
+        let outcome = machine.may_start(self.log, &words, caller, &walk);
+        let steps = std::mem::replace(&mut self.log.steps, steps);
+        let says = std::mem::replace(&mut self.log.says, says);
+        Some(KnownCall { outcome: outcome?, steps, says, followed: Followed::Full })
+    }
+}
