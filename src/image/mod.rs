@@ -17,6 +17,7 @@ mod stream;
 mod tar;
 #[cfg(test)]
 pub(crate) mod testing;
+mod unpack;
 
 pub use contents::{Contents, Entry, EntryKind, PATH_LIMIT};
 pub use directory::{DirectoryRead, read_directory};
@@ -25,9 +26,11 @@ pub use fetch::statements;
 pub use layer::{Checked, Layer, LayerRead, read_layer};
 pub use limits::{Limits, MemoryBudget};
 pub use note::LayerNote;
-pub use pipeline::Compression;
+pub use pipeline::{Compression, looks_like_tar};
 pub use rootfs::{
     CoveredLink, Dangling, FileView, LinkFault, NodeId, NodeKind, Refusal, Refused, ResolveError, RootFs, merge,
 };
 pub use select::{Broken, Image, Selection, Skipped, Wanted, Why, select};
 pub use stream::{Streamed, read_stream};
+pub use tar::{Blocks, Member as TarMember, Visit, normalise, padding, walk as walk_tar};
+pub use unpack::{Packing, unpack};

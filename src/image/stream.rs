@@ -9,8 +9,9 @@ use super::contents::Entry;
 use super::error::{ImageError, LayerError};
 use super::layer::{Layer, LayerRead, Passed, check, read_stored};
 use super::limits::Limits;
-use super::pipeline::{Compression, Decoder, MAGIC_BYTES, Pipeline, SelfChecked, StoredReader, looks_like_tar};
+use super::pipeline::{Compression, MAGIC_BYTES, Pipeline, looks_like_tar};
 use super::tar::{Blocks, End, Member as TarMember, Visit, padding};
+use super::unpack::{Packing, unpack};
 use crate::oci::{Digest, Hasher};
 use crate::source::SourceError;
 use crate::source::archive::{Member, Members};
@@ -50,16 +51,20 @@ pub fn read_stream<T>(
         let error = SourceError::Malformed { place, cause };
         return Err(error.with_hint("see what the command that was to write it says").into());
     }
-    let compression = Compression::of(&start).map_err(fault)?;
+    let packing = Packing::of(&start);
+    if packing.is_none() {
+        // The error names what it is instead.
+        Compression::of(&start).map_err(fault)?;
+    }
     let mut reader = (&start[..]).chain(reader);
     let mut passage =
         Passage { members: Members::passing(place), layers: HashMap::new(), kept: 0, limits, visit, place };
-    if compression == Compression::None {
-        passage.read(&mut reader)?;
-    } else {
-        let decoder =
-            Decoder::new(compression, StoredReader::new(reader, None), limits).map_err(|error| fault(error.into()))?;
-        passage.read(&mut BufReader::with_capacity(BUFFER, SelfChecked::new(decoder)))?;
+    match packing {
+        None => passage.read(&mut reader)?,
+        Some(packing) => {
+            let unpacked = unpack(packing, reader, limits).map_err(|error| fault(error.into()))?;
+            passage.read(&mut BufReader::with_capacity(BUFFER, unpacked))?;
+        }
     }
     Ok(Streamed { members: passage.members, layers: passage.layers })
 }
@@ -85,10 +90,6 @@ fn archive_fault(place: &str, cause: LayerError) -> ImageError {
         // What gave it failed, and says why.
         LayerError::Read(cause) if cause.kind() != io::ErrorKind::UnexpectedEof => {
             SourceError::File { path: place.into(), cause }
-        }
-        LayerError::Compression(name) => {
-            let (what, cause) = (format!("an archive under {name}"), "gzip and zstd are read".to_string());
-            SourceError::Unsupported { what, cause }.with_hint(format!("{name} -dc FILE | imgarch scan -"))
         }
         cause => SourceError::Malformed { place, cause: cause.to_string() },
     })

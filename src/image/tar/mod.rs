@@ -20,6 +20,7 @@ pub use blocks::{Blocks, End, Member, padding};
 use header::BLOCK;
 pub use header::is_checksum_right;
 use names::Meaning;
+pub use names::normalise;
 use pax::MapPlace;
 use sparse::{Content, Holes, Map};
 

@@ -16,7 +16,7 @@ pub(super) enum Meaning {
 
 /// Appends `name` to the empty `path`: no leading slash, no `.`; `..` goes up as far as the root.
 /// True where it would have left the root.
-pub(super) fn normalise(name: &[u8], path: &mut Vec<u8>) -> bool {
+pub fn normalise(name: &[u8], path: &mut Vec<u8>) -> bool {
     path.clear();
     let mut escapes = false;
     for part in name.split(|byte| *byte == b'/') {
