@@ -10,7 +10,10 @@ use std::ops::ControlFlow;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat, fgetxattr, fstat, fstatvfs, openat, readlinkat, statat};
+use rustix::fs::{
+    AtFlags, Dir, FileType, Mode, OFlags, Stat, StatxAttributes, StatxFlags, fgetxattr, fstat, fstatvfs, openat,
+    readlinkat, statat, statx,
+};
 
 use super::SourceError;
 use crate::platform::FileCapabilities;
@@ -56,6 +59,9 @@ pub struct Walked {
     pub unread: Vec<Unread>,
     /// Folders at which another file system begins, with files, that was left out because it is not the root's own.
     pub left_out: Vec<Vec<u8>>,
+    /// Files on which another file is mounted, which was left out: `/etc/resolv.conf` of a container, or what a build step
+    /// mounts into its root.
+    pub covered: Vec<Vec<u8>>,
 }
 
 /// A file or folder that is there and could not be read.
@@ -130,7 +136,12 @@ impl Walk<'_> {
                     continue;
                 }
             };
-            let is_folder = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
+            let kind = FileType::from_raw_mode(stat.st_mode);
+            if kind == FileType::RegularFile && self.mounts == Mounts::LeftOut && is_mount(&fd, &name) {
+                self.walked.covered.push(path);
+                continue;
+            }
+            let is_folder = kind == FileType::Directory;
             self.entry(&fd, &name, &path, &stat)?;
             if is_folder && self.belongs(&fd, &name, &path, &stat, folder.device) {
                 pending.push(Pending { path, device: stat.st_dev });
@@ -225,7 +236,7 @@ impl Walk<'_> {
         }
         let opened = openat(fd, name, NO_FOLLOW | OFlags::DIRECTORY, Mode::empty());
         let has_blocks = opened.and_then(fstatvfs).is_ok_and(|system| system.f_blocks > 0);
-        if has_blocks && self.mounts == Mounts::LeftOut {
+        if has_blocks && self.mounts == Mounts::LeftOut && !KERNEL_PLACES.contains(&path) {
             self.walked.left_out.push(path.to_vec());
         }
         has_blocks && self.mounts == Mounts::Followed
@@ -234,6 +245,19 @@ impl Walk<'_> {
     fn unread(&mut self, path: &[u8], cause: io::Error) {
         self.walked.unread.push(Unread { path: path.to_vec(), cause });
     }
+}
+
+/// Where a running system and a build step mount what is not the root's: nothing of it is ever in an image.
+const KERNEL_PLACES: [&[u8]; 3] = [b"proc", b"sys", b"dev"];
+
+/// Whether something is mounted right here. Devices do not tell: a bind mount may be of the same file system, and files of
+/// an overlay have other devices than its directories. Kernels before 5.8 do not say.
+fn is_mount(fd: &OwnedFd, name: &CStr) -> bool {
+    let found = statx(fd, name, AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT, StatxFlags::empty());
+    found.is_ok_and(|found| {
+        let is_known = found.stx_attributes_mask.contains(StatxAttributes::MOUNT_ROOT);
+        is_known && found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT)
+    })
 }
 
 /// The longest revision of the attribute, and a byte that tells a longer one.

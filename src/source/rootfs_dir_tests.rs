@@ -116,3 +116,44 @@ fn a_visitor_can_break_off() {
     .unwrap();
     assert_eq!(count, 1);
 }
+
+/// A file with another file mounted on it, in a mount namespace of its own: the test runs itself again in there.
+#[test]
+fn a_file_that_is_mounted_is_left_out_unless_mounts_are_followed() {
+    const INSIDE: &str = "IMGARCH_TEST_MOUNTED";
+    if let Some(root) = std::env::var_os(INSIDE) {
+        let root = Path::new(&root);
+        let names = |mounts| {
+            let mut names = Vec::new();
+            let walked = walk(root, mounts, &mut |met, _| {
+                names.push(String::from_utf8_lossy(met.path).into_owned());
+                ControlFlow::Continue(())
+            });
+            (names, walked.unwrap().covered)
+        };
+        assert_eq!(names(Mounts::LeftOut), (vec!["own".to_string()], vec![b"mounted".to_vec()]));
+        assert_eq!(names(Mounts::Followed).0, ["mounted", "own"]);
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    std::fs::create_dir(at("root")).unwrap();
+    for name in ["root/own", "root/mounted", "other"] {
+        std::fs::write(at(name), "x").unwrap();
+    }
+    let script = "mount --bind other root/mounted || exit 77; exec \"$0\" \"$@\"";
+    let test = std::thread::current().name().unwrap().to_string();
+    let mut command = std::process::Command::new("unshare");
+    command.args(["--user", "--map-root-user", "--mount", "sh", "-c", script]).arg(std::env::current_exe().unwrap());
+    let output = command.args(["--exact", &test]).env(INSIDE, at("root")).current_dir(folder.path()).output();
+    match output {
+        Ok(output) if output.status.success() => {
+            assert!(String::from_utf8_lossy(&output.stdout).contains("1 passed"), "the test ran inside");
+        }
+        Ok(output) if output.status.code() == Some(77) || output.status.code() == Some(1) => {
+            let text = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(text.contains("Operation not permitted") || text.contains("permission denied"), "{output:?}");
+        }
+        other => panic!("{other:?}"),
+    }
+}

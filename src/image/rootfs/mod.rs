@@ -31,6 +31,8 @@ pub struct RootFs<T> {
     left_out: u64,
     /// Directories whose content is another file system, which was not read.
     unread: BTreeSet<u32>,
+    /// Absolute paths of files that are there and not in the tree.
+    unread_files: BTreeSet<Vec<u8>>,
     owner_index: HashMap<(u32, u32), u32>,
     capabilities: CapabilityTable,
     /// How often a directory or a link was replaced by something else.
@@ -165,10 +167,12 @@ impl<T> RootFs<T> {
         RootFs::bounded(usize::MAX)
     }
 
-    /// Notes that another file system is mounted at the directory `path`, and that nothing of it was read.
+    /// Notes that another file system is mounted at the directory `path`, and that nothing of it was read; or that there is
+    /// a file of that path, which is not in the tree.
     pub fn leave_unread(&mut self, path: &[u8]) {
-        if let Ok(NodeId(node)) = self.walk(NodeId(ROOT), path, false, &|_| true) {
-            self.unread.insert(node);
+        match self.walk(NodeId(ROOT), path, false, &|_| true) {
+            Ok(NodeId(node)) => _ = self.unread.insert(node),
+            Err(_) => _ = self.unread_files.insert([b"/", path].concat()),
         }
     }
 
@@ -217,6 +221,7 @@ impl<T> RootFs<T> {
             memory_limit,
             other_bytes,
             unread: BTreeSet::new(),
+            unread_files: BTreeSet::new(),
         }
     }
 

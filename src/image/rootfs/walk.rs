@@ -100,6 +100,9 @@ impl<T> RootFs<T> {
                     missing.push(b'/');
                 }
                 missing.extend_from_slice(name);
+                if self.unread_files.contains(&missing) {
+                    return Err(ResolveError::Unread(missing));
+                }
                 return Err(ResolveError::Missing(missing));
             };
             if self.nodes[next as usize].kind == NodeKind::Symlink && (follow || !pending.is_empty()) {
