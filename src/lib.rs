@@ -39,6 +39,7 @@
 //!         cache        what was found in layers, remembered between runs
 //! tier 1  image        index, manifest, config, layers, the merged file system
 //!         inspect      what a file is, from a bounded part of its bytes
+//!         package      what a plain file ships: a program, a release archive, a package
 //!         shell        POSIX shell and bash as a tree with spans
 //! tier 0  source       descriptor in, bytes out: registry, engines, archives, layouts
 //!         oci          descriptors, digests, documents, references
@@ -74,6 +75,8 @@ pub mod kube;
 pub mod lint;
 #[doc(hidden)]
 pub mod oci;
+#[doc(hidden)]
+pub mod package;
 #[doc(hidden)]
 pub mod platform;
 #[doc(hidden)]

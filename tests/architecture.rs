@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 /// Modules by tier, the lowest first. A module imports only modules of its own tier and lower ones.
 const TIERS: &[&[&str]] = &[
     &["source", "oci", "platform", "yaml"],
-    &["image", "inspect", "shell"],
+    &["image", "inspect", "package", "shell"],
     &["exec", "cache"],
     &["judge"],
     &["scan", "lint", "diagnose", "kube", "host", "config"],

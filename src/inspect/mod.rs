@@ -19,7 +19,7 @@ mod symbols;
 mod text;
 mod window;
 mod zip;
-mod zip_member;
+pub mod zip_member;
 
 use std::cell::Cell;
 use std::io::Read;

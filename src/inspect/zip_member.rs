@@ -152,7 +152,7 @@ impl Read for Content<'_, '_> {
             self.left = self.left.map(|left| left - used as u64);
             if self.inflater.is_some() {
                 let budget = self.budget.get().checked_sub(given as u64);
-                self.budget.set(budget.ok_or_else(|| io::Error::other("members inflate to too much"))?);
+                self.budget.set(budget.ok_or(ErrorKind::FileTooLarge)?);
             }
             if given > 0 {
                 return Ok(given);

@@ -1,0 +1,484 @@
+//! Reads one file and the archives within it. Each archive's members become one [`Contents`]; those of nested ones lie
+//! below `ARCHIVE!/`.
+
+use std::cell::Cell;
+use std::io::{self, BufReader, Read};
+use std::rc::Rc;
+
+use super::model::{Format, Package, Unread};
+use super::rpm::Built;
+use super::{cpio, deb, rpm, zip};
+use crate::image::{
+    Contents, Entry, EntryKind, LayerError, Limits, PATH_LIMIT, Packing, Visit, looks_like_tar, normalise, unpack,
+    walk_tar,
+};
+
+/// Bytes that tell every format; tar's magic number is the last, at 257.
+const HEAD: usize = 512;
+const BUFFER: usize = 64 << 10;
+/// Bytes of a control file or a `.PKGINFO`.
+const CONTROL_BYTES: u64 = 1 << 20;
+/// Archives within archives that are read: a jar in a war in the data of a package.
+const DEPTH: usize = 5;
+/// Parts that are listed as unread.
+const UNREAD: usize = 100;
+/// Stands for the size of a file that no header tells; inspection ends where the file does.
+const UNKNOWN_SIZE: u64 = 1 << 40;
+/// Compressions around one another.
+const PACKINGS: usize = 2;
+
+/// What a file's first bytes say.
+enum Kind {
+    Packed(Packing),
+    Tar,
+    Zip,
+    Deb,
+    Rpm,
+    Cpio,
+    /// Not an archive.
+    Other,
+}
+
+impl Kind {
+    fn of(head: &[u8]) -> Kind {
+        if let Some(packing) = Packing::of(head) {
+            return Kind::Packed(packing);
+        }
+        match head {
+            [b'P', b'K', 3, 4, ..] | [b'P', b'K', 5, 6, ..] => Kind::Zip,
+            _ if deb::is_deb(head) => Kind::Deb,
+            _ if head.starts_with(rpm::MAGIC) => Kind::Rpm,
+            _ if cpio::is_cpio(head) => Kind::Cpio,
+            // A file of zeros is not an archive.
+            _ if looks_like_tar(head) && head.iter().any(|byte| *byte != 0) => Kind::Tar,
+            _ => Kind::Other,
+        }
+    }
+}
+
+/// Archives and packages by their names' ends: what cannot be read of them could hold programs.
+const ARCHIVES: [&str; 14] = [
+    ".jar", ".war", ".ear", ".whl", ".egg", ".zip", ".nupkg", ".apk", ".aar", ".deb", ".rpm", ".tgz", ".tar.gz",
+    ".tar.xz",
+];
+
+fn is_archive_name(path: &[u8]) -> bool {
+    ARCHIVES
+        .iter()
+        .any(|end| path.len() > end.len() && path[path.len() - end.len()..].eq_ignore_ascii_case(end.as_bytes()))
+}
+
+pub(super) struct Reading<'a, 'v, T> {
+    limits: &'a Limits,
+    /// Bytes that may still be unpacked.
+    budget: Rc<Cell<u64>>,
+    visit: &'a mut Visit<'v, T>,
+    finished: Vec<Contents<T>>,
+    names: u64,
+    unread: Vec<Unread>,
+    declared: Option<String>,
+    /// What ends the reading, met where no error can be returned.
+    failed: Option<LayerError>,
+}
+
+/// A file within an archive, or the whole.
+struct File<'f> {
+    path: &'f [u8],
+    mode: u16,
+    size: u64,
+    /// Archives around it.
+    depth: usize,
+    packings: usize,
+}
+
+impl<'a, 'v, T: Clone> Reading<'a, 'v, T> {
+    pub fn new(limits: &'a Limits, budget: u64, visit: &'a mut Visit<'v, T>) -> Self {
+        Reading {
+            limits,
+            budget: Rc::new(Cell::new(budget)),
+            visit,
+            finished: Vec::new(),
+            names: 0,
+            unread: Vec::new(),
+            declared: None,
+            failed: None,
+        }
+    }
+
+    pub fn read(mut self, reader: &mut dyn Read, name: &str, size: u64) -> Result<Package<T>, LayerError> {
+        let head = filled(reader, HEAD)?;
+        let mut reader = head.as_slice().chain(reader);
+        let (packing, format) = match Kind::of(&head) {
+            Kind::Packed(packing) => {
+                let mut unpacked = self.unpacked(packing, &mut reader)?;
+                let format = self.whole(&mut unpacked, name, size)?;
+                // The checksum at the end is that of everything.
+                io::copy(&mut unpacked, &mut io::sink())?;
+                (Some(packing), format)
+            }
+            _ => (None, self.whole(&mut reader, name, size)?),
+        };
+        if let Some(failed) = self.failed {
+            return Err(failed);
+        }
+        let is_packaged = format == Format::Tar && self.declared.is_some();
+        let format = if is_packaged { Format::PkgInfo } else { format };
+        let Reading { finished: contents, unread, declared, .. } = self;
+        Ok(Package { format, packing, contents, declared, unread })
+    }
+
+    /// The outermost archive, or the only file.
+    fn whole(&mut self, reader: &mut dyn Read, name: &str, size: u64) -> Result<Format, LayerError> {
+        let head = filled(reader, HEAD)?;
+        let mut reader = head.as_slice().chain(reader);
+        let kind = Kind::of(&head);
+        let format = match kind {
+            Kind::Tar => Format::Tar,
+            Kind::Zip => Format::Zip,
+            Kind::Deb => Format::Deb,
+            Kind::Rpm => Format::Rpm,
+            Kind::Cpio => Format::Cpio,
+            Kind::Packed(_) | Kind::Other => {
+                let mut path = Vec::new();
+                normalise(name.as_bytes(), &mut path);
+                let entry = Entry { size, ..Entry::plain(&path, EntryKind::File, 0o755) };
+                let fact = (self.visit)(&entry, &mut reader);
+                let mut contents = Contents::default();
+                contents.push(&entry, fact);
+                self.finished.push(contents);
+                let is_image = head.starts_with(b"\x7fELF") && head.get(8..10) == Some(b"AI");
+                if is_image {
+                    self.lose(b"", "the file system image that follows the program is not read");
+                }
+                return Ok(if is_image { Format::AppImage } else { Format::Single });
+            }
+        };
+        self.archive(&kind, &mut reader, b"", 1)?;
+        Ok(format)
+    }
+
+    /// Reads an archive whose members lie below `prefix`.
+    fn archive(&mut self, kind: &Kind, reader: &mut dyn Read, prefix: &[u8], depth: usize) -> Result<(), LayerError> {
+        match kind {
+            Kind::Tar => self.tar(reader, prefix, depth),
+            Kind::Zip => self.zip(reader, prefix, depth),
+            Kind::Deb => self.deb(reader, prefix, depth),
+            Kind::Rpm => {
+                let built = rpm::header(reader)?;
+                if depth == 1 {
+                    self.declared = match built {
+                        Built::For(arch) => Some(arch),
+                        Built::Source => Some("src".to_string()),
+                        Built::Unknown => None,
+                    };
+                }
+                self.part(reader, prefix, depth)
+            }
+            Kind::Cpio => self.cpio(reader, prefix, depth),
+            Kind::Packed(_) | Kind::Other => Ok(()),
+        }
+    }
+
+    /// A part of a package that is an archive, compressed or not.
+    fn part(&mut self, reader: &mut dyn Read, prefix: &[u8], depth: usize) -> Result<(), LayerError> {
+        let head = filled(reader, HEAD)?;
+        let mut reader = head.as_slice().chain(reader);
+        match Kind::of(&head) {
+            Kind::Packed(packing) => {
+                let mut unpacked = self.unpacked(packing, &mut reader)?;
+                let head = filled(&mut unpacked, HEAD)?;
+                let kind = Kind::of(&head);
+                self.archive(&kind, &mut head.as_slice().chain(&mut unpacked), prefix, depth)?;
+                io::copy(&mut unpacked, &mut io::sink())?;
+                Ok(())
+            }
+            // A package without files.
+            Kind::Other if head.iter().all(|byte| *byte == 0) => Ok(()),
+            Kind::Other => {
+                self.lose(prefix, "its compression is not supported");
+                Ok(())
+            }
+            kind => self.archive(&kind, &mut reader, prefix, depth),
+        }
+    }
+
+    fn tar(&mut self, reader: &mut dyn Read, prefix: &[u8], depth: usize) -> Result<(), LayerError> {
+        let limits = self.limits;
+        let mut reader = BufReader::with_capacity(BUFFER, reader);
+        let (contents, _) = walk_tar(&mut reader, limits, &mut |entry, content| {
+            if self.failed.is_some() {
+                return None;
+            }
+            if depth == 1 && entry.path == b".PKGINFO" {
+                let mut text = Vec::new();
+                // An error is met again by the walk.
+                let _ = content.take(CONTROL_BYTES).read_to_end(&mut text);
+                self.declared = deb::field(&text, "arch", '=');
+                return None;
+            }
+            let path = [prefix, entry.path].concat();
+            let file = File { path: &path, mode: entry.mode, size: entry.size, depth, packings: 0 };
+            self.file(&file, content).unwrap_or_else(|error| {
+                self.failed = Some(error);
+                None
+            })
+        })?;
+        self.failed.take().map_or(Ok(()), Err)?;
+        self.finish(contents, prefix)
+    }
+
+    fn zip(&mut self, reader: &mut dyn Read, prefix: &[u8], depth: usize) -> Result<(), LayerError> {
+        let mut contents = Contents::default();
+        let mut reader = BufReader::with_capacity(BUFFER, reader);
+        let budget = Rc::clone(&self.budget);
+        zip::walk(&mut reader, &budget, &mut |name, content| {
+            let mut path = prefix.to_vec();
+            let mut own = Vec::new();
+            normalise(name, &mut own);
+            path.extend(&own);
+            if own.is_empty() || name.ends_with(b"/") {
+                return Ok(());
+            }
+            match content {
+                Ok(content) => {
+                    // Local headers do not say how long a member is that is inflated.
+                    let file = File { path: &path, mode: 0o644, size: UNKNOWN_SIZE, depth, packings: 0 };
+                    let fact = self.file(&file, content)?;
+                    self.push(&mut contents, &file, fact)
+                }
+                Err(why) => {
+                    self.lose(&path, why);
+                    Ok(())
+                }
+            }
+        })?;
+        self.finished.push(contents);
+        Ok(())
+    }
+
+    fn cpio(&mut self, reader: &mut dyn Read, prefix: &[u8], depth: usize) -> Result<(), LayerError> {
+        let mut contents = Contents::default();
+        while let Some(member) = cpio::next(reader)? {
+            let mut own = Vec::new();
+            normalise(&member.name, &mut own);
+            let path = [prefix, own.as_slice()].concat();
+            let mut content = (&mut *reader).take(member.size);
+            if member.mode & 0o170_000 == 0o100_000 && !own.is_empty() {
+                let mode = (member.mode & 0o7777) as u16;
+                let file = File { path: &path, mode, size: member.size, depth, packings: 0 };
+                let fact = self.file(&file, &mut content)?;
+                self.push(&mut contents, &file, fact)?;
+            }
+            let left = content.limit();
+            cpio::skip(reader, left + cpio::padding(member.size))?;
+        }
+        self.finished.push(contents);
+        Ok(())
+    }
+
+    fn deb(&mut self, reader: &mut dyn Read, prefix: &[u8], depth: usize) -> Result<(), LayerError> {
+        let mut magic = [0; deb::MAGIC.len()];
+        cpio::fill(reader, &mut magic)?;
+        while let Some(member) = deb::next(reader)? {
+            let mut content = (&mut *reader).take(member.size);
+            if member.name.starts_with("control.tar") {
+                let declared = control(&mut content, self.limits)?;
+                if depth == 1 {
+                    self.declared = declared;
+                }
+            } else if member.name.starts_with("data.tar") {
+                self.part(&mut content, prefix, depth)?;
+            }
+            let left = content.limit();
+            let odd = member.size % 2;
+            cpio::skip(reader, left)?;
+            // The last member's padding may be left out.
+            io::copy(&mut (&mut *reader).take(odd), &mut io::sink())?;
+        }
+        Ok(())
+    }
+
+    /// A file of an archive: an archive within it is read, anything else is inspected.
+    fn file(&mut self, file: &File<'_>, content: &mut dyn Read) -> Result<Option<T>, LayerError> {
+        let mut content = Noted { reader: content, failed: None };
+        let head = filled(&mut content, HEAD).unwrap_or_default();
+        let kind = Kind::of(&head);
+        let mut reader = head.as_slice().chain(&mut content);
+        let read = match &kind {
+            Kind::Other => {
+                let entry = Entry { size: file.size, ..Entry::plain(file.path, EntryKind::File, file.mode) };
+                Ok((self.visit)(&entry, &mut reader))
+            }
+            Kind::Packed(packing) if file.packings < PACKINGS => match self.unpacked(*packing, &mut reader) {
+                Ok(mut unpacked) => self.packed(file, &mut *unpacked),
+                Err(error) => Err(error.into()),
+            },
+            Kind::Packed(_) => Ok(None),
+            _ if file.depth >= DEPTH => {
+                self.lose(file.path, "archives are nested deeper than is read");
+                Ok(None)
+            }
+            _ => {
+                let prefix = [file.path, b"!/"].concat();
+                self.archive(&kind, &mut reader, &prefix, file.depth + 1).map(|()| None)
+            }
+        };
+        match (content.failed, read) {
+            (Some(error), _) => Err(error),
+            (None, Ok(fact)) => Ok(fact),
+            (None, Err(error)) => self.nested_error(file, error),
+        }
+    }
+
+    /// What a compressed file holds: an archive is read, a program is inspected, all else is data.
+    fn packed(&mut self, file: &File<'_>, unpacked: &mut dyn Read) -> Result<Option<T>, LayerError> {
+        let head = filled(unpacked, HEAD)?;
+        let is_program = head.starts_with(b"\x7fELF") || head.starts_with(b"MZ") || is_mach(&head);
+        match Kind::of(&head) {
+            Kind::Other if !is_program => Ok(None),
+            _ => {
+                let inner = File { size: UNKNOWN_SIZE, packings: file.packings + 1, ..*file };
+                self.file(&inner, &mut head.as_slice().chain(unpacked))
+            }
+        }
+    }
+
+    /// An archive within an archive that cannot be read: other files are not affected, and what is not named as an archive
+    /// is data.
+    fn nested_error(&mut self, file: &File<'_>, error: LayerError) -> Result<Option<T>, LayerError> {
+        match error {
+            LayerError::Read(_)
+            | LayerError::Source(_)
+            | LayerError::Deadline(_)
+            | LayerError::TooLarge(_)
+            | LayerError::Bomb { .. }
+            | LayerError::TooMuchMemory(_)
+            | LayerError::TooManyNames(_)
+            | LayerError::TooMuchText(_) => Err(error),
+            error => {
+                if is_archive_name(file.path) {
+                    self.lose(file.path, &error.to_string());
+                }
+                Ok(None)
+            }
+        }
+    }
+
+    fn unpacked<'r>(&self, packing: Packing, reader: &'r mut dyn Read) -> io::Result<Box<dyn Read + 'r>> {
+        let unpacked = unpack(packing, reader, self.limits)?;
+        Ok(Box::new(Budgeted { reader: unpacked, budget: Rc::clone(&self.budget), limit: self.budget.get() }))
+    }
+
+    fn push(&mut self, contents: &mut Contents<T>, file: &File<'_>, fact: Option<T>) -> Result<(), LayerError> {
+        if file.path.len() > PATH_LIMIT {
+            self.lose(&file.path[..64], "its name is longer than any kernel takes");
+            return Ok(());
+        }
+        let size = if file.size == UNKNOWN_SIZE { 0 } else { file.size };
+        let before = contents.used_bytes();
+        contents.push(&Entry { size, ..Entry::plain(file.path, EntryKind::File, file.mode) }, fact);
+        self.limits.memory.take(contents.used_bytes().saturating_sub(before))?;
+        self.count(1)
+    }
+
+    fn count(&mut self, names: u64) -> Result<(), LayerError> {
+        self.names += names;
+        if self.names > self.limits.max_names { Err(LayerError::TooManyNames(self.limits.max_names)) } else { Ok(()) }
+    }
+
+    /// Keeps a tar's members, below `prefix`.
+    fn finish(&mut self, contents: Contents<T>, prefix: &[u8]) -> Result<(), LayerError> {
+        self.count(contents.len() as u64)?;
+        if prefix.is_empty() {
+            self.finished.push(contents);
+            return Ok(());
+        }
+        let mut below = Contents::default();
+        contents.for_each(|entry, fact| {
+            let path = [prefix, entry.path].concat();
+            // Of nested archives only files with facts are of interest.
+            if let Some(fact) = fact.filter(|_| path.len() <= PATH_LIMIT) {
+                below.push(&Entry { path: &path, ..entry.clone() }, Some(contents.fact(fact).clone()));
+            }
+        });
+        self.finished.push(below);
+        Ok(())
+    }
+
+    fn lose(&mut self, path: &[u8], why: &str) {
+        if self.unread.len() < UNREAD {
+            let path = String::from_utf8_lossy(path).trim_end_matches("!/").to_string();
+            self.unread.push(Unread { path, why: why.to_string() });
+        }
+    }
+}
+
+/// The `Architecture` of a control archive.
+fn control(reader: &mut dyn Read, limits: &Limits) -> Result<Option<String>, LayerError> {
+    let head = filled(reader, HEAD)?;
+    let reader = head.as_slice().chain(reader);
+    let unpacked: Box<dyn Read + '_> = match Packing::of(&head) {
+        Some(packing) => unpack(packing, reader, limits)?,
+        None => Box::new(reader),
+    };
+    let mut declared = None;
+    // A control archive has some kilobytes; no other member of it is looked at.
+    let mut bounded = BufReader::new(unpacked.take(64 << 20));
+    walk_tar::<(), _>(&mut bounded, limits, &mut |entry, content| {
+        if entry.path == b"control" {
+            let mut text = Vec::new();
+            let _ = content.take(CONTROL_BYTES).read_to_end(&mut text);
+            declared = deb::field(&text, "Architecture", ':');
+        }
+        None
+    })?;
+    Ok(declared)
+}
+
+fn is_mach(head: &[u8]) -> bool {
+    matches!(head, [0xca | 0xfe | 0xce | 0xcf, 0xfe | 0xed | 0xfa, ..])
+}
+
+/// The first bytes, at most `limit`.
+pub(super) fn filled(reader: &mut dyn Read, limit: usize) -> io::Result<Vec<u8>> {
+    let mut head = Vec::with_capacity(limit);
+    reader.take(limit as u64).read_to_end(&mut head)?;
+    Ok(head)
+}
+
+/// A decoder whose output counts on the file's budget.
+struct Budgeted<'r> {
+    reader: Box<dyn Read + 'r>,
+    budget: Rc<Cell<u64>>,
+    /// For the message.
+    limit: u64,
+}
+
+impl Read for Budgeted<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let read = self.reader.read(into)?;
+        match self.budget.get().checked_sub(read as u64) {
+            Some(left) => self.budget.set(left),
+            None => return Err(LayerError::TooLarge(self.limit).into()),
+        }
+        Ok(read)
+    }
+}
+
+/// Keeps the error that a member's content ended in: who inspects it takes that for its end.
+struct Noted<'r> {
+    reader: &'r mut dyn Read,
+    failed: Option<LayerError>,
+}
+
+impl Read for Noted<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        self.reader.read(into).map_err(|error| {
+            let kind = error.kind();
+            if kind != io::ErrorKind::Interrupted {
+                self.failed = Some(error.into());
+            }
+            kind.into()
+        })
+    }
+}

@@ -1,0 +1,67 @@
+//! RPM packages: a lead, a signature, a header with the package's facts, and a compressed cpio archive. Source: RPM's
+//! docs/manual/format_v4.md and lib/rpmtag.h.
+
+use std::io::Read;
+
+use super::cpio::{fill, skip};
+use crate::image::LayerError;
+
+pub(super) const MAGIC: &[u8] = &[0xed, 0xab, 0xee, 0xdb];
+const LEAD: usize = 96;
+const HEADER_MAGIC: &[u8] = &[0x8e, 0xad, 0xe8, 1];
+/// Bytes of a header: that of the largest packages, with the names of a hundred thousand files, has some 20 MiB.
+const HEADER_LIMIT: u64 = 64 << 20;
+const ENTRY: usize = 16;
+const TAG_ARCH: u32 = 1022;
+const TAG_SOURCE_PACKAGE: u32 = 1106;
+const TYPE_STRING: u32 = 6;
+
+/// What a package's header says of its architecture.
+pub(super) enum Built {
+    For(String),
+    /// A source package, which names the machine that it was made on.
+    Source,
+    Unknown,
+}
+
+/// Reads everything before the payload.
+pub(super) fn header(reader: &mut dyn Read) -> Result<Built, LayerError> {
+    let mut lead = [0; LEAD];
+    fill(reader, &mut lead)?;
+    let signature = section(reader)?.1;
+    skip(reader, signature.next_multiple_of(8) - signature)?;
+    let (header, _) = section(reader)?;
+    let word = |at: usize| header.get(at..at + 4).map(|word| u32::from_be_bytes([word[0], word[1], word[2], word[3]]));
+    let count = word(0).unwrap_or(0) as usize;
+    let store = 8 + count * ENTRY;
+    let tag = |wanted: u32| (0..count).map(|index| 8 + index * ENTRY).find(|at| word(*at) == Some(wanted));
+    // The lead's type is 1 of a source package, too.
+    if lead[7] == 1 || tag(TAG_SOURCE_PACKAGE).is_some() {
+        return Ok(Built::Source);
+    }
+    let arch = tag(TAG_ARCH).filter(|at| word(at + 4) == Some(TYPE_STRING)).and_then(|at| {
+        let text = header.get(store + word(at + 8)? as usize..)?;
+        let end = text.iter().position(|byte| *byte == 0)?;
+        String::from_utf8(text[..end].to_vec()).ok()
+    });
+    Ok(arch.map_or(Built::Unknown, Built::For))
+}
+
+/// A header structure from its counts on, and the length of the data in it.
+fn section(reader: &mut dyn Read) -> Result<(Vec<u8>, u64), LayerError> {
+    let mut intro = [0; 16];
+    fill(reader, &mut intro)?;
+    let corrupt = |cause: &str| LayerError::Corrupt { format: "rpm", cause: cause.to_string() };
+    if !intro.starts_with(HEADER_MAGIC) {
+        return Err(corrupt("a header without its magic number"));
+    }
+    let word = |at: usize| u64::from(u32::from_be_bytes([intro[at], intro[at + 1], intro[at + 2], intro[at + 3]]));
+    let (count, data) = (word(8), word(12));
+    let length = count * ENTRY as u64 + data;
+    if length > HEADER_LIMIT {
+        return Err(corrupt("a header over 64 MiB"));
+    }
+    let mut section = intro[8..].to_vec();
+    let read = reader.take(length).read_to_end(&mut section)? as u64;
+    if read < length { Err(LayerError::Truncated("rpm header")) } else { Ok((section, data)) }
+}

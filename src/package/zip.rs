@@ -1,0 +1,60 @@
+//! Members of a zip archive, in the order of their local headers.
+
+use std::cell::Cell;
+use std::io::{self, BufRead, ErrorKind, Read};
+
+use flate2::Decompress;
+
+use crate::image::LayerError;
+use crate::inspect::zip_member::{Content, LOCAL, Member, next_signature, skip};
+
+/// Called for each member with its content, or with the reason why that cannot be read.
+pub(super) type Take<'t> = dyn FnMut(&[u8], Result<&mut dyn Read, &'static str>) -> Result<(), LayerError> + 't;
+
+/// Reads members up to the central directory.
+pub(super) fn walk(reader: &mut dyn BufRead, budget: &Cell<u64>, take: &mut Take<'_>) -> Result<(), LayerError> {
+    let corrupt = |cause: &str| LayerError::Corrupt { format: "zip", cause: cause.to_string() };
+    loop {
+        match next_signature(reader) {
+            Some(LOCAL) => {}
+            Some(_) => return Ok(()),
+            None => return Err(corrupt("no member starts where one should")),
+        }
+        let member = Member::read(reader).ok_or(LayerError::Truncated("zip"))?;
+        let inflater = match member.method {
+            _ if member.is_encrypted => Err("it is encrypted"),
+            0 if member.size.is_none() => Err("it is stored without a size"),
+            0 => Ok(None),
+            8 => Ok(Some(Decompress::new(false))),
+            _ => Err("its compression is not supported"),
+        };
+        match inflater {
+            Ok(inflater) => {
+                let mut content = Content { from: reader, left: member.size, inflater, is_ended: false, budget };
+                take(&member.name, Ok(&mut Named(&mut content)))?;
+                content.finish().ok_or_else(|| corrupt("a member's end cannot be found"))?;
+            }
+            Err(why) => {
+                take(&member.name, Err(why))?;
+                let size = member.size.ok_or_else(|| corrupt("a member's end cannot be found"))?;
+                skip(reader, size).ok_or(LayerError::Truncated("zip"))?;
+            }
+        }
+    }
+}
+
+/// Names the errors of inflating; those of the source come through as they are.
+struct Named<'c, 'r, 'b>(&'c mut Content<'r, 'b>);
+
+impl Read for Named<'_, '_, '_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        self.0.read(into).map_err(|error| match error.kind() {
+            ErrorKind::UnexpectedEof => LayerError::Truncated("zip").into(),
+            ErrorKind::FileTooLarge => LayerError::TooLarge(self.0.budget.get()).into(),
+            ErrorKind::Other if error.get_ref().is_some_and(|inner| !inner.is::<LayerError>()) => {
+                LayerError::Corrupt { format: "zip", cause: error.to_string() }.into()
+            }
+            _ => error,
+        })
+    }
+}
