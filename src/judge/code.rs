@@ -138,6 +138,10 @@ codes! {
         "index and config name different platforms; the files fit the index",
         "engines that check the config refuse or mis-unpack such an image; the programs themselves would run",
         "rebuild with docker buildx build --platform, which writes both alike";
+    ReleaseWrongPlatform "release-wrong-platform" Error,
+        "a release file or package holds a program for another platform than the one it is for",
+        "whoever installs it gets `exec format error`, or a library that does not load",
+        "build it for that platform, or name the file for the platform that it holds";
     ForeignLibrary "foreign-library" Error,
         "a library that the container's program loads is for another architecture",
         "the loader does not take it and ends the program, or the import fails at run time",

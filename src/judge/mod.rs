@@ -12,6 +12,7 @@ pub mod labels;
 mod library;
 mod links;
 pub mod rules;
+pub mod shipped;
 pub mod windows;
 
 use std::collections::{BTreeMap, BTreeSet};

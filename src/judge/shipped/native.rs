@@ -1,0 +1,201 @@
+//! The programs and libraries of a file, of any system, and whether each is for a platform.
+
+use std::collections::BTreeMap;
+
+use super::claim::{Claim, System};
+use crate::image::RootFs;
+use crate::inspect::{FileKind, MachO, Native as ZipNative, Pe};
+use crate::judge::facts::programs::{self, Fit, Program, Programs};
+use crate::judge::facts::purpose::{Format, Suspect};
+use crate::judge::facts::tokens::{self, PathPlatform};
+use crate::platform::{Arch, Node};
+
+/// A program or library in machine code.
+pub struct Native<'a> {
+    pub path: String,
+    /// What the path says of its platform.
+    platform: Option<PathPlatform>,
+    pub code: MachineCode<'a>,
+}
+
+/// Machine code by its format.
+pub enum MachineCode<'a> {
+    Elf(&'a Program<'a>),
+    Pe(&'a Pe),
+    MachO(&'a MachO),
+    /// An ELF file of which only the architecture is known: a member of a zip that a script holds.
+    Bare(Arch),
+}
+
+/// How a native stands to a platform.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Hold {
+    /// It is for it.
+    Own,
+    /// The platform runs it beside its own programs: 32-bit programs, and those of another architecture by emulation that
+    /// the system brings.
+    Beside,
+    Foreign,
+}
+
+/// EI_OSABI of NetBSD, Solaris, FreeBSD and OpenBSD.
+const BSD_ABIS: &[u8] = &[2, 6, 9, 12];
+
+impl<'a> Native<'a> {
+    fn new(path: String, code: MachineCode<'a>) -> Native<'a> {
+        Native { platform: tokens::read(&path), path, code }
+    }
+
+    /// Every native of a file, in the order of paths.
+    pub fn all(rootfs: &'a RootFs<FileKind>, programs: &'a Programs<'a>) -> Vec<Native<'a>> {
+        let mut all: Vec<Native<'a>> =
+            programs.runnable().map(|program| Native::new(program.path.clone(), MachineCode::Elf(program))).collect();
+        for view in rootfs.files_with_facts() {
+            let path = || String::from_utf8_lossy(&rootfs.path(view.id)).into_owned();
+            match view.fact {
+                // An assembly of intermediate language runs wherever its runtime does.
+                Some(FileKind::Pe(pe)) if !pe.is_dotnet => all.push(Native::new(path(), MachineCode::Pe(pe))),
+                // An object file is input for a linker.
+                Some(FileKind::MachO(mach)) if mach.filetype != 1 => {
+                    all.push(Native::new(path(), MachineCode::MachO(mach)));
+                }
+                Some(FileKind::Script(script)) => {
+                    let members = script.zip.iter().flat_map(|zip| &zip.natives);
+                    all.extend(members.filter_map(|(name, native)| match native {
+                        ZipNative::Elf { arch: Some(arch), e_type: 2 | 3, .. } => {
+                            Some(Native::new(format!("{}!/{name}", path()), MachineCode::Bare(*arch)))
+                        }
+                        _ => None,
+                    }));
+                }
+                _ => {}
+            }
+        }
+        all.sort_by(|a, b| a.path.cmp(&b.path));
+        all
+    }
+
+    pub fn arch(&self) -> Option<Arch> {
+        match &self.code {
+            MachineCode::Elf(program) => program.elf.arch(),
+            MachineCode::Pe(pe) => pe.arch,
+            MachineCode::MachO(mach) => mach_arch(mach.cpus.first()?),
+            MachineCode::Bare(arch) => Some(*arch),
+        }
+    }
+
+    /// The system that runs it, as far as its format tells.
+    pub fn system(&self) -> Option<System> {
+        match &self.code {
+            MachineCode::Elf(program) if program.elf.osabi == 9 => Some(System::FreeBsd),
+            MachineCode::Elf(program) if BSD_ABIS.contains(&program.elf.osabi) => Some(System::Other),
+            MachineCode::Elf(program) => {
+                let is_linux = program.elf.loader().is_some_and(|loader| loader.windows(3).any(|part| part == b"/ld"));
+                is_linux.then_some(System::Linux)
+            }
+            MachineCode::Bare(_) => None,
+            MachineCode::Pe(_) => Some(System::Windows),
+            MachineCode::MachO(_) => Some(System::Darwin),
+        }
+    }
+
+    /// "x86-64", "macOS arm64", "Windows AArch64".
+    pub fn shown(&self) -> String {
+        match &self.code {
+            MachineCode::Elf(program) => match self.system() {
+                Some(System::FreeBsd) => format!("FreeBSD {}", program.arch_name()),
+                _ => program.arch_name(),
+            },
+            MachineCode::Pe(pe) => {
+                format!(
+                    "Windows {}",
+                    pe.arch.map_or_else(|| format!("machine {}", pe.machine), |arch| arch.name().to_string())
+                )
+            }
+            MachineCode::MachO(mach) => format!("macOS {}", mach.cpus.join(", ")),
+            MachineCode::Bare(arch) => arch.name().to_string(),
+        }
+    }
+
+    pub fn suspect(&self) -> Option<Suspect<'_>> {
+        let format = match &self.code {
+            MachineCode::Elf(program) => Format::Elf(program),
+            MachineCode::Pe(pe) => Format::Pe(pe),
+            MachineCode::MachO(mach) => Format::MachO(mach),
+            MachineCode::Bare(_) => return None,
+        };
+        Some(Suspect { path: &self.path, platform: self.platform.as_ref(), format })
+    }
+
+    /// How it stands to `claim`. `node` is what is known of the platform's machine.
+    pub fn hold(&self, claim: &Claim, node: Option<&Node>) -> Hold {
+        let is_system = |own: System| claim.system.is_none_or(|system| system == own);
+        let has = |arch: Option<Arch>| claim.archs.is_empty() || arch.is_some_and(|arch| claim.archs.contains(&arch));
+        match &self.code {
+            MachineCode::Elf(program) => {
+                let is_elsewhere = match claim.system {
+                    None | Some(System::Other) => false,
+                    Some(System::Linux) => BSD_ABIS.contains(&program.elf.osabi),
+                    Some(System::FreeBsd) => self.system() == Some(System::Linux),
+                    Some(System::Darwin | System::Windows) => true,
+                };
+                match (is_elsewhere, has(program.elf.arch())) {
+                    (true, _) => Hold::Foreign,
+                    (false, true) => Hold::Own,
+                    (false, false) if node.is_some_and(|node| programs::fit(program.elf, node) < Fit::Foreign) => {
+                        Hold::Beside
+                    }
+                    (false, false) => Hold::Foreign,
+                }
+            }
+            MachineCode::Bare(arch) => match claim.system {
+                Some(System::Darwin | System::Windows) => Hold::Foreign,
+                _ if has(Some(*arch)) => Hold::Own,
+                _ => Hold::Foreign,
+            },
+            MachineCode::MachO(mach) => {
+                let archs: Vec<Arch> = mach.cpus.iter().filter_map(|cpu| mach_arch(cpu)).collect();
+                match is_system(System::Darwin) {
+                    true if claim.archs.is_empty() || archs.iter().any(|arch| claim.archs.contains(arch)) => Hold::Own,
+                    // Rosetta.
+                    true if claim.archs.contains(&Arch::Arm64) && archs.contains(&Arch::Amd64) => Hold::Beside,
+                    _ => Hold::Foreign,
+                }
+            }
+            MachineCode::Pe(pe) => {
+                let runs = |on: &Arch| {
+                    matches!(
+                        (pe.arch, on),
+                        (Some(Arch::I386), Arch::Amd64 | Arch::Arm64) | (Some(Arch::Amd64), Arch::Arm64)
+                    )
+                };
+                match is_system(System::Windows) {
+                    true if has(pe.arch) => Hold::Own,
+                    true if claim.archs.iter().any(runs) => Hold::Beside,
+                    _ => Hold::Foreign,
+                }
+            }
+        }
+    }
+}
+
+/// How many there are of each architecture.
+pub fn count(natives: &[Native<'_>]) -> BTreeMap<Arch, usize> {
+    let mut count = BTreeMap::new();
+    for arch in natives.iter().filter_map(Native::arch) {
+        *count.entry(arch).or_default() += 1;
+    }
+    count
+}
+
+fn mach_arch(cpu: &str) -> Option<Arch> {
+    match cpu {
+        "x86_64" => Some(Arch::Amd64),
+        "i386" => Some(Arch::I386),
+        "arm64" => Some(Arch::Arm64),
+        "arm" => Some(Arch::Arm),
+        "ppc" => Some(Arch::Ppc),
+        "ppc64" => Some(Arch::Ppc64),
+        _ => None,
+    }
+}
