@@ -16,9 +16,10 @@ use crate::workflow::{self, Project, Service, Shape};
 Examples:
   imgarch workflow github > .github/workflows/image.yml
   imgarch workflow github --write --platform linux/amd64 --platform linux/arm64
-  imgarch workflow gitlab --simple --image registry.gitlab.com/user/app")]
+  imgarch workflow gitlab --simple --image registry.gitlab.com/user/app
+  imgarch workflow dockerfile --entrypoint /app")]
 pub struct WorkflowArgs {
-    /// The CI service.
+    /// The CI service, or `dockerfile` for the build step that verifies the final stage.
     #[arg(value_enum, default_value_t = ServiceArg::Github)]
     service: ServiceArg,
     /// Registry and repository of the image; without it, made from git's remote `origin`.
@@ -42,6 +43,9 @@ pub struct WorkflowArgs {
     /// One job that emulates what is foreign, instead of a runner for each platform.
     #[arg(long)]
     simple: bool,
+    /// With `dockerfile`: follow the start of this program; repeat for each word.
+    #[arg(long, value_name = "WORD", allow_hyphen_values = true)]
+    entrypoint: Vec<String>,
     #[command(flatten)]
     config: ConfigArgs,
     /// Write the file where the service looks for it; one that is there is not overwritten.
@@ -53,13 +57,27 @@ pub struct WorkflowArgs {
 enum ServiceArg {
     Github,
     Gitlab,
+    Dockerfile,
 }
 
 pub fn run(args: &WorkflowArgs, environment: &Environment, out: &mut dyn Write) -> Result<u8, CliError> {
     let service = match args.service {
         ServiceArg::Github => Service::Github,
         ServiceArg::Gitlab => Service::Gitlab,
+        ServiceArg::Dockerfile if args.write => {
+            return Err(CliError::Usage {
+                text: "--write cannot place a build step".to_string(),
+                hint: Some("print it, and put its two parts into the Dockerfile".to_string()),
+            });
+        }
+        ServiceArg::Dockerfile => {
+            write!(out, "{}", workflow::build_step(env!("CARGO_PKG_VERSION"), &args.entrypoint))?;
+            return Ok(0);
+        }
     };
+    if !args.entrypoint.is_empty() {
+        return Err(CliError::usage("--entrypoint is for `imgarch workflow dockerfile`"));
+    }
     let usage = |error: String| CliError::Usage { text: error, hint: None };
     let mut platforms = Vec::new();
     for text in &args.platform {

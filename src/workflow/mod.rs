@@ -2,9 +2,12 @@
 //! pushed without a tag, scanned by digest, and merged under the tag only when all are fine. Text from decided inputs;
 //! nothing here reads the project.
 
+mod dockerfile;
 mod github;
 mod gitlab;
 mod script;
+
+pub use dockerfile::build_step;
 
 use crate::platform::{Arch, Platform};
 
