@@ -26,7 +26,7 @@ use crate::source::transport::TRANSPORTS;
 #[derive(Debug, clap::Args)]
 #[command(after_help = after_help())]
 pub struct ScanArgs {
-    /// Images to scan.
+    /// Images, or files: programs, release archives, packages.
     #[arg(value_name = "IMAGE", required_unless_present_any = ["images_from", "manifest", "registry"])]
     images: Vec<String>,
     /// Scan what a manifest runs: Kubernetes objects of any kind (Helm's and kustomize's output too) or a Compose file,
@@ -37,7 +37,8 @@ pub struct ScanArgs {
     /// Read image names from a file, one a line; `-` is standard input. `#` starts a comment.
     #[arg(long, value_name = "FILE")]
     images_from: Option<PathBuf>,
-    /// Read only this platform of an index; repeatable. Without it every platform is read.
+    /// Read only this platform of an index; repeatable. Without it every platform is read. A file that is not an image is
+    /// held against it; without it, against the platform in the file's name.
     #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
     platform: Vec<String>,
     /// Judge for this node: a platform with properties (linux/arm64,page=64k,aarch32=no), a CPU profile
@@ -104,10 +105,15 @@ stdin, or a transport:
         text += &format!("  {:<32} {}\n", format!("{}{}", row.prefix, row.argument), row.help);
     }
     text + "
+A file that is not an image archive is read as what it is: a program (ELF, Mach-O, PE), a release archive
+(tar under gzip, xz, zstd or bzip2; zip), a .deb, .rpm, .apk, wheel, jar or AppImage. Each program in it must be
+for --platform, or for the platform that its name says.
+
 Examples:
-imgarch scan user/app:latest
+  imgarch scan user/app:latest
   imgarch scan --target graviton4 --target linux/amd64 user/app:v1
   docker save user/app | imgarch scan -
+  imgarch scan dist/tool-linux-arm64.tar.xz dist/*.deb
   helm template shop | imgarch scan -f - --target k8s:prod
   imgarch scan rootfs:./rootfs --entrypoint /app --target linux/arm64,page=16k --format json"
 }

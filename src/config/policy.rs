@@ -30,7 +30,7 @@ pub fn apply(report: &mut Report, policy: &Policy, today: Date) -> Vec<String> {
             let of_platform = platform.name();
             let before = accepted.len();
             state.sift(&name, Some(&of_platform), &mut platform.findings, &mut accepted);
-            platform.is_data_only = accepted[before..].iter().any(|one| one.finding.code == Code::NoPrograms);
+            platform.is_data_only |= accepted[before..].iter().any(|one| one.finding.code == Code::NoPrograms);
         }
         image.accepted.extend(accepted);
     }

@@ -76,7 +76,7 @@ pub struct Judged {
 fn resolved(uses: Vec<Use>, opener: &Opener, jobs: usize) -> Vec<(Use, Option<Opened>)> {
     let digest = |opened: &Opened| match &opened.input {
         Input::Image(source) => source.root().ok().map(|root| root.digest),
-        Input::Stream(_) | Input::Directory(_) => None,
+        Input::Stream(_) | Input::Directory(_) | Input::File { .. } => None,
     };
     let open = |one: &Use| opener.open(&one.image).ok().map(|opened| (digest(&opened), opened));
     let pool =

@@ -111,7 +111,7 @@ impl<'a, 'v, T: Clone> Reading<'a, 'v, T> {
         let (packing, format) = match Kind::of(&head) {
             Kind::Packed(packing) => {
                 let mut unpacked = self.unpacked(packing, &mut reader)?;
-                let format = self.whole(&mut unpacked, name, size)?;
+                let format = self.whole(&mut unpacked, name, UNKNOWN_SIZE)?;
                 // The checksum at the end is that of everything.
                 io::copy(&mut unpacked, &mut io::sink())?;
                 (Some(packing), format)

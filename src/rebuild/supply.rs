@@ -77,7 +77,8 @@ pub fn open(opener: &Opener, name: &str) -> Result<Box<dyn Source>, SourceError>
     let refuse = |cause: &str| SourceError::Unsupported { what: name.to_string(), cause: cause.to_string() };
     match opener.open(name)?.input {
         Input::Image(source) => Ok(source),
-        Input::Stream(_) => {
+        Input::File { refused: Some(error), .. } => Err(error),
+        Input::Stream(_) | Input::File { refused: None, .. } => {
             let hint = "decompress it: gunzip, unzstd, bunzip2 or unxz";
             Err(refuse("a compressed archive or a pipe can be read only once").with_hint(hint))
         }

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::cure::rebuild_command;
+use super::file::{self, ReadFile};
 use super::layers::{ReadLayer, counted, keep_to};
 use super::model::{ImageReport, LayerReport, PlatformReport, Problem};
 use super::platform::{Subject, judge_platform};
@@ -69,9 +70,20 @@ enum Content {
     Known(Box<ImageReport>),
     /// `targets`: for each image of the selection, those of the user's targets that would run it.
     /// `passed`: its layers have been read, of what passes only once, all but these.
-    Image { source: Box<dyn Source>, selection: Box<Selection>, targets: Assigned, passed: Option<Failures> },
-    /// `left_out`: folders where another file system begins.
-    Directory { contents: Arc<Contents<FileKind>>, unread: Vec<String>, left_out: Vec<String> },
+    Image {
+        source: Box<dyn Source>,
+        selection: Box<Selection>,
+        targets: Assigned,
+        passed: Option<Failures>,
+    },
+    /// `left_out`: directories where another file system begins; `covered`: files on which others are mounted.
+    Directory {
+        contents: Arc<Contents<FileKind>>,
+        unread: Vec<String>,
+        left_out: Vec<String>,
+        covered: Vec<Vec<u8>>,
+    },
+    File(Box<ReadFile>),
 }
 
 impl Selected {
@@ -94,7 +106,7 @@ impl Selected {
                 let Opened { input, origin, name, note } = opened;
                 let content = match known(asked, &input, options) {
                     Some(report) => Ok(Content::Known(Box::new(report))),
-                    None => Content::read(input, options, store),
+                    None => Content::read(input, options, store, watch),
                 };
                 Selected { name, origin, note, content }
             }
@@ -117,7 +129,9 @@ impl Selected {
     pub fn standing(&self) -> Standing {
         match &self.content {
             Ok(Content::Known(_) | Content::Image { passed: None, .. }) => Standing::ByDigest,
-            Ok(Content::Image { passed: Some(_), .. } | Content::Directory { .. }) | Err(_) => Standing::Passing,
+            Ok(Content::Image { passed: Some(_), .. } | Content::Directory { .. } | Content::File(_)) | Err(_) => {
+                Standing::Passing
+            }
         }
     }
 
@@ -156,13 +170,13 @@ impl Selected {
                 report.artifact = artifact;
             }
             Ok(Content::Known(known)) => return *known,
-            Ok(Content::Directory { contents, unread, left_out }) => {
+            Ok(Content::Directory { contents, unread, left_out, covered }) => {
                 let not_read =
                     |path| format!("not read without --cross-file-systems: the file system mounted at /{path}");
                 report.skipped.extend(left_out.iter().map(not_read));
                 let mut rootfs = crate::image::merge([contents]);
-                for path in &left_out {
-                    rootfs.leave_unread(path.as_bytes());
+                for path in left_out.iter().map(|path| path.as_bytes()).chain(covered.iter().map(Vec::as_slice)) {
+                    rootfs.leave_unread(path);
                 }
                 options.call.mount(&mut rootfs);
                 let config = Config::default();
@@ -175,6 +189,7 @@ impl Selected {
                 };
                 report.platforms.push(judge_platform(subject, &targets, options));
             }
+            Ok(Content::File(read)) => file::judge(*read, options, &mut report),
             Ok(Content::Image { source, selection, targets, passed }) => {
                 let layers: Vec<Layer> =
                     targets.judged(&selection).flat_map(|(image, _)| image.layers.clone()).collect();
@@ -247,7 +262,7 @@ fn name_image(hint: &mut [String], name: &str, origin: &Origin) {
 }
 
 impl Content {
-    fn read(input: Input, options: &Options, store: &LayerStore) -> Result<Content, Unread> {
+    fn read(input: Input, options: &Options, store: &LayerStore, watch: &Arc<dyn Watch>) -> Result<Content, Unread> {
         let wanted = options.wanted();
         match input {
             Input::Image(source) => {
@@ -256,6 +271,16 @@ impl Content {
                 Ok(Content::Image { source, selection: Box::new(selection), targets, passed: None })
             }
             Input::Directory(path) => Ok(read_folder(&path, options)?),
+            Input::File { path, refused } => match (file::holds_image(&path, options)?, refused) {
+                (true, Some(refused)) => Err(problem(refused.into()).into()),
+                (true, None) => Content::read(
+                    Input::of_archive(&path).map_err(|error| problem(error.into()))?,
+                    options,
+                    store,
+                    watch,
+                ),
+                (false, _) => Ok(Content::File(Box::new(file::read(&path, options, watch)?))),
+            },
             Input::Stream(stream) => {
                 let limits = Limits { memory: options.limits.memory.renewed(), ..options.limits.clone() };
                 let mut streamed =
@@ -362,7 +387,8 @@ fn read_folder(path: &Path, options: &Options) -> Result<Content, Problem> {
         unread.push(format!("{} holds more files than are read", path.display()));
     }
     let left_out = read.walked.left_out.iter().map(|path| String::from_utf8_lossy(path).into_owned()).collect();
-    Ok(Content::Directory { contents: Arc::new(read.contents), unread, left_out })
+    let covered = read.walked.covered;
+    Ok(Content::Directory { contents: Arc::new(read.contents), unread, left_out, covered })
 }
 
 fn on_image(

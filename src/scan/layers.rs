@@ -193,10 +193,11 @@ impl Source for Watched<'_> {
     }
 }
 
-struct Counted {
-    reader: Box<dyn Read + Send>,
-    watch: Arc<dyn Watch>,
-    deadline: Option<Deadline>,
+/// A reader that reports the bytes that pass, and gives none after the deadline.
+pub(super) struct Counted {
+    pub reader: Box<dyn Read + Send>,
+    pub watch: Arc<dyn Watch>,
+    pub deadline: Option<Deadline>,
 }
 
 impl Read for Counted {

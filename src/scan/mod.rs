@@ -4,6 +4,7 @@ pub mod attribution;
 mod base;
 pub mod call;
 mod cure;
+mod file;
 pub mod fingerprint;
 pub mod history;
 mod image;

@@ -17,6 +17,7 @@ use super::layout::Layout;
 use super::transport::{ImageRef, Origin, Transport};
 use super::{Selector, Source, SourceError, open_regular};
 use crate::oci::{Reference, ReferenceError};
+use crate::platform::Arch;
 use engines::{bare, containers_storage, docker};
 use recognise::{PathKind, recognise, split_selector};
 
@@ -26,6 +27,12 @@ pub enum Input {
     Stream(Stream),
     /// A root file system, which is no image: it has no layers and no config.
     Directory(PathBuf),
+    /// A file that may be an image archive, or else a program, a release archive or a package: only its content tells.
+    File {
+        path: PathBuf,
+        /// Why it cannot be read as an image archive.
+        refused: Option<SourceError>,
+    },
 }
 
 /// An image archive that passes once: its layers are read as they come.
@@ -110,6 +117,16 @@ fn path_or_reference(
 ) -> Result<Opened, SourceError> {
     let path = Path::new(text);
     match (recognise(path), reference) {
+        // An image is often named as the program or script in it, which lies here after a build.
+        (Ok(PathKind::Program | PathKind::Package), Ok(reference)) if !is_release_name(text) => {
+            bare(&reference, options).map_err(|error| match error.hint() {
+                Some(hint) => {
+                    let hint = format!("{hint}; the file of that name is ./{text}");
+                    error.with_hint(hint)
+                }
+                None => error.with_hint(format!("the file of that name is ./{text}")),
+            })
+        }
         (Ok(kind), Ok(_)) if kind != PathKind::Unknown => {
             let mut opened = open_path(path, text, kind)?;
             opened.note = Some(format!("{text} is a path here; the image of that name is docker://{text}"));
@@ -125,14 +142,27 @@ fn path_or_reference(
     }
 }
 
+/// Whether a name is that of a file that is published: it has directories, an extension, or a platform in it.
+fn is_release_name(text: &str) -> bool {
+    let has_arch = || text.split(['-', '_', '.']).any(|word| Arch::parse(word).is_some()) || text.contains("x86_64");
+    text.contains(['/', '.']) || has_arch()
+}
+
 fn open_path(path: &Path, text: &str, kind: PathKind) -> Result<Opened, SourceError> {
     match kind {
         PathKind::Layout => layout(path, &Selector::All, text),
         PathKind::Dir => dir(path, text),
         PathKind::RootFs => Ok(root_fs(path, text)),
-        PathKind::Archive | PathKind::Compressed | PathKind::Pipe => archive(path, Selector::All, text),
+        PathKind::Pipe => archive(path, Selector::All, text),
+        PathKind::Archive => match archive(path, Selector::All, text) {
+            Ok(opened) => Ok(opened),
+            Err(refused) => Ok(file(path, text, Some(refused))),
+        },
+        PathKind::Compressed | PathKind::Program | PathKind::Package => Ok(file(path, text, None)),
         PathKind::Unknown => {
-            let cause = "neither an image archive, an OCI layout nor a root file system".to_string();
+            let cause = "neither an image archive, an OCI layout nor a root file system, nor a program, a release \
+                         archive or a package that can be read"
+                .to_string();
             let error = SourceError::Malformed { place: path.display().to_string(), cause };
             Err(if path.is_dir() { error.with_hint(format!("imgarch scan rootfs:{text}")) } else { error })
         }
@@ -142,6 +172,13 @@ fn open_path(path: &Path, text: &str, kind: PathKind) -> Result<Opened, SourceEr
 fn root_fs(path: &Path, text: &str) -> Opened {
     Opened::new(Input::Directory(path.into()), Origin::local("root file system"), text)
 }
+
+fn file(path: &Path, text: &str, refused: Option<SourceError>) -> Opened {
+    Opened::new(Input::File { path: path.into(), refused }, Origin::local(COMPRESSED_ARCHIVE), text)
+}
+
+/// Where an image comes from that is in an archive under gzip or the like.
+const COMPRESSED_ARCHIVE: &str = "compressed image archive";
 
 fn layout(path: &Path, selector: &Selector, text: &str) -> Result<Opened, SourceError> {
     Ok(Opened::new(Input::image(Layout::open(path, selector)?), Origin::local("OCI layout"), text))
@@ -155,7 +192,7 @@ fn archive(path: &Path, selector: Selector, text: &str) -> Result<Opened, Source
     let place = path.display().to_string();
     let kind = recognise(path)?;
     if matches!(kind, PathKind::Compressed | PathKind::Pipe) {
-        let origin = if kind == PathKind::Pipe { "pipe" } else { "compressed image archive" };
+        let origin = if kind == PathKind::Pipe { "pipe" } else { COMPRESSED_ARCHIVE };
         let file = File::open(path).map_err(|cause| SourceError::File { path: path.to_path_buf(), cause })?;
         return Ok(Opened::new(Input::stream(Box::new(file), selector, &place), Origin::local(origin), text));
     }
@@ -227,6 +264,12 @@ impl Input {
         Input::Image(Box::new(source))
     }
 
+    /// The images of a compressed archive.
+    pub fn of_archive(path: &Path) -> Result<Input, SourceError> {
+        let place = path.display().to_string();
+        Ok(Input::stream(Box::new(open_regular(path)?), Selector::All, &place))
+    }
+
     fn stream(reader: Box<dyn Read + Send>, selector: Selector, place: &str) -> Input {
         Input::Stream(Stream { reader, selector, place: place.to_string() })
     }
@@ -238,6 +281,7 @@ impl fmt::Debug for Input {
             Input::Image(_) => f.write_str("Image"),
             Input::Stream(stream) => write!(f, "Stream({})", stream.place),
             Input::Directory(path) => write!(f, "Directory({})", path.display()),
+            Input::File { path, .. } => write!(f, "File({})", path.display()),
         }
     }
 }

@@ -12,6 +12,7 @@ mod debian;
 mod elf_builder;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod engine;
+mod files;
 mod fleet;
 mod formats;
 mod gate;

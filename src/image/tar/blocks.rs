@@ -43,6 +43,12 @@ impl Member {
     }
 }
 
+impl Default for Member {
+    fn default() -> Member {
+        Member::new()
+    }
+}
+
 impl<'r, R: BufRead> Blocks<'r, R> {
     pub fn new(reader: &'r mut R) -> Blocks<'r, R> {
         Blocks { reader, start: 0, at: 0 }

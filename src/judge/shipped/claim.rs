@@ -239,7 +239,7 @@ fn words(text: &str, first: First) -> Said {
             before = kind;
             continue;
         }
-        if !runs.last().is_some_and(|run| run.end == at) {
+        if runs.last().is_none_or(|run| run.end != at) {
             runs.push(Run { start: at, end: at, ..Run::default() });
         }
         let run = runs.last_mut().expect("one was pushed");

@@ -15,8 +15,12 @@ pub(super) enum PathKind {
     RootFs,
     /// An uncompressed tar.
     Archive,
-    /// A whole archive under gzip, zstd, bzip2 or xz.
+    /// Something under gzip, zstd, bzip2 or xz: a whole archive, or a program.
     Compressed,
+    /// ELF, Mach-O or PE.
+    Program,
+    /// A zip, a package of a distribution, a cpio archive, or a script that a zip follows.
+    Package,
     /// A named pipe, or a shell's `<(docker save app)`: it can be read once, and so it was not looked into.
     Pipe,
     Unknown,
@@ -60,6 +64,14 @@ fn of_head(head: &[u8]) -> PathKind {
     let magics: [&[u8]; 4] = [&[0x1f, 0x8b], &[0x28, 0xb5, 0x2f, 0xfd], b"BZh", &[0xfd, b'7', b'z', b'X', b'Z', 0]];
     if magics.iter().any(|magic| head.starts_with(magic)) {
         return PathKind::Compressed;
+    }
+    match head {
+        [0x7f, b'E', b'L', b'F', ..] | [b'M', b'Z', ..] => return PathKind::Program,
+        [0xca | 0xfe | 0xce | 0xcf, 0xfe | 0xed | 0xfa, ..] => return PathKind::Program,
+        [b'P', b'K', 3 | 5, 4 | 6, ..] | [0xed, 0xab, 0xee, 0xdb, ..] => return PathKind::Package,
+        [b'#', b'!', ..] => return PathKind::Package,
+        _ if head.starts_with(b"!<arch>\ndebian-binary") || head.starts_with(b"07070") => return PathKind::Package,
+        _ => {}
     }
     let is_tar = head.get(257..262) == Some(b"ustar") || is_old_tar(head);
     if is_tar { PathKind::Archive } else { PathKind::Unknown }
@@ -125,6 +137,13 @@ mod tests {
         check_file(&[0x1f, 0x8b, 8, 0], PathKind::Compressed);
         check_file(&[0x28, 0xb5, 0x2f, 0xfd, 0], PathKind::Compressed);
         check_file(b"FROM scratch", PathKind::Unknown);
+        check_file(b"\x7fELF\x02\x01", PathKind::Program);
+        check_file(&[0xcf, 0xfa, 0xed, 0xfe, 7, 0, 0, 1], PathKind::Program);
+        check_file(b"MZ\x90", PathKind::Program);
+        check_file(b"PK\x03\x04", PathKind::Package);
+        check_file(b"!<arch>\ndebian-binary   ", PathKind::Package);
+        check_file(b"!<arch>\nlib.o/          ", PathKind::Unknown);
+        check_file(&[0xed, 0xab, 0xee, 0xdb, 3, 0], PathKind::Package);
         check_file(b"", PathKind::Unknown);
         check_file(&[0; 1024], PathKind::Unknown);
         for mut header in [tar::Header::new_ustar(), tar::Header::new_gnu(), tar::Header::new_old()] {

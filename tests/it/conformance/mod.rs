@@ -79,7 +79,13 @@ fn observe(opened: Opened) -> Vec<Observed> {
         });
         observed.collect::<Vec<_>>()
     };
-    match opened.input {
+    // What is under a compression is known to be an image only once it has been read.
+    let input = match opened.input {
+        Input::File { path, .. } => Input::of_archive(&path).unwrap(),
+        input => input,
+    };
+    match input {
+        Input::File { .. } => unreachable!("it was opened as an archive"),
         Input::Image(source) => of(&*source, &mut |image, index| {
             Arc::new(read_layer(&*source, &image.layers[index], &limits, &mut visit).unwrap().contents)
         }),

@@ -41,6 +41,11 @@ pub enum Need {
     DumbInit,
     Runit,
     Python,
+    Zip,
+    Rpmbuild,
+    Xz,
+    Bzip2,
+    Zstd,
     /// Of some trees of `IMGARCH_REALWORLD=all`, and installed by hand.
     Npm,
     /// The same.
@@ -136,6 +141,11 @@ impl Need {
         Need::DumbInit,
         Need::Runit,
         Need::Python,
+        Need::Zip,
+        Need::Rpmbuild,
+        Need::Xz,
+        Need::Bzip2,
+        Need::Zstd,
     ];
 
     fn probe(self) -> Probe {
@@ -173,6 +183,11 @@ impl Need {
             Need::DumbInit => program("dumb-init", "dumb-init", "dumb-init"),
             Need::Runit => program("chpst", "chpst", "runit"),
             Need::Python => program("python3", "python3", "python3"),
+            Need::Zip => program("zip", "zip", "zip"),
+            Need::Rpmbuild => program("rpmbuild", "rpmbuild", "rpm"),
+            Need::Xz => program("xz", "xz", "xz-utils"),
+            Need::Bzip2 => program("bzip2", "bzip2", "bzip2"),
+            Need::Zstd => program("zstd", "zstd", "zstd"),
             Need::Npm => program("npm", "npm", "npm"),
             Need::Pip => program("pip", "pip3", "python3-pip"),
         }
