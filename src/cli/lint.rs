@@ -1,5 +1,7 @@
 //! `imgarch lint`: finds the files, gives the rules what is beside them, and writes what is rewritten.
 
+use std::cell::OnceCell;
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -91,18 +93,32 @@ pub fn run(
     let client = args.online.then(|| settings.sources.client()).transpose();
     let client =
         client.map_err(|error| CliError::Usage { text: error.to_string(), hint: error.hint().map(str::to_string) })?;
-    let mut files = Vec::new();
+    let (mut files, mut skipped) = (Vec::new(), Vec::new());
     for path in &args.paths {
-        files.extend(lint::discover(path).map_err(undiscovered)?);
+        let found = lint::discover(path).map_err(undiscovered)?;
+        skipped.extend(found.skipped);
+        files.extend(found.files);
     }
-    if files.is_empty() {
+    let mut seen = BTreeSet::new();
+    files.retain(|file| seen.insert(file.path.canonicalize().unwrap_or_else(|_| file.path.clone())));
+    for lint::Skipped { path, why } in &skipped {
+        tell(&format!("note: {} is skipped: {why}\n", report::escape::visible(&path.display().to_string())));
+    }
+    if files.is_empty() && skipped.is_empty() {
         return Err(CliError::Usage {
             text: "nothing to check was found".to_string(),
             hint: Some("name a file: imgarch lint path/to/Dockerfile".to_string()),
         });
     }
+    // Read when a finding hangs on it.
+    let passed: OnceCell<BTreeSet<String>> = OnceCell::new();
     let check = |path: &Path, text: &str, format: Format| {
         let context = args.context.clone().unwrap_or_else(|| path.parent().unwrap_or(Path::new("")).to_path_buf());
+        let passes = |name: &str| {
+            passed
+                .get_or_init(|| args.paths.iter().flat_map(|path| lint::passed_arguments(path)).collect())
+                .contains(name)
+        };
         let host_files = |pattern: &str| host_files(&context, path, pattern);
         let pin = |reference: &Reference| {
             let client = client.as_ref().ok_or("offline")?;
@@ -110,6 +126,11 @@ pub fn run(
         };
         let outside = Outside {
             files: &host_files,
+            passes: &passes,
+            file_archs: match format {
+                Format::Dockerfile | Format::Compose => lint::file_archs(path, text),
+                Format::BakeHcl | Format::BakeJson | Format::GithubWorkflow => Vec::new(),
+            },
             pin: client.is_some().then_some(&pin as &lint::PinLookup<'_>),
             platforms: platforms.clone(),
             target: args.stage.clone(),
@@ -120,6 +141,8 @@ pub fn run(
     for SourceFile { path, text, format } in files {
         let linted = check(&path, &text, format);
         let rewritten = if args.fix { rewrite(&linted, args, shows_diff, out)? } else { None };
+        // What is only shown is not yet cured.
+        let rewritten = rewritten.filter(|_| !args.dry_run);
         all.push(rewritten.map_or(linted, |text| check(&path, &text, format)));
     }
     let threshold = args.fail_on.threshold();

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::discover::FILE_LIMIT;
@@ -48,7 +49,8 @@ pub fn host_files(context: &Path, dockerfile: &Path, pattern: &str) -> Vec<HostF
             let mut head = Vec::new();
             let read = fs::File::open(&path).and_then(|file| file.take(HEAD_BYTES as u64).read_to_end(&mut head));
             if is_asked && !is_ignored && read.is_ok() {
-                found.push(HostFile { path: relative.display().to_string(), head });
+                let is_executable = metadata.permissions().mode() & 0o111 != 0;
+                found.push(HostFile { path: relative.display().to_string(), is_executable, head });
             }
         }
     }

@@ -4,7 +4,8 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use super::format::{Format, format_of};
+use super::format::{Format, archs_of_path, format_of, has_placeholders, is_dockerfile_text, is_template};
+use crate::platform::Arch;
 
 /// A Dockerfile is a few KiB; a larger file was not written by a person.
 pub(super) const FILE_LIMIT: u64 = 4 << 20;
@@ -32,18 +33,38 @@ pub enum DiscoverError {
     TooManyFiles { path: PathBuf },
 }
 
-/// The files to check below `path`. A file that is named must be in one of the formats.
-pub fn discover(path: &Path) -> Result<Vec<SourceFile>, DiscoverError> {
+/// The files to check, and those that look like some but are not.
+#[derive(Debug, Default)]
+pub struct Discovered {
+    pub files: Vec<SourceFile>,
+    pub skipped: Vec<Skipped>,
+}
+
+/// A file that is not checked, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Skipped {
+    pub path: PathBuf,
+    pub why: &'static str,
+}
+
+const TEMPLATE: &str = "a template; lint the Dockerfile that it renders";
+const FRAGMENT: &str = "has no FROM, so it is not a Dockerfile by itself";
+
+/// The files to check below `path`. A file that is named is read whatever its name; it must be in one of the formats.
+pub fn discover(path: &Path) -> Result<Discovered, DiscoverError> {
     let is_file = fs::metadata(path).map_err(|error| unreadable(path, error))?.is_file();
+    let mut found = Discovered::default();
     if is_file {
         let text = text_of(path)?;
-        let format = format_of(path, &text);
+        let by_text = is_dockerfile_text(&text).then_some(Format::Dockerfile);
+        let format = format_of(path, &text).or(by_text);
         let format = format.ok_or_else(|| DiscoverError::UnknownFormat { path: path.to_path_buf() })?;
-        return Ok(vec![SourceFile { path: path.to_path_buf(), text, format }]);
+        found.add(path, text, format, Asked::ByName);
+        return Ok(found);
     }
-    let mut found = Vec::new();
     let mut seen = 0;
     let mut pending = vec![path.to_path_buf()];
+    let mut named: Vec<PathBuf> = Vec::new();
     while let Some(directory) = pending.pop() {
         let entries = fs::read_dir(&directory).and_then(Iterator::collect::<io::Result<Vec<_>>>);
         let mut entries = entries.map_err(|error| unreadable(&directory, error))?;
@@ -57,15 +78,108 @@ pub fn discover(path: &Path) -> Result<Vec<SourceFile>, DiscoverError> {
             let name = entry.file_name();
             if kind.is_dir() && !SKIPPED.iter().any(|skipped| name == *skipped) {
                 pending.push(entry.path());
+            } else if kind.is_file() && (name == "devcontainer.json" || name == ".devcontainer.json") {
+                named.extend(devcontainer_dockerfile(&entry.path()));
             } else if kind.is_file() && format_of(&entry.path(), "").is_some() {
                 let text = text_of(&entry.path())?;
-                let format = format_of(&entry.path(), &text);
-                found.extend(format.map(|format| SourceFile { path: shown(&entry.path()), text, format }));
+                if let Some(format) = format_of(&entry.path(), &text) {
+                    found.add(&shown(&entry.path()), text, format, Asked::BySearch);
+                }
+            } else if kind.is_file() && is_template(&entry.path()) {
+                found.skipped.push(Skipped { path: shown(&entry.path()), why: TEMPLATE });
             }
         }
     }
-    found.sort_by(|a, b| a.path.cmp(&b.path));
+    for path in named {
+        let path = shown(&path);
+        if fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_file()) {
+            found.add(&path, text_of(&path)?, Format::Dockerfile, Asked::BySearch);
+        }
+    }
+    found.files.sort_by(|a, b| a.path.cmp(&b.path));
+    found.files.dedup_by(|a, b| a.path == b.path);
+    found.skipped.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(found)
+}
+
+/// How lint came to a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asked {
+    ByName,
+    BySearch,
+}
+
+impl Discovered {
+    fn add(&mut self, path: &Path, text: String, format: Format, asked: Asked) {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("").to_ascii_lowercase();
+        let is_plain = matches!(name.as_str(), "dockerfile" | "containerfile");
+        let why = match format {
+            Format::Dockerfile if is_template(path) => Some(TEMPLATE),
+            Format::Dockerfile if !is_dockerfile_text(&text) && has_placeholders(&text) => Some(TEMPLATE),
+            Format::Dockerfile if has_placeholders(&text) && super::Dockerfile::parse(&text).is_err() => Some(TEMPLATE),
+            Format::Dockerfile if asked == Asked::BySearch && !is_plain && !holds_from(&text) => Some(FRAGMENT),
+            Format::Dockerfile | Format::Compose | Format::BakeHcl | Format::BakeJson | Format::GithubWorkflow => None,
+        };
+        match why {
+            Some(why) => self.skipped.push(Skipped { path: path.to_path_buf(), why }),
+            None => self.files.push(SourceFile { path: path.to_path_buf(), text, format }),
+        }
+    }
+}
+
+fn holds_from(text: &str) -> bool {
+    let words = text.lines().filter_map(|line| line.split_ascii_whitespace().next());
+    words.into_iter().any(|word| word.trim_start_matches('\u{feff}').eq_ignore_ascii_case("FROM"))
+}
+
+/// The Dockerfile that a devcontainer.json names, relative to it. Source: containers.dev, "Dev Container metadata
+/// reference": `build.dockerfile`, and the older `dockerFile`. The file may hold comments, so that only the key is sought.
+fn devcontainer_dockerfile(path: &Path) -> Option<PathBuf> {
+    let text = text_of(path).ok()?;
+    let at = ["\"dockerfile\"", "\"dockerFile\""].iter().find_map(|key| text.find(key).map(|at| at + key.len()))?;
+    let value = text[at..].trim_start().strip_prefix(':')?.trim_start().strip_prefix('"')?;
+    let name = value.split('"').next().filter(|name| !name.is_empty() && !name.contains('$'))?;
+    Some(path.parent()?.join(name))
+}
+
+/// The architectures that a Dockerfile is for: by its path, or because a sibling is another architecture's, which leaves the
+/// plain name to x86-64. Empty where its text asks for the target, and so serves several.
+pub fn file_archs(path: &Path, text: &str) -> Vec<Arch> {
+    let archs = archs_of_path(&absolute_tail(path));
+    if !archs.is_empty() || text.contains("TARGETARCH") || text.contains("TARGETPLATFORM") {
+        return archs;
+    }
+    if has_sibling_of_another_architecture(path) == Some(true) { vec![Arch::Amd64] } else { Vec::new() }
+}
+
+fn has_sibling_of_another_architecture(path: &Path) -> Option<bool> {
+    let name = path.file_name()?.to_str()?;
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let siblings = fs::read_dir(directory).ok()?.take(SIBLING_LIMIT).flatten();
+    let is_others = |entry: &fs::DirEntry| {
+        let own = entry.file_name();
+        let Some(own) = own.to_str().filter(|own| *own != name) else { return false };
+        let is_variant = own.starts_with(name) && format_of(Path::new(own), "") == Some(Format::Dockerfile);
+        let is_directory = || entry.path().join(name).is_file();
+        archs_of_path(Path::new(own)).first().is_some_and(|arch| *arch != Arch::Amd64) && (is_variant || is_directory())
+    };
+    Some(siblings.into_iter().any(|entry| is_others(&entry)))
+}
+
+/// Entries next to a Dockerfile that are looked at.
+const SIBLING_LIMIT: usize = 1_000;
+
+/// `path` with the names of the directories that it is relative to.
+fn absolute_tail(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(parent) if parent.components().count() < 2 => {
+            let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+            // Directories above a repository say nothing of the file.
+            let root = whole.ancestors().skip(1).find(|directory| directory.join(".git").exists());
+            root.and_then(|root| whole.strip_prefix(root).ok()).map_or_else(|| path.to_path_buf(), Path::to_path_buf)
+        }
+        _ => path.to_path_buf(),
+    }
 }
 
 /// `./Dockerfile` is shown, and compared with what a tool prints, as `Dockerfile`.

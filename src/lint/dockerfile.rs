@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use super::heredoc::HereDoc;
 use super::shell::{Command, Word};
-pub use variables::{AUTOMATIC, expand, references};
+pub use variables::{AUTOMATIC, Expanded, MAX_EXPANSIONS, expand, expand_pieces, references};
 
 /// A parsed Dockerfile. Every range is in bytes of `text`.
 #[derive(Debug)]
@@ -68,15 +68,18 @@ pub enum StepKind {
     Copy {
         is_add: bool,
         sources: Vec<Word>,
+        destination: Option<Word>,
         heredocs: Vec<HereDoc>,
     },
+    /// ENTRYPOINT and CMD: the words of the exec form, or of the shell form's commands.
+    Start(Vec<Word>),
     Arg(Vec<Variable>),
     Env(Vec<Variable>),
     /// The shell is no longer a POSIX one.
     Shell {
         is_posix: bool,
     },
-    /// ENTRYPOINT, CMD, HEALTHCHECK, LABEL and the rest.
+    /// HEALTHCHECK, LABEL and the rest.
     Other,
 }
 
@@ -144,6 +147,16 @@ impl Dockerfile<'_> {
             let chosen = if pair.value.is_some() { pair } else { global.unwrap_or(pair) };
             known.insert(pair.name.clone(), chosen.clone());
         }
+    }
+
+    /// Whether a build may pass a value for this variable: it is an ARG, of the file or of a stage.
+    pub fn is_argument(&self, name: &str) -> bool {
+        let steps = self.stages.iter().flat_map(|stage| &stage.steps);
+        let declared = steps.filter_map(|step| match &step.kind {
+            StepKind::Arg(pairs) => Some(pairs),
+            _ => None,
+        });
+        declared.flatten().chain(&self.globals).any(|variable| variable.name == name)
     }
 
     /// Global ARGs by name, the last of a name winning.

@@ -1,84 +1,178 @@
-//! Architecture names in what RUN downloads and unpacks, in what COPY and ADD name, and in paths that ENV holds.
+//! Architecture names in what RUN downloads and unpacks, in what COPY and ADD name, in paths that ENV holds and that
+//! ENTRYPOINT and CMD start.
 
 mod hits;
+mod rewrite;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::assets;
+use super::compilers::compiles;
 use super::dockerfile::{Dockerfile, Run, Step, StepKind, Variable};
 use super::finding::{Edit, Finding, Safety};
 use super::flow::{Flow, Machine};
 use super::outside::Outside;
 use super::rule::{Code, Severity};
-use super::shell::Word;
-use super::stages::{compiles, with_origins};
-use super::token::{self, Spelling};
-use crate::platform::Arch;
-use hits::{Hit, chooses_for_itself, hits_in, hits_of};
+use super::shell::{Choice, Word};
+use super::stages::with_origins;
+use crate::platform::word::{self, Spelling};
+use crate::platform::{Arch, Platform};
+use hits::{Hit, chooses_for_itself, given_names, hits_in, hits_of, is_library_path};
+pub use rewrite::{declaration, mapping};
 
 pub fn check(file: &Dockerfile<'_>, flow: &Flow, outside: &Outside<'_>) -> Vec<Finding> {
-    let mut findings = Vec::new();
+    let mut found: Vec<rewrite::Named> = Vec::new();
+    let everywhere = names_given_by(file);
     for (at, stage) in file.stages.iter().enumerate() {
         if flow.places[at].is_one_architectures() {
             continue;
         }
         let mut is_posix = true;
+        let is_checked = compares_checksums(file, at);
+        let mut sites: Vec<(Site<'_>, Vec<Hit<'_>>)> = Vec::new();
         for (index, step) in stage.steps.iter().enumerate() {
-            let site = Site { file, flow, stage: at, index, step, is_posix };
-            match &step.kind {
-                StepKind::Run(run) => findings.extend(site.run(run)),
-                StepKind::Copy { is_add, sources, .. } => findings.extend(site.copy(*is_add, sources, outside)),
-                StepKind::Env(pairs) => findings.extend(site.env(pairs)),
-                StepKind::Shell { is_posix: set } => is_posix = *set,
-                _ => {}
+            if let StepKind::Shell { is_posix: set } = &step.kind {
+                is_posix = *set;
             }
+            let site = Site { file, flow, outside, stage: at, index, step, is_posix, is_checked };
+            let hits = site.hits(&everywhere);
+            sites.push((site, hits));
+        }
+        // Files of several architectures side by side are taken on purpose.
+        let mut skeletons: BTreeMap<String, BTreeSet<Arch>> = BTreeMap::new();
+        for hit in sites.iter().flat_map(|(_, hits)| hits).filter(|hit| hit.origins.is_empty()) {
+            skeletons.entry(hit.skeleton()).or_default().insert(hit.token.arch);
+        }
+        for (site, mut hits) in sites {
+            hits.retain(|hit| skeletons.get(&hit.skeleton()).is_none_or(|archs| archs.len() < 2));
+            found.extend(site.findings(&hits));
         }
     }
-    findings
+    rewrite::whole_downloads(found)
+}
+
+fn compares_checksums(file: &Dockerfile<'_>, stage: usize) -> bool {
+    let stage = &file.stages[stage];
+    let end = stage.steps.last().map_or(stage.span.end, |step| step.span.end);
+    let text = file.text[stage.span.start..end.max(stage.span.start)].to_ascii_lowercase();
+    let sums = ["sha1sum", "sha256", "sha512", "shasum", "md5sum", "gpg --verify", "--checksum", "cosign", "minisign"];
+    sums.iter().any(|sum| text.contains(sum))
+}
+
+/// The last parts of the names that the file itself gives to what it makes, downloads or copies.
+fn names_given_by(file: &Dockerfile<'_>) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    let mut add = |text: &str| {
+        let name = text.trim_end_matches('/').rsplit('/').next().unwrap_or("");
+        if !word::find(text).is_empty() && !name.is_empty() {
+            names.insert(name.to_string());
+        }
+    };
+    for step in file.stages.iter().flat_map(|stage| &stage.steps) {
+        match &step.kind {
+            StepKind::Run(run) => run.commands.iter().flat_map(given_names).for_each(&mut add),
+            StepKind::Copy { destination, .. } => destination.iter().for_each(|word| add(&word.text)),
+            _ => {}
+        }
+    }
+    names
 }
 
 /// A step within its file.
 struct Site<'a> {
     file: &'a Dockerfile<'a>,
     flow: &'a Flow,
+    outside: &'a Outside<'a>,
     stage: usize,
     index: usize,
     step: &'a Step,
     is_posix: bool,
+    /// The stage compares files with checksums or signatures, which are of one architecture's file.
+    is_checked: bool,
 }
 
-impl Site<'_> {
-    fn run(&self, run: &Run) -> Vec<Finding> {
-        let mut known = self.file.variables_at(self.stage, self.index);
-        known.extend(shell_variables(run));
-        let outputs = outputs(run);
-        let hits: Vec<Hit<'_>> = run
+impl<'a> Site<'a> {
+    /// The architecture names of this step that may select a file.
+    fn hits(&self, given: &BTreeSet<String>) -> Vec<Hit<'a>> {
+        let known = self.file.variables_at(self.stage, self.index);
+        let mut hits: Vec<Hit<'a>> = match &self.step.kind {
+            StepKind::Run(run) => self.run_hits(run, known),
+            StepKind::Copy { sources, .. } => {
+                let is_from_stage = self.step.options.iter().any(|option| option.name == "from");
+                // A file that is there is judged by its own header.
+                let is_judged = |word: &&Word| {
+                    is_from_stage || word.text.contains("://") || (self.outside.files)(&word.text).is_empty()
+                };
+                let words = sources.iter().filter(is_judged);
+                words.flat_map(|word| hits_in(word, &word.text, 0, &known)).collect()
+            }
+            StepKind::Start(words) => words.iter().flat_map(|word| hits_in(word, &word.text, 0, &known)).collect(),
+            _ => Vec::new(),
+        };
+        hits.retain(|hit| !self.is_meant(hit) && !self.is_passed(hit) && !self.is_cross(hit.token.arch));
+        hits.retain(|hit| hit.is_url() || !given.contains(hit.base_name()));
+        hits
+    }
+
+    fn run_hits(&self, run: &'a Run, mut known: BTreeMap<String, Variable>) -> Vec<Hit<'a>> {
+        for (name, value) in shell_variables(run) {
+            match value {
+                Some(variable) => known.insert(name, variable),
+                None => known.remove(&name),
+            };
+        }
+        let commands = run
             .commands
             .iter()
-            .filter(|command| !command.is_conditional && !chooses_for_itself(command))
-            .flat_map(|command| hits_of(command, &known))
-            .filter(|hit| !outputs.contains(&hit.word.text.as_str()) && !self.is_meant(hit))
-            .collect();
-        let is_checked = ["sha256", "sha512", "md5sum", "gpg --verify"]
-            .iter()
-            .any(|sum| run.ranges.iter().any(|range| self.file.text[range.clone()].contains(sum)));
+            .filter(|command| command.choice != Choice::ByArchitecture && !chooses_for_itself(command));
+        let hits: Vec<Hit<'a>> = commands.flat_map(|command| hits_of(command, &known)).collect();
         // A script that names several architectures' files takes them all on purpose.
-        let several: Vec<Arch> = hits.iter().filter(|hit| hit.origins.is_empty()).map(|hit| hit.token.arch).collect();
-        if several.iter().any(|arch| *arch != several[0]) {
-            return Vec::new();
+        let mut named = hits.iter().filter(|hit| hit.origins.is_empty()).map(|hit| hit.token.arch);
+        let first = named.next();
+        if named.all(|arch| Some(arch) == first) { hits } else { Vec::new() }
+    }
+
+    fn findings(&self, hits: &[Hit<'_>]) -> Vec<rewrite::Named> {
+        match &self.step.kind {
+            StepKind::Run(run) => {
+                let mut found = self.run(run, hits);
+                found.extend(run.commands.iter().flat_map(|command| self.assets(&command.words, command.choice)));
+                found
+            }
+            StepKind::Copy { is_add, sources, .. } => {
+                let mut found: Vec<_> = self.first_of_each_word(hits).map(|hit| self.copied(*is_add, hit)).collect();
+                found.extend(self.assets(sources, Choice::Always));
+                found
+            }
+            StepKind::Start(_) => self.first_of_each_word(hits).map(|hit| self.started(hit)).collect(),
+            StepKind::Env(pairs) => self.env(pairs),
+            StepKind::Arg(_) | StepKind::Shell { .. } | StepKind::Other => Vec::new(),
         }
+    }
+
+    fn first_of_each_word<'h, 'w>(&self, hits: &'h [Hit<'w>]) -> impl Iterator<Item = &'h Hit<'w>> {
+        let is_first = move |at: usize| at == 0 || hits[at - 1].word.span != hits[at].word.span;
+        hits.iter().enumerate().filter(move |(at, hit)| is_first(*at) && !hit.is_follower).map(|(_, hit)| hit)
+    }
+
+    fn run(&self, run: &Run, hits: &[Hit<'_>]) -> Vec<rewrite::Named> {
         let mut findings = Vec::new();
-        for (at, hit) in hits.iter().enumerate() {
-            if hits[..at].iter().any(|earlier| earlier.spelled == hit.spelled) {
+        let mut seen: Vec<&str> = Vec::new();
+        for hit in hits.iter().filter(|hit| !hit.is_follower) {
+            if seen.contains(&hit.spelled.as_str()) || self.is_reported_at_env(hit) {
                 continue;
             }
+            seen.push(&hit.spelled);
             let alike: Vec<&Hit<'_>> = hits.iter().filter(|other| other.spelled == hit.spelled).collect();
-            findings.push(self.finding(hit, &alike, run, is_checked));
+            let stems = alike.iter().map(|hit| hit.stem().to_string()).collect();
+            findings.push(rewrite::Named { finding: self.finding(hit, &alike, run), stems });
         }
         findings
     }
 
-    fn finding(&self, hit: &Hit<'_>, alike: &[&Hit<'_>], run: &Run, is_checked: bool) -> Finding {
+    fn finding(&self, hit: &Hit<'_>, alike: &[&Hit<'_>], run: &Run) -> Finding {
         let finding = self.of_hit(hit);
+        let is_checked = self.is_checked;
         let how = self.help(hit, is_checked);
         // A program that is started without a shell sees the name as it is written.
         let finding = finding.help(match run.is_exec {
@@ -87,9 +181,11 @@ impl Site<'_> {
         });
         match self.shell_fix(alike, run) {
             Some((title, edits)) => {
-                let is_sure =
-                    !is_checked && hit.origins.is_empty() && self.flow.places[self.stage].machine == Machine::Target;
-                finding.fix(title, if is_sure { Safety::Safe } else { Safety::Unsafe }, edits)
+                let is_proven = word::reads_back(hit.token.spelling, hit.token.arch, &hit.spelled)
+                    && alike.iter().all(|hit| hit.origins.is_empty());
+                let is_targets = self.flow.places[self.stage].machine == Machine::Target;
+                let is_safe = is_proven && is_targets && !is_checked;
+                finding.fix(title, if is_safe { Safety::Safe } else { Safety::Unsafe }, edits)
             }
             None => finding,
         }
@@ -98,7 +194,7 @@ impl Site<'_> {
     /// What is wrong with a name, without what to do about it.
     fn of_hit(&self, hit: &Hit<'_>) -> Finding {
         let arch = hit.token.arch;
-        let message = match hit.word.text.contains("://") {
+        let message = match hit.is_url() {
             true => format!("this download is {} on every platform", arch.name()),
             false => format!("this file name is {}'s on every platform", arch.name()),
         };
@@ -114,9 +210,35 @@ impl Site<'_> {
         self.stage != self.flow.final_stage && self.flow.places[self.stage].named_for == Some(hit.token.arch)
     }
 
-    /// What a stage that the image is not made of gets wrong breaks no image.
+    /// The project passes the build argument that holds the name, so it may be another for each platform.
+    fn is_passed(&self, hit: &Hit<'_>) -> bool {
+        hit.origins.iter().any(|origin| {
+            let name = &origin.name;
+            self.file.is_argument(name) && (is_decided_on(self.file.text, name) || (self.outside.passes)(name))
+        })
+    }
+
+    /// Whether this stage, or one that it is made from, has a cross compiler for this architecture: its files are the
+    /// compiler's.
+    fn is_cross(&self, arch: Arch) -> bool {
+        self.flow.places[self.stage].cross.contains(&arch)
+    }
+
+    /// The ENV line that holds the whole URL has the finding.
+    fn is_reported_at_env(&self, hit: &Hit<'_>) -> bool {
+        hit.origins.iter().any(|origin| {
+            let holds_url = origin.value.as_ref().is_some_and(|(value, _)| value.contains("://"));
+            let steps = self.file.lineage(self.stage).flat_map(|stage| &stage.steps);
+            let mut pairs =
+                steps.filter_map(|step| if let StepKind::Env(pairs) = &step.kind { Some(pairs) } else { None });
+            holds_url && pairs.any(|pairs| pairs.iter().any(|pair| pair.name_span == origin.name_span))
+        })
+    }
+
+    /// What a stage that the image is not made of gets wrong breaks no image; nor does a stage of which only data is copied.
     fn severity(&self, hit: &Hit<'_>) -> Severity {
-        let is_the_images = self.flow.places[self.stage].reaches_final && !self.is_tool(hit);
+        let place = &self.flow.places[self.stage];
+        let is_the_images = place.reaches_final && !place.gives_data_only && !self.is_tool(hit);
         if is_the_images { Severity::Error } else { Severity::Warning }
     }
 
@@ -142,47 +264,32 @@ impl Site<'_> {
     }
 
     fn help(&self, hit: &Hit<'_>, is_checked: bool) -> String {
-        let (variable, spelling) = (self.variable(hit), hit.token.spelling);
-        let names = match spelling {
-            Spelling::Oci => format!("put ${{{variable}}} into the name after `ARG {variable}`"),
-            Spelling::Uname => {
-                format!("choose the name by {variable}: amd64 is x86_64, arm64 is aarch64, arm is armv7l here")
-            }
-            Spelling::Mixed => format!("choose the name by {variable}: amd64 is x86_64, arm64 stays arm64 here"),
-            Spelling::Node => {
-                format!("choose the name by {variable}: amd64 is x64, arm64 stays arm64, 386 is ia32 here")
-            }
-            Spelling::Bits => format!("choose the file by {variable}; see what the project calls the others'"),
-        };
+        let variable = self.variable(hit);
         let checksum = match is_checked {
-            true => "the checksum in this step is of one architecture's file: each needs its own",
+            true => "the checksum in this stage is of one architecture's file: each needs its own",
             false => "verify each architecture's file by a checksum of its own",
         };
-        format!("{names}; {checksum}")
+        format!("{}; {checksum}", rewrite::how_to_spell(hit.token.spelling, variable))
     }
 
     /// Declares the variable, maps it where names differ, and uses it at every place; `None` where a shell would not expand it.
     fn shell_fix(&self, alike: &[&Hit<'_>], run: &Run) -> Option<(String, Vec<Edit>)> {
         let hit = alike.first()?;
         let spelling = hit.token.spelling;
-        if !self.is_posix || run.prologue.is_none() || !alike.iter().all(|hit| hit.is_replaceable()) {
+        let is_one_spelling = alike.iter().all(|other| other.token.spelling == spelling);
+        if !self.is_posix || run.prologue.is_none() || !is_one_spelling || !alike.iter().all(|hit| hit.is_replaceable())
+        {
             return None;
         }
-        let mapped = match spelling {
-            Spelling::Oci => None,
-            Spelling::Uname => Some("arch"),
-            Spelling::Mixed => Some("release_arch"),
-            Spelling::Node => Some("node_arch"),
-            Spelling::Bits => return None,
+        let mapped = rewrite::mapped_name(spelling).map(|name| rewrite::free_name(self.file.text, name));
+        let mapping = match &mapped {
+            Some(into) => Some(mapping(run, spelling, self.variable(hit), into)?),
+            None => None,
         };
-        let mapping = mapped.map(|into| mapping(run, spelling, self.variable(hit), into));
-        if mapping.as_ref().is_some_and(Option::is_none) {
-            return None;
-        }
-        let inserted = format!("${{{}}}", mapped.unwrap_or(self.variable(hit)));
+        let inserted = format!("${{{}}}", mapped.as_deref().unwrap_or(self.variable(hit)));
         let mut edits: Vec<Edit> =
             alike.iter().map(|hit| Edit::replace(hit.word.source(hit.range.clone()), inserted.clone())).collect();
-        edits.extend(mapping.flatten());
+        edits.extend(mapping);
         edits.extend(self.declaration(self.variable(hit)));
         edits.sort();
         edits.dedup();
@@ -193,38 +300,65 @@ impl Site<'_> {
         declaration(self.file, self.stage, self.index, name)
     }
 
-    fn copy(&self, is_add: bool, sources: &[Word], outside: &Outside<'_>) -> Vec<Finding> {
-        let known = self.file.variables_at(self.stage, self.index);
-        let is_from_stage = self.step.options.iter().any(|option| option.name == "from");
-        let named = sources.iter().filter(|word| {
-            // A file that is there is judged by its own header.
-            is_from_stage || word.text.contains("://") || (outside.files)(&word.text).is_empty()
-        });
-        named
-            .filter_map(|word| hits_in(word, &word.text, 0, &known).into_iter().next())
-            .filter(|hit| !self.is_meant(hit))
-            .map(|hit| self.copied(is_add, hit))
-            .collect()
-    }
-
-    fn copied(&self, is_add: bool, hit: Hit<'_>) -> Finding {
+    fn copied(&self, is_add: bool, hit: &Hit<'_>) -> rewrite::Named {
+        let stems = vec![hit.stem().to_string()];
         let span = hit.word.source(hit.range.clone());
-        let is_checked = self.step.options.iter().any(|option| option.name == "checksum");
-        let finding = self.of_hit(&hit);
-        if hit.token.spelling != Spelling::Oci || !hit.origins.is_empty() {
+        let finding = self.of_hit(hit);
+        let is_proven = word::reads_back(hit.token.spelling, hit.token.arch, &hit.spelled);
+        let names_alike = hit.word.text.matches(hit.spelled.as_str()).count() == 1;
+        let finding = if hit.token.spelling != Spelling::Oci || !hit.origins.is_empty() || !is_proven || !names_alike {
             let how = match is_add {
                 true => "download it in a RUN step, which can map",
                 false => "let the stage that makes it put it where every platform's is, after mapping",
             };
             let finding = finding.help(format!("{how} TARGETARCH to {}'s spelling", hit.spelled));
-            return match self.any_of_stage(&hit) {
+            match self.any_of_stage(hit) {
                 Some(edit) => finding.fix("take what the stage built, whatever it is for", Safety::Unsafe, vec![edit]),
                 None => finding,
-            };
-        }
-        let edits = [Edit::replace(span, "${TARGETARCH}")].into_iter().chain(self.declaration("TARGETARCH")).collect();
-        let safety = if is_checked { Safety::Unsafe } else { Safety::Safe };
-        finding.help(self.help(&hit, is_checked)).fix("let BuildKit choose", safety, edits)
+            }
+        } else {
+            let edits =
+                [Edit::replace(span, "${TARGETARCH}")].into_iter().chain(self.declaration("TARGETARCH")).collect();
+            let safety = if self.is_checked { Safety::Unsafe } else { Safety::Safe };
+            finding.help(self.help(hit, self.is_checked)).fix("let BuildKit choose", safety, edits)
+        };
+        rewrite::Named { finding, stems }
+    }
+
+    /// A path that exists in one architecture's image only.
+    fn started(&self, hit: &Hit<'_>) -> rewrite::Named {
+        let span = hit.word.source(hit.range.clone());
+        let message = format!("the image starts {}, which is {}'s path", hit.path, hit.token.arch.name());
+        let severity = if is_library_path(hit) { Severity::Error } else { Severity::Warning };
+        let finding = Finding::new(Code::HardCodedArch, span, message, format!("always {}", hit.spelled))
+            .weighing(if self.flow.is_in_final_image(self.file, self.stage) { severity } else { Severity::Warning })
+            .right_for(Some(hit.token.arch))
+            .help("exec form expands no variable: in a RUN step, make a link at a path without the architecture, and start that");
+        rewrite::Named { finding, stems: vec![hit.stem().to_string()] }
+    }
+
+    /// Downloads that are known to be one architecture's although their names do not say so.
+    fn assets(&self, words: &[Word], choice: Choice) -> Vec<rewrite::Named> {
+        let known = self.file.variables_at(self.stage, self.index);
+        let place = &self.flow.places[self.stage];
+        let urls = words.iter().filter(|word| choice != Choice::ByArchitecture && word.text.contains("://"));
+        let found = urls.filter_map(|word| {
+            let url = super::dockerfile::expand(&word.text, &known).0;
+            let asset = assets::find(&url)?;
+            let arch = asset.arch;
+            let is_meant = self.stage != self.flow.final_stage && place.named_for == Some(arch);
+            let message = format!("this download is {} on every platform", arch.name());
+            let start = word.text.rfind('/').map_or(0, |slash| slash + 1);
+            let span = word.source(start..word.text.len());
+            let severity =
+                if place.reaches_final && !place.gives_data_only { Severity::Error } else { Severity::Warning };
+            let finding = Finding::new(Code::HardCodedArch, span, message, format!("always {}", arch.name()))
+                .weighing(severity)
+                .right_for(Some(arch))
+                .help(format!("choose the file by TARGETARCH; the other architectures': {}", asset.others));
+            (!is_meant).then(|| rewrite::Named { finding, stems: Vec::new() })
+        });
+        found.collect()
     }
 
     /// `COPY --from=build /src/target/x86_64-unknown-linux-musl/release/app`: the stage has one such folder.
@@ -238,18 +372,19 @@ impl Site<'_> {
         is_cargo.then(|| Edit::replace(hit.word.source(start..end), "*"))
     }
 
-    fn env(&self, pairs: &[Variable]) -> Vec<Finding> {
+    fn env(&self, pairs: &[Variable]) -> Vec<rewrite::Named> {
         let mut findings = Vec::new();
         for pair in pairs {
             let Some((value, span)) = &pair.value else { continue };
             let word = Word::literal(self.file.text, span.clone());
-            let is_path = value.contains('/') && word.text.contains('/');
-            let Some(hit) = is_path
-                .then(|| hits_in(&word, &word.text, 0, &BTreeMap::new()))
-                .and_then(|hits| hits.into_iter().next())
-            else {
+            let is_path = value.contains('/') && word.text.contains('/') && Platform::parse(value).is_err();
+            let hits = if is_path { hits_in(&word, &word.text, 0, &BTreeMap::new()) } else { Vec::new() };
+            // A search path may name the directories of several architectures.
+            let is_choice = hits.iter().any(|hit| hit.token.arch != hits[0].token.arch);
+            let Some(hit) = hits.into_iter().next() else { continue };
+            if is_choice || self.is_meant(&hit) || self.is_cross(hit.token.arch) {
                 continue;
-            };
+            }
             let span = word.source(hit.range.clone());
             let is_download = hit.word.text.contains("://");
             let (message, severity) = match is_download {
@@ -267,8 +402,9 @@ impl Site<'_> {
                 .weighing(severity)
                 .right_for(Some(hit.token.arch))
                 .help(help);
-            findings.push(match hit.token.spelling {
-                Spelling::Oci => {
+            let stems = vec![hit.stem().to_string()];
+            let finding = match hit.token.spelling {
+                Spelling::Oci if word::reads_back(Spelling::Oci, hit.token.arch, &hit.spelled) && !self.is_checked => {
                     let edits = [Edit::replace(span, "${TARGETARCH}")]
                         .into_iter()
                         .chain(self.declaration("TARGETARCH"))
@@ -276,49 +412,45 @@ impl Site<'_> {
                     finding.fix("let BuildKit choose", Safety::Safe, edits)
                 }
                 _ => finding,
-            });
+            };
+            findings.push(rewrite::Named { finding, stems });
         }
         findings
     }
 }
 
-/// A statement before a RUN's own that sets `into` by `variable`; `None` where no shell would read it, or no names are known.
-pub fn mapping(run: &Run, spelling: Spelling, variable: &str, into: &str) -> Option<Edit> {
-    let prologue = run.prologue?;
-    let statement = token::case_statement(spelling, variable, into)?;
-    Some(Edit::insert(prologue.at, statement + prologue.separator))
-}
-
-/// An `ARG name` line before a step, where the stage has none by then.
-pub fn declaration(file: &Dockerfile<'_>, stage: usize, index: usize, name: &str) -> Option<Edit> {
-    let is_declared = file.variables_at(stage, index).contains_key(name);
-    let step = &file.stages[stage].steps[index];
-    let line = if step.is_onbuild { format!("ARG {name}\nONBUILD ") } else { format!("ARG {name}\n") };
-    (!is_declared).then(|| Edit::insert(step.span.start, line))
-}
-
-/// The names that a script itself gives to what it downloads: they say nothing of the content.
-fn outputs(run: &Run) -> Vec<&str> {
-    const NAMES: &[&str] = &["-o", "-O", "--output", "--output-document", "-fsSLo", "-Lo", "-sSLo"];
-    let downloads = run.commands.iter().filter(|command| matches!(command.program(), "curl" | "wget" | "aria2c"));
-    let named = downloads.filter_map(|command| command.option(NAMES)).map(|(word, at)| &word.text[at..]);
-    // curl's -O takes no name: the URL follows.
-    named.filter(|name| !name.contains("://")).collect()
-}
-
-/// `NAME=value` words of a script that are set unconditionally to something without expansions.
-fn shell_variables(run: &Run) -> BTreeMap<String, Variable> {
-    let words = run.commands.iter().filter(|command| !command.is_conditional).flat_map(|command| &command.words);
-    let set = words.filter_map(|word| {
-        let (name, value_at) = word.assignment()?;
-        let value = word.text[value_at..].to_string();
-        let is_plain = !value.is_empty() && !value.contains(['$', '`']);
-        let span = word.source(value_at..word.text.len());
-        is_plain.then(|| Variable {
-            name: name.to_string(),
-            name_span: word.source(0..name.len()),
-            value: Some((value, span)),
+/// Whether a script of the file does one thing or another by this variable: `case "$ARCH" in`, `[ "$ARCH" = arm64 ]`.
+fn is_decided_on(text: &str, name: &str) -> bool {
+    let forms = [format!("${name}"), format!("${{{name}}}")];
+    forms.iter().any(|form| {
+        text.match_indices(form.as_str()).any(|(at, found)| {
+            let before = text[..at].trim_end_matches('"').trim_end();
+            let after = text[at + found.len()..].trim_start_matches('"').trim_start();
+            before.ends_with("case") || after.starts_with("= ") || after.starts_with("== ") || after.starts_with("!= ")
         })
-    });
-    set.map(|variable| (variable.name.clone(), variable)).collect()
+    })
+}
+
+/// `NAME=value` words of a script: with the value where it is always set, to something without expansions.
+fn shell_variables(run: &Run) -> BTreeMap<String, Option<Variable>> {
+    let mut variables: BTreeMap<String, Option<Variable>> = BTreeMap::new();
+    for command in &run.commands {
+        for word in &command.words {
+            let Some((name, value_at)) = word.assignment() else { continue };
+            let value = word.text[value_at..].to_string();
+            let is_plain = !value.is_empty() && !value.contains(['$', '`']) && command.choice == Choice::Always;
+            let variable = is_plain.then(|| Variable {
+                name: name.to_string(),
+                name_span: word.source(0..name.len()),
+                value: Some((value, word.source(value_at..word.text.len()))),
+            });
+            // What is set twice is not known.
+            let is_new = !variables.contains_key(name);
+            variables.insert(name.to_string(), variable.filter(|_| is_new));
+        }
+        if command.program() == "read" {
+            variables.extend(command.arguments().iter().map(|word| (word.text.clone(), None)));
+        }
+    }
+    variables
 }

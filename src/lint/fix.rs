@@ -35,10 +35,20 @@ pub fn apply(text: &str, findings: &[Finding], safety: Safety) -> Fixed {
     }
     edits.sort();
     edits.dedup();
-    let mut fixed = text.to_string();
-    for edit in edits.iter().rev() {
-        fixed.replace_range(edit.start..edit.end, &edit.replacement);
+    // New lines end as the file's own do.
+    let first_end = text.find('\n').unwrap_or(0);
+    let has_carriage_returns = text[..first_end].ends_with('\r');
+    let mut fixed = String::with_capacity(text.len());
+    let mut at = 0;
+    for edit in &edits {
+        fixed.push_str(&text[at..edit.start.max(at)]);
+        match has_carriage_returns {
+            true => fixed.push_str(&edit.replacement.replace('\n', "\r\n")),
+            false => fixed.push_str(&edit.replacement),
+        }
+        at = edit.end.max(at);
     }
+    fixed.push_str(&text[at..]);
     Fixed { text: fixed, made, postponed }
 }
 
@@ -54,8 +64,28 @@ fn conflict(one: &Edit, other: &Edit) -> bool {
 /// The change of one file as a unified diff, empty where there is none.
 pub fn unified_diff(path: &str, before: &str, after: &str) -> String {
     let diff = TextDiff::configure().timeout(DIFF_TIME).diff_lines(before, after);
-    let (old, new) = (format!("a/{path}"), format!("b/{path}"));
+    // `patch -p1` refuses names that begin at the root.
+    let path = path.trim_start_matches('/');
+    let (old, new) = (quoted(&format!("a/{path}")), quoted(&format!("b/{path}")));
     diff.unified_diff().context_radius(CONTEXT_LINES).header(&old, &new).to_string()
+}
+
+/// A name as git and patch write it: in quotes where a byte of it would end it. Source: git-diff(1), "core.quotePath".
+fn quoted(name: &str) -> String {
+    let is_plain = name.chars().all(|c| !c.is_control() && !matches!(c, '"' | '\\'));
+    if is_plain {
+        // A blank would end the name, were it not for a tab after it.
+        return if name.contains(' ') { format!("{name}\t") } else { name.to_string() };
+    }
+    let mut text = String::from("\"");
+    for byte in name.bytes() {
+        match byte {
+            b'"' | b'\\' => text.extend(['\\', char::from(byte)]),
+            0x20..=0x7e => text.push(char::from(byte)),
+            _ => text.push_str(&format!("\\{byte:03o}")),
+        }
+    }
+    text + "\""
 }
 
 #[cfg(test)]
@@ -87,6 +117,20 @@ mod tests {
         ];
         let fixed = apply("abcd", &all, Safety::Unsafe);
         assert_eq!((fixed.text.as_str(), fixed.made, fixed.postponed), ("xd", 1, 1));
+    }
+
+    #[test]
+    fn a_new_line_ends_as_the_files_own_do() {
+        let all = [finding(Safety::Safe, vec![Edit::insert(3, "ARG T\n")])];
+        assert_eq!(apply("a\r\nb\r\n", &all, Safety::Safe).text, "a\r\nARG T\r\nb\r\n");
+    }
+
+    #[test]
+    fn a_name_that_would_end_early_is_quoted() {
+        assert_eq!(quoted("a/Dockerfile"), "a/Dockerfile");
+        assert_eq!(quoted("a/my file"), "a/my file\t");
+        assert_eq!(quoted("a/x\u{1b}\"y"), "\"a/x\\033\\\"y\"");
+        assert!(unified_diff("/tmp/f", "a\n", "b\n").starts_with("--- a/tmp/f\n+++ b/tmp/f\n"));
     }
 
     #[test]

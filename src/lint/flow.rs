@@ -1,8 +1,9 @@
 //! Which machine each stage of a Dockerfile runs on, and which stages the final image is made of.
 
+use super::compilers;
 use super::dockerfile::{self, Dockerfile, Stage, StepKind};
-use super::token;
-use crate::platform::{Arch, Platform};
+use super::shell::Word;
+use crate::platform::{Arch, Platform, word as token};
 
 /// Whose programs a stage's RUN steps are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +30,10 @@ pub struct Place {
     pub named_for: Option<Arch>,
     /// Made from a Windows image, of which nearly all are for one architecture.
     pub is_windows: bool,
+    /// Architectures that it, or one that it is made from, has a cross compiler or foreign packages for.
+    pub cross: Vec<Arch>,
+    /// It compiles nothing, and others copy from it only files without machine code.
+    pub gives_data_only: bool,
 }
 
 impl Place {
@@ -62,11 +67,34 @@ impl Flow {
                 chosen_for: chooses.then(|| arch_in_name(stage)).flatten(),
                 named_for: arch_in_name(stage),
                 is_windows: is_windows(file, at),
+                cross: file.lineage(at).flat_map(|stage| cross_architectures(file, stage)).collect(),
+                gives_data_only: false,
             });
         }
         let mut flow = Flow { final_stage, places };
         flow.mark(file, final_stage);
+        for at in 0..count {
+            flow.places[at].gives_data_only = flow.gives_data_only(file, at);
+        }
         flow
+    }
+
+    /// Whether the final stage is this one, or made from it.
+    pub fn is_in_final_image(&self, file: &Dockerfile<'_>, stage: usize) -> bool {
+        std::iter::successors(Some(self.final_stage), |at| file.stages[*at].parent).any(|at| at == stage)
+    }
+
+    fn gives_data_only(&self, file: &Dockerfile<'_>, at: usize) -> bool {
+        if self.is_in_final_image(file, at) || file.lineage(at).any(|stage| makes_machine_code(stage)) {
+            return false;
+        }
+        let is_taken = |copied: &Copied<'_>| copied.stage == at;
+        let consumers = (0..file.stages.len()).filter(|other| self.places[*other].reaches_final);
+        let mut copied = consumers.clone().flat_map(|other| copies_of(file, other)).filter(is_taken).peekable();
+        let is_base = consumers.into_iter().any(|other| file.stages[other].parent == Some(at));
+        copied.peek().is_some()
+            && !is_base
+            && copied.all(|copied| copied.paths.is_some_and(|paths| paths.iter().all(is_data)))
     }
 
     fn mark(&mut self, file: &Dockerfile<'_>, stage: usize) {
@@ -86,16 +114,120 @@ impl Flow {
     }
 }
 
-/// The stages that a stage copies from or mounts.
-fn sources_of(file: &Dockerfile<'_>, stage: usize) -> Vec<usize> {
-    let steps = file.stages[stage].steps.iter();
-    let options = steps.flat_map(|step| &step.options);
-    let names = options.filter_map(|option| match option.name.as_str() {
-        "from" => Some(option.value.as_str()),
-        "mount" => option.value.split(',').find_map(|part| part.strip_prefix("from=")),
+/// What a stage takes from an earlier one.
+struct Copied<'f> {
+    stage: usize,
+    /// `None` for a mount, which gives everything.
+    paths: Option<&'f [Word]>,
+}
+
+fn copies_of<'f>(file: &'f Dockerfile<'_>, stage: usize) -> Vec<Copied<'f>> {
+    let mut copies = Vec::new();
+    for step in &file.stages[stage].steps {
+        for option in &step.options {
+            let (name, paths) = match (option.name.as_str(), &step.kind) {
+                ("from", StepKind::Copy { sources, .. }) => (option.value.as_str(), Some(sources.as_slice())),
+                ("mount", _) => match option.value.split(',').find_map(|part| part.strip_prefix("from=")) {
+                    Some(name) => (name, None),
+                    None => continue,
+                },
+                _ => continue,
+            };
+            copies.extend(file.stage_named(name, stage).map(|stage| Copied { stage, paths }));
+        }
+    }
+    copies
+}
+
+/// Endings and directories of files that are the same for every architecture.
+const DATA_ENDINGS: &[&str] = &[
+    ".jar", ".war", ".ear", ".dll", ".js", ".css", ".html", ".json", ".txt", ".md", ".pem", ".crt", ".yml", ".yaml",
+    ".xml", ".php", ".py", ".rb", ".sh", ".conf", ".sql", ".svg", ".png", ".wasm", ".map", ".proto", ".ini", ".toml",
+];
+const DATA_DIRECTORIES: &[&str] = &[
+    "dist",
+    "build",
+    "public",
+    "static",
+    "html",
+    "site",
+    "_site",
+    "www",
+    "wwwroot",
+    "htdocs",
+    "assets",
+    "docs",
+    "doc",
+    "locale",
+    "locales",
+    "templates",
+    "out",
+    "ui",
+    "web",
+    "frontend",
+    "client",
+    "fonts",
+    "certs",
+    "zoneinfo",
+    "licenses",
+    "build-resources",
+    "storybook-static",
+    "webapp",
+];
+
+/// Whether a path that is copied holds no machine code, by its name.
+fn is_data(path: &Word) -> bool {
+    let path = path.text.trim_end_matches(['/', '*', '.']).to_ascii_lowercase();
+    let parts: Vec<&str> = path.split('/').collect();
+    let is_of_programs = parts.iter().any(|part| ["bin", "sbin", "lib", "lib64", "node_modules"].contains(part));
+    let is_data = DATA_ENDINGS.iter().any(|ending| path.ends_with(ending))
+        || parts.iter().any(|part| DATA_DIRECTORIES.contains(part));
+    is_data && !is_of_programs
+}
+
+fn makes_machine_code(stage: &Stage) -> bool {
+    let runs = stage.steps.iter().filter_map(|step| match &step.kind {
+        StepKind::Run(run) => Some(&run.commands),
         _ => None,
     });
-    names.filter_map(|name| file.stage_named(name, stage)).collect()
+    runs.flatten().any(|command| compilers::compiler_of(command).is_some())
+}
+
+/// Packages and programs of cross compilers: `gcc-aarch64-linux-gnu`, `crossbuild-essential-arm64`, `libc6-dev-armhf-cross`,
+/// `zlib1g-dev:arm64`, `riscv64-linux-gnu-gcc`, `dpkg --add-architecture i386`. Source: Debian's cross toolchain packages.
+fn cross_architectures(file: &Dockerfile<'_>, stage: &Stage) -> Vec<Arch> {
+    const PACKAGES: &[&str] =
+        &["gcc-", "g++-", "gfortran-", "binutils-", "cpp-", "crossbuild-essential-", "clang-", "gdb-"];
+    const TOOLS: &[&str] = &["-gcc", "-g++", "-cc", "-c++", "-ld", "-ar", "-strip", "-cross", "-clang", "-as"];
+    let mut found = Vec::new();
+    for step in &stage.steps {
+        if !matches!(step.kind, StepKind::Run(_) | StepKind::Env(_) | StepKind::Arg(_)) {
+            continue;
+        }
+        let text = &file.text[step.span.clone()];
+        let mut is_added = false;
+        for word in
+            text.split(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '=' | ';' | '&' | '|' | '(' | ')'))
+        {
+            let name = word.rsplit('/').next().unwrap_or(word);
+            let is_package = PACKAGES.iter().any(|prefix| name.starts_with(prefix));
+            let is_tool = TOOLS.iter().any(|suffix| name.ends_with(suffix));
+            let arch = match name.rsplit_once(':') {
+                _ if is_added => Arch::parse(name),
+                Some((package, arch)) if !package.is_empty() && !word.contains('/') => Arch::parse(arch),
+                _ if is_package || is_tool => token::find(name).first().map(|token| token.arch),
+                _ => None,
+            };
+            is_added = word == "--add-architecture";
+            found.extend(arch);
+        }
+    }
+    found
+}
+
+/// The stages that a stage copies from or mounts.
+fn sources_of(file: &Dockerfile<'_>, stage: usize) -> Vec<usize> {
+    copies_of(file, stage).into_iter().map(|copied| copied.stage).collect()
 }
 
 /// Source: Microsoft's container base images.
@@ -140,7 +272,9 @@ fn chooses_stage_by_target(file: &Dockerfile<'_>) -> bool {
 fn arch_in_name(stage: &Stage) -> Option<Arch> {
     let name = stage.name.as_deref()?;
     let last = name.rsplit(['-', '_', '.']).next().unwrap_or(name);
-    token::find(name).last().map(|token| token.arch).or_else(|| Arch::parse(last))
+    let is_amd = name.split(['-', '_', '.']).any(|part| part.eq_ignore_ascii_case("amd"));
+    let found = token::find(name).last().map(|token| token.arch).or_else(|| Arch::parse(last));
+    found.or(is_amd.then_some(Arch::Amd64))
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
-//! Which files the lint reads, told by name and, where a name does not tell, by content.
+//! Which files lint reads, and for which architecture: by name and, where a name does not say, by content.
 
 use std::path::Path;
+
+use crate::platform::{Arch, word};
 
 /// What a file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,26 +14,53 @@ pub enum Format {
     GithubWorkflow,
 }
 
-/// What follows `dockerfile.` in the names of programs and texts about Dockerfiles.
+/// Endings of programs and texts about Dockerfiles.
 const NOT_VARIANTS: &[&str] = &[
-    "go", "rs", "py", "js", "ts", "rb", "java", "c", "h", "md", "txt", "sh", "json", "yml", "yaml", "toml", "html",
-    "css", "lock",
+    "go",
+    "rs",
+    "py",
+    "js",
+    "ts",
+    "rb",
+    "java",
+    "c",
+    "h",
+    "md",
+    "rst",
+    "txt",
+    "sh",
+    "bash",
+    "ps1",
+    "json",
+    "yml",
+    "yaml",
+    "toml",
+    "html",
+    "css",
+    "lock",
+    "golden",
+    "orig",
+    "bak",
+    "swp",
+    "patch",
+    "diff",
+    "log",
+    "dockerignore",
+    "snap",
 ];
+
+/// Endings of templates, which are no Dockerfiles until something renders them.
+const TEMPLATES: &[&str] =
+    &["j2", "jinja2", "jinja", "tmpl", "tpl", "erb", "gotmpl", "template", "in", "ejs", "mustache", "hbs", "jsonnet"];
 
 /// The format of a file; `None` where it is none of ours. YAML is told by its place or its name.
 pub fn format_of(path: &Path, text: &str) -> Option<Format> {
     let name = path.file_name()?.to_str()?.to_ascii_lowercase();
-    let in_workflows = path.parent().is_some_and(|folder| folder.ends_with(".github/workflows"));
+    let in_workflows = path.parent().is_some_and(|directory| directory.ends_with(".github/workflows"));
     let is_yaml = name.ends_with(".yml") || name.ends_with(".yaml");
     let stem = name.split('.').next().unwrap_or("");
     match name.as_str() {
-        _ if name.ends_with(".dockerignore") => None,
-        "dockerfile" | "containerfile" => Some(Format::Dockerfile),
-        _ if name.starts_with("dockerfile.") || name.starts_with("containerfile.") => {
-            let last = name.rsplit('.').next().unwrap_or("");
-            (!NOT_VARIANTS.contains(&last)).then_some(Format::Dockerfile)
-        }
-        _ if name.ends_with(".dockerfile") || name.ends_with(".containerfile") => Some(Format::Dockerfile),
+        _ if is_dockerfile_name(&name) => Some(Format::Dockerfile),
         _ if name.ends_with(".hcl") && stem.starts_with("docker-bake") => Some(Format::BakeHcl),
         _ if name.ends_with(".json") && stem.starts_with("docker-bake") => Some(Format::BakeJson),
         _ if is_yaml && in_workflows => Some(Format::GithubWorkflow),
@@ -41,6 +70,72 @@ pub fn format_of(path: &Path, text: &str) -> Option<Format> {
         _ if is_yaml && has_keys(text, &["services:"]) => Some(Format::Compose),
         _ => None,
     }
+}
+
+/// `Dockerfile`, `Dockerfile.dev`, `Dockerfile-8.2`, `Dockerfile_arm`, `app.Dockerfile`, and the same of `Containerfile`.
+fn is_dockerfile_name(name: &str) -> bool {
+    let last = name.rsplit('.').next().unwrap_or("");
+    if NOT_VARIANTS.contains(&last) {
+        return false;
+    }
+    ["dockerfile", "containerfile"].iter().any(|kind| {
+        let is_variant =
+            name.strip_prefix(kind).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '-', '_']));
+        is_variant || name.strip_suffix(kind).is_some_and(|rest| rest.ends_with('.'))
+    })
+}
+
+/// Whether a file's name says that something renders it first: `Dockerfile.j2`, `app.Dockerfile.erb`.
+pub fn is_template(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("").to_ascii_lowercase();
+    let is_one = |ending: &&str| name.rsplit('.').next() == Some(ending);
+    TEMPLATES.iter().any(|ending| is_one(&ending)) && (name.contains("dockerfile") || name.contains("containerfile"))
+}
+
+/// Whether a text has what a template engine replaces outside a shell's and an index's own braces.
+pub fn has_placeholders(text: &str) -> bool {
+    text.lines()
+        .map(str::trim_start)
+        .any(|line| ["{{", "{%", "<%", "{#", "@@"].iter().any(|mark| line.starts_with(mark)))
+        || text.lines().any(|line| {
+            line.trim_start().get(..4).is_some_and(|word| word.eq_ignore_ascii_case("FROM")) && line.contains("{{")
+        })
+}
+
+/// Whether a text may be a Dockerfile: its first instruction is FROM or ARG.
+pub fn is_dockerfile_text(text: &str) -> bool {
+    let lines = text.trim_start_matches('\u{feff}').lines().map(str::trim);
+    let first = lines.into_iter().find(|line| !line.is_empty() && !line.starts_with('#'));
+    let word = first.and_then(|line| line.split_ascii_whitespace().next()).unwrap_or("");
+    word.eq_ignore_ascii_case("FROM") || word.eq_ignore_ascii_case("ARG")
+}
+
+/// The architectures that a path names: `Dockerfile.arm64`, `arm32v7/Dockerfile`, `linux-amd64/Dockerfile`. Of directories,
+/// the last three count, where the file's own name says nothing.
+pub fn archs_of_path(path: &Path) -> Vec<Arch> {
+    let names =
+        [path.file_name()].into_iter().flatten().chain(path.parent().into_iter().flat_map(Path::iter).rev().take(3));
+    let mut named = names.filter_map(|name| name.to_str()).map(|name| archs_in_name(&name.to_ascii_lowercase()));
+    named.find(|archs| !archs.is_empty()).unwrap_or_default()
+}
+
+fn archs_in_name(name: &str) -> Vec<Arch> {
+    let words = word::find(name);
+    if !words.is_empty() {
+        return words.into_iter().map(|token| token.arch).collect();
+    }
+    // In a directory's name, a short word counts only by itself or after the system's.
+    let parts: Vec<&str> = name.split(['.', '-', '_']).collect();
+    let is_telling = ["dockerfile", "containerfile", "linux", "docker"].iter().any(|word| parts.contains(word));
+    let is_telling = is_telling || parts.len() == 1;
+    parts.into_iter().filter(|_| is_telling).filter_map(arch_word).collect()
+}
+
+/// An architecture's name that is no ordinary word or number.
+fn arch_word(text: &str) -> Option<Arch> {
+    let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+    let is_rare = matches!(text, "alpha" | "sh" | "mips" | "ppc" | "parisc" | "sparc" | "68k");
+    Arch::parse(text).filter(|_| (!is_number || text == "386") && !is_rare)
 }
 
 /// Whether the text has all of these as keys of its outermost mapping.
@@ -73,5 +168,43 @@ mod tests {
         check("stack.yml", "services:\n  a: {}\n", Some(Format::Compose));
         check("values.yaml", "image: x\n", None);
         check("main.rs", "", None);
+        for name in ["Dockerfile-8.2", "Dockerfile_arm", "php.dockerfile", "Containerfile.dev", "Containerfile-arm64"] {
+            check(name, "", Some(Format::Dockerfile));
+        }
+        for name in ["dockerfile.json.golden", "Dockerfiles", "dockerfile-build.sh", "Dockerfile.md", "mydockerfile"] {
+            check(name, "", None);
+        }
+    }
+
+    #[test]
+    fn a_template_is_known_by_its_name_or_its_text() {
+        for name in ["Dockerfile.j2", "Dockerfile.alpine.jinja2", "app.Dockerfile.erb", "Dockerfile.gotmpl"] {
+            assert!(is_template(Path::new(name)), "{name}");
+        }
+        assert!(!is_template(Path::new("Dockerfile")) && !is_template(Path::new("values.tmpl")));
+        assert!(has_placeholders("{{ if x }}\nFROM a\n") && has_placeholders("FROM {{ base }}\n"));
+        assert!(!has_placeholders("FROM a\nRUN docker inspect -f '{{.Id}}' x\n"));
+    }
+
+    #[test]
+    fn a_path_names_the_architecture_of_its_file() {
+        for (path, expected) in [
+            ("Dockerfile.arm64", Some(Arch::Arm64)),
+            ("Dockerfile_arm", Some(Arch::Arm)),
+            ("Dockerfile-armv7", Some(Arch::Arm)),
+            ("arm64.Dockerfile", Some(Arch::Arm64)),
+            ("Dockerfile.aarch64-unknown-linux-gnu.centos", Some(Arch::Arm64)),
+            ("8.0/alpine/arm32v7/Dockerfile", Some(Arch::Arm)),
+            ("images/linux-amd64/Dockerfile", Some(Arch::Amd64)),
+            ("snort/arm/Dockerfile", Some(Arch::Arm)),
+            ("alpha/Dockerfile", None),
+            ("php/8.2/alpine3.20/Dockerfile", None),
+            ("charm/Dockerfile", None),
+            ("Dockerfile", None),
+            ("Dockerfile.armv5te-unknown-linux-gnueabi", Some(Arch::Arm)),
+            ("Dockerfile.cross-x64-arm64", Some(Arch::Amd64)),
+        ] {
+            assert_eq!(archs_of_path(Path::new(path)).first().copied(), expected, "{path}");
+        }
     }
 }

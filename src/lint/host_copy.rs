@@ -7,7 +7,7 @@ use super::flow::Flow;
 use super::outside::{HostFile, Outside};
 use super::rule::{Code, Severity};
 use super::shell::Word;
-use super::token::{self, Spelling};
+use crate::platform::word::{self as token, Spelling};
 use crate::platform::{Arch, Class, Endian, Platform};
 
 /// The platforms that a name with `${TARGETARCH}` is tried for.
@@ -42,11 +42,34 @@ pub fn check(file: &Dockerfile<'_>, flow: &Flow, outside: &Outside<'_>) -> Vec<F
                 continue;
             }
             for source in sources.iter().filter(|source| !source.text.contains("://")) {
-                findings.extend(copied(file, at, index, step, source, outside));
+                let found = copied(file, at, index, step, source, outside);
+                findings.extend(found.or_else(|| installed_on_host(source)));
             }
         }
     }
     findings
+}
+
+/// Where a package manager of the host installs, native modules among the rest, and Cargo builds.
+fn installed_on_host(source: &Word) -> Option<Finding> {
+    let path = source.text.trim_start_matches("./").trim_end_matches(['/', '*', '.']);
+    let name = path.rsplit('/').next().unwrap_or("");
+    if ["target/release/", "target/debug/"].iter().any(|built| path.contains(built)) && !name.contains('.') {
+        let message = format!("{} is what Cargo built on the host, and every platform's image gets it", source.text);
+        let finding = Finding::new(Code::HostBuiltCopy, source.span.clone(), message, "built outside the Dockerfile");
+        return Some(finding.weighing(Severity::Warning));
+    }
+    let manager = match name {
+        "node_modules" => "npm install",
+        ".venv" | "venv" => "pip install",
+        _ => return None,
+    };
+    let message = format!("{} is the build host's, and every platform's image gets its native modules", source.text);
+    Some(
+        Finding::new(Code::HostBuiltCopy, source.span.clone(), message, "installed outside the Dockerfile")
+            .weighing(Severity::Warning)
+            .help(format!("run {manager} in a stage of the target's platform, and list {name} in .dockerignore")),
+    )
 }
 
 fn copied(

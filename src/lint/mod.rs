@@ -3,13 +3,16 @@
 
 mod actions;
 mod arguments;
+mod assets;
 mod bake;
 mod build_context;
+mod compilers;
 mod compose;
 mod discover;
 pub mod dockerfile;
 mod dockerignore;
 mod download;
+mod entry_script;
 mod finding;
 mod fix;
 mod flow;
@@ -20,10 +23,10 @@ mod host_copy;
 mod ignore;
 mod outside;
 mod pins;
+mod project;
 mod rule;
 mod shell;
 mod stages;
-mod token;
 mod toolchain;
 mod workflow_file;
 
@@ -32,13 +35,14 @@ use std::path::{Path, PathBuf};
 pub use actions::{ACTIONS, Action, pinned};
 pub use bake::targets as bake_targets;
 pub use build_context::host_files;
-pub use discover::{DiscoverError, SourceFile, discover};
+pub use discover::{DiscoverError, Discovered, Skipped, SourceFile, discover, file_archs};
 pub use dockerignore::Dockerignore;
 pub use finding::{Edit, Finding, Fix, Position, Related, Safety};
 pub use fix::{Fixed, apply, unified_diff};
 pub use format::{Format, format_of};
 pub use outside::{HEAD_BYTES, HostFile, Outside, Pin, PinLookup};
 pub use pins::look_up_pin;
+pub use project::passed_arguments;
 pub use rule::{Code, Fixable, RULES, Rule, Severity};
 
 use dockerfile::Dockerfile;
@@ -79,6 +83,9 @@ pub fn lint(path: &Path, text: &str, format: Format, outside: &Outside<'_>) -> L
         Format::BakeJson => by_lines(body, bake::check_json(body)),
     };
     let found = findings.len();
+    // What a file for one architecture names is right for it.
+    findings.retain(|finding| finding.right_for.is_none_or(|arch| !outside.file_archs.contains(&arch)));
+    let found = found.min(findings.len());
     findings.retain(|finding| !ignores.takes(finding));
     let ignored = found - findings.len();
     findings.sort_by_key(|finding| (finding.span.start, finding.span.end, finding.code));
@@ -112,11 +119,12 @@ fn lint_dockerfile(text: &str, outside: &Outside<'_>) -> (Vec<Finding>, Vec<Prob
         Err(error) => return (Vec::new(), vec![Problem { at: error.at, message: error.message }], Ignores::default()),
     };
     let flow = Flow::of(&file, outside.target.as_deref());
-    let mut findings = stages::check(&file, &flow);
+    let mut findings = stages::check(&file, &flow, outside);
     findings.extend(arguments::check(&file));
     findings.extend(download::check(&file, &flow, outside));
     findings.extend(toolchain::check(&file, &flow, outside));
     findings.extend(host_copy::check(&file, &flow, outside));
+    findings.extend(entry_script::check(&file, &flow, outside));
     let (pins, problems) = stages::digests(&file, outside);
     findings.extend(pins);
     share_declarations(&file, &mut findings);
@@ -151,6 +159,10 @@ fn by_lines(text: &str, (findings, problems): (Vec<Finding>, Vec<Problem>)) -> (
     (findings, problems, Ignores::read(text, |at| text[at..].find('\n').map_or(text.len(), |newline| at + newline)))
 }
 
+#[cfg(test)]
+mod flow_tests;
+#[cfg(test)]
+mod proof_tests;
 #[cfg(test)]
 mod tests {
     use super::*;

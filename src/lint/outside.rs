@@ -1,7 +1,7 @@
 //! What a lint cannot read from the file itself, and how the rim answers it. No I/O happens here.
 
 use crate::oci::{Digest, Reference};
-use crate::platform::Platform;
+use crate::platform::{Arch, Platform};
 
 /// Everything beside the file that the rules may ask for.
 pub struct Outside<'a> {
@@ -10,6 +10,10 @@ pub struct Outside<'a> {
     pub files: &'a dyn Fn(&str) -> Vec<HostFile>,
     /// What a registry holds under a pinned reference; `None` without `--online`.
     pub pin: Option<&'a PinLookup<'a>>,
+    /// Whether the project passes a build argument of this name, in a workflow, a bake file, a Makefile or a script.
+    pub passes: &'a dyn Fn(&str) -> bool,
+    /// The architectures that the file is for, by its name, its directory or the files next to it.
+    pub file_archs: Vec<Arch>,
     /// Platforms that the project builds for, where they are known.
     pub platforms: Vec<Platform>,
     /// The stage that is built, as `docker build --target` names it.
@@ -24,6 +28,8 @@ pub type PinLookup<'a> = dyn Fn(&Reference) -> Result<Pin, String> + 'a;
 pub struct HostFile {
     /// Relative to the context.
     pub path: String,
+    /// Whether a user may execute it.
+    pub is_executable: bool,
     /// Its first [`HEAD_BYTES`] bytes, or all where it is shorter.
     pub head: Vec<u8>,
 }
@@ -43,6 +49,13 @@ pub enum Pin {
 impl Outside<'_> {
     /// No build context, no registry, no known platforms.
     pub fn nothing() -> Outside<'static> {
-        Outside { files: &|_| Vec::new(), pin: None, platforms: Vec::new(), target: None }
+        Outside {
+            files: &|_| Vec::new(),
+            pin: None,
+            passes: &|_| false,
+            file_archs: Vec::new(),
+            platforms: Vec::new(),
+            target: None,
+        }
     }
 }

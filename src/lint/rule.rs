@@ -11,7 +11,9 @@ pub enum Code {
     FromPlatformConstant,
     FinalStageOnBuildPlatform,
     NativeBuildOnBuildPlatform,
+    RedundantTargetPlatform,
     GoarchConstant,
+    BuildArchConstant,
     CargoTargetConstant,
     NpmArchConstant,
     PipPlatformConstant,
@@ -22,6 +24,8 @@ pub enum Code {
     SingleArchBase,
     SinglePlatformDigest,
     HostBuiltCopy,
+    CrlfScript,
+    EntrypointNotExecutable,
     UnameAtBuild,
     NativeCpuFlags,
     WorkflowPlatforms,
@@ -85,6 +89,14 @@ pub const RULES: &[Rule] = &[
         title: "a stage on the build platform compiles for itself, and the image takes the result",
         help: "A stage with --platform=$BUILDPLATFORM runs on the build machine; its compiler makes the build machine's programs unless it is told \
                the target. Declare `ARG TARGETOS TARGETARCH` and pass them on (GOARCH=$TARGETARCH, xx-cargo, a cross compiler), or leave --platform out." },
+    Rule { code: RedundantTargetPlatform, name: "redundant-target-platform", severity: Note, fixable: Safely,
+        also: &["RedundantTargetPlatform"],
+        title: "FROM --platform=$TARGETPLATFORM is the default",
+        help: "A stage without --platform is built for the target's platform, so the flag changes nothing. Leave it out." },
+    Rule { code: BuildArchConstant, name: "build-arch-constant", severity: Error, fixable: No, also: &[],
+        title: "a build tool is given one architecture",
+        help: "The tool builds for this architecture in every platform's build. Choose it by TARGETARCH, or leave it out and build in the \
+               target's own stage." },
     Rule { code: GoarchConstant, name: "goarch-constant", severity: Error, fixable: Safely, also: &[],
         title: "GOARCH is a constant",
         help: "Go compiles for this architecture in every platform's build. Write GOARCH=$TARGETARCH after `ARG TARGETARCH`." },
@@ -127,6 +139,14 @@ pub const RULES: &[Rule] = &[
         title: "a program built outside the Dockerfile is copied into every platform's image",
         help: "The file in the build context is one architecture's program. Build it in a stage, or keep one file for each architecture \
                and copy bin/app-${TARGETARCH}." },
+    Rule { code: CrlfScript, name: "crlf-script", severity: Error, fixable: No, also: &[],
+        title: "a script that the image starts has Windows line ends",
+        help: "The kernel takes the carriage return for a part of the interpreter's name: the start ends in \"no such file or directory\" or \
+               exec format error. Convert the file, and write `*.sh text eol=lf` into .gitattributes so that no checkout brings them back." },
+    Rule { code: EntrypointNotExecutable, name: "entrypoint-not-executable", severity: Error, fixable: No, also: &[],
+        title: "a script that the image starts is not executable",
+        help: "COPY keeps the mode of the file in the build context, and the start ends in \"permission denied\". \
+               Write COPY --chmod=755, or set the mode in git: `git update-index --chmod=+x FILE`." },
     Rule { code: UnameAtBuild, name: "uname-at-build", severity: Warning, fixable: Unsafely, also: &[],
         title: "the architecture is asked of the kernel that builds",
         help: "`uname -m` tells the machine that runs the build step: the build machine's in a $BUILDPLATFORM stage, and the 64-bit kernel's in a \

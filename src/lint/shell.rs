@@ -1,5 +1,5 @@
 //! Commands, words and where they stand, of a shell script: enough to see what a RUN step calls and downloads.
-//! It is no shell: nothing is expanded or run, and what it does not understand it passes over.
+//! Nothing is expanded or run.
 
 mod reader;
 
@@ -10,10 +10,20 @@ pub use reader::{commands, words};
 /// One simple command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Command {
-    /// Words and redirection targets in order.
+    /// Assignments and words in order, then the files that it reads by redirection.
     pub words: Vec<Word>,
-    /// Whether it runs only where a test held: inside `if` or `case`, or after `[ ... ] &&`.
-    pub is_conditional: bool,
+    /// Files that it writes by redirection.
+    pub outputs: Vec<Word>,
+    pub choice: Choice,
+}
+
+/// Whether a command runs at all: what `if`, `case` and `[ ... ] &&` around it decide.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Choice {
+    Always,
+    /// Something other than the architecture decides.
+    Sometimes,
+    ByArchitecture,
 }
 
 /// A word without its quotes and line continuations; expansions stay as they are written.
@@ -22,8 +32,19 @@ pub struct Word {
     pub text: String,
     /// Bytes of the file, quotes included.
     pub span: Range<usize>,
-    /// For each byte of `text`: its place in the file, and whether `$` is alive there (not within single quotes).
-    bytes: Vec<(usize, bool)>,
+    /// For each byte of `text`: its place in the file, and what a `$` there would be.
+    bytes: Vec<(usize, Life)>,
+}
+
+/// What stands at a byte of a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Life {
+    /// Text in which `$` would be expanded.
+    Alive,
+    /// Text in single quotes or after a backslash.
+    Quoted,
+    /// Part of `${...}`, `$(...)` or a backquoted command.
+    Expansion,
 }
 
 /// How a script's lines are joined before its shell sees them.
@@ -43,7 +64,7 @@ impl Word {
 
     /// Bytes that are one word as they stand, as a JSON array's strings are.
     pub fn literal(text: &str, span: Range<usize>) -> Word {
-        let bytes = span.clone().map(|at| (at, true)).collect();
+        let bytes = span.clone().map(|at| (at, Life::Alive)).collect();
         Word { text: text[span.clone()].to_string(), span, bytes }
     }
 
@@ -57,7 +78,12 @@ impl Word {
 
     /// Whether an expansion written at `range` would be made.
     pub fn expands_at(&self, range: &Range<usize>) -> bool {
-        self.bytes.get(range.clone()).is_some_and(|bytes| bytes.iter().all(|(_, alive)| *alive))
+        self.bytes.get(range.clone()).is_some_and(|bytes| bytes.iter().all(|(_, life)| *life == Life::Alive))
+    }
+
+    /// Whether the byte at `at` belongs to a substitution, whose commands stand by themselves.
+    pub fn is_in_expansion(&self, at: usize) -> bool {
+        self.bytes.get(at).is_some_and(|(_, life)| *life == Life::Expansion)
     }
 
     /// `NAME=value`: the name and where the value starts in `text`.
@@ -73,7 +99,7 @@ impl Word {
 impl Command {
     /// The program it calls, without assignments and wrappers, as its place among the words.
     fn program_index(&self) -> Option<usize> {
-        const WRAPPERS: &[&str] = &["sudo", "exec", "command", "env", "time", "nice", "then", "do", "else", "!", "{"];
+        const WRAPPERS: &[&str] = &["sudo", "exec", "command", "env", "time", "nice"];
         self.words.iter().position(|word| word.assignment().is_none() && !WRAPPERS.contains(&word.text.as_str()))
     }
 
@@ -114,7 +140,12 @@ mod tests {
             .iter()
             .map(|command| {
                 let words: Vec<&str> = command.words.iter().map(|word| word.text.as_str()).collect();
-                format!("{}{}", if command.is_conditional { "? " } else { "" }, words.join("|"))
+                let choice = match command.choice {
+                    Choice::Always => "",
+                    Choice::Sometimes => "? ",
+                    Choice::ByArchitecture => "?? ",
+                };
+                format!("{choice}{}", words.join("|"))
             })
             .collect();
         assert_eq!(shown, expected, "{text}");
@@ -123,7 +154,7 @@ mod tests {
     #[test]
     fn operators_and_lines_end_commands() {
         check("a b && c 'd e' | f; g & h || i\nj", &["a|b", "c|d e", "f", "g", "h", "i", "j"]);
-        check("(cd x; make) > log 2>&1", &["cd|x", "make", "log"]);
+        check("(cd x; make) > log 2>&1", &["cd|x", "make"]);
     }
 
     #[test]
@@ -135,14 +166,20 @@ mod tests {
     #[test]
     fn substitutions_are_read_and_kept() {
         check("curl x-$(uname -m).tgz", &["uname|-m", "curl|x-$(uname -m).tgz"]);
-        check("A=`arch` b \"${C:-$(d)}\"", &["arch", "A=`arch`|b|${C:-$(d)}"]);
+        check("A=`arch` b \"${C:-$(d)}\"", &["arch", "d", "A=`arch`|b|${C:-$(d)}"]);
     }
 
     #[test]
     fn what_a_test_guards_is_conditional() {
-        check("if [ a = b ]; then c; fi; d", &["? if|[|a|=|b|]", "? then|c", "fi", "d"]);
-        check("case $A in amd64) x ;; *) y ;; esac; z", &["? case|$A|in|amd64", "? x", "? *", "? y", "esac", "z"]);
+        check("if [ a = b ]; then c; fi; d", &["[|a|=|b|]", "? c", "d"]);
+        check("case $A in amd64) x ;; *) y ;; esac; z", &["?? x", "?? y", "z"]);
+        check("case $A in one) x ;; esac", &["? x"]);
         check("[ a = b ] && c && d; e", &["[|a|=|b|]", "? c", "? d", "e"]);
+        check("m=$(uname -m); if [[ $m == x* ]]; then c; else d; fi", &["uname|-m", "m=$(uname -m)", "?? c", "?? d"]);
+        check(
+            "for a in x y; do [ $(dpkg --print-architecture) = z ] || c; done",
+            &["dpkg|--print-architecture", "[|$(dpkg --print-architecture)|=|z|]", "?? c"],
+        );
     }
 
     #[test]

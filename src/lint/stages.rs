@@ -1,29 +1,30 @@
 //! Rules about FROM: which platform a stage is for, which image it starts from, and what the final stage takes from a
 //! stage that runs on the build machine.
 
+use super::Problem;
+use super::compilers::{UntoldGo, compile_of, is_told_by_variable, untold_go};
 use super::dockerfile::{self, Dockerfile, Stage, StepKind, Variable};
 use super::finding::{Edit, Finding, Safety};
 use super::flow::{Flow, Machine};
 use super::outside::{Outside, Pin};
 use super::rule::{Code, Severity};
-use super::shell::{Command, Word};
-use super::{Problem, token};
+use super::shell::Word;
 use crate::oci::Reference;
-use crate::platform::Arch;
+use crate::platform::{Arch, word as token};
 
 /// Docker Hub organisations that hold one architecture's builds of the official images.
 /// Source: docker-library/official-images, "Architectures other than amd64?".
 const SINGLE_ARCH_OWNERS: &[&str] =
     &["amd64", "i386", "arm32v5", "arm32v6", "arm32v7", "arm64v8", "ppc64le", "s390x", "riscv64", "mips64le"];
 
-pub fn check(file: &Dockerfile<'_>, flow: &Flow) -> Vec<Finding> {
+pub fn check(file: &Dockerfile<'_>, flow: &Flow, outside: &Outside<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (at, stage) in file.stages.iter().enumerate() {
         if flow.places[at].is_one_architectures() {
             continue;
         }
         findings.extend(platform_flag(file, flow, at, stage));
-        findings.extend(single_arch_base(file, flow, at, stage));
+        findings.extend(single_arch_base(file, flow, outside, at, stage));
         findings.extend(native_build(file, flow, at, stage));
         findings.extend(copied_images(file, flow, at, stage));
     }
@@ -31,27 +32,39 @@ pub fn check(file: &Dockerfile<'_>, flow: &Flow) -> Vec<Finding> {
 }
 
 fn platform_flag(file: &Dockerfile<'_>, flow: &Flow, at: usize, stage: &Stage) -> Option<Finding> {
-    let option = stage.platform.as_ref()?;
-    let is_final = at == flow.final_stage;
+    let Some(option) = &stage.platform else { return inherited_build_platform(file, flow, at, stage) };
+    let is_final = flow.is_in_final_image(file, at);
     let globals = file.global_variables();
     let (_, used) = dockerfile::expand(&option.value, &globals);
     let without_flag = Edit::delete(option.span.start..next_word(file.text, option.span.end));
     match &flow.places[at].machine {
-        Machine::Builder if is_final => Some(
+        Machine::Builder if at == flow.final_stage => Some(
             Finding::new(
                 Code::FinalStageOnBuildPlatform,
                 option.span.clone(),
                 "the final stage is built for the build machine's platform, not for the target's",
                 "every platform gets the build machine's programs",
             )
+            .weighing(severity_of_final(file, at))
             .fix("build the final stage for the target", Safety::Safe, vec![without_flag]),
         ),
+        // No node runs it: it holds another system's files.
+        Machine::Constant(platform) if !is_final && platform.os != "linux" => None,
+        // BuildKit, too, takes a stage that is named for its platform for one of several.
+        Machine::Constant(platform) if !is_final && flow.places[at].named_for == platform.arch() => None,
         Machine::Constant(platform) => {
-            let message = match is_final {
-                true => format!("the final stage is {platform} in every platform's image"),
-                false => format!("this stage is {platform} in every platform's build"),
+            let place = &flow.places[at];
+            let (message, severity) = match is_final {
+                true => (format!("the final stage is {platform} in every platform's image"), Severity::Error),
+                false if place.gives_data_only => {
+                    (format!("this stage is {platform} in every platform's build"), Severity::Note)
+                }
+                false if place.reaches_final && gives_programs(file, flow, at) => (
+                    format!("this stage is {platform}, and every platform's image takes its programs"),
+                    Severity::Error,
+                ),
+                false => (format!("this stage is {platform} in every platform's build"), Severity::Warning),
             };
-            let severity = if is_final { Severity::Error } else { Severity::Warning };
             let finding =
                 Finding::new(Code::FromPlatformConstant, option.span.clone(), message, format!("always {platform}"));
             let finding = with_origins(finding.weighing(severity).right_for(platform.arch()), &used);
@@ -64,8 +77,67 @@ fn platform_flag(file: &Dockerfile<'_>, flow: &Flow, at: usize, stage: &Stage) -
                 ),
             })
         }
-        _ => None,
+        Machine::Target if matches!(option.value.as_str(), "$TARGETPLATFORM" | "${TARGETPLATFORM}") => Some(
+            Finding::new(
+                Code::RedundantTargetPlatform,
+                option.span.clone(),
+                "a stage is built for the target's platform without this flag",
+                "the default",
+            )
+            .fix("leave the flag out", Safety::Safe, vec![without_flag]),
+        ),
+        Machine::Builder | Machine::Target => None,
     }
+}
+
+/// `FROM builder AS final`, where builder is on the build machine's platform.
+fn inherited_build_platform(file: &Dockerfile<'_>, flow: &Flow, at: usize, stage: &Stage) -> Option<Finding> {
+    if at != flow.final_stage || flow.places[at].machine != Machine::Builder {
+        return None;
+    }
+    let option = file.lineage(at).find_map(|stage| stage.platform.as_ref())?;
+    let without_flag = Edit::delete(option.span.start..next_word(file.text, option.span.end));
+    let message =
+        format!("the final stage is made from {}, which is built for the build machine's platform", stage.image.text);
+    Some(
+        Finding::new(
+            Code::FinalStageOnBuildPlatform,
+            stage.image.span.clone(),
+            message,
+            "every platform gets the build machine's programs",
+        )
+        .weighing(severity_of_final(file, at))
+        .related(option.span.clone(), "the platform that it inherits")
+        .help("make the final stage from an image of the target's platform, and copy what the stage built into it")
+        .fix("build the stage for the target", Safety::Unsafe, vec![without_flag]),
+    )
+}
+
+/// Stages that check a project or write its generated files are run, but nobody pulls an image of them; and some bases hold
+/// no machine code.
+fn severity_of_final(file: &Dockerfile<'_>, at: usize) -> Severity {
+    const TASKS: &[&str] = &[
+        "lint", "test", "tests", "validate", "vendor", "check", "format", "fmt", "generate", "gen", "update", "verify",
+        "coverage", "release", "cross",
+    ];
+    const WITHOUT_CODE: &[&str] = &["distroless/static", "scratch"];
+    let is_task = |stage: &Stage| {
+        let parts = stage.name.iter().flat_map(|name| name.split(['-', '_', '.']));
+        parts.into_iter().any(|part| TASKS.iter().any(|task| part.eq_ignore_ascii_case(task)))
+    };
+    let is_without_code = |stage: &Stage| WITHOUT_CODE.iter().any(|base| stage.image.text.contains(base));
+    let is_harmless = file.lineage(at).any(is_task) || file.lineage(at).last().is_some_and(is_without_code);
+    if is_harmless { Severity::Warning } else { Severity::Error }
+}
+
+/// Whether what others copy from this stage is machine code of its own platform.
+fn gives_programs(file: &Dockerfile<'_>, flow: &Flow, at: usize) -> bool {
+    if flow.places[at].knows_target {
+        return false;
+    }
+    let has_steps = file.lineage(at).any(|stage| stage.steps.iter().any(|step| matches!(step.kind, StepKind::Run(_))));
+    // Nothing is made in it: what is copied is the image's own.
+    compiled_in(file, at).is_some() || !has_steps
 }
 
 /// Where the variables of a value were set.
@@ -80,7 +152,13 @@ fn next_word(text: &str, at: usize) -> usize {
     at + text[at..].len() - text[at..].trim_start_matches([' ', '\t']).len()
 }
 
-fn single_arch_base(file: &Dockerfile<'_>, flow: &Flow, at: usize, stage: &Stage) -> Option<Finding> {
+fn single_arch_base(
+    file: &Dockerfile<'_>,
+    flow: &Flow,
+    outside: &Outside<'_>,
+    at: usize,
+    stage: &Stage,
+) -> Option<Finding> {
     if stage.parent.is_some() {
         return None;
     }
@@ -92,6 +170,10 @@ fn single_arch_base(file: &Dockerfile<'_>, flow: &Flow, at: usize, stage: &Stage
     }
     let globals = file.global_variables();
     let (image, used) = dockerfile::expand(&stage.image.text, &globals);
+    // The build may pass another one for each platform.
+    if used.iter().any(|variable| (outside.passes)(&variable.name)) {
+        return None;
+    }
     let severity = if flow.places[at].reaches_final { Severity::Error } else { Severity::Warning };
     single_arch_image(&stage.image, &image, &used, severity)
 }
@@ -165,77 +247,8 @@ fn arch_in_tag(word: &Word, image: &str, used: &[&Variable]) -> Option<Finding> 
     Some(finding)
 }
 
-/// Programs that make machine code.
-const COMPILERS: &[&str] = &[
-    "gcc",
-    "g++",
-    "cc",
-    "c++",
-    "clang",
-    "clang++",
-    "make",
-    "ninja",
-    "cmake",
-    "meson",
-    "rustc",
-    "zig",
-    "ghc",
-    "stack",
-    "cabal",
-    "swift",
-    "swiftc",
-    "nim",
-    "crystal",
-    "native-image",
-    "pyinstaller",
-    "tinygo",
-    "dub",
-    "ldc2",
-    "v",
-];
-
 /// Package managers whose packages may hold native modules, and the folders in which those land.
 const NATIVE_FOLDERS: &[&str] = &["node_modules", "site-packages", "venv", "vendor/bundle", "dist-packages", ".local"];
-
-/// What a command compiles with: `go build`.
-fn compiler_of(command: &Command) -> Option<String> {
-    let subcommand = command.arguments().first().map_or("", |word| word.text.as_str());
-    match (command.program(), subcommand) {
-        ("go", "build" | "install") | ("cargo", "build" | "install" | "rustc") => {
-            Some(format!("{} {subcommand}", command.program()))
-        }
-        ("deno", "compile") => Some("deno compile".to_string()),
-        ("bun", "build") if command.has("--compile") => Some("bun build --compile".to_string()),
-        ("dotnet", "publish") if command.has("--self-contained") => Some("dotnet publish".to_string()),
-        (program, _) if COMPILERS.contains(&program) => Some(program.to_string()),
-        _ => None,
-    }
-}
-
-/// Compilers, and what generates or drives them.
-pub fn makes_code(command: &Command) -> bool {
-    let drivers = ["go", "cargo", "dotnet", "mvn", "gradle", "gradlew", "mvnw", "bazel", "npm", "yarn", "pnpm", "bun"];
-    compiler_of(command).is_some() || drivers.contains(&command.program()) || command.program().starts_with("xx-")
-}
-
-/// What a stage on the build machine compiles for itself.
-fn compile_of(command: &Command) -> Option<String> {
-    let shown = compiler_of(command)?;
-    let is_told = command.words.iter().any(|word| {
-        let names_target =
-            ["GOARCH=", "--target", "--arch", "-target", "CMAKE_TOOLCHAIN_FILE", "--host=", "--runtime", "-r"];
-        names_target.iter().any(|name| word.text.starts_with(name) || word.text.starts_with(&format!("-D{name}")))
-    });
-    (!is_told).then_some(shown)
-}
-
-/// Whether a stage's own steps make machine code.
-pub fn compiles(file: &Dockerfile<'_>, stage: usize) -> bool {
-    file.stages[stage].steps.iter().any(|step| match &step.kind {
-        StepKind::Run(run) => run.commands.iter().any(makes_code),
-        _ => false,
-    })
-}
 
 /// The stage at `at` is for the target and copies from one that runs, and compiles, on the build machine.
 fn native_build(file: &Dockerfile<'_>, flow: &Flow, at: usize, stage: &Stage) -> Vec<Finding> {
@@ -247,12 +260,14 @@ fn native_build(file: &Dockerfile<'_>, flow: &Flow, at: usize, stage: &Stage) ->
         let Some(from) = step.options.iter().find(|option| option.name == "from") else { continue };
         let Some(source) = file.stage_named(&from.value, at) else { continue };
         let place = &flow.places[source];
-        if place.machine != Machine::Builder || place.knows_target {
+        if place.machine != Machine::Builder {
             continue;
         }
-        let Some(finding) = compiled_in(file, source).or_else(|| native_packages(file, source, &step.kind)) else {
-            continue;
+        let found = match place.knows_target {
+            false => compiled_in(file, source).or_else(|| native_packages(file, source, &step.kind)),
+            true => go_without_target(file, source, &step.kind),
         };
+        let Some(finding) = found else { continue };
         let finding = finding.related(from.span.clone(), "the image takes its result here");
         if !findings.iter().any(|earlier| earlier.span == finding.span) {
             findings.push(finding);
@@ -261,14 +276,22 @@ fn native_build(file: &Dockerfile<'_>, flow: &Flow, at: usize, stage: &Stage) ->
     findings
 }
 
-/// A variable of the stage tells the compiler for what: another rule sees whether that is a constant.
-fn is_told_by_variable(file: &Dockerfile<'_>, stage: usize, command: &Command) -> bool {
-    let name = match command.program() {
-        "go" => "GOARCH",
-        "cargo" => "CARGO_BUILD_TARGET",
-        _ => return false,
+/// The stage asks what it builds for, but does not tell Go.
+fn go_without_target(file: &Dockerfile<'_>, source: usize, copy: &StepKind) -> Option<Finding> {
+    let StepKind::Copy { sources, .. } = copy else { return None };
+    let UntoldGo { command, is_set } = untold_go(file, source, sources)?;
+    let span = command.words.iter().find(|word| word.text.ends_with("go"))?.span.clone();
+    let (message, help) = match is_set {
+        true => (
+            "GOARCH is not exported: go build makes the build machine's program",
+            "write `export GOARCH=...`: a program sees only exported variables",
+        ),
+        false => (
+            "go build makes the build machine's program, and every platform's image takes it",
+            "write GOARCH=$TARGETARCH before go build",
+        ),
     };
-    file.variables_at(stage, usize::MAX).get(name).is_some_and(|variable| variable.value.is_some())
+    Some(Finding::new(Code::NativeBuildOnBuildPlatform, span, message, "compiles for $BUILDPLATFORM").help(help))
 }
 
 fn compiled_in(file: &Dockerfile<'_>, source: usize) -> Option<Finding> {

@@ -1,6 +1,7 @@
 //! Constants that tell a tool for which architecture to build or fetch: Go, Cargo, npm, pip, dpkg, apt, C compilers; and
 //! `uname -m`, which asks the wrong machine.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use super::dockerfile::{Dockerfile, Run, Step, StepKind, Variable};
@@ -9,31 +10,55 @@ use super::finding::{Edit, Finding, Safety};
 use super::flow::{Flow, Machine};
 use super::outside::Outside;
 use super::rule::{Code, Severity};
-use super::shell::{Command, Word};
-use super::token::{self, Spelling};
+use super::shell::{Choice, Command, Word};
 use crate::platform::Arch;
+use crate::platform::word::{self as token, Spelling};
 
 pub fn check(file: &Dockerfile<'_>, flow: &Flow, outside: &Outside<'_>) -> Vec<Finding> {
-    let mut findings = Vec::new();
+    let mut findings: Vec<(usize, Finding)> = Vec::new();
+    let mut earlier: BTreeMap<Code, BTreeSet<Option<Arch>>> = BTreeMap::new();
     for (at, stage) in file.stages.iter().enumerate() {
         if flow.places[at].is_one_architectures() {
             continue;
         }
+        let mut own: Vec<Finding> = Vec::new();
         for (index, step) in stage.steps.iter().enumerate() {
             let site = Site { file, flow, stage: at, index, outside };
             match &step.kind {
-                StepKind::Run(run) => findings.extend(site.run(step, run)),
-                StepKind::Env(pairs) => findings.extend(pairs.iter().filter_map(|pair| site.variable(pair))),
+                StepKind::Run(run) => own.extend(site.run(step, run)),
+                StepKind::Env(pairs) => own.extend(pairs.iter().filter_map(|pair| site.variable(pair))),
                 // RUN sees an ARG as an environment variable.
-                StepKind::Arg(pairs) => findings.extend(pairs.iter().filter_map(|pair| site.variable(pair))),
+                StepKind::Arg(pairs) => own.extend(pairs.iter().filter_map(|pair| site.variable(pair))),
                 StepKind::Copy { heredocs, .. } => {
-                    findings.extend(heredocs.iter().flat_map(|doc| site.apt_lines(doc.body.clone(), false)));
+                    own.extend(heredocs.iter().flat_map(|doc| site.apt_lines(doc.body.clone(), false)));
+                    own.retain(|finding| !site.is_cross(finding));
                 }
                 _ => {}
             }
         }
+        // A stage that builds for several architectures in turn names each of them.
+        let place = &flow.places[at];
+        let mut named: BTreeMap<Code, BTreeSet<Option<Arch>>> = BTreeMap::new();
+        for finding in &own {
+            named.entry(finding.code).or_default().insert(finding.right_for);
+            if !flow.is_in_final_image(file, at) {
+                earlier.entry(finding.code).or_default().insert(finding.right_for);
+            }
+        }
+        let is_meant = |finding: &Finding| {
+            let is_one_of_several = named.get(&finding.code).is_some_and(|archs| archs.len() > 1);
+            let is_named_for =
+                at != flow.final_stage && place.named_for.is_some() && place.named_for == finding.right_for;
+            finding.right_for.is_some() && (is_one_of_several || is_named_for)
+        };
+        findings.extend(own.iter().filter(|finding| !is_meant(finding)).cloned().map(|finding| (at, finding)));
     }
-    findings
+    // Stages for several architectures, from which the image takes each one's files.
+    let is_one = |(at, finding): &(usize, Finding)| {
+        let is_one_of_several = earlier.get(&finding.code).is_some_and(|archs| archs.len() > 1);
+        flow.is_in_final_image(file, *at) || finding.right_for.is_none() || !is_one_of_several
+    };
+    findings.into_iter().filter(is_one).map(|(_, finding)| finding).collect()
 }
 
 struct Site<'a> {
@@ -52,6 +77,18 @@ fn rule_of_variable(name: &str) -> Option<Code> {
         "cargo_build_target" => Some(Code::CargoTargetConstant),
         "npm_config_arch" | "npm_config_cpu" | "npm_config_target_arch" => Some(Code::NpmArchConstant),
         "pip_platform" => Some(Code::PipPlatformConstant),
+        // Names that projects' own makefiles and scripts read: gox, autotools' and Bazel's wrappers, Node's addons.
+        "xc_arch"
+        | "go_arch"
+        | "target_arch"
+        | "host_arch"
+        | "build_goarch"
+        | "goarchs"
+        | "rust_target"
+        | "cargo_target"
+        | "deno_target"
+        | "kube_build_platforms"
+        | "bun_target" => Some(Code::BuildArchConstant),
         _ => None,
     }
 }
@@ -64,31 +101,51 @@ fn arch_in(value: &str) -> Option<Arch> {
     Arch::parse(value).or_else(|| token::find(value).first().map(|token| token.arch))
 }
 
+fn value_of<'t>(text: &'t str, span: &Range<usize>) -> &'t str {
+    text[span.clone()].trim_matches(['"', '\''])
+}
+
 impl Site<'_> {
     fn run(&self, step: &Step, run: &Run) -> Vec<Finding> {
         let mut findings = Vec::new();
-        let commands: Vec<&Command> = run.commands.iter().filter(|command| !command.is_conditional).collect();
+        let commands: Vec<&Command> =
+            run.commands.iter().filter(|command| command.choice != Choice::ByArchitecture).collect();
         let assigned: Vec<(&Command, &Word)> =
             commands.iter().flat_map(|command| command.words.iter().map(move |word| (*command, word))).collect();
-        let mut seen: Vec<(Code, Arch)> = Vec::new();
-        for (_, word) in &assigned {
+        let is_exported = |name: &str| {
+            let exports = |command: &&&Command| matches!(command.program(), "export" | "set" | "declare" | "typeset");
+            commands
+                .iter()
+                .filter(exports)
+                .any(|command| command.has(name) || command.program() == "set" && command.has("-a"))
+                || self.file.variables_at(self.stage, self.index).contains_key(name)
+        };
+        for (command, word) in &assigned {
             let Some((name, at)) = word.assignment() else { continue };
+            // A variable that is set, but not exported, is seen by no program.
+            if command.program().is_empty() && !is_exported(name) {
+                continue;
+            }
             if let (Some(code), Some(arch)) = (rule_of_variable(name), arch_in(&word.text[at..])) {
-                seen.push((code, arch));
                 findings.push(self.constant(code, name, arch, word.source(at..word.text.len()), Some(run)));
             }
         }
-        // A script that builds for several architectures in turn names each of them.
-        findings.retain(|finding| {
-            let mut archs = seen.iter().filter(|(code, _)| *code == finding.code).map(|(_, arch)| arch);
-            let first = archs.next();
-            archs.all(|arch| Some(arch) == first)
-        });
-        for command in commands {
+        for command in &commands {
             findings.extend(self.command(command, run));
         }
         findings.extend(run.commands.iter().filter_map(|command| self.uname(command, run)));
-        findings.extend(run.ranges.iter().flat_map(|range| self.apt_lines(range.clone(), true)));
+        let sources = run.ranges.iter().flat_map(|range| self.apt_lines(range.clone(), true));
+        let mut sources: Vec<Finding> = sources.collect();
+        let chosen: Vec<Range<usize>> = run
+            .commands
+            .iter()
+            .filter(|command| command.choice == Choice::ByArchitecture)
+            .filter_map(|command| Some(command.words.first()?.span.start..command.words.last()?.span.end))
+            .collect();
+        sources.retain(|finding| !self.is_cross(finding));
+        sources.retain(|finding| !chosen.iter().any(|span| span.contains(&finding.span.start)));
+        let is_one = sources.iter().all(|finding| finding.right_for == sources[0].right_for);
+        findings.extend(sources.into_iter().filter(|_| is_one));
         findings.extend(self.cpu_flags(step.span.clone()));
         findings
     }
@@ -99,6 +156,9 @@ impl Site<'_> {
             return self.cpu_flags(span.clone()).into_iter().next();
         }
         let code = rule_of_variable(&pair.name)?;
+        if self.file.is_argument(&pair.name) && (self.outside.passes)(&pair.name) {
+            return None;
+        }
         Some(self.constant(code, &pair.name, arch_in(value)?, span.clone(), None))
     }
 
@@ -106,13 +166,26 @@ impl Site<'_> {
         let message = format!("{name} is {} in every platform's build", arch.name());
         let finding = Finding::new(code, span.clone(), message, format!("always {}", &self.file.text[span.clone()]))
             .right_for(Some(arch));
+        let finding = match self.flow.places[self.stage].reaches_final {
+            true => finding,
+            false => finding.weighing(Severity::Warning),
+        };
         // A shell expands it only where one reads it.
-        if code != Code::GoarchConstant || run.is_some_and(|run| run.prologue.is_none()) {
+        if code != Code::GoarchConstant
+            || value_of(self.file.text, &span) != arch.oci()
+            || run.is_some_and(|run| run.prologue.is_none())
+        {
             return finding;
         }
         let declare = declaration(self.file, self.stage, self.index, "TARGETARCH");
         let edits = [Edit::replace(span, "${TARGETARCH}")].into_iter().chain(declare).collect();
         finding.fix("compile for the target", Safety::Safe, edits)
+    }
+
+    /// An apt source of a stage that has foreign packages next to its own, which must keep them apart.
+    fn is_cross(&self, finding: &Finding) -> bool {
+        let cross = &self.flow.places[self.stage].cross;
+        finding.code == Code::AptArchConstant && !cross.is_empty()
     }
 
     /// Options of cargo, npm, pip and dpkg.
@@ -122,19 +195,29 @@ impl Site<'_> {
             program.starts_with("pip") || (command.has("pip") && (program.starts_with("python") || program == "uv"));
         let (code, names): (Code, &[&str]) = match program {
             "cargo" | "cross" if !command.has("target") => (Code::CargoTargetConstant, &["--target"]),
-            "npm" | "yarn" | "pnpm" | "npx" | "bun" => {
+            "npm" | "yarn" | "pnpm" | "npx" => {
                 (Code::NpmArchConstant, &["--arch", "--cpu", "--target_arch", "--target-arch"])
             }
             _ if is_pip => (Code::PipPlatformConstant, &["--platform", "--python-platform"]),
             "dpkg" => (Code::DpkgAddArchitecture, &["--add-architecture"]),
+            "cmake" => (Code::BuildArchConstant, &["-DCMAKE_SYSTEM_PROCESSOR"]),
+            "clang" | "clang++" | "zig" | "swift" => (Code::BuildArchConstant, &["--target", "-target", "--triple"]),
+            "deno" | "bun" | "pkg" | "nexe" => (Code::BuildArchConstant, &["--target", "-t"]),
+            "dotnet" => (Code::BuildArchConstant, &["--runtime", "-r", "--arch", "-a"]),
+            "make" | "gmake" => (Code::BuildArchConstant, &["ARCH"]),
             _ => return None,
         };
         let (word, at) = command.option(names)?;
         let arch = arch_in(&word.text[at..])?;
+        if code == Code::BuildArchConstant && self.flow.places[self.stage].cross.contains(&arch) {
+            return None;
+        }
         let span = word.source(at..word.text.len());
         let value = &word.text[at..];
         let message = match code {
-            Code::CargoTargetConstant => format!("{program} compiles for {} in every platform's build", arch.name()),
+            Code::CargoTargetConstant | Code::BuildArchConstant => {
+                format!("{program} compiles for {} in every platform's build", arch.name())
+            }
             Code::DpkgAddArchitecture => format!("{value} packages are foreign on every platform but {arch}"),
             _ => format!("{program} fetches {}'s files in every platform's build", arch.name()),
         };
@@ -153,13 +236,14 @@ impl Site<'_> {
 
     /// The architecture within `word.text[at..]` becomes a variable that TARGETARCH sets.
     fn mapped(&self, word: &Word, at: usize, run: &Run) -> Option<Vec<Edit>> {
-        let token = token::find(&word.text[at..]).into_iter().find(|token| token.spelling == Spelling::Uname)?;
+        let token = token::find(&word.text[at..])
+            .into_iter()
+            .find(|token| matches!(token.spelling, Spelling::Uname | Spelling::Triple))?;
         let range = at + token.range.start..at + token.range.end;
         if !word.expands_at(&range) {
             return None;
         }
-        let edits =
-            [Edit::replace(word.source(range), "${arch}"), mapping(run, Spelling::Uname, "TARGETARCH", "arch")?];
+        let edits = [Edit::replace(word.source(range), "${arch}"), mapping(run, token.spelling, "TARGETARCH", "arch")?];
         Some(edits.into_iter().chain(declaration(self.file, self.stage, self.index, "TARGETARCH")).collect())
     }
 

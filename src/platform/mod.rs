@@ -13,6 +13,7 @@ pub mod matching;
 pub mod node;
 pub mod profile;
 pub mod target;
+pub mod word;
 
 use std::fmt;
 

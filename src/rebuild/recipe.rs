@@ -174,7 +174,7 @@ fn recipe(args: &RecipeRequest, source: &RecipeSource) -> Result<Recipe, RecipeE
 
 fn linted(path: &Path, text: &str, context: &Path, stage: Option<String>) -> Recipe {
     let files = |pattern: &str| host_files(context, path, pattern);
-    let outside = Outside { files: &files, pin: None, platforms: Vec::new(), target: stage.clone() };
+    let outside = Outside { files: &files, target: stage.clone(), ..Outside::nothing() };
     let linted = lint::lint(path, text, Format::Dockerfile, &outside);
     let errors = linted.findings.iter().filter(|finding| finding.severity == Severity::Error);
     let lint = errors.map(|finding| {

@@ -14,3 +14,4 @@ mod word;
 pub use arithmetic::{Expression, Operator, expression};
 pub use ast::*;
 pub use parser::parse;
+pub use word::expansion_length;

@@ -3,6 +3,19 @@
 use super::ast::*;
 use super::parser::{Parser, Read, Stop, is_meta, is_name};
 
+/// Bytes of the expansion that `text` starts with: `$NAME`, `${...}`, `$(...)` or a backquoted command. `None` where it
+/// starts with none, or with one that has no end.
+pub fn expansion_length(text: &str) -> Option<usize> {
+    let mut parser = Parser::new(text.as_bytes(), 1);
+    let mut parts = Parts::default();
+    match parser.peek()? {
+        b'$' => parser.dollar(&mut parts, Within::DoubleQuotes).ok()?,
+        b'`' => parser.backquoted(&mut parts, Within::DoubleQuotes).ok()?,
+        _ => return None,
+    }
+    (parser.at > 1).then_some(parser.at)
+}
+
 /// What a text is read as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Within {

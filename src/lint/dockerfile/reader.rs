@@ -2,11 +2,11 @@
 
 use std::ops::Range;
 
-use parse_dockerfile::{Command as Form, Flag, Instruction, Source};
+use parse_dockerfile::{Command as Form, Flag, Instruction, Source, UnescapedString};
 
 use super::{Dockerfile, Prologue, Run, Stage, Step, StepKind, StepOption, SyntaxError, Variable};
 use crate::lint::heredoc::{self, HereDoc};
-use crate::lint::shell::{self, Command, Joining, Word};
+use crate::lint::shell::{self, Choice, Command, Joining, Word};
 
 impl<'a> Dockerfile<'a> {
     pub fn parse(text: &'a str) -> Result<Dockerfile<'a>, SyntaxError> {
@@ -61,8 +61,6 @@ fn end_of<K>(name: &Option<(K, parse_dockerfile::UnescapedString<'_>)>, image: &
 /// Where an instruction's keyword stands that no rule looks into.
 fn start_of(instruction: &Instruction<'_>) -> usize {
     match instruction {
-        Instruction::Cmd(cmd) => cmd.cmd.span.start,
-        Instruction::Entrypoint(entrypoint) => entrypoint.entrypoint.span.start,
         Instruction::Label(label) => label.label.span.start,
         Instruction::User(user) => user.user.span.start,
         Instruction::Workdir(workdir) => workdir.workdir.span.start,
@@ -108,8 +106,12 @@ impl Reader<'_> {
     fn step(&self, instruction: &Instruction<'_>) -> Step {
         let (start, options, kind) = match instruction {
             Instruction::Run(run) => (run.run.span.start, self.options(&run.options), self.run(&run.arguments)),
-            Instruction::Copy(copy) => (copy.copy.span.start, self.options(&copy.options), self.copy(false, &copy.src)),
-            Instruction::Add(add) => (add.add.span.start, self.options(&add.options), self.copy(true, &add.src)),
+            Instruction::Copy(copy) => {
+                (copy.copy.span.start, self.options(&copy.options), self.copy(false, &copy.src, &copy.dest))
+            }
+            Instruction::Add(add) => {
+                (add.add.span.start, self.options(&add.options), self.copy(true, &add.src, &add.dest))
+            }
             Instruction::Arg(arg) => {
                 (arg.arg.span.start, vec![], StepKind::Arg(self.variables(arg.arguments.span.clone(), false)))
             }
@@ -122,6 +124,8 @@ impl Reader<'_> {
                     matches!(program.rsplit('/').next(), Some("sh" | "bash" | "ash" | "dash" | "ksh" | "zsh"));
                 (set.shell.span.start, vec![], StepKind::Shell { is_posix })
             }
+            Instruction::Entrypoint(start) => (start.entrypoint.span.start, vec![], self.start(&start.arguments)),
+            Instruction::Cmd(start) => (start.cmd.span.start, vec![], self.start(&start.arguments)),
             Instruction::Onbuild(onbuild) => return Step { is_onbuild: true, ..self.step(&onbuild.instruction) },
             other => (start_of(other), vec![], StepKind::Other),
         };
@@ -155,7 +159,7 @@ impl Reader<'_> {
         let span = match form {
             Form::Exec(exec) => {
                 let words: Vec<Word> = exec.value.iter().map(|word| self.word(word.span.clone())).collect();
-                let commands = vec![Command { words, is_conditional: false }];
+                let commands = vec![Command { words, outputs: Vec::new(), choice: Choice::Always }];
                 return StepKind::Run(Run { commands, prologue: None, ranges: vec![exec.span.clone()], is_exec: true });
             }
             Form::Shell(shell) => shell.span.clone(),
@@ -187,7 +191,18 @@ impl Reader<'_> {
         StepKind::Run(Run { commands, prologue, ranges, is_exec: false })
     }
 
-    fn copy(&self, is_add: bool, sources: &[Source<'_>]) -> StepKind {
+    fn start(&self, form: &Form<'_>) -> StepKind {
+        StepKind::Start(match form {
+            Form::Exec(exec) => exec.value.iter().map(|word| self.word(word.span.clone())).collect(),
+            Form::Shell(shell) => {
+                let commands = shell::commands(self.text, shell.span.clone(), self.joining());
+                commands.into_iter().flat_map(|command| command.words).collect()
+            }
+            _ => Vec::new(),
+        })
+    }
+
+    fn copy(&self, is_add: bool, sources: &[Source<'_>], destination: &UnescapedString<'_>) -> StepKind {
         let paths = sources.iter().filter_map(|source| match source {
             Source::Path(path) => Some(path.span.clone()),
             _ => None,
@@ -196,6 +211,7 @@ impl Reader<'_> {
         StepKind::Copy {
             is_add,
             sources: paths.into_iter().map(|span| self.word(span)).collect(),
+            destination: Some(self.word(destination.span.clone())),
             heredocs: documents.iter().flat_map(|span| self.heredocs_in(span)).collect(),
         }
     }

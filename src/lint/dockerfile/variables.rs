@@ -1,6 +1,7 @@
 //! Variables as a Dockerfile writes them: references to them, and what a text is with their values in their places.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use super::Variable;
 
@@ -45,6 +46,71 @@ pub fn expand<'v>(text: &str, known: &'v BTreeMap<String, Variable>) -> (String,
     }
     expanded.push_str(rest);
     (expanded, used)
+}
+
+/// Variables within variables that are followed.
+pub const MAX_EXPANSIONS: usize = 5;
+/// Bytes of an expanded text: variables that name each other twice double it.
+const EXPANDED_LIMIT: usize = 16 << 10;
+
+/// A text with its variables' values in their places.
+#[derive(Debug)]
+pub struct Expanded<'v> {
+    pub text: String,
+    /// In order and without gaps.
+    pub pieces: Vec<Piece<'v>>,
+}
+
+/// A part of an expanded text.
+#[derive(Debug)]
+pub struct Piece<'v> {
+    /// Bytes of the expanded text.
+    pub range: Range<usize>,
+    /// Bytes of the text before: as many where it is literal, or the reference.
+    pub source: Range<usize>,
+    /// The variable that holds it; `None` for literal text and for references to what is not known.
+    pub variable: Option<&'v Variable>,
+}
+
+/// As [`expand`], through variables that hold others, with where each part came from.
+pub fn expand_pieces<'v>(text: &str, known: &'v BTreeMap<String, Variable>) -> Expanded<'v> {
+    let mut expanded = Expanded { text: String::new(), pieces: Vec::new() };
+    let mut add = |part: &str, source: Range<usize>, variable: Option<&'v Variable>| {
+        let start = expanded.text.len();
+        expanded.text.push_str(part);
+        expanded.pieces.push(Piece { range: start..expanded.text.len(), source, variable });
+    };
+    let mut at = 0;
+    while at < text.len() {
+        let Some(dollar) = text[at..].find('$').map(|found| at + found) else { break };
+        add(&text[at..dollar], at..dollar, None);
+        let length = variable_reference(&text[dollar..]).map_or(1, |reference| reference.length);
+        let reference = variable_reference(&text[dollar..]);
+        let source = dollar..dollar + length;
+        let variable = reference
+            .filter(|reference| matches!(reference.operator, "" | "-" | ":-"))
+            .and_then(|reference| known.get(reference.name))
+            .filter(|variable| variable.value.is_some());
+        match variable {
+            Some(variable) => {
+                let mut value = format!("${{{}}}", variable.name);
+                for _ in 0..MAX_EXPANSIONS {
+                    if !value.contains('$') || value.len() > EXPANDED_LIMIT {
+                        break;
+                    }
+                    value = expand(&value, known).0;
+                }
+                value.truncate(
+                    (0..=EXPANDED_LIMIT.min(value.len())).rev().find(|at| value.is_char_boundary(*at)).unwrap_or(0),
+                );
+                add(&value, source, Some(variable));
+            }
+            None => add(&text[source.clone()], source, None),
+        }
+        at = dollar + length;
+    }
+    add(&text[at..], at..text.len(), None);
+    expanded
 }
 
 /// `$NAME` or `${NAME<operator><operand>}` at the start of a text.

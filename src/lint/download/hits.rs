@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use crate::lint::dockerfile::{self, Variable};
+use crate::lint::compilers::makes_code;
+use crate::lint::dockerfile::{self, Expanded, Variable};
 use crate::lint::shell::{Command, Word};
-use crate::lint::stages::makes_code;
-use crate::lint::token::{self, Token};
+use crate::platform::word::{self, Spelling, Token};
 
 /// One architecture name at one place.
 pub struct Hit<'a> {
@@ -19,6 +19,11 @@ pub struct Hit<'a> {
     pub origins: Vec<Variable>,
     /// It stands among a compiler's words.
     pub is_told_to_compiler: bool,
+    /// It selects nothing by itself, but names what another word selects.
+    pub is_follower: bool,
+    /// The path or URL with its variables expanded, and where the token is in it.
+    pub path: String,
+    pub at: Range<usize>,
 }
 
 impl Hit<'_> {
@@ -34,7 +39,117 @@ impl Hit<'_> {
             _ => false,
         }
     }
+
+    pub fn is_url(&self) -> bool {
+        self.path.contains("://")
+    }
+
+    /// The path without its architecture: alike for the files of several architectures.
+    pub fn skeleton(&self) -> String {
+        format!("{}*{}", &self.path[..self.at.start], &self.path[self.at.end..])
+    }
+
+    /// The file or directory that has the name, without what an archive or a checksum adds: one download's parts share it.
+    pub fn stem(&self) -> &str {
+        let start = self.path[..self.at.start].rfind('/').map_or(0, |slash| slash + 1);
+        let end = self.at.end + self.path[self.at.end..].find('/').unwrap_or(self.path.len() - self.at.end);
+        let mut stem = &self.path[start..end];
+        while let Some(rest) = ADDED.iter().find_map(|added| stem.strip_suffix(added)) {
+            stem = rest;
+        }
+        stem
+    }
+
+    pub fn base_name(&self) -> &str {
+        self.path.trim_end_matches('/').rsplit('/').next().unwrap_or("")
+    }
 }
+
+/// What archives, checksums and signatures add to a name.
+const ADDED: &[&str] = &[
+    ".tar",
+    ".gz",
+    ".tgz",
+    ".xz",
+    ".txz",
+    ".bz2",
+    ".zst",
+    ".zip",
+    ".sha256",
+    ".sha256sum",
+    ".sha512",
+    ".md5",
+    ".asc",
+    ".sig",
+    ".minisig",
+    ".deb",
+    ".rpm",
+    ".apk",
+    ".xip",
+];
+
+/// Endings of files that hold no machine code.
+const TEXTS: &[&str] = &[
+    ".sh",
+    ".bash",
+    ".py",
+    ".rb",
+    ".pl",
+    ".js",
+    ".mk",
+    ".cmake",
+    ".patch",
+    ".diff",
+    ".txt",
+    ".md",
+    ".json",
+    ".yml",
+    ".yaml",
+    ".toml",
+    ".conf",
+    ".cfg",
+    ".ini",
+    ".list",
+    ".sources",
+    ".path",
+    ".sha256",
+    ".sha256sum",
+    ".sha512",
+    ".md5",
+    ".asc",
+    ".sig",
+    ".minisig",
+    ".pem",
+    ".pub",
+    ".key",
+    ".gpg",
+    ".xml",
+    ".html",
+    ".template",
+    ".tmpl",
+    ".in",
+    ".env",
+    ".lock",
+    ".repo",
+    ".defconfig",
+    ".dts",
+    ".s",
+    ".spec",
+];
+
+/// Lists of what a repository or a release holds.
+const INDEXES: &[&str] = &[
+    "APKINDEX",
+    "Packages",
+    "Release",
+    "InRelease",
+    "repomd",
+    "SHA256SUMS",
+    "SHASUMS",
+    "sha256sum",
+    "checksums",
+    "latest.yml",
+];
 
 /// Programs whose words are not files that the image gets.
 const NOT_FILES: &[&str] = &[
@@ -47,15 +162,23 @@ const NOT_FILES: &[&str] = &[
     "[",
     "[[",
     "test",
-    "case",
     "docker",
     "buildah",
     "rustup",
     "uname",
     "dpkg-architecture",
+    "update-alternatives",
+    "ldconfig",
     "qemu-img",
     "git",
     "printf",
+];
+
+/// Programs that take the file that a word names.
+const TAKES_FILES: &[&str] = &[
+    "curl", "wget", "aria2c", "axel", "http", "tar", "bsdtar", "unzip", "gunzip", "gzip", "xz", "unxz", "7z", "cpio",
+    "dpkg", "rpm", "gdebi", "apt", "apt-get", "apk", "yum", "dnf", "microdnf", "zypper", "pip", "pip3", "cp", "mv",
+    "ln", "install", "rsync", "gsutil", "gcloud", "aws", "gh", "oras", "ADD", "python", "python3",
 ];
 
 /// Package managers: their words are files only with a slash or an extension; `gcc-aarch64-linux-gnu` is a cross compiler.
@@ -64,17 +187,45 @@ const PACKAGE_MANAGERS: &[&str] = &[
     "conda", "mamba", "pip", "pip3", "python", "python3", "uv", "npm", "npx", "yarn", "pnpm", "bun",
 ];
 
+/// Programs whose last word is the name that they give.
+const GIVES_NAME: &[&str] = &["mv", "cp", "ln", "install", "rsync"];
+
 /// A command that is told the target beside the name, such as `xx-apk` or `docker run --platform`.
 pub fn chooses_for_itself(command: &Command) -> bool {
     let program = command.program();
     NOT_FILES.contains(&program) || program.starts_with("xx-") || program.ends_with("-strip")
 }
 
+/// The names that a command itself gives to what it makes: they say nothing of the content.
+pub fn given_names(command: &Command) -> Vec<&str> {
+    const OPTIONS: &[&str] =
+        &["-o", "-O", "--output", "--output-document", "-fsSLo", "-Lo", "-sSLo", "-sLo", "-fLo", "-qO"];
+    let mut names: Vec<&str> = command.outputs.iter().map(|word| word.text.as_str()).collect();
+    let program = command.program();
+    if matches!(program, "curl" | "wget" | "aria2c" | "go" | "gcc" | "cc" | "clang") {
+        // curl's -O takes no name: the URL follows.
+        let named = command.option(OPTIONS).map(|(word, at)| &word.text[at..]);
+        names.extend(named.filter(|name| !name.contains("://")));
+    }
+    let words = command.arguments();
+    if GIVES_NAME.contains(&program) && words.len() > 1 {
+        names.extend(words.last().map(|word| word.text.as_str()));
+    }
+    if matches!(program, "mkdir" | "touch" | "tee") {
+        names.extend(words.iter().map(|word| word.text.as_str()));
+    }
+    names
+}
+
 pub fn hits_of<'a>(command: &'a Command, known: &BTreeMap<String, Variable>) -> Vec<Hit<'a>> {
-    let is_package_manager = PACKAGE_MANAGERS.contains(&command.program());
-    let mut hits = Vec::new();
+    let program = command.program();
+    let is_package_manager = PACKAGE_MANAGERS.contains(&program);
+    let is_told_to_compiler = makes_code(command);
+    let takes_files = TAKES_FILES.contains(&program) || is_told_to_compiler;
+    let mut hits: Vec<Hit<'_>> = Vec::new();
     // A program found by PATH is a tool of the build: `aarch64-linux-gnu-gcc`.
-    let is_tool = |word: &Word| word.text.rsplit('/').next() == Some(command.program()) && !word.text.contains('/');
+    let is_program = |word: &Word| word.text.rsplit('/').next() == Some(program);
+    let is_tool = |word: &Word| is_program(word) && !word.text.contains(['/', '$']);
     for word in command.words.iter().filter(|word| !is_tool(word)) {
         if let Some((_, value_at)) = word.assignment() {
             // What a variable holds counts where it is used, unless it is a URL itself.
@@ -83,72 +234,101 @@ pub fn hits_of<'a>(command: &'a Command, known: &BTreeMap<String, Variable>) -> 
             }
             continue;
         }
+        let is_called = is_program(word);
         let mut at = 0;
         for piece in word.text.split_inclusive(char::is_whitespace) {
             let text = piece.trim_end();
             let is_option = text.starts_with('-') && !text.contains("://");
             let is_package = is_package_manager && !text.contains('/') && !has_package_extension(text);
             if !is_option && !is_package && !is_toolchain_path(text) {
-                hits.extend(hits_in(word, text, at, known));
+                let mut found = hits_in(word, text, at, known);
+                // A sentence that is printed names files, but takes none.
+                let is_sentence = text.len() < word.text.trim().len() && !is_told_to_compiler;
+                for hit in &mut found {
+                    let selects = hit.is_url() || takes_files || is_called;
+                    hit.is_follower |=
+                        !selects || is_sentence || matches!(program, "echo" | "cat" | "rm" | "chmod" | "chown");
+                }
+                hits.extend(found);
             }
             at += piece.len();
         }
     }
-    let is_told_to_compiler = makes_code(command);
     hits.iter_mut().for_each(|hit: &mut Hit<'_>| hit.is_told_to_compiler = is_told_to_compiler);
     hits
 }
 
 fn has_package_extension(text: &str) -> bool {
-    [".deb", ".rpm", ".apk"].iter().any(|extension| text.ends_with(extension))
+    [".deb", ".rpm", ".apk", ".whl"].iter().any(|extension| text.ends_with(extension))
 }
 
 /// `/usr/aarch64-linux-gnu/...`: where cross compilers keep the target's files; and a bare `linux/amd64`, a platform.
 fn is_toolchain_path(text: &str) -> bool {
-    let folder = text.strip_prefix("/usr/").and_then(|rest| rest.split('/').next()).unwrap_or("");
-    let is_triplet = folder.contains("-linux-") && !token::find(folder).is_empty();
+    let directory = text.strip_prefix("/usr/").and_then(|rest| rest.split('/').next()).unwrap_or("");
+    let is_triplet = directory.contains("-linux-") && !word::find(directory).is_empty();
     is_triplet || crate::platform::Platform::parse(text).is_ok()
 }
 
-/// The architecture names of one blank-separated piece, `offset` bytes into its word: in the text itself, or else in what
-/// its variables hold.
+/// The architecture names of one blank-separated piece, `offset` bytes into its word: in the text itself, or in what its
+/// variables hold.
 pub fn hits_in<'a>(word: &'a Word, text: &str, offset: usize, known: &BTreeMap<String, Variable>) -> Vec<Hit<'a>> {
-    if !token::is_file_like(text) || mentions_choice(text) {
+    if mentions_choice(text) {
         return Vec::new();
     }
-    let literal = token::find(text).into_iter().filter(|token| !is_within_expansion(text, token.range.start));
-    let literal: Vec<Hit<'a>> = literal
-        .map(|token| Hit {
-            spelled: text[token.range.clone()].to_string(),
-            range: offset + token.range.start..offset + token.range.end,
+    let Expanded { text: path, pieces } = dockerfile::expand_pieces(text, known);
+    if !word::is_file_like(&path) || mentions_choice(&path) {
+        return Vec::new();
+    }
+    let base = path.rsplit('/').next().unwrap_or("");
+    let is_text = TEXTS.iter().any(|ending| base.to_ascii_lowercase().ends_with(ending))
+        || INDEXES.iter().any(|index| base.starts_with(index));
+    let mut hits: Vec<Hit<'a>> = Vec::new();
+    for token in word::find(&path) {
+        let spelled = path[token.range.clone()].to_string();
+        let piece = pieces.iter().find(|piece| piece.range.contains(&token.range.start));
+        let Some(piece) = piece else { continue };
+        let range = match &piece.variable {
+            None if token.range.end <= piece.range.end => {
+                let start = offset + piece.source.start + (token.range.start - piece.range.start);
+                start..start + token.range.len()
+            }
+            None => continue,
+            Some(_) => offset + piece.source.start..offset + piece.source.end,
+        };
+        // What a substitution holds is judged among its own commands.
+        if piece.variable.is_none() && word.is_in_expansion(range.start) {
+            continue;
+        }
+        let origins: Vec<Variable> =
+            piece.variable.iter().map(|variable| origin(variable, &spelled, known).clone()).collect();
+        let at = token.range.clone();
+        let is_follower = is_text && !(path.contains("://") && path.ends_with(".sh"));
+        hits.push(Hit {
+            spelled,
+            range,
             word,
             token,
-            origins: Vec::new(),
+            origins,
             is_told_to_compiler: false,
-        })
-        .collect();
-    if !literal.is_empty() || !text.contains('$') {
-        return literal;
+            is_follower,
+            path: path.clone(),
+            at,
+        });
     }
-    let (expanded, used) = dockerfile::expand(text, known);
-    let found = token::find(&expanded).into_iter().next();
-    let origin = |token: &Token| {
-        let spelled = &expanded[token.range.clone()];
-        used.iter().find(|variable| variable.value.as_ref().is_some_and(|(value, _)| value.contains(spelled))).copied()
-    };
-    let Some((token, variable)) = found.and_then(|token| origin(&token).map(|variable| (token, variable))) else {
-        return Vec::new();
-    };
-    let at = dockerfile::references(text).into_iter().find(|(_, reference)| reference.name == variable.name);
-    let range = at.map_or(0..text.len(), |(at, reference)| at..at + reference.length);
-    vec![Hit {
-        spelled: expanded[token.range.clone()].to_string(),
-        range: offset + range.start..offset + range.end,
-        word,
-        token,
-        origins: vec![variable.clone()],
-        is_told_to_compiler: false,
-    }]
+    hits
+}
+
+/// The variable in whose text the word stands, be it by way of another.
+fn origin<'v>(variable: &'v Variable, spelled: &str, known: &'v BTreeMap<String, Variable>) -> &'v Variable {
+    let mut at = variable;
+    for _ in 0..dockerfile::MAX_EXPANSIONS {
+        let Some((value, _)) = at.value.as_ref().filter(|(value, _)| !value.contains(spelled)) else { break };
+        let inner = dockerfile::references(value).into_iter().filter_map(|(_, reference)| known.get(reference.name));
+        let holds = |inner: &&Variable| inner.value.as_ref().is_some_and(|(value, _)| value.contains(spelled));
+        let Some(next) = inner.into_iter().find(holds) else { break };
+        at = next;
+    }
+    at
 }
 
 /// The name is made of what is built for already: another architecture in it is part of a choice.
@@ -158,7 +338,7 @@ fn mentions_choice(text: &str) -> bool {
         .any(|name| text.contains(name))
 }
 
-fn is_within_expansion(text: &str, at: usize) -> bool {
-    let open = text[..at].rfind("${");
-    open.is_some_and(|open| !text[open..at].contains('}'))
+/// Whether a path is one of Debian's multiarch directories, which exist for one architecture only.
+pub fn is_library_path(hit: &Hit<'_>) -> bool {
+    hit.token.spelling == Spelling::Triple && hit.path.contains('/')
 }

@@ -1,267 +1,334 @@
-//! Reads a script byte by byte into commands and words. Nothing is expanded or run.
+//! Makes commands and words of a script: `shell` parses it, this finds the bytes of the file behind each word.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
-use super::{Command, Joining, Word};
+use super::{Choice, Command, Joining, Life, Word};
+use crate::platform::word as token;
+use crate::shell::{self, AssignedValue, CommandKind, Condition, List, Operation, Part, Redirect, RedirectKind};
 
-/// Deepest nesting of `$(...)` that is followed: more is not written by hand.
-const MAX_DEPTH: usize = 16;
-
-/// The commands of `text[range]`, those in `$(...)` and backquotes included, in the order in which they end.
+/// The commands of `text[range]`, each after those in its `$(...)` and backquotes.
 pub fn commands(text: &str, range: Range<usize>, joining: Joining) -> Vec<Command> {
-    let mut reader = Reader { text: text.as_bytes(), at: range.start, end: range.end, joining, commands: Vec::new() };
-    reader.read_list(None, false, 0);
-    reader.commands
+    let joined = Joined::new(text, range, joining);
+    let script = shell::parse(&joined.text);
+    let mut walker = Walker { joined: &joined, commands: Vec::new(), derived: BTreeSet::new() };
+    walker.list(&script.list, Choice::Always);
+    walker.commands
 }
 
-/// The words of `text[range]`, split as a shell splits them; no character but blanks separates.
+/// The words of `text[range]`, split as an instruction's arguments are: at blanks only.
 pub fn words(text: &str, range: Range<usize>, joining: Joining) -> Vec<Word> {
-    let mut reader = Reader { text: text.as_bytes(), at: range.start, end: range.end, joining, commands: Vec::new() };
+    let joined = Joined::new(text, range, joining);
+    let bytes = joined.text.as_bytes();
     let mut words = Vec::new();
+    let mut extents = Extents::default();
+    let mut at = 0;
     loop {
-        while reader.skip_joined_line() || reader.peek().is_some_and(|b| b.is_ascii_whitespace()) {
-            if reader.peek().is_some_and(|b| b.is_ascii_whitespace()) {
-                reader.at += 1;
-            }
+        while bytes.get(at).is_some_and(u8::is_ascii_whitespace) || joined.text[at..].starts_with("\\\n") {
+            at += 1;
         }
-        if reader.peek().is_none() {
+        if at >= bytes.len() {
             return words;
         }
-        words.push(reader.read_word(MAX_DEPTH, false, |byte| byte.is_ascii_whitespace()));
-    }
-}
-
-struct Reader<'a> {
-    text: &'a [u8],
-    at: usize,
-    end: usize,
-    joining: Joining,
-    commands: Vec<Command>,
-}
-
-/// What a list of commands carries from one to the next.
-struct Flow {
-    /// Open `if` and `case` blocks.
-    blocks: usize,
-    /// The last command was a test, and `&&` or `||` followed.
-    after_test: bool,
-    was_conditional: bool,
-}
-
-impl Reader<'_> {
-    fn peek(&self) -> Option<u8> {
-        self.text.get(self.at).copied().filter(|_| self.at < self.end)
-    }
-
-    fn starts_with(&self, prefix: &[u8]) -> bool {
-        self.text[self.at.min(self.end)..self.end].starts_with(prefix)
-    }
-
-    /// Passes over a joined line end, and the comment lines that a Dockerfile drops after it.
-    fn skip_joined_line(&mut self) -> bool {
-        let escape = match self.joining {
-            Joining::Instruction(escape) => escape,
-            Joining::Shell => b'\\',
-        };
-        if self.peek() != Some(escape) {
-            return false;
-        }
-        let mut next = self.at + 1;
-        // BuildKit lets blanks stand between the escape and the line's end.
-        while matches!(self.joining, Joining::Instruction(_))
-            && matches!(self.text.get(next), Some(b' ' | b'\t' | b'\r'))
-        {
-            next += 1;
-        }
-        if next >= self.end || self.text[next] != b'\n' {
-            return false;
-        }
-        self.at = next + 1;
-        while matches!(self.joining, Joining::Instruction(_)) {
-            let line_end = self.text[self.at..self.end].iter().position(|b| *b == b'\n').map(|n| self.at + n);
-            let line = &self.text[self.at..line_end.unwrap_or(self.end)];
-            let content = line.trim_ascii_start();
-            match line_end {
-                Some(line_end) if content.is_empty() || content.starts_with(b"#") => self.at = line_end + 1,
-                _ => break,
-            }
-        }
-        true
-    }
-
-    fn read_list(&mut self, closing: Option<u8>, is_conditional: bool, depth: usize) {
-        let mut flow = Flow { blocks: 0, after_test: false, was_conditional: is_conditional };
-        let mut words: Vec<Word> = Vec::new();
-        loop {
-            if self.skip_joined_line() {
-                continue;
-            }
-            let Some(byte) = self.peek() else { break };
-            if Some(byte) == closing {
-                self.at += 1;
-                break;
-            }
-            match byte {
-                b' ' | b'\t' | b'\r' => self.at += 1,
-                b'#' => self.skip_comment(),
-                b';' | b'\n' | b'&' | b'|' | b'(' | b')' => {
-                    let operator = self.read_operator();
-                    self.close(&mut words, &mut flow, operator, is_conditional);
-                }
-                b'<' | b'>' => {
-                    // A number right before it is a descriptor, not a word.
-                    let is_descriptor =
-                        |word: &mut Word| word.span.end == self.at && word.text.bytes().all(|b| b.is_ascii_digit());
-                    words.pop_if(is_descriptor);
-                    self.skip_redirection();
-                }
-                _ => {
-                    let conditional = is_conditional || flow.blocks > 0 || flow.after_test;
-                    let stop = |b: u8| {
-                        matches!(b, b' ' | b'\t' | b'\r' | b'\n' | b';' | b'&' | b'|' | b'(' | b')' | b'<' | b'>')
-                    };
-                    let word = self.read_word(depth, conditional, |b| stop(b) || Some(b) == closing);
-                    self.open(&word, &words, &mut flow);
-                    words.push(word);
-                }
-            }
-        }
-        self.close(&mut words, &mut flow, b";", is_conditional);
-    }
-
-    /// Counts the blocks that a reserved word at a command's start opens or closes.
-    fn open(&mut self, word: &Word, before: &[Word], flow: &mut Flow) {
-        let is_first = before.iter().all(|word| matches!(word.text.as_str(), "then" | "do" | "else" | "!" | "{"));
-        if !is_first || word.text.len() != word.span.len() {
-            return;
-        }
-        match word.text.as_str() {
-            "if" | "case" => flow.blocks += 1,
-            "fi" | "esac" => flow.blocks = flow.blocks.saturating_sub(1),
-            _ => {}
-        }
-    }
-
-    fn close(&mut self, words: &mut Vec<Word>, flow: &mut Flow, operator: &[u8], is_conditional: bool) {
-        let words = std::mem::take(words);
-        let first = words.first().map(|word| word.text.as_str());
-        let is_test = matches!(first, Some("[" | "[[" | "test"));
-        if !words.is_empty() {
-            let is_conditional = is_conditional || flow.blocks > 0 || flow.after_test;
-            flow.was_conditional = is_conditional;
-            self.commands.push(Command { words, is_conditional });
-        }
-        flow.after_test = matches!(operator, b"&&" | b"||") && (is_test || flow.after_test);
-    }
-
-    fn read_operator(&mut self) -> &'static [u8] {
-        let operators: [&'static [u8]; 9] = [b"&&", b"||", b";;", b";", b"\n", b"&", b"|", b"(", b")"];
-        let operator = operators.into_iter().find(|operator| self.starts_with(operator)).unwrap_or(b";");
-        self.at += operator.len();
-        operator
-    }
-
-    fn skip_comment(&mut self) {
-        while self.peek().is_some_and(|byte| byte != b'\n') {
-            self.at += 1;
-        }
-    }
-
-    /// Passes over the operator; what it points to becomes a word, but a heredoc's delimiter and a descriptor do not.
-    fn skip_redirection(&mut self) {
-        let is_heredoc = self.starts_with(b"<<") && !self.starts_with(b"<<<");
-        while matches!(self.peek(), Some(b'<' | b'>' | b'&' | b'-')) {
-            self.at += 1;
-        }
-        if is_heredoc {
-            while self
-                .peek()
-                .is_some_and(|byte| !byte.is_ascii_whitespace() && !matches!(byte, b';' | b'&' | b'|' | b')'))
-            {
-                self.at += 1;
-            }
-        } else {
-            while self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
-                self.at += 1;
-            }
-        }
-    }
-
-    fn read_word(&mut self, depth: usize, is_conditional: bool, stop: impl Fn(u8) -> bool) -> Word {
-        let start = self.at;
-        let mut word = Word { text: String::new(), span: start..start, bytes: Vec::new() };
-        let mut raw: Vec<u8> = Vec::new();
-        let mut quote: Option<u8> = None;
-        while let Some(byte) = self.peek() {
-            if quote != Some(b'\'') && self.skip_joined_line() {
-                continue;
-            }
-            let Some(byte) = self.peek().filter(|_| quote.is_some() || !stop(byte)) else { break };
+        let start = at;
+        let mut quote = None;
+        while let Some(byte) = bytes.get(at).copied() {
             match (byte, quote) {
-                (b'\'', None) | (b'"', None) => quote = Some(byte),
-                (_, Some(open)) if byte == open => quote = None,
-                (b'\\', None | Some(b'"')) if self.at + 1 < self.end => {
-                    let next = self.text[self.at + 1];
-                    if quote.is_none() || matches!(next, b'$' | b'`' | b'"' | b'\\') {
-                        self.at += 1;
-                    }
-                    raw.push(self.text[self.at]);
-                    word.bytes.push((self.at, false));
-                }
-                (b'$', None | Some(b'"')) if self.starts_with(b"$(") || self.starts_with(b"${") => {
-                    self.read_expansion(&mut raw, &mut word.bytes, depth, is_conditional);
-                    continue;
-                }
-                (b'`', None | Some(b'"')) => {
-                    self.read_expansion(&mut raw, &mut word.bytes, depth, is_conditional);
-                    continue;
+                (b'\\', Some(b'\'')) => at += 1,
+                (b'\\', _) => at = (at + 2).min(bytes.len()),
+                (b'$' | b'`', None | Some(b'"')) => at += extents.length(&joined.text[at..]),
+                (b'"' | b'\'', None) => (quote, at) = (Some(byte), at + 1),
+                (_, Some(open)) if byte == open => (quote, at) = (None, at + 1),
+                (_, None) if byte.is_ascii_whitespace() => break,
+                _ => at += 1,
+            }
+        }
+        // A backslash may precede a longer character.
+        while !joined.text.is_char_boundary(at) {
+            at += 1;
+        }
+        words.push(joined.word(start..at));
+    }
+}
+
+/// Expansions without an end after which no more are measured: each costs a walk over the rest of the text.
+const MAX_OPEN: usize = 20;
+
+/// Measures expansions.
+#[derive(Default)]
+struct Extents {
+    open: usize,
+}
+
+impl Extents {
+    /// Bytes of the expansion that `text` starts with; 1 for a lone `$`.
+    fn length(&mut self, text: &str) -> usize {
+        let length = if self.open < MAX_OPEN { shell::expansion_length(text) } else { None };
+        let is_open = ["${", "$(", "`"].iter().any(|opening| text.starts_with(opening));
+        self.open += usize::from(is_open && length.is_none());
+        length.unwrap_or(1)
+    }
+}
+
+/// A script as its shell sees it, and where its bytes are in the file.
+struct Joined {
+    text: String,
+    /// For each byte of `text`, and for its end: the byte of the file.
+    places: Vec<usize>,
+}
+
+impl Joined {
+    /// BuildKit removes joined line ends, the blanks before them, and the comment and blank lines after them.
+    fn new(text: &str, range: Range<usize>, joining: Joining) -> Joined {
+        let Joining::Instruction(escape) = joining else {
+            return Joined { text: text[range.clone()].to_string(), places: (range.start..=range.end).collect() };
+        };
+        let mut joined = Joined { text: String::new(), places: Vec::new() };
+        let mut at = range.start;
+        let mut is_joined = false;
+        for line in text[range.clone()].split_inclusive('\n') {
+            let content = line.trim_ascii();
+            let start = at;
+            at += line.len();
+            if is_joined && (content.is_empty() || content.starts_with('#')) {
+                continue;
+            }
+            let kept = match content.strip_suffix(char::from(escape)) {
+                Some(before) if line.ends_with('\n') => {
+                    is_joined = true;
+                    line.len() - line.trim_ascii_start().len() + before.len()
                 }
                 _ => {
-                    raw.push(byte);
-                    word.bytes.push((self.at, quote != Some(b'\'')));
+                    is_joined = false;
+                    line.len()
                 }
-            }
-            self.at += 1;
+            };
+            joined.text.push_str(&line[..kept]);
+            joined.places.extend(start..start + kept);
         }
-        word.span.end = self.at;
-        // Quotes, blanks and operators are ASCII, so whole characters were copied.
-        word.text = String::from_utf8_lossy(&raw).into_owned();
-        word
+        joined.places.push(range.end);
+        joined
     }
 
-    /// Copies `$(...)`, `${...}` or a backquoted command as it is written, and reads the commands in it.
-    fn read_expansion(
-        &mut self,
-        raw: &mut Vec<u8>,
-        bytes: &mut Vec<(usize, bool)>,
-        depth: usize,
-        is_conditional: bool,
-    ) {
-        let start = self.at;
-        if self.starts_with(b"${") {
-            let mut open = 0usize;
-            while let Some(byte) = self.peek() {
-                open = open + usize::from(byte == b'{') - usize::from(byte == b'}');
-                self.at += 1;
-                if open == 0 && byte == b'}' {
-                    break;
+    fn slice(&self, span: &Range<usize>) -> &str {
+        self.text.get(span.clone()).unwrap_or("")
+    }
+
+    fn source(&self, span: &Range<usize>) -> Range<usize> {
+        match span.end.checked_sub(1).filter(|last| span.start <= *last) {
+            Some(last) => self.places[span.start]..self.places[last] + 1,
+            None => self.places[span.start]..self.places[span.start],
+        }
+    }
+
+    /// The word at `span`: quotes are taken off, expansions stay as they are written.
+    fn word(&self, span: Range<usize>) -> Word {
+        // A backquoted command with backslashes in it has its spans in its own text.
+        if self.text.get(span.clone()).is_none() {
+            return Word::empty(self.places[0]..self.places[0]);
+        }
+        let bytes = self.text.as_bytes();
+        let mut raw: Vec<u8> = Vec::new();
+        let mut lives: Vec<(usize, Life)> = Vec::new();
+        let mut extents = Extents::default();
+        let mut at = span.start;
+        let mut quote = None;
+        while at < span.end {
+            let byte = bytes[at];
+            let next = bytes.get(at + 1).copied().filter(|_| at + 1 < span.end);
+            let (length, life) = match (byte, quote, next) {
+                (b'\'', None | Some(b'\''), _) | (b'"', None | Some(b'"'), _) => {
+                    quote = if quote.is_none() { Some(byte) } else { None };
+                    at += 1;
+                    continue;
                 }
+                (b'\\', None | Some(b'"'), Some(b'\n')) => {
+                    at += 2;
+                    continue;
+                }
+                (b'\\', None, Some(_)) | (b'\\', Some(b'"'), Some(b'"' | b'\\' | b'$' | b'`')) => {
+                    at += 1;
+                    (1, Life::Quoted)
+                }
+                (b'$' | b'`', None | Some(b'"'), _) => {
+                    let length = extents.length(&self.text[at..span.end]);
+                    // A variable of a plain name may be replaced by another.
+                    let is_plain = byte == b'$' && !matches!(next, Some(b'{' | b'('));
+                    (length, if is_plain { Life::Alive } else { Life::Expansion })
+                }
+                (_, Some(b'\''), _) => (1, Life::Quoted),
+                _ => (1, Life::Alive),
+            };
+            for place in at..(at + length).min(span.end) {
+                raw.push(bytes[place]);
+                lives.push((self.places[place], life));
             }
-        } else {
-            let closing = if self.starts_with(b"`") { b'`' } else { b')' };
-            self.at += if closing == b'`' { 1 } else { 2 };
-            if depth < MAX_DEPTH {
-                self.read_list(Some(closing), is_conditional, depth + 1);
-            } else {
-                while self.peek().is_some_and(|byte| byte != closing) {
-                    self.at += 1;
+            at += length;
+        }
+        Word { text: String::from_utf8_lossy(&raw).into_owned(), span: self.source(&span), bytes: lives }
+    }
+}
+
+struct Walker<'j> {
+    joined: &'j Joined,
+    commands: Vec<Command>,
+    /// Variables that hold something chosen by the architecture.
+    derived: BTreeSet<String>,
+}
+
+impl Walker<'_> {
+    fn list(&mut self, list: &List, choice: Choice) {
+        for item in &list.items {
+            let mut choice = choice;
+            for pipeline in [&item.first].into_iter().chain(item.rest.iter().map(|(_, pipeline)| pipeline)) {
+                let first = self.commands.len();
+                for command in &pipeline.commands {
+                    self.command(command, choice);
                 }
-                self.at = (self.at + 1).min(self.end);
+                // What follows `[ ... ] &&` runs only where the test holds.
+                let is_test = |command: &Command| {
+                    matches!(command.program(), "[" | "[[" | "test" | "grep" | "egrep" | "expr" | "command" | "which")
+                };
+                let tests_itself = pipeline.commands.iter().any(|command| matches!(command.kind, CommandKind::Test(_)));
+                if tests_itself || self.commands[first..].iter().any(is_test) {
+                    let spans = pipeline.commands.iter().map(|command| command.span.clone());
+                    let spans: Vec<_> = spans.collect();
+                    choice = choice.max(self.choice_of(&spans));
+                }
             }
         }
-        for at in start..self.at {
-            raw.push(self.text[at]);
-            bytes.push((at, false));
+    }
+
+    /// By what a condition is decided.
+    fn choice_of(&self, spans: &[Range<usize>]) -> Choice {
+        let asks = spans.iter().any(|span| self.asks_for_arch(self.joined.slice(span)));
+        if asks { Choice::ByArchitecture } else { Choice::Sometimes }
+    }
+
+    fn asks_for_arch(&self, text: &str) -> bool {
+        let lower = text.to_ascii_lowercase();
+        let words = ["arch", "uname", "platform", "machine", "hosttype", "long_bit", "cpu", "targetvariant"];
+        let names_it = words.iter().any(|word| lower.contains(word)) || !token::find(text).is_empty();
+        let names = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        names_it
+            || names.into_iter().any(|name| self.derived.contains(name) || crate::platform::Arch::parse(name).is_some())
+    }
+
+    fn span_of(list: &List) -> Vec<Range<usize>> {
+        let pipelines =
+            list.items.iter().flat_map(|item| [&item.first].into_iter().chain(item.rest.iter().map(|(_, p)| p)));
+        pipelines.flat_map(|pipeline| pipeline.commands.iter().map(|command| command.span.clone())).collect()
+    }
+
+    fn command(&mut self, command: &shell::Command, choice: Choice) {
+        match &command.kind {
+            CommandKind::Simple(simple) => self.simple(simple, &command.redirects, choice),
+            CommandKind::Group(list) | CommandKind::Subshell(list) => self.list(list, choice),
+            CommandKind::If { branches, otherwise } => {
+                let mut inner = choice;
+                for (condition, body) in branches {
+                    self.list(condition, inner);
+                    inner = inner.max(self.choice_of(&Self::span_of(condition)));
+                    self.list(body, inner);
+                }
+                otherwise.iter().for_each(|list| self.list(list, inner));
+            }
+            CommandKind::Loop { condition, body, .. } => {
+                self.list(condition, choice);
+                let inner = choice.max(self.choice_of(&Self::span_of(condition)));
+                self.list(body, inner);
+            }
+            CommandKind::For { name, words, body } => {
+                let words = words.as_deref().unwrap_or_default();
+                if words.iter().any(|word| self.asks_for_arch(self.joined.slice(&word.span))) {
+                    self.derived.insert(name.clone());
+                }
+                words.iter().for_each(|word| self.substitutions(&word.parts, choice));
+                self.list(body, choice);
+            }
+            CommandKind::ForArithmetic { body, .. } => self.list(body, choice),
+            CommandKind::Case { word, arms } => {
+                self.substitutions(&word.parts, choice);
+                let patterns = arms.iter().flat_map(|arm| &arm.patterns).map(|pattern| pattern.span.clone());
+                let decided: Vec<_> = [word.span.clone()].into_iter().chain(patterns).collect();
+                let inner = choice.max(self.choice_of(&decided));
+                arms.iter().for_each(|arm| self.list(&arm.body, inner));
+            }
+            CommandKind::Function { body, .. } => self.command(body, choice),
+            CommandKind::Test(condition) => self.condition(condition, choice),
+            CommandKind::Arithmetic(word) => self.substitutions(&word.parts, choice),
+        }
+    }
+
+    fn condition(&mut self, condition: &Condition, choice: Choice) {
+        match condition {
+            Condition::Unary(_, word) => self.substitutions(&word.parts, choice),
+            Condition::Binary(left, _, right) => {
+                self.substitutions(&left.parts, choice);
+                self.substitutions(&right.parts, choice);
+            }
+            Condition::Not(inner) => self.condition(inner, choice),
+            Condition::And(left, right) | Condition::Or(left, right) => {
+                self.condition(left, choice);
+                self.condition(right, choice);
+            }
+        }
+    }
+
+    fn simple(&mut self, simple: &shell::Simple, redirects: &[Redirect], choice: Choice) {
+        let mut spans: Vec<Range<usize>> = Vec::new();
+        for assignment in simple.assignments.iter().chain(&simple.declared) {
+            let source = self.joined.slice(&assignment.span);
+            if choice == Choice::ByArchitecture || self.asks_for_arch(source.split_once('=').map_or("", |(_, v)| v)) {
+                self.derived.insert(assignment.name.clone());
+            }
+            match &assignment.value {
+                AssignedValue::Scalar(word) => self.substitutions(&word.parts, choice),
+                AssignedValue::Array(items) => {
+                    items.iter().for_each(|(_, word)| self.substitutions(&word.parts, choice));
+                }
+            }
+            spans.push(assignment.span.clone());
+        }
+        for word in &simple.words {
+            self.substitutions(&word.parts, choice);
+            spans.push(word.span.clone());
+        }
+        spans.sort_by_key(|span| span.start);
+        let mut words: Vec<Word> = spans.into_iter().map(|span| self.joined.word(span)).collect();
+        let mut outputs = Vec::new();
+        for redirect in redirects {
+            let target = || self.joined.word(redirect.target.span.clone());
+            match redirect.kind {
+                RedirectKind::Input | RedirectKind::HereString => words.push(target()),
+                RedirectKind::Output | RedirectKind::Append | RedirectKind::ReadWrite => outputs.push(target()),
+                RedirectKind::Duplicate | RedirectKind::HereDocument => {}
+            }
+            self.substitutions(&redirect.target.parts, choice);
+        }
+        if !words.is_empty() || !outputs.is_empty() {
+            self.commands.push(Command { words, outputs, choice });
+        }
+    }
+
+    /// The commands within a word.
+    fn substitutions(&mut self, parts: &[Part], choice: Choice) {
+        for part in parts {
+            match part {
+                Part::Literal(_) | Part::Quoted(_) => {}
+                Part::DoubleQuoted(parts) => self.substitutions(parts, choice),
+                Part::Command(list) | Part::Process(list) => self.list(list, choice),
+                Part::Arithmetic(word) => self.substitutions(&word.parts, choice),
+                Part::Parameter(parameter) => match &parameter.operation {
+                    Operation::Default { word, .. } => self.substitutions(&word.parts, choice),
+                    Operation::Trim { pattern, .. } => self.substitutions(&pattern.parts, choice),
+                    Operation::Replace { pattern, with, .. } => {
+                        self.substitutions(&pattern.parts, choice);
+                        self.substitutions(&with.parts, choice);
+                    }
+                    Operation::Plain | Operation::Substring { .. } | Operation::Case { .. } | Operation::Other => {}
+                },
+            }
         }
     }
 }

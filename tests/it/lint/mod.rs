@@ -6,6 +6,7 @@ mod found;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::kit::machine::{self, Need};
 use imgarch::lint::{self, Format, HostFile, Linted, Outside, Pin, RULES, Safety};
 use imgarch::oci::Reference;
 use imgarch::platform::{Arch, Platform};
@@ -49,12 +50,14 @@ fn host_files(pattern: &str) -> Vec<HostFile> {
         ("prebuilds/linux-x64/a.node", elf(Arch::Amd64)),
         ("prebuilds/linux-arm64/a.node", elf(Arch::Arm64)),
         ("scripts/run.sh", b"#!/bin/sh\n".to_vec()),
+        ("scripts/windows.sh", b"#!/bin/sh\r\n".to_vec()),
+        ("scripts/plain.sh", b"#!/bin/sh\n".to_vec()),
         ("mac/app", vec![0xcf, 0xfa, 0xed, 0xfe, 0x0c, 0, 0, 1]),
     ];
     let is_in = |path: &str| path == pattern || (pattern.ends_with('/') && path.starts_with(pattern));
     tree.into_iter()
         .filter(|(path, _)| is_in(path))
-        .map(|(path, head)| HostFile { path: path.to_string(), head })
+        .map(|(path, head)| HostFile { path: path.to_string(), is_executable: path != "scripts/plain.sh", head })
         .collect()
 }
 
@@ -71,7 +74,7 @@ fn registry(reference: &Reference) -> Result<Pin, String> {
 }
 
 fn lint_text(path: &Path, text: &str) -> Linted {
-    let outside = Outside { files: &host_files, pin: Some(&registry), platforms: Vec::new(), target: None };
+    let outside = Outside { files: &host_files, pin: Some(&registry), ..Outside::nothing() };
     let format = format(path, text);
     lint::lint(path, text, format, &outside)
 }
@@ -184,7 +187,7 @@ fn places_count_a_byte_order_mark_and_carriage_returns() {
     let at = |line, column| lint::Position { line, column };
     assert_eq!(shown, [("amd64/alpine", at(1, 6)), ("x86_64", at(2, 28))]);
     let fixed = lint::apply(&linted.text, &linted.findings, Safety::Safe);
-    assert!(fixed.text.starts_with("\u{feff}FROM alpine\r\nARG TARGETARCH\n"), "{}", fixed.text);
+    assert!(fixed.text.starts_with("\u{feff}FROM alpine\r\nARG TARGETARCH\r\n"), "{}", fixed.text);
 }
 
 #[test]
@@ -238,6 +241,91 @@ fn the_command_finds_files_reads_the_context_and_rewrites_only_when_told() {
     assert_eq!(read(), dockerfile.replace("RUN", "ARG TARGETARCH\nRUN").replace("-amd64", "-${TARGETARCH}"));
     let (code, text) = imgarch(folder.path(), &["lint", "--fail-on", "never", "--format", "github"]);
     assert!(code == Some(0) && text.starts_with("::error file=app/Dockerfile,line=4,"), "{text}");
+}
+
+#[test]
+fn a_dry_run_has_lints_exit_code_and_its_diff_is_one_that_patch_applies() {
+    if !machine::has("a_dry_run_has_lints_exit_code_and_its_diff_is_one_that_patch_applies", &[Need::Patch]) {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in [
+        ("Dockerfile", "FROM alpine\nRUN wget https://x.io/t-linux-amd64\n"),
+        ("my app.Dockerfile", "FROM amd64/alpine\nRUN true"),
+        ("windows.Dockerfile", "FROM alpine\r\nRUN wget https://x.io/t-x86_64\r\n"),
+    ] {
+        fs::write(folder.path().join(name), text).unwrap();
+    }
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o640);
+    fs::set_permissions(folder.path().join("Dockerfile"), mode).unwrap();
+    let run = |words: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_imgarch"));
+        let output = command.args(words).current_dir(folder.path()).output().unwrap();
+        (output.status.code(), output.stdout)
+    };
+    let (code, diff) = run(&["lint", "--fix", "--dry-run"]);
+    assert_eq!((code, run(&["lint"]).0), (Some(1), Some(1)), "what is only shown is not cured");
+    let patch = folder.path().join("fixes.patch");
+    fs::write(&patch, diff).unwrap();
+    let applied = std::process::Command::new("patch")
+        .args(["--binary", "-p1", "-i", "fixes.patch"])
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    assert!(applied.status.success(), "{}", String::from_utf8_lossy(&applied.stdout));
+    assert_eq!(run(&["lint"]).0, Some(0), "{}", String::from_utf8_lossy(&run(&["lint"]).1));
+    let text = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
+    assert!(text("windows.Dockerfile").lines().count() == text("windows.Dockerfile").matches("\r\n").count());
+    assert_eq!(text("my app.Dockerfile"), "FROM alpine\nRUN true");
+}
+
+#[test]
+fn files_are_found_by_many_names_and_templates_are_named_but_not_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let ill = "FROM alpine\nRUN wget https://x.io/t-linux64\n";
+    for name in ["Dockerfile-8.2", "Dockerfile_web", "app.dockerfile", "Containerfile.dev", ".devcontainer/base.txt"] {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, ill).unwrap();
+    }
+    let devcontainer = "{ // comment\n \"build\": { \"dockerfile\": \"base.txt\" } }";
+    fs::write(folder.path().join(".devcontainer/devcontainer.json"), devcontainer).unwrap();
+    fs::write(folder.path().join("Dockerfile.j2"), "FROM {{ base }}\n{% if x %}\n").unwrap();
+    fs::write(folder.path().join("Dockerfile.part"), "RUN wget https://x.io/t-linux64\n").unwrap();
+    let (code, text) = imgarch(folder.path(), &["lint"]);
+    assert!(code == Some(1) && text.contains("5 errors") && text.contains("5 files"), "{text}");
+    assert!(
+        text.contains("note: Dockerfile.j2 is skipped") && text.contains("note: Dockerfile.part is skipped"),
+        "{text}"
+    );
+    fs::write(folder.path().join("recipe"), ill).unwrap();
+    assert_eq!(imgarch(folder.path(), &["lint", "recipe"]).0, Some(1), "a named file is read whatever its name");
+    let (code, text) = imgarch(folder.path(), &["lint", "Dockerfile.j2"]);
+    assert!(code == Some(0) && text.contains("is skipped"), "{text}");
+    let (_, text) = imgarch(folder.path(), &["lint", "recipe", "./recipe"]);
+    assert!(text.contains("1 file"), "{text}");
+}
+
+#[test]
+fn an_argument_that_the_project_passes_and_files_for_one_architecture_are_no_errors() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    };
+    write("Dockerfile", "ARG ARCH=amd64\nFROM scratch\nARG ARCH\nCOPY .build/linux-$ARCH/app /app\n");
+    assert_eq!(imgarch(folder.path(), &["lint"]).0, Some(1));
+    write("Makefile", "image:\n\tdocker build --build-arg ARCH=$(ARCH) .\n");
+    assert_eq!(imgarch(folder.path(), &["lint"]).0, Some(0));
+    for (name, arch) in
+        [("one/Dockerfile", "x86_64"), ("one/Dockerfile.aarch64", "aarch64"), ("two/arm64v8/Dockerfile", "aarch64")]
+    {
+        write(name, &format!("FROM alpine\nRUN wget https://x.io/t-{arch}\n"));
+    }
+    assert_eq!(imgarch(folder.path(), &["lint"]).0, Some(0), "{:?}", imgarch(folder.path(), &["lint"]));
+    write("one/Dockerfile.aarch64", "FROM alpine\nRUN wget https://x.io/t-x86_64\n");
+    assert_eq!(imgarch(folder.path(), &["lint"]).0, Some(1));
 }
 
 #[test]

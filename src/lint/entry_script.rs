@@ -1,0 +1,130 @@
+//! Scripts of the build context that the image starts or a RUN step calls: line ends that no kernel understands, and a
+//! missing execute bit.
+
+use super::dockerfile::{Dockerfile, Step, StepKind};
+use super::finding::Finding;
+use super::flow::Flow;
+use super::outside::{HostFile, Outside};
+use super::rule::Code;
+use super::shell::Word;
+
+pub fn check(file: &Dockerfile<'_>, flow: &Flow, outside: &Outside<'_>) -> Vec<Finding> {
+    let mut findings: Vec<Finding> = Vec::new();
+    for (at, stage) in file.stages.iter().enumerate() {
+        if !flow.places[at].reaches_final {
+            continue;
+        }
+        let steps: Vec<&Step> = file.lineage(at).flat_map(|stage| &stage.steps).collect();
+        for step in &stage.steps {
+            for started in started_by(step) {
+                for copy in &steps {
+                    findings.extend(copied(file, &steps, copy, &started, outside));
+                }
+            }
+        }
+    }
+    findings.sort_by_key(|finding| (finding.span.start, finding.code));
+    findings.dedup_by_key(|finding| (finding.span.start, finding.code));
+    findings
+}
+
+/// A path that is started.
+struct Started<'f> {
+    path: &'f str,
+    /// By the kernel, not as an argument of a shell.
+    is_executed: bool,
+}
+
+fn started_by(step: &Step) -> Vec<Started<'_>> {
+    const SHELLS: &[&str] = &["sh", "bash", "ash", "dash"];
+    let base = |text: &str| text.rsplit('/').next().unwrap_or("").to_string();
+    let of = |words: &[Word]| -> Option<(usize, bool)> {
+        let first = words.first()?;
+        let reads_script = SHELLS.contains(&base(&first.text).as_str());
+        if reads_script {
+            let script = words.iter().skip(1).position(|word| !word.text.starts_with('-'))?;
+            // `sh -c` takes a text.
+            return (!words.iter().any(|word| word.text == "-c")).then_some((script + 1, false));
+        }
+        Some((0, true))
+    };
+    match &step.kind {
+        StepKind::Start(words) => of(words)
+            .map(|(at, is_executed)| Started { path: words[at].text.as_str(), is_executed })
+            .into_iter()
+            .collect(),
+        StepKind::Run(run) => {
+            let scripts = run.commands.iter().filter_map(|command| {
+                let at = command.words.len().checked_sub(command.arguments().len() + 1)?;
+                let words = &command.words[at..];
+                let (at, is_executed) = of(words)?;
+                let path = words[at].text.as_str();
+                (path.contains('/') || path.ends_with(".sh")).then_some(Started { path, is_executed })
+            });
+            scripts.collect()
+        }
+        StepKind::Copy { .. } | StepKind::Arg(_) | StepKind::Env(_) | StepKind::Shell { .. } | StepKind::Other => {
+            Vec::new()
+        }
+    }
+}
+
+fn copied(
+    file: &Dockerfile<'_>,
+    steps: &[&Step],
+    copy: &Step,
+    started: &Started<'_>,
+    outside: &Outside<'_>,
+) -> Vec<Finding> {
+    let StepKind::Copy { sources, destination: Some(destination), .. } = &copy.kind else { return Vec::new() };
+    let has = |name: &str| copy.options.iter().any(|option| option.name == name);
+    let name = started.path.rsplit('/').next().unwrap_or("");
+    if has("from") || name.is_empty() || started.path.contains('$') {
+        return Vec::new();
+    }
+    let Some((source, host)) = sources.iter().find_map(|source| {
+        let host = host_file(source, destination, name, outside)?;
+        Some((source, host))
+    }) else {
+        return Vec::new();
+    };
+    let texts: Vec<&str> = steps
+        .iter()
+        .filter(|step| matches!(step.kind, StepKind::Run(_)))
+        .map(|step| &file.text[step.span.clone()])
+        .collect();
+    let mut findings = Vec::new();
+    let is_script = host.head.starts_with(b"#!");
+    let has_carriage_return = host.head.split(|byte| *byte == b'\n').next().is_some_and(|line| line.ends_with(b"\r"));
+    let is_converted = texts.iter().any(|text| text.contains("dos2unix") || text.contains("\\r"));
+    if is_script && has_carriage_return && host.head.contains(&b'\n') && !is_converted {
+        let message = format!("{} has Windows line ends, and the image starts it", host.path);
+        let label = "its interpreter's name ends in a carriage return";
+        findings.push(Finding::new(Code::CrlfScript, source.span.clone(), message, label));
+    }
+    let is_set = has("chmod") || texts.iter().any(|text| text.contains("chmod") || text.contains("install -m"));
+    if is_script && started.is_executed && !host.is_executable && !is_set {
+        let message = format!("{} is not executable, and the image starts it", host.path);
+        findings.push(Finding::new(Code::EntrypointNotExecutable, source.span.clone(), message, "COPY keeps its mode"));
+    }
+    findings
+}
+
+/// The file of the context that a COPY puts under this name, be it by itself or in its directory.
+fn host_file(source: &Word, destination: &Word, name: &str, outside: &Outside<'_>) -> Option<HostFile> {
+    let text = source.text.trim_end_matches('/');
+    if text.contains("://") || text.contains(['$', '*', '?', '[']) {
+        return None;
+    }
+    let base = |text: &str| text.trim_end_matches('/').rsplit('/').next().unwrap_or("").to_string();
+    let takes_name = base(&destination.text) == name || base(text) == name;
+    let path = match takes_name {
+        true => text.to_string(),
+        // A directory's files keep their names.
+        false if text == "." || text.is_empty() => name.to_string(),
+        false => format!("{text}/{name}"),
+    };
+    let mut files = (outside.files)(&path).into_iter();
+    let file = files.next()?;
+    (files.next().is_none() && base(&file.path) == base(&path)).then_some(file)
+}

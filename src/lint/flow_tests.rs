@@ -1,0 +1,186 @@
+//! What reaches the image, and what only looks so: each Dockerfile with the rules that find an error in it.
+
+use std::path::Path;
+
+use super::rule::Severity;
+use super::{Format, HostFile, Outside, lint};
+use crate::platform::Arch;
+
+fn errors_with(text: &str, outside: &Outside<'_>) -> Vec<String> {
+    let linted = lint(Path::new("Dockerfile"), text, Format::Dockerfile, outside);
+    assert_eq!(linted.problems, [], "{text}");
+    let errors = linted.findings.iter().filter(|finding| finding.severity == Severity::Error);
+    errors.map(|finding| format!("{}: {}", finding.code, &text[finding.span.clone()])).collect()
+}
+
+fn check(text: &str, expected: &[&str]) {
+    assert_eq!(errors_with(text, &Outside::nothing()), expected, "{text}");
+}
+
+#[test]
+fn the_build_platform_is_inherited_through_names() {
+    check(
+        "FROM --platform=$BUILDPLATFORM python AS builder\nCOPY . /app\nFROM builder AS mid\nFROM mid AS dev\nRUN apk add git\n",
+        &["final-stage-on-build-platform: mid"],
+    );
+    check(
+        "FROM --platform=linux/amd64 debian AS base\nFROM base\nRUN true\n",
+        &["from-platform-constant: --platform=linux/amd64"],
+    );
+    check(
+        "FROM --platform=$BUILDPLATFORM node AS js\nRUN npm run build\nFROM nginx\nCOPY --from=js /app/dist /usr/share/nginx/html\n",
+        &[],
+    );
+}
+
+#[test]
+fn an_argument_may_hold_the_whole_name() {
+    check(
+        "FROM debian\nARG URL=https://x.io/t_amd64.deb\nRUN curl -sSL $URL -o /tmp/t && dpkg -i /tmp/t\n",
+        &["hard-coded-arch: $URL"],
+    );
+    check("FROM scratch\nARG BINARY=bin/app-arm64\nCOPY ${BINARY} /app\n", &["hard-coded-arch: ${BINARY}"]);
+    check("ARG A=arm64\nFROM scratch\nARG A\nCOPY bin/app-$A /app\n", &["hard-coded-arch: $A"]);
+    check(
+        "FROM a\nENV V=1 F=tool-$V-linux-amd64.tgz\nENV U=x.io/$F\nRUN curl -O http://$U\n",
+        &["hard-coded-arch: $U"],
+    );
+    let passed = Outside { passes: &|name| name == "A", ..Outside::nothing() };
+    let text = "ARG A=amd64\nFROM base-$A\nARG A\nCOPY .build/linux-$A/app /app\nRUN curl -O https://x.io/t-linux-$A\n";
+    assert_eq!(errors_with(text, &passed), [""; 0]);
+}
+
+#[test]
+fn a_path_of_one_architecture_is_started() {
+    check("FROM debian\nENTRYPOINT [\"/usr/lib/x86_64-linux-gnu/notify\"]\n", &["hard-coded-arch: x86_64"]);
+    check("FROM debian\nCMD exec /usr/lib/aarch64-linux-gnu/x\n", &["hard-coded-arch: aarch64"]);
+    check("FROM debian\nCOPY app /app-amd64\nENTRYPOINT [\"/app-amd64\"]\n", &[]);
+}
+
+#[test]
+fn build_tools_are_told_by_many_names() {
+    check("FROM golang\nRUN XC_ARCH=\"amd64\" make bin && mv bin/x /usr/bin/x\n", &["build-arch-constant: amd64"]);
+    check("FROM golang\nRUN export GOARCH=amd64 && go build\n", &["goarch-constant: amd64"]);
+    check("FROM golang\nRUN GOARCH=amd64; go build\n", &[]);
+    check("FROM golang\nRUN make GOARCH=amd64\n", &["goarch-constant: amd64"]);
+    check("FROM a\nRUN cmake -DCMAKE_SYSTEM_PROCESSOR=aarch64 .\n", &["build-arch-constant: aarch64"]);
+    check("FROM a\nRUN apt-get install -y gcc-aarch64-linux-gnu\nRUN cmake -DCMAKE_SYSTEM_PROCESSOR=aarch64 .\n", &[]);
+    check("FROM golang\nRUN GOARCH=amd64 go build -o a\nRUN GOARCH=arm64 go build -o b\n", &[]);
+}
+
+#[test]
+fn a_variable_that_is_not_exported_tells_go_nothing() {
+    let file = |set: &str| {
+        format!(
+            "FROM --platform=$BUILDPLATFORM golang AS b\nARG TARGETPLATFORM\nRUN case $TARGETPLATFORM in linux/arm64) export GOARCH=arm64 ;; esac && echo \"{set}$GOARCH\" > /env\nRUN . /env && go build -o app .\nFROM alpine\nCOPY --from=b /go/app /app\n"
+        )
+    };
+    check(&file("GOARCH="), &["native-build-on-build-platform: go"]);
+    check(&file("export GOARCH="), &[]);
+    let direct = |run: &str| {
+        format!(
+            "FROM --platform=$BUILDPLATFORM golang AS b\nARG TARGETARCH\nRUN {run}\nFROM alpine\nCOPY --from=b /go/app /app\n"
+        )
+    };
+    check(&direct("GOARCH=$TARGETARCH; go build -o app ."), &["native-build-on-build-platform: go"]);
+    check(&direct("GOARCH=$TARGETARCH go build -o app ."), &[]);
+    check(&direct("export GOARCH=$TARGETARCH; go build -o app ."), &[]);
+    check(&direct("go build -o /bin/gen ./gen && make TARGETARCH=$TARGETARCH app"), &[]);
+}
+
+#[test]
+fn the_architectures_side_by_side_are_taken_on_purpose() {
+    check("FROM a\nCOPY --from=x /o/amd64/k /s/amd64/k\nCOPY --from=x /o/arm64/k /s/arm64/k\n", &[]);
+    check("FROM a\nADD t_amd64.snap /t_amd64.snap\nADD t_armhf.snap /t_armhf.snap\n", &[]);
+    check("FROM a\nRUN curl -O https://x.io/t-amd64\nRUN curl -O https://x.io/t-arm64\n", &[]);
+}
+
+#[test]
+fn a_choice_by_architecture_is_no_constant() {
+    check("FROM a\nRUN case $(uname -m) in x86_64) f=t-amd64 ;; *) f=t-arm64 ;; esac; curl -O https://x.io/$f\n", &[]);
+    check(
+        "FROM a\nARG P\nRUN if test \"$P\" != \"$(dpkg --print-architecture)\"; then echo \"deb [arch=amd64] http://x y\" > /l; fi\n",
+        &[],
+    );
+    check("FROM a\nRUN [ \"$(arch)\" = x86_64 ] && curl -O https://x.io/t-amd64 || true\n", &[]);
+    check("FROM a\nRUN m=$(uname -m); if [ $m = x86_64 ]; then curl -O https://x.io/t-amd64; fi\n", &[]);
+    check("FROM a\nRUN x --y $(test \"$g\" = 'riscv64-linux-musl' && echo z)\n", &[]);
+    check("FROM a\nRUN if [ ! -e t ]; then curl -O https://x.io/t-amd64; fi\n", &["hard-coded-arch: amd64"]);
+}
+
+#[test]
+fn words_that_select_no_machine_code_are_left_alone() {
+    for text in [
+        "FROM a\nCOPY build-amd64.sh /b.sh\nRUN ./scripts/setup-x86_64.sh\n",
+        "FROM a\nLABEL arch=x86_64 url=https://x.io/t-amd64\n",
+        "FROM a\nRUN --mount=type=cache,id=go-amd64,target=/c go build\n",
+        "FROM a\nRUN apt-get install -y gcc-riscv64-linux-gnu\nENV PKG_CONFIG_PATH=/usr/lib/riscv64-linux-gnu/pkgconfig\n",
+        "FROM a\nRUN dpkg --add-architecture arm64 && apt-get install zlib1g-dev:arm64 && cp /usr/lib/aarch64-linux-gnu/libz.so /x\n",
+        "FROM a\nRUN echo /lib > /etc/ld-musl-x86_64.path\n",
+        "FROM a\nRUN wget -O /tmp/t-amd64 https://x.io/t && chmod +x /tmp/t-amd64 && mv /tmp/t-amd64 /usr/bin/t\n",
+        "FROM a AS t\nRUN curl -O https://x.io/tool-amd64\nFROM b\nRUN true\n",
+        "FROM a AS docs\nRUN curl -O https://x.io/hugo_Linux-64bit.tgz\nFROM nginx\nCOPY --from=docs /src/public /usr/share/nginx/html\n",
+    ] {
+        check(text, &[]);
+    }
+}
+
+#[test]
+fn a_file_for_one_architecture_names_it() {
+    let outside = Outside { file_archs: vec![Arch::Arm64], ..Outside::nothing() };
+    let text = "FROM arm64v8/alpine\nRUN curl -O https://x.io/t-aarch64\n";
+    assert_eq!(errors_with(text, &outside), [""; 0]);
+    assert_eq!(errors_with("FROM alpine\nRUN curl -O https://x.io/t-x86_64\n", &outside), ["hard-coded-arch: x86_64"]);
+}
+
+#[test]
+fn a_download_without_an_architecture_in_its_name_may_be_known() {
+    check(
+        "FROM a\nARG V=v0.19.0\nADD https://github.com/krallin/tini/releases/download/${V}/tini /tini\n",
+        &["hard-coded-arch: tini"],
+    );
+    check(
+        "FROM a\nADD https://github.com/krallin/tini/releases/download/v1/tini-${TARGETARCH} /tini\n",
+        &["target-arg-undeclared: TARGETARCH"],
+    );
+}
+
+#[test]
+fn a_started_script_is_read() {
+    let host = |head: &'static [u8], is_executable: bool| {
+        move |path: &str| match path {
+            "entry.sh" | "docker/entry.sh" => {
+                vec![HostFile { path: path.to_string(), head: head.to_vec(), is_executable }]
+            }
+            _ => Vec::new(),
+        }
+    };
+    let with = |text: &str, head: &'static [u8], is_executable: bool| {
+        let files = host(head, is_executable);
+        errors_with(text, &Outside { files: &files, ..Outside::nothing() })
+    };
+    let (unix, windows): (&[u8], &[u8]) = (b"#!/bin/sh\nx\n", b"#!/bin/sh\r\nx\r\n");
+    let text = "FROM a\nCOPY docker/entry.sh /e.sh\nENTRYPOINT [\"/e.sh\"]\n";
+    assert_eq!(with(text, windows, true), ["crlf-script: docker/entry.sh"]);
+    assert_eq!(with(text, unix, false), ["entrypoint-not-executable: docker/entry.sh"]);
+    assert_eq!(with(text, unix, true), [""; 0]);
+    let whole = "FROM a\nWORKDIR /app\nCOPY . .\nCMD [\"./entry.sh\"]\n";
+    assert_eq!(with(whole, windows, true), ["crlf-script: ."]);
+    for healthy in [
+        "FROM a\nCOPY --chmod=755 docker/entry.sh /e.sh\nENTRYPOINT [\"/e.sh\"]\n",
+        "FROM a\nCOPY docker/entry.sh /e.sh\nRUN chmod +x /e.sh\nENTRYPOINT [\"/e.sh\"]\n",
+        "FROM a\nCOPY docker/entry.sh /e.sh\nENTRYPOINT [\"sh\", \"/e.sh\"]\n",
+        "FROM a\nCOPY docker/entry.sh /e.sh\nENTRYPOINT [\"/other.sh\"]\n",
+    ] {
+        assert_eq!(with(healthy, unix, false), [""; 0], "{healthy}");
+    }
+}
+
+#[test]
+fn stages_for_several_architectures_are_taken_on_purpose() {
+    check(
+        "FROM golang AS amd\nENV KUBE_BUILD_PLATFORMS=linux/amd64\nRUN make\nFROM golang AS arm\nENV KUBE_BUILD_PLATFORMS=linux/arm64\nRUN make\nFROM a\nCOPY --from=amd /o/amd64/k /s/amd64/k\nCOPY --from=arm /o/arm64/k /s/arm64/k\n",
+        &[],
+    );
+    check("FROM a AS x\nENV XC_ARCH=arm64\nRUN make\nFROM b\nCOPY --from=x /o/k /k\n", &["build-arch-constant: arm64"]);
+}

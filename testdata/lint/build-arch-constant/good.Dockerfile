@@ -1,0 +1,4 @@
+FROM golang:1.26
+ARG TARGETARCH
+COPY . .
+RUN XC_ARCH=$TARGETARCH XC_OS=linux make bin

@@ -1,0 +1,3 @@
+FROM alpine:3.20
+COPY scripts/plain.sh /run.sh
+ENTRYPOINT ["/run.sh"]
