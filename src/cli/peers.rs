@@ -29,7 +29,7 @@ const PEER_FLAGS: &[PeerFlag] = &[
         instead: "findings have no fix state; --baseline FILE accepts known ones, [[ignore]] in .imgarch.toml single ones",
     },
     PeerFlag {
-        names: &["--ignorefile", "--ignore-policy", "--skip-files", "--skip-dirs", "--exclude"],
+        names: &["--ignorefile", "--ignore-policy", "--skip-files", "--skip-dirs"],
         instead: "[[ignore]] in .imgarch.toml, with code, path, package or image, and a reason",
     },
     PeerFlag {
