@@ -245,8 +245,23 @@ fn sum(report: &ImageReport) -> Digest {
 
 /// Everything but the image that its report depends on.
 fn manner(options: &Options) -> String {
-    let Options { platforms, targets, call, rules_off, dockerfile, .. } = options;
-    format!("{platforms:?} {targets:?} {call:?} {rules_off:?} {dockerfile:?}")
+    // An image that reaches a limit or the deadline has a problem, and results with problems are not reused. Neither are
+    // those of directories, the only ones with mounts.
+    let Options {
+        platforms,
+        except,
+        targets,
+        call,
+        rules_off,
+        dockerfile,
+        limits: _,
+        mounts: _,
+        jobs: _,
+        cache: _,
+        results: _,
+        deadline: _,
+    } = options;
+    format!("{platforms:?} {except:?} {targets:?} {call:?} {rules_off:?} {dockerfile:?}")
 }
 
 /// What names the results of an image under these options.
