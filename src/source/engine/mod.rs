@@ -184,7 +184,8 @@ impl Engine {
                 }
             }
             [first, ..] => {
-                let platform = format!("{}/{}", first["os"].as_str().unwrap_or(""), first["architecture"].as_str().unwrap_or(""));
+                let platform =
+                    format!("{}/{}", first["os"].as_str().unwrap_or(""), first["architecture"].as_str().unwrap_or(""));
                 Err(refused.with_hint(format!("docker save --platform {platform} {name} | imgarch scan -")))
             }
         }
