@@ -116,7 +116,9 @@ impl Discovered {
         let why = match format {
             Format::Dockerfile if is_template(path) => Some(TEMPLATE),
             Format::Dockerfile if !is_dockerfile_text(&text) && has_placeholders(&text) => Some(TEMPLATE),
-            Format::Dockerfile if has_placeholders(&text) && super::Dockerfile::parse(&text).is_err() => Some(TEMPLATE),
+            Format::Dockerfile if has_placeholders(&text) && super::dockerfile::Dockerfile::parse(&text).is_err() => {
+                Some(TEMPLATE)
+            }
             Format::Dockerfile if asked == Asked::BySearch && !is_plain && !holds_from(&text) => Some(FRAGMENT),
             Format::Dockerfile | Format::Compose | Format::BakeHcl | Format::BakeJson | Format::GithubWorkflow => None,
         };
