@@ -152,7 +152,8 @@ impl Search<'_> {
         }
         for (key, field) in fields {
             let is_read = is_pod && matches!(key.as_str(), "containers" | "initContainers" | "ephemeralContainers");
-            if !is_read && !(is_named && key == "image") {
+            let is_read = is_read || is_named && key == "image";
+            if !is_read {
                 let path = below(at.path, key);
                 self.visit(field, key, &At { name, path: &path, scope: &scope, depth: at.depth + 1 });
             }

@@ -85,7 +85,7 @@ impl Flow {
     }
 
     fn gives_data_only(&self, file: &Dockerfile<'_>, at: usize) -> bool {
-        if self.is_in_final_image(file, at) || file.lineage(at).any(|stage| makes_machine_code(stage)) {
+        if self.is_in_final_image(file, at) || file.lineage(at).any(makes_machine_code) {
             return false;
         }
         let is_taken = |copied: &Copied<'_>| copied.stage == at;

@@ -89,7 +89,7 @@ fn is_dockerfile_name(name: &str) -> bool {
 pub fn is_template(path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("").to_ascii_lowercase();
     let is_one = |ending: &&str| name.rsplit('.').next() == Some(ending);
-    TEMPLATES.iter().any(|ending| is_one(&ending)) && (name.contains("dockerfile") || name.contains("containerfile"))
+    TEMPLATES.iter().any(is_one) && (name.contains("dockerfile") || name.contains("containerfile"))
 }
 
 /// Whether a text has what a template engine replaces outside a shell's and an index's own braces.

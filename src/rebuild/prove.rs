@@ -61,7 +61,7 @@ fn command(builder: &str, platform: &Platform, folder: &Path) -> CommandLine {
 /// The program ends with a code of its own, which is no success: BuildKit says which it was.
 fn read(answer: &Answer, exit_code: u8) -> Proof {
     let ended = answer.stderr.lines().chain(answer.stdout.lines());
-    let ended = ended.filter_map(|line| line.split_once("did not complete successfully: exit code: ")).last();
+    let ended = ended.filter_map(|line| line.split_once("did not complete successfully: exit code: ")).next_back();
     let code = ended.map(|(_, code)| code.trim().chars().take_while(char::is_ascii_digit).collect::<String>());
     match code.as_deref().map(str::parse::<u8>) {
         Some(Ok(code)) if code == exit_code => Proof::Ran,

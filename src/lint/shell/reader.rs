@@ -159,10 +159,9 @@ impl Joined {
                 (_, Some(b'\''), _) => (1, Life::Quoted),
                 _ => (1, Life::Alive),
             };
-            for place in at..(at + length).min(span.end) {
-                raw.push(bytes[place]);
-                lives.push((self.places[place], life));
-            }
+            let part = at..(at + length).min(span.end);
+            raw.extend_from_slice(&bytes[part.clone()]);
+            lives.extend(self.places[part].iter().map(|place| (*place, life)));
             at += length;
         }
         Word { text: String::from_utf8_lossy(&raw).into_owned(), span: self.source(&span), bytes: lives }
