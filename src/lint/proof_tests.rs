@@ -118,14 +118,16 @@ fn check(before: &str, spelled: &str, name: &str) {
     let token = word::find(name).into_iter().find(|token| &name[token.range.clone()] == spelled).unwrap();
     let original = built(before, token.arch);
     assert_eq!(built(&after, token.arch), original, "for {}:\n{before}\n{after}", token.arch);
-    // Declared once, before it is used.
+    // Declared once more at most: the own line may come too late.
     let declared = after.lines().filter(|line| line.trim() == "ARG TARGETARCH").count();
     let own = before.lines().filter(|line| line.trim() == "ARG TARGETARCH").count();
-    assert!(declared <= own.max(1) && after.contains("ARG TARGETARCH"), "{after}");
+    assert!(declared <= own + 1 && after.contains("ARG TARGETARCH"), "{after}");
     for arch in TARGETS.iter().filter(|arch| **arch != token.arch) {
         for (was, is) in original.iter().zip(built(&after, *arch)) {
             let (Some(was), Some(is)) = (was, is) else { continue };
-            let family = word::name_in(token.spelling, *arch).map(|other| was.replace(spelled, other));
+            // A step that names no file is the same for every platform.
+            let other = if was.contains(spelled) { word::name_in(token.spelling, *arch) } else { Some("") };
+            let family = other.map(|other| was.replace(spelled, other));
             assert_eq!(Some(is), family, "for {arch}:\n{before}\n{after}");
         }
     }

@@ -266,7 +266,11 @@ fn has_package_extension(text: &str) -> bool {
 fn is_toolchain_path(text: &str) -> bool {
     let directory = text.strip_prefix("/usr/").and_then(|rest| rest.split('/').next()).unwrap_or("");
     let is_triplet = directory.contains("-linux-") && !word::find(directory).is_empty();
-    is_triplet || crate::platform::Platform::parse(text).is_ok()
+    // In `linux/amd64/tool`, the last part is a file.
+    let is_version =
+        |variant: &str| variant.strip_prefix('v').is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_digit()));
+    let platform = crate::platform::Platform::parse(text);
+    is_triplet || platform.is_ok_and(|platform| platform.variant.as_deref().is_none_or(is_version))
 }
 
 /// The architecture names of one blank-separated piece, `offset` bytes into its word: in the text itself, or in what its
