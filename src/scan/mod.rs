@@ -13,6 +13,7 @@ mod instruction;
 mod layers;
 mod many;
 pub mod model;
+mod odd_layer;
 mod platform;
 pub(crate) mod pool;
 pub mod results;
