@@ -105,7 +105,8 @@ proptest! {
 fn a_tar_that_is_cut_anywhere_is_never_taken_for_the_whole() {
     let whole = sample();
     let entries = read(whole.clone()).unwrap().contents.len();
-    for length in (0..whole.len()).step_by(97).chain((0..whole.len()).step_by(512)) {
+    // No bytes at all are an empty tar: there, only the digest tells.
+    for length in (1..whole.len()).step_by(97).chain((512..whole.len()).step_by(512)) {
         match read(whole[..length].to_vec()) {
             Err(_) => {}
             Ok(read) => {

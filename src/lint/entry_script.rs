@@ -105,7 +105,12 @@ fn copied(
     let is_set = has("chmod") || texts.iter().any(|text| text.contains("chmod") || text.contains("install -m"));
     if is_script && started.is_executed && !host.is_executable && !is_set {
         let message = format!("{} is not executable, and the image starts it", host.path);
-        findings.push(Finding::new(Code::EntrypointNotExecutable, source.span.clone(), message, "COPY keeps its mode"));
+        findings.push(Finding::new(
+            Code::CopiedEntrypointNotExecutable,
+            source.span.clone(),
+            message,
+            "COPY keeps its mode",
+        ));
     }
     findings
 }

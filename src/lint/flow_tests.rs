@@ -162,7 +162,7 @@ fn a_started_script_is_read() {
     let (unix, windows): (&[u8], &[u8]) = (b"#!/bin/sh\nx\n", b"#!/bin/sh\r\nx\r\n");
     let text = "FROM a\nCOPY docker/entry.sh /e.sh\nENTRYPOINT [\"/e.sh\"]\n";
     assert_eq!(with(text, windows, true), ["crlf-script: docker/entry.sh"]);
-    assert_eq!(with(text, unix, false), ["entrypoint-not-executable: docker/entry.sh"]);
+    assert_eq!(with(text, unix, false), ["copied-entrypoint-not-executable: docker/entry.sh"]);
     assert_eq!(with(text, unix, true), [""; 0]);
     let whole = "FROM a\nWORKDIR /app\nCOPY . .\nCMD [\"./entry.sh\"]\n";
     assert_eq!(with(whole, windows, true), ["crlf-script: ."]);

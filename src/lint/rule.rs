@@ -25,7 +25,7 @@ pub enum Code {
     SinglePlatformDigest,
     HostBuiltCopy,
     CrlfScript,
-    EntrypointNotExecutable,
+    CopiedEntrypointNotExecutable,
     UnameAtBuild,
     NativeCpuFlags,
     WorkflowPlatforms,
@@ -143,7 +143,7 @@ pub const RULES: &[Rule] = &[
         title: "a script that the image starts has Windows line ends",
         help: "The kernel takes the carriage return for a part of the interpreter's name: the start ends in \"no such file or directory\" or \
                exec format error. Convert the file, and write `*.sh text eol=lf` into .gitattributes so that no checkout brings them back." },
-    Rule { code: EntrypointNotExecutable, name: "entrypoint-not-executable", severity: Error, fixable: No, also: &[],
+    Rule { code: CopiedEntrypointNotExecutable, name: "copied-entrypoint-not-executable", severity: Error, fixable: No, also: &[],
         title: "a script that the image starts is not executable",
         help: "COPY keeps the mode of the file in the build context, and the start ends in \"permission denied\". \
                Write COPY --chmod=755, or set the mode in git: `git update-index --chmod=+x FILE`." },

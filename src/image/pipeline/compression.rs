@@ -23,7 +23,8 @@ impl Compression {
             _ if looks_like_tar(start) => Ok(Compression::None),
             [b'B', b'Z', b'h', ..] => Err(LayerError::Compression("bzip2")),
             [0xfd, b'7', b'z', b'X', b'Z', ..] => Err(LayerError::Compression("xz")),
-            [] => Err(LayerError::Truncated("tar")),
+            // No bytes are an empty tar.
+            [] => Ok(Compression::None),
             _ => Err(LayerError::Unrecognised(start.iter().take(8).map(|byte| format!("{byte:02x}")).collect())),
         }
     }
