@@ -225,6 +225,22 @@ fn cross_architectures(file: &Dockerfile<'_>, stage: &Stage) -> Vec<Arch> {
     found
 }
 
+/// The paths that other stages copy from `stage`. `None` where they are not all known: a mount, a variable in a path, a
+/// stage that is made from it.
+pub fn paths_taken<'f>(file: &'f Dockerfile<'_>, stage: usize) -> Option<Vec<&'f str>> {
+    let mut taken = Vec::new();
+    for (other, one) in file.stages.iter().enumerate() {
+        if one.parent == Some(stage) {
+            return None;
+        }
+        for copied in copies_of(file, other).into_iter().filter(|copied| copied.stage == stage) {
+            taken.extend(copied.paths?.iter().map(|path| path.text.as_str()));
+        }
+    }
+    let is_known = |path: &&str| !path.contains(['$', '*', '?', '[']) && !path.ends_with('/');
+    taken.iter().all(is_known).then_some(taken)
+}
+
 /// The stages that a stage copies from or mounts.
 fn sources_of(file: &Dockerfile<'_>, stage: usize) -> Vec<usize> {
     copies_of(file, stage).into_iter().map(|copied| copied.stage).collect()

@@ -7,7 +7,7 @@ use std::ops::Range;
 use super::dockerfile::{Dockerfile, Run, Step, StepKind, Variable};
 use super::download::{declaration, mapping};
 use super::finding::{Edit, Finding, Safety};
-use super::flow::{Flow, Machine};
+use super::flow::{self, Flow, Machine};
 use super::outside::Outside;
 use super::rule::{Code, Severity};
 use super::shell::{Choice, Command, Word};
@@ -36,17 +36,20 @@ pub fn check(file: &Dockerfile<'_>, flow: &Flow, outside: &Outside<'_>) -> Vec<F
                 _ => {}
             }
         }
+        let fed = fed(file, at, &own);
         // A stage that builds for several architectures in turn names each of them.
         let place = &flow.places[at];
         let mut named: BTreeMap<Code, BTreeSet<Option<Arch>>> = BTreeMap::new();
         for finding in &own {
             named.entry(finding.code).or_default().insert(finding.right_for);
-            if !flow.is_in_final_image(file, at) {
+            let reaches_image = fed.len() != 1 || fed.contains(&finding.right_for);
+            if !flow.is_in_final_image(file, at) && reaches_image {
                 earlier.entry(finding.code).or_default().insert(finding.right_for);
             }
         }
         let is_meant = |finding: &Finding| {
-            let is_one_of_several = named.get(&finding.code).is_some_and(|archs| archs.len() > 1);
+            let is_one_of_several = named.get(&finding.code).is_some_and(|archs| archs.len() > 1)
+                && (fed.len() != 1 || !fed.contains(&finding.right_for));
             let is_named_for =
                 at != flow.final_stage && place.named_for.is_some() && place.named_for == finding.right_for;
             finding.right_for.is_some() && (is_one_of_several || is_named_for)
@@ -59,6 +62,17 @@ pub fn check(file: &Dockerfile<'_>, flow: &Flow, outside: &Outside<'_>) -> Vec<F
         flow.is_in_final_image(file, *at) || finding.right_for.is_none() || !is_one_of_several
     };
     findings.into_iter().filter(is_one).map(|(_, finding)| finding).collect()
+}
+
+/// The architectures whose steps write a path that another stage copies from this one.
+fn fed(file: &Dockerfile<'_>, stage: usize, findings: &[Finding]) -> BTreeSet<Option<Arch>> {
+    let Some(taken) = flow::paths_taken(file, stage) else { return BTreeSet::new() };
+    let writes = |finding: &&Finding| {
+        let mut steps = file.stages[stage].steps.iter();
+        let step = steps.find(|step| step.span.contains(&finding.span.start));
+        step.is_some_and(|step| taken.iter().any(|path| file.text[step.span.clone()].contains(path)))
+    };
+    findings.iter().filter(writes).map(|finding| finding.right_for).collect()
 }
 
 struct Site<'a> {
@@ -184,8 +198,9 @@ impl Site<'_> {
 
     /// An apt source of a stage that has foreign packages next to its own, which must keep them apart.
     fn is_cross(&self, finding: &Finding) -> bool {
+        // i386 is added next to amd64, which then stays the only one that works.
         let cross = &self.flow.places[self.stage].cross;
-        finding.code == Code::AptArchConstant && !cross.is_empty()
+        finding.code == Code::AptArchConstant && cross.iter().any(|arch| *arch != Arch::I386)
     }
 
     /// Options of cargo, npm, pip and dpkg.

@@ -30,7 +30,9 @@ pub fn plan_text(plan: &Plan, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "  {word:8} {:14} {}", build.platform.to_string(), visible(&build.reason))?;
     }
     if plan.is_done() {
-        writeln!(out, "nothing to do: every platform that is wanted is healthy")?;
+        let is_healthy = !plan.doubts().any(|(_, doubt)| matches!(doubt, Doubt::Broken(_)));
+        let healthy = if is_healthy { ": every platform that is wanted is healthy" } else { "" };
+        writeln!(out, "nothing to do{healthy}")?;
         return still_text(plan, out);
     }
     for build in &plan.build {

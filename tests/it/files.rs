@@ -203,7 +203,8 @@ fn debians_packages_are_healthy() {
         let found = std::fs::read_dir(site.0.path()).unwrap().map(|entry| entry.unwrap().path());
         let deb = found.into_iter().find(|path| path.extension().is_some_and(|end| end == "deb")).unwrap();
         site.check(&[deb.to_str().unwrap()], *code);
-        if package.ends_with(":arm64") {
+        // Firmware is data: against another platform it is "could not tell".
+        if package.ends_with(":arm64") && !package.starts_with("grub") {
             site.check(&[deb.to_str().unwrap(), "--platform", "linux/riscv64"], 1);
             let renamed = site.path("renamed_1_amd64.deb");
             std::fs::rename(&deb, &renamed).unwrap();
