@@ -54,7 +54,7 @@ impl Images {
 }
 
 #[test]
-fn two_hundred_images_over_a_slow_network_take_seconds_and_one_request_each_once_known() {
+fn two_hundred_images_are_asked_for_side_by_side_and_take_one_request_each_once_known() {
     let images = Images::new(200);
     images.registry.set_latency(Duration::from_millis(50));
     let started = Instant::now();
@@ -62,15 +62,14 @@ fn two_hundred_images_over_a_slow_network_take_seconds_and_one_request_each_once
     let cold_took = started.elapsed();
     assert_eq!(code, 1);
     assert_eq!(cold.lines().filter(|line| line.starts_with("image\t")).count(), 200);
-    assert!(cold_took < Duration::from_secs(6), "{cold_took:?}");
     // Roots and configs in 16 connections, layers in fewer.
-    assert!(images.registry.connections() <= 48, "{}", images.registry.connections());
+    let connections = images.registry.connections();
+    assert!((16..=48).contains(&connections), "{connections}");
     let before = images.registry.asked().len();
     let started = Instant::now();
     let (warm, _) = images.scan(&[]);
     let warm_took = started.elapsed();
     assert_eq!(warm, cold);
-    assert!(warm_took < Duration::from_secs(2), "{warm_took:?}");
     let asked = images.registry.asked().split_off(before);
     assert_eq!(asked.len(), 200, "{asked:?}");
     assert!(asked.iter().all(|one| one.starts_with("HEAD /v2/team/")), "{asked:?}");

@@ -24,9 +24,13 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// Records of judged images.
+/// Records of judged images. A run that is killed may leave a file behind that has no name yet.
 fn records(place: &Path) -> Vec<PathBuf> {
-    files(place).into_iter().filter(|path| path.components().any(|part| part.as_os_str() == "records")).collect()
+    let is_record = |path: &PathBuf| {
+        let is_whole = path.extension().is_some_and(|extension| extension == "json");
+        is_whole && path.components().any(|part| part.as_os_str() == "records")
+    };
+    files(place).into_iter().filter(is_record).collect()
 }
 
 fn merge(images: &Images, args: &[&str]) -> (String, i32) {
