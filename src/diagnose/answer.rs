@@ -1,7 +1,9 @@
 //! One screen's answer: the cause, how sure it is, what shows it, what it is not, and what to do. Pure: messages,
 //! circumstances and a scan's report in, data out; wording for people is `report`'s.
 
+#[cfg(feature = "kube")]
 use std::cmp::Reverse;
+#[cfg(feature = "kube")]
 use std::collections::BTreeMap;
 
 use super::cause::{FIND_IMAGE, Likelihood, Names, Suspect};
@@ -112,6 +114,7 @@ fn index_to_pin(suspect: Suspect, evidence: &Evidence<'_>) -> Option<String> {
 }
 
 /// Brings answers of one cause together: the cause that most pods fail of first, and within it the worst.
+#[cfg(feature = "kube")]
 pub fn by_cause(answers: &mut [Answer]) {
     let mut pods: BTreeMap<&'static str, usize> = BTreeMap::new();
     for answer in answers.iter() {

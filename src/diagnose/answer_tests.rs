@@ -171,6 +171,7 @@ fn the_pin_is_the_cause_where_the_name_is_one_platforms_digest() {
     assert_eq!(answer.then, [index]);
 }
 
+#[cfg(feature = "kube")]
 #[test]
 fn answers_of_one_cause_stand_together_and_the_worst_is_first() {
     let one = |log: &str, pods: usize| {

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use super::Images;
 use crate::kit::elf::ElfBuilder;
 use crate::kit::small::{Small, imgarch, said};
+#[cfg(feature = "shared-cache")]
 use crate::kit::web_store::{Manner, WebStore};
 use imgarch::scan::Shard;
 
@@ -227,6 +228,7 @@ fn merge_takes_the_flags_of_a_report_and_says_what_it_lacks() {
     assert!(output.status.code() == Some(3) && errors.contains("there is no such directory"), "{errors}");
 }
 
+#[cfg(feature = "shared-cache")]
 #[test]
 fn a_store_over_the_network_keeps_results_and_one_that_fails_is_an_error() {
     let (images, store) = (Images::new(5), WebStore::start());
