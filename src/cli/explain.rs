@@ -13,7 +13,8 @@ use crate::report::rules::RuleId;
 #[derive(Debug, clap::Args)]
 pub struct ExplainArgs {
     /// A finding's code, as in `error[entrypoint-wrong-arch]`, or words to search for; without it, all codes are listed.
-    code: Option<String>,
+    #[arg(value_name = "CODE|WORD")]
+    code: Vec<String>,
     /// Print a page of the documentation as Markdown: all codes, or all rules of `imgarch lint`.
     #[arg(long, value_name = "PAGE", conflicts_with = "code", num_args = 0..=1, require_equals = true,
         default_missing_value = "codes")]
@@ -37,9 +38,12 @@ pub fn run(args: &ExplainArgs, out: &mut dyn Write) -> Result<u8, CliError> {
 }
 
 fn explain(args: &ExplainArgs, out: &mut dyn Write) -> Result<(), CliError> {
-    let Some(name) = &args.code else { return Ok(write_list(out)?) };
-    match RuleId::parse(name) {
-        None => search(name, out),
+    if args.code.is_empty() {
+        return Ok(write_list(out)?);
+    }
+    let name = args.code.join(" ");
+    match RuleId::parse(&name) {
+        None => search(&name, out),
         Some(RuleId::Scan(code)) => Ok(write_row(code.row(), out)?),
         Some(RuleId::Lint(code)) => Ok(write_rule(code.rule(), out)?),
         Some(rule @ (RuleId::CouldNotTell | RuleId::NotChecked)) => Ok(write_unread(rule, out)?),
@@ -116,4 +120,24 @@ fn write_list(out: &mut dyn Write) -> std::io::Result<()> {
         writeln!(out, "{:32} {:8} {}", rule.name, rule.severity.word(), rule.title)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn explained(words: &[&str]) -> Result<String, String> {
+        let args = ExplainArgs { code: words.iter().map(|word| word.to_string()).collect(), markdown: None };
+        let mut out = Vec::new();
+        run(&args, &mut out).map_err(|error| error.to_string())?;
+        Ok(String::from_utf8(out).unwrap())
+    }
+
+    #[test]
+    fn words_find_every_code_that_explains_them() {
+        let found = explained(&["carriage", "return"]).unwrap();
+        assert!(found.contains("entrypoint-bad-script") && !found.contains("no-programs"), "{found}");
+        assert!(explained(&["foreign-file"]).unwrap().starts_with("foreign-file (warning)"));
+        assert!(explained(&["no", "such", "word", "zzz"]).unwrap_err().contains("zzz"));
+    }
 }
