@@ -309,9 +309,14 @@ fn succeeds(program: &str, arguments: &[&str], reason: &str) -> Result<(), Strin
     holds(command.status().is_ok_and(|status| status.success()), reason)
 }
 
-fn root() -> Result<(), String> {
+/// Whether the tests run as root: only root can give files away.
+pub fn is_root() -> bool {
     // SAFETY: geteuid cannot fail.
-    holds(unsafe { libc::geteuid() } == 0, "not run by root")
+    unsafe { libc::geteuid() == 0 }
+}
+
+fn root() -> Result<(), String> {
+    holds(is_root(), "not run by root")
 }
 
 fn is_debian() -> bool {
