@@ -19,6 +19,8 @@ const MAX_CANDIDATES: usize = 16;
 const MAX_WORDS: usize = 256;
 /// Files of one name that are looked at.
 const MAX_NAMED: usize = 1024;
+/// Directories of PATH that cost a word no more than itself.
+const FREE_DIRECTORIES: usize = 16;
 /// What trying a program costs of a call's budget, and what looking at a word does.
 const TRY_STEPS: usize = 20;
 
@@ -79,13 +81,9 @@ const STARTERS: &[&str] = &[
     "softlimit",
     "envdir",
     "s6-envdir",
-    "perl",
-    "ruby",
-    "php",
-    "lua",
-    "tclsh",
-    "Rscript",
 ];
+/// Interpreters whose scripts are not read: what their words name, the script may start.
+const INTERPRETERS: &[&str] = &["perl", "ruby", "php", "lua", "tclsh", "Rscript"];
 /// Programs whose arguments are files that they read, copy or emulate.
 const READERS: &[&str] = &[
     "cp",
@@ -185,13 +183,17 @@ impl Machine<'_> {
     /// What becomes of a program that is not known to start others, by the words that it is given. `None`: nothing.
     pub(crate) fn follow_handed(&self, log: &mut Log, ran: &Ran, walk: &Walk) -> Option<Outcome> {
         let name = ran.name.as_str();
+        let starts = STARTERS.contains(&name);
         let is_reader = is_emulator(name) || READERS.contains(&name) || is_harmless(name);
-        if is_reader || ran.emulated.is_some() || ran.argv.len() < 2 {
+        if !starts && (is_reader || ran.emulated.is_some()) {
             return None;
         }
-        let words = &ran.argv[1..];
+        let words = ran.argv.get(1..).unwrap_or_default();
         let caller = plain(name);
-        let starts = STARTERS.contains(&name);
+        if INTERPRETERS.contains(&name) {
+            let script = words.iter().position(|word| !word.starts_with('-'))?;
+            return self.first_named(log, &words[script + 1..], caller, walk);
+        }
         if starts && let Some(text) = command_text(words) {
             log.open_end::<()>(name, "it looks up by itself what it starts");
             let argv = ["/bin/sh", "-c", text].map(str::to_string);
@@ -242,7 +244,12 @@ impl Machine<'_> {
         if log.budget.steps >= MAX_STEPS {
             return None;
         }
-        log.budget.steps += words.len().min(MAX_WORDS);
+        // A search of PATH looks at each of its directories, which an image may have many of.
+        let directories = variable(env, "PATH").unwrap_or(DEFAULT_PATH).split(':').count();
+        log.budget.steps += words.len().min(MAX_WORDS) * (1 + directories / FREE_DIRECTORIES);
+        if log.budget.steps >= MAX_STEPS {
+            return None;
+        }
         words.iter().take(MAX_WORDS).position(|word| self.names_program(word, env))
     }
 
