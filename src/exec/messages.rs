@@ -2,22 +2,19 @@
 //! texts are theirs, word for word. Sources: runc's libcontainer (generic_error.go, standard_init_linux.go, init_linux.go
 //! by tag), crun's container.c, moby's daemon/errors.go, containerd's internal/cri/server, podman's libpod/oci_util.go.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
-use crate::exec::interned;
 use crate::exec::outcome::{Death, Errno, Exec, Outcome};
 use crate::exec::{AsRoot, CauseKind, Link, Trace};
-
-/// Who shows a line: a text of this file.
-pub type FrontEnd = &'static str;
 
 /// One line that somebody sees.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shown {
     pub speaker: Speaker,
     /// Who shows it, with the versions that it holds for: "runc 1.2 and newer".
-    #[serde(deserialize_with = "interned::text")]
-    pub frontend: FrontEnd,
+    pub frontend: Cow<'static, str>,
     /// Several lines where the program prints several; empty where nothing is said, as for a signal.
     pub text: String,
     /// Of the container's process, or of the client where no process was started. `None`: there is none.
@@ -82,7 +79,7 @@ pub fn messages(trace: &Trace, call: &Exec) -> Vec<Shown> {
 }
 
 fn runtime(frontend: &'static str, text: impl Into<String>, exit_code: u8) -> Shown {
-    Shown { speaker: Speaker::Runtime, frontend, text: text.into(), exit_code: Some(exit_code) }
+    Shown { speaker: Speaker::Runtime, frontend: frontend.into(), text: text.into(), exit_code: Some(exit_code) }
 }
 
 fn docker(frontend: &'static str, text: impl Into<String>, exit_code: u8) -> Shown {
@@ -94,7 +91,7 @@ fn podman(frontend: &'static str, text: impl Into<String>, exit_code: u8) -> Sho
 }
 
 fn kubelet(frontend: &'static str, text: impl Into<String>, exit_code: Option<u8>) -> Shown {
-    Shown { speaker: Speaker::Kubelet, frontend, text: text.into(), exit_code }
+    Shown { speaker: Speaker::Kubelet, frontend: frontend.into(), text: text.into(), exit_code }
 }
 
 /// No process was started: what people see first, and then what the runtimes say to their callers.
@@ -347,7 +344,7 @@ fn ended(death: Death, says: String) -> Vec<Shown> {
     let (codes, says) = match death {
         Death::Signal(number) => (vec![128 + number], String::new()),
         Death::AnyOf { usual, others } => {
-            ([&[usual][..], others].concat().iter().map(|number| 128 + *number).collect(), String::new())
+            ([&[usual][..], &others].concat().iter().map(|number| 128 + *number).collect(), String::new())
         }
         Death::Exit(code) => (vec![code], says),
     };

@@ -82,16 +82,17 @@ fn a_program_that_is_not_found_is_the_runtimes_error() {
 /// As docker 28.5 with runc 1.3 and podman 5.8 have it.
 #[test]
 fn who_starts_nothing_is_heard_before_the_runtime() {
-    let speakers = |rows: Vec<Shown>| rows.iter().map(|row| (row.frontend, row.exit_code)).collect::<Vec<_>>();
+    let speakers =
+        |rows: &[Shown]| -> Vec<_> { rows.iter().map(|row| (row.frontend.to_string(), row.exit_code)).collect() };
     let user = unknown_user("unable to find user nobodyhere: no matching entries in passwd file");
     assert_eq!(user[2].text, "Error: unable to find user nobodyhere: no matching entries in passwd file");
     assert_eq!(
-        speakers(user),
+        speakers(&user),
         [
-            ("docker run", Some(125)),
-            ("kubelet (containerd): CreateContainerError", None),
-            ("podman run", Some(126)),
-            ("runc", Some(1)),
+            ("docker run".to_string(), Some(125)),
+            ("kubelet (containerd): CreateContainerError".to_string(), None),
+            ("podman run".to_string(), Some(126)),
+            ("runc".to_string(), Some(1)),
         ]
     );
     let group = unknown_user("unable to find group nogroup: no matching entries in group file");

@@ -7,7 +7,6 @@ mod after;
 mod cause;
 pub(crate) mod cpu;
 pub(crate) mod environment;
-pub(crate) mod interned;
 pub(crate) mod kernel;
 pub(crate) mod launch;
 pub(crate) mod loader;

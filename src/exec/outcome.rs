@@ -5,7 +5,6 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::exec::cause::Cause;
-use crate::exec::interned;
 
 /// The call that a runtime makes to start a container's process.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,20 +36,13 @@ pub enum Errno {
     E2BIG,
 }
 
-/// Numbers of signals: a table of the kernel's model.
-pub type Signals = &'static [u8];
-
 /// How a process that did start ends at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Death {
     /// Killed by this signal: 11 SIGSEGV, 4 SIGILL, 5 SIGTRAP.
     Signal(u8),
     /// Killed by one of these signals, by where the kernel has put pages of its own: as a rule by `usual`.
-    AnyOf {
-        usual: u8,
-        #[serde(deserialize_with = "interned::bytes")]
-        others: Signals,
-    },
+    AnyOf { usual: u8, others: [u8; 3] },
     /// Its loader, or a shell or wrapper on the way, ends it with this exit code (127, 126, 255, 2, 1).
     Exit(u8),
 }

@@ -37,7 +37,7 @@ pub fn suspect<'a>(program: &'a Program<'a>) -> Suspect<'a> {
 
 /// Makes a finding the note that a file is foreign on purpose.
 pub fn purposeful(mut finding: Finding, name: &'static str, why: &str) -> Finding {
-    finding.purpose = Some((name, why.to_string()));
+    finding.purpose = Some((name.into(), why.to_string()));
     finding.group = Some(name.to_string());
     finding.hint.clear();
     finding

@@ -1,8 +1,9 @@
 //! A finding is data: what, where, why, what to do. Wording is made here and in the table of codes, nowhere else.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
-use crate::exec::interned;
 use crate::exec::messages::Shown;
 use crate::judge::code::{Code, Severity};
 
@@ -27,8 +28,7 @@ pub struct Finding {
     /// What belongs together is shown as one row: a package's directory, a jar.
     pub group: Option<String>,
     /// Name and reason of the rule by which the file is foreign on purpose.
-    #[serde(deserialize_with = "interned::named")]
-    pub purpose: Option<(&'static str, String)>,
+    pub purpose: Option<(Cow<'static, str>, String)>,
     /// What nodes will show, most common runtime first: text and exit code.
     pub shown: Vec<Shown>,
     /// What to do, one step a line; commands can be pasted.

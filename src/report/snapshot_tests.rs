@@ -72,8 +72,13 @@ fn wrong_architecture() -> ImageReport {
     finding.reached_by = vec!["ENTRYPOINT [\"app\"]".to_string(), "/usr/local/bin/app".to_string()];
     let text = "exec /usr/local/bin/app: exec format error".to_string();
     finding.shown = vec![
-        Shown { speaker: Speaker::Runtime, frontend: "runc 1.2 and newer", text: text.clone(), exit_code: Some(255) },
-        Shown { speaker: Speaker::Runtime, frontend: "runc 1.1", text, exit_code: Some(1) },
+        Shown {
+            speaker: Speaker::Runtime,
+            frontend: "runc 1.2 and newer".into(),
+            text: text.clone(),
+            exit_code: Some(255),
+        },
+        Shown { speaker: Speaker::Runtime, frontend: "runc 1.1".into(), text, exit_code: Some(1) },
     ];
     finding.hint = vec![
         "build this platform from source for TARGETARCH, then:".to_string(),
@@ -104,7 +109,7 @@ fn many_findings() -> ImageReport {
         arm64.findings.push(finding);
     }
     let mut purpose = foreign(Code::ForeignOnPurpose, "/usr/x86_64-linux-gnu/lib/libc.so.6");
-    purpose.purpose = Some(("cross-toolchain", "part of a cross toolchain".to_string()));
+    purpose.purpose = Some(("cross-toolchain".into(), "part of a cross toolchain".to_string()));
     arm64.findings.push(purpose);
     sort(&mut arm64.findings);
     let accepted = Accepted {

@@ -34,20 +34,19 @@ pub(crate) struct Killed {
     /// `None`: whether it ends so is not to be known from the file.
     pub signal: Option<u8>,
     /// Signals that it may end by instead.
-    pub others: &'static [u8],
+    pub others: Option<[u8; 3]>,
     pub cause: Cause,
 }
 
 impl Killed {
     /// `at`: the file that was mapped.
     pub(crate) fn outcome(self, at: &[u8]) -> Outcome {
-        match self.signal {
-            Some(signal) if self.others.is_empty() => Outcome::killed(signal, at, self.cause),
-            Some(usual) => {
-                let death = Death::AnyOf { usual, others: self.others };
-                Outcome::Dies { death, at: lossy(at), cause: self.cause }
+        match (self.signal, self.others) {
+            (Some(signal), None) => Outcome::killed(signal, at, self.cause),
+            (Some(usual), Some(others)) => {
+                Outcome::Dies { death: Death::AnyOf { usual, others }, at: lossy(at), cause: self.cause }
             }
-            None => Outcome::Unknown { at: lossy(at), cause: self.cause },
+            (None, _) => Outcome::Unknown { at: lossy(at), cause: self.cause },
         }
     }
 }
@@ -106,11 +105,11 @@ struct Room {
 }
 
 fn killed(signal: u8, kind: CauseKind, text: String) -> Killed {
-    Killed { signal: Some(signal), others: &[], cause: Cause { kind, text } }
+    Killed { signal: Some(signal), others: None, cause: Cause { kind, text } }
 }
 
 fn not_known(kind: CauseKind, text: String) -> Killed {
-    Killed { signal: None, others: &[], cause: Cause { kind, text } }
+    Killed { signal: None, others: None, cause: Cause { kind, text } }
 }
 
 /// Where the kernel puts a file that may lie anywhere.

@@ -66,13 +66,13 @@ fn check(rule: &str, files: &[File<'_>]) {
     let path = format!("/{}", files[0].0);
     let with = found(files, &[]);
     let own = with.iter().find(|finding| finding.path.as_deref() == Some(&path));
-    let name = own.and_then(|finding| finding.purpose.as_ref()).map(|(name, _)| *name);
-    assert_eq!(name, Some(rule), "{path}: {with:?}");
+    let name = own.and_then(|finding| finding.purpose.as_ref()).map(|(name, _)| name.to_string());
+    assert_eq!(name.as_deref(), Some(rule), "{path}: {with:?}");
     assert!(with.iter().all(|finding| finding.severity == Severity::Note), "{with:?}");
     // Another rule may hold for the same file; with none of them it is loud.
     let own = |off: &[&str]| found(files, off).into_iter().find(|finding| finding.path.as_deref() == Some(&path));
-    let name = own(&[rule]).and_then(|finding| finding.purpose).map(|(name, _)| name);
-    assert_ne!(name, Some(rule), "{path}");
+    let name = own(&[rule]).and_then(|finding| finding.purpose).map(|(name, _)| name.to_string());
+    assert_ne!(name.as_deref(), Some(rule), "{path}");
     let all: Vec<&str> = rule_names().into_keys().collect();
     let severity = own(&all).map(|finding| finding.severity);
     assert!(severity > Some(Severity::Note), "{path}: {severity:?}");

@@ -260,7 +260,7 @@ fn partly(aim: &Aim, native: &Native<'_>) -> Finding {
 
 fn on_purpose(native: &Native<'_>, rule: &'static str, why: &str) -> Finding {
     let mut finding = at(Finding::new(Code::ForeignOnPurpose, "foreign on purpose"), native, "");
-    finding.purpose = Some((rule, why.to_string()));
+    finding.purpose = Some((rule.into(), why.to_string()));
     finding.hint.clear();
     finding
 }

@@ -296,7 +296,7 @@ fn write_target(target: &TargetReport, out: &mut dyn Write) -> io::Result<()> {
     }
     for shown in &target.shown {
         let code = shown.exit_code.map_or_else(String::new, |code| format!(" (exit {code})"));
-        writeln!(out, "<dt>{}</dt><dd class=\"mono\">{}{code}</dd>", escape(shown.frontend), escape(&shown.text))?;
+        writeln!(out, "<dt>{}</dt><dd class=\"mono\">{}{code}</dd>", escape(&shown.frontend), escape(&shown.text))?;
     }
     writeln!(out, "</dl>")
 }

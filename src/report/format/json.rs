@@ -147,7 +147,7 @@ struct JsonFinding<'a> {
     layer: Option<JsonPlace>,
     reached_by: &'a [String],
     group: Option<&'a str>,
-    purpose: Option<&'static str>,
+    purpose: Option<&'a str>,
     why: &'static str,
     hint: &'a [String],
     messages: Vec<JsonShown<'a>>,
@@ -289,7 +289,7 @@ fn target(target: &TargetReport) -> JsonTarget<'_> {
             wire.path = Some(at);
             match death {
                 Death::Signal(signal) => wire.signal = Some(*signal),
-                Death::AnyOf { usual, others } => (wire.signal, wire.other_signals) = (Some(*usual), *others),
+                Death::AnyOf { usual, others } => (wire.signal, wire.other_signals) = (Some(*usual), &others[..]),
                 Death::Exit(code) => wire.exit_code = Some(*code),
             }
         }
@@ -299,7 +299,7 @@ fn target(target: &TargetReport) -> JsonTarget<'_> {
 }
 
 fn shown(shown: &Shown) -> JsonShown<'_> {
-    JsonShown { front_end: shown.frontend, text: &shown.text, exit_code: shown.exit_code }
+    JsonShown { front_end: &shown.frontend, text: &shown.text, exit_code: shown.exit_code }
 }
 
 fn findings<'a>(findings: &'a [Finding], platform: Option<&PlatformReport>, style: &Style) -> Vec<JsonFinding<'a>> {
@@ -324,7 +324,7 @@ fn finding<'a>(finding: &'a Finding, platform: Option<&PlatformReport>) -> JsonF
         }),
         reached_by: &finding.reached_by,
         group: finding.group.as_deref(),
-        purpose: finding.purpose.as_ref().map(|(rule, _)| *rule),
+        purpose: finding.purpose.as_ref().map(|(rule, _)| &**rule),
         why: finding.code.row().why,
         hint: &finding.hint,
         messages: finding.shown.iter().map(shown).collect(),

@@ -288,7 +288,7 @@ fn write_chain(platform: &PlatformReport, screen: Screen, out: &mut dyn Write) -
         }
         for shown in &target.shown {
             let code = shown.exit_code.map_or_else(String::new, |code| format!("   [exit {code}]"));
-            pair(shown.frontend, &format!("{}{code}", shown.text))?;
+            pair(&shown.frontend, &format!("{}{code}", shown.text))?;
         }
         writeln!(out)?;
     }

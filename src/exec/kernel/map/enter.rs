@@ -46,7 +46,7 @@ impl Space {
         let cpu = &self.terms.abi.cpu;
         let Some(mapping) = self.at(entry) else {
             let text = format!("its entry point {entry:#x} lies in none of its segments");
-            let others: &[u8] = if self.may_be_the_kernels(entry) { &KERNEL_PAGES } else { &[] };
+            let others = self.may_be_the_kernels(entry).then_some(KERNEL_PAGES);
             return Err(Killed { others, ..killed(SEGV, CauseKind::BadEntry, text) });
         };
         let offset = mapping.offset.map(|offset| offset + (entry - mapping.start));

@@ -120,7 +120,7 @@ fn an_entry_outside_of_all_segments_may_meet_pages_of_the_kernel() {
         set(&mut bytes, Field::Entry, entry);
         match execve(&tree(&[("app", 0o755, &bytes)]), &call(&["/app"]), &Node::plain(Arch::Amd64)) {
             Outcome::Dies { death: Death::Signal(number), .. } => vec![number],
-            Outcome::Dies { death: Death::AnyOf { usual, others }, .. } => [&[usual][..], others].concat(),
+            Outcome::Dies { death: Death::AnyOf { usual, others }, .. } => [&[usual][..], &others].concat(),
             other => panic!("{other:?}"),
         }
     };
