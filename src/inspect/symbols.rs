@@ -73,8 +73,12 @@ impl SymbolTable {
         let (buckets, first, bloom) = (word(bytes, 0)?, word(bytes, 1)?, word(bytes, 2)?);
         let bloom_words = if ctx.container.is_big() { 2 } else { 1 };
         let table = 4 + u64::from(bloom) * bloom_words;
+        // A part of the buckets would miss symbols.
+        if u64::from(buckets) > SYMBOL_COUNT {
+            return None;
+        }
         let mut last = 0;
-        for bucket in 0..u64::from(buckets).min(SYMBOL_COUNT) {
+        for bucket in 0..u64::from(buckets) {
             last = last.max(word(bytes, table + bucket)?);
         }
         if last < first {

@@ -21,6 +21,9 @@ pub struct Found {
     pub has_unread: bool,
 }
 
+/// Bytes of parameters that are filled in for one object. What comes after them is not known.
+const MAX_FILLED: usize = 4 << 20;
+
 /// Objects within objects: a workflow's templates are some ten levels deep.
 const DEPTH: usize = 48;
 
@@ -55,6 +58,7 @@ pub fn find(object: &Value) -> Result<Found, serde_json::Error> {
         object: text("name").or_else(|| text("generateName")).unwrap_or_else(|| "?".to_string()),
         namespace: text("namespace"),
         parameters,
+        spent: 0,
         found: Found::default(),
     };
     if let Value::Object(fields) = &mut pruned {
@@ -65,7 +69,7 @@ pub fn find(object: &Value) -> Result<Found, serde_json::Error> {
 }
 
 /// Values and defaults of the object's own parameters, where each has one. Of Argo (`parameters`) and Tekton (`params`).
-fn parameters_of(value: &Value, depth: usize, found: &mut BTreeMap<String, String>) {
+fn parameters_of(value: &Value, depth: usize, found: &mut BTreeMap<String, Option<String>>) {
     match value {
         Value::Array(items) if depth > 0 => items.iter().for_each(|item| parameters_of(item, depth - 1, found)),
         Value::Object(fields) if depth > 0 => {
@@ -74,7 +78,8 @@ fn parameters_of(value: &Value, depth: usize, found: &mut BTreeMap<String, Strin
                     for item in items {
                         let stated = item["value"].as_str().or_else(|| item["default"].as_str());
                         if let (Some(name), Some(value)) = (item["name"].as_str(), stated) {
-                            found.entry(name.to_string()).or_insert_with(|| value.to_string());
+                            let known = || Some(value.to_string()).filter(|value| !value.contains(['$', '{']));
+                            found.entry(name.to_string()).or_insert_with(known);
                         }
                     }
                 }
@@ -100,7 +105,10 @@ struct Search<'a> {
     kind: &'a str,
     object: String,
     namespace: Option<String>,
-    parameters: BTreeMap<String, String>,
+    /// None for a value that is made from others.
+    parameters: BTreeMap<String, Option<String>>,
+    /// Bytes of parameters that were filled in so far.
+    spent: usize,
     found: Found,
 }
 
@@ -298,11 +306,11 @@ impl Search<'_> {
     }
 
     /// Fills parameters in every text of these fields.
-    fn fill(&self, fields: &mut Map<String, Value>) {
+    fn fill(&mut self, fields: &mut Map<String, Value>) {
         fields.values_mut().for_each(|value| self.fill_value(value, 0));
     }
 
-    fn fill_value(&self, value: &mut Value, depth: usize) {
+    fn fill_value(&mut self, value: &mut Value, depth: usize) {
         match value {
             Value::String(text) => *text = self.filled(text),
             Value::Array(items) if depth < DEPTH => items.iter_mut().for_each(|item| self.fill_value(item, depth + 1)),
@@ -315,11 +323,14 @@ impl Search<'_> {
 
     /// The text with the object's parameters: `$(params.NAME)`, `{{inputs.parameters.NAME}}`. What is not known is a hole;
     /// a name without a dot is the container's own variable.
-    fn filled(&self, text: &str) -> String {
+    fn filled(&mut self, text: &str) -> String {
         let (mut out, mut rest) = (String::new(), text);
-        loop {
-            let next = ["$(", "{{", "${"].into_iter().filter_map(|open| Some((rest.find(open)?, open))).min();
-            let Some((at, open)) = next else { break };
+        while let Some(at) = rest.find(['$', '{']) {
+            let Some(open) = ["$(", "{{", "${"].into_iter().find(|open| rest[at..].starts_with(open)) else {
+                out.push_str(&rest[..=at]);
+                rest = &rest[at + 1..];
+                continue;
+            };
             let close = match open {
                 "$(" => ")",
                 "{{" => "}}",
@@ -334,9 +345,12 @@ impl Search<'_> {
                 .trim()
                 .rsplit('.')
                 .next()
-                .and_then(|name| self.parameters.get(name.trim_matches(['"', '\'', ']'])))
+                .and_then(|name| self.parameters.get(name.trim_matches(['"', '\'', ']']))?.as_deref())
             {
-                Some(value) if is_path && !value.contains(['$', '{']) => out.push_str(value),
+                Some(value) if is_path && self.spent <= MAX_FILLED => {
+                    self.spent += value.len();
+                    out.push_str(value);
+                }
                 _ if is_path => out.push(UNKNOWN_TEXT),
                 _ => out.push_str(&format!("{open}{inside}{close}")),
             }

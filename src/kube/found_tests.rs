@@ -138,3 +138,18 @@ fn descriptions_patterns_and_machines_name_no_image() {
         true,
     );
 }
+
+#[test]
+fn parameters_that_are_filled_in_are_bounded() {
+    let value = "x".repeat(64 << 10);
+    let args: Vec<String> = (0..20_000).map(|_| "'{{inputs.parameters.a}}'".to_string()).collect();
+    let text = format!(
+        "{{apiVersion: argoproj.io/v1alpha1, kind: Workflow, metadata: {{name: x}}, spec: {{arguments: {{parameters: \
+         [{{name: a, value: {value}}}]}}, templates: [{{name: t, container: {{image: 'a:1', args: [{}]}}}}]}}}}",
+        args.join(", ")
+    );
+    let found = find(&yaml::parse(&text).unwrap()[0].to_json()).unwrap();
+    let call = &found.workloads[0].containers[0].call;
+    let bytes: usize = call.args.iter().flatten().map(String::len).sum();
+    assert!((64 << 10..=MAX_FILLED + (1 << 20)).contains(&bytes), "{bytes}");
+}

@@ -1,5 +1,7 @@
 //! Judges the images that pods, workloads and manifests use, into one report: each on the nodes where it may run.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use rayon::prelude::*;
@@ -8,7 +10,7 @@ use super::schedule::Narrowing;
 use super::{Nodes, Use};
 use crate::oci::{Digest, Reference};
 use crate::platform::{Platform, Target};
-use crate::scan::{self, OPENED_AT_ONCE, Options, Report, Task, Watch};
+use crate::scan::{self, CallOverride, OPENED_AT_ONCE, Options, Report, Task, Watch};
 use crate::source::input::{Input, Opened, Opener};
 
 /// Users of an image that are named; the rest is counted.
@@ -82,15 +84,19 @@ fn resolved(uses: Vec<Use>, opener: &Opener, jobs: usize) -> Vec<(Use, Option<Op
     let pool =
         rayon::ThreadPoolBuilder::new().num_threads(jobs.max(OPENED_AT_ONCE)).build().expect("threads can be started");
     let opened: Vec<_> = pool.install(|| uses.par_iter().map(open).collect());
-    let mut kept: Vec<(Use, Option<Digest>, Option<Opened>)> = Vec::new();
+    let mut kept: Vec<(Use, Option<Opened>)> = Vec::new();
+    let mut at: BTreeMap<(Digest, CallOverride, Narrowing), usize> = BTreeMap::new();
     for (one, opened) in uses.into_iter().zip(opened) {
         let (digest, opened) = opened.map_or((None, None), |(digest, opened)| (digest, Some(opened)));
-        let is_same = |(known, other, _): &&mut (Use, Option<Digest>, Option<Opened>)| {
-            let starts = (&known.call, &known.narrowing) == (&one.call, &one.narrowing);
-            digest.is_some() && *other == digest && starts
-        };
-        match kept.iter_mut().find(is_same) {
-            Some((known, _, known_opened)) => {
+        let same = digest.and_then(|digest| match at.entry((digest, one.call.clone(), one.narrowing.clone())) {
+            Entry::Occupied(known) => Some(*known.get()),
+            Entry::Vacant(new) => {
+                new.insert(kept.len());
+                None
+            }
+        });
+        match same.map(|same| &mut kept[same]) {
+            Some((known, known_opened)) => {
                 // A tag says more to people than a digest, which the report has anyway.
                 if is_pinned(&known.image) && !is_pinned(&one.image) {
                     known.image = one.image.clone();
@@ -98,10 +104,10 @@ fn resolved(uses: Vec<Use>, opener: &Opener, jobs: usize) -> Vec<(Use, Option<Op
                 }
                 known.join(one);
             }
-            None => kept.push((one, digest, opened)),
+            None => kept.push((one, opened)),
         }
     }
-    kept.into_iter().map(|(one, _, opened)| (one, opened)).collect()
+    kept
 }
 
 fn is_pinned(image: &str) -> bool {

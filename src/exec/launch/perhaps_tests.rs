@@ -1,7 +1,7 @@
 //! Programs that may be started where the path is not followed to its end.
 
 use crate::exec::tests::{call, short, tree};
-use crate::exec::{Exec, Trace, trace};
+use crate::exec::{Exec, Followed, Trace, trace};
 use crate::inspect::elf_builder::ElfBuilder;
 use crate::platform::{Arch, Node};
 
@@ -78,6 +78,11 @@ fn programs_that_start_their_arguments_are_followed_by_these() {
         let healthy: Vec<String> = words.iter().map(|word| word.replace("/foreign", "/app")).collect();
         let healthy: Vec<&str> = healthy.iter().map(String::as_str).collect();
         assert_eq!(runs(&healthy, extra), "runs", "{healthy:?}");
+    }
+    // A script of an interpreter is what the container is for; su looks up what it starts.
+    for (words, is_full) in [(&["/e.pl"][..], true), (&["perl", "/e.pl", "/app"], true), (&["su"], false)] {
+        let trace = run_with(perl, words);
+        assert_eq!(trace.followed == Followed::Full, is_full, "{words:?}: {:?}", trace.followed);
     }
     assert_eq!(runs(&["init", "/foreign"], &[]), format!("runs risk {FOREIGN}"));
     assert_eq!(runs(&["cp", "/foreign", "/x"], &[]), "runs");

@@ -47,7 +47,7 @@ pub fn services(
 ) -> Result<Services, ManifestError> {
     let dotenv = (outside.read)(&outside.directory.join(".env")).unwrap_or_default();
     let variables =
-        Variables { environment: outside.variable, file: file_of_variables(&dotenv), unset: BTreeSet::new() };
+        Variables { environment: outside.variable, file: file_of_variables(&dotenv), unset: BTreeSet::new(), spent: 0 };
     let mut files = Files { outside, variables, notes: Vec::new(), read: 0 };
     let place = Place { name: name.to_string(), directory: outside.directory.clone() };
     let services = files.load(file, duplicate, &place, &mut Vec::new())?;

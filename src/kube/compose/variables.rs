@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+/// Bytes of values that are filled into one project.
+const MAX_FILLED: usize = 16 << 20;
 /// Values within values: `${A:-${B:-c}}`.
 const DEPTH: usize = 16;
 
@@ -16,6 +18,8 @@ pub struct Variables<'a> {
     pub file: BTreeMap<String, String>,
     /// Variables without a value, for which Compose puts an empty text.
     pub unset: BTreeSet<String>,
+    /// Bytes that were filled in so far.
+    pub spent: usize,
 }
 
 impl Variables<'_> {
@@ -53,18 +57,29 @@ impl Variables<'_> {
             } else if let Some(braced) = after.strip_prefix('{') {
                 let end = closing(braced).ok_or_else(|| format!("{text:?} has an open ${{"))?;
                 let inside = self.expand(&braced[..end], text, depth)?;
+                self.spend(&inside)?;
                 out.push_str(&inside);
                 rest = &braced[end + 1..];
             } else {
                 let (name, tail) = after.split_at(name_end(after));
                 // A dollar that no name follows is one.
                 let value = if name.is_empty() { "$".to_string() } else { self.plain(name) };
+                self.spend(&value)?;
                 out.push_str(&value);
                 rest = tail;
             }
         }
         out.push_str(rest);
         Ok(out)
+    }
+
+    fn spend(&mut self, value: &str) -> Result<(), String> {
+        self.spent += value.len();
+        if self.spent > MAX_FILLED {
+            Err(format!("its variables come to more than {MAX_FILLED} bytes"))
+        } else {
+            Ok(())
+        }
     }
 
     fn plain(&mut self, name: &str) -> String {
@@ -151,7 +166,7 @@ mod tests {
 
     fn check(text: &str, expected: Result<&str, &str>) {
         let file = BTreeMap::from([("TAG".to_string(), "9".to_string()), ("FILE".to_string(), "f".to_string())]);
-        let mut variables = Variables { environment: &environment, file, unset: BTreeSet::new() };
+        let mut variables = Variables { environment: &environment, file, unset: BTreeSet::new(), spent: 0 };
         let found = variables.interpolate(text);
         assert_eq!(found, expected.map(str::to_string).map_err(str::to_string), "{text}");
         assert_eq!(variables.unset.contains("NONE"), expected.is_ok() && text.contains("NONE}"), "{text}");
@@ -172,6 +187,15 @@ mod tests {
         check("app:${NO:?set it}", Err("required variable NO is missing a value: set it"));
         check("app:${EMPTY:?}", Err("required variable EMPTY is missing a value"));
         check("app:${TAG", Err("\"app:${TAG\" has an open ${"));
+    }
+
+    #[test]
+    fn values_that_are_filled_in_are_bounded() {
+        let file: BTreeMap<String, String> = [("A".to_string(), "x".repeat(1 << 20))].into();
+        let mut variables = Variables { environment: &|_| None, file, unset: BTreeSet::new(), spent: 0 };
+        let error = variables.interpolate(&"$A".repeat(1000)).unwrap_err();
+        assert!(error.contains("more than"), "{error}");
+        assert!(variables.spent <= MAX_FILLED + (1 << 20), "{}", variables.spent);
     }
 
     #[test]
