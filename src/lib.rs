@@ -54,6 +54,9 @@ mod api;
 mod cache;
 mod config;
 mod diagnose;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzz;
 mod host;
 mod rebuild;
 mod shell;

@@ -13,7 +13,7 @@ const TIERS: &[&[&str]] = &[
     &["judge"],
     &["scan", "lint", "diagnose", "kube", "host", "config"],
     &["report", "rebuild", "workflow"],
-    &["api", "cli", "main", "lib"],
+    &["api", "cli", "fuzz", "main", "lib"],
 ];
 
 /// Modules of one tier that must not know each other.

@@ -15,7 +15,7 @@ use crate::image::{NodeId, NodeKind, RootFs};
 use crate::inspect::{Elf, FileKind, PT_DYNAMIC};
 use crate::platform::{Arch, Class};
 
-mod conf;
+pub(crate) mod conf;
 mod search;
 mod symbols;
 mod versions;

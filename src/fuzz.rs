@@ -1,0 +1,273 @@
+//! What reads hostile bytes, each as a function of bytes that panics where something is wrong. Built for fuzzing
+//! (`fuzz/`) and for the test that passes the seeds of `fuzz/corpus` and changes of them through it.
+
+use std::io::Read;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::diagnose::reader::read_log;
+use crate::exec::loader::conf::{ld_so_conf, musl_path};
+use crate::exec::{Exec, trace};
+use crate::image::{Contents, Entry, EntryKind, Limits, Packing, RootFs, merge, normalise, unpack, walk_tar};
+use crate::inspect::{Depth, FileKind, inspect, inspect_to};
+use crate::lint::{Format, Outside, lint};
+use crate::oci::Reference;
+use crate::platform::{Arch, Node};
+
+/// A target and its function.
+pub type FuzzTarget = (&'static str, fn(&[u8]));
+
+/// Every target. Each has a program in `fuzz/fuzz_targets` and seeds in `fuzz/corpus`.
+pub const TARGETS: [FuzzTarget; 12] = [
+    ("inspect", file),
+    ("dynamic", dynamic),
+    ("code", code),
+    ("tar", tar),
+    ("unpacked", unpacked),
+    ("merged", merged),
+    ("shell", shell),
+    ("script", script),
+    ("loader", loader),
+    ("linted", linted),
+    ("log", log),
+    ("reference", reference),
+];
+
+/// Bounds under which a lie about sizes ends soon.
+fn limits() -> Limits {
+    Limits {
+        max_names: 5000,
+        max_text: 1 << 20,
+        max_bytes: 16 << 20,
+        max_ratio: 50,
+        free_bytes: 1 << 20,
+        ..Limits::default()
+    }
+}
+
+/// Any bytes under any name that counts: the same answer however they arrive.
+pub fn file(input: &[u8]) {
+    const PATHS: [&[u8]; 8] = [
+        b"usr/bin/app",
+        b"app.jar",
+        b"node_modules/a/package.json",
+        b"a-1.dist-info/WHEEL",
+        b"etc/passwd",
+        b"usr/lib/debug/a.debug",
+        b"a.docx",
+        b"etc/ld.so.cache",
+    ];
+    let Some((choice, bytes)) = input.split_first() else { return };
+    let (path, is_executable) = (PATHS[usize::from(choice & 7)], choice & 8 != 0);
+    // A tar header may promise more than there is.
+    let size = bytes.len() as u64 + u64::from(choice >> 4) * 1000;
+    let whole = inspect(path, size, is_executable, &mut &bytes[..]);
+    let mut halves = bytes[..bytes.len() / 2].chain(&bytes[bytes.len() / 2..]);
+    assert_eq!(inspect(path, size, is_executable, &mut halves), whole);
+}
+
+const HEADER: usize = 64 + 3 * 56;
+/// Where the bytes behind the headers are mapped.
+const BASE: u64 = 0x40_0000;
+
+/// An ELF file of 64 bits: everything is one segment of code, and the bytes behind the headers are its dynamic section.
+fn elf(machine: u16, body: &[u8]) -> Vec<u8> {
+    let mut bytes = b"\x7fELF\x02\x01\x01".to_vec();
+    bytes.resize(16, 0);
+    let size = (HEADER + body.len()) as u64;
+    for half in [3u16, machine] {
+        bytes.extend(half.to_le_bytes());
+    }
+    bytes.extend(1u32.to_le_bytes());
+    for word in [BASE + HEADER as u64, 64, 0] {
+        bytes.extend(word.to_le_bytes());
+    }
+    bytes.extend(0u32.to_le_bytes());
+    for half in [64u16, 56, 3, 0, 0, 0] {
+        bytes.extend(half.to_le_bytes());
+    }
+    let (load, dynamic, stack) = (1u32, 2u32, 0x6474_e551u32);
+    for (kind, flags, offset, length) in
+        [(load, 7u32, 0, size), (dynamic, 6, HEADER as u64, body.len() as u64), (stack, 6, 0, 0)]
+    {
+        bytes.extend(kind.to_le_bytes());
+        bytes.extend(flags.to_le_bytes());
+        for word in [offset, BASE + offset, BASE + offset, length, length, 0x1000] {
+            bytes.extend(word.to_le_bytes());
+        }
+    }
+    bytes.extend(body);
+    bytes
+}
+
+/// Bytes as a dynamic section and what it points to.
+pub fn dynamic(input: &[u8]) {
+    let bytes = elf(62, input);
+    let kind = inspect(b"usr/lib/a.so", bytes.len() as u64, true, &mut &bytes[..]);
+    assert!(matches!(kind, FileKind::Elf(_)));
+}
+
+/// Bytes as machine code.
+pub fn code(input: &[u8]) {
+    let Some((choice, body)) = input.split_first() else { return };
+    let bytes = elf(if choice & 1 == 0 { 62 } else { 183 }, body);
+    inspect_to(Depth::Code, b"usr/bin/a", bytes.len() as u64, true, &mut &bytes[..]);
+}
+
+/// Bytes as a layer's tar.
+pub fn tar(input: &[u8]) {
+    let limits = limits();
+    let walked = walk_tar(&mut &input[..], &limits, &mut |entry, reader| {
+        Some(inspect(entry.path, entry.size, entry.mode & 0o111 != 0, reader))
+    });
+    if let Ok((contents, _)) = walked {
+        look_at(&merge([Arc::new(contents)]));
+    }
+}
+
+/// Bytes as a compressed file.
+pub fn unpacked(input: &[u8]) {
+    let Some((choice, bytes)) = input.split_first() else { return };
+    let packing = [Packing::Gzip, Packing::Zstd, Packing::Bzip2, Packing::Xz][usize::from(choice & 3)];
+    let limits = limits();
+    if let Ok(reader) = unpack(packing, bytes, &limits) {
+        let mut data = Vec::new();
+        let _ = reader.take(1 << 20).read_to_end(&mut data);
+    }
+}
+
+/// Lines as the entries of layers: a letter for the kind, a path, and a link's target. An empty line starts a layer.
+pub fn merged(input: &[u8]) {
+    let mut layers = vec![Contents::<FileKind>::default()];
+    let (mut path, mut target) = (Vec::new(), Vec::new());
+    for line in input.split(|byte| *byte == b'\n').take(2000) {
+        let Some((kind, names)) = line.split_first() else {
+            layers.push(Contents::default());
+            continue;
+        };
+        let (name, link) = match names.iter().position(|byte| *byte == b' ') {
+            Some(at) => (&names[..at], &names[at + 1..]),
+            None => (names, &b""[..]),
+        };
+        normalise(&name[..name.len().min(4096)], &mut path);
+        normalise(&link[..link.len().min(4096)], &mut target);
+        let kind = match kind {
+            b'd' => EntryKind::Directory,
+            b'l' => EntryKind::Symlink(&link[..link.len().min(4096)]),
+            b'h' => EntryKind::HardLink(&target),
+            b's' => EntryKind::Special,
+            b'w' => EntryKind::Whiteout,
+            b'o' => EntryKind::Opaque,
+            _ => EntryKind::File,
+        };
+        let layer = layers.last_mut().expect("there is one from the start");
+        layer.push(&Entry::plain(&path, kind, 0o755), None);
+    }
+    look_at(&merge(layers.into_iter().map(Arc::new)));
+}
+
+/// Every path of a merged tree leads somewhere or to an error.
+fn look_at(rootfs: &RootFs<FileKind>) {
+    for view in rootfs.all().take(500) {
+        let path = rootfs.path(view.id);
+        let _ = rootfs.resolve(&path);
+    }
+}
+
+/// A text as a shell script.
+pub fn shell(input: &[u8]) {
+    let text = String::from_utf8_lossy(input);
+    let script = crate::shell::parse(&text);
+    assert!(script.errors.iter().all(|error| error.at <= text.len()));
+}
+
+fn tree(files: &[(&str, &[u8])]) -> RootFs<FileKind> {
+    let mut contents = Contents::default();
+    for (path, bytes) in files {
+        let kind = inspect(path.as_bytes(), bytes.len() as u64, true, &mut &bytes[..]);
+        let entry = Entry::plain(path.as_bytes(), EntryKind::File, 0o755);
+        contents.push(&Entry { size: bytes.len() as u64, ..entry }, Some(kind));
+    }
+    merge([Arc::new(contents)])
+}
+
+/// A text as the entry script of an image.
+pub fn script(input: &[u8]) {
+    let program = elf(62, b"");
+    let rootfs = tree(&[("bin/sh", &program), ("bin/bash", &program), ("app", &program), ("entry.sh", input)]);
+    let call = Exec {
+        argv: ["/bin/bash", "/entry.sh", "/app"].map(String::from).to_vec(),
+        env: vec!["PATH=/bin".to_string()],
+        working_dir: "/".to_string(),
+        user: String::new(),
+    };
+    trace(&rootfs, &call, &Node::plain(Arch::Amd64));
+}
+
+/// A text as what a dynamic loader is told by files.
+pub fn loader(input: &[u8]) {
+    let rootfs =
+        tree(&[("etc/ld.so.conf", input), ("etc/ld.so.conf.d/a.conf", input), ("etc/ld-musl-x86_64.path", input)]);
+    ld_so_conf(&rootfs);
+    musl_path(&rootfs, b"/lib/ld-musl-x86_64.so.1");
+}
+
+/// A text as each kind of file that is linted: every finding lies within it, and so does every edit.
+pub fn linted(input: &[u8]) {
+    let Some((choice, bytes)) = input.split_first() else { return };
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let formats = [Format::Dockerfile, Format::Compose, Format::GithubWorkflow, Format::BakeHcl, Format::BakeJson];
+    let format = formats[usize::from(choice % 5)];
+    let found = lint(Path::new("file"), text, format, &Outside::nothing());
+    for finding in &found.findings {
+        assert!(text.get(finding.span.clone()).is_some());
+        for edit in finding.fix.iter().flat_map(|fix| &fix.edits) {
+            assert!(text.get(edit.start..edit.end).is_some());
+        }
+    }
+}
+
+/// Bytes as a log.
+pub fn log(input: &[u8]) {
+    read_log(input).expect("reading from memory does not fail");
+}
+
+/// A text as the name of an image.
+pub fn reference(input: &[u8]) {
+    let Ok(text) = std::str::from_utf8(input) else { return };
+    if let Ok(reference) = Reference::parse(text) {
+        let again = format!("{}:{}", reference.name(), reference.tag.as_deref().unwrap_or("latest"));
+        let again = Reference::parse(&again).expect("a name that was read is one");
+        assert_eq!((again.registry, again.repository), (reference.registry, reference.repository));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder(name: &str) -> std::path::PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz").join(name)
+    }
+
+    #[test]
+    fn every_target_has_its_program_and_takes_its_seeds() {
+        for (name, run) in TARGETS {
+            assert!(folder("fuzz_targets").join(format!("{name}.rs")).exists(), "{name}");
+            let seeds: Vec<_> = std::fs::read_dir(folder("corpus").join(name)).unwrap().collect();
+            assert!(!seeds.is_empty(), "{name} has no seeds");
+            for seed in seeds {
+                let bytes = std::fs::read(seed.unwrap().path()).unwrap();
+                run(&bytes);
+                // Cuts and single changes, spread evenly.
+                let step = (bytes.len() / 40).max(1);
+                for at in (0..bytes.len()).step_by(step) {
+                    run(&bytes[..at]);
+                    let mut changed = bytes.clone();
+                    changed[at] = changed[at].wrapping_add(0x41);
+                    run(&changed);
+                }
+            }
+        }
+    }
+}
