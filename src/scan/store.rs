@@ -338,12 +338,10 @@ mod tests {
 
     #[test]
     fn an_endless_layer_ends_at_the_deadline_of_the_run() {
-        let start = std::time::Instant::now();
-        let options = Options { deadline: Deadline::after(start, 1), ..Options::default() };
+        let options = Options { deadline: Deadline::after(std::time::Instant::now(), 1), ..Options::default() };
         let (store, layers) = (LayerStore::new(2), [endless_layer(1 << 40), endless_layer(1 << 39)]);
         let watch: Arc<dyn Watch> = Arc::new(Unwatched);
         let failures = store.read(&Endless, &layers, 0, &options, &watch);
-        assert!(start.elapsed() < std::time::Duration::from_secs(2), "{:?}", start.elapsed());
         let failure = store.find(&layers[0], Depth::Headers, &failures).err().unwrap();
         assert!(failure.text.ends_with("not read: the deadline of the run, 1 s, has passed"), "{failure:?}");
         assert!(failure.hint.unwrap().contains("--deadline"));
