@@ -1,10 +1,17 @@
-//! One page that needs nothing else: no script, no font, no request. The answer first, then the matrix, the findings and
-//! the layers; readable on a phone, in the dark and on paper. Everything that comes from an image is escaped.
+//! One page that needs nothing else: no font, no request, and no script but one that adds buttons which copy a command.
+//! The answer first, then the matrix, the findings and the layers; readable on a phone, in the dark and on paper.
+//! Everything that comes from an image is escaped.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use sha2::{Digest as _, Sha256};
 
 use crate::exec::outcome::Outcome;
 use crate::judge::code::Severity;
+use crate::oci::Digest;
 use crate::report::diagnostic::{Diagnostic, Results, Subject};
 use crate::report::escape::{plural, thousands};
 use crate::report::rules::Tool;
@@ -13,9 +20,13 @@ use crate::report::xml::escape;
 use crate::scan::{PlatformReport, TargetReport, Verdict};
 
 const STYLE: &str = include_str!("html.css");
+const SCRIPT: &str = include_str!("html.js");
 
 /// Groups of findings on the page for one image; browsers do not open a page of ten thousand.
 const MAX_FINDINGS: usize = 500;
+
+/// Platforms across in the table of several images.
+const MAX_COLUMNS: usize = 12;
 
 /// Files that are listed for one group.
 const MAX_FILES: usize = 200;
@@ -23,10 +34,12 @@ const MAX_FILES: usize = 200;
 pub fn write(results: &Results<'_>, out: &mut dyn Write) -> io::Result<()> {
     let worst = results.subjects.iter().map(|subject| subject.verdict).max().unwrap_or(Verdict::Unknown);
     writeln!(out, "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">")?;
-    // Nothing may be loaded or run, even if something was not escaped.
+    // Nothing may be loaded, and nothing but the page's own script run, even if something was not escaped.
+    let script = BASE64_STANDARD.encode(Sha256::digest(SCRIPT));
     writeln!(
         out,
-        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
+        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; script-src \
+         'sha256-{script}'\">"
     )?;
     writeln!(out, "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">")?;
     writeln!(out, "<meta name=\"color-scheme\" content=\"light dark\">\n<meta name=\"robots\" content=\"noindex\">")?;
@@ -34,8 +47,10 @@ pub fn write(results: &Results<'_>, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "<style>\n{STYLE}</style>\n</head>\n<body>\n<header>")?;
     writeln!(out, "<h1>{} {}</h1>", mark(worst), question(results.tool))?;
     writeln!(out, "<p class=\"soft\">{}</p>", counts(results).join(", "))?;
-    if results.subjects.len() > 1 {
-        write_contents(results, out)?;
+    match results.tool {
+        _ if results.subjects.len() < 2 => {}
+        Tool::Scan => write_heat_map(results, out)?,
+        Tool::Lint => write_contents(results, out)?,
     }
     writeln!(out, "</header>\n<main>")?;
     for (index, subject) in results.subjects.iter().enumerate() {
@@ -44,7 +59,7 @@ pub fn write(results: &Results<'_>, out: &mut dyn Write) -> io::Result<()> {
     let (name, version) = (results.tool.name(), env!("CARGO_PKG_VERSION"));
     let (took, exit) = (results.took.as_secs_f64(), results.exit_code);
     writeln!(out, "</main>\n<footer>{name} {version}; read in {took:.1} s; exit code {exit}</footer>")?;
-    writeln!(out, "</body>\n</html>")
+    writeln!(out, "<script>{SCRIPT}</script>\n</body>\n</html>")
 }
 
 fn question(tool: Tool) -> &'static str {
@@ -96,6 +111,35 @@ fn write_contents(results: &Results<'_>, out: &mut dyn Write) -> io::Result<()> 
     writeln!(out, "</ul></nav>")
 }
 
+/// Images down, platforms across: where to look first.
+fn write_heat_map(results: &Results<'_>, out: &mut dyn Write) -> io::Result<()> {
+    let rows = results.subjects.iter().flat_map(|subject| &subject.matrix);
+    let platforms: BTreeSet<&str> = rows.map(|row| row.platform_name.as_str()).collect();
+    let platforms: Vec<&str> = platforms.into_iter().take(MAX_COLUMNS).collect();
+    writeln!(out, "<div class=\"wide\"><table class=\"heat\"><thead><tr><th scope=\"col\">image</th>")?;
+    for platform in &platforms {
+        writeln!(out, "<th scope=\"col\">{}</th>", escape(platform))?;
+    }
+    writeln!(out, "</tr></thead><tbody>")?;
+    for (index, subject) in results.subjects.iter().enumerate() {
+        let name = escape(&subject.name);
+        write!(out, "<tr><th scope=\"row\">{} <a href=\"#image-{index}\">{name}</a></th>", mark(subject.verdict))?;
+        for platform in &platforms {
+            let rows: Vec<_> = subject.matrix.iter().filter(|row| row.platform_name == *platform).collect();
+            let bad = rows.iter().find(|row| !row.is_good);
+            match bad.or(rows.first()) {
+                Some(row) => {
+                    let class = if row.is_good { "good" } else { "bad" };
+                    write!(out, "<td class=\"{class}\">{}</td>", escape(&row.verdict))?;
+                }
+                None => write!(out, "<td class=\"soft\">not in it</td>")?,
+            }
+        }
+        writeln!(out, "</tr>")?;
+    }
+    writeln!(out, "</tbody></table></div>")
+}
+
 fn write_subject(index: usize, subject: &Subject<'_>, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "<section class=\"image\" id=\"image-{index}\">")?;
     writeln!(out, "<h2>{} {}</h2>", mark(subject.verdict), escape(&subject.name))?;
@@ -124,7 +168,7 @@ fn write_subject(index: usize, subject: &Subject<'_>, out: &mut dyn Write) -> io
     }
     write_accepted(subject, out)?;
     for platform in subject.platforms {
-        write_platform(platform, out)?;
+        write_platform(platform, subject, out)?;
     }
     writeln!(out, "</section>")
 }
@@ -249,7 +293,7 @@ fn write_accepted(subject: &Subject<'_>, out: &mut dyn Write) -> io::Result<()> 
 }
 
 /// What starts, step by step, and the layers, for those who look closer.
-fn write_platform(platform: &PlatformReport, out: &mut dyn Write) -> io::Result<()> {
+fn write_platform(platform: &PlatformReport, subject: &Subject<'_>, out: &mut dyn Write) -> io::Result<()> {
     let name = escape(&platform.label());
     writeln!(out, "<details><summary>{name}: how it starts, and its layers</summary><div class=\"body\">")?;
     if let Some(digest) = &platform.digest {
@@ -259,13 +303,20 @@ fn write_platform(platform: &PlatformReport, out: &mut dyn Write) -> io::Result<
         write_target(target, out)?;
     }
     if !platform.layers.is_empty() {
-        writeln!(out, "<h3>Layers, lowest first</h3>\n<ol class=\"layers\">")?;
+        writeln!(out, "<h3>Layers, lowest first</h3>")?;
+        let guilty = guilty(platform, subject);
+        write_bar(platform, &guilty, out)?;
+        writeln!(out, "<ol class=\"layers\">")?;
         for layer in &platform.layers {
             let step = layer.step.as_deref().unwrap_or("build step not known");
             let base = if layer.is_base == Some(true) { ", of the base image" } else { "" };
             let line = layer.dockerfile_line.map_or_else(String::new, |line| format!(", Dockerfile line {line}"));
             let size = indicatif::BinaryBytes(layer.size);
-            writeln!(out, "<li><code>{}</code><br>", escape(step))?;
+            let blame = match guilty.contains(&layer.digest) {
+                true => "<span class=\"mark bad\">brought in an error</span> ",
+                false => "",
+            };
+            writeln!(out, "<li>{blame}<code>{}</code><br>", escape(step))?;
             writeln!(
                 out,
                 "<span class=\"soft\">{size}{base}{line}; <span class=\"mono\">{}</span></span></li>",
@@ -277,6 +328,33 @@ fn write_platform(platform: &PlatformReport, out: &mut dyn Write) -> io::Result<
     writeln!(out, "</div></details>")
 }
 
+/// Layers that brought in an error of the platform.
+fn guilty<'s>(platform: &PlatformReport, subject: &'s Subject<'_>) -> BTreeSet<&'s Digest> {
+    let errors = subject.diagnostics.iter().filter(|one| one.severity == Severity::Error && one.counts());
+    let here = errors.filter(|one| one.platform.is_some_and(|other| std::ptr::eq(other, platform)));
+    here.filter_map(Diagnostic::layer).map(|layer| &layer.digest).collect()
+}
+
+/// The layers side by side, as wide as they are large.
+fn write_bar(platform: &PlatformReport, guilty: &BTreeSet<&Digest>, out: &mut dyn Write) -> io::Result<()> {
+    let numbers: Vec<String> = (1..)
+        .zip(&platform.layers)
+        .filter(|(_, layer)| guilty.contains(&layer.digest))
+        .map(|(number, _)| number.to_string())
+        .collect();
+    let count = plural(platform.layers.len(), "layer");
+    let label = match numbers.is_empty() {
+        true => count,
+        false => format!("{count}; errors came with {}", numbers.join(", ")),
+    };
+    write!(out, "<div class=\"bar\" role=\"img\" aria-label=\"{label}\">")?;
+    for layer in &platform.layers {
+        let class = if guilty.contains(&layer.digest) { "guilty" } else { "fair" };
+        write!(out, "<span class=\"{class}\" style=\"flex-grow:{}\"></span>", layer.size.max(1))?;
+    }
+    writeln!(out, "</div>")
+}
+
 fn write_target(target: &TargetReport, out: &mut dyn Write) -> io::Result<()> {
     let class = if target.outcome.is_alive() { "good" } else { "bad" };
     let outcome = match &target.outcome {
@@ -286,11 +364,17 @@ fn write_target(target: &TargetReport, out: &mut dyn Write) -> io::Result<()> {
     };
     let (name, outcome) = (escape(&target.name), escape(&outcome));
     writeln!(out, "<h3>On {name} <span class=\"mark {class}\">{}</span></h3>", target.outcome.word())?;
-    writeln!(out, "<p>{outcome}</p>\n<dl>")?;
-    for step in &target.steps {
+    writeln!(out, "<p>{outcome}</p>\n<ol class=\"path\">")?;
+    for (at, step) in target.steps.iter().enumerate() {
         let (how, path, is) = (escape(&step.how), escape(&step.path), escape(&step.is));
-        writeln!(out, "<dt>{how}</dt><dd><span class=\"mono\">{path}</span> <span class=\"soft\">{is}</span></dd>")?;
+        let class = if at + 1 == target.steps.len() { class } else { "plain" };
+        writeln!(
+            out,
+            "<li class=\"{class}\"><span class=\"soft\">{how}</span> <span class=\"mono\">{path}</span> <span \
+             class=\"soft\">{is}</span></li>"
+        )?;
     }
+    writeln!(out, "</ol>\n<dl>")?;
     if let Some(undecided) = &target.undecided {
         writeln!(out, "<dt>followed to</dt><dd>{}</dd>", escape(&undecided.to_string()))?;
     }
