@@ -31,6 +31,15 @@ pub fn matrix(image: &ImageReport) -> Vec<Row> {
     image.platforms.iter().flat_map(of_platform).collect()
 }
 
+/// How the commands start that a hint gives.
+const COMMANDS: [&str; 7] =
+    ["docker buildx ", "docker login", "docker pull ", "docker run ", "imgarch rebuild ", "imgarch scan ", "kubectl "];
+
+/// Whether a line of a hint is a command to be run.
+pub fn is_command(line: &str) -> bool {
+    COMMANDS.iter().any(|start| line.starts_with(start))
+}
+
 /// The word that comes before everything else.
 pub fn headline(verdict: Verdict) -> &'static str {
     match verdict {

@@ -207,14 +207,16 @@ fn write_unread(unread: &Diagnostic<'_>, out: &mut dyn Write) -> io::Result<()> 
         place(unread),
         escape(unread.message)
     )?;
-    match unread.hint.is_empty() {
-        true => Ok(()),
-        false => writeln!(out, "<pre>{}</pre>", hint(unread)),
-    }
+    write!(out, "{}", hint(unread))
 }
 
+/// Prose as paragraphs, and commands apart, so that each can be copied.
 fn hint(diagnostic: &Diagnostic<'_>) -> String {
-    diagnostic.hint.iter().map(|line| escape(line)).collect::<Vec<_>>().join("\n")
+    let line = |line: &&str| match view::is_command(line) {
+        true => format!("<pre>{}</pre>\n", escape(line)),
+        false => format!("<p>{}</p>\n", escape(line)),
+    };
+    diagnostic.hint.iter().map(line).collect()
 }
 
 /// `line 5, column 34: ` of a file that was linted.
@@ -251,7 +253,7 @@ fn write_group(group: &Group<'_, '_>, several: bool, out: &mut dyn Write) -> io:
     }
     writeln!(out, "<dt>why it matters</dt><dd>{}</dd>", prose(&first.rule.why()))?;
     if !first.hint.is_empty() {
-        writeln!(out, "<dt>what to do</dt><dd><pre>{}</pre></dd>", hint(first))?;
+        writeln!(out, "<dt>what to do</dt><dd>{}</dd>", hint(first))?;
     }
     writeln!(out, "</dl>")?;
     if group.members.len() > 1 {
