@@ -47,7 +47,7 @@ pub fn execve(root: &Path, argv: &[&str], target: &Target) -> Result<Outcome, Im
         argv: argv.iter().map(ToString::to_string).collect(),
         env: Vec::new(),
         working_dir: "/".to_string(),
-        user: String::new(),
+        ..Exec::default()
     };
     Ok(crate::exec::execve(&rootfs, &call, &target.node))
 }

@@ -199,7 +199,7 @@ pub fn script(input: &[u8]) {
         argv: ["/bin/bash", "/entry.sh", "/app"].map(String::from).to_vec(),
         env: vec!["PATH=/bin".to_string()],
         working_dir: "/".to_string(),
-        user: String::new(),
+        ..Exec::default()
     };
     trace(&rootfs, &call, &Node::plain(Arch::Amd64));
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::*;
 use crate::diagnose::recognise::recognise;
 use crate::exec::tests::{call, tree};
-use crate::exec::{self, Cause, CauseKind, Exec, messages};
+use crate::exec::{self, Cause, CauseKind, Exec, RootRefusal, messages};
 use crate::inspect::elf_builder::ElfBuilder;
 use crate::judge::entry::{self, Start};
 use crate::judge::labels::Agreement;
@@ -253,6 +253,7 @@ fn an_image_that_fails_for_another_reason_than_its_architecture_is_told_so() {
     let plain = call(&["/app"]);
     let rows = [
         (Exec { user: "web".into(), ..plain.clone() }, MissingUser),
+        (Exec { refused: Some(RootRefusal::ImageIsRoot), ..plain.clone() }, RunAsNonRoot),
         (Exec { working_dir: "srv".into(), ..plain.clone() }, BadWorkingDirectory),
         (Exec { working_dir: "/app/srv".into(), ..plain.clone() }, BadWorkingDirectory),
         (call(&["/cut"]), Truncated),

@@ -108,8 +108,8 @@ suspects! {
         ["start the program by its own path in ENTRYPOINT, without `sh` before it, or use `sh -c`"];
     CarriageReturn "script-crlf",
         "the script has Windows line ends: its interpreter is looked for with a carriage return in its name",
-        ["imgarch scan {image} --target {target}"],
-        ["sed -i 's/\\r$//' SCRIPT, add `*.sh text eol=lf` to .gitattributes, and build again"];
+        ["git ls-files --eol | grep crlf   # in the sources: lists files with Windows line ends", "imgarch scan {image} --target {target}"],
+        ["give the script Unix line ends (dos2unix), add `*.sh text eol=lf` to .gitattributes, and build again"];
     EmulatorOutside "emulator-outside",
         "the node's emulator is registered without the F flag, so it is looked for inside the image",
         ["cat /proc/sys/fs/binfmt_misc/qemu-*   # on the node: flags must hold F"],
@@ -156,8 +156,12 @@ suspects! {
         "the image's USER, or the group in it, is not in its /etc/passwd or /etc/group",
         ["imgarch scan {image} --target {target}"],
         ["create it in the build (RUN adduser, RUN addgroup), or use numbers: USER 1000:1000, `runAsUser: 1000`"];
+    RunAsNonRoot "run-as-non-root",
+        "the pod may not run as root, and the image's USER is root or a name that the kubelet cannot look up",
+        ["imgarch scan {image} --target {target}"],
+        ["end the Dockerfile with a number: USER 1000:1000, or set `runAsUser: 1000` in the pod"];
     BadWorkingDirectory "bad-working-directory",
-        "the working directory is relative, or something that is not a directory is in its place",
+        "the working directory is relative, is not a directory, or may not be entered by the user",
         ["imgarch scan {image} --target {target}"],
         ["make WORKDIR, or `workingDir:`, an absolute path of a directory, or of one that can be created"];
     RelativePath "relative-path",
@@ -298,6 +302,7 @@ impl Suspect {
             NoCommand => Suspect::NothingToStart,
             CauseKind::EmptyEntrypoint => Suspect::EmptyEntrypoint,
             UnknownUser => Suspect::MissingUser,
+            RootRefused => Suspect::RunAsNonRoot,
             RelativeWorkingDir | BadWorkingDir => Suspect::BadWorkingDirectory,
             CauseKind::MissingProgram | MissingFile | NotADirectory | SymlinkLoop | NameTooLong => {
                 Suspect::MissingProgram
@@ -397,6 +402,45 @@ mod tests {
                 row.name
             );
             assert_eq!(row.suspect.row().name, row.name);
+        }
+    }
+
+    #[test]
+    fn no_filled_in_line_has_a_placeholder() {
+        const WORDS: &[&str] = &[
+            "RUN",
+            "COPY",
+            "FROM",
+            "USER",
+            "CMD",
+            "PATH",
+            "WORKDIR",
+            "ENTRYPOINT",
+            "PAGESIZE",
+            "CPU",
+            "ELF",
+            "LFS",
+            "GNU",
+        ];
+        let some = |text: &str| Some(text.to_string());
+        let names = Names {
+            image: some("user/app:1"),
+            origin: None,
+            target: some("linux/arm64"),
+            platform: some("linux/arm64"),
+            path: some("/app"),
+            node: some("n1"),
+            pod: some("app-1 -n shop"),
+        };
+        for line in SUSPECTS.iter().flat_map(|row| row.check.iter().chain(row.cure)) {
+            let filled = names.fill(line).unwrap();
+            let words = filled.split(|c: char| c.is_whitespace() || "'\"`=,:;.()".contains(c));
+            let is_placeholder = |word: &&str| word.len() > 2 && word.chars().all(|c| c.is_ascii_uppercase());
+            let found: Vec<&str> = words.filter(is_placeholder).filter(|word| !WORDS.contains(word)).collect();
+            assert!(
+                found.is_empty() && !filled.contains(['{', '}']) || filled.contains("jsonpath"),
+                "{filled}: {found:?}"
+            );
         }
     }
 

@@ -46,6 +46,8 @@ causes! {
     EmptyEntrypoint "empty-entrypoint";
     /// The config's User is not in the image's /etc/passwd or /etc/group.
     UnknownUser "unknown-user";
+    /// A pod must not run as root, and nothing proves that it does not.
+    RootRefused "root-refused";
     /// The config's WorkingDir does not start with a slash.
     RelativeWorkingDir "relative-working-dir";
     /// The working directory is not a directory and cannot be made one.

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use crate::exec::outcome::{Death, Errno, Exec, Outcome};
+use crate::exec::outcome::{Death, Errno, Exec, Outcome, RootRefusal};
 use crate::exec::{AsRoot, CauseKind, Link, Trace};
 
 /// One line that somebody sees.
@@ -53,6 +53,10 @@ pub fn messages(trace: &Trace, call: &Exec) -> Vec<Shown> {
     match &trace.outcome {
         Outcome::Runs | Outcome::Emulated { .. } | Outcome::Unknown { .. } => Vec::new(),
         Outcome::Fails { cause, .. } if cause.kind == CauseKind::UnknownUser => unknown_user(&cause.text),
+        Outcome::Fails { cause, .. } if cause.kind == CauseKind::RootRefused => {
+            let words = call.refused.as_ref().map(RootRefusal::words).unwrap_or_default();
+            vec![kubelet("kubelet: CreateContainerConfigError", words, None)]
+        }
         Outcome::Fails { cause, .. } if cause.kind == CauseKind::NoCommand => nothing_starts(),
         Outcome::Fails { errno, at, cause } if cause.kind == CauseKind::BadWorkingDir => {
             bad_working_dir(at, call, *errno)

@@ -17,7 +17,7 @@ pub mod outcome;
 pub use self::log::{AsRoot, Certainty, Followed, Link, Risk, Step, Trace};
 pub use cause::{Cause, CauseKind};
 pub(crate) use launch::interpret::UNKNOWN_TEXT;
-pub use outcome::{Death, Errno, Exec, Outcome};
+pub use outcome::{Death, Errno, Exec, Outcome, RootRefusal};
 
 use crate::image::RootFs;
 use crate::inspect::FileKind;
@@ -92,6 +92,11 @@ fn run(question: &Question<'_>, flip: Option<Flip>) -> (Trace, Asked) {
 
 fn run_logged(question: &Question<'_>, flip: Option<Flip>) -> (Outcome, AsRoot, Log) {
     let Question { rootfs, call, node, kernel, reach } = *question;
+    if let Some(refused) = &call.refused {
+        let cause = Cause { kind: CauseKind::RootRefused, text: refused.to_string() };
+        let outcome = Outcome::Fails { errno: Errno::EPERM, at: call.user.clone(), cause };
+        return (outcome, AsRoot::default(), Log::default());
+    }
     let (who, refusal) = match Who::parse(&call.user, rootfs) {
         Ok(who) => (who, None),
         Err(access::NoSuchUser(text)) => (Who::Unknown, Some(text)),
@@ -102,6 +107,7 @@ fn run_logged(question: &Question<'_>, flip: Option<Flip>) -> (Outcome, AsRoot, 
     };
     let overrides = node.bounding.contains(Capabilities::DAC_OVERRIDE);
     let who = if who == Who::Root && !overrides { Who::User { uid: 0, gids: vec![0] } } else { who };
+    let who = who.joined_to(&call.groups);
     let machine =
         |who: Who| Machine { rootfs, node, kernel, who, cwd: cwd.clone(), assumed: assume(node, kernel, flip) };
     let as_root = machine(Who::Root);

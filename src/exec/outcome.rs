@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::exec::cause::Cause;
 
 /// The call that a runtime makes to start a container's process.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Exec {
     /// The program and its arguments, as Entrypoint and Cmd (or Kubernetes' command and args) give them.
     pub argv: Vec<String>,
@@ -17,6 +17,48 @@ pub struct Exec {
     pub working_dir: String,
     /// The config's User: empty or `0` is root; `uid[:gid]` or a name of the image's /etc/passwd.
     pub user: String,
+    /// Groups of the process in addition to the user's own: a pod's `fsGroup` and `supplementalGroups`.
+    pub groups: Vec<u32>,
+    /// Why a kubelet does not create the container at all.
+    pub refused: Option<RootRefusal>,
+}
+
+/// Why a kubelet refuses a container that must not run as root.
+/// Source: Kubernetes' pkg/kubelet/kuberuntime/security_context_others.go `verifyRunAsNonRoot`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RootRefusal {
+    /// The image's USER is root, or it has none.
+    ImageIsRoot,
+    /// The image's USER is a name, which the kubelet does not look up.
+    ImageNamesUser(String),
+    /// The pod's own `runAsUser` is 0.
+    PodIsRoot,
+}
+
+impl RootRefusal {
+    /// The kubelet's words, without the names of pod and container.
+    pub fn words(&self) -> String {
+        match self {
+            RootRefusal::ImageIsRoot => "container has runAsNonRoot and image will run as root".to_string(),
+            RootRefusal::ImageNamesUser(user) => format!(
+                "container has runAsNonRoot and image has non-numeric user ({user}), cannot verify user is non-root"
+            ),
+            RootRefusal::PodIsRoot => "container's runAsUser breaks non-root policy".to_string(),
+        }
+    }
+}
+
+impl fmt::Display for RootRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RootRefusal::ImageIsRoot => f.write_str("the pod sets runAsNonRoot, and the image's USER is root"),
+            RootRefusal::ImageNamesUser(user) => write!(
+                f,
+                "the pod sets runAsNonRoot, and the image's USER is a name, {user}, which the kubelet does not look up"
+            ),
+            RootRefusal::PodIsRoot => f.write_str("the pod sets runAsNonRoot and runAsUser: 0"),
+        }
+    }
 }
 
 /// An errno that execve returns. Source: include/uapi/asm-generic/errno-base.h, errno.h.

@@ -22,7 +22,7 @@ pub(crate) fn tree(files: &[(&str, u16, &[u8])]) -> RootFs<FileKind> {
 
 pub(crate) fn call(words: &[&str]) -> Exec {
     let argv = words.iter().map(|word| word.to_string()).collect();
-    Exec { argv, env: Vec::new(), working_dir: "/".to_string(), user: String::new() }
+    Exec { argv, env: Vec::new(), working_dir: "/".to_string(), ..Exec::default() }
 }
 
 fn check(files: &[(&str, u16, &[u8])], words: &[&str], node: &Node, expected: &str) {
@@ -94,6 +94,36 @@ fn the_path_is_searched_as_the_containers_user() {
     assert_eq!(as_user("1000:1000"), (refused, runs, 1));
     let nobody = "ENOENT unknown-user".to_string();
     assert_eq!(as_user("nobody"), (nobody.clone(), nobody, 0));
+}
+
+#[test]
+fn a_pods_groups_are_the_processs_too() {
+    let app = ElfBuilder::amd64().build();
+    let node = Node { bounding: Capabilities::default(), ..Node::plain(Arch::Amd64) };
+    let tree = tree(&[("app", 0o750, &app)]);
+    let with = |groups: &[u32]| {
+        let call = Exec { user: "1000:1000".to_string(), groups: groups.to_vec(), ..call(&["/app"]) };
+        short(&execve(&tree, &call, &node))
+    };
+    assert_eq!((with(&[5]), with(&[5, 0])), ("EACCES not-executable".to_string(), "runs".to_string()));
+}
+
+#[test]
+fn what_the_kubelet_refuses_is_not_followed() {
+    let refused = RootRefusal::ImageNamesUser("web".to_string());
+    let call = Exec { user: "web".to_string(), refused: Some(refused), ..call(&["/none"]) };
+    let node = Node::plain(Arch::Amd64);
+    let trace = trace(&tree(&[]), &call, &node);
+    assert_eq!(short(&trace.outcome), "EPERM root-refused");
+    let shown = messages::messages(&trace, &call);
+    assert_eq!(shown.len(), 1);
+    assert_eq!(
+        (shown[0].frontend.as_ref(), shown[0].text.as_str()),
+        (
+            "kubelet: CreateContainerConfigError",
+            "container has runAsNonRoot and image has non-numeric user (web), cannot verify user is non-root"
+        )
+    );
 }
 
 #[test]

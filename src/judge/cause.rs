@@ -76,16 +76,12 @@ const fn row_of(kind: CauseKind) -> Row {
             Row { blame: Blame::Naming, ..row(Code::EntrypointBadScript) }
         }
         ScriptCrlf => Row {
-            hint: Some(
-                "convert its line ends: sed -i 's/\\r$//' FILE, and keep them: *.sh text eol=lf in .gitattributes",
-            ),
+            hint: Some("convert its line ends (dos2unix), and keep them: *.sh text eol=lf in .gitattributes"),
             blame: Blame::Naming,
             ..row(Code::EntrypointBadScript)
         },
         CarriageReturn => Row {
-            hint: Some(
-                "convert its line ends: sed -i 's/\\r$//' FILE, and keep them: *.sh text eol=lf in .gitattributes",
-            ),
+            hint: Some("convert its line ends (dos2unix), and keep them: *.sh text eol=lf in .gitattributes"),
             ..row(Code::EntrypointBadScript)
         },
         ShebangOption => Row {
@@ -136,6 +132,11 @@ const fn row_of(kind: CauseKind) -> Row {
             hint: Some(
                 "make the user and group in the image (RUN adduser, RUN addgroup), or give numbers: USER 1000:1000",
             ),
+            blame: Blame::Nothing,
+            ..plain()
+        },
+        RootRefused => Row {
+            hint: Some("end the Dockerfile with a number: USER 1000:1000, or set `runAsUser: 1000` in the pod"),
             blame: Blame::Nothing,
             ..plain()
         },

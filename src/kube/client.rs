@@ -17,6 +17,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::linked::Linked;
 use super::object::{self, EventObject, NodeObject, PodObject};
 
 /// Objects of one page: kubectl's own chunk size.
@@ -160,16 +161,44 @@ impl Cluster {
     }
 
     pub fn pods(&self, scope: &Scope) -> Result<Vec<PodObject>, KubeError> {
-        self.list("pods", &path("api/v1", scope.namespace.as_deref(), "pods"), scope, None)
+        let pods = self.list("pods", &path("api/v1", scope.namespace.as_deref(), "pods"), scope, None)?;
+        Ok(self.with_handlers(pods))
     }
 
     pub fn pod(&self, namespace: &str, name: &str) -> Result<PodObject, KubeError> {
         let what = format!("pod {namespace}/{name}");
-        self.read(&what, self.get(&what, &path("api/v1", Some(namespace), "pods"), name)?)
+        let pod = self.read(&what, self.get(&what, &path("api/v1", Some(namespace), "pods"), name)?)?;
+        self.with_handlers(vec![pod]).pop().ok_or(KubeError::NotFound { server: self.server.clone(), what })
+    }
+
+    /// The pods with the handlers of their runtime classes.
+    fn with_handlers(&self, mut pods: Vec<PodObject>) -> Vec<PodObject> {
+        if pods.iter().any(|pod| pod.spec.runtime_class_name.is_some()) {
+            let classes = self.runtime_classes();
+            for pod in &mut pods {
+                let Some(name) = pod.spec.runtime_class_name.as_deref() else { continue };
+                let class = classes.iter().find(|class| class["metadata"]["name"] == name);
+                pod.spec.runtime_handler = class.and_then(|class| class["handler"].as_str()).map(str::to_string);
+            }
+        }
+        pods
+    }
+
+    /// The cluster's runtime classes. Where they may not be read, a class's own name has to do.
+    fn runtime_classes(&self) -> Vec<Value> {
+        let listed = self.values("runtimeclasses", "apis/node.k8s.io/v1/runtimeclasses", &Scope::default(), None);
+        let mut classes = listed.unwrap_or_default();
+        classes.iter_mut().for_each(|class| class["kind"] = Value::from("RuntimeClass"));
+        classes
     }
 
     /// Templates of one kind each, with what could not be listed beside what could.
     pub fn workloads(&self, scope: &Scope) -> Vec<(&'static str, Result<Vec<Value>, KubeError>)> {
+        let mut classes = None;
+        let has_class = |item: &Value| {
+            let pod = [&item["spec"], &item["spec"]["jobTemplate"]["spec"]].map(|spec| &spec["template"]["spec"]);
+            pod.iter().any(|pod| pod["runtimeClassName"].is_string())
+        };
         WORKLOADS
             .iter()
             .map(|(group, plural, kind)| {
@@ -187,6 +216,9 @@ impl Cluster {
                 // Items of a list come without their kind.
                 let named = listed.map(|mut items| {
                     items.iter_mut().for_each(|item| item["kind"] = Value::from(*kind));
+                    for item in items.iter_mut().filter(|item| has_class(item)) {
+                        classes.get_or_insert_with(|| Linked::collect(&self.runtime_classes())).fill(item);
+                    }
                     items
                 });
                 (*plural, named)

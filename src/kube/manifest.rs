@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::compose::{self, Outside};
 use super::found::{self, Found};
+use super::linked::Linked;
 use super::manifest_error::ManifestError;
 use super::object::{self, NodeObject};
 use super::workload::Workload;
@@ -33,6 +34,7 @@ pub struct Manifest {
 pub fn read(name: &str, text: &str, outside: &Outside<'_>) -> Result<Manifest, ManifestError> {
     let mut manifest = Manifest::default();
     let mut has_any = false;
+    let mut objects = Vec::new();
     for (index, document) in documents(name, text)?.into_iter().enumerate() {
         let Document { value, duplicate } = document;
         if value.get("kind").is_none() && is_compose(&value) {
@@ -42,7 +44,12 @@ pub fn read(name: &str, text: &str, outside: &Outside<'_>) -> Result<Manifest, M
             manifest.notes.extend(services.notes);
             continue;
         }
-        for object in flatten(value, 0) {
+        objects.push((index, flatten(value, 0)));
+    }
+    let mut linked = Linked::collect(objects.iter().flat_map(|(_, objects)| objects));
+    for (index, objects) in objects {
+        for mut object in objects {
+            linked.fill(&mut object);
             let title = title(&object, index);
             if object.get("kind").is_none() && found::find(&object).is_ok_and(|found| found == Found::default()) {
                 continue;

@@ -7,6 +7,7 @@ pub mod compose;
 mod found;
 #[cfg(feature = "kube")]
 pub mod inventory;
+mod linked;
 pub mod manifest;
 mod manifest_error;
 pub mod nodes;

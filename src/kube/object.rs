@@ -115,17 +115,24 @@ pub struct PodSpec {
     pub image_pull_secrets: Vec<Named>,
     pub service_account_name: Option<String>,
     pub runtime_class_name: Option<String>,
+    /// The handler of its RuntimeClass, where that was read. Not the API's: see `linked`.
+    pub runtime_handler: Option<String>,
     pub security_context: SecurityContext,
     pub volumes: Vec<Volume>,
     pub os: Named,
 }
 
-/// Of a pod or a container, whose own fields count first. Groups that only volumes have are left out.
+/// Of a pod or a container, whose own fields count first.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct SecurityContext {
     pub run_as_user: Option<i64>,
     pub run_as_group: Option<i64>,
+    pub run_as_non_root: Option<bool>,
+    /// A pod's only.
+    pub fs_group: Option<i64>,
+    /// A pod's only.
+    pub supplemental_groups: Vec<i64>,
     /// A container's only.
     pub privileged: bool,
     /// A container's only.
@@ -221,6 +228,7 @@ pub struct ContainerSpec {
     pub args: Vec<String>,
     pub working_dir: Option<String>,
     pub env: Vec<EnvVar>,
+    pub env_from: Vec<EnvSource>,
     pub security_context: SecurityContext,
     pub volume_mounts: Vec<VolumeMount>,
     /// `Always` makes an init container a sidecar.
@@ -234,6 +242,15 @@ pub struct EnvVar {
     pub value: Option<String>,
     /// Where else its value comes from.
     pub value_from: Option<Value>,
+}
+
+/// A ConfigMap or Secret whose keys are variables.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct EnvSource {
+    pub prefix: String,
+    /// `None`: it was not read. Not the API's: see `linked`.
+    pub values: Option<BTreeMap<String, String>>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::object::{ContainerSpec, EnvVar, PodSpec};
+use super::object::{ContainerSpec, EnvSource, EnvVar, PodSpec};
 use crate::exec::UNKNOWN_TEXT;
 use crate::platform::CapabilityChange;
 use crate::scan::CallOverride;
@@ -13,19 +13,23 @@ use crate::scan::call::{Purpose, Sandbox, StatedBy};
 /// Source: Kubernetes' pkg/securitycontext `DetermineEffectiveSecurityContext`.
 pub fn call(spec: &ContainerSpec, pod: &PodSpec) -> CallOverride {
     let (own, of_pod) = (&spec.security_context, &pod.security_context);
-    let env = environment(&spec.env);
+    let env = environment(spec);
+    let is_open = spec.env_from.iter().any(|source| source.values.is_none());
     let words = |words: &[String]| {
-        (!words.is_empty()).then(|| words.iter().map(|word| expand(word, &env)).collect::<Vec<String>>())
+        (!words.is_empty()).then(|| words.iter().map(|word| expand(word, &env, is_open)).collect::<Vec<String>>())
     };
     let number = |number: Option<i64>| number.map(|number| number.to_string());
+    let groups = of_pod.fs_group.iter().chain(&of_pod.supplemental_groups);
     CallOverride {
         entrypoint: words(&spec.command),
         args: words(&spec.args),
         working_dir: spec.working_dir.clone().filter(|path| !path.is_empty()),
         user: number(own.run_as_user.or(of_pod.run_as_user)),
         group: number(own.run_as_group.or(of_pod.run_as_group)),
+        groups: groups.filter_map(|group| u32::try_from(*group).ok()).collect(),
+        non_root: own.run_as_non_root.or(of_pod.run_as_non_root) == Some(true),
         capabilities: CapabilityChange::new(own.privileged, &own.capabilities.add, &own.capabilities.drop),
-        sandbox: pod.runtime_class_name.as_deref().map_or(Sandbox::None, sandbox),
+        sandbox: sandbox_of(pod),
         mounts: spec
             .volume_mounts
             .iter()
@@ -43,24 +47,33 @@ fn is_stated(path: &str) -> bool {
     path != "/var/run/secrets/kubernetes.io/serviceaccount"
 }
 
-/// The spec's variables; `None`: its value comes from elsewhere. The kubelet tells every container the API server's
-/// address. Source: Kubernetes' pkg/kubelet `makeEnvironmentVariables`.
-fn environment(variables: &[EnvVar]) -> BTreeMap<String, Option<String>> {
+/// The spec's variables; `None`: its value comes from elsewhere. The kubelet sets the API server's address in every
+/// container, and variables of `envFrom` are not known to those of `env`.
+/// Source: Kubernetes' pkg/kubelet `makeEnvironmentVariables`.
+fn environment(spec: &ContainerSpec) -> BTreeMap<String, Option<String>> {
+    let known = |value: String| Some(value).filter(|value| !value.contains(UNKNOWN_TEXT));
     let mut env = BTreeMap::from([("KUBERNETES_SERVICE_HOST".to_string(), None)]);
-    for EnvVar { name, value, value_from } in variables {
+    for EnvVar { name, value, value_from } in &spec.env {
         let value = match (value, value_from) {
-            (Some(value), _) => Some(expand(value, &env)).filter(|value| !value.contains(UNKNOWN_TEXT)),
+            (Some(value), None) => known(expand(value, &env, false)),
+            (Some(value), Some(_)) => known(value.clone()),
             (None, Some(_)) => None,
             (None, None) => Some(String::new()),
         };
         env.insert(name.clone(), value);
     }
-    env
+    let mut all = BTreeMap::new();
+    for EnvSource { prefix, values } in &spec.env_from {
+        let values = values.iter().flatten();
+        all.extend(values.map(|(name, value)| (format!("{prefix}{name}"), known(value.clone()))));
+    }
+    all.extend(env);
+    all
 }
 
-/// `$(NAME)` is a variable of the spec, `$$` a dollar; what names none stays as it is written.
-/// Source: Kubernetes' third_party/forked/golang/expansion.
-fn expand(text: &str, env: &BTreeMap<String, Option<String>>) -> String {
+/// `$(NAME)` is a variable of the spec, `$$` a dollar. What names none stays as it is written, unless `is_open`: then there
+/// are variables whose names are not known. Source: Kubernetes' third_party/forked/golang/expansion.
+fn expand(text: &str, env: &BTreeMap<String, Option<String>>, is_open: bool) -> String {
     let (mut out, mut rest) = (String::new(), text);
     while let Some((before, after)) = rest.split_once('$') {
         out.push_str(before);
@@ -72,6 +85,7 @@ fn expand(text: &str, env: &BTreeMap<String, Option<String>>) -> String {
             match env.get(name) {
                 Some(Some(value)) => out.push_str(value),
                 Some(None) => out.push(UNKNOWN_TEXT),
+                None if is_open => out.push(UNKNOWN_TEXT),
                 None => out.push_str(&format!("$({name})")),
             }
             rest = tail;
@@ -81,6 +95,13 @@ fn expand(text: &str, env: &BTreeMap<String, Option<String>>) -> String {
     }
     out.push_str(rest);
     out
+}
+
+/// A pod's sandbox: by its runtime class's handler where that is known by name, else by the class's own name.
+fn sandbox_of(pod: &PodSpec) -> Sandbox {
+    let names = [&pod.runtime_handler, &pod.runtime_class_name];
+    let mut sandboxes = names.into_iter().flatten().map(|name| sandbox(name));
+    sandboxes.find(|sandbox| *sandbox != Sandbox::None).unwrap_or_default()
 }
 
 /// What a runtime class is, by the names that its documents give to class and handler.
@@ -148,6 +169,36 @@ mod tests {
         assert_eq!(found.entrypoint.as_deref(), Some(words.as_slice()));
         let value = |name: &str| found.env.iter().find(|(known, _)| known == name).unwrap().1.as_deref();
         assert_eq!((value("DIR"), value("SECRET"), value("LATE")), (Some("/opt/x"), None, Some("$(LATER)")));
+    }
+
+    #[test]
+    fn groups_and_the_demand_for_another_user_than_root_reach_the_call() {
+        let pod = json!({"securityContext": {"fsGroup": 7, "supplementalGroups": [8, 9], "runAsNonRoot": true}});
+        let found = called(json!({}), pod.clone());
+        assert_eq!((found.groups.as_slice(), found.non_root), ([7, 8, 9].as_slice(), true));
+        assert!(!called(json!({"securityContext": {"runAsNonRoot": false}}), pod).non_root);
+    }
+
+    #[test]
+    fn variables_of_other_objects_are_known_unknown_or_absent() {
+        let container = |sources: Value| {
+            json!({"command": ["$(P_DIR)/app", "$(NONE)"], "envFrom": sources,
+                "env": [{"name": "OWN", "value": "$(P_DIR)"}, {"name": "ONE", "value": "$(OWN)", "valueFrom": {}}]})
+        };
+        let known = called(container(json!([{"prefix": "P_", "values": {"DIR": "/opt", "OWN": "x"}}])), json!({}));
+        assert_eq!(known.entrypoint.unwrap(), ["/opt/app", "$(NONE)"]);
+        let value = |name: &str| known.env.iter().find(|(known, _)| known == name).unwrap().1.as_deref();
+        assert_eq!((value("P_DIR"), value("OWN"), value("ONE")), (Some("/opt"), Some("$(P_DIR)"), Some("$(OWN)")));
+        let unknown = called(container(json!([{"configMapRef": {"name": "c"}}])), json!({}));
+        assert_eq!(unknown.entrypoint.unwrap(), [format!("{UNKNOWN_TEXT}/app"), UNKNOWN_TEXT.to_string()]);
+    }
+
+    #[test]
+    fn a_runtime_class_is_known_by_its_handler_too() {
+        let of = |handler: &str| called(json!({}), json!({"runtimeClassName": "safe", "runtimeHandler": handler}));
+        assert_eq!((of("runsc").sandbox, of("runc").sandbox), (Sandbox::Gvisor, Sandbox::None));
+        let named = called(json!({}), json!({"runtimeClassName": "gvisor", "runtimeHandler": "custom"}));
+        assert_eq!(named.sandbox, Sandbox::Gvisor);
     }
 
     #[test]

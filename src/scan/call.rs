@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::exec::{Exec, UNKNOWN_TEXT};
+use crate::exec::{Exec, RootRefusal, UNKNOWN_TEXT};
 use crate::image::{Contents, Entry, EntryKind, RootFs};
 use crate::oci::RunConfig;
 use crate::platform::{CapabilityChange, Fact, Node, Target};
@@ -20,6 +20,10 @@ pub struct CallOverride {
     /// A number or a name of the image's /etc/passwd.
     pub user: Option<String>,
     pub group: Option<String>,
+    /// Groups in addition to the user's own.
+    pub groups: Vec<u32>,
+    /// The kubelet refuses a user that is root, or that may be.
+    pub non_root: bool,
     pub capabilities: CapabilityChange,
     pub sandbox: Sandbox,
     /// Paths at which volumes are mounted, whose content is not known and hides the image's.
@@ -77,7 +81,15 @@ impl CallOverride {
             Purpose::Mounted => (Vec::new(), String::new()),
             Purpose::Started => self.words(run),
         };
-        Start { call: Exec { argv, env: self.environment(&run.env), working_dir, user: self.user(&run.user) }, said_by }
+        let call = Exec {
+            argv,
+            env: self.environment(&run.env),
+            working_dir,
+            user: self.user(&run.user),
+            groups: self.groups.clone(),
+            refused: self.root_refusal(&run.user),
+        };
+        Start { call, said_by }
     }
 
     fn words(&self, run: &RunConfig) -> (Vec<String>, String) {
@@ -138,6 +150,22 @@ impl CallOverride {
             (Some(user), None) => user.clone(),
             (None, Some(group)) => format!("{}:{group}", own.split(':').next().unwrap_or_default()),
             (None, None) => own.to_string(),
+        }
+    }
+
+    /// What the kubelet finds of the user before it creates the container: it reads numbers only, and no user is root.
+    fn root_refusal(&self, own: &str) -> Option<RootRefusal> {
+        let is_root = |user: &str| user.parse::<i64>().map(|uid| uid == 0);
+        let own = own.split(':').next().unwrap_or_default();
+        match self.user.as_deref().filter(|_| self.non_root) {
+            Some(user) => (is_root(user) == Ok(true)).then_some(RootRefusal::PodIsRoot),
+            None if !self.non_root => None,
+            None if own.is_empty() => Some(RootRefusal::ImageIsRoot),
+            None => match is_root(own) {
+                Ok(true) => Some(RootRefusal::ImageIsRoot),
+                Ok(false) => None,
+                Err(_) => Some(RootRefusal::ImageNamesUser(own.to_string())),
+            },
         }
     }
 

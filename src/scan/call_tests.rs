@@ -28,6 +28,22 @@ fn words_are_named_as_their_author_names_them() {
 }
 
 #[test]
+fn a_user_that_may_be_root_is_refused_where_it_must_not_be() {
+    let refusal = |pod: Option<&str>, own: &str| {
+        let call = CallOverride { user: pod.map(str::to_string), non_root: true, ..CallOverride::default() };
+        call.start(&RunConfig { user: own.to_string(), ..run() }).call.refused
+    };
+    let names = |user: &str| Some(RootRefusal::ImageNamesUser(user.to_string()));
+    for own in ["", "0", "0:5", ":5"] {
+        assert_eq!(refusal(None, own), Some(RootRefusal::ImageIsRoot), "{own:?}");
+    }
+    assert_eq!((refusal(None, "web:staff"), refusal(None, "root")), (names("web"), names("root")));
+    assert_eq!((refusal(None, "1000:0"), refusal(Some("1000"), "root")), (None, None));
+    assert_eq!(refusal(Some("0"), "1000"), Some(RootRefusal::PodIsRoot));
+    assert_eq!(CallOverride::default().start(&run()).call.refused, None);
+}
+
+#[test]
 fn variables_user_and_group_go_over_the_images_own() {
     let user = |user: Option<&str>, group: Option<&str>| {
         let of = |text: Option<&str>| text.map(str::to_string);

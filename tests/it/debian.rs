@@ -50,7 +50,7 @@ fn target(platform: &str) -> Target {
 }
 
 fn call(program: &str) -> Exec {
-    Exec { argv: vec![program.to_string()], env: Vec::new(), working_dir: "/".into(), user: String::new() }
+    Exec { argv: vec![program.to_string()], env: Vec::new(), working_dir: "/".into(), ..Exec::default() }
 }
 
 /// Paths of the ELF programs that a shell finds.

@@ -70,6 +70,14 @@ impl Who {
         })
     }
 
+    /// The user with more groups.
+    pub(crate) fn joined_to(self, groups: &[u32]) -> Who {
+        match self {
+            Who::User { uid, gids } => Who::User { uid, gids: [&gids, groups].concat() },
+            Who::Root | Who::Unknown => self,
+        }
+    }
+
     /// Whether this user may execute a file. Source: fs/namei.c `generic_permission`.
     pub(crate) fn may_execute(&self, file: &FileView<'_, FileKind>) -> May {
         let bits = file.mode & 0o111;

@@ -35,7 +35,7 @@ fn image(loader: &str, extra: &[(&str, u16, &[u8])], words: &[&str]) -> Trace {
     files.extend([(loader, 0o755, loader_file.as_slice()), ("app", 0o755, &app), ("foreign", 0o755, &foreign)]);
     files.extend(extra);
     let argv = words.iter().map(|word| word.to_string()).collect();
-    let call = Exec { argv, env: vec!["PATH=/usr/bin:/bin".into()], working_dir: "/".into(), user: String::new() };
+    let call = Exec { argv, env: vec!["PATH=/usr/bin:/bin".into()], working_dir: "/".into(), ..Exec::default() };
     trace(&tree(&files), &call, &Node::plain(Arch::Amd64))
 }
 

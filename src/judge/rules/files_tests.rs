@@ -56,7 +56,7 @@ fn found_on(arch: Arch, argv: &[&str], puts: &[Put<'_>]) -> Vec<String> {
         argv: words(argv),
         env: words(&["PATH=/bin", "HOME=/srv"]),
         working_dir: "/work".to_string(),
-        user: String::new(),
+        ..Exec::default()
     };
     let target = Target::of_platform(&Platform::linux(arch)).unwrap();
     let case = Case {

@@ -77,7 +77,7 @@ fn findings(env: &[&str], argv: &[&str], rootfs: &RootFs<FileKind>) -> Vec<Findi
     let words = |words: &[&str]| words.iter().map(|word| word.to_string()).collect::<Vec<String>>();
     let mut env = words(env);
     env.push("PATH=/bin".to_string());
-    let call = Exec { argv: words(argv), env, working_dir: "/".to_string(), user: String::new() };
+    let call = Exec { argv: words(argv), env, working_dir: "/".to_string(), ..Exec::default() };
     let target = Target::of_platform(&Platform::linux(Arch::Arm64)).unwrap();
     let case = Case {
         labels: Labels { promised: None, declared: None },

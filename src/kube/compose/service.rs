@@ -43,6 +43,8 @@ pub fn workload(name: &str, body: &Value, origin: &Origin<'_>) -> Result<Option<
         working_dir: text("working_dir"),
         user,
         group,
+        groups: texts(&body["group_add"]).iter().filter_map(|group| group.parse().ok()).collect(),
+        non_root: false,
         capabilities,
         sandbox: text("runtime").map_or(Sandbox::None, |runtime| process::sandbox(&runtime)),
         mounts: mounts(body),

@@ -69,7 +69,7 @@ fn the_accounts_of_deploy_only_read() {
             assert!(accounts.contains(&account), "{account}");
         }
     }
-    assert_eq!((accounts.len(), rules), (2, 3));
+    assert_eq!((accounts.len(), rules), (2, 4));
     let kustomization = &documents_of_kustomization();
     for name in kustomization {
         assert!(Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/fleet").join(name).is_file(), "{name}");

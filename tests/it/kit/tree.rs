@@ -107,6 +107,7 @@ impl Tree {
             env: if self.env.is_empty() { vec![PATH.to_string()] } else { self.env.clone() },
             working_dir: if self.working_dir.is_empty() { "/".to_string() } else { self.working_dir.clone() },
             user: self.user.clone(),
+            ..Exec::default()
         }
     }
 

@@ -92,6 +92,16 @@ fn a_pods_spec_reaches_the_call() {
     check(folder.path(), &pod("/mnt/x", ", volumeMounts: [{name: v, mountPath: /mnt}]"), 3, "which was not read");
     let over = ", volumeMounts: [{name: v, mountPath: /bin/all}]";
     check(folder.path(), &pod("/bin/all", over), 3, "which was not read");
+    let non_root = ", securityContext: {runAsNonRoot: true}";
+    check(folder.path(), &pod("/bin/all", non_root), 1, "container has runAsNonRoot and image will run as root");
+    let numbered = ", securityContext: {runAsNonRoot: true, runAsUser: 54321}";
+    check(folder.path(), &pod("/bin/all", numbered), 0, "pod/p");
+    // A variable from an object that the manifest does not have is unknown, not absent.
+    let from = ", envFrom: [{configMapRef: {name: settings}}]";
+    check(folder.path(), &pod("$(DIR)/all", from), 3, "is named by a value that is not known");
+    let settings = |dir: &str| format!("---\nkind: ConfigMap\nmetadata: {{name: settings}}\ndata: {{DIR: {dir}}}\n");
+    check(folder.path(), &format!("{}{}", pod("$(DIR)/all", from), settings("/bin")), 0, "pod/p");
+    check(folder.path(), &format!("{}{}", pod("$(DIR)/all", from), settings("/none")), 1, "/none/all");
 }
 
 #[test]

@@ -47,7 +47,7 @@ fn image(extra: &[(&str, u16, &str)], words: &[&str], env: &[&str]) -> (RootFs<F
     files.extend(extra.iter().map(|(path, mode, text)| (*path, *mode, text.as_bytes())));
     let argv = words.iter().map(|word| word.to_string()).collect();
     let env = std::iter::once("PATH=/usr/bin:/bin").chain(env.iter().copied()).map(str::to_string).collect();
-    (tree(&files), Exec { argv, env, working_dir: "/".into(), user: String::new() })
+    (tree(&files), Exec { argv, env, working_dir: "/".into(), ..Exec::default() })
 }
 
 fn run_with(extra: &[(&str, u16, &str)], words: &[&str], env: &[&str]) -> Trace {

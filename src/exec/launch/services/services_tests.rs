@@ -30,7 +30,7 @@ fn run(words: &[&str], extra: &[(&str, u16, &str)]) -> Trace {
     files.extend(extra.iter().map(|(path, mode, text)| (*path, *mode, text.as_bytes())));
     let argv = words.iter().map(|word| word.to_string()).collect();
     let env = vec!["PATH=/usr/sbin:/usr/bin:/bin".to_string()];
-    let call = Exec { argv, env, working_dir: "/srv".into(), user: String::new() };
+    let call = Exec { argv, env, working_dir: "/srv".into(), ..Exec::default() };
     trace(&tree(&files), &call, &Node::plain(Arch::Amd64))
 }
 
