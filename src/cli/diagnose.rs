@@ -19,7 +19,7 @@ Examples:
   imgarch diagnose checkout-7c9d-x2v4k -n shop      a pod; also deploy/NAME, sts/NAME, job/NAME
   imgarch diagnose --failing -A                     every pod that does not start
   imgarch diagnose 'exec /app: exec format error'   a message by itself
-  kubectl logs POD --previous | imgarch diagnose --log -
+  kubectl logs checkout-7c9d-x2v4k --previous | imgarch diagnose --log -
   imgarch diagnose --log build.log --image user/app:v1 --target graviton3
 
 Exit codes: 0 a cause was found; 2 wrong usage; 3 could not tell.")]
@@ -88,7 +88,7 @@ pub fn run(
     if answers.is_empty() {
         return Err(CliError::Unknown {
             text: "no message in it explains why a program did not start".to_string(),
-            hint: Some("give the container's own log (kubectl logs POD --previous), or --image and --target".into()),
+            hint: Some("give the container's own log, as kubectl logs --previous or docker logs prints it, or --image and --target".into()),
         });
     }
     report::write(&answers, args.format, terminal.width, out)?;

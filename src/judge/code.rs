@@ -221,7 +221,7 @@ codes! {
     DigestPinsPlatform "digest-pins-platform" Note,
         "the digest names one platform's manifest, not the index",
         "an engine that pulls it serves it to every node, whatever its architecture",
-        "pin the index's digest: docker buildx imagetools inspect NAME:TAG";
+        "pin the digest of the index, which `docker buildx imagetools inspect` shows first";
     PlatformAbsent "platform-absent" Note,
         "the index lists a platform whose content is not present here",
         "an engine keeps only what it pulled; this platform was not read",

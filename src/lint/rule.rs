@@ -134,7 +134,7 @@ pub const RULES: &[Rule] = &[
     Rule { code: SinglePlatformDigest, name: "single-platform-digest", severity: Error, fixable: Unsafely, also: &[],
         title: "a digest pins one platform's manifest, not the index",
         help: "Every platform's build or pull gets this one platform's image. Pin the digest of the index, \
-               which `docker buildx imagetools inspect IMAGE` prints first." },
+               which `docker buildx imagetools inspect` prints first." },
     Rule { code: HostBuiltCopy, name: "host-built-copy", severity: Error, fixable: Safely, also: &[],
         title: "a program built outside the Dockerfile is copied into every platform's image",
         help: "The file in the build context is one architecture's program. Build it in a stage, or keep one file for each architecture \

@@ -40,9 +40,14 @@ pub fn judge(selection: &Selection, report: &mut ImageReport) {
 fn seeming(selection: &Selection, registry: Option<&Reference>, attestations: usize) -> Option<Finding> {
     if selection.index_annotations.is_none() {
         let only = platform_name(selection.images.first()?);
-        let is_pinned = registry.is_some_and(|reference| reference.digest.is_some());
-        let message = format!("the digest is that of {only} alone");
-        return is_pinned.then(|| Finding::new(Code::DigestPinsPlatform, message));
+        let reference = registry.filter(|reference| reference.digest.is_some())?;
+        let mut finding = Finding::new(Code::DigestPinsPlatform, format!("the digest is that of {only} alone"));
+        let name = format!("{}/{}", reference.registry, reference.repository);
+        finding.hint = vec![match &reference.tag {
+            Some(tag) => format!("pin the digest that this shows first: docker buildx imagetools inspect {name}:{tag}"),
+            None => format!("pin the index of one of the tags that this lists: skopeo list-tags docker://{name}"),
+        }];
+        return Some(finding);
     }
     let left_out = selection.skipped.iter().any(|entry| !matches!(entry.why, Why::Attestation | Why::Artifact(_)));
     let ([only], true, false) = (&*selection.images, selection.broken.is_empty(), left_out) else { return None };

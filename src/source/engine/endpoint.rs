@@ -111,7 +111,7 @@ impl Endpoint {
             // As docker takes it: an address without a scheme is tcp's.
             None if text.contains(':') && !text.contains('/') => Endpoint::parse(&format!("tcp://{text}"), tls),
             Some(("ssh", _)) => Err(refuse("engines are not reached over ssh from here")
-                .with_hint("ssh HOST docker save IMAGE | imgarch scan -")),
+                .with_hint("run docker save on that machine and pipe its output into: imgarch scan -")),
             _ => Err(refuse("it is neither unix:///PATH nor tcp://HOST:PORT")),
         }
     }
