@@ -371,11 +371,11 @@ const LOADERS: &[Row] = &[
     (
         "ERROR: ld.so: object '/usr/lib/libjemalloc.so.2' from LD_PRELOAD cannot be preloaded (cannot open shared object file): ignored.",
         ForeignLibrary,
-        Likely,
+        Possible,
     ),
     (
         "Error loading shared library ld-linux-x86-64.so.2: No such file or directory (needed by /app)",
-        MissingLibrary,
+        MixedLibc,
         Likely,
     ),
     ("Error loading shared library libgcc_s.so.1: No such file or directory (needed by /app)", MissingLibrary, Likely),

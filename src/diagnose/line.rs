@@ -7,7 +7,7 @@ pub const LINE_BYTES: usize = 8 << 10;
 /// The parts of `line` that were lines where they were printed: JSON writes a line's end as `\n`, and a progress bar
 /// writes over its own line.
 pub fn parts(line: &str) -> Vec<String> {
-    let mut line = unescaped(&without_colours(cut(line)));
+    let mut line = unescaped(&requoted(&without_colours(cut(line))));
     for command in WORKFLOW_COMMANDS {
         line = line.replace(command, "");
     }
@@ -80,6 +80,35 @@ fn sequence(text: &str, is_escaped: bool) -> Option<usize> {
     is_sequence.then_some(1 + end + 1)
 }
 
+/// What curly quotes become where a Windows tool takes UTF-8 for its own code page: 850, 437, 1252.
+const MISREAD_QUOTES: &[(&str, &str)] = &[
+    ("ÔÇÿ", "‘"),
+    ("ÔÇÖ", "’"),
+    ("ΓÇÿ", "‘"),
+    ("ΓÇÖ", "’"),
+    ("â€˜", "‘"),
+    ("â€™", "’"),
+    ("â\u{80}\u{98}", "‘"),
+    ("â\u{80}\u{99}", "’"),
+];
+
+/// What web consoles make of quotes and angle brackets.
+const ENTITIES: &[(&str, &str)] =
+    &[("&quot;", "\""), ("&#34;", "\""), ("&#39;", "'"), ("&#x27;", "'"), ("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&")];
+
+/// Quotes as the program printed them.
+fn requoted(line: &str) -> String {
+    let mut text = line.to_string();
+    let misread = MISREAD_QUOTES.iter().filter(|_| !line.is_ascii());
+    let entities = ENTITIES.iter().filter(|_| line.contains('&'));
+    for (written, printed) in misread.chain(entities) {
+        if text.contains(written) {
+            text = text.replace(written, printed);
+        }
+    }
+    text
+}
+
 /// JSON's escapes undone, also of JSON within JSON. A `\r` stays visible.
 fn unescaped(line: &str) -> String {
     if !line.contains('\\') {
@@ -135,6 +164,15 @@ mod tests {
             &[r#"{"log":"exec: "/app": no"#, r#"","stream":"stderr"}"#],
         );
         check(r#"{"m":"exec: \\\"/app\\\": no"}"#, &[r#"{"m":"exec: "/app": no"}"#]);
+    }
+
+    #[test]
+    fn quotes_are_read_however_a_tool_has_written_them() {
+        for (open, close) in [("ÔÇÿ", "ÔÇÖ"), ("ΓÇÿ", "ΓÇÖ"), ("â€˜", "â€™"), ("â\u{80}\u{98}", "â\u{80}\u{99}")]
+        {
+            check(&format!("env: {open}bash\r{close}: No such file"), &["env: ‘bash\\r’: No such file"]);
+        }
+        check("caused &quot;exec format error&quot; &amp; more", &["caused \"exec format error\" & more"]);
     }
 
     #[test]

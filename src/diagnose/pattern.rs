@@ -60,7 +60,22 @@ enum Part {
     Hole(&'static str, HoleKind),
 }
 
-/// A pattern, parsed. One that begins with a letter begins at a word. A hole reaches to the next literal; a last one
+impl Part {
+    /// Whether a text that ends with a letter is not within a longer word.
+    fn ends_word(&self, rest: &str) -> bool {
+        match self {
+            Part::Text(text) => !text.ends_with(|c: char| c.is_ascii_alphanumeric()) || !continues_word(rest),
+            Part::Hole(..) => true,
+        }
+    }
+}
+
+/// Whether `rest` goes on with the word before it.
+pub fn continues_word(rest: &str) -> bool {
+    rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
+}
+
+/// A pattern, parsed. One that begins or ends with a letter does so at a word. A hole reaches to the next literal; a last one
 /// reaches to the line's end, and a first one holds the word before the literal. A pattern that ends with `$` ends where the line does.
 #[derive(Debug)]
 pub struct Pattern {
@@ -98,6 +113,8 @@ impl Pattern {
             Part::Text(text) => Some(text.as_str()),
             Part::Hole(..) => None,
         });
+        // `\r` is a carriage return in a log that did not escape it.
+        let texts = texts.flat_map(|text| text.split("\\r"));
         let runs = texts.flat_map(|text| text.split(|c: char| QUOTES.contains(c) || "\\<>&".contains(c)));
         runs.max_by_key(|run| run.len()).unwrap_or("")
     }
@@ -109,8 +126,9 @@ impl Pattern {
             let end = rest_of(parts, line, lower, at, &mut holes)?;
             let left = line[end..].trim_start();
             let ends = !self.is_anchored
-                || left.trim_matches(['"', '}', ']']).is_empty()
+                || left.trim_matches(['"', '}', ']', '.']).is_empty()
                 || STRING_ENDS.iter().any(|end| left.starts_with(end));
+            let ends = ends && self.parts.last().is_none_or(|last| last.ends_word(&line[end..]));
             (ends && accept(&holes)).then_some(holes)
         };
         match self.parts.as_slice() {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::cause::{Likelihood, Suspect};
-use super::message::Sign;
+use super::message::{Sign, Speaker};
 use super::recognise::Symptom;
 use crate::exec::Errno;
 use Likelihood::{Certain, Likely, Possible, Unlikely};
@@ -43,7 +43,10 @@ pub fn rank(symptoms: &[Symptom], circumstances: &Circumstances) -> Vec<Ranked> 
     };
     let is_emulated = symptoms.iter().any(|symptom| is_emulators(symptom.sign));
     // Exit codes that supervisors report add nothing where a message gave the reason.
-    let is_reason = |symptom: &&Symptom| !matches!(symptom.sign, Sign::BackOff | Sign::Exited | Sign::BuildStepFailed);
+    let is_reason = |symptom: &&Symptom| {
+        let is_end = matches!(symptom.sign, Sign::Exited | Sign::BuildStepFailed | Sign::EntrypointInvalid);
+        !is_end && !of_symptom(symptom, symptoms).is_empty()
+    };
     let has_reason = symptoms.iter().any(|symptom| is_reason(&symptom));
     for symptom in symptoms.iter().filter(|symptom| !has_reason || is_reason(symptom)) {
         for (suspect, likelihood) in of_symptom(symptom, symptoms) {
@@ -110,8 +113,64 @@ fn is_script(path: Option<&str>) -> bool {
         || matches!(name, "run" | "finish")
 }
 
-/// BuildKit's plain progress: `#12 0.213 exec /bin/sh: ...`, time stamps before it or not.
+fn is_shell(path: Option<&str>) -> bool {
+    path.is_some_and(|path| matches!(base_name(path), "sh" | "bash" | "dash" | "ash" | "busybox"))
+}
+
+/// What dash and busybox expect where a script's keyword has a carriage return at its end, and where one is forgotten.
+const KEYWORDS_OF_LINES: &[&str] = &["(expecting \"then\")", "(expecting \"do\")", "(expecting \"in\")"];
+const KEYWORDS: &[&str] = &["(expecting \"fi\")", "(expecting \"done\")", "(expecting \"esac\")", "(expecting \"}\")"];
+
+fn has_any(line: &str, texts: &[&str]) -> bool {
+    texts.iter().any(|text| line.contains(text))
+}
+
+/// bash names a file twice that it was given to read: `/app: /app: cannot execute binary file`.
+fn is_given_to_shell(symptom: &Symptom) -> bool {
+    let Some(path) = symptom.path.as_deref().filter(|_| symptom.speaker == Speaker::Bash) else { return false };
+    symptom.line.contains(&format!("{path}: {path}: cannot execute binary file"))
+}
+
+/// A path that shells start as a program, not one that they read.
+fn is_program(path: &str) -> bool {
+    path.starts_with("./") || path.contains("/bin/") || path.contains("/sbin/")
+}
+
+/// A path of settings, state or devices: nothing there is started.
+fn is_data(path: &str) -> bool {
+    const DIRECTORIES: &[&str] = &["/etc/", "/proc/", "/sys/", "/dev/", "/var/log/", "/run/secrets/"];
+    const ENDINGS: &[&str] = &[
+        ".conf",
+        ".cfg",
+        ".cnf",
+        ".ini",
+        ".env",
+        ".json",
+        ".yaml",
+        ".yml",
+        ".toml",
+        ".xml",
+        ".properties",
+        ".txt",
+        ".log",
+        ".pid",
+        ".lock",
+        ".key",
+        ".pem",
+        ".crt",
+        ".sql",
+        ".db",
+    ];
+    let is_started = path.contains("/init.d/") || path.contains("/s6-overlay/") || path.contains("/services.d/");
+    (DIRECTORIES.iter().any(|directory| path.starts_with(directory)) && !is_started && !is_script(Some(path)))
+        || ENDINGS.iter().any(|ending| path.ends_with(ending))
+}
+
+/// BuildKit's plain progress: `#12 0.213 exec /bin/sh: ...`, time stamps before it or not; and kaniko's one line.
 fn is_builders(line: &str) -> bool {
+    if line.contains("error building stage: ") {
+        return true;
+    }
     let is_number = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_digit() || c == '.');
     let mut words = line.split_whitespace();
     while let Some(word) = words.next() {
@@ -126,6 +185,9 @@ fn of_symptom(symptom: &Symptom, all: &[Symptom]) -> Vec<(Suspect, Likelihood)> 
     use Suspect::*;
     let path = symptom.path.as_deref();
     match symptom.sign {
+        Sign::Exec(Errno::ENOEXEC) if is_given_to_shell(symptom) => {
+            vec![(BinaryAsScript, Likely), (WrongArchitecture, Possible)]
+        }
         Sign::Exec(errno) => of_errno(errno, path, all),
         Sign::FileBusy => vec![(FileBusy, Certain)],
         Sign::ProgramNotFound => vec![(MissingProgram, Certain)],
@@ -133,11 +195,31 @@ fn of_symptom(symptom: &Symptom, all: &[Symptom]) -> Vec<(Suspect, Likelihood)> 
         Sign::NotExecutable => vec![(NotExecutable, Certain)],
         Sign::NoCommand => vec![(NothingToStart, Certain)],
         Sign::UserMissing => vec![(MissingUser, Certain)],
+        Sign::RootRefused => vec![(RunAsNonRoot, Certain)],
+        Sign::WorkingDirRefused => vec![(BadWorkingDirectory, Certain)],
+        Sign::EntrypointInvalid => {
+            vec![
+                (WrongArchitecture, Likely),
+                (MissingProgram, Possible),
+                (NotExecutable, Possible),
+                (NotAProgram, Possible),
+            ]
+        }
+        Sign::ScriptMissing => vec![(MissingScript, Certain)],
+        Sign::BadJar => vec![(NotAJar, Certain)],
+        // A shell that sources a file, or reads from it, reports the same.
+        Sign::ShellFileMissing if !path.is_some_and(is_program) => Vec::new(),
+        Sign::ShellFileMissing => {
+            vec![(MissingProgram, Likely), (MissingLoader, Likely), (MissingInterpreter, Possible)]
+        }
         Sign::NoPlatformInIndex => vec![(NoPlatform, Certain)],
         Sign::PlatformMismatch => vec![(WrongArchitecture, Likely), (PinnedToOne, Possible)],
         Sign::UnpackSkipped => vec![(MetadataDisagrees, Likely), (NodeCopy, Possible)],
-        // A script with a fault of its own reports the same.
-        Sign::ProgramReadAsScript if is_script(path) => {
+        Sign::ProgramReadAsScript if has_any(&symptom.line, KEYWORDS_OF_LINES) => {
+            vec![(CarriageReturn, Likely), (ProgramItself, Possible)]
+        }
+        // A script or a `sh -c` with a fault of its own reports the same.
+        Sign::ProgramReadAsScript if is_script(path) || is_shell(path) || has_any(&symptom.line, KEYWORDS) => {
             vec![(ProgramItself, Likely), (CarriageReturn, Possible), (WrongArchitecture, Unlikely)]
         }
         // What started it fell back to `/bin/sh FILE` after the kernel refused the file.
@@ -153,17 +235,23 @@ fn of_symptom(symptom: &Symptom, all: &[Symptom]) -> Vec<(Suspect, Likelihood)> 
         Sign::EnvNotFound => vec![(MissingInterpreter, Likely), (NotOnPath, Possible)],
         Sign::ShebangOptions => vec![(ShebangOptions, Certain)],
         // "cannot create /x: Permission denied" is a redirection's.
-        Sign::ShellDenied if path.is_some_and(|path| path.contains(' ')) => vec![(ProgramItself, Likely)],
+        Sign::ShellDenied if path.is_some_and(|path| path.contains(' ') || is_data(path)) => {
+            vec![(ProgramItself, Likely)]
+        }
         Sign::ShellDenied => vec![(NotExecutable, Likely), (NoExecMount, Possible)],
         Sign::InterpreterMissing if is_script(path) => vec![(MissingInterpreter, Likely), (MissingLoader, Possible)],
         Sign::InterpreterMissing => vec![(MissingLoader, Likely), (MissingInterpreter, Likely)],
         Sign::CarriageReturn => vec![(CarriageReturn, Certain)],
         Sign::CommandNotFound => of_not_found(path),
+        // The loader's own name: a glibc library on musl, or one of another architecture.
+        Sign::LibraryMissing if path.is_some_and(|path| base_name(path).starts_with("ld-linux")) => {
+            vec![(MixedLibc, Likely), (ForeignLibrary, Possible)]
+        }
         Sign::LibraryMissing => vec![(MissingLibrary, Likely), (ForeignLibrary, Possible)],
         Sign::LoaderMissing => vec![(MissingLoader, Likely), (WrongArchitecture, Possible)],
         Sign::LoaderRefuses => vec![(WrongArchitecture, Likely), (BadLoader, Possible)],
         Sign::LibraryForeign => vec![(ForeignLibrary, Certain)],
-        Sign::PreloadIgnored => vec![(ForeignLibrary, Likely), (MissingLibrary, Possible)],
+        Sign::PreloadIgnored => vec![(ForeignLibrary, Possible), (MissingLibrary, Possible)],
         Sign::LibraryTruncated => vec![(Truncated, Likely), (NodeCopy, Possible)],
         Sign::SymbolVersion => vec![(OldLibc, Certain)],
         Sign::SymbolMissing => vec![(MixedLibc, Likely), (MissingLibrary, Possible)],
@@ -196,6 +284,8 @@ fn of_errno(errno: Errno, path: Option<&str>, all: &[Symptom]) -> Vec<(Suspect, 
         Errno::ENOEXEC if is_build => {
             vec![(EmulatorMissing, Likely), (WrongArchitecture, Possible), (NotAProgram, Possible)]
         }
+        // Ansible and git run a text that has an x bit.
+        Errno::ENOEXEC if path.is_some_and(is_data) => vec![(NotAProgram, Likely), (WrongArchitecture, Unlikely)],
         Errno::ENOEXEC if is_script(path) && !is_base_script(path) => vec![
             (NotAProgram, Likely),
             (ForeignInterpreter, Likely),

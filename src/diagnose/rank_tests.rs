@@ -59,6 +59,73 @@ fn a_build_without_an_emulator_is_told_from_a_broken_image() {
 }
 
 #[test]
+fn a_build_by_buildah_or_kaniko_lacks_an_emulator_too() {
+    let buildah = "exec container process `/bin/sh`: Exec format error\n\
+                   Error: building at STEP \"RUN dnf -y install git\": while running runtime: exit status 1";
+    check(buildah, EmulatorMissing, Likely);
+    let kaniko = "error building image: error building stage: failed to execute command: starting command: \
+                  fork/exec /bin/sh: exec format error";
+    check(kaniko, EmulatorMissing, Likely);
+}
+
+#[test]
+fn a_file_that_bash_names_twice_was_given_to_it_as_a_script() {
+    check("/bin/bash: /bin/bash: cannot execute binary file", BinaryAsScript, Likely);
+    check("/app/server: /app/server: cannot execute binary file", BinaryAsScript, Likely);
+    check("bash: ./app: cannot execute binary file", WrongArchitecture, Likely);
+    check("bash: ./app: cannot execute binary file: Exec format error", WrongArchitecture, Likely);
+}
+
+#[test]
+fn a_syntax_error_that_expects_a_keyword_is_a_scripts() {
+    check("/start: 14: Syntax error: end of file unexpected (expecting \"then\")", CarriageReturn, Likely);
+    check("/start: line 9: syntax error: unexpected word (expecting \"do\")", CarriageReturn, Likely);
+    check("/start: 14: Syntax error: end of file unexpected (expecting \"fi\")", ProgramItself, Likely);
+    check("sh: 1: Syntax error: \"(\" unexpected", ProgramItself, Likely);
+    check("/app/main: 2: Syntax error: \"(\" unexpected", WrongArchitecture, Likely);
+    check("/app/main: 4: Syntax error: word unexpected (expecting \")\")", WrongArchitecture, Likely);
+}
+
+#[test]
+fn a_file_that_a_shell_does_not_find_is_a_program_only_where_programs_are() {
+    check("bash: ./server: No such file or directory", MissingProgram, Likely);
+    check("/start: line 12: /opt/app/bin/app: No such file or directory", MissingProgram, Likely);
+    check("/start: line 102: /bin/vault: Operation not permitted", Capabilities, Likely);
+    check("/start: line 3: /app/server: Permission denied", NotExecutable, Likely);
+}
+
+#[test]
+fn a_libc_of_another_kind_is_told_from_a_library_that_is_missing() {
+    let musl = "Error loading shared library ld-linux-aarch64.so.1: No such file or directory (needed by /app/x.node)";
+    check(musl, MixedLibc, Likely);
+}
+
+#[test]
+fn an_engines_report_of_an_end_is_read_in_each_of_its_forms() {
+    for line in [
+        "dependency failed to start: container shop-api-1 exited (132)",
+        "            \"ExitCode\": 132,",
+        "exitCode: 132",
+    ] {
+        check(line, CpuLevel, Likely);
+    }
+    for line in ["\"OOMKilled\": false,", "{\"OOMKilled\":false,\"Dead\":false}", "\"ExitCode\": 0,"] {
+        assert_eq!(rank(&recognise(line), &Circumstances::default()), [], "{line}");
+    }
+}
+
+#[test]
+fn a_supervisors_word_for_a_failed_start_yields_to_the_reason() {
+    check("fork/exec /var/task/bootstrap: permission denied\nRuntime.InvalidEntrypoint", NoExecMount, Likely);
+    check(
+        "Couldn't find valid bootstrap(s): [/var/task/bootstrap]\nRuntime.InvalidEntrypoint",
+        MissingProgram,
+        Certain,
+    );
+    check("Runtime.InvalidEntrypoint", WrongArchitecture, Likely);
+}
+
+#[test]
 fn a_message_beats_an_exit_code() {
     let circumstances = Circumstances { exit_code: Some(127), ..Circumstances::default() };
     let ranked = rank(&recognise("./app: CPU ISA level is lower than required"), &circumstances);
@@ -101,6 +168,14 @@ fn ordinary_messages_are_not_blamed_on_the_image() {
         "nginx: [emerg] host not found in upstream \"api\"",
         "permission denied while trying to connect to the Docker daemon socket",
         "fatal: not a git repository (or any of the parent directories): .git",
+        "LINE 1: exec format error_codes",
+        "lua: illegal instruction 0x3f in bytecode at pc 12",
+        "RuntimeError: illegal instruction: unreachable executed in wasm function 12",
+        "W dso_loader.cc:64] Could not load dynamic library 'libcudart.so.11.0'; dlerror: libcudart.so.11.0: cannot open shared object file: No such file or directory",
+        "sh: 1: Syntax error: end of file unexpected (expecting \"done\")",
+        "/entrypoint.sh: line 9: /etc/app/config.ini: Permission denied",
+        "/entrypoint.sh: line 3: /etc/profile.d/app.sh: No such file or directory",
+        "/entrypoint.sh: line 4: /vault/secrets/env: No such file or directory",
     ] {
         let ranked = rank(&recognise(log), &Circumstances::default());
         let first = ranked.first().map(|first| first.suspect);

@@ -8,7 +8,7 @@ use aho_corasick::AhoCorasick;
 
 use super::line::{self, LINE_BYTES};
 use super::message::{ERRNO_TEXTS, Message, Sign, Speaker, messages};
-use super::pattern::{Pattern, QUOTES};
+use super::pattern::{Pattern, QUOTES, continues_word};
 use super::translation;
 
 /// Different symptoms that are kept of one sign: a log that repeats itself adds nothing.
@@ -77,6 +77,10 @@ static PATTERNS: LazyLock<Patterns> = LazyLock::new(|| {
     Patterns { rows, anchors, owners, image_names }
 });
 
+/// A field that may go on in the lines after it.
+static FOLDED: LazyLock<AhoCorasick> =
+    LazyLock::new(|| AhoCorasick::new([" message: "]).expect("one short text makes a small automaton"));
+
 /// Reads every line of `log`; equal symptoms are kept once, in the order in which they first occur.
 #[cfg(any(feature = "kube", test))]
 pub fn recognise(log: &str) -> Vec<Symptom> {
@@ -107,6 +111,42 @@ impl Recogniser {
             let stop = end + after.iter().position(|byte| *byte == b'\n').unwrap_or(after.len());
             self.line(&String::from_utf8_lossy(&text[begin..stop]));
             from = stop;
+        }
+        self.folded(text);
+    }
+
+    /// Messages that YAML folds, as in `kubectl get pod -o yaml`: a line's end is a blank there.
+    fn folded(&mut self, text: &[u8]) {
+        const LINES: usize = 64;
+        const INDENT: usize = 256;
+        let mut from = 0;
+        while let Some(hit) = text.get(from..).and_then(|rest| FOLDED.find(rest)) {
+            let at = from + hit.start();
+            from += hit.end();
+            let blanks = text[at.saturating_sub(INDENT)..at].iter().rev().take_while(|byte| **byte == b' ').count();
+            let begin = at - blanks;
+            if begin > 0 && text[begin - 1] != b'\n' {
+                continue;
+            }
+            let indent = blanks + 1;
+            let mut lines = text[begin..].split(|byte| *byte == b'\n').take(LINES);
+            let mut folded = lines.next().unwrap_or_default().to_vec();
+            let (mut end, mut is_folded) = (begin + folded.len(), false);
+            for line in lines {
+                let blanks = line.iter().take_while(|byte| **byte == b' ').count();
+                if blanks <= indent || folded.len() > LINE_BYTES {
+                    break;
+                }
+                folded.push(b' ');
+                folded.extend_from_slice(line.trim_ascii());
+                end += 1 + line.len();
+                is_folded = true;
+            }
+            if is_folded {
+                // A quote within single quotes is written twice.
+                self.line(&String::from_utf8_lossy(&folded).replace("''", "'"));
+            }
+            from = from.max(end);
         }
     }
 
@@ -176,7 +216,8 @@ fn symptom((pattern, message): &(Pattern, &Message), text: &str, lower: &str, sh
     let errno = |holes: &[(&str, &str)]| {
         let printed = holes.iter().find(|(name, _)| *name == "errno")?.1.to_ascii_lowercase();
         let printed = printed.trim_start_matches(|c: char| QUOTES.contains(c));
-        ERRNO_TEXTS.iter().find(|(text, _)| printed.starts_with(text)).map(|(_, sign)| *sign)
+        let is_it = |text: &str| printed.strip_prefix(text).is_some_and(|rest| !continues_word(rest));
+        ERRNO_TEXTS.iter().find(|(text, _)| is_it(text)).map(|(_, sign)| *sign)
     };
     let holes = pattern.find(text, lower, |holes| message.sign.or_else(|| errno(holes)).is_some())?;
     let named = holes.iter().filter(|(name, _)| !matches!(*name, "errno" | "path" | "line" | "pid"));

@@ -25,6 +25,18 @@ fn every_message_is_recognised_in_its_own_example_by_its_own_row() {
 }
 
 #[test]
+fn a_carriage_return_is_recognised_written_or_raw() {
+    let with = messages().filter(|message| message.example.contains("\\r"));
+    let mut count = 0;
+    for message in with {
+        let found = recognise(&message.example.replace("\\r", "\r"));
+        assert_eq!(found.first().map(|symptom| symptom.sign), message.sign, "{:?}", message.example);
+        count += 1;
+    }
+    assert!(count > 5, "{count}");
+}
+
+#[test]
 fn every_pattern_has_an_anchor_that_is_long_enough_to_be_rare() {
     for (pattern, message) in &PATTERNS.rows {
         assert!(pattern.anchor().len() >= 4, "{}: {:?}", message.pattern, pattern.anchor());
@@ -94,6 +106,18 @@ fn a_whole_log_is_read_and_repetition_is_told_once() {
     let signs: Vec<Sign> = recognise(log).iter().map(|symptom| symptom.sign).collect();
     assert_eq!(signs, [Sign::Exec(Errno::ENOEXEC), Sign::Exec(Errno::ENOENT)]);
     assert_eq!(recognise(log)[0].line, "exec /app: exec format error");
+}
+
+#[test]
+fn a_message_that_yaml_folds_is_read_as_one() {
+    let status = "    lastState:\n      terminated:\n        exitCode: 128\n        message: 'failed to create containerd task: \
+                  failed to create shim task: OCI\n          runtime create failed: runc create failed: unable to start \
+                  container process:\n          exec: \"/app\": stat /app: no such file or\n          directory: unknown'\n        \
+                  reason: StartError\n";
+    let found = recognise(status);
+    let signs: Vec<_> = found.iter().map(|symptom| (symptom.sign, symptom.path.as_deref())).collect();
+    assert_eq!(signs, [(Sign::Exited, None), (Sign::ProgramNotFound, Some("/app"))]);
+    assert_eq!(recognise("message: starting\n  exec /app: exec format\nerror\n"), []);
 }
 
 #[test]

@@ -16,6 +16,14 @@ message_table! { UNRELATED:
         "/lib/systemd/system/app.service:18: Executable path is not absolute: app --serve";
     Runc Unrelated, "Are you trying to mount a directory onto a file (or vice-versa)?",
         "error mounting \"/a\" to rootfs at \"/b\": not a directory: Are you trying to mount a directory onto a file (or vice-versa)?";
+    TensorFlow Unrelated, "Could not load dynamic library '{library}'; dlerror: ",
+        "W tensorflow/stream_executor/platform/default/dso_loader.cc:64] Could not load dynamic library 'libcudart.so.11.0'; dlerror: libcudart.so.11.0: cannot open shared object file: No such file or directory";
+    Program Unrelated, "wasm{text}illegal instruction",
+        "wasm trap: illegal instruction";
+    Program Unrelated, "illegal instruction{text}wasm",
+        "RuntimeError: illegal instruction: unreachable executed in wasm function 12";
+    Npm Unrelated, "SKIPPING OPTIONAL DEPENDENCY: ",
+        "npm WARN notsup SKIPPING OPTIONAL DEPENDENCY: Unsupported platform for fsevents@1.2.9: wanted {\"os\":\"darwin\",\"arch\":\"any\"} (current: {\"os\":\"linux\",\"arch\":\"x64\"})";
     NodeJs Unrelated, "was compiled against a different Node.js version using",
         "Error: The module '/app/node_modules/bcrypt/lib/binding/bcrypt_lib.node' was compiled against a different Node.js version using";
 }
@@ -28,7 +36,7 @@ message_table! { TABLE:
         "sh: 1: ./app: Exec format error";
     Program Exec(ENOEXEC), "Exec format error",
         "Exec format error";
-    Lambda Exec(ENOEXEC), "Runtime.InvalidEntrypoint",
+    Lambda EntrypointInvalid, "Runtime.InvalidEntrypoint",
         "{\"errorType\":\"Runtime.InvalidEntrypoint\",\"errorMessage\":\"RequestId: 1 Error: ProcessSpawnFailed\"}";
     Kernel Exec(ENOEXEC), "request_module: runaway loop modprobe binfmt-464c",
         "request_module: runaway loop modprobe binfmt-464c";
@@ -40,18 +48,58 @@ message_table! { TABLE:
         "INFO exited: app (terminated by SIGILL; not expected)";
     Program IllegalInstruction, "signal SIGILL",
         "App [api:0] exited with code [0] via signal SIGILL";
+    Program IllegalInstruction, "signal [SIGILL]",
+        "App name:api id:0 exited with code [132] via signal [SIGILL]";
+    Program IllegalInstruction, "signal: 'SIGILL'",
+        "Error: Command failed: /app/tool { code: null, killed: false, signal: 'SIGILL' }";
+    Program IllegalInstruction, "sent SIGILL",
+        "[1] [ERROR] Worker (pid:7) was sent SIGILL!";
+    Program IllegalInstruction, "on signal 4",
+        "[alert] 1#1: worker process 8 exited on signal 4 (core dumped)";
+    Program IllegalInstruction, "by signal 4",
+        "DAMN ! worker 1 (pid: 7) died, killed by signal 4 :( trying respawn ...";
+    Program IllegalInstruction, "got signal 4",
+        "10:00:00 UTC - mysqld got signal 4 ;";
     Systemd IllegalInstruction, "status=4/ILL",
         "app.service: Main process exited, code=dumped, status=4/ILL";
-    Shell IllegalInstruction, "Illegal instruction",
+    Python IllegalInstruction, "Signals.SIGILL",
+        "subprocess.CalledProcessError: Command '['/app/tool']' died with <Signals.SIGILL: 4>.";
+    Go IllegalInstruction, "SIGILL: illegal instruction",
+        "SIGILL: illegal instruction";
+    // An interpreter's own illegal instruction is named after these words.
+    Shell IllegalInstruction, "Illegal instruction$",
+        "/app/start: line 3: 14 Illegal instruction";
+    Shell IllegalInstruction, "Illegal instruction (",
+        "Illegal instruction (core dumped)";
+    Shell IllegalInstruction, "(Illegal instruction)",
+        "The build process died, signal: 4 (illegal instruction)";
+    Bash IllegalInstruction, "Illegal instruction  ",
         "/entrypoint.sh: line 9:    14 Illegal instruction     (core dumped) /app";
+    Shell IllegalInstruction, "Illegal instruction: ",
+        "Caught signal 4 (Illegal instruction: illegal operand)";
+    Ruby IllegalInstruction, "Illegal instruction at ",
+        "/app/run.rb:3: [BUG] Illegal instruction at 0x0000ffff8c3b2a10";
+    Shell IllegalInstruction, "illegal hardware instruction",
+        "zsh: illegal hardware instruction (core dumped)  ./app";
     Shell SegmentationFault, "Segmentation fault",
         "/entrypoint.sh: line 9:    14 Segmentation fault      (core dumped) /app";
-    Kernel OutOfMemory, "OOMKilled",
+    // docker inspect and the kubelet also print that it was not.
+    Kernel OutOfMemory, "OOMKilled$",
         "      Reason:       OOMKilled";
+    Engine OutOfMemory, "OOMKilled\": true",
+        "            \"OOMKilled\": true,";
+    Engine OutOfMemory, "OOMKilled\":true",
+        "{\"Status\":\"exited\",\"OOMKilled\":true,\"ExitCode\":137}";
+    Kubelet OutOfMemory, "OOMKilled  ",
+        "web-7d4b9c-abcde   0/1     OOMKilled   3 (20s ago)   5m";
+    Kubelet OutOfMemory, "OOMKilled (",
+        "container app terminated: OOMKilled (exit code 137)";
     Kernel OutOfMemory, "Out of memory: Killed process",
         "Out of memory: Killed process 4711 (java) total-vm:4000000kB";
     BuildKit BuildStepFailed, "did not complete successfully: exit code: {#exit}",
         "ERROR: process \"/bin/sh -c ./configure\" did not complete successfully: exit code: 255";
+    Buildah BuildStepFailed, "building at STEP \"{step}\": while running runtime: exit status {#exit}",
+        "Error: building at STEP \"RUN dnf -y install git\": while running runtime: exit status 1";
     BuildKit BuildStepFailed, "executor failed running [{command}]: exit code: {#exit}",
         "error: failed to solve: executor failed running [/bin/sh -c apk add curl]: exit code: 255";
     Docker BuildStepFailed, "returned a non-zero code: {#exit}",
@@ -62,9 +110,17 @@ message_table! { TABLE:
         "conmon 25f8a89e <ninfo>: container 11593 exited with status 132";
     Engine Exited, "exited with code {#exit}",
         "api-1 exited with code 132";
+    Engine Exited, "exited with exit code {#exit}",
+        "container \"app\" exited with exit code 132";
+    Engine Exited, "exitCode: {#exit}",
+        "        exitCode: 132";
+    Engine Exited, "exitCode\": {#exit}",
+        "            \"ExitCode\": 132,";
+    Engine Exited, "exitCode\":{#exit}",
+        "{\"name\":\"app\",\"exitCode\":132,\"reason\":\"Error\"}";
     Engine Exited, "Restarting ({#exit}) ",
         "305264c3d123   mongo:latest   \"docker-entrypoint.s…\"   2 weeks ago   Restarting (132) 37 seconds ago";
-    Engine Exited, "Exited ({#exit}) ",
+    Engine Exited, "Exited ({#exit})",
         "305264c3d123   app:1   \"/app\"   2 hours ago   Exited (127) 2 hours ago";
     Engine Exited, "Exit Code: {#exit}",
         "      Exit Code:    132";

@@ -25,6 +25,18 @@ message_table! { TABLE:
         "Error: Cannot find module '@img/sharp-linuxmusl-arm64/sharp.node'";
     NodeJs ModuleMissing, "Cannot find module '{module}.linux-{runtime}'",
         "Error: Cannot find module '../lightningcss.linux-arm64-gnu.node'";
+    NodeJs ModuleMissing, "Cannot find module '@{scope}/linux-{runtime}'",
+        "Error: Cannot find module '@libsql/linux-arm64-gnu'";
+    NodeJs ModuleMissing, "Cannot find package '{module}-linux-{runtime}' imported from",
+        "Error [ERR_MODULE_NOT_FOUND]: Cannot find package '@rollup/rollup-linux-x64-gnu' imported from /app/build.mjs";
+    NodeJs ModuleMissing, "Cannot find module '{module}.node'",
+        "Error: Cannot find module '../build/Release/canvas.node'";
+    NodeJs ModuleMissing, "Could not locate the bindings file. Tried:",
+        "Error: Could not locate the bindings file. Tried:";
+    Npm PackageForeign, "No native build was found for platform={platform} arch={=arch}",
+        "Error: No native build was found for platform=linux arch=arm64 runtime=node abi=108 uv=1 armv=8 libc=musl node=18.16.0";
+    Npm PackageForeign, "The CPU architecture \"{arch}\" is incompatible with this module",
+        "error app-native@1.0.0: The CPU architecture \"arm64\" is incompatible with this module. Expected one of: x64";
     Npm PackageForeign, "Cannot find native binding",
         "Error: Cannot find native binding. npm has a bug related to optional dependencies";
     Npm PackageForeign, "Failed to load native binding",
@@ -52,8 +64,16 @@ message_table! { TABLE:
     // Python.
     Python ModuleMissing, "No module named '{=module}._{=extension}'",
         "[ERROR] Runtime.ImportModuleError: Unable to import module 'app': No module named 'pydantic_core._pydantic_core'";
+    Python ModuleMissing, "cannot import name 'cygrpc' from 'grpc._cython'",
+        "ImportError: cannot import name 'cygrpc' from 'grpc._cython' (/var/task/grpc/_cython/__init__.py)";
+    Python ModuleMissing, "cannot import name '_imaging' from 'PIL'",
+        "ImportError: cannot import name '_imaging' from 'PIL' (/var/task/PIL/__init__.py)";
     Python ModuleMissing, "Importing the numpy C-extensions failed",
         "Importing the numpy C-extensions failed. This error can happen for many reasons";
+    Python ScriptMissing, "can't open file '{path}': [Errno 2]",
+        "python3: can't open file '/app/main.py': [Errno 2] No such file or directory";
+    MacOs LibraryForeign, "incompatible architecture (have '{found}', need '{node}')",
+        "ImportError: dlopen(/app/_psycopg.so, 0x0002): tried: '/app/_psycopg.so' (mach-o file, but is an incompatible architecture (have 'x86_64', need 'arm64'))";
     Pip PackageForeign, "is not a supported wheel on this platform",
         "ERROR: numpy-1.26.4-cp311-cp311-manylinux_2_17_x86_64.whl is not a supported wheel on this platform.";
     // The JVM and .NET.
@@ -77,6 +97,12 @@ message_table! { TABLE:
         "System.DllNotFoundException: Unable to load shared library 'libSkiaSharp' or one of its dependencies.";
     DotNet errno, "An error occurred trying to start process '{path}' with working directory '{directory}'. {errno}",
         "System.ComponentModel.Win32Exception (8): An error occurred trying to start process '/app/tool' with working directory '/app'. Exec format error";
+    Jvm BadJar, "Invalid or corrupt jarfile {path}",
+        "Error: Invalid or corrupt jarfile /app/app.jar";
+    Jvm ScriptMissing, "Unable to access jarfile {path}",
+        "Error: Unable to access jarfile /app/app.jar";
+    Jvm PackageForeign, "Could not find {=package}-linux-aarch_64.exe (",
+        "Could not find protoc-3.5.1-linux-aarch_64.exe (com.google.protobuf:protoc:3.5.1).";
     // Ruby, PHP, Perl, Erlang, Terraform.
     Ruby PackageForeign, "Your bundle only supports platforms {platforms} but your local platform",
         "Your bundle only supports platforms [\"x86_64-darwin-21\"] but your local platform is aarch64-linux.";
@@ -88,6 +114,8 @@ message_table! { TABLE:
         "Can't exec \"/app/tool\": Exec format error at run.pl line 3.";
     Erlang Exec(ENOEXEC), "erlexec: Error 8 executing '{path}'",
         "erlexec: Error 8 executing '/app/erts-14.2/bin/beam.smp'";
+    Erlang Exec(ENOEXEC), "Erlang error: :enoexec",
+        "** (ErlangError) Erlang error: :enoexec";
     Terraform PackageForeign, "does not have a package available for your current platform",
         "Provider registry.terraform.io/hashicorp/template v2.2.0 does not have a package available for your current platform, linux_arm64.";
     // Programs that languages start.
@@ -102,6 +130,10 @@ message_table! { TABLE:
     // Package managers of distributions.
     Dpkg PackageRefused, "package architecture ({image}) does not match system ({node})",
         "dpkg: error processing archive app_1.0_amd64.deb (--install): package architecture (amd64) does not match system (arm64)";
+    Dpkg PackageRefused, "does not have a compatible architecture",
+        "Error: Problem: conflicting requests - package app-1.0-1.x86_64 does not have a compatible architecture";
+    Dpkg PackageRefused, "package architecture is not valid",
+        "error: failed to prepare transaction (package architecture is not valid)";
     Dpkg PackageRefused, "is intended for a different architecture",
         "package app-1.0-1.x86_64 is intended for a different architecture";
     Dpkg PackageRefused, "is intended for a {=node} architecture",

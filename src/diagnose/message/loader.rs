@@ -106,6 +106,8 @@ message_table! { TABLE:
         "ERROR: ld.so: object '/usr/lib/x86_64-linux-gnu/libjemalloc.so.2' from LD_PRELOAD cannot be preloaded (cannot open shared object file): ignored.";
     Glibc SymbolVersion, "version `{version}' not found (required by {path})",
         "/app: /lib/x86_64-linux-gnu/libc.so.6: version `GLIBC_2.34' not found (required by /app)";
+    Glibc SymbolVersion, "version 'GLIBC{version}' not found",
+        "node: /lib/x86_64-linux-gnu/libc.so.6: version 'GLIBC_2.28' not found";
     Glibc LibraryMissing, "error while loading shared libraries: {path}: cannot open shared object file",
         "/app: error while loading shared libraries: libssl.so.1.1: cannot open shared object file: No such file or directory";
     Glibc LibraryMissing, "{path}: cannot open shared object file",

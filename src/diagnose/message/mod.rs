@@ -30,6 +30,18 @@ pub enum Sign {
     NoCommand,
     /// The image has no such user or group.
     UserMissing,
+    /// The pod demands a user other than root, and the image has none that is a number.
+    RootRefused,
+    /// The runtime could not enter the working directory.
+    WorkingDirRefused,
+    /// Lambda started no program, and gives the reason elsewhere if at all.
+    EntrypointInvalid,
+    /// An interpreter or shell found no such script.
+    ScriptMissing,
+    /// java was given a file that is not a jar.
+    BadJar,
+    /// A shell found no such file: a program, or a text that it was to read.
+    ShellFileMissing,
     /// No entry of the index fits the node.
     NoPlatformInIndex,
     /// An engine's warning, or refusal, that image and machine differ.

@@ -4,8 +4,10 @@ use super::message_table;
 
 #[rustfmt::skip]
 message_table! { TABLE:
-    Docker NoPlatformInIndex, "no matching manifest for {=node} in the manifest list entries",
+    Docker NoPlatformInIndex, "no matching manifest for {node} in the manifest list entries",
         "no matching manifest for linux/arm64/v8 in the manifest list entries";
+    Docker NoPlatformInIndex, "no supported platform found in manifest list",
+        "Failed to pull image \"app:1\": rpc error: code = Unknown desc = no supported platform found in manifest list";
     Containerd NoPlatformInIndex, "no match for current platform {=node} in manifest",
         "no match for current platform linux/arm/v7 in manifest sha256:32efb15c: not found";
     Containerd NoPlatformInIndex, "no match for platform in manifest",

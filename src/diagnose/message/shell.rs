@@ -142,8 +142,32 @@ message_table! { TABLE:
         "/docker-entrypoint.d/init: 4: k6: not found";
     Shell CommandNotFound, "sh: {=path}: not found",
         "sh: k6: not found";
-    Bash CommandNotFound, "{path}: command not found",
+    Shell CommandNotFound, "zsh: command not found: {path}",
+        "zsh: command not found: k6";
+    Shell CommandNotFound, "Command '{=path}' not found, ",
+        "Command 'k6' not found, did you mean:";
+    Bash CommandNotFound, "{path}: command not found$",
         "bash: line 1: k6: command not found";
+    Dash ScriptMissing, "sh: 0: cannot open {path}: No such file",
+        "/bin/sh: 0: cannot open /entrypoint.sh: No such file";
+    Dash ScriptMissing, "sh: 0: can't open {path}",
+        "/bin/sh: 0: Can't open /entrypoint.sh";
+    Busybox ScriptMissing, "sh: can't open '{path}': No such file or directory",
+        "/bin/sh: can't open '/entrypoint.sh': No such file or directory";
+    Bash NotExecutable, ": line {#line}: {/path}: Is a directory",
+        "/usr/local/bin/start: line 3: /app: Is a directory";
+    Bash NotExecutable, "bash: {/path}: Is a directory",
+        "bash: /app: Is a directory";
+    Bash Exec(EPERM), ": line {#line}: {/path}: Operation not permitted",
+        "/usr/local/bin/docker-entrypoint.sh: line 102: /bin/vault: Operation not permitted";
+    Bash ShellDenied, ": line {#line}: {/path}: Permission denied",
+        "/usr/local/bin/start: line 3: /app/server: Permission denied";
+    Dash ShellDenied, ": {#line}: {/path}: Permission denied",
+        "/usr/local/bin/start: 3: /app/server: Permission denied";
+    Bash ShellFileMissing, ": line {#line}: {/path}: No such file or directory",
+        "/usr/local/bin/start: line 3: ./server: No such file or directory";
+    Bash ShellFileMissing, "bash: {/path}: No such file or directory",
+        "bash: ./server: No such file or directory";
     Runtime errno, "exec {path}: {errno}",
         "exec /usr/local/bin/app: exec format error";
     Shell Exec(ELIBBAD), "{path}: Accessing a corrupted shared library",

@@ -33,6 +33,7 @@ speakers! {
     Containerd "containerd", "containerd core/images/image.go, internal/cri";
     Crane "crane, kaniko", "go-containerregistry pkg/v1/remote/descriptor.go";
     BuildKit "BuildKit", "buildkit solver/llbsolver, executor/runcexecutor, frontend/dockerfile/linter";
+    Buildah "buildah", "buildah imagebuildah/stage_executor.go, run_linux.go";
     Windows "Windows", "hcsshim internal/hcs/errors.go";
     Fargate "AWS Fargate", "stopped reasons of ECS tasks";
     Lambda "AWS Lambda", "errors of the Lambda runtime interface";

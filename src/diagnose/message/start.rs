@@ -71,6 +71,26 @@ message_table! { TABLE:
         "Error: unable to find group staff: no matching entries in group file";
     Podman UserMissing, "unable to get gid {=user} from group file: no matching entries in group file",
         "Error: creating temporary passwd file for container c03c4adc71d6: unable to get gid nogroup from group file: no matching entries in group file";
+    Kubelet RootRefused, "container has runAsNonRoot and image will run as root",
+        "Error: container has runAsNonRoot and image will run as root (pod: \"web-1_shop(1234)\", container: app)";
+    Kubelet RootRefused, "container has runAsNonRoot and image has non-numeric user ({=user})",
+        "Error: container has runAsNonRoot and image has non-numeric user (app), cannot verify user is non-root (pod: \"web-1_shop(1234)\", container: app)";
+    Kubelet RootRefused, "container's runAsUser breaks non-root policy",
+        "Error: container's runAsUser breaks non-root policy (pod: \"web-1_shop(1234)\", container: app)";
+    Runc WorkingDirRefused, "container init: mkdir {path}: {reason}",
+        "unable to start container process: error during container init: mkdir /etc/passwd/x: not a directory: unknown";
+    Runc WorkingDirRefused, "chdir to cwd (\"{path}\") set in config.json failed: {reason}",
+        "unable to start container process: error during container init: chdir to cwd (\"/root/app\") set in config.json failed: permission denied: unknown";
+    Runc WorkingDirRefused, "Cwd must be an absolute path",
+        "runc run failed: Cwd must be an absolute path";
+    Crun WorkingDirRefused, "chdir to `{path}`: {reason}",
+        "crun: chdir to `/app`: Not a directory";
+    Crun WorkingDirRefused, "chdir `{path}`: {reason}",
+        "crun: chdir `/app`: Permission denied";
+    Podman WorkingDirRefused, "detecting workdir \"{path}\" on container",
+        "Error: detecting workdir \"/etc/passwd/x\" on container c03c4adc71d6: stat /merged/etc/passwd/x: not a directory";
+    Lambda ProgramNotFound, "Couldn't find valid bootstrap(s): [{paths}]",
+        "IMAGE Launch error: Couldn't find valid bootstrap(s): [/var/runtime/bootstrap /opt/bootstrap] Entrypoint: [] Cmd: [app.handler] WorkingDir: [/var/task]";
     Containerd UserMissing, "failed to get user by username: no users found",
         "Error: failed to generate spec: failed to get user by username: no users found";
 }

@@ -208,7 +208,61 @@ fn a_deployment_is_one_screen_that_can_be_read_at_night() {
     let text = text(&output);
     assert!(text.starts_with("deployment/checkout (3 of 4 pods), container app, CrashLoopBackOff: the program is for another architecture than the node\n"), "{text}");
     assert!(text.contains("AWS Graviton3") && text.contains("[certain]"), "{text}");
-    assert!(text.lines().count() < 24, "{text}");
+    assert!(rows(&text) < 24, "{text}");
+    let output = imgarch(&api, &["diagnose", "--failing", "-n", "shop", "--insecure"]);
+    assert!(rows(&self::text(&output)) < 24, "{}", self::text(&output));
+}
+
+/// Rows of a terminal of 80 columns, which wraps the commands that are longer.
+fn rows(text: &str) -> usize {
+    text.lines().map(|line| line.chars().count().div_ceil(80).max(1)).sum()
+}
+
+#[test]
+fn a_container_that_must_not_run_as_root_is_told_by_message_and_by_image() {
+    let registry = FakeRegistry::start();
+    let digest = publish(&registry, &ElfBuilder::arm64().build());
+    let mut state = incident(&registry, &digest);
+    let pods = state.objects.get_mut("/api/v1/pods").unwrap();
+    pods.truncate(1);
+    pods[0]["spec"]["securityContext"] = json!({"runAsNonRoot": true});
+    let words = "container has runAsNonRoot and image will run as root";
+    let waiting = |message: &str| json!({"waiting": {"reason": "CreateContainerConfigError", "message": message}});
+    pods[0]["status"]["containerStatuses"][0]["state"] =
+        waiting(&format!("{words} (pod: \"p_shop(1)\", container: app)"));
+    pods[0]["status"]["containerStatuses"][0]["lastState"] = json!({});
+    state.logs.clear();
+    let api = KubeApi::start(state);
+    for arguments in [&["diagnose", "containerd-pod", "-n", "shop", "--no-image"][..], &["diagnose", "--failing", "-A"]]
+    {
+        let found = answers(&api, arguments);
+        let cause = &found[0]["cause"];
+        assert_eq!(
+            (&cause["code"], &cause["likelihood"]),
+            (&json!("run-as-non-root"), &json!("certain")),
+            "{found:#?}"
+        );
+        assert!(found[0]["then"].to_string().contains("USER 1000:1000"), "{found:#?}");
+    }
+}
+
+#[test]
+fn runtime_classes_are_asked_for_where_a_pod_names_one() {
+    let registry = FakeRegistry::start();
+    let digest = publish(&registry, &ElfBuilder::amd64().build());
+    let classes = "/apis/node.k8s.io/v1/runtimeclasses";
+    let asked = |class: Option<&str>| {
+        let mut state = incident(&registry, &digest);
+        let handler = json!({"metadata": {"name": "sandboxed"}, "handler": "runsc"});
+        state.objects.insert(classes.to_string(), vec![handler]);
+        for pod in state.objects.get_mut("/api/v1/pods").unwrap() {
+            pod["spec"]["runtimeClassName"] = json!(class);
+        }
+        let api = KubeApi::start(state);
+        answers(&api, &["diagnose", "containerd-pod", "-n", "shop"]);
+        api.seen().iter().filter(|seen| seen.path.starts_with(classes)).count()
+    };
+    assert_eq!((asked(None), asked(Some("sandboxed"))), (0, 1));
 }
 
 #[test]
