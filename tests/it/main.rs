@@ -28,6 +28,8 @@ mod mounts;
 mod mutation;
 mod oracle;
 mod pipeline;
+#[cfg(unix)]
+mod plugin;
 mod realworld;
 mod rebuild;
 mod registry;

@@ -22,6 +22,7 @@ pub enum Need {
     PythonIndex,
     DockerEngine,
     DockerClient,
+    Kubectl,
     Buildx,
     Podman,
     Buildah,
@@ -123,6 +124,7 @@ impl Need {
         Need::PythonIndex,
         Need::DockerEngine,
         Need::DockerClient,
+        Need::Kubectl,
         Need::Buildx,
         Need::Podman,
         Need::Buildah,
@@ -165,6 +167,7 @@ impl Need {
             // The first whose containerd image store the tests can use.
             Need::DockerEngine => service("Docker Engine", "dockerd", "docker.io", "24", &["dockerd", "--version"]),
             Need::DockerClient => service("docker command", "docker", "docker-cli", "24", &["docker", "--version"]),
+            Need::Kubectl => program("kubectl", "kubectl", "kubernetes-client"),
             // The first with `--quiet` and attestations as the tests read them.
             Need::Buildx => service("buildx", "docker", "docker-buildx", "0.13", &["docker", "buildx", "version"]),
             Need::Podman => service("podman", "podman", "podman", "4.3", &["podman", "--version"]),
