@@ -305,7 +305,7 @@ fn now(answer: &Answer, pod: &PodObject, namespace: &str, report: Option<&ImageR
     let owner = owner(pod);
     let mut lines = Vec::new();
     if owner.starts_with("deployment/") || owner.starts_with("statefulset/") || owner.starts_with("daemonset/") {
-        lines.push(format!("kubectl -n {namespace} rollout undo {owner}   # to the revision before, if that one ran"));
+        lines.push(format!("kubectl -n {namespace} rollout undo {owner}   # if the revision before ran"));
         // Where every program is of one architecture, the image runs on nodes of that one.
         let only = report.and_then(|report| {
             match report

@@ -21,8 +21,8 @@ const SCHEMA: u32 = 1;
 const LABEL: usize = 12;
 /// Workloads of one cause that are named before the answers; the rest is counted.
 const NAMED: usize = 4;
-/// Other suspects that are named; the rest is noise at night.
-const OTHERS: usize = 4;
+/// Other suspects that are named, the unlikely ones left out; JSON has all.
+const OTHERS: usize = 3;
 
 pub fn write(answers: &[Answer], format: AnswerFormat, width: usize, out: &mut dyn Write) -> io::Result<()> {
     if format == AnswerFormat::Json {
@@ -69,13 +69,15 @@ fn text(answer: &Answer, width: usize, out: &mut dyn Write) -> io::Result<()> {
         Likelihood::Likely => "probably ",
         Likelihood::Possible | Likelihood::Unlikely => "perhaps ",
     };
-    writeln!(out, "{}{hedge}{}\n", visible(&subject), answer.suspect.row().sentence)?;
+    let heading = format!("{subject}{hedge}{}", answer.suspect.row().sentence);
+    writeln!(out, "{}\n", fill("", &visible(&heading), 2, width))?;
     section("cause", &[format!("{}   [{}]", answer.cause, answer.likelihood.word())], Fold::Words(width), out)?;
     section("evidence", &answer.evidence, Fold::Words(width), out)?;
     section("not", &answer.excluded, Fold::Words(width), out)?;
     let others: Vec<String> = answer
         .others
         .iter()
+        .filter(|other| other.likelihood > Likelihood::Unlikely)
         .take(OTHERS)
         .map(|other| format!("{}: {}", other.likelihood.word(), other.suspect.row().sentence))
         .collect();
