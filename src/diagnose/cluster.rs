@@ -306,6 +306,12 @@ fn now(answer: &Answer, pod: &PodObject, namespace: &str, report: Option<&ImageR
     let mut lines = Vec::new();
     if owner.starts_with("deployment/") || owner.starts_with("statefulset/") || owner.starts_with("daemonset/") {
         lines.push(format!("kubectl -n {namespace} rollout undo {owner}   # if the revision before ran"));
+        if answer.suspect == Suspect::RunAsNonRoot {
+            let patch = r#"{"spec":{"template":{"spec":{"securityContext":{"runAsUser":1000}}}}}"#;
+            lines.push(format!(
+                "kubectl -n {namespace} patch {owner} -p '{patch}'   # if its files let any user run it"
+            ));
+        }
         // Where every program is of one architecture, the image runs on nodes of that one.
         let only = report.and_then(|report| {
             match report

@@ -107,6 +107,10 @@ fn is_base_script(path: Option<&str>) -> bool {
 
 fn is_script(path: Option<&str>) -> bool {
     let name = base_name(path.unwrap_or(""));
+    // Tekton's and others' programs have that name too.
+    if name == "entrypoint" && path.is_some_and(|path| path.contains("/bin/")) {
+        return false;
+    }
     // s6 and runit name a service's script `run`.
     [".sh", ".bash", ".py", ".rb", ".pl", ".js"].iter().any(|end| name.ends_with(end))
         || name.contains("entrypoint")
@@ -128,7 +132,8 @@ fn has_any(line: &str, texts: &[&str]) -> bool {
 /// bash names a file twice that it was given to read: `/app: /app: cannot execute binary file`.
 fn is_given_to_shell(symptom: &Symptom) -> bool {
     let Some(path) = symptom.path.as_deref().filter(|_| symptom.speaker == Speaker::Bash) else { return false };
-    symptom.line.contains(&format!("{path}: {path}: cannot execute binary file"))
+    let given = format!("{path}: {path}: cannot execute binary file");
+    symptom.line.split_once(&given).is_some_and(|(_, rest)| !rest.starts_with(": "))
 }
 
 /// A path that shells start as a program, not one that they read.

@@ -35,6 +35,7 @@ fn every_message_but_a_back_off_and_the_unrelated_has_a_suspect() {
 fn an_exec_format_error_means_another_architecture_first() {
     check("exec /usr/local/bin/app: exec format error", WrongArchitecture, Likely);
     check("exec /app/run.sh: exec format error", NotAProgram, Likely);
+    check("fork/exec /tekton/bin/entrypoint: exec format error", WrongArchitecture, Likely);
     check("/app: line 1: syntax error: unterminated quoted string", WrongArchitecture, Likely);
 }
 
@@ -73,6 +74,7 @@ fn a_file_that_bash_names_twice_was_given_to_it_as_a_script() {
     check("/bin/bash: /bin/bash: cannot execute binary file", BinaryAsScript, Likely);
     check("/app/server: /app/server: cannot execute binary file", BinaryAsScript, Likely);
     check("bash: ./app: cannot execute binary file", WrongArchitecture, Likely);
+    check("/app: /app: cannot execute binary file: Exec format error", WrongArchitecture, Likely);
     check("bash: ./app: cannot execute binary file: Exec format error", WrongArchitecture, Likely);
 }
 

@@ -94,7 +94,8 @@ fn run_logged(question: &Question<'_>, flip: Option<Flip>) -> (Outcome, AsRoot, 
     let Question { rootfs, call, node, kernel, reach } = *question;
     if let Some(refused) = &call.refused {
         let cause = Cause { kind: CauseKind::RootRefused, text: refused.to_string() };
-        let outcome = Outcome::Fails { errno: Errno::EPERM, at: call.user.clone(), cause };
+        let at = call.argv.first().cloned().unwrap_or_default();
+        let outcome = Outcome::Fails { errno: Errno::EPERM, at, cause };
         return (outcome, AsRoot::default(), Log::default());
     }
     let (who, refusal) = match Who::parse(&call.user, rootfs) {

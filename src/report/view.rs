@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::diagnostic::{Diagnostic, Fact, FactKind, Row, Subject};
 use super::escape::{thousands, visible};
 use super::rules::RuleId;
+use crate::exec::CauseKind;
 use crate::exec::outcome::{Death, Outcome};
 use crate::judge::code::Severity;
 use crate::scan::{ImageReport, PlatformReport, TargetReport, Verdict};
@@ -112,6 +113,9 @@ fn verdicts(platform: &PlatformReport) -> Vec<(String, VerdictCell)> {
         Outcome::Runs => VerdictCell::good("runs"),
         Outcome::Emulated { by } => {
             VerdictCell { text: format!("runs by {by}"), is_good: worst != Some(Severity::Error) }
+        }
+        Outcome::Fails { cause, .. } if cause.kind == CauseKind::RootRefused => {
+            VerdictCell::bad("refused by the kubelet")
         }
         Outcome::Fails { errno, .. } => VerdictCell::bad(errno.message()),
         Outcome::Dies { death: Death::Signal(signal), .. } => VerdictCell::bad(format!("killed, signal {signal}")),

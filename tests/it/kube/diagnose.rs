@@ -230,9 +230,9 @@ fn a_container_that_must_not_run_as_root_is_told_by_message_and_by_image() {
     pods.truncate(1);
     pods[0]["spec"]["securityContext"] = json!({"runAsNonRoot": true});
     let words = "container has runAsNonRoot and image will run as root";
-    let waiting = |message: &str| json!({"waiting": {"reason": "CreateContainerConfigError", "message": message}});
+    let message = format!("{words} (pod: \"p_shop(1)\", container: app)");
     pods[0]["status"]["containerStatuses"][0]["state"] =
-        waiting(&format!("{words} (pod: \"p_shop(1)\", container: app)"));
+        json!({"waiting": {"reason": "CreateContainerConfigError", "message": message}});
     pods[0]["status"]["containerStatuses"][0]["lastState"] = json!({});
     state.logs.clear();
     let api = KubeApi::start(state);
@@ -246,6 +246,7 @@ fn a_container_that_must_not_run_as_root_is_told_by_message_and_by_image() {
             "{found:#?}"
         );
         assert!(found[0]["then"].to_string().contains("USER 1000:1000"), "{found:#?}");
+        assert!(found[0]["now"].to_string().contains("runAsUser"), "{found:#?}");
     }
 }
 

@@ -94,6 +94,7 @@ fn a_pods_spec_reaches_the_call() {
     check(folder.path(), &pod("/bin/all", over), 3, "which was not read");
     let non_root = ", securityContext: {runAsNonRoot: true}";
     check(folder.path(), &pod("/bin/all", non_root), 1, "container has runAsNonRoot and image will run as root");
+    check(folder.path(), &pod("/bin/all", non_root), 1, "/bin/all cannot start: the pod sets runAsNonRoot");
     let numbered = ", securityContext: {runAsNonRoot: true, runAsUser: 54321}";
     check(folder.path(), &pod("/bin/all", numbered), 0, "pod/p");
     // A variable from an object that the manifest does not have is unknown, not absent.
