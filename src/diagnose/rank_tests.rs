@@ -97,7 +97,7 @@ fn a_file_that_a_shell_does_not_find_is_a_program_only_where_programs_are() {
 }
 
 #[test]
-fn a_libc_of_another_kind_is_told_from_a_library_that_is_missing() {
+fn a_libc_of_another_kind_is_not_a_missing_library() {
     let musl = "Error loading shared library ld-linux-aarch64.so.1: No such file or directory (needed by /app/x.node)";
     check(musl, MixedLibc, Likely);
 }

@@ -222,7 +222,7 @@ fn rows(text: &str) -> usize {
 }
 
 #[test]
-fn a_container_that_must_not_run_as_root_is_told_by_message_and_by_image() {
+fn a_container_that_must_not_run_as_root_is_recognised_by_message_and_by_image() {
     let registry = FakeRegistry::start();
     let digest = publish(&registry, &ElfBuilder::arm64().build());
     let mut state = incident(&registry, &digest);
