@@ -60,7 +60,9 @@ impl<'a> Libraries<'a> {
         for view in rootfs.all().filter(is_link) {
             let name = String::from_utf8_lossy(view.name).into_owned();
             let index = rootfs.resolve(rootfs.path(view.id)).ok().and_then(|id| by_id.get(&id).copied());
-            by_name.entry(name).or_default().extend(index);
+            // A library is known by its soname already, as a rule.
+            let own = by_name.entry(name).or_default();
+            own.extend(index.filter(|index| !own.contains(index)));
         }
         Libraries { programs, by_name }
     }

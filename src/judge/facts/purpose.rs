@@ -106,8 +106,13 @@ pub const RULES: &[PurposeRule] = &[
         applies: |s, siblings| is_other_system(s) || (s.elf().is_none() && siblings.is_elsewhere(s.path)),
     },
     PurposeRule {
+        name: "dotnet-launcher",
+        why: "the launcher of a .NET application for the build machine; dotnet starts the application without it",
+        applies: |s, siblings| s.elf().is_some() && siblings.is_launcher(s.path),
+    },
+    PurposeRule {
         name: "tool-cache",
-        why: "a tool's cache or plugin mirror, which holds programs for this platform too",
+        why: "a tool's cache or plugin mirror, which holds the same for this platform too",
         applies: |s, siblings| is_tool_cache(s) && siblings.has_cached(s.path),
     },
 ];

@@ -33,6 +33,16 @@ fn pe(subsystem: u8) -> Vec<u8> {
     pe
 }
 
+/// An assembly of intermediate language.
+fn assembly() -> Vec<u8> {
+    let mut pe = pe(3);
+    // The optional header's number of directories, and the CLR header's.
+    pe[0x80 + 24 + 108] = 16;
+    pe[0x80 + 24 + 112 + 14 * 8] = 1;
+    pe[0x80 + 24 + 112 + 14 * 8 + 4] = 72;
+    pe
+}
+
 /// A library for this machine, as archives bring them.
 fn library(machine: u16) -> Vec<u8> {
     ElfBuilder::new(machine, true, false).e_type(3).soname("liba.so").build()
@@ -139,15 +149,19 @@ fn every_rule_makes_a_note_and_can_be_switched_off() {
             "tool-cache",
             &[
                 ("w/.terraform/providers/r/h/null/3/linux_amd64/p", amd64()),
-                ("w/.terraform/providers/r/h/tls/4/linux_arm64/q", arm64()),
+                ("w/.terraform/providers/r/h/null/4/linux_arm64/q", arm64()),
             ],
         ),
         (
             "tool-cache",
             &[
                 ("root/.krew/store/ns/1/linux-amd64/kubectl-ns", amd64()),
-                ("root/.krew/store/ctx/1/linux-arm64/kubectl-ctx", arm64()),
+                ("root/.krew/store/ns/v1.2/linux-arm64/kubectl-ns2", arm64()),
             ],
+        ),
+        (
+            "dotnet-launcher",
+            &[("srv/App", amd64()), ("srv/App.dll", assembly()), ("srv/App.runtimeconfig.json", b"{}\n".to_vec())],
         ),
     ];
     for (rule, files) in cases {
@@ -177,6 +191,18 @@ fn a_path_that_says_what_the_file_is_not_excuses_nothing() {
         loud(&[("a/.yarn/unplugged/x/node_modules/@esbuild/linux-x64/bin/esbuild", amd64())]),
         [Code::PackageOtherPlatform]
     );
+    // A cache that holds something else for this platform.
+    let krew = |name: &'static str, path: &'static str| -> Vec<Code> { loud(&[(path, amd64()), (name, arm64())]) };
+    assert_eq!(
+        krew("root/.krew/store/ctx/1/linux-arm64/kubectl-ctx", "root/.krew/store/ns/1/linux-amd64/kubectl-ns"),
+        [Code::ForeignFile]
+    );
+    assert_eq!(
+        krew("w/.terraform/providers/r/h/tls/4/linux_arm64/q", "w/.terraform/providers/r/h/null/3/linux_amd64/p"),
+        [Code::ForeignFile]
+    );
+    // A launcher that is the only part of an application.
+    assert_eq!(loud(&[("srv/App", amd64()), ("srv/App.dll", assembly())]), [Code::ForeignFile]);
     // A fallback to nothing prebuilt excuses nothing.
     assert_eq!(
         loud(&[("m/node_modules/a/lib/linux-x64/a.node", amd64()), ("m/node_modules/a/fallback.js", b"1\n".to_vec())]),

@@ -57,7 +57,13 @@ pub const RUNTIMES: &[Runtime] = &[
     Runtime {
         name: "R",
         hosts: &["R", "Rscript"],
-        is_module: |path| path.contains("/R/") && path.contains("/libs/") && is_library(path),
+        // renv's are in `renv/library/linux-ubuntu-jammy/R-4.3/x86_64-pc-linux-gnu`.
+        is_module: |path| in_any(path, &["/R/", "/R-", "/renv/"]) && path.contains("/libs/") && is_library(path),
+    },
+    Runtime {
+        name: "Terraform",
+        hosts: &["terraform", "tofu"],
+        is_module: |path| path.rsplit('/').next().is_some_and(|name| name.starts_with("terraform-provider-")),
     },
     Runtime {
         name: "Lua",
@@ -235,6 +241,8 @@ mod tests {
         check("/usr/lib/apache2/modules/mod_rewrite.so", "Apache");
         check("/usr/local/bundle/extensions/aarch64-linux/3.3.0/bcrypt-3.1.20/bcrypt_ext.so", "Ruby");
         check("/usr/local/openresty/lualib/cjson.so", "Lua");
+        check("/srv/renv/library/R-4.3/x86_64-pc-linux-gnu/rlang/libs/rlang.so", "R");
+        check("/w/.terraform/providers/r/h/null/3/linux_amd64/terraform-provider-null_v3", "Terraform");
         check("/root/.julia/artifacts/0a1b/lib/libz.so.1", "Julia");
         assert_eq!(of_module("/opt/tool/libtool.so", &[], &[]), None);
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use crate::image::{NodeKind, RootFs};
 use crate::inspect::FileKind;
+use crate::judge::facts::libraries::Libraries;
 use crate::judge::facts::programs::{Fit, Program, Programs};
 use crate::judge::facts::tokens::{self, Libc, is_kin};
 use crate::platform::Arch;
@@ -18,16 +19,18 @@ pub struct Siblings {
     built: BTreeSet<String>,
     /// Package directories that do without their native part.
     optional: BTreeSet<String>,
-    /// Tools' caches that hold a program for this platform, platform words left out.
+    /// What tools' caches hold for this platform, platform words and versions left out.
     caches: BTreeSet<String>,
     /// Directories that hold this platform's build of one of Prisma's engines, with the engine's name.
     engines: BTreeSet<String>,
     /// Directories of npm packages that are for other systems than Linux.
     elsewhere: BTreeSet<String>,
+    /// Launchers of .NET applications that `dotnet` starts without them.
+    launchers: BTreeSet<String>,
 }
 
 impl Siblings {
-    pub fn of(rootfs: &RootFs<FileKind>, programs: &Programs<'_>, here: Arch) -> Siblings {
+    pub fn of(rootfs: &RootFs<FileKind>, programs: &Programs<'_>, libraries: &Libraries<'_>, here: Arch) -> Siblings {
         let mut siblings = Siblings {
             here,
             served: BTreeSet::new(),
@@ -36,6 +39,7 @@ impl Siblings {
             caches: BTreeSet::new(),
             engines: BTreeSet::new(),
             elsewhere: BTreeSet::new(),
+            launchers: BTreeSet::new(),
         };
         let mut directory = "";
         for program in programs.runnable().filter(|program| program.fit <= Fit::Compat) {
@@ -43,7 +47,8 @@ impl Siblings {
                 siblings.built.insert(package.to_string());
             }
             siblings.caches.extend(cache(&program.path));
-            siblings.engines.extend(engine(&program.path).filter(|_| fits_libc(program, &programs.libcs)));
+            let is_loadable = || fits_libc(program, &programs.libcs) && libraries.lack(program).is_none();
+            siblings.engines.extend(engine(&program.path).filter(|_| is_loadable()));
             let Some(platform) = &program.platform else { continue };
             // A file that is not what its path says serves nobody.
             let is_true = platform.arch.is_none_or(|arch| is_kin(Some(arch), program.elf.arch()));
@@ -66,6 +71,7 @@ impl Siblings {
     /// say that they are not for Linux.
     fn read_packages(&mut self, rootfs: &RootFs<FileKind>) {
         let shown = |id| String::from_utf8_lossy(&rootfs.path(id)).into_owned();
+        let is_file = |path: String| rootfs.resolve(path).is_ok();
         for view in rootfs.files_with_facts() {
             match view.fact {
                 Some(FileKind::Wheel(tags)) if !tags.is_empty() && tags.iter().all(|tag| tag.ends_with("-any")) => {
@@ -76,6 +82,13 @@ impl Siblings {
                 }
                 Some(FileKind::NpmPackage(package)) if is_elsewhere(&package.os) => {
                     self.elsewhere.extend(shown(view.id).strip_suffix("/package.json").map(String::from));
+                }
+                // `App`, which an SDK builds for its own machine, next to `App.dll`, which `dotnet` starts anywhere.
+                Some(FileKind::Pe(pe)) if pe.is_dotnet => {
+                    let path = shown(view.id);
+                    let launcher =
+                        path.strip_suffix(".dll").filter(|path| is_file(format!("{path}.runtimeconfig.json")));
+                    self.launchers.extend(launcher.map(String::from));
                 }
                 _ => {}
             }
@@ -93,7 +106,12 @@ impl Siblings {
         tokens::families(path).iter().any(|family| self.served.contains(family))
     }
 
-    /// Whether the tool's cache that a file lies in holds a program for this platform too.
+    /// Whether a file is the launcher of a .NET application that `dotnet` starts without it.
+    pub fn is_launcher(&self, path: &str) -> bool {
+        self.launchers.contains(path)
+    }
+
+    /// Whether the tool's cache that a file lies in holds the same, or another version of it, for this platform too.
     pub fn has_cached(&self, path: &str) -> bool {
         cache(path).is_some_and(|cache| self.caches.contains(&cache))
     }
@@ -155,9 +173,9 @@ fn is_build(path: &str, package: &str) -> bool {
     rest.ends_with(".node") && ["/build/Release/", "/build/Debug/"].iter().any(|place| rest.starts_with(place))
 }
 
-/// The cache that a file lies in: a directory that only tools look into and the directory below it, which is the tool's
-/// own (`.cache/puppeteer`). What a language's package brings is loaded from wherever it lies: `.yarn/unplugged`,
-/// `.venv`, `.next/standalone`.
+/// What a tool's cache holds a build of: the path up to the directory that names the platform, with platform words and
+/// versions left out. A cache is below a directory that only tools look into: `.terraform`, `.krew`. What a language's
+/// package brings is loaded from wherever it lies: `.yarn/unplugged`, `.venv`, `.next/standalone`.
 fn cache(path: &str) -> Option<String> {
     if package_directory(path).is_some() {
         return None;
@@ -167,15 +185,19 @@ fn cache(path: &str) -> Option<String> {
             || name.contains("terraform")
             || matches!(name, "plugin-cache" | "tools-cache" | "_cacache")
     };
-    let mut end = 0;
-    let mut parts = path.split_inclusive('/');
-    let at = parts.by_ref().find_map(|part| {
-        end += part.len();
-        (part.ends_with('/') && is_cache(part.trim_end_matches('/'))).then_some(end)
-    })?;
-    let tool = parts.next().filter(|part| part.ends_with('/')).map_or(0, str::len);
-    let own = path[..at + tool].trim_end_matches('/');
-    Some(tokens::read(own).map_or_else(|| own.to_ascii_lowercase(), |platform| platform.key))
+    let ends = path.match_indices('/').skip(1).map(|(end, _)| end);
+    let mut is_cached = false;
+    let mut named = None;
+    for end in ends {
+        let name = path[..end].rsplit('/').next().unwrap_or_default();
+        if is_cached && tokens::read(name).is_some_and(|platform| platform.arch.is_some()) {
+            named = Some(&path[..end]);
+        }
+        is_cached |= is_cache(name);
+    }
+    let key = tokens::read(named.filter(|_| is_cached)?)?.key;
+    let is_version = |part: &str| part.chars().all(|c| c.is_ascii_digit() || matches!(c, '.' | '-' | '_' | 'v'));
+    Some(key.split('/').filter(|part| !is_version(part)).collect::<Vec<_>>().join("/"))
 }
 
 fn engine(path: &str) -> Option<String> {

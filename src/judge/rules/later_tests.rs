@@ -204,6 +204,16 @@ fn a_module_for_a_newer_c_library_cannot_be_loaded() {
     let path = "usr/local/lib/python3.11/dist-packages/argon2.cpython-311-aarch64-linux-gnu.so";
     assert_eq!(found(&[Program(path, module("GLIBC_2.34"))]), [format!("error extension-missing-library /{path}")]);
     assert_eq!(found(&[Program(path, module("GLIBC_2.17"))]), [""; 0]);
+    // A library that is known by its soname and by a link.
+    let cxx = || {
+        let library = own().soname("libstdc++.so.6").offers("GLIBCXX_3.4.28").build();
+        [Program("usr/lib/libstdc++.so.6.0.28", library), Link("usr/lib/libstdc++.so.6", "libstdc++.so.6.0.28")]
+    };
+    let module =
+        |version: &str| Program(path, own().needed("libstdc++.so.6").wants("libstdc++.so.6", version, false).build());
+    let broken = [format!("error extension-missing-library /{path}")];
+    assert_eq!(found(&[cxx().as_slice(), &[module("GLIBCXX_3.4.30")]].concat()), broken);
+    assert_eq!(found(&[cxx().as_slice(), &[module("GLIBCXX_3.4.28")]].concat()), [""; 0]);
 }
 
 #[test]
@@ -293,12 +303,34 @@ fn a_release_of_otp_runs_on_its_own_virtual_machine() {
 }
 
 #[test]
+fn a_provider_is_a_module_of_terraform() {
+    let place = "w/.terraform/providers/registry.terraform.io/hashicorp/null/3.2.2/linux_amd64";
+    let provider: &'static str = format!("{place}/terraform-provider-null_v3.2.2_x5").leak();
+    let twin: &'static str = provider.replace("amd64", "arm64").leak();
+    let terraform = Program("usr/bin/terraform", own().build());
+    let puts = [Program(provider, foreign()), terraform];
+    assert_eq!(found(&puts), [format!("error foreign-extension /{provider}")]);
+    assert_eq!(found(&[puts.as_slice(), &[Program(twin, own().build())]].concat()), [""; 0]);
+    assert_eq!(found(&puts[..1]), [format!("warning foreign-extension /{provider}")]);
+}
+
+#[test]
 fn an_engine_of_prisma_next_to_this_platforms_is_a_sibling() {
     let amd64 = Program("srv/node_modules/.prisma/client/libquery_engine-debian-openssl-3.0.x.so.node", foreign());
     let arm64 = "srv/node_modules/.prisma/client/libquery_engine-linux-arm64-openssl-3.0.x.so.node";
     assert_eq!(found(&[amd64.clone(), Program(arm64, own().build())]), [""; 0]);
     let only = found(&[amd64]);
     assert!(only[0].starts_with("error foreign-extension"), "{only:?}");
+    // Builds for other distributions than the image's.
+    let client = |name: &str, needed: &str| {
+        let path = format!("srv/node_modules/.prisma/client/libquery_engine-linux-{name}.so.node");
+        Program(path.leak(), own().needed("libc.so.6").needed(needed).build())
+    };
+    let musl = client("musl-arm64-openssl-3.0.x", "libc.musl-aarch64.so.1");
+    let old = client("arm64-openssl-1.1.x", "libssl.so.1.1");
+    let fits = client("arm64-openssl-3.0.x", "libc.so.6");
+    assert_eq!(found(&[musl.clone(), old.clone(), fits]), [""; 0]);
+    assert_eq!(found(&[musl, old]).len(), 2);
 }
 
 #[test]

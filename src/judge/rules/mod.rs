@@ -37,7 +37,7 @@ impl FileFindings {
 
 /// Judges every file except those on the chain, which have the entry's own findings, and the layers.
 pub fn judge(files: &Files<'_>) -> FileFindings {
-    let siblings = Siblings::of(files.rootfs, files.programs, files.node.arch);
+    let siblings = Siblings::of(files.rootfs, files.programs, files.libraries, files.node.arch);
     let mut sound = modules::SoundPackages::default();
     let mut result = FileFindings::default();
     for program in &files.programs.all {

@@ -30,6 +30,7 @@ pub fn judge(
             .or_else(|| {
                 // A build for another C library lies beside the one for this image's.
                 let is_spare = !fits_libc(program, &files.programs.libcs) && siblings.serve(&program.path);
+                let is_spare = is_spare || siblings.has_engine(&program.path);
                 modules::judge(files, sound, program, runtime).filter(|_| is_module(program) && !is_spare)
             }),
         Way::Package => libc(files, siblings, program).or_else(|| suffix(files, program)),
@@ -52,7 +53,8 @@ fn is_module(program: &Program<'_>) -> bool {
 
 /// A module that wants a C library which the image does not have, with no sibling for the one it has.
 fn libc(files: &Files<'_>, siblings: &Siblings, program: &Program<'_>) -> Option<Finding> {
-    if fits_libc(program, &files.programs.libcs) || siblings.serve(&program.path) {
+    let is_served = siblings.serve(&program.path) || siblings.has_engine(&program.path);
+    if fits_libc(program, &files.programs.libcs) || is_served {
         return None;
     }
     let wanted = format!("{:?}", program.libc()?).to_lowercase();

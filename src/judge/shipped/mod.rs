@@ -12,6 +12,7 @@ use native::{Hold, MachineCode, Native};
 use crate::image::RootFs;
 use crate::inspect::FileKind;
 use crate::judge::code::{Code, Severity};
+use crate::judge::facts::libraries::Libraries;
 use crate::judge::facts::programs::Programs;
 use crate::judge::facts::purpose;
 use crate::judge::facts::siblings::Siblings;
@@ -87,7 +88,8 @@ pub fn judge(shipped: &Shipped<'_>, aim: &Aim, aims: &[Aim]) -> ShippedJudgement
     let node = aim.machine();
     let programs = Programs::collect(shipped.rootfs, node.as_ref().unwrap_or(&Node::plain(Arch::Amd64)));
     let natives = Native::all(shipped.rootfs, &programs);
-    let siblings = node.as_ref().map(|node| Siblings::of(shipped.rootfs, &programs, node.arch));
+    let libraries = Libraries::of(shipped.rootfs, &programs);
+    let siblings = node.as_ref().map(|node| Siblings::of(shipped.rootfs, &programs, &libraries, node.arch));
     let mut judged = ShippedJudgement::of(&natives);
     let (mut own, mut beside, mut foreign) = (0, Vec::new(), Vec::new());
     for native in &natives {
