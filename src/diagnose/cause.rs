@@ -289,7 +289,7 @@ impl Suspect {
             BadOption => Suspect::RefusedOption,
             CauseKind::BinaryAsScript => Suspect::BinaryAsScript,
             CauseKind::MissingInterpreter => Suspect::MissingInterpreter,
-            CauseKind::MissingScript => Suspect::MissingScript,
+            CauseKind::MissingScript | MissingModule => Suspect::MissingScript,
             BadScript => Suspect::NotAJar,
             TooManyInterpreters | TooManyHandlers => Suspect::ScriptNesting,
             MissingHandlerInterpreter | MissingHandlerLoader => Suspect::EmulatorOutside,

@@ -168,6 +168,8 @@ causes! {
     // Programs that start programs.
     /// The file that a shell or interpreter is given.
     MissingScript "missing-script";
+    /// A module that a script of Python imports at once.
+    MissingModule "missing-module";
     /// The file that java is given is not a jar.
     BadScript "bad-script";
     /// A shell is given a program to read as a script.

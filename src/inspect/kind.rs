@@ -127,6 +127,8 @@ pub struct NpmPackage {
     pub optional: Vec<String>,
     /// The first file of `bin`, relative to the package.
     pub bin: Option<String>,
+    /// `scripts` of a project's own `package.json`: name and text.
+    pub scripts: Vec<(String, String)>,
 }
 
 /// A `#!` file. The line is kept as the kernel reads it: at most 256 bytes of the file.

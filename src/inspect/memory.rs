@@ -106,6 +106,11 @@ fn npm_bytes(package: &NpmPackage) -> usize {
         + package.name.len()
         + optional(&package.bin)
         + lists.into_iter().map(|list| strings(list)).sum::<usize>()
+        + package
+            .scripts
+            .iter()
+            .map(|(name, text)| size_of::<(String, String)>() + name.len() + text.len())
+            .sum::<usize>()
 }
 
 #[cfg(test)]

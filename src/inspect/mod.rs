@@ -154,6 +154,10 @@ fn by_name(path: &[u8], window: &mut Window<'_>) -> Option<FileKind> {
             let package = named::npm_package(&read(window, named::PACKAGE_JSON_BYTES))?;
             Some(FileKind::NpmPackage(Box::new(package)))
         }
+        b'n' if named::is_project_path(path) => {
+            let package = named::npm_project(&read(window, named::PACKAGE_JSON_BYTES))?;
+            Some(FileKind::NpmPackage(Box::new(package)))
+        }
         b'L' if named::is_wheel_path(path) => {
             Some(FileKind::Wheel(Box::new(named::wheel_tags(&read(window, named::WHEEL_BYTES)))))
         }

@@ -9,6 +9,9 @@ use super::kind::NpmPackage;
 pub const PACKAGE_JSON_BYTES: u64 = 256 << 10;
 /// Bytes of a `WHEEL` file that are read; it has some ten lines.
 pub const WHEEL_BYTES: u64 = 64 << 10;
+/// Scripts of one project that are kept, and bytes of their names and texts.
+const SCRIPTS: usize = 256;
+const SCRIPTS_BYTES: usize = 16 << 10;
 /// Tags of one wheel.
 const TAGS: usize = 256;
 
@@ -71,8 +74,10 @@ pub fn is_followed_path(path: &[u8], is_executable: bool) -> bool {
     if ends(b".service") {
         return is_in(b"usr/lib/systemd/system/") || is_in(b"lib/systemd/system/");
     }
-    let named: [&[u8]; 8] = [
+    let named: [&[u8]; 9] = [
         b"Procfile",
+        // The version of an OTP release, which its start script reads.
+        b"start_erl.data",
         b"supervisord.conf",
         b"supervisor.conf",
         b"ecosystem.config.js",
@@ -98,6 +103,23 @@ pub fn is_npm_path(path: &[u8]) -> bool {
         Some(scope) if scope.starts_with(b"@") => parts.next() == Some(b"node_modules"),
         _ => false,
     }
+}
+
+/// A `package.json` that is a project's own, and not that of an installed package.
+pub fn is_project_path(path: &[u8]) -> bool {
+    let is_named = path == b"package.json" || path.ends_with(b"/package.json");
+    let installed = b"node_modules/";
+    is_named && !path.windows(installed.len()).any(|part| part == installed) && !path.starts_with(b"usr/share/")
+}
+
+/// The scripts that a project's `package.json` names. `None`: there are none, or too many to keep.
+pub fn npm_project(text: &[u8]) -> Option<NpmPackage> {
+    let wire: Project = serde_json::from_slice(text).ok()?;
+    let scripts: Vec<(String, String)> =
+        wire.scripts.into_iter().filter_map(|(name, text)| Some((name, text.as_str()?.to_string()))).collect();
+    let bytes: usize = scripts.iter().map(|(name, text)| name.len() + text.len()).sum();
+    let is_kept = !scripts.is_empty() && scripts.len() <= SCRIPTS && bytes <= SCRIPTS_BYTES;
+    is_kept.then(|| NpmPackage { name: wire.name.unwrap_or_default(), scripts, ..NpmPackage::default() })
 }
 
 /// The `Tag:` values of a WHEEL file. Source: the Python binary distribution format (PEP 427).
@@ -131,6 +153,7 @@ pub fn npm_package(text: &[u8]) -> Option<NpmPackage> {
             Some(Bin::Named(paths)) => paths.into_values().next(),
             None => None,
         },
+        scripts: Vec::new(),
     };
     let says = [&package.os, &package.cpu, &package.libc, &package.optional].iter().any(|list| !list.is_empty());
     says.then_some(package)
@@ -158,6 +181,15 @@ struct PackageJson {
     optional_dependencies: std::collections::BTreeMap<String, serde_json::Value>,
     #[serde(default, deserialize_with = "lenient")]
     bin: Option<Bin>,
+}
+
+/// Source: npm's package.json(5), "scripts".
+#[derive(Deserialize)]
+struct Project {
+    #[serde(default, deserialize_with = "lenient")]
+    name: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    scripts: std::collections::BTreeMap<String, serde_json::Value>,
 }
 
 /// Source: npm's package.json(5), "bin".
@@ -205,6 +237,22 @@ mod tests {
         {
             assert!(!is_npm_path(path.as_bytes()), "{path}");
         }
+    }
+
+    #[test]
+    fn scripts_of_a_project_are_read() {
+        for path in ["package.json", "srv/app/package.json"] {
+            assert!(is_project_path(path.as_bytes()), "{path}");
+        }
+        for path in
+            ["srv/node_modules/a/package.json", "srv/node_modules/a/dist/package.json", "usr/share/a/package.json"]
+        {
+            assert!(!is_project_path(path.as_bytes()), "{path}");
+        }
+        let project = npm_project(br#"{"name":"app","scripts":{"start":"node server.js","odd":1}}"#).unwrap();
+        assert_eq!(project.scripts, [("start".to_string(), "node server.js".to_string())]);
+        assert_eq!(npm_project(br#"{"name":"app"}"#), None);
+        assert_eq!(npm_project(format!("{{\"scripts\":{{\"a\":\"{}\"}}}}", "x".repeat(20_000)).as_bytes()), None);
     }
 
     #[test]

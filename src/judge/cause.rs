@@ -54,6 +54,14 @@ const fn row_of(kind: CauseKind) -> Row {
         | MissingScript
         | BadScript
         | NoCommand => row(Code::EntrypointNotFound),
+        MissingModule => Row {
+            hint: Some(
+                "install the package with the Python that runs the script, in the final stage, or copy it and the \
+                 script from a stage with the same version of Python",
+            ),
+            doubt: Some((Code::EntrypointNotFound, Severity::Warning)),
+            ..row(Code::EntrypointNotFound)
+        },
         BadWorkingDir => Row {
             hint: Some("make WORKDIR a directory of the image, or one that can be made"),
             ..row(Code::EntrypointNotFound)

@@ -161,8 +161,9 @@ impl<'a> Machine<'a> {
         match ran.name.as_str() {
             name if SHELLS.contains(&name) => self.follow_shell(log, &ran, &walk),
             "java" => self.follow_java(log, &ran.argv),
-            "node" | "nodejs" => self.follow_interpreted(log, &ran.argv, Interpreter::Node, &walk),
-            name if name.starts_with("python") => self.follow_interpreted(log, &ran.argv, Interpreter::Python, &walk),
+            name if let Some(interpreter) = Interpreter::of(name) => {
+                self.follow_interpreted(log, &ran, interpreter, &walk)
+            }
             name if is_loader(name) && ran.argv.len() > 1 => {
                 log.open_end(name, "the loader maps the program that it is given by itself")
             }

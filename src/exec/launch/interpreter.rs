@@ -1,10 +1,11 @@
 //! Interpreters and the file that each is given: whether it is there, and is one that they read. What is in it is run
-//! time's. The words are those of OpenJDK 17, Node 18 and CPython 3.11.
+//! time's. The words are those of OpenJDK 17, Node 18, CPython 3.11, Perl 5.36, PHP 8.2 and Ruby 3.1.
 
 use crate::exec::kernel::access::not_read;
 use crate::exec::kernel::binfmt::Machine;
 use crate::exec::kernel::mounts;
 use crate::exec::kernel::why::describe;
+use crate::exec::launch::walk::Walk;
 use crate::exec::log::Log;
 use crate::exec::outcome::lossy;
 use crate::exec::{Cause, CauseKind, Death, Outcome};
@@ -15,78 +16,187 @@ use crate::inspect::FileKind;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Interpreter {
     Node,
+    Perl,
+    Php,
     Python,
+    Ruby,
 }
 
 /// What an interpreter is given to read.
+#[derive(Debug, PartialEq, Eq)]
 enum Given<'a> {
     Nothing,
-    /// By this option.
-    Code(&'a str),
+    /// By this option, and the words after it.
+    Code(&'a str, &'a [String]),
     /// A file, and the words after it.
     File(&'a String, &'a [String]),
 }
 
+/// How an interpreter reads options of one dash, several letters of which may be joined.
+struct Letters {
+    /// No file is given: code, a module, a search of its own.
+    code: &'static str,
+    /// The rest of the word is a value, or the next word.
+    next: &'static str,
+    /// The rest of the word is a value.
+    attached: &'static str,
+}
+
 impl Interpreter {
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Interpreter::Node => "node",
-            Interpreter::Python => "python",
+    /// By the name of its file, which may have a version: `python3.11`.
+    pub(crate) fn of(name: &str) -> Option<Interpreter> {
+        match name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.') {
+            "node" | "nodejs" => Some(Interpreter::Node),
+            "perl" => Some(Interpreter::Perl),
+            "php" => Some(Interpreter::Php),
+            "python" => Some(Interpreter::Python),
+            "ruby" => Some(Interpreter::Ruby),
+            _ => None,
         }
     }
 
-    /// Options whose value is the next word.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Interpreter::Node => "node",
+            Interpreter::Perl => "perl",
+            Interpreter::Php => "php",
+            Interpreter::Python => "python",
+            Interpreter::Ruby => "ruby",
+        }
+    }
+
+    /// Source: node(1), perlrun(1), php(1), python(1), ruby(1).
+    fn letters(self) -> Letters {
+        let letters = |code, next, attached| Letters { code, next, attached };
+        match self {
+            Interpreter::Node => letters("ep", "rC", ""),
+            Interpreter::Perl => letters("eESx", "I", "MmCDFidV"),
+            Interpreter::Php => letters("rafimvhBREFS", "dcztT", ""),
+            Interpreter::Python => letters("cm", "WX", ""),
+            Interpreter::Ruby => letters("eSxC", "IrE", "KTWFi"),
+        }
+    }
+
+    /// Options of two dashes whose value is the next word.
     fn valued(self) -> &'static [&'static str] {
         match self {
-            Interpreter::Node => &["-r", "--require", "--import", "-C", "--conditions"],
-            Interpreter::Python => &["-W", "-X"],
+            Interpreter::Node => &[
+                "--require",
+                "--import",
+                "--conditions",
+                "--env-file",
+                "--env-file-if-exists",
+                "--loader",
+                "--experimental-loader",
+                "--input-type",
+                "--experimental-default-type",
+                "--title",
+                "--icu-data-dir",
+                "--openssl-config",
+                "--unhandled-rejections",
+                "--dns-result-order",
+                "--disable-warning",
+                "--redirect-warnings",
+                "--diagnostic-dir",
+                "--report-dir",
+                "--report-directory",
+                "--report-filename",
+                "--report-signal",
+                "--heapsnapshot-signal",
+                "--inspect-port",
+                "--debug-port",
+                "--max-http-header-size",
+                "--secure-heap",
+                "--secure-heap-min",
+                "--watch-path",
+                "--trace-event-categories",
+                "--trace-event-file-pattern",
+                "--test-reporter",
+                "--test-reporter-destination",
+                "--test-name-pattern",
+            ],
+            Interpreter::Php => &["--define", "--php-ini", "--docroot", "--zend-extension"],
+            Interpreter::Python => &["--check-hash-based-pycs"],
+            Interpreter::Ruby => &["--encoding", "--external-encoding", "--internal-encoding"],
+            Interpreter::Perl => &[],
+        }
+    }
+
+    /// Options of two dashes by which no file is given.
+    fn instead(self) -> &'static [&'static str] {
+        match self {
+            Interpreter::Node => &["--eval", "--print", "--run", "--test"],
+            Interpreter::Php => &["--run", "--file", "--interactive", "--server", "--process-code", "--process-file"],
+            Interpreter::Perl | Interpreter::Python | Interpreter::Ruby => &[],
         }
     }
 
     /// What the arguments give it to read; `argv` has its own name first.
     fn given(self, argv: &[String]) -> Given<'_> {
+        let letters = self.letters();
         let mut at = 1;
         while let Some(word) = argv.get(at) {
-            if self.instead().contains(&word.as_str()) {
-                return Given::Code(word);
+            let rest = &argv[at + 1..];
+            match word.strip_prefix('-') {
+                None => return Given::File(word, rest),
+                Some("") => return Given::Nothing,
+                Some(long) if long.starts_with('-') => {
+                    let key = word.split('=').next().unwrap_or(word);
+                    if self.instead().contains(&key) {
+                        return Given::Code(word, rest);
+                    }
+                    at += if self.valued().contains(&word.as_str()) { 2 } else { 1 };
+                }
+                Some(joined) => {
+                    at += 1;
+                    for (index, letter) in joined.char_indices() {
+                        if letters.code.contains(letter) {
+                            return Given::Code(word, rest);
+                        }
+                        if letters.next.contains(letter) {
+                            at += usize::from(index + letter.len_utf8() == joined.len());
+                            break;
+                        }
+                        if letters.attached.contains(letter) {
+                            break;
+                        }
+                    }
+                }
             }
-            if !word.starts_with('-') {
-                return Given::File(word, &argv[at + 1..]);
-            }
-            at += if self.valued().contains(&word.as_str()) { 2 } else { 1 };
         }
         Given::Nothing
     }
 
-    /// The words that the file gets, where the arguments give one.
-    pub(crate) fn words_for_file(self, argv: &[String]) -> &[String] {
+    /// The file that the arguments give it, and the words that the file gets.
+    pub(crate) fn file(self, argv: &[String]) -> Option<(&String, &[String])> {
         match self.given(argv) {
-            Given::File(_, words) => words,
-            Given::Code(_) | Given::Nothing => &[],
+            Given::File(file, words) => Some((file, words)),
+            Given::Code(..) | Given::Nothing => None,
         }
     }
 
-    /// Options by which no file is given.
-    fn instead(self) -> &'static [&'static str] {
-        match self {
-            Interpreter::Node => &["-e", "-p", "--eval", "--print"],
-            Interpreter::Python => &["-c", "-m"],
-        }
+    /// The module of `python -m MODULE`.
+    pub(crate) fn module(self, argv: &[String]) -> Option<&str> {
+        let Given::Code(word, rest) = self.given(argv) else { return None };
+        let (before, attached) = word.split_once('m').filter(|_| self == Interpreter::Python)?;
+        let is_module = !before.contains('c');
+        if attached.is_empty() { rest.first().map(String::as_str) } else { Some(attached) }.filter(|_| is_module)
     }
 
     /// What may be missing at the end of the file's name.
     fn endings(self) -> &'static [&'static str] {
         match self {
             Interpreter::Node => &["", ".js", ".mjs", ".cjs", ".json", ".node", ".ts"],
-            Interpreter::Python => &[""],
+            Interpreter::Perl | Interpreter::Php | Interpreter::Python | Interpreter::Ruby => &[""],
         }
     }
 
-    /// The files of a directory any of which makes it a program.
+    /// The files of a directory any of which makes it a program; none: what becomes of a directory is not foreseen.
     fn of_directory(self) -> &'static [&'static str] {
         match self {
             Interpreter::Node => &["package.json", "index.js", "index.json", "index.node"],
             Interpreter::Python => &["__main__.py", "__main__.pyc"],
+            Interpreter::Perl | Interpreter::Php | Interpreter::Ruby => &[],
         }
     }
 }
@@ -120,16 +230,24 @@ impl<'a> Machine<'a> {
     }
 
     /// The file that an interpreter is given, where it is given one.
-    pub(crate) fn follow_file(&self, log: &mut Log, argv: &[String], interpreter: Interpreter) -> Option<Outcome> {
+    pub(crate) fn follow_file(
+        &self,
+        log: &mut Log,
+        argv: &[String],
+        interpreter: Interpreter,
+        walk: &Walk,
+    ) -> Option<Outcome> {
         let file = match interpreter.given(argv) {
             Given::Nothing => return None,
-            Given::Code(word) => return log.open_end(interpreter.name(), format!("{word} gives it the code to run")),
+            Given::Code(word, _) => {
+                return log.open_end(interpreter.name(), format!("{word} gives it the code to run"));
+            }
             Given::File(file, _) => file,
         };
         let lookup = |path: &str| self.cwd.walk(self.rootfs, path.as_bytes(), &|_| true).ok();
         let is_directory = |id: &NodeId| self.rootfs.view(*id).kind == NodeKind::Directory;
         let mut files = interpreter.endings().iter().filter_map(|ending| lookup(&format!("{file}{ending}")));
-        if file == "inspect" || files.any(|id| !is_directory(&id)) {
+        if interpreter == Interpreter::Node && file == "inspect" || files.any(|id| !is_directory(&id)) {
             return None;
         }
         if let Err(ResolveError::Unread(mount)) = self.cwd.walk(self.rootfs, file.as_bytes(), &|_| true) {
@@ -140,10 +258,11 @@ impl<'a> Machine<'a> {
             let cause = Cause { kind: CauseKind::NotRead, text: not_read(file, file.as_bytes()) };
             return Some(Outcome::Unknown { at: self.absolute(file), cause });
         }
-        if mounts::is_made(self.rootfs, file) {
+        if walk.is_open || mounts::is_made(self.rootfs, file) {
             return log.open_end(file.as_str(), "it is not in the image");
         }
         match lookup(file) {
+            Some(_) if interpreter.of_directory().is_empty() => None,
             Some(_) if interpreter.of_directory().iter().any(|name| lookup(&format!("{file}/{name}")).is_some()) => {
                 None
             }
@@ -164,6 +283,9 @@ impl<'a> Machine<'a> {
         let (line, code) = match (interpreter, is_directory) {
             (Interpreter::Node, _) => (format!("Error: Cannot find module '{}'", path.trim_end_matches('/')), 1),
             (Interpreter::Python, true) => (format!("{name}: can't find '__main__' module in '{path}'"), 1),
+            (Interpreter::Perl, _) => (format!("Can't open perl script \"{file}\": No such file or directory"), 2),
+            (Interpreter::Php, _) => (format!("Could not open input file: {file}"), 1),
+            (Interpreter::Ruby, _) => (format!("{name}: No such file or directory -- {file} (LoadError)"), 1),
             (Interpreter::Python, false) => {
                 (format!("{name}: can't open file '{path}': [Errno 2] No such file or directory"), 2)
             }
@@ -187,5 +309,61 @@ impl<'a> Machine<'a> {
             return path.to_string();
         }
         format!("{}/{path}", lossy(&self.cwd.path(self.rootfs)).trim_end_matches('/'))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_comes_after_the_options_and_their_values() {
+        let file = |interpreter: Interpreter, line: &str| {
+            let argv: Vec<String> = line.split(' ').map(str::to_string).collect();
+            interpreter.file(&argv).map(|(file, _)| file.clone())
+        };
+        for (interpreter, line, expected) in [
+            (Interpreter::Node, "node --env-file .env -r x --enable-source-maps app.js y", Some("app.js")),
+            (Interpreter::Node, "node --env-file=.env app.js", Some("app.js")),
+            (Interpreter::Node, "node -pe 1", None),
+            (Interpreter::Node, "node --run start", None),
+            (Interpreter::Python, "python -u -W ignore -Xdev app.py", Some("app.py")),
+            (Interpreter::Python, "python -um app", None),
+            (Interpreter::Python, "python -", None),
+            (Interpreter::Perl, "perl -w -I lib -MCarp app.pl", Some("app.pl")),
+            (Interpreter::Perl, "perl -lane print", None),
+            (Interpreter::Php, "php -d a=b artisan serve", Some("artisan")),
+            (Interpreter::Php, "php -da=b artisan", Some("artisan")),
+            (Interpreter::Php, "php -S 0.0.0.0:80 -t public", None),
+            (Interpreter::Ruby, "ruby -w -I lib -rjson app.rb", Some("app.rb")),
+            (Interpreter::Ruby, "ruby -S rails", None),
+        ] {
+            assert_eq!(file(interpreter, line).as_deref(), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn modules_are_named_next_to_the_option_or_after_it() {
+        let module = |line: &str| {
+            let argv: Vec<String> = line.split(' ').map(str::to_string).collect();
+            Interpreter::Python.module(&argv).map(str::to_string)
+        };
+        assert_eq!(module("python -m http.server 80").as_deref(), Some("http.server"));
+        assert_eq!(module("python -Imflask run").as_deref(), Some("flask"));
+        assert_eq!((module("python -c import"), module("python app.py")), (None, None));
+    }
+
+    #[test]
+    fn interpreters_are_known_with_their_versions() {
+        for (name, expected) in [
+            ("python3.11", Some(Interpreter::Python)),
+            ("php8.2", Some(Interpreter::Php)),
+            ("ruby", Some(Interpreter::Ruby)),
+            ("perl5.36.0", Some(Interpreter::Perl)),
+            ("php-fpm8.2", None),
+            ("pythonw", None),
+        ] {
+            assert_eq!(Interpreter::of(name), expected, "{name}");
+        }
     }
 }

@@ -4,6 +4,8 @@ pub(crate) mod follow;
 pub(crate) mod interpret;
 mod interpreter;
 pub(crate) mod lookup;
+mod managers;
+mod modules;
 mod perhaps;
 mod services;
 pub(crate) mod shells;

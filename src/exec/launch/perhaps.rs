@@ -6,6 +6,7 @@ use crate::exec::environment::{DEFAULT_PATH, variable};
 use crate::exec::kernel::binfmt::Machine;
 use crate::exec::launch::interpret::{MAX_STEPS, UNKNOWN, is_harmless, is_known, may_be};
 use crate::exec::launch::interpreter::Interpreter;
+use crate::exec::launch::managers::Manager;
 use crate::exec::launch::walk::{Caller, Ran, Walk};
 use crate::exec::launch::wrapper::Style;
 use crate::exec::log::{Certainty, Log, Risk, Step};
@@ -83,7 +84,7 @@ const STARTERS: &[&str] = &[
     "s6-envdir",
 ];
 /// Interpreters whose scripts are not read: what their words name, the script may start.
-const INTERPRETERS: &[&str] = &["perl", "ruby", "php", "lua", "tclsh", "Rscript"];
+const INTERPRETERS: &[&str] = &["lua", "tclsh", "Rscript"];
 /// Programs whose arguments are files that they read, copy or emulate.
 const READERS: &[&str] = &[
     "cp",
@@ -129,19 +130,20 @@ fn is_missing(cause: &Cause) -> bool {
             | CauseKind::MissingProgram
             | CauseKind::MissingFile
             | CauseKind::MissingScript
+            | CauseKind::MissingModule
             | CauseKind::NotExecutable
     )
 }
 
 /// One program that may be started, and what became of it.
-struct Tried {
+pub(super) struct Tried {
     outcome: Outcome,
     steps: Vec<Step>,
     says: Vec<String>,
 }
 
 impl Tried {
-    fn is_broken(&self) -> bool {
+    pub(super) fn is_broken(&self) -> bool {
         match &self.outcome {
             Outcome::Fails { cause, .. } | Outcome::Dies { cause, .. } => !is_missing(cause),
             Outcome::Runs | Outcome::Emulated { .. } | Outcome::Unknown { .. } => false,
@@ -219,17 +221,41 @@ impl Machine<'_> {
         None
     }
 
+    /// What `bundle exec` starts: a program on PATH, or one that a gem brings, which it finds by itself.
+    fn follow_bundled(&self, log: &mut Log, command: &[String], walk: &Walk) -> Option<Outcome> {
+        if !self.names_program(command.first()?, &walk.env) {
+            return log.open_end("bundle", "it looks up by itself what it starts");
+        }
+        Some(self.run_command(log, &command[0], command, plain("bundle"), walk))
+    }
+
     /// An interpreter and its file, which may start what its words name.
     pub(crate) fn follow_interpreted(
         &self,
         log: &mut Log,
-        argv: &[String],
+        ran: &Ran,
         interpreter: Interpreter,
         walk: &Walk,
     ) -> Option<Outcome> {
-        let outcome = self.follow_file(log, argv, interpreter);
-        let words = interpreter.words_for_file(argv);
-        outcome.or_else(|| self.first_named(log, words, plain(interpreter.name()), walk))
+        let outcome = self.follow_file(log, &ran.argv, interpreter, walk);
+        if outcome.is_some() {
+            return outcome;
+        }
+        let file = interpreter.file(&ran.argv);
+        let found = match (interpreter, file) {
+            (Interpreter::Node, Some((file, words))) if let Some(manager) = Manager::of(file) => {
+                return self.follow_manager(log, manager, words, walk);
+            }
+            (Interpreter::Perl | Interpreter::Ruby, Some((file, words)))
+                if let Some(command) = bundled(file, words) =>
+            {
+                return self.follow_bundled(log, command, walk);
+            }
+            (Interpreter::Python, _) => self.follow_module(log, ran, walk),
+            (Interpreter::Node | Interpreter::Perl | Interpreter::Php | Interpreter::Ruby, _) => None,
+        };
+        let words = file.map(|(_, words)| words).unwrap_or_default();
+        found.or_else(|| self.first_named(log, words, plain(interpreter.name()), walk))
     }
 
     /// A call that was not followed to its end: the first of its words that names a program which was not met.
@@ -254,7 +280,7 @@ impl Machine<'_> {
     }
 
     /// Whether a word is the path of an executable file of the image, or the name of one on PATH.
-    fn names_program(&self, word: &str, env: &[String]) -> bool {
+    pub(super) fn names_program(&self, word: &str, env: &[String]) -> bool {
         if !is_known(word) || word.is_empty() || word.starts_with('-') || word.contains(char::is_whitespace) {
             return false;
         }
@@ -296,7 +322,7 @@ impl Machine<'_> {
             .collect()
     }
 
-    fn try_out(&self, log: &mut Log, argv: &[String], caller: Caller<'_>, walk: &Walk) -> Tried {
+    pub(super) fn try_out(&self, log: &mut Log, argv: &[String], caller: Caller<'_>, walk: &Walk) -> Tried {
         log.budget.steps += TRY_STEPS;
         let mut own = Log { budget: std::mem::take(&mut log.budget), ..Log::default() };
         let walk = Walk { depth: walk.depth + 1, is_open: true, ..walk.clone() };
@@ -310,16 +336,24 @@ impl Machine<'_> {
 }
 
 /// A program that starts another in a way and in words of its own.
-fn plain(name: &str) -> Caller<'_> {
+pub(super) fn plain(name: &str) -> Caller<'_> {
     Caller::Wrapper { style: Style::Plain, name, falls_back: false }
 }
 
 /// What all that may be started comes to, which is broken: the first of it stands for the rest.
-fn settle(log: &mut Log, tried: Vec<Tried>) -> Option<Outcome> {
+pub(super) fn settle(log: &mut Log, tried: Vec<Tried>) -> Option<Outcome> {
     let first = tried.into_iter().next()?;
     log.steps.extend(first.steps);
     log.says.extend(first.says);
     Some(first.outcome)
+}
+
+/// The command of `bundle exec COMMAND`, by the script that the interpreter reads and its words.
+fn bundled<'w>(script: &str, words: &'w [String]) -> Option<&'w [String]> {
+    let is_bundler = matches!(script.rsplit('/').next(), Some("bundle" | "bundler"));
+    let rest = words.strip_prefix(&["exec".to_string()][..]).filter(|_| is_bundler)?;
+    let at = rest.iter().position(|word| !word.starts_with('-'))?;
+    Some(&rest[at..])
 }
 
 /// `su user -c TEXT`

@@ -87,3 +87,14 @@ fn programs_that_start_their_arguments_are_followed_by_these() {
     assert_eq!(runs(&["init", "/foreign"], &[]), format!("runs risk {FOREIGN}"));
     assert_eq!(runs(&["cp", "/foreign", "/x"], &[]), "runs");
 }
+
+#[test]
+fn bundler_starts_what_path_has_or_what_a_gem_brings() {
+    let ruby: &[(&str, u16, &str)] =
+        &[("usr/bin/bundle", 0o755, "#!/usr/bin/perl\n"), ("usr/bin/puma", 0o755, "#!/usr/bin/perl\n")];
+    let run = |words: &[&str]| run_with(ruby, words);
+    let full = |words: &[&str]| run(words).followed == Followed::Full;
+    assert!(full(&["bundle", "exec", "puma", "-C", "x"]) && !full(&["bundle", "exec", "rackup"]));
+    assert_eq!(short(&run(&["bundle", "exec", "/foreign"]).outcome), "exit 126 foreign-architecture");
+    assert!(full(&["bundle", "install"]));
+}

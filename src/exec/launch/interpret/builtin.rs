@@ -144,9 +144,9 @@ impl Interpreter<'_, '_, '_> {
                 state.status = match code {
                     None => state.status.clone(),
                     Some(Some(0)) => Status::of(Truth::Yes),
-                    Some(Some(code)) => Status { truth: Truth::No, code: Some((code & 0xff) as u8), blame },
+                    Some(Some(code)) => Status { truth: Truth::No, code: Some((code & 0xff) as u8), blame, open: None },
                     Some(None) if words[0].starts_with(HOLE) && state.trouble.is_some() => {
-                        Status { truth: Truth::No, code: None, blame: state.trouble.clone() }
+                        Status { truth: Truth::No, code: None, blame: state.trouble.clone(), open: None }
                     }
                     Some(None) => Status::of(Truth::Maybe),
                 };
@@ -186,7 +186,7 @@ impl Interpreter<'_, '_, '_> {
             "." | "source" => return self.source_file(state, words, line, is_tested),
             "wait" => {
                 if let Some(blame) = state.background.clone() {
-                    state.status = Status { truth: Truth::No, code: None, blame: Some(blame) };
+                    state.status = Status { truth: Truth::No, code: None, blame: Some(blame), open: None };
                     // The script waits for what fails; it ends as it ends.
                     let status = state.status.clone();
                     self.end(&state, End::Finishes(status), line);

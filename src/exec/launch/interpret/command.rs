@@ -341,6 +341,9 @@ impl<'a> Interpreter<'_, 'a, '_> {
                 let is_asked = is_absent || tools::is_question(&name);
                 state.status = Status::of(if is_asked { Truth::Maybe } else { Truth::Usually(true) });
             }
+            if let Followed::Partial { at, why } = followed {
+                state.status.open = Some(Rc::new((at, why)));
+            }
             state.is_open |= !tools::is_harmless(&name);
             return vec![state];
         }
@@ -368,7 +371,7 @@ impl<'a> Interpreter<'_, 'a, '_> {
         let blame = Blame { outcome, steps, says, line, is_tested };
         // A program that ends in success did not fail the script.
         let truth = if code == Some(0) { Truth::Maybe } else { Truth::No };
-        Status { truth, code, blame: Some(Rc::new(blame)) }
+        Status { truth, code, blame: Some(Rc::new(blame)), open: None }
     }
 
     /// `$(<FILE)`

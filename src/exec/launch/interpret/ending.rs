@@ -74,6 +74,7 @@ pub(super) fn is_missing(kind: CauseKind) -> bool {
             | CauseKind::MissingProgram
             | CauseKind::MissingFile
             | CauseKind::MissingScript
+            | CauseKind::MissingModule
             | CauseKind::NotExecutable
     )
 }
@@ -130,6 +131,9 @@ pub(super) fn combined(log: &mut Log, endings: Vec<Ending>, path: &str) -> Optio
             }
             End::Becomes { followed: Followed::Partial { at, why }, .. } => {
                 log.open_end::<()>(at.clone(), why);
+            }
+            End::Finishes(Status { open: Some(open), .. }) => {
+                log.open_end::<()>(open.0.clone(), &open.1);
             }
             _ => {}
         }

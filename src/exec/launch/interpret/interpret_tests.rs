@@ -262,3 +262,22 @@ fn hostile_scripts_end_within_their_budget() {
         assert!(trace.outcome.is_alive() || trace.outcome.cause().is_some());
     }
 }
+
+#[test]
+fn a_field_of_a_files_lines_is_read() {
+    let release = "V=\"$(cut -d' ' -f2 /srv/releases/start_erl.data)\"\nexec \"/srv/releases/$V/tool\"";
+    let run = |script: &str| {
+        let files = [
+            ("e", 0o755, format!("#!/bin/sh\n{script}\n")),
+            ("usr/bin/cut", 0o755, "#!/bin/sh\n".to_string()),
+            ("srv/releases/start_erl.data", 0o644, "13.1.5 0.1.0\n".to_string()),
+            ("srv/releases/0.1.0/tool", 0o755, "#!/bin/sh\nexec /foreign\n".to_string()),
+        ];
+        let files: Vec<(&str, u16, &str)> =
+            files.iter().map(|(path, mode, text)| (*path, *mode, text.as_str())).collect();
+        told(&run_with(&files, &["/e"], &[]))
+    };
+    assert_eq!(run(release), FOREIGN);
+    assert_eq!(run(&release.replace("-d' ' -f2", "-d ' ' -f 2")), FOREIGN);
+    assert_eq!(run("V=\"$(echo a:0.1.0 | cut -d: -f2)\"\nexec \"/srv/releases/$V/tool\""), FOREIGN);
+}

@@ -79,6 +79,8 @@ pub struct Status {
     pub code: Option<u8>,
     /// The program that could not run, where that is why.
     pub blame: Option<Rc<Blame>>,
+    /// Where the program that ran was not followed any further, and why.
+    pub open: Option<Rc<(String, String)>>,
 }
 
 impl Status {
@@ -88,7 +90,7 @@ impl Status {
             Truth::No => Some(1),
             Truth::Maybe | Truth::Usually(_) => None,
         };
-        Status { truth, code, blame: None }
+        Status { truth, code, blame: None, open: None }
     }
 }
 
@@ -239,7 +241,8 @@ impl State {
         }
         if self.status != other.status {
             let blame = self.status.blame.take().filter(|_| other.status.blame.is_some());
-            self.status = Status { truth: Truth::Maybe, code: None, blame };
+            let open = self.status.open.take().or_else(|| other.status.open.clone());
+            self.status = Status { truth: Truth::Maybe, code: None, blame, open };
         }
         if self.output != other.output {
             self.output = self.output.as_ref().map(|_| HOLE.to_string());

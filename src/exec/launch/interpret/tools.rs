@@ -242,6 +242,10 @@ impl Interpreter<'_, '_, '_> {
                 }
                 None => return false,
             },
+            ("cut", _) => match self.cut(state, &words) {
+                Some(text) => text,
+                None => return false,
+            },
             ("true", _) => String::new(),
             ("ls", _) => return self.list_directory(state, &words, &operands),
             ("find", _) => return self.find(state, &words, line),
@@ -259,6 +263,42 @@ impl Interpreter<'_, '_, '_> {
             Some(id) => Some(text::clean(&String::from_utf8_lossy(&self.machine.rootfs.path(id)))),
             None => None,
         }
+    }
+
+    /// `cut -d' ' -f2 FILE`: one field of each line.
+    fn cut(&mut self, state: &State, words: &[String]) -> Option<String> {
+        let (mut delimiter, mut field, mut files) = ("\t".to_string(), None, Vec::new());
+        let mut words = words.iter();
+        while let Some(word) = words.next() {
+            let mut value = |option: &str| match word.strip_prefix(option) {
+                Some("") => words.next().cloned(),
+                rest => rest.map(str::to_string),
+            };
+            if let Some(own) = value("-d") {
+                delimiter = own;
+            } else if let Some(own) = value("-f") {
+                field = Some(own.parse::<usize>().ok().filter(|field| *field > 0)?);
+            } else if word.starts_with('-') {
+                return None;
+            } else {
+                files.push(word);
+            }
+        }
+        let text = match files.as_slice() {
+            [] => state.input.as_ref()?.iter().map(|line| format!("{line}\n")).collect::<String>(),
+            [file] => self.file_text(state, file)?,
+            _ => return None,
+        };
+        if !text::is_known(&text) || !text::is_known(&delimiter) {
+            return None;
+        }
+        let cut = |line: &str| {
+            let mut fields = line.split(delimiter.as_str());
+            // A line without the delimiter is printed whole.
+            let own = if line.contains(&delimiter) { fields.nth(field? - 1).unwrap_or_default() } else { line };
+            Some(format!("{own}\n"))
+        };
+        text.lines().map(cut).collect()
     }
 
     fn list_directory(&mut self, state: &mut State, words: &[String], operands: &[&String]) -> bool {

@@ -1,0 +1,278 @@
+//! Package managers of Node.js that start what a project's `package.json` names: `npm start`, `yarn serve`, `npx next`.
+//! Exit codes and printed lines are those of npm 11. Source: npm-run-script(1), npm-exec(1), @npmcli/run-script.
+
+use crate::exec::environment::{DEFAULT_PATH, variable};
+use crate::exec::kernel::binfmt::Machine;
+use crate::exec::kernel::cwd::Cwd;
+use crate::exec::kernel::mounts;
+use crate::exec::launch::interpret::is_known;
+use crate::exec::launch::perhaps::{plain, settle};
+use crate::exec::launch::walk::Walk;
+use crate::exec::log::Log;
+use crate::exec::outcome::lossy;
+use crate::exec::{Cause, CauseKind, Death, Outcome};
+use crate::image::NodeId;
+use crate::inspect::{FileKind, NpmPackage};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Manager {
+    Npm,
+    Npx,
+    Yarn,
+    Pnpm,
+}
+
+/// What a package manager is asked to start.
+#[derive(Debug, PartialEq, Eq)]
+enum Asked<'a> {
+    /// A script of `package.json`. `is_named`: by a command for scripts, so that another meaning is excluded.
+    Script { name: &'a str, words: &'a [String], is_named: bool },
+    /// A command of an installed package.
+    Command(&'a [String]),
+    /// Something else, or not known.
+    Other,
+}
+
+/// Options that take no value and do not change which project is meant.
+const FLAGS: &[&str] =
+    &["-s", "-q", "-d", "-y", "--silent", "--quiet", "--yes", "--offline", "--no-install", "--verbose"];
+/// Options by which another directory or project is meant.
+const ELSEWHERE: &[&str] =
+    &["--prefix", "-C", "--cwd", "--dir", "-w", "--workspace", "-F", "--filter", "-r", "--recursive", "--workspaces"];
+/// Commands that are scripts of their own name.
+const SCRIPTS: &[&str] = &["start", "test", "stop", "restart"];
+
+impl Manager {
+    /// By the file that node reads: a link on PATH, or the manager's own file.
+    pub(super) fn of(file: &str) -> Option<Manager> {
+        match file.rsplit('/').next().unwrap_or(file) {
+            "npm" | "npm-cli.js" => Some(Manager::Npm),
+            "npx" | "npx-cli.js" | "pnpx" | "pnpx.cjs" => Some(Manager::Npx),
+            "yarn" | "yarn.js" | "yarnpkg" => Some(Manager::Yarn),
+            "pnpm" | "pnpm.js" | "pnpm.cjs" => Some(Manager::Pnpm),
+            _ => None,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Manager::Npm => "npm",
+            Manager::Npx => "npx",
+            Manager::Yarn => "yarn",
+            Manager::Pnpm => "pnpm",
+        }
+    }
+
+    /// Reads the words after the manager's name.
+    fn asked(self, words: &[String]) -> Asked<'_> {
+        let Some(words) = after_options(words) else { return Asked::Other };
+        let Some((command, rest)) = words.split_first() else { return Asked::Other };
+        let named = |rest| match after_options(rest).and_then(<[String]>::split_first) {
+            Some((name, words)) => Asked::Script { name, words, is_named: true },
+            None => Asked::Other,
+        };
+        let command_of = |rest| after_options(rest).map_or(Asked::Other, Asked::Command);
+        match (self, command.as_str()) {
+            (Manager::Npx, _) => Asked::Command(words),
+            (_, name) if SCRIPTS.contains(&name) => Asked::Script { name, words: rest, is_named: true },
+            (_, "run" | "run-script") => named(rest),
+            (Manager::Npm, "exec" | "x") | (Manager::Pnpm | Manager::Yarn, "exec") => command_of(rest),
+            (Manager::Yarn, "node") => Asked::Command(words),
+            (Manager::Yarn | Manager::Pnpm, name) => Asked::Script { name, words: rest, is_named: false },
+            (Manager::Npm, _) => Asked::Other,
+        }
+    }
+
+    /// Whether it runs `preNAME` first.
+    fn runs_before(self) -> bool {
+        matches!(self, Manager::Npm | Manager::Yarn)
+    }
+
+    /// What its script gets of the words after the script's name.
+    fn handed(self, words: &[String]) -> Vec<&String> {
+        match self {
+            Manager::Npm => {
+                let own = words.iter().take_while(|word| *word != "--").filter(|word| !word.starts_with('-'));
+                own.chain(words.iter().skip_while(|word| *word != "--").skip(1)).collect()
+            }
+            Manager::Npx | Manager::Yarn | Manager::Pnpm => words.iter().filter(|word| *word != "--").collect(),
+        }
+    }
+}
+
+/// The words after options that change nothing. `None`: there is another option.
+fn after_options(words: &[String]) -> Option<&[String]> {
+    let at = words.iter().position(|word| !word.starts_with('-') || word == "--").unwrap_or(words.len());
+    let is_plain = |word: &String| {
+        let key = word.split('=').next().unwrap_or(word);
+        FLAGS.contains(&word.as_str()) || word.contains('=') && word.starts_with("--") && !ELSEWHERE.contains(&key)
+    };
+    if !words[..at].iter().all(is_plain) {
+        return None;
+    }
+    Some(words[at..].strip_prefix(&["--".to_string()][..]).unwrap_or(&words[at..]))
+}
+
+/// A project: the directory of the nearest `package.json`.
+struct Project<'a> {
+    directory: String,
+    id: NodeId,
+    /// `None`: it names no scripts, or could not be read.
+    package: Option<&'a NpmPackage>,
+}
+
+impl<'a> Machine<'a> {
+    /// What becomes of a package manager that node runs with these words. `None`: it runs, as far as `log` says.
+    pub(super) fn follow_manager(
+        &self,
+        log: &mut Log,
+        manager: Manager,
+        words: &[String],
+        walk: &Walk,
+    ) -> Option<Outcome> {
+        let asked = manager.asked(words);
+        let here = lossy(&self.cwd.path(self.rootfs));
+        let (name, handed, is_named) = match asked {
+            Asked::Other => return log.open_end(manager.name(), "what it starts is not known"),
+            Asked::Command(words) => return self.follow_installed(log, manager, &here, words, walk),
+            Asked::Script { name, words, is_named } => (name, words, is_named),
+        };
+        if !is_known(name) {
+            return log.open_end(manager.name(), "the name of its script is only known at run time");
+        }
+        let Some(project) = self.project(&here) else {
+            if walk.is_open || mounts::is_made(self.rootfs, &format!("{here}/package.json")) || !is_named {
+                return log.open_end(manager.name(), format!("{here} has no package.json in the image"));
+            }
+            let path = format!("{}/package.json", here.trim_end_matches('/'));
+            log.says.push(format!(
+                "npm error enoent Could not read package.json: Error: ENOENT: no such file or directory, open '{path}'"
+            ));
+            return Some(missing(path.clone(), format!("there is no {path} for {} to read", manager.name()), 254));
+        };
+        // Yarn 2 and later run scripts in a shell of their own, and find commands by their own tables.
+        let is_berry = |name: &&str| self.rootfs.resolve(format!("{}/{name}", project.directory)).is_ok();
+        if manager == Manager::Yarn && [".yarnrc.yml", ".pnp.cjs"].iter().any(|name| is_berry(&name)) {
+            return log.open_end(manager.name(), "it runs scripts by itself");
+        }
+        let Some(package) = project.package else {
+            return log.open_end(manager.name(), "the scripts of its package.json are not known");
+        };
+        let script = |name: &str| package.scripts.iter().find(|(own, _)| own == name).map(|(_, text)| text.as_str());
+        let Some(text) = script(name) else {
+            return self.without_script(log, manager, &project, (name, handed, is_named), walk);
+        };
+        let machine = self.machine_in(&project.directory)?;
+        let mut walk = self.with_bins(&project.directory, walk);
+        if let Some(before) = script(&format!("pre{name}")).filter(|_| manager.runs_before()) {
+            let argv = ["sh", "-c", before].map(str::to_string);
+            let tried = machine.try_out(log, &argv, plain(manager.name()), &walk);
+            if tried.is_broken() {
+                return settle(log, vec![tried]);
+            }
+            walk.is_open = true;
+        }
+        let words = manager.handed(handed);
+        let text = std::iter::once(text.to_string())
+            .chain(words.into_iter().filter(|word| is_known(word)).map(|word| quoted(word)));
+        let argv = ["sh".to_string(), "-c".to_string(), text.collect::<Vec<_>>().join(" ")];
+        Some(machine.run_command(log, "sh", &argv, plain(manager.name()), &walk))
+    }
+
+    /// A name that is no script of the project's.
+    fn without_script(
+        &self,
+        log: &mut Log,
+        manager: Manager,
+        project: &Project<'_>,
+        (name, words, is_named): (&str, &[String], bool),
+        walk: &Walk,
+    ) -> Option<Outcome> {
+        let is_there = |file: &str| self.rootfs.resolve(format!("{}/{file}", project.directory)).is_ok();
+        if !is_named {
+            let command: Vec<String> = std::iter::once(name.to_string()).chain(words.iter().cloned()).collect();
+            return self.follow_installed(log, manager, &project.directory, &command, walk);
+        }
+        let is_optional = words.iter().any(|word| word == "--if-present");
+        if name != "start" && SCRIPTS.contains(&name) || is_optional || name == "start" && is_there("server.js") {
+            return log.open_end(manager.name(), format!("its package.json has no script {name}"));
+        }
+        let path = lossy(&self.rootfs.path(project.id));
+        log.says.push(match manager {
+            Manager::Npm | Manager::Npx => format!("npm error Missing script: \"{name}\""),
+            Manager::Yarn => format!("error Command \"{name}\" not found."),
+            Manager::Pnpm => format!("ERR_PNPM_NO_SCRIPT  Missing script: {name}"),
+        });
+        Some(missing(path.clone(), format!("{path} has no script {name:?} for {} to run", manager.name()), 1))
+    }
+
+    /// A command of an installed package: what `node_modules/.bin` has, else what PATH has.
+    fn follow_installed(
+        &self,
+        log: &mut Log,
+        manager: Manager,
+        directory: &str,
+        words: &[String],
+        walk: &Walk,
+    ) -> Option<Outcome> {
+        let name = words.first()?;
+        let walk = self.with_bins(directory, walk);
+        let is_plain = is_known(name) && !name.contains(['/', '@']) && !name.starts_with('-');
+        if !is_plain || !self.names_program(name, &walk.env) {
+            return log.open_end(manager.name(), "it looks up by itself what it starts");
+        }
+        Some(self.run_command(log, name, words, plain(manager.name()), &walk))
+    }
+
+    /// The nearest `package.json` from `directory` on upwards.
+    fn project(&self, directory: &str) -> Option<Project<'a>> {
+        let mut directory = directory.trim_end_matches('/');
+        loop {
+            if let Ok(id) = self.rootfs.resolve(format!("{directory}/package.json")) {
+                let package = match self.rootfs.view(id).fact {
+                    Some(FileKind::NpmPackage(package)) if !package.scripts.is_empty() => Some(&**package),
+                    _ => None,
+                };
+                return Some(Project { directory: format!("{directory}/"), id, package });
+            }
+            directory = directory.rsplit_once('/')?.0;
+        }
+    }
+
+    fn machine_in(&self, directory: &str) -> Option<Machine<'a>> {
+        let cwd = Cwd::parse(self.rootfs, directory).ok()?;
+        Some(Machine {
+            rootfs: self.rootfs,
+            node: self.node,
+            kernel: self.kernel,
+            who: self.who.clone(),
+            cwd,
+            assumed: self.assumed,
+        })
+    }
+
+    /// PATH with the commands of the project's packages first, those of the directories above after them.
+    fn with_bins(&self, directory: &str, walk: &Walk) -> Walk {
+        let directory = directory.trim_end_matches('/');
+        let ends = directory.match_indices('/').map(|(at, _)| at).chain([directory.len()]).rev();
+        let mut path: Vec<String> = ends.map(|end| format!("{}/node_modules/.bin", &directory[..end])).collect();
+        path.retain(|bins| self.rootfs.resolve(bins).is_ok());
+        path.push(variable(&walk.env, "PATH").unwrap_or(DEFAULT_PATH).to_string());
+        let mut walk = Walk { depth: walk.depth + 1, ..walk.clone() };
+        walk.env.push(format!("PATH={}", path.join(":")));
+        walk
+    }
+}
+
+fn missing(at: String, text: String, code: u8) -> Outcome {
+    Outcome::Dies { death: Death::Exit(code), at, cause: Cause { kind: CauseKind::MissingScript, text } }
+}
+
+/// A word as a shell reads it back.
+fn quoted(word: &str) -> String {
+    format!("'{}'", word.replace('\'', "'\\''"))
+}
+
+#[cfg(test)]
+#[path = "managers_tests.rs"]
+mod tests;
