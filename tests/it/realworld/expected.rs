@@ -45,6 +45,8 @@ pub struct Tree {
     /// A program of the tree, from which faults are made.
     pub sample: &'static str,
     pub entrypoint: &'static str,
+    /// The words that the entrypoint gets.
+    pub cmd: &'static [&'static str],
     pub part: Part,
 }
 
@@ -68,6 +70,7 @@ const fn tree(
         made: &[],
         sample: "usr/bin/true",
         entrypoint,
+        cmd: &[],
         part: Part::Whole,
     }
 }
@@ -123,7 +126,7 @@ const TERRAFORM: &[Put] = &[
         0o755,
         Bytes::Native(TRUE),
     ),
-    Put::File("root/.krew/store/ctx/v0.9.5/linux-arm64/kubectl-ctx", 0o755, Bytes::Native(TRUE)),
+    Put::File("root/.krew/store/ns/v0.9.5/linux-arm64/kubectl-ns", 0o755, Bytes::Native(TRUE)),
     Put::File(
         "work/.terraform/providers/registry.terraform.io/hashicorp/null/3.2.2/darwin_arm64/terraform-provider-null_v3.2.2_x5",
         0o755,
@@ -189,7 +192,7 @@ const JARS: &[Put] = &[
 
 /// All trees, those that are always tried first.
 pub fn trees() -> impl Iterator<Item = &'static Tree> {
-    TREES.iter().chain(super::published::TREES).chain(super::systems::TREES)
+    TREES.iter().chain(super::published::TREES).chain(super::systems::TREES).chain(super::services::TREES)
 }
 
 const TREES: &[Tree] = &[

@@ -50,7 +50,10 @@ impl<'a> Image<'a> {
         let own = [self.tree.entrypoint];
         run["Entrypoint"] = match fault {
             Some(fault) if !fault.entrypoint.is_empty() => json!(fault.entrypoint),
-            _ => json!(own),
+            _ => {
+                run["Cmd"] = json!(self.tree.cmd);
+                json!(own)
+            }
         };
         if let Some(test) = fault.map(|fault| fault.healthcheck).filter(|test| !test.is_empty()) {
             run["Healthcheck"] = json!({"Test": test});

@@ -17,6 +17,7 @@ mod expected;
 mod faults;
 mod image;
 mod published;
+mod services;
 mod systems;
 mod trees;
 

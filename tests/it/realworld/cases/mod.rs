@@ -7,6 +7,7 @@ mod modules;
 mod packages;
 mod published;
 mod reach;
+mod services;
 mod systems;
 
 use std::path::Path;
@@ -73,6 +74,15 @@ const OWN: &[(&str, &[Fault])] = &[
     ("addons", published::ADDONS),
     ("npm-programs", published::PROGRAMS),
     ("models", published::MODELS),
+    ("postgres-service", services::POSTGRES),
+    ("redis-service", services::REDIS),
+    ("nginx-service", services::NGINX),
+    ("httpd-service", services::HTTPD),
+    ("mix-release", services::RELEASE),
+    ("grafana-like", services::GRAFANA),
+    ("airflow-like", services::AIRFLOW),
+    ("npm-start", services::NPM),
+    ("rails-like", services::RAILS),
     ("nix-like", systems::NIX),
     ("conda-like", systems::CONDA),
     ("elixir-release", systems::RELEASE),
