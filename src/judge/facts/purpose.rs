@@ -210,7 +210,7 @@ fn is_debug(suspect: &Suspect<'_>) -> bool {
 /// get in the way of this platform's. A directory that names *another* architecture than the file's is no excuse.
 fn is_in_own_directory(suspect: &Suspect<'_>) -> bool {
     let (Some(row), Format::Elf(program)) = (suspect.row(), suspect.format) else { return false };
-    let in_triplet = directories(suspect.path).any(|directory| row.triplets.contains(&directory));
+    let in_triplet = directories(outside(suspect.path)).any(|directory| row.triplets.contains(&directory));
     let alternate =
         ["/usr/lib32/", "/lib32/", "/usr/libx32/", "/libx32/"].iter().any(|prefix| suspect.path.starts_with(prefix));
     // The loader of a multiarch file lies outside its directory: /lib/ld-linux-armhf.so.3.
@@ -219,10 +219,19 @@ fn is_in_own_directory(suspect: &Suspect<'_>) -> bool {
     in_triplet || (alternate && program.fit != Fit::Native) || is_loader
 }
 
+/// A path up to the packages of a runtime that keeps its modules in directories of their own platform. Such a directory
+/// within them says what the module is, and not that it is for a cross build: `bundle/extensions/x86_64-linux/3.3.0`,
+/// `perl5/x86_64-linux-gnu/auto`, `renv/library/R-4.3/x86_64-pc-linux-gnu`.
+fn outside(path: &str) -> &str {
+    const PACKAGES: &[&str] = &["/extensions/", "/ruby/", "/perl5/", "/R/", "/R-"];
+    let at = PACKAGES.iter().filter_map(|place| path.rfind(place)).max();
+    at.map_or(path, |at| &path[..=at])
+}
+
 /// A directory named by a target triple: `/usr/aarch64-linux-gnu/lib`, `gcc-cross/<triple>`, `rustlib/<triple>`, `sysroot`.
 fn is_cross(suspect: &Suspect<'_>) -> bool {
     // `/usr/lib/<triple>` is multiarch's; `/usr/<triple>`, `gcc-cross/<triple>`, `rustlib/<triple>` are toolchains'.
-    let names: Vec<&str> = directories(suspect.path).collect();
+    let names: Vec<&str> = directories(outside(suspect.path)).collect();
     names.iter().enumerate().any(|(index, directory)| {
         let is_multiarch = index > 0 && names[index - 1] == "lib";
         (is_triple(directory, suspect.arch()) && !is_multiarch)

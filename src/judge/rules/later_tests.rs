@@ -303,6 +303,45 @@ fn a_release_of_otp_runs_on_its_own_virtual_machine() {
 }
 
 #[test]
+fn modules_in_a_directory_of_their_own_platform_are_excused_by_their_twins_alone() {
+    for (host, path) in [
+        ("usr/bin/ruby3.1", "usr/local/bundle/extensions/x86_64-linux/3.1.0/bcrypt-3.1.20/bcrypt_ext.so"),
+        ("usr/bin/ruby3.1", "usr/local/lib/ruby/3.1.0/x86_64-linux/json/ext/parser.so"),
+        ("usr/bin/perl", "srv/local/lib/perl5/x86_64-linux-gnu/auto/DBD/Pg/Pg.so"),
+        ("usr/bin/Rscript", "srv/renv/library/R-4.3/x86_64-pc-linux-gnu/rlang/libs/rlang.so"),
+    ] {
+        let puts = [Program(host, own().build()), Program(path, foreign())];
+        assert_eq!(found(&puts), [format!("error foreign-extension /{path}")]);
+        let twin = path.replace("x86_64", "aarch64").leak();
+        assert_eq!(found(&[puts.as_slice(), &[Program(twin, own().build())]].concat()), [""; 0], "{path}");
+    }
+    // A cross build's own runtime, and another architecture's packages of the distribution.
+    for path in [
+        "usr/local/rake-compiler/ruby/x86_64-linux-gnu/ruby-3.1.0/lib/ruby/3.1.0/x86_64-linux/json/ext/parser.so",
+        "usr/lib/x86_64-linux-gnu/ruby/3.1.0/json/ext/parser.so",
+        "usr/lib/x86_64-linux-gnu/perl5/5.36/auto/DBD/Pg/Pg.so",
+    ] {
+        let hosts = [Program("usr/bin/ruby3.1", own().build()), Program("usr/bin/perl", own().build())];
+        assert_eq!(found(&[hosts.as_slice(), &[Program(path, foreign())]].concat()), [""; 0], "{path}");
+    }
+}
+
+#[test]
+fn an_extension_that_php_fpm_is_told_to_load_needs_its_libraries() {
+    let path = "usr/lib/php/20220829/redis.so";
+    let puts = |bytes: Vec<u8>| {
+        let ini = text("etc/php/8.2/fpm/conf.d/20-redis.ini", "extension=redis.so\n");
+        [Program("usr/sbin/php-fpm8.2", own().build()), Program(path, bytes), ini]
+    };
+    let lacking = own().needed("libzstd.so.1").build();
+    assert_eq!(found(&puts(lacking.clone())), [format!("error extension-missing-library /{path}")]);
+    assert_eq!(found(&puts(foreign())), [format!("error foreign-configured /{path}")]);
+    assert_eq!(found(&puts(own().build())), [""; 0]);
+    // Nothing loads it.
+    assert_eq!(found(&puts(lacking)[..2]), [""; 0]);
+}
+
+#[test]
 fn a_provider_is_a_module_of_terraform() {
     let place = "w/.terraform/providers/registry.terraform.io/hashicorp/null/3.2.2/linux_amd64";
     let provider: &'static str = format!("{place}/terraform-provider-null_v3.2.2_x5").leak();

@@ -86,8 +86,8 @@ fn severity(files: &Files<'_>, sound: &mut SoundPackages, program: &Program<'_>,
     match owner(files, program, runtime) {
         // A server that cannot load what its configuration names does not start.
         _ if is_named && SERVERS.contains(&runtime) => Severity::Error,
-        // PHP starts without it, with a warning.
-        Owner::Distribution if is_named && runtime == "PHP" => Severity::Warning,
+        // PHP starts without what its configuration loads, and what needs it fails.
+        _ if is_named && runtime == "PHP" => Severity::Error,
         Owner::Distribution => Severity::Note,
         // A plug-in is loaded where what it needs is there.
         Owner::Application if program.path.contains("/plugins/") => Severity::Note,
