@@ -160,7 +160,7 @@ impl<'a> Machine<'a> {
         }
         match ran.name.as_str() {
             name if SHELLS.contains(&name) => self.follow_shell(log, &ran, &walk),
-            "java" => self.follow_java(log, &ran.argv),
+            "java" => self.follow_java(log, &ran.argv, &walk),
             name if let Some(interpreter) = Interpreter::of(name) => {
                 self.follow_interpreted(log, &ran, interpreter, &walk)
             }

@@ -326,3 +326,20 @@ fn a_script_where_engines_mount_is_run_times_and_the_images_own_is_hidden() {
     let hidden = image(GLIBC, &[("dev/shm/s", 0o755, b"#!/bin/sh\nexec /app\n")], &["sh", "/dev/shm/s"]);
     check(&hidden, "exit 2 missing-script", "sh: 0: cannot open /dev/shm/s: No such file");
 }
+
+#[test]
+fn java_needs_one_entry_of_its_class_path() {
+    let run = |words: &[&str]| {
+        let trace = image(GLIBC, &[("srv/lib/a.jar", 0o644, b"PK"), ("a.jar", 0o644, b"PK")], words);
+        (short(&trace.outcome), trace.says.join("\n"))
+    };
+    let says = "Error: Could not find or load main class org.a.B".to_string();
+    let missing = ("exit 1 missing-script".to_string(), says);
+    assert_eq!(run(&["java", "-Xmx1g", "-cp", "/none.jar:/gone/*", "org.a.B", "x"]), missing);
+    for healthy in ["/none.jar:/srv/lib/*", "/srv/lib/a.jar", "a.jar", "."] {
+        assert_eq!(run(&["java", "-cp", healthy, "org.a.B"]), ("runs".to_string(), String::new()), "{healthy}");
+    }
+    for other in [&["java", "-cp", "/none.jar", "-m", "a/a.B"][..], &["java", "-cp", "/none.jar", "@args"]] {
+        assert_eq!(run(other).0, "runs", "{other:?}");
+    }
+}

@@ -5,6 +5,7 @@ use crate::exec::kernel::access::not_read;
 use crate::exec::kernel::binfmt::Machine;
 use crate::exec::kernel::mounts;
 use crate::exec::kernel::why::describe;
+use crate::exec::launch::interpret::is_known;
 use crate::exec::launch::walk::Walk;
 use crate::exec::log::Log;
 use crate::exec::outcome::lossy;
@@ -202,9 +203,11 @@ impl Interpreter {
 }
 
 impl<'a> Machine<'a> {
-    /// `java -jar FILE` needs FILE; what a class path holds is the JVM's to find.
-    pub(crate) fn follow_java(&self, log: &mut Log, argv: &[String]) -> Option<Outcome> {
-        let at = argv.iter().position(|word| word == "-jar")?;
+    /// `java -jar FILE` needs FILE, `java -cp A:B MAIN` one of A and B; what a class path holds is the JVM's to find.
+    pub(crate) fn follow_java(&self, log: &mut Log, argv: &[String], walk: &Walk) -> Option<Outcome> {
+        let Some(at) = argv.iter().position(|word| word == "-jar") else {
+            return self.follow_class_path(log, argv, walk);
+        };
         let jar = argv.get(at + 1)?;
         if jar.contains('*') {
             return None;
@@ -227,6 +230,30 @@ impl<'a> Machine<'a> {
         };
         log.says.push(line);
         Some(Outcome::Dies { death: Death::Exit(1), at: jar.clone(), cause: Cause { kind, text } })
+    }
+
+    /// A class path of which nothing is in the image. Source: java(1), "--class-path".
+    fn follow_class_path(&self, log: &mut Log, argv: &[String], walk: &Walk) -> Option<Outcome> {
+        const NAMES: &[&str] = &["-cp", "-classpath", "--class-path"];
+        let at = argv.iter().rposition(|word| NAMES.contains(&word.as_str()))?;
+        let path = argv.get(at + 1)?;
+        let is_module = |word: &String| word == "-m" || word == "--module" || word.starts_with('@');
+        if !is_known(path) || walk.is_open || argv[1..].iter().any(is_module) {
+            return None;
+        }
+        let is_there = |entry: &str| {
+            let entry = entry.strip_suffix('*').unwrap_or(entry);
+            let found = self.cwd.walk(self.rootfs, if entry.is_empty() { b"." } else { entry.as_bytes() }, &|_| true);
+            !matches!(found, Err(ResolveError::Missing(_)))
+        };
+        let main = argv[at + 2..].iter().find(|word| !word.starts_with('-'))?;
+        if path.is_empty() || path.split(':').any(is_there) {
+            return None;
+        }
+        log.says.push(format!("Error: Could not find or load main class {main}"));
+        let text = format!("nothing of java's class path {path} is in the image");
+        let cause = Cause { kind: CauseKind::MissingScript, text };
+        Some(Outcome::Dies { death: Death::Exit(1), at: path.clone(), cause })
     }
 
     /// The file that an interpreter is given, where it is given one.

@@ -2,6 +2,7 @@
 
 pub(crate) mod follow;
 pub(crate) mod interpret;
+mod interpreted;
 mod interpreter;
 pub(crate) mod lookup;
 mod managers;

@@ -8,7 +8,7 @@ use crate::exec::launch::walk::{Ran, Walk};
 use crate::exec::log::{Link, Log};
 use crate::exec::outcome::lossy;
 use crate::exec::{Cause, CauseKind, Death, Outcome};
-use crate::image::NodeKind;
+use crate::image::{NodeId, NodeKind};
 use crate::inspect::FileKind;
 
 /// Nodes of the tree that cost one of a call's steps.
@@ -32,23 +32,23 @@ impl Machine<'_> {
             return None;
         }
         self.doubt_environment(log, &ran.file);
-        let (by, module, line) = match Interpreter::Python.file(&ran.argv) {
+        let (by, whole, line) = match Interpreter::Python.file(&ran.argv) {
             Some((file, _)) => {
                 let id = self.cwd.walk(self.rootfs, file.as_bytes(), &|_| true).ok()?;
                 let Some(FileKind::Script(script)) = self.kind(id) else { return None };
-                let module = imported(&String::from_utf8_lossy(&script.text), script.is_whole)?.to_string();
-                let line = format!("ModuleNotFoundError: No module named '{module}'");
-                (file.clone(), module, line)
+                let whole = imported(&String::from_utf8_lossy(&script.text), script.is_whole)?.to_string();
+                let line = format!("ModuleNotFoundError: No module named '{}'", top(&whole));
+                (file.clone(), whole, line)
             }
             None => {
-                let whole = Interpreter::Python.module(&ran.argv)?;
-                let module = whole.split('.').next().filter(|module| is_name(module))?.to_string();
-                (ran.argv[0].clone(), module, format!("{}: No module named {whole}", ran.argv[0]))
+                let whole = Interpreter::Python.module(&ran.argv).filter(|module| is_name(top(module)))?;
+                (ran.argv[0].clone(), whole.to_string(), format!("{}: No module named {whole}", ran.argv[0]))
             }
         };
         log.budget.steps += self.rootfs.entries() / STEP_NODES;
         let path = variable(&walk.env, "PYTHONPATH").unwrap_or_default();
-        let text = match self.whereabouts(&module, minor(&ran.file), path) {
+        let module = top(&whole);
+        let text = match self.whereabouts(&whole, minor(&ran.file), path) {
             Whereabouts::Perhaps => return None,
             Whereabouts::Nowhere => format!("{by} imports {module}, which is not in the image"),
             Whereabouts::Other(other) => {
@@ -80,7 +80,19 @@ impl Machine<'_> {
         }
     }
 
-    fn whereabouts(&self, module: &str, own: Option<u32>, path: &str) -> Whereabouts {
+    /// Whether a directory of a module's first name holds the module, and is not another one of that name.
+    fn is_package(&self, directory: NodeId, whole: &str) -> bool {
+        let below = whole.split('.').nth(1);
+        self.rootfs.children(directory).any(|view| {
+            let name = lossy(view.name);
+            let stem = name.split('.').next().unwrap_or_default();
+            stem == "__init__" || stem == "__main__" || Some(stem) == below
+        })
+    }
+
+    /// Where the module `whole` is: `gunicorn.app.wsgiapp` is below gunicorn.
+    fn whereabouts(&self, whole: &str, own: Option<u32>, path: &str) -> Whereabouts {
+        let module = top(whole);
         let mut has_library = false;
         let mut other = None;
         for view in self.rootfs.all() {
@@ -92,7 +104,11 @@ impl Machine<'_> {
             }
             let is_module = match name.strip_prefix(module) {
                 // The script itself has its package's name as a rule.
-                Some("") => view.kind != NodeKind::File,
+                Some("") => match view.kind {
+                    NodeKind::Directory => self.is_package(view.id, whole),
+                    NodeKind::File => false,
+                    _ => true,
+                },
                 Some(rest) => rest.starts_with('.'),
                 None => false,
             };
@@ -119,6 +135,11 @@ fn is_name(text: &str) -> bool {
     !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
+/// `gunicorn` of `gunicorn.app.wsgiapp`.
+fn top(module: &str) -> &str {
+    module.split('.').next().unwrap_or(module)
+}
+
 /// The module that a console script imports its function from. `None`: it is another script.
 fn imported(text: &str, is_whole: bool) -> Option<&str> {
     let whole = if is_whole { text } else { &text[..text.rfind('\n')?] };
@@ -130,12 +151,12 @@ fn imported(text: &str, is_whole: bool) -> Option<&str> {
             shell if shell.starts_with("'''exec' ") || shell == "' '''" => {}
             _ => {
                 let (module, function) = line.strip_prefix("from ")?.split_once(" import ")?;
-                let top = module.split('.').next().unwrap_or(module);
+                let top = top(module);
                 let is_name =
                     |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
                 let is_own =
                     is_name(top) && is_name(function) && !["importlib", "re", "sys", "__future__"].contains(&top);
-                return is_own.then_some(top);
+                return is_own.then_some(module);
             }
         }
     }

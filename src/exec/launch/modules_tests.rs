@@ -40,7 +40,13 @@ fn a_console_script_needs_the_package_that_it_imports() {
     ] {
         assert_eq!(run(CONSOLE, &[there]), "runs", "{there}");
     }
-    assert_eq!(run(CONSOLE, &["usr/local/lib/python3.12/site-packages/gunicornish/__init__.py"]), MISSING);
+    for other in
+        ["usr/local/lib/python3.12/site-packages/gunicornish/__init__.py", "opt/gunicorn/conf/gunicorn_conf.py"]
+    {
+        assert_eq!(run(CONSOLE, &[other]), MISSING, "{other}");
+    }
+    // A namespace.
+    assert_eq!(run(CONSOLE, &["usr/local/lib/python3.12/site-packages/gunicorn/app/wsgiapp.py"]), "runs");
 }
 
 #[test]
@@ -58,10 +64,13 @@ fn packages_of_another_version_of_python_are_not_found() {
 #[test]
 fn only_the_scripts_that_installers_write_are_read() {
     let imports = |body: &str| imported(&format!("#!/usr/bin/python3\n{body}\n"), true).map(str::to_string);
-    assert_eq!(imports("# -*- coding: utf-8 -*-\nimport sys\nfrom uvicorn.main import main"), Some("uvicorn".into()));
-    assert_eq!(imports("import re\nimport sys\nfrom celery.__main__ import main"), Some("celery".into()));
+    assert_eq!(
+        imports("# -*- coding: utf-8 -*-\nimport sys\nfrom uvicorn.main import main"),
+        Some("uvicorn.main".into())
+    );
+    assert_eq!(imports("import re\nimport sys\nfrom celery.__main__ import main"), Some("celery.__main__".into()));
     let long = "'''exec' /very/long/bin/python \"$0\" \"$@\"\n' '''\nimport sys\nfrom flask.cli import main";
-    assert_eq!(imports(long), Some("flask".into()));
+    assert_eq!(imports(long), Some("flask.cli".into()));
     for other in [
         "import os\nfrom app import main",
         "sys.path.insert(0, '/srv')\nfrom app import main",
@@ -102,7 +111,10 @@ fn a_module_that_is_started_by_its_name_is_looked_for_too() {
     assert_eq!(of(&["python3.12", "-m", "a.b"], &[]).says, ["python3.12: No module named a.b"]);
     assert_eq!(short_of(&["python3.12", "-m", "http.server"], &[]), "runs");
     assert_eq!(short_of(&["python3.12", "-m", "uvicorn"], &["srv/uvicorn.py"]), "runs");
-    assert_eq!(short_of(&["python3.12", "-m", "uvicorn"], &["o/lib/python3.11/site-packages/uvicorn/x.py"]), MISSING);
+    assert_eq!(
+        short_of(&["python3.12", "-m", "uvicorn"], &["o/lib/python3.11/site-packages/uvicorn/__main__.py"]),
+        MISSING
+    );
 }
 
 #[test]

@@ -264,6 +264,14 @@ fn hostile_scripts_end_within_their_budget() {
 }
 
 #[test]
+fn a_script_that_asks_whether_it_is_a_link_knows_its_directory() {
+    let release = "SELF=$(readlink \"$0\" || true)\nif [ -z \"$SELF\" ]; then SELF=\"$0\"; fi\n\
+                   ROOT=\"$(CDPATH='' cd \"$(dirname \"$SELF\")\" && pwd -P)\"\nexec \"$ROOT/foreign\"";
+    sh(release, &[], FOREIGN);
+    sh(&release.replace("/foreign", "/app"), &[], "runs");
+}
+
+#[test]
 fn a_field_of_a_files_lines_is_read() {
     let release = "V=\"$(cut -d' ' -f2 /srv/releases/start_erl.data)\"\nexec \"/srv/releases/$V/tool\"";
     let run = |script: &str| {

@@ -185,6 +185,17 @@ impl Interpreter<'_, '_, '_> {
                 }
                 _ => return false,
             },
+            // It prints nothing of what is not a link.
+            ("readlink", [path]) if !path.starts_with('-') => {
+                let found = first.and_then(|path| self.absolute(state, &path)).map(|path| self.find_node(&path, false));
+                let Some(id) = found.filter(|_| !state.is_open) else { return false };
+                let view = id.map(|id| self.machine.rootfs.view(id)).filter(|view| view.kind == NodeKind::Symlink);
+                let Some(target) = view.map(|view| text::clean(&String::from_utf8_lossy(view.target))) else {
+                    state.status = Status::of(Truth::No);
+                    return true;
+                };
+                target + "\n"
+            }
             ("readlink", [option, ..]) if matches!(option.as_str(), "-f" | "-e" | "-m") => {
                 match self.real(state, first) {
                     Some(path) => path + "\n",

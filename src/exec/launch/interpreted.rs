@@ -1,0 +1,57 @@
+//! Interpreters that run, and what their file or their words start in its turn: a package manager's script, a console
+//! script's module, a command of Bundler's.
+
+use crate::exec::kernel::binfmt::Machine;
+use crate::exec::launch::interpreter::Interpreter;
+use crate::exec::launch::managers::Manager;
+use crate::exec::launch::perhaps::plain;
+use crate::exec::launch::walk::{Ran, Walk};
+use crate::exec::log::Log;
+use crate::exec::outcome::Outcome;
+
+impl Machine<'_> {
+    /// What `bundle exec` starts: a program on PATH, or one that a gem brings, which it finds by itself.
+    fn follow_bundled(&self, log: &mut Log, command: &[String], walk: &Walk) -> Option<Outcome> {
+        if !self.names_program(command.first()?, &walk.env) {
+            return log.open_end("bundle", "it looks up by itself what it starts");
+        }
+        Some(self.run_command(log, &command[0], command, plain("bundle"), walk))
+    }
+
+    /// An interpreter and its file, which may start what its words name.
+    pub(crate) fn follow_interpreted(
+        &self,
+        log: &mut Log,
+        ran: &Ran,
+        interpreter: Interpreter,
+        walk: &Walk,
+    ) -> Option<Outcome> {
+        let outcome = self.follow_file(log, &ran.argv, interpreter, walk);
+        if outcome.is_some() {
+            return outcome;
+        }
+        let file = interpreter.file(&ran.argv);
+        let found = match (interpreter, file) {
+            (Interpreter::Node, Some((file, words))) if let Some(manager) = Manager::of(file) => {
+                return self.follow_manager(log, manager, words, walk);
+            }
+            (Interpreter::Perl | Interpreter::Ruby, Some((file, words)))
+                if let Some(command) = bundled(file, words) =>
+            {
+                return self.follow_bundled(log, command, walk);
+            }
+            (Interpreter::Python, _) => self.follow_module(log, ran, walk),
+            (Interpreter::Node | Interpreter::Perl | Interpreter::Php | Interpreter::Ruby, _) => None,
+        };
+        let words = file.map(|(_, words)| words).unwrap_or_default();
+        found.or_else(|| self.first_named(log, words, plain(interpreter.name()), walk))
+    }
+}
+
+/// The command of `bundle exec COMMAND`, by the script that the interpreter reads and its words.
+fn bundled<'w>(script: &str, words: &'w [String]) -> Option<&'w [String]> {
+    let is_bundler = matches!(script.rsplit('/').next(), Some("bundle" | "bundler"));
+    let rest = words.strip_prefix(&["exec".to_string()][..]).filter(|_| is_bundler)?;
+    let at = rest.iter().position(|word| !word.starts_with('-'))?;
+    Some(&rest[at..])
+}
