@@ -152,7 +152,7 @@ impl<'a> Machine<'a> {
         };
         // Yarn 2 and later run scripts in a shell of their own, and find commands by their own tables.
         let is_berry = |name: &&str| self.rootfs.resolve(format!("{}/{name}", project.directory)).is_ok();
-        if manager == Manager::Yarn && [".yarnrc.yml", ".pnp.cjs"].iter().any(|name| is_berry(&name)) {
+        if manager == Manager::Yarn && [".yarnrc.yml", ".pnp.cjs"].iter().any(is_berry) {
             return log.open_end(manager.name(), "it runs scripts by itself");
         }
         let Some(package) = project.package else {
