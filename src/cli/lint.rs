@@ -11,7 +11,7 @@ use super::settings::{ConfigArgs, Settings, Typed};
 use super::terminal::tell;
 use super::{CliError, Environment, Terminal, opening};
 use crate::judge::code::Severity;
-use crate::lint::{self, DiscoverError, Format, Linted, Outside, Safety, SourceFile, host_files};
+use crate::lint::{self, DiscoverError, Format, GitIndex, Linted, Outside, Project, Safety, SourceFile, host_files};
 use crate::oci::Reference;
 use crate::platform::Platform;
 use crate::report::terminal::Screen;
@@ -104,22 +104,27 @@ pub fn run(
     for lint::Skipped { path, why } in &skipped {
         tell(&format!("note: {} is skipped: {why}\n", report::escape::visible(&path.display().to_string())));
     }
-    if files.is_empty() && skipped.is_empty() {
+    if files.is_empty() && skipped.iter().all(|skipped| skipped.why == lint::NOT_READ) {
         return Err(CliError::Usage {
             text: "nothing to check was found".to_string(),
             hint: Some("name a file: imgarch lint path/to/Dockerfile".to_string()),
         });
     }
     // Read when a finding hangs on it.
-    let passed: OnceCell<BTreeSet<String>> = OnceCell::new();
+    let projects: OnceCell<Vec<Project>> = OnceCell::new();
+    let projects = || projects.get_or_init(|| args.paths.iter().map(|path| Project::read(path)).collect());
+    let indexes: OnceCell<Vec<GitIndex>> = OnceCell::new();
+    let indexes = || indexes.get_or_init(|| args.paths.iter().filter_map(|path| GitIndex::of(path)).collect());
     let check = |path: &Path, text: &str, format: Format| {
         let context = args.context.clone().unwrap_or_else(|| path.parent().unwrap_or(Path::new("")).to_path_buf());
-        let passes = |name: &str| {
-            passed
-                .get_or_init(|| args.paths.iter().flat_map(|path| lint::passed_arguments(path)).collect())
-                .contains(name)
-        };
+        let passes = |name: &str| projects().iter().any(|project| project.passes(path, name));
+        let baked_for = || projects().iter().find_map(|project| project.baked_for(path));
         let host_files = |pattern: &str| host_files(&context, path, pattern);
+        let recorded_mode = |file: &str| {
+            let file = context.join(file);
+            indexes().iter().find_map(|index| index.is_executable(&file))
+        };
+        let ignores = |file: &str| lint::is_ignored(&context, path, file);
         let pin = |reference: &Reference| {
             let client = client.as_ref().ok_or("offline")?;
             lint::look_up_pin(&|reference| Box::new(client.image(reference)), reference)
@@ -127,6 +132,9 @@ pub fn run(
         let outside = Outside {
             files: &host_files,
             passes: &passes,
+            recorded_mode: &recorded_mode,
+            ignores: &ignores,
+            baked_for: &baked_for,
             file_archs: match format {
                 Format::Dockerfile | Format::Compose => lint::file_archs(path, text),
                 Format::BakeHcl | Format::BakeJson | Format::GithubWorkflow => Vec::new(),

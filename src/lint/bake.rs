@@ -10,26 +10,101 @@ use super::hcl::{self, Block};
 use super::rule::Code;
 use crate::yaml;
 
-/// What the rule needs of a target, from either syntax.
+/// What the rules need of a target, from either syntax.
 #[derive(Debug)]
 struct Target {
     name: String,
+    /// What its names begin with where a matrix makes several: `app-` of `name = "app-${tgt}"`.
+    name_prefix: Option<String>,
     span: Range<usize>,
-    inherits: Vec<String>,
-    has_platforms: bool,
+    inherits: Setting,
+    platforms: Setting,
+    context: Setting,
+    dockerfile: Setting,
     has_tags: bool,
+    is_inline: bool,
     /// Where it goes, as `output` or `outputs` say.
     output: Vec<String>,
 }
+
+/// An attribute's strings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Setting {
+    Absent,
+    Known(Vec<String>),
+    /// Variables, functions or a matrix decide.
+    Unknown,
+}
+
+/// A Dockerfile that a target builds.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Built {
+    /// Relative to where bake is run.
+    pub dockerfile: String,
+    /// `None` where the builder or an expression decides.
+    pub platforms: Option<Vec<String>>,
+}
+
+/// The Dockerfiles of a bake file's targets, with their platforms; none where it cannot be read.
+pub fn built(text: &str, is_json: bool) -> Vec<Built> {
+    let targets = match is_json {
+        true => yaml::parse(text).map(|documents| documents.iter().flat_map(targets_of_json).collect()).ok(),
+        false => hcl::parse(text).map(|blocks| targets_of(&blocks)).ok(),
+    };
+    let targets: Vec<Target> = targets.unwrap_or_default();
+    let one = |setting: Setting, default: &str| match setting {
+        Setting::Absent => Some(default.to_string()),
+        Setting::Known(strings) => strings.into_iter().next(),
+        Setting::Unknown => None,
+    };
+    let read = |target: &Target| {
+        let context = one(inherited(target, &targets, |target| &target.context, 0), ".")?;
+        let dockerfile = one(inherited(target, &targets, |target| &target.dockerfile, 0), "Dockerfile")?;
+        let is_here = !target.is_inline && !context.contains(':');
+        let platforms = match inherited(target, &targets, |target| &target.platforms, 0) {
+            Setting::Known(platforms) => Some(platforms),
+            Setting::Absent | Setting::Unknown => None,
+        };
+        is_here.then(|| Built { dockerfile: format!("{context}/{dockerfile}"), platforms })
+    };
+    // What others inherit is built as they say.
+    let is_built = |target: &&Target| !is_base(target, &targets) || matches!(target.dockerfile, Setting::Known(_));
+    targets.iter().filter(is_built).filter_map(read).collect()
+}
+
+/// A target's own attribute, or the one of the last target that it inherits from and that has it.
+fn inherited<'t>(
+    target: &'t Target,
+    targets: &'t [Target],
+    attribute: fn(&'t Target) -> &'t Setting,
+    depth: usize,
+) -> Setting {
+    let own = attribute(target);
+    // Bake refuses circles; this only must not hang on one.
+    if *own != Setting::Absent || depth > MAX_DEPTH {
+        return own.clone();
+    }
+    let parents = match &target.inherits {
+        Setting::Absent => return Setting::Absent,
+        Setting::Unknown => return Setting::Unknown,
+        Setting::Known(parents) => parents,
+    };
+    let known = parents.iter().rev().filter_map(|name| targets.iter().find(|other| other.name == *name));
+    let mut settings = known.map(|parent| inherited(parent, targets, attribute, depth + 1));
+    settings.find(|setting| *setting != Setting::Absent).unwrap_or(Setting::Absent)
+}
+
+/// Targets that inherit from each other.
+const MAX_DEPTH: usize = 10;
 
 pub fn check_hcl(text: &str) -> (Vec<Finding>, Vec<Problem>) {
     let blocks = match hcl::parse(text) {
         Ok(blocks) => blocks,
         Err(error) => return (Vec::new(), vec![Problem { at: error.at, message: error.message }]),
     };
-    let targets: Vec<&Block> = blocks.iter().filter(|block| block.kind == "target").collect();
-    let mut findings = missing_platforms(&targets.iter().map(|block| of_block(block)).collect::<Vec<_>>());
-    for argument in targets.iter().filter_map(|block| block.attribute("args")).flat_map(|args| &args.entries) {
+    let mut findings = missing_platforms(&targets_of(&blocks));
+    let targets = blocks.iter().filter(|block| block.kind == "target");
+    for argument in targets.filter_map(|block| block.attribute("args")).flat_map(|args| &args.entries) {
         let (name, value, span) = argument;
         if dockerfile::AUTOMATIC.contains(&name.as_str()) && !value.contains('$') {
             let message = format!("{name} is {value} in every platform's build");
@@ -58,16 +133,56 @@ pub fn targets(text: &str) -> Vec<String> {
     if is_json { of_json(text) } else { of_hcl(text) }.unwrap_or_default()
 }
 
-fn of_block(block: &Block) -> Target {
-    let strings = |name: &str| block.attribute(name).map_or(Vec::new(), |attribute| attribute.strings.clone());
-    Target {
-        name: block.labels.first().cloned().unwrap_or_default(),
-        span: block.span.clone(),
-        inherits: strings("inherits"),
-        has_platforms: block.attribute("platforms").is_some(),
-        has_tags: block.attribute("tags").is_some(),
-        output: strings("output").into_iter().chain(strings("outputs")).collect(),
-    }
+fn targets_of(blocks: &[Block]) -> Vec<Target> {
+    let of_block = |block: &Block| {
+        let setting = |name: &str| match block.attribute(name) {
+            None => Setting::Absent,
+            Some(attribute) if attribute.is_literal => Setting::Known(attribute.strings.clone()),
+            Some(_) => Setting::Unknown,
+        };
+        let strings = |name: &str| block.attribute(name).map_or(Vec::new(), |attribute| attribute.strings.clone());
+        let made_name = strings("name").into_iter().next();
+        Target {
+            name: block.labels.first().cloned().unwrap_or_default(),
+            name_prefix: made_name.map(|name| name.split("${").next().unwrap_or("").to_string()),
+            span: block.span.clone(),
+            inherits: setting("inherits"),
+            platforms: setting("platforms"),
+            context: setting("context"),
+            dockerfile: setting("dockerfile"),
+            has_tags: block.attribute("tags").is_some(),
+            is_inline: block.attribute("dockerfile-inline").is_some(),
+            output: strings("output").into_iter().chain(strings("outputs")).collect(),
+        }
+    };
+    blocks.iter().filter(|block| block.kind == "target").map(of_block).collect()
+}
+
+fn targets_of_json(root: &yaml::Node) -> Vec<Target> {
+    let of_pair = |(key, target): &(yaml::Node, yaml::Node)| {
+        let strings = |name: &str| {
+            target.value(name).map_or(Vec::new(), |node| node.texts().into_iter().map(str::to_string).collect())
+        };
+        let setting = |name: &str| match target.value(name) {
+            None => Setting::Absent,
+            Some(_) if strings(name).iter().any(|text| text.contains("${")) => Setting::Unknown,
+            Some(_) => Setting::Known(strings(name)),
+        };
+        let made_name = strings("name").into_iter().next();
+        Target {
+            name: key.text().unwrap_or("").to_string(),
+            name_prefix: made_name.map(|name| name.split("${").next().unwrap_or("").to_string()),
+            span: key.span.clone(),
+            inherits: setting("inherits"),
+            platforms: setting("platforms"),
+            context: setting("context"),
+            dockerfile: setting("dockerfile"),
+            has_tags: target.value("tags").is_some(),
+            is_inline: target.value("dockerfile-inline").is_some(),
+            output: strings("output").into_iter().chain(strings("outputs")).collect(),
+        }
+    };
+    root.value("target").map_or(&[][..], yaml::Node::pairs).iter().map(of_pair).collect()
 }
 
 /// JSON is YAML, and the YAML reader keeps places.
@@ -76,25 +191,9 @@ pub fn check_json(text: &str) -> (Vec<Finding>, Vec<Problem>) {
         Ok(documents) => documents,
         Err(error) => return (Vec::new(), vec![Problem { at: error.at, message: error.message }]),
     };
-    let entries = documents.iter().filter_map(|root| root.value("target")).flat_map(yaml::Node::pairs);
-    let entries: Vec<_> = entries.collect();
-    let targets: Vec<Target> = entries
-        .iter()
-        .map(|(key, target)| {
-            let strings = |name: &str| {
-                target.value(name).map_or(Vec::new(), |node| node.texts().into_iter().map(str::to_string).collect())
-            };
-            Target {
-                name: key.text().unwrap_or("").to_string(),
-                span: key.span.clone(),
-                inherits: strings("inherits"),
-                has_platforms: target.value("platforms").is_some(),
-                has_tags: target.value("tags").is_some(),
-                output: strings("output").into_iter().chain(strings("outputs")).collect(),
-            }
-        })
-        .collect();
-    let mut findings = missing_platforms(&targets);
+    let mut findings = missing_platforms(&documents.iter().flat_map(targets_of_json).collect::<Vec<_>>());
+    let entries: Vec<_> =
+        documents.iter().filter_map(|root| root.value("target")).flat_map(yaml::Node::pairs).collect();
     findings.extend(entries.iter().flat_map(|(_, target)| overridden_arguments(target.value("args"))));
     (findings, Vec::new())
 }
@@ -104,23 +203,77 @@ fn missing_platforms(targets: &[Target]) -> Vec<Finding> {
         let is_local = ["type=local", "type=docker", "type=tar", "type=cacheonly"]
             .iter()
             .any(|kind| target.output.iter().any(|output| output.contains(kind)));
-        // What others inherit is completed by them, or by a file that is given beside this one.
-        let is_base = targets.iter().any(|other| other.inherits.contains(&target.name));
-        target.has_tags && !is_local && !is_base
+        target.has_tags && !is_local && !is_base(target, targets)
     };
     let finding = |target: &Target| {
         let message = format!("target {} is built for the builder's own platform only", target.name);
         Finding::new(Code::BakePlatforms, target.span.clone(), message, "has tags, but no platforms")
     };
-    targets.iter().filter(is_pushed).filter(|target| !has_platforms(target, targets, 0)).map(finding).collect()
+    // A target of another file (docker-metadata-action's) is taken to bring none.
+    let has_none = |target: &&Target| inherited(target, targets, |target| &target.platforms, 0) == Setting::Absent;
+    targets.iter().filter(is_pushed).filter(has_none).map(finding).collect()
 }
 
-/// By itself or by inheritance; a target of another file (docker-metadata-action's) is taken to bring none.
-fn has_platforms(target: &Target, targets: &[Target], depth: usize) -> bool {
-    // Bake refuses circles; this only must not hang on one.
-    if target.has_platforms || depth > targets.len() {
-        return target.has_platforms;
+/// What others inherit is completed by them, or by a file that is given beside this one.
+fn is_base(target: &Target, targets: &[Target]) -> bool {
+    let is_it = |name: &String| {
+        let is_made = target.name_prefix.as_ref().is_some_and(|prefix| name.starts_with(prefix.as_str()));
+        *name == target.name || is_made
+    };
+    targets.iter().any(|other| match &other.inherits {
+        Setting::Known(parents) => parents.iter().any(is_it),
+        Setting::Absent | Setting::Unknown => false,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, expected: &[&str]) {
+        let (findings, problems) = check_hcl(text);
+        assert_eq!(problems, [], "{text}");
+        let shown: Vec<&str> = findings.iter().map(|finding| &text[finding.span.clone()]).collect();
+        assert_eq!(shown, expected, "{text}");
     }
-    let parents = target.inherits.iter().filter_map(|name| targets.iter().find(|other| other.name == *name));
-    parents.into_iter().any(|parent| has_platforms(parent, targets, depth + 1))
+
+    #[test]
+    fn platforms_may_come_from_another_target_or_an_expression() {
+        check("target \"a\" {\n tags = [\"x\"]\n}\n", &["target \"a\""]);
+        check("target \"a\" {\n tags = [\"x\"]\n platforms = PLATFORMS\n}\n", &[]);
+        check(
+            "target \"p\" {\n platforms = [\"linux/arm64\"]\n}\ntarget \"m\" {\n inherits = [\"p\"]\n}\ntarget \"a\" {\n inherits = [\"m\"]\n tags = [\"x\"]\n}\n",
+            &[],
+        );
+        // Which target a matrix inherits from is not known here.
+        check(
+            "target \"a\" {\n matrix = { t = [\"p\"] }\n name = \"a-${t}\"\n inherits = [t]\n tags = [\"x\"]\n}\n",
+            &[],
+        );
+        check("target \"a\" {\n inherits = concat([\"p\"], MORE)\n tags = [\"x\"]\n}\n", &[]);
+        check(
+            "target \"a\" {\n matrix = { t = [\"p\"] }\n name = \"a-${t}\"\n tags = [\"x\"]\n}\ntarget \"b\" {\n inherits = [\"a-p\"]\n platforms = [\"linux/arm64\"]\n}\n",
+            &[],
+        );
+    }
+
+    #[test]
+    fn circles_end() {
+        check("target \"a\" {\n inherits = [\"a\"]\n}\n", &[]);
+        assert_eq!(
+            built("target \"a\" {\n inherits = [\"b\"]\n}\ntarget \"b\" {\n inherits = [\"a\"]\n}\n", false),
+            []
+        );
+    }
+
+    #[test]
+    fn a_target_names_its_dockerfile_and_platforms() {
+        let hcl = "target \"p\" {\n context = \"img\"\n platforms = [\"linux/arm64\"]\n}\ntarget \"a\" {\n inherits = [\"p\"]\n dockerfile = \"D.arm\"\n}\n";
+        let json = r#"{"target": {"p": {"context": "img", "platforms": ["linux/arm64"]}, "a": {"inherits": ["p"], "dockerfile": "D.arm"}}}"#;
+        let expected =
+            [Built { dockerfile: "img/D.arm".to_string(), platforms: Some(vec!["linux/arm64".to_string()]) }];
+        assert_eq!(built(hcl, false), expected);
+        assert_eq!(built(json, true), expected);
+        assert_eq!(built("target \"a\" {\n context = \"https://x.io/a.git\"\n}\n", false), []);
+    }
 }

@@ -57,6 +57,11 @@ pub fn host_files(context: &Path, dockerfile: &Path, pattern: &str) -> Vec<HostF
     found
 }
 
+/// Whether the build does not get a path of the context.
+pub fn is_ignored(context: &Path, dockerfile: &Path, path: &str) -> bool {
+    dockerignore(context, dockerfile).excludes(path)
+}
+
 /// `NAME.dockerignore` beside the Dockerfile, or else the context's. Source: Docker's "Build context", "Filename and location".
 fn dockerignore(context: &Path, dockerfile: &Path) -> Dockerignore {
     let mut own = dockerfile.as_os_str().to_os_string();

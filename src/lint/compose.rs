@@ -14,9 +14,11 @@ pub fn check(text: &str, outside: &Outside<'_>) -> (Vec<Finding>, Vec<Problem>) 
         Err(error) => return (Vec::new(), vec![Problem { at: error.at, message: error.message }]),
     };
     let (mut findings, mut problems) = (Vec::new(), Vec::new());
-    for (name, service) in documents.iter().filter_map(|root| root.value("services")).flat_map(Node::pairs) {
+    let services: Vec<&(Node, Node)> =
+        documents.iter().filter_map(|root| root.value("services")).flat_map(Node::pairs).collect();
+    for (name, service) in &services {
         findings.extend(platform(text, service));
-        findings.extend(build(name, service));
+        findings.extend(build(name, service, &services));
         if let Some(image) = service.value("image") {
             let (found, problem) = check_image(text, image, outside);
             findings.extend(found);
@@ -44,16 +46,40 @@ fn platform(text: &str, service: &Node) -> Option<Finding> {
     })
 }
 
-fn build(name: &Node, service: &Node) -> Vec<Finding> {
+fn build(name: &Node, service: &Node, services: &[&(Node, Node)]) -> Vec<Finding> {
     let Some((key, build)) = service.entry("build") else { return Vec::new() };
     let mut findings = overridden_arguments(build.value("args"));
-    let names_platforms = build.value("platforms").is_some()
-        || build.value("x-bake").is_some_and(|bake| bake.value("platforms").is_some());
-    if !names_platforms && service.value("platform").is_none() {
+    if !names_platforms(service, services, 0) {
         let message = format!("{} is built for this machine's platform only", name.text().unwrap_or("the service"));
         findings.push(Finding::new(Code::ComposePlatforms, key.span.clone(), message, "no platforms in it"));
     }
     findings
+}
+
+/// Services that extend each other.
+const MAX_EXTENDS: usize = 10;
+
+/// By itself, or by the service that it extends. What another file says is not known here, and no fault.
+fn names_platforms(service: &Node, services: &[&(Node, Node)], depth: usize) -> bool {
+    let is_named = service.value("platform").is_some()
+        || service.at(&["build", "platforms"]).is_some()
+        || service.at(&["build", "x-bake", "platforms"]).is_some();
+    let Some(extends) = service.value("extends").filter(|_| !is_named && depth < MAX_EXTENDS) else { return is_named };
+    let name = extends.text().or_else(|| extends.value("service").and_then(Node::text));
+    let parent = services.iter().find(|(key, _)| key.text() == name).map(|(_, service)| service);
+    extends.value("file").is_some() || parent.is_some_and(|parent| names_platforms(parent, services, depth + 1))
+}
+
+/// The files that a compose file includes or extends, relative to it. Source: compose-spec, 14-include.md and 05-services.md.
+pub fn other_files(text: &str) -> Vec<String> {
+    let documents = yaml::parse(text).unwrap_or_default();
+    let roots = || documents.iter();
+    let included = roots().filter_map(|root| root.value("include")).flat_map(Node::items);
+    let included = included.flat_map(|item| item.value("path").unwrap_or(item).texts());
+    let services = roots().filter_map(|root| root.value("services")).flat_map(Node::pairs);
+    let extended = services.filter_map(|(_, service)| service.at(&["extends", "file"])).filter_map(Node::text);
+    let is_local = |name: &&str| !name.contains(['$', ':']);
+    included.chain(extended).filter(is_local).map(str::to_string).collect()
 }
 
 /// `args: {TARGETARCH: amd64}` or `- TARGETARCH=amd64`: a build argument hides the builder's own value.
@@ -84,5 +110,28 @@ pub fn check_image(text: &str, image: &Node, outside: &Outside<'_>) -> (Option<F
     match stages::pinned(name, span, word.text == name, outside) {
         Ok(pinned) => (pinned.or(by_name), None),
         Err(problem) => (by_name, Some(problem)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_service_has_the_platforms_of_the_one_that_it_extends() {
+        let notes = |text: &str| check(text, &Outside::nothing()).0.len();
+        let base = "services:\n  b:\n    build: {platforms: [linux/arm64]}\n";
+        assert_eq!(notes("services:\n  a:\n    build: .\n"), 1);
+        assert_eq!(notes(&format!("{base}  a:\n    build: .\n    extends: b\n")), 0);
+        assert_eq!(notes(&format!("{base}  a:\n    build: .\n    extends: {{service: b}}\n")), 0);
+        assert_eq!(notes("services:\n  a:\n    build: .\n    extends: {file: b.yml, service: b}\n"), 0);
+        assert_eq!(notes("services:\n  a:\n    build: .\n    extends: a\n"), 1);
+    }
+
+    #[test]
+    fn included_and_extended_files_are_named() {
+        let text = "include:\n  - a.yml\n  - path: [b.yml, c.yml]\n  - oci://x.io/a\nservices:\n  s:\n    extends: {file: d.yml, service: s}\n";
+        assert_eq!(other_files(text), ["a.yml", "b.yml", "c.yml", "d.yml"]);
+        assert_eq!(other_files("include: ["), [""; 0]);
     }
 }

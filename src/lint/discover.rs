@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use super::compose::other_files;
 use super::format::{Format, archs_of_path, format_of, has_placeholders, is_dockerfile_text, is_template};
 use crate::platform::Arch;
 
@@ -11,8 +12,9 @@ use crate::platform::Arch;
 pub(super) const FILE_LIMIT: u64 = 4 << 20;
 /// Files that a search looks at: a large repository has some hundred thousand.
 const SEARCH_LIMIT: usize = 1_000_000;
-/// Directories that hold no source of the project itself.
-const SKIPPED: &[&str] = &[".git", "node_modules", "target", "vendor", ".venv", "venv", ".terraform", "dist"];
+/// Directories that hold no source of the project itself, or what its tests read.
+const SKIPPED: &[&str] =
+    &[".git", "node_modules", "target", "vendor", ".venv", "venv", ".terraform", "dist", "testdata"];
 
 /// A file to check.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +50,10 @@ pub struct Skipped {
 }
 
 const TEMPLATE: &str = "a template; lint the Dockerfile that it renders";
+/// Why files of other builders are skipped.
+pub const NOT_READ: &str = "files of this builder are not read";
+/// Source: Earthly's and Depot's documentation.
+const OTHER_BUILDERS: &[&str] = &["Earthfile", "depot.json"];
 const FRAGMENT: &str = "has no FROM, so it is not a Dockerfile by itself";
 
 /// The files to check below `path`. A file that is named is read whatever its name; it must be in one of the formats.
@@ -85,15 +91,26 @@ pub fn discover(path: &Path) -> Result<Discovered, DiscoverError> {
                 if let Some(format) = format_of(&entry.path(), &text) {
                     found.add(&shown(&entry.path()), text, format, Asked::BySearch);
                 }
+            } else if kind.is_file() && OTHER_BUILDERS.iter().any(|other| name == *other) {
+                found.skipped.push(Skipped { path: shown(&entry.path()), why: NOT_READ });
             } else if kind.is_file() && is_template(&entry.path()) {
                 found.skipped.push(Skipped { path: shown(&entry.path()), why: TEMPLATE });
             }
         }
     }
-    for path in named {
+    let composed: Vec<(PathBuf, Format)> = found
+        .files
+        .iter()
+        .filter(|file| {
+            file.format == Format::Compose && (file.text.contains("include") || file.text.contains("extends"))
+        })
+        .flat_map(|file| other_files(&file.text).into_iter().map(|name| file.path.with_file_name(name)))
+        .map(|path| (path, Format::Compose))
+        .collect();
+    for (path, format) in named.into_iter().map(|path| (path, Format::Dockerfile)).chain(composed) {
         let path = shown(&path);
         if fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_file()) {
-            found.add(&path, text_of(&path)?, Format::Dockerfile, Asked::BySearch);
+            found.add(&path, text_of(&path)?, format, Asked::BySearch);
         }
     }
     found.files.sort_by(|a, b| a.path.cmp(&b.path));
@@ -198,4 +215,34 @@ fn text_of(path: &Path) -> Result<String, DiscoverError> {
 
 fn unreadable(path: &Path, cause: io::Error) -> DiscoverError {
     DiscoverError::Unreadable { path: path.to_path_buf(), cause }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_search_reads_what_compose_files_name_and_notes_other_builders() {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, text) in [
+            ("compose.yaml", "include:\n  - infra.yml\n  - absent.yml\nservices: {}\n"),
+            ("infra.yml", "services: {}\n"),
+            ("other.yml", "services: {}\n"),
+            ("Earthfile", "VERSION 0.8\n"),
+            ("depot.json", "{}"),
+            ("testdata/Dockerfile", "FROM amd64/alpine\n"),
+        ] {
+            let path = dir.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        let found = discover(dir.path()).unwrap();
+        let names = |paths: Vec<&PathBuf>| -> Vec<String> {
+            let relative = paths.into_iter().map(|path| path.strip_prefix(dir.path()).unwrap());
+            relative.map(|path| path.display().to_string()).collect()
+        };
+        assert_eq!(names(found.files.iter().map(|file| &file.path).collect()), ["compose.yaml", "infra.yml"]);
+        assert_eq!(names(found.skipped.iter().map(|skipped| &skipped.path).collect()), ["Earthfile", "depot.json"]);
+        assert!(found.skipped.iter().all(|skipped| skipped.why == NOT_READ));
+    }
 }

@@ -15,7 +15,17 @@ pub fn check(file: &Dockerfile<'_>, flow: &Flow, outside: &Outside<'_>) -> Vec<F
             continue;
         }
         let steps: Vec<&Step> = file.lineage(at).flat_map(|stage| &stage.steps).collect();
+        let is_entrypoint = |step: &Step| {
+            let keyword = file.text[step.span.clone()].split_ascii_whitespace().next().unwrap_or("");
+            keyword.eq_ignore_ascii_case("ENTRYPOINT")
+                && matches!(&step.kind, StepKind::Start(words) if !words.is_empty())
+        };
+        let has_entrypoint = steps.iter().any(|step| is_entrypoint(step));
         for step in &stage.steps {
+            // CMD is then what the entrypoint is given.
+            if has_entrypoint && matches!(step.kind, StepKind::Start(_)) && !is_entrypoint(step) {
+                continue;
+            }
             for started in started_by(step) {
                 for copy in &steps {
                     findings.extend(copied(file, &steps, copy, &started, outside));
@@ -103,7 +113,10 @@ fn copied(
         findings.push(Finding::new(Code::CrlfScript, source.span.clone(), message, label));
     }
     let is_set = has("chmod") || texts.iter().any(|text| text.contains("chmod") || text.contains("install -m"));
-    if is_script && started.is_executed && !host.is_executable && !is_set {
+    // What git records is what a build from a fresh checkout gets.
+    let is_executable = (outside.recorded_mode)(&host.path).unwrap_or(host.is_executable);
+    let is_program = is_script || host.head.starts_with(b"\x7fELF");
+    if is_program && started.is_executed && !is_executable && !is_set {
         let message = format!("{} is not executable, and the image starts it", host.path);
         findings.push(Finding::new(
             Code::CopiedEntrypointNotExecutable,

@@ -25,6 +25,8 @@ pub struct Attribute {
     pub span: Range<usize>,
     /// The string literals of the expression, in order.
     pub strings: Vec<String>,
+    /// The expression is a string or a list of strings, and none holds an expression.
+    pub is_literal: bool,
     /// Where the expression is an object: key, string value and the value's place.
     pub entries: Vec<(String, String, Range<usize>)>,
 }
@@ -76,7 +78,21 @@ fn read_attribute(text: &str, attribute: &hcl_edit::structure::Attribute) -> Att
     let mut strings = Strings { text, found: Vec::new(), entries: Vec::new() };
     strings.visit_expr(&attribute.value);
     let span = span(&attribute.key).start..span(&attribute.value).end;
-    Attribute { name: attribute.key.as_str().to_string(), span, strings: strings.found, entries: strings.entries }
+    Attribute {
+        name: attribute.key.as_str().to_string(),
+        span,
+        strings: strings.found,
+        is_literal: is_literal(&attribute.value),
+        entries: strings.entries,
+    }
+}
+
+fn is_literal(expression: &Expression) -> bool {
+    match expression {
+        Expression::String(_) => true,
+        Expression::Array(array) => array.iter().all(|item| matches!(item, Expression::String(_))),
+        _ => false,
+    }
 }
 
 /// Collects the string literals of an expression, and the entries of its objects.

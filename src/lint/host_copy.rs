@@ -44,6 +44,7 @@ pub fn check(file: &Dockerfile<'_>, flow: &Flow, outside: &Outside<'_>) -> Vec<F
             for source in sources.iter().filter(|source| !source.text.contains("://")) {
                 let found = copied(file, at, index, step, source, outside);
                 findings.extend(found.or_else(|| installed_on_host(source)));
+                findings.extend(overwritten(file, at, source, outside));
             }
         }
     }
@@ -69,6 +70,62 @@ fn installed_on_host(source: &Word) -> Option<Finding> {
         Finding::new(Code::HostBuiltCopy, source.span.clone(), message, "installed outside the Dockerfile")
             .weighing(Severity::Warning)
             .help(format!("run {manager} in a stage of the target's platform, and list {name} in .dockerignore")),
+    )
+}
+
+/// A directory that a package manager installs into, with native modules, and what shows that a project has it.
+struct Installed {
+    directory: &'static str,
+    managers: &'static [&'static str],
+    locks: &'static [&'static str],
+}
+
+/// Source: the package managers' documentation. Those of Python install there only where they make the environment.
+const INSTALLED: &[Installed] = &[
+    Installed {
+        directory: "node_modules",
+        managers: &["npm", "yarn", "pnpm", "bun"],
+        locks: &["package-lock.json", "npm-shrinkwrap.json", "yarn.lock", "pnpm-lock.yaml", "bun.lock", "bun.lockb"],
+    },
+    Installed {
+        directory: ".venv",
+        managers: &["uv", "poetry", "pipenv", "pdm"],
+        locks: &["uv.lock", "poetry.lock", "Pipfile.lock", "pdm.lock"],
+    },
+];
+
+/// `COPY . .` in a stage that installs for itself: the host's own modules land in the image, too, unless .dockerignore
+/// keeps them out.
+fn overwritten(file: &Dockerfile<'_>, stage: usize, source: &Word, outside: &Outside<'_>) -> Option<Finding> {
+    let directory = source.text.trim_start_matches("./").trim_end_matches(['/', '.']);
+    let within = |name: &str| match directory {
+        "" => name.to_string(),
+        _ => format!("{directory}/{name}"),
+    };
+    let has = |name: &&str| !(outside.files)(&within(name)).is_empty();
+    let installed = INSTALLED.iter().find(|installed| {
+        let steps = file.lineage(stage).flat_map(|stage| &stage.steps);
+        let mut commands = steps.flat_map(|step| match &step.kind {
+            StepKind::Run(run) => run.commands.iter().map(|command| (step.span.start, command)).collect(),
+            _ => Vec::new(),
+        });
+        let is_installed = commands.any(|(at, command)| {
+            // `npm ci` removes what is there before it installs.
+            if at > source.span.start && command.has("ci") {
+                return false;
+            }
+            let verbs = ["install", "ci", "i", "add", "sync"];
+            let is_yarn = command.program() == "yarn" && command.arguments().is_empty();
+            installed.managers.contains(&command.program()) && (is_yarn || verbs.iter().any(|verb| command.has(verb)))
+        });
+        is_installed && !(outside.ignores)(&within(installed.directory)) && installed.locks.iter().any(has)
+    })?;
+    let name = installed.directory;
+    let message = format!("the host's {name} reaches an image that installs its own");
+    Some(
+        Finding::new(Code::HostBuiltCopy, source.span.clone(), message, format!(".dockerignore does not list {name}"))
+            .weighing(Severity::Warning)
+            .help(format!("list {name} in .dockerignore, so that no native modules of the host reach the image")),
     )
 }
 

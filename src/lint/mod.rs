@@ -2,6 +2,7 @@
 //! of the build context and a registry's answers come through closures that the rim gives.
 
 mod actions;
+
 mod arguments;
 mod assets;
 mod bake;
@@ -17,6 +18,7 @@ mod finding;
 mod fix;
 mod flow;
 mod format;
+mod git_index;
 mod hcl;
 mod heredoc;
 mod host_copy;
@@ -34,15 +36,16 @@ use std::path::{Path, PathBuf};
 
 pub use actions::{ACTIONS, Action, pinned};
 pub use bake::targets as bake_targets;
-pub use build_context::host_files;
-pub use discover::{DiscoverError, Discovered, Skipped, SourceFile, discover, file_archs};
+pub use build_context::{host_files, is_ignored};
+pub use discover::{DiscoverError, Discovered, NOT_READ, Skipped, SourceFile, discover, file_archs};
 pub use dockerignore::Dockerignore;
 pub use finding::{Edit, Finding, Fix, Position, Related, Safety};
 pub use fix::{Fixed, apply, unified_diff};
 pub use format::{Format, format_of};
+pub use git_index::GitIndex;
 pub use outside::{HEAD_BYTES, HostFile, Outside, Pin, PinLookup};
 pub use pins::look_up_pin;
-pub use project::passed_arguments;
+pub use project::Project;
 pub use rule::{Code, Fixable, RULES, Rule, Severity};
 
 use dockerfile::Dockerfile;
@@ -84,7 +87,9 @@ pub fn lint(path: &Path, text: &str, format: Format, outside: &Outside<'_>) -> L
     };
     let found = findings.len();
     // What a file for one architecture names is right for it.
-    findings.retain(|finding| finding.right_for.is_none_or(|arch| !outside.file_archs.contains(&arch)));
+    let is_one = findings.iter().any(|finding| finding.right_for.is_some());
+    let archs = [outside.file_archs.clone(), Vec::from_iter(is_one.then(outside.baked_for).flatten())].concat();
+    findings.retain(|finding| finding.right_for.is_none_or(|arch| !archs.contains(&arch)));
     let found = found.min(findings.len());
     findings.retain(|finding| !ignores.takes(finding));
     let ignored = found - findings.len();

@@ -12,6 +12,12 @@ pub struct Outside<'a> {
     pub pin: Option<&'a PinLookup<'a>>,
     /// Whether the project passes a build argument of this name, in a workflow, a bake file, a Makefile or a script.
     pub passes: &'a dyn Fn(&str) -> bool,
+    /// Whether git records a file of the context as executable; `None` where git does not track it.
+    pub recorded_mode: &'a dyn Fn(&str) -> Option<bool>,
+    /// Whether the context's .dockerignore keeps a path from the build.
+    pub ignores: &'a dyn Fn(&str) -> bool,
+    /// The architecture that the project's bake files build this Dockerfile for, where it is one.
+    pub baked_for: &'a dyn Fn() -> Option<Arch>,
     /// The architectures that the file is for, by its name, its directory or the files next to it.
     pub file_archs: Vec<Arch>,
     /// Platforms that the project builds for, where they are known.
@@ -53,6 +59,9 @@ impl Outside<'_> {
             files: &|_| Vec::new(),
             pin: None,
             passes: &|_| false,
+            recorded_mode: &|_| None,
+            ignores: &|_| false,
+            baked_for: &|| None,
             file_archs: Vec::new(),
             platforms: Vec::new(),
             target: None,

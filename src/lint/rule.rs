@@ -144,9 +144,9 @@ pub const RULES: &[Rule] = &[
         help: "The kernel takes the carriage return for a part of the interpreter's name: the start ends in \"no such file or directory\" or \
                exec format error. Convert the file, and write `*.sh text eol=lf` into .gitattributes so that no checkout brings them back." },
     Rule { code: CopiedEntrypointNotExecutable, name: "copied-entrypoint-not-executable", severity: Error, fixable: No, also: &[],
-        title: "a script that the image starts is not executable",
-        help: "COPY keeps the mode of the file in the build context, and the start ends in \"permission denied\". \
-               Write COPY --chmod=755, or set the mode in git: `git update-index --chmod=+x FILE`." },
+        title: "a file that the image starts is not executable",
+        help: "COPY keeps the mode of the file in the build context, which a checkout takes from git, and the start ends in \
+               \"permission denied\". Write COPY --chmod=755, or set the mode in git: `git update-index --chmod=+x FILE`." },
     Rule { code: UnameAtBuild, name: "uname-at-build", severity: Warning, fixable: Unsafely, also: &[],
         title: "the architecture is asked of the kernel that builds",
         help: "`uname -m` tells the machine that runs the build step: the build machine's in a $BUILDPLATFORM stage, and the 64-bit kernel's in a \
