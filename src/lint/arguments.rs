@@ -2,32 +2,39 @@
 
 use super::dockerfile::{self, AUTOMATIC, Dockerfile, Step, StepKind, Variable};
 use super::finding::{Edit, Finding, Safety};
-use super::rule::Code;
+use super::outside::Outside;
+use super::rule::{Code, Severity};
 
-pub fn check(file: &Dockerfile<'_>) -> Vec<Finding> {
-    let mut findings = defaults(file);
+pub fn check(file: &Dockerfile<'_>, outside: &Outside<'_>) -> Vec<Finding> {
+    let mut findings = defaults(file, outside);
     for at in 0..file.stages.len() {
         findings.extend(undeclared(file, at));
     }
     findings
 }
 
-fn defaults(file: &Dockerfile<'_>) -> Vec<Finding> {
+fn defaults(file: &Dockerfile<'_>, outside: &Outside<'_>) -> Vec<Finding> {
     let in_stages = file.stages.iter().flat_map(|stage| &stage.steps).filter_map(|step| match &step.kind {
         StepKind::Arg(pairs) => Some(pairs),
         _ => None,
     });
-    in_stages.flatten().filter_map(|pair| hidden(file, pair)).collect()
+    // A project that passes the argument itself needs no builder to.
+    let hides = in_stages.flatten().filter(|pair| !(outside.passes)(&pair.name));
+    hides.filter_map(|pair| hidden(file, pair)).collect()
 }
 
-/// `ARG TARGETARCH=amd64` in a stage. A default that is itself automatic, or empty, hides nothing that matters.
+/// `ARG TARGETARCH=amd64` in a stage. A default that is itself automatic, or Linux, hides nothing that matters.
 fn hidden(file: &Dockerfile<'_>, pair: &Variable) -> Option<Finding> {
     let (value, span) = pair.value.as_ref()?;
-    if !AUTOMATIC.contains(&pair.name.as_str()) || value.contains('$') {
+    let is_every_image = pair.name.ends_with("OS") && value == "linux";
+    if !AUTOMATIC.contains(&pair.name.as_str()) || value.contains('$') || is_every_image {
         return None;
     }
+    // Only 32-bit Arm has variants that a build is told.
+    let severity = if pair.name.ends_with("VARIANT") { Severity::Warning } else { Severity::Error };
     let message = format!("{} is {value:?} in every platform's build", pair.name);
-    let finding = Finding::new(Code::TargetArgDefault, span.clone(), message, "hides the builder's value");
+    let finding =
+        Finding::new(Code::TargetArgDefault, span.clone(), message, "hides the builder's value").weighing(severity);
     let whole = pair.name_span.end..span.end;
     let is_plain = file.text[whole.clone()].starts_with('=');
     Some(match is_plain {

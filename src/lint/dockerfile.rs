@@ -119,7 +119,12 @@ impl Dockerfile<'_> {
 
     /// A stage and those that it is made FROM, the farthest ancestor last.
     pub fn lineage(&self, stage: usize) -> impl Iterator<Item = &Stage> {
-        std::iter::successors(Some(stage), |at| self.stages[*at].parent).map(|at| &self.stages[at])
+        self.lineage_indices(stage).map(|at| &self.stages[at])
+    }
+
+    /// As [`Dockerfile::lineage`], by their places in `stages`.
+    pub fn lineage_indices(&self, stage: usize) -> impl Iterator<Item = usize> {
+        std::iter::successors(Some(stage), |at| self.stages[*at].parent)
     }
 
     /// What variables hold at the start of a stage's step, as far as the file itself tells: ENV and ARG defaults.

@@ -10,7 +10,7 @@ use super::assets;
 use super::compilers::compiles;
 use super::dockerfile::{Dockerfile, Run, Step, StepKind, Variable};
 use super::finding::{Edit, Finding, Safety};
-use super::flow::{Flow, Machine};
+use super::flow::{self, Flow, Machine};
 use super::outside::Outside;
 use super::rule::{Code, Severity};
 use super::shell::{Choice, Word};
@@ -71,7 +71,13 @@ fn names_given_by(file: &Dockerfile<'_>) -> BTreeSet<String> {
     for step in file.stages.iter().flat_map(|stage| &stage.steps) {
         match &step.kind {
             StepKind::Run(run) => run.commands.iter().flat_map(given_names).for_each(&mut add),
-            StepKind::Copy { destination, .. } => destination.iter().for_each(|word| add(&word.text)),
+            // A copy that keeps its name is not named by this file.
+            StepKind::Copy { sources, destination: Some(destination), .. } => {
+                let base = |word: &Word| word.text.trim_end_matches('/').rsplit('/').next().map(str::to_string);
+                if !sources.iter().any(|source| base(source) == base(destination)) {
+                    add(&destination.text);
+                }
+            }
             _ => {}
         }
     }
@@ -231,7 +237,9 @@ impl<'a> Site<'a> {
             let steps = self.file.lineage(self.stage).flat_map(|stage| &stage.steps);
             let mut pairs =
                 steps.filter_map(|step| if let StepKind::Env(pairs) = &step.kind { Some(pairs) } else { None });
-            holds_url && pairs.any(|pairs| pairs.iter().any(|pair| pair.name_span == origin.name_span))
+            holds_url
+                && !is_one_of_several(&origin.name)
+                && pairs.any(|pairs| pairs.iter().any(|pair| pair.name_span == origin.name_span))
         })
     }
 
@@ -247,19 +255,20 @@ impl<'a> Site<'a> {
         if self.is_tool(hit) { "BUILDARCH" } else { "TARGETARCH" }
     }
 
-    /// Whether what this stage downloads is run by it: a stage of the build machine that compiles, or that another is made
-    /// from to compile in. One that compiles nothing fetches for the image.
+    /// Whether what this stage downloads is run by it: a stage of the build machine that compiles, that another is made
+    /// from to compile in, or that only stages of the build machine copy from. Any other fetches for the image.
     fn is_tool(&self, hit: &Hit<'_>) -> bool {
-        let is_lineage = |stage: &usize| {
-            std::iter::successors(Some(*stage), |at| self.file.stages[*at].parent).any(|at| at == self.stage)
-        };
-        let mut made_from_it = (0..self.file.stages.len()).filter(is_lineage);
+        let mut made_from_it =
+            (0..self.file.stages.len()).filter(|stage| self.file.lineage_indices(*stage).any(|at| at == self.stage));
         match self.flow.places[self.stage].machine {
             Machine::Target => false,
             // What a compiler is told is what it compiles for.
             _ if hit.is_told_to_compiler => false,
             Machine::Constant(_) => true,
-            Machine::Builder => made_from_it.any(|stage| compiles(self.file, stage)),
+            Machine::Builder => {
+                made_from_it.any(|stage| compiles(self.file, stage))
+                    || !flow::feeds_target(self.file, self.flow, self.stage)
+            }
         }
     }
 
@@ -376,6 +385,9 @@ impl<'a> Site<'a> {
         let mut findings = Vec::new();
         for pair in pairs {
             let Some((value, span)) = &pair.value else { continue };
+            if is_one_of_several(&pair.name) {
+                continue;
+            }
             let word = Word::literal(self.file.text, span.clone());
             let is_path = value.contains('/') && word.text.contains('/') && Platform::parse(value).is_err();
             let hits = if is_path { hits_in(&word, &word.text, 0, &BTreeMap::new()) } else { Vec::new() };
@@ -419,6 +431,12 @@ impl<'a> Site<'a> {
     }
 }
 
+/// Whether a variable is named for an architecture: among `TOOL_URL_arm64` and its kin something may choose, so that its use
+/// counts, not its value.
+fn is_one_of_several(name: &str) -> bool {
+    !word::find(name).is_empty()
+}
+
 /// Whether a script of the file does one thing or another by this variable: `case "$ARCH" in`, `[ "$ARCH" = arm64 ]`.
 fn is_decided_on(text: &str, name: &str) -> bool {
     let forms = [format!("${name}"), format!("${{{name}}}")];
@@ -431,14 +449,15 @@ fn is_decided_on(text: &str, name: &str) -> bool {
     })
 }
 
-/// `NAME=value` words of a script: with the value where it is always set, to something without expansions.
+/// `NAME=value` words of a script: with the value where it is always set, to something without commands.
 fn shell_variables(run: &Run) -> BTreeMap<String, Option<Variable>> {
     let mut variables: BTreeMap<String, Option<Variable>> = BTreeMap::new();
     for command in &run.commands {
         for word in &command.words {
             let Some((name, value_at)) = word.assignment() else { continue };
             let value = word.text[value_at..].to_string();
-            let is_plain = !value.is_empty() && !value.contains(['$', '`']) && command.choice == Choice::Always;
+            let is_plain =
+                !value.is_empty() && !value.contains("$(") && !value.contains('`') && command.choice == Choice::Always;
             let variable = is_plain.then(|| Variable {
                 name: name.to_string(),
                 name_span: word.source(0..name.len()),

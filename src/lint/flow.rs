@@ -241,6 +241,14 @@ pub fn paths_taken<'f>(file: &'f Dockerfile<'_>, stage: usize) -> Option<Vec<&'f
     taken.iter().all(is_known).then_some(taken)
 }
 
+/// Whether a stage for the target copies files from `stage`, or from one that is made from it.
+pub fn feeds_target(file: &Dockerfile<'_>, flow: &Flow, stage: usize) -> bool {
+    let is_made_from_it = |source: usize| file.lineage_indices(source).any(|at| at == stage);
+    let targets = (0..file.stages.len()).filter(|at| flow.places[*at].machine == Machine::Target);
+    targets.flat_map(|at| copies_of(file, at)).any(|copied| is_made_from_it(copied.stage))
+        || is_made_from_it(flow.final_stage)
+}
+
 /// The stages that a stage copies from or mounts.
 fn sources_of(file: &Dockerfile<'_>, stage: usize) -> Vec<usize> {
     copies_of(file, stage).into_iter().map(|copied| copied.stage).collect()

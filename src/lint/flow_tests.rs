@@ -167,6 +167,7 @@ fn a_started_script_is_read() {
     let whole = "FROM a\nWORKDIR /app\nCOPY . .\nCMD [\"./entry.sh\"]\n";
     assert_eq!(with(whole, windows, true), ["crlf-script: ."]);
     for healthy in [
+        "FROM a\nCOPY docker/entry.sh /e.sh\nENTRYPOINT [\"python\"]\nCMD [\"/e.sh\"]\n",
         "FROM a\nCOPY --chmod=755 docker/entry.sh /e.sh\nENTRYPOINT [\"/e.sh\"]\n",
         "FROM a\nCOPY docker/entry.sh /e.sh\nRUN chmod +x /e.sh\nENTRYPOINT [\"/e.sh\"]\n",
         "FROM a\nCOPY docker/entry.sh /e.sh\nENTRYPOINT [\"sh\", \"/e.sh\"]\n",
@@ -183,4 +184,116 @@ fn stages_for_several_architectures_are_taken_on_purpose() {
         &[],
     );
     check("FROM a AS x\nENV XC_ARCH=arm64\nRUN make\nFROM b\nCOPY --from=x /o/k /k\n", &["build-arch-constant: arm64"]);
+}
+
+#[test]
+fn a_copy_that_keeps_its_name_gives_none() {
+    check(
+        "FROM a\nCOPY t_linux_amd64.zip t_linux_amd64.zip\nRUN unzip t_linux_amd64.zip\n",
+        &["hard-coded-arch: amd64", "hard-coded-arch: amd64"],
+    );
+    check("FROM a\nCOPY t t_linux_amd64.zip\nRUN unzip t_linux_amd64.zip\n", &[]);
+}
+
+#[test]
+fn a_variable_that_is_named_for_an_architecture_holds_its_name() {
+    check(
+        "FROM a\nARG ARCH\nENV T_URL_arm64=https://x.io/t-arm64 T_URL_amd64=https://x.io/t T_URL=T_URL_${ARCH}\nRUN curl -sLf ${!T_URL} > /t\n",
+        &[],
+    );
+    check(
+        "FROM a\nENV T_URL_arm64=https://x.io/linux/arm64/t\nRUN curl -O ${T_URL_arm64}\n",
+        &["hard-coded-arch: ${T_URL_arm64}"],
+    );
+    check("FROM a\nENV T_URL=https://x.io/t-arm64\nRUN curl -O $T_URL\n", &["hard-coded-arch: arm64"]);
+}
+
+#[test]
+fn a_script_variable_may_be_made_of_others() {
+    check(
+        "FROM a\nRUN v=$(curl https://x.io/latest) && f=\"t-${v}.linux-amd64\" && curl -O https://x.io/$f.tgz\n",
+        &["hard-coded-arch: $f"],
+    );
+    check("FROM a\nRUN m=$(uname -m) && f=t-amd64-$m && curl -O https://x.io/t-$m.tgz\n", &[]);
+}
+
+#[test]
+fn what_only_stages_of_the_build_machine_take_is_a_tool() {
+    let file = |consumer: &str| {
+        format!(
+            "FROM --platform=$BUILDPLATFORM a AS upx\nRUN curl -O https://x.io/upx-amd64\nFROM {consumer} AS b\nARG TARGETARCH\nCOPY --from=upx /upx /upx\nRUN /upx $TARGETARCH\nFROM c\nCOPY --from=b /o /o\n"
+        )
+    };
+    check(&file("--platform=$BUILDPLATFORM b"), &[]);
+    check(&file("b"), &["hard-coded-arch: amd64"]);
+}
+
+#[test]
+fn what_the_project_passes_is_no_constant() {
+    let passed = Outside { passes: &|name| name == "A" || name == "TARGETARCH", ..Outside::nothing() };
+    for text in ["ARG A=amd64\nFROM --platform=linux/$A a\n", "FROM a\nARG TARGETARCH=amd64\nRUN x $TARGETARCH\n"] {
+        assert_eq!(errors_with(text, &passed), [""; 0], "{text}");
+        assert_eq!(errors_with(text, &Outside::nothing()).len(), 1, "{text}");
+    }
+    check("FROM a\nARG TARGETOS=linux\nARG TARGETVARIANT=\"\"\nRUN x $TARGETOS $TARGETVARIANT\n", &[]);
+}
+
+#[test]
+fn a_dockerfile_that_is_baked_for_one_architecture_names_it() {
+    let baked = Outside { baked_for: &|| Some(Arch::Arm64), ..Outside::nothing() };
+    let text = "FROM a\nRUN curl -O https://x.io/t-aarch64.whl\nRUN curl -O https://x.io/u-x86_64.whl\n";
+    assert_eq!(errors_with(text, &baked), ["hard-coded-arch: x86_64"]);
+}
+
+#[test]
+fn libraries_are_looked_for_in_one_architectures_directory() {
+    check(
+        "FROM php\nRUN docker-php-ext-configure ldap --with-libdir=lib/x86_64-linux-gnu\n",
+        &["build-arch-constant: lib/x86_64-linux-gnu"],
+    );
+    check("FROM php\nRUN docker-php-ext-configure ldap --with-libdir=\"lib/$(gcc -dumpmachine)\"\n", &[]);
+}
+
+#[test]
+fn an_empty_list_clears_what_is_started() {
+    check("FROM a\nENTRYPOINT []\nCMD [ ]\n", &[]);
+    check("FROM a\nENTRYPOINT []\nCMD [\"/usr/lib/x86_64-linux-gnu/x\"]\n", &["hard-coded-arch: x86_64"]);
+}
+
+#[test]
+fn git_records_whether_a_file_is_executable() {
+    let files =
+        |path: &str| vec![HostFile { path: path.to_string(), head: b"#!/bin/sh\n".to_vec(), is_executable: true }];
+    let text = "FROM a\nCOPY entry.sh /entry.sh\nENTRYPOINT [\"/entry.sh\"]\n";
+    for (recorded, expected) in [(None, 0), (Some(true), 0), (Some(false), 1)] {
+        let mode = |_: &str| recorded;
+        let outside = Outside { files: &files, recorded_mode: &mode, ..Outside::nothing() };
+        assert_eq!(errors_with(text, &outside).len(), expected, "{recorded:?}");
+    }
+}
+
+#[test]
+fn the_hosts_modules_may_overwrite_the_images() {
+    let files = |path: &str| match path {
+        "package-lock.json" | "web/yarn.lock" | "poetry.lock" => {
+            vec![HostFile { path: path.to_string(), head: b"{}".to_vec(), is_executable: false }]
+        }
+        _ => Vec::new(),
+    };
+    let warnings = |text: &str, ignored: &str| {
+        let ignores = |path: &str| path == ignored;
+        let outside = Outside { files: &files, ignores: &ignores, ..Outside::nothing() };
+        let linted = lint(Path::new("Dockerfile"), text, Format::Dockerfile, &outside);
+        assert!(linted.findings.iter().all(|finding| finding.severity == Severity::Warning), "{text}");
+        linted.findings.len()
+    };
+    assert_eq!(warnings("FROM node\nRUN npm ci\nCOPY . .\n", ""), 1);
+    assert_eq!(warnings("FROM node\nRUN npm ci\nCOPY . .\n", "node_modules"), 0);
+    assert_eq!(warnings("FROM node\nCOPY . .\nRUN npm ci\n", ""), 0);
+    assert_eq!(warnings("FROM node\nCOPY . .\nRUN npm install\n", ""), 1);
+    assert_eq!(warnings("FROM node\nCOPY web/ /app\nRUN yarn\n", ""), 1);
+    assert_eq!(warnings("FROM node\nRUN npm ci\nCOPY src/ /app\n", ""), 0);
+    assert_eq!(warnings("FROM nginx\nCOPY . /srv\n", ""), 0);
+    assert_eq!(warnings("FROM python\nRUN poetry install\nCOPY . .\n", ""), 1);
+    assert_eq!(warnings("FROM python\nRUN pip install -r r.txt\nCOPY . .\n", ""), 0);
 }

@@ -124,11 +124,12 @@ fn archs_in_name(name: &str) -> Vec<Arch> {
     if !words.is_empty() {
         return words.into_iter().map(|token| token.arch).collect();
     }
-    // In a directory's name, a short word counts only by itself or after the system's.
+    // In a directory's name, a short word counts only by itself, as the last part or after the system's.
     let parts: Vec<&str> = name.split(['.', '-', '_']).collect();
     let is_telling = ["dockerfile", "containerfile", "linux", "docker"].iter().any(|word| parts.contains(word));
     let is_telling = is_telling || parts.len() == 1;
-    parts.into_iter().filter(|_| is_telling).filter_map(arch_word).collect()
+    let last = parts.last().copied();
+    parts.into_iter().filter(|part| is_telling || Some(*part) == last).filter_map(arch_word).collect()
 }
 
 /// An architecture's name that is no ordinary word or number.
@@ -200,6 +201,8 @@ mod tests {
             ("alpha/Dockerfile", None),
             ("php/8.2/alpine3.20/Dockerfile", None),
             ("charm/Dockerfile", None),
+            ("rsync-arm/Dockerfile", Some(Arch::Arm)),
+            ("arm-tools/Dockerfile", None),
             ("Dockerfile", None),
             ("Dockerfile.armv5te-unknown-linux-gnueabi", Some(Arch::Arm)),
             ("Dockerfile.cross-x64-arm64", Some(Arch::Amd64)),

@@ -2,7 +2,7 @@
 //! of the build context and a registry's answers come through closures that the rim gives.
 
 mod actions;
-
+mod apt;
 mod arguments;
 mod assets;
 mod bake;
@@ -125,7 +125,7 @@ fn lint_dockerfile(text: &str, outside: &Outside<'_>) -> (Vec<Finding>, Vec<Prob
     };
     let flow = Flow::of(&file, outside.target.as_deref());
     let mut findings = stages::check(&file, &flow, outside);
-    findings.extend(arguments::check(&file));
+    findings.extend(arguments::check(&file, outside));
     findings.extend(download::check(&file, &flow, outside));
     findings.extend(toolchain::check(&file, &flow, outside));
     findings.extend(host_copy::check(&file, &flow, outside));

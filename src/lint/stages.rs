@@ -23,7 +23,7 @@ pub fn check(file: &Dockerfile<'_>, flow: &Flow, outside: &Outside<'_>) -> Vec<F
         if flow.places[at].is_one_architectures() {
             continue;
         }
-        findings.extend(platform_flag(file, flow, at, stage));
+        findings.extend(platform_flag(file, flow, outside, at, stage));
         findings.extend(single_arch_base(file, flow, outside, at, stage));
         findings.extend(native_build(file, flow, at, stage));
         findings.extend(copied_images(file, flow, at, stage));
@@ -31,11 +31,21 @@ pub fn check(file: &Dockerfile<'_>, flow: &Flow, outside: &Outside<'_>) -> Vec<F
     findings
 }
 
-fn platform_flag(file: &Dockerfile<'_>, flow: &Flow, at: usize, stage: &Stage) -> Option<Finding> {
+fn platform_flag(
+    file: &Dockerfile<'_>,
+    flow: &Flow,
+    outside: &Outside<'_>,
+    at: usize,
+    stage: &Stage,
+) -> Option<Finding> {
     let Some(option) = &stage.platform else { return inherited_build_platform(file, flow, at, stage) };
     let is_final = flow.is_in_final_image(file, at);
     let globals = file.global_variables();
     let (_, used) = dockerfile::expand(&option.value, &globals);
+    // The build may pass another one for each platform.
+    if used.iter().any(|variable| (outside.passes)(&variable.name)) {
+        return None;
+    }
     let without_flag = Edit::delete(option.span.start..next_word(file.text, option.span.end));
     match &flow.places[at].machine {
         Machine::Builder if at == flow.final_stage => Some(
@@ -174,8 +184,12 @@ fn single_arch_base(
     if used.iter().any(|variable| (outside.passes)(&variable.name)) {
         return None;
     }
-    let severity = if flow.places[at].reaches_final { Severity::Error } else { Severity::Warning };
-    single_arch_image(&stage.image, &image, &used, severity)
+    let place = &flow.places[at];
+    let severity = if place.reaches_final { Severity::Error } else { Severity::Warning };
+    let finding = single_arch_image(&stage.image, &image, &used, severity)?;
+    // A stage that is named for the architecture takes its image.
+    let is_meant = at != flow.final_stage && place.named_for.is_some() && place.named_for == finding.right_for;
+    (!is_meant).then_some(finding)
 }
 
 /// Images, not stages, that COPY and RUN's mounts take files from.

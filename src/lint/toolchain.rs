@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
+use super::apt;
 use super::dockerfile::{Dockerfile, Run, Step, StepKind, Variable};
 use super::download::{declaration, mapping};
 use super::finding::{Edit, Finding, Safety};
@@ -30,7 +31,7 @@ pub fn check(file: &Dockerfile<'_>, flow: &Flow, outside: &Outside<'_>) -> Vec<F
                 // RUN sees an ARG as an environment variable.
                 StepKind::Arg(pairs) => own.extend(pairs.iter().filter_map(|pair| site.variable(pair))),
                 StepKind::Copy { heredocs, .. } => {
-                    own.extend(heredocs.iter().flat_map(|doc| site.apt_lines(doc.body.clone(), false)));
+                    own.extend(heredocs.iter().flat_map(|doc| apt::sources(file.text, doc.body.clone(), false)));
                     own.retain(|finding| !site.is_cross(finding));
                 }
                 _ => {}
@@ -101,6 +102,7 @@ fn rule_of_variable(name: &str) -> Option<Code> {
         | "rust_target"
         | "cargo_target"
         | "deno_target"
+        | "os_arch"
         | "kube_build_platforms"
         | "bun_target" => Some(Code::BuildArchConstant),
         _ => None,
@@ -108,7 +110,7 @@ fn rule_of_variable(name: &str) -> Option<Code> {
 }
 
 /// What a constant value stands for: an architecture's name in it.
-fn arch_in(value: &str) -> Option<Arch> {
+pub fn arch_in(value: &str) -> Option<Arch> {
     if value.contains('$') || value.contains('`') {
         return None;
     }
@@ -148,7 +150,7 @@ impl Site<'_> {
             findings.extend(self.command(command, run));
         }
         findings.extend(run.commands.iter().filter_map(|command| self.uname(command, run)));
-        let sources = run.ranges.iter().flat_map(|range| self.apt_lines(range.clone(), true));
+        let sources = run.ranges.iter().flat_map(|range| apt::sources(self.file.text, range.clone(), true));
         let mut sources: Vec<Finding> = sources.collect();
         let chosen: Vec<Range<usize>> = run
             .commands
@@ -213,6 +215,7 @@ impl Site<'_> {
             "npm" | "yarn" | "pnpm" | "npx" => {
                 (Code::NpmArchConstant, &["--arch", "--cpu", "--target_arch", "--target-arch"])
             }
+            "docker-php-ext-configure" | "configure" => (Code::BuildArchConstant, &["--with-libdir"]),
             _ if is_pip => (Code::PipPlatformConstant, &["--platform", "--python-platform"]),
             "dpkg" => (Code::DpkgAddArchitecture, &["--add-architecture"]),
             "cmake" => (Code::BuildArchConstant, &["-DCMAKE_SYSTEM_PROCESSOR"]),
@@ -230,6 +233,9 @@ impl Site<'_> {
         let span = word.source(at..word.text.len());
         let value = &word.text[at..];
         let message = match code {
+            Code::BuildArchConstant if value.contains("lib/") => {
+                format!("{program} looks for libraries in {}'s directory on every platform", arch.name())
+            }
             Code::CargoTargetConstant | Code::BuildArchConstant => {
                 format!("{program} compiles for {} in every platform's build", arch.name())
             }
@@ -329,56 +335,6 @@ impl Site<'_> {
         edits.push(mapping);
         edits.extend(declaration(self.file, self.stage, self.index, "TARGETARCH"));
         Some(edits)
-    }
-
-    /// `[arch=amd64 ...]` of one-line sources, and `Architectures: amd64` of deb822 ones.
-    fn apt_lines(&self, range: Range<usize>, is_shell: bool) -> Vec<Finding> {
-        let text = &self.file.text[range.clone()];
-        let mut findings = Vec::new();
-        for (open, _) in text.match_indices('[') {
-            let Some(options) = text[open + 1..].split(']').next().filter(|options| !options.contains('\n')) else {
-                continue;
-            };
-            let Some(at) = options.find("arch=").filter(|at| *at == 0 || options[..*at].ends_with([' ', ','])) else {
-                continue;
-            };
-            let value = options[at + 5..].split([' ', ']']).next().unwrap_or("");
-            if !value.contains(',') && Arch::parse(value).is_some() {
-                let start = range.start + open + 1 + at;
-                findings.push(self.apt_finding(start..start + 5 + value.len(), value, is_shell));
-            }
-        }
-        for (at, found) in text.match_indices("Architectures:") {
-            let line = text[at + found.len()..].lines().next().unwrap_or("");
-            let value = line.split("\\n").next().unwrap_or("").trim().trim_matches(['"', '\'']);
-            if Arch::parse(value).is_some() {
-                let start = range.start + at;
-                let span = start..start + found.len() + line.find(value).unwrap_or(0) + value.len();
-                let message = format!("apt takes only {value} packages from this source, on every platform");
-                let finding = Finding::new(Code::AptArchConstant, span, message, format!("only {value}"));
-                findings.push(finding.right_for(Arch::parse(value)));
-            }
-        }
-        findings
-    }
-
-    fn apt_finding(&self, span: Range<usize>, value: &str, is_shell: bool) -> Finding {
-        let message = format!("apt takes only {value} packages from this source, on every platform");
-        let finding = Finding::new(Code::AptArchConstant, span.clone(), message, format!("only {value}"))
-            .right_for(Arch::parse(value));
-        // Without arch=, apt takes the architectures that dpkg has: the native one.
-        let text = self.file.text;
-        let options_end = span.end + text[span.end..].find(']').unwrap_or(0);
-        let is_alone = text[..span.start].ends_with('[') && options_end == span.end;
-        let edit = match is_alone {
-            true => {
-                Edit::delete(span.start - 1..options_end + 1 + usize::from(text[options_end + 1..].starts_with(' ')))
-            }
-            false if text[span.end..].starts_with(' ') => Edit::delete(span.start..span.end + 1),
-            false => Edit::delete(span.start - usize::from(text[..span.start].ends_with(' '))..span.end),
-        };
-        let safety = if is_shell || is_alone { Safety::Safe } else { Safety::Unsafe };
-        finding.fix("take the native packages", safety, vec![edit])
     }
 
     fn cpu_flags(&self, range: Range<usize>) -> Vec<Finding> {

@@ -16,8 +16,9 @@ impl<'a> Dockerfile<'a> {
             let message = format!("the heredoc {} has no end", &text[operator.clone()]);
             return Err(SyntaxError { at: operator.start, message });
         }
-        let parsed = parse_dockerfile::parse(&masked.text).map_err(|error| syntax_error(text, &error))?;
-        let reader = Reader { text, masked: &masked.text, heredocs: &masked.heredocs, escape };
+        let masked_text = without_empty_lists(&masked.text);
+        let parsed = parse_dockerfile::parse(&masked_text).map_err(|error| syntax_error(text, &error))?;
+        let reader = Reader { text, masked: &masked_text, heredocs: &masked.heredocs, escape };
         let globals =
             parsed.global_args().flat_map(|arg| reader.variables(arg.arguments.span.clone(), false)).collect();
         let mut stages: Vec<Stage> = Vec::new();
@@ -37,6 +38,22 @@ impl<'a> Dockerfile<'a> {
         }
         Ok(Dockerfile { text, globals, stages })
     }
+}
+
+/// `ENTRYPOINT []` and `CMD []` clear what the base image starts, but the parser refuses empty lists: they become as many
+/// other bytes. Source: moby/buildkit, frontend/dockerfile/parser, `parseJSON`.
+fn without_empty_lists(masked: &str) -> String {
+    let is_cleared = |line: &str| {
+        let (keyword, rest) = line.trim().split_once([' ', '\t']).unwrap_or_default();
+        let is_start = keyword.eq_ignore_ascii_case("ENTRYPOINT") || keyword.eq_ignore_ascii_case("CMD");
+        is_start && is_empty_list(rest)
+    };
+    let lines = masked.split_inclusive('\n');
+    lines.map(|line| if is_cleared(line) { line.replace(['[', ']'], "_") } else { line.to_string() }).collect()
+}
+
+fn is_empty_list(text: &str) -> bool {
+    text.trim().strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).is_some_and(|inner| inner.trim().is_empty())
 }
 
 /// The escape that `# escape=` sets. Source: Dockerfile reference, "Parser directives".
@@ -194,6 +211,7 @@ impl Reader<'_> {
     fn start(&self, form: &Form<'_>) -> StepKind {
         StepKind::Start(match form {
             Form::Exec(exec) => exec.value.iter().map(|word| self.word(word.span.clone())).collect(),
+            Form::Shell(shell) if is_empty_list(&self.text[shell.span.clone()]) => Vec::new(),
             Form::Shell(shell) => {
                 let commands = shell::commands(self.text, shell.span.clone(), self.joining());
                 commands.into_iter().flat_map(|command| command.words).collect()
