@@ -4,8 +4,7 @@ use std::ops::Range;
 
 use super::finding::{Edit, Finding, Safety};
 use super::rule::Code;
-use super::toolchain::arch_in;
-use crate::platform::Arch;
+use crate::platform::{Arch, word};
 
 /// What `text[range]` says of apt sources: `[arch=amd64 ...]` of one-line sources, `Architectures: amd64` of deb822 ones,
 /// and repositories whose only directory is an architecture's.
@@ -67,7 +66,10 @@ fn flat_repositories(part: &str, offset: usize) -> Vec<(Finding, &str)> {
             "/" | "./" => url.trim_end_matches('/').rsplit('/').next().unwrap_or(""),
             suite => suite.strip_suffix('/').unwrap_or(""),
         };
-        let Some(arch) = Some(directory).filter(|directory| !directory.is_empty()).and_then(arch_in) else { continue };
+        let Some(arch) = Some(directory).filter(|directory| !directory.is_empty()).and_then(word::arch_of_constant)
+        else {
+            continue;
+        };
         let start = offset + at + found.len() + line.find(directory).unwrap_or(0);
         let message = format!("this apt source has {} packages only, on every platform", arch.name());
         let finding =

@@ -246,8 +246,18 @@ impl<'a> Site<'a> {
     /// What a stage that the image is not made of gets wrong breaks no image; nor does a stage of which only data is copied.
     fn severity(&self, hit: &Hit<'_>) -> Severity {
         let place = &self.flow.places[self.stage];
-        let is_the_images = place.reaches_final && !place.gives_data_only && !self.is_tool(hit);
+        let is_the_images =
+            place.reaches_final && !place.gives_data_only && !self.is_tool(hit) && !self.leaves_programs_out();
         if is_the_images { Severity::Error } else { Severity::Warning }
+    }
+
+    /// Whether the step unpacks all of an archive but its programs: `tar --exclude=*/bin`.
+    fn leaves_programs_out(&self) -> bool {
+        let StepKind::Run(run) = &self.step.kind else { return false };
+        let is_excluded = |word: &Word| {
+            word.text.strip_prefix("--exclude=").is_some_and(|path| path.trim_end_matches('/').ends_with("/bin"))
+        };
+        run.commands.iter().any(|command| command.program() == "tar" && command.arguments().iter().any(is_excluded))
     }
 
     /// What is run on the build machine is chosen by BUILDARCH, what the image gets by TARGETARCH.

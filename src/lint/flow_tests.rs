@@ -246,6 +246,12 @@ fn a_dockerfile_that_is_baked_for_one_architecture_names_it() {
 }
 
 #[test]
+fn an_archive_may_be_unpacked_without_its_programs() {
+    check("FROM a\nRUN curl https://x.io/es-linux-x86_64.tgz | tar xz --exclude=jdk --exclude=*/bin\n", &[]);
+    check("FROM a\nRUN curl https://x.io/es-linux-x86_64.tgz | tar xz --exclude=jdk\n", &["hard-coded-arch: x86_64"]);
+}
+
+#[test]
 fn libraries_are_looked_for_in_one_architectures_directory() {
     check(
         "FROM php\nRUN docker-php-ext-configure ldap --with-libdir=lib/x86_64-linux-gnu\n",

@@ -109,14 +109,6 @@ fn rule_of_variable(name: &str) -> Option<Code> {
     }
 }
 
-/// What a constant value stands for: an architecture's name in it.
-pub fn arch_in(value: &str) -> Option<Arch> {
-    if value.contains('$') || value.contains('`') {
-        return None;
-    }
-    Arch::parse(value).or_else(|| token::find(value).first().map(|token| token.arch))
-}
-
 fn value_of<'t>(text: &'t str, span: &Range<usize>) -> &'t str {
     text[span.clone()].trim_matches(['"', '\''])
 }
@@ -142,7 +134,7 @@ impl Site<'_> {
             if command.program().is_empty() && !is_exported(name) {
                 continue;
             }
-            if let (Some(code), Some(arch)) = (rule_of_variable(name), arch_in(&word.text[at..])) {
+            if let (Some(code), Some(arch)) = (rule_of_variable(name), token::arch_of_constant(&word.text[at..])) {
                 findings.push(self.constant(code, name, arch, word.source(at..word.text.len()), Some(run)));
             }
         }
@@ -175,7 +167,7 @@ impl Site<'_> {
         if self.file.is_argument(&pair.name) && (self.outside.passes)(&pair.name) {
             return None;
         }
-        Some(self.constant(code, &pair.name, arch_in(value)?, span.clone(), None))
+        Some(self.constant(code, &pair.name, token::arch_of_constant(value)?, span.clone(), None))
     }
 
     fn constant(&self, code: Code, name: &str, arch: Arch, span: Range<usize>, run: Option<&Run>) -> Finding {
@@ -226,7 +218,7 @@ impl Site<'_> {
             _ => return None,
         };
         let (word, at) = command.option(names)?;
-        let arch = arch_in(&word.text[at..])?;
+        let arch = token::arch_of_constant(&word.text[at..])?;
         if code == Code::BuildArchConstant && self.flow.places[self.stage].cross.contains(&arch) {
             return None;
         }

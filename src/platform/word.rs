@@ -137,6 +137,14 @@ pub fn find(word: &str) -> Vec<Token> {
     tokens
 }
 
+/// What a constant value stands for: an architecture, by itself or in a longer word. Nothing for one that is expanded.
+pub fn arch_of_constant(value: &str) -> Option<Arch> {
+    if value.contains('$') || value.contains('`') {
+        return None;
+    }
+    Arch::parse(value).or_else(|| find(value).first().map(|token| token.arch))
+}
+
 /// Whether a system's name stands in `lower` by itself: "ios" is not in "helios".
 fn holds_word(lower: &str, system: &str) -> bool {
     let is_letter = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphabetic());
