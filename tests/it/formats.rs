@@ -6,7 +6,10 @@ use std::process::Command;
 
 use crate::kit::elf::ElfBuilder;
 use crate::kit::small::{Small, imgarch, said, write_layout};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
 /// A name that tries to steer a terminal, a workflow, a table, a page and a file of XML.
@@ -170,12 +173,17 @@ fn markdown_has_the_matrix_and_no_markup_of_the_images() {
 }
 
 #[test]
-fn html_is_one_page_that_loads_and_runs_nothing() {
+fn html_is_one_page_that_loads_nothing_and_runs_its_own_script_only() {
     let folder = images();
     for (image, _) in IMAGES {
         let (text, _) = scan(folder.path(), image, "html", &["--all"]);
         assert!(text.starts_with("<!doctype html>") && text.trim_end().ends_with("</html>"));
         assert!(text.contains("default-src 'none'"));
+        let (before, script) = text.split_once("<script>").unwrap();
+        let (script, after) = script.split_once("</script>").unwrap();
+        let hash = BASE64_STANDARD.encode(Sha256::digest(script));
+        assert!(before.contains(&format!("script-src 'sha256-{hash}'")), "{image}");
+        let text = format!("{before}{after}");
         for word in ["<script", "<img", "<link", "http://", "https://", "javascript:", "url(", "@import"] {
             assert!(!text.to_lowercase().contains(word), "{image}: {word}");
         }
