@@ -90,9 +90,11 @@ impl Reference {
         format!("{}@{digest}", self.name())
     }
 
-    /// Registry and repository as a user would type them: Docker Hub's prefix is left out.
+    /// Registry and repository as a user would type them: Docker Hub's prefix is left out. Source:
+    /// distribution/reference, `familiarizeName`.
     pub fn name(&self) -> String {
-        match (self.registry.as_str(), self.repository.strip_prefix("library/")) {
+        let official = self.repository.strip_prefix("library/").filter(|short| !short.contains('/'));
+        match (self.registry.as_str(), official) {
             ("docker.io", Some(short)) => short.to_string(),
             ("docker.io", None) => self.repository.clone(),
             (registry, _) => format!("{registry}/{}", self.repository),
