@@ -33,8 +33,16 @@ pub fn matrix(image: &ImageReport) -> Vec<Row> {
 }
 
 /// How the commands start that a hint gives.
-const COMMANDS: [&str; 7] =
-    ["docker buildx ", "docker login", "docker pull ", "docker run ", "imgarch rebuild ", "imgarch scan ", "kubectl "];
+const COMMANDS: [&str; 8] = [
+    "docker buildx ",
+    "docker login",
+    "docker pull ",
+    "docker run ",
+    "imgarch rebuild ",
+    "imgarch scan ",
+    "kubectl ",
+    "skopeo ",
+];
 
 /// Whether a line of a hint is a command to be run.
 pub fn is_command(line: &str) -> bool {

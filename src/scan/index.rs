@@ -43,10 +43,13 @@ fn seeming(selection: &Selection, registry: Option<&Reference>, attestations: us
         let reference = registry.filter(|reference| reference.digest.is_some())?;
         let mut finding = Finding::new(Code::DigestPinsPlatform, format!("the digest is that of {only} alone"));
         let name = format!("{}/{}", reference.registry, reference.repository);
-        finding.hint = vec![match &reference.tag {
-            Some(tag) => format!("pin the digest that this shows first: docker buildx imagetools inspect {name}:{tag}"),
-            None => format!("pin the index of one of the tags that this lists: skopeo list-tags docker://{name}"),
-        }];
+        let (what, command) = match &reference.tag {
+            Some(tag) => {
+                ("pin the digest that this shows first", format!("docker buildx imagetools inspect {name}:{tag}"))
+            }
+            None => ("pin the index of one of the tags that this lists", format!("skopeo list-tags docker://{name}")),
+        };
+        finding.hint = vec![what.to_string(), command];
         return Some(finding);
     }
     let left_out = selection.skipped.iter().any(|entry| !matches!(entry.why, Why::Attestation | Why::Artifact(_)));
