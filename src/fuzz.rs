@@ -204,7 +204,7 @@ pub fn script(input: &[u8]) {
     trace(&rootfs, &call, &Node::plain(Arch::Amd64));
 }
 
-/// A text as what a dynamic loader is told by files.
+/// A text as the files that configure a dynamic loader.
 pub fn loader(input: &[u8]) {
     let rootfs =
         tree(&[("etc/ld.so.conf", input), ("etc/ld.so.conf.d/a.conf", input), ("etc/ld-musl-x86_64.path", input)]);

@@ -223,7 +223,7 @@ fn of_symptom(symptom: &Symptom, all: &[Symptom]) -> Vec<(Suspect, Likelihood)> 
         Sign::ProgramReadAsScript if has_any(&symptom.line, KEYWORDS_OF_LINES) => {
             vec![(CarriageReturn, Likely), (ProgramItself, Possible)]
         }
-        // A script or a `sh -c` with a fault of its own reports the same.
+        // A script or a `sh -c` that is faulty itself reports the same.
         Sign::ProgramReadAsScript if is_script(path) || is_shell(path) || has_any(&symptom.line, KEYWORDS) => {
             vec![(ProgramItself, Likely), (CarriageReturn, Possible), (WrongArchitecture, Unlikely)]
         }

@@ -30,7 +30,7 @@ fn hidden(file: &Dockerfile<'_>, pair: &Variable) -> Option<Finding> {
     if !AUTOMATIC.contains(&pair.name.as_str()) || value.contains('$') || is_every_image {
         return None;
     }
-    // Only 32-bit Arm has variants that a build is told.
+    // Only 32-bit Arm has variants that BuildKit passes to a build.
     let severity = if pair.name.ends_with("VARIANT") { Severity::Warning } else { Severity::Error };
     let message = format!("{} is {value:?} in every platform's build", pair.name);
     let finding =

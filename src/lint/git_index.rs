@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 /// An index of a million files has about 100 MB.
 const INDEX_LIMIT: u64 = 128 << 20;
-/// Bytes of an object's name: SHA-1 or SHA-256, which only the repository's configuration tells apart.
+/// Bytes of an object's name: SHA-1 or SHA-256, which only the repository's configuration distinguishes.
 const HASH_BYTES: [usize; 2] = [20, 32];
 /// Bytes of an entry before its object's name, and where its mode is among them.
 const STAT_BYTES: usize = 40;

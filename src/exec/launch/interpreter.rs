@@ -35,7 +35,7 @@ enum Given<'a> {
 
 /// How an interpreter reads options of one dash, several letters of which may be joined.
 struct Letters {
-    /// No file is given: code, a module, a search of its own.
+    /// No file is given: code, a module, or its own search.
     code: &'static str,
     /// The rest of the word is a value, or the next word.
     next: &'static str,

@@ -179,7 +179,7 @@ impl<'a> Machine<'a> {
         Some(machine.run_command(log, "sh", &argv, plain(manager.name()), &walk))
     }
 
-    /// A name that is no script of the project's.
+    /// A name that the project has no script for.
     fn without_script(
         &self,
         log: &mut Log,

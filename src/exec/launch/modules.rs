@@ -14,7 +14,7 @@ use crate::inspect::FileKind;
 /// Nodes of the tree that cost one of a call's steps.
 const STEP_NODES: usize = 1024;
 
-/// Where a module is, as far as file names tell.
+/// Where a module is, as far as file names show it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Whereabouts {
     /// Where this Python may find it, or not known.

@@ -175,7 +175,7 @@ fn is_build(path: &str, package: &str) -> bool {
 
 /// What a tool's cache holds a build of: the path up to the directory that names the platform, with platform words and
 /// versions left out. A cache is below a directory that only tools look into: `.terraform`, `.krew`. What a language's
-/// package brings is loaded from wherever it lies: `.yarn/unplugged`, `.venv`, `.next/standalone`.
+/// package brings is loaded from any place: `.yarn/unplugged`, `.venv`, `.next/standalone`.
 fn cache(path: &str) -> Option<String> {
     if package_directory(path).is_some() {
         return None;

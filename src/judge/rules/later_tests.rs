@@ -327,7 +327,7 @@ fn modules_in_a_directory_of_their_own_platform_are_excused_by_their_twins_alone
 }
 
 #[test]
-fn an_extension_that_php_fpm_is_told_to_load_needs_its_libraries() {
+fn an_extension_in_the_configuration_of_php_fpm_needs_its_libraries() {
     let path = "usr/lib/php/20220829/redis.so";
     let puts = |bytes: Vec<u8>| {
         let ini = text("etc/php/8.2/fpm/conf.d/20-redis.ini", "extension=redis.so\n");
