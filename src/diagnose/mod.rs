@@ -20,6 +20,7 @@ pub mod pattern;
 pub mod rank;
 pub mod reader;
 pub mod recognise;
+mod spread;
 pub mod translation;
 
 pub use answer::{Answer, Evidence, answer};

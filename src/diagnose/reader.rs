@@ -57,8 +57,13 @@ pub fn read_log(mut log: impl Read) -> io::Result<LogContent> {
         }
         let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(text.len(), |at| at + 1);
         recogniser.feed(&text[..whole]);
-        let rest =
-            if whole == text.len() && text.last() != Some(&b'\n') { text.len() - OVERLAP.min(whole) } else { whole };
+        // A long line may go on in the next one, so it is read again with it.
+        let last = text[..whole.saturating_sub(1)].iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        let rest = match text[..whole].last() {
+            Some(b'\n') if whole - last < OVERLAP => whole,
+            Some(b'\n') => last,
+            Some(_) | None => whole - OVERLAP.min(whole),
+        };
         // A line that never ends is read by windows.
         let rest = rest.max(text.len().saturating_sub(PIECE));
         text.drain(..rest);

@@ -4,11 +4,12 @@
 
 use std::sync::LazyLock;
 
-use aho_corasick::AhoCorasick;
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
 
 use super::line::{self, LINE_BYTES};
 use super::message::{ERRNO_TEXTS, Message, Sign, Speaker, messages};
 use super::pattern::{Pattern, QUOTES, continues_word};
+use super::spread::spread_messages;
 use super::translation;
 
 /// Different symptoms that are kept of one sign: a log that repeats itself adds nothing.
@@ -72,14 +73,12 @@ static PATTERNS: LazyLock<Patterns> = LazyLock::new(|| {
         anchors.push(text.split([':', '：']).max_by_key(|part| part.len()).unwrap_or(text).trim());
         owners.push(Owner::Translation);
     }
-    let automaton = AhoCorasick::builder().ascii_case_insensitive(true).build(&anchors);
+    // A DFA: the automaton that the crate would choose for so many texts takes twice as long for each byte.
+    let automaton =
+        AhoCorasick::builder().ascii_case_insensitive(true).kind(Some(AhoCorasickKind::DFA)).build(&anchors);
     let anchors = automaton.expect("a few hundred short texts make a small automaton");
     Patterns { rows, anchors, owners, image_names }
 });
-
-/// A field that may go on in the lines after it.
-static FOLDED: LazyLock<AhoCorasick> =
-    LazyLock::new(|| AhoCorasick::new([" message: "]).expect("one short text makes a small automaton"));
 
 /// Reads every line of `log`; equal symptoms are kept once, in the order in which they first occur.
 #[cfg(any(feature = "kube", test))]
@@ -112,42 +111,7 @@ impl Recogniser {
             self.line(&String::from_utf8_lossy(&text[begin..stop]));
             from = stop;
         }
-        self.folded(text);
-    }
-
-    /// Messages that YAML folds, as in `kubectl get pod -o yaml`: a line's end is a blank there.
-    fn folded(&mut self, text: &[u8]) {
-        const LINES: usize = 64;
-        const INDENT: usize = 256;
-        let mut from = 0;
-        while let Some(hit) = text.get(from..).and_then(|rest| FOLDED.find(rest)) {
-            let at = from + hit.start();
-            from += hit.end();
-            let blanks = text[at.saturating_sub(INDENT)..at].iter().rev().take_while(|byte| **byte == b' ').count();
-            let begin = at - blanks;
-            if begin > 0 && text[begin - 1] != b'\n' {
-                continue;
-            }
-            let indent = blanks + 1;
-            let mut lines = text[begin..].split(|byte| *byte == b'\n').take(LINES);
-            let mut folded = lines.next().unwrap_or_default().to_vec();
-            let (mut end, mut is_folded) = (begin + folded.len(), false);
-            for line in lines {
-                let blanks = line.iter().take_while(|byte| **byte == b' ').count();
-                if blanks <= indent || folded.len() > LINE_BYTES {
-                    break;
-                }
-                folded.push(b' ');
-                folded.extend_from_slice(line.trim_ascii());
-                end += 1 + line.len();
-                is_folded = true;
-            }
-            if is_folded {
-                // A quote within single quotes is written twice.
-                self.line(&String::from_utf8_lossy(&folded).replace("''", "'"));
-            }
-            from = from.max(end);
-        }
+        spread_messages(text, |message| self.line(message));
     }
 
     fn line(&mut self, text: &str) {
