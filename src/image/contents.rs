@@ -1,8 +1,7 @@
 //! What one layer holds, in the order of its tar, packed: an image can have a million entries, so a path is stored as
 //! what differs from the path before it, and a file that is of no interest carries no fact.
 
-use std::collections::HashMap;
-
+use super::attributes::{AttributeTable, Attributes};
 use crate::platform::FileCapabilities;
 
 /// One member of a layer, as it passes.
@@ -41,32 +40,16 @@ pub enum EntryKind<'a> {
 /// The members of one layer with what the caller's closure found in the files among them.
 #[derive(Debug)]
 pub struct Contents<T> {
-    text: Vec<u8>,
-    records: Vec<Record>,
-    owners: Vec<(u32, u32)>,
-    capabilities: CapabilityTable,
-    owner_index: HashMap<(u32, u32), u16>,
+    /// The members, each as [`Contents::push`] writes it.
+    packed: Vec<u8>,
+    attributes: AttributeTable,
+    /// One for each member that has one, in their order.
     facts: Vec<T>,
     last_path: Vec<u8>,
+    members: usize,
     names: u64,
+    text: usize,
     has_marks: bool,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Record {
-    /// Where the path's own part starts in `text`; a link's target follows it.
-    text: u32,
-    shared: u16,
-    own: u16,
-    target: u16,
-    tag: Tag,
-    /// As [`CapabilityTable::keep`] gave it.
-    capabilities: u16,
-    mode: u16,
-    owner: u16,
-    /// 1 + index into `facts`; 0: none.
-    fact: u32,
-    size: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,42 +63,23 @@ enum Tag {
     Opaque,
 }
 
-/// The few file capabilities that a tree's programs have, each kept once.
-#[derive(Debug, Default)]
-pub(super) struct CapabilityTable {
-    list: Vec<FileCapabilities>,
-    index: HashMap<FileCapabilities, u16>,
+impl Tag {
+    /// By their numbers.
+    const ALL: [Tag; 7] =
+        [Tag::File, Tag::Directory, Tag::Symlink, Tag::HardLink, Tag::Special, Tag::Whiteout, Tag::Opaque];
 }
 
-impl CapabilityTable {
-    /// 0 for none, else what [`CapabilityTable::at`] takes. More than 65,535 different ones share the last.
-    #[inline]
-    pub fn keep(&mut self, capabilities: &Option<FileCapabilities>) -> u16 {
-        capabilities.as_ref().map_or(0, |capabilities| self.keep_one(*capabilities))
-    }
-
-    fn keep_one(&mut self, capabilities: FileCapabilities) -> u16 {
-        let next = (self.list.len() + 1).min(usize::from(u16::MAX)) as u16;
-        let index = *self.index.entry(capabilities).or_insert(next);
-        if usize::from(index) > self.list.len() {
-            self.list.push(capabilities);
-        }
-        index
-    }
-
-    pub fn at(&self, index: u16) -> Option<FileCapabilities> {
-        Some(self.list[usize::from(index.checked_sub(1)?)])
-    }
-}
+/// Bits of a member's first number: whether it has a fact, its tag, and the number of its attributes.
+const FACT_BITS: u32 = 1;
+const TAG_BITS: u32 = 3;
 
 /// Linux's PATH_MAX; a longer name can be opened by nobody, and its tar entry is refused.
 pub const PATH_LIMIT: usize = 4096;
 
 impl<T> Default for Contents<T> {
     fn default() -> Self {
-        let (text, records, owners, facts, last_path) = (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        let (capabilities, owner_index) = (CapabilityTable::default(), HashMap::new());
-        Contents { text, records, owners, capabilities, owner_index, facts, last_path, names: 0, has_marks: false }
+        let (packed, facts, last_path, attributes) = (Vec::new(), Vec::new(), Vec::new(), AttributeTable::default());
+        Contents { packed, attributes, facts, last_path, members: 0, names: 0, text: 0, has_marks: false }
     }
 }
 
@@ -123,69 +87,57 @@ impl<T> Contents<T> {
     /// Appends a member. `fact` is what was found in a regular file, where that is of interest.
     /// Panics where a path or target is over [`PATH_LIMIT`]: the tar reader refuses those before.
     pub fn push(&mut self, entry: &Entry<'_>, fact: Option<T>) {
-        let (tag, target): (Tag, &[u8]) = match entry.kind {
-            EntryKind::File => (Tag::File, b""),
-            EntryKind::Directory => (Tag::Directory, b""),
-            EntryKind::Symlink(target) => (Tag::Symlink, target),
-            EntryKind::HardLink(target) => (Tag::HardLink, target),
-            EntryKind::Special => (Tag::Special, b""),
-            EntryKind::Whiteout => (Tag::Whiteout, b""),
-            EntryKind::Opaque => (Tag::Opaque, b""),
+        let (tag, target): (Tag, Option<&[u8]>) = match entry.kind {
+            EntryKind::File => (Tag::File, None),
+            EntryKind::Directory => (Tag::Directory, None),
+            EntryKind::Symlink(target) => (Tag::Symlink, Some(target)),
+            EntryKind::HardLink(target) => (Tag::HardLink, Some(target)),
+            EntryKind::Special => (Tag::Special, None),
+            EntryKind::Whiteout => (Tag::Whiteout, None),
+            EntryKind::Opaque => (Tag::Opaque, None),
         };
-        assert!(entry.path.len() <= PATH_LIMIT && target.len() <= PATH_LIMIT, "the tar reader bounds names");
+        let target_bytes = target.map_or(0, <[u8]>::len);
+        assert!(entry.path.len() <= PATH_LIMIT && target_bytes <= PATH_LIMIT, "the tar reader bounds names");
+        let &Entry { mode, uid, gid, capabilities, .. } = entry;
+        let attributes = u64::from(self.attributes.number(Attributes { mode, uid, gid, capabilities }));
         let shared = shared_start(entry.path, &self.last_path);
         let own = &entry.path[shared..];
-        let record = Record {
-            text: u32::try_from(self.text.len()).expect("a layer's names are bounded far below 4 GiB"),
-            shared: shared as u16,
-            own: own.len() as u16,
-            target: target.len() as u16,
-            tag,
-            capabilities: self.capabilities.keep(&entry.capabilities),
-            mode: entry.mode,
-            owner: self.owner(entry.uid, entry.gid),
-            fact: if fact.is_some() { self.facts.len() as u32 + 1 } else { 0 },
-            size: entry.size,
-        };
+        let packed = &mut self.packed;
+        put_number(
+            packed,
+            attributes << (TAG_BITS + FACT_BITS) | (tag as u64) << FACT_BITS | u64::from(fact.is_some()),
+        );
+        put_number(packed, shared as u64);
+        put_number(packed, own.len() as u64);
+        packed.extend_from_slice(own);
+        if tag == Tag::File {
+            put_number(packed, entry.size);
+        }
+        if let Some(target) = target {
+            put_number(packed, target.len() as u64);
+            packed.extend_from_slice(target);
+        }
+        self.facts.extend(fact);
+        self.members += 1;
         self.has_marks |= matches!(tag, Tag::Whiteout | Tag::Opaque);
         self.names += 1 + own.iter().filter(|byte| **byte == b'/').count() as u64;
-        self.text.extend_from_slice(own);
-        self.text.extend_from_slice(target);
-        self.facts.extend(fact);
-        self.records.push(record);
+        self.text += own.len() + target_bytes;
         self.last_path.truncate(shared);
         self.last_path.extend_from_slice(own);
     }
 
-    /// More than 65,535 owners share the last one: ownership only decides who may execute.
-    fn owner(&mut self, uid: u32, gid: u32) -> u16 {
-        // Nearly every entry has the owner of the one before.
-        if let Some(last) = self.records.last().map(|record| record.owner)
-            && self.owners[usize::from(last)] == (uid, gid)
-        {
-            return last;
-        }
-        let next = self.owners.len().min(usize::from(u16::MAX)) as u16;
-        let index = *self.owner_index.entry((uid, gid)).or_insert(next);
-        if usize::from(index) == self.owners.len() {
-            self.owners.push((uid, gid));
-        }
-        index
-    }
-
     /// Number of members.
     pub fn len(&self) -> usize {
-        self.records.len()
+        self.members
     }
 
     pub fn is_empty(&self) -> bool {
-        self.records.is_empty()
+        self.members == 0
     }
 
     /// Gives back the memory that growing left over; nothing more will be pushed.
     pub fn shrink(&mut self) {
-        self.text.shrink_to_fit();
-        self.records.shrink_to_fit();
+        self.packed.shrink_to_fit();
         self.facts.shrink_to_fit();
         self.last_path = Vec::new();
     }
@@ -202,12 +154,12 @@ impl<T> Contents<T> {
 
     /// Bytes of names and link targets that are kept.
     pub fn text_bytes(&self) -> usize {
-        self.text.len()
+        self.text
     }
 
     /// Bytes that the members take, facts' own heap apart: by their number, whatever room was reserved for more.
     pub fn used_bytes(&self) -> usize {
-        self.text.len() + size_of_val(&*self.records) + size_of_val(&*self.facts) + self.owners.len() * OWNER_BYTES
+        self.packed.len() + size_of_val(&*self.facts) + self.attributes.heap_bytes()
     }
 
     /// Every fact, in the order of its file.
@@ -217,38 +169,38 @@ impl<T> Contents<T> {
 
     /// Bytes that this holds in memory, facts' own heap apart.
     pub fn heap_bytes(&self) -> usize {
-        self.text.capacity() + self.records.capacity() * size_of::<Record>() + self.facts.capacity() * size_of::<T>()
+        self.packed.capacity() + self.facts.capacity() * size_of::<T>() + self.attributes.heap_bytes()
     }
 
     /// Visits every member in the tar's order; the second argument is the fact's index for [`Contents::fact`].
     pub fn for_each(&self, mut visit: impl FnMut(&Entry<'_>, Option<u32>)) {
         let mut path = Vec::new();
-        for record in &self.records {
-            let start = record.text as usize;
-            let (own, target) = (start + record.own as usize, start + record.own as usize + record.target as usize);
-            path.truncate(record.shared as usize);
-            path.extend_from_slice(&self.text[start..own]);
-            let target = &self.text[own..target];
-            let (uid, gid) = self.owners[record.owner as usize];
-            let kind = match record.tag {
-                Tag::File => EntryKind::File,
+        let mut facts = 0;
+        let mut rest = Packed(&self.packed);
+        while !rest.0.is_empty() {
+            let first = rest.number();
+            let tag = Tag::ALL[(first >> FACT_BITS) as usize % (1 << TAG_BITS)];
+            let shared = rest.number();
+            path.truncate(shared as usize);
+            path.extend_from_slice(rest.text());
+            let mut size = 0;
+            let kind = match tag {
+                Tag::File => {
+                    size = rest.number();
+                    EntryKind::File
+                }
                 Tag::Directory => EntryKind::Directory,
-                Tag::Symlink => EntryKind::Symlink(target),
-                Tag::HardLink => EntryKind::HardLink(target),
+                Tag::Symlink => EntryKind::Symlink(rest.text()),
+                Tag::HardLink => EntryKind::HardLink(rest.text()),
                 Tag::Special => EntryKind::Special,
                 Tag::Whiteout => EntryKind::Whiteout,
                 Tag::Opaque => EntryKind::Opaque,
             };
-            let entry = Entry {
-                path: &path,
-                kind,
-                mode: record.mode,
-                uid,
-                gid,
-                size: record.size,
-                capabilities: self.capabilities.at(record.capabilities),
-            };
-            visit(&entry, record.fact.checked_sub(1));
+            let &Attributes { mode, uid, gid, capabilities } =
+                self.attributes.get((first >> (TAG_BITS + FACT_BITS)) as u32);
+            let fact = (first & 1 == 1).then_some(facts);
+            facts += u32::from(fact.is_some());
+            visit(&Entry { path: &path, kind, mode, uid, gid, size, capabilities }, fact);
         }
     }
 
@@ -258,8 +210,40 @@ impl<T> Contents<T> {
     }
 }
 
-/// An owner in the list and in its index.
-const OWNER_BYTES: usize = 32;
+/// What is left of the packed members.
+struct Packed<'a>(&'a [u8]);
+
+impl<'a> Packed<'a> {
+    fn number(&mut self) -> u64 {
+        let (mut value, mut shift) = (0, 0);
+        while let Some((byte, rest)) = self.0.split_first() {
+            self.0 = rest;
+            value |= u64::from(byte & 0x7f) << shift;
+            if byte & 0x80 == 0 {
+                break;
+            }
+            shift += 7;
+        }
+        value
+    }
+
+    /// A text after its length.
+    fn text(&mut self) -> &'a [u8] {
+        let length = self.number() as usize;
+        let (text, rest) = self.0.split_at(length);
+        self.0 = rest;
+        text
+    }
+}
+
+/// Appends `value` in LEB128: seven bits a byte, the lowest first.
+fn put_number(packed: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        packed.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    packed.push(value as u8);
+}
 
 /// Bytes that both start with.
 fn shared_start(a: &[u8], b: &[u8]) -> usize {
@@ -285,13 +269,14 @@ mod tests {
         let entries = [
             Entry::plain(b"usr", EntryKind::Directory, 0o755),
             Entry { size: 7, uid: 1000, gid: 5, ..Entry::plain(b"usr/bin/a", EntryKind::File, 0o4755) },
+            Entry { size: u64::MAX, uid: u32::MAX, ..Entry::plain(b"usr/bin/a/huge", EntryKind::File, 0o644) },
             Entry::plain(b"usr/bin/ab", EntryKind::Symlink(b"../lib/x"), 0o777),
             Entry::plain(b"usr/lib/x", EntryKind::HardLink(b"usr/bin/a"), 0o755),
             Entry::plain(b"etc/gone", EntryKind::Whiteout, 0),
             Entry::plain(b"opt", EntryKind::Opaque, 0),
         ];
         for entry in &entries {
-            contents.push(entry, (entry.kind == EntryKind::File).then_some("program"));
+            contents.push(entry, (entry.size == 7).then_some("program"));
         }
         let mut seen = 0;
         contents.for_each(|entry, fact| {

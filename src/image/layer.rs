@@ -1,6 +1,6 @@
 //! Reads one layer: opens it, tells its compression by its bytes, walks its tar, and holds both of its digests to what
 //! the image says. One pass, nothing is unpacked to disk, and memory does not grow with the layer's bytes: buffers of at
-//! most some 8 MiB, the decoder's window, and what [`Contents`] keeps of each entry (some 40 bytes). The caller's thread
+//! most some 8 MiB, the decoder's window, and what [`Contents`] keeps of each entry (some 15 bytes). The caller's thread
 //! walks the tar and runs `visit`; reading, decoding and hashing go on beside it, see [`super::pipeline`].
 
 use std::io::{self, BufRead, Read};

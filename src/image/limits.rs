@@ -40,7 +40,7 @@ const MAX_BYTES: u64 = 1 << 40;
 const MAX_RATIO: u64 = 200;
 /// A few seconds of work.
 const FREE_BYTES: u64 = 4 << 30;
-/// Two million files; the layers of real images take 1 to 20 MiB.
+/// Some four million files; the layers of real images take 1 to 10 MiB.
 const IMAGE_MEMORY: usize = 256 << 20;
 
 impl MemoryBudget {

@@ -1,6 +1,7 @@
 //! Floor 3: an image's documents, its layers' entries, and the file system they make together. It does not know what
 //! the files are: [`Contents`] and [`RootFs`] carry whatever the caller's closure returned for each file.
 
+mod attributes;
 mod contents;
 mod directory;
 mod error;

@@ -14,12 +14,15 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::{
-    CoveredLink, Dangling, LinkFault, MAX_NODES, NONE, Node, NodeId, NodeKind, ROOT, Refusal, Refused, RootFs,
+    CoveredLink, Dangling, IMPLIED, LinkFault, MAX_NODES, MAX_SIZE, NONE, Node, NodeId, NodeKind, ROOT, Refusal,
+    Refused, RootFs,
 };
+use crate::image::attributes::Attributes;
 use crate::image::contents::{Contents, Entry, EntryKind};
+use crate::platform::FileCapabilities;
 
 /// Merges layers, lowest first. A layer's whiteouts hide entries of lower layers only. A tree of a million entries takes
-/// some 80 MiB besides its layers' [`Contents`].
+/// some 45 MiB besides its layers' [`Contents`].
 pub fn merge<T>(layers: impl IntoIterator<Item = Arc<Contents<T>>>) -> RootFs<T> {
     let mut rootfs = RootFs::empty();
     for layer in layers {
@@ -190,13 +193,18 @@ impl<T> RootFs<T> {
     }
 
     fn remove_children(&mut self, of: u32) {
-        let mut pending = vec![std::mem::replace(&mut self.nodes[of as usize].first_child, NONE)];
+        let first = self.nodes[of as usize].first_child();
+        if first == NONE {
+            return;
+        }
+        self.nodes[of as usize].content = NONE;
+        let mut pending = vec![first];
         while let Some(mut child) = pending.pop() {
             while child != NONE {
                 let node = &mut self.nodes[child as usize];
+                pending.push(node.first_child());
                 // It is in no list any more, so it must not be found and placed again.
                 (node.kind, node.parent) = (NodeKind::Gone, NONE);
-                pending.push(std::mem::replace(&mut node.first_child, NONE));
                 child = node.next_sibling;
             }
         }
@@ -215,12 +223,11 @@ impl<T> RootFs<T> {
             EntryKind::Special => (NodeKind::Special, b""),
             _ => (NodeKind::File, b""),
         };
-        let owner = self.owner(entry.uid, entry.gid);
+        let attributes = self.attributes_of(entry, entry.capabilities);
         let Some((directory, name)) = split(entry.path) else {
             // The root's own entry: only its metadata counts.
             if kind == NodeKind::Directory {
-                let root = &mut self.nodes[ROOT as usize];
-                (root.mode, root.owner) = (entry.mode, owner);
+                self.nodes[ROOT as usize].attributes = attributes;
             }
             return;
         };
@@ -231,18 +238,44 @@ impl<T> RootFs<T> {
         if !self.set_target(id, name, target) {
             return;
         }
-        let capabilities = self.capabilities.keep(&entry.capabilities);
         let node = &mut self.nodes[id as usize];
-        (node.mode, node.owner, node.layer, node.size) = (entry.mode, owner, layer as u16, entry.size);
-        node.capabilities = capabilities;
-        node.fact = fact.map_or(0, |index| index + 1);
+        (node.attributes, node.layer) = (attributes, layer as u16);
+        if kind == NodeKind::File {
+            node.content = u32::try_from(entry.size).unwrap_or(MAX_SIZE);
+            self.set_fact(id, fact);
+        }
+    }
+
+    fn set_fact(&mut self, id: u32, fact: Option<u32>) {
+        match fact {
+            Some(fact) => _ = self.facts.insert(id, fact),
+            None if self.facts.is_empty() => {}
+            None => _ = self.facts.remove(&id),
+        }
+    }
+
+    /// The number of an entry's attributes. More than 65,535 different ones are in no real image: the tree is then not the
+    /// image's.
+    fn attributes_of(&mut self, entry: &Entry<'_>, capabilities: Option<FileCapabilities>) -> u16 {
+        let &Entry { mode, uid, gid, .. } = entry;
+        let number = self.attributes.number(Attributes { mode, uid, gid, capabilities });
+        u16::try_from(number).unwrap_or_else(|_| {
+            self.left_out += 1;
+            u16::MAX
+        })
     }
 
     /// Makes a node one of `kind`, which takes away what was below it where it is no directory.
     fn turn(&mut self, id: u32, kind: NodeKind) {
-        let was = std::mem::replace(&mut self.nodes[id as usize].kind, kind);
         if kind != NodeKind::Directory {
             self.remove_children(id);
+        }
+        let node = &mut self.nodes[id as usize];
+        let was = std::mem::replace(&mut node.kind, kind);
+        if kind != NodeKind::Directory {
+            node.content = 0;
+        } else if was != kind {
+            node.content = NONE;
         }
         if matches!(was, NodeKind::Directory | NodeKind::Symlink) && (was != kind || kind == NodeKind::Symlink) {
             self.replaced += 1;
@@ -251,17 +284,17 @@ impl<T> RootFs<T> {
 
     /// Keeps a link's target behind its name. False, and the node gone, where there is no room for it.
     fn set_target(&mut self, id: u32, name: &[u8], target: &[u8]) -> bool {
-        self.nodes[id as usize].target_len = target.len() as u16;
         if target.is_empty() {
             return true;
         }
         if self.is_full() {
             self.left_out += 1;
             self.nodes[id as usize].kind = NodeKind::Gone;
-            self.nodes[id as usize].target_len = 0;
             return false;
         }
-        self.nodes[id as usize].name = self.names.len() as u32;
+        let node = &mut self.nodes[id as usize];
+        (node.name, node.content) = (self.names.len() as u32, target.len() as u32);
+        grow(&mut self.names, name.len() + target.len());
         self.names.extend_from_slice(name);
         self.names.extend_from_slice(target);
         true
@@ -311,9 +344,9 @@ impl<T> RootFs<T> {
             return Some(layer);
         }
         if let Some((entry, listed_by)) = entry {
-            let owner = self.owner(entry.uid, entry.gid);
-            let inode = &mut self.nodes[source as usize];
-            (inode.mode, inode.owner) = (entry.mode, owner);
+            let inode = u32::from(self.nodes[source as usize].attributes);
+            let attributes = self.attributes_of(entry, self.attributes.get(inode).capabilities);
+            self.nodes[source as usize].attributes = attributes;
             self.list(id, path, listed_by);
         }
         let text = self.target_of(source).to_vec();
@@ -322,24 +355,11 @@ impl<T> RootFs<T> {
             return None;
         }
         let from = &self.nodes[source as usize];
-        let (mode, owner, size, fact) = (from.mode, from.owner, from.size, from.fact);
-        let capabilities = from.capabilities;
+        let (attributes, content) = (from.attributes, from.content);
         let node = &mut self.nodes[id as usize];
-        (node.mode, node.owner, node.size, node.fact) = (mode, owner, size, fact);
-        (node.capabilities, node.layer) = (capabilities, layer as u16);
+        (node.attributes, node.content, node.layer) = (attributes, content, layer as u16);
+        self.set_fact(id, self.facts.get(&source).copied());
         Some(layer)
-    }
-
-    fn owner(&mut self, uid: u32, gid: u32) -> u32 {
-        if (uid, gid) == (0, 0) {
-            return 0;
-        }
-        let next = self.owners.len() as u32;
-        let index = *self.owner_index.entry((uid, gid)).or_insert(next);
-        if index == next {
-            self.owners.push((uid, gid));
-        }
-        index
     }
 
     /// The directory of that path, made where it is missing.
@@ -398,10 +418,9 @@ impl<T> RootFs<T> {
         }
         let id = self.place(at, name, layer)?;
         self.turn(id, NodeKind::Directory);
+        let attributes = self.attributes.number(IMPLIED) as u16;
         let node = &mut self.nodes[id as usize];
-        (node.mode, node.owner, node.layer) = (0o755, 0, layer as u16);
-        (node.fact, node.size, node.target_len, node.capabilities) = (0, 0, 0, 0);
-        node.is_listed = false;
+        (node.attributes, node.layer, node.is_listed) = (attributes, layer as u16, false);
         Some(id)
     }
 
@@ -428,25 +447,30 @@ impl<T> RootFs<T> {
         let node = Node {
             parent,
             name: self.names.len() as u32,
+            next_sibling: NONE,
+            content: 0,
             name_len: name.len() as u16,
-            target_len: 0,
+            layer: layer as u16,
+            attributes: 0,
             kind: NodeKind::Gone,
             is_listed: false,
-            capabilities: 0,
-            mode: 0,
-            layer: layer as u16,
-            owner: 0,
-            fact: 0,
-            size: 0,
-            first_child: NONE,
-            next_sibling: NONE,
         };
+        grow(&mut self.names, name.len());
         self.names.extend_from_slice(name);
+        grow(&mut self.nodes, 1);
         self.nodes.push(node);
         let parent = &mut self.nodes[parent as usize];
-        let next = std::mem::replace(&mut parent.first_child, id);
+        debug_assert_eq!(parent.kind, NodeKind::Directory);
+        let next = std::mem::replace(&mut parent.content, id);
         self.nodes[id as usize].next_sibling = next;
         Some(id)
+    }
+}
+
+/// Makes room for `more`, an eighth at a time: doubling would reserve as much again as a tree of a million files takes.
+fn grow<I>(list: &mut Vec<I>, more: usize) {
+    if list.capacity() - list.len() < more {
+        list.reserve_exact(more + list.len() / 8 + 64);
     }
 }
 

@@ -8,7 +8,10 @@ mod walk;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::contents::{CapabilityTable, Contents};
+use foldhash::fast::FixedState;
+
+use super::attributes::{AttributeTable, Attributes};
+use super::contents::Contents;
 use crate::platform::FileCapabilities;
 pub use merge::merge;
 use table::Table;
@@ -23,7 +26,9 @@ pub struct RootFs<T> {
     layers: Vec<Arc<Contents<T>>>,
     nodes: Vec<Node>,
     names: Vec<u8>,
-    owners: Vec<(u32, u32)>,
+    attributes: AttributeTable,
+    /// Of the files that have one: its index in its layer's facts.
+    facts: HashMap<u32, u32, FixedState>,
     table: Table,
     dangling: Vec<Dangling>,
     covered: Vec<CoveredLink>,
@@ -33,8 +38,6 @@ pub struct RootFs<T> {
     unread: BTreeSet<u32>,
     /// Absolute paths of files that are there and not in the tree.
     unread_files: BTreeSet<Vec<u8>>,
-    owner_index: HashMap<(u32, u32), u32>,
-    capabilities: CapabilityTable,
     /// How often a directory or a link was replaced by something else.
     replaced: u64,
     /// Components that were walked while merging.
@@ -96,30 +99,34 @@ pub enum Refusal {
     HiddenHere,
 }
 
+/// 24 bytes: an image can have millions.
 struct Node {
     parent: u32,
+    /// Where its name begins in the names.
     name: u32,
+    next_sibling: u32,
+    /// A directory's first child, a file's size (at most [`MAX_SIZE`]), the length of a symlink's target, which follows
+    /// its name; else unused.
+    content: u32,
     name_len: u16,
-    target_len: u16,
+    layer: u16,
+    /// As the table numbers them.
+    attributes: u16,
     kind: NodeKind,
     /// Its layer has an entry for it, and not only for what is below it.
     is_listed: bool,
-    /// As [`CapabilityTable::keep`] gave it.
-    capabilities: u16,
-    mode: u16,
-    layer: u16,
-    owner: u32,
-    /// 1 + index into its layer's facts.
-    fact: u32,
-    size: u64,
-    first_child: u32,
-    next_sibling: u32,
 }
+
+const _: () = assert!(size_of::<Node>() == 24);
 
 impl Node {
     /// What the table finds it by.
     fn key<'a>(&self, names: &'a [u8]) -> (u32, &'a [u8]) {
         (self.parent, &names[self.name as usize..][..self.name_len as usize])
+    }
+
+    fn first_child(&self) -> u32 {
+        if self.kind == NodeKind::Directory { self.content } else { NONE }
     }
 }
 
@@ -143,6 +150,7 @@ pub struct FileView<'a, T> {
     pub mode: u16,
     pub uid: u32,
     pub gid: u32,
+    /// Bytes of a file; 4 GiB and more count as [`MAX_SIZE`].
     pub size: u64,
     pub capabilities: Option<FileCapabilities>,
     /// Index of the layer that brought it in, lowest 0.
@@ -152,14 +160,20 @@ pub struct FileView<'a, T> {
     pub fact: Option<&'a T>,
 }
 
-/// Five times the files of the largest images in the field; about 500 MiB of nodes.
+/// Five times the files of the largest images in the field; 192 MiB of nodes.
 const MAX_NODES: usize = 8 << 20;
 /// Bytes of names; offsets into them are 32 bits wide.
 const MAX_TEXT: usize = 1 << 30;
 /// Of a node's place in the table of names.
 const TABLE_BYTES: usize = 8;
+/// Of a file's fact in its index.
+const FACT_BYTES: usize = 16;
+/// The largest size of a file that is kept.
+const MAX_SIZE: u32 = u32::MAX;
 const NONE: u32 = u32::MAX;
 const ROOT: u32 = 0;
+/// What engines give to a directory that no entry lists.
+const IMPLIED: Attributes = Attributes { mode: 0o755, uid: 0, gid: 0, capabilities: None };
 
 impl<T> RootFs<T> {
     /// A root directory and nothing in it.
@@ -184,38 +198,32 @@ impl<T> RootFs<T> {
     /// The same, for a tree of at most `memory_limit` bytes, its layers' contents included. Entries beyond that are left
     /// out.
     pub fn bounded(memory_limit: usize) -> RootFs<T> {
+        let mut attributes = AttributeTable::default();
         let root = Node {
             parent: ROOT,
             name: 0,
+            next_sibling: NONE,
+            content: NONE,
             name_len: 0,
-            target_len: 0,
+            layer: 0,
+            attributes: attributes.number(IMPLIED) as u16,
             kind: NodeKind::Directory,
             is_listed: false,
-            capabilities: 0,
-            mode: 0o755,
-            layer: 0,
-            owner: 0,
-            fact: 0,
-            size: 0,
-            first_child: NONE,
-            next_sibling: NONE,
         };
-        let (layers, names, owners) = (Vec::new(), Vec::new(), vec![(0, 0)]);
+        let (layers, names, facts) = (Vec::new(), Vec::new(), HashMap::default());
         let (table, dangling, covered, refused) = (Table::default(), Vec::new(), Vec::new(), BTreeMap::new());
-        let (owner_index, capabilities) = (HashMap::from([((0, 0), 0)]), CapabilityTable::default());
         let (nodes, left_out, replaced, steps, other_bytes) = (vec![root], 0, 0, 0, 0);
         RootFs {
             layers,
             nodes,
             names,
-            owners,
+            attributes,
+            facts,
             table,
             dangling,
             covered,
             refused,
             left_out,
-            owner_index,
-            capabilities,
             replaced,
             steps,
             memory_limit,
@@ -232,19 +240,22 @@ impl<T> RootFs<T> {
     /// Everything known of a node.
     pub fn view(&self, id: NodeId) -> FileView<'_, T> {
         let node = &self.nodes[id.0 as usize];
-        let (uid, gid) = self.owners[node.owner as usize];
+        let &Attributes { mode, uid, gid, capabilities } = self.attributes.get(u32::from(node.attributes));
+        let layer = usize::from(node.layer);
+        let is_file = node.kind == NodeKind::File;
+        let fact = self.facts.get(&id.0).filter(|_| is_file);
         FileView {
             id,
             kind: node.kind,
             name: self.name_of(id.0),
-            mode: node.mode,
+            mode,
             uid,
             gid,
-            size: node.size,
-            capabilities: self.capabilities.at(node.capabilities),
-            layer: node.layer as usize,
+            size: if is_file { u64::from(node.content) } else { 0 },
+            capabilities,
+            layer,
             target: self.target_of(id.0),
-            fact: node.fact.checked_sub(1).map(|index| self.layers[node.layer as usize].fact(index)),
+            fact: fact.map(|index| self.layers[layer].fact(*index)),
         }
     }
 
@@ -271,7 +282,7 @@ impl<T> RootFs<T> {
 
     /// A directory's children, in no particular order; nothing for anything else.
     pub fn children(&self, id: NodeId) -> impl Iterator<Item = FileView<'_, T>> {
-        let mut next = self.nodes[id.0 as usize].first_child;
+        let mut next = self.nodes[id.0 as usize].first_child();
         std::iter::from_fn(move || {
             while next != NONE {
                 let id = next;
@@ -291,7 +302,9 @@ impl<T> RootFs<T> {
 
     /// Every regular file that has a fact. Of a hundred thousand files a few hundred have one.
     pub fn files_with_facts(&self) -> impl Iterator<Item = FileView<'_, T>> {
-        self.those(|node| node.fact != 0 && node.kind == NodeKind::File)
+        let mut ids: Vec<u32> = self.facts.keys().copied().collect();
+        ids.sort_unstable();
+        ids.into_iter().map(|id| self.view(NodeId(id))).filter(|view| view.kind == NodeKind::File)
     }
 
     /// Every node of that name.
@@ -316,7 +329,8 @@ impl<T> RootFs<T> {
 
     /// Bytes that the tree holds in memory, its layers' contents apart.
     pub fn heap_bytes(&self) -> usize {
-        self.nodes.capacity() * size_of::<Node>() + self.names.capacity() + self.table.heap_bytes()
+        let tables = self.table.heap_bytes() + self.attributes.heap_bytes() + self.facts.len() * FACT_BYTES;
+        self.nodes.capacity() * size_of::<Node>() + self.names.capacity() + tables
     }
 
     /// Entries that did not fit: this is not the whole tree, and no verdict may rest on it. 0 for every image that an
@@ -347,7 +361,8 @@ impl<T> RootFs<T> {
 
     /// Bytes that are in use, whatever room was reserved for more.
     fn used_bytes(&self) -> usize {
-        self.other_bytes + size_of_val(&*self.nodes) + self.names.len() + self.nodes.len() * TABLE_BYTES
+        let tables = self.nodes.len() * TABLE_BYTES + self.attributes.heap_bytes() + self.facts.len() * FACT_BYTES;
+        self.other_bytes + size_of_val(&*self.nodes) + self.names.len() + tables
     }
 
     /// Whether no more nodes and names fit.
@@ -371,7 +386,8 @@ impl<T> RootFs<T> {
 
     fn target_of(&self, id: u32) -> &[u8] {
         let node = &self.nodes[id as usize];
-        &self.names[node.name as usize + node.name_len as usize..][..node.target_len as usize]
+        let length = if node.kind == NodeKind::Symlink { node.content as usize } else { 0 };
+        &self.names[node.name as usize + usize::from(node.name_len)..][..length]
     }
 }
 
