@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Cache;
 use crate::oci::{Descriptor, Digest, Document};
-use crate::source::{DOCUMENT_LIMIT, DocumentReadError, Source, SourceError, Stamp, document_type, read_document};
+use crate::source::{
+    DOCUMENT_LIMIT, DocumentReadError, Section, Source, SourceError, Stamp, document_type, read_document,
+};
 
 /// Where documents are, by the digest of their bytes.
 pub(super) const DOCUMENTS: &str = "documents";
@@ -69,6 +71,10 @@ impl Source for Remembered {
             // The reader says what is wrong with the bytes.
             Err(_) => self.source.open(descriptor),
         }
+    }
+
+    fn section(&self, descriptor: &Descriptor) -> Result<Option<Section>, SourceError> {
+        self.source.section(descriptor)
     }
 
     fn stamp(&self, descriptor: &Descriptor) -> Result<Option<Stamp>, SourceError> {

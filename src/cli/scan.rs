@@ -17,7 +17,7 @@ use crate::kube::{self, Nodes, Survey, Use, manifest};
 use crate::platform::{Platform, Target};
 use crate::report::escape::plural;
 use crate::report::{self, Format, Style};
-use crate::scan::{self, CallOverride, FailOn, ImageReport, Mounts, Options, Problem, Report, Shard, Watch};
+use crate::scan::{self, CallOverride, FailOn, ImageReport, Mounts, Options, Problem, Report, Shard, Trust, Watch};
 use crate::source::Origin;
 use crate::source::input::Opener;
 use crate::source::transport::TRANSPORTS;
@@ -77,6 +77,9 @@ pub struct ScanArgs {
     /// With a root file system: read the file systems that are mounted below it too.
     #[arg(long)]
     cross_file_systems: bool,
+    /// Read uncompressed layers of local archives and layouts in part, without verifying their digests: much faster.
+    #[arg(long, conflicts_with_all = ["attest", "attest_push"])]
+    trust_local: bool,
     /// Layers that are read at once.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     jobs: Option<u16>,
@@ -444,6 +447,7 @@ fn options(
         rules_off: args.off.iter().cloned().collect::<BTreeSet<_>>(),
         dockerfile,
         mounts: if args.cross_file_systems { Mounts::Followed } else { Mounts::LeftOut },
+        trust: if args.trust_local { Trust::Local } else { Trust::Nobody },
         ..settings.options()
     })
 }

@@ -18,6 +18,7 @@ mod stream;
 mod tar;
 #[cfg(test)]
 pub(crate) mod testing;
+mod trusted;
 mod unpack;
 
 pub use contents::{Contents, Entry, EntryKind, PATH_LIMIT};
@@ -34,4 +35,5 @@ pub use rootfs::{
 pub use select::{Broken, Image, Selection, Skipped, Wanted, Why, select};
 pub use stream::{Streamed, read_stream};
 pub use tar::{Blocks, Member as TarMember, Visit, normalise, padding, walk as walk_tar};
+pub use trusted::read_trusted;
 pub use unpack::{Packing, unpack};

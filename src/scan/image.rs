@@ -1,5 +1,6 @@
 //! One image of a run: opened and selected first, read and judged later.
 
+use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
@@ -196,6 +197,7 @@ impl Selected {
                 let depth = options.depth();
                 let failures = passed.unwrap_or_else(|| store.read(&*source, &layers, at, options, watch));
                 report.digest = Some(selection.root.digest.clone());
+                report.skipped.extend(unverified(&layers, |layer| store.find(layer, depth, &failures)));
                 report.problems.extend(selection.unmet(&options.wanted()).map(problem));
                 index::judge(&selection, &mut report);
                 report.findings.extend(targets.refused.iter().cloned());
@@ -216,6 +218,15 @@ impl Selected {
         }
         report
     }
+}
+
+/// A line about layers whose digests were not checked.
+fn unverified(layers: &[Layer], find: impl Fn(&Layer) -> Result<ReadLayer, Problem>) -> Option<String> {
+    let is_unverified = |layer: &&Layer| find(layer).is_ok_and(|read| !read.is_verified);
+    let digests: BTreeSet<&Digest> =
+        layers.iter().filter(is_unverified).map(|layer| &layer.descriptor.digest).collect();
+    let (count, noun) = (digests.len(), if digests.len() == 1 { "layer was" } else { "layers were" });
+    (count > 0).then(|| format!("{count} {noun} read in part and not verified against a digest (--trust-local)"))
 }
 
 /// What an earlier run found of the image that `name` leads to.

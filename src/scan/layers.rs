@@ -5,12 +5,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::model::Problem;
-use super::{Deadline, Options, Watch};
+use super::{Deadline, Options, Trust, Watch};
 use crate::cache::CachedLayer;
-use crate::image::{Contents, Entry, ImageError, Layer, LayerNote, LayerRead, Limits, read_layer};
+use crate::image::{Contents, Entry, ImageError, Layer, LayerNote, LayerRead, Limits, read_layer, read_trusted};
 use crate::inspect::{Depth, FileKind, TextStart, inspect_to};
 use crate::oci::{Descriptor, DiffId};
-use crate::source::{Source, SourceError, Stamp};
+use crate::source::{Section, Source, SourceError, Stamp};
 
 /// What a read layer gives to the merge.
 #[derive(Clone)]
@@ -22,6 +22,8 @@ pub struct ReadLayer {
     pub size: u64,
     /// What was odd about it and matters to an engine.
     pub notes: Vec<LayerNote>,
+    /// Whether its bytes were held against its digests.
+    pub is_verified: bool,
 }
 
 /// The facts about a file that are worth keeping, from its headers. Most files are plain data, of which only the name counts.
@@ -65,7 +67,7 @@ impl From<LayerRead<FileKind>> for ReadLayer {
     fn from(read: LayerRead<FileKind>) -> ReadLayer {
         let notes = read.notes.into_iter().filter(matters).collect();
         let (diff_id, size) = (read.checked.diff_id, read.checked.stored_bytes);
-        ReadLayer { contents: Arc::new(read.contents), diff_id, size, notes }
+        ReadLayer { contents: Arc::new(read.contents), diff_id, size, notes, is_verified: true }
     }
 }
 
@@ -87,29 +89,40 @@ pub(super) fn read_one(
         let (index, digest) = (layer.index, digest.clone());
         return Err(problem(ImageError::Layer { index, digest, cause: Box::new(late) }));
     }
+    let depth = options.depth();
+    if options.trust == Trust::Local
+        && let Some(read) = guarded(layer, || read_trusted(source, layer, limits, &mut counted(depth, limits)))?
+    {
+        source.watch.read(layer.descriptor.size);
+        let (contents, size) = (Arc::new(read.contents), layer.descriptor.size);
+        let notes = read.notes.into_iter().filter(matters).collect();
+        return Ok(ReadLayer { contents, diff_id: read.diff_id, size, notes, is_verified: false });
+    }
     let stamp = match &options.cache {
         Some(_) => source.stamp(&layer.descriptor).map_err(|error| unreadable(error, layer))?,
         None => None,
     };
     let known = options.cache.as_ref().and_then(|cache| cache.find(digest, layer.descriptor.size));
-    let depth = options.depth();
     let known = known.filter(|found| is_within(found, limits) && is_as_deep(found, depth));
     // What is wrong with the bytes, reading them whole will say.
     if let Some(found) = known.filter(|_| is_as_stored(source, layer, stamp.as_ref(), options)) {
         tracing::debug!(entries = found.contents.len(), "found in the cache");
         source.watch.read(layer.descriptor.size);
         let size = layer.descriptor.size;
-        return Ok(ReadLayer { contents: Arc::new(found.contents), diff_id: found.diff_id, size, notes: Vec::new() });
+        let (contents, diff_id, notes) = (Arc::new(found.contents), found.diff_id, Vec::new());
+        return Ok(ReadLayer { contents, diff_id, size, notes, is_verified: true });
     }
-    let read = catch_unwind(AssertUnwindSafe(|| read_layer(source, layer, limits, &mut counted(depth, limits))));
-    match read {
-        Ok(Ok(read)) => {
-            tracing::debug!(entries = read.contents.len(), bytes = read.checked.uncompressed_bytes, "read");
-            remember(&read, options);
-            see(layer, stamp.as_ref(), options);
-            Ok(read.into())
-        }
-        Ok(Err(error)) => Err(problem(error)),
+    let read = guarded(layer, || read_layer(source, layer, limits, &mut counted(depth, limits)))?;
+    tracing::debug!(entries = read.contents.len(), bytes = read.checked.uncompressed_bytes, "read");
+    remember(&read, options);
+    see(layer, stamp.as_ref(), options);
+    Ok(read.into())
+}
+
+/// What `read` gives of a layer; a panic is reported as an internal error.
+fn guarded<R>(layer: &Layer, read: impl FnOnce() -> Result<R, ImageError>) -> Result<R, Problem> {
+    match catch_unwind(AssertUnwindSafe(read)) {
+        Ok(read) => read.map_err(problem),
         Err(_) => {
             let text =
                 format!("reading layer {} ({}): internal error", layer.index + 1, layer.descriptor.digest.short());
@@ -186,6 +199,10 @@ impl Source for Watched<'_> {
     fn open(&self, descriptor: &Descriptor) -> Result<Box<dyn Read + Send>, SourceError> {
         let reader = self.source.open(descriptor)?;
         Ok(Box::new(Counted { reader, watch: Arc::clone(&self.watch), deadline: self.deadline }))
+    }
+
+    fn section(&self, descriptor: &Descriptor) -> Result<Option<Section>, SourceError> {
+        self.source.section(descriptor)
     }
 
     fn stamp(&self, descriptor: &Descriptor) -> Result<Option<Stamp>, SourceError> {

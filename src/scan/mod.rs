@@ -61,6 +61,8 @@ pub struct Options {
     pub limits: Limits,
     /// Whether file systems that are mounted below a root file system are read too.
     pub mounts: Mounts,
+    /// Whether files of this machine are what their digests say.
+    pub trust: Trust,
     /// Layers that are read at once.
     pub jobs: usize,
     /// Where what was found in layers is remembered; none: nowhere.
@@ -69,6 +71,16 @@ pub struct Options {
     pub results: Option<Arc<Results>>,
     /// When the whole run must end.
     pub deadline: Option<Deadline>,
+}
+
+/// Whose word is taken for a layer's digests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Trust {
+    /// Every byte is read and hashed.
+    #[default]
+    Nobody,
+    /// An uncompressed layer that lies in a file here is read in part: headers, and what decides of each file.
+    Local,
 }
 
 /// When a run must end: what has not been read by then is not known.
@@ -121,6 +133,7 @@ impl Default for Options {
             rules_off: BTreeSet::new(),
             dockerfile: None,
             mounts: Mounts::LeftOut,
+            trust: Trust::default(),
             limits: Limits::default(),
             jobs: 2,
             cache: None,

@@ -256,12 +256,13 @@ fn manner(options: &Options) -> String {
         dockerfile,
         limits: _,
         mounts: _,
+        trust,
         jobs: _,
         cache: _,
         results: _,
         deadline: _,
     } = options;
-    format!("{platforms:?} {except:?} {targets:?} {call:?} {rules_off:?} {dockerfile:?}")
+    format!("{platforms:?} {except:?} {targets:?} {call:?} {rules_off:?} {dockerfile:?} {trust:?}")
 }
 
 /// What names the results of an image under these options.

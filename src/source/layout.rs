@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::listing::{Listing, Selector};
-use super::{DOCUMENT_LIMIT, Source, SourceError, Stamp, open_regular, read_bounded};
+use super::{DOCUMENT_LIMIT, Section, Source, SourceError, Stamp, open_regular, read_bounded};
 use crate::oci::{Descriptor, Digest};
 
 /// An image of a layout, or all of them.
@@ -41,6 +41,12 @@ impl Source for Layout {
             Some(index) if descriptor.digest == self.root.digest => Ok(Box::new(Cursor::new(index.clone()))),
             _ => open_blob(&self.folder.join("blobs"), &descriptor.digest, &self.folder.display().to_string()),
         }
+    }
+
+    fn section(&self, descriptor: &Descriptor) -> Result<Option<Section>, SourceError> {
+        let file = blob_file(&self.folder.join("blobs"), &descriptor.digest, &self.folder.display().to_string())?;
+        let size = file.metadata().map_err(|cause| SourceError::File { path: self.folder.clone(), cause })?.len();
+        Ok(Some(Section::new(Arc::new(file), 0, size)))
     }
 
     fn stamp(&self, descriptor: &Descriptor) -> Result<Option<Stamp>, SourceError> {

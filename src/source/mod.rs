@@ -12,6 +12,7 @@ pub(crate) mod listing;
 mod process;
 pub mod registry;
 pub mod rootfs_dir;
+mod section;
 mod stamp;
 pub mod transport;
 
@@ -22,6 +23,7 @@ use std::path::{Path, PathBuf};
 pub use document::{DocumentReadError, document_type, read_document, stated_type};
 pub use listing::Selector;
 pub use process::end_all as end_commands;
+pub use section::Section;
 pub use stamp::Stamp;
 pub use transport::{ImageRef, Origin, Transport};
 
@@ -43,6 +45,12 @@ pub trait Source: Send + Sync {
 
     /// Opens the content that `descriptor` names, as stored: compressed, not yet verified.
     fn open(&self, descriptor: &Descriptor) -> Result<Box<dyn Read + Send>, SourceError>;
+
+    /// The same bytes as a part of a file of this machine, where they lie in one. The errors are those of
+    /// [`Source::open`].
+    fn section(&self, _: &Descriptor) -> Result<Option<Section>, SourceError> {
+        Ok(None)
+    }
 
     /// The state of the file that holds this content, where a file of this machine does. The errors are those of
     /// [`Source::open`].

@@ -1,7 +1,11 @@
 //! Limits as a user meets them: an image or a registry that takes too much ends in "could not tell", with the limit's
 //! name, and nothing secret is repeated.
 
+use std::fs;
 use std::time::Duration;
+
+use imgarch::oci::Digest;
+use serde_json::{Value, json};
 
 use crate::kit::elf::ElfBuilder;
 use crate::kit::registry::{FakeRegistry, Fault};
@@ -58,4 +62,38 @@ fn an_image_with_more_names_than_its_memory_holds_is_not_judged() {
     assert_eq!(code, 3, "{text}");
     assert!(text.contains("take more than 100000 bytes of memory") && text.contains("image-memory"), "{text}");
     assert_eq!(scan(&[]).1, 0);
+}
+
+#[test]
+fn trusted_local_layers_are_read_in_part_and_reported_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let image = Small::new("arm64", ElfBuilder::amd64().build()).file("data", 0o644, vec![b'x'; 1 << 20]);
+    let layer = image.layer();
+    write_layout(&folder.path().join("layout"), &[image]);
+    let archive = |name: &str| {
+        let mut builder = tar::Builder::new(fs::File::create(folder.path().join(name)).unwrap());
+        builder.append_dir_all(".", folder.path().join("layout")).unwrap();
+        builder.finish().unwrap();
+    };
+    archive("sound.tar");
+    // A byte in the middle of the data, which nothing asks for.
+    let blob = folder.path().join("layout/blobs/sha256").join(Digest::of(&layer).hex());
+    let mut other = layer.clone();
+    other[1 << 19] = b'y';
+    fs::write(&blob, other).unwrap();
+    archive("changed.tar");
+    let scan = |name: &str, more: &[&str]| {
+        let (stdout, code) = said(&imgarch(folder.path(), &[&["scan", name, "--format", "json"], more].concat(), &[]));
+        let report: Value = serde_json::from_str(&stdout).unwrap_or_else(|_| panic!("{name}: {stdout}"));
+        (report["images"][0].clone(), code)
+    };
+    let (sound, code) = scan("sound.tar", &[]);
+    assert_eq!((code, &sound["skipped"]), (1, &json!([])));
+    assert_eq!(scan("changed.tar", &[]).1, 3);
+    for name in ["sound.tar", "changed.tar", "oci:layout"] {
+        let (found, code) = scan(name, &["--trust-local"]);
+        assert_eq!((code, &found["platforms"]), (1, &sound["platforms"]), "{name}");
+        let line = "1 layer was read in part and not verified against a digest (--trust-local)";
+        assert_eq!(found["skipped"], json!([line]), "{name}");
+    }
 }

@@ -1,7 +1,7 @@
 //! A tar as a row of blocks and members: headers, what extended headers say of the member after them, and what is
 //! skipped. Every read is bounded.
 
-use std::io::{BufRead, Read};
+use std::io::{self, BufRead, Read, Seek};
 
 use tar::Header;
 
@@ -19,7 +19,11 @@ pub struct Blocks<'r, R> {
     start: u64,
     /// Offset of what comes next.
     pub at: u64,
+    skip: Skip<R>,
 }
+
+/// Leaves out so many bytes of a reader.
+type Skip<R> = fn(&mut R, u64) -> Result<(), LayerError>;
 
 /// A member's header and names. One is used for all members of a tar, so that names cost no allocation.
 pub struct Member {
@@ -51,7 +55,15 @@ impl Default for Member {
 
 impl<'r, R: BufRead> Blocks<'r, R> {
     pub fn new(reader: &'r mut R) -> Blocks<'r, R> {
-        Blocks { reader, start: 0, at: 0 }
+        Blocks { reader, start: 0, at: 0, skip: read_over }
+    }
+
+    /// The same for a reader that need not read what is skipped.
+    pub fn seeking(reader: &'r mut R) -> Blocks<'r, R>
+    where
+        R: Seek,
+    {
+        Blocks { skip: seek_over, ..Blocks::new(reader) }
     }
 
     /// Reads the next member's header and those that extend it. A GNU name counts before a PAX one, and that before the
@@ -161,19 +173,31 @@ impl<'r, R: BufRead> Blocks<'r, R> {
         self.skip(padding(stored))
     }
 
-    pub fn skip(&mut self, mut left: u64) -> Result<(), LayerError> {
+    pub fn skip(&mut self, left: u64) -> Result<(), LayerError> {
         self.at = self.at.saturating_add(left);
-        while left > 0 {
-            let available = self.reader.fill_buf()?.len();
-            if available == 0 {
-                return Err(LayerError::Truncated("tar"));
-            }
-            let amount = available.min(usize::try_from(left).unwrap_or(usize::MAX));
-            self.reader.consume(amount);
-            left -= amount as u64;
-        }
-        Ok(())
+        (self.skip)(self.reader, left)
     }
+}
+
+fn read_over<R: BufRead>(reader: &mut R, mut left: u64) -> Result<(), LayerError> {
+    while left > 0 {
+        let available = reader.fill_buf()?.len();
+        if available == 0 {
+            return Err(LayerError::Truncated("tar"));
+        }
+        let amount = available.min(usize::try_from(left).unwrap_or(usize::MAX));
+        reader.consume(amount);
+        left -= amount as u64;
+    }
+    Ok(())
+}
+
+fn seek_over<R: Seek>(reader: &mut R, left: u64) -> Result<(), LayerError> {
+    let sought = i64::try_from(left).map_err(|_| io::ErrorKind::UnexpectedEof.into());
+    sought.and_then(|left| reader.seek_relative(left)).map_err(|error| match error.kind() {
+        io::ErrorKind::UnexpectedEof => LayerError::Truncated("tar"),
+        _ => error.into(),
+    })
 }
 
 /// How a tar ended.

@@ -8,7 +8,7 @@ mod names;
 mod pax;
 mod sparse;
 
-use std::io::{self, BufRead, Read};
+use std::io::{self, BufRead, Read, Seek};
 
 use crate::image::contents::{Contents, Entry, EntryKind, PATH_LIMIT};
 use crate::image::error::LayerError;
@@ -42,10 +42,27 @@ pub fn walk<T, R: BufRead>(
     limits: &Limits,
     visit: &mut Visit<'_, T>,
 ) -> Result<(Contents<T>, Vec<LayerNote>), LayerError> {
-    if reader.fill_buf()?.is_empty() {
+    walk_blocks(Blocks::new(reader), limits, visit)
+}
+
+/// The same, passing over what no file of interest holds.
+pub fn walk_seeking<T, R: BufRead + Seek>(
+    reader: &mut R,
+    limits: &Limits,
+    visit: &mut Visit<'_, T>,
+) -> Result<(Contents<T>, Vec<LayerNote>), LayerError> {
+    walk_blocks(Blocks::seeking(reader), limits, visit)
+}
+
+fn walk_blocks<T, R: BufRead>(
+    blocks: Blocks<'_, R>,
+    limits: &Limits,
+    visit: &mut Visit<'_, T>,
+) -> Result<(Contents<T>, Vec<LayerNote>), LayerError> {
+    if blocks.reader.fill_buf()?.is_empty() {
         return Ok((Contents::default(), Vec::new()));
     }
-    let (blocks, contents, notes) = (Blocks::new(reader), Contents::default(), Vec::new());
+    let (contents, notes) = (Contents::default(), Vec::new());
     let mut walk = Walk { blocks, contents, notes, limits, counted: 0, visit, path: Vec::new(), target: Vec::new() };
     let mut member = Member::new();
     loop {

@@ -8,7 +8,7 @@ use std::io::{Cursor, Read};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
-use super::super::{DOCUMENT_LIMIT, SourceError, Stamp, read_bounded};
+use super::super::{DOCUMENT_LIMIT, Section, SourceError, Stamp, read_bounded};
 use crate::oci::{Digest, Hasher};
 
 /// One member, under a name without a leading `./` or `/`.
@@ -33,14 +33,6 @@ pub struct Members {
     pub is_whole: bool,
     file: Option<Arc<File>>,
     all: HashMap<String, Member>,
-}
-
-/// A part of a file. Reads by position: any number of sections of one file are read at once.
-#[derive(Debug)]
-struct Section {
-    file: Arc<File>,
-    offset: u64,
-    end: u64,
 }
 
 /// Members of an archive. An image has some hundred layers; a layer's tar, which can have a million, is not one.
@@ -188,9 +180,17 @@ impl Members {
     pub fn read(&self, member: &Member) -> Option<Box<dyn Read + Send>> {
         match (member, &self.file) {
             (Member::Section { offset, size }, Some(file)) => {
-                Some(Box::new(Section { file: file.clone(), offset: *offset, end: offset + size }))
+                Some(Box::new(Section::new(file.clone(), *offset, *size)))
             }
             (Member::Document(bytes), _) => Some(Box::new(Cursor::new(bytes.clone()))),
+            _ => None,
+        }
+    }
+
+    /// The member as a part of the archive's file; `None` for what is not one.
+    pub(super) fn section(&self, member: &Member) -> Option<Section> {
+        match (member, &self.file) {
+            (Member::Section { offset, size }, Some(file)) => Some(Section::new(file.clone(), *offset, *size)),
             _ => None,
         }
     }
@@ -216,18 +216,6 @@ impl Members {
     /// Names of all members, in no order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.all.keys().map(String::as_str)
-    }
-}
-
-impl Read for Section {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let wanted = usize::try_from(self.end - self.offset).unwrap_or(usize::MAX).min(buffer.len());
-        let count = self.file.read_at(&mut buffer[..wanted], self.offset)?;
-        if count == 0 && wanted > 0 {
-            return Err(std::io::Error::new(std::io::ErrorKind::UnexpectedEof, "the archive became shorter"));
-        }
-        self.offset += count as u64;
-        Ok(count)
     }
 }
 

@@ -12,7 +12,7 @@ use std::io::Read;
 pub use members::{Member, Members};
 
 use super::listing::{Listing, Selector};
-use super::{Source, SourceError, Stamp};
+use super::{Section, Source, SourceError, Stamp};
 use crate::oci::{Descriptor, Digest};
 
 /// An image of an archive, or all of them.
@@ -71,6 +71,11 @@ impl Source for Archive {
         let member = self.member(digest).ok_or_else(|| self.members.absent(digest))?;
         let gone = || SourceError::NotPresent { digest: digest.clone(), place: self.members.place.clone() };
         self.members.read(member).ok_or_else(gone)
+    }
+
+    fn section(&self, descriptor: &Descriptor) -> Result<Option<Section>, SourceError> {
+        let member = self.member(&descriptor.digest).ok_or_else(|| self.members.absent(&descriptor.digest))?;
+        Ok(self.members.section(member))
     }
 
     fn stamp(&self, descriptor: &Descriptor) -> Result<Option<Stamp>, SourceError> {

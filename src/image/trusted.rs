@@ -1,0 +1,150 @@
+//! Reads an uncompressed layer that lies in a file here without reading all of it: headers, and as much of each file as
+//! `visit` asks for. Its digests are not computed, so the caller must trust the file.
+
+use std::io::{BufRead, BufReader};
+
+use super::contents::Contents;
+use super::error::{ImageError, LayerError};
+use super::layer::Layer;
+use super::limits::Limits;
+use super::note::LayerNote;
+use super::pipeline::{Compression, MAGIC_BYTES};
+use super::tar::{Visit, walk_seeking};
+use crate::oci::DiffId;
+use crate::source::Source;
+
+/// What was found in a layer whose bytes were not verified.
+#[derive(Debug)]
+pub struct TrustedRead<T> {
+    pub contents: Contents<T>,
+    /// As the image states it.
+    pub diff_id: DiffId,
+    pub notes: Vec<LayerNote>,
+}
+
+/// Between the file and the tar: most files are smaller than what a larger one would read ahead of them.
+const BUFFER: usize = 16 << 10;
+
+/// Reads the layer without verifying it. `None` for one that must be read whole: it is compressed or encrypted, it does
+/// not lie in a file of this machine, or the image itself contradicts what it says of it.
+pub fn read_trusted<T>(
+    source: &dyn Source,
+    layer: &Layer,
+    limits: &Limits,
+    visit: &mut Visit<'_, T>,
+) -> Result<Option<TrustedRead<T>>, ImageError> {
+    read(source, layer, limits, visit).map_err(|cause| cause.of(layer.index, &layer.descriptor))
+}
+
+fn read<T>(
+    source: &dyn Source,
+    layer: &Layer,
+    limits: &Limits,
+    visit: &mut Visit<'_, T>,
+) -> Result<Option<TrustedRead<T>>, LayerError> {
+    let descriptor = &layer.descriptor;
+    // An uncompressed layer is what its diffID names.
+    let Some(diff_id) = layer.diff_id.clone().filter(|diff_id| diff_id.0 == descriptor.digest) else { return Ok(None) };
+    let Ok(Some(section)) = source.section(descriptor) else { return Ok(None) };
+    if section.size() != descriptor.size || limits.check_size(descriptor.size, descriptor.size).is_err() {
+        return Ok(None);
+    }
+    let mut reader = BufReader::with_capacity(BUFFER, section);
+    let start = reader.fill_buf()?;
+    if descriptor.is_encrypted()
+        || !matches!(Compression::of(&start[..start.len().min(MAGIC_BYTES)]), Ok(Compression::None))
+    {
+        return Ok(None);
+    }
+    let (contents, notes) = walk_seeking(&mut reader, limits, visit)?;
+    Ok(Some(TrustedRead { contents, diff_id, notes }))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::image::testing::{file, tar_of};
+    use crate::oci::{Descriptor, Digest};
+    use crate::source::{Section, SourceError};
+
+    /// A blob in a file.
+    struct InFile {
+        file: Arc<std::fs::File>,
+        size: u64,
+    }
+
+    impl Source for InFile {
+        fn root(&self) -> Result<Descriptor, SourceError> {
+            unreachable!("only a layer is read")
+        }
+
+        fn open(&self, _: &Descriptor) -> Result<Box<dyn Read + Send>, SourceError> {
+            unreachable!("a layer that is trusted is not read whole")
+        }
+
+        fn section(&self, _: &Descriptor) -> Result<Option<Section>, SourceError> {
+            Ok(Some(Section::new(Arc::clone(&self.file), 0, self.size)))
+        }
+    }
+
+    fn layer(bytes: &[u8]) -> (InFile, Layer) {
+        let file = tempfile::tempfile().unwrap();
+        std::io::Write::write_all(&mut &file, bytes).unwrap();
+        let (digest, size) = (Digest::of(bytes), bytes.len() as u64);
+        let descriptor = Descriptor::new("application/vnd.oci.image.layer.v1.tar", digest.clone(), size);
+        (InFile { file: Arc::new(file), size }, Layer { index: 0, descriptor, diff_id: Some(DiffId(digest)) })
+    }
+
+    fn names(source: &InFile, layer: &Layer) -> Option<Vec<String>> {
+        let read = read_trusted(source, layer, &Limits::default(), &mut |_, content| {
+            let mut start = [0; 4];
+            content.read_exact(&mut start).ok();
+            Some(start)
+        });
+        let read = read.unwrap()?;
+        let mut names = Vec::new();
+        read.contents.for_each(|entry, fact| {
+            let start = fact.map_or([0; 4], |fact| *read.contents.fact(fact));
+            names.push(format!("{} {}", String::from_utf8_lossy(entry.path), start.escape_ascii()));
+        });
+        Some(names)
+    }
+
+    #[test]
+    fn the_starts_of_files_are_read_and_nothing_else() {
+        let large = vec![b'x'; 1 << 20];
+        let tar = tar_of(&[file("a", &large), file("b", b"bbbb"), file("c", &large)]);
+        let (source, layer) = layer(&tar);
+        assert_eq!(names(&source, &layer).unwrap(), ["a xxxx", "b bbbb", "c xxxx"]);
+        // What is not read may be anything.
+        let mut other = tar.clone();
+        other[1 << 19] = b'y';
+        std::os::unix::fs::FileExt::write_all_at(&*source.file, &other, 0).unwrap();
+        assert_eq!(names(&source, &layer).unwrap(), ["a xxxx", "b bbbb", "c xxxx"]);
+    }
+
+    #[test]
+    fn a_cut_layer_is_an_error() {
+        let tar = tar_of(&[file("a", &vec![b'x'; 1 << 20])]);
+        let (source, layer) = layer(&tar[..1 << 19]);
+        let read = read_trusted(&source, &layer, &Limits::default(), &mut |_, _| Some(()));
+        assert!(read.unwrap_err().to_string().contains("tar"), "its data ends before its size");
+    }
+
+    #[test]
+    fn what_must_be_verified_or_decompressed_is_left_to_the_whole_reading() {
+        let tar = tar_of(&[file("a", b"a")]);
+        let (source, sound) = layer(&tar);
+        assert!(names(&source, &sound).is_some());
+        let other = Layer { diff_id: Some(DiffId(Digest::of(b"other"))), ..sound.clone() };
+        assert_eq!(names(&source, &other), None);
+        assert_eq!(names(&source, &Layer { diff_id: None, ..sound.clone() }), None);
+        let shorter = Descriptor::new("x", sound.descriptor.digest.clone(), sound.descriptor.size - 1);
+        assert_eq!(names(&source, &Layer { descriptor: shorter, ..sound }), None);
+        let (source, zipped) = layer(&[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3]);
+        assert_eq!(names(&source, &zipped), None);
+    }
+}
