@@ -12,6 +12,7 @@ use super::message::Sign;
 use super::rank::{Circumstances, Ranked, rank};
 use super::recognise::Symptom;
 use crate::exec::{Errno, Outcome};
+use crate::judge::cause;
 use crate::judge::code::{Code, Severity};
 use crate::judge::finding::Finding;
 use crate::scan::{ImageReport, PlatformReport, TargetReport};
@@ -254,9 +255,13 @@ fn fails(
     let suspect = Suspect::from_cause(cause.kind);
     let agrees = evidence.symptoms.is_empty() || agrees(judged, evidence.symptoms, ranked, suspect);
     let likelihood = if agrees { Likelihood::Certain } else { Likelihood::Likely };
-    let why = format!("{at} in {}: {}", short(report, platform), cause.text);
+    // The file at which the start ends is not always the one to blame: a script's interpreter, a program's loader.
+    let code = cause::code(&judged.outcome);
+    let blamed = platform.findings.iter().find(|finding| Some(finding.code) == code && finding.path.is_some());
+    let path = blamed.and_then(|finding| finding.path.as_deref()).unwrap_or(at);
+    let why = format!("{path} in {}: {}", short(report, platform), cause.text);
     let excluded = vec![SAME_IN_REGISTRY.to_string()];
-    Some(Settled { first: Ranked { suspect, likelihood, why }, evidence: origin(platform, at), excluded })
+    Some(Settled { first: Ranked { suspect, likelihood, why }, evidence: origin(platform, path), excluded })
 }
 
 /// The start path was followed and is healthy in the registry's copy.

@@ -165,7 +165,7 @@ const fn row_of(kind: CauseKind) -> Row {
 }
 
 /// The code of the finding on a start that ends in `outcome`. `None`: the program runs.
-pub(super) fn code(outcome: &Outcome) -> Option<Code> {
+pub fn code(outcome: &Outcome) -> Option<Code> {
     match outcome {
         Outcome::Runs | Outcome::Emulated { .. } => None,
         Outcome::Unknown { .. } => Some(Code::EntrypointUnknown),

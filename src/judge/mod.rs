@@ -1,6 +1,6 @@
 //! The verdict on one platform of an image. Pure: no I/O, no host, no clock.
 
-mod cause;
+pub mod cause;
 pub mod code;
 mod cpu;
 pub mod entry;

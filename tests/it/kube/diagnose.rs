@@ -10,6 +10,7 @@ use super::lists::kubeconfig;
 use crate::kit::elf::ElfBuilder;
 use crate::kit::kube_api::{KubeApi, State};
 use crate::kit::registry::{FakeRegistry, OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST};
+use crate::kit::small::{self, Small, said, write_layout};
 
 /// The incident's image: an index that promises both platforms, whose arm64 half holds `arm64_app`. Its digest.
 pub fn publish(registry: &FakeRegistry, arm64_app: &[u8]) -> Digest {
@@ -339,4 +340,24 @@ fn a_log_with_an_image_is_narrowed_to_its_cause() {
         .output()
         .unwrap();
     assert!(text(&output).contains("[certain]") && text(&output).contains("COPY bin/app"), "{}", text(&output));
+}
+
+#[test]
+fn an_answer_names_the_file_to_change_not_the_one_at_which_the_start_ends() {
+    let dynamic = ElfBuilder::amd64().interp("/lib64/ld-linux-x86-64.so.2").build();
+    for (app, words) in [
+        (b"#!/bin/sh\r\nexec true\r\n".to_vec(), "its first line ends in CR LF"),
+        (b"#!/bin/bash\nexec true\n".to_vec(), "there is no /bin/bash"),
+        (dynamic, "its loader /lib64/ld-linux-x86-64.so.2"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let image = Small::new("amd64", app).file("bin/sh", 0o755, ElfBuilder::amd64().build());
+        write_layout(folder.path(), &[image]);
+        let arguments = ["diagnose", "--image", "oci:.", "--format", "json", "exec /app: no such file or directory"];
+        let (text, code) = said(&small::imgarch(folder.path(), &arguments, &[]));
+        let value: Value = serde_json::from_str(&text).unwrap_or_else(|_| panic!("{text}"));
+        let cause = value["answers"][0]["cause"]["text"].as_str().unwrap();
+        assert!(cause.starts_with("/app in sha256:") && cause.contains(words), "{cause}");
+        assert_eq!((code, &value["answers"][0]["cause"]["likelihood"]), (0, &json!("certain")), "{text}");
+    }
 }
