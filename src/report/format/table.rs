@@ -8,6 +8,7 @@ use std::io::{self, Write};
 pub use lint::{render, write_lint};
 use unicode_width::UnicodeWidthStr;
 
+use crate::exec::messages::Shown;
 use crate::judge::code::Severity;
 use crate::report::diagnostic::{Diagnostic, FactKind, Row, Subject};
 use crate::report::escape::{plural, visible};
@@ -286,13 +287,29 @@ fn write_chain(platform: &PlatformReport, screen: Screen, out: &mut dyn Write) -
         if let Some(cause) = target.outcome.cause() {
             pair("cause", &format!("{} ({})", cause.text, cause.code()))?;
         }
-        for shown in &target.shown {
+        for (shown, front_ends) in alike(&target.shown) {
             let code = shown.exit_code.map_or_else(String::new, |code| format!("   [exit {code}]"));
-            pair(&shown.frontend, &format!("{}{code}", shown.text))?;
+            pair("shown by", &format!("{}{code}", front_ends.join(", ")))?;
+            for line in shown.text.lines() {
+                pair("", line)?;
+            }
         }
         writeln!(out)?;
     }
     Ok(())
+}
+
+/// What is shown, each text once, with the front ends that show it.
+fn alike(shown: &[Shown]) -> Vec<(&Shown, Vec<&str>)> {
+    let mut groups: Vec<(&Shown, Vec<&str>)> = Vec::new();
+    for one in shown {
+        let is_alike = |(first, _): &&mut (&Shown, _)| (&first.text, first.exit_code) == (&one.text, one.exit_code);
+        match groups.iter_mut().find(is_alike) {
+            Some((_, front_ends)) => front_ends.push(&one.frontend),
+            None => groups.push((one, vec![&one.frontend])),
+        }
+    }
+    groups
 }
 
 /// One line for each image: the word on it, its name, and as much of the reason as there is room for.
