@@ -1,17 +1,21 @@
 //! `imgarch cluster`: every image that a cluster runs or may run, each once, on the nodes where it does.
 
+use std::collections::HashSet;
 use std::io::Write;
 use std::time::Instant;
 
+use super::fleet::PartArgs;
 use super::settings::{CacheFlags, ConfigArgs, Settings, Typed};
 use super::targets::{self, ClusterArgs};
-use super::{CliError, Environment, Terminal, cache, opening, scan};
+use super::work::{How, Work};
+use super::{CliError, Environment, Terminal, cache, opening};
 use crate::diagnose::overview::{self, overview};
 use crate::kube::Scope;
 use crate::kube::inventory::{Inventory, Secrets};
 use crate::report::cluster as report;
 use crate::report::{Format, Style};
-use crate::scan::{FailOn, Options, Report};
+use crate::scan::{FailOn, ImageReport, Options, Problem, Report, Shard};
+use crate::source::Origin;
 
 /// What of the cluster to read.
 #[derive(Debug, clap::Args)]
@@ -48,6 +52,8 @@ pub struct ClusterCommandArgs {
     /// Layers that are read at once.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     jobs: Option<u16>,
+    #[command(flatten)]
+    part: PartArgs,
     #[command(flatten)]
     cache: CacheFlags,
     #[command(flatten)]
@@ -104,7 +110,21 @@ pub fn run(
     }
     let base = Options { cache: cache::open(&settings)?, ..settings.options() };
     let opener = settings.sources.clone().with_credentials(seen.credentials).opener(base.cache.as_ref())?;
-    let mut judged = scan::judge_uses(&opener, &settings, terminal, uses, &seen.nodes, &base);
+    let shard = args.part.shard(environment)?;
+    let mut work = Work::new(shard);
+    work.add_uses(uses);
+    if !seen.unread.is_empty() {
+        work.add_beside(unread(cluster.server(), &seen.unread));
+    }
+    let how = How {
+        opener: &opener,
+        settings: &settings,
+        options: &base,
+        use_options: &base,
+        nodes: &seen.nodes,
+        leaves_out_artifacts: false,
+    };
+    let mut judged = work.judge(&how, &args.part, environment, terminal)?;
     let mut found = overview(&overview::Seen {
         uses: &judged.uses,
         reports: &judged.report.images,
@@ -112,6 +132,11 @@ pub fn run(
         pods: &seen.pods,
         workloads: seen.workloads,
     });
+    if shard != Shard::WHOLE {
+        // Pods of images of other shards are theirs.
+        let own: HashSet<&str> = judged.uses.iter().flat_map(|one| &one.used_by).map(String::as_str).collect();
+        found.others.retain(|failing| own.contains(failing.used_by.as_str()));
+    }
     (found.homeless, found.unread) = (homeless, seen.unread);
     let style = Style {
         width: terminal.width,
@@ -134,7 +159,15 @@ pub fn run(
             terminal.notes(&found.unread);
         }
     }
+    judged.check_kept()?;
     Ok(code)
+}
+
+/// What the API server did not give, for results that are merged.
+fn unread(server: &str, texts: &[String]) -> ImageReport {
+    let mut report = ImageReport::new(server, Origin::Unopened);
+    report.problems.extend(texts.iter().map(|text| Problem::new(text.clone(), None)));
+    report
 }
 
 /// A gate never passes what it could not see.

@@ -5,15 +5,12 @@ use std::sync::Arc;
 
 use globset::{GlobBuilder, GlobMatcher};
 
-use super::settings::Settings;
-use super::{CliError, Environment, Terminal, cache};
-use crate::cache::Access;
+use super::{CliError, Environment, Terminal};
 use crate::image::{ImageError, Wanted, select};
 use crate::oci::Reference;
 use crate::report::escape::{plural, visible};
 use crate::scan::pool::{Bounds, side_by_side};
-use crate::scan::results::{Results, Share};
-use crate::scan::{OPENED_AT_ONCE, Options, Shard};
+use crate::scan::{OPENED_AT_ONCE, Shard};
 use crate::source::SourceError;
 use crate::source::input::{Input, Opener};
 use crate::source::registry::Client;
@@ -35,23 +32,25 @@ pub struct FleetArgs {
     /// With --registry: only the N tags of each repository that were built last.
     #[arg(long, value_name = "N", requires = "registry", value_parser = clap::value_parser!(u32).range(1..))]
     newest: Option<u32>,
+    #[command(flatten)]
+    pub part: PartArgs,
+}
+
+/// Flags of a run that is a part of another, or goes on where another ended.
+#[derive(Debug, Default, clap::Args)]
+#[command(next_help_heading = "Many images")]
+pub struct PartArgs {
     /// Keep the result of each image here as soon as it is finished, and skip what is here: a directory, s3://BUCKET/PREFIX,
     /// gs:// or az://. `imgarch merge` reports it. Whoever may write there decides what is reported.
-    #[arg(long, value_name = "PLACE", conflicts_with = "manifest")]
-    results: Option<String>,
+    #[arg(long, value_name = "PLACE")]
+    pub results: Option<String>,
     /// Scan only part I of N (from 1), split by repository. With N alone, I comes from JOB_COMPLETION_INDEX, as in an
     /// Indexed Job of Kubernetes.
-    #[arg(long, value_name = "I/N", conflicts_with = "manifest")]
+    #[arg(long, value_name = "I/N")]
     shard: Option<String>,
 }
 
-/// The images of a run, each with its place among those of all shards.
-pub struct Listed {
-    pub images: Vec<(usize, String)>,
-    pub shard: Shard,
-}
-
-impl FleetArgs {
+impl PartArgs {
     /// Which part of the images this run takes.
     pub fn shard(&self, environment: &Environment) -> Result<Shard, CliError> {
         let Some(text) = &self.shard else { return Ok(Shard::WHOLE) };
@@ -68,48 +67,6 @@ impl FleetArgs {
         let number = index.parse::<u32>().ok().and_then(|index| index.checked_add(1));
         let shard = number.map(|number| Shard { number, count }).filter(|shard| shard.number <= shard.count);
         shard.ok_or_else(|| refuse(format!("JOB_COMPLETION_INDEX={index} is not one of {count} shards, from 0")))
-    }
-
-    /// The part of `images` that this run takes.
-    pub fn part(&self, images: Vec<String>, environment: &Environment) -> Result<Listed, CliError> {
-        let shard = self.shard(environment)?;
-        let numbered = images.into_iter().enumerate();
-        Ok(Listed { images: numbered.filter(|(_, image)| shard.has(image)).collect(), shard })
-    }
-
-    /// Where results are kept, with the plan of this run.
-    pub fn results(
-        &self,
-        listed: &Listed,
-        settings: &Settings,
-        options: &Options,
-        environment: &Environment,
-    ) -> Result<Option<Arc<Results>>, CliError> {
-        let Some(place) = &self.results else { return Ok(None) };
-        let store = cache::store(settings, place, Access::Write)?;
-        let share = Share {
-            shard: listed.shard,
-            images: &listed.images,
-            leaves_out_artifacts: self.registry.is_some(),
-            now: environment.unix_seconds(),
-        };
-        let begun = Results::begin(store, &cache::build(), options, &share);
-        let failed = |error| CliError::Unknown {
-            text: format!("keeping results in {}: {error}", crate::cache::shown(place)),
-            hint: None,
-        };
-        begun.map(|results| Some(Arc::new(results))).map_err(failed)
-    }
-}
-
-/// What was not kept is an error, though the report is whole.
-pub fn check(options: &Options) -> Result<(), CliError> {
-    match options.results.as_ref().and_then(|results| results.take_failure()) {
-        None => Ok(()),
-        Some(error) => Err(CliError::Unknown {
-            text: format!("the results could not all be kept: {error}"),
-            hint: Some("run it again: what was kept is skipped".into()),
-        }),
     }
 }
 

@@ -16,6 +16,7 @@ mod fleet;
 mod gate;
 mod interrupt;
 mod lint;
+mod manifests;
 mod merge;
 mod nodes;
 mod opening;
@@ -31,6 +32,7 @@ mod terminal;
 mod tools;
 mod tracing;
 mod verify;
+mod work;
 mod workflow;
 mod write;
 

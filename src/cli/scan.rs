@@ -2,23 +2,20 @@
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::manifests::Manifests;
 use super::outputs::{Output, outputs};
 use super::progress::Progress;
 use super::settings::{self, Settings, Typed};
+use super::work::{How, Work};
 use super::{CliError, Environment, Terminal, attest, cache, deadline, fleet, gate, opening, targets};
 use crate::judge::facts::purpose;
-use crate::kube::compose::Outside;
-use crate::kube::object::NodeObject;
-use crate::kube::{self, Nodes, Survey, Use, manifest};
 use crate::platform::{Platform, Target};
-use crate::report::escape::plural;
 use crate::report::{self, Format, Style};
-use crate::scan::{self, CallOverride, FailOn, ImageReport, Mounts, Options, Problem, Report, Shard, Trust, Watch};
-use crate::source::Origin;
+use crate::scan::{self, CallOverride, FailOn, ImageReport, Mounts, Options, Report, Trust, Watch};
 use crate::source::input::Opener;
 use crate::source::transport::TRANSPORTS;
 
@@ -158,7 +155,7 @@ pub fn run(
     let platforms = platforms(args)?;
     let target_texts = settings.targets_for(&platforms);
     let targets = targets::of_texts(&target_texts, environment, terminal)?;
-    let mut options = Options { cache: cache::open(&settings)?, ..options(args, &settings, platforms, targets)? };
+    let options = Options { cache: cache::open(&settings)?, ..options(args, &settings, platforms, targets)? };
     let opener = settings.sources.opener(options.cache.as_ref())?;
     if args.fleet.registry.is_some() {
         if settings.offline.value {
@@ -167,26 +164,24 @@ pub fn run(
         let client = settings.sources.client().map_err(|error| CliError::usage(error.to_string()))?;
         images.extend(fleet::images_of_registry(&args.fleet, &client, &opener, terminal)?);
     }
-    let listed = args.fleet.part(images, environment)?;
-    options.results = args.fleet.results(&listed, &settings, &options, environment)?;
-    let is_empty_part = listed.shard != Shard::WHOLE && listed.images.is_empty();
-    if is_empty_part {
-        terminal.note(&format!("{} has no image", listed.shard));
-    }
-    let images: Vec<String> = listed.images.into_iter().map(|(_, image)| image).collect();
-    let mut report = match images.as_slice() {
-        [] => Report::default(),
-        images => read(&opener, &settings, terminal, images, &options),
+    let mut work = Work::new(args.fleet.part.shard(environment)?);
+    work.add_images(images);
+    let manifests = Manifests { files: &args.manifest, targets: &target_texts };
+    let (nodes, others) = manifests.add_to(&mut work, environment, terminal)?;
+    let how = How {
+        opener: &opener,
+        settings: &settings,
+        options: &options,
+        use_options: &Options { targets: others, ..options.clone() },
+        nodes: &nodes,
+        leaves_out_artifacts: args.fleet.registry.is_some(),
     };
+    let mut judged = work.judge(&how, &args.fleet.part, environment, terminal)?;
+    let report = &mut judged.report;
     if args.fleet.registry.is_some() {
         fleet::note_artifacts(&report.take_artifacts(), terminal);
     }
-    let kept = fleet::check(&options);
-    if !args.manifest.is_empty() {
-        let manifests = Manifests { files: &args.manifest, targets: &target_texts };
-        report.images.append(&mut manifests.judge(&opener, &settings, options, environment, terminal)?.images);
-    }
-    gate::apply(&mut report, &settings, &args.gate, terminal)?;
+    gate::apply(report, &settings, &args.gate, terminal)?;
     let fail_on = settings.fail_on.value;
     let style = Style {
         width: terminal.width,
@@ -199,13 +194,14 @@ pub fn run(
         now: environment.unix_seconds(),
         dockerfile: args.dockerfile.as_deref().and_then(std::path::Path::to_str),
     };
-    write_outputs(&report, &outputs, &style, out)?;
+    write_outputs(report, &outputs, &style, out)?;
     if outputs.iter().any(|(format, _)| *format == Format::Github) {
-        gate::write_step_summary(&report, &style, environment)?;
+        gate::write_step_summary(report, &style, environment)?;
     }
-    attest::run(&report, &style, &args.attest, &settings, environment, terminal)?;
-    kept?;
-    Ok(if is_empty_part { 0 } else { exit_code(&report, fail_on, args.strict) })
+    attest::run(report, &style, &args.attest, &settings, environment, terminal)?;
+    let code = exit_code(report, fail_on, args.strict);
+    judged.check_kept()?;
+    Ok(code)
 }
 
 /// `strict`: what could not be followed to its end is not known.
@@ -213,103 +209,6 @@ pub fn exit_code(report: &Report, fail_on: FailOn, strict: bool) -> u8 {
     match report.exit_code(fail_on) {
         0 if strict && report.is_partial() => 3,
         code => code,
-    }
-}
-
-/// A rendered chart of the largest projects has some 10 MiB.
-const MANIFEST_BYTES: u64 = 64 << 20;
-
-/// Reads a file that a Compose file refers to.
-fn read_other(path: &Path) -> Result<String, String> {
-    if path.as_os_str() == "-" {
-        return Err("standard input is not a file of the project".to_string());
-    }
-    targets::read_text(path, MANIFEST_BYTES).map_err(|error| error.to_string())
-}
-
-/// Objects that are named; the rest is counted.
-const NAMED_OBJECTS: usize = 10;
-
-/// A file that names images which are not read: it could not be told whether they run.
-fn names_unread(file: &str, objects: &[String]) -> ImageReport {
-    let named = objects.iter().take(NAMED_OBJECTS).cloned().collect::<Vec<_>>().join(", ");
-    let more = match objects.len().saturating_sub(NAMED_OBJECTS) {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
-    let verb = if objects.len() == 1 { "names" } else { "name" };
-    let text = format!("{} {verb} images that imgarch does not read: {named}{more}", plural(objects.len(), "object"));
-    let hint = "render the manifest with its values filled in, or scan these images by name".to_string();
-    let mut report = ImageReport::new(file, Origin::Unopened);
-    report.problems.push(Problem::new(text, Some(hint)));
-    report
-}
-
-/// Files of Kubernetes objects or Compose services, and the targets for what they run.
-struct Manifests<'a> {
-    files: &'a [PathBuf],
-    targets: &'a [String],
-}
-
-impl Manifests<'_> {
-    /// Judges each image with its own start, on the nodes that the scheduler may give it.
-    fn judge(
-        &self,
-        opener: &Opener,
-        settings: &Settings,
-        options: Options,
-        environment: &Environment,
-        terminal: &Terminal,
-    ) -> Result<Report, CliError> {
-        let mut objects = Vec::new();
-        let mut others = Vec::new();
-        for text in self.targets {
-            match targets::objects_of_text(text, environment)? {
-                Some(nodes) => objects.extend(nodes),
-                None => others.extend(targets::of_text(text, environment)?.targets),
-            }
-        }
-        let nodes = crate::kube::nodes::group(&objects);
-        let mut unread = Vec::new();
-        let uses = self.uses(&objects, &nodes, environment, terminal, &mut unread)?;
-        let options = Options { targets: others, ..options };
-        let mut report = judge_uses(opener, settings, terminal, uses, &nodes, &options).report;
-        report.images.append(&mut unread);
-        Ok(report)
-    }
-
-    /// What the manifests run. Without nodes, each platform that a pod's own constraints leave is judged as it is declared.
-    /// `unread` takes a report of each file that names images which are not read.
-    fn uses(
-        &self,
-        objects: &[NodeObject],
-        nodes: &Nodes,
-        environment: &Environment,
-        terminal: &Terminal,
-        unread: &mut Vec<ImageReport>,
-    ) -> Result<Vec<Use>, CliError> {
-        let variable = |name: &str| environment.text(name);
-        let mut survey = Survey::default();
-        for file in self.files {
-            let text = targets::read_text(file, MANIFEST_BYTES)?;
-            let name = if file.as_os_str() == "-" { "standard input".to_string() } else { file.display().to_string() };
-            let directory = file.parent().map(Path::to_path_buf).unwrap_or_default();
-            let outside = Outside { variable: &variable, directory, read: &read_other };
-            let read = manifest::read(&name, &text, &outside).map_err(|error| CliError::usage(error.to_string()))?;
-            terminal.notes(&read.notes);
-            if !read.unread.is_empty() {
-                unread.push(names_unread(&name, &read.unread));
-            } else if read.workloads.is_empty() {
-                terminal.note(&format!("{name} runs no image: {} read", plural(read.others, "object")));
-            }
-            for workload in &read.workloads {
-                survey.add_workload(workload, objects, nodes);
-            }
-        }
-        for (title, why) in &survey.homeless {
-            terminal.note(&format!("{title} may run on no node: {why}"));
-        }
-        Ok(survey.uses())
     }
 }
 
@@ -328,18 +227,6 @@ pub fn read_one(
 ) -> ImageReport {
     let mut report = read(opener, settings, terminal, &[image.to_string()], options);
     report.images.pop().expect("a scan reports each image that was named")
-}
-
-/// Judges the images of these uses within the run's deadline, showing the progress.
-pub fn judge_uses(
-    opener: &Opener,
-    settings: &Settings,
-    terminal: &Terminal,
-    uses: Vec<Use>,
-    nodes: &Nodes,
-    options: &Options,
-) -> kube::Judged {
-    watched(settings, terminal, options, |options, watch| kube::judge_uses(opener, uses, nodes, options, watch))
 }
 
 fn watched<T>(

@@ -5,7 +5,7 @@ use crate::source::Origin;
 
 fn report(findings: Vec<Finding>) -> Report {
     let image = ImageReport { findings, ..ImageReport::new("ghcr.io/user/app:v1", Origin::Unopened) };
-    Report { images: vec![image] }
+    Report { images: vec![image], ..Report::default() }
 }
 
 fn policy(text: &str) -> Policy {

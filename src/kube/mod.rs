@@ -28,5 +28,5 @@ pub use manifest_error::ManifestError;
 pub use nodes::{Group, Nodes};
 pub use revision::{Revision, revisions};
 pub use survey::{Survey, Use};
-pub use uses::{Judged, judge_uses};
+pub use uses::{UseTask, use_tasks};
 pub use workload::{ContainerUse, Role, Workload};

@@ -1,8 +1,7 @@
-//! Judges the images that pods, workloads and manifests use, into one report: each on the nodes where it may run.
+//! How the images that pods, workloads and manifests use are judged: each on the nodes where it may run.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::sync::Arc;
 
 use rayon::prelude::*;
 
@@ -10,27 +9,33 @@ use super::schedule::Narrowing;
 use super::{Nodes, Use};
 use crate::oci::{Digest, Reference};
 use crate::platform::{Platform, Target};
-use crate::scan::{self, CallOverride, OPENED_AT_ONCE, Options, Report, Task, Watch};
+use crate::scan::{CallOverride, OPENED_AT_ONCE, Options, Task};
 use crate::source::input::{Input, Opened, Opener};
 
 /// Users of an image that are named; the rest is counted.
 const SHOWN_USERS: usize = 3;
 
-/// Judges every use, one report each, in their order. `base` holds what is common to all: platforms, rules, limits.
-pub fn judge_uses(opener: &Opener, uses: Vec<Use>, nodes: &Nodes, base: &Options, watch: &Arc<dyn Watch>) -> Judged {
-    let mut judged = Judged::default();
-    let mut tasks = Vec::new();
-    for (one, opened) in resolved(uses, opener, base.jobs) {
-        let groups = one.groups.iter().filter_map(|index| nodes.groups.get(*index));
+/// A use with the task that judges it.
+pub struct UseTask {
+    /// Its place among the images of a run.
+    pub at: usize,
+    pub used: Use,
+    pub task: Task,
+}
+
+/// Tasks for the uses, in their order, each use with its place among the images of a run. `base` holds what is common to
+/// all: platforms, rules, limits. Images are opened, so that names which lead to one digest are judged once.
+pub fn use_tasks(opener: &Opener, uses: Vec<(usize, Use)>, nodes: &Nodes, base: &Options) -> Vec<UseTask> {
+    let task = |(at, used, opened): (usize, Use, Option<Opened>)| {
+        let groups = used.groups.iter().filter_map(|index| nodes.groups.get(*index));
         let on_nodes = groups.map(|group| Target { name: nodes.title(group), ..group.target.clone() });
-        let mut options = narrowed(&one.narrowing, Options { call: one.call.clone(), ..base.clone() });
+        let mut options = narrowed(&used.narrowing, Options { call: used.call.clone(), ..base.clone() });
         options.targets.extend(on_nodes);
+        let note = Some(format!("used by {}", users(&used)));
         // What was opened to learn its digest is not asked for again.
-        tasks.push(Task { image: one.image.clone(), options, opened, note: Some(format!("used by {}", users(&one))) });
-        judged.uses.push(one);
-    }
-    judged.report.images = scan::scan_all(tasks, &|name| opener.open(name), watch);
-    judged
+        UseTask { at, task: Task { image: used.image.clone(), options, opened, note }, used }
+    };
+    resolved(uses, opener, base.jobs).into_iter().map(task).collect()
 }
 
 /// The options for what a use's own constraints leave. Platforms that it names are where it must run, so each is a target:
@@ -66,27 +71,20 @@ fn narrowed(narrowing: &Narrowing, options: Options) -> Options {
     }
 }
 
-/// What was judged: one image of the report for each use.
-#[derive(Debug, Default)]
-pub struct Judged {
-    pub uses: Vec<Use>,
-    pub report: Report,
-}
-
 /// Uses whose names lead to one digest and that start the same are one: a tag and the digest that a node reports. What
 /// cannot be opened stays as it is, for the scan to say why.
-fn resolved(uses: Vec<Use>, opener: &Opener, jobs: usize) -> Vec<(Use, Option<Opened>)> {
+fn resolved(uses: Vec<(usize, Use)>, opener: &Opener, jobs: usize) -> Vec<(usize, Use, Option<Opened>)> {
     let digest = |opened: &Opened| match &opened.input {
         Input::Image(source) => source.root().ok().map(|root| root.digest),
         Input::Stream(_) | Input::Directory(_) | Input::File { .. } => None,
     };
-    let open = |one: &Use| opener.open(&one.image).ok().map(|opened| (digest(&opened), opened));
+    let open = |(_, one): &(usize, Use)| opener.open(&one.image).ok().map(|opened| (digest(&opened), opened));
     let pool =
         rayon::ThreadPoolBuilder::new().num_threads(jobs.max(OPENED_AT_ONCE)).build().expect("threads can be started");
     let opened: Vec<_> = pool.install(|| uses.par_iter().map(open).collect());
-    let mut kept: Vec<(Use, Option<Opened>)> = Vec::new();
+    let mut kept: Vec<(usize, Use, Option<Opened>)> = Vec::new();
     let mut at: BTreeMap<(Digest, CallOverride, Narrowing), usize> = BTreeMap::new();
-    for (one, opened) in uses.into_iter().zip(opened) {
+    for ((place, one), opened) in uses.into_iter().zip(opened) {
         let (digest, opened) = opened.map_or((None, None), |(digest, opened)| (digest, Some(opened)));
         let same = digest.and_then(|digest| match at.entry((digest, one.call.clone(), one.narrowing.clone())) {
             Entry::Occupied(known) => Some(*known.get()),
@@ -96,7 +94,7 @@ fn resolved(uses: Vec<Use>, opener: &Opener, jobs: usize) -> Vec<(Use, Option<Op
             }
         });
         match same.map(|same| &mut kept[same]) {
-            Some((known, known_opened)) => {
+            Some((_, known, known_opened)) => {
                 // A tag says more to people than a digest, which the report has anyway.
                 if is_pinned(&known.image) && !is_pinned(&one.image) {
                     known.image = one.image.clone();
@@ -104,7 +102,7 @@ fn resolved(uses: Vec<Use>, opener: &Opener, jobs: usize) -> Vec<(Use, Option<Op
                 }
                 known.join(one);
             }
-            None => kept.push((one, opened)),
+            None => kept.push((place, one, opened)),
         }
     }
     kept

@@ -132,7 +132,7 @@ fn could_not_tell() -> ImageReport {
 }
 
 fn report(images: Vec<ImageReport>) -> Report {
-    Report { images }
+    Report { images, ..Report::default() }
 }
 
 fn style(width: usize, all: bool) -> Style<'static> {

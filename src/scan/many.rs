@@ -41,7 +41,7 @@ impl Task {
 /// Scans every named image. What cannot be read is in the report, not an error: one broken image hides no other.
 pub fn scan(names: &[String], open: Open<'_>, options: &Options, watch: &Arc<dyn Watch>) -> Report {
     let tasks = names.iter().map(|name| Task::new(name, options)).collect();
-    Report { images: scan_all(tasks, open, watch) }
+    Report { images: scan_all(tasks, open, watch), ..Report::default() }
 }
 
 /// The same for images that are each judged in their own way; one report each, in their order.
@@ -74,10 +74,7 @@ pub fn scan_all(tasks: Vec<Task>, open: Open<'_>, watch: &Arc<dyn Watch>) -> Vec
             if let Some(results) = &task.options.results {
                 results.keep(&task.image, &task.options, &report, standing == Standing::ByDigest);
             }
-            report.note = match (task.note, report.note.take()) {
-                (Some(own), Some(found)) => Some(format!("{own}; {found}")),
-                (own, found) => own.or(found),
-            };
+            report.put_note(task.note);
             watch.image_done();
             report
         },

@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::shard::Shard;
 use crate::exec::messages::Shown;
 use crate::exec::outcome::Outcome;
 use crate::judge::code::Severity;
@@ -19,6 +20,8 @@ use crate::source::Origin;
 #[non_exhaustive]
 pub struct Report {
     pub images: Vec<ImageReport>,
+    /// The run had images, and this shard has none of them: there is nothing to report, and nothing is unknown.
+    pub empty_shard: Option<Shard>,
 }
 
 /// One image: every platform that was read, and what could not be.
@@ -237,6 +240,14 @@ impl ImageReport {
         platforms.chain(own).chain(unread).max().unwrap_or(Verdict::Unknown)
     }
 
+    /// Puts a note before what opening the image had to say.
+    pub fn put_note(&mut self, own: Option<String>) {
+        self.note = match (own, self.note.take()) {
+            (Some(own), Some(found)) => Some(format!("{own}; {found}")),
+            (own, found) => own.or(found),
+        };
+    }
+
     /// Whether all of it was read: nothing that another attempt may read is missing.
     pub fn is_read(&self) -> bool {
         self.problems.is_empty() && self.platforms.iter().all(|platform| platform.problems.is_empty())
@@ -275,7 +286,8 @@ impl Report {
             let unread = !image.problems.is_empty() || image.platforms.is_empty();
             unread || image.platforms.iter().any(|platform| platform.is_unknown())
         };
-        if self.images.is_empty() || self.images.iter().any(is_unknown) { 3 } else { 0 }
+        let is_nothing = self.images.is_empty() && self.empty_shard.is_none();
+        if is_nothing || self.images.iter().any(is_unknown) { 3 } else { 0 }
     }
 }
 
@@ -324,7 +336,7 @@ mod tests {
         let declared = Some(Platform::linux(Arch::Arm64));
         let platform = PlatformReport { programs, findings, problems, ..PlatformReport::new(None, declared) };
         let image = ImageReport { platforms: vec![platform], ..ImageReport::new("x", Origin::local("OCI layout")) };
-        Report { images: vec![image] }
+        Report { images: vec![image], ..Report::default() }
     }
 
     #[test]
@@ -343,6 +355,7 @@ mod tests {
             (report(error(), problem(), 1), FailOn::Error, 1),
             (report(vec![], vec![], 0), FailOn::Error, 3),
             (Report::default(), FailOn::Error, 3),
+            (Report { empty_shard: Some(Shard { number: 2, count: 4 }), ..Report::default() }, FailOn::Error, 0),
         ] {
             assert_eq!(report.exit_code(fail_on), code, "{report:?}");
         }

@@ -68,6 +68,7 @@ struct Planned {
     at: usize,
     image: String,
     key: String,
+    note: Option<String>,
 }
 
 /// What a start of a run found of an image: the digest of its record, or the report where that may not be reused.
@@ -95,12 +96,22 @@ struct Record {
 #[derive(Debug)]
 pub struct Share<'a> {
     pub shard: Shard,
-    /// Each with its place among the images of all shards.
-    pub images: &'a [(usize, String)],
+    pub images: Vec<ShareImage<'a>>,
     /// What is no image is not a problem: a registry was listed.
     pub leaves_out_artifacts: bool,
     /// Seconds since 1970.
     pub now: u64,
+}
+
+/// An image that a run has, and how it is judged.
+#[derive(Debug)]
+pub struct ShareImage<'a> {
+    /// Its place among the images of all shards.
+    pub at: usize,
+    pub image: &'a str,
+    pub options: &'a Options,
+    /// What the run's report says of it, before what opening it has to say.
+    pub note: Option<&'a str>,
 }
 
 /// The results of all shards.
@@ -121,7 +132,8 @@ pub enum MergeError {
 }
 
 impl Results {
-    /// Results in `store` of a run with these options. `build`: which program inspects. Writes the plan.
+    /// Results in `store` of a run with these options, apart from those of single images. `build`: which program inspects.
+    /// Writes the plan.
     pub fn begin(store: Store, build: &str, options: &Options, share: &Share<'_>) -> Result<Results, StoreFailure> {
         let start = Digest::of(format!("{} {} {:?}", share.now, std::process::id(), share.shard).as_bytes());
         let results = Results {
@@ -131,7 +143,12 @@ impl Results {
             start: start.hex()[..16].to_string(),
             failure: Mutex::default(),
         };
-        let plan = |(at, image): &(usize, String)| Planned { at: *at, image: image.clone(), key: key(image, options) };
+        let plan = |one: &ShareImage<'_>| Planned {
+            at: one.at,
+            image: one.image.to_string(),
+            key: key(one.image, one.options),
+            note: one.note.map(str::to_string),
+        };
         let plan = Plan {
             schema: SCHEMA,
             start: results.start.clone(),
@@ -317,7 +334,9 @@ pub fn merge(store: &Store, build: &str, oldest: u64) -> Result<Merged, MergeErr
     }
     let read = |_, expected: Expected| {
         let found = read_entry(store, build, &current.run, &expected).map_err(failed)?;
-        let report = found.unwrap_or_else(|| unknown(&expected.image.image, format!("it has no result in {}", at())));
+        let Planned { image, note, .. } = expected.image;
+        let mut report = found.unwrap_or_else(|| unknown(&image, format!("it has no result in {}", at())));
+        report.put_note(note);
         Ok((report, expected.leaves_out_artifacts))
     };
     let bounds = Bounds { width: READ_AT_ONCE, weight: u64::MAX };

@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use reqwest::Url;
+use rustix::fs::{FlockOperation, flock};
 
 use super::{Access, Failure, Refusal};
 use crate::cache::folder::begin_write;
@@ -32,6 +33,7 @@ impl Directory {
     pub(super) fn open(path: PathBuf, access: Access) -> Result<Directory, Refusal> {
         if access == Access::Write {
             std::fs::create_dir_all(&path).map_err(|error| Refusal::Broken(error.to_string()))?;
+            delete_left_behind(&path);
         }
         match path.is_dir() {
             true => Ok(Directory(path)),
@@ -58,17 +60,43 @@ impl Directory {
     }
 
     pub(super) fn write(&self, key: &str, bytes: &[u8]) -> Result<(), Failure> {
-        write_whole(&self.0.join(key), bytes).map_err(|error| Failure::Broken(error.to_string()))
+        let path = self.0.join(key);
+        let written = match write_whole(&self.0, &path, bytes) {
+            // Another process took the file for one that a dead one left.
+            Err(error) if error.kind() == ErrorKind::NotFound => write_whole(&self.0, &path, bytes),
+            written => written,
+        };
+        written.map_err(|error| Failure::Broken(error.to_string()))
     }
 }
 
-/// Unlike the user's own cache, this is for everyone whom the umask lets read.
-fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+/// How the names of files begin that are not whole yet.
+const UNFINISHED: &str = ".new-";
+
+/// Deletes what processes left that died while they wrote: a file that is being written is locked. What cannot be deleted
+/// does no harm.
+fn delete_left_behind(root: &Path) {
+    for entry in std::fs::read_dir(root).into_iter().flatten().flatten() {
+        let is_unfinished = entry.file_name().as_encoded_bytes().starts_with(UNFINISHED.as_bytes());
+        if is_unfinished
+            && let Ok(file) = open_regular(&entry.path())
+            && flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok()
+        {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// Unlike the user's own cache, this is for everyone whom the umask lets read. The file is made in the store's own
+/// directory, where what was left behind is found.
+fn write_whole(root: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
     let parent = path.parent().expect("a path below the store's directory");
     std::fs::create_dir_all(parent)?;
     let _writing = begin_write();
     let mut builder = tempfile::Builder::new();
-    let mut file = builder.prefix(".new-").permissions(Permissions::from_mode(0o666)).tempfile_in(parent)?;
+    let mut file = builder.prefix(UNFINISHED).permissions(Permissions::from_mode(0o666)).tempfile_in(root)?;
+    // Where file systems know no locks, nothing is taken for left behind.
+    let _ = flock(&file, FlockOperation::NonBlockingLockExclusive);
     file.write_all(bytes)?;
     file.persist(path).map(drop).map_err(|error| error.error)
 }

@@ -35,7 +35,7 @@ pub fn write(report: &Report, style: &Style<'_>, out: &mut dyn Write) -> io::Res
     if style.now > 0 {
         family(out, "imgarch_last_run_timestamp_seconds", "When the last run started.")?;
         writeln!(out, "imgarch_last_run_timestamp_seconds {}", style.now)?;
-        if untold == 0 && !report.images.is_empty() {
+        if untold == 0 && (!report.images.is_empty() || report.empty_shard.is_some()) {
             let help = "When the last run started that could tell everything; absent otherwise.";
             family(out, "imgarch_last_success_timestamp_seconds", help)?;
             writeln!(out, "imgarch_last_success_timestamp_seconds {}", style.now)?;

@@ -133,6 +133,19 @@ fn shards_split_by_repository_and_take_their_number_from_an_indexed_job() {
     let empty = (1..=64).map(|number| part(&["--shard", &format!("{number}/64")], &[])).find(|part| part.0.is_empty());
     let (_, code, errors) = empty.expect("forty repositories do not fill 64 shards");
     assert!(code == 0 && errors.contains(" of 64 has no image"), "{code} {errors}");
+    // The report says the same as the process, and merged shards are complete.
+    let number =
+        (1..=64).find(|number| !images.names.iter().any(|name| Shard { number: *number, count: 64 }.has(name)));
+    let shard = format!("{}/64", number.unwrap());
+    let args = ["scan", "--images-from", "images.txt", "--shard", &shard];
+    let output = imgarch(images.path(), &[&args[..], &["--format", "json"]].concat(), &[]);
+    let (text, code) = said(&output);
+    assert_eq!(
+        (json(&text)["exit_code"].as_i64(), json(&text)["images"].as_array().unwrap().len(), code),
+        (Some(0), 0, 0)
+    );
+    let (text, _) = said(&imgarch(images.path(), &[&args[..], &["--format", "openmetrics"]].concat(), &[]));
+    assert!(text.contains("imgarch_exit_code 0\n") && text.contains("imgarch_last_success"), "{text}");
     for (args, env, words) in [
         (["--shard", "0/4"], "", "is not I/N with I from 1 to N"),
         (["--shard", "4"], "", "--shard 4 without JOB_COMPLETION_INDEX"),
@@ -142,6 +155,72 @@ fn shards_split_by_repository_and_take_their_number_from_an_indexed_job() {
         let (_, code, errors) = part(&args, &[("JOB_COMPLETION_INDEX", env)]);
         assert!(code == 2 && errors.contains(words), "{args:?}: {code} {errors}");
     }
+}
+
+/// A manifest of Deployments that run the images, each with a start of its own, and an object that cannot be read.
+fn manifest(images: &Images) -> String {
+    let deployment = |(number, image): (usize, &String)| {
+        serde_json::json!({
+            "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": format!("app{number}"), "namespace": "shop"},
+            "spec": {"template": {"spec": {"containers": [{"name": "app", "image": image, "args": [number.to_string()]}]}}}
+        })
+    };
+    let objects: Vec<String> = images.names.iter().enumerate().map(|one| deployment(one).to_string()).collect();
+    let unread = r#"{"apiVersion": "x.example/v1", "kind": "Chart", "metadata": {"name": "c"}, "spec": {"image": "a:$(params.tag)"}}"#;
+    format!("---\n{}\n---\n{unread}\n", objects.join("\n---\n"))
+}
+
+#[test]
+fn a_manifest_is_kept_and_split_as_a_list_of_images_is() {
+    let images = Images::new(24);
+    fs::write(images.path().join("all.yaml"), manifest(&images)).unwrap();
+    let scan = |args: &[&str]| {
+        let args = [&["scan", "-f", "all.yaml", "--no-cache", "--format", "json"], args].concat();
+        let (text, code) = said(&imgarch(images.path(), &args, &[]));
+        (json(&text), code)
+    };
+    let merged = || {
+        let (text, code) = merge(&images, &["results", "--format", "json"]);
+        (json(&text), code)
+    };
+    let one = scan(&[]);
+    assert_eq!((one.0["images"].as_array().unwrap().len(), one.1), (25, 1), "{:#}", one.0);
+    assert!(one.0.to_string().contains("used by shop/deployment/app0, container app"), "{:#}", one.0);
+    for shard in ["1/3", "2/3", "3/3"] {
+        scan(&["--results", "results", "--shard", shard]);
+    }
+    assert_eq!(merged(), one);
+    // Nothing is read again, and names are scanned with it.
+    let layers = |from: usize| {
+        let asked = images.registry.asked().split_off(from);
+        asked.iter().filter(|asked| images.layers.iter().any(|layer| asked.ends_with(layer.as_str()))).count()
+    };
+    let before = images.registry.asked().len();
+    assert_eq!(scan(&["--results", "results"]), one);
+    assert_eq!(layers(before), 0);
+    let both = scan(&["--results", "results", &images.names[0]]);
+    assert_eq!((both.0["images"].as_array().unwrap().len(), layers(before)), (26, 1));
+    assert_eq!(merged(), both);
+    let is_empty = |(report, _): &(serde_json::Value, i32)| report["images"] == serde_json::json!([]);
+    let empty = (1..=64).map(|number| scan(&["--shard", &format!("{number}/64")])).find(is_empty);
+    assert_eq!(empty.expect("seven names do not fill 64 shards").1, 0);
+}
+
+#[test]
+fn what_a_killed_run_was_writing_is_deleted_by_the_next() {
+    let images = Images::new(1);
+    let place = images.path().join("results");
+    fs::create_dir(&place).unwrap();
+    fs::write(place.join(".new-left"), "half").unwrap();
+    let writing = fs::File::create(place.join(".new-writing")).unwrap();
+    writing.lock().unwrap();
+    images.scan(&["--results", "results"]);
+    let unfinished: Vec<PathBuf> =
+        files(&place).into_iter().filter(|path| path.to_string_lossy().contains("/.new-")).collect();
+    assert_eq!(unfinished, [place.join(".new-writing")]);
+    drop(writing);
+    images.scan(&["--results", "results"]);
+    assert!(!place.join(".new-writing").exists());
 }
 
 #[test]

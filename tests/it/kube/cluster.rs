@@ -135,6 +135,30 @@ fn a_second_look_reads_no_layer_again() {
     assert!(second < first, "{first} blobs, then {second}: the configs alone are asked for again");
 }
 
+#[test]
+fn a_clusters_results_are_kept_by_shards_and_merged() {
+    let registry = FakeRegistry::start();
+    let digest = publish(&registry, &ElfBuilder::amd64().build());
+    let api = KubeApi::start(State { forbidden: vec!["/apis/batch/v1/jobs".to_string()], ..whole(&registry, &digest) });
+    let place = tempfile::tempdir().unwrap();
+    let place = place.path().to_str().unwrap();
+    let mut codes = Vec::new();
+    for shard in ["1/2", "2/2"] {
+        let args = ["cluster", "--insecure", "--results", place, "--shard", shard, "--format", "json"];
+        let output = imgarch(&api, &args);
+        // The pods that fail are of one image, and so of one shard.
+        codes.push((report(&output)["cluster"]["troubles"].as_array().unwrap().len(), output.status.code()));
+        assert_eq!(report(&output)["cluster"]["others"], json!([]), "{}", text(&output));
+    }
+    codes.sort();
+    assert_eq!(codes, [(0, Some(3)), (1, Some(1))]);
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_imgarch")).args(["merge", place, "--format", "plain"]).output().unwrap();
+    let said = text(&output);
+    assert!(said.contains("entrypoint-wrong-arch") && said.contains("jobs were not read"), "{said}");
+    assert_eq!(output.status.code(), Some(1));
+}
+
 /// A cluster whose deployment pulls from `host` with a secret that its service account names.
 fn private(host: &str, secret: Value) -> State {
     let deployment = json!({

@@ -87,7 +87,8 @@ mod tests {
             }
             image
         };
-        let report = Report { images: (0..43).map(|number| image(number, number >= 40)).collect() };
+        let report =
+            Report { images: (0..43).map(|number| image(number, number >= 40)).collect(), ..Report::default() };
         let mut style = Style {
             width: PIPED_WIDTH,
             color: false,

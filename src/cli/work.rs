@@ -1,0 +1,171 @@
+//! What a run judges: images by their names and what manifests or a cluster use, cut to the run's shard. The results are
+//! kept where the user wants them kept.
+
+use std::sync::Arc;
+
+use super::fleet::PartArgs;
+use super::progress::Progress;
+use super::settings::Settings;
+use super::{CliError, Environment, Terminal, cache, deadline};
+use crate::cache::Access;
+use crate::kube::{Nodes, Use, UseTask, use_tasks};
+use crate::report::escape::thousands;
+use crate::scan::results::{Results, Share, ShareImage};
+use crate::scan::{ImageReport, Options, Report, Shard, Task, Watch, scan_all};
+use crate::source::input::Opener;
+
+/// What a shard of a run has to do. Each image is numbered among those of all shards.
+#[derive(Debug)]
+pub struct Work {
+    shard: Shard,
+    /// Images of all shards.
+    count: usize,
+    images: Vec<(usize, String)>,
+    uses: Vec<(usize, Use)>,
+    /// Reports of what was not read, so that nothing is to be judged.
+    unread: Vec<(usize, ImageReport)>,
+    /// The same, of what the caller reports in another way. Merged results have them.
+    beside: Vec<(usize, ImageReport)>,
+}
+
+/// Where images are, and how they are judged.
+pub struct How<'a> {
+    pub opener: &'a Opener,
+    pub settings: &'a Settings,
+    /// Of images that are named.
+    pub options: &'a Options,
+    /// Of images that are used, apart from the nodes on which they are.
+    pub use_options: &'a Options,
+    pub nodes: &'a Nodes,
+    /// What is no image is left out: a registry was listed.
+    pub leaves_out_artifacts: bool,
+}
+
+/// What was judged.
+pub struct Judged {
+    /// Images that were named, one for each use, then what was not read.
+    pub report: Report,
+    pub uses: Vec<Use>,
+    results: Option<Arc<Results>>,
+}
+
+impl Work {
+    pub fn new(shard: Shard) -> Work {
+        Work { shard, count: 0, images: Vec::new(), uses: Vec::new(), unread: Vec::new(), beside: Vec::new() }
+    }
+
+    pub fn add_images(&mut self, images: Vec<String>) {
+        let (shard, first) = (self.shard, self.count);
+        self.count += images.len();
+        self.images.extend((first..).zip(images).filter(|(_, image)| shard.has(image)));
+    }
+
+    pub fn add_uses(&mut self, uses: Vec<Use>) {
+        let (shard, first) = (self.shard, self.count);
+        self.count += uses.len();
+        self.uses.extend((first..).zip(uses).filter(|(_, one)| shard.has(&one.image)));
+    }
+
+    pub fn add_unread(&mut self, reports: Vec<ImageReport>) {
+        let (shard, first) = (self.shard, self.count);
+        self.count += reports.len();
+        self.unread.extend((first..).zip(reports).filter(|(_, report)| shard.has(&report.name)));
+    }
+
+    /// Adds what is reported in another way than as an image, and makes the exit code of merged results.
+    pub fn add_beside(&mut self, report: ImageReport) {
+        if self.shard.has(&report.name) {
+            self.beside.push((self.count, report));
+        }
+        self.count += 1;
+    }
+
+    /// Judges everything, showing the progress.
+    pub fn judge(
+        self,
+        how: &How<'_>,
+        part: &PartArgs,
+        environment: &Environment,
+        terminal: &Terminal,
+    ) -> Result<Judged, CliError> {
+        let own = self.images.len() + self.uses.len() + self.unread.len();
+        if self.shard != Shard::WHOLE {
+            let all = self.count - self.beside.len().min(self.count);
+            terminal.note(&match own {
+                0 => format!("{} has no image", self.shard),
+                own => format!("{} has {} of {} images", self.shard, thousands(own), thousands(all)),
+            });
+        }
+        let progress = Arc::new(Progress::new(terminal));
+        let watch: Arc<dyn Watch> = progress.clone();
+        let deadline = deadline::begin(how.settings.deadline.value, &progress);
+        let options = Options { deadline, ..how.options.clone() };
+        let use_options = Options { deadline, ..how.use_options.clone() };
+        let mut tasks: Vec<(usize, Task)> =
+            self.images.iter().map(|(at, image)| (*at, Task::new(image, &options))).collect();
+        let mut uses = Vec::new();
+        for UseTask { at, used, task } in use_tasks(how.opener, self.uses, how.nodes, &use_options) {
+            uses.push(used);
+            tasks.push((at, task));
+        }
+        let mut unread = self.unread;
+        let results = match &part.results {
+            None => None,
+            Some(place) => {
+                let named = tasks.iter().map(|(at, task)| ShareImage {
+                    at: *at,
+                    image: &task.image,
+                    options: &task.options,
+                    note: task.note.as_deref(),
+                });
+                let reported = unread.iter().chain(&self.beside).map(|(at, report)| ShareImage {
+                    at: *at,
+                    image: &report.name,
+                    options: &options,
+                    note: None,
+                });
+                let share = Share {
+                    shard: self.shard,
+                    images: named.chain(reported).collect(),
+                    leaves_out_artifacts: how.leaves_out_artifacts,
+                    now: environment.unix_seconds(),
+                };
+                Some(Arc::new(begin(place, how, &options, &share)?))
+            }
+        };
+        if let Some(results) = &results {
+            tasks.iter_mut().for_each(|(_, task)| task.options.results = Some(Arc::clone(results)));
+            for (_, report) in unread.iter().chain(&self.beside) {
+                results.keep(&report.name, &options, report, false);
+            }
+        }
+        let empty_shard = (own == 0 && self.count > 0).then_some(self.shard).filter(|shard| *shard != Shard::WHOLE);
+        let tasks = tasks.into_iter().map(|(_, task)| task).collect();
+        let mut images = scan_all(tasks, &|name| how.opener.open(name), &watch);
+        images.extend(unread.drain(..).map(|(_, report)| report));
+        progress.finish();
+        cache::trim(&options, terminal);
+        Ok(Judged { report: Report { images, empty_shard }, uses, results })
+    }
+}
+
+fn begin(place: &str, how: &How<'_>, options: &Options, share: &Share<'_>) -> Result<Results, CliError> {
+    let store = cache::store(how.settings, place, Access::Write)?;
+    Results::begin(store, &cache::build(), options, share).map_err(|error| CliError::Unknown {
+        text: format!("keeping results in {}: {error}", crate::cache::shown(place)),
+        hint: None,
+    })
+}
+
+impl Judged {
+    /// What was not kept is an error, though the report is whole.
+    pub fn check_kept(&self) -> Result<(), CliError> {
+        match self.results.as_ref().and_then(|results| results.take_failure()) {
+            None => Ok(()),
+            Some(error) => Err(CliError::Unknown {
+                text: format!("the results could not all be kept: {error}"),
+                hint: Some("run it again: what was kept is skipped".into()),
+            }),
+        }
+    }
+}
