@@ -137,7 +137,7 @@ pub fn run(
         let own: HashSet<&str> = judged.uses.iter().flat_map(|one| &one.used_by).map(String::as_str).collect();
         found.others.retain(|failing| own.contains(failing.used_by.as_str()));
     }
-    (found.homeless, found.unread) = (homeless, seen.unread);
+    (found.pods, found.homeless, found.unread) = (seen.pod_count, homeless, seen.unread);
     let style = Style {
         width: terminal.width,
         color: terminal.color,

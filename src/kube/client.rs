@@ -13,12 +13,12 @@ use ::kube::core::params::{GetParams, ListParams};
 use ::kube::core::subresource::LogParams;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::linked::Linked;
 use super::object::{self, EventObject, NodeObject, PodObject};
+use super::page::{self, PageError, ReadItem};
 
 /// Objects of one page: kubectl's own chunk size.
 const PAGE: u32 = 500;
@@ -115,19 +115,6 @@ const WORKLOADS: &[(&str, &str, &str)] = &[
     ("apis/batch/v1", "jobs", "Job"),
 ];
 
-#[derive(Deserialize)]
-struct Page {
-    #[serde(default)]
-    metadata: PageMetadata,
-    items: Option<Vec<Value>>,
-}
-
-#[derive(Default, Deserialize)]
-struct PageMetadata {
-    #[serde(rename = "continue")]
-    token: Option<String>,
-}
-
 impl Cluster {
     /// Reads the configuration; exec plugins, tokens and certificates are used with the first request.
     pub fn connect(access: &Access) -> Result<Cluster, KubeError> {
@@ -161,69 +148,76 @@ impl Cluster {
     }
 
     pub fn pods(&self, scope: &Scope) -> Result<Vec<PodObject>, KubeError> {
-        let pods = self.list("pods", &path("api/v1", scope.namespace.as_deref(), "pods"), scope, None)?;
-        Ok(self.with_handlers(pods))
+        self.read_pods(scope, |pod| pod)
+    }
+
+    /// What is needed of each pod. A list that has to start again gives `needed` the same pods again.
+    pub fn read_pods<T>(&self, scope: &Scope, mut needed: impl FnMut(PodObject) -> T) -> Result<Vec<T>, KubeError> {
+        let mut classes = None;
+        self.values("pods", &path("api/v1", scope.namespace.as_deref(), "pods"), scope, None, &mut |value| {
+            let mut pod: PodObject = self.read("pods", value)?;
+            self.fill_handler(&mut pod, &mut classes);
+            Ok(needed(pod))
+        })
     }
 
     pub fn pod(&self, namespace: &str, name: &str) -> Result<PodObject, KubeError> {
         let what = format!("pod {namespace}/{name}");
-        let pod = self.read(&what, self.get(&what, &path("api/v1", Some(namespace), "pods"), name)?)?;
-        self.with_handlers(vec![pod]).pop().ok_or(KubeError::NotFound { server: self.server.clone(), what })
+        let mut pod: PodObject = self.read(&what, self.get(&what, &path("api/v1", Some(namespace), "pods"), name)?)?;
+        self.fill_handler(&mut pod, &mut None);
+        Ok(pod)
     }
 
-    /// The pods with the handlers of their runtime classes.
-    fn with_handlers(&self, mut pods: Vec<PodObject>) -> Vec<PodObject> {
-        if pods.iter().any(|pod| pod.spec.runtime_class_name.is_some()) {
-            let classes = self.runtime_classes();
-            for pod in &mut pods {
-                let Some(name) = pod.spec.runtime_class_name.as_deref() else { continue };
-                let class = classes.iter().find(|class| class["metadata"]["name"] == name);
-                pod.spec.runtime_handler = class.and_then(|class| class["handler"].as_str()).map(str::to_string);
-            }
-        }
-        pods
+    /// Gives a pod the handler of its runtime class. `classes` are read when the first pod has one.
+    fn fill_handler(&self, pod: &mut PodObject, classes: &mut Option<Vec<Value>>) {
+        let Some(name) = pod.spec.runtime_class_name.as_deref() else { return };
+        let classes = classes.get_or_insert_with(|| self.runtime_classes());
+        let class = classes.iter().find(|class| class["metadata"]["name"] == name);
+        pod.spec.runtime_handler = class.and_then(|class| class["handler"].as_str()).map(str::to_string);
     }
 
     /// The cluster's runtime classes. Where they may not be read, a class's own name has to do.
     fn runtime_classes(&self) -> Vec<Value> {
-        let listed = self.values("runtimeclasses", "apis/node.k8s.io/v1/runtimeclasses", &Scope::default(), None);
-        let mut classes = listed.unwrap_or_default();
+        let path = "apis/node.k8s.io/v1/runtimeclasses";
+        let mut classes = self.values("runtimeclasses", path, &Scope::default(), None, &mut Ok).unwrap_or_default();
         classes.iter_mut().for_each(|class| class["kind"] = Value::from("RuntimeClass"));
         classes
     }
 
-    /// Templates of one kind each, with what could not be listed beside what could.
-    pub fn workloads(&self, scope: &Scope) -> Vec<(&'static str, Result<Vec<Value>, KubeError>)> {
+    /// What is needed of the objects of each kind that runs pods, with what could not be listed beside what could.
+    pub fn workloads<T>(
+        &self,
+        scope: &Scope,
+        needed: impl Fn(Value) -> T,
+    ) -> Vec<(&'static str, Result<Vec<T>, KubeError>)> {
         let mut classes = None;
         let has_class = |item: &Value| {
             let pod = [&item["spec"], &item["spec"]["jobTemplate"]["spec"]].map(|spec| &spec["template"]["spec"]);
             pod.iter().any(|pod| pod["runtimeClassName"].is_string())
         };
-        WORKLOADS
-            .iter()
-            .map(|(group, plural, kind)| {
-                let listed = match self.values(plural, &path(group, scope.namespace.as_deref(), plural), scope, None) {
-                    // Kubernetes before 1.21 serves cron jobs by an older name; what no server has, none runs.
-                    Err(KubeError::NotFound { .. }) if *kind == "CronJob" => {
-                        let older = path("apis/batch/v1beta1", scope.namespace.as_deref(), plural);
-                        match self.values(plural, &older, scope, None) {
-                            Err(KubeError::NotFound { .. }) => Ok(Vec::new()),
-                            answer => answer,
-                        }
-                    }
-                    answer => answer,
-                };
+        let mut list = |group: &str, plural: &str, kind: &str| {
+            self.values(plural, &path(group, scope.namespace.as_deref(), plural), scope, None, &mut |mut item| {
                 // Items of a list come without their kind.
-                let named = listed.map(|mut items| {
-                    items.iter_mut().for_each(|item| item["kind"] = Value::from(*kind));
-                    for item in items.iter_mut().filter(|item| has_class(item)) {
-                        classes.get_or_insert_with(|| Linked::collect(&self.runtime_classes())).fill(item);
-                    }
-                    items
-                });
-                (*plural, named)
+                item["kind"] = Value::from(kind);
+                if has_class(&item) {
+                    classes.get_or_insert_with(|| Linked::collect(&self.runtime_classes())).fill(&mut item);
+                }
+                Ok(needed(item))
             })
-            .collect()
+        };
+        let rows = WORKLOADS.iter().map(|(group, plural, kind)| {
+            let listed = match list(group, plural, kind) {
+                // Kubernetes before 1.21 serves cron jobs by an older name; what no server has, none runs.
+                Err(KubeError::NotFound { .. }) if *kind == "CronJob" => match list("apis/batch/v1beta1", plural, kind)
+                {
+                    Err(KubeError::NotFound { .. }) => Ok(Vec::new()),
+                    answer => answer,
+                },
+                answer => answer,
+            };
+            (*plural, listed)
+        });
+        rows.collect()
     }
 
     /// One workload by its kind as kubectl takes it (`deploy`, `statefulset`, `job`).
@@ -243,12 +237,12 @@ impl Cluster {
     /// What may hold a workload's revisions: ReplicaSets of a Deployment, ControllerRevisions of what else keeps any.
     pub fn revisions(&self, namespace: &str, kind: &str) -> Result<Vec<Value>, KubeError> {
         let plural = if kind.eq_ignore_ascii_case("deployment") { "replicasets" } else { "controllerrevisions" };
-        self.values(plural, &path("apis/apps/v1", Some(namespace), plural), &Scope::default(), None)
+        self.values(plural, &path("apis/apps/v1", Some(namespace), plural), &Scope::default(), None, &mut Ok)
     }
 
     /// The jobs of a namespace.
     pub fn jobs(&self, namespace: &str) -> Result<Vec<Value>, KubeError> {
-        self.values("jobs", &path("apis/batch/v1", Some(namespace), "jobs"), &Scope::default(), None)
+        self.values("jobs", &path("apis/batch/v1", Some(namespace), "jobs"), &Scope::default(), None, &mut Ok)
     }
 
     /// Events about one object.
@@ -308,15 +302,21 @@ impl Cluster {
         scope: &Scope,
         fields: Option<&str>,
     ) -> Result<Vec<T>, KubeError> {
-        let values = self.values(what, path, scope, fields)?;
-        values.into_iter().map(|value| self.read(what, value)).collect()
+        self.values(what, path, scope, fields, &mut |value| self.read(what, value))
     }
 
-    /// Every item of a list, page by page. A continue token that has expired (410) begins the list again.
+    /// What is needed of every item of a list, page by page. A continue token that has expired (410) begins the list again.
     /// Source: Kubernetes API concepts, "Retrieving large results sets in chunks".
-    fn values(&self, what: &str, path: &str, scope: &Scope, fields: Option<&str>) -> Result<Vec<Value>, KubeError> {
+    fn values<T>(
+        &self,
+        what: &str,
+        path: &str,
+        scope: &Scope,
+        fields: Option<&str>,
+        needed: ReadItem<'_, T, KubeError>,
+    ) -> Result<Vec<T>, KubeError> {
         for _ in 0..=RESTARTS {
-            match self.pages(what, path, scope, fields) {
+            match self.pages(what, path, scope, fields, needed) {
                 Err(KubeError::Answer { status: 410, .. }) => {}
                 answer => return answer,
             }
@@ -324,7 +324,14 @@ impl Cluster {
         Err(KubeError::Restless { server: self.server.clone(), what: what.to_string() })
     }
 
-    fn pages(&self, what: &str, path: &str, scope: &Scope, fields: Option<&str>) -> Result<Vec<Value>, KubeError> {
+    fn pages<T>(
+        &self,
+        what: &str,
+        path: &str,
+        scope: &Scope,
+        fields: Option<&str>,
+        needed: ReadItem<'_, T, KubeError>,
+    ) -> Result<Vec<T>, KubeError> {
         let (mut items, mut token) = (Vec::new(), None::<String>);
         for _ in 0..PAGES {
             let parameters = ListParams {
@@ -337,10 +344,14 @@ impl Cluster {
             let request = Request::new(format!("/{path}"))
                 .list(&parameters)
                 .map_err(|error| self.malformed(what, &error.to_string()))?;
-            let page: Page =
-                self.runtime.block_on(self.client.request(request)).map_err(|error| self.error(what, error))?;
-            items.extend(page.items.into_iter().flatten());
-            match page.metadata.token.filter(|token| !token.is_empty()) {
+            let text = self.runtime.block_on(self.client.request_text(request));
+            let page = page::read(&text.map_err(|error| self.error(what, error))?, needed);
+            let page = page.map_err(|error| match error {
+                PageError::Malformed(error) => self.malformed(what, &error.to_string()),
+                PageError::Item(error) => error,
+            })?;
+            items.extend(page.items);
+            match page.token {
                 Some(next) => token = Some(next),
                 None => return Ok(items),
             }

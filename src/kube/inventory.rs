@@ -1,17 +1,22 @@
 //! Lists a cluster: its nodes, its pods, its workloads, and what each of them runs.
 
+use std::collections::HashSet;
+
 use super::client::{Cluster, KubeError, Scope};
 use super::nodes::{self, Nodes};
-use super::object::{NodeObject, PodObject};
+use super::object::{ContainerSpec, Metadata, NodeObject, PodObject, PodSpec};
 use super::pull_secrets::PullSecrets;
 use super::survey::Survey;
-use super::workload::of_object;
+use super::workload::{of_object, owner};
 use crate::source::registry::CredentialStore;
 
 /// What was read of a cluster.
 #[derive(Default)]
 pub struct Inventory {
     pub nodes: Nodes,
+    /// Of all pods.
+    pub pod_count: usize,
+    /// Pods of owners of which a pod may be failing, without what they start.
     pub pods: Vec<PodObject>,
     pub survey: Survey,
     pub workloads: usize,
@@ -35,16 +40,20 @@ impl Inventory {
         let mut pull_secrets = PullSecrets::default();
         let objects: Vec<NodeObject> = listed("nodes", cluster.nodes(), &mut found.unread);
         found.nodes = nodes::group(&objects);
-        found.pods = listed("pods", cluster.pods(scope), &mut found.unread);
-        for pod in &found.pods {
-            found.survey.add_pod(pod, &found.nodes);
+        let Inventory { nodes, survey, unread, .. } = &mut found;
+        let pods = cluster.read_pods(scope, |pod| {
+            survey.add_pod(&pod, nodes);
             if secrets == Secrets::Read {
-                pull_secrets.read_for(cluster, pod.metadata.namespace.as_deref(), &pod.spec, &mut found.unread);
+                pull_secrets.read_for(cluster, pod.metadata.namespace.as_deref(), &pod.spec, unread);
             }
-        }
-        for (plural, values) in cluster.workloads(scope) {
-            for value in listed(plural, values, &mut found.unread) {
-                match of_object(&value) {
+            status_of(pod)
+        });
+        let pods = listed("pods", pods, unread);
+        found.pod_count = pods.len();
+        found.pods = of_failing_owners(pods);
+        for (plural, workloads) in cluster.workloads(scope, |value| of_object(&value)) {
+            for workload in listed(plural, workloads, &mut found.unread) {
+                match workload {
                     Ok(Some(workload)) => {
                         found.workloads += 1;
                         found.survey.add_workload(&workload, &objects, &found.nodes);
@@ -63,10 +72,89 @@ impl Inventory {
     }
 }
 
+/// A pod with its owner, its containers' names and images, and how they are: what it starts is in the survey.
+fn status_of(pod: PodObject) -> PodObject {
+    let shown = |containers: Vec<ContainerSpec>| {
+        let shown = |one: ContainerSpec| ContainerSpec {
+            name: one.name,
+            image: one.image,
+            restart_policy: one.restart_policy,
+            ..ContainerSpec::default()
+        };
+        containers.into_iter().map(shown).collect()
+    };
+    let Metadata { name, namespace, owner_references, .. } = pod.metadata;
+    PodObject {
+        metadata: Metadata { name, namespace, owner_references, ..Metadata::default() },
+        spec: PodSpec {
+            containers: shown(pod.spec.containers),
+            init_containers: shown(pod.spec.init_containers),
+            ephemeral_containers: shown(pod.spec.ephemeral_containers),
+            ..PodSpec::default()
+        },
+        status: pod.status,
+    }
+}
+
+/// The pods of owners of which at least one pod may be failing.
+fn of_failing_owners(mut pods: Vec<PodObject>) -> Vec<PodObject> {
+    let key = |pod: &PodObject| (pod.metadata.namespace.clone(), owner(pod));
+    let failing: HashSet<_> = pods.iter().filter(|pod| may_fail(pod)).map(key).collect();
+    pods.retain(|pod| !failing.is_empty() && failing.contains(&key(pod)));
+    pods.shrink_to_fit();
+    pods
+}
+
+/// A container waits, or has ended with an error.
+fn may_fail(pod: &PodObject) -> bool {
+    let status = &pod.status;
+    let all = [&status.init_container_statuses, &status.container_statuses, &status.ephemeral_container_statuses];
+    all.into_iter().flatten().any(|one| {
+        let ends = [&one.state.terminated, &one.last_state.terminated];
+        let has_failed = ends.into_iter().flatten().any(|end| end.exit_code != 0 || end.reason == "StartError");
+        one.state.waiting.is_some() || has_failed
+    })
+}
+
 /// What could be listed; a refusal is noted.
 fn listed<T>(what: &str, list: Result<Vec<T>, KubeError>, unread: &mut Vec<String>) -> Vec<T> {
     list.unwrap_or_else(|error| {
         unread.push(format!("{what} were not read: {error}"));
         Vec::new()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kube::object::read;
+    use serde_json::{Value, json};
+
+    fn pod(name: &str, owner: &str, state: Value) -> PodObject {
+        read(json!({
+            "metadata": {"name": name, "namespace": "shop", "labels": {"a": "b"},
+                "ownerReferences": [{"kind": "StatefulSet", "name": owner}]},
+            "spec": {"containers": [{"name": "c", "image": "app:1", "env": [{"name": "A", "value": "b"}]}]},
+            "status": {"containerStatuses": [{"name": "c", "state": state}]}
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn pods_beside_one_that_fails_are_kept_without_what_they_start() {
+        let running = || json!({"running": {}});
+        let pods = vec![
+            pod("a-0", "a", running()),
+            pod("a-1", "a", json!({"waiting": {"reason": "CrashLoopBackOff"}})),
+            pod("b-0", "b", running()),
+            pod("c-0", "c", json!({"terminated": {"exitCode": 0, "reason": "Completed"}})),
+            pod("d-0", "d", json!({"terminated": {"exitCode": 1, "reason": "Error"}})),
+        ];
+        let kept = of_failing_owners(pods.into_iter().map(status_of).collect());
+        let names: Vec<&str> = kept.iter().map(|pod| pod.metadata.name.as_str()).collect();
+        assert_eq!(names, ["a-0", "a-1", "d-0"]);
+        let container = &kept[0].spec.containers[0];
+        assert_eq!((container.image.as_str(), container.env.len()), ("app:1", 0));
+        assert_eq!((owner(&kept[0]).as_str(), kept[1].status.container_statuses.len()), ("statefulset/a", 1));
+    }
 }

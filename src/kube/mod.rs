@@ -1,6 +1,7 @@
 //! Floor 5: clusters and manifests. Objects become targets, workloads and what failed; only `client` (feature `kube`) asks a
 //! server, and it only ever reads.
 
+mod admitted;
 #[cfg(feature = "kube")]
 pub mod client;
 pub mod compose;
@@ -12,6 +13,8 @@ pub mod manifest;
 mod manifest_error;
 pub mod nodes;
 pub mod object;
+#[cfg(feature = "kube")]
+mod page;
 mod process;
 #[cfg(feature = "kube")]
 mod pull_secrets;

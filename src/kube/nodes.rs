@@ -20,6 +20,8 @@ pub struct Group {
     pub level_source: String,
     /// Names, sorted.
     pub nodes: Vec<String>,
+    /// See [`Nodes::title`].
+    title: String,
 }
 
 /// A cluster's nodes.
@@ -47,22 +49,32 @@ impl Nodes {
     /// A group's name among its cluster's: its target's own where no other group has it, else with the least that tells it
     /// apart.
     pub fn title(&self, group: &Group) -> String {
-        let namesakes: Vec<&Group> =
-            self.groups.iter().filter(|other| other.target.name == group.target.name).collect();
-        let marks: [fn(&Group) -> String; 5] = [
-            |_| String::new(),
-            |one| one.kernel.clone(),
-            |one| one.runtime.clone(),
-            |one| format!("{}, {}", one.kernel, one.runtime),
-            |one| format!("{}, {}, {}", one.kernel, one.runtime, one.os_image),
-        ];
-        let is_alone =
-            |mark: &&fn(&Group) -> String| namesakes.iter().filter(|other| mark(other) == mark(group)).count() <= 1;
-        let mark = marks.iter().find(is_alone).map(|mark| mark(group));
-        match mark.unwrap_or_else(|| group.nodes.first().cloned().unwrap_or_default()) {
+        group.title.clone()
+    }
+}
+
+/// Gives every group its title.
+fn entitle(groups: &mut [Group]) {
+    let marks: [fn(&Group) -> String; 5] = [
+        |_| String::new(),
+        |one| one.kernel.clone(),
+        |one| one.runtime.clone(),
+        |one| format!("{}, {}", one.kernel, one.runtime),
+        |one| format!("{}, {}, {}", one.kernel, one.runtime, one.os_image),
+    ];
+    let named = |group: &Group, mark: fn(&Group) -> String| (group.target.name.clone(), mark(group));
+    let counts = marks.map(|mark| {
+        let mut counts: HashMap<(String, String), usize> = HashMap::new();
+        groups.iter().for_each(|group| *counts.entry(named(group, mark)).or_default() += 1);
+        counts
+    });
+    for group in groups {
+        let alone = marks.iter().zip(&counts).find(|(mark, counts)| counts.get(&named(group, **mark)) == Some(&1));
+        let mark = alone.map(|(mark, _)| mark(group));
+        group.title = match mark.unwrap_or_else(|| group.nodes.first().cloned().unwrap_or_default()) {
             mark if mark.is_empty() => group.target.name.clone(),
             mark => format!("{} ({mark})", group.target.name),
-        }
+        };
     }
 }
 
@@ -98,6 +110,7 @@ pub fn group(objects: &[NodeObject]) -> Nodes {
         group.nodes.sort();
     }
     groups.sort_by_key(|group| std::cmp::Reverse(group.nodes.len()));
+    entitle(&mut groups);
     let names =
         groups.iter().enumerate().flat_map(|(at, group)| group.nodes.iter().map(move |name| (name.clone(), at)));
     let index = names.collect();
@@ -145,6 +158,7 @@ fn one(object: &NodeObject) -> Result<Group, String> {
         os_image: info.os_image.clone(),
         level_source,
         nodes: Vec::new(),
+        title: String::new(),
     })
 }
 

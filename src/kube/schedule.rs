@@ -1,41 +1,70 @@
 //! Where the scheduler may put a pod: node name, nodeSelector, required node affinity, taints and tolerations.
 //! Pure. Resources, topology and pod affinity only choose among the nodes that are left, so they are not asked.
 
-use super::object::{NodeObject, PodSpec, Requirement, Taint, Toleration};
+use std::fmt;
+
+use super::object::{NodeObject, NodeSelectorTerm, PodSpec, Requirement, Taint, Toleration};
 use crate::platform::Platform;
 use crate::platform::arch::ARCHES;
 
-/// Why a pod may not run on a node, lower case: "nodeSelector wants kubernetes.io/arch=arm64".
-pub type Obstacle = String;
+/// Why a pod may not run on a node. Displayed lower case: "nodeSelector wants kubernetes.io/arch=arm64".
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Obstacle<'a> {
+    NodeName(&'a str),
+    NodeSelector {
+        key: &'a str,
+        value: &'a str,
+    },
+    /// None of these holds.
+    NodeAffinity(&'a [NodeSelectorTerm]),
+    /// It is not tolerated.
+    Taint(&'a Taint),
+}
+
+impl fmt::Display for Obstacle<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Obstacle::NodeName(name) => write!(f, "nodeName wants {name}"),
+            Obstacle::NodeSelector { key, value } => write!(f, "nodeSelector wants {key}={value}"),
+            Obstacle::NodeAffinity(terms) => {
+                let terms = terms.iter().map(describe).collect::<Vec<_>>();
+                write!(f, "nodeAffinity wants {}", terms.join(", or "))
+            }
+            Obstacle::Taint(taint) => {
+                write!(f, "the taint {}={}:{} is not tolerated", taint.key, taint.value, taint.effect)
+            }
+        }
+    }
+}
 
 /// Whether a pod may run on a node; the first thing that forbids it otherwise.
 /// Source: kube-scheduler's NodeName, NodeAffinity, TaintToleration and NodeUnschedulable plugins.
-pub fn admits(pod: &PodSpec, node: &NodeObject) -> Result<(), Obstacle> {
+pub fn admits<'a>(pod: &'a PodSpec, node: &'a NodeObject) -> Result<(), Obstacle<'a>> {
     if let Some(name) = pod.node_name.as_deref().filter(|name| *name != node.metadata.name) {
-        return Err(format!("nodeName wants {name}"));
+        return Err(Obstacle::NodeName(name));
     }
     let labels = &node.metadata.labels;
     for (key, value) in &pod.node_selector {
         if labels.get(key) != Some(value) {
-            return Err(format!("nodeSelector wants {key}={value}"));
+            return Err(Obstacle::NodeSelector { key, value });
         }
     }
     let terms = &pod.affinity.node_affinity.required_during_scheduling_ignored_during_execution.node_selector_terms;
-    let fits_term = |term: &super::object::NodeSelectorTerm| {
+    let fits_term = |term: &NodeSelectorTerm| {
         let has_any = !term.match_expressions.is_empty() || !term.match_fields.is_empty();
         has_any
             && term.match_expressions.iter().all(|want| fits(want, labels.get(&want.key).map(String::as_str)))
             && term.match_fields.iter().all(|want| fits(want, Some(node.metadata.name.as_str())))
     };
     if !terms.is_empty() && !terms.iter().any(fits_term) {
-        return Err(format!("nodeAffinity wants {}", terms.iter().map(describe).collect::<Vec<_>>().join(", or ")));
+        return Err(Obstacle::NodeAffinity(terms));
     }
     // A pod that names its node passes the scheduler by, and only NoExecute taints drive it away.
     let is_bound = pod.node_name.is_some();
     let forbids = |taint: &&Taint| taint.effect == "NoExecute" || (taint.effect == "NoSchedule" && !is_bound);
     let is_tolerated = |taint: &Taint| pod.tolerations.iter().any(|toleration| tolerates(toleration, taint));
     if let Some(taint) = node.spec.taints.iter().filter(forbids).find(|taint| !is_tolerated(taint)) {
-        return Err(format!("the taint {}={}:{} is not tolerated", taint.key, taint.value, taint.effect));
+        return Err(Obstacle::Taint(taint));
     }
     Ok(())
 }
@@ -86,7 +115,7 @@ fn may_be_on(pod: &PodSpec, os: &str, arch: &str) -> bool {
         _ => None,
     };
     let terms = &pod.affinity.node_affinity.required_during_scheduling_ignored_during_execution.node_selector_terms;
-    let fits_term = |term: &super::object::NodeSelectorTerm| {
+    let fits_term = |term: &NodeSelectorTerm| {
         term.match_expressions.iter().all(|want| label(&want.key).is_none_or(|value| fits(want, Some(value))))
     };
     (pod.os.name.is_empty() || pod.os.name == os)
@@ -108,7 +137,7 @@ fn fits(want: &Requirement, label: Option<&str>) -> bool {
     }
 }
 
-fn describe(term: &super::object::NodeSelectorTerm) -> String {
+fn describe(term: &NodeSelectorTerm) -> String {
     let wants = term.match_expressions.iter().chain(&term.match_fields);
     let texts: Vec<String> = wants
         .map(|want| match want.values.as_slice() {
@@ -149,7 +178,9 @@ mod tests {
 
     fn check(spec: Value, expected: Result<(), &str>) {
         let pod: PodSpec = read(spec.clone()).unwrap();
-        assert_eq!(admits(&pod, &node()), expected.map_err(str::to_string), "{spec}");
+        let node = node();
+        let admitted = admits(&pod, &node).map_err(|obstacle| obstacle.to_string());
+        assert_eq!(admitted, expected.map_err(str::to_string), "{spec}");
     }
 
     fn tolerating(mut spec: Value) -> Value {

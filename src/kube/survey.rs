@@ -1,11 +1,12 @@
 //! Which images a cluster runs or may run, what each starts, and on which nodes: every image with the same start once.
 //! Pure: objects in, uses out.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::admitted::{Admission, Admitted};
 use super::nodes::Nodes;
-use super::object::{NodeObject, PodObject, PodSpec};
-use super::schedule::{Narrowing, Obstacle, admits, narrowing};
+use super::object::{NodeObject, PodObject};
+use super::schedule::{Narrowing, narrowing};
 use super::workload::{self, ContainerUse, Workload};
 use crate::scan::CallOverride;
 
@@ -37,16 +38,13 @@ impl Use {
 /// Start of an image: the key under which uses are one.
 type Start = (String, CallOverride, Narrowing);
 
-/// Groups of nodes, and an obstacle of the other nodes.
-type Admitted = (BTreeSet<usize>, Option<Obstacle>);
-
 /// Collects uses of pods and workloads.
 #[derive(Debug, Default)]
 pub struct Survey {
     uses: BTreeMap<Start, (BTreeSet<usize>, BTreeSet<String>)>,
     /// Workloads that no node may run, each with the first obstacle of the last node asked.
     pub homeless: Vec<(String, String)>,
-    admitted: HashMap<String, Admitted>,
+    admitted: Admitted,
 }
 
 impl Survey {
@@ -72,7 +70,7 @@ impl Survey {
     /// A workload's template, on every node that the scheduler may give it. Without nodes it is judged as declared.
     /// `objects` are the same for all workloads of a survey.
     pub fn add_workload(&mut self, workload: &Workload, objects: &[NodeObject], nodes: &Nodes) {
-        let (groups, mut obstacle) = self.admitting(&workload.pod, objects, nodes);
+        let Admission { groups, mut obstacle } = self.admitted.admission(&workload.pod, objects, nodes);
         let narrowing = if objects.is_empty() { narrowing(&workload.pod) } else { Narrowing::None };
         if narrowing == Narrowing::Only(Vec::new()) {
             obstacle = Some("its nodeSelector and affinity leave no architecture".to_string());
@@ -92,24 +90,6 @@ impl Survey {
             };
             self.add((container.image.clone(), container.call.clone(), narrowing), groups.iter().copied(), title);
         }
-    }
-
-    /// The groups of the nodes that a pod may run on, and what forbids the last of the others.
-    fn admitting(&mut self, pod: &PodSpec, objects: &[NodeObject], nodes: &Nodes) -> Admitted {
-        // Most workloads constrain their nodes in one of a few ways.
-        let constraints = (&pod.node_name, &pod.node_selector, &pod.affinity, &pod.tolerations);
-        let key = format!("{constraints:?}");
-        let admitted = self.admitted.entry(key).or_insert_with(|| {
-            let (mut groups, mut obstacle) = (BTreeSet::new(), None);
-            for object in objects {
-                match admits(pod, object) {
-                    Ok(()) => groups.extend(nodes.position(&object.metadata.name)),
-                    Err(why) => obstacle = Some(why),
-                }
-            }
-            (groups, obstacle)
-        });
-        admitted.clone()
     }
 
     fn add(&mut self, start: Start, groups: impl IntoIterator<Item = usize>, title: String) {

@@ -87,7 +87,7 @@ fn what_is_forbidden_is_said_and_the_rest_is_read() {
     let error = cluster.nodes().unwrap_err();
     assert!(error.is_forbidden() && error.to_string().contains("cannot list resource \"nodes\""), "{error}");
     assert!(error.hint().is_some());
-    let listed = cluster.workloads(&Scope::default());
+    let listed = cluster.workloads(&Scope::default(), |value| value);
     let forbidden: Vec<&str> = listed
         .iter()
         .filter(|(_, list)| list.as_ref().is_err_and(KubeError::is_forbidden))

@@ -1,0 +1,162 @@
+//! The groups of nodes that each pod may run on. Nodes that no pod of a kind can tell apart are asked once: the work grows
+//! with the nodes and with the workloads, not with their product.
+
+use std::collections::{BTreeSet, HashMap};
+
+use super::nodes::Nodes;
+use super::object::{NodeObject, PodSpec, Taint};
+use super::schedule::admits;
+
+/// The nodes of a cluster, in classes by what pods ask of them.
+#[derive(Debug, Default)]
+pub struct Admitted {
+    /// By the labels that pods ask for.
+    classes: HashMap<Vec<String>, Vec<Class>>,
+    /// By a pod's constraints.
+    known: HashMap<String, Admission>,
+}
+
+/// Nodes with the same taints and the same values of some labels.
+#[derive(Debug, Default)]
+struct Class {
+    /// Index of the last of them.
+    node: usize,
+    groups: BTreeSet<usize>,
+}
+
+/// Where a pod may run.
+#[derive(Clone, Debug, Default)]
+pub struct Admission {
+    pub groups: BTreeSet<usize>,
+    /// Where there are no groups: what forbids the last node.
+    pub obstacle: Option<String>,
+}
+
+impl Admitted {
+    /// The groups of the nodes that the scheduler may give `pod`. `objects` must be the same in every call.
+    pub fn admission(&mut self, pod: &PodSpec, objects: &[NodeObject], nodes: &Nodes) -> Admission {
+        // Most workloads constrain their nodes in one of a few ways.
+        let constraints = format!("{:?}", (&pod.node_name, &pod.node_selector, &pod.affinity, &pod.tolerations));
+        if let Some(known) = self.known.get(&constraints) {
+            return known.clone();
+        }
+        let mut found = Admission::default();
+        let group = |object: &NodeObject| nodes.position(&object.metadata.name);
+        if pod.node_name.is_some() || asks_for_names(pod) {
+            let admitting = objects.iter().filter(|object| admits(pod, object).is_ok());
+            found.groups.extend(admitting.filter_map(group));
+        } else {
+            let labels = labels(pod);
+            let classes = self.classes.entry(labels).or_insert_with_key(|labels| classes(labels, objects, &group));
+            let admitting = classes.iter().filter(|class| admits(pod, &objects[class.node]).is_ok());
+            found.groups.extend(admitting.flat_map(|class| &class.groups));
+        }
+        if found.groups.is_empty() {
+            let mut obstacles = objects.iter().rev().filter_map(|object| admits(pod, object).err());
+            found.obstacle = obstacles.next().map(|obstacle| obstacle.to_string());
+        }
+        self.known.insert(constraints, found.clone());
+        found
+    }
+}
+
+/// Whether a term of the affinity names nodes.
+fn asks_for_names(pod: &PodSpec) -> bool {
+    let terms = &pod.affinity.node_affinity.required_during_scheduling_ignored_during_execution.node_selector_terms;
+    terms.iter().any(|term| !term.match_fields.is_empty())
+}
+
+/// The labels that decide whether a node fits, sorted.
+fn labels(pod: &PodSpec) -> Vec<String> {
+    let terms = &pod.affinity.node_affinity.required_during_scheduling_ignored_during_execution.node_selector_terms;
+    let wanted = terms.iter().flat_map(|term| &term.match_expressions).map(|want| &want.key);
+    BTreeSet::from_iter(pod.node_selector.keys().chain(wanted)).into_iter().cloned().collect()
+}
+
+fn classes(labels: &[String], objects: &[NodeObject], group: &dyn Fn(&NodeObject) -> Option<usize>) -> Vec<Class> {
+    type Marks<'a> = (Vec<Option<&'a str>>, &'a [Taint]);
+    let mut classes: Vec<Class> = Vec::new();
+    let mut known: HashMap<Marks<'_>, usize> = HashMap::new();
+    for (node, object) in objects.iter().enumerate() {
+        let values = labels.iter().map(|label| object.metadata.labels.get(label).map(String::as_str)).collect();
+        let at = *known.entry((values, &object.spec.taints)).or_insert_with(|| {
+            classes.push(Class::default());
+            classes.len() - 1
+        });
+        classes[at].node = node;
+        classes[at].groups.extend(group(object));
+    }
+    classes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kube::nodes::group;
+    use crate::kube::object::read;
+    use serde_json::{Value, json};
+
+    /// Nodes in three zones; every fifth is tainted, every seventh runs Windows.
+    fn cluster(count: usize) -> Vec<NodeObject> {
+        let node = |number: usize| {
+            let arch = if number % 2 == 0 { "amd64" } else { "arm64" };
+            let taints = if number % 5 == 0 { json!([{"key": "gpu", "effect": "NoSchedule"}]) } else { json!([]) };
+            let name = format!("n{number}");
+            read(json!({
+                "metadata": {"name": name, "labels": {
+                    "kubernetes.io/arch": arch, "kubernetes.io/hostname": name, "zone": format!("z{}", number % 3)
+                }},
+                "spec": {"taints": taints},
+                "status": {"nodeInfo": {
+                    "architecture": arch, "operatingSystem": if number % 7 == 0 { "windows" } else { "linux" },
+                    "kernelVersion": format!("6.{}.0", number % 4)
+                }}
+            }))
+            .unwrap()
+        };
+        (0..count).map(node).collect()
+    }
+
+    #[test]
+    fn classes_of_nodes_answer_as_each_node_does() {
+        let objects = cluster(200);
+        let nodes = group(&objects);
+        let required = |terms: Value| {
+            json!({"affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution":
+                {"nodeSelectorTerms": terms}}}})
+        };
+        let one = |key: &str, operator: &str, values: Value| {
+            required(json!([{"matchExpressions": [{"key": key, "operator": operator, "values": values}]}]))
+        };
+        let mut specs = vec![
+            json!({}),
+            json!({"tolerations": [{"operator": "Exists"}]}),
+            json!({"nodeName": "n5"}),
+            json!({"nodeName": "gone"}),
+            json!({"nodeSelector": {"none": "x"}}),
+            one("zone", "NotIn", json!(["z1"])),
+            one("zone", "DoesNotExist", json!([])),
+            one("kubernetes.io/hostname", "In", json!(["n3", "n4"])),
+            required(json!([{"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["n9"]}]}])),
+        ];
+        for zone in 0..4 {
+            specs.push(json!({"nodeSelector": {"zone": format!("z{zone}"), "kubernetes.io/arch": "arm64"}}));
+        }
+        let mut admitted = Admitted::default();
+        for spec in specs {
+            let pod: PodSpec = read(spec.clone()).unwrap();
+            let (mut groups, mut obstacle) = (BTreeSet::new(), None);
+            for object in &objects {
+                match admits(&pod, object) {
+                    Ok(()) => groups.extend(nodes.position(&object.metadata.name)),
+                    Err(why) => obstacle = Some(why.to_string()),
+                }
+            }
+            for _ in 0..2 {
+                let found = admitted.admission(&pod, &objects, &nodes);
+                assert_eq!(found.groups, groups, "{spec}");
+                assert_eq!(found.obstacle, obstacle.clone().filter(|_| groups.is_empty()), "{spec}");
+            }
+        }
+    }
+}
