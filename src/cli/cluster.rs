@@ -152,7 +152,10 @@ pub fn run(
     let code = exit_code(&judged.report, style.fail_on, &found.unread);
     match format {
         Format::Json => report::json(&found, cluster.server(), &judged.report, code, &style, out)?,
-        Format::Table if !args.full => report::text(&found, code, &style, out)?,
+        Format::Table if !args.full => {
+            let shown = report::Found { overview: &found, uses: &judged.uses, reports: &judged.report.images };
+            report::text(&shown, code, &style, out)?;
+        }
         _ => {
             worst_first(&mut judged.report);
             crate::report::write(&judged.report, format, &style, out)?;

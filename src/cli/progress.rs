@@ -1,7 +1,8 @@
 //! Progress on stderr: a bar with bytes, layers and images, or a line now and then where stderr is not a terminal. Nothing
 //! with --quiet.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -16,8 +17,12 @@ pub struct Progress {
     layers: AtomicUsize,
     layers_read: AtomicUsize,
     images: AtomicUsize,
+    images_opened: AtomicUsize,
     images_done: AtomicUsize,
     started: Instant,
+    /// When the first image was judged: the rate is counted from there.
+    judging: OnceLock<Instant>,
+    is_finished: AtomicBool,
     /// Lines are written instead of a bar; how many were.
     lines: Option<AtomicU64>,
 }
@@ -26,7 +31,18 @@ pub struct Progress {
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
 impl Progress {
-    pub fn new(terminal: &Terminal) -> Progress {
+    /// Where lines are written, a thread writes them, however long a server is silent.
+    pub fn new(terminal: &Terminal) -> Arc<Progress> {
+        let progress = Arc::new(Progress::unwatched(terminal));
+        if progress.lines.is_some() {
+            let weak = Arc::downgrade(&progress);
+            // Without a thread there are no lines.
+            let _ = std::thread::Builder::new().name("progress".to_string()).spawn(move || tick_on(&weak));
+        }
+        progress
+    }
+
+    fn unwatched(terminal: &Terminal) -> Progress {
         let target =
             if terminal.progress { ProgressDrawTarget::stderr_with_hz(8) } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(Some(0), target);
@@ -38,35 +54,40 @@ impl Progress {
             layers: AtomicUsize::new(0),
             layers_read: AtomicUsize::new(0),
             images: AtomicUsize::new(0),
+            images_opened: AtomicUsize::new(0),
             images_done: AtomicUsize::new(0),
             started: Instant::now(),
+            judging: OnceLock::new(),
+            is_finished: AtomicBool::new(false),
             lines: (!terminal.progress && !terminal.quiet).then(AtomicU64::default),
         }
     }
 
     fn tell_layers(&self) {
         let (read, all) = (self.layers_read.load(Ordering::Relaxed), self.layers.load(Ordering::Relaxed));
-        let (done, images) = (self.images_done.load(Ordering::Relaxed), self.images.load(Ordering::Relaxed));
-        let of_images = match images {
-            0 | 1 => String::new(),
-            _ => format!(", {}", images_text(done, images, self.started.elapsed())),
-        };
-        self.bar.set_prefix(format!(", {read}/{all} layers{of_images}"));
+        let images = self.images_text().map_or_else(String::new, |text| format!(", {text}"));
+        self.bar.set_prefix(format!(", {read}/{all} layers{images}"));
+    }
+
+    /// How far the images are, where there is more than one.
+    fn images_text(&self) -> Option<String> {
+        let images = self.images.load(Ordering::Relaxed);
+        let (opened, done) = (self.images_opened.load(Ordering::Relaxed), self.images_done.load(Ordering::Relaxed));
+        (images > 1).then(|| match self.judging.get() {
+            None => format!("{opened}/{images} images opened"),
+            Some(since) => images_text(done, images, since.elapsed()),
+        })
     }
 
     /// Writes a line if the last one is long enough ago.
     fn tick(&self) {
         let Some(lines) = &self.lines else { return };
-        let elapsed = self.started.elapsed();
-        let (due, told) = (elapsed.as_secs() / LINE_EVERY.as_secs(), lines.load(Ordering::Relaxed));
-        let is_ours = due > told && lines.compare_exchange(told, due, Ordering::Relaxed, Ordering::Relaxed).is_ok();
-        if !is_ours {
-            return;
-        }
-        let (done, images) = (self.images_done.load(Ordering::Relaxed), self.images.load(Ordering::Relaxed));
-        match images {
-            0 | 1 => tell(&format!("note: {}\n", self.text())),
-            _ => tell(&format!("note: {}\n", images_text(done, images, elapsed))),
+        let (due, told) = (self.started.elapsed().as_secs() / LINE_EVERY.as_secs(), lines.load(Ordering::Relaxed));
+        if due > told {
+            lines.store(due, Ordering::Relaxed);
+            let is_begun = self.layers.load(Ordering::Relaxed) > 0;
+            let text = self.images_text().or_else(|| is_begun.then(|| self.text()));
+            tell(&format!("note: {}\n", text.as_deref().unwrap_or("images are being opened")));
         }
     }
 
@@ -78,7 +99,18 @@ impl Progress {
     }
 
     pub fn finish(&self) {
+        self.is_finished.store(true, Ordering::Relaxed);
         self.bar.finish_and_clear();
+    }
+}
+
+/// Writes the lines of a run until it has ended.
+fn tick_on(progress: &Weak<Progress>) {
+    const LOOK_EVERY: Duration = Duration::from_millis(500);
+    while let Some(progress) = progress.upgrade().filter(|one| !one.is_finished.load(Ordering::Relaxed)) {
+        progress.tick();
+        drop(progress);
+        std::thread::sleep(LOOK_EVERY);
     }
 }
 
@@ -111,7 +143,6 @@ impl Watch for Progress {
 
     fn read(&self, bytes: u64) {
         self.bar.inc(bytes);
-        self.tick();
     }
 
     fn expect_layers(&self, layers: usize) {
@@ -129,16 +160,38 @@ impl Watch for Progress {
         self.tell_layers();
     }
 
+    fn image_opened(&self) {
+        let opened = self.images_opened.fetch_add(1, Ordering::Relaxed) + 1;
+        if opened == self.images.load(Ordering::Relaxed) {
+            let _ = self.judging.set(Instant::now());
+        }
+        self.tell_layers();
+    }
+
     fn image_done(&self) {
         self.images_done.fetch_add(1, Ordering::Relaxed);
         self.tell_layers();
-        self.tick();
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn images_are_opened_before_they_have_a_rate() {
+        let terminal = Terminal { width: 80, color: false, progress: false, quiet: true };
+        let progress = Progress::new(&terminal);
+        assert_eq!(progress.images_text(), None);
+        progress.expect_images(3);
+        progress.image_opened();
+        assert_eq!(progress.images_text().as_deref(), Some("1/3 images opened"));
+        progress.image_opened();
+        progress.image_opened();
+        assert_eq!(progress.images_text().as_deref(), Some("0/3 images"));
+        progress.image_done();
+        assert_eq!(progress.images_text().as_deref(), Some("1/3 images"));
+    }
 
     #[test]
     fn images_have_a_rate_and_a_time_left() {

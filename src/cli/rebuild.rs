@@ -137,7 +137,7 @@ pub fn run(
     };
     let scan_with = |options: Options| {
         let before = before.as_ref()?;
-        let progress = Arc::new(Progress::new(terminal));
+        let progress = Progress::new(terminal);
         let watch: Arc<dyn Watch> = progress.clone();
         let report = registry.scan_on(&reference.at(&before.digest), options, &watch);
         progress.finish();

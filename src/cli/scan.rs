@@ -235,7 +235,7 @@ fn watched<T>(
     options: &Options,
     run: impl FnOnce(&Options, &Arc<dyn Watch>) -> T,
 ) -> T {
-    let progress = Arc::new(Progress::new(terminal));
+    let progress = Progress::new(terminal);
     let watch: Arc<dyn Watch> = progress.clone();
     let options = Options { deadline: deadline::begin(settings.deadline.value, &progress), ..options.clone() };
     let done = run(&options, &watch);

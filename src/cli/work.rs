@@ -96,7 +96,7 @@ impl Work {
                 own => format!("{} has {} of {} images", self.shard, thousands(own), thousands(all)),
             });
         }
-        let progress = Arc::new(Progress::new(terminal));
+        let progress = Progress::new(terminal);
         let watch: Arc<dyn Watch> = progress.clone();
         let deadline = deadline::begin(how.settings.deadline.value, &progress);
         let options = Options { deadline, ..how.options.clone() };

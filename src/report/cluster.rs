@@ -1,23 +1,77 @@
-//! A cluster's overview for the one who must act on it: what fails now, what will, what could not be told. And as JSON: the
-//! scan's report with the overview beside its images.
+//! A cluster's overview for the one who must act on it: what to do first, then one block for each cause, what fails now
+//! before what will. And as JSON: the scan's report with the overview beside its images.
 
+use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Write};
 
 use serde_json::{Value, json};
 
-use super::escape::{plural, visible};
+use super::escape::{plural, thousands, visible};
 use super::terminal::{Color, fill};
 use super::{Style, json};
 use crate::diagnose::overview::{Failing, Overview, Place, Trouble, Untold};
-use crate::scan::Report;
+use crate::exec::Outcome;
+use crate::judge::code::{Code, Severity};
+use crate::kube::Use;
+use crate::scan::{ImageReport, PlatformReport, Report};
 
 /// Columns of the labels on the left.
 const LABEL: usize = 7;
-/// Names of workloads and nodes that stand in a line; the rest is counted.
+/// Names of workloads, namespaces, images and nodes that are in a line; the rest is counted.
 const NAMED: usize = 3;
+/// Blocks that are named first.
+const FIRST: usize = 3;
+
+/// What was found of a cluster.
+pub struct Found<'a> {
+    pub overview: &'a Overview,
+    pub uses: &'a [Use],
+    /// One for each use, in their order.
+    pub reports: &'a [ImageReport],
+}
+
+/// What one cause does, whomever it hits.
+struct Block {
+    word: &'static str,
+    color: Color,
+    head: String,
+    /// Labels with their texts.
+    pairs: Vec<(&'static str, String)>,
+    commands: Vec<String>,
+    /// Prose first, commands after it.
+    act: Vec<String>,
+}
+
+impl Block {
+    fn new(word: &'static str, color: Color, head: String) -> Block {
+        Block { word, color, head, pairs: Vec::new(), commands: Vec::new(), act: Vec::new() }
+    }
+
+    fn write(&self, style: &Style<'_>, out: &mut dyn Write) -> io::Result<()> {
+        let word = style.screen().paint(self.word, self.color);
+        writeln!(out, "{}", fill(&format!("{word}  "), &visible(&self.head), LABEL + 4, style.width))?;
+        for (label, text) in &self.pairs {
+            pair(label, text, style, out)?;
+        }
+        let mut label = "do";
+        for line in &self.commands {
+            command(label, line, out)?;
+            label = "";
+        }
+        for (index, line) in self.act.iter().enumerate() {
+            match index {
+                0 => pair(label, line, style, out)?,
+                _ => command(label, line, out)?,
+            }
+            label = "";
+        }
+        writeln!(out)
+    }
+}
 
 /// Writes the overview. `exit_code` is the run's: what the API forbade counts, which a report does not know.
-pub fn text(overview: &Overview, exit_code: u8, style: &Style<'_>, out: &mut dyn Write) -> io::Result<()> {
+pub fn text(found: &Found<'_>, exit_code: u8, style: &Style<'_>, out: &mut dyn Write) -> io::Result<()> {
+    let overview = found.overview;
     let lead = format!(
         "{} in {}, {}, {}: {}",
         plural(overview.nodes, "node"),
@@ -26,32 +80,38 @@ pub fn text(overview: &Overview, exit_code: u8, style: &Style<'_>, out: &mut dyn
         plural(overview.workloads, "workload"),
         plural(overview.images, "image")
     );
-    writeln!(out, "{lead}\n")?;
-    for one in &overview.troubles {
-        trouble(one, style, out)?;
+    writeln!(out, "{}\n", fill("", &lead, 0, style.width))?;
+    let mut blocks = troubles(found);
+    blocks.extend(others(&overview.others));
+    blocks.extend(untold(&overview.untold));
+    blocks.extend(homeless(&overview.homeless));
+    if blocks.len() > FIRST {
+        first(&blocks, style, out)?;
     }
-    for failing in &overview.others {
-        let head = format!("{}: {}", failing.used_by, pods(failing));
-        heading("OTHER", Color::Yellow, &head, style, out)?;
-        pair("why", "its image starts on its nodes: something else fails it", style, out)?;
-        command("do", &format!("imgarch diagnose {} -n {}", failing.subject, failing.namespace), out)?;
-        writeln!(out)?;
-    }
-    for one in &overview.untold {
-        untold(one, style, out)?;
-    }
-    for (workload, why) in &overview.homeless {
-        heading("NOWHERE", Color::Yellow, workload, style, out)?;
-        pair("why", &format!("no node may run it: {why}"), style, out)?;
-        writeln!(out)?;
+    for block in &blocks {
+        block.write(style, out)?;
     }
     for line in &overview.unread {
-        heading("UNREAD", Color::Yellow, line, style, out)?;
+        Block::new("UNREAD", Color::Yellow, line.clone()).write(style, out)?;
     }
-    if !overview.unread.is_empty() {
-        writeln!(out)?;
+    let counts = format!("{}   exit {exit_code}", counts(overview));
+    writeln!(out, "{}", fill("", &counts, 0, style.width))
+}
+
+/// What to do before all else, on the first screen.
+fn first(blocks: &[Block], style: &Style<'_>, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "DO FIRST")?;
+    for (number, block) in (1..).zip(blocks.iter().take(FIRST)) {
+        let head = visible(&format!("{}: {}", block.word.to_lowercase(), block.head));
+        writeln!(out, "{}", fill(&format!("  {number}  "), &head, 5, style.width))?;
+        if let Some(line) = block.commands.first() {
+            writeln!(out, "     {}", visible(line))?;
+        } else if let Some(line) = block.act.first() {
+            writeln!(out, "{}", fill("     ", &visible(line), 5, style.width))?;
+        }
     }
-    writeln!(out, "{}   exit {exit_code}", counts(overview))
+    let more = plural(blocks.len() - FIRST, "more cause");
+    writeln!(out, "     {more} below\n")
 }
 
 /// "5 of 8 images start wherever they run or may run; 2 do not, 1 could not be told".
@@ -69,46 +129,207 @@ fn counts(overview: &Overview) -> String {
     format!("{} of {} start wherever they run or may run{rest}", overview.healthy, plural(overview.images, "image"))
 }
 
-fn trouble(one: &Trouble, style: &Style<'_>, out: &mut dyn Write) -> io::Result<()> {
-    let when = if one.now.is_empty() { "WILL FAIL" } else { "FAILS NOW" };
+/// What images have in common that do not start.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Cause {
+    Code(Code),
+    /// As it is said, where no finding has its reason.
+    Said(String),
+}
+
+/// Troubles by what makes images one block, what fails now and hits most first.
+fn troubles(found: &Found<'_>) -> Vec<Block> {
+    type Name<'a> = (&'a str, &'a [String]);
+    let judged = found.uses.iter().zip(found.reports);
+    let reports: HashMap<Name<'_>, &ImageReport> =
+        judged.map(|(one, report)| ((report.name.as_str(), one.used_by.as_slice()), report)).collect();
+    let mut groups: BTreeMap<(bool, Cause), Vec<&Trouble>> = BTreeMap::new();
+    for one in &found.overview.troubles {
+        let report = reports.get(&(one.image.as_str(), one.used_by.as_slice()));
+        let code = report.and_then(|report| code(one, report));
+        let cause = code.map_or_else(|| Cause::Said(one.why.clone()), Cause::Code);
+        groups.entry((one.now.is_empty(), cause)).or_default().push(one);
+    }
+    let mut groups: Vec<_> = groups.into_iter().collect();
+    let pods = |group: &[&Trouble]| failing(group).map(|failing| failing.failing).sum::<usize>();
+    groups.sort_by_key(|((is_later, _), group)| (*is_later, std::cmp::Reverse((pods(group), group.len()))));
+    let blocks = groups.into_iter().map(|((_, cause), group)| match group.as_slice() {
+        [one] => trouble(one),
+        group => of_cause(&cause, group),
+    });
+    blocks.collect()
+}
+
+/// The finding that says why an image does not start there.
+fn code(one: &Trouble, report: &ImageReport) -> Option<Code> {
+    let is_there = |name: &str| one.places.iter().any(|place| place.target == name);
+    for platform in &report.platforms {
+        for target in platform.targets.iter().filter(|target| is_there(&target.name)) {
+            let worst = || worst(platform);
+            return match &target.outcome {
+                Outcome::Fails { at, .. } | Outcome::Dies { at, .. } => {
+                    let by_path = platform.findings.iter().find(|finding| finding.path.as_deref() == Some(at));
+                    by_path.map(|finding| finding.code).or_else(worst)
+                }
+                Outcome::Runs | Outcome::Emulated { .. } | Outcome::Unknown { .. } => worst(),
+            };
+        }
+    }
+    report.findings.iter().map(|finding| finding.code).find(|code| *code == Code::NoPlatformForTarget)
+}
+
+fn worst(platform: &PlatformReport) -> Option<Code> {
+    platform.findings.iter().find(|finding| finding.severity == Severity::Error).map(|finding| finding.code)
+}
+
+fn failing<'a>(group: &'a [&Trouble]) -> impl Iterator<Item = &'a Failing> {
+    group.iter().flat_map(|one| &one.now)
+}
+
+fn when(now: &[Failing]) -> &'static str {
+    if now.is_empty() { "WILL FAIL" } else { "FAILS NOW" }
+}
+
+/// Several images of one cause.
+fn of_cause(cause: &Cause, group: &[&Trouble]) -> Block {
+    let title = match cause {
+        Cause::Code(code) => format!("{} [{}]", code.row().title, code.name()),
+        Cause::Said(why) => why.clone(),
+    };
+    let mut images: Vec<String> = group.iter().map(|one| one.image.clone()).collect();
+    images.dedup();
+    let count = plural(images.len(), "image");
+    let now: Vec<Failing> = failing(group).cloned().collect();
+    let mut block = Block::new(when(&now), Color::Red, format!("{count}: {title}"));
+    if !now.is_empty() {
+        let (failing, of) = now.iter().fold((0, 0), |(failing, of), one| (failing + one.failing, of + one.of));
+        let mut states: Vec<&str> = now.iter().map(|one| one.state.as_str()).collect();
+        states.sort_unstable();
+        states.dedup();
+        let states: Vec<String> = states.into_iter().map(str::to_string).collect();
+        let pods = format!("{} of {}, {}", thousands(failing), thousands(of), named(&states, ", "));
+        block.pairs.push(("pods", pods));
+    }
+    let users: Vec<&str> = match now.as_slice() {
+        [] => group.iter().flat_map(|one| &one.used_by).map(String::as_str).collect(),
+        now => now.iter().map(|failing| failing.used_by.as_str()).collect(),
+    };
+    block.pairs.push(("where", by_namespace(&users)));
+    block.pairs.push(("images", named(&images, ", ")));
+    let mut nodes: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for place in group.iter().flat_map(|one| &one.places) {
+        nodes.entry(&place.target).or_insert_with(|| place.nodes.clone());
+    }
+    let all = nodes.into_iter().map(|(target, nodes)| Place { target: target.to_string(), nodes });
+    block.pairs.push(("on", places(&all.collect::<Vec<_>>())));
+    let first = group[0];
+    block.pairs.push(("first", format!("{}: {}", first.image, first.why)));
+    if !first.shown.is_empty() {
+        block.pairs.push(("shows", first.shown.clone()));
+    }
+    block.commands.extend(now.first().map(diagnose));
+    block.act.clone_from(&first.act);
+    block
+}
+
+fn trouble(one: &Trouble) -> Block {
     let users = match one.now.as_slice() {
         [] => named(&one.used_by, "; "),
         now => {
             now.iter().map(|failing| format!("{}: {}", failing.used_by, pods(failing))).collect::<Vec<_>>().join("; ")
         }
     };
-    heading(when, Color::Red, &users, style, out)?;
+    let mut block = Block::new(when(&one.now), Color::Red, users);
     let digest = one.digest.as_ref().map_or_else(String::new, |digest| format!(" ({})", digest.short()));
     let digest = if one.image.contains("@sha256:") { String::new() } else { digest };
-    pair("image", &format!("{}{digest}", one.image), style, out)?;
-    pair("on", &places(&one.places), style, out)?;
-    pair("why", &one.why, style, out)?;
+    block.pairs.push(("image", format!("{}{digest}", one.image)));
+    block.pairs.push(("on", places(&one.places)));
+    block.pairs.push(("why", one.why.clone()));
     if !one.shown.is_empty() {
-        pair("shows", &one.shown, style, out)?;
+        block.pairs.push(("shows", one.shown.clone()));
     }
-    let mut label = "do";
-    for failing in one.now.iter().take(1) {
-        command(label, &format!("imgarch diagnose {} -n {}", failing.subject, failing.namespace), out)?;
-        label = "";
-    }
-    for (index, line) in one.act.iter().enumerate() {
-        match index {
-            0 => pair(label, line, style, out)?,
-            _ => command(label, line, out)?,
-        }
-        label = "";
-    }
-    writeln!(out)
+    block.commands.extend(one.now.first().map(diagnose));
+    block.act.clone_from(&one.act);
+    block
 }
 
-fn untold(one: &Untold, style: &Style<'_>, out: &mut dyn Write) -> io::Result<()> {
-    heading("UNKNOWN", Color::Yellow, &named(&one.used_by, "; "), style, out)?;
-    pair("image", &one.image, style, out)?;
-    pair("why", &one.why, style, out)?;
-    if let Some(hint) = &one.hint {
-        pair("do", hint, style, out)?;
-    }
-    writeln!(out)
+fn diagnose(failing: &Failing) -> String {
+    format!("imgarch diagnose {} -n {}", failing.subject, failing.namespace)
+}
+
+/// Containers that fail though their images start, by their state.
+fn others(all: &[Failing]) -> Vec<Block> {
+    const WHY: &str = "its image starts on its nodes: something else fails it";
+    let by_state = grouped(all, |failing| failing.state.clone());
+    let blocks = by_state.into_iter().map(|(state, group)| {
+        let mut block = match group.as_slice() {
+            [one] => {
+                let mut block = Block::new("OTHER", Color::Yellow, format!("{}: {}", one.used_by, pods(one)));
+                block.pairs.push(("why", WHY.to_string()));
+                block
+            }
+            group => {
+                let users: Vec<&str> = group.iter().map(|one| one.used_by.as_str()).collect();
+                let head = format!("{}: {state}", plural(users.len(), "container"));
+                let mut block = Block::new("OTHER", Color::Yellow, head);
+                block.pairs.push(("where", by_namespace(&users)));
+                block.pairs.push(("why", format!("of each, {WHY}")));
+                block
+            }
+        };
+        block.commands.extend(group.first().map(|one| diagnose(one)));
+        block
+    });
+    blocks.collect()
+}
+
+/// What is not known, by what can be done about it.
+fn untold(all: &[Untold]) -> Vec<Block> {
+    let by_cure = grouped(all, |one| one.hint.clone().unwrap_or_else(|| one.why.clone()));
+    let blocks = by_cure.into_values().map(|group| {
+        let mut block = match group.as_slice() {
+            [one] => {
+                let mut block = Block::new("UNKNOWN", Color::Yellow, named(&one.used_by, "; "));
+                block.pairs.push(("image", one.image.clone()));
+                block.pairs.push(("why", one.why.clone()));
+                block
+            }
+            group => {
+                let users: Vec<&str> = group.iter().flat_map(|one| &one.used_by).map(String::as_str).collect();
+                let images: Vec<String> = group.iter().map(|one| one.image.clone()).collect();
+                let head = format!("{}: could not be judged", plural(images.len(), "image"));
+                let mut block = Block::new("UNKNOWN", Color::Yellow, head);
+                block.pairs.push(("where", by_namespace(&users)));
+                block.pairs.push(("images", named(&images, ", ")));
+                block.pairs.push(("first", group[0].why.clone()));
+                block
+            }
+        };
+        block.act.extend(group[0].hint.clone());
+        block
+    });
+    blocks.collect()
+}
+
+fn homeless(all: &[(String, String)]) -> Vec<Block> {
+    let by_obstacle = grouped(all, |(_, why)| why.clone());
+    let blocks = by_obstacle.into_iter().map(|(why, group)| {
+        let names: Vec<String> = group.iter().map(|(workload, _)| workload.clone()).collect();
+        let (head, whom) = match names.as_slice() {
+            [name] => (name.clone(), "it"),
+            names => (format!("{}: {}", plural(names.len(), "workload"), named(names, ", ")), "them"),
+        };
+        let mut block = Block::new("NOWHERE", Color::Yellow, head);
+        block.pairs.push(("why", format!("no node may run {whom}: {why}")));
+        block
+    });
+    blocks.collect()
+}
+
+fn grouped<T, K: Ord>(all: &[T], key: impl Fn(&T) -> K) -> BTreeMap<K, Vec<&T>> {
+    let mut groups: BTreeMap<K, Vec<&T>> = BTreeMap::new();
+    all.iter().for_each(|one| groups.entry(key(one)).or_default().push(one));
+    groups
 }
 
 fn pods(failing: &Failing) -> String {
@@ -123,17 +344,33 @@ fn places(places: &[Place]) -> String {
     places.iter().map(of).collect::<Vec<_>>().join("; ")
 }
 
+/// `shop: deployment/a, deployment/b; pay: job/c`: the namespaces with most owners first.
+fn by_namespace(users: &[&str]) -> String {
+    let mut namespaces: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for user in users {
+        let owner = user.split(", ").next().unwrap_or(user);
+        let (namespace, owner) = owner.split_once('/').unwrap_or(("", owner));
+        let owners = namespaces.entry(namespace).or_default();
+        if owners.last().is_none_or(|last| last != owner) {
+            owners.push(owner.to_string());
+        }
+    }
+    let mut namespaces: Vec<_> = namespaces.into_iter().collect();
+    for (_, owners) in &mut namespaces {
+        owners.sort_unstable();
+        owners.dedup();
+    }
+    namespaces.sort_by_key(|(_, owners)| std::cmp::Reverse(owners.len()));
+    let listed = namespaces.iter().map(|(namespace, owners)| format!("{namespace}: {}", named(owners, ", ")));
+    named(&listed.collect::<Vec<_>>(), "; ")
+}
+
 fn named(names: &[String], between: &str) -> String {
     let shown = names.iter().take(NAMED).cloned().collect::<Vec<_>>().join(between);
     match names.len().saturating_sub(NAMED) {
         0 => shown,
-        more => format!("{shown}{between}and {more} more"),
+        more => format!("{shown}{between}and {} more", thousands(more)),
     }
-}
-
-fn heading(word: &str, color: Color, text: &str, style: &Style<'_>, out: &mut dyn Write) -> io::Result<()> {
-    let word = style.screen().paint(word, color);
-    writeln!(out, "{}", fill(&format!("{word}  "), &visible(text), LABEL + 4, style.width))
 }
 
 fn pair(label: &str, text: &str, style: &Style<'_>, out: &mut dyn Write) -> io::Result<()> {
@@ -200,3 +437,7 @@ fn failing_json(one: &Failing) -> Value {
         "namespace": one.namespace, "pod": one.pod,
     })
 }
+
+#[cfg(test)]
+#[path = "cluster_tests.rs"]
+mod tests;

@@ -57,6 +57,7 @@ pub fn scan_all(tasks: Vec<Task>, open: Open<'_>, watch: &Arc<dyn Watch>) -> Vec
             let opened = task.opened.take();
             let open = || opened.map_or_else(|| open(&task.image), Ok);
             let selected = Selected::open(&task.image, open, &task.options, &store, watch);
+            watch.image_opened();
             (task, selected)
         },
     );

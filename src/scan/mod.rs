@@ -155,8 +155,10 @@ pub trait Watch: Send + Sync + 'static {
     fn expect_layers(&self, layers: usize);
     /// One was, whatever came of it.
     fn layer(&self);
-    /// So many more images are to be judged.
+    /// So many more images are to be opened and judged.
     fn expect_images(&self, images: usize);
+    /// One was opened; all are before the first is judged.
+    fn image_opened(&self);
     /// One was, whatever came of it.
     fn image_done(&self);
 }
@@ -171,6 +173,7 @@ impl Watch for Unwatched {
     fn expect_layers(&self, _: usize) {}
     fn layer(&self) {}
     fn expect_images(&self, _: usize) {}
+    fn image_opened(&self) {}
     fn image_done(&self) {}
 }
 

@@ -13,8 +13,10 @@ use crate::scan::Verdict;
 
 /// More images than people read one by one.
 const MANY: usize = 20;
-/// Images of a block that are named.
+/// Images of one place that are named.
 const NAMED: usize = 6;
+/// Places of a block that are named.
+const OWNERS: usize = 3;
 
 /// Whether a report is written by causes.
 pub fn are_many(subjects: &[Subject<'_>], style: &Style<'_>) -> bool {
@@ -57,16 +59,41 @@ pub fn write(
             continue;
         };
         writeln!(out, "{}", fill(&lead, &format!("{count}: {} [{cause}]", first.rule.title()), 6, style.width))?;
-        let mut names = block.iter().take(NAMED).map(|(subject, _)| visible(&subject.name)).collect::<Vec<_>>();
-        if block.len() > NAMED {
-            names.push(format!("and {} more", thousands(block.len() - NAMED)));
+        let owners = by_owner(block.iter().map(|(subject, _)| subject.name.as_str()));
+        for (owner, names) in owners.iter().take(OWNERS) {
+            writeln!(out, "{}", fill("      ", &format!("{owner}{names}"), 8, style.width))?;
         }
-        writeln!(out, "{}", fill("      ", &names.join(", "), 6, style.width))?;
+        if owners.len() > OWNERS {
+            let rest = thousands(owners.len() - OWNERS);
+            writeln!(out, "{}", fill("      ", &format!("and {rest} more places"), 8, style.width))?;
+        }
         writeln!(out, "{}", fill("      ", &format!("the first: {}", visible(first.message)), 6, style.width))?;
         style.screen().hint(&first.hint, out)?;
         writeln!(out)?;
     }
     writeln!(out, "{}\n", fill("", "--all reports each image; --format plain has a line for each", 0, style.width))
+}
+
+/// Images by what is before the last slash of their names, and how many are named: `r.example/team: a:1, b:2`. Those with
+/// most images first.
+fn by_owner<'a>(names: impl Iterator<Item = &'a str>) -> Vec<(String, String)> {
+    let mut owners: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for name in names {
+        // A digest and a tag have no slash.
+        let (owner, name) = name.rsplit_once('/').unwrap_or(("", name));
+        owners.entry(owner).or_default().push(name);
+    }
+    let mut owners: Vec<_> = owners.into_iter().collect();
+    owners.sort_by_key(|(_, names)| Reverse(names.len()));
+    let listed = owners.into_iter().map(|(owner, names)| {
+        let mut shown = names.iter().take(NAMED).map(|name| visible(name)).collect::<Vec<_>>();
+        if names.len() > NAMED {
+            shown.push(format!("and {} more", thousands(names.len() - NAMED)));
+        }
+        let owner = if owner.is_empty() { String::new() } else { format!("{}: ", visible(owner)) };
+        (owner, shown.join(", "))
+    });
+    listed.collect()
 }
 
 #[cfg(test)]
@@ -75,6 +102,15 @@ mod tests {
     use crate::report::{Format, PIPED_WIDTH};
     use crate::scan::{FailOn, ImageReport, Problem, Report};
     use crate::source::Origin;
+
+    #[test]
+    fn images_are_named_by_their_place_with_most_first() {
+        let names = ["r.example/team/a:1", "b:2", "r.example/team/c@sha256:12", "r.example/shop/d"];
+        let places = by_owner(names.into_iter());
+        let text = |(owner, names): &(String, String)| format!("{owner}{names}");
+        let texts: Vec<String> = places.iter().map(text).collect();
+        assert_eq!(texts, ["r.example/team: a:1, c@sha256:12", "b:2", "r.example/shop: d"]);
+    }
 
     #[test]
     fn forty_images_of_one_cause_are_one_block() {
@@ -108,6 +144,7 @@ mod tests {
         let by_cause = text(&style);
         assert!(by_cause.starts_with("FAIL  40 images: "), "{by_cause}");
         assert!(by_cause.contains("[entrypoint-wrong-arch]") && by_cause.contains("and 34 more"), "{by_cause}");
+        assert!(by_cause.contains("      r.example: app0:v1, app1:v1, "), "{by_cause}");
         assert!(by_cause.contains("the first: case 0") && !by_cause.contains("case 1"), "{by_cause}");
         assert!(by_cause.contains("????  3 images: ") && by_cause.lines().count() < 40, "{by_cause}");
         style.each_image = true;
