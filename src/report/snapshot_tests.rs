@@ -196,7 +196,9 @@ fn stable(format: Format, text: &str) -> String {
         | Format::Github
         | Format::Gitlab
         | Format::Markdown
-        | Format::OpenMetrics => text,
+        | Format::OpenMetrics
+        | Format::OpenReports
+        | Format::Verdicts => text,
     }
 }
 

@@ -7,9 +7,11 @@ pub mod json;
 mod junit;
 mod markdown;
 mod openmetrics;
+mod openreports;
 mod plain;
 mod sarif;
 mod table;
+mod verdicts;
 
 use std::io::{self, Write};
 
@@ -34,6 +36,8 @@ pub enum Format {
     Markdown,
     Html,
     OpenMetrics,
+    OpenReports,
+    Verdicts,
 }
 
 struct FormatRow {
@@ -71,6 +75,13 @@ const FORMATS: &[FormatRow] = &[
         None,
         Writer::Own { scan: openmetrics::write, lint: openmetrics::write_lint },
     ),
+    row(
+        Format::OpenReports,
+        "openreports",
+        None,
+        Writer::Own { scan: openreports::write, lint: openreports::write_lint },
+    ),
+    row(Format::Verdicts, "verdicts", None, Writer::Own { scan: verdicts::write, lint: verdicts::write_lint }),
 ];
 
 const fn row(format: Format, name: &'static str, alias: Option<&'static str>, writer: Writer) -> FormatRow {
@@ -122,7 +133,7 @@ mod tests {
             assert_eq!(Format::parse(row.name), Some(row.format));
             assert_eq!(row.format.row().name, row.name);
         }
-        assert_eq!(FORMATS.len(), Format::OpenMetrics as usize + 1, "each format has a row");
+        assert_eq!(FORMATS.len(), Format::Verdicts as usize + 1, "each format has a row");
         assert_eq!(Format::parse("text"), Some(Format::Table));
         assert_eq!(Format::parse("xml"), None);
     }

@@ -1,7 +1,9 @@
-//! The manifests under `deploy/fleet`: the command lines in them are run as they stand, but for the registry and the place
-//! of the results.
+//! The manifests under `deploy`: the command lines in them are run as they stand, but for the registry and the place of the
+//! results, and dashboards, alerts and policies ask for what is written.
 
+use std::collections::BTreeSet;
 use std::path::Path;
+use std::process::Command;
 
 use serde_yaml_ng::Value;
 
@@ -83,4 +85,135 @@ fn documents_of_kustomization() -> Vec<String> {
     let [kustomization] = &documents("kustomization.yaml")[..] else { panic!("one Kustomization") };
     let resources = kustomization["resources"].as_sequence().unwrap();
     resources.iter().map(|name| name.as_str().unwrap().to_string()).collect()
+}
+
+fn text_of(path: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy").join(path)).unwrap()
+}
+
+fn documents_of(text: &str) -> Vec<Value> {
+    use serde::Deserialize;
+    let documents = serde_yaml_ng::Deserializer::from_str(text).map(|document| Value::deserialize(document).unwrap());
+    documents.filter(|document| !document.is_null()).collect()
+}
+
+/// Names of the metrics in a text, of which each is followed by its labels or by nothing.
+fn metrics(text: &str) -> BTreeSet<&str> {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let names = text.match_indices("imgarch_").map(|(at, _)| text[at..].split(|c| !is_name(c)).next().unwrap());
+    names.collect()
+}
+
+#[test]
+fn dashboard_and_alerts_ask_for_metrics_that_are_written() {
+    let images = Images::new(5);
+    let args = ["--format", "openmetrics"];
+    let output = imgarch(images.path(), &[&["scan", "--images-from", "images.txt"], &args[..]].concat(), &[]);
+    let mut written = said(&output).0;
+    // A run that can tell everything writes one metric more.
+    let own = |name: &&str| name.contains("team/app000");
+    let healthy = images.names.iter().map(String::as_str).find(own).unwrap();
+    written += &said(&imgarch(images.path(), &[&["scan", healthy], &args[..]].concat(), &[])).0;
+    let (dashboard, alerts) = (text_of("monitoring/dashboard.json"), text_of("monitoring/alerts.yaml"));
+    let asked: BTreeSet<&str> = metrics(&dashboard).union(&metrics(&alerts)).copied().collect();
+    assert_eq!(metrics(&written), asked);
+    for label in ["verdict=\"broken\"", "severity=\"", "code=\""] {
+        assert!(written.contains(label), "{written}");
+    }
+    let dashboard: serde_json::Value = serde_json::from_str(&dashboard).unwrap();
+    let panels = dashboard["panels"].as_array().unwrap();
+    assert!(panels.iter().all(|panel| panel["targets"][0]["expr"].as_str().unwrap().contains("imgarch_")));
+    let [rule] = &documents_of(&alerts)[..] else { panic!("one PrometheusRule") };
+    for alert in rule["spec"]["groups"][0]["rules"].as_sequence().unwrap() {
+        assert!(alert["expr"].is_string() && alert["annotations"]["summary"].is_string(), "{alert:?}");
+    }
+}
+
+#[test]
+fn admission_policies_look_up_what_the_verdicts_hold() {
+    let images = Images::new(5);
+    let args = ["scan", "--images-from", "images.txt", "--format", "verdicts"];
+    let (text, code) = said(&imgarch(images.path(), &args, &[]));
+    let map: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let data = map["data"].as_object().unwrap();
+    assert_eq!((data.len(), code), (5, 1), "{text}");
+    let is_key = |key: &String| key.strip_prefix("sha256.").is_some_and(|hex| hex.len() == 64);
+    assert!(data.keys().all(is_key), "{text}");
+    assert_eq!(data.values().filter(|verdict| **verdict == "broken").count(), 1, "{text}");
+    let policies = documents_of(&text_of("admission/validating-admission-policy.yaml"));
+    let by_kind = |kind: &str| policies.iter().filter(|policy| policy["kind"] == kind).collect::<Vec<_>>();
+    for policy in by_kind("ValidatingAdmissionPolicy") {
+        let variables = serde_yaml_ng::to_string(&policy["spec"]["variables"]).unwrap();
+        assert!(variables.contains("'sha256.'"), "{variables}");
+        assert!(variables.contains("'broken'") || variables.contains("['fine', 'warned']"), "{variables}");
+    }
+    let [binding] = by_kind("ValidatingAdmissionPolicyBinding")[..] else { panic!("one binding") };
+    let names = by_kind("ValidatingAdmissionPolicy").into_iter().map(|policy| policy["metadata"]["name"].clone());
+    assert!(names.into_iter().any(|name| name == binding["spec"]["policyName"]));
+    let [kyverno] = &documents_of(&text_of("admission/kyverno.yaml"))[..] else { panic!("one ClusterPolicy") };
+    let looked_up =
+        [&binding["spec"]["paramRef"]["name"], &kyverno["spec"]["rules"][0]["context"][0]["configMap"]["name"]];
+    assert!(looked_up.iter().all(|name| name.as_str() == map["metadata"]["name"].as_str()), "{looked_up:?}");
+}
+
+/// Values that a template takes, as paths.
+fn values_used(text: &str) -> BTreeSet<String> {
+    let is_path = |c: char| c.is_ascii_alphanumeric() || c == '.';
+    let paths = text.split(".Values.").skip(1).map(|rest| rest.split(|c| !is_path(c)).next().unwrap().to_string());
+    paths.collect()
+}
+
+fn leaves(value: &Value, path: &str, found: &mut BTreeSet<String>) {
+    match value {
+        // Limits of a container are taken as they are.
+        Value::Mapping(fields) if !path.ends_with("resources") => {
+            for (key, field) in fields {
+                let path = if path.is_empty() { String::new() } else { format!("{path}.") };
+                leaves(field, &format!("{path}{}", key.as_str().unwrap()), found);
+            }
+        }
+        _ => drop(found.insert(path.to_string())),
+    }
+}
+
+#[test]
+fn the_chart_takes_each_value_and_runs_what_the_manifests_run() {
+    let chart = |path: &str| text_of(&format!("helm/imgarch/{path}"));
+    let templates = ["_pod.tpl", "cluster.yaml", "registry.yaml"].map(|name| chart(&format!("templates/{name}")));
+    let [values] = &documents_of(&chart("values.yaml"))[..] else { panic!("one document") };
+    let mut stated = BTreeSet::new();
+    leaves(values, "", &mut stated);
+    assert_eq!(values_used(&templates.concat()), stated);
+    for template in &templates {
+        let count = |word: &str| template.matches(&format!("{{{{- {word}")).count();
+        assert_eq!(count("if ") + count("range ") + count("define "), count("end"), "{template}");
+        for name in template.split("include \"").skip(1).map(|rest| rest.split('"').next().unwrap()) {
+            assert!(templates[0].contains(&format!("define \"{name}\"")), "{name}");
+        }
+    }
+    let [about] = &documents_of(&chart("Chart.yaml"))[..] else { panic!("one document") };
+    assert_eq!(about["appVersion"], env!("CARGO_PKG_VERSION"));
+    // Flags and rights are those of the plain manifests.
+    for (file, template) in
+        [("job.yaml", &templates[2]), ("merge.yaml", &templates[2]), ("cronjob.yaml", &templates[1])]
+    {
+        for word in words(&documents(file)[0]) {
+            let flag = word.split_inclusive('=').next().unwrap();
+            assert!(flag.contains("://") || template.contains(&format!("- {flag}")), "{flag} of {file}");
+        }
+    }
+    let rules = |text: &str| text.split("rules:\n").nth(1).unwrap().split("---").next().unwrap().to_string();
+    assert_eq!(rules(&templates[1]), rules(&text_of("fleet/rbac.yaml")));
+    let Some(rendered) = rendered() else { return };
+    let jobs = rendered.iter().filter(|document| document["kind"] == "Job" || document["kind"] == "CronJob");
+    assert_eq!(jobs.map(|job| words(job).len()).sum::<usize>(), 9 + 4 + 2);
+}
+
+/// The chart with a registry, where this machine has helm.
+fn rendered() -> Option<Vec<Value>> {
+    let chart = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/helm/imgarch");
+    let helm =
+        Command::new("helm").args(["template", "x", "--set", "registry.enabled=true"]).arg(chart).output().ok()?;
+    assert!(helm.status.success(), "{}", String::from_utf8_lossy(&helm.stderr));
+    Some(documents_of(&String::from_utf8(helm.stdout).unwrap()))
 }

@@ -1,0 +1,202 @@
+//! Reports of openreports.io, one for each image or linted file, as a List that `kubectl apply -f -` takes.
+//! Source: openreports/reports-api, apis/openreports.io/v1alpha1.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io::{self, Write};
+
+use serde_json::{Value, json};
+
+use crate::judge::code::Severity;
+use crate::oci::Digest;
+use crate::report::diagnostic::{Check, CheckEnd, Diagnostic, Results, Subject};
+use crate::report::escape::visible;
+use crate::report::terminal::Screen;
+use crate::report::{LintRun, Style, from_lint, from_scan};
+use crate::scan::{PlatformReport, Report};
+
+/// Results of one report: an object has at most 1.5 MB in etcd. The summary counts all.
+const MAX_RESULTS: usize = 200;
+/// Characters of a text.
+const MAX_TEXT: usize = 1024;
+
+/// How a check ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Status {
+    Fail,
+    /// It could not be told.
+    Error,
+    Warn,
+    /// A finding that the user accepted.
+    Skip,
+    Pass,
+}
+
+impl Status {
+    const ALL: [Status; 5] = [Status::Fail, Status::Error, Status::Warn, Status::Skip, Status::Pass];
+
+    fn word(self) -> &'static str {
+        match self {
+            Status::Fail => "fail",
+            Status::Error => "error",
+            Status::Warn => "warn",
+            Status::Skip => "skip",
+            Status::Pass => "pass",
+        }
+    }
+}
+
+pub fn write(report: &Report, style: &Style<'_>, out: &mut dyn Write) -> io::Result<()> {
+    list(&from_scan::results(report, style), style.now, out)
+}
+
+pub fn write_lint(run: &LintRun<'_>, _: Screen, out: &mut dyn Write) -> io::Result<()> {
+    list(&from_lint::results(run), 0, out)
+}
+
+/// `now`: seconds since 1970; 0: not known.
+fn list(results: &Results<'_>, now: u64, out: &mut dyn Write) -> io::Result<()> {
+    let mut names: HashMap<&str, usize> = HashMap::new();
+    let items: Vec<Value> = results
+        .subjects
+        .iter()
+        .map(|subject| {
+            let count = names.entry(&subject.name).or_default();
+            *count += 1;
+            report(subject, *count, now)
+        })
+        .collect();
+    serde_json::to_writer_pretty(&mut *out, &json!({"apiVersion": "v1", "kind": "List", "items": items}))?;
+    writeln!(out)
+}
+
+/// `number` tells apart what is judged several times by one name, from 1.
+fn report(subject: &Subject<'_>, number: usize, now: u64) -> Value {
+    let diagnostics = subject.diagnostics.iter().map(diagnostic);
+    let mut all: Vec<(Status, Value)> = diagnostics.chain(subject.checks.iter().map(check)).collect();
+    all.sort_by_key(|(status, _)| *status);
+    let count = |wanted: Status| all.iter().filter(|(status, _)| *status == wanted).count();
+    let summary: BTreeMap<&str, usize> = Status::ALL.iter().map(|status| (status.word(), count(*status))).collect();
+    let finish = |(status, mut result): (Status, Value)| {
+        result["policy"] = json!("imgarch");
+        result["result"] = json!(status.word());
+        if now > 0 {
+            result["timestamp"] = json!({"seconds": now, "nanos": 0});
+        }
+        result
+    };
+    let name = match number {
+        1 => format!("imgarch-{}", &Digest::of(subject.name.as_bytes()).hex()[..16]),
+        number => format!("imgarch-{}-{number}", &Digest::of(subject.name.as_bytes()).hex()[..16]),
+    };
+    let mut annotations = json!({"imgarch/subject": text(&subject.name)});
+    if let Some(digest) = subject.digest {
+        annotations["imgarch/digest"] = json!(digest.to_string());
+    }
+    json!({
+        "apiVersion": "openreports.io/v1alpha1",
+        "kind": "Report",
+        "metadata": {
+            "name": name,
+            "labels": {"app.kubernetes.io/managed-by": "imgarch"},
+            "annotations": annotations,
+        },
+        "source": "imgarch",
+        "configuration": {"limits": {"maxResults": MAX_RESULTS}},
+        "summary": summary,
+        "results": all.into_iter().take(MAX_RESULTS).map(finish).collect::<Vec<_>>(),
+    })
+}
+
+fn diagnostic(one: &Diagnostic<'_>) -> (Status, Value) {
+    let (status, severity) = match (one.accepted, one.severity) {
+        (Some(_), _) => (Status::Skip, "info"),
+        (None, _) if one.rule.is_unread() => (Status::Error, "high"),
+        (None, Severity::Error) => (Status::Fail, "high"),
+        (None, Severity::Warning) => (Status::Warn, "medium"),
+        (None, Severity::Note) => (Status::Pass, "info"),
+    };
+    let mut properties = BTreeMap::from([("fingerprint", one.fingerprint.clone())]);
+    let mut add = |name, value: Option<String>| properties.extend(value.map(|value| (name, text(&value))));
+    add("platform", one.platform.map(PlatformReport::name));
+    add("path", one.path().map(str::to_string));
+    add("accepted", one.accepted.map(str::to_string));
+    add("hint", Some(one.hint.join("\n")).filter(|hint| !hint.is_empty()));
+    let result = json!({
+        "rule": one.rule.name(),
+        "severity": severity,
+        "scored": status == Status::Fail,
+        "message": text(one.message),
+        "properties": properties,
+    });
+    (status, result)
+}
+
+fn check(one: &Check<'_>) -> (Status, Value) {
+    let (status, message) = match &one.end {
+        CheckEnd::Passed(remark) => (Status::Pass, remark),
+        CheckEnd::CouldNotTell(message) => (Status::Error, message),
+    };
+    let message = if message.is_empty() { one.name.clone() } else { format!("{}: {message}", one.name) };
+    let properties: BTreeMap<&str, String> =
+        one.platform.iter().map(|platform| ("platform", text(&platform.name()))).collect();
+    (status, json!({"rule": "check", "message": text(&message), "properties": properties}))
+}
+
+fn text(text: &str) -> String {
+    text.lines().map(visible).collect::<Vec<_>>().join("\n").chars().take(MAX_TEXT).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::judge::code::Code;
+    use crate::judge::finding::Finding;
+    use crate::report::{Format, PIPED_WIDTH};
+    use crate::scan::{FailOn, ImageReport};
+    use crate::source::Origin;
+
+    fn reports(images: Vec<ImageReport>) -> Vec<Value> {
+        let style = Style {
+            width: PIPED_WIDTH,
+            color: false,
+            all: false,
+            explain: false,
+            each_image: true,
+            fail_on: FailOn::Error,
+            took: std::time::Duration::ZERO,
+            now: 7,
+            dockerfile: None,
+        };
+        let mut out = Vec::new();
+        let report = Report { images, ..Report::default() };
+        crate::report::write(&report, Format::OpenReports, &style, &mut out).unwrap();
+        let list: Value = serde_json::from_slice(&out).unwrap();
+        list["items"].as_array().unwrap().clone()
+    }
+
+    #[test]
+    fn an_image_that_is_judged_twice_has_two_reports() {
+        let image = |name: &str| ImageReport::new(name, Origin::Unopened);
+        let reports = reports(vec![image("R.example/A_b:v1"), image("other"), image("R.example/A_b:v1")]);
+        let names: Vec<&str> = reports.iter().map(|one| one["metadata"]["name"].as_str().unwrap()).collect();
+        assert_eq!(names[2], format!("{}-2", names[0]));
+        let is_dns = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        assert!(names[0] != names[1] && names.iter().all(|name| name.chars().all(is_dns)), "{names:?}");
+    }
+
+    #[test]
+    fn a_report_is_bounded_and_its_summary_counts_all() {
+        let mut image = ImageReport::new("x", Origin::Unopened);
+        let notes = (0..300).map(|number| Finding::new(Code::ScriptLineFails, format!("{number}")));
+        image.findings.extend(notes);
+        image.findings.push(Finding::new(Code::EntrypointWrongArch, "é".repeat(5000)));
+        let report = &reports(vec![image])[0];
+        let results = report["results"].as_array().unwrap();
+        assert_eq!((results.len(), &report["summary"]["fail"]), (MAX_RESULTS, &json!(1)));
+        assert!(report["summary"]["pass"].as_u64().unwrap() >= 300, "{}", report["summary"]);
+        // What fails is not cut away, and its text is.
+        assert_eq!((&results[0]["result"], &results[0]["rule"]), (&json!("fail"), &json!("entrypoint-wrong-arch")));
+        assert_eq!(results[0]["message"].as_str().unwrap().chars().count(), MAX_TEXT);
+        assert_eq!(results[0]["timestamp"], json!({"seconds": 7, "nanos": 0}));
+    }
+}
