@@ -4,14 +4,14 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::nodes::Nodes;
-use super::object::{NodeObject, PodSpec, Taint};
+use super::object::{NodeObject, NodeSelectorTerm, PodSpec, Taint};
 use super::schedule::admits;
 
 /// The nodes of a cluster, in classes by what pods ask of them.
 #[derive(Debug, Default)]
 pub struct Admitted {
     /// By the labels that pods ask for.
-    classes: HashMap<Vec<String>, Vec<Class>>,
+    classes: HashMap<Vec<String>, Classes>,
     /// By a pod's constraints.
     known: HashMap<String, Admission>,
 }
@@ -22,6 +22,13 @@ struct Class {
     /// Index of the last of them.
     node: usize,
     groups: BTreeSet<usize>,
+}
+
+#[derive(Debug, Default)]
+struct Classes {
+    all: Vec<Class>,
+    /// Indexes of classes by a label and its value.
+    by_value: HashMap<String, HashMap<String, Vec<usize>>>,
 }
 
 /// Where a pod may run.
@@ -47,8 +54,8 @@ impl Admitted {
             found.groups.extend(admitting.filter_map(group));
         } else {
             let labels = labels(pod);
-            let classes = self.classes.entry(labels).or_insert_with_key(|labels| classes(labels, objects, &group));
-            let admitting = classes.iter().filter(|class| admits(pod, &objects[class.node]).is_ok());
+            let classes = self.classes.entry(labels).or_insert_with_key(|labels| Classes::new(labels, objects, &group));
+            let admitting = classes.candidates(pod).filter(|class| admits(pod, &objects[class.node]).is_ok());
             found.groups.extend(admitting.flat_map(|class| &class.groups));
         }
         if found.groups.is_empty() {
@@ -73,20 +80,49 @@ fn labels(pod: &PodSpec) -> Vec<String> {
     BTreeSet::from_iter(pod.node_selector.keys().chain(wanted)).into_iter().cloned().collect()
 }
 
-fn classes(labels: &[String], objects: &[NodeObject], group: &dyn Fn(&NodeObject) -> Option<usize>) -> Vec<Class> {
-    type Marks<'a> = (Vec<Option<&'a str>>, &'a [Taint]);
-    let mut classes: Vec<Class> = Vec::new();
-    let mut known: HashMap<Marks<'_>, usize> = HashMap::new();
-    for (node, object) in objects.iter().enumerate() {
-        let values = labels.iter().map(|label| object.metadata.labels.get(label).map(String::as_str)).collect();
-        let at = *known.entry((values, &object.spec.taints)).or_insert_with(|| {
-            classes.push(Class::default());
-            classes.len() - 1
-        });
-        classes[at].node = node;
-        classes[at].groups.extend(group(object));
+impl Classes {
+    fn new(labels: &[String], objects: &[NodeObject], group: &dyn Fn(&NodeObject) -> Option<usize>) -> Classes {
+        type Marks<'a> = (Vec<Option<&'a str>>, &'a [Taint]);
+        let mut classes = Classes::default();
+        let mut known: HashMap<Marks<'_>, usize> = HashMap::new();
+        for (node, object) in objects.iter().enumerate() {
+            let values = labels.iter().map(|label| object.metadata.labels.get(label).map(String::as_str)).collect();
+            let at = *known.entry((values, &object.spec.taints)).or_insert_with_key(|(values, _)| {
+                for (label, value) in labels.iter().zip(values) {
+                    let Some(value) = value else { continue };
+                    let of_label = classes.by_value.entry(label.clone()).or_default();
+                    of_label.entry(value.to_string()).or_default().push(classes.all.len());
+                }
+                classes.all.push(Class::default());
+                classes.all.len() - 1
+            });
+            classes.all[at].node = node;
+            classes.all[at].groups.extend(group(object));
+        }
+        classes
     }
-    classes
+
+    /// The classes that may fit: those with one of the values that the pod names, where it names any.
+    fn candidates(&self, pod: &PodSpec) -> Box<dyn Iterator<Item = &Class> + '_> {
+        let with = |label: &str, value: &str| {
+            let found = self.by_value.get(label).and_then(|of_label| of_label.get(value));
+            found.map_or(&[][..], Vec::as_slice)
+        };
+        let selected = pod.node_selector.iter().map(|(label, value)| with(label, value).to_vec());
+        let terms = &pod.affinity.node_affinity.required_during_scheduling_ignored_during_execution.node_selector_terms;
+        let of_term = |term: &NodeSelectorTerm| {
+            let named = term.match_expressions.iter().filter(|want| want.operator == "In");
+            let classes =
+                named.map(|want| want.values.iter().flat_map(|value| with(&want.key, value)).copied().collect());
+            classes.min_by_key(Vec::len)
+        };
+        let of_terms: Option<Vec<Vec<usize>>> = terms.iter().map(of_term).collect();
+        let of_terms = of_terms.filter(|terms| !terms.is_empty()).map(|terms| terms.concat());
+        match selected.chain(of_terms).min_by_key(Vec::len) {
+            None => Box::new(self.all.iter()),
+            Some(named) => Box::new(named.into_iter().map(|at| &self.all[at])),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -137,6 +173,18 @@ mod tests {
             one("zone", "NotIn", json!(["z1"])),
             one("zone", "DoesNotExist", json!([])),
             one("kubernetes.io/hostname", "In", json!(["n3", "n4"])),
+            json!({"nodeSelector": {"zone": "z2"}, "affinity": one("kubernetes.io/hostname", "In", json!(["n2", "n5", "n3"]))["affinity"]}),
+            required(json!([
+                {"matchExpressions": [
+                    {"key": "zone", "operator": "In", "values": ["z0", "z1"]},
+                    {"key": "kubernetes.io/hostname", "operator": "In", "values": ["n1", "n3", "n8"]}
+                ]},
+                {"matchExpressions": [{"key": "zone", "operator": "In", "values": ["z2", "gone"]}]}
+            ])),
+            required(json!([
+                {"matchExpressions": [{"key": "zone", "operator": "In", "values": ["z2"]}]},
+                {"matchExpressions": [{"key": "gone", "operator": "DoesNotExist"}]}
+            ])),
             required(json!([{"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["n9"]}]}])),
         ];
         for zone in 0..4 {

@@ -1,7 +1,7 @@
 //! A cluster's overview for the one who must act on it: what to do first, then one block for each cause, what fails now
 //! before what will. And as JSON: the scan's report with the overview beside its images.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::{self, Write};
 
 use serde_json::{Value, json};
@@ -196,17 +196,13 @@ fn of_cause(cause: &Cause, group: &[&Trouble]) -> Block {
         Cause::Code(code) => format!("{} [{}]", code.row().title, code.name()),
         Cause::Said(why) => why.clone(),
     };
-    let mut images: Vec<String> = group.iter().map(|one| one.image.clone()).collect();
-    images.dedup();
+    let images = distinct(group.iter().map(|one| one.image.clone()));
     let count = plural(images.len(), "image");
     let now: Vec<Failing> = failing(group).cloned().collect();
     let mut block = Block::new(when(&now), Color::Red, format!("{count}: {title}"));
     if !now.is_empty() {
         let (failing, of) = now.iter().fold((0, 0), |(failing, of), one| (failing + one.failing, of + one.of));
-        let mut states: Vec<&str> = now.iter().map(|one| one.state.as_str()).collect();
-        states.sort_unstable();
-        states.dedup();
-        let states: Vec<String> = states.into_iter().map(str::to_string).collect();
+        let states = distinct(now.iter().map(|one| one.state.clone()));
         let pods = format!("{} of {}, {}", thousands(failing), thousands(of), named(&states, ", "));
         block.pairs.push(("pods", pods));
     }
@@ -296,7 +292,7 @@ fn untold(all: &[Untold]) -> Vec<Block> {
             }
             group => {
                 let users: Vec<&str> = group.iter().flat_map(|one| &one.used_by).map(String::as_str).collect();
-                let images: Vec<String> = group.iter().map(|one| one.image.clone()).collect();
+                let images = distinct(group.iter().map(|one| one.image.clone()));
                 let head = format!("{}: could not be judged", plural(images.len(), "image"));
                 let mut block = Block::new("UNKNOWN", Color::Yellow, head);
                 block.pairs.push(("where", by_namespace(&users)));
@@ -311,19 +307,27 @@ fn untold(all: &[Untold]) -> Vec<Block> {
     blocks.collect()
 }
 
-fn homeless(all: &[(String, String)]) -> Vec<Block> {
-    let by_obstacle = grouped(all, |(_, why)| why.clone());
-    let blocks = by_obstacle.into_iter().map(|(why, group)| {
-        let names: Vec<String> = group.iter().map(|(workload, _)| workload.clone()).collect();
-        let (head, whom) = match names.as_slice() {
-            [name] => (name.clone(), "it"),
-            names => (format!("{}: {}", plural(names.len(), "workload"), named(names, ", ")), "them"),
-        };
-        let mut block = Block::new("NOWHERE", Color::Yellow, head);
-        block.pairs.push(("why", format!("no node may run {whom}: {why}")));
-        block
-    });
-    blocks.collect()
+/// Workloads that no node may run: one block, whatever each asks for.
+fn homeless(all: &[(String, String)]) -> Option<Block> {
+    let (first, why) = all.first()?;
+    let mut block = Block::new("NOWHERE", Color::Yellow, first.clone());
+    if all.len() == 1 {
+        block.pairs.push(("why", format!("no node may run it: {why}")));
+        return Some(block);
+    }
+    let names = distinct(all.iter().map(|(workload, _)| workload.clone()));
+    block.head = format!("{}: no node may run them", plural(all.len(), "workload"));
+    block.pairs.push(("where", named(&names, ", ")));
+    match all.iter().all(|(_, other)| other == why) {
+        true => block.pairs.push(("why", why.clone())),
+        false => block.pairs.push(("first", format!("{first}: {why}"))),
+    }
+    Some(block)
+}
+
+/// Each text once, in the order of the alphabet.
+fn distinct(texts: impl Iterator<Item = String>) -> Vec<String> {
+    BTreeSet::from_iter(texts).into_iter().collect()
 }
 
 fn grouped<T, K: Ord>(all: &[T], key: impl Fn(&T) -> K) -> BTreeMap<K, Vec<&T>> {
@@ -341,7 +345,7 @@ fn places(places: &[Place]) -> String {
         [] => place.target.clone(),
         nodes => format!("{}: {}", place.target, named(nodes, ", ")),
     };
-    places.iter().map(of).collect::<Vec<_>>().join("; ")
+    named(&places.iter().map(of).collect::<Vec<_>>(), "; ")
 }
 
 /// `shop: deployment/a, deployment/b; pay: job/c`: the namespaces with most owners first.
