@@ -23,9 +23,13 @@ pub struct Progress {
     /// When the first image was judged: the rate is counted from there.
     judging: OnceLock<Instant>,
     is_finished: AtomicBool,
+    is_narrow: bool,
     /// Lines are written instead of a bar; how many were.
     lines: Option<AtomicU64>,
 }
+
+/// Fewer columns have no room for layers beside images.
+const NARROW: usize = 60;
 
 /// Between two lines where there is no bar.
 const LINE_EVERY: Duration = Duration::from_secs(10);
@@ -46,9 +50,7 @@ impl Progress {
         let target =
             if terminal.progress { ProgressDrawTarget::stderr_with_hz(8) } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(Some(0), target);
-        let style =
-            ProgressStyle::with_template("{bar:24} {bytes}/{total_bytes} {bytes_per_sec}{prefix}  {wide_msg:.dim}");
-        bar.set_style(style.expect("the template is a constant"));
+        bar.set_style(style("{bar:24} {bytes}/{total_bytes} {bytes_per_sec}{prefix}  {wide_msg:.dim}"));
         Progress {
             bar,
             layers: AtomicUsize::new(0),
@@ -59,14 +61,18 @@ impl Progress {
             started: Instant::now(),
             judging: OnceLock::new(),
             is_finished: AtomicBool::new(false),
+            is_narrow: terminal.width < NARROW,
             lines: (!terminal.progress && !terminal.quiet).then(AtomicU64::default),
         }
     }
 
     fn tell_layers(&self) {
         let (read, all) = (self.layers_read.load(Ordering::Relaxed), self.layers.load(Ordering::Relaxed));
-        let images = self.images_text().map_or_else(String::new, |text| format!(", {text}"));
-        self.bar.set_prefix(format!(", {read}/{all} layers{images}"));
+        match self.images_text() {
+            None => self.bar.set_prefix(format!(", {read}/{all} layers")),
+            Some(text) if self.is_narrow || all == 0 => self.bar.set_prefix(text),
+            Some(text) => self.bar.set_prefix(format!("{text}, {read}/{all} layers")),
+        }
     }
 
     /// How far the images are, where there is more than one.
@@ -102,6 +108,10 @@ impl Progress {
         self.is_finished.store(true, Ordering::Relaxed);
         self.bar.finish_and_clear();
     }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).expect("the templates are constants")
 }
 
 /// Writes the lines of a run until it has ended.
@@ -156,7 +166,11 @@ impl Watch for Progress {
     }
 
     fn expect_images(&self, images: usize) {
-        self.images.fetch_add(images, Ordering::Relaxed);
+        let before = self.images.fetch_add(images, Ordering::Relaxed);
+        if before + images > 1 {
+            // Bytes are known of the images that were opened only.
+            self.bar.set_style(style("{prefix}  {wide_msg:.dim}"));
+        }
         self.tell_layers();
     }
 

@@ -197,7 +197,9 @@ fn of_cause(cause: &Cause, group: &[&Trouble]) -> Block {
         Cause::Said(why) => why.clone(),
     };
     let images = distinct(group.iter().map(|one| one.image.clone()));
-    let count = plural(images.len(), "image");
+    // A tag and a digest may name one image.
+    let identity = |one: &&Trouble| one.digest.as_ref().map_or_else(|| one.image.clone(), ToString::to_string);
+    let count = plural(distinct(group.iter().map(identity)).len(), "image");
     let now: Vec<Failing> = failing(group).cloned().collect();
     let mut block = Block::new(when(&now), Color::Red, format!("{count}: {title}"));
     if !now.is_empty() {
