@@ -135,8 +135,9 @@ mod tests {
     /// Nodes in three zones; every fifth is tainted, every seventh runs Windows.
     fn cluster(count: usize) -> Vec<NodeObject> {
         let node = |number: usize| {
-            let arch = if number % 2 == 0 { "amd64" } else { "arm64" };
-            let taints = if number % 5 == 0 { json!([{"key": "gpu", "effect": "NoSchedule"}]) } else { json!([]) };
+            let arch = if number.is_multiple_of(2) { "amd64" } else { "arm64" };
+            let taints =
+                if number.is_multiple_of(5) { json!([{"key": "gpu", "effect": "NoSchedule"}]) } else { json!([]) };
             let name = format!("n{number}");
             read(json!({
                 "metadata": {"name": name, "labels": {
@@ -144,7 +145,7 @@ mod tests {
                 }},
                 "spec": {"taints": taints},
                 "status": {"nodeInfo": {
-                    "architecture": arch, "operatingSystem": if number % 7 == 0 { "windows" } else { "linux" },
+                    "architecture": arch, "operatingSystem": if number.is_multiple_of(7) { "windows" } else { "linux" },
                     "kernelVersion": format!("6.{}.0", number % 4)
                 }}
             }))

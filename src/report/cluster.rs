@@ -163,17 +163,17 @@ fn troubles(found: &Found<'_>) -> Vec<Block> {
 /// The finding that says why an image does not start there.
 fn code(one: &Trouble, report: &ImageReport) -> Option<Code> {
     let is_there = |name: &str| one.places.iter().any(|place| place.target == name);
-    for platform in &report.platforms {
-        for target in platform.targets.iter().filter(|target| is_there(&target.name)) {
-            let worst = || worst(platform);
-            return match &target.outcome {
-                Outcome::Fails { at, .. } | Outcome::Dies { at, .. } => {
-                    let by_path = platform.findings.iter().find(|finding| finding.path.as_deref() == Some(at));
-                    by_path.map(|finding| finding.code).or_else(worst)
-                }
-                Outcome::Runs | Outcome::Emulated { .. } | Outcome::Unknown { .. } => worst(),
-            };
-        }
+    let mut judged =
+        report.platforms.iter().flat_map(|platform| platform.targets.iter().map(move |one| (platform, one)));
+    if let Some((platform, target)) = judged.find(|(_, target)| is_there(&target.name)) {
+        let worst = || worst(platform);
+        return match &target.outcome {
+            Outcome::Fails { at, .. } | Outcome::Dies { at, .. } => {
+                let by_path = platform.findings.iter().find(|finding| finding.path.as_deref() == Some(at));
+                by_path.map(|finding| finding.code).or_else(worst)
+            }
+            Outcome::Runs | Outcome::Emulated { .. } | Outcome::Unknown { .. } => worst(),
+        };
     }
     report.findings.iter().map(|finding| finding.code).find(|code| *code == Code::NoPlatformForTarget)
 }

@@ -12,8 +12,10 @@ const TARGET: &str = "graviton4";
 
 fn judged(number: usize) -> (Use, ImageReport) {
     let image = format!("r.example/team/app{number}:v1");
-    let used_by =
-        vec![format!("{}/deployment/app{number}, container app", if number % 4 == 0 { "pay" } else { "shop" })];
+    let used_by = vec![format!(
+        "{}/deployment/app{number}, container app",
+        if number.is_multiple_of(4) { "pay" } else { "shop" }
+    )];
     let one = Use {
         image: image.clone(),
         names: vec![image.clone()],

@@ -152,14 +152,13 @@ fn answer(request: &Seen, state: &mut State) -> (u16, &'static str, Vec<u8>) {
             }
         }
         [""] => {
-            let items: Vec<Value> = state.objects[&list]
-                .iter()
-                .filter(is_here)
-                .filter(|object| has_labels(object, parameter("labelSelector").as_deref()))
-                .filter(|object| is_involved(object, parameter("fieldSelector").as_deref()))
-                .cloned()
+            let here = state.objects[&list].iter().enumerate().filter(|(_, object)| is_here(object));
+            let chosen: Vec<usize> = here
+                .filter(|(_, object)| has_labels(object, parameter("labelSelector").as_deref()))
+                .filter(|(_, object)| is_involved(object, parameter("fieldSelector").as_deref()))
+                .map(|(at, _)| at)
                 .collect();
-            page(items, parameter("continue"), state)
+            page(&list, &chosen, parameter("continue"), state)
         }
         [name] => {
             match state.objects[&list].iter().filter(is_here).find(|object| object["metadata"]["name"] == *name) {
@@ -171,7 +170,8 @@ fn answer(request: &Seen, state: &mut State) -> (u16, &'static str, Vec<u8>) {
     }
 }
 
-fn page(items: Vec<Value>, token: Option<String>, state: &mut State) -> (u16, &'static str, Vec<u8>) {
+/// A page of the chosen objects of a list.
+fn page(list: &str, chosen: &[usize], token: Option<String>, state: &mut State) -> (u16, &'static str, Vec<u8>) {
     let start: usize = match token {
         None => 0,
         Some(_) if state.gone > 0 => {
@@ -184,10 +184,11 @@ fn page(items: Vec<Value>, token: Option<String>, state: &mut State) -> (u16, &'
         }
         Some(token) => token.parse().unwrap(),
     };
-    let size = if state.page == 0 { items.len() } else { state.page };
-    let end = (start + size).min(items.len());
-    let next = if end < items.len() { end.to_string() } else { String::new() };
-    let list = json!({"kind": "List", "apiVersion": "v1", "metadata": {"continue": next}, "items": items[start..end]});
+    let size = if state.page == 0 { chosen.len() } else { state.page };
+    let end = (start + size).min(chosen.len());
+    let next = if end < chosen.len() { end.to_string() } else { String::new() };
+    let items: Vec<&Value> = chosen[start..end].iter().map(|at| &state.objects[list][*at]).collect();
+    let list = json!({"kind": "List", "apiVersion": "v1", "metadata": {"continue": next}, "items": items});
     (200, "application/json", list.to_string().into_bytes())
 }
 
