@@ -417,6 +417,9 @@ impl<'a> Interpreter<'_, 'a, '_> {
                 state.set(&assignment.name, Value::List(vec![MANY.to_string()]));
             }
         }
+        if is_local && words.iter().any(|word| word.starts_with('-') && word.contains('n')) {
+            declared.iter().for_each(|assignment| refer(&mut state, &assignment.name));
+        }
         state.status = Status::of(Truth::Yes);
         vec![state]
     }
@@ -472,4 +475,14 @@ impl<'a> Interpreter<'_, 'a, '_> {
             }
         }
     }
+}
+
+/// Makes a variable another name of the one that its value names. What is written by it is not followed.
+fn refer(state: &mut State, name: &str) {
+    let Some(Value::Text(other)) = state.var(name).and_then(|var| var.value.clone()) else { return };
+    let own = state.var(&other).and_then(|var| var.value.clone());
+    if own.is_none() {
+        state.set(&other, Value::Text(HOLE.to_string()));
+    }
+    state.set(name, own.unwrap_or(Value::Text(HOLE.to_string())));
 }

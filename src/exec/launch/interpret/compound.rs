@@ -112,7 +112,9 @@ impl Interpreter<'_, '_, '_> {
             && let Some(rare) = if usual { &mut no } else { &mut yes }
             && text::is_soft(&self.scalar(rare, name))
         {
+            // A user sets it in the environment.
             rare.set_text(name, HOLE.to_string());
+            rare.export(name);
         }
         for way in [&mut yes, &mut no].into_iter().flatten() {
             way.trouble = blame.clone();

@@ -289,3 +289,34 @@ fn a_field_of_a_files_lines_is_read() {
     assert_eq!(run(&release.replace("-d' ' -f2", "-d ' ' -f 2")), FOREIGN);
     assert_eq!(run("V=\"$(echo a:0.1.0 | cut -d: -f2)\"\nexec \"/srv/releases/$V/tool\""), FOREIGN);
 }
+
+#[test]
+fn a_variable_may_have_another_name() {
+    let bash = |text: &str, expected: &str| {
+        let files = [("e", 0o755, format!("#!/bin/bash\n{text}\n"))];
+        let files: Vec<(&str, u16, &str)> =
+            files.iter().map(|(path, mode, text)| (*path, *mode, text.as_str())).collect();
+        assert_eq!(told(&run_with(&files, &["/e"], &[])), expected, "{text}");
+    };
+    let start = "start() { local -n words=$1; exec \"${words[@]}\"; }\n";
+    bash(&format!("{start}own=(/foreign x)\nstart own"), FOREIGN);
+    bash(&format!("{start}own=(/app x)\nstart own"), "runs");
+    bash("name() { local -n out=$1; out=/app; }\nname own\nexec \"$own\"", "runs to /e:4");
+}
+
+#[test]
+fn the_first_of_the_files_that_a_pattern_stands_for_is_known() {
+    let run = |text: &str| {
+        let files = [
+            ("e", 0o755, format!("#!/bin/sh\n{text}\n")),
+            ("bin/ls", 0o755, "#!/bin/sh\n".to_string()),
+            ("bin/head", 0o755, "#!/bin/sh\n".to_string()),
+            ("opt/own-1.2/tool", 0o755, "#!/bin/sh\nexec /foreign\n".to_string()),
+        ];
+        let files: Vec<(&str, u16, &str)> =
+            files.iter().map(|(path, mode, text)| (*path, *mode, text.as_str())).collect();
+        told(&run_with(&files, &["/e"], &["PATH=/usr/bin:/bin"]))
+    };
+    assert_eq!(run("exec \"$(ls /opt/own-*/tool | head -n 1)\""), FOREIGN);
+    assert_eq!(run("tool=$(ls -1 /opt/own-*/tool | head -1)\nexec $tool"), FOREIGN);
+}

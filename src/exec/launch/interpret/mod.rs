@@ -9,6 +9,7 @@ mod conditions;
 mod ending;
 mod expand;
 mod files;
+mod lines;
 mod numbers;
 mod pattern;
 mod print;
@@ -41,6 +42,12 @@ pub(crate) use tools::is_harmless;
 /// Whether a text with unknown parts may be this one.
 pub(crate) fn may_be(holed: &str, text: &str) -> bool {
     text::equal(holed, text) != Truth::No
+}
+
+/// Whether a file's name fits a pattern.
+pub(crate) fn fits(glob: &str, name: &str) -> bool {
+    let tokens = pattern::pattern(&[(glob.to_string(), false)]);
+    tokens.is_some_and(|tokens| pattern::matches(&tokens, name) == Truth::Yes)
 }
 
 /// A text of which nothing is known.

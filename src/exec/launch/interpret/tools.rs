@@ -1,5 +1,6 @@
 //! Programs whose output or effect is known without running them.
 
+use super::lines;
 use super::pattern;
 use super::state::{How, Start, State, Status};
 use super::text::{self, HOLE, MANY, Truth};
@@ -257,6 +258,12 @@ impl Interpreter<'_, '_, '_> {
                 Some(text) => text,
                 None => return false,
             },
+            ("head" | "tail", _) => {
+                match lines::ends(state.input.as_deref().map(Vec::as_slice), base == "head", &words) {
+                    Some(text) => text,
+                    None => return false,
+                }
+            }
             ("true", _) => String::new(),
             ("ls", _) => return self.list_directory(state, &words, &operands),
             ("find", _) => return self.find(state, &words, line),
@@ -276,43 +283,19 @@ impl Interpreter<'_, '_, '_> {
         }
     }
 
-    /// `cut -d' ' -f2 FILE`: one field of each line.
-    fn cut(&mut self, state: &State, words: &[String]) -> Option<String> {
-        let (mut delimiter, mut field, mut files) = ("\t".to_string(), None, Vec::new());
-        let mut words = words.iter();
-        while let Some(word) = words.next() {
-            let mut value = |option: &str| match word.strip_prefix(option) {
-                Some("") => words.next().cloned(),
-                rest => rest.map(str::to_string),
-            };
-            if let Some(own) = value("-d") {
-                delimiter = own;
-            } else if let Some(own) = value("-f") {
-                field = Some(own.parse::<usize>().ok().filter(|field| *field > 0)?);
-            } else if word.starts_with('-') {
-                return None;
-            } else {
-                files.push(word);
-            }
-        }
-        let text = match files.as_slice() {
-            [] => state.input.as_ref()?.iter().map(|line| format!("{line}\n")).collect::<String>(),
-            [file] => self.file_text(state, file)?,
-            _ => return None,
-        };
-        if !text::is_known(&text) || !text::is_known(&delimiter) {
-            return None;
-        }
-        let cut = |line: &str| {
-            let mut fields = line.split(delimiter.as_str());
-            // A line without the delimiter is printed whole.
-            let own = if line.contains(&delimiter) { fields.nth(field? - 1).unwrap_or_default() } else { line };
-            Some(format!("{own}\n"))
-        };
-        text.lines().map(cut).collect()
-    }
-
     fn list_directory(&mut self, state: &mut State, words: &[String], operands: &[&String]) -> bool {
+        let is_plain = words.iter().all(|word| !word.starts_with('-') || word == "-1");
+        let is_file = |own: &Self, path: &String| {
+            let id = own.absolute(state, path).and_then(|path| own.find_node(&path, true));
+            id.is_some_and(|id| own.machine.rootfs.view(id).kind == NodeKind::File)
+        };
+        // What a pattern of the shell's stands for.
+        if is_plain && !operands.is_empty() && !state.is_open && operands.iter().all(|path| is_file(self, path)) {
+            let text: String = operands.iter().map(|path| format!("{path}\n")).collect();
+            state.print(&text);
+            state.status = Status::of(Truth::Yes);
+            return true;
+        }
         let [directory] = operands else { return false };
         let has_plain_output = words.iter().all(|word| matches!(word.as_str(), "-1" | "-A") || word == *directory);
         let Some(path) = self.absolute(state, directory).filter(|_| has_plain_output && !state.is_open) else {
