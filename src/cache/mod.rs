@@ -28,7 +28,7 @@ use crate::oci::{DiffId, Digest};
 use crate::source::Stamp;
 
 /// Changes with what is kept of a layer, how it is written, and what inspection finds.
-const VERSION: &str = concat!("7-", env!("CARGO_PKG_VERSION"));
+const VERSION: &str = concat!("8-", env!("CARGO_PKG_VERSION"));
 
 /// Bytes of one record: the largest layers in the field pack to some ten MiB.
 const RECORD_LIMIT: u64 = 256 << 20;

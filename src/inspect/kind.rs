@@ -52,6 +52,8 @@ pub struct Mention {
     pub line: u32,
     /// An absolute path, or the file name of a shared library.
     pub name: String,
+    /// A server loads it when it starts, and does not start without it.
+    pub is_loaded: bool,
 }
 
 /// How a text without a usable shebang starts; tells the near misses of a script.

@@ -75,7 +75,7 @@ pub fn mentions(path: &[u8], text: &[u8]) -> Vec<Mention> {
                 return found;
             }
             if found.iter().all(|known| known.name != name) {
-                found.push(Mention { line: number, name });
+                found.push(Mention { line: number, is_loaded: name.ends_with(".so") && is_load(line), name });
             }
         }
     }
@@ -94,6 +94,14 @@ pub fn names(line: &[u8]) -> Vec<String> {
         ((is_path || is_library) && text.len() > 1 && text.len() <= NAME_BYTES).then(|| text.to_string())
     });
     named.collect()
+}
+
+/// Whether a line tells nginx, httpd or PostgreSQL to load modules when it starts. Source: nginx's load_module, httpd's
+/// LoadModule, PostgreSQL's "Shared Library Preloading".
+fn is_load(line: &[u8]) -> bool {
+    let words: [&[u8]; 3] = [b"load_module", b"LoadModule", b"shared_preload_libraries"];
+    let ends = |rest: &[u8]| rest.first().is_some_and(|byte| byte.is_ascii_whitespace() || *byte == b'=');
+    words.iter().any(|word| line.strip_prefix(*word).is_some_and(ends))
 }
 
 /// Libraries that a known format names without the end of their file name.
@@ -169,6 +177,9 @@ mod tests {
         assert_eq!(named("etc/nginx/nginx.conf", nginx), expected);
         let httpd = "LoadModule a_module modules/mod_a.so\n";
         assert_eq!(named("etc/apache2/mods-available/a.load", httpd), [(1, "mod_a.so".to_string())]);
+        let loaded = |text: &str| mentions(b"etc/nginx/nginx.conf", text.as_bytes())[0].is_loaded;
+        assert!(loaded("load_module /opt/a.so;\n") && loaded("LoadModule a modules/a.so\n"));
+        assert!(!loaded("load_modules_x /opt/a.so;\n") && !loaded("ssl_engine /opt/a.so;\n"));
         let nss = "passwd: files\nhosts: files mdns4_minimal [NOTFOUND=return] dns\n";
         let names: Vec<String> = named("etc/nsswitch.conf", nss).into_iter().map(|(_, name)| name).collect();
         assert_eq!(names, ["libnss_files.so.2", "libnss_mdns4_minimal.so.2", "libnss_dns.so.2"]);

@@ -46,11 +46,11 @@ pub fn is_followed_path(path: &[u8], is_executable: bool) -> bool {
         let is_bin = directory.ends_with(b"bin") || !directory.contains(&b'/');
         is_executable && is_bin && !name.contains(&b'.')
     };
-    if is_commands_path(path) || is_program() {
+    if path == b"etc/profile" || is_commands_path(path) || is_program() || ends(b".runtimeconfig.json") {
         return true;
     }
     if is_in(b"etc/") {
-        let places: [&[u8]; 12] = [
+        let places: [&[u8]; 13] = [
             b"etc/s6",
             b"etc/services.d/",
             b"etc/service/",
@@ -63,6 +63,7 @@ pub fn is_followed_path(path: &[u8], is_executable: bool) -> bool {
             b"etc/init.d/",
             b"etc/runlevels/",
             b"etc/default/",
+            b"etc/conf.d/",
         ];
         if places.into_iter().any(is_in) || is_in(b"etc/systemd/system/") && ends(b".service") {
             return true;
@@ -75,7 +76,7 @@ pub fn is_followed_path(path: &[u8], is_executable: bool) -> bool {
         return is_in(b"usr/lib/systemd/system/") || is_in(b"lib/systemd/system/");
     }
     let named: [&[u8]; 9] = [
-        b"Procfile",
+        b"inittab",
         // The version of an OTP release, which its start script reads.
         b"start_erl.data",
         b"supervisord.conf",
@@ -86,7 +87,9 @@ pub fn is_followed_path(path: &[u8], is_executable: bool) -> bool {
         b"pm2.config.js",
         b"process.json",
     ];
-    named.contains(&name) || ends(b".ini") && directory.ends_with(b"supervisor.d")
+    let is_supervisors = |text: &[u8]| text.windows(10).any(|part| part == b"supervisor");
+    let is_settings = ends(b".conf") || ends(b".ini");
+    named.contains(&name) || name.starts_with(b"Procfile") || is_settings && is_supervisors(path)
 }
 
 /// `NAME.dist-info/WHEEL` of an installed package.

@@ -161,6 +161,7 @@ impl<'a> Machine<'a> {
         match ran.name.as_str() {
             name if SHELLS.contains(&name) => self.follow_shell(log, &ran, &walk),
             "java" => self.follow_java(log, &ran.argv, &walk),
+            "dotnet" => self.follow_dotnet(log, &ran, &walk),
             name if let Some(interpreter) = Interpreter::of(name) => {
                 self.follow_interpreted(log, &ran, interpreter, &walk)
             }
@@ -168,7 +169,7 @@ impl<'a> Machine<'a> {
                 log.open_end(name, "the loader maps the program that it is given by itself")
             }
             "execlineb" => self.follow_execline(log, &ran, &walk),
-            _ => self.follow_handed(log, &ran, &walk),
+            _ => self.lacking_runtime(log, &ran, &walk).or_else(|| self.follow_handed(log, &ran, &walk)),
         }
     }
 

@@ -41,7 +41,16 @@ impl Machine<'_> {
                 return self.follow_bundled(log, command, walk);
             }
             (Interpreter::Python, _) => self.follow_module(log, ran, walk),
-            (Interpreter::Node | Interpreter::Perl | Interpreter::Php | Interpreter::Ruby, _) => None,
+            (Interpreter::Bun, None) => return self.follow_manager(log, Manager::Bun, &ran.argv[1..], walk),
+            (
+                Interpreter::Bun
+                | Interpreter::Deno
+                | Interpreter::Node
+                | Interpreter::Perl
+                | Interpreter::Php
+                | Interpreter::Ruby,
+                _,
+            ) => None,
         };
         let words = file.map(|(_, words)| words).unwrap_or_default();
         found.or_else(|| self.first_named(log, words, plain(interpreter.name()), walk))

@@ -1,21 +1,22 @@
 //! Interpreters and the file that each is given: whether it is there, and is one that they read. What is in it is run
-//! time's. The words are those of OpenJDK 17, Node 18, CPython 3.11, Perl 5.36, PHP 8.2 and Ruby 3.1.
+//! time's. The words are those of Node 18, CPython 3.11, Perl 5.36, PHP 8.2, Ruby 3.1, Bun 1.4 and Deno 2.
 
+use crate::exec::environment::variable;
 use crate::exec::kernel::access::not_read;
 use crate::exec::kernel::binfmt::Machine;
 use crate::exec::kernel::mounts;
-use crate::exec::kernel::why::describe;
 use crate::exec::launch::interpret::is_known;
 use crate::exec::launch::walk::Walk;
 use crate::exec::log::Log;
 use crate::exec::outcome::lossy;
 use crate::exec::{Cause, CauseKind, Death, Outcome};
 use crate::image::{NodeId, NodeKind, ResolveError};
-use crate::inspect::FileKind;
 
 /// An interpreter that reads a file or, in a directory, one of a certain name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Interpreter {
+    Bun,
+    Deno,
     Node,
     Perl,
     Php,
@@ -47,6 +48,8 @@ impl Interpreter {
     /// By the name of its file, which may have a version: `python3.11`.
     pub(crate) fn of(name: &str) -> Option<Interpreter> {
         match name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.') {
+            "bun" => Some(Interpreter::Bun),
+            "deno" => Some(Interpreter::Deno),
             "node" | "nodejs" => Some(Interpreter::Node),
             "perl" => Some(Interpreter::Perl),
             "php" => Some(Interpreter::Php),
@@ -58,6 +61,8 @@ impl Interpreter {
 
     pub(crate) fn name(self) -> &'static str {
         match self {
+            Interpreter::Bun => "bun",
+            Interpreter::Deno => "deno",
             Interpreter::Node => "node",
             Interpreter::Perl => "perl",
             Interpreter::Php => "php",
@@ -66,10 +71,12 @@ impl Interpreter {
         }
     }
 
-    /// Source: node(1), perlrun(1), php(1), python(1), ruby(1).
+    /// Source: node(1), perlrun(1), php(1), python(1), ruby(1), the help of bun and deno.
     fn letters(self) -> Letters {
         let letters = |code, next, attached| Letters { code, next, attached };
         match self {
+            Interpreter::Bun => letters("epF", "rdlc", ""),
+            Interpreter::Deno => letters("", "cL", "ARWNESI"),
             Interpreter::Node => letters("ep", "rC", ""),
             Interpreter::Perl => letters("eESx", "I", "MmCDFidV"),
             Interpreter::Php => letters("rafimvhBREFS", "dcztT", ""),
@@ -81,6 +88,22 @@ impl Interpreter {
     /// Options of two dashes whose value is the next word.
     fn valued(self) -> &'static [&'static str] {
         match self {
+            Interpreter::Bun => {
+                &["--preload", "--require", "--import", "--define", "--loader", "--env-file", "--port", "--conditions"]
+            }
+            Interpreter::Deno => &[
+                "--config",
+                "--import-map",
+                "--location",
+                "--cert",
+                "--seed",
+                "--ext",
+                "--log-level",
+                "--preload",
+                "--port",
+                "--host",
+                "--conditions",
+            ],
             Interpreter::Node => &[
                 "--require",
                 "--import",
@@ -126,6 +149,8 @@ impl Interpreter {
     /// Options of two dashes by which no file is given.
     fn instead(self) -> &'static [&'static str] {
         match self {
+            Interpreter::Bun => &["--eval", "--print", "--cwd", "--filter", "--version", "--revision", "--help"],
+            Interpreter::Deno => &["--version", "--help"],
             Interpreter::Node => &["--eval", "--print", "--run", "--test"],
             Interpreter::Php => &["--run", "--file", "--interactive", "--server", "--process-code", "--process-file"],
             Interpreter::Perl | Interpreter::Python | Interpreter::Ruby => &[],
@@ -136,9 +161,15 @@ impl Interpreter {
     fn given(self, argv: &[String]) -> Given<'_> {
         let letters = self.letters();
         let mut at = 1;
+        let mut has_command = false;
         while let Some(word) = argv.get(at) {
             let rest = &argv[at + 1..];
             match word.strip_prefix('-') {
+                None if self.takes_command() && !has_command && matches!(word.as_str(), "run" | "serve") => {
+                    has_command = true;
+                    at += 1;
+                }
+                None if self.takes_command() && !is_source(word) => return Given::Nothing,
                 None => return Given::File(word, rest),
                 Some("") => return Given::Nothing,
                 Some(long) if long.starts_with('-') => {
@@ -168,6 +199,14 @@ impl Interpreter {
         Given::Nothing
     }
 
+    /// Whether its first word may be a command of its own: `deno run`.
+    fn takes_command(self) -> bool {
+        match self {
+            Interpreter::Bun | Interpreter::Deno => true,
+            Interpreter::Node | Interpreter::Perl | Interpreter::Php | Interpreter::Python | Interpreter::Ruby => false,
+        }
+    }
+
     /// The file that the arguments give it, and the words that the file gets.
     pub(crate) fn file(self, argv: &[String]) -> Option<(&String, &[String])> {
         match self.given(argv) {
@@ -187,8 +226,9 @@ impl Interpreter {
     /// What may be missing at the end of the file's name.
     fn endings(self) -> &'static [&'static str] {
         match self {
+            Interpreter::Bun => &["", ".tsx", ".jsx", ".ts", ".mjs", ".js", ".cjs", ".json"],
             Interpreter::Node => &["", ".js", ".mjs", ".cjs", ".json", ".node", ".ts"],
-            Interpreter::Perl | Interpreter::Php | Interpreter::Python | Interpreter::Ruby => &[""],
+            Interpreter::Deno | Interpreter::Perl | Interpreter::Php | Interpreter::Python | Interpreter::Ruby => &[""],
         }
     }
 
@@ -197,65 +237,21 @@ impl Interpreter {
         match self {
             Interpreter::Node => &["package.json", "index.js", "index.json", "index.node"],
             Interpreter::Python => &["__main__.py", "__main__.pyc"],
-            Interpreter::Perl | Interpreter::Php | Interpreter::Ruby => &[],
+            Interpreter::Bun | Interpreter::Deno | Interpreter::Perl | Interpreter::Php | Interpreter::Ruby => &[],
         }
     }
 }
 
+/// Options of node's that name a file to be read before the program. Source: node(1).
+const PRELOADS: &[&str] = &["-r", "--require", "--import", "--loader", "--experimental-loader"];
+
+/// Whether a word is a file for Bun or Deno to run, and not a command, a script's name or a package.
+fn is_source(word: &str) -> bool {
+    const ENDS: &[&str] = &[".ts", ".tsx", ".js", ".jsx", ".mjs", ".cjs", ".mts", ".cts"];
+    !word.contains(':') && ENDS.iter().any(|end| word.ends_with(end))
+}
+
 impl<'a> Machine<'a> {
-    /// `java -jar FILE` needs FILE, `java -cp A:B MAIN` one of A and B; what a class path holds is the JVM's to find.
-    pub(crate) fn follow_java(&self, log: &mut Log, argv: &[String], walk: &Walk) -> Option<Outcome> {
-        let Some(at) = argv.iter().position(|word| word == "-jar") else {
-            return self.follow_class_path(log, argv, walk);
-        };
-        let jar = argv.get(at + 1)?;
-        if jar.contains('*') {
-            return None;
-        }
-        let (line, kind, text) = match self.cwd.walk(self.rootfs, jar.as_bytes(), &|_| true) {
-            // A jar may begin with a script that starts it; these are never jars.
-            Ok(id) => match self.kind(id) {
-                Some(
-                    FileKind::Elf(_) | FileKind::Empty | FileKind::Html | FileKind::LfsPointer | FileKind::Text(_),
-                ) => {
-                    let text = format!("{jar} is {}, not a jar", describe(self.kind(id)));
-                    (format!("Error: Invalid or corrupt jarfile {jar}"), CauseKind::BadScript, text)
-                }
-                _ => return None,
-            },
-            Err(_) => {
-                let text = format!("there is no {jar} for java to read");
-                (format!("Error: Unable to access jarfile {jar}"), CauseKind::MissingScript, text)
-            }
-        };
-        log.says.push(line);
-        Some(Outcome::Dies { death: Death::Exit(1), at: jar.clone(), cause: Cause { kind, text } })
-    }
-
-    /// A class path of which nothing is in the image. Source: java(1), "--class-path".
-    fn follow_class_path(&self, log: &mut Log, argv: &[String], walk: &Walk) -> Option<Outcome> {
-        const NAMES: &[&str] = &["-cp", "-classpath", "--class-path"];
-        let at = argv.iter().rposition(|word| NAMES.contains(&word.as_str()))?;
-        let path = argv.get(at + 1)?;
-        let is_module = |word: &String| word == "-m" || word == "--module" || word.starts_with('@');
-        if !is_known(path) || walk.is_open || argv[1..].iter().any(is_module) {
-            return None;
-        }
-        let is_there = |entry: &str| {
-            let entry = entry.strip_suffix('*').unwrap_or(entry);
-            let found = self.cwd.walk(self.rootfs, if entry.is_empty() { b"." } else { entry.as_bytes() }, &|_| true);
-            !matches!(found, Err(ResolveError::Missing(_)))
-        };
-        let main = argv[at + 2..].iter().find(|word| !word.starts_with('-'))?;
-        if path.is_empty() || path.split(':').any(is_there) {
-            return None;
-        }
-        log.says.push(format!("Error: Could not find or load main class {main}"));
-        let text = format!("nothing of java's class path {path} is in the image");
-        let cause = Cause { kind: CauseKind::MissingScript, text };
-        Some(Outcome::Dies { death: Death::Exit(1), at: path.clone(), cause })
-    }
-
     /// The file that an interpreter is given, where it is given one.
     pub(crate) fn follow_file(
         &self,
@@ -264,6 +260,11 @@ impl<'a> Machine<'a> {
         interpreter: Interpreter,
         walk: &Walk,
     ) -> Option<Outcome> {
+        if interpreter == Interpreter::Node
+            && let Some(outcome) = self.lacking_preload(log, argv, walk)
+        {
+            return Some(outcome);
+        }
         let file = match interpreter.given(argv) {
             Given::Nothing => return None,
             Given::Code(word, _) => {
@@ -297,6 +298,33 @@ impl<'a> Machine<'a> {
         }
     }
 
+    /// A file that node is told to read before its program, and that is not there. A package's name is looked up by
+    /// node itself.
+    fn lacking_preload(&self, log: &mut Log, argv: &[String], walk: &Walk) -> Option<Outcome> {
+        if walk.is_open {
+            return None;
+        }
+        let told = variable(&walk.env, "NODE_OPTIONS").unwrap_or_default().split_whitespace().map(str::to_string);
+        let program = Interpreter::Node.file(argv).map_or(argv.len(), |(_, rest)| argv.len() - rest.len() - 1);
+        let words: Vec<String> = told.chain(argv[1..program.max(1)].iter().cloned()).collect();
+        for (at, word) in words.iter().enumerate() {
+            let (key, attached) = word.split_once('=').map_or((word.as_str(), None), |(key, value)| (key, Some(value)));
+            if !PRELOADS.contains(&key) {
+                continue;
+            }
+            let Some(file) = attached.or_else(|| words.get(at + 1).map(String::as_str)) else { continue };
+            let is_path = ["/", "./", "../"].iter().any(|start| file.starts_with(start)) && is_known(file);
+            let is_there = |ending: &&str| {
+                let path = format!("{file}{ending}");
+                !matches!(self.cwd.walk(self.rootfs, path.as_bytes(), &|_| true), Err(ResolveError::Missing(_)))
+            };
+            if is_path && !mounts::is_made(self.rootfs, file) && !Interpreter::Node.endings().iter().any(is_there) {
+                return Some(self.no_program_for(log, Interpreter::Node, &argv[0], file, false));
+            }
+        }
+        None
+    }
+
     fn no_program_for(
         &self,
         log: &mut Log,
@@ -309,6 +337,8 @@ impl<'a> Machine<'a> {
         let by = interpreter.name();
         let (line, code) = match (interpreter, is_directory) {
             (Interpreter::Node, _) => (format!("Error: Cannot find module '{}'", path.trim_end_matches('/')), 1),
+            (Interpreter::Bun, _) => (format!("error: Module not found \"{file}\""), 1),
+            (Interpreter::Deno, _) => (format!("error: Module not found \"file://{path}\"."), 1),
             (Interpreter::Python, true) => (format!("{name}: can't find '__main__' module in '{path}'"), 1),
             (Interpreter::Perl, _) => (format!("Can't open perl script \"{file}\": No such file or directory"), 2),
             (Interpreter::Php, _) => (format!("Could not open input file: {file}"), 1),
@@ -364,6 +394,15 @@ mod tests {
             (Interpreter::Php, "php -S 0.0.0.0:80 -t public", None),
             (Interpreter::Ruby, "ruby -w -I lib -rjson app.rb", Some("app.rb")),
             (Interpreter::Ruby, "ruby -S rails", None),
+            (Interpreter::Bun, "bun --smol src/a.ts x", Some("src/a.ts")),
+            (Interpreter::Bun, "bun --bun run --hot a.tsx", Some("a.tsx")),
+            (Interpreter::Bun, "bun run start", None),
+            (Interpreter::Bun, "bun install", None),
+            (Interpreter::Deno, "deno run -A --config deno.json --allow-net=a.b main.ts", Some("main.ts")),
+            (Interpreter::Deno, "deno serve --port 80 main.ts", Some("main.ts")),
+            (Interpreter::Deno, "deno task start", None),
+            (Interpreter::Deno, "deno run npm:vite.js", None),
+            (Interpreter::Deno, "deno run https://a.b/c.ts", None),
         ] {
             assert_eq!(file(interpreter, line).as_deref(), expected, "{line}");
         }

@@ -16,6 +16,7 @@ use crate::inspect::{FileKind, NpmPackage};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Manager {
+    Bun,
     Npm,
     Npx,
     Yarn,
@@ -34,11 +35,31 @@ enum Asked<'a> {
 }
 
 /// Options that take no value and do not change which project is meant.
-const FLAGS: &[&str] =
-    &["-s", "-q", "-d", "-y", "--silent", "--quiet", "--yes", "--offline", "--no-install", "--verbose"];
+const FLAGS: &[&str] = &[
+    "-s",
+    "-q",
+    "-d",
+    "-y",
+    "-b",
+    "--bun",
+    "--smol",
+    "--hot",
+    "--watch",
+    "--silent",
+    "--quiet",
+    "--yes",
+    "--offline",
+    "--no-install",
+    "--verbose",
+];
 /// Options by which another directory or project is meant.
 const ELSEWHERE: &[&str] =
     &["--prefix", "-C", "--cwd", "--dir", "-w", "--workspace", "-F", "--filter", "-r", "--recursive", "--workspaces"];
+/// Commands of Bun's that start no script. Source: `bun --help`.
+const BUNS_OWN: &[&str] = &[
+    "test", "repl", "exec", "install", "i", "add", "a", "remove", "rm", "update", "audit", "outdated", "link",
+    "unlink", "publish", "patch", "pm", "info", "why", "build", "init", "create", "c", "upgrade",
+];
 /// Commands that are scripts of their own name.
 const SCRIPTS: &[&str] = &["start", "test", "stop", "restart"];
 
@@ -56,6 +77,7 @@ impl Manager {
 
     fn name(self) -> &'static str {
         match self {
+            Manager::Bun => "bun",
             Manager::Npm => "npm",
             Manager::Npx => "npx",
             Manager::Yarn => "yarn",
@@ -76,16 +98,20 @@ impl Manager {
             (Manager::Npx, _) => Asked::Command(words),
             (_, name) if SCRIPTS.contains(&name) => Asked::Script { name, words: rest, is_named: true },
             (_, "run" | "run-script") => named(rest),
+            (Manager::Bun, "x") => command_of(rest),
+            (Manager::Bun, name) if BUNS_OWN.contains(&name) => Asked::Other,
             (Manager::Npm, "exec" | "x") | (Manager::Pnpm | Manager::Yarn, "exec") => command_of(rest),
             (Manager::Yarn, "node") => Asked::Command(words),
-            (Manager::Yarn | Manager::Pnpm, name) => Asked::Script { name, words: rest, is_named: false },
+            (Manager::Yarn | Manager::Pnpm | Manager::Bun, name) => {
+                Asked::Script { name, words: rest, is_named: false }
+            }
             (Manager::Npm, _) => Asked::Other,
         }
     }
 
     /// Whether it runs `preNAME` first.
     fn runs_before(self) -> bool {
-        matches!(self, Manager::Npm | Manager::Yarn)
+        matches!(self, Manager::Npm | Manager::Yarn | Manager::Bun)
     }
 
     /// What its script gets of the words after the script's name.
@@ -95,7 +121,9 @@ impl Manager {
                 let own = words.iter().take_while(|word| *word != "--").filter(|word| !word.starts_with('-'));
                 own.chain(words.iter().skip_while(|word| *word != "--").skip(1)).collect()
             }
-            Manager::Npx | Manager::Yarn | Manager::Pnpm => words.iter().filter(|word| *word != "--").collect(),
+            Manager::Bun | Manager::Npx | Manager::Yarn | Manager::Pnpm => {
+                words.iter().filter(|word| *word != "--").collect()
+            }
         }
     }
 }
@@ -189,7 +217,12 @@ impl<'a> Machine<'a> {
         walk: &Walk,
     ) -> Option<Outcome> {
         let is_there = |file: &str| self.rootfs.resolve(format!("{}/{file}", project.directory)).is_ok();
-        if !is_named {
+        // Bun looks for a command where there is no such script.
+        let is_installed = || {
+            let walk = self.with_bins(&project.directory, walk);
+            self.names_program(name, &walk.env)
+        };
+        if !is_named || manager == Manager::Bun && is_installed() {
             let command: Vec<String> = std::iter::once(name.to_string()).chain(words.iter().cloned()).collect();
             return self.follow_installed(log, manager, &project.directory, &command, walk);
         }
@@ -199,6 +232,7 @@ impl<'a> Machine<'a> {
         }
         let path = lossy(&self.rootfs.path(project.id));
         log.says.push(match manager {
+            Manager::Bun => format!("error: Script not found \"{name}\""),
             Manager::Npm | Manager::Npx => format!("npm error Missing script: \"{name}\""),
             Manager::Yarn => format!("error Command \"{name}\" not found."),
             Manager::Pnpm => format!("ERR_PNPM_NO_SCRIPT  Missing script: {name}"),
@@ -239,7 +273,7 @@ impl<'a> Machine<'a> {
         }
     }
 
-    fn machine_in(&self, directory: &str) -> Option<Machine<'a>> {
+    pub(super) fn machine_in(&self, directory: &str) -> Option<Machine<'a>> {
         let cwd = Cwd::parse(self.rootfs, directory).ok()?;
         Some(Machine {
             rootfs: self.rootfs,

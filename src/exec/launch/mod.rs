@@ -1,9 +1,11 @@
 //! How a runtime finds the container's program, and how wrappers, shells and interpreters start the next one.
 
+mod dotnet;
 pub(crate) mod follow;
 pub(crate) mod interpret;
 mod interpreted;
 mod interpreter;
+mod java;
 pub(crate) mod lookup;
 mod managers;
 mod modules;

@@ -18,6 +18,8 @@ const MAX_CANDIDATES: usize = 16;
 const MAX_WORDS: usize = 256;
 /// Files of one name that are looked at.
 const MAX_NAMED: usize = 1024;
+/// Words that are commands of their own which are tried.
+const MAX_LINES: usize = 16;
 /// Directories of PATH that cost a word no more than itself.
 const FREE_DIRECTORIES: usize = 16;
 /// What trying a program costs of a call's budget, and what looking at a word does.
@@ -80,6 +82,16 @@ const STARTERS: &[&str] = &[
     "softlimit",
     "envdir",
     "s6-envdir",
+    "unbuffer",
+    "go-init",
+    "pid1",
+    "systemd-cat",
+    "firejail",
+    "bwrap",
+    "proot",
+    "valgrind",
+    "multirun",
+    "parallel",
 ];
 /// Interpreters whose scripts are not read: what their words name, the script may start.
 const INTERPRETERS: &[&str] = &["lua", "tclsh", "Rscript"];
@@ -115,7 +127,9 @@ const READERS: &[&str] = &[
 
 /// Whether a program runs programs of other machines: its arguments are foreign on purpose.
 fn is_emulator(name: &str) -> bool {
-    ["qemu", "box64", "box86", "FEX", "wine", "rosetta"].iter().any(|start| name.starts_with(start))
+    ["qemu", "box64", "box86", "FEX", "wine", "rosetta", "blink", "spike", "gem5", "rvemu"]
+        .iter()
+        .any(|start| name.starts_with(start))
 }
 
 /// Whether the file is not there, may not be executed, or is a text that some callers hand to a shell: what may be
@@ -147,6 +161,11 @@ impl Tried {
             Outcome::Runs | Outcome::Emulated { .. } | Outcome::Unknown { .. } => false,
         }
     }
+
+    /// Whether it is for another architecture.
+    fn is_foreign(&self) -> bool {
+        self.outcome.cause().is_some_and(|cause| cause.kind == CauseKind::ForeignArchitecture)
+    }
 }
 
 impl Machine<'_> {
@@ -176,8 +195,19 @@ impl Machine<'_> {
         walk: &Walk,
     ) -> Option<Outcome> {
         let at = self.position(log, words, &walk.env)?;
-        let tried = self.try_out(log, &words[at..], caller, walk);
-        if tried.is_broken() { settle(log, vec![tried]) } else { None }
+        if !words[at].contains(char::is_whitespace) {
+            let tried = self.try_out(log, &words[at..], caller, walk);
+            return if tried.is_broken() { settle(log, vec![tried]) } else { None };
+        }
+        // `concurrently 'server a' 'worker b'`: each such word is a command of its own.
+        for line in words[at..].iter().take(MAX_LINES).filter(|word| self.starts_line(word, &walk.env)) {
+            let argv = ["/bin/sh", "-c", line].map(str::to_string);
+            let tried = self.try_out(log, &argv, caller, walk);
+            if tried.is_broken() {
+                return settle(log, vec![tried]);
+            }
+        }
+        None
     }
 
     /// What becomes of a program that is not known to start others, by the words that it is given. `None`: nothing.
@@ -210,7 +240,9 @@ impl Machine<'_> {
         if !tried.is_broken() {
             return None;
         }
-        if at > 0 && words[at - 1] == "--" {
+        // What an init program of any name is there for: its first operand.
+        let is_first = words[..at].iter().all(|word| word.starts_with('-'));
+        if at > 0 && words[at - 1] == "--" || is_first && tried.is_foreign() {
             return settle(log, vec![tried]);
         }
         let by = ran.argv[0].clone();
@@ -237,7 +269,14 @@ impl Machine<'_> {
         if log.budget.steps >= MAX_STEPS {
             return None;
         }
-        words.iter().take(MAX_WORDS).position(|word| self.names_program(word, env))
+        let is_start = |word: &String| self.names_program(word, env) || self.starts_line(word, env);
+        words.iter().take(MAX_WORDS).position(is_start)
+    }
+
+    /// Whether a word is a command line: it begins with the name of a program.
+    fn starts_line(&self, word: &str, env: &[String]) -> bool {
+        let Some((first, _)) = word.split_once(' ') else { return false };
+        !first.contains('=') && !word.contains('\n') && self.names_program(first, env)
     }
 
     /// Whether a word is the path of an executable file of the image, or the name of one on PATH.

@@ -73,6 +73,8 @@ fn programs_that_start_their_arguments_are_followed_by_these() {
         (&["/e.pl", "/foreign"], perl),
         (&["su", "-c", "exec /foreign", "root"], &[]),
         (&["init", "--", "/foreign"], &[]),
+        (&["init", "-main", "/foreign"], &[]),
+        (&["/e.py", "/app web", "/foreign worker"], python),
     ] {
         assert_eq!(runs(words, extra), FOREIGN, "{words:?}");
         let healthy: Vec<String> = words.iter().map(|word| word.replace("/foreign", "/app")).collect();
@@ -84,7 +86,8 @@ fn programs_that_start_their_arguments_are_followed_by_these() {
         let trace = run_with(perl, words);
         assert_eq!(trace.followed == Followed::Full, is_full, "{words:?}: {:?}", trace.followed);
     }
-    assert_eq!(runs(&["init", "/foreign"], &[]), format!("runs risk {FOREIGN}"));
+    assert_eq!(runs(&["init", "/data", "/foreign"], &[]), format!("runs risk {FOREIGN}"));
+    assert_eq!(runs(&["/e.py", "/app: it is /foreign", "why not /foreign"], python), "runs");
     assert_eq!(runs(&["cp", "/foreign", "/x"], &[]), "runs");
 }
 

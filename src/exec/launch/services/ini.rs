@@ -1,6 +1,6 @@
 //! supervisord's and monit's configuration. Source: supervisord's documentation, "Configuration File"; monit(1).
 
-use super::{Service, entries, is_file, text_of, words_of};
+use super::{Service, beside, entries, matching, option, text_of, words_of};
 use crate::exec::kernel::binfmt::Machine;
 
 /// Where supervisord looks for its file. Source: supervisor/options.py `default_configfile`.
@@ -14,25 +14,10 @@ struct Section {
 }
 
 pub(super) fn supervisord(machine: &Machine<'_>, argv: &[String]) -> Option<Vec<Service>> {
-    let mut words = argv.iter().skip(1);
-    let mut named = None;
-    while let Some(word) = words.next() {
-        match word.as_str() {
-            "-c" | "--configuration" => named = words.next().cloned(),
-            word => {
-                if let Some(path) = word.strip_prefix("--configuration=").or_else(|| word.strip_prefix("-c")) {
-                    named = Some(path.trim_start_matches('=').to_string());
-                }
-            }
-        }
-    }
-    let cwd = String::from_utf8_lossy(&machine.cwd.path(machine.rootfs)).into_owned();
-    let main = match named {
-        Some(path) if path.starts_with('/') => path,
-        Some(path) => format!("{}/{path}", cwd.trim_end_matches('/')),
+    let main = match option(argv, &["--configuration", "-c"]) {
+        Some(path) => beside(machine, &path),
         None => {
-            let local = ["supervisord.conf", "etc/supervisord.conf"]
-                .map(|name| format!("{}/{name}", cwd.trim_end_matches('/')));
+            let local = ["supervisord.conf", "etc/supervisord.conf"].map(|name| beside(machine, name));
             let places = local.into_iter().chain(PLACES.iter().map(|place| place.to_string()));
             places.into_iter().find(|place| machine.rootfs.resolve(place).is_ok())?
         }
@@ -45,16 +30,8 @@ pub(super) fn supervisord(machine: &Machine<'_>, argv: &[String]) -> Option<Vec<
             for pattern in value.split_whitespace() {
                 let pattern = pattern.replace("%(here)s", directory);
                 let pattern = if pattern.starts_with('/') { pattern } else { format!("{directory}/{pattern}") };
-                let (parent, name) = pattern.rsplit_once('/')?;
-                let (start, end) = name.split_once('*').unwrap_or((name, ""));
-                for (path, id) in entries(machine, parent) {
-                    let file = path.rsplit('/').next().unwrap_or("");
-                    let fits =
-                        if name.contains('*') { file.starts_with(start) && file.ends_with(end) } else { file == name };
-                    if fits
-                        && is_file(machine, id)
-                        && let Some(text) = text_of(machine, &path)
-                    {
+                for (path, _) in matching(machine, &pattern) {
+                    if let Some(text) = text_of(machine, &path) {
                         services.extend(programs(&self::sections(&text), &path));
                     }
                 }
@@ -71,8 +48,8 @@ fn programs(sections: &[Section], path: &str) -> Vec<Service> {
     let mut services = Vec::new();
     for section in sections.iter().filter(is_program) {
         let key = |name: &str| section.keys.iter().find(|(key, ..)| key == name);
-        let is_started =
-            key("autostart").is_none_or(|(_, value, _)| !matches!(value.as_str(), "false" | "off" | "no" | "0"));
+        let is_started = key("autostart")
+            .is_none_or(|(_, value, _)| !matches!(&*value.to_ascii_lowercase(), "false" | "off" | "no" | "0"));
         let Some((_, command, line)) = key("command").filter(|_| is_started) else { continue };
         let environment = key("environment").map_or("", |(_, value, _)| value.as_str());
         let env = environment.split(',').filter_map(|pair| {

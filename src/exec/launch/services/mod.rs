@@ -3,6 +3,8 @@
 
 mod execline;
 mod ini;
+mod inits;
+mod pm2;
 mod scanned;
 mod scheduled;
 mod units;
@@ -11,10 +13,12 @@ pub(super) use execline::commands as execline_commands;
 
 use crate::exec::environment::{DEFAULT_PATH, variable};
 use crate::exec::kernel::binfmt::Machine;
-use crate::exec::launch::interpret::{is_known, kept_text};
+use crate::exec::kernel::mounts;
+use crate::exec::launch::interpret::{self, is_known, kept_text};
 use crate::exec::launch::walk::Walk;
 use crate::exec::log::{Certainty, Followed, Link, Log, Risk};
 use crate::exec::outcome::{Outcome, lossy};
+use crate::exec::{Cause, CauseKind, Errno};
 use crate::image::{NodeId, NodeKind};
 
 /// Services of one supervisor that are followed.
@@ -37,6 +41,10 @@ pub(crate) enum Supervisor {
     Procfile,
     Pm2,
     Monit,
+    /// BusyBox's and sysvinit's init, by /etc/inittab.
+    Inittab,
+    /// `my_init` of Phusion's base images.
+    MyInit,
 }
 
 /// The names of the programs of each kind. s6-overlay is known by its files.
@@ -64,7 +72,44 @@ const PROGRAMS: &[(&str, Supervisor)] = &[
     ("pm2-runtime", Supervisor::Pm2),
     ("pm2-docker", Supervisor::Pm2),
     ("monit", Supervisor::Monit),
+    ("my_init", Supervisor::MyInit),
 ];
+
+impl Supervisor {
+    /// Whether a service whose program is not in the image is one that cannot start. Others start what a distribution
+    /// enables as far as it is installed, or what is made before it is due.
+    fn needs_programs(self) -> bool {
+        match self {
+            Supervisor::Supervisord
+            | Supervisor::S6Svscan
+            | Supervisor::S6Overlay
+            | Supervisor::Runsvdir
+            | Supervisor::Pm2
+            | Supervisor::Monit
+            | Supervisor::MyInit => true,
+            Supervisor::Systemd
+            | Supervisor::OpenRc
+            | Supervisor::Cron
+            | Supervisor::Procfile
+            | Supervisor::Inittab => false,
+        }
+    }
+
+    /// Whether other programs ran before its services start, which may make files.
+    fn is_late(self) -> bool {
+        match self {
+            Supervisor::Systemd | Supervisor::OpenRc | Supervisor::Cron | Supervisor::Inittab => true,
+            Supervisor::Supervisord
+            | Supervisor::S6Svscan
+            | Supervisor::S6Overlay
+            | Supervisor::Runsvdir
+            | Supervisor::Procfile
+            | Supervisor::Pm2
+            | Supervisor::Monit
+            | Supervisor::MyInit => false,
+        }
+    }
+}
 
 /// What a supervisor starts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,6 +121,15 @@ pub(super) struct Service {
     /// The file that says so, and the line.
     pub by: String,
     pub line: usize,
+    pub runs: Runs,
+}
+
+/// How long a service runs, for those that start after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Runs {
+    /// To its end, before the next ones start: it may make what they need.
+    Before,
+    Beside,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,13 +142,20 @@ pub(super) enum ServiceCommand {
 
 impl Service {
     pub(super) fn of_words(words: Vec<String>, by: &str, line: usize) -> Service {
-        let command = ServiceCommand::Words(words);
-        Service { command, env: Vec::new(), working_dir: None, by: by.to_string(), line }
+        Service::of(ServiceCommand::Words(words), by, line)
     }
 
     pub(super) fn of_shell(text: &str, by: &str, line: usize) -> Service {
-        let command = ServiceCommand::Shell(text.to_string());
-        Service { command, env: Vec::new(), working_dir: None, by: by.to_string(), line }
+        Service::of(ServiceCommand::Shell(text.to_string()), by, line)
+    }
+
+    fn of(command: ServiceCommand, by: &str, line: usize) -> Service {
+        Service { command, env: Vec::new(), working_dir: None, by: by.to_string(), line, runs: Runs::Beside }
+    }
+
+    /// The same, where those after it wait for its end.
+    pub(super) fn before(self) -> Service {
+        Service { runs: Runs::Before, ..self }
     }
 }
 
@@ -110,6 +171,9 @@ pub(crate) fn supervisor(
     let by_name = |name: &str| PROGRAMS.iter().find(|(program, _)| *program == name).map(|(_, kind)| *kind);
     if let Some(kind) = by_name(name).or_else(|| by_name(file)) {
         return Some((kind, 0));
+    }
+    if name == "init" && machine.rootfs.resolve("/etc/inittab").is_ok() {
+        return Some((Supervisor::Inittab, 0));
     }
     let is_interpreter = ["python", "node", "ruby", "sh", "bash", "dash", "perl", "execlineb", "busybox"]
         .iter()
@@ -139,38 +203,56 @@ impl Machine<'_> {
             Supervisor::Runsvdir => scanned::runit(self, argv),
             Supervisor::S6Overlay => scanned::s6_overlay(self, argv),
             Supervisor::Systemd => units::systemd(self),
-            Supervisor::OpenRc => units::openrc(self),
+            Supervisor::OpenRc => inits::openrc(self),
             Supervisor::Cron => scheduled::cron(self),
-            Supervisor::Procfile => scheduled::procfile(self, argv),
-            Supervisor::Pm2 => scheduled::pm2(self, argv),
+            Supervisor::Procfile => scheduled::procfile(self, argv, &walk.env),
+            Supervisor::Pm2 => pm2::services(self, argv, &walk.env),
             Supervisor::Monit => ini::monit(self),
+            Supervisor::Inittab => inits::inittab(self),
+            Supervisor::MyInit => scanned::my_init(self, argv),
         };
         let Some(services) = services else {
             log.open_end::<()>(argv.first().map_or("", String::as_str), "its configuration was not found in the image");
             return;
         };
+        let mut walk = Walk { depth: walk.depth + 1, user: None, ..walk.clone() };
+        walk.is_open |= kind.is_late();
+        if kind == Supervisor::S6Overlay {
+            // Source: s6-overlay's README, "/command".
+            let path = variable(&walk.env, "PATH").unwrap_or(DEFAULT_PATH).to_string();
+            walk.env.push(format!("PATH=/command:{path}"));
+        }
         for service in services.into_iter().take(MAX_SERVICES) {
-            self.follow_service(log, service, walk);
+            let runs = service.runs;
+            self.follow_service(log, kind, service, &walk);
+            walk.is_open |= runs == Runs::Before;
         }
     }
 
-    fn follow_service(&self, log: &mut Log, service: Service, walk: &Walk) {
-        let mut env = walk.env.clone();
-        env.extend(service.env);
-        let walk = Walk { env, depth: walk.depth + 1, is_open: true, user: None };
+    fn follow_service(&self, log: &mut Log, kind: Supervisor, service: Service, walk: &Walk) {
+        let moved = service.working_dir.as_deref().filter(|directory| is_known(directory));
+        let moved = moved.and_then(|directory| self.machine_in(directory));
+        let machine = moved.as_ref().unwrap_or(self);
+        let mut walk = walk.clone();
+        walk.env.extend(service.env);
         let argv = match service.command {
             ServiceCommand::Words(words) => words,
             ServiceCommand::Shell(text) => vec!["/bin/sh".to_string(), "-c".to_string(), text],
         };
         let Some(name) = argv.first().filter(|name| is_known(name) && !name.is_empty()).cloned() else { return };
-        let path = match self.on_path(&name, &walk.env) {
-            Some(path) => path,
-            // A service of a package that is not there, or one that is made at run time.
-            None => return,
+        let (by, line) = (service.by, service.line);
+        let Some(path) = machine.on_path(&name, &walk.env) else {
+            if kind.needs_programs() && !mounts::is_made(self.rootfs, &name) {
+                let cause = Cause { kind: CauseKind::MissingProgram, text: format!("there is no {name} in the image") };
+                let certainty = if walk.is_open { Certainty::Possible } else { Certainty::Certain };
+                let outcome = Outcome::fails(Errno::ENOENT, name.as_bytes(), cause);
+                log.risks.push(Risk { outcome, steps: Vec::new(), by, line, certainty });
+            }
+            return;
         };
         let mut own = Log { budget: std::mem::take(&mut log.budget), ..Log::default() };
         let bytes: Vec<Vec<u8>> = argv.iter().map(|word| word.clone().into_bytes()).collect();
-        let outcome = self.walk(&mut own, path.as_bytes(), &bytes, &walk, Link::Command(service.by.clone()));
+        let outcome = machine.walk(&mut own, path.as_bytes(), &bytes, &walk, Link::Command(by.clone()));
         log.budget = own.budget;
         log.visited.extend(own.steps.iter().cloned());
         log.visited.extend(own.visited);
@@ -184,14 +266,14 @@ impl Machine<'_> {
             }
             Outcome::Fails { .. } | Outcome::Dies { .. } | Outcome::Unknown { .. } => {
                 let certainty = Certainty::Certain;
-                log.risks.push(Risk { outcome, steps: own.steps, by: service.by, line: service.line, certainty });
+                log.risks.push(Risk { outcome, steps: own.steps, by, line, certainty });
             }
         }
     }
 
     /// The path of a program that a service names.
     fn on_path(&self, name: &str, env: &[String]) -> Option<String> {
-        let is_there = |path: &str| self.rootfs.resolve(path).is_ok();
+        let is_there = |path: &str| self.cwd.walk(self.rootfs, path.as_bytes(), &|_| true).is_ok();
         if name.contains('/') {
             return is_there(name).then(|| name.to_string());
         }
@@ -224,6 +306,50 @@ pub(super) fn entries(machine: &Machine<'_>, directory: &str) -> Vec<(String, No
         .collect();
     found.sort();
     found
+}
+
+/// The files that a pattern of paths fits, sorted; `*` never crosses a slash.
+pub(super) fn matching(machine: &Machine<'_>, pattern: &str) -> Vec<(String, NodeId)> {
+    let mut found = vec![String::new()];
+    for part in pattern.split('/').filter(|part| !part.is_empty() && *part != ".") {
+        let is_plain = !part.contains(['*', '?', '[']);
+        let fitting = |directory: &String| -> Vec<String> {
+            if is_plain {
+                return vec![format!("{directory}/{part}")];
+            }
+            let directory = if directory.is_empty() { "/" } else { directory };
+            let inside = entries(machine, directory).into_iter().map(|(path, _)| path);
+            inside.filter(|path| interpret::fits(part, path.rsplit('/').next().unwrap_or_default())).collect()
+        };
+        found = found.iter().flat_map(fitting).take(MAX_FILES).collect();
+    }
+    let files = found.into_iter().filter_map(|path| Some((path.clone(), machine.rootfs.resolve(&path).ok()?)));
+    files.filter(|(_, id)| is_file(machine, *id)).collect()
+}
+
+/// A path as it is seen from the call's working directory.
+pub(super) fn beside(machine: &Machine<'_>, name: &str) -> String {
+    if name.starts_with('/') {
+        return name.to_string();
+    }
+    let cwd = lossy(&machine.cwd.path(machine.rootfs));
+    format!("{}/{}", cwd.trim_end_matches('/'), name.trim_start_matches("./"))
+}
+
+/// The value of an option that is given as `-f VALUE`, `--file VALUE`, `--file=VALUE` or `-fVALUE`.
+pub(super) fn option(argv: &[String], names: &[&str]) -> Option<String> {
+    let mut words = argv.iter().skip(1);
+    while let Some(word) = words.next() {
+        for name in names {
+            match word.strip_prefix(name) {
+                Some("") => return words.next().cloned(),
+                Some(rest) if !name.starts_with("--") => return Some(rest.to_string()),
+                Some(rest) if rest.starts_with('=') => return Some(rest[1..].to_string()),
+                Some(_) | None => {}
+            }
+        }
+    }
+    None
 }
 
 pub(super) fn is_file(machine: &Machine<'_>, id: NodeId) -> bool {

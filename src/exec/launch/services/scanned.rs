@@ -1,8 +1,13 @@
 //! Supervisors that start what they find in a directory: s6, s6-overlay and runit. Each executes `run` by itself, so a
 //! script without a first line fails. Source: s6-supervise.c, runsv.c, s6-overlay's README.
 
+use std::collections::BTreeSet;
+
 use super::{Service, entries, execline, is_executable, text_of};
 use crate::exec::kernel::binfmt::Machine;
+
+/// Where s6-overlay 3 has its service definitions.
+const S6_RC: &str = "/etc/s6-overlay/s6-rc.d";
 
 /// The services of a scan directory.
 pub(super) fn services(machine: &Machine<'_>, directory: &str) -> Option<Vec<Service>> {
@@ -16,11 +21,58 @@ pub(super) fn services(machine: &Machine<'_>, directory: &str) -> Option<Vec<Ser
         }
         for run in [format!("{path}/run"), format!("{path}/log/run")] {
             if machine.rootfs.resolve(&run).is_ok() {
-                services.push(Service::of_words(vec![run.clone()], &run, 1));
+                let mut service = Service::of_words(vec![run.clone()], &run, 1);
+                service.working_dir = run.strip_suffix("/run").map(str::to_string);
+                services.push(service);
             }
         }
     }
     Some(services)
+}
+
+/// Scripts of `/etc/my_init.d`, runit's services, and the call's own command. Source: Phusion's image/bin/my_init.
+pub(super) fn my_init(machine: &Machine<'_>, argv: &[String]) -> Option<Vec<Service>> {
+    let words = &argv[1..];
+    let command = words.iter().position(|word| !word.starts_with('-') || word == "--");
+    let (options, command) = words.split_at(command.unwrap_or(words.len()));
+    let has = |name: &str| options.iter().any(|option| option == name);
+    let mut found = Vec::new();
+    let scripts = entries(machine, "/etc/my_init.d").into_iter().map(|(path, _)| path);
+    for path in scripts.chain(["/etc/rc.local".to_string()]).filter(|_| !has("--skip-startup-files")) {
+        if is_executable(machine, &path) {
+            found.push(Service::of_words(vec![path.clone()], &path, 1).before());
+        }
+    }
+    if !has("--skip-runit") {
+        found.extend(services(machine, "/etc/service").unwrap_or_default());
+    }
+    let command: Vec<String> = command.iter().filter(|word| *word != "--").cloned().collect();
+    if !command.is_empty() {
+        found.push(Service::of_words(command, "CMD", 1));
+    }
+    Some(found)
+}
+
+/// The services of s6-rc that the bundle `user` starts: what it holds, what that holds, and what these depend on.
+/// `None`: there is no such bundle to read. Source: s6-rc-compile, "Source definition directories".
+fn bundled(machine: &Machine<'_>, root: &str) -> Option<BTreeSet<String>> {
+    let mut found = BTreeSet::new();
+    let mut open = vec!["user".to_string(), "user2".to_string()];
+    while let Some(name) = open.pop() {
+        for list in ["contents.d", "dependencies.d"] {
+            let inside = entries(machine, &format!("{root}/{name}/{list}"));
+            open.extend(inside.iter().filter_map(|(path, _)| {
+                let name = path.rsplit('/').next()?.to_string();
+                found.insert(name.clone()).then_some(name)
+            }));
+        }
+        for list in ["contents", "dependencies", "producer-for", "consumer-for"] {
+            let text = text_of(machine, &format!("{root}/{name}/{list}")).unwrap_or_default();
+            let names = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+            open.extend(names.filter(|name| found.insert(name.to_string())).map(str::to_string));
+        }
+    }
+    (!found.is_empty()).then_some(found)
 }
 
 pub(super) fn runit(machine: &Machine<'_>, argv: &[String]) -> Option<Vec<Service>> {
@@ -46,12 +98,22 @@ pub(super) fn s6_overlay(machine: &Machine<'_>, argv: &[String]) -> Option<Vec<S
     for directory in ["/etc/cont-init.d", "/custom-cont-init.d"] {
         for (path, _) in entries(machine, directory) {
             if is_executable(machine, &path) {
-                found.push(Service::of_words(vec![path.clone()], &path, 1));
+                found.push(Service::of_words(vec![path.clone()], &path, 1).before());
             }
         }
     }
     found.extend(services(machine, "/etc/services.d").unwrap_or_default());
-    for (path, _) in entries(machine, "/etc/s6-overlay/s6-rc.d") {
+    let bundled = bundled(machine, S6_RC);
+    let is_started = |path: &str| {
+        let name = path.rsplit('/').next().unwrap_or_default();
+        let is_piped = || {
+            let has = |list: &&str| machine.rootfs.resolve(format!("{path}/{list}")).is_ok();
+            ["producer-for", "consumer-for", "pipeline-name"].iter().any(has)
+        };
+        bundled.as_ref().is_none_or(|bundled| bundled.contains(name)) || is_piped()
+    };
+    let mut tasks = Vec::new();
+    for (path, _) in entries(machine, S6_RC).into_iter().filter(|(path, _)| is_started(path)) {
         let kind = text_of(machine, &format!("{path}/type")).unwrap_or_default();
         match kind.trim() {
             "longrun" => {
@@ -63,9 +125,8 @@ pub(super) fn s6_overlay(machine: &Machine<'_>, argv: &[String]) -> Option<Vec<S
             "oneshot" => {
                 let up = format!("{path}/up");
                 if let Some(text) = text_of(machine, &up) {
-                    found.extend(
-                        execline::commands(&text).into_iter().map(|(words, line)| Service::of_words(words, &up, line)),
-                    );
+                    let commands = execline::commands(&text).into_iter();
+                    tasks.extend(commands.map(|(words, line)| Service::of_words(words, &up, line).before()));
                 }
             }
             _ => {}
@@ -75,5 +136,5 @@ pub(super) fn s6_overlay(machine: &Machine<'_>, argv: &[String]) -> Option<Vec<S
     if !command.is_empty() {
         found.push(Service::of_words(command.to_vec(), "CMD", 1));
     }
-    Some(found)
+    Some(tasks.into_iter().chain(found).collect())
 }

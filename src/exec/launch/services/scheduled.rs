@@ -1,7 +1,7 @@
-//! cron's tables, Procfiles and PM2's ecosystem files. Source: crontab(5); Procfile as foreman reads it; PM2's
-//! documentation, "Ecosystem File".
+//! cron's tables and Procfiles. Source: crontab(5); Procfile as foreman reads it.
 
-use super::{Service, entries, is_executable, is_file, text_of, words_of};
+use super::{Service, beside, entries, is_executable, is_file, option, text_of};
+use crate::exec::environment::variable;
 use crate::exec::kernel::binfmt::Machine;
 
 pub(super) fn cron(machine: &Machine<'_>) -> Option<Vec<Service>> {
@@ -69,61 +69,28 @@ fn table(text: &str, path: &str, has_user: bool) -> Vec<Service> {
     services
 }
 
-pub(super) fn procfile(machine: &Machine<'_>, argv: &[String]) -> Option<Vec<Service>> {
-    let at = argv.iter().position(|word| word == "-f" || word == "--procfile");
-    let name = at.and_then(|at| argv.get(at + 1)).map_or("Procfile", String::as_str);
-    let path = beside(machine, name);
+/// A Procfile's processes; words after `start` choose some. Source: foreman(1), honcho's and overmind's help.
+pub(super) fn procfile(machine: &Machine<'_>, argv: &[String], env: &[String]) -> Option<Vec<Service>> {
+    let named = option(argv, &["--procfile", "-f"]);
+    let named = named.or_else(|| variable(env, "OVERMIND_PROCFILE").map(str::to_string));
+    let root = option(argv, &["--root", "--app-root", "-d"]);
+    let own = root.as_deref().map_or_else(|| "Procfile".to_string(), |root| format!("{root}/Procfile"));
+    let path = beside(machine, &named.unwrap_or(own));
     let text = text_of(machine, &path)?;
     let is_name =
         |name: &str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
+    let chosen: Vec<&String> = argv.iter().skip_while(|word| *word != "start").skip(1).collect();
+    let processes = || text.lines().filter_map(|line| line.split_once(':')).map(|(name, _)| name);
+    let is_chosen = |name: &str| {
+        let is_one = |word: &&&String| processes().any(|name| name == word.as_str());
+        let mut named = chosen.iter().filter(is_one).peekable();
+        named.peek().is_none() || named.any(|word| *word == name)
+    };
     let lines = text.lines().enumerate().filter_map(|(at, line)| {
-        let (name, command) = line.split_once(':').filter(|(name, _)| is_name(name))?;
-        let _ = name;
-        Some(Service::of_shell(command.trim(), &path, at + 1))
+        let (_, command) = line.split_once(':').filter(|(name, _)| is_name(name) && is_chosen(name))?;
+        let mut service = Service::of_shell(command.trim(), &path, at + 1);
+        service.working_dir = path.rsplit_once('/').map(|(directory, _)| directory.to_string());
+        Some(service)
     });
     Some(lines.collect())
-}
-
-/// The `script` of each app, where it is plain text.
-pub(super) fn pm2(machine: &Machine<'_>, argv: &[String]) -> Option<Vec<Service>> {
-    let named = argv
-        .iter()
-        .skip(1)
-        .find(|word| word.ends_with(".config.js") || word.ends_with(".json") || word.ends_with(".config.cjs"));
-    let name = match named {
-        Some(name) => name.clone(),
-        None => {
-            let script = argv.iter().skip(1).find(|word| !word.starts_with('-') && *word != "start")?;
-            return Some(vec![started(beside(machine, script), None, "pm2", 1)]);
-        }
-    };
-    let path = beside(machine, &name);
-    let text = text_of(machine, &path)?;
-    let value = |line: &str, key: &str| -> Option<String> {
-        let rest = line.split_once(key)?.1.trim_start_matches(['"', '\'']).trim_start().strip_prefix(':')?.trim_start();
-        let quote = rest.chars().next().filter(|c| matches!(c, '"' | '\'' | '`'))?;
-        rest[1..].split(quote).next().map(str::to_string)
-    };
-    let interpreter = text.lines().find_map(|line| value(line, "interpreter"));
-    let scripts = text.lines().enumerate().filter_map(|(at, line)| Some((at + 1, value(line, "script")?)));
-    Some(scripts.map(|(line, script)| started(beside(machine, &script), interpreter.clone(), &path, line)).collect())
-}
-
-/// PM2 runs what is JavaScript with node, and the rest by itself.
-fn started(script: String, interpreter: Option<String>, by: &str, line: usize) -> Service {
-    let is_javascript = [".js", ".cjs", ".mjs"].iter().any(|end| script.ends_with(end));
-    let words = match interpreter {
-        Some(interpreter) if interpreter != "none" => vec![interpreter, script],
-        _ if is_javascript => vec!["node".to_string(), script],
-        _ => words_of(&script),
-    };
-    Service::of_words(words, by, line)
-}
-
-fn beside(machine: &Machine<'_>, name: &str) -> String {
-    if name.starts_with('/') {
-        return name.to_string();
-    }
-    let cwd = String::from_utf8_lossy(&machine.cwd.path(machine.rootfs)).into_owned();
-    format!("{}/{}", cwd.trim_end_matches('/'), name.trim_start_matches("./"))
 }

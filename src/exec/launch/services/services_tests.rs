@@ -6,6 +6,16 @@ use crate::inspect::elf_builder::ElfBuilder;
 use crate::platform::{Arch, Node};
 
 fn run(words: &[&str], extra: &[(&str, u16, &str)]) -> Trace {
+    run_with(words, extra, &[])
+}
+
+/// A program for another architecture in a directory of its own.
+fn other_server() -> Vec<u8> {
+    ElfBuilder::arm64().build()
+}
+
+/// `server`: what /opt/web/server is; nothing where it is empty.
+fn run_with(words: &[&str], extra: &[(&str, u16, &str)], server: &[u8]) -> Trace {
     let (app, foreign) = (ElfBuilder::amd64().build(), ElfBuilder::arm64().build());
     let programs = [
         "usr/bin/s6-svscan",
@@ -22,9 +32,13 @@ fn run(words: &[&str], extra: &[(&str, u16, &str)]) -> Trace {
         "command/execlineb",
         "app",
         "usr/bin/sleep",
+        "bin/busybox",
+        "sbin/openrc",
+        "usr/sbin/runit-init",
     ];
     let mut files: Vec<(&str, u16, &[u8])> = programs.iter().map(|path| (*path, 0o755, app.as_slice())).collect();
     files.push(("foreign", 0o755, &foreign));
+    files.extend((!server.is_empty()).then_some(("opt/web/server", 0o755, server)));
     files.push(("usr/bin/supervisord", 0o755, b"#!/usr/bin/python3\nmain()\n"));
     files.push(("usr/bin/pm2-runtime", 0o755, b"#!/usr/bin/node\nmain()\n"));
     files.extend(extra.iter().map(|(path, mode, text)| (*path, *mode, text.as_bytes())));
@@ -35,7 +49,11 @@ fn run(words: &[&str], extra: &[(&str, u16, &str)]) -> Trace {
 }
 
 fn check(words: &[&str], extra: &[(&str, u16, &str)], expected: &[&str]) {
-    let trace = run(words, extra);
+    check_with(words, extra, &[], expected);
+}
+
+fn check_with(words: &[&str], extra: &[(&str, u16, &str)], server: &[u8], expected: &[&str]) {
+    let trace = run_with(words, extra, server);
     let risks: Vec<String> =
         trace.risks.iter().map(|risk| format!("{}:{} {}", risk.by, risk.line, short(&risk.outcome))).collect();
     assert_eq!(risks, expected, "{trace:#?}");
@@ -141,4 +159,119 @@ fn s6_overlay_runs_its_scripts_services_and_the_calls_command() {
     check(&rc, &[], &["/etc/s6-overlay/s6-rc.d/web/run:1 exit 126 foreign-architecture"]);
     check(&[], &["/foreign"], &["CMD:1 ENOEXEC foreign-architecture"]);
     check(&[], &["/app"], &[]);
+}
+
+#[test]
+fn a_service_whose_program_is_not_in_the_image_cannot_start() {
+    let conf = |text| ("etc/supervisord.conf", 0o644, text);
+    let missing = ["/etc/supervisord.conf:2 ENOENT missing-program"];
+    check(&["/usr/bin/supervisord"], &[conf("[program:web]\ncommand=/srv/none\n")], &missing);
+    check(&["/usr/bin/supervisord"], &[conf("[program:web]\nautostart = False\ncommand=/srv/none\n")], &[]);
+    check(&["/usr/bin/supervisord"], &[conf("[program:web]\ncommand=/dev/fd/3\n")], &[]);
+    let unit = ("etc/systemd/system/multi-user.target.wants/a.service", 0o644, "[Service]\nExecStart=/srv/none\n");
+    check(&["/usr/lib/systemd/systemd"], &[unit], &[]);
+    let service = ("etc/s6/web/run", 0o755, "#!/bin/sh\nexec /srv/none\n");
+    check(&["/usr/bin/s6-svscan", "/etc/s6"], &[service], &["/etc/s6/web/run:1 exit 127 missing-file"]);
+    // What ran before may have made it.
+    let entry = ("e", 0o755, "#!/bin/bash\n/app init\nexec /usr/bin/supervisord\n");
+    let trace = run(&["/e"], &[entry, conf("[program:web]\ncommand=/srv/none\n")]);
+    assert!(trace.risks.iter().all(|risk| risk.certainty == Certainty::Possible) && trace.risks.len() == 1);
+    let pm2 = |words: &[&str], files: &[(&str, u16, &str)], expected: &[&str]| check(words, files, expected);
+    pm2(&["pm2-runtime", "dist/main.js"], &[], &["pm2:1 exit 1 missing-script"]);
+    pm2(&["pm2-runtime", "dist/main.js"], &[("srv/dist/main.js", 0o644, "x")], &[]);
+}
+
+#[test]
+fn a_service_starts_in_its_own_directory() {
+    let foreign = other_server();
+    let conf = "[program:web]\ndirectory=/opt/web\ncommand=./server\n";
+    let conf = ("etc/supervisord.conf", 0o644, conf);
+    check_with(&["/usr/bin/supervisord"], &[conf], &foreign, &["/etc/supervisord.conf:3 ENOEXEC foreign-architecture"]);
+    let include = ("etc/supervisord.conf", 0o644, "[include]\nfiles = own/*/*.conf\n[program:a]\ncommand=/app\n");
+    let included = ("etc/own/x/a.conf", 0o644, "[program:web]\ncommand=/foreign\n");
+    // Only files that a supervisor's name leads to are kept.
+    check(&["/usr/bin/supervisord"], &[include, included], &[]);
+    let include = ("etc/supervisor/supervisord.conf", 0o644, "[include]\nfiles = own/*/*.conf\n");
+    let included = ("etc/supervisor/own/x/a.conf", 0o644, "[program:web]\ncommand=/foreign\n");
+    let expected = ["/etc/supervisor/own/x/a.conf:2 ENOEXEC foreign-architecture"];
+    check(&["/usr/bin/supervisord"], &[include, included], &expected);
+    let app = "module.exports = { apps: [{ cwd: '/opt/web', script: './server', interpreter: 'none' }] }\n";
+    let expected = ["/srv/ecosystem.config.js:1 ENOEXEC foreign-architecture"];
+    check_with(
+        &["pm2-runtime", "ecosystem.config.js"],
+        &[("srv/ecosystem.config.js", 0o644, app)],
+        &foreign,
+        &expected,
+    );
+    for words in [&["foreman", "start", "-d", "/opt/web"][..], &["foreman", "start", "-f", "/opt/web/Procfile"]] {
+        let file = ("opt/web/Procfile", 0o644, "web: ./server\nworker: /app\n");
+        check_with(words, &[file], &foreign, &["/opt/web/Procfile:1 exit 126 foreign-architecture"]);
+    }
+    let file = ("srv/Procfile", 0o644, "web: /foreign\nworker: /app\n");
+    check(&["foreman", "start", "worker"], &[file], &[]);
+}
+
+#[test]
+fn init_programs_start_what_their_tables_and_scripts_name() {
+    let table = "::sysinit:/app\ntty1::respawn:/foreign\n# x::respawn:/foreign\n::ctrlaltdel:/foreign\n";
+    let table = |more: &str| format!("{table}{more}");
+    let with = |more: &str, expected: &[&str]| {
+        check(&["busybox", "init"], &[("etc/inittab", 0o644, &table(more))], expected);
+    };
+    with("", &[]);
+    with("::respawn:/foreign -x\n", &["/etc/inittab:5 ENOEXEC foreign-architecture"]);
+    with("::respawn:/app && /foreign\n", &["/etc/inittab:5 exit 126 foreign-architecture"]);
+    with("::respawn:/sbin/getty 38400 tty2\n", &[]);
+    let openrc = |script: &str, expected: &[&str]| {
+        let files = [("etc/runlevels/default/web", 0o755, script), ("etc/conf.d/web", 0o644, "SERVER=/foreign\n")];
+        check(&["/sbin/openrc", "default"], &files, expected);
+    };
+    let foreign = "/etc/runlevels/default/web:3 exit 126 foreign-architecture";
+    openrc("#!/sbin/openrc-run\nname=web\ncommand=/foreign\n", &[foreign]);
+    openrc("#!/sbin/openrc-run\nname=web\ncommand=\"$SERVER\"\n", &[foreign]);
+    openrc("#!/sbin/openrc-run\ndepend() { need net; }\nstart() {\n  ebegin x\n  /foreign\n}\n", &[foreign]);
+    openrc("#!/sbin/openrc-run\nname=web\ncommand=/app\nstop() {\n /foreign\n}\n", &[]);
+}
+
+#[test]
+fn my_init_runs_its_scripts_runits_services_and_the_calls_command() {
+    let init = ("sbin/my_init", 0o755, "#!/usr/bin/python3 -u\nimport os\n");
+    let with = |words: &[&str], file: (&str, u16, &str), expected: &[&str]| {
+        let words: Vec<&str> = std::iter::once("/sbin/my_init").chain(words.iter().copied()).collect();
+        check(&words, &[init, file], expected);
+    };
+    let run = ("etc/service/web/run", 0o755, "#!/bin/sh\nexec /foreign\n");
+    with(&[], run, &["/etc/service/web/run:1 exit 126 foreign-architecture"]);
+    with(&["--skip-runit", "--", "/app"], run, &[]);
+    let script = ("etc/my_init.d/1.sh", 0o755, "#!/bin/sh\r\n/app\r\n");
+    with(&["--quiet"], script, &["/etc/my_init.d/1.sh:1 ENOENT script-crlf"]);
+    with(&["--", "/foreign"], ("x", 0o644, ""), &["CMD:1 ENOEXEC foreign-architecture"]);
+}
+
+#[test]
+fn s6_rc_starts_what_its_bundle_holds() {
+    let own = [
+        ("init", 0o755, "#!/bin/sh -e\nexec /package/admin/s6-overlay/libexec/preinit\n"),
+        ("package/admin/s6-overlay/x", 0o644, ""),
+        ("etc/s6-overlay/s6-rc.d/web/type", 0o644, "longrun\n"),
+        ("etc/s6-overlay/s6-rc.d/web/run", 0o755, "#!/bin/sh\nexec /foreign\n"),
+        ("etc/s6-overlay/s6-rc.d/own/type", 0o644, "bundle\n"),
+    ];
+    let web = "/etc/s6-overlay/s6-rc.d/web/run:1 exit 126 foreign-architecture";
+    let with = |file: &str, expected: &[&str]| {
+        let files: Vec<_> = own.into_iter().chain([(file, 0o644, "")]).collect();
+        check(&["/init"], &files, expected);
+    };
+    with("etc/s6-overlay/s6-rc.d/user/contents.d/web", &[web]);
+    with("etc/s6-overlay/s6-rc.d/user/contents.d/own", &[]);
+    with("x", &[web]);
+}
+
+#[test]
+fn a_service_gets_a_variable_that_only_a_user_sets() {
+    let entry = "#!/bin/sh\nif [ -z \"$USER\" ]; then\n  export USER=git\nfi\nexec /usr/bin/s6-svscan /etc/s6\n";
+    let service = |program: &str| format!("#!/bin/bash\nexec chpst -u $USER {program} web\n");
+    check(&["/e"], &[("e", 0o755, entry), ("etc/s6/web/run", 0o755, &service("/app"))], &[]);
+    let trace = run(&["/e"], &[("e", 0o755, entry), ("etc/s6/web/run", 0o755, &service("/foreign"))]);
+    assert!(trace.risks.iter().any(|risk| risk.by == "/etc/s6/web/run"), "{trace:#?}");
 }

@@ -1,4 +1,4 @@
-//! systemd's units and OpenRC's scripts. Source: systemd.service(5), systemd.unit(5); openrc-run(8).
+//! systemd's units. Source: systemd.service(5), systemd.unit(5).
 
 use std::collections::BTreeSet;
 
@@ -36,7 +36,7 @@ pub(super) fn systemd(machine: &Machine<'_>) -> Option<Vec<Service>> {
 
 fn unit(text: &str, path: &str) -> Vec<Service> {
     let mut services = Vec::new();
-    let (mut env, mut joined) = (Vec::new(), String::new());
+    let (mut env, mut working_dir, mut joined) = (Vec::new(), None, String::new());
     for (at, line) in text.lines().enumerate() {
         let line = format!("{}{}", std::mem::take(&mut joined), line.trim());
         if let Some(start) = line.strip_suffix('\\') {
@@ -45,6 +45,7 @@ fn unit(text: &str, path: &str) -> Vec<Service> {
         }
         let Some((key, value)) = line.split_once('=') else { continue };
         match key.trim() {
+            "WorkingDirectory" => working_dir = Some(value.trim().trim_start_matches('-').to_string()),
             "Environment" => env.extend(words_of(&format!("x {value}")).into_iter().skip(1)),
             "ExecStart" | "ExecStartPre" => {
                 let value = value.trim();
@@ -52,32 +53,19 @@ fn unit(text: &str, path: &str) -> Vec<Service> {
                 let prefix: String = value.chars().take_while(|c| matches!(c, '-' | '@' | ':' | '+' | '!')).collect();
                 let words = words_of(&value[prefix.len()..]);
                 let is_known = !words.first().is_none_or(|word| word.contains(['$', '%']));
-                if is_known && !prefix.contains(['-', '@']) {
+                // An empty one takes back those before it.
+                if words.is_empty() {
+                    services.clear();
+                } else if is_known && !prefix.contains(['-', '@']) {
                     services.push(Service::of_words(words, path, at + 1));
                 }
             }
             _ => {}
         }
     }
-    services.iter_mut().for_each(|service| service.env.clone_from(&env));
-    services
-}
-
-/// The scripts of the default runlevels, by their `command=`.
-pub(super) fn openrc(machine: &Machine<'_>) -> Option<Vec<Service>> {
-    let mut services = Vec::new();
-    for level in ["boot", "default"] {
-        for (path, _) in entries(machine, &format!("/etc/runlevels/{level}")) {
-            let Some(text) = text_of(machine, &path) else { continue };
-            let command =
-                text.lines().enumerate().find_map(|(at, line)| Some((at, line.trim().strip_prefix("command=")?)));
-            if let Some((at, command)) = command {
-                let word = command.trim_matches(['"', '\'']).to_string();
-                if word.starts_with('/') && !word.contains('$') {
-                    services.push(Service::of_words(vec![word], &path, at + 1));
-                }
-            }
-        }
+    for service in &mut services {
+        service.env.clone_from(&env);
+        service.working_dir.clone_from(&working_dir);
     }
-    Some(services)
+    services
 }

@@ -1,0 +1,76 @@
+//! The tables of BusyBox's and sysvinit's init, and OpenRC's scripts. Source: BusyBox's init.c; inittab(5);
+//! openrc-run(8).
+
+use super::{Service, entries, text_of, words_of};
+use crate::exec::kernel::binfmt::Machine;
+
+/// Actions of an inittab whose process is started when the system is.
+const ACTIONS: &[&str] = &["sysinit", "boot", "bootwait", "wait", "once", "respawn"];
+/// What openrc-run gives to its scripts, as far as these print or wait with it.
+const FUNCTIONS: &[&str] = &[
+    "ebegin",
+    "eend",
+    "einfo",
+    "ewarn",
+    "eerror",
+    "vebegin",
+    "veend",
+    "veinfo",
+    "vewarn",
+    "checkpath",
+    "yesno",
+    "mark_service_started",
+    "ewaitfile",
+    "service_started",
+];
+
+/// `id:levels:action:process`. Terminals are not there in a container.
+pub(super) fn inittab(machine: &Machine<'_>) -> Option<Vec<Service>> {
+    const PATH: &str = "/etc/inittab";
+    let text = text_of(machine, PATH)?;
+    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with('#'));
+    let processes = lines.filter_map(|(at, line)| {
+        let mut fields = line.trim().splitn(4, ':');
+        let (id, _, action, process) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
+        let process = process.trim_start_matches(['-', '+', '@']);
+        let is_started = ACTIONS.contains(&action) && !id.starts_with("tty") && !process.is_empty();
+        let is_shells = process.contains(['$', ';', '&', '|', '<', '>', '`', '\'', '"', '*', '(', '\\']);
+        let service = match is_shells {
+            true => Service::of_shell(process, PATH, at + 1),
+            false => Service::of_words(words_of(process), PATH, at + 1),
+        };
+        is_started.then_some(service)
+    });
+    Some(processes.collect())
+}
+
+/// The scripts of the default runlevels: their own `start`, or their `command`, as a shell reads them.
+pub(super) fn openrc(machine: &Machine<'_>) -> Option<Vec<Service>> {
+    let mut services = Vec::new();
+    for level in ["sysinit", "boot", "default"] {
+        for (link, id) in entries(machine, &format!("/etc/runlevels/{level}")) {
+            let Some(text) = text_of(machine, &link) else { continue };
+            let path = String::from_utf8_lossy(&machine.rootfs.path(id)).into_owned();
+            let name = link.rsplit('/').next().unwrap_or_default();
+            let has = |function: &str| {
+                text.lines().any(|line| {
+                    line.trim_start().strip_prefix(function).is_some_and(|rest| rest.trim_start().starts_with("()"))
+                })
+            };
+            let line = |start: &str| text.lines().position(|line| line.trim_start().starts_with(start));
+            let mut script: Vec<String> = FUNCTIONS.iter().map(|name| format!("{name}() {{ :; }}")).collect();
+            script.push(format!("RC_SVCNAME={name} SVCNAME={name}"));
+            let settings = format!("/etc/conf.d/{name}");
+            script.extend(machine.rootfs.resolve(&settings).is_ok().then(|| format!(". {settings}")));
+            script.push(format!(". {path}"));
+            let (start, at) = match (has("start"), line("command=")) {
+                (true, _) => ("start", line("start")),
+                (false, at @ Some(_)) => ("exec $command $command_args", at),
+                (false, None) => continue,
+            };
+            script.push(start.to_string());
+            services.push(Service::of_shell(&script.join("\n"), &path, at.map_or(1, |at| at + 1)));
+        }
+    }
+    Some(services)
+}
