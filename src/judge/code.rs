@@ -179,8 +179,8 @@ codes! {
         "what reads that configuration fails when it runs or loads the file: `exec format error`, `cannot open shared object file`",
         "install the file for this platform, or remove it from the configuration";
     BrokenConfigured "broken-configured" Error,
-        "a file that configuration or the environment names as a program or library is not one for Linux",
-        "what reads that configuration fails when it runs or loads the file: `exec format error`, `invalid ELF header`, `file too short`",
+        "a file that configuration or the environment names as a program or library is not one for Linux, or a module that a server loads is missing",
+        "what reads that configuration fails when it runs or loads the file: `exec format error`, `invalid ELF header`, `file too short`, `cannot open shared object file`",
         "see what the file is: a failed download, a Git LFS pointer, a macOS or Windows program";
     ExtensionMissingLibrary "extension-missing-library" Error,
         "an extension module of an installed language runtime needs a library or a symbol version that the image does not have",

@@ -23,9 +23,10 @@ use crate::inspect::FileKind;
 use crate::platform::{Arch, Target};
 use code::{Code, Severity};
 use entry::Start;
+use facts::chain::Chain;
 use facts::libraries::Libraries;
 use facts::programs::Programs;
-use facts::reach::{Chain, Reach};
+use facts::reach::Reach;
 use finding::Finding;
 use labels::{Agreement, Labels};
 
@@ -89,6 +90,7 @@ pub fn judge(case: &Case<'_>) -> Judgement {
         path: search_path(&case.call.env),
         working_dir: &case.call.working_dir,
         env: &case.call.env,
+        argv: &case.call.argv,
     };
     let reach = Reach::of(case.rootfs, &programs, &chain);
     let files = files::Files {

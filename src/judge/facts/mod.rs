@@ -1,8 +1,10 @@
 //! What is known of an image's files: platforms by names, builds for other platforms next to them, purposes, and how a
 //! file is reached. Facts make no findings.
 
+pub mod chain;
 pub mod libraries;
 pub mod named;
+pub mod places;
 pub mod programs;
 pub mod purpose;
 pub mod reach;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::image::{FileView, NodeId, NodeKind, RootFs};
 use crate::inspect::{FileKind, Mention, mentions, names};
+use crate::judge::facts::runtimes::is_library;
 
 /// Names that are followed in one image.
 const NAMES: usize = 100_000;
@@ -41,11 +42,18 @@ pub struct Named {
     modules: BTreeSet<String>,
     /// Real paths of directories, with a slash.
     directories: Vec<(String, NamedBy)>,
+    /// What is enabled of what is available.
+    enabled: BTreeSet<NodeId>,
 }
 
 impl Named {
-    pub fn of(rootfs: &RootFs<FileKind>, env: &[String]) -> Named {
+    /// `argv`: the call's words, which name libraries to load: `--plugin=/opt/plugin.so`.
+    pub fn of(rootfs: &RootFs<FileKind>, env: &[String], argv: &[String]) -> Named {
         let mut named = Named::default();
+        let by = NamedBy { place: "the command line".to_string(), used: Use::Needed };
+        let words = argv.iter().skip(1).filter(|word| !word.starts_with("LD_PRELOAD="));
+        let words = words.flat_map(|word| names(word.as_bytes()));
+        words.filter(|name| name.starts_with('/') && is_library(name)).for_each(|name| named.note(rootfs, &name, &by));
         for line in env {
             let Some((key, value)) = line.split_once('=') else { continue };
             let by = NamedBy {
@@ -72,7 +80,7 @@ impl Named {
                 _ => continue,
             };
             let path = String::from_utf8_lossy(&rootfs.path(view.id)).into_owned();
-            if path.contains("-available/") && !enabled.contains(&view.id) {
+            if !is_read(&path, view.id, &enabled) {
                 continue;
             }
             for mention in found.iter().take(left) {
@@ -81,6 +89,7 @@ impl Named {
             }
             left = left.saturating_sub(found.len());
         }
+        named.enabled = enabled;
         named
     }
 
@@ -92,6 +101,11 @@ impl Named {
     /// Where the file at the real path `path` is named.
     pub fn file(&self, path: &str) -> Option<&NamedBy> {
         self.files.get(path)
+    }
+
+    /// Whether the configuration at `path` counts.
+    pub fn is_read(&self, path: &str, id: NodeId) -> bool {
+        is_read(path, id, &self.enabled)
     }
 
     /// Whether a module is named by its path or its file name.
@@ -130,6 +144,11 @@ impl Named {
             self.directories.push((format!("{}/", String::from_utf8_lossy(&rootfs.path(id))), by.clone()));
         }
     }
+}
+
+/// Whether a configuration counts: of what is available, only what is enabled does.
+fn is_read(path: &str, id: NodeId, enabled: &BTreeSet<NodeId>) -> bool {
+    !path.contains("-available/") || enabled.contains(&id)
 }
 
 /// What links in directories such as `sites-enabled` and `mods-enabled` lead to: of what is available, that counts.

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::image::{NodeId, NodeKind, RootFs};
 use crate::inspect::FileKind;
+use crate::judge::facts::chain::Chain;
 use crate::judge::facts::named::{Named, NamedBy};
+use crate::judge::facts::places::Places;
 use crate::judge::facts::programs::{Fit, Program, Programs};
 use crate::judge::facts::runtimes;
 
@@ -20,6 +22,10 @@ pub enum Way {
     Path { link: Option<String> },
     /// Named by configuration or the environment.
     Named { by: NamedBy, what: NamedWhat },
+    /// A library of a directory that `by` names as a place of libraries.
+    Searched { by: String },
+    /// A program of an environment, which it runs by itself.
+    Environment { root: String },
     /// Loaded by this run-time, which the image has.
     Extension { runtime: &'static str },
     /// A library that this program or module, which is in reach, needs and finds nowhere else.
@@ -61,22 +67,13 @@ pub struct Reach {
     /// Directories of published applications, as `homes`.
     applications: Vec<(usize, String)>,
     named: Named,
+    places: Places,
     /// Minor versions of the Python 3 interpreters; `None` where they are not known.
     pythons: Option<BTreeSet<u32>>,
     /// Roots of OTP releases whose start script is on the chain, with a slash, and the script.
     releases: Vec<(String, String)>,
     /// Libraries that programs and modules in reach need and that this platform does not have, with who needs them.
     lacking: BTreeMap<String, String>,
-}
-
-/// The entry chain in the form that reach needs.
-pub struct Chain<'a> {
-    pub files: Vec<NodeId>,
-    /// The files on the way of the health check.
-    pub health: Vec<NodeId>,
-    pub path: &'a str,
-    pub working_dir: &'a str,
-    pub env: &'a [String],
 }
 
 impl Reach {
@@ -91,7 +88,8 @@ impl Reach {
             runtimes: runtimes::installed(programs),
             homes: runtimes::homes(programs),
             applications: runtimes::applications(rootfs),
-            named: Named::of(rootfs, chain.env),
+            named: Named::of(rootfs, chain.env, chain.argv),
+            places: Places::of(rootfs, programs, chain),
             pythons: runtimes::pythons(programs),
             releases: Vec::new(),
             lacking: BTreeMap::new(),
@@ -122,6 +120,12 @@ impl Reach {
         }
         if let Some(by) = self.interpreters.get(&program.path).filter(|_| program.is_executable()) {
             return Way::Called { by: by.clone() };
+        }
+        if let Some(by) = self.places.library(&program.path) {
+            return Way::Searched { by: by.to_string() };
+        }
+        if let Some(root) = self.places.environment(&program.path).filter(|_| program.is_executable()) {
+            return Way::Environment { root: root.to_string() };
         }
         match self.module_of(&program.path) {
             Some((runtime, true)) => return Way::Extension { runtime },
@@ -155,6 +159,11 @@ impl Reach {
         let file = self.named.file(path).or_else(|| self.named.library(name));
         let directory = || self.named.directory_of(path).filter(|_| is_executable);
         file.map(|by| (by, NamedWhat::File)).or_else(|| directory().map(|by| (by, NamedWhat::Directory)))
+    }
+
+    /// Whether the configuration at `path` counts: not one that is available and not enabled.
+    pub fn is_read(&self, path: &str, id: NodeId) -> bool {
+        self.named.is_read(path, id)
     }
 
     /// Whether configuration names a module.

@@ -12,14 +12,32 @@ pub struct Runtime {
     /// Names of programs or libraries, versions aside, of which one is there where the run-time is.
     hosts: &'static [&'static str],
     is_module: fn(&str) -> bool,
+    pub on_named: OnNamed,
+}
+
+/// What becomes of a runtime that cannot load a module which its configuration names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnNamed {
+    /// It does not start: a server.
+    Ends,
+    /// It starts without the module, and what needs it fails.
+    Lacks,
+    /// Configuration names none of its modules.
+    NamesNone,
 }
 
 pub const RUNTIMES: &[Runtime] = &[
-    Runtime { name: "Python", hosts: &["python", "pypy", "libpython"], is_module: is_python },
+    Runtime {
+        name: "Python",
+        hosts: &["python", "pypy", "libpython"],
+        is_module: is_python,
+        on_named: OnNamed::NamesNone,
+    },
     Runtime {
         name: "Node.js",
         hosts: &["node", "nodejs", "bun", "deno", "electron"],
         is_module: |path| path.ends_with(".node") || path.contains("/node_modules/"),
+        on_named: OnNamed::NamesNone,
     },
     Runtime {
         name: "Ruby",
@@ -28,6 +46,7 @@ pub const RUNTIMES: &[Runtime] = &[
             in_any(path, &["/gems/", "/ruby/", "/vendor_ruby/", "/site_ruby/", "/bundle/extensions/"])
                 && is_library(path)
         },
+        on_named: OnNamed::NamesNone,
     },
     Runtime {
         name: "PHP",
@@ -38,69 +57,87 @@ pub const RUNTIMES: &[Runtime] = &[
                 || (path.contains("/php") && in_any(path, &["/modules/", "/extensions/"]));
             is_place && is_library(path)
         },
+        on_named: OnNamed::Lacks,
     },
     Runtime {
         name: "Perl",
         hosts: &["perl"],
         is_module: |path| path.contains("/perl") && path.contains("/auto/") && is_library(path),
+        on_named: OnNamed::NamesNone,
     },
     Runtime {
         name: "Java",
         hosts: &["java", "libjvm.so"],
         is_module: |path| in_any(path, &["/jni/", "/jvm/", "/jre/", "/openjdk"]) && is_library(path),
+        on_named: OnNamed::NamesNone,
     },
     Runtime {
         name: ".NET",
         hosts: &["dotnet", "libcoreclr.so", "libhostfxr.so"],
         is_module: |path| in_any(path, &["/runtimes/", "/Microsoft.NETCore.App/", "/host/fxr/"]) && is_library(path),
+        on_named: OnNamed::NamesNone,
     },
     Runtime {
         name: "R",
         hosts: &["R", "Rscript"],
         // renv's are in `renv/library/linux-ubuntu-jammy/R-4.3/x86_64-pc-linux-gnu`.
         is_module: |path| in_any(path, &["/R/", "/R-", "/renv/"]) && path.contains("/libs/") && is_library(path),
+        on_named: OnNamed::NamesNone,
     },
     Runtime {
         name: "Terraform",
         hosts: &["terraform", "tofu"],
         is_module: |path| path.rsplit('/').next().is_some_and(|name| name.starts_with("terraform-provider-")),
+        on_named: OnNamed::NamesNone,
     },
     Runtime {
         name: "Lua",
         hosts: &["lua", "luajit", "libluajit"],
         is_module: |path| in_any(path, &["/lua/", "/lualib/"]) && is_library(path),
+        on_named: OnNamed::NamesNone,
     },
     Runtime {
         name: "Julia",
         hosts: &["julia", "libjulia"],
         is_module: |path| in_any(path, &["/julia/", "/.julia/"]) && is_library(path),
+        on_named: OnNamed::NamesNone,
     },
     Runtime {
         name: "Erlang",
         hosts: &["erl", "beam.smp"],
         is_module: |path| in_any(path, &["/erlang/", "/priv/"]) && is_library(path),
+        on_named: OnNamed::NamesNone,
     },
     Runtime {
         name: "Apache",
         hosts: &["apache", "httpd"],
         is_module: |path| in_any(path, &["/apache2/modules/", "/httpd/modules/"]) && is_library(path),
+        on_named: OnNamed::Ends,
     },
     Runtime {
         name: "nginx",
         hosts: &["nginx"],
         is_module: |path| path.contains("/nginx/modules/") && is_library(path),
+        on_named: OnNamed::Ends,
     },
     Runtime {
         name: "PostgreSQL",
         hosts: &["postgres"],
         is_module: |path| path.contains("/postgresql/") && path.contains("/lib/") && is_library(path),
+        on_named: OnNamed::Ends,
     },
     Runtime {
         name: "MySQL",
         hosts: &["mysqld", "mariadbd"],
         is_module: |path| in_any(path, &["/mysql/plugin/", "/mariadb/plugin/", "/mysql/private/"]) && is_library(path),
+        on_named: OnNamed::NamesNone,
     },
 ];
+
+/// The row of a runtime by its name.
+pub fn row(name: &str) -> Option<&'static Runtime> {
+    RUNTIMES.iter().find(|row| row.name == name)
+}
 
 /// Whether a native file's name is a library's.
 pub fn is_library(path: &str) -> bool {
@@ -245,6 +282,13 @@ mod tests {
         check("/w/.terraform/providers/r/h/null/3/linux_amd64/terraform-provider-null_v3", "Terraform");
         check("/root/.julia/artifacts/0a1b/lib/libz.so.1", "Julia");
         assert_eq!(of_module("/opt/tool/libtool.so", &[], &[]), None);
+    }
+
+    #[test]
+    fn servers_end_where_a_configured_module_is_missing() {
+        for (name, expected) in [("nginx", OnNamed::Ends), ("PHP", OnNamed::Lacks), ("Python", OnNamed::NamesNone)] {
+            assert_eq!(row(name).map(|row| row.on_named), Some(expected));
+        }
     }
 
     #[test]

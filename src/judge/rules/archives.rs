@@ -151,6 +151,13 @@ fn weight(files: &Files<'_>, view: &FileView<'_, FileKind>, path: &str) -> (Code
             files.reach.is_chain(path) || files.reach.caller(path).is_some() || files.reach.is_on_path(path);
         return (Code::PackageOtherPlatform, if is_started { Severity::Error } else { Severity::Warning });
     }
+    // Yarn's Plug'n'Play loads packages from the archives themselves. Source: Yarn's documentation, "Offline cache".
+    if let Some((project, _)) = path.split_once(".yarn/cache/") {
+        let is_loaded =
+            [".pnp.cjs", ".pnp.js"].iter().any(|name| files.rootfs.resolve(format!("{project}{name}")).is_ok());
+        let is_error = is_loaded && files.reach.interpreter("Node.js").is_some();
+        return (Code::PackageOtherPlatform, if is_error { Severity::Error } else { Severity::Note });
+    }
     let is_python = has_end(&[".whl", ".egg"]);
     let code = if is_python { Code::PackageOtherPlatform } else { Code::JarWithoutPlatform };
     let is_jar = matches!(view.fact, Some(FileKind::Zip(zip)) if zip.is_jar) || has_end(&[".jar", ".war", ".ear"]);

@@ -74,6 +74,16 @@ fn reached(files: &Files<'_>, program: &Program<'_>, way: &Way) -> Finding {
             finding.reached_by = vec![by.place.clone(), program.path.clone()];
             finding
         }
+        Way::Searched { by } => {
+            let message = format!("a library in a directory that {by} names is {arch}; this platform is {here}");
+            let mut finding = say(Code::ForeignConfigured, message);
+            finding.reached_by = vec![by.clone(), program.path.clone()];
+            finding
+        }
+        Way::Environment { root } => {
+            let message = format!("a program of the environment {root} is {arch}; this platform is {here}");
+            say(Code::ForeignOnPath, message)
+        }
         Way::Needed { by } => {
             let message = format!("{by} needs this library, and it is {arch}; this platform is {here}");
             let mut finding = say(Code::ForeignLibrary, message);

@@ -20,24 +20,24 @@ const PYTHON: &str = "usr/bin/python3.11";
 const NODE: &str = "usr/bin/node";
 
 #[derive(Clone)]
-enum Put {
+pub(super) enum Put {
     Program(&'static str, Vec<u8>),
     Text(&'static str, String),
     /// A library whose code always executes an instruction of this feature.
     Needing(&'static str, Vec<u8>, CpuFeature),
     Link(&'static str, &'static str),
 }
-use Put::{Link, Needing, Program, Text};
+pub(super) use Put::{Link, Needing, Program, Text};
 
-fn foreign() -> Vec<u8> {
+pub(super) fn foreign() -> Vec<u8> {
     ElfBuilder::amd64().build()
 }
 
-fn own() -> ElfBuilder {
+pub(super) fn own() -> ElfBuilder {
     ElfBuilder::arm64()
 }
 
-fn text(path: &'static str, text: &str) -> Put {
+pub(super) fn text(path: &'static str, text: &str) -> Put {
     Text(path, text.to_string())
 }
 
@@ -62,7 +62,7 @@ fn layer(puts: &[Put]) -> Arc<Contents<FileKind>> {
 }
 
 /// A base with a loader and the runtimes, and a layer of the application.
-fn image(puts: &[Put]) -> RootFs<FileKind> {
+pub(super) fn image(puts: &[Put]) -> RootFs<FileKind> {
     let base = [
         Program("app", own().build()),
         Program(LOADER, own().build()),
@@ -73,7 +73,7 @@ fn image(puts: &[Put]) -> RootFs<FileKind> {
     merge([layer(&base), layer(puts)])
 }
 
-fn findings(env: &[&str], argv: &[&str], rootfs: &RootFs<FileKind>) -> Vec<Finding> {
+pub(super) fn findings(env: &[&str], argv: &[&str], rootfs: &RootFs<FileKind>) -> Vec<Finding> {
     let words = |words: &[&str]| words.iter().map(|word| word.to_string()).collect::<Vec<String>>();
     let mut env = words(env);
     env.push("PATH=/bin".to_string());
@@ -102,7 +102,7 @@ fn found(puts: &[Put]) -> Vec<String> {
 }
 
 /// The twin of `puts` that has `own` in the place of every foreign program.
-fn healthy(puts: &[Put]) -> Vec<Put> {
+pub(super) fn healthy(puts: &[Put]) -> Vec<Put> {
     let twin = |put: &Put| match put {
         Program(path, _) | Needing(path, ..) => Program(path, own().build()),
         other => other.clone(),

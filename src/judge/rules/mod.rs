@@ -4,6 +4,7 @@ mod archives;
 mod cpu;
 mod foreign;
 mod layers;
+mod loaded;
 mod modules;
 mod natives;
 pub mod others;
@@ -53,6 +54,7 @@ pub fn judge(files: &Files<'_>) -> FileFindings {
     result.findings.extend(others::judge(files, &siblings));
     result.findings.extend(archives::judge(files));
     result.findings.extend(cpu::judge(files));
+    result.findings.extend(loaded::judge(files));
     let packages = packages::judge(files, &siblings, &result.findings);
     result.findings.extend(packages);
     result.findings.extend(layers::judge(files.rootfs));
@@ -65,3 +67,6 @@ mod tests;
 
 #[cfg(test)]
 mod later_tests;
+
+#[cfg(test)]
+mod searched_tests;

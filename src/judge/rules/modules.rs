@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use crate::judge::code::{Code, Severity};
 use crate::judge::facts::libraries::Lack;
 use crate::judge::facts::programs::{Fit, Program};
+use crate::judge::facts::runtimes::{self, OnNamed};
 use crate::judge::facts::siblings::{package_directory, python_package};
 use crate::judge::files::{Files, foreign};
 use crate::judge::finding::Finding;
@@ -23,9 +24,6 @@ enum Owner {
 const DISTRIBUTION: &[&str] = &["/usr/lib/", "/usr/lib64/", "/usr/share/", "/usr/libexec/", "/lib/", "/lib64/"];
 /// Places of the runtimes' own modules, wherever they are installed.
 const OWN: &[&str] = &["/lib-dynload/", "/erlang/lib/", "/R/library/", "/pgxs/"];
-
-/// Runtimes that end where a module of their configuration cannot be loaded. PHP warns and goes on.
-const SERVERS: &[&str] = &["nginx", "Apache", "PostgreSQL"];
 
 /// Packages that have a module which can be loaded, with the fit of that module; read when it is first asked for.
 #[derive(Default)]
@@ -82,12 +80,12 @@ pub fn judge(files: &Files<'_>, sound: &mut SoundPackages, program: &Program<'_>
 }
 
 fn severity(files: &Files<'_>, sound: &mut SoundPackages, program: &Program<'_>, runtime: &str) -> Severity {
-    let is_named = files.reach.names_module(&program.path);
+    let named = runtimes::row(runtime).filter(|_| files.reach.names_module(&program.path));
+    match named.map_or(OnNamed::NamesNone, |row| row.on_named) {
+        OnNamed::Ends | OnNamed::Lacks => return Severity::Error,
+        OnNamed::NamesNone => {}
+    }
     match owner(files, program, runtime) {
-        // A server that cannot load what its configuration names does not start.
-        _ if is_named && SERVERS.contains(&runtime) => Severity::Error,
-        // PHP starts without what its configuration loads, and what needs it fails.
-        _ if is_named && runtime == "PHP" => Severity::Error,
         Owner::Distribution => Severity::Note,
         // A plug-in is loaded where what it needs is there.
         Owner::Application if program.path.contains("/plugins/") => Severity::Note,

@@ -1,0 +1,133 @@
+//! Directories that a process searches by what it is told, and environments that run their own programs: where the
+//! libraries of `LD_LIBRARY_PATH` and of Java lie, and what conda and venv make.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::image::{NodeKind, RootFs};
+use crate::inspect::FileKind;
+use crate::judge::facts::chain::Chain;
+use crate::judge::facts::programs::{Fit, Programs};
+use crate::judge::facts::runtimes::is_library;
+use crate::judge::facts::tokens;
+
+/// Directories that are looked at.
+const MAX_DIRECTORIES: usize = 256;
+/// Java's option for the directories that `System.loadLibrary` searches. Source: java(1).
+const JAVA_OPTION: &str = "-Djava.library.path=";
+/// Options whose value is Java's class path.
+const CLASS_PATHS: &[&str] = &["-cp", "-classpath", "--class-path"];
+
+/// What these directories hold for another platform.
+#[derive(Debug, Default)]
+pub struct Places {
+    /// Real paths of libraries for another architecture, with what names their directory. One of the same name for this
+    /// platform is loaded in its place, wherever it lies.
+    libraries: BTreeMap<String, String>,
+    /// Roots of environments, with a slash.
+    environments: Vec<String>,
+}
+
+impl Places {
+    pub fn of(rootfs: &RootFs<FileKind>, programs: &Programs<'_>, chain: &Chain<'_>) -> Places {
+        let environments = environments(rootfs);
+        let mut directories = searched(rootfs, chain);
+        directories
+            .extend(environments.iter().map(|root| (format!("{root}lib"), root.trim_end_matches('/').to_string())));
+        let mut named: BTreeMap<String, String> = BTreeMap::new();
+        for (directory, by) in directories.into_iter().take(MAX_DIRECTORIES) {
+            let Ok(id) = rootfs.resolve(&directory) else { continue };
+            if rootfs.view(id).kind == NodeKind::Directory && id != rootfs.root() {
+                named.entry(String::from_utf8_lossy(&rootfs.path(id)).into_owned()).or_insert(by);
+            }
+        }
+        let mut places = Places { libraries: BTreeMap::new(), environments };
+        if named.is_empty() {
+            return places;
+        }
+        let usable = programs.runnable().filter(|program| program.fit <= Fit::Compat);
+        let usable: BTreeSet<&str> = usable.map(|program| program.name()).collect();
+        for program in programs.runnable().filter(|program| program.fit == Fit::Foreign) {
+            let directory = program.path.rsplit_once('/').map_or("", |(directory, _)| directory);
+            let name = program.name();
+            // A name with a platform in it is one of several.
+            if let Some(by) = named.get(directory)
+                && is_library(name)
+                && !usable.contains(name)
+                && tokens::read(name).is_none()
+            {
+                places.libraries.insert(program.path.clone(), by.clone());
+            }
+        }
+        places
+    }
+
+    /// What names the directory of a library that a process would load from it.
+    pub fn library(&self, path: &str) -> Option<&str> {
+        self.libraries.get(path).map(String::as_str)
+    }
+
+    /// The environment whose own program `path` is.
+    pub fn environment(&self, path: &str) -> Option<&str> {
+        let is_own = |root: &&String| path.strip_prefix(root.as_str()).is_some_and(|rest| rest.starts_with("bin/"));
+        self.environments.iter().find(is_own).map(|root| root.trim_end_matches('/'))
+    }
+}
+
+/// Directories that hold an environment: conda keeps the records of its packages there, venv a file of settings.
+/// Source: conda's documentation, "Concepts"; PEP 405.
+fn environments(rootfs: &RootFs<FileKind>) -> Vec<String> {
+    let marks = [(b"conda-meta".as_slice(), NodeKind::Directory), (b"pyvenv.cfg", NodeKind::File)];
+    let mut found = BTreeSet::new();
+    for (name, kind) in marks {
+        for view in rootfs.named(name).filter(|view| view.kind == kind).take(MAX_DIRECTORIES) {
+            let root = String::from_utf8_lossy(&rootfs.path(rootfs.parent(view.id))).into_owned();
+            found.insert(format!("{}/", root.trim_end_matches('/')));
+        }
+    }
+    found.into_iter().filter(|root| root != "/").collect()
+}
+
+/// The directories of library paths and of jars, with what names them.
+fn searched(rootfs: &RootFs<FileKind>, chain: &Chain<'_>) -> Vec<(String, String)> {
+    let absolute = |path: &str| match path.starts_with('/') {
+        true => path.to_string(),
+        false => format!("{}/{path}", chain.working_dir.trim_end_matches('/')),
+    };
+    let mut found = Vec::new();
+    let mut add = |list: &str, by: &str| {
+        let directories = list.split(':').filter(|directory| !directory.is_empty() && !directory.contains('$'));
+        found.extend(directories.map(|directory| (absolute(directory), by.to_string())));
+    };
+    for line in chain.env {
+        let Some((key, value)) = line.split_once('=') else { continue };
+        if key == "LD_LIBRARY_PATH" {
+            add(value, "ENV LD_LIBRARY_PATH");
+        }
+        for list in value.split_whitespace().filter_map(|word| word.strip_prefix(JAVA_OPTION)) {
+            add(list, &format!("ENV {key}"));
+        }
+    }
+    let is_java = |word: &String| word == "java" || word.ends_with("/java");
+    for (at, word) in chain.argv.iter().enumerate() {
+        if let Some(list) = word.strip_prefix(JAVA_OPTION) {
+            add(list, "java.library.path");
+        }
+        let path = chain.argv.get(at + 1).filter(|_| chain.argv.iter().any(is_java));
+        let Some(path) = path.filter(|_| word == "-jar" || CLASS_PATHS.contains(&word.as_str())) else { continue };
+        for jar in path.split(':') {
+            let is_jar = jar.ends_with(".jar") || jar.ends_with("/*");
+            let directory = jar.rsplit_once('/').map_or(".", |(directory, _)| directory);
+            if is_jar && !directory.is_empty() {
+                add(directory, "java's class path");
+            }
+        }
+    }
+    for id in &chain.files {
+        let Some(FileKind::Script(script)) = rootfs.view(*id).fact else { continue };
+        let text = String::from_utf8_lossy(&script.text);
+        let by = String::from_utf8_lossy(&rootfs.path(*id)).into_owned();
+        let words = text.split(|c: char| c.is_whitespace() || matches!(c, '"' | '\''));
+        words.filter_map(|word| word.strip_prefix(JAVA_OPTION)).for_each(|list| add(list, &by));
+    }
+    found
+}

@@ -1,0 +1,98 @@
+//! Libraries in directories that a process is told to search, and programs of environments: each fault with its healthy
+//! twin, on an image for arm64.
+
+use super::later_tests::{Program, Put, findings, foreign, healthy, image, own, text};
+use crate::judge::code::Severity;
+
+/// `severity code path` of each finding that is no note, and which does not concern the start itself.
+fn found(env: &[&str], argv: &[&str], puts: &[Put]) -> Vec<String> {
+    let loud = findings(env, argv, &image(puts)).into_iter().filter(|finding| finding.severity > Severity::Note);
+    loud.map(|f| format!("{} {} {}", f.severity.word(), f.code, f.path.unwrap_or_default())).collect()
+}
+
+fn check(env: &[&str], argv: &[&str], puts: &[Put], expected: &[&str]) {
+    assert_eq!(found(env, argv, puts), expected, "{env:?} {argv:?}");
+    assert_eq!(found(env, argv, &healthy(puts)), [""; 0], "{env:?} {argv:?}");
+}
+
+fn java(puts: &[Put]) -> Vec<Put> {
+    let jar = text("srv/lib/a.jar", "PK\u{3}\u{4}");
+    [Program("usr/bin/java", own().build()), jar].into_iter().chain(puts.iter().cloned()).collect()
+}
+
+#[test]
+fn a_library_path_leads_to_libraries() {
+    let puts = [Program("opt/own/libx.so", foreign())];
+    let error = ["error foreign-configured /opt/own/libx.so"];
+    check(&["LD_LIBRARY_PATH=/opt/none:/opt/own"], &["/app"], &puts, &error);
+    // One for this platform is loaded in its place.
+    let both = [Program("opt/own/libx.so", foreign()), Program("usr/lib/libx.so", own().build())];
+    let warning = ["warning foreign-file /opt/own/libx.so"];
+    assert_eq!(found(&["LD_LIBRARY_PATH=/opt/own:/usr/lib"], &["/app"], &both), warning);
+    check(&[], &["/app"], &puts, &warning);
+}
+
+#[test]
+fn java_loads_natives_from_its_library_path_and_next_to_its_jars() {
+    let puts = java(&[Program("srv/native/libx.so", foreign())]);
+    let error = ["error foreign-configured /srv/native/libx.so"];
+    let option = "-Djava.library.path=/srv/native";
+    check(&[], &["/usr/bin/java", option, "-jar", "/srv/lib/a.jar"], &puts, &error);
+    let env = format!("JAVA_TOOL_OPTIONS=-Xmx1g {option}");
+    check(&[&env], &["/usr/bin/java", "-jar", "/srv/lib/a.jar"], &puts, &error);
+    let beside = java(&[Program("srv/lib/libx.so", foreign())]);
+    let error = ["error foreign-configured /srv/lib/libx.so"];
+    check(&[], &["/usr/bin/java", "-jar", "/srv/lib/a.jar"], &beside, &error);
+    check(&[], &["/usr/bin/java", "-cp", "/srv/app.jar:/srv/lib/*", "Main"], &beside, &error);
+    // A name with a platform in it is one of several.
+    let named =
+        java(&[Program("srv/lib/libx-linux-x64.so", foreign()), Program("srv/lib/libx-linux-arm64.so", own().build())]);
+    check(&[], &["/usr/bin/java", "-jar", "/srv/lib/a.jar"], &named, &[]);
+}
+
+#[test]
+fn a_server_needs_the_modules_that_its_configuration_loads() {
+    let server = |path: &'static str, conf: &'static str, line: &str| {
+        vec![Program(path, own().build()), Program("opt/own/a.so", own().build()), text(conf, line)]
+    };
+    let nginx = |line: &str| server("usr/sbin/nginx", "etc/nginx/nginx.conf", line);
+    let lacks = ["error broken-configured /etc/nginx/nginx.conf"];
+    for (line, expected) in [
+        ("load_module modules/b.so;\n", &lacks[..]),
+        ("load_module /opt/own/b.so;\n", &lacks),
+        ("load_module modules/a.so;\n", &[]),
+        ("load_module /opt/own/a.so;\n", &[]),
+        ("# load_module modules/b.so;\n", &[]),
+    ] {
+        assert_eq!(found(&[], &["/usr/sbin/nginx"], &nginx(line)), expected, "{line}");
+        // Another program does not read it.
+        assert_eq!(found(&[], &["/app"], &nginx(line)), [""; 0], "{line}");
+    }
+    let httpd = |conf| server("usr/sbin/apache2", conf, "LoadModule b_module /opt/own/b.so\n");
+    let available = httpd("etc/apache2/mods-available/b.load");
+    assert_eq!(found(&[], &["/usr/sbin/apache2"], &available), [""; 0]);
+    let enabled = httpd("etc/apache2/conf.d/b.load");
+    assert_eq!(found(&[], &["/usr/sbin/apache2"], &enabled), ["error broken-configured /etc/apache2/conf.d/b.load"]);
+}
+
+#[test]
+fn a_library_on_the_command_line_is_loaded() {
+    let puts = [Program("opt/plugin.so", foreign())];
+    check(&[], &["/app", "--plugin=/opt/plugin.so"], &puts, &["error foreign-configured /opt/plugin.so"]);
+}
+
+#[test]
+fn an_environment_runs_its_own_programs() {
+    let conda = [
+        Program("opt/conda/envs/own/bin/python3.11", foreign()),
+        text("opt/conda/envs/own/conda-meta/history", "x"),
+        Program("opt/conda/envs/own/lib/libx.so.1", foreign()),
+    ];
+    let errors = [
+        "error foreign-on-path /opt/conda/envs/own/bin/python3.11",
+        "error foreign-configured /opt/conda/envs/own/lib/libx.so.1",
+    ];
+    check(&[], &["/app"], &conda, &errors);
+    let venv = [Program("srv/.venv/bin/ruff", foreign()), text("srv/.venv/pyvenv.cfg", "home = /usr/bin\n")];
+    check(&[], &["/app"], &venv, &["error foreign-on-path /srv/.venv/bin/ruff"]);
+}
