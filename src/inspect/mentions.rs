@@ -65,8 +65,12 @@ pub fn mentions(path: &[u8], text: &[u8]) -> Vec<Mention> {
     if text.contains(&0) {
         return found;
     }
+    // httpd's sections that count under a condition: <IfModule>, <IfDefine>, <IfVersion>.
+    let mut conditions = 0_usize;
     for (line, number) in text.split(|byte| *byte == b'\n').zip(1..) {
         let line = line.trim_ascii();
+        conditions += usize::from(line.starts_with(b"<If"));
+        conditions -= usize::from(line.starts_with(b"</If")).min(conditions);
         if line.len() > LINE_BYTES || matches!(line, [] | [b'#' | b';', ..] | [b'/', b'/', ..]) {
             continue;
         }
@@ -75,7 +79,8 @@ pub fn mentions(path: &[u8], text: &[u8]) -> Vec<Mention> {
                 return found;
             }
             if found.iter().all(|known| known.name != name) {
-                found.push(Mention { line: number, is_loaded: name.ends_with(".so") && is_load(line), name });
+                let is_loaded = conditions == 0 && name.ends_with(".so") && is_load(line);
+                found.push(Mention { line: number, is_loaded, name });
             }
         }
     }
@@ -177,8 +182,11 @@ mod tests {
         assert_eq!(named("etc/nginx/nginx.conf", nginx), expected);
         let httpd = "LoadModule a_module modules/mod_a.so\n";
         assert_eq!(named("etc/apache2/mods-available/a.load", httpd), [(1, "mod_a.so".to_string())]);
-        let loaded = |text: &str| mentions(b"etc/nginx/nginx.conf", text.as_bytes())[0].is_loaded;
+        let loaded =
+            |text: &str| mentions(b"etc/nginx/nginx.conf", text.as_bytes()).iter().any(|mention| mention.is_loaded);
         assert!(loaded("load_module /opt/a.so;\n") && loaded("LoadModule a modules/a.so\n"));
+        assert!(!loaded("<IfModule !prefork.c>\n  LoadModule a modules/a.so\n</IfModule>\n"));
+        assert!(loaded("<IfModule x>\n</IfModule>\nLoadModule a modules/a.so\n"));
         assert!(!loaded("load_modules_x /opt/a.so;\n") && !loaded("ssl_engine /opt/a.so;\n"));
         let nss = "passwd: files\nhosts: files mdns4_minimal [NOTFOUND=return] dns\n";
         let names: Vec<String> = named("etc/nsswitch.conf", nss).into_iter().map(|(_, name)| name).collect();

@@ -27,6 +27,10 @@ pub fn judge(files: &Files<'_>) -> Vec<Finding> {
     for view in files.rootfs.files_with_facts() {
         let (Some(FileKind::Mentions(_)) | Some(FileKind::Config(_))) = view.fact else { continue };
         let path = String::from_utf8_lossy(&files.rootfs.path(view.id)).into_owned();
+        // Not a sample, and not what a package manager or an editor keeps next to it.
+        if !path.ends_with(".conf") && !path.ends_with(".load") {
+            continue;
+        }
         let server = places.iter().find(|(_, parts)| parts.iter().any(|part| path.contains(part)));
         let Some((server, _)) = server.filter(|_| files.reach.is_read(&path, view.id)) else { continue };
         let whole;
