@@ -45,6 +45,7 @@ pub struct How<'a> {
 pub struct Judged {
     /// Images that were named, one for each use, then what was not read.
     pub report: Report,
+    #[cfg_attr(not(feature = "kube"), allow(dead_code, reason = "only `cluster` asks which use an image is of"))]
     pub uses: Vec<Use>,
     results: Option<Arc<Results>>,
 }
@@ -73,6 +74,7 @@ impl Work {
     }
 
     /// Adds what is reported in another way than as an image, and makes the exit code of merged results.
+    #[cfg(feature = "kube")]
     pub fn add_beside(&mut self, report: ImageReport) {
         if self.shard.has(&report.name) {
             self.beside.push((self.count, report));
