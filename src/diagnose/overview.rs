@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::case::failures;
 use crate::exec::Outcome;
+use crate::judge::cause;
 use crate::judge::code::{Code, Severity};
 use crate::judge::finding::Finding;
 use crate::kube::object::PodObject;
@@ -203,7 +204,10 @@ fn troubles(one: &Use, report: &ImageReport, nodes: &Nodes, failing: &BTreeMap<K
         add(target, why, shown.to_string(), &finding.hint);
     }
     for platform in &report.platforms {
-        let worst = worst(platform);
+        let worst = worst(platform, &[]);
+        // Findings on a start that fails elsewhere say nothing of one that does not.
+        let elsewhere: Vec<Code> = platform.targets.iter().filter_map(|target| cause::code(&target.outcome)).collect();
+        let later = self::worst(platform, &elsewhere);
         for target in &platform.targets {
             let shown = target.shown.first().map_or("", |shown| shown.text.lines().next().unwrap_or_default());
             match &target.outcome {
@@ -213,7 +217,7 @@ fn troubles(one: &Use, report: &ImageReport, nodes: &Nodes, failing: &BTreeMap<K
                     add(&target.name, format!("{at}: {}", cause.text), shown.to_string(), act);
                 }
                 Outcome::Runs | Outcome::Emulated { .. } => {
-                    if let Some(finding) = worst {
+                    if let Some(finding) = later {
                         let path = finding.path.as_deref().map_or_else(String::new, |path| format!("{path}: "));
                         add(
                             &target.name,
@@ -230,8 +234,10 @@ fn troubles(one: &Use, report: &ImageReport, nodes: &Nodes, failing: &BTreeMap<K
     reasons
 }
 
-fn worst(platform: &PlatformReport) -> Option<&Finding> {
-    platform.findings.iter().find(|finding| finding.severity == Severity::Error)
+/// The first error that has none of these codes.
+fn worst<'a>(platform: &'a PlatformReport, without: &[Code]) -> Option<&'a Finding> {
+    let mut errors = platform.findings.iter().filter(|finding| finding.severity == Severity::Error);
+    errors.find(|finding| !without.contains(&finding.code))
 }
 
 /// What of a use could not be read or decided.

@@ -141,3 +141,16 @@ fn one_reason_on_two_groups_is_one_trouble() {
     assert_eq!(found.troubles.len(), 1);
     assert_eq!(found.troubles[0].places.len(), 2);
 }
+
+#[test]
+fn nodes_on_which_an_image_starts_are_not_blamed_for_those_on_which_it_does_not() {
+    let pods = [pod("p1", "bad:1", "a1", running()), pod("p2", "bad:1", "x1", running())];
+    let found = seen(&pods, |name| {
+        let mut report = report(name, &[("linux/arm64", refused()), ("linux/amd64", Outcome::Runs)], Vec::new());
+        report.platforms[0].findings = vec![Finding::new(Code::EntrypointWrongArch, "the program is for x86-64")];
+        report
+    });
+    let places: Vec<&str> =
+        found.troubles.iter().flat_map(|one| &one.places).map(|place| place.target.as_str()).collect();
+    assert_eq!(places, ["linux/arm64"]);
+}
