@@ -150,7 +150,7 @@ pub struct FileView<'a, T> {
     pub mode: u16,
     pub uid: u32,
     pub gid: u32,
-    /// Bytes of a file; 4 GiB and more count as [`MAX_SIZE`].
+    /// Bytes of a file; 4 GiB and more count as `u32::MAX`.
     pub size: u64,
     pub capabilities: Option<FileCapabilities>,
     /// Index of the layer that brought it in, lowest 0.
