@@ -26,7 +26,7 @@ fn read_other(path: &Path) -> Result<String, String> {
 /// Objects that are named; the rest is counted.
 const NAMED_OBJECTS: usize = 10;
 
-/// A file that names images which are not read: it could not be told whether they run.
+/// The report of a file that names images which imgarch does not read: whether they run is not known.
 fn names_unread(file: &str, objects: &[String]) -> ImageReport {
     let named = objects.iter().take(NAMED_OBJECTS).cloned().collect::<Vec<_>>().join(", ");
     let more = match objects.len().saturating_sub(NAMED_OBJECTS) {

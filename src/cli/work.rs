@@ -22,7 +22,7 @@ pub struct Work {
     count: usize,
     images: Vec<(usize, String)>,
     uses: Vec<(usize, Use)>,
-    /// Reports of what was not read, so that nothing is to be judged.
+    /// Reports of what was not read; nothing of it is judged.
     unread: Vec<(usize, ImageReport)>,
     /// The same, of what the caller reports in another way. Merged results have them.
     beside: Vec<(usize, ImageReport)>,

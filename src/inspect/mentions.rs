@@ -101,7 +101,7 @@ pub fn names(line: &[u8]) -> Vec<String> {
     named.collect()
 }
 
-/// Whether a line tells nginx, httpd or PostgreSQL to load modules when it starts. Source: nginx's load_module, httpd's
+/// Whether a line makes nginx, httpd or PostgreSQL load modules at start. Source: nginx's load_module, httpd's
 /// LoadModule, PostgreSQL's "Shared Library Preloading".
 fn is_load(line: &[u8]) -> bool {
     let words: [&[u8]; 3] = [b"load_module", b"LoadModule", b"shared_preload_libraries"];

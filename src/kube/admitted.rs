@@ -1,4 +1,4 @@
-//! The groups of nodes that each pod may run on. Nodes that no pod of a kind can tell apart are asked once: the work grows
+//! The groups of nodes that each pod may run on. Nodes that differ in nothing a pod asks for are checked once: the work grows
 //! with the nodes and with the workloads, not with their product.
 
 use std::collections::{BTreeSet, HashMap};

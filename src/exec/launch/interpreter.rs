@@ -298,15 +298,15 @@ impl<'a> Machine<'a> {
         }
     }
 
-    /// A file that node is told to read before its program, and that is not there. A package's name is looked up by
+    /// A file that node's options load before its program, and that is not there. A package's name is looked up by
     /// node itself.
     fn lacking_preload(&self, log: &mut Log, argv: &[String], walk: &Walk) -> Option<Outcome> {
         if walk.is_open {
             return None;
         }
-        let told = variable(&walk.env, "NODE_OPTIONS").unwrap_or_default().split_whitespace().map(str::to_string);
+        let preset = variable(&walk.env, "NODE_OPTIONS").unwrap_or_default().split_whitespace().map(str::to_string);
         let program = Interpreter::Node.file(argv).map_or(argv.len(), |(_, rest)| argv.len() - rest.len() - 1);
-        let words: Vec<String> = told.chain(argv[1..program.max(1)].iter().cloned()).collect();
+        let words: Vec<String> = preset.chain(argv[1..program.max(1)].iter().cloned()).collect();
         for (at, word) in words.iter().enumerate() {
             let (key, attached) = word.split_once('=').map_or((word.as_str(), None), |(key, value)| (key, Some(value)));
             if !PRELOADS.contains(&key) {

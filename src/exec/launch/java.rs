@@ -1,4 +1,4 @@
-//! What Java is told to read and to load at start: its jar, its class path, its agents. The words are those of OpenJDK 17.
+//! What Java reads and loads at start: its jar, its class path, its agents. The words are those of OpenJDK 17.
 
 use crate::exec::environment::variable;
 use crate::exec::kernel::access::not_read;
@@ -90,11 +90,11 @@ impl<'a> Machine<'a> {
         Some(Outcome::Dies { death: Death::Exit(1), at: path.clone(), cause })
     }
 
-    /// An agent that Java is told to load and cannot.
+    /// An agent that Java must load and cannot.
     fn lacking_agent(&self, log: &mut Log, argv: &[String], walk: &Walk) -> Option<Outcome> {
-        let told = VARIABLES.iter().filter_map(|name| variable(&walk.env, name));
+        let preset = VARIABLES.iter().filter_map(|name| variable(&walk.env, name));
         let options = argv.iter().skip(1).take_while(|word| *word != "-jar").map(String::as_str);
-        for word in told.flat_map(str::split_whitespace).chain(options) {
+        for word in preset.flat_map(str::split_whitespace).chain(options) {
             let found = AGENTS.iter().find_map(|(start, agent)| Some((word.strip_prefix(start)?, *agent)));
             let Some((rest, agent)) = found.filter(|_| is_known(word)) else { continue };
             let name = rest.split('=').next().unwrap_or(rest);
@@ -129,7 +129,7 @@ impl<'a> Machine<'a> {
                         could_not(&format!("{path}: cannot open shared object file: No such file or directory"))
                     }
                 };
-                let text = format!("java is told to load the agent {path}, which is not in the image");
+                let text = format!("java must load the agent {path}, which is not in the image");
                 return dies(log, line, CauseKind::MissingLibrary, text);
             }
         };
@@ -137,16 +137,16 @@ impl<'a> Machine<'a> {
             (Agent::Native | Agent::Named, Some(FileKind::Elf(elf))) if elf.arch() == Some(self.node.arch) => None,
             (Agent::Native | Agent::Named, Some(kind @ FileKind::Elf(_))) => {
                 let line = could_not(&format!("{path}: cannot open shared object file: No such file or directory"));
-                let text = format!("java is told to load the agent {path}, and it is {}", describe(Some(kind)));
+                let text = format!("java must load the agent {path}, and it is {}", describe(Some(kind)));
                 dies(log, line, CauseKind::ForeignLibrary, text)
             }
             (Agent::Native | Agent::Named, Some(kind)) if not_a_library(kind) => {
-                let text = format!("java is told to load the agent {path}, and it is {}", describe(Some(kind)));
+                let text = format!("java must load the agent {path}, and it is {}", describe(Some(kind)));
                 dies(log, could_not(&format!("{path}: invalid ELF header")), CauseKind::BrokenLibrary, text)
             }
             (Agent::Jar, Some(kind)) if not_a_library(kind) || matches!(kind, FileKind::Elf(_)) => {
                 let line = format!("Error opening zip file or JAR manifest missing : {path}");
-                let text = format!("java is told to load the agent {path}, and it is {}", describe(Some(kind)));
+                let text = format!("java must load the agent {path}, and it is {}", describe(Some(kind)));
                 dies(log, line, CauseKind::BrokenLibrary, text)
             }
             (Agent::Native | Agent::Named | Agent::Jar, _) => None,
@@ -164,7 +164,7 @@ impl<'a> Machine<'a> {
             "Could not find agent library {name} on the library path, with error: {file}: cannot open shared object \
              file: No such file or directory"
         ));
-        let text = format!("java is told to load the agent {name}, and there is no {file} in the image");
+        let text = format!("java must load the agent {name}, and there is no {file} in the image");
         let cause = Cause { kind: CauseKind::MissingLibrary, text };
         Some(Outcome::Dies { death: Death::Exit(1), at: file, cause })
     }

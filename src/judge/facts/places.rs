@@ -1,4 +1,4 @@
-//! Directories that a process searches by what it is told, and environments that run their own programs: where the
+//! Directories that options and variables make a process search, and environments that run their own programs: where the
 //! libraries of `LD_LIBRARY_PATH` and of Java lie, and what conda and venv make.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,7 +21,7 @@ const CLASS_PATHS: &[&str] = &["-cp", "-classpath", "--class-path"];
 #[derive(Debug, Default)]
 pub struct Places {
     /// Real paths of libraries for another architecture, with what names their directory. One of the same name for this
-    /// platform is loaded in its place, wherever it lies.
+    /// platform is loaded in its place, whatever its directory.
     libraries: BTreeMap<String, String>,
     /// Roots of environments, with a slash.
     environments: Vec<String>,

@@ -1,4 +1,4 @@
-//! Modules that a server is told to load when it starts, and that are not in the image: it ends with an error.
+//! Modules that a server's configuration loads at start and that the image lacks: the server ends with an error.
 
 use crate::image::ResolveError;
 use crate::inspect::{FileKind, Mention, mentions};
@@ -44,7 +44,7 @@ pub fn judge(files: &Files<'_>) -> Vec<Finding> {
         };
         for mention in found.iter().filter(|mention| mention.is_loaded && !is_there(files, &mention.name)) {
             let place = format!("{path}:{}", mention.line);
-            let message = format!("{place} tells {server} to load {}, which is not in the image", mention.name);
+            let message = format!("{place} makes {server} load {}, which is not in the image", mention.name);
             let mut finding = Finding::new(Code::BrokenConfigured, message).at(&path, view.layer);
             finding.expected.clone_from(&mention.name);
             finding.hint = vec!["install the module in the final stage, or take the line out".to_string()];

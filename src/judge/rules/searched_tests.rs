@@ -1,4 +1,4 @@
-//! Libraries in directories that a process is told to search, and programs of environments: each fault with its healthy
+//! Libraries in directories that options and variables make a process search, and programs of environments: each fault with its healthy
 //! twin, on an image for arm64.
 
 use super::later_tests::{Program, Put, findings, foreign, healthy, image, own, text};

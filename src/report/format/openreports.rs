@@ -23,7 +23,7 @@ const MAX_TEXT: usize = 1024;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Status {
     Fail,
-    /// It could not be told.
+    /// The check came to no result.
     Error,
     Warn,
     /// A finding that the user accepted.
@@ -69,7 +69,7 @@ fn list(results: &Results<'_>, now: u64, out: &mut dyn Write) -> io::Result<()> 
     writeln!(out)
 }
 
-/// `number` tells apart what is judged several times by one name, from 1.
+/// `number` distinguishes subjects of one name; it counts from 1.
 fn report(subject: &Subject<'_>, number: usize, now: u64) -> Value {
     let diagnostics = subject.diagnostics.iter().map(diagnostic);
     let mut all: Vec<(Status, Value)> = diagnostics.chain(subject.checks.iter().map(check)).collect();
