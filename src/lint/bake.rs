@@ -133,6 +133,29 @@ pub fn targets(text: &str) -> Vec<String> {
     if is_json { of_json(text) } else { of_hcl(text) }.unwrap_or_default()
 }
 
+/// A target out of what its attributes hold, in either syntax.
+fn target(
+    name: &str,
+    span: Range<usize>,
+    has: impl Fn(&str) -> bool,
+    strings: impl Fn(&str) -> Vec<String>,
+    setting: impl Fn(&str) -> Setting,
+) -> Target {
+    let made_name = strings("name").into_iter().next();
+    Target {
+        name: name.to_string(),
+        name_prefix: made_name.map(|name| name.split("${").next().unwrap_or("").to_string()),
+        span,
+        inherits: setting("inherits"),
+        platforms: setting("platforms"),
+        context: setting("context"),
+        dockerfile: setting("dockerfile"),
+        has_tags: has("tags"),
+        is_inline: has("dockerfile-inline"),
+        output: strings("output").into_iter().chain(strings("outputs")).collect(),
+    }
+}
+
 fn targets_of(blocks: &[Block]) -> Vec<Target> {
     let of_block = |block: &Block| {
         let setting = |name: &str| match block.attribute(name) {
@@ -141,46 +164,23 @@ fn targets_of(blocks: &[Block]) -> Vec<Target> {
             Some(_) => Setting::Unknown,
         };
         let strings = |name: &str| block.attribute(name).map_or(Vec::new(), |attribute| attribute.strings.clone());
-        let made_name = strings("name").into_iter().next();
-        Target {
-            name: block.labels.first().cloned().unwrap_or_default(),
-            name_prefix: made_name.map(|name| name.split("${").next().unwrap_or("").to_string()),
-            span: block.span.clone(),
-            inherits: setting("inherits"),
-            platforms: setting("platforms"),
-            context: setting("context"),
-            dockerfile: setting("dockerfile"),
-            has_tags: block.attribute("tags").is_some(),
-            is_inline: block.attribute("dockerfile-inline").is_some(),
-            output: strings("output").into_iter().chain(strings("outputs")).collect(),
-        }
+        let name = block.labels.first().map_or("", String::as_str);
+        target(name, block.span.clone(), |name| block.attribute(name).is_some(), strings, setting)
     };
     blocks.iter().filter(|block| block.kind == "target").map(of_block).collect()
 }
 
 fn targets_of_json(root: &yaml::Node) -> Vec<Target> {
-    let of_pair = |(key, target): &(yaml::Node, yaml::Node)| {
+    let of_pair = |(key, node): &(yaml::Node, yaml::Node)| {
         let strings = |name: &str| {
-            target.value(name).map_or(Vec::new(), |node| node.texts().into_iter().map(str::to_string).collect())
+            node.value(name).map_or(Vec::new(), |node| node.texts().into_iter().map(str::to_string).collect())
         };
-        let setting = |name: &str| match target.value(name) {
+        let setting = |name: &str| match node.value(name) {
             None => Setting::Absent,
             Some(_) if strings(name).iter().any(|text| text.contains("${")) => Setting::Unknown,
             Some(_) => Setting::Known(strings(name)),
         };
-        let made_name = strings("name").into_iter().next();
-        Target {
-            name: key.text().unwrap_or("").to_string(),
-            name_prefix: made_name.map(|name| name.split("${").next().unwrap_or("").to_string()),
-            span: key.span.clone(),
-            inherits: setting("inherits"),
-            platforms: setting("platforms"),
-            context: setting("context"),
-            dockerfile: setting("dockerfile"),
-            has_tags: target.value("tags").is_some(),
-            is_inline: target.value("dockerfile-inline").is_some(),
-            output: strings("output").into_iter().chain(strings("outputs")).collect(),
-        }
+        target(key.text().unwrap_or(""), key.span.clone(), |name| node.value(name).is_some(), strings, setting)
     };
     root.value("target").map_or(&[][..], yaml::Node::pairs).iter().map(of_pair).collect()
 }
