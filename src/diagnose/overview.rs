@@ -125,7 +125,7 @@ pub fn overview(seen: &Seen<'_>) -> Overview {
         let known = images.entry(key).or_insert(verdict);
         *known = verdict.max(*known);
         if !troubles.is_empty() {
-            explained.extend(failing_of(one, &failing).map(|(key, _)| key.clone()));
+            explained.extend(failing_of(one, &failing).into_iter().map(|(key, _)| key.clone()));
         }
         found.troubles.extend(troubles);
         found.untold.extend(untold);
@@ -146,19 +146,22 @@ type Key = (String, String);
 /// Failing containers by their uses.
 fn failing(pods: &[PodObject]) -> BTreeMap<Key, Failing> {
     let mut all: BTreeMap<Key, Failing> = BTreeMap::new();
+    let mut siblings: BTreeMap<(Option<&str>, String), usize> = BTreeMap::new();
+    for pod in pods {
+        *siblings.entry((pod.metadata.namespace.as_deref(), owner(pod))).or_default() += 1;
+    }
     for pod in pods {
         let namespace = pod.metadata.namespace.clone().unwrap_or_else(|| "default".to_string());
+        let own = (pod.metadata.namespace.as_deref(), owner(pod));
         for failure in failures(pod, &[]) {
             let container = &failure.container;
             let used_by = format!("{namespace}/{}, {} {}", owner(pod), container.role.word(), container.name);
-            let is_sibling =
-                |other: &&PodObject| owner(other) == owner(pod) && other.metadata.namespace == pod.metadata.namespace;
             let image = failure.image_by_digest.clone().unwrap_or_else(|| container.image.clone());
             let entry = all.entry((used_by.clone(), image)).or_insert_with(|| Failing {
                 used_by,
                 state: failure.state.clone(),
                 failing: 0,
-                of: pods.iter().filter(is_sibling).count(),
+                of: siblings.get(&own).copied().unwrap_or_default(),
                 namespace: namespace.clone(),
                 pod: pod.metadata.name.clone(),
                 subject: Some(owner(pod)).filter(|owner| is_selecting(owner)).unwrap_or(pod.metadata.name.clone()),
@@ -173,14 +176,15 @@ fn is_selecting(owner: &str) -> bool {
     ["deployment/", "statefulset/", "daemonset/", "job/"].iter().any(|kind| owner.starts_with(kind))
 }
 
-fn failing_of<'a>(one: &'a Use, failing: &'a BTreeMap<Key, Failing>) -> impl Iterator<Item = (&'a Key, &'a Failing)> {
-    failing.iter().filter(|((title, image), _)| one.used_by.contains(title) && one.names.contains(image))
+fn failing_of<'a>(one: &Use, failing: &'a BTreeMap<Key, Failing>) -> Vec<(&'a Key, &'a Failing)> {
+    let keys = one.used_by.iter().flat_map(|title| one.names.iter().map(|image| (title.clone(), image.clone())));
+    keys.collect::<BTreeSet<Key>>().iter().filter_map(|key| failing.get_key_value(key)).collect()
 }
 
 /// Why a use does not start, each reason once with the places where it holds.
 fn troubles(one: &Use, report: &ImageReport, nodes: &Nodes, failing: &BTreeMap<Key, Failing>) -> Vec<Trouble> {
     let mut reasons: Vec<Trouble> = Vec::new();
-    let now: Vec<Failing> = failing_of(one, failing).map(|(_, failing)| failing.clone()).collect();
+    let now: Vec<Failing> = failing_of(one, failing).into_iter().map(|(_, failing)| failing.clone()).collect();
     let mut add = |target: &str, why: String, shown: String, act: &[String]| {
         let place = place(target, nodes);
         match reasons.iter_mut().find(|known| known.why == why) {
