@@ -42,6 +42,7 @@ pub fn is_followed_path(path: &[u8], is_executable: bool) -> bool {
     };
     let is_in = |start: &[u8]| path.starts_with(start);
     let ends = |end: &[u8]| name.ends_with(end);
+    let is_unit = || ends(b".service") || directory.ends_with(b".service.d") && ends(b".conf");
     let is_program = || {
         let is_bin = directory.ends_with(b"bin") || !directory.contains(&b'/');
         is_executable && is_bin && !name.contains(&b'.')
@@ -65,14 +66,14 @@ pub fn is_followed_path(path: &[u8], is_executable: bool) -> bool {
             b"etc/default/",
             b"etc/conf.d/",
         ];
-        if places.into_iter().any(is_in) || is_in(b"etc/systemd/system/") && ends(b".service") {
+        if places.into_iter().any(is_in) || is_in(b"etc/systemd/system/") && is_unit() {
             return true;
         }
     }
     if is_in(b"var/spool/cron/") || is_in(b"service/") || is_in(b"var/service/") {
         return true;
     }
-    if ends(b".service") {
+    if is_unit() {
         return is_in(b"usr/lib/systemd/system/") || is_in(b"lib/systemd/system/");
     }
     let named: [&[u8]; 9] = [

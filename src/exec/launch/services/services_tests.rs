@@ -120,6 +120,16 @@ fn units_tables_and_process_files_name_programs() {
     );
     let text = "/etc/systemd/system/multi-user.target.wants/a.service:3 ENOEXEC foreign-architecture";
     check(&["/usr/lib/systemd/systemd"], &[unit], &[text]);
+    let healthy = ("etc/systemd/system/multi-user.target.wants/a.service", 0o644, "[Service]\nExecStart=/app\n");
+    let drop_in = ("etc/systemd/system/a.service.d/10-run.conf", 0o644, "[Service]\nExecStart=\nExecStart=/foreign\n");
+    let text = "/etc/systemd/system/a.service.d/10-run.conf:3 ENOEXEC foreign-architecture";
+    check(&["/usr/lib/systemd/systemd"], &[healthy, drop_in], &[text]);
+    let of_vendor = ("usr/lib/systemd/system/a.service.d/10-run.conf", 0o644, drop_in.2);
+    let overridden = (drop_in.0, 0o644, "[Service]\nEnvironment=MODE=x\n");
+    check(&["/usr/lib/systemd/systemd"], &[healthy, of_vendor, overridden], &[]);
+    let instance =
+        ("etc/systemd/system/multi-user.target.wants/b@foreign.service", 0o644, "[Service]\nExecStart=/%i\n");
+    check(&["/usr/lib/systemd/systemd"], &[instance], &[&format!("/{}:2 ENOEXEC foreign-architecture", instance.0)]);
     let table =
         ("etc/cron.d/backup", 0o644, "# comment\nPATH=/bin\n* * * * * root /foreign >> /log 2>&1\n@daily root /app\n");
     check(&["cron", "-f"], &[table], &["/etc/cron.d/backup:3 exit 126 foreign-architecture"]);

@@ -1,0 +1,281 @@
+//! Installs a package, asks each CPU model of QEMU to run it, and asks imgarch the same.
+
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::Mutex;
+
+use super::packages::{Package, Start, Suite};
+use crate::kit::engines::MIRROR;
+
+const SIGILL: i32 = 4;
+
+/// An architecture with the emulated CPUs that programs run on, oldest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Machine {
+    X86_64,
+    Aarch64,
+}
+
+/// A CPU model of QEMU, and the target that describes it to imgarch.
+pub struct Cpu {
+    pub model: &'static str,
+    pub target: &'static str,
+}
+
+const fn cpu(model: &'static str, target: &'static str) -> Cpu {
+    Cpu { model, target }
+}
+
+impl Machine {
+    /// QEMU's Skylake-Server is left out: QEMU does not emulate AVX-512.
+    pub fn cpus(self) -> &'static [Cpu] {
+        const X86_64: &[Cpu] = &[
+            cpu("core2duo", "core2duo"),
+            cpu("Nehalem", "nehalem"),
+            cpu("Westmere", "westmere"),
+            cpu("SandyBridge", "sandybridge"),
+            cpu("Haswell", "haswell"),
+        ];
+        const AARCH64: &[Cpu] = &[
+            cpu("cortex-a53", "linux/arm64,level=v8"),
+            cpu("cortex-a72", "linux/arm64,level=v8"),
+            cpu("cortex-a76", "linux/arm64,level=v8.2"),
+            cpu("neoverse-n1", "graviton2"),
+            cpu("max", "linux/arm64"),
+        ];
+        match self {
+            Machine::X86_64 => X86_64,
+            Machine::Aarch64 => AARCH64,
+        }
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Machine::X86_64 => "x86_64",
+            Machine::Aarch64 => "aarch64",
+        }
+    }
+
+    fn debian(self) -> &'static str {
+        match self {
+            Machine::X86_64 => "amd64",
+            Machine::Aarch64 => "arm64",
+        }
+    }
+
+    fn npm(self) -> &'static str {
+        match self {
+            Machine::X86_64 => "x64",
+            Machine::Aarch64 => "arm64",
+        }
+    }
+
+    fn qemu(self) -> &'static str {
+        match self {
+            Machine::X86_64 => "qemu-x86_64-static",
+            Machine::Aarch64 => "qemu-aarch64-static",
+        }
+    }
+}
+
+/// How a program ended on an emulated CPU.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ended {
+    Well,
+    IllegalInstruction,
+    /// With another error: the last line of stderr.
+    Otherwise(String),
+}
+
+/// What imgarch says about the same program and CPU.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    Runs,
+    /// A warning: the instruction may be reached.
+    Doubt(String),
+    /// An error, with its message.
+    Fails(String),
+}
+
+/// One CPU's row for a package.
+pub struct Answer {
+    pub cpu: &'static Cpu,
+    pub ended: Ended,
+    pub verdict: Verdict,
+}
+
+impl Answer {
+    pub fn agrees(&self) -> bool {
+        match (&self.ended, &self.verdict) {
+            (Ended::Well, Verdict::Runs) | (Ended::IllegalInstruction, Verdict::Fails(_)) => true,
+            // A package that checks the CPU itself prints its own error.
+            (Ended::Otherwise(_), Verdict::Fails(_) | Verdict::Doubt(_)) => true,
+            (Ended::Otherwise(_), Verdict::Runs) | (Ended::Well | Ended::IllegalInstruction, _) => false,
+        }
+    }
+}
+
+/// Directory below the root file system for Python modules, Node modules and programs.
+const PYTHON: &str = "usr/local/lib/python3.11/dist-packages";
+const APP: &str = "srv/app";
+
+/// Installs `package`, if it has wheels with `pip`, and runs it on each CPU of its machine.
+pub fn answers(directory: &Path, package: &Package, pip: &Path) -> Vec<Answer> {
+    let root = install(directory, package, pip);
+    let call = call(&root, package);
+    let on = |cpu| Answer { cpu, ended: emulate(&root, package.machine, cpu, &call), verdict: scan(&root, cpu, &call) };
+    package.machine.cpus().iter().map(on).collect()
+}
+
+/// A root file system with the package in it.
+fn install(directory: &Path, package: &Package, pip: &Path) -> PathBuf {
+    let root = directory.join(package.machine.name()).join(package.name);
+    if root.exists() {
+        return root;
+    }
+    let part = root.with_extension("part");
+    let _ = std::fs::remove_dir_all(&part);
+    let base = base(directory, package.machine, package.suite, package.debian);
+    succeed(Command::new("cp").args(["--archive", "--link"]).args([&base, &part]));
+    if !package.pip.is_empty() {
+        wheels(package, pip, &part);
+    }
+    if !package.npm.is_empty() {
+        npm(package, &part);
+    }
+    let app = part.join(APP);
+    std::fs::create_dir_all(&app).unwrap();
+    match package.start {
+        Start::Python(code) => std::fs::write(app.join("app.py"), code).unwrap(),
+        Start::Node(code) => std::fs::write(app.join("app.js"), code).unwrap(),
+        Start::Program(_) => {}
+    }
+    std::fs::rename(&part, &root).unwrap();
+    root
+}
+
+/// A root file system of Debian packages, extracted and not configured. Made once.
+fn base(directory: &Path, machine: Machine, suite: Suite, packages: &[&str]) -> PathBuf {
+    static MADE: Mutex<()> = Mutex::new(());
+    let _one_at_a_time = MADE.lock().unwrap();
+    let name: Vec<&str> = [suite.name(), machine.debian()].into_iter().chain(packages.iter().copied()).collect();
+    let root = directory.join("base").join(name.join("-"));
+    if root.exists() {
+        return root;
+    }
+    std::fs::create_dir_all(root.parent().unwrap()).unwrap();
+    let part = root.with_extension("part");
+    let include: String = packages.iter().map(|package| format!(" --include={package}")).collect();
+    let script = format!(
+        "rm -rf {0}; mmdebstrap --quiet --variant=extract --architectures={1} --mode=root --aptopt='Acquire::Languages \"none\"' \
+         --hook-dir=/usr/share/mmdebstrap/hooks/merged-usr {include} {2} {0} \"$({MIRROR})\"",
+        part.display(),
+        machine.debian(),
+        suite.name(),
+    );
+    succeed(Command::new("sh").args(["-c", &script]).env("TMPDIR", directory));
+    std::fs::rename(&part, &root).unwrap();
+    root
+}
+
+fn wheels(package: &Package, pip: &Path, root: &Path) {
+    let mut command = Command::new(pip);
+    command.args(["install", "--quiet", "--only-binary=:all:", "--implementation=cp"]);
+    command.args(["--python-version=3.11", "--ignore-installed", "--no-compile", "--root-user-action=ignore"]);
+    let tags = ["2_35", "2_34", "2_31", "2_28", "2_27", "2_26", "2_24", "2_17", "2_12", "2_5"];
+    command.args(tags.iter().map(|tag| format!("--platform=manylinux_{tag}_{}", package.machine.name())));
+    command.args(["2014", "2010", "1"].map(|tag| format!("--platform=manylinux{tag}_{}", package.machine.name())));
+    succeed(command.arg("--target").arg(root.join(PYTHON)).args(package.pip));
+}
+
+fn npm(package: &Package, root: &Path) {
+    let app = root.join(APP);
+    std::fs::create_dir_all(&app).unwrap();
+    std::fs::write(app.join("package.json"), "{\"private\": true}\n").unwrap();
+    let mut command = Command::new("npm");
+    // An install script would fetch for this machine.
+    command.args(["install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts", "--force", "--os=linux"]);
+    let cpu = format!("--cpu={}", package.machine.npm());
+    succeed(command.args(["--libc=glibc", &cpu]).args(package.npm).current_dir(app));
+}
+
+/// Fetching fails now and then.
+const ATTEMPTS: u64 = 4;
+
+fn succeed(command: &mut Command) {
+    let mut stderr = String::new();
+    for attempt in 1..=ATTEMPTS {
+        let output = command.stdin(Stdio::null()).output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        if output.status.success() {
+            return;
+        }
+        stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        std::thread::sleep(std::time::Duration::from_secs(attempt * 5));
+    }
+    panic!("{command:?}: {stderr}");
+}
+
+/// The command line that a container would start. Paths are those of the root file system.
+fn call(root: &Path, package: &Package) -> Vec<String> {
+    let words = match package.start {
+        Start::Python(_) => vec!["/usr/bin/python3.11".to_string(), format!("/{APP}/app.py")],
+        Start::Node(_) => vec!["/usr/bin/node".to_string(), format!("/{APP}/app.js")],
+        Start::Program(words) => words.iter().map(|word| (*word).to_string()).collect(),
+    };
+    assert!(root.join(words[0].trim_start_matches('/')).exists(), "{}: {} is missing", package.name, words[0]);
+    words
+}
+
+/// Runs the call in a chroot, with the emulator beside it.
+fn emulate(root: &Path, machine: Machine, cpu: &Cpu, call: &[String]) -> Ended {
+    let emulator = root.join(machine.qemu());
+    if !emulator.exists() {
+        std::fs::copy(Path::new("/usr/bin").join(machine.qemu()), &emulator).unwrap();
+    }
+    for directory in ["tmp", "proc", "dev"] {
+        std::fs::create_dir_all(root.join(directory)).unwrap();
+    }
+    let mut command = Command::new("unshare");
+    let script = "mount -t proc proc \"$1/proc\" && mount --bind /dev \"$1/dev\" && root=$1 && shift && exec chroot \"$root\" \"$@\"";
+    command.args(["--mount", "--pid", "--fork", "sh", "-c", script, "sh"]).arg(root);
+    command.arg(format!("/{}", machine.qemu())).args(["-cpu", cpu.model]).args(call);
+    command.env_clear().envs([("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"), ("HOME", "/tmp"), ("LANG", "C.UTF-8")]);
+    // Threads make emulation slow.
+    command.envs([("OPENBLAS_NUM_THREADS", "1"), ("OMP_NUM_THREADS", "1"), ("RAYON_NUM_THREADS", "1")]);
+    let output = command.env("PYTHONDONTWRITEBYTECODE", "1").stdin(Stdio::null()).output().unwrap();
+    ended(&output)
+}
+
+fn ended(output: &Output) -> Ended {
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    if output.status.success() {
+        return Ended::Well;
+    }
+    let is_illegal = output.status.signal() == Some(SIGILL) || output.status.code() == Some(128 + SIGILL);
+    if is_illegal || stderr.contains("uncaught target signal 4") {
+        return Ended::IllegalInstruction;
+    }
+    let last = stderr.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default();
+    Ended::Otherwise(last.chars().take(120).collect())
+}
+
+fn scan(root: &Path, cpu: &Cpu, call: &[String]) -> Verdict {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_imgarch"));
+    command.args(["scan", "--no-cache", "--no-config", "--format", "json", "--target", cpu.target]);
+    command.arg("--entrypoint").arg(&call[0]);
+    command.args(call[1..].iter().map(|word| format!("--arg={word}")));
+    let output = command.arg(format!("rootfs:{}", root.display())).env("HOME", root).output().unwrap();
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr)));
+    let findings = report["images"][0]["platforms"][0]["findings"].as_array().expect("findings").clone();
+    let message = |severity: &str| {
+        let found = findings.iter().find(|finding| finding["severity"] == severity)?;
+        Some(found["message"].as_str().unwrap_or_default().to_string())
+    };
+    match (message("error"), message("warning")) {
+        (Some(message), _) => Verdict::Fails(message),
+        (None, Some(message)) => Verdict::Doubt(message),
+        (None, None) => Verdict::Runs,
+    }
+}
