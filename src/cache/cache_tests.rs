@@ -5,7 +5,7 @@ use super::*;
 use crate::image::{Entry, EntryKind};
 use crate::inspect::inspect;
 
-/// A layer with every kind of member and a fact of every kind that bytes in code make.
+/// A layer with every kind of member and of fact that can be built in code.
 fn contents() -> Contents<FileKind> {
     let elf = crate::inspect::elf_builder::ElfBuilder::arm64().interp("/lib/ld.so").needed("libc.so.6").build();
     let files: [(&[u8], &[u8]); 6] = [
@@ -36,14 +36,14 @@ fn contents() -> Contents<FileKind> {
     contents
 }
 
-/// Everything about a layer's members as text.
+/// Lists the members of a layer as text.
 fn listed(contents: &Contents<FileKind>) -> Vec<String> {
     let mut lines = Vec::new();
     contents.for_each(|entry, fact| lines.push(format!("{entry:?} {:?}", fact.map(|index| contents.fact(index)))));
     lines
 }
 
-/// What was found of a layer whose stored bytes have this digest.
+/// The result of reading a layer whose stored bytes have this digest.
 fn checked(digest: &Digest, diff_id: &DiffId) -> Checked {
     let compression = crate::image::Compression::Gzip;
     let (digest, diff_id) = (digest.clone(), diff_id.clone());
@@ -63,8 +63,8 @@ fn diff_id() -> DiffId {
 
 #[test]
 fn a_layer_reads_back_as_it_was() {
-    let folder = tempfile::tempdir().unwrap();
-    let cache = Cache::new(folder.path(), 1 << 20, "");
+    let directory = tempfile::tempdir().unwrap();
+    let cache = Cache::new(directory.path(), 1 << 20, "");
     assert!(cache.find(&digest(), STORED).is_none());
     cache.keep(&checked(&digest(), &diff_id()), &contents()).unwrap();
     let found = cache.find(&digest(), STORED).unwrap();
@@ -75,11 +75,11 @@ fn a_layer_reads_back_as_it_was() {
 }
 
 #[test]
-fn a_damaged_file_or_one_of_another_build_is_as_if_it_were_not_there() {
-    let folder = tempfile::tempdir().unwrap();
-    let cache = Cache::new(folder.path(), 1 << 20, "");
+fn a_record_that_is_damaged_or_of_another_build_is_ignored() {
+    let directory = tempfile::tempdir().unwrap();
+    let cache = Cache::new(directory.path(), 1 << 20, "");
     cache.keep(&checked(&digest(), &diff_id()), &contents()).unwrap();
-    let path = folder.path().join(layer::layer_key(&diff_id()));
+    let path = directory.path().join(layer::layer_key(&diff_id()));
     let bytes = std::fs::read(&path).unwrap();
     for at in 0..bytes.len() {
         let mut damaged = bytes.clone();
@@ -91,20 +91,20 @@ fn a_damaged_file_or_one_of_another_build_is_as_if_it_were_not_there() {
     }
     std::fs::write(&path, &bytes).unwrap();
     assert!(cache.find(&digest(), STORED).is_some());
-    assert!(Cache::new(folder.path(), 1 << 20, "another").find(&digest(), STORED).is_none());
-    // A file under another layer's name is that layer's no more.
-    let other = folder.path().join(layer::layer_key(&DiffId(Digest::of(b"other"))));
+    assert!(Cache::new(directory.path(), 1 << 20, "another").find(&digest(), STORED).is_none());
+    // A file that is moved to another layer's name is not accepted there.
+    let other = directory.path().join(layer::layer_key(&DiffId(Digest::of(b"other"))));
     std::fs::create_dir_all(other.parent().unwrap()).unwrap();
     std::fs::rename(&path, &other).unwrap();
     assert!(cache.find(&Digest::of(b"other"), STORED).is_none());
 }
 
 #[test]
-fn a_blob_record_that_is_damaged_or_another_s_is_as_if_it_were_not_there() {
-    let folder = tempfile::tempdir().unwrap();
-    let cache = Cache::new(folder.path(), 1 << 20, "");
+fn a_blob_record_that_is_damaged_or_of_another_blob_is_ignored() {
+    let directory = tempfile::tempdir().unwrap();
+    let cache = Cache::new(directory.path(), 1 << 20, "");
     cache.keep(&checked(&digest(), &diff_id()), &contents()).unwrap();
-    let path = folder.path().join(layer::blob_key(&digest()));
+    let path = directory.path().join(layer::blob_key(&digest()));
     let bytes = std::fs::read(&path).unwrap();
     for at in 0..bytes.len() {
         let mut damaged = bytes.clone();
@@ -113,15 +113,15 @@ fn a_blob_record_that_is_damaged_or_another_s_is_as_if_it_were_not_there() {
         assert!(cache.find(&digest(), STORED).is_none(), "byte {at}");
     }
     let other = Digest::of(b"other");
-    std::fs::create_dir_all(folder.path().join(layer::blob_key(&other)).parent().unwrap()).unwrap();
-    std::fs::write(folder.path().join(layer::blob_key(&other)), &bytes).unwrap();
+    std::fs::create_dir_all(directory.path().join(layer::blob_key(&other)).parent().unwrap()).unwrap();
+    std::fs::write(directory.path().join(layer::blob_key(&other)), &bytes).unwrap();
     assert!(cache.find(&other, STORED).is_none());
 }
 
 #[test]
 fn one_layer_under_two_compressions_is_kept_once_and_its_bare_tar_is_known_by_it() {
-    let folder = tempfile::tempdir().unwrap();
-    let cache = Cache::new(folder.path(), 1 << 20, "");
+    let directory = tempfile::tempdir().unwrap();
+    let cache = Cache::new(directory.path(), 1 << 20, "");
     let (gzip, zstd) = (Digest::of(b"gzip"), Digest::of(b"zstd"));
     for stored in [&gzip, &zstd] {
         cache.keep(&checked(stored, &diff_id()), &contents()).unwrap();
@@ -129,37 +129,37 @@ fn one_layer_under_two_compressions_is_kept_once_and_its_bare_tar_is_known_by_it
     assert_eq!(cache.usage().unwrap().layers, 1);
     for (stored, size) in [(&gzip, STORED), (&zstd, STORED), (&diff_id().0, TAR)] {
         assert_eq!(cache.find(stored, size).unwrap().diff_id, diff_id());
-        // A manifest that states another size is not pulled by any engine.
+        // Engines do not pull a layer whose size differs from its manifest's.
         assert!(cache.find(stored, size + 1).is_none());
     }
 }
 
 #[test]
-fn the_cache_keeps_within_its_limit_and_drops_what_was_used_longest_ago() {
-    let folder = tempfile::tempdir().unwrap();
-    let cache = Cache::new(folder.path(), 1 << 20, "");
+fn the_cache_stays_within_its_limit_and_drops_the_least_recently_used() {
+    let directory = tempfile::tempdir().unwrap();
+    let cache = Cache::new(directory.path(), 1 << 20, "");
     let names: Vec<Digest> = (0..4u8).map(|at| Digest::of(&[at])).collect();
     let keep = |cache: &Cache, name: &Digest| cache.keep(&checked(name, &DiffId(name.clone())), &contents()).unwrap();
     for (age, name) in names.iter().rev().enumerate() {
         keep(&cache, name);
         for key in [layer::layer_key(&DiffId(name.clone())), layer::blob_key(name)] {
-            let file = File::options().append(true).open(folder.path().join(key)).unwrap();
+            let file = File::options().append(true).open(directory.path().join(key)).unwrap();
             file.set_modified(SystemTime::now() - Duration::from_secs(60 * age as u64)).unwrap();
         }
     }
     let all = cache.usage().unwrap();
-    let small = Cache::new(folder.path(), all.bytes / 2, "");
+    let small = Cache::new(directory.path(), all.bytes / 2, "");
     keep(&small, &names[3]);
     small.trim().unwrap();
     assert!(small.usage().unwrap().bytes <= all.bytes / 2);
     assert!(small.find(&names[3], STORED).is_some() && small.find(&names[0], STORED).is_none());
-    std::fs::write(folder.path().join("somebody's"), "").unwrap();
+    std::fs::write(directory.path().join("unrelated"), "").unwrap();
     assert_eq!(small.clear().unwrap().layers, 2);
     assert_eq!(small.usage().unwrap(), Usage::default());
-    assert!(folder.path().join("somebody's").exists());
+    assert!(directory.path().join("unrelated").exists());
 }
 
-/// A record as a store's writer could forge it: whole by its digest, with one member.
+/// A record that someone with write access to a store could forge: its digest is right, and it has one member.
 fn forged(entry: &Entry<'_>, fact: Option<FileKind>) -> Vec<u8> {
     let mut contents = Contents::default();
     contents.push(entry, fact);
@@ -167,7 +167,7 @@ fn forged(entry: &Entry<'_>, fact: Option<FileKind>) -> Vec<u8> {
 }
 
 #[test]
-fn a_forged_record_brings_in_no_name_that_a_tar_could_not() {
+fn a_forged_record_cannot_contain_names_that_a_tar_cannot() {
     let is_taken = |entry: &Entry<'_>, fact| layer::decode(&forged(entry, fact), "b", &diff_id()).is_some();
     let file = |path| Entry::plain(path, EntryKind::File, 0o755);
     assert!(is_taken(&file(b"bin/app"), Some(FileKind::Empty)));
@@ -183,10 +183,10 @@ fn a_forged_record_brings_in_no_name_that_a_tar_could_not() {
 
 #[test]
 fn a_fifo_or_a_link_to_a_device_is_not_a_record() {
-    let folder = tempfile::tempdir().unwrap();
-    let cache = Cache::new(folder.path(), 1 << 20, "");
+    let directory = tempfile::tempdir().unwrap();
+    let cache = Cache::new(directory.path(), 1 << 20, "");
     cache.keep(&checked(&digest(), &diff_id()), &contents()).unwrap();
-    let path = folder.path().join(layer::blob_key(&digest()));
+    let path = directory.path().join(layer::blob_key(&digest()));
     for odd in ["fifo", "/dev/zero", "directory"] {
         let _ = std::fs::remove_file(&path);
         place_odd_file(odd, &path);
@@ -196,12 +196,12 @@ fn a_fifo_or_a_link_to_a_device_is_not_a_record() {
 
 #[test]
 fn a_list_of_verified_files_that_is_a_fifo_is_neither_read_nor_written() {
-    let folder = tempfile::tempdir().unwrap();
-    place_odd_file("fifo", &folder.path().join("seen"));
-    let file = folder.path().join("file");
+    let directory = tempfile::tempdir().unwrap();
+    place_odd_file("fifo", &directory.path().join("seen"));
+    let file = directory.path().join("file");
     std::fs::write(&file, "x").unwrap();
     let stamp = Stamp::of(&File::open(&file).unwrap(), 0).unwrap();
-    let cache = Cache::new(folder.path(), 1 << 20, "");
+    let cache = Cache::new(directory.path(), 1 << 20, "");
     assert!(!cache.has_seen(&digest(), &stamp));
     assert!(cache.see(&digest(), &stamp).is_err());
 }
@@ -230,8 +230,8 @@ mod shared {
 
     #[test]
     fn what_one_machine_keeps_another_finds_and_only_by_the_same_build() {
-        let folder = tempfile::tempdir().unwrap();
-        let place = folder.path().join("not there yet/a b%20#é");
+        let directory = tempfile::tempdir().unwrap();
+        let place = directory.path().join("not there yet/a b%20#é");
         let place = place.to_str().unwrap();
         let first = Cache::shared(Vec::new(), Some(store(place, Access::Write)), "");
         first.keep(&checked(&digest(), &diff_id()), &contents()).unwrap();
@@ -245,7 +245,7 @@ mod shared {
     }
 
     #[test]
-    fn what_comes_of_a_store_is_not_kept_in_the_own_folder() {
+    fn records_from_a_store_are_not_kept_locally() {
         let (own, shared) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let place = shared.path().to_str().unwrap();
         Cache::shared(Vec::new(), Some(store(place, Access::Write)), "")
@@ -257,12 +257,12 @@ mod shared {
     }
 
     #[test]
-    fn a_damaged_record_of_a_store_is_told_and_not_used() {
-        let folder = tempfile::tempdir().unwrap();
-        let place = folder.path().to_str().unwrap();
+    fn a_damaged_record_in_a_store_is_reported_and_not_used() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = directory.path().to_str().unwrap();
         let cache = Cache::shared(vec![store(place, Access::Read)], Some(store(place, Access::Write)), "");
         cache.keep(&checked(&digest(), &diff_id()), &contents()).unwrap();
-        let path = folder.path().join(cache.place_in_store()).join(layer::layer_key(&diff_id()));
+        let path = directory.path().join(cache.place_in_store()).join(layer::layer_key(&diff_id()));
         let bytes = std::fs::read(&path).unwrap();
         std::fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
         assert!(cache.find(&digest(), STORED).is_none());
@@ -273,11 +273,11 @@ mod shared {
     #[test]
     fn a_shared_record_that_is_not_a_regular_file_is_refused_at_once() {
         for odd in ["fifo", "/dev/zero"] {
-            let folder = tempfile::tempdir().unwrap();
-            let place = folder.path().to_str().unwrap();
+            let directory = tempfile::tempdir().unwrap();
+            let place = directory.path().to_str().unwrap();
             let cache = Cache::shared(vec![store(place, Access::Read)], Some(store(place, Access::Write)), "");
             cache.keep(&checked(&digest(), &diff_id()), &contents()).unwrap();
-            let path = folder.path().join(cache.place_in_store()).join(layer::layer_key(&diff_id()));
+            let path = directory.path().join(cache.place_in_store()).join(layer::layer_key(&diff_id()));
             std::fs::remove_file(&path).unwrap();
             place_odd_file(odd, &path);
             assert!(cache.find(&digest(), STORED).is_none());
@@ -287,9 +287,9 @@ mod shared {
 
     #[cfg(feature = "shared-cache")]
     #[test]
-    fn a_store_that_does_not_work_is_told_once_and_asked_no_more() {
-        let nobody = "http://user:secret@127.0.0.1:1/x";
-        let cache = Cache::shared(vec![store(nobody, Access::Read)], Some(store(nobody, Access::Write)), "");
+    fn a_failing_store_is_reported_once_and_not_used_again() {
+        let unreachable = "http://user:secret@127.0.0.1:1/x";
+        let cache = Cache::shared(vec![store(unreachable, Access::Read)], Some(store(unreachable, Access::Write)), "");
         for _ in 0..3 {
             assert!(cache.find(&digest(), STORED).is_none());
             cache.keep(&checked(&digest(), &diff_id()), &contents()).unwrap();
@@ -303,14 +303,14 @@ mod shared {
     fn a_directory_that_is_missing_is_reported() {
         let missing = Cache::shared(vec![store("/nowhere/at/all", Access::Read)], None, "");
         assert!(missing.find(&digest(), STORED).is_none());
-        assert!(missing.take_notes()[0].contains("there is no such directory"));
+        assert!(missing.take_notes()[0].contains("no such directory"));
     }
 }
 
 #[test]
 fn threads_that_keep_the_same_layer_leave_it_whole() {
-    let folder = tempfile::tempdir().unwrap();
-    let cache = Cache::new(folder.path(), 1 << 20, "");
+    let directory = tempfile::tempdir().unwrap();
+    let cache = Cache::new(directory.path(), 1 << 20, "");
     let contents = contents();
     std::thread::scope(|scope| {
         for _ in 0..4 {

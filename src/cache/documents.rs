@@ -1,5 +1,5 @@
-//! Indexes, manifests and configs that are remembered: one small request tells which image a tag names now, and what is
-//! known by its digest is not asked for again. A record is the document itself, so its name proves what it is.
+//! Caches indexes, manifests and configs. One small request resolves a tag, and documents that are known by their
+//! digest are not requested again. A record is the document itself, so its digest verifies it.
 
 use std::io::{Cursor, Read};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,14 +10,14 @@ use crate::source::{
     DOCUMENT_LIMIT, DocumentReadError, Section, Source, SourceError, Stamp, document_type, read_document,
 };
 
-/// Where documents are, by the digest of their bytes.
+/// The subdirectory of documents, named by the digest of their bytes.
 pub(super) const DOCUMENTS: &str = "documents";
 
-/// A source whose documents are looked up in a cache first, and kept there.
+/// A source that looks up documents in a cache first and adds new ones to it.
 pub struct Remembered {
     source: Box<dyn Source>,
     cache: Arc<Cache>,
-    /// A tag that moves in mid-run does not mix two images.
+    /// Resolved once, so that a tag that moves during a run does not mix two images.
     root: Mutex<Option<Descriptor>>,
 }
 
@@ -26,11 +26,11 @@ impl Remembered {
         Remembered { source, cache: Arc::clone(cache), root: Mutex::default() }
     }
 
-    /// The root that the place names now, if its bytes are known here.
+    /// Returns the current root if its document is in the cache.
     fn known_root(&self) -> Result<Option<Descriptor>, SourceError> {
         let Some(peeked) = self.source.peek_root()? else { return Ok(None) };
         let Some(bytes) = self.cache.document(&peeked.digest) else { return Ok(None) };
-        // Headers may say anything: the type is what the bytes are.
+        // The server's headers are not trusted: the type is taken from the bytes.
         let media_type = Document::parse(&bytes).ok().map(|document| document_type(&document, &bytes));
         Ok(media_type.map(|media_type| Descriptor::new(&media_type, peeked.digest, bytes.len() as u64)))
     }
@@ -68,7 +68,7 @@ impl Source for Remembered {
                 Ok(Box::new(Cursor::new(bytes)))
             }
             Err(DocumentReadError::Source(error)) => Err(error),
-            // The reader says what is wrong with the bytes.
+            // The caller reads the bytes again and reports what is wrong with them.
             Err(_) => self.source.open(descriptor),
         }
     }
@@ -86,7 +86,7 @@ impl Source for Remembered {
     }
 }
 
-/// Whether it is small and read whole: an index, a manifest, a config or an in-toto statement, which are all JSON.
+/// Whether this is a small JSON document: an index, a manifest, a config or an in-toto statement.
 fn is_document(descriptor: &Descriptor) -> bool {
     let media_type = descriptor.media_type.as_str();
     let is_layer = media_type.contains(".layer.") || media_type.contains(".diff.");
@@ -94,11 +94,11 @@ fn is_document(descriptor: &Descriptor) -> bool {
 }
 
 impl Cache {
-    /// The document whose bytes have this digest.
+    /// Returns the document with this digest.
     pub fn document(&self, digest: &Digest) -> Option<Vec<u8>> {
         let key = super::layer::key(DOCUMENTS, digest);
         let is_right = |bytes: &Vec<u8>| digest.of_same_algorithm(bytes) == *digest;
-        let own = self.folder.as_ref().and_then(|folder| folder.read(&key)).filter(is_right);
+        let own = self.directory.as_ref().and_then(|directory| directory.read(&key)).filter(is_right);
         own.or_else(|| {
             let place = self.place_in_store();
             let read = |store: &super::Store| store.read(&format!("{place}/{key}"), DOCUMENT_LIMIT);
@@ -106,15 +106,14 @@ impl Cache {
         })
     }
 
-    /// Keeps a document whose digest was computed from these bytes. A cache that cannot be written costs time, not the
-    /// answer.
+    /// Keeps a document whose digest was computed from these bytes. A failed write is only logged.
     fn keep_document(&self, digest: &Digest, bytes: &[u8]) {
         let key = super::layer::key(DOCUMENTS, digest);
         if let Some(store) = &self.to {
             store.write(&format!("{}/{key}", self.place_in_store()), bytes);
         }
-        if let Some(Err(error)) = self.folder.as_ref().map(|folder| folder.write(&key, bytes)) {
-            tracing::debug!(%error, "a document could not be kept in the cache");
+        if let Some(Err(error)) = self.directory.as_ref().map(|directory| directory.write(&key, bytes)) {
+            tracing::debug!(%error, "cannot keep a document in the cache");
         }
     }
 }
@@ -127,7 +126,7 @@ mod tests {
 
     const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 
-    /// A registry with one index, which counts how often its content is asked for.
+    /// A registry with one index that counts the requests for it.
     struct Counted {
         bytes: Vec<u8>,
         peeked: Option<Descriptor>,
@@ -153,7 +152,7 @@ mod tests {
         format!(r#"{{"schemaVersion":2,"mediaType":"{INDEX}","manifests":[]}}"#).into_bytes()
     }
 
-    /// The root of a registry whose HEAD names `peeked`, and how often the root itself was asked for.
+    /// Resolves the root in a registry whose HEAD response names `peeked`, and counts the requests for the root itself.
     fn root(cache: &Arc<Cache>, peeked: Option<Descriptor>) -> (Descriptor, usize) {
         let roots = Arc::<AtomicUsize>::default();
         let source = Counted { bytes: index(), peeked, roots: Arc::clone(&roots) };
@@ -165,13 +164,13 @@ mod tests {
 
     #[test]
     fn a_root_that_is_known_by_its_digest_is_not_read_again() {
-        let folder = tempfile::tempdir().unwrap();
-        let cache = Arc::new(Cache::new(folder.path(), 1 << 20, ""));
+        let directory = tempfile::tempdir().unwrap();
+        let cache = Arc::new(Cache::new(directory.path(), 1 << 20, ""));
         let expected = Descriptor::new(INDEX, Digest::of(&index()), index().len() as u64);
         let head = |media_type: &str| Some(Descriptor { media_type: media_type.into(), ..expected.clone() });
         assert_eq!(root(&cache, head(INDEX)), (expected.clone(), 1));
         assert_eq!(root(&cache, head(INDEX)), (expected.clone(), 0));
-        // Its headers say nothing that is believed but the digest.
+        // Only the digest is taken from the headers.
         let lying = Descriptor::new("text/html", expected.digest.clone(), 7);
         assert_eq!(root(&cache, Some(lying)), (expected.clone(), 0));
         assert_eq!(root(&cache, None), (expected.clone(), 1));
@@ -181,15 +180,15 @@ mod tests {
 
     #[test]
     fn a_document_that_is_not_what_its_name_says_is_not_there() {
-        let folder = tempfile::tempdir().unwrap();
-        let cache = Arc::new(Cache::new(folder.path(), 1 << 20, ""));
+        let directory = tempfile::tempdir().unwrap();
+        let cache = Arc::new(Cache::new(directory.path(), 1 << 20, ""));
         let digest = Digest::of(&index());
         cache.keep_document(&digest, &index());
         assert_eq!(cache.document(&digest), Some(index()));
-        let path = folder.path().join(super::super::layer::key(DOCUMENTS, &digest));
+        let path = directory.path().join(super::super::layer::key(DOCUMENTS, &digest));
         std::fs::write(path, b"{}").unwrap();
         assert_eq!(cache.document(&digest), None);
         cache.clear().unwrap();
-        assert!(!folder.path().join(DOCUMENTS).exists());
+        assert!(!directory.path().join(DOCUMENTS).exists());
     }
 }

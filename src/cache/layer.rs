@@ -1,5 +1,5 @@
-//! The records of the cache. A layer's: the digest of all that follows, whose it is, and its members, packed. A blob's:
-//! which layer its bytes unpack to.
+//! Encodes the records of the cache. A layer's record has the digest of everything after it, the layer's identity, and
+//! its compressed members. A blob's record maps the blob to the layer that it unpacks to.
 
 use std::io::{self, Read};
 
@@ -11,9 +11,9 @@ use crate::inspect::FileKind;
 use crate::oci::{DiffId, Digest};
 use crate::platform::FileCapabilities;
 
-/// Where records of layers are, by diffID.
+/// The subdirectory of layer records, named by diffID.
 pub const LAYERS: &str = "layers";
-/// Where records of blobs are, by the digest of their bytes.
+/// The subdirectory of blob records, named by the digest of the stored bytes.
 pub const BLOBS: &str = "blobs";
 
 const LAYER_MAGIC: &[u8] = b"imgarch layer\n";
@@ -22,18 +22,18 @@ const BLOB_MAGIC: &[u8] = b"imgarch blob\n";
 /// `sha256:` and 64 digits.
 const SUM_BYTES: usize = 7 + 64;
 
-/// The fastest level: a layer's names shrink to a fifth by it.
+/// The fastest zstd level. It shrinks the names of a layer to a fifth.
 const LEVEL: i32 = 1;
 
-/// Bytes of a layer's members, unpacked: twice what names, links and records of the largest layers take.
+/// Maximum size of a layer's members in bytes, uncompressed: twice what the largest layers need.
 const UNPACKED_LIMIT: u64 = 1 << 30;
 
-/// The name of a layer's record: `layers/sha256/ab/ab12...`.
+/// The key of a layer's record: `layers/sha256/ab/ab12...`.
 pub fn layer_key(diff_id: &DiffId) -> String {
     key(LAYERS, &diff_id.0)
 }
 
-/// The name of a blob's record: `blobs/sha256/ab/ab12...`.
+/// The key of a blob's record: `blobs/sha256/ab/ab12...`.
 pub fn blob_key(digest: &Digest) -> String {
     key(BLOBS, digest)
 }
@@ -43,7 +43,7 @@ pub(super) fn key(kind: &str, digest: &Digest) -> String {
     format!("{kind}/{}/{}/{hex}", digest.algorithm(), &hex[..2])
 }
 
-/// What a stored blob unpacks to.
+/// The layer that a stored blob unpacks to.
 #[derive(Serialize, Deserialize)]
 struct BlobRecord<'a> {
     build: &'a str,
@@ -52,7 +52,7 @@ struct BlobRecord<'a> {
     stored_bytes: u64,
 }
 
-/// What comes before a layer's packed members.
+/// The part of a layer's record before the compressed members.
 #[derive(Serialize, Deserialize)]
 struct LayerHead<'a> {
     build: &'a str,
@@ -60,10 +60,10 @@ struct LayerHead<'a> {
     uncompressed_bytes: u64,
 }
 
-/// A member of a layer. `F` is `&FileKind` where it is written and `FileKind` where it is read.
+/// A member of a layer. `F` is `&FileKind` when encoding and `FileKind` when decoding.
 #[derive(Serialize, Deserialize)]
 struct MemberRecord<'a, F> {
-    /// Bytes that the path shares with the one before.
+    /// Length in bytes of the prefix that the path shares with the previous path.
     shared: u16,
     #[serde(borrow)]
     rest: &'a [u8],
@@ -118,14 +118,13 @@ impl<'a> From<MemberKind<'a>> for EntryKind<'a> {
     }
 }
 
-/// The record of a blob.
 pub fn encode_blob(build: &str, checked: &Checked) -> io::Result<Vec<u8>> {
     let (digest, diff_id) = (checked.digest.as_str(), checked.diff_id.0.as_str());
     let record = BlobRecord { build, digest, diff_id, stored_bytes: checked.stored_bytes };
     Ok(sealed(BLOB_MAGIC, &postcard::to_stdvec(&record).map_err(io::Error::other)?))
 }
 
-/// The diffID in a blob's record and the size of the blob, if that is whole, of this build and of this digest.
+/// Returns the diffID and the size of a blob. `None` unless the record is intact and matches this build and digest.
 pub fn decode_blob(bytes: &[u8], build: &str, digest: &Digest) -> Option<(DiffId, u64)> {
     let (record, rest) = postcard::take_from_bytes::<BlobRecord<'_>>(unsealed(BLOB_MAGIC, bytes)?).ok()?;
     if record.build != build || record.digest != digest.as_str() || !rest.is_empty() {
@@ -134,18 +133,18 @@ pub fn decode_blob(bytes: &[u8], build: &str, digest: &Digest) -> Option<(DiffId
     Some((DiffId(record.diff_id.parse().ok()?), record.stored_bytes))
 }
 
-/// `body` after what it is and its digest.
+/// Prefixes `body` with the magic and the digest of the body.
 fn sealed(magic: &[u8], body: &[u8]) -> Vec<u8> {
     [magic, Digest::of(body).as_str().as_bytes(), body].concat()
 }
 
-/// The body of a sealed record, if it is what it says.
+/// Returns the body of a sealed record. `None` if the magic or the digest does not match.
 fn unsealed<'a>(magic: &[u8], bytes: &'a [u8]) -> Option<&'a [u8]> {
     let (sum, body) = bytes.strip_prefix(magic)?.split_at_checked(SUM_BYTES)?;
     (sum == Digest::of(body).as_str().as_bytes()).then_some(body)
 }
 
-/// The record of a layer; none where it is too large to be worth keeping.
+/// Encodes the record of a layer. `None` if it is too large to keep.
 pub fn encode(contents: &Contents<FileKind>, build: &str, checked: &Checked) -> io::Result<Option<Vec<u8>>> {
     let limits = Limits::default();
     if contents.names() > limits.max_names || contents.text_bytes() > limits.max_text {
@@ -157,7 +156,7 @@ pub fn encode(contents: &Contents<FileKind>, build: &str, checked: &Checked) -> 
     contents.for_each(|entry, fact| {
         let shared = entry.path.iter().zip(&last).take_while(|(a, b)| a == b).count();
         let record = MemberRecord {
-            // Paths are far shorter than 64 KiB: see PATH_LIMIT.
+            // Paths are at most PATH_LIMIT bytes long, far less than 64 KiB.
             shared: shared as u16,
             rest: &entry.path[shared..],
             kind: entry.kind.into(),
@@ -188,7 +187,7 @@ pub fn encode(contents: &Contents<FileKind>, build: &str, checked: &Checked) -> 
     Ok(Some(sealed(LAYER_MAGIC, &body)))
 }
 
-/// The layer in a record, if that is whole, of this build and of this diffID.
+/// Decodes a layer's record. `None` unless it is intact and matches this build and diffID.
 pub fn decode(bytes: &[u8], build: &str, diff_id: &DiffId) -> Option<CachedLayer> {
     let (head, packed) = postcard::take_from_bytes::<LayerHead<'_>>(unsealed(LAYER_MAGIC, bytes)?).ok()?;
     if head.build != build || head.diff_id != diff_id.0.as_str() {
@@ -223,7 +222,7 @@ fn decode_members(mut from: &[u8]) -> Option<Contents<FileKind>> {
         }
         let MemberRecord { mode, uid, gid, size, capabilities, fact, .. } = record;
         let entry = Entry { path: &path, kind, mode, uid, gid, size, capabilities };
-        // A shared record may be anybody's: what no tar reader lets pass is taken from nobody.
+        // Anyone may have written a shared record, so paths are checked as strictly as in a tar.
         let is_target_below = !matches!(entry.kind, EntryKind::HardLink(target) if !is_below_root(target));
         if !is_below_root(entry.path) || !is_target_below || entry.mode > 0o7777 {
             return None;
@@ -239,7 +238,8 @@ fn decode_members(mut from: &[u8]) -> Option<Contents<FileKind>> {
     Some(contents)
 }
 
-/// Whether a path is as [`Entry::path`] promises: no leading or double slash, no `.` and no `..`. Empty is the root.
+/// Whether a path is as [`Entry::path`] promises: no leading or double slash, no `.` and no `..`. The empty path is the
+/// root.
 fn is_below_root(path: &[u8]) -> bool {
     path.is_empty() || path.split(|byte| *byte == b'/').all(|part| !matches!(part, b"" | b"." | b".."))
 }

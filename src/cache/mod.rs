@@ -1,13 +1,13 @@
-//! Floor 4: what was found in layers, remembered between runs, and shared between machines. Only facts are kept, never a
-//! verdict: what a node is and what a project accepts may change, a layer's bytes cannot.
+//! Keeps what was found in layers between runs, and shares it between machines. The cache holds facts only, never a
+//! verdict: nodes and a project's settings change, the bytes of a layer do not.
 //!
-//! A layer is known by its diffID and by the build of the inspector; a second record says which diffID a stored blob
-//! unpacks to. Both are written only from digests that were computed while the layer passed, and a layer is looked up by
-//! the digest of its stored bytes, never by a diffID that an image claims: an image could claim that of a well-known layer.
-//! Whatever is odd about a record makes it as if it were not there.
+//! A layer is identified by its diffID and the build of the inspector. A second record maps a stored blob to the diffID
+//! that it unpacks to. Both are written only from digests that were computed while the layer was read. A lookup uses
+//! the digest of the stored bytes, never a diffID that an image claims, because an image could claim the diffID of a
+//! well-known layer. A record that fails any check is treated as missing.
 
+mod directory;
 mod documents;
-mod folder;
 mod layer;
 mod seen;
 mod store;
@@ -16,9 +16,9 @@ use std::io;
 use std::path::Path;
 use std::sync::Mutex;
 
+use directory::RecordDirectory;
+pub use directory::hold_writes;
 pub use documents::Remembered;
-use folder::Folder;
-pub use folder::hold_writes;
 use seen::Seen;
 pub use store::{Access, Store, StoreFailure, StoreOptions, shown};
 
@@ -27,26 +27,26 @@ use crate::inspect::FileKind;
 use crate::oci::{DiffId, Digest};
 use crate::source::Stamp;
 
-/// Changes with what is kept of a layer, how it is written, and what inspection finds.
+/// Changes when the kept facts, their encoding or the results of inspection change.
 const VERSION: &str = concat!("8-", env!("CARGO_PKG_VERSION"));
 
-/// Bytes of one record: the largest layers in the field pack to some ten MiB.
+/// Maximum size of one record in bytes. The largest layers in the field compress to about 10 MiB.
 const RECORD_LIMIT: u64 = 256 << 20;
 
-/// Layers remembered in a folder of this machine, in stores that machines share, or in both.
+/// Facts about layers, kept in a local directory, in stores shared between machines, or in both.
 #[derive(Debug)]
 pub struct Cache {
-    folder: Option<Folder>,
+    directory: Option<RecordDirectory>,
     seen: Option<Seen>,
-    /// Asked in this order, after the folder.
+    /// Searched in this order, after the local directory.
     from: Vec<Store>,
     to: Option<Store>,
     build: String,
-    /// What its user should know.
+    /// Messages for the user.
     notes: Mutex<Vec<String>>,
 }
 
-/// A layer as it was read once.
+/// The facts of a layer that was read earlier.
 #[derive(Debug)]
 pub struct CachedLayer {
     pub contents: Contents<FileKind>,
@@ -54,53 +54,54 @@ pub struct CachedLayer {
     pub uncompressed_bytes: u64,
 }
 
-/// What a cache's folder holds.
+/// The contents of the local cache directory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
     pub layers: usize,
     pub bytes: u64,
 }
 
-/// What records say of a blob.
+/// The result of looking up a blob.
 enum Answer {
     Known(Box<CachedLayer>),
     Unknown,
-    /// A record is there that is not what it should be.
+    /// A record exists but is invalid.
     Damaged,
 }
 
 impl Cache {
-    /// A cache in `folder`, which is made when something is kept. `build` tells apart programs whose inspection differs
-    /// though their version does not; `limit` is in bytes and is held by [`Cache::trim`].
-    pub fn new(folder: &Path, limit: u64, build: &str) -> Cache {
-        let (seen, folder) = (Some(Seen::new(folder)), Some(Folder::new(folder, limit)));
-        Cache { folder, seen, ..Cache::shared(Vec::new(), None, build) }
+    /// Returns a cache in `directory`, which is created on the first write. `build` distinguishes programs that have
+    /// the same version but inspect files differently. `limit` is in bytes; [`Cache::trim`] enforces it.
+    pub fn new(directory: &Path, limit: u64, build: &str) -> Cache {
+        let (seen, directory) = (Some(Seen::new(directory)), Some(RecordDirectory::new(directory, limit)));
+        Cache { directory, seen, ..Cache::shared(Vec::new(), None, build) }
     }
 
-    /// A cache without a folder of its own.
+    /// Returns a cache without a local directory.
     pub fn shared(from: Vec<Store>, to: Option<Store>, build: &str) -> Cache {
-        Cache { folder: None, seen: None, from, to, build: format!("{VERSION} {build}"), notes: Mutex::default() }
+        Cache { directory: None, seen: None, from, to, build: format!("{VERSION} {build}"), notes: Mutex::default() }
     }
 
-    /// The same with stores that are asked after the folder, and one that is given what this run reads itself.
+    /// Adds stores: `from` is searched after the local directory, `to` receives what this run reads itself.
     pub fn with_stores(self, from: Vec<Store>, to: Option<Store>) -> Cache {
         Cache { from, to, ..self }
     }
 
-    /// Where this machine's own records are.
+    /// The local cache directory.
     pub fn folder(&self) -> Option<&Path> {
-        self.folder.as_ref().map(|folder| folder.path.as_path())
+        self.directory.as_ref().map(|directory| directory.path.as_path())
     }
 
-    /// The layer whose stored bytes have this digest and are so many, if a whole record of it by this build is known. A
-    /// descriptor that states another size than the bytes have is refused by who pulls it, so it is not known either.
+    /// Returns the layer whose stored bytes have this digest and size, if an intact record of this build exists.
+    /// Engines refuse to pull a blob whose size differs from its descriptor's, so a descriptor with another size finds
+    /// nothing.
     pub fn find(&self, digest: &Digest, stored_bytes: u64) -> Option<CachedLayer> {
         let blob = Blob { build: &self.build, digest, stored_bytes };
-        if let Some(folder) = &self.folder {
-            match blob.look_up(|key| folder.read(key)) {
+        if let Some(directory) = &self.directory {
+            match blob.look_up(|key| directory.read(key)) {
                 Answer::Known(found) => return Some(*found),
                 Answer::Unknown => {}
-                Answer::Damaged => tracing::debug!(%digest, "a file of the cache is of another build or damaged"),
+                Answer::Damaged => tracing::debug!(%digest, "a cache record is damaged or from another build"),
             }
         }
         self.from.iter().find_map(|store| {
@@ -112,7 +113,8 @@ impl Cache {
                 }
                 Answer::Unknown => None,
                 Answer::Damaged => {
-                    let text = format!("what {} has of the layer {digest} is damaged; it was not used", store.name());
+                    let name = store.name();
+                    let text = format!("cache {name}: the record of layer {digest} is damaged; it was not used");
                     self.notes.lock().expect("no holder of the lock panics").push(text);
                     None
                 }
@@ -120,25 +122,25 @@ impl Cache {
         })
     }
 
-    /// Whether a file of this machine, in this state, was found to hold the bytes of this digest.
+    /// Whether this local file, in this state, was verified to have this digest.
     pub fn has_seen(&self, digest: &Digest, stamp: &Stamp) -> bool {
         self.seen.as_ref().is_some_and(|seen| seen.has(digest, stamp))
     }
 
-    /// Remembers that it was.
+    /// Records that this local file, in this state, has this digest.
     pub fn see(&self, digest: &Digest, stamp: &Stamp) -> io::Result<()> {
         self.seen.as_ref().map_or(Ok(()), |seen| seen.add(digest, stamp))
     }
 
-    /// Keeps a layer that was read whole and found to be so. An error is the folder's; a store that fails says so in
-    /// [`Cache::take_notes`].
+    /// Keeps a layer that was read whole and verified. An error comes from the local directory; failures of a store are
+    /// reported by [`Cache::take_notes`].
     pub fn keep(&self, checked: &Checked, contents: &Contents<FileKind>) -> io::Result<()> {
         let Some(of_layer) = layer::encode(contents, &self.build, checked)? else { return Ok(()) };
         let of_blob = layer::encode_blob(&self.build, checked)?;
         if of_layer.len() as u64 > RECORD_LIMIT {
             return Ok(());
         }
-        // The layer first: a record of a blob promises one of its layer.
+        // The layer comes first, because a blob's record refers to the layer's.
         let records = [(layer::layer_key(&checked.diff_id), &of_layer), (layer::blob_key(&checked.digest), &of_blob)];
         if let Some(store) = &self.to {
             let place = self.place_in_store();
@@ -146,11 +148,11 @@ impl Cache {
                 store.write(&format!("{place}/{key}"), bytes);
             }
         }
-        let Some(folder) = &self.folder else { return Ok(()) };
-        records.iter().try_for_each(|(key, bytes)| folder.write(key, bytes))
+        let Some(directory) = &self.directory else { return Ok(()) };
+        records.iter().try_for_each(|(key, bytes)| directory.write(key, bytes))
     }
 
-    /// The folder in a store that is this build's: machines with another one neither read it nor write over it.
+    /// The store's directory for this build. Other builds neither read nor overwrite it.
     fn place_in_store(&self) -> String {
         match self.build.split_once(' ') {
             Some((version, "")) => format!("imgarch-{version}"),
@@ -158,31 +160,32 @@ impl Cache {
         }
     }
 
-    /// What the user should know of the shared stores, once.
+    /// Returns the messages about shared stores, each once.
     pub fn take_notes(&self) -> Vec<String> {
         let mut notes = std::mem::take(&mut *self.notes.lock().expect("no holder of the lock panics"));
         notes.extend(self.from.iter().chain(&self.to).filter_map(Store::take_failure));
         notes
     }
 
-    /// What the folder holds.
+    /// Measures the local directory.
     pub fn usage(&self) -> io::Result<Usage> {
-        self.folder.as_ref().map_or(Ok(Usage::default()), Folder::usage)
+        self.directory.as_ref().map_or(Ok(Usage::default()), RecordDirectory::usage)
     }
 
-    /// Deletes every record of the folder, and returns what there was. Shared stores are left alone.
+    /// Deletes every record in the local directory and returns what it held. Shared stores are not changed.
     pub fn clear(&self) -> io::Result<Usage> {
         self.seen.as_ref().map_or(Ok(()), Seen::clear)?;
-        self.folder.as_ref().map_or(Ok(Usage::default()), Folder::clear)
+        self.directory.as_ref().map_or(Ok(Usage::default()), RecordDirectory::clear)
     }
 
-    /// Deletes what was used longest ago until the folder is within its limit; does nothing where nothing was added.
+    /// Deletes the least recently used records until the local directory is within its limit. Does nothing if nothing
+    /// was added.
     pub fn trim(&self) -> io::Result<()> {
-        self.folder.as_ref().map_or(Ok(()), Folder::trim)
+        self.directory.as_ref().map_or(Ok(()), RecordDirectory::trim)
     }
 }
 
-/// What is asked for.
+/// The blob to look up.
 struct Blob<'a> {
     build: &'a str,
     digest: &'a Digest,
@@ -190,8 +193,7 @@ struct Blob<'a> {
 }
 
 impl Blob<'_> {
-    /// What the records that `read` gives say of this blob. Bytes that are stored as they are packed have one digest for
-    /// both.
+    /// Looks up the blob through `read`. An uncompressed layer has the same digest as a blob and as a layer.
     fn look_up(&self, read: impl Fn(&str) -> Option<Vec<u8>>) -> Answer {
         let of_blob = match read(&layer::blob_key(self.digest)) {
             None => None,

@@ -152,11 +152,11 @@ fn check_failing(manner: Manner, words: &str) {
 
 #[test]
 fn a_store_that_fails_costs_no_verdict_and_is_told() {
-    check_failing(Manner::Status(500), "reading it failed: 500 Internal Server Error; the scan went on without it");
-    check_failing(Manner::Status(403), "reading it failed: 403 Forbidden; what it would have had was read from");
-    check_failing(Manner::Status(401), "reading it failed: 401 Unauthorized");
-    check_failing(Manner::Hangs, "reading it failed: operation timed out; the scan went on without it");
-    check_failing(Manner::Boasts, "a record has 1099511627776 bytes; at most 8388608 are read");
+    check_failing(Manner::Status(500), "500 Internal Server Error; continuing without this cache");
+    check_failing(Manner::Status(403), "403 Forbidden; continuing without this record");
+    check_failing(Manner::Status(401), "401 Unauthorized; continuing without this");
+    check_failing(Manner::Hangs, "operation timed out; continuing without this cache");
+    check_failing(Manner::Boasts, "a record has 1099511627776 bytes; the limit is 8388608");
     check_failing(Manner::Halves, "is damaged; it was not used");
 }
 

@@ -1,4 +1,4 @@
-//! Stores over the network in a build without them: none can be opened.
+//! Replaces network stores in a build without the shared-cache feature. None can be opened.
 
 use super::{Failure, Refusal, StoreOptions};
 

@@ -1,4 +1,4 @@
-//! A store that is a directory, local or mounted: records are plain files, put in place whole.
+//! A store in a local or mounted directory. Records are plain files that are written atomically.
 
 use std::fs::Permissions;
 use std::io::{self, ErrorKind, Read, Write};
@@ -9,13 +9,13 @@ use reqwest::Url;
 use rustix::fs::{FlockOperation, flock};
 
 use super::{Access, Failure, Refusal};
-use crate::cache::folder::begin_write;
+use crate::cache::directory::begin_write;
 use crate::source::{SourceError, open_regular};
 
 #[derive(Debug)]
 pub(super) struct Directory(PathBuf);
 
-/// The directory that `place` names: a path or a `file://` URL. `None` for any other URL.
+/// Returns the directory that `place` names: a path or a `file://` URL. `None` for any other URL.
 pub(super) fn path_of(place: &str) -> Result<Option<PathBuf>, Refusal> {
     if place.starts_with("file://") {
         let path = Url::parse(place).ok().and_then(|url| url.to_file_path().ok());
@@ -29,7 +29,7 @@ pub(super) fn path_of(place: &str) -> Result<Option<PathBuf>, Refusal> {
 }
 
 impl Directory {
-    /// A directory that is only read is not created: it may be a mount that is missing.
+    /// A directory that is only read is not created: it may be a missing mount.
     pub(super) fn open(path: PathBuf, access: Access) -> Result<Directory, Refusal> {
         if access == Access::Write {
             std::fs::create_dir_all(&path).map_err(|error| Refusal::Broken(error.to_string()))?;
@@ -37,11 +37,11 @@ impl Directory {
         }
         match path.is_dir() {
             true => Ok(Directory(path)),
-            false => Err(Refusal::Broken("there is no such directory".to_string())),
+            false => Err(Refusal::Broken("no such directory".to_string())),
         }
     }
 
-    /// Anyone may have put anything there: only a regular file of at most `limit` bytes is a record.
+    /// Anyone may have written to the directory. Only a regular file of at most `limit` bytes is a record.
     pub(super) fn read(&self, key: &str, limit: u64) -> Result<Option<Vec<u8>>, Failure> {
         let mut file = match open_regular(&self.0.join(key)) {
             Ok(file) => file,
@@ -54,7 +54,7 @@ impl Directory {
         read.map_err(|error| Failure::Refused(error.to_string()))?;
         if bytes.len() as u64 > limit {
             let size = file.metadata().map_or(bytes.len() as u64, |metadata| metadata.len());
-            return Err(Failure::Refused(format!("a record has {size} bytes; at most {limit} are read")));
+            return Err(Failure::Refused(format!("a record has {size} bytes; the limit is {limit}")));
         }
         Ok(Some(bytes))
     }
@@ -62,7 +62,7 @@ impl Directory {
     pub(super) fn write(&self, key: &str, bytes: &[u8]) -> Result<(), Failure> {
         let path = self.0.join(key);
         let written = match write_whole(&self.0, &path, bytes) {
-            // Another process took the file for one that a dead one left.
+            // Another process took the unfinished file for an abandoned one and deleted it.
             Err(error) if error.kind() == ErrorKind::NotFound => write_whole(&self.0, &path, bytes),
             written => written,
         };
@@ -70,11 +70,10 @@ impl Directory {
     }
 }
 
-/// How the names of files begin that are not whole yet.
+/// Prefix of the names of unfinished files.
 const UNFINISHED: &str = ".new-";
 
-/// Deletes what processes left that died while they wrote: a file that is being written is locked. What cannot be deleted
-/// does no harm.
+/// Deletes unfinished files of processes that died. Files that are being written are locked. Failures are ignored.
 fn delete_left_behind(root: &Path) {
     for entry in std::fs::read_dir(root).into_iter().flatten().flatten() {
         let is_unfinished = entry.file_name().as_encoded_bytes().starts_with(UNFINISHED.as_bytes());
@@ -87,15 +86,15 @@ fn delete_left_behind(root: &Path) {
     }
 }
 
-/// Unlike the user's own cache, this is for everyone whom the umask lets read. The file is made in the store's own
-/// directory, where what was left behind is found.
+/// Unlike in the user's own cache, files are readable by everyone that the umask permits. The temporary file is created
+/// in the root of the store, where [`delete_left_behind`] finds it.
 fn write_whole(root: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
     let parent = path.parent().expect("a path below the store's directory");
     std::fs::create_dir_all(parent)?;
     let _writing = begin_write();
     let mut builder = tempfile::Builder::new();
     let mut file = builder.prefix(UNFINISHED).permissions(Permissions::from_mode(0o666)).tempfile_in(root)?;
-    // Where file systems know no locks, nothing is taken for left behind.
+    // On a file system without locks the file may be deleted as abandoned, and the write is repeated.
     let _ = flock(&file, FlockOperation::NonBlockingLockExclusive);
     file.write_all(bytes)?;
     file.persist(path).map(drop).map_err(|error| error.error)

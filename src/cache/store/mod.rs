@@ -1,5 +1,5 @@
-//! A place that several machines share records of layers through: an object store, a web server, a directory. A store that
-//! fails costs time and a word to the user, never an answer; and it is asked no more in this run.
+//! Stores that share records of layers between machines: object stores, web servers and directories. A store that fails
+//! costs time and is reported once, but never changes the result. It is not used again in this run.
 
 mod directory;
 #[cfg(feature = "shared-cache")]
@@ -14,48 +14,47 @@ use std::time::Duration;
 use directory::Directory;
 use objects::Objects;
 
-/// What is decided about stores before the first one is opened.
+/// Options for opening stores.
 #[derive(Clone, Debug, Default)]
 pub struct StoreOptions {
-    /// For each request, from its start to its last byte.
+    /// Maximum duration of one request, including its last byte.
     pub timeout: Duration,
-    /// Certificates of authorities, as PEM, that are trusted beside the system's.
+    /// PEM certificates of authorities to trust in addition to the system's.
     pub authorities: Vec<Vec<u8>>,
-    /// The variables that stores take their credentials, regions and endpoints from: `AWS_*`, `GOOGLE_*`, `AZURE_*`.
+    /// Environment variables for credentials, regions and endpoints: `AWS_*`, `GOOGLE_*`, `AZURE_*`.
     pub variables: Vec<(String, String)>,
 }
 
-/// Why a store cannot be used at all.
+/// Error: the store cannot be used at all.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    #[error("{place:?} names no store: it is no directory and no s3://, gs://, az://, https:// or http:// URL")]
+    #[error("{place:?} is not a cache location; expected a directory or an s3://, gs://, az:// or http(s):// URL")]
     Unnamed { place: String },
-    #[error("cannot use the cache {place}: this imgarch was built without the feature shared-cache")]
+    #[error("cannot use the cache {place}: this imgarch was built without the shared-cache feature")]
     NotBuilt { place: String },
 }
 
-/// Why a store did not give or take a record, without secrets.
+/// Error: a record could not be read or written. The message contains no secrets.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct StoreFailure(pub String);
 
-/// What a store is opened for.
+/// The purpose a store is opened for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
     Read,
     Write,
 }
 
-/// A store of records. What its user may see of its name has no secret in it.
+/// A store of records. Its displayed name contains no secrets.
 #[derive(Debug)]
 pub struct Store {
     name: String,
-    /// Or why it could not be opened.
+    /// The error is the reason why the store could not be opened.
     backend: Result<Backend, String>,
     state: Mutex<State>,
 }
 
-/// Where records are read and written.
 #[derive(Debug)]
 enum Backend {
     Directory(Directory),
@@ -87,38 +86,39 @@ impl Backend {
 
 #[derive(Debug, Default)]
 struct State {
-    /// It failed, and is left alone.
+    /// The store failed and is not used any more.
     is_off: bool,
-    /// What the user was not told yet.
+    /// A failure to report.
     failure: Option<String>,
-    /// The same failure is told once.
-    was_told: bool,
+    /// A failure was recorded already; only the first is reported.
+    is_recorded: bool,
 }
 
 /// Why a store could not be opened.
 #[derive(Debug)]
 #[cfg_attr(feature = "shared-cache", allow(dead_code, reason = "only a build without the feature lacks stores"))]
 enum Refusal {
-    /// The text is no store's name.
+    /// The text does not name a store.
     Unnamed,
-    /// This build has no stores.
+    /// This build does not support network stores.
     NotBuilt,
-    /// It names a store that cannot be used: a missing directory, missing credentials.
+    /// The store is named correctly but cannot be used, for example because its directory or credentials are missing.
     Broken(String),
 }
 
-/// Why a request to a store came to nothing.
+/// Why a request to a store failed.
 #[derive(Debug)]
 enum Failure {
-    /// This record is not to be had; others may be.
+    /// This record cannot be read; others may be readable.
     Refused(String),
-    /// The store as a whole does not work.
+    /// The whole store does not work.
     Broken(String),
 }
 
 impl Store {
-    /// `place` is a directory, or a URL: `s3://bucket/prefix`, `gs://bucket/prefix`, `az://container/prefix`,
-    /// `https://host/prefix`. Nothing is asked of it yet. A store that cannot be used is one that has failed already.
+    /// `place` is a directory or a URL: `s3://bucket/prefix`, `gs://bucket/prefix`, `az://container/prefix`,
+    /// `https://host/prefix`. No request is sent yet. A store that cannot be used is returned as one that has already
+    /// failed.
     pub fn open(place: &str, access: Access, options: &StoreOptions) -> Result<Store, StoreError> {
         let store = |backend| Store { name: shown(place), backend, state: Mutex::default() };
         match Backend::open(place, access, options) {
@@ -127,35 +127,36 @@ impl Store {
             Err(Refusal::NotBuilt) => Err(StoreError::NotBuilt { place: shown(place) }),
             Err(Refusal::Broken(cause)) => {
                 let store = store(Err(cause.clone()));
-                store.note::<()>("opening it", Failure::Broken(cause));
+                store.note::<()>("open", Failure::Broken(cause));
                 Ok(store)
             }
         }
     }
 
-    /// Its place without credentials.
+    /// The store's location without credentials.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// A record of at most `limit` bytes, where there is one and the store gives it.
+    /// Reads a record of at most `limit` bytes. Failures are recorded and return `None`.
     pub(super) fn read(&self, key: &str, limit: u64) -> Option<Vec<u8>> {
         let read = self.usable()?.read(key, limit);
-        tracing::debug!(store = self.name, key, found = matches!(read, Ok(Some(_))), "asked a shared cache");
-        read.unwrap_or_else(|failure| self.note("reading it", failure))
+        tracing::debug!(store = self.name, key, found = matches!(read, Ok(Some(_))), "read from a shared cache");
+        read.unwrap_or_else(|failure| self.note("read", failure))
     }
 
-    /// Puts a record into the store, in place of one that is there.
+    /// Writes a record, replacing an existing one. Failures are recorded.
     pub(super) fn write(&self, key: &str, bytes: &[u8]) {
         let Some(backend) = self.usable() else { return };
         let written = backend.write(key, bytes);
         tracing::debug!(store = self.name, key, bytes = bytes.len(), done = written.is_ok(), "wrote to a shared cache");
         if let Err(failure) = written {
-            self.note::<()>("writing to it", failure);
+            self.note::<()>("write to", failure);
         }
     }
 
-    /// A record of at most `limit` bytes, if it is there. Unlike [`Store::read`], a store that fails is an error.
+    /// Reads a record of at most `limit` bytes, or `None` if it does not exist. Returns failures instead of recording
+    /// them.
     pub fn get(&self, key: &str, limit: u64) -> Result<Option<Vec<u8>>, StoreFailure> {
         match self.backend()?.read(key, limit) {
             Ok(read) => Ok(read),
@@ -163,7 +164,7 @@ impl Store {
         }
     }
 
-    /// Puts a record into the store, whole or not at all.
+    /// Writes a record atomically. Returns failures instead of recording them.
     pub fn put(&self, key: &str, bytes: &[u8]) -> Result<(), StoreFailure> {
         match self.backend()?.write(key, bytes) {
             Ok(()) => Ok(()),
@@ -172,30 +173,30 @@ impl Store {
     }
 
     fn backend(&self) -> Result<&Backend, StoreFailure> {
-        self.backend.as_ref().map_err(|cause| StoreFailure(format!("opening it failed: {cause}")))
+        self.backend.as_ref().map_err(|cause| StoreFailure(format!("cannot open it: {cause}")))
     }
 
     fn usable(&self) -> Option<&Backend> {
         self.backend.as_ref().ok().filter(|_| !self.state().is_off)
     }
 
-    fn note<T>(&self, doing: &str, failure: Failure) -> Option<T> {
+    fn note<T>(&self, action: &str, failure: Failure) -> Option<T> {
         let mut state = self.state();
         let (cause, then) = match failure {
-            Failure::Refused(cause) => (cause, "what it would have had was read from the image instead"),
+            Failure::Refused(cause) => (cause, "continuing without this record"),
             Failure::Broken(cause) => {
                 state.is_off = true;
-                (cause, "the scan went on without it")
+                (cause, "continuing without this cache")
             }
         };
-        if !state.was_told {
-            state.was_told = true;
-            state.failure = Some(format!("the cache {}: {doing} failed: {cause}; {then}", self.name));
+        if !state.is_recorded {
+            state.is_recorded = true;
+            state.failure = Some(format!("cannot {action} the cache {}: {cause}; {then}", self.name));
         }
         None
     }
 
-    /// What failed first, once.
+    /// Returns the first failure, once.
     pub(super) fn take_failure(&self) -> Option<String> {
         self.state().failure.take()
     }
@@ -205,7 +206,7 @@ impl Store {
     }
 }
 
-/// A text about stores without what may be secret in its URLs: user names, passwords and everything after a `?`.
+/// Removes secrets from the URLs in a message: user names, passwords and everything after a `?`.
 pub fn shown(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -216,7 +217,7 @@ pub fn shown(text: &str) -> String {
         let (url, then) = after.split_at(after.find(is_end).unwrap_or(after.len()));
         let url = url.split_once(['?', '#']).map_or(url, |(url, _)| url);
         let (host, path) = url.split_at(url.find('/').unwrap_or(url.len()));
-        // A container of Azure stands where others have the user: az://container@account.
+        // Azure writes the container in place of the user: az://container@account.
         let is_web = before.ends_with("http://") || before.ends_with("https://");
         out.push_str(if is_web || host.contains(':') {
             host.rsplit_once('@').map_or(host, |(_, host)| host)
@@ -238,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_is_shown_has_no_secret_in_it() {
+    fn a_shown_name_contains_no_secret() {
         check("/mnt/cache", "/mnt/cache");
         check("s3://bucket/prefix", "s3://bucket/prefix");
         check("az://container@account.blob.core.windows.net/p", "az://container@account.blob.core.windows.net/p");
@@ -253,10 +254,10 @@ mod tests {
 
     #[cfg(feature = "shared-cache")]
     #[test]
-    fn a_place_that_names_no_store_is_refused_by_name() {
+    fn a_place_that_is_not_a_store_is_refused_by_name() {
         for place in ["ftp://host/x", "s3:/bucket", "memory:///x", "https://", ""] {
             let error = Store::open(place, Access::Read, &StoreOptions::default()).unwrap_err();
-            assert!(error.to_string().contains("names no store"), "{place}: {error}");
+            assert!(error.to_string().contains("is not a cache location"), "{place}: {error}");
         }
     }
 }

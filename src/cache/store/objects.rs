@@ -1,4 +1,4 @@
-//! Stores by the crate `object_store`, asked from threads that wait: its futures run on one thread of their own.
+//! Stores accessed through the `object_store` crate. Callers block; the futures run on one dedicated thread.
 
 use std::future::Future;
 use std::sync::{Arc, OnceLock};
@@ -20,21 +20,21 @@ use tokio::runtime::Runtime;
 
 use super::{Failure, Refusal, StoreOptions, shown};
 
-/// A store that does not answer twice is not worth more of the time that it is to save.
+/// Retries after a failed request. Waiting longer for a failing store costs more time than the cache saves.
 const RETRIES: usize = 2;
 
-/// Before a connection is given up: whoever is near enough to save time answers within it.
+/// Connection timeout. A store that is close enough to save time answers within it.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What a text of an error is cut to: some stores answer with pages of XML.
+/// Maximum length of an error message in characters. Some stores answer with pages of XML.
 const CAUSE_LIMIT: usize = 300;
 
-/// Where records are within a store.
+/// A store and the prefix of its records.
 #[derive(Debug)]
 pub(super) struct Objects {
     store: Arc<dyn ObjectStore>,
     prefix: Path,
-    /// For a whole request with its credentials and retries.
+    /// Limit for a whole request with its credentials and retries.
     patience: Duration,
 }
 
@@ -43,7 +43,7 @@ impl Objects {
         let (scheme, url, prefix) = scheme(place)?;
         let store = remote(&scheme, &url, options).map_err(Refusal::Broken)?;
         runtime().map_err(Refusal::Broken)?;
-        // A request, and at most as long again for credentials and retries.
+        // The request itself, and as long again for credentials and retries.
         Ok(Objects { store, prefix, patience: options.timeout * 2 })
     }
 
@@ -54,17 +54,17 @@ impl Objects {
             if found.meta.size > limit {
                 return Ok(Err(found.meta.size));
             }
-            // Over a network the size is the one that the answer's headers state, and HTTP reads no byte beyond it.
+            // The size comes from the response headers, and an HTTP client reads no byte beyond it.
             Ok(Ok(found.bytes().await?))
         })?;
         match read {
             Ok(Ok(bytes)) => Ok(Some(bytes.to_vec())),
-            Ok(Err(size)) => Err(Failure::Refused(format!("a record has {size} bytes; at most {limit} are read"))),
+            Ok(Err(size)) => Err(Failure::Refused(format!("a record has {size} bytes; the limit is {limit}"))),
             Err(error @ Error::NotFound { .. }) => match missing_store(&error) {
                 None => Ok(None),
                 Some(cause) => Err(Failure::Broken(cause)),
             },
-            // S3 answers so for what is not there, too, where the right to list the bucket is not given.
+            // S3 also answers 403 for a missing object if the caller may not list the bucket.
             Err(error @ Error::PermissionDenied { .. }) => Err(Failure::Refused(cause(&error))),
             Err(error) => Err(Failure::Broken(cause(&error))),
         }
@@ -81,7 +81,7 @@ impl Objects {
         Ok(self.prefix.parts().chain(below.parts()).collect())
     }
 
-    /// The future's answer, or a failure where that takes too long.
+    /// Waits for the future, at most as long as `patience`.
     fn wait<T>(&self, future: impl Future<Output = T>) -> Result<T, Failure> {
         let runtime = runtime().map_err(Failure::Broken)?;
         let within = async { tokio::time::timeout(self.patience, future).await };
@@ -103,15 +103,15 @@ fn scheme(place: &str) -> Result<(ObjectStoreScheme, Url, Path), Refusal> {
     let url = Url::parse(place).map_err(|_| Refusal::Unnamed)?;
     let (scheme, prefix) = ObjectStoreScheme::parse(&url).map_err(|_| Refusal::Unnamed)?;
     match scheme {
-        // A directory is read without this crate.
+        // Directories are handled without this crate.
         ObjectStoreScheme::Local | ObjectStoreScheme::Memory => Err(Refusal::Unnamed),
         scheme => Ok((scheme, url, prefix)),
     }
 }
 
-/// A store over the network. Variables that it does not know are another program's.
+/// Opens a store over the network. Variables that it does not know belong to other programs and are ignored.
 fn remote(scheme: &ObjectStoreScheme, url: &Url, options: &StoreOptions) -> Result<Arc<dyn ObjectStore>, String> {
-    // An error means that the process has a provider already, which is as good.
+    // An error means that the process already has a provider.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let backoff = BackoffConfig { max_backoff: Duration::from_secs(1), ..BackoffConfig::default() };
     let retry = RetryConfig { backoff, max_retries: RETRIES, retry_timeout: options.timeout };
@@ -145,7 +145,7 @@ fn remote(scheme: &ObjectStoreScheme, url: &Url, options: &StoreOptions) -> Resu
     };
     let client = client_options(options)?;
     let built = build(client.clone()).or_else(|error| match format!("{error:?}").contains(NO_AUTHORITIES) {
-        // As for registries: Mozilla's authorities where the system has none.
+        // As for registries: Mozilla's authorities if the system has none.
         true => build(with_mozilla(client)?.with_no_system_certificates(true)),
         false => Err(error),
     });
@@ -161,7 +161,7 @@ fn with_mozilla(mut client: ClientOptions) -> object_store::Result<ClientOptions
     Ok(client)
 }
 
-/// A URL's user and password as a header: the client would drop them.
+/// The URL's user and password as a header, because the client would drop them.
 fn login(url: &Url) -> Option<HeaderValue> {
     let plain = |text: &str| {
         let mut bytes = Vec::new();
@@ -185,7 +185,7 @@ fn client_options(options: &StoreOptions) -> Result<ClientOptions, String> {
     let mut client = ClientOptions::new()
         .with_timeout(options.timeout)
         .with_connect_timeout(CONNECT_TIMEOUT.min(options.timeout))
-        // Plain HTTP is spoken only where the user wrote an http:// URL or endpoint.
+        // Plain HTTP is used only if the user wrote an http:// URL or endpoint.
         .with_allow_http(true);
     for pem in &options.authorities {
         for authority in Certificate::from_pem_bundle(pem).map_err(|error| cause(&error))? {
@@ -195,7 +195,7 @@ fn client_options(options: &StoreOptions) -> Result<ClientOptions, String> {
     Ok(client)
 }
 
-/// Why an answer of "not found" is about the store and not about a record in it.
+/// Whether a "not found" response is about the store and not about a record in it.
 fn missing_store(error: &Error) -> Option<String> {
     let text = error.to_string();
     let codes = ["NoSuchBucket", "ContainerNotFound", "The specified bucket does not exist"];
@@ -210,7 +210,8 @@ fn innermost(error: &Error) -> String {
     innermost.to_string()
 }
 
-/// An error as a person wants it: what the server answered, or the innermost reason; no URL's secret, no page of XML.
+/// A short message for an error: the status from the server or the innermost cause, without the secrets of URLs and
+/// without pages of XML.
 fn cause(error: &Error) -> String {
     let whole = error.to_string();
     let text = match whole.split_once("status code: ") {

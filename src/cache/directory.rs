@@ -1,5 +1,5 @@
-//! Records of layers in a folder of this machine. Several processes may use it at once: files are written aside and put in
-//! place whole, and what was used longest ago is deleted first.
+//! Records in a local directory. Several processes may use it at once: each file is written under a temporary name and
+//! renamed into place, and the least recently used files are deleted first.
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read, Write};
@@ -14,30 +14,30 @@ use super::layer::{BLOBS, LAYERS};
 use super::{RECORD_LIMIT, Usage};
 use crate::source::open_regular;
 
-/// A file of the cache that is used is marked as used once a day.
+/// A used file's modification time is refreshed at most once a day.
 const TOUCH_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// A file that is still being written after an hour was left by a process that died.
+/// A file that is still unfinished after an hour was left by a process that died.
 const LEFT_BEHIND_AFTER: Duration = Duration::from_secs(60 * 60);
 
-/// The directories of a cache's folder.
+/// Subdirectories of the cache directory.
 const PARTS: [&str; 3] = [LAYERS, BLOBS, DOCUMENTS];
 
-/// Held by those who have a file half written.
+/// Read-locked while a file is being written.
 static WRITING: RwLock<()> = RwLock::new(());
 
-/// Waits for the files that are being put in place; while this is held, no other is begun. For the end of a process.
+/// Waits for unfinished writes; no other write starts while the guard is held. Called at the end of the process.
 pub fn hold_writes() -> RwLockWriteGuard<'static, ()> {
     WRITING.write().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Held by who writes; the end of the process waits for it.
+/// Held while writing; [`hold_writes`] waits for it.
 pub(super) fn begin_write() -> RwLockReadGuard<'static, ()> {
     WRITING.read().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The file at `path` and its content. `None` where there is no regular file of at most `limit` bytes: a fifo or a device
-/// in a cache that others may write to is not a record, and must not block or never end.
+/// Opens and reads the file at `path`. `None` unless it is a regular file of at most `limit` bytes. Others may be able
+/// to write to the cache, and a FIFO or a device could block or never end.
 pub(super) fn read_record(path: &Path, limit: u64) -> Option<(File, Vec<u8>)> {
     let mut file = open_regular(path).ok()?;
     let mut bytes = Vec::new();
@@ -45,43 +45,43 @@ pub(super) fn read_record(path: &Path, limit: u64) -> Option<(File, Vec<u8>)> {
     (bytes.len() as u64 <= limit).then_some((file, bytes))
 }
 
-/// Puts a file of the cache in place, whole.
+/// Writes a file of the cache atomically.
 pub(super) fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = path.parent().expect("a path below the cache's folder");
-    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    let directory = path.parent().expect("a path below the cache directory");
+    DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
     let _writing = begin_write();
-    let mut file = tempfile::Builder::new().prefix(".new-").tempfile_in(folder)?;
+    let mut file = tempfile::Builder::new().prefix(".new-").tempfile_in(directory)?;
     file.write_all(bytes)?;
     file.persist(path).map(drop).map_err(|error| error.error)
 }
 
-/// A folder of records, of at most `limit` bytes.
+/// A directory of records with at most `limit` bytes.
 #[derive(Debug)]
-pub struct Folder {
+pub struct RecordDirectory {
     pub path: PathBuf,
     pub limit: u64,
     has_grown: AtomicBool,
 }
 
-impl Folder {
-    pub fn new(path: &Path, limit: u64) -> Folder {
-        Folder { path: path.to_path_buf(), limit, has_grown: AtomicBool::new(false) }
+impl RecordDirectory {
+    pub fn new(path: &Path, limit: u64) -> RecordDirectory {
+        RecordDirectory { path: path.to_path_buf(), limit, has_grown: AtomicBool::new(false) }
     }
 
-    /// A record's bytes, if it is there and can be read.
+    /// Reads a record. `None` if it is missing or unreadable.
     #[expect(clippy::disallowed_methods, reason = "records age by the clock that sets their files' times")]
     pub fn read(&self, key: &str) -> Option<Vec<u8>> {
         let (file, bytes) = read_record(&self.path.join(key), RECORD_LIMIT)?;
         let now = SystemTime::now();
         let used = file.metadata().and_then(|metadata| metadata.modified());
         if used.is_ok_and(|used| now.duration_since(used).is_ok_and(|age| age > TOUCH_AFTER)) {
-            // Only the order of deletion depends on it; a read-only cache is still a cache.
+            // The time only affects the order of deletion, and a read-only cache still works.
             let _ = file.set_modified(now);
         }
         Some(bytes)
     }
 
-    /// Puts a record in place, whole; one that is larger than the whole cache may be is left out.
+    /// Writes a record atomically. A record that is larger than the limit of the whole cache is skipped.
     pub fn write(&self, key: &str, bytes: &[u8]) -> io::Result<()> {
         if bytes.len() as u64 > self.limit {
             return Ok(());
@@ -91,12 +91,12 @@ impl Folder {
         Ok(())
     }
 
-    /// Every file, with its size and when it was used last.
+    /// Lists every file with its size and the time of its last use.
     fn files(&self) -> io::Result<Vec<(PathBuf, u64, SystemTime)>> {
         let mut files = Vec::new();
         let mut pending: Vec<PathBuf> = PARTS.iter().map(|part| self.path.join(part)).collect();
-        while let Some(folder) = pending.pop() {
-            let entries = match fs::read_dir(&folder) {
+        while let Some(directory) = pending.pop() {
+            let entries = match fs::read_dir(&directory) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 entries => entries?,
             };
@@ -105,7 +105,7 @@ impl Folder {
                 match entry.metadata() {
                     Ok(metadata) if metadata.is_dir() => pending.push(entry.path()),
                     Ok(metadata) => files.push((entry.path(), metadata.len(), metadata.modified()?)),
-                    // Another process has deleted it.
+                    // Another process deleted it.
                     Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                     Err(error) => return Err(error),
                 }
@@ -121,7 +121,8 @@ impl Folder {
         Ok(Usage { layers, bytes: files.iter().map(|(_, bytes, _)| bytes).sum() })
     }
 
-    /// Deletes every record, and returns what there was. The folder itself may hold other things.
+    /// Deletes every record and returns what there was. The directory may contain other files, so it is not deleted
+    /// itself.
     pub fn clear(&self) -> io::Result<Usage> {
         let usage = self.usage()?;
         for part in PARTS {
@@ -133,7 +134,8 @@ impl Folder {
         Ok(usage)
     }
 
-    /// Deletes what was used longest ago until the folder is within its limit; does nothing where nothing was added.
+    /// Deletes the least recently used files until the directory is within its limit. Does nothing if nothing was
+    /// added.
     #[expect(clippy::disallowed_methods, reason = "records age by the clock that sets their files' times")]
     pub fn trim(&self) -> io::Result<()> {
         if !self.has_grown.swap(false, Ordering::Relaxed) {
