@@ -1,5 +1,5 @@
-//! Content digests. `Digest` is of the bytes as stored, `DiffId` of a layer's uncompressed tar: two types, so that
-//! one is never taken for the other.
+//! Content digests. [`Digest`] identifies bytes as stored, [`DiffId`] the uncompressed tar of a layer. They are
+//! separate types so that one cannot be used in place of the other.
 
 use std::fmt;
 use std::io::{self, Read};
@@ -8,7 +8,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use sha2::Digest as _;
 
-/// `algorithm:hex` of bytes as stored. Only sha256 and sha512, which the spec registers.
+/// `algorithm:hex` of bytes as stored. Only the algorithms that the spec registers: sha256 and sha512.
 /// Source: OCI image-spec, descriptor.md, "Digests".
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String")]
@@ -19,18 +19,18 @@ pub struct Digest(String);
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct DiffId(pub Digest);
 
-/// A text that is no digest.
+/// Error: the string is not a valid digest.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("{0:?} is not a digest (sha256:<64 hex digits>)")]
+#[error("{0:?} is not a digest; expected sha256:<64 hex digits> or sha512:<128 hex digits>")]
 pub struct DigestError(pub String);
 
 impl Digest {
-    /// The sha256 of `bytes`.
+    /// Computes the sha256 digest of `bytes`.
     pub fn of(bytes: &[u8]) -> Digest {
         Digest::from_sha256(&sha2::Sha256::digest(bytes))
     }
 
-    /// From the 32 raw bytes of a sha256.
+    /// Formats the 32 raw bytes of a sha256 hash.
     pub fn from_sha256(raw: &[u8]) -> Digest {
         Digest(format!("sha256:{}", to_hex(raw)))
     }
@@ -47,13 +47,13 @@ impl Digest {
         self.0.split_once(':').map_or("", |(_, hex)| hex)
     }
 
-    /// `sha256:51e0a3f2...`: enough to recognise it on a line.
+    /// The algorithm and the first 12 hex digits, for display: `sha256:51e0a3f2...`.
     pub fn short(&self) -> String {
         let hex = self.hex();
         format!("{}:{}", self.algorithm(), &hex[..hex.len().min(12)])
     }
 
-    /// The digest of `bytes` by the algorithm of this one.
+    /// Computes the digest of `bytes` with the same algorithm.
     pub fn of_same_algorithm(&self, bytes: &[u8]) -> Digest {
         let mut hasher = self.hasher();
         hasher.update(bytes);
@@ -68,10 +68,10 @@ impl Digest {
     }
 }
 
-/// Bytes of one stream that are hashed before some of another: two of SHA-256's blocks, as measured.
+/// Bytes of one stream to hash before switching to the other: two SHA-256 blocks, chosen by measurement.
 const AT_A_TIME: usize = 128;
 
-/// A running hash that ends as a [`Digest`].
+/// A running hash that yields a [`Digest`].
 pub enum Hasher {
     Sha256(sha2::Sha256),
     Sha512(Box<sha2::Sha512>),
@@ -93,8 +93,8 @@ impl Hasher {
         }
     }
 
-    /// Takes in the next bytes of two streams, each of its own. A round of SHA-256 waits for the one before it, and a
-    /// processor does another stream's meanwhile: a quarter less time than one stream after the other.
+    /// Hashes two streams in turns. A round of SHA-256 depends on the previous one, so the processor can work on the
+    /// other stream in between. This takes a quarter less time than hashing one stream after the other.
     pub fn update_both(&mut self, bytes: &[u8], other: &mut Hasher, others: &[u8]) {
         let common = bytes.len().min(others.len());
         let pieces = bytes[..common].chunks(AT_A_TIME).zip(others[..common].chunks(AT_A_TIME));
@@ -106,7 +106,7 @@ impl Hasher {
         other.update(&others[common..]);
     }
 
-    /// Reads everything, in pieces of 256 KiB: the digest, and how many bytes there were.
+    /// Reads to the end in pieces of 256 KiB and returns the digest and the number of bytes.
     pub fn read(mut self, reader: &mut impl Read) -> io::Result<(Digest, u64)> {
         let (mut size, mut buffer) = (0, vec![0; 256 << 10]);
         loop {
@@ -175,7 +175,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_digest_reads_back_and_hashes_alike() {
+    fn a_digest_round_trips_and_hashes_alike() {
         let digest = Digest::of(b"hello");
         assert_eq!(digest.to_string(), "sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824");
         assert_eq!(digest.to_string().parse::<Digest>().unwrap(), digest);
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn two_streams_at_a_time_are_hashed_as_one_after_the_other() {
+    fn two_streams_in_turns_hash_like_one_after_the_other() {
         let bytes: Vec<u8> = (0..5000u32).map(|at| (at % 251) as u8).collect();
         for (first, second) in [(0, 0), (0, 300), (300, 1), (128, 128), (127, 4096), (5000, 4999)] {
             let (mut one, mut other) = (Hasher::sha256(), Hasher::sha512());
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_leave_a_blobs_folder_is_no_digest() {
+    fn text_that_could_escape_a_blob_directory_is_not_a_digest() {
         for text in
             ["", "sha256", "sha256:", "sha256:../../etc/passwd", "md5:d41d8cd98f00b204e9800998ecf8427e", "sha256:ABCD"]
         {

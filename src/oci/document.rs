@@ -1,5 +1,5 @@
-//! Index, manifest and config: oci-spec's types read them, with its gaps closed (an index's `os.version`, nulls where
-//! lists belong, configs without an architecture), because a broken image is what this program is for.
+//! Index, manifest and config. The types of oci-spec read them. This module fills its gaps (`os.version` of an index,
+//! nulls in place of lists, configs without an architecture), because broken images must be readable too.
 
 use std::collections::BTreeMap;
 
@@ -9,20 +9,20 @@ use serde_json::Value;
 use super::{DiffId, Digest};
 use crate::platform::Platform;
 
-/// A pointer to content: its digest, size and type. Source: OCI image-spec, descriptor.md.
+/// A reference to content by digest, size and type. Source: OCI image-spec, descriptor.md.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Descriptor {
     pub media_type: String,
     pub digest: Digest,
-    /// Bytes as stored.
+    /// Size in bytes as stored.
     pub size: u64,
     pub platform: Option<Platform>,
     pub annotations: BTreeMap<String, String>,
-    /// Where a foreign layer is to be had; never asked with a credential.
+    /// Download locations of a foreign layer. Requests to them never carry credentials.
     pub urls: Vec<String>,
 }
 
-/// What a manifest URL or an `index.json` held.
+/// The document behind a manifest URL or in an `index.json`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(clippy::large_enum_variant, reason = "few exist, and none for long")]
 pub enum Document {
@@ -41,72 +41,73 @@ pub struct Index {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Manifest {
     pub config: Descriptor,
-    /// Lowest layer first.
+    /// The lowest layer comes first.
     pub layers: Vec<Descriptor>,
     pub annotations: BTreeMap<String, String>,
     pub artifact_type: Option<String>,
-    /// Digest of the manifest that this one refers to (a referrer: signature, SBOM).
+    /// Digest of the manifest that this one refers to, for referrers such as signatures and SBOMs.
     pub subject: Option<Digest>,
 }
 
-/// Why bytes are not the document they should be.
+/// Error: the bytes are not the expected document.
 #[derive(Debug, thiserror::Error)]
 pub enum DocumentError {
-    #[error("{}", fault_of(.0))]
+    #[error("{}", describe_fault(.0))]
     Json(#[from] serde_json::Error),
-    #[error("neither an index nor a manifest: it has neither \"manifests\" nor \"config\" and \"layers\"")]
+    #[error("neither an index nor a manifest: both \"manifests\" and \"config\" are missing")]
     Neither,
-    #[error("both an index and a manifest: it has \"manifests\" and \"layers\"")]
+    #[error("both an index and a manifest: \"manifests\" and \"layers\" are both present")]
     Both,
-    #[error("a Docker schema 1 manifest, which no longer runs anywhere; pull and push the image with a current engine")]
+    #[error("a Docker schema 1 manifest, which current engines do not support; rebuild and push the image")]
     Schema1,
     #[error("{0}")]
     Spec(String),
 }
 
-/// Text that is JSON, and not a document's, is told from text that is none.
-fn fault_of(error: &serde_json::Error) -> String {
-    format!("{}: {error}", if error.is_data() { "JSON of another shape" } else { "not JSON" })
+/// Distinguishes JSON with an unexpected structure from text that is not JSON.
+fn describe_fault(error: &serde_json::Error) -> String {
+    format!("{}: {error}", if error.is_data() { "unexpected JSON" } else { "not JSON" })
 }
 
-/// BuildKit's annotation on a descriptor of an attestation manifest.
+/// BuildKit's annotation on the descriptor of an attestation manifest.
 pub const REFERENCE_TYPE: &str = "vnd.docker.reference.type";
 
 impl Descriptor {
-    /// A descriptor that carries nothing but what names and types the content.
+    /// Creates a descriptor without a platform, annotations or URLs.
     pub fn new(media_type: &str, digest: Digest, size: u64) -> Descriptor {
         let (platform, annotations, urls) = (None, BTreeMap::new(), Vec::new());
         Descriptor { media_type: media_type.to_string(), digest, size, platform, annotations, urls }
     }
 
-    /// Attestations are told by their annotation, not by `unknown/unknown` alone.
+    /// Attestations are recognised by their annotation, not by the platform `unknown/unknown` alone.
     pub fn is_attestation(&self) -> bool {
         self.annotations.get(REFERENCE_TYPE).is_some_and(|kind| kind == "attestation-manifest")
     }
 
-    /// Layers that a registry need not hold: Windows base layers, with `urls`.
+    /// Whether the registry may lack this layer: Windows base layers, which have `urls`.
     pub fn is_foreign_layer(&self) -> bool {
         self.media_type.contains("nondistributable") || self.media_type.contains(".foreign.")
     }
 
-    /// Layers under ocicrypt, which only their key's holder can read.
+    /// Whether the layer is encrypted with ocicrypt, so that only the holder of the key can read it.
     pub fn is_encrypted(&self) -> bool {
         self.media_type.ends_with("+encrypted")
     }
 }
 
 impl Document {
-    /// Tells an index from a manifest by its content; the media type of a server may be wrong.
+    /// Distinguishes an index from a manifest by content, because a server's media type may be wrong.
     pub fn parse(bytes: &[u8]) -> Result<Document, DocumentError> {
         let mut value: Value = serde_json::from_slice(bytes)?;
         if value.get("schemaVersion") == Some(&Value::from(1)) {
             return Err(DocumentError::Schema1);
         }
-        // Engines do not ask for it, oci-spec does.
+        // oci-spec requires this field, container engines do not.
         if value.is_object() && value.get("schemaVersion").is_none() {
             value["schemaVersion"] = Value::from(2);
         }
-        // containerd refuses these too: one reader would take the index, another the manifest. CVE-2021-41190.
+        // containerd refuses such documents too, because readers could disagree on whether it is an index or a
+        // manifest. CVE-2021-41190.
         if value.get("manifests").is_some() && value.get("layers").is_some() {
             return Err(DocumentError::Both);
         }
@@ -135,7 +136,7 @@ fn read_index(mut value: Value) -> Result<Index, DocumentError> {
         .unwrap_or_default();
     let index: oci_spec::image::ImageIndex = from_spec(value)?;
     let mut manifests = index.manifests().iter().map(read_descriptor).collect::<Result<Vec<_>, _>>()?;
-    // oci-spec 0.10 drops an index entry's os.version.
+    // oci-spec 0.10 drops the os.version of an index entry.
     for (descriptor, os_version) in manifests.iter_mut().zip(os_versions) {
         if let Some(platform) = &mut descriptor.platform {
             platform.os_version = os_version;
@@ -181,8 +182,8 @@ fn sorted(annotations: &Option<std::collections::HashMap<String, String>>) -> BT
     annotations.iter().flatten().map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
-/// An image's config: what it declares, how it starts, and how its layers came to be. Every field may be missing;
-/// what is missing is empty. Source: OCI image-spec, config.md.
+/// An image's config: its platform, its start command and the history of its layers. Missing fields are empty. Source:
+/// OCI image-spec, config.md.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct Config {
@@ -204,7 +205,7 @@ pub struct Config {
     pub history: Vec<History>,
 }
 
-/// The execution half of a config: what a runtime is told to start.
+/// The part of the config that a runtime executes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct RunConfig {
@@ -241,7 +242,7 @@ pub struct RootFsIds {
     pub diff_ids: Vec<String>,
 }
 
-/// One build step. Steps with `empty_layer` made no layer.
+/// One build step. Steps with `empty_layer` did not create a layer.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct History {
@@ -253,7 +254,7 @@ pub struct History {
     pub empty_layer: bool,
 }
 
-/// `null` where a value belongs reads as the empty value: Go writes nil slices and maps so.
+/// Reads `null` as the empty value, because Go writes nil slices and maps as `null`.
 fn or_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: serde::Deserializer<'de>,
@@ -267,7 +268,7 @@ impl Config {
         Ok(serde_json::from_slice(bytes)?)
     }
 
-    /// What the config declares; `None` where it names no architecture.
+    /// The declared platform. `None` if the config has no architecture.
     pub fn platform(&self) -> Option<Platform> {
         if self.architecture.is_empty() {
             return None;
@@ -278,7 +279,7 @@ impl Config {
         Some(platform)
     }
 
-    /// The uncompressed layers' digests, lowest first; an entry that is no digest is `None`.
+    /// The digests of the uncompressed layers, lowest first. An invalid digest is `None`.
     pub fn diff_ids(&self) -> Vec<Option<DiffId>> {
         self.rootfs.diff_ids.iter().map(|text| text.parse().ok().map(DiffId)).collect()
     }
@@ -298,7 +299,7 @@ mod tests {
     fn an_index_keeps_platform_variant_and_os_version() {
         let text = r#"{"schemaVersion":2,"manifests":[{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"DIGEST","size":7,
             "platform":{"os":"windows","architecture":"amd64","os.version":"10.0.17763.1"},"annotations":{"vnd.docker.reference.type":"attestation-manifest"}}]}"#;
-        let Ok(Document::Index(index)) = parse(text) else { panic!("no index") };
+        let Ok(Document::Index(index)) = parse(text) else { panic!("not an index") };
         let platform = index.manifests[0].platform.clone().unwrap();
         assert_eq!(
             (platform.to_string().as_str(), platform.os_version.as_deref()),
@@ -308,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn nulls_where_lists_belong_are_empty_lists() {
+    fn nulls_in_place_of_lists_are_empty_lists() {
         assert_eq!(
             parse(r#"{"manifests":null}"#).unwrap(),
             Document::Index(Index { manifests: vec![], annotations: BTreeMap::new() })
@@ -321,10 +322,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_document_is_told_apart() {
+    fn invalid_documents_have_distinct_errors() {
         assert!(parse("<html>").unwrap_err().to_string().starts_with("not JSON: "));
         let shape = Config::parse(br#"{"config":{"Entrypoint":"app"}}"#).unwrap_err();
-        assert!(shape.to_string().starts_with("JSON of another shape: "), "{shape}");
+        assert!(shape.to_string().starts_with("unexpected JSON: "), "{shape}");
         assert!(matches!(parse("{}"), Err(DocumentError::Neither)));
         let both = parse(r#"{"schemaVersion":2,"manifests":[],"layers":[]}"#);
         assert!(matches!(both, Err(DocumentError::Both)));

@@ -1,4 +1,4 @@
-//! Floor 1: the OCI image spec's nouns, on `oci-spec`. Types and parsing only; nothing here fetches.
+//! The types of the OCI image spec, based on `oci-spec`. Types and parsing only; nothing here fetches.
 
 mod digest;
 mod document;

@@ -6,18 +6,18 @@ use serde::{Deserialize, Serialize};
 
 use super::Digest;
 
-/// The name of an image in a registry. Short names are Docker Hub's.
+/// The name of an image in a registry. Short names refer to Docker Hub.
 /// Source: distribution/reference's grammar, `reference := name [ ":" tag ] [ "@" digest ]`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Reference {
-    /// What the user typed, for messages.
+    /// The text that the user typed, for messages.
     pub text: String,
     /// Registry host with its port: `docker.io`, `localhost:5000`, `[::1]:5000`.
     pub registry: String,
     /// `library/alpine`, `user/app`.
     pub repository: String,
-    /// The tag; `latest` where neither a tag nor a digest was given.
+    /// `latest` if the text has neither a tag nor a digest.
     pub tag: Option<String>,
     pub digest: Option<Digest>,
 }
@@ -29,22 +29,22 @@ pub struct ReferenceError {
     pub cause: String,
 }
 
-/// Names of a repository are shorter. Source: distribution/reference, `RepositoryNameTotalLengthMax`.
+/// Maximum length of a repository name. Source: distribution/reference, `RepositoryNameTotalLengthMax`.
 const REPOSITORY_BYTES: usize = 255;
 /// Source: distribution/reference, `tag`.
 const TAG_BYTES: usize = 128;
 
 impl Reference {
-    /// Reads the grammar by hand: oci-spec's one regular expression for it takes 20 ms and 12 MB to build, in every
-    /// process, and knows no IPv6 hosts. A test holds the two to the same answers.
+    /// Parses the grammar by hand: the regular expression of oci-spec takes 20 ms and 12 MB to build in every process
+    /// and does not support IPv6 hosts. A test checks that both give the same results.
     pub fn parse(text: &str) -> Result<Reference, ReferenceError> {
         let shown = without_credentials(text);
         let refuse = |cause: &str| ReferenceError { text: shown.to_string(), cause: cause.to_string() };
         if shown.len() < text.len() {
-            return Err(refuse("a name has no user or password: log in with `docker login`, and leave them out"));
+            return Err(refuse("it contains credentials; remove them and log in with `docker login`"));
         }
         if text.starts_with("https://") || text.starts_with("http://") {
-            return Err(refuse("a name has no scheme: leave out what goes before the host"));
+            return Err(refuse("it has a URL scheme; remove `http://` or `https://`"));
         }
         let (rest, digest) = match text.split_once('@') {
             Some((rest, digest)) => (rest, Some(digest.parse::<Digest>().map_err(|error| refuse(&error.to_string()))?)),
@@ -53,30 +53,30 @@ impl Reference {
         let (name, tag) = split_tag(rest);
         if tag.is_some_and(|tag| !is_tag(tag)) {
             return Err(refuse(
-                "a tag is up to 128 letters, digits, `_`, `.` and `-`, and starts with none of the last two",
+                "a tag has at most 128 letters, digits, `_`, `.` and `-`, and cannot start with `.` or `-`",
             ));
         }
         let (host, path) = split_host(name);
         if !host.is_none_or(|host| is_host(host) || is_component(host)) {
-            return Err(refuse("its registry is no host name"));
+            return Err(refuse("the registry is not a valid host name"));
         }
         if path.bytes().any(|byte| byte.is_ascii_uppercase()) {
-            return Err(refuse("a repository name is lower case"));
+            return Err(refuse("the repository name must be lower case"));
         }
         if path.split('/').any(|part| !is_component(part)) {
-            return Err(refuse("each part of a name is letters and digits, with `.`, `_`, `__` or `-` in between"));
+            return Err(refuse("each part of the name must be letters and digits, separated by `.`, `_`, `__` or `-`"));
         }
         let registry = host.filter(|host| *host != "index.docker.io").unwrap_or("docker.io").to_string();
         let is_official = registry == "docker.io" && !path.contains('/');
         let repository = if is_official { format!("library/{path}") } else { path.to_string() };
         if repository.len() > REPOSITORY_BYTES {
-            return Err(refuse("a repository name has at most 255 characters"));
+            return Err(refuse("the repository name is longer than 255 characters"));
         }
         let tag = tag.or(if digest.is_none() { Some("latest") } else { None }).map(str::to_string);
         Ok(Reference { text: text.to_string(), registry, repository, tag, digest })
     }
 
-    /// What a registry is asked for: the digest where there is one, else the tag.
+    /// The digest or tag to request from a registry. The digest takes precedence.
     pub fn selector(&self) -> &str {
         match (&self.digest, &self.tag) {
             (Some(digest), _) => digest.as_str(),
@@ -85,12 +85,12 @@ impl Reference {
         }
     }
 
-    /// The same repository at another digest, as a command line wants it.
+    /// The name of the same repository at another digest.
     pub fn at(&self, digest: &Digest) -> String {
         format!("{}@{digest}", self.name())
     }
 
-    /// Registry and repository as a user would type them: Docker Hub's prefix is left out. Source:
+    /// Registry and repository as a user would type them, without the prefix of Docker Hub. Source:
     /// distribution/reference, `familiarizeName`.
     pub fn name(&self) -> String {
         let official = self.repository.strip_prefix("library/").filter(|short| !short.contains('/'));
@@ -102,7 +102,7 @@ impl Reference {
     }
 }
 
-/// Written as its text, which is parsed again.
+/// Serialises the text that the user typed, which is parsed again.
 impl From<Reference> for String {
     fn from(reference: Reference) -> String {
         reference.text
@@ -130,8 +130,8 @@ impl fmt::Display for Reference {
     }
 }
 
-/// An image name without what a user may have typed before its host: `user:password@host/app` becomes `host/app`. Any
-/// other text comes back whole: `app:v1@sha256:...` has no credentials.
+/// Removes credentials that a user may have typed before the host: `user:password@host/app` becomes `host/app`. Returns
+/// any other text unchanged: `app:v1@sha256:...` has no credentials.
 pub fn without_credentials(text: &str) -> &str {
     let end = text.rfind('@').filter(|at| is_digest_like(&text[at + 1..])).unwrap_or(text.len());
     let start = text.find("://").map_or(0, |scheme| scheme + 3);
@@ -139,20 +139,20 @@ pub fn without_credentials(text: &str) -> &str {
     let is_user = match user.split_once('/') {
         // A mistaken tag such as `app@v1.2` is not a host.
         None => !user.is_empty() && (user.contains(':') || host.contains(['/', ':'])),
-        // A password may have a slash; a path such as `node_modules/@scope/app` has no colon before it.
+        // A password may contain a slash, but a path such as `node_modules/@scope/app` has no colon before it.
         Some((first, _)) => first.contains(':') && host.contains('/'),
     };
     if is_user { &text[start + user.len() + 1..] } else { text }
 }
 
-/// `sha256:...`, whole or not.
+/// Whether this looks like a digest, complete or not.
 fn is_digest_like(text: &str) -> bool {
     let Some((algorithm, _)) = text.split_once(':') else { return false };
     let digits = algorithm.strip_prefix("sha");
     digits.is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-/// The tag is behind a colon in the last part: an earlier one is a port's.
+/// The tag follows a colon in the last part. An earlier colon precedes a port.
 fn split_tag(text: &str) -> (&str, Option<&str>) {
     let last = text.rfind('/').map_or(0, |slash| slash + 1);
     match text[last..].find(':') {
@@ -161,7 +161,7 @@ fn split_tag(text: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// The first part is a registry where it looks like a host, else the whole is a name of Docker Hub's.
+/// The first part is a registry if it looks like a host; otherwise the whole text is a name on Docker Hub.
 /// Source: distribution/reference, `splitDockerDomain`.
 fn split_host(name: &str) -> (Option<&str>, &str) {
     match name.split_once('/') {
@@ -184,7 +184,7 @@ fn is_component(part: &str) -> bool {
     !part.is_empty() && starts && separators.next_back() == Some("") && separators.all(is_right)
 }
 
-/// A domain name or an IPv6 address in brackets, and a port.
+/// A domain name or an IPv6 address in brackets, with an optional port.
 fn is_host(host: &str) -> bool {
     let (name, port) = match host.rsplit_once(':').filter(|(name, _)| !name.starts_with('[') || name.ends_with(']')) {
         Some((name, port)) => (name, Some(port)),
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_reference_is_refused() {
+    fn invalid_references_are_refused() {
         let names =
             ["", "User/App", "a b", "app:", "app@sha256:12", "http://x/y", "-x", "[::1]", "[::x]/y", "x..y/z", "a/ü"];
         for text in names {
@@ -283,7 +283,7 @@ mod tests {
         }
     }
 
-    /// What oci-spec's regular expression makes of it, in [`Reference`]'s terms.
+    /// Parses the text with oci-spec's regular expression.
     fn by_oci_spec(text: &str) -> Option<(String, String, Option<String>, Option<Digest>)> {
         let parsed: oci_spec::distribution::Reference = text.parse().ok()?;
         let digest = parsed.digest().map(str::parse::<Digest>).transpose().ok()?;
