@@ -1,4 +1,4 @@
-//! The findings that were there when a project began to check: they are accepted until they are gone.
+//! The findings that existed when a project started to check. They are accepted until they are fixed.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,6 @@ use crate::judge::code::Severity;
 use crate::scan::fingerprint;
 use crate::scan::{PlatformReport, Report};
 
-/// Version of the file.
 const SCHEMA: u32 = 1;
 
 /// Fingerprints of accepted findings.
@@ -17,12 +16,12 @@ pub struct Baseline {
     known: BTreeSet<String>,
 }
 
-/// A file that is no baseline.
+/// Error: the file is not a baseline.
 #[derive(Debug, thiserror::Error)]
 pub enum BaselineError {
     #[error("not a baseline: {0}")]
     Json(#[from] serde_json::Error),
-    #[error("its schema is {0}; this imgarch reads {SCHEMA}")]
+    #[error("unsupported baseline schema {0}; this imgarch reads schema {SCHEMA}")]
     Schema(u32),
 }
 
@@ -32,7 +31,7 @@ struct BaselineText {
     findings: Vec<Entry>,
 }
 
-/// The fingerprint decides; the rest is for those who read the file.
+/// Findings are matched by fingerprint; the other fields are for human readers.
 #[derive(Serialize, Deserialize)]
 struct Entry {
     fingerprint: String,
@@ -58,7 +57,7 @@ impl Baseline {
     pub fn len(&self) -> usize {
         self.known.len()
     }
-    /// The file that accepts every finding of `report` but notes, sorted, so that a change of it can be reviewed.
+    /// The file that accepts every error and warning in `report`, sorted so that changes can be reviewed.
     pub fn text_of(report: &Report) -> String {
         let mut findings: Vec<Entry> = Vec::new();
         for image in &report.images {

@@ -1,23 +1,23 @@
-//! A day of the calendar, for the end of what is accepted.
+//! Calendar dates, for the expiry of accepted findings.
 
 use std::fmt;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-/// A day, as `YYYY-MM-DD`.
+/// A date, displayed as `YYYY-MM-DD`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Date(jiff::civil::Date);
 
 impl Date {
-    /// `2027-01-31`; `None` for any other form, and where there is no such day.
+    /// Parses `2027-01-31`. `None` for any other form and for dates that do not exist.
     pub fn parse(text: &str) -> Option<Date> {
         let is_shape = text.len() == 10
             && text.bytes().enumerate().all(|(at, b)| if matches!(at, 4 | 7) { b == b'-' } else { b.is_ascii_digit() });
         text.parse().ok().filter(|_| is_shape).map(Date)
     }
 
-    /// The day, in UTC, that this many seconds after 1970 belong to; the last of the calendar for any later one.
+    /// The UTC date of a Unix time in seconds. Times after the last supported date yield that date.
     pub fn of_unix_seconds(seconds: u64) -> Date {
         let time = i64::try_from(seconds).ok().and_then(|seconds| Timestamp::from_second(seconds).ok());
         Date(time.unwrap_or(Timestamp::MAX).to_zoned(TimeZone::UTC).date())

@@ -1,5 +1,5 @@
-//! The text of `.imgarch.toml` as settings. Every key is known and every value checked, or the file is refused with what
-//! was probably meant: a gate must not run with half of its configuration.
+//! Parses `.imgarch.toml`. An unknown key or an invalid value is an error with a suggestion, so that a check never runs
+//! with half of its configuration.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,10 +11,10 @@ use super::date::Date;
 use crate::judge::code::{CODES, Code, Severity};
 use crate::scan::FailOn;
 
-/// What a project's file says; what it does not say is `None` or empty.
+/// The settings in the file. Settings that are not in the file are `None` or empty.
 #[derive(Debug, Default)]
 pub struct Config {
-    /// Texts of targets, as `--target` takes them.
+    /// Targets in the syntax of `--target`.
     pub targets: Vec<String>,
     pub fail_on: Option<FailOn>,
     pub severities: BTreeMap<Code, Severity>,
@@ -24,7 +24,7 @@ pub struct Config {
     pub cache: CacheSettings,
 }
 
-/// Findings that are accepted: all conditions that are given must hold.
+/// A rule that accepts findings. All conditions that are given must match.
 #[derive(Clone, Debug)]
 pub struct Ignore {
     pub code: Option<Code>,
@@ -32,7 +32,7 @@ pub struct Ignore {
     pub package: Option<GlobMatcher>,
     pub image: Option<GlobMatcher>,
     pub reason: String,
-    /// The last day on which it holds.
+    /// The last day on which the rule applies.
     pub expires: Option<Date>,
 }
 
@@ -40,13 +40,13 @@ pub struct Ignore {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct RegistrySettings {
-    /// Allow plain HTTP and certificates that nobody vouches for.
+    /// Allow plain HTTP and unverified TLS certificates.
     pub insecure: Option<bool>,
-    /// PEM files; relative ones are found from the configuration file's folder.
+    /// PEM files. Relative paths start at the configuration file's directory.
     pub ca_cert: Vec<String>,
-    /// By registry: what is asked before it.
+    /// Mirrors to try before each registry.
     pub mirrors: BTreeMap<String, Vec<String>>,
-    /// By host, with its port where it has one: what holds for that one only.
+    /// Settings for one host, by its name and port.
     pub hosts: BTreeMap<String, HostSettings>,
 }
 
@@ -55,7 +55,7 @@ pub struct RegistrySettings {
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct HostSettings {
     pub insecure: bool,
-    /// PEM files; relative ones are found from the configuration file's folder.
+    /// PEM files. Relative paths start at the configuration file's directory.
     pub ca_cert: Vec<String>,
 }
 
@@ -65,31 +65,31 @@ pub struct HostSettings {
 pub struct LimitSettings {
     /// Seconds to wait for a registry.
     pub timeout: Option<u64>,
-    /// Seconds for a whole run.
+    /// Maximum duration of a run in seconds.
     pub deadline: Option<u64>,
-    /// Layers that are read at once.
+    /// Number of layers to read at once.
     pub jobs: Option<u16>,
-    /// Uncompressed bytes of one layer.
+    /// Maximum uncompressed bytes of one layer.
     pub layer_bytes: Option<u64>,
-    /// Names that one layer brings in.
+    /// Maximum number of names in one layer.
     pub layer_names: Option<u64>,
-    /// Bytes of memory for the names and files of one image.
+    /// Maximum memory in bytes for the names and files of one image.
     pub image_memory: Option<u64>,
-    /// Bytes of the cache of read layers.
+    /// Maximum size of the layer cache in bytes.
     pub cache_bytes: Option<u64>,
 }
 
-/// `[cache]`: directories and URLs of stores that machines share what was found in layers through.
+/// `[cache]`: directories and URLs of stores that share facts about layers between machines.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct CacheSettings {
-    /// Asked in this order.
+    /// Searched in this order.
     pub from: Vec<String>,
-    /// Given what a run reads itself.
+    /// Receives what a run reads itself.
     pub to: Option<String>,
 }
 
-/// Why a configuration file is refused.
+/// Error: the configuration file is invalid.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     #[error("{0}")]
@@ -129,7 +129,7 @@ struct IgnoreText {
     expires: Option<String>,
 }
 
-/// What it accepts: `foreign-file, /opt/** until 2027-01-31: vendored`.
+/// Formats the rule for messages: `foreign-file, /opt/** until 2027-01-31: vendored`.
 impl fmt::Display for Ignore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let code = self.code.map(|code| code.to_string());
@@ -147,7 +147,7 @@ impl Config {
     pub fn parse(text: &str) -> Result<Config, ConfigError> {
         let file: FileText = toml::from_str(text).map_err(|error| {
             let text = error.to_string().trim_end().to_string();
-            let hint = meant(error.message());
+            let hint = suggestion(error.message());
             ConfigError::Toml(text, hint)
         })?;
         let fail_on = file.fail_on.as_deref().map(|text| fail_on("fail-on", text)).transpose()?;
@@ -170,13 +170,13 @@ impl Config {
     }
 }
 
-/// `error`, `warning` or `never`; `key` is for the message.
+/// Parses `error`, `warning` or `never`. `key` is the setting's name for the message.
 pub fn fail_on(key: &str, text: &str) -> Result<FailOn, ConfigError> {
     match text {
         "error" => Ok(FailOn::Error),
         "warning" => Ok(FailOn::Warning),
         "never" => Ok(FailOn::Never),
-        _ => Err(value(key, format!("{text:?} is not error, warning or never"))),
+        _ => Err(value(key, format!("unknown value {text:?}; expected error, warning or never"))),
     }
 }
 
@@ -187,8 +187,8 @@ fn value(key: &str, cause: impl Into<String>) -> ConfigError {
 fn code(key: &str, name: &str) -> Result<Code, ConfigError> {
     Code::parse(name).ok_or_else(|| {
         let near = nearest(name, CODES.iter().map(|row| row.name)).map(|near| format!("did you mean {near:?}?"));
-        let hint = near.or_else(|| Some("imgarch explain lists the codes".to_string()));
-        ConfigError::Value { key: key.to_string(), cause: format!("there is no finding code {name:?}"), hint }
+        let hint = near.or_else(|| Some("run `imgarch explain` to list the codes".to_string()));
+        ConfigError::Value { key: key.to_string(), cause: format!("unknown finding code {name:?}"), hint }
     })
 }
 
@@ -202,12 +202,14 @@ fn ignore(index: usize, text: IgnoreText) -> Result<Ignore, ConfigError> {
         pattern.as_ref().map(build).transpose()
     };
     let reason = text.reason.filter(|reason| !reason.trim().is_empty());
-    let reason = reason.ok_or_else(|| value(&key("reason"), "say why the finding is accepted"))?;
+    let reason = reason.ok_or_else(|| value(&key("reason"), "missing; state why the finding is accepted"))?;
     if text.code.is_none() && text.path.is_none() && text.package.is_none() && text.image.is_none() {
-        return Err(value(&key("code"), "give at least one of code, path, package and image"));
+        return Err(value(&key("code"), "missing; set at least one of code, path, package and image"));
     }
     let expires = text.expires.as_ref().map(|day| {
-        Date::parse(day).ok_or_else(|| value(&key("expires"), format!("{day:?} is no day such as \"2027-01-31\"")))
+        Date::parse(day).ok_or_else(|| {
+            value(&key("expires"), format!("{day:?} is not a date; expected YYYY-MM-DD, for example \"2027-01-31\""))
+        })
     });
     Ok(Ignore {
         code: text.code.as_ref().map(|name| code(&key("code"), name)).transpose()?,
@@ -219,20 +221,20 @@ fn ignore(index: usize, text: IgnoreText) -> Result<Ignore, ConfigError> {
     })
 }
 
-/// From serde's "unknown field `x`, expected one of `a`, `b`" to what was probably meant.
-fn meant(message: &str) -> Option<String> {
+/// Suggests a key, from serde's message "unknown field `x`, expected one of `a`, `b`".
+fn suggestion(message: &str) -> Option<String> {
     let mut quoted = message.split('`').skip(1).step_by(2);
     let unknown = message.starts_with("unknown field").then(|| quoted.next())??;
     nearest(unknown, quoted).map(|near| format!("did you mean `{near}`?"))
 }
 
-/// The known word that differs in the fewest letters, if they are few.
+/// The known word with the smallest edit distance, if that is small enough.
 fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let nearest = known.map(|known| (distance(word, known), known)).min()?;
     (nearest.0 <= 2 + word.len() / 6).then_some(nearest.1)
 }
 
-/// Levenshtein's distance.
+/// The Levenshtein distance.
 fn distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();
@@ -275,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_key_is_refused_with_what_was_meant() {
+    fn an_unknown_key_is_refused_with_a_suggestion() {
         assert!(refused("tragets = []").ends_with("did you mean `targets`?"), "{}", refused("tragets = []"));
         assert!(refused("[limits]\njbos = 1").ends_with("did you mean `jobs`?"));
         assert!(refused("[severity]\nforeign-fille = \"error\"").ends_with("did you mean \"foreign-file\"?"));
@@ -283,10 +285,10 @@ mod tests {
     }
 
     #[test]
-    fn an_ignore_states_what_and_why() {
-        assert!(refused("[[ignore]]\ncode = \"foreign-file\"").contains("ignore 1 reason: say why"));
+    fn an_ignore_needs_a_condition_and_a_reason() {
+        assert!(refused("[[ignore]]\ncode = \"foreign-file\"").contains("ignore 1 reason: missing"));
         assert!(refused("[[ignore]]\nreason = \"x\"").contains("at least one of"));
-        assert!(refused("[[ignore]]\npath = \"/a\"\nreason = \"x\"\nexpires = \"soon\"").contains("is no day"));
+        assert!(refused("[[ignore]]\npath = \"/a\"\nreason = \"x\"\nexpires = \"soon\"").contains("is not a date"));
         assert!(refused("[[ignore]]\npath = \"/a[\"\nreason = \"x\"").contains("ignore 1 path"));
     }
 }

@@ -1,5 +1,5 @@
-//! Floor 6: what a project says of itself in `.imgarch.toml`, and what follows of it for a report: severities, findings
-//! that are accepted, a baseline. Pure: files are read and the clock is asked a floor above.
+//! A project's settings in `.imgarch.toml`, and their effect on a report: severities, accepted findings and a baseline.
+//! The module is pure: the caller reads the files and the clock.
 
 mod baseline;
 mod date;
@@ -11,5 +11,5 @@ pub use date::Date;
 pub use file::{Config, ConfigError, HostSettings, Ignore, fail_on};
 pub use policy::{Policy, apply};
 
-/// The file's name, looked for from the working directory upwards.
+/// The file's name, searched for from the working directory upwards.
 pub const FILE_NAME: &str = ".imgarch.toml";

@@ -1,5 +1,5 @@
-//! What a project's settings make of a report: other severities, accepted findings. Nothing is lost: what is accepted
-//! stays in the report with its reason. Whatever could not be read can be accepted by nobody.
+//! Applies a project's settings to a report: other severities and accepted findings. Accepted findings stay in the
+//! report with their reason. Content that could not be read can never be accepted.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::judge::finding::{self, Finding};
 use crate::scan::fingerprint;
 use crate::scan::{Accepted, Report};
 
-/// What is applied to a report.
+/// The settings to apply to a report.
 #[derive(Debug, Default)]
 pub struct Policy {
     pub severities: BTreeMap<Code, Severity>,
@@ -19,7 +19,7 @@ pub struct Policy {
     pub baseline: Option<Baseline>,
 }
 
-/// Applies a policy and returns what its owner should know of it: what expired, what matched nothing.
+/// Applies a policy and returns notes for the user, such as expired or unused ignores.
 pub fn apply(report: &mut Report, policy: &Policy, today: Date) -> Vec<String> {
     let mut state = State { policy, today, uses: vec![0; policy.ignores.len()], of_baseline: 0 };
     for image in &mut report.images {
@@ -90,7 +90,7 @@ impl State<'_> {
         if let Some(gone) = self.policy.baseline.as_ref().and_then(|known| known.len().checked_sub(self.of_baseline))
             && gone > 0
         {
-            notes.push(format!("{gone} of the baseline's findings did not appear; --update-baseline drops them"));
+            notes.push(format!("{gone} of the baseline's findings no longer appear; --update-baseline removes them"));
         }
         notes
     }
@@ -103,9 +103,10 @@ fn is_expired(ignore: &Ignore, today: Date) -> bool {
 fn matches(ignore: &Ignore, image: &str, finding: &Finding) -> bool {
     let subject = fingerprint::subject(image);
     let group = finding.group.as_deref().unwrap_or_default();
-    // A package is named by its folder: `/app/node_modules/@img/sharp` is known as that, as `@img/sharp` and as `sharp`.
+    // A package is named by its directory: `/app/node_modules/@img/sharp` matches by that path, by `@img/sharp` and by
+    // `sharp`.
     let below = ["node_modules/", "site-packages/", "dist-packages/"];
-    let package = below.iter().find_map(|folder| group.rsplit_once(folder)).map_or(group, |(_, name)| name);
+    let package = below.iter().find_map(|directory| group.rsplit_once(directory)).map_or(group, |(_, name)| name);
     let last = group.rsplit('/').next().unwrap_or(group);
     ignore.code.is_none_or(|code| code == finding.code)
         && ignore.path.as_ref().is_none_or(|glob| finding.path.as_deref().is_some_and(|path| glob.is_match(path)))

@@ -17,7 +17,7 @@ fn foreign(path: &str) -> Finding {
     Finding::new(Code::ForeignFile, "foreign").at(path, 0)
 }
 
-/// Which of two findings is left, and the notes.
+/// Checks which of the two findings remain, and the notes.
 fn check(text: &str, expected: &[&str], notes: &[&str]) {
     let mut packaged = foreign("/app/node_modules/@img/sharp/x.node");
     packaged.group = Some("/app/node_modules/@img/sharp".into());
@@ -51,14 +51,14 @@ fn all_conditions_of_an_ignore_must_hold() {
 }
 
 #[test]
-fn an_expired_ignore_holds_no_more_and_says_so() {
+fn an_expired_ignore_no_longer_applies_and_is_reported() {
     let text = |day| format!("[[ignore]]\npath = \"/opt/**\"\nreason = \"r\"\nexpires = \"{day}\"");
     check(&text("2026-11-20"), &[TOOL, SHARP], &["ignore 1 (/opt/** until 2026-11-20: r) has expired"]);
     check(&text("2026-11-21"), &[SHARP], &[]);
 }
 
 #[test]
-fn a_baseline_accepts_what_was_there_and_nothing_new() {
+fn a_baseline_accepts_old_findings_and_no_new_ones() {
     let old = report(vec![foreign("/a")]);
     let baseline = Baseline::parse(&Baseline::text_of(&old)).unwrap();
     let policy = Policy { baseline: Some(baseline), ..Policy::default() };
