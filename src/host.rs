@@ -1,5 +1,5 @@
-//! Floor 5: reads this machine into a target. Reading is a few lines each; deciding on the texts is `platform`'s.
-//! It never changes the machine: the only programs it runs are its own, of a hundred bytes, and `uname`.
+//! Reads the local machine as a target. This module only reads; `platform` interprets the text. It never changes the
+//! machine. The only programs that it runs are its own probes of about a hundred bytes and `uname`.
 
 mod probe;
 
@@ -11,37 +11,38 @@ use std::process::Command;
 use crate::inspect::{self, FileKind};
 use crate::platform::{Arch, Fact, Handler, Node, Platform, Target, binfmt, cpu, kernel};
 
-/// /proc/cpuinfo of the largest machines: some 1.5 KiB for each of 2,048 processors.
+/// Maximum size of /proc/cpuinfo: about 1.5 KiB for each of 2,048 processors.
 const CPUINFO_BYTES: u64 = 4 << 20;
-/// A binfmt_misc entry: a registration has at most 1,920 bytes, of which magic and mask are printed in hex.
+/// Maximum size of a binfmt_misc entry: a registration has at most 1,920 bytes, and magic and mask are printed in hex.
 const ENTRY_BYTES: u64 = 8 << 10;
-/// Entries of binfmt_misc: a machine has tens.
+/// Maximum number of binfmt_misc entries. Machines have tens.
 const ENTRIES: usize = 1024;
-/// The auxiliary vector has some twenty pairs of 16 bytes.
+/// The auxiliary vector has about twenty pairs of 16 bytes.
 const AUXV_BYTES: u64 = 4 << 10;
 
-/// Why this machine is no target.
+/// Error: this machine cannot be a target.
 #[derive(Debug, thiserror::Error)]
 pub enum HostError {
     #[error(
-        "this machine runs {0}, and only Linux nodes are judged; name the one that containers run on, for example --target docker-desktop-mac"
+        "this machine runs {0}, but targets must run Linux; name the node that runs the containers, for example --target docker-desktop-mac"
     )]
     NotLinux(&'static str),
-    #[error("this machine's architecture {0:?} is not known")]
+    #[error("unknown machine architecture {0:?}")]
     Architecture(String),
-    #[error("reading this machine's architecture: {0}")]
+    #[error("cannot read this machine's architecture: {0}")]
     Uname(std::io::Error),
 }
 
-/// This machine, and what of it could not be read.
+/// The local machine, and notes on what could not be read.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Reading {
     pub target: Target,
-    /// One sentence each, lower case: "binfmt_misc is not mounted: emulators are not known".
+    /// One lower-case sentence each: "binfmt_misc is not mounted: emulators are not known".
     pub notes: Vec<String>,
 }
 
-/// Reads, with probes that are run from `temporary`, the architecture, page size, CPU level, 32-bit support, kernel and binfmt_misc handlers of this machine.
+/// Reads this machine's architecture, page size, CPU level, 32-bit support, kernel and binfmt_misc handlers. Probes are
+/// written to `temporary` and run there.
 pub fn read(temporary: &Path) -> Result<Reading, HostError> {
     if std::env::consts::OS != "linux" {
         return Err(HostError::NotLinux(std::env::consts::OS));
@@ -56,18 +57,18 @@ pub fn read(temporary: &Path) -> Result<Reading, HostError> {
     };
     let plain = Node::plain(arch);
     let handlers = handlers(&mut notes);
-    let mut ask = |is_asked: bool, probe: probe::Probe, otherwise: Fact<bool>| match is_asked {
+    let mut test = |is_needed: bool, probe: probe::Probe, otherwise: Fact<bool>| match is_needed {
         true => probe::run(probe, temporary).unwrap_or_else(|error| {
-            notes.push(format!("whether this machine runs {} programs could not be tried: {error}", probe.name()));
+            notes.push(format!("cannot test whether this machine runs {} programs: {error}", probe.name()));
             Fact::Unknown
         }),
         false => otherwise,
     };
     let node = Node {
         page_size,
-        aarch32: ask(arch == Arch::Arm64, probe::Probe::Arm, plain.aarch32),
-        ia32: ask(arch == Arch::Amd64, probe::Probe::I386, plain.ia32),
-        x32: ask(arch == Arch::Amd64, probe::Probe::X32, plain.x32),
+        aarch32: test(arch == Arch::Arm64, probe::Probe::Arm, plain.aarch32),
+        ia32: test(arch == Arch::Amd64, probe::Probe::I386, plain.ia32),
+        x32: test(arch == Arch::Amd64, probe::Probe::X32, plain.x32),
         isa: cpu::isa(arch, &cpuinfo),
         features: cpu::features(arch, &cpuinfo),
         kernel: kernel::version(release.trim()),
@@ -79,19 +80,19 @@ pub fn read(temporary: &Path) -> Result<Reading, HostError> {
     Ok(Reading { target: Target { name: "host".to_string(), platform, node, engine: None }, notes })
 }
 
-/// Whether this machine runs programs of `arch`, by itself or by an emulator: tried with one of a hundred bytes. `None`:
-/// there is no such program for this architecture.
+/// Runs a probe to find out whether this machine runs programs of `arch`, natively or with an emulator. `None` if there
+/// is no probe for this architecture.
 pub fn try_program(arch: Arch, temporary: &Path) -> Option<std::io::Result<Fact<bool>>> {
     probe::Probe::of(arch).map(|probe| probe::run(probe, temporary))
 }
 
-/// A program of `arch` of a hundred bytes, and the exit code by which it shows that it ran; `None` as for
-/// [`try_program`].
+/// A program of about a hundred bytes for `arch`, and its exit code on success. `None` if there is no probe for this
+/// architecture.
 pub fn tiny_program(arch: Arch) -> Option<(Vec<u8>, u8)> {
     probe::Probe::of(arch).map(|probe| (probe.program(), probe::RAN))
 }
 
-/// This machine's name and its kernel's release, as `uname -n` and `uname -r` tell them; empty where there is no /proc.
+/// The machine's name and kernel release, as from `uname -n` and `uname -r`. Empty without /proc.
 pub fn names() -> (String, String) {
     let line = |path: &str| {
         bytes(path, ENTRY_BYTES).map_or(String::new(), |name| String::from_utf8_lossy(&name).trim().to_string())
@@ -99,42 +100,43 @@ pub fn names() -> (String, String) {
     (line("/proc/sys/kernel/hostname"), line("/proc/sys/kernel/osrelease"))
 }
 
-/// The enabled binfmt_misc handlers of this machine's kernel, the newest first, and why they may not be all.
+/// The enabled binfmt_misc handlers of this machine's kernel, newest first, and notes on why the list may be
+/// incomplete.
 pub fn emulators() -> (Vec<Handler>, Vec<String>) {
     let mut notes = Vec::new();
     let handlers = handlers(&mut notes);
     (handlers, notes)
 }
 
-/// The kernel's architecture, which a 32-bit imgarch on a 64-bit kernel does not share.
+/// The architecture of the kernel. It differs from imgarch's own if a 32-bit build runs on a 64-bit kernel.
 fn machine() -> Result<Arch, HostError> {
-    // Since Linux 6.1; `uname -m` can be told to lie by a personality.
+    // This file exists since Linux 6.1. Unlike it, `uname -m` depends on the process's personality.
     let name = match bytes("/proc/sys/kernel/arch", ENTRY_BYTES) {
         Ok(name) => name,
         Err(_) => Command::new("uname").arg("-m").output().map_err(HostError::Uname)?.stdout,
     };
     let name = String::from_utf8_lossy(&name).trim().to_string();
-    // A MIPS kernel does not tell its byte order: it is the one that this program was built for.
+    // A MIPS kernel does not report its byte order, so use that of this build.
     let order = if cfg!(target_endian = "little") && name.starts_with("mips") { "el" } else { "" };
     Arch::parse(&format!("{name}{order}")).ok_or(HostError::Architecture(name))
 }
 
-/// AT_PAGESZ (6) of an auxiliary vector in this program's own word size. Source: include/uapi/linux/auxvec.h.
+/// Finds AT_PAGESZ (6) in an auxiliary vector with this program's word size. Source: include/uapi/linux/auxvec.h.
 fn page_size_of_auxv(auxv: &[u8]) -> Option<u64> {
     const AT_PAGESZ: usize = 6;
     const WORD: usize = size_of::<usize>();
-    let word = |bytes: &[u8]| usize::from_ne_bytes(bytes.try_into().expect("chunks are cut to a word"));
+    let word = |bytes: &[u8]| usize::from_ne_bytes(bytes.try_into().expect("chunks have the size of a word"));
     let mut pairs = auxv.chunks_exact(2 * WORD).map(|pair| (word(&pair[..WORD]), word(&pair[WORD..])));
     pairs.find(|(key, _)| *key == AT_PAGESZ).map(|(_, value)| value as u64)
 }
 
-/// Enabled handlers in the kernel's order, which is the directory's own: it must not be sorted.
+/// Lists the enabled handlers. The order of the directory is the kernel's order and must not be sorted.
 fn handlers(notes: &mut Vec<String>) -> Vec<Handler> {
-    let folder = Path::new("/proc/sys/fs/binfmt_misc");
-    let unknown = |why: String| format!("which emulators this machine has is not known: {why}");
-    let files: Vec<(String, String)> = match fs::read_dir(folder) {
+    let directory = Path::new("/proc/sys/fs/binfmt_misc");
+    let unknown = |why: String| format!("cannot list this machine's emulators: {why}");
+    let files: Vec<(String, String)> = match fs::read_dir(directory) {
         Err(error) => {
-            notes.push(unknown(format!("{}: {error}", folder.display())));
+            notes.push(unknown(format!("{}: {error}", directory.display())));
             return Vec::new();
         }
         Ok(entries) => entries
@@ -148,7 +150,7 @@ fn handlers(notes: &mut Vec<String>) -> Vec<Handler> {
             .collect(),
     };
     if !files.iter().any(|(name, _)| name == "status") {
-        notes.push(unknown("binfmt_misc is not mounted here".to_string()));
+        notes.push(unknown("binfmt_misc is not mounted".to_string()));
         return Vec::new();
     }
     match binfmt::handlers(files.iter().map(|(name, text)| (name.as_str(), text.as_str()))) {
@@ -160,7 +162,7 @@ fn handlers(notes: &mut Vec<String>) -> Vec<Handler> {
     }
 }
 
-/// Whether the handler's interpreter is static, where its file is to be seen from here.
+/// Adds whether the handler's interpreter is static, if its file is visible from here.
 fn with_linkage(handler: Handler) -> Handler {
     let open = || {
         let file = File::open(&handler.interpreter).ok()?;

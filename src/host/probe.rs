@@ -1,5 +1,5 @@
-//! Asks the kernel itself whether it runs another kind of program: with one of a hundred bytes that does nothing but end
-//! with a known exit code. It must never run anything else.
+//! Tests whether the kernel runs another kind of program, with a program of about a hundred bytes that only exits with
+//! a known code. This module must never run anything else.
 
 use std::fs::Permissions;
 use std::io::{self, Write};
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::platform::{Arch, Fact};
 
-/// A kind of program that is tried.
+/// The kind of program to test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Probe {
     I386,
@@ -26,7 +26,7 @@ pub enum Probe {
 /// Source: include/uapi/asm-generic/errno-base.h.
 const ENOEXEC: i32 = 8;
 
-/// The exit code by which a probe tells that it ran.
+/// The exit code of a probe that ran.
 pub const RAN: u8 = 42;
 
 impl Probe {
@@ -43,7 +43,7 @@ impl Probe {
         }
     }
 
-    /// The probe of an architecture; `None` where there is none.
+    /// The probe for an architecture, if there is one.
     pub fn of(arch: Arch) -> Option<Probe> {
         match arch {
             Arch::I386 => Some(Probe::I386),
@@ -57,7 +57,7 @@ impl Probe {
         }
     }
 
-    /// `e_machine`, `e_flags` and the code of `exit(42)`.
+    /// Returns `e_machine`, `e_flags` and the code of `exit(42)`.
     fn code(self) -> (u16, u32, Vec<u8>) {
         let words = |words: &[u32]| words.iter().flat_map(|word| word.to_le_bytes()).collect();
         match self {
@@ -84,7 +84,8 @@ impl Probe {
         !matches!(self, Probe::I386 | Probe::X32 | Probe::Arm)
     }
 
-    /// A whole program: header, one PT_LOAD over all of it, and `exit(42)`. Source: gABI, `Elf32_Ehdr`, `Elf64_Ehdr`.
+    /// A whole program: a header, one PT_LOAD that covers the file, and `exit(42)`. Source: gABI, `Elf32_Ehdr`,
+    /// `Elf64_Ehdr`.
     pub fn program(self) -> Vec<u8> {
         let (machine, flags, code) = self.code();
         let (ehdr, phdr): (u64, u64) = if self.is_64_bit() { (64, 56) } else { (52, 32) };
@@ -102,7 +103,7 @@ impl Probe {
         let header = [(2, 2), (2, u64::from(machine)), (4, 1), (word, base + ehdr + phdr), (word, ehdr), (word, 0)];
         let header =
             header.into_iter().chain([(4, u64::from(flags))]).chain([ehdr, phdr, 1, 0, 0, 0].map(|half| (2, half)));
-        // p_flags comes second in the 64-bit layout, and second to last in the 32-bit one.
+        // p_flags is the second field in the 64-bit layout and the second to last in the 32-bit layout.
         let segment: Vec<(usize, u64)> = match self.is_64_bit() {
             true => vec![(4, 1), (4, 5), (8, 0), (8, base), (8, base), (8, size), (8, size), (8, align)],
             false => vec![(4, 1), (4, 0), (4, base), (4, base), (4, size), (4, size), (4, 5), (4, align)],
@@ -115,37 +116,37 @@ impl Probe {
     }
 }
 
-/// Runs `probe` from the first place that lets a file be executed. An error says why none did.
+/// Runs `probe` in the first directory that permits executing a file. The error gives the reason if none does.
 pub fn run(probe: Probe, temporary: &Path) -> io::Result<Fact<bool>> {
-    let places = [temporary, Path::new("/dev/shm"), Path::new("/var/tmp"), Path::new("/run")];
+    let directories = [temporary, Path::new("/dev/shm"), Path::new("/var/tmp"), Path::new("/run")];
     let mut last = io::Error::from(io::ErrorKind::NotFound);
-    for place in places {
-        match run_in(probe, place) {
+    for directory in directories {
+        match run_in(probe, directory) {
             Ok(fact) => return Ok(fact),
-            Err(error) => last = io::Error::new(error.kind(), format!("{}: {error}", place.display())),
+            Err(error) => last = io::Error::new(error.kind(), format!("{}: {error}", directory.display())),
         }
     }
     Err(last)
 }
 
-fn run_in(probe: Probe, place: &Path) -> io::Result<Fact<bool>> {
-    let mut file = tempfile::Builder::new().prefix("imgarch-probe").tempfile_in(place)?;
+fn run_in(probe: Probe, directory: &Path) -> io::Result<Fact<bool>> {
+    let mut file = tempfile::Builder::new().prefix("imgarch-probe").tempfile_in(directory)?;
     file.write_all(&probe.program())?;
     file.as_file().set_permissions(Permissions::from_mode(0o700))?;
-    // Closed before it is run, for the kernel refuses a file that is open for writing.
+    // The file is closed before it is run, because the kernel refuses to execute a file that is open for writing.
     let path = file.into_temp_path();
     for _ in 0..3 {
-        // `status` is posix_spawn, which does not fall back to a shell as execvp does.
+        // `status` uses posix_spawn, which does not fall back to a shell like execvp.
         let answer =
             Command::new(&path).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).env_clear().status();
         match answer {
             Ok(status) if status.code() == Some(i32::from(RAN)) => return Ok(Fact::Known(true)),
-            // Killed, or ended by an emulator: neither yes nor no.
+            // The program was killed or an emulator ended it: the result is unknown.
             Ok(_) => return Ok(Fact::Unknown),
             Err(error) if error.raw_os_error() == Some(ENOEXEC) => return Ok(Fact::Known(false)),
-            // The file is there: what is not is the interpreter of a handler that takes it.
+            // The file exists, so the missing file is the interpreter of a handler that matches it.
             Err(error) if error.kind() == io::ErrorKind::NotFound && path.exists() => return Ok(Fact::Known(false)),
-            // Another thread's child still holds the descriptor open.
+            // Another thread's child process still has the descriptor open.
             Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy => {
                 std::thread::sleep(Duration::from_millis(20));
             }
@@ -168,7 +169,7 @@ mod tests {
         for (probe, arch) in probes.chain([(Probe::X32, Arch::Amd64)]) {
             let program = probe.program();
             let FileKind::Elf(elf) = inspect(b"probe", program.len() as u64, true, &mut program.as_slice()) else {
-                panic!("{probe:?} is no ELF file");
+                panic!("{probe:?} is not an ELF file");
             };
             let class = if probe.is_64_bit() { Class::Elf64 } else { Class::Elf32 };
             assert_eq!((elf.arch(), elf.class, elf.phnum), (Some(arch), class, 1));
