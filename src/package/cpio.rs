@@ -1,4 +1,4 @@
-//! cpio archives of the new ASCII format, which an RPM's payload is. Source: cpio(5), "New ASCII Format".
+//! cpio archives in the new ASCII format, which is the payload of an RPM. Source: cpio(5), "New ASCII Format".
 
 use std::io::{self, Read};
 
@@ -12,33 +12,32 @@ pub(super) struct Member {
 }
 
 const HEADER: usize = 110;
-/// Bytes of a name; Linux's longest path is 4096.
+/// Maximum length of a name; Linux paths have at most 4096 bytes.
 const NAME_LIMIT: u32 = 8 << 10;
 const TRAILER: &[u8] = b"TRAILER!!!";
 
-/// Whether an archive starts like this. The second form has no sizes of its own: RPM writes it where a file is over 4 GiB.
+/// Whether an archive starts like cpio. `07070X` headers have no sizes: RPM writes them if a file is over 4 GiB.
 pub(super) fn is_cpio(head: &[u8]) -> bool {
     [b"070701".as_slice(), b"070702", b"07070X"].iter().any(|magic| head.starts_with(magic))
 }
 
-/// Reads the next member's header and name. `None` at the archive's end.
+/// Reads the next member's header and name. `None` at the end of the archive.
 pub(super) fn next(reader: &mut dyn Read) -> Result<Option<Member>, LayerError> {
     let mut header = [0; HEADER];
     fill(reader, &mut header)?;
     match &header[..6] {
         b"070701" | b"070702" => {}
-        b"07070X" => return Err(corrupt("files over 4 GiB are not read")),
-        _ => return Err(corrupt("a header without its magic number")),
+        b"07070X" => return Err(corrupt("files over 4 GiB are not supported")),
+        _ => return Err(corrupt("a header has no magic number")),
     }
     let field = |index: usize| {
         let digits = &header[6 + index * 8..14 + index * 8];
         let text = std::str::from_utf8(digits).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_hexdigit()));
-        text.and_then(|text| u32::from_str_radix(text, 16).ok())
-            .ok_or_else(|| corrupt("a number that is not hexadecimal"))
+        text.and_then(|text| u32::from_str_radix(text, 16).ok()).ok_or_else(|| corrupt("a number is not hexadecimal"))
     };
     let length = field(11)?;
     if length > NAME_LIMIT || length == 0 {
-        return Err(corrupt("a name that no kernel takes"));
+        return Err(corrupt("a name is empty or too long"));
     }
     let mut name = vec![0; length as usize];
     fill(reader, &mut name)?;
@@ -50,18 +49,18 @@ pub(super) fn next(reader: &mut dyn Read) -> Result<Option<Member>, LayerError> 
     Ok(Some(Member { name, mode: field(1)?, size: u64::from(field(6)?) }))
 }
 
-/// Bytes up to the next multiple of four.
+/// The number of bytes up to the next multiple of four.
 pub(super) fn padding(length: u64) -> u64 {
     length.next_multiple_of(4) - length
 }
 
-/// Passes over `length` bytes.
+/// Skips `length` bytes.
 pub(super) fn skip(reader: &mut dyn Read, length: u64) -> Result<(), LayerError> {
     let skipped = io::copy(&mut reader.take(length), &mut io::sink())?;
     if skipped < length { Err(LayerError::Truncated("archive")) } else { Ok(()) }
 }
 
-/// Reads exactly as many bytes.
+/// Fills `into` completely.
 pub(super) fn fill(reader: &mut dyn Read, into: &mut [u8]) -> Result<(), LayerError> {
     reader.read_exact(into).map_err(|error| match error.kind() {
         io::ErrorKind::UnexpectedEof => LayerError::Truncated("archive"),

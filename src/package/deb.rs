@@ -1,12 +1,12 @@
-//! Debian packages: an `ar` archive of `debian-binary`, `control.tar` and `data.tar`, each under any compression.
-//! Source: deb(5).
+//! Debian packages: `ar` archives of `debian-binary`, `control.tar` and `data.tar`, each with any compression. Source:
+//! deb(5).
 
 use std::io::Read;
 
 use super::cpio::fill;
 use crate::image::LayerError;
 
-/// A member's header.
+/// The header of one member.
 pub(super) struct Member {
     pub name: String,
     pub size: u64,
@@ -15,7 +15,7 @@ pub(super) struct Member {
 pub(super) const MAGIC: &[u8] = b"!<arch>\n";
 const HEADER: usize = 60;
 
-/// Whether an `ar` archive starts as a Debian package does; others are static libraries.
+/// Whether an `ar` archive starts like a Debian package. Others are static libraries.
 pub(super) fn is_deb(head: &[u8]) -> bool {
     head.strip_prefix(MAGIC).is_some_and(|rest| rest.starts_with(b"debian-binary"))
 }
@@ -30,13 +30,13 @@ pub(super) fn next(reader: &mut dyn Read) -> Result<Option<Member>, LayerError> 
     let text = |field: &[u8]| String::from_utf8_lossy(field).trim().trim_end_matches('/').to_string();
     let corrupt = |cause: &str| LayerError::Corrupt { format: "ar", cause: cause.to_string() };
     if &header[58..] != b"`\n" {
-        return Err(corrupt("a member's header without its magic number"));
+        return Err(corrupt("a member's header has no magic number"));
     }
     let size = text(&header[48..58]).parse().map_err(|_| corrupt("a member's size is not a number"))?;
     Ok(Some(Member { name: text(&header[..16]), size }))
 }
 
-/// The value of a field of a control file.
+/// The value of a field in a control file.
 pub(super) fn field(control: &[u8], name: &str, separator: char) -> Option<String> {
     let text = String::from_utf8_lossy(control);
     text.lines().find_map(|line| {

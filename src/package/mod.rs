@@ -1,6 +1,7 @@
-//! What a plain file ships: a program, a release archive, or a package of a distribution or a language, read once from
-//! front to back with nothing unpacked to disk. Archives within archives are read, too. Like [`crate::image`], it does not
-//! know what the files are: the caller's closure inspects each. Hostile content is bounded in bytes, names and depth.
+//! Reads a plain file: a program, a release archive, or a package of a distribution or a language. The file is read
+//! once from start to end, and nothing is unpacked to disk. Archives inside archives are read too. Like
+//! [`crate::image`], this module does not interpret files: the caller's closure inspects each. Hostile content is
+//! bounded in bytes, names and depth.
 
 mod cpio;
 mod deb;
@@ -20,12 +21,12 @@ pub use sniff::holds_image;
 use crate::image::{LayerError, Limits, Visit};
 use reading::Reading;
 
-/// Bytes that a file may unpack to whatever its own size: a few seconds of work.
+/// Bytes that any file may unpack to, independent of its size: a few seconds of work.
 const FREE_BYTES: u64 = 2 << 30;
 
-/// Reads the file `name` of `size` bytes. `visit` is called for each file in it that is not an archive itself.
+/// Reads the file `name` of `size` bytes. Calls `visit` for each file in it that is not an archive itself.
 ///
-/// An error means that nothing of the file counts: it is cut, broken, or larger than the limits allow.
+/// On an error, no result is usable: the file is truncated, corrupt or larger than the limits allow.
 pub fn read<T: Clone>(
     reader: &mut dyn Read,
     name: &str,

@@ -1,16 +1,16 @@
-//! What was read of a plain file.
+//! The result of reading a plain file.
 
 use crate::image::{Contents, Packing};
 
-/// The format of a file, by its first bytes.
+/// The format of a file, detected from its first bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// Not an archive: a program, or any other file.
     Single,
-    /// A program that a file system image follows.
+    /// A program followed by a file system image.
     AppImage,
     Tar,
-    /// A tar that Alpine's or Arch Linux's package manager reads, by its `.PKGINFO`.
+    /// A tar with a `.PKGINFO`, for the package manager of Alpine or Arch Linux.
     PkgInfo,
     Zip,
     Deb,
@@ -36,19 +36,19 @@ impl Format {
 /// A part of a file that could not be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unread {
-    /// Below the file; empty for the file itself.
+    /// The path inside the file; empty for the file itself.
     pub path: String,
     pub why: String,
 }
 
-/// What a file holds. Where `unread` is not empty, it cannot be called healthy.
+/// The content of a file. If `unread` is not empty, the file must not be reported as healthy.
 #[derive(Debug)]
 pub struct Package<T> {
     pub format: Format,
     pub packing: Option<Packing>,
-    /// The members, those of archives within it below `ARCHIVE!/`. A file that is not an archive is one member.
+    /// The members. Those of nested archives are below `ARCHIVE!/`. A file that is not an archive is its only member.
     pub contents: Vec<Contents<T>>,
-    /// The architecture that the package's own metadata names, in the package manager's words.
+    /// The architecture in the package's own metadata, in the package manager's terms.
     pub declared: Option<String>,
     pub unread: Vec<Unread>,
 }

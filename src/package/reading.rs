@@ -1,5 +1,5 @@
-//! Reads one file and the archives within it. Each archive's members become one [`Contents`]; those of nested ones lie
-//! below `ARCHIVE!/`.
+//! Reads one file and the archives inside it. The members of each archive become one [`Contents`]. Those of nested
+//! archives are below `ARCHIVE!/`.
 
 use std::cell::Cell;
 use std::io::{self, BufReader, Read};
@@ -13,21 +13,21 @@ use crate::image::{
     walk_tar,
 };
 
-/// Bytes that tell every format; tar's magic number is the last, at 257.
+/// Enough bytes to detect every format. The magic number of tar is the last, at offset 257.
 const HEAD: usize = 512;
 const BUFFER: usize = 64 << 10;
-/// Bytes of a control file or a `.PKGINFO`.
+/// Maximum size of a control file or a `.PKGINFO`.
 const CONTROL_BYTES: u64 = 1 << 20;
-/// Archives within archives that are read: a jar in a war in the data of a package.
+/// Maximum depth of nested archives: a jar in a war in the data of a package.
 const DEPTH: usize = 5;
-/// Parts that are listed as unread.
+/// Maximum number of parts listed as unread.
 const UNREAD: usize = 100;
-/// Stands for the size of a file that no header tells; inspection ends where the file does.
+/// The assumed size of a file without a known size. Inspection stops at the end of the file.
 const UNKNOWN_SIZE: u64 = 1 << 40;
-/// Compressions around one another.
+/// Maximum number of nested compressions.
 const PACKINGS: usize = 2;
 
-/// What a file's first bytes say.
+/// The format according to the first bytes of a file.
 enum Kind {
     Packed(Packing),
     Tar,
@@ -35,7 +35,6 @@ enum Kind {
     Deb,
     Rpm,
     Cpio,
-    /// Not an archive.
     Other,
 }
 
@@ -56,7 +55,7 @@ impl Kind {
     }
 }
 
-/// Archives and packages by their names' ends: what cannot be read of them could hold programs.
+/// Extensions of archives and packages. If one cannot be read, it could contain unseen programs.
 const ARCHIVES: [&str; 14] = [
     ".jar", ".war", ".ear", ".whl", ".egg", ".zip", ".nupkg", ".apk", ".aar", ".deb", ".rpm", ".tgz", ".tar.gz",
     ".tar.xz",
@@ -77,16 +76,16 @@ pub(super) struct Reading<'a, 'v, T> {
     names: u64,
     unread: Vec<Unread>,
     declared: Option<String>,
-    /// What ends the reading, met where no error can be returned.
+    /// A fatal error from a closure that cannot return one.
     failed: Option<LayerError>,
 }
 
-/// A file within an archive, or the whole.
+/// A file in an archive, or the outermost file.
 struct File<'f> {
     path: &'f [u8],
     mode: u16,
     size: u64,
-    /// Archives around it.
+    /// Number of archives that contain the file.
     depth: usize,
     packings: usize,
 }
@@ -112,7 +111,7 @@ impl<'a, 'v, T: Clone> Reading<'a, 'v, T> {
             Kind::Packed(packing) => {
                 let mut unpacked = self.unpacked(packing, &mut reader)?;
                 let format = self.whole(&mut unpacked, name, UNKNOWN_SIZE)?;
-                // The checksum at the end is that of everything.
+                // The checksum at the end covers everything.
                 io::copy(&mut unpacked, &mut io::sink())?;
                 (Some(packing), format)
             }
@@ -127,7 +126,7 @@ impl<'a, 'v, T: Clone> Reading<'a, 'v, T> {
         Ok(Package { format, packing, contents, declared, unread })
     }
 
-    /// The outermost archive, or the only file.
+    /// Reads the outermost archive, or the only file.
     fn whole(&mut self, reader: &mut dyn Read, name: &str, size: u64) -> Result<Format, LayerError> {
         let head = filled(reader, HEAD)?;
         let mut reader = head.as_slice().chain(reader);
@@ -148,7 +147,7 @@ impl<'a, 'v, T: Clone> Reading<'a, 'v, T> {
                 self.finished.push(contents);
                 let is_image = head.starts_with(b"\x7fELF") && head.get(8..10) == Some(b"AI");
                 if is_image {
-                    self.lose(b"", "the file system image that follows the program is not read");
+                    self.lose(b"", "the appended file system image is not supported");
                 }
                 return Ok(if is_image { Format::AppImage } else { Format::Single });
             }
@@ -157,7 +156,7 @@ impl<'a, 'v, T: Clone> Reading<'a, 'v, T> {
         Ok(format)
     }
 
-    /// Reads an archive whose members lie below `prefix`.
+    /// Reads an archive whose members are below `prefix`.
     fn archive(&mut self, kind: &Kind, reader: &mut dyn Read, prefix: &[u8], depth: usize) -> Result<(), LayerError> {
         match kind {
             Kind::Tar => self.tar(reader, prefix, depth),
@@ -179,7 +178,7 @@ impl<'a, 'v, T: Clone> Reading<'a, 'v, T> {
         }
     }
 
-    /// A part of a package that is an archive, compressed or not.
+    /// Reads a part of a package that is an archive, compressed or not.
     fn part(&mut self, reader: &mut dyn Read, prefix: &[u8], depth: usize) -> Result<(), LayerError> {
         let head = filled(reader, HEAD)?;
         let mut reader = head.as_slice().chain(reader);
@@ -211,7 +210,7 @@ impl<'a, 'v, T: Clone> Reading<'a, 'v, T> {
             }
             if depth == 1 && entry.path == b".PKGINFO" {
                 let mut text = Vec::new();
-                // An error is met again by the walk.
+                // The tar reader reports the same error again.
                 let _ = content.take(CONTROL_BYTES).read_to_end(&mut text);
                 self.declared = deb::field(&text, "arch", '=');
                 return None;
@@ -241,7 +240,7 @@ impl<'a, 'v, T: Clone> Reading<'a, 'v, T> {
             }
             match content {
                 Ok(content) => {
-                    // Local headers do not say how long a member is that is inflated.
+                    // Local headers do not reliably state the uncompressed size.
                     let file = File { path: &path, mode: 0o644, size: UNKNOWN_SIZE, depth, packings: 0 };
                     let fact = self.file(&file, content)?;
                     self.push(&mut contents, &file, fact)
@@ -292,13 +291,13 @@ impl<'a, 'v, T: Clone> Reading<'a, 'v, T> {
             let left = content.limit();
             let odd = member.size % 2;
             cpio::skip(reader, left)?;
-            // The last member's padding may be left out.
+            // The padding of the last member may be missing.
             io::copy(&mut (&mut *reader).take(odd), &mut io::sink())?;
         }
         Ok(())
     }
 
-    /// A file of an archive: an archive within it is read, anything else is inspected.
+    /// Handles a file in an archive: reads a nested archive, inspects anything else.
     fn file(&mut self, file: &File<'_>, content: &mut dyn Read) -> Result<Option<T>, LayerError> {
         let mut content = Noted { reader: content, failed: None };
         let head = filled(&mut content, HEAD).unwrap_or_default();
@@ -315,7 +314,7 @@ impl<'a, 'v, T: Clone> Reading<'a, 'v, T> {
             },
             Kind::Packed(_) => Ok(None),
             _ if file.depth >= DEPTH => {
-                self.lose(file.path, "archives are nested deeper than is read");
+                self.lose(file.path, "archives are nested too deeply");
                 Ok(None)
             }
             _ => {
@@ -330,7 +329,7 @@ impl<'a, 'v, T: Clone> Reading<'a, 'v, T> {
         }
     }
 
-    /// What a compressed file holds: an archive is read, a program is inspected, all else is data.
+    /// Handles the content of a compressed file: reads an archive, inspects a program, and ignores other data.
     fn packed(&mut self, file: &File<'_>, unpacked: &mut dyn Read) -> Result<Option<T>, LayerError> {
         let head = filled(unpacked, HEAD)?;
         let is_program = head.starts_with(b"\x7fELF") || head.starts_with(b"MZ") || is_mach(&head);
@@ -343,8 +342,8 @@ impl<'a, 'v, T: Clone> Reading<'a, 'v, T> {
         }
     }
 
-    /// An archive within an archive that cannot be read: other files are not affected, and what is not named as an archive
-    /// is data.
+    /// Handles the error of a nested archive that cannot be read. Other files are not affected, and a file that is not
+    /// named like an archive is treated as data.
     fn nested_error(&mut self, file: &File<'_>, error: LayerError) -> Result<Option<T>, LayerError> {
         match error {
             LayerError::Read(_)
@@ -371,7 +370,7 @@ impl<'a, 'v, T: Clone> Reading<'a, 'v, T> {
 
     fn push(&mut self, contents: &mut Contents<T>, file: &File<'_>, fact: Option<T>) -> Result<(), LayerError> {
         if file.path.len() > PATH_LIMIT {
-            self.lose(&file.path[..64], "its name is longer than any kernel takes");
+            self.lose(&file.path[..64], "its name is longer than Linux allows");
             return Ok(());
         }
         let size = if file.size == UNKNOWN_SIZE { 0 } else { file.size };
@@ -386,7 +385,7 @@ impl<'a, 'v, T: Clone> Reading<'a, 'v, T> {
         if self.names > self.limits.max_names { Err(LayerError::TooManyNames(self.limits.max_names)) } else { Ok(()) }
     }
 
-    /// Keeps a tar's members, below `prefix`.
+    /// Keeps the members of a tar, below `prefix`.
     fn finish(&mut self, contents: Contents<T>, prefix: &[u8]) -> Result<(), LayerError> {
         self.count(contents.len() as u64)?;
         if prefix.is_empty() {
@@ -396,7 +395,7 @@ impl<'a, 'v, T: Clone> Reading<'a, 'v, T> {
         let mut below = Contents::default();
         contents.for_each(|entry, fact| {
             let path = [prefix, entry.path].concat();
-            // Of nested archives only files with facts are of interest.
+            // Only files with facts are kept from nested archives.
             if let Some(fact) = fact.filter(|_| path.len() <= PATH_LIMIT) {
                 below.push(&Entry { path: &path, ..entry.clone() }, Some(contents.fact(fact).clone()));
             }
@@ -413,7 +412,7 @@ impl<'a, 'v, T: Clone> Reading<'a, 'v, T> {
     }
 }
 
-/// The `Architecture` of a control archive.
+/// Reads the `Architecture` field from a control archive.
 fn control(reader: &mut dyn Read, limits: &Limits) -> Result<Option<String>, LayerError> {
     let head = filled(reader, HEAD)?;
     let reader = head.as_slice().chain(reader);
@@ -422,7 +421,7 @@ fn control(reader: &mut dyn Read, limits: &Limits) -> Result<Option<String>, Lay
         None => Box::new(reader),
     };
     let mut declared = None;
-    // A control archive has some kilobytes; no other member of it is looked at.
+    // A control archive has some kilobytes, and only its `control` member is read.
     let mut bounded = BufReader::new(unpacked.take(64 << 20));
     walk_tar::<(), _>(&mut bounded, limits, &mut |entry, content| {
         if entry.path == b"control" {
@@ -439,18 +438,18 @@ fn is_mach(head: &[u8]) -> bool {
     matches!(head, [0xca | 0xfe | 0xce | 0xcf, 0xfe | 0xed | 0xfa, ..])
 }
 
-/// The first bytes, at most `limit`.
+/// Reads the first bytes, at most `limit`.
 pub(super) fn filled(reader: &mut dyn Read, limit: usize) -> io::Result<Vec<u8>> {
     let mut head = Vec::with_capacity(limit);
     reader.take(limit as u64).read_to_end(&mut head)?;
     Ok(head)
 }
 
-/// A decoder whose output counts on the file's budget.
+/// A decoder that counts its output against the file's budget.
 struct Budgeted<'r> {
     reader: Box<dyn Read + 'r>,
     budget: Rc<Cell<u64>>,
-    /// For the message.
+    /// The limit for the error message.
     limit: u64,
 }
 
@@ -465,7 +464,7 @@ impl Read for Budgeted<'_> {
     }
 }
 
-/// Keeps the error that a member's content ended in: who inspects it takes that for its end.
+/// Keeps the read error of a member's content, because inspection treats it like the end of the file.
 struct Noted<'r> {
     reader: &'r mut dyn Read,
     failed: Option<LayerError>,

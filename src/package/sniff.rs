@@ -1,5 +1,5 @@
-//! Whether a tar, compressed or not, is an image archive. Its members' names and documents decide, never its own name: a
-//! release archive may have a `manifest.json`, too.
+//! Detects whether a tar, compressed or not, is an image archive. This is decided by the names and documents of its
+//! members, never by its own name, because a release archive may contain a `manifest.json` too.
 
 use std::io::{BufRead, BufReader, Read};
 
@@ -11,11 +11,11 @@ use crate::source::DOCUMENT_LIMIT;
 
 const HEAD: usize = 512;
 const BUFFER: usize = 128 << 10;
-/// Members that are looked at; images have some hundred layers.
+/// Maximum number of members to check. Images have at most hundreds of layers.
 const MEMBERS: usize = 200_000;
 
-/// Reads no further than it must. A file that is neither a tar nor one under a compression holds no image, and one that
-/// breaks off before its first document does not either.
+/// Reads no further than necessary. Returns false for a file that is not a tar, compressed or not, and for one that
+/// ends before its first document.
 pub fn holds_image(reader: &mut dyn Read, limits: &Limits) -> bool {
     looks_in(reader, limits).unwrap_or(false)
 }
@@ -30,7 +30,7 @@ fn looks_in(reader: &mut dyn Read, limits: &Limits) -> Result<bool, LayerError> 
 }
 
 fn tar(reader: &mut impl BufRead) -> Result<bool, LayerError> {
-    // A compressed stream gives its first block piece by piece.
+    // A compressed stream may return its first block in several reads.
     let head = filled(reader, HEAD)?;
     if !looks_like_tar(&head) {
         return Ok(false);
@@ -62,7 +62,8 @@ fn tar(reader: &mut impl BufRead) -> Result<bool, LayerError> {
     Ok(false)
 }
 
-/// Where layouts and `docker save` put blobs and layers: `blobs/sha256/HEX`, `HEX/layer.tar`, `sha256:HEX`.
+/// The paths of blobs and layers in layouts and in the output of `docker save`: `blobs/sha256/HEX`, `HEX/layer.tar`,
+/// `sha256:HEX`.
 fn is_layer_name(path: &[u8]) -> bool {
     let is_hex = |text: &[u8]| text.len() == 64 && text.iter().all(u8::is_ascii_hexdigit);
     if let Some(blob) = path.strip_prefix(b"blobs/sha256/").or(path.strip_prefix(b"sha256:")) {
@@ -85,10 +86,10 @@ fn is_image_document(path: &[u8], text: &[u8]) -> bool {
         b"index.json" => document.get("manifests").is_some_and(Value::is_array) && has(&document, "schemaVersion"),
         b"manifest.json" => match &document {
             Value::Array(images) => images.iter().any(|image| has(image, "Config") && has(image, "Layers")),
-            // skopeo's dir: in a tar.
+            // skopeo's dir: format in a tar.
             other => has(other, "schemaVersion") && (has(other, "layers") || has(other, "manifests")),
         },
-        // What engines before Docker 1.10 wrote: tags by name, each with an image's ID.
+        // The `repositories` file of engines before Docker 1.10: tags by name, each with an image ID.
         _ => document.as_object().is_some_and(|names| {
             let is_id = |id: &Value| id.as_str().is_some_and(|id| id.len() == 64);
             let is_tags = |tags: &Value| tags.as_object().is_some_and(|tags| tags.values().all(is_id));

@@ -28,7 +28,7 @@ fn bzip2(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// A zip of stored and deflated members, with sizes in their headers.
+/// A zip of stored or deflated members, with sizes in their headers.
 fn zip(members: &[(&str, &[u8])], is_deflated: bool) -> Vec<u8> {
     let mut zip = Vec::new();
     for (name, bytes) in members {
@@ -93,7 +93,7 @@ fn rpm(arch: &str, payload: &[u8]) -> Vec<u8> {
     rpm
 }
 
-/// The members, as `path: first bytes`, with the format, the declared architecture and what is unread.
+/// Returns the members as `path: first bytes`, with the format, the declared architecture and what is unread.
 fn read_all(name: &str, bytes: &[u8]) -> Result<(Vec<String>, Package<String>), String> {
     let mut visit = |_: &crate::image::Entry<'_>, reader: &mut dyn Read| {
         let mut text = Vec::new();
@@ -140,7 +140,7 @@ fn archives_of_every_format_give_their_members() {
         let deb = ar(&[("debian-binary", b"2.0\n"), ("control.tar.gz", &control), ("data.tar.x/", &data)]);
         check("a.deb", &deb, Format::Deb, Some("arm64"), &FOUND);
     }
-    // abuild's parts: each is a tar without its end, under gzip.
+    // An abuild package has parts that are tars without an end marker, each compressed with gzip.
     let part = |members: &[(&str, &[u8])]| {
         let tar = tar(members);
         gzip(&tar[..tar.len() - 1024])
@@ -152,7 +152,7 @@ fn archives_of_every_format_give_their_members() {
 }
 
 #[test]
-fn a_single_file_is_its_own_only_member() {
+fn a_single_file_is_its_only_member() {
     check("tool", b"\x7fELF....more", Format::Single, None, &["tool: \u{7f}ELF...."]);
     check("tool.gz", &gzip(b"\x7fELF....more"), Format::Single, None, &["tool.gz: \u{7f}ELF...."]);
     let (_, package) = read_all("a.AppImage", b"\x7fELF\x02\x01\x01\0AI\x02").unwrap();
@@ -189,7 +189,7 @@ fn what_cannot_be_read_is_listed_or_an_error() {
     other[8] = 93;
     assert_eq!(lost(&other), ["bin/a: its compression is not supported"]);
     assert_eq!(lost(&tar(&[("a.jar", b"PK\x03\x04broken")])).len(), 1);
-    // Data that starts like an archive is data.
+    // Data that starts like an archive is treated as data.
     assert_eq!(lost(&tar(&[("data", b"PK\x03\x04broken"), ("b.gz", &[0x1f, 0x8b, 8, 0])])), [""; 0]);
     let lzma = ar(&[("debian-binary", b"2.0\n"), ("data.tar.lzma", &[0x5d, 0, 0, 0x80, 0])]);
     assert_eq!(lost(&lzma), [": its compression is not supported"]);
@@ -209,14 +209,14 @@ fn what_cannot_be_read_is_listed_or_an_error() {
 
 #[test]
 fn hostile_archives_are_bounded() {
-    // Deeper than is read: the rest is said to be unread, and nothing overflows.
+    // Archives that are nested too deeply are reported as unread, and nothing overflows.
     let mut nested = zip(&[("tool", b"\x7fELF")], true);
     for _ in 0..50 {
         nested = zip(&[("a.zip", &nested)], true);
     }
     let (_, package) = read_all("a.zip", &nested).unwrap();
     assert_eq!(package.unread.len(), 1);
-    // A bomb in an archive counts on the budget of the whole.
+    // A bomb in an archive counts against the budget of the whole file.
     let zeros = gzip(&vec![0; 64 << 20]);
     let bomb = tar(&[("a.tar.gz", &gzip(&tar(&[("zeros", &vec![0; 8 << 20])]))), ("b.gz", &zeros)]);
     let limits = Limits { max_bytes: 1 << 20, ..Limits::default() };
@@ -233,7 +233,7 @@ fn hostile_archives_are_bounded() {
 }
 
 #[test]
-fn image_archives_are_told_by_their_members() {
+fn image_archives_are_recognised_by_their_members() {
     let is = |bytes: &[u8]| holds_image(&mut &bytes[..], &Limits::default());
     let id = "a".repeat(64);
     let blob = format!("blobs/sha256/{id}");
@@ -255,7 +255,7 @@ fn image_archives_are_told_by_their_members() {
     }
     let others: [&[(&str, &[u8])]; 4] = [
         &FILES,
-        // A browser's extension, a web page's index, and a layout within a directory.
+        // A browser extension, the index of a web page, and a layout in a subdirectory.
         &[("manifest.json", br#"{"manifest_version":3,"name":"a"}"#)],
         &[("index.json", br#"{"pages":[]}"#), ("repositories", b"text")],
         &[("testdata/oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#)],

@@ -8,7 +8,7 @@ use flate2::Decompress;
 use crate::image::LayerError;
 use crate::inspect::zip_member::{Content, LOCAL, Member, next_signature, skip};
 
-/// Called for each member with its content, or with the reason why that cannot be read.
+/// Called for each member with its content, or with the reason why it cannot be read.
 pub(super) type Take<'t> = dyn FnMut(&[u8], Result<&mut dyn Read, &'static str>) -> Result<(), LayerError> + 't;
 
 /// Reads members up to the central directory.
@@ -18,7 +18,7 @@ pub(super) fn walk(reader: &mut dyn BufRead, budget: &Cell<u64>, take: &mut Take
         match next_signature(reader) {
             Some(LOCAL) => {}
             Some(_) => return Ok(()),
-            None => return Err(corrupt("no member starts where one should")),
+            None => return Err(corrupt("there is no header where a member should start")),
         }
         let member = Member::read(reader).ok_or(LayerError::Truncated("zip"))?;
         let inflater = match member.method {
@@ -32,18 +32,18 @@ pub(super) fn walk(reader: &mut dyn BufRead, budget: &Cell<u64>, take: &mut Take
             Ok(inflater) => {
                 let mut content = Content { from: reader, left: member.size, inflater, is_ended: false, budget };
                 take(&member.name, Ok(&mut Named(&mut content)))?;
-                content.finish().ok_or_else(|| corrupt("a member's end cannot be found"))?;
+                content.finish().ok_or_else(|| corrupt("cannot find the end of a member"))?;
             }
             Err(why) => {
                 take(&member.name, Err(why))?;
-                let size = member.size.ok_or_else(|| corrupt("a member's end cannot be found"))?;
+                let size = member.size.ok_or_else(|| corrupt("cannot find the end of a member"))?;
                 skip(reader, size).ok_or(LayerError::Truncated("zip"))?;
             }
         }
     }
 }
 
-/// Names the errors of inflating; those of the source come through as they are.
+/// Names the errors of decompression. Errors of the source are passed on unchanged.
 struct Named<'c, 'r, 'b>(&'c mut Content<'r, 'b>);
 
 impl Read for Named<'_, '_, '_> {
