@@ -1,12 +1,12 @@
-//! YAML and JSON with the place of each node, which serde's readers drop. Merge keys and aliases are followed. Without the
-//! places it is JSON: [`Node::to_json`].
+//! YAML and JSON with the position of each node, which serde's readers drop. Merge keys and aliases are resolved.
+//! [`Node::to_json`] returns the content without positions.
 
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use granit_parser::{Event, Parser, ScalarStyle, StructureStyle};
 
-/// A node and its bytes in the text; an alias has its anchor's.
+/// A node and its byte range in the text. An alias has the range of its anchor's node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Node {
     pub span: Range<usize>,
@@ -20,27 +20,28 @@ pub enum Value {
     Map { pairs: Vec<(Node, Node)>, is_block: bool },
 }
 
-/// Why a text is no YAML.
+/// Error: the text is not valid YAML.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct YamlError {
     pub at: usize,
-    /// The document in which it is; counts from 0.
+    /// Index of the document that contains the error, from 0.
     pub document: usize,
     pub message: String,
 }
 
-/// Nodes of one file, aliases counted each time: a compose file has thousands at most, an alias bomb any number.
+/// Maximum number of nodes in one file, with aliases counted each time they are used. A compose file has at most
+/// thousands; an alias bomb has any number.
 const MAX_NODES: usize = 200_000;
 
-/// Deepest nesting: GitHub and compose files have about ten levels.
+/// Maximum nesting. GitHub and compose files have about ten levels.
 const MAX_DEPTH: usize = 128;
 
-/// The documents of a text.
+/// Parses the documents of a text.
 pub fn parse(text: &str) -> Result<Vec<Node>, YamlError> {
     parse_within(text, MAX_NODES)
 }
 
-/// The documents of a text, of at most `max_nodes` nodes with those of aliases.
+/// Parses the documents of a text that has at most `max_nodes` nodes, including those of aliases.
 pub fn parse_within(text: &str, max_nodes: usize) -> Result<Vec<Node>, YamlError> {
     let (open, documents, anchors) = (Vec::new(), Vec::new(), HashMap::new());
     let mut builder = Builder { open, documents, anchors, nodes: 0, max_nodes };
@@ -51,7 +52,7 @@ pub fn parse_within(text: &str, max_nodes: usize) -> Result<Vec<Node>, YamlError
             message: format!("not YAML: {}", error.info()),
         })?;
         let range = span.byte_range().unwrap_or(0..0);
-        // A block scalar's span reaches to the next node.
+        // A block scalar's span extends to the next node.
         let kept = text.get(range.clone()).map_or(0, |content| content.trim_end().len());
         let range = range.start..range.start + kept;
         let document = builder.documents.len();
@@ -84,8 +85,8 @@ impl Builder {
                 self.add(Node { span: range, value }, anchor, 1)
             }
             Event::Alias(anchor) => {
-                // An alias within its own anchor has no node yet.
-                let node = self.anchors.get(&anchor).cloned().ok_or("an alias to the node that holds it")?;
+                // An alias inside its own anchor refers to an unfinished node.
+                let node = self.anchors.get(&anchor).cloned().ok_or("an alias refers to the node that contains it")?;
                 let count = node.count();
                 self.add(node, 0, count)
             }
@@ -145,7 +146,8 @@ fn plain(text: &str) -> serde_json::Value {
     let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
     let is_number = digits.trim_start_matches('.').starts_with(|first: char| first.is_ascii_digit())
         && digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-'));
-    // A leading zero is an octal number to some readers and a decimal one to others; as an identifier it is a text.
+    // Readers disagree on whether a leading zero means octal or decimal, and identifiers may start with one: it stays
+    // text.
     let is_text = digits.len() > 1 && digits.starts_with('0') && !digits.starts_with("0.");
     if !is_number || is_text {
         return text.into();
@@ -164,7 +166,7 @@ impl Node {
         }
     }
 
-    /// A scalar's text.
+    /// The text of a scalar.
     pub fn text(&self) -> Option<&str> {
         match &self.value {
             Value::Scalar { text, .. } => Some(text),
@@ -186,7 +188,7 @@ impl Node {
         }
     }
 
-    /// The key and value of a mapping's entry; what `<<` merges counts where the mapping itself has none.
+    /// The key and value of a mapping's entry. Entries merged by `<<` apply if the mapping itself has none.
     pub fn entry(&self, name: &str) -> Option<&(Node, Node)> {
         let own = self.pairs().iter().find(|(key, _)| key.text() == Some(name));
         own.or_else(|| {
@@ -204,13 +206,13 @@ impl Node {
         path.iter().try_fold(self, |node, name| node.value(name))
     }
 
-    /// A scalar, or each scalar of a list: how YAML files write one or many.
+    /// The text of a scalar, or of each scalar in a list: YAML files use both for one or many values.
     pub fn texts(&self) -> Vec<&str> {
         self.text().into_iter().chain(self.items().iter().filter_map(Node::text)).collect()
     }
 
-    /// The same without places. Plain scalars are null, booleans and numbers by YAML 1.2's core schema; merge keys are
-    /// resolved, and the last of equal keys counts. Keys that are not scalars are left out.
+    /// Converts to JSON without positions. Plain scalars become null, booleans and numbers by YAML 1.2's core schema.
+    /// Merge keys are resolved, and the last of equal keys wins. Keys that are not scalars are left out.
     pub fn to_json(&self) -> serde_json::Value {
         match &self.value {
             Value::Scalar { text, style: ScalarStyle::Plain } => plain(text),
@@ -227,7 +229,7 @@ impl Node {
     fn merge_into(&self, map: &mut serde_json::Map<String, serde_json::Value>) {
         let is_merge = |(key, _): &&(Node, Node)| key.text() == Some("<<");
         for (_, merged) in self.pairs().iter().filter(is_merge) {
-            // The first of several mappings wins, so it is written last.
+            // The first of several mappings wins, so it is merged last.
             merged.items().iter().rev().chain([merged]).for_each(|one| one.merge_into(map));
         }
         for (key, value) in self.pairs().iter().filter(|pair| !is_merge(pair)) {
@@ -237,7 +239,7 @@ impl Node {
         }
     }
 
-    /// The first key that a mapping below here has twice; merge keys may be.
+    /// The first key that occurs twice in a mapping, at any depth. Merge keys may repeat.
     pub fn duplicate_key(&self) -> Option<&str> {
         let mut known = HashSet::new();
         let keys = self.pairs().iter().filter_map(|(key, _)| key.text());
@@ -246,7 +248,7 @@ impl Node {
         own.or_else(|| values.chain(self.items()).find_map(Node::duplicate_key))
     }
 
-    /// The bytes of a scalar without its quotes.
+    /// The byte range of a scalar without its quotes.
     pub fn content(&self) -> Range<usize> {
         match &self.value {
             Value::Scalar { style: ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted, .. }
@@ -277,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn yaml_without_places_is_json() {
+    fn yaml_without_positions_is_json() {
         let json = |text: &str| parse(text).unwrap().remove(0).to_json();
         assert_eq!(
             json("{a: 1, b: -2.5, c: true, d: ~, e: , f: yes, g: 'true', h: 010, i: 1.2.3, j: 0, k: 0.5, l: 1e3}"),
