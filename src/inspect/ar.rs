@@ -1,20 +1,21 @@
-//! `ar` archives: for what architectures a static library is. It looks at each member's first bytes and at no more
-//! members than it needs.
+//! `ar` archives: determines the architectures of a static library. Only the first bytes of each member are read, of a
+//! limited number of members.
 
 use super::elf;
 use super::kind::Ar;
 use super::window::Window;
 use crate::platform::Arch;
 
-/// Source: ar(5): eight bytes of magic, then sixty before each member.
+/// Source: ar(5): the magic has eight bytes, the header of each member sixty.
 const MAGIC: u64 = 8;
 const HEADER: u64 = 60;
-/// Members that are looked at; the objects of a library are alike, so more would cost and tell nothing.
+/// Maximum number of members to check. The objects of a library are alike, so more members would add cost and no
+/// information.
 const MEMBERS: usize = 32;
-/// Bytes of a member that name its machine.
+/// Bytes of a member that contain its machine.
 const PEEK: u64 = 64;
 
-/// Reads the archive that `window` has just begun.
+/// Reads the archive at the start of `window`.
 pub fn inspect(window: &mut Window<'_>) -> Ar {
     let mut ar = Ar { is_thin: window.head().starts_with(b"!<thin>\n"), ..Ar::default() };
     if ar.is_thin {
@@ -27,7 +28,7 @@ pub fn inspect(window: &mut Window<'_>) -> Ar {
         if ar.is_deb {
             break;
         }
-        // BSD's ar puts a long name before the content.
+        // BSD's ar stores a long name before the content.
         let name_len = name.strip_prefix(b"#1/").and_then(decimal).unwrap_or(0);
         let content = at + HEADER + name_len;
         window.want(content, PEEK);
@@ -44,12 +45,12 @@ pub fn inspect(window: &mut Window<'_>) -> Ar {
     ar
 }
 
-/// A member's name and size.
+/// Returns a member's name and size.
 fn header(at: u64, window: &mut Window<'_>) -> Option<(Vec<u8>, u64)> {
     window.want(at, HEADER);
     window.pass(at.checked_add(HEADER)?);
     let header = window.get(at, HEADER).filter(|header| header.ends_with(b"`\n"))?;
-    // Ten digits at most, so that sums of a few sizes do not overflow.
+    // At most ten digits, so sums of a few sizes cannot overflow.
     Some((header[..16].trim_ascii_end().to_vec(), decimal(&header[48..58])?))
 }
 

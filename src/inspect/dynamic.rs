@@ -1,5 +1,5 @@
-//! The dynamic section and the tables it points to: what the dynamic linker will look for and what it will find here.
-//! It only reads what was kept, and says when that was not all.
+//! The dynamic section and its tables: what the dynamic loader will search for, and what this file provides. Only kept
+//! bytes are read, and missing parts are reported.
 
 use goblin::container::Ctx;
 use goblin::elf::dynamic::{
@@ -16,21 +16,21 @@ use super::window::Window;
 
 /// Source: glibc elf.h.
 const DF_1_NODEFLIB: u64 = 0x800;
-/// A version table is some hundred bytes, of the largest C library some thousand.
+/// A version table has hundreds of bytes, in the largest C library thousands.
 const VERSIONS_LIMIT: u64 = 256 << 10;
-/// libc.so.6 offers about 40 versions; more than this is nobody's library.
+/// libc.so.6 defines about 40 versions. No real library has more than this limit.
 const VERSION_COUNT: usize = 4096;
-/// Source: include/uapi/linux/limits.h PATH_MAX: no name or search path is longer.
+/// Source: include/uapi/linux/limits.h, PATH_MAX: names and search paths cannot be longer.
 const NAME_LIMIT: usize = 4096;
-/// String tables of the largest libraries (LLVM, Chromium) are some MiB.
+/// String tables of the largest libraries (LLVM, Chromium) have several MiB.
 const STRINGS_LIMIT: u64 = 8 << 20;
 
-/// The entries of a dynamic section, not yet resolved to strings.
+/// The entries of a dynamic section before their strings are resolved.
 #[derive(Debug, Default)]
 pub struct DynamicTable {
-    /// Tag and string offset of DT_NEEDED, DT_SONAME, DT_RPATH and DT_RUNPATH, in order.
+    /// Tag and string offset of DT_NEEDED, DT_SONAME, DT_RPATH and DT_RUNPATH, in file order.
     names: Vec<(u64, u64)>,
-    /// File offset and length; `None` where an address is in no segment.
+    /// File offset and length. `None` if no segment contains the address.
     strings: Option<(u64, u64)>,
     needs: Option<Versions>,
     defines: Option<Versions>,
@@ -41,13 +41,13 @@ pub struct DynamicTable {
 
 #[derive(Clone, Copy, Debug)]
 struct Versions {
-    /// `None`: the address is in no segment.
+    /// `None` if no segment contains the address.
     offset: Option<u64>,
     count: u64,
 }
 
 impl DynamicTable {
-    /// Reads the entries up to DT_NULL. `segments` turn their addresses into file offsets.
+    /// Reads the entries up to DT_NULL and converts their addresses to file offsets with `segments`.
     pub fn read(bytes: &[u8], ctx: Ctx, segments: &[Segment]) -> DynamicTable {
         let mut table = DynamicTable { has_lost: bytes.is_empty(), ..DynamicTable::default() };
         let (mut strings, mut size, mut needs, mut defines) = (None, 0, (None, 0), (None, 0));
@@ -77,11 +77,11 @@ impl DynamicTable {
         table
     }
 
-    /// Asks for the tables, as far as they have not passed.
+    /// Requests the tables that have not passed yet.
     pub fn want(&self, ctx: Ctx, window: &mut Window<'_>) {
         match self.strings {
             Some((offset, size)) if size <= STRINGS_LIMIT.min(window.room()) => window.want(offset, size),
-            // Of a table that is too large, the names alone.
+            // If the table is too large, only the names are requested.
             Some((offset, _)) => {
                 let mut names: Vec<u64> = self.names.iter().map(|(_, name)| *name).collect();
                 names.extend(self.version_names(ctx, window));
@@ -103,7 +103,7 @@ impl DynamicTable {
         }
     }
 
-    /// Where the names of the versions are that are wanted, as far as their table has passed and was kept.
+    /// String offsets of the required versions, if their table has passed and was kept.
     fn version_names(&self, ctx: Ctx, window: &Window<'_>) -> Vec<u64> {
         let Some((bytes, header)) = self.needs.and_then(|needs| table(needs, SHT_GNU_VERNEED, window)) else {
             return Vec::new();
@@ -118,8 +118,7 @@ impl DynamicTable {
         names
     }
 
-    /// Names from what was kept.
-    /// `is_program`: it names a loader.
+    /// Resolves the names from the kept bytes. `is_program` is true if the file names a loader.
     pub fn resolve(&self, ctx: Ctx, window: &Window<'_>, is_program: bool) -> Dynamic {
         let mut names = Names::new(self.strings, window, self.has_lost);
         let mut dynamic = Dynamic {
@@ -157,14 +156,15 @@ impl DynamicTable {
     }
 }
 
-/// The file offset of an address, by the PT_LOAD that holds it.
+/// Converts an address to a file offset, using the PT_LOAD that contains it.
 fn file_offset(segments: &[Segment], address: u64) -> Option<u64> {
     let mut loads = segments.iter().filter(|segment| segment.p_type == PT_LOAD);
     let load = loads.find(|load| address >= load.vaddr && address - load.vaddr < load.filesz)?;
     load.offset.checked_add(address - load.vaddr)
 }
 
-/// goblin reads version tables by their section; a stripped section table or none must not hide them.
+/// goblin finds version tables by their section. This section is made up from the dynamic section, because section
+/// headers may be stripped.
 fn table<'a>(versions: Versions, sh_type: u32, window: &'a Window<'_>) -> Option<(&'a [u8], [SectionHeader; 1])> {
     let bytes = window.from(versions.offset?)?;
     let bytes = &bytes[..bytes.len().min(VERSIONS_LIMIT as usize)];
@@ -203,12 +203,12 @@ fn offered(bytes: &[u8], header: &[SectionHeader; 1], ctx: Ctx, names: &mut Name
         names.has_lost = true;
         return Vec::new();
     };
-    // The first name of a definition is the version; those after it are the versions it inherits.
+    // The first name of a definition is the version. The other names are the versions that it inherits.
     let definitions = section.iter().filter(|definition| definition.vd_flags & VER_FLG_BASE == 0);
     definitions.filter_map(|definition| names.at(definition.iter().next()?.vda_name as u64)).collect()
 }
 
-/// The string table, as far as it was kept.
+/// The kept part of the string table.
 struct Names<'w, 'r> {
     window: &'w Window<'r>,
     /// File offset and length.
@@ -227,7 +227,7 @@ impl<'w, 'r> Names<'w, 'r> {
         name
     }
 
-    /// A name's bytes, where they were kept.
+    /// The bytes of a name, if they were kept.
     fn bytes(&self, offset: u64) -> Option<&'w [u8]> {
         let (start, size) = self.strings.filter(|(_, size)| offset < *size)?;
         let bytes = self.window.from(start.checked_add(offset)?)?;

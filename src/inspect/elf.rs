@@ -1,6 +1,6 @@
-//! ELF files, read as the kernel of their machine reads them: header from the first 256 bytes, program headers where
-//! `e_phoff` says, and then what those promise, in one forward pass. It never trusts EI_CLASS or EI_DATA alone, which
-//! most kernels do not look at, and never judges.
+//! Reads ELF files in the same way as the kernel of their machine: the header from the first 256 bytes, the program
+//! headers at `e_phoff`, and then their contents, in one forward pass. EI_CLASS and EI_DATA are never trusted alone,
+//! because most kernels ignore them. This module makes no judgement.
 
 use goblin::container::{Container, Ctx};
 use goblin::elf::header::{EI_CLASS, EI_DATA, ET_DYN, ET_EXEC, Header, header32, header64};
@@ -20,27 +20,29 @@ use crate::platform::arch::ARCHES;
 use crate::platform::binfmt::BINPRM_BUF_SIZE;
 use crate::platform::{Class, Endian};
 
-/// No kernel reads a larger program header table. Source: fs/binfmt_elf.c `load_elf_phdrs`.
+/// Kernels do not read a larger program header table. Source: fs/binfmt_elf.c `load_elf_phdrs`.
 const TABLE_LIMIT: u64 = 64 << 10;
 /// Source: fs/binfmt_elf.c, `elf_ppnt->p_filesz > PATH_MAX`.
 const INTERP_LIMIT: u64 = 4096;
-/// The dynamic symbol, string and version tables come first in a file; those of the largest libraries are larger.
+/// The dynamic symbol, string and version tables are at the start of a file. Those of the largest libraries exceed this
+/// limit.
 const TABLES_LIMIT: u64 = 10 << 20;
-/// Bytes before the dynamic section that are kept for what tools such as patchelf put there.
+/// Bytes to keep before the dynamic section, for tables that tools such as patchelf put there.
 const BEFORE_DYNAMIC: u64 = 1 << 20;
-/// Go's linker reserves the first 4 KiB for all headers, those of sections too. Source: cmd/link/internal/ld ELFRESERVE.
+/// Go's linker reserves the first 4 KiB for all headers, including section headers. Source: cmd/link/internal/ld
+/// ELFRESERVE.
 const EARLY_SECTIONS: u64 = 4096;
-/// A dynamic section has some thirty entries of 16 bytes.
+/// A dynamic section has about thirty entries of 16 bytes.
 const DYNAMIC_LIMIT: u64 = 64 << 10;
-/// A C library's loader is some 200 KiB, with debugging symbols some MiB.
+/// The loader of a C library has about 200 KiB, with debug symbols several MiB.
 const LOADER_LIMIT: u64 = 4 << 20;
-/// Directories that a loader was built to search: four in Debian's.
+/// Maximum number of built-in search directories. Debian's loader has four.
 const LOADER_DIRECTORIES: usize = 16;
-/// Notes are some hundred bytes; a core dump's are not read.
+/// Notes have hundreds of bytes. Those of core dumps are not read.
 const NOTE_LIMIT: u64 = 64 << 10;
 /// Source: fs/binfmt_elf.c NOTE_DATA_SZ.
 const PROPERTY_LIMIT: u64 = 1024;
-/// Attributes lie between the last segment and the section headers, mostly next to one of them.
+/// Attributes are between the last segment and the section headers, usually next to one of them.
 const UNLOADED_HEAD: u64 = 256 << 10;
 const UNLOADED_TAIL: u64 = 1 << 20;
 
@@ -52,7 +54,7 @@ const EM_RISCV: u16 = 243;
 /// Source: abi-aa addenda32 `SHT_ARM_ATTRIBUTES`; riscv-elf-psabi `SHT_RISCV_ATTRIBUTES`, `PT_RISCV_ATTRIBUTES`.
 const ATTRIBUTES: u32 = 0x7000_0003;
 
-/// The 256 bytes that the kernel looks at, and what they say.
+/// The 256 bytes that the kernel reads first, and their interpretation.
 struct Start {
     head: Box<[u8; BINPRM_BUF_SIZE]>,
     header: Header,
@@ -61,7 +63,7 @@ struct Start {
     ctx: Ctx,
 }
 
-/// Reads the ELF file that `window` has just begun.
+/// Reads the ELF file at the start of `window`.
 pub fn inspect(path: &[u8], window: &mut Window<'_>) -> Elf {
     let start = Start::new(window.head());
     let segments = program_headers(&start, window);
@@ -112,15 +114,15 @@ pub fn inspect(path: &[u8], window: &mut Window<'_>) -> Elf {
     }
 }
 
-/// Whether a file is glibc's dynamic loader, by its name.
+/// Whether the file name is that of glibc's dynamic loader.
 fn is_loader_path(path: &[u8]) -> bool {
     let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or(path);
     let is_library = name.windows(3).any(|part| part == b".so");
     is_library && (name.starts_with(b"ld-") || name.starts_with(b"ld64.so") || name.starts_with(b"ld.so"))
 }
 
-/// The directories that a loader was built to search: texts with a slash at both ends, one behind the other, of which
-/// the last part begins with "lib". `None`: there are none, as in musl's.
+/// Finds the built-in search directories of a loader: adjacent strings with a slash at both ends that have a component
+/// starting with "lib". `None` if there are none, as in musl's loader.
 fn loader_directories(bytes: &[u8]) -> Option<LoaderDirectories> {
     let mut found = LoaderDirectories::default();
     let texts = bytes.split(|byte| *byte == 0).filter(|text| text.starts_with(b"/") && text.len() < 512);
@@ -139,7 +141,7 @@ fn loader_directories(bytes: &[u8]) -> Option<LoaderDirectories> {
     (!found.search.is_empty()).then_some(found)
 }
 
-/// Machine, type and layout from a file's first bytes alone: for members of archives.
+/// Returns machine, type and layout from the first bytes of an archive's member.
 pub fn peek(bytes: &[u8]) -> (u16, u16, Class, Endian) {
     let start = Start::new(bytes);
     (start.header.e_machine, start.header.e_type, start.class, start.endian)
@@ -151,7 +153,7 @@ impl Start {
         let len = bytes.len().min(BINPRM_BUF_SIZE);
         head[..len].copy_from_slice(&bytes[..len]);
         let (class, endian) = layout(&head);
-        // goblin obeys the ident, so it gets a copy whose ident says what the kernel does.
+        // goblin obeys e_ident, so it gets a copy in which e_ident matches the kernel's interpretation.
         let mut copy = [0; header64::SIZEOF_EHDR];
         copy.copy_from_slice(&head[..header64::SIZEOF_EHDR]);
         copy[EI_DATA] = if endian == Endian::Little { 1 } else { 2 };
@@ -168,8 +170,8 @@ impl Start {
     }
 }
 
-/// The layout in which a kernel of the file's machine reads it. EI_CLASS and EI_DATA only decide where neither the
-/// machine nor the size of a program header does.
+/// The layout that a kernel of the file's machine uses. EI_CLASS and EI_DATA decide only if neither the machine nor the
+/// size of a program header does.
 fn layout(head: &[u8; BINPRM_BUF_SIZE]) -> (Class, Endian) {
     let at = |offset: usize| [head[offset], head[offset + 1]];
     let is_known = |machine: u16| ARCHES.iter().any(|row| row.machines.contains(&machine));
@@ -192,7 +194,7 @@ fn layout(head: &[u8; BINPRM_BUF_SIZE]) -> (Class, Endian) {
         _ => None,
     };
     let class = match sizes {
-        // e_shoff's bytes lie where the other class has e_phentsize, so both can seem to fit.
+        // e_shoff has the same offset as e_phentsize of the other class, so both classes may seem to match.
         [32, 56] => native.or(stated).unwrap_or(Class::Elf64),
         [_, 56] => Class::Elf64,
         [32, _] => Class::Elf32,
@@ -211,7 +213,7 @@ fn program_headers(start: &Start, window: &mut Window<'_>) -> Vec<Segment> {
     let is_readable = u64::from(header.e_phentsize) == size && (1..=TABLE_LIMIT).contains(&len);
     let Some(end) = table_end(header).filter(|end| is_readable && *end <= window.size()) else { return Vec::new() };
     if end > window.position() {
-        // Until the table is there nobody knows what is wanted of that which lies before it.
+        // It is not known yet which bytes before the table are needed, so all of them are kept.
         window.want(0, end.min(TABLES_LIMIT));
         window.want(header.e_phoff, len);
         window.pass(end);
@@ -233,7 +235,8 @@ fn segment(header: &ProgramHeader) -> Segment {
     }
 }
 
-/// Asks for all that the program headers promise, lets it pass, and asks on for what the dynamic section names.
+/// Requests everything that the program headers refer to, lets it pass, and then requests the tables of the dynamic
+/// section.
 fn read_segments(
     start: &Start,
     segments: &[Segment],
@@ -280,13 +283,14 @@ fn read_segments(
     (table, go::read(window))
 }
 
-/// Code first and then read-only data, as only Go's linker orders them: the tables are in the second, behind the data.
+/// Whether code comes before read-only data, an order that only Go's linker uses. The tables are in the second segment,
+/// after the data.
 fn is_go_order(first: &Segment, load: &Segment) -> bool {
     first.flags & PF_X != 0 && load.offset > first.offset && load.flags & (PF_X | PF_W) == 0
 }
 
-/// Go's own linker puts the strings and versions of a dynamic program behind its read-only data, ahead of the dynamic
-/// section that names them. Its section headers come first of all and say where.
+/// Go's own linker puts the strings and versions of a dynamic program after its read-only data and before the dynamic
+/// section that refers to them. Its section headers are at the start of the file and give their offsets.
 fn want_early_sections(header: &Header, ctx: Ctx, window: &mut Window<'_>) {
     let (size, count) = (SectionHeader::size(ctx) as u64, usize::from(header.e_shnum));
     let end = header.e_shoff.saturating_add(size * u64::from(header.e_shnum));
@@ -313,7 +317,7 @@ fn interp(segments: &[Segment], window: &Window<'_>) -> (Option<Vec<u8>>, bool) 
     (bytes.map(<[u8]>::to_vec), is_missing)
 }
 
-/// Whole as arm64's kernel reads it, which looks at the last one only.
+/// Returns the property that arm64 kernels read, which is only the last one.
 fn property(start: &Start, segments: &[Segment], window: &Window<'_>) -> Option<Vec<u8>> {
     let is_arm = matches!(start.header.e_machine, EM_ARM | EM_AARCH64);
     let segment = segments.iter().rfind(|segment| is_arm && segment.p_type == PT_GNU_PROPERTY)?;
@@ -321,8 +325,8 @@ fn property(start: &Start, segments: &[Segment], window: &Window<'_>) -> Option<
     window.get(segment.offset, len).map(<[u8]>::to_vec)
 }
 
-/// Attributes of Arm and RISC-V programs, and whether the file is a detached debug file. Only those cost a look at the
-/// section headers, which lie at the end of the file.
+/// Reads the attributes of Arm and RISC-V programs, and returns whether the file is a detached debug file. Section
+/// headers are at the end of the file, so they are read only in these cases.
 fn read_sections(
     path: &[u8],
     start: &Start,

@@ -1,5 +1,5 @@
-//! Programs of other systems: Mach-O and PE. Told by more than their magic, for a Java class shares the one and any
-//! text may start with the other.
+//! Programs of other systems: Mach-O and PE. The magic number alone is not enough: Java classes share one of them, and
+//! any text may start with the other.
 
 use scroll::{BE, LE, Pread};
 
@@ -7,16 +7,16 @@ use super::kind::{FileKind, MachO, Pe, mach_cpu_of};
 use super::window::Window;
 use crate::platform::Arch;
 
-/// More slices than any universal file has; a Java class has its version (45 and up) in these bytes.
+/// More slices than any universal file has. A Java class has its version (at least 45) in these bytes.
 const FAT_LIMIT: u32 = 40;
-/// The PE header follows a DOS stub of some hundred bytes.
+/// The PE header follows a DOS stub of hundreds of bytes.
 const PE_OFFSET_LIMIT: u64 = 64 << 10;
 /// COFF header and optional header with its data directories.
 const PE_HEADER_BYTES: u64 = 24 + 240;
 /// Source: Microsoft's PE format, `IMAGE_DIRECTORY_ENTRY_COM_DESCRIPTOR`.
 const CLR_DIRECTORY: usize = 14;
 
-/// Reads a file that starts with one of Mach-O's or Java's magic numbers. `None`: it is neither.
+/// Reads a file that starts with a magic number of Mach-O or Java. `None` if it is neither.
 pub fn mach_or_java(head: &[u8]) -> Option<FileKind> {
     let word = |at: usize| head.pread_with::<u32>(at, BE).ok();
     match word(0)? {
@@ -41,7 +41,7 @@ pub fn mach_or_java(head: &[u8]) -> Option<FileKind> {
     }
 }
 
-/// Reads a file that starts with `MZ`. `None`: it is no PE file.
+/// Reads a file that starts with `MZ`. `None` if it is not a PE file.
 pub fn pe(window: &mut Window<'_>) -> Option<Pe> {
     let offset = u64::from(window.head().pread_with::<u32>(0x3c, LE).ok()?);
     if offset > PE_OFFSET_LIMIT {
@@ -52,13 +52,13 @@ pub fn pe(window: &mut Window<'_>) -> Option<Pe> {
     pe_header(window.from(offset)?)
 }
 
-/// Reads `PE\0\0` and what follows it.
+/// Reads the header that starts with `PE\0\0`.
 pub fn pe_header(bytes: &[u8]) -> Option<Pe> {
     let rest = bytes.strip_prefix(b"PE\0\0")?;
     let machine = rest.pread_with::<u16>(0, LE).ok()?;
     let flags = rest.pread_with::<u16>(18, LE).unwrap_or(0);
     let optional = rest.get(20..).unwrap_or_default();
-    // PE32 has its data directories at 96, PE32+ at 112; the count is the word before.
+    // Data directories are at 96 in PE32 and at 112 in PE32+. The word before them is their number.
     let directories = match optional.pread_with::<u16>(0, LE) {
         Ok(0x10b) => Some(96),
         Ok(0x20b) => Some(112),
@@ -69,9 +69,9 @@ pub fn pe_header(bytes: &[u8]) -> Option<Pe> {
         optional.pread_with::<u32>(at + CLR_DIRECTORY * 8, LE).ok().filter(|_| count > CLR_DIRECTORY)
     });
     let (arch, is_dotnet) = (pe_arch(machine), clr.is_some_and(|address| address != 0));
-    // At the same place in PE32 and PE32+.
+    // At the same offset in PE32 and PE32+.
     let subsystem = directories.and_then(|_| optional.pread_with::<u16>(68, LE).ok()).unwrap_or(0);
-    // SizeOfCode and AddressOfEntryPoint; without an optional header nothing is known.
+    // SizeOfCode and AddressOfEntryPoint. Without an optional header the file is assumed to have code.
     let word = |at: usize| optional.pread_with::<u32>(at, LE).unwrap_or(1);
     let has_code = word(4) != 0 || word(16) != 0;
     Some(Pe { machine, arch, is_dll: flags & 0x2000 != 0, is_dotnet, subsystem, has_code })
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn a_java_class_is_no_mach_o() {
+    fn a_java_class_is_not_mach_o() {
         assert_eq!(mach_or_java(&mach(&[0xcafe_babe, 52, 0, 0], u32::to_be_bytes)), Some(FileKind::JavaClass));
         // Preview features: minor version 65535.
         assert_eq!(mach_or_java(&mach(&[0xcafe_babe, 0x0003_002d], u32::to_be_bytes)), Some(FileKind::JavaClass));
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pe_file_tells_machine_library_and_clr() {
+    fn a_pe_file_has_machine_library_and_clr() {
         let check = |machine: u16, flags: u16, is_plus: bool, clr: u32, expected: Pe| {
             let mut bytes = vec![0; 4 + 20 + 240];
             bytes[..4].copy_from_slice(b"PE\0\0");

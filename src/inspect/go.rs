@@ -1,4 +1,4 @@
-//! Go's build information, found in the writable segments. Source: Go's debug/buildinfo.
+//! Go's build information in the writable segments. Source: Go's debug/buildinfo.
 
 use goblin::container::Ctx;
 
@@ -8,17 +8,18 @@ use super::window::Window;
 
 /// The linker aligns the blob to 16 bytes.
 const MAGIC: &[u8] = b"\xff Go buildinf:";
-/// Bytes from the blob's start to its strings, in the form that holds them inline (Go 1.18).
+/// Bytes before the strings of the blob, in the format with inline strings (Go 1.18).
 const HEADER: usize = 32;
-/// Go's own reader searches as much of a writable segment's start. Where Go's linker left a note the blob is somewhere
-/// in it, behind other linkers' tables, and all of it is searched.
+/// Go's own reader searches the same number of bytes at the start of a writable segment. If there is a note of Go's
+/// linker, the blob may be anywhere in the segment, after the tables of other linkers, so the whole segment is
+/// searched.
 const SEARCH_BYTES: u64 = 64 << 10;
-/// Module lists come before the settings in the blob; the longest known are some ten KiB.
+/// In the blob, module lists precede the settings. The longest known lists have tens of KiB.
 const BLOB_BYTES: u64 = 256 << 10;
-/// The settings of a Go program are some twenty lines.
+/// A Go program has about twenty settings.
 const SETTINGS: usize = 64;
 
-/// Has the writable segments searched as they pass.
+/// Watches for the blob in the writable segments.
 pub fn watch(ctx: Ctx, segments: &[Segment], window: &mut Window<'_>) {
     let limit = if is_go(ctx, segments, window) { u64::MAX } else { SEARCH_BYTES };
     let data = segments.iter().filter(|segment| segment.p_type == PT_LOAD && segment.flags & 3 == 2);
@@ -26,12 +27,12 @@ pub fn watch(ctx: Ctx, segments: &[Segment], window: &mut Window<'_>) {
     window.watch(MAGIC, ranges, BLOB_BYTES);
 }
 
-/// What the blob says, once all has passed.
+/// Reads the blob after the segments have passed.
 pub fn read(window: &Window<'_>) -> Option<GoBuild> {
     window.from(window.found()?).map(build)
 }
 
-/// Before Go 1.18 the blob held pointers, and no settings: then all is empty.
+/// Parses the blob. Before Go 1.18 it contained pointers and no settings, so the result is empty.
 fn build(blob: &[u8]) -> GoBuild {
     let mut build = GoBuild::default();
     if blob.get(15).is_none_or(|flags| flags & 2 == 0) {
@@ -52,7 +53,7 @@ fn build(blob: &[u8]) -> GoBuild {
     build
 }
 
-/// A string after its length; cut where the bytes end.
+/// Reads a length and the string that follows, or as much of it as there is.
 fn string<'a>(rest: &mut &'a [u8]) -> &'a [u8] {
     let len = uleb(rest).unwrap_or(0);
     let len = usize::try_from(len).unwrap_or(usize::MAX).min(rest.len());

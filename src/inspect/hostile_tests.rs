@@ -1,5 +1,5 @@
-//! Bytes that nobody meant: `inspect` must neither panic nor read too much, and must say the same however the bytes
-//! arrive.
+//! Malformed and hostile input: `inspect` must neither panic nor read too much, and its result must not depend on how
+//! the bytes are split into reads.
 
 use std::io::{self, Read};
 
@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::elf_builder::ElfBuilder;
 use super::*;
 
-/// Gives the bytes in pieces of at most `piece`.
+/// Returns the bytes in pieces of at most `piece`.
 struct Pieces<'a> {
     bytes: &'a [u8],
     piece: usize,
@@ -25,7 +25,7 @@ impl Read for Pieces<'_> {
     }
 }
 
-/// Inspects `bytes` as a file that is said to be `size` long, in one piece and in small ones, and checks the bounds.
+/// Inspects `bytes` as a file with a stated length of `size`, whole and in small pieces, and checks the limits.
 fn check(path: &str, bytes: &[u8], size: u64) {
     let mut pieces = [usize::MAX, 1, 37].map(|piece| Pieces { bytes, piece, given: 0 });
     let kinds = pieces.each_mut().map(|reader| inspect(path.as_bytes(), size, true, reader));
@@ -135,10 +135,10 @@ proptest! {
 #[test]
 fn version_records_that_point_at_each_other_end() {
     let mut bytes = ElfBuilder::amd64().wants("liba.so", "A_1", false).wants("libb.so", "B_1", false).build();
-    // vn_cnt, vna_next and vn_next of every record: as many as can be, one byte apart.
+    // vn_cnt, vna_next and vn_next of every record: the maximum number of records, one byte apart.
     let dynamic = match inspect(b"a", bytes.len() as u64, true, &mut &bytes[..]) {
         FileKind::Elf(elf) => elf.dynamic.expect("it has a dynamic section"),
-        other => panic!("no ELF file but {other:?}"),
+        other => panic!("expected an ELF file, got {other:?}"),
     };
     assert_eq!(dynamic.wants.len(), 2);
     let at = bytes.windows(4).position(|part| part == [1, 0, 1, 0]).expect("the first record");
@@ -150,7 +150,7 @@ fn version_records_that_point_at_each_other_end() {
 
 #[test]
 fn what_is_kept_stays_below_the_limit() {
-    // Everything is wanted: 100 MiB of one segment, with tables and notes all over it.
+    // Everything is requested: 100 MiB in one segment, with tables and notes throughout.
     let mut bytes = ElfBuilder::amd64().needed("liba.so").x86_needed(1).padding(100 << 20);
     bytes.go = Some(elf_builder::Go { version: "go1".into(), settings: Vec::new(), before: 30 << 20 });
     let bytes = bytes.build();

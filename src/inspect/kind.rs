@@ -1,4 +1,4 @@
-//! What a file is. Facts only: whether it fits a node is for `judge` to say.
+//! The kinds of files. Facts only: `judge` decides whether a file fits a node.
 
 use std::fmt;
 
@@ -8,8 +8,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::code::CodeNeeds;
 use crate::platform::{Arch, Class, Endian};
 
-/// The kind of a file by its content. Inspection is total: bytes that are no known format are `Data`, broken ones carry
-/// what is wrong in their own kind, never an error.
+/// The kind of a file, determined by its content. Inspection is total: unknown formats are `Data`, and broken files
+/// contain the defects in their own kind. There are no errors.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum FileKind {
     /// Zero bytes long.
@@ -22,12 +22,12 @@ pub enum FileKind {
     JavaClass,
     /// `ar` archive.
     Ar(Box<Ar>),
-    /// zip, jar, wheel, nupkg: the programs inside, by member path.
+    /// zip, jar, wheel or nupkg, with the native code inside by member path.
     Zip(Box<Zip>),
-    /// Compressed or a tar: not looked into.
+    /// A compressed file or a tar. Its content is not inspected.
     Packed(Packing),
     LlvmBitcode,
-    /// A Git LFS pointer where the file should be.
+    /// A Git LFS pointer in place of the file.
     LfsPointer,
     /// An HTML page.
     Html,
@@ -35,42 +35,43 @@ pub enum FileKind {
     Text(TextStart),
     /// `*.dist-info/WHEEL` of an installed Python package: its `Tag:` values.
     Wheel(Box<Vec<String>>),
-    /// `package.json` of an npm package that is bound to a platform or names others that are.
+    /// `package.json` of an npm package that is limited to some platforms or has dependencies that are.
     NpmPackage(Box<NpmPackage>),
-    /// A file by which loading or users are decided, whole up to [`CONFIG_BYTES`]: see [`super::is_config_path`].
+    /// A file that affects loading or users, with its first [`CONFIG_BYTES`] bytes. See [`super::is_config_path`].
     Config(Box<Box<[u8]>>),
-    /// A configuration text by the programs and libraries that it names.
+    /// A configuration file, reduced to the programs and libraries that it names.
     Mentions(Box<Vec<Mention>>),
     /// Anything else.
     Data,
 }
 
-/// A program or library that a text names.
+/// A program or library named in a text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mention {
-    /// Counted from 1.
+    /// Line number, from 1.
     pub line: u32,
     /// An absolute path, or the file name of a shared library.
     pub name: String,
-    /// A server loads it when it starts, and does not start without it.
+    /// A server loads it at start and fails to start without it.
     pub is_loaded: bool,
 }
 
-/// How a text without a usable shebang starts; tells the near misses of a script.
+/// The start of a text without a usable shebang. Distinguishes near misses of a script.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TextStart {
     Plain,
-    /// A UTF-8 or UTF-16 byte order mark, or UTF-16 without one, before `#!`.
+    /// A UTF-8 or UTF-16 byte order mark, or UTF-16 without one, followed by `#!`.
     BomShebang,
-    /// Blanks or blank lines before `#!`.
+    /// Blanks or blank lines followed by `#!`.
     BlankShebang,
-    /// "Not Found", "404", an XML or JSON error: what a failed download leaves. Carries the first line.
+    /// "Not Found", "404", an XML or JSON error: the result of a failed download. Contains the first line.
     ErrorPage(Box<String>),
-    /// Source text of a compiled or interpreted language, which no shell takes for a script; told of executable files only.
+    /// Source text of a compiled or interpreted language, which is not a valid shell script. Detected only in
+    /// executable files.
     Source(Language),
 }
 
-/// A language that a text is written in, by its first statement.
+/// The language of a source text, detected from its first statement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Language {
     C,
@@ -82,7 +83,7 @@ pub enum Language {
     Rust,
 }
 
-/// How a [`FileKind::Packed`] file is packed.
+/// The format of a [`FileKind::Packed`] file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Packing {
     Gzip,
@@ -90,65 +91,65 @@ pub enum Packing {
     Zstd,
     Bzip2,
     Tar,
-    /// A zip whose name does not suggest programs: a document, sources.
+    /// A zip whose name does not suggest that it contains programs, such as a document or source code.
     Zip,
 }
 
 /// A Mach-O file: a macOS program or library.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MachO {
-    /// Lipo's names of its CPU types (`x86_64`, `arm64`), one for each slice.
+    /// Names of the CPU types as in lipo (`x86_64`, `arm64`), one for each slice.
     #[serde(deserialize_with = "mach_cpus")]
     pub cpus: Vec<&'static str>,
-    /// `filetype` of a thin file: 2 a program, 6 a library, 8 a bundle; 0 of a fat one.
+    /// `filetype` of a thin file: 2 for a program, 6 for a library, 8 for a bundle. 0 for a fat file.
     pub filetype: u32,
 }
 
 /// An `ar` archive: a static library.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ar {
-    /// The architectures of the ELF members that were read, each once.
+    /// The architectures of the ELF members that were read, without duplicates.
     pub arches: Vec<Arch>,
-    /// A thin archive names files and holds none.
+    /// A thin archive, which refers to files and does not contain them.
     pub is_thin: bool,
-    /// A Debian package: `debian-binary` comes first.
+    /// A Debian package: `debian-binary` is the first member.
     pub is_deb: bool,
 }
 
-/// What an npm package's `package.json` says of platforms. Source: npm's package.json(5), "os", "cpu", "libc".
+/// Platform information in an npm package's `package.json`. Source: npm's package.json(5), "os", "cpu", "libc".
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NpmPackage {
     pub name: String,
-    /// Node's names (`linux`, `darwin`); `!` before one excludes it. Empty: any.
+    /// Node's names (`linux`, `darwin`). A leading `!` excludes a name. Empty means any.
     pub os: Vec<String>,
-    /// Node's names (`x64`, `arm64`); `!` before one excludes it. Empty: any.
+    /// Node's names (`x64`, `arm64`). A leading `!` excludes a name. Empty means any.
     pub cpu: Vec<String>,
-    /// `glibc` or `musl`. Empty: any.
+    /// `glibc` or `musl`. Empty means any.
     pub libc: Vec<String>,
-    /// Names of optionalDependencies that carry a platform in their name (`@esbuild/linux-x64`).
+    /// Names in optionalDependencies that contain a platform (`@esbuild/linux-x64`).
     pub optional: Vec<String>,
-    /// The first file of `bin`, relative to the package.
+    /// The first file in `bin`, relative to the package.
     pub bin: Option<String>,
-    /// `scripts` of a project's own `package.json`: name and text.
+    /// Names and texts of the `scripts` in a project's own `package.json`.
     pub scripts: Vec<(String, String)>,
 }
 
-/// A `#!` file. The line is kept as the kernel reads it: at most 256 bytes of the file.
+/// A `#!` file. The line is limited to the first 256 bytes of the file, as in the kernel.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Script {
-    /// The interpreter and its one argument, or why the kernel refuses the line. Source: fs/binfmt_script.c.
+    /// The interpreter and its argument, or the reason why the kernel rejects the line. Source: fs/binfmt_script.c.
     pub shebang: Result<Shebang, ShebangError>,
-    /// The first bytes of the text, for what it runs by path: up to [`SCRIPT_BYTES`] of an executable shell script,
-    /// up to [`HEAD_BYTES`] of one that is not executable, the first 256 bytes of another language's.
+    /// The start of the text, for finding the commands that it runs: up to [`SCRIPT_BYTES`] of an executable shell
+    /// script, up to [`HEAD_BYTES`] of a shell script that is not executable, and 256 bytes of any other script.
     pub text: Box<[u8]>,
     /// Whether `text` is the whole file.
     pub is_whole: bool,
-    /// The archive that follows the first line: a Python zipapp, .pex or shiv file. Source: Python's zipapp.
+    /// The archive after the first line, in a Python zipapp, .pex or shiv file. Source: Python's zipapp.
     pub zip: Option<Box<Zip>>,
 }
 
-/// Interpreter path and optional argument, byte for byte as `binfmt_script` splits the line. The interpreter is empty
-/// where a NUL follows `#!`, as in a file of nothing else: the kernel then opens "", its working directory: EACCES.
+/// Interpreter and optional argument, split byte for byte like in `binfmt_script`. The interpreter is empty if a NUL
+/// follows `#!`. The kernel then opens "", which is its working directory, and fails with EACCES.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shebang {
     pub interpreter: Vec<u8>,
@@ -157,31 +158,33 @@ pub struct Shebang {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ShebangError {
-    /// Nothing but blanks on the line after `#!`: ENOEXEC.
+    /// The line has only blanks after `#!`: ENOEXEC.
     Empty,
     /// The interpreter's path does not end within the first 256 bytes: ENOEXEC.
     TooLong,
 }
 
-/// Bytes of a file's start that are always looked at: program headers, loader and notes of nearly every program.
+/// Bytes that are always read at the start of a file. They contain the program headers, loader and notes of nearly
+/// every program.
 pub const HEAD_BYTES: usize = 4 << 10;
 
-/// Bytes of a [`FileKind::Config`] file that are kept.
+/// Bytes of a [`FileKind::Config`] file to keep.
 pub const CONFIG_BYTES: usize = 64 << 10;
 
-/// Bytes of a shell script that are kept: entry scripts have up to 20 KiB, the libraries that they read up to 60.
+/// Bytes of a shell script to keep. Entry scripts have up to 20 KiB, the libraries that they source up to 60 KiB.
 pub const SCRIPT_BYTES: usize = 64 << 10;
 
-/// An ELF file. `head` is what the kernel itself looks at; all else is read from where the program headers point.
-/// Fields are read in the layout that the *kernel of that machine* uses (see `layout`), which is not always EI_CLASS's.
+/// An ELF file. The kernel reads `head` first; everything else is read from the offsets in the program headers. Fields
+/// are read in the layout that the *kernel of that machine* uses (see `layout`), which may differ from EI_CLASS.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Elf {
-    /// The file's first 256 bytes, zero padded: `bprm->buf`.
+    /// The first 256 bytes of the file, zero-padded: `bprm->buf`.
     #[serde(serialize_with = "write_head", deserialize_with = "read_head")]
     pub head: Box<[u8; 256]>,
-    /// Bytes of the whole file.
+    /// Size of the whole file in bytes.
     pub size: u64,
-    /// Layout in which the fields below were read: by `e_machine` and `e_phentsize` as kernels do, else by EI_CLASS/EI_DATA.
+    /// Layout of the fields below: from `e_machine` and `e_phentsize` as in kernels, otherwise from EI_CLASS and
+    /// EI_DATA.
     pub class: Class,
     pub endian: Endian,
     pub e_type: u16,
@@ -193,32 +196,32 @@ pub struct Elf {
     pub phnum: u16,
     /// EI_OSABI.
     pub osabi: u8,
-    /// Program headers in file order; empty where the table is not whole (`phoff + phnum * phentsize > size`),
-    /// its entries have another size, or it is over 64 KiB, which no kernel reads.
+    /// Program headers in file order. Empty if the table is truncated (`phoff + phnum * phentsize > size`), has entries
+    /// of an unexpected size, or is over 64 KiB, which kernels do not read.
     pub segments: Vec<Segment>,
-    /// Whether the program header table lies wholly in the file.
+    /// Whether the file contains the whole program header table.
     pub has_whole_table: bool,
-    /// The first PT_INTERP's bytes as in the file (`p_filesz`, at most 4096), NUL included. `None`: no PT_INTERP, or its
-    /// bytes could not be had (`interp_missing` tells).
+    /// The bytes of the first PT_INTERP (`p_filesz`, at most 4096) with the NUL. `None` if there is no PT_INTERP or its
+    /// bytes are missing (see `interp_missing`).
     pub interp: Option<Vec<u8>>,
-    /// There is a PT_INTERP but its bytes lie beyond the end of the file.
+    /// There is a PT_INTERP, but its bytes are beyond the end of the file.
     pub interp_missing: bool,
-    /// The dynamic section, where there is one and it was in reach.
+    /// The dynamic section, if there is one and it could be read.
     pub dynamic: Option<Box<Dynamic>>,
     pub isa: IsaNotes,
-    /// The bytes of an Arm file's last PT_GNU_PROPERTY, as much as lies in the file and at most 1024 bytes: arm64 kernels
-    /// judge by them. `None` where there is none, and of other machines.
+    /// The bytes of an Arm file's last PT_GNU_PROPERTY that are in the file, at most 1024. arm64 kernels check them.
+    /// `None` if there is none, and for other machines.
     pub property: Option<Vec<u8>>,
-    /// `.gnu_debuglink`-style detached debug file: sections without bytes (SHT_NOBITS text), or `.debug` only.
+    /// A detached debug file: its code sections have no bytes (SHT_NOBITS).
     pub is_debug_only: bool,
-    /// Whether the file was built by Go, and for what.
+    /// Go's build information, if the file was built by Go.
     pub go: Option<Box<GoBuild>>,
-    /// What its code needs of the CPU; `None` where the code was not searched.
+    /// The CPU features that the code needs. `None` if the code was not searched.
     pub code: Option<Box<CodeNeeds>>,
 }
 
 impl Elf {
-    /// Whether its code could have been searched and was not.
+    /// Whether the code could have been searched but was not.
     pub fn lacks_code(&self) -> bool {
         let is_searched = self.head.starts_with(b"\x7fELF\x02\x01") && matches!(self.machine, 62 | 183);
         is_searched && self.code.is_none()
@@ -243,39 +246,41 @@ pub const PT_INTERP: u32 = 3;
 pub const PT_NOTE: u32 = 4;
 pub const PT_GNU_PROPERTY: u32 = 0x6474_e553;
 
-/// What the dynamic linker will do with a file.
+/// The dynamic section, as the dynamic loader uses it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dynamic {
     pub needed: Vec<String>,
     pub soname: Option<String>,
     pub rpath: Option<String>,
     pub runpath: Option<String>,
-    /// DF_1_PIE: an executable, though ET_DYN.
+    /// DF_1_PIE: an executable although its type is ET_DYN.
     pub is_pie: bool,
     /// DF_1_NODEFLIB.
     pub no_default_lib: bool,
-    /// `.gnu.version_r`: library, and versions wanted of it, each with whether it is weak (VER_FLG_WEAK).
+    /// `.gnu.version_r`: libraries with the versions required of them, each with whether it is weak (VER_FLG_WEAK).
     pub wants: Vec<(String, Vec<(String, bool)>)>,
-    /// `.gnu.version_d`: versions this library offers. `None` where the table could not be read; empty where there is none.
+    /// `.gnu.version_d`: the versions that this library provides. `None` if the table could not be read, empty if there
+    /// is none.
     pub offers: Option<Vec<String>>,
-    /// Strings or tables lay beyond what was kept: the lists above may lack entries.
+    /// Some strings or tables were not kept, so the lists above may lack entries.
     pub is_partial: bool,
-    /// The symbols that musl's loader would look up and offer; see [`Symbols`].
+    /// The symbols that musl's loader looks up and provides; see [`Symbols`].
     pub symbols: Option<Box<Symbols>>,
-    /// Of a C library's loader: the directories that it was built to search, and its cache's path.
+    /// For the loader of a C library: its built-in search directories and the path of its cache.
     pub directories: Option<Box<LoaderDirectories>>,
 }
 
-/// Dynamic symbols, kept of programs and of libraries that are not built for glibc: glibc checks versions, musl symbols.
+/// Dynamic symbols. Kept for programs, and for libraries that are not built for glibc: glibc checks versions, musl
+/// checks symbols.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Symbols {
-    /// Names that are wanted and not weak, each with a line feed after it.
+    /// Names of required symbols that are not weak, each followed by a line feed.
     pub undefined: Box<str>,
-    /// [`symbol_hash`] of the names that are offered, sorted.
+    /// [`symbol_hash`] of the names of provided symbols, sorted.
     pub defined: Box<[u32]>,
 }
 
-/// The hash of a symbol's name in DT_GNU_HASH.
+/// The hash of a symbol's name as in DT_GNU_HASH.
 pub fn symbol_hash(name: &[u8]) -> u32 {
     name.iter().fold(5381u32, |hash, byte| hash.wrapping_mul(33).wrapping_add(u32::from(*byte)))
 }
@@ -287,7 +292,8 @@ pub struct LoaderDirectories {
     pub cache: Option<String>,
 }
 
-/// What notes and attributes say of the CPU a file needs. `None` everywhere: nothing said, which proves nothing.
+/// Notes and attributes about the CPU that a file needs. `None` everywhere means that there are none, which proves
+/// nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IsaNotes {
     /// GNU_PROPERTY_X86_ISA_1_NEEDED bit set (1 baseline, 2 v2, 4 v3, 8 v4).
@@ -296,7 +302,7 @@ pub struct IsaNotes {
     pub x86_used: Option<u32>,
     /// `.ARM.attributes`.
     pub arm: Option<ArmAttributes>,
-    /// `Tag_RISCV_arch`, as in `rv64i2p1_m2p0_a2p1_f2p2_d2p2_c2p0`.
+    /// `Tag_RISCV_arch`, such as `rv64i2p1_m2p0_a2p1_f2p2_d2p2_c2p0`.
     pub riscv: Option<String>,
 }
 
@@ -319,35 +325,36 @@ pub struct GoBuild {
     pub settings: Vec<(String, String)>,
 }
 
-/// A PE file: Windows program or library.
+/// A PE file: a Windows program or library.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pe {
     /// COFF machine field.
     pub machine: u16,
     pub arch: Option<Arch>,
     pub is_dll: bool,
-    /// Has a CLR header: a .NET assembly, which runs on any architecture where `machine` is i386 without 32BITREQUIRED.
+    /// The file has a CLR header: it is a .NET assembly, which runs on any architecture if `machine` is i386 without
+    /// 32BITREQUIRED.
     pub is_dotnet: bool,
-    /// Of the optional header: 2 and 3 Windows programs, 10 to 13 EFI's; 0 where there is none.
+    /// Subsystem in the optional header: 2 and 3 are Windows programs, 10 to 13 EFI programs. 0 if there is none.
     pub subsystem: u16,
-    /// Whether it holds code: a library of resources (`.rll`, `.mui`) holds none.
+    /// Whether the file has code. Resource libraries (`.rll`, `.mui`) have none.
     pub has_code: bool,
 }
 
-/// A zip's content as far as it matters: the native code in it.
+/// The relevant content of a zip: its native code.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Zip {
-    /// Programs and libraries inside: member path (`outer.jar!/inner.so` for nested archives) and what they are.
+    /// Programs and libraries by member path (`outer.jar!/inner.so` in nested archives).
     pub natives: Vec<(String, Native)>,
     /// `Tag:` lines of a wheel's WHEEL file.
     pub wheel_tags: Vec<String>,
-    /// Has META-INF/MANIFEST.MF or .class members.
+    /// The archive contains META-INF/MANIFEST.MF or .class members.
     pub is_jar: bool,
-    /// Members that could not be read (encrypted, unknown method, over limits), so the list may lack entries.
+    /// Number of members that could not be read (encrypted, unknown method, over limits). The list may lack entries.
     pub unread: u32,
 }
 
-/// Native code inside an archive: its format and architecture.
+/// Format and architecture of native code in an archive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Native {
     Elf { machine: u16, arch: Option<Arch>, e_type: u16 },
@@ -355,7 +362,7 @@ pub enum Native {
     Pe { machine: u16 },
 }
 
-/// Source: mach/machine.h, with lipo's names.
+/// Source: mach/machine.h, with the names of lipo.
 const CPUS: [(u32, &str); 7] = [
     (7, "i386"),
     (0x0100_0007, "x86_64"),
@@ -367,24 +374,24 @@ const CPUS: [(u32, &str); 7] = [
 ];
 const UNKNOWN_CPU: &str = "unknown";
 
-/// The name of a Mach-O's `cputype`.
+/// The name of a Mach-O `cputype`.
 pub(super) fn mach_cpu_of(kind: u32) -> &'static str {
     CPUS.iter().find(|(known, _)| *known == kind).map_or(UNKNOWN_CPU, |(_, name)| name)
 }
 
-/// The name of a Mach-O's CPU that reads like this, for those who wrote it down.
+/// Returns the constant for the name of a Mach-O CPU.
 pub fn mach_cpu(name: &str) -> Option<&'static str> {
     CPUS.iter().map(|(_, known)| *known).chain([UNKNOWN_CPU]).find(|known| *known == name)
 }
 
-/// Names of Mach-O CPUs are constants; others than those of the table are refused.
+/// Deserialises names of Mach-O CPUs to constants. Unknown names are an error.
 fn mach_cpus<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<&'static str>, D::Error> {
     let names = Vec::<String>::deserialize(from)?;
     let known = |name: &String| mach_cpu(name).ok_or_else(|| D::Error::custom("unknown Mach-O CPU"));
     names.iter().map(known).collect()
 }
 
-/// serde has arrays of up to 32 elements only.
+/// serde only supports arrays of up to 32 elements.
 fn write_head<S: Serializer>(head: &[u8; 256], to: S) -> Result<S::Ok, S::Error> {
     to.serialize_bytes(head)
 }
@@ -405,12 +412,12 @@ impl fmt::Display for Language {
 }
 
 impl Elf {
-    /// The architecture of this program. `None` for device code and machines without Linux.
+    /// The architecture of this program. `None` for device code and for machines without Linux support.
     pub fn arch(&self) -> Option<Arch> {
         Arch::of_elf(self.machine, self.class, self.endian)
     }
 
-    /// EI_CLASS and EI_DATA as written, which the kernel mostly ignores.
+    /// EI_CLASS and EI_DATA as stored, which the kernel mostly ignores.
     pub fn ident(&self) -> (u8, u8) {
         (self.head[4], self.head[5])
     }
@@ -425,7 +432,7 @@ impl Elf {
         self.segments.iter().filter(|segment| segment.p_type == PT_LOAD)
     }
 
-    /// "ELF x86-64, static": what a reader sees in a finding.
+    /// A short description for findings, such as "ELF x86-64, static".
     pub fn describe(&self) -> String {
         let name = self.arch().map_or_else(|| format!("machine {}", self.machine), |arch| arch.name().to_string());
         let linked = match (self.e_type, &self.interp, &self.dynamic) {

@@ -1,12 +1,12 @@
-//! How much memory a file's kind takes, for the cap on what is kept of one image. Lengths, not capacities: an estimate
-//! within a factor of two of what the allocator gives out.
+//! Estimates how much memory a file's kind uses, for the memory limit of an image. Lengths are counted, not capacities,
+//! so the estimate is within a factor of two of the allocated memory.
 
 use super::{
     Ar, Dynamic, Elf, FileKind, LoaderDirectories, MachO, Mention, NpmPackage, Pe, Script, Symbols, TextStart, Zip,
 };
 
 impl FileKind {
-    /// Bytes on the heap.
+    /// Size on the heap in bytes.
     pub fn heap_bytes(&self) -> usize {
         match self {
             FileKind::Elf(elf) => elf_bytes(elf),
@@ -118,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_kind_takes_at_least_what_is_kept_of_its_file() {
+    fn a_kind_uses_at_least_the_bytes_kept_of_its_file() {
         let config = FileKind::Config(Box::new(vec![0; 5000].into()));
         assert!((5000..6000).contains(&config.heap_bytes()));
         let elf = crate::inspect::elf_builder::ElfBuilder::arm64().interp("/lib/ld.so").needed("libc.so.6").build();

@@ -1,18 +1,18 @@
-//! Programs and libraries that configuration texts name: absolute paths, and file names of shared libraries. Only what
-//! names them is kept, with its line, so that a tree's configuration costs some KiB.
+//! Finds programs and libraries in configuration text: absolute paths, and file names of shared libraries. Only these
+//! names and their lines are kept, so that the configuration of an image costs a few KiB.
 
 use super::kind::Mention;
 
-/// Bytes of a configuration text that are read.
+/// Bytes of a configuration text to read.
 pub const MENTION_BYTES: u64 = 64 << 10;
-/// Names that are kept of one text.
+/// Maximum number of names to keep from one text.
 const MENTIONS: usize = 64;
-/// Bytes of one name.
+/// Maximum length of a name in bytes.
 const NAME_BYTES: usize = 512;
-/// Lines longer than this are data.
+/// Longer lines are treated as data.
 const LINE_BYTES: usize = 4096;
 
-/// Ends of names of texts that configure something.
+/// File name extensions of configuration files.
 const ENDS: [&[u8]; 12] = [
     b".conf",
     b".ini",
@@ -27,13 +27,13 @@ const ENDS: [&[u8]; 12] = [
     b".desktop",
     b".icd",
 ];
-/// Caches that list plugins by their paths. Source: gdk-pixbuf-query-loaders(1), gtk-query-immodules-3.0(1).
+/// Caches that list plugins by path. Source: gdk-pixbuf-query-loaders(1), gtk-query-immodules-3.0(1).
 const CACHES: [&[u8]; 3] = [b"/loaders.cache", b"/immodules.cache", b"/giomodule.cache"];
-/// Below `usr/share`, texts are data of programs, except these.
+/// Text below `usr/share` is data, except in these directories.
 const SHARED: [&[u8]; 6] = [b"vulkan/", b"glvnd/", b"OpenCL/", b"applications/", b"php/", b"nginx/"];
-/// Trees whose texts describe packages and do not configure the system.
+/// Directories whose text describes packages and does not configure the system.
 const PACKAGED: [&[u8]; 5] = [b"/node_modules/", b"/site-packages/", b"/dist-packages/", b"/gems/", b"/.git/"];
-/// Trees of data in which texts configure no program.
+/// Directories of data whose text does not configure programs.
 const DATA: [&[u8]; 7] = [
     b"etc/ssl/",
     b"etc/fonts/",
@@ -43,10 +43,10 @@ const DATA: [&[u8]; 7] = [
     b"var/lib/dpkg/",
     b"var/lib/apt/",
 ];
-/// Directories whose files are never programs or libraries.
+/// Directories that never contain programs or libraries.
 const ELSEWHERE: [&str; 7] = ["/proc/", "/sys/", "/dev/", "/run/", "/tmp/", "/var/log/", "/var/run/"];
 
-/// Whether the text at `path`, which is below the root without a leading slash, may name programs or libraries.
+/// Whether the text at `path` may name programs or libraries. `path` is relative to the root and has no leading slash.
 pub fn is_mention_path(path: &[u8]) -> bool {
     let is_in = |place: &[u8]| path.starts_with(place);
     if !is_in(b"etc/") && !ENDS.iter().chain(&CACHES).any(|end| path.ends_with(end)) {
@@ -59,13 +59,14 @@ pub fn is_mention_path(path: &[u8]) -> bool {
     !is_data && !PACKAGED.iter().any(|place| path.windows(place.len()).any(|part| part == *place))
 }
 
-/// What the text at `path` names. Lines count from 1; lines that are comments name nothing.
+/// Returns the programs and libraries that the text at `path` names, with line numbers from 1. Comment lines are
+/// skipped.
 pub fn mentions(path: &[u8], text: &[u8]) -> Vec<Mention> {
     let mut found: Vec<Mention> = Vec::new();
     if text.contains(&0) {
         return found;
     }
-    // httpd's sections that count under a condition: <IfModule>, <IfDefine>, <IfVersion>.
+    // Conditional sections of httpd: <IfModule>, <IfDefine>, <IfVersion>.
     let mut conditions = 0_usize;
     for (line, number) in text.split(|byte| *byte == b'\n').zip(1..) {
         let line = line.trim_ascii();
@@ -87,7 +88,7 @@ pub fn mentions(path: &[u8], text: &[u8]) -> Vec<Mention> {
     found
 }
 
-/// Absolute paths and file names of shared libraries in a text without line breaks.
+/// Returns the absolute paths and the file names of shared libraries in a single line.
 pub fn names(line: &[u8]) -> Vec<String> {
     let is_word = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+@~".contains(&byte) || byte >= 0x80;
     let words = line.split(|byte| !is_word(*byte));
@@ -101,7 +102,7 @@ pub fn names(line: &[u8]) -> Vec<String> {
     named.collect()
 }
 
-/// Whether a line makes nginx, httpd or PostgreSQL load modules at start. Source: nginx's load_module, httpd's
+/// Whether the line makes nginx, httpd or PostgreSQL load modules at start. Source: nginx's load_module, httpd's
 /// LoadModule, PostgreSQL's "Shared Library Preloading".
 fn is_load(line: &[u8]) -> bool {
     let words: [&[u8]; 3] = [b"load_module", b"LoadModule", b"shared_preload_libraries"];
@@ -109,7 +110,7 @@ fn is_load(line: &[u8]) -> bool {
     words.iter().any(|word| line.strip_prefix(*word).is_some_and(ends))
 }
 
-/// Libraries that a known format names without the end of their file name.
+/// Returns libraries that known formats name without a directory or file extension.
 fn keyed(path: &[u8], line: &[u8]) -> Vec<String> {
     let Ok(line) = std::str::from_utf8(line) else { return Vec::new() };
     if path.ends_with(b"/nsswitch.conf") {
@@ -119,7 +120,7 @@ fn keyed(path: &[u8], line: &[u8]) -> Vec<String> {
         let words = services.split('#').next().unwrap_or_default().split_ascii_whitespace();
         return words.filter(is_service).map(|service| format!("libnss_{service}.so.2")).collect();
     }
-    // Source: nginx's load_module, httpd's LoadModule: a path below the server's own directory.
+    // Source: nginx's load_module, httpd's LoadModule: the path is relative to the server's directory.
     let mut words = line.split_ascii_whitespace();
     let module = match words.next() {
         Some("load_module") => words.next(),
@@ -140,7 +141,7 @@ fn keyed(path: &[u8], line: &[u8]) -> Vec<String> {
             .collect()
     };
     match key.trim() {
-        // Source: php.ini, "Dynamic Extensions"; since PHP 7.2 a name without its end.
+        // Source: php.ini, "Dynamic Extensions". Since PHP 7.2 the extension may be omitted.
         "extension" | "zend_extension" if path.ends_with(b".ini") => libraries(&mut std::iter::once(value)),
         // Source: PostgreSQL, "Shared Library Preloading".
         "shared_preload_libraries" | "session_preload_libraries" | "local_preload_libraries" => {
@@ -170,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn known_formats_name_libraries_without_their_end() {
+    fn known_formats_name_libraries_without_their_extension() {
         assert_eq!(named("etc/php/8.2/cli/conf.d/20-redis.ini", "extension=redis\n"), [(1, "redis.so".to_string())]);
         let postgres = "shared_preload_libraries = 'pg_cron, timescaledb'  # (change requires restart)\n";
         assert_eq!(

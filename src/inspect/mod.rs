@@ -1,4 +1,5 @@
-//! Floor 3: what a file is, from a bounded part of its bytes as they pass. Total: no bytes make it fail or panic.
+//! Determines the kind of a file from a bounded part of its bytes, in one forward pass. Inspection is total: no input
+//! makes it fail or panic.
 
 mod ar;
 pub mod code;
@@ -32,27 +33,29 @@ use window::{Store, Window};
 pub(crate) use zip::tests::deflated;
 
 thread_local! {
-    /// Taken while a file is read, so that a reader that inspects by itself finds an empty one and no borrow.
+    /// Taken while a file is inspected, so that a reader that calls `inspect` itself gets an empty store and not a
+    /// borrow error.
     static STORE: Cell<Option<Box<Store>>> = const { Cell::new(None) };
 }
 
-/// Bytes that tell a text and every magic number, of which tar's is the last, at 257. Of most files no more is copied.
-const TELLING_BYTES: usize = 512;
+/// Enough bytes to recognise text and every magic number, of which tar's is the last, at 257. For most files no more is
+/// copied.
+const SNIFF_BYTES: usize = 512;
 
-/// Whether a file starts with a byte that no format has which is looked into, and no near miss of a shebang.
+/// Whether the first byte rules out every format that is inspected and every near miss of a shebang.
 fn starts_plainly(head: &[u8]) -> bool {
     matches!(head, [b'"' | b'$'..=b'@' | b'C'..=b'L' | b'N' | b'O' | b'Q'..=b'~', ..])
 }
 
-/// Tells what the file at `path` is. `path` is below the root, without a leading slash; `size` is what the archive says
-/// (bytes); `reader` gives the content and is read only as far as needed. An error of `reader` ends in
-/// [`FileKind::Data`]: its owner meets the same error when it goes on, and reports it.
+/// Determines the kind of the file at `path`, which is relative to the root and has no leading slash. `size` is the
+/// size in bytes according to the archive. `reader` returns the content and is read only as far as necessary. A read
+/// error results in [`FileKind::Data`]: the owner of the reader gets the same error when it continues and reports it.
 pub fn inspect(path: &[u8], size: u64, is_executable: bool, reader: &mut dyn Read) -> FileKind {
     if size == 0 {
         return FileKind::Empty;
     }
     let mut store = STORE.take().unwrap_or_default();
-    let mut window = Window::open(reader, size, &mut store, TELLING_BYTES);
+    let mut window = Window::open(reader, size, &mut store, SNIFF_BYTES);
     if !starts_plainly(window.head()) {
         window.extend_head(HEAD_BYTES);
     }
@@ -67,17 +70,17 @@ pub fn inspect(path: &[u8], size: u64, is_executable: bool, reader: &mut dyn Rea
     kind
 }
 
-/// How deep a file is looked into.
+/// How thoroughly a file is inspected.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Depth {
-    /// Headers, tables and texts.
+    /// Headers, tables and text.
     #[default]
     Headers,
-    /// The code of programs and libraries, too: which CPU features it needs.
+    /// Also the code of programs and libraries, for the CPU features that it needs.
     Code,
 }
 
-/// Like [`inspect`]; at [`Depth::Code`] a program's or library's code is searched as well, which reads it whole.
+/// Like [`inspect`]. At [`Depth::Code`] the code of programs and libraries is searched too, which reads the whole file.
 pub fn inspect_to(depth: Depth, path: &[u8], size: u64, is_executable: bool, reader: &mut dyn Read) -> FileKind {
     match depth {
         Depth::Headers => inspect(path, size, is_executable, reader),
@@ -122,8 +125,8 @@ fn classify(path: &[u8], is_executable: bool, window: &mut Window<'_>) -> FileKi
     }
 }
 
-/// A text: one that a service manager or a shell reads is kept, of another configuration text what it names. An executable
-/// one may be meant to be run, which counts for more.
+/// Handles text. Text that a service manager or a shell reads is kept. Of other configuration text only the mentions
+/// are kept. Executable text may be meant to be run, so its kind is returned instead.
 fn text(path: &[u8], is_executable: bool, window: &mut Window<'_>) -> FileKind {
     let kind = text::inspect(window.head(), window.size(), is_executable);
     if kind != FileKind::Text(TextStart::Plain) {
@@ -139,7 +142,7 @@ fn text(path: &[u8], is_executable: bool, window: &mut Window<'_>) -> FileKind {
     if found.is_empty() { kind } else { FileKind::Mentions(Box::new(found)) }
 }
 
-/// A file's first bytes, at most `limit`.
+/// Reads the first bytes of the file, at most `limit`.
 fn read(window: &mut Window<'_>, limit: u64) -> Vec<u8> {
     window.want(0, limit);
     window.pass_wanted();
@@ -147,7 +150,7 @@ fn read(window: &mut Window<'_>, limit: u64) -> Vec<u8> {
     text[..text.len().min(limit as usize)].to_vec()
 }
 
-/// Texts that count for where they are.
+/// Handles text whose meaning depends on its path.
 fn by_name(path: &[u8], window: &mut Window<'_>) -> Option<FileKind> {
     match path.last()? {
         b'n' if named::is_npm_path(path) => {

@@ -1,4 +1,4 @@
-//! What `inspect` says of whole files, built in code.
+//! Tests of `inspect` with whole files that are built in code.
 
 use std::io::{self, Read};
 
@@ -13,7 +13,7 @@ fn kind_of(path: &str, bytes: &[u8]) -> FileKind {
 fn elf_of(bytes: &[u8]) -> Elf {
     match kind_of("bin/app", bytes) {
         FileKind::Elf(elf) => *elf,
-        other => panic!("no ELF file but {other:?}"),
+        other => panic!("expected an ELF file, got {other:?}"),
     }
 }
 
@@ -23,7 +23,7 @@ fn a_kind_is_two_words_long() {
 }
 
 #[test]
-fn each_format_is_told_by_its_first_bytes() {
+fn each_format_is_recognised_by_its_first_bytes() {
     let tar = [vec![b'a'; 257], b"ustar\x0000".to_vec(), vec![0; 248]].concat();
     let cases: [(&[u8], FileKind); 14] = [
         (b"", FileKind::Empty),
@@ -47,7 +47,7 @@ fn each_format_is_told_by_its_first_bytes() {
 }
 
 #[test]
-fn a_text_is_told_by_few_bytes() {
+fn text_is_recognised_by_few_bytes() {
     struct Counting(u64);
     impl Read for Counting {
         fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
@@ -58,7 +58,7 @@ fn a_text_is_told_by_few_bytes() {
     }
     let mut reader = Counting(0);
     assert_eq!(inspect(b"srv/words", 1 << 40, false, &mut reader), FileKind::Text(TextStart::Plain));
-    assert_eq!(reader.0, TELLING_BYTES as u64);
+    assert_eq!(reader.0, SNIFF_BYTES as u64);
 }
 
 #[test]
@@ -141,13 +141,13 @@ fn a_wrong_ident_is_read_as_the_kernel_reads_it() {
     let mut bytes = ElfBuilder::i386().build();
     (bytes[4], bytes[5]) = (2, 2);
     assert_eq!(elf_of(&bytes).arch(), Some(Arch::I386));
-    // The other byte order's machine is what no kernel of this one accepts.
+    // With the other byte order, the machine is one that no kernel for this machine accepts.
     let big = elf_of(&ElfBuilder::new(62, true, true).build());
     assert_eq!((big.machine, big.endian, big.arch()), (62, Endian::Big, None));
 }
 
 #[test]
-fn x32_and_ilp32_are_told_by_their_program_headers_size() {
+fn x32_and_ilp32_are_recognised_by_the_size_of_their_program_headers() {
     let elf = elf_of(&ElfBuilder::new(62, false, false).build());
     assert_eq!((elf.class, elf.segments.len()), (Class::Elf32, 1));
     let elf = elf_of(&ElfBuilder::new(183, false, false).build());
@@ -215,7 +215,7 @@ fn tables_out_of_reach_make_the_dynamic_section_partial() {
     let mut bytes = ElfBuilder::amd64().needed("liba.so").build();
     let index = phdrs(&bytes).iter().position(|phdr| phdr.p_type == 2).unwrap();
     let at = phdrs(&bytes)[index].offset as usize;
-    // DT_STRTAB is the second entry; an address in no segment.
+    // DT_STRTAB is the second entry. No segment contains this address.
     bytes[at + 24..at + 32].copy_from_slice(&0xdead_0000_u64.to_le_bytes());
     let dynamic = elf_of(&bytes).dynamic.unwrap();
     assert_eq!((dynamic.needed.len(), dynamic.is_partial), (0, true));
@@ -267,7 +267,7 @@ fn go_build_settings_are_found_in_the_data_segment() {
 }
 
 #[test]
-fn a_detached_debug_file_is_told() {
+fn a_detached_debug_file_is_recognised() {
     let bytes = ElfBuilder { is_debug_only: true, ..ElfBuilder::amd64() }.build();
     assert!(elf_of(&bytes).is_debug_only);
     assert!(!elf_of(&ElfBuilder::amd64().build()).is_debug_only);
@@ -278,7 +278,7 @@ fn a_script_keeps_its_text_by_its_language() {
     let script = |text: &str, is_executable| match inspect(b"x", text.len() as u64, is_executable, &mut text.as_bytes())
     {
         FileKind::Script(script) => *script,
-        other => panic!("no script but {other:?}"),
+        other => panic!("expected a script, got {other:?}"),
     };
     let long = format!("#!/bin/sh\n{}", "exec /app\n".repeat(10_000));
     assert_eq!((script(&long, true).text.len(), script(&long, true).is_whole), (SCRIPT_BYTES, false));
@@ -290,10 +290,10 @@ fn a_script_keeps_its_text_by_its_language() {
 }
 
 #[test]
-fn files_that_count_for_their_name_are_kept() {
+fn files_with_a_known_path_are_kept() {
     assert_eq!(kind_of("etc/passwd", b"a:b\n"), FileKind::Config(Box::new(b"a:b\n".as_slice().into())));
     let long = vec![b'a'; 2 * CONFIG_BYTES];
-    let FileKind::Config(kept) = kind_of("etc/ld.so.conf", &long) else { panic!("no config") };
+    let FileKind::Config(kept) = kind_of("etc/ld.so.conf", &long) else { panic!("expected a config file") };
     assert_eq!(kept.len(), CONFIG_BYTES);
     let tags = vec!["py3-none-any".to_string()];
     assert_eq!(kind_of("l/a.dist-info/WHEEL", b"Tag: py3-none-any\n"), FileKind::Wheel(Box::new(tags)));

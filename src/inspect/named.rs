@@ -1,21 +1,21 @@
-//! Files that count for their name: what decides loading and users, and what packages say of their platform. Paths are
-//! below the root, without a leading slash.
+//! Files whose meaning depends on their path: files that affect loading and users, and platform information of
+//! packages. Paths are relative to the root and have no leading slash.
 
 use serde::Deserialize;
 
 use super::kind::NpmPackage;
 
-/// Bytes of a `package.json` that are read; npm's own are some KiB.
+/// Bytes of a `package.json` to read. npm's own files have a few KiB.
 pub const PACKAGE_JSON_BYTES: u64 = 256 << 10;
-/// Bytes of a `WHEEL` file that are read; it has some ten lines.
+/// Bytes of a `WHEEL` file to read. It has about ten lines.
 pub const WHEEL_BYTES: u64 = 64 << 10;
-/// Scripts of one project that are kept, and bytes of their names and texts.
+/// Maximum number of scripts to keep from one project, and maximum bytes of their names and texts.
 const SCRIPTS: usize = 256;
 const SCRIPTS_BYTES: usize = 16 << 10;
-/// Tags of one wheel.
+/// Maximum number of tags to keep from one wheel.
 const TAGS: usize = 256;
 
-/// Files by which a loader finds libraries and a runtime finds users, and which name the distribution.
+/// Files that name the distribution, that loaders use to find libraries, or that runtimes use to find users.
 pub fn is_config_path(path: &[u8]) -> bool {
     match path {
         b"etc/passwd" | b"etc/group" | b"etc/os-release" | b"usr/lib/os-release" | b"etc/ld.so.conf" => true,
@@ -29,12 +29,12 @@ pub fn is_config_path(path: &[u8]) -> bool {
     }
 }
 
-/// Shell commands that other scripts read: `lib.sh`, `env.envsh`.
+/// Shell commands that other scripts source: `lib.sh`, `env.envsh`.
 pub fn is_commands_path(path: &[u8]) -> bool {
     [b".sh".as_slice(), b".bash", b".ash", b".envsh"].iter().any(|end| path.ends_with(end))
 }
 
-/// Plain texts by which programs are started: shell commands without a first line, and supervisors' configuration.
+/// Text that starts programs: shell scripts without a first line, and the configuration of supervisors.
 pub fn is_followed_path(path: &[u8], is_executable: bool) -> bool {
     let (directory, name) = match path.iter().rposition(|byte| *byte == b'/') {
         Some(at) => (&path[..at], &path[at + 1..]),
@@ -51,7 +51,7 @@ pub fn is_followed_path(path: &[u8], is_executable: bool) -> bool {
         return true;
     }
     if is_in(b"etc/") {
-        let places: [&[u8]; 13] = [
+        let directories: [&[u8]; 13] = [
             b"etc/s6",
             b"etc/services.d/",
             b"etc/service/",
@@ -66,7 +66,7 @@ pub fn is_followed_path(path: &[u8], is_executable: bool) -> bool {
             b"etc/default/",
             b"etc/conf.d/",
         ];
-        if places.into_iter().any(is_in) || is_in(b"etc/systemd/system/") && is_unit() {
+        if directories.into_iter().any(is_in) || is_in(b"etc/systemd/system/") && is_unit() {
             return true;
         }
     }
@@ -78,7 +78,7 @@ pub fn is_followed_path(path: &[u8], is_executable: bool) -> bool {
     }
     let named: [&[u8]; 9] = [
         b"inittab",
-        // The version of an OTP release, which its start script reads.
+        // The version of an OTP release, which the start script of the release reads.
         b"start_erl.data",
         b"supervisord.conf",
         b"supervisor.conf",
@@ -109,14 +109,14 @@ pub fn is_npm_path(path: &[u8]) -> bool {
     }
 }
 
-/// A `package.json` that is a project's own, and not that of an installed package.
+/// The `package.json` of a project itself, not of an installed package.
 pub fn is_project_path(path: &[u8]) -> bool {
     let is_named = path == b"package.json" || path.ends_with(b"/package.json");
     let installed = b"node_modules/";
     is_named && !path.windows(installed.len()).any(|part| part == installed) && !path.starts_with(b"usr/share/")
 }
 
-/// The scripts that a project's `package.json` names. `None`: there are none, or too many to keep.
+/// Reads the scripts in a project's `package.json`. `None` if there are none or too many to keep.
 pub fn npm_project(text: &[u8]) -> Option<NpmPackage> {
     let wire: Project = serde_json::from_slice(text).ok()?;
     let scripts: Vec<(String, String)> =
@@ -132,9 +132,9 @@ pub fn wheel_tags(text: &[u8]) -> Vec<String> {
     lines.take(TAGS).map(|tag| String::from_utf8_lossy(tag.trim_ascii()).into_owned()).collect()
 }
 
-/// `None` where the package is bound to no platform and names none, or its JSON cannot be read.
+/// Reads a package's platform information. `None` if it has none or the JSON is invalid.
 pub fn npm_package(text: &[u8]) -> Option<NpmPackage> {
-    // Most packages name no platform: those two words cost less to look for than the JSON to parse.
+    // Most packages have no platform information, and searching for these words is cheaper than parsing JSON.
     let has = |word: &[u8]| text.windows(word.len()).any(|part| part == word);
     if !has(b"\"os\"") && !has(b"\"cpu\"") && !has(b"\"libc\"") && !has(b"\"optionalDependencies\"") {
         return None;
@@ -159,11 +159,13 @@ pub fn npm_package(text: &[u8]) -> Option<NpmPackage> {
         },
         scripts: Vec::new(),
     };
-    let says = [&package.os, &package.cpu, &package.libc, &package.optional].iter().any(|list| !list.is_empty());
-    says.then_some(package)
+    let has_platform =
+        [&package.os, &package.cpu, &package.libc, &package.optional].iter().any(|list| !list.is_empty());
+    has_platform.then_some(package)
 }
 
-/// Whether a package's name ends in a platform, as napi's and esbuild's do: `@esbuild/linux-x64`, `x-darwin-arm64`.
+/// Whether a package's name contains a platform, as in packages of napi and esbuild: `@esbuild/linux-x64`,
+/// `x-darwin-arm64`.
 fn names_platform(name: &str) -> bool {
     let mut words = name.rsplit(['/', '-', '.', '_']);
     let systems =
@@ -211,7 +213,7 @@ enum OneOrMany {
     Many(Vec<String>),
 }
 
-/// A field of another shape is as good as none.
+/// Treats a field with an unexpected type like a missing field.
 fn lenient<'de, D: serde::Deserializer<'de>, T: serde::de::DeserializeOwned + Default>(from: D) -> Result<T, D::Error> {
     let value = serde_json::Value::deserialize(from)?;
     Ok(serde_json::from_value(value).unwrap_or_default())
@@ -222,7 +224,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_files_that_decide_are_kept_whole() {
+    fn only_files_that_affect_loading_and_users_are_kept_whole() {
         for path in ["etc/passwd", "etc/ld.so.conf", "etc/ld.so.conf.d/libc.conf", "etc/ld-musl-x86_64.path"] {
             assert!(is_config_path(path.as_bytes()), "{path}");
         }
@@ -232,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn a_package_lies_directly_in_node_modules() {
+    fn a_package_is_directly_in_node_modules() {
         for path in ["node_modules/a/package.json", "app/node_modules/@s/a/package.json"] {
             assert!(is_npm_path(path.as_bytes()), "{path}");
         }
@@ -281,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn a_package_without_a_platform_is_of_no_interest() {
+    fn a_package_without_a_platform_is_skipped() {
         assert_eq!(npm_package(br#"{"name":"left-pad","dependencies":{}}"#), None);
         assert_eq!(npm_package(br#"{"name":"x","optionalDependencies":{"fsevents":"2"}}"#), None);
         assert_eq!(npm_package(br#"{"os": ["linux"#), None);

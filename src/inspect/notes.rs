@@ -1,4 +1,5 @@
-//! What an ELF file says of the CPU it needs: GNU property notes and build attributes. Absence proves nothing.
+//! Reads notes in ELF files about the CPU that they need: GNU properties and build attributes. The absence of a note
+//! proves nothing.
 
 use goblin::container::Ctx;
 use goblin::elf::note::{NT_GNU_PROPERTY_TYPE_0, NoteDataIterator};
@@ -12,10 +13,10 @@ const X86_ISA_1_NEEDED: u32 = 0xc000_8002;
 const X86_ISA_1_USED: u32 = 0xc001_0002;
 /// Source: Go's cmd/link, `ELF_NOTE_GOBUILDID_TAG`.
 const NT_GO_BUILD_ID: u32 = 4;
-/// Notes of one segment that are looked at; real ones have two or three.
+/// Maximum number of notes to read in one segment. Real segments have two or three.
 const NOTE_COUNT: usize = 64;
 
-/// The notes of the segments of type `p_type`: their type, name and description.
+/// Returns type, name and description of the notes in segments of type `p_type`.
 fn notes<'a>(
     ctx: Ctx,
     p_type: u32,
@@ -33,12 +34,12 @@ fn notes<'a>(
     notes.map(|note| (note.n_type, note.name.trim_end_matches('\0'), note.desc))
 }
 
-/// Whether Go's linker left its build ID.
+/// Whether the file has the build ID note of Go's linker.
 pub fn is_go(ctx: Ctx, segments: &[Segment], window: &Window<'_>) -> bool {
     notes(ctx, PT_NOTE, segments, window).any(|(kind, name, _)| kind == NT_GO_BUILD_ID && name == "Go")
 }
 
-/// Reads `NT_GNU_PROPERTY_TYPE_0`, from PT_GNU_PROPERTY where there is one, as ld.so does.
+/// Reads `NT_GNU_PROPERTY_TYPE_0`, from PT_GNU_PROPERTY if there is one, as in ld.so.
 pub fn read_properties(ctx: Ctx, segments: &[Segment], window: &Window<'_>, isa: &mut IsaNotes) {
     let has_own = segments.iter().any(|segment| segment.p_type == PT_GNU_PROPERTY);
     let p_type = if has_own { PT_GNU_PROPERTY } else { PT_NOTE };
@@ -66,8 +67,8 @@ fn properties(ctx: Ctx, description: &[u8], isa: &mut IsaNotes) {
     }
 }
 
-/// Reads `.ARM.attributes` or `.riscv.attributes`: 'A', then sections of a vendor, then subsections of which the
-/// file's own (Tag_File, 1) counts. Source: abi-aa addenda32, "Build Attributes"; riscv-elf-psabi, "Attributes".
+/// Reads `.ARM.attributes` or `.riscv.attributes`: 'A', then sections of a vendor, then subsections, of which only the
+/// file's own (Tag_File, 1) is used. Source: abi-aa addenda32, "Build Attributes"; riscv-elf-psabi, "Attributes".
 pub fn read_attributes(machine: u16, ctx: Ctx, bytes: &[u8], isa: &mut IsaNotes) {
     let Some(mut rest) = bytes.strip_prefix(b"A") else { return };
     while let Some((section, after)) = sized(rest, 0, ctx) {
@@ -87,7 +88,8 @@ pub fn read_attributes(machine: u16, ctx: Ctx, bytes: &[u8], isa: &mut IsaNotes)
     }
 }
 
-/// A length at `skip` that counts itself and what is before it; the content after it; the rest.
+/// Splits off a part whose length is stored at `skip` and includes everything before and in the length field. Returns
+/// the content after the length, and the bytes after the part.
 fn sized(bytes: &[u8], skip: usize, ctx: Ctx) -> Option<(&[u8], &[u8])> {
     let len = bytes.pread_with::<u32>(skip, ctx.le).ok()? as usize;
     let content = bytes.get(skip + 4..len)?;
@@ -96,7 +98,7 @@ fn sized(bytes: &[u8], skip: usize, ctx: Ctx) -> Option<(&[u8], &[u8])> {
 
 fn arm(mut bytes: &[u8], attributes: &mut ArmAttributes) {
     while let Some(tag) = uleb(&mut bytes) {
-        // Tags 4, 5 and the odd ones above 32 have a string; 32 (compatibility) a number and a string.
+        // Tags 4, 5 and the odd tags above 32 have a string. Tag 32 (compatibility) has a number and a string.
         let is_text = matches!(tag, 4 | 5) || (tag > 32 && tag % 2 == 1);
         let value = if is_text { 0 } else { uleb(&mut bytes).unwrap_or(0) };
         if is_text || tag == 32 {
@@ -114,7 +116,7 @@ fn arm(mut bytes: &[u8], attributes: &mut ArmAttributes) {
     }
 }
 
-/// Even tags have a number, odd ones a string; 5 is Tag_RISCV_arch.
+/// Even tags have a number, odd tags a string. 5 is Tag_RISCV_arch.
 fn riscv(mut bytes: &[u8], isa: &mut IsaNotes) {
     while let Some(tag) = uleb(&mut bytes) {
         if tag % 2 == 0 {
@@ -128,7 +130,7 @@ fn riscv(mut bytes: &[u8], isa: &mut IsaNotes) {
     }
 }
 
-/// A number in base 128. `None` at the end, and where it is over 63 bits.
+/// Reads a LEB128 number. `None` at the end of the bytes or if the number has more than 63 bits.
 pub fn uleb(bytes: &mut &[u8]) -> Option<u64> {
     let mut value = 0;
     for shift in (0..63).step_by(7) {

@@ -1,12 +1,12 @@
-//! The `#!` line, byte for byte as the kernel splits it. Source: fs/binfmt_script.c `load_script`, Linux 5.1 and later.
-//! It never judges whether the interpreter is there.
+//! Parses the `#!` line, byte for byte like the kernel. Whether the interpreter exists is not checked here. Source:
+//! fs/binfmt_script.c `load_script`, Linux 5.1 and later.
 
 use super::kind::{HEAD_BYTES, SCRIPT_BYTES, Script, Shebang, ShebangError};
 use super::window::Window;
 use super::zip;
 use crate::platform::binfmt::BINPRM_BUF_SIZE;
 
-/// Reads the script that `window` has just begun: its first line and as much of its text as is of use.
+/// Reads the script at the start of `window`: its first line, and as much of its text as is useful.
 pub fn inspect(is_executable: bool, window: &mut Window<'_>) -> Script {
     let mut buf = [0; BINPRM_BUF_SIZE];
     let len = window.head().len().min(BINPRM_BUF_SIZE);
@@ -28,13 +28,13 @@ pub fn inspect(is_executable: bool, window: &mut Window<'_>) -> Script {
     Script { shebang, is_whole, text, zip: archive.map(|start| Box::new(zip::inspect_after(window, start))) }
 }
 
-/// Where the archive of a zipapp starts: right after the first line.
+/// The offset of the archive in a zipapp, which follows the first line.
 fn archive_start(shebang: &Result<Shebang, ShebangError>, head: &[u8]) -> Option<u64> {
     let start = head[..head.len().min(BINPRM_BUF_SIZE)].iter().position(|byte| *byte == b'\n')? + 1;
     (shebang.is_ok() && head[start..].starts_with(b"PK\x03\x04")).then_some(start as u64)
 }
 
-/// Splits the first line of `buf`, the file's first 256 bytes padded with zeros, which start with `#!`.
+/// Parses the first line in `buf`, the zero-padded first 256 bytes of a file that starts with `#!`.
 pub fn shebang(buf: &[u8; BINPRM_BUF_SIZE]) -> Result<Shebang, ShebangError> {
     let buf_end = BINPRM_BUF_SIZE - 1;
     let line_end = buf.iter().position(|byte| matches!(byte, b'\n' | 0)).filter(|at| buf[*at] == b'\n');
@@ -58,7 +58,7 @@ pub fn shebang(buf: &[u8; BINPRM_BUF_SIZE]) -> Result<Shebang, ShebangError> {
     Ok(Shebang { interpreter: until_nul(&buf[name..name_end]), argument })
 }
 
-/// Whether `interpreter` is a Bourne-like shell, whose script names by path what it runs.
+/// Whether the interpreter is a Bourne-like shell or a program with similar scripts, which name commands by path.
 pub fn is_shell(shebang: &Shebang) -> bool {
     let base = |path: &[u8]| path.rsplit(|byte| *byte == b'/').next().unwrap_or_default().to_vec();
     let name = base(&shebang.interpreter);
@@ -91,7 +91,7 @@ fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t')
 }
 
-/// Both ends are inclusive, as the kernel's are.
+/// Both ends are inclusive, as in the kernel.
 fn next_non_blank(buf: &[u8], first: usize, last: usize) -> Option<usize> {
     (first..=last).find(|at| !is_blank(buf[*at]))
 }
@@ -136,7 +136,7 @@ mod tests {
     #[test]
     fn the_end_of_the_file_ends_the_line() {
         check(b"#!/bin/sh", Ok(("/bin/sh", None)));
-        // No newline, so blanks before the end are not the line's last: the argument is an empty word.
+        // Without a newline, the blanks at the end are not trimmed, so the argument is an empty word.
         check(b"#!/bin/sh ", Ok(("/bin/sh", Some(""))));
         check(b"#!/bin/sh -e", Ok(("/bin/sh", Some("-e"))));
         check(b"#!", Ok(("", None)));
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn shells_are_told_from_other_languages() {
+    fn shells_are_distinguished_from_other_languages() {
         let shell = |line: &str| {
             let mut buf = [0; BINPRM_BUF_SIZE];
             buf[..line.len()].copy_from_slice(line.as_bytes());

@@ -1,4 +1,5 @@
-//! The dynamic symbols of a program or library, as far as its tables were kept: what musl's loader looks up and finds.
+//! Reads the dynamic symbols of a program or library from the kept parts of its tables. musl's loader looks up and
+//! finds these symbols.
 
 use goblin::container::Ctx;
 use goblin::elf::sym::{STB_GLOBAL, STB_GNU_UNIQUE, STB_WEAK, STT_TLS, Sym};
@@ -7,12 +8,12 @@ use scroll::Pread;
 use super::kind::{Symbols, symbol_hash};
 use super::window::Window;
 
-/// The largest C++ libraries export some ten thousand.
+/// The largest C++ libraries export tens of thousands of symbols.
 const SYMBOL_COUNT: u64 = 128 << 10;
-/// Bytes of the names that are wanted: a program's are some KiB.
+/// Maximum bytes for the names of required symbols. A program has a few KiB.
 const NAMES_LIMIT: usize = 256 << 10;
 
-/// File offsets of the tables, where there are any.
+/// File offsets of the tables, if they exist.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct SymbolTable {
     pub entries: Option<u64>,
@@ -21,8 +22,8 @@ pub(super) struct SymbolTable {
 }
 
 impl SymbolTable {
-    /// `name_at` gives the name at an offset of the string table. `None`: a table is absent or was not kept, or there
-    /// are too many symbols.
+    /// Reads the symbols. `name_at` returns the name at an offset of the string table. `None` if a table is missing or
+    /// was not kept, or if there are too many symbols.
     /// Source: musl's ldso/dynlink.c `find_sym2`, `count_syms`.
     pub fn read<'n>(
         &self,
@@ -60,12 +61,12 @@ impl SymbolTable {
         Some(Symbols { undefined: undefined.into(), defined: defined.into() })
     }
 
-    /// By DT_HASH's number of chains, or the end of DT_GNU_HASH's last chain.
+    /// The number of symbols, from the number of chains in DT_HASH or the end of the last chain in DT_GNU_HASH.
     fn count(&self, ctx: Ctx, window: &Window<'_>) -> Option<u64> {
         let word = |bytes: &[u8], index: u64| -> Option<u32> {
             bytes.pread_with(usize::try_from(index.checked_mul(4)?).ok()?, ctx.le).ok()
         };
-        // Alpha's and s390x's have words of eight bytes, which their GNU hashes do not.
+        // On Alpha and s390x, DT_HASH has words of eight bytes, but DT_GNU_HASH does not.
         if let Some(bytes) = self.hash.filter(|_| self.gnu_hash.is_none()).and_then(|offset| window.from(offset)) {
             return word(bytes, 1).map(u64::from);
         }
@@ -73,7 +74,7 @@ impl SymbolTable {
         let (buckets, first, bloom) = (word(bytes, 0)?, word(bytes, 1)?, word(bytes, 2)?);
         let bloom_words = if ctx.container.is_big() { 2 } else { 1 };
         let table = 4 + u64::from(bloom) * bloom_words;
-        // A part of the buckets would miss symbols.
+        // Reading only some of the buckets would miss symbols.
         if u64::from(buckets) > SYMBOL_COUNT {
             return None;
         }

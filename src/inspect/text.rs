@@ -1,30 +1,30 @@
-//! Text that is no script, and what a failed download or checkout leaves in its place. It reads the file's first bytes
-//! only.
+//! Text without a shebang, including the results of failed downloads and checkouts. Only the first bytes of the file
+//! are read.
 
 use super::kind::{FileKind, Language, TextStart};
 
-/// Bytes that tell text from data; a program's magic is in the first of them.
-const TELLING: usize = 512;
-/// An error page or message that was saved as a file is short.
+/// Enough bytes to distinguish text from data. A program's magic number is in the first of them.
+const SNIFF_BYTES: usize = 512;
+/// Error pages and messages saved as files are short.
 const ERROR_PAGE_BYTES: u64 = 4 << 10;
-/// The first line of an error page, as far as it is shown.
+/// Maximum length of the first line of an error page, for display.
 const LINE_BYTES: usize = 200;
 
-/// Tells the kinds of text apart; what is no text is data. `head` is the file's start, `size` its size. The language of a
-/// source is told of executable files only: it counts for what executes them.
+/// Distinguishes kinds of text; anything else is data. `head` is the start of the file and `size` its size. The
+/// language of source text is detected only in executable files, because it matters when they are executed.
 pub fn inspect(head: &[u8], size: u64, is_executable: bool) -> FileKind {
     if let Some(start) = near_shebang(head) {
         return FileKind::Text(start);
     }
-    let telling = &head[..head.len().min(TELLING)];
-    // Without a way out in between, many bytes are told at once: most files are text.
-    if !telling.iter().fold(true, |all, byte| all & is_text(*byte)) {
+    let sniffed = &head[..head.len().min(SNIFF_BYTES)];
+    // Without an early exit, many bytes are tested at once. Most files are text.
+    if !sniffed.iter().fold(true, |all, byte| all & is_text(*byte)) {
         return if is_utf16(head) { FileKind::Text(TextStart::Plain) } else { FileKind::Data };
     }
     if head.starts_with(b"version https://git-lfs.github.com/spec/") {
         return FileKind::LfsPointer;
     }
-    let text = telling.trim_ascii_start();
+    let text = sniffed.trim_ascii_start();
     match text.first() {
         Some(b'<') if is_html(text) => FileKind::Html,
         Some(b'<' | b'{' | b'N' | b'n' | b'4' | b'5' | b'F' | b'E' | b'I' | b'B' | b'A' | b'U' | b'T')
@@ -41,8 +41,8 @@ pub fn inspect(head: &[u8], size: u64, is_executable: bool) -> FileKind {
     }
 }
 
-/// The language of a source text, by its first statement. Words that are also shell commands (`export`, `let`, `set`)
-/// tell nothing.
+/// The language of source text, from its first statement. Words that are also shell commands (`export`, `let`, `set`)
+/// are not used.
 fn source(text: &[u8]) -> Option<Language> {
     const STARTS: &[(Language, &[&str])] = &[
         (Language::Php, &["<?php"]),
@@ -76,7 +76,7 @@ fn source(text: &[u8]) -> Option<Language> {
     STARTS.iter().find(|(_, starts)| is_one(starts)).map(|(language, _)| *language)
 }
 
-/// What follows comments as C's kin write them. `#` begins a shell's comment as well as a statement of C.
+/// Skips comments in the style of C. `#` is not skipped: it starts a comment in shell, but also a statement in C.
 fn after_comments(text: &[u8]) -> &[u8] {
     let mut text = text.trim_ascii_start();
     loop {
@@ -90,12 +90,12 @@ fn after_comments(text: &[u8]) -> &[u8] {
     }
 }
 
-/// Printable, blank (`\x08` to `\r`), an escape, or part of a character beyond ASCII.
+/// Printable, blank (`\x08` to `\r`), an escape, or part of a character outside ASCII.
 fn is_text(byte: u8) -> bool {
     (byte >= 0x20) & (byte != 0x7f) | (byte.wrapping_sub(0x08) <= 5) | (byte == 0x1b)
 }
 
-/// A `#!` that is not at the first byte, so that no kernel sees it.
+/// A `#!` after the first byte, which kernels ignore.
 fn near_shebang(head: &[u8]) -> Option<TextStart> {
     let utf16: [&[u8]; 4] = [b"\xff\xfe#\0!\0", b"\xfe\xff\0#\0!", b"#\0!\0", b"\0#\0!"];
     match head.first()? {
@@ -115,7 +115,7 @@ fn is_html(text: &[u8]) -> bool {
     starts.iter().any(|start| text.len() >= start.len() && text[..start.len()].eq_ignore_ascii_case(start))
 }
 
-/// What web servers, object stores and registries answer instead of a file: a status, an XML error, a JSON error.
+/// The response of a web server, object store or registry in place of a file: a status, an XML error or a JSON error.
 fn is_error(text: &[u8]) -> bool {
     match text.first() {
         Some(b'<') => has(text, b"<error>") || (has(text, b"<code>") && has(text, b"<message>")),
@@ -138,7 +138,7 @@ fn is_error(text: &[u8]) -> bool {
     }
 }
 
-/// How a status starts that was saved as a file, and how long its line is at most.
+/// Starts of a status line that was saved as a file.
 const STATUSES: [&[u8]; 14] = [
     b"not found",
     b"404: not found",
@@ -155,9 +155,10 @@ const STATUSES: [&[u8]; 14] = [
     b"503 service unavailable",
     b"bad gateway",
 ];
+/// Maximum length of a status line.
 const STATUS_BYTES: usize = 80;
 
-/// Whether a text has these words, which start with no letter, in whatever case.
+/// Whether a text contains these words, ignoring case. The words must not start with a letter.
 fn has(text: &[u8], words: &[u8]) -> bool {
     text.windows(words.len()).any(|part| part[0] == words[0] && part.eq_ignore_ascii_case(words))
 }
@@ -175,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shebang_that_no_kernel_sees_is_told() {
+    fn a_shebang_that_kernels_ignore_is_recognised() {
         for bytes in [b"\xef\xbb\xbf#!/bin/sh\n".as_slice(), b"\xff\xfe#\0!\0/\0", b"\xfe\xff\0#\0!", b"#\0!\0/\0"] {
             check(bytes, FileKind::Text(TextStart::BomShebang));
         }
@@ -186,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_failed_download_leaves_is_told() {
+    fn the_result_of_a_failed_download_is_recognised() {
         check(b"Not Found", page("Not Found"));
         check(b"404: Not Found\n", page("404: Not Found"));
         check(b"404 page not found\n", page("404 page not found"));
@@ -200,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn source_text_is_told_by_its_first_statement() {
+    fn source_text_is_recognised_by_its_first_statement() {
         let is = |bytes: &[u8], language| check(bytes, FileKind::Text(TextStart::Source(language)));
         is(b"// Copyright\n\npackage main\n\nimport \"fmt\"\n", Language::Go);
         is(b"/* main */\n#include <stdio.h>\n", Language::C);

@@ -1,25 +1,26 @@
-//! A file that passes once, forward, of which only wanted parts are kept. It never holds more than [`KEEP_LIMIT`] bytes
-//! and never reads past the size that the archive gave. It does not know what the bytes mean.
+//! Reads a file once, forward, and keeps only the requested parts. At most [`KEEP_LIMIT`] bytes are kept, and nothing
+//! is read past the size in the archive. The bytes are not interpreted.
 
 use std::io::{self, ErrorKind, Read};
 use std::ops::Range;
 
-/// Most bytes that are kept of one file: a bounded scan needs a bounded worker, and no symbol-free table is larger.
+/// Maximum bytes to keep of one file. It bounds the memory of a worker, and all tables other than symbol tables are
+/// smaller.
 pub const KEEP_LIMIT: usize = 14 << 20;
 
-/// What a worker keeps between files, so that a kept buffer is allocated once.
+/// Maximum buffer that a worker keeps between files, so that it is usually allocated once.
 const IDLE_LIMIT: usize = 1 << 20;
 
-/// Ranges that are asked for at a time; a file with thousands of note segments is hostile.
+/// Maximum number of requested ranges. A file with thousands of note segments is hostile.
 const WANTED_LIMIT: usize = 64;
 
-/// All reads start and end at multiples of this, so that what lies at one is never cut in two.
+/// All reads start and end at multiples of this, so that aligned data of this size is never split.
 pub const ALIGN: u64 = 16;
 
-/// Bytes that are read and dropped at a time.
+/// Bytes to read and discard at a time.
 const SKIP_BYTES: usize = 64 << 10;
 
-/// The buffers of one worker, used again for each file.
+/// The buffers of one worker, reused for each file.
 #[derive(Default)]
 pub struct Store {
     bytes: Vec<u8>,
@@ -36,7 +37,7 @@ struct Chunk {
     len: usize,
 }
 
-/// The file and what was kept of it so far.
+/// A file and the parts of it that were kept so far.
 pub struct Window<'a> {
     reader: &'a mut dyn Read,
     store: &'a mut Store,
@@ -46,30 +47,30 @@ pub struct Window<'a> {
     watch: Watch,
 }
 
-/// Bytes that are looked for as they pass, at multiples of [`ALIGN`]. An empty needle is found nowhere.
+/// A byte sequence to search for in passing bytes, at multiples of [`ALIGN`]. An empty needle is never found.
 #[derive(Clone, Copy, Default)]
 struct Watch {
     needle: &'static [u8],
-    /// Bytes that are kept where it is found.
+    /// Bytes to keep from the match on.
     keep: u64,
     found: Option<u64>,
 }
 
 impl Store {
-    /// Gives back the memory that one large file took.
+    /// Frees the memory that a large file needed.
     pub fn shrink(&mut self) {
         if self.bytes.capacity() > IDLE_LIMIT {
             self.bytes = Vec::new();
         }
     }
 
-    /// Bytes that this holds in memory.
+    /// Size on the heap in bytes.
     #[cfg(test)]
     pub fn heap_bytes(&self) -> usize {
         self.bytes.capacity() + self.skipped.capacity()
     }
 
-    /// Notes that `len` bytes from `at` on in `bytes` are the file's from `start` on.
+    /// Records that the `len` bytes at `at` in `bytes` are the file's bytes from `start` on.
     fn note(&mut self, start: u64, at: usize, len: usize) {
         match self.chunks.last_mut() {
             Some(last) if last.start + last.len as u64 == start && last.at + last.len == at => last.len += len,
@@ -91,37 +92,37 @@ impl<'a> Window<'a> {
         window
     }
 
-    /// Keeps the file's bytes up to `head`, where nothing but its start has passed.
+    /// Keeps the bytes of the file up to `head`. Nothing but its start may have passed.
     pub fn extend_head(&mut self, head: usize) {
         self.keep((head as u64).saturating_sub(self.at));
     }
 
-    /// The file's size; less than what the archive said where the reader ended early.
+    /// The size of the file. It is less than the size in the archive if the reader ended early.
     pub fn size(&self) -> u64 {
         self.size
     }
 
-    /// Bytes that may still be kept.
+    /// Number of bytes that can still be kept.
     pub fn room(&self) -> u64 {
         KEEP_LIMIT.saturating_sub(self.store.bytes.len()) as u64
     }
 
-    /// Bytes that have passed.
+    /// Number of bytes that have passed.
     pub fn position(&self) -> u64 {
         self.at
     }
 
-    /// Whether the reader gave an error; nothing more is read after it.
+    /// Whether the reader returned an error. Nothing is read after an error.
     pub fn has_failed(&self) -> bool {
         self.has_failed
     }
 
-    /// The kept bytes from the file's start, without a gap.
+    /// The kept bytes at the start of the file, up to the first gap.
     pub fn head(&self) -> &[u8] {
         self.from(0).unwrap_or_default()
     }
 
-    /// Asks for a range, of which only what has not passed can still be kept.
+    /// Requests a range. Only the bytes that have not passed yet can be kept.
     pub fn want(&mut self, start: u64, len: u64) {
         let end = start.saturating_add(len).checked_next_multiple_of(ALIGN).unwrap_or(u64::MAX).min(self.size);
         let start = (start - start % ALIGN).max(self.at);
@@ -130,8 +131,8 @@ impl<'a> Window<'a> {
         }
     }
 
-    /// Looks in `ranges` for `needle` (at most [`ALIGN`] bytes, at a multiple of that), and keeps `keep` bytes from its
-    /// first place on. What passed and was not kept is not looked at.
+    /// Searches `ranges` for `needle` (at most [`ALIGN`] bytes, at a multiple of it), and keeps `keep` bytes from the
+    /// first match on. Bytes that have passed and were not kept are not searched.
     pub fn watch(&mut self, needle: &'static [u8], ranges: impl Iterator<Item = Range<u64>>, keep: u64) {
         self.watch = Watch { needle, keep, found: None };
         self.store.watched.extend(ranges.take(WANTED_LIMIT));
@@ -145,12 +146,12 @@ impl<'a> Window<'a> {
         }
     }
 
-    /// Where the watched bytes were found.
+    /// The offset of the match.
     pub fn found(&self) -> Option<u64> {
         self.watch.found
     }
 
-    /// Reads on until `end`, keeping what is wanted.
+    /// Reads up to `end` and keeps requested bytes.
     pub fn pass(&mut self, end: u64) {
         let end = end.checked_next_multiple_of(ALIGN).unwrap_or(u64::MAX);
         while self.at < end.min(self.size) {
@@ -158,7 +159,7 @@ impl<'a> Window<'a> {
         }
     }
 
-    /// Reads on until nothing is wanted or watched any more.
+    /// Reads until nothing is requested or watched for.
     pub fn pass_wanted(&mut self) {
         loop {
             let watched = self.store.watched.iter().filter(|_| self.watch.found.is_none());
@@ -170,7 +171,7 @@ impl<'a> Window<'a> {
         }
     }
 
-    /// Reads at least a byte on, where there is one, and not past `end`.
+    /// Reads at least one byte, if there is one.
     fn step(&mut self, end: u64) {
         let at = self.at;
         self.store.wanted.retain(|range| range.end > at);
@@ -181,12 +182,12 @@ impl<'a> Window<'a> {
         }
     }
 
-    /// `len` kept bytes at `start`; `None` where any of them was not kept.
+    /// The `len` bytes at `start`. `None` unless all of them were kept.
     pub fn get(&self, start: u64, len: u64) -> Option<&[u8]> {
         self.from(start)?.get(..usize::try_from(len).ok()?)
     }
 
-    /// The kept bytes from `start` on, as far as they go without a gap.
+    /// The kept bytes from `start` up to the next gap.
     pub fn from(&self, start: u64) -> Option<&[u8]> {
         let chunk =
             self.store.chunks.iter().find(|chunk| start >= chunk.start && start - chunk.start < chunk.len as u64)?;
@@ -194,7 +195,7 @@ impl<'a> Window<'a> {
         Some(&self.store.bytes[chunk.at + within..chunk.at + chunk.len])
     }
 
-    /// The whole file as a stream: what was kept of its start, then the rest.
+    /// The whole file as a stream: the kept start, then the remaining bytes.
     pub fn stream(&mut self) -> Stream<'_, 'a> {
         Stream { window: self, served: 0 }
     }
@@ -217,7 +218,7 @@ impl<'a> Window<'a> {
     fn skip(&mut self, len: u64) {
         let mut left = len.min(self.size - self.at);
         while left > 0 && self.at < self.size {
-            // A first short stretch brings the reads back to a multiple of ALIGN after a short head.
+            // A shorter first read restores the alignment to ALIGN after a short head.
             let len = left.min(SKIP_BYTES as u64 - self.at % ALIGN) as usize;
             let mut skipped = std::mem::take(&mut self.store.skipped);
             skipped.resize(SKIP_BYTES, 0);
@@ -234,13 +235,13 @@ impl<'a> Window<'a> {
             self.advance(len, &read, found);
             left -= len as u64;
             if found.is_some() {
-                // What is wanted has changed.
+                // The match has changed the requested ranges.
                 return;
             }
         }
     }
 
-    /// Where in `bytes`, the file's from `at` on, the watched bytes are.
+    /// Searches `bytes`, which are the file's from `at` on, for the watched bytes.
     fn look(&self, at: u64, bytes: &[u8]) -> Option<usize> {
         let needle = self.watch.needle;
         let (first, _) = needle.split_first().filter(|_| self.watch.found.is_none())?;
@@ -254,7 +255,7 @@ impl<'a> Window<'a> {
         within.find(|within| bytes.get(*within) == Some(first) && bytes[*within..].starts_with(needle))
     }
 
-    /// Notes that `asked` bytes were read, of which the reader gave `read`.
+    /// Records that `asked` bytes were requested and the reader returned `read`.
     fn advance(&mut self, asked: usize, read: &Filled, found: Option<usize>) {
         let start = self.at;
         self.at += read.len as u64;
@@ -299,10 +300,10 @@ impl Read for Stream<'_, '_> {
     }
 }
 
-/// What a read of several calls gave.
+/// The result of one or more reads.
 struct Filled {
     len: usize,
-    /// The reader gave an error, which its owner meets again and reports.
+    /// The reader returned an error. Its owner gets the error again and reports it.
     has_failed: bool,
 }
 

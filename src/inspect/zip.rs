@@ -1,6 +1,6 @@
-//! Zip archives (jars, wheels, nupkgs): the native code inside, read forward, member by member, with nothing unpacked
-//! but each member's first bytes. Archives inside archives are read two levels deep. Source: PKWARE's APPNOTE.TXT.
-//! It never reads more than the limits below and counts what it could not read.
+//! Zip archives (jars, wheels, nupkgs): finds the native code inside. Members are read forward, and only the first
+//! bytes of each are decompressed. Archives inside archives are read two levels deep. All limits are below, and members
+//! that could not be read are counted. Source: PKWARE's APPNOTE.TXT.
 
 use std::cell::Cell;
 use std::io::{BufRead, BufReader, Read};
@@ -15,26 +15,26 @@ use super::zip_member::{Content, LOCAL, Member, fill, next_signature, skip};
 use super::{elf, foreign};
 use crate::platform::Arch;
 
-/// A jar in a war in an ear.
+/// For example a jar in a war in an ear.
 const DEPTH: usize = 2;
-/// Members of one file with all that is nested in it; the largest jars have some ten thousand.
+/// Maximum number of members in one file, including nested archives. The largest jars have tens of thousands.
 const MEMBERS: u32 = 200_000;
-/// Native members that are listed.
+/// Maximum number of native members to list.
 const NATIVES: usize = 4096;
-/// Bytes that one file's members may inflate to, so that a zip bomb costs a second and no more.
+/// Maximum bytes to decompress from one file, so that a zip bomb costs at most a second.
 const INFLATE_BYTES: u64 = 512 << 20;
-/// Bytes of a member that tell its format; a PE header lies some hundred bytes in.
+/// Enough bytes of a member to recognise its format. A PE header is at an offset of hundreds of bytes.
 const PEEK: usize = 1024;
-/// A member's name, as far as it is shown.
+/// Maximum length of a member's name, for display.
 const NAME_BYTES: usize = 512;
 const BUFFER: usize = 64 << 10;
 
-/// Archives by their names' ends. Others (documents, fonts, source packages) have no native code.
+/// Extensions of archives. Other zip files (documents, fonts, source packages) have no native code.
 const ARCHIVES: [&[u8]; 14] = [
     b".jar", b".war", b".ear", b".sar", b".whl", b".egg", b".zip", b".nupkg", b".apk", b".aar", b".pex", b".pyz",
     b".hpi", b".jpi",
 ];
-/// Members by their names' ends that are never native code.
+/// Extensions of members that are never native code.
 const PLAIN: [&[u8]; 36] = [
     b".class",
     b".java",
@@ -74,12 +74,12 @@ const PLAIN: [&[u8]; 36] = [
     b".yml",
 ];
 
-/// Whether an archive of that name, or one that is executable, may hold native code.
+/// Whether an archive may contain native code, judging by its name or because it is executable.
 pub fn is_worth_reading(path: &[u8], is_executable: bool) -> bool {
     is_executable || is_archive(path)
 }
 
-/// Reads the archive that `window` has just begun.
+/// Reads the archive at the start of `window`.
 pub fn inspect(window: &mut Window<'_>) -> Zip {
     inspect_after(window, 0)
 }
@@ -103,18 +103,18 @@ fn ends_in(name: &[u8], ends: &[&[u8]]) -> bool {
     ends.iter().any(|end| name.len() > end.len() && name[name.len() - end.len()..].eq_ignore_ascii_case(end))
 }
 
-/// One file's reading: what was found and what it may still cost.
+/// State for reading one file: the result and the remaining limits.
 struct Walk<'b> {
     zip: Zip,
     members: u32,
-    /// Bytes that may still be inflated, over all levels.
+    /// Bytes that may still be decompressed, over all levels.
     budget: &'b Cell<u64>,
-    /// Inflaters not in use; each level of nesting needs one at a time.
+    /// Unused decompressors. Each level of nesting needs one at a time.
     spare: Vec<Decompress>,
 }
 
 impl<'b> Walk<'b> {
-    /// Reads members until the central directory, or until something cannot be read.
+    /// Reads members up to the central directory or the first error.
     fn archive(&mut self, reader: &mut dyn BufRead, within: &str, depth: usize) {
         loop {
             match next_signature(reader) {
@@ -134,7 +134,7 @@ impl<'b> Walk<'b> {
         self.zip.unread += 1;
     }
 
-    /// `None`: where the next member starts is not to be known.
+    /// Reads a member. `None` if the start of the next member cannot be found.
     fn member(&mut self, member: &Member, reader: &mut dyn BufRead, within: &str, depth: usize) -> Option<()> {
         let name = member.name.as_slice();
         self.zip.is_jar |= depth == 0 && (name == b"META-INF/MANIFEST.MF" || name.ends_with(b".class"));
@@ -164,7 +164,7 @@ impl<'b> Walk<'b> {
         finished
     }
 
-    /// `None`: encrypted, or compressed in a way that is not read, or stored without a size.
+    /// Opens a member. `None` if it is encrypted, has an unsupported compression, or is stored without a size.
     fn open<'r>(&mut self, member: &Member, from: &'r mut dyn BufRead) -> Option<Content<'r, 'b>> {
         let inflater = match member.method {
             0 if member.size.is_some() => None,
@@ -188,7 +188,7 @@ impl<'b> Walk<'b> {
     }
 }
 
-/// What the member's first bytes say.
+/// Recognises native code from the first bytes of a member.
 fn native(peek: &[u8]) -> Option<Native> {
     match peek {
         [0x7f, b'E', b'L', b'F', ..] => {

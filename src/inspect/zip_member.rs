@@ -1,5 +1,6 @@
-//! One member of a zip archive that passes: its header, its content, and the way to the next. Source: PKWARE's
-//! APPNOTE.TXT, sections 4.3 and 4.5. It never reads past the member's end, nor inflates more than its budget.
+//! One member of a zip archive, read forward: its header, its content, and the signature of the next member. Nothing is
+//! read past the member's end, and decompression stays within the budget. Source: PKWARE's APPNOTE.TXT, sections 4.3
+//! and 4.5.
 
 use std::cell::Cell;
 use std::io::{self, BufRead, ErrorKind, Read};
@@ -11,9 +12,9 @@ pub const LOCAL: u32 = 0x0403_4b50;
 const CENTRAL: u32 = 0x0201_4b50;
 const END: u32 = 0x0605_4b50;
 const END_64: u32 = 0x0606_4b50;
-/// What may lie between two members: a descriptor of signature, CRC and two sizes of 8 bytes.
+/// Maximum bytes between two members: a descriptor with a signature, a CRC and two sizes of 8 bytes.
 const DESCRIPTOR: usize = 24;
-/// A local header after its signature, without name and extra field.
+/// Size of a local header after its signature, without name and extra field.
 const HEADER: usize = 26;
 const ZIP_64: u16 = 1;
 const SKIP_BYTES: usize = 16 << 10;
@@ -23,22 +24,22 @@ pub struct Member {
     pub name: Vec<u8>,
     pub method: u16,
     pub is_encrypted: bool,
-    /// Compressed bytes; `None`: only a descriptor after them tells.
+    /// Compressed size in bytes. `None` if it is only in the descriptor after the data.
     pub size: Option<u64>,
 }
 
-/// A member's bytes, inflated as they are read.
+/// The content of a member, decompressed while reading.
 pub struct Content<'r, 'b> {
     pub from: &'r mut dyn BufRead,
-    /// Compressed bytes that are left, where their number is known.
+    /// Remaining compressed bytes, if known.
     pub left: Option<u64>,
-    /// `None`: stored.
+    /// `None` if the member is stored.
     pub inflater: Option<Decompress>,
     pub is_ended: bool,
     pub budget: &'b Cell<u64>,
 }
 
-/// Passes a data descriptor, if there is one, and the signature after it. `None`: there is no known signature.
+/// Skips a data descriptor, if there is one, and reads the next signature. `None` if no known signature follows.
 pub fn next_signature(reader: &mut dyn BufRead) -> Option<u32> {
     let mut word = [0; 4];
     fill(reader, &mut word).filter(|len| *len == 4)?;
@@ -54,7 +55,7 @@ pub fn next_signature(reader: &mut dyn BufRead) -> Option<u32> {
     None
 }
 
-/// Drops `len` bytes. `None`: there are fewer.
+/// Skips `len` bytes. `None` if there are fewer.
 pub fn skip(reader: &mut dyn BufRead, mut len: u64) -> Option<()> {
     while len > 0 {
         let ready = reader.fill_buf().ok().filter(|ready| !ready.is_empty())?;
@@ -65,7 +66,7 @@ pub fn skip(reader: &mut dyn BufRead, mut len: u64) -> Option<()> {
     Some(())
 }
 
-/// Fills `into` as far as the reader goes. `None`: the reader failed.
+/// Fills `into` or reads to the end. `None` if the reader failed.
 pub fn fill(reader: &mut (impl Read + ?Sized), into: &mut [u8]) -> Option<usize> {
     let mut len = 0;
     while len < into.len() {
@@ -80,7 +81,7 @@ pub fn fill(reader: &mut (impl Read + ?Sized), into: &mut [u8]) -> Option<usize>
 }
 
 impl Member {
-    /// Reads the header after its signature. `None`: it is cut.
+    /// Reads the header after its signature. `None` if it is truncated.
     pub fn read(reader: &mut dyn BufRead) -> Option<Member> {
         let mut fixed = [0; HEADER];
         fill(reader, &mut fixed).filter(|len| *len == HEADER)?;
@@ -97,13 +98,13 @@ impl Member {
             0 if flags & 8 != 0 => None,
             size => Some(u64::from(size)),
         };
-        // A size of 0 in the extra field comes with a descriptor, too.
+        // A size of 0 in the extra field also means that a descriptor follows.
         let size = size.filter(|size| *size > 0 || flags & 8 == 0);
         Some(Member { name, method, is_encrypted: flags & 1 != 0, size })
     }
 }
 
-/// The compressed size in the zip64 extra field, after the uncompressed one where that is there.
+/// The compressed size in the zip64 extra field. It follows the uncompressed size if there is one.
 fn zip_64_size(extra: &[u8], has_uncompressed: bool) -> Option<u64> {
     let mut at = 0;
     loop {
@@ -116,7 +117,7 @@ fn zip_64_size(extra: &[u8], has_uncompressed: bool) -> Option<u64> {
 }
 
 impl Content<'_, '_> {
-    /// Passes what was not read of the member. `None`: its end cannot be found.
+    /// Skips the unread bytes of the member. `None` if its end cannot be found.
     pub fn finish(&mut self) -> Option<()> {
         if let Some(left) = self.left.take() {
             return skip(&mut *self.from, left);

@@ -7,41 +7,42 @@ use super::super::elf_builder::ElfBuilder;
 use super::*;
 use crate::inspect::inspect as inspect_file;
 
-/// How a member is written.
+/// How a member is stored.
 #[derive(Clone, Copy, PartialEq)]
-enum Way {
+enum Storage {
     Stored,
     Deflated,
-    /// Deflated, with sizes in a descriptor after the data only, as the JDK writes them.
+    /// Deflated, with sizes only in a descriptor after the data, like the JDK writes them.
     Described,
     Encrypted,
     /// bzip2.
     Other,
 }
 
-fn zip(members: &[(&str, Way, &[u8])]) -> Vec<u8> {
+fn zip(members: &[(&str, Storage, &[u8])]) -> Vec<u8> {
     let mut out = Vec::new();
-    for (name, way, content) in members {
+    for (name, storage, content) in members {
         let deflated = || {
             let mut encoder = DeflateEncoder::new(Vec::new(), Compression::default());
             encoder.write_all(content).unwrap();
             encoder.finish().unwrap()
         };
-        let data = if matches!(way, Way::Deflated | Way::Described) { deflated() } else { content.to_vec() };
-        let method: u16 = match way {
-            Way::Stored | Way::Encrypted => 0,
-            Way::Deflated | Way::Described => 8,
-            Way::Other => 12,
+        let data =
+            if matches!(storage, Storage::Deflated | Storage::Described) { deflated() } else { content.to_vec() };
+        let method: u16 = match storage {
+            Storage::Stored | Storage::Encrypted => 0,
+            Storage::Deflated | Storage::Described => 8,
+            Storage::Other => 12,
         };
-        let flags: u16 = if *way == Way::Described { 8 } else { u16::from(*way == Way::Encrypted) };
-        let sizes = if *way == Way::Described { [0, 0] } else { [data.len() as u32, content.len() as u32] };
+        let flags: u16 = if *storage == Storage::Described { 8 } else { u16::from(*storage == Storage::Encrypted) };
+        let sizes = if *storage == Storage::Described { [0, 0] } else { [data.len() as u32, content.len() as u32] };
         out.extend(b"PK\x03\x04\x14\0");
         out.extend([flags.to_le_bytes(), method.to_le_bytes(), [0, 0], [0, 0], [0, 0], [0, 0]].concat());
         out.extend(sizes.iter().flat_map(|size| size.to_le_bytes()));
         out.extend((name.len() as u32).to_le_bytes());
         out.extend(name.bytes());
         out.extend(&data);
-        if *way == Way::Described {
+        if *storage == Storage::Described {
             out.extend(b"PK\x07\x08\0\0\0\0");
             out.extend([data.len() as u32, content.len() as u32].iter().flat_map(|size| size.to_le_bytes()));
         }
@@ -52,13 +53,13 @@ fn zip(members: &[(&str, Way, &[u8])]) -> Vec<u8> {
 
 /// An archive of deflated members.
 pub fn deflated(members: &[(&str, &[u8])]) -> Vec<u8> {
-    zip(&members.iter().map(|(name, content)| (*name, Way::Deflated, *content)).collect::<Vec<_>>())
+    zip(&members.iter().map(|(name, content)| (*name, Storage::Deflated, *content)).collect::<Vec<_>>())
 }
 
 fn read(name: &str, bytes: &[u8]) -> Zip {
     match inspect_file(name.as_bytes(), bytes.len() as u64, false, &mut &bytes[..]) {
         FileKind::Zip(zip) => *zip,
-        other => panic!("no zip but {other:?}"),
+        other => panic!("expected a zip, got {other:?}"),
     }
 }
 
@@ -67,10 +68,14 @@ fn names(zip: &Zip) -> Vec<&str> {
 }
 
 #[test]
-fn natives_are_found_in_every_way_of_storing() {
+fn natives_are_found_in_every_kind_of_storage() {
     let library = ElfBuilder::arm64().soname("liba.so").padding(300_000).build();
-    for way in [Way::Stored, Way::Deflated, Way::Described] {
-        let bytes = zip(&[("a.class", way, &[0xca; 5000]), ("lib/liba.so", way, &library), ("META-INF/x", way, b"x")]);
+    for storage in [Storage::Stored, Storage::Deflated, Storage::Described] {
+        let bytes = zip(&[
+            ("a.class", storage, &[0xca; 5000]),
+            ("lib/liba.so", storage, &library),
+            ("META-INF/x", storage, b"x"),
+        ]);
         let zip = read("a.jar", &bytes);
         let native = Native::Elf { machine: 183, arch: Some(Arch::Arm64), e_type: 3 };
         assert_eq!(zip.natives, [("lib/liba.so".to_string(), native)]);
@@ -81,10 +86,10 @@ fn natives_are_found_in_every_way_of_storing() {
 #[test]
 fn archives_inside_archives_are_read_two_levels_deep() {
     let library = ElfBuilder::amd64().soname("liba.so").build();
-    let mut bytes = zip(&[("liba.so", Way::Deflated, &library)]);
+    let mut bytes = zip(&[("liba.so", Storage::Deflated, &library)]);
     for name in ["c.jar", "b.war", "a.ear"] {
-        let way = if name == "b.war" { Way::Stored } else { Way::Described };
-        bytes = zip(&[(name, way, &bytes), ("own.so", Way::Stored, &library)]);
+        let storage = if name == "b.war" { Storage::Stored } else { Storage::Described };
+        bytes = zip(&[(name, storage, &bytes), ("own.so", Storage::Stored, &library)]);
     }
     assert_eq!(names(&read("x.zip", &bytes)), ["a.ear!/b.war!/own.so", "a.ear!/own.so", "own.so"]);
 }
@@ -93,10 +98,10 @@ fn archives_inside_archives_are_read_two_levels_deep() {
 fn what_cannot_be_read_is_counted_and_the_rest_is_read() {
     let library = ElfBuilder::amd64().soname("liba.so").build();
     let members = [
-        ("a.so", Way::Encrypted, library.as_slice()),
-        ("b.so", Way::Other, &library),
-        ("c.class", Way::Other, b"plain members do not count"),
-        ("d.so", Way::Stored, &library),
+        ("a.so", Storage::Encrypted, library.as_slice()),
+        ("b.so", Storage::Other, &library),
+        ("c.class", Storage::Other, b"plain members do not count"),
+        ("d.so", Storage::Stored, &library),
     ];
     let zip = read("a.jar", &zip(&members));
     assert_eq!((names(&zip), zip.unread), (vec!["d.so"], 2));
@@ -105,7 +110,7 @@ fn what_cannot_be_read_is_counted_and_the_rest_is_read() {
 #[test]
 fn an_archive_cut_short_is_counted() {
     let library = ElfBuilder::amd64().soname("liba.so").build();
-    let bytes = zip(&[("a.so", Way::Deflated, &library), ("b.so", Way::Described, &library)]);
+    let bytes = zip(&[("a.so", Storage::Deflated, &library), ("b.so", Storage::Described, &library)]);
     for len in 4..bytes.len() - 60 {
         let zip = read("a.jar", &bytes[..len]);
         assert!(zip.unread > 0, "{len}: {zip:?}");
@@ -115,26 +120,26 @@ fn an_archive_cut_short_is_counted() {
 #[test]
 fn a_wheels_tags_are_read() {
     let text = b"Wheel-Version: 1.0\nTag: cp312-abi3-manylinux_2_28_aarch64\n";
-    let zip = read("a.whl", &zip(&[("a-1.dist-info/WHEEL", Way::Deflated, text)]));
+    let zip = read("a.whl", &zip(&[("a-1.dist-info/WHEEL", Storage::Deflated, text)]));
     assert_eq!(zip.wheel_tags, ["cp312-abi3-manylinux_2_28_aarch64"]);
 }
 
 #[test]
-fn programs_of_other_systems_are_told() {
+fn programs_of_other_systems_are_recognised() {
     let mut pe = vec![0; 0x80];
     pe[..2].copy_from_slice(b"MZ");
     pe[0x3c] = 0x80;
     pe.extend(b"PE\0\0\x64\x86");
     pe.extend([0; 100]);
     let mach = [0xfeed_facf_u32, 0x0100_000c, 0, 6].iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<_>>();
-    let zip = read("a.nupkg", &zip(&[("a.dll", Way::Deflated, &pe), ("a.dylib", Way::Stored, &mach)]));
+    let zip = read("a.nupkg", &zip(&[("a.dll", Storage::Deflated, &pe), ("a.dylib", Storage::Stored, &mach)]));
     assert_eq!(zip.natives[0].1, Native::Pe { machine: 0x8664 });
     assert_eq!(zip.natives[1].1, Native::MachO);
 }
 
 #[test]
-fn a_document_is_not_looked_into() {
-    let bytes = zip(&[("word/document.xml", Way::Deflated, b"<xml/>")]);
+fn a_document_is_not_read() {
+    let bytes = zip(&[("word/document.xml", Storage::Deflated, b"<xml/>")]);
     let kind = |name: &[u8], is_executable| inspect_file(name, bytes.len() as u64, is_executable, &mut &bytes[..]);
     assert_eq!(kind(b"a.docx", false), FileKind::Packed(super::super::Packing::Zip));
     assert!(matches!(kind(b"a.docx", true), FileKind::Zip(_)));
@@ -143,7 +148,7 @@ fn a_document_is_not_looked_into() {
 
 #[test]
 fn a_bomb_ends_at_the_budget() {
-    // 300 MiB of zeros, twice, with sizes in descriptors only: the second is over the budget.
+    // 300 MiB of zeros, twice, with sizes only in descriptors. The second member exceeds the budget.
     let mut encoder = DeflateEncoder::new(Vec::new(), Compression::fast());
     std::io::copy(&mut std::io::Read::take(std::io::repeat(0), 300 << 20), &mut encoder).unwrap();
     let data = encoder.finish().unwrap();
