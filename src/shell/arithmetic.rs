@@ -1,6 +1,6 @@
-//! Arithmetic expressions, once their parameters are expanded. Source: POSIX XCU 2.6.4, bash(1) ARITHMETIC EVALUATION.
+//! Arithmetic expressions after the expansion of parameters. Source: POSIX XCU 2.6.4, bash(1) ARITHMETIC EVALUATION.
 
-/// Deepest nesting, and most operators, that are read.
+/// Maximum nesting, and maximum number of operators on one level.
 const MAX_DEPTH: usize = 40;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -9,7 +9,8 @@ pub enum Expression {
     Variable(String),
     Not(Box<Expression>),
     Binary(Box<Expression>, Operator, Box<Expression>),
-    /// `?:`, assignments, bits: what the value is, only run time knows. Carries the variables that it may set.
+    /// `?:`, assignments and bit operations: the value is only known at run time. Contains the variables that it may
+    /// set.
     Other(Vec<String>),
 }
 
@@ -30,7 +31,7 @@ pub enum Operator {
     Remainder,
 }
 
-/// From the loosest to the tightest.
+/// From the lowest to the highest precedence.
 const LEVELS: &[&[(&str, Operator)]] = &[
     &[("||", Operator::Or)],
     &[("&&", Operator::And)],
@@ -40,7 +41,7 @@ const LEVELS: &[&[(&str, Operator)]] = &[
     &[("*", Operator::Multiply), ("/", Operator::Divide), ("%", Operator::Remainder)],
 ];
 
-/// Reads an expression.
+/// Parses an expression.
 pub fn expression(text: &str) -> Expression {
     let mut reader = Reader { rest: text.trim() };
     match reader.level(0, 0) {
@@ -49,7 +50,7 @@ pub fn expression(text: &str) -> Expression {
     }
 }
 
-/// Names that the text may assign to: those before `=` or next to `++` and `--`.
+/// All names in the text, any of which it may assign to.
 fn assigned(text: &str) -> Vec<String> {
     let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let names =
@@ -109,7 +110,7 @@ impl Reader<'_> {
                 let len = self.rest.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(self.rest.len());
                 let (digits, rest) = self.rest.split_at(len);
                 self.rest = rest;
-                // Octal and hexadecimal numbers are not of interest here.
+                // Octal and hexadecimal numbers are not supported.
                 if digits.len() > 1 && digits.starts_with('0') {
                     return None;
                 }
@@ -154,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn what_assigns_is_left_to_run_time_with_its_names() {
+    fn assignments_are_left_to_run_time_with_their_names() {
         assert_eq!(expression("i++"), Expression::Other(vec!["i".into()]));
         assert_eq!(expression("i = j + 1"), Expression::Other(vec!["i".into(), "j".into()]));
         assert_eq!(expression("x & 1"), Expression::Other(vec!["x".into()]));

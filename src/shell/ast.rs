@@ -3,31 +3,32 @@
 use std::ops::Range;
 use std::rc::Rc;
 
-/// Bytes of the text.
+/// A byte range in the text.
 pub type Span = Range<usize>;
 
-/// A script as far as it could be read.
+/// A script, as far as it could be parsed.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Script {
     pub list: List,
-    /// Bodies of here-documents, by [`Redirect::here`].
+    /// Bodies of here-documents, indexed by [`Redirect::here`].
     pub documents: Vec<Word>,
-    /// What could not be read. A shell stops at the first one; the commands after it are what can be made of the rest.
+    /// The parts that could not be parsed. A shell stops at the first. The commands after it are parsed as far as
+    /// possible.
     pub errors: Vec<SyntaxError>,
 }
 
-/// Text that is not shell.
+/// A syntax error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SyntaxError {
     pub at: usize,
-    /// From 1.
+    /// Line number, from 1.
     pub line: usize,
     pub what: &'static str,
-    /// Items of the script's list that come before it.
+    /// The number of items in the script's list that precede the error.
     pub items_before: usize,
 }
 
-/// Commands one after the other.
+/// A sequence of commands.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct List {
     pub items: Vec<Item>,
@@ -38,7 +39,7 @@ pub struct List {
 pub struct Item {
     pub first: Pipeline,
     pub rest: Vec<(Joint, Pipeline)>,
-    /// `&` ends it.
+    /// It ends in `&`.
     pub is_background: bool,
 }
 
@@ -50,7 +51,7 @@ pub enum Joint {
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pipeline {
-    /// `!` comes first.
+    /// It starts with `!`.
     pub is_negated: bool,
     pub commands: Vec<Command>,
 }
@@ -60,7 +61,7 @@ pub struct Command {
     pub kind: CommandKind,
     pub redirects: Vec<Redirect>,
     pub span: Span,
-    /// From 1.
+    /// Line number, from 1.
     pub line: usize,
 }
 
@@ -72,7 +73,7 @@ pub enum CommandKind {
     /// `( list )`
     Subshell(List),
     If {
-        /// Condition and body of `if` and each `elif`.
+        /// The condition and body of `if` and of each `elif`.
         branches: Vec<(List, List)>,
         otherwise: Option<List>,
     },
@@ -81,7 +82,7 @@ pub enum CommandKind {
         condition: List,
         body: List,
     },
-    /// `for` and `select`. `words` is `None` where there is no `in`: the positional parameters.
+    /// `for` and `select`. `words` is `None` if there is no `in`, which means the positional parameters.
     For {
         name: String,
         words: Option<Vec<Word>>,
@@ -106,12 +107,12 @@ pub enum CommandKind {
     Arithmetic(Word),
 }
 
-/// Assignments, then words; either may be empty.
+/// Assignments followed by words. Either may be empty.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Simple {
     pub assignments: Vec<Assignment>,
     pub words: Vec<Word>,
-    /// Arguments of `export`, `local`, `declare` and their like that are assignments; they are not in `words`.
+    /// Assignments in the arguments of `export`, `local`, `declare` and similar builtins. They are not part of `words`.
     pub declared: Vec<Assignment>,
 }
 
@@ -129,11 +130,11 @@ pub struct Assignment {
 #[derive(Clone, Debug, PartialEq)]
 pub enum AssignedValue {
     Scalar(Word),
-    /// `(a b [k]=c)`: each with its key.
+    /// `(a b [k]=c)`: the elements, each with an optional key.
     Array(Vec<(Option<Word>, Word)>),
 }
 
-/// One arm of a `case`.
+/// One clause of a `case`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Arm {
     pub patterns: Vec<Word>,
@@ -151,7 +152,7 @@ pub enum ArmEnd {
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Condition {
-    /// `-n "$x"`, a lone word.
+    /// An operator with its operand. A lone word is parsed as `-n`.
     Unary(UnaryTest, Word),
     Binary(Word, BinaryTest, Word),
     Not(Box<Condition>),
@@ -174,13 +175,13 @@ pub enum UnaryTest {
     HasSize,
     IsSpecial,
     IsSet,
-    /// Terminals, options, owners, times.
+    /// Tests of terminals, options, owners and times.
     Other,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BinaryTest {
-    /// `=`, `==`: in `[[` the right side is a pattern.
+    /// `=`, `==`. In `[[` the right operand is a pattern.
     Equal,
     NotEqual,
     Matches,
@@ -201,7 +202,7 @@ pub struct Redirect {
     /// The descriptor before the operator.
     pub fd: Option<u32>,
     pub kind: RedirectKind,
-    /// A file, a descriptor, or a here-document's delimiter.
+    /// A file, a descriptor, or the delimiter of a here-document.
     pub target: Word,
     /// Index into [`Script::documents`].
     pub here: Option<usize>,
@@ -226,9 +227,9 @@ pub struct Word {
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Part {
-    /// Unquoted text: globs, braces and tildes in it are alive.
+    /// Unquoted text, in which globs, braces and tildes are special.
     Literal(String),
-    /// Text from quotes or after a backslash.
+    /// Quoted text, or a character after a backslash.
     Quoted(String),
     DoubleQuoted(Vec<Part>),
     Parameter(Box<Parameter>),
@@ -243,7 +244,7 @@ pub enum Part {
 /// `$NAME` and `${...}`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Parameter {
-    /// A variable's name, digits, or one of `@*#?-$!`.
+    /// The name of a variable, digits, or one of `@*#?-$!`.
     pub name: String,
     pub index: Option<Index>,
     /// `${#NAME}`
@@ -264,7 +265,7 @@ pub enum Index {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Operation {
     Plain,
-    /// `:-` and its like; `or_empty`: the colon.
+    /// `:-` and similar operators. `or_empty` is true if there is a colon.
     Default {
         or_empty: bool,
         kind: DefaultKind,
@@ -292,7 +293,7 @@ pub enum Operation {
         to_upper: bool,
         is_all: bool,
     },
-    /// `@Q` and its like, `${!prefix*}`: a value that is only known at run time.
+    /// `@Q` and similar operators, and `${!prefix*}`. The value is only known at run time.
     Other,
 }
 
@@ -313,7 +314,7 @@ pub enum ReplacePlace {
 }
 
 impl Word {
-    /// The word's text where it holds no expansion; quotes are taken off.
+    /// The text of the word without quotes. `None` if the word contains an expansion.
     pub fn literal(&self) -> Option<String> {
         fn push(parts: &[Part], text: &mut String) -> Option<()> {
             for part in parts {
@@ -330,7 +331,7 @@ impl Word {
         Some(text)
     }
 
-    /// The word's text where it is plain and unquoted, as reserved words must be.
+    /// The text of the word if it is plain and unquoted, as reserved words must be.
     pub fn bare(&self) -> Option<&str> {
         match self.parts.as_slice() {
             [Part::Literal(text)] => Some(text),

@@ -6,7 +6,7 @@ use super::ast::*;
 use super::parser::{Parser, Read, Stop};
 
 impl Parser<'_> {
-    /// The compound command that comes next, if one does.
+    /// Parses a compound command. `None` if the next command is not one.
     pub fn compound(&mut self) -> Read<Option<CommandKind>> {
         let kind = match self.peek() {
             Some(b'(') if self.starts_with("((") && self.is_arithmetic(self.at + 2) => {

@@ -1,6 +1,6 @@
-//! Reads POSIX shell and bash into a syntax tree with spans, for the start path and for lint. It expands and runs nothing.
-//! The grammar is bash's, which contains POSIX's: what a shell makes of a construct that it lacks is for the caller to
-//! know. Source: POSIX.1-2024 XCU 2 "Shell Command Language"; bash 5.2 parse.y and subst.c.
+//! Parses POSIX shell and bash into a syntax tree with spans, for following start commands and for lint. Nothing is
+//! expanded or run. The grammar is bash's, which contains POSIX's. How a shell treats constructs that it does not
+//! support is left to the caller. Source: POSIX.1-2024 XCU 2 "Shell Command Language"; bash 5.2 parse.y and subst.c.
 
 mod arithmetic;
 mod ast;

@@ -5,7 +5,7 @@ use super::parser::{Parser, Read, Stop, is_name};
 use super::word::{Parts, Within};
 
 impl Parser<'_> {
-    /// What follows `${`, past its `}`.
+    /// Parses the rest of a parameter expansion after `${`, including its `}`.
     pub(super) fn braced(&mut self, within: Within) -> Read<Parameter> {
         let has_length =
             self.peek() == Some(b'#') && !matches!(self.peek_at(1), None | Some(b'}' | b':' | b'#' | b'%' | b'-'));
@@ -105,7 +105,8 @@ impl Parser<'_> {
         }
     }
 
-    /// The word after `:-` and its like. Between double quotes, single quotes in it are plain text.
+    /// Parses the word after `:-` and similar operators. Inside double quotes, single quotes in the word are plain
+    /// text.
     fn default_word(&mut self, within: Within) -> Read<Word> {
         if within == Within::Unquoted {
             return self.nest(|parser| parser.word_until(b"}"));

@@ -1,14 +1,14 @@
-//! Lists, pipelines and simple commands. The parser reads bytes, not tokens: in shell, what a byte means depends on where
-//! it stands.
+//! Lists, pipelines and simple commands. The parser reads bytes, not tokens, because the meaning of a byte in shell
+//! depends on its context.
 
 use super::ast::*;
 
-/// Deepest nesting that is read: scripts written by people have ten levels or so.
+/// Maximum nesting. Handwritten scripts have about ten levels.
 pub(super) const MAX_DEPTH: usize = 100;
-/// Syntax errors after which the rest of a text is given up.
+/// Maximum number of syntax errors before the rest of the text is skipped.
 const MAX_ERRORS: usize = 20;
 
-/// Reads a script. Never fails: what cannot be read is in [`Script::errors`].
+/// Parses a script. This never fails: syntax errors are in [`Script::errors`].
 pub fn parse(text: &str) -> Script {
     let mut parser = Parser::new(text.as_bytes(), 1);
     let mut script = Script::default();
@@ -33,19 +33,19 @@ pub fn parse(text: &str) -> Script {
     }
     if let Some(open) = parser.pending.first() {
         let (at, line, items_before) = (open.at, parser.line_at(open.at), script.list.items.len());
-        script.errors.push(SyntaxError { at, line, what: "here-document without its end", items_before });
+        script.errors.push(SyntaxError { at, line, what: "unterminated here-document", items_before });
     }
     script.documents = parser.documents;
     script
 }
 
-/// Why reading stopped.
+/// The reason why parsing stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Stop(pub &'static str);
 
 pub(super) type Read<T> = Result<T, Stop>;
 
-/// A here-document whose body comes after the next newline.
+/// A here-document whose body starts after the next newline.
 pub(super) struct PendingDocument {
     pub delimiter: String,
     pub expands: bool,
@@ -58,11 +58,12 @@ pub(super) struct Parser<'t> {
     pub text: &'t [u8],
     pub at: usize,
     pub depth: usize,
-    /// Added to every line: where this text begins in a larger one.
+    /// The line number of the first line, if this text is part of a larger one.
     first_line: usize,
     pub documents: Vec<Word>,
     pub pending: Vec<PendingDocument>,
-    /// Where lines were last counted to, for texts are read from their start to their end.
+    /// The last position of [`Parser::line_at`] and its line. Texts are read mostly forward, so counting continues
+    /// there.
     counted: (usize, usize),
 }
 
@@ -90,7 +91,7 @@ impl<'t> Parser<'t> {
         is_there
     }
 
-    /// The line of a byte, from 1.
+    /// The line number of a byte, from 1.
     pub fn line_at(&mut self, at: usize) -> usize {
         let (from, line) = if at >= self.counted.0 { self.counted } else { (0, self.first_line) };
         let end = at.min(self.text.len());
@@ -99,7 +100,7 @@ impl<'t> Parser<'t> {
         line
     }
 
-    /// One level deeper, or the end of what is read.
+    /// Parses one level deeper. Fails if the nesting is too deep.
     pub fn nest<T>(&mut self, read: impl FnOnce(&mut Self) -> Read<T>) -> Read<T> {
         if self.depth >= MAX_DEPTH {
             return Err(Stop("nested too deeply"));
@@ -110,7 +111,7 @@ impl<'t> Parser<'t> {
         result
     }
 
-    /// Past blanks, joined lines and a comment; newlines stay.
+    /// Skips blanks, joined lines and a comment, but not newlines.
     pub fn blanks(&mut self) {
         loop {
             match self.peek() {
@@ -128,7 +129,7 @@ impl<'t> Parser<'t> {
         }
     }
 
-    /// Past blanks, comments and newlines.
+    /// Skips blanks, comments and newlines.
     pub fn lines(&mut self) -> Read<()> {
         loop {
             self.blanks();
@@ -139,12 +140,12 @@ impl<'t> Parser<'t> {
         }
     }
 
-    /// Past a newline and the here-documents that begin after it.
+    /// Skips a newline and the bodies of the here-documents that start after it.
     fn newline(&mut self) -> Read<()> {
         if self.peek() == Some(b'\n') {
             self.at += 1;
         } else if self.peek().is_none() {
-            return Err(Stop("the text ends"));
+            return Err(Stop("unexpected end of text"));
         }
         for document in std::mem::take(&mut self.pending) {
             self.document(&document)?;
@@ -157,7 +158,7 @@ impl<'t> Parser<'t> {
         let mut body: Vec<u8> = Vec::new();
         loop {
             if self.at >= self.text.len() {
-                return Err(Stop("here-document without its end"));
+                return Err(Stop("unterminated here-document"));
             }
             let from = self.at;
             self.skip_line();
@@ -186,7 +187,7 @@ impl<'t> Parser<'t> {
         Ok(())
     }
 
-    /// Items up to a byte or word that ends them: `)`, `}`, `;;`, `fi`, the end of the text.
+    /// Parses items up to a byte or word that ends a list: `)`, `}`, `;;`, `fi`, the end of the text.
     pub fn list(&mut self) -> Read<List> {
         let mut list = List::default();
         self.list_into(&mut list)?;
@@ -302,7 +303,7 @@ impl<'t> Parser<'t> {
     }
 }
 
-/// Bytes that end a word.
+/// Whether the byte ends a word.
 pub(super) fn is_meta(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | b';' | b'&' | b'|' | b'(' | b')' | b'<' | b'>')
 }

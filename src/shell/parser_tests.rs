@@ -1,8 +1,9 @@
-//! What scripts are read as. Each text that is refused here is refused by bash 5.2, each other one is taken.
+//! Tests of the parser. Each script that is rejected here is rejected by bash 5.2, and each other script is accepted by
+//! it.
 
 use super::*;
 
-/// A script as one line: commands joined by spaces, blocks in brackets.
+/// Formats a script on one line: commands joined by spaces, blocks in brackets.
 fn shown(text: &str) -> String {
     let script = parse(text);
     assert_eq!(script.errors, [], "{text}");
@@ -174,7 +175,7 @@ fn here_documents_come_after_their_line() {
 }
 
 #[test]
-fn redirections_are_no_words() {
+fn redirections_are_not_words() {
     let script = parse("a 2>&1 >b <c d 3<>e &>f g2>h <<<i {j}>k");
     let command = &script.list.items[0].first.commands[0];
     assert_eq!(self::command(command), "a d g2");

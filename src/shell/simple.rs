@@ -32,7 +32,7 @@ impl Parser<'_> {
             match self.peek() {
                 None | Some(b'\n' | b';' | b'&' | b'|' | b')') => break,
                 Some(b'(') => {
-                    // `name ( )` begins a function.
+                    // `name ( )` begins a function definition.
                     let name = match (simple.words.as_slice(), simple.assignments.is_empty(), redirects.is_empty()) {
                         ([name], true, true) => name.literal(),
                         _ => None,
@@ -62,7 +62,7 @@ impl Parser<'_> {
         Ok(Command { kind: CommandKind::Simple(simple), redirects, span: start..end, line })
     }
 
-    /// `2>&1`, `<<EOF`, `&>file`, `{fd}>file`.
+    /// Parses `2>&1`, `<<EOF`, `&>file` or `{fd}>file`.
     pub fn redirect(&mut self) -> Read<Option<Redirect>> {
         let start = self.at;
         let digits = self.text[start..].iter().take_while(|byte| byte.is_ascii_digit()).count();
@@ -122,14 +122,15 @@ impl Parser<'_> {
         Ok(Some(Redirect { fd, kind, target, here }))
     }
 
-    /// A here-document's delimiter and whether its body is expanded: no part of the delimiter is quoted.
+    /// The delimiter of a here-document, and whether its body is expanded, which requires that no part of the delimiter
+    /// is quoted.
     fn delimiter(&self, word: &Word) -> (String, bool) {
         let raw = String::from_utf8_lossy(&self.text[word.span.clone()]).into_owned();
         let is_quoted = raw.contains(['\'', '"', '\\']);
         (raw.replace(['\'', '"', '\\'], ""), !is_quoted)
     }
 
-    /// `NAME=value`, `NAME+=value`, `NAME[i]=value`, `NAME=(...)`.
+    /// Parses `NAME=value`, `NAME+=value`, `NAME[i]=value` or `NAME=(...)`.
     fn assignment(&mut self) -> Read<Option<Assignment>> {
         let start = self.at;
         let name = self.text[start..].iter().take_while(|byte| is_name(**byte)).count();
@@ -177,7 +178,7 @@ impl Parser<'_> {
         loop {
             self.lines()?;
             match self.peek() {
-                None => return Err(Stop("array without its end")),
+                None => return Err(Stop("unterminated array")),
                 Some(b')') => {
                     self.at += 1;
                     return Ok(elements);

@@ -4,7 +4,7 @@ use super::ast::*;
 use super::parser::{Parser, Read, Stop};
 
 impl UnaryTest {
-    /// The operator of this spelling.
+    /// Parses an operator.
     pub fn parse(text: &str) -> Option<UnaryTest> {
         Some(match text {
             "-n" => UnaryTest::IsNotEmpty,
@@ -26,7 +26,7 @@ impl UnaryTest {
 }
 
 impl BinaryTest {
-    /// The operator of this spelling.
+    /// Parses an operator.
     pub fn parse(text: &str) -> Option<BinaryTest> {
         Some(match text {
             "=" | "==" => BinaryTest::Equal,
@@ -47,7 +47,7 @@ impl BinaryTest {
 }
 
 impl Parser<'_> {
-    /// What follows `[[`, up to `]]`.
+    /// Parses the condition after `[[`, including the `]]`.
     pub fn condition(&mut self) -> Read<Condition> {
         let condition = self.nest(Self::either)?;
         self.lines()?;
@@ -126,7 +126,7 @@ impl Parser<'_> {
         if word.span.is_empty() { Err(Stop("[[ without an operand")) } else { Ok(word) }
     }
 
-    /// A regular expression: parentheses and bars are its own.
+    /// Parses a regular expression, in which parentheses and bars are part of the word.
     fn regex(&mut self) -> Read<Word> {
         let mut word = Word { parts: Vec::new(), span: self.at..self.at };
         let mut open = 0usize;

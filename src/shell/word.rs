@@ -3,8 +3,8 @@
 use super::ast::*;
 use super::parser::{Parser, Read, Stop, is_meta, is_name};
 
-/// Bytes of the expansion that `text` starts with: `$NAME`, `${...}`, `$(...)` or a backquoted command. `None` where it
-/// starts with none, or with one that has no end.
+/// The length in bytes of the expansion at the start of `text`: `$NAME`, `${...}`, `$(...)` or a backquoted command.
+/// `None` if `text` does not start with an expansion or the expansion is unterminated.
 pub fn expansion_length(text: &str) -> Option<usize> {
     let mut parser = Parser::new(text.as_bytes(), 1);
     let mut parts = Parts::default();
@@ -16,22 +16,22 @@ pub fn expansion_length(text: &str) -> Option<usize> {
     (parser.at > 1).then_some(parser.at)
 }
 
-/// What a text is read as.
+/// The quoting context of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Within {
-    /// Quotes are alive.
+    /// Quotes are special.
     Unquoted,
-    /// Between double quotes, or as if: in a here-document, in arithmetic.
+    /// Inside double quotes, or in a here-document or arithmetic, which follow the same rules.
     DoubleQuotes,
 }
 
 impl Parser<'_> {
-    /// The word that comes next; its span is empty where none does.
+    /// Parses the next word. Its span is empty if there is none.
     pub fn word(&mut self) -> Read<Word> {
         self.unquoted_word(is_meta)
     }
 
-    /// Text up to one of these bytes, which is not taken; blanks belong to it.
+    /// Parses text up to one of these bytes, which is not consumed. Blanks are part of the text.
     pub fn word_until(&mut self, stops: &[u8]) -> Read<Word> {
         self.unquoted_word(|byte| stops.contains(&byte))
     }
@@ -87,7 +87,7 @@ impl Parser<'_> {
         Ok(Word { parts: parts.list, span: start..self.at })
     }
 
-    /// `@(a|b)` and its like, whose parentheses and bars belong to the word.
+    /// Parses `@(a|b)` and similar patterns, whose parentheses and bars belong to the word.
     fn glob_group(&mut self, parts: &mut Parts) -> Read<()> {
         let mut open = 0usize;
         loop {
@@ -109,7 +109,7 @@ impl Parser<'_> {
         }
     }
 
-    /// One character, whole.
+    /// Reads one whole UTF-8 character.
     fn character(&mut self) -> String {
         let start = self.at;
         self.at += 1;
@@ -121,17 +121,17 @@ impl Parser<'_> {
 
     fn single_quoted(&mut self) -> Read<String> {
         let rest = &self.text[self.at..];
-        let end = rest.iter().position(|byte| *byte == b'\'').ok_or(Stop("quote without its end"))?;
+        let end = rest.iter().position(|byte| *byte == b'\'').ok_or(Stop("unterminated quote"))?;
         self.at += end + 1;
         Ok(String::from_utf8_lossy(&rest[..end]).into_owned())
     }
 
-    /// What follows `"`, past the closing one.
+    /// Parses the text after `"`, including the closing quote.
     pub(super) fn double_quoted(&mut self) -> Read<Vec<Part>> {
         let mut parts = Parts::default();
         loop {
             match self.peek() {
-                None => return Err(Stop("quote without its end")),
+                None => return Err(Stop("unterminated quote")),
                 Some(b'"') => {
                     self.at += 1;
                     return Ok(parts.list);
@@ -141,7 +141,7 @@ impl Parser<'_> {
         }
     }
 
-    /// A here-document's body.
+    /// Parses the body of a here-document.
     pub fn document_parts(&mut self) -> Read<Vec<Part>> {
         let mut parts = Parts::default();
         while let Some(byte) = self.peek() {
@@ -150,7 +150,7 @@ impl Parser<'_> {
         Ok(parts.list)
     }
 
-    /// `escapes`: what a backslash takes its meaning from.
+    /// `escapes` are the characters that a backslash escapes.
     pub(super) fn quoted_byte(&mut self, byte: u8, parts: &mut Parts, escapes: &str) -> Read<()> {
         match byte {
             b'\\' => match self.peek_at(1) {
@@ -226,12 +226,12 @@ impl Parser<'_> {
         Ok(())
     }
 
-    /// What follows `$'`. Source: bash(1) QUOTING.
+    /// Parses the text after `$'`. Source: bash(1) QUOTING.
     fn ansi_quoted(&mut self) -> Read<String> {
         let mut text = String::new();
         loop {
             match self.peek() {
-                None => return Err(Stop("quote without its end")),
+                None => return Err(Stop("unterminated quote")),
                 Some(b'\'') => {
                     self.at += 1;
                     return Ok(text);
@@ -269,10 +269,10 @@ impl Parser<'_> {
         let mut inner: Vec<u8> = Vec::new();
         loop {
             match self.text.get(end) {
-                None => return Err(Stop("backquote without its end")),
+                None => return Err(Stop("unterminated backquote")),
                 Some(b'`') => break,
                 Some(b'\\') => {
-                    let next = self.text.get(end + 1).copied().ok_or(Stop("backquote without its end"))?;
+                    let next = self.text.get(end + 1).copied().ok_or(Stop("unterminated backquote"))?;
                     if !(matches!(next, b'$' | b'`' | b'\\') || next == b'"' && within == Within::DoubleQuotes) {
                         inner.push(b'\\');
                     }
@@ -286,7 +286,7 @@ impl Parser<'_> {
             }
         }
         let list = if inner.len() == end - start {
-            // Nothing is escaped, so spans are those of the text itself.
+            // Nothing is escaped, so the spans refer to the text itself.
             let whole = self.text;
             self.text = &whole[..end];
             self.at = start;
@@ -308,7 +308,7 @@ impl Parser<'_> {
         Ok(())
     }
 
-    /// Whether the text from here ends in `))` where its parentheses close, as arithmetic does and `$( (a); b )` does not.
+    /// Whether the parentheses from here on close with `))`, as in arithmetic and unlike in `$( (a); b )`.
     pub fn is_arithmetic(&self, from: usize) -> bool {
         let (mut open, mut at) = (0usize, from);
         while let Some(byte) = self.text.get(at) {
@@ -328,7 +328,7 @@ impl Parser<'_> {
         false
     }
 
-    /// What follows `((`, past its `))`.
+    /// Parses the text after `((`, including the `))`.
     pub fn arithmetic_body(&mut self) -> Read<Word> {
         let (start, mut open) = (self.at, 0usize);
         let mut parts = Parts::default();
@@ -353,7 +353,7 @@ impl Parser<'_> {
     }
 }
 
-/// A word's parts as they grow; texts that follow one another become one.
+/// Collects the parts of a word and joins adjacent text.
 #[derive(Default)]
 pub(super) struct Parts {
     pub list: Vec<Part>,
