@@ -1,6 +1,6 @@
-//! Floor 6: the CI files that imgarch writes for a project: each platform built on a runner of its own where there is one,
-//! pushed without a tag, scanned by digest, and merged under the tag only when all are fine. Text from decided inputs;
-//! nothing here reads the project.
+//! Generates a project's CI files. Each platform is built on a native runner if there is one, pushed without a tag and
+//! scanned by digest. The tag is created only if all scans pass. The output depends only on the arguments; nothing here
+//! reads the project.
 
 mod dockerfile;
 mod github;
@@ -11,22 +11,22 @@ pub use dockerfile::build_step;
 
 use crate::platform::{Arch, Platform};
 
-/// What a CI file is written from.
+/// The input for a CI file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Project {
-    /// `ghcr.io/user/app`: registry and repository, without a tag.
+    /// Registry and repository without a tag: `ghcr.io/user/app`.
     pub image: String,
-    /// Relative to the repository.
+    /// Path relative to the repository.
     pub dockerfile: String,
     pub context: String,
-    /// At least one; Linux only.
+    /// At least one platform; Linux only.
     pub platforms: Vec<Platform>,
-    /// The nodes that the image must run on, as `--target` takes them, each with its platform; none: what each platform
-    /// is published for.
+    /// The nodes that the image must run on, in the syntax of `--target`, each with its platform. If empty, each image is
+    /// scanned for the platform that it is published for.
     pub targets: Vec<(Platform, String)>,
-    /// The branch whose image is `latest`.
+    /// The branch that is published as `latest`.
     pub branch: String,
-    /// The imgarch that verifies.
+    /// The imgarch version that scans the image.
     pub imgarch: String,
     pub shape: Shape,
 }
@@ -34,9 +34,9 @@ pub struct Project {
 /// How the platforms are built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shape {
-    /// A job for each platform, natively where the service has such runners.
+    /// One job for each platform, on a native runner if the service has one.
     Matrix,
-    /// One job, which emulates what is foreign.
+    /// One job, which emulates foreign platforms.
     Simple,
 }
 
@@ -47,19 +47,19 @@ pub enum Service {
     Gitlab,
 }
 
-/// Why no file can be written.
+/// Error: no CI file can be written.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum WorkflowError {
-    #[error("no platform is named")]
+    #[error("no platform is given")]
     NoPlatform,
-    #[error("{0} cannot be built by Linux runners")]
+    #[error("Linux runners cannot build {0}")]
     Platform(Platform),
-    #[error("{0:?} cannot stand in a workflow: only letters, digits and . _ - / : , = are taken")]
+    #[error("{0:?} cannot be used in a workflow: only letters, digits and . _ - / : , = are allowed")]
     Text(String),
 }
 
 impl Service {
-    /// Where the service looks for the file.
+    /// The path of the CI file.
     pub fn path(self) -> &'static str {
         match self {
             Service::Github => ".github/workflows/image.yml",
@@ -68,7 +68,7 @@ impl Service {
     }
 }
 
-/// The file's text.
+/// Returns the text of the CI file.
 pub fn write(service: Service, project: &Project) -> Result<String, WorkflowError> {
     if project.platforms.is_empty() {
         return Err(WorkflowError::NoPlatform);
@@ -76,7 +76,7 @@ pub fn write(service: Service, project: &Project) -> Result<String, WorkflowErro
     if let Some(other) = project.platforms.iter().find(|platform| platform.os != "linux") {
         return Err(WorkflowError::Platform(other.clone()));
     }
-    // These are put into shell commands and YAML as they are.
+    // These values are inserted into shell commands and YAML unquoted.
     let named = [&project.image, &project.dockerfile, &project.context, &project.branch, &project.imgarch];
     for text in named.into_iter().chain(project.targets.iter().map(|(_, text)| text)) {
         let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-/:,=".contains(c);
@@ -96,14 +96,14 @@ impl Project {
         self.platforms.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
     }
 
-    /// ` --target X --target Y`: those of one platform, or all; empty where the project names none.
+    /// ` --target X --target Y` for one platform or for all. Empty if the project has no targets.
     fn target_options(&self, platform: Option<&Platform>) -> String {
         let is_of = |target: &Platform| platform.is_none_or(|platform| platform.architecture == target.architecture);
         let options = self.targets.iter().filter(|(target, _)| is_of(target));
         options.map(|(_, text)| format!(" --target {text}")).collect()
     }
 
-    /// `ghcr.io`, or nothing for Docker Hub.
+    /// The registry's host, such as `ghcr.io`. `None` for Docker Hub.
     fn registry(&self) -> Option<&str> {
         let first = self.image.split('/').next().unwrap_or("");
         let is_host = self.image.contains('/') && (first.contains(['.', ':']) || first == "localhost");
@@ -111,12 +111,12 @@ impl Project {
     }
 }
 
-/// Whether an x86-64 runner builds this without emulation.
+/// Whether an x86-64 runner builds this platform without emulation.
 fn is_amd64_native(platform: &Platform) -> bool {
     matches!(platform.arch(), Some(Arch::Amd64 | Arch::I386))
 }
 
-/// `linux-arm-v7`: a platform as a name.
+/// The platform as a name: `linux-arm-v7`.
 fn slug(platform: &Platform) -> String {
     platform.to_string().replace('/', "-")
 }

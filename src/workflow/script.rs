@@ -1,7 +1,7 @@
-//! Shell pieces that every CI file has: getting imgarch, and asking it.
+//! Shell commands that install imgarch in every CI file.
 
-/// Downloads the release for the runner's own architecture and checks it against the release's own sums. Exit codes pass
-/// through: 1 is a fault, 3 is not knowing, and both stop the job.
+/// Downloads the release for the runner's architecture and verifies its checksum. imgarch's exit codes pass through: 1
+/// means a fault, 3 means unknown, and both stop the job.
 pub fn install(version: &str) -> Vec<String> {
     let base = format!("https://github.com/imgarch/imgarch/releases/download/v{version}");
     vec![
