@@ -1,5 +1,5 @@
-//! What reads hostile bytes, each as a function of bytes that panics where something is wrong. Built for fuzzing
-//! (`fuzz/`) and for the test that passes the seeds of `fuzz/corpus` and changes of them through it.
+//! Entry points for fuzzing the parsers of untrusted input. Each takes bytes and panics on a defect. They are used by
+//! `fuzz/` and by a test that runs the seeds of `fuzz/corpus` and mutations of them.
 
 use std::io::Read;
 use std::path::Path;
@@ -14,10 +14,10 @@ use crate::lint::{Format, Outside, lint};
 use crate::oci::Reference;
 use crate::platform::{Arch, Node};
 
-/// A target and its function.
+/// The name of a target and its function.
 pub type FuzzTarget = (&'static str, fn(&[u8]));
 
-/// Every target. Each has a program in `fuzz/fuzz_targets` and seeds in `fuzz/corpus`.
+/// All targets. Each has a program in `fuzz/fuzz_targets` and seeds in `fuzz/corpus`.
 pub const TARGETS: [FuzzTarget; 12] = [
     ("inspect", file),
     ("dynamic", dynamic),
@@ -33,7 +33,7 @@ pub const TARGETS: [FuzzTarget; 12] = [
     ("reference", reference),
 ];
 
-/// Bounds under which a lie about sizes ends soon.
+/// Limits that end the processing of false sizes early.
 fn limits() -> Limits {
     Limits {
         max_names: 5000,
@@ -45,7 +45,7 @@ fn limits() -> Limits {
     }
 }
 
-/// Any bytes under any name that counts: the same answer however they arrive.
+/// Inspects bytes under a path that selects a parser. The result must not depend on how the bytes are split into reads.
 pub fn file(input: &[u8]) {
     const PATHS: [&[u8]; 8] = [
         b"usr/bin/app",
@@ -59,7 +59,7 @@ pub fn file(input: &[u8]) {
     ];
     let Some((choice, bytes)) = input.split_first() else { return };
     let (path, is_executable) = (PATHS[usize::from(choice & 7)], choice & 8 != 0);
-    // A tar header may promise more than there is.
+    // A tar header may announce more bytes than there are.
     let size = bytes.len() as u64 + u64::from(choice >> 4) * 1000;
     let whole = inspect(path, size, is_executable, &mut &bytes[..]);
     let mut halves = bytes[..bytes.len() / 2].chain(&bytes[bytes.len() / 2..]);
@@ -67,10 +67,10 @@ pub fn file(input: &[u8]) {
 }
 
 const HEADER: usize = 64 + 3 * 56;
-/// Where the bytes behind the headers are mapped.
+/// The address of the bytes after the headers.
 const BASE: u64 = 0x40_0000;
 
-/// An ELF file of 64 bits: everything is one segment of code, and the bytes behind the headers are its dynamic section.
+/// A 64-bit ELF file with one code segment. The bytes after the headers are its dynamic section.
 fn elf(machine: u16, body: &[u8]) -> Vec<u8> {
     let mut bytes = b"\x7fELF\x02\x01\x01".to_vec();
     bytes.resize(16, 0);
@@ -100,21 +100,21 @@ fn elf(machine: u16, body: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// Bytes as a dynamic section and what it points to.
+/// Parses bytes as a dynamic section and the tables that it refers to.
 pub fn dynamic(input: &[u8]) {
     let bytes = elf(62, input);
     let kind = inspect(b"usr/lib/a.so", bytes.len() as u64, true, &mut &bytes[..]);
     assert!(matches!(kind, FileKind::Elf(_)));
 }
 
-/// Bytes as machine code.
+/// Parses bytes as machine code.
 pub fn code(input: &[u8]) {
     let Some((choice, body)) = input.split_first() else { return };
     let bytes = elf(if choice & 1 == 0 { 62 } else { 183 }, body);
     inspect_to(Depth::Code, b"usr/bin/a", bytes.len() as u64, true, &mut &bytes[..]);
 }
 
-/// Bytes as a layer's tar.
+/// Parses bytes as the tar of a layer.
 pub fn tar(input: &[u8]) {
     let limits = limits();
     let walked = walk_tar(&mut &input[..], &limits, &mut |entry, reader| {
@@ -125,7 +125,7 @@ pub fn tar(input: &[u8]) {
     }
 }
 
-/// Bytes as a compressed file.
+/// Decompresses bytes.
 pub fn unpacked(input: &[u8]) {
     let Some((choice, bytes)) = input.split_first() else { return };
     let packing = [Packing::Gzip, Packing::Zstd, Packing::Bzip2, Packing::Xz][usize::from(choice & 3)];
@@ -136,7 +136,8 @@ pub fn unpacked(input: &[u8]) {
     }
 }
 
-/// Lines as the entries of layers: a letter for the kind, a path, and a link's target. An empty line starts a layer.
+/// Merges layers. Each line is an entry: a letter for the kind, a path, and the target of a link. An empty line starts
+/// a new layer.
 pub fn merged(input: &[u8]) {
     let mut layers = vec![Contents::<FileKind>::default()];
     let (mut path, mut target) = (Vec::new(), Vec::new());
@@ -160,13 +161,13 @@ pub fn merged(input: &[u8]) {
             b'o' => EntryKind::Opaque,
             _ => EntryKind::File,
         };
-        let layer = layers.last_mut().expect("there is one from the start");
+        let layer = layers.last_mut().expect("the list starts with one layer");
         layer.push(&Entry::plain(&path, kind, 0o755), None);
     }
     look_at(&merge(layers.into_iter().map(Arc::new)));
 }
 
-/// Every path of a merged tree leads somewhere or to an error.
+/// Checks that every path of a merged tree resolves to a node or to an error.
 fn look_at(rootfs: &RootFs<FileKind>) {
     for view in rootfs.all().take(500) {
         let path = rootfs.path(view.id);
@@ -174,7 +175,7 @@ fn look_at(rootfs: &RootFs<FileKind>) {
     }
 }
 
-/// A text as a shell script.
+/// Parses text as a shell script.
 pub fn shell(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
     let script = crate::shell::parse(&text);
@@ -191,7 +192,7 @@ fn tree(files: &[(&str, &[u8])]) -> RootFs<FileKind> {
     merge([Arc::new(contents)])
 }
 
-/// A text as the entry script of an image.
+/// Follows text as the entry script of an image.
 pub fn script(input: &[u8]) {
     let program = elf(62, b"");
     let rootfs = tree(&[("bin/sh", &program), ("bin/bash", &program), ("app", &program), ("entry.sh", input)]);
@@ -204,7 +205,7 @@ pub fn script(input: &[u8]) {
     trace(&rootfs, &call, &Node::plain(Arch::Amd64));
 }
 
-/// A text as the files that configure a dynamic loader.
+/// Parses text as the configuration files of a dynamic loader.
 pub fn loader(input: &[u8]) {
     let rootfs =
         tree(&[("etc/ld.so.conf", input), ("etc/ld.so.conf.d/a.conf", input), ("etc/ld-musl-x86_64.path", input)]);
@@ -212,7 +213,7 @@ pub fn loader(input: &[u8]) {
     musl_path(&rootfs, b"/lib/ld-musl-x86_64.so.1");
 }
 
-/// A text as each kind of file that is linted: every finding lies within it, and so does every edit.
+/// Lints text in each file format. Every finding and every edit must be inside the text.
 pub fn linted(input: &[u8]) {
     let Some((choice, bytes)) = input.split_first() else { return };
     let Ok(text) = std::str::from_utf8(bytes) else { return };
@@ -227,17 +228,17 @@ pub fn linted(input: &[u8]) {
     }
 }
 
-/// Bytes as a log.
+/// Reads bytes as a log.
 pub fn log(input: &[u8]) {
     read_log(input).expect("reading from memory does not fail");
 }
 
-/// A text as the name of an image.
+/// Parses text as the name of an image.
 pub fn reference(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else { return };
     if let Ok(reference) = Reference::parse(text) {
         let again = format!("{}:{}", reference.name(), reference.tag.as_deref().unwrap_or("latest"));
-        let again = Reference::parse(&again).expect("a name that was read is one");
+        let again = Reference::parse(&again).expect("a parsed name parses again");
         assert_eq!((again.registry, again.repository), (reference.registry, reference.repository));
     }
 }
@@ -246,20 +247,20 @@ pub fn reference(input: &[u8]) {
 mod tests {
     use super::*;
 
-    fn folder(name: &str) -> std::path::PathBuf {
+    fn directory(name: &str) -> std::path::PathBuf {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz").join(name)
     }
 
     #[test]
-    fn every_target_has_its_program_and_takes_its_seeds() {
+    fn every_target_has_a_program_and_passes_its_seeds() {
         for (name, run) in TARGETS {
-            assert!(folder("fuzz_targets").join(format!("{name}.rs")).exists(), "{name}");
-            let seeds: Vec<_> = std::fs::read_dir(folder("corpus").join(name)).unwrap().collect();
+            assert!(directory("fuzz_targets").join(format!("{name}.rs")).exists(), "{name}");
+            let seeds: Vec<_> = std::fs::read_dir(directory("corpus").join(name)).unwrap().collect();
             assert!(!seeds.is_empty(), "{name} has no seeds");
             for seed in seeds {
                 let bytes = std::fs::read(seed.unwrap().path()).unwrap();
                 run(&bytes);
-                // Cuts and single changes, spread evenly.
+                // Truncations and single changes, evenly spread.
                 let step = (bytes.len() / 40).max(1);
                 for at in (0..bytes.len()).step_by(step) {
                     run(&bytes[..at]);
