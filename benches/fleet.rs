@@ -1,5 +1,5 @@
-//! What many images and a large cluster cost: a generated registry whose answers take their time, and a generated cluster.
-//! Times, requests and memory are printed beside what they should not exceed; nothing is asserted on them.
+//! Measures many images and a large cluster, with a generated registry whose responses are delayed and a generated
+//! cluster. Prints times, requests and memory next to their upper limits. Nothing is asserted.
 //!
 //! `cargo bench --bench fleet`
 
@@ -34,7 +34,7 @@ const WORKLOADS: usize = 3750;
 const NODES: usize = 5000;
 const PODS: usize = 9600;
 const PODS_OF_A_DEPLOYMENT: usize = 24;
-/// Of the cluster's images, one deployment in so many runs each.
+/// Number of deployments that run each image.
 const DEPLOYMENTS_OF_AN_IMAGE: usize = 4;
 
 fn main() -> io::Result<()> {
@@ -57,7 +57,7 @@ fn mebibytes(kib: u64) -> String {
     format!("{:.0} MiB", kib as f64 / 1024.0)
 }
 
-/// What a process took.
+/// The resources that a process used.
 struct Run {
     took: Duration,
     processor: Duration,
@@ -65,7 +65,7 @@ struct Run {
     code: Option<i32>,
 }
 
-/// Runs the program in `directory`, with nothing of this machine's environment.
+/// Runs the program in `directory` without the environment of this machine.
 fn run(directory: &Path, args: &[&str]) -> io::Result<Run> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_imgarch"));
     command.args(args).current_dir(directory).env_clear().env("HOME", directory).env("PATH", "/usr/bin:/bin");
@@ -76,7 +76,7 @@ fn run(directory: &Path, args: &[&str]) -> io::Result<Run> {
     let mut peak_kib = 0;
     let (mut code, mut usage) = (None, [0; 2]);
     while code.is_none() {
-        // The most that it had so far; what `wait4` says is the most of its parent too.
+        // The peak so far. The peak from `wait4` would include the parent's.
         let text = std::fs::read_to_string(&status).unwrap_or_default();
         let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB"));
         peak_kib = line.and_then(|number| number.parse().ok()).unwrap_or(0).max(peak_kib);
@@ -91,14 +91,14 @@ fn run(directory: &Path, args: &[&str]) -> io::Result<Run> {
 /// Source: proc_pid_stat(5): `utime` and `stime`.
 const TICKS_A_SECOND: u64 = 100;
 
-/// Time that a process has spent for itself and in the kernel.
+/// CPU time of a process in user mode and in the kernel.
 fn ticks(id: u32) -> Option<[u64; 2]> {
     let text = std::fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
     let mut fields = text.rsplit_once(')')?.1.split_whitespace().skip(11);
     Some([fields.next()?.parse().ok()?, fields.next()?.parse().ok()?])
 }
 
-/// A registry of `count` images that differ, and a list of them in `directory`.
+/// A registry with `count` different images, and a file in `directory` that lists them.
 fn registry_of(count: usize, directory: &Path) -> io::Result<FakeRegistry> {
     let registry = FakeRegistry::start();
     let mut names = String::new();
@@ -163,7 +163,7 @@ fn node(number: usize) -> Value {
     })
 }
 
-/// What a template asks of its nodes: one of many ways, some of which no other workload has.
+/// The node constraints of a template. There are many combinations, some of which are unique.
 fn constraints(number: usize) -> Value {
     let term = |key: &str, values: Value| {
         json!({"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [
@@ -189,7 +189,7 @@ fn deployment(number: usize, image: &str) -> Value {
     })
 }
 
-/// A container with the variables that its deployment has.
+/// A container with the variables of its deployment.
 fn container(number: usize, image: &str) -> Value {
     let env: Vec<Value> = (0..20)
         .map(|one| json!({"name": format!("VARIABLE_{one}"), "value": format!("value {one} of {number}")}))
@@ -197,7 +197,7 @@ fn container(number: usize, image: &str) -> Value {
     json!({"name": "app", "image": image, "args": ["serve"], "env": env})
 }
 
-/// How long it takes to find the nodes of `workloads` templates among `count` nodes.
+/// Measures how long it takes to find the nodes of `workloads` templates among `count` nodes.
 fn place(workloads: usize, count: usize) -> Duration {
     let objects: Vec<NodeObject> = (0..count).map(|number| read(node(number)).unwrap()).collect();
     let template = |number| of_object(&deployment(number, &format!("r.example/app{number}:v1"))).unwrap().unwrap();
@@ -220,7 +220,7 @@ fn placing() {
     row("the same, to half of both", format!("{:.1}", all.as_secs_f64() / half.as_secs_f64()), "");
 }
 
-/// A pod as an API server has it, with what nobody asks for.
+/// A pod as an API server returns it, with fields that are not needed.
 fn pod(number: usize, image: &str, digest: &str) -> Value {
     let owner = number / PODS_OF_A_DEPLOYMENT;
     let (name, namespace) = (format!("app{owner}-7c9d4f5b6-{number}"), format!("team-{}", owner % 30));
@@ -272,7 +272,7 @@ fn cluster_of(pods: usize, registry: &FakeRegistry) -> State {
     state
 }
 
-/// A cold run of `imgarch cluster` and a warm one.
+/// Runs `imgarch cluster` twice, with a cold and a warm cache.
 fn judge(pods: usize) -> io::Result<(Run, Run)> {
     let (machine, registry) = (tempfile::tempdir()?, FakeRegistry::start());
     let api = KubeApi::start(cluster_of(pods, &registry));

@@ -1,6 +1,6 @@
-//! What reading costs: layers made here are read, inspected and merged as `imgarch scan` does it, beside the plain
-//! inflating and hashing of the same bytes, which nobody who checks digests can do without. Growing images show that peak
-//! memory stays flat. Nothing is asserted on times.
+//! Measures the cost of reading layers. Generated layers are read, inspected and merged as in `imgarch scan`, and
+//! compared to decompressing and hashing the same bytes, which is the minimum for verifying digests. Growing images
+//! show that peak memory stays flat. Times are not asserted.
 //!
 //! `cargo bench --bench layers [-- MEGABYTES...]`
 
@@ -17,10 +17,10 @@ use imgarch::oci::{Descriptor, DiffId, Digest, Hasher};
 use imgarch::source::{Source, SourceError};
 
 const FORMATS: [&str; 3] = ["gzip", "zstd", "none"];
-/// Of the uncompressed layer.
+/// Sizes of the uncompressed layer.
 const MEGABYTES: [u64; 3] = [8, 64, 256];
 const RUNS: usize = 3;
-/// Only the process that measures gets this first argument.
+/// First argument of the child process that measures.
 const CHILD: &str = "measure-one";
 
 fn main() -> io::Result<()> {
@@ -39,7 +39,7 @@ fn main() -> io::Result<()> {
     for format in FORMATS {
         for megabytes in if chosen.is_empty() { MEGABYTES.to_vec() } else { chosen.clone() } {
             let made = Made::new(folder.path(), format, megabytes << 20)?;
-            // In turn, so that a machine whose speed drifts is fair to both.
+            // The runs alternate, so that a change in the machine's speed affects both.
             let runs =
                 (0..RUNS).map(|_| Ok((made.run("plain")?, made.run("scan")?))).collect::<io::Result<Vec<_>>>()?;
             let best = |of: fn(&(Run, Run)) -> Duration| runs.iter().map(of).min().unwrap_or_default();
@@ -60,7 +60,7 @@ fn main() -> io::Result<()> {
     Ok(())
 }
 
-/// A layer in a file.
+/// A generated layer in a file.
 struct Made {
     format: &'static str,
     path: PathBuf,
@@ -70,7 +70,7 @@ struct Made {
     stored_bytes: u64,
 }
 
-/// What one process measured of itself.
+/// The measurements of one process.
 struct Run {
     time: Duration,
     peak_kib: u64,
@@ -102,7 +102,7 @@ impl Made {
         Ok(Made { format, path, digest: hasher.finish(), diff_id, tar_bytes, stored_bytes })
     }
 
-    /// In a process of its own, whose peak memory is that of this run alone.
+    /// Runs in a separate process, whose peak memory is that of this run alone.
     fn run(&self, what: &str) -> io::Result<Run> {
         let output = Command::new(std::env::current_exe()?)
             .args([CHILD, &format!("{what}-{}", self.format)])
@@ -118,8 +118,8 @@ impl Made {
     }
 }
 
-/// Writes files until the tar has `size` bytes: one ELF file of some 200 KiB to a hundred texts, as distributions have
-/// them. Gives the tar's digest and size.
+/// Writes files until the tar has `size` bytes: one ELF file of about 200 KiB for a hundred text files, as in
+/// distributions. Returns the digest and size of the tar.
 fn write_tar(out: impl Write, size: u64) -> io::Result<(Digest, u64)> {
     let tee = Tee { inner: out, hasher: Hasher::sha256(), bytes: 0 };
     let mut tar = tar::Builder::new(tee);
@@ -143,7 +143,7 @@ fn write_tar(out: impl Write, size: u64) -> io::Result<(Digest, u64)> {
     Ok((hasher.finish(), bytes))
 }
 
-/// Content that compresses about as programs (2 to 3 times) and texts (3 to 4 times) do.
+/// Generates content that compresses like programs (2 to 3 times) and text (3 to 4 times).
 struct Random(u64);
 
 impl Random {
@@ -152,7 +152,7 @@ impl Random {
         self.0 >> 33
     }
 
-    /// An ELF header with one program header, then bytes of few values with runs of earlier ones in between.
+    /// An ELF header with one program header, followed by bytes of few values and repetitions of earlier runs.
     fn program(&mut self, length: usize) -> Vec<u8> {
         let mut data = Vec::with_capacity(length + 64);
         data.extend_from_slice(b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x02\0\x3e\0\x01\0\0\0");
@@ -204,7 +204,7 @@ impl Random {
     }
 }
 
-/// Hashes what is written.
+/// Hashes everything that is written.
 struct Tee<W> {
     inner: W,
     hasher: Hasher,
@@ -224,7 +224,7 @@ impl<W: Write> Write for Tee<W> {
     }
 }
 
-/// One blob in a file.
+/// A source with one blob in a file.
 struct OneFile(PathBuf);
 
 impl Source for OneFile {
@@ -238,7 +238,7 @@ impl Source for OneFile {
     }
 }
 
-/// Prints nanoseconds and peak memory in KiB.
+/// Prints the time in nanoseconds and the peak memory in KiB.
 fn measure(what: &str, path: &Path, digest: &str, diff_id: &str) -> io::Result<()> {
     let parse = |text: &str| text.parse::<Digest>().map_err(io::Error::other);
     let (digest, diff_id) = (parse(digest)?, parse(diff_id)?);
@@ -269,12 +269,12 @@ fn scan(path: &Path, digest: Digest, diff_id: Digest) -> io::Result<()> {
     let rootfs = merge([Arc::new(read.map_err(io::Error::other)?.contents)]);
     let programs = rootfs.all().filter(|view| view.fact.is_some()).count();
     if programs == 0 {
-        return Err(io::Error::other("no program was found"));
+        return Err(io::Error::other("no program found"));
     }
     Ok(())
 }
 
-/// Inflates and hashes, on one thread and without a tar: both digests, as a scan must know them.
+/// Decompresses and hashes on one thread, without a tar reader. Computes both digests, as a scan must.
 fn plain(path: &Path, format: &str, digest: &Digest, diff_id: &Digest) -> io::Result<()> {
     let stored = BufReader::with_capacity(128 << 10, HashedFile { file: File::open(path)?, hasher: Hasher::sha256() });
     let mut plain = Hasher::sha256();
@@ -285,7 +285,7 @@ fn plain(path: &Path, format: &str, digest: &Digest, diff_id: &Digest) -> io::Re
         _ => drain(stored, |_| {})?,
     };
     let is_right = stored.into_inner().hasher.finish() == *digest && (format == "none" || plain.finish() == *diff_id);
-    if is_right { Ok(()) } else { Err(io::Error::other("a digest is wrong")) }
+    if is_right { Ok(()) } else { Err(io::Error::other("wrong digest")) }
 }
 
 fn drain<R: Read>(mut reader: R, mut hash: impl FnMut(&[u8])) -> io::Result<R> {

@@ -1,4 +1,4 @@
-//! Asks the model of `execve` whether a program of a root file system starts on a node.
+//! Uses the model of `execve` to predict whether a program in a root file system starts on a node.
 //!
 //! `cargo run --example ask_execve -- / /bin/sh linux/arm64`
 

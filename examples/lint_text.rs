@@ -1,4 +1,4 @@
-//! Lints the text of a Dockerfile, and prints each finding with its line.
+//! Lints the text of a Dockerfile and prints each finding with its line.
 //!
 //! `cargo run --example lint_text`
 
@@ -13,7 +13,7 @@ ENTRYPOINT [\"tool\"]
 ";
 
 fn main() {
-    let linted = lint(Path::new("Dockerfile"), DOCKERFILE).expect("the name says that it is a Dockerfile");
+    let linted = lint(Path::new("Dockerfile"), DOCKERFILE).expect("the file name identifies a Dockerfile");
     for finding in &linted.findings {
         let line = DOCKERFILE[..finding.span.start].lines().count().max(1);
         println!("Dockerfile:{line}: {}[{}]: {}", finding.severity.word(), finding.code, finding.message);

@@ -1,4 +1,4 @@
-//! Scans an OCI layout for one node, and prints each platform with its findings.
+//! Scans an OCI layout for one node and prints the findings of each platform.
 //!
 //! `cargo run --example scan_layout -- testdata/incident/wrong graviton4`
 
