@@ -229,7 +229,7 @@ mod shared {
     }
 
     #[test]
-    fn what_one_machine_keeps_another_finds_and_only_by_the_same_build() {
+    fn records_are_shared_between_machines_with_the_same_build() {
         let directory = tempfile::tempdir().unwrap();
         let place = directory.path().join("not there yet/a b%20#é");
         let place = place.to_str().unwrap();

@@ -46,7 +46,7 @@ pub(super) fn read_record(path: &Path, limit: u64) -> Option<(File, Vec<u8>)> {
 }
 
 /// Writes a file of the cache atomically.
-pub(super) fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(super) fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let directory = path.parent().expect("a path below the cache directory");
     DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
     let _writing = begin_write();
@@ -86,7 +86,7 @@ impl RecordDirectory {
         if bytes.len() as u64 > self.limit {
             return Ok(());
         }
-        put(&self.path.join(key), bytes)?;
+        write_atomically(&self.path.join(key), bytes)?;
         self.has_grown.store(true, Ordering::Relaxed);
         Ok(())
     }

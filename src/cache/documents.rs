@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_document_that_is_not_what_its_name_says_is_not_there() {
+    fn a_document_that_does_not_match_its_digest_is_ignored() {
         let directory = tempfile::tempdir().unwrap();
         let cache = Arc::new(Cache::new(directory.path(), 1 << 20, ""));
         let digest = Digest::of(&index());

@@ -62,7 +62,7 @@ pub struct Usage {
 }
 
 /// The result of looking up a blob.
-enum Answer {
+enum Lookup {
     Known(Box<CachedLayer>),
     Unknown,
     /// A record exists but is invalid.
@@ -99,20 +99,20 @@ impl Cache {
         let blob = Blob { build: &self.build, digest, stored_bytes };
         if let Some(directory) = &self.directory {
             match blob.look_up(|key| directory.read(key)) {
-                Answer::Known(found) => return Some(*found),
-                Answer::Unknown => {}
-                Answer::Damaged => tracing::debug!(%digest, "a cache record is damaged or from another build"),
+                Lookup::Known(found) => return Some(*found),
+                Lookup::Unknown => {}
+                Lookup::Damaged => tracing::debug!(%digest, "a cache record is damaged or from another build"),
             }
         }
         self.from.iter().find_map(|store| {
             let place = self.place_in_store();
             match blob.look_up(|key| store.read(&format!("{place}/{key}"), RECORD_LIMIT)) {
-                Answer::Known(found) => {
+                Lookup::Known(found) => {
                     tracing::debug!(store = store.name(), "found in a shared cache");
                     Some(*found)
                 }
-                Answer::Unknown => None,
-                Answer::Damaged => {
+                Lookup::Unknown => None,
+                Lookup::Damaged => {
                     let name = store.name();
                     let text = format!("cache {name}: the record of layer {digest} is damaged; it was not used");
                     self.notes.lock().expect("no holder of the lock panics").push(text);
@@ -194,25 +194,25 @@ struct Blob<'a> {
 
 impl Blob<'_> {
     /// Looks up the blob through `read`. An uncompressed layer has the same digest as a blob and as a layer.
-    fn look_up(&self, read: impl Fn(&str) -> Option<Vec<u8>>) -> Answer {
+    fn look_up(&self, read: impl Fn(&str) -> Option<Vec<u8>>) -> Lookup {
         let of_blob = match read(&layer::blob_key(self.digest)) {
             None => None,
             Some(bytes) => match layer::decode_blob(&bytes, self.build, self.digest) {
                 Some(found) => Some(found),
-                None => return Answer::Damaged,
+                None => return Lookup::Damaged,
             },
         };
         let (diff_id, is_packed) = match of_blob {
-            Some((_, size)) if size != self.stored_bytes => return Answer::Unknown,
+            Some((_, size)) if size != self.stored_bytes => return Lookup::Unknown,
             Some((diff_id, _)) => (diff_id, true),
             None => (DiffId(self.digest.clone()), false),
         };
         match read(&layer::layer_key(&diff_id)) {
-            None => Answer::Unknown,
+            None => Lookup::Unknown,
             Some(bytes) => match layer::decode(&bytes, self.build, &diff_id) {
-                None => Answer::Damaged,
-                Some(found) if !is_packed && found.uncompressed_bytes != self.stored_bytes => Answer::Unknown,
-                Some(found) => Answer::Known(Box::new(found)),
+                None => Lookup::Damaged,
+                Some(found) if !is_packed && found.uncompressed_bytes != self.stored_bytes => Lookup::Unknown,
+                Some(found) => Lookup::Known(Box::new(found)),
             },
         }
     }

@@ -9,7 +9,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use super::directory::{begin_write, put, read_record};
+use super::directory::{begin_write, read_record, write_atomically};
 use crate::oci::Digest;
 use crate::source::Stamp;
 
@@ -71,7 +71,7 @@ impl Seen {
         let kept = &lines[lines.len().saturating_sub(MAX_LINES)..];
         if lines.len() > kept.len() + MAX_LINES / 2 {
             // If another process appends a line meanwhile, that line is lost and its file is read once more.
-            if let Err(error) = put(&self.path, format!("{}\n", kept.join("\n")).as_bytes()) {
+            if let Err(error) = write_atomically(&self.path, format!("{}\n", kept.join("\n")).as_bytes()) {
                 tracing::debug!(%error, "cannot shorten the list of verified files");
             }
         }

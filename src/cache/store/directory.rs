@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use reqwest::Url;
 use rustix::fs::{FlockOperation, flock};
 
-use super::{Access, Failure, Refusal};
+use super::{Access, OpenError, RequestError};
 use crate::cache::directory::begin_write;
 use crate::source::{SourceError, open_regular};
 
@@ -16,57 +16,57 @@ use crate::source::{SourceError, open_regular};
 pub(super) struct Directory(PathBuf);
 
 /// Returns the directory that `place` names: a path or a `file://` URL. `None` for any other URL.
-pub(super) fn path_of(place: &str) -> Result<Option<PathBuf>, Refusal> {
+pub(super) fn path_of(place: &str) -> Result<Option<PathBuf>, OpenError> {
     if place.starts_with("file://") {
         let path = Url::parse(place).ok().and_then(|url| url.to_file_path().ok());
-        return path.map(Some).ok_or(Refusal::Unnamed);
+        return path.map(Some).ok_or(OpenError::Unnamed);
     }
     if place.contains("://") {
         return Ok(None);
     }
     let is_torn_url = ["s3:", "gs:", "az:", "http:", "https:"].iter().any(|scheme| place.starts_with(scheme));
-    if place.is_empty() || is_torn_url { Err(Refusal::Unnamed) } else { Ok(Some(place.into())) }
+    if place.is_empty() || is_torn_url { Err(OpenError::Unnamed) } else { Ok(Some(place.into())) }
 }
 
 impl Directory {
     /// A directory that is only read is not created: it may be a missing mount.
-    pub(super) fn open(path: PathBuf, access: Access) -> Result<Directory, Refusal> {
+    pub(super) fn open(path: PathBuf, access: Access) -> Result<Directory, OpenError> {
         if access == Access::Write {
-            std::fs::create_dir_all(&path).map_err(|error| Refusal::Broken(error.to_string()))?;
+            std::fs::create_dir_all(&path).map_err(|error| OpenError::Broken(error.to_string()))?;
             delete_left_behind(&path);
         }
         match path.is_dir() {
             true => Ok(Directory(path)),
-            false => Err(Refusal::Broken("no such directory".to_string())),
+            false => Err(OpenError::Broken("no such directory".to_string())),
         }
     }
 
     /// Anyone may have written to the directory. Only a regular file of at most `limit` bytes is a record.
-    pub(super) fn read(&self, key: &str, limit: u64) -> Result<Option<Vec<u8>>, Failure> {
+    pub(super) fn read(&self, key: &str, limit: u64) -> Result<Option<Vec<u8>>, RequestError> {
         let mut file = match open_regular(&self.0.join(key)) {
             Ok(file) => file,
             Err(SourceError::File { cause, .. }) if cause.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(SourceError::File { cause, .. }) => return Err(Failure::Refused(cause.to_string())),
-            Err(_) => return Err(Failure::Refused("a record is not a regular file".to_string())),
+            Err(SourceError::File { cause, .. }) => return Err(RequestError::Refused(cause.to_string())),
+            Err(_) => return Err(RequestError::Refused("a record is not a regular file".to_string())),
         };
         let mut bytes = Vec::new();
         let read = (&mut file).take(limit + 1).read_to_end(&mut bytes);
-        read.map_err(|error| Failure::Refused(error.to_string()))?;
+        read.map_err(|error| RequestError::Refused(error.to_string()))?;
         if bytes.len() as u64 > limit {
             let size = file.metadata().map_or(bytes.len() as u64, |metadata| metadata.len());
-            return Err(Failure::Refused(format!("a record has {size} bytes; the limit is {limit}")));
+            return Err(RequestError::Refused(format!("a record has {size} bytes; the limit is {limit}")));
         }
         Ok(Some(bytes))
     }
 
-    pub(super) fn write(&self, key: &str, bytes: &[u8]) -> Result<(), Failure> {
+    pub(super) fn write(&self, key: &str, bytes: &[u8]) -> Result<(), RequestError> {
         let path = self.0.join(key);
         let written = match write_whole(&self.0, &path, bytes) {
             // Another process took the unfinished file for an abandoned one and deleted it.
             Err(error) if error.kind() == ErrorKind::NotFound => write_whole(&self.0, &path, bytes),
             written => written,
         };
-        written.map_err(|error| Failure::Broken(error.to_string()))
+        written.map_err(|error| RequestError::Broken(error.to_string()))
     }
 }
 

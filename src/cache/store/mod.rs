@@ -52,7 +52,7 @@ pub struct Store {
     name: String,
     /// The error is the reason why the store could not be opened.
     backend: Result<Backend, String>,
-    state: Mutex<State>,
+    state: Mutex<StoreState>,
 }
 
 #[derive(Debug)]
@@ -62,21 +62,21 @@ enum Backend {
 }
 
 impl Backend {
-    fn open(place: &str, access: Access, options: &StoreOptions) -> Result<Backend, Refusal> {
+    fn open(place: &str, access: Access, options: &StoreOptions) -> Result<Backend, OpenError> {
         match directory::path_of(place)? {
             Some(path) => Directory::open(path, access).map(Backend::Directory),
             None => Objects::open(place, options).map(Backend::Objects),
         }
     }
 
-    fn read(&self, key: &str, limit: u64) -> Result<Option<Vec<u8>>, Failure> {
+    fn read(&self, key: &str, limit: u64) -> Result<Option<Vec<u8>>, RequestError> {
         match self {
             Backend::Directory(directory) => directory.read(key, limit),
             Backend::Objects(objects) => objects.read(key, limit),
         }
     }
 
-    fn write(&self, key: &str, bytes: &[u8]) -> Result<(), Failure> {
+    fn write(&self, key: &str, bytes: &[u8]) -> Result<(), RequestError> {
         match self {
             Backend::Directory(directory) => directory.write(key, bytes),
             Backend::Objects(objects) => objects.write(key, bytes),
@@ -85,7 +85,7 @@ impl Backend {
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct StoreState {
     /// The store failed and is not used any more.
     is_off: bool,
     /// A failure to report.
@@ -97,7 +97,7 @@ struct State {
 /// Why a store could not be opened.
 #[derive(Debug)]
 #[cfg_attr(feature = "shared-cache", allow(dead_code, reason = "only a build without the feature lacks stores"))]
-enum Refusal {
+enum OpenError {
     /// The text does not name a store.
     Unnamed,
     /// This build does not support network stores.
@@ -108,7 +108,7 @@ enum Refusal {
 
 /// Why a request to a store failed.
 #[derive(Debug)]
-enum Failure {
+enum RequestError {
     /// This record cannot be read; others may be readable.
     Refused(String),
     /// The whole store does not work.
@@ -123,11 +123,11 @@ impl Store {
         let store = |backend| Store { name: shown(place), backend, state: Mutex::default() };
         match Backend::open(place, access, options) {
             Ok(backend) => Ok(store(Ok(backend))),
-            Err(Refusal::Unnamed) => Err(StoreError::Unnamed { place: shown(place) }),
-            Err(Refusal::NotBuilt) => Err(StoreError::NotBuilt { place: shown(place) }),
-            Err(Refusal::Broken(cause)) => {
+            Err(OpenError::Unnamed) => Err(StoreError::Unnamed { place: shown(place) }),
+            Err(OpenError::NotBuilt) => Err(StoreError::NotBuilt { place: shown(place) }),
+            Err(OpenError::Broken(cause)) => {
                 let store = store(Err(cause.clone()));
-                store.note::<()>("open", Failure::Broken(cause));
+                store.record_failure::<()>("open", RequestError::Broken(cause));
                 Ok(store)
             }
         }
@@ -142,7 +142,7 @@ impl Store {
     pub(super) fn read(&self, key: &str, limit: u64) -> Option<Vec<u8>> {
         let read = self.usable()?.read(key, limit);
         tracing::debug!(store = self.name, key, found = matches!(read, Ok(Some(_))), "read from a shared cache");
-        read.unwrap_or_else(|failure| self.note("read", failure))
+        read.unwrap_or_else(|failure| self.record_failure("read", failure))
     }
 
     /// Writes a record, replacing an existing one. Failures are recorded.
@@ -151,7 +151,7 @@ impl Store {
         let written = backend.write(key, bytes);
         tracing::debug!(store = self.name, key, bytes = bytes.len(), done = written.is_ok(), "wrote to a shared cache");
         if let Err(failure) = written {
-            self.note::<()>("write to", failure);
+            self.record_failure::<()>("write to", failure);
         }
     }
 
@@ -160,7 +160,7 @@ impl Store {
     pub fn get(&self, key: &str, limit: u64) -> Result<Option<Vec<u8>>, StoreFailure> {
         match self.backend()?.read(key, limit) {
             Ok(read) => Ok(read),
-            Err(Failure::Refused(cause) | Failure::Broken(cause)) => Err(StoreFailure(cause)),
+            Err(RequestError::Refused(cause) | RequestError::Broken(cause)) => Err(StoreFailure(cause)),
         }
     }
 
@@ -168,7 +168,7 @@ impl Store {
     pub fn put(&self, key: &str, bytes: &[u8]) -> Result<(), StoreFailure> {
         match self.backend()?.write(key, bytes) {
             Ok(()) => Ok(()),
-            Err(Failure::Refused(cause) | Failure::Broken(cause)) => Err(StoreFailure(cause)),
+            Err(RequestError::Refused(cause) | RequestError::Broken(cause)) => Err(StoreFailure(cause)),
         }
     }
 
@@ -180,11 +180,11 @@ impl Store {
         self.backend.as_ref().ok().filter(|_| !self.state().is_off)
     }
 
-    fn note<T>(&self, action: &str, failure: Failure) -> Option<T> {
+    fn record_failure<T>(&self, action: &str, failure: RequestError) -> Option<T> {
         let mut state = self.state();
         let (cause, then) = match failure {
-            Failure::Refused(cause) => (cause, "continuing without this record"),
-            Failure::Broken(cause) => {
+            RequestError::Refused(cause) => (cause, "continuing without this record"),
+            RequestError::Broken(cause) => {
                 state.is_off = true;
                 (cause, "continuing without this cache")
             }
@@ -201,7 +201,7 @@ impl Store {
         self.state().failure.take()
     }
 
-    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+    fn state(&self) -> std::sync::MutexGuard<'_, StoreState> {
         self.state.lock().expect("no holder of the lock panics")
     }
 }

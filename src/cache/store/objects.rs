@@ -18,7 +18,7 @@ use reqwest::Url;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use tokio::runtime::Runtime;
 
-use super::{Failure, Refusal, StoreOptions, shown};
+use super::{OpenError, RequestError, StoreOptions, shown};
 
 /// Retries after a failed request. Waiting longer for a failing store costs more time than the cache saves.
 const RETRIES: usize = 2;
@@ -39,15 +39,15 @@ pub(super) struct Objects {
 }
 
 impl Objects {
-    pub(super) fn open(place: &str, options: &StoreOptions) -> Result<Objects, Refusal> {
+    pub(super) fn open(place: &str, options: &StoreOptions) -> Result<Objects, OpenError> {
         let (scheme, url, prefix) = scheme(place)?;
-        let store = remote(&scheme, &url, options).map_err(Refusal::Broken)?;
-        runtime().map_err(Refusal::Broken)?;
+        let store = remote(&scheme, &url, options).map_err(OpenError::Broken)?;
+        runtime().map_err(OpenError::Broken)?;
         // The request itself, and as long again for credentials and retries.
         Ok(Objects { store, prefix, patience: options.timeout * 2 })
     }
 
-    pub(super) fn read(&self, key: &str, limit: u64) -> Result<Option<Vec<u8>>, Failure> {
+    pub(super) fn read(&self, key: &str, limit: u64) -> Result<Option<Vec<u8>>, RequestError> {
         let place = self.place(key)?;
         let read = self.wait(async {
             let found = self.store.get(&place).await?;
@@ -59,33 +59,33 @@ impl Objects {
         })?;
         match read {
             Ok(Ok(bytes)) => Ok(Some(bytes.to_vec())),
-            Ok(Err(size)) => Err(Failure::Refused(format!("a record has {size} bytes; the limit is {limit}"))),
+            Ok(Err(size)) => Err(RequestError::Refused(format!("a record has {size} bytes; the limit is {limit}"))),
             Err(error @ Error::NotFound { .. }) => match missing_store(&error) {
                 None => Ok(None),
-                Some(cause) => Err(Failure::Broken(cause)),
+                Some(cause) => Err(RequestError::Broken(cause)),
             },
             // S3 also answers 403 for a missing object if the caller may not list the bucket.
-            Err(error @ Error::PermissionDenied { .. }) => Err(Failure::Refused(cause(&error))),
-            Err(error) => Err(Failure::Broken(cause(&error))),
+            Err(error @ Error::PermissionDenied { .. }) => Err(RequestError::Refused(cause(&error))),
+            Err(error) => Err(RequestError::Broken(cause(&error))),
         }
     }
 
-    pub(super) fn write(&self, key: &str, bytes: &[u8]) -> Result<(), Failure> {
+    pub(super) fn write(&self, key: &str, bytes: &[u8]) -> Result<(), RequestError> {
         let place = self.place(key)?;
         let written = self.wait(self.store.put(&place, bytes.to_vec().into()))?;
-        written.map(drop).map_err(|error| Failure::Broken(cause(&error)))
+        written.map(drop).map_err(|error| RequestError::Broken(cause(&error)))
     }
 
-    fn place(&self, key: &str) -> Result<Path, Failure> {
-        let below = Path::parse(key).map_err(|error| Failure::Broken(error.to_string()))?;
+    fn place(&self, key: &str) -> Result<Path, RequestError> {
+        let below = Path::parse(key).map_err(|error| RequestError::Broken(error.to_string()))?;
         Ok(self.prefix.parts().chain(below.parts()).collect())
     }
 
     /// Waits for the future, at most as long as `patience`.
-    fn wait<T>(&self, future: impl Future<Output = T>) -> Result<T, Failure> {
-        let runtime = runtime().map_err(Failure::Broken)?;
+    fn wait<T>(&self, future: impl Future<Output = T>) -> Result<T, RequestError> {
+        let runtime = runtime().map_err(RequestError::Broken)?;
         let within = async { tokio::time::timeout(self.patience, future).await };
-        let late = |_| Failure::Broken(format!("no answer within {} s", self.patience.as_secs_f32()));
+        let late = |_| RequestError::Broken(format!("no answer within {} s", self.patience.as_secs_f32()));
         runtime.block_on(within).map_err(late)
     }
 }
@@ -99,12 +99,12 @@ fn runtime() -> Result<&'static Runtime, String> {
     RUNTIME.get_or_init(build).as_ref().map_err(String::clone)
 }
 
-fn scheme(place: &str) -> Result<(ObjectStoreScheme, Url, Path), Refusal> {
-    let url = Url::parse(place).map_err(|_| Refusal::Unnamed)?;
-    let (scheme, prefix) = ObjectStoreScheme::parse(&url).map_err(|_| Refusal::Unnamed)?;
+fn scheme(place: &str) -> Result<(ObjectStoreScheme, Url, Path), OpenError> {
+    let url = Url::parse(place).map_err(|_| OpenError::Unnamed)?;
+    let (scheme, prefix) = ObjectStoreScheme::parse(&url).map_err(|_| OpenError::Unnamed)?;
     match scheme {
         // Directories are handled without this crate.
-        ObjectStoreScheme::Local | ObjectStoreScheme::Memory => Err(Refusal::Unnamed),
+        ObjectStoreScheme::Local | ObjectStoreScheme::Memory => Err(OpenError::Unnamed),
         scheme => Ok((scheme, url, prefix)),
     }
 }
