@@ -28,12 +28,12 @@ pub enum BaselineError {
 #[derive(Serialize, Deserialize)]
 struct BaselineText {
     schema: u32,
-    findings: Vec<Entry>,
+    findings: Vec<BaselineEntry>,
 }
 
 /// Findings are matched by fingerprint; the other fields are for human readers.
 #[derive(Serialize, Deserialize)]
-struct Entry {
+struct BaselineEntry {
     fingerprint: String,
     image: String,
     platform: Option<String>,
@@ -59,11 +59,11 @@ impl Baseline {
     }
     /// The file that accepts every error and warning in `report`, sorted so that changes can be reviewed.
     pub fn text_of(report: &Report) -> String {
-        let mut findings: Vec<Entry> = Vec::new();
+        let mut findings: Vec<BaselineEntry> = Vec::new();
         for image in &report.images {
             for (platform, finding) in image.all_findings().filter(|(_, finding)| finding.severity > Severity::Note) {
                 let platform = platform.map(PlatformReport::name);
-                findings.push(Entry {
+                findings.push(BaselineEntry {
                     fingerprint: fingerprint::of(&image.name, platform.as_deref(), finding),
                     image: fingerprint::subject(&image.name),
                     platform,
@@ -73,7 +73,7 @@ impl Baseline {
             }
         }
         findings.sort_by(|a, b| {
-            let key = |e: &Entry| (e.image.clone(), e.platform.clone(), e.code.clone(), e.path.clone());
+            let key = |e: &BaselineEntry| (e.image.clone(), e.platform.clone(), e.code.clone(), e.path.clone());
             key(a).cmp(&key(b))
         });
         findings.dedup_by(|a, b| a.fingerprint == b.fingerprint);

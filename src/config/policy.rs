@@ -21,7 +21,7 @@ pub struct Policy {
 
 /// Applies a policy and returns notes for the user, such as expired or unused ignores.
 pub fn apply(report: &mut Report, policy: &Policy, today: Date) -> Vec<String> {
-    let mut state = State { policy, today, uses: vec![0; policy.ignores.len()], of_baseline: 0 };
+    let mut state = PolicyRun { policy, today, uses: vec![0; policy.ignores.len()], of_baseline: 0 };
     for image in &mut report.images {
         let name = image.name.clone();
         let mut accepted = Vec::new();
@@ -37,14 +37,14 @@ pub fn apply(report: &mut Report, policy: &Policy, today: Date) -> Vec<String> {
     state.notes()
 }
 
-struct State<'a> {
+struct PolicyRun<'a> {
     policy: &'a Policy,
     today: Date,
     uses: Vec<usize>,
     of_baseline: usize,
 }
 
-impl State<'_> {
+impl PolicyRun<'_> {
     fn sift(&mut self, image: &str, platform: Option<&str>, findings: &mut Vec<Finding>, into: &mut Vec<Accepted>) {
         let mut kept = Vec::new();
         for mut finding in findings.drain(..) {

@@ -22,10 +22,10 @@ fn check(text: &str, expected: &[&str], notes: &[&str]) {
     let mut packaged = foreign("/app/node_modules/@img/sharp/x.node");
     packaged.group = Some("/app/node_modules/@img/sharp".into());
     let mut report = report(vec![foreign("/opt/vendor/a/tool"), packaged]);
-    let said = apply(&mut report, &policy(text), Date::parse("2026-11-21").unwrap());
+    let returned = apply(&mut report, &policy(text), Date::parse("2026-11-21").unwrap());
     let left: Vec<&str> = report.images[0].findings.iter().filter_map(|finding| finding.path.as_deref()).collect();
     assert_eq!(left, expected, "{text}");
-    assert_eq!(said, notes, "{text}");
+    assert_eq!(returned, notes, "{text}");
     assert_eq!(report.images[0].accepted.len(), 2 - expected.len());
 }
 
@@ -67,8 +67,8 @@ fn a_baseline_accepts_old_findings_and_no_new_ones() {
     assert!(apply(&mut now, &policy, today).is_empty());
     assert_eq!(now.images[0].findings.len(), 1);
     assert_eq!(now.images[0].accepted[0].reason, "in the baseline");
-    let mut mended = report(vec![]);
-    assert_eq!(apply(&mut mended, &policy, today).len(), 1);
+    let mut fixed = report(vec![]);
+    assert_eq!(apply(&mut fixed, &policy, today).len(), 1);
     assert!(Baseline::parse("{\"schema\": 2, \"findings\": []}").is_err());
     assert!(Baseline::parse("[]").is_err());
 }
