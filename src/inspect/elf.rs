@@ -258,10 +258,10 @@ fn read_segments(
     if let Some(segment) = dynamic {
         let loads = || segments.iter().filter(|segment| segment.p_type == PT_LOAD && segment.filesz > 0);
         if let Some(first) = loads().min_by_key(|load| load.offset) {
-            let behind = loads().find(|load| is_go_order(first, load));
-            let limit = if behind.is_some() { BEFORE_DYNAMIC } else { TABLES_LIMIT };
+            let tables = loads().find(|load| is_go_order(first, load));
+            let limit = if tables.is_some() { BEFORE_DYNAMIC } else { TABLES_LIMIT };
             window.want(first.offset, first.filesz.min(limit));
-            if let Some(load) = behind {
+            if let Some(load) = tables {
                 window.want(load.offset, load.filesz.min(TABLES_LIMIT));
             }
         }

@@ -149,7 +149,7 @@ fn version_records_that_point_at_each_other_end() {
 }
 
 #[test]
-fn what_is_kept_stays_below_the_limit() {
+fn kept_bytes_stay_below_the_limit() {
     // Everything is requested: 100 MiB in one segment, with tables and notes throughout.
     let mut bytes = ElfBuilder::amd64().needed("liba.so").x86_needed(1).padding(100 << 20);
     bytes.go = Some(elf_builder::Go { version: "go1".into(), settings: Vec::new(), before: 30 << 20 });

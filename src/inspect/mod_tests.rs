@@ -62,7 +62,7 @@ fn text_is_recognised_by_few_bytes() {
 }
 
 #[test]
-fn a_read_error_is_data_and_no_panic() {
+fn a_read_error_is_data() {
     struct Failing(Vec<u8>);
     impl Read for Failing {
         fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
@@ -155,7 +155,7 @@ fn x32_and_ilp32_are_recognised_by_the_size_of_their_program_headers() {
 }
 
 #[test]
-fn a_table_of_another_shape_yields_no_segments() {
+fn a_table_of_unexpected_shape_yields_no_segments() {
     let check = |field, value, is_whole| {
         let mut bytes = ElfBuilder::amd64().build();
         set(&mut bytes, field, value);
@@ -222,7 +222,7 @@ fn tables_out_of_reach_make_the_dynamic_section_partial() {
 }
 
 #[test]
-fn a_program_cut_short_keeps_what_is_there() {
+fn a_truncated_program_keeps_its_readable_parts() {
     let whole = ElfBuilder::amd64().interp("/lib/ld.so").needed("libc.so.6").build();
     for len in 4..whole.len() {
         let elf = elf_of(&whole[..len]);

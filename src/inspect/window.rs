@@ -71,7 +71,7 @@ impl Store {
     }
 
     /// Records that the `len` bytes at `at` in `bytes` are the file's bytes from `start` on.
-    fn note(&mut self, start: u64, at: usize, len: usize) {
+    fn record_chunk(&mut self, start: u64, at: usize, len: usize) {
         match self.chunks.last_mut() {
             Some(last) if last.start + last.len as u64 == start && last.at + last.len == at => last.len += len,
             _ if len > 0 => self.chunks.push(Chunk { start, at, len }),
@@ -138,11 +138,11 @@ impl<'a> Window<'a> {
         self.store.watched.extend(ranges.take(WANTED_LIMIT));
         let kept = self.store.chunks.iter();
         let found = kept.filter_map(|chunk| {
-            let within = self.look(chunk.start, &self.store.bytes[chunk.at..chunk.at + chunk.len])?;
+            let within = self.search(chunk.start, &self.store.bytes[chunk.at..chunk.at + chunk.len])?;
             Some(chunk.start + within as u64)
         });
         if let Some(at) = found.min() {
-            self.find(at);
+            self.set_found(at);
         }
     }
 
@@ -210,8 +210,8 @@ impl<'a> Window<'a> {
         self.store.bytes.resize(kept + len, 0);
         let read = fill(&mut *self.reader, &mut self.store.bytes[kept..]);
         self.store.bytes.truncate(kept + read.len);
-        let found = self.look(self.at, &self.store.bytes[kept..]);
-        self.store.note(self.at, kept, read.len);
+        let found = self.search(self.at, &self.store.bytes[kept..]);
+        self.store.record_chunk(self.at, kept, read.len);
         self.advance(len, &read, found);
     }
 
@@ -223,13 +223,13 @@ impl<'a> Window<'a> {
             let mut skipped = std::mem::take(&mut self.store.skipped);
             skipped.resize(SKIP_BYTES, 0);
             let read = fill(&mut *self.reader, &mut skipped[..len]);
-            let found = self.look(self.at, &skipped[..read.len]);
+            let found = self.search(self.at, &skipped[..read.len]);
             if let Some(within) = found {
                 let rest = &skipped[within..read.len];
                 let rest = &rest[..rest.len().min(KEEP_LIMIT.saturating_sub(self.store.bytes.len()))];
                 let kept = self.store.bytes.len();
                 self.store.bytes.extend_from_slice(rest);
-                self.store.note(self.at + within as u64, kept, rest.len());
+                self.store.record_chunk(self.at + within as u64, kept, rest.len());
             }
             self.store.skipped = skipped;
             self.advance(len, &read, found);
@@ -242,7 +242,7 @@ impl<'a> Window<'a> {
     }
 
     /// Searches `bytes`, which are the file's from `at` on, for the watched bytes.
-    fn look(&self, at: u64, bytes: &[u8]) -> Option<usize> {
+    fn search(&self, at: u64, bytes: &[u8]) -> Option<usize> {
         let needle = self.watch.needle;
         let (first, _) = needle.split_first().filter(|_| self.watch.found.is_none())?;
         let end = at + bytes.len() as u64;
@@ -264,11 +264,11 @@ impl<'a> Window<'a> {
             self.size = self.at;
         }
         if let Some(within) = found {
-            self.find(start + within as u64);
+            self.set_found(start + within as u64);
         }
     }
 
-    fn find(&mut self, at: u64) {
+    fn set_found(&mut self, at: u64) {
         self.watch.found = Some(at);
         self.want(at, self.watch.keep);
     }

@@ -87,12 +87,12 @@ pub fn inspect(window: &mut Window<'_>) -> Zip {
 /// Reads the archive that follows the first `start` bytes.
 pub fn inspect_after(window: &mut Window<'_>, start: u64) -> Zip {
     let budget = Cell::new(INFLATE_BYTES);
-    let mut walk = Walk { zip: Zip::default(), members: 0, budget: &budget, spare: Vec::new() };
+    let mut zip_reader = ZipReader { zip: Zip::default(), members: 0, budget: &budget, spare: Vec::new() };
     let mut reader = BufReader::with_capacity(BUFFER, window.stream());
     if skip(&mut reader, start).is_some() {
-        walk.archive(&mut reader, "", 0);
+        zip_reader.archive(&mut reader, "", 0);
     }
-    walk.zip
+    zip_reader.zip
 }
 
 fn is_archive(name: &[u8]) -> bool {
@@ -104,7 +104,7 @@ fn ends_in(name: &[u8], ends: &[&[u8]]) -> bool {
 }
 
 /// State for reading one file: the result and the remaining limits.
-struct Walk<'b> {
+struct ZipReader<'b> {
     zip: Zip,
     members: u32,
     /// Bytes that may still be decompressed, over all levels.
@@ -113,24 +113,24 @@ struct Walk<'b> {
     spare: Vec<Decompress>,
 }
 
-impl<'b> Walk<'b> {
+impl<'b> ZipReader<'b> {
     /// Reads members up to the central directory or the first error.
     fn archive(&mut self, reader: &mut dyn BufRead, within: &str, depth: usize) {
         loop {
             match next_signature(reader) {
                 Some(LOCAL) => {}
                 Some(_) => return,
-                None => return self.lose(),
+                None => return self.count_unread(),
             }
-            let Some(member) = Member::read(reader) else { return self.lose() };
+            let Some(member) = Member::read(reader) else { return self.count_unread() };
             self.members += 1;
             if self.members > MEMBERS || self.member(&member, reader, within, depth).is_none() {
-                return self.lose();
+                return self.count_unread();
             }
         }
     }
 
-    fn lose(&mut self) {
+    fn count_unread(&mut self) {
         self.zip.unread += 1;
     }
 
@@ -156,7 +156,7 @@ impl<'b> Walk<'b> {
             let mut peek = [0; PEEK];
             match fill(&mut content, &mut peek) {
                 Some(len) => self.native(&peek[..len], || format!("{within}{}", shown(name))),
-                None => self.lose(),
+                None => self.count_unread(),
             }
         }
         let finished = content.finish();
@@ -182,7 +182,7 @@ impl<'b> Walk<'b> {
     fn native(&mut self, peek: &[u8], name: impl FnOnce() -> String) {
         let Some(native) = native(peek) else { return };
         if self.zip.natives.len() == NATIVES {
-            return self.lose();
+            return self.count_unread();
         }
         self.zip.natives.push((name(), native));
     }

@@ -95,7 +95,7 @@ fn archives_inside_archives_are_read_two_levels_deep() {
 }
 
 #[test]
-fn what_cannot_be_read_is_counted_and_the_rest_is_read() {
+fn unreadable_members_are_counted_and_the_others_are_read() {
     let library = ElfBuilder::amd64().soname("liba.so").build();
     let members = [
         ("a.so", Storage::Encrypted, library.as_slice()),
