@@ -39,7 +39,7 @@ enum Kind {
 }
 
 impl Kind {
-    fn of(head: &[u8]) -> Kind {
+    fn detect(head: &[u8]) -> Kind {
         if let Some(packing) = Packing::of(head) {
             return Kind::Packed(packing);
         }
@@ -107,7 +107,7 @@ impl<'a, 'v, T: Clone> Reading<'a, 'v, T> {
     pub fn read(mut self, reader: &mut dyn Read, name: &str, size: u64) -> Result<Package<T>, LayerError> {
         let head = filled(reader, HEAD)?;
         let mut reader = head.as_slice().chain(reader);
-        let (packing, format) = match Kind::of(&head) {
+        let (packing, format) = match Kind::detect(&head) {
             Kind::Packed(packing) => {
                 let mut unpacked = self.unpacked(packing, &mut reader)?;
                 let format = self.whole(&mut unpacked, name, UNKNOWN_SIZE)?;
@@ -130,7 +130,7 @@ impl<'a, 'v, T: Clone> Reading<'a, 'v, T> {
     fn whole(&mut self, reader: &mut dyn Read, name: &str, size: u64) -> Result<Format, LayerError> {
         let head = filled(reader, HEAD)?;
         let mut reader = head.as_slice().chain(reader);
-        let kind = Kind::of(&head);
+        let kind = Kind::detect(&head);
         let format = match kind {
             Kind::Tar => Format::Tar,
             Kind::Zip => Format::Zip,
@@ -147,7 +147,7 @@ impl<'a, 'v, T: Clone> Reading<'a, 'v, T> {
                 self.finished.push(contents);
                 let is_image = head.starts_with(b"\x7fELF") && head.get(8..10) == Some(b"AI");
                 if is_image {
-                    self.lose(b"", "the appended file system image is not supported");
+                    self.add_unread(b"", "the appended file system image is not supported");
                 }
                 return Ok(if is_image { Format::AppImage } else { Format::Single });
             }
@@ -182,11 +182,11 @@ impl<'a, 'v, T: Clone> Reading<'a, 'v, T> {
     fn part(&mut self, reader: &mut dyn Read, prefix: &[u8], depth: usize) -> Result<(), LayerError> {
         let head = filled(reader, HEAD)?;
         let mut reader = head.as_slice().chain(reader);
-        match Kind::of(&head) {
+        match Kind::detect(&head) {
             Kind::Packed(packing) => {
                 let mut unpacked = self.unpacked(packing, &mut reader)?;
                 let head = filled(&mut unpacked, HEAD)?;
-                let kind = Kind::of(&head);
+                let kind = Kind::detect(&head);
                 self.archive(&kind, &mut head.as_slice().chain(&mut unpacked), prefix, depth)?;
                 io::copy(&mut unpacked, &mut io::sink())?;
                 Ok(())
@@ -194,7 +194,7 @@ impl<'a, 'v, T: Clone> Reading<'a, 'v, T> {
             // A package without files.
             Kind::Other if head.iter().all(|byte| *byte == 0) => Ok(()),
             Kind::Other => {
-                self.lose(prefix, "its compression is not supported");
+                self.add_unread(prefix, "its compression is not supported");
                 Ok(())
             }
             kind => self.archive(&kind, &mut reader, prefix, depth),
@@ -246,7 +246,7 @@ impl<'a, 'v, T: Clone> Reading<'a, 'v, T> {
                     self.push(&mut contents, &file, fact)
                 }
                 Err(why) => {
-                    self.lose(&path, why);
+                    self.add_unread(&path, why);
                     Ok(())
                 }
             }
@@ -301,7 +301,7 @@ impl<'a, 'v, T: Clone> Reading<'a, 'v, T> {
     fn file(&mut self, file: &File<'_>, content: &mut dyn Read) -> Result<Option<T>, LayerError> {
         let mut content = Noted { reader: content, failed: None };
         let head = filled(&mut content, HEAD).unwrap_or_default();
-        let kind = Kind::of(&head);
+        let kind = Kind::detect(&head);
         let mut reader = head.as_slice().chain(&mut content);
         let read = match &kind {
             Kind::Other => {
@@ -314,7 +314,7 @@ impl<'a, 'v, T: Clone> Reading<'a, 'v, T> {
             },
             Kind::Packed(_) => Ok(None),
             _ if file.depth >= DEPTH => {
-                self.lose(file.path, "archives are nested too deeply");
+                self.add_unread(file.path, "archives are nested too deeply");
                 Ok(None)
             }
             _ => {
@@ -333,7 +333,7 @@ impl<'a, 'v, T: Clone> Reading<'a, 'v, T> {
     fn packed(&mut self, file: &File<'_>, unpacked: &mut dyn Read) -> Result<Option<T>, LayerError> {
         let head = filled(unpacked, HEAD)?;
         let is_program = head.starts_with(b"\x7fELF") || head.starts_with(b"MZ") || is_mach(&head);
-        match Kind::of(&head) {
+        match Kind::detect(&head) {
             Kind::Other if !is_program => Ok(None),
             _ => {
                 let inner = File { size: UNKNOWN_SIZE, packings: file.packings + 1, ..*file };
@@ -356,7 +356,7 @@ impl<'a, 'v, T: Clone> Reading<'a, 'v, T> {
             | LayerError::TooMuchText(_) => Err(error),
             error => {
                 if is_archive_name(file.path) {
-                    self.lose(file.path, &error.to_string());
+                    self.add_unread(file.path, &error.to_string());
                 }
                 Ok(None)
             }
@@ -370,7 +370,7 @@ impl<'a, 'v, T: Clone> Reading<'a, 'v, T> {
 
     fn push(&mut self, contents: &mut Contents<T>, file: &File<'_>, fact: Option<T>) -> Result<(), LayerError> {
         if file.path.len() > PATH_LIMIT {
-            self.lose(&file.path[..64], "its name is longer than Linux allows");
+            self.add_unread(&file.path[..64], "its name is longer than Linux allows");
             return Ok(());
         }
         let size = if file.size == UNKNOWN_SIZE { 0 } else { file.size };
@@ -404,7 +404,7 @@ impl<'a, 'v, T: Clone> Reading<'a, 'v, T> {
         Ok(())
     }
 
-    fn lose(&mut self, path: &[u8], why: &str) {
+    fn add_unread(&mut self, path: &[u8], why: &str) {
         if self.unread.len() < UNREAD {
             let path = String::from_utf8_lossy(path).trim_end_matches("!/").to_string();
             self.unread.push(Unread { path, why: why.to_string() });

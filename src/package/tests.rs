@@ -177,7 +177,7 @@ fn archives_within_are_read_below_their_names() {
 }
 
 #[test]
-fn what_cannot_be_read_is_listed_or_an_error() {
+fn unreadable_parts_are_listed_or_an_error() {
     let lost = |bytes: &[u8]| {
         let (_, package) = read_all("a", bytes).unwrap();
         package.unread.into_iter().map(|lost| format!("{}: {}", lost.path, lost.why)).collect::<Vec<_>>()

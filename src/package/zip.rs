@@ -9,10 +9,14 @@ use crate::image::LayerError;
 use crate::inspect::zip_member::{Content, LOCAL, Member, next_signature, skip};
 
 /// Called for each member with its content, or with the reason why it cannot be read.
-pub(super) type Take<'t> = dyn FnMut(&[u8], Result<&mut dyn Read, &'static str>) -> Result<(), LayerError> + 't;
+pub(super) type OnMember<'t> = dyn FnMut(&[u8], Result<&mut dyn Read, &'static str>) -> Result<(), LayerError> + 't;
 
 /// Reads members up to the central directory.
-pub(super) fn walk(reader: &mut dyn BufRead, budget: &Cell<u64>, take: &mut Take<'_>) -> Result<(), LayerError> {
+pub(super) fn walk(
+    reader: &mut dyn BufRead,
+    budget: &Cell<u64>,
+    on_member: &mut OnMember<'_>,
+) -> Result<(), LayerError> {
     let corrupt = |cause: &str| LayerError::Corrupt { format: "zip", cause: cause.to_string() };
     loop {
         match next_signature(reader) {
@@ -31,11 +35,11 @@ pub(super) fn walk(reader: &mut dyn BufRead, budget: &Cell<u64>, take: &mut Take
         match inflater {
             Ok(inflater) => {
                 let mut content = Content { from: reader, left: member.size, inflater, is_ended: false, budget };
-                take(&member.name, Ok(&mut Named(&mut content)))?;
+                on_member(&member.name, Ok(&mut Named(&mut content)))?;
                 content.finish().ok_or_else(|| corrupt("cannot find the end of a member"))?;
             }
             Err(why) => {
-                take(&member.name, Err(why))?;
+                on_member(&member.name, Err(why))?;
                 let size = member.size.ok_or_else(|| corrupt("cannot find the end of a member"))?;
                 skip(reader, size).ok_or(LayerError::Truncated("zip"))?;
             }
