@@ -31,37 +31,37 @@ fn main() -> io::Result<()> {
         return measure(what, Path::new(path), digest, diff_id);
     }
     let chosen: Vec<u64> = args.iter().filter_map(|arg| arg.parse().ok()).collect();
-    let folder = tempfile::tempdir()?;
+    let directory = tempfile::tempdir()?;
     println!(
         "{:8} {:>6} {:>10} {:>12} {:>12} {:>7} {:>10}",
         "format", "MB", "stored MB", "plain MB/s", "scan MB/s", "ratio", "peak MiB"
     );
     for format in FORMATS {
         for megabytes in if chosen.is_empty() { MEGABYTES.to_vec() } else { chosen.clone() } {
-            let made = Made::new(folder.path(), format, megabytes << 20)?;
+            let layer = GeneratedLayer::new(directory.path(), format, megabytes << 20)?;
             // The runs alternate, so that a change in the machine's speed affects both.
             let runs =
-                (0..RUNS).map(|_| Ok((made.run("plain")?, made.run("scan")?))).collect::<io::Result<Vec<_>>>()?;
+                (0..RUNS).map(|_| Ok((layer.run("plain")?, layer.run("scan")?))).collect::<io::Result<Vec<_>>>()?;
             let best = |of: fn(&(Run, Run)) -> Duration| runs.iter().map(of).min().unwrap_or_default();
             let (plain, scan) = (best(|run| run.0.time), best(|run| run.1.time));
             let peak = runs.iter().map(|run| run.1.peak_kib).max().unwrap_or_default();
-            let rate = |time: Duration| made.tar_bytes as f64 / 1e6 / time.as_secs_f64();
+            let rate = |time: Duration| layer.tar_bytes as f64 / 1e6 / time.as_secs_f64();
             println!(
                 "{format:8} {megabytes:>6} {:>10.1} {:>12.0} {:>12.0} {:>7.2} {:>10.1}",
-                made.stored_bytes as f64 / 1e6,
+                layer.stored_bytes as f64 / 1e6,
                 rate(plain),
                 rate(scan),
                 scan.as_secs_f64() / plain.as_secs_f64(),
                 peak as f64 / 1024.0
             );
-            std::fs::remove_file(&made.path)?;
+            std::fs::remove_file(&layer.path)?;
         }
     }
     Ok(())
 }
 
 /// A generated layer in a file.
-struct Made {
+struct GeneratedLayer {
     format: &'static str,
     path: PathBuf,
     digest: Digest,
@@ -76,9 +76,9 @@ struct Run {
     peak_kib: u64,
 }
 
-impl Made {
-    fn new(folder: &Path, format: &'static str, size: u64) -> io::Result<Made> {
-        let path = folder.join(format!("{format}-{size}"));
+impl GeneratedLayer {
+    fn new(directory: &Path, format: &'static str, size: u64) -> io::Result<GeneratedLayer> {
+        let path = directory.join(format!("{format}-{size}"));
         let file = Tee { inner: BufWriter::new(File::create(&path)?), hasher: Hasher::sha256(), bytes: 0 };
         let (diff_id, tar_bytes, stored) = match format {
             "gzip" => {
@@ -99,7 +99,7 @@ impl Made {
         };
         let Tee { mut inner, hasher, bytes: stored_bytes } = stored;
         inner.flush()?;
-        Ok(Made { format, path, digest: hasher.finish(), diff_id, tar_bytes, stored_bytes })
+        Ok(GeneratedLayer { format, path, digest: hasher.finish(), diff_id, tar_bytes, stored_bytes })
     }
 
     /// Runs in a separate process, whose peak memory is that of this run alone.

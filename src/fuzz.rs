@@ -121,7 +121,7 @@ pub fn tar(input: &[u8]) {
         Some(inspect(entry.path, entry.size, entry.mode & 0o111 != 0, reader))
     });
     if let Ok((contents, _)) = walked {
-        look_at(&merge([Arc::new(contents)]));
+        resolve_all(&merge([Arc::new(contents)]));
     }
 }
 
@@ -164,11 +164,11 @@ pub fn merged(input: &[u8]) {
         let layer = layers.last_mut().expect("the list starts with one layer");
         layer.push(&Entry::plain(&path, kind, 0o755), None);
     }
-    look_at(&merge(layers.into_iter().map(Arc::new)));
+    resolve_all(&merge(layers.into_iter().map(Arc::new)));
 }
 
 /// Checks that every path of a merged tree resolves to a node or to an error.
-fn look_at(rootfs: &RootFs<FileKind>) {
+fn resolve_all(rootfs: &RootFs<FileKind>) {
     for view in rootfs.all().take(500) {
         let path = rootfs.path(view.id);
         let _ = rootfs.resolve(&path);

@@ -83,13 +83,13 @@ pub fn read(temporary: &Path) -> Result<Reading, HostError> {
 /// Runs a probe to find out whether this machine runs programs of `arch`, natively or with an emulator. `None` if there
 /// is no probe for this architecture.
 pub fn try_program(arch: Arch, temporary: &Path) -> Option<std::io::Result<Fact<bool>>> {
-    probe::Probe::of(arch).map(|probe| probe::run(probe, temporary))
+    probe::Probe::for_arch(arch).map(|probe| probe::run(probe, temporary))
 }
 
 /// A program of about a hundred bytes for `arch`, and its exit code on success. `None` if there is no probe for this
 /// architecture.
 pub fn tiny_program(arch: Arch) -> Option<(Vec<u8>, u8)> {
-    probe::Probe::of(arch).map(|probe| (probe.program(), probe::RAN))
+    probe::Probe::for_arch(arch).map(|probe| (probe.program(), probe::RAN))
 }
 
 /// The machine's name and kernel release, as from `uname -n` and `uname -r`. Empty without /proc.

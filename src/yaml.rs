@@ -56,12 +56,12 @@ pub fn parse_within(text: &str, max_nodes: usize) -> Result<Vec<Node>, YamlError
         let kept = text.get(range.clone()).map_or(0, |content| content.trim_end().len());
         let range = range.start..range.start + kept;
         let document = builder.documents.len();
-        builder.take(event, range.clone()).map_err(|message| YamlError { at: range.start, document, message })?;
+        builder.add_event(event, range.clone()).map_err(|message| YamlError { at: range.start, document, message })?;
     }
     Ok(builder.documents)
 }
 
-struct Open {
+struct OpenNode {
     anchor: usize,
     start: usize,
     is_map: bool,
@@ -70,7 +70,7 @@ struct Open {
 }
 
 struct Builder {
-    open: Vec<Open>,
+    open: Vec<OpenNode>,
     documents: Vec<Node>,
     anchors: HashMap<usize, Node>,
     nodes: usize,
@@ -78,7 +78,7 @@ struct Builder {
 }
 
 impl Builder {
-    fn take(&mut self, event: Event<'_>, range: Range<usize>) -> Result<(), String> {
+    fn add_event(&mut self, event: Event<'_>, range: Range<usize>) -> Result<(), String> {
         match event {
             Event::Scalar(text, style, anchor, _) => {
                 let value = Value::Scalar { text: text.into_owned(), style };
@@ -110,7 +110,13 @@ impl Builder {
         if self.open.len() >= MAX_DEPTH {
             return Err(format!("nested deeper than {MAX_DEPTH} levels"));
         }
-        self.open.push(Open { anchor, start, is_map, is_block: style == StructureStyle::Block, children: Vec::new() });
+        self.open.push(OpenNode {
+            anchor,
+            start,
+            is_map,
+            is_block: style == StructureStyle::Block,
+            children: Vec::new(),
+        });
         Ok(())
     }
 

@@ -44,7 +44,7 @@ impl Probe {
     }
 
     /// The probe for an architecture, if there is one.
-    pub fn of(arch: Arch) -> Option<Probe> {
+    pub fn for_arch(arch: Arch) -> Option<Probe> {
         match arch {
             Arch::I386 => Some(Probe::I386),
             Arch::Arm => Some(Probe::Arm),
@@ -165,7 +165,7 @@ mod tests {
     #[test]
     fn a_probe_is_a_static_program_of_its_architecture() {
         let arches = [Arch::I386, Arch::Arm, Arch::Amd64, Arch::Arm64, Arch::Ppc64le, Arch::S390x, Arch::Riscv64];
-        let probes = arches.into_iter().map(|arch| (Probe::of(arch).unwrap(), arch));
+        let probes = arches.into_iter().map(|arch| (Probe::for_arch(arch).unwrap(), arch));
         for (probe, arch) in probes.chain([(Probe::X32, Arch::Amd64)]) {
             let program = probe.program();
             let FileKind::Elf(elf) = inspect(b"probe", program.len() as u64, true, &mut program.as_slice()) else {

@@ -22,7 +22,7 @@ pub struct Descriptor {
     pub urls: Vec<String>,
 }
 
-/// The document behind a manifest URL or in an `index.json`.
+/// The content of a manifest URL or an `index.json`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(clippy::large_enum_variant, reason = "few exist, and none for long")]
 pub enum Document {
