@@ -119,7 +119,7 @@ fn a_blob_record_that_is_damaged_or_of_another_blob_is_ignored() {
 }
 
 #[test]
-fn one_layer_under_two_compressions_is_kept_once_and_its_bare_tar_is_known_by_it() {
+fn a_layer_in_two_compressions_is_kept_once_and_found_by_its_plain_tar() {
     let directory = tempfile::tempdir().unwrap();
     let cache = Cache::new(directory.path(), 1 << 20, "");
     let (gzip, zstd) = (Digest::of(b"gzip"), Digest::of(b"zstd"));

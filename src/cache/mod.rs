@@ -27,7 +27,7 @@ use crate::inspect::FileKind;
 use crate::oci::{DiffId, Digest};
 use crate::source::Stamp;
 
-/// Changes when the kept facts, their encoding or the results of inspection change.
+/// Must change with the kept facts, their encoding, and the results of inspection.
 const VERSION: &str = concat!("8-", env!("CARGO_PKG_VERSION"));
 
 /// Maximum size of one record in bytes. The largest layers in the field compress to about 10 MiB.
@@ -54,7 +54,7 @@ pub struct CachedLayer {
     pub uncompressed_bytes: u64,
 }
 
-/// The contents of the local cache directory.
+/// The size of the local cache directory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
     pub layers: usize,

@@ -35,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_days_that_exist_are_days() {
+    fn only_existing_dates_are_parsed() {
         for text in ["2026-02-29", "2026-13-01", "2026-00-10", "2026-1-1", "26-01-01", "2026-01-32", "", "2026-01"] {
             assert_eq!(Date::parse(text), None, "{text}");
         }
@@ -43,7 +43,7 @@ mod tests {
     }
 
     #[test]
-    fn seconds_become_days() {
+    fn seconds_are_converted_to_dates() {
         for (seconds, day) in [(0, "1970-01-01"), (951_782_400, "2000-02-29"), (1_795_219_199, "2026-11-20")] {
             assert_eq!(Date::of_unix_seconds(seconds).to_string(), day);
         }

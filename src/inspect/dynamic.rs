@@ -16,7 +16,7 @@ use super::window::Window;
 
 /// Source: glibc elf.h.
 const DF_1_NODEFLIB: u64 = 0x800;
-/// A version table has hundreds of bytes, in the largest C library thousands.
+/// A version table has a few hundred bytes, in the largest C library a few thousand.
 const VERSIONS_LIMIT: u64 = 256 << 10;
 /// libc.so.6 defines about 40 versions. No real library has more than this limit.
 const VERSION_COUNT: usize = 4096;

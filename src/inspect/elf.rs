@@ -38,7 +38,7 @@ const DYNAMIC_LIMIT: u64 = 64 << 10;
 const LOADER_LIMIT: u64 = 4 << 20;
 /// Maximum number of built-in search directories. Debian's loader has four.
 const LOADER_DIRECTORIES: usize = 16;
-/// Notes have hundreds of bytes. Those of core dumps are not read.
+/// Notes have a few hundred bytes. Those of core dumps are not read.
 const NOTE_LIMIT: u64 = 64 << 10;
 /// Source: fs/binfmt_elf.c NOTE_DATA_SZ.
 const PROPERTY_LIMIT: u64 = 1024;

@@ -9,7 +9,7 @@ use crate::platform::Arch;
 
 /// More slices than any universal file has. A Java class has its version (at least 45) in these bytes.
 const FAT_LIMIT: u32 = 40;
-/// The PE header follows a DOS stub of hundreds of bytes.
+/// The PE header follows a DOS stub of a few hundred bytes.
 const PE_OFFSET_LIMIT: u64 = 64 << 10;
 /// COFF header and optional header with its data directories.
 const PE_HEADER_BYTES: u64 = 24 + 240;

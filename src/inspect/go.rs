@@ -14,7 +14,7 @@ const HEADER: usize = 32;
 /// linker, the blob may be anywhere in the segment, after the tables of other linkers, so the whole segment is
 /// searched.
 const SEARCH_BYTES: u64 = 64 << 10;
-/// In the blob, module lists precede the settings. The longest known lists have tens of KiB.
+/// In the blob, module lists precede the settings. The longest known lists have about ten KiB.
 const BLOB_BYTES: u64 = 256 << 10;
 /// A Go program has about twenty settings.
 const SETTINGS: usize = 64;

@@ -8,8 +8,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::code::CodeNeeds;
 use crate::platform::{Arch, Class, Endian};
 
-/// The kind of a file, determined by its content. Inspection is total: unknown formats are `Data`, and broken files
-/// contain the defects in their own kind. There are no errors.
+/// The kind of a file, determined by its content. Inspection never fails: unknown formats are `Data`, and the kind of a
+/// broken file records what is wrong with it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum FileKind {
     /// Zero bytes long.

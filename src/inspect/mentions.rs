@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_of_packages_and_data_configure_nothing() {
+    fn text_of_packages_and_data_is_not_configuration() {
         for path in ["etc/odbcinst.ini", "etc/pam.d/login", "srv/app.json", "usr/lib/systemd/system/a.service"] {
             assert!(is_mention_path(path.as_bytes()), "{path}");
         }

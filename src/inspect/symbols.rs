@@ -8,7 +8,7 @@ use scroll::Pread;
 use super::kind::{Symbols, symbol_hash};
 use super::window::Window;
 
-/// The largest C++ libraries export tens of thousands of symbols.
+/// The largest C++ libraries export about ten thousand symbols.
 const SYMBOL_COUNT: u64 = 128 << 10;
 /// Maximum bytes for the names of required symbols. A program has a few KiB.
 const NAMES_LIMIT: usize = 256 << 10;

@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn plain_text_and_data_are_neither() {
+    fn plain_text_and_data_are_not_source_or_error_pages() {
         for bytes in
             [b"hello\n".as_slice(), b"Not Foundry: a long text\nwith lines\n", b"{\"a\": 1}", b"<xml/>", b"4 8 15\n"]
         {

@@ -17,13 +17,13 @@ use crate::platform::Arch;
 
 /// For example a jar in a war in an ear.
 const DEPTH: usize = 2;
-/// Maximum number of members in one file, including nested archives. The largest jars have tens of thousands.
+/// Maximum number of members in one file, including nested archives. The largest jars have about ten thousand.
 const MEMBERS: u32 = 200_000;
 /// Maximum number of native members to list.
 const NATIVES: usize = 4096;
 /// Maximum bytes to decompress from one file, so that a zip bomb costs at most a second.
 const INFLATE_BYTES: u64 = 512 << 20;
-/// Enough bytes of a member to recognise its format. A PE header is at an offset of hundreds of bytes.
+/// Enough bytes of a member to recognise its format. A PE header is at an offset of a few hundred bytes.
 const PEEK: usize = 1024;
 /// Maximum length of a member's name, for display.
 const NAME_BYTES: usize = 512;

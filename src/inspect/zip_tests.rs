@@ -108,7 +108,7 @@ fn unreadable_members_are_counted_and_the_others_are_read() {
 }
 
 #[test]
-fn an_archive_cut_short_is_counted() {
+fn a_truncated_archive_is_counted() {
     let library = ElfBuilder::amd64().soname("liba.so").build();
     let bytes = zip(&[("a.so", Storage::Deflated, &library), ("b.so", Storage::Described, &library)]);
     for len in 4..bytes.len() - 60 {

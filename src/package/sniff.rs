@@ -11,7 +11,7 @@ use crate::source::DOCUMENT_LIMIT;
 
 const HEAD: usize = 512;
 const BUFFER: usize = 128 << 10;
-/// Maximum number of members to check. Images have at most hundreds of layers.
+/// Maximum number of members to check. Images have a few hundred layers at most.
 const MEMBERS: usize = 200_000;
 
 /// Reads no further than necessary. Returns false for a file that is not a tar, compressed or not, and for one that

@@ -125,7 +125,7 @@ const FILES: [(&str, &[u8]); 2] = [("bin/a", b"program"), ("b", b"text")];
 const FOUND: [&str; 2] = ["b: text", "bin/a: program"];
 
 #[test]
-fn archives_of_every_format_give_their_members() {
+fn every_archive_format_yields_its_members() {
     check("a.tar", &tar(&FILES), Format::Tar, None, &FOUND);
     check("a.tar.gz", &gzip(&tar(&FILES)), Format::Tar, None, &FOUND);
     check("a.tar.zst", &compress(&tar(&FILES), Compression::Zstd), Format::Tar, None, &FOUND);
@@ -160,7 +160,7 @@ fn a_single_file_is_its_only_member() {
 }
 
 #[test]
-fn archives_within_are_read_below_their_names() {
+fn nested_archives_are_read_below_their_names() {
     let jar = zip(&[("native/liba.so", b"\x7fELFjar")], true);
     let inner = gzip(&tar(&[("tool", b"\x7fELFtool")]));
     let outer = tar(&[

@@ -21,8 +21,8 @@ pub struct Project {
     pub context: String,
     /// At least one platform; Linux only.
     pub platforms: Vec<Platform>,
-    /// The nodes that the image must run on, in the syntax of `--target`, each with its platform. If empty, each image is
-    /// scanned for the platform that it is published for.
+    /// The nodes that the image must run on, in the syntax of `--target`, each with its platform. If empty, each image
+    /// is scanned for the platform that it is published for.
     pub targets: Vec<(Platform, String)>,
     /// The branch that is published as `latest`.
     pub branch: String,

@@ -94,7 +94,7 @@ fn write_whole(root: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
     let _writing = begin_write();
     let mut builder = tempfile::Builder::new();
     let mut file = builder.prefix(UNFINISHED).permissions(Permissions::from_mode(0o666)).tempfile_in(root)?;
-    // On a file system without locks the file may be deleted as abandoned, and the write is repeated.
+    // On a file system without locks, no file is ever treated as abandoned.
     let _ = flock(&file, FlockOperation::NonBlockingLockExclusive);
     file.write_all(bytes)?;
     file.persist(path).map(drop).map_err(|error| error.error)
