@@ -37,7 +37,7 @@ pub enum HostError {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Reading {
     pub target: Target,
-    /// One lower-case sentence each: "binfmt_misc is not mounted: emulators are not known".
+    /// Lower-case messages such as "cannot list this machine's emulators: binfmt_misc is not mounted".
     pub notes: Vec<String>,
 }
 
