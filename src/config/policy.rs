@@ -1,7 +1,7 @@
 //! Applies a project's settings to a report: other severities and accepted findings. Accepted findings stay in the
 //! report with their reason. Content that could not be read can never be accepted.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::baseline::Baseline;
 use super::date::Date;
@@ -21,7 +21,7 @@ pub struct Policy {
 
 /// Applies a policy and returns notes for the user, such as expired or unused ignores.
 pub fn apply(report: &mut Report, policy: &Policy, today: Date) -> Vec<String> {
-    let mut state = PolicyRun { policy, today, uses: vec![0; policy.ignores.len()], of_baseline: 0 };
+    let mut state = PolicyRun { policy, today, uses: vec![0; policy.ignores.len()], of_baseline: BTreeSet::new() };
     for image in &mut report.images {
         let name = image.name.clone();
         let mut accepted = Vec::new();
@@ -41,7 +41,8 @@ struct PolicyRun<'a> {
     policy: &'a Policy,
     today: Date,
     uses: Vec<usize>,
-    of_baseline: usize,
+    /// Fingerprints of the baseline's findings that appear again.
+    of_baseline: BTreeSet<String>,
 }
 
 impl PolicyRun<'_> {
@@ -68,13 +69,12 @@ impl PolicyRun<'_> {
                 reason.get_or_insert_with(|| ignore.reason.clone());
             }
         }
-        if reason.is_some() {
-            return reason;
+        let print = fingerprint::of(image, platform, finding);
+        let is_known = self.policy.baseline.as_ref().is_some_and(|baseline| baseline.contains(&print));
+        if is_known {
+            self.of_baseline.insert(print);
         }
-        let baseline = self.policy.baseline.as_ref()?;
-        let is_known = baseline.contains(&fingerprint::of(image, platform, finding));
-        self.of_baseline += usize::from(is_known);
-        is_known.then(|| "in the baseline".to_string())
+        reason.or_else(|| is_known.then(|| "in the baseline".to_string()))
     }
 
     fn notes(&self) -> Vec<String> {
@@ -87,7 +87,8 @@ impl PolicyRun<'_> {
                 _ => {}
             }
         }
-        if let Some(gone) = self.policy.baseline.as_ref().and_then(|known| known.len().checked_sub(self.of_baseline))
+        if let Some(gone) =
+            self.policy.baseline.as_ref().and_then(|known| known.len().checked_sub(self.of_baseline.len()))
             && gone > 0
         {
             notes.push(format!("{gone} of the baseline's findings no longer appear; --update-baseline removes them"));

@@ -67,8 +67,17 @@ fn a_baseline_accepts_old_findings_and_no_new_ones() {
     assert!(apply(&mut now, &policy, today).is_empty());
     assert_eq!(now.images[0].findings.len(), 1);
     assert_eq!(now.images[0].accepted[0].reason, "in the baseline");
+    // Accepted for two reasons, and twice by one fingerprint: neither makes it, or another finding, seem to be gone.
+    let ignoring = Policy { ignores: self::policy("[[ignore]]\npath = \"/a\"\nreason = \"r\"").ignores, ..policy };
+    assert!(apply(&mut report(vec![foreign("/a")]), &ignoring, today).is_empty());
+    let two = Baseline::parse(&Baseline::text_of(&report(vec![foreign("/a"), foreign("/c")]))).unwrap();
+    let policy = Policy { baseline: Some(two), ..Policy::default() };
+    assert_eq!(apply(&mut report(vec![foreign("/a"), foreign("/a")]), &policy, today).len(), 1);
     let mut fixed = report(vec![]);
-    assert_eq!(apply(&mut fixed, &policy, today).len(), 1);
+    assert_eq!(
+        apply(&mut fixed, &policy, today),
+        ["2 of the baseline's findings no longer appear; --update-baseline removes them"]
+    );
     assert!(Baseline::parse("{\"schema\": 2, \"findings\": []}").is_err());
     assert!(Baseline::parse("[]").is_err());
 }

@@ -18,6 +18,7 @@ const HEAD: usize = 512;
 const BUFFER: usize = 64 << 10;
 /// Maximum size of a control file or a `.PKGINFO`.
 const CONTROL_BYTES: u64 = 1 << 20;
+const NAME_TOO_LONG: &str = "its name is longer than Linux allows";
 /// Maximum depth of nested archives: a jar in a war in the data of a package.
 const DEPTH: usize = 5;
 /// Maximum number of parts listed as unread.
@@ -370,7 +371,7 @@ impl<'a, 'v, T: Clone> Reading<'a, 'v, T> {
 
     fn push(&mut self, contents: &mut Contents<T>, file: &File<'_>, fact: Option<T>) -> Result<(), LayerError> {
         if file.path.len() > PATH_LIMIT {
-            self.add_unread(&file.path[..64], "its name is longer than Linux allows");
+            self.add_unread(&file.path[..64], NAME_TOO_LONG);
             return Ok(());
         }
         let size = if file.size == UNKNOWN_SIZE { 0 } else { file.size };
@@ -394,9 +395,12 @@ impl<'a, 'v, T: Clone> Reading<'a, 'v, T> {
         }
         let mut below = Contents::default();
         contents.for_each(|entry, fact| {
-            let path = [prefix, entry.path].concat();
             // Only files with facts are kept from nested archives.
-            if let Some(fact) = fact.filter(|_| path.len() <= PATH_LIMIT) {
+            let Some(fact) = fact else { return };
+            let path = [prefix, entry.path].concat();
+            if path.len() > PATH_LIMIT {
+                self.add_unread(&path[..64], NAME_TOO_LONG);
+            } else {
                 below.push(&Entry { path: &path, ..entry.clone() }, Some(contents.fact(fact).clone()));
             }
         });

@@ -96,6 +96,26 @@ features! {
     Mops Arm64 "MOPS" "mops" Since::Never;
 }
 
+use CpuFeature::{
+    Avx, Avx2, Avx512bw, Avx512cd, Avx512dq, Avx512f, Avx512vl, F16c, Fma, Popcnt, Sse3, Sse41, Sse42, Ssse3,
+};
+
+/// A feature, and the ones that each CPU with it has. Source: Intel SDM volume 1, the detection of each extension.
+const IMPLIED: &[(CpuFeature, &[CpuFeature])] = &[
+    (Ssse3, &[Sse3]),
+    (Sse41, &[Ssse3]),
+    (Sse42, &[Sse41, Popcnt]),
+    (Avx, &[Sse42]),
+    (F16c, &[Avx]),
+    (Fma, &[Avx]),
+    (Avx2, &[Avx]),
+    (Avx512f, &[Avx2, Fma, F16c]),
+    (Avx512bw, &[Avx512f]),
+    (Avx512cd, &[Avx512f]),
+    (Avx512dq, &[Avx512f]),
+    (Avx512vl, &[Avx512f]),
+];
+
 impl fmt::Display for CpuFeature {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
@@ -116,10 +136,10 @@ impl CpuFeatures {
 
     /// Whether a CPU of this level has `feature`. A level answers for what levels consist of, and for nothing else.
     pub fn has(&self, feature: CpuFeature, isa: Fact<Isa>) -> Fact<bool> {
-        if self.absent.contains(&feature) {
+        if self.absent.iter().any(|absent| feature.implies(*absent)) {
             return Fact::Known(false);
         }
-        if self.present.contains(&feature) {
+        if self.present.iter().any(|present| present.implies(feature)) {
             return Fact::Known(true);
         }
         match (feature.since(), isa) {
@@ -143,6 +163,12 @@ impl CpuFeatures {
 }
 
 impl CpuFeature {
+    /// Whether every CPU with this feature has `other`.
+    fn implies(self, other: CpuFeature) -> bool {
+        let implied = IMPLIED.iter().find(|(feature, _)| *feature == self).map_or(&[][..], |(_, implied)| implied);
+        self == other || implied.iter().any(|feature| feature.implies(other))
+    }
+
     /// The feature of `arch` by its cpuinfo name, or by its own name in lower case with `-`, `.` and `_` alike.
     pub fn parse(arch: Arch, name: &str) -> Option<CpuFeature> {
         let plain = |text: &str| text.to_ascii_lowercase().replace(['-', '.', '_', ' '], "");
@@ -152,5 +178,21 @@ impl CpuFeature {
             .copied()
             .filter(of_arch)
             .find(|feature| plain(feature.flag()) == plain(name) || plain(feature.name()) == plain(name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_feature_brings_the_ones_that_it_extends_and_goes_with_them() {
+        let v1 = Fact::Known(Isa::X86(1));
+        let with_avx2 = CpuFeatures::of(&[CpuFeature::Avx2], &[]);
+        assert_eq!(with_avx2.has(CpuFeature::Sse3, v1), Fact::Known(true));
+        assert_eq!(with_avx2.has(CpuFeature::Bmi2, v1), Fact::Known(false));
+        let without_avx = CpuFeatures::of(&[], &[CpuFeature::Avx]);
+        assert_eq!(without_avx.has(CpuFeature::Avx512vl, Fact::Known(Isa::X86(4))), Fact::Known(false));
+        assert_eq!(without_avx.has(CpuFeature::Sse42, Fact::Known(Isa::X86(4))), Fact::Known(true));
     }
 }

@@ -102,7 +102,11 @@ impl Reader<'_> {
                 Some(inner)
             }
             '-' => {
-                self.rest = self.rest[1..].strip_prefix(|_: char| false).unwrap_or(&self.rest[1..]);
+                self.rest = &self.rest[1..];
+                // A decrement.
+                if self.rest.starts_with('-') {
+                    return None;
+                }
                 let inner = self.level(LEVELS.len(), depth + 1)?;
                 Some(Expression::Binary(Box::new(Expression::Number(0)), Operator::Subtract, Box::new(inner)))
             }
@@ -157,6 +161,7 @@ mod tests {
     #[test]
     fn assignments_are_left_to_run_time_with_their_names() {
         assert_eq!(expression("i++"), Expression::Other(vec!["i".into()]));
+        assert_eq!(expression("--i"), Expression::Other(vec!["i".into()]));
         assert_eq!(expression("i = j + 1"), Expression::Other(vec!["i".into(), "j".into()]));
         assert_eq!(expression("x & 1"), Expression::Other(vec!["x".into()]));
         assert!(matches!(expression(&"(".repeat(1000)), Expression::Other(_)));

@@ -8,6 +8,7 @@ use crate::judge::facts::programs::{Fit, Program};
 use crate::judge::facts::reach::{NamedWhat, Way};
 use crate::judge::files::{Files, foreign};
 use crate::judge::finding::Finding;
+use crate::platform::{Arch, CpuFeature, Fact};
 
 /// A package that is installed in several builds and loads the one for old CPUs wherever that is installed.
 struct Choice {
@@ -19,6 +20,18 @@ struct Choice {
 
 /// Source: polars 2.1, `polars/_plr.py`: it tries `_polars_runtime_compat` before the other builds.
 const CHOICES: &[Choice] = &[Choice { builds: "/_polars_runtime_", fallback: "/_polars_runtime_compat/" }];
+
+/// A module that asks the CPU itself when it is imported, and raises an error where the feature is missing.
+struct OwnCheck {
+    /// The end of its path.
+    file: &'static str,
+    arch: Arch,
+    feature: CpuFeature,
+}
+
+/// Source: jaxlib's `cpu_feature_guard.c`, with the flags that its wheels are built with.
+const OWN_CHECKS: &[OwnCheck] =
+    &[OwnCheck { file: "/jaxlib/cpu_feature_guard.so", arch: Arch::Amd64, feature: CpuFeature::Avx }];
 
 /// One finding for each file that a module of a runtime loads and whose code needs what the node's CPU lacks.
 pub fn judge(files: &Files<'_>) -> Vec<Finding> {
@@ -34,6 +47,10 @@ pub fn judge(files: &Files<'_>) -> Vec<Finding> {
             _ => continue,
         };
         if files.reach.is_chain(&module.path) || chooses(files, module) {
+            continue;
+        }
+        if let Some(check) = refused(files, module) {
+            found.entry(&module.path).or_insert_with(|| refusal(files, &by, module, check));
             continue;
         }
         for object in files.libraries.closure(module) {
@@ -53,6 +70,28 @@ fn chooses(files: &Files<'_>, module: &Program<'_>) -> bool {
     CHOICES.iter().any(|choice| {
         module.path.contains(choice.builds) && !module.path.contains(choice.fallback) && has(choice.fallback)
     })
+}
+
+/// The check of a module that this node's CPU does not pass.
+fn refused(files: &Files<'_>, module: &Program<'_>) -> Option<&'static OwnCheck> {
+    let node = files.node;
+    let is_lacking = |check: &&OwnCheck| {
+        module.path.ends_with(check.file)
+            && node.arch == check.arch
+            && node.features.has(check.feature, node.isa) == Fact::Known(false)
+    };
+    OWN_CHECKS.iter().find(is_lacking)
+}
+
+fn refusal(files: &Files<'_>, by: &str, module: &Program<'_>, check: &OwnCheck) -> Finding {
+    let feature = check.feature;
+    let message =
+        format!("{by} refuses this CPU when it is imported: it was built with {feature}, which the CPU lacks");
+    let mut finding = foreign(files, module, Code::ExtensionCpuLevel, message);
+    finding.expected = feature.name().to_string();
+    finding.reached_by = files.chain.to_vec();
+    finding.reached_by.push(module.path.clone());
+    finding
 }
 
 fn finding(

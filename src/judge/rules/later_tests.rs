@@ -13,7 +13,7 @@ use crate::judge::code::Severity;
 use crate::judge::finding::Finding;
 use crate::judge::labels::Labels;
 use crate::judge::{Case, judge};
-use crate::platform::{Arch, CpuFeature, Platform, Target};
+use crate::platform::{Arch, CpuFeature, Fact, Isa, Platform, Target};
 
 const LOADER: &str = "lib/ld-linux-aarch64.so.1";
 const PYTHON: &str = "usr/bin/python3.11";
@@ -74,18 +74,21 @@ pub(super) fn image(puts: &[Put]) -> RootFs<FileKind> {
 }
 
 pub(super) fn findings(env: &[&str], argv: &[&str], rootfs: &RootFs<FileKind>) -> Vec<Finding> {
+    findings_on(&Target::of_platform(&Platform::linux(Arch::Arm64)).unwrap(), env, argv, rootfs)
+}
+
+fn findings_on(target: &Target, env: &[&str], argv: &[&str], rootfs: &RootFs<FileKind>) -> Vec<Finding> {
     let words = |words: &[&str]| words.iter().map(|word| word.to_string()).collect::<Vec<String>>();
     let mut env = words(env);
     env.push("PATH=/bin".to_string());
     let call = Exec { argv: words(argv), env, working_dir: "/".to_string(), ..Exec::default() };
-    let target = Target::of_platform(&Platform::linux(Arch::Arm64)).unwrap();
     let case = Case {
         labels: Labels { promised: None, declared: None },
         rootfs,
         call: &call,
         said_by: "ENTRYPOINT [\"/app\"]",
         healthcheck: &[],
-        target: &target,
+        target,
         rules_off: &BTreeSet::new(),
     };
     judge(&case).findings
@@ -439,6 +442,22 @@ fn a_module_or_its_library_whose_code_the_cpu_lacks_is_found_once() {
     assert_eq!(found(&puts(CpuFeature::Lse)), [format!("error extension-cpu-level /{SITE}libown.so")]);
     assert_eq!(found(&puts(CpuFeature::ArmCrypto)), [""; 0]);
     assert_eq!(found(&healthy(&puts(CpuFeature::Lse))), found(&puts(CpuFeature::ArmCrypto)));
+}
+
+#[test]
+fn a_module_that_checks_the_cpu_itself_is_refused_where_the_feature_is_missing() {
+    const GUARD: &str = "usr/local/lib/python3.11/site-packages/jaxlib/cpu_feature_guard.so";
+    let x86 = |path| Program(path, foreign());
+    let searched = Needing(GUARD, foreign(), CpuFeature::Sse3);
+    let rootfs = merge([layer(&[x86("app"), x86(PYTHON), searched])]);
+    let on = |level| {
+        let mut target = Target::of_platform(&Platform::linux(Arch::Amd64)).unwrap();
+        target.node.isa = Fact::Known(Isa::X86(level));
+        let findings = findings_on(&target, &[], &["/app"], &rootfs);
+        findings.iter().map(|finding| format!("{} {}", finding.code, finding.expected)).collect::<Vec<_>>()
+    };
+    assert_eq!(on(2), ["extension-cpu-level AVX"]);
+    assert_eq!(on(3), [""; 0]);
 }
 
 #[test]
