@@ -1,4 +1,4 @@
-//! What can go wrong between a source's bytes and an image: floor 3's one error, and what a layer's cause can be.
+//! The errors of reading an image, from a source's bytes to its layers.
 
 use std::io;
 
@@ -6,7 +6,7 @@ use crate::oci::{Descriptor, DiffId, Digest, DocumentError};
 use crate::platform::Platform;
 use crate::source::{DocumentReadError, SourceError};
 
-/// Why an image, or a part of it, could not be read. Whatever it is, the image's verdict is "could not tell".
+/// Why an image, or a part of it, could not be read. With any of these the image's verdict is "could not tell".
 #[derive(Debug, thiserror::Error)]
 pub enum ImageError {
     #[error(transparent)]
@@ -19,32 +19,32 @@ pub enum ImageError {
     Document { what: &'static str, digest: Digest, cause: DocumentFault },
     #[error("manifest {digest} has {layers} layers, but its config has {diff_ids} diff_ids")]
     LayerCount { digest: Digest, layers: usize, diff_ids: usize },
-    #[error("diff_id {index} of the config of manifest {digest} is no digest: {text:?}")]
+    #[error("diff_id {index} of the config of manifest {digest} is not a digest: {text:?}")]
     DiffId { digest: Digest, index: usize, text: String },
     #[error("manifest {digest} has {count} layers; no engine mounts more than {limit}")]
     TooManyLayers { digest: Digest, count: usize, limit: usize },
     #[error("index {digest} contains itself")]
     SelfContaining { digest: Digest },
-    #[error("index {digest} lies more than {limit} indexes deep")]
+    #[error("index {digest} is nested more than {limit} indexes deep")]
     TooDeep { digest: Digest, limit: usize },
     #[error("index {digest} leads to more than {limit} manifests")]
     TooManyManifests { digest: Digest, limit: usize },
-    #[error("{digest} is no image but an artifact of type {kind}")]
+    #[error("{digest} is an artifact of type {kind}, not an image")]
     Artifact { digest: Digest, kind: String },
-    /// `wanted` is empty where every platform was asked for.
+    /// `wanted` is empty when every platform was requested.
     #[error("no image{} in {digest}; {}", for_platforms(wanted), holding(held))]
     NothingWanted { digest: Digest, wanted: Vec<Platform>, held: Vec<String> },
 }
 
 impl ImageError {
-    /// What to do about it, where something can be done.
+    /// A suggested fix, if there is one.
     pub fn hint(&self) -> Option<String> {
         let pull_again = || Some("pull or push the image again, and scan it from its registry".to_string());
         match self {
             ImageError::Source(error) => error.hint().map(str::to_string),
             ImageError::Layer { cause, .. } => match &**cause {
                 LayerError::Source(error) => error.hint().map(str::to_string),
-                LayerError::Compression(_) => Some("build it again with gzip or zstd layers".to_string()),
+                LayerError::Compression(_) => Some("rebuild it with gzip or zstd layers".to_string()),
                 LayerError::TooLarge(_) | LayerError::StoredTooLarge { .. } => Some(raise("layer-bytes")),
                 LayerError::TooManyNames(_) => Some(raise("layer-names")),
                 LayerError::TooMuchMemory(_) => Some(raise(MEMORY_LIMIT)),
@@ -56,7 +56,7 @@ impl ImageError {
                 _ => pull_again(),
             },
             ImageError::NothingWanted { wanted, .. } => {
-                (!wanted.is_empty()).then(|| "leave --platform out to read every platform".to_string())
+                (!wanted.is_empty()).then(|| "omit --platform to read every platform".to_string())
             }
             ImageError::Artifact { .. } => None,
             ImageError::TooManyLayers { .. } | ImageError::TooDeep { .. } | ImageError::TooManyManifests { .. } => None,
@@ -65,13 +65,13 @@ impl ImageError {
     }
 }
 
-/// What to do where a run ends before everything was read.
-pub const EXTEND_DEADLINE: &str = "give the run more time: --deadline SECONDS";
+/// The hint for a run that ends before everything was read.
+pub const EXTEND_DEADLINE: &str = "allow more time: --deadline SECONDS";
 
-/// The setting of [`super::Limits::memory`].
+/// The name of the setting for [`super::Limits::memory`].
 const MEMORY_LIMIT: &str = "image-memory";
 
-/// How to raise a limit that an image exceeds.
+/// The hint for an image that exceeds `limit`.
 fn raise(limit: &str) -> String {
     let variable = limit.replace('-', "_").to_uppercase();
     format!(
@@ -84,7 +84,7 @@ pub fn raise_memory() -> String {
     raise(MEMORY_LIMIT)
 }
 
-/// Why a document could not be read or understood.
+/// Why a document could not be read or parsed.
 #[derive(Debug, thiserror::Error)]
 pub enum DocumentFault {
     #[error(transparent)]
@@ -102,14 +102,14 @@ fn holding(held: &[String]) -> String {
     if held.is_empty() { "it is empty".to_string() } else { format!("it holds {}", held.join(", ")) }
 }
 
-/// Why one layer could not be read, or could not be believed.
+/// Why one layer could not be read or verified.
 #[derive(Debug, thiserror::Error)]
 pub enum LayerError {
     #[error(transparent)]
     Source(#[from] SourceError),
     #[error("{0}")]
     Read(io::Error),
-    /// `gzip stream`, `zstd frame`, `tar`.
+    /// What ended early: `gzip stream`, `zstd frame`, `tar`.
     #[error("unexpected end of {0}")]
     Truncated(&'static str),
     #[error("corrupt {format}: {cause}")]
@@ -117,31 +117,31 @@ pub enum LayerError {
     /// `at` is the offset in the uncompressed tar.
     #[error("corrupt tar at byte {at}: {cause}")]
     Tar { at: u64, cause: &'static str },
-    #[error("its bytes have another digest: {found}")]
+    #[error("its content has a different digest: {found}")]
     WrongDigest { found: Digest },
-    #[error("its uncompressed bytes have the digest {found}, but the config's diff_id is {expected}")]
+    #[error("its uncompressed content has the digest {found}, but the config's diff_id is {expected}")]
     WrongDiffId { expected: DiffId, found: DiffId },
-    #[error("it is {found} bytes long, but its descriptor says {expected}")]
+    #[error("it is {found} bytes long, but its descriptor states {expected}")]
     WrongSize { expected: u64, found: u64 },
-    #[error("it goes on after the {expected} bytes that its descriptor says")]
+    #[error("it is longer than the {expected} bytes that its descriptor states")]
     TooLong { expected: u64 },
     #[error("{0} compression is not supported; engines read gzip, zstd and uncompressed layers")]
     Compression(&'static str),
-    #[error("it is encrypted ({0}), and only its key's holder can read it")]
+    #[error("it is encrypted ({0}) and cannot be read without its key")]
     Encrypted(String),
-    #[error("it is a foreign layer, which is kept elsewhere{}", at(.0))]
+    #[error("it is a foreign layer, which is stored elsewhere{}", at(.0))]
     Foreign(Vec<String>),
     #[error("it is neither a tar nor gzip nor zstd: it starts with {0}")]
     Unrecognised(String),
-    #[error("it holds more than {0} names")]
+    #[error("it contains more than {0} names")]
     TooManyNames(u64),
-    #[error("its names take more than {0} bytes")]
+    #[error("its names take up more than {0} bytes")]
     TooMuchText(usize),
-    #[error("it holds more than {0} bytes uncompressed")]
+    #[error("it contains more than {0} bytes uncompressed")]
     TooLarge(u64),
-    #[error("its descriptor announces {announced} bytes, and at most {limit} are read")]
+    #[error("its descriptor states {announced} bytes, but the limit is {limit}")]
     StoredTooLarge { announced: u64, limit: u64 },
-    /// Seconds that the whole run had.
+    /// The deadline of the whole run, in seconds.
     #[error("not read: the deadline of the run, {0} s, has passed")]
     Deadline(u64),
     #[error("the names and files of this image take more than {0} bytes of memory")]
@@ -155,8 +155,8 @@ fn at(urls: &[String]) -> String {
 }
 
 impl ImageError {
-    /// Nothing is known to be wrong with the image, but a part of it cannot be read here: it is encrypted, foreign,
-    /// compressed in a way that is not supported, or not present in this source.
+    /// True if nothing is known to be wrong with the image, but a part of it cannot be read here: it is encrypted,
+    /// foreign, uses an unsupported compression, or is not present in this source.
     pub fn is_unverified(&self) -> bool {
         match self {
             ImageError::Source(error) => is_absent(error),
@@ -180,7 +180,7 @@ impl LayerError {
     }
 }
 
-/// A decoder can only answer with an [`io::Error`]; the true cause travels inside it.
+/// A decoder can only return an [`io::Error`], so the actual cause travels inside one.
 impl From<LayerError> for io::Error {
     fn from(error: LayerError) -> io::Error {
         io::Error::other(error)

@@ -1,7 +1,7 @@
-//! Reads one layer: opens it, tells its compression by its bytes, walks its tar, and holds both of its digests to what
-//! the image says. One pass, nothing is unpacked to disk, and memory does not grow with the layer's bytes: buffers of at
-//! most some 8 MiB, the decoder's window, and what [`Contents`] keeps of each entry (some 15 bytes). The caller's thread
-//! walks the tar and runs `visit`; reading, decoding and hashing go on beside it, see [`super::pipeline`].
+//! Reads one layer: opens it, detects its compression from its bytes, walks its tar, and checks both of its digests. It
+//! takes one pass, unpacks nothing to disk, and its memory does not grow with the layer's bytes: buffers of at most
+//! about 8 MiB, the decoder's window, and what [`Contents`] stores for each entry (about 15 bytes). The caller's thread
+//! walks the tar and runs `visit`; other threads read, decode and hash, see [`super::pipeline`].
 
 use std::io::{self, BufRead, Read};
 use std::num::NonZero;
@@ -24,11 +24,12 @@ pub struct Layer {
     /// Counts from the lowest layer, which is 0.
     pub index: usize,
     pub descriptor: Descriptor,
-    /// What the config says of its uncompressed bytes; `None` where the config says nothing.
+    /// The digest of the uncompressed bytes as the config states it; `None` if the config does not state it.
     pub diff_id: Option<DiffId>,
 }
 
-/// What was found out about a layer's bytes while they passed. Both digests were computed, not taken from anybody.
+/// Properties of a layer's bytes, measured while reading them. Both digests are computed here, not copied from a
+/// document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checked {
     pub digest: Digest,
@@ -38,7 +39,7 @@ pub struct Checked {
     pub compression: Compression,
 }
 
-/// A layer's entries, and what is known of the bytes that they came from.
+/// A layer's entries, and the properties of the bytes that they were read from.
 #[derive(Debug)]
 pub struct LayerRead<T> {
     pub contents: Contents<T>,
@@ -46,8 +47,8 @@ pub struct LayerRead<T> {
     pub notes: Vec<LayerNote>,
 }
 
-/// Reads a layer once. `visit` is called for regular files only, with a reader of the file's logical content, of which it
-/// may read as much as it wants; `None` means that nothing of it is worth keeping.
+/// Reads a layer once. `visit` is called for regular files only, with a reader of the file's logical content, of which
+/// it may read as much as it needs. It returns `None` for a file without anything worth keeping.
 pub fn read_layer<T>(
     source: &dyn Source,
     layer: &Layer,
@@ -65,10 +66,10 @@ pub fn read_layer<T>(
     read.map_err(|cause| cause.of(layer.index, descriptor))
 }
 
-/// Stored bytes of a layer that is done with before a thread has started.
+/// Layers with at most this many stored bytes are read before a helper thread would have started.
 const SMALL: u64 = 1 << 20;
 
-/// Threads beside the one that walks: one decodes while another hashes, where there are processors for all.
+/// Threads in addition to the walking one: one decodes while another hashes, if there are processors for all.
 static HELPERS: LazyLock<usize> = LazyLock::new(|| {
     let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
     processors.clamp(2, 3) - 1
@@ -86,8 +87,8 @@ fn open(source: &dyn Source, descriptor: &Descriptor) -> Result<Box<dyn Read + S
     })
 }
 
-/// Holds what has passed to what the image says of it. Other bytes than those that are named explain a broken stream, so
-/// they are told first.
+/// Checks what was read against what the image states. A size or digest mismatch explains a broken stream, so it is
+/// reported first.
 pub(super) fn check<T>(passed: Passed<T>, layer: &Layer) -> Result<LayerRead<T>, LayerError> {
     let expected = layer.descriptor.size;
     if passed.bytes != expected {
@@ -98,7 +99,7 @@ pub(super) fn check<T>(passed: Passed<T>, layer: &Layer) -> Result<LayerRead<T>,
     }
     let mut read = passed.read?;
     let (media_type, compression) = (&layer.descriptor.media_type, read.checked.compression);
-    if says_uncompressed(media_type) && compression != Compression::None {
+    if is_declared_uncompressed(media_type) && compression != Compression::None {
         read.notes.push(LayerNote::MislabelledCompression { media_type: media_type.clone(), compression });
     }
     match &layer.diff_id {
@@ -109,14 +110,14 @@ pub(super) fn check<T>(passed: Passed<T>, layer: &Layer) -> Result<LayerRead<T>,
     }
 }
 
-/// Whether containerd unpacks a blob of this type as it is. It looks at the bytes of docker's types only. Source:
-/// containerd's core/images/mediatypes.go, `DiffCompression`.
-fn says_uncompressed(media_type: &str) -> bool {
+/// Whether containerd unpacks a blob of this media type without decompressing it. It inspects the bytes only for
+/// docker's types. Source: containerd's core/images/mediatypes.go, `DiffCompression`.
+fn is_declared_uncompressed(media_type: &str) -> bool {
     let plain = ["application/vnd.oci.image.layer.v1.tar", "application/vnd.oci.image.layer.nondistributable.v1.tar"];
     plain.contains(&media_type)
 }
 
-/// A layer whose stored bytes have all passed, whether or not they could be understood.
+/// A layer whose stored bytes were all read, whether or not they could be parsed.
 #[derive(Debug)]
 pub(super) struct Passed<T> {
     pub digest: Digest,
@@ -124,8 +125,8 @@ pub(super) struct Passed<T> {
     pub read: Result<LayerRead<T>, LayerError>,
 }
 
-/// Reads a layer's stored bytes to their end, whatever names them. An error where the bytes could not be had. `hasher` is
-/// that of the digest that they are named by; `through` says on which threads they pass.
+/// Reads a layer's stored bytes to their end. Fails if the bytes could not be fetched. `hasher` computes the digest
+/// that the layer is named by; `through` chooses the threads of the pipeline.
 pub(super) fn read_stored<T, R: Read>(
     reader: R,
     hasher: Hasher,
@@ -147,9 +148,9 @@ pub(super) fn read_stored<T, R: Read>(
         Ok(walked) => walked,
         Err(cause) => {
             let (decoder, outcome) = tar.stop();
-            // Bytes that could not be had count before what they seemed to be.
-            let untold = outcome.err().map(LayerError::from).filter(is_of_source);
-            return failed(decoder.into_inner().0, &scheduler, untold.unwrap_or(cause));
+            // Failing to fetch bytes takes precedence over an error in how they were parsed.
+            let source_error = outcome.err().map(LayerError::from).filter(is_source_failure);
+            return failed(decoder.into_inner().0, &scheduler, source_error.unwrap_or(cause));
         }
     };
     let (decoder, produced) = tar.finish();
@@ -157,7 +158,7 @@ pub(super) fn read_stored<T, R: Read>(
         Ok(produced) => produced,
         Err(cause) => return failed(decoder.into_inner().0, &scheduler, cause.into()),
     };
-    let said = decoder.crc();
+    let stated_crc = decoder.crc();
     let (mut stored, trailing) = decoder.into_inner();
     match trailing {
         Trailing::Nothing => {}
@@ -169,29 +170,29 @@ pub(super) fn read_stored<T, R: Read>(
     let (crc, stored_bytes, (digest, tar_digest)) = (sums.crc(), stored.taken(), sums.finish());
     let diff_id = DiffId(tar_digest);
     let checked = Checked { digest: digest.clone(), diff_id, stored_bytes, uncompressed_bytes, compression };
-    let read = if crc == said { Ok(LayerRead { contents, checked, notes }) } else { Err(wrong_checksum()) };
+    let read = if crc == stated_crc { Ok(LayerRead { contents, checked, notes }) } else { Err(wrong_checksum()) };
     Ok(Passed { digest, bytes: stored_bytes, read })
 }
 
-/// Reads what is left, so that the digest tells whether these are the bytes that were meant.
+/// Reads the remaining bytes, so that the digest shows whether these are the intended bytes.
 fn failed<T, R: Read>(
     mut stored: StoredReader<R>,
     scheduler: &Scheduler,
     cause: LayerError,
 ) -> Result<Passed<T>, LayerError> {
-    if is_of_source(&cause) {
+    if is_source_failure(&cause) {
         return Err(cause);
     }
     stored.drain()?;
     Ok(Passed { digest: scheduler.finish_hashing().finish().0, bytes: stored.taken(), read: Err(cause) })
 }
 
-/// Whether the bytes themselves could not be had.
-fn is_of_source(cause: &LayerError) -> bool {
+/// Whether the bytes could not be fetched at all.
+fn is_source_failure(cause: &LayerError) -> bool {
     matches!(cause, LayerError::Read(_) | LayerError::TooLong { .. } | LayerError::Source(_) | LayerError::Deadline(_))
 }
 
-/// A blob as a source gives it, held to its descriptor's size so that an endless one ends.
+/// A blob from a source, limited to its descriptor's size so that an endless one ends.
 struct Stored<R> {
     reader: R,
     left: u64,

@@ -1,4 +1,4 @@
-//! Layers as sources give them: every compression, both digests, and every way in which bytes can lie.
+//! Layers as sources deliver them: every compression, both digests, and every kind of false claim.
 
 use super::*;
 use crate::image::testing::{Memory, compress, file, tar_of};
@@ -27,7 +27,7 @@ fn sample() -> Vec<u8> {
     tar_of(&[file("a", b"alpha"), file("big", &noise), file("z", b"omega")])
 }
 
-/// `change` is applied to the stored bytes before they get their name.
+/// `change` is applied to the stored bytes before their digest is computed.
 fn check(stored: Vec<u8>, expected: Result<Compression, &str>) {
     let mut memory = Memory::default();
     let layer = memory.add_layer(3, &sample(), stored);
@@ -51,7 +51,7 @@ fn check(stored: Vec<u8>, expected: Result<Compression, &str>) {
 const ALL: [Compression; 3] = [Compression::None, Compression::Gzip, Compression::Zstd];
 
 #[test]
-fn every_compression_is_told_by_its_bytes() {
+fn every_compression_is_detected_by_its_bytes() {
     for compression in ALL {
         check(compress(&sample(), compression), Ok(compression));
     }
@@ -90,7 +90,7 @@ fn what_follows_a_gzip_stream_is_a_note() {
 }
 
 #[test]
-fn a_stream_that_is_cut_says_so() {
+fn a_truncated_stream_is_reported() {
     for (compression, name) in [(Compression::Gzip, "gzip stream"), (Compression::Zstd, "zstd frame")] {
         let whole = compress(&sample(), compression);
         for length in [5, 9, 100, whole.len() / 2, whole.len() - 8, whole.len() - 1] {
@@ -99,16 +99,17 @@ fn a_stream_that_is_cut_says_so() {
     }
     check(sample()[..512 * 700].to_vec(), Err("unexpected end of tar"));
     check(sample()[..512 + 5].to_vec(), Err("unexpected end of tar"));
-    // Cut at a header, or before the first: the engines' reader takes it for the end, so only the diffID tells.
+    // Truncated at a header, or before the first one: the engines' reader accepts it as the end, so only the diffID
+    // shows it.
     for cut in [sample()[..1024].to_vec(), Vec::new()] {
         let (found, expected) = (DiffId(Digest::of(&cut)), DiffId(Digest::of(&sample())));
-        let text = format!("its uncompressed bytes have the digest {found}, but the config's diff_id is {expected}");
+        let text = format!("its uncompressed content has the digest {found}, but the config's diff_id is {expected}");
         check(cut, Err(&text));
     }
 }
 
 #[test]
-fn a_blob_that_is_not_what_its_descriptor_says_is_refused() {
+fn a_blob_that_does_not_match_its_descriptor_is_refused() {
     let stored = compress(&sample(), Compression::Gzip);
     let mut memory = Memory::default();
     let layer = memory.add_layer(1, &sample(), stored.clone());
@@ -134,7 +135,7 @@ fn a_blob_that_is_not_what_its_descriptor_says_is_refused() {
 }
 
 #[test]
-fn what_cannot_be_read_here_is_named_and_is_no_fault() {
+fn unreadable_layers_are_named_and_are_not_faults() {
     let mut memory = Memory::default();
     let mut check = |media_type: &str, bytes: &[u8], keep: bool, text: &str| {
         let mut descriptor = memory.add(media_type, bytes);
@@ -154,15 +155,15 @@ fn what_cannot_be_read_here_is_named_and_is_no_fault() {
     );
     check("a", b"\xfd7zXZ\0", true, "xz compression is not supported; engines read gzip, zstd and uncompressed layers");
     let foreign = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip";
-    check(foreign, b"", false, "it is a foreign layer, which is kept elsewhere (https://example.com/base)");
+    check(foreign, b"", false, "it is a foreign layer, which is stored elsewhere (https://example.com/base)");
     let encrypted = "application/vnd.oci.image.layer.v1.tar+gzip+encrypted";
-    check(encrypted, b"x", true, &format!("it is encrypted ({encrypted}), and only its key's holder can read it"));
+    check(encrypted, b"x", true, &format!("it is encrypted ({encrypted}) and cannot be read without its key"));
     let absent = "application/vnd.oci.image.layer.v1.tar+gzip";
     check(absent, b"gone", false, "is not present in the test's memory");
 }
 
 #[test]
-fn bytes_that_are_no_layer_are_shown() {
+fn bytes_that_are_not_a_layer_are_shown() {
     check(b"<!DOCTYPE html>".to_vec(), Err("it is neither a tar nor gzip nor zstd: it starts with 3c21444f43545950"));
 }
 
@@ -181,9 +182,9 @@ fn a_broken_stream_names_its_format() {
     }
 }
 
-/// Helpers read ahead of the walk: what they met must count, though the walk has stopped before it.
+/// Helpers read ahead of the walk: an error that they met must count, although the walk stopped before it.
 #[test]
-fn bytes_that_could_not_be_had_count_before_a_broken_tar() {
+fn a_failure_to_fetch_bytes_takes_precedence_over_a_broken_tar() {
     let mut tar = sample();
     tar[3] ^= 1;
     tar.resize(8 << 20, 0);
@@ -218,7 +219,7 @@ fn a_media_type_that_denies_the_compression_is_noted() {
 }
 
 #[test]
-fn a_panic_of_the_source_is_no_fault_of_the_layer() {
+fn a_panic_of_the_source_is_not_a_fault_of_the_layer() {
     struct Bug(io::Cursor<Vec<u8>>);
     impl Read for Bug {
         fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
@@ -228,7 +229,7 @@ fn a_panic_of_the_source_is_no_fault_of_the_layer() {
             }
         }
     }
-    // A tar that is corrupt at its start is read on for its digest.
+    // A tar that is corrupt at its start is still read to its end for its digest.
     let corrupt: Vec<u8> = sample().into_iter().rev().collect();
     for (compression, tar) in
         ALL.into_iter().flat_map(|compression| [(compression, sample()), (compression, corrupt.clone())])
@@ -245,7 +246,7 @@ fn a_panic_of_the_source_is_no_fault_of_the_layer() {
 }
 
 #[test]
-fn what_the_source_says_in_mid_stream_keeps_its_hint() {
+fn an_error_of_the_source_in_mid_stream_keeps_its_hint() {
     struct Refused;
     impl Read for Refused {
         fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {

@@ -1,46 +1,47 @@
-//! How much of a layer is read before it is refused: content is hostile, and every number has its reason.
+//! Limits on how much of a layer is read. Content may be hostile, and every limit states its reason.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::error::LayerError;
 
-/// What a layer may hold. The defaults let every image pass that an engine can unpack.
+/// The limits for one layer. The defaults admit every image that an engine can unpack.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Names that a layer brings in: an entry counts for each component in which its path differs from the one before,
-    /// because each may become a directory.
+    /// Names that a layer adds: an entry counts one for each component in which its path differs from the previous
+    /// path, because each such component may create a directory.
     pub max_names: u64,
-    /// Bytes of names and link targets that are kept.
+    /// Bytes of stored names and link targets.
     pub max_text: usize,
-    /// Bytes uncompressed.
+    /// Uncompressed bytes.
     pub max_bytes: u64,
-    /// Uncompressed bytes to stored ones, looked at above [`Limits::free_bytes`].
+    /// Ratio of uncompressed to stored bytes, checked above [`Limits::free_bytes`].
     pub max_ratio: u64,
-    /// Uncompressed bytes of which the ratio is not asked: swap files and database images of zeros are real.
+    /// Uncompressed bytes below which the ratio is not checked: swap files and database images full of zeros are
+    /// legitimate.
     pub free_bytes: u64,
-    /// What is kept of all layers of one image. A clone counts on the same budget.
+    /// Memory for what is stored of all layers of one image. Clones share the same budget.
     pub memory: MemoryBudget,
 }
 
-/// Memory that the kept names, entries and facts of one image may take, shared by the threads that read its layers.
+/// Memory for the stored names, entries and facts of one image, shared by the threads that read its layers.
 #[derive(Clone, Debug)]
 pub struct MemoryBudget {
     limit: usize,
     used: Arc<AtomicUsize>,
 }
 
-/// The largest layers in the field hold about one and a half million files.
+/// The largest layers seen in practice contain about 1.5 million files.
 const MAX_NAMES: u64 = 4_000_000;
 /// 40 times the text of a million files of a Node project, whose paths share most of their bytes.
 const MAX_TEXT: usize = 512 << 20;
-/// No registry or engine takes a layer of 1 TiB; a bomb of that size must first send 5 GiB by the ratio.
+/// No registry or engine accepts a layer of 1 TiB; at the maximum ratio, a bomb of that size must first send 5 GiB.
 const MAX_BYTES: u64 = 1 << 40;
-/// Deflate itself ends at 1032; a root filesystem has 2 to 5, logs and sparse databases have 20 to 100.
+/// Deflate cannot exceed 1032. A root file system reaches 2 to 5, logs and sparse databases 20 to 100.
 const MAX_RATIO: u64 = 200;
 /// A few seconds of work.
 const FREE_BYTES: u64 = 4 << 30;
-/// Some four million files; the layers of real images take 1 to 10 MiB.
+/// About four million files; the layers of real images take 1 to 10 MiB.
 const IMAGE_MEMORY: usize = 256 << 20;
 
 impl MemoryBudget {
@@ -48,7 +49,7 @@ impl MemoryBudget {
         MemoryBudget { limit, used: Arc::default() }
     }
 
-    /// The same limit with nothing used, for another image.
+    /// An unused budget with the same limit, for another image.
     pub fn renewed(&self) -> MemoryBudget {
         MemoryBudget::new(self.limit)
     }
@@ -57,7 +58,7 @@ impl MemoryBudget {
         self.limit
     }
 
-    /// Counts `bytes` more. An error once all of them are over the limit.
+    /// Adds `bytes` to the memory in use. Fails if the total exceeds the limit.
     pub fn take(&self, bytes: usize) -> Result<(), LayerError> {
         let used = self.used.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
         if used > self.limit { Err(LayerError::TooMuchMemory(self.limit)) } else { Ok(()) }
@@ -88,7 +89,7 @@ impl Limits {
         Ok(())
     }
 
-    /// Stored bytes that a descriptor announces, before any of them is requested.
+    /// Checks the size that a descriptor states, before any byte is requested.
     pub(super) fn check_stored(&self, announced: u64) -> Result<(), LayerError> {
         if announced > self.max_bytes {
             return Err(LayerError::StoredTooLarge { announced, limit: self.max_bytes });

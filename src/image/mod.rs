@@ -1,5 +1,6 @@
-//! Floor 3: an image's documents, its layers' entries, and the file system they make together. It does not know what
-//! the files are: [`Contents`] and [`RootFs`] carry whatever the caller's closure returned for each file.
+//! Tier 1: an image's documents, the entries of its layers, and the file system that the layers form. This module does
+//! not know what the files are: [`Contents`] and [`RootFs`] store the value that the caller's closure returned for each
+//! file.
 
 mod attributes;
 mod contents;

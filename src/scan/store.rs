@@ -375,7 +375,7 @@ mod tests {
         );
         assert_eq!(problems(&store, &bad, std::slice::from_ref(&layer)).len(), 1, "it is still not there");
         let wrong = problems(&store, &good, &[layer, larger]);
-        let text = format!("it is {} bytes long, but its descriptor says {}", tar.len(), tar.len() + 1);
+        let text = format!("it is {} bytes long, but its descriptor states {}", tar.len(), tar.len() + 1);
         assert!(matches!(&wrong[..], [one] if one.ends_with(&text)), "{wrong:?}");
     }
 }
