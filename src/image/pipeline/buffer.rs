@@ -1,14 +1,15 @@
-//! Buffers that bytes pass in from one thread to the next. Those that were used are used again, by whichever layer comes:
-//! a new one costs a page fault for every 4 KiB, and the one that was given back last is still in the processor's cache.
+//! Buffers that carry bytes from one thread to the next. They are reused across layers: a new one costs a page fault
+//! for every 4 KiB, and the one returned last is still in the processor's cache.
 
 use std::io::{self, BufRead, Read};
 use std::ops::Deref;
 use std::sync::{Mutex, PoisonError};
 
-/// Bytes of a buffer: large enough for a decoder to run undisturbed, small enough that a few stay in the cache.
+/// Size of a buffer: large enough for a decoder to run without interruption, small enough that several stay in the
+/// cache.
 pub(super) const BLOCK: usize = 256 << 10;
 
-/// Buffers that wait for their next use: as many as one layer has on its way.
+/// Number of unused buffers to keep: as many as one layer uses at a time.
 const MAX_SPARE: usize = 32;
 
 static SPARE: Mutex<Vec<Box<[u8]>>> = Mutex::new(Vec::new());
@@ -16,14 +17,14 @@ static SPARE: Mutex<Vec<Box<[u8]>>> = Mutex::new(Vec::new());
 /// Up to [`BLOCK`] bytes.
 #[derive(Default)]
 pub(super) struct Buffer {
-    /// [`BLOCK`] bytes, or none.
+    /// [`BLOCK`] bytes, or empty.
     room: Box<[u8]>,
     filled: usize,
 }
 
 impl Buffer {
-    /// Reads [`BLOCK`] bytes; less only at the reader's end and before its error, which is then kept in `failed` for the
-    /// next call.
+    /// Reads [`BLOCK`] bytes. Returns fewer only at the reader's end or before its error, which is stored in `failed`
+    /// for the next call.
     pub fn fill(reader: &mut impl Read, failed: &mut Option<io::Error>) -> io::Result<Buffer> {
         if let Some(error) = failed.take() {
             return Err(error);
@@ -47,7 +48,7 @@ impl Buffer {
     }
 }
 
-/// [`Read::read`] for a reader whose bytes lie in such buffers.
+/// [`Read::read`] for a reader that holds its bytes in such buffers.
 pub(super) fn read_buffered(reader: &mut impl BufRead, into: &mut [u8]) -> io::Result<usize> {
     let available = reader.fill_buf()?;
     let amount = available.len().min(into.len());
@@ -79,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_buffer_holds_what_was_read_and_nothing_of_its_last_use() {
+    fn a_reused_buffer_holds_only_new_bytes() {
         let (long, mut failed) = (vec![7; BLOCK + 1], None);
         let mut reader = &long[..];
         drop(Buffer::fill(&mut reader, &mut failed).unwrap());
@@ -90,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_comes_behind_what_was_read_before_it() {
+    fn an_error_comes_after_the_bytes_read_before_it() {
         struct Broken;
         impl Read for Broken {
             fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {

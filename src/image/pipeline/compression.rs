@@ -1,4 +1,4 @@
-//! A layer's compression, told by its first bytes and never by its media type.
+//! Detects a layer's compression from its first bytes, never from its media type.
 
 use crate::image::error::LayerError;
 
@@ -10,12 +10,12 @@ pub enum Compression {
     Zstd,
 }
 
-/// Bytes that tell every known compression and a tar's `ustar`.
+/// Bytes needed to recognise every known compression and a tar's `ustar`.
 pub const MAGIC_BYTES: usize = 512;
 
 impl Compression {
-    /// By the first [`MAGIC_BYTES`] of a layer. Sources: RFC 1952; RFC 8878, 3.1; tar's `ustar` at 257; a tar that holds
-    /// nothing is zeros; tars older than `ustar` have a header whose checksum is right.
+    /// Detects the compression from the first [`MAGIC_BYTES`] of a layer. Sources: RFC 1952; RFC 8878, 3.1; tar's
+    /// `ustar` at 257. An empty tar is zeros, and tars older than `ustar` have a header with a valid checksum.
     pub(in crate::image) fn of(start: &[u8]) -> Result<Compression, LayerError> {
         match start {
             [0x1f, 0x8b, ..] => Ok(Compression::Gzip),
@@ -23,14 +23,14 @@ impl Compression {
             _ if looks_like_tar(start) => Ok(Compression::None),
             [b'B', b'Z', b'h', ..] => Err(LayerError::Compression("bzip2")),
             [0xfd, b'7', b'z', b'X', b'Z', ..] => Err(LayerError::Compression("xz")),
-            // No bytes are an empty tar.
+            // Empty input counts as an empty tar.
             [] => Ok(Compression::None),
             _ => Err(LayerError::Unrecognised(start.iter().take(8).map(|byte| format!("{byte:02x}")).collect())),
         }
     }
 }
 
-/// Whether this can be the first block of a tar.
+/// Whether this may be the first block of a tar.
 pub fn looks_like_tar(start: &[u8]) -> bool {
     let Some(block) = start.get(..MAGIC_BYTES) else { return false };
     block.iter().all(|byte| *byte == 0) || &block[257..262] == b"ustar" || crate::image::tar::is_checksum_right(block)

@@ -1,4 +1,4 @@
-//! A layer's decoding, which ends in an error where the stream is cut, broken or a bomb.
+//! Decodes a layer. Reading fails if the stream is truncated, corrupt or a decompression bomb.
 
 use std::io::{self, Read};
 use std::sync::Arc;
@@ -11,10 +11,10 @@ use super::stored::StoredReader;
 use crate::image::error::LayerError;
 use crate::image::limits::Limits;
 
-/// 128 MiB: what `zstd -d` accepts by default, and what `zstd --ultra --long=27` writes.
+/// 128 MiB: the most that `zstd -d` accepts by default, and the window that `zstd --ultra --long=27` uses.
 const ZSTD_WINDOW_LOG_MAX: u32 = 27;
 
-/// A layer's stored bytes in, its tar out.
+/// Reads a layer's stored bytes and produces its tar.
 pub struct Decoder<R: Read> {
     format: Format<StoredReader<R>>,
     limits: Limits,
@@ -41,7 +41,7 @@ impl<R: Read> Decoder<R> {
         Ok(Decoder { format, limits: limits.clone(), produced: 0 })
     }
 
-    /// What the stored bytes are read by.
+    /// The reader of the stored bytes.
     pub fn stored(&self) -> &StoredReader<R> {
         match &self.format {
             Format::Gzip(gzip) => gzip.get_ref(),
@@ -58,12 +58,12 @@ impl<R: Read> Decoder<R> {
         }
     }
 
-    /// The next bytes of the tar; none at its end. What is not compressed is not copied.
+    /// The next bytes of the tar; empty at its end. Uncompressed data is not copied.
     pub(super) fn buffer(&mut self) -> StepResult {
         let Format::None(stored) = &mut self.format else {
             let mut failed = None;
             let buffer = Buffer::fill(self, &mut failed)?;
-            // What was decoded last before an error may be garbage, of which the error tells more than the walk could.
+            // The last bytes before an error may be garbage, and the error explains more than the walk could.
             return failed.map_or(Ok(Arc::new(buffer)), Err);
         };
         let buffer = stored.buffer()?;
@@ -71,8 +71,8 @@ impl<R: Read> Decoder<R> {
         Ok(buffer)
     }
 
-    /// The CRC-32 of everything, as the stream has it, where its format leaves that to be checked. zstd's decoder checks
-    /// by itself.
+    /// The CRC-32 of all data as the stream states it, if the caller must check it. zstd's decoder checks its own
+    /// checksum.
     pub fn crc(&self) -> Option<u32> {
         match &self.format {
             Format::Gzip(gzip) => Some(gzip.crc()),
@@ -100,7 +100,8 @@ impl<R: Read> Read for Decoder<R> {
     }
 }
 
-/// The decoder reports its own findings as plain errors; what the source said comes through as it was.
+/// Names the format in the decoder's own errors, which are plain I/O errors. Errors of the source pass through
+/// unchanged.
 fn zstd_error(error: io::Error) -> io::Error {
     match error.kind() {
         io::ErrorKind::UnexpectedEof if error.to_string() == "incomplete frame" => {
@@ -113,7 +114,7 @@ fn zstd_error(error: io::Error) -> io::Error {
     }
 }
 
-/// A decoder that holds the data to its checksums by itself, for bytes that nobody else sums up.
+/// A decoder that verifies the data's checksum itself, for use without a pipeline.
 pub struct SelfChecked<R: Read> {
     decoder: Decoder<R>,
     crc: crc32fast::Hasher,
@@ -131,7 +132,7 @@ impl<R: Read> Read for SelfChecked<R> {
         self.crc.update(&into[..read]);
         let is_at_end = read == 0 && !into.is_empty();
         match self.decoder.crc() {
-            Some(said) if is_at_end && said != self.crc.clone().finalize() => Err(wrong_checksum().into()),
+            Some(stated) if is_at_end && stated != self.crc.clone().finalize() => Err(wrong_checksum().into()),
             _ => Ok(read),
         }
     }

@@ -1,5 +1,6 @@
-//! Every member of a gzip file, and what stands behind the last. The data's checksums are not computed here: whoever hashes
-//! the data can compute one of all of it at little cost, on another thread. Source: RFC 1952.
+//! Decodes every member of a gzip file and classifies the bytes after the last one. The data's checksums are not
+//! computed here: the caller that hashes the data can compute one for all of it at little cost, on another thread.
+//! Source: RFC 1952.
 
 use std::io::{self, BufRead, Read};
 
@@ -7,7 +8,7 @@ use flate2::{Decompress, FlushDecompress, Status};
 
 use crate::image::error::LayerError;
 
-/// What followed a layer's last compressed byte.
+/// The bytes after a layer's last compressed byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trailing {
     Nothing,
@@ -15,7 +16,7 @@ pub enum Trailing {
     Garbage,
 }
 
-/// Bytes of a header with its names; real ones have some ten.
+/// Size limit of a header with its names; real ones take about ten bytes.
 const HEADER_LIMIT: u64 = 1 << 20;
 
 /// Flags of a header. Source: RFC 1952, 2.3.1.
@@ -29,14 +30,14 @@ const RESERVED: u8 = 0xe0;
 pub(super) struct Gzip<R> {
     inner: R,
     state: Decompress,
-    place: Place,
-    /// What the members' trailers say, taken together as if it were of one.
-    said: crc32fast::Hasher,
+    position: Position,
+    /// The checksums from the members' trailers, combined into one.
+    stated_crc: crc32fast::Hasher,
     trailing: Trailing,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
+enum Position {
     Start,
     Data,
     Trailer,
@@ -47,7 +48,8 @@ enum Place {
 impl<R: BufRead> Gzip<R> {
     pub fn new(inner: R) -> Gzip<R> {
         let state = Decompress::new(false);
-        Gzip { inner, state, place: Place::Start, said: crc32fast::Hasher::new(), trailing: Trailing::Nothing }
+        let (position, trailing) = (Position::Start, Trailing::Nothing);
+        Gzip { inner, state, position, stated_crc: crc32fast::Hasher::new(), trailing }
     }
 
     pub fn get_ref(&self) -> &R {
@@ -58,23 +60,23 @@ impl<R: BufRead> Gzip<R> {
         (self.inner, self.trailing)
     }
 
-    /// The CRC-32 of all data, as the trailers have it.
+    /// The CRC-32 of all data, as the trailers state it.
     pub fn crc(&self) -> u32 {
-        self.said.clone().finalize()
+        self.stated_crc.clone().finalize()
     }
 
     fn header(&mut self) -> io::Result<()> {
         let mut header = Vec::with_capacity(16);
         let mut source = (&mut self.inner).take(HEADER_LIMIT);
-        take(&mut source, &mut header, 10)?;
+        read_bytes(&mut source, &mut header, 10)?;
         let (method, flags) = (header[2], header[3]);
         if header[..2] != [0x1f, 0x8b] || method != 8 || flags & RESERVED != 0 {
-            return Err(corrupt("a member's header is none that is known").into());
+            return Err(corrupt("a member's header is invalid").into());
         }
         if flags & FEXTRA != 0 {
-            take(&mut source, &mut header, 2)?;
+            read_bytes(&mut source, &mut header, 2)?;
             let length = u16::from_le_bytes([header[10], header[11]]);
-            take(&mut source, &mut header, usize::from(length))?;
+            read_bytes(&mut source, &mut header, usize::from(length))?;
         }
         for flag in [FNAME, FCOMMENT] {
             if flags & flag != 0 {
@@ -88,39 +90,39 @@ impl<R: BufRead> Gzip<R> {
         }
         if flags & FHCRC != 0 {
             let computed = crc32fast::hash(&header) as u16;
-            take(&mut source, &mut header, 2)?;
+            read_bytes(&mut source, &mut header, 2)?;
             if !header.ends_with(&computed.to_le_bytes()) {
-                return Err(corrupt("a member's header has another checksum").into());
+                return Err(corrupt("a member's header has the wrong checksum").into());
             }
         }
         self.state.reset(false);
-        self.place = Place::Data;
+        self.position = Position::Data;
         Ok(())
     }
 
-    /// Takes in what the member says of its own data.
+    /// Reads the member's trailer and checks the length that it states.
     fn trailer(&mut self) -> io::Result<()> {
         let mut trailer = Vec::with_capacity(8);
-        take(&mut self.inner, &mut trailer, 8)?;
+        read_bytes(&mut self.inner, &mut trailer, 8)?;
         let [crc, size] =
             [&trailer[..4], &trailer[4..]].map(|word| u32::from_le_bytes(word.try_into().expect("4 bytes")));
         let length = self.state.total_out();
         if size != length as u32 {
-            return Err(corrupt("a member's data has another length").into());
+            return Err(corrupt("a member's data has the wrong length").into());
         }
-        self.said.combine(&crc32fast::Hasher::new_with_initial_len(crc, length));
-        self.place = Place::BetweenMembers;
+        self.stated_crc.combine(&crc32fast::Hasher::new_with_initial_len(crc, length));
+        self.position = Position::BetweenMembers;
         Ok(())
     }
 
-    /// Starts the next member, or takes in what is no member.
+    /// Starts the next member, or reads and classifies trailing bytes.
     fn next_member(&mut self) -> io::Result<()> {
         let next = self.inner.fill_buf()?;
-        // A second byte beyond the buffer's end is looked at by the header's reader.
+        // If the second byte is beyond the buffer's end, the header's reader checks it.
         if matches!(next, [0x1f] | [0x1f, 0x8b, ..]) {
             return self.header();
         }
-        self.place = Place::End;
+        self.position = Position::End;
         loop {
             let rest = self.inner.fill_buf()?;
             if rest.is_empty() {
@@ -136,7 +138,7 @@ impl<R: BufRead> Gzip<R> {
         }
     }
 
-    /// Inflates some bytes; none where the member ended.
+    /// Inflates some bytes; returns 0 at the end of the member.
     fn data(&mut self, into: &mut [u8]) -> io::Result<usize> {
         loop {
             let input = self.inner.fill_buf()?;
@@ -148,8 +150,8 @@ impl<R: BufRead> Gzip<R> {
             let produced = (self.state.total_out() - before_out) as usize;
             self.inner.consume(consumed);
             if status == Status::StreamEnd {
-                // Bytes come before the error that the trailer may be.
-                self.place = Place::Trailer;
+                // The data is returned before any error in the trailer.
+                self.position = Position::Trailer;
                 return Ok(produced);
             }
             if produced > 0 {
@@ -168,12 +170,12 @@ impl<R: BufRead> Gzip<R> {
 impl<R: BufRead> Read for Gzip<R> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         while !into.is_empty() {
-            match self.place {
-                Place::Start => self.header()?,
-                Place::Trailer => self.trailer()?,
-                Place::BetweenMembers => self.next_member()?,
-                Place::End => break,
-                Place::Data => match self.data(into)? {
+            match self.position {
+                Position::Start => self.header()?,
+                Position::Trailer => self.trailer()?,
+                Position::BetweenMembers => self.next_member()?,
+                Position::End => break,
+                Position::Data => match self.data(into)? {
                     0 => {}
                     produced => return Ok(produced),
                 },
@@ -183,8 +185,8 @@ impl<R: BufRead> Read for Gzip<R> {
     }
 }
 
-/// Appends `length` bytes, of which none may be missing.
-fn take(source: &mut impl Read, bytes: &mut Vec<u8>, length: usize) -> io::Result<()> {
+/// Appends exactly `length` bytes.
+fn read_bytes(source: &mut impl Read, bytes: &mut Vec<u8>, length: usize) -> io::Result<()> {
     let read = source.take(length as u64).read_to_end(bytes)?;
     if read < length { Err(truncated()) } else { Ok(()) }
 }
@@ -193,9 +195,9 @@ fn truncated() -> io::Error {
     LayerError::Truncated("gzip stream").into()
 }
 
-/// The data is not what [`Gzip::crc`] says.
+/// The data does not match [`Gzip::crc`].
 pub fn wrong_checksum() -> LayerError {
-    corrupt("its data has another checksum")
+    corrupt("its data has the wrong checksum")
 }
 
 fn corrupt(cause: &str) -> LayerError {
@@ -208,7 +210,7 @@ mod tests {
 
     use super::*;
 
-    /// A member with every part that a header may have.
+    /// A member with the optional header parts in `flags`.
     fn member(data: &[u8], flags: u8) -> Vec<u8> {
         let mut bytes = vec![0x1f, 0x8b, 8, flags, 0, 0, 0, 0, 0, 255];
         if flags & FEXTRA != 0 {
@@ -232,7 +234,7 @@ mod tests {
     }
 
     fn check(bytes: &[u8], expected: Result<&[u8], &str>) {
-        // Whatever the buffer's size, nothing is lost at its edges.
+        // No byte is lost at the edges of a buffer, for any buffer size.
         for size in [1, 7, 8192] {
             let mut gzip = Gzip::new(io::BufReader::with_capacity(size, bytes));
             let mut data = Vec::new();
@@ -247,15 +249,15 @@ mod tests {
     }
 
     #[test]
-    fn every_part_of_a_header_is_passed_over() {
+    fn every_part_of_a_header_is_skipped() {
         for flags in 0..32 {
             check(&member(b"data", flags), Ok(b"data"));
         }
         check(&member(b"", 0), Ok(b""));
-        check(&member(b"x", 0x20), Err("corrupt gzip: a member's header is none that is known"));
+        check(&member(b"x", 0x20), Err("corrupt gzip: a member's header is invalid"));
         let mut bytes = member(b"data", FHCRC | FNAME);
         bytes[12] ^= 1;
-        check(&bytes, Err("corrupt gzip: a member's header has another checksum"));
+        check(&bytes, Err("corrupt gzip: a member's header has the wrong checksum"));
         let endless = [&member(b"", 0)[..3], &[FNAME], &vec![b'n'; 2 << 20][..]].concat();
         check(&endless, Err("corrupt gzip: a member's header is over 1 MiB"));
     }
@@ -267,15 +269,15 @@ mod tests {
         for at in [first.len() - 8, first.len() - 5] {
             let mut bytes = [&first[..], &last].concat();
             bytes[at] ^= 0x40;
-            check(&bytes, Err("corrupt gzip: its data has another checksum"));
+            check(&bytes, Err("corrupt gzip: its data has the wrong checksum"));
         }
         let mut bytes = [&first[..], &last].concat();
         bytes[first.len() - 4] ^= 1;
-        check(&bytes, Err("corrupt gzip: a member's data has another length"));
+        check(&bytes, Err("corrupt gzip: a member's data has the wrong length"));
     }
 
     #[test]
-    fn a_cut_anywhere_is_seen() {
+    fn truncation_is_detected_at_every_position() {
         let bytes = member(b"some data", 31);
         for length in 0..bytes.len() {
             check(&bytes[..length], Err("unexpected end of gzip stream"));

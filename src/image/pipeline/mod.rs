@@ -1,5 +1,5 @@
-//! Reads a layer from its blob to the bytes of its tar, which the caller walks. Helper threads read, decode and hash while
-//! the caller walks; [`scheduler`] explains how. A layer that is too small for helpers is read by the same code.
+//! Reads a layer from its blob to the bytes of its tar, which the caller walks. Helper threads read, decode and hash at
+//! the same time; [`scheduler`] explains how. The same code reads a layer that is too small for helpers.
 
 mod buffer;
 mod compression;
@@ -25,7 +25,7 @@ use stored::SharedReader;
 pub use stored::StoredReader;
 pub use sums::Sums;
 
-/// The walk's end of the pipeline: a reader of the tar.
+/// The walking thread's end of the pipeline: a reader of the tar.
 pub struct Pipeline<R: Read> {
     scheduler: Arc<Scheduler>,
     steps: Arc<LayerSteps<R>>,
@@ -52,36 +52,36 @@ impl<R: Read> Steps for LayerSteps<R> {
     }
 
     fn decode(&self) -> StepResult {
-        self.decoder().as_mut().expect("it is taken when decoding is over").buffer()
+        self.decoder().as_mut().expect("the decoder is only taken after decoding").buffer()
     }
 }
 
 impl<R: Read> Pipeline<R> {
-    /// A pipeline without helpers: the thread that reads from it does every step.
+    /// A pipeline without helpers: the thread that reads from it performs every step.
     pub fn alone(decoder: Decoder<R>, scheduler: Arc<Scheduler>) -> Pipeline<R> {
         let steps = Arc::new(LayerSteps { stored: decoder.stored().reader(), decoder: Mutex::new(Some(decoder)) });
         Pipeline { scheduler, steps, helpers: Vec::new(), current: Arc::default(), position: 0 }
     }
 
-    /// Decodes to the end, whether or not the walk wanted all of it. Returns the decoder, and the bytes of the tar.
+    /// Decodes to the end, whether or not the walk needed all of it. Returns the decoder and the number of tar bytes.
     pub fn finish(mut self) -> (Decoder<R>, io::Result<u64>) {
         let produced = self.scheduler.decode_to_end(&*self.steps);
         (self.take_decoder(), produced)
     }
 
-    /// Stops decoding. Returns the decoder, and an error that the walk has not seen.
+    /// Stops decoding. Returns the decoder, and an error if decoding failed in a part that the walk did not reach.
     pub fn stop(mut self) -> (Decoder<R>, io::Result<()>) {
         let outcome = self.scheduler.stop_decoding();
         (self.take_decoder(), outcome)
     }
 
     fn take_decoder(&mut self) -> Decoder<R> {
-        self.steps.decoder().take().expect("it is taken once")
+        self.steps.decoder().take().expect("the decoder is taken only once")
     }
 }
 
 impl<R: Read + Send + 'static> Pipeline<R> {
-    /// A pipeline with `helpers` more threads, or fewer where the system does not start them.
+    /// A pipeline with `helpers` additional threads, or fewer if the system cannot start them.
     pub fn helped(decoder: Decoder<R>, scheduler: Arc<Scheduler>, helpers: usize) -> Pipeline<R> {
         let mut pipeline = Pipeline::alone(decoder, scheduler);
         for _ in 0..helpers {
@@ -117,7 +117,7 @@ impl<R: Read> Drop for Pipeline<R> {
     fn drop(&mut self) {
         self.scheduler.cancel();
         for helper in self.helpers.drain(..) {
-            // The scheduler has the panics of its steps.
+            // The scheduler stores the panics of its steps.
             let _ = helper.join();
         }
     }

@@ -1,4 +1,5 @@
-//! The pipeline with and without helpers: every byte arrives and is hashed, whatever goes wrong is told, and nothing hangs.
+//! The pipeline with and without helpers: every byte arrives and is hashed, every failure is reported, and nothing
+//! hangs.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -27,7 +28,7 @@ fn noise(length: usize) -> Vec<u8> {
     (0..length).map(|at| ((at * 31) >> 3) as u8 ^ (at >> 11) as u8).collect()
 }
 
-/// Reads `wanted` bytes, and compares everything that is known in the end.
+/// Reads `wanted` bytes, then compares the content, digests and counters.
 fn check(length: usize, wanted: usize, compression: Compression, helpers: usize) {
     let bytes = noise(length);
     let stored = compress(&bytes, compression);
@@ -69,7 +70,7 @@ fn a_tar_under_another_algorithm_is_hashed_twice() {
     assert_eq!((stored.algorithm(), tar), ("sha512", Digest::of(&bytes)));
 }
 
-/// Gives `good` and then fails, or panics.
+/// Returns `good` and then fails or panics.
 struct Faulty {
     good: io::Cursor<Vec<u8>>,
     panics: bool,
@@ -90,15 +91,15 @@ fn faulty(length: usize, panics: bool, helpers: usize) -> Piped<Faulty> {
 }
 
 #[test]
-fn an_error_is_told_behind_what_came_before_it() {
+fn an_error_comes_after_the_bytes_before_it() {
     for length in [0, 7, BLOCK, 30 * BLOCK, 30 * BLOCK + 7] {
         for helpers in HELPERS {
-            let (mut told, scheduler) = faulty(length, false, helpers);
+            let (mut piped, scheduler) = faulty(length, false, helpers);
             let mut read = Vec::new();
-            assert_eq!(told.read_to_end(&mut read).unwrap_err().to_string(), "broken");
+            assert_eq!(piped.read_to_end(&mut read).unwrap_err().to_string(), "broken");
             assert_eq!(read.len(), length);
-            let (decoder, outcome) = told.stop();
-            assert!(outcome.is_ok(), "it has been told");
+            let (decoder, outcome) = piped.stop();
+            assert!(outcome.is_ok(), "it was already reported");
             assert_eq!(decoder.into_inner().0.taken(), length as u64);
             assert_eq!(scheduler.finish_hashing().finish().0, Digest::of(&noise(length)));
             let (untold, _) = faulty(length, false, helpers);
@@ -108,7 +109,7 @@ fn an_error_is_told_behind_what_came_before_it() {
 }
 
 #[test]
-fn one_that_is_stopped_decodes_no_more_and_has_lost_nothing() {
+fn a_stopped_pipeline_decodes_no_more_and_loses_nothing() {
     let length = 300 * BLOCK as u64;
     for helpers in HELPERS {
         let (mut pipeline, scheduler) = pipeline(io::repeat(7).take(length), Compression::None, helpers);
@@ -124,7 +125,7 @@ fn one_that_is_stopped_decodes_no_more_and_has_lost_nothing() {
 }
 
 #[test]
-fn one_that_is_dropped_ends() {
+fn a_dropped_pipeline_ends() {
     for helpers in HELPERS {
         pipeline(io::repeat(7), Compression::None, helpers).0.fill_buf().unwrap();
     }
@@ -143,7 +144,7 @@ fn a_panic_reaches_the_reader() {
             let (whole, _) = faulty(blocks * BLOCK, true, helpers);
             let mut whole = Some(whole);
             is_told(&mut || whole.take().unwrap().finish().1.map(drop));
-            // One that is stopped meets it when the rest is drained, if not before.
+            // A stopped pipeline meets the panic at the latest when the rest is drained.
             let (stopped, _) = faulty(blocks * BLOCK, true, helpers);
             let mut stopped = Some(stopped);
             is_told(&mut || {
@@ -154,9 +155,9 @@ fn a_panic_reaches_the_reader() {
     }
 }
 
-/// The most buffers that wait at a time, of a reader that looks at the scheduler whenever it is read.
+/// A reader that records, at each read, the largest number of buffers that wait to be hashed.
 #[test]
-fn what_waits_to_be_hashed_is_bounded() {
+fn the_hash_queue_is_bounded() {
     struct Watching {
         left: usize,
         scheduler: Arc<Scheduler>,
@@ -170,7 +171,7 @@ fn what_waits_to_be_hashed_is_bounded() {
             Ok(read)
         }
     }
-    // A member without data, and 200 buffers of zeros behind it: a decoder that takes in much and gives out nothing.
+    // A member without data, followed by 200 buffers of zeros: the decoder consumes a lot and produces nothing.
     let empty = compress(b"", Compression::Gzip);
     for (compression, start) in [(Compression::None, Vec::new()), (Compression::Gzip, empty)] {
         for helpers in HELPERS {

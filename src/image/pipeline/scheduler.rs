@@ -1,23 +1,23 @@
 //! Divides the work on one layer among threads.
 //!
-//! A layer passes four steps: its stored bytes are *read*, *decoded* into a tar, *hashed* (both the stored bytes and the
-//! tar), and *walked* by the caller. Within each step the bytes have an order, so a step is done by one thread at a time;
-//! different steps run at the same time. Their costs differ by format and machine: for gzip decoding dominates, for zstd
-//! hashing does, for a slow registry reading does. Threads with a fixed step each would leave processors idle, so any
-//! thread takes the step that is due:
+//! A layer goes through four steps: its stored bytes are *read*, *decoded* into a tar, *hashed* (both the stored bytes
+//! and the tar), and *walked* by the caller. Within each step the bytes are processed in order, so one thread at a time
+//! runs a step, while different steps run at the same time. Their costs differ by format and machine: decoding
+//! dominates for gzip, hashing for zstd, reading for a slow registry. Assigning each thread a fixed step would leave
+//! processors idle, so any thread takes the step that is due:
 //!
-//! - The walking thread calls [`Scheduler::next_decoded`]. Where no decoded buffer is ready, it does a step itself: it
-//!   reads ahead while another thread decodes, else it hashes, else it decodes.
-//! - A helper thread loops in [`Scheduler::run_helper`]: it decodes while there is room, and hashes where the hash queue
+//! - The walking thread calls [`Scheduler::next_decoded`]. If no decoded buffer is ready, it runs a step itself: it
+//!   reads ahead while another thread decodes, otherwise it hashes, otherwise it decodes.
+//! - A helper thread loops in [`Scheduler::run_helper`]: it decodes while there is room, and hashes when the hash queue
 //!   grows ([`HASH_FIRST_FROM`]).
 //! - Decoding takes its input from [`Scheduler::next_stored`], which reads or waits.
-//! - Without helpers the walking thread does every step by the same code.
+//! - Without helpers the walking thread runs every step with the same code.
 //!
-//! Buffers are shared, not copied: a stored buffer is in the decoder's hands and in the hash queue at once. Memory is
-//! bounded by the queues: [`MAX_READ_AHEAD`], [`MAX_DECODED`], [`MAX_UNHASHED`] and [`MAX_STORED_UNHASHED`] buffers of
-//! 256 KiB. Waking a thread costs some microseconds, so a single buffer wakes nobody ([`WAKE_FROM`]).
+//! Buffers are shared, not copied: the decoder and the hash queue hold the same stored buffer. The queues bound the
+//! memory: [`MAX_READ_AHEAD`], [`MAX_DECODED`], [`MAX_UNHASHED`] and [`MAX_STORED_UNHASHED`] buffers of 256 KiB. Waking
+//! a thread costs a few microseconds, so a single buffer does not wake one ([`WAKE_FROM`]).
 //!
-//! All state is behind one mutex, which no thread holds while it does a step. A panic in a step is caught, kept, and
+//! One mutex protects all state; no thread holds it while it runs a step. A panic in a step is caught, stored, and
 //! resumed on the walking thread, where the caller isolates layers from one another; the other threads stop.
 
 use std::any::Any;
@@ -28,19 +28,19 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use super::stage::{Stage, StepResult};
 use super::sums::{HashQueue, Sums};
 
-/// Stored buffers that are read before the decoder asks for them.
+/// Stored buffers that are read before the decoder requests them.
 const MAX_READ_AHEAD: usize = 2;
 /// Decoded buffers that wait for the walk.
 const MAX_DECODED: usize = 6;
-/// Buffers in the hash queue, of each kind, at which decoding pauses.
+/// Length of the hash queue, per kind, at which decoding pauses.
 const MAX_UNHASHED: usize = 8;
 /// Length of the hash queue from which a helper hashes before it decodes.
 const HASH_FIRST_FROM: usize = 3;
-/// Stored buffers in the hash queue at which reading pauses: a decoder can consume many and produce nothing.
+/// Stored buffers in the hash queue at which reading pauses: a decoder can consume many without producing output.
 const MAX_STORED_UNHASHED: usize = 12;
-/// Decoded buffers for which the walk is woken.
+/// Number of decoded buffers at which the walk is woken.
 const WAKE_FROM: usize = 2;
-/// Buffers of each kind that are hashed in one step, so that other threads get the hasher in between.
+/// Buffers of each kind hashed in one step, so that other threads get the hasher in between.
 const HASH_BATCH: usize = 2;
 
 /// The shared state of the threads that read one layer.
@@ -56,7 +56,7 @@ pub(super) struct State {
     reading: Stage,
     /// Produces the tar.
     decoding: Stage,
-    /// Bytes of the tar so far.
+    /// Bytes of the tar produced so far.
     produced: u64,
     /// `None` before [`Scheduler::begin_hashing`] and while a thread hashes.
     sums: Option<Box<Sums>>,
@@ -73,7 +73,7 @@ pub(super) struct State {
 type Locked<'s> = MutexGuard<'s, State>;
 type Panic = Box<dyn Any + Send>;
 
-/// Which step a thread prefers: it continues with what its processor has in its cache.
+/// The step that a thread prefers: one whose data is still in its processor's cache.
 #[derive(Clone, Copy)]
 pub(super) enum Preference {
     Decoding,
@@ -98,14 +98,14 @@ pub(super) trait Steps {
 }
 
 impl Scheduler {
-    /// Sets what is to be computed; nothing is hashed before.
+    /// Sets the sums to compute; nothing is hashed before this call.
     pub fn begin_hashing(&self, sums: Sums) {
         let mut state = self.lock();
         state.wants_tar = sums.wants_tar();
         state.sums = Some(Box::new(sums));
     }
 
-    /// The next stored bytes for the decoder, read ahead or now; none at the end.
+    /// The next stored bytes for the decoder, read ahead or read now; empty at the end.
     pub(super) fn next_stored(&self, read: &dyn Fn() -> StepResult) -> StepResult {
         let mut state = self.lock();
         loop {
@@ -119,7 +119,7 @@ impl Scheduler {
         }
     }
 
-    /// Does steps until decoding is over and everything is hashed, or the scheduler is cancelled.
+    /// Runs steps until everything is decoded and hashed, or the scheduler is cancelled.
     pub(super) fn run_helper(&self, steps: &dyn Steps) {
         let mut state = self.lock();
         while !state.is_over() {
@@ -127,12 +127,12 @@ impl Scheduler {
         }
     }
 
-    /// The next bytes of the tar for the walk; none at its end.
+    /// The next bytes of the tar for the walk; empty at its end.
     pub(super) fn next_decoded(&self, steps: &dyn Steps) -> StepResult {
         let mut state = self.lock();
         loop {
             if let Some(next) = state.decoding.next() {
-                // Threads that wait for room are woken once there is enough of it.
+                // Threads that wait for room are woken once there is enough room.
                 if state.decoding.ready.len() <= MAX_DECODED / 2 {
                     self.wake(&state);
                 }
@@ -142,14 +142,14 @@ impl Scheduler {
         }
     }
 
-    /// Decodes to the end, whether or not the walk wanted all of it. Returns the bytes of the tar, or an error that the walk
-    /// has not seen.
+    /// Decodes to the end, whether or not the walk needed all of it. Returns the number of tar bytes, or an error that
+    /// the walk did not reach.
     pub(super) fn decode_to_end(&self, steps: &dyn Steps) -> io::Result<u64> {
         while !self.next_decoded(steps)?.is_empty() {}
         Ok(self.lock().produced)
     }
 
-    /// Stops decoding. An error where decoding ended with one that the walk has not seen.
+    /// Stops decoding. Fails if decoding ended with an error that the walk did not reach.
     pub fn stop_decoding(&self) -> io::Result<()> {
         self.cancel();
         let mut state = self.lock();
@@ -159,13 +159,13 @@ impl Scheduler {
         resume_panic(state).decoding.outcome()
     }
 
-    /// Tells every thread that the rest of the tar is not wanted.
+    /// Cancels decoding on every thread: the rest of the tar is not wanted.
     pub fn cancel(&self) {
         self.lock().is_stopped = true;
         self.changed.notify_all();
     }
 
-    /// Hashes everything that was read, and returns the sums.
+    /// Hashes the remaining buffers and returns the sums.
     pub fn finish_hashing(&self) -> Sums {
         let mut state = self.lock();
         loop {
@@ -189,7 +189,7 @@ impl Scheduler {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Does the step that is due, or waits for a change.
+    /// Runs the step that is due, or waits for a change.
     fn work_or_wait<'s>(&'s self, mut state: Locked<'s>, first: Preference, steps: &dyn Steps) -> Locked<'s> {
         match state.next(first) {
             Some(Task::Read) => self.read(state, &|| steps.read()),
@@ -199,7 +199,7 @@ impl Scheduler {
         }
     }
 
-    /// The same where nothing may be read or decoded.
+    /// Like [`Scheduler::work_or_wait`], but without reading or decoding.
     fn hash_or_wait<'s>(&'s self, mut state: Locked<'s>) -> Locked<'s> {
         match state.hashing() {
             Some(hashing) => self.hash(state, hashing),
@@ -239,7 +239,7 @@ impl Scheduler {
         drop(bytes);
         let mut state = self.lock();
         state.keep_panic(panic);
-        // Even after a panic: other threads wait for them.
+        // Put back even after a panic: other threads wait for the sums.
         state.sums = Some(sums);
         self.wake(&state);
         state
@@ -260,7 +260,7 @@ impl Scheduler {
     }
 }
 
-/// Runs a step. One that panics ends with an error, so that no thread waits for it, and with the panic.
+/// Runs a step. If it panics, the result is an error, so that no thread waits for it, and the panic.
 fn run_step(step: &dyn Fn() -> StepResult) -> (StepResult, Option<Panic>) {
     match catch_unwind(AssertUnwindSafe(step)) {
         Ok(made) => (made, None),
@@ -268,7 +268,7 @@ fn run_step(step: &dyn Fn() -> StepResult) -> (StepResult, Option<Panic>) {
     }
 }
 
-/// Returns what a step produced; resumes the panic that an error stands for.
+/// Returns a step's output. If the error is the result of a panic, resumes the panic.
 fn deliver(state: Locked<'_>, made: StepResult) -> StepResult {
     if made.is_err() {
         drop(resume_panic(state));
@@ -276,7 +276,7 @@ fn deliver(state: Locked<'_>, made: StepResult) -> StepResult {
     made
 }
 
-/// Resumes a panic of a step, where there was one.
+/// Resumes the panic of a step, if there is one.
 fn resume_panic(mut state: Locked<'_>) -> Locked<'_> {
     if let Some(panic) = state.panic.take() {
         drop(state);
@@ -301,7 +301,7 @@ impl State {
         }
     }
 
-    /// Reads ahead only while another thread decodes, which then need not read.
+    /// Reads ahead only while another thread decodes, so that the decoder does not have to read.
     fn try_read(&self) -> Option<Task> {
         let is_wanted = !self.is_stopped && self.decoding.is_busy() && self.reading.ready.len() < MAX_READ_AHEAD;
         (is_wanted && self.is_readable()).then_some(Task::Read)

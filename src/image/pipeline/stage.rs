@@ -1,4 +1,4 @@
-//! The state of one step of the pipeline: whether a thread runs it, and its output, in order, for the next step.
+//! The state of one step of the pipeline: whether a thread runs it, and its output for the next step, in order.
 
 use std::collections::VecDeque;
 use std::io;
@@ -6,15 +6,15 @@ use std::sync::Arc;
 
 use super::buffer::Buffer;
 
-/// The output of one run of a step; an empty buffer means the end.
+/// The output of one run of a step; an empty buffer marks the end.
 pub(super) type StepResult = io::Result<Arc<Buffer>>;
 
 #[derive(Default)]
 pub(super) struct Stage {
-    /// Output that the next step has not taken.
+    /// Output that the next step has not taken yet.
     pub ready: VecDeque<Arc<Buffer>>,
     is_busy: bool,
-    /// `Some` once the step is over; its error is returned once.
+    /// `Some` once the step has ended; its error is returned once.
     outcome: Option<io::Result<()>>,
 }
 
@@ -36,7 +36,7 @@ impl Stage {
         self.is_busy = true;
     }
 
-    /// Ends a run with its output, and returns that where there is any.
+    /// Ends a run, stores its output, and returns that output, if any.
     pub fn end(&mut self, made: StepResult) -> Option<&Arc<Buffer>> {
         self.is_busy = false;
         match made {
@@ -50,7 +50,7 @@ impl Stage {
         None
     }
 
-    /// The next output, or how the step ended; `None` where neither is there yet.
+    /// The next output, or the step's result if it has ended; `None` if neither is available yet.
     pub fn next(&mut self) -> Option<StepResult> {
         match self.ready.pop_front() {
             Some(buffer) => Some(Ok(buffer)),
@@ -58,7 +58,7 @@ impl Stage {
         }
     }
 
-    /// How the step ended, where that was not returned before.
+    /// The step's result, unless it was returned before.
     pub fn outcome(&mut self) -> io::Result<()> {
         self.outcome.take().unwrap_or(Ok(()))
     }

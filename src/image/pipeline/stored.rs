@@ -1,4 +1,4 @@
-//! Reads a layer's stored bytes for its decoder. The same buffers go to the hash queue.
+//! Reads a layer's stored bytes for its decoder. The same buffers go into the hash queue.
 
 use std::io::{self, BufRead, Read};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,13 +7,13 @@ use super::buffer::{BLOCK, Buffer, read_buffered};
 use super::scheduler::Scheduler;
 use super::stage::StepResult;
 
-/// A buffered reader, every byte of which the scheduler hashes.
+/// A buffered reader; the scheduler hashes every byte.
 pub struct StoredReader<R> {
     reader: Arc<SharedReader<R>>,
     current: Arc<Buffer>,
     position: usize,
     taken: u64,
-    /// Hashes and reads ahead; `None`: neither is done.
+    /// Hashes and reads ahead; with `None`, neither happens.
     scheduler: Option<Arc<Scheduler>>,
 }
 
@@ -27,7 +27,7 @@ struct Unread<R> {
 }
 
 impl<R: Read> SharedReader<R> {
-    /// The next bytes; none at the end.
+    /// The next bytes; empty at the end.
     pub fn read(&self) -> StepResult {
         let mut unread = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Unread { reader, is_at_end, failed } = &mut *unread;
@@ -46,17 +46,17 @@ impl<R: Read> StoredReader<R> {
         StoredReader { reader, current: Arc::default(), position: 0, taken: 0, scheduler }
     }
 
-    /// The reader that reading ahead uses.
+    /// The underlying reader, for reading ahead.
     pub(super) fn reader(&self) -> Arc<SharedReader<R>> {
         Arc::clone(&self.reader)
     }
 
-    /// Bytes that were taken in so far; those that were read ahead are not among them.
+    /// Bytes consumed so far, excluding those that were read ahead.
     pub fn taken(&self) -> u64 {
         self.taken
     }
 
-    /// The next bytes as they were read, whole; none at the end. Nothing of them may have been read before.
+    /// The next whole buffer as it was read; empty at the end. Nothing of it may have been consumed before.
     pub(super) fn buffer(&mut self) -> StepResult {
         if self.position == self.current.len() {
             self.refill()?;
@@ -74,7 +74,7 @@ impl<R: Read> StoredReader<R> {
         Ok(())
     }
 
-    /// Puts the next bytes into `current`; at the end there are none.
+    /// Replaces `current` with the next bytes; empty at the end.
     fn refill(&mut self) -> io::Result<()> {
         (self.current, self.position) = (Arc::default(), 0);
         self.current = match &self.scheduler {

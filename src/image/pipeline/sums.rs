@@ -1,5 +1,5 @@
-//! What is computed of a layer's bytes: the digest of those that are stored, the diffID of those that they decode to, and
-//! the checksum that gzip keeps of them.
+//! The sums of a layer's bytes: the digest of the stored bytes, the diffID of the decoded bytes, and gzip's checksum of
+//! the decoded bytes.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -8,16 +8,16 @@ use super::buffer::Buffer;
 use super::compression::Compression;
 use crate::oci::{Digest, Hasher};
 
-/// Sums of what has passed so far.
+/// Sums over the bytes so far.
 pub struct Sums {
     stored: Hasher,
-    /// `None` where the stored bytes are the tar, and their digest is its diffID.
+    /// `None` if the stored bytes are the tar, so that their digest is also the diffID.
     tar: Option<Hasher>,
-    /// The CRC-32 that gzip keeps of its data.
+    /// The CRC-32 of a gzip stream's data.
     crc: Option<crc32fast::Hasher>,
 }
 
-/// Buffers that have passed and are not summed up yet.
+/// Buffers that are not hashed yet.
 #[derive(Default)]
 pub(super) struct HashQueue {
     pub stored: VecDeque<Arc<Buffer>>,
@@ -25,14 +25,14 @@ pub(super) struct HashQueue {
 }
 
 impl Sums {
-    /// `stored` is the hasher of the digest that names the layer.
+    /// `stored` is a hasher for the algorithm of the layer's digest.
     pub fn new(stored: Hasher, compression: Compression) -> Sums {
         let is_tar = compression == Compression::None && matches!(stored, Hasher::Sha256(_));
         let crc = (compression == Compression::Gzip).then(crc32fast::Hasher::new);
         Sums { stored, tar: (!is_tar).then(Hasher::sha256), crc }
     }
 
-    /// Whether the tar is hashed apart from what is stored.
+    /// Whether the tar is hashed separately from the stored bytes.
     pub fn wants_tar(&self) -> bool {
         self.tar.is_some()
     }
@@ -45,7 +45,7 @@ impl Sums {
             }
             let Some(tar) = &mut self.tar else { continue };
             match stored.next() {
-                Some(beside) => tar.update_both(buffer, &mut self.stored, beside),
+                Some(stored) => tar.update_both(buffer, &mut self.stored, stored),
                 None => tar.update(buffer),
             }
         }
@@ -56,7 +56,7 @@ impl Sums {
         self.crc.clone().map(crc32fast::Hasher::finalize)
     }
 
-    /// The digest of what was stored and that of the tar.
+    /// The digest of the stored bytes and that of the tar.
     pub fn finish(self) -> (Digest, Digest) {
         let stored = self.stored.finish();
         let tar = self.tar.map_or_else(|| stored.clone(), Hasher::finish);
@@ -69,12 +69,12 @@ impl HashQueue {
         self.stored.is_empty() && self.tar.is_empty()
     }
 
-    /// Buffers of the kind of which there are most.
+    /// Number of buffers of the more numerous kind.
     pub fn len(&self) -> usize {
         self.stored.len().max(self.tar.len())
     }
 
-    /// Takes out the first buffers, at most `count` of each kind.
+    /// Removes and returns the first buffers, at most `count` of each kind.
     pub fn take(&mut self, count: usize) -> HashQueue {
         let first = |buffers: &mut VecDeque<_>| buffers.drain(..buffers.len().min(count)).collect();
         HashQueue { stored: first(&mut self.stored), tar: first(&mut self.tar) }
