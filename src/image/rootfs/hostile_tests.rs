@@ -1,4 +1,4 @@
-//! Trees that nobody means well with: any order, a million entries, endless links.
+//! Hostile trees: any order of entries, a million entries, endless links.
 
 use std::time::Instant;
 
@@ -37,7 +37,7 @@ fn contents(entries: &[Made]) -> Arc<Contents<usize>> {
     Arc::new(contents)
 }
 
-/// Every node with all that is known of it, but for facts, whose numbers follow the order.
+/// Every node with its metadata. Only the presence of a fact is listed, because fact numbers depend on the order.
 fn listing(rootfs: &RootFs<usize>) -> Vec<String> {
     let line = |view: FileView<'_, usize>| {
         let path = String::from_utf8(rootfs.path(view.id)).unwrap();
@@ -51,8 +51,8 @@ fn listing(rootfs: &RootFs<usize>) -> Vec<String> {
     lines
 }
 
-/// Directories are named a and b, so that no file stands where a directory of the same layer must be; whiteouts and
-/// opaque markers may name anything.
+/// Directories are named a and b, so that no file has the path of a directory of the same layer; whiteouts and opaque
+/// markers may use any name.
 fn entry() -> impl Strategy<Value = Made> {
     let directory = prop::collection::vec(prop_oneof!["a", "b"], 0..4).prop_map(|names| names.join("/"));
     (directory, prop_oneof!["x", "y", "z"], "[fdlhwo]", prop_oneof!["a", "a/x", "y", "../b"], 0..0o777u16).prop_map(
@@ -68,7 +68,7 @@ fn entry() -> impl Strategy<Value = Made> {
     )
 }
 
-/// A layer whose entries differ in path and mark, and whose hard links name one of its own files.
+/// A layer whose entries differ in path and mark, and whose hard links refer to its own files.
 fn layer() -> impl Strategy<Value = Vec<Made>> {
     (prop::collection::vec(entry(), 0..25), any::<Index>()).prop_map(|(entries, chosen)| {
         let mut layer: Vec<Made> = Vec::new();
@@ -80,7 +80,7 @@ fn layer() -> impl Strategy<Value = Vec<Made>> {
         }
         let files: Vec<Made> = layer.iter().filter(|made| made.kind == 'f').cloned().collect();
         for made in layer.iter_mut().filter(|made| made.kind == 'h') {
-            // The last of an inode's entries gives it its mode, so that they must agree for the order not to count.
+            // The last entry of an inode sets its mode, so the modes must agree for the order not to matter.
             (made.target, made.mode) = match files.is_empty() {
                 true => ("nowhere".into(), made.mode),
                 false => (chosen.get(&files).path.clone(), chosen.get(&files).mode),
@@ -99,7 +99,7 @@ proptest! {
     ) {
         let [lower, top] = [lower, top].map(|layer| contents(&layer));
         let below = merge([lower.clone()]);
-        // A link before the file that replaces its lower target has the lower one's inode: there the order counts.
+        // A link that precedes the replacement of its lower target gets the lower inode: there the order matters.
         let ordered = |layer: &[Made]| -> Vec<Made> {
             let is_below = |path: &str| below.walk(below.root(), path.as_bytes(), false, &|_| true).is_ok();
             layer.iter().filter(|made| made.kind != 'h' || !is_below(&made.target)).cloned().collect()
@@ -153,7 +153,7 @@ fn a_million_entries_take_bounded_memory() {
 
 #[test]
 fn links_that_lead_around_for_ever_end() {
-    // Forty links of two thousand components each; every entry asks for all of them again, from another directory.
+    // Forty links of two thousand components each; every entry requires all of them again, from another directory.
     let around = "d/../".repeat(800);
     let mut contents = Contents::<()>::default();
     contents.push(&Entry::plain(b"d", EntryKind::Directory, 0o755), None);

@@ -1,14 +1,14 @@
-//! Lays layers on one another.
+//! Merges layers into one tree.
 //!
-//! What the spec says of a layer (OCI image-spec, layer.md): "Whiteouts: files named `.wh.<name>` signify that `<name>`
-//! of a lower layer is to be hidden ... Whiteout files MUST only apply to resources in lower/parent layers. Files that
-//! are present in the same layer as a whiteout file can only be hidden by whiteout files in subsequent layers." And of
-//! the opaque marker `.wh..wh..opq`: "all siblings are hidden in the lower layer". Hence a layer is applied in two
-//! passes: first what it hides, then what it adds.
+//! The spec on layers (OCI image-spec, layer.md): "Whiteouts: files named `.wh.<name>` signify that `<name>` of a lower
+//! layer is to be hidden ... Whiteout files MUST only apply to resources in lower/parent layers. Files that are present
+//! in the same layer as a whiteout file can only be hidden by whiteout files in subsequent layers." And on the opaque
+//! marker `.wh..wh..opq`: "all siblings are hidden in the lower layer". A layer is therefore applied in two passes:
+//! first its whiteouts, then its entries.
 //!
-//! A layer says nothing of how its paths pass a link of a lower layer. On overlayfs, the usual driver, docker, containerd
-//! and podman unpack each layer into a folder of its own, where there is no such link: they make a directory, which then
-//! covers the link. So it is here.
+//! The spec does not define how a layer's paths pass through a link of a lower layer. On overlayfs, the usual driver,
+//! docker, containerd and podman unpack each layer into a separate directory, where that link does not exist: they
+//! create a directory, which then covers the link. This merge does the same.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -21,8 +21,8 @@ use crate::image::attributes::Attributes;
 use crate::image::contents::{Contents, Entry, EntryKind};
 use crate::platform::FileCapabilities;
 
-/// Merges layers, lowest first. A layer's whiteouts hide entries of lower layers only. A tree of a million entries takes
-/// some 45 MiB besides its layers' [`Contents`].
+/// Merges layers, lowest first. A layer's whiteouts hide entries of lower layers only. A tree of a million entries
+/// takes about 45 MiB in addition to its layers' [`Contents`].
 pub fn merge<T>(layers: impl IntoIterator<Item = Arc<Contents<T>>>) -> RootFs<T> {
     let mut rootfs = RootFs::empty();
     for layer in layers {
@@ -31,55 +31,55 @@ pub fn merge<T>(layers: impl IntoIterator<Item = Arc<Contents<T>>>) -> RootFs<T>
     rootfs
 }
 
-/// Rounds in which hard links that stand before their target are tried again; a chain needs one for each of its links.
+/// Rounds in which hard links that precede their target are retried; a chain needs one round for each of its links.
 const LINK_ROUNDS: usize = 16;
 
-/// More links than these that one image covers say nothing new.
+/// Limit for the covered links that are recorded per image: further ones add no information.
 const MAX_COVERED: usize = 100;
 
-/// Components of link targets and of marks' paths that a merge follows, in all. Real layers stay far below one for each
-/// entry; a hostile one could ask for 80,000 by every entry.
+/// Limit for the components of link targets and whiteout paths that a merge follows, in total. Real layers stay far
+/// below one per entry; a hostile layer could request 80,000 per entry.
 const MAX_STEPS: u64 = 20_000_000;
 
-/// Of a hidden path in its set, the path's own bytes apart.
+/// Bytes of one hidden path in its set, excluding the path itself.
 const HIDDEN_BYTES: usize = 48;
 
-/// Of a hard link that no engine can make.
+/// Bytes of a hard link that no engine can create.
 fn link_bytes(path: &[u8], target: &[u8]) -> usize {
     size_of::<Dangling>() + path.len() + target.len()
 }
 
-/// The directory in which the entry before was placed, and those on the way to it: entries of one directory come one
-/// after the other, and near ones follow.
+/// The directory of the previous entry and the nodes of its path: entries of one directory are consecutive, and the
+/// next directory is usually near.
 #[derive(Default)]
 struct Last {
     directory: Vec<u8>,
-    /// Where each component ends in `directory`, and its node.
-    way: Vec<(usize, u32)>,
-    /// [`RootFs::replaced`] at that time; what was found then holds as long as it stays.
+    /// The end of each component in `directory`, and its node.
+    nodes: Vec<(usize, u32)>,
+    /// [`RootFs::replaced`] at that time; the nodes are valid until it changes.
     replaced: u64,
 }
 
 impl Last {
-    /// Keeps what leads to `directory` too.
+    /// Truncates the nodes to those that also lead to `directory`.
     fn keep_shared(&mut self, directory: &[u8]) {
         let is_shared = |end: usize| {
             directory.get(..end) == Some(&self.directory[..end]) && matches!(directory.get(end), None | Some(b'/'))
         };
-        let shared = self.way.iter().take_while(|(end, _)| is_shared(*end)).count();
-        self.way.truncate(shared);
+        let shared = self.nodes.iter().take_while(|(end, _)| is_shared(*end)).count();
+        self.nodes.truncate(shared);
         self.directory.clear();
         self.directory.extend_from_slice(directory);
     }
 
-    /// The last node on the way and where the rest begins.
+    /// The last known node, and where the rest of the path begins.
     fn node(&self) -> (u32, usize) {
-        self.way.last().map_or((ROOT, 0), |(end, id)| (*id, *end))
+        self.nodes.last().map_or((ROOT, 0), |(end, id)| (*id, *end))
     }
 }
 
 impl<T> RootFs<T> {
-    /// Lays one more layer on top.
+    /// Applies one more layer on top.
     pub fn apply(&mut self, contents: Arc<Contents<T>>) {
         let layer = self.layers.len();
         self.layers.push(Arc::clone(&contents));
@@ -126,7 +126,7 @@ impl<T> RootFs<T> {
             }
             _ => self.add(layer, entry, fact, &mut last),
         });
-        // A link may stand before its target in a hostile or rewritten tar.
+        // In a hostile or rewritten tar, a link may precede its target.
         for _ in 0..LINK_ROUNDS {
             let before = links.len();
             links.retain(|(path, target)| {
@@ -143,7 +143,7 @@ impl<T> RootFs<T> {
         self.dangling.extend(links.into_iter().map(nowhere));
     }
 
-    /// Counts what is kept outside the tree. False where there is no memory for it.
+    /// Counts memory used outside the tree. Returns false if the limit is exceeded.
     fn take_memory(&mut self, bytes: usize) -> bool {
         self.other_bytes += bytes;
         let fits = !self.is_full();
@@ -151,7 +151,7 @@ impl<T> RootFs<T> {
         fits
     }
 
-    /// Where a path leads, its last link not followed, within what a merge may walk.
+    /// Resolves a path within the step limit of a merge. A final link is followed only with `follow`.
     fn find(&mut self, start: u32, path: &[u8], follow: bool) -> Option<u32> {
         if self.steps > MAX_STEPS {
             self.left_out += 1;
@@ -170,14 +170,14 @@ impl<T> RootFs<T> {
         }
     }
 
-    /// An opaque marker never clears through a symbolic link: the directory that it marks covers the link.
+    /// An opaque marker never clears through a symbolic link: the directory that the marker is in covers the link.
     fn hide_children(&mut self, path: &[u8], layer: usize) {
         if let Some(id) = self.enter_known(path, layer) {
             self.remove_children(id);
         }
     }
 
-    /// The directory of that path as an entry in it would find it; `None` where lower layers have nothing of that name.
+    /// The directory with that path, as an entry in it would find it; `None` if lower layers have no such path.
     fn enter_known(&mut self, directory: &[u8], layer: usize) -> Option<u32> {
         let mut at = ROOT;
         for name in directory.split(|byte| *byte == b'/').filter(|name| !name.is_empty()) {
@@ -203,14 +203,14 @@ impl<T> RootFs<T> {
             while child != NONE {
                 let node = &mut self.nodes[child as usize];
                 pending.push(node.first_child());
-                // It is in no list any more, so it must not be found and placed again.
+                // The node is not in any list now, so it must not be found and placed again.
                 (node.kind, node.parent) = (NodeKind::Gone, NONE);
                 child = node.next_sibling;
             }
         }
     }
 
-    /// Marks a node gone; it stays in its parent's list until a new node of that name takes its place.
+    /// Marks a node as gone. It stays in its parent's list until a new node with that name replaces it.
     fn remove(&mut self, id: u32) {
         self.remove_children(id);
         self.nodes[id as usize].kind = NodeKind::Gone;
@@ -225,7 +225,7 @@ impl<T> RootFs<T> {
         };
         let attributes = self.attributes_of(entry, entry.capabilities);
         let Some((directory, name)) = split(entry.path) else {
-            // The root's own entry: only its metadata counts.
+            // The entry of the root itself: only its metadata counts.
             if kind == NodeKind::Directory {
                 self.nodes[ROOT as usize].attributes = attributes;
             }
@@ -234,7 +234,7 @@ impl<T> RootFs<T> {
         let Some(parent) = self.enter_near(directory, layer, last) else { return };
         let Some(id) = self.place(parent, name, layer) else { return };
         self.list(id, entry.path, layer);
-        self.turn(id, kind);
+        self.set_kind(id, kind);
         if !self.set_target(id, name, target) {
             return;
         }
@@ -254,8 +254,8 @@ impl<T> RootFs<T> {
         }
     }
 
-    /// The number of an entry's attributes. More than 65,535 different ones are in no real image: the tree is then not the
-    /// image's.
+    /// The number of an entry's attributes. No real image has more than 65,535 different ones; if one does, the tree is
+    /// counted as incomplete.
     fn attributes_of(&mut self, entry: &Entry<'_>, capabilities: Option<FileCapabilities>) -> u16 {
         let &Entry { mode, uid, gid, .. } = entry;
         let number = self.attributes.number(Attributes { mode, uid, gid, capabilities });
@@ -265,8 +265,8 @@ impl<T> RootFs<T> {
         })
     }
 
-    /// Makes a node one of `kind`, which takes away what was below it where it is no directory.
-    fn turn(&mut self, id: u32, kind: NodeKind) {
+    /// Sets a node's kind. If it is not a directory, everything below it is removed.
+    fn set_kind(&mut self, id: u32, kind: NodeKind) {
         if kind != NodeKind::Directory {
             self.remove_children(id);
         }
@@ -282,7 +282,7 @@ impl<T> RootFs<T> {
         }
     }
 
-    /// Keeps a link's target behind its name. False, and the node gone, where there is no room for it.
+    /// Stores a link's target after its name. If there is no room, returns false and marks the node as gone.
     fn set_target(&mut self, id: u32, name: &[u8], target: &[u8]) -> bool {
         if target.is_empty() {
             return true;
@@ -300,7 +300,7 @@ impl<T> RootFs<T> {
         true
     }
 
-    /// Notes that the layer has an entry for this node.
+    /// Records that the layer has an entry for this node.
     fn list(&mut self, id: u32, path: &[u8], layer: usize) {
         let node = &mut self.nodes[id as usize];
         let is_there = node.kind != NodeKind::Gone && usize::from(node.layer) == layer;
@@ -309,7 +309,7 @@ impl<T> RootFs<T> {
         }
     }
 
-    /// A whiteout of what its own layer has before it.
+    /// Reports a whiteout of a path that its own layer contains earlier.
     fn check_hidden(&mut self, path: &[u8], layer: usize) {
         if let Some(id) = self.find(ROOT, path, false)
             && self.nodes[id as usize].is_listed
@@ -324,8 +324,9 @@ impl<T> RootFs<T> {
         self.refused.entry((layer, why)).or_insert_with(first).count += 1;
     }
 
-    /// Gives `path` the inode of `target`, and tells its layer. `None` where there is no such file (yet). The inode gets
-    /// the mode and owner of the link's own entry, as engines have it; `entry` is that and the layer which has it.
+    /// Gives `path` the inode of `target`, and returns the inode's layer. Returns `None` if the file does not exist
+    /// (yet). The inode gets the mode and owner of the link's own entry, as in engines; `entry` is that entry and its
+    /// layer.
     fn link(&mut self, path: &[u8], target: &[u8], entry: Option<(&Entry<'_>, usize)>) -> Option<usize> {
         let source = self.find(ROOT, target, false)?;
         if self.nodes[source as usize].kind == NodeKind::Directory {
@@ -334,7 +335,7 @@ impl<T> RootFs<T> {
         let layer = self.nodes[source as usize].layer as usize;
         let (directory, name) = split(path)?;
         let parent = self.enter_all(directory, layer)?;
-        // Entering may have put a directory in the target's place.
+        // Entering the directory may have replaced the target with a directory.
         let kind = self.nodes[source as usize].kind;
         if matches!(kind, NodeKind::Directory | NodeKind::Gone) {
             return None;
@@ -350,7 +351,7 @@ impl<T> RootFs<T> {
             self.list(id, path, listed_by);
         }
         let text = self.target_of(source).to_vec();
-        self.turn(id, kind);
+        self.set_kind(id, kind);
         if !self.set_target(id, name, &text) {
             return None;
         }
@@ -362,7 +363,7 @@ impl<T> RootFs<T> {
         Some(layer)
     }
 
-    /// The directory of that path, made where it is missing.
+    /// The directory with that path; missing directories are created.
     fn enter_all(&mut self, directory: &[u8], layer: usize) -> Option<u32> {
         let mut at = ROOT;
         for name in directory.split(|byte| *byte == b'/').filter(|name| !name.is_empty()) {
@@ -371,10 +372,10 @@ impl<T> RootFs<T> {
         Some(at)
     }
 
-    /// The same, from where it leaves the way to the directory before.
+    /// Like [`RootFs::enter_all`], but starts where the path diverges from the previous directory's.
     fn enter_near(&mut self, directory: &[u8], layer: usize, last: &mut Last) -> Option<u32> {
         if last.replaced != self.replaced {
-            last.way.clear();
+            last.nodes.clear();
         } else if last.directory == directory {
             return Some(last.node().0);
         }
@@ -392,14 +393,14 @@ impl<T> RootFs<T> {
                 return None;
             };
             at = entered;
-            last.way.push((end, at));
+            last.nodes.push((end, at));
         }
         last.replaced = self.replaced;
         Some(at)
     }
 
-    /// The directory `name` in `at`. A link of the same layer is followed; anything else that is no directory gives way to
-    /// one.
+    /// The directory `name` in `at`. A link of the same layer is followed; anything else that is not a directory is
+    /// replaced by one.
     fn enter(&mut self, at: u32, name: &[u8], layer: usize) -> Option<u32> {
         if let Some(id) = self.child(at, name) {
             match self.nodes[id as usize].kind {
@@ -417,7 +418,7 @@ impl<T> RootFs<T> {
             }
         }
         let id = self.place(at, name, layer)?;
-        self.turn(id, NodeKind::Directory);
+        self.set_kind(id, NodeKind::Directory);
         let attributes = self.attributes.number(IMPLIED) as u16;
         let node = &mut self.nodes[id as usize];
         (node.attributes, node.layer, node.is_listed) = (attributes, layer as u16, false);
@@ -431,7 +432,7 @@ impl<T> RootFs<T> {
         }
     }
 
-    /// The node of that name in `parent`, be it there, gone or new. `None` where the tree is full.
+    /// The node with that name in `parent`: existing, gone or new. `None` if the tree is full.
     fn place(&mut self, parent: u32, name: &[u8], layer: usize) -> Option<u32> {
         let hash = self.table.hash(parent, name);
         if let Some(id) = self.child_even_gone(parent, name, hash) {
@@ -467,14 +468,15 @@ impl<T> RootFs<T> {
     }
 }
 
-/// Makes room for `more`, an eighth at a time: doubling would reserve as much again as a tree of a million files takes.
+/// Reserves room for `more` items and an eighth of the length: doubling could reserve as much again as a tree of a
+/// million files takes.
 fn grow<I>(list: &mut Vec<I>, more: usize) {
     if list.capacity() - list.len() < more {
         list.reserve_exact(more + list.len() / 8 + 64);
     }
 }
 
-/// A path's directory and last name; `None` for the root.
+/// A path's directory and final name; `None` for the root.
 fn split(path: &[u8]) -> Option<(&[u8], &[u8])> {
     if path.is_empty() {
         return None;

@@ -1,5 +1,5 @@
-//! The file system that a stack of layers makes. Pure: it reads nothing and knows nothing of what the files are. `merge`
-//! makes it, `walk` resolves paths in it.
+//! The file system that a stack of layers forms. Pure: it performs no I/O and does not know what the files are. `merge`
+//! builds it, and `walk` resolves paths in it.
 
 mod merge;
 mod table;
@@ -21,46 +21,46 @@ pub use walk::ResolveError;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct NodeId(u32);
 
-/// The merged tree. `T` is what the reader of the layers found in each file that was of interest.
+/// The merged tree. `T` is the fact that the reader of the layers stored for each file of interest.
 pub struct RootFs<T> {
     layers: Vec<Arc<Contents<T>>>,
     nodes: Vec<Node>,
     names: Vec<u8>,
     attributes: AttributeTable,
-    /// Of the files that have one: its index in its layer's facts.
+    /// Maps a file's node to its fact's index in its layer.
     facts: HashMap<u32, u32, FixedState>,
     table: Table,
     dangling: Vec<Dangling>,
     covered: Vec<CoveredLink>,
     refused: BTreeMap<(usize, Refusal), Refused>,
     left_out: u64,
-    /// Directories whose content is another file system, which was not read.
+    /// Mount points of other file systems that were not read.
     unread: BTreeSet<u32>,
-    /// Absolute paths of files that are there and not in the tree.
+    /// Absolute paths of mount points that exist but are not in the tree.
     unread_files: BTreeSet<Vec<u8>>,
-    /// How often a directory or a link was replaced by something else.
+    /// Number of times a directory or a link was replaced by another entry.
     replaced: u64,
-    /// Components that were walked while merging.
+    /// Path components walked during the merge.
     steps: u64,
-    /// Bytes that the tree may take, its layers' contents included.
+    /// Memory limit of the tree in bytes, including its layers' contents.
     memory_limit: usize,
-    /// Bytes that the layers' contents and the lists of links take.
+    /// Bytes used by the layers' contents and the lists of links.
     other_bytes: usize,
 }
 
-/// Why an engine cannot make a hard link of a layer.
+/// Why an engine cannot create a hard link of a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LinkFault {
     /// Its target is in no layer.
     Nowhere,
-    /// Its target is a lower layer's file. An engine that unpacks each layer into a folder of its own (overlayfs, as
-    /// docker, containerd and podman have it) does not find it there; one that copies the lower layers first does.
+    /// Its target is a lower layer's file. An engine that unpacks each layer into a separate directory (overlayfs, as
+    /// used by docker, containerd and podman) does not find it there; one that copies the lower layers first does.
     LowerLayer,
-    /// Its target comes after it.
+    /// Its target comes later in the same layer.
     TargetLater,
 }
 
-/// A hard link that an engine which unpacks this image cannot make.
+/// A hard link that an engine cannot create when it unpacks this image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dangling {
     pub layer: usize,
@@ -69,58 +69,59 @@ pub struct Dangling {
     pub fault: LinkFault,
 }
 
-/// A lower layer's link to a directory in whose place a layer puts a directory, because it has entries below that path.
+/// A lower layer's link to a directory that a layer replaces with a directory, because it has entries below that path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CoveredLink {
-    /// The layer that covers it.
+    /// The layer that covers the link.
     pub layer: usize,
     /// Absolute.
     pub path: Vec<u8>,
     pub target: Vec<u8>,
 }
 
-/// Entries of a layer that engines refuse for one reason, and the layer with them.
+/// Entries of a layer that engines reject for one reason, together with the whole layer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
     pub layer: usize,
     pub why: Refusal,
-    /// The first one's, below the root.
+    /// Path of the first entry, relative to the root.
     pub path: Vec<u8>,
     pub count: u64,
 }
 
-/// What is the matter with an entry.
+/// Why engines reject an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Refusal {
-    /// The layer lists its path twice. What keeps a tar-split record of layers (docker's classic store, podman, CRI-O)
-    /// refuses that; containerd does not.
+    /// The layer lists its path twice. Engines that keep a tar-split record of layers (docker's classic store, podman,
+    /// CRI-O) reject that; containerd does not.
     Twice,
-    /// A whiteout of what the layer itself brings before it, or hides already: overlayfs' whiteout has no place there.
+    /// A whiteout of a path that the same layer contains earlier or already hides: overlayfs cannot create the whiteout
+    /// there.
     HiddenHere,
 }
 
-/// 24 bytes: an image can have millions.
+/// 24 bytes, because an image can have millions.
 struct Node {
     parent: u32,
-    /// Where its name begins in the names.
+    /// Offset of its name in `names`.
     name: u32,
     next_sibling: u32,
-    /// A directory's first child, a file's size (at most [`MAX_SIZE`]), the length of a symlink's target, which follows
-    /// its name; else unused.
+    /// A directory's first child, a file's size (at most [`MAX_SIZE`]), or the length of a symlink's target, which
+    /// follows its name in `names`; otherwise unused.
     content: u32,
     name_len: u16,
     layer: u16,
-    /// As the table numbers them.
+    /// Index in the attribute table.
     attributes: u16,
     kind: NodeKind,
-    /// Its layer has an entry for it, and not only for what is below it.
+    /// True if its layer has an entry for it; false if it was only implied by an entry below it.
     is_listed: bool,
 }
 
 const _: () = assert!(size_of::<Node>() == 24);
 
 impl Node {
-    /// What the table finds it by.
+    /// The table's key for this node.
     fn key<'a>(&self, names: &'a [u8]) -> (u32, &'a [u8]) {
         (self.parent, &names[self.name as usize..][..self.name_len as usize])
     }
@@ -130,7 +131,7 @@ impl Node {
     }
 }
 
-/// What a node is.
+/// The kind of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NodeKind {
     File,
@@ -141,7 +142,7 @@ pub enum NodeKind {
     Gone,
 }
 
-/// One node with everything that is known of it.
+/// The metadata of one node.
 #[derive(Clone, Copy, Debug)]
 pub struct FileView<'a, T> {
     pub id: NodeId,
@@ -150,39 +151,39 @@ pub struct FileView<'a, T> {
     pub mode: u16,
     pub uid: u32,
     pub gid: u32,
-    /// Bytes of a file; 4 GiB and more count as `u32::MAX`.
+    /// Size of a file in bytes; sizes of 4 GiB and more are reported as `u32::MAX`.
     pub size: u64,
     pub capabilities: Option<FileCapabilities>,
-    /// Index of the layer that brought it in, lowest 0.
+    /// Index of the layer that added it; the lowest is 0.
     pub layer: usize,
-    /// A symlink's target as written.
+    /// A symlink's target as stored.
     pub target: &'a [u8],
     pub fact: Option<&'a T>,
 }
 
-/// Five times the files of the largest images in the field; 192 MiB of nodes.
+/// Five times the number of files of the largest images seen in practice; 192 MiB of nodes.
 const MAX_NODES: usize = 8 << 20;
-/// Bytes of names; offsets into them are 32 bits wide.
+/// Limit for the bytes of names; offsets into them are 32 bits wide.
 const MAX_TEXT: usize = 1 << 30;
-/// Of a node's place in the table of names.
+/// Bytes of one node in the table of names.
 const TABLE_BYTES: usize = 8;
-/// Of a file's fact in its index.
+/// Bytes of one file in the map of facts.
 const FACT_BYTES: usize = 16;
-/// The largest size of a file that is kept.
+/// The largest file size that is stored.
 const MAX_SIZE: u32 = u32::MAX;
 const NONE: u32 = u32::MAX;
 const ROOT: u32 = 0;
-/// What engines give to a directory that no entry lists.
+/// The attributes that engines give a directory without an entry.
 const IMPLIED: Attributes = Attributes { mode: 0o755, uid: 0, gid: 0, capabilities: None };
 
 impl<T> RootFs<T> {
-    /// A root directory and nothing in it.
+    /// A root directory without children.
     pub fn empty() -> RootFs<T> {
         RootFs::bounded(usize::MAX)
     }
 
-    /// Notes that another file system is mounted at the directory `path`, and that nothing of it was read; or that there is
-    /// a file of that path, which is not in the tree.
+    /// Records that another file system is mounted at `path` and was not read. `path` may be a directory of the tree,
+    /// or an existing file that is not in the tree.
     pub fn leave_unread(&mut self, path: &[u8]) {
         match self.walk(NodeId(ROOT), path, false, &|_| true) {
             Ok(NodeId(node)) => _ = self.unread.insert(node),
@@ -190,13 +191,13 @@ impl<T> RootFs<T> {
         }
     }
 
-    /// Whether another file system is mounted at this directory, of which nothing was read.
+    /// Whether another file system, which was not read, is mounted at this directory.
     pub fn is_unread(&self, NodeId(node): NodeId) -> bool {
         self.unread.contains(&node)
     }
 
-    /// The same, for a tree of at most `memory_limit` bytes, its layers' contents included. Entries beyond that are left
-    /// out.
+    /// Like [`RootFs::empty`], for a tree of at most `memory_limit` bytes, including its layers' contents. Entries
+    /// beyond that are left out.
     pub fn bounded(memory_limit: usize) -> RootFs<T> {
         let mut attributes = AttributeTable::default();
         let root = Node {
@@ -237,7 +238,7 @@ impl<T> RootFs<T> {
         NodeId(ROOT)
     }
 
-    /// Everything known of a node.
+    /// The metadata of a node.
     pub fn view(&self, id: NodeId) -> FileView<'_, T> {
         let node = &self.nodes[id.0 as usize];
         let &Attributes { mode, uid, gid, capabilities } = self.attributes.get(u32::from(node.attributes));
@@ -259,14 +260,14 @@ impl<T> RootFs<T> {
         }
     }
 
-    /// Absolute path of a node, `/` for the root.
+    /// The absolute path of a node, `/` for the root.
     pub fn path(&self, id: NodeId) -> Vec<u8> {
         if id.0 == ROOT {
             return b"/".to_vec();
         }
-        let way = || std::iter::successors(Some(id.0), |at| Some(self.nodes[*at as usize].parent));
-        let names = || way().take_while(|at| *at != ROOT).map(|at| self.name_of(at));
-        // From its end to its start.
+        let ancestors = || std::iter::successors(Some(id.0), |at| Some(self.nodes[*at as usize].parent));
+        let names = || ancestors().take_while(|at| *at != ROOT).map(|at| self.name_of(at));
+        // Fills the path from its end to its start.
         let mut end = names().map(|name| 1 + name.len()).sum();
         let mut path = vec![b'/'; end];
         for name in names() {
@@ -280,7 +281,7 @@ impl<T> RootFs<T> {
         NodeId(self.nodes[id.0 as usize].parent)
     }
 
-    /// A directory's children, in no particular order; nothing for anything else.
+    /// A directory's children, in no particular order; empty for other nodes.
     pub fn children(&self, id: NodeId) -> impl Iterator<Item = FileView<'_, T>> {
         let mut next = self.nodes[id.0 as usize].first_child();
         std::iter::from_fn(move || {
@@ -295,19 +296,19 @@ impl<T> RootFs<T> {
         })
     }
 
-    /// Every node that is there, the root apart, in no particular order.
+    /// Every node that exists, excluding the root, in no particular order.
     pub fn all(&self) -> impl Iterator<Item = FileView<'_, T>> {
         self.those(|node| node.kind != NodeKind::Gone)
     }
 
-    /// Every regular file that has a fact. Of a hundred thousand files a few hundred have one.
+    /// Every regular file that has a fact. Typically a few hundred of a hundred thousand files have one.
     pub fn files_with_facts(&self) -> impl Iterator<Item = FileView<'_, T>> {
         let mut ids: Vec<u32> = self.facts.keys().copied().collect();
         ids.sort_unstable();
         ids.into_iter().map(|id| self.view(NodeId(id))).filter(|view| view.kind == NodeKind::File)
     }
 
-    /// Every node of that name.
+    /// Every node with that name.
     pub fn named(&self, name: &[u8]) -> impl Iterator<Item = FileView<'_, T>> {
         self.those(move |node| {
             usize::from(node.name_len) == name.len()
@@ -316,56 +317,56 @@ impl<T> RootFs<T> {
         })
     }
 
-    /// Nodes, the root apart, in no particular order.
+    /// The nodes that match, excluding the root, in no particular order.
     fn those(&self, is_wanted: impl Fn(&Node) -> bool) -> impl Iterator<Item = FileView<'_, T>> {
         let nodes = self.nodes.iter().zip(0..).skip(1);
         nodes.filter(move |(node, _)| is_wanted(node)).map(|(_, id)| self.view(NodeId(id)))
     }
 
-    /// How many nodes are there, the root apart.
+    /// Number of nodes that exist, excluding the root.
     pub fn entries(&self) -> usize {
         self.nodes.iter().skip(1).filter(|node| node.kind != NodeKind::Gone).count()
     }
 
-    /// Bytes that the tree holds in memory, its layers' contents apart.
+    /// Bytes that the tree allocates, excluding its layers' contents.
     pub fn heap_bytes(&self) -> usize {
         let tables = self.table.heap_bytes() + self.attributes.heap_bytes() + self.facts.len() * FACT_BYTES;
         self.nodes.capacity() * size_of::<Node>() + self.names.capacity() + tables
     }
 
-    /// Entries that did not fit: this is not the whole tree, and no verdict may rest on it. 0 for every image that an
-    /// engine can unpack.
+    /// Number of entries that did not fit. If it is not 0, the tree is incomplete and no verdict may depend on it. It
+    /// is 0 for every image that an engine can unpack.
     pub fn left_out(&self) -> u64 {
         self.left_out
     }
 
-    /// Whether entries were left out because the tree takes all the memory that it may.
+    /// Whether entries were left out because the tree reached its memory limit.
     pub fn has_filled_memory(&self) -> bool {
         self.left_out > 0 && self.used_bytes() > self.memory_limit
     }
 
-    /// Hard links to nothing.
+    /// Hard links that engines cannot create.
     pub fn dangling(&self) -> &[Dangling] {
         &self.dangling
     }
 
-    /// Links that layers cover by writing below them; the first hundred.
+    /// The first hundred links that layers replace by writing below them.
     pub fn covered_links(&self) -> &[CoveredLink] {
         &self.covered
     }
 
-    /// Entries that engines refuse, by layer.
+    /// Entries that engines reject, by layer.
     pub fn refused(&self) -> impl Iterator<Item = &Refused> {
         self.refused.values()
     }
 
-    /// Bytes that are in use, whatever room was reserved for more.
+    /// Bytes in use, excluding spare capacity.
     fn used_bytes(&self) -> usize {
         let tables = self.nodes.len() * TABLE_BYTES + self.attributes.heap_bytes() + self.facts.len() * FACT_BYTES;
         self.other_bytes + size_of_val(&*self.nodes) + self.names.len() + tables
     }
 
-    /// Whether no more nodes and names fit.
+    /// Whether the tree cannot take more nodes and names.
     fn is_full(&self) -> bool {
         self.nodes.len() >= MAX_NODES || self.names.len() >= MAX_TEXT || self.used_bytes() > self.memory_limit
     }

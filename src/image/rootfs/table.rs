@@ -1,5 +1,5 @@
-//! Finds a directory's child by name: a hash table of node numbers, keyed by parent and name. The hash is seeded, because
-//! names come from whoever built the image.
+//! Finds a directory's child by name: a hash table of node numbers, keyed by parent and name. The hash is seeded,
+//! because the image's builder controls the names.
 
 use std::hash::BuildHasher;
 
@@ -17,12 +17,12 @@ impl Table {
         self.state.hash_one((parent, name))
     }
 
-    /// The node of that hash for which `is_it` answers true.
+    /// The node with that hash for which `is_it` returns true.
     pub fn find(&self, hash: u64, is_it: impl Fn(u32) -> bool) -> Option<u32> {
         self.ids.find(hash, |id| is_it(*id)).copied()
     }
 
-    /// Adds a node. `key` gives the parent and the name of any node of the table.
+    /// Adds a node. `key` returns the parent and the name of any node in the table.
     pub fn insert<'a>(&mut self, hash: u64, id: u32, key: impl Fn(u32) -> (u32, &'a [u8])) {
         self.ids.insert_unique(hash, id, |id| self.state.hash_one(key(*id)));
     }

@@ -1,4 +1,4 @@
-//! The merge and the walk, against the spec's sentences.
+//! The merge and the walk, checked against the spec.
 
 use super::*;
 use crate::image::contents::{Contents, Entry, EntryKind};
@@ -17,7 +17,7 @@ fn layers(layers: &[Layer<'_>]) -> RootFs<usize> {
     }))
 }
 
-/// Every path, with the number of the layer whose bytes a file has, sorted.
+/// Every path, with the number of the layer that provides a file's bytes, sorted.
 fn listing(rootfs: &RootFs<usize>) -> Vec<String> {
     let mut lines: Vec<String> = rootfs
         .all()
@@ -65,7 +65,7 @@ fn an_opaque_marker_hides_lower_siblings_and_spares_its_own_layer() {
 }
 
 #[test]
-fn marks_below_a_lower_link_cover_it_and_hide_nothing_behind_it() {
+fn marks_below_a_lower_link_cover_it_and_hide_nothing_in_its_target() {
     let lower: Layer<'_> = &[("real/x", File), ("d", Symlink(b"real"))];
     check(&[lower, &[("d", Opaque)]], &["/d/", "/real/", "/real/x 0"]);
     check(&[lower, &[("d/x", Whiteout)]], &["/d/", "/real/", "/real/x 0"]);
@@ -103,14 +103,15 @@ fn an_entry_below_a_lower_link_covers_it_and_one_below_its_own_layers_link_follo
         covered.map(|link| (link.layer, String::from_utf8(link.path.clone()).unwrap())).collect::<Vec<_>>()
     };
     assert_eq!(links(&[lower, &[("void/x", File)], &[("lib/x", File)]]), [(2, "/lib".to_string())]);
-    // Who writes the directory itself means to have one.
+    // A layer that lists the directory itself intends to replace the link.
     assert_eq!(links(&[lower, &[("lib", Directory), ("lib/x", File)]]), []);
 }
 
 #[test]
 fn a_hard_link_shares_a_lower_layers_file_and_outlives_it() {
     let rootfs = layers(&[&[("a", File)], &[("b", HardLink(b"a")), ("a", Whiteout)]]);
-    // The whiteout is applied before the layer's own entries, so the target is gone: the engine's unpack fails too.
+    // The whiteout is applied before the layer's own entries, so the target is gone; the engine's unpacking fails as
+    // well.
     assert_eq!(rootfs.dangling().iter().map(|link| link.fault).collect::<Vec<_>>(), [LinkFault::Nowhere]);
     let faults = |of: &[Layer<'_>]| layers(of).dangling().iter().map(|link| link.fault).collect::<Vec<_>>();
     assert_eq!(faults(&[&[("a", File)], &[("b", HardLink(b"a"))]]), [LinkFault::LowerLayer]);
@@ -188,10 +189,11 @@ fn what_engines_refuse_is_noted_with_its_layer() {
     assert_eq!(refused(&[lower, &[("x", File), ("y", HardLink(b"x")), ("y", HardLink(b"x"))]]), twice("y"));
     assert_eq!(refused(&[lower, &[("d/a", File), ("d/a", Whiteout)]]), hidden("d/a"));
     assert_eq!(refused(&[lower, &[("d/a", Whiteout), ("d/a", Whiteout)]]), hidden("d/a"));
-    // A directory that is listed after what is in it, one that replaces what is hidden, and what each layer has once.
+    // Valid layers: a directory listed after its contents, a directory that replaces a hidden one, and a path that each
+    // layer has once.
     assert_eq!(refused(&[lower, &[("d/b/c", File), ("d/b", Directory), ("d", Directory)]]), []);
     assert_eq!(refused(&[lower, &[("d", Whiteout), ("d", Directory), ("d/a", File)]]), []);
     assert_eq!(refused(&[lower, lower, &[("d/a", Whiteout)], lower]), []);
-    // A link into a lower layer, in the place of another lower file.
+    // A link to a lower layer's file, replacing another lower file.
     assert_eq!(refused(&[&[("a", File), ("b", File)], &[("b", HardLink(b"a"))]]), []);
 }

@@ -1,11 +1,11 @@
-//! Path resolution as the kernel does it for a process whose root is the merged tree.
+//! Path resolution as the kernel performs it for a process whose root is the merged tree.
 
 use super::{FileView, NodeId, NodeKind, ROOT, RootFs};
 
-/// Why a path leads nowhere, by its errno.
+/// Why a path cannot be resolved; each variant but [`ResolveError::Unread`] is an errno.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ResolveError {
-    /// ENOENT. The first component that is missing.
+    /// ENOENT. Holds the path up to the first missing component.
     #[error("no such file or directory: {}", String::from_utf8_lossy(.0))]
     Missing(Vec<u8>),
     /// ENOTDIR.
@@ -17,10 +17,10 @@ pub enum ResolveError {
     /// ENAMETOOLONG.
     #[error("file name too long")]
     NameTooLong,
-    /// Below a directory at which another file system is mounted, which was not read.
+    /// Below the mount point of another file system that was not read.
     #[error("not read: {} is another file system", String::from_utf8_lossy(.0))]
     Unread(Vec<u8>),
-    /// EACCES: a directory on the way may not be searched.
+    /// EACCES: a directory in the path does not permit search.
     #[error("permission denied: {}", String::from_utf8_lossy(.0))]
     Denied(Vec<u8>),
 }
@@ -32,10 +32,9 @@ const NAME_MAX: usize = 255;
 const PATH_MAX: usize = 4096;
 
 impl<T> RootFs<T> {
-    /// Finds `path` from `start` (an absolute path starts at the root) as the kernel walks it for a process that is
-    /// chrooted here: links are followed inside the root, `..` stops at it. With `follow` a last link is followed too.
-    /// `may_search` says whether the caller may pass through a directory.
-    /// Source: fs/namei.c `link_path_walk`.
+    /// Resolves `path` from `start` (an absolute path starts at the root) as the kernel does for a process that is
+    /// chrooted here: links are followed inside the root, and `..` stops at it. With `follow`, a final link is followed
+    /// too. `may_search` returns whether the caller may search a directory. Source: fs/namei.c `link_path_walk`.
     pub fn walk(
         &self,
         start: NodeId,
@@ -46,7 +45,7 @@ impl<T> RootFs<T> {
         self.walk_counting(start, path, follow, may_search).0
     }
 
-    /// The same, with the number of components that were looked at.
+    /// Like [`RootFs::walk`], and returns the number of components visited.
     pub(super) fn walk_counting(
         &self,
         start: NodeId,
@@ -71,7 +70,7 @@ impl<T> RootFs<T> {
             return Err(ResolveError::NameTooLong);
         }
         let mut at = if path.first() == Some(&b'/') { ROOT } else { start.0 };
-        // What is still to be walked, the nearest last: a link's target lies on the rest of the path that it is in.
+        // The parts of the path that remain, nearest last: a link's target is pushed on top of the rest of its path.
         let mut pending: Vec<&[u8]> = if path.is_empty() { Vec::new() } else { vec![path] };
         let mut links = 0;
         while let Some(name) = next_name(&mut pending) {
@@ -122,13 +121,13 @@ impl<T> RootFs<T> {
         Ok(NodeId(at))
     }
 
-    /// [`RootFs::walk`] from the root, as a user who may search everything, following links.
+    /// [`RootFs::walk`] from the root, following links, for a user who may search every directory.
     pub fn resolve(&self, path: impl AsRef<[u8]>) -> Result<NodeId, ResolveError> {
         self.walk(NodeId(ROOT), path.as_ref(), true, &|_| true)
     }
 }
 
-/// Takes the next component. Slashes alone are left of a trailing slash, which asks for a directory, as `.` does.
+/// Removes the next component. Of a trailing slash, only slashes remain; it requires a directory, as `.` does.
 fn next_name<'p>(pending: &mut Vec<&'p [u8]>) -> Option<&'p [u8]> {
     let rest = pending.pop()?;
     let Some(start) = rest.iter().position(|byte| *byte != b'/') else { return Some(b".") };
