@@ -1,5 +1,5 @@
-//! A tar as a row of blocks and members: headers, what extended headers say of the member after them, and what is
-//! skipped. Every read is bounded.
+//! Reads a tar as a sequence of blocks and members: headers, the extended headers that describe the next member, and
+//! skipped data. Every read is bounded.
 
 use std::io::{self, BufRead, Read, Seek};
 
@@ -9,29 +9,29 @@ use super::header::{self, BLOCK};
 use super::pax::Pax;
 use crate::image::error::LayerError;
 
-/// PAX headers and GNU long names; Go's reader has the same bound.
+/// Size limit of PAX headers and GNU long names; Go's reader has the same one.
 const MAX_EXTENSION: u64 = 1 << 20;
 
-/// A reader of whole blocks that knows where it is.
+/// A reader of whole blocks that tracks its offset.
 pub struct Blocks<'r, R> {
     pub reader: &'r mut R,
-    /// Offset of the header that was read last, for messages.
+    /// Offset of the last header that was read, for messages.
     start: u64,
-    /// Offset of what comes next.
+    /// Offset of the next byte.
     pub at: u64,
     skip: Skip<R>,
 }
 
-/// Leaves out so many bytes of a reader.
+/// Skips the given number of bytes of a reader.
 type Skip<R> = fn(&mut R, u64) -> Result<(), LayerError>;
 
-/// A member's header and names. One is used for all members of a tar, so that names cost no allocation.
+/// A member's header and names. One value is reused for all members of a tar, so that names need no allocation.
 pub struct Member {
     pub header: [u8; BLOCK],
     pub tag: u8,
     pub name: Vec<u8>,
     pub link: Vec<u8>,
-    /// Bytes that follow in the tar, where the type has any.
+    /// Bytes of data in the tar, if the member's type has any.
     pub stored: u64,
     pub(super) pax: Pax,
 }
@@ -58,7 +58,7 @@ impl<'r, R: BufRead> Blocks<'r, R> {
         Blocks { reader, start: 0, at: 0, skip: read_over }
     }
 
-    /// The same for a reader that need not read what is skipped.
+    /// Like [`Blocks::new`], for a reader that can seek past skipped data.
     pub fn seeking(reader: &'r mut R) -> Blocks<'r, R>
     where
         R: Seek,
@@ -66,8 +66,8 @@ impl<'r, R: BufRead> Blocks<'r, R> {
         Blocks { skip: seek_over, ..Blocks::new(reader) }
     }
 
-    /// Reads the next member's header and those that extend it. A GNU name counts before a PAX one, and that before the
-    /// header's; a PAX size is that of the member and of no header in between.
+    /// Reads the next member's header and its extended headers. A GNU name takes precedence over a PAX name, and that
+    /// over the header's own. A PAX size applies to the member, not to the headers in between.
     pub fn member(&mut self, member: &mut Member) -> Result<Result<(), End>, LayerError> {
         let (mut pax, mut name, mut link) = (None, None, None);
         loop {
@@ -104,7 +104,7 @@ impl<'r, R: BufRead> Blocks<'r, R> {
         Ok(Ok(()))
     }
 
-    /// Reads the next block. False where the tar ends between two blocks.
+    /// Reads the next block. Returns false if the tar ends between two blocks.
     pub fn next(&mut self, block: &mut [u8; BLOCK]) -> Result<bool, LayerError> {
         self.start = self.at;
         let buffered = self.reader.fill_buf()?;
@@ -126,8 +126,8 @@ impl<'r, R: BufRead> Blocks<'r, R> {
         Ok(true)
     }
 
-    /// Reads the next header, or tells how the tar ends.
-    /// As Go's reader has it, a lone block of zeros is an error, and an end at a header's place is none.
+    /// Reads the next header, or returns how the tar ends. As in Go's reader, a lone block of zeros is an error, and
+    /// the end of input in place of a header is not.
     pub fn header(&mut self, block: &mut [u8; BLOCK]) -> Result<Result<(), End>, LayerError> {
         if !self.next(block)? {
             return Ok(Err(End::Bare));
@@ -149,10 +149,10 @@ impl<'r, R: BufRead> Blocks<'r, R> {
     }
 
     pub fn number(&self, field: &[u8]) -> Result<u64, LayerError> {
-        header::number(field).ok_or_else(|| self.corrupt("a numeric field holds no number"))
+        header::number(field).ok_or_else(|| self.corrupt("a numeric field is not a number"))
     }
 
-    /// The data of a header that describes the next one.
+    /// Reads the data of a header that describes the next one.
     pub fn extension(&mut self, size: u64) -> Result<Vec<u8>, LayerError> {
         if size > MAX_EXTENSION {
             return Err(self.corrupt("an extended header of more than 1 MiB"));
@@ -200,12 +200,12 @@ fn seek_over<R: Seek>(reader: &mut R, left: u64) -> Result<(), LayerError> {
     })
 }
 
-/// How a tar ended.
+/// How a tar ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// By two blocks of zeros.
+    /// With two blocks of zeros.
     Marked,
-    /// By the end of its bytes.
+    /// At the end of its bytes, without a marker.
     Bare,
 }
 
@@ -213,7 +213,7 @@ fn is_zero(block: &[u8; BLOCK]) -> bool {
     block.iter().all(|byte| *byte == 0)
 }
 
-/// Bytes that fill the last block of data.
+/// Number of bytes that fill the last block of data.
 pub fn padding(size: u64) -> u64 {
     size.wrapping_neg() % BLOCK as u64
 }

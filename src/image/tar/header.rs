@@ -1,30 +1,31 @@
-//! A tar header's fields as the engines' tar reader takes them, so that what they unpack is what is read here.
+//! Parses a tar header's fields as the engines' tar reader does, so that imgarch reads the files that engines unpack.
 //! Source: POSIX pax, "ustar Interchange Format"; Go's archive/tar `parseNumeric`, which docker and containerd use.
 
 use tar::Header;
 
-/// Bytes of a header and the unit of all lengths.
+/// Size of a header, and the unit of all lengths.
 pub(super) const BLOCK: usize = 512;
 
-/// Where the checksum's own field lies.
+/// Range of the checksum field.
 const CHECKSUM: std::ops::Range<usize> = 148..156;
 
-/// The sum of all bytes, the field itself taken as blanks; old writers summed signed bytes.
+/// Compares the checksum with the sum of all bytes, the field itself counted as blanks. Old writers summed signed
+/// bytes.
 pub fn is_checksum_right(block: &[u8]) -> bool {
-    let Some(said) = number(&block[CHECKSUM]) else { return false };
+    let Some(stated) = number(&block[CHECKSUM]) else { return false };
     let sum: u32 = block.iter().map(|byte| u32::from(*byte)).sum();
     let field: u32 = block[CHECKSUM].iter().map(|byte| u32::from(*byte)).sum();
     let unsigned = u64::from(sum - field + 8 * u32::from(b' '));
-    if unsigned == said {
+    if unsigned == stated {
         return true;
     }
     let high = block.iter().filter(|byte| **byte >= 0x80).count() as u64;
     let high_in_field = block[CHECKSUM].iter().filter(|byte| **byte >= 0x80).count() as u64;
-    unsigned.checked_sub(256 * (high - high_in_field)) == Some(said)
+    unsigned.checked_sub(256 * (high - high_in_field)) == Some(stated)
 }
 
-/// An octal field with blanks or NULs around it, empty being 0, or a big-endian binary one with its top bit set.
-/// `None` where it is neither, is negative or is over 63 bits.
+/// Parses an octal field, which blanks or NULs may surround and which is 0 if empty, or a big-endian binary field,
+/// which has its top bit set. `None` if it is neither, is negative or exceeds 63 bits.
 pub(super) fn number(field: &[u8]) -> Option<u64> {
     let (&first, rest) = field.split_first()?;
     if first & 0x80 != 0 {
@@ -39,7 +40,7 @@ pub(super) fn number(field: &[u8]) -> Option<u64> {
         match byte {
             b'0'..=b'7' => value = value.checked_mul(8)? | u64::from(byte - b'0'),
             0 => return Some(value),
-            // Nothing but blanks may follow the digits up to a NUL.
+            // Only blanks may follow the digits up to a NUL.
             b' ' => return bytes.take_while(|byte| **byte != 0).all(|byte| *byte == b' ').then_some(value),
             _ => return None,
         }
@@ -56,7 +57,7 @@ pub(super) fn text(field: &[u8]) -> &[u8] {
 pub(super) fn read_name(header: &Header, name: &mut Vec<u8>) {
     name.clear();
     if let Some(ustar) = header.as_ustar() {
-        // Schily's star ends its prefix 24 bytes earlier, for times, and says so in the last bytes.
+        // Schily's star ends its prefix 24 bytes earlier, to store times, and marks that in the last bytes.
         let is_star = &header.as_bytes()[508..512] == b"tar\0";
         let prefix = text(if is_star { &ustar.prefix[..131] } else { &ustar.prefix });
         if !prefix.is_empty() {
@@ -76,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_read_as_every_writer_writes_them() {
+    fn numbers_of_every_writer_are_parsed() {
         check(b"0000755\0", Some(0o755));
         check(b"   755 \0", Some(0o755));
         check(b"755 \0junk", Some(0o755));

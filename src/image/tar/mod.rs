@@ -1,5 +1,5 @@
-//! Walks a layer's tar once, from front to back, and never unpacks it. What the engines' tar reader (Go's archive/tar)
-//! does with odd archives is done here too, since what counts is what a node would unpack. Extended headers and maps are
+//! Walks a layer's tar once, sequentially, without unpacking it. It treats unusual archives as the engines' tar reader
+//! (Go's archive/tar) does, because the result of a node's unpacking is what counts. Extended headers and maps are
 //! bounded before they are read.
 
 mod blocks;
@@ -24,19 +24,19 @@ pub use names::normalise;
 use pax::MapPlace;
 use sparse::{Content, Holes, Map};
 
-/// More notes than these say nothing new.
+/// Limit for recorded notes: further ones add no information.
 const MAX_NOTES: usize = 100;
 
-/// Bytes that a layer's entries grow by before the image's memory budget is asked again.
+/// Growth of a layer's entries, in bytes, after which the image's memory budget is checked again.
 const MEMORY_STEP: usize = 64 << 10;
 
-/// Bytes kept of a name that is too long.
+/// Bytes stored of a name that is too long.
 const LONG_NAME_START: usize = 64;
 
 /// Called for each regular file with a reader of its content.
 pub type Visit<'v, T> = dyn FnMut(&Entry<'_>, &mut dyn Read) -> Option<T> + 'v;
 
-/// Reads a tar up to its end marker. No bytes at all are an empty tar, as for Go's archive/tar.
+/// Reads a tar up to its end marker. Empty input counts as an empty tar, as in Go's archive/tar.
 pub fn walk<T, R: BufRead>(
     reader: &mut R,
     limits: &Limits,
@@ -45,7 +45,7 @@ pub fn walk<T, R: BufRead>(
     walk_blocks(Blocks::new(reader), limits, visit)
 }
 
-/// The same, passing over what no file of interest holds.
+/// Like [`walk`], but seeks past content that `visit` does not read.
 pub fn walk_seeking<T, R: BufRead + Seek>(
     reader: &mut R,
     limits: &Limits,
@@ -85,14 +85,14 @@ struct Walk<'w, 'v, T, R> {
     contents: Contents<T>,
     notes: Vec<LayerNote>,
     limits: &'w Limits,
-    /// Bytes of `contents` that the memory budget knows of.
+    /// Bytes of `contents` already counted in the memory budget.
     counted: usize,
     visit: &'w mut Visit<'v, T>,
     path: Vec<u8>,
     target: Vec<u8>,
 }
 
-/// A member's metadata, its name apart.
+/// A member's metadata, except its name.
 struct Facts {
     mode: u16,
     uid: u32,
@@ -119,7 +119,7 @@ impl<T, R: BufRead> Walk<'_, '_, T, R> {
                 let map = self.map(member)?;
                 self.file(member, map, &facts)
             }
-            // As engines have it, no data follows a link, a directory or a device, whatever its size field says.
+            // As in engines, no data follows a link, a directory or a device, regardless of the size field.
             b'5' => self.push(&member.name, EntryKind::Directory, &facts),
             b'1' | b'2' => self.link(member, &facts),
             b'3' | b'4' | b'6' => self.push(&member.name, EntryKind::Special, &facts),
@@ -130,7 +130,7 @@ impl<T, R: BufRead> Walk<'_, '_, T, R> {
         }
     }
 
-    /// The sparse map of a file that has one, which leaves `stored` as what is data.
+    /// The sparse map of a file that has one. Reduces `stored` to the bytes of data.
     fn map(&mut self, member: &mut Member) -> Result<Option<Map>, LayerError> {
         let Some(place) = member.pax.sparse.map_place() else {
             return if member.tag == b'S' { self.gnu_map(member) } else { Ok(None) };
@@ -156,7 +156,7 @@ impl<T, R: BufRead> Walk<'_, '_, T, R> {
         map.map(Some).map_err(|cause| self.blocks.corrupt(cause))
     }
 
-    /// The map of an old GNU sparse file: four segments in the header, 21 in each block that extends it.
+    /// The map of an old GNU sparse file: four segments in the header, 21 in each extension block.
     fn gnu_map(&mut self, member: &Member) -> Result<Option<Map>, LayerError> {
         let Some(gnu) = member.header().as_gnu() else { return Ok(None) };
         let mut map = Map { segments: Vec::new(), size: self.blocks.number(&gnu.realsize)? };
@@ -221,7 +221,7 @@ impl<T, R: BufRead> Walk<'_, '_, T, R> {
         self.count_memory(MEMORY_STEP)
     }
 
-    /// Takes what was added from the memory budget, once it is at least `step` bytes.
+    /// Takes the newly used bytes from the memory budget, once they are at least `step`.
     fn count_memory(&mut self, step: usize) -> Result<(), LayerError> {
         let used = self.contents.used_bytes();
         if used - self.counted < step {
@@ -248,7 +248,7 @@ impl<T, R: BufRead> Walk<'_, '_, T, R> {
         pushed
     }
 
-    /// Adds an entry without content, under the mark that its name may carry.
+    /// Adds an entry without content. Its name may carry a whiteout mark.
     fn push(&mut self, name: &[u8], kind: EntryKind<'_>, facts: &Facts) -> Result<(), LayerError> {
         if !self.read_path(name)? {
             return Ok(());
@@ -267,7 +267,7 @@ impl<T, R: BufRead> Walk<'_, '_, T, R> {
         self.check_limits()
     }
 
-    /// Turns a name into `path`. False where no file can have it.
+    /// Converts a name into `path`. Returns false if no file can have that name.
     fn read_path(&mut self, name: &[u8]) -> Result<bool, LayerError> {
         if name.contains(&0) {
             return Err(self.blocks.corrupt("a name with a NUL in it"));
@@ -282,7 +282,7 @@ impl<T, R: BufRead> Walk<'_, '_, T, R> {
         Ok(true)
     }
 
-    /// Of a name that is left out.
+    /// Records a note for a name that is left out, if it needs one.
     fn note_meaning(&mut self, meaning: Meaning) {
         if meaning == Meaning::Impossible {
             self.note(LayerNote::ImpossibleWhiteout(start_of(&self.path)));
@@ -300,7 +300,7 @@ fn start_of(name: &[u8]) -> Vec<u8> {
     name[..name.len().min(LONG_NAME_START)].to_vec()
 }
 
-/// A file's bytes ended before the tar said so.
+/// Names an end of input inside a file's content as a truncated tar.
 fn truncated(error: io::Error) -> LayerError {
     if error.kind() == io::ErrorKind::UnexpectedEof { LayerError::Truncated("tar") } else { error.into() }
 }

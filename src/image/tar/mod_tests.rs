@@ -1,4 +1,4 @@
-//! The tar walk, against what the engines' reader does with the same bytes.
+//! The tar walk, compared with how the engines' reader treats the same bytes.
 
 use super::*;
 use crate::image::testing::{file, header, open_tar_of, padded, pax, tar_of};
@@ -13,7 +13,7 @@ fn walk_all(tar: &[u8]) -> Walked {
     })
 }
 
-/// One line an entry: kind, path, and content or target.
+/// One line per entry: kind, path, and content or target.
 fn lines(walked: &Walked) -> Vec<String> {
     let (contents, _) = walked.as_ref().map_err(ToString::to_string).unwrap();
     let mut lines = Vec::new();
@@ -47,7 +47,7 @@ fn joined(parts: &[&[u8]]) -> Vec<u8> {
 }
 
 #[test]
-fn every_type_of_member_is_told() {
+fn every_type_of_member_is_recognised() {
     let tar = tar_of(&[
         (b'5', b"bin/", b"", b""),
         (b'0', b"bin/app", b"", b"x"),
@@ -68,7 +68,7 @@ fn every_type_of_member_is_told() {
 }
 
 #[test]
-fn marks_become_whiteouts_whatever_their_type() {
+fn marks_of_every_type_become_whiteouts() {
     let marks: [&[u8]; 4] = [b"a/.wh.b", b"a/.wh..wh..opq", b".wh..wh.aufs", b".wh..wh.plnk/1.2"];
     let tar = tar_of(&marks.map(|name| (b'0', name, &b""[..], &b"data"[..])));
     check(&tar, &["a/b whiteout", "a opaque"]);
@@ -89,7 +89,7 @@ fn names_outside_the_root_are_clamped_and_noted() {
 }
 
 #[test]
-fn names_may_hold_any_byte() {
+fn names_may_contain_any_byte() {
     check(
         &tar_of(&[file("a\n\x1b[31mb", b""), (b'0', b"\xff\xfe", b"", b"")]),
         &["a\\n\\x1b[31mb = ", "\\xff\\xfe = "],
@@ -97,7 +97,7 @@ fn names_may_hold_any_byte() {
 }
 
 #[test]
-fn long_names_come_by_ustar_pax_and_gnu() {
+fn long_names_in_ustar_pax_and_gnu_form_are_read() {
     let long = "d/".repeat(200) + "name";
     let named = |extension: Vec<u8>, member: Vec<u8>| joined(&[&extension, &member]);
     let member = open_tar_of(&[file("short", b"x")]);
@@ -114,7 +114,7 @@ fn long_names_come_by_ustar_pax_and_gnu() {
     ustar.as_ustar_mut().unwrap().prefix[..3].copy_from_slice(b"a/b");
     ustar.set_cksum();
     check(&joined(&[ustar.as_bytes()]), &["a/b/name = "]);
-    // What was said of one member does not reach the next.
+    // The extended header of one member does not affect the next.
     let twice = [member.clone(), member].concat();
     check(&named(pax(&[("path", b"other")]), twice), &["other = x", "short = x"]);
 }
@@ -139,7 +139,7 @@ fn capabilities_and_owners_come_with_pax() {
 }
 
 #[test]
-fn global_records_are_passed_over() {
+fn global_records_are_skipped() {
     let records = pax(&[("path", b"global")]);
     let mut global = tar::Header::from_byte_slice(&records[..512]).clone();
     global.set_entry_type(tar::EntryType::XGlobalHeader);
@@ -148,7 +148,7 @@ fn global_records_are_passed_over() {
 }
 
 #[test]
-fn links_and_directories_have_no_data_whatever_their_size_says() {
+fn links_and_directories_have_no_data_for_any_size_field() {
     let tar = [
         header(b'1', b"hard", b"a", 4096),
         header(b'2', b"soft", b"a", 4096),
@@ -225,14 +225,14 @@ fn pax_sparse_files_of_every_version_read_as_their_logical_content() {
 }
 
 #[test]
-fn a_sparse_map_that_lies_is_an_error() {
-    let lie = "corrupt tar at byte 0: a sparse map that does not fit its data";
+fn a_false_sparse_map_is_an_error() {
+    let lie = "corrupt tar at byte 0: a sparse map does not match its data";
     check_error(&joined(&[&old_gnu_sparse("s", &[(0, 9)], b"abcd", 10)]), lie);
     check_error(&joined(&[&old_gnu_sparse("s", &[(0, 4)], b"abcd", 3)]), lie);
     let huge = old_gnu_sparse("s", &[(0, 4)], b"abcd", 1 << 32);
     let limits = Limits { max_bytes: 1 << 20, ..Limits::default() };
     let walked = walk::<(), _>(&mut &joined(&[&huge])[..], &limits, &mut |_, _| None);
-    assert_eq!(walked.unwrap_err().to_string(), "it holds more than 1048576 bytes uncompressed");
+    assert_eq!(walked.unwrap_err().to_string(), "it contains more than 1048576 bytes uncompressed");
 }
 
 #[test]
@@ -244,7 +244,7 @@ fn extended_headers_are_bounded() {
 }
 
 #[test]
-fn what_engines_refuse_is_an_error_with_its_place() {
+fn archives_that_engines_reject_are_errors_with_an_offset() {
     let good = open_tar_of(&[file("a", b"x")]);
     let mut bad = header(b'0', b"b", b"", 0);
     bad[0] = b'c';
@@ -255,7 +255,7 @@ fn what_engines_refuse_is_an_error_with_its_place() {
 }
 
 #[test]
-fn lying_sizes_end_in_an_error() {
+fn false_sizes_are_errors() {
     let more = [&header(b'0', b"a", b"", 1 << 40)[..], &padded(b"x")].concat();
     check_error(&more, "unexpected end of tar");
     let most = [&header(b'0', b"a", b"", 0)[..], &padded(b"x")].concat();
@@ -267,13 +267,13 @@ fn a_tar_may_end_without_its_marker() {
     let walked = walk_all(&open_tar_of(&[file("a", b"x")])).unwrap();
     assert_eq!((walked.0.len(), walked.1), (1, vec![LayerNote::NoEndMarker]));
     assert_eq!(walk_all(&tar_of(&[])).unwrap().1, []);
-    // docker and podman take a layer of no bytes.
+    // docker and podman accept an empty layer.
     let nothing = walk_all(&[]).unwrap();
     assert_eq!((nothing.0.len(), nothing.1), (0, Vec::new()));
 }
 
 #[test]
-fn names_that_nobody_can_open_are_left_out_and_noted() {
+fn names_that_cannot_be_opened_are_left_out_and_noted() {
     let long = "n/".repeat(3000);
     let tar = joined(&[&pax(&[("path", long.as_bytes())]), &open_tar_of(&[file("x", b"data"), file("a", b"")])]);
     let walked = walk_all(&tar);
@@ -304,7 +304,7 @@ fn too_many_names_end_the_reading() {
     let refused = |tar: Vec<u8>| walk::<(), _>(&mut &tar[..], &limits, &mut |_, _| None).unwrap_err().to_string();
     let names: Vec<String> = (0..11).map(|number| number.to_string()).collect();
     let many = tar_of(&names.iter().map(|name| file(name, b"")).collect::<Vec<_>>());
-    assert_eq!(refused(many), "it holds more than 10 names");
+    assert_eq!(refused(many), "it contains more than 10 names");
     let deep = "d/".repeat(11);
-    assert_eq!(refused(tar_of(&[(b'5', deep.as_bytes(), b"", b"")])), "it holds more than 10 names");
+    assert_eq!(refused(tar_of(&[(b'5', deep.as_bytes(), b"", b"")])), "it contains more than 10 names");
 }

@@ -1,21 +1,21 @@
-//! Names as tars write them, turned into paths below a root; and the names that a layer gives a meaning.
+//! Converts names in tars into paths relative to the root, and interprets whiteout names.
 
-/// What the last part of a path says.
+/// The meaning of a path's last component.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Meaning {
     Plain,
-    /// Hides the lower entry; the path has been changed to the hidden one.
+    /// Hides the entry of lower layers; the path is now the hidden one.
     Whiteout,
-    /// Hides what lower layers have in this directory; the path has been changed to the directory.
+    /// Hides the contents of this directory in lower layers; the path is now the directory's.
     Opaque,
-    /// aufs' own files, which engines drop.
+    /// aufs' own files, which engines discard.
     Ignored,
-    /// Hides `.`, `..` or nothing, which no engine can do.
+    /// Hides `.`, `..` or an empty name, which no engine can do.
     Impossible,
 }
 
-/// Appends `name` to the empty `path`: no leading slash, no `.`; `..` goes up as far as the root.
-/// True where it would have left the root.
+/// Replaces `path` with `name`, normalised: no leading slash, no `.`, and `..` clamped at the root. Returns true if
+/// `..` would have left the root.
 pub fn normalise(name: &[u8], path: &mut Vec<u8>) -> bool {
     path.clear();
     let mut escapes = false;
@@ -38,12 +38,13 @@ pub fn normalise(name: &[u8], path: &mut Vec<u8>) -> bool {
     escapes
 }
 
-/// Reads the layer's marks off a normalised path. Source: OCI image-spec, layer.md, "Whiteouts": `.wh.` prefixes the
-/// hidden name, and `.wh..wh..opq` is the opaque marker; docker's pkg/archive: `.wh..wh.` starts aufs' own names.
+/// Interprets and removes the whiteout marks of a normalised path. Source: OCI image-spec, layer.md, "Whiteouts":
+/// `.wh.` prefixes the hidden name, and `.wh..wh..opq` is the opaque marker; docker's pkg/archive: `.wh..wh.` starts
+/// aufs' own names.
 pub(super) fn read_mark(path: &mut Vec<u8>) -> Meaning {
     let start = path.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
     let Some(hidden) = path[start..].strip_prefix(b".wh.") else {
-        return if is_in_aufs_folder(path) { Meaning::Ignored } else { Meaning::Plain };
+        return if is_in_aufs_directory(path) { Meaning::Ignored } else { Meaning::Plain };
     };
     if hidden == b".wh..opq" {
         path.truncate(start.saturating_sub(1));
@@ -59,8 +60,8 @@ pub(super) fn read_mark(path: &mut Vec<u8>) -> Meaning {
     Meaning::Whiteout
 }
 
-/// aufs keeps its folders (`.wh..wh.plnk`, `.wh..wh.orph`) at the root.
-fn is_in_aufs_folder(path: &[u8]) -> bool {
+/// aufs stores its directories (`.wh..wh.plnk`, `.wh..wh.orph`) at the root.
+fn is_in_aufs_directory(path: &[u8]) -> bool {
     path.starts_with(b".wh..wh.")
 }
 
@@ -95,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn marks_name_what_they_hide() {
+    fn marks_contain_the_hidden_name() {
         check_mark("etc/.wh.passwd", "etc/passwd", Meaning::Whiteout);
         check_mark(".wh.etc", "etc", Meaning::Whiteout);
         check_mark("a/.wh..wh..opq", "a", Meaning::Opaque);

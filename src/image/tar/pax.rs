@@ -1,12 +1,12 @@
-//! The records of a PAX extended header. Source: POSIX pax, "pax Extended Header"; Go's archive/tar `parsePAX`, whose
-//! view of a malformed header the engines share; GNU tar manual, "Storing Sparse Files".
+//! Parses the records of a PAX extended header. Source: POSIX pax, "pax Extended Header"; Go's archive/tar `parsePAX`,
+//! whose rules for malformed headers the engines share; GNU tar manual, "Storing Sparse Files".
 
 use crate::platform::FileCapabilities;
 
-/// What is wrong with the records; the engines refuse the layer too.
+/// The error for malformed records; engines reject the layer too.
 pub(super) const MALFORMED: &str = "malformed PAX header";
 
-/// The records that matter here, for the one entry that follows.
+/// The records that imgarch uses, for the entry that follows.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Pax {
     pub path: Option<Vec<u8>>,
@@ -14,24 +14,24 @@ pub(super) struct Pax {
     pub size: Option<u64>,
     pub uid: Option<u64>,
     pub gid: Option<u64>,
-    /// `security.capability` of the file.
+    /// The file's `security.capability`.
     pub capabilities: Option<FileCapabilities>,
     pub sparse: PaxSparse,
 }
 
-/// GNU tar's three ways to store a sparse file in PAX records.
+/// GNU tar's three formats of a sparse file in PAX records.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct PaxSparse {
     pub major: Option<Vec<u8>>,
     pub minor: Option<Vec<u8>>,
     pub name: Option<Vec<u8>>,
-    /// The file's size with its holes.
+    /// The file's size, holes included.
     pub size: Option<u64>,
-    /// Offset and length by turns; versions 0.0 and 0.1.
+    /// Alternating offsets and lengths; versions 0.0 and 0.1.
     pub map: Vec<u64>,
 }
 
-/// Where a sparse file's map is to be found.
+/// Where a sparse file's map is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum MapPlace {
     Records,
@@ -39,7 +39,7 @@ pub(super) enum MapPlace {
 }
 
 impl PaxSparse {
-    /// `None`: no sparse file, or of a version that nobody knows.
+    /// `None` if it is not a sparse file, or has an unknown version.
     pub fn map_place(&self) -> Option<MapPlace> {
         match (self.major.as_deref(), self.minor.as_deref()) {
             (Some(b"0"), Some(b"0" | b"1")) => Some(MapPlace::Records),
@@ -51,7 +51,7 @@ impl PaxSparse {
 }
 
 impl Pax {
-    /// Reads `"%d %s=%s\n"` records. An empty value means that the plain header's counts.
+    /// Parses `"%d %s=%s\n"` records. An empty value means that the plain header's value counts.
     pub fn parse(mut records: &[u8]) -> Result<Pax, &'static str> {
         let mut pax = Pax::default();
         while !records.is_empty() {
@@ -62,7 +62,7 @@ impl Pax {
             if key.is_empty() || key.contains(&0) {
                 return Err(MALFORMED);
             }
-            pax.take(key, value)?;
+            pax.set(key, value)?;
         }
         if !pax.sparse.map.len().is_multiple_of(2) {
             return Err(MALFORMED);
@@ -70,7 +70,7 @@ impl Pax {
         Ok(pax)
     }
 
-    fn take(&mut self, key: &[u8], value: &[u8]) -> Result<(), &'static str> {
+    fn set(&mut self, key: &[u8], value: &[u8]) -> Result<(), &'static str> {
         let number = || if value.is_empty() { Ok(None) } else { decimal(value).map(Some).ok_or(MALFORMED) };
         let name = || match value {
             [] => Ok(None),
@@ -108,7 +108,7 @@ impl Pax {
     }
 }
 
-/// The first record's `key=value` and what follows the record. Its length counts the length's own digits.
+/// Splits off the first record's `key=value`. A record's length includes the digits of the length itself.
 fn split_record(records: &[u8]) -> Option<(&[u8], &[u8])> {
     let blank = records.iter().position(|byte| *byte == b' ')?;
     let length = usize::try_from(decimal(&records[..blank])?).ok()?;
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn records_override_what_the_header_says() {
+    fn records_override_the_header() {
         let pax = Pax { path: Some(b"a=b".to_vec()), size: Some(7), ..Pax::default() };
         check(b"12 path=a=b\n10 size=7\n", Ok(pax));
         check(b"", Ok(Pax::default()));
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn what_engines_refuse_is_refused() {
+    fn records_that_engines_reject_are_rejected() {
         for records in [
             &b"path=a\n"[..],
             b"99 path=a\n",

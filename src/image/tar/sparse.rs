@@ -6,21 +6,22 @@ use std::io::{self, BufRead, Read};
 use super::header::{BLOCK, number};
 use super::pax::decimal;
 
-/// Where a sparse file has data, as (offset, length), in order and apart from each other.
+/// The data segments of a sparse file, as (offset, length), in order and without overlap.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Map {
     pub segments: Vec<(u64, u64)>,
-    /// Bytes of the file with its holes.
+    /// Size of the file in bytes, holes included.
     pub size: u64,
 }
 
 pub(super) const MALFORMED: &str = "malformed sparse map";
 
-/// A map of more segments is refused: it would be the tar's own size in memory. Go's reader ends at 1 MiB of map too.
+/// A map with more segments is rejected: it would need as much memory as the tar itself. Go's reader stops at 1 MiB of
+/// map.
 pub(super) const MAX_SEGMENTS: usize = 1 << 16;
 
 impl Map {
-    /// Holds the map to what it must be: ordered, apart, inside the file, and with as many bytes as are stored.
+    /// Checks that the map is ordered, does not overlap, is inside the file, and covers exactly the stored bytes.
     pub fn checked(self, stored: u64) -> Result<Map, &'static str> {
         let (mut end, mut sum) = (0u64, 0u64);
         for (offset, length) in &self.segments {
@@ -31,12 +32,12 @@ impl Map {
             sum += length;
         }
         if end > self.size || self.size > i64::MAX as u64 || sum != stored {
-            return Err("a sparse map that does not fit its data");
+            return Err("a sparse map does not match its data");
         }
         Ok(self)
     }
 
-    /// Takes offset and length by turns.
+    /// Builds a map from alternating offsets and lengths.
     pub fn from_pairs(numbers: &[u64], size: u64) -> Result<Map, &'static str> {
         if numbers.len() / 2 > MAX_SEGMENTS {
             return Err(MALFORMED);
@@ -45,7 +46,7 @@ impl Map {
     }
 
     /// Adds the (offset, length) fields of an old GNU header or of one of its extension blocks: 12 octal digits each,
-    /// the first empty one ends them.
+    /// ended by the first empty one.
     pub fn add_fields(&mut self, fields: &[u8]) -> Result<(), &'static str> {
         for field in fields.chunks_exact(24).take_while(|field| field[0] != 0) {
             let (offset, length) = (number(&field[..12]).ok_or(MALFORMED)?, number(&field[12..]).ok_or(MALFORMED)?);
@@ -55,8 +56,8 @@ impl Map {
     }
 }
 
-/// Reads a map of version 1.0 from the front of the data: lines of decimal numbers, their count first, padded to a
-/// block. Gives the numbers and the bytes that they took.
+/// Reads a map of version 1.0 from the start of the data: lines of decimal numbers, starting with their count, padded
+/// to a block. Returns the numbers and the bytes consumed.
 pub(super) fn read_map_lines(data: &mut impl Read) -> io::Result<Result<(Vec<u64>, u64), &'static str>> {
     let (mut numbers, mut wanted, mut line, mut taken) = (Vec::new(), None, Vec::new(), 0);
     let mut block = [0; BLOCK];
@@ -86,18 +87,18 @@ pub(super) fn read_map_lines(data: &mut impl Read) -> io::Result<Result<(Vec<u64
     Ok(Ok((numbers, taken)))
 }
 
-/// A file's content while its tar passes: the stored bytes, with zeros where the map has holes.
+/// A file's content in the tar: the stored bytes, with zeros for the holes of the map.
 pub(super) struct Content<'a, R> {
     pub reader: &'a mut R,
-    /// Stored bytes that are still to come.
+    /// Stored bytes that are not read yet.
     pub left: u64,
-    /// Logical position, and the map; `None` for a file without holes.
+    /// Position in the map; `None` for a file without holes.
     pub holes: Option<Holes<'a>>,
-    /// What went wrong while the visitor was reading.
+    /// The error that the visitor met while reading.
     pub failed: Option<io::Error>,
 }
 
-/// How far a sparse file was read.
+/// Read position in a sparse file.
 pub(super) struct Holes<'a> {
     map: &'a Map,
     segment: usize,
@@ -109,7 +110,7 @@ impl<'a> Holes<'a> {
         Holes { map, segment: 0, position: 0 }
     }
 
-    /// Bytes up to the next change, and whether they are stored.
+    /// Bytes up to the next change between data and hole, and whether they are data.
     fn run(&mut self) -> (u64, bool) {
         while let Some((offset, length)) = self.map.segments.get(self.segment) {
             if self.position < *offset {
@@ -166,9 +167,9 @@ impl<R: BufRead> Read for Content<'_, R> {
             return Err(io::Error::new(error.kind(), error.to_string()));
         }
         self.read_logical(into).map_err(|error| {
-            let told = io::Error::new(error.kind(), error.to_string());
+            let reported = io::Error::new(error.kind(), error.to_string());
             self.failed = Some(error);
-            told
+            reported
         })
     }
 }
@@ -199,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a_map_that_lies_is_refused() {
+    fn a_false_map_is_rejected() {
         check(&[(0, 5), (5, 1)], 6, 6, true);
         check(&[(5, 1), (0, 5)], 6, 6, false);
         check(&[(0, 5), (4, 1)], 6, 6, false);
