@@ -1,10 +1,10 @@
-//! Modes, owners and capabilities of files: the many entries of an image share a few combinations.
+//! Modes, owners and capabilities of files. The many entries of an image share a few combinations.
 
 use std::collections::HashMap;
 
 use crate::platform::FileCapabilities;
 
-/// What decides who may use a file.
+/// The attributes that decide who may use a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Attributes {
     /// Permission bits with setuid, setgid and sticky.
@@ -14,20 +14,20 @@ pub(super) struct Attributes {
     pub capabilities: Option<FileCapabilities>,
 }
 
-/// Each combination once, by its number.
+/// Stores each combination once and numbers it.
 #[derive(Debug, Default)]
 pub(super) struct AttributeTable {
     list: Vec<Attributes>,
     index: HashMap<Attributes, u32>,
-    /// The number that was given last: most entries have the attributes of the one before.
+    /// The number returned last: most entries have the same attributes as the previous one.
     last: u32,
 }
 
-/// Of one combination in the list and in the index.
+/// Bytes of one combination in the list and in the index.
 const BYTES: usize = 2 * size_of::<Attributes>() + 16;
 
 impl AttributeTable {
-    /// The number of `attributes`. At most as many numbers are given as there are different combinations.
+    /// The number of `attributes`. There are at most as many numbers as different combinations.
     #[inline]
     pub fn number(&mut self, attributes: Attributes) -> u32 {
         if self.list.get(self.last as usize) == Some(&attributes) {
@@ -46,7 +46,7 @@ impl AttributeTable {
         number
     }
 
-    /// The attributes of a number that [`AttributeTable::number`] gave.
+    /// The attributes for a number from [`AttributeTable::number`].
     pub fn get(&self, number: u32) -> &Attributes {
         &self.list[number as usize]
     }

@@ -1,49 +1,50 @@
-//! What one layer holds, in the order of its tar, packed: an image can have a million entries, so a path is stored as
-//! what differs from the path before it, and a file that is of no interest carries no fact.
+//! The members of one layer, in the order of its tar, in a packed form. An image can have a million entries, so a path
+//! is stored as its difference from the previous path, and an uninteresting file stores no fact.
 
 use super::attributes::{AttributeTable, Attributes};
 use crate::platform::FileCapabilities;
 
-/// One member of a layer, as it passes.
+/// One member of a layer, as it is read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry<'a> {
-    /// Path below the root: no leading slash, no `.`, and `..` clamped at the root. Bytes, for Linux names are bytes.
+    /// Path relative to the root: no leading slash, no `.`, and `..` clamped at the root. Bytes, because Linux names
+    /// are bytes.
     pub path: &'a [u8],
     pub kind: EntryKind<'a>,
     /// Permission bits with setuid, setgid and sticky.
     pub mode: u16,
     pub uid: u32,
     pub gid: u32,
-    /// Bytes of a regular file; 0 for all else.
+    /// Size in bytes of a regular file; 0 for every other kind.
     pub size: u64,
-    /// What `security.capability` says of a file that has it.
+    /// The value of `security.capability`, if the file has one.
     pub capabilities: Option<FileCapabilities>,
 }
 
-/// What a member is. Source: OCI image-spec, layer.md.
+/// The kind of a member. Source: OCI image-spec, layer.md.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EntryKind<'a> {
     File,
     Directory,
-    /// The target as written.
+    /// The target as stored.
     Symlink(&'a [u8]),
-    /// The target's path below the root, normalised as `path` is; may be in a lower layer.
+    /// The target's path relative to the root, normalised like `path`; may be in a lower layer.
     HardLink(&'a [u8]),
     /// Character or block device, fifo, socket.
     Special,
-    /// `path` is the hidden name, without its `.wh.`.
+    /// `path` is the hidden name, without the `.wh.` prefix.
     Whiteout,
     /// `path` is the directory whose lower content is hidden.
     Opaque,
 }
 
-/// The members of one layer with what the caller's closure found in the files among them.
+/// The members of one layer, with the facts that the caller's closure returned for its files.
 #[derive(Debug)]
 pub struct Contents<T> {
-    /// The members, each as [`Contents::push`] writes it.
+    /// The members, encoded by [`Contents::push`].
     packed: Vec<u8>,
     attributes: AttributeTable,
-    /// One for each member that has one, in their order.
+    /// One for each member that has a fact, in member order.
     facts: Vec<T>,
     last_path: Vec<u8>,
     members: usize,
@@ -64,16 +65,17 @@ enum Tag {
 }
 
 impl Tag {
-    /// By their numbers.
+    /// Indexed by discriminant.
     const ALL: [Tag; 7] =
         [Tag::File, Tag::Directory, Tag::Symlink, Tag::HardLink, Tag::Special, Tag::Whiteout, Tag::Opaque];
 }
 
-/// Bits of a member's first number: whether it has a fact, its tag, and the number of its attributes.
+/// Bit widths in a member's first number, from the lowest: whether it has a fact, then its tag. The number of its
+/// attributes fills the rest.
 const FACT_BITS: u32 = 1;
 const TAG_BITS: u32 = 3;
 
-/// Linux's PATH_MAX; a longer name can be opened by nobody, and its tar entry is refused.
+/// Linux's PATH_MAX. No program can open a longer name, so its tar entry is rejected.
 pub const PATH_LIMIT: usize = 4096;
 
 impl<T> Default for Contents<T> {
@@ -84,8 +86,8 @@ impl<T> Default for Contents<T> {
 }
 
 impl<T> Contents<T> {
-    /// Appends a member. `fact` is what was found in a regular file, where that is of interest.
-    /// Panics where a path or target is over [`PATH_LIMIT`]: the tar reader refuses those before.
+    /// Appends a member. `fact` is the caller's result for a regular file, if any. Panics if a path or target exceeds
+    /// [`PATH_LIMIT`]: the tar reader rejects those first.
     pub fn push(&mut self, entry: &Entry<'_>, fact: Option<T>) {
         let (tag, target): (Tag, Option<&[u8]>) = match entry.kind {
             EntryKind::File => (Tag::File, None),
@@ -135,44 +137,45 @@ impl<T> Contents<T> {
         self.members == 0
     }
 
-    /// Gives back the memory that growing left over; nothing more will be pushed.
+    /// Frees spare capacity. Call it after the last push.
     pub fn shrink(&mut self) {
         self.packed.shrink_to_fit();
         self.facts.shrink_to_fit();
         self.last_path = Vec::new();
     }
 
-    /// Components in which each path differs from the one before, in sum: no merge makes more nodes of it.
+    /// Number of components in which each path differs from the previous one, in total: an upper bound for the nodes
+    /// that a merge creates.
     pub fn names(&self) -> u64 {
         self.names
     }
 
-    /// Whether any member hides what lower layers have.
+    /// Whether any member hides entries of lower layers.
     pub fn has_marks(&self) -> bool {
         self.has_marks
     }
 
-    /// Bytes of names and link targets that are kept.
+    /// Bytes of stored names and link targets.
     pub fn text_bytes(&self) -> usize {
         self.text
     }
 
-    /// Bytes that the members take, facts' own heap apart: by their number, whatever room was reserved for more.
+    /// Bytes in use by the members, excluding the heap memory of facts and spare capacity.
     pub fn used_bytes(&self) -> usize {
         self.packed.len() + size_of_val(&*self.facts) + self.attributes.heap_bytes()
     }
 
-    /// Every fact, in the order of its file.
+    /// Every fact, in file order.
     pub fn facts(&self) -> impl Iterator<Item = &T> {
         self.facts.iter()
     }
 
-    /// Bytes that this holds in memory, facts' own heap apart.
+    /// Bytes allocated, excluding the heap memory of facts.
     pub fn heap_bytes(&self) -> usize {
         self.packed.capacity() + self.facts.capacity() * size_of::<T>() + self.attributes.heap_bytes()
     }
 
-    /// Visits every member in the tar's order; the second argument is the fact's index for [`Contents::fact`].
+    /// Visits every member in tar order; the second argument is the fact's index for [`Contents::fact`].
     pub fn for_each(&self, mut visit: impl FnMut(&Entry<'_>, Option<u32>)) {
         let mut path = Vec::new();
         let mut facts = 0;
@@ -204,13 +207,13 @@ impl<T> Contents<T> {
         }
     }
 
-    /// The fact at an index that [`Contents::for_each`] gave.
+    /// The fact at an index that [`Contents::for_each`] passed.
     pub fn fact(&self, index: u32) -> &T {
         &self.facts[index as usize]
     }
 }
 
-/// What is left of the packed members.
+/// The packed members that are still unread.
 struct Packed<'a>(&'a [u8]);
 
 impl<'a> Packed<'a> {
@@ -227,7 +230,7 @@ impl<'a> Packed<'a> {
         value
     }
 
-    /// A text after its length.
+    /// A length-prefixed byte string.
     fn text(&mut self) -> &'a [u8] {
         let length = self.number() as usize;
         let (text, rest) = self.0.split_at(length);
@@ -236,7 +239,7 @@ impl<'a> Packed<'a> {
     }
 }
 
-/// Appends `value` in LEB128: seven bits a byte, the lowest first.
+/// Appends `value` in LEB128: seven bits per byte, lowest first.
 fn put_number(packed: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         packed.push(value as u8 | 0x80);
@@ -245,7 +248,7 @@ fn put_number(packed: &mut Vec<u8>, mut value: u64) {
     packed.push(value as u8);
 }
 
-/// Bytes that both start with.
+/// Length of the common prefix.
 fn shared_start(a: &[u8], b: &[u8]) -> usize {
     const WORD: usize = 16;
     let words = a.chunks_exact(WORD).zip(b.chunks_exact(WORD)).take_while(|(a, b)| a == b).count() * WORD;
@@ -253,7 +256,7 @@ fn shared_start(a: &[u8], b: &[u8]) -> usize {
 }
 
 impl<'a> Entry<'a> {
-    /// A member with root's ownership and no content, for tests and for directories that no entry names.
+    /// A member with root's ownership and no content, for tests and for directories without an entry.
     pub fn plain(path: &'a [u8], kind: EntryKind<'a>, mode: u16) -> Entry<'a> {
         Entry { path, kind, mode, uid: 0, gid: 0, size: 0, capabilities: None }
     }
@@ -264,7 +267,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_goes_in_comes_out_in_order() {
+    fn members_are_read_in_the_order_of_their_writing() {
         let mut contents = Contents::default();
         let entries = [
             Entry::plain(b"usr", EntryKind::Directory, 0o755),

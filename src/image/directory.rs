@@ -1,4 +1,4 @@
-//! A root file system that lies in a folder, as the contents of one layer: it is no image, and has neither a config nor
+//! Reads a root file system in a directory as the contents of one layer. It is not an image: it has no config, and no
 //! digests to check.
 
 use std::io::Read;
@@ -11,16 +11,16 @@ use super::limits::Limits;
 use super::tar::Visit;
 use crate::source::rootfs_dir::{Met, MetKind, Mounts, Walked, walk};
 
-/// What a folder holds. Where `unread` is not empty, or `is_whole` is false, nobody can say that all is well.
+/// The contents of a directory. If `unread` is not empty, or `is_whole` is false, the result cannot be clean.
 #[derive(Debug)]
 pub struct DirectoryRead<T> {
     pub contents: Contents<T>,
     pub walked: Walked,
-    /// False: it holds more than the limits allow, and the rest was not looked at.
+    /// False if it exceeds the limits; the rest was not read.
     pub is_whole: bool,
 }
 
-/// Reads a folder once. `visit` is called for regular files only, one of several hard links.
+/// Reads a directory once. `visit` is called for regular files only, once for each group of hard links.
 pub fn read_directory<T>(
     root: &Path,
     mounts: Mounts,
@@ -61,13 +61,13 @@ mod tests {
     use crate::image::merge;
 
     #[test]
-    fn a_folder_merges_as_one_layer_with_its_hard_links_resolved() {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::create_dir(folder.path().join("bin")).unwrap();
-        std::fs::write(folder.path().join("bin/a"), "program").unwrap();
-        std::fs::hard_link(folder.path().join("bin/a"), folder.path().join("bin/b")).unwrap();
+    fn a_directory_merges_as_one_layer_with_its_hard_links_resolved() {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::create_dir(root.path().join("bin")).unwrap();
+        std::fs::write(root.path().join("bin/a"), "program").unwrap();
+        std::fs::hard_link(root.path().join("bin/a"), root.path().join("bin/b")).unwrap();
         let mut visited = Vec::new();
-        let read = read_directory(folder.path(), Mounts::Followed, &Limits::default(), &mut |entry, content| {
+        let read = read_directory(root.path(), Mounts::Followed, &Limits::default(), &mut |entry, content| {
             visited.push(String::from_utf8_lossy(entry.path).into_owned());
             std::io::read_to_string(content).ok()
         })
@@ -80,13 +80,13 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_over_the_limits_is_said_to_be_cut() {
-        let folder = tempfile::tempdir().unwrap();
+    fn a_directory_over_the_limits_is_reported_as_incomplete() {
+        let root = tempfile::tempdir().unwrap();
         for name in ["a", "b", "c"] {
-            std::fs::write(folder.path().join(name), "").unwrap();
+            std::fs::write(root.path().join(name), "").unwrap();
         }
         let limits = Limits { max_names: 2, ..Limits::default() };
-        let read = read_directory::<()>(folder.path(), Mounts::Followed, &limits, &mut |_, _| None).unwrap();
+        let read = read_directory::<()>(root.path(), Mounts::Followed, &limits, &mut |_, _| None).unwrap();
         assert_eq!((read.contents.len(), read.is_whole), (2, false));
     }
 }

@@ -24,12 +24,12 @@ pub(super) fn config(source: &dyn Source, descriptor: &Descriptor) -> Result<Con
     Config::parse(&bytes).map_err(|error| fault(DocumentFault::Parse(error)))
 }
 
-/// BuildKit's provenance of the largest builds is some MiB: it holds each step's text.
+/// BuildKit's provenance of the largest builds takes a few MiB: it contains each step's text.
 const STATEMENT_LIMIT: u64 = 32 << 20;
-/// The annotation by which BuildKit names a statement's predicate.
+/// The annotation with the predicate type of a BuildKit statement.
 const PREDICATE_TYPE: &str = "in-toto.io/predicate-type";
 
-/// The in-toto statements of an attestation manifest whose predicate's type begins with `kind`.
+/// The in-toto statements of an attestation manifest whose predicate type starts with `kind`.
 pub fn statements(source: &dyn Source, attestation: &Descriptor, kind: &str) -> Result<Vec<Value>, ImageError> {
     let Document::Manifest(manifest) = document(source, attestation)? else { return Ok(Vec::new()) };
     let is_wanted =

@@ -1,4 +1,4 @@
-//! Any bytes make an answer: no panic, no hang, no more memory than the limits allow.
+//! Any input gets a result: no panic, no hang, no more memory than the limits allow.
 
 use std::io::Read;
 
@@ -8,7 +8,7 @@ use super::testing::{Member, Memory, compress, file, header, padded, pax, tar_of
 use super::{Compression, LayerError, LayerRead, Limits, Wanted, read_layer, select};
 use crate::image::ImageError;
 
-/// Small limits, so that a lie about sizes ends soon.
+/// Small limits, so that a false size is detected soon.
 fn limits() -> Limits {
     Limits {
         max_names: 5000,
@@ -51,12 +51,12 @@ fn sample() -> Vec<u8> {
 
 proptest! {
     #[test]
-    fn any_bytes_are_answered(bytes in prop::collection::vec(any::<u8>(), 0..3000)) {
+    fn any_bytes_get_a_result(bytes in prop::collection::vec(any::<u8>(), 0..3000)) {
         let _ = read(bytes);
     }
 
     #[test]
-    fn a_tar_with_changed_bytes_is_answered(
+    fn a_tar_with_changed_bytes_gets_a_result(
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
         right_sums: bool,
         compression in prop_oneof![Just(Compression::None), Just(Compression::Gzip), Just(Compression::Zstd)],
@@ -66,7 +66,7 @@ proptest! {
             let at = at.index(tar.len());
             tar[at] = byte;
             let start = at / 512 * 512;
-            // With a right checksum the change reaches the fields.
+            // With a valid checksum the change reaches the fields.
             if right_sums && at % 512 < 500 && tar[start + 257..start + 262] == *b"ustar" {
                 let mut block = tar::Header::from_byte_slice(&tar[start..start + 512]).clone();
                 block.set_cksum();
@@ -77,7 +77,7 @@ proptest! {
     }
 
     #[test]
-    fn a_compressed_layer_with_changed_bytes_is_answered(
+    fn a_compressed_layer_with_changed_bytes_gets_a_result(
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
         cut in any::<prop::sample::Index>(),
         compression in prop_oneof![Just(Compression::Gzip), Just(Compression::Zstd)],
@@ -92,7 +92,7 @@ proptest! {
     }
 
     #[test]
-    fn any_document_is_answered(
+    fn any_document_gets_a_result(
         text in r#"\{("(manifests|config|layers|schemaVersion|digest|size)": ?(\[\{\}\]|\{\}|2|null|"x"),?){0,4}\}"#,
     ) {
         let mut memory = Memory::default();
@@ -105,7 +105,7 @@ proptest! {
 fn a_tar_that_is_cut_anywhere_is_never_taken_for_the_whole() {
     let whole = sample();
     let entries = read(whole.clone()).unwrap().contents.len();
-    // No bytes at all are an empty tar: there, only the digest tells.
+    // Empty input is an empty tar: there, only the digest shows it.
     for length in (1..whole.len()).step_by(97).chain((512..whole.len()).step_by(512)) {
         match read(whole[..length].to_vec()) {
             Err(_) => {}
@@ -117,7 +117,7 @@ fn a_tar_that_is_cut_anywhere_is_never_taken_for_the_whole() {
     }
 }
 
-/// Runs on a stream of zeros that unpacks to far more than the limit.
+/// Reads a stream of zeros that expands far beyond the limit.
 fn check_bomb(stored: Vec<u8>, expected: fn(&LayerError) -> bool) {
     match read(stored).map(|read| read.checked) {
         Err(ImageError::Layer { cause, .. }) => assert!(expected(&cause), "{cause}"),
@@ -131,7 +131,7 @@ fn bombs_end_at_their_limit() {
     for compression in [Compression::Gzip, Compression::Zstd] {
         check_bomb(compress(&huge, compression), |cause| matches!(cause, LayerError::Bomb { ratio: 50, .. }));
     }
-    // Each member alone is harmless.
+    // Each member by itself is harmless.
     let zeros = compress(&vec![0; 1 << 20], Compression::Gzip);
     let many = [compress(&huge[..512], Compression::Gzip), zeros.repeat(200)].concat();
     check_bomb(many, |cause| matches!(cause, LayerError::Bomb { .. }));
@@ -141,7 +141,7 @@ fn bombs_end_at_their_limit() {
 }
 
 #[test]
-fn names_without_end_meet_their_limit() {
+fn endless_names_end_at_their_limit() {
     let deep = "d/".repeat(45);
     let members: Vec<Vec<u8>> = (0..200).map(|number| format!("{number}/{deep}x").into_bytes()).collect();
     let members: Vec<Member<'_>> = members.iter().map(|name| (b'0', &name[..], &b""[..], &b""[..])).collect();
@@ -152,7 +152,7 @@ fn names_without_end_meet_their_limit() {
 }
 
 #[test]
-fn empty_members_without_end_are_passed_over() {
+fn endless_empty_members_are_skipped() {
     // Ten thousand empty gzip members before the first byte of the tar.
     let empty = compress(b"", Compression::Gzip);
     let stored = [empty.repeat(10_000), compress(&tar_of(&[file("a", b"x")]), Compression::Gzip)].concat();

@@ -1,5 +1,6 @@
-//! From what a reference names to the images behind it: indexes are walked, every platform is read unless the user
-//! narrows it, and what is left out is listed with its reason. One platform's broken manifest hides no other's.
+//! Finds the images that a reference leads to. Indexes are walked; every platform is read unless the user narrows the
+//! selection, and excluded entries are listed with their reason. A broken manifest of one platform does not hide the
+//! others.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -14,47 +15,47 @@ use crate::source::{Source, SourceError};
 /// Which platforms to read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Wanted {
-    /// Empty: all.
+    /// Empty means all.
     pub platforms: Vec<Platform>,
-    /// Operating system and architecture of these are not wanted.
+    /// Platforms whose operating system and architecture are excluded.
     pub except: Vec<Platform>,
 }
 
-/// One platform's image: what its index promises, what its config declares, and its layers.
+/// One platform's image: the platform that its index promises, its config, and its layers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Image {
-    /// Of the manifest, with the annotations that the index gives it.
+    /// The manifest's descriptor, with its annotations from the index.
     pub manifest: Descriptor,
-    /// What the index promises; `None` without an index, or where its entry names no platform.
+    /// The platform that the index promises; `None` without an index, or if its entry has no platform.
     pub promised: Option<Platform>,
     pub config_digest: Digest,
     pub config: Config,
-    /// What the config declares; `None` where it names no architecture.
+    /// The platform that the config declares; `None` if it has no architecture.
     pub declared: Option<Platform>,
     /// Lowest first.
     pub layers: Vec<Layer>,
-    /// The manifest's own.
+    /// The manifest's own annotations.
     pub annotations: BTreeMap<String, String>,
     /// The manifest that this one refers to.
     pub subject: Option<Digest>,
-    /// What tells it from others of the same place, where several images of several names lie there: `user/app:v1`.
+    /// Distinguishes this image from the others when one source contains several named images: `user/app:v1`.
     pub name: Option<String>,
 }
 
-/// What a reference led to. `images` may be empty where all that was wanted is broken or not present: that is no answer,
-/// and never a clean one.
+/// The images that a reference leads to. `images` may be empty if every wanted image is broken or not present; that
+/// must never count as a clean result.
 #[derive(Debug)]
 pub struct Selection {
     pub root: Descriptor,
-    /// The root index's annotations; `None` where the root is a single manifest.
+    /// The root index's annotations; `None` if the root is a single manifest.
     pub index_annotations: Option<BTreeMap<String, String>>,
-    /// In the index's order, those of nested indexes last.
+    /// In the index's order; images from nested indexes come last.
     pub images: Vec<Image>,
     pub broken: Vec<Broken>,
     pub skipped: Vec<Skipped>,
 }
 
-/// An entry of an index that was wanted and could not be read.
+/// A wanted entry of an index that could not be read.
 #[derive(Debug)]
 pub struct Broken {
     pub descriptor: Descriptor,
@@ -66,7 +67,7 @@ pub struct Broken {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Skipped {
     pub descriptor: Descriptor,
-    /// By the index or by the config.
+    /// From the index or from the config.
     pub platform: Option<Platform>,
     pub why: Why,
 }
@@ -74,27 +75,27 @@ pub struct Skipped {
 /// Why an entry was left out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Why {
-    /// BuildKit's provenance or SBOM of another entry.
+    /// BuildKit's provenance or SBOM for another entry.
     Attestation,
-    /// A chart, a signature, a model: its artifact or config type.
+    /// A chart, a signature or a model; holds its artifact type or config type.
     Artifact(String),
-    /// Another platform than those wanted.
+    /// The platform is not wanted.
     NotWanted,
-    /// Wanted, but its blobs are elsewhere; `docker save` and engine stores list platforms that were never pulled.
+    /// Wanted, but its blobs are not here; `docker save` and engine stores list platforms that were never pulled.
     NotPresent { place: String },
 }
 
-/// An index in an index is two deep; tools that merge layouts make three.
+/// An index in an index has depth two; tools that merge layouts produce three.
 const MAX_DEPTH: usize = 6;
-/// Ten times the platforms, with attestations, of the widest official images.
+/// Ten times the entries, attestations included, of the widest official images.
 const MAX_MANIFESTS: usize = 512;
 /// overlayfs mounts at most 500 lower directories; docker stops at 127. Source: fs/overlayfs/params.h OVL_MAX_STACK.
 const MAX_LAYERS: usize = 500;
-/// Documents that are fetched side by side: each is a request or two, and registries count requests.
+/// Documents fetched in parallel: each takes one or two requests, and registries count requests.
 const PARALLEL: usize = 6;
 
-/// Finds the images that `source`'s root leads to. An error where the root itself cannot be read, or where nothing in it
-/// is an image for a wanted platform.
+/// Finds the images that `source`'s root leads to. Fails if the root cannot be read, or if it contains no image for a
+/// wanted platform.
 pub fn select(source: &dyn Source, wanted: &Wanted) -> Result<Selection, ImageError> {
     let root = source.root()?;
     let platform = root.platform.clone();
@@ -118,17 +119,17 @@ pub fn select(source: &dyn Source, wanted: &Wanted) -> Result<Selection, ImageEr
     Ok(selection)
 }
 
-/// An entry of an index on the way down.
+/// An entry of an index during the walk.
 struct Entry {
     descriptor: Descriptor,
     promised: Option<Platform>,
-    /// The indexes that it lies in.
+    /// The indexes that contain it, outermost first.
     above: Vec<Digest>,
-    /// Its own, or that of the index that it lies in.
+    /// Its own name, or else that of the index that contains it.
     name: Option<String>,
 }
 
-/// What a descriptor led to.
+/// The document that a descriptor leads to.
 enum Loaded {
     Index(Index),
     Image(Box<Image>),
@@ -136,7 +137,7 @@ enum Loaded {
 }
 
 impl Wanted {
-    /// Whether the user asked for this platform.
+    /// Whether the selection includes this platform.
     pub fn takes(&self, platform: &Platform) -> bool {
         let is_excepted = self.except.iter().any(|other| platform.is_wanted_as(other));
         !is_excepted && (self.platforms.is_empty() || self.platforms.iter().any(|wanted| platform.is_wanted_as(wanted)))
@@ -144,7 +145,8 @@ impl Wanted {
 }
 
 impl Selection {
-    /// Walks an index and those in it, a level at a time, so that each level's documents are fetched side by side.
+    /// Walks an index and its nested indexes, one level at a time, so that each level's documents are fetched in
+    /// parallel.
     fn descend(&mut self, source: &dyn Source, wanted: &Wanted, top: Entry, index: Index) -> Result<(), ImageError> {
         let mut seen = HashSet::from([(top.descriptor.digest.clone(), None)]);
         let mut level = self.sift(wanted, &top, index, &mut seen);
@@ -179,7 +181,7 @@ impl Selection {
         Ok(())
     }
 
-    /// The entries of an index that are to be fetched; the others are listed with their reason.
+    /// Returns the entries of an index to fetch, and records the others with their reason.
     fn sift(
         &mut self,
         wanted: &Wanted,
@@ -210,10 +212,10 @@ impl Selection {
         fetched
     }
 
-    /// An index's promise decides what a node picks, so it decides here; without one the config does.
+    /// The index's promise decides which image a node picks, so it decides here. Without a promise, the config decides.
     fn take(&mut self, mut image: Image, promised: Option<Platform>, wanted: &Wanted) {
         image.promised = promised.filter(|platform| !platform.is_unknown());
-        // A variant that the config leaves out is the index's, and not the default of 32-bit Arm.
+        // A variant missing from the config is the index's, not the default of 32-bit Arm.
         if let (Some(promised), Some(declared)) = (&image.promised, &mut image.declared)
             && (image.config.architecture == "arm" && image.config.variant.is_empty())
             && promised.architecture == "arm"
@@ -221,7 +223,7 @@ impl Selection {
             declared.variant.clone_from(&promised.variant);
         }
         let platform = image.promised.clone().or_else(|| image.declared.clone());
-        // An image that names no platform at all is read: only its files can say.
+        // An image without any platform is read: only its files can show it.
         if platform.as_ref().is_some_and(|platform| !wanted.takes(platform)) {
             self.skipped.push(Skipped { descriptor: image.manifest, platform, why: Why::NotWanted });
         } else {
@@ -237,20 +239,20 @@ impl Selection {
         self.broken.push(Broken { descriptor: entry.descriptor, promised: entry.promised, error });
     }
 
-    /// The wanted platforms that nothing in it is for; `None` where each has something, be it broken or not present.
+    /// The error for wanted platforms without an image; `None` if each has one, even if it is broken or not present.
     pub fn unmet(&self, wanted: &Wanted) -> Option<ImageError> {
         let read = self.images.iter().map(|image| image.promised.as_ref().or(image.declared.as_ref()));
         let broken = self.broken.iter().map(|entry| entry.promised.as_ref());
         let absent = self.skipped.iter().filter(|entry| matches!(entry.why, Why::NotPresent { .. }));
         let found: Vec<_> = read.chain(broken).chain(absent.map(|entry| entry.platform.as_ref())).collect();
-        // What names no platform may be for any.
+        // An entry without a platform may match any.
         let has = |wanted: &&Platform| found.iter().any(|own| own.is_none_or(|own| own.is_wanted_as(wanted)));
         let unmet: Vec<Platform> = wanted.platforms.iter().filter(|wanted| !has(wanted)).cloned().collect();
         let digest = self.root.digest.clone();
         (!unmet.is_empty()).then(|| ImageError::NothingWanted { digest, wanted: unmet, held: self.held() })
     }
 
-    /// A name that all images have tells none from another.
+    /// Removes a name that all images share: it distinguishes none of them.
     fn drop_common_name(&mut self) {
         let first = self.images.first().and_then(|image| image.name.clone());
         if self.images.iter().all(|image| image.name == first) {
@@ -258,7 +260,7 @@ impl Selection {
         }
     }
 
-    /// What there is, for the message that nothing of it is wanted.
+    /// The platforms and other entries found, for the error that none of them is wanted.
     fn held(&self) -> Vec<String> {
         let platforms = self.images.iter().map(|image| image.promised.as_ref().or(image.declared.as_ref()));
         let mut held: Vec<String> = platforms.flatten().map(ToString::to_string).collect();
@@ -287,7 +289,7 @@ fn absent_from(error: &ImageError) -> Option<String> {
     }
 }
 
-/// Loads entries side by side and gives them back in their order.
+/// Loads entries in parallel and returns them in their order.
 fn load_all(source: &dyn Source, entries: Vec<Entry>) -> Vec<(Entry, Result<Loaded, ImageError>)> {
     let mut loaded = Vec::with_capacity(entries.len());
     for part in entries.chunks(PARALLEL) {
@@ -317,14 +319,14 @@ fn load(source: &dyn Source, descriptor: &Descriptor) -> Result<Loaded, ImageErr
     }
 }
 
-/// Fails with what is not present of an image's layers.
+/// Fails with the first layer of the image that is not present.
 fn is_pulled(source: &dyn Source, image: &Image) -> Result<(), SourceError> {
     let own = image.layers.iter().map(|layer| &layer.descriptor).filter(|layer| !layer.is_foreign_layer());
     own.map(|layer| source.stamp(layer)).try_for_each(|stamp| stamp.map(drop))
 }
 
-/// What a manifest is if no image. Source: OCI image-spec, manifest.md, "Guidelines for Artifact Usage"; cosign keeps an
-/// image's config type, but its layers are JSON.
+/// The artifact type of a manifest that is not an image. Source: OCI image-spec, manifest.md, "Guidelines for Artifact
+/// Usage". cosign uses an image's config type, but its layers are JSON.
 fn artifact_type(manifest: &Manifest) -> Option<String> {
     let config = &manifest.config.media_type;
     let is_image_config = config.is_empty()
@@ -360,8 +362,8 @@ fn read_image(source: &dyn Source, descriptor: &Descriptor, manifest: Manifest) 
     })
 }
 
-/// Gives each layer its diffID. Where the counts differ, as containerd does, the image is refused; only foreign layers
-/// may have been left out of the config.
+/// Assigns each layer its diffID. If the counts differ, the image is refused, as containerd does; only foreign layers
+/// may be missing from the config.
 fn pair(digest: &Digest, descriptors: Vec<Descriptor>, config: &Config) -> Result<Vec<Layer>, ImageError> {
     let mut diff_ids = Vec::new();
     for (index, (diff_id, text)) in config.diff_ids().into_iter().zip(&config.rootfs.diff_ids).enumerate() {

@@ -1,4 +1,4 @@
-//! Indexes, manifests and configs as registries and engines hold them, and as nobody should.
+//! Indexes, manifests and configs as registries and engines store them, and malformed ones.
 
 use std::io::Read;
 
@@ -16,7 +16,7 @@ fn describe(descriptor: &Descriptor) -> Value {
     json!({"mediaType": descriptor.media_type, "digest": descriptor.digest.as_str(), "size": descriptor.size})
 }
 
-/// The same with a platform `os/arch`.
+/// A descriptor with the platform `os/arch`.
 fn promise(descriptor: &Descriptor, platform: &str) -> Value {
     let (os, architecture) = platform.split_once('/').unwrap();
     let mut value = describe(descriptor);
@@ -114,7 +114,7 @@ fn a_wanted_platform_is_the_promised_one_or_else_the_declared_one() {
 }
 
 #[test]
-fn a_variant_that_the_config_leaves_out_is_that_of_the_index() {
+fn a_variant_missing_from_the_config_is_taken_from_the_index() {
     let mut memory = Memory::default();
     let (arm, arm64) = (memory.image("arm", 1, 1), memory.image("arm64", 1, 1));
     let root = memory.index(vec![promise(&arm, "linux/arm/v6"), promise(&arm64, "linux/arm/v6")]);
@@ -140,7 +140,7 @@ fn attestations_and_artifacts_are_left_out_and_listed() {
     let why: Vec<Why> = selection.skipped.into_iter().map(|entry| entry.why).collect();
     let helm = "application/vnd.cncf.helm.config.v1+json";
     assert_eq!(why, [Why::Attestation, artifact(helm), artifact(&json_layer.media_type)]);
-    check_error(memory.select(&chart, &[]), &format!("{} is no image but an artifact of type {helm}", chart.digest));
+    check_error(memory.select(&chart, &[]), &format!("{} is an artifact of type {helm}, not an image", chart.digest));
     let only = memory.index(vec![describe(&chart)]);
     let text = format!("no image in {}; it holds an artifact of type {helm}", only.digest);
     check_error(memory.select(&only, &[]), &text);
@@ -189,7 +189,7 @@ fn a_platform_whose_layers_were_not_pulled_is_absent() {
     memory.add(LAYER, [0]);
     let (here, gone) = (memory.image("amd64", 1, 1), memory.image("arm64", 2, 2));
     let root = memory.index(vec![promise(&here, "linux/amd64"), promise(&gone, "linux/arm64")]);
-    // Elsewhere a layer that is missing is missing.
+    // In other stores a missing layer is an error.
     check(memory.select(&root, &[]), &[("linux/amd64", "linux/amd64"), ("linux/arm64", "linux/arm64")]);
     let wanted = Wanted::default();
     let selection = check(select(&Partial(memory), &wanted), &[("linux/amd64", "linux/amd64")]);
@@ -197,7 +197,7 @@ fn a_platform_whose_layers_were_not_pulled_is_absent() {
 }
 
 #[test]
-fn a_broken_manifest_hides_no_other() {
+fn a_broken_manifest_does_not_hide_the_others() {
     let mut memory = Memory::default();
     let (good, bad) = (memory.image("amd64", 1, 1), memory.image("arm64", 3, 2));
     let text = memory.add(MANIFEST, "no JSON");
@@ -230,8 +230,8 @@ fn an_index_that_contains_itself_ends() {
             Ok(Box::new(&b"{\"manifests\": []}"[..]))
         }
     }
-    assert!(select(&Mirror, &Wanted::default()).unwrap_err().to_string().contains("goes on after the 10 bytes"));
-    // No digest can be that of an index that names it, so the check of names is asked directly.
+    assert!(select(&Mirror, &Wanted::default()).unwrap_err().to_string().contains("is longer than the 10 bytes"));
+    // An index cannot contain its own digest, so this calls the check of digests directly.
     let mut selection = Selection {
         root: Descriptor::new(INDEX, Digest::of(b"a"), 1),
         index_annotations: None,
@@ -275,14 +275,14 @@ fn a_gigabyte_manifest_is_refused_unread() {
             Ok(Descriptor::new(MANIFEST, Digest::of(b"x"), self.0))
         }
         fn open(&self, descriptor: &Descriptor) -> Result<Box<dyn Read + Send>, SourceError> {
-            assert!(descriptor.size <= 4 << 20, "nobody may open it");
+            assert!(descriptor.size <= 4 << 20, "it must not be opened");
             Ok(Box::new(std::io::repeat(b' ')))
         }
     }
     let name = Digest::of(b"x");
     for (size, text) in [
-        (1 << 30, "it is 1073741824 bytes long by its descriptor, and at most 4194304 are read"),
-        (4 << 20, "it goes on after the 4194304 bytes that its descriptor says"),
+        (1 << 30, "its descriptor states 1073741824 bytes, but the limit is 4194304"),
+        (4 << 20, "it is longer than the 4194304 bytes that its descriptor states"),
     ] {
         let error = select(&Endless(size), &Wanted::default()).unwrap_err();
         assert_eq!(error.to_string(), format!("reading manifest {name}: {text}"));
@@ -290,28 +290,28 @@ fn a_gigabyte_manifest_is_refused_unread() {
 }
 
 #[test]
-fn documents_are_held_to_their_size_and_digest() {
+fn documents_are_checked_against_their_size_and_digest() {
     let mut memory = Memory::default();
     let root = memory.image("amd64", 1, 1);
     let bytes = memory.blobs[&root.digest].clone();
     memory.blobs.insert(root.digest.clone(), bytes[1..].to_vec());
     let (name, size) = (&root.digest, bytes.len());
     let text =
-        format!("reading manifest {name}: it ends after {} of the {size} bytes that its descriptor says", size - 1);
+        format!("reading manifest {name}: it ends after {} of the {size} bytes that its descriptor states", size - 1);
     check_error(memory.select(&root, &[]), &text);
     let other = bytes.to_ascii_uppercase();
     memory.blobs.insert(root.digest.clone(), other.clone());
-    let text = format!("reading manifest {name}: its bytes have another digest: {}", Digest::of(&other));
+    let text = format!("reading manifest {name}: its content has a different digest: {}", Digest::of(&other));
     check_error(memory.select(&root, &[]), &text);
 }
 
 #[test]
-fn a_diff_id_that_is_no_digest_is_an_error() {
+fn a_diff_id_that_is_not_a_digest_is_an_error() {
     let mut memory = Memory::default();
     let config = memory.json(CONFIG, json!({"architecture": "amd64", "rootfs": {"diff_ids": ["sha256:12"]}}));
     let layer = describe(&Descriptor::new(LAYER, Digest::of(b"l"), 1));
     let root = memory.json(MANIFEST, json!({"schemaVersion": 2, "config": describe(&config), "layers": [layer]}));
-    let text = format!("diff_id 0 of the config of manifest {} is no digest: \"sha256:12\"", root.digest);
+    let text = format!("diff_id 0 of the config of manifest {} is not a digest: \"sha256:12\"", root.digest);
     check_error(memory.select(&root, &[]), &text);
 }
 

@@ -1,6 +1,6 @@
-//! An image archive that passes once: on standard input, or from an engine's export. Its documents are kept, its layers
-//! are read right where they are, and nothing goes to disk. Which member is what only its bytes tell, for blobs come
-//! before the index that names them.
+//! Reads an image archive in one pass: from standard input, or from an engine's export. Documents are kept, layers are
+//! read as they arrive, and nothing is written to disk. Blobs come before the index that names them, so only a member's
+//! bytes show what it is.
 
 use std::collections::HashMap;
 use std::io::{self, BufRead, BufReader, Read};
@@ -16,26 +16,26 @@ use crate::oci::{Digest, Hasher};
 use crate::source::SourceError;
 use crate::source::archive::{Member, Members};
 
-/// What an archive held.
+/// The content of an archive.
 #[derive(Debug)]
 pub struct Streamed<T> {
-    /// For [`crate::source::archive::Archive::of`], which finds the images in it.
+    /// For [`crate::source::archive::Archive::of`], which finds the archive's images.
     pub members: Members,
     layers: HashMap<Digest, Passed<T>>,
 }
 
-/// Bytes of a document that is kept; the largest that is read later on is a config.
+/// Size limit of a stored document; the largest that is read later is a config.
 const DOCUMENT_LIMIT: u64 = 8 << 20;
-/// Bytes of all documents that are kept: those of 30 platforms, with room for stray JSON of a few MiB.
+/// Size limit of all stored documents: enough for 30 platforms, plus some MiB of unrelated JSON.
 const DOCUMENTS_LIMIT: u64 = 32 << 20;
-/// Bytes that are taken in behind an archive's end marker; tar pads to 10 KiB.
-const BEHIND_LIMIT: u64 = 16 << 20;
-/// Between a pipe and the tar.
+/// Bytes that are read after an archive's end marker; tar pads to 10 KiB.
+const TRAILING_LIMIT: u64 = 16 << 20;
+/// Size of the buffer between the pipe and the tar reader.
 const BUFFER: usize = 128 << 10;
 
-/// Reads a whole archive, which may itself be compressed. `place` is its name in messages; `visit` is called as by
-/// [`super::read_layer`]. A layer that cannot be read fails only the images that it belongs to; an archive that is cut is
-/// an error.
+/// Reads a whole archive, which may itself be compressed. `place` is its name in messages; `visit` is called as in
+/// [`super::read_layer`]. A layer that cannot be read fails only the images that contain it; a truncated archive is an
+/// error.
 pub fn read_stream<T>(
     reader: Box<dyn Read + Send>,
     place: &str,
@@ -49,11 +49,11 @@ pub fn read_stream<T>(
     if start.is_empty() {
         let (place, cause) = (place.to_string(), "it is empty".to_string());
         let error = SourceError::Malformed { place, cause };
-        return Err(error.with_hint("see what the command that was to write it says").into());
+        return Err(error.with_hint("check the output of the command that writes it").into());
     }
     let packing = Packing::of(&start);
     if packing.is_none() {
-        // The error names what it is instead.
+        // The error names the actual format.
         Compression::of(&start).map_err(fault)?;
     }
     let mut reader = (&start[..]).chain(reader);
@@ -69,7 +69,7 @@ pub fn read_stream<T>(
     Ok(Streamed { members: passage.members, layers: passage.layers })
 }
 
-/// Reads again where a signal came between.
+/// Retries a read that a signal interrupted.
 struct Uninterrupted<R>(R);
 
 impl<R: Read> Read for Uninterrupted<R> {
@@ -87,7 +87,7 @@ fn archive_fault(place: &str, cause: LayerError) -> ImageError {
     let place = place.to_string();
     ImageError::Source(match cause {
         LayerError::Source(error) => error,
-        // What gave it failed, and says why.
+        // The reader failed, and its error states why.
         LayerError::Read(cause) if cause.kind() != io::ErrorKind::UnexpectedEof => {
             SourceError::File { path: place.into(), cause }
         }
@@ -96,8 +96,8 @@ fn archive_fault(place: &str, cause: LayerError) -> ImageError {
 }
 
 impl<T> Streamed<T> {
-    /// Hands out the layer that passed under this descriptor's digest, held to the descriptor and to its diffID as
-    /// [`super::read_layer`] holds it. Once for each digest: after that it is not present any more.
+    /// Returns the layer with this descriptor's digest, checked against the descriptor and its diffID as by
+    /// [`super::read_layer`]. Each digest can be taken once; afterwards it is not present.
     pub fn take(&mut self, layer: &Layer) -> Result<LayerRead<T>, ImageError> {
         let descriptor = &layer.descriptor;
         let taken = if descriptor.is_encrypted() {
@@ -113,11 +113,11 @@ impl<T> Streamed<T> {
     }
 }
 
-/// An archive on its way through.
+/// The state of reading an archive.
 struct Passage<'p, 'v, T> {
     members: Members,
     layers: HashMap<Digest, Passed<T>>,
-    /// Bytes of documents.
+    /// Bytes of documents stored so far.
     kept: u64,
     limits: &'p Limits,
     visit: &'p mut Visit<'v, T>,
@@ -153,12 +153,12 @@ impl<T> Passage<'_, '_, T> {
                 _ => blocks.skip_data(member.stored).map_err(fault)?,
             }
         }
-        // A pipe's writer must not meet a closed one, unless it never ends.
-        io::copy(&mut blocks.reader.take(BEHIND_LIMIT), &mut io::sink()).map_err(|error| fault(error.into()))?;
+        // The process that writes to the pipe must not receive SIGPIPE, unless its output never ends.
+        io::copy(&mut blocks.reader.take(TRAILING_LIMIT), &mut io::sink()).map_err(|error| fault(error.into()))?;
         Ok(())
     }
 
-    /// Keeps a document, reads a layer, and passes over what is neither.
+    /// Stores a document, reads a layer, and skips anything that is neither.
     fn file(&mut self, name: &str, mut section: Section<'_, impl BufRead>, size: u64) -> Result<Member, LayerError> {
         let mut start = Vec::with_capacity(MAGIC_BYTES);
         (&mut section).take(MAGIC_BYTES as u64).read_to_end(&mut start)?;
@@ -168,7 +168,7 @@ impl<T> Passage<'_, '_, T> {
             return Ok(Member::Document(start.into()));
         }
         let stored = (&start[..]).chain(section);
-        // The archive's own reader stays on this thread, and so does what decodes its members.
+        // The archive's reader stays on this thread, and so do the decoders of its members.
         let is_sha512 = name.contains("blobs/sha512/");
         let hasher = if is_sha512 { Hasher::sha512() } else { Hasher::sha256() };
         let passed = read_stored(stored, hasher, self.limits, Pipeline::alone, self.visit)?;
@@ -178,13 +178,13 @@ impl<T> Passage<'_, '_, T> {
     }
 }
 
-/// JSON, but no in-toto statement: SBOMs are many megabytes long, and no image's document.
+/// JSON, but not an in-toto statement: SBOMs are many megabytes long and belong to no image's documents.
 fn is_document(start: &[u8]) -> bool {
     let is_json = matches!(start.trim_ascii_start().first(), None | Some(b'{' | b'['));
     is_json && !looks_like_tar(start) && !start.windows(7).any(|window| window == b"in-toto")
 }
 
-/// A member's bytes; the archive's end before theirs is an error.
+/// A member's bytes. It is an error if the archive ends before they do.
 struct Section<'r, R> {
     reader: &'r mut R,
     left: u64,
@@ -196,7 +196,7 @@ impl<R: BufRead> Read for Section<'_, R> {
         if limit == 0 {
             return Ok(0);
         }
-        // Whatever it is, it is the archive's fault and not that of the layer in it.
+        // Any failure here is the archive's fault, not the fault of the layer in it.
         let read = self.reader.read(&mut into[..limit]).map_err(|error| match error.downcast::<SourceError>() {
             Ok(error) => LayerError::Source(error),
             Err(error) => LayerError::Read(error),

@@ -1,4 +1,4 @@
-//! Archives that pass once, in the orders and shapes that engines write.
+//! Archives read in one pass, in the orders and forms that engines write.
 
 use serde_json::{Value, json};
 
@@ -19,7 +19,7 @@ fn stream(archive: Vec<u8>) -> Result<Streamed<String>, ImageError> {
     })
 }
 
-/// Streams, finds the one image, and gives the content of its layers' files, lowest layer first.
+/// Reads the archive, finds its single image, and returns the content of its layers' files, lowest layer first.
 fn check(archive: Vec<u8>, expected: &[&str]) {
     let mut streamed = stream(archive).unwrap();
     let source = Archive::of(streamed.members.take(), &Selector::All).unwrap();
@@ -162,7 +162,7 @@ fn what_an_archive_without_its_end_lacks_was_cut() {
 }
 
 #[test]
-fn what_never_ends_behind_an_archive_is_left() {
+fn endless_bytes_after_an_archive_are_not_read() {
     let endless = Box::new(io::Cursor::new(archive(&sample())).chain(io::repeat(0)));
     assert!(read_stream(endless, "the archive", &Limits::default(), &mut |_, _| Some(())).is_ok());
 }
@@ -183,7 +183,7 @@ fn an_archive_that_is_interrupted_is_read_on() {
 }
 
 #[test]
-fn documents_of_no_use_are_not_kept() {
+fn useless_documents_are_not_stored() {
     let statement = format!("{{\"_type\":\"https://in-toto.io/Statement/v0.1\",\"x\":\"{}\"}}", "y".repeat(5000));
     let huge = format!("[{}]", " ".repeat(DOCUMENT_LIMIT as usize));
     let members = [file("statement", statement.as_bytes()), file("huge", huge.as_bytes()), file("small", b" {}")];

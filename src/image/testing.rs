@@ -1,4 +1,4 @@
-//! Layers and a source built in code, for the tests of this floor and of those above it.
+//! Layers and a source built in code, for the tests of this module and of modules that use it.
 
 use std::collections::HashMap;
 use std::io::{Cursor, Read, Write};
@@ -15,7 +15,7 @@ pub(crate) struct Memory {
 }
 
 impl Memory {
-    /// Puts a blob in and gives its descriptor.
+    /// Adds a blob and returns its descriptor.
     pub fn add(&mut self, media_type: &str, bytes: impl Into<Vec<u8>>) -> Descriptor {
         let bytes = bytes.into();
         let descriptor = Descriptor::new(media_type, Digest::of(&bytes), bytes.len() as u64);
@@ -23,7 +23,7 @@ impl Memory {
         descriptor
     }
 
-    /// Puts a layer in, stored as `stored` and with the diffID of `tar`.
+    /// Adds a layer with the bytes `stored` and the diffID of `tar`.
     pub fn add_layer(&mut self, index: usize, tar: &[u8], stored: Vec<u8>) -> Layer {
         let descriptor = self.add("application/vnd.docker.image.rootfs.diff.tar", stored);
         Layer { index, descriptor, diff_id: Some(DiffId(Digest::of(tar))) }
@@ -64,7 +64,7 @@ pub(crate) fn file<'a>(name: &'a str, content: &'a [u8]) -> Member<'a> {
     (b'0', name.as_bytes(), b"", content)
 }
 
-/// One header as ustar has it, with a name of up to 100 bytes and whatever size is asked for.
+/// A ustar header with a name of up to 100 bytes and an arbitrary size.
 pub(crate) fn header(tag: u8, name: &[u8], link: &[u8], size: u64) -> [u8; 512] {
     let mut header = tar::Header::new_ustar();
     let old = header.as_old_mut();
@@ -104,7 +104,7 @@ pub(crate) fn open_tar_of(members: &[Member<'_>]) -> Vec<u8> {
     tar
 }
 
-/// A PAX header for the member after it.
+/// A PAX header for the next member.
 pub(crate) fn pax(records: &[(&str, &[u8])]) -> Vec<u8> {
     let mut data = Vec::new();
     for (key, value) in records {

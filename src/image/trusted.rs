@@ -1,5 +1,5 @@
-//! Reads an uncompressed layer that lies in a file here without reading all of it: headers, and as much of each file as
-//! `visit` asks for. Its digests are not computed, so the caller must trust the file.
+//! Reads an uncompressed layer from a local file without reading all of it: only headers, and as much of each file as
+//! `visit` requests. Its digests are not computed, so the caller must trust the file.
 
 use std::io::{BufRead, BufReader};
 
@@ -13,20 +13,20 @@ use super::tar::{Visit, walk_seeking};
 use crate::oci::DiffId;
 use crate::source::Source;
 
-/// What was found in a layer whose bytes were not verified.
+/// The content of a layer whose bytes were not verified.
 #[derive(Debug)]
 pub struct TrustedRead<T> {
     pub contents: Contents<T>,
-    /// As the image states it.
+    /// As stated by the image.
     pub diff_id: DiffId,
     pub notes: Vec<LayerNote>,
 }
 
-/// Between the file and the tar: most files are smaller than what a larger one would read ahead of them.
+/// Size of the buffer between the file and the tar reader: most files are smaller than the read-ahead of a larger one.
 const BUFFER: usize = 16 << 10;
 
-/// Reads the layer without verifying it. `None` for one that must be read whole: it is compressed or encrypted, it does
-/// not lie in a file of this machine, or the image itself contradicts what it says of it.
+/// Reads the layer without verifying it. Returns `None` for a layer that must be read in full: it is compressed or
+/// encrypted, it is not in a local file, or the image's statements about it are inconsistent.
 pub fn read_trusted<T>(
     source: &dyn Source,
     layer: &Layer,
@@ -43,7 +43,7 @@ fn read<T>(
     visit: &mut Visit<'_, T>,
 ) -> Result<Option<TrustedRead<T>>, LayerError> {
     let descriptor = &layer.descriptor;
-    // An uncompressed layer is what its diffID names.
+    // The digest of an uncompressed layer equals its diffID.
     let Some(diff_id) = layer.diff_id.clone().filter(|diff_id| diff_id.0 == descriptor.digest) else { return Ok(None) };
     let Ok(Some(section)) = source.section(descriptor) else { return Ok(None) };
     if section.size() != descriptor.size || limits.check_size(descriptor.size, descriptor.size).is_err() {
@@ -114,12 +114,12 @@ mod tests {
     }
 
     #[test]
-    fn the_starts_of_files_are_read_and_nothing_else() {
+    fn only_the_starts_of_files_are_read() {
         let large = vec![b'x'; 1 << 20];
         let tar = tar_of(&[file("a", &large), file("b", b"bbbb"), file("c", &large)]);
         let (source, layer) = layer(&tar);
         assert_eq!(names(&source, &layer).unwrap(), ["a xxxx", "b bbbb", "c xxxx"]);
-        // What is not read may be anything.
+        // Unread bytes do not matter.
         let mut other = tar.clone();
         other[1 << 19] = b'y';
         std::os::unix::fs::FileExt::write_all_at(&*source.file, &other, 0).unwrap();
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn what_must_be_verified_or_decompressed_is_left_to_the_whole_reading() {
+    fn layers_that_need_verification_or_decompression_are_not_read_here() {
         let tar = tar_of(&[file("a", b"a")]);
         let (source, sound) = layer(&tar);
         assert!(names(&source, &sound).is_some());

@@ -1,5 +1,5 @@
-//! Decompresses a whole archive: an image archive under any compression that engines load, a release archive, or a part of
-//! a package. Layers are decoded by [`super::pipeline`], which hashes them as well.
+//! Decompresses a whole archive: an image archive in any compression that engines load, a release archive, or part of a
+//! package. Layers are decoded by [`super::pipeline`], which also hashes them.
 
 use std::io::{self, BufReader, Read};
 use std::sync::Arc;
@@ -21,12 +21,13 @@ pub enum Packing {
     Xz,
 }
 
-/// The memory of an xz decoder, in KiB: `xz -9` writes a dictionary of 64 MiB.
+/// Memory limit of an xz decoder, in KiB. `xz -9` uses a dictionary of 64 MiB.
 const XZ_MEMORY: u32 = 320 << 10;
 const BUFFER: usize = 64 << 10;
 
 impl Packing {
-    /// By the first bytes. Sources: RFC 1952; RFC 8878, 3.1; bzip2's `BZh`; xz-file-format.txt, 2.1.1.1.
+    /// Detects the compression from the first bytes. Sources: RFC 1952; RFC 8878, 3.1; bzip2's `BZh`;
+    /// xz-file-format.txt, 2.1.1.1.
     pub fn of(start: &[u8]) -> Option<Packing> {
         match start {
             [0x1f, 0x8b, 8, ..] => Some(Packing::Gzip),
@@ -47,8 +48,8 @@ impl Packing {
     }
 }
 
-/// A reader of what `reader` holds under `packing`. It ends in an error where the stream is cut or broken, or unpacks to
-/// more than the limits allow.
+/// Returns a reader of `reader`'s content, decompressed. Reading fails if the stream is truncated, corrupt or expands
+/// beyond the limits.
 pub fn unpack<'r>(packing: Packing, reader: impl Read + 'r, limits: &Limits) -> io::Result<Box<dyn Read + 'r>> {
     let layer = |compression, reader| {
         let decoder = Decoder::new(compression, StoredReader::new(reader, None), limits)?;
@@ -69,7 +70,7 @@ pub fn unpack<'r>(packing: Packing, reader: impl Read + 'r, limits: &Limits) -> 
     }
 }
 
-/// A decoder whose output is held to the limits.
+/// A decoder with its output checked against the limits.
 struct Unpacker<D> {
     packing: Packing,
     decoder: D,
@@ -93,7 +94,8 @@ impl<D: Read> Read for Unpacker<D> {
     }
 }
 
-/// The decoders report their own findings as plain errors; what the source said comes through as it was.
+/// Names the format in the decoder's own errors, which are plain I/O errors. Errors of the source pass through
+/// unchanged.
 fn named(packing: Packing, error: io::Error) -> io::Error {
     let format = packing.name();
     match error.kind() {
@@ -108,7 +110,7 @@ fn named(packing: Packing, error: io::Error) -> io::Error {
     }
 }
 
-/// Counts the stored bytes, and lets an error of the source be recognised behind a decoder.
+/// Counts the stored bytes, and marks the source's errors so that they are recognised after the decoder.
 struct Counted<R> {
     reader: R,
     stored: Arc<AtomicU64>,

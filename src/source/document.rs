@@ -1,4 +1,4 @@
-//! Reads a small document whole: bounded before it is read, and checked against its descriptor before it is believed.
+//! Reads a small document whole: checks its size before reading and its digest afterwards.
 
 use std::io::{self, Read};
 
@@ -6,24 +6,24 @@ use super::listing::{INDEX_TYPE, MANIFEST_TYPE};
 use super::{Source, SourceError};
 use crate::oci::{Descriptor, Digest, Document};
 
-/// Why a document's bytes could not be read, or are not those that its descriptor names.
+/// Why a document could not be read, or does not match its descriptor.
 #[derive(Debug, thiserror::Error)]
 pub enum DocumentReadError {
     #[error(transparent)]
     Source(#[from] SourceError),
     #[error("{0}")]
     Read(io::Error),
-    #[error("it is {size} bytes long by its descriptor, and at most {limit} are read")]
+    #[error("its descriptor states {size} bytes, but the limit is {limit}")]
     TooLarge { size: u64, limit: u64 },
-    #[error("it goes on after the {expected} bytes that its descriptor says")]
+    #[error("it is longer than the {expected} bytes that its descriptor states")]
     TooLong { expected: u64 },
-    #[error("it ends after {found} of the {expected} bytes that its descriptor says")]
+    #[error("it ends after {found} of the {expected} bytes that its descriptor states")]
     TooShort { expected: u64, found: u64 },
-    #[error("its bytes have another digest: {found}")]
+    #[error("its content has a different digest: {found}")]
     WrongDigest { found: Digest },
 }
 
-/// The bytes that `descriptor` names, at most `limit`.
+/// Reads the content for `descriptor`, at most `limit` bytes.
 pub fn read_document(source: &dyn Source, descriptor: &Descriptor, limit: u64) -> Result<Vec<u8>, DocumentReadError> {
     let expected = descriptor.size;
     if expected > limit {
@@ -45,7 +45,7 @@ pub fn read_document(source: &dyn Source, descriptor: &Descriptor, limit: u64) -
     Ok(bytes)
 }
 
-/// The media type that an index or manifest states of itself; otherwise the one that it looks like.
+/// The `mediaType` of an index or manifest, or the type that its structure implies.
 pub fn document_type(document: &Document, bytes: &[u8]) -> String {
     stated_type(bytes).unwrap_or_else(|| match document {
         Document::Index(_) => INDEX_TYPE.to_string(),
@@ -53,7 +53,7 @@ pub fn document_type(document: &Document, bytes: &[u8]) -> String {
     })
 }
 
-/// The media type that a JSON document states of itself.
+/// The `mediaType` that a JSON document states.
 pub fn stated_type(bytes: &[u8]) -> Option<String> {
     let value: serde_json::Value = serde_json::from_slice(bytes).ok()?;
     Some(value.get("mediaType")?.as_str()?.to_string()).filter(|text| !text.is_empty())
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_described_bytes_are_believed() {
+    fn only_bytes_that_match_the_descriptor_are_accepted() {
         let own = Digest::of(b"abc");
         assert_eq!(read(b"abc", 3, own.clone()).unwrap(), b"abc");
         assert!(matches!(read(b"abc", 9, own.clone()), Err(DocumentReadError::TooLarge { size: 9, limit: 8 })));
