@@ -1,5 +1,4 @@
-//! What a registry's refusals mean, in words, with what to do about them.
-//! Source: OCI distribution-spec, "Error Codes".
+//! Translates a registry's refusals into errors with hints. Source: OCI distribution-spec, "Error Codes".
 
 use std::io::Read;
 
@@ -11,40 +10,40 @@ use super::http::Answer;
 use super::retry::asked_wait;
 use crate::source::SourceError;
 
-/// Error bodies are a few hundred bytes; a proxy's HTML page is some kilobytes.
+/// Size limit of an error body. Error bodies take a few hundred bytes; a proxy's HTML page takes a few kilobytes.
 const BODY_LIMIT: u64 = 64 << 10;
-/// The longest text of a server that is shown.
+/// Limit for the characters of a server's text that are displayed.
 const SHOWN_CHARS: usize = 300;
 
-/// What was asked for: `tag`, `manifest`, `blob`, and its name.
+/// The requested object: its kind (`tag`, `manifest`, `blob`) and its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Subject {
     pub(super) what: &'static str,
     pub(super) name: String,
 }
 
-/// In whose name it was asked.
+/// The identity that a request was made with.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) enum Identity {
     #[default]
     Anonymous,
-    /// Anonymous, because a credential helper failed so.
+    /// Anonymous, because a credential helper failed with this error.
     Helpless(String),
-    /// A user's name, or empty where the credential has none.
+    /// A user name, empty if the credential has none.
     User(String),
 }
 
-/// Which server refused, of those that one request may meet.
+/// The server that refused a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
     Registry,
     TokenServer,
-    /// Where a registry keeps its contents, and sends whoever asks for them.
+    /// The storage host that a registry redirects to for its contents.
     Store,
 }
 
 impl Role {
-    /// The server at `url` as messages name it: people know the registry, `host`, only.
+    /// The server's name in messages. Users know only the registry, `host`, so it is always included.
     pub(super) fn place(self, url: &Url, host: &str) -> String {
         match self {
             Role::Registry => host.to_string(),
@@ -67,7 +66,7 @@ struct RegistryError {
     message: String,
 }
 
-/// Token servers have no envelope of their own; these are Hub's, Go's and OAuth2's.
+/// Error bodies of token servers, which are not standardised; these are Hub's, Go's and OAuth2's.
 #[derive(Deserialize)]
 struct TokenError {
     #[serde(alias = "error_description", alias = "message")]
@@ -75,52 +74,52 @@ struct TokenError {
     error: Option<String>,
 }
 
-/// Turns the refusal into the error that says it. `host` is the registry as people call it.
+/// Converts a refusal into an error. `host` is the registry's name as in references.
 pub(super) fn refusal(host: &str, role: Role, subject: &Subject, identity: &Identity, answer: Answer) -> SourceError {
     let status = answer.status().as_u16();
     let place = role.place(&answer.url, host);
     let wait = asked_wait(answer.response.headers());
-    let said = read_message(answer);
+    let message = read_message(answer);
     let name = subject.name.clone();
     match status {
-        // A store knows no users, only the addresses that the registry signs.
+        // A storage host knows no users, only the URLs that the registry signs.
         401 | 403 if role == Role::Store => {
-            let cause = if said.is_empty() { format!("it answered {status}") } else { said };
-            SourceError::Denied { name, place, cause }.with_hint("try again: the address may have run out on the way")
+            let cause = if message.is_empty() { format!("it answered {status}") } else { message };
+            SourceError::Denied { name, place, cause }.with_hint("try again: the signed URL may have expired")
         }
-        401 | 403 => denied(host, name, identity, &said),
+        401 | 403 => denied(host, name, identity, &message),
         404 | 410 => {
             let error = SourceError::NotFound { what: subject.what, name, place };
-            match said.as_str() {
-                said if said.contains("NAME_UNKNOWN") => error.with_hint("check the repository's name"),
+            match message.as_str() {
+                message if message.contains("NAME_UNKNOWN") => error.with_hint("check the repository's name"),
                 _ if subject.what == "tag" => error.with_hint("check the tag's name"),
                 _ => error,
             }
         }
         429 => {
             let asked = wait.map(|wait| format!("it asks to wait {} s", wait.as_secs()));
-            let cause = [Some("too many requests".to_string()), asked, Some(said)];
+            let cause = [Some("too many requests".to_string()), asked, Some(message)];
             let cause = cause.into_iter().flatten().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; ");
             SourceError::Answer { name, place, status, cause }.with_hint(match (identity, role) {
                 (Identity::User(_), _) | (_, Role::Store) => "try again later, or use a mirror".to_string(),
                 _ => format!("{} (limits are higher for users), or try again later", login(host)),
             })
         }
-        _ => SourceError::Answer { name, place, status, cause: said },
+        _ => SourceError::Answer { name, place, status, cause: message },
     }
 }
 
-/// A refusal for want of rights. Registries that hide what is private answer the same for what does not exist.
-pub(super) fn denied(place: &str, name: String, identity: &Identity, said: &str) -> SourceError {
+/// The error for a 401 or 403. Registries return the same status for private and missing repositories.
+pub(super) fn denied(place: &str, name: String, identity: &Identity, message: &str) -> SourceError {
     let why = match identity {
         Identity::Anonymous => format!("it is missing, or private and there is no credential for {place}"),
         Identity::Helpless(failure) => {
-            format!("it is missing, or private and the credential could not be had: {failure}")
+            format!("it is missing, or private and the credential could not be obtained: {failure}")
         }
         Identity::User(user) if user.is_empty() => "it is missing, or the credential gives no access".to_string(),
         Identity::User(user) => format!("it is missing, or the credential of {user} gives no access"),
     };
-    let cause = if said.is_empty() { why } else { format!("{why} ({said})") };
+    let cause = if message.is_empty() { why } else { format!("{why} ({message})") };
     SourceError::Denied { name, place: place.to_string(), cause }.with_hint(login(place))
 }
 
@@ -128,27 +127,27 @@ fn login(place: &str) -> String {
     if place == "docker.io" { "docker login".to_string() } else { format!("docker login {place}") }
 }
 
-/// The server's own words, from its JSON; empty where it has none.
+/// The message in the server's JSON body; empty if there is none.
 pub(super) fn read_message(mut answer: Answer) -> String {
     let mut body = Vec::new();
-    // Only an ornament of an error that is told anyway: what cannot be read is left out.
+    // The message only supplements an error that is reported anyway, so a read error is ignored.
     let _ = answer.body().take(BODY_LIMIT).read_to_end(&mut body);
     message(&body)
 }
 
 fn message(body: &[u8]) -> String {
     if let Ok(envelope) = serde_json::from_slice::<Envelope>(body) {
-        let said = envelope.errors.iter().map(|error| {
+        let messages = envelope.errors.iter().map(|error| {
             let parts = [error.code.as_str(), error.message.as_str()];
             parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(": ")
         });
-        return one_line(&said.collect::<Vec<_>>().join("; "));
+        return one_line(&messages.collect::<Vec<_>>().join("; "));
     }
     let token = serde_json::from_slice::<TokenError>(body).ok();
     one_line(&token.and_then(|error| error.details.or(error.error)).unwrap_or_default())
 }
 
-/// A stranger's text as one line of bounded length without control characters.
+/// Untrusted text on one line, with bounded length and without control characters.
 pub(super) fn one_line(text: &str) -> String {
     let clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(SHOWN_CHARS).collect();
     clean.split_whitespace().collect::<Vec<_>>().join(" ")
@@ -163,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn the_servers_own_words_are_found() {
+    fn the_servers_own_message_is_found() {
         check(r#"{"errors":[{"code":"DENIED","message":"no\naccess"}]}"#, "DENIED: no access");
         check(r#"{"errors":[{"code":"A"},{"message":"b","detail":{"x":1}}]}"#, "A; b");
         check(r#"{"details":"incorrect username or password"}"#, "incorrect username or password");
@@ -172,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_message_is_left_out() {
+    fn bodies_without_a_message_are_ignored() {
         check("", "");
         check("<html>Login</html>", "");
         check(r#"{"errors":null}"#, "");
@@ -180,13 +179,13 @@ mod tests {
     }
 
     #[test]
-    fn a_strangers_text_cannot_move_the_cursor() {
+    fn untrusted_text_cannot_move_the_cursor() {
         assert_eq!(one_line("a\u{1b}[2Jb\r\nc"), "a [2Jb c");
         assert_eq!(one_line(&"x".repeat(1000)).len(), SHOWN_CHARS);
     }
 
     #[test]
-    fn a_denial_says_why_and_what_to_do() {
+    fn a_denial_states_the_cause_and_has_a_hint() {
         let error = denied("docker.io", "user/app".to_string(), &Identity::Anonymous, "");
         assert_eq!(
             error.to_string(),

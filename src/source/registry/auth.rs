@@ -1,6 +1,6 @@
-//! Who may read: answers a registry's challenge with basic authentication or with a token of its token server. A
-//! credential is shown to the registry it is kept for, and to the token server that this registry names over TLS.
-//! Source: CNCF Distribution, "Token Authentication Specification" and "Oauth2 Token Authentication".
+//! Authentication: answers a registry's challenge with basic authentication or with a token from its token server. A
+//! credential is sent only to the registry that it is stored for, and to the token server that this registry names over
+//! TLS. Source: CNCF Distribution, "Token Authentication Specification" and "Oauth2 Token Authentication".
 
 use std::collections::HashMap;
 use std::io::Read;
@@ -21,14 +21,14 @@ use super::http::{Answer, Call, Payload};
 use super::patience::Patience;
 use crate::source::SourceError;
 
-/// Tokens with long lists of rights have some ten kilobytes.
+/// Size limit of an answer. Tokens with long lists of rights take about ten kilobytes.
 const TOKEN_LIMIT: u64 = 1 << 20;
-/// What the specification says where `expires_in` is left out, and the least that is believed.
+/// The specification's default for a missing `expires_in`, and the minimum that is assumed.
 const LEAST_VALIDITY: Duration = Duration::from_secs(60);
-/// A token is not used in its last seconds: it has to arrive, too.
+/// A token is not used in its last seconds, because the request must arrive before it expires.
 const MARGIN: Duration = Duration::from_secs(10);
 
-/// What a token allows.
+/// The right that a token grants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Access {
     Pull,
@@ -37,7 +37,7 @@ pub(super) enum Access {
     Catalog,
 }
 
-/// What one grant is for. `host` is the registry as people and credentials call it.
+/// The scope of a grant. `host` is the registry's name as in references and credentials.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Realm {
     pub(super) host: String,
@@ -45,7 +45,7 @@ pub(super) struct Realm {
     pub(super) access: Access,
 }
 
-/// What a registry accepted, or is expected to.
+/// An authorization that a registry accepted, or is expected to accept.
 #[derive(Clone, Debug)]
 pub(super) struct Grant {
     pub(super) header: HeaderValue,
@@ -53,7 +53,8 @@ pub(super) struct Grant {
     until: Option<Instant>,
 }
 
-/// The grants of a run. Each has a lock of its own, held while it is renewed: one request a token, not one a layer.
+/// The grants of a run. Each has a separate lock, held during its renewal, so that a token is requested once and not
+/// once per layer.
 #[derive(Debug)]
 pub(super) struct Keyring {
     wallet: Wallet,
@@ -68,7 +69,7 @@ struct TokenAnswer {
 }
 
 impl Realm {
-    /// What to ask the token server for: what the registry names, with the right to push where that comes next.
+    /// The scopes to request from the token server: those that the registry names, widened by push if that is needed.
     fn scopes(&self, named: Option<&str>) -> Vec<String> {
         let own = match self.access {
             Access::Pull | Access::Push => format!("repository:{}:pull", self.repository),
@@ -90,12 +91,12 @@ impl Grant {
         Some(Grant { header, identity, until })
     }
 
-    /// By this machine's clock: whether it has not run out.
+    /// Whether it has not expired, by the local clock.
     fn holds(&self) -> bool {
         self.until.is_none_or(|until| Instant::now() < until)
     }
 
-    /// Whether it is worth showing where `refused` was shown before, or nothing was.
+    /// Whether it is worth sending after `refused` (or nothing) was sent.
     fn replaces(&self, refused: Option<&Grant>) -> bool {
         self.holds() && refused.is_none_or(|refused| refused.header != self.header)
     }
@@ -106,14 +107,14 @@ impl Keyring {
         Keyring { wallet, grants: Mutex::default() }
     }
 
-    /// What was granted before and still holds.
+    /// The current grant, unless it has expired.
     pub(super) fn current(&self, realm: &Realm) -> Option<Grant> {
         let slot = self.slot(realm);
         let grant = lock(&slot);
         grant.clone().filter(Grant::holds)
     }
 
-    /// Whether there is anything to answer a challenge with.
+    /// Whether there is a credential to answer a challenge with.
     pub(super) fn has_credential(&self, realm: &Realm) -> Result<bool, SourceError> {
         Ok(self.wallet.find(&realm.host, &realm.repository)?.credential.is_some())
     }
@@ -154,19 +155,19 @@ impl Keyring {
             (None, Some(failure)) => Identity::Helpless(failure),
             (None, None) => Identity::Anonymous,
         };
-        let asking = Asking { patience, realm, identity, credential: found.credential.as_ref() };
+        let login = Login { patience, realm, identity, credential: found.credential.as_ref() };
         match (find("bearer"), find("basic")) {
-            (Some(challenge), _) => asking.bearer(challenge, refusal.url),
-            (None, Some(_)) => asking.basic(refusal),
+            (Some(challenge), _) => login.bearer(challenge, refusal.url),
+            (None, Some(_)) => login.basic(refusal),
             (None, None) if challenges.is_empty() => Err(answer::denied(
                 &realm.host,
                 realm.repository.clone(),
-                &asking.identity,
+                &login.identity,
                 &answer::read_message(refusal),
             )),
             (None, None) => {
                 let offered: Vec<&str> = challenges.iter().map(|challenge| challenge.scheme.as_str()).collect();
-                let what = format!("the authentication that {} asks for", realm.host);
+                let what = format!("the authentication that {} requires", realm.host);
                 Err(SourceError::Unsupported {
                     what,
                     cause: format!("it offers {}", answer::one_line(&offered.join(", "))),
@@ -185,14 +186,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-struct Asking<'a> {
+struct Login<'a> {
     patience: &'a Patience,
     realm: &'a Realm,
     identity: Identity,
     credential: Option<&'a Credential>,
 }
 
-impl Asking<'_> {
+impl Login<'_> {
     fn basic(&self, refusal: Answer) -> Result<Grant, SourceError> {
         let credential = self.credential.and_then(basic_text);
         let grant = credential.and_then(|text| Grant::new("Basic", &text, self.identity.clone(), None));
@@ -208,7 +209,7 @@ impl Asking<'_> {
         let scopes = self.realm.scopes(challenge.param("scope"));
         if let Some(Credential::IdentityToken { token, .. }) = self.credential {
             let answer = self.post(&url, service, &scopes, token)?;
-            // Not every token server knows OAuth2; Distribution's specification has the reader fall back.
+            // Not every token server supports OAuth2; Distribution's specification requires this fallback.
             if !matches!(answer.status().as_u16(), 401 | 404 | 405 | 501) {
                 return self.read_token(answer);
             }
@@ -216,13 +217,13 @@ impl Asking<'_> {
         self.read_token(self.get(&url, service, &scopes)?)
     }
 
-    /// The token server that the registry names. A registry asked over TLS cannot have it asked in the clear.
+    /// The token server that the registry names. If the registry uses TLS, its token server must use TLS too.
     fn token_server(&self, challenge: &Challenge, asked: &Url) -> Result<Url, SourceError> {
         let place = self.realm.host.clone();
         let named = challenge.param("realm").unwrap_or_default();
         let malformed = || SourceError::Malformed {
             place: format!("the challenge of {place}"),
-            cause: format!("its token server {:?} is no address", answer::one_line(named)),
+            cause: format!("its token server {:?} is not a valid URL", answer::one_line(named)),
         };
         let mut url = Url::parse(named).map_err(|_| malformed())?;
         let _ = url.set_username("");
@@ -232,7 +233,7 @@ impl Asking<'_> {
             (_, "http") => Err(SourceError::Denied {
                 name: self.realm.repository.clone(),
                 place,
-                cause: format!("its token server {} would be asked in the clear", shown_host(&url)),
+                cause: format!("its token server {} does not use TLS", shown_host(&url)),
             }),
             _ => Err(malformed()),
         }
@@ -275,7 +276,8 @@ impl Asking<'_> {
         answer.map_err(|error| self.of_token_server(url, error))
     }
 
-    /// The same error with what was asked, and for which registry: people know that one only.
+    /// Replaces the place of an error with the token server and the registry it belongs to, because users know only the
+    /// registry.
     fn of_token_server(&self, url: &Url, error: SourceError) -> SourceError {
         match error {
             SourceError::Unreachable { cause, .. } => {
@@ -306,22 +308,23 @@ impl Asking<'_> {
         let read = answer.body().take(TOKEN_LIMIT).read_to_end(&mut body);
         read.map_err(|error| SourceError::Unreachable { place: place.clone(), cause: super::fault::text(&error) })?;
         // serde_json's own message could quote the token.
-        let token: TokenAnswer = serde_json::from_slice(&body).map_err(|_| malformed("not the JSON of a token"))?;
-        // One of the two may be there and empty.
+        let token: TokenAnswer =
+            serde_json::from_slice(&body).map_err(|_| malformed("it is not a JSON token response"))?;
+        // One of the two may be present but empty.
         let text = [token.token, token.access_token].into_iter().flatten().find(|text| !text.is_empty());
-        let text = text.ok_or_else(|| malformed("no token in it"))?;
+        let text = text.ok_or_else(|| malformed("it contains no token"))?;
         let validity = token.expires_in.map_or(LEAST_VALIDITY, Duration::from_secs).max(LEAST_VALIDITY) - MARGIN;
-        // A validity beyond what a clock can tell is as good as none.
+        // A validity beyond the range of the clock counts as unlimited.
         let until = asked_at.checked_add(validity);
         Grant::new("Bearer", &text, self.identity.clone(), until).ok_or_else(|| malformed("its token is not printable"))
     }
 
-    fn denied(&self, said: &str) -> SourceError {
-        answer::denied(&self.realm.host, self.realm.repository.clone(), &self.identity, said)
+    fn denied(&self, message: &str) -> SourceError {
+        answer::denied(&self.realm.host, self.realm.repository.clone(), &self.identity, message)
     }
 }
 
-/// The credential as basic authentication has it; `None` where it is none for this.
+/// The value for basic authentication; `None` if the credential does not support it.
 fn basic_text(credential: &Credential) -> Option<String> {
     let (username, password) = match credential {
         Credential::Basic { username, password } => (username.as_str(), password),
@@ -341,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn neither_what_was_refused_nor_what_has_run_out_is_shown_again() {
+    fn neither_a_refused_nor_an_expired_grant_is_sent_again() {
         let now = Instant::now();
         let later = grant("a", now.checked_add(LEAST_VALIDITY));
         assert!(later.replaces(None) && later.replaces(Some(&grant("b", None))));

@@ -1,5 +1,5 @@
-//! A blob as a stream that survives its connections: what breaks off is asked for again from where it broke. It ends
-//! after as many bytes as the descriptor says, or with an error; it is not verified here.
+//! A blob as a stream that survives broken connections: after an interruption, the rest is requested again. It ends
+//! after the number of bytes in the descriptor, or with an error. Its content is not verified here.
 
 use std::io::{self, Read};
 use std::time::Instant;
@@ -14,31 +14,31 @@ use super::{Registry, malformed_blob};
 use crate::oci::Descriptor;
 use crate::source::SourceError;
 
-/// What a connection has to bring before its break is forgiven: a server that gives a byte a connection would hold a
-/// scan for ever.
+/// Bytes that a connection must deliver for its interruption not to count: otherwise a server that sends one byte per
+/// connection could block a scan forever.
 const PROGRESS: u64 = 64 << 10;
-/// What a resumed body that begins at its beginning again is skipped in.
+/// Buffer size for skipping the start of a body that was resumed from its beginning.
 const SKIP_PIECE: usize = 64 << 10;
 
 pub(super) struct BlobBody {
     registry: Registry,
     descriptor: Descriptor,
     response: Option<Response>,
-    /// The name of who was connected to last.
+    /// The name of the server that was connected last.
     server: String,
-    /// Bytes given to the reader.
+    /// Bytes returned to the reader.
     position: u64,
-    /// Bytes that the connection sends again because the server does not know ranges.
+    /// Bytes that the connection repeats because the server does not support ranges.
     skip: u64,
     pace: Pace,
-    /// Breaks since the last progress, and where the last one was.
+    /// Interruptions since the last progress, and the position of the last one.
     breaks: u32,
     broke_at: u64,
     _permit: Permit,
 }
 
 impl BlobBody {
-    /// Opens the first connection, so that what is missing or forbidden is known at once.
+    /// Opens the first connection, so that missing or forbidden content is reported at once.
     pub(super) fn open(registry: Registry, descriptor: Descriptor, permit: Permit) -> Result<BlobBody, SourceError> {
         let (server, pace) = (registry.place(), Pace::default());
         let mut body = BlobBody {
@@ -66,7 +66,7 @@ impl BlobBody {
         Ok(())
     }
 
-    /// Notes that the connection is lost; an error once that was too often.
+    /// Records an interruption. Fails after too many of them.
     fn break_off(&mut self, cause: String) -> io::Result<()> {
         self.response = None;
         if self.position - self.broke_at >= PROGRESS {
@@ -76,29 +76,29 @@ impl BlobBody {
         let (patience, size) = (&self.registry.client.patience, self.descriptor.size);
         if self.breaks >= patience.policy.retries {
             let digest = self.descriptor.digest.short();
-            let cause = format!("{digest} broke off after {} of {size} bytes: {cause}", self.position);
+            let cause = format!("{digest} was interrupted after {} of {size} bytes: {cause}", self.position);
             return Err(failed(SourceError::Unreachable { place: self.server.clone(), cause }));
         }
-        tracing::debug!(digest = %self.descriptor.digest, at = self.position, cause, "a body broke off");
-        patience.rest(self.breaks + 1, patience.policy.wait(self.breaks));
+        tracing::debug!(digest = %self.descriptor.digest, at = self.position, cause, "a body was interrupted");
+        patience.pause(self.breaks + 1, patience.policy.wait(self.breaks));
         self.breaks += 1;
         Ok(())
     }
 
-    /// After the last byte: whether the server knows that it was the last.
+    /// Called after the last byte: checks that the server sends no more.
     fn end(&mut self) -> io::Result<usize> {
         let Some(mut response) = self.response.take() else { return Ok(0) };
         match response.read(&mut [0; 1]) {
-            // All bytes are here. What the connection does afterwards does not matter.
+            // The content is complete, so later errors of the connection do not matter.
             Ok(0) | Err(_) => Ok(0),
             Ok(_) => {
-                let cause = format!("it goes on after the {} bytes of its descriptor", self.descriptor.size);
+                let cause = format!("it is longer than the {} bytes of its descriptor", self.descriptor.size);
                 Err(failed(malformed_blob(&self.descriptor, &self.server, cause)))
             }
         }
     }
 
-    /// One read of the connection, into `buffer` or into nothing while bytes are to be skipped.
+    /// Reads once from the connection: into `buffer`, or into nothing while bytes are skipped.
     fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Received> {
         let Some(response) = &mut self.response else { return Ok(Received::Lost("no connection".to_string())) };
         let started = Instant::now();
@@ -164,15 +164,15 @@ pub(super) fn check(answer: &Answer, descriptor: &Descriptor, position: u64) -> 
     let size = descriptor.size;
     match (answer.status(), answer.response.content_length()) {
         (StatusCode::PARTIAL_CONTENT, _) => check_range(answer.header("content-range"), position, size),
-        // A whole answer of another length than the descriptor's cannot be it.
+        // A complete answer must have the length that the descriptor states.
         (_, Some(length)) if length != size => {
-            Err(format!("it has {length} bytes there, and {size} by its descriptor"))
+            Err(format!("the server sends {length} bytes, but its descriptor states {size}"))
         }
         _ => Ok(()),
     }
 }
 
-/// `bytes 100-199/200` must begin where the reader stands. Source: RFC 9110, 14.4.
+/// A range such as `bytes 100-199/200` must begin at the reader's position. Source: RFC 9110, 14.4.
 fn check_range(header: Option<&str>, position: u64, size: u64) -> Result<(), String> {
     let text = header.unwrap_or_default();
     let parsed = text.strip_prefix("bytes ").and_then(|rest| {
@@ -182,10 +182,13 @@ fn check_range(header: Option<&str>, position: u64, size: u64) -> Result<(), Str
         Some((first.parse::<u64>().ok()?, last.parse::<u64>().ok()?, total))
     });
     let Some((first, last, total)) = parsed else {
-        return Err(format!("its Content-Range {:?} is none", super::answer::one_line(text)));
+        return Err(format!("invalid Content-Range {:?}", super::answer::one_line(text)));
     };
     if first != position || last < first || last >= size || total.is_some_and(|total| total != size) {
-        return Err(format!("asked for bytes {position}-{} of {size}, it sends {text}", size.saturating_sub(1)));
+        return Err(format!(
+            "bytes {position}-{} of {size} were requested, but the server sends {text}",
+            size.saturating_sub(1)
+        ));
     }
     Ok(())
 }
@@ -199,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn a_range_must_begin_where_the_reader_stands() {
+    fn a_range_must_begin_at_the_readers_position() {
         check("bytes 100-199/200", true);
         check("bytes 100-199/*", true);
         check("bytes 100-149/200", true);

@@ -1,6 +1,6 @@
-//! Certificates of the user's: authorities that are trusted beside the system's, and per host what Docker and podman
-//! keep in `certs.d`. A key is read only for the host that its folder is named after, and shown to no other.
-//! Source: containers-certs.d(5).
+//! The user's certificates: authorities that are trusted in addition to the system's, and the per-host files that
+//! Docker and podman store in `certs.d`. A key is read only for the host that its directory is named after, and used
+//! for no other. Source: containers-certs.d(5).
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -11,10 +11,10 @@ use rustls::pki_types::pem::PemObject;
 
 use crate::source::SourceError;
 
-/// A bundle of all public authorities is 250 KiB.
+/// Size limit of a file. A bundle of all public authorities takes 250 KiB.
 const FILE_LIMIT: u64 = 4 << 20;
 
-/// What a `certs.d` folder has for one host; empty where there is none.
+/// The `certs.d` content for one host; empty if there is none.
 #[derive(Clone, Debug, Default)]
 pub(super) struct HostCerts {
     pub(super) authorities: Vec<CertificateDer<'static>>,
@@ -28,13 +28,13 @@ impl HostCerts {
     }
 }
 
-/// The authorities in a PEM file, of which there must be one.
+/// Reads the authorities in a PEM file, which must contain at least one.
 pub(super) fn read_authorities(path: &Path) -> Result<Vec<CertificateDer<'static>>, SourceError> {
     let pem = read(path)?;
     let parsed = CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>();
     let certificates = parsed.map_err(|error| malformed(path, &error.to_string()))?;
     if certificates.is_empty() {
-        return Err(malformed(path, "it has no PEM certificate in it"));
+        return Err(malformed(path, "it contains no PEM certificate"));
     }
     for certificate in &certificates {
         RootCertStore::empty().add(certificate.clone()).map_err(|error| malformed(path, &error.to_string()))?;
@@ -42,16 +42,18 @@ pub(super) fn read_authorities(path: &Path) -> Result<Vec<CertificateDer<'static
     Ok(certificates)
 }
 
-/// `HOST:PORT/` in the first of `folders` that has it: `*.crt` are authorities, `*.cert` with its `*.key` is who we are.
-pub(super) fn of_host(folders: &[PathBuf], host: &str) -> Result<HostCerts, SourceError> {
+/// Reads `HOST:PORT/` in the first of `directories` that has it: `*.crt` are authorities, `*.cert` with its `*.key` is the
+/// client's identity.
+pub(super) fn of_host(directories: &[PathBuf], host: &str) -> Result<HostCerts, SourceError> {
     let mut found = HostCerts::default();
-    let Some(folder) = folders.iter().map(|folder| folder.join(host)).find(|folder| folder.is_dir()) else {
+    let Some(directory) = directories.iter().map(|directory| directory.join(host)).find(|directory| directory.is_dir())
+    else {
         return Ok(found);
     };
-    let failed = |cause| SourceError::File { path: folder.clone(), cause };
-    let entries = std::fs::read_dir(&folder).map_err(failed)?;
+    let failed = |cause| SourceError::File { path: directory.clone(), cause };
+    let entries = std::fs::read_dir(&directory).map_err(failed)?;
     let mut paths = entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>, _>>().map_err(failed)?;
-    // By name, as podman takes them: of several identities the first counts.
+    // Sorted by name, as in podman: the first of several identities counts.
     paths.sort();
     for path in &paths {
         match path.extension().and_then(|extension| extension.to_str()) {
@@ -69,7 +71,7 @@ fn read_identity(cert: &Path) -> Result<Vec<u8>, SourceError> {
     pem.extend(read(cert)?);
     match reqwest::Identity::from_pem(&pem) {
         Ok(_) => Ok(pem),
-        Err(_) => Err(malformed(cert, "with its key beside it, it is no identity in PEM")),
+        Err(_) => Err(malformed(cert, "with its key, it is not a valid PEM identity")),
     }
 }
 

@@ -1,7 +1,7 @@
-//! `WWW-Authenticate`, as registries send it. Parsing only; nothing here asks anybody.
-//! Source: RFC 9110, 11.6.1 and 11.2: challenges and their parameters share the comma.
+//! Parses `WWW-Authenticate` headers. Sends no requests. Source: RFC 9110, 11.6.1 and 11.2: commas separate both
+//! challenges and their parameters.
 
-/// One way to be let in.
+/// One authentication scheme that a server offers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Challenge {
     /// Lower case: `basic`, `bearer`.
@@ -16,7 +16,7 @@ impl Challenge {
     }
 }
 
-/// Every challenge of one header; what cannot be read ends the list.
+/// Every challenge in a header; the first syntax error ends the list.
 pub(super) fn parse(header: &str) -> Vec<Challenge> {
     let mut rest = header;
     let mut challenges: Vec<Challenge> = Vec::new();
@@ -50,7 +50,7 @@ fn take_token(text: &str) -> (&str, &str) {
 
 fn take_value(text: &str) -> Option<(String, &str)> {
     let Some(quoted) = text.strip_prefix('"') else {
-        // Some servers leave out the quotes of a URL, which is then no token: up to the next comma it is the value.
+        // Some servers do not quote a URL, which is then not a token: the value extends to the next comma.
         let (value, rest) = text.split_at(text.find([',', ' ', '\t']).unwrap_or(text.len()));
         return Some((value.to_string(), rest));
     };
@@ -66,7 +66,7 @@ fn take_value(text: &str) -> Option<(String, &str)> {
     None
 }
 
-/// `Negotiate YII=`: one opaque text in place of parameters, told from a parameter by what follows its `=`.
+/// Skips the opaque text of `Negotiate YII=`. What follows its `=` distinguishes it from a parameter.
 fn skip_token68(text: &str) -> &str {
     let end = text.find(|c: char| !c.is_ascii_alphanumeric() && !"-._~+/".contains(c)).unwrap_or(text.len());
     let after = text[end..].trim_start_matches('=').trim_start_matches([' ', '\t']);
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn quotes_and_spaces_are_read_as_the_grammar_has_them() {
+    fn quotes_and_spaces_follow_the_grammar() {
         check(r#"BEARER Realm = "a\"b\\c", x=y"#, &[("bearer", &[("realm", r#"a"b\c"#), ("x", "y")])]);
         check(
             "Bearer realm=https://x/t?a=b,service=s",
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_ends_the_list() {
+    fn a_syntax_error_ends_the_list() {
         check("", &[]);
         check(", ,", &[]);
         check("realm=\"x\"", &[]);

@@ -1,4 +1,4 @@
-//! What connections are made with: a client for each kind of them, with its certificates, made when first needed.
+//! Builds HTTP clients, one for each kind of connection, with its certificates, on first use.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
@@ -17,54 +17,54 @@ use super::pinned;
 use super::{HostOptions, trust_of};
 use crate::source::SourceError;
 
-/// What is decided about connections before the first one.
+/// Settings for connections, fixed before the first one.
 #[derive(Clone, Debug)]
 pub(super) struct HttpOptions {
     pub(super) trust: Trust,
-    /// PEM files with certificates that are trusted beside the system's.
+    /// PEM files of certificates that are trusted in addition to the system's.
     pub(super) ca_certs: Vec<PathBuf>,
-    /// By host: what holds for that one only.
+    /// Settings for single hosts, by host name.
     pub(super) hosts: BTreeMap<String, HostOptions>,
-    /// `certs.d` folders.
+    /// `certs.d` directories.
     pub(super) cert_folders: Vec<PathBuf>,
     pub(super) connect_timeout: Duration,
-    /// For an answer's headers and for each piece of its body, not for the whole of it.
+    /// Timeout for an answer's headers and for each piece of its body, not for the whole body.
     pub(super) timeout: Duration,
     pub(super) no_proxy: String,
     pub(super) user_agent: String,
 }
 
-/// The clients of a run. Each has a pool of connections and a thread of its own.
+/// The clients of a run. Each has a separate connection pool and thread.
 #[derive(Debug)]
 pub(super) struct Connections {
     pub(super) options: HttpOptions,
     authorities: Vec<CertificateDer<'static>>,
     clients: Mutex<HashMap<Route, Client>>,
-    /// By host and port, what its `certs.d` folder holds.
+    /// The content of `certs.d`, by host and port.
     certs: Mutex<HashMap<String, HostCerts>>,
 }
 
-/// Clients are told apart because one for TLS cannot be made on a machine without certificate authorities, a key is
-/// for one host, and this machine is not asked through a proxy.
+/// The key of a client. Clients are separate because a TLS client cannot be built on a machine without certificate
+/// authorities, because a key is for one host, and because connections to this machine bypass the proxy.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Route {
-    Tls(Reach),
-    /// To a host with certificates of its own.
-    TlsTo(Reach, String),
-    /// To a host whose certificate was named by the user as it is.
-    Pinned(Reach, String),
-    Plain(Reach),
+    Tls(ProxyUse),
+    /// To a host with its own certificates.
+    TlsTo(ProxyUse, String),
+    /// To a host whose certificate itself was named by the user.
+    Pinned(ProxyUse, String),
+    Plain(ProxyUse),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Reach {
+enum ProxyUse {
     Direct,
-    ByProxy,
+    Proxied,
 }
 
 impl Connections {
     pub(super) fn new(options: HttpOptions) -> Result<Connections, SourceError> {
-        // An error means that the process has a provider already, which is as good.
+        // An error means that the process already has a provider, which works as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut authorities = Vec::new();
         for path in &options.ca_certs {
@@ -73,24 +73,24 @@ impl Connections {
         Ok(Connections { options, authorities, clients: Mutex::default(), certs: Mutex::default() })
     }
 
-    /// What `url` is asked with.
+    /// The client for `url`.
     pub(super) fn client(&self, url: &Url) -> Result<Client, Fault> {
-        let (reach, host) = (self.reach(url), shown_host(url));
+        let (via, host) = (self.via(url), shown_host(url));
         if url.scheme() != "https" {
-            return self.known_or(Route::Plain(reach), &host, || self.builder(reach).tls_certs_only([]).build());
+            return self.known_or(Route::Plain(via), &host, || self.builder(via).tls_certs_only([]).build());
         }
-        let pinned = lock(&self.clients).get(&Route::Pinned(reach, host.clone())).cloned();
+        let pinned = lock(&self.clients).get(&Route::Pinned(via, host.clone())).cloned();
         if let Some(client) = pinned {
             return Ok(client);
         }
         let certs = self.certs_of(&host)?;
         let trust = trust_of(&host, self.options.trust, &self.options.hosts);
         let is_own = !certs.is_empty() || trust != self.options.trust;
-        let route = if is_own { Route::TlsTo(reach, host.clone()) } else { Route::Tls(reach) };
+        let route = if is_own { Route::TlsTo(via, host.clone()) } else { Route::Tls(via) };
         self.known_or(route, &host, || {
             let builder = || match &certs.identity {
-                None => Ok(self.builder(reach)),
-                Some(pem) => reqwest::Identity::from_pem(pem).map(|identity| self.builder(reach).identity(identity)),
+                None => Ok(self.builder(via)),
+                Some(pem) => reqwest::Identity::from_pem(pem).map(|identity| self.builder(via).identity(identity)),
             };
             if trust == Trust::Insecure {
                 return builder()?.tls_certs_only([]).tls_danger_accept_invalid_certs(true).build();
@@ -99,7 +99,7 @@ impl Connections {
             let authorities = authorities.map(|der| Certificate::from_der(der)).collect::<reqwest::Result<Vec<_>>>()?;
             match builder()?.tls_certs_merge(authorities.clone()).build() {
                 Err(error) if fault::is_without_authorities(&error) => {
-                    tracing::debug!("this system has no certificate authorities: Mozilla's are trusted");
+                    tracing::debug!("this system has no certificate authorities: Mozilla's are used");
                     builder()?.tls_certs_only(mozilla()?.into_iter().chain(authorities)).build()
                 }
                 built => built,
@@ -107,9 +107,10 @@ impl Connections {
         })
     }
 
-    /// What a host is asked with from now on whose certificate is its own authority; `None`: the user named none.
+    /// The client for a host whose certificate is its own authority, also used for later requests. `None` if the user
+    /// named no certificate.
     pub(super) fn pinned(&self, url: &Url) -> Result<Option<Client>, Fault> {
-        let (reach, host) = (self.reach(url), shown_host(url));
+        let (via, host) = (self.via(url), shown_host(url));
         let certs = self.certs_of(&host)?;
         let named: Vec<_> = self.authorities.iter().chain(&certs.authorities).cloned().collect();
         if named.is_empty() {
@@ -119,8 +120,8 @@ impl Connections {
             let (place, cause) = (host.clone(), error.to_string());
             Fault::Final(SourceError::Unreachable { place, cause })
         })?;
-        let build = || self.builder(reach).tls_backend_preconfigured(config.clone()).build();
-        self.known_or(Route::Pinned(reach, host.clone()), &host, build).map(Some)
+        let build = || self.builder(via).tls_backend_preconfigured(config.clone()).build();
+        self.known_or(Route::Pinned(via, host.clone()), &host, build).map(Some)
     }
 
     fn known_or(
@@ -150,11 +151,11 @@ impl Connections {
         Ok(certs.entry(host.to_string()).or_insert(found).clone())
     }
 
-    fn reach(&self, url: &Url) -> Reach {
-        if is_exempt(url, &self.options.no_proxy) { Reach::Direct } else { Reach::ByProxy }
+    fn via(&self, url: &Url) -> ProxyUse {
+        if is_exempt(url, &self.options.no_proxy) { ProxyUse::Direct } else { ProxyUse::Proxied }
     }
 
-    fn builder(&self, reach: Reach) -> ClientBuilder {
+    fn builder(&self, via: ProxyUse) -> ClientBuilder {
         let options = &self.options;
         let builder = Client::builder()
             .user_agent(options.user_agent.clone())
@@ -164,21 +165,21 @@ impl Connections {
             .referer(false)
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
-            // A body that was decompressed on the way has another digest.
+            // Automatic decompression would change the digest.
             .no_gzip()
             .no_brotli()
             .no_zstd()
             .no_deflate()
-            // One connection a layer: over HTTP/2 all would share one.
+            // One connection per layer: over HTTP/2 all layers would share one.
             .http1_only();
-        match reach {
-            Reach::Direct => builder.no_proxy(),
-            Reach::ByProxy => builder,
+        match via {
+            ProxyUse::Direct => builder.no_proxy(),
+            ProxyUse::Proxied => builder,
         }
     }
 }
 
-/// The authorities that Mozilla trusts, as they were when this was built.
+/// The authorities that Mozilla trusted when this program was built.
 fn mozilla() -> reqwest::Result<Vec<Certificate>> {
     webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().map(|der| Certificate::from_der(der)).collect()
 }

@@ -2,14 +2,14 @@
 
 use std::fmt;
 
-/// What a registry or its token server is shown.
+/// A secret for a registry or its token server.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Credential {
     Basic {
         username: String,
         password: String,
     },
-    /// An OAuth2 refresh token, which only the token server takes.
+    /// An OAuth2 refresh token, which only the token server accepts.
     IdentityToken {
         username: String,
         token: String,
@@ -19,11 +19,11 @@ pub enum Credential {
 }
 
 impl Credential {
-    /// `None` for the empty pair that a logged-out entry leaves behind.
+    /// `None` for the empty pair that a logout leaves behind.
     pub(super) fn from_pair(username: String, secret: String) -> Option<Credential> {
         match username.as_str() {
             "" if secret.is_empty() => None,
-            // The helpers' sign for an identity token.
+            // The helpers' marker for an identity token.
             "<token>" => Some(Credential::IdentityToken { username: String::new(), token: secret }),
             _ => Some(Credential::Basic { username, password: secret }),
         }

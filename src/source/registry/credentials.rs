@@ -1,5 +1,6 @@
-//! Whose name a registry is asked in: Docker's `config.json`, podman's `auth.json`, their helpers, and pull secrets,
-//! which are the same JSON. Read only once a registry asks for a credential. A secret never enters a text for people.
+//! Finds the credentials for a registry: Docker's `config.json`, podman's `auth.json`, their helpers, and pull secrets,
+//! which contain the same JSON. They are read only when a registry requires a credential. A secret never appears in a
+//! displayed text.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
@@ -18,17 +19,18 @@ use super::credential::Credential;
 use super::helper;
 use crate::source::SourceError;
 
-/// Configs with hundreds of registries have a few hundred kilobytes; more is some other file.
+/// Size limit of a file. Configs with hundreds of registries take a few hundred kilobytes; a larger file is something
+/// else.
 const FILE_LIMIT: u64 = 4 << 20;
 
-/// One place where credentials are kept.
+/// A source of credentials.
 #[derive(Clone)]
 pub enum CredentialStore {
     /// A `config.json` or `auth.json`; one that is not there holds nothing.
     File(PathBuf),
-    /// The same as a text: a Kubernetes pull secret, for one. `name` is for messages.
+    /// The same as a text, such as a Kubernetes pull secret. `name` is used in messages.
     Text { name: String, json: String },
-    /// A credential for one host, as the user gave it.
+    /// A credential for one host, given by the user.
     Given { host: String, credential: Credential },
 }
 
@@ -42,13 +44,13 @@ impl fmt::Debug for CredentialStore {
     }
 }
 
-/// Where to look, first match first.
+/// The sources of credentials; the first match counts.
 #[derive(Debug, Clone)]
 pub struct Credentials {
     pub stores: Vec<CredentialStore>,
-    /// The longest that a helper program may take; some ask the user, so it is not short.
+    /// Timeout of a helper program. It is not short, because some helpers prompt the user.
     pub helper_timeout: Duration,
-    /// Where helper programs are looked for, as `PATH` lists it; `None`: where this process's own are.
+    /// The search path for helper programs, like `PATH`; `None` uses this process's own.
     pub helper_path: Option<OsString>,
 }
 
@@ -58,7 +60,7 @@ impl Default for Credentials {
     }
 }
 
-/// The environment's part in where credentials are kept: each is the variable of its name, and whose process it is.
+/// The environment variables that locate credentials, each in the field of its name, and the user ID of the process.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CredentialPaths {
     pub registry_auth_file: Option<PathBuf>,
@@ -77,13 +79,13 @@ impl CredentialPaths {
             files.push(path.clone());
         } else {
             let by_uid = || Some(PathBuf::from(format!("/run/containers/{}", self.uid?)));
-            let run = self.xdg_runtime_dir.as_ref().map(|folder| folder.join("containers")).or_else(by_uid);
-            files.extend(run.map(|folder| folder.join("auth.json")));
+            let run = self.xdg_runtime_dir.as_ref().map(|directory| directory.join("containers")).or_else(by_uid);
+            files.extend(run.map(|directory| directory.join("auth.json")));
             let config = self.xdg_config_home.clone().or_else(|| Some(self.home.as_ref()?.join(".config")));
-            files.extend(config.map(|folder| folder.join("containers/auth.json")));
+            files.extend(config.map(|directory| directory.join("containers/auth.json")));
         }
         let docker = self.docker_config.clone().or_else(|| Some(self.home.as_ref()?.join(".docker")));
-        files.extend(docker.map(|folder| folder.join("config.json")));
+        files.extend(docker.map(|directory| directory.join("config.json")));
         files
     }
 }
@@ -95,24 +97,25 @@ impl Credentials {
     }
 }
 
-/// What the stores have for a repository, and what went wrong on the way.
+/// The result of a lookup for a repository.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Found {
+pub(super) struct Lookup {
     pub(super) credential: Option<Credential>,
-    /// A helper that failed: told when the registry refuses the anonymous request made in its place.
+    /// The error of a helper, reported if the registry refuses the anonymous request made instead.
     pub(super) failure: Option<String>,
 }
 
-/// The stores with what they held: each helper is asked once a server, and each file is read once, for it may be a pipe.
+/// The stores with a cache of their content: each helper is called once per server, and each file is read once, because
+/// it may be a pipe.
 pub(super) struct Wallet {
     credentials: Credentials,
-    /// By path, the text of those that are there.
+    /// The content of the files that exist, by path.
     files: Mutex<HashMap<PathBuf, Option<Arc<str>>>>,
     /// By helper and server.
     answers: Mutex<HashMap<(String, String), HelperAnswer>>,
 }
 
-/// Without the files: secrets are in them.
+/// Omits the files, which contain secrets.
 impl fmt::Debug for Wallet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Wallet").field("credentials", &self.credentials).finish_non_exhaustive()
@@ -147,13 +150,13 @@ impl Wallet {
     }
 
     /// The credential for `repository` of `host` (`docker.io`, `localhost:5000`).
-    pub(super) fn find(&self, host: &str, repository: &str) -> Result<Found, SourceError> {
+    pub(super) fn find(&self, host: &str, repository: &str) -> Result<Lookup, SourceError> {
         let mut failure = None;
         for store in &self.credentials.stores {
             let found = match store {
                 CredentialStore::Given { host: given, credential } => {
                     let credential = (normal_key(given) == host).then(|| credential.clone());
-                    Found { credential, failure: None }
+                    Lookup { credential, failure: None }
                 }
                 CredentialStore::Text { name, json } => self.find_in(&parse(json, name)?, name, host, repository)?,
                 CredentialStore::File(path) => match self.read(path)? {
@@ -161,7 +164,7 @@ impl Wallet {
                         let place = path.display().to_string();
                         self.find_in(&parse(&text, &place)?, &place, host, repository)?
                     }
-                    None => Found::default(),
+                    None => Lookup::default(),
                 },
             };
             if found.credential.is_some() {
@@ -169,16 +172,16 @@ impl Wallet {
             }
             failure = failure.or(found.failure);
         }
-        Ok(Found { credential: None, failure })
+        Ok(Lookup { credential: None, failure })
     }
 
-    /// A helper for this host goes before the helper for all, and that before what the file itself holds.
-    fn find_in(&self, file: &ConfigFile, place: &str, host: &str, repository: &str) -> Result<Found, SourceError> {
+    /// A helper for this host takes precedence over the default helper, and that over the file's own entries.
+    fn find_in(&self, file: &ConfigFile, place: &str, host: &str, repository: &str) -> Result<Lookup, SourceError> {
         let of_host = file.cred_helpers.iter().find(|(key, _)| normal_key(key) == host).map(|(_, name)| name);
         let mut failure = None;
         for name in of_host.into_iter().chain(&file.creds_store).filter(|name| !name.is_empty()) {
-            match self.ask(name, server_name(host)) {
-                Ok(Some(credential)) => return Ok(Found { credential: Some(credential), failure: None }),
+            match self.call_helper(name, server_name(host)) {
+                Ok(Some(credential)) => return Ok(Lookup { credential: Some(credential), failure: None }),
                 Ok(None) => {}
                 Err(cause) => {
                     tracing::warn!(host, cause, "a credential helper failed");
@@ -192,15 +195,15 @@ impl Wallet {
                 let malformed = |cause| SourceError::Malformed { place: place.to_string(), cause };
                 let credential = auth.read().map_err(|cause| malformed(format!("auths entry {key:?}: {cause}")))?;
                 if credential.is_some() {
-                    return Ok(Found { credential, failure: None });
+                    return Ok(Lookup { credential, failure: None });
                 }
             }
         }
-        Ok(Found { credential: None, failure })
+        Ok(Lookup { credential: None, failure })
     }
 
     fn read(&self, path: &Path) -> Result<Option<Arc<str>>, SourceError> {
-        // Held while it is read: what comes out of a pipe, comes once.
+        // Held during the read: a pipe can be read only once.
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = files.get(path) {
             return Ok(known.clone());
@@ -210,12 +213,15 @@ impl Wallet {
         Ok(text)
     }
 
-    fn ask(&self, name: &str, server: &str) -> HelperAnswer {
-        // Held over the call on purpose: a helper that asks the user must not ask once a layer.
+    fn call_helper(&self, name: &str, server: &str) -> HelperAnswer {
+        // Held during the call on purpose: a helper that prompts the user must not do so once per layer.
         let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (name.to_string(), server.to_string());
         let Credentials { helper_path, helper_timeout, .. } = &self.credentials;
-        answers.entry(key).or_insert_with(|| helper::ask(name, server, helper_path.as_deref(), *helper_timeout)).clone()
+        answers
+            .entry(key)
+            .or_insert_with(|| helper::call(name, server, helper_path.as_deref(), *helper_timeout))
+            .clone()
     }
 }
 
@@ -236,7 +242,7 @@ impl Auth {
     }
 }
 
-/// `auth` is base64 of `user:password`; Docker pads the password with NUL bytes.
+/// Decodes `auth`, the base64 of `user:password`; Docker pads the password with NUL bytes.
 fn decode(auth: &str) -> Result<(String, String), String> {
     let unreadable = || "\"auth\" is not base64 of user:password".to_string();
     let bytes = base64::engine::general_purpose::STANDARD.decode(auth.trim()).map_err(|_| unreadable())?;
@@ -246,11 +252,11 @@ fn decode(auth: &str) -> Result<(String, String), String> {
 }
 
 fn parse(text: &str, place: &str) -> Result<ConfigFile, SourceError> {
-    // As the docker command has it.
+    // As in the docker command, a blank file counts as empty.
     if text.trim().is_empty() {
         return Ok(ConfigFile::default());
     }
-    // serde_json's messages name the line and column, and quote a value only where its type is wrong: keep the place.
+    // serde_json's message may quote a value of the wrong type, so only its line and column are used.
     serde_json::from_str(text).map_err(|error| SourceError::Malformed {
         place: place.to_string(),
         cause: format!("not a Docker config file: line {}, column {}", error.line(), error.column()),
@@ -260,7 +266,7 @@ fn parse(text: &str, place: &str) -> Result<ConfigFile, SourceError> {
 fn read(path: &Path) -> Result<Option<String>, SourceError> {
     use rustix::fs::OFlags;
     let failed = |cause| SourceError::File { path: path.to_path_buf(), cause };
-    // A fifo that nobody writes to is not waited for, and holds nothing; a pipe's writer is.
+    // Opening does not wait for a fifo without a writer, which counts as empty; reading waits for a pipe's writer.
     let file = match File::options().read(true).custom_flags(OFlags::NONBLOCK.bits() as i32).open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -272,7 +278,7 @@ fn read(path: &Path) -> Result<Option<String>, SourceError> {
     file.take(FILE_LIMIT + 1).read_to_string(&mut text).map_err(failed)?;
     if text.len() as u64 > FILE_LIMIT {
         let place = path.display().to_string();
-        return Err(SourceError::TooLarge { place, what: "a file of credentials", limit: FILE_LIMIT });
+        return Err(SourceError::TooLarge { place, what: "a credentials file", limit: FILE_LIMIT });
     }
     Ok(Some(text))
 }
@@ -286,7 +292,8 @@ fn scopes(host: &str, repository: &str) -> Vec<String> {
     scopes
 }
 
-/// A key as its host and path: `https://index.docker.io/v1/` is `docker.io`, `http://host:5000/v2/` is `host:5000`.
+/// Normalises a key to host and path: `https://index.docker.io/v1/` is `docker.io`, `http://host:5000/v2/` is
+/// `host:5000`.
 fn normal_key(key: &str) -> String {
     let bare = key.trim_start_matches("https://").trim_start_matches("http://").trim_end_matches('/');
     let bare = bare.strip_suffix("/v1").or_else(|| bare.strip_suffix("/v2")).unwrap_or(bare);
@@ -298,7 +305,7 @@ fn normal_key(key: &str) -> String {
     format!("{host}{path}")
 }
 
-/// What helpers know Docker Hub by.
+/// The server name that helpers use for a host; Docker Hub has its own.
 fn server_name(host: &str) -> &str {
     if host == "docker.io" { "https://index.docker.io/v1/" } else { host }
 }

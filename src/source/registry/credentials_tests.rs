@@ -1,4 +1,4 @@
-//! Which credential is found for which repository, and that none is shown.
+//! The lookup of a repository's credential, and that no secret is displayed.
 
 use super::*;
 
@@ -13,7 +13,7 @@ fn basic(username: &str, password: &str) -> Option<Credential> {
 
 fn check(texts: &[&str], host: &str, repository: &str, expected: Option<Credential>) {
     let found = wallet(texts).find(host, repository).unwrap();
-    assert_eq!(found, Found { credential: expected, failure: None }, "{host}/{repository}");
+    assert_eq!(found, Lookup { credential: expected, failure: None }, "{host}/{repository}");
 }
 
 // "u:p" and "a:b:c"
@@ -52,7 +52,7 @@ fn the_first_store_that_has_one_wins() {
 }
 
 #[test]
-fn tokens_are_told_from_passwords() {
+fn tokens_are_distinguished_from_passwords() {
     let json = r#"{"auths":{
         "a.example":{"auth":"dTo=","identitytoken":"refresh"},
         "b.example":{"registrytoken":"bearer"},
@@ -80,30 +80,30 @@ fn a_missing_helper_is_remembered_and_does_not_hide_the_file() {
 
 #[cfg(unix)]
 #[test]
-fn a_hosts_own_helper_goes_first_and_is_asked_once() {
+fn a_hosts_own_helper_goes_first_and_is_called_once() {
     use std::os::unix::fs::PermissionsExt;
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     for name in ["own", "all"] {
-        let program = folder.path().join(format!("docker-credential-{name}"));
+        let program = directory.path().join(format!("docker-credential-{name}"));
         let script = format!(
             "#!/bin/sh\nread server\necho \"$server\" >> {}/asked\necho '{{\"Username\":\"{name}\",\"Secret\":\"s\"}}'\n",
-            folder.path().display()
+            directory.path().display()
         );
         std::fs::write(&program, script).unwrap();
         std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
     }
     let json = r#"{"credsStore":"all","credHelpers":{"a.example":"own"}}"#;
     let mut wallet = wallet(&[json]);
-    wallet.credentials.helper_path = Some(format!("{}:/usr/bin:/bin", folder.path().display()).into());
+    wallet.credentials.helper_path = Some(format!("{}:/usr/bin:/bin", directory.path().display()).into());
     assert_eq!(wallet.find("a.example", "x").unwrap().credential, basic("own", "s"));
     assert_eq!(wallet.find("a.example", "y").unwrap().credential, basic("own", "s"));
     assert_eq!(wallet.find("docker.io", "library/x").unwrap().credential, basic("all", "s"));
-    let asked = std::fs::read_to_string(folder.path().join("asked")).unwrap();
+    let asked = std::fs::read_to_string(directory.path().join("asked")).unwrap();
     assert_eq!(asked, "a.example\nhttps://index.docker.io/v1/\n");
 }
 
 #[test]
-fn what_is_malformed_is_named_and_its_secret_is_not() {
+fn a_malformed_file_is_named_without_its_secret() {
     for json in [r#"{"auths":"hunter2"}"#, r#"{"auths":{"a.example":{"auth":"hunter2!"}}}"#] {
         let error = wallet(&[json]).find("a.example", "x").unwrap_err().to_string();
         assert!(error.starts_with("config.json is malformed") && !error.contains("hunter2"), "{error}");
@@ -126,7 +126,7 @@ fn debug_text_shows_no_secret() {
 }
 
 #[test]
-fn podmans_files_go_before_dockers() {
+fn podmans_files_precede_dockers() {
     let paths = CredentialPaths {
         xdg_runtime_dir: Some("/run/user/7".into()),
         home: Some("/home/u".into()),
@@ -147,10 +147,10 @@ fn podmans_files_go_before_dockers() {
 }
 
 #[test]
-fn a_file_that_is_not_there_holds_nothing() {
+fn a_missing_file_counts_as_empty() {
     let store = CredentialStore::File("/nonexistent/config.json".into());
     let wallet = Wallet::new(Credentials { stores: vec![store], ..Credentials::default() });
-    assert_eq!(wallet.find("a.example", "x").unwrap(), Found::default());
+    assert_eq!(wallet.find("a.example", "x").unwrap(), Lookup::default());
 }
 
 fn wallet_of(path: PathBuf) -> Wallet {
@@ -177,9 +177,9 @@ fn a_file_is_read_once_and_may_be_a_pipe() {
 #[test]
 fn a_fifo_without_a_writer_is_not_waited_for() {
     use rustix::fs::{CWD, FileType, mknodat};
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("config.json");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("config.json");
     mknodat(CWD, &path, FileType::Fifo, 0o600.into(), 0).unwrap();
-    assert_eq!(wallet_of(path).find("a.example", "x").unwrap(), Found::default());
-    assert_eq!(wallet_of("/dev/null".into()).find("a.example", "x").unwrap(), Found::default());
+    assert_eq!(wallet_of(path).find("a.example", "x").unwrap(), Lookup::default());
+    assert_eq!(wallet_of("/dev/null".into()).find("a.example", "x").unwrap(), Lookup::default());
 }

@@ -1,4 +1,4 @@
-//! Where a registry's name leads: the host that is asked, and by which scheme. Pure.
+//! Maps a registry's name to the host to contact and the schemes to use. Pure.
 
 use std::net::IpAddr;
 
@@ -6,42 +6,43 @@ use reqwest::Url;
 
 use crate::source::SourceError;
 
-/// A server of the distribution API, and where in it the repositories begin.
+/// A server of the distribution API, and the path at which its repositories begin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Endpoint {
-    /// What people call it, and what its credentials are kept under: `docker.io`, `localhost:5000`.
+    /// The name in references and credentials: `docker.io`, `localhost:5000`.
     pub(super) name: String,
-    /// Host and port that are connected to.
+    /// Host and port to connect to.
     authority: String,
-    /// Goes before each repository's name: empty, or `cache/`.
+    /// Prefix of each repository's name: empty, or `cache/`.
     prefix: String,
     schemes: &'static [&'static str],
 }
 
 const TLS: &[&str] = &["https"];
 const PLAIN: &[&str] = &["http"];
-/// As Docker does for `insecure-registries`, to which 127.0.0.0/8 belongs by itself.
+/// As in Docker for `insecure-registries`, which always include 127.0.0.0/8.
 const TLS_THEN_PLAIN: &[&str] = &["https", "http"];
 
 /// Whether connections may be unencrypted or to a server whose certificate is not verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trust {
-    /// TLS with a verified certificate; plain HTTP to this machine only.
+    /// TLS with a verified certificate; plain HTTP only to this machine.
     Verified,
-    /// Plain HTTP where TLS is not spoken, and any certificate: Docker's `insecure-registries`.
+    /// Plain HTTP if the server does not support TLS, and any certificate: Docker's `insecure-registries`.
     Insecure,
 }
 
 impl Endpoint {
-    /// The registry that a reference names.
+    /// The registry of a reference.
     pub(super) fn of_registry(host: &str, trust: Trust) -> Endpoint {
-        // Docker Hub's name is not its registry's.
+        // Docker Hub's registry has another host name.
         let authority = if host == "docker.io" { "registry-1.docker.io" } else { host };
         let schemes = if trust == Trust::Insecure || is_loopback(host) { TLS_THEN_PLAIN } else { TLS };
         Endpoint { name: host.to_string(), authority: authority.to_string(), prefix: String::new(), schemes }
     }
 
-    /// A mirror as users write it: `mirror.example`, `http://10.0.0.1:5000`, `https://harbor.example/hub-cache`.
+    /// Parses a mirror from the configuration: `mirror.example`, `http://10.0.0.1:5000`,
+    /// `https://harbor.example/hub-cache`.
     pub(super) fn of_mirror(text: &str, trust: impl Fn(&str) -> Trust) -> Result<Endpoint, SourceError> {
         let malformed = |cause: String| SourceError::Malformed { place: format!("the mirror address {text:?}"), cause };
         let (scheme, rest) = text.split_once("://").map_or((None, text), |(scheme, rest)| (Some(scheme), rest));
@@ -50,7 +51,7 @@ impl Endpoint {
         if !url.username().is_empty() || url.password().is_some() {
             return Err(SourceError::Malformed {
                 place: format!("the mirror address of {}", url.host_str().unwrap_or_default()),
-                cause: "a credential does not belong into it; log in with docker or podman".to_string(),
+                cause: "it must not contain a credential; log in with docker or podman".to_string(),
             });
         }
         let registry = Endpoint::of_registry(authority, trust(authority));
@@ -58,10 +59,10 @@ impl Endpoint {
             None => registry.schemes,
             Some("https") => TLS,
             Some("http") => PLAIN,
-            Some(other) => return Err(malformed(format!("{other} is neither http nor https"))),
+            Some(other) => return Err(malformed(format!("unknown scheme {other}; expected http or https"))),
         };
         let path = path.trim_matches('/');
-        // The API's root may be named, as containerd's mirrors do.
+        // The path may include the API's root, as in containerd's mirrors.
         let below = path.strip_prefix("v2").filter(|rest| rest.is_empty() || rest.starts_with('/'));
         let path = below.unwrap_or(path).trim_matches('/');
         let prefix = if path.is_empty() { String::new() } else { format!("{path}/") };
@@ -84,7 +85,7 @@ impl Endpoint {
             .map_err(|error| SourceError::Malformed { place: format!("the address {text}"), cause: error.to_string() })
     }
 
-    /// Repository names as this server, and so its token server, knows them.
+    /// The name of a repository on this server, and so on its token server.
     pub(super) fn repository(&self, repository: &str) -> String {
         format!("{}{repository}", self.prefix)
     }
@@ -99,7 +100,7 @@ pub(super) fn is_loopback(host: &str) -> bool {
     bare == "localhost" || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// A URL as logs and errors may have it: signed URLs carry their secret in the query.
+/// A URL for logs and errors, without its query: signed URLs contain their secret there.
 pub(super) fn shown(url: &Url) -> String {
     format!("{}://{}{}", url.scheme(), shown_host(url), url.path())
 }
@@ -125,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn plain_http_is_for_this_machine_and_for_who_asked_for_it() {
+    fn plain_http_is_for_this_machine_and_on_request() {
         let of = |host, trust| Endpoint::of_registry(host, trust);
         check(of("ghcr.io", Trust::Verified), &["https://ghcr.io/v2/a/b/manifests/1"]);
         check(of("docker.io", Trust::Verified), &["https://registry-1.docker.io/v2/a/b/manifests/1"]);
@@ -153,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_mirror_is_refused_without_its_secret() {
+    fn an_invalid_mirror_is_refused_without_its_secret() {
         assert!(Endpoint::of_mirror("ftp://x", |_| Trust::Verified).is_err());
         assert!(Endpoint::of_mirror("https:///x", |_| Trust::Verified).is_err());
         let error = Endpoint::of_mirror("https://u:hunter2@x.example/", |_| Trust::Verified).unwrap_err().to_string();

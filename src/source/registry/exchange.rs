@@ -1,5 +1,5 @@
-//! A request with all that may have to be done for its answer: further attempts after a wait, a login, a renewed
-//! token, a fresh redirect. Every answer that leaves here is a success.
+//! Sends a request and does everything that its answer may require: retries after a wait, a login, a renewed token, a
+//! fresh redirect. Every answer that it returns is a success.
 
 use reqwest::Url;
 use std::io::Read;
@@ -13,7 +13,7 @@ use super::http::{Answer, Call};
 use super::patience::Patience;
 use crate::source::SourceError;
 
-/// A request as the registry's part of this program makes it.
+/// A request to a registry.
 pub(super) struct Request<'a> {
     pub(super) subject: Subject,
     pub(super) access: Access,
@@ -21,28 +21,28 @@ pub(super) struct Request<'a> {
     pub(super) call: Call<'a>,
 }
 
-/// What a request is sent to.
+/// The destination of a request.
 #[derive(Clone, Debug)]
 pub(super) enum Target<'a> {
-    /// Below the repository: `manifests/latest`.
+    /// A path below the repository: `manifests/latest`.
     Below(&'a str),
-    /// Below the API's root: `_catalog`.
+    /// A path below the API's root: `_catalog`.
     Api(&'a str),
-    /// Where the registry sent us for more, on its own origin.
+    /// A URL from the registry for a further request, on the registry's own origin.
     Own(Url),
-    /// The same on another origin, which is not shown the credential.
+    /// The same on another origin, which does not receive the credential.
     Foreign(Url),
 }
 
 impl Target<'_> {
-    /// `url` is what `answer` points to.
+    /// The target for `url`, a location in `answer`.
     pub(super) fn of_location(url: Url, answer: &Answer) -> Target<'static> {
         let is_own = !answer.is_elsewhere && url.origin() == answer.url.origin();
         if is_own { Target::Own(url) } else { Target::Foreign(url) }
     }
 }
 
-/// One repository at one endpoint, and the means to ask it.
+/// One repository at one endpoint, with the means to send requests to it.
 pub(super) struct Line<'a> {
     pub(super) patience: &'a Patience,
     pub(super) keyring: &'a Keyring,
@@ -51,8 +51,8 @@ pub(super) struct Line<'a> {
 }
 
 impl Line<'_> {
-    /// Asks until the answer is a success or an error that stays.
-    pub(super) fn ask(&self, request: &Request<'_>) -> Result<Answer, SourceError> {
+    /// Sends a request until the answer is a success or a permanent error.
+    pub(super) fn request(&self, request: &Request<'_>) -> Result<Answer, SourceError> {
         let repository = self.endpoint.repository(self.repository);
         let realm = Realm { host: self.endpoint.name.clone(), repository, access: request.access };
         let mut grant = self.keyring.current(&realm);
@@ -66,7 +66,7 @@ impl Line<'_> {
                     has_renewed = true;
                     grant = Some(self.keyring.renew(self.patience, &realm, grant.as_ref(), answer)?);
                 }
-                // A store's signed address may have run out on the way: the registry has a new one.
+                // The signed URL of a storage host may have expired; the registry provides a new one.
                 401 | 403 if !is_own && !has_restarted => has_restarted = true,
                 status => {
                     let may_log_in = is_own && grant.is_none() && matches!(status, 403 | 404);
@@ -85,12 +85,12 @@ impl Line<'_> {
         }
     }
 
-    /// A manifest or index, whole: one that breaks off is asked for again from its beginning.
+    /// Reads a whole manifest or index. After an interruption it is requested again from its beginning.
     pub(super) fn read(&self, request: &Request<'_>) -> Result<(Answer, Vec<u8>), SourceError> {
         let patience = self.patience;
         let mut attempt = 0;
         loop {
-            let mut answer = self.ask(request)?;
+            let mut answer = self.request(request)?;
             let mut bytes = Vec::new();
             match answer.body().take(MANIFEST_LIMIT + 1).read_to_end(&mut bytes) {
                 Ok(_) if bytes.len() as u64 > MANIFEST_LIMIT => {
@@ -102,7 +102,7 @@ impl Line<'_> {
                     let place = self.endpoint.name.clone();
                     return Err(SourceError::Unreachable { place, cause: fault::text(&error) });
                 }
-                Err(_) => patience.rest(attempt + 1, patience.policy.wait(attempt)),
+                Err(_) => patience.pause(attempt + 1, patience.policy.wait(attempt)),
             }
             attempt += 1;
         }
@@ -112,16 +112,17 @@ impl Line<'_> {
         let header = grant.map(|grant| &grant.header);
         let path = |rest: &str| format!("{}/{rest}", self.endpoint.repository(self.repository));
         self.patience.insist(|http| match &request.target {
-            Target::Below(rest) => http.ask(self.endpoint, &path(rest), &request.call, header),
-            Target::Api(path) => http.ask(self.endpoint, path, &request.call, header),
+            Target::Below(rest) => http.request(self.endpoint, &path(rest), &request.call, header),
+            Target::Api(path) => http.request(self.endpoint, path, &request.call, header),
             Target::Own(url) => http.follow(url, &request.call, header),
             Target::Foreign(url) => http.follow(url, &request.call, None),
         })
     }
 
-    /// Registries that serve anybody hide what is private as missing, without a challenge; the API's root has one.
+    /// Logs in without a challenge for the repository: registries with anonymous access report private repositories as
+    /// missing, without a challenge, but the API's root has one.
     fn log_in(&self, realm: &Realm) -> Result<Option<Grant>, SourceError> {
-        let answer = self.patience.insist(|http| http.ask(self.endpoint, "", &Call::get(), None))?;
+        let answer = self.patience.insist(|http| http.request(self.endpoint, "", &Call::get(), None))?;
         match answer.status().as_u16() {
             401 if !answer.is_elsewhere => self.keyring.renew(self.patience, realm, None, answer).map(Some),
             _ => Ok(None),

@@ -1,17 +1,18 @@
-//! Who is asked past the environment's proxy.
+//! Decides which hosts are contacted without the environment's proxy.
 
 use reqwest::Url;
 
 use super::endpoint::is_loopback;
 
-/// As Go's `ProxyFromEnvironment` has it, which docker and containerd ask: this machine is not asked through a proxy, and
-/// neither is what `NO_PROXY` names. Hosts, domains and networks in that list are reqwest's; a host with its port, as
-/// `registry.example:5000`, and `*.example` are told here. Source: golang.org/x/net/http/httpproxy.
+/// Follows Go's `ProxyFromEnvironment`, which docker and containerd use: connections to this machine and to the entries
+/// of `NO_PROXY` bypass the proxy. reqwest handles hosts, domains and networks in that list; this function handles a
+/// host with its port, such as `registry.example:5000`, and `*.example`. Source: golang.org/x/net/http/httpproxy.
 pub(super) fn is_exempt(url: &Url, no_proxy: &str) -> bool {
     is_loopback(url.authority()) || is_named(no_proxy, url)
 }
 
-/// Whether an entry in `listed` that has a port or begins with `*.` is the URL's host, or a domain that it belongs to.
+/// Whether an entry of `listed` that has a port or begins with `*.` matches the URL's host or one of its parent
+/// domains.
 fn is_named(listed: &str, url: &Url) -> bool {
     let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else { return false };
     listed.split(',').map(str::trim).any(|entry| {
@@ -39,7 +40,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_with_its_port_and_a_starred_domain_are_asked_directly() {
+    fn a_host_with_its_port_and_a_starred_domain_bypass_the_proxy() {
         check("other, Registry.example:5000", "https://registry.example:5000/v2/", true);
         check("registry.example:5000", "https://registry.example/v2/", false);
         check("registry.example:443", "https://registry.example/v2/", true);

@@ -1,4 +1,4 @@
-//! Requests that got no answer: why, in words, and whether it may be otherwise the next time.
+//! Failed requests without an answer: the cause in words, and whether another attempt may succeed.
 
 use std::error::Error;
 use std::fmt;
@@ -9,33 +9,31 @@ use rustls::CertificateError;
 
 use crate::source::SourceError;
 
-/// Why there is no answer.
+/// Why a request got no answer.
 #[derive(Debug)]
 pub(super) enum Fault {
     /// No connection, or one that ended before the answer.
     Passing { place: String, cause: String },
-    /// A connection, and then nothing.
+    /// Connected, but no answer.
     Silent { place: String, cause: String },
-    /// Nobody is there who could speak TLS.
+    /// No TLS connection could be established.
     NoTls { place: String, cause: String },
-    /// Somebody answers, and not in TLS.
+    /// The server answers, but not in TLS.
     Plain { place: String },
-    /// Nobody here knows the name; a proxy may.
+    /// The name cannot be resolved here; a proxy may resolve it.
     NoHost { place: String, cause: String },
-    /// Not worth another attempt.
+    /// Another attempt cannot help.
     Final(SourceError),
 }
 
 impl Fault {
-    /// `place` is the host; `timeout` is what the request was given.
+    /// `place` is the host; `timeout` is the timeout of the request.
     pub(super) fn of(error: &reqwest::Error, place: &str, timeout: Duration) -> Fault {
         let (place, cause) = (place.to_string(), text(error));
         match find::<rustls::Error>(error) {
             Some(rustls::Error::InvalidCertificate(reason)) => {
                 let cause = match reason {
-                    CertificateError::UnknownIssuer => {
-                        "its certificate is of an authority that is not trusted".to_string()
-                    }
+                    CertificateError::UnknownIssuer => "its certificate is from an untrusted authority".to_string(),
                     _ if is_self_signed(error) => "its certificate is self-signed and not trusted".to_string(),
                     _ => cause,
                 };
@@ -53,7 +51,7 @@ impl Fault {
                 false => Fault::Silent { place, cause: format!("no answer within {} s", timeout.as_secs_f32()) },
             };
         }
-        // A name that nobody has will not be had a second later either.
+        // A name that does not exist will not exist a second later either.
         if error.is_dns() && !cause.contains("Temporary failure") {
             return Fault::NoHost { place, cause };
         }
@@ -63,17 +61,17 @@ impl Fault {
         if error.is_connect() { Fault::NoTls { place, cause } } else { Fault::Passing { place, cause } }
     }
 
-    /// A client for TLS could not be made.
+    /// For a TLS client that could not be built.
     pub(super) fn no_tls(error: &reqwest::Error, place: &str) -> Fault {
         Fault::NoTls { place: place.to_string(), cause: text(error) }
     }
 
-    /// Whether the connection ended before the other end showed that it speaks TLS.
+    /// Whether the connection failed before the server showed that it supports TLS.
     pub(super) fn is_before_tls(&self) -> bool {
         matches!(self, Fault::NoTls { .. } | Fault::Plain { .. } | Fault::NoHost { .. })
     }
 
-    /// The host and the cause, where there is nothing that shows the host to be there at all.
+    /// The host and the cause, if nothing shows that the host exists.
     pub(super) fn absence(&self) -> Option<(&str, &str)> {
         match self {
             Fault::NoTls { place, cause } | Fault::Silent { place, cause } => Some((place, cause)),
@@ -86,7 +84,7 @@ impl Fault {
     }
 }
 
-/// Whether a server's certificate was refused because it is an authority's: self-signed ones mostly are.
+/// Whether a server's certificate was rejected because it is an authority's, as most self-signed ones are.
 pub(super) fn is_self_signed(error: &reqwest::Error) -> bool {
     // rustls passes webpki's reason on without its type.
     matches!(
@@ -97,9 +95,9 @@ pub(super) fn is_self_signed(error: &reqwest::Error) -> bool {
 }
 
 const CERTIFICATE_HINT: &str =
-    "give the certificate of its authority with --ca-cert FILE, or do without verification with --insecure";
+    "trust the certificate of its authority with --ca-cert FILE, or skip verification with --insecure";
 const PLAIN: &str = "it does not speak TLS";
-const PLAIN_HINT: &str = "if it is meant to be asked in the clear, allow that with --insecure";
+const PLAIN_HINT: &str = "if plain HTTP is intended, allow it with --insecure";
 const NO_AUTHORITIES: &str = "No CA certificates were loaded from the system";
 
 impl From<Fault> for SourceError {
@@ -117,9 +115,9 @@ impl From<Fault> for SourceError {
     }
 }
 
-/// Whether a client for TLS could not be made because this system trusts nobody.
+/// Whether building a TLS client failed because the system has no certificate authorities.
 pub(super) fn is_without_authorities(error: &reqwest::Error) -> bool {
-    // Only the debugging text has what the verifier said.
+    // Only the debug text contains the verifier's message.
     format!("{error:?}").contains(NO_AUTHORITIES)
 }
 
@@ -136,7 +134,7 @@ impl fmt::Display for Fault {
     }
 }
 
-/// The error's causes from the outside in. An `io::Error` keeps its own cause elsewhere than `source`.
+/// The chain of causes, outermost first. An `io::Error` does not expose its inner error through `source`.
 fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(Some(error), |&error: &&'a (dyn Error + 'static)| match error.downcast_ref::<io::Error>() {
         Some(io) => io.get_ref().map(|inner| inner as &(dyn Error + 'static)),
@@ -148,15 +146,15 @@ fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a 
     causes(error).find_map(|cause| cause.downcast_ref())
 }
 
-/// What the libraries call their own layers, before the cause itself.
+/// Prefixes that the libraries add for their own layers.
 const LAYERS: [&str; 5] =
     ["client error (", "dns error", "error resolving DNS", "tcp connect error", "unexpected error"];
 
-/// An error as a person wants it: without the URL, which may hold a secret, and without the layers of the library.
+/// An error for display: without the URL, which may contain a secret, and without the libraries' layers.
 pub(in crate::source) fn text(error: &(dyn Error + 'static)) -> String {
     let mut parts: Vec<String> = Vec::new();
     for cause in causes(error) {
-        let part = cause.to_string().replacen("tunnel error", "the environment's proxy gave no way", 1);
+        let part = cause.to_string().replacen("tunnel error", "the environment's proxy refused the connection", 1);
         let is_layer = LAYERS.iter().any(|layer| part.starts_with(layer));
         if !is_layer && !is_wrapper(cause) && parts.last() != Some(&part) {
             parts.push(part);
@@ -165,7 +163,7 @@ pub(in crate::source) fn text(error: &(dyn Error + 'static)) -> String {
     if parts.is_empty() { "the request failed".to_string() } else { parts.join(": ") }
 }
 
-/// Errors whose text is their cause's, or has the URL in it.
+/// Errors that repeat their cause's text, or whose text contains the URL.
 fn is_wrapper(cause: &(dyn Error + 'static)) -> bool {
     cause.is::<reqwest::Error>() || cause.downcast_ref::<io::Error>().is_some_and(|error| error.get_ref().is_some())
 }

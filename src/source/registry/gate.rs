@@ -1,5 +1,5 @@
-//! How many requests run at once. A permit is held while a connection is in use; who holds one for a content must
-//! not wait for another, so contents and short requests have a gate each.
+//! Limits the number of parallel requests. A permit is held while a connection is in use. The holder of a permit for a
+//! content must not wait for another one, so contents and short requests have separate semaphores.
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
@@ -10,17 +10,17 @@ pub struct Gate {
     freed: Condvar,
 }
 
-/// The right to use one connection; it ends when dropped.
+/// The right to use one connection, until it is dropped.
 #[derive(Debug)]
 pub struct Permit(Arc<Gate>);
 
 impl Gate {
-    /// At least one may pass, whatever `limit` says.
+    /// Allows `limit` permits, but at least one.
     pub fn new(limit: usize) -> Arc<Gate> {
         Arc::new(Gate { free: Mutex::new(limit.max(1)), freed: Condvar::new() })
     }
 
-    /// Waits until one of the permits is free.
+    /// Waits until a permit is free.
     pub fn enter(self: &Arc<Gate>) -> Permit {
         let free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
         let mut free = self.freed.wait_while(free, |free| *free == 0).unwrap_or_else(PoisonError::into_inner);
@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gate_of_none_still_lets_one_pass() {
+    fn a_limit_of_zero_still_allows_one() {
         let gate = Gate::new(0);
         drop(gate.enter());
         drop(gate.enter());

@@ -1,6 +1,6 @@
-//! Credential helpers: `docker-credential-NAME get` gets a server's name on its standard input and answers in JSON.
-//! A helper that hangs is ended together with its children; what it says is never logged.
-//! Source: docker/docker-credential-helpers, "Protocol".
+//! Calls credential helpers: `docker-credential-NAME get` reads a server's name from stdin and answers in JSON. A
+//! helper that hangs is killed with its children. Its output is never logged. Source: docker/docker-credential-helpers,
+//! "Protocol".
 
 use std::ffi::OsStr;
 use std::io::{Read, Write};
@@ -14,7 +14,7 @@ use serde::Deserialize;
 
 use super::credential::Credential;
 
-/// A credential is a few kilobytes at most (cloud tokens); more is no answer of a helper.
+/// Size limit of an answer. A credential takes a few kilobytes at most (cloud tokens).
 const ANSWER_LIMIT: u64 = 1 << 20;
 const POLL: Duration = Duration::from_millis(10);
 
@@ -25,20 +25,21 @@ struct Answer {
     secret: String,
 }
 
-/// Asks the helper `name` for the credential of `server`. `None`: it has none. The error's text holds no secret.
-pub(super) fn ask(
+/// Gets the credential for `server` from the helper `name`; `None` if the helper has none. The error contains no
+/// secret.
+pub(super) fn call(
     name: &str,
     server: &str,
     search_path: Option<&OsStr>,
     timeout: Duration,
 ) -> Result<Option<Credential>, String> {
     let program = format!("docker-credential-{name}");
-    // The name is a part of a program's name, not a way to another folder.
+    // The name is part of a program's name and must not lead to another directory.
     if name.is_empty() || name.contains(['/', '\\']) {
         return Err(format!("{name:?} cannot be the name of a credential helper"));
     }
     let mut command = Command::new(&program);
-    // A group of its own, so that its children can be ended with it.
+    // A separate process group, so that the helper's children can be killed with it.
     command.process_group(0);
     command.arg("get").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
     if let Some(path) = search_path {
@@ -55,7 +56,7 @@ pub(super) fn ask(
 
 /// Kills a helper and the children that it left in its process group.
 fn end(child: &mut Child) {
-    // The helper has not been waited for, or still has a child that holds its pipe: the group's id is not reused.
+    // The helper has not been waited for, or still has a child that holds its pipe, so the group's ID is not reused.
     if let Some(group) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
         // All of them may have ended in the meantime.
         let _ = kill_process_group(group, Signal::KILL);
@@ -63,19 +64,20 @@ fn end(child: &mut Child) {
     let _ = child.wait();
 }
 
-/// How it ended, and what it said.
+/// Runs the helper and returns its exit status and output.
 fn converse(child: &mut Child, server: &str, timeout: Duration) -> Result<(ExitStatus, String), String> {
     let end = Instant::now() + timeout;
     let mut input = child.stdin.take().expect("standard input is piped");
     let mut output = child.stdout.take().expect("standard output is piped").take(ANSWER_LIMIT);
     let (sender, receiver) = mpsc::channel();
-    // A thread each way of the pipe: a grandchild may hold it open after the helper was ended, and is not waited for.
+    // A separate thread reads the output: a grandchild may keep the pipe open after the helper was killed, and is not
+    // waited for.
     std::thread::spawn(move || {
         let mut text = String::new();
         let read = output.read_to_string(&mut text).map(|_| text);
         let _ = sender.send(read);
     });
-    // A helper that does not read its input has its own reasons, which its answer tells.
+    // If a helper does not read its input, its answer shows the reason.
     let _ = input.write_all(server.as_bytes());
     drop(input);
     let late = || format!("no answer within {} s", timeout.as_secs_f32());
@@ -91,17 +93,18 @@ fn converse(child: &mut Child, server: &str, timeout: Duration) -> Result<(ExitS
 
 fn read_answer(status: ExitStatus, output: &str) -> Result<Option<Credential>, String> {
     if !status.success() {
-        let said = output.trim();
-        // The protocol has no other sign for it than this text.
-        if said.contains("credentials not found") || said.contains("no credentials server URL") {
+        let message = output.trim();
+        // The protocol's only sign for this case is this text.
+        if message.contains("credentials not found") || message.contains("no credentials server URL") {
             return Ok(None);
         }
-        // A helper may fail after its answer, of which each part may have the secret in it.
-        let is_tellable = !said.is_empty() && !said.contains('{') && !said.contains("\"Secret\"");
-        return Err(if is_tellable { super::answer::one_line(said) } else { format!("it failed ({status})") });
+        // A helper may fail after printing its answer, any part of which may contain the secret.
+        let is_safe = !message.is_empty() && !message.contains('{') && !message.contains("\"Secret\"");
+        return Err(if is_safe { super::answer::one_line(message) } else { format!("it failed ({status})") });
     }
     // serde_json's own message would quote the answer.
-    let answer: Answer = serde_json::from_str(output).map_err(|_| "its answer is not the protocol's".to_string())?;
+    let answer: Answer =
+        serde_json::from_str(output).map_err(|_| "its answer does not follow the protocol".to_string())?;
     Ok(Credential::from_pair(answer.username, answer.secret))
 }
 
@@ -112,12 +115,12 @@ mod tests {
     use super::*;
 
     fn check(script: &str, expected: Result<Option<Credential>, &str>) {
-        let folder = tempfile::tempdir().unwrap();
-        let program = folder.path().join("docker-credential-test");
+        let directory = tempfile::tempdir().unwrap();
+        let program = directory.path().join("docker-credential-test");
         std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
         std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
-        let path = format!("{}:/usr/bin:/bin", folder.path().display());
-        let answer = ask("test", "registry.example", Some(OsStr::new(&path)), Duration::from_millis(1000));
+        let path = format!("{}:/usr/bin:/bin", directory.path().display());
+        let answer = call("test", "registry.example", Some(OsStr::new(&path)), Duration::from_millis(1000));
         match (answer, expected) {
             (Err(cause), Err(part)) => assert!(cause.contains(part), "{cause}"),
             (answer, expected) => assert_eq!(answer, expected.map_err(str::to_string)),
@@ -129,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_helper_is_asked_by_the_servers_name() {
+    fn a_helper_gets_the_servers_name() {
         check(
             r#"read s; echo "{\"ServerURL\":\"x\",\"Username\":\"$1\",\"Secret\":\"$s\"}""#,
             Ok(basic("get", "registry.example")),
@@ -137,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_helper_without_the_credential_is_no_failure() {
+    fn a_helper_without_the_credential_is_not_a_failure() {
         check("echo 'credentials not found in native keychain'; exit 1", Ok(None));
     }
 
@@ -148,10 +151,10 @@ mod tests {
     }
 
     #[test]
-    fn a_failing_helper_says_why_and_keeps_its_secret() {
+    fn a_failing_helper_reports_its_cause_without_the_secret() {
         check("echo 'the keychain is locked'; exit 1", Err("the keychain is locked"));
         check("exit 3", Err("it failed (exit status: 3)"));
-        check("echo '{\"Secret\":\"hunter2\"'", Err("its answer is not the protocol's"));
+        check("echo '{\"Secret\":\"hunter2\"'", Err("its answer does not follow the protocol"));
     }
 
     #[test]
@@ -169,8 +172,8 @@ mod tests {
 
     #[test]
     fn the_children_of_a_helper_that_hangs_are_ended_too() {
-        let folder = tempfile::tempdir().unwrap();
-        let pid = folder.path().join("pid");
+        let directory = tempfile::tempdir().unwrap();
+        let pid = directory.path().join("pid");
         check(&format!("sleep 20 & echo $! > {}; wait", pid.display()), Err("no answer within"));
         let pid = std::fs::read_to_string(pid).unwrap();
         let is_running = || match std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())) {
@@ -186,9 +189,9 @@ mod tests {
     }
 
     #[test]
-    fn a_helper_that_is_not_there_is_named() {
-        let answer = ask("nowhere", "x", Some(OsStr::new("/nonexistent")), Duration::from_secs(1));
+    fn a_missing_helper_is_named() {
+        let answer = call("nowhere", "x", Some(OsStr::new("/nonexistent")), Duration::from_secs(1));
         assert!(answer.unwrap_err().starts_with("docker-credential-nowhere could not be started"));
-        assert!(ask("../evil", "x", None, Duration::from_secs(1)).is_err());
+        assert!(call("../evil", "x", None, Duration::from_secs(1)).is_err());
     }
 }

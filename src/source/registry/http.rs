@@ -1,5 +1,5 @@
-//! One HTTP request and its redirects, over as few connections as can be. The credential goes to the host that was
-//! asked and nowhere else; no Referer is sent; https never leads to http; no URL's query or user is ever logged.
+//! Sends one HTTP request and follows its redirects, reusing connections. The credential is sent only to the host that
+//! was requested. No Referer is sent, https never redirects to http, and no URL's query or user is ever logged.
 
 use std::collections::{HashMap, HashSet};
 use std::io::Read;
@@ -16,24 +16,24 @@ use super::fault::{self, Fault};
 use super::pace::Paced;
 use crate::source::SourceError;
 
-/// Registries redirect once, to their store; a store may redirect again.
+/// Registries redirect once, to their storage host, which may redirect again.
 const MAX_REDIRECTS: usize = 5;
-/// Bytes a second that an upload is allowed to be as slow as.
+/// The slowest upload that is allowed, in bytes per second.
 const LEAST_UPLOAD_PACE: u64 = 32 << 10;
 
 #[derive(Debug)]
 pub(super) struct Http {
     connections: Connections,
-    /// Hosts that were found to speak plain HTTP only.
+    /// Hosts that only support plain HTTP.
     plain: Mutex<HashSet<String>>,
-    /// What is known of the hosts that were asked.
+    /// Which hosts have answered so far.
     presences: Mutex<HashMap<String, Presence>>,
 }
 
 #[derive(Debug)]
 enum Presence {
     Answered,
-    /// Not once, for all the attempts that a request has.
+    /// Never answered, through all attempts of one request.
     Absent {
         cause: String,
     },
@@ -45,7 +45,7 @@ pub(super) type Opener<'a> = &'a (dyn Fn() -> Result<Box<dyn Read + Send>, Sourc
 pub(super) enum Payload<'a> {
     Empty,
     Bytes(&'a [u8]),
-    /// `size` bytes.
+    /// A stream of `size` bytes.
     Stream {
         open: Opener<'a>,
         size: u64,
@@ -64,15 +64,15 @@ impl Call<'_> {
     }
 }
 
-/// A response and where it came from.
+/// A response and its origin.
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) response: Response,
-    /// After the redirects.
+    /// The final URL, after redirects.
     pub(super) url: Url,
-    /// Whether the redirects led to another origin than the one that was asked.
+    /// Whether redirects led to another origin than the requested one.
     pub(super) is_elsewhere: bool,
-    /// What the request was given.
+    /// The timeout of the request.
     timeout: Duration,
 }
 
@@ -81,12 +81,12 @@ impl Answer {
         self.response.status()
     }
 
-    /// A header's text; `None` also where it is no text.
+    /// A header's text; also `None` if it is not valid text.
     pub(super) fn header(&self, name: &str) -> Option<&str> {
         self.response.headers().get(name)?.to_str().ok()
     }
 
-    /// The body of a document, which has to come at a pace.
+    /// The body of a document, with a minimum pace.
     pub(super) fn body(&mut self) -> Paced<'_> {
         Paced::new(&mut self.response, self.timeout)
     }
@@ -101,8 +101,8 @@ impl Http {
         self.connections.options.timeout
     }
 
-    /// Asks `path` below the API's root, by the schemes that the endpoint allows.
-    pub(super) fn ask(
+    /// Requests `path` below the API's root, with the schemes that the endpoint allows.
+    pub(super) fn request(
         &self,
         endpoint: &Endpoint,
         path: &str,
@@ -118,7 +118,7 @@ impl Http {
         for scheme in before {
             let url = endpoint.url(scheme, path).map_err(Fault::Final)?;
             match self.follow(&url, call, authorization) {
-                // A server that speaks TLS, though not as it should, is not asked in the clear.
+                // A server that supports TLS, even if it fails, is not contacted without TLS.
                 Err(fault) if fault.is_before_tls() => tracing::debug!(%fault, "no TLS at {}", endpoint.authority()),
                 answered => return answered,
             }
@@ -132,7 +132,7 @@ impl Http {
         Ok(answer)
     }
 
-    /// Asks one URL and follows its redirects.
+    /// Requests one URL and follows its redirects.
     pub(super) fn follow(
         &self,
         first: &Url,
@@ -157,7 +157,7 @@ impl Http {
         }))
     }
 
-    /// After the last attempt: where the host never answered, no other image waits for it as long.
+    /// Called after the last attempt. If the host never answered, later requests to it fail at once.
     pub(super) fn give_up(&self, fault: &Fault) {
         if let Some((host, cause)) = fault.absence() {
             let absent = || Presence::Absent { cause: cause.to_string() };
@@ -203,7 +203,7 @@ impl Http {
             Payload::Bytes(bytes) => request.body(bytes.to_vec()),
             Payload::Stream { open, size } => {
                 let body = Body::sized(open().map_err(Fault::Final)?, *size);
-                // Here the time-out is for the whole of it.
+                // For an upload, the timeout covers the whole body.
                 request.body(body).timeout(self.timeout() + Duration::from_secs(size / LEAST_UPLOAD_PACE))
             }
         };
@@ -222,18 +222,18 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Where a redirect leads, if anybody may be led there.
+/// The target of a redirect, if it may be followed.
 fn redirection(url: &Url, location: Option<&str>) -> Result<Url, SourceError> {
     let refuse = |cause: String| SourceError::Unreachable { place: shown(url), cause };
     let next = location.and_then(|text| url.join(text).ok());
-    let mut next = next.ok_or_else(|| refuse("a redirect to something that is no address".to_string()))?;
+    let mut next = next.ok_or_else(|| refuse("a redirect to an invalid URL".to_string()))?;
     if !matches!(next.scheme(), "http" | "https") || next.host_str().is_none() {
         return Err(refuse(format!("a redirect to {}, which is not http", next.scheme())));
     }
     if url.scheme() == "https" && next.scheme() == "http" {
-        return Err(refuse(format!("a redirect from https to {}, in the clear", shown(&next))));
+        return Err(refuse(format!("a redirect from https to plain {}", shown(&next))));
     }
-    // Neither can fail for a URL with a host.
+    // Neither call can fail for a URL with a host.
     let _ = next.set_username("");
     let _ = next.set_password(None);
     Ok(next)
@@ -258,9 +258,9 @@ mod tests {
         check("http://a.example/v2/x", "https://b.example/y", Ok("https://b.example/y"));
         check("https://a.example/v2/x", "/z", Ok("https://a.example/z"));
         check("https://a.example/v2/x", "https://u:p@b.example/", Ok("https://b.example/"));
-        check("https://a.example/v2/x", "http://b.example/y?s=hunter2", Err("in the clear"));
+        check("https://a.example/v2/x", "http://b.example/y?s=hunter2", Err("from https to plain http://"));
         check("https://a.example/v2/x", "file:///etc/passwd", Err("which is not http"));
-        check("https://a.example/v2/x", "https://", Err("no address"));
+        check("https://a.example/v2/x", "https://", Err("invalid URL"));
     }
 
     #[test]

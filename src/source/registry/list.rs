@@ -1,6 +1,6 @@
-//! What a registry holds, as far as it lists it: repositories and their tags. A list may have been made by anyone: pages
-//! and names are bounded, and each page must bring something new.
-//! Source: OCI distribution-spec, "Listing Tags"; CNCF Distribution, "Listing Repositories".
+//! Lists a registry's repositories and their tags. A list may come from a hostile server, so pages and names are
+//! bounded, and each page must contain something new. Source: OCI distribution-spec, "Listing Tags"; CNCF Distribution,
+//! "Listing Repositories".
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -17,12 +17,12 @@ use super::push::next_page;
 use super::{Client, trust_of};
 use crate::source::SourceError;
 
-/// Names of one list: the largest public registries have fewer repositories of one owner.
+/// Limit for the names of one list: the largest public registries have fewer repositories per owner.
 const MOST_NAMES: usize = 1_000_000;
 
 #[derive(Deserialize)]
 struct Catalog {
-    /// Some registries write null for none.
+    /// Some registries write null for an empty list.
     repositories: Option<Vec<String>>,
 }
 
@@ -31,7 +31,7 @@ struct Tags {
     tags: Option<Vec<String>>,
 }
 
-/// What is asked for its list.
+/// The list to request.
 struct List<'a> {
     endpoint: &'a Endpoint,
     /// Empty for the catalog.
@@ -41,7 +41,7 @@ struct List<'a> {
 }
 
 impl Client {
-    /// All repositories of a registry, in order.
+    /// All repositories of a registry, sorted.
     pub fn repositories(self: &Arc<Client>, host: &str) -> Result<Vec<String>, SourceError> {
         let endpoint = self.listing_endpoint(host);
         let subject = Subject { what: "list of repositories", name: format!("{host}/v2/_catalog") };
@@ -49,13 +49,13 @@ impl Client {
         self.pages(&list, Target::Api("_catalog?n=1000"), |page: Catalog| page.repositories.unwrap_or_default())
     }
 
-    /// All tags of a repository, in order. A repository that is listed and has none, or that is not there, has none.
+    /// All tags of a repository, sorted. Empty for a repository that does not exist or has no tags.
     pub fn tags(self: &Arc<Client>, host: &str, repository: &str) -> Result<Vec<String>, SourceError> {
         let endpoint = self.listing_endpoint(host);
         let subject = Subject { what: "repository", name: format!("{host}/{repository}") };
         let list = List { endpoint: &endpoint, repository, subject, access: Access::Pull };
         match self.pages(&list, Target::Below("tags/list?n=1000"), |page: Tags| page.tags.unwrap_or_default()) {
-            // Distribution forgets the name with the last tag.
+            // Distribution forgets the repository with its last tag.
             Err(error) if matches!(error.bare(), SourceError::NotFound { .. }) => Ok(Vec::new()),
             tags => tags,
         }
@@ -90,7 +90,7 @@ impl Client {
             }
             let Some(next) = next_page(&answer) else { return Ok(found.into_iter().collect()) };
             if found.len() == before {
-                return Err(malformed("a page of it names nothing new, and another one follows"));
+                return Err(malformed("a page contains nothing new, but another page follows"));
             }
             target = Target::of_location(next, &answer);
         }

@@ -1,6 +1,6 @@
-//! A registry over HTTP: the OCI distribution API, as nodes pull from it. Nothing here reads the environment; what is
-//! sent is checked for its length and, where the reference has a digest, for that. Blobs are verified a floor above.
-//! Source: OCI distribution-spec, "Pull".
+//! A registry over HTTP: the OCI distribution API, as nodes use it to pull. Nothing here reads the environment. A
+//! manifest is checked for its length and, if the reference has a digest, for that digest. Blobs are verified in
+//! [`crate::image`]. Source: OCI distribution-spec, "Pull".
 
 mod answer;
 mod auth;
@@ -53,48 +53,49 @@ pub use self::gate::{Gate, Permit};
 pub use self::push::in_memory;
 pub use self::retry::RetryPolicy;
 
-/// The four types that are read. One header: a server may look at the first only.
+/// The four supported types, in one header: a server may look at the first header only.
 const MANIFESTS: &str = "application/vnd.oci.image.index.v1+json, \
     application/vnd.docker.distribution.manifest.list.v2+json, \
     application/vnd.oci.image.manifest.v1+json, \
     application/vnd.docker.distribution.manifest.v2+json";
-/// Registries accept manifests of up to 4 MiB. Source: OCI distribution-spec, "Pushing Manifests".
+/// The largest manifest that registries accept, 4 MiB. Source: OCI distribution-spec, "Pushing Manifests".
 pub const MANIFEST_LIMIT: u64 = 4 << 20;
 
-/// What is decided about registries before the first request.
+/// Settings for registries, fixed before the first request.
 #[derive(Clone, Debug)]
 pub struct RegistryOptions {
     pub trust: Trust,
-    /// PEM files of certificate authorities that are trusted beside the system's.
+    /// PEM files of certificate authorities that are trusted in addition to the system's.
     pub ca_certs: Vec<PathBuf>,
-    /// By host, with its port where it has one: what holds for that one only.
+    /// Settings for single hosts, by host name, with its port if it has one.
     pub hosts: BTreeMap<String, HostOptions>,
-    /// Folders like `/etc/docker/certs.d`, with one a host inside; the first that has the host counts.
+    /// Directories like `/etc/docker/certs.d` with a subdirectory for each host; the first one that has the host
+    /// counts.
     pub cert_folders: Vec<PathBuf>,
     pub credentials: Credentials,
     pub retry: RetryPolicy,
     pub connect_timeout: Duration,
-    /// For an answer's headers and for each piece of its body, not for the whole of it.
+    /// Timeout for an answer's headers and for each piece of its body, not for the whole body.
     pub timeout: Duration,
-    /// By registry (`docker.io`): mirrors asked before it, as `mirror.example` or `https://harbor.example/cache`.
+    /// By registry (`docker.io`): mirrors to try first, as `mirror.example` or `https://harbor.example/cache`.
     pub mirrors: BTreeMap<String, Vec<String>>,
-    /// NO_PROXY: hosts that are not asked through the environment's proxy.
+    /// NO_PROXY: hosts to contact without the environment's proxy.
     pub no_proxy: String,
     pub user_agent: String,
-    /// Contents that are read at once, and beside them as many short requests.
+    /// Number of contents to read in parallel, and in addition as many short requests.
     pub parallel: usize,
 }
 
-/// What is decided about one host.
+/// Settings for one host.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HostOptions {
-    /// Allow plain HTTP and certificates that nobody vouches for.
+    /// Allow plain HTTP and unverified TLS certificates.
     pub is_insecure: bool,
     /// PEM files of certificate authorities that are trusted for this host.
     pub ca_certs: Vec<PathBuf>,
 }
 
-/// How far a host is trusted.
+/// The trust for a host.
 fn trust_of(host: &str, all: Trust, hosts: &BTreeMap<String, HostOptions>) -> Trust {
     if hosts.get(host).is_some_and(|options| options.is_insecure) { Trust::Insecure } else { all }
 }
@@ -118,7 +119,7 @@ impl Default for RegistryOptions {
     }
 }
 
-/// What the images of a run share: connections, tokens, and how many requests run at once.
+/// State shared by the images of a run: connections, tokens, and limits for parallel requests.
 #[derive(Debug)]
 pub struct Client {
     patience: Patience,
@@ -130,16 +131,16 @@ pub struct Client {
     contents: Arc<Gate>,
 }
 
-/// One reference's image in its registry.
+/// The image of one reference in its registry.
 #[derive(Clone)]
 pub struct Registry {
     client: Arc<Client>,
     reference: Reference,
     /// Mirrors first, the registry itself last.
     endpoints: Arc<[Endpoint]>,
-    /// The endpoint that answered last: where one is down, it is not asked again for each layer.
+    /// The endpoint that answered last: a mirror that is down is not tried again for each layer.
     preferred: Arc<AtomicUsize>,
-    /// The root's bytes: one request is enough for it, and a tag that moves in mid-run does not mix two images.
+    /// The root's content, requested once, so that a tag that moves during the run does not mix two images.
     root: Arc<Mutex<Option<Root>>>,
 }
 
@@ -150,7 +151,7 @@ struct Root {
 }
 
 impl Client {
-    /// Errors: a file of `ca_certs` that cannot be used, a mirror that is no address.
+    /// Fails if a file of `ca_certs` is unusable or a mirror is not a valid address.
     pub fn new(options: RegistryOptions) -> Result<Arc<Client>, SourceError> {
         let RegistryOptions {
             trust,
@@ -190,7 +191,7 @@ impl Client {
         }))
     }
 
-    /// The image that `reference` names. Nothing is asked yet.
+    /// The image that `reference` names. Sends no request yet.
     pub fn image(self: &Arc<Client>, reference: &Reference) -> Registry {
         let mut endpoints = self.mirrors.get(&reference.registry).cloned().unwrap_or_default();
         let host = &reference.registry;
@@ -215,21 +216,21 @@ impl Registry {
         self.reference.registry.clone()
     }
 
-    /// The root's digest, size and type without its content: Docker Hub does not count it as a pull. Where the server
-    /// leaves one of them out, the root itself is read.
+    /// The root's digest, size and type without its content, which Docker Hub does not count as a pull. If the server
+    /// omits one of them, the root itself is read.
     pub fn head(&self) -> Result<Descriptor, SourceError> {
-        self.ask_head()?.map_or_else(|| self.root(), Ok)
+        self.request_head()?.map_or_else(|| self.root(), Ok)
     }
 
-    fn ask_head(&self) -> Result<Option<Descriptor>, SourceError> {
+    fn request_head(&self) -> Result<Option<Descriptor>, SourceError> {
         let rest = format!("manifests/{}", self.reference.selector());
         let mut request = self.manifest_request(&rest, self.root_subject());
         request.call.method = Method::HEAD;
         let _permit = self.client.requests.enter();
-        self.at_each(|line| self.described(line, &line.ask(&request)?))
+        self.at_each(|line| self.described(line, &line.request(&request)?))
     }
 
-    /// What the headers say of the root, where they say all of it.
+    /// The root's descriptor from the headers; `None` if they are incomplete.
     fn described(&self, line: &Line<'_>, answer: &Answer) -> Result<Option<Descriptor>, SourceError> {
         let digest = answer.header("docker-content-digest").and_then(|text| text.parse::<Digest>().ok());
         let size = answer.header("content-length").and_then(|text| text.parse::<u64>().ok());
@@ -253,7 +254,7 @@ impl Registry {
         Subject { what, name: self.reference.to_string() }
     }
 
-    /// The registry itself, which is the last endpoint.
+    /// The registry itself, as opposed to its mirrors.
     fn own(&self) -> &Endpoint {
         self.endpoints.last().expect("the registry itself is the last endpoint")
     }
@@ -263,18 +264,18 @@ impl Registry {
         Line { patience, keyring, endpoint, repository: &self.reference.repository }
     }
 
-    /// Asks the mirrors and the registry, the one that answered last first, until one gives what `ask` wants; the
-    /// registry's own error counts.
-    fn at_each<T>(&self, ask: impl Fn(&Line<'_>) -> Result<T, SourceError>) -> Result<T, SourceError> {
+    /// Tries the mirrors and the registry, starting with the one that answered last, until one succeeds with `ask`. If
+    /// all fail, returns the registry's own error.
+    fn at_each<T>(&self, attempt: impl Fn(&Line<'_>) -> Result<T, SourceError>) -> Result<T, SourceError> {
         let first = self.preferred.load(Ordering::Relaxed);
         for (at, endpoint) in self.endpoints.iter().enumerate().skip(first) {
-            match ask(&self.line(endpoint)) {
+            match attempt(&self.line(endpoint)) {
                 Ok(answer) => {
                     self.preferred.store(at, Ordering::Relaxed);
                     return Ok(answer);
                 }
                 Err(error) if at + 1 < self.endpoints.len() => {
-                    tracing::warn!(mirror = endpoint.name, %error, "a mirror did not give it");
+                    tracing::warn!(mirror = endpoint.name, %error, "a mirror failed");
                 }
                 Err(error) => return Err(error),
             }
@@ -282,7 +283,7 @@ impl Registry {
         unreachable!("the registry itself is the last endpoint")
     }
 
-    /// The content of a descriptor, from `position` on where the server knows ranges, and the name of who gives it.
+    /// The content of a descriptor, starting at `position` if the server supports ranges, and the server's name.
     fn fetch(&self, descriptor: &Descriptor, position: u64) -> Result<(Answer, String), SourceError> {
         let digest = &descriptor.digest;
         let (what, rest) = match is_manifest(&descriptor.media_type) {
@@ -298,7 +299,7 @@ impl Registry {
             request.call.headers.insert(RANGE, range.parse().expect("digits are a header's text"));
         }
         self.at_each(|line| {
-            let answer = line.ask(&request)?;
+            let answer = line.request(&request)?;
             let name = line.endpoint.name.clone();
             body::check(&answer, descriptor, position).map_err(|cause| malformed_blob(descriptor, &name, cause))?;
             Ok((answer, name))
@@ -329,12 +330,12 @@ impl Registry {
         Ok(Root { descriptor, bytes: bytes.into() })
     }
 
-    /// The root's media type: its own word before the server's, and that before what it looks like.
+    /// The root's media type: the one in its content, else the server's, else the one that its structure implies.
     fn root_type(&self, line: &Line<'_>, served: Option<String>, bytes: &[u8]) -> Result<String, SourceError> {
         let is_mirror = !std::ptr::eq(line.endpoint, self.own());
         let malformed = |cause: String| {
             let place = match is_mirror {
-                true => format!("{} as its mirror {} gives it", self.reference, line.endpoint.name),
+                true => format!("{} from its mirror {}", self.reference, line.endpoint.name),
                 false => self.reference.to_string(),
             };
             SourceError::Malformed { place, cause }
@@ -342,16 +343,16 @@ impl Registry {
         let parsed = match Document::parse(bytes) {
             Err(DocumentError::Schema1) => {
                 let what = format!("{}, a Docker schema 1 image,", self.reference);
-                let cause = "registries and engines have given it up".to_string();
+                let cause = "registries and engines no longer support it".to_string();
                 return Err(SourceError::Unsupported { what, cause }
-                    .with_hint("pull it with an engine that still can, and push it again"));
+                    .with_hint("pull it with an engine that still supports it, and push it again"));
             }
             Err(DocumentError::Json(_)) if served.as_deref().is_some_and(|served| served.starts_with("text/html")) => {
                 return Err(malformed(
-                    "a web page came in its place; is there a proxy or a login in between?".to_string(),
+                    "the server sent a web page; is there a proxy or a login page in between?".to_string(),
                 ));
             }
-            // There is somebody else to ask.
+            // The next endpoint may have a valid one.
             Err(error) if is_mirror => return Err(malformed(error.to_string())),
             parsed => parsed,
         };
@@ -369,7 +370,7 @@ impl Registry {
 
 impl Source for Registry {
     fn root(&self) -> Result<Descriptor, SourceError> {
-        // Held over the request: who asks at the same time gets the same root.
+        // Held during the request, so that concurrent callers get the same root.
         let mut root = self.root.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(root) = &*root {
             return Ok(root.descriptor.clone());
@@ -379,10 +380,10 @@ impl Source for Registry {
     }
 
     fn peek_root(&self) -> Result<Option<Descriptor>, SourceError> {
-        match self.ask_head() {
+        match self.request_head() {
             Err(error) => match error.bare() {
                 SourceError::Unreachable { .. } => Err(error),
-                // An answer to HEAD has no body that says why.
+                // An answer to HEAD has no body with a reason.
                 _ => Ok(None),
             },
             found => found,
@@ -408,13 +409,13 @@ fn malformed_blob(descriptor: &Descriptor, server: &str, cause: String) -> Sourc
     SourceError::Malformed { place: format!("{} in {server}", descriptor.digest.short()), cause }
 }
 
-/// The `Content-Type` without its parameters, where there is one.
+/// The `Content-Type` without its parameters, if present.
 fn media_type(answer: &Answer) -> Option<String> {
     let text = answer.header("content-type")?.split(';').next()?.trim();
     Some(text.to_string()).filter(|text| !text.is_empty())
 }
 
-/// Manifests and indexes have a path of their own in the API; all else is a blob.
+/// Manifests and indexes have their own path in the API; everything else is a blob.
 fn is_manifest(media_type: &str) -> bool {
     media_type.contains(".manifest.") || media_type.contains(".image.index.")
 }

@@ -1,22 +1,22 @@
-//! How slow a body may be: no link that pulls images is slower, and per-read time-outs do not see a server that sends
-//! a byte just in time.
+//! Limits how slow a body may be. No link for pulling images is slower, and per-read timeouts do not detect a server
+//! that sends one byte just in time.
 
 use std::io::{self, Read};
 use std::time::{Duration, Instant};
 
 use reqwest::blocking::Response;
 
-/// Bytes a second below which a connection counts as broken.
+/// Bytes per second below which a connection counts as broken.
 const LEAST_PACE: u64 = 1 << 10;
 
-/// Bytes that arrived, and how long the reader waited for them, since the window began.
+/// Bytes that arrived in the current window, and the time that the reader waited for them.
 #[derive(Default)]
 pub(super) struct Pace {
     bytes: u64,
     waited: Duration,
 }
 
-/// A document's body, whose reading fails where it is too slow.
+/// A document's body; reading fails if it is too slow.
 pub(super) struct Paced<'a> {
     response: &'a mut Response,
     window: Duration,
@@ -24,7 +24,7 @@ pub(super) struct Paced<'a> {
 }
 
 impl Pace {
-    /// Only time spent waiting counts: the reader may be slower than any link.
+    /// Only waiting time counts: the reader may be slower than any link.
     pub(super) fn is_too_slow(&mut self, bytes: usize, waited: Duration, window: Duration) -> bool {
         self.bytes += bytes as u64;
         self.waited += waited;
@@ -38,13 +38,13 @@ impl Pace {
     }
 }
 
-/// What is said of a body that is too slow.
+/// The error text for a body that is too slow.
 pub(super) fn too_slow() -> String {
-    format!("less than {LEAST_PACE} bytes a second")
+    format!("less than {LEAST_PACE} bytes per second")
 }
 
 impl<'a> Paced<'a> {
-    /// The pace is that of each `window`.
+    /// The pace is measured in each `window`.
     pub(super) fn new(response: &'a mut Response, window: Duration) -> Paced<'a> {
         Paced { response, window, pace: Pace::default() }
     }

@@ -1,4 +1,4 @@
-//! Trying a request again, for as long as that may help.
+//! Retries requests as long as that may help.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use super::http::{Answer, Http};
 use super::retry::RetryPolicy;
 use crate::source::SourceError;
 
-/// Connections, and how often they are tried.
+/// The HTTP connections, with the retry policy.
 #[derive(Debug)]
 pub(super) struct Patience {
     pub(super) http: Http,
@@ -15,7 +15,7 @@ pub(super) struct Patience {
 }
 
 impl Patience {
-    /// Makes a request until there is an answer that stays, whatever its status.
+    /// Sends a request until it gets a final answer, with any status.
     pub(super) fn insist(&self, once: impl Fn(&Http) -> Result<Answer, Fault>) -> Result<Answer, SourceError> {
         let (mut attempt, mut waited) = (0, Duration::ZERO);
         let fits = |waited: Duration, wait: Duration| waited + wait <= self.policy.longest_wait;
@@ -33,11 +33,11 @@ impl Patience {
             };
             attempt += 1;
             waited += wait;
-            self.rest(attempt, wait);
+            self.pause(attempt, wait);
         }
     }
 
-    pub(super) fn rest(&self, attempt: u32, wait: Duration) {
+    pub(super) fn pause(&self, attempt: u32, wait: Duration) {
         tracing::debug!(attempt, wait_ms = wait.as_millis() as u64, "trying again");
         std::thread::sleep(wait);
     }

@@ -1,6 +1,6 @@
-//! TLS to a server whose own certificate the user has named as trusted. Self-signed certificates are mostly made as
-//! authorities' (`openssl req -x509` does), which Docker takes for a server's too and webpki does not. Only the very
-//! bytes that were named pass here, for the names inside them.
+//! TLS to a server whose own certificate the user named as trusted. Most self-signed certificates are created as
+//! authorities (`openssl req -x509` does that); Docker accepts them for a server, webpki does not. This verifier
+//! accepts only the exact certificates that were named, for the host names in them.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ struct Pinned {
     algorithms: WebPkiSupportedAlgorithms,
 }
 
-/// What trusts these certificates and no other. `identity` is the client's key and certificates, in PEM.
+/// A TLS configuration that trusts only these certificates. `identity` is the client's key and certificates, in PEM.
 pub(super) fn config(
     certificates: Vec<CertificateDer<'static>>,
     identity: Option<&[u8]>,

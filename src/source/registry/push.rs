@@ -1,4 +1,4 @@
-//! What is written to a registry: blobs, manifests and tags, and what refers to an image. Only the registry itself is
+//! Writes to a registry: blobs, manifests and tags; also lists the referrers of an image. Only the registry itself is
 //! written to, never a mirror. Source: OCI distribution-spec, "Push" and "Listing Referrers".
 
 use std::io::Read;
@@ -14,11 +14,11 @@ use super::{MANIFEST_LIMIT, Registry};
 use crate::oci::{Descriptor, Digest, Document};
 use crate::source::SourceError;
 
-/// A list of referrers is a page or two; one without an end is an attack.
+/// Limit for the pages of a list of referrers. A list has one or two pages; an endless one is an attack.
 const MAX_PAGES: usize = 64;
 
 impl Registry {
-    /// Writes a blob, unless the repository has it. `open` is called once an attempt.
+    /// Writes a blob, unless the repository already has it. `open` is called once per attempt.
     pub fn push_blob(&self, descriptor: &Descriptor, open: Opener<'_>) -> Result<(), SourceError> {
         let digest = &descriptor.digest;
         let subject = || Subject { what: "blob", name: self.reference.at(digest) };
@@ -46,7 +46,7 @@ impl Registry {
         let name = format!("{}:{selector}", self.reference.name());
         let media_type = media_type.parse().map_err(|_| SourceError::Malformed {
             place: name.clone(),
-            cause: "its media type cannot be sent".to_string(),
+            cause: "its media type is not a valid header value".to_string(),
         })?;
         let mut call = Call { method: Method::PUT, payload: Payload::Bytes(bytes), ..Call::get() };
         call.headers.insert(CONTENT_TYPE, media_type);
@@ -61,7 +61,8 @@ impl Registry {
         }
     }
 
-    /// What refers to `digest`: signatures, SBOMs. Registries without the API keep the list under a tag.
+    /// Lists the referrers of `digest`, such as signatures and SBOMs. Registries without this API store the list under
+    /// a tag.
     pub fn referrers(&self, digest: &Digest) -> Result<Vec<Descriptor>, SourceError> {
         let rest = format!("referrers/{digest}");
         let subject = Subject { what: "list of referrers", name: self.reference.at(digest) };
@@ -90,8 +91,8 @@ impl Registry {
         self.referrers_index(digest)?.map_or(Ok(Vec::new()), |bytes| self.read_referrers(&bytes))
     }
 
-    /// The index that a registry without the API keeps under a tag, as it is there: whoever adds to it must keep what
-    /// others have said of theirs. Source: OCI distribution-spec, "Referrers Tag Schema".
+    /// The index that a registry without the API stores under a tag, unmodified: a caller that adds to it must keep the
+    /// fields of the other entries. Source: OCI distribution-spec, "Referrers Tag Schema".
     pub fn referrers_index(&self, digest: &Digest) -> Result<Option<Vec<u8>>, SourceError> {
         let rest = format!("manifests/{}-{}", digest.algorithm(), digest.hex());
         let subject = Subject { what: "list of referrers", name: self.reference.at(digest) };
@@ -107,20 +108,20 @@ impl Registry {
         let place = format!("the list of referrers of {}", self.reference.name());
         match Document::parse(bytes) {
             Ok(Document::Index(index)) => Ok(index.manifests),
-            Ok(Document::Manifest(_)) => Err(SourceError::Malformed { place, cause: "it is no index".to_string() }),
+            Ok(Document::Manifest(_)) => Err(SourceError::Malformed { place, cause: "it is not an index".to_string() }),
             Err(error) => Err(SourceError::Malformed { place, cause: error.to_string() }),
         }
     }
 
     fn write(&self, target: Target<'_>, subject: Subject, call: Call<'_>) -> Result<Answer, SourceError> {
-        self.line(self.own()).ask(&Request { subject, access: Access::Push, target, call })
+        self.line(self.own()).request(&Request { subject, access: Access::Push, target, call })
     }
 
-    /// Where the registry wants the bytes: it may be another host, which is not shown the credential.
+    /// The URL for the upload. It may be on another host, which does not receive the credential.
     fn upload_target(&self, started: &Answer, digest: &Digest) -> Result<Target<'static>, SourceError> {
         let malformed = || SourceError::Malformed {
-            place: format!("the upload that {} began", self.place()),
-            cause: "it does not say where the bytes belong".to_string(),
+            place: format!("the upload started by {}", self.place()),
+            cause: "it has no valid Location header".to_string(),
         };
         let location = started.header("location").ok_or_else(malformed)?;
         let mut url = started.url.join(location).map_err(|_| malformed())?;
@@ -129,14 +130,14 @@ impl Registry {
     }
 }
 
-/// `Link: </v2/...>; rel="next"`. Source: RFC 8288.
+/// The URL in `Link: </v2/...>; rel="next"`. Source: RFC 8288.
 pub(super) fn next_page(answer: &Answer) -> Option<Url> {
     let link = answer.header("link")?;
     let (address, parameters) = link.trim().strip_prefix('<')?.split_once('>')?;
     parameters.replace([' ', '"'], "").contains("rel=next").then(|| answer.url.join(address).ok())?
 }
 
-/// An opener of bytes in memory, for [`Registry::push_blob`].
+/// Opens bytes in memory, for [`Registry::push_blob`].
 pub fn in_memory(bytes: &[u8]) -> impl Fn() -> Result<Box<dyn Read + Send>, SourceError> + Sync {
     let shared: std::sync::Arc<[u8]> = bytes.into();
     move || Ok(Box::new(std::io::Cursor::new(std::sync::Arc::clone(&shared))))

@@ -1,4 +1,4 @@
-//! When a request is made again, and after how long. Pure: who sleeps is `exchange`.
+//! Decides whether and when to retry a request. Pure: [`super::patience`] does the waiting.
 
 use std::time::Duration;
 
@@ -6,19 +6,19 @@ use jiff::fmt::rfc2822::DateTimeParser;
 use reqwest::StatusCode;
 use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 
-/// How patient a client is.
+/// How often and how long to retry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RetryPolicy {
     /// Further attempts after the first.
     pub retries: u32,
-    /// The wait before the second attempt; each further wait is twice the one before.
+    /// The wait before the second attempt; each further wait is twice the previous one.
     pub first_wait: Duration,
-    /// The longest wait, a server's own wish included: who asks for more is given up at once. All waits of one request
-    /// together are no longer either.
+    /// Limit for a single wait, including one that the server requests, and for all waits of one request together. If
+    /// the server requests a longer wait, the request is not retried.
     pub longest_wait: Duration,
 }
 
-/// A registry that limits its clients usually asks for a minute.
+/// A registry that limits its clients usually requests a minute.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 impl Default for RetryPolicy {
@@ -28,7 +28,8 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// The default for a user who waits `timeout` for one answer: twice that for all waits between attempts.
+    /// The default for a user who waits `timeout` for one answer: the waits between attempts may take twice that in
+    /// total.
     pub fn within(timeout: Duration) -> RetryPolicy {
         RetryPolicy { longest_wait: LONGEST_WAIT.min(timeout * 2), ..RetryPolicy::default() }
     }
@@ -39,7 +40,7 @@ impl RetryPolicy {
         self.first_wait.checked_mul(factor).unwrap_or(self.longest_wait).min(self.longest_wait)
     }
 
-    /// How long to wait before the same request may have another answer; `None`: this answer stands.
+    /// The wait before the same request may get another answer; `None` if this answer is final.
     pub(super) fn wait_after(&self, status: StatusCode, headers: &HeaderMap, attempt: u32) -> Option<Duration> {
         let is_passing = matches!(status.as_u16(), 408 | 429 | 500 | 502 | 503 | 504);
         if !is_passing || attempt >= self.retries {
@@ -53,8 +54,8 @@ impl RetryPolicy {
     }
 }
 
-/// `Retry-After`: seconds, or a date, which is held against the server's own `Date`: the two clocks may disagree.
-/// Source: RFC 9110, 10.2.3.
+/// Parses `Retry-After`: seconds, or a date, which is compared with the server's own `Date` because the two clocks may
+/// disagree. Source: RFC 9110, 10.2.3.
 pub(super) fn asked_wait(headers: &HeaderMap) -> Option<Duration> {
     let asked = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = asked.parse::<u64>() {
@@ -65,8 +66,8 @@ pub(super) fn asked_wait(headers: &HeaderMap) -> Option<Duration> {
     Some(Duration::from_secs(u64::try_from(wait).unwrap_or(0)))
 }
 
-/// Seconds since 1970 of `Sun, 06 Nov 1994 08:49:37 GMT`. The two obsolete forms are not read.
-/// Source: RFC 9110, 5.6.7.
+/// Parses `Sun, 06 Nov 1994 08:49:37 GMT` to seconds since 1970. The two obsolete formats are not supported. Source:
+/// RFC 9110, 5.6.7.
 fn http_date(text: &str) -> Option<i64> {
     DateTimeParser::new().parse_timestamp(text).ok().map(|time| time.as_second())
 }
@@ -112,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn only_passing_faults_are_worth_another_attempt() {
+    fn only_transient_errors_are_retried() {
         let policy = RetryPolicy::default();
         let asked = |status: u16, attempt| {
             policy.wait_after(StatusCode::from_u16(status).unwrap(), &HeaderMap::new(), attempt).is_some()

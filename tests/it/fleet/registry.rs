@@ -138,7 +138,7 @@ fn a_list_that_never_ends_or_lies_is_refused() {
         registry.plan("_catalog", Fault::Header("link", Some(r#"</v2/_catalog?again>; rel="next""#)));
     }
     let (_, errors, code) = scan(&registry, "", &[]);
-    assert!(code == 3 && errors.contains("names nothing new"), "{errors}");
+    assert!(code == 3 && errors.contains("contains nothing new"), "{errors}");
     let registry = filled();
     registry.plan("_catalog", Fault::Endless);
     assert_eq!(scan(&registry, "", &[]).2, 3);

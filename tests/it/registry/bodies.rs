@@ -29,7 +29,7 @@ fn a_range_that_was_not_asked_for_is_refused() {
 fn breaks_without_progress_come_to_an_end() {
     let (result, ranges) = check_blob(1000, vec![Fault::Cut(1); 9]);
     let error = result.unwrap_err();
-    assert!(error.contains("broke off after 5 of 1000 bytes"), "{error}");
+    assert!(error.contains("was interrupted after 5 of 1000 bytes"), "{error}");
     assert_eq!(ranges.len(), 5);
 }
 
@@ -45,7 +45,7 @@ fn content_of_another_length_is_refused_at_once() {
         let length = other.len();
         let (result, ranges) = check_blob(1000, vec![Fault::Instead(other)]);
         let error = result.unwrap_err();
-        assert!(error.contains(&format!("it has {length} bytes there, and 1000 by its descriptor")), "{error}");
+        assert!(error.contains(&format!("the server sends {length} bytes, but its descriptor states 1000")), "{error}");
         assert_eq!(ranges.len(), 1);
     }
 }
@@ -58,7 +58,7 @@ fn a_body_without_an_end_is_cut_at_its_size() {
     let mut content = image(&fake, options(), "a/b:1").open(&layer_of(&stored)).unwrap();
     let mut bytes = Vec::new();
     let error = content.read_to_end(&mut bytes).unwrap_err().to_string();
-    assert!(error.contains("it goes on after the 1000 bytes of its descriptor"), "{error}");
+    assert!(error.contains("it is longer than the 1000 bytes of its descriptor"), "{error}");
     assert_eq!(bytes, noise(1000));
 }
 
@@ -80,7 +80,7 @@ fn a_slow_body_is_read_and_one_that_only_drips_is_not() {
     // 2.5 s in all, with a time-out of one that is for each piece.
     assert_eq!(read_with(2000, 250, 1000), (whole(20_000), 1));
     let error = read_with(10, 50, 500).0.unwrap_err();
-    assert!(error.contains("less than 1024 bytes a second"), "{error}");
+    assert!(error.contains("less than 1024 bytes per second"), "{error}");
 }
 
 #[test]
@@ -94,14 +94,14 @@ fn a_document_that_only_drips_is_not_waited_for() {
     fake.put_image("a/b", "1", b"layer");
     let error_of = || image(&fake, hasty(), "a/b:1").root().unwrap_err().to_string();
     (0..2).for_each(|_| fake.plan("/manifests/", drip()));
-    assert!(error_of().ends_with("could not be reached: less than 1024 bytes a second"));
+    assert!(error_of().ends_with("could not be reached: less than 1024 bytes per second"));
     fake.require_token(&server, Login::Basic("u", "p"));
     // The words of a refusal are an ornament: it is told without them.
     server.plan("/token", drip());
     assert!(error_of().contains("refused access"));
     fake.require_token(&server, Login::Anybody);
     server.plan("/token", drip());
-    assert!(error_of().ends_with("could not be reached: less than 1024 bytes a second"));
+    assert!(error_of().ends_with("could not be reached: less than 1024 bytes per second"));
 }
 
 #[test]

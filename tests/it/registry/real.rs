@@ -63,7 +63,7 @@ fn a_private_authority_is_trusted_where_it_is_given() {
     check(&server, RegistryOptions { ca_certs: vec![server.ca_cert.clone()], ..options() });
     check(&server, RegistryOptions { trust: Trust::Insecure, ..options() });
     let error = image_of(&server.host, options(), "team/app:1").root().unwrap_err();
-    assert!(error.to_string().contains("its certificate is of an authority that is not trusted"), "{error}");
+    assert!(error.to_string().contains("its certificate is from an untrusted authority"), "{error}");
     assert!(error.hint().unwrap().contains("--ca-cert FILE"));
     let options = RegistryOptions { ca_certs: vec![server.ca_cert.clone()], ..options() };
     let error = image_of(&by_another_name(&server), options, "team/app:1").root().unwrap_err();

@@ -82,7 +82,7 @@ fn what_is_no_image_is_told_apart() {
         "{error}"
     );
     let error = image(&fake, options(), "a/b:page").root().unwrap_err();
-    assert!(error.to_string().contains("a web page came in its place"), "{error}");
+    assert!(error.to_string().contains("the server sent a web page"), "{error}");
 }
 
 #[test]
