@@ -150,7 +150,7 @@ fn what_an_archive_without_its_end_lacks_was_cut() {
     // Its last member and its end marker are missing.
     let cut = whole[..whole.len() - 1024 - 1024].to_vec();
     let missing = Descriptor::new(LAYER, Digest::of(b"absent"), 6);
-    for (bytes, expected) in [(cut, "it was cut"), (whole, "is not present in")] {
+    for (bytes, expected) in [(cut, "it is truncated"), (whole, "is not present in")] {
         let mut streamed = stream(bytes).unwrap();
         assert!(streamed.members.absent(&missing.digest).to_string().contains(expected));
         streamed.members.take();
@@ -202,5 +202,5 @@ fn a_layer_whose_first_name_looks_like_json_is_a_layer() {
     let streamed = stream(tar_of(&[file("layer.tar", &odd)])).unwrap();
     assert!(streamed.layers[&Digest::of(&odd)].read.is_ok());
     let source = Archive::of(streamed.members, &Selector::All);
-    assert!(source.is_err_and(|error| error.to_string().contains("no image archive")));
+    assert!(source.is_err_and(|error| error.to_string().contains("not an image archive")));
 }

@@ -46,7 +46,7 @@ fn read(source: &Archive, digest: &Digest) -> Result<Vec<u8>, SourceError> {
 
 fn document(source: &Archive, digest: &Digest) -> Document {
     let bytes = read(source, digest).unwrap();
-    assert_eq!(Digest::of(&bytes), *digest, "documents hold to their digests");
+    assert_eq!(Digest::of(&bytes), *digest, "documents match their digests");
     Document::parse(&bytes).unwrap()
 }
 
@@ -139,7 +139,7 @@ fn a_new_docker_archive_keeps_the_manifest_that_its_index_names() {
 }
 
 #[test]
-fn a_manifest_without_layers_gives_way_to_what_manifest_json_lists() {
+fn a_manifest_without_layers_is_replaced_by_the_one_from_manifest_json() {
     let manifest = oci_manifest(&[]);
     let list = json!([saved(&blob(&config()), &[&blob(LAYER), &blob(LAYER)], "app:1")]).to_string();
     let (index, names) = (index(&[&manifest]), [blob(&config()), blob(LAYER), blob(&manifest)]);
@@ -194,7 +194,7 @@ fn a_listed_platform_whose_blobs_are_elsewhere_is_not_present() {
 
 #[test]
 fn indexes_that_contain_one_another_end() {
-    // The names lie about the digests; nothing is verified here, so it must end by itself.
+    // The names state false digests. Nothing is verified here, so the search itself must end.
     let (a, b) = (Digest::of(b"a"), Digest::of(b"b"));
     let of = |digest: &Digest| {
         let entry = json!({"mediaType": "", "digest": digest.as_str(), "size": 1});
@@ -217,7 +217,7 @@ fn indexes_that_contain_one_another_end() {
 }
 
 #[test]
-fn an_archive_that_passed_gives_its_documents_and_the_digests_of_its_layers() {
+fn an_archive_read_in_one_pass_keeps_its_documents_and_layer_digests() {
     let list = json!([saved("c.json", &["one/layer.tar", "two/layer.tar"], "app:1")]).to_string();
     let mut members = Members::passing("standard input");
     let passed = Member::Passed { digest: Digest::of(LAYER), size: LAYER.len() as u64 };
@@ -233,11 +233,11 @@ fn an_archive_that_passed_gives_its_documents_and_the_digests_of_its_layers() {
 }
 
 #[test]
-fn what_is_no_image_archive_says_what_it_is() {
+fn other_archives_are_errors_that_name_their_kind() {
     let cases = [
         ("repositories", "before Docker 1.10"),
         ("etc/passwd", "the tar of a file system"),
-        ("readme", "no image archive"),
+        ("readme", "not an image archive"),
     ];
     for (name, words) in cases {
         let text = open(&[(name, b"x")], "").unwrap_err().to_string();
@@ -256,7 +256,7 @@ fn a_compressed_layer_named_a_million_times_is_hashed_once_and_refused() {
     let list = json!([saved("c.json", &many[..50_000], "app:1")]).to_string();
     let members: [(&str, &[u8]); 3] =
         [("c.json", &config()), ("l.tar.gz", &stored), ("manifest.json", list.as_bytes())];
-    // 50 GiB, were it read each time.
+    // 50 GiB if it were read each time.
     assert!(open(&members, "").is_ok());
 }
 
@@ -279,7 +279,7 @@ proptest::proptest! {
             let at = at.index(bytes.len());
             bytes[at] = value;
         }
-        // A file that nobody mutated is cut, too.
+        // An unmutated file is truncated as well.
         bytes.truncate(end.index(bytes.len()) + 1);
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(&bytes).unwrap();

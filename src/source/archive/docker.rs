@@ -1,7 +1,7 @@
-//! `manifest.json` of `docker save`: configs and layers by member name, with no manifest and no digest of a layer. The
-//! manifest that is missing is made in memory, so that everything above sees descriptors only. An uncompressed layer's
-//! digest is its diffID; a compressed one's is computed.
-//! Source: moby, image/spec/v1.2.md, "Combined Image JSON + Filesystem Changeset Format"; image/tarexport/save.go.
+//! `manifest.json` of `docker save` lists configs and layers by member name, without a manifest or layer digests. The
+//! missing manifest is built in memory, so that callers see descriptors only. An uncompressed layer's digest is its
+//! diffID; a compressed layer's digest is computed. Source: moby, image/spec/v1.2.md, "Combined Image JSON + Filesystem
+//! Changeset Format"; image/tarexport/save.go.
 
 use std::collections::{HashMap, HashSet};
 use std::io::Read;
@@ -27,31 +27,31 @@ struct Saved {
 
 const LAYER_TYPE: &str = "application/vnd.docker.image.rootfs.diff.tar";
 const CONFIG_TYPE: &str = "application/vnd.oci.image.config.v1+json";
-/// Bytes of documents that are looked through for configs: those of a saved image of thirty platforms with attestations
-/// are a tenth of it. Names may lie and lead to one document again and again.
+/// Size limit of the documents that are searched for configs: ten times those of a saved image with thirty platforms
+/// and attestations. Hostile names may lead to one document again and again.
 const KNOWN_LIMIT: u64 = 16 << 20;
-/// Layers of all images of an archive: a thousand images of a hundred.
+/// Limit for the layers of all images of an archive: a thousand images with a hundred layers each.
 const LAYERS_LIMIT: usize = 100_000;
 
-/// What is in the archive under no digest's own name.
+/// Content that is not stored under a digest's own name.
 pub(super) struct Made<'m> {
     members: &'m Members,
     pub contents: HashMap<Digest, Member>,
-    /// By name, for images share layers and a compressed one is read for its digest.
+    /// By name, because images share layers and a compressed layer must be read to compute its digest.
     digests: HashMap<String, (Digest, u64)>,
     layers: usize,
 }
 
-/// Where in a listing a config is.
+/// The position of a config in a listing.
 struct Known {
     position: usize,
-    /// Listed itself, not by way of an index, and without layers.
+    /// The manifest is listed directly, not through an index, and has no layers.
     is_empty_manifest: bool,
 }
 
-/// Adds to `listing` what `manifest.json` (`bytes`) has besides: all of it in an old archive; in a new one, whose
-/// `index.json` was read before, images that the index leaves out (moby#51389) or whose manifest has no layers
-/// (moby#47065, Engine 25.0.0). Gives what `listing` then refers to.
+/// Adds to `listing` the images that only `manifest.json` (`bytes`) has. In an old archive, these are all images. In a
+/// new one, whose `index.json` was read before, these are images that the index omits (moby#51389) or whose manifest
+/// has no layers (moby#47065, Engine 25.0.0). Returns the content that `listing` then refers to.
 pub(super) fn complete(
     listing: &mut Listing,
     bytes: &[u8],
@@ -80,8 +80,7 @@ pub(super) fn complete(
     Ok(made.contents)
 }
 
-/// The configs that a listing leads to. What cannot be read here leads nowhere; whoever reads the image meets it again
-/// and says so.
+/// The configs that a listing leads to. Unreadable documents are skipped here; reading the image later reports them.
 fn known_configs(listing: &Listing, members: &Members) -> HashMap<Digest, Known> {
     let mut known = HashMap::new();
     let (mut seen, mut looked) = (HashSet::new(), 0);
@@ -108,7 +107,7 @@ fn known_configs(listing: &Listing, members: &Members) -> HashMap<Digest, Known>
     known
 }
 
-/// A config that was found by its name.
+/// A config found by its name.
 struct NamedConfig {
     descriptor: Descriptor,
     diff_ids: Vec<Option<Digest>>,
@@ -117,7 +116,7 @@ struct NamedConfig {
 impl Made<'_> {
     fn config(&mut self, name: &str) -> Result<NamedConfig, SourceError> {
         let bytes = self.members.document(name)?;
-        let bytes = bytes.ok_or_else(|| self.malformed(format!("it names the config {name}, which is not there")))?;
+        let bytes = bytes.ok_or_else(|| self.malformed(format!("it lists the config {name}, which is missing")))?;
         let config = Config::parse(&bytes).map_err(|error| self.malformed(format!("{name}: {error}")))?;
         let diff_ids = config.diff_ids().into_iter().map(|id| id.map(|id| id.0)).collect();
         let descriptor = Descriptor::new(CONFIG_TYPE, Digest::of(&bytes), bytes.len() as u64);
@@ -125,7 +124,7 @@ impl Made<'_> {
         Ok(NamedConfig { descriptor, diff_ids })
     }
 
-    /// Makes the manifest of a config and layers that are given by name.
+    /// Builds the manifest for a config and named layers.
     fn manifest(&mut self, config: &NamedConfig, layers: &[String]) -> Result<Descriptor, SourceError> {
         self.layers += layers.len();
         if self.layers > LAYERS_LIMIT {
@@ -134,7 +133,7 @@ impl Made<'_> {
         }
         let mut described = Vec::new();
         for (position, name) in layers.iter().enumerate() {
-            // Counts that differ say nothing of which is whose.
+            // If the counts differ, layers cannot be matched with diffIDs.
             let is_paired = config.diff_ids.len() == layers.len();
             let diff_id = if is_paired { config.diff_ids[position].as_ref() } else { None };
             let (digest, size) = self.layer(name, diff_id)?;
@@ -152,8 +151,8 @@ impl Made<'_> {
     /// Digest and size of a layer as stored.
     fn layer(&mut self, name: &str, diff_id: Option<&Digest>) -> Result<(Digest, u64), SourceError> {
         let Some(member) = self.members.find(name) else {
-            // Opening it will say that it is not present.
-            let missing = || self.malformed(format!("it names the layer {name}, which is not there"));
+            // Opening it will report that it is not present.
+            let missing = || self.malformed(format!("it lists the layer {name}, which is missing"));
             return diff_id.map(|diff_id| (diff_id.clone(), 0)).ok_or_else(missing);
         };
         let sized = match (member, super::blob_digest(name), diff_id) {
@@ -176,7 +175,7 @@ impl Made<'_> {
     }
 }
 
-/// By the magic numbers of gzip, zstd, bzip2 and xz, all of which `docker load` takes.
+/// Detects the magic numbers of gzip, zstd, bzip2 and xz, all of which `docker load` accepts.
 fn is_compressed(member: &Member, members: &Members) -> bool {
     let mut head = Vec::new();
     let read = members.read(member).map(|reader| reader.take(6).read_to_end(&mut head));

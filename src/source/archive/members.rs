@@ -1,5 +1,5 @@
-//! The members of an image archive by name. A file is indexed once by its tar headers, and each member is then a
-//! section of it that is read by position, so that layers are read in parallel. Names in the archive are keys and
+//! The members of an image archive by name. A file is indexed once from its tar headers; each member is then a section
+//! of the file that is read by position, so that layers can be read in parallel. Names in the archive are keys and
 //! never become paths.
 
 use std::collections::HashMap;
@@ -14,70 +14,72 @@ use crate::oci::{Digest, Hasher};
 /// One member, under a name without a leading `./` or `/`.
 #[derive(Clone, Debug)]
 pub enum Member {
-    /// Bytes of the archive's file.
+    /// A range of bytes in the archive's file.
     Section { offset: u64, size: u64 },
-    /// A document that was kept while the archive passed.
+    /// A document that was kept while the archive was read.
     Document(Arc<[u8]>),
-    /// Something that has passed and cannot be had again.
+    /// Content that was read and cannot be read again.
     Passed { digest: Digest, size: u64 },
-    /// A hard or symbolic link to another member: `docker save` wrote repeated layers so.
+    /// A hard or symbolic link to another member, as older versions of `docker save` write for repeated layers.
     Link(String),
 }
 
 /// All members of one archive.
 #[derive(Debug)]
 pub struct Members {
-    /// For messages.
+    /// The archive's name in messages.
     pub place: String,
-    /// Its end marker was met: what is not in it was never there.
+    /// The end marker was found, so a missing member was never there.
     pub is_whole: bool,
     file: Option<Arc<File>>,
     all: HashMap<String, Member>,
 }
 
-/// Members of an archive. An image has some hundred layers; a layer's tar, which can have a million, is not one.
+/// Limit for the members of an archive. An image has a few hundred layers; a layer's tar, which can have a million
+/// members, is not an image archive.
 const MEMBER_LIMIT: usize = 100_000;
-/// Bytes of a long name or a PAX header; Linux's longest path is 4096.
+/// Size limit of a long name or a PAX header; Linux's longest path is 4096.
 const EXTENSION_LIMIT: u64 = 1 << 20;
-/// Links that lead to links; two are never needed.
+/// Limit for links to links; two are never needed.
 const LINK_LIMIT: usize = 8;
 const BLOCK: u64 = 512;
 
 impl Member {
-    /// A hard link, whose target is a member's name.
+    /// A hard link, whose target is the name of a member.
     pub fn hard_link(target: &str) -> Member {
         Member::Link(normal(target))
     }
 
-    /// A symbolic link, whose target is relative to the folder of the link `name`.
+    /// A symbolic link, whose target is relative to the directory of the link `name`.
     pub fn symbolic_link(name: &str, target: &str) -> Member {
-        Member::Link(beside(name, target))
+        Member::Link(link_target(name, target))
     }
 }
 
 impl Members {
-    /// Of an archive that passes: [`Members::add`] takes what was met.
+    /// An archive that is read in one pass; the caller adds its members with [`Members::add`].
     pub fn passing(place: &str) -> Members {
         Members { place: place.to_string(), is_whole: false, file: None, all: HashMap::new() }
     }
 
-    /// Takes the members out; what is asked for after that is told as missing from the same place.
+    /// Takes the members out. Members requested later are reported as missing from the same place.
     pub fn take(&mut self) -> Members {
         let rest = Members { is_whole: self.is_whole, ..Members::passing(&self.place) };
         std::mem::replace(self, rest)
     }
 
-    /// Why a listed blob is not there: an engine keeps only what was pulled, unless the archive was cut.
+    /// The error for a listed blob that is missing: an engine keeps only what was pulled, unless the archive is
+    /// truncated.
     pub fn absent(&self, digest: &Digest) -> SourceError {
         let (digest, place) = (digest.clone(), self.place.clone());
         if self.is_whole {
             return SourceError::NotPresent { digest, place };
         }
-        let cause = format!("it has no end marker, and {digest} is not in it: it was cut");
+        let cause = format!("it is truncated: it has no end marker, and {digest} is missing");
         SourceError::Malformed { place, cause }
     }
 
-    /// Adds a member; a later one of the same name wins, as on unpacking.
+    /// Adds a member. It replaces an earlier one of the same name, as in unpacking.
     pub fn add(&mut self, name: &str, member: Member) -> Result<(), SourceError> {
         if self.all.len() >= MEMBER_LIMIT {
             let (what, limit) = ("members of an image archive", MEMBER_LIMIT as u64);
@@ -118,7 +120,7 @@ impl Members {
             }
             if is_extension {
                 let bytes = members.bytes(offset, size)?;
-                extended.take(kind, &bytes).map_err(|cause| members.malformed(cause))?;
+                extended.apply(kind, &bytes).map_err(|cause| members.malformed(cause))?;
             } else if !kind.is_pax_global_extensions() {
                 members.add_entry(header, std::mem::take(&mut extended), Member::Section { offset, size })?;
             }
@@ -138,7 +140,7 @@ impl Members {
         }
     }
 
-    /// Headers and names, which are small.
+    /// Reads headers and names, which are small.
     fn bytes(&self, offset: u64, size: u64) -> Result<Vec<u8>, SourceError> {
         if size > EXTENSION_LIMIT {
             let (what, limit) = ("a member's name", EXTENSION_LIMIT);
@@ -155,7 +157,7 @@ impl Members {
         SourceError::Malformed { place: self.place.clone(), cause }
     }
 
-    /// The member of that name, links followed.
+    /// The member with that name; links are followed.
     pub fn find(&self, name: &str) -> Option<&Member> {
         let mut member = self.all.get(&normal(name))?;
         for _ in 0..LINK_LIMIT {
@@ -165,7 +167,7 @@ impl Members {
         None
     }
 
-    /// The bytes of a small member, `None` where there is none or it has passed unread.
+    /// The content of a small member; `None` if it does not exist or was already read.
     pub fn document(&self, name: &str) -> Result<Option<Vec<u8>>, SourceError> {
         match self.find(name).map(|member| self.read(member)) {
             Some(Some(reader)) => {
@@ -176,7 +178,7 @@ impl Members {
         }
     }
 
-    /// Opens a member, `None` where it has passed.
+    /// Opens a member; `None` if it was already read.
     pub fn read(&self, member: &Member) -> Option<Box<dyn Read + Send>> {
         match (member, &self.file) {
             (Member::Section { offset, size }, Some(file)) => {
@@ -187,7 +189,7 @@ impl Members {
         }
     }
 
-    /// The member as a part of the archive's file; `None` for what is not one.
+    /// The member's section of the archive's file; `None` if it has none.
     pub(super) fn section(&self, member: &Member) -> Option<Section> {
         match (member, &self.file) {
             (Member::Section { offset, size }, Some(file)) => Some(Section::new(file.clone(), *offset, *size)),
@@ -195,7 +197,7 @@ impl Members {
         }
     }
 
-    /// The state of the file that a section is of; `None` for what is no section.
+    /// The state of the file that contains a section; `None` for other members.
     pub(super) fn stamp(&self, member: &Member) -> Option<std::io::Result<Stamp>> {
         match (member, &self.file) {
             (Member::Section { offset, .. }, Some(file)) => Some(Stamp::of(file, *offset)),
@@ -203,7 +205,7 @@ impl Members {
         }
     }
 
-    /// Size and digest of a member as stored; a file's section is read for it.
+    /// Digest and size of a member as stored; a section is read to compute them.
     pub fn digest(&self, member: &Member) -> Result<(Digest, u64), SourceError> {
         if let Member::Passed { digest, size } = member {
             return Ok((digest.clone(), *size));
@@ -213,13 +215,13 @@ impl Members {
         read.map_err(|cause| SourceError::File { path: self.place.clone().into(), cause })
     }
 
-    /// Names of all members, in no order.
+    /// Names of all members, in no particular order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.all.keys().map(String::as_str)
     }
 }
 
-/// What GNU and PAX headers say of the member after them.
+/// The values of GNU and PAX headers for the next member.
 #[derive(Default)]
 struct Extended {
     path: Option<String>,
@@ -228,11 +230,11 @@ struct Extended {
 }
 
 impl Extended {
-    fn take(&mut self, kind: tar::EntryType, bytes: &[u8]) -> Result<(), String> {
+    fn apply(&mut self, kind: tar::EntryType, bytes: &[u8]) -> Result<(), String> {
         if kind.is_gnu_longname() || kind.is_gnu_longlink() {
             let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
-            let place = if kind.is_gnu_longname() { &mut self.path } else { &mut self.link };
-            *place = Some(text(&bytes[..end]));
+            let field = if kind.is_gnu_longname() { &mut self.path } else { &mut self.link };
+            *field = Some(text(&bytes[..end]));
             return Ok(());
         }
         for extension in tar::PaxExtensions::new(bytes) {
@@ -249,7 +251,8 @@ impl Extended {
     }
 }
 
-/// The sum of a header's bytes with its own field as blanks. Source: POSIX pax, "ustar Interchange Format", chksum.
+/// The sum of a header's bytes, with the checksum field counted as blanks. Source: POSIX pax, "ustar Interchange
+/// Format", chksum.
 fn checksum(block: &[u8; BLOCK as usize]) -> u32 {
     block.iter().enumerate().map(|(at, byte)| if (148..156).contains(&at) { 32 } else { u32::from(*byte) }).sum()
 }
@@ -271,10 +274,10 @@ fn normal(name: &str) -> String {
     kept.join("/")
 }
 
-/// A symbolic link's target, which is relative to the folder of the link.
-fn beside(name: &str, target: &str) -> String {
+/// Resolves a symbolic link's target relative to the directory of the link.
+fn link_target(name: &str, target: &str) -> String {
     match (target.starts_with('/'), name.rsplit_once('/')) {
-        (false, Some((folder, _))) => normal(&format!("{folder}/{target}")),
+        (false, Some((directory, _))) => normal(&format!("{directory}/{target}")),
         _ => normal(target),
     }
 }

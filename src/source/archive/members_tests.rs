@@ -32,7 +32,7 @@ fn check(members: &Members, name: &str, content: Option<&str>) {
 const FILE: tar::EntryType = tar::EntryType::Regular;
 
 #[test]
-fn members_are_found_by_name_however_it_is_written() {
+fn members_are_found_by_every_form_of_their_name() {
     let long = format!("blobs/{}", "x".repeat(200));
     let members = index(&tar(&[(FILE, "./index.json", "a"), (FILE, "dir/b", "bb"), (FILE, &long, "long")])).unwrap();
     check(&members, "index.json", Some("a"));
@@ -42,7 +42,7 @@ fn members_are_found_by_name_however_it_is_written() {
 }
 
 #[test]
-fn links_lead_to_their_member_and_loops_to_nothing() {
+fn links_resolve_to_their_member_and_loops_to_none() {
     let members = index(&tar(&[
         (FILE, "one/layer.tar", "layer"),
         (tar::EntryType::Symlink, "two/layer.tar", "../one/layer.tar"),
@@ -75,7 +75,7 @@ fn pax_names_and_sizes_count() {
 }
 
 #[test]
-fn a_cut_or_broken_archive_is_malformed() {
+fn a_truncated_or_corrupt_archive_is_malformed() {
     let whole = tar(&[(FILE, "a", &"x".repeat(2000))]);
     for bytes in [&whole[..1000], &[b'x'; 1024][..]] {
         assert!(matches!(index(bytes), Err(SourceError::Malformed { .. })));
@@ -95,7 +95,7 @@ fn a_name_of_many_megabytes_is_refused_unread() {
 }
 
 #[test]
-fn sections_of_one_file_are_read_side_by_side() {
+fn sections_of_one_file_are_read_in_parallel() {
     let members = index(&tar(&[(FILE, "a", "aaaa"), (FILE, "b", "bbbb")])).unwrap();
     let mut readers = ["a", "b"].map(|name| members.read(members.find(name).unwrap()).unwrap());
     let mut pieces = [[0; 2]; 4];

@@ -1,6 +1,6 @@
-//! Image archives: oci-archive, and docker-archive of the old layout (`ID/layer.tar`) and the new one, which is an OCI
-//! layout with a `manifest.json`. Nothing is unpacked. A file is read by position; of an archive that passed once
-//! (standard input, an engine's export, a compressed file) the documents were kept and the layers have been read.
+//! Image archives: oci-archive, and docker-archive in its old layout (`ID/layer.tar`) and its new one, an OCI layout
+//! with a `manifest.json`. Nothing is unpacked. A file is read by position. Of an archive that was read in one pass
+//! (standard input, an engine's export, a compressed file), the documents were kept and the layers are already read.
 
 mod docker;
 mod members;
@@ -20,7 +20,8 @@ use crate::oci::{Descriptor, Digest};
 pub struct Archive {
     members: Members,
     root: Descriptor,
-    /// What is not under `blobs/ALGORITHM/HEX`: documents made in memory, and an old archive's members by digest.
+    /// Content that is not under `blobs/ALGORITHM/HEX`: documents built in memory, and an old archive's members by
+    /// digest.
     made: HashMap<Digest, Member>,
     has_saved_list: bool,
 }
@@ -31,8 +32,8 @@ impl Archive {
         Archive::of(Members::index(file, place)?, selector)
     }
 
-    /// Finds the images among members. Those of an archive that has passed can be found, but what was not kept as a
-    /// [`Member::Document`] cannot be opened again.
+    /// Finds the images among the members. In an archive that was read in one pass, only content kept as
+    /// [`Member::Document`] can be opened again.
     pub fn of(members: Members, selector: &Selector) -> Result<Archive, SourceError> {
         let (index, saved) = (members.document("index.json")?, members.document("manifest.json")?);
         let is_oci = index.is_some();
@@ -42,7 +43,7 @@ impl Archive {
             None => return Err(no_image(&members)),
         };
         let mut made = HashMap::new();
-        // skopeo's dir: in a tar has a manifest.json too, which is no list.
+        // skopeo's dir: in a tar also has a manifest.json, but that one is not a list.
         let saved = saved.filter(|saved| !is_oci || saved.trim_ascii_start().starts_with(b"["));
         let has_saved_list = saved.is_some();
         if let Some(saved) = saved {
@@ -55,7 +56,7 @@ impl Archive {
         Ok(Archive { members, root: root.descriptor, made, has_saved_list })
     }
 
-    /// Whether `docker save`, or something that writes as it does, made it.
+    /// Whether the archive is in the format of `docker save`.
     pub fn is_docker(&self) -> bool {
         self.has_saved_list
     }
@@ -93,12 +94,12 @@ impl Archive {
     }
 }
 
-/// Where an OCI layout keeps a blob.
+/// The path of a blob in an OCI layout.
 fn blob_name(digest: &Digest) -> String {
     format!("blobs/{}/{}", digest.algorithm(), digest.hex())
 }
 
-/// The digest that a member's name states.
+/// The digest in a member's name.
 fn blob_digest(name: &str) -> Option<Digest> {
     name.strip_prefix("blobs/")?.replacen('/', ":", 1).parse().ok()
 }
@@ -106,11 +107,11 @@ fn blob_digest(name: &str) -> Option<Digest> {
 fn no_image(members: &Members) -> SourceError {
     let has = |wanted: &str| members.names().any(|name| name == wanted || name.starts_with(&format!("{wanted}/")));
     let cause = if has("repositories") {
-        "an archive of an engine before Docker 1.10, which has no manifest.json; load and save it with a current one"
+        "it is from an engine before Docker 1.10 and has no manifest.json; load and save it with a current engine"
     } else if has("etc") || has("usr") || has("bin") {
-        "the tar of a file system, not of an image; unpack it and read the folder with rootfs:FOLDER"
+        "it is the tar of a file system, not of an image; unpack it and scan the directory with rootfs:DIR"
     } else {
-        "neither index.json nor manifest.json is in it, so it is no image archive"
+        "it has neither index.json nor manifest.json, so it is not an image archive"
     };
     SourceError::Malformed { place: members.place.clone(), cause: cause.to_string() }
 }
