@@ -1,7 +1,6 @@
-//! Where a Docker Engine or podman listens, as the docker and podman commands find it. Text and files decide; the
-//! environment was read before.
-//! Source: docker/cli, cli/context/store and cli/command/cli.go `resolveContextName`; containers-storage's socket from
-//! podman-system-service(1).
+//! Finds the address of Docker Engine or podman as the docker and podman commands do, from settings and files. The
+//! caller has read the environment. Source: docker/cli, cli/context/store and cli/command/cli.go `resolveContextName`;
+//! podman-system-service(1) for containers-storage's socket.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -11,14 +10,14 @@ use sha2::Digest as _;
 
 use super::super::{SourceError, open_regular, read_bounded};
 
-/// What the environment says of engines.
+/// The environment's settings for engines.
 #[derive(Clone, Debug, Default)]
 pub struct EngineSettings {
     /// DOCKER_HOST.
     pub docker_host: Option<String>,
     /// DOCKER_CONTEXT.
     pub docker_context: Option<String>,
-    /// DOCKER_TLS_VERIFY is set, to whatever.
+    /// DOCKER_TLS_VERIFY is set, to any value.
     pub is_tls_verified: bool,
     /// DOCKER_CERT_PATH, or else `docker_config`.
     pub cert_folder: Option<PathBuf>,
@@ -26,9 +25,9 @@ pub struct EngineSettings {
     pub docker_config: Option<PathBuf>,
     /// CONTAINER_HOST: podman's.
     pub container_host: Option<String>,
-    /// XDG_RUNTIME_DIR: the sockets of rootless engines are there.
+    /// XDG_RUNTIME_DIR, which contains the sockets of rootless engines.
     pub runtime_folder: Option<PathBuf>,
-    /// podman's command, for a bare name that nothing else has where podman has no service. `None`: it is not run.
+    /// The podman command, used for a bare name that no other source has if podman runs no service. `None` disables it.
     pub podman_command: Option<String>,
 }
 
@@ -43,11 +42,11 @@ pub enum Endpoint {
     },
 }
 
-/// How an engine is talked to over TLS.
+/// TLS settings for an engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tls {
-    /// Where `ca.pem`, `cert.pem` and `key.pem` are, as far as they are.
-    pub folder: PathBuf,
+    /// The directory of `ca.pem`, `cert.pem` and `key.pem`, any of which may be missing.
+    pub directory: PathBuf,
     pub is_verified: bool,
 }
 
@@ -73,7 +72,7 @@ struct ContextEndpoint {
     skip_tls_verify: bool,
 }
 
-/// Bytes of `config.json` and `meta.json`: credentials and a few names.
+/// Size limit of `config.json` and `meta.json`, which contain credentials and a few names.
 const CONFIG_LIMIT: u64 = 4 << 20;
 const DOCKER_SOCKETS: [&str; 1] = ["/var/run/docker.sock"];
 const PODMAN_SOCKETS: [&str; 1] = ["/run/podman/podman.sock"];
@@ -88,7 +87,7 @@ impl fmt::Display for Endpoint {
 }
 
 impl Endpoint {
-    /// Reads `unix:///run/docker.sock`, `tcp://host:2376` or `host:2376`.
+    /// Parses `unix:///run/docker.sock`, `tcp://host:2376` or `host:2376`.
     pub fn parse(text: &str, tls: Option<Tls>) -> Result<Endpoint, SourceError> {
         let refuse = |cause: &str| SourceError::Unsupported {
             what: format!("the engine address {}", shown(text)),
@@ -100,24 +99,24 @@ impl Endpoint {
                 let authority = rest.trim_end_matches('/');
                 let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte);
                 if authority.is_empty() || !authority.bytes().all(is_plain) {
-                    return Err(refuse("it is not tcp://HOST:PORT"));
+                    return Err(refuse("expected tcp://HOST:PORT"));
                 }
                 let has_port = authority.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
-                // The ports that Docker's clients add.
+                // The default ports of Docker's clients.
                 let port = if tls.is_some() { 2376 } else { 2375 };
                 let authority = if has_port { authority.to_string() } else { format!("{authority}:{port}") };
                 Ok(Endpoint::Tcp { authority, tls })
             }
-            // As docker takes it: an address without a scheme is tcp's.
+            // As in docker, an address without a scheme uses tcp.
             None if text.contains(':') && !text.contains('/') => Endpoint::parse(&format!("tcp://{text}"), tls),
-            Some(("ssh", _)) => Err(refuse("engines are not reached over ssh from here")
+            Some(("ssh", _)) => Err(refuse("imgarch cannot connect to engines over ssh")
                 .with_hint("run docker save on that machine and pipe its output into: imgarch scan -")),
-            _ => Err(refuse("it is neither unix:///PATH nor tcp://HOST:PORT")),
+            _ => Err(refuse("expected unix:///PATH or tcp://HOST:PORT")),
         }
     }
 }
 
-/// An address as errors may have it: without a password.
+/// An address without its password, for errors.
 fn shown(address: &str) -> String {
     let (scheme, rest) = address.find("://").map_or(("", address), |at| address.split_at(at + 3));
     match rest.rsplit_once('@') {
@@ -126,14 +125,14 @@ fn shown(address: &str) -> String {
     }
 }
 
-/// The Docker Engine that the `docker` command would ask: DOCKER_HOST, then the context, then the usual sockets.
-/// Several only of the last kind.
+/// The addresses that the `docker` command would use: DOCKER_HOST, then the context, then the usual sockets. Only the
+/// last case can return several.
 pub fn docker_endpoints(settings: &EngineSettings) -> Result<Vec<Endpoint>, SourceError> {
     if let Some(host) = given(&settings.docker_host) {
         return Ok(vec![Endpoint::parse(host, environment_tls(settings))?]);
     }
     let config = match &settings.docker_config {
-        Some(folder) => folder.as_path(),
+        Some(directory) => directory.as_path(),
         None => return Ok(usual(&DOCKER_SOCKETS, "docker.sock", settings)),
     };
     let name = match given(&settings.docker_context) {
@@ -146,7 +145,7 @@ pub fn docker_endpoints(settings: &EngineSettings) -> Result<Vec<Endpoint>, Sour
     }
 }
 
-/// Where podman's service listens: CONTAINER_HOST, or else the usual sockets.
+/// The address of podman's service: CONTAINER_HOST, or else the usual sockets.
 pub fn podman_endpoints(settings: &EngineSettings) -> Result<Vec<Endpoint>, SourceError> {
     match given(&settings.container_host) {
         Some(host) => Ok(vec![Endpoint::parse(host, None)?]),
@@ -158,16 +157,16 @@ fn given(text: &Option<String>) -> Option<&str> {
     text.as_deref().filter(|text| !text.is_empty())
 }
 
-/// An own engine goes before the machine's.
+/// The user's own engine comes before the system's.
 fn usual(system: &[&str], own: &str, settings: &EngineSettings) -> Vec<Endpoint> {
-    let own = settings.runtime_folder.iter().map(|folder| folder.join(own));
+    let own = settings.runtime_folder.iter().map(|directory| directory.join(own));
     own.chain(system.iter().map(PathBuf::from)).filter(|path| path.exists()).map(Endpoint::Unix).collect()
 }
 
 fn environment_tls(settings: &EngineSettings) -> Option<Tls> {
-    let folder = settings.cert_folder.clone().or_else(|| settings.docker_config.clone());
-    // Without DOCKER_TLS_VERIFY the docker command speaks plain HTTP to a tcp address, whatever certificates there are.
-    settings.is_tls_verified.then(|| Tls { folder: folder.unwrap_or_default(), is_verified: true })
+    let directory = settings.cert_folder.clone().or_else(|| settings.docker_config.clone());
+    // Without DOCKER_TLS_VERIFY, the docker command uses plain HTTP for a tcp address, even if certificates exist.
+    settings.is_tls_verified.then(|| Tls { directory: directory.unwrap_or_default(), is_verified: true })
 }
 
 fn current_context(config: &Path) -> Result<Option<String>, SourceError> {
@@ -191,8 +190,8 @@ fn context_endpoint(config: &Path, name: &str) -> Result<Endpoint, SourceError> 
     };
     let meta: Meta = read_json(&contexts.join("meta").join(&id).join("meta.json"))?.ok_or_else(missing)?;
     let endpoint = meta.endpoints.docker.ok_or_else(missing)?;
-    let folder = contexts.join("tls").join(&id).join("docker");
-    let tls = folder.is_dir().then_some(Tls { folder, is_verified: !endpoint.skip_tls_verify });
+    let directory = contexts.join("tls").join(&id).join("docker");
+    let tls = directory.is_dir().then_some(Tls { directory, is_verified: !endpoint.skip_tls_verify });
     Endpoint::parse(&endpoint.host, tls)
 }
 
@@ -203,7 +202,7 @@ fn read_json<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<Option<T>, Sou
         other => other?,
     };
     let bytes = read_bounded(file, CONFIG_LIMIT, "a configuration", &place)?;
-    // As the docker command has it: what is blank says nothing.
+    // As in the docker command, a blank file counts as empty.
     if bytes.trim_ascii().is_empty() {
         return Ok(None);
     }
@@ -214,19 +213,19 @@ fn read_json<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<Option<T>, Sou
 mod tests {
     use super::*;
 
-    /// sha256 of "remote", where `docker context create remote` puts it.
+    /// sha256 of "remote", the directory that `docker context create remote` uses.
     const REMOTE: &str = "b71199ebd070b36beab7317920c2c2f1d777df8d05e5527d8458fda57cb17a7a";
 
     fn config(current: &str, host: &str) -> tempfile::TempDir {
-        let folder = tempfile::tempdir().unwrap();
-        let meta = folder.path().join("contexts/meta").join(REMOTE);
+        let directory = tempfile::tempdir().unwrap();
+        let meta = directory.path().join("contexts/meta").join(REMOTE);
         std::fs::create_dir_all(&meta).unwrap();
         let text = format!(
             r#"{{"Name":"remote","Metadata":{{}},"Endpoints":{{"docker":{{"Host":"{host}","SkipTLSVerify":false}}}}}}"#
         );
         std::fs::write(meta.join("meta.json"), text).unwrap();
-        std::fs::write(folder.path().join("config.json"), format!(r#"{{"auths":{{}}{current}}}"#)).unwrap();
-        folder
+        std::fs::write(directory.path().join("config.json"), format!(r#"{{"auths":{{}}{current}}}"#)).unwrap();
+        directory
     }
 
     fn check(settings: &EngineSettings, expected: &str) {
@@ -236,8 +235,8 @@ mod tests {
 
     #[test]
     fn docker_host_goes_before_the_context_and_the_variable_before_the_file() {
-        let folder = config(r#","currentContext":"remote""#, "tcp://build.example:2375");
-        let docker_config = Some(folder.path().to_path_buf());
+        let directory = config(r#","currentContext":"remote""#, "tcp://build.example:2375");
+        let docker_config = Some(directory.path().to_path_buf());
         let settings = EngineSettings { docker_config, ..EngineSettings::default() };
         check(&settings, "tcp://build.example:2375");
         let docker_host = Some("unix:///run/other.sock".to_string());
@@ -248,19 +247,19 @@ mod tests {
     }
 
     #[test]
-    fn a_blank_config_names_no_context() {
-        let folder = tempfile::tempdir().unwrap();
+    fn a_blank_config_has_no_context() {
+        let directory = tempfile::tempdir().unwrap();
         for blank in ["", " \n"] {
-            std::fs::write(folder.path().join("config.json"), blank).unwrap();
-            assert_eq!(current_context(folder.path()).unwrap(), None);
+            std::fs::write(directory.path().join("config.json"), blank).unwrap();
+            assert_eq!(current_context(directory.path()).unwrap(), None);
         }
     }
 
     #[test]
     fn a_context_named_by_the_variable_is_read() {
-        let folder = config("", "unix:///run/remote.sock");
+        let directory = config("", "unix:///run/remote.sock");
         let settings = EngineSettings {
-            docker_config: Some(folder.path().to_path_buf()),
+            docker_config: Some(directory.path().to_path_buf()),
             docker_context: Some("remote".to_string()),
             ..EngineSettings::default()
         };
@@ -269,17 +268,17 @@ mod tests {
 
     #[test]
     fn rootless_sockets_are_found_where_they_exist() {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("docker.sock"), "").unwrap();
-        let runtime_folder = Some(folder.path().to_path_buf());
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("docker.sock"), "").unwrap();
+        let runtime_folder = Some(directory.path().to_path_buf());
         let settings = EngineSettings { runtime_folder, ..EngineSettings::default() };
-        let own = Endpoint::Unix(folder.path().join("docker.sock"));
+        let own = Endpoint::Unix(directory.path().join("docker.sock"));
         assert_eq!(docker_endpoints(&settings).unwrap().first(), Some(&own));
         assert!(podman_endpoints(&settings).unwrap().iter().all(|endpoint| *endpoint != own));
     }
 
     #[test]
-    fn tls_is_spoken_where_docker_would() {
+    fn tls_is_used_as_by_docker() {
         let settings = EngineSettings {
             docker_host: Some("tcp://build.example".to_string()),
             cert_folder: Some("/certs".into()),
@@ -288,13 +287,13 @@ mod tests {
         check(&settings, "tcp://build.example:2375");
         let settings = EngineSettings { is_tls_verified: true, ..settings };
         check(&settings, "tcp://build.example:2376");
-        let tls = Some(Tls { folder: "/certs".into(), is_verified: true });
+        let tls = Some(Tls { directory: "/certs".into(), is_verified: true });
         let authority = "build.example:2376".to_string();
         assert_eq!(docker_endpoints(&settings).unwrap(), [Endpoint::Tcp { authority, tls }]);
     }
 
     #[test]
-    fn an_address_that_cannot_be_asked_says_so() {
+    fn an_unsupported_address_is_an_error() {
         assert_eq!(Endpoint::parse("10.0.0.1:2375", None).unwrap().to_string(), "tcp://10.0.0.1:2375");
         for text in ["ssh://me@host", "npipe:////./pipe/docker_engine", "unix://relative", "tcp://a/b", "nonsense"] {
             assert!(

@@ -23,7 +23,7 @@ fn podman(path: &str) -> (u16, &'static str, &'static str) {
 
 #[test]
 fn an_image_is_found_and_exported_in_the_engines_own_version() {
-    let (_folder, endpoint) = engine(docker);
+    let (_directory, endpoint) = engine(docker);
     let engine = Engine::connect(&endpoint).unwrap();
     assert_eq!(engine.place, format!("Docker Engine at {endpoint}"));
     assert_eq!(engine.find("app:1").unwrap().as_deref(), Some("app:1"));
@@ -33,8 +33,8 @@ fn an_image_is_found_and_exported_in_the_engines_own_version() {
 }
 
 #[test]
-fn an_image_that_the_engine_lacks_is_none_and_its_trouble_is_told() {
-    let (_folder, endpoint) = engine(docker);
+fn a_missing_image_is_none_and_an_engines_error_is_reported() {
+    let (_directory, endpoint) = engine(docker);
     let engine = Engine::connect(&endpoint).unwrap();
     assert_eq!(engine.find("absent").unwrap(), None);
     let error = engine.find("broken").unwrap_err();
@@ -46,7 +46,7 @@ fn an_image_that_the_engine_lacks_is_none_and_its_trouble_is_told() {
 
 #[test]
 fn podmans_own_names_are_found_below_localhost() {
-    let (_folder, endpoint) = engine(podman);
+    let (_directory, endpoint) = engine(podman);
     let engine = Engine::connect(&endpoint).unwrap();
     assert_eq!(engine.place, format!("podman at {endpoint}"));
     assert_eq!(engine.find("app:1").unwrap().as_deref(), Some("localhost/app:1"));
@@ -69,15 +69,15 @@ fn foreign_only(path: &str) -> (u16, &'static str, &'static str) {
         "/v1.51/images/app:1/get?platform=%7B%22architecture%22%3A%22arm64%22%2C%22os%22%3A%22linux%22%7D" => {
             (200, "", "the arm64 image")
         }
-        // As Docker answers a name with two registries.
+        // Docker's answer to a name with two registries.
         other if other.contains("/localhost/") => (400, "", r#"{"message":"invalid reference format"}"#),
         _ => (404, "", r#"{"message":"No such image"}"#),
     }
 }
 
 #[test]
-fn a_platform_that_alone_was_pulled_is_exported() {
-    let (_folder, endpoint) = engine(foreign_only);
+fn the_only_pulled_platform_is_exported() {
+    let (_directory, endpoint) = engine(foreign_only);
     let engine = Engine::connect(&endpoint).unwrap();
     let mut bytes = Vec::new();
     engine.export("app:1").unwrap().read_to_end(&mut bytes).unwrap();
@@ -85,8 +85,8 @@ fn a_platform_that_alone_was_pulled_is_exported() {
 }
 
 #[test]
-fn only_podman_is_asked_for_names_of_its_own_and_only_for_short_ones() {
-    let (_folder, endpoint) = engine(foreign_only);
+fn only_podman_is_queried_for_localhost_names_and_only_for_short_ones() {
+    let (_directory, endpoint) = engine(foreign_only);
     let docker = Engine::connect(&endpoint).unwrap();
     for name in ["absent:1", "127.0.0.1:5000/absent:1", "docker.io/library/absent"] {
         assert_eq!(docker.find(name).unwrap(), None, "{name}");
@@ -105,7 +105,7 @@ fn only_podman_is_asked_for_names_of_its_own_and_only_for_short_ones() {
 
 #[test]
 fn a_name_cannot_become_another_request() {
-    let (_folder, endpoint) = engine(docker);
+    let (_directory, endpoint) = engine(docker);
     let engine = Engine::connect(&endpoint).unwrap();
     for name in ["../containers", "a?x=1", "a b", "a#b", "a%2e", "", "/a", "a//b"] {
         assert!(matches!(engine.find(name), Err(SourceError::Unsupported { .. })), "{name}");
@@ -113,23 +113,23 @@ fn a_name_cannot_become_another_request() {
 }
 
 #[test]
-fn nobody_at_the_socket_is_unreachable_with_a_hint() {
-    let folder = tempfile::tempdir().unwrap();
-    let error = Engine::connect(&Endpoint::Unix(folder.path().join("absent.sock"))).unwrap_err();
+fn a_socket_without_a_listener_is_unreachable_with_a_hint() {
+    let directory = tempfile::tempdir().unwrap();
+    let error = Engine::connect(&Endpoint::Unix(directory.path().join("absent.sock"))).unwrap_err();
     assert!(matches!(error.bare(), SourceError::Unreachable { .. }), "{error}");
     assert_eq!(error.hint(), Some("is the engine running? docker info"));
-    let error = Engine::connect(&Endpoint::Unix(folder.path().join("podman-is-here/docker.sock"))).unwrap_err();
+    let error = Engine::connect(&Endpoint::Unix(directory.path().join("podman-is-here/docker.sock"))).unwrap_err();
     assert_eq!(error.hint(), Some("is the engine running? docker info"));
-    let error = Engine::connect(&Endpoint::Unix(folder.path().join("podman/podman.sock"))).unwrap_err();
+    let error = Engine::connect(&Endpoint::Unix(directory.path().join("podman/podman.sock"))).unwrap_err();
     assert_eq!(error.hint(), Some("is podman's service running? systemctl --user start podman.socket"));
 }
 
 #[test]
-fn an_export_that_is_cut_or_empty_says_so() {
-    let (_folder, endpoint) = engine(docker);
+fn an_interrupted_or_empty_export_is_an_error() {
+    let (_directory, endpoint) = engine(docker);
     let engine = Engine::connect(&endpoint).unwrap();
     let read = |name: &str| engine.export(name).unwrap().read_to_end(&mut Vec::new()).unwrap_err().to_string();
     let cut = read("cut:1");
-    assert!(cut.starts_with("its export broke off: ") && !cut.contains("request or response body"), "{cut}");
+    assert!(cut.starts_with("its export was interrupted: ") && !cut.contains("request or response body"), "{cut}");
     assert_eq!(read("empty:1"), "its export is empty");
 }

@@ -1,6 +1,6 @@
-//! Docker Engine (classic and containerd image store) and podman by their API, without any command. An image comes out
-//! as one archive that passes once: an engine gives no single blobs. Nothing in an engine is ever changed.
-//! Source: Docker Engine API, "ImageInspect", "ImageGet"; podman's compatible API.
+//! Docker Engine (classic and containerd image store) and podman through their API, without any command. An image is
+//! exported as one archive that can be read once, because engines serve no single blobs. Nothing in an engine is ever
+//! changed. Source: Docker Engine API, "ImageInspect", "ImageGet"; podman's compatible API.
 
 mod endpoint;
 #[cfg(test)]
@@ -20,7 +20,7 @@ use super::registry::fault;
 use super::transport::{Origin, Transport};
 use super::{SourceError, open_regular, read_bounded};
 
-/// Which engine answers: both speak the same API.
+/// The kind of engine; both implement the same API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EngineKind {
     Docker,
@@ -35,7 +35,7 @@ impl EngineKind {
         }
     }
 
-    /// Which engine listens at this address, before it has said so.
+    /// The engine expected at this address, before it has answered.
     fn expected(endpoint: &Endpoint) -> EngineKind {
         match endpoint {
             Endpoint::Unix(path) if path.file_name().is_some_and(|name| name == "podman.sock") => EngineKind::Podman,
@@ -43,7 +43,7 @@ impl EngineKind {
         }
     }
 
-    /// What to do where nobody answers.
+    /// The hint for an engine that does not answer.
     fn start_hint(self, endpoint: &Endpoint) -> &'static str {
         let is_roots = matches!(endpoint, Endpoint::Unix(path) if path.starts_with("/run/podman"));
         match (self, is_roots) {
@@ -53,7 +53,7 @@ impl EngineKind {
         }
     }
 
-    /// What to do where the socket may not be opened.
+    /// The hint for a socket that this user may not open.
     fn access_hint(self) -> &'static str {
         match self {
             EngineKind::Podman => "the socket is another user's; start your own: systemctl --user start podman.socket",
@@ -63,7 +63,7 @@ impl EngineKind {
         }
     }
 
-    /// The transport that names this engine's images.
+    /// The transport for this engine's images.
     pub fn transport(self) -> Transport {
         match self {
             EngineKind::Docker => Transport::DockerDaemon,
@@ -72,7 +72,7 @@ impl EngineKind {
     }
 }
 
-/// A running engine that answered.
+/// A running engine that has answered.
 #[derive(Debug)]
 pub struct Engine {
     /// `Docker Engine at unix:///var/run/docker.sock`, for messages and the report.
@@ -80,30 +80,30 @@ pub struct Engine {
     pub kind: EngineKind,
     endpoint: Endpoint,
     client: Client,
-    /// With the API version that the engine itself speaks.
+    /// The base URL, with the engine's own API version.
     base: String,
-    /// Major and minor of that version.
+    /// Major and minor part of that version.
     version: Option<(u32, u32)>,
 }
 
-/// The first version whose inspection lists the manifests of an index, and whose export takes a platform.
+/// The first version whose inspection lists the manifests of an index and whose export accepts a platform.
 /// Source: moby, docs/api/version-history.md, v1.48.
 const PLATFORM_VERSION: (u32, u32) = (1, 48);
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// For a whole answer that is not an export: an engine that hangs is not waited for.
+/// For a whole answer other than an export, so that a hanging engine is not waited for.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 /// For each piece of an export: the classic store writes a whole image to disk before the first byte.
 const EXPORT_TIMEOUT: Duration = Duration::from_secs(15 * 60);
-/// Bytes of an answer that is not an export.
+/// Size limit of an answer other than an export.
 const ANSWER_LIMIT: u64 = 4 << 20;
-/// Bytes of a PEM file.
+/// Size limit of a PEM file.
 const PEM_LIMIT: u64 = 1 << 20;
 
 impl Engine {
-    /// Connects and asks for the API version.
+    /// Connects and requests the API version.
     pub fn connect(endpoint: &Endpoint) -> Result<Engine, SourceError> {
-        // An error means that the process has a provider already, which is as good.
+        // An error means that the process already has a provider, which works as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let builder = Client::builder()
             .connect_timeout(CONNECT_TIMEOUT)
@@ -122,7 +122,7 @@ impl Engine {
         let client = builder.build().map_err(|error| failed(&place, kind, endpoint, &error, "a connection"))?;
         let (endpoint, base) = (endpoint.clone(), root(endpoint));
         let mut engine = Engine { place, kind, endpoint, client, base, version: None };
-        let ping = engine.ask("/_ping")?;
+        let ping = engine.get("/_ping")?;
         if ping.status() != StatusCode::OK {
             return Err(engine.refused("/_ping", ping));
         }
@@ -141,7 +141,7 @@ impl Engine {
         Ok(engine)
     }
 
-    /// Where an image of this engine was read.
+    /// The origin of this engine's images.
     pub fn origin(&self) -> Origin {
         let place = self.place.clone();
         match self.kind {
@@ -150,12 +150,12 @@ impl Engine {
         }
     }
 
-    /// The name by which the engine has this image, if it has it. podman keeps its own short names below `localhost/`;
-    /// a name with a registry is never one of them.
+    /// The engine's name for this image, if it has the image. podman stores short names below `localhost/`; a name with
+    /// a registry is never one of them.
     pub fn find(&self, name: &str) -> Result<Option<String>, SourceError> {
         let own = (self.kind == EngineKind::Podman && is_short(name)).then(|| format!("localhost/{name}"));
         for candidate in [Some(name.to_string()), own].into_iter().flatten() {
-            let answer = self.ask(&format!("/images/{}/json", checked(&candidate)?))?;
+            let answer = self.get(&format!("/images/{}/json", checked(&candidate)?))?;
             match answer.status() {
                 StatusCode::OK => return Ok(Some(candidate)),
                 StatusCode::NOT_FOUND => {}
@@ -165,8 +165,8 @@ impl Engine {
         Ok(None)
     }
 
-    /// The image as `docker save` writes it, by a name that [`Engine::find`] gave. The containerd store refuses one
-    /// whose platform for this machine was never pulled; then the platform that was pulled is asked for.
+    /// Exports the image in the format of `docker save`, by a name from [`Engine::find`]. The containerd store refuses
+    /// an image if this machine's platform was never pulled; in that case the platform that was pulled is requested.
     pub fn export(&self, name: &str) -> Result<Box<dyn Read + Send>, SourceError> {
         let path = format!("/images/{}/get", checked(name)?);
         let answer = self.send(&path, self.request(&path))?;
@@ -191,12 +191,12 @@ impl Engine {
         }
     }
 
-    /// The platforms of an index whose content is here, as the engine writes them. Empty where it does not say.
+    /// The locally available platforms of an index, in the engine's notation. Empty if the engine does not report them.
     fn available(&self, name: &str) -> Vec<serde_json::Value> {
         if self.version.is_none_or(|version| version < PLATFORM_VERSION) {
             return Vec::new();
         }
-        let Ok(answer) = self.ask(&format!("/images/{name}/json?manifests=1")) else { return Vec::new() };
+        let Ok(answer) = self.get(&format!("/images/{name}/json?manifests=1")) else { return Vec::new() };
         let body = read_bounded(answer, ANSWER_LIMIT, "an answer", &self.place).unwrap_or_default();
         let value: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
         let manifests = value["Manifests"].as_array().map_or(&[][..], Vec::as_slice);
@@ -204,7 +204,7 @@ impl Engine {
         here.map(|one| one["Descriptor"]["platform"].clone()).filter(serde_json::Value::is_object).collect()
     }
 
-    fn ask(&self, path: &str) -> Result<Response, SourceError> {
+    fn get(&self, path: &str) -> Result<Response, SourceError> {
         self.send(path, self.request(path).timeout(ANSWER_TIMEOUT))
     }
 
@@ -213,7 +213,7 @@ impl Engine {
     }
 
     fn send(&self, path: &str, request: RequestBuilder) -> Result<Response, SourceError> {
-        tracing::debug!(engine = self.place, path, "asking");
+        tracing::debug!(engine = self.place, path, "requesting");
         request.send().map_err(|error| failed(&self.place, self.kind, &self.endpoint, &error, path))
     }
 
@@ -226,7 +226,7 @@ impl Engine {
     }
 }
 
-/// An archive as it comes, whose end before its beginning is an error.
+/// An archive as it arrives. An empty archive is an error.
 struct Export {
     answer: Response,
     has_begun: bool,
@@ -241,13 +241,13 @@ impl Read for Export {
                 Ok(count)
             }
             Err(error) if error.kind() == ErrorKind::Interrupted => Err(error),
-            // The library's own text does not say why.
-            Err(error) => Err(io::Error::other(format!("its export broke off: {}", fault::text(&error)))),
+            // The library's own text does not state the cause.
+            Err(error) => Err(io::Error::other(format!("its export was interrupted: {}", fault::text(&error)))),
         }
     }
 }
 
-/// Tells a socket that may not be opened from one where nobody listens.
+/// Distinguishes a socket that may not be opened from one without a listener.
 fn failed(place: &str, kind: EngineKind, endpoint: &Endpoint, error: &reqwest::Error, name: &str) -> SourceError {
     let place = place.to_string();
     let mut source = error.source();
@@ -271,14 +271,14 @@ fn is_short(name: &str) -> bool {
 
 fn root(endpoint: &Endpoint) -> String {
     match endpoint {
-        // The host's name goes nowhere: the socket is the host.
+        // The host name is not used: the socket determines the engine.
         Endpoint::Unix(_) => "http://engine".to_string(),
         Endpoint::Tcp { authority, tls: None } => format!("http://{authority}"),
         Endpoint::Tcp { authority, tls: Some(_) } => format!("https://{authority}"),
     }
 }
 
-/// Names go into a URL's path, so they hold nothing else that could mean something there.
+/// Names become part of a URL's path, so they may contain no other character with a meaning there.
 fn checked(name: &str) -> Result<&str, SourceError> {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-/:@+[]".contains(&byte);
     if name.bytes().all(is_plain) && !name.is_empty() && !name.split('/').any(|part| matches!(part, "" | "." | "..")) {
@@ -286,14 +286,14 @@ fn checked(name: &str) -> Result<&str, SourceError> {
     }
     Err(SourceError::Unsupported {
         what: format!("the name {name:?}"),
-        cause: "engines have no such images".to_string(),
+        cause: "it is not a valid image name".to_string(),
     })
 }
 
 fn with_tls(builder: ClientBuilder, tls: &Tls) -> Result<ClientBuilder, SourceError> {
-    let read = |name: &str| read_pem(&tls.folder.join(name));
+    let read = |name: &str| read_pem(&tls.directory.join(name));
     let malformed = |name: &str, error: reqwest::Error| SourceError::Malformed {
-        place: tls.folder.join(name).display().to_string(),
+        place: tls.directory.join(name).display().to_string(),
         cause: error.to_string(),
     };
     let authorities = match read("ca.pem")? {

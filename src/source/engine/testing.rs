@@ -5,10 +5,10 @@ use std::os::unix::net::UnixListener;
 
 use super::Endpoint;
 
-/// Ends with the test's process.
+/// Starts an engine that runs until the test process ends.
 pub(crate) fn engine(answer: fn(&str) -> (u16, &'static str, &'static str)) -> (tempfile::TempDir, Endpoint) {
-    let folder = tempfile::tempdir().unwrap();
-    let socket = folder.path().join("engine.sock");
+    let directory = tempfile::tempdir().unwrap();
+    let socket = directory.path().join("engine.sock");
     let listener = UnixListener::bind(&socket).unwrap();
     std::thread::spawn(move || {
         for stream in listener.incoming() {
@@ -22,5 +22,5 @@ pub(crate) fn engine(answer: fn(&str) -> (u16, &'static str, &'static str)) -> (
             stream.write_all(format!("{head}{body}").as_bytes()).unwrap();
         }
     });
-    (folder, Endpoint::Unix(socket))
+    (directory, Endpoint::Unix(socket))
 }
