@@ -9,7 +9,7 @@ use super::contents::{Contents, Entry, EntryKind};
 use super::error::ImageError;
 use super::limits::Limits;
 use super::tar::Visit;
-use crate::source::rootfs_dir::{Met, MetKind, Mounts, Walked, walk};
+use crate::source::rootfs_dir::{Mounts, WalkEntry, WalkEntryKind, Walked, walk};
 
 /// The contents of a directory. If `unread` is not empty, or `is_whole` is false, the result cannot be clean.
 #[derive(Debug)]
@@ -43,15 +43,15 @@ pub fn read_directory<T>(
     Ok(DirectoryRead { contents, walked, is_whole })
 }
 
-fn entry<'a>(met: &Met<'a>) -> Entry<'a> {
+fn entry<'a>(met: &WalkEntry<'a>) -> Entry<'a> {
     let kind = match met.kind {
-        MetKind::File => EntryKind::File,
-        MetKind::Directory => EntryKind::Directory,
-        MetKind::Symlink(target) => EntryKind::Symlink(target),
-        MetKind::HardLink(target) => EntryKind::HardLink(target),
-        MetKind::Special => EntryKind::Special,
+        WalkEntryKind::File => EntryKind::File,
+        WalkEntryKind::Directory => EntryKind::Directory,
+        WalkEntryKind::Symlink(target) => EntryKind::Symlink(target),
+        WalkEntryKind::HardLink(target) => EntryKind::HardLink(target),
+        WalkEntryKind::Special => EntryKind::Special,
     };
-    let Met { path, mode, uid, gid, size, capabilities, .. } = *met;
+    let WalkEntry { path, mode, uid, gid, size, capabilities, .. } = *met;
     Entry { path, kind, mode, uid, gid, size, capabilities }
 }
 

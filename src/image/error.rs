@@ -99,7 +99,7 @@ fn for_platforms(wanted: &[Platform]) -> String {
 }
 
 fn holding(held: &[String]) -> String {
-    if held.is_empty() { "it is empty".to_string() } else { format!("it holds {}", held.join(", ")) }
+    if held.is_empty() { "it is empty".to_string() } else { format!("it contains {}", held.join(", ")) }
 }
 
 /// Why one layer could not be read or verified.

@@ -100,9 +100,9 @@ fn a_wanted_platform_is_the_promised_one_or_else_the_declared_one() {
     let selection = check(memory.select(&root, &["linux/arm64"]), &expected);
     assert_eq!(selection.skipped.iter().map(|entry| &entry.why).collect::<Vec<_>>(), [&Why::NotWanted]);
     check(memory.select(&two, &["linux/arm64"]), &[("-", "linux/arm64")]);
-    let text = format!("no image for linux/s390x in {}; it holds linux/arm64", two.digest);
+    let text = format!("no image for linux/s390x in {}; it contains linux/arm64", two.digest);
     check_error(memory.select(&two, &["s390x"]), &text);
-    let text = format!("no image for linux/s390x, linux/386 in {}; it holds linux/amd64, linux/arm64", root.digest);
+    let text = format!("no image for linux/s390x, linux/386 in {}; it contains linux/amd64, linux/arm64", root.digest);
     check_error(memory.select(&root, &["s390x", "386"]), &text);
     let wanted = ["s390x", "arm64"];
     let selection = memory.select(&root, &wanted).unwrap();
@@ -142,7 +142,7 @@ fn attestations_and_artifacts_are_left_out_and_listed() {
     assert_eq!(why, [Why::Attestation, artifact(helm), artifact(&json_layer.media_type)]);
     check_error(memory.select(&chart, &[]), &format!("{} is an artifact of type {helm}, not an image", chart.digest));
     let only = memory.index(vec![describe(&chart)]);
-    let text = format!("no image in {}; it holds an artifact of type {helm}", only.digest);
+    let text = format!("no image in {}; it contains an artifact of type {helm}", only.digest);
     check_error(memory.select(&only, &[]), &text);
     let empty = memory.index(vec![]);
     check_error(memory.select(&empty, &[]), &format!("no image in {}; it is empty", empty.digest));

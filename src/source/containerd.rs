@@ -1,7 +1,7 @@
-//! containerd: an image's name is resolved by `ctr`, and its blobs are read straight from the content store on disk,
-//! several at once. A store that has given up the layers it unpacked says which are not present. Where the store cannot
-//! be read from here, `ctr images export` gives the image as one archive.
-//! Source: containerd, docs/content-flow.md; `root` of containerd-config.toml(5).
+//! containerd: `ctr` resolves an image's name, and its blobs are read directly from the content store on disk, several
+//! at once. For a store that discarded the layers it unpacked, the missing blobs are reported as not present. If the
+//! store is not readable, `ctr images export` delivers the image as one archive. Source: containerd,
+//! docs/content-flow.md; `root` of containerd-config.toml(5).
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -12,31 +12,31 @@ use super::process::{self, Output};
 use super::{DOCUMENT_LIMIT, Source, SourceError, Stamp, read_bounded};
 use crate::oci::{Descriptor, Digest, Document, Reference};
 
-/// One containerd: where it keeps its content and where it listens.
+/// The location of one containerd: its content and its socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Containerd {
-    /// Its `root`: `/var/lib/containerd`.
+    /// The `root` setting, such as `/var/lib/containerd`.
     pub root: PathBuf,
-    /// Its socket: `/run/containerd/containerd.sock`.
+    /// The socket, such as `/run/containerd/containerd.sock`.
     pub address: PathBuf,
 }
 
-/// An image whose blobs lie in a content store.
+/// An image with its blobs in a content store.
 #[derive(Debug)]
 pub struct ContentStore {
     blobs: PathBuf,
     root: Descriptor,
 }
 
-/// What a namespace's image leads to.
+/// An image of a namespace.
 #[derive(Debug)]
-pub enum Found {
+pub enum ContainerdImage {
     Stored(Box<ContentStore>),
-    /// `ctr images export`, which passes once.
+    /// The output of `ctr images export`, which can be read once.
     Exported(Export),
 }
 
-/// An export that has been started.
+/// A running export.
 #[derive(Debug)]
 pub struct Export(Output);
 
@@ -57,25 +57,25 @@ impl Containerd {
         }
     }
 
-    /// For messages.
+    /// The name of this containerd in messages.
     pub fn place(&self, namespace: &str) -> String {
         format!("containerd at {} (namespace {namespace})", self.address.display())
     }
 
     /// Finds `name` (`docker.io/library/app:1`, a short name, or anything with a digest) in `namespace`.
-    pub fn find(&self, namespace: &str, name: &str) -> Result<Found, SourceError> {
+    pub fn find(&self, namespace: &str, name: &str) -> Result<ContainerdImage, SourceError> {
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-/:@+".contains(&byte);
         if namespace.is_empty() || name.is_empty() || !namespace.bytes().chain(name.bytes()).all(is_plain) {
             let what = format!("the name {namespace}/{name}");
-            return Err(SourceError::Unsupported { what, cause: "it is not NAMESPACE/NAME".to_string() });
+            return Err(SourceError::Unsupported { what, cause: "expected NAMESPACE/NAME".to_string() });
         }
         let stated = name.rsplit('@').next().and_then(|digest| digest.parse::<Digest>().ok());
         if let Some(digest) = stated {
-            return self.stored(&digest, &self.place(namespace)).map(|store| Found::Stored(Box::new(store)));
+            return self.stored(&digest, &self.place(namespace)).map(|store| ContainerdImage::Stored(Box::new(store)));
         }
         let (found, digest) = self.resolve(namespace, name)?;
         match self.stored(&digest, &self.place(namespace)) {
-            Ok(store) => Ok(Found::Stored(Box::new(store))),
+            Ok(store) => Ok(ContainerdImage::Stored(Box::new(store))),
             Err(error) => {
                 tracing::debug!(%error, "exporting instead");
                 self.export(namespace, &found)
@@ -85,10 +85,10 @@ impl Containerd {
 
     fn resolve(&self, namespace: &str, name: &str) -> Result<(String, Digest), SourceError> {
         if !self.address.exists() {
-            // ctr would wait for it.
+            // ctr would wait for the socket.
             let cause = "there is no such socket".to_string();
             let error = SourceError::Unreachable { place: self.place(namespace), cause };
-            return Err(error.with_hint("is containerd running? --containerd-address names another socket"));
+            return Err(error.with_hint("is containerd running? set another socket with --containerd-address"));
         }
         let names = [Some(name.to_string()), full_name(name)];
         let address = self.address.to_string_lossy();
@@ -111,11 +111,11 @@ impl Containerd {
         Ok(ContentStore { blobs, root })
     }
 
-    fn export(&self, namespace: &str, name: &str) -> Result<Found, SourceError> {
+    fn export(&self, namespace: &str, name: &str) -> Result<ContainerdImage, SourceError> {
         let address = self.address.to_string_lossy();
         let arguments =
             ["--address", &address, "--namespace", namespace, "images", "export", "--all-platforms", "-", name];
-        process::start("ctr", &arguments, INSTALL).map(|output| Found::Exported(Export(output)))
+        process::start("ctr", &arguments, INSTALL).map(|output| ContainerdImage::Exported(Export(output)))
     }
 }
 
@@ -134,7 +134,7 @@ impl Source for ContentStore {
         open_blob(&self.blobs, &descriptor.digest, &self.blobs.display().to_string())
     }
 
-    /// The transfer service of containerd 2.1 fetches every manifest and config, and the layers of one platform.
+    /// The transfer service of containerd 2.1 fetches every manifest and config, but the layers of only one platform.
     fn is_partial(&self) -> bool {
         true
     }
@@ -144,7 +144,7 @@ impl Source for ContentStore {
     }
 }
 
-/// A digest says neither type nor size of what it names.
+/// Reads the root to find its type and size, which a digest alone does not provide.
 fn describe_root(blobs: &Path, digest: &Digest, place: &str) -> Result<Descriptor, SourceError> {
     let bytes = read_bounded(open_blob(blobs, digest, place)?, DOCUMENT_LIMIT, "a manifest", place)?;
     let media_type = match Document::parse(&bytes) {
@@ -157,7 +157,7 @@ fn describe_root(blobs: &Path, digest: &Digest, place: &str) -> Result<Descripto
     Ok(Descriptor::new(media_type, digest.clone(), bytes.len() as u64))
 }
 
-/// containerd knows an image by its whole name only.
+/// The full form of a name; containerd accepts no other.
 fn full_name(name: &str) -> Option<String> {
     let reference = Reference::parse(name).ok()?;
     let full = format!("{}/{}:{}", reference.registry, reference.repository, reference.tag.as_deref()?);
@@ -175,7 +175,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_row_gives_its_digest() {
+    fn the_digest_is_read_from_its_row() {
         let digest = Digest::of(b"x");
         let list = format!(
             "REF TYPE DIGEST SIZE PLATFORMS LABELS\ndocker.io/library/app:10 type {} 1 KiB - -\ndocker.io/library/app:1 type {digest} 335.1 KiB linux/amd64,linux/arm64 -\n",
@@ -188,15 +188,17 @@ mod tests {
 
     #[test]
     fn a_digest_is_read_from_the_store_without_any_command() {
-        let folder = tempfile::tempdir().unwrap();
-        let blobs = folder.path().join("io.containerd.content.v1.content/blobs/sha256");
+        let directory = tempfile::tempdir().unwrap();
+        let blobs = directory.path().join("io.containerd.content.v1.content/blobs/sha256");
         std::fs::create_dir_all(&blobs).unwrap();
         let index = br#"{"schemaVersion":2,"manifests":[]}"#;
         let digest = Digest::of(index);
         std::fs::write(blobs.join(digest.hex()), index).unwrap();
-        let containerd = Containerd { root: folder.path().into(), ..Containerd::default() };
+        let containerd = Containerd { root: directory.path().into(), ..Containerd::default() };
         for name in [format!("docker.io/library/app@{digest}"), digest.to_string()] {
-            let Found::Stored(store) = containerd.find("k8s.io", &name).unwrap() else { panic!("not stored") };
+            let ContainerdImage::Stored(store) = containerd.find("k8s.io", &name).unwrap() else {
+                panic!("not stored")
+            };
             assert_eq!(store.root().unwrap(), Descriptor::new(INDEX_TYPE, digest.clone(), index.len() as u64));
         }
         let absent = containerd.find("k8s.io", Digest::of(b"absent").as_str()).unwrap_err();

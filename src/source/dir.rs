@@ -1,6 +1,6 @@
-//! skopeo's `dir:`: a folder with `version`, `manifest.json` as the registry had it, and each blob under its hex.
-//! `skopeo copy --all` also writes `HEX.manifest.json` for the manifests of an index.
-//! Source: containers/image, directory/directory_transport.go.
+//! skopeo's `dir:`: a directory with `version`, `manifest.json` as received from the registry, and each blob under its
+//! hex digest. `skopeo copy --all` also writes `HEX.manifest.json` for the manifests of an index. Source:
+//! containers/image, directory/directory_transport.go.
 
 use std::fs::File;
 use std::io::{Cursor, ErrorKind, Read};
@@ -11,17 +11,17 @@ use super::listing::{INDEX_TYPE, MANIFEST_TYPE};
 use super::{DOCUMENT_LIMIT, Source, SourceError, Stamp, open_regular, read_bounded};
 use crate::oci::{Descriptor, Digest, Document};
 
-/// The one image or index that such a folder holds.
+/// The image or index in such a directory.
 #[derive(Debug)]
 pub struct Dir {
-    folder: PathBuf,
+    directory: PathBuf,
     root: Descriptor,
     document: Arc<[u8]>,
 }
 
 impl Dir {
-    pub fn open(folder: &Path) -> Result<Dir, SourceError> {
-        let path = folder.join("manifest.json");
+    pub fn open(directory: &Path) -> Result<Dir, SourceError> {
+        let path = directory.join("manifest.json");
         let place = path.display().to_string();
         let document = read_bounded(open_regular(&path)?, DOCUMENT_LIMIT, "a manifest", &place)?;
         let media_type = match Document::parse(&document) {
@@ -30,7 +30,7 @@ impl Dir {
             Err(error) => return Err(SourceError::Malformed { place, cause: error.to_string() }),
         };
         let root = Descriptor::new(media_type, Digest::of(&document), document.len() as u64);
-        Ok(Dir { folder: folder.to_path_buf(), root, document: document.into() })
+        Ok(Dir { directory: directory.to_path_buf(), root, document: document.into() })
     }
 }
 
@@ -49,22 +49,22 @@ impl Source for Dir {
 
     fn stamp(&self, descriptor: &Descriptor) -> Result<Option<Stamp>, SourceError> {
         let stamp = Stamp::of(&self.blob_file(&descriptor.digest)?, 0);
-        stamp.map(Some).map_err(|cause| SourceError::File { path: self.folder.clone(), cause })
+        stamp.map(Some).map_err(|cause| SourceError::File { path: self.directory.clone(), cause })
     }
 }
 
 impl Dir {
     fn blob_file(&self, digest: &Digest) -> Result<File, SourceError> {
         let hex = digest.hex();
-        // The third is how version 1.2 names what is not sha256.
+        // The third name is used by version 1.2 for algorithms other than sha256.
         for name in [hex.to_string(), format!("{hex}.manifest.json"), format!("{}-{hex}", digest.algorithm())] {
-            match open_regular(&self.folder.join(name)) {
+            match open_regular(&self.directory.join(name)) {
                 Ok(file) => return Ok(file),
                 Err(SourceError::File { cause, .. }) if cause.kind() == ErrorKind::NotFound => {}
                 Err(error) => return Err(error),
             }
         }
-        Err(SourceError::NotPresent { digest: digest.clone(), place: self.folder.display().to_string() })
+        Err(SourceError::NotPresent { digest: digest.clone(), place: self.directory.display().to_string() })
     }
 }
 
@@ -74,15 +74,15 @@ mod tests {
 
     #[test]
     fn manifest_blobs_and_nested_manifests_are_found_by_their_hex() {
-        let folder = tempfile::tempdir().unwrap();
+        let directory = tempfile::tempdir().unwrap();
         let index = br#"{"schemaVersion":2,"manifests":[]}"#;
-        std::fs::write(folder.path().join("manifest.json"), index).unwrap();
+        std::fs::write(directory.path().join("manifest.json"), index).unwrap();
         let blob = |bytes: &[u8]| Descriptor::new("", Digest::of(bytes), bytes.len() as u64);
-        std::fs::write(folder.path().join(blob(b"layer").digest.hex()), "layer").unwrap();
+        std::fs::write(directory.path().join(blob(b"layer").digest.hex()), "layer").unwrap();
         let nested = format!("{}.manifest.json", blob(b"nested").digest.hex());
-        std::fs::write(folder.path().join(nested), "nested").unwrap();
+        std::fs::write(directory.path().join(nested), "nested").unwrap();
 
-        let source = Dir::open(folder.path()).unwrap();
+        let source = Dir::open(directory.path()).unwrap();
         assert_eq!(source.root().unwrap().media_type, INDEX_TYPE);
         for bytes in [index.as_slice(), b"layer", b"nested"] {
             let mut read = Vec::new();
@@ -93,9 +93,9 @@ mod tests {
     }
 
     #[test]
-    fn a_manifest_that_is_none_is_malformed() {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("manifest.json"), "[]").unwrap();
-        assert!(matches!(Dir::open(folder.path()), Err(SourceError::Malformed { .. })));
+    fn an_invalid_manifest_is_malformed() {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("manifest.json"), "[]").unwrap();
+        assert!(matches!(Dir::open(directory.path()), Err(SourceError::Malformed { .. })));
     }
 }

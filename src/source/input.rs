@@ -1,5 +1,5 @@
-//! Opens what a user's text names: a transport, a path recognised by its content, or a bare reference, which is looked up
-//! in its registry because that is what nodes pull.
+//! Opens what the user named: an image with a transport prefix, a path, whose kind its content decides, or a bare
+//! reference, which is looked up in its registry because nodes pull from there.
 
 mod engines;
 mod recognise;
@@ -10,7 +10,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::archive::Archive;
-use super::containerd::{Containerd, Found};
+use super::containerd::{Containerd, ContainerdImage};
 use super::dir::Dir;
 use super::engine::EngineSettings;
 use super::layout::Layout;
@@ -21,13 +21,13 @@ use crate::platform::Arch;
 use engines::{bare, containers_storage, docker};
 use recognise::{PathKind, recognise, split_selector};
 
-/// What is read.
+/// The opened input.
 pub enum Input {
     Image(Box<dyn Source>),
     Stream(Stream),
-    /// A root file system, which is no image: it has no layers and no config.
+    /// A root file system. It is not an image: it has no layers and no config.
     Directory(PathBuf),
-    /// A file that may be an image archive, or else a program, a release archive or a package: only its content tells.
+    /// A file that may be an image archive, a program, a release archive or a package; its content decides.
     File {
         path: PathBuf,
         /// Why it cannot be read as an image archive.
@@ -35,47 +35,47 @@ pub enum Input {
     },
 }
 
-/// An image archive that passes once: its layers are read as they come.
+/// An image archive that can be read only once: its layers are read as they arrive.
 pub struct Stream {
-    /// A tar, or one compressed as a whole.
+    /// A tar, possibly compressed as a whole.
     pub reader: Box<dyn Read + Send>,
     pub selector: Selector,
-    /// For messages.
+    /// The name of the source in messages.
     pub place: String,
 }
 
-/// An input and how it was found.
+/// An opened input and its origin.
 #[derive(Debug)]
 pub struct Opened {
     pub input: Input,
     pub origin: Origin,
-    /// The image as the report names it.
+    /// The image's name in the report.
     pub name: String,
-    /// What the user might not expect of where it is read from.
+    /// A note for the user about an unexpected origin.
     pub note: Option<String>,
 }
 
-/// Opens a reference in its registry; only [`Source::root`] and [`Source::open`] ask it.
+/// Creates the source for a reference in its registry; only [`Source::root`] and [`Source::open`] send requests.
 pub type RegistryOpener = Box<dyn Fn(&Reference) -> Box<dyn Source> + Send + Sync>;
 
-/// Opens images, with everything decided about their sources.
+/// Opens images with the given settings for each kind of source.
 #[derive(Default)]
 pub struct Opener {
-    /// `None`: offline.
+    /// `None` if offline.
     pub registry: Option<RegistryOpener>,
     pub engines: EngineSettings,
-    /// In the order in which they are asked.
+    /// In the order in which they are tried.
     pub containerd: Vec<Containerd>,
 }
 
 impl Opener {
-    /// Opens what `text` names.
+    /// Opens the input that `text` names.
     pub fn open(&self, text: &str) -> Result<Opened, SourceError> {
         let image = ImageRef::parse(text);
         if let ImageRef::Transport { rest, .. } = &image
             && ImageRef::shown(text).len() < text.len()
         {
-            // No engine or registry is asked for a name with a password.
+            // A name with a password must not reach an engine or a registry.
             parse(rest)?;
         }
         match image {
@@ -117,14 +117,14 @@ fn path_or_reference(
 ) -> Result<Opened, SourceError> {
     let path = Path::new(text);
     match (recognise(path), reference) {
-        // An image is often named as the program or script in it, which lies here after a build.
+        // Images are often named after the program or script in them, which is in this directory after a build.
         (Ok(PathKind::Program | PathKind::Package), Ok(reference)) if !is_release_name(text) => {
             bare(&reference, options).map_err(|error| match error.hint() {
                 Some(hint) => {
-                    let hint = format!("{hint}; the file of that name is ./{text}");
+                    let hint = format!("{hint}; the local file of that name is ./{text}");
                     error.with_hint(hint)
                 }
-                None => error.with_hint(format!("the file of that name is ./{text}")),
+                None => error.with_hint(format!("the local file of that name is ./{text}")),
             })
         }
         (Ok(kind), Ok(_)) if kind != PathKind::Unknown => {
@@ -142,7 +142,7 @@ fn path_or_reference(
     }
 }
 
-/// Whether a name is that of a file that is published: it has directories, an extension, or a platform in it.
+/// Whether a name looks like a published file's: it contains a directory, an extension or a platform.
 fn is_release_name(text: &str) -> bool {
     let has_arch = || text.split(['-', '_', '.']).any(|word| Arch::parse(word).is_some()) || text.contains("x86_64");
     text.contains(['/', '.']) || has_arch()
@@ -177,7 +177,7 @@ fn file(path: &Path, text: &str, refused: Option<SourceError>) -> Opened {
     Opened::new(Input::File { path: path.into(), refused }, Origin::local(COMPRESSED_ARCHIVE), text)
 }
 
-/// Where an image comes from that is in an archive under gzip or the like.
+/// The origin of an image in an archive that is compressed as a whole.
 const COMPRESSED_ARCHIVE: &str = "compressed image archive";
 
 fn layout(path: &Path, selector: &Selector, text: &str) -> Result<Opened, SourceError> {
@@ -204,15 +204,15 @@ fn archive(path: &Path, selector: Selector, text: &str) -> Result<Opened, Source
 fn registry(name: &str, options: &Opener) -> Result<Opened, SourceError> {
     let reference = parse(name)?;
     match &options.registry {
-        Some(opener) => ask_registry(&reference, opener),
+        Some(opener) => query_registry(&reference, opener),
         None => {
-            let cause = "its registry was left out by --offline".to_string();
-            Err(SourceError::Unreachable { place: format!("docker://{name}"), cause }.with_hint("leave out --offline"))
+            let cause = "--offline disables access to its registry".to_string();
+            Err(SourceError::Unreachable { place: format!("docker://{name}"), cause }.with_hint("omit --offline"))
         }
     }
 }
 
-fn ask_registry(reference: &Reference, opener: &RegistryOpener) -> Result<Opened, SourceError> {
+fn query_registry(reference: &Reference, opener: &RegistryOpener) -> Result<Opened, SourceError> {
     let source = opener(reference);
     source.root()?;
     let origin = Origin::Registry { reference: reference.clone(), mirror: source.mirror() };
@@ -227,7 +227,7 @@ fn parse(name: &str) -> Result<Reference, SourceError> {
 fn containerd(rest: &str, options: &Opener) -> Result<Opened, SourceError> {
     let (namespace, name) = rest.split_once('/').ok_or_else(|| {
         let what = format!("containerd:{rest}");
-        let error = SourceError::Unsupported { what, cause: "it is not containerd:NAMESPACE/NAME".to_string() };
+        let error = SourceError::Unsupported { what, cause: "expected containerd:NAMESPACE/NAME".to_string() };
         error.with_hint(format!("containerd:k8s.io/{rest}"))
     })?;
     let usual = usual_containerd();
@@ -238,17 +238,17 @@ fn containerd(rest: &str, options: &Opener) -> Result<Opened, SourceError> {
         let text = format!("containerd:{rest}");
         let origin = Origin::Store { place: place.clone() };
         match one.find(namespace, name) {
-            Ok(Found::Stored(store)) => return Ok(Opened::new(Input::Image(store), origin, &text)),
-            Ok(Found::Exported(export)) => {
+            Ok(ContainerdImage::Stored(store)) => return Ok(Opened::new(Input::Image(store), origin, &text)),
+            Ok(ContainerdImage::Exported(export)) => {
                 return Ok(Opened::new(Input::stream(Box::new(export), Selector::All, &place), origin, &text));
             }
             Err(error) => refused = refused.or(Some(error)),
         }
     }
-    Err(refused.expect("at least one containerd was asked"))
+    Err(refused.expect("the list of containerds is not empty"))
 }
 
-/// The usual one, and that of k3s where there is one.
+/// The default containerd and that of k3s, as far as they exist.
 fn usual_containerd() -> Vec<Containerd> {
     let is_here = |one: &Containerd| one.address.exists() || one.root.exists();
     let mut usual: Vec<Containerd> =

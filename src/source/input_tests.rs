@@ -5,7 +5,7 @@ use crate::oci::{Descriptor, Digest};
 use crate::source::engine::Endpoint;
 use crate::source::engine::testing::engine;
 
-/// A registry that has nothing but `app:1`, and `mirrored:1` by a mirror, and trouble of some kind with other names.
+/// A registry that has only `app:1`, and `mirrored:1` through a mirror. Other names fail in different ways.
 struct Fake(String);
 
 impl Source for Fake {
@@ -31,7 +31,7 @@ impl Source for Fake {
 
 /// With an engine that has `local:1`, `private:1`, `far:1` and `broken:1`.
 fn options() -> (tempfile::TempDir, Opener) {
-    let (folder, endpoint) = engine(|path| match path {
+    let (directory, endpoint) = engine(|path| match path {
         "/_ping" => (200, "", "OK"),
         "/images/local:1/json" | "/images/private:1/json" | "/images/far:1/json" | "/images/broken:1/json" => {
             (200, "", "{}")
@@ -41,10 +41,10 @@ fn options() -> (tempfile::TempDir, Opener) {
     });
     let engines = settings(&endpoint);
     let registry: RegistryOpener = Box::new(|reference| Box::new(Fake(reference.to_string())));
-    (folder, Opener { registry: Some(registry), engines, containerd: Vec::new() })
+    (directory, Opener { registry: Some(registry), engines, containerd: Vec::new() })
 }
 
-/// An engine at `endpoint` and no podman, whatever this machine has.
+/// An engine at `endpoint` and no podman, regardless of this machine.
 fn settings(endpoint: &Endpoint) -> EngineSettings {
     EngineSettings {
         docker_host: Some(endpoint.to_string()),
@@ -62,7 +62,7 @@ fn check(text: &str, options: &Opener, expected: (&str, bool)) {
 
 #[test]
 fn a_bare_name_is_the_registrys_and_else_an_engines_with_a_note() {
-    let (_folder, options) = options();
+    let (_directory, options) = options();
     check("app:1", &options, ("registry", false));
     check("local:1", &options, ("Docker", true));
     check("private:1", &options, ("Docker", true));
@@ -72,32 +72,32 @@ fn a_bare_name_is_the_registrys_and_else_an_engines_with_a_note() {
 }
 
 #[test]
-fn an_image_by_a_mirror_says_so() {
-    let (_folder, options) = options();
+fn an_image_read_through_a_mirror_names_the_mirror() {
+    let (_directory, options) = options();
     assert_eq!(options.open("app:1").unwrap().origin.to_string(), "registry docker.io");
     let mirrored = options.open("mirrored:1").unwrap().origin.to_string();
-    assert_eq!(mirrored, "registry docker.io by its mirror near.example");
+    assert_eq!(mirrored, "registry docker.io through its mirror near.example");
 }
 
 #[test]
 fn a_broken_image_of_the_registry_is_not_replaced_by_the_engines() {
-    let (_folder, options) = options();
+    let (_directory, options) = options();
     let error = options.open("broken:1").unwrap_err();
     assert!(matches!(error.bare(), SourceError::Malformed { .. }), "{error}");
     assert!(error.hint().unwrap().ends_with("has an image of that name: docker-daemon:broken:1"));
 }
 
 #[test]
-fn what_nobody_has_is_the_registrys_error_and_says_where_else_was_looked() {
-    let (_folder, options) = options();
+fn an_image_that_is_nowhere_is_the_registrys_error_with_the_other_places() {
+    let (_directory, options) = options();
     let error = options.open("absent:1").unwrap_err();
     assert!(matches!(error.bare(), SourceError::NotFound { .. }), "{error}");
     assert!(error.hint().unwrap().starts_with("it is not in Docker Engine at unix://"), "{error:?}");
 }
 
 #[test]
-fn a_transport_asks_that_place_only() {
-    let (_folder, options) = options();
+fn a_transport_queries_only_its_own_source() {
+    let (_directory, options) = options();
     check("docker-daemon:local:1", &options, ("Docker", false));
     check("docker://app:1", &options, ("registry", false));
     assert!(matches!(options.open("docker://local:1").unwrap_err(), SourceError::NotFound { .. }));
@@ -105,20 +105,21 @@ fn a_transport_asks_that_place_only() {
 }
 
 #[test]
-fn offline_no_registry_is_asked() {
-    let (_folder, options) = options();
+fn offline_no_registry_is_queried() {
+    let (_directory, options) = options();
     let options = Opener { registry: None, ..options };
     check("local:1", &options, ("Docker", false));
-    for (text, words) in [("app:1", "image app:1 was not found in Docker"), ("docker://app:1", "left out by --offline")]
+    for (text, words) in
+        [("app:1", "image app:1 was not found in Docker"), ("docker://app:1", "--offline disables access")]
     {
         let error = options.open(text).unwrap_err();
         assert!(error.to_string().contains(words), "{error}");
-        assert!(error.hint().unwrap().starts_with("leave out --offline"), "{error:?}");
+        assert!(error.hint().unwrap().starts_with("omit --offline"), "{error:?}");
     }
 }
 
 #[test]
-fn offline_and_without_an_engine_both_are_said() {
+fn offline_and_without_an_engine_both_are_reported() {
     let nowhere = EngineSettings {
         docker_host: Some("ssh://me@far".to_string()),
         container_host: Some("unix:///nonexistent/podman.sock".to_string()),
@@ -127,15 +128,18 @@ fn offline_and_without_an_engine_both_are_said() {
     let options = Opener { engines: nowhere, ..Opener::default() };
     let error = options.open("app:1").unwrap_err();
     let text = error.to_string();
-    assert!(text.starts_with("the image app:1 could not be reached: its registry was left out by --offline"), "{text}");
+    assert!(
+        text.starts_with("the image app:1 could not be reached: --offline disables access to its registry"),
+        "{text}"
+    );
     assert!(text.contains("podman.sock") && text.contains("ssh://me@far"), "{text}");
-    assert!(error.hint().unwrap().contains("leave out --offline"), "{error:?}");
+    assert!(error.hint().unwrap().contains("omit --offline"), "{error:?}");
 }
 
 #[test]
-fn a_path_is_told_by_its_content() {
-    let folder = tempfile::tempdir().unwrap();
-    let at = |name: &str| folder.path().join(name).display().to_string();
+fn a_path_is_recognised_by_its_content() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name).display().to_string();
     let options = Opener::default();
     for name in ["root/usr", "root/etc", "empty", "layout/blobs"] {
         std::fs::create_dir_all(at(name)).unwrap();
@@ -171,8 +175,8 @@ fn a_path_is_told_by_its_content() {
 }
 
 #[test]
-fn a_file_that_is_not_there_is_no_question_for_a_registry() {
-    let (_folder, options) = options();
+fn a_missing_file_is_not_looked_up_in_a_registry() {
+    let (_directory, options) = options();
     for text in ["./app:1", "../app", "app.tar", "app.tar.gz"] {
         assert!(matches!(options.open(text).unwrap_err(), SourceError::File { .. }), "{text}");
     }
@@ -191,29 +195,29 @@ fn a_containerd_name_has_a_namespace() {
 }
 
 #[test]
-fn an_engine_that_cannot_be_asked_does_not_hide_what_the_registry_said() {
-    let (_folder, mut options) = options();
+fn an_engine_that_cannot_be_queried_does_not_hide_the_registrys_result() {
+    let (_directory, mut options) = options();
     options.engines.docker_host = Some("ssh://me@far".to_string());
     check("app:1", &options, ("registry", false));
     let error = options.open("absent:1").unwrap_err();
     assert!(matches!(error.bare(), SourceError::NotFound { .. }), "{error}");
-    assert!(error.hint().unwrap().starts_with("local engines were not asked"), "{error:?}");
+    assert!(error.hint().unwrap().starts_with("local engines could not be queried"), "{error:?}");
     assert!(matches!(options.open("docker-daemon:app:1").unwrap_err().bare(), SourceError::Unsupported { .. }));
 }
 
 #[test]
-fn podmans_command_gives_what_it_lists_where_it_has_no_service() {
+fn podmans_command_is_used_without_a_service() {
     use std::os::unix::fs::PermissionsExt;
-    let folder = tempfile::tempdir().unwrap();
-    let command = folder.path().join("podman");
+    let directory = tempfile::tempdir().unwrap();
+    let command = directory.path().join("podman");
     let script = "#!/bin/sh\necho 'time=x level=warning msg=old' >&2\n\
                   case \"$1 $2 $4\" in 'image exists localhost/app:1') exit 0;; 'save --format --') echo archive; exit 0;; esac\n\
                   echo 'Error: no such image' >&2; exit 1\n";
     std::fs::write(&command, script).unwrap();
     std::fs::set_permissions(&command, std::fs::Permissions::from_mode(0o755)).unwrap();
     let engines = EngineSettings {
-        docker_host: Some(format!("unix://{}/absent.sock", folder.path().display())),
-        runtime_folder: Some(folder.path().to_path_buf()),
+        docker_host: Some(format!("unix://{}/absent.sock", directory.path().display())),
+        runtime_folder: Some(directory.path().to_path_buf()),
         podman_command: Some(command.display().to_string()),
         ..EngineSettings::default()
     };
@@ -221,7 +225,7 @@ fn podmans_command_gives_what_it_lists_where_it_has_no_service() {
     let opener = Opener { registry: Some(registry), engines, containerd: Vec::new() };
     let found = opener.open("localhost/app:1");
     if Path::new("/run/podman/podman.sock").exists() {
-        // Its service is asked instead.
+        // The service is used instead.
         return assert!(found.is_err());
     }
     let found = found.unwrap();

@@ -1,5 +1,5 @@
-//! An OCI image layout on disk: `oci-layout`, `index.json` and `blobs/ALGORITHM/HEX`. It reads only below its folder's
-//! `blobs`, by digests that were parsed. Source: OCI image-spec, image-layout.md.
+//! An OCI image layout on disk: `oci-layout`, `index.json` and `blobs/ALGORITHM/HEX`. It reads only below the
+//! directory's `blobs`, using parsed digests. Source: OCI image-spec, image-layout.md.
 
 use std::fs::File;
 use std::io::{Cursor, Read};
@@ -13,21 +13,21 @@ use crate::oci::{Descriptor, Digest};
 /// An image of a layout, or all of them.
 #[derive(Debug)]
 pub struct Layout {
-    folder: PathBuf,
+    directory: PathBuf,
     root: Descriptor,
-    /// Where `root` is an index of several images of `index.json`, which is no blob.
+    /// Set if `root` is an index of several images of `index.json`; it is not stored as a blob.
     index: Option<Arc<[u8]>>,
 }
 
 impl Layout {
-    /// Reads `index.json` of `folder` and selects. With one image listed that one is the root; with several, all of
-    /// them as one index.
-    pub fn open(folder: &Path, selector: &Selector) -> Result<Layout, SourceError> {
-        let path = folder.join("index.json");
-        let place = folder.display().to_string();
+    /// Reads `index.json` of `directory` and selects from it. If it lists one image, that image is the root; if it
+    /// lists several, the root is an index of all of them.
+    pub fn open(directory: &Path, selector: &Selector) -> Result<Layout, SourceError> {
+        let path = directory.join("index.json");
+        let place = directory.display().to_string();
         let bytes = read_bounded(open_regular(&path)?, DOCUMENT_LIMIT, "an index", &path.display().to_string())?;
         let root = Listing::from_index(bytes, &place)?.root(selector, &place)?;
-        Ok(Layout { folder: folder.to_path_buf(), root: root.descriptor, index: root.index.map(Arc::from) })
+        Ok(Layout { directory: directory.to_path_buf(), root: root.descriptor, index: root.index.map(Arc::from) })
     }
 }
 
@@ -39,27 +39,27 @@ impl Source for Layout {
     fn open(&self, descriptor: &Descriptor) -> Result<Box<dyn Read + Send>, SourceError> {
         match &self.index {
             Some(index) if descriptor.digest == self.root.digest => Ok(Box::new(Cursor::new(index.clone()))),
-            _ => open_blob(&self.folder.join("blobs"), &descriptor.digest, &self.folder.display().to_string()),
+            _ => open_blob(&self.directory.join("blobs"), &descriptor.digest, &self.directory.display().to_string()),
         }
     }
 
     fn section(&self, descriptor: &Descriptor) -> Result<Option<Section>, SourceError> {
-        let file = blob_file(&self.folder.join("blobs"), &descriptor.digest, &self.folder.display().to_string())?;
-        let size = file.metadata().map_err(|cause| SourceError::File { path: self.folder.clone(), cause })?.len();
+        let file = blob_file(&self.directory.join("blobs"), &descriptor.digest, &self.directory.display().to_string())?;
+        let size = file.metadata().map_err(|cause| SourceError::File { path: self.directory.clone(), cause })?.len();
         Ok(Some(Section::new(Arc::new(file), 0, size)))
     }
 
     fn stamp(&self, descriptor: &Descriptor) -> Result<Option<Stamp>, SourceError> {
-        stamp_blob(&self.folder.join("blobs"), &descriptor.digest, &self.folder.display().to_string())
+        stamp_blob(&self.directory.join("blobs"), &descriptor.digest, &self.directory.display().to_string())
     }
 }
 
-/// Opens `ALGORITHM/HEX` below `blobs`; where there is no such file, the blob is not present in `place`.
+/// Opens `ALGORITHM/HEX` below `blobs`. If there is no such file, the blob is not present in `place`.
 pub(super) fn open_blob(blobs: &Path, digest: &Digest, place: &str) -> Result<Box<dyn Read + Send>, SourceError> {
     Ok(Box::new(blob_file(blobs, digest, place)?))
 }
 
-/// The state of that file.
+/// The state of the file that [`open_blob`] opens.
 pub(super) fn stamp_blob(blobs: &Path, digest: &Digest, place: &str) -> Result<Option<Stamp>, SourceError> {
     let stamp = Stamp::of(&blob_file(blobs, digest, place)?, 0);
     stamp.map(Some).map_err(|cause| SourceError::File { path: blobs.to_path_buf(), cause })
@@ -82,20 +82,20 @@ mod tests {
     use crate::source::listing::MANIFEST_TYPE;
 
     fn layout(entries: &[(&[u8], &str)]) -> tempfile::TempDir {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::create_dir_all(folder.path().join("blobs/sha256")).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(directory.path().join("blobs/sha256")).unwrap();
         let manifests: Vec<_> = entries
             .iter()
             .map(|(bytes, tag)| {
                 let digest = Digest::of(bytes);
-                std::fs::write(folder.path().join("blobs/sha256").join(digest.hex()), bytes).unwrap();
+                std::fs::write(directory.path().join("blobs/sha256").join(digest.hex()), bytes).unwrap();
                 json!({"mediaType": MANIFEST_TYPE, "digest": digest.as_str(), "size": bytes.len(),
                     "annotations": {"org.opencontainers.image.ref.name": tag}})
             })
             .collect();
         let index = json!({"schemaVersion": 2, "manifests": manifests});
-        std::fs::write(folder.path().join("index.json"), index.to_string()).unwrap();
-        folder
+        std::fs::write(directory.path().join("index.json"), index.to_string()).unwrap();
+        directory
     }
 
     fn read(source: &Layout, descriptor: &Descriptor) -> Vec<u8> {
@@ -106,24 +106,24 @@ mod tests {
 
     #[test]
     fn one_image_is_the_root_itself() {
-        let folder = layout(&[(b"one", "1")]);
-        let source = Layout::open(folder.path(), &Selector::All).unwrap();
+        let directory = layout(&[(b"one", "1")]);
+        let source = Layout::open(directory.path(), &Selector::All).unwrap();
         assert_eq!(read(&source, &source.root().unwrap()), b"one");
     }
 
     #[test]
     fn several_images_are_one_index_or_the_selected_one() {
-        let folder = layout(&[(b"one", "1"), (b"two", "2")]);
-        let source = Layout::open(folder.path(), &Selector::All).unwrap();
-        assert_eq!(read(&source, &source.root().unwrap()), std::fs::read(folder.path().join("index.json")).unwrap());
-        let source = Layout::open(folder.path(), &Selector::parse("2")).unwrap();
+        let directory = layout(&[(b"one", "1"), (b"two", "2")]);
+        let source = Layout::open(directory.path(), &Selector::All).unwrap();
+        assert_eq!(read(&source, &source.root().unwrap()), std::fs::read(directory.path().join("index.json")).unwrap());
+        let source = Layout::open(directory.path(), &Selector::parse("2")).unwrap();
         assert_eq!(read(&source, &source.root().unwrap()), b"two");
     }
 
     #[test]
     fn a_blob_that_is_not_there_is_not_present() {
-        let folder = layout(&[(b"one", "1")]);
-        let source = Layout::open(folder.path(), &Selector::All).unwrap();
+        let directory = layout(&[(b"one", "1")]);
+        let source = Layout::open(directory.path(), &Selector::All).unwrap();
         let absent = Descriptor::new(MANIFEST_TYPE, Digest::of(b"absent"), 6);
         assert!(
             matches!(source.open(&absent).err().unwrap(), SourceError::NotPresent { digest, .. } if digest == absent.digest)
@@ -131,11 +131,11 @@ mod tests {
     }
 
     #[test]
-    fn a_fifo_or_a_folder_in_a_blobs_place_is_an_error_and_no_hang() {
-        let folder = layout(&[(b"one", "1")]);
+    fn a_fifo_or_a_directory_in_place_of_a_blob_is_an_error() {
+        let directory = layout(&[(b"one", "1")]);
         let absent = Descriptor::new(MANIFEST_TYPE, Digest::of(b"absent"), 6);
-        let path = folder.path().join("blobs/sha256").join(absent.digest.hex());
-        let source = Layout::open(folder.path(), &Selector::All).unwrap();
+        let path = directory.path().join("blobs/sha256").join(absent.digest.hex());
+        let source = Layout::open(directory.path(), &Selector::All).unwrap();
         std::fs::create_dir(&path).unwrap();
         assert!(matches!(source.open(&absent).err().unwrap(), SourceError::Malformed { .. }));
         std::fs::remove_dir(&path).unwrap();

@@ -1,5 +1,5 @@
-//! What an `index.json` or a docker-archive's `manifest.json` lists, and which of it the user's words name. Pure: it
-//! reads no files.
+//! The images that an `index.json` or a docker-archive's `manifest.json` lists, and which of them the user selected.
+//! Pure: it reads no files.
 
 use std::collections::HashSet;
 
@@ -8,36 +8,36 @@ use serde_json::{Value, json};
 use super::SourceError;
 use crate::oci::{Descriptor, Digest, Document, Index, Reference};
 
-/// Which image is meant where a place holds several.
+/// Selects an image from a source that contains several.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Selector {
     All,
     /// A tag (`v1`) or a whole name (`user/app:v1`).
     Name(String),
     Digest(Digest),
-    /// Counted from 0, as `@1` in containers-transports(5).
+    /// Zero-based, as `@1` in containers-transports(5).
     Position(usize),
 }
 
-/// One image that is listed.
+/// One listed image.
 #[derive(Clone, Debug)]
 pub(super) struct Listed {
     pub descriptor: Descriptor,
     pub names: Vec<String>,
-    /// The descriptor as it was written, with the fields that [`Descriptor`] does not carry.
+    /// The original descriptor, with the fields that [`Descriptor`] does not carry.
     raw: Value,
 }
 
-/// All images of one place.
+/// All images of one source.
 #[derive(Debug, Default)]
 pub(super) struct Listing {
     pub images: Vec<Listed>,
-    /// The index as it was written, while `images` is what it lists.
+    /// The original index, as long as `images` matches it.
     bytes: Option<Vec<u8>>,
 }
 
-/// What the user's words lead to. `index` is set where they lead to several images: an index made in memory, whose
-/// digest `descriptor` carries.
+/// The selected root. `index` is set if several images are selected: an index built in memory, whose digest is in
+/// `descriptor`.
 #[derive(Debug)]
 pub(super) struct Root {
     pub descriptor: Descriptor,
@@ -46,13 +46,13 @@ pub(super) struct Root {
 
 pub(super) const INDEX_TYPE: &str = "application/vnd.oci.image.index.v1+json";
 pub(super) const MANIFEST_TYPE: &str = "application/vnd.oci.image.manifest.v1+json";
-/// A tag, and a whole reference. Source: OCI image-spec, annotations.md; containerd's and BuildKit's.
+/// A tag, and a whole reference. Source: OCI image-spec, annotations.md; containerd and BuildKit.
 pub(crate) const NAME_ANNOTATIONS: [&str; 2] = ["org.opencontainers.image.ref.name", "io.containerd.image.name"];
-/// Names in a hint: a line's worth.
+/// Number of names in a hint, about one line.
 const HELD_SHOWN: usize = 5;
 
 impl Selector {
-    /// Nothing selects all; a digest, `@N`, or else a name.
+    /// Parses a digest, `@N` or a name. An empty text selects all images.
     pub fn parse(text: &str) -> Selector {
         if text.is_empty() {
             return Selector::All;
@@ -78,12 +78,12 @@ impl std::fmt::Display for Selector {
 }
 
 impl Listing {
-    /// Reads an `index.json`.
+    /// Parses an `index.json`.
     pub fn from_index(bytes: Vec<u8>, place: &str) -> Result<Listing, SourceError> {
         let malformed = |cause: String| SourceError::Malformed { place: format!("index.json of {place}"), cause };
         let index = match Document::parse(&bytes) {
             Ok(Document::Index(index)) => index,
-            Ok(Document::Manifest(_)) => return Err(malformed("a manifest where an index belongs".to_string())),
+            Ok(Document::Manifest(_)) => return Err(malformed("expected an index, found a manifest".to_string())),
             Err(error) => return Err(malformed(error.to_string())),
         };
         let value: Value = serde_json::from_slice(&bytes).map_err(|error| malformed(error.to_string()))?;
@@ -91,7 +91,7 @@ impl Listing {
         Ok(Listing { images, bytes: Some(bytes) })
     }
 
-    /// Adds an image that no index names.
+    /// Adds an image that is in no index.
     pub fn push(&mut self, descriptor: Descriptor, names: Vec<String>) {
         let mut raw = describe(&descriptor);
         if let Some(name) = names.first() {
@@ -101,7 +101,7 @@ impl Listing {
         self.bytes = None;
     }
 
-    /// Puts another image in the place of one whose manifest is of no use.
+    /// Replaces an image whose manifest is unusable.
     pub fn replace(&mut self, position: usize, descriptor: Descriptor) {
         let image = &mut self.images[position];
         image.raw = describe(&descriptor);
@@ -109,7 +109,7 @@ impl Listing {
         self.bytes = None;
     }
 
-    /// What `selector` leads to: one image, or an index of those that it fits.
+    /// The root for `selector`: one image, or an index of the images that match.
     pub fn root(mut self, selector: &Selector, place: &str) -> Result<Root, SourceError> {
         let all = self.images.len();
         let held = self.held();
@@ -124,7 +124,7 @@ impl Listing {
             .collect();
         match (distinct.len(), self.bytes) {
             (0, _) if all == 0 => {
-                Err(SourceError::Malformed { place: place.to_string(), cause: "it lists no image".to_string() })
+                Err(SourceError::Malformed { place: place.to_string(), cause: "it lists no images".to_string() })
             }
             (0, _) => {
                 let (name, place) = (selector.to_string(), place.to_string());
@@ -140,15 +140,15 @@ impl Listing {
         }
     }
 
-    /// What there is to select, for a hint.
+    /// The images that can be selected, for a hint.
     fn held(&self) -> String {
         let mut names: Vec<&str> = self.images.iter().flat_map(|image| &image.names).map(String::as_str).collect();
         let more = names.len().saturating_sub(HELD_SHOWN);
         names.truncate(HELD_SHOWN);
         match (names.is_empty(), more) {
-            (true, _) => format!("it holds {} without a name: select by @0 or by digest", self.images.len()),
-            (_, 0) => format!("it holds {}", names.join(", ")),
-            (_, more) => format!("it holds {} and {more} more", names.join(", ")),
+            (true, _) => format!("it contains {} without a name: select by @0 or by digest", self.images.len()),
+            (_, 0) => format!("it contains {}", names.join(", ")),
+            (_, more) => format!("it contains {} and {more} more", names.join(", ")),
         }
     }
 }
@@ -164,7 +164,8 @@ impl Listed {
     }
 }
 
-/// `app`, `app:latest` and `docker.io/library/app:latest` are one name; podman stores a short name below `localhost/`.
+/// `app`, `app:latest` and `docker.io/library/app:latest` are the same name; podman stores short names below
+/// `localhost/`.
 fn is_name(own: &str, wanted: &str) -> bool {
     let same = |a: &str, b: &str| match (Reference::parse(a), Reference::parse(b)) {
         (Ok(a), Ok(b)) => (a.registry, a.repository, a.tag, a.digest) == (b.registry, b.repository, b.tag, b.digest),
@@ -191,7 +192,7 @@ fn index_root(bytes: Vec<u8>) -> Root {
     Root { descriptor, index: Some(bytes) }
 }
 
-/// A descriptor without a platform, as an index or a manifest holds it.
+/// A descriptor without a platform, in the form that an index or a manifest contains.
 pub(super) fn describe(descriptor: &Descriptor) -> Value {
     let mut value = json!({
         "mediaType": descriptor.media_type,

@@ -32,17 +32,17 @@ fn a_tag_a_name_a_digest_and_a_position_select() {
 }
 
 #[test]
-fn what_selects_nothing_is_not_found_by_name() {
+fn a_selector_without_a_match_is_not_found() {
     for selector in ["nothing", "@9", Digest::of(b"z").as_str(), "other:2"] {
         let error = listing().root(&Selector::parse(selector), "here").unwrap_err();
         let SourceError::NotFound { name, place, .. } = error.bare() else { panic!("{error}") };
         assert_eq!((name.as_str(), place.as_str()), (selector, "here"));
-        assert_eq!(error.hint(), Some("it holds 1, docker.io/library/app:2, localhost/app:3, again"));
+        assert_eq!(error.hint(), Some("it contains 1, docker.io/library/app:2, localhost/app:3, again"));
     }
 }
 
 #[test]
-fn several_images_make_an_index_that_keeps_what_was_written() {
+fn several_images_make_an_index_that_keeps_the_original_entries() {
     let root = listing().root(&Selector::All, "here").unwrap();
     let index = root.index.unwrap();
     assert_eq!(Digest::of(&index), root.descriptor.digest);

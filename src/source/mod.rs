@@ -1,5 +1,5 @@
-//! Floor 2: where an image's bytes come from. A descriptor goes in, bytes come out, as stored and not yet verified:
-//! digests, decompression and tar are floor 3's, written once for every source.
+//! Tier 0: the sources of an image's bytes. A source takes a descriptor and returns the bytes as stored, not yet
+//! verified. Digests, decompression and tar are handled in [`crate::image`], once for every source.
 
 pub mod archive;
 pub mod containerd;
@@ -29,52 +29,51 @@ pub use transport::{ImageRef, Origin, Transport};
 
 use crate::oci::{Descriptor, Digest};
 
-/// Bytes of an index, manifest or config: twice what registries accept for a manifest.
+/// Size limit of an index, manifest or config: twice the size that registries accept for a manifest.
 pub const DOCUMENT_LIMIT: u64 = 8 << 20;
 
-/// Where an image's bytes come from. All methods may be called from many threads.
+/// A source of an image's bytes. All methods may be called from many threads.
 pub trait Source: Send + Sync {
-    /// The index or manifest that the user's reference names.
+    /// The index or manifest that the user's reference leads to.
     fn root(&self) -> Result<Descriptor, SourceError>;
 
-    /// What the root is, by a request that carries none of its content. `None` where the place has no such request, or
-    /// does not answer it whole: [`Source::root`] then says what is the matter.
+    /// Describes the root with a request that does not transfer its content. Returns `None` if the source has no such
+    /// request, or if its answer is incomplete: [`Source::root`] then reports the reason.
     fn peek_root(&self) -> Result<Option<Descriptor>, SourceError> {
         Ok(None)
     }
 
-    /// Opens the content that `descriptor` names, as stored: compressed, not yet verified.
+    /// Opens the content for `descriptor`, as stored: compressed, not yet verified.
     fn open(&self, descriptor: &Descriptor) -> Result<Box<dyn Read + Send>, SourceError>;
 
-    /// The same bytes as a part of a file of this machine, where they lie in one. The errors are those of
-    /// [`Source::open`].
+    /// The same bytes as a section of a local file, if they are in one. Errors are the same as for [`Source::open`].
     fn section(&self, _: &Descriptor) -> Result<Option<Section>, SourceError> {
         Ok(None)
     }
 
-    /// The state of the file that holds this content, where a file of this machine does. The errors are those of
+    /// The state of the local file that contains this content, if there is one. Errors are the same as for
     /// [`Source::open`].
     fn stamp(&self, _: &Descriptor) -> Result<Option<Stamp>, SourceError> {
         Ok(None)
     }
 
-    /// Whether it is a store that keeps the documents of platforms whose layers it never had.
+    /// Whether this store keeps the documents of platforms whose layers were never pulled.
     fn is_partial(&self) -> bool {
         false
     }
 
-    /// The server that gave the root in the place of the one that was named.
+    /// The mirror that served the root instead of the registry itself.
     fn mirror(&self) -> Option<String> {
         None
     }
 }
 
-/// Why bytes could not be had. Each variant names what, which and why; `hint` says what to do.
+/// Why bytes could not be read. Each variant states the object, the place and the reason; `hint` suggests a fix.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
     #[error("{what} {name} was not found in {place}")]
     NotFound { what: &'static str, name: String, place: String },
-    /// Listed, but its blobs are elsewhere: `docker save` and engine stores keep only what was pulled.
+    /// Listed, but its blobs are not here: `docker save` and engine stores keep only what was pulled.
     #[error("{digest} is not present in {place}")]
     NotPresent { digest: Digest, place: String },
     #[error("{place} refused access to {name}: {cause}")]
@@ -91,16 +90,16 @@ pub enum SourceError {
     TooLarge { place: String, what: &'static str, limit: u64 },
     #[error("{what} is not supported: {cause}")]
     Unsupported { what: String, cause: String },
-    /// The place contradicts the user or itself: what it sent is not what was named.
+    /// The place contradicts the user or itself: the content is not the one that was requested.
     #[error("{name} in {place} is {actual}, not {expected}")]
     WrongDigest { name: String, place: String, expected: Digest, actual: Digest },
-    /// Another error with what to do about it.
+    /// Another error, with a hint.
     #[error("{error}")]
     Hinted { error: Box<SourceError>, hint: String },
 }
 
 impl SourceError {
-    /// The same error with what to do about it, as a text that can be pasted where it is a command.
+    /// Adds a hint to the error. If the hint is a command, it can be pasted.
     pub fn with_hint(self, hint: impl Into<String>) -> SourceError {
         SourceError::Hinted { error: Box::new(self), hint: hint.into() }
     }
@@ -112,7 +111,7 @@ impl SourceError {
         }
     }
 
-    /// The error without its hints: what a `match` is for.
+    /// The error without its hints, for use in a `match`.
     pub fn bare(&self) -> &SourceError {
         match self {
             SourceError::Hinted { error, .. } => error.bare(),
@@ -125,7 +124,7 @@ fn detail(cause: &str) -> String {
     if cause.is_empty() { String::new() } else { format!(": {cause}") }
 }
 
-/// Reads to the end, at most `limit` bytes. `what` and `place` are for messages.
+/// Reads to the end, at most `limit` bytes. `what` and `place` are used in messages.
 pub(crate) fn read_bounded(
     reader: impl Read,
     limit: u64,
@@ -141,7 +140,7 @@ pub(crate) fn read_bounded(
     Ok(bytes)
 }
 
-/// Opens a regular file; anything else at `path` is malformed, and a fifo does not make it wait.
+/// Opens a regular file. Anything else at `path` is an error, and a fifo does not block.
 pub(crate) fn open_regular(path: &Path) -> Result<File, SourceError> {
     use std::os::unix::fs::OpenOptionsExt;
     let refuse = |cause| SourceError::File { path: path.to_path_buf(), cause };

@@ -1,6 +1,6 @@
-//! Commands of engines that have no API a plain HTTP client can speak: `ctr` and `podman save`. A command's output is
-//! read as it comes; that it failed is an error of the read that meets its end, with what it said on standard error.
-//! A command that is silent for too long is ended, with all that it started.
+//! Runs commands of engines without an API that a plain HTTP client can use: `ctr` and `podman save`. A command's
+//! output is read as it arrives. If the command fails, the read at the end of its output returns an error with the text
+//! from stderr. A command without output for too long is killed with all its children.
 
 use std::io::{ErrorKind, Read};
 use std::os::unix::process::CommandExt;
@@ -14,27 +14,27 @@ use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::{SourceError, read_bounded};
 
-/// The standard output of a running command. Ends the command, and what it started, when dropped.
+/// The standard output of a running command. Dropping it kills the command and its children.
 #[derive(Debug)]
 pub(super) struct Output {
     program: String,
     child: Child,
     output: ChildStdout,
-    complaint: Option<JoinHandle<String>>,
+    stderr: Option<JoinHandle<String>>,
     group: Arc<Group>,
     waits: Sender<Wait>,
     patience: Duration,
 }
 
-/// The process group of a command, for as long as it has not been waited for.
+/// The process group of a command, until the command has been waited for.
 #[derive(Debug)]
 struct Group {
     leader: Mutex<Option<Pid>>,
-    /// It was ended because it was silent.
+    /// Set when the group was killed for lack of output.
     is_silent: Mutex<bool>,
 }
 
-/// Whether a reader waits for the command.
+/// Marks the begin and end of a read.
 enum Wait {
     Begins,
     Ends,
@@ -43,12 +43,12 @@ enum Wait {
 /// Groups that would outlive this process.
 static RUNNING: Mutex<Vec<Arc<Group>>> = Mutex::new(Vec::new());
 
-/// Of a list, which is small.
+/// For a list, which is small.
 const LIST_PATIENCE: Duration = Duration::from_secs(60);
-/// Of each piece of an image: engines write it to disk before the first byte.
+/// For each piece of an image: engines write it to disk before the first byte.
 const EXPORT_PATIENCE: Duration = Duration::from_secs(15 * 60);
 
-/// Ends every command that still runs: this process is about to end by a signal.
+/// Kills every running command; called when a signal is about to end this process.
 pub fn end_all() {
     for group in lock(&RUNNING).drain(..) {
         group.end();
@@ -62,13 +62,13 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Group {
     fn end(&self) {
         if let Some(leader) = *lock(&self.leader) {
-            // It may have ended by itself.
+            // The group may have ended by itself.
             let _ = kill_process_group(leader, Signal::KILL);
         }
     }
 }
 
-/// Ends the group when a reader waits longer than `patience`. A reader that takes its time is not the command's silence.
+/// Kills the group if a read takes longer than `patience`. A slow reader does not count as lack of output.
 fn watch(group: &Group, waits: &Receiver<Wait>, patience: Duration) {
     while let Ok(wait) = waits.recv() {
         if matches!(wait, Wait::Begins) && matches!(waits.recv_timeout(patience), Err(RecvTimeoutError::Timeout)) {
@@ -78,12 +78,12 @@ fn watch(group: &Group, waits: &Receiver<Wait>, patience: Duration) {
     }
 }
 
-/// Of what a command says on standard error, the end is kept: the cause is there.
-const COMPLAINT_LIMIT: usize = 4096;
-/// Bytes of a list.
+/// The last bytes of a command's stderr that are stored: the cause is at the end.
+const STDERR_LIMIT: usize = 4096;
+/// Size limit of a list.
 const LIST_LIMIT: u64 = 16 << 20;
 
-/// Starts `program`. `install` is the hint where it is missing.
+/// Starts `program`. `install` is the hint for a missing program.
 pub(super) fn start(program: &str, arguments: &[&str], install: &str) -> Result<Output, SourceError> {
     start_with(program, arguments, install, EXPORT_PATIENCE)
 }
@@ -101,16 +101,16 @@ fn start_with(program: &str, arguments: &[&str], install: &str, patience: Durati
     })?;
     let output = child.stdout.take().expect("standard output is piped");
     let errors = child.stderr.take().expect("standard error is piped");
-    let complaint = Some(std::thread::spawn(move || last_words(errors)));
+    let stderr = Some(std::thread::spawn(move || read_cause(errors)));
     let group = Arc::new(Group { leader: Mutex::new(Some(Pid::from_child(&child))), is_silent: Mutex::new(false) });
     lock(&RUNNING).push(Arc::clone(&group));
     let (waits, received) = channel();
     let watched = Arc::clone(&group);
     std::thread::spawn(move || watch(&watched, &received, patience));
-    Ok(Output { program: program.to_string(), child, output, complaint, group, waits, patience })
+    Ok(Output { program: program.to_string(), child, output, stderr, group, waits, patience })
 }
 
-/// Runs `program` to its end and gives what it wrote.
+/// Runs `program` to its end and returns its output.
 pub(super) fn list(program: &str, arguments: &[&str], install: &str) -> Result<String, SourceError> {
     let output = start_with(program, arguments, install, LIST_PATIENCE)?;
     let bytes = read_bounded(output, LIST_LIMIT, "a list", program).map_err(|error| match error {
@@ -124,14 +124,14 @@ pub(super) fn list(program: &str, arguments: &[&str], install: &str) -> Result<S
 
 impl Read for Output {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        // The other end of the channel lives as long as this one.
+        // The receiving thread lives as long as this sender.
         let _ = self.waits.send(Wait::Begins);
         let read = self.read_or_end(buffer);
         let _ = self.waits.send(Wait::Ends);
         match *lock(&self.group.is_silent) {
             true => {
                 let (program, seconds) = (&self.program, self.patience.as_secs_f32());
-                Err(std::io::Error::other(format!("{program} was ended: it wrote nothing for {seconds} s")))
+                Err(std::io::Error::other(format!("{program} was killed: it wrote nothing for {seconds} s")))
             }
             false => read,
         }
@@ -145,15 +145,15 @@ impl Output {
             return Ok(count);
         }
         let status = self.wait()?;
-        let complaint = self.complaint.take().map(|thread| thread.join().expect("reading text does not panic"));
+        let cause = self.stderr.take().map(|thread| thread.join().expect("reading text does not panic"));
         if status.success() {
             return Ok(0);
         }
-        let complaint = complaint.filter(|text| !text.is_empty()).unwrap_or_else(|| status.to_string());
-        Err(std::io::Error::other(format!("{} failed: {complaint}", self.program)))
+        let cause = cause.filter(|text| !text.is_empty()).unwrap_or_else(|| status.to_string());
+        Err(std::io::Error::other(format!("{} failed: {cause}", self.program)))
     }
 
-    /// Its number may be another's from here on.
+    /// Waits for the command. Afterwards its process ID may be reused.
     fn wait(&mut self) -> std::io::Result<std::process::ExitStatus> {
         let status = self.child.wait();
         *lock(&self.group.leader) = None;
@@ -164,26 +164,26 @@ impl Output {
 impl Drop for Output {
     fn drop(&mut self) {
         self.group.end();
-        // Where it has been waited for before, there is nothing to wait for.
+        // If it was waited for before, this returns at once.
         let _ = self.wait();
         lock(&RUNNING).retain(|other| !Arc::ptr_eq(other, &self.group));
     }
 }
 
-fn last_words(mut errors: ChildStderr) -> String {
-    let (mut kept, mut buffer) = (Vec::new(), [0; COMPLAINT_LIMIT]);
-    // What cannot be read of a complaint is not complained about.
+fn read_cause(mut errors: ChildStderr) -> String {
+    let (mut kept, mut buffer) = (Vec::new(), [0; STDERR_LIMIT]);
+    // A read error only shortens the message.
     while let Ok(count @ 1..) = errors.read(&mut buffer) {
         kept.extend_from_slice(&buffer[..count]);
-        kept.drain(..kept.len().saturating_sub(COMPLAINT_LIMIT));
+        kept.drain(..kept.len().saturating_sub(STDERR_LIMIT));
     }
     cause(&String::from_utf8_lossy(&kept))
 }
 
-/// The lines that say why a command failed. Warnings come before them, as podman's of an old kernel; where there is
-/// nothing else, a warning is all there is.
-fn cause(complaint: &str) -> String {
-    let lines = || complaint.trim().lines();
+/// The lines that state why a command failed. Warnings precede them, such as podman's about an old kernel. If there are
+/// only warnings, they are returned.
+fn cause(stderr: &str) -> String {
+    let lines = || stderr.trim().lines();
     let is_warning = |line: &&str| {
         line.contains("level=warning") || line.contains("level=info") || line.to_ascii_lowercase().starts_with("warn")
     };
@@ -199,13 +199,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_command_writes_is_read_while_it_complains() {
+    fn stdout_is_read_while_the_command_writes_to_stderr() {
         let script = "i=0; while [ $i -lt 20000 ]; do echo complaint-$i >&2; i=$((i+1)); done; echo data";
         assert_eq!(list("sh", &["-c", script], "").unwrap(), "data\n");
     }
 
     #[test]
-    fn a_command_that_fails_fails_the_read_with_its_last_words() {
+    fn a_command_that_fails_fails_the_read_with_its_stderr() {
         let error = list("sh", &["-c", "echo half; echo no such image >&2; exit 3"], "").unwrap_err();
         assert_eq!(error.to_string(), "sh could not be reached: sh failed: no such image");
     }
@@ -225,7 +225,7 @@ mod tests {
     }
 
     fn is_running(pid: &str) -> bool {
-        // A process that has ended and has not been waited for is a zombie, which runs nothing.
+        // A process that ended but was not waited for is a zombie and runs nothing.
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
         stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
     }
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_command_started_ends_with_it() {
+    fn children_of_a_command_end_with_it() {
         let mut output = start("sh", &["-c", "sleep 600 & echo $!; wait"], "").unwrap();
         let mut line = [0; 32];
         let count = output.read(&mut line).unwrap();
@@ -249,14 +249,14 @@ mod tests {
     }
 
     #[test]
-    fn a_silent_command_is_ended_and_a_slow_reader_waits() {
+    fn a_silent_command_is_killed_and_a_slow_reader_is_not_an_error() {
         let script = "echo $$; sleep 600 & echo $!; wait";
         let mut output = start_with("sh", &["-c", script], "", Duration::from_millis(200)).unwrap();
         let mut text = Vec::new();
-        // Both lines have come when the reader begins to wait.
+        // Both lines have arrived before the reader begins to wait.
         std::thread::sleep(Duration::from_millis(500));
         let error = output.read_to_end(&mut text).unwrap_err();
-        assert_eq!(error.to_string(), "sh was ended: it wrote nothing for 0.2 s");
+        assert_eq!(error.to_string(), "sh was killed: it wrote nothing for 0.2 s");
         for pid in String::from_utf8_lossy(&text).lines() {
             assert!(ends(pid), "{pid} is still there");
         }

@@ -1,6 +1,6 @@
-//! A root file system in a folder: an unpacked image, a chroot, a mounted disk, or a running system's `/`. It is walked
-//! by directory descriptors and no link is followed, so that nothing outside the folder is read, whatever changes
-//! meanwhile. It never descends into file systems that hold no files, such as /proc and /sys.
+//! Reads a root file system in a directory: an unpacked image, a chroot, a mounted disk, or a running system's `/`. The
+//! walk uses directory descriptors and follows no link, so it reads nothing outside the directory, even if the tree
+//! changes. It does not enter file systems without files, such as /proc and /sys.
 
 use std::collections::HashMap;
 use std::ffi::{CStr, CString};
@@ -18,7 +18,7 @@ use rustix::fs::{
 use super::SourceError;
 use crate::platform::FileCapabilities;
 
-/// Whether file systems that are mounted below the root belong to it.
+/// Whether file systems mounted below the root are included.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mounts {
     #[default]
@@ -26,45 +26,45 @@ pub enum Mounts {
     LeftOut,
 }
 
-/// One name in the tree.
+/// One entry of the tree.
 #[derive(Clone, Copy, Debug)]
-pub struct Met<'a> {
-    /// Below the root, without a leading slash. At most [`PATH_LIMIT`] bytes.
+pub struct WalkEntry<'a> {
+    /// Relative to the root, without a leading slash. At most [`PATH_LIMIT`] bytes.
     pub path: &'a [u8],
-    pub kind: MetKind<'a>,
+    pub kind: WalkEntryKind<'a>,
     /// Permission bits with setuid, setgid and sticky.
     pub mode: u16,
     pub uid: u32,
     pub gid: u32,
-    /// Bytes of a regular file; 0 for all else.
+    /// Size in bytes of a regular file; 0 for every other kind.
     pub size: u64,
-    /// What `security.capability` says of a file that has it.
+    /// The value of `security.capability`, if the file has one.
     pub capabilities: Option<FileCapabilities>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MetKind<'a> {
+pub enum WalkEntryKind<'a> {
     File,
     Directory,
-    /// The target as written.
+    /// The target as stored.
     Symlink(&'a [u8]),
-    /// The path below the root at which the same file was met before.
+    /// The path, relative to the root, at which the same file was visited first.
     HardLink(&'a [u8]),
     Special,
 }
 
-/// What could not be read, and what was not meant to be.
+/// The parts of the tree that were not read, by error or by choice.
 #[derive(Debug, Default)]
 pub struct Walked {
     pub unread: Vec<Unread>,
-    /// Folders at which another file system begins, with files, that was left out because it is not the root's own.
+    /// Mount points of other file systems with files, which were excluded because they are not the root's own.
     pub left_out: Vec<Vec<u8>>,
-    /// Files on which another file is mounted, which was left out: `/etc/resolv.conf` of a container, or what a build step
+    /// Files excluded because another file is mounted over them: a container's `/etc/resolv.conf`, or what a build step
     /// mounts into its root.
     pub covered: Vec<Vec<u8>>,
 }
 
-/// A file or folder that is there and could not be read.
+/// An existing file or directory that could not be read.
 #[derive(Debug)]
 pub struct Unread {
     pub path: Vec<u8>,
@@ -75,22 +75,22 @@ pub struct Unread {
 pub const PATH_LIMIT: usize = 4096;
 const NO_FOLLOW: OFlags = OFlags::RDONLY.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK).union(OFlags::CLOEXEC);
 
-/// Visits everything below `root`, each folder before what is in it, names in the order of their bytes. The reader gives
-/// a regular file's content and nothing for all else. `visit` may break off.
+/// Visits everything below `root`, each directory before its entries, entries in byte order of their names. The reader
+/// delivers a regular file's content, and nothing for every other kind. `visit` can stop the walk.
 pub fn walk(
     root: &Path,
     mounts: Mounts,
-    visit: &mut dyn FnMut(&Met<'_>, &mut dyn Read) -> ControlFlow<()>,
+    visit: &mut dyn FnMut(&WalkEntry<'_>, &mut dyn Read) -> ControlFlow<()>,
 ) -> Result<Walked, SourceError> {
     let refuse = |cause: rustix::io::Errno| SourceError::File { path: root.to_path_buf(), cause: cause.into() };
-    // The root itself may be a link: the user named it.
+    // The root itself may be a link, because the user named it.
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let folder = openat(rustix::fs::CWD, root, flags, Mode::empty()).map_err(refuse)?;
-    let device = fstat(&folder).map_err(refuse)?.st_dev;
-    let mut walk = Walk { root: folder, mounts, first_paths: HashMap::new(), walked: Walked::default(), visit };
+    let directory = openat(rustix::fs::CWD, root, flags, Mode::empty()).map_err(refuse)?;
+    let device = fstat(&directory).map_err(refuse)?.st_dev;
+    let mut walk = Walk { root: directory, mounts, first_paths: HashMap::new(), walked: Walked::default(), visit };
     let mut pending = vec![Pending { path: Vec::new(), device }];
     while let Some(next) = pending.pop() {
-        if walk.folder(&next, &mut pending).is_break() {
+        if walk.directory(&next, &mut pending).is_break() {
             break;
         }
     }
@@ -100,31 +100,31 @@ pub fn walk(
 struct Walk<'v> {
     root: OwnedFd,
     mounts: Mounts,
-    /// Of files with several links: by device and inode, where they were met first.
+    /// The first path of each file with several links, by device and inode.
     first_paths: HashMap<(u64, u64), Vec<u8>>,
     walked: Walked,
-    visit: &'v mut dyn FnMut(&Met<'_>, &mut dyn Read) -> ControlFlow<()>,
+    visit: &'v mut dyn FnMut(&WalkEntry<'_>, &mut dyn Read) -> ControlFlow<()>,
 }
 
-/// A folder that is still to be walked.
+/// A directory that is not visited yet.
 struct Pending {
     path: Vec<u8>,
-    /// Its own; differs from its parent's at a mount.
+    /// The device of this directory; it differs from its parent's at a mount point.
     device: u64,
 }
 
 impl Walk<'_> {
-    fn folder(&mut self, folder: &Pending, pending: &mut Vec<Pending>) -> ControlFlow<()> {
-        let (fd, names) = match self.list(&folder.path) {
+    fn directory(&mut self, directory: &Pending, pending: &mut Vec<Pending>) -> ControlFlow<()> {
+        let (fd, names) = match self.list(&directory.path) {
             Ok(listed) => listed,
             Err(cause) => {
-                self.unread(&folder.path, cause);
+                self.unread(&directory.path, cause);
                 return ControlFlow::Continue(());
             }
         };
         let below = pending.len();
         for name in names {
-            let path = join(&folder.path, name.to_bytes());
+            let path = join(&directory.path, name.to_bytes());
             if path.len() > PATH_LIMIT {
                 self.unread(&path, io::Error::from(rustix::io::Errno::NAMETOOLONG));
                 continue;
@@ -141,18 +141,19 @@ impl Walk<'_> {
                 self.walked.covered.push(path);
                 continue;
             }
-            let is_folder = kind == FileType::Directory;
+            let is_directory = kind == FileType::Directory;
             self.entry(&fd, &name, &path, &stat)?;
-            if is_folder && self.belongs(&fd, &name, &path, &stat, folder.device) {
+            if is_directory && self.belongs(&fd, &name, &path, &stat, directory.device) {
                 pending.push(Pending { path, device: stat.st_dev });
             }
         }
-        // The last pushed is the next walked.
+        // The last one pushed is visited next.
         pending[below..].reverse();
         ControlFlow::Continue(())
     }
 
-    /// Opens component by component from the root: no link is followed on the way, and only one folder is open.
+    /// Opens a directory component by component from the root: no link is followed, and only one directory is open at a
+    /// time.
     fn list(&self, path: &[u8]) -> io::Result<(OwnedFd, Vec<CString>)> {
         let mut fd = self.root.try_clone()?;
         for component in path.split(|byte| *byte == b'/').filter(|component| !component.is_empty()) {
@@ -170,9 +171,9 @@ impl Walk<'_> {
     }
 
     fn entry(&mut self, fd: &OwnedFd, name: &CStr, path: &[u8], stat: &Stat) -> ControlFlow<()> {
-        let mut met = Met {
+        let mut met = WalkEntry {
             path,
-            kind: MetKind::Special,
+            kind: WalkEntryKind::Special,
             mode: (stat.st_mode & 0o7777) as u16,
             uid: stat.st_uid,
             gid: stat.st_gid,
@@ -180,11 +181,11 @@ impl Walk<'_> {
             capabilities: None,
         };
         match FileType::from_raw_mode(stat.st_mode) {
-            FileType::Directory => (self.visit)(&Met { kind: MetKind::Directory, ..met }, &mut io::empty()),
+            FileType::Directory => (self.visit)(&WalkEntry { kind: WalkEntryKind::Directory, ..met }, &mut io::empty()),
             FileType::Symlink => match readlinkat(fd, name, Vec::new()) {
                 Ok(target) => {
-                    let kind = MetKind::Symlink(target.to_bytes());
-                    (self.visit)(&Met { kind, ..met }, &mut io::empty())
+                    let kind = WalkEntryKind::Symlink(target.to_bytes());
+                    (self.visit)(&WalkEntry { kind, ..met }, &mut io::empty())
                 }
                 Err(cause) => {
                     self.unread(path, cause.into());
@@ -195,11 +196,14 @@ impl Walk<'_> {
                 if stat.st_nlink > 1 {
                     let id = (stat.st_dev, stat.st_ino);
                     if let Some(first) = self.first_paths.get(&id) {
-                        return (self.visit)(&Met { kind: MetKind::HardLink(first), ..met }, &mut io::empty());
+                        return (self.visit)(
+                            &WalkEntry { kind: WalkEntryKind::HardLink(first), ..met },
+                            &mut io::empty(),
+                        );
                     }
                     self.first_paths.insert(id, path.to_vec());
                 }
-                met.kind = MetKind::File;
+                met.kind = WalkEntryKind::File;
                 met.size = u64::try_from(stat.st_size).unwrap_or(0);
                 self.file(fd, name, met)
             }
@@ -207,11 +211,11 @@ impl Walk<'_> {
         }
     }
 
-    /// A file that cannot be read is met without content, and is said to be unread.
-    fn file(&mut self, fd: &OwnedFd, name: &CStr, mut met: Met<'_>) -> ControlFlow<()> {
+    /// Visits a file. If it cannot be read, it is visited without content and recorded as unread.
+    fn file(&mut self, fd: &OwnedFd, name: &CStr, mut met: WalkEntry<'_>) -> ControlFlow<()> {
         let opened = openat(fd, name, NO_FOLLOW, Mode::empty()).map_err(io::Error::from).and_then(|fd| {
             let file = File::from(fd);
-            if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it was replaced meanwhile")) }
+            if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it was replaced during the walk")) }
         });
         let (mut content, mut failed) = match opened {
             Ok(file) => {
@@ -228,8 +232,8 @@ impl Walk<'_> {
         flow
     }
 
-    /// Whether a folder's content is part of the tree: what is mounted may not be, and file systems without blocks,
-    /// which df(1) leaves out too, have no files.
+    /// Whether a directory's content belongs to the tree. Mounted file systems may be excluded. File systems without
+    /// blocks, which df(1) also omits, contain no files.
     fn belongs(&mut self, fd: &OwnedFd, name: &CStr, path: &[u8], stat: &Stat, device: u64) -> bool {
         if stat.st_dev == device {
             return true;
@@ -247,11 +251,11 @@ impl Walk<'_> {
     }
 }
 
-/// Where a running system and a build step mount what is not the root's: nothing of it is ever in an image.
+/// Mount points of a running system or a build step; their content is never part of an image.
 const KERNEL_PLACES: [&[u8]; 3] = [b"proc", b"sys", b"dev"];
 
-/// Whether something is mounted right here. Devices do not tell: a bind mount may be of the same file system, and files of
-/// an overlay have other devices than its directories. Kernels before 5.8 do not say.
+/// Whether this file is a mount point. Devices do not show it: a bind mount may be of the same file system, and files
+/// of an overlay have other devices than its directories. Kernels before 5.8 do not report it.
 fn is_mount(fd: &OwnedFd, name: &CStr) -> bool {
     let found = statx(fd, name, AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT, StatxFlags::empty());
     found.is_ok_and(|found| {
@@ -260,17 +264,17 @@ fn is_mount(fd: &OwnedFd, name: &CStr) -> bool {
     })
 }
 
-/// The longest revision of the attribute, and a byte that tells a longer one.
+/// The longest revision of the attribute, plus one byte to detect a longer one.
 const CAPABILITY_BYTES: usize = 25;
 
-/// A file system that keeps no such attributes, or another user's file, has none to tell of.
+/// `None` on a file system without such attributes, or for another user's file.
 fn capabilities(file: &File) -> Option<FileCapabilities> {
     let mut bytes = [0; CAPABILITY_BYTES];
     let length = fgetxattr(file, c"security.capability", &mut bytes).ok().filter(|length| *length > 0)?;
     Some(FileCapabilities::parse(&bytes[..length]))
 }
 
-/// A file's content; keeps the error that its reader met.
+/// A file's content; stores the error that its reader met.
 struct Content {
     file: Option<io::Take<File>>,
     failed: Option<io::Error>,
@@ -287,8 +291,8 @@ impl Read for Content {
     }
 }
 
-fn join(folder: &[u8], name: &[u8]) -> Vec<u8> {
-    if folder.is_empty() { name.to_vec() } else { [folder, b"/", name].concat() }
+fn join(directory: &[u8], name: &[u8]) -> Vec<u8> {
+    if directory.is_empty() { name.to_vec() } else { [directory, b"/", name].concat() }
 }
 
 #[cfg(test)]

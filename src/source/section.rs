@@ -1,11 +1,11 @@
-//! A part of a file of this machine, read by position: any number of sections of one file are read at once.
+//! A section of a local file, read by position, so that many sections of one file can be read at once.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
-/// Bytes of a file from one offset to another.
+/// A range of bytes of a file.
 #[derive(Debug)]
 pub struct Section {
     file: Arc<File>,
@@ -19,7 +19,7 @@ impl Section {
         Section { file, start, at: start, end: start.saturating_add(size) }
     }
 
-    /// Bytes from its start to its end.
+    /// Length of the section in bytes.
     pub fn size(&self) -> u64 {
         self.end - self.start
     }
@@ -30,7 +30,7 @@ impl Read for Section {
         let wanted = usize::try_from(self.end - self.at).unwrap_or(usize::MAX).min(buffer.len());
         let count = self.file.read_at(&mut buffer[..wanted], self.at)?;
         if count == 0 && wanted > 0 {
-            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the file became shorter"));
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the file was truncated while it was read"));
         }
         self.at += count as u64;
         Ok(count)
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_section_is_read_and_left_nowhere_but_within_its_ends() {
+    fn a_section_is_limited_to_its_range() {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(b"0123456789").unwrap();
         let mut section = Section::new(Arc::new(file), 2, 5);

@@ -1,22 +1,22 @@
-//! The state of a file that holds a blob: by it the file is known again, as long as nobody has written to it. It says
-//! nothing of the bytes; who has verified them may remember it.
+//! The state of a file that contains a blob. It identifies unchanged content as long as the file is not written to. It
+//! proves nothing about the bytes; a caller that verified them may remember it.
 
 use std::fmt;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 
-/// A part of a file of this machine, and when the file was changed last. Two that are equal are of the same bytes:
-/// whatever writes to a file sets its time of change, which no program can set back.
+/// A position in a local file and the time of the file's last change. Equal stamps mean equal bytes: every write to a
+/// file updates its change time, and no program can set that back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stamp {
     device: u64,
     inode: u64,
-    /// Seconds and nanoseconds.
+    /// Seconds and nanoseconds, as are those of `modified`.
     changed: (i64, i64),
     modified: (i64, i64),
     length: u64,
-    /// Where the blob begins in it.
+    /// Offset of the blob in the file.
     offset: u64,
 }
 
@@ -46,9 +46,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_that_was_written_to_has_another_stamp_even_where_its_time_was_set_back() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("blob");
+    fn a_write_changes_the_stamp_even_if_the_modification_time_is_reset() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("blob");
         std::fs::write(&path, "one").unwrap();
         let file = File::options().read(true).write(true).open(&path).unwrap();
         let (first, time) = (Stamp::of(&file, 0).unwrap(), file.metadata().unwrap().modified().unwrap());

@@ -1,4 +1,5 @@
-//! Where images come from, as types: the table of transports, what a user's text names, and where an image was read.
+//! Types for the sources of images: the table of transports, the user's name of an image, and the place it was read
+//! from.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -7,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::oci::{Reference, ReferenceError, without_credentials};
 
-/// How an image is reached. The prefixes are those of containers-transports(5), and `containerd:` and `rootfs:`.
+/// How an image is accessed. The prefixes are those of containers-transports(5), plus `containerd:` and `rootfs:`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transport {
     Registry,
@@ -21,10 +22,10 @@ pub enum Transport {
     RootFs,
 }
 
-/// What follows a transport's prefix.
+/// The form of the text after a transport's prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Naming {
-    /// An image reference, whoever holds the image.
+    /// An image reference, regardless of where the image is stored.
     Reference,
     /// A namespace, a slash and an image reference.
     NamespacedReference,
@@ -32,12 +33,12 @@ pub enum Naming {
     Path,
 }
 
-/// Everything that a transport must answer.
+/// The properties of a transport.
 #[derive(Debug)]
 pub struct TransportRow {
     pub transport: Transport,
     pub prefix: &'static str,
-    /// What follows the prefix, for `--help`.
+    /// The text after the prefix, for `--help`.
     pub argument: &'static str,
     /// One line for `--help`.
     pub help: &'static str,
@@ -72,29 +73,29 @@ transports! {
     Containerd "containerd:" "NAMESPACE/NAME" NamespacedReference "containerd's content store";
     OciLayout "oci:" "DIR[:TAG]" Path "an OCI layout";
     OciArchive "oci-archive:" "FILE[:TAG]" Path "a tar of an OCI layout";
-    DockerArchive "docker-archive:" "FILE[:NAME]" Path "an archive of docker save";
+    DockerArchive "docker-archive:" "FILE[:NAME]" Path "an archive from docker save";
     Dir "dir:" "DIR" Path "a directory of blobs, as skopeo writes it";
     RootFs "rootfs:" "DIR" Path "a root file system without an image";
 }
 
-/// What a user's text names, as far as the text alone tells.
+/// The user's name of an image, classified by the text alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ImageRef {
     /// `-`: an archive on stdin.
     Stdin,
-    /// A text with a transport's prefix; `rest` is what follows it.
+    /// A text with a transport's prefix; `rest` is the text after it.
     Transport { transport: Transport, rest: String },
     /// A text that can only be a path: `./app`, `/srv/app`, `app.tar`.
     Path(PathBuf),
-    /// A text without a prefix: a path where there is one, otherwise an image reference.
+    /// A text without a prefix: a path if it exists, otherwise an image reference.
     Bare { text: String, reference: Result<Reference, ReferenceError> },
 }
 
-/// Names that end like this are files, whether or not they exist.
+/// Names with these extensions are files, whether or not they exist.
 const ARCHIVE_EXTENSIONS: [&str; 4] = [".tar", ".tar.gz", ".tgz", ".tar.zst"];
 
 impl ImageRef {
-    /// Parses without looking at the file system, the environment or a registry.
+    /// Parses without accessing the file system, the environment or a registry.
     pub fn parse(text: &str) -> ImageRef {
         if text == "-" {
             return ImageRef::Stdin;
@@ -111,7 +112,8 @@ impl ImageRef {
         ImageRef::Bare { text: text.to_string(), reference: Reference::parse(text) }
     }
 
-    /// A user's text, fit to be shown: without the password that somebody may have typed, which no image name has.
+    /// The user's text without a password, for display. No image name contains a password, but a user may have typed
+    /// one.
     pub fn shown(text: &str) -> &str {
         match ImageRef::parse(text) {
             ImageRef::Transport { transport, .. } if transport.row().naming == Naming::Path => text,
@@ -120,7 +122,7 @@ impl ImageRef {
         }
     }
 
-    /// The image reference in the text: that of a registry or an engine. `None` for paths and invalid references.
+    /// The image reference in the text, for a registry or an engine. `None` for paths and invalid references.
     pub fn reference(&self) -> Option<Reference> {
         match self {
             ImageRef::Transport { transport, rest } => match transport.row().naming {
@@ -133,12 +135,12 @@ impl ImageRef {
     }
 }
 
-/// Where an image was read.
+/// The place an image was read from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Origin {
     /// It could not be opened.
     Unopened,
-    /// The registry of `reference`, or the mirror that answered in its place.
+    /// The registry of `reference`, or the mirror that answered instead.
     Registry { reference: Reference, mirror: Option<String> },
     /// A Docker Engine: `Docker Engine at unix:///var/run/docker.sock`.
     DockerEngine { place: String },
@@ -157,7 +159,7 @@ impl Origin {
         *self != Origin::Unopened
     }
 
-    /// The reference that was read in a registry.
+    /// The reference, if it was read from a registry.
     pub fn registry(&self) -> Option<&Reference> {
         match self {
             Origin::Registry { reference, .. } => Some(reference),
@@ -166,14 +168,14 @@ impl Origin {
     }
 }
 
-/// The text of reports; empty where nothing was opened.
+/// The text used in reports; empty if nothing was opened.
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Origin::Unopened => Ok(()),
             Origin::Registry { reference, mirror: None } => write!(f, "registry {}", reference.registry),
             Origin::Registry { reference, mirror: Some(mirror) } => {
-                write!(f, "registry {} by its mirror {mirror}", reference.registry)
+                write!(f, "registry {} through its mirror {mirror}", reference.registry)
             }
             Origin::DockerEngine { place } | Origin::Store { place } | Origin::Local { place } => f.write_str(place),
         }
@@ -199,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn the_text_alone_tells_paths_from_names() {
+    fn the_text_alone_distinguishes_paths_from_names() {
         for text in [".", "..", "./app:1", "../app", "/srv/app", "app.tar", "a/b.tar.zst"] {
             assert_eq!(ImageRef::parse(text), ImageRef::Path(text.into()));
         }

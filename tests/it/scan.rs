@@ -462,5 +462,5 @@ fn a_platform_that_was_asked_for_and_is_not_there_is_told_beside_one_that_is() {
     let report = report_of("amd64", &layers, &["--platform", "linux/amd64", "--platform", "linux/s390x"]);
     assert_eq!((&report["exit_code"], &report["summary"]["platforms"]), (&3.into(), &1.into()), "{report:#}");
     let text = report["images"][0]["problems"][0]["text"].as_str().unwrap();
-    assert!(text.starts_with("no image for linux/s390x") && text.ends_with("it holds linux/amd64"), "{text}");
+    assert!(text.starts_with("no image for linux/s390x") && text.ends_with("it contains linux/amd64"), "{text}");
 }

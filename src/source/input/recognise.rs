@@ -1,4 +1,4 @@
-//! What a path is, by what is there and not by its name.
+//! Recognises the kind of a path from its content, not its name.
 
 use std::io::{ErrorKind, Read};
 use std::os::unix::fs::FileTypeExt;
@@ -8,28 +8,28 @@ use super::super::{Selector, SourceError, open_regular};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PathKind {
-    /// An OCI layout's folder.
+    /// The directory of an OCI layout.
     Layout,
     /// skopeo's `dir:`.
     Dir,
     RootFs,
     /// An uncompressed tar.
     Archive,
-    /// Something under gzip, zstd, bzip2 or xz: a whole archive, or a program.
+    /// A file compressed with gzip, zstd, bzip2 or xz: a whole archive, or a program.
     Compressed,
     /// ELF, Mach-O or PE.
     Program,
-    /// A zip, a package of a distribution, a cpio archive, or a script that a zip follows.
+    /// A zip, a distribution's package, a cpio archive, or a script followed by a zip.
     Package,
-    /// A named pipe, or a shell's `<(docker save app)`: it can be read once, and so it was not looked into.
+    /// A named pipe, or a shell's `<(docker save app)`. It can be read only once, so its content was not inspected.
     Pipe,
     Unknown,
 }
 
-/// Names at the top of a root file system; an application's own folder has none of the first kind.
+/// Names in the top directory of a root file system; an application's own directory rarely has several of them.
 const ROOT_NAMES: [&str; 8] = ["bin", "etc", "lib", "sbin", "usr", "proc", "var", "Windows"];
 
-/// Errors: nothing there, or it cannot be looked at.
+/// Fails if nothing exists at `path`, or if it cannot be inspected.
 pub(super) fn recognise(path: &Path) -> Result<PathKind, SourceError> {
     let refuse = |cause| SourceError::File { path: path.to_path_buf(), cause };
     let kind = std::fs::metadata(path).map_err(refuse)?.file_type();
@@ -56,7 +56,7 @@ pub(super) fn recognise(path: &Path) -> Result<PathKind, SourceError> {
     for name in ROOT_NAMES {
         known += usize::from(has(name)?);
     }
-    // A project's folder may have a bin or a lib; a root file system has several of them.
+    // A project's directory may have a bin or a lib; a root file system has several of these names.
     Ok(if known >= 2 { PathKind::RootFs } else { PathKind::Unknown })
 }
 
@@ -77,7 +77,7 @@ fn of_head(head: &[u8]) -> PathKind {
     if is_tar { PathKind::Archive } else { PathKind::Unknown }
 }
 
-/// Before POSIX tars had no magic, only a sum.
+/// Tars older than POSIX have no magic number, only a checksum.
 fn is_old_tar(head: &[u8]) -> bool {
     let Ok(block) = <&[u8; 512]>::try_from(head) else { return false };
     let header = tar::Header::from_byte_slice(block);
@@ -86,8 +86,8 @@ fn is_old_tar(head: &[u8]) -> bool {
     header.cksum().is_ok_and(|stated| stated == sum) && block[0] != 0
 }
 
-/// `PATH[:SELECTOR]`. A path that is there as a whole has no selector; else it ends at the first colon behind which
-/// the rest selects.
+/// Splits `PATH[:SELECTOR]`. If the whole text is an existing path, there is no selector; otherwise the path ends at
+/// the first colon that follows an existing path, or else at the first colon.
 pub(super) fn split_selector(text: &str) -> (&Path, Selector) {
     if Path::new(text).exists() {
         return (Path::new(text), Selector::All);
@@ -104,36 +104,36 @@ pub(super) fn split_selector(text: &str) -> (&Path, Selector) {
 mod tests {
     use super::*;
 
-    fn folder(names: &[&str]) -> tempfile::TempDir {
-        let folder = tempfile::tempdir().unwrap();
+    fn directory(names: &[&str]) -> tempfile::TempDir {
+        let directory = tempfile::tempdir().unwrap();
         for name in names {
-            std::fs::create_dir(folder.path().join(name)).unwrap();
+            std::fs::create_dir(directory.path().join(name)).unwrap();
         }
-        folder
+        directory
     }
 
-    fn check_folder(names: &[&str], expected: PathKind) {
-        assert_eq!(recognise(folder(names).path()).unwrap(), expected, "{names:?}");
+    fn check_directory(names: &[&str], expected: PathKind) {
+        assert_eq!(recognise(directory(names).path()).unwrap(), expected, "{names:?}");
     }
 
     fn check_file(bytes: &[u8], expected: PathKind) {
-        let folder = folder(&[]);
-        let path = folder.path().join("file");
+        let directory = directory(&[]);
+        let path = directory.path().join("file");
         std::fs::write(&path, bytes).unwrap();
         assert_eq!(recognise(&path).unwrap(), expected);
     }
 
     #[test]
-    fn a_folder_is_told_by_what_is_in_it() {
-        check_folder(&["oci-layout", "index.json", "blobs"], PathKind::Layout);
-        check_folder(&["manifest.json", "version", "etc"], PathKind::Dir);
-        check_folder(&["usr", "etc"], PathKind::RootFs);
-        check_folder(&["src", "bin"], PathKind::Unknown);
-        check_folder(&[], PathKind::Unknown);
+    fn a_directory_is_recognised_by_its_content() {
+        check_directory(&["oci-layout", "index.json", "blobs"], PathKind::Layout);
+        check_directory(&["manifest.json", "version", "etc"], PathKind::Dir);
+        check_directory(&["usr", "etc"], PathKind::RootFs);
+        check_directory(&["src", "bin"], PathKind::Unknown);
+        check_directory(&[], PathKind::Unknown);
     }
 
     #[test]
-    fn a_file_is_told_by_its_first_bytes() {
+    fn a_file_is_recognised_by_its_first_bytes() {
         check_file(&[0x1f, 0x8b, 8, 0], PathKind::Compressed);
         check_file(&[0x28, 0xb5, 0x2f, 0xfd, 0], PathKind::Compressed);
         check_file(b"FROM scratch", PathKind::Unknown);
@@ -156,8 +156,8 @@ mod tests {
 
     #[test]
     fn a_selector_is_what_follows_the_path() {
-        let folder = folder(&["a", "b:1"]);
-        let at = |name: &str| folder.path().join(name).display().to_string();
+        let directory = directory(&["a", "b:1"]);
+        let at = |name: &str| directory.path().join(name).display().to_string();
         let check = |text: &str, path: &str, selector: Selector| {
             assert_eq!(split_selector(text), (Path::new(path), selector), "{text}");
         };
