@@ -175,7 +175,7 @@ fn is_absent(error: &SourceError) -> bool {
 }
 
 impl LayerError {
-    pub(super) fn of(self, index: usize, descriptor: &Descriptor) -> ImageError {
+    pub(super) fn in_layer(self, index: usize, descriptor: &Descriptor) -> ImageError {
         ImageError::Layer { index, digest: descriptor.digest.clone(), cause: Box::new(self) }
     }
 }

@@ -48,7 +48,7 @@ pub struct LayerRead<T> {
 }
 
 /// Reads a layer once. `visit` is called for regular files only, with a reader of the file's logical content, of which
-/// it may read as much as it needs. It returns `None` for a file without anything worth keeping.
+/// it may read as much as it needs; it returns `None` for a file without anything worth keeping.
 pub fn read_layer<T>(
     source: &dyn Source,
     layer: &Layer,
@@ -63,7 +63,7 @@ pub fn read_layer<T>(
         let through = |decoder, scheduler| Pipeline::helped(decoder, scheduler, helpers);
         check(read_stored(stored, descriptor.digest.hasher(), limits, through, visit)?, layer)
     });
-    read.map_err(|cause| cause.of(layer.index, descriptor))
+    read.map_err(|cause| cause.in_layer(layer.index, descriptor))
 }
 
 /// Layers with at most this many stored bytes are read before a helper thread would have started.
@@ -137,7 +137,7 @@ pub(super) fn read_stored<T, R: Read>(
     let scheduler = Arc::<Scheduler>::default();
     let mut stored = StoredReader::new(reader, Some(Arc::clone(&scheduler)));
     let start = stored.fill_buf()?;
-    let compression = Compression::of(&start[..start.len().min(MAGIC_BYTES)]);
+    let compression = Compression::detect(&start[..start.len().min(MAGIC_BYTES)]);
     scheduler.begin_hashing(Sums::new(hasher, *compression.as_ref().unwrap_or(&Compression::None)));
     let compression = match compression {
         Ok(compression) => compression,

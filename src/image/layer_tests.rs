@@ -259,7 +259,7 @@ fn an_error_of_the_source_in_mid_stream_keeps_its_hint() {
     let stored = Stored { reader: io::Cursor::new(start).chain(Refused), left, expected: left };
     let read = read_stored::<(), _>(stored, Hasher::sha256(), &Limits::default(), Pipeline::alone, &mut |_, _| None);
     let descriptor = Descriptor::new("a layer", Digest::of(b""), left);
-    assert_eq!(read.unwrap_err().of(0, &descriptor).hint().as_deref(), Some("log in"));
+    assert_eq!(read.unwrap_err().in_layer(0, &descriptor).hint().as_deref(), Some("log in"));
 }
 
 #[test]

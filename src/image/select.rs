@@ -103,7 +103,7 @@ pub fn select(source: &dyn Source, wanted: &Wanted) -> Result<Selection, ImageEr
     let mut selection =
         Selection { root: root.clone(), index_annotations: None, images: vec![], broken: vec![], skipped: vec![] };
     match load(source, &entry.descriptor)? {
-        Loaded::Image(image) => selection.take(*image, entry.promised, wanted),
+        Loaded::Image(image) => selection.add_image(*image, entry.promised, wanted),
         Loaded::Artifact(kind) => return Err(ImageError::Artifact { digest: root.digest, kind }),
         Loaded::Index(index) => {
             selection.index_annotations = Some(index.annotations.clone());
@@ -162,7 +162,7 @@ impl Selection {
                 match loaded {
                     Ok(Loaded::Image(mut image)) => {
                         image.name = entry.name;
-                        self.take(*image, entry.promised, wanted);
+                        self.add_image(*image, entry.promised, wanted);
                     }
                     Ok(Loaded::Artifact(kind)) => self.skip(entry, Why::Artifact(kind)),
                     Ok(Loaded::Index(_)) if entry.above.len() >= MAX_DEPTH => {
@@ -213,7 +213,7 @@ impl Selection {
     }
 
     /// The index's promise decides which image a node picks, so it decides here. Without a promise, the config decides.
-    fn take(&mut self, mut image: Image, promised: Option<Platform>, wanted: &Wanted) {
+    fn add_image(&mut self, mut image: Image, promised: Option<Platform>, wanted: &Wanted) {
         image.promised = promised.filter(|platform| !platform.is_unknown());
         // A variant missing from the config is the index's, not the default of 32-bit Arm.
         if let (Some(promised), Some(declared)) = (&image.promised, &mut image.declared)

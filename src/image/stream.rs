@@ -54,7 +54,7 @@ pub fn read_stream<T>(
     let packing = Packing::of(&start);
     if packing.is_none() {
         // The error names the actual format.
-        Compression::of(&start).map_err(fault)?;
+        Compression::detect(&start).map_err(fault)?;
     }
     let mut reader = (&start[..]).chain(reader);
     let mut passage =
@@ -109,7 +109,7 @@ impl<T> Streamed<T> {
                 None => Err(LayerError::Source(self.members.absent(&descriptor.digest))),
             }
         };
-        taken.map_err(|cause| cause.of(layer.index, descriptor))
+        taken.map_err(|cause| cause.in_layer(layer.index, descriptor))
     }
 }
 

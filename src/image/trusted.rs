@@ -33,7 +33,7 @@ pub fn read_trusted<T>(
     limits: &Limits,
     visit: &mut Visit<'_, T>,
 ) -> Result<Option<TrustedRead<T>>, ImageError> {
-    read(source, layer, limits, visit).map_err(|cause| cause.of(layer.index, &layer.descriptor))
+    read(source, layer, limits, visit).map_err(|cause| cause.in_layer(layer.index, &layer.descriptor))
 }
 
 fn read<T>(
@@ -52,7 +52,7 @@ fn read<T>(
     let mut reader = BufReader::with_capacity(BUFFER, section);
     let start = reader.fill_buf()?;
     if descriptor.is_encrypted()
-        || !matches!(Compression::of(&start[..start.len().min(MAGIC_BYTES)]), Ok(Compression::None))
+        || !matches!(Compression::detect(&start[..start.len().min(MAGIC_BYTES)]), Ok(Compression::None))
     {
         return Ok(None);
     }

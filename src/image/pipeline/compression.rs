@@ -16,7 +16,7 @@ pub const MAGIC_BYTES: usize = 512;
 impl Compression {
     /// Detects the compression from the first [`MAGIC_BYTES`] of a layer. Sources: RFC 1952; RFC 8878, 3.1; tar's
     /// `ustar` at 257. An empty tar is zeros, and tars older than `ustar` have a header with a valid checksum.
-    pub(in crate::image) fn of(start: &[u8]) -> Result<Compression, LayerError> {
+    pub(in crate::image) fn detect(start: &[u8]) -> Result<Compression, LayerError> {
         match start {
             [0x1f, 0x8b, ..] => Ok(Compression::Gzip),
             [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Ok(Compression::Zstd),

@@ -133,21 +133,21 @@ fn a_dropped_pipeline_ends() {
 
 #[test]
 fn a_panic_reaches_the_reader() {
-    let is_told = |read: &mut dyn FnMut() -> io::Result<()>| {
+    let check_panic = |read: &mut dyn FnMut() -> io::Result<()>| {
         let panic = catch_unwind(AssertUnwindSafe(read)).expect_err("it goes on");
         assert_eq!(panic.downcast_ref(), Some(&"a bug"));
     };
     for helpers in HELPERS {
         for blocks in [0, 1, 2, 5, 20] {
             let (mut read, _) = faulty(blocks * BLOCK, true, helpers);
-            is_told(&mut || read.read_to_end(&mut Vec::new()).map(drop));
+            check_panic(&mut || read.read_to_end(&mut Vec::new()).map(drop));
             let (whole, _) = faulty(blocks * BLOCK, true, helpers);
             let mut whole = Some(whole);
-            is_told(&mut || whole.take().unwrap().finish().1.map(drop));
+            check_panic(&mut || whole.take().unwrap().finish().1.map(drop));
             // A stopped pipeline meets the panic at the latest when the rest is drained.
             let (stopped, _) = faulty(blocks * BLOCK, true, helpers);
             let mut stopped = Some(stopped);
-            is_told(&mut || {
+            check_panic(&mut || {
                 let (decoder, outcome) = stopped.take().unwrap().stop();
                 outcome.and_then(|()| decoder.into_inner().0.drain())
             });
@@ -155,7 +155,7 @@ fn a_panic_reaches_the_reader() {
     }
 }
 
-/// A reader that records, at each read, the largest number of buffers that wait to be hashed.
+/// Records the largest number of buffers that wait to be hashed, at each read of the stored bytes.
 #[test]
 fn the_hash_queue_is_bounded() {
     struct Watching {

@@ -8,13 +8,13 @@ use crate::oci::Reference;
 
 /// Opens an image of the Docker Engine that the `docker` command would use.
 pub(super) fn docker(name: &str, options: &Opener) -> Result<Opened, SourceError> {
-    let search = EngineSearch::of(name, docker_endpoints(&options.engines)?);
+    let search = EngineSearch::run(name, docker_endpoints(&options.engines)?);
     search.opened(name).unwrap_or_else(|| Err(search.missing(name, "Docker Engine")))
 }
 
 /// Opens an image of podman's storage, through its service or its command.
 pub(super) fn containers_storage(name: &str, options: &Opener) -> Result<Opened, SourceError> {
-    let search = EngineSearch::of(name, podman_endpoints(&options.engines)?);
+    let search = EngineSearch::run(name, podman_endpoints(&options.engines)?);
     match search.opened(name) {
         Some(opened) => opened,
         // Without a service, the command reads the same storage.
@@ -57,7 +57,7 @@ pub(super) fn bare(reference: &Reference, options: &Opener) -> Result<Opened, So
             Err(error) => refusals.push(error),
         }
     }
-    let mut search = EngineSearch::of(&name, endpoints);
+    let mut search = EngineSearch::run(&name, endpoints);
     search.failed.extend(refusals);
     let why = match refused.as_ref().map(SourceError::bare) {
         None => None,
@@ -96,7 +96,7 @@ struct EngineSearch {
 
 impl EngineSearch {
     /// Queries the engines until one has the image.
-    fn of(name: &str, endpoints: Vec<Endpoint>) -> EngineSearch {
+    fn run(name: &str, endpoints: Vec<Endpoint>) -> EngineSearch {
         let mut search = EngineSearch::default();
         for endpoint in endpoints {
             let found = Engine::connect(&endpoint).and_then(|engine| Ok((engine.find(name)?, engine)));

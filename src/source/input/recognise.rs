@@ -39,7 +39,7 @@ pub(super) fn recognise(path: &Path) -> Result<PathKind, SourceError> {
     if !kind.is_dir() {
         let mut head = Vec::new();
         open_regular(path)?.take(512).read_to_end(&mut head).map_err(refuse)?;
-        return Ok(of_head(&head));
+        return Ok(from_head(&head));
     }
     let has = |name: &str| match std::fs::symlink_metadata(path.join(name)) {
         Ok(_) => Ok(true),
@@ -60,7 +60,7 @@ pub(super) fn recognise(path: &Path) -> Result<PathKind, SourceError> {
     Ok(if known >= 2 { PathKind::RootFs } else { PathKind::Unknown })
 }
 
-fn of_head(head: &[u8]) -> PathKind {
+fn from_head(head: &[u8]) -> PathKind {
     let magics: [&[u8]; 4] = [&[0x1f, 0x8b], &[0x28, 0xb5, 0x2f, 0xfd], b"BZh", &[0xfd, b'7', b'z', b'X', b'Z', 0]];
     if magics.iter().any(|magic| head.starts_with(magic)) {
         return PathKind::Compressed;

@@ -223,7 +223,7 @@ impl Login<'_> {
         let named = challenge.param("realm").unwrap_or_default();
         let malformed = || SourceError::Malformed {
             place: format!("the challenge of {place}"),
-            cause: format!("its token server {:?} is not a valid URL", answer::one_line(named)),
+            cause: format!("its token server {:?} is not an http or https URL", answer::one_line(named)),
         };
         let mut url = Url::parse(named).map_err(|_| malformed())?;
         let _ = url.set_username("");

@@ -42,9 +42,9 @@ pub(super) fn read_authorities(path: &Path) -> Result<Vec<CertificateDer<'static
     Ok(certificates)
 }
 
-/// Reads `HOST:PORT/` in the first of `directories` that has it: `*.crt` are authorities, `*.cert` with its `*.key` is the
-/// client's identity.
-pub(super) fn of_host(directories: &[PathBuf], host: &str) -> Result<HostCerts, SourceError> {
+/// Reads `HOST:PORT/` in the first of `directories` that has it: `*.crt` are authorities, `*.cert` with its `*.key` is
+/// the client's identity.
+pub(super) fn read_host(directories: &[PathBuf], host: &str) -> Result<HostCerts, SourceError> {
     let mut found = HostCerts::default();
     let Some(directory) = directories.iter().map(|directory| directory.join(host)).find(|directory| directory.is_dir())
     else {

@@ -144,7 +144,7 @@ impl Connections {
         if let Some(known) = certs.get(host) {
             return Ok(known.clone());
         }
-        let mut found = certs::of_host(&self.options.cert_folders, host).map_err(Fault::Final)?;
+        let mut found = certs::read_host(&self.options.cert_folders, host).map_err(Fault::Final)?;
         for path in self.options.hosts.get(host).iter().flat_map(|options| &options.ca_certs) {
             found.authorities.extend(certs::read_authorities(path).map_err(Fault::Final)?);
         }

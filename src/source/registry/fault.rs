@@ -28,7 +28,7 @@ pub(super) enum Fault {
 
 impl Fault {
     /// `place` is the host; `timeout` is the timeout of the request.
-    pub(super) fn of(error: &reqwest::Error, place: &str, timeout: Duration) -> Fault {
+    pub(super) fn from_error(error: &reqwest::Error, place: &str, timeout: Duration) -> Fault {
         let (place, cause) = (place.to_string(), text(error));
         match find::<rustls::Error>(error) {
             Some(rustls::Error::InvalidCertificate(reason)) => {

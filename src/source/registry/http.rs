@@ -183,7 +183,7 @@ impl Http {
                 lock(&self.presences).insert(place, Presence::Answered);
                 Ok(response)
             }
-            Err(error) => Err(Fault::of(&error, &place, self.timeout())),
+            Err(error) => Err(Fault::from_error(&error, &place, self.timeout())),
         }
     }
 

@@ -264,8 +264,8 @@ impl Registry {
         Line { patience, keyring, endpoint, repository: &self.reference.repository }
     }
 
-    /// Tries the mirrors and the registry, starting with the one that answered last, until one succeeds with `ask`. If
-    /// all fail, returns the registry's own error.
+    /// Tries the mirrors and the registry, starting with the one that answered last, until `attempt` succeeds for one
+    /// of them. If all fail, returns the registry's own error.
     fn at_each<T>(&self, attempt: impl Fn(&Line<'_>) -> Result<T, SourceError>) -> Result<T, SourceError> {
         let first = self.preferred.load(Ordering::Relaxed);
         for (at, endpoint) in self.endpoints.iter().enumerate().skip(first) {

@@ -139,7 +139,7 @@ fn a_challenge_that_leads_nowhere_is_told() {
     let fake = FakeRegistry::start();
     let error_of = || image(&fake, with_login(&fake.host, basic("u", "p")), "a/b:1").root().unwrap_err().to_string();
     fake.require_token_of("ftp://fake/token");
-    assert!(error_of().contains("its token server \"ftp://fake/token\" is not a valid URL"), "{}", error_of());
+    assert!(error_of().contains("its token server \"ftp://fake/token\" is not an http or https URL"), "{}", error_of());
     fake.plan("/manifests/", Fault::Status(401, &[("www-authenticate", "Negotiate, NTLM")], ""));
     assert!(error_of().ends_with("is not supported: it offers negotiate, ntlm"), "{}", error_of());
     fake.plan("/manifests/", Fault::Status(401, &[], ""));
