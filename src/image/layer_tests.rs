@@ -78,7 +78,7 @@ fn a_zstd_stream_may_have_many_frames_and_skippable_ones() {
 }
 
 #[test]
-fn what_follows_a_gzip_stream_is_a_note() {
+fn bytes_after_a_gzip_stream_are_a_note() {
     for (tail, note) in [(&[0u8; 512][..], LayerNote::TrailingZeros), (b"garbage", LayerNote::TrailingGarbage)] {
         let mut stored = compress(&sample(), Compression::Gzip);
         stored.extend_from_slice(tail);

@@ -132,7 +132,7 @@ fn a_broken_layer_fails_its_image_and_not_the_archive() {
 }
 
 #[test]
-fn an_archive_that_is_cut_is_an_error_wherever_it_is_cut() {
+fn an_archive_truncated_at_any_position_is_an_error() {
     let whole = archive(&sample());
     let text = |bytes: &[u8]| stream(bytes.to_vec()).unwrap_err().to_string();
     assert_eq!(text(&whole[..600]), "the archive is malformed: unexpected end of the archive");
@@ -145,7 +145,7 @@ fn an_archive_that_is_cut_is_an_error_wherever_it_is_cut() {
 }
 
 #[test]
-fn what_an_archive_without_its_end_lacks_was_cut() {
+fn a_blob_missing_from_a_truncated_archive_is_reported_as_truncation() {
     let whole = archive(&sample());
     // Its last member and its end marker are missing.
     let cut = whole[..whole.len() - 1024 - 1024].to_vec();

@@ -146,7 +146,7 @@ impl Source for ContentStore {
 
 /// Reads the root to find its type and size, which a digest alone does not provide.
 fn describe_root(blobs: &Path, digest: &Digest, place: &str) -> Result<Descriptor, SourceError> {
-    let bytes = read_bounded(open_blob(blobs, digest, place)?, DOCUMENT_LIMIT, "a manifest", place)?;
+    let bytes = read_bounded(open_blob(blobs, digest, place)?, DOCUMENT_LIMIT, "bytes for a manifest", place)?;
     let media_type = match Document::parse(&bytes) {
         Ok(Document::Index(_)) => INDEX_TYPE,
         Ok(Document::Manifest(_)) => MANIFEST_TYPE,

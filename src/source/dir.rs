@@ -23,7 +23,7 @@ impl Dir {
     pub fn open(directory: &Path) -> Result<Dir, SourceError> {
         let path = directory.join("manifest.json");
         let place = path.display().to_string();
-        let document = read_bounded(open_regular(&path)?, DOCUMENT_LIMIT, "a manifest", &place)?;
+        let document = read_bounded(open_regular(&path)?, DOCUMENT_LIMIT, "bytes for a manifest", &place)?;
         let media_type = match Document::parse(&document) {
             Ok(Document::Index(_)) => INDEX_TYPE,
             Ok(Document::Manifest(_)) => MANIFEST_TYPE,

@@ -25,7 +25,8 @@ impl Layout {
     pub fn open(directory: &Path, selector: &Selector) -> Result<Layout, SourceError> {
         let path = directory.join("index.json");
         let place = directory.display().to_string();
-        let bytes = read_bounded(open_regular(&path)?, DOCUMENT_LIMIT, "an index", &path.display().to_string())?;
+        let bytes =
+            read_bounded(open_regular(&path)?, DOCUMENT_LIMIT, "bytes for an index", &path.display().to_string())?;
         let root = Listing::from_index(bytes, &place)?.root(selector, &place)?;
         Ok(Layout { directory: directory.to_path_buf(), root: root.descriptor, index: root.index.map(Arc::from) })
     }

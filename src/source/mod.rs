@@ -86,7 +86,8 @@ pub enum SourceError {
     File { path: PathBuf, cause: std::io::Error },
     #[error("{place} is malformed: {cause}")]
     Malformed { place: String, cause: String },
-    #[error("{place} is larger than the limit of {limit} bytes for {what}")]
+    /// `what` states the unit and the object: `bytes for a manifest`.
+    #[error("{place} exceeds the limit of {limit} {what}")]
     TooLarge { place: String, what: &'static str, limit: u64 },
     #[error("{what} is not supported: {cause}")]
     Unsupported { what: String, cause: String },
@@ -124,7 +125,7 @@ fn detail(cause: &str) -> String {
     if cause.is_empty() { String::new() } else { format!(": {cause}") }
 }
 
-/// Reads to the end, at most `limit` bytes. `what` and `place` are used in messages.
+/// Reads to the end, at most `limit` bytes. `what` (`bytes for a manifest`) and `place` are used in messages.
 pub(crate) fn read_bounded(
     reader: impl Read,
     limit: u64,

@@ -113,7 +113,7 @@ fn start_with(program: &str, arguments: &[&str], install: &str, patience: Durati
 /// Runs `program` to its end and returns its output.
 pub(super) fn list(program: &str, arguments: &[&str], install: &str) -> Result<String, SourceError> {
     let output = start_with(program, arguments, install, LIST_PATIENCE)?;
-    let bytes = read_bounded(output, LIST_LIMIT, "a list", program).map_err(|error| match error {
+    let bytes = read_bounded(output, LIST_LIMIT, "bytes for a list", program).map_err(|error| match error {
         SourceError::File { cause, .. } => {
             SourceError::Unreachable { place: program.to_string(), cause: cause.to_string() }
         }

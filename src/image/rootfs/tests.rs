@@ -173,7 +173,7 @@ fn a_hard_link_gives_its_inode_its_own_mode_and_owner() {
 }
 
 #[test]
-fn what_engines_refuse_is_noted_with_its_layer() {
+fn entries_that_engines_reject_are_noted_with_their_layer() {
     let refused = |stack: &[Layer<'_>]| {
         let rootfs = layers(stack);
         rootfs

@@ -155,7 +155,7 @@ impl<'r, R: BufRead> Blocks<'r, R> {
     /// Reads the data of a header that describes the next one.
     pub fn extension(&mut self, size: u64) -> Result<Vec<u8>, LayerError> {
         if size > MAX_EXTENSION {
-            return Err(self.corrupt("an extended header of more than 1 MiB"));
+            return Err(self.corrupt("an extended header is over 1 MiB"));
         }
         let mut data = Vec::new();
         (&mut *self.reader).take(size).read_to_end(&mut data)?;

@@ -270,7 +270,7 @@ impl<T, R: BufRead> Walk<'_, '_, T, R> {
     /// Converts a name into `path`. Returns false if no file can have that name.
     fn read_path(&mut self, name: &[u8]) -> Result<bool, LayerError> {
         if name.contains(&0) {
-            return Err(self.blocks.corrupt("a name with a NUL in it"));
+            return Err(self.blocks.corrupt("a name contains a NUL"));
         }
         if names::normalise(name, &mut self.path) {
             self.note(LayerNote::EscapingName(start_of(name)));

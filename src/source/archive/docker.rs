@@ -128,7 +128,7 @@ impl Made<'_> {
     fn manifest(&mut self, config: &NamedConfig, layers: &[String]) -> Result<Descriptor, SourceError> {
         self.layers += layers.len();
         if self.layers > LAYERS_LIMIT {
-            let (what, limit) = ("layers of all its images", LAYERS_LIMIT as u64);
+            let (what, limit) = ("layers in all its images", LAYERS_LIMIT as u64);
             return Err(SourceError::TooLarge { place: self.members.place.clone(), what, limit });
         }
         let mut described = Vec::new();

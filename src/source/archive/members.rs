@@ -82,7 +82,7 @@ impl Members {
     /// Adds a member. It replaces an earlier one of the same name, as in unpacking.
     pub fn add(&mut self, name: &str, member: Member) -> Result<(), SourceError> {
         if self.all.len() >= MEMBER_LIMIT {
-            let (what, limit) = ("members of an image archive", MEMBER_LIMIT as u64);
+            let (what, limit) = ("members", MEMBER_LIMIT as u64);
             return Err(SourceError::TooLarge { place: self.place.clone(), what, limit });
         }
         self.all.insert(normal(name), member);
@@ -143,7 +143,7 @@ impl Members {
     /// Reads headers and names, which are small.
     fn bytes(&self, offset: u64, size: u64) -> Result<Vec<u8>, SourceError> {
         if size > EXTENSION_LIMIT {
-            let (what, limit) = ("a member's name", EXTENSION_LIMIT);
+            let (what, limit) = ("bytes for a member's name", EXTENSION_LIMIT);
             return Err(SourceError::TooLarge { place: self.place.clone(), what, limit });
         }
         let mut bytes = vec![0; size as usize];
@@ -172,7 +172,7 @@ impl Members {
         match self.find(name).map(|member| self.read(member)) {
             Some(Some(reader)) => {
                 let place = format!("{name} of {}", self.place);
-                Ok(Some(read_bounded(reader, DOCUMENT_LIMIT, "a document", &place)?))
+                Ok(Some(read_bounded(reader, DOCUMENT_LIMIT, "bytes for a document", &place)?))
             }
             _ => Ok(None),
         }

@@ -201,7 +201,7 @@ fn read_json<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<Option<T>, Sou
         Err(SourceError::File { cause, .. }) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         other => other?,
     };
-    let bytes = read_bounded(file, CONFIG_LIMIT, "a configuration", &place)?;
+    let bytes = read_bounded(file, CONFIG_LIMIT, "bytes for a configuration", &place)?;
     // As in the docker command, a blank file counts as empty.
     if bytes.trim_ascii().is_empty() {
         return Ok(None);

@@ -197,7 +197,7 @@ impl Engine {
             return Vec::new();
         }
         let Ok(answer) = self.get(&format!("/images/{name}/json?manifests=1")) else { return Vec::new() };
-        let body = read_bounded(answer, ANSWER_LIMIT, "an answer", &self.place).unwrap_or_default();
+        let body = read_bounded(answer, ANSWER_LIMIT, "bytes for an answer", &self.place).unwrap_or_default();
         let value: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
         let manifests = value["Manifests"].as_array().map_or(&[][..], Vec::as_slice);
         let here = manifests.iter().filter(|one| one["Available"] == true && one["Kind"] == "image");
@@ -219,7 +219,7 @@ impl Engine {
 
     fn refused(&self, name: &str, answer: Response) -> SourceError {
         let (place, status) = (self.place.clone(), answer.status().as_u16());
-        let body = read_bounded(answer, ANSWER_LIMIT, "an answer", &place).unwrap_or_default();
+        let body = read_bounded(answer, ANSWER_LIMIT, "bytes for an answer", &place).unwrap_or_default();
         let message = serde_json::from_slice::<serde_json::Value>(&body).ok();
         let cause = message.and_then(|value| value["message"].as_str().map(str::to_string));
         SourceError::Answer { name: name.to_string(), place, status, cause: cause.unwrap_or_default() }
@@ -316,7 +316,7 @@ fn with_tls(builder: ClientBuilder, tls: &Tls) -> Result<ClientBuilder, SourceEr
 
 fn read_pem(path: &Path) -> Result<Option<Vec<u8>>, SourceError> {
     match open_regular(path) {
-        Ok(file) => read_bounded(file, PEM_LIMIT, "a certificate", &path.display().to_string()).map(Some),
+        Ok(file) => read_bounded(file, PEM_LIMIT, "bytes for a certificate", &path.display().to_string()).map(Some),
         Err(SourceError::File { cause, .. }) if cause.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }

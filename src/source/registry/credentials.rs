@@ -26,7 +26,7 @@ const FILE_LIMIT: u64 = 4 << 20;
 /// A source of credentials.
 #[derive(Clone)]
 pub enum CredentialStore {
-    /// A `config.json` or `auth.json`; one that is not there holds nothing.
+    /// A `config.json` or `auth.json`; a missing file counts as empty.
     File(PathBuf),
     /// The same as a text, such as a Kubernetes pull secret. `name` is used in messages.
     Text { name: String, json: String },
@@ -278,7 +278,7 @@ fn read(path: &Path) -> Result<Option<String>, SourceError> {
     file.take(FILE_LIMIT + 1).read_to_string(&mut text).map_err(failed)?;
     if text.len() as u64 > FILE_LIMIT {
         let place = path.display().to_string();
-        return Err(SourceError::TooLarge { place, what: "a credentials file", limit: FILE_LIMIT });
+        return Err(SourceError::TooLarge { place, what: "bytes for a credentials file", limit: FILE_LIMIT });
     }
     Ok(Some(text))
 }

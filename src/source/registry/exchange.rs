@@ -95,7 +95,7 @@ impl Line<'_> {
             match answer.body().take(MANIFEST_LIMIT + 1).read_to_end(&mut bytes) {
                 Ok(_) if bytes.len() as u64 > MANIFEST_LIMIT => {
                     let place = request.subject.name.clone();
-                    return Err(SourceError::TooLarge { place, what: "a manifest", limit: MANIFEST_LIMIT });
+                    return Err(SourceError::TooLarge { place, what: "bytes for a manifest", limit: MANIFEST_LIMIT });
                 }
                 Ok(_) => return Ok((answer, bytes)),
                 Err(error) if attempt >= patience.policy.retries => {

@@ -84,7 +84,7 @@ impl Registry {
             found.extend(self.read_referrers(&bytes)?);
         }
         let limit = MANIFEST_LIMIT * MAX_PAGES as u64;
-        Err(SourceError::TooLarge { place: subject.name, what: "a list of referrers", limit })
+        Err(SourceError::TooLarge { place: subject.name, what: "bytes for a list of referrers", limit })
     }
 
     fn referrers_by_tag(&self, digest: &Digest) -> Result<Vec<Descriptor>, SourceError> {
