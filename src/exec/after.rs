@@ -1,4 +1,4 @@
-//! From the first instruction to the program's own code: its loader, its libraries, its CPU.
+//! Models the steps between execve and the program's own code: its loader, its libraries, its CPU.
 
 use crate::exec::cpu::code::{self, Checked};
 use crate::exec::cpu::notes;
@@ -15,7 +15,7 @@ use crate::inspect::{FileKind, PT_DYNAMIC};
 use crate::platform::{Arch, Capabilities, Node, compat};
 
 impl<'a> Machine<'a> {
-    /// An execve and what comes right after it, up to the program's own code.
+    /// Runs execve and the steps after it, up to the program's own code.
     pub(crate) fn start(
         &self,
         log: &mut Log,
@@ -51,7 +51,7 @@ impl<'a> Machine<'a> {
         }
     }
 
-    /// What becomes of a started program before its own code, with `env` as it sees it.
+    /// Loads the libraries of a started program and checks its CPU requirements. `env` is the program's environment.
     pub(crate) fn load_libraries(&self, log: &mut Log, started: &Started<'a>, env: &[String]) -> Result<(), Outcome> {
         let page = self.assumed.page;
         let loaded = loader::load(self.rootfs, started, (&self.cwd, &self.who), env, page)
@@ -76,7 +76,7 @@ impl<'a> Machine<'a> {
         }
     }
 
-    /// The loader jumps to the program's own entry in the end.
+    /// Checks the program's own entry point, which the loader jumps to last.
     fn enter_program(&self, started: &Started<'a>) -> Result<(), Outcome> {
         if started.abi.arch == Arch::Ppc64 {
             return Ok(());
@@ -87,7 +87,7 @@ impl<'a> Machine<'a> {
         space.enter(started.elf.entry).map_err(killed)
     }
 
-    /// Libraries that another page size would keep out, where the node's is not known.
+    /// If the node's page size is not known, records a doubt about libraries that do not fit one of the possible sizes.
     fn doubt_pages(&self, log: &mut Log, started: &Started<'a>, loaded: &Loaded<'a>) {
         if self.node.page_size.known().is_some() {
             return;
@@ -103,7 +103,7 @@ impl<'a> Machine<'a> {
         }
     }
 
-    /// A dynamic section that could not be read, or not to its end, leaves the libraries open.
+    /// A dynamic section that was not read completely makes the libraries unknown.
     fn doubt_partial(&self, started: &Started<'a>) -> Result<(), Outcome> {
         let has_segment = started.elf.segments.iter().any(|segment| segment.p_type == PT_DYNAMIC);
         match &started.elf.dynamic {
@@ -115,7 +115,7 @@ impl<'a> Machine<'a> {
                 })
             }
             Some(dynamic) if dynamic.is_partial => {
-                let text = "its dynamic section was not read whole, so it may need more libraries".to_string();
+                let text = "its dynamic section was not read completely, so it may need more libraries".to_string();
                 Err(Outcome::Unknown {
                     at: lossy(&started.path),
                     cause: Cause { kind: CauseKind::LibraryUnknown, text },
@@ -125,8 +125,8 @@ impl<'a> Machine<'a> {
         }
     }
 
-    /// A program of another architecture under the emulator `by` (as it names itself), which maps it as that
-    /// architecture's kernel would, and opens its loader by itself.
+    /// Starts a program of another architecture under an emulator. `by` is the emulator's name in its messages. It maps
+    /// the program as that architecture's kernel would, and opens its loader itself.
     pub(crate) fn emulate(
         &self,
         log: &mut Log,
@@ -135,7 +135,7 @@ impl<'a> Machine<'a> {
         (by, env): (&str, &[String]),
     ) -> Result<(), Outcome> {
         let Some(FileKind::Elf(elf)) = self.kind(id) else { return Ok(()) };
-        // An emulator finds room for low addresses by itself.
+        // Emulators can map low addresses without the kernel's limit.
         let bounding = Capabilities::all();
         let node = Node { page_size: self.node.page_size, bounding, ..Node::plain(arch) };
         let kernel = compat::kernel(arch);
@@ -156,7 +156,7 @@ impl<'a> Machine<'a> {
         log.steps.extend(own.steps);
         log.says.extend(own.says);
         match outcome {
-            // The emulator ends by itself where the kernel would have refused.
+            // Where the kernel would refuse, the emulator exits.
             Some(Outcome::Fails { at, cause, errno }) => {
                 log.says.push(format!("{by}: Could not open '{at}': {}", errno.strerror()));
                 Err(Outcome::Dies { death: Death::Exit(255), at, cause })

@@ -1,11 +1,11 @@
-//! Why a call fails, dies or cannot be judged: one row for each kind of cause. The finding code, the hint and the suspect
-//! of a kind belong to `judge` and `diagnose`, which match on [`CauseKind`] without a wildcard.
+//! The reasons why a call fails, dies or has an unknown outcome, one row per kind. `judge` and `diagnose` assign each
+//! kind its finding code, hint and suspect; they match on [`CauseKind`] without a wildcard.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Why an outcome is what it is.
+/// The reason for an outcome.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cause {
     pub kind: CauseKind,
@@ -14,7 +14,7 @@ pub struct Cause {
 }
 
 impl Cause {
-    /// The kind's code, as JSON shows it.
+    /// The kind's code, as JSON contains it.
     pub fn code(&self) -> &'static str {
         self.kind.code()
     }
@@ -30,7 +30,7 @@ macro_rules! causes {
             /// Every kind.
             pub const ALL: &[CauseKind] = &[$(CauseKind::$kind),*];
 
-            /// Stable, kebab-case, as JSON shows it.
+            /// The stable kebab-case code used in JSON.
             pub fn code(self) -> &'static str {
                 match self { $(CauseKind::$kind => $code),* }
             }
@@ -46,38 +46,38 @@ causes! {
     EmptyEntrypoint "empty-entrypoint";
     /// The config's User is not in the image's /etc/passwd or /etc/group.
     UnknownUser "unknown-user";
-    /// A pod must not run as root, and nothing proves that it does not.
+    /// The pod sets runAsNonRoot, and the user is root or cannot be verified.
     RootRefused "root-refused";
     /// The config's WorkingDir does not start with a slash.
     RelativeWorkingDir "relative-working-dir";
-    /// The working directory is not a directory and cannot be made one.
+    /// The working directory is not a directory and cannot be created.
     BadWorkingDir "bad-working-dir";
 
     // Finding and opening a file.
-    /// A file that the call or a command names by its path.
+    /// A program that the call or a command names by its path does not exist.
     MissingProgram "missing-program";
-    /// A file that does not exist, before the caller knows what it was for.
+    /// A file does not exist. Callers that know its role replace this kind.
     MissingFile "missing-file";
     /// No directory of PATH has an executable file of that name.
     NotInPath "not-in-path";
-    /// Found by a relative directory of PATH, which most runtimes refuse.
+    /// Found through a relative directory in PATH, which most runtimes refuse.
     RelativeInPath "relative-in-path";
     NotADirectory "not-a-directory";
     SymlinkLoop "symlink-loop";
     NameTooLong "name-too-long";
-    /// The file is below /proc, /sys or /dev, where engines mount their own.
+    /// The file is below /proc, /sys or /dev, where engines mount their own file systems.
     MountedOver "mounted-over";
     NotExecutable "not-executable";
-    /// Executable with CAP_DAC_OVERRIDE only, which docker and containerd leave to the first program.
+    /// Executable only with CAP_DAC_OVERRIDE, which docker and containerd let the first program keep.
     NeedsOverride "needs-override";
     IsDirectory "is-directory";
     /// A device, fifo or socket.
     NotAFile "not-a-file";
-    /// The user may not search a directory on the way.
+    /// The user has no search permission on a directory in the path.
     NotSearchable "not-searchable";
-    /// The path leads into another file system, which was not read.
+    /// The path leads into a file system that was not read.
     NotRead "not-read";
-    /// Depends on a user whose number the image does not give.
+    /// Depends on a user whose uid is not known.
     UserUnknown "user-unknown";
 
     // What kind of file it is.
@@ -85,7 +85,7 @@ causes! {
     NoAarch32 "no-aarch32";
     NoIa32 "no-ia32";
     NoX32 "no-x32";
-    /// A 32-bit program on a kernel of another architecture that runs 64-bit programs only.
+    /// A 32-bit program on a kernel that only runs 64-bit programs, of an architecture other than x86 and Arm.
     NoCompat "no-compat";
     NotAProgram "not-a-program";
     NotElf "not-elf";
@@ -101,11 +101,11 @@ causes! {
     ScriptBom "script-bom";
     ScriptBlank "script-blank";
     ScriptCrlf "script-crlf";
-    /// A line of a script ends in a carriage return, which is taken as part of a program's name.
+    /// A script line ends in a carriage return, which becomes part of a program's name.
     CarriageReturn "carriage-return";
     EmptyShebang "empty-shebang";
     LongShebang "long-shebang";
-    /// Several options in a first line, which the interpreter receives as one argument.
+    /// Several options on a #! line, which the interpreter receives as one argument.
     ShebangOption "shebang-option";
     MissingInterpreter "missing-interpreter";
     /// More than five interpreters.
@@ -115,7 +115,7 @@ causes! {
     MissingHandlerInterpreter "missing-handler-interpreter";
     MissingHandlerLoader "missing-handler-loader";
     TooManyHandlers "too-many-handlers";
-    /// Whether a handler takes the file depends on bytes that were not kept.
+    /// Whether a handler matches the file depends on bytes that were not kept.
     HandlerUnknown "handler-unknown";
 
     // The ELF file and its mapping.
@@ -127,17 +127,17 @@ causes! {
     BadSegments "bad-segments";
     BadEntry "bad-entry";
     PageSize "page-size";
-    /// Depends on the size of the CPU's or kernel's address space, or on chance.
+    /// Depends on the address-space size of the CPU or kernel, or on address-space randomization.
     AddressSpace "address-space";
     /// Mapped below the lowest address that every node allows.
     LowAddress "low-address";
-    /// More memory at the start than every node has.
+    /// Needs more memory at startup than every node is sure to have.
     Memory "memory";
 
     // Credentials.
     BadCapabilities "bad-capabilities";
     CapabilitiesNotGranted "capabilities-not-granted";
-    /// Granted by some engines and not by others.
+    /// Needs capabilities that only some engines grant.
     CapabilitiesNeeded "capabilities-needed";
 
     // The loader and the libraries.
@@ -150,31 +150,31 @@ causes! {
     ForeignLibrary "foreign-library";
     BrokenLibrary "broken-library";
     SymbolVersion "symbol-version";
-    /// musl's loader: no object that is loaded offers a symbol.
+    /// musl's loader: no loaded object defines a symbol.
     MissingSymbol "missing-symbol";
-    /// What the program loads depends on content that was not kept.
+    /// The libraries that the program loads depend on content that was not kept.
     LibraryUnknown "library-unknown";
 
     // The CPU and the node.
     CpuLevel "cpu-level";
-    /// The code executes an instruction that the node's CPU does not have: SIGILL.
+    /// The code executes an instruction that the node's CPU lacks: SIGILL.
     CpuInstruction "cpu-instruction";
     CpuBaseline "cpu-baseline";
-    /// The distribution's own baseline, on a node whose level is not known.
+    /// The distribution's CPU baseline, on a node whose CPU level is not known.
     DistributionLevel "distribution-level";
-    /// Depends on a property of the node that is not known.
+    /// Depends on a node property that is not known.
     NodeUnknown "node-unknown";
 
     // Programs that start programs.
-    /// The file that a shell or interpreter is given.
+    /// The script passed to a shell or interpreter does not exist.
     MissingScript "missing-script";
-    /// A module that a script of Python imports at once.
+    /// A module that a Python script imports at startup does not exist.
     MissingModule "missing-module";
-    /// The file that java is given is not a jar.
+    /// The file passed to java is not a jar.
     BadScript "bad-script";
-    /// A shell is given a program to read as a script.
+    /// A shell was given a binary to run as a script.
     BinaryAsScript "binary-as-script";
-    /// A wrapper or shell refuses an option that the call gives it.
+    /// A wrapper or shell rejects an option in the call.
     BadOption "bad-option";
 }
 
@@ -190,7 +190,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     #[test]
-    fn every_kind_has_a_kebab_case_code_of_its_own() {
+    fn every_kind_has_a_unique_kebab_case_code() {
         let codes: BTreeSet<&str> = CauseKind::ALL.iter().map(|kind| kind.code()).collect();
         assert_eq!(codes.len(), CauseKind::ALL.len());
         assert!(

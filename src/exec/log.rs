@@ -1,29 +1,29 @@
-//! The steps of a call from its first file to the program, and what the model notes on the way.
+//! The steps of a call from its first file to the program, and the facts that the model records on the way.
 
 use std::collections::HashMap;
 
 use crate::exec::{Cause, CauseKind, Errno, Outcome};
 
-/// What happens to a call, and the way there.
+/// The outcome of a call and the steps that led to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trace {
     pub outcome: Outcome,
-    /// The files on the way, in the order in which they are opened.
+    /// The files in the order in which they are opened.
     pub steps: Vec<Step>,
-    /// What speaks against a call that starts, without proving that it fails: a note, a page size that is not known.
+    /// Evidence against a call that starts, short of proof: a note, an unknown page size.
     pub doubts: Vec<Cause>,
-    /// The lines that loaders, shells and emulators on the way print on standard error.
+    /// Lines that loaders, shells and emulators print on stderr.
     pub says: Vec<String>,
     pub followed: Followed,
-    /// Programs that it may start and that cannot run, next to others that can.
+    /// Programs that it may start and that cannot run, although others can.
     pub risks: Vec<Risk>,
-    /// What it starts on the way and waits for: the programs that an entry script calls.
+    /// Programs that it starts and waits for, such as the commands in an entry script.
     pub visited: Vec<Step>,
-    /// What a runtime's search comes to that is made as root, as crun's is, where nothing could be executed.
+    /// The result of a search as root, which is how crun searches, if no program could be executed.
     pub as_root: AsRoot,
 }
 
-/// A search for the program as root.
+/// The result of a search for the program as root.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum AsRoot {
     #[default]
@@ -36,10 +36,10 @@ pub enum AsRoot {
 /// How far a call was followed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Followed {
-    /// To the program that it is for.
+    /// To the program that the call is for.
     #[default]
     Full,
-    /// To here; what comes next depends on run time.
+    /// Up to here. The rest depends on run time.
     Partial {
         /// `PATH:LINE` of a script, or a program's name.
         at: String,
@@ -48,19 +48,19 @@ pub enum Followed {
     },
 }
 
-/// A program that a call may start, depending on run time, and that cannot run.
+/// A program that cannot run and that a call may start, depending on run time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Risk {
     pub outcome: Outcome,
-    /// The files on the way to it from the script or supervisor that starts it.
+    /// The files opened from the script or supervisor to the program.
     pub steps: Vec<Step>,
-    /// The script or configuration that starts it, and the line there.
+    /// The script or configuration file that starts it, and the line number there.
     pub by: String,
     pub line: usize,
     pub certainty: Certainty,
 }
 
-/// Whether a program is started.
+/// Whether a program is sure to be started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Certainty {
     /// A supervisor starts it.
@@ -69,12 +69,12 @@ pub enum Certainty {
     Possible,
 }
 
-/// One file on the way to the program.
+/// One file opened on the way to the program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
-    /// The path as the one before names it.
+    /// The path as the previous step names it.
     pub typed: String,
-    /// The file that it leads to, links followed. `None` where it leads nowhere, or out of the image.
+    /// The file that it resolves to, with symlinks followed. `None` if it does not exist or is outside the image.
     pub path: Option<String>,
     /// "ELF x86-64, dynamic", "script for /bin/sh".
     pub what: String,
@@ -86,9 +86,9 @@ pub struct Step {
 pub enum Link {
     /// The call itself names it.
     Call,
-    /// The `#!` line of the step before.
+    /// The `#!` line of the previous step.
     Shebang,
-    /// PT_INTERP of the step before.
+    /// PT_INTERP of the previous step.
     Loader,
     /// The binfmt_misc handler of this name.
     Handler(String),
@@ -96,19 +96,19 @@ pub enum Link {
     Command(String),
 }
 
-/// What was spent of a call's budget, and what it came to.
+/// The cost of following a call so far, and the results already known.
 #[derive(Debug, Default)]
 pub(crate) struct Budget {
     pub steps: usize,
     pub bytes: usize,
     pub nesting: usize,
-    /// Where a script was not followed any further for its cost, and why.
+    /// Where following a script stopped because of its cost, and why.
     pub gave_up: Option<(String, String)>,
-    /// Calls that were followed before, by everything that decides about them.
+    /// Calls already followed, keyed by a hash of everything that affects their outcome.
     pub memo: HashMap<u64, KnownCall>,
 }
 
-/// One call that a script makes, once it was followed.
+/// The result of following one call of a script.
 #[derive(Clone, Debug)]
 pub(crate) struct KnownCall {
     pub outcome: Outcome,
@@ -117,27 +117,27 @@ pub(crate) struct KnownCall {
     pub followed: Followed,
 }
 
-/// What one run of the model notes on its way.
+/// Everything that one run of the model records.
 #[derive(Debug, Default)]
 pub(crate) struct Log {
     pub steps: Vec<Step>,
     pub doubts: Vec<Cause>,
-    /// The lines that loaders, shells and emulators print.
+    /// Lines that loaders, shells and emulators print.
     pub says: Vec<String>,
     pub followed: Followed,
-    /// A script becomes a program that runs, whatever else it may start.
+    /// A script execs a program that runs, regardless of what else it may start.
     pub has_program: bool,
     pub risks: Vec<Risk>,
     pub visited: Vec<Step>,
-    /// What following scripts has cost so far.
+    /// The cost of following scripts so far.
     pub budget: Budget,
-    /// The properties of the node that were asked for.
+    /// The node properties that were queried.
     pub asked: Asked,
-    /// Whether files are opened with CAP_DAC_OVERRIDE, whoever the user is: until the first program runs.
+    /// Whether files are opened with CAP_DAC_OVERRIDE, regardless of the user. Set until the first program runs.
     pub overrides: bool,
 }
 
-/// Properties of the node that a run of the model asked for.
+/// Node properties that a run of the model queried.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Asked {
     /// In the order of [`Needs`](crate::platform::compat::Needs): ia32, x32, AArch32, compat.
@@ -157,19 +157,19 @@ impl Log {
         self.doubts.push(Cause { kind, text });
     }
 
-    /// Notes the lines that were printed before `outcome`, and returns it.
+    /// Records the lines that were printed before `outcome`, and returns it.
     pub(crate) fn end(&mut self, outcome: Outcome, says: Vec<String>) -> Outcome {
         self.says.extend(says);
         outcome
     }
 
-    /// Notes that what comes next depends on run time, where and why. `None`: the outcome so far stands.
+    /// Records where and why the rest depends on run time. Returns `None`: the outcome so far is kept.
     pub(crate) fn open_end<T>(&mut self, at: impl Into<String>, why: impl Into<String>) -> Option<T> {
         self.followed = Followed::Partial { at: at.into(), why: why.into() };
         None
     }
 
-    /// Notes a file that is read on the way and not executed.
+    /// Records a file that is read but not executed.
     pub(crate) fn visit_file(&mut self, path: &str) {
         let (typed, link) = (path.to_string(), Link::Command(String::new()));
         self.visited.push(Step { typed, path: Some(path.to_string()), what: "read by a script".to_string(), link });

@@ -1,6 +1,6 @@
-//! What runtimes and engines show of an outcome, and the exit code that they report, by version where it differs. The
-//! texts are theirs, word for word. Sources: runc's libcontainer (generic_error.go, standard_init_linux.go, init_linux.go
-//! by tag), crun's container.c, moby's daemon/errors.go, containerd's internal/cri/server, podman's libpod/oci_util.go.
+//! The messages and exit codes that runtimes and engines report for an outcome, by version where they differ. The texts
+//! are quoted word for word. Sources: runc's libcontainer (generic_error.go, standard_init_linux.go, init_linux.go by
+//! tag), crun's container.c, moby's daemon/errors.go, containerd's internal/cri/server, podman's libpod/oci_util.go.
 
 use std::borrow::Cow;
 
@@ -9,19 +9,20 @@ use serde::{Deserialize, Serialize};
 use crate::exec::outcome::{Death, Errno, Exec, Outcome, RootRefusal};
 use crate::exec::{AsRoot, CauseKind, Link, Trace};
 
-/// One line that somebody sees.
+/// One message that a program prints.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shown {
     pub speaker: Speaker,
-    /// Who shows it, with the versions that it holds for: "runc 1.2 and newer".
+    /// The program that prints it and the versions that do: "runc 1.2 and newer".
     pub frontend: Cow<'static, str>,
-    /// Several lines where the program prints several; empty where nothing is said, as for a signal.
+    /// May contain several lines. Empty if the program prints nothing, as for a signal.
     pub text: String,
-    /// Of the container's process, or of the client where no process was started. `None`: there is none.
+    /// Exit code of the container's process, or of the client if no process was started. `None` if there is none.
     pub exit_code: Option<u8>,
 }
 
-/// Whose line it is. What people see comes first: a runtime's own line is seen where the container's log has it.
+/// The kind of program that prints a message. Users see the engines' messages first; a runtime's own message is only
+/// visible if it is in the container's log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Speaker {
     Docker,
@@ -30,7 +31,7 @@ pub enum Speaker {
     Runtime,
 }
 
-/// Causes by which a runtime's own search fails, before execve: the error goes to the runtime's caller, not to the
+/// Causes that make a runtime's own search fail, before execve. The error goes to the runtime's caller, not to the
 /// container's log.
 const SEARCH: &[CauseKind] = &[
     CauseKind::MissingProgram,
@@ -46,7 +47,7 @@ const SEARCH: &[CauseKind] = &[
     CauseKind::MountedOver,
 ];
 
-/// What is shown of a trace's outcome. Nothing where the program runs or where the outcome is not known.
+/// Returns the messages for a trace's outcome. Empty if the program runs or the outcome is unknown.
 pub fn messages(trace: &Trace, call: &Exec) -> Vec<Shown> {
     let program = call.argv.first().map_or("", String::as_str);
     let is_first = trace.steps.iter().all(|step| step.link == Link::Call);
@@ -98,13 +99,14 @@ fn kubelet(frontend: &'static str, text: impl Into<String>, exit_code: Option<u8
     Shown { speaker: Speaker::Kubelet, frontend: frontend.into(), text: text.into(), exit_code }
 }
 
-/// No process was started: what people see first, and then what the runtimes say to their callers.
+/// Orders the messages if no process was started: those that users see, then those that runtimes print to their
+/// callers.
 fn never_started(mut rows: Vec<Shown>) -> Vec<Shown> {
     rows.sort_by_key(|row| row.speaker);
     rows
 }
 
-/// crun's line for an execve that failed, and that of its older versions where it differs.
+/// crun's message for an execve that failed, in its current and its older versions.
 fn crun_refusals(path: &str, call: &Exec, errno: Errno) -> [String; 2] {
     let hint = if errno == Errno::ENOENT { " (missing dynamic library?)" } else { "" };
     let line = |path: String| format!("exec container process{hint} `{path}`: {}", errno.strerror());
@@ -125,7 +127,8 @@ fn crun_rows([new, old]: &[String; 2]) -> Vec<Shown> {
 const CRUN: &str = "crun 1.21 and newer";
 const OLD_CRUN: &str = "crun 1.20 and older";
 
-/// execve failed after the runtime had said that the container started: the text is in the container's own log.
+/// Messages for an execve that failed after the runtime had reported the container as started: they are in the
+/// container's own log.
 fn refused(path: &str, call: &Exec, errno: Errno) -> Vec<Shown> {
     let go = errno.message();
     let runc = format!("exec {path}: {go}");
@@ -153,7 +156,7 @@ const PODMAN_RUNC: &str = "podman run (runc 1.2 and newer)";
 const PODMAN_OLD_RUNC: &str = "podman run (runc 1.1)";
 const PODMAN_OLD_GO: &str = "podman run (runc 1.1, Go before 1.20)";
 
-/// podman asks crun for JSON; the time is that of the failure.
+/// podman makes crun log in JSON. The time is that of the failure.
 fn podman_refused([new, old]: &[String; 2]) -> Vec<Shown> {
     let row = |frontend, crun: &str| {
         podman(frontend, format!("{{\"msg\":\"{crun}\",\"level\":\"error\",\"time\":\"...\"}}"), 1)
@@ -163,14 +166,14 @@ fn podman_refused([new, old]: &[String; 2]) -> Vec<Shown> {
     rows
 }
 
-/// What crun does where runc's search fails: it searches as root, and takes what a relative part of PATH leads to.
+/// What crun does if runc's search fails. It searches as root and accepts a program in a relative directory of PATH.
 enum Crun {
     Runs,
     Refused([String; 2]),
     NotFound([String; 2]),
 }
 
-/// A runtime's own search that failed.
+/// A failed search by a runtime.
 #[derive(Clone, Copy)]
 struct Failed<'a> {
     program: &'a str,
@@ -179,8 +182,8 @@ struct Failed<'a> {
 }
 
 impl Failed<'_> {
-    /// Go's os/exec: from 1.20 on, and before that, where it took a directory for a file without permission and runc
-    /// asked for the user's permission itself.
+    /// The messages of Go's os/exec, from Go 1.20 on and before. Older versions treat a directory as a file without
+    /// permission, and their runc checks the user's permission itself.
     fn by_go(&self, is_user_refused: bool) -> [String; 2] {
         let Failed { program, errno, kind } = self;
         let go = errno.message();
@@ -197,7 +200,7 @@ impl Failed<'_> {
         }
     }
 
-    /// crun's `find_executable`, and what came before it.
+    /// The messages of crun's `find_executable`, and of the code that preceded it.
     fn by_crun(&self, call: &Exec) -> [String; 2] {
         let Failed { program, errno, kind } = self;
         let is_relative = program.contains('/') && !program.starts_with('/');
@@ -223,7 +226,7 @@ impl Failed<'_> {
         [new, old]
     }
 
-    /// What containerd 2 adds to the words that it does not find in them: the class of the error.
+    /// The suffix that containerd 2 appends to a message: the class of the error, if the message does not contain it.
     fn sorted(&self) -> &'static str {
         match self.kind {
             CauseKind::IsDirectory => ": permission denied",
@@ -231,7 +234,7 @@ impl Failed<'_> {
         }
     }
 
-    /// The client's exit code: docker's by the words of the error, podman's by crun's.
+    /// The exit code of the docker client, which depends on the text of the error.
     fn exit_code(&self) -> u8 {
         match (self.errno, self.kind) {
             (_, CauseKind::RelativeInPath) => 125,
@@ -242,7 +245,7 @@ impl Failed<'_> {
     }
 }
 
-/// The runtime's own search failed: no process was started.
+/// Messages for a runtime's failed search. No process was started.
 fn not_found(failed: &Failed<'_>, crun: &Crun) -> Vec<Shown> {
     let [go, old_go] = failed.by_go(matches!(crun, Crun::Refused(_)));
     let code = failed.exit_code();
@@ -292,7 +295,7 @@ fn crio_not_found(crun: &str) -> Shown {
     kubelet("kubelet (CRI-O): CreateContainerError", text, None)
 }
 
-/// podman sorts a runtime's words by what they say. Source: libpod/oci_util.go `getOCIRuntimeError`,
+/// podman classifies a runtime's error by its text. Source: libpod/oci_util.go `getOCIRuntimeError`,
 /// libpod/define/exec_codes.go `ExitCode`.
 fn podman_not_found(frontend: &'static str, runtime: &str, words: &str) -> Shown {
     let has = |part: &str| words.to_ascii_lowercase().contains(part);
@@ -310,7 +313,7 @@ fn podman_not_found(frontend: &'static str, runtime: &str, words: &str) -> Shown
     podman(frontend, text, code)
 }
 
-/// The runtime could not enter, or make, the working directory, for what stands at `at`.
+/// Messages for a working directory that the runtime could not enter or create. `at` is the path that prevents it.
 fn bad_working_dir(at: &str, call: &Exec, errno: Errno) -> Vec<Shown> {
     let made = if errno == Errno::ELOOP { "file exists" } else { errno.message() };
     let runc =
@@ -319,7 +322,7 @@ fn bad_working_dir(at: &str, call: &Exec, errno: Errno) -> Vec<Shown> {
     let mut rows =
         vec![runtime("runc 1.1 and newer", runc, 1), runtime(CRUN, crun(" to"), 1), runtime("crun 1.8", crun(""), 1)];
     if errno == Errno::ENOTDIR {
-        // docker and podman look before they call the runtime; the path before the image's is the engine's own.
+        // docker and podman check before they call the runtime. The path's prefix is the engine's own.
         let (inside, why) = (call.working_dir.as_str(), errno.message());
         let daemon = format!("docker: Error response from daemon: lstat ...{inside}: {why}");
         rows.push(docker("docker run", daemon, 125));
@@ -329,7 +332,7 @@ fn bad_working_dir(at: &str, call: &Exec, errno: Errno) -> Vec<Shown> {
     never_started(rows)
 }
 
-/// runc refuses it before it makes anything; crun enters it from the root.
+/// runc refuses it before it creates anything. crun enters it from the root directory.
 fn relative_working_dir() -> Vec<Shown> {
     let text = "Cwd must be an absolute path";
     let task = format!("failed to create shim task: OCI runtime create failed: runc create failed: {text}: unknown");
@@ -342,8 +345,8 @@ fn relative_working_dir() -> Vec<Shown> {
     ])
 }
 
-/// The program was started and ended, by a signal or by its loader, a shell or a wrapper. Every front end reports the
-/// process's own end, and a signal as 128 and its number.
+/// Messages for a program that started and was ended by a signal, its loader, a shell or a wrapper. Every front end
+/// reports the process's exit code, or 128 plus the signal's number.
 fn ended(death: Death, says: String) -> Vec<Shown> {
     let (codes, says) = match death {
         Death::Signal(number) => (vec![128 + number], String::new()),
@@ -358,7 +361,7 @@ fn ended(death: Death, says: String) -> Vec<Shown> {
     ends.map(|(row, code)| Shown { text: says.clone(), exit_code: Some(code), ..row }).collect()
 }
 
-/// The daemon looks the user up before it makes a container. Source: moby, daemon/oci_linux.go `WithUser`; libpod,
+/// The daemon looks up the user before it creates a container. Source: moby, daemon/oci_linux.go `WithUser`; libpod,
 /// container_internal_linux.go `generatePasswdAndGroup`.
 fn unknown_user(text: &str) -> Vec<Shown> {
     let runc = format!("unable to start container process: {text}");
@@ -379,7 +382,8 @@ fn unknown_user(text: &str) -> Vec<Shown> {
     ])
 }
 
-/// docker and the kubelet refuse; podman has its runtime look for a program without a name.
+/// docker and the kubelet refuse a call without a program. podman lets its runtime search for a program with an empty
+/// name.
 pub fn nothing_starts() -> Vec<Shown> {
     let go = "unable to start container process: error during container init: exec: \"\": executable file not found in $PATH";
     vec![

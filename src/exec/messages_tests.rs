@@ -1,4 +1,4 @@
-//! What docker, podman, kubelets and runtimes show of outcomes.
+//! The messages of docker, podman, kubelets and runtimes for outcomes.
 
 use super::*;
 use crate::exec::tests::{call, tree};
@@ -79,9 +79,9 @@ fn a_program_that_is_not_found_is_the_runtimes_error() {
     );
 }
 
-/// As docker 28.5 with runc 1.3 and podman 5.8 have it.
+/// Observed with docker 28.5, runc 1.3 and podman 5.8.
 #[test]
-fn who_starts_nothing_is_heard_before_the_runtime() {
+fn engines_that_start_nothing_report_before_the_runtime() {
     let speakers =
         |rows: &[Shown]| -> Vec<_> { rows.iter().map(|row| (row.frontend.to_string(), row.exit_code)).collect() };
     let user = unknown_user("unable to find user nobodyhere: no matching entries in passwd file");
@@ -106,30 +106,33 @@ fn who_starts_nothing_is_heard_before_the_runtime() {
     );
     let call = call(&["/app"]);
     let missing = messages(&trace(&tree(&[]), &call, &Node::plain(Arch::Amd64)), &call);
-    let heard = |speaker| missing.iter().find(|row| row.speaker == speaker).and_then(|row| row.exit_code);
+    let exit_code_of = |speaker| missing.iter().find(|row| row.speaker == speaker).and_then(|row| row.exit_code);
     assert_eq!(missing[0].speaker, Speaker::Docker);
-    assert_eq!([Speaker::Docker, Speaker::Kubelet, Speaker::Podman].map(heard), [Some(127), Some(128), Some(127)]);
+    assert_eq!(
+        [Speaker::Docker, Speaker::Kubelet, Speaker::Podman].map(exit_code_of),
+        [Some(127), Some(128), Some(127)]
+    );
 }
 
 #[test]
 fn a_working_directory_that_cannot_be_entered_is_named() {
     let files: &[(&str, u16, &[u8])] = &[("app", 0o755, &ElfBuilder::amd64().build())];
-    let said = |working_dir: &str, frontend: &str| {
+    let message_of = |working_dir: &str, frontend: &str| {
         let call = Exec { working_dir: working_dir.to_string(), ..call(&["/app"]) };
         let shown = messages(&trace(&tree(files), &call, &Node::plain(Arch::Amd64)), &call);
         shown.into_iter().find(|row| row.frontend == frontend).map(|row| row.text)
     };
     let runc = "runc run failed: unable to start container process: error during container init: \
                 mkdir /app: not a directory";
-    assert_eq!(said("/app/x", "runc 1.1 and newer").as_deref(), Some(runc));
+    assert_eq!(message_of("/app/x", "runc 1.1 and newer").as_deref(), Some(runc));
     let docker = "docker: Error response from daemon: lstat .../app/x: not a directory";
-    assert_eq!(said("/app/x", "docker run").as_deref(), Some(docker));
-    assert_eq!(said("/app/x", "crun 1.8").as_deref(), Some("chdir `/app/x`: Not a directory"));
-    assert_eq!(said("srv", "runc").as_deref(), Some("runc run failed: Cwd must be an absolute path"));
+    assert_eq!(message_of("/app/x", "docker run").as_deref(), Some(docker));
+    assert_eq!(message_of("/app/x", "crun 1.8").as_deref(), Some("chdir `/app/x`: Not a directory"));
+    assert_eq!(message_of("srv", "runc").as_deref(), Some("runc run failed: Cwd must be an absolute path"));
 }
 
 #[test]
-fn a_program_that_ends_at_once_ends_so_for_everyone() {
+fn every_front_end_reports_a_program_that_ends_at_once() {
     let mut broken = ElfBuilder::amd64().build();
     crate::inspect::elf_builder::edit_phdr(&mut broken, 0, |load| load.vaddr += 0x10);
     check(&[("app", 0o755, &broken)], &["/app"], &[("docker run", "", 139), ("kubectl logs --previous", "", 139)]);

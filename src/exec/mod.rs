@@ -1,7 +1,7 @@
-//! What a node does with the call that starts a container, step by step: a model of Linux's execve and of what comes
-//! right after it, held to the answers of real kernels by the tests. Pure: it knows files only as `inspect` saw them.
-//! Not modelled, because no image tells: `noexec` mounts, security modules, files open for writing. Of capabilities it
-//! knows a file's own and the node's bounding set.
+//! Models how a node handles the call that starts a container: Linux's execve and the steps right after it. The tests
+//! check the model against real kernels. Pure: it only knows files as `inspect` describes them. Not modelled, because
+//! images do not record them: `noexec` mounts, security modules, files open for writing. The only capabilities that it
+//! knows are a file's own and the node's bounding set.
 
 mod after;
 mod cause;
@@ -32,26 +32,26 @@ use kernel::cwd::Cwd;
 use launch::lookup;
 use launch::walk::{Ran, Walk};
 
-/// What execve does with `call` on `node`, and what happens right after, up to the program's own code. A wrapper or shell
-/// that starts counts as the program: what it starts in its turn is for [`trace`].
+/// Returns the result of `call` on `node`: of execve and of the steps after it, up to the program's own code. A wrapper
+/// or shell that starts counts as the program; [`trace`] also follows what it starts.
 pub fn execve(rootfs: &RootFs<FileKind>, call: &Exec, node: &Node) -> Outcome {
-    ask(rootfs, call, node, Reach::Program).outcome
+    evaluate(rootfs, call, node, Reach::Program).outcome
 }
 
-/// The whole way of `call` on `node`: [`execve`], then through wrappers, shells and entry scripts to the program that the
-/// call is for, as far as the image tells.
+/// Follows `call` on `node` through [`execve`], wrappers, shells and entry scripts to the program that the call is for,
+/// as far as the image determines it.
 pub fn trace(rootfs: &RootFs<FileKind>, call: &Exec, node: &Node) -> Trace {
-    ask(rootfs, call, node, Reach::Chain)
+    evaluate(rootfs, call, node, Reach::Chain)
 }
 
-/// How far a call is followed.
+/// How far to follow a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Reach {
     Program,
     Chain,
 }
 
-/// What is asked of the model.
+/// The input of the model.
 struct Question<'q> {
     rootfs: &'q RootFs<FileKind>,
     call: &'q Exec,
@@ -60,8 +60,8 @@ struct Question<'q> {
     reach: Reach,
 }
 
-/// A property of the node that is not known makes the outcome unknown only where it changes it.
-fn ask(rootfs: &RootFs<FileKind>, call: &Exec, node: &Node, reach: Reach) -> Trace {
+/// Runs the model. An unknown node property makes the outcome unknown only if it changes the outcome.
+fn evaluate(rootfs: &RootFs<FileKind>, call: &Exec, node: &Node, reach: Reach) -> Trace {
     let question = Question { rootfs, call, node, kernel: compat::kernel(node.arch), reach };
     let (base, asked) = run(&question, None);
     let open = |needs: Needs| needs.met(node) == Fact::Unknown;
@@ -83,7 +83,7 @@ fn ask(rootfs: &RootFs<FileKind>, call: &Exec, node: &Node, reach: Reach) -> Tra
     base
 }
 
-/// One run with every property of the node taken one way or the other.
+/// Runs the model once, with a value assumed for every unknown node property.
 fn run(question: &Question<'_>, flip: Option<Flip>) -> (Trace, Asked) {
     let (outcome, as_root, log) = run_logged(question, flip);
     let Log { steps, doubts, says, followed, risks, visited, asked, .. } = log;
@@ -127,7 +127,7 @@ fn run_logged(question: &Question<'_>, flip: Option<Flip>) -> (Outcome, AsRoot, 
     (outcome, as_root, log)
 }
 
-/// What following `call` costs: the interpreter's steps and bytes.
+/// Returns the cost of following `call`: the interpreter's steps and bytes.
 #[cfg(test)]
 fn cost(rootfs: &RootFs<FileKind>, call: &Exec, node: &Node) -> (usize, usize) {
     let question = Question { rootfs, call, node, kernel: compat::kernel(node.arch), reach: Reach::Chain };
@@ -142,7 +142,7 @@ fn start(machine: &Machine<'_>, log: &mut Log, path: &[u8], call: &Exec, reach: 
             let walk = Walk { env: call.env.clone(), depth: 0, is_open: false, user: None };
             let outcome = machine.walk(log, path, &argv, &walk, Link::Call);
             let is_open = matches!(log.followed, Followed::Partial { .. }) && !log.has_program;
-            // Where the path is lost, the words of the call tell what the container is for.
+            // Where following stops, the words of the call indicate what the container is for.
             match outcome {
                 Outcome::Runs if is_open => machine.unfollowed(log, call, &walk).unwrap_or(Outcome::Runs),
                 outcome => outcome,

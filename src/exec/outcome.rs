@@ -1,4 +1,4 @@
-//! What would happen: the vocabulary of the execve model's answers.
+//! The input and output types of the execve model: calls, errnos, deaths and outcomes.
 
 use std::fmt;
 
@@ -9,17 +9,17 @@ use crate::exec::cause::Cause;
 /// The call that a runtime makes to start a container's process.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Exec {
-    /// The program and its arguments, as Entrypoint and Cmd (or Kubernetes' command and args) give them.
+    /// The program and its arguments, from Entrypoint and Cmd (or Kubernetes' command and args).
     pub argv: Vec<String>,
     /// `KEY=VALUE`, as in the config's Env; PATH and LD_LIBRARY_PATH are read from it.
     pub env: Vec<String>,
-    /// Absolute; `/` where the config has none.
+    /// An absolute path; `/` if the config has none.
     pub working_dir: String,
-    /// The config's User: empty or `0` is root; `uid[:gid]` or a name of the image's /etc/passwd.
+    /// The config's User: root if empty or `0`, otherwise `uid[:gid]` or a name in the image's /etc/passwd.
     pub user: String,
     /// Groups of the process in addition to the user's own: a pod's `fsGroup` and `supplementalGroups`.
     pub groups: Vec<u32>,
-    /// Why a kubelet does not create the container at all.
+    /// Set if a kubelet refuses to create the container.
     pub refused: Option<RootRefusal>,
 }
 
@@ -29,14 +29,14 @@ pub struct Exec {
 pub enum RootRefusal {
     /// The image's USER is root, or it has none.
     ImageIsRoot,
-    /// The image's USER is a name, which the kubelet does not look up.
+    /// The image's USER is a name, which the kubelet does not resolve.
     ImageNamesUser(String),
     /// The pod's own `runAsUser` is 0.
     PodIsRoot,
 }
 
 impl RootRefusal {
-    /// The kubelet's words, without the names of pod and container.
+    /// The kubelet's message, without the names of pod and container.
     pub fn words(&self) -> String {
         match self {
             RootRefusal::ImageIsRoot => "container has runAsNonRoot and image will run as root".to_string(),
@@ -51,12 +51,12 @@ impl RootRefusal {
 impl fmt::Display for RootRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            RootRefusal::ImageIsRoot => f.write_str("the pod sets runAsNonRoot, and the image's USER is root"),
+            RootRefusal::ImageIsRoot => f.write_str("the pod sets runAsNonRoot, but the image's USER is root"),
             RootRefusal::ImageNamesUser(user) => write!(
                 f,
-                "the pod sets runAsNonRoot, and the image's USER is a name, {user}, which the kubelet does not look up"
+                "the pod sets runAsNonRoot, but the image's USER is a name, {user}, which the kubelet does not resolve"
             ),
-            RootRefusal::PodIsRoot => f.write_str("the pod sets runAsNonRoot and runAsUser: 0"),
+            RootRefusal::PodIsRoot => f.write_str("the pod sets both runAsNonRoot and runAsUser: 0"),
         }
     }
 }
@@ -78,38 +78,38 @@ pub enum Errno {
     E2BIG,
 }
 
-/// How a process that did start ends at once.
+/// How a process ends right after it starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Death {
     /// Killed by this signal: 11 SIGSEGV, 4 SIGILL, 5 SIGTRAP.
     Signal(u8),
-    /// Killed by one of these signals, by where the kernel has put pages of its own: as a rule by `usual`.
+    /// Killed by one of these signals, usually by `usual`. It depends on where the kernel mapped its own pages.
     AnyOf { usual: u8, others: [u8; 3] },
-    /// Its loader, or a shell or wrapper on the way, ends it with this exit code (127, 126, 255, 2, 1).
+    /// Its loader, or a shell or wrapper that starts it, exits with this code (127, 126, 255, 2, 1).
     Exit(u8),
 }
 
-/// What `execve` does with a call on a node, and what happens right after.
+/// The result of a call on a node: of `execve`, and of the steps right after it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome {
     Runs,
-    /// A binfmt_misc handler, or an emulator that the user stated, runs it.
+    /// Runs under a binfmt_misc handler or an emulator that the user declared.
     Emulated {
         by: String,
     },
-    /// execve returns `errno`. `at`: the path at which it failed: the program, its interpreter, its loader.
+    /// execve returns `errno`. `at` is the path that failed: the program, its interpreter or its loader.
     Fails {
         errno: Errno,
         at: String,
         cause: Cause,
     },
-    /// It starts and is killed, or ended by its loader, at once.
+    /// It starts, and is killed or exits in its loader at once.
     Dies {
         death: Death,
         at: String,
         cause: Cause,
     },
-    /// Not to be known from what was read. Never a pass.
+    /// Cannot be determined from the content that was read. Never a pass.
     Unknown {
         at: String,
         cause: Cause,
@@ -125,7 +125,7 @@ impl Outcome {
         Outcome::Dies { death: Death::Signal(signal), at: lossy(at), cause }
     }
 
-    /// JSON's word for it: `runs`, `emulated`, `fails`, `dies`, `unknown`.
+    /// The name used in JSON: `runs`, `emulated`, `fails`, `dies`, `unknown`.
     pub fn word(&self) -> &'static str {
         match self {
             Outcome::Runs => "runs",
@@ -143,7 +143,7 @@ impl Outcome {
         }
     }
 
-    /// Changes the texts of which it is made.
+    /// Applies `change` to each of its texts.
     pub(crate) fn texts(&mut self, change: &mut dyn FnMut(&mut String)) {
         match self {
             Outcome::Runs | Outcome::Emulated { .. } => {}
@@ -154,7 +154,7 @@ impl Outcome {
         }
     }
 
-    /// Whether the process is there and running its own code a moment later.
+    /// Whether the process gets as far as running its own code.
     pub fn is_alive(&self) -> bool {
         matches!(self, Outcome::Runs | Outcome::Emulated { .. })
     }
@@ -179,7 +179,7 @@ impl Errno {
         }
     }
 
-    /// `strerror` as C libraries print it (crun, shells, loaders): the first letter a capital.
+    /// `strerror` as C libraries print it (crun, shells, loaders): capitalized.
     pub fn strerror(self) -> String {
         let message = self.message();
         message[..1].to_uppercase() + &message[1..]
@@ -192,7 +192,7 @@ impl fmt::Display for Errno {
     }
 }
 
-/// Bytes of a path or word as text for people; what is not UTF-8 is replaced.
+/// Decodes a path or word for display. Invalid UTF-8 is replaced.
 pub(crate) fn lossy(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
