@@ -1,4 +1,4 @@
-//! The kernel's part, on trees built in code: what the eight kernels' table (tests/it/oracle.rs) does not ask.
+//! The kernel's part, on trees built in code: cases in addition to the eight kernels' table (tests/it/oracle.rs).
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use crate::inspect::elf_builder::ElfBuilder;
 use crate::inspect::inspect;
 use crate::platform::{Arch, Handler, HandlerRule};
 
-/// Path, mode and bytes of each file, all of them root's.
+/// Files by path, mode and bytes, all owned by root.
 pub(crate) fn tree(files: &[(&str, u16, &[u8])]) -> RootFs<FileKind> {
     let mut contents = Contents::default();
     for (path, mode, bytes) in files {
@@ -45,7 +45,7 @@ pub(crate) fn short(outcome: &Outcome) -> String {
 }
 
 #[test]
-fn an_unknown_property_matters_only_where_the_answer_hangs_on_it() {
+fn an_unknown_property_matters_only_if_the_outcome_depends_on_it() {
     let node = Node::plain(Arch::Arm64);
     check(&[("app", 0o755, &ElfBuilder::arm64().build())], &["/app"], &node, "runs");
     check(&[("app", 0o755, &ElfBuilder::amd64().build())], &["/app"], &node, "ENOEXEC foreign-architecture");
@@ -55,7 +55,7 @@ fn an_unknown_property_matters_only_where_the_answer_hangs_on_it() {
 }
 
 #[test]
-fn a_page_size_that_is_not_known_is_a_doubt_and_no_more() {
+fn an_unknown_page_size_is_only_a_doubt() {
     let small = ElfBuilder { align: 0x1000, ..ElfBuilder::arm64().go("go1.22", &[]) }.build();
     let trace = trace(&tree(&[("app", 0o755, &small)]), &call(&["/app"]), &Node::plain(Arch::Arm64));
     assert_eq!(trace.outcome, Outcome::Runs);
@@ -75,7 +75,7 @@ fn the_path_is_searched_as_the_containers_user() {
     check(&[], &["/app"], &node, "ENOENT missing-program");
     check(&[], &[], &node, "ENOENT no-command");
     check(&[], &[""], &node, "ENOENT not-in-path");
-    // Docker and podman start the second word, containerd nothing.
+    // Docker and podman start the second word. Containerd starts nothing.
     check(&[("app", 0o755, &app)], &["", "/app"], &node, "unknown empty-entrypoint");
     let bare = Node { bounding: crate::platform::Capabilities::default(), ..node.clone() };
     let as_user = |user: &str| {
@@ -88,7 +88,7 @@ fn the_path_is_searched_as_the_containers_user() {
     };
     let (runs, refused) = ("runs".to_string(), "EACCES not-executable".to_string());
     assert_eq!(as_user("me"), (runs.clone(), runs.clone(), 0));
-    // Docker and containerd leave the first program CAP_DAC_OVERRIDE, whoever runs it.
+    // Docker and containerd let the first program keep CAP_DAC_OVERRIDE, regardless of its user.
     assert_eq!(as_user("you"), (refused.clone(), runs.clone(), 1));
     assert_eq!(as_user("1000:0"), (runs.clone(), runs.clone(), 0));
     assert_eq!(as_user("1000:1000"), (refused, runs, 1));
@@ -97,7 +97,7 @@ fn the_path_is_searched_as_the_containers_user() {
 }
 
 #[test]
-fn a_pods_groups_are_the_processs_too() {
+fn a_process_has_its_pods_groups() {
     let app = ElfBuilder::amd64().build();
     let node = Node { bounding: Capabilities::default(), ..Node::plain(Arch::Amd64) };
     let tree = tree(&[("app", 0o750, &app)]);
@@ -109,7 +109,7 @@ fn a_pods_groups_are_the_processs_too() {
 }
 
 #[test]
-fn what_the_kubelet_refuses_is_not_followed() {
+fn a_call_that_the_kubelet_refuses_is_not_followed() {
     let refused = RootRefusal::ImageNamesUser("web".to_string());
     let call = Exec { user: "web".to_string(), refused: Some(refused), ..call(&["/none"]) };
     let node = Node::plain(Arch::Amd64);
@@ -149,7 +149,7 @@ fn a_user_without_a_table_is_refused_as_one_without_an_entry() {
     for beyond in ["2147483648", "4000000000", "-1", "0:2147483648"] {
         assert_eq!(with(&[], beyond), range, "{beyond}");
     }
-    // A number in the table is taken as it stands, and a name may be in what was not kept of a long one.
+    // A number in the table is used unchanged, and a name may be in the part of a long table that was not kept.
     assert_eq!(with(&[("etc/passwd", 0o644, b"me:x:4000000000:0:::\n")], "me"), "runs");
     let long = "x:x:1:1:::\n".repeat(10_000);
     assert_eq!(with(&[("etc/passwd", 0o644, long.as_bytes())], "me"), "runs");
@@ -186,7 +186,7 @@ fn linked(programs: &[&str], links: &[(&str, &str)]) -> RootFs<FileKind> {
 }
 
 #[test]
-fn a_working_directory_is_made_where_it_is_missing() {
+fn a_missing_working_directory_is_created() {
     let rootfs = linked(
         &["app", "bin/app", "real/x"],
         &[("w", "/nope"), ("to", "real"), ("round", "round"), ("up", "nope/below")],
@@ -211,14 +211,14 @@ fn a_working_directory_is_made_where_it_is_missing() {
     assert_eq!(from("srv", "/app"), "EINVAL relative-working-dir");
     assert_eq!(from("/app/x", "/app"), "ENOTDIR bad-working-dir");
     assert_eq!(from("/round/x", "/app"), "ELOOP bad-working-dir");
-    // Docker makes what the link leads to, others fail.
+    // Docker creates the link's target. Other engines fail.
     for working_dir in ["/w", "/w/x", "/up/x"] {
         assert_eq!(from(working_dir, "/app"), "unknown bad-working-dir", "{working_dir}");
     }
 }
 
 #[test]
-fn what_engines_mount_over_is_not_there() {
+fn files_that_engines_mount_over_are_missing() {
     let files = ["dev/shm/app", "proc/app", "sys/app", "device/app", "lib/x"];
     let rootfs = linked(&files, &[("app", "dev/shm/app"), ("x", "/dev/../lib/x")]);
     let at = |words: &[&str], path: &str| {
@@ -252,7 +252,7 @@ fn qemu(fixed: bool, interpreter: &str) -> Handler {
 }
 
 #[test]
-fn a_handler_takes_what_it_matches_and_a_fixed_one_needs_nothing_of_the_image() {
+fn a_handler_runs_files_that_it_matches_and_a_fixed_one_needs_nothing_in_the_image() {
     let (arm64, amd64) = (ElfBuilder::arm64().build(), ElfBuilder::amd64().build());
     let with = |handlers: Vec<Handler>| Node { handlers, ..Node::plain(Arch::Amd64) };
     let node = with(vec![qemu(true, "/usr/bin/qemu")]);
@@ -261,12 +261,12 @@ fn a_handler_takes_what_it_matches_and_a_fixed_one_needs_nothing_of_the_image() 
     let loose = with(vec![qemu(false, "/usr/bin/qemu")]);
     check(&[("app", 0o755, &arm64)], &["/app"], &loose, "ENOENT missing-handler-interpreter");
     check(&[("app", 0o755, &arm64), ("usr/bin/qemu", 0o755, &amd64)], &["/app"], &loose, "runs");
-    // The handler's interpreter is the handler's own kind of file, for ever.
+    // The handler's interpreter matches the handler itself, in an endless loop.
     check(&[("app", 0o755, &arm64), ("usr/bin/qemu", 0o755, &arm64)], &["/app"], &loose, "ELOOP too-many-interpreters");
 }
 
 #[test]
-fn a_stated_emulator_runs_what_the_kernel_refuses() {
+fn a_declared_emulator_runs_files_that_the_kernel_refuses() {
     let node = Node { emulates: vec![Arch::Arm64], ..Node::plain(Arch::Amd64) };
     let files = [("app", 0o755, ElfBuilder::arm64().build())];
     let files: Vec<(&str, u16, &[u8])> =
@@ -298,7 +298,7 @@ fn an_effective_capability_that_is_not_granted_is_refused() {
     assert_eq!(judge("app", "sys_admin", true, 0, &node), refused);
     assert_eq!(judge("app", "sys_admin", false, 0, &node), runs(0));
     assert_eq!(judge("app", "sys_admin", true, 1000, &node), runs(0));
-    // A script's own count for nothing, its interpreter's do.
+    // A script's own capabilities have no effect. Its interpreter's do.
     assert_eq!(judge("run", "sys_admin", true, 0, &node), runs(0));
     assert_eq!(judge("both", "sys_admin", true, 0, &node), refused);
     assert_eq!(judge("app", "net_bind_service", true, 0, &node), runs(1));
@@ -308,7 +308,7 @@ fn an_effective_capability_that_is_not_granted_is_refused() {
 }
 
 #[test]
-fn what_nobody_relocates_dies() {
+fn a_file_that_nothing_relocates_dies() {
     let node = Node::plain(Arch::Amd64);
     let app = ElfBuilder::amd64().pie().interp("/ld").build();
     let (library, alone) = (ElfBuilder::amd64().pie().needed("libc.so.6").build(), ElfBuilder::amd64().pie().build());

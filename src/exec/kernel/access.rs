@@ -1,5 +1,5 @@
-//! Who runs a container's process, and what that user may search and execute. Reads nothing but the merged file system;
-//! it must never take an unknown user for root.
+//! The user of a container's process, and what that user may search and execute. Reads nothing but the merged file
+//! system. Must never treat an unknown user as root.
 
 use crate::exec::kernel::cwd::Cwd;
 use crate::exec::kernel::mounts;
@@ -10,17 +10,17 @@ use crate::inspect::{CONFIG_BYTES, FileKind};
 /// The user of a process, as far as it is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Who {
-    /// Root with the capabilities that engines grant: CAP_DAC_OVERRIDE among them.
+    /// Root with the capabilities that engines grant, including CAP_DAC_OVERRIDE.
     Root,
     User {
         uid: u32,
         gids: Vec<u32>,
     },
-    /// A name whose entry may be in what was not kept of the image's /etc/passwd or /etc/group.
+    /// A name whose entry may be in the part of the image's /etc/passwd or /etc/group that was not kept.
     Unknown,
 }
 
-/// A yes, a no, or a question that only the user's number answers.
+/// Whether access is allowed. `Depends`: only the user's uid and groups decide.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum May {
     Yes,
@@ -28,16 +28,16 @@ pub(crate) enum May {
     Depends,
 }
 
-/// Why the config's User means nobody.
+/// Why the config's User does not exist.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct NoSuchUser(pub String);
 
-/// The largest number that runtimes give a user or group. Source: github.com/moby/sys/user `maxID`.
+/// The largest uid or gid that runtimes accept. Source: github.com/moby/sys/user `maxID`.
 const MAX_ID: i64 = (1 << 31) - 1;
 
 impl Who {
-    /// Reads a config's User as runtimes do: `user[:group]`, each a number or a name of the image's tables; no user is
-    /// root. Source: github.com/moby/sys/user `GetExecUser`.
+    /// Parses a config's User as runtimes do: `user[:group]`, each a number or a name in the image's tables. An empty
+    /// user is root. Source: github.com/moby/sys/user `GetExecUser`.
     pub(crate) fn parse(user: &str, rootfs: &RootFs<FileKind>) -> Result<Who, NoSuchUser> {
         let (name, group) = user.split_once(':').map_or((user, ""), |(name, group)| (name, group));
         let name = if name.is_empty() { "0" } else { name };
@@ -70,7 +70,7 @@ impl Who {
         })
     }
 
-    /// The user with more groups.
+    /// Adds supplementary groups to the user.
     pub(crate) fn joined_to(self, groups: &[u32]) -> Who {
         match self {
             Who::User { uid, gids } => Who::User { uid, gids: [&gids, groups].concat() },
@@ -88,7 +88,7 @@ impl Who {
         }
     }
 
-    /// Whether this user may pass through a directory.
+    /// Whether this user may search a directory.
     pub(crate) fn may_search(&self, directory: &FileView<'_, FileKind>) -> May {
         match self {
             Who::Root => May::Yes,
@@ -108,7 +108,7 @@ impl Who {
         self.may(file, 0o1)
     }
 
-    /// By the bits of owner, group or others: 4 to read, 1 to execute or search.
+    /// Checks the bits of the owner, the group or others: 4 to read, 1 to execute or search.
     fn may(&self, file: &FileView<'_, FileKind>, bit: u16) -> May {
         let (owner, group) = (bit << 6, bit << 3);
         let bit = match self {
@@ -177,7 +177,7 @@ pub(crate) fn open_exec(rootfs: &RootFs<FileKind>, who: &Who, cwd: &Cwd, path: &
 /// Why a file could not be opened for execution.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Refusal {
-    /// `None`: it hangs on a user whose number is not known.
+    /// `None` if it depends on an unknown user or on a file system that was not read.
     pub errno: Option<Errno>,
     pub cause: Cause,
 }
@@ -188,7 +188,7 @@ impl Refusal {
     }
 
     fn user_unknown(path: &str) -> Refusal {
-        let text = format!("whether {path} may be executed hangs on a user whose number the image does not tell");
+        let text = format!("whether {path} may be executed depends on a user whose uid the image does not give");
         Refusal { errno: None, cause: Cause { kind: CauseKind::UserUnknown, text } }
     }
 
@@ -196,12 +196,12 @@ impl Refusal {
         let lossy = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         if let Some((at, mount)) = hidden_by(rootfs, error) {
             let leads = if lossy(at) == path { String::new() } else { format!("{path} leads to {}: ", lossy(at)) };
-            let text = format!("{leads}engines mount a {mount} of their own, which hides what the image has there");
+            let text = format!("{leads}engines mount their own {mount}, which hides the image's files there");
             return Refusal::new(Errno::ENOENT, CauseKind::MountedOver, text);
         }
         match error {
             ResolveError::Missing(at) if lossy(at) == path => {
-                Refusal::new(Errno::ENOENT, CauseKind::MissingFile, format!("there is no {path}"))
+                Refusal::new(Errno::ENOENT, CauseKind::MissingFile, format!("{path} does not exist"))
             }
             ResolveError::Unread(mount) => {
                 Refusal { errno: None, cause: Cause { kind: CauseKind::NotRead, text: not_read(path, mount) } }
@@ -209,42 +209,40 @@ impl Refusal {
             ResolveError::Missing(at) => Refusal::new(
                 Errno::ENOENT,
                 CauseKind::MissingFile,
-                format!("{path} leads to {}, which is not there", lossy(at)),
+                format!("{path} leads to {}, which does not exist", lossy(at)),
             ),
             ResolveError::NotDirectory(at) => Refusal::new(
                 Errno::ENOTDIR,
                 CauseKind::NotADirectory,
-                format!("{} on the way to {path} is no directory", lossy(at)),
+                format!("{} on the way to {path} is not a directory", lossy(at)),
             ),
             ResolveError::Loop => {
-                Refusal::new(Errno::ELOOP, CauseKind::SymlinkLoop, format!("{path} is a circle of symbolic links"))
+                Refusal::new(Errno::ELOOP, CauseKind::SymlinkLoop, format!("{path} is a loop of symbolic links"))
             }
             ResolveError::NameTooLong => Refusal::new(
                 Errno::ENAMETOOLONG,
                 CauseKind::NameTooLong,
-                "the path is longer than the kernel takes".to_string(),
+                "the path is longer than the kernel accepts".to_string(),
             ),
-            ResolveError::Denied(at) => Refusal::new(
-                Errno::EACCES,
-                CauseKind::NotSearchable,
-                format!("this user may not pass through {}", lossy(at)),
-            ),
+            ResolveError::Denied(at) => {
+                Refusal::new(Errno::EACCES, CauseKind::NotSearchable, format!("this user may not search {}", lossy(at)))
+            }
         }
     }
 }
 
-/// What is said of a path below a file system that was not read.
+/// The text for a path below a file system that was not read.
 pub(crate) fn not_read(path: &str, mount: &[u8]) -> String {
     format!("{path} is in the file system mounted at {}, which was not read", String::from_utf8_lossy(mount))
 }
 
-/// The image's file that a walk did not find, and what is mounted over it.
+/// The image's file that a walk did not find, and the mount that hides it.
 fn hidden_by<'e>(rootfs: &RootFs<FileKind>, error: &'e ResolveError) -> Option<(&'e [u8], &'static str)> {
     let ResolveError::Missing(at) = error else { return None };
     Some((at, mounts::over(at).filter(|_| rootfs.resolve(at).is_ok())?))
 }
 
-/// The text of a configuration file of the image, where it was kept.
+/// Returns the text of a configuration file of the image, if it was kept.
 pub(crate) fn config(rootfs: &RootFs<FileKind>, path: &str) -> Option<String> {
     let view = rootfs.view(rootfs.resolve(path).ok()?);
     match view.fact {
@@ -255,11 +253,11 @@ pub(crate) fn config(rootfs: &RootFs<FileKind>, path: &str) -> Option<String> {
 
 /// /etc/passwd or /etc/group, as far as it was kept.
 enum Table {
-    /// It is not in the image, so nobody has a name.
+    /// The file is not in the image, so no name is defined.
     Absent,
-    /// `is_whole`: every line of it was kept.
+    /// `is_whole`: every line was kept.
     Text { text: String, is_whole: bool },
-    /// It is a link to a file that was not kept.
+    /// The path is a symlink to a file that was not kept.
     Unread,
 }
 
@@ -283,7 +281,7 @@ impl Table {
         }
     }
 
-    /// The first entry of a name, or of a number where the word is one.
+    /// Returns the first entry for a name, or for a number if `word` is one.
     fn entry(&self, word: &str) -> Option<Vec<&str>> {
         let number = word.parse::<i64>().ok();
         rows(self.text()?).find(|row| match number {
@@ -292,7 +290,8 @@ impl Table {
         })
     }
 
-    /// The number that a word without an entry stands for: itself. `None`: an entry may be in what was not kept.
+    /// Returns the id that a word without an entry denotes: the number itself. `None` if an entry may be in the part
+    /// that was not kept.
     fn number(&self, what: &str, word: &str, file: &str) -> Result<Option<u32>, NoSuchUser> {
         match (word.parse::<i64>(), self) {
             (Ok(number), _) if (0..=MAX_ID).contains(&number) => Ok(u32::try_from(number).ok()),

@@ -1,11 +1,11 @@
-//! The properties of the node that the kernel's loaders depend on, and how one run of the model takes those that are not
-//! known.
+//! The node properties that the kernel's loaders depend on, and the values that one run of the model assumes for
+//! unknown ones.
 
 use crate::exec::log::Asked;
 use crate::platform::Node;
 use crate::platform::compat::{Kernel, Needs};
 
-/// How the node's unknown properties are taken in one run of the model.
+/// The node properties in one run of the model, with values assumed for unknown ones.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Assumed {
     pub aarch32: bool,
@@ -16,7 +16,7 @@ pub(crate) struct Assumed {
     pub page: u64,
 }
 
-/// Answers the loaders' questions about the node, and notes which of them were asked.
+/// Answers the loaders' queries about the node, and records which properties were queried.
 pub(crate) struct Facts<'f> {
     pub assumed: &'f Assumed,
     pub asked: &'f mut Asked,
@@ -40,14 +40,14 @@ impl Facts<'_> {
         self.assumed.page
     }
 
-    /// Kernels before 6.17 take no program header table larger than a page.
+    /// Kernels before 6.17 refuse a program header table larger than a page.
     pub(crate) fn bounds_table_by_page(&mut self) -> bool {
         self.asked.kernel = true;
         self.assumed.is_before_6_17
     }
 }
 
-/// A property that is not known, taken the other way.
+/// An unknown property to assume the other way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Flip {
     Needs(Needs),
@@ -59,13 +59,13 @@ impl Flip {
         match self {
             Flip::Needs(needs) => needs.question(),
             Flip::Kernel => {
-                "whether this node's kernel is 6.17 or newer is not known, and older ones refuse that many program headers"
+                "it is not known whether this node's kernel is 6.17 or newer; older ones refuse that many program headers"
             }
         }
     }
 }
 
-/// How a run takes the node's properties; `flip` takes one that is not known the other way.
+/// Assumes values for the node's unknown properties. `flip` inverts one of them.
 pub(crate) fn assume(node: &Node, kernel: &Kernel, flip: Option<Flip>) -> Assumed {
     let has = |needs: Needs, usual: bool| needs.met(node).known().unwrap_or(usual ^ (flip == Some(Flip::Needs(needs))));
     Assumed {

@@ -1,4 +1,4 @@
-//! One execve, from a path to a program in memory: the formats in the kernel's order, and again for each interpreter.
+//! One execve, from a path to a program in memory. Tries the formats in the kernel's order, again for each interpreter.
 //! Source: fs/exec.c `exec_binprm`, `search_binary_handler`; fs/binfmt_script.c; fs/binfmt_misc.c.
 
 use crate::exec::kernel::access::{self, Refusal, Who};
@@ -19,7 +19,7 @@ use crate::platform::{Arch, Capabilities, Handler, Node};
 /// A sixth rewrite of the program is refused. Source: fs/exec.c `exec_binprm`: `depth > 5`.
 const MAX_REWRITES: usize = 5;
 
-/// The machine that an execve happens on, inside a root file system.
+/// The node, root file system, user and working directory that an execve runs with.
 pub(crate) struct Machine<'a> {
     pub rootfs: &'a RootFs<FileKind>,
     pub node: &'a Node,
@@ -38,22 +38,22 @@ pub(crate) struct Started<'a> {
     pub elf: &'a Elf,
     pub loader: Option<(Vec<u8>, NodeId, &'a Elf)>,
     pub abi: &'static compat::Abi,
-    /// As the program sees them: interpreters and scripts put before.
+    /// As the program sees them, with interpreters and scripts prepended.
     pub argv: Vec<Vec<u8>>,
 }
 
-/// What handlers asked for: the program's file opened for the interpreter, and its credentials taken.
+/// What the handlers' flags request: the program's file opened for the interpreter, and its credentials.
 #[derive(Debug, Default)]
 struct Binary {
     is_open: bool,
     credentials: Option<NodeId>,
 }
 
-/// What became of an execve.
+/// The result of an execve.
 #[derive(Debug)]
 pub(crate) enum Execed<'a> {
     Started(Box<Started<'a>>),
-    /// A handler that lives outside the image runs this file, which is a program of another architecture or not ELF.
+    /// A handler outside the image runs this file, which is a program of another architecture or not ELF.
     Handled {
         by: String,
         guest: Option<(Arch, NodeId)>,
@@ -68,8 +68,8 @@ impl<'a> Machine<'a> {
         self.rootfs.view(id).fact
     }
 
-    /// Opens a file to execute it. The first program of a container is opened with the capabilities that the engine left
-    /// its user, which docker and containerd do and others do not.
+    /// Opens a file for execution. docker and containerd open a container's first program with CAP_DAC_OVERRIDE, even
+    /// for a user other than root. Other engines do not.
     pub(crate) fn open(&self, log: &mut Log, path: &[u8]) -> Result<NodeId, Refusal> {
         let own = access::open_exec(self.rootfs, &self.who, &self.cwd, path);
         let Err(refusal) = own else { return own };
@@ -79,7 +79,7 @@ impl<'a> Machine<'a> {
         let opened = access::open_exec(self.rootfs, &Who::Root, &self.cwd, path)?;
         if refusal.errno.is_some() {
             let text = format!(
-                "{}; docker and containerd start it, for they leave a container's first program CAP_DAC_OVERRIDE, but \
+                "{}; docker and containerd start it, because a container's first program keeps CAP_DAC_OVERRIDE, but \
                  podman and pods that drop capabilities do not",
                 refusal.cause.text
             );
@@ -88,7 +88,7 @@ impl<'a> Machine<'a> {
         Ok(opened)
     }
 
-    /// The whole of execve on a path, with the arguments that the program is to see.
+    /// Runs execve on a path with the arguments of the call.
     pub(crate) fn exec(&self, log: &mut Log, path: &[u8], argv: &[Vec<u8>], link: Link) -> Execed<'a> {
         let mut argv = argv.to_vec();
         let mut path = path.to_vec();
@@ -104,7 +104,7 @@ impl<'a> Machine<'a> {
             };
             self.step(log, &path, Some(id), &describe(self.kind(id)), link);
             if rewrites > MAX_REWRITES {
-                let text = "more than five interpreters, one running the other".to_string();
+                let text = "more than five nested interpreters".to_string();
                 return Execed::Ended(Outcome::fails(
                     Errno::ELOOP,
                     &path,
@@ -118,7 +118,7 @@ impl<'a> Machine<'a> {
                 },
                 misc::Met::Perhaps(handler) => {
                     let text = format!(
-                        "whether the handler {} takes this file hangs on bytes that were not kept",
+                        "whether the handler {} matches this file depends on bytes that were not kept",
                         handler.name
                     );
                     return Execed::Ended(Outcome::Unknown {
@@ -126,7 +126,7 @@ impl<'a> Machine<'a> {
                         cause: Cause { kind: CauseKind::HandlerUnknown, text },
                     });
                 }
-                misc::Met::Nobody => match self.kind(id) {
+                misc::Met::NoHandler => match self.kind(id) {
                     Some(FileKind::Script(script)) => match interpret(script, &path, &mut argv) {
                         Ok(interpreter) => (interpreter, Link::Shebang),
                         Err(outcome) => return Execed::Ended(outcome),
@@ -142,8 +142,8 @@ impl<'a> Machine<'a> {
         unreachable!("the loop ends at the sixth rewrite")
     }
 
-    /// A handler takes the file: either the kernel goes on with the handler's interpreter inside the image, or the
-    /// interpreter is outside it and this model's sight ends.
+    /// Applies a handler that matches the file. Either the kernel continues with the handler's interpreter in the
+    /// image, or the interpreter is outside the image and the model stops.
     fn handle(
         &self,
         log: &mut Log,
@@ -161,7 +161,7 @@ impl<'a> Machine<'a> {
         argv.insert(0, interpreter.clone());
         let opens_binary = handler.open_binary || handler.credentials;
         if opens_binary && binary.is_open {
-            let text = "two handlers, one running the other, both want the program's file".to_string();
+            let text = "two nested handlers both need the program's file".to_string();
             let cause = Cause { kind: CauseKind::TooManyHandlers, text };
             return Err(Box::new(Execed::Ended(Outcome::fails(Errno::ENOEXEC, path, cause))));
         }
@@ -183,7 +183,7 @@ impl<'a> Machine<'a> {
         {
             let loader = self.kernel.arch.row().glibc_loader;
             let text = format!(
-                "the handler {} is a dynamic program and its loader {loader} is not in the image",
+                "the handler {} is dynamically linked, but its loader {loader} is not in the image",
                 handler.name
             );
             let outcome =
@@ -201,7 +201,7 @@ impl<'a> Machine<'a> {
         Err(Box::new(Execed::Handled { by, guest, argv: argv.clone(), path: path.to_vec() }))
     }
 
-    /// `credentials`: the file whose capabilities the process is to have; none where a program that runs already maps it.
+    /// `credentials`: the file whose capabilities the process gets. `None` if a running program maps the file itself.
     pub(crate) fn load(
         &self,
         log: &mut Log,
@@ -270,8 +270,8 @@ impl<'a> Machine<'a> {
         Ok((path.to_vec(), id, elf))
     }
 
-    /// Maps the program and its loader, and enters whichever comes first. Where the page size is not known the most
-    /// usual one decides, and a program that another one kills gets a doubt.
+    /// Maps the program and its loader, and enters the one that runs first. If the page size is not known, the most
+    /// common one decides, and a program that another one kills gets a doubt.
     fn map(&self, log: &mut Log, started: &Started<'a>, program: &Accepted) -> Result<(), Outcome> {
         let at = |page| self.map_on(started, program, page);
         let result = at(self.assumed.page);
@@ -304,7 +304,9 @@ impl<'a> Machine<'a> {
             }
         };
         if terms.abi.arch == Arch::Ppc64le && program.header.flags & 3 != 2 {
-            let text = "its header does not say ELFv2, so the kernel takes its first instructions for the address of a function".to_string();
+            let text =
+                "its header does not declare ELFv2, so the kernel reads its first instructions as a function address"
+                    .to_string();
             return Err(Outcome::killed(11, &started.path, Cause { kind: CauseKind::BadEntry, text }));
         }
         match terms.abi.arch {
@@ -318,7 +320,7 @@ impl<'a> Machine<'a> {
         Facts { assumed: &self.assumed, asked: &mut log.asked }
     }
 
-    /// How the files of a process that is about to start are mapped.
+    /// Returns the parameters for mapping a process that is about to start.
     pub(crate) fn terms(&self, started: &Started<'a>, page: u64) -> map::Terms {
         map::Terms {
             abi: started.abi,
@@ -334,13 +336,13 @@ impl<'a> Machine<'a> {
     }
 }
 
-/// `load_script`: the interpreter's path, with the arguments rewritten for it.
+/// `load_script`: returns the interpreter's path and rewrites the arguments for it.
 fn interpret(script: &Script, path: &[u8], argv: &mut Vec<Vec<u8>>) -> Result<Vec<u8>, Outcome> {
     let refuse = |kind, text: &str| Outcome::fails(Errno::ENOEXEC, path, Cause { kind, text: text.to_string() });
     let shebang = match &script.shebang {
         Ok(shebang) => shebang,
         Err(ShebangError::Empty) => {
-            return Err(refuse(CauseKind::EmptyShebang, "its first line names no interpreter after #!"));
+            return Err(refuse(CauseKind::EmptyShebang, "its #! line does not name an interpreter"));
         }
         Err(ShebangError::TooLong) => {
             return Err(refuse(

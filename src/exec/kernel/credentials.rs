@@ -1,5 +1,5 @@
-//! What a file's capabilities do to its execve: an effective one that the container may not have is a refusal.
-//! Source: security/commoncap.c `get_file_caps`, `bprm_caps_from_vfs_caps`; fs/exec.c `bprm_creds_from_file`.
+//! Applies a file's capabilities at execve: an effective one that the container may not have makes it fail. Source:
+//! security/commoncap.c `get_file_caps`, `bprm_caps_from_vfs_caps`; fs/exec.c `bprm_creds_from_file`.
 
 use crate::exec::kernel::binfmt::Machine;
 use crate::exec::log::Log;
@@ -9,16 +9,16 @@ use crate::image::NodeId;
 use crate::platform::{Capabilities, FileCapabilities};
 
 impl Machine<'_> {
-    /// The last check before the point of no return: the capabilities of the program's own file, not of its loader nor of
-    /// a script. `path`: what was executed.
+    /// The last check before the point of no return: the capabilities of the program's own file, not those of its
+    /// loader or of a script. `path` is the path that was executed.
     pub(crate) fn take_credentials(&self, log: &mut Log, file: NodeId, path: &[u8]) -> Result<(), Outcome> {
         let (permitted, is_effective) = match self.rootfs.view(file).capabilities {
             None => return Ok(()),
             Some(FileCapabilities::Malformed) => {
-                let text = "its file capabilities are of no form that the kernel knows".to_string();
+                let text = "its file capabilities have a format that the kernel does not know".to_string();
                 return Err(Outcome::fails(Errno::EINVAL, path, Cause { kind: CauseKind::BadCapabilities, text }));
             }
-            // Another namespace's root gave them: nobody here has them.
+            // The root user of another namespace set them, so they do not apply here.
             Some(FileCapabilities::Sound { root, .. }) if root != 0 => return Ok(()),
             Some(FileCapabilities::Sound { permitted, is_effective, .. }) => (permitted, is_effective),
         };
@@ -28,7 +28,7 @@ impl Machine<'_> {
         let refused = permitted.beyond(self.node.bounding);
         if !refused.is_empty() {
             let text = format!(
-                "its file capabilities want {}, which the container is not granted",
+                "its file capabilities require {}, which the container is not granted",
                 refused.names().join(", ")
             );
             return Err(Outcome::fails(Errno::EPERM, path, Cause { kind: CauseKind::CapabilitiesNotGranted, text }));

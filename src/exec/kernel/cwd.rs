@@ -1,5 +1,5 @@
-//! The working directory of a container's process: the config's, which runtimes make where it is missing. Source: runc's
-//! `prepareRootfs` and `validateProcessSpec`; crun's `libcrun_safe_chdir`.
+//! The working directory of a container's process: the config's WorkingDir, which runtimes create if it is missing.
+//! Source: runc's `prepareRootfs` and `validateProcessSpec`; crun's `libcrun_safe_chdir`.
 
 use crate::exec::kernel::mounts;
 use crate::exec::outcome::lossy;
@@ -7,7 +7,7 @@ use crate::exec::{Cause, CauseKind, Errno, Outcome};
 use crate::image::{FileView, NodeId, NodeKind, ResolveError, RootFs};
 use crate::inspect::FileKind;
 
-/// A directory of the image, and the empty ones that the runtime makes below it.
+/// A directory of the image, and the empty ones that the runtime creates below it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Cwd {
     node: NodeId,
@@ -19,11 +19,11 @@ impl Cwd {
         Cwd { node: rootfs.root(), made: Vec::new() }
     }
 
-    /// Reads a config's WorkingDir; an empty one is the root.
+    /// Parses a config's WorkingDir. An empty one is the root directory.
     pub(crate) fn parse(rootfs: &RootFs<FileKind>, path: &str) -> Result<Cwd, Outcome> {
         let mut cwd = Cwd::root(rootfs);
         if !path.is_empty() && !path.starts_with('/') {
-            let text = format!("the working directory {path} does not begin at the root, and runc takes no such one");
+            let text = format!("working directory \"{path}\" is not absolute; runc requires an absolute path");
             return Err(Outcome::fails(
                 Errno::EINVAL,
                 path.as_bytes(),
@@ -40,7 +40,7 @@ impl Cwd {
         Ok(cwd)
     }
 
-    /// One step down, links followed; what is not there is made.
+    /// Enters the directory `name`, following symlinks. A missing directory is created.
     fn enter(&mut self, rootfs: &RootFs<FileKind>, name: &[u8]) -> Result<(), Blocked> {
         let walk = |follow| rootfs.walk(self.node, name, follow, &|_| true);
         let errno = match walk(true) {
@@ -48,13 +48,13 @@ impl Cwd {
                 self.node = id;
                 return Ok(());
             }
-            // A link that leads nowhere stands where the directory is to be made.
+            // A dangling symlink is where the directory would be created.
             Err(ResolveError::Missing(_)) if walk(false).is_ok() => Errno::ENOENT,
             Err(ResolveError::Missing(_)) => {
                 self.made.push(name.to_vec());
                 return Ok(());
             }
-            // Whatever is looked for below is in what was not read.
+            // Everything below is in a file system that was not read.
             Err(ResolveError::Unread(mount)) => {
                 self.node = rootfs.resolve(&mount).unwrap_or(self.node);
                 return Ok(());
@@ -66,7 +66,7 @@ impl Cwd {
         Err(Blocked { at: lossy(&below(rootfs.path(self.node), name)), errno })
     }
 
-    /// Finds a path from here, links followed. Nothing is where the engine mounts file systems of its own.
+    /// Resolves a path from here, following symlinks. Files that an engine's mount hides are missing.
     pub(crate) fn walk(
         &self,
         rootfs: &RootFs<FileKind>,
@@ -77,7 +77,7 @@ impl Cwd {
         if mounts::is_hidden(rootfs, id) { Err(ResolveError::Missing(rootfs.path(id))) } else { Ok(id) }
     }
 
-    /// There is nothing in a directory that was made.
+    /// Resolves a path in the image. A created directory is empty.
     fn walk_image(
         &self,
         rootfs: &RootFs<FileKind>,
@@ -101,7 +101,7 @@ impl Cwd {
         rootfs.walk(self.node, if rest.is_empty() { b"." } else { &rest }, true, may_search)
     }
 
-    /// As `getcwd` gives it.
+    /// The path, as `getcwd` returns it.
     pub(crate) fn path(&self, rootfs: &RootFs<FileKind>) -> Vec<u8> {
         self.below_node(rootfs, &self.made)
     }
@@ -111,7 +111,7 @@ impl Cwd {
     }
 }
 
-/// What stands where the working directory is to be, or to be made.
+/// The file that keeps the working directory from being entered or created.
 struct Blocked {
     at: String,
     errno: Errno,
@@ -122,12 +122,12 @@ impl Blocked {
         let Blocked { at, errno } = self;
         if errno == Errno::ENOENT {
             let text = format!(
-                "the working directory {path} is to be made below {at}, a link that leads nowhere: docker makes what it \
-                 leads to, but containerd and podman fail"
+                "the working directory {path} would be created below {at}, a dangling symlink: docker creates its \
+                 target, but containerd and podman fail"
             );
             return Outcome::Unknown { at, cause: Cause { kind: CauseKind::BadWorkingDir, text } };
         }
-        let text = format!("the working directory {path} is no directory, and none can be made there");
+        let text = format!("the working directory {path} is not a directory and cannot be created");
         Outcome::fails(errno, at.as_bytes(), Cause { kind: CauseKind::BadWorkingDir, text })
     }
 }

@@ -1,5 +1,5 @@
-//! The kernel's ELF loaders: which checks they make, in their order, and none that they do not make.
-//! Source: fs/binfmt_elf.c `load_elf_binary`, fs/compat_binfmt_elf.c, arch/*/include/asm/elf.h of Linux 6.12.
+//! The kernel's ELF loaders: exactly the checks that they make, in their order. Source: fs/binfmt_elf.c
+//! `load_elf_binary`, fs/compat_binfmt_elf.c, arch/*/include/asm/elf.h of Linux 6.12.
 
 use crate::exec::kernel::assumed::Facts;
 use crate::exec::kernel::exec_error::{ExecError, refuse};
@@ -14,7 +14,7 @@ const MAGIC: &[u8] = b"\x7fELF";
 const PATH_MAX: u64 = 4096;
 const TABLE_MAX: u64 = 65536;
 
-/// The header's fields as one loader reads them: in its kernel's byte order and its own class, whatever `e_ident` says.
+/// The header's fields as one loader reads them: in its kernel's byte order and its own class, regardless of `e_ident`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Header {
     pub e_type: u16,
@@ -50,7 +50,7 @@ impl Header {
     }
 }
 
-/// `elf_check_arch`, the node's properties apart.
+/// `elf_check_arch`, without the node's properties.
 pub(crate) fn is_arch(abi: &Abi, header: &Header) -> bool {
     let class = if abi.class == Class::Elf64 { 2 } else { 1 };
     abi.machines.contains(&header.machine)
@@ -66,8 +66,8 @@ pub(crate) fn is_arch(abi: &Abi, header: &Header) -> bool {
         }
 }
 
-/// arch/arm/kernel/elf.c `elf_check_arch`, and `elf_check_fdpic` of its asm/elf.h. Every CPU since ARMv4T has Thumb; none
-/// since ARMv3 has the 26-bit mode of APCS-26; old-ABI VFP code needs VFP, which is taken to be there.
+/// arch/arm/kernel/elf.c `elf_check_arch`, and `elf_check_fdpic` of its asm/elf.h. Every CPU since ARMv4T has Thumb.
+/// None since ARMv3 has the 26-bit mode of APCS-26. Old-ABI VFP code needs VFP, which is assumed to exist.
 fn is_arm(header: &Header) -> bool {
     let is_aligned = header.entry & 1 == 1 || header.entry & 3 == 0;
     let is_apcs_26 = header.flags & 0xff00_0000 == 0 && header.flags & 0x08 != 0;
@@ -80,7 +80,7 @@ fn is_mips32(flags: u32) -> bool {
     if flags & 0x20 != 0 { abi == 0 } else { abi == 0 || abi == 0x1000 }
 }
 
-/// A program that a loader took: what it maps next.
+/// A program that a loader accepted and maps next.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Accepted {
     pub abi: &'static Abi,
@@ -94,7 +94,7 @@ pub(crate) fn accept(elf: &Elf, kernel: &'static Kernel, facts: &mut Facts<'_>) 
         Err(refusal) if refusal.errno == Errno::ENOEXEC && !kernel.compat.is_empty() => refusal,
         other => return other,
     };
-    // The loader that reads files of this class has the better reason.
+    // The loader that reads files of this class gives the better reason.
     let is_native = elf.class == kernel.native.class;
     match check(elf, kernel.compat, facts) {
         Err(other)
@@ -106,12 +106,12 @@ pub(crate) fn accept(elf: &Elf, kernel: &'static Kernel, facts: &mut Facts<'_>) 
     }
 }
 
-/// One loader's checks: `abis` are what its `elf_check_arch` takes; they share class and byte order.
+/// Runs one loader's checks. `abis` are the ones that its `elf_check_arch` accepts; they share class and byte order.
 fn check(elf: &Elf, abis: &'static [Abi], facts: &mut Facts<'_>) -> Result<Accepted, ExecError> {
     let first = &abis[0];
     let header = Header::read(&elf.head, first.class, first.endian);
     if &elf.head[..4] != MAGIC {
-        return Err(refuse(Errno::ENOEXEC, CauseKind::NotElf, "its first four bytes are not ELF's"));
+        return Err(refuse(Errno::ENOEXEC, CauseKind::NotElf, "its first four bytes are not the ELF magic"));
     }
     let matching = || abis.iter().filter(|abi| abi.machines.contains(&header.machine));
     if matching().next().is_none() {
@@ -127,11 +127,11 @@ fn check(elf: &Elf, abis: &'static [Abi], facts: &mut Facts<'_>) -> Result<Accep
     Ok(Accepted { abi, header })
 }
 
-/// Why a loader that knows the machine refuses the file all the same.
+/// Explains why a loader that supports the machine refuses the file.
 fn not_taken(abi: &Abi, header: &Header) -> ExecError {
     if !is_arch(abi, header) {
         let text = format!(
-            "its ELF header says {} but class {}, flags {:#x}, entry {:#x}, which this kernel refuses",
+            "its ELF header declares {}, but with class {}, flags {:#x}, entry {:#x}, which this kernel refuses",
             abi.arch.name(),
             header.class,
             header.flags,
@@ -164,7 +164,7 @@ fn check_table(elf: &Elf, abi: &Abi, header: &Header, facts: &mut Facts<'_>) -> 
     let entry = if abi.class == Class::Elf64 { 56 } else { 32 };
     if header.phentsize != entry {
         let text =
-            format!("its program headers are said to be {} bytes each; this kernel reads {entry}", header.phentsize);
+            format!("its program headers are declared as {} bytes each; this kernel expects {entry}", header.phentsize);
         return Err(refuse(Errno::ENOEXEC, CauseKind::CorruptElf, text));
     }
     let bytes = u64::from(header.phnum) * u64::from(entry);
@@ -192,16 +192,16 @@ pub(crate) fn loader_path(elf: &Elf) -> Result<Option<&[u8]>, ExecError> {
             format!("its PT_INTERP is {} bytes long", segment.filesz),
         ));
     }
-    // vfs_read's own check of its position, before the file is asked.
+    // vfs_read checks the position itself, before the file system does.
     if segment.offset > i64::MAX as u64 - segment.filesz {
         return Err(refuse(
             Errno::EINVAL,
             CauseKind::Truncated,
-            format!("its PT_INTERP lies at offset {:#x}", segment.offset),
+            format!("its PT_INTERP is at offset {:#x}", segment.offset),
         ));
     }
     let Some(bytes) = elf.interp.as_deref().filter(|bytes| bytes.len() as u64 == segment.filesz) else {
-        return Err(refuse(Errno::EIO, CauseKind::Truncated, "its PT_INTERP lies beyond the end of the file"));
+        return Err(refuse(Errno::EIO, CauseKind::Truncated, "its PT_INTERP is beyond the end of the file"));
     };
     if bytes.last() != Some(&0) {
         return Err(refuse(Errno::ENOEXEC, CauseKind::BadLoaderPath, "its PT_INTERP does not end in a NUL"));
@@ -209,7 +209,7 @@ pub(crate) fn loader_path(elf: &Elf) -> Result<Option<&[u8]>, ExecError> {
     Ok(Some(bytes.split(|byte| *byte == 0).next().unwrap_or(b"")))
 }
 
-/// The checks on the loader's own file. `size` is in bytes; `kind` is `None` where nothing is known of the file.
+/// Checks the loader's own file. `size` is in bytes; `kind` is `None` if nothing is known about the file.
 pub(crate) fn check_loader<'a>(
     kind: Option<&'a FileKind>,
     size: u64,
@@ -224,7 +224,7 @@ pub(crate) fn check_loader<'a>(
         return Err(refuse(Errno::EIO, CauseKind::TruncatedLoader, text));
     }
     let Some(FileKind::Elf(elf)) = kind else {
-        return Err(refuse(Errno::ELIBBAD, CauseKind::BadLoader, "the loader's file is no ELF file"));
+        return Err(refuse(Errno::ELIBBAD, CauseKind::BadLoader, "the loader's file is not an ELF file"));
     };
     let header = Header::read(&elf.head, abi.class, abi.endian);
     let group: &[Abi] =
@@ -237,8 +237,8 @@ pub(crate) fn check_loader<'a>(
     Ok(elf)
 }
 
-/// What the architecture checks last before the point of no return. `file`: the loader where there is one, else the
-/// program. Source: `parse_elf_properties` (arm64 alone selects ARCH_USE_GNU_PROPERTY), arch/mips/kernel/elf.c.
+/// The architecture's last checks before the point of no return. Source: `parse_elf_properties` (arm64 alone selects
+/// ARCH_USE_GNU_PROPERTY), arch/mips/kernel/elf.c.
 pub(crate) fn check_last(program: &Elf, loader: Option<&Elf>, abi: &Abi, kernel: &Kernel) -> Result<(), ExecError> {
     if matches!(kernel.arch, Arch::Arm64 | Arch::Arm64be) {
         property::check(loader.unwrap_or(program), abi)?;

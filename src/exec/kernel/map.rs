@@ -1,6 +1,6 @@
-//! The address space that the kernel makes of an ELF file's PT_LOADs, page by page. Past the point of no return every
-//! error is SIGSEGV. Pure arithmetic on program headers; it must never look at a file's name.
-//! Source: fs/binfmt_elf.c `elf_load`, `elf_map`, `load_elf_interp` of Linux 6.12.
+//! The address space that the kernel builds from an ELF file's PT_LOADs, page by page. Every error past the point of no
+//! return is SIGSEGV. Pure arithmetic on program headers; must never look at a file's name. Source: fs/binfmt_elf.c
+//! `elf_load`, `elf_map`, `load_elf_interp` of Linux 6.12.
 
 mod enter;
 
@@ -18,28 +18,29 @@ const PF_R: u32 = 4;
 const PT_TLS: u32 = 7;
 const PT_GNU_STACK: u32 = 0x6474_e551;
 const ET_DYN: u16 = 3;
-/// Mappings stay this far below the end of the address space at least. Source: mm/util.c `mmap_base`, MIN_GAP.
+/// Mappings stay at least this far below the end of the address space. Source: mm/util.c `mmap_base`, MIN_GAP.
 const STACK_GAP: u64 = 128 << 20;
-/// No file is read past this: the largest offset that mmap takes.
+/// The largest file offset that mmap accepts.
 const MAX_OFFSET: u64 = i64::MAX as u64;
-/// Zeroed or writable memory that every node is taken to have; whether it has more is not the image's to tell. The kernel
-/// refuses what is more than all of its memory, unless vm.overcommit_memory is 1. Source: mm/util.c `__vm_enough_memory`.
+/// Zeroed or writable memory that every node is assumed to have, in bytes; the image does not show whether a node has
+/// more. The kernel refuses more than all of its memory, unless vm.overcommit_memory is 1. Source: mm/util.c
+/// `__vm_enough_memory`.
 const MEMORY: u64 = 4 << 30;
-/// Page tables for more than this are made by no kernel without being asked for an address there.
+/// No kernel uses page tables for more than this unless an address beyond it is requested.
 const USUAL_TASK: u64 = 1 << 48;
 
-/// An end at start, and why.
+/// A process that is killed at its start, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Killed {
-    /// `None`: whether it ends so is not to be known from the file.
+    /// `None` if the file does not determine whether it is killed.
     pub signal: Option<u8>,
-    /// Signals that it may end by instead.
+    /// Other signals that may kill it instead.
     pub others: Option<[u8; 3]>,
     pub cause: Cause,
 }
 
 impl Killed {
-    /// `at`: the file that was mapped.
+    /// `at` is the file that was mapped.
     pub(crate) fn outcome(self, at: &[u8]) -> Outcome {
         match (self.signal, self.others) {
             (Some(signal), None) => Outcome::killed(signal, at, self.cause),
@@ -51,56 +52,56 @@ impl Killed {
     }
 }
 
-/// What decides how a process's files are mapped, apart from the files.
+/// The parameters, other than the files, that decide how a process's files are mapped.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Terms {
     pub abi: &'static Abi,
     /// In bytes.
     pub page: u64,
-    /// The program (not its loader) decides whether readable pages may be executed.
+    /// Whether readable pages are executable. The program decides this, not its loader.
     pub read_implies_exec: bool,
-    /// CAP_SYS_RAWIO, which maps addresses below vm.mmap_min_addr; engines leave it to no container that does not ask.
-    /// Source: security/commoncap.c `cap_mmap_addr`.
+    /// Whether the process has CAP_SYS_RAWIO, which allows it to map addresses below vm.mmap_min_addr. Engines grant it
+    /// only on request. Source: security/commoncap.c `cap_mmap_addr`.
     pub may_map_low: bool,
 }
 
-/// One mapping, as addresses of the file (unbiased).
+/// One mapping, in the file's own (unbiased) addresses.
 #[derive(Clone, Copy, Debug)]
 struct Mapping {
     start: u64,
     end: u64,
     flags: u32,
-    /// Offset in the file of `start`; `None`: zeros.
+    /// The file offset of `start`; `None` for zeros.
     offset: Option<u64>,
 }
 
 /// The pages of one file in memory.
 #[derive(Debug)]
 pub(crate) struct Space {
-    /// In the order in which the kernel maps them: a later one replaces what it covers.
+    /// In the order in which the kernel maps them. A later one replaces what it covers.
     mappings: Vec<Mapping>,
-    /// First address that holds zeros instead of the file's bytes, of each segment with a tail to clear.
+    /// Address ranges that hold zeros instead of the file's bytes, one for each segment with a tail to clear.
     cleared: Vec<(u64, u64)>,
     file_size: u64,
-    /// Where in the file its program headers are.
+    /// The range of the file that holds its program headers.
     headers: Range<u64>,
     /// Whether it has a dynamic section.
     is_linked: bool,
     terms: Terms,
     room: Room,
-    /// Why it may be killed and may not, where that hangs on the node.
+    /// Why it may be killed, if that depends on the node.
     open: Option<Cause>,
-    /// What the file ends before, where it is cut off and code may need it.
+    /// What is missing from a truncated file, if code may need it.
     cut: Option<Cause>,
 }
 
-/// The addresses that a file may take, from the first one of its first segment: those below it and those from it on.
+/// The number of bytes that a file may use below the first address of its first segment, and from that address on.
 #[derive(Clone, Copy, Debug)]
 struct Room {
     first: u64,
     below: u64,
     above: u64,
-    /// The addresses are the file's own, and nothing moves them.
+    /// The file's addresses are fixed: the kernel does not relocate it.
     is_fixed: bool,
 }
 
@@ -112,7 +113,7 @@ fn not_known(kind: CauseKind, text: String) -> Killed {
     Killed { signal: None, others: None, cause: Cause { kind, text } }
 }
 
-/// Where the kernel puts a file that may lie anywhere.
+/// Where the kernel maps a position-independent file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
     /// A program with a loader: at ELF_ET_DYN_BASE, two thirds up.
@@ -137,7 +138,7 @@ pub(crate) fn map(elf: &Elf, terms: &Terms, place: Place) -> Result<Space, Kille
         cut: None,
     };
     match (elf.e_type, place) {
-        // Nothing asks for a place; its loader is started all the same.
+        // There is nothing to reserve. Its loader starts all the same.
         (ET_DYN, Place::Program) if loads.is_empty() => {}
         (ET_DYN, place) => space.reserve(&loads, place)?,
         _ => {}
@@ -148,7 +149,7 @@ pub(crate) fn map(elf: &Elf, terms: &Terms, place: Place) -> Result<Space, Kille
     Ok(space)
 }
 
-/// Maps a loader, which has fewer liberties: it must be a program or library with something to map.
+/// Maps a loader. It must be a program or library, and have something to map.
 pub(crate) fn map_loader(loader: &Elf, terms: &Terms) -> Result<Space, Killed> {
     if !matches!(loader.e_type, 2 | ET_DYN) {
         return Err(killed(SEGV, CauseKind::BadLoader, "the loader is neither a program nor a library".to_string()));
@@ -163,28 +164,28 @@ pub(crate) fn map_loader(loader: &Elf, terms: &Terms) -> Result<Space, Killed> {
     map(loader, terms, Place::Alone)
 }
 
-/// A loader that needs libraries itself is none: nobody relocates it, and its first call leads nowhere. A static program
-/// in a loader's place is started with the other program's headers, where it looks for its own thread-local data.
+/// Rejects a loader that needs libraries itself: nothing relocates it, so its first call fails. A static program in
+/// place of a loader starts with the other program's headers and looks there for its own thread-local data.
 pub(crate) fn check_alone(loader: &Elf) -> Result<(), Killed> {
     if let Some(library) = loader.dynamic.as_ref().and_then(|dynamic| dynamic.needed.first()) {
-        return Err(killed(SEGV, CauseKind::BadLoader, format!("the loader itself needs a loader, and {library}")));
+        return Err(killed(SEGV, CauseKind::BadLoader, format!("the loader itself needs a loader and {library}")));
     }
     match loader.segments.iter().any(|segment| segment.p_type == PT_TLS) {
         true => {
-            let text = "the loader is a static program, and what it does in a loader's place is its own".to_string();
+            let text = "the loader is a static program; what it does in place of a loader is not known".to_string();
             Err(not_known(CauseKind::BadLoader, text))
         }
         false => Ok(()),
     }
 }
 
-/// A file that needs libraries and names no loader to load them: nobody relocates it. One that calls itself a library and
-/// needs none may have an entry that does something; a loader starts the program that it is given, by `words` after its
-/// own name.
+/// Rejects a file that needs libraries but does not name a loader: nothing relocates it. A file that has a library's
+/// DT_SONAME and needs nothing may have a working entry point. A loader starts the program that it is given; `words` is
+/// the number of arguments after its own name.
 pub(crate) fn check_needs_nothing(program: &Elf, words: usize) -> Result<(), Killed> {
     let Some(dynamic) = &program.dynamic else { return Ok(()) };
     if let Some(library) = dynamic.needed.first() {
-        let text = format!("it needs {library} and names no loader: it is a library, not a program");
+        let text = format!("it needs {library} but does not name a loader: it is a library, not a program");
         return Err(killed(SEGV, CauseKind::LibraryAsProgram, text));
     }
     let Some(name) = dynamic.soname.as_ref().filter(|_| program.e_type == ET_DYN && !dynamic.is_pie) else {
@@ -192,14 +193,14 @@ pub(crate) fn check_needs_nothing(program: &Elf, words: usize) -> Result<(), Kil
     };
     let is_loader = name.starts_with("ld") || name.contains("musl");
     let text = match (is_loader, words) {
-        (true, 0) => format!("it is the loader {name}, and is given no program to start"),
+        (true, 0) => format!("it is the loader {name}, but it is not given a program to start"),
         (true, _) => return Ok(()),
-        (false, _) => format!("it is the library {name}, and what its entry point does is its own"),
+        (false, _) => format!("it is the library {name}; what its entry point does is not known"),
     };
     Err(not_known(CauseKind::LibraryAsProgram, text))
 }
 
-/// Whether the program makes its readable pages executable ones: no PT_GNU_STACK on an ABI that then says so.
+/// Whether the program's readable pages are executable too: on some ABIs, those of a program without PT_GNU_STACK are.
 pub(crate) fn read_implies_exec(program: &Elf, abi: &Abi) -> bool {
     match abi.read_implies_exec {
         ReadImpliesExec::Never => false,
@@ -209,7 +210,7 @@ pub(crate) fn read_implies_exec(program: &Elf, abi: &Abi) -> bool {
 }
 
 impl Space {
-    /// The whole span of a position-independent file is reserved at once, with the first PT_LOAD's flags.
+    /// Reserves the whole span of a position-independent file at once, with the first PT_LOAD's flags.
     fn reserve(&mut self, loads: &[&Segment], place: Place) -> Result<(), Killed> {
         let mask = self.terms.page - 1;
         let Some(start) = loads.iter().map(|segment| segment.vaddr & !mask).min() else {
@@ -233,17 +234,19 @@ impl Space {
         if total > least.saturating_sub(space.shift + STACK_GAP) {
             self.doubt(
                 CauseKind::AddressSpace,
-                format!("its PT_LOADs span {total:#x} bytes, for which the CPU or chance may leave no room"),
+                format!(
+                    "its PT_LOADs span {total:#x} bytes, which may not fit, depending on the CPU and randomization"
+                ),
             );
         }
         if first.flags & PF_W != 0 {
             self.take_memory(total);
         }
-        // elf_load reserves nothing for it, and takes the hint, which is 0, for the place.
+        // elf_load reserves nothing for it, and uses the hint, which is 0, as the address.
         if first.filesz == 0 && place == Place::Alone {
             self.doubt(
                 CauseKind::AddressSpace,
-                "its first PT_LOAD has nothing of the file, so it lies at the lowest addresses".to_string(),
+                "its first PT_LOAD has no bytes in the file, so it is mapped at the lowest addresses".to_string(),
             );
         }
         let below = match place {
@@ -270,7 +273,7 @@ impl Space {
                 self.take_memory(size);
             }
             if segment.offset.saturating_add(segment.filesz) > self.file_size {
-                self.cut = self.cut.take().or(Some(self.cut_off(segment)));
+                self.cut = self.cut.take().or(Some(self.truncated(segment)));
             }
             self.mappings.push(Mapping { start: at, end: at + size, flags: segment.flags, offset: Some(offset) });
         }
@@ -290,20 +293,20 @@ impl Space {
         if !fits(least) {
             self.doubt(
                 CauseKind::AddressSpace,
-                format!("PT_LOAD at {:#x} lies beyond the addresses that every CPU has", segment.vaddr),
+                format!("PT_LOAD at {:#x} is beyond the addresses that every CPU has", segment.vaddr),
             );
         }
         Ok(())
     }
 
-    /// The zeros after a segment's file bytes: the rest of its last page, then pages of their own.
+    /// Maps the zeros after a segment's file bytes: the rest of its last page, then separate pages.
     fn clear(&mut self, segment: &Segment) -> Result<(), Killed> {
         let mask = self.terms.page - 1;
         let tail = segment.vaddr.wrapping_add(segment.filesz);
         if segment.filesz != 0 && tail & mask != 0 {
             let last_page = segment.offset.wrapping_add(segment.filesz) & !mask;
             if segment.flags & PF_W != 0 && last_page >= self.file_size {
-                let Cause { kind, text } = self.cut_off(segment);
+                let Cause { kind, text } = self.truncated(segment);
                 return Err(killed(SEGV, kind, text));
             }
             if segment.flags & PF_W != 0 {
@@ -315,14 +318,14 @@ impl Space {
         if end > start {
             self.take_range(start, end - start).ok_or_else(|| out_of_reach(segment))?;
             self.take_memory(end - start);
-            // vm_brk_flags: anonymous pages are readable and writable whatever the segment says; X is kept.
+            // vm_brk_flags: anonymous pages are readable and writable regardless of the segment's flags. X is kept.
             let flags = PF_R | PF_W | segment.flags & PF_X;
             self.mappings.push(Mapping { start, end, flags, offset: None });
         }
         Ok(())
     }
 
-    /// Whether mmap finds room at these addresses.
+    /// Returns `None` if mmap finds no room at these addresses.
     fn take_range(&mut self, start: u64, size: u64) -> Option<()> {
         let Room { first, below, above, is_fixed } = self.room;
         let distance = start.wrapping_sub(first);
@@ -331,7 +334,7 @@ impl Space {
         let low = self.terms.abi.min_address;
         if is_fixed && start < low && !self.terms.may_map_low {
             let text = format!(
-                "it is mapped at {start:#x}, and below {low:#x} a container without SYS_RAWIO maps only what the node's \
+                "it is mapped at {start:#x}; below {low:#x}, a container without SYS_RAWIO can only map what the node's \
                  vm.mmap_min_addr allows"
             );
             self.doubt(CauseKind::LowAddress, text);
@@ -339,16 +342,16 @@ impl Space {
         if size > USUAL_TASK {
             self.doubt(
                 CauseKind::AddressSpace,
-                format!("{size:#x} bytes at {start:#x} are more than most page tables are for"),
+                format!("{size:#x} bytes at {start:#x} are more than most page tables cover"),
             );
         }
         (is_above || is_below).then_some(())
     }
 
-    /// Memory that the kernel counts, for it can be written.
+    /// Counts memory that can be written, which the kernel accounts for.
     fn take_memory(&mut self, size: u64) {
         if size > MEMORY {
-            let text = format!("it asks for {} GiB of memory at its start, which the node may not have", size >> 30);
+            let text = format!("it needs {} GiB of memory at startup, which the node may not have", size >> 30);
             self.doubt(CauseKind::Memory, text);
         }
     }
@@ -357,10 +360,10 @@ impl Space {
         self.open.get_or_insert(Cause { kind, text });
     }
 
-    fn cut_off(&self, segment: &Segment) -> Cause {
+    fn truncated(&self, segment: &Segment) -> Cause {
         let end = segment.offset.saturating_add(segment.filesz);
         let text = format!(
-            "the file ends at byte {} and its PT_LOAD at {:#x} needs {end}: it is cut off",
+            "the file ends at byte {}, but its PT_LOAD at {:#x} needs {end}: it is truncated",
             self.file_size, segment.vaddr
         );
         Cause { kind: CauseKind::Truncated, text }
@@ -371,11 +374,11 @@ fn incongruent(segment: &Segment, page: u64) -> Killed {
     // A file that fits no page size is broken; one that fits 4 KiB was linked for pages of that size.
     if (segment.offset.wrapping_sub(segment.vaddr)) & 0xfff != 0 {
         let text =
-            format!("PT_LOAD at {:#x} lies at offset {:#x}, which no page size can map", segment.vaddr, segment.offset);
+            format!("PT_LOAD at {:#x} is at offset {:#x}, which no page size can map", segment.vaddr, segment.offset);
         return killed(SEGV, CauseKind::BadSegments, text);
     }
     let text = format!(
-        "PT_LOAD at {:#x} lies at offset {:#x}, which {} pages cannot map: it was linked for smaller pages",
+        "PT_LOAD at {:#x} is at offset {:#x}, which {} pages cannot map: it was linked for smaller pages",
         segment.vaddr,
         segment.offset,
         kib(page)
@@ -387,7 +390,7 @@ fn out_of_reach(segment: &Segment) -> Killed {
     killed(
         SEGV,
         CauseKind::BadSegments,
-        format!("PT_LOAD at {:#x} lies beyond the address space or the file", segment.vaddr),
+        format!("PT_LOAD at {:#x} is beyond the address space or the file", segment.vaddr),
     )
 }
 

@@ -1,18 +1,18 @@
-//! binfmt_misc: which handler a file meets, as far as its first bytes are known. Handlers are asked in the node's order,
-//! the newest first. Source: fs/binfmt_misc.c `search_binfmt_handler`.
+//! Finds the binfmt_misc handler that matches a file, as far as its first bytes are known. Handlers are tried in the
+//! node's order, the newest first. Source: fs/binfmt_misc.c `search_binfmt_handler`.
 
 use crate::inspect::{FileKind, Packing};
 use crate::platform::{Handler, HandlerRule, binfmt};
 
-/// What is known of a file's first 256 bytes.
+/// The known part of a file's first 256 bytes.
 pub(crate) enum Head<'a> {
     /// All of them (zeros after a short file's end).
     Whole(&'a [u8]),
-    /// These, and nothing of what follows.
+    /// These. The bytes after them are unknown.
     Start(&'static [u8]),
 }
 
-/// The bytes that a file of this kind starts with.
+/// Returns the bytes that a file of this kind starts with.
 pub(crate) fn head(kind: Option<&FileKind>) -> Head<'_> {
     match kind {
         Some(FileKind::Elf(elf)) => Head::Whole(elf.head.as_slice()),
@@ -32,16 +32,16 @@ pub(crate) fn head(kind: Option<&FileKind>) -> Head<'_> {
     }
 }
 
-/// The handler that takes the file.
+/// The result of matching a file against the handlers.
 pub(crate) enum Met<'a> {
-    Nobody,
+    NoHandler,
     Handler(&'a Handler),
-    /// Only bytes that were not kept can tell whether this one takes it.
+    /// It depends on bytes that were not kept whether this handler matches.
     Perhaps(&'a Handler),
 }
 
-/// Asks the handlers in order. Files of no known format are data that no usual handler takes: their bytes were not
-/// kept, and a handler whose magic is that of a format which `inspect` tells by itself does not take them.
+/// Tries the handlers in order. A file of unknown format counts as data: its bytes were not kept, and it cannot match a
+/// handler whose magic belongs to a format that `inspect` recognises.
 pub(crate) fn meet<'a>(handlers: &'a [Handler], kind: Option<&FileKind>, path: &[u8]) -> Met<'a> {
     let path = String::from_utf8_lossy(path);
     let head = head(kind);
@@ -63,7 +63,7 @@ pub(crate) fn meet<'a>(handlers: &'a [Handler], kind: Option<&FileKind>, path: &
                         None => open = true,
                     }
                 }
-                match (differs || is_told_format(*offset, magic, start), open) {
+                match (differs || is_recognised_format(*offset, magic, start), open) {
                     (true, _) => {}
                     (false, true) => return Met::Perhaps(handler),
                     (false, false) => return Met::Handler(handler),
@@ -71,11 +71,11 @@ pub(crate) fn meet<'a>(handlers: &'a [Handler], kind: Option<&FileKind>, path: &
             }
         }
     }
-    Met::Nobody
+    Met::NoHandler
 }
 
-/// Whether a file that starts with `magic` would have been told as a format of its own, which this one was not.
-fn is_told_format(offset: usize, magic: &[u8], start: &[u8]) -> bool {
-    let told: [&[u8]; 6] = [b"\x7fELF", b"MZ", b"PK\x03\x04", b"\0asm", b"\xca\xfe\xba\xbe", b"#!"];
-    offset == 0 && start.is_empty() && told.iter().any(|format| magic.starts_with(format))
+/// Whether `inspect` would have recognised a file that starts with `magic`. It did not recognise this one.
+fn is_recognised_format(offset: usize, magic: &[u8], start: &[u8]) -> bool {
+    let recognised: [&[u8]; 6] = [b"\x7fELF", b"MZ", b"PK\x03\x04", b"\0asm", b"\xca\xfe\xba\xbe", b"#!"];
+    offset == 0 && start.is_empty() && recognised.iter().any(|format| magic.starts_with(format))
 }

@@ -1,4 +1,4 @@
-//! Notes byte by byte; the answers are those of Debian's 6.12 arm64 kernel to the same files.
+//! Property notes, byte by byte. The expected results are those of Debian's 6.12 arm64 kernel for the same files.
 
 use crate::exec::execve;
 use crate::exec::tests::{call, short, tree};
@@ -6,7 +6,7 @@ use crate::inspect::PT_GNU_PROPERTY;
 use crate::inspect::elf_builder::{ElfBuilder, Phdr};
 use crate::platform::{Arch, Fact, Node};
 
-/// A program whose last segment is this note, `filesz` bytes of it said to be in the file.
+/// A program whose last segment is this note, with this `filesz` in its program header.
 fn program(builder: ElfBuilder, note: &[u8], filesz: usize) -> Vec<u8> {
     let bytes = builder.clone().extra(Phdr { p_type: PT_GNU_PROPERTY, ..Phdr::default() }).build();
     let offset = bytes.len().next_multiple_of(8) as u64;
@@ -17,7 +17,7 @@ fn program(builder: ElfBuilder, note: &[u8], filesz: usize) -> Vec<u8> {
     bytes
 }
 
-/// A note's header with these three numbers and its name, and what follows.
+/// A note: a header with these three numbers, the name, and the words after it.
 fn note(header: [u32; 3], name: &[u8; 4], words: &[u32]) -> Vec<u8> {
     let numbers = |words: &[u32]| words.iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<u8>>();
     [numbers(&header), name.to_vec(), numbers(words)].concat()
@@ -29,7 +29,7 @@ fn check_as(node: &Node, builder: ElfBuilder, note: &[u8], filesz: usize, expect
     assert_eq!(short(&outcome), expected, "{note:x?} {filesz}");
 }
 
-/// The properties alone, in a note that is right otherwise.
+/// Checks these properties in a note that is otherwise valid.
 fn check(words: &[u32], expected: &str) {
     let note = note([4, words.len() as u32 * 4, 5], b"GNU\0", words);
     check_as(&Node::plain(Arch::Arm64), ElfBuilder::arm64(), &note, note.len(), expected);
@@ -55,7 +55,7 @@ fn properties_are_whole_and_in_order() {
 }
 
 #[test]
-fn the_note_is_one_of_gnus_and_no_longer_than_its_segment() {
+fn the_note_is_gnus_and_fits_its_segment() {
     let check = |note: &[u8], filesz: usize, expected: &str| {
         check_as(&Node::plain(Arch::Arm64), ElfBuilder::arm64(), note, filesz, expected);
     };

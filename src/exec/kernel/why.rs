@@ -1,4 +1,4 @@
-//! Causes in words: why a file could not be opened, is no program for this node, or no program at all.
+//! The texts of causes: why a file could not be opened, is not a program for this node, or is not a program at all.
 
 use crate::exec::kernel::access::Refusal;
 use crate::exec::kernel::elf::Accepted;
@@ -16,7 +16,7 @@ pub(crate) fn refused(refusal: Refusal, path: &[u8], link: &Link) -> Outcome {
         Link::Shebang if path.ends_with(b"\r") => {
             format!("its first line ends in CR LF, so the kernel looks for {:?}", lossy(path))
         }
-        Link::Handler(name) => format!("the handler {name} wants {} in the image, and {}", lossy(path), cause.text),
+        Link::Handler(name) => format!("the handler {name} needs {} in the image, but {}", lossy(path), cause.text),
         _ => cause.text,
     };
     let kind = match (link, cause.kind) {
@@ -53,27 +53,28 @@ pub(crate) fn with_node(cause: Cause, kernel: &Kernel, node: &Node) -> Cause {
     Cause { text: format!("{}; this node runs {} programs", cause.text, runs.join(" and ")), ..cause }
 }
 
-/// Why a file that no loader takes is none, in its own words.
+/// Explains why a file that no binary format accepts is not a program.
 pub(crate) fn not_a_program(kind: Option<&FileKind>) -> Cause {
     let (cause, text) = match kind {
         Some(FileKind::Empty) => (CauseKind::EmptyFile, "the file is empty".to_string()),
         Some(FileKind::Text(TextStart::BomShebang)) => {
-            (CauseKind::ScriptBom, "a byte order mark stands before its #!".to_string())
+            (CauseKind::ScriptBom, "a byte order mark precedes its #!".to_string())
         }
         Some(FileKind::Text(TextStart::BlankShebang)) => {
-            (CauseKind::ScriptBlank, "blanks or empty lines stand before its #!".to_string())
+            (CauseKind::ScriptBlank, "blanks or empty lines precede its #!".to_string())
         }
         Some(FileKind::Text(TextStart::ErrorPage(line))) => {
             (CauseKind::ErrorPage, format!("it is an error page: {line}"))
         }
         Some(FileKind::Text(TextStart::Source(language))) => {
-            (CauseKind::NoShebang, format!("source text in {language}, not a program built of it"))
+            (CauseKind::NoShebang, format!("{language} source code, not a compiled program"))
         }
-        Some(FileKind::Text(TextStart::Plain) | FileKind::Config(_) | FileKind::Mentions(_)) => {
-            (CauseKind::NoShebang, "a text without a #! line; the kernel, unlike a shell, does not run it".to_string())
-        }
+        Some(FileKind::Text(TextStart::Plain) | FileKind::Config(_) | FileKind::Mentions(_)) => (
+            CauseKind::NoShebang,
+            "a text file without a #! line; unlike a shell, the kernel does not run it".to_string(),
+        ),
         Some(FileKind::LfsPointer) => {
-            (CauseKind::LfsPointer, "a Git LFS pointer stands where the file should be".to_string())
+            (CauseKind::LfsPointer, "a Git LFS pointer instead of the file's content".to_string())
         }
         Some(FileKind::Html) => (CauseKind::ErrorPage, "it is an HTML page".to_string()),
         Some(FileKind::MachO(_)) => (CauseKind::ForeignFormat, "a macOS program (Mach-O)".to_string()),
@@ -84,7 +85,7 @@ pub(crate) fn not_a_program(kind: Option<&FileKind>) -> Cause {
     Cause { kind: cause, text }
 }
 
-/// What a file is, in a few words: "ELF x86-64, static", "script for /bin/sh".
+/// Describes a file in a few words: "ELF x86-64, static", "script for /bin/sh".
 pub(crate) fn describe(kind: Option<&FileKind>) -> String {
     match kind {
         Some(FileKind::Elf(elf)) => elf.describe(),

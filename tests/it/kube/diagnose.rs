@@ -347,7 +347,7 @@ fn an_answer_names_the_file_to_change_not_the_one_at_which_the_start_ends() {
     let dynamic = ElfBuilder::amd64().interp("/lib64/ld-linux-x86-64.so.2").build();
     for (app, words) in [
         (b"#!/bin/sh\r\nexec true\r\n".to_vec(), "its first line ends in CR LF"),
-        (b"#!/bin/bash\nexec true\n".to_vec(), "there is no /bin/bash"),
+        (b"#!/bin/bash\nexec true\n".to_vec(), "/bin/bash does not exist"),
         (dynamic, "its loader /lib64/ld-linux-x86-64.so.2"),
     ] {
         let folder = tempfile::tempdir().unwrap();

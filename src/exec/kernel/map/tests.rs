@@ -1,5 +1,5 @@
-//! Files that the kernel maps or not, beyond what the eight kernels' table (tests/it/oracle.rs) asks: what hangs on the node
-//! is not to be known, and nothing of it is taken for a program that runs.
+//! Files that the kernel maps or does not map, in addition to the cases in the eight kernels' table
+//! (tests/it/oracle.rs). A result that depends on the node is unknown, never a program that runs.
 
 use crate::exec::tests::{call, short, tree};
 use crate::exec::{Death, Outcome, execve};
@@ -22,13 +22,13 @@ fn with_load(builder: ElfBuilder, vaddr: u64, memsz: u64) -> Vec<u8> {
 }
 
 #[test]
-fn a_program_that_is_cut_off_behind_its_entry_is_no_program_that_runs() {
+fn a_program_truncated_after_its_entry_is_not_known_to_run() {
     let whole = ElfBuilder::amd64().padding(4096).build();
     check(&[("app", &whole)], "runs");
     let end = phdrs(&whole).iter().map(|phdr| phdr.offset + phdr.filesz).max().expect("a PT_LOAD") as usize;
     check(&[("app", &whole[..end - 1])], "unknown truncated");
     check(&[("app", &whole[..64])], "ENOEXEC truncated");
-    // Zeros stand for the rest of its last page, where data was.
+    // Zeros replace the rest of its last page, where data was.
     let mut data = with_load(ElfBuilder::amd64(), 0x1000_0000, 16);
     let (last, end) = (phdrs(&data).len() - 1, data.len() as u64);
     edit_phdr(&mut data, last, |load| (load.offset, load.filesz, load.memsz) = (0, end, end));
@@ -38,7 +38,7 @@ fn a_program_that_is_cut_off_behind_its_entry_is_no_program_that_runs() {
 }
 
 #[test]
-fn memory_and_addresses_that_a_node_may_not_have_are_not_to_be_known() {
+fn memory_and_addresses_that_a_node_may_not_have_are_unknown() {
     check(&[("app", &with_load(ElfBuilder::amd64(), 0x1000_0000, 1 << 30))], "runs");
     check(&[("app", &with_load(ElfBuilder::amd64(), 0x1000_0000, 1 << 40))], "unknown memory");
     check(&[("app", &with_load(ElfBuilder::amd64(), 0x1000_0000, 1 << 63))], "signal 11 bad-segments");
@@ -55,7 +55,7 @@ fn a_program_with_a_loader_has_the_room_from_its_base_to_the_stack() {
     let spans = |builder: ElfBuilder, vaddr: u64| with_load(builder.pie().interp("/ld"), vaddr, 16);
     let check = |bytes: &[u8], expected: &str| check(&[("app", bytes), ("ld", &loader)], expected);
     check(&spans(ElfBuilder::amd64(), 1 << 40), "runs");
-    // A third of the address space, less what the base is moved by.
+    // A third of the address space, minus the amount that the base is moved by.
     check(&spans(ElfBuilder::amd64(), 0x29 << 40), "unknown address-space");
     check(&spans(ElfBuilder::amd64(), 0x2b << 40), "signal 11 bad-segments");
     let loader = ElfBuilder::riscv64().e_type(3).build();
@@ -67,7 +67,7 @@ fn a_program_with_a_loader_has_the_room_from_its_base_to_the_stack() {
 }
 
 #[test]
-fn low_addresses_are_for_those_who_may_map_them() {
+fn low_addresses_need_the_capability_to_map_them() {
     let mut low = ElfBuilder::amd64().build();
     for index in 0..phdrs(&low).len() {
         edit_phdr(&mut low, index, |phdr| phdr.vaddr = phdr.vaddr.saturating_sub(0x40_0000));
@@ -95,7 +95,7 @@ fn a_loader_is_started_for_a_program_with_nothing_to_map() {
 }
 
 #[test]
-fn a_static_program_in_a_loaders_place_does_what_it_does() {
+fn a_static_program_in_place_of_a_loader_is_unknown() {
     let app = ElfBuilder::amd64().pie().interp("/ld").build();
     let own_data = Phdr { p_type: 7, flags: 4, memsz: 8, align: 8, ..Phdr::default() };
     check(&[("app", &app), ("ld", &ElfBuilder::amd64().build())], "runs");
@@ -115,7 +115,7 @@ fn a_library_with_an_entry_is_not_known_to_run_and_a_loader_does() {
 }
 
 #[test]
-fn an_entry_outside_of_all_segments_may_meet_pages_of_the_kernel() {
+fn an_entry_outside_all_segments_may_hit_pages_of_the_kernel() {
     let ends = |mut bytes: Vec<u8>, entry: u64| {
         set(&mut bytes, Field::Entry, entry);
         match execve(&tree(&[("app", 0o755, &bytes)]), &call(&["/app"]), &Node::plain(Arch::Amd64)) {
@@ -131,7 +131,7 @@ fn an_entry_outside_of_all_segments_may_meet_pages_of_the_kernel() {
 }
 
 #[test]
-fn an_entry_in_the_header_is_no_code() {
+fn an_entry_in_the_header_is_not_code() {
     let with_entry = |mut bytes: Vec<u8>, entry: u64| {
         set(&mut bytes, Field::Entry, entry);
         bytes
@@ -139,7 +139,7 @@ fn an_entry_in_the_header_is_no_code() {
     check(&[("app", &with_entry(ElfBuilder::amd64().pie().build(), 4))], "unknown bad-entry");
     check(&[("app", &with_entry(ElfBuilder::amd64().e_type(3).build(), 0))], "signal 11 library-as-program");
     let (plain, library) = (ElfBuilder::arm().e_type(3), ElfBuilder::arm().soname("libx.so.1"));
-    // Arm code runs through zeros and headers to whatever follows, which in a library is no code either.
+    // Arm code runs through zeros and headers to the bytes after them, which in a library are not code either.
     check_on(Arch::Arm, &[("app", &with_entry(plain.build(), 0))], "unknown bad-entry");
     check_on(Arch::Arm, &[("app", &with_entry(library.build(), 0))], "signal 11 library-as-program");
 }
@@ -156,7 +156,7 @@ fn an_arm64_kernel_drops_the_low_bits_of_an_arm_entry() {
 }
 
 #[test]
-fn what_program_headers_do_as_code_is_not_to_be_known() {
+fn running_program_headers_as_code_is_unknown() {
     let mut bytes = ElfBuilder::amd64().padding(4096).build();
     let code = phdrs(&bytes).iter().position(|phdr| phdr.p_type == 1 && phdr.flags & 1 != 0).expect("code");
     let vaddr = phdrs(&bytes)[code].vaddr & !0xfff;
