@@ -1,15 +1,15 @@
-//! The files that name library directories: /etc/ld.so.conf with its includes, and musl's path file.
+//! Reads the files that list library directories: /etc/ld.so.conf with its includes, and musl's path file.
 
 use crate::exec::kernel::access::config;
 use crate::exec::outcome::lossy;
 use crate::image::{NodeKind, RootFs};
 use crate::inspect::{CONFIG_BYTES, FileKind};
 
-/// Files that one ld.so.conf may include; distributions have some ten.
+/// Maximum number of files that one ld.so.conf may include; distributions have about ten.
 const MAX_INCLUDES: usize = 256;
 
-/// The directories of /etc/ld.so.conf in ldconfig's order, and why some may be missing from them.
-/// Source: elf/ldconfig.c `parse_conf`.
+/// Returns the directories of /etc/ld.so.conf in ldconfig's order, and why some may be missing. Source: elf/ldconfig.c
+/// `parse_conf`.
 pub(crate) fn ld_so_conf(rootfs: &RootFs<FileKind>) -> (Vec<String>, Option<String>) {
     let (mut directories, mut gap) = (Vec::new(), None);
     let mut pending = vec!["/etc/ld.so.conf".to_string()];
@@ -26,7 +26,7 @@ pub(crate) fn ld_so_conf(rootfs: &RootFs<FileKind>) -> (Vec<String>, Option<Stri
             continue;
         };
         if text.len() >= CONFIG_BYTES {
-            gap = Some(format!("{path} was not read whole"));
+            gap = Some(format!("{path} was not read completely"));
         }
         let mut included = Vec::new();
         for line in text.lines() {
@@ -35,7 +35,7 @@ pub(crate) fn ld_so_conf(rootfs: &RootFs<FileKind>) -> (Vec<String>, Option<Stri
             match words.next() {
                 None | Some("hwcap") => {}
                 Some("include") => included.extend(words.flat_map(|pattern| matches(rootfs, pattern))),
-                // A directory may carry `=TYPE` of an older ldconfig.
+                // A directory may have the `=TYPE` suffix of an older ldconfig.
                 Some(_) => directories.extend(line.split([':', ' ', '\t', ',']).filter_map(|word| {
                     word.split('=').next().filter(|word| word.starts_with('/')).map(str::to_string)
                 })),
@@ -46,26 +46,27 @@ pub(crate) fn ld_so_conf(rootfs: &RootFs<FileKind>) -> (Vec<String>, Option<Stri
     (directories, gap)
 }
 
-/// The files that an include's pattern names; only its last part may have a `*`. A relative one is below /etc.
+/// Returns the files that an include's pattern matches. Only its last part may contain a `*`. A relative pattern is
+/// below /etc.
 fn matches(rootfs: &RootFs<FileKind>, pattern: &str) -> Vec<String> {
     let pattern = if pattern.starts_with('/') { pattern.to_string() } else { format!("/etc/{pattern}") };
-    let Some((folder, name)) = pattern.rsplit_once('/') else { return Vec::new() };
+    let Some((directory, name)) = pattern.rsplit_once('/') else { return Vec::new() };
     let Some((start, end)) = name.split_once('*') else { return vec![pattern.clone()] };
-    let Ok(folder_id) = rootfs.resolve(folder) else { return Vec::new() };
+    let Ok(directory_id) = rootfs.resolve(directory) else { return Vec::new() };
     let is_match = |name: &str| name.len() >= start.len() + end.len() && name.starts_with(start) && name.ends_with(end);
     let mut files: Vec<String> = rootfs
-        .children(folder_id)
+        .children(directory_id)
         .filter(|child| child.kind != NodeKind::Directory)
         .map(|child| lossy(child.name))
         .filter(|name| is_match(name))
-        .map(|name| format!("{folder}/{name}"))
+        .map(|name| format!("{directory}/{name}"))
         .collect();
     files.sort();
     files
 }
 
-/// musl's directories: those of /etc/ld-musl-ARCH.path, else its own three. The file is looked for beside the loader's
-/// `lib`. Source: ldso/dynlink.c `load_library`.
+/// musl's directories: those in /etc/ld-musl-ARCH.path, otherwise its three defaults. musl looks for the file next to
+/// the loader's `lib` directory. Source: ldso/dynlink.c `load_library`.
 pub(crate) fn musl_path(rootfs: &RootFs<FileKind>, loader: &[u8]) -> Vec<String> {
     let loader = lossy(loader);
     let name = loader.rsplit('/').next().unwrap_or("").trim_end_matches(".so.1");

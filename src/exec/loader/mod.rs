@@ -1,8 +1,7 @@
-//! What the dynamic loader does after execve and before the program's own code: the closure of DT_NEEDED, and how it
-//! ends where a library is missing, foreign or too old. It never says that a library is missing where a list that
-//! decides it was cut off.
+//! Models the dynamic loader, between execve and the program's own code: it follows DT_NEEDED and ends the program if a
+//! library is missing, foreign or too old. Never reports a library as missing if a list that decides it was truncated.
 //!
-//! Assumed, because ld.so.cache is not read: where it is there, it holds what ldconfig would find in the directories of
+//! ld.so.cache is not read. If it exists, it is assumed to hold what ldconfig would find in the directories of
 //! ld.so.conf. Source: elf/dl-load.c, dl-version.c and rtld.c of glibc 2.36; ldso/dynlink.c of musl 1.2.
 
 use crate::exec::environment::variable;
@@ -22,16 +21,16 @@ mod versions;
 
 use search::{Search, Skipped};
 
-/// Libraries of one program; the largest in use load some hundred. More are not followed.
+/// Maximum number of libraries of one program that are followed; the largest programs in use load about a hundred.
 const MAX_LIBRARIES: usize = 4096;
-/// A shared object that the loader refuses ends the program with this code. Source: elf/dl-error-skeleton.c, dynlink.c.
+/// Exit code if the loader refuses a shared object. Source: elf/dl-error-skeleton.c, dynlink.c.
 const EXIT: u8 = 127;
-/// `_dl_check_all_versions` failing. Source: elf/rtld.c `version_check_doit`.
+/// Exit code if `_dl_check_all_versions` fails. Source: elf/rtld.c `version_check_doit`.
 const VERSION_EXIT: u8 = 1;
 const SIGBUS: u8 = 7;
 const PF_W: u32 = 2;
 
-/// Whose loader a program names.
+/// The C library whose loader a program names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Family {
     Glibc,
@@ -43,39 +42,39 @@ pub(crate) enum Family {
 pub(crate) struct Object<'a> {
     /// As the loader names it in messages: the path by which it was found.
     pub path: Vec<u8>,
-    /// The directory that $ORIGIN stands for.
+    /// The directory that $ORIGIN expands to.
     pub origin: Vec<u8>,
-    /// Name in the DT_NEEDED that asked for it.
+    /// The DT_NEEDED name that requested it.
     pub name: Vec<u8>,
     pub id: NodeId,
     pub elf: &'a Elf,
-    /// Index of the object that asked for it.
+    /// Index of the object that requested it.
     pub parent: Option<usize>,
 }
 
-/// Everything mapped once a program's libraries are found.
+/// All objects that are mapped once a program's libraries are found.
 #[derive(Debug)]
 pub(crate) struct Loaded<'a> {
     pub family: Family,
     pub objects: Vec<Object<'a>>,
 }
 
-/// The loader's end of a program, with the line that it prints.
+/// A program that its loader ends, with the lines that the loader prints.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Ended {
     pub outcome: Outcome,
     pub says: Vec<String>,
 }
 
-/// Which loader this is: musl by its name, glibc by what it calls itself. Others (a compatibility layer's, Android's) are
-/// not modelled, and nothing is said of their programs.
+/// Identifies the loader: musl's by its name, glibc's by its DT_SONAME. Others (a compatibility layer's, Android's) are
+/// not modelled, and their programs are not checked.
 pub(crate) fn family(rootfs: &RootFs<FileKind>, (path, id, loader): &(Vec<u8>, NodeId, &Elf)) -> Option<Family> {
     let is_musl = |path: &[u8]| {
         let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or(path);
         name.starts_with(b"ld-musl-") || name.starts_with(b"libc.musl-")
     };
     let soname = loader.dynamic.as_ref().and_then(|dynamic| dynamic.soname.as_deref()).unwrap_or("");
-    // musl's may be called as glibc's is, by a link.
+    // A symlink may give musl's loader the name of glibc's.
     if is_musl(path) || is_musl(&rootfs.path(*id)) || is_musl(soname.as_bytes()) {
         return Some(Family::Musl);
     }
@@ -83,7 +82,7 @@ pub(crate) fn family(rootfs: &RootFs<FileKind>, (path, id, loader): &(Vec<u8>, N
     is_glibc.then_some(Family::Glibc)
 }
 
-/// Loads what `started` needs. `None`: its loader is not one that this model knows.
+/// Loads the libraries that `started` needs. `None` if its loader is not one that this model knows.
 pub(crate) fn load<'a>(
     rootfs: &'a RootFs<FileKind>,
     started: &Started<'a>,
@@ -131,14 +130,14 @@ pub(crate) fn load<'a>(
     let loaded = Loaded { family, objects };
     match family {
         Family::Glibc => versions::check(&loaded)?,
-        // What is preloaded may offer anything.
+        // A preloaded library may define any symbol.
         Family::Musl if variable(env, "LD_PRELOAD").is_none_or(str::is_empty) => symbols::check(&loaded)?,
         Family::Musl => {}
     }
     Ok(Some(loaded))
 }
 
-/// By the name that asked for it or its DT_SONAME. Source: elf/dl-load.c `_dl_map_object`.
+/// Matches the name that requested it, or its DT_SONAME.
 fn is_loaded(objects: &[Object<'_>], name: &[u8]) -> bool {
     objects.iter().any(|object| object.name == name || soname(object.elf).is_some_and(|soname| soname == name))
 }
@@ -160,7 +159,7 @@ pub(crate) fn parent(path: &[u8]) -> &[u8] {
     }
 }
 
-/// The loader's line and end for a library that was not found, or was refused.
+/// The loader's message and exit for a library that was not found or was refused.
 fn missing(name: &str, by: usize, objects: &[Object<'_>], search: &Search<'_>, skipped: Skipped) -> Ended {
     let program = lossy(&objects[0].path);
     let needed_by = lossy(&objects[by].path);
@@ -187,8 +186,8 @@ fn missing(name: &str, by: usize, objects: &[Object<'_>], search: &Search<'_>, s
     Ended { outcome, says: vec![line] }
 }
 
-/// A library's segments must fit the node's pages as the program's do; the loader says so in words.
-/// Source: elf/dl-load.c `_dl_map_object_from_fd`; before glibc 2.35 it looked at p_align.
+/// A library's segments must fit the node's pages, as the program's must. The loader reports a misfit as an error.
+/// Source: elf/dl-load.c `_dl_map_object_from_fd`; before glibc 2.35 it checked p_align.
 pub(crate) fn check_pages(
     found: &Object<'_>,
     (started, family): (&Started<'_>, Family),
@@ -215,9 +214,9 @@ pub(crate) fn check_pages(
     Err(Ended { outcome: Outcome::Dies { death: Death::Exit(EXIT), at: path, cause }, says: vec![says] })
 }
 
-/// A library whose end was cut off: what the loader reads or clears of it in any case lies on pages that are mapped and
-/// have no file behind them. Source: elf/dl-load.h `_dl_map_segments` (the rest of a data segment's last page is
-/// cleared), elf/get-dynamic-info.h.
+/// Detects a truncated library. Data that the loader always reads or clears is then on mapped pages that are beyond the
+/// end of the file. Source: elf/dl-load.h `_dl_map_segments` (the rest of a data segment's last page is cleared),
+/// elf/get-dynamic-info.h.
 fn check_whole(found: &Object<'_>, page: u64) -> Result<(), Ended> {
     let elf = found.elf;
     let is_missing = |offset: u64| offset & !(page - 1) >= elf.size;
@@ -229,23 +228,23 @@ fn check_whole(found: &Object<'_>, page: u64) -> Result<(), Ended> {
     let Some(needed) = dynamic.chain(cleared).filter(|offset| is_missing(*offset)).max() else { return Ok(()) };
     let path = lossy(&found.path);
     let text =
-        format!("the library {path} ends at byte {} and its loader needs byte {needed}: it is cut off", elf.size);
+        format!("the library {path} ends at byte {}, but its loader needs byte {needed}: it is truncated", elf.size);
     let cause = Cause { kind: CauseKind::Truncated, text };
     Err(Ended { outcome: Outcome::Dies { death: Death::Signal(SIGBUS), at: path, cause }, says: Vec::new() })
 }
 
-/// What kept a candidate from being the library, by the loader's own checks of a file that it opened.
+/// Why the loader did not accept a candidate file, by its own checks of a file that it opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
     /// No file of that name anywhere.
     Absent,
-    /// A file of that name that the user may not open: passed over as if it were not there.
+    /// A file of that name that the user may not open. It is skipped as if it did not exist.
     Denied(String),
-    /// Files of that name, all of another architecture: passed over in silence, with their paths.
+    /// A file of that name for another architecture, which is skipped silently: its path and its description.
     Foreign(String, String),
-    /// Of another class: the loader says which.
+    /// A file of another class. The loader reports the class.
     OtherClass(String, Class),
-    /// Refused for good, in the loader's words.
+    /// A file that ends the search, with the loader's message.
     Refused(String, &'static str),
 }
 
@@ -279,16 +278,16 @@ impl Fault {
         match self {
             Fault::Absent => (
                 CauseKind::MissingLibrary,
-                format!("{needed_by} needs {name}, which no directory that the loader searches holds"),
+                format!("{needed_by} needs {name}, which is in no directory that the loader searches"),
             ),
             Fault::Denied(path) => {
-                (CauseKind::MissingLibrary, format!("{needed_by} needs {name}, and this user may not read {path}"))
+                (CauseKind::MissingLibrary, format!("{needed_by} needs {name}, but this user may not read {path}"))
             }
             Fault::Foreign(path, what) => {
                 let want = arch.name();
                 (
                     CauseKind::ForeignLibrary,
-                    format!("{needed_by} needs {name} for {want}; {path} is {what}, which the loader passes over"),
+                    format!("{needed_by} needs {name} for {want}; {path} is {what}, which the loader skips"),
                 )
             }
             Fault::OtherClass(path, class) => {
@@ -304,7 +303,7 @@ impl Fault {
 
 pub(crate) const PIE: &str = "cannot dynamically load position-independent executable";
 
-/// Whether the loader takes this file for the library. Source: elf/dl-load.c `open_verify`, `_dl_map_object_from_fd`.
+/// Whether the loader accepts this file as the library. Source: elf/dl-load.c `open_verify`, `_dl_map_object_from_fd`.
 pub(crate) fn verify(kind: Option<&FileKind>, size: u64, node: NodeKind, path: &str, arch: Arch) -> Result<(), Fault> {
     let refused = |words| Err(Fault::Refused(path.to_string(), words));
     let class = arch.row().class;

@@ -1,4 +1,4 @@
-//! The loaders' search and their words, on trees built in code.
+//! The loaders' search and their messages, on trees built in code.
 
 use crate::exec::tests::{call, short, tree};
 use crate::exec::{Exec, Trace, trace};
@@ -18,7 +18,7 @@ fn library(name: &str) -> ElfBuilder {
     ElfBuilder::amd64().soname(name)
 }
 
-/// Files of mode 0755 with both loaders among them.
+/// Files of mode 0755, and both loaders.
 fn image(files: &[(&str, Vec<u8>)]) -> RootFs<FileKind> {
     let (glibc, musl) = (library("ld-linux-x86-64.so.2").build(), library("libc.musl-x86_64.so.1").build());
     let mut all: Vec<(&str, u16, &[u8])> = vec![(GLIBC, 0o755, &glibc), (MUSL, 0o755, &musl)];
@@ -37,7 +37,7 @@ fn check(files: &[(&str, Vec<u8>)], env: &[&str], expected: &str, says: &str) {
 }
 
 #[test]
-fn each_loader_says_in_its_own_words_what_it_did_not_find() {
+fn each_loader_reports_a_missing_library_in_its_own_words() {
     check(
         &[("app", program(GLIBC).needed("libq.so.1").build())],
         &[],
@@ -60,7 +60,7 @@ fn musl_is_its_own_libc_and_glibc_is_not() {
 }
 
 #[test]
-fn debians_loader_and_each_architecture_have_directories_of_their_own() {
+fn debians_loader_and_each_architecture_have_their_own_directories() {
     let app = || ("app", program(GLIBC).needed("libq.so.1").runpath("/opt/$LIB").build());
     let q = |path: &'static str| (path, library("libq.so.1").build());
     let debian = || ("etc/debian_version", b"12.5\n".to_vec());
@@ -85,7 +85,7 @@ fn debians_loader_and_each_architecture_have_directories_of_their_own() {
 }
 
 #[test]
-fn a_library_that_the_user_may_not_read_is_not_there() {
+fn a_library_that_the_user_may_not_read_is_missing() {
     let says = "/app: error while loading shared libraries: libq.so.1: cannot open shared object file: No such file or directory";
     let musl_says = "Error loading shared library libq.so.1: No such file or directory (needed by /app)";
     for (loader, says) in [(GLIBC, says), (MUSL, musl_says)] {
@@ -125,7 +125,7 @@ fn the_search_follows_each_list_that_the_loader_has() {
     ];
     let with_conf: Vec<_> = conf.iter().cloned().chain([app(), ("opt/q/libq.so.1", q.clone())]).collect();
     check(&with_conf, &[], "runs", "");
-    // Without a cache nobody reads ld.so.conf.
+    // Without a cache nothing reads ld.so.conf.
     let without = [&with_conf[..2], &with_conf[3..]].concat();
     let says = "/app: error while loading shared libraries: libq.so.1: cannot open shared object file: No such file or directory";
     check(&without, &[], "exit 127 missing-library", says);
@@ -149,7 +149,7 @@ fn a_runpath_is_for_its_own_object_and_an_rpath_for_those_below_it() {
 }
 
 #[test]
-fn another_architectures_library_is_passed_over_and_another_class_is_named() {
+fn another_architectures_library_is_skipped_and_another_class_is_reported() {
     let app = || ("app", program(GLIBC).needed("libq.so").build());
     let foreign = ElfBuilder::arm64().soname("libq.so").build();
     let absent = "/app: error while loading shared libraries: libq.so: cannot open shared object file: No such file or directory";
@@ -202,7 +202,7 @@ fn a_note_that_the_loader_enforces_is_proof_and_any_other_is_a_doubt() {
 }
 
 #[test]
-fn a_library_that_is_nowhere_is_missing_wherever_its_loader_looks() {
+fn a_library_that_no_file_provides_is_missing_in_every_directory() {
     let app = ElfBuilder::amd64().pie().interp("/nix/ld.so").needed("libq.so.1").build();
     let loader = library("ld-linux-x86-64.so.2").build();
     let run = |files: &[(&str, Vec<u8>)]| {
@@ -214,7 +214,7 @@ fn a_library_that_is_nowhere_is_missing_wherever_its_loader_looks() {
 }
 
 #[test]
-fn a_library_that_is_cut_off_is_killed_in_its_loader() {
+fn a_truncated_library_kills_the_program_in_its_loader() {
     let whole = library("libq.so.1").padding(0x3000).build();
     let app = program(GLIBC).needed("libq.so.1").build();
     let run = |bytes: &[u8]| {
@@ -226,7 +226,7 @@ fn a_library_that_is_cut_off_is_killed_in_its_loader() {
 }
 
 #[test]
-fn a_level_beyond_the_distributions_own_is_a_doubt_where_the_nodes_is_not_known() {
+fn a_level_above_the_distributions_is_a_doubt_if_the_nodes_is_unknown() {
     let release = b"ID=almalinux\nID_LIKE=\"rhel centos fedora\"\nVERSION_ID=\"9.5\"\nPRETTY_NAME=\"AlmaLinux 9.5\"\n";
     let doubts = |bits: u32, release: &[u8], isa: Fact<Isa>| {
         let app = program(GLIBC).x86_needed(bits).needed("libc.so.6").build();
@@ -247,7 +247,7 @@ fn a_level_beyond_the_distributions_own_is_a_doubt_where_the_nodes_is_not_known(
 }
 
 #[test]
-fn arm_attributes_count_of_the_program_and_its_loader_and_not_of_libraries() {
+fn arm_attributes_of_the_program_and_its_loader_count_but_not_of_libraries() {
     const TAG_CPU_ARCH: u8 = 6;
     const LOADER: &str = "lib/ld-linux-armhf.so.3";
     let doubts = |own: u8, of_library: u8| {

@@ -1,5 +1,5 @@
-//! Where a loader looks for a library, in its order. Directories that only some builds of glibc search are taken as
-//! searched: a library of another architecture there is passed over anyway.
+//! The directories that a loader searches for a library, in its order. Directories that only some builds of glibc
+//! search are assumed to be searched: a library of another architecture there is skipped anyway.
 
 use crate::exec::environment::variable;
 use crate::exec::kernel::access::{May, Who, config, not_read};
@@ -11,7 +11,7 @@ use crate::image::{FileView, ResolveError, RootFs};
 use crate::inspect::{Dynamic, FileKind, LoaderDirectories};
 use crate::platform::Arch;
 
-/// One program's search.
+/// The library search of one program.
 pub(crate) struct Search<'a> {
     rootfs: &'a RootFs<FileKind>,
     pub family: Family,
@@ -23,33 +23,33 @@ pub(crate) struct Search<'a> {
     is_debian: Option<bool>,
     /// Directories that are searched last.
     defaults: Vec<String>,
-    /// Directories that this loader may search or not.
+    /// Directories that this loader may or may not search.
     doubtful: Vec<String>,
-    /// Directories that only ld.so.cache leads to.
+    /// Directories that are only found through ld.so.cache.
     cached: Vec<String>,
     /// Why the lists above may lack a directory.
     gap: Option<String>,
 }
 
-/// What a search passed over.
+/// The candidates that a search skipped.
 #[derive(Debug, Default)]
 pub(crate) struct Skipped {
-    /// The files of the right name that were not taken, the first one first.
+    /// The files of the right name that were not accepted, in search order.
     faults: Vec<Fault>,
     /// A candidate in a file system that was not read.
     pub not_read: Option<String>,
 }
 
 impl Skipped {
-    /// What the loader says in the end: a class mismatch is remembered, another architecture is not.
+    /// The fault that the loader reports in the end. It remembers another class, but not another architecture.
     pub fn fault(self) -> Fault {
         let class = self.faults.iter().find(|fault| matches!(fault, Fault::OtherClass(..))).cloned();
         class.or_else(|| self.faults.into_iter().next()).unwrap_or(Fault::Absent)
     }
 }
 
-/// Whether the image's glibc is Debian's build, which has its own directories and a $LIB of its own. `None`: the image
-/// is of no distribution, and its loader was copied from any.
+/// Whether the image's glibc is Debian's build, which has its own directories and its own $LIB. `None` if the image
+/// does not identify a distribution, so its loader may come from any.
 fn is_debian(rootfs: &RootFs<FileKind>) -> Option<bool> {
     if rootfs.resolve("/etc/debian_version").is_ok() {
         return Some(true);
@@ -102,19 +102,19 @@ impl<'a> Search<'a> {
         search
     }
 
-    /// The directories that the loader itself says it was built to search.
+    /// Uses the directories that were compiled into the loader.
     fn own_directories(&mut self, own: &LoaderDirectories) {
         self.defaults = own.search.clone();
         let Some(cache) = own.cache.as_deref().filter(|cache| self.rootfs.resolve(cache).is_ok()) else { return };
         if cache == "/etc/ld.so.cache" {
             (self.cached, self.gap) = conf::ld_so_conf(self.rootfs);
         } else if self.rootfs.resolve(cache).is_ok_and(|id| self.rootfs.view(id).size > 0) {
-            self.gap = Some(format!("its loader reads {cache}, which is not looked into"));
+            self.gap = Some(format!("its loader reads {cache}, which is not parsed"));
         }
     }
 
-    /// Debian's triplet directories, the ABI's own, which Debian's build does not have, and the plain ones. A loader in another place (Nix, Guix, a bundle)
-    /// was built with directories of its own, which are not known.
+    /// Uses Debian's triplet directories, the ABI's own, which Debian's build does not have, and the plain ones. A
+    /// loader in another place (Nix, Guix, a bundle) was built with other directories, which are not known.
     fn glibc_directories(&mut self, loader: &[u8]) {
         let row = self.arch.row();
         let abi: &[&str] = match self.arch {
@@ -127,17 +127,17 @@ impl<'a> Search<'a> {
         let triplets = row.triplets.iter().map(|triplet| format!("lib/{triplet}"));
         let names: Vec<String> =
             triplets.chain(abi.iter().map(|name| name.to_string())).chain(["lib".to_string()]).collect();
-        let places = |name: &String| [format!("/{name}"), format!("/usr/{name}")];
+        let directories_of = |name: &String| [format!("/{name}"), format!("/usr/{name}")];
         let is_doubtful = |name: &&String| *name == "lib64" && !row.triplets.is_empty();
         let is_searched = |name: &&String| self.is_debian == Some(false) || !is_doubtful(name);
-        self.defaults = names.iter().filter(is_searched).flat_map(places).collect();
+        self.defaults = names.iter().filter(is_searched).flat_map(directories_of).collect();
         if self.is_debian.is_none() {
-            self.doubtful = names.iter().filter(is_doubtful).flat_map(places).collect();
+            self.doubtful = names.iter().filter(is_doubtful).flat_map(directories_of).collect();
         }
         let home = lossy(crate::exec::loader::parent(loader));
-        if !names.iter().flat_map(places).any(|place| place == home) {
+        if !names.iter().flat_map(directories_of).any(|directory| directory == home) {
             self.gap = Some(format!(
-                "its loader {} is not where distributions put it and may search elsewhere",
+                "its loader {} is not where distributions install it and may search elsewhere",
                 lossy(loader)
             ));
             self.defaults.push(home);
@@ -149,7 +149,7 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// The library `name` that the object at `by` asks for.
+    /// Finds the library `name` for the object at `by`.
     pub fn find(&self, name: &str, by: usize, objects: &[Object<'a>]) -> Result<Object<'a>, Skipped> {
         let mut skipped = Skipped::default();
         let expand = |text: &str, object: &Object<'_>| self.expand(text, object);
@@ -173,7 +173,7 @@ impl<'a> Search<'a> {
         Err(skipped)
     }
 
-    /// Every directory in order. Source: elf/dl-load.c `_dl_map_object`; ldso/dynlink.c `load_library`.
+    /// Returns every directory in search order. Source: elf/dl-load.c `_dl_map_object`; ldso/dynlink.c `load_library`.
     fn directories(&self, by: usize, objects: &[Object<'a>]) -> Vec<String> {
         let mut list = Vec::new();
         let paths = |text: &Option<String>, object: &Object<'_>| -> Vec<String> {
@@ -215,13 +215,13 @@ impl<'a> Search<'a> {
         list
     }
 
-    /// An empty part of LD_LIBRARY_PATH is the working directory.
+    /// An empty entry in LD_LIBRARY_PATH is the working directory.
     fn expand_library_path(&self, path: &str, program: &Object<'_>) -> Vec<String> {
         if path.is_empty() { vec![".".to_string()] } else { self.expand(path, program) }
     }
 
-    /// Copies for newer CPUs come first where there are any. Source: elf/dl-hwcaps_subdirs*; older glibc's platform
-    /// directories hold copies too, never the only one.
+    /// Adds the directories with copies for newer CPUs, which the loader prefers. Source: elf/dl-hwcaps_subdirs*. Older
+    /// glibc's platform directories hold copies too, never the only one.
     fn with_hwcaps(&self, directory: &str) -> Vec<String> {
         let hwcaps = format!("{}/glibc-hwcaps", directory.trim_end_matches('/'));
         let mut list = vec![directory.to_string()];
@@ -238,7 +238,7 @@ impl<'a> Search<'a> {
         list
     }
 
-    /// Dynamic string tokens; $LIB and $PLATFORM have several values, and any of them may be this loader's.
+    /// Expands dynamic string tokens. $LIB and $PLATFORM have several values, and this loader may use any of them.
     fn expand(&self, text: &str, object: &Object<'_>) -> Vec<String> {
         if !text.contains('$') {
             return vec![text.to_string()];
@@ -297,7 +297,7 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// What the loader does not pass over ends the search.
+    /// Whether the last fault ends the search. The loader skips the others.
     fn is_final(&self, skipped: &Skipped) -> bool {
         match skipped.faults.last() {
             None | Some(Fault::Absent | Fault::Denied(_)) => false,
@@ -306,7 +306,7 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Why the library `name` that was not found may be there all the same. Where no file has that name, it is not.
+    /// Why the library `name` may exist although it was not found. `None` if no file has that name.
     pub fn doubt(&self, name: &str, by: usize, objects: &[Object<'a>]) -> Option<String> {
         if !name.contains('/') && self.rootfs.named(name.as_bytes()).next().is_none() {
             return None;
@@ -315,19 +315,19 @@ impl<'a> Search<'a> {
         let cut = chain.find(|index| objects[*index].elf.dynamic.as_ref().is_none_or(|dynamic| dynamic.is_partial));
         match cut {
             Some(index) => {
-                Some(format!("the dynamic section of {} could not be read whole", lossy(&objects[index].path)))
+                Some(format!("the dynamic section of {} could not be read completely", lossy(&objects[index].path)))
             }
             None => self.gap.clone().or_else(|| self.in_doubt(name, by)),
         }
     }
 
-    /// The library is there for some builds of glibc.
+    /// Why only some builds of glibc find the library.
     fn in_doubt(&self, name: &str, by: usize) -> Option<String> {
         let path = |directory: &String| format!("{directory}/{name}").into_bytes();
         let is_there = |directory: &&String| self.take(&path(directory), name, by, &mut Skipped::default()).is_some();
         let directory = self.doubtful.iter().find(is_there)?;
         Some(format!(
-            "it is in {directory}, which Debian's loader does not search; whose loader it is the image does not tell"
+            "it is in {directory}, which Debian's loader does not search; the image does not show who built its loader"
         ))
     }
 }

@@ -1,15 +1,15 @@
-//! Symbols that musl's loader does not find: it binds all of them before the program's own code runs, and has no
-//! versions. Source: ldso/dynlink.c `do_relocs`, `find_sym`; the libraries are relocated before the program is.
+//! Finds symbols that musl's loader cannot resolve. It binds all symbols before the program's own code runs, and it has
+//! no versions. Source: ldso/dynlink.c `do_relocs`, `find_sym`; the libraries are relocated before the program.
 
 use crate::exec::loader::{EXIT, Ended, Loaded, Object};
 use crate::exec::outcome::lossy;
 use crate::exec::{Cause, CauseKind, Death, Outcome};
 use crate::inspect::{Symbols, symbol_hash};
 
-/// Lines that are shown of what the loader prints.
+/// Maximum number of the loader's lines that are shown.
 const MAX_LINES: usize = 16;
 
-/// A symbol that no object offers ends the program. Where the symbols of one object are not known, nothing is said.
+/// Ends the program if no object defines a symbol. Passes if the symbols of any object are not known.
 pub(crate) fn check(loaded: &Loaded<'_>) -> Result<(), Ended> {
     let symbols: Option<Vec<(&Object<'_>, &Symbols)>> =
         loaded.objects.iter().map(|object| Some((object, symbols_of(object)?))).collect();
@@ -31,8 +31,8 @@ pub(crate) fn check(loaded: &Loaded<'_>) -> Result<(), Ended> {
     };
     let is_for_glibc =
         object.elf.dynamic.as_ref().is_some_and(|dynamic| dynamic.needed.iter().any(|name| name == "libc.so.6"));
-    let built = if is_for_glibc { "; it was built for glibc, and its loader is musl's" } else { "" };
-    let text = format!("{path} needs the symbol {name}{more}, which no library that it loads has{built}");
+    let built = if is_for_glibc { "; it was built for glibc, but its loader is musl's" } else { "" };
+    let text = format!("{path} needs the symbol {name}{more}, which no library that it loads defines{built}");
     let line = |(object, name): &(&Object<'_>, &str)| {
         format!("Error relocating {}: {name}: symbol not found", lossy(&object.path))
     };

@@ -79,7 +79,7 @@ fn check(trace: &Trace, expected: &str, says: &str) {
 }
 
 #[test]
-fn a_symbol_that_nothing_offers_ends_a_program_of_musl() {
+fn an_undefined_symbol_ends_a_program_on_musl() {
     let musl = Some("/lib/ld-musl-x86_64.so.1");
     let app = |undefined: &[&str]| ("app", object(musl, &["libc.so.6", "libq.so"], undefined, &["own"]));
     let q = |undefined: &[&str]| ("lib/libq.so", object(None, &["libc.musl-x86_64.so.1"], undefined, &["q"]));
@@ -89,7 +89,7 @@ fn a_symbol_that_nothing_offers_ends_a_program_of_musl() {
     let both =
         "Error relocating /lib/libq.so: gone: symbol not found\nError relocating /app: fcntl64: symbol not found";
     check(&run(&[app(&["fcntl64"]), q(&["gone"])], &[]), "exit 127 missing-symbol", both);
-    // What is preloaded may offer it, and so may a library whose symbols are not known.
+    // A preloaded library may define it, and so may a library whose symbols are not known.
     check(&run(&[app(&["fcntl64"]), q(&[])], &["LD_PRELOAD=/lib/libgcompat.so.0"]), "runs", "");
     let unknown = ("lib/libq.so", ElfBuilder::amd64().soname("libq.so").build());
     check(&run(&[app(&["fcntl64"]), unknown], &[]), "runs", "");
@@ -114,13 +114,13 @@ fn glibcs_loader_searches_the_directories_that_it_was_built_for() {
     check(&run(&[app(), q("usr/lib/libq.so.1"), alpine(), loader(debians)], &[]), "runs", "");
     check(&run(&[app(), q("usr/glibc-compat/lib/libq.so.1"), alpine(), loader(own)], &[]), "runs", "");
     check(&run(&[app(), q("lib64/libq.so.1"), alpine(), loader(own)], &[]), "exit 127 missing-library", says);
-    // A cache of its own may lead anywhere.
+    // The loader's own cache may lead anywhere.
     let cache = || ("usr/glibc-compat/etc/ld.so.cache", b"glibc-ld.so.cache1.1".to_vec());
     check(&run(&[app(), q("lib64/libq.so.1"), alpine(), loader(own), cache()], &[]), "unknown library-unknown", "");
 }
 
 #[test]
-fn musls_loader_is_known_by_a_link_of_glibcs_name() {
+fn musls_loader_is_recognised_through_a_symlink_with_glibcs_name() {
     let app = object(Some("/lib64/ld-linux-x86-64.so.2"), &["libc.so.6"], &["fcntl64"], &[]);
     let own = object(None, &[], &[], &["printf"]);
     let rootfs = crate::exec::tests::linked_to(

@@ -1,11 +1,11 @@
-//! Symbol versions: what each object wants of each library, against what the library offers.
-//! Source: elf/dl-version.c `match_symbol`. musl has none of it.
+//! Checks the symbol versions that each object requires of each library against those that the library defines. Source:
+//! elf/dl-version.c `match_symbol`. musl does not check versions.
 
 use crate::exec::loader::{Ended, Loaded, Object, VERSION_EXIT, soname};
 use crate::exec::outcome::lossy;
 use crate::exec::{Cause, CauseKind, Death, Outcome};
 
-/// The first version that a library lacks ends the program; the loader prints every one.
+/// Ends the program if a library lacks a version. The loader prints all of them.
 pub(crate) fn check(loaded: &Loaded<'_>) -> Result<(), Ended> {
     let program = lossy(&loaded.objects[0].path);
     let mut lacking = Vec::new();
@@ -34,13 +34,13 @@ fn is_named(object: &Object<'_>, library: &str) -> bool {
     object.name == library.as_bytes() || soname(object.elf).is_some_and(|name| name == library.as_bytes())
 }
 
-/// `None`: the library has no versions, which the loader lets pass, or they could not be read.
+/// `None` if the library has no versions, which the loader accepts, or if they could not be read.
 fn offers<'a>(object: &Object<'a>) -> Option<&'a Vec<String>> {
     let dynamic = object.elf.dynamic.as_ref()?;
     dynamic.offers.as_ref().filter(|offers| !offers.is_empty() && !dynamic.is_partial)
 }
 
-/// The highest version of the same series (`GLIBC_`, `GLIBCXX_`) that the library has.
+/// Returns the library's highest version of the same series (`GLIBC_`, `GLIBCXX_`).
 fn newest(loaded: &Loaded<'_>, provider: &str, wanted: &str) -> Option<String> {
     let object = loaded.objects.iter().find(|object| object.path == provider.as_bytes())?;
     let (series, _) = wanted.rsplit_once('_')?;
