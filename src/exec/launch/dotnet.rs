@@ -1,6 +1,6 @@
-//! .NET's host: the application that `dotnet` is given, its settings and the shared framework that they name. Exit codes
-//! and lines are those of a .NET Core 3.1 and, where they differ, of .NET 8. Source: .NET's "host-error-codes",
-//! "framework-version-resolution", "apphost".
+//! Models .NET's host: the application that `dotnet` is given, its settings and the shared framework that they name.
+//! Exit codes and messages are those of .NET Core 3.1 and, where they differ, of .NET 8. Source: .NET's
+//! "host-error-codes", "framework-version-resolution", "apphost".
 
 use serde::Deserialize;
 
@@ -26,7 +26,7 @@ const VALUED: &[&str] = &[
     "--roll-forward",
     "--roll-forward-on-no-candidate-fx",
 ];
-/// Options and variables by which other versions of a framework are taken.
+/// Options and variables that select other versions of a framework.
 const ROLLING: &[&str] = &["--fx-version", "--roll-forward", "--roll-forward-on-no-candidate-fx"];
 const ROLLING_VARIABLES: &[&str] = &["DOTNET_ROLL_FORWARD", "DOTNET_ROLL_FORWARD_ON_NO_CANDIDATE_FX"];
 
@@ -54,14 +54,14 @@ struct Framework {
     version: String,
 }
 
-/// Major, minor and patch of a version, what follows a dash left out.
+/// Parses major, minor and patch of a version. Text after a dash is ignored.
 fn version(text: &str) -> Option<(u32, u32, u32)> {
     let mut parts = text.split('-').next()?.split('.').map(|part| part.parse().ok());
     Some((parts.next()??, parts.next().flatten().unwrap_or(0), parts.next().flatten().unwrap_or(0)))
 }
 
 impl Machine<'_> {
-    /// `dotnet X.dll`. `None`: it runs, or is a command of the SDK's.
+    /// Follows `dotnet X.dll`. `None` if it runs, or is a command of the SDK.
     pub(super) fn follow_dotnet(&self, log: &mut Log, ran: &Ran, walk: &Walk) -> Option<Outcome> {
         let mut words = ran.argv.iter().skip(1).peekable();
         let is_exec = words.next_if(|word| *word == "exec").is_some();
@@ -88,7 +88,7 @@ impl Machine<'_> {
                     true => format!("The application to execute does not exist: '{app}'"),
                     false => format!("The application '{app}' does not exist."),
                 });
-                return dies(code, CauseKind::MissingScript, format!("there is no {app} for dotnet to run"));
+                return dies(code, CauseKind::MissingScript, format!("dotnet needs {app}, which does not exist"));
             }
         };
         if let Some(
@@ -119,7 +119,7 @@ impl Machine<'_> {
                 "A fatal error was encountered. The library 'libhostpolicy.so' required to execute the application was \
                  not found in '{directory}/'."
             ));
-            let text = format!("there is no {settings}, by which dotnet finds the framework of {app}");
+            let text = format!("{settings} does not exist; dotnet needs it to find the framework of {app}");
             return dies(131, CauseKind::MissingScript, text);
         };
         let settings: Settings = serde_json::from_str(&kept_text(self.kind(file)?)?).ok()?;
@@ -128,7 +128,7 @@ impl Machine<'_> {
         self.lacking_framework(log, app, &settings.options, is_rolling)
     }
 
-    /// A shared framework that the application names and the host's directory does not have.
+    /// Ends dotnet if the host's directory lacks a shared framework that the application names.
     fn lacking_framework(&self, log: &mut Log, app: &str, options: &Options, is_rolling: bool) -> Option<Outcome> {
         let host = log.steps.iter().rev().find(|step| step.link != Link::Loader)?.path.clone()?;
         let shared = format!("{}/shared", host.rsplit_once('/')?.0);
@@ -144,7 +144,7 @@ impl Machine<'_> {
                 .map(|view| lossy(view.name))
                 .collect();
             let wanted = version(&framework.version);
-            // By default a later minor version is taken, and no other major one.
+            // By default, a later minor version is accepted, but no other major version.
             let serves = |own: &String| match (version(own), wanted) {
                 (Some(own), Some(wanted)) if !is_rolling => own.0 == wanted.0 && own >= wanted,
                 (Some(_) | None, Some(_) | None) => true,
@@ -157,7 +157,7 @@ impl Machine<'_> {
             log.says.push(format!("Framework: '{name}', version '{version}'"));
             let text = match found.is_empty() {
                 true => format!("{app} needs {name} {version}, which is not in the image"),
-                false => format!("{app} needs {name} {version}, and the image has {}", found.join(", ")),
+                false => format!("{app} needs {name} {version}, but the image has {}", found.join(", ")),
             };
             let cause = Cause { kind: CauseKind::MissingLibrary, text };
             return Some(Outcome::Dies { death: Death::Exit(150), at: app.to_string(), cause });
@@ -165,7 +165,7 @@ impl Machine<'_> {
         None
     }
 
-    /// The launcher of an application that comes without .NET, in an image that has none.
+    /// Ends the launcher of an application that does not contain .NET, if the image has none.
     pub(super) fn lacking_runtime(&self, log: &mut Log, ran: &Ran, walk: &Walk) -> Option<Outcome> {
         let started = log.steps.iter().rev().find(|step| step.link != Link::Loader)?.path.clone()?;
         let assembly = self.rootfs.resolve(format!("{started}.dll")).ok()?;
@@ -176,7 +176,7 @@ impl Machine<'_> {
             return None;
         }
         log.says.push("You must install .NET to run this application.".to_string());
-        let text = format!("{} starts {started}.dll with a .NET that is not in the image", ran.argv[0]);
+        let text = format!("{} starts {started}.dll with .NET, which is not in the image", ran.argv[0]);
         let cause = Cause { kind: CauseKind::MissingLibrary, text };
         Some(Outcome::Dies { death: Death::Exit(131), at: started, cause })
     }

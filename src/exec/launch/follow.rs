@@ -1,5 +1,6 @@
-//! From the program that a call starts to the program that it is for: through init wrappers, `env`, shells and their
-//! scripts, interpreters and their files, as far as the image tells. Where only run time tells, it says so and stops.
+//! Follows a call from the program that it starts to the program that it is for: through init wrappers, `env`, shells
+//! and their scripts, interpreters and their files, as far as the image determines them. Stops where the rest depends
+//! on run time, and records why.
 
 use crate::exec::environment::{DEFAULT_PATH, variable};
 use crate::exec::kernel::access::{config, not_read};
@@ -19,9 +20,9 @@ use crate::exec::{Cause, CauseKind, Death, Errno, Outcome};
 use crate::image::ResolveError;
 use crate::inspect::FileKind;
 
-/// Programs that start one another by their arguments; real chains have two or three.
+/// Maximum number of programs that start one another by their arguments; real chains have two or three.
 const MAX_DEPTH: usize = 12;
-/// Causes of ENOEXEC for which a file is text that a shell reads as its own.
+/// Causes of ENOEXEC after which a shell reads the file as a script.
 const TEXTS: &[CauseKind] = &[
     CauseKind::NoShebang,
     CauseKind::EmptyFile,
@@ -32,38 +33,38 @@ const TEXTS: &[CauseKind] = &[
 ];
 const SHELLS: &[&str] = &["sh", "bash", "dash", "ash", "ksh", "zsh", "mksh"];
 
-/// A command that cannot be executed, and the file of its name that was met.
+/// A command that cannot be executed, and the file of that name that was found, if any.
 struct Missing {
     errno: Errno,
     cause: Cause,
     met: Option<String>,
 }
 
-/// What a search for a command came to.
+/// The result of a search for a command.
 #[derive(Clone, Copy)]
 enum Found<'f> {
     At(&'f str),
-    /// Nothing that may be executed; a file of that name where there is one.
+    /// No executable file; the file of that name, if there is one.
     Not(Option<&'f str>),
 }
 
-/// Whether a file is of a format that no shell reads on: zeros come before its first line's end. A PE file may be a
-/// script besides, as Cosmopolitan's are.
+/// Whether shells stop reading a file of this format: it has NUL bytes before the end of its first line. A PE file may
+/// also be a script, as Cosmopolitan's are.
 fn is_binary(kind: &FileKind) -> bool {
     matches!(kind, FileKind::Elf(_) | FileKind::MachO(_) | FileKind::Wasm | FileKind::JavaClass | FileKind::Zip(_))
 }
 
-/// Whether a program of this name is a C library's loader, which takes a program as its argument.
+/// Whether a program of this name is a C library's loader, which runs the program in its arguments.
 fn is_loader(name: &str) -> bool {
     ["ld-linux", "ld-musl-", "ld64.so", "ld.so"].iter().any(|start| name.starts_with(start))
 }
 
-/// Whether the options of the shell with this file are those of one that is known: zsh and ksh have words of their own.
-fn is_told(file: &str) -> bool {
+/// Whether the shell with this file name has the options of a known shell. zsh and ksh have their own.
+fn has_known_options(file: &str) -> bool {
     !["zsh", "ksh", "mksh", "rksh", "lksh"].iter().any(|name| file.starts_with(name))
 }
 
-/// What is wrong with a script's first line where `env` does not find the name that it gives: the script, and why.
+/// Returns the fault in a script's first line that makes `env` search for the wrong name: the script, and why.
 fn first_line_fault(log: &Log, name: &str) -> Option<(String, Cause)> {
     let (kind, text) = match () {
         () if name.ends_with('\r') => {
@@ -71,19 +72,19 @@ fn first_line_fault(log: &Log, name: &str) -> Option<(String, Cause)> {
             (CauseKind::CarriageReturn, text)
         }
         () if name.contains(char::is_whitespace) => {
-            (CauseKind::ShebangOption, format!("its first line gives env {name:?} as the name of one program"))
+            (CauseKind::ShebangOption, format!("its first line passes {name:?} to env as one program name"))
         }
         () => return None,
     };
     Some((shebangs_script(log)?, Cause { kind, text }))
 }
 
-/// Whether the program that runs was started for a script, by a line that names this word after it.
+/// Whether a `#!` line started the running program, and this word is not its script but an option in that line.
 fn is_shebangs_word(log: &Log, word: &str) -> bool {
     shebangs_script(log).is_some_and(|script| script != word)
 }
 
-/// The script that the program which runs was started for, by its first line.
+/// Returns the script whose `#!` line started the running program.
 fn shebangs_script(log: &Log) -> Option<String> {
     let started = log.steps.iter().rposition(|step| step.link == Link::Shebang)?;
     let only_loaders = log.steps[started + 1..].iter().all(|step| step.link == Link::Loader);
@@ -91,7 +92,7 @@ fn shebangs_script(log: &Log) -> Option<String> {
 }
 
 impl Caller<'_> {
-    /// What the caller calls itself.
+    /// The caller's name in its messages.
     fn name(&self) -> String {
         match self {
             Caller::Wrapper { name, .. } => name.to_string(),
@@ -99,7 +100,7 @@ impl Caller<'_> {
         }
     }
 
-    /// How the caller ends whose child ended so.
+    /// How the caller ends if its child ends like this.
     fn reported(self, death: Death) -> Death {
         match self {
             Caller::Wrapper { style, .. } => style.reported(death),
@@ -109,7 +110,7 @@ impl Caller<'_> {
 }
 
 impl<'a> Machine<'a> {
-    /// Starts a program and follows what it starts in its turn.
+    /// Starts a program and follows the programs that it starts.
     pub(crate) fn walk(&self, log: &mut Log, path: &[u8], argv: &[Vec<u8>], walk: &Walk, link: Link) -> Outcome {
         match self.start(log, path, argv, &walk.env, link) {
             Ok(ran) => {
@@ -121,14 +122,14 @@ impl<'a> Machine<'a> {
         }
     }
 
-    /// What becomes of a running program by what it starts. `None`: it is the program itself that the call is for.
+    /// Follows the programs that a running program starts. `None` if the call is for the program itself.
     fn follow(&self, log: &mut Log, ran: Ran, walk: &Walk) -> Option<Outcome> {
         if walk.depth >= MAX_DEPTH {
-            return log.open_end(ran.name, "its programs start one another too often to follow");
+            return log.open_end(ran.name, "its chain of programs is too long to follow");
         }
         let is_applet = ran.file.starts_with("busybox");
         let ran = match (ran.name.as_str(), ran.argv.get(1)) {
-            // `busybox sh -c ...` names the applet by its first argument.
+            // `busybox sh -c ...` names the applet in its first argument.
             ("busybox", Some(applet)) => Ran { name: applet.clone(), argv: ran.argv[1..].to_vec(), ..ran },
             _ => ran,
         };
@@ -138,22 +139,22 @@ impl<'a> Machine<'a> {
             return None;
         }
         if let Some((row, style)) = wrapper::wrapper(&ran.name, is_applet) {
-            let rest = wrapper::rest(row, style, &ran.argv);
-            if let Some(bad) = &rest.refused {
-                let said = wrapper::refusal(&ran.argv[0], bad, style == Style::Busybox, ran.falls_back);
-                return Some(self.refuse_option(log, &ran, style == Style::Busybox, said));
+            let wrapped = wrapper::parse(row, style, &ran.argv);
+            if let Some(bad) = &wrapped.refused {
+                let message = wrapper::refusal(&ran.argv[0], bad, style == Style::Busybox, ran.falls_back);
+                return Some(self.refuse_option(log, &ran, style == Style::Busybox, message));
             }
-            if let Some(user) = &rest.user {
+            if let Some(user) = &wrapped.user {
                 walk.user = Some(self.number_of(user));
             }
-            // The GNU programs call themselves what they were called.
+            // The GNU programs use argv[0] as their name in messages.
             let name = match style {
                 Style::Quoted | Style::FailedToRun | Style::Xargs => ran.argv[0].as_str(),
                 _ => ran.name.as_str(),
             };
-            return self.run_rest(
+            return self.run_wrapped(
                 log,
-                rest,
+                wrapped,
                 Caller::Wrapper { style, name, falls_back: ran.falls_back && style.uses_execvp() },
                 walk,
             );
@@ -166,28 +167,34 @@ impl<'a> Machine<'a> {
                 self.follow_interpreted(log, &ran, interpreter, &walk)
             }
             name if is_loader(name) && ran.argv.len() > 1 => {
-                log.open_end(name, "the loader maps the program that it is given by itself")
+                log.open_end(name, "the loader maps the program in its arguments itself")
             }
             "execlineb" => self.follow_execline(log, &ran, &walk),
             _ => self.lacking_runtime(log, &ran, &walk).or_else(|| self.follow_handed(log, &ran, &walk)),
         }
     }
 
-    fn run_rest(&self, log: &mut Log, rest: wrapper::Rest, caller: Caller<'_>, mut walk: Walk) -> Option<Outcome> {
-        if rest.clears {
+    fn run_wrapped(
+        &self,
+        log: &mut Log,
+        wrapped: wrapper::Wrapped,
+        caller: Caller<'_>,
+        mut walk: Walk,
+    ) -> Option<Outcome> {
+        if wrapped.clears {
             walk.env.clear();
         }
-        walk.env.retain(|line| !rest.unsets.iter().any(|name| line.split('=').next() == Some(name)));
-        walk.env.extend(rest.sets);
-        if let Some(folder) = rest.chdir {
-            return log.open_end(caller.name(), format!("it changes to {folder} first"));
+        walk.env.retain(|line| !wrapped.unsets.iter().any(|name| line.split('=').next() == Some(name)));
+        walk.env.extend(wrapped.sets);
+        if let Some(directory) = wrapped.chdir {
+            return log.open_end(caller.name(), format!("it changes to {directory} first"));
         }
-        if let Some(text) = rest.text {
+        if let Some(text) = wrapped.text {
             let shell = variable(&walk.env, "SHELL").unwrap_or("/bin/sh").to_string();
             return Some(self.run_command(log, &shell, &[shell.clone(), "-c".to_string(), text], caller, &walk));
         }
-        let name = rest.command.first()?.clone();
-        Some(self.run_command(log, &name, &rest.command, caller, &walk))
+        let name = wrapped.command.first()?.clone();
+        Some(self.run_command(log, &name, &wrapped.command, caller, &walk))
     }
 
     /// Runs a command that a running program names.
@@ -211,9 +218,9 @@ impl<'a> Machine<'a> {
         let path = match self.find(log, name, &walk.env) {
             Ok(path) => path,
             Err(Missing { errno: Errno::ENOENT, cause, .. }) if walk.is_open => {
-                let text = format!("{}, unless a command before made it", cause.text);
+                let text = format!("{}, unless an earlier command created it", cause.text);
                 log.doubt(CauseKind::MissingProgram, text);
-                log.open_end::<()>(name, "it is not in the image, and a command before may make it");
+                log.open_end::<()>(name, "it is not in the image, but an earlier command may create it");
                 return Outcome::Runs;
             }
             Err(Missing { cause: cause @ Cause { kind: CauseKind::NotRead, .. }, met, .. }) => {
@@ -240,7 +247,7 @@ impl<'a> Machine<'a> {
         }
     }
 
-    /// execvp's and the shells' search. Source: posix/execvpe.c; the first file that may be executed is taken.
+    /// The search of execvp and of shells, which use the first executable file. Source: posix/execvpe.c.
     fn find(&self, log: &mut Log, name: &str, env: &[String]) -> Result<Vec<u8>, Missing> {
         let refused = |refusal: crate::exec::kernel::access::Refusal, path: &[u8]| Missing {
             errno: refusal.errno.unwrap_or(Errno::EACCES),
@@ -265,12 +272,12 @@ impl<'a> Machine<'a> {
                 Err(_) => {}
             }
         }
-        let text = format!("no {name} in PATH ({path})");
+        let text = format!("{name} is not in PATH ({path})");
         let cause = Cause { kind: CauseKind::NotInPath, text };
         Err(denied.unwrap_or(Missing { errno: Errno::ENOENT, cause, met: None }))
     }
 
-    /// How the caller ends whose command could not be started, and what it says. `found`: what its search came to.
+    /// How the caller ends if its command could not be started, and its message. `found` is the result of its search.
     fn fail(
         &self,
         log: &mut Log,
@@ -287,7 +294,7 @@ impl<'a> Machine<'a> {
         if errno == Errno::ENOEXEC && reads_texts && TEXTS.contains(&cause.kind) {
             return self.read_as_script(log, (name, path), argv, caller, walk);
         }
-        // A shell that glibc started, and that is the wrapper's child.
+        // The shell was started by glibc and is the wrapper's child.
         let reads_binary = errno == Errno::ENOEXEC && matches!(caller, Caller::Wrapper { falls_back: true, .. });
         let (line, code, text) = match caller {
             Caller::Wrapper { name: by, .. } if reads_binary => {
@@ -296,7 +303,7 @@ impl<'a> Machine<'a> {
                     return self.fail(log, name, (errno, cause), (caller, walk), (argv, found));
                 };
                 let (line, code) = shell.reads_binary(path);
-                (line, code, format!("{}; {by} hands it to /bin/sh, which cannot read it", cause.text))
+                (line, code, format!("{}; {by} passes it to /bin/sh, which cannot read it", cause.text))
             }
             Caller::Wrapper { style, name: by, .. } => {
                 let (line, code) = wrapper::failure(style, by, name, errno, is_search);
@@ -309,15 +316,14 @@ impl<'a> Machine<'a> {
             Caller::Shell { kind, label, line, is_exec } => {
                 let is_directory = cause.kind == CauseKind::IsDirectory;
                 let failed = shells::Failed { label, line, name, path, errno, is_exec, is_search, is_directory };
-                let (said, code) = kind.failure(&failed);
+                let (message, code) = kind.failure(&failed);
                 if is_search && name.ends_with('\r') {
-                    log.says.push(said);
-                    let text =
-                        format!("line {line} of it ends in a carriage return, which is part of the word {name:?}");
+                    log.says.push(message);
+                    let text = format!("its line {line} ends in a carriage return, which is part of the word {name:?}");
                     let cause = Cause { kind: CauseKind::CarriageReturn, text };
                     return Outcome::Dies { death: Death::Exit(code), at: label.to_string(), cause };
                 }
-                (said, code, cause.text)
+                (message, code, cause.text)
             }
         };
         log.says.push(line);
@@ -334,8 +340,8 @@ impl<'a> Machine<'a> {
                 break;
             }
             let next = words.peek().map_or("", |next| next.as_str());
-            if let Some(said) = kind.bad_option(&ran.argv[0], word, next).filter(|_| is_told(&ran.file)) {
-                return Some(self.refuse_option(log, ran, false, said));
+            if let Some(message) = kind.bad_option(&ran.argv[0], word, next).filter(|_| has_known_options(&ran.file)) {
+                return Some(self.refuse_option(log, ran, false, message));
             }
             let is_long = word.starts_with("--");
             ends_on_error |= !is_long && word.starts_with('-') && word.contains('e');
@@ -358,7 +364,7 @@ impl<'a> Machine<'a> {
         self.follow_script(log, &operands, (kind, &ran.argv[0]), ends_on_error, walk)
     }
 
-    /// A script that a shell reads: its path is the first operand. `label`: what the shell calls itself.
+    /// Follows a script that a shell reads. Its path is the first operand. `by` is the shell and its name in messages.
     fn follow_script(
         &self,
         log: &mut Log,
@@ -384,15 +390,17 @@ impl<'a> Machine<'a> {
                 let cause = Cause { kind: CauseKind::NotRead, text: not_read(path, &mount) };
                 return Some(Outcome::Unknown { at: path.clone(), cause });
             }
-            // A `#!` line with a word that is no option: the shell is not given the script that has it.
+            // A `#!` line with a word that is not an option: the shell reads that word instead of the script.
             Err(_) if walk.is_open || is_shebangs_word(log, path) || mounts::is_made(self.rootfs, path) => {
                 return log.open_end(path, "it is not in the image");
             }
             Err(_) => {
                 let (line, code) = kind.cannot_open(label, path);
                 log.says.push(line);
-                let cause =
-                    Cause { kind: CauseKind::MissingScript, text: format!("there is no {path} for the shell to read") };
+                let cause = Cause {
+                    kind: CauseKind::MissingScript,
+                    text: format!("the shell needs {path}, which does not exist"),
+                };
                 return Some(Outcome::Dies { death: Death::Exit(code), at: path.clone(), cause });
             }
         };
@@ -403,29 +411,28 @@ impl<'a> Machine<'a> {
             Some(binary) if is_binary(binary) => {
                 let (line, code) = kind.reads_binary(path);
                 log.says.push(line);
-                let text = format!("it is {}, and {label} is to read it as a script", describe(Some(binary)));
+                let text = format!("it is {}, but {label} was given it as a script", describe(Some(binary)));
                 let cause = Cause { kind: CauseKind::BinaryAsScript, text };
                 Some(Outcome::Dies { death: Death::Exit(code), at: path.clone(), cause })
             }
-            _ => log.open_end(path, "its text was not kept whole"),
+            _ => log.open_end(path, "its full text was not kept"),
         }
     }
 
-    /// A program that ends at once, for it refuses its options. A `#!` line gives all that follows the interpreter as
-    /// one argument.
+    /// Ends a program that rejects its options. A `#!` line passes everything after the interpreter as one argument.
     fn refuse_option(&self, log: &mut Log, ran: &Ran, is_busybox: bool, (line, code): (String, u8)) -> Outcome {
         log.says.push(line);
         let (name, word) = (&ran.argv[0], ran.argv.get(1).map_or("", String::as_str));
         let lacks = if is_busybox { ": BusyBox's env has no such option" } else { "" };
         let (at, kind, giver) = match shebangs_script(log) {
-            Some(script) => (script, CauseKind::ShebangOption, "its first line gives"),
-            None => (name.clone(), CauseKind::BadOption, "the call gives"),
+            Some(script) => (script, CauseKind::ShebangOption, "its first line passes"),
+            None => (name.clone(), CauseKind::BadOption, "the call passes"),
         };
-        let text = format!("{giver} {name} {word:?} as one argument, which it refuses{lacks}");
+        let text = format!("{giver} {word:?} to {name} as one argument, which it rejects{lacks}");
         Outcome::Dies { death: Death::Exit(code), at, cause: Cause { kind, text } }
     }
 
-    /// The commands of a shell's text. `arguments`: `$0` and what follows it.
+    /// Follows the commands in a shell's text. `arguments` is `$0` and the words after it.
     fn follow_text(
         &self,
         log: &mut Log,
@@ -439,8 +446,8 @@ impl<'a> Machine<'a> {
         self.interpret(log, &call, walk)
     }
 
-    /// Whether a program's libc falls back to /bin/sh: glibc's does, musl's does not. A static program has the libc of
-    /// its distribution, as far as one can tell.
+    /// Whether a program's libc falls back to /bin/sh: glibc does, musl does not. A static program is assumed to use
+    /// its distribution's libc.
     pub(crate) fn falls_back(&self, loader: Option<Family>) -> bool {
         match loader {
             Some(family) => family == Family::Glibc,

@@ -1,5 +1,5 @@
-//! Wrappers, shells and entry scripts. Exit codes and printed lines are those of Debian 12's builds; what is only followed
-//! further was not run.
+//! Wrappers, shells and entry scripts. Exit codes and messages are those of Debian 12's builds. Cases that only follow
+//! a call further were not run.
 
 use crate::exec::tests::{short, tree};
 use crate::exec::{Exec, Followed, Trace, trace};
@@ -52,7 +52,7 @@ fn glibc(words: &[&str], expected: &str, says: &str) {
 }
 
 #[test]
-fn a_wrapper_hands_its_command_on_or_says_why_not() {
+fn a_wrapper_starts_its_command_or_reports_why_not() {
     glibc(&["tini", "--", "/app"], "runs", "");
     glibc(
         &["tini", "--", "/none"],
@@ -72,7 +72,7 @@ fn a_wrapper_hands_its_command_on_or_says_why_not() {
 }
 
 #[test]
-fn a_wrapper_that_waits_ends_in_its_own_way() {
+fn a_wrapper_that_waits_has_its_own_exit_code() {
     let none = "No such file or directory";
     glibc(&["xargs", "none"], "exit 127 not-in-path", &format!("xargs: none: {none}"));
     glibc(&["xargs", "/foreign"], "exit 123 foreign-architecture", "/foreign: 1: Syntax error: \"(\" unexpected");
@@ -83,7 +83,7 @@ fn a_wrapper_that_waits_ends_in_its_own_way() {
     let elsewhere = image(GLIBC, &[], &["chroot", "/srv", "/app"]);
     assert_eq!(elsewhere.followed, partial("chroot", "it changes to /srv first"));
     let su = image(GLIBC, &[], &["su", "root", "-c", "/none"]);
-    assert_eq!(su.followed, partial("su", "it looks up by itself what it starts"));
+    assert_eq!(su.followed, partial("su", "it searches for the program to start itself"));
 }
 
 #[test]
@@ -128,7 +128,7 @@ fn an_entry_script_is_followed_to_its_arguments() {
 }
 
 #[test]
-fn a_command_on_the_way_counts_where_errors_end_the_script() {
+fn an_earlier_command_counts_if_errors_end_the_script() {
     let run = |text: &str| {
         let trace = image(GLIBC, &[("e", 0o755, text.as_bytes())], &["/e"]);
         (short(&trace.outcome), trace.doubts.iter().map(|doubt| doubt.code()).collect::<Vec<_>>())
@@ -138,12 +138,12 @@ fn a_command_on_the_way_counts_where_errors_end_the_script() {
     assert_eq!(run("#!/bin/sh\nset -eu\n/foreign\nexec /app\n"), ends);
     assert_eq!(run("#!/bin/sh\n/foreign\nexec /app\n"), ("runs".to_string(), vec!["foreign-architecture"]));
     assert_eq!(run("#!/bin/sh -e\n/foreign || true\nexec /app\n"), ("runs".to_string(), vec![]));
-    // What a command before may have made is not missing.
+    // A file that an earlier command may have created is not missing.
     assert_eq!(run("#!/bin/sh\n/app\nexec /made\n"), ("runs".to_string(), vec!["missing-program"]));
 }
 
 #[test]
-fn a_relative_program_is_looked_for_where_the_script_has_gone() {
+fn a_relative_program_is_searched_for_in_the_scripts_directory() {
     let run = |text: &str| {
         let app = ElfBuilder::amd64().build();
         let files: &[(&str, u16, &[u8])] = &[
@@ -158,7 +158,7 @@ fn a_relative_program_is_looked_for_where_the_script_has_gone() {
     let is_directory = ("exit 126 is-directory".to_string(), Followed::Full);
     assert_eq!(run("#!/bin/sh\ncd /d\nexec ../foreign\n").0, "exit 126 foreign-architecture");
     assert_eq!(run("#!/bin/sh\ncd /d\ncd ..\nexec ./app\n"), ("runs".to_string(), Followed::Full));
-    // Where the container starts there is a directory of that name.
+    // The container's working directory contains a directory of that name.
     assert_eq!(run("#!/bin/sh\nexec ./x\n"), is_directory);
     assert_eq!(run("#!/bin/sh\ncd \"$(dirname \"$0\")\"\nexec ./x\n"), is_directory);
     assert_eq!(run("#!/bin/sh\ntest -d /d && cd /d\nexec ./x\n"), is_directory);
@@ -168,7 +168,7 @@ fn a_relative_program_is_looked_for_where_the_script_has_gone() {
 }
 
 #[test]
-fn what_only_run_time_decides_is_reported_with_its_line() {
+fn a_decision_at_run_time_is_reported_with_its_line() {
     let followed = |text: &str, words: &[&str]| image(GLIBC, &[("e", 0o755, text.as_bytes())], words).followed;
     assert_eq!(
         followed("#!/bin/sh\nread -r program\nexec $program\n", &["/e"]),
@@ -205,14 +205,14 @@ fn a_directory_is_a_program_by_the_file_that_its_interpreter_looks_for() {
 }
 
 #[test]
-fn a_word_that_a_shebang_puts_before_the_script_is_run_times() {
+fn a_word_that_a_shebang_puts_before_the_script_depends_on_run_time() {
     let trace = image(GLIBC, &[("e", 0o755, b"#!/bin/sh none\nexec /app\n")], &["/e"]);
     assert_eq!((short(&trace.outcome).as_str(), trace.followed), ("runs", partial("none", "it is not in the image")));
     glibc(&["sh", "none"], "exit 2 missing-script", "sh: 0: cannot open none: No such file");
 }
 
 #[test]
-fn options_that_a_first_line_gives_as_one_argument_are_refused() {
+fn options_that_a_first_line_passes_as_one_argument_are_rejected() {
     let run =
         |loader: &str, line: &str| image(loader, &[("e", 0o755, format!("{line}\nexec /app\n").as_bytes())], &["/e"]);
     let dash = "/bin/sh: 0: Illegal option - ";
@@ -275,7 +275,7 @@ fn busyboxs_env_splits_no_string() {
 }
 
 #[test]
-fn a_shell_reads_no_program_as_a_script() {
+fn a_shell_does_not_read_a_program_as_a_script() {
     glibc(&["sh", "/app"], "exit 2 binary-as-script", "/app: 1: Syntax error: \"(\" unexpected");
     glibc(&["bash", "-e", "/foreign"], "exit 126 binary-as-script", "/foreign: /foreign: cannot execute binary file");
     let wasm = image(GLIBC, &[("m", 0o644, b"\0asm\x01\0\0\0")], &["bash", "/m"]);
@@ -318,7 +318,7 @@ fn a_failure_that_exit_follows_ends_the_script() {
 }
 
 #[test]
-fn a_script_where_engines_mount_is_run_times_and_the_images_own_is_hidden() {
+fn a_script_below_an_engines_mount_depends_on_run_time_and_the_images_is_hidden() {
     for words in [["sh", "/dev/stdin"], ["sh", "/proc/self/fd/3"], ["python3", "/dev/fd/3"]] {
         let trace = image(GLIBC, &[], &words);
         assert!(matches!((&*short(&trace.outcome), &trace.followed), ("runs", Followed::Partial { .. })), "{trace:?}");

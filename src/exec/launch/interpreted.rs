@@ -1,5 +1,5 @@
-//! Interpreters that run, and what their file or their words start in its turn: a package manager's script, a console
-//! script's module, a command of Bundler's.
+//! Follows interpreters to the programs that their file or arguments start: a package manager's script, a console
+//! script's module, a Bundler command.
 
 use crate::exec::kernel::binfmt::Machine;
 use crate::exec::launch::interpreter::Interpreter;
@@ -10,15 +10,15 @@ use crate::exec::log::Log;
 use crate::exec::outcome::Outcome;
 
 impl Machine<'_> {
-    /// What `bundle exec` starts: a program on PATH, or one that a gem brings, which it finds by itself.
+    /// Follows `bundle exec`: to a program on PATH, or to one that a gem contains, which it finds itself.
     fn follow_bundled(&self, log: &mut Log, command: &[String], walk: &Walk) -> Option<Outcome> {
         if !self.names_program(command.first()?, &walk.env) {
-            return log.open_end("bundle", "it looks up by itself what it starts");
+            return log.open_end("bundle", "it searches for the program to start itself");
         }
         Some(self.run_command(log, &command[0], command, plain("bundle"), walk))
     }
 
-    /// An interpreter and its file, which may start what its words name.
+    /// Follows an interpreter and its file, which may start the programs that its arguments name.
     pub(crate) fn follow_interpreted(
         &self,
         log: &mut Log,
@@ -57,7 +57,7 @@ impl Machine<'_> {
     }
 }
 
-/// The command of `bundle exec COMMAND`, by the script that the interpreter reads and its words.
+/// Returns the command of `bundle exec COMMAND`, from the script that the interpreter reads and its arguments.
 fn bundled<'w>(script: &str, words: &'w [String]) -> Option<&'w [String]> {
     let is_bundler = matches!(script.rsplit('/').next(), Some("bundle" | "bundler"));
     let rest = words.strip_prefix(&["exec".to_string()][..]).filter(|_| is_bundler)?;

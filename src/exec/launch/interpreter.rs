@@ -1,5 +1,6 @@
-//! Interpreters and the file that each is given: whether it is there, and is one that they read. What is in it is run
-//! time's. The words are those of Node 18, CPython 3.11, Perl 5.36, PHP 8.2, Ruby 3.1, Bun 1.4 and Deno 2.
+//! Checks the file that an interpreter is given: whether it exists and is one that the interpreter reads. The file's
+//! contents are not modelled. The messages are those of Node 18, CPython 3.11, Perl 5.36, PHP 8.2, Ruby 3.1, Bun 1.4
+//! and Deno 2.
 
 use crate::exec::environment::variable;
 use crate::exec::kernel::access::not_read;
@@ -12,7 +13,7 @@ use crate::exec::outcome::lossy;
 use crate::exec::{Cause, CauseKind, Death, Outcome};
 use crate::image::{NodeId, NodeKind, ResolveError};
 
-/// An interpreter that reads a file or, in a directory, one of a certain name.
+/// An interpreter that reads a file or, in a directory, a file of a certain name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Interpreter {
     Bun,
@@ -24,28 +25,28 @@ pub(crate) enum Interpreter {
     Ruby,
 }
 
-/// What an interpreter is given to read.
+/// The input of an interpreter.
 #[derive(Debug, PartialEq, Eq)]
-enum Given<'a> {
+enum Input<'a> {
     Nothing,
-    /// By this option, and the words after it.
+    /// Code from this option, and the words after it.
     Code(&'a str, &'a [String]),
     /// A file, and the words after it.
     File(&'a String, &'a [String]),
 }
 
-/// How an interpreter reads options of one dash, several letters of which may be joined.
+/// How an interpreter parses options with one dash, whose letters may be joined.
 struct Letters {
-    /// No file is given: code, a module, or its own search.
+    /// Letters with which no file is read: code, a module, or its own search.
     code: &'static str,
-    /// The rest of the word is a value, or the next word.
+    /// Letters whose value is the rest of the word, or the next word.
     next: &'static str,
-    /// The rest of the word is a value.
+    /// Letters whose value is the rest of the word.
     attached: &'static str,
 }
 
 impl Interpreter {
-    /// By the name of its file, which may have a version: `python3.11`.
+    /// Returns the interpreter for the name of its file, which may contain a version: `python3.11`.
     pub(crate) fn of(name: &str) -> Option<Interpreter> {
         match name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.') {
             "bun" => Some(Interpreter::Bun),
@@ -85,7 +86,7 @@ impl Interpreter {
         }
     }
 
-    /// Options of two dashes whose value is the next word.
+    /// Options with two dashes whose value is the next word.
     fn valued(self) -> &'static [&'static str] {
         match self {
             Interpreter::Bun => {
@@ -146,7 +147,7 @@ impl Interpreter {
         }
     }
 
-    /// Options of two dashes by which no file is given.
+    /// Options with two dashes with which no file is read.
     fn instead(self) -> &'static [&'static str] {
         match self {
             Interpreter::Bun => &["--eval", "--print", "--cwd", "--filter", "--version", "--revision", "--help"],
@@ -157,8 +158,8 @@ impl Interpreter {
         }
     }
 
-    /// What the arguments give it to read; `argv` has its own name first.
-    fn given(self, argv: &[String]) -> Given<'_> {
+    /// Parses the arguments into its input. `argv` starts with its own name.
+    fn input(self, argv: &[String]) -> Input<'_> {
         let letters = self.letters();
         let mut at = 1;
         let mut has_command = false;
@@ -169,13 +170,13 @@ impl Interpreter {
                     has_command = true;
                     at += 1;
                 }
-                None if self.takes_command() && !is_source(word) => return Given::Nothing,
-                None => return Given::File(word, rest),
-                Some("") => return Given::Nothing,
+                None if self.takes_command() && !is_source(word) => return Input::Nothing,
+                None => return Input::File(word, rest),
+                Some("") => return Input::Nothing,
                 Some(long) if long.starts_with('-') => {
                     let key = word.split('=').next().unwrap_or(word);
                     if self.instead().contains(&key) {
-                        return Given::Code(word, rest);
+                        return Input::Code(word, rest);
                     }
                     at += if self.valued().contains(&word.as_str()) { 2 } else { 1 };
                 }
@@ -183,7 +184,7 @@ impl Interpreter {
                     at += 1;
                     for (index, letter) in joined.char_indices() {
                         if letters.code.contains(letter) {
-                            return Given::Code(word, rest);
+                            return Input::Code(word, rest);
                         }
                         if letters.next.contains(letter) {
                             at += usize::from(index + letter.len_utf8() == joined.len());
@@ -196,10 +197,10 @@ impl Interpreter {
                 }
             }
         }
-        Given::Nothing
+        Input::Nothing
     }
 
-    /// Whether its first word may be a command of its own: `deno run`.
+    /// Whether its first word may be one of its commands: `deno run`.
     fn takes_command(self) -> bool {
         match self {
             Interpreter::Bun | Interpreter::Deno => true,
@@ -207,23 +208,23 @@ impl Interpreter {
         }
     }
 
-    /// The file that the arguments give it, and the words that the file gets.
+    /// Returns the file in the arguments, and the arguments that the file gets.
     pub(crate) fn file(self, argv: &[String]) -> Option<(&String, &[String])> {
-        match self.given(argv) {
-            Given::File(file, words) => Some((file, words)),
-            Given::Code(..) | Given::Nothing => None,
+        match self.input(argv) {
+            Input::File(file, words) => Some((file, words)),
+            Input::Code(..) | Input::Nothing => None,
         }
     }
 
-    /// The module of `python -m MODULE`.
+    /// Returns the module of `python -m MODULE`.
     pub(crate) fn module(self, argv: &[String]) -> Option<&str> {
-        let Given::Code(word, rest) = self.given(argv) else { return None };
+        let Input::Code(word, rest) = self.input(argv) else { return None };
         let (before, attached) = word.split_once('m').filter(|_| self == Interpreter::Python)?;
         let is_module = !before.contains('c');
         if attached.is_empty() { rest.first().map(String::as_str) } else { Some(attached) }.filter(|_| is_module)
     }
 
-    /// What may be missing at the end of the file's name.
+    /// Endings that the file's name may omit.
     fn endings(self) -> &'static [&'static str] {
         match self {
             Interpreter::Bun => &["", ".tsx", ".jsx", ".ts", ".mjs", ".js", ".cjs", ".json"],
@@ -232,8 +233,8 @@ impl Interpreter {
         }
     }
 
-    /// The files of a directory any of which makes it a program; none: what becomes of a directory is not foreseen.
-    fn of_directory(self) -> &'static [&'static str] {
+    /// Files any of which makes a directory a program. Empty if directories are not modelled.
+    fn in_directory(self) -> &'static [&'static str] {
         match self {
             Interpreter::Node => &["package.json", "index.js", "index.json", "index.node"],
             Interpreter::Python => &["__main__.py", "__main__.pyc"],
@@ -242,17 +243,17 @@ impl Interpreter {
     }
 }
 
-/// Options of node's that name a file to be read before the program. Source: node(1).
+/// Options with which node reads a file before the program. Source: node(1).
 const PRELOADS: &[&str] = &["-r", "--require", "--import", "--loader", "--experimental-loader"];
 
-/// Whether a word is a file for Bun or Deno to run, and not a command, a script's name or a package.
+/// Whether a word is a file for Bun or Deno to run, not a command, a script's name or a package.
 fn is_source(word: &str) -> bool {
     const ENDS: &[&str] = &[".ts", ".tsx", ".js", ".jsx", ".mjs", ".cjs", ".mts", ".cts"];
     !word.contains(':') && ENDS.iter().any(|end| word.ends_with(end))
 }
 
 impl<'a> Machine<'a> {
-    /// The file that an interpreter is given, where it is given one.
+    /// Checks the file that an interpreter is given, if any.
     pub(crate) fn follow_file(
         &self,
         log: &mut Log,
@@ -265,12 +266,12 @@ impl<'a> Machine<'a> {
         {
             return Some(outcome);
         }
-        let file = match interpreter.given(argv) {
-            Given::Nothing => return None,
-            Given::Code(word, _) => {
-                return log.open_end(interpreter.name(), format!("{word} gives it the code to run"));
+        let file = match interpreter.input(argv) {
+            Input::Nothing => return None,
+            Input::Code(word, _) => {
+                return log.open_end(interpreter.name(), format!("{word} passes it the code to run"));
             }
-            Given::File(file, _) => file,
+            Input::File(file, _) => file,
         };
         let lookup = |path: &str| self.cwd.walk(self.rootfs, path.as_bytes(), &|_| true).ok();
         let is_directory = |id: &NodeId| self.rootfs.view(*id).kind == NodeKind::Directory;
@@ -290,16 +291,16 @@ impl<'a> Machine<'a> {
             return log.open_end(file.as_str(), "it is not in the image");
         }
         match lookup(file) {
-            Some(_) if interpreter.of_directory().is_empty() => None,
-            Some(_) if interpreter.of_directory().iter().any(|name| lookup(&format!("{file}/{name}")).is_some()) => {
+            Some(_) if interpreter.in_directory().is_empty() => None,
+            Some(_) if interpreter.in_directory().iter().any(|name| lookup(&format!("{file}/{name}")).is_some()) => {
                 None
             }
             found => Some(self.no_program_for(log, interpreter, &argv[0], file, found.is_some())),
         }
     }
 
-    /// A file that node's options load before its program, and that is not there. A package's name is looked up by
-    /// node itself.
+    /// Ends node if a file that its options load before its program does not exist. Node resolves a package's name
+    /// itself.
     fn lacking_preload(&self, log: &mut Log, argv: &[String], walk: &Walk) -> Option<Outcome> {
         if walk.is_open {
             return None;
@@ -349,9 +350,12 @@ impl<'a> Machine<'a> {
         };
         let text = match is_directory {
             true => {
-                format!("{file} is a directory with none of {} for {by} to read", interpreter.of_directory().join(", "))
+                format!(
+                    "{file} is a directory with none of the files that {by} reads ({})",
+                    interpreter.in_directory().join(", ")
+                )
             }
-            false => format!("there is no {file} for {by} to read"),
+            false => format!("{by} needs {file}, which does not exist"),
         };
         log.says.push(line);
         Outcome::Dies {

@@ -1,4 +1,5 @@
-//! What Java reads and loads at start: its jar, its class path, its agents. The words are those of OpenJDK 17.
+//! Checks what Java reads and loads at startup: its jar, its class path, its agents. The messages are those of OpenJDK
+//! 17.
 
 use crate::exec::environment::variable;
 use crate::exec::kernel::access::not_read;
@@ -11,15 +12,15 @@ use crate::exec::{Cause, CauseKind, Death, Outcome};
 use crate::image::ResolveError;
 use crate::inspect::FileKind;
 
-/// Variables whose words Java takes as its first options. Source: the JVM TI's documentation; java(1).
+/// Variables whose words Java reads as its first options. Source: the JVM TI's documentation; java(1).
 const VARIABLES: &[&str] = &["JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS"];
 
-/// An agent that ends Java where it cannot be loaded. Source: java(1), "-agentpath", "-javaagent".
+/// An agent. Java exits if it cannot load one. Source: java(1), "-agentpath", "-javaagent".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Agent {
     /// A library by its path.
     Native,
-    /// A library by its name, which is looked for in Java's own directories and on its library path.
+    /// A library by its name, which is searched for in Java's own directories and on its library path.
     Named,
     Jar,
 }
@@ -27,13 +28,13 @@ enum Agent {
 const AGENTS: &[(&str, Agent)] =
     &[("-agentpath:", Agent::Native), ("-agentlib:", Agent::Named), ("-javaagent:", Agent::Jar)];
 
-/// Whether a file is of a kind that is never a library, nor a jar.
+/// Whether a file of this kind can be neither a library nor a jar.
 fn not_a_library(kind: &FileKind) -> bool {
     matches!(kind, FileKind::Empty | FileKind::Html | FileKind::LfsPointer | FileKind::Text(_))
 }
 
 impl<'a> Machine<'a> {
-    /// `java -jar FILE` needs FILE, `java -cp A:B MAIN` one of A and B; what a class path holds is the JVM's to find.
+    /// `java -jar FILE` needs FILE, and `java -cp A:B MAIN` needs A or B. The contents of a class path are not checked.
     pub(crate) fn follow_java(&self, log: &mut Log, argv: &[String], walk: &Walk) -> Option<Outcome> {
         if let Some(outcome) = self.lacking_agent(log, argv, walk) {
             return Some(outcome);
@@ -46,7 +47,7 @@ impl<'a> Machine<'a> {
             return None;
         }
         let (line, kind, text) = match self.cwd.walk(self.rootfs, jar.as_bytes(), &|_| true) {
-            // A jar may begin with a script that starts it; these are never jars.
+            // A jar may begin with a script that starts it. These kinds are never jars.
             Ok(id) => match self.kind(id) {
                 Some(
                     FileKind::Elf(_) | FileKind::Empty | FileKind::Html | FileKind::LfsPointer | FileKind::Text(_),
@@ -58,7 +59,7 @@ impl<'a> Machine<'a> {
             },
             Err(_) if walk.is_open => return log.open_end(jar.as_str(), "it is not in the image"),
             Err(_) => {
-                let text = format!("there is no {jar} for java to read");
+                let text = format!("java needs {jar}, which does not exist");
                 (format!("Error: Unable to access jarfile {jar}"), CauseKind::MissingScript, text)
             }
         };
@@ -66,7 +67,7 @@ impl<'a> Machine<'a> {
         Some(Outcome::Dies { death: Death::Exit(1), at: jar.clone(), cause: Cause { kind, text } })
     }
 
-    /// A class path of which nothing is in the image. Source: java(1), "--class-path".
+    /// Ends java if nothing in its class path is in the image. Source: java(1), "--class-path".
     fn follow_class_path(&self, log: &mut Log, argv: &[String], walk: &Walk) -> Option<Outcome> {
         const NAMES: &[&str] = &["-cp", "-classpath", "--class-path"];
         let at = argv.iter().rposition(|word| NAMES.contains(&word.as_str()))?;
@@ -85,12 +86,12 @@ impl<'a> Machine<'a> {
             return None;
         }
         log.says.push(format!("Error: Could not find or load main class {main}"));
-        let text = format!("nothing of java's class path {path} is in the image");
+        let text = format!("nothing in java's class path {path} is in the image");
         let cause = Cause { kind: CauseKind::MissingScript, text };
         Some(Outcome::Dies { death: Death::Exit(1), at: path.clone(), cause })
     }
 
-    /// An agent that Java must load and cannot.
+    /// Ends java if it cannot load one of its agents.
     fn lacking_agent(&self, log: &mut Log, argv: &[String], walk: &Walk) -> Option<Outcome> {
         let preset = VARIABLES.iter().filter_map(|name| variable(&walk.env, name));
         let options = argv.iter().skip(1).take_while(|word| *word != "-jar").map(String::as_str);
@@ -137,26 +138,26 @@ impl<'a> Machine<'a> {
             (Agent::Native | Agent::Named, Some(FileKind::Elf(elf))) if elf.arch() == Some(self.node.arch) => None,
             (Agent::Native | Agent::Named, Some(kind @ FileKind::Elf(_))) => {
                 let line = could_not(&format!("{path}: cannot open shared object file: No such file or directory"));
-                let text = format!("java must load the agent {path}, and it is {}", describe(Some(kind)));
+                let text = format!("java must load the agent {path}, but it is {}", describe(Some(kind)));
                 dies(log, line, CauseKind::ForeignLibrary, text)
             }
             (Agent::Native | Agent::Named, Some(kind)) if not_a_library(kind) => {
-                let text = format!("java must load the agent {path}, and it is {}", describe(Some(kind)));
+                let text = format!("java must load the agent {path}, but it is {}", describe(Some(kind)));
                 dies(log, could_not(&format!("{path}: invalid ELF header")), CauseKind::BrokenLibrary, text)
             }
             (Agent::Jar, Some(kind)) if not_a_library(kind) || matches!(kind, FileKind::Elf(_)) => {
                 let line = format!("Error opening zip file or JAR manifest missing : {path}");
-                let text = format!("java must load the agent {path}, and it is {}", describe(Some(kind)));
+                let text = format!("java must load the agent {path}, but it is {}", describe(Some(kind)));
                 dies(log, line, CauseKind::BrokenLibrary, text)
             }
             (Agent::Native | Agent::Named | Agent::Jar, _) => None,
         }
     }
 
-    /// A library that no file of the image has the name of.
+    /// Ends java if no file in the image has the name of an agent's library.
     fn agent_library(&self, log: &mut Log, name: &str) -> Option<Outcome> {
         let file = format!("lib{name}.so");
-        // Java's own are built into it where it is linked statically.
+        // Java's own agents are built into it if it is statically linked.
         if ["jdwp", "hprof", "instrument"].contains(&name) || self.rootfs.named(file.as_bytes()).next().is_some() {
             return None;
         }
@@ -164,7 +165,7 @@ impl<'a> Machine<'a> {
             "Could not find agent library {name} on the library path, with error: {file}: cannot open shared object \
              file: No such file or directory"
         ));
-        let text = format!("java must load the agent {name}, and there is no {file} in the image");
+        let text = format!("java must load the agent {name}, but {file} is not in the image");
         let cause = Cause { kind: CauseKind::MissingLibrary, text };
         Some(Outcome::Dies { death: Death::Exit(1), at: file, cause })
     }

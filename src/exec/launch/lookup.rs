@@ -1,5 +1,6 @@
-//! How a container runtime finds the program before it calls execve: as the container's user, in its root and working
-//! directory, by the container's own PATH. Source: runc's use of Go's os/exec `LookPath`; crun's `find_executable`.
+//! Models how a container runtime finds the program before it calls execve: as the container's user, in its root and
+//! working directory, with the container's own PATH. Source: runc's use of Go's os/exec `LookPath`; crun's
+//! `find_executable`.
 
 use crate::exec::environment::{DEFAULT_PATH, variable};
 use crate::exec::kernel::access::Refusal;
@@ -7,23 +8,19 @@ use crate::exec::kernel::binfmt::Machine;
 use crate::exec::log::{AsRoot, Log};
 use crate::exec::{Cause, CauseKind, Errno, Exec, Outcome};
 
-/// The path that the runtime gives to execve, or how its search ends.
+/// Returns the path that the runtime passes to execve, or the outcome of a failed search.
 pub(crate) fn program(machine: &Machine<'_>, log: &mut Log, call: &Exec) -> Result<Vec<u8>, Outcome> {
     let fails = |at: &str, kind, text| Err(Outcome::fails(Errno::ENOENT, at.as_bytes(), Cause { kind, text }));
     let Some(name) = call.argv.first() else {
-        return fails(
-            "",
-            CauseKind::NoCommand,
-            "the image names no program to start, and the call none either".to_string(),
-        );
+        return fails("", CauseKind::NoCommand, "neither the image nor the call names a program to start".to_string());
     };
     if name.is_empty() {
         // Source: moby's daemon `getEntrypointAndArgs`, podman's specgen `makeCommand`.
         let Some(next) = call.argv.get(1) else {
-            return fails("", CauseKind::NotInPath, "the name of the program is empty".to_string());
+            return fails("", CauseKind::NotInPath, "the program's name is empty".to_string());
         };
         let text = format!(
-            "the name of the program is empty: docker and podman leave an empty ENTRYPOINT out and start {next}, \
+            "the program's name is empty: docker and podman skip an empty ENTRYPOINT and start {next}, but \
              containerd fails"
         );
         return Err(Outcome::Unknown { at: String::new(), cause: Cause { kind: CauseKind::EmptyEntrypoint, text } });
@@ -34,8 +31,8 @@ pub(crate) fn program(machine: &Machine<'_>, log: &mut Log, call: &Exec) -> Resu
     search(machine, log, name, variable(&call.env, "PATH").unwrap_or(DEFAULT_PATH))
 }
 
-/// What crun's search comes to, made before the process has its user: the path itself, or each directory of PATH, be it
-/// relative or not. Source: crun's `find_executable`.
+/// Returns the result of crun's search, which runs before the process changes its user. It searches for the path
+/// itself, or in each directory of PATH, even a relative one. Source: crun's `find_executable`.
 pub(crate) fn as_root(machine: &Machine<'_>, log: &mut Log, call: &Exec) -> AsRoot {
     let name = call.argv.first().map_or("", String::as_str);
     let path = variable(&call.env, "PATH").unwrap_or(DEFAULT_PATH);
@@ -56,7 +53,8 @@ pub(crate) fn as_root(machine: &Machine<'_>, log: &mut Log, call: &Exec) -> AsRo
     last
 }
 
-/// The first executable file of that name in the directories of `path`, an empty one of which is the working directory.
+/// Returns the first executable file of that name in the directories of `path`. An empty directory is the working
+/// directory.
 fn search(machine: &Machine<'_>, log: &mut Log, name: &str, path: &str) -> Result<Vec<u8>, Outcome> {
     let fails = |kind, text| Err(Outcome::fails(Errno::ENOENT, name.as_bytes(), Cause { kind, text }));
     let mut near = None;
@@ -65,8 +63,8 @@ fn search(machine: &Machine<'_>, log: &mut Log, name: &str, path: &str) -> Resul
         match machine.open(log, candidate.as_bytes()) {
             Ok(_) if !candidate.starts_with('/') => {
                 let text = format!(
-                    "{candidate} was found by {directory:?} of PATH ({path}), and most runtimes run nothing that is found \
-                     relative to the working directory; crun does"
+                    "{candidate} was found through {directory:?} in PATH ({path}); most runtimes do not run programs that are \
+                     found relative to the working directory, but crun does"
                 );
                 return fails(CauseKind::RelativeInPath, text);
             }
@@ -82,7 +80,7 @@ fn search(machine: &Machine<'_>, log: &mut Log, name: &str, path: &str) -> Resul
     fails(CauseKind::NotInPath, format!("no executable {name} in PATH ({path}){near}"))
 }
 
-/// A path in a directory of PATH, its parts tidied by their names alone. Source: Go's path/filepath `Join`.
+/// Joins a directory of PATH and a name. Normalizes the directory lexically. Source: Go's path/filepath `Join`.
 fn clean(directory: &str, name: &str) -> String {
     let is_absolute = directory.starts_with('/');
     let mut parts: Vec<&str> = Vec::new();
@@ -104,7 +102,7 @@ mod tests {
     use super::clean;
 
     #[test]
-    fn directories_of_path_are_tidied_by_name() {
+    fn directories_of_path_are_normalized_lexically() {
         for (directory, path) in [
             ("/bin", "/bin/a"),
             ("/", "/a"),

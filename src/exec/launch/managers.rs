@@ -1,5 +1,5 @@
-//! Package managers of Node.js that start what a project's `package.json` names: `npm start`, `yarn serve`, `npx next`.
-//! Exit codes and printed lines are those of npm 11. Source: npm-run-script(1), npm-exec(1), @npmcli/run-script.
+//! Node.js package managers, which start what a project's `package.json` names: `npm start`, `yarn serve`, `npx next`.
+//! Exit codes and messages are those of npm 11. Source: npm-run-script(1), npm-exec(1), @npmcli/run-script.
 
 use crate::exec::environment::{DEFAULT_PATH, variable};
 use crate::exec::kernel::binfmt::Machine;
@@ -23,18 +23,18 @@ pub(super) enum Manager {
     Pnpm,
 }
 
-/// What a package manager is asked to start.
+/// What the arguments of a package manager start.
 #[derive(Debug, PartialEq, Eq)]
-enum Asked<'a> {
-    /// A script of `package.json`. `is_named`: by a command for scripts, so that another meaning is excluded.
+enum Action<'a> {
+    /// A script in `package.json`. `is_named`: after a command for scripts, so it cannot mean anything else.
     Script { name: &'a str, words: &'a [String], is_named: bool },
     /// A command of an installed package.
     Command(&'a [String]),
-    /// Something else, or not known.
+    /// Something else, or unknown.
     Other,
 }
 
-/// Options that take no value and do not change which project is meant.
+/// Options without a value that do not select another project.
 const FLAGS: &[&str] = &[
     "-s",
     "-q",
@@ -52,19 +52,19 @@ const FLAGS: &[&str] = &[
     "--no-install",
     "--verbose",
 ];
-/// Options by which another directory or project is meant.
+/// Options that select another directory or project.
 const ELSEWHERE: &[&str] =
     &["--prefix", "-C", "--cwd", "--dir", "-w", "--workspace", "-F", "--filter", "-r", "--recursive", "--workspaces"];
-/// Commands of Bun's that start no script. Source: `bun --help`.
+/// Bun's commands that do not start a script. Source: `bun --help`.
 const BUNS_OWN: &[&str] = &[
     "test", "repl", "exec", "install", "i", "add", "a", "remove", "rm", "update", "audit", "outdated", "link",
     "unlink", "publish", "patch", "pm", "info", "why", "build", "init", "create", "c", "upgrade",
 ];
-/// Commands that are scripts of their own name.
+/// Commands that run the script of the same name.
 const SCRIPTS: &[&str] = &["start", "test", "stop", "restart"];
 
 impl Manager {
-    /// By the file that node reads: a link on PATH, or the manager's own file.
+    /// Returns the manager for the file that node reads: a link on PATH, or the manager's own file.
     pub(super) fn of(file: &str) -> Option<Manager> {
         match file.rsplit('/').next().unwrap_or(file) {
             "npm" | "npm-cli.js" => Some(Manager::Npm),
@@ -85,27 +85,27 @@ impl Manager {
         }
     }
 
-    /// Reads the words after the manager's name.
-    fn asked(self, words: &[String]) -> Asked<'_> {
-        let Some(words) = after_options(words) else { return Asked::Other };
-        let Some((command, rest)) = words.split_first() else { return Asked::Other };
+    /// Parses the words after the manager's name.
+    fn action(self, words: &[String]) -> Action<'_> {
+        let Some(words) = after_options(words) else { return Action::Other };
+        let Some((command, rest)) = words.split_first() else { return Action::Other };
         let named = |rest| match after_options(rest).and_then(<[String]>::split_first) {
-            Some((name, words)) => Asked::Script { name, words, is_named: true },
-            None => Asked::Other,
+            Some((name, words)) => Action::Script { name, words, is_named: true },
+            None => Action::Other,
         };
-        let command_of = |rest| after_options(rest).map_or(Asked::Other, Asked::Command);
+        let command_of = |rest| after_options(rest).map_or(Action::Other, Action::Command);
         match (self, command.as_str()) {
-            (Manager::Npx, _) => Asked::Command(words),
-            (_, name) if SCRIPTS.contains(&name) => Asked::Script { name, words: rest, is_named: true },
+            (Manager::Npx, _) => Action::Command(words),
+            (_, name) if SCRIPTS.contains(&name) => Action::Script { name, words: rest, is_named: true },
             (_, "run" | "run-script") => named(rest),
             (Manager::Bun, "x") => command_of(rest),
-            (Manager::Bun, name) if BUNS_OWN.contains(&name) => Asked::Other,
+            (Manager::Bun, name) if BUNS_OWN.contains(&name) => Action::Other,
             (Manager::Npm, "exec" | "x") | (Manager::Pnpm | Manager::Yarn, "exec") => command_of(rest),
-            (Manager::Yarn, "node") => Asked::Command(words),
+            (Manager::Yarn, "node") => Action::Command(words),
             (Manager::Yarn | Manager::Pnpm | Manager::Bun, name) => {
-                Asked::Script { name, words: rest, is_named: false }
+                Action::Script { name, words: rest, is_named: false }
             }
-            (Manager::Npm, _) => Asked::Other,
+            (Manager::Npm, _) => Action::Other,
         }
     }
 
@@ -114,7 +114,7 @@ impl Manager {
         matches!(self, Manager::Npm | Manager::Yarn | Manager::Bun)
     }
 
-    /// What its script gets of the words after the script's name.
+    /// Returns the words, of those after the script's name, that its script receives.
     fn handed(self, words: &[String]) -> Vec<&String> {
         match self {
             Manager::Npm => {
@@ -128,7 +128,7 @@ impl Manager {
     }
 }
 
-/// The words after options that change nothing. `None`: there is another option.
+/// Returns the words after options that change nothing. `None` if there is another option.
 fn after_options(words: &[String]) -> Option<&[String]> {
     let at = words.iter().position(|word| !word.starts_with('-') || word == "--").unwrap_or(words.len());
     let is_plain = |word: &String| {
@@ -145,12 +145,13 @@ fn after_options(words: &[String]) -> Option<&[String]> {
 struct Project<'a> {
     directory: String,
     id: NodeId,
-    /// `None`: it names no scripts, or could not be read.
+    /// `None` if it has no scripts or could not be read.
     package: Option<&'a NpmPackage>,
 }
 
 impl<'a> Machine<'a> {
-    /// What becomes of a package manager that node runs with these words. `None`: it runs, as far as `log` says.
+    /// Follows a package manager that node runs with these words. `None` if it runs; `log` records how far it was
+    /// followed.
     pub(super) fn follow_manager(
         &self,
         log: &mut Log,
@@ -158,12 +159,12 @@ impl<'a> Machine<'a> {
         words: &[String],
         walk: &Walk,
     ) -> Option<Outcome> {
-        let asked = manager.asked(words);
+        let action = manager.action(words);
         let here = lossy(&self.cwd.path(self.rootfs));
-        let (name, handed, is_named) = match asked {
-            Asked::Other => return log.open_end(manager.name(), "what it starts is not known"),
-            Asked::Command(words) => return self.follow_installed(log, manager, &here, words, walk),
-            Asked::Script { name, words, is_named } => (name, words, is_named),
+        let (name, handed, is_named) = match action {
+            Action::Other => return log.open_end(manager.name(), "the program that it starts is not known"),
+            Action::Command(words) => return self.follow_installed(log, manager, &here, words, walk),
+            Action::Script { name, words, is_named } => (name, words, is_named),
         };
         if !is_known(name) {
             return log.open_end(manager.name(), "the name of its script is only known at run time");
@@ -176,12 +177,12 @@ impl<'a> Machine<'a> {
             log.says.push(format!(
                 "npm error enoent Could not read package.json: Error: ENOENT: no such file or directory, open '{path}'"
             ));
-            return Some(missing(path.clone(), format!("there is no {path} for {} to read", manager.name()), 254));
+            return Some(missing(path.clone(), format!("{} needs {path}, which does not exist", manager.name()), 254));
         };
-        // Yarn 2 and later run scripts in a shell of their own, and find commands by their own tables.
+        // Yarn 2 and later run scripts in their own shell, and find commands through their own tables.
         let is_berry = |name: &&str| self.rootfs.resolve(format!("{}/{name}", project.directory)).is_ok();
         if manager == Manager::Yarn && [".yarnrc.yml", ".pnp.cjs"].iter().any(is_berry) {
-            return log.open_end(manager.name(), "it runs scripts by itself");
+            return log.open_end(manager.name(), "it runs scripts in its own shell");
         }
         let Some(package) = project.package else {
             return log.open_end(manager.name(), "the scripts of its package.json are not known");
@@ -207,7 +208,7 @@ impl<'a> Machine<'a> {
         Some(machine.run_command(log, "sh", &argv, plain(manager.name()), &walk))
     }
 
-    /// A name that the project has no script for.
+    /// Handles a name for which the project has no script.
     fn without_script(
         &self,
         log: &mut Log,
@@ -217,7 +218,7 @@ impl<'a> Machine<'a> {
         walk: &Walk,
     ) -> Option<Outcome> {
         let is_there = |file: &str| self.rootfs.resolve(format!("{}/{file}", project.directory)).is_ok();
-        // Bun looks for a command where there is no such script.
+        // Bun looks for a command if there is no such script.
         let is_installed = || {
             let walk = self.with_bins(&project.directory, walk);
             self.names_program(name, &walk.env)
@@ -240,7 +241,7 @@ impl<'a> Machine<'a> {
         Some(missing(path.clone(), format!("{path} has no script {name:?} for {} to run", manager.name()), 1))
     }
 
-    /// A command of an installed package: what `node_modules/.bin` has, else what PATH has.
+    /// Follows a command of an installed package: from `node_modules/.bin`, otherwise from PATH.
     fn follow_installed(
         &self,
         log: &mut Log,
@@ -253,12 +254,12 @@ impl<'a> Machine<'a> {
         let walk = self.with_bins(directory, walk);
         let is_plain = is_known(name) && !name.contains(['/', '@']) && !name.starts_with('-');
         if !is_plain || !self.names_program(name, &walk.env) {
-            return log.open_end(manager.name(), "it looks up by itself what it starts");
+            return log.open_end(manager.name(), "it searches for the program to start itself");
         }
         Some(self.run_command(log, name, words, plain(manager.name()), &walk))
     }
 
-    /// The nearest `package.json` from `directory` on upwards.
+    /// Finds the nearest `package.json` in `directory` or above it.
     fn project(&self, directory: &str) -> Option<Project<'a>> {
         let mut directory = directory.trim_end_matches('/');
         loop {
@@ -285,7 +286,8 @@ impl<'a> Machine<'a> {
         })
     }
 
-    /// PATH with the commands of the project's packages first, those of the directories above after them.
+    /// Returns the state with the commands of the project's packages first in PATH, followed by those of the
+    /// directories above.
     fn with_bins(&self, directory: &str, walk: &Walk) -> Walk {
         let directory = directory.trim_end_matches('/');
         let ends = directory.match_indices('/').map(|(at, _)| at).chain([directory.len()]).rev();
@@ -302,7 +304,7 @@ fn missing(at: String, text: String, code: u8) -> Outcome {
     Outcome::Dies { death: Death::Exit(code), at, cause: Cause { kind: CauseKind::MissingScript, text } }
 }
 
-/// A word as a shell reads it back.
+/// Quotes a word so that a shell reads it back.
 fn quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', "'\\''"))
 }

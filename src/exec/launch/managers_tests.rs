@@ -1,4 +1,4 @@
-//! What npm, yarn, pnpm and npx start. Exit codes and lines are those of npm 11.
+//! The programs that npm, yarn, pnpm and npx start. Exit codes and messages are those of npm 11.
 
 use super::*;
 use crate::exec::tests::{call, short, tree};
@@ -71,7 +71,7 @@ fn a_script_of_the_project_is_followed_to_what_it_starts() {
 }
 
 #[test]
-fn a_script_or_project_that_is_not_there_ends_the_start() {
+fn a_missing_script_or_project_ends_the_start() {
     let dies = |trace: &Trace, expected: &str, says: &str| {
         assert_eq!((short(&trace.outcome).as_str(), trace.says.concat().as_str()), (expected, says), "{trace:#?}");
     };
@@ -82,13 +82,13 @@ fn a_script_or_project_that_is_not_there_ends_the_start() {
     let server = [("srv/app/package.json", r#"{"scripts":{"x":"y"}}"#), ("srv/app/server.js", "")];
     dies(&run_with(&server, &["npm", "start"]), "runs", "");
     dies(&run_with(&server[..1], &["npm", "start"]), "exit 1 missing-script", "npm error Missing script: \"start\"");
-    // The project above is meant.
+    // The project in the directory above is used.
     let above = [("srv/package.json", r#"{"scripts":{"start":"node app/server/index.js"}}"#)];
     dies(&run_with(&above, &["npm", "start"]), "runs", "");
 }
 
 #[test]
-fn where_it_is_not_known_what_is_started_the_path_is_open() {
+fn a_program_that_is_not_known_leaves_the_path_open() {
     let is_open = |trace: Trace| {
         let is_partial = matches!(trace.followed, Followed::Partial { .. });
         assert!(is_partial && short(&trace.outcome) == "runs", "{trace:#?}");
@@ -103,7 +103,7 @@ fn where_it_is_not_known_what_is_started_the_path_is_open() {
         &["yarn"],
         &["yarn", "install"],
         &["npm", "run", "none", "--if-present"],
-        // A step before may make the file.
+        // An earlier step may create the file.
         &["npm", "run", "built"],
     ] {
         is_open(with_package(words));
@@ -114,7 +114,7 @@ fn where_it_is_not_known_what_is_started_the_path_is_open() {
 }
 
 #[test]
-fn words_after_the_name_are_handed_on_as_each_manager_does() {
+fn words_after_the_name_are_passed_on_as_each_manager_does() {
     let words = ["--x", "a", "--", "--y"].map(String::from);
     assert_eq!(Manager::Npm.handed(&words), ["a", "--y"]);
     assert_eq!(Manager::Yarn.handed(&words), ["--x", "a", "--y"]);

@@ -1,4 +1,4 @@
-//! How a runtime finds the container's program, and how wrappers, shells and interpreters start the next one.
+//! Models how a runtime finds the container's program, and how wrappers, shells and interpreters start the next one.
 
 mod dotnet;
 pub(crate) mod follow;

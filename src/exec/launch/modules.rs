@@ -1,5 +1,5 @@
-//! The module that a console script of Python imports, as pip and uv write it: `from gunicorn.app.wsgiapp import run`.
-//! Source: distlib's and uv's templates of scripts; Python's site module.
+//! Checks the module that a console script of Python imports, as pip and uv write it: `from gunicorn.app.wsgiapp import
+//! run`. Source: distlib's and uv's templates of scripts; Python's site module.
 
 use crate::exec::environment::variable;
 use crate::exec::kernel::binfmt::Machine;
@@ -11,22 +11,22 @@ use crate::exec::{Cause, CauseKind, Death, Outcome};
 use crate::image::{NodeId, NodeKind};
 use crate::inspect::FileKind;
 
-/// Nodes of the tree that cost one of a call's steps.
+/// Number of tree nodes that cost one of a call's steps.
 const STEP_NODES: usize = 1024;
 
-/// Where a module is, as far as file names show it.
+/// The location of a module, as far as file names show it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Whereabouts {
-    /// Where this Python may find it, or not known.
+    /// Where this Python may find it, or unknown.
     Perhaps,
     /// Nowhere in the image.
     Nowhere,
-    /// Among the packages of this other minor version of Python 3 only.
+    /// Only among the packages of this other minor version of Python 3.
     Other(u32),
 }
 
 impl Machine<'_> {
-    /// A console script, or `-m`, whose module this Python cannot find. `None`: it may find it.
+    /// Ends a console script, or `-m`, whose module this Python cannot find. `None` if it may find it.
     pub(super) fn follow_module(&self, log: &mut Log, ran: &Ran, walk: &Walk) -> Option<Outcome> {
         if walk.is_open || variable(&walk.env, "PYTHONHOME").is_some() {
             return None;
@@ -63,8 +63,8 @@ impl Machine<'_> {
         Some(Outcome::Dies { death: Death::Exit(1), at: by, cause })
     }
 
-    /// A virtual environment whose packages are for another version than its interpreter, as a stage with another one
-    /// leaves it. Source: PEP 405.
+    /// Records a doubt about a virtual environment whose packages are for another version than its interpreter, as
+    /// happens if a build stage had another one. Source: PEP 405.
     fn doubt_environment(&self, log: &mut Log, file: &str) {
         let Some(own) = minor(file) else { return };
         let started = log.steps.iter().rev().find(|step| step.link != Link::Loader);
@@ -74,13 +74,13 @@ impl Machine<'_> {
         let found: Vec<u32> = self.rootfs.children(library).filter_map(|view| minor(&lossy(view.name))).collect();
         if let Some(other) = found.first().filter(|_| !found.contains(&own)) {
             let text = format!(
-                "the packages of {root} are for Python 3.{other}, and its interpreter is {file}, which does not find them"
+                "the packages of {root} are for Python 3.{other}, but its interpreter is {file}, which does not find them"
             );
             log.doubt(CauseKind::MissingModule, text);
         }
     }
 
-    /// Whether a directory of a module's first name holds the module, and is not another one of that name.
+    /// Whether a directory with a module's first name contains the module, and not something else of that name.
     fn is_package(&self, directory: NodeId, whole: &str) -> bool {
         let below = whole.split('.').nth(1);
         self.rootfs.children(directory).any(|view| {
@@ -90,7 +90,7 @@ impl Machine<'_> {
         })
     }
 
-    /// Where the module `whole` is: `gunicorn.app.wsgiapp` is below gunicorn.
+    /// Locates the module `whole`: `gunicorn.app.wsgiapp` is below gunicorn.
     fn whereabouts(&self, whole: &str, own: Option<u32>, path: &str) -> Whereabouts {
         let module = top(whole);
         let mut has_library = false;
@@ -98,12 +98,12 @@ impl Machine<'_> {
         for view in self.rootfs.all() {
             let name = lossy(view.name);
             has_library |= matches!(&*name, "os.py" | "os.pyc");
-            // Editable packages and eggs have tables of their own.
+            // Editable packages and eggs have their own tables.
             if name.starts_with("__editable__") || name.ends_with(".egg") || name.ends_with(".egg-link") {
                 return Whereabouts::Perhaps;
             }
             let is_module = match name.strip_prefix(module) {
-                // The script itself has its package's name as a rule.
+                // The script itself usually has its package's name.
                 Some("") => match view.kind {
                     NodeKind::Directory => self.is_package(view.id, whole),
                     NodeKind::File => false,
@@ -123,7 +123,7 @@ impl Machine<'_> {
             }
         }
         match (has_library, other) {
-            // A Python whose library is not to be seen may have more that is not.
+            // A Python whose library is not visible may have other modules that are not.
             (false, _) => Whereabouts::Perhaps,
             (true, Some(other)) => Whereabouts::Other(other),
             (true, None) => Whereabouts::Nowhere,
@@ -135,19 +135,19 @@ fn is_name(text: &str) -> bool {
     !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
-/// `gunicorn` of `gunicorn.app.wsgiapp`.
+/// Returns `gunicorn` for `gunicorn.app.wsgiapp`.
 fn top(module: &str) -> &str {
     module.split('.').next().unwrap_or(module)
 }
 
-/// The module that a console script imports its function from. `None`: it is another script.
+/// Returns the module that a console script imports its function from. `None` if it is another kind of script.
 fn imported(text: &str, is_whole: bool) -> Option<&str> {
     let whole = if is_whole { text } else { &text[..text.rfind('\n')?] };
     for line in whole.lines().skip(1).map(str::trim_end) {
         match line {
             "" | "import re" | "import sys" => {}
             comment if comment.starts_with('#') => {}
-            // A shell finds the interpreter where its path is too long for the first line.
+            // If the interpreter's path is too long for the first line, a shell starts it.
             shell if shell.starts_with("'''exec' ") || shell == "' '''" => {}
             _ => {
                 let (module, function) = line.strip_prefix("from ")?.split_once(" import ")?;
@@ -163,15 +163,16 @@ fn imported(text: &str, is_whole: bool) -> Option<&str> {
     None
 }
 
-/// The minor version that an interpreter's file names: `python3.11`.
+/// Returns the minor version in the name of an interpreter's file: `python3.11`.
 fn minor(file: &str) -> Option<u32> {
     file.strip_prefix("python3.")?.trim_end_matches('t').parse().ok()
 }
 
-/// The version of Python whose packages lie in a directory: `/usr/local/lib/python3.11/site-packages`.
+/// Returns the minor version of the Python whose packages are in a directory:
+/// `/usr/local/lib/python3.11/site-packages`.
 fn version_of(directory: &str) -> Option<u32> {
-    let place = directory.strip_suffix("/site-packages").or_else(|| directory.strip_suffix("/dist-packages"))?;
-    minor(place.rsplit('/').next()?)
+    let library = directory.strip_suffix("/site-packages").or_else(|| directory.strip_suffix("/dist-packages"))?;
+    minor(library.rsplit('/').next()?)
 }
 
 #[cfg(test)]

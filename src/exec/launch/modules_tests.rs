@@ -1,4 +1,4 @@
-//! Console scripts of Python. Exit code and line are those of CPython 3.11.
+//! Console scripts of Python. Exit code and message are those of CPython 3.11.
 
 use super::*;
 use crate::exec::tests::{call, short, tree};
@@ -82,9 +82,9 @@ fn only_the_scripts_that_installers_write_are_read() {
     ] {
         assert_eq!(imports(other), None, "{other}");
     }
-    // Its line may go on beyond what was kept.
+    // Its line may continue beyond the part that was kept.
     assert_eq!(imported("#!/usr/bin/python3\nfrom flask.cl", false), None);
-    // A Python whose library is not there.
+    // A Python whose library is missing.
     let own = ElfBuilder::amd64().build();
     let files: [(&str, u16, &[u8]); 2] =
         [("usr/local/bin/python3.12", 0o755, &own), ("usr/local/bin/gunicorn", 0o755, CONSOLE.as_bytes())];
@@ -94,7 +94,7 @@ fn only_the_scripts_that_installers_write_are_read() {
 }
 
 #[test]
-fn a_module_that_is_started_by_its_name_is_looked_for_too() {
+fn a_module_that_is_started_by_its_name_is_checked_too() {
     let own = ElfBuilder::amd64().build();
     let of = |words: &[&str], extra: &[&str]| {
         let mut files: Vec<(&str, u16, &[u8])> = vec![
@@ -133,7 +133,7 @@ fn an_environment_for_another_version_than_its_interpreter_is_doubted() {
         trace.doubts.into_iter().map(|doubt| doubt.text).collect::<Vec<_>>()
     };
     let text =
-        "the packages of /opt/venv are for Python 3.11, and its interpreter is python3.12, which does not find them";
+        "the packages of /opt/venv are for Python 3.11, but its interpreter is python3.12, which does not find them";
     assert_eq!(doubts("opt/venv/lib/python3.11/site-packages/flask/x.py"), [text]);
     assert_eq!(doubts("opt/venv/lib/python3.12/site-packages/flask/x.py"), [""; 0]);
 }

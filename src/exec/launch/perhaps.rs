@@ -1,6 +1,6 @@
-//! Programs that may be started where the path to them is not followed to its end: the words of a command whose own
-//! name is only known at run time, the words that a program of unknown meaning is given, and the files whose path fits
-//! what is known of a name. Where all of them are broken, so is the start.
+//! Finds programs that may be started where following stops before the program: the words of a command whose own name
+//! is only known at run time, the arguments of a program whose effect is unknown, and the files whose path matches the
+//! known part of a name. If all of them are broken, so is the start.
 
 use crate::exec::environment::{DEFAULT_PATH, variable};
 use crate::exec::kernel::binfmt::Machine;
@@ -12,20 +12,20 @@ use crate::exec::outcome::{Outcome, lossy};
 use crate::exec::{Cause, CauseKind, Exec};
 use crate::image::{NodeId, NodeKind};
 
-/// Files that may have a name of which only a part is known.
+/// Maximum number of files that may have a partly known name.
 const MAX_CANDIDATES: usize = 16;
-/// Words of a command that are looked at.
+/// Maximum number of words of a command that are examined.
 const MAX_WORDS: usize = 256;
-/// Files of one name that are looked at.
+/// Maximum number of files of one name that are examined.
 const MAX_NAMED: usize = 1024;
-/// Words that are commands of their own which are tried.
+/// Maximum number of words that are tried as command lines.
 const MAX_LINES: usize = 16;
-/// Directories of PATH that cost a word no more than itself.
+/// This many directories of PATH add as much to the cost of a word as the word itself.
 const FREE_DIRECTORIES: usize = 16;
-/// What trying a program costs of a call's budget, and what looking at a word does.
+/// The cost of trying a program, in steps of a call's budget.
 const TRY_STEPS: usize = 20;
 
-/// Programs that start what their arguments name, by a search or a configuration of their own.
+/// Programs that start a program named in their arguments, with their own search or configuration.
 const STARTERS: &[&str] = &[
     "su",
     "runuser",
@@ -93,7 +93,7 @@ const STARTERS: &[&str] = &[
     "multirun",
     "parallel",
 ];
-/// Interpreters whose scripts are not read: what their words name, the script may start.
+/// Interpreters whose scripts are not read. A script may start the programs that its arguments name.
 const INTERPRETERS: &[&str] = &["lua", "tclsh", "Rscript"];
 /// Programs whose arguments are files that they read, copy or emulate.
 const READERS: &[&str] = &[
@@ -125,15 +125,15 @@ const READERS: &[&str] = &[
     "diff",
 ];
 
-/// Whether a program runs programs of other machines: its arguments are foreign on purpose.
+/// Whether a program runs programs of other architectures, so its arguments are foreign on purpose.
 fn is_emulator(name: &str) -> bool {
     ["qemu", "box64", "box86", "FEX", "wine", "rosetta", "blink", "spike", "gem5", "rvemu"]
         .iter()
         .any(|start| name.starts_with(start))
 }
 
-/// Whether the file is not there, may not be executed, or is a text that some callers hand to a shell: what may be
-/// started may be made before.
+/// Whether the file does not exist, is not executable, or is text that some callers pass to a shell. An earlier command
+/// may create such a file.
 fn is_missing(cause: &Cause) -> bool {
     matches!(
         cause.kind,
@@ -147,7 +147,7 @@ fn is_missing(cause: &Cause) -> bool {
     )
 }
 
-/// One program that may be started, and what became of it.
+/// One program that may be started, and its outcome.
 pub(super) struct Tried {
     outcome: Outcome,
     steps: Vec<Step>,
@@ -169,8 +169,8 @@ impl Tried {
 }
 
 impl Machine<'_> {
-    /// A command whose name is not known, with the words that follow it. `None`: nothing that it may start is broken,
-    /// or not all of it.
+    /// Judges a command whose name is not known, with the words after it. `None` unless everything that it may start is
+    /// broken.
     pub(crate) fn may_start(&self, log: &mut Log, argv: &[String], caller: Caller<'_>, walk: &Walk) -> Option<Outcome> {
         let (name, rest) = argv.split_first()?;
         let by_name: Vec<Vec<String>> = self
@@ -186,7 +186,7 @@ impl Machine<'_> {
         self.first_named(log, rest, caller, walk)
     }
 
-    /// The first of the words that names a program of the image, with what follows it.
+    /// Judges the first word that names a program of the image, with the words after it.
     pub(crate) fn first_named(
         &self,
         log: &mut Log,
@@ -199,7 +199,7 @@ impl Machine<'_> {
             let tried = self.try_out(log, &words[at..], caller, walk);
             return if tried.is_broken() { settle(log, vec![tried]) } else { None };
         }
-        // `concurrently 'server a' 'worker b'`: each such word is a command of its own.
+        // `concurrently 'server a' 'worker b'`: each such word is a separate command.
         for line in words[at..].iter().take(MAX_LINES).filter(|word| self.starts_line(word, &walk.env)) {
             let argv = ["/bin/sh", "-c", line].map(str::to_string);
             let tried = self.try_out(log, &argv, caller, walk);
@@ -210,7 +210,7 @@ impl Machine<'_> {
         None
     }
 
-    /// What becomes of a program that is not known to start others, by the words that it is given. `None`: nothing.
+    /// Judges the program that the arguments of a program name. `None` if it does not decide the outcome.
     pub(crate) fn follow_handed(&self, log: &mut Log, ran: &Ran, walk: &Walk) -> Option<Outcome> {
         let name = ran.name.as_str();
         let starts = STARTERS.contains(&name);
@@ -225,14 +225,14 @@ impl Machine<'_> {
             return self.first_named(log, &words[script + 1..], caller, walk);
         }
         if starts && let Some(text) = command_text(words) {
-            log.open_end::<()>(name, "it looks up by itself what it starts");
+            log.open_end::<()>(name, "it searches for the program to start itself");
             let argv = ["/bin/sh", "-c", text].map(str::to_string);
             return Some(self.try_out(log, &argv, caller, walk))
                 .filter(Tried::is_broken)
                 .and_then(|tried| settle(log, vec![tried]));
         }
         if starts {
-            log.open_end::<()>(name, "it looks up by itself what it starts");
+            log.open_end::<()>(name, "it searches for the program to start itself");
             return self.first_named(log, words, caller, walk);
         }
         let at = self.position(log, words, &walk.env)?;
@@ -240,7 +240,7 @@ impl Machine<'_> {
         if !tried.is_broken() {
             return None;
         }
-        // What an init program of any name is there for: its first operand.
+        // The purpose of an init program of any name: its first operand.
         let is_first = words[..at].iter().all(|word| word.starts_with('-'));
         if at > 0 && words[at - 1] == "--" || is_first && tried.is_foreign() {
             return settle(log, vec![tried]);
@@ -251,7 +251,7 @@ impl Machine<'_> {
         None
     }
 
-    /// A call that was not followed to its end: the first of its words that names a program which was not met.
+    /// Judges the first word, of a call that was not followed to its end, that names a program not yet seen.
     pub(crate) fn unfollowed(&self, log: &mut Log, call: &Exec, walk: &Walk) -> Option<Outcome> {
         let is_met = |word: &&String| log.steps.iter().any(|step| step.typed == **word);
         let words: Vec<String> =
@@ -263,7 +263,7 @@ impl Machine<'_> {
         if log.budget.steps >= MAX_STEPS {
             return None;
         }
-        // A search of PATH looks at each of its directories, which an image may have many of.
+        // A search of PATH examines each of its directories, and an image may have many.
         let directories = variable(env, "PATH").unwrap_or(DEFAULT_PATH).split(':').count();
         log.budget.steps += words.len().min(MAX_WORDS) * (1 + directories / FREE_DIRECTORIES);
         if log.budget.steps >= MAX_STEPS {
@@ -273,7 +273,7 @@ impl Machine<'_> {
         words.iter().take(MAX_WORDS).position(is_start)
     }
 
-    /// Whether a word is a command line: it begins with the name of a program.
+    /// Whether a word is a command line: it begins with a program's name.
     fn starts_line(&self, word: &str, env: &[String]) -> bool {
         let Some((first, _)) = word.split_once(' ') else { return false };
         !first.contains('=') && !word.contains('\n') && self.names_program(first, env)
@@ -302,7 +302,7 @@ impl Machine<'_> {
         view.kind == NodeKind::File && view.mode & 0o111 != 0 && view.fact.is_some()
     }
 
-    /// The executable files whose path fits what is known of a name: its last part is.
+    /// Returns the executable files whose path matches a partly known name. The last part of the name must be known.
     fn fitting(&self, name: &str) -> Vec<String> {
         let Some((directory, base)) = name.rsplit_once('/') else { return Vec::new() };
         let is_whole = !base.is_empty() && is_known(base);
@@ -335,12 +335,12 @@ impl Machine<'_> {
     }
 }
 
-/// A program that starts another in a way and in words of its own.
+/// A program that starts another with its own search and its own messages.
 pub(super) fn plain(name: &str) -> Caller<'_> {
     Caller::Wrapper { style: Style::Plain, name, falls_back: false }
 }
 
-/// What all that may be started comes to, which is broken: the first of it stands for the rest.
+/// Ends the call with the first of several programs, all of which are broken.
 pub(super) fn settle(log: &mut Log, tried: Vec<Tried>) -> Option<Outcome> {
     let first = tried.into_iter().next()?;
     log.steps.extend(first.steps);

@@ -1,4 +1,4 @@
-//! Programs that may be started where the path is not followed to its end.
+//! Programs that may be started where following stops before the program.
 
 use crate::exec::tests::{call, short, tree};
 use crate::exec::{Exec, Followed, Trace, trace};
@@ -27,7 +27,7 @@ fn script(text: &str, args: &[&str], expected: &str) {
 const FOREIGN: &str = "exit 126 foreign-architecture";
 
 #[test]
-fn the_words_of_a_call_are_judged_where_the_program_before_them_is_not_known() {
+fn the_words_of_a_call_are_judged_if_the_program_before_them_is_unknown() {
     for text in [
         "exec \"$(cat /run/prefix)\" \"$@\"",
         "\"$(cat /run/prefix)\" \"$@\"",
@@ -39,7 +39,7 @@ fn the_words_of_a_call_are_judged_where_the_program_before_them_is_not_known() {
         script(text, &["/app", "serve"], "runs");
         script(text, &["serve"], "runs");
     }
-    // The words are not what is started.
+    // The words are not the program that is started.
     script("exec /app", &["/foreign"], "runs");
     script(
         "if read x; then exec \"$x\" \"$@\"; fi\nexec /app",
@@ -49,7 +49,7 @@ fn the_words_of_a_call_are_judged_where_the_program_before_them_is_not_known() {
 }
 
 #[test]
-fn a_name_that_is_known_in_part_stands_for_every_file_that_fits_it() {
+fn a_partly_known_name_matches_every_file_that_fits_it() {
     script("exec \"/opt/$(cat /v)/bin/server\"", &[], FOREIGN);
     script("exec \"$(cat /home)/bin/server\"", &[], FOREIGN);
     script("cd \"$(cat /home)\"\nexec ./bin/server", &[], FOREIGN);
@@ -59,7 +59,7 @@ fn a_name_that_is_known_in_part_stands_for_every_file_that_fits_it() {
 }
 
 #[test]
-fn programs_that_start_their_arguments_are_followed_by_these() {
+fn programs_that_start_their_arguments_are_followed_to_them() {
     let runs = |words: &[&str], extra: &[(&str, u16, &str)]| {
         let trace = run_with(extra, words);
         let risks: Vec<String> = trace.risks.iter().map(|risk| format!(" risk {}", short(&risk.outcome))).collect();
@@ -81,7 +81,7 @@ fn programs_that_start_their_arguments_are_followed_by_these() {
         let healthy: Vec<&str> = healthy.iter().map(String::as_str).collect();
         assert_eq!(runs(&healthy, extra), "runs", "{healthy:?}");
     }
-    // A script of an interpreter is what the container is for; su looks up what it starts.
+    // The container is for an interpreter's script. su searches for the program that it starts.
     for (words, is_full) in [(&["/e.pl"][..], true), (&["perl", "/e.pl", "/app"], true), (&["su"], false)] {
         let trace = run_with(perl, words);
         assert_eq!(trace.followed == Followed::Full, is_full, "{words:?}: {:?}", trace.followed);
@@ -92,7 +92,7 @@ fn programs_that_start_their_arguments_are_followed_by_these() {
 }
 
 #[test]
-fn bundler_starts_what_path_has_or_what_a_gem_brings() {
+fn bundler_starts_a_program_on_path_or_in_a_gem() {
     let ruby: &[(&str, u16, &str)] =
         &[("usr/bin/bundle", 0o755, "#!/usr/bin/perl\n"), ("usr/bin/puma", 0o755, "#!/usr/bin/perl\n")];
     let run = |words: &[&str]| run_with(ruby, words);

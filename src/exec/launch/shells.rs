@@ -1,9 +1,9 @@
-//! What each shell says, and its exit code, where a command cannot be started. From runs of bash 5.2, dash 0.5.12 and
-//! BusyBox 1.35; the words are theirs.
+//! The message and exit code of each shell if a command cannot be started. Taken from runs of bash 5.2, dash 0.5.12 and
+//! BusyBox 1.35, word for word.
 
 use crate::exec::Errno;
 
-/// The shells that images have, as far as they fail differently.
+/// The shells in images, as far as their errors differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shell {
     Bash,
@@ -13,22 +13,22 @@ pub(crate) enum Shell {
 
 /// A command that could not be started.
 pub(crate) struct Failed<'f> {
-    /// What the shell calls itself, and the line of its text.
+    /// The shell's name in its messages, and the line of its text.
     pub label: &'f str,
     pub line: usize,
-    /// As it is written, and the path that it stands for.
+    /// The name as written, and the path that it resolves to.
     pub name: &'f str,
     pub path: &'f str,
     pub errno: Errno,
-    /// By `exec`.
+    /// Started with `exec`.
     pub is_exec: bool,
-    /// Its file was not found or may not be executed, as against one that the kernel refused.
+    /// Its file was not found or is not executable; otherwise, the kernel refused it.
     pub is_search: bool,
     pub is_directory: bool,
 }
 
 impl Shell {
-    /// By the name of the shell's file.
+    /// Returns the shell for the name of its file.
     pub(crate) fn of(file: &str) -> Shell {
         match file {
             "bash" | "sh.distrib" => Shell::Bash,
@@ -37,13 +37,13 @@ impl Shell {
         }
     }
 
-    /// The shell's lines and exit code for a command that could not be started.
+    /// Returns the shell's message and exit code for a command that could not be started.
     pub(crate) fn failure(self, failed: &Failed<'_>) -> (String, u8) {
         let Failed { label, line, name, path, errno, is_exec, is_search, .. } = *failed;
         let strerror = if failed.is_directory { "Is a directory".to_string() } else { errno.strerror() };
         let exec = if is_exec { "exec: " } else { "" };
         let code = match (self, errno) {
-            // A path through a file leads to nothing, for it.
+            // dash does not find a path that goes through a file.
             (_, Errno::ENOENT) | (Shell::Dash, Errno::ENOTDIR) => 127,
             (Shell::Dash, Errno::EACCES) if is_search && !is_exec && !name.contains('/') => 127,
             _ => 126,
@@ -76,7 +76,7 @@ impl Shell {
         (text, code)
     }
 
-    /// A program for another machine, read as if it were a script. What the shell trips over first hangs on its bytes.
+    /// The message and exit code for a binary that is read as a script. The first syntax error depends on its bytes.
     pub(crate) fn reads_binary(self, name: &str) -> (String, u8) {
         match self {
             Shell::Bash => (format!("{name}: {name}: cannot execute binary file"), 126),
@@ -85,8 +85,8 @@ impl Shell {
         }
     }
 
-    /// A word of options that holds a blank, as a `#!` line with several options gives it. `next`: the word after it.
-    /// `None`: it is taken.
+    /// Checks a word of options that contains a blank, as a `#!` line with several options passes it. `next` is the
+    /// word after it. `None` if the shell accepts it.
     pub(crate) fn bad_option(self, label: &str, word: &str, next: &str) -> Option<(String, u8)> {
         let blank = word.find(char::is_whitespace)?;
         let (sign, before) = (&word[..1], &word[1..blank]);
@@ -97,10 +97,10 @@ impl Shell {
             (Shell::Busybox, true, _) => return None,
             (Shell::Bash, _, true) => (format!("{label}: line 0: {label}: {next}: invalid option name"), 2),
             (Shell::Dash, _, true) => (format!("{label}: 0: Illegal option {sign}o {next}"), 2),
-            // It leaves by a way that sets no status.
+            // It exits without setting a status.
             (Shell::Busybox, _, true) => (format!("{label}: illegal option {sign}o {next}"), 0),
             (Shell::Bash, ..) => {
-                // -e, where it comes before, ends bash at its own error.
+                // An -e before it makes bash exit at its own error.
                 let ends_at_error = sign == "-" && before.contains('e');
                 (format!("{label}: {sign}{letter}: invalid option"), if ends_at_error { 1 } else { 2 })
             }
@@ -109,7 +109,7 @@ impl Shell {
         })
     }
 
-    /// The script that it was given to read is not there.
+    /// The message and exit code for a script that does not exist.
     pub(crate) fn cannot_open(self, label: &str, path: &str) -> (String, u8) {
         match self {
             Shell::Bash => (format!("{label}: {path}: No such file or directory"), 127),

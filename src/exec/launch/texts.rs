@@ -1,4 +1,4 @@
-//! Texts that are read and not executed by the kernel: scripts without a first line, execline.
+//! Scripts that the kernel does not execute itself: those without a `#!` line, and execline's.
 
 use crate::exec::Outcome;
 use crate::exec::environment::{DEFAULT_PATH, variable};
@@ -14,7 +14,7 @@ use crate::exec::outcome::lossy;
 use crate::image::{NodeId, NodeKind};
 
 impl Machine<'_> {
-    /// An execline script. s6-overlay's `with-contenv` is one, and becomes what comes after it.
+    /// Follows an execline script. s6-overlay's `with-contenv` is one, and execs the words after it.
     pub(super) fn follow_execline(&self, log: &mut Log, ran: &Ran, walk: &Walk) -> Option<Outcome> {
         let caller = Caller::Wrapper { style: Style::S6, name: "execlineb", falls_back: false };
         if let Some(at) = ran.argv.iter().position(|word| word.ends_with("/with-contenv")) {
@@ -24,7 +24,7 @@ impl Machine<'_> {
         let script = ran.argv.iter().skip(1).find(|word| !word.starts_with('-'))?;
         let id = self.cwd.walk(self.rootfs, script.as_bytes(), &|_| true).ok()?;
         let Some(text) = self.kind(id).and_then(interpret::kept_text) else {
-            return log.open_end(script.as_str(), "its text was not kept whole");
+            return log.open_end(script.as_str(), "its full text was not kept");
         };
         let commands = services::execline_commands(&text);
         let last = commands.last()?.0.clone();
@@ -40,8 +40,8 @@ impl Machine<'_> {
         Some(self.run_command(log, &last[0], &last, caller, walk))
     }
 
-    /// bash searches PATH for a script that is not in its directory; dash and BusyBox do not. Source: bash's shell.c
-    /// `open_shell_script`.
+    /// bash searches PATH for a script that is not in the working directory; dash and BusyBox do not. Source: bash's
+    /// shell.c `open_shell_script`.
     pub(super) fn script_on_path(&self, kind: Shell, name: &str, env: &[String]) -> Option<(String, NodeId)> {
         if kind != Shell::Bash || name.contains('/') {
             return None;
@@ -54,7 +54,7 @@ impl Machine<'_> {
         })
     }
 
-    /// The number of a user that a wrapper is told to become, as `id -u` prints it then.
+    /// Returns the uid of a user that a wrapper changes to, as `id -u` then prints it.
     pub(super) fn number_of(&self, user: &str) -> String {
         match Who::parse(user, self.rootfs) {
             Ok(Who::Root) => "0".to_string(),
@@ -63,7 +63,7 @@ impl Machine<'_> {
         }
     }
 
-    /// A text without a usable first line, which the caller's shell, or the one that glibc starts, reads.
+    /// Follows a text without a usable first line, which the caller's shell, or the shell that glibc starts, reads.
     pub(super) fn read_as_script(
         &self,
         log: &mut Log,
@@ -79,10 +79,7 @@ impl Machine<'_> {
         let id = self.cwd.walk(self.rootfs, path.as_bytes(), &|_| true).ok();
         let text = id.and_then(|id| self.kind(id)).and_then(interpret::kept_text);
         let (Some(kind), Some(text)) = (kind, text) else {
-            log.open_end::<()>(
-                name,
-                "it has no line that names its interpreter, so a shell reads it, and its text was not kept",
-            );
+            log.open_end::<()>(name, "it has no #! line, so a shell reads it, but its text was not kept");
             return Outcome::Runs;
         };
         let mut arguments = argv.to_vec();

@@ -1,4 +1,4 @@
-//! Where a call stands on its way from program to program, and who starts the next one.
+//! The state of a call between two programs, and the program that starts the next one.
 
 use crate::exec::launch::shells::Shell;
 use crate::exec::launch::wrapper::Style;
@@ -10,23 +10,23 @@ pub(crate) struct Ran {
     pub name: String,
     pub file: String,
     pub argv: Vec<String>,
-    /// Whether its libc hands a file that the kernel refuses to /bin/sh, as glibc's execvp does.
+    /// Whether its libc passes a file that the kernel refuses to /bin/sh, as glibc's execvp does.
     pub falls_back: bool,
     pub emulated: Option<String>,
 }
 
-/// Where the way stands.
+/// The state that one program passes on to the next.
 #[derive(Clone, Debug)]
 pub(crate) struct Walk {
     pub env: Vec<String>,
     pub depth: usize,
-    /// Something that ran before may have changed files or the environment.
+    /// An earlier command may have changed files or the environment.
     pub is_open: bool,
-    /// The number of the user that a wrapper changed to, where one did.
+    /// The uid that a wrapper changed to, if any.
     pub user: Option<String>,
 }
 
-/// How a command is looked for and how its failure is told.
+/// The program that starts a command: it decides how the command is searched for and how a failure is reported.
 #[derive(Clone, Copy)]
 pub(crate) enum Caller<'c> {
     Wrapper {
@@ -34,7 +34,7 @@ pub(crate) enum Caller<'c> {
         name: &'c str,
         falls_back: bool,
     },
-    /// `is_exec`: by its `exec`.
+    /// `is_exec`: with the `exec` builtin.
     Shell {
         kind: Shell,
         label: &'c str,

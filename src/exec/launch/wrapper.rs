@@ -1,16 +1,17 @@
-//! Programs that start another program by their arguments: init wrappers, `env`, `nice`, `su-exec`. A row each says how
-//! its arguments are read and what it says when it fails. Read from their sources and from runs of their Debian builds.
+//! Programs that start another program from their arguments: init wrappers, `env`, `nice`, `su-exec`. Each row
+//! describes how the arguments are parsed and which error is printed. Taken from their sources and from runs of their
+//! Debian builds.
 
 use std::collections::VecDeque;
 
 use crate::exec::{Death, Errno};
 
-/// A program that runs the rest of its arguments.
+/// A program that runs the rest of its arguments as a command.
 pub(crate) struct Wrapper {
     pub names: &'static [&'static str],
     /// Options whose value is the next word.
     pub valued: &'static [&'static str],
-    /// Words between its options and the command: timeout's duration, su-exec's user.
+    /// Number of words between its options and the command: timeout's duration, su-exec's user.
     pub words: usize,
     pub style: Style,
 }
@@ -28,16 +29,16 @@ pub(crate) enum Style {
     UtilLinux,
     /// util-linux's flock, which keeps its lock and waits.
     Flock,
-    /// findutils', which waits for its command and counts.
+    /// findutils' xargs, which waits for its command and reports its end in its own exit code.
     Xargs,
-    /// Looks the program up and calls execve by itself: no fallback to a shell.
+    /// Searches for the program and calls execve itself: no fallback to a shell.
     Gosu,
     SuExec,
     /// runit's chpst.
     Runit,
     /// s6's programs, which start one another.
     S6,
-    /// Others whose words are not known here.
+    /// Others, whose messages are not known.
     Plain,
     /// The same commands as applets of BusyBox.
     Busybox,
@@ -97,12 +98,12 @@ pub(crate) static WRAPPERS: &[Wrapper] = &[
 ];
 
 impl Style {
-    /// Whether the program is started by the C library's execvp, and not by a search of the wrapper's own.
+    /// Whether the wrapper starts the program with the C library's execvp instead of its own search.
     pub(crate) fn uses_execvp(self) -> bool {
         !matches!(self, Style::Gosu | Style::Runit | Style::S6)
     }
 
-    /// The wrapper's own end where the command that it waits for ends so.
+    /// How the wrapper ends if the command that it waits for ends like this.
     pub(crate) fn reported(self, death: Death) -> Death {
         match (self, death) {
             (Style::Xargs, Death::Exit(255)) => Death::Exit(124),
@@ -113,34 +114,34 @@ impl Style {
     }
 }
 
-/// The row of a program by its name; `is_applet`: its file is BusyBox's.
+/// Returns the row of a program by its name. `is_applet`: its file is BusyBox's.
 pub(crate) fn wrapper(name: &str, is_applet: bool) -> Option<(&'static Wrapper, Style)> {
     let row = WRAPPERS.iter().find(|row| row.names.contains(&name))?;
     Some((row, if is_applet { Style::Busybox } else { row.style }))
 }
 
-/// What a wrapper makes of its arguments.
+/// A wrapper's arguments, parsed.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Rest {
+pub(crate) struct Wrapped {
     pub command: Vec<String>,
     /// `KEY=VALUE` that it sets, as env does.
     pub sets: Vec<String>,
     pub unsets: Vec<String>,
     /// `env -i`.
     pub clears: bool,
-    /// `env -C`, and another root.
+    /// The directory of `env -C`, or another root directory.
     pub chdir: Option<String>,
-    /// A text for a shell in the command's place: `flock -c`.
+    /// A text for a shell instead of a command: `flock -c`.
     pub text: Option<String>,
     /// The user that the command runs as: gosu's, setpriv's, chpst's.
     pub user: Option<String>,
-    /// An option of env's that is none.
+    /// An option that env rejects.
     pub refused: Option<BadOption>,
 }
 
-/// Reads `argv` (its own name first) up to the command.
-pub(crate) fn rest(wrapper: &Wrapper, style: Style, argv: &[String]) -> Rest {
-    let mut rest = Rest::default();
+/// Parses `argv` (its own name first) up to the command.
+pub(crate) fn parse(wrapper: &Wrapper, style: Style, argv: &[String]) -> Wrapped {
+    let mut wrapped = Wrapped::default();
     let is_env = wrapper.names.contains(&"env");
     let mut words = argv.iter().skip(1).cloned().collect::<VecDeque<String>>();
     while let Some(word) = words.front().cloned() {
@@ -153,12 +154,12 @@ pub(crate) fn rest(wrapper: &Wrapper, style: Style, argv: &[String]) -> Rest {
         }
         words.pop_front();
         if is_env {
-            take_env_option(&word, style == Style::Busybox, &mut words, &mut rest);
+            parse_env_option(&word, style == Style::Busybox, &mut words, &mut wrapped);
             continue;
         }
         let moves = ["-R", "--root", "-w", "--wd"].contains(&word.split('=').next().unwrap_or(&word));
         if wrapper.names.contains(&"unshare") && moves {
-            rest.chdir = Some(
+            wrapped.chdir = Some(
                 word.split_once('=').map_or_else(|| words.pop_front().unwrap_or_default(), |(_, to)| to.to_string()),
             );
             continue;
@@ -166,7 +167,7 @@ pub(crate) fn rest(wrapper: &Wrapper, style: Style, argv: &[String]) -> Rest {
         let sets_user =
             matches!((wrapper.names[0], word.split('=').next()), ("setpriv", Some("--reuid")) | ("chpst", Some("-u")));
         if sets_user {
-            rest.user = word.split_once('=').map(|(_, user)| user.to_string()).or_else(|| words.front().cloned());
+            wrapped.user = word.split_once('=').map(|(_, user)| user.to_string()).or_else(|| words.front().cloned());
         }
         if wrapper.valued.contains(&word.as_str()) {
             words.pop_front();
@@ -174,66 +175,67 @@ pub(crate) fn rest(wrapper: &Wrapper, style: Style, argv: &[String]) -> Rest {
     }
     while let Some(word) = words.front().filter(|word| is_env && word.contains('=')).cloned() {
         words.pop_front();
-        rest.sets.push(word);
+        wrapped.sets.push(word);
     }
     let mut words = words.into_iter();
     let between: Vec<String> = words.by_ref().take(wrapper.words).collect();
-    rest.command = words.collect();
-    match (wrapper.names[0], between.first(), rest.command.first().map(String::as_str)) {
-        ("chroot", Some(root), _) if root != "/" => rest.chdir = Some(root.clone()),
-        ("gosu" | "su-exec" | "s6-setuidgid" | "setuidgid", Some(user), _) => rest.user = Some(user.clone()),
-        ("flock", _, Some("-c" | "--command")) => rest.text = rest.command.get(1).cloned(),
+    wrapped.command = words.collect();
+    match (wrapper.names[0], between.first(), wrapped.command.first().map(String::as_str)) {
+        ("chroot", Some(root), _) if root != "/" => wrapped.chdir = Some(root.clone()),
+        ("gosu" | "su-exec" | "s6-setuidgid" | "setuidgid", Some(user), _) => wrapped.user = Some(user.clone()),
+        ("flock", _, Some("-c" | "--command")) => wrapped.text = wrapped.command.get(1).cloned(),
         _ => {}
     }
-    rest
+    wrapped
 }
 
-/// An option that a program refuses, as its C library's getopt finds it.
+/// An option that a program rejects, as its C library's getopt reports it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum BadOption {
     Letter(char),
     Word(String),
 }
 
-/// One of env's options, with its value. `words`: what follows it.
-fn take_env_option(word: &str, is_busybox: bool, words: &mut VecDeque<String>, rest: &mut Rest) {
-    let Some(long) = word.strip_prefix("--") else { return take_env_letters(&word[1..], is_busybox, words, rest) };
+/// Parses one of env's options, with its value. `words` are the words after it.
+fn parse_env_option(word: &str, is_busybox: bool, words: &mut VecDeque<String>, wrapped: &mut Wrapped) {
+    let Some(long) = word.strip_prefix("--") else { return parse_env_letters(&word[1..], is_busybox, words, wrapped) };
     let (name, value) = long.split_once('=').map_or((long, None), |(name, value)| (name, Some(value.to_string())));
     match name {
-        "ignore-environment" => rest.clears = true,
-        "unset" => rest.unsets.extend(value.or_else(|| words.pop_front())),
-        "chdir" if !is_busybox => rest.chdir = value.or_else(|| words.pop_front()),
+        "ignore-environment" => wrapped.clears = true,
+        "unset" => wrapped.unsets.extend(value.or_else(|| words.pop_front())),
+        "chdir" if !is_busybox => wrapped.chdir = value.or_else(|| words.pop_front()),
         "split-string" if !is_busybox => split(value.or_else(|| words.pop_front()), words),
-        "chdir" | "split-string" => rest.refused = Some(BadOption::Word(word.to_string())),
-        _ if name.contains(char::is_whitespace) => rest.refused = Some(BadOption::Word(word.to_string())),
+        "chdir" | "split-string" => wrapped.refused = Some(BadOption::Word(word.to_string())),
+        _ if name.contains(char::is_whitespace) => wrapped.refused = Some(BadOption::Word(word.to_string())),
         _ => {}
     }
 }
 
-/// Letters behind one `-`; a letter that no version knows is refused. BusyBox has no -C, -S and -v, up to 1.37.
-fn take_env_letters(letters: &str, is_busybox: bool, words: &mut VecDeque<String>, rest: &mut Rest) {
-    rest.clears |= letters.is_empty();
+/// Parses the letters after one `-`. A letter that no version knows is rejected. BusyBox has no -C, -S and -v, up to
+/// 1.37.
+fn parse_env_letters(letters: &str, is_busybox: bool, words: &mut VecDeque<String>, wrapped: &mut Wrapped) {
+    wrapped.clears |= letters.is_empty();
     for (at, letter) in letters.char_indices() {
         let tail = &letters[at + letter.len_utf8()..];
         let mut value = || if tail.is_empty() { words.pop_front() } else { Some(tail.to_string()) };
         match letter {
             'C' | 'S' | 'v' if is_busybox => {
-                rest.refused = Some(BadOption::Letter(letter));
+                wrapped.refused = Some(BadOption::Letter(letter));
                 return;
             }
-            'i' => rest.clears = true,
-            'u' => return rest.unsets.extend(value()),
+            'i' => wrapped.clears = true,
+            'u' => return wrapped.unsets.extend(value()),
             'C' => {
-                rest.chdir = value();
+                wrapped.chdir = value();
                 return;
             }
-            // The string's words stand in the option's place: `#!/usr/bin/env -S node --trace`.
+            // The string's words replace the option: `#!/usr/bin/env -S node --trace`.
             'S' => {
                 let text = value();
                 return split(text, words);
             }
             _ if letter.is_whitespace() => {
-                rest.refused = Some(BadOption::Letter(letter));
+                wrapped.refused = Some(BadOption::Letter(letter));
                 return;
             }
             _ => {}
@@ -241,8 +243,8 @@ fn take_env_letters(letters: &str, is_busybox: bool, words: &mut VecDeque<String
     }
 }
 
-/// env's lines and exit code for an option that it refuses, without BusyBox's usage text. `is_glibc`: whose getopt
-/// speaks.
+/// Returns env's message and exit code for an option that it rejects, without BusyBox's usage text. `is_glibc`: glibc's
+/// getopt reports it.
 pub(crate) fn refusal(name: &str, bad: &BadOption, is_busybox: bool, is_glibc: bool) -> (String, u8) {
     let line = match bad {
         BadOption::Letter(letter) if is_glibc => format!("{name}: invalid option -- '{letter}'"),
@@ -268,7 +270,7 @@ fn split(text: Option<String>, words: &mut VecDeque<String>) {
     }
 }
 
-/// The wrapper's line and exit code for a command that could not be started.
+/// Returns the wrapper's message and exit code for a command that could not be started.
 pub(crate) fn failure(style: Style, wrapper: &str, command: &str, errno: Errno, is_search: bool) -> (String, u8) {
     let strerror = errno.strerror();
     let by_errno = match errno {
@@ -327,8 +329,8 @@ mod tests {
     fn check(call: &str, command: &str, sets: &str) {
         let argv: Vec<String> = call.split(' ').map(str::to_string).collect();
         let (row, style) = wrapper(&argv[0], false).unwrap();
-        let rest = rest(row, style, &argv);
-        assert_eq!((rest.command.join(" ").as_str(), rest.sets.join(" ").as_str()), (command, sets), "{call}");
+        let wrapped = parse(row, style, &argv);
+        assert_eq!((wrapped.command.join(" ").as_str(), wrapped.sets.join(" ").as_str()), (command, sets), "{call}");
     }
 
     #[test]
@@ -352,11 +354,11 @@ mod tests {
     fn env_splits_the_one_argument_that_a_shebang_can_have() {
         let argv = ["env", "-S node --trace A=1", "/app.js"].map(str::to_string);
         let (row, style) = wrapper("env", false).unwrap();
-        assert_eq!(rest(row, style, &argv).command, ["node", "--trace", "A=1", "/app.js"]);
+        assert_eq!(parse(row, style, &argv).command, ["node", "--trace", "A=1", "/app.js"]);
         let argv = ["env", "-iuX", "-iS node", "/app.js"].map(str::to_string);
-        let rest = rest(row, style, &argv);
+        let wrapped = parse(row, style, &argv);
         assert_eq!(
-            (rest.command, rest.unsets, rest.clears),
+            (wrapped.command, wrapped.unsets, wrapped.clears),
             (vec!["node".into(), "/app.js".into()], vec!["X".into()], true)
         );
     }

@@ -1,6 +1,7 @@
-//! execline scripts: words, each program of which starts the next. Source: the execline language, skarnet.org.
+//! execline scripts: sequences of words, in which each program starts the next. Source: the execline language,
+//! skarnet.org.
 
-/// Programs of execline and s6 that become the rest of their words, with the words that they take themselves.
+/// Programs of execline and s6 that exec the rest of their words, with the number of words that they use themselves.
 const CHAINS: &[(&str, usize)] = &[
     ("cd", 1),
     ("s6-cd", 1),
@@ -26,11 +27,11 @@ const CHAINS: &[(&str, usize)] = &[
     ("nice", 0),
     ("env", 0),
 ];
-/// Programs that run a block first, and then the rest.
+/// Programs that run a block first and then the rest.
 const BLOCKS: &[&str] =
     &["foreground", "background", "if", "ifelse", "ifte", "pipeline", "backtick", "trap", "loopwhilex", "tryexec"];
 
-/// The commands of a script, each with its line: what is in blocks, and what the script becomes.
+/// Returns the commands of a script, each with its line: those in blocks, and the one that the script execs.
 pub(in crate::exec::launch) fn commands(text: &str) -> Vec<(Vec<String>, usize)> {
     let tokens = tokens(text);
     let mut found = Vec::new();
@@ -74,7 +75,7 @@ fn skip_options(tokens: &[(String, usize)]) -> &[(String, usize)] {
     &tokens[options..]
 }
 
-/// Where the block that was opened ends.
+/// Returns the end of the block that was opened.
 fn closing(tokens: &[(String, usize)]) -> usize {
     let mut open = 1usize;
     for (at, (word, _)) in tokens.iter().enumerate() {

@@ -1,13 +1,13 @@
 //! supervisord's and monit's configuration. Source: supervisord's documentation, "Configuration File"; monit(1).
 
-use super::{Service, beside, entries, matching, option, text_of, words_of};
+use super::{Service, entries, from_cwd, matching, option, text_of, words_of};
 use crate::exec::kernel::binfmt::Machine;
 
-/// Where supervisord looks for its file. Source: supervisor/options.py `default_configfile`.
-const PLACES: &[&str] =
+/// The paths where supervisord looks for its file. Source: supervisor/options.py `default_configfile`.
+const CONFIG_PATHS: &[&str] =
     &["/etc/supervisord.conf", "/etc/supervisor/supervisord.conf", "/etc/supervisord/supervisord.conf"];
 
-/// One `[section]` with its keys, each with its line.
+/// One `[section]` with its keys, values and line numbers.
 struct Section {
     name: String,
     keys: Vec<(String, String, usize)>,
@@ -15,11 +15,11 @@ struct Section {
 
 pub(super) fn supervisord(machine: &Machine<'_>, argv: &[String]) -> Option<Vec<Service>> {
     let main = match option(argv, &["--configuration", "-c"]) {
-        Some(path) => beside(machine, &path),
+        Some(path) => from_cwd(machine, &path),
         None => {
-            let local = ["supervisord.conf", "etc/supervisord.conf"].map(|name| beside(machine, name));
-            let places = local.into_iter().chain(PLACES.iter().map(|place| place.to_string()));
-            places.into_iter().find(|place| machine.rootfs.resolve(place).is_ok())?
+            let local = ["supervisord.conf", "etc/supervisord.conf"].map(|name| from_cwd(machine, name));
+            let paths = local.into_iter().chain(CONFIG_PATHS.iter().map(|path| path.to_string()));
+            paths.into_iter().find(|path| machine.rootfs.resolve(path).is_ok())?
         }
     };
     let sections = sections(&text_of(machine, &main)?);
@@ -60,7 +60,7 @@ fn programs(sections: &[Section], path: &str) -> Vec<Service> {
         let mut service = Service::of_words(words_of(&command.replace("%%", "%")), path, *line);
         service.env = env.collect();
         service.working_dir = key("directory").map(|(_, value, _)| value.clone());
-        // `%(ENV_HOME)s` and its like are only known at run time.
+        // `%(ENV_HOME)s` and similar values are only known at run time.
         if !command.contains("%(") {
             services.push(service);
         }

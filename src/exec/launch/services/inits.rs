@@ -1,12 +1,12 @@
-//! The tables of BusyBox's and sysvinit's init, and OpenRC's scripts. Source: BusyBox's init.c; inittab(5);
+//! Reads the tables of BusyBox's and sysvinit's init, and OpenRC's scripts. Source: BusyBox's init.c; inittab(5);
 //! openrc-run(8).
 
 use super::{Service, entries, text_of, words_of};
 use crate::exec::kernel::binfmt::Machine;
 
-/// Actions of an inittab whose process is started when the system is.
+/// Actions of an inittab whose process starts when the system does.
 const ACTIONS: &[&str] = &["sysinit", "boot", "bootwait", "wait", "once", "respawn"];
-/// What openrc-run gives to its scripts, as far as these print or wait with it.
+/// The functions that openrc-run defines for its scripts, as far as these print or wait with them.
 const FUNCTIONS: &[&str] = &[
     "ebegin",
     "eend",
@@ -24,7 +24,7 @@ const FUNCTIONS: &[&str] = &[
     "service_started",
 ];
 
-/// `id:levels:action:process`. Terminals are not there in a container.
+/// Parses `id:levels:action:process`. A container has no terminals, so entries for them are skipped.
 pub(super) fn inittab(machine: &Machine<'_>) -> Option<Vec<Service>> {
     const PATH: &str = "/etc/inittab";
     let text = text_of(machine, PATH)?;
@@ -44,7 +44,7 @@ pub(super) fn inittab(machine: &Machine<'_>) -> Option<Vec<Service>> {
     Some(processes.collect())
 }
 
-/// The scripts of the default runlevels: their own `start`, or their `command`, as a shell reads them.
+/// Returns the scripts of the default runlevels: their own `start`, or their `command`, as a shell reads them.
 pub(super) fn openrc(machine: &Machine<'_>) -> Option<Vec<Service>> {
     let mut services = Vec::new();
     for level in ["sysinit", "boot", "default"] {

@@ -1,5 +1,5 @@
-//! Programs that start other programs by what their configuration says: supervisors, init systems, schedulers. Each is a
-//! row of one table; each service is followed as the call itself is.
+//! Programs that start other programs from their configuration: supervisors, init systems, schedulers. Each is a row of
+//! one table. Each service is followed as the call itself is.
 
 mod execline;
 mod ini;
@@ -21,9 +21,9 @@ use crate::exec::outcome::{Outcome, lossy};
 use crate::exec::{Cause, CauseKind, Errno};
 use crate::image::{NodeId, NodeKind};
 
-/// Services of one supervisor that are followed.
+/// Maximum number of services of one supervisor that are followed.
 const MAX_SERVICES: usize = 64;
-/// Configuration files of one supervisor that are read.
+/// Maximum number of configuration files of one supervisor that are read.
 const MAX_FILES: usize = 256;
 
 /// A kind of supervisor.
@@ -41,13 +41,13 @@ pub(crate) enum Supervisor {
     Procfile,
     Pm2,
     Monit,
-    /// BusyBox's and sysvinit's init, by /etc/inittab.
+    /// BusyBox's and sysvinit's init, which read /etc/inittab.
     Inittab,
     /// `my_init` of Phusion's base images.
     MyInit,
 }
 
-/// The names of the programs of each kind. s6-overlay is known by its files.
+/// The program names of each kind. s6-overlay is recognised by its files.
 const PROGRAMS: &[(&str, Supervisor)] = &[
     ("supervisord", Supervisor::Supervisord),
     ("s6-svscan", Supervisor::S6Svscan),
@@ -76,8 +76,8 @@ const PROGRAMS: &[(&str, Supervisor)] = &[
 ];
 
 impl Supervisor {
-    /// Whether a service whose program is not in the image is one that cannot start. Others start what a distribution
-    /// enables as far as it is installed, or what is made before it is due.
+    /// Whether a service fails if its program is not in the image. Others start the services that a distribution
+    /// enables only if they are installed, or start programs that are created before they are due.
     fn needs_programs(self) -> bool {
         match self {
             Supervisor::Supervisord
@@ -95,7 +95,7 @@ impl Supervisor {
         }
     }
 
-    /// Whether other programs ran before its services start, which may make files.
+    /// Whether other programs, which may create files, run before its services start.
     fn is_late(self) -> bool {
         match self {
             Supervisor::Systemd | Supervisor::OpenRc | Supervisor::Cron | Supervisor::Inittab => true,
@@ -111,32 +111,32 @@ impl Supervisor {
     }
 }
 
-/// What a supervisor starts.
+/// A service that a supervisor starts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Service {
     pub command: ServiceCommand,
     /// `KEY=VALUE` lines added to the supervisor's environment.
     pub env: Vec<String>,
     pub working_dir: Option<String>,
-    /// The file that says so, and the line.
+    /// The configuration file that defines it, and the line.
     pub by: String,
     pub line: usize,
     pub runs: Runs,
 }
 
-/// How long a service runs, for those that start after it.
+/// How long a service runs, as seen from the services after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Runs {
-    /// To its end, before the next ones start: it may make what they need.
+    /// To its end, before the next ones start. It may create files that they need.
     Before,
-    Beside,
+    Alongside,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum ServiceCommand {
-    /// Executed as it is; a name without a slash is looked for on PATH.
+    /// Executed directly. A name without a slash is searched for on PATH.
     Words(Vec<String>),
-    /// Given to /bin/sh.
+    /// Passed to /bin/sh.
     Shell(String),
 }
 
@@ -150,17 +150,17 @@ impl Service {
     }
 
     fn of(command: ServiceCommand, by: &str, line: usize) -> Service {
-        Service { command, env: Vec::new(), working_dir: None, by: by.to_string(), line, runs: Runs::Beside }
+        Service { command, env: Vec::new(), working_dir: None, by: by.to_string(), line, runs: Runs::Alongside }
     }
 
-    /// The same, where those after it wait for its end.
+    /// Returns the same service, for whose end the ones after it wait.
     pub(super) fn before(self) -> Service {
         Service { runs: Runs::Before, ..self }
     }
 }
 
-/// The supervisor that runs as `name` with these arguments, its own name first. An interpreter's script counts by its
-/// own name.
+/// Returns the supervisor that runs as `name` with these arguments, its own name first. A script counts by its own
+/// name, not its interpreter's.
 pub(crate) fn supervisor(
     machine: &Machine<'_>,
     name: &str,
@@ -192,7 +192,7 @@ pub(crate) fn supervisor(
 }
 
 impl Machine<'_> {
-    /// Follows what a supervisor starts. `argv`: its own name, and its arguments.
+    /// Follows the services that a supervisor starts. `argv` is its own name and its arguments.
     pub(crate) fn supervise(&self, log: &mut Log, kind: Supervisor, argv: &[String], walk: &Walk) {
         let services = match kind {
             Supervisor::Supervisord => ini::supervisord(self, argv),
@@ -243,7 +243,7 @@ impl Machine<'_> {
         let (by, line) = (service.by, service.line);
         let Some(path) = machine.on_path(&name, &walk.env) else {
             if kind.needs_programs() && !mounts::is_made(self.rootfs, &name) {
-                let cause = Cause { kind: CauseKind::MissingProgram, text: format!("there is no {name} in the image") };
+                let cause = Cause { kind: CauseKind::MissingProgram, text: format!("{name} is not in the image") };
                 let certainty = if walk.is_open { Certainty::Possible } else { Certainty::Certain };
                 let outcome = Outcome::fails(Errno::ENOENT, name.as_bytes(), cause);
                 log.risks.push(Risk { outcome, steps: Vec::new(), by, line, certainty });
@@ -271,7 +271,7 @@ impl Machine<'_> {
         }
     }
 
-    /// The path of a program that a service names.
+    /// Returns the path of a program that a service names.
     fn on_path(&self, name: &str, env: &[String]) -> Option<String> {
         let is_there = |path: &str| self.cwd.walk(self.rootfs, path.as_bytes(), &|_| true).is_ok();
         if name.contains('/') {
@@ -284,13 +284,13 @@ impl Machine<'_> {
     }
 }
 
-/// A configuration file's text, where it was kept.
+/// Returns a configuration file's text, if it was kept.
 pub(super) fn text_of(machine: &Machine<'_>, path: &str) -> Option<String> {
     let id = machine.rootfs.resolve(path).ok()?;
     kept_text(machine.kind(id)?)
 }
 
-/// A directory's entries by name, sorted: the path and the node that it leads to.
+/// Returns a directory's entries, sorted by name: their paths, and the nodes that these resolve to.
 pub(super) fn entries(machine: &Machine<'_>, directory: &str) -> Vec<(String, NodeId)> {
     let Ok(id) = machine.rootfs.resolve(directory) else { return Vec::new() };
     let path = |name: &[u8]| format!("{}/{}", directory.trim_end_matches('/'), lossy(name));
@@ -308,7 +308,7 @@ pub(super) fn entries(machine: &Machine<'_>, directory: &str) -> Vec<(String, No
     found
 }
 
-/// The files that a pattern of paths fits, sorted; `*` never crosses a slash.
+/// Returns the files that match a path pattern, sorted. `*` never matches a slash.
 pub(super) fn matching(machine: &Machine<'_>, pattern: &str) -> Vec<(String, NodeId)> {
     let mut found = vec![String::new()];
     for part in pattern.split('/').filter(|part| !part.is_empty() && *part != ".") {
@@ -327,8 +327,8 @@ pub(super) fn matching(machine: &Machine<'_>, pattern: &str) -> Vec<(String, Nod
     files.filter(|(_, id)| is_file(machine, *id)).collect()
 }
 
-/// A path as it is seen from the call's working directory.
-pub(super) fn beside(machine: &Machine<'_>, name: &str) -> String {
+/// Resolves a path against the call's working directory.
+pub(super) fn from_cwd(machine: &Machine<'_>, name: &str) -> String {
     if name.starts_with('/') {
         return name.to_string();
     }
@@ -336,7 +336,7 @@ pub(super) fn beside(machine: &Machine<'_>, name: &str) -> String {
     format!("{}/{}", cwd.trim_end_matches('/'), name.trim_start_matches("./"))
 }
 
-/// The value of an option that is given as `-f VALUE`, `--file VALUE`, `--file=VALUE` or `-fVALUE`.
+/// Returns the value of an option in the form `-f VALUE`, `--file VALUE`, `--file=VALUE` or `-fVALUE`.
 pub(super) fn option(argv: &[String], names: &[&str]) -> Option<String> {
     let mut words = argv.iter().skip(1);
     while let Some(word) = words.next() {
@@ -363,7 +363,7 @@ pub(super) fn is_executable(machine: &Machine<'_>, path: &str) -> bool {
     })
 }
 
-/// Words as a shell splits them, quotes taken off; no expansions.
+/// Splits words as a shell does and removes quotes, without expansions.
 pub(super) fn words_of(text: &str) -> Vec<String> {
     let script = crate::shell::parse(text);
     let Some(command) = script.list.items.first().map(|item| &item.first.commands[0]) else { return Vec::new() };

@@ -1,13 +1,13 @@
-//! PM2's ecosystem files, as far as they are plain text, and the script of its command line. Source: PM2's documentation,
-//! "Ecosystem File", and its lib/Common.js.
+//! Reads PM2's ecosystem files, as far as they are plain text, and the script on its command line. Source: PM2's
+//! documentation, "Ecosystem File", and its lib/Common.js.
 
-use super::{Service, beside, option, text_of, words_of};
+use super::{Service, from_cwd, option, text_of, words_of};
 use crate::exec::environment::{DEFAULT_PATH, variable};
 use crate::exec::kernel::binfmt::Machine;
 
-/// Objects of one file that are looked at.
+/// Maximum number of objects of one file that are examined.
 const MAX_OBJECTS: usize = 512;
-/// Interpreters by the end of a script's name.
+/// Interpreters, by the extension of a script's name.
 const INTERPRETERS: &[(&str, &str)] = &[
     (".js", "node"),
     (".cjs", "node"),
@@ -19,7 +19,7 @@ const INTERPRETERS: &[(&str, &str)] = &[
     (".pl", "perl"),
 ];
 
-/// What one object of the file says.
+/// The values of one object in the file.
 #[derive(Debug, Default)]
 struct App {
     script: Option<(String, usize)>,
@@ -39,12 +39,12 @@ pub(super) fn services(machine: &Machine<'_>, argv: &[String], env: &[String]) -
         let app = App { script: Some(script), interpreter: option(argv, &["--interpreter"]), cwd: None, args };
         return Some(started(machine, app, "pm2", env).into_iter().collect());
     };
-    let path = beside(machine, name);
+    let path = from_cwd(machine, name);
     let text = text_of(machine, &path)?;
     Some(apps(&text).into_iter().filter_map(|app| started(machine, app, &path, env)).collect())
 }
 
-/// The objects that name a script, in the order in which they end.
+/// Returns the objects that name a script, in the order in which they end.
 fn apps(text: &str) -> Vec<App> {
     let (mut open, mut found) = (vec![App::default()], Vec::new());
     let (mut rest, mut line) = (text, 1);
@@ -89,7 +89,7 @@ fn apps(text: &str) -> Vec<App> {
     found
 }
 
-/// Whether what follows a word makes it a key.
+/// Whether a word is a key, by the text after it.
 fn is_key(after: &str) -> bool {
     after.trim_start().starts_with(':')
 }
@@ -105,18 +105,18 @@ fn note(app: Option<&mut App>, key: &str, value: &str, line: usize) {
     }
 }
 
-/// PM2 runs a script with the interpreter of its name's end, and the rest by itself. A name without a directory may be
-/// a command on PATH.
+/// PM2 runs a script with the interpreter for its extension, and other files directly. A name without a directory may
+/// be a command on PATH.
 fn started(machine: &Machine<'_>, app: App, by: &str, env: &[String]) -> Option<Service> {
     let (script, line) = app.script?;
-    let directory = app.cwd.map(|cwd| beside(machine, &cwd));
+    let directory = app.cwd.map(|cwd| from_cwd(machine, &cwd));
     let words = words_of(&script);
     let script = words.first().filter(|_| script.contains(char::is_whitespace)).unwrap_or(&script).clone();
     let local = match &directory {
         Some(directory) if !script.starts_with('/') => {
             format!("{}/{}", directory.trim_end_matches('/'), script.trim_start_matches("./"))
         }
-        _ => beside(machine, &script),
+        _ => from_cwd(machine, &script),
     };
     let is_there = |path: &str| machine.rootfs.resolve(path).is_ok();
     let path = variable(env, "PATH").unwrap_or(DEFAULT_PATH);

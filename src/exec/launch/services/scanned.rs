@@ -1,21 +1,21 @@
-//! Supervisors that start what they find in a directory: s6, s6-overlay and runit. Each executes `run` by itself, so a
-//! script without a first line fails. Source: s6-supervise.c, runsv.c, s6-overlay's README.
+//! Supervisors that start the services in a directory: s6, s6-overlay and runit. Each executes `run` itself, so a
+//! script without a `#!` line fails. Source: s6-supervise.c, runsv.c, s6-overlay's README.
 
 use std::collections::BTreeSet;
 
 use super::{Service, entries, execline, is_executable, text_of};
 use crate::exec::kernel::binfmt::Machine;
 
-/// Where s6-overlay 3 has its service definitions.
+/// The directory of s6-overlay 3's service definitions.
 const S6_RC: &str = "/etc/s6-overlay/s6-rc.d";
 
-/// The services of a scan directory.
+/// Returns the services of a scan directory.
 pub(super) fn services(machine: &Machine<'_>, directory: &str) -> Option<Vec<Service>> {
     machine.rootfs.resolve(directory).ok()?;
     let mut services = Vec::new();
     for (path, _) in entries(machine, directory) {
         let name = path.rsplit('/').next().unwrap_or("");
-        // `down` keeps a service from being started.
+        // A `down` file keeps a service from being started.
         if name.starts_with('.') || machine.rootfs.resolve(format!("{path}/down")).is_ok() {
             continue;
         }
@@ -30,7 +30,8 @@ pub(super) fn services(machine: &Machine<'_>, directory: &str) -> Option<Vec<Ser
     Some(services)
 }
 
-/// Scripts of `/etc/my_init.d`, runit's services, and the call's own command. Source: Phusion's image/bin/my_init.
+/// Returns the scripts of `/etc/my_init.d`, runit's services, and the call's own command. Source: Phusion's
+/// image/bin/my_init.
 pub(super) fn my_init(machine: &Machine<'_>, argv: &[String]) -> Option<Vec<Service>> {
     let words = &argv[1..];
     let command = words.iter().position(|word| !word.starts_with('-') || word == "--");
@@ -53,8 +54,8 @@ pub(super) fn my_init(machine: &Machine<'_>, argv: &[String]) -> Option<Vec<Serv
     Some(found)
 }
 
-/// The services of s6-rc that the bundle `user` starts: what it holds, what that holds, and what these depend on.
-/// `None`: there is no such bundle to read. Source: s6-rc-compile, "Source definition directories".
+/// Returns the s6-rc services that the bundle `user` starts: its contents, their contents in turn, and all
+/// dependencies. `None` if there is no such bundle. Source: s6-rc-compile, "Source definition directories".
 fn bundled(machine: &Machine<'_>, root: &str) -> Option<BTreeSet<String>> {
     let mut found = BTreeSet::new();
     let mut open = vec!["user".to_string(), "user2".to_string()];
@@ -92,7 +93,8 @@ pub(super) fn runit(machine: &Machine<'_>, argv: &[String]) -> Option<Vec<Servic
     (!found.is_empty()).then_some(found)
 }
 
-/// Versions 2 and 3: scripts of `cont-init.d`, services of `services.d` and s6-rc, and the call's own command.
+/// Versions 2 and 3. Returns the scripts of `cont-init.d`, the services of `services.d` and s6-rc, and the call's own
+/// command.
 pub(super) fn s6_overlay(machine: &Machine<'_>, argv: &[String]) -> Option<Vec<Service>> {
     let mut found = Vec::new();
     for directory in ["/etc/cont-init.d", "/custom-cont-init.d"] {

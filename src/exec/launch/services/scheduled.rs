@@ -1,6 +1,6 @@
-//! cron's tables and Procfiles. Source: crontab(5); Procfile as foreman reads it.
+//! Reads cron's tables and Procfiles. Source: crontab(5); Procfile as foreman reads it.
 
-use super::{Service, beside, entries, is_executable, is_file, option, text_of};
+use super::{Service, entries, from_cwd, is_executable, is_file, option, text_of};
 use crate::exec::environment::variable;
 use crate::exec::kernel::binfmt::Machine;
 
@@ -25,7 +25,7 @@ pub(super) fn cron(machine: &Machine<'_>) -> Option<Vec<Service>> {
             let directory =
                 if parent == "/etc/cron" { format!("{parent}.{period}") } else { format!("{parent}{period}") };
             for (path, _) in entries(machine, &directory) {
-                // run-parts takes no other names. Source: run-parts(8).
+                // run-parts ignores other names. Source: run-parts(8).
                 let name = path.rsplit('/').next().unwrap_or("");
                 let is_taken = name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
                 if is_taken && is_executable(machine, &path) {
@@ -69,13 +69,14 @@ fn table(text: &str, path: &str, has_user: bool) -> Vec<Service> {
     services
 }
 
-/// A Procfile's processes; words after `start` choose some. Source: foreman(1), honcho's and overmind's help.
+/// Returns a Procfile's processes. Words after `start` select some of them. Source: foreman(1), honcho's and overmind's
+/// help.
 pub(super) fn procfile(machine: &Machine<'_>, argv: &[String], env: &[String]) -> Option<Vec<Service>> {
     let named = option(argv, &["--procfile", "-f"]);
     let named = named.or_else(|| variable(env, "OVERMIND_PROCFILE").map(str::to_string));
     let root = option(argv, &["--root", "--app-root", "-d"]);
     let own = root.as_deref().map_or_else(|| "Procfile".to_string(), |root| format!("{root}/Procfile"));
-    let path = beside(machine, &named.unwrap_or(own));
+    let path = from_cwd(machine, &named.unwrap_or(own));
     let text = text_of(machine, &path)?;
     let is_name =
         |name: &str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));

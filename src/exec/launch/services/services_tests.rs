@@ -1,4 +1,4 @@
-//! Supervisors and what they start.
+//! Supervisors and the programs that they start.
 
 use crate::exec::tests::{short, tree};
 use crate::exec::{Certainty, Exec, Trace, trace};
@@ -9,12 +9,12 @@ fn run(words: &[&str], extra: &[(&str, u16, &str)]) -> Trace {
     run_with(words, extra, &[])
 }
 
-/// A program for another architecture in a directory of its own.
+/// A program for another architecture, in its own directory.
 fn other_server() -> Vec<u8> {
     ElfBuilder::arm64().build()
 }
 
-/// `server`: what /opt/web/server is; nothing where it is empty.
+/// `server`: the content of /opt/web/server. If it is empty, the file does not exist.
 fn run_with(words: &[&str], extra: &[(&str, u16, &str)], server: &[u8]) -> Trace {
     let (app, foreign) = (ElfBuilder::amd64().build(), ElfBuilder::arm64().build());
     let programs = [
@@ -182,7 +182,7 @@ fn a_service_whose_program_is_not_in_the_image_cannot_start() {
     check(&["/usr/lib/systemd/systemd"], &[unit], &[]);
     let service = ("etc/s6/web/run", 0o755, "#!/bin/sh\nexec /srv/none\n");
     check(&["/usr/bin/s6-svscan", "/etc/s6"], &[service], &["/etc/s6/web/run:1 exit 127 missing-file"]);
-    // What ran before may have made it.
+    // An earlier program may have created it.
     let entry = ("e", 0o755, "#!/bin/bash\n/app init\nexec /usr/bin/supervisord\n");
     let trace = run(&["/e"], &[entry, conf("[program:web]\ncommand=/srv/none\n")]);
     assert!(trace.risks.iter().all(|risk| risk.certainty == Certainty::Possible) && trace.risks.len() == 1);
@@ -222,7 +222,7 @@ fn a_service_starts_in_its_own_directory() {
 }
 
 #[test]
-fn init_programs_start_what_their_tables_and_scripts_name() {
+fn init_programs_start_the_programs_in_their_tables_and_scripts() {
     let table = "::sysinit:/app\ntty1::respawn:/foreign\n# x::respawn:/foreign\n::ctrlaltdel:/foreign\n";
     let table = |more: &str| format!("{table}{more}");
     let with = |more: &str, expected: &[&str]| {
@@ -259,7 +259,7 @@ fn my_init_runs_its_scripts_runits_services_and_the_calls_command() {
 }
 
 #[test]
-fn s6_rc_starts_what_its_bundle_holds() {
+fn s6_rc_starts_the_services_in_its_bundle() {
     let own = [
         ("init", 0o755, "#!/bin/sh -e\nexec /package/admin/s6-overlay/libexec/preinit\n"),
         ("package/admin/s6-overlay/x", 0o644, ""),

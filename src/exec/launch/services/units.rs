@@ -9,7 +9,7 @@ const UNIT_DIRECTORIES: &[&str] = &["/etc/systemd/system", "/usr/lib/systemd/sys
 /// Targets whose services a booted container starts.
 const TARGETS: &[&str] = &["default", "multi-user", "basic", "sysinit", "graphical", "sockets", "timers"];
 
-/// The services that an image's own administrator enabled: what a distribution's units start is the distribution's.
+/// Returns the services that the image's author enabled. Those that a distribution's units start are not followed.
 pub(super) fn systemd(machine: &Machine<'_>) -> Option<Vec<Service>> {
     let mut units: BTreeSet<String> = BTreeSet::new();
     for target in TARGETS {
@@ -60,14 +60,15 @@ fn drop_ins(machine: &Machine<'_>, names: &[&str]) -> Vec<String> {
 /// A service's unit with its drop-ins.
 struct Unit {
     name: String,
-    services: Vec<Service>,
+    before: Vec<Service>,
+    main: Vec<Service>,
     env: Vec<String>,
     working_dir: Option<String>,
 }
 
 impl Unit {
     fn new(name: &str) -> Unit {
-        Unit { name: name.to_string(), services: Vec::new(), env: Vec::new(), working_dir: None }
+        Unit { name: name.to_string(), before: Vec::new(), main: Vec::new(), env: Vec::new(), working_dir: None }
     }
 
     /// `getty@.service` of `getty@tty1.service`; other names are their own.
@@ -105,15 +106,16 @@ impl Unit {
             "WorkingDirectory" => self.working_dir = Some(value.trim_start_matches('-').to_string()),
             "Environment" => self.env.extend(words_of(&format!("x {value}")).into_iter().skip(1)),
             "ExecStart" | "ExecStartPre" => {
-                // `-`: its failure counts for nothing; the others change how it is executed.
+                // `-` ignores its failure; the others change how it is executed.
                 let prefix: String = value.chars().take_while(|c| matches!(c, '-' | '@' | ':' | '+' | '!')).collect();
                 let words = words_of(&value[prefix.len()..]);
                 let is_known = !words.first().is_none_or(|word| word.contains(['$', '%']));
-                // An empty one takes back those before it.
+                let commands = if key == "ExecStart" { &mut self.main } else { &mut self.before };
+                // An empty value removes the earlier ones of its key.
                 if words.is_empty() {
-                    self.services.clear();
+                    commands.clear();
                 } else if is_known && !prefix.contains(['-', '@']) {
-                    self.services.push(Service::of_words(words, path, line));
+                    commands.push(Service::of_words(words, path, line));
                 }
             }
             _ => {}
@@ -121,8 +123,8 @@ impl Unit {
     }
 
     fn into_services(self) -> Vec<Service> {
-        let Unit { services, env, working_dir, .. } = self;
+        let Unit { before, main, env, working_dir, .. } = self;
         let with = |service| Service { env: env.clone(), working_dir: working_dir.clone(), ..service };
-        services.into_iter().map(with).collect()
+        before.into_iter().chain(main).map(with).collect()
     }
 }
