@@ -1,4 +1,4 @@
-//! What a shell does by itself.
+//! The builtins of a shell.
 
 use std::rc::Rc;
 
@@ -10,7 +10,7 @@ use super::{Interpreter, Shell, Source};
 use crate::exec::environment::DEFAULT_PATH;
 use crate::shell;
 
-/// Builtins that neither change what follows nor start anything. Source: bash(1) and dash(1).
+/// Builtins that neither affect later commands nor start anything. Source: bash(1) and dash(1).
 const QUIET: &[&str] = &[
     ":", "true", "alias", "bg", "bind", "caller", "complete", "compgen", "compopt", "disown", "enable", "fc", "fg",
     "hash", "help", "history", "jobs", "kill", "logout", "times", "trap", "umask", "ulimit", "unalias", "suspend",
@@ -18,7 +18,7 @@ const QUIET: &[&str] = &[
 ];
 
 impl Interpreter<'_, '_, '_> {
-    /// A command that is no function: a builtin, or a program.
+    /// Runs a command that is not a function: a builtin or a program.
     pub(super) fn dispatch(
         &mut self,
         mut state: State,
@@ -53,7 +53,7 @@ impl Interpreter<'_, '_, '_> {
                 if argv.is_empty() {
                     return match words.first() {
                         Some(word) if word != "--" => {
-                            self.end(&state, End::Unknown(format!("gives exec the option {word}")), line);
+                            self.end(&state, End::Unknown(format!("passes exec the option {word}")), line);
                             Vec::new()
                         }
                         _ => done(state, Truth::Yes),
@@ -187,7 +187,7 @@ impl Interpreter<'_, '_, '_> {
             "wait" => {
                 if let Some(blame) = state.background.clone() {
                     state.status = Status { truth: Truth::No, code: None, blame: Some(blame), open: None };
-                    // The script waits for what fails; it ends as it ends.
+                    // The script waits for a program that fails, and ends the same way.
                     let status = state.status.clone();
                     self.end(&state, End::Finishes(status), line);
                     return Vec::new();
@@ -274,7 +274,7 @@ impl Interpreter<'_, '_, '_> {
         state.status = Status::of(match (&path, found) {
             (Some(_), Some(id)) if self.machine.rootfs.view(id).kind == crate::image::NodeKind::Directory => Truth::Yes,
             (Some(_), Some(_)) => Truth::No,
-            // It is made or mounted, or the script ends.
+            // It is created or mounted, or the script ends.
             _ => Truth::Maybe,
         });
         state.cwd = path.map(|path| path.as_str().into());
@@ -356,7 +356,7 @@ impl Interpreter<'_, '_, '_> {
         self.within(state, shell::parse(&text), path, line, is_tested)
     }
 
-    /// Runs another text's commands in this shell.
+    /// Runs the commands of another text in this shell.
     fn within(
         &mut self,
         state: State,
@@ -373,7 +373,7 @@ impl Interpreter<'_, '_, '_> {
             return vec![state];
         }
         if !self.spend(1) {
-            self.give_up(&state, "it does more than is followed", line);
+            self.give_up(&state, "it runs too many commands to follow", line);
             return Vec::new();
         }
         let source = Rc::new(Source { script, path });
@@ -399,7 +399,7 @@ impl Interpreter<'_, '_, '_> {
             (true, false) => {
                 let env = state.environment();
                 self.search_text(&state, &word, &env).or_else(|| {
-                    // bash looks in the working directory, too.
+                    // bash also searches the working directory.
                     let here = self.absolute(&state, &word)?;
                     (self.kind == Shell::Bash && self.find_node(&here, true).is_some()).then_some(here)
                 })
@@ -423,7 +423,7 @@ impl Interpreter<'_, '_, '_> {
                 states
             }
             _ => {
-                // What it sets is not known; where it is not there, it may be mounted.
+                // The variables and functions that it sets are not known. If it does not exist, it may be mounted.
                 state.has_unknown_commands = true;
                 state.is_open |= is_there;
                 state.status = Status::of(Truth::Maybe);

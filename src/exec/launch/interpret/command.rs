@@ -16,7 +16,7 @@ use crate::exec::outcome::{Death, Outcome};
 use crate::shell::{AssignedValue, Assignment, Command, CommandKind, List, RedirectKind, Simple};
 
 impl<'a> Interpreter<'_, 'a, '_> {
-    /// A command within its redirections.
+    /// Runs a command with its redirections.
     pub(super) fn redirected(&mut self, mut state: State, command: &Command, is_tested: bool) -> Vec<State> {
         if command.redirects.is_empty() {
             return self.kind(state, command, is_tested);
@@ -51,7 +51,7 @@ impl<'a> Interpreter<'_, 'a, '_> {
                 }
             }
         }
-        // `exec` with redirections only is for the whole shell.
+        // `exec` with only redirections affects the whole shell.
         let is_permanent = matches!(&command.kind, CommandKind::Simple(simple) if simple.words.len() == 1 && simple.words[0].bare() == Some("exec"));
         if is_permanent {
             if let Some(input) = input {
@@ -79,11 +79,11 @@ impl<'a> Interpreter<'_, 'a, '_> {
     }
 
     pub(super) fn simple(&mut self, mut state: State, simple: &Simple, line: usize, is_tested: bool) -> Vec<State> {
-        // A substitution's status is the command's where there is no name.
+        // Without a command name, the status is that of a substitution.
         let before = state.status.clone();
         state.status = Status::of(Truth::Yes);
         let mut fields = self.with_status(&mut state, &before, |own, state| own.fields(state, &simple.words));
-        // Words that are usually not there, as in `$WRAPPER app`.
+        // Words that are usually absent, as in `$WRAPPER app`.
         while fields.len() > 1 && fields[0].starts_with(MANY) {
             fields.remove(0);
         }
@@ -119,7 +119,7 @@ impl<'a> Interpreter<'_, 'a, '_> {
         self.dispatch(state, &name, fields, sets, line, is_tested)
     }
 
-    /// Expands with `$?` as it was, and keeps the status of a substitution.
+    /// Expands with the earlier `$?`, and keeps the status of a substitution.
     fn with_status<T>(
         &mut self,
         state: &mut State,
@@ -199,7 +199,7 @@ impl<'a> Interpreter<'_, 'a, '_> {
         is_tested: bool,
     ) -> Vec<State> {
         if !self.spend(1) {
-            self.give_up(&state, "it does more than is followed", line);
+            self.give_up(&state, "it runs too many commands to follow", line);
             return Vec::new();
         }
         let outer_args = std::mem::replace(&mut state.args, Rc::new(fields[1..].to_vec()));
@@ -224,7 +224,7 @@ impl<'a> Interpreter<'_, 'a, '_> {
         states
     }
 
-    /// The machine as it is where the script has gone.
+    /// Returns the machine with the script's current directory.
     pub(super) fn machine_at(&self, state: &State) -> Option<Machine<'a>> {
         let cwd = state.cwd.as_ref()?;
         let here = Cwd::parse(self.machine.rootfs, &text::plain(cwd)).ok()?;
@@ -272,7 +272,7 @@ impl<'a> Interpreter<'_, 'a, '_> {
             return vec![state];
         };
         if !self.spend(1) {
-            self.give_up(&state, "it does more than is followed", line);
+            self.give_up(&state, "it runs too many commands to follow", line);
             return Vec::new();
         }
         let mut env = state.environment();
@@ -280,9 +280,9 @@ impl<'a> Interpreter<'_, 'a, '_> {
         for entry in env.iter_mut().filter(|entry| entry.starts_with("PATH=") || entry.starts_with("LD_")) {
             *entry = text::plain(entry);
         }
-        let is_foreseen = |path: &str| self.absolute(&state, path).is_some_and(|path| state.written.contains(&path));
-        if name.contains('/') && is_foreseen(&name) {
-            let why = format!("starts {name}, which it writes itself");
+        let is_written = |path: &str| self.absolute(&state, path).is_some_and(|path| state.written.contains(&path));
+        if name.contains('/') && is_written(&name) {
+            let why = format!("starts {name}, which the script itself writes");
             if how == How::Exec {
                 self.end(&state, End::Unknown(why), line);
                 return Vec::new();
@@ -311,7 +311,7 @@ impl<'a> Interpreter<'_, 'a, '_> {
                 let says = std::mem::replace(&mut self.log.says, says);
                 let followed = std::mem::replace(&mut self.log.followed, before);
                 if how == How::Call && steps.is_empty() {
-                    // It is not in the image, and a command before may have made it.
+                    // It is not in the image, but an earlier command may have created it.
                     self.log.doubts.truncate(doubts);
                 }
                 let known = KnownCall { outcome, steps, says, followed };
@@ -351,7 +351,7 @@ impl<'a> Interpreter<'_, 'a, '_> {
         vec![state]
     }
 
-    /// The status of a program that could not run.
+    /// Returns the status of a program that could not run.
     pub(super) fn failed(
         &self,
         outcome: Outcome,
@@ -369,7 +369,7 @@ impl<'a> Interpreter<'_, 'a, '_> {
             _ => None,
         };
         let blame = Blame { outcome, steps, says, line, is_tested };
-        // A program that ends in success did not fail the script.
+        // A program that exits with success did not make the script fail.
         let truth = if code == Some(0) { Truth::Maybe } else { Truth::No };
         Status { truth, code, blame: Some(Rc::new(blame)), open: None }
     }
@@ -389,7 +389,7 @@ impl<'a> Interpreter<'_, 'a, '_> {
         Some(text.trim_end_matches('\n').to_string())
     }
 
-    /// `export`, `local`, `declare` and their like, with assignments.
+    /// `export`, `local`, `declare` and similar builtins, with assignments.
     fn declare(&mut self, mut state: State, name: &str, words: &[String], declared: &[Assignment]) -> Vec<State> {
         state.status = Status::of(Truth::Yes);
         let is_local = matches!(name, "local" | "declare" | "typeset");
@@ -400,7 +400,7 @@ impl<'a> Interpreter<'_, 'a, '_> {
                     self.assign(&mut state, assignment);
                     continue;
                 }
-                // What it was outside is not appended to.
+                // A value from outside is not appended to.
                 let exported = state.var(&assignment.name).is_some_and(|var| var.is_exported);
                 self.assign_new(&mut state, assignment, exported);
             } else {
@@ -431,7 +431,7 @@ impl<'a> Interpreter<'_, 'a, '_> {
         }
     }
 
-    /// Remembers what a variable was before it became a function's own.
+    /// Saves a variable before it becomes local to a function.
     pub(super) fn keep_local(&mut self, state: &mut State, name: &str) {
         let old = state.var(name).cloned();
         if let Some(frame) = state.locals.last_mut()
@@ -477,7 +477,7 @@ impl<'a> Interpreter<'_, 'a, '_> {
     }
 }
 
-/// Makes a variable another name of the one that its value names. What is written by it is not followed.
+/// Makes a variable another name for the one that its value names. Writes through it are not followed.
 fn refer(state: &mut State, name: &str) {
     let Some(Value::Text(other)) = state.var(name).and_then(|var| var.value.clone()) else { return };
     let own = state.var(&other).and_then(|var| var.value.clone());

@@ -1,15 +1,15 @@
-//! Compound commands: conditions and loops, over values that are known and that are not.
+//! Compound commands: conditions and loops over known and unknown values.
 
 use std::rc::Rc;
 
 use super::ending::End;
 use super::state::{Blame, Flow, Function, State, Status, joined};
 use super::text::{self, HOLE, MANY, Truth};
-use super::{Interpreter, MAX_NESTING, MAX_TURNS, MAX_WAYS};
+use super::{Interpreter, MAX_BRANCHES, MAX_NESTING, MAX_TURNS};
 use crate::shell::{self, Arm, ArmEnd, Command, CommandKind, Condition, List, Part, UnaryTest, Word};
 
-/// Turns of a loop whose condition is not known, after which what it changes is taken as unknown.
-const VAGUE_TURNS: usize = 2;
+/// Number of iterations of a loop with an unknown condition, after which the values that it changes are unknown.
+const VAGUE_ITERATIONS: usize = 2;
 
 impl Interpreter<'_, '_, '_> {
     pub(super) fn command(&mut self, state: State, command: &Command, is_tested: bool) -> Vec<State> {
@@ -92,8 +92,8 @@ impl Interpreter<'_, '_, '_> {
                 held.extend(yes);
                 failed.extend(no);
             }
-            done.extend(self.list(joined(held, MAX_WAYS, false), body, is_tested));
-            open = joined(failed, MAX_WAYS, false);
+            done.extend(self.list(joined(held, MAX_BRANCHES, false), body, is_tested));
+            open = joined(failed, MAX_BRANCHES, false);
         }
         match otherwise {
             Some(body) => done.extend(self.list(open, body, is_tested)),
@@ -102,7 +102,8 @@ impl Interpreter<'_, '_, '_> {
         done.into_iter().map(|state| State { trouble: None, ..state }).collect()
     }
 
-    /// The two ways after a condition. A variable that is only set by a user is unknown on the way on which it is set.
+    /// Returns the two branches after a condition. A variable that only a user sets is unknown on the branch on which
+    /// it is set.
     fn decide(&mut self, state: State, condition: &List) -> (Option<State>, Option<State>) {
         let truth = state.status.truth;
         let blame = state.status.blame.clone();
@@ -112,7 +113,7 @@ impl Interpreter<'_, '_, '_> {
             && let Some(rare) = if usual { &mut no } else { &mut yes }
             && text::is_soft(&self.scalar(rare, name))
         {
-            // A user sets it in the environment.
+            // A user may set it in the environment.
             rare.set_text(name, HOLE.to_string());
             rare.export(name);
         }
@@ -134,7 +135,7 @@ impl Interpreter<'_, '_, '_> {
             let mut next = Vec::new();
             for mut state in open {
                 if is_many {
-                    // No turn at all, or some.
+                    // No iteration, or some.
                     let (some, none) = state.fork(Truth::Maybe);
                     next.extend(none);
                     let Some(some) = some else { continue };
@@ -146,13 +147,14 @@ impl Interpreter<'_, '_, '_> {
                 }
                 next.extend(self.turn(state, body, is_tested, &mut done));
             }
-            open = joined(next, MAX_WAYS, false);
+            open = joined(next, MAX_BRANCHES, false);
         }
         done.extend(open);
         done
     }
 
-    /// One turn of a loop's body: the ways that go on with the loop; those that leave it are `done`.
+    /// Runs one iteration of a loop's body. Returns the branches that continue the loop. Those that leave it are added
+    /// to `done`.
     fn turn(&mut self, state: State, body: &List, is_tested: bool, done: &mut Vec<State>) -> Vec<State> {
         let mut next = Vec::new();
         for mut state in self.list(vec![state], body, is_tested) {
@@ -216,36 +218,36 @@ impl Interpreter<'_, '_, '_> {
             }
             blame = blame.or_else(|| next.iter().find_map(|state| state.status.blame.clone()));
             blame = blame.or_else(|| self.passed.clone());
-            open = joined(next, MAX_WAYS, false);
+            open = joined(next, MAX_BRANCHES, false);
             if open.is_empty() {
-                return joined(done, MAX_WAYS, false);
+                return joined(done, MAX_BRANCHES, false);
             }
-            // A loop that comes round to where it was never ends by itself.
+            // A loop that returns to an earlier state never ends by itself.
             let goes_round =
                 !is_vague && open.len() == before.len() && open.iter().zip(&before).all(|(a, b)| a.is_alike(b));
             if goes_round {
                 for state in &open {
                     self.end(state, End::Loops(blame.clone()), line);
                 }
-                return joined(done, MAX_WAYS, false);
+                return joined(done, MAX_BRANCHES, false);
             }
             vague += usize::from(is_vague);
-            if vague >= VAGUE_TURNS {
-                // Once more round and out: what the loop changes is not known after it.
+            if vague >= VAGUE_ITERATIONS {
+                // One more iteration, then the end. The values that the loop changes are not known after it.
                 done.extend(open);
-                return joined(done, MAX_WAYS.min(2), false);
+                return joined(done, MAX_BRANCHES.min(2), false);
             }
         }
         for state in &open {
-            self.give_up(state, "a loop has more turns than are followed", line);
+            self.give_up(state, "a loop has too many iterations to follow", line);
         }
-        joined(done, MAX_WAYS, false)
+        joined(done, MAX_BRANCHES, false)
     }
 
     fn case(&mut self, state: State, subject: &str, arms: &[Arm], is_tested: bool) -> Vec<State> {
         let mut done = Vec::new();
         let mut open = Some(state);
-        // Ways that fall into the next arm's body.
+        // Branches that fall through into the next arm's body.
         let mut falling: Vec<State> = Vec::new();
         for arm in arms {
             let mut entering = std::mem::take(&mut falling);
@@ -269,7 +271,7 @@ impl Interpreter<'_, '_, '_> {
         }
         done.extend(falling);
         done.extend(open.map(|state| State { status: Status::of(Truth::Yes), ..state }));
-        joined(done, MAX_WAYS, true)
+        joined(done, MAX_BRANCHES, true)
     }
 
     fn condition(&mut self, state: &mut State, condition: &Condition) -> Truth {
@@ -312,7 +314,7 @@ impl Interpreter<'_, '_, '_> {
     }
 }
 
-/// The variable that a condition asks for being empty, where it is a plain test of one.
+/// Returns the variable whose emptiness a condition tests, if it is a plain test of one.
 fn tested_variable(condition: &List) -> Option<&str> {
     let [item] = condition.items.as_slice() else { return None };
     let [command] = item.first.commands.as_slice() else { return None };

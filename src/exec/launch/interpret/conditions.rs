@@ -6,7 +6,7 @@ use super::text::{self, Truth};
 use crate::image::NodeKind;
 use crate::shell::{BinaryTest, UnaryTest};
 
-/// Words of one `test`; more are not read.
+/// Maximum number of words of one `test`. Longer ones are not evaluated.
 const MAX_WORDS: usize = 64;
 
 impl Interpreter<'_, '_, '_> {
@@ -102,7 +102,7 @@ impl Interpreter<'_, '_, '_> {
             return Truth::Maybe;
         }
         let Some(id) = self.find_node(&path, test != UnaryTest::IsLink) else {
-            // A mount or an earlier command may bring it.
+            // A mount or an earlier command may create it.
             return if state.is_open { Truth::Maybe } else { Truth::Usually(false) };
         };
         let view = self.machine.rootfs.view(id);
@@ -148,7 +148,7 @@ impl Interpreter<'_, '_, '_> {
                 Truth::of(text::plain(left) > text::plain(right))
             }
             BinaryTest::Before | BinaryTest::After | BinaryTest::Files => Truth::Maybe,
-            // `=~ ^text` of plain letters is all that is read of regular expressions.
+            // Of regular expressions, only `=~ ^text` with plain letters is supported.
             BinaryTest::Matches => {
                 let subject = text::plain(left);
                 let plain = right.trim_start_matches('^');

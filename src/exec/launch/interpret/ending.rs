@@ -1,4 +1,4 @@
-//! The ends of a script's ways, and what they come to together.
+//! The ends of a script's branches, and their combined outcome.
 
 use std::rc::Rc;
 
@@ -8,7 +8,7 @@ use crate::exec::CauseKind;
 use crate::exec::log::{Certainty, Followed, Log, Risk, Step};
 use crate::exec::outcome::{Death, Outcome};
 
-/// Where one way through a script ends.
+/// The end of one branch of a script.
 #[derive(Clone, Debug)]
 pub(super) struct Ending {
     pub end: End,
@@ -24,7 +24,7 @@ pub(super) enum End {
     Quits(Status),
     /// Its last command ended.
     Finishes(Status),
-    /// It became this program.
+    /// It execs this program.
     Becomes {
         outcome: Outcome,
         steps: Vec<Step>,
@@ -32,12 +32,12 @@ pub(super) enum End {
         followed: Followed,
     },
     Unknown(String),
-    /// A loop without an end, and the program that fails in it.
+    /// An endless loop, and the program that fails in it.
     Loops(Option<Rc<Blame>>),
 }
 
 impl Ending {
-    /// What fails, where something does.
+    /// Returns the failure, if there is one.
     fn broken(&self) -> Option<(Outcome, &[Step], &[String])> {
         let of_status = |status: &Status| {
             let blame = status.blame.clone().filter(|_| status.truth == Truth::No)?;
@@ -65,8 +65,8 @@ impl Ending {
     }
 }
 
-/// Whether the cause is that a program is not there, or may not be executed: on a way that is not sure, a command before
-/// may have made it so.
+/// Whether the cause is a program that does not exist or is not executable. On an uncertain branch, an earlier command
+/// may change that.
 pub(super) fn is_missing(kind: CauseKind) -> bool {
     matches!(
         kind,
@@ -79,9 +79,9 @@ pub(super) fn is_missing(kind: CauseKind) -> bool {
     )
 }
 
-/// What a script's ways come to. `None`: it runs, as far as `log` says.
+/// Returns the outcome of a script's branches. `None` if it runs; `log` records how far it was followed.
 pub(super) fn combined(log: &mut Log, endings: Vec<Ending>, path: &str) -> Option<Outcome> {
-    // Ending on a usage error is no way to start.
+    // A branch that ends with a usage error is not a start.
     let is_quit = |ending: &&Ending| {
         matches!(&ending.end, End::Quits(status) if status.truth == Truth::No) && ending.broken().is_none()
     };
@@ -99,7 +99,7 @@ pub(super) fn combined(log: &mut Log, endings: Vec<Ending>, path: &str) -> Optio
         return Some(outcome);
     }
     for ending in &broken {
-        // What is missing on a way that may not be taken may be meant to be.
+        // A program that is missing on an uncertain branch may be missing on purpose.
         let is_there = |outcome: &Outcome| !outcome.cause().is_none_or(|cause| is_missing(cause.kind));
         let is_new = |log: &Log| !log.risks.iter().any(|risk| (risk.by.as_str(), risk.line) == (path, ending.line));
         if let Some((outcome, steps, _)) = ending.broken().filter(|(outcome, ..)| is_there(outcome) && is_new(log)) {
@@ -142,7 +142,7 @@ pub(super) fn combined(log: &mut Log, endings: Vec<Ending>, path: &str) -> Optio
         && let Some(quit) = quits.iter().max_by_key(|ending| ending.weight)
         && let End::Quits(Status { code: Some(code @ 1..), .. }) = &quit.end
     {
-        log.open_end::<()>(format!("{path}:{}", quit.line), &format!("it ends itself with exit code {code}"));
+        log.open_end::<()>(format!("{path}:{}", quit.line), &format!("it exits with code {code}"));
     }
     None
 }

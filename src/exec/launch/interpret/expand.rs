@@ -1,4 +1,4 @@
-//! Words become fields: parameters, substitutions, splitting and globs. Source: POSIX XCU 2.6.
+//! Expands words to fields: parameters, substitutions, splitting and globs. Source: POSIX XCU 2.6.
 
 use super::numbers::{sliced, substring};
 use super::pattern::{self, Token};
@@ -7,22 +7,22 @@ use super::text::{self, HOLE, MANY, SOFT, Truth};
 use super::{Interpreter, MAX_BYTES, MAX_TEXT, STEP_COMPARISONS};
 use crate::shell::{self, DefaultKind, Index, Operation, Parameter, Part, ReplacePlace, Word};
 
-/// Fields that one word may become.
+/// Maximum number of fields of one word.
 const MAX_FIELDS: usize = 1024;
 
-/// A part of a word once it is expanded.
+/// A part of an expanded word.
 enum Piece {
     Text {
         text: String,
         is_quoted: bool,
-        /// It comes from an unquoted expansion, so blanks in it divide fields.
+        /// It comes from an unquoted expansion, so blanks in it separate fields.
         splits: bool,
     },
-    /// A new field, as between the arguments of `"$@"`.
+    /// The start of a new field, as between the arguments of `"$@"`.
     Break,
 }
 
-/// What a parameter holds.
+/// The value of a parameter.
 enum Looked {
     Text(String),
     List(Vec<String>),
@@ -30,7 +30,7 @@ enum Looked {
 }
 
 impl Interpreter<'_, '_, '_> {
-    /// The fields of a command's words.
+    /// Expands a command's words to fields.
     pub(super) fn fields(&mut self, state: &mut State, words: &[Word]) -> Vec<String> {
         let mut fields = Vec::new();
         for word in words {
@@ -45,7 +45,7 @@ impl Interpreter<'_, '_, '_> {
         fields
     }
 
-    /// A word as one text: in assignments, `case` and redirections nothing is split.
+    /// Expands a word to one text. Assignments, `case` and redirections do not split words.
     pub(super) fn text(&mut self, state: &mut State, word: &Word) -> String {
         let pieces = self.pieces(state, &word.parts, false);
         let mut text = String::new();
@@ -58,7 +58,7 @@ impl Interpreter<'_, '_, '_> {
         self.bounded(text)
     }
 
-    /// A word as a pattern.
+    /// Expands a word to a pattern.
     pub(super) fn pattern(&mut self, state: &mut State, word: &Word) -> Option<Vec<Token>> {
         let pieces = self.pieces(state, &word.parts, false).into_iter().filter_map(|piece| match piece {
             Piece::Text { text, is_quoted, .. } => Some((text, is_quoted)),
@@ -67,13 +67,13 @@ impl Interpreter<'_, '_, '_> {
         pattern::pattern(&pieces.collect::<Vec<_>>())
     }
 
-    /// A text that is too long is not kept, and none is once the call's budget is spent.
+    /// Bounds a text: one that is too long is not kept, and none is kept once the call's budget is spent.
     pub(super) fn bounded(&mut self, text: String) -> String {
         self.log.budget.bytes = self.log.budget.bytes.saturating_add(text.len());
         if text.len() > MAX_TEXT || self.log.budget.bytes > MAX_BYTES { HOLE.to_string() } else { text }
     }
 
-    /// Whether a text matches a pattern as a whole, on the call's budget.
+    /// Whether a whole text matches a pattern. Costs part of the call's budget.
     pub(super) fn matches(&mut self, tokens: &[Token], text: &str) -> Truth {
         self.spend(tokens.len().saturating_mul(text.len()) / STEP_COMPARISONS);
         pattern::matches(tokens, text)
@@ -127,7 +127,7 @@ impl Interpreter<'_, '_, '_> {
     fn parameter(&mut self, state: &mut State, parameter: &Parameter, is_quoted: bool, pieces: &mut Vec<Piece>) {
         let splits = !is_quoted;
         if self.log.budget.bytes > MAX_BYTES {
-            // Not even a copy is affordable.
+            // The budget does not even allow a copy.
             return pieces.push(Piece::Text { text: HOLE.to_string(), is_quoted, splits });
         }
         let looked = self.look_up(state, parameter);
@@ -175,7 +175,7 @@ impl Interpreter<'_, '_, '_> {
         }
     }
 
-    /// A single value after its operation; `None`: a word took its place and is among the pieces.
+    /// Returns a single value after its operation. `None` if a word replaced it and is already among the pieces.
     fn operate(
         &mut self,
         state: &mut State,
@@ -216,7 +216,7 @@ impl Interpreter<'_, '_, '_> {
                         text
                     }
                     (DefaultKind::Use | DefaultKind::Assign, Truth::Maybe) => HOLE.to_string(),
-                    // The shell ends where it is missing; so it is there from here on.
+                    // The shell exits if it is unset, so it is set from here on.
                     (DefaultKind::Fail, Truth::Yes | Truth::Usually(true)) => {
                         state.set_text(&parameter.name, HOLE.to_string());
                         HOLE.to_string()
@@ -316,7 +316,7 @@ impl Interpreter<'_, '_, '_> {
         })
     }
 
-    /// A variable's value as one text.
+    /// Returns a variable's value as one text.
     pub(super) fn scalar(&mut self, state: &State, name: &str) -> String {
         match self.plain_value(state, name) {
             Looked::Text(text) => text,
@@ -385,7 +385,7 @@ impl Interpreter<'_, '_, '_> {
                         open = Some(vec![(MANY.to_string(), true)]);
                         continue;
                     }
-                    // An empty value makes no field.
+                    // An empty value does not produce a field.
                     if stripped.is_empty() {
                         continue;
                     }

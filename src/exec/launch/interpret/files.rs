@@ -1,4 +1,4 @@
-//! What a script sees of the image's files.
+//! The image's files, as a script sees them.
 
 use super::pattern::Token;
 use super::state::State;
@@ -9,13 +9,13 @@ use crate::exec::kernel::mounts;
 use crate::image::{NodeId, NodeKind};
 use crate::inspect::FileKind;
 
-/// Paths that a glob or `find` gives.
+/// Maximum number of paths that a glob or `find` returns.
 const MAX_PATHS: usize = 256;
-/// Directory entries that a glob or `find` looks at.
+/// Maximum number of directory entries that a glob or `find` examines.
 const MAX_ENTRIES: usize = 4096;
 
 impl Interpreter<'_, '_, '_> {
-    /// A path from the root on, as the script's directory makes it.
+    /// Returns an absolute path, resolved against the script's directory.
     pub(super) fn absolute(&self, state: &State, path: &str) -> Option<String> {
         let path = text::plain(path);
         if !text::is_known(&path) {
@@ -38,7 +38,7 @@ impl Interpreter<'_, '_, '_> {
         (!mounts::is_hidden(rootfs, id)).then_some(id)
     }
 
-    /// The text of a file, where all of it was kept.
+    /// Returns the text of a file, if all of it was kept.
     pub(super) fn file_text(&mut self, state: &State, path: &str) -> Option<String> {
         let path = self.absolute(state, path)?;
         if state.written.contains(&path) {
@@ -49,13 +49,13 @@ impl Interpreter<'_, '_, '_> {
         Some(self.bounded(clean(&text)))
     }
 
-    /// The paths that match a pattern, sorted. `None`: not known.
+    /// Returns the paths that match a pattern, sorted. `None` if not known.
     pub(super) fn glob(&mut self, state: &State, tokens: &[Token]) -> Option<Vec<String>> {
         let is_absolute = tokens.first() == Some(&Token::Char('/'));
         let start = if is_absolute { "/".to_string() } else { text::plain(state.cwd.as_ref()?) };
         let parts: Vec<&[Token]> =
             tokens.split(|token| *token == Token::Char('/')).filter(|part| !part.is_empty()).collect();
-        // Each found path, as written and as it is in the tree.
+        // Each path that was found, as written and as it is in the tree.
         let mut found: Vec<(String, String)> = vec![(if is_absolute { "/".to_string() } else { String::new() }, start)];
         let mut looked_at = 0;
         for (at, part) in parts.iter().enumerate() {
@@ -100,7 +100,7 @@ impl Interpreter<'_, '_, '_> {
         Some(found.into_iter().map(|(shown, _)| shown).collect())
     }
 
-    /// The executable file that a name stands for on PATH.
+    /// Returns the executable file that a name resolves to on PATH.
     pub(super) fn search(&mut self, state: &State, name: &str, env: &[String]) -> Option<String> {
         let is_program = |own: &Self, path: &str| {
             let view = own.machine.rootfs.view(own.find_node(path, true)?);
@@ -109,7 +109,7 @@ impl Interpreter<'_, '_, '_> {
         self.on_path(state, name, env, is_program)
     }
 
-    /// The file that `.` reads for a name.
+    /// Returns the file that `.` reads for a name.
     pub(super) fn search_text(&mut self, state: &State, name: &str, env: &[String]) -> Option<String> {
         let is_file = |own: &Self, path: &str| {
             let view = own.machine.rootfs.view(own.find_node(path, true)?);
@@ -136,7 +136,7 @@ impl Interpreter<'_, '_, '_> {
         })
     }
 
-    /// Files below a directory in the order of their paths, each with whether it is a directory.
+    /// Returns the files below a directory in the order of their paths.
     pub(super) fn below(&mut self, directory: &str, depth: usize) -> Option<Vec<(String, NodeId)>> {
         let mut found = Vec::new();
         let mut open = vec![(directory.trim_end_matches('/').to_string(), self.find_node(directory, true)?, depth)];
@@ -167,7 +167,7 @@ impl Interpreter<'_, '_, '_> {
     }
 }
 
-/// A file's text, where its kind keeps it whole.
+/// Returns a file's text, if its kind keeps all of it.
 pub(crate) fn kept_text(kind: &FileKind) -> Option<String> {
     match kind {
         FileKind::Script(script) if script.is_whole => Some(String::from_utf8_lossy(&script.text).into_owned()),

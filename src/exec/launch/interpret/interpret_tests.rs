@@ -1,4 +1,4 @@
-//! Scripts and what they start.
+//! Scripts and the programs that they start.
 
 use super::{MAX_BYTES, MAX_STEPS};
 use crate::exec::tests::{short, tree};
@@ -60,8 +60,8 @@ fn run(script: &str, args: &[&str]) -> Trace {
     run_with(&[("e", 0o755, script)], &words, &[])
 }
 
-/// The outcome, and where the call was not followed to its end.
-fn told(trace: &Trace) -> String {
+/// The outcome, and where following stopped.
+fn summary(trace: &Trace) -> String {
     let risks: Vec<String> =
         trace.risks.iter().map(|risk| format!(" risk {}:{}", risk.line, short(&risk.outcome))).collect();
     let partial = match &trace.followed {
@@ -73,18 +73,18 @@ fn told(trace: &Trace) -> String {
 
 fn sh(script: &str, args: &[&str], expected: &str) {
     let trace = run(&format!("#!/bin/sh\n{script}\n"), args);
-    assert_eq!(told(&trace), expected, "{script}\n{trace:#?}");
+    assert_eq!(summary(&trace), expected, "{script}\n{trace:#?}");
 }
 
 fn bash(script: &str, args: &[&str], expected: &str) {
     let trace = run(&format!("#!/bin/bash\n{script}\n"), args);
-    assert_eq!(told(&trace), expected, "{script}\n{trace:#?}");
+    assert_eq!(summary(&trace), expected, "{script}\n{trace:#?}");
 }
 
 const FOREIGN: &str = "exit 126 foreign-architecture";
 
 #[test]
-fn functions_are_called_with_arguments_and_set_what_they_set() {
+fn functions_are_called_with_arguments_and_set_variables() {
     sh("f() { :; }\nf x\nexec /app", &[], "runs");
     sh("log() { echo \"$@\"; }\nlog \"starting up\"\nexec /foreign", &[], FOREIGN);
     sh("add() { x=\"$1\"; PATH=\"${x}:$PATH\"; }\nadd /srv/bin\nexec tool", &[], FOREIGN);
@@ -126,17 +126,17 @@ fn variables_have_defaults_and_parts() {
 }
 
 #[test]
-fn what_an_unknown_condition_may_start_is_told_apart() {
-    // All it may start is broken, or the only one is.
+fn branches_of_an_unknown_condition_are_distinguished() {
+    // All programs that it may start are broken, or the only one is.
     sh("if read x; then exec /foreign; else exec /srv/foreign; fi", &[], FOREIGN);
     sh("if read x; then exec \"$x\"; fi\nexec /foreign", &[], FOREIGN);
     // One of two.
     sh("if read x; then exec /foreign; fi\nexec /app", &[], "runs risk 2:exit 126 foreign-architecture");
-    // An image's own environment decides as it stands.
+    // An image's own environment decides.
     sh("if [ -z \"$LOCAL\" ]; then exec /foreign; else exec /app; fi", &[], FOREIGN);
     let script = "#!/bin/sh\nif [ -n \"$KIND\" ]; then exec /foreign; fi\nexec /app\n";
-    assert_eq!(told(&run_with(&[("e", 0o755, script)], &["/e"], &["KIND=x"])), FOREIGN);
-    // Ending on a usage error is no way to start.
+    assert_eq!(summary(&run_with(&[("e", 0o755, script)], &["/e"], &["KIND=x"])), FOREIGN);
+    // A usage error is not a start.
     sh("if [ -z \"$PASSWORD\" ]; then echo missing; exit 1; fi\nexec /foreign", &[], FOREIGN);
     sh("until grep x /proc/y; do sleep 1; done\nexec /foreign", &[], FOREIGN);
 }
@@ -164,38 +164,38 @@ fn a_wrapper_that_changes_the_user_runs_the_script_again() {
 fn files_of_a_directory_are_run_in_turn() {
     let each = "#!/bin/sh\nset -e\nfor f in /hooks/*; do\n  case \"$f\" in\n    *.sh) if [ -x \"$f\" ]; then \"$f\"; else . \"$f\"; fi ;;\n  esac\ndone\nexec /app\n";
     let hooks =
-        |mode: u16, text: &str| told(&run_with(&[("e", 0o755, each), ("hooks/1.sh", mode, text)], &["/e"], &[]));
+        |mode: u16, text: &str| summary(&run_with(&[("e", 0o755, each), ("hooks/1.sh", mode, text)], &["/e"], &[]));
     assert_eq!(hooks(0o755, "#!/bin/sh\necho hi\n"), "runs");
     assert_eq!(hooks(0o755, "#!/bin/sh\nset -e\n/foreign\n"), FOREIGN);
     assert_eq!(hooks(0o755, "#!/bin/sh\r\necho hi\r\n"), "exit 127 script-crlf");
     assert_eq!(hooks(0o644, "/foreign\n"), FOREIGN);
     let piped = "#!/bin/sh\nset -e\nfind /hooks -follow -type f -print | sort -V | while read -r f; do\n  if [ -x \"$f\" ]; then \"$f\"; fi\ndone\nexec /app\n";
-    let hooks = |text: &str| told(&run_with(&[("e", 0o755, piped), ("hooks/1.sh", 0o755, text)], &["/e"], &[]));
+    let hooks = |text: &str| summary(&run_with(&[("e", 0o755, piped), ("hooks/1.sh", 0o755, text)], &["/e"], &[]));
     assert_eq!(hooks("#!/bin/sh\n/foreign || exit 1\n"), "exit 1 foreign-architecture");
     assert_eq!(hooks("#!/bin/sh\necho hi\n"), "runs");
     let parts = "#!/bin/sh\nset -e\nrun-parts --exit-on-error /hooks\nexec /app\n";
     assert_eq!(
-        told(&run_with(&[("e", 0o755, parts), ("hooks/1", 0o755, "#!/bin/sh\r\n")], &["/e"], &[])),
+        summary(&run_with(&[("e", 0o755, parts), ("hooks/1", 0o755, "#!/bin/sh\r\n")], &["/e"], &[])),
         "exit 1 script-crlf"
     );
 }
 
 #[test]
-fn a_sourced_file_brings_its_functions() {
+fn a_sourced_file_defines_its_functions() {
     let with = |lib: &str, script: &str| {
-        told(&run_with(&[("e", 0o755, script), ("opt/lib.sh", 0o644, lib)], &["/e", "/foreign"], &[]))
+        summary(&run_with(&[("e", 0o755, script), ("opt/lib.sh", 0o644, lib)], &["/e", "/foreign"], &[]))
     };
     assert_eq!(with("run() { exec \"$@\"; }\n", "#!/bin/bash\n. /opt/lib.sh\nrun \"$@\"\n"), FOREIGN);
     assert_eq!(
         with("run() { exec \"$@\"; }\n", "#!/bin/bash\nsource \"$(dirname \"$0\")opt/lib.sh\"\nrun \"$@\"\n"),
         FOREIGN
     );
-    // What is not in the image may bring any function.
+    // A file that is not in the image may define any function.
     assert_eq!(with("", "#!/bin/sh\n. /none/lib.sh\nhelp_me\nexec /app\n"), "runs");
 }
 
 #[test]
-fn jobs_in_the_background_count_where_they_are_waited_for() {
+fn background_jobs_count_if_they_are_waited_for() {
     sh("/foreign &\nwait", &[], FOREIGN);
     sh("trap 'kill 0' TERM\n/foreign &\nPID=$!\nwait $PID", &[], FOREIGN);
     sh("/app &\nwait", &[], "runs");
@@ -215,7 +215,7 @@ fn subshells_pipes_and_documents_are_followed() {
 }
 
 #[test]
-fn a_text_that_no_shell_reads_is_followed_to_its_error() {
+fn a_text_with_a_syntax_error_is_followed_to_the_error() {
     sh("if true; then\nexec /app", &[], "runs to /e:4");
     sh("exec /foreign\nfi", &[], FOREIGN);
 }
@@ -238,7 +238,7 @@ fn hostile_scripts_end_within_their_budget() {
     let args = format!("#!/bin/sh\n{}exec \"$@\"\n", "set -- \"$@\" \"$@\" x\n".repeat(100));
     let evil = "#!/bin/sh\ne() { eval \"e $1\"; }\ne x\n".to_string();
     let globs = format!("#!/bin/sh\n{}", "for f in /*/*/*; do echo $f; done\n".repeat(200));
-    // A value of 64 KiB, and words that are made of it.
+    // A value of 64 KiB, and words that contain it.
     let long = format!("#!/bin/bash\nX=xxxxxxxxxxxxxxxx\n{}", "X=$X$X\n".repeat(12));
     let many = format!("{long}Y={}\nexec /app\n", "$X".repeat(15_000));
     let split = format!("{long}exec /app {}\n", "$X ".repeat(15_000));
@@ -255,7 +255,7 @@ fn hostile_scripts_end_within_their_budget() {
         let (rootfs, call) = image(&[("e", 0o755, script)], &["/e", "x"], &[]);
         let node = Node::plain(Arch::Amd64);
         let (steps, bytes) = cost(&rootfs, &call, &node);
-        // The last step may go beyond the budget.
+        // The last step may exceed the budget.
         assert!(steps <= 2 * MAX_STEPS, "{steps} steps: {}", &script[..script.len().min(200)]);
         assert!(bytes <= 2 * MAX_BYTES, "{bytes} bytes: {}", &script[..script.len().min(200)]);
         let trace = trace(&rootfs, &call, &node);
@@ -264,7 +264,7 @@ fn hostile_scripts_end_within_their_budget() {
 }
 
 #[test]
-fn a_script_that_asks_whether_it_is_a_link_knows_its_directory() {
+fn a_script_that_tests_whether_it_is_a_link_knows_its_directory() {
     let release = "SELF=$(readlink \"$0\" || true)\nif [ -z \"$SELF\" ]; then SELF=\"$0\"; fi\n\
                    ROOT=\"$(CDPATH='' cd \"$(dirname \"$SELF\")\" && pwd -P)\"\nexec \"$ROOT/foreign\"";
     sh(release, &[], FOREIGN);
@@ -283,7 +283,7 @@ fn a_field_of_a_files_lines_is_read() {
         ];
         let files: Vec<(&str, u16, &str)> =
             files.iter().map(|(path, mode, text)| (*path, *mode, text.as_str())).collect();
-        told(&run_with(&files, &["/e"], &[]))
+        summary(&run_with(&files, &["/e"], &[]))
     };
     assert_eq!(run(release), FOREIGN);
     assert_eq!(run(&release.replace("-d' ' -f2", "-d ' ' -f 2")), FOREIGN);
@@ -296,7 +296,7 @@ fn a_variable_may_have_another_name() {
         let files = [("e", 0o755, format!("#!/bin/bash\n{text}\n"))];
         let files: Vec<(&str, u16, &str)> =
             files.iter().map(|(path, mode, text)| (*path, *mode, text.as_str())).collect();
-        assert_eq!(told(&run_with(&files, &["/e"], &[])), expected, "{text}");
+        assert_eq!(summary(&run_with(&files, &["/e"], &[])), expected, "{text}");
     };
     let start = "start() { local -n words=$1; exec \"${words[@]}\"; }\n";
     bash(&format!("{start}own=(/foreign x)\nstart own"), FOREIGN);
@@ -305,7 +305,7 @@ fn a_variable_may_have_another_name() {
 }
 
 #[test]
-fn the_first_of_the_files_that_a_pattern_stands_for_is_known() {
+fn the_first_file_that_a_pattern_matches_is_known() {
     let run = |text: &str| {
         let files = [
             ("e", 0o755, format!("#!/bin/sh\n{text}\n")),
@@ -315,7 +315,7 @@ fn the_first_of_the_files_that_a_pattern_stands_for_is_known() {
         ];
         let files: Vec<(&str, u16, &str)> =
             files.iter().map(|(path, mode, text)| (*path, *mode, text.as_str())).collect();
-        told(&run_with(&files, &["/e"], &["PATH=/usr/bin:/bin"]))
+        summary(&run_with(&files, &["/e"], &["PATH=/usr/bin:/bin"]))
     };
     assert_eq!(run("exec \"$(ls /opt/own-*/tool | head -n 1)\""), FOREIGN);
     assert_eq!(run("tool=$(ls -1 /opt/own-*/tool | head -1)\nexec $tool"), FOREIGN);

@@ -34,7 +34,7 @@ impl Interpreter<'_, '_, '_> {
         }
         let cut = |line: &str| {
             let mut fields = line.split(delimiter.as_str());
-            // A line without the delimiter is printed whole.
+            // A line without the delimiter is printed unchanged.
             let own = if line.contains(&delimiter) { fields.nth(field? - 1).unwrap_or_default() } else { line };
             Some(format!("{own}\n"))
         };
@@ -42,7 +42,8 @@ impl Interpreter<'_, '_, '_> {
     }
 }
 
-/// What `head` or `tail` prints of what it reads: `-1`, `-n 1`, `-n1`, `--lines=1`, ten lines without. `None`: not known.
+/// Returns the output of `head` or `tail`: `-1`, `-n 1`, `-n1`, `--lines=1`, or ten lines by default. `None` if not
+/// known.
 pub(super) fn ends(input: Option<&[String]>, is_head: bool, words: &[String]) -> Option<String> {
     let input = input.filter(|_| !words.iter().any(|word| word.contains('+')))?;
     let count = match words {

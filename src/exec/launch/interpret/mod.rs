@@ -1,5 +1,5 @@
-//! Runs a shell script without running it: an abstract interpreter of sh and bash as entry scripts use them. Values are
-//! texts that may have holes; where a condition is not known, both ways are taken. It ends within its budget for every
+//! An abstract interpreter of sh and bash scripts, as far as entry scripts use these languages. Values are texts that
+//! may have unknown parts. If a condition is not known, both branches are followed. Stays within its budget for every
 //! text, and never guesses the name of a program.
 
 mod builtin;
@@ -39,51 +39,51 @@ use text::{HOLE, Truth};
 pub(crate) use text::{clean, is_known};
 pub(crate) use tools::is_harmless;
 
-/// Whether a text with unknown parts may be this one.
+/// Whether a text with unknown parts may be equal to this one.
 pub(crate) fn may_be(holed: &str, text: &str) -> bool {
     text::equal(holed, text) != Truth::No
 }
 
-/// Whether a file's name fits a pattern.
+/// Whether a file's name matches a pattern.
 pub(crate) fn fits(glob: &str, name: &str) -> bool {
     let tokens = pattern::pattern(&[(glob.to_string(), false)]);
     tokens.is_some_and(|tokens| pattern::matches(&tokens, name) == Truth::Yes)
 }
 
-/// A text of which nothing is known.
+/// A text that is completely unknown.
 pub(crate) const UNKNOWN: char = HOLE;
 
-/// Commands that are run for one call, programs that are started counting more: [`START_STEPS`].
+/// Maximum number of commands that are run for one call. Starting a program counts as [`START_STEPS`].
 pub(crate) const MAX_STEPS: usize = 20_000;
-/// What starting a program costs of [`MAX_STEPS`].
+/// The cost of starting a program, in steps of [`MAX_STEPS`].
 const START_STEPS: usize = 20;
-/// Bytes of text that are made for one call.
+/// Maximum number of bytes of text that are created for one call.
 const MAX_BYTES: usize = 4 << 20;
-/// Bytes of one value.
+/// Maximum number of bytes of one value.
 const MAX_TEXT: usize = 64 << 10;
-/// Comparisons of a pattern's element with a character that cost one of [`MAX_STEPS`].
+/// Number of comparisons of a pattern's element with a character that cost one of [`MAX_STEPS`].
 const STEP_COMPARISONS: usize = 4096;
-/// Ways through a script that are kept apart.
-const MAX_WAYS: usize = 4;
-/// Turns of a loop over known values.
+/// Maximum number of branches of a script that are kept apart.
+const MAX_BRANCHES: usize = 4;
+/// Maximum number of iterations of a loop over known values.
 const MAX_TURNS: usize = 128;
-/// Commands within commands, functions and scripts within one another.
+/// Maximum nesting of commands, functions and scripts.
 const MAX_NESTING: usize = 48;
 
-/// A script's tree and the name by which messages call it.
+/// A script's syntax tree and its name in messages.
 #[derive(Debug)]
 pub(crate) struct Source {
     script: shell::Script,
     path: String,
 }
 
-/// How a shell is started on a text.
+/// The start of a shell on a text.
 pub(crate) struct ShellCall<'c> {
     pub text: &'c str,
-    /// `$0` and what follows it.
+    /// `$0` and the words after it.
     pub arguments: &'c [String],
     pub kind: Shell,
-    /// What the shell calls itself in messages.
+    /// The shell's name in messages.
     pub label: &'c str,
     pub ends_on_error: bool,
 }
@@ -93,18 +93,18 @@ struct Interpreter<'m, 'a, 'l> {
     log: &'l mut Log,
     kind: Shell,
     walk: &'m Walk,
-    /// The script whose commands run, which a function of another one may be.
+    /// The script whose commands run. For a function, it is the script that defines it.
     source: Rc<Source>,
     endings: Vec<Ending>,
-    /// The last failure that a script went on after.
+    /// The last failure after which a script continued.
     passed: Option<Rc<state::Blame>>,
 }
 
 impl Machine<'_> {
-    /// Follows a shell's text. `None`: what it starts runs.
+    /// Follows a shell's text. `None` if the programs that it starts run.
     pub(crate) fn interpret(&self, log: &mut Log, call: &ShellCall<'_>, walk: &Walk) -> Option<Outcome> {
         if log.budget.nesting >= MAX_NESTING || log.budget.steps >= MAX_STEPS {
-            return log.open_end(call.label.to_string(), "its scripts start one another too often to follow");
+            return log.open_end(call.label.to_string(), "its scripts are nested too deeply to follow");
         }
         log.budget.bytes += call.text.len();
         let source = Rc::new(Source { script: shell::parse(call.text), path: call.label.to_string() });
@@ -173,7 +173,7 @@ impl Interpreter<'_, '_, '_> {
         }
     }
 
-    /// The home directory that runtimes set by /etc/passwd.
+    /// Returns the home directory that runtimes set from /etc/passwd.
     fn home(&self) -> String {
         let number = self.user_number();
         let passwd = access::config(self.machine.rootfs, "/etc/passwd").unwrap_or_default();

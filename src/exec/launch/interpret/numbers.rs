@@ -1,4 +1,4 @@
-//! Arithmetic, and parts of values by their numbers.
+//! Arithmetic, and parts of values by index.
 
 use super::Interpreter;
 use super::state::State;
@@ -11,7 +11,7 @@ impl Interpreter<'_, '_, '_> {
         self.number(state, &shell::expression(&text::plain(&text)))
     }
 
-    /// An arithmetic expression's value, where it is known.
+    /// Returns the value of an arithmetic expression, if it is known.
     pub(super) fn number(&mut self, state: &mut State, expression: &Expression) -> Option<i64> {
         match expression {
             Expression::Number(number) => Some(*number),
@@ -55,7 +55,7 @@ impl Interpreter<'_, '_, '_> {
     }
 }
 
-/// `${a[@]:offset:length}`; of `$@` the first is `$0`.
+/// `${a[@]:offset:length}`. For `$@`, the first element is `$0`.
 pub(super) fn sliced(
     items: Vec<String>,
     state: &State,

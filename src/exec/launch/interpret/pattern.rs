@@ -1,8 +1,8 @@
-//! Shell patterns against texts that are known in part. Source: POSIX XCU 2.14.
+//! Matches shell patterns against texts that are partly known. Source: POSIX XCU 2.14.
 
 use super::text::{self, HOLE, MANY, Truth};
 
-/// Characters of a pattern and a text beyond which they are not compared.
+/// Maximum number of characters of a pattern and a text that are compared.
 const MAX_CHARS: usize = 1024;
 
 /// A pattern's element.
@@ -11,13 +11,14 @@ pub enum Token {
     Char(char),
     One,
     Star,
-    /// `[a-z]`: ranges, and whether it is the complement.
+    /// `[a-z]`: its ranges, and whether it is the complement.
     Class(Vec<(char, char)>, bool),
-    /// Text that is not known.
+    /// Unknown text.
     Hole,
 }
 
-/// Reads a pattern from pieces, each with whether it was quoted. `None`: an extended pattern, which is not read.
+/// Parses a pattern from pieces, each with whether it was quoted. `None` for an extended pattern, which is not
+/// supported.
 pub fn pattern(pieces: &[(String, bool)]) -> Option<Vec<Token>> {
     let mut tokens = Vec::new();
     for (text, is_quoted) in pieces {
@@ -45,7 +46,7 @@ pub fn pattern(pieces: &[(String, bool)]) -> Option<Vec<Token>> {
     Some(tokens)
 }
 
-/// What follows `[`, and how long it is.
+/// Parses the text after `[`, and returns its length.
 fn class(chars: &[char]) -> Option<(Token, usize)> {
     let is_complement = matches!(chars.first(), Some('!' | '^'));
     let mut at = usize::from(is_complement);
@@ -94,7 +95,7 @@ pub fn matches(tokens: &[Token], text: &str) -> Truth {
     } else if !may_match(tokens, &chars) {
         Truth::No
     } else {
-        // Whatever stands in the holes: nothing, or something odd.
+        // Any value of the holes: nothing, or unusual text.
         let filled = |with: &str| -> Vec<char> {
             chars.iter().flat_map(|c| if has_hole(c) { with.chars().collect() } else { vec![*c] }).collect()
         };
@@ -111,7 +112,7 @@ fn may_match(tokens: &[Token], chars: &[char]) -> bool {
     reach(tokens, chars)[chars.len()]
 }
 
-/// For each number of characters from 0 on, whether the pattern can be so many of the first ones.
+/// Returns, for each number of characters from 0 on, whether the pattern can match that many of the first characters.
 fn reach(tokens: &[Token], chars: &[char]) -> Vec<bool> {
     // reach[j]: the tokens so far match the first j characters.
     let mut reach = vec![false; chars.len() + 1];
@@ -140,7 +141,7 @@ fn reach(tokens: &[Token], chars: &[char]) -> Vec<bool> {
                         continue;
                     }
                     match chars[at] {
-                        // The token is in the hole, which may go on.
+                        // The token is in the unknown text, which may continue.
                         HOLE | MANY => next[at] = true,
                         c if is_one(token, c) => next[at + 1] = true,
                         _ => {}
@@ -165,7 +166,7 @@ fn is_one(token: &Token, c: char) -> bool {
     }
 }
 
-/// What is left of a text once the shortest or longest part that matches is taken off its start or end.
+/// Returns the rest of a text after removing the shortest or longest match at its start or end.
 pub fn trimmed(tokens: &[Token], text: &str, is_suffix: bool, is_longest: bool) -> String {
     if !text::is_known(text) || tokens.contains(&Token::Hole) {
         return HOLE.to_string();
@@ -178,7 +179,7 @@ pub fn trimmed(tokens: &[Token], text: &str, is_suffix: bool, is_longest: bool) 
     }
     let mut tokens = tokens.to_vec();
     if is_suffix {
-        // A suffix is a prefix of what is read backwards.
+        // A suffix is a prefix of the reversed text.
         chars.reverse();
         tokens.reverse();
     }

@@ -1,9 +1,9 @@
-//! What `echo` and `printf` print.
+//! The output of `echo` and `printf`.
 
 use super::MAX_TEXT;
 use super::text::{HOLE, MANY};
 
-/// The text of `echo`.
+/// Returns the output of `echo`.
 pub(super) fn echoed(words: &[String]) -> String {
     let is_option = |word: &&String| matches!(word.as_str(), "-n" | "-e" | "-E" | "-ne" | "-en");
     let options = words.iter().take_while(is_option).count();
@@ -12,7 +12,7 @@ pub(super) fn echoed(words: &[String]) -> String {
     if has_newline { format!("{text}\n") } else { text }
 }
 
-/// `printf` with `%s` and the usual escapes; anything else is not known.
+/// Returns the output of `printf` with `%s` and the usual escapes. Other formats are unknown.
 pub(super) fn printed(words: &[String]) -> String {
     let words = if words.first().is_some_and(|word| word == "--") { &words[1..] } else { words };
     let Some((format, values)) = words.split_first() else { return String::new() };

@@ -5,28 +5,28 @@ use std::rc::Rc;
 use super::ending::{End, Ending};
 use super::state::{Flow, State, Status, WHOLE, joined};
 use super::text::{HOLE, Truth};
-use super::{Interpreter, MAX_BYTES, MAX_STEPS, MAX_WAYS};
+use super::{Interpreter, MAX_BRANCHES, MAX_BYTES, MAX_STEPS};
 use crate::exec::outcome::Outcome;
 use crate::shell::{Command, Item, Joint, List, Pipeline};
 
 impl Interpreter<'_, '_, '_> {
-    /// The whole of the present script, from its first command.
+    /// Runs the whole of the current script, from its first command.
     pub(super) fn source(&mut self, state: State) -> Vec<State> {
         let source = Rc::clone(&self.source);
         let Some(error) = source.script.errors.first() else {
             return self.list(vec![state], &source.script.list, false);
         };
-        // A shell runs what comes before text that it cannot read.
+        // A shell runs the commands before text that it cannot parse.
         let before = List { items: source.script.list.items[..error.items_before].to_vec() };
         let states = self.list(vec![state], &before, false);
         for state in states {
-            let why = format!("its text could not be read: {}", error.what);
+            let why = format!("its text could not be parsed: {}", error.what);
             self.end(&state, End::Unknown(why), error.line);
         }
         Vec::new()
     }
 
-    /// The end of a script's text.
+    /// Ends the branches that reach the end of a script's text.
     pub(super) fn fall_off(&mut self, states: Vec<State>) {
         let line = self.source.script.list.items.last().map_or(1, |item| item.first.commands[0].line);
         for state in states {
@@ -40,7 +40,7 @@ impl Interpreter<'_, '_, '_> {
         self.endings.push(Ending { end, weight, output, is_open, line });
     }
 
-    /// The way ends where the budget does: nothing after it is known, not even where it is a subshell's.
+    /// Ends a branch at the limit of the budget. Nothing after it is known, not even if only a subshell reached it.
     pub(super) fn give_up(&mut self, state: &State, why: &str, line: usize) {
         if self.log.budget.gave_up.is_none() {
             self.log.budget.gave_up = Some((format!("{}:{line}", self.source.path), why.to_string()));
@@ -48,7 +48,7 @@ impl Interpreter<'_, '_, '_> {
         self.end(state, End::Unknown(why.to_string()), line);
     }
 
-    /// Whether the budget lasts for `cost` more.
+    /// Whether the budget allows `cost` more.
     pub(super) fn spend(&mut self, cost: usize) -> bool {
         self.log.budget.steps += cost;
         self.log.budget.steps <= MAX_STEPS && self.log.budget.bytes <= MAX_BYTES
@@ -64,16 +64,16 @@ impl Interpreter<'_, '_, '_> {
                     next.push(state);
                 }
             }
-            states = joined(next, MAX_WAYS, true);
+            states = joined(next, MAX_BRANCHES, true);
         }
         states
     }
 
     fn item(&mut self, state: State, item: &Item, is_tested: bool) -> Vec<State> {
         let line = item.first.commands.first().map_or(1, |command| command.line);
-        // Each way keeps its own variables.
+        // Each branch keeps its own variables.
         if !self.spend(1 + state.vars.len() / 32) {
-            self.give_up(&state, "it does more than is followed", line);
+            self.give_up(&state, "it runs too many commands to follow", line);
             return Vec::new();
         }
         self.pass_failure(&state);
@@ -81,12 +81,12 @@ impl Interpreter<'_, '_, '_> {
             return vec![self.background(state, item)];
         }
         let last = item.rest.len();
-        // Each way with the pipeline that ran last on it.
-        let mut ways: Vec<(State, usize)> =
+        // Each branch with the pipeline that ran last on it.
+        let mut branches: Vec<(State, usize)> =
             self.pipeline(state, &item.first, is_tested || last > 0).into_iter().map(|state| (state, 0)).collect();
         for (at, (joint, pipeline)) in item.rest.iter().enumerate() {
             let mut next = Vec::new();
-            for (state, ran) in ways {
+            for (state, ran) in branches {
                 if state.flow != Flow::Next {
                     next.push((state, ran));
                     continue;
@@ -104,11 +104,11 @@ impl Interpreter<'_, '_, '_> {
                     next.extend(after.into_iter().map(|state| (State { trouble: None, ..state }, at + 1)));
                 }
             }
-            ways = next;
+            branches = next;
         }
         let is_negated = item.rest.last().map_or(&item.first, |(_, pipeline)| pipeline).is_negated;
         let mut states = Vec::new();
-        for (state, ran) in ways {
+        for (state, ran) in branches {
             let fails = state.status.truth == Truth::No && state.flow == Flow::Next;
             if fails && state.ends_on_error && ran == last && !is_tested && !is_negated {
                 let status = state.status.clone();
@@ -120,11 +120,11 @@ impl Interpreter<'_, '_, '_> {
         states
     }
 
-    /// The command before this one failed, and the script goes on.
+    /// Records that the previous command failed and that the script continues.
     fn pass_failure(&mut self, state: &State) {
         let Some(blame) = state.status.blame.as_ref().filter(|_| state.status.truth == Truth::No) else { return };
         self.passed = Some(Rc::clone(blame));
-        // On a way that may not be taken it may be meant to fail.
+        // On an uncertain branch, it may be meant to fail.
         let is_sure = state.weight == WHOLE && !blame.is_tested;
         if let Some(cause) = blame.outcome.cause().filter(|_| is_sure) {
             let text = format!("line {} of {}: {}", blame.line, self.source.path, cause.text);
@@ -182,10 +182,10 @@ impl Interpreter<'_, '_, '_> {
         let child = State { input, is_open, written, ..state.clone() };
         let children = self.subshell(child, |own, child| own.command(child, last, is_tested));
         let states = children.into_iter().map(|child| state.clone().after(child)).collect();
-        joined(states, MAX_WAYS, true)
+        joined(states, MAX_BRANCHES, true)
     }
 
-    /// Runs something whose `exit` ends only itself.
+    /// Runs commands whose `exit` only ends themselves.
     pub(super) fn subshell(&mut self, state: State, run: impl FnOnce(&mut Self, State) -> Vec<State>) -> Vec<State> {
         let outer = std::mem::take(&mut self.endings);
         let parent = state.clone();
@@ -210,7 +210,7 @@ impl Interpreter<'_, '_, '_> {
         states
     }
 
-    /// What `$(...)` gives; the status is the last command's.
+    /// Returns the output of `$(...)`. The status is that of the last command.
     pub(super) fn capture(&mut self, state: &mut State, list: &List) -> String {
         if let Some(text) = self.captured_file(state, list) {
             return text;
@@ -231,7 +231,7 @@ impl Interpreter<'_, '_, '_> {
         self.bounded(text.trim_end_matches('\n').to_string())
     }
 
-    /// Runs something on the side, for the programs that it starts.
+    /// Runs commands only for the programs that they start.
     pub(super) fn aside(&mut self, state: &mut State, list: &List) {
         let children =
             self.subshell(State { output: None, ..state.clone() }, |own, child| own.list(vec![child], list, true));
@@ -240,7 +240,7 @@ impl Interpreter<'_, '_, '_> {
 }
 
 impl State {
-    /// Goes on after a subshell: its variables are lost, what it did to the system is not.
+    /// Continues after a subshell. Its variables are lost, but its effects on the system are not.
     fn after(self, child: State) -> State {
         State {
             status: child.status,
@@ -252,13 +252,13 @@ impl State {
         }
     }
 
-    /// Goes on after a group in parentheses.
+    /// Continues after a group in parentheses.
     pub(super) fn after_group(&self, child: State) -> State {
         self.clone().after(child)
     }
 }
 
-/// A way on which the next pipeline of an `&&` or `||` does not run.
+/// Ends a branch on which the next pipeline of an `&&` or `||` does not run.
 fn settled(mut state: State, truth: Truth) -> State {
     if state.status.truth != truth {
         state.status = Status { blame: state.status.blame.take(), ..Status::of(truth) };
@@ -266,7 +266,7 @@ fn settled(mut state: State, truth: Truth) -> State {
     state
 }
 
-/// What the ways of a subshell print, where all print the same.
+/// Returns the output of a subshell, if all of its branches print the same.
 fn outputs(children: &[State]) -> String {
     let is_usual = children.iter().any(|child| child.weight > 0);
     let mut texts = children.iter().filter(|child| !is_usual || child.weight > 0).map(|child| &child.output);
@@ -274,7 +274,7 @@ fn outputs(children: &[State]) -> String {
     if texts.all(|text| text.as_ref() == Some(first)) { first.clone() } else { HOLE.to_string() }
 }
 
-/// The lines of a known text.
+/// Returns the lines of a known text.
 pub(super) fn lines(text: &str) -> Option<Rc<Vec<String>>> {
     if text.contains(HOLE) {
         return None;

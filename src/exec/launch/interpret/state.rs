@@ -1,4 +1,4 @@
-//! What is known of a shell at one point of its script, along one way through it.
+//! The known state of a shell at one point of its script, on one branch.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -9,7 +9,7 @@ use crate::exec::log::Step;
 use crate::exec::outcome::Outcome;
 use crate::shell::Command;
 
-/// The weight of the one way on which a script begins; each fork halves it.
+/// The weight of the single branch at the start of a script. Each fork halves it.
 pub const WHOLE: u64 = 1 << 40;
 
 /// A shell's variables, arguments and options.
@@ -18,37 +18,37 @@ pub struct State {
     pub vars: Rc<BTreeMap<String, Var>>,
     /// `$0`
     pub zero: Rc<str>,
-    /// `$1` and what follows.
+    /// `$1` and the words after it.
     pub args: Rc<Vec<String>>,
     pub functions: Rc<BTreeMap<String, Function>>,
-    /// Absolute. `None`: not known.
+    /// An absolute path. `None` if not known.
     pub cwd: Option<Rc<str>>,
     pub ends_on_error: bool,
-    /// A command that ran before may have made or changed any file.
+    /// An earlier command may have created or changed any file.
     pub is_open: bool,
-    /// A file was read as commands that are not known: names may be functions.
+    /// The script ran the commands of a file that is not known, so names may be functions.
     pub has_unknown_commands: bool,
     pub globs_to_nothing: bool,
     /// Files that the script itself wrote.
     pub written: Rc<BTreeSet<String>>,
     pub status: Status,
     pub flow: Flow,
-    /// Standard output, where it is taken by `$(...)` or a pipe.
+    /// Stdout, if `$(...)` or a pipe captures it.
     pub output: Option<String>,
-    /// Lines that `read` has still to read. `None`: not known.
+    /// The lines that `read` has not read yet. `None` if not known.
     pub input: Option<Rc<Vec<String>>>,
-    /// What a background job failed of.
+    /// The failure of a background job.
     pub background: Option<Rc<Blame>>,
-    /// The program for whose failure this branch is taken.
+    /// The program whose failure leads to this branch.
     pub trouble: Option<Rc<Blame>>,
-    /// What the running functions' local variables were before, one frame for each function.
+    /// The earlier values of the running functions' local variables, one frame for each function.
     pub locals: Vec<Vec<(String, Option<Var>)>>,
     pub weight: u64,
 }
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Var {
-    /// `None`: unset.
+    /// `None` if unset.
     pub value: Option<Value>,
     pub is_exported: bool,
 }
@@ -77,9 +77,9 @@ impl PartialEq for Function {
 pub struct Status {
     pub truth: Truth,
     pub code: Option<u8>,
-    /// The program that could not run, where that is why.
+    /// The program that could not run, if that is the reason.
     pub blame: Option<Rc<Blame>>,
-    /// Where the program that ran was not followed any further, and why.
+    /// Where following the program that ran stopped, and why.
     pub open: Option<Rc<(String, String)>>,
 }
 
@@ -101,11 +101,11 @@ pub struct Blame {
     pub steps: Vec<Step>,
     pub says: Vec<String>,
     pub line: usize,
-    /// It was started to see whether it works, as in `if` and before `||`.
+    /// It was started as a test, as in `if` and before `||`.
     pub is_tested: bool,
 }
 
-/// Where a script goes on.
+/// Where a script continues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flow {
     Next,
@@ -143,7 +143,7 @@ impl State {
         Rc::make_mut(&mut self.vars).insert(name.to_string(), Var { value: None, is_exported: false });
     }
 
-    /// The environment that a program started here gets.
+    /// Returns the environment of a program that is started here.
     pub fn environment(&self) -> Vec<String> {
         let exported = self.vars.iter().filter(|(_, var)| var.is_exported);
         exported
@@ -154,7 +154,7 @@ impl State {
             .collect()
     }
 
-    /// Adds to what is printed; of more than [`MAX_TEXT`] nothing is known.
+    /// Adds to the output. An output longer than [`MAX_TEXT`] becomes unknown.
     pub fn print(&mut self, text: &str) {
         if let Some(output) = &mut self.output {
             if output.len() + text.len() > MAX_TEXT {
@@ -165,7 +165,7 @@ impl State {
         }
     }
 
-    /// A command's output that is not known.
+    /// Adds a command's output that is not known.
     pub fn print_unknown(&mut self) {
         if let Some(output) = &mut self.output
             && !output.ends_with(HOLE)
@@ -174,7 +174,7 @@ impl State {
         }
     }
 
-    /// The ways of a condition: where it holds, and where it does not.
+    /// Splits into the branches of a condition: the one where it holds, and the one where it does not.
     pub fn fork(self, truth: Truth) -> (Option<State>, Option<State>) {
         let with = |weight: u64| State { weight, ..self.clone() };
         match truth {
@@ -186,9 +186,9 @@ impl State {
         }
     }
 
-    /// Takes in another way: what differs is not known from here on.
+    /// Merges another branch into this one. Values that differ become unknown.
     fn absorb(&mut self, other: &State) {
-        // A way that only a user's choice leads to does not change what is usual.
+        // A branch that depends on a user's choice does not change the usual values.
         let is_rare = other.weight == 0 && self.weight > 0;
         self.weight += other.weight;
         if self.vars != other.vars {
@@ -253,7 +253,7 @@ impl State {
         self.background = self.background.take().or_else(|| other.background.clone());
     }
 
-    /// Whether both go on alike; how open the file system is, and what ran last, does not divide them.
+    /// Whether both continue in the same way. The certainty of the file system and the last command do not matter.
     pub fn is_alike(&self, other: &State) -> bool {
         self.flow == other.flow
             && self.vars == other.vars
@@ -267,7 +267,7 @@ impl State {
     }
 }
 
-/// A value that is another one on another way.
+/// Returns a value that differs on another branch.
 fn either(value: &Option<Value>, is_usual: bool) -> Option<Value> {
     match value {
         Some(Value::Text(text)) if is_usual && text.contains(SOFT) => value.clone(),
@@ -278,8 +278,7 @@ fn either(value: &Option<Value>, is_usual: bool) -> Option<Value> {
     }
 }
 
-/// The ways, those that are alike made one, and at most `limit` of them. `keeps_status`: what the last command came to
-/// is still to be asked for.
+/// Merges equal branches, and keeps at most `limit`. `keeps_status`: the status of the last command is still needed.
 pub fn joined(states: Vec<State>, limit: usize, keeps_status: bool) -> Vec<State> {
     let mut kept: Vec<State> = Vec::new();
     let (usual, rare): (Vec<State>, Vec<State>) = states.into_iter().partition(|state| state.weight > 0);
@@ -291,13 +290,13 @@ pub fn joined(states: Vec<State>, limit: usize, keeps_status: bool) -> Vec<State
         }
     }
     while kept.len() > limit {
-        // Those with the same arguments first, for arguments decide what runs.
+        // Merges branches with the same arguments first, because arguments decide what runs.
         let last = kept.pop().expect("more than the limit are kept");
         let fits = |other: &State| other.flow == last.flow && other.args == last.args;
         match kept.iter().position(fits).or_else(|| kept.iter().position(|other| other.flow == last.flow)) {
             Some(at) => kept[at].absorb(&last),
             None => {
-                // Only ways with another flow are left: there are four kinds of flow at most.
+                // Only branches with another flow are left. There are at most four kinds of flow.
                 kept.insert(0, last);
                 if kept.len() > limit + 4 {
                     kept.truncate(limit);
@@ -316,7 +315,7 @@ pub(super) enum How {
     Call,
 }
 
-/// A program that a script starts: its words, what is set for it alone, and where.
+/// A program that a script starts: its words, the variables that are set only for it, and the line.
 pub(super) struct Start {
     pub argv: Vec<String>,
     pub sets: Vec<String>,

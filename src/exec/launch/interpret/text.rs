@@ -1,22 +1,22 @@
-//! Texts that are known in part. Three characters that no text can hold (they are Unicode noncharacters, and are taken out
-//! of what is read) mark what is not known.
+//! Texts that are partly known. Three characters that no text can contain (they are Unicode noncharacters, and are
+//! removed from input) mark the unknown parts.
 
 use crate::exec::log::{Followed, Trace};
 
-/// Any text, the empty one included.
+/// Any text, including the empty one.
 pub const HOLE: char = '\u{10ffff}';
-/// As a whole field: any number of fields.
+/// If it is a whole field: any number of fields.
 pub const MANY: char = '\u{10fffe}';
-/// The text is what it is unless the user sets a variable that the image leaves unset.
+/// The text has this value unless the user sets a variable that the image leaves unset.
 pub const SOFT: char = '\u{10fffd}';
 
-/// A yes, a no, or neither.
+/// The value of a condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Truth {
     Yes,
     No,
     Maybe,
-    /// So unless the user, a mount or a command before makes it otherwise.
+    /// This value, unless the user, a mount or an earlier command changes it.
     Usually(bool),
 }
 
@@ -49,7 +49,7 @@ impl Truth {
         self.not().and(other.not()).not()
     }
 
-    /// Less sure of it.
+    /// Returns a less certain value.
     pub fn soften(self) -> Truth {
         match self {
             Truth::Yes => Truth::Usually(true),
@@ -63,7 +63,7 @@ pub fn is_mark(c: char) -> bool {
     matches!(c, HOLE | MANY | SOFT)
 }
 
-/// Whether nothing in it is unknown.
+/// Whether no part is unknown.
 pub fn is_known(text: &str) -> bool {
     !text.contains([HOLE, MANY])
 }
@@ -72,17 +72,17 @@ pub fn is_soft(text: &str) -> bool {
     text.contains(SOFT)
 }
 
-/// The text as it usually is.
+/// Returns the usual value of the text.
 pub fn plain(text: &str) -> String {
     text.chars().filter(|c| *c != SOFT).collect()
 }
 
-/// Texts read from files and from the image's config hold no marks.
+/// Removes the marks from texts read from files and from the image's config.
 pub fn clean(text: &str) -> String {
     if text.contains(is_mark) { text.replace(is_mark, "\u{fffd}") } else { text.to_string() }
 }
 
-/// For messages, and for programs that get it as an argument.
+/// Formats a text for messages, and for programs that get it as an argument.
 pub fn shown(text: &str) -> String {
     text.chars().filter(|c| *c != SOFT).map(|c| if is_mark(c) { '?' } else { c }).collect()
 }
@@ -100,7 +100,7 @@ pub fn equal(a: &str, b: &str) -> Truth {
     if is_sure { truth } else { truth.soften() }
 }
 
-/// A text with holes against a known one: what comes before the first hole and after the last must fit.
+/// Compares a text with holes to a known one. The parts before the first hole and after the last must match.
 fn may_be(holed: &str, text: &str) -> Truth {
     let start = holed.split([HOLE, MANY]).next().unwrap_or("");
     let end = holed.rsplit([HOLE, MANY]).next().unwrap_or("");
@@ -108,7 +108,7 @@ fn may_be(holed: &str, text: &str) -> Truth {
     if fits { Truth::Maybe } else { Truth::No }
 }
 
-/// Whether it is the empty text.
+/// Whether a text is empty.
 pub fn is_empty(text: &str) -> Truth {
     let stripped = plain(text);
     let truth = match stripped.chars().all(is_mark) {
@@ -120,7 +120,7 @@ pub fn is_empty(text: &str) -> Truth {
 }
 
 impl Trace {
-    /// The same, with question marks for what scripts leave unknown.
+    /// Returns the same trace with question marks in place of the marks for unknown text.
     pub(crate) fn shown(mut self) -> Trace {
         let mut show = |text: &mut String| *text = shown(text);
         for step in self.steps.iter_mut().chain(&mut self.visited) {

@@ -7,7 +7,7 @@ use super::text::{self, HOLE, MANY, Truth};
 use super::{Interpreter, MAX_TEXT};
 use crate::image::NodeKind;
 
-/// Programs that make no program: whatever ran before them, what is missing after them is missing.
+/// Programs that do not create other programs. A program that is missing before they run is still missing after them.
 const HARMLESS: &[&str] = &[
     "awk",
     "base64",
@@ -116,7 +116,7 @@ const HARMLESS: &[&str] = &[
     "update-ca-certificates",
 ];
 
-/// Programs that are run to ask something: as likely as not, the answer is no.
+/// Programs that are run as a query. The answer may well be no.
 const QUESTIONS: &[&str] = &[
     "awk",
     "cmp",
@@ -151,20 +151,20 @@ const QUESTIONS: &[&str] = &[
     "which",
 ];
 
-/// Whether a program is run for its answer, and not for what it does.
+/// Whether a program is run for its answer, not for its effect.
 pub(super) fn is_question(name: &str) -> bool {
     let base = name.rsplit('/').next().unwrap_or(name);
     QUESTIONS.contains(&base)
 }
 
-/// Whether a program makes no other one.
+/// Whether a program does not create other programs.
 pub(crate) fn is_harmless(name: &str) -> bool {
     let base = name.rsplit('/').next().unwrap_or(name);
     HARMLESS.contains(&base)
 }
 
 impl Interpreter<'_, '_, '_> {
-    /// What a program that starts prints and does. `false`: not known.
+    /// Models the output and effect of a program that starts. `false` if they are not known.
     pub(super) fn tool(&mut self, state: &mut State, name: &str, argv: &[String], line: usize) -> bool {
         let base = name.rsplit('/').next().unwrap_or(name);
         let words: Vec<String> = argv[1..].to_vec();
@@ -186,7 +186,7 @@ impl Interpreter<'_, '_, '_> {
                 }
                 _ => return false,
             },
-            // It prints nothing of what is not a link.
+            // It prints nothing for a path that is not a link.
             ("readlink", [path]) if !path.starts_with('-') => {
                 let found = first.and_then(|path| self.absolute(state, &path)).map(|path| self.find_node(&path, false));
                 let Some(id) = found.filter(|_| !state.is_open) else { return false };
@@ -289,7 +289,7 @@ impl Interpreter<'_, '_, '_> {
             let id = own.absolute(state, path).and_then(|path| own.find_node(&path, true));
             id.is_some_and(|id| own.machine.rootfs.view(id).kind == NodeKind::File)
         };
-        // What a pattern of the shell's stands for.
+        // The files that a shell pattern expands to.
         if is_plain && !operands.is_empty() && !state.is_open && operands.iter().all(|path| is_file(self, path)) {
             let text: String = operands.iter().map(|path| format!("{path}\n")).collect();
             state.print(&text);
@@ -361,7 +361,7 @@ impl Interpreter<'_, '_, '_> {
         let mut text = String::new();
         for directory in directories {
             let Some(path) = self.absolute(state, directory) else { return false };
-            // What is not there may be mounted.
+            // A directory that does not exist may be mounted.
             let Some(found) = self.below(&path, depth) else {
                 state.print_unknown();
                 state.status = Status::of(Truth::Maybe);
@@ -417,7 +417,7 @@ impl Interpreter<'_, '_, '_> {
         }
     }
 
-    /// debianutils' run-parts and BusyBox's: it ends with 1 where a program does not run. Source: run-parts(8).
+    /// debianutils' and BusyBox's run-parts. It exits with 1 if a program does not run. Source: run-parts(8).
     fn run_parts(&mut self, state: &mut State, operands: &[&String], words: &[String], line: usize) -> bool {
         let Some(directory) = operands.last().and_then(|path| self.absolute(state, path)) else { return false };
         let stops = words.iter().any(|word| word == "--exit-on-error");
@@ -456,7 +456,7 @@ impl Interpreter<'_, '_, '_> {
 
 fn directory_of(path: &str) -> String {
     if !text::is_known(path) {
-        // The last part may be in the hole.
+        // The last part may be in the unknown text.
         return match path.rsplit_once('/') {
             Some((directory, _)) if !directory.ends_with([HOLE, MANY]) || directory.contains('/') => {
                 directory.to_string()

@@ -6,7 +6,8 @@ use crate::exec::launch::walk::{Caller, Walk};
 use crate::exec::log::{Followed, KnownCall};
 
 impl Interpreter<'_, '_, '_> {
-    /// What a command comes to whose program is only known at run time, where all that it may start is broken.
+    /// Returns the outcome of a command whose program is only known at run time, if everything that it may start is
+    /// broken.
     pub(super) fn perhaps(
         &mut self,
         state: &State,
@@ -19,7 +20,7 @@ impl Interpreter<'_, '_, '_> {
         }
         let here = self.machine_at(state);
         let machine = here.as_ref().unwrap_or(self.machine);
-        // Without a directory no relative word names anything.
+        // Without a directory, relative words do not name a file.
         let is_lost = |word: &&String| here.is_some() || !word.contains('/') || word.starts_with('/');
         let words: Vec<String> = match argv.split_first() {
             Some((name, rest)) => std::iter::once(name).chain(rest.iter().filter(is_lost)).cloned().collect(),
