@@ -43,7 +43,7 @@ pub enum Followed {
     Partial {
         /// `PATH:LINE` of a script, or a program's name.
         at: String,
-        /// "names a program that is only known at run time"
+        /// "starts a program whose name is only known at run time"
         why: String,
     },
 }

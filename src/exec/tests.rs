@@ -155,7 +155,7 @@ fn a_user_without_a_table_is_refused_as_one_without_an_entry() {
     assert_eq!(with(&[("etc/passwd", 0o644, long.as_bytes())], "me"), "runs");
 }
 
-/// A tree of files that may be executed, with links from one path to another.
+/// A tree of executable files, with symlinks from one path to another.
 pub(crate) fn linked_to(files: &[(&str, &[u8])], links: &[(&str, &str)]) -> RootFs<FileKind> {
     let mut contents = Contents::default();
     for (path, bytes) in files {
@@ -169,7 +169,7 @@ pub(crate) fn linked_to(files: &[(&str, &[u8])], links: &[(&str, &str)]) -> Root
     merge([Arc::new(contents)])
 }
 
-/// A tree of programs, with links from one path to another.
+/// A tree of programs, with symlinks from one path to another.
 fn linked(programs: &[&str], links: &[(&str, &str)]) -> RootFs<FileKind> {
     let app = ElfBuilder::amd64().build();
     let mut contents = Contents::default();
@@ -271,7 +271,7 @@ fn a_declared_emulator_runs_files_that_the_kernel_refuses() {
     let files = [("app", 0o755, ElfBuilder::arm64().build())];
     let files: Vec<(&str, u16, &[u8])> =
         files.iter().map(|(path, mode, bytes)| (*path, *mode, bytes.as_slice())).collect();
-    check(&files, &["/app"], &node, "emulated by an emulator stated for arm64");
+    check(&files, &["/app"], &node, "emulated by an emulator declared for arm64");
 }
 
 #[test]

@@ -221,7 +221,7 @@ impl<'a> Machine<'a> {
                     0..argv.len().min(1),
                     [format!("qemu-{}", arch.row().uname[0]).into_bytes(), path.to_vec()],
                 );
-                let by = format!("an emulator stated for {arch}");
+                let by = format!("an emulator declared for {arch}");
                 Execed::Handled { by, guest: Some((arch, id)), argv, path: path.to_vec() }
             }
             None => Execed::Ended(outcome),

@@ -1,4 +1,4 @@
-//! A refusal of execve: an errno that it returns before the point of no return, and why.
+//! An execve error: the errno that it returns before the point of no return, and why.
 
 use crate::exec::{Cause, CauseKind, Errno};
 

@@ -122,7 +122,7 @@ pub(crate) enum Place {
     Alone,
 }
 
-/// Maps `elf`.
+/// Builds the address space of `elf`.
 pub(crate) fn map(elf: &Elf, terms: &Terms, place: Place) -> Result<Space, Killed> {
     let loads: Vec<&Segment> = elf.segments.iter().filter(|segment| segment.p_type == PT_LOAD).collect();
     let first = terms.abi.first_address;
@@ -155,11 +155,7 @@ pub(crate) fn map_loader(loader: &Elf, terms: &Terms) -> Result<Space, Killed> {
         return Err(killed(SEGV, CauseKind::BadLoader, "the loader is neither a program nor a library".to_string()));
     }
     if !loader.segments.iter().any(|segment| segment.p_type == PT_LOAD) {
-        return Err(killed(
-            SEGV,
-            CauseKind::BadLoader,
-            "the loader has no PT_LOAD, so nothing of it is mapped".to_string(),
-        ));
+        return Err(killed(SEGV, CauseKind::BadLoader, "the loader has no PT_LOAD, so nothing is mapped".to_string()));
     }
     map(loader, terms, Place::Alone)
 }
@@ -214,11 +210,7 @@ impl Space {
     fn reserve(&mut self, loads: &[&Segment], place: Place) -> Result<(), Killed> {
         let mask = self.terms.page - 1;
         let Some(start) = loads.iter().map(|segment| segment.vaddr & !mask).min() else {
-            return Err(killed(
-                SEGV,
-                CauseKind::NoLoadSegment,
-                "it has no PT_LOAD, so nothing of it is mapped".to_string(),
-            ));
+            return Err(killed(SEGV, CauseKind::NoLoadSegment, "it has no PT_LOAD, so nothing is mapped".to_string()));
         };
         let end = loads.iter().map(|segment| segment.vaddr.wrapping_add(segment.memsz)).max().unwrap_or(0);
         let total = end.wrapping_sub(start);

@@ -1,4 +1,4 @@
-//! Linux's `execve`: from a path to a program in memory.
+//! Models Linux's `execve`, from a path to a program in memory.
 
 pub(crate) mod access;
 pub(crate) mod assumed;

@@ -172,12 +172,12 @@ fn a_decision_at_run_time_is_reported_with_its_line() {
     let followed = |text: &str, words: &[&str]| image(GLIBC, &[("e", 0o755, text.as_bytes())], words).followed;
     assert_eq!(
         followed("#!/bin/sh\nread -r program\nexec $program\n", &["/e"]),
-        partial("/e:3", "names a program that is only known at run time")
+        partial("/e:3", "starts a program whose name is only known at run time")
     );
     assert_eq!(followed("#!/bin/sh\nif true; then exec /app; fi\n", &["/e"]), Followed::Full);
     let set = "#!/bin/sh\nif x; then set -- /app \"$@\"; fi\nexec \"$@\"\n";
     assert_eq!(followed(set, &["/e", "/app"]), Followed::Full);
-    assert_eq!(followed("", &["node", "-e", "1"]), partial("node", "-e gives it the code to run"));
+    assert_eq!(followed("", &["node", "-e", "1"]), partial("node", "-e passes it the code to run"));
 }
 
 #[test]

@@ -53,7 +53,7 @@ impl Machine<'_> {
             Whereabouts::Nowhere => format!("{by} imports {module}, which is not in the image"),
             Whereabouts::Other(other) => {
                 format!(
-                    "{by} imports {module}, which is installed for Python 3.{other} only; it is run by {}",
+                    "{by} imports {module}, which is only installed for Python 3.{other}; it runs with {}",
                     ran.file
                 )
             }

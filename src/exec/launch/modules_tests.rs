@@ -55,7 +55,7 @@ fn packages_of_another_version_of_python_are_not_found() {
     let trace = run_env(&[], CONSOLE, &[elsewhere]);
     assert_eq!(short(&trace.outcome), MISSING);
     let text = &trace.outcome.cause().unwrap().text;
-    assert!(text.contains("installed for Python 3.11 only; it is run by python3.12"), "{text}");
+    assert!(text.contains("only installed for Python 3.11; it runs with python3.12"), "{text}");
     let named = ["PYTHONPATH=/srv:/usr/local/lib/python3.11/site-packages"];
     assert_eq!(short(&run_env(&named, CONSOLE, &[elsewhere]).outcome), "runs");
     assert_eq!(run(CONSOLE, &[elsewhere, "srv/gunicorn/__init__.py"]), "runs");

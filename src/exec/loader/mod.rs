@@ -278,7 +278,7 @@ impl Fault {
         match self {
             Fault::Absent => (
                 CauseKind::MissingLibrary,
-                format!("{needed_by} needs {name}, which is in no directory that the loader searches"),
+                format!("{needed_by} needs {name}, which is not in any directory that the loader searches"),
             ),
             Fault::Denied(path) => {
                 (CauseKind::MissingLibrary, format!("{needed_by} needs {name}, but this user may not read {path}"))

@@ -59,7 +59,7 @@ impl Space {
         // An odd address is Thumb code.
         let is_thumb = self.terms.abi.machines == [EM_ARM] && entry & 1 == 1;
         if !entry.is_multiple_of(cpu.alignment) && !is_thumb {
-            let text = format!("its entry point {entry:#x} is not aligned as this CPU requires of instructions");
+            let text = format!("its entry point {entry:#x} is not aligned as this CPU requires");
             return Err(killed(cpu.misaligned, CauseKind::BadEntry, text));
         }
         match offset {
@@ -103,7 +103,7 @@ impl Space {
 
     /// On CPUs where zeros do nothing, it runs on to the end of the mapping.
     fn run_zeros(&self, entry: u64) -> Killed {
-        let text = format!("its entry point {entry:#x} holds no code, only zeros");
+        let text = format!("its entry point {entry:#x} contains no code, only zeros");
         killed(self.terms.abi.cpu.zeros.unwrap_or(SEGV), CauseKind::BadEntry, text)
     }
 

@@ -245,7 +245,7 @@ impl<'a> Interpreter<'_, 'a, '_> {
         let is_relative = |word: &str| word.contains('/') && !word.starts_with(['/', '-', HOLE, MANY]);
         let is_lost = state.cwd.is_none() && (is_relative(&name) || argv.iter().skip(1).any(|word| is_relative(word)));
         let unknown = match () {
-            () if !text::is_known(&name) => Some("names a program that is only known at run time".to_string()),
+            () if !text::is_known(&name) => Some("starts a program whose name is only known at run time".to_string()),
             () if is_lost => Some(format!("starts {name} in a directory that is only known at run time")),
             () if name.is_empty() => Some("runs an empty word".to_string()),
             () => None,

@@ -117,9 +117,9 @@ impl Interpreter<'_, '_, '_> {
             rare.set_text(name, HOLE.to_string());
             rare.export(name);
         }
-        for way in [&mut yes, &mut no].into_iter().flatten() {
-            way.trouble = blame.clone();
-            way.status = Status::of(Truth::Yes);
+        for branch in [&mut yes, &mut no].into_iter().flatten() {
+            branch.trouble = blame.clone();
+            branch.status = Status::of(Truth::Yes);
         }
         (yes, no)
     }
