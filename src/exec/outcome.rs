@@ -56,7 +56,7 @@ impl fmt::Display for RootRefusal {
                 f,
                 "the pod sets runAsNonRoot, but the image's USER is a name, {user}, which the kubelet does not resolve"
             ),
-            RootRefusal::PodIsRoot => f.write_str("the pod sets both runAsNonRoot and runAsUser: 0"),
+            RootRefusal::PodIsRoot => f.write_str("the pod sets runAsNonRoot and runAsUser: 0"),
         }
     }
 }
