@@ -127,7 +127,7 @@ causes! {
     BadSegments "bad-segments";
     BadEntry "bad-entry";
     PageSize "page-size";
-    /// Depends on the address-space size of the CPU or kernel, or on address-space randomization.
+    /// Depends on the address-space size of the CPU or kernel, or on address-space randomisation.
     AddressSpace "address-space";
     /// Mapped below the lowest address that every node allows.
     LowAddress "low-address";

@@ -179,7 +179,7 @@ impl Errno {
         }
     }
 
-    /// `strerror` as C libraries print it (crun, shells, loaders): capitalized.
+    /// `strerror` as C libraries print it (crun, shells, loaders): capitalised.
     pub fn strerror(self) -> String {
         let message = self.message();
         message[..1].to_uppercase() + &message[1..]

@@ -59,7 +59,7 @@ impl Flip {
         match self {
             Flip::Needs(needs) => needs.question(),
             Flip::Kernel => {
-                "it is not known whether this node's kernel is 6.17 or newer; older ones refuse that many program headers"
+                "this node's kernel may be older than 6.17, and such kernels refuse that many program headers"
             }
         }
     }

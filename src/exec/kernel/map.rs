@@ -227,7 +227,7 @@ impl Space {
             self.doubt(
                 CauseKind::AddressSpace,
                 format!(
-                    "its PT_LOADs span {total:#x} bytes, which may not fit, depending on the CPU and randomization"
+                    "its PT_LOADs span {total:#x} bytes, which may not fit, depending on the CPU and randomisation"
                 ),
             );
         }
@@ -326,8 +326,8 @@ impl Space {
         let low = self.terms.abi.min_address;
         if is_fixed && start < low && !self.terms.may_map_low {
             let text = format!(
-                "it is mapped at {start:#x}; below {low:#x}, a container without SYS_RAWIO can only map what the node's \
-                 vm.mmap_min_addr allows"
+                "it is mapped at {start:#x}; below {low:#x}, a container without SYS_RAWIO can only map what the \
+                 node's vm.mmap_min_addr allows"
             );
             self.doubt(CauseKind::LowAddress, text);
         }

@@ -63,7 +63,7 @@ fn search(machine: &Machine<'_>, log: &mut Log, name: &str, path: &str) -> Resul
         match machine.open(log, candidate.as_bytes()) {
             Ok(_) if !candidate.starts_with('/') => {
                 let text = format!(
-                    "{candidate} was found through {directory:?} in PATH ({path}); most runtimes do not run programs that are \
+                    "{candidate} was found through {directory:?} in PATH ({path}); most runtimes do not run programs \
                      found relative to the working directory, but crun does"
                 );
                 return fails(CauseKind::RelativeInPath, text);
@@ -80,7 +80,7 @@ fn search(machine: &Machine<'_>, log: &mut Log, name: &str, path: &str) -> Resul
     fails(CauseKind::NotInPath, format!("no executable {name} in PATH ({path}){near}"))
 }
 
-/// Joins a directory of PATH and a name. Normalizes the directory lexically. Source: Go's path/filepath `Join`.
+/// Joins a directory of PATH and a name. Normalises the directory lexically. Source: Go's path/filepath `Join`.
 fn clean(directory: &str, name: &str) -> String {
     let is_absolute = directory.starts_with('/');
     let mut parts: Vec<&str> = Vec::new();
@@ -102,7 +102,7 @@ mod tests {
     use super::clean;
 
     #[test]
-    fn directories_of_path_are_normalized_lexically() {
+    fn directories_of_path_are_normalised_lexically() {
         for (directory, path) in [
             ("/bin", "/bin/a"),
             ("/", "/a"),

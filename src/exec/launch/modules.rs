@@ -74,7 +74,7 @@ impl Machine<'_> {
         let found: Vec<u32> = self.rootfs.children(library).filter_map(|view| minor(&lossy(view.name))).collect();
         if let Some(other) = found.first().filter(|_| !found.contains(&own)) {
             let text = format!(
-                "the packages of {root} are for Python 3.{other}, but its interpreter is {file}, which does not find them"
+                "{root} has packages for Python 3.{other}, but its interpreter is {file}, which does not find them"
             );
             log.doubt(CauseKind::MissingModule, text);
         }

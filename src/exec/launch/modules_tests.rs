@@ -132,8 +132,7 @@ fn an_environment_for_another_version_than_its_interpreter_is_doubted() {
         assert_eq!(short(&trace.outcome), "runs");
         trace.doubts.into_iter().map(|doubt| doubt.text).collect::<Vec<_>>()
     };
-    let text =
-        "the packages of /opt/venv are for Python 3.11, but its interpreter is python3.12, which does not find them";
+    let text = "/opt/venv has packages for Python 3.11, but its interpreter is python3.12, which does not find them";
     assert_eq!(doubts("opt/venv/lib/python3.11/site-packages/flask/x.py"), [text]);
     assert_eq!(doubts("opt/venv/lib/python3.12/site-packages/flask/x.py"), [""; 0]);
 }

@@ -112,7 +112,7 @@ impl Space {
         let covered = self.mappings.iter().filter(|mapping| mapping.start <= entry && entry < mapping.end);
         if covered.into_iter().any(|mapping| self.is_executable(mapping)) {
             let text = format!(
-                "on {} pages a data segment replaces the page of its code at {entry:#x}; it was linked for smaller pages",
+                "on {} pages a data segment replaces its code at {entry:#x}; it was linked for smaller pages",
                 kib(self.terms.page)
             );
             return killed(SEGV, CauseKind::PageSize, text);
