@@ -83,7 +83,7 @@ impl<'a> Machine<'a> {
         }
         let killed = |killed: map::Killed| killed.outcome(&started.path);
         let terms = self.terms(started, self.assumed.page);
-        let space = map::map(started.elf, &terms, map::Place::Program).map_err(killed)?;
+        let space = map::map(started.elf, &terms, map::Placement::Program).map_err(killed)?;
         space.enter(started.elf.entry).map_err(killed)
     }
 

@@ -289,7 +289,7 @@ impl<'a> Machine<'a> {
 
     fn map_on(&self, started: &Started<'a>, program: &Accepted, page: u64) -> Result<(), Outcome> {
         let terms = self.terms(started, page);
-        let place = if started.loader.is_some() { map::Place::Program } else { map::Place::Alone };
+        let place = if started.loader.is_some() { map::Placement::Program } else { map::Placement::Alone };
         let at_program = |killed: map::Killed| killed.outcome(&started.path);
         let space = map::map(started.elf, &terms, place).map_err(at_program)?;
         let entered = match &started.loader {

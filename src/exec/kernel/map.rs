@@ -115,7 +115,7 @@ fn not_known(kind: CauseKind, text: String) -> Killed {
 
 /// Where the kernel maps a position-independent file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum Placement {
     /// A program with a loader: at ELF_ET_DYN_BASE, two thirds up.
     Program,
     /// A loader, or a program without one: among the mappings, below the stack.
@@ -123,7 +123,7 @@ pub(crate) enum Place {
 }
 
 /// Builds the address space of `elf`.
-pub(crate) fn map(elf: &Elf, terms: &Terms, place: Place) -> Result<Space, Killed> {
+pub(crate) fn map(elf: &Elf, terms: &Terms, place: Placement) -> Result<Space, Killed> {
     let loads: Vec<&Segment> = elf.segments.iter().filter(|segment| segment.p_type == PT_LOAD).collect();
     let first = terms.abi.first_address;
     let mut space = Space {
@@ -139,7 +139,7 @@ pub(crate) fn map(elf: &Elf, terms: &Terms, place: Place) -> Result<Space, Kille
     };
     match (elf.e_type, place) {
         // There is nothing to reserve. Its loader starts all the same.
-        (ET_DYN, Place::Program) if loads.is_empty() => {}
+        (ET_DYN, Placement::Program) if loads.is_empty() => {}
         (ET_DYN, place) => space.reserve(&loads, place)?,
         _ => {}
     }
@@ -157,7 +157,7 @@ pub(crate) fn map_loader(loader: &Elf, terms: &Terms) -> Result<Space, Killed> {
     if !loader.segments.iter().any(|segment| segment.p_type == PT_LOAD) {
         return Err(killed(SEGV, CauseKind::BadLoader, "the loader has no PT_LOAD, so nothing is mapped".to_string()));
     }
-    map(loader, terms, Place::Alone)
+    map(loader, terms, Placement::Alone)
 }
 
 /// Rejects a loader that needs libraries itself: nothing relocates it, so its first call fails. A static program in
@@ -207,7 +207,7 @@ pub(crate) fn read_implies_exec(program: &Elf, abi: &Abi) -> bool {
 
 impl Space {
     /// Reserves the whole span of a position-independent file at once, with the first PT_LOAD's flags.
-    fn reserve(&mut self, loads: &[&Segment], place: Place) -> Result<(), Killed> {
+    fn reserve(&mut self, loads: &[&Segment], place: Placement) -> Result<(), Killed> {
         let mask = self.terms.page - 1;
         let Some(start) = loads.iter().map(|segment| segment.vaddr & !mask).min() else {
             return Err(killed(SEGV, CauseKind::NoLoadSegment, "it has no PT_LOAD, so nothing is mapped".to_string()));
@@ -216,8 +216,8 @@ impl Space {
         let total = end.wrapping_sub(start);
         let (space, first) = (self.terms.abi.space, loads[0]);
         let [least, most] = match place {
-            Place::Program => space.pie.map(|room| room + 1),
-            Place::Alone => space.window,
+            Placement::Program => space.pie.map(|room| room + 1),
+            Placement::Alone => space.window,
         };
         if total == 0 || total >= most {
             let text = format!("its PT_LOADs span {total:#x} bytes, which cannot be reserved");
@@ -235,17 +235,17 @@ impl Space {
             self.take_memory(total);
         }
         // elf_load reserves nothing for it, and uses the hint, which is 0, as the address.
-        if first.filesz == 0 && place == Place::Alone {
+        if first.filesz == 0 && place == Placement::Alone {
             self.doubt(
                 CauseKind::AddressSpace,
                 "its first PT_LOAD has no bytes in the file, so it is mapped at the lowest addresses".to_string(),
             );
         }
         let below = match place {
-            Place::Program => space.window[1] - space.pie[1],
-            Place::Alone => space.window[1].saturating_sub(total + STACK_GAP),
+            Placement::Program => space.window[1] - space.pie[1],
+            Placement::Alone => space.window[1].saturating_sub(total + STACK_GAP),
         };
-        let above = if place == Place::Program { space.pie[1] } else { space.window[1] };
+        let above = if place == Placement::Program { space.pie[1] } else { space.window[1] };
         self.room = Room { first: first.vaddr & !mask, below, above, is_fixed: false };
         Ok(())
     }

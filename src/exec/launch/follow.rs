@@ -42,7 +42,7 @@ struct Missing {
 
 /// The result of a search for a command.
 #[derive(Clone, Copy)]
-enum Found<'f> {
+enum SearchResult<'f> {
     At(&'f str),
     /// No executable file; the file of that name, if there is one.
     Not(Option<&'f str>),
@@ -163,7 +163,7 @@ impl<'a> Machine<'a> {
             name if SHELLS.contains(&name) => self.follow_shell(log, &ran, &walk),
             "java" => self.follow_java(log, &ran.argv, &walk),
             "dotnet" => self.follow_dotnet(log, &ran, &walk),
-            name if let Some(interpreter) = Interpreter::of(name) => {
+            name if let Some(interpreter) = Interpreter::from_file_name(name) => {
                 self.follow_interpreted(log, &ran, interpreter, &walk)
             }
             name if is_loader(name) && ran.argv.len() > 1 => {
@@ -227,7 +227,7 @@ impl<'a> Machine<'a> {
                 return Outcome::Unknown { at: met.unwrap_or_else(|| name.to_string()), cause };
             }
             Err(missing) => {
-                let found = Found::Not(missing.met.as_deref());
+                let found = SearchResult::Not(missing.met.as_deref());
                 return self.fail(log, name, (missing.errno, missing.cause), (caller, walk), (argv, found));
             }
         };
@@ -235,7 +235,7 @@ impl<'a> Machine<'a> {
         match self.walk(log, &path, &bytes, walk, Link::Command(by)) {
             Outcome::Fails { errno, at, cause } => {
                 let is_missing_program = at.as_bytes() == path;
-                let found = Found::At(&lossy(&path));
+                let found = SearchResult::At(&lossy(&path));
                 let outcome = self.fail(log, name, (errno, cause), (caller, walk), (argv, found));
                 match outcome {
                     Outcome::Dies { death, cause, .. } if !is_missing_program => Outcome::Dies { death, at, cause },
@@ -284,11 +284,11 @@ impl<'a> Machine<'a> {
         name: &str,
         (errno, cause): (Errno, Cause),
         (caller, walk): (Caller<'_>, &Walk),
-        (argv, found): (&[String], Found<'_>),
+        (argv, found): (&[String], SearchResult<'_>),
     ) -> Outcome {
         let (path, is_search) = match found {
-            Found::At(path) => (path, false),
-            Found::Not(met) => (met.unwrap_or(name), true),
+            SearchResult::At(path) => (path, false),
+            SearchResult::Not(met) => (met.unwrap_or(name), true),
         };
         let reads_texts = !matches!(caller, Caller::Wrapper { falls_back: false, .. });
         if errno == Errno::ENOEXEC && reads_texts && TEXTS.contains(&cause.kind) {
@@ -332,7 +332,7 @@ impl<'a> Machine<'a> {
     }
 
     fn follow_shell(&self, log: &mut Log, ran: &Ran, walk: &Walk) -> Option<Outcome> {
-        let kind = if ran.file.starts_with("busybox") { Shell::Busybox } else { Shell::of(&ran.file) };
+        let kind = if ran.file.starts_with("busybox") { Shell::Busybox } else { Shell::from_file_name(&ran.file) };
         let mut words = ran.argv.iter().skip(1).peekable();
         let (mut is_text, mut ends_on_error) = (false, false);
         while let Some(word) = words.next_if(|word| word.starts_with(['-', '+']) && word.len() > 1) {

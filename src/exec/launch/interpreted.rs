@@ -32,7 +32,7 @@ impl Machine<'_> {
         }
         let file = interpreter.file(&ran.argv);
         let found = match (interpreter, file) {
-            (Interpreter::Node, Some((file, words))) if let Some(manager) = Manager::of(file) => {
+            (Interpreter::Node, Some((file, words))) if let Some(manager) = Manager::from_file_name(file) => {
                 return self.follow_manager(log, manager, words, walk);
             }
             (Interpreter::Perl | Interpreter::Ruby, Some((file, words)))

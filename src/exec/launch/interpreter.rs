@@ -47,7 +47,7 @@ struct Letters {
 
 impl Interpreter {
     /// Returns the interpreter for the name of its file, which may contain a version: `python3.11`.
-    pub(crate) fn of(name: &str) -> Option<Interpreter> {
+    pub(crate) fn from_file_name(name: &str) -> Option<Interpreter> {
         match name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.') {
             "bun" => Some(Interpreter::Bun),
             "deno" => Some(Interpreter::Deno),
@@ -433,7 +433,7 @@ mod tests {
             ("php-fpm8.2", None),
             ("pythonw", None),
         ] {
-            assert_eq!(Interpreter::of(name), expected, "{name}");
+            assert_eq!(Interpreter::from_file_name(name), expected, "{name}");
         }
     }
 }

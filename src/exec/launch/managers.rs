@@ -65,7 +65,7 @@ const SCRIPTS: &[&str] = &["start", "test", "stop", "restart"];
 
 impl Manager {
     /// Returns the manager for the file that node reads: a link on PATH, or the manager's own file.
-    pub(super) fn of(file: &str) -> Option<Manager> {
+    pub(super) fn from_file_name(file: &str) -> Option<Manager> {
         match file.rsplit('/').next().unwrap_or(file) {
             "npm" | "npm-cli.js" => Some(Manager::Npm),
             "npx" | "npx-cli.js" | "pnpx" | "pnpx.cjs" => Some(Manager::Npx),

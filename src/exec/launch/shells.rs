@@ -29,7 +29,7 @@ pub(crate) struct Failed<'f> {
 
 impl Shell {
     /// Returns the shell for the name of its file.
-    pub(crate) fn of(file: &str) -> Shell {
+    pub(crate) fn from_file_name(file: &str) -> Shell {
         match file {
             "bash" | "sh.distrib" => Shell::Bash,
             "busybox" | "ash" => Shell::Busybox,

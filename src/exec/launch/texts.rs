@@ -91,6 +91,6 @@ impl Machine<'_> {
 
     pub(super) fn shell_of_the_system(&self) -> Option<Shell> {
         let id = self.rootfs.resolve("/bin/sh").ok()?;
-        Some(Shell::of(&lossy(self.rootfs.view(id).name)))
+        Some(Shell::from_file_name(&lossy(self.rootfs.view(id).name)))
     }
 }

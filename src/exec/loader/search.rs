@@ -155,7 +155,7 @@ impl<'a> Search<'a> {
         let expand = |text: &str, object: &Object<'_>| self.expand(text, object);
         if name.contains('/') {
             for path in expand(name, &objects[by]) {
-                if let Some(found) = self.take(path.as_bytes(), name, by, &mut skipped) {
+                if let Some(found) = self.open_candidate(path.as_bytes(), name, by, &mut skipped) {
                     return Ok(found);
                 }
             }
@@ -163,7 +163,7 @@ impl<'a> Search<'a> {
         }
         for directory in self.directories(by, objects) {
             let path = [directory.trim_end_matches('/'), "/", name].concat();
-            if let Some(found) = self.take(path.as_bytes(), name, by, &mut skipped) {
+            if let Some(found) = self.open_candidate(path.as_bytes(), name, by, &mut skipped) {
                 return Ok(found);
             }
             if self.is_final(&skipped) {
@@ -264,7 +264,7 @@ impl<'a> Search<'a> {
         replace(list, "$PLATFORM", &platforms)
     }
 
-    fn take(&self, path: &[u8], name: &str, by: usize, skipped: &mut Skipped) -> Option<Object<'a>> {
+    fn open_candidate(&self, path: &[u8], name: &str, by: usize, skipped: &mut Skipped) -> Option<Object<'a>> {
         let may_search = |directory: FileView<'_, FileKind>| self.who.may_search(&directory) != May::No;
         let id = match self.cwd.walk(self.rootfs, path, &may_search) {
             Ok(id) => id,
@@ -324,7 +324,8 @@ impl<'a> Search<'a> {
     /// Why only some builds of glibc find the library.
     fn in_doubt(&self, name: &str, by: usize) -> Option<String> {
         let path = |directory: &String| format!("{directory}/{name}").into_bytes();
-        let is_there = |directory: &&String| self.take(&path(directory), name, by, &mut Skipped::default()).is_some();
+        let is_there =
+            |directory: &&String| self.open_candidate(&path(directory), name, by, &mut Skipped::default()).is_some();
         let directory = self.doubtful.iter().find(is_there)?;
         Some(format!(
             "it is in {directory}, which Debian's loader does not search; the image does not show who built its loader"

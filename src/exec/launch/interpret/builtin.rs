@@ -30,7 +30,7 @@ impl Interpreter<'_, '_, '_> {
     ) -> Vec<State> {
         let words = &fields[1..];
         let done = |mut state: State, truth: Truth| {
-            state.status = Status::of(truth);
+            state.status = Status::from_truth(truth);
             vec![state]
         };
         match name {
@@ -143,12 +143,12 @@ impl Interpreter<'_, '_, '_> {
                 let blame = state.status.blame.clone().or(trouble);
                 state.status = match code {
                     None => state.status.clone(),
-                    Some(Some(0)) => Status::of(Truth::Yes),
+                    Some(Some(0)) => Status::from_truth(Truth::Yes),
                     Some(Some(code)) => Status { truth: Truth::No, code: Some((code & 0xff) as u8), blame, open: None },
                     Some(None) if words[0].starts_with(HOLE) && state.trouble.is_some() => {
                         Status { truth: Truth::No, code: None, blame: state.trouble.clone(), open: None }
                     }
-                    Some(None) => Status::of(Truth::Maybe),
+                    Some(None) => Status::from_truth(Truth::Maybe),
                 };
                 if name == "exit" {
                     let status = state.status.clone();
@@ -220,7 +220,7 @@ impl Interpreter<'_, '_, '_> {
                 _ if truth == Truth::No => {}
                 _ => state.print_unknown(),
             }
-            state.status = Status::of(truth);
+            state.status = Status::from_truth(truth);
             return vec![state];
         }
         match rest.first().map(|name| text::plain(name)) {
@@ -259,19 +259,19 @@ impl Interpreter<'_, '_, '_> {
         };
         if target == "-" || !text::is_known(&target) {
             state.cwd = None;
-            state.status = Status::of(Truth::Maybe);
+            state.status = Status::from_truth(Truth::Maybe);
             return vec![state];
         }
         if text::plain(&target).is_empty() {
             if text::is_soft(&target) {
                 state.cwd = None;
             }
-            state.status = Status::of(Truth::Yes);
+            state.status = Status::from_truth(Truth::Yes);
             return vec![state];
         }
         let path = self.absolute(&state, &target);
         let found = path.as_ref().and_then(|path| self.find_node(path, true));
-        state.status = Status::of(match (&path, found) {
+        state.status = Status::from_truth(match (&path, found) {
             (Some(_), Some(id)) if self.machine.rootfs.view(id).kind == crate::image::NodeKind::Directory => Truth::Yes,
             (Some(_), Some(_)) => Truth::No,
             // It is created or mounted, or the script ends.
@@ -303,14 +303,14 @@ impl Interpreter<'_, '_, '_> {
                 let value = if is_list { Value::List(vec![MANY.to_string()]) } else { Value::Text(HOLE.to_string()) };
                 state.set(name, value);
             }
-            state.status = Status::of(Truth::Maybe);
+            state.status = Status::from_truth(Truth::Maybe);
             return vec![state];
         };
         let Some((line, after)) = lines.split_first() else {
             for name in &names {
                 state.set_text(name, "");
             }
-            state.status = Status::of(Truth::No);
+            state.status = Status::from_truth(Truth::No);
             return vec![state];
         };
         let line = line.clone();
@@ -337,7 +337,7 @@ impl Interpreter<'_, '_, '_> {
                 }
             }
         }
-        state.status = Status::of(Truth::Yes);
+        state.status = Status::from_truth(Truth::Yes);
         vec![state]
     }
 
@@ -347,7 +347,7 @@ impl Interpreter<'_, '_, '_> {
             state.is_open = true;
             state.has_unknown_commands = true;
             state.print_unknown();
-            state.status = Status::of(Truth::Maybe);
+            state.status = Status::from_truth(Truth::Maybe);
             return vec![state];
         }
         let text = text::plain(&text);
@@ -369,7 +369,7 @@ impl Interpreter<'_, '_, '_> {
             let mut state = state;
             state.is_open = true;
             state.has_unknown_commands = true;
-            state.status = Status::of(Truth::Maybe);
+            state.status = Status::from_truth(Truth::Maybe);
             return vec![state];
         }
         if !self.spend(1) {
@@ -426,7 +426,7 @@ impl Interpreter<'_, '_, '_> {
                 // The variables and functions that it sets are not known. If it does not exist, it may be mounted.
                 state.has_unknown_commands = true;
                 state.is_open |= is_there;
-                state.status = Status::of(Truth::Maybe);
+                state.status = Status::from_truth(Truth::Maybe);
                 vec![state]
             }
         }

@@ -57,7 +57,7 @@ impl<'a> Interpreter<'_, 'a, '_> {
             if let Some(input) = input {
                 state.input = input;
             }
-            state.status = Status::of(Truth::Yes);
+            state.status = Status::from_truth(Truth::Yes);
             return vec![state];
         }
         let saved_output = if hides_output { state.output.take() } else { None };
@@ -81,7 +81,7 @@ impl<'a> Interpreter<'_, 'a, '_> {
     pub(super) fn simple(&mut self, mut state: State, simple: &Simple, line: usize, is_tested: bool) -> Vec<State> {
         // Without a command name, the status is that of a substitution.
         let before = state.status.clone();
-        state.status = Status::of(Truth::Yes);
+        state.status = Status::from_truth(Truth::Yes);
         let mut fields = self.with_status(&mut state, &before, |own, state| own.fields(state, &simple.words));
         // Words that are usually absent, as in `$WRAPPER app`.
         while fields.len() > 1 && fields[0].starts_with(MANY) {
@@ -205,7 +205,7 @@ impl<'a> Interpreter<'_, 'a, '_> {
         let outer_args = std::mem::replace(&mut state.args, Rc::new(fields[1..].to_vec()));
         let outer_source = std::mem::replace(&mut self.source, Rc::clone(script));
         state.locals.push(Vec::new());
-        state.status = Status::of(Truth::Yes);
+        state.status = Status::from_truth(Truth::Yes);
         let mut states = self.command(state, body, is_tested);
         self.source = outer_source;
         for state in &mut states {
@@ -268,7 +268,7 @@ impl<'a> Interpreter<'_, 'a, '_> {
             }
             state.is_open = true;
             state.print_unknown();
-            state.status = Status::of(Truth::Maybe);
+            state.status = Status::from_truth(Truth::Maybe);
             return vec![state];
         };
         if !self.spend(1) {
@@ -287,7 +287,7 @@ impl<'a> Interpreter<'_, 'a, '_> {
                 self.end(&state, End::Unknown(why), line);
                 return Vec::new();
             }
-            state.status = Status::of(Truth::Maybe);
+            state.status = Status::from_truth(Truth::Maybe);
             return vec![state];
         }
         let walk = Walk { env, is_open: state.is_open, ..self.walk.clone() };
@@ -326,7 +326,7 @@ impl<'a> Interpreter<'_, 'a, '_> {
                 self.end(&state, End::Unknown(format!("starts {name}, which is not in the image")), line);
                 return Vec::new();
             }
-            state.status = Status::of(Truth::Maybe);
+            state.status = Status::from_truth(Truth::Maybe);
             return vec![state];
         }
         if how == How::Exec {
@@ -339,7 +339,7 @@ impl<'a> Interpreter<'_, 'a, '_> {
             if is_absent || !self.tool(&mut state, &name, &argv, line) {
                 state.print_unknown();
                 let is_asked = is_absent || tools::is_question(&name);
-                state.status = Status::of(if is_asked { Truth::Maybe } else { Truth::Usually(true) });
+                state.status = Status::from_truth(if is_asked { Truth::Maybe } else { Truth::Usually(true) });
             }
             if let Followed::Partial { at, why } = followed {
                 state.status.open = Some(Rc::new((at, why)));
@@ -361,7 +361,7 @@ impl<'a> Interpreter<'_, 'a, '_> {
         is_tested: bool,
     ) -> Status {
         if matches!(outcome, Outcome::Unknown { .. }) {
-            return Status::of(Truth::Maybe);
+            return Status::from_truth(Truth::Maybe);
         }
         let code = match outcome {
             Outcome::Dies { death: Death::Exit(code), .. } => Some(code),
@@ -385,13 +385,13 @@ impl<'a> Interpreter<'_, 'a, '_> {
         }
         let path = self.text(state, &redirect.target);
         let text = self.file_text(state, &path).unwrap_or(HOLE.to_string());
-        state.status = Status::of(Truth::Maybe);
+        state.status = Status::from_truth(Truth::Maybe);
         Some(text.trim_end_matches('\n').to_string())
     }
 
     /// `export`, `local`, `declare` and similar builtins, with assignments.
     fn declare(&mut self, mut state: State, name: &str, words: &[String], declared: &[Assignment]) -> Vec<State> {
-        state.status = Status::of(Truth::Yes);
+        state.status = Status::from_truth(Truth::Yes);
         let is_local = matches!(name, "local" | "declare" | "typeset");
         for assignment in declared {
             if is_local {
@@ -420,7 +420,7 @@ impl<'a> Interpreter<'_, 'a, '_> {
         if is_local && words.iter().any(|word| word.starts_with('-') && word.contains('n')) {
             declared.iter().for_each(|assignment| refer(&mut state, &assignment.name));
         }
-        state.status = Status::of(Truth::Yes);
+        state.status = Status::from_truth(Truth::Yes);
         vec![state]
     }
 

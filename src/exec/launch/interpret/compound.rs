@@ -54,18 +54,18 @@ impl Interpreter<'_, '_, '_> {
             CommandKind::Function { name, body } => {
                 let function = Function { body: Rc::clone(body), script: Rc::clone(&self.source) };
                 Rc::make_mut(&mut state.functions).insert(name.clone(), function);
-                state.status = Status::of(Truth::Yes);
+                state.status = Status::from_truth(Truth::Yes);
                 vec![state]
             }
             CommandKind::Test(condition) => {
                 let truth = self.condition(&mut state, condition);
-                state.status = Status::of(truth);
+                state.status = Status::from_truth(truth);
                 vec![state]
             }
             CommandKind::Arithmetic(word) => {
                 let text = self.text(&mut state, word);
                 let number = self.number(&mut state, &shell::expression(&text::plain(&text)));
-                state.status = Status::of(number.map_or(Truth::Maybe, |number| Truth::of(number != 0)));
+                state.status = Status::from_truth(number.map_or(Truth::Maybe, |number| Truth::from_bool(number != 0)));
                 vec![state]
             }
         }
@@ -97,7 +97,9 @@ impl Interpreter<'_, '_, '_> {
         }
         match otherwise {
             Some(body) => done.extend(self.list(open, body, is_tested)),
-            None => done.extend(open.into_iter().map(|state| State { status: Status::of(Truth::Yes), ..state })),
+            None => {
+                done.extend(open.into_iter().map(|state| State { status: Status::from_truth(Truth::Yes), ..state }))
+            }
         }
         done.into_iter().map(|state| State { trouble: None, ..state }).collect()
     }
@@ -119,14 +121,14 @@ impl Interpreter<'_, '_, '_> {
         }
         for branch in [&mut yes, &mut no].into_iter().flatten() {
             branch.trouble = blame.clone();
-            branch.status = Status::of(Truth::Yes);
+            branch.status = Status::from_truth(Truth::Yes);
         }
         (yes, no)
     }
 
     fn for_each(&mut self, state: State, name: &str, values: Vec<String>, body: &List, is_tested: bool) -> Vec<State> {
         let mut done = Vec::new();
-        let mut open = vec![State { status: Status::of(Truth::Yes), ..state }];
+        let mut open = vec![State { status: Status::from_truth(Truth::Yes), ..state }];
         for (turn, value) in values.into_iter().enumerate() {
             if turn >= MAX_TURNS || open.is_empty() {
                 break;
@@ -207,7 +209,7 @@ impl Interpreter<'_, '_, '_> {
                 blame = blame.or_else(|| state.status.blame.clone());
                 let truth = if is_until { state.status.truth.not() } else { state.status.truth };
                 is_vague |= !matches!(truth, Truth::Yes | Truth::No);
-                state.status = Status::of(Truth::Yes);
+                state.status = Status::from_truth(Truth::Yes);
                 let (yes, no) = state.fork(truth);
                 held.extend(yes);
                 done.extend(no);
@@ -262,7 +264,7 @@ impl Interpreter<'_, '_, '_> {
                 entering.extend(held);
             }
             let entering =
-                entering.into_iter().map(|state| State { status: Status::of(Truth::Yes), ..state }).collect();
+                entering.into_iter().map(|state| State { status: Status::from_truth(Truth::Yes), ..state }).collect();
             let after = self.list(entering, &arm.body, is_tested);
             match arm.end {
                 ArmEnd::FallThrough => falling = after,
@@ -270,7 +272,7 @@ impl Interpreter<'_, '_, '_> {
             }
         }
         done.extend(falling);
-        done.extend(open.map(|state| State { status: Status::of(Truth::Yes), ..state }));
+        done.extend(open.map(|state| State { status: Status::from_truth(Truth::Yes), ..state }));
         joined(done, MAX_BRANCHES, true)
     }
 
@@ -279,7 +281,7 @@ impl Interpreter<'_, '_, '_> {
             Condition::Unary(UnaryTest::IsSet, word) => {
                 let name = self.text(state, word);
                 match state.var(&name) {
-                    Some(var) => Truth::of(var.value.is_some()),
+                    Some(var) => Truth::from_bool(var.value.is_some()),
                     None => Truth::Usually(false),
                 }
             }

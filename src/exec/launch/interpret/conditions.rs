@@ -73,7 +73,7 @@ impl Interpreter<'_, '_, '_> {
             UnaryTest::IsEmpty => return text::is_empty(operand),
             UnaryTest::IsSet => {
                 return match state.var(operand) {
-                    Some(var) => Truth::of(var.value.is_some()),
+                    Some(var) => Truth::from_bool(var.value.is_some()),
                     None => Truth::Usually(false),
                 };
             }
@@ -108,17 +108,17 @@ impl Interpreter<'_, '_, '_> {
         let view = self.machine.rootfs.view(id);
         match test {
             UnaryTest::Exists => Truth::Yes,
-            UnaryTest::IsFile => Truth::of(view.kind == NodeKind::File),
-            UnaryTest::IsDirectory => Truth::of(view.kind == NodeKind::Directory),
-            UnaryTest::IsLink => Truth::of(view.kind == NodeKind::Symlink),
+            UnaryTest::IsFile => Truth::from_bool(view.kind == NodeKind::File),
+            UnaryTest::IsDirectory => Truth::from_bool(view.kind == NodeKind::Directory),
+            UnaryTest::IsLink => Truth::from_bool(view.kind == NodeKind::Symlink),
             UnaryTest::IsExecutable => match (view.kind == NodeKind::Directory, state.is_open) {
                 (true, _) => Truth::Yes,
                 (false, true) if view.mode & 0o111 == 0 => Truth::Usually(false),
-                (false, _) => Truth::of(view.mode & 0o111 != 0),
+                (false, _) => Truth::from_bool(view.mode & 0o111 != 0),
             },
             UnaryTest::HasSize if state.is_open => Truth::Maybe,
-            UnaryTest::HasSize => Truth::of(view.size > 0 || view.kind == NodeKind::Directory),
-            UnaryTest::IsSpecial => Truth::of(view.kind == NodeKind::Special),
+            UnaryTest::HasSize => Truth::from_bool(view.size > 0 || view.kind == NodeKind::Directory),
+            UnaryTest::IsSpecial => Truth::from_bool(view.kind == NodeKind::Special),
             UnaryTest::IsReadable => Truth::Usually(true),
             UnaryTest::IsWritable => Truth::Maybe,
             UnaryTest::IsNotEmpty | UnaryTest::IsEmpty | UnaryTest::IsSet | UnaryTest::Other => Truth::Maybe,
@@ -131,7 +131,8 @@ impl Interpreter<'_, '_, '_> {
             let number = |text: &str| text::plain(text).trim().parse::<i64>().ok();
             Some((number(left)?, number(right)?))
         };
-        let compared = |holds: fn(i64, i64) -> bool| numbers().map_or(Truth::Maybe, |(a, b)| Truth::of(holds(a, b)));
+        let compared =
+            |holds: fn(i64, i64) -> bool| numbers().map_or(Truth::Maybe, |(a, b)| Truth::from_bool(holds(a, b)));
         let truth = match test {
             BinaryTest::Equal => return text::equal(left, right),
             BinaryTest::NotEqual => return text::equal(left, right).not(),
@@ -142,10 +143,10 @@ impl Interpreter<'_, '_, '_> {
             BinaryTest::Greater => compared(|a, b| a > b),
             BinaryTest::GreaterOrEqual => compared(|a, b| a >= b),
             BinaryTest::Before if text::is_known(left) && text::is_known(right) => {
-                Truth::of(text::plain(left) < text::plain(right))
+                Truth::from_bool(text::plain(left) < text::plain(right))
             }
             BinaryTest::After if text::is_known(left) && text::is_known(right) => {
-                Truth::of(text::plain(left) > text::plain(right))
+                Truth::from_bool(text::plain(left) > text::plain(right))
             }
             BinaryTest::Before | BinaryTest::After | BinaryTest::Files => Truth::Maybe,
             // Of regular expressions, only `=~ ^text` with plain letters is supported.
@@ -159,8 +160,8 @@ impl Interpreter<'_, '_, '_> {
                         if right.contains(['*', '?', '|']) { Truth::Maybe } else { Truth::No }
                     }
                     (false, _) => Truth::Maybe,
-                    (true, true) => Truth::of(subject.starts_with(plain)),
-                    (true, false) => Truth::of(subject.contains(plain)),
+                    (true, true) => Truth::from_bool(subject.starts_with(plain)),
+                    (true, false) => Truth::from_bool(subject.contains(plain)),
                 }
             }
         };

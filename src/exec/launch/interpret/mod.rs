@@ -150,7 +150,7 @@ impl Machine<'_> {
             has_unknown_commands: false,
             globs_to_nothing: false,
             written: Rc::new(BTreeSet::new()),
-            status: Status::of(Truth::Yes),
+            status: Status::from_truth(Truth::Yes),
             flow: Flow::Next,
             output: None,
             input: None,

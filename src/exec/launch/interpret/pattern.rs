@@ -91,7 +91,7 @@ pub fn matches(tokens: &[Token], text: &str) -> Truth {
     }
     let has_hole = |c: &char| matches!(*c, HOLE | MANY);
     let truth = if !chars.iter().any(has_hole) && !tokens.contains(&Token::Hole) {
-        Truth::of(may_match(tokens, &chars))
+        Truth::from_bool(may_match(tokens, &chars))
     } else if !may_match(tokens, &chars) {
         Truth::No
     } else {
@@ -210,7 +210,7 @@ mod tests {
             ("", "", true),
             ("[", "[", true),
         ] {
-            assert_eq!(matches(&tokens(glob), text), Truth::of(expected), "{glob} {text}");
+            assert_eq!(matches(&tokens(glob), text), Truth::from_bool(expected), "{glob} {text}");
         }
     }
 

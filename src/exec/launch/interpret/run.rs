@@ -146,7 +146,7 @@ impl Interpreter<'_, '_, '_> {
         State {
             background: state.background.clone().or(blame),
             is_open: state.is_open || is_open,
-            status: Status::of(Truth::Yes),
+            status: Status::from_truth(Truth::Yes),
             ..state
         }
     }
@@ -160,7 +160,7 @@ impl Interpreter<'_, '_, '_> {
         if pipeline.is_negated {
             for state in &mut states {
                 let truth = state.status.truth.not();
-                state.status = Status { blame: state.status.blame.take(), ..Status::of(truth) };
+                state.status = Status { blame: state.status.blame.take(), ..Status::from_truth(truth) };
             }
         }
         states
@@ -197,11 +197,13 @@ impl Interpreter<'_, '_, '_> {
         for ending in endings {
             let status = match ending.end {
                 End::Quits(status) | End::Finishes(status) => status,
-                End::Becomes { outcome: Outcome::Runs | Outcome::Emulated { .. }, .. } => Status::of(Truth::Maybe),
+                End::Becomes { outcome: Outcome::Runs | Outcome::Emulated { .. }, .. } => {
+                    Status::from_truth(Truth::Maybe)
+                }
                 End::Becomes { outcome, steps, says, .. } => self.failed(outcome, steps, says, ending.line, true),
-                End::Unknown(_) => Status::of(Truth::Maybe),
-                End::Loops(None) => Status::of(Truth::Maybe),
-                End::Loops(Some(blame)) => Status { blame: Some(blame), ..Status::of(Truth::No) },
+                End::Unknown(_) => Status::from_truth(Truth::Maybe),
+                End::Loops(None) => Status::from_truth(Truth::Maybe),
+                End::Loops(Some(blame)) => Status { blame: Some(blame), ..Status::from_truth(Truth::No) },
             };
             let State { is_open, .. } = parent;
             let (weight, output) = (ending.weight, ending.output);
@@ -225,7 +227,7 @@ impl Interpreter<'_, '_, '_> {
         let statuses: Vec<Status> = usual.iter().map(|child| child.status.clone()).collect();
         state.status = match statuses.as_slice() {
             [first, rest @ ..] if rest.iter().all(|status| status == first) => first.clone(),
-            _ => Status::of(Truth::Maybe),
+            _ => Status::from_truth(Truth::Maybe),
         };
         let text = outputs(&children);
         self.bounded(text.trim_end_matches('\n').to_string())
@@ -261,7 +263,7 @@ impl State {
 /// Ends a branch on which the next pipeline of an `&&` or `||` does not run.
 fn settled(mut state: State, truth: Truth) -> State {
     if state.status.truth != truth {
-        state.status = Status { blame: state.status.blame.take(), ..Status::of(truth) };
+        state.status = Status { blame: state.status.blame.take(), ..Status::from_truth(truth) };
     }
     state
 }

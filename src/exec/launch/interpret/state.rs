@@ -84,7 +84,7 @@ pub struct Status {
 }
 
 impl Status {
-    pub fn of(truth: Truth) -> Status {
+    pub fn from_truth(truth: Truth) -> Status {
         let code = match truth {
             Truth::Yes => Some(0),
             Truth::No => Some(1),

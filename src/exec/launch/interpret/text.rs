@@ -21,7 +21,7 @@ pub enum Truth {
 }
 
 impl Truth {
-    pub fn of(value: bool) -> Truth {
+    pub fn from_bool(value: bool) -> Truth {
         if value { Truth::Yes } else { Truth::No }
     }
 
@@ -92,7 +92,7 @@ pub fn equal(a: &str, b: &str) -> Truth {
     let is_sure = !is_soft(a) && !is_soft(b);
     let (a, b) = (plain(a), plain(b));
     let truth = match (is_known(&a), is_known(&b)) {
-        (true, true) => Truth::of(a == b),
+        (true, true) => Truth::from_bool(a == b),
         (false, false) => Truth::Maybe,
         (false, true) => may_be(&a, &b),
         (true, false) => may_be(&b, &a),

@@ -192,7 +192,7 @@ impl Interpreter<'_, '_, '_> {
                 let Some(id) = found.filter(|_| !state.is_open) else { return false };
                 let view = id.map(|id| self.machine.rootfs.view(id)).filter(|view| view.kind == NodeKind::Symlink);
                 let Some(target) = view.map(|view| text::clean(&String::from_utf8_lossy(view.target))) else {
-                    state.status = Status::of(Truth::No);
+                    state.status = Status::from_truth(Truth::No);
                     return true;
                 };
                 target + "\n"
@@ -240,7 +240,7 @@ impl Interpreter<'_, '_, '_> {
                         if truth != Truth::No {
                             state.print_unknown();
                         }
-                        state.status = Status::of(truth);
+                        state.status = Status::from_truth(truth);
                         return true;
                     }
                 },
@@ -271,7 +271,7 @@ impl Interpreter<'_, '_, '_> {
             _ => return false,
         };
         state.print(&printed);
-        state.status = Status::of(Truth::Yes);
+        state.status = Status::from_truth(Truth::Yes);
         true
     }
 
@@ -293,7 +293,7 @@ impl Interpreter<'_, '_, '_> {
         if is_plain && !operands.is_empty() && !state.is_open && operands.iter().all(|path| is_file(self, path)) {
             let text: String = operands.iter().map(|path| format!("{path}\n")).collect();
             state.print(&text);
-            state.status = Status::of(Truth::Yes);
+            state.status = Status::from_truth(Truth::Yes);
             return true;
         }
         let [directory] = operands else { return false };
@@ -307,7 +307,7 @@ impl Interpreter<'_, '_, '_> {
         let names = found.iter().filter_map(|(path, _)| path.rsplit('/').next()).filter(|name| !name.starts_with('.'));
         let text: String = names.map(|name| format!("{name}\n")).collect();
         state.print(&text);
-        state.status = Status::of(Truth::Yes);
+        state.status = Status::from_truth(Truth::Yes);
         true
     }
 
@@ -364,7 +364,7 @@ impl Interpreter<'_, '_, '_> {
             // A directory that does not exist may be mounted.
             let Some(found) = self.below(&path, depth) else {
                 state.print_unknown();
-                state.status = Status::of(Truth::Maybe);
+                state.status = Status::from_truth(Truth::Maybe);
                 return true;
             };
             let base = path.trim_end_matches('/').matches('/').count();
@@ -398,7 +398,7 @@ impl Interpreter<'_, '_, '_> {
             let text = self.bounded(text);
             state.print(&text);
         }
-        state.status = Status::of(Truth::Yes);
+        state.status = Status::from_truth(Truth::Yes);
         true
     }
 
@@ -448,7 +448,7 @@ impl Interpreter<'_, '_, '_> {
         state.print_unknown();
         state.status = match failed {
             Some(status) => Status { code: Some(1), ..status },
-            None => Status::of(Truth::Maybe),
+            None => Status::from_truth(Truth::Maybe),
         };
         true
     }

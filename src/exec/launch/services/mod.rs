@@ -142,14 +142,14 @@ pub(super) enum ServiceCommand {
 
 impl Service {
     pub(super) fn of_words(words: Vec<String>, by: &str, line: usize) -> Service {
-        Service::of(ServiceCommand::Words(words), by, line)
+        Service::new(ServiceCommand::Words(words), by, line)
     }
 
     pub(super) fn of_shell(text: &str, by: &str, line: usize) -> Service {
-        Service::of(ServiceCommand::Shell(text.to_string()), by, line)
+        Service::new(ServiceCommand::Shell(text.to_string()), by, line)
     }
 
-    fn of(command: ServiceCommand, by: &str, line: usize) -> Service {
+    fn new(command: ServiceCommand, by: &str, line: usize) -> Service {
         Service { command, env: Vec::new(), working_dir: None, by: by.to_string(), line, runs: Runs::Alongside }
     }
 
