@@ -1,4 +1,4 @@
-//! The library's own functions. They read no environment, no configuration file and no credentials.
+//! The library's public functions. They do not read the environment, a configuration file or credentials.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,29 +14,31 @@ use crate::source::rootfs_dir::Mounts;
 
 /// Reads an image and judges each of its platforms.
 ///
-/// `image` is what `imgarch scan` takes: a reference, a path to an archive or a layout, or a text with a transport's
-/// prefix. Registries are asked without credentials. What cannot be read is in the report: its verdict is then unknown.
+/// `image` is what `imgarch scan` accepts: a reference, a path to an archive or a layout, or a name with a transport
+/// prefix. Registries are accessed without credentials. The report lists content that could not be read; its verdict is
+/// then unknown.
 pub fn scan(image: &str, options: &Options) -> Report {
-    let client =
-        Client::new(RegistryOptions::default()).expect("default options name no file that could be unreadable");
+    let client = Client::new(RegistryOptions::default()).expect("the default options name no file to read");
     let open: RegistryOpener = Box::new(move |reference| Box::new(client.image(reference)));
     let opener = Opener { registry: Some(open), ..Opener::default() };
     let watch: Arc<dyn Watch> = Arc::new(Unwatched);
     crate::scan::scan(&[image.to_string()], &|name| opener.open(name), options, &watch)
 }
 
-/// Checks the text of a Dockerfile, Compose file, bake file or GitHub workflow for what breaks another architecture.
+/// Checks a Dockerfile, Compose file, bake file or GitHub workflow for constructs that break on another architecture.
 ///
-/// Name and text tell the format; `None`: it is none of these. Neither the build context nor a registry is read.
+/// The format is detected from the name and the text; returns `None` if it is not one of these. Neither the build
+/// context nor a registry is read.
 pub fn lint(path: &Path, text: &str) -> Option<Linted> {
     let format = format_of(path, text)?;
     Some(crate::lint::lint(path, text, format, &Outside::nothing()))
 }
 
-/// Answers what `execve` does with a program of a root file system on `target`, and what happens up to the program's own
-/// code: its interpreter, its dynamic loader and its libraries are looked up in `root`.
+/// Determines what `execve` does with a program of a root file system on `target`, up to the program's own code. Its
+/// interpreter, its dynamic loader and its libraries are looked up in `root`.
 ///
-/// `argv` is the program, absolute or looked up in `PATH`, and its arguments. Errors: `root` cannot be read.
+/// `argv` is the program, absolute or looked up in `PATH`, and its arguments. Returns an error if `root` cannot be
+/// read.
 pub fn execve(root: &Path, argv: &[&str], target: &Target) -> Result<Outcome, ImageError> {
     let read = read_directory(root, Mounts::LeftOut, &Limits::default(), &mut keep)?;
     let mut rootfs = merge([Arc::new(read.contents)]);

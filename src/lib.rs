@@ -1,13 +1,13 @@
-//! imgarch answers one question about a container image before it is deployed, and explains it after it has failed:
-//! will every program in it start, and keep running, on the nodes it is meant for? It reads the image's bytes, compares
-//! what the index promises, what the config declares and what the files are, and asks a model of Linux's `execve` what
-//! a node would do with them.
+//! imgarch answers one question about a container image before it is deployed, and explains the answer after a failure:
+//! will every program in it start, and keep running, on the nodes it is meant for? It reads the image's bytes. It
+//! compares what the index promises, what the config declares and what the files are. A model of Linux's `execve` then
+//! decides what a node would do with them.
 //!
 //! The library answers three questions, without reading the environment, a configuration file or credentials:
 //!
 //! - [`scan`]: does every program of this image start, on these nodes?
-//! - [`lint`]: what in this Dockerfile, Compose file, bake file or workflow breaks another architecture?
-//! - [`execve`]: does this program of a root file system start on this node?
+//! - [`lint`]: what in this Dockerfile, Compose file, bake file or workflow breaks on another architecture?
+//! - [`execve`]: does this program in a root file system start on this node?
 //!
 //! ```
 //! use imgarch::{Options, Target, scan};
@@ -19,32 +19,32 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! `examples/` has a program for each. Everything else is internal: the modules that the project's own tests reach are
-//! hidden, and change without notice.
+//! `examples/` has a program for each. Everything else is internal: the modules that the project's own tests use are
+//! hidden and may change without notice.
 //!
 //! A module uses only modules of its own tier and of lower ones:
 //!
 //! ```text
-//! tier 6  main, cli    arguments, environment and file become settings; one call; an exit code
-//! tier 5  report       a report in one of its formats
+//! tier 6  main, cli    turns arguments, environment and config file into settings; one call; an exit code
+//! tier 5  report       prints a report in one of its formats
 //!         rebuild      report -> plan -> docker buildx; verified before the tag moves
-//!         workflow     the CI files that imgarch writes for a project
+//!         workflow     writes a project's CI files
 //! tier 4  scan         open -> select -> read layers -> merge -> judge
 //!         lint         Dockerfiles, Compose and bake files, workflows -> findings
-//!         diagnose     a message, a log or a pod -> cause and cure
+//!         diagnose     a message, a log or a pod -> cause and fix
 //!         kube, host   nodes -> targets; pods and workloads -> what they start
-//!         config       the project's file, what it accepts of a report
+//!         config       the project's config file, and the findings that it accepts
 //! tier 3  judge        findings and the table of their codes; pure
-//! tier 2  exec         what a node does with a call: execve, the dynamic loader, programs that start programs; pure
-//!         cache        what was found in layers, remembered between runs
+//! tier 2  exec         models a call on a node: execve, the dynamic loader, programs that start programs; pure
+//!         cache        contents of layers, kept between runs
 //! tier 1  image        index, manifest, config, layers, the merged file system
-//!         inspect      what a file is, from a bounded part of its bytes
-//!         package      what a plain file ships: a program, a release archive, a package
+//!         inspect      identifies a file from a bounded part of its bytes
+//!         package      reads single files: a program, a release archive, a package
 //!         shell        POSIX shell and bash as a tree with spans
 //! tier 0  source       descriptor in, bytes out: registry, engines, archives, layouts
 //!         oci          descriptors, digests, documents, references
 //!         platform     architectures, platforms, nodes, kernels' tables
-//!         yaml         YAML and JSON with the place of each node
+//!         yaml         YAML and JSON with the position of each node
 //! ```
 
 #![forbid(unsafe_code)]

@@ -1,32 +1,32 @@
-//! The finding that a cause of `exec` becomes: code, hint, the file to name, and the weight of the cause as a doubt. One
-//! match lists every kind, so a new kind does not compile before it has its row.
+//! Maps a cause from `exec` to its finding: code, hint, the file to name, and the severity as a doubt. One match lists
+//! every kind, so a new kind does not compile until it has a row.
 
 use crate::exec::{CauseKind, Outcome};
 use crate::judge::code::{Code, Severity};
 
-/// What findings say of a cause.
+/// How a finding presents a cause.
 struct Row {
-    /// `None`: the code says whether execve failed or the process died, and nothing more.
+    /// `None`: the code only reports whether execve failed or the process died.
     code: Option<Code>,
-    /// `None`: the code's own cure.
+    /// `None`: the hint of the code applies.
     hint: Option<&'static str>,
     blame: Blame,
-    /// Code and severity of what speaks against a start that is judged to work. `None`: other findings report it.
+    /// Code and severity of a doubt about a start that is judged to work. `None`: other findings report it.
     doubt: Option<(Code, Severity)>,
 }
 
 /// Which file a finding on a failed start names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Blame {
-    /// The file at which it failed.
+    /// The file at which the start failed.
     Failed,
-    /// The file that names the one which is absent or unfit: a script its interpreter, a program its loader.
+    /// The file that names the missing or unusable file: a script naming its interpreter, a program naming its loader.
     Naming,
-    /// None: a user or a setting is at fault, though a file may have that name.
+    /// No file: a user or a setting is at fault, even if a file has that name.
     Nothing,
 }
 
-/// A row whose hint is the cure of its code.
+/// A row that uses the hint of its code.
 const fn row(code: Code) -> Row {
     Row { code: Some(code), ..plain() }
 }
@@ -39,7 +39,7 @@ const fn plain() -> Row {
 const fn row_of(kind: CauseKind) -> Row {
     use CauseKind::*;
     match kind {
-        // A foreign program that a script calls is found with the files.
+        // The rules on files report a foreign program that a script calls.
         ForeignArchitecture => Row { doubt: None, ..row(Code::EntrypointWrongArch) },
         NoAarch32 | NoIa32 | NoX32 | NoCompat => row(Code::EntrypointWrongArch),
 
@@ -63,7 +63,7 @@ const fn row_of(kind: CauseKind) -> Row {
             ..row(Code::EntrypointNotFound)
         },
         BadWorkingDir => Row {
-            hint: Some("make WORKDIR a directory of the image, or one that can be made"),
+            hint: Some("set WORKDIR to a directory that is in the image or that the runtime can create"),
             ..row(Code::EntrypointNotFound)
         },
         MountedOver => Row {
@@ -84,23 +84,23 @@ const fn row_of(kind: CauseKind) -> Row {
             Row { blame: Blame::Naming, ..row(Code::EntrypointBadScript) }
         }
         ScriptCrlf => Row {
-            hint: Some("convert its line ends (dos2unix), and keep them: *.sh text eol=lf in .gitattributes"),
+            hint: Some("convert its line endings (dos2unix), and keep them: *.sh text eol=lf in .gitattributes"),
             blame: Blame::Naming,
             ..row(Code::EntrypointBadScript)
         },
         CarriageReturn => Row {
-            hint: Some("convert its line ends (dos2unix), and keep them: *.sh text eol=lf in .gitattributes"),
+            hint: Some("convert its line endings (dos2unix), and keep them: *.sh text eol=lf in .gitattributes"),
             ..row(Code::EntrypointBadScript)
         },
         ShebangOption => Row {
             hint: Some(
-                "set options in the script itself (set -eu), or name one interpreter that takes the argument as it \
-                 stands: env -S is GNU's, not BusyBox's",
+                "set options in the script itself (set -eu), or use an interpreter that accepts the argument as \
+                 written: env -S works with GNU env, not with BusyBox",
             ),
             ..row(Code::EntrypointBadScript)
         },
         BinaryAsScript => Row {
-            hint: Some("start the program by itself, with no shell's name before it"),
+            hint: Some("start the program directly, not as an argument of a shell"),
             ..row(Code::EntrypointBadScript)
         },
 
@@ -109,14 +109,14 @@ const fn row_of(kind: CauseKind) -> Row {
         MissingLibrary | ForeignLibrary | BrokenLibrary | SymbolVersion => row(Code::EntrypointMissingLibrary),
         MissingSymbol => Row {
             hint: Some(
-                "take the build for musl, or packages of this image's own release: a program for glibc does not run on \
-                 musl's loader",
+                "use a build for musl, or packages from this image's own distribution release: a program for glibc \
+                 does not run on musl's loader",
             ),
             ..row(Code::EntrypointMissingLibrary)
         },
         LibraryUnknown => Row {
             hint: Some(
-                "name the libraries' directory by ENV LD_LIBRARY_PATH, which every loader searches before its own",
+                "set the libraries' directory in ENV LD_LIBRARY_PATH, which every loader searches before its defaults",
             ),
             ..plain()
         },
@@ -129,42 +129,42 @@ const fn row_of(kind: CauseKind) -> Row {
         CpuLevel | CpuBaseline | CpuInstruction => {
             Row { doubt: Some((Code::EntrypointCpuDoubt, Severity::Warning)), ..row(Code::EntrypointCpuLevel) }
         }
-        // Whoever chose the distribution chose its CPUs; a node that is known to be older has a kind of its own.
+        // The user chose the distribution and its CPUs; a node that is known to be older has its own cause.
         DistributionLevel => {
             Row { doubt: Some((Code::EntrypointCpuDoubt, Severity::Note)), ..row(Code::EntrypointCpuLevel) }
         }
-        // As a doubt: the node's page size was not stated, which is worth knowing and no reason to stop.
+        // As a doubt: the node's page size was not stated. That is worth knowing, but not a reason to fail.
         PageSize => Row { doubt: Some((Code::EntrypointCpuDoubt, Severity::Note)), ..plain() },
 
         UnknownUser => Row {
             hint: Some(
-                "make the user and group in the image (RUN adduser, RUN addgroup), or give numbers: USER 1000:1000",
+                "create the user and group in the image (RUN adduser, RUN addgroup), or use numeric IDs: USER 1000:1000",
             ),
             blame: Blame::Nothing,
             ..plain()
         },
         RootRefused => Row {
-            hint: Some("end the Dockerfile with a number: USER 1000:1000, or set `runAsUser: 1000` in the pod"),
+            hint: Some("end the Dockerfile with a numeric user: USER 1000:1000, or set `runAsUser: 1000` in the pod"),
             blame: Blame::Nothing,
             ..plain()
         },
         RelativeWorkingDir => {
             Row { hint: Some("write WORKDIR with a leading slash"), blame: Blame::Nothing, ..plain() }
         }
-        EmptyEntrypoint => Row { hint: Some("take the empty word out of ENTRYPOINT"), ..plain() },
+        EmptyEntrypoint => Row { hint: Some("remove the empty word from ENTRYPOINT"), ..plain() },
         NotRead => Row {
-            hint: Some("read other file systems that are mounted below the root too: --cross-file-systems"),
+            hint: Some("also read the file systems that are mounted below the root: --cross-file-systems"),
             blame: Blame::Nothing,
             ..plain()
         },
-        BadOption => Row { hint: Some("give each option as a word of its own"), ..plain() },
+        BadOption => Row { hint: Some("pass each option as a separate word"), ..plain() },
 
         UserUnknown | MissingHandlerLoader | TooManyHandlers | HandlerUnknown | BadPropertyNote | NoLoadSegment
         | BadSegments | BadEntry | AddressSpace | LowAddress | Memory | NodeUnknown => plain(),
     }
 }
 
-/// The code of the finding on a start that ends in `outcome`. `None`: the program runs.
+/// The code of the finding for `outcome`. `None`: the program runs.
 pub fn code(outcome: &Outcome) -> Option<Code> {
     match outcome {
         Outcome::Runs | Outcome::Emulated { .. } => None,
@@ -174,7 +174,7 @@ pub fn code(outcome: &Outcome) -> Option<Code> {
     }
 }
 
-/// What to do about a cause. `None`: the cure of the finding's code says it.
+/// The hint for a cause. `None`: use the hint of the finding's code.
 pub(super) fn hint(kind: CauseKind) -> Option<&'static str> {
     row_of(kind).hint
 }
@@ -183,7 +183,7 @@ pub(super) fn blame(kind: CauseKind) -> Blame {
     row_of(kind).blame
 }
 
-/// Code and severity of what speaks against a start that is judged to work. `None`: other findings report it.
+/// Code and severity of a doubt about a start that is judged to work. `None`: other findings report it.
 pub(super) fn doubt(kind: CauseKind) -> Option<(Code, Severity)> {
     row_of(kind).doubt
 }

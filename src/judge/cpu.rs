@@ -1,4 +1,4 @@
-//! A start that the CPU of the platform it is published for ends for certain.
+//! Starts that are certain to fail on the CPU of the published platform.
 
 use crate::exec::{Link, Trace};
 use crate::judge::code::{Code, Severity};
@@ -9,8 +9,9 @@ use crate::platform::{Arch, Fact, Isa, Node};
 /// Tag_CPU_arch of ARMv7. Source: abi-aa, addenda32.
 const V7: u8 = 10;
 
-/// Makes the doubt about an ARMv7 program on an ARMv6 node an error: its compiler used MOVW, DMB or VFPv3 registers at
-/// every start, and an ARM1176 answers SIGILL.
+/// Turns the doubt about an ARMv7 program on an ARMv6 node into an error: such a program uses MOVW, DMB or VFPv3
+/// registers
+/// at every start, and an ARM1176 raises SIGILL on them.
 pub fn harden(findings: &mut [Finding], trace: &Trace, programs: &Programs<'_>, node: &Node) {
     let is_v6 = matches!(node.isa, Fact::Known(Isa::Arm(version)) if version <= 6);
     if node.arch != Arch::Arm || !is_v6 {

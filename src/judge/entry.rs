@@ -1,5 +1,6 @@
-//! The first finding: whether the program that the container starts does start. The execve model answers; here its
-//! answer becomes a finding.
+//! The first finding: whether the program that the container starts does start. Turns the result of the execve model
+//! into
+//! a finding.
 
 use crate::exec::{Cause, CauseKind, Certainty, Exec, Link, Outcome, Risk, Step, Trace, messages};
 use crate::image::RootFs;
@@ -9,14 +10,14 @@ use crate::judge::code::{Code, Severity};
 use crate::judge::finding::Finding;
 use crate::platform::Target;
 
-/// What is started, and by which words: `ENTRYPOINT ["app"]`.
+/// The call that is judged, and the setting that names it: `ENTRYPOINT ["app"]`.
 pub struct Start<'a> {
     pub call: &'a Exec,
     pub said_by: &'a str,
     pub target: &'a Target,
 }
 
-/// The findings on a start: one where it fails, and one for each doubt.
+/// The findings for a start: one if it fails, and one for each doubt.
 pub fn findings(start: &Start<'_>, trace: &Trace, rootfs: &RootFs<FileKind>) -> Vec<Finding> {
     let mut findings: Vec<Finding> = trace.risks.iter().filter_map(|risk| risked(start, trace, risk, rootfs)).collect();
     let way = way(start, &trace.steps);
@@ -39,7 +40,7 @@ pub fn findings(start: &Start<'_>, trace: &Trace, rootfs: &RootFs<FileKind>) -> 
     }
     let is_meant = |step: &&Step| step.path == finding.path || step.typed == *at;
     if let Some(step) = trace.steps.iter().find(is_meant) {
-        // The model does not look into what may not be executed.
+        // The model does not look into files that may not be executed.
         finding.is = if step.what == "not to be opened" { String::new() } else { step.what.clone() };
     }
     finding.message = message(start, at, cause, &with_article(&finding.is));
@@ -53,7 +54,7 @@ pub fn findings(start: &Start<'_>, trace: &Trace, rootfs: &RootFs<FileKind>) -> 
     findings
 }
 
-/// A service that cannot start, or a program that may be started and cannot.
+/// A finding for a service that cannot start, or for a program that may be started and cannot.
 fn risked(start: &Start<'_>, trace: &Trace, risk: &Risk, rootfs: &RootFs<FileKind>) -> Option<Finding> {
     let (Outcome::Fails { at, cause, .. } | Outcome::Dies { at, cause, .. } | Outcome::Unknown { at, cause }) =
         &risk.outcome
@@ -74,15 +75,15 @@ fn risked(start: &Start<'_>, trace: &Trace, risk: &Risk, rootfs: &RootFs<FileKin
     (finding.message, finding.severity) = match risk.certainty {
         Certainty::Certain => {
             let program = start.call.argv.first().map_or("", String::as_str);
-            (format!("{program} starts it by {by}:{line}, and it cannot start: {at}: {}", cause.text), Severity::Error)
+            (format!("{program} starts it at {by}:{line}, but it cannot start: {at}: {}", cause.text), Severity::Error)
         }
         Certainty::Possible => {
-            // Whatever calls a foreign program on PATH fails.
+            // Every call of a foreign program on PATH fails.
             let is_foreign = cause.kind == CauseKind::ForeignArchitecture;
             let is_on_path = finding.path.as_deref().is_some_and(|path| is_on_path(path, &start.call.env, rootfs));
             let severity = if is_foreign && is_on_path { Severity::Error } else { Severity::Warning };
             let place = if line == 0 { by.clone() } else { format!("{by}:{line}") };
-            (format!("{place} may start it, and it cannot start: {at}: {}", cause.text), severity)
+            (format!("{place} may start it, but it cannot start: {at}: {}", cause.text), severity)
         }
     };
     if code == Code::EntrypointWrongArch {
@@ -93,7 +94,7 @@ fn risked(start: &Start<'_>, trace: &Trace, risk: &Risk, rootfs: &RootFs<FileKin
     Some(finding)
 }
 
-/// Whether a file lies directly in a directory of PATH.
+/// Whether a file is directly in a directory of PATH.
 fn is_on_path(path: &str, env: &[String], rootfs: &RootFs<FileKind>) -> bool {
     let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
     let is_it = |place: &str| {
@@ -103,14 +104,14 @@ fn is_on_path(path: &str, env: &[String], rootfs: &RootFs<FileKind>) -> bool {
     super::search_path(env).split(':').filter(|place| place.starts_with('/')).any(is_it)
 }
 
-/// What cannot start, and why, in one sentence.
+/// One sentence: which program cannot start, and why.
 fn message(start: &Start<'_>, at: &str, cause: &Cause, is: &str) -> String {
     let program = start.call.argv.first().map_or(at, String::as_str);
     let is_program_itself = at == program || at.ends_with(&format!("/{program}"));
     match (cause.kind, is_program_itself) {
         (CauseKind::ForeignArchitecture, true) => format!("the program that {} starts is {is}", start.target.name),
         (CauseKind::ForeignArchitecture, false) => {
-            format!("what {program} needs to start on {} is {is}: {at}", start.target.name)
+            format!("a file that {program} needs to start on {} is {is}: {at}", start.target.name)
         }
         _ if program.is_empty() => format!("\"\" cannot start: {}", cause.text),
         (_, true) => format!("{program} cannot start: {}", cause.text),
@@ -118,12 +119,12 @@ fn message(start: &Start<'_>, at: &str, cause: &Cause, is: &str) -> String {
     }
 }
 
-/// Where a file that is not there was to be, the step before it tells the layer.
+/// Sets the finding's path and layer. For a missing file, the layer is that of the previous step.
 fn place(finding: &mut Finding, at: &str, steps: &[Step], rootfs: &RootFs<FileKind>) {
     if at.is_empty() {
         return;
     }
-    // A program that was found by its name on PATH: the step has its path.
+    // For a program found by its name on PATH, the step has its path.
     let is_it = |step: &&Step| !at.contains('/') && step.typed.rsplit('/').next() == Some(at);
     let found = steps.iter().rev().filter(is_it).find_map(|step| step.path.as_deref());
     let at = found.unwrap_or(at);
@@ -133,7 +134,7 @@ fn place(finding: &mut Finding, at: &str, steps: &[Step], rootfs: &RootFs<FileKi
     finding.layer = paths.filter_map(|path| rootfs.resolve(path).ok()).map(|id| rootfs.view(id).layer).next();
 }
 
-/// "an ELF x86-64 program, static" of "ELF x86-64, static".
+/// "an ELF x86-64 program, static" for "ELF x86-64, static".
 fn with_article(is: &str) -> String {
     match is.strip_prefix("ELF ").and_then(|rest| rest.split_once(", ")) {
         Some((arch, _)) => format!("{} {arch} program", article(arch)),
@@ -147,7 +148,7 @@ pub(super) fn article(arch: &str) -> &'static str {
     if is_vowel && !arch.starts_with("SPARC") && !arch.starts_with("machine") { "an" } else { "a" }
 }
 
-/// `ENTRYPOINT ["app"]`, `/usr/local/bin/app`, ...
+/// The steps of a start: `ENTRYPOINT ["app"]`, `/usr/local/bin/app`, ...
 pub fn way(start: &Start<'_>, steps: &[Step]) -> Vec<String> {
     let mut way = vec![start.said_by.to_string()];
     for step in steps.iter().filter(|step| step.link != Link::Loader) {
@@ -159,7 +160,7 @@ pub fn way(start: &Start<'_>, steps: &[Step]) -> Vec<String> {
     way
 }
 
-/// How a step was come by, in a word.
+/// How a step was reached, in one word.
 pub fn link_word(link: &Link) -> String {
     match link {
         Link::Call => "program".to_string(),
@@ -170,7 +171,7 @@ pub fn link_word(link: &Link) -> String {
     }
 }
 
-/// What speaks against a start that is judged to work.
+/// A finding for a doubt about a start that is judged to work.
 fn doubted(doubt: &Cause, way: &[String]) -> Option<Finding> {
     let (code, severity) = cause::doubt(doubt.kind)?;
     let mut finding = Finding::new(code, doubt.text.clone()).severity(severity);
@@ -197,7 +198,7 @@ mod tests {
     use crate::inspect::elf_builder::ElfBuilder;
     use crate::platform::{Arch, Platform};
 
-    /// The one finding on a call: its code, its path and its first hint.
+    /// The only finding on a call: its code, its path and its first hint.
     fn told(files: &[(&str, u16, &[u8])], call: &Exec) -> (String, Option<String>, String) {
         let target = Target::of_platform(&Platform::linux(Arch::Amd64)).expect("a target");
         let (rootfs, start) = (tree(files), Start { call, said_by: "CMD", target: &target });
@@ -213,7 +214,7 @@ mod tests {
         let (code, path, _) = told(&[("app", 0o755, &app)], &call(&[""]));
         assert_eq!((code.as_str(), path), ("entrypoint-not-found", None));
         let (code, path, hint) = told(&[("app", 0o755, &app)], &call(&["", "/app"]));
-        let empty = "take the empty word out of ENTRYPOINT";
+        let empty = "remove the empty word from ENTRYPOINT";
         assert_eq!((code.as_str(), path, hint.as_str()), ("entrypoint-unknown", None, empty));
     }
 

@@ -1,4 +1,4 @@
-//! What the rules on files look at, and how a finding on a file is made.
+//! Inputs of the rules on files, and helpers that build their findings.
 
 use std::collections::BTreeSet;
 
@@ -15,27 +15,27 @@ use crate::judge::facts::tokens::Libc;
 use crate::judge::finding::Finding;
 use crate::platform::Node;
 
-/// What the rules on files look at.
+/// Inputs of the rules on files.
 pub struct Files<'a> {
     pub rootfs: &'a RootFs<FileKind>,
     pub programs: &'a Programs<'a>,
     pub reach: &'a Reach,
     pub libraries: &'a Libraries<'a>,
     pub node: &'a Node,
-    /// Names of purpose rules that the user switched off.
+    /// Names of purpose rules that the user disabled.
     pub rules_off: &'a BTreeSet<String>,
-    /// `ENTRYPOINT ["app"] -> /usr/local/bin/app`, one word a step.
+    /// The steps of the start: `ENTRYPOINT ["app"]`, `/usr/local/bin/app`.
     pub chain: &'a [String],
-    /// What was found on the start itself, which is not said twice.
+    /// Findings on the start itself, which are not repeated.
     pub told: &'a [Finding],
 }
 
-/// What the purpose rules ask of a program.
+/// The view of a program that purpose rules read.
 pub fn suspect<'a>(program: &'a Program<'a>) -> Suspect<'a> {
     Suspect { path: &program.path, platform: program.platform.as_ref(), format: Format::Elf(program) }
 }
 
-/// Makes a finding the note that a file is foreign on purpose.
+/// Turns a finding into the note that a file is foreign on purpose.
 pub fn purposeful(mut finding: Finding, name: &'static str, why: &str) -> Finding {
     finding.purpose = Some((name.into(), why.to_string()));
     finding.group = Some(name.to_string());
@@ -44,12 +44,12 @@ pub fn purposeful(mut finding: Finding, name: &'static str, why: &str) -> Findin
 }
 
 impl Files<'_> {
-    /// Whether the start's own findings speak of this file already.
+    /// Whether a finding on the start already names this file.
     pub fn is_told(&self, path: &str) -> bool {
         self.told.iter().any(|finding| finding.path.as_deref() == Some(path))
     }
 
-    /// How bad it is that a file which is named so cannot be used.
+    /// The severity for an unusable file that is named this way.
     pub fn named_severity(&self, by: &NamedBy) -> Severity {
         match by.used {
             Use::Needed => Severity::Error,
@@ -58,14 +58,14 @@ impl Files<'_> {
         }
     }
 
-    /// The host of a run-time, unless the chain leads over it anyway.
+    /// The interpreter of a runtime, unless it is already a step of the chain.
     pub fn interpreter(&self, runtime: &str) -> Option<String> {
         let host = self.reach.interpreter(runtime)?;
         (!self.chain.iter().any(|step| step == host)).then(|| host.to_string())
     }
 }
 
-/// A finding on a program as it stands in the tree.
+/// A finding on a program of the tree.
 pub fn foreign(files: &Files<'_>, program: &Program<'_>, code: Code, message: String) -> Finding {
     let mut finding =
         Finding::new(code, message).at(&program.path, program.layer).is(program.elf.describe(), files.node.arch.name());
@@ -76,7 +76,7 @@ pub fn foreign(files: &Files<'_>, program: &Program<'_>, code: Code, message: St
     finding
 }
 
-/// What belongs together: the npm or Python package, else the directory.
+/// The group of a path: its npm or Python package, else its directory.
 pub fn group(path: &str) -> Option<String> {
     if let Some(package) = siblings::package_directory(path) {
         return Some(package.to_string());

@@ -1,4 +1,4 @@
-//! A finding is data: what, where, why, what to do. Wording is made here and in the table of codes, nowhere else.
+//! A finding is data: what, where, why and how to fix it. Its wording is written here and in the table of codes only.
 
 use std::borrow::Cow;
 
@@ -7,36 +7,36 @@ use serde::{Deserialize, Serialize};
 use crate::exec::messages::Shown;
 use crate::judge::code::{Code, Severity};
 
-/// One thing that is the matter with one platform of an image (or with its index).
+/// One problem of one platform of an image, or of its index.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Finding {
     pub code: Code,
     pub severity: Severity,
-    /// Absolute path in the merged file system; none for what concerns the whole image.
+    /// Absolute path in the merged file system. `None`: the finding is about the whole image.
     pub path: Option<String>,
-    /// The sentence of this very case, lower case, without a period.
+    /// One sentence about this case: lower case, no period.
     pub message: String,
-    /// What the file is: "ELF x86-64, static".
+    /// The file's description: "ELF x86-64, static".
     pub is: String,
-    /// What was expected: "AArch64". Empty where nothing was.
+    /// The expected architecture: "AArch64". Empty if nothing was expected.
     pub expected: String,
-    /// Index of the layer that brought the file in, lowest 0.
+    /// Index of the layer that contains the file, lowest 0.
     pub layer: Option<usize>,
-    /// The way from the entrypoint: `ENTRYPOINT ["app"]`, `/usr/local/bin/app`.
+    /// The steps from the entrypoint: `ENTRYPOINT ["app"]`, `/usr/local/bin/app`.
     pub reached_by: Vec<String>,
-    /// What belongs together is shown as one row: a package's directory, a jar.
+    /// Findings of one group are shown as one row: a package's directory, a jar.
     pub group: Option<String>,
-    /// Name and reason of the rule by which the file is foreign on purpose.
+    /// Name and reason of the rule that excuses a foreign file.
     pub purpose: Option<(Cow<'static, str>, String)>,
-    /// What nodes will show, most common runtime first: text and exit code.
+    /// Messages that nodes will show, most common runtime first: text and exit code.
     pub shown: Vec<Shown>,
-    /// What to do, one step a line; commands can be pasted.
+    /// How to fix it, one step per line; commands can be pasted.
     pub hint: Vec<String>,
 }
 
 impl Finding {
-    /// A finding of this code at its usual severity, with nothing else known.
+    /// A finding of this code at its usual severity, with all other fields empty.
     pub fn new(code: Code, message: impl Into<String>) -> Finding {
         Finding {
             code,
@@ -54,14 +54,14 @@ impl Finding {
         }
     }
 
-    /// At this file of this layer.
+    /// Sets the file and its layer.
     pub fn at(mut self, path: &str, layer: usize) -> Finding {
         self.path = Some(path.to_string());
         self.layer = Some(layer);
         self
     }
 
-    /// Is this, where that was expected.
+    /// Sets the description of the file and what was expected instead.
     pub fn is(mut self, is: impl Into<String>, expected: impl Into<String>) -> Finding {
         self.is = is.into();
         self.expected = expected.into();
@@ -74,7 +74,7 @@ impl Finding {
     }
 }
 
-/// Most severe first, then by code's order, group and path: the order of every report.
+/// Sorts by severity (worst first), code, group and path: the order of every report.
 pub fn sort(findings: &mut [Finding]) {
     findings.sort_by(|a, b| {
         let key = |f: &Finding| (std::cmp::Reverse(f.severity), f.code, f.group.clone(), f.path.clone());

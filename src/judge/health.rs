@@ -1,4 +1,4 @@
-//! The HEALTHCHECK command.
+//! Judges the HEALTHCHECK command.
 
 use crate::exec::{self, Exec, Outcome, Step};
 use crate::judge::Case;
@@ -6,14 +6,14 @@ use crate::judge::code::{Code, Severity};
 use crate::judge::entry::{self, Start};
 use crate::judge::finding::Finding;
 
-/// What a health check comes to.
+/// The result for a health check.
 #[derive(Default)]
 pub struct Health {
     pub steps: Vec<Step>,
     pub finding: Option<Finding>,
 }
 
-/// A HEALTHCHECK that cannot run makes a working container unhealthy.
+/// Judges the HEALTHCHECK command; one that cannot run makes a working container unhealthy.
 pub fn healthcheck(case: &Case<'_>) -> Health {
     if case.healthcheck.is_empty() {
         return Health::default();
@@ -35,7 +35,7 @@ pub fn healthcheck(case: &Case<'_>) -> Health {
     if let Some(step) = trace.steps.iter().find(|step| step.path == finding.path) {
         finding.is = step.what.clone();
     }
-    // A program that is there and cannot start is no matter of taste.
+    // The program exists and cannot start: an error, not a matter of taste.
     if finding.layer.is_some() {
         finding.severity = Severity::Error;
     }

@@ -1,4 +1,4 @@
-//! What the index promises, what the config declares, what the files are: three things that can disagree.
+//! Compares what the index promises, what the config declares and what the files are.
 
 use std::collections::BTreeMap;
 
@@ -9,17 +9,17 @@ use crate::judge::facts::programs::{Fit, Programs};
 use crate::judge::finding::Finding;
 use crate::platform::{Arch, Platform, Target};
 
-/// How labels and files stand to one another.
+/// How labels and files agree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Agreement {
     Fits,
     /// Index and config name different platforms; the files fit the one that nodes pull by.
     MetadataDisagrees,
-    /// Some programs are of another architecture, beside some of this one.
+    /// Some programs are for another architecture, others for this one.
     Mixed,
     /// The files agree with one another and with one label, but not with the platform they are published for.
     Mislabelled,
-    /// Every program is for another architecture than every label says.
+    /// Every program is for an architecture that no label names.
     WhollyForeign,
     /// Nothing to compare.
     NoPrograms,
@@ -46,7 +46,7 @@ pub struct Labels<'a> {
 }
 
 impl<'a> Labels<'a> {
-    /// The platform that nodes pull it by: the index's word where there is one.
+    /// The platform that nodes pull it by: the index's entry if there is one, else the config's.
     pub fn published(&self) -> Option<&'a Platform> {
         self.promised.or(self.declared)
     }
@@ -54,7 +54,7 @@ impl<'a> Labels<'a> {
     fn disagree(&self) -> Option<(&'a Platform, &'a Platform)> {
         let (promised, declared) = (self.promised?, self.declared?);
         let same = promised.os == declared.os && promised.architecture == declared.architecture;
-        // A variant that only one of them names is no contradiction.
+        // A variant that only one of them names is not a contradiction.
         let variants = promised.variant.is_some() && declared.variant.is_some() && promised.variant != declared.variant;
         (!same || variants).then_some((promised, declared))
     }
@@ -75,7 +75,7 @@ pub fn compare(
     if usable == 0 {
         let archs = programs.count();
         let is_all = |platform: &Platform| archs.keys().all(|arch| platform.arch() == Some(*arch));
-        // It is what it is published for, and the target is something else.
+        // The files match the published platform; only the target differs.
         if disagreement.is_none() && labels.published().is_some_and(is_all) {
             return (Agreement::Fits, None);
         }
@@ -96,18 +96,18 @@ pub fn compare(
     }
 }
 
-/// An image whose label names another platform than all of its files, read for a target that the files fit. An index
-/// entry is looked for by its label, so this is one image alone.
+/// An image whose label differs from all of its files, scanned for a target that the files fit. The label selects an
+/// index entry, so this only happens for an image without an index.
 fn wrong_label(labels: Labels<'_>, target: &Target, programs: &Programs<'_>) -> Option<Finding> {
     let label = labels.published().filter(|label| label.os == "linux")?;
     let (named, here) = (label.arch()?, target.node.arch);
     let is_here = |arch: &Arch| *arch == here;
-    // An emulated or 32-bit program is what its label says.
+    // An emulated or 32-bit program matches its label.
     if named == here || !programs.count().keys().all(is_here) {
         return None;
     }
     let message = format!(
-        "its label says {label}, and every program in it is {}: it runs here, but `docker run --platform linux/{here}` refuses it, and \
+        "labelled {label}, but every program in it is for {}: it runs here, but `docker run --platform linux/{here}` refuses it, and \
          nodes of {label} pull it and cannot run it",
         here.name()
     );
@@ -124,7 +124,7 @@ fn metadata_finding(promised: &Platform, declared: &Platform) -> Finding {
 }
 
 fn mislabelled(promised: &Platform, declared: &Platform) -> Finding {
-    let message = format!("published as {promised}, but the config and every program say {declared}");
+    let message = format!("published as {promised}, but the config and every program are for {declared}");
     let mut finding = Finding::new(Code::Mislabelled, message).is(declared.to_string(), promised.to_string());
     finding.hint.push(format!("imgarch rebuild IMAGE --platform {promised}"));
     finding

@@ -1,4 +1,4 @@
-//! Which file a missing library is about.
+//! Finds the file that a missing library is about.
 
 use crate::exec::{Link, Trace};
 use crate::image::{NodeId, RootFs};
@@ -9,8 +9,8 @@ use crate::judge::facts::programs::{Fit, Program, Programs};
 use crate::judge::finding::Finding;
 use crate::judge::rules::others;
 
-/// A loader names a library by its soname; the file of that name which it passed over is the one to replace: one for
-/// another architecture, else one that is no library.
+/// A loader names a library by its soname. The file to replace is the one of that name that the loader skipped: one for
+/// another architecture, else one that is not a library.
 pub fn place_library(finding: &mut Finding, programs: &Programs<'_>, rootfs: &RootFs<FileKind>) {
     let Some(soname) = finding.path.clone().filter(|path| !path.contains('/')) else { return };
     let is_named = |program: &Program<'_>| {
@@ -33,8 +33,7 @@ pub fn place_library(finding: &mut Finding, programs: &Programs<'_>, rootfs: &Ro
     }
 }
 
-/// A library that is nowhere is missed by the program or library that needs it: the layer that brought that one is where
-/// to look.
+/// A library that is missing entirely is reported on the layer of the program or library that needs it.
 pub fn place_need(finding: &mut Finding, trace: &Trace, libraries: &Libraries<'_>, programs: &Programs<'_>) {
     let is_absent = finding.code == Code::EntrypointMissingLibrary;
     let Some(name) = finding.path.clone().filter(|path| is_absent && !path.contains('/')) else { return };

@@ -1,11 +1,11 @@
-//! A start that fails because of a link: one that leads to nothing, or one that a higher layer replaced by a directory.
+//! A start that fails because of a link: a dangling one, or one that a higher layer replaced with a directory.
 
 use crate::exec::{Outcome, Trace};
 use crate::image::{NodeKind, RootFs};
 use crate::inspect::FileKind;
 use crate::judge::finding::Finding;
 
-/// Links that are followed by their names, as Linux follows at most.
+/// Links that are followed in one path: Linux's limit.
 const LINKS: usize = 40;
 
 /// Explains the finding on a start by the link that it fails at, if there is one.
@@ -25,7 +25,7 @@ pub fn explain(finding: &mut Finding, trace: &Trace, path: &str, rootfs: &RootFs
             candidates.extend(path.split(':').filter(|dir| dir.starts_with('/')).map(|dir| format!("{dir}/{name}")));
         }
     }
-    // What is there needs no explanation.
+    // Paths that exist need no explanation.
     candidates.retain(|candidate| rootfs.resolve(candidate).is_err());
     let Some(broken) = candidates.iter().find_map(|path| replaced(rootfs, path).or_else(|| dangling(rootfs, path)))
     else {
@@ -42,7 +42,7 @@ struct Broken {
     layer: usize,
 }
 
-/// A layer put a directory in the place of a link on the way to `path`, and the file is still where the link led.
+/// A layer replaced a link on the path with a directory, and the file is still where the link led.
 fn replaced(rootfs: &RootFs<FileKind>, path: &str) -> Option<Broken> {
     rootfs.covered_links().iter().find_map(|link| {
         let (place, target) = (String::from_utf8_lossy(&link.path), String::from_utf8_lossy(&link.target));
@@ -62,7 +62,7 @@ fn led_directory(led: &str, rest: &str) -> String {
     led.strip_suffix(rest).unwrap_or(led).trim_end_matches('/').to_string()
 }
 
-/// The last link on the way to `path`, which leads to something that is not in the image.
+/// The last link on the path, if it leads to something that is not in the image.
 fn dangling(rootfs: &RootFs<FileKind>, path: &str) -> Option<Broken> {
     let mut at = path.to_string();
     let mut last = None;
@@ -75,7 +75,7 @@ fn dangling(rootfs: &RootFs<FileKind>, path: &str) -> Option<Broken> {
         last = Some((view_path, led, rootfs.view(link).layer, rest));
     }
     let (link, led, layer, rest) = last?;
-    // The link itself leads somewhere: what lies below is missing, not the link's target.
+    // The link itself resolves: the part below is missing, not the link's target.
     if !rest.is_empty() && rootfs.resolve(&led).is_ok() {
         return None;
     }
@@ -89,7 +89,7 @@ fn dangling(rootfs: &RootFs<FileKind>, path: &str) -> Option<Broken> {
     Some(Broken { text: format!("{link} is a link to {led}, which is not in the image"), hint, layer })
 }
 
-/// The first symbolic link on the way, with its target and what follows it on the path.
+/// The first symbolic link on the path, with its target and the rest of the path.
 fn first_link(rootfs: &RootFs<FileKind>, path: &str) -> Option<(crate::image::NodeId, String, String)> {
     let mut walked = String::new();
     let mut parts = path.split('/').filter(|part| !part.is_empty());

@@ -34,24 +34,24 @@ use labels::{Agreement, Labels};
 pub struct Case<'a> {
     pub labels: Labels<'a>,
     pub rootfs: &'a RootFs<FileKind>,
-    /// What is started; empty `argv` where the image names nothing.
+    /// The call; `argv` is empty if the image sets no command.
     pub call: &'a Exec,
-    /// The words that named it: `ENTRYPOINT ["app"]`.
+    /// The setting that names the call: `ENTRYPOINT ["app"]`.
     pub said_by: &'a str,
-    /// HEALTHCHECK's command as words; empty where there is none.
+    /// HEALTHCHECK's command as words; empty if there is none.
     pub healthcheck: &'a [String],
     pub target: &'a Target,
-    /// Names of purpose rules that are switched off.
+    /// Names of disabled purpose rules.
     pub rules_off: &'a BTreeSet<String>,
 }
 
-/// What was judged.
+/// The verdict on one platform.
 pub struct Judgement {
     pub agreement: Agreement,
-    /// `None` where nothing is started.
+    /// `None`: nothing is started.
     pub trace: Option<Trace>,
     pub findings: Vec<Finding>,
-    /// Runnable programs and libraries, and how many of each architecture.
+    /// Number of runnable programs and libraries, and of each architecture.
     pub programs: usize,
     pub architectures: BTreeMap<Arch, usize>,
 }
@@ -63,7 +63,7 @@ pub fn judge(case: &Case<'_>) -> Judgement {
     let trace = (!case.call.argv.is_empty()).then(|| exec::trace(case.rootfs, case.call, &case.target.node));
     let mut findings = match &trace {
         Some(trace) => entry::findings(&start, trace, case.rootfs),
-        None => vec![Finding::new(Code::NothingStarts, "the image names no ENTRYPOINT and no CMD")],
+        None => vec![Finding::new(Code::NothingStarts, "the image sets neither ENTRYPOINT nor CMD")],
     };
     let libraries = Libraries::of(case.rootfs, &programs);
     if let Some(trace) = &trace {
@@ -106,7 +106,7 @@ pub fn judge(case: &Case<'_>) -> Judgement {
     let found = rules::judge(&files);
     let (agreement, label) = labels::compare(case.labels, case.target, &programs, found.foreign);
     match agreement {
-        // One finding says it; a line for every file would bury it.
+        // One finding covers it; a line for every file would bury it.
         Agreement::WhollyForeign | Agreement::Mislabelled => {
             findings.extend(found.findings.into_iter().filter(|finding| finding.severity < Severity::Error));
         }
@@ -115,7 +115,7 @@ pub fn judge(case: &Case<'_>) -> Judgement {
     findings.extend(label);
     let count = programs.runnable().count();
     if count == 0 {
-        findings.push(Finding::new(Code::NoPrograms, "no program was found in it"));
+        findings.push(Finding::new(Code::NoPrograms, "no program was found in the image"));
     }
     finding::sort(&mut findings);
     Judgement { agreement, trace, findings, programs: count, architectures: found.architectures }
@@ -126,7 +126,7 @@ fn chain_files(rootfs: &RootFs<FileKind>, steps: &[Step]) -> Vec<NodeId> {
     steps.iter().filter_map(|step| rootfs.resolve(step.path.as_deref()?).ok()).collect()
 }
 
-/// What containerd and docker put into a container whose image has no PATH.
+/// The PATH that containerd and docker set if the image has none.
 pub const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// PATH of an environment.

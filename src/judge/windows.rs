@@ -1,5 +1,5 @@
-//! A Windows image is judged by its PE files: their machine against the platform's. How Windows starts a program is not
-//! modelled; a program that cannot be found is said, not guessed.
+//! Judges a Windows image by the machine of its PE files. How Windows starts a program is not modelled; a program that
+//! cannot be found is reported, not guessed.
 
 use std::collections::BTreeMap;
 
@@ -10,18 +10,18 @@ use crate::judge::finding::{self, Finding};
 use crate::judge::labels::{Agreement, Labels};
 use crate::platform::Arch;
 
-/// What was judged of a Windows platform.
+/// The verdict on a Windows platform.
 pub struct WindowsJudgement {
     pub agreement: Agreement,
     pub findings: Vec<Finding>,
-    /// PE programs and libraries that are bound to an architecture.
+    /// PE programs and libraries that are built for one architecture.
     pub programs: usize,
     pub architectures: BTreeMap<Arch, usize>,
-    /// Whether the program that is started was found among the files.
+    /// Whether the program to start was found among the files.
     pub found_start: bool,
 }
 
-/// Judges the PE files of an image for `windows/<arch>`. `argv` is what is started.
+/// Judges the PE files of an image for `windows/<arch>`. `argv` is the call.
 pub fn judge(labels: Labels<'_>, rootfs: &RootFs<FileKind>, argv: &[String], arch: Arch) -> WindowsJudgement {
     let mut judged = WindowsJudgement {
         agreement: Agreement::NoPrograms,
@@ -37,7 +37,7 @@ pub fn judge(labels: Labels<'_>, rootfs: &RootFs<FileKind>, argv: &[String], arc
         let path = String::from_utf8_lossy(&rootfs.path(view.id)).into_owned();
         let is_start = start.as_deref().is_some_and(|start| is_named(&path, start));
         judged.found_start |= is_start;
-        // An assembly of intermediate language runs wherever its run-time does.
+        // An assembly of intermediate language runs on every architecture of its runtime.
         let Some(own) = pe.arch.filter(|_| !pe.is_dotnet) else { continue };
         judged.programs += 1;
         *judged.architectures.entry(own).or_default() += 1;
@@ -56,19 +56,19 @@ pub fn judge(labels: Labels<'_>, rootfs: &RootFs<FileKind>, argv: &[String], arc
         _ => Agreement::Mixed,
     };
     if all_foreign {
-        let message = format!("published as windows/{arch}, and every program is for another architecture");
+        let message = format!("published as windows/{arch}, but every program is for another architecture");
         judged.findings.push(Finding::new(Code::WhollyAnotherArchitecture, message));
         foreign.retain(|finding| finding.code == Code::EntrypointWrongArch);
     }
     judged.findings.extend(foreign);
     if judged.programs == 0 {
-        judged.findings.push(Finding::new(Code::NoPrograms, "no Windows program was found in it"));
+        judged.findings.push(Finding::new(Code::NoPrograms, "no Windows program was found in the image"));
     }
     finding::sort(&mut judged.findings);
     judged
 }
 
-/// Windows runs x86 programs on x64, and both on Arm, by its own emulation.
+/// Windows emulates x86 programs on x64, and both on Arm.
 fn runs(program: Arch, on: Arch) -> bool {
     program == on || matches!((program, on), (Arch::I386, Arch::Amd64 | Arch::Arm64) | (Arch::Amd64, Arch::Arm64))
 }
@@ -88,14 +88,14 @@ fn foreign_file(view: &FileView<'_, FileKind>, path: &str, pe: &Pe, arch: Arch, 
     finding
 }
 
-/// `C:\app\server.exe` as `app/server.exe`; names do not differ by case.
+/// `C:\app\server.exe` as `app/server.exe`; Windows ignores case.
 fn windows_name(program: &str) -> String {
     let program = program.replace('\\', "/").to_ascii_lowercase();
     let path = program.split_once(':').map_or(program.as_str(), |(_, rest)| rest);
     path.trim_start_matches('/').to_string()
 }
 
-/// Files of a Windows layer lie below `Files/`. A bare name is looked for anywhere, with or without `.exe`.
+/// Files of a Windows layer are below `Files/`. A bare name matches in any directory, with or without `.exe`.
 fn is_named(path: &str, start: &str) -> bool {
     let path = path.to_ascii_lowercase();
     let with_exe = format!("{start}.exe");

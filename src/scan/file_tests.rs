@@ -103,7 +103,7 @@ fn what_is_no_program_and_what_is_not_read_is_not_known() {
     let (code, texts, _) = scanned("README", b"text", &options(&["linux/amd64"]));
     assert_eq!(code, 3, "{texts:?}");
     let (code, texts, _) = scanned("a-linux-amd64.tar", &tar(&[("README", b"text")]), &options(&[]));
-    assert_eq!((code, texts), (3, vec!["no program was found in it".to_string()]));
+    assert_eq!((code, texts), (3, vec!["no program was found in the image".to_string()]));
     let mut image = amd64();
     image[8..11].copy_from_slice(b"AI\x02");
     assert_eq!(scanned("Tool-x86_64.AppImage", &image, &options(&[])).0, 3);

@@ -207,9 +207,9 @@ mod tests {
 
     #[test]
     fn a_container_needs_a_program_and_a_base_image_does_not() {
-        let base = Finding::new(Code::NothingStarts, "the image names no ENTRYPOINT and no CMD");
+        let base = Finding::new(Code::NothingStarts, "the image sets neither ENTRYPOINT nor CMD");
         assert_eq!(base.severity, Severity::Note);
-        let mut findings = vec![Finding::new(Code::NoPrograms, "no program was found in it"), base];
+        let mut findings = vec![Finding::new(Code::NoPrograms, "no program was found in the image"), base];
         refuse_nothing(&mut findings);
         let refused = findings.iter().find(|finding| finding.code == Code::NothingStarts).unwrap();
         assert_eq!(refused.severity, Severity::Error);

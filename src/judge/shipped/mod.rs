@@ -112,7 +112,7 @@ pub fn judge(shipped: &Shipped<'_>, aim: &Aim, aims: &[Aim]) -> ShippedJudgement
         |native: &Native<'_>| aims.iter().any(|other| native.hold(&other.claim, other.machine().as_ref()) == Hold::Own);
     if own == 0 && beside.is_empty() && foreign.is_empty() {
         if natives.is_empty() {
-            judged.findings.push(Finding::new(Code::NoPrograms, "no program was found in it"));
+            judged.findings.push(Finding::new(Code::NoPrograms, "no program was found in the image"));
         }
         judged.agreement = if natives.is_empty() { Agreement::NoPrograms } else { Agreement::Fits };
         // Firmware and debug files of the very platform are what such a package is for.
@@ -167,7 +167,7 @@ pub fn judge_by_paths(shipped: &Shipped<'_>) -> ShippedJudgement {
         false => Agreement::Mixed,
     };
     if natives.is_empty() {
-        judged.findings.push(Finding::new(Code::NoPrograms, "no program was found in it"));
+        judged.findings.push(Finding::new(Code::NoPrograms, "no program was found in the image"));
     } else if unnamed > 0 {
         judged.undecided = Some("its name does not say for which platform it is".to_string());
     }
