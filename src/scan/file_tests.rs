@@ -61,7 +61,7 @@ fn a_program_is_held_against_its_name_or_the_platform_that_is_given() {
     check("target/x86_64-unknown-linux-musl/release/tool", &[], 0);
     check("target/aarch64-unknown-linux-musl/release/tool", &[], 1);
     let (_, texts, _) = scanned("tool-linux-arm64", &amd64(), &options(&[]));
-    assert_eq!(texts, ["its name says linux/arm64, but the only program in it is x86-64"]);
+    assert_eq!(texts, ["its name claims linux/arm64, but the only program in it is for x86-64"]);
 }
 
 #[test]
@@ -103,7 +103,7 @@ fn what_is_no_program_and_what_is_not_read_is_not_known() {
     let (code, texts, _) = scanned("README", b"text", &options(&["linux/amd64"]));
     assert_eq!(code, 3, "{texts:?}");
     let (code, texts, _) = scanned("a-linux-amd64.tar", &tar(&[("README", b"text")]), &options(&[]));
-    assert_eq!((code, texts), (3, vec!["no program was found in the image".to_string()]));
+    assert_eq!((code, texts), (3, vec!["no program was found in the file".to_string()]));
     let mut image = amd64();
     image[8..11].copy_from_slice(b"AI\x02");
     assert_eq!(scanned("Tool-x86_64.AppImage", &image, &options(&[])).0, 3);

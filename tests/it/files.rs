@@ -77,7 +77,7 @@ fn release_archives_hold_what_their_names_say() {
         site.check(&[&wrong, "--platform", "linux/arm64"], 0);
     }
     let (_, text) = site.scan(&["tool_1.0_linux_amd64.tar.xz", "--format", "json"]);
-    assert!(text.contains("release-wrong-platform") && text.contains("its name says linux/amd64"), "{text}");
+    assert!(text.contains("release-wrong-platform") && text.contains("its name claims linux/amd64"), "{text}");
     // Both are in one archive, side by side.
     site.sh("tar -cJf both.tar.xz amd64 arm64", &[]);
     site.check(&["both.tar.xz", "--platform", "linux/arm64"], 0);
@@ -155,7 +155,7 @@ fn packages_hold_what_their_names_and_their_metadata_say() {
     // The two say different things.
     deb("amd64", "xz", "tool_1_arm64.deb");
     let (code, text) = site.scan(&["./tool_1_arm64.deb"]);
-    assert!(code == 1 && text.contains("its name says linux/arm64, its metadata says linux/amd64"), "{text}");
+    assert!(code == 1 && text.contains("its name claims linux/arm64, but its metadata claims linux/amd64"), "{text}");
     deb("all", "xz", "tool_1_all.deb");
     site.check(&["./tool_1_all.deb"], 0);
 

@@ -1,5 +1,5 @@
-//! The platforms that a file's name says: `tool-linux-arm64.tar.xz`, `tool_1.2_amd64.deb`,
-//! `numpy-2.3-cp312-cp312-manylinux_2_28_x86_64.whl`. A name that could mean something else says nothing.
+//! Reads platforms from file names: `tool-linux-arm64.tar.xz`, `tool_1.2_amd64.deb`,
+//! `numpy-2.3-cp312-cp312-manylinux_2_28_x86_64.whl`. An ambiguous name yields nothing.
 
 use crate::judge::facts::tokens;
 use crate::platform::{Arch, Platform};
@@ -11,33 +11,33 @@ pub enum System {
     Darwin,
     Windows,
     FreeBsd,
-    /// Android, the other BSDs, Solaris: their programs are told from one another by architecture alone.
+    /// Android, the other BSDs, Solaris: their programs are distinguished only by architecture.
     Other,
 }
 
-/// A platform, as far as it is said.
+/// A platform, as far as the name states it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claim {
     /// `None`: any.
     pub system: Option<System>,
-    /// The architectures that the word may mean, the usual one first; empty: none is said.
+    /// The architectures that the word may mean, the usual one first. Empty: the name states none.
     pub archs: Vec<Arch>,
-    /// A variant that the word has: `armv6`.
+    /// The variant that the word names: `armv6`.
     pub variant: Option<&'static str>,
 }
 
-/// What a name says.
+/// The platforms that a name states.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Said {
     Nothing,
-    /// It is for any platform: `any`, `all`, `noarch`.
+    /// For any platform: `any`, `all`, `noarch`.
     Any,
     /// One platform, or several. Never empty.
     Platforms(Vec<Claim>),
 }
 
 impl System {
-    /// As OCI spells it; `None` where several systems are meant.
+    /// The OCI name. `None`: several systems are possible.
     pub fn os(self) -> Option<&'static str> {
         match self {
             System::Linux => Some("linux"),
@@ -65,15 +65,15 @@ impl Claim {
         Claim { system: Some(System::of_os(&platform.os)), archs, variant: None }
     }
 
-    /// The platform that this names, Linux where no system is said. `None` where no architecture is said, or the system
-    /// is none that OCI has a name for.
+    /// The OCI platform, Linux if no system is stated. `None`: no architecture is stated, or OCI has no name for the
+    /// system.
     pub fn platform(&self) -> Option<Platform> {
         let os = self.system.map_or(Some("linux"), System::os)?;
         Some(Platform::new(os, self.archs.first()?.oci(), self.variant))
     }
 }
 
-/// What one word of a name is.
+/// The kind of one word of a name.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Word {
     System(System),
@@ -81,14 +81,14 @@ enum Word {
         archs: &'static [Arch],
         variant: Option<&'static str>,
     },
-    /// Part of a platform's name that says nothing here: a vendor, a C library, an ABI.
+    /// Part of a platform's name that is ignored here: a vendor, a C library, an ABI.
     Filler,
     Universal,
     /// Any other word.
     Plain,
 }
 
-/// Words before which a platform is the one that a tool works for, and not the one that it runs on.
+/// Words after a platform which mean that the tool works for that platform instead of running on it.
 const TOOLS: &[&str] = &[
     "gcc",
     "g",
@@ -118,7 +118,7 @@ const TOOLS: &[&str] = &[
     "cross",
     "tuple",
 ];
-/// Words of toolchains, emulators and kits: which of the platforms in their names is their own, their names do not say.
+/// Words of toolchains, emulators and kits: their names do not show which of several platforms is their own.
 const KITS: &[&str] =
     &["toolchain", "toolchains", "gcc", "binutils", "crosstool", "cross", "sysroot", "qemu", "libc6", "buildroot"];
 
@@ -128,7 +128,7 @@ pub fn of_name(name: &str) -> Said {
     if let Some(stem) = lower.strip_suffix(".whl") {
         return wheel(stem);
     }
-    // `NAME_VERSION_ARCH.deb`, `NAME-VERSION-RELEASE.ARCH.rpm`: what is before that is the package's own name.
+    // `NAME_VERSION_ARCH.deb`, `NAME-VERSION-RELEASE.ARCH.rpm`: the rest is the package's own name.
     for (end, separator) in [(".deb", '_'), (".rpm", '.')] {
         if let Some(said) =
             lower.strip_suffix(end).and_then(|stem| stem.rsplit_once(separator)).map(|(_, arch)| of_package(arch))
@@ -140,7 +140,7 @@ pub fn of_name(name: &str) -> Said {
     words(&lower, First::Product)
 }
 
-/// A directory that is nothing but a platform's name: `linux-arm64`, `aarch64-unknown-linux-musl`.
+/// A directory whose name consists only of a platform: `linux-arm64`, `aarch64-unknown-linux-musl`.
 pub fn of_directory(name: &str) -> Said {
     let lower = name.to_ascii_lowercase();
     let split = split(&lower);
@@ -148,7 +148,7 @@ pub fn of_directory(name: &str) -> Said {
     if split.is_empty() || !split.iter().all(is_platform) { Said::Nothing } else { words(&lower, First::Platform) }
 }
 
-/// The architecture of a package in the words of its package manager.
+/// The platform of a package, from its package manager's name for the architecture.
 pub fn of_package(arch: &str) -> Said {
     match arch {
         "all" | "any" | "noarch" | "src" | "nosrc" => Said::Any,
@@ -211,10 +211,10 @@ struct Run {
     is_universal: bool,
 }
 
-/// What the first word of a text may be.
+/// How the first word of a name is read.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum First {
-    /// A product that is named as a system is: `mac-changer`, `windows_exporter`.
+    /// A product whose name starts like a system's: `mac-changer`, `windows_exporter`.
     Product,
     Platform,
 }
@@ -228,7 +228,7 @@ fn words(text: &str, first: First) -> Said {
     let mut before = Word::Plain;
     for (at, word) in split.iter().enumerate() {
         let mut kind = read(word);
-        // `386` is a number unless a system is named before it.
+        // `386` is a number unless a system's name precedes it.
         if *word == "386" && !matches!(before, Word::System(_)) {
             kind = Word::Plain;
         }
@@ -252,7 +252,7 @@ fn words(text: &str, first: First) -> Said {
         }
         before = kind;
     }
-    // `aarch64-linux-gnu-objdump` runs elsewhere.
+    // `aarch64-linux-gnu-objdump` runs on another platform.
     runs.retain(|run| run.start > 0 || split.get(run.end).is_none_or(|next| !TOOLS.contains(next)));
     claims(&runs, first)
 }
@@ -260,7 +260,7 @@ fn words(text: &str, first: First) -> Said {
 fn claims(runs: &[Run], first: First) -> Said {
     let with_archs = || runs.iter().filter(|run| !run.archs.is_empty() || run.is_universal);
     let whole: Vec<&Run> = with_archs().filter(|run| !run.systems.is_empty()).collect();
-    // `android-tools-linux-amd64`: what stands together is the platform.
+    // `android-tools-linux-amd64`: adjacent words form the platform.
     let chosen: Vec<&Run> = if whole.is_empty() { with_archs().collect() } else { whole };
     let named = runs.iter().filter(|run| run.start > 0 || first == First::Platform);
     let everywhere: Vec<System> = named.flat_map(|run| run.systems.iter().copied()).collect();
@@ -274,7 +274,7 @@ fn claims(runs: &[Run], first: First) -> Said {
                 claims.extend(universal());
             }
             for (archs, variant) in &run.archs {
-                // Where Linux is named, `arm` is 32 bits wide; elsewhere it is used for AArch64, too.
+                // With Linux, `arm` is 32 bits wide; with other systems it is also used for AArch64.
                 let is_loose = archs.contains(&Arch::Arm) && archs.len() > 1;
                 let archs = if is_loose && system == Some(System::Linux) { &archs[..1] } else { archs };
                 claims.push(Claim { system, archs: archs.to_vec(), variant: *variant });
@@ -291,7 +291,7 @@ fn claims(runs: &[Run], first: First) -> Said {
     if claims.is_empty() { Said::Nothing } else { Said::Platforms(claims) }
 }
 
-/// Android's names have Linux in them, too.
+/// Android's names also contain Linux.
 fn systems(all: &[System]) -> Vec<System> {
     let mut systems = all.to_vec();
     systems.sort_unstable();
@@ -302,7 +302,7 @@ fn systems(all: &[System]) -> Vec<System> {
     systems
 }
 
-/// The words of a name; an architecture's name with a separator in it is one.
+/// The words of a name; an architecture's name that contains a separator is one word.
 fn split(text: &str) -> Vec<&str> {
     let mut words = Vec::new();
     let mut rest = text;
@@ -340,13 +340,13 @@ fn read(word: &str) -> Word {
         "win64" => Word::System(System::Windows),
         "linux64" | "64bit" => arch(&[Arch::Amd64]),
         "linux32" | "32bit" => arch(&[Arch::I386]),
-        // Many name the 64-bit build so.
+        // Many projects use this name for the 64-bit build.
         "x86" => arch(&[Arch::I386, Arch::Amd64]),
         "arm" => arch(&[Arch::Arm, Arch::Arm64]),
         "riscv" => arch(&[Arch::Riscv64, Arch::Riscv32]),
         "arm32" | "armeabi" => arch(&[Arch::Arm]),
         "aarch_64" => arch(&[Arch::Arm64]),
-        // Words of other meanings more often than not.
+        // These words usually mean something else.
         "sh" | "alpha" | "parisc" | "sparc" => Word::Plain,
         _ => match Arch::parse(word).or_else(|| arm(word)) {
             Some(found) => Word::Arch { archs: one(found), variant: variant(word) },
@@ -355,7 +355,7 @@ fn read(word: &str) -> Word {
     }
 }
 
-/// `armv6hf`, `armv7l`: spellings beyond those of the table of architectures.
+/// `armv6hf`, `armv7l`: spellings that the table of architectures does not have.
 fn arm(word: &str) -> Option<Arch> {
     ["armv5", "armv6", "armv7", "arm6", "arm7"].iter().any(|start| word.starts_with(start)).then_some(Arch::Arm)
 }
@@ -371,9 +371,9 @@ fn one(arch: Arch) -> &'static [Arch] {
     std::slice::from_ref(&row.arch)
 }
 
-/// Whether a path of a member names an architecture, and whether that may be this one. `None`: it names none. Any
-/// component that allows it is enough: a toolchain's directories name its host and its target. Programs for macOS and
-/// Windows are told by their format, so that their system's name is enough.
+/// Whether a member's path names an architecture, and whether that can be this one. `None`: it names none. One matching
+/// component is enough: a toolchain's directories name its host and its target. The format of a program identifies
+/// macOS and Windows, so their system's name is enough.
 pub fn path_allows(path: &str, system: Option<System>, arch: Option<Arch>) -> Option<bool> {
     let (mut named, mut is_of_system) = (None, false);
     for component in path.split('/').filter(|component| !component.is_empty()) {

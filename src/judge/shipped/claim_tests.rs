@@ -1,6 +1,6 @@
 use super::*;
 
-/// `linux/arm64`, `-/amd64`, `darwin/-`; several are joined by blanks.
+/// `linux/arm64`, `-/amd64`, `darwin/-`; several are joined by spaces.
 fn shown(said: &Said) -> String {
     let claim = |claim: &Claim| {
         let system = claim.system.map_or("-", |system| system.os().unwrap_or("other"));
@@ -100,7 +100,7 @@ fn what_could_mean_something_else_says_nothing() {
     check("tool-darwin-universal.zip", "darwin/amd64 darwin/arm64");
     check("tool_darwin_all.tar.gz", "darwin/amd64 darwin/arm64");
     check("tool-linux.tar.gz", "linux/-");
-    // Many call the 64-bit build so, and macOS' `arm` is AArch64.
+    // Many projects use this name for the 64-bit build, and `arm` for macOS is AArch64.
     check("tool-linux-x86.tar.gz", "linux/386|amd64");
     check("tool-macos-arm.zip", "darwin/arm|arm64");
 }

@@ -1,5 +1,5 @@
-//! Whether every program that a plain file ships is for the platform that the file is for. Pure. Nothing is started from
-//! such a file, and its libraries are elsewhere: only platforms are compared.
+//! Whether every program in a plain file is for the platform of that file. Pure. Nothing is started from such a file,
+//! and its libraries are elsewhere: only platforms are compared.
 
 pub mod claim;
 mod native;
@@ -20,38 +20,38 @@ use crate::judge::finding::{self, Finding};
 use crate::judge::labels::Agreement;
 use crate::platform::{Arch, Node, Platform};
 
-/// A platform that a file is held against.
+/// A platform that a file is checked against.
 #[derive(Clone, Debug)]
 pub struct Aim {
     pub claim: Claim,
-    /// The machine, where a target describes one.
+    /// The machine, if a target describes one.
     pub node: Option<Node>,
-    /// What says so: `its name`, `--platform`.
+    /// Where the platform comes from: `its name`, `--platform`.
     pub said_by: String,
 }
 
 /// One file.
 pub struct Shipped<'a> {
     pub rootfs: &'a RootFs<FileKind>,
-    /// Names of purpose rules that are switched off.
+    /// Names of disabled purpose rules.
     pub rules_off: &'a BTreeSet<String>,
 }
 
-/// What was judged.
+/// The verdict on one file.
 #[derive(Debug)]
 pub struct ShippedJudgement {
     pub agreement: Agreement,
     pub findings: Vec<Finding>,
-    /// Programs and libraries in machine code.
+    /// Number of programs and libraries in machine code.
     pub programs: usize,
     pub architectures: BTreeMap<Arch, usize>,
-    /// Why the file cannot be called healthy, though nothing is known to be wrong with it.
+    /// Why the file cannot be called healthy, although no problem is known.
     pub undecided: Option<String>,
     /// The platform that most of its programs are for.
     pub guess: Option<Platform>,
 }
 
-/// Rules that say what a file is, whatever lies beside it: such a file is no program of the package.
+/// Rules that describe the file itself, whatever is next to it: such a file is not a program of the package.
 const BY_NATURE: &[&str] = &[
     "object-file",
     "core-dump",
@@ -65,7 +65,7 @@ const BY_NATURE: &[&str] = &[
 ];
 
 impl Aim {
-    /// `linux/arm64`, or the part of it that is said.
+    /// `linux/arm64`, or the part of it that is known.
     pub fn shown(&self) -> String {
         let arch = self.claim.archs.first().map(|arch| arch.oci());
         let os = self.claim.system.map(|system| system.os().unwrap_or("another system"));
@@ -83,7 +83,7 @@ impl Aim {
     }
 }
 
-/// Judges a file for one of the platforms that it is for. `aims` are all of them: what is for another one belongs there.
+/// Judges a file for one of its platforms. `aims` are all of them: programs for another one of them are expected.
 pub fn judge(shipped: &Shipped<'_>, aim: &Aim, aims: &[Aim]) -> ShippedJudgement {
     let node = aim.machine();
     let programs = Programs::collect(shipped.rootfs, node.as_ref().unwrap_or(&Node::plain(Arch::Amd64)));
@@ -112,20 +112,20 @@ pub fn judge(shipped: &Shipped<'_>, aim: &Aim, aims: &[Aim]) -> ShippedJudgement
         |native: &Native<'_>| aims.iter().any(|other| native.hold(&other.claim, other.machine().as_ref()) == Hold::Own);
     if own == 0 && beside.is_empty() && foreign.is_empty() {
         if natives.is_empty() {
-            judged.findings.push(Finding::new(Code::NoPrograms, "no program was found in the image"));
+            judged.findings.push(Finding::new(Code::NoPrograms, "no program was found in the file"));
         }
         judged.agreement = if natives.is_empty() { Agreement::NoPrograms } else { Agreement::Fits };
-        // Firmware and debug files of the very platform are what such a package is for.
+        // Firmware and debug files for the same platform are the purpose of such a package.
         let is_own = |native: &Native<'_>| native.arch().is_some_and(|arch| aim.claim.archs.contains(&arch));
         if !natives.iter().all(is_own) {
-            judged.undecided = Some("it holds programs for other platforms only, which look like data".to_string());
+            judged.undecided = Some("it contains only programs for other platforms, which look like data".to_string());
         }
     } else if own == 0 {
         let all: Vec<&Native<'_>> = beside.iter().copied().chain(foreign.iter().map(|(native, _)| *native)).collect();
         let are_others = aims.len() > 1 && all.iter().all(|native| is_anothers(native));
         if are_others {
             judged.undecided =
-                Some(format!("{} names several platforms, and nothing in it is for {}", aim.said_by, aim.shown()));
+                Some(format!("{} names several platforms, but nothing in it is for {}", aim.said_by, aim.shown()));
         } else {
             judged.findings.push(wholly(aim, &all, foreign.is_empty()));
         }
@@ -141,14 +141,14 @@ pub fn judge(shipped: &Shipped<'_>, aim: &Aim, aims: &[Aim]) -> ShippedJudgement
         }
     }
     if aim.claim.archs.is_empty() && judged.programs > 0 && judged.agreement != Agreement::WhollyForeign {
-        judged.undecided = Some(format!("{} says no architecture", aim.said_by));
+        judged.undecided = Some(format!("{} names no architecture", aim.said_by));
     }
     finding::sort(&mut judged.findings);
     judged
 }
 
-/// Judges a file of which nothing says for which platform it is: each program is held against the directories and the
-/// name that it has itself.
+/// Judges a file whose platform is not known: each program is checked against the platform in its own directories and
+/// name.
 pub fn judge_by_paths(shipped: &Shipped<'_>) -> ShippedJudgement {
     let programs = Programs::collect(shipped.rootfs, &Node::plain(Arch::Amd64));
     let natives = Native::all(shipped.rootfs, &programs);
@@ -167,14 +167,14 @@ pub fn judge_by_paths(shipped: &Shipped<'_>) -> ShippedJudgement {
         false => Agreement::Mixed,
     };
     if natives.is_empty() {
-        judged.findings.push(Finding::new(Code::NoPrograms, "no program was found in the image"));
+        judged.findings.push(Finding::new(Code::NoPrograms, "no program was found in the file"));
     } else if unnamed > 0 {
-        judged.undecided = Some("its name does not say for which platform it is".to_string());
+        judged.undecided = Some("its name does not state its platform".to_string());
     }
     judged
 }
 
-/// Judges a file that says that it is for any platform: programs in it are data, but a wheel's are loaded.
+/// Judges a file that claims any platform: programs in it are data, but those of a wheel are loaded.
 pub fn judge_any(shipped: &Shipped<'_>, is_wheel: bool, said_by: &str) -> ShippedJudgement {
     let mut judged = judge_by_paths(shipped);
     let programs = Programs::collect(shipped.rootfs, &Node::plain(Arch::Amd64));
@@ -186,7 +186,7 @@ pub fn judge_any(shipped: &Shipped<'_>, is_wheel: bool, said_by: &str) -> Shippe
         is_elf && claim::path_allows(&native.path, native.system(), native.arch()) != Some(true)
     };
     if is_wheel && let Some(native) = natives.iter().find(is_bound) {
-        let message = format!("{said_by} says any platform, and it holds a library for {}", native.shown());
+        let message = format!("{said_by} claims any platform, but it contains a library for {}", native.shown());
         let finding = Finding::new(Code::ReleaseWrongPlatform, message).severity(Severity::Warning);
         judged.findings.push(at(finding, native, "any platform"));
     }
@@ -195,11 +195,12 @@ pub fn judge_any(shipped: &Shipped<'_>, is_wheel: bool, said_by: &str) -> Shippe
 
 /// The file's name and its own metadata name different platforms.
 pub fn disagreement(name: &Aim, declared: &Aim) -> Finding {
-    let message = format!("{} says {}, {} says {}", name.said_by, name.shown(), declared.said_by, declared.shown());
-    // A package manager refuses it where its name sends it.
+    let message =
+        format!("{} claims {}, but {} claims {}", name.said_by, name.shown(), declared.said_by, declared.shown());
+    // A package manager refuses it on the platform of its name.
     let finding = Finding::new(Code::MetadataDisagrees, message).severity(Severity::Error);
     let mut finding = finding.is(declared.shown(), name.shown());
-    finding.hint = vec!["build the package again, or give the file the name of what it is".to_string()];
+    finding.hint = vec!["rebuild the package, or rename the file to match its contents".to_string()];
     finding
 }
 
@@ -220,7 +221,7 @@ impl ShippedJudgement {
     }
 }
 
-/// Java, Python and Node load a library by the directory that names its platform.
+/// Java, Python and Node.js load a library from the directory that names its platform.
 fn is_loaded_by_path(path: &str) -> bool {
     let is_library =
         path.contains(".so") || path.ends_with(".node") || path.ends_with(".dll") || path.ends_with(".dylib");
@@ -229,11 +230,11 @@ fn is_loaded_by_path(path: &str) -> bool {
 }
 
 fn misplaced(native: &Native<'_>) -> Finding {
-    let message = format!("its path names another platform, and it is {}", native.shown());
+    let message = format!("its path names another platform, but it is for {}", native.shown());
     at(Finding::new(Code::ReleaseWrongPlatform, message), native, "")
 }
 
-/// One finding that stands for all programs.
+/// One finding for all programs.
 fn wholly(aim: &Aim, natives: &[&Native<'_>], all_run: bool) -> Finding {
     let kinds: BTreeSet<String> = natives.iter().map(|native| native.shown()).collect();
     let kinds = kinds.into_iter().collect::<Vec<_>>().join(", ");
@@ -241,12 +242,12 @@ fn wholly(aim: &Aim, natives: &[&Native<'_>], all_run: bool) -> Finding {
         [_] => "the only program in it is".to_string(),
         all => format!("all {} programs in it are", all.len()),
     };
-    let message = format!("{} says {}, but {programs} {kinds}", aim.said_by, aim.shown());
+    let message = format!("{} claims {}, but {programs} for {kinds}", aim.said_by, aim.shown());
     let mut finding = Finding::new(Code::ReleaseWrongPlatform, message).is(kinds, aim.shown());
     if let [native] = natives {
         finding.path = Some(native.path.clone());
     }
-    // Some processors and systems run them, and others do not.
+    // Some processors and systems run them, others do not.
     let is_arm = natives.iter().any(|native| native.arch() == Some(Arch::Arm));
     if all_run && !is_arm { finding.severity(Severity::Warning) } else { finding }
 }
@@ -255,7 +256,8 @@ fn partly(aim: &Aim, native: &Native<'_>) -> Finding {
     let shown = native.shown();
     let message = format!("it is {shown}, in a file for {} ({})", aim.shown(), aim.said_by);
     let finding = at(Finding::new(Code::ReleaseWrongPlatform, message), native, &aim.shown());
-    // What names its own platform is meant to be there, and what lies in an archive within is not started from there.
+    // A path that names the program's own platform is intentional; a program in a nested archive is not started from
+    // it.
     let names_itself = claim::path_allows(&native.path, native.system(), native.arch()) == Some(true);
     if names_itself || native.path.contains("!/") { finding.severity(Severity::Warning) } else { finding }
 }

@@ -1,4 +1,4 @@
-//! The programs and libraries of a file, of any system, and whether each is for a platform.
+//! The programs and libraries of a file, for any system, and how each fits a platform.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::platform::{Arch, Node};
 /// A program or library in machine code.
 pub struct Native<'a> {
     pub path: String,
-    /// What the path says of its platform.
+    /// The platform that the path names.
     platform: Option<PathPlatform>,
     pub code: MachineCode<'a>,
 }
@@ -23,17 +23,17 @@ pub enum MachineCode<'a> {
     Elf(&'a Program<'a>),
     Pe(&'a Pe),
     MachO(&'a MachO),
-    /// An ELF file of which only the architecture is known: a member of a zip that a script holds.
+    /// An ELF file of which only the architecture is known: a member of a zip inside a script.
     Bare(Arch),
 }
 
-/// How a native stands to a platform.
+/// How a native file fits a platform.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Hold {
-    /// It is for it.
+    /// It is for the platform.
     Own,
-    /// The platform runs it beside its own programs: 32-bit programs, and those of another architecture by emulation that
-    /// the system brings.
+    /// The platform runs it in addition to its own programs: 32-bit programs, and those of another architecture by
+    /// emulation that the system includes.
     Beside,
     Foreign,
 }
@@ -46,14 +46,14 @@ impl<'a> Native<'a> {
         Native { platform: tokens::read(&path), path, code }
     }
 
-    /// Every native of a file, in the order of paths.
+    /// Every native of a file, ordered by path.
     pub fn all(rootfs: &'a RootFs<FileKind>, programs: &'a Programs<'a>) -> Vec<Native<'a>> {
         let mut all: Vec<Native<'a>> =
             programs.runnable().map(|program| Native::new(program.path.clone(), MachineCode::Elf(program))).collect();
         for view in rootfs.files_with_facts() {
             let path = || String::from_utf8_lossy(&rootfs.path(view.id)).into_owned();
             match view.fact {
-                // An assembly of intermediate language runs wherever its runtime does.
+                // An assembly of intermediate language runs on every platform of its runtime.
                 Some(FileKind::Pe(pe)) if !pe.is_dotnet => all.push(Native::new(path(), MachineCode::Pe(pe))),
                 // An object file is input for a linker.
                 Some(FileKind::MachO(mach)) if mach.filetype != 1 => {
@@ -84,7 +84,7 @@ impl<'a> Native<'a> {
         }
     }
 
-    /// The system that runs it, as far as its format tells.
+    /// The system that runs it, as far as its format shows.
     pub fn system(&self) -> Option<System> {
         match &self.code {
             MachineCode::Elf(program) if program.elf.osabi == 9 => Some(System::FreeBsd),
@@ -127,7 +127,7 @@ impl<'a> Native<'a> {
         Some(Suspect { path: &self.path, platform: self.platform.as_ref(), format })
     }
 
-    /// How it stands to `claim`. `node` is what is known of the platform's machine.
+    /// How it fits `claim`. `node`: the platform's machine, if known.
     pub fn hold(&self, claim: &Claim, node: Option<&Node>) -> Hold {
         let is_system = |own: System| claim.system.is_none_or(|system| system == own);
         let has = |arch: Option<Arch>| claim.archs.is_empty() || arch.is_some_and(|arch| claim.archs.contains(&arch));
@@ -179,7 +179,7 @@ impl<'a> Native<'a> {
     }
 }
 
-/// How many there are of each architecture.
+/// Number of natives of each architecture.
 pub fn count(natives: &[Native<'_>]) -> BTreeMap<Arch, usize> {
     let mut count = BTreeMap::new();
     for arch in natives.iter().filter_map(Native::arch) {

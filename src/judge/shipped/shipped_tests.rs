@@ -20,7 +20,7 @@ fn aims(name: &str) -> Vec<Aim> {
     claims.into_iter().map(|claim| Aim { claim, node: None, said_by: "its name".to_string() }).collect()
 }
 
-/// Codes with their severities, without notes, and whether it could not be told.
+/// Error and warning severities with paths, and whether the result is undecided.
 fn judged(name: &str, files: &[(&str, &[u8])]) -> (Vec<(Severity, Option<String>)>, bool) {
     let (rootfs, rules_off) = (rootfs(files), BTreeSet::new());
     let shipped = Shipped { rootfs: &rootfs, rules_off: &rules_off };
@@ -85,7 +85,7 @@ fn one_finding_tells_that_everything_is_for_another_platform() {
     wrong("tool-linux-arm64.zip", &[("tool.exe", &pe(0xaa64))], "/tool.exe");
     wrong("tool-darwin-arm64.tar.gz", &[("tool", &arm64())], "/tool");
     wrong("tool-windows-amd64.zip", &[("tool.exe", &pe(0xaa64))], "/tool.exe");
-    // Debian's directory names what it holds, and not what it is for.
+    // A directory of Debian names its contents, not its purpose.
     wrong("a_1_arm64.deb", &[("usr/lib/x86_64-linux-gnu/liba.so.1", &amd64())], "/usr/lib/x86_64-linux-gnu/liba.so.1");
     wrong("tool-linux-arm64.tgz", &[("x86_64-unknown-linux-gnu/tool", &amd64())], "/x86_64-unknown-linux-gnu/tool");
     let rootfs = rootfs(&[("a", &amd64()), ("b", &amd64())]);
@@ -93,7 +93,7 @@ fn one_finding_tells_that_everything_is_for_another_platform() {
     let shipped = Shipped { rootfs: &rootfs, rules_off: &rules_off };
     let judged = judge(&shipped, &aims("tool-linux-arm64.zip")[0], &[]);
     assert_eq!(judged.findings.len(), 1);
-    assert_eq!(judged.findings[0].message, "its name says linux/arm64, but all 2 programs in it are x86-64");
+    assert_eq!(judged.findings[0].message, "its name claims linux/arm64, but all 2 programs in it are for x86-64");
     assert_eq!(judged.agreement, Agreement::WhollyForeign);
 }
 
@@ -155,9 +155,9 @@ fn without_a_platform_nothing_is_told_unless_paths_contradict() {
     let swapped: [(&str, &[u8]); 2] =
         [("native/linux-x64/liba.so", &arm64()), ("native/linux-arm64/liba.so", &arm64())];
     assert_eq!(judged(&swapped).0, 1);
-    // A toolchain's own programs lie in its target's directory.
+    // A toolchain's own programs are in its target's directory.
     assert_eq!(judged(&[("aarch64-none-elf/bin/ld", &amd64())]).0, 0);
-    // Nothing is there to be held.
+    // There is nothing to check.
     assert_eq!(judged(&[("README", b"text")]).0, 1);
 }
 
