@@ -10,8 +10,7 @@ use crate::platform::{Arch, Fact, Isa, Node};
 const V7: u8 = 10;
 
 /// Turns the doubt about an ARMv7 program on an ARMv6 node into an error: such a program uses MOVW, DMB or VFPv3
-/// registers
-/// at every start, and an ARM1176 raises SIGILL on them.
+/// registers at every start, and an ARM1176 raises SIGILL on them.
 pub fn harden(findings: &mut [Finding], trace: &Trace, programs: &Programs<'_>, node: &Node) {
     let is_v6 = matches!(node.isa, Fact::Known(Isa::Arm(version)) if version <= 6);
     if node.arch != Arch::Arm || !is_v6 {

@@ -1,6 +1,5 @@
 //! The first finding: whether the program that the container starts does start. Turns the result of the execve model
-//! into
-//! a finding.
+//! into a finding.
 
 use crate::exec::{Cause, CauseKind, Certainty, Exec, Link, Outcome, Risk, Step, Trace, messages};
 use crate::image::RootFs;

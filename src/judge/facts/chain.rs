@@ -1,15 +1,15 @@
-//! What a container starts, as the facts on reach need it.
+//! The calls of a container, as the facts on reach need them.
 
 use crate::image::NodeId;
 
 /// The entry chain in the form that reach needs.
 pub struct Chain<'a> {
     pub files: Vec<NodeId>,
-    /// The files on the way of the health check.
+    /// The files that the health check runs.
     pub health: Vec<NodeId>,
     pub path: &'a str,
     pub working_dir: &'a str,
     pub env: &'a [String],
-    /// The call's words.
+    /// The words of the call.
     pub argv: &'a [String],
 }

@@ -1,6 +1,6 @@
-//! What a module needs once its runtime loads it: libraries by name, and the symbol versions that they offer. It claims
-//! that a library is missing only where no file of this platform in the whole image has its name, because processes
-//! load libraries by more ways than the loader's search: from other directories by their path, or ahead of time.
+//! What a module needs when its runtime loads it: libraries by name, and the symbol versions that they define. A
+//! library counts as missing only if no file of this platform in the whole image has its name, because processes do not
+//! only use the loader's search: they load libraries by path from other directories, or ahead of time.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
@@ -9,10 +9,10 @@ use crate::inspect::FileKind;
 use crate::judge::facts::programs::{Fit, Program, Programs};
 use crate::judge::facts::tokens::Libc;
 
-/// Objects that one module's closure may have.
+/// Limit on the objects of one module's closure.
 const CLOSURE: usize = 512;
 
-/// Libraries that a GPU's driver brings: container runtimes mount them from the node.
+/// Libraries of GPU drivers: container runtimes mount them from the node.
 const MOUNTED: &[&str] = &[
     "libcuda.so",
     "libnvidia-",
@@ -23,7 +23,7 @@ const MOUNTED: &[&str] = &[
     "libcudadebugger.so",
 ];
 
-/// The libraries of this platform by their names.
+/// The libraries of this platform by name.
 pub struct Libraries<'a> {
     programs: &'a Programs<'a>,
     /// Indices into `programs.all` by file name, by soname and by the names of links.
@@ -60,15 +60,15 @@ impl<'a> Libraries<'a> {
         for view in rootfs.all().filter(is_link) {
             let name = String::from_utf8_lossy(view.name).into_owned();
             let index = rootfs.resolve(rootfs.path(view.id)).ok().and_then(|id| by_id.get(&id).copied());
-            // A library is known by its soname already, as a rule.
+            // Most libraries are already known by their soname.
             let own = by_name.entry(name).or_default();
             own.extend(index.filter(|index| !own.contains(index)));
         }
         Libraries { programs, by_name }
     }
 
-    /// What keeps `program` from being loaded, if anything does: the first library or version that is missing in its
-    /// closure. `None` too where a dynamic section was not read whole.
+    /// The first library or version in `program`'s closure that is missing. `None`: nothing is missing, or a dynamic
+    /// section was only read in part.
     pub fn lack(&self, program: &Program<'_>) -> Option<Lack> {
         let mut seen = BTreeSet::new();
         let mut objects = vec![program];
@@ -82,7 +82,7 @@ impl<'a> Libraries<'a> {
                 if own.is_empty() && !is_mounted(name) && !self.is_musl_itself(name) {
                     return Some(Lack::Library { name: name.clone(), needed_by: object.path.clone() });
                 }
-                // One of several of that name stands for all.
+                // One of several libraries of that name represents all.
                 let index = own.first().copied().filter(|index| seen.len() < CLOSURE && seen.insert(*index));
                 objects.extend(index.map(|index| &self.programs.all[index]));
             }
@@ -93,7 +93,7 @@ impl<'a> Libraries<'a> {
         None
     }
 
-    /// `program` and the libraries that it loads, the first of each name, as far as the image has them.
+    /// `program` and the libraries that it loads, the first of each name, if the image has them.
     pub fn closure<'p>(&'p self, program: &'p Program<'p>) -> Vec<&'p Program<'p>> {
         let (mut seen, mut objects, mut at) = (BTreeSet::new(), vec![program], 0);
         while let Some(object) = objects.get(at).copied() {
@@ -126,8 +126,8 @@ impl<'a> Libraries<'a> {
         None
     }
 
-    /// Libraries of that name for the object's architecture: files of that name or soname, and what links of that name
-    /// lead to.
+    /// Libraries of that name for the object's architecture: files of that name or soname, and the targets of links of
+    /// that name.
     fn own(&self, name: &str, object: &Program<'_>) -> Vec<usize> {
         let name = name.rsplit('/').next().unwrap_or(name);
         let is_own = |index: &usize| self.programs.all[*index].elf.arch() == object.elf.arch();
@@ -153,7 +153,7 @@ impl<'a> Libraries<'a> {
                     Some((provider.path.as_str(), dynamic.offers.as_ref().filter(|offers| !offers.is_empty())?))
                 })
                 .collect();
-            // A library without versions lets every version pass.
+            // A library without versions satisfies every version.
             if providers.is_empty() || offers.len() < providers.len() {
                 continue;
             }
@@ -178,7 +178,7 @@ fn is_mounted(name: &str) -> bool {
     MOUNTED.iter().any(|start| name.starts_with(start))
 }
 
-/// The highest version of the wanted one's series (`GLIBC_`, `GLIBCXX_`).
+/// The highest version in the series (`GLIBC_`, `GLIBCXX_`) of the wanted one.
 fn newest(offers: &[String], wanted: &str) -> Option<String> {
     let (series, _) = wanted.rsplit_once('_')?;
     let own = offers.iter().filter(|version| version.rsplit_once('_').is_some_and(|(own, _)| own == series));

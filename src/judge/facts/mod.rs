@@ -1,5 +1,5 @@
-//! What is known of an image's files: platforms by names, builds for other platforms next to them, purposes, and how a
-//! file is reached. Facts make no findings.
+//! Facts about an image's files: platforms in their names, builds for other platforms next to them, purposes, and how a
+//! file is reached. Facts do not produce findings.
 
 pub mod chain;
 pub mod libraries;

@@ -1,4 +1,4 @@
-//! Files that configuration and environment name. A file that is named so is meant to be run or loaded.
+//! Files that configuration and environment name. Such a file is meant to be run or loaded.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,21 +6,21 @@ use crate::image::{FileView, NodeId, NodeKind, RootFs};
 use crate::inspect::{FileKind, Mention, mentions, names};
 use crate::judge::facts::runtimes::is_library;
 
-/// Names that are followed in one image.
+/// Limit on the names that are followed in one image.
 const NAMES: usize = 100_000;
 
-/// Variables whose directory holds the programs that a tool starts. Source: Playwright's and Puppeteer's documentation
-/// of browsers.
+/// Variables that hold the directory of the programs that a tool starts. Source: the documentation of browsers of
+/// Playwright and Puppeteer.
 const DIRECTORIES: &[&str] = &["PLAYWRIGHT_BROWSERS_PATH", "PUPPETEER_CACHE_DIR"];
 
 /// What happens to a process whose configuration names a file that cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Use {
-    /// It fails, at once or when it comes to the file.
+    /// It fails, at its start or when it reaches the file.
     Needed,
-    /// `LD_PRELOAD`: glibc's loader prints a line and goes on; musl's maps the file and ends the program.
+    /// `LD_PRELOAD`: glibc's loader prints a line and continues; musl's maps the file and ends the program.
     Preloaded,
-    /// `/etc/ld.so.preload`: glibc's loader prints a line and goes on; musl's does not read it.
+    /// `/etc/ld.so.preload`: glibc's loader prints a line and continues; musl's does not read it.
     PreloadFile,
 }
 
@@ -31,23 +31,23 @@ pub struct NamedBy {
     pub used: Use,
 }
 
-/// The files of an image that are named.
+/// The named files of an image.
 #[derive(Debug, Default)]
 pub struct Named {
-    /// By real path.
+    /// Key: real path.
     files: BTreeMap<String, NamedBy>,
-    /// By file name, where only that is named and no file of this platform has it.
+    /// Key: file name. Only names without a path that no file of this platform has.
     libraries: BTreeMap<String, NamedBy>,
-    /// File names of modules that are named without their directory.
+    /// File names of modules that are named without a directory.
     modules: BTreeSet<String>,
-    /// Real paths of directories, with a slash.
+    /// Real paths of directories, with a trailing slash.
     directories: Vec<(String, NamedBy)>,
-    /// What is enabled of what is available.
+    /// Files of `*-available` directories that a link in an `*-enabled` directory leads to.
     enabled: BTreeSet<NodeId>,
 }
 
 impl Named {
-    /// `argv`: the call's words, which name libraries to load: `--plugin=/opt/plugin.so`.
+    /// `argv`: the words of the call, which can name libraries to load: `--plugin=/opt/plugin.so`.
     pub fn of(rootfs: &RootFs<FileKind>, env: &[String], argv: &[String]) -> Named {
         let mut named = Named::default();
         let by = NamedBy { place: "the command line".to_string(), used: Use::Needed };
@@ -93,17 +93,17 @@ impl Named {
         named
     }
 
-    /// Drops the libraries that are there for this platform: a loader that searches by name passes over the others.
+    /// Drops the libraries that exist for this platform: a loader that searches by name skips the others.
     pub fn retain_libraries(&mut self, is_lacking: impl Fn(&str) -> bool) {
         self.libraries.retain(|name, _| is_lacking(name));
     }
 
-    /// Where the file at the real path `path` is named.
+    /// Which setting names the file at the real path `path`.
     pub fn file(&self, path: &str) -> Option<&NamedBy> {
         self.files.get(path)
     }
 
-    /// Whether the configuration at `path` counts.
+    /// Whether the configuration at `path` is in use.
     pub fn is_read(&self, path: &str, id: NodeId) -> bool {
         is_read(path, id, &self.enabled)
     }
@@ -114,12 +114,12 @@ impl Named {
         self.files.contains_key(path) || self.modules.contains(name)
     }
 
-    /// Where a library of that file name is named.
+    /// Which setting names a library of that file name.
     pub fn library(&self, name: &str) -> Option<&NamedBy> {
         self.libraries.get(name)
     }
 
-    /// Where a directory is named that holds the file, at any depth.
+    /// Which setting names a directory that contains the file, at any depth.
     pub fn directory_of(&self, path: &str) -> Option<&NamedBy> {
         self.directories.iter().find(|(directory, _)| path.starts_with(directory)).map(|(_, by)| by)
     }
@@ -146,12 +146,12 @@ impl Named {
     }
 }
 
-/// Whether a configuration counts: of what is available, only what is enabled does.
+/// Whether a configuration is in use: a file of an `*-available` directory only is if it is enabled.
 fn is_read(path: &str, id: NodeId, enabled: &BTreeSet<NodeId>) -> bool {
     !path.contains("-available/") || enabled.contains(&id)
 }
 
-/// What links in directories such as `sites-enabled` and `mods-enabled` lead to: of what is available, that counts.
+/// The targets of links in directories such as `sites-enabled` and `mods-enabled`.
 fn enabled(rootfs: &RootFs<FileKind>) -> BTreeSet<NodeId> {
     let is_enabling = |view: &FileView<'_, FileKind>| {
         view.kind == NodeKind::Symlink && rootfs.view(rootfs.parent(view.id)).name.ends_with(b"-enabled")

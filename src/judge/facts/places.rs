@@ -1,5 +1,5 @@
-//! Directories that options and variables make a process search, and environments that run their own programs: where the
-//! libraries of `LD_LIBRARY_PATH` and of Java lie, and what conda and venv make.
+//! Directories that options and variables make a process search, and environments that run their own programs: the
+//! library directories of `LD_LIBRARY_PATH` and of Java, and the environments of conda and venv.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,20 +10,20 @@ use crate::judge::facts::programs::{Fit, Programs};
 use crate::judge::facts::runtimes::is_library;
 use crate::judge::facts::tokens;
 
-/// Directories that are looked at.
+/// Limit on the directories that are examined.
 const MAX_DIRECTORIES: usize = 256;
 /// Java's option for the directories that `System.loadLibrary` searches. Source: java(1).
 const JAVA_OPTION: &str = "-Djava.library.path=";
-/// Options whose value is Java's class path.
+/// Options that take Java's class path.
 const CLASS_PATHS: &[&str] = &["-cp", "-classpath", "--class-path"];
 
-/// What these directories hold for another platform.
+/// Files in these directories that are for another platform.
 #[derive(Debug, Default)]
 pub struct Places {
-    /// Real paths of libraries for another architecture, with what names their directory. One of the same name for this
-    /// platform is loaded in its place, whatever its directory.
+    /// Real paths of libraries for another architecture, with the setting that names their directory. Libraries whose
+    /// name also exists for this platform are left out: that one is loaded, in whichever directory it is.
     libraries: BTreeMap<String, String>,
-    /// Roots of environments, with a slash.
+    /// Roots of environments, with a trailing slash.
     environments: Vec<String>,
 }
 
@@ -49,7 +49,7 @@ impl Places {
         for program in programs.runnable().filter(|program| program.fit == Fit::Foreign) {
             let directory = program.path.rsplit_once('/').map_or("", |(directory, _)| directory);
             let name = program.name();
-            // A name with a platform in it is one of several.
+            // A name that contains a platform is one of several.
             if let Some(by) = named.get(directory)
                 && is_library(name)
                 && !usable.contains(name)
@@ -61,19 +61,19 @@ impl Places {
         places
     }
 
-    /// What names the directory of a library that a process would load from it.
+    /// The setting that names the directory of `path`, if a process would load the library from there.
     pub fn library(&self, path: &str) -> Option<&str> {
         self.libraries.get(path).map(String::as_str)
     }
 
-    /// The environment whose own program `path` is.
+    /// The environment that `path` is a program of.
     pub fn environment(&self, path: &str) -> Option<&str> {
         let is_own = |root: &&String| path.strip_prefix(root.as_str()).is_some_and(|rest| rest.starts_with("bin/"));
         self.environments.iter().find(is_own).map(|root| root.trim_end_matches('/'))
     }
 }
 
-/// Directories that hold an environment: conda keeps the records of its packages there, venv a file of settings.
+/// Directories that contain an environment: conda keeps the records of its packages there, venv a file of settings.
 /// Source: conda's documentation, "Concepts"; PEP 405.
 fn environments(rootfs: &RootFs<FileKind>) -> Vec<String> {
     let marks = [(b"conda-meta".as_slice(), NodeKind::Directory), (b"pyvenv.cfg", NodeKind::File)];
@@ -87,7 +87,7 @@ fn environments(rootfs: &RootFs<FileKind>) -> Vec<String> {
     found.into_iter().filter(|root| root != "/").collect()
 }
 
-/// The directories of library paths and of jars, with what names them.
+/// The directories of library paths and of jars, with the setting that names each.
 fn searched(rootfs: &RootFs<FileKind>, chain: &Chain<'_>) -> Vec<(String, String)> {
     let absolute = |path: &str| match path.starts_with('/') {
         true => path.to_string(),

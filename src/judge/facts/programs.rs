@@ -1,5 +1,5 @@
-//! Every program and library of the merged file system, with whether its machine is the node's. One pass; the rules
-//! look at this list and not at the tree.
+//! Every program and library of the merged file system, and whether its machine is the node's. Collected in one pass;
+//! the rules read this list instead of the tree.
 
 use std::collections::BTreeMap;
 
@@ -8,18 +8,18 @@ use crate::inspect::{Elf, FileKind};
 use crate::judge::facts::tokens::{self, Libc, PathPlatform};
 use crate::platform::{Arch, Fact, Node, binfmt};
 
-/// Whether a file's machine is one that a node's kernel takes; nothing is said of its loader or libraries.
+/// Whether a node's kernel accepts the machine of a file. Its loader and libraries are not considered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Fit {
     Native,
-    /// A 32-bit program that the node's kernel runs beside its own.
+    /// A 32-bit program that the node's kernel runs in addition to its own.
     Compat,
-    /// A 32-bit program of the family; whether this node runs it is not known.
+    /// A 32-bit program of the same family; whether this node runs it is unknown.
     PerhapsCompat,
     /// A handler or emulator runs it.
     Emulated,
     Foreign,
-    /// Code for a device or a machine without Linux.
+    /// Code for a device, or for a machine without Linux.
     NoLinux,
 }
 
@@ -32,15 +32,15 @@ pub struct Program<'a> {
     pub mode: u16,
     pub elf: &'a Elf,
     pub fit: Fit,
-    /// What the path says of its platform.
+    /// The platform that the path names.
     pub platform: Option<PathPlatform>,
 }
 
-/// The ELF files of an image, and what is known of the whole from them.
+/// The ELF files of an image, and facts about the image that follow from them.
 pub struct Programs<'a> {
     /// Sorted by path.
     pub all: Vec<Program<'a>>,
-    /// The image's own C libraries, by the loaders it has.
+    /// The image's own C libraries, by the loaders that it has.
     pub libcs: Vec<Libc>,
 }
 
@@ -93,17 +93,17 @@ impl<'a> Programs<'a> {
         Programs { all, libcs }
     }
 
-    /// Those that execve or a loader could take on some machine.
+    /// The programs that execve or a loader could accept on some machine.
     pub fn runnable(&self) -> impl Iterator<Item = &Program<'a>> {
         self.all.iter().filter(|program| program.is_runnable())
     }
 
-    /// The one at this path, links followed already.
+    /// The program at this path, which must not contain links.
     pub fn at(&self, path: &str) -> Option<&Program<'a>> {
         self.all.binary_search_by(|program| program.path.as_str().cmp(path)).ok().map(|index| &self.all[index])
     }
 
-    /// How many runnable ones there are of each architecture.
+    /// Number of runnable programs of each architecture.
     pub fn count(&self) -> BTreeMap<Arch, usize> {
         let mut count = BTreeMap::new();
         for arch in self.runnable().filter_map(|program| program.elf.arch()) {
@@ -118,7 +118,7 @@ impl Program<'_> {
         matches!(self.elf.e_type, ET_EXEC | ET_DYN) && self.fit != Fit::NoLinux
     }
 
-    /// Started by itself: an ET_EXEC, or an ET_DYN that names a loader or says it is a PIE.
+    /// Started directly: an ET_EXEC, or an ET_DYN that names a loader or is marked as PIE.
     pub fn is_executable(&self) -> bool {
         let is_pie = self.elf.dynamic.as_ref().is_some_and(|dynamic| dynamic.is_pie);
         self.mode & 0o111 != 0 && (self.elf.e_type == ET_EXEC || self.elf.interp.is_some() || is_pie)
@@ -154,7 +154,7 @@ impl Program<'_> {
     }
 }
 
-/// Which C libraries an image has: its platform's loader of that family, at its place or by its name.
+/// The C libraries that an image has: detected by a loader for its platform, at its usual path or by its name.
 fn libcs(rootfs: &RootFs<FileKind>, node: &Node, all: &[Program<'_>]) -> Vec<Libc> {
     let has = |place: &str, prefix: &[&str]| {
         (!place.is_empty() && rootfs.resolve(place).is_ok())

@@ -1,6 +1,6 @@
-//! What is foreign on purpose: data, tests, cross toolchains, siblings of a file for this platform. Each rule has a
-//! name and can be switched off. A rule looks at structure (the file's type, a directory that names the file's own
-//! architecture, a sibling); lists of places are the last resort.
+//! Files that are foreign on purpose: data, tests, cross toolchains, siblings of a file for this platform. Each rule
+//! has a name and can be disabled. A rule looks at structure (the file's type, a directory that names the file's own
+//! architecture, a sibling); lists of directories are the last resort.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,10 +27,10 @@ pub enum Format<'a> {
     Ar(&'a Ar),
 }
 
-/// A rule by which a foreign file belongs where it is.
+/// A rule that excuses a foreign file.
 pub struct PurposeRule {
     pub name: &'static str,
-    /// What it says of a file, for `--all` and for the documentation.
+    /// The reason, for `--all` and for the documentation.
     pub why: &'static str,
     applies: fn(&Suspect<'_>, &Siblings) -> bool,
 }
@@ -38,9 +38,9 @@ pub struct PurposeRule {
 /// Excuses native parts for other platforms in an archive. It looks at archives and not at files, so it is not in
 /// [`RULES`]; it can be disabled like them.
 pub const FAT_ARCHIVE: (&str, &str) =
-    ("fat-archive", "an archive that brings native parts for this platform, too, or whose kin does");
+    ("fat-archive", "an archive that also has native parts for this platform, or whose sibling archive does");
 
-/// Rules in the order in which they are asked.
+/// Rules in the order in which they are tried.
 pub const RULES: &[PurposeRule] = &[
     PurposeRule {
         name: "object-file",
@@ -62,37 +62,37 @@ pub const RULES: &[PurposeRule] = &[
     PurposeRule { name: "test-data", why: "test data", applies: |s, _| is_test_data(s) },
     PurposeRule {
         name: "windows-launcher",
-        why: "a launcher that a Python package writes on Windows only",
+        why: "a launcher that a Python package only writes on Windows",
         applies: |s, _| matches!(s.format, Format::Pe(_)) && is_launcher(s.path),
     },
     PurposeRule {
         name: "wine",
-        why: "a part of Wine, which loads it by itself",
+        why: "part of Wine, which loads it itself",
         applies: |s, _| {
             has_directory(s, &["wine", "wine64", "wine-development", "wine-stable"]) || s.path.ends_with(".dll.so")
         },
     },
     PurposeRule {
         name: "sibling",
-        why: "the same is there for this platform",
+        why: "the same file exists for this platform",
         applies: |s, siblings| {
             (names_itself(s, siblings.here) && siblings.serve(s.path)) || siblings.has_engine(s.path)
         },
     },
     PurposeRule {
         name: "own-build",
-        why: "the package was built where it was installed, and takes that before anything prebuilt",
+        why: "the package was built where it was installed and prefers that build to prebuilt ones",
         applies: |s, siblings| names_itself(s, siblings.here) && siblings.has_own_build(s.path),
     },
     PurposeRule {
         name: "optional-native",
-        why: "the package says that it works without its native part (a wheel for any platform, a fallback.js)",
+        why: "the package declares that it works without its native part (a wheel for any platform, a fallback.js)",
         applies: |s, siblings| names_itself(s, siblings.here) && siblings.is_optional(s.path),
     },
     PurposeRule { name: "cross-toolchain", why: "part of a cross toolchain or a sysroot", applies: |s, _| is_cross(s) },
     PurposeRule {
         name: "multiarch",
-        why: "in a directory of its own architecture, beside this platform's",
+        why: "in a directory for its own architecture, next to this platform's",
         applies: |s, _| is_in_own_directory(s),
     },
     PurposeRule {
@@ -102,7 +102,7 @@ pub const RULES: &[PurposeRule] = &[
     },
     PurposeRule {
         name: "no-linux-program",
-        why: "a program for another operating system, as its name or its package says",
+        why: "a program for another operating system, according to its name or its package",
         applies: |s, siblings| is_other_system(s) || (s.elf().is_none() && siblings.is_elsewhere(s.path)),
     },
     PurposeRule {
@@ -112,7 +112,7 @@ pub const RULES: &[PurposeRule] = &[
     },
     PurposeRule {
         name: "tool-cache",
-        why: "a tool's cache or plugin mirror, which holds the same for this platform too",
+        why: "a tool's cache or plugin mirror, which also holds the same for this platform",
         applies: |s, siblings| is_tool_cache(s) && siblings.has_cached(s.path),
     },
 ];
@@ -138,16 +138,16 @@ impl Suspect<'_> {
     }
 }
 
-/// Rules that hold even for a file that configuration names: it says what the file is, not that another is there.
+/// Rules that apply even to a file that configuration names: they describe the file, not another one next to it.
 pub const HOLD_FOR_NAMED: &[&str] =
     &["object-file", "core-dump", "device-code", "debug-file", "cross-toolchain", "multiarch", "firmware"];
 
-/// The first rule by which this file is foreign on purpose.
+/// The first rule that excuses this file.
 pub fn purpose(suspect: &Suspect<'_>, siblings: &Siblings, off: &BTreeSet<String>) -> Option<&'static PurposeRule> {
     RULES.iter().filter(|rule| !off.contains(rule.name)).find(|rule| (rule.applies)(suspect, siblings))
 }
 
-/// Whether a file's path says of it what it is, and not this platform: only such a one is a sibling. Names are loose
+/// Whether a file's path states its true platform, and not this one: only such a file is a sibling. Names are loose
 /// among kin: npm's `ppc64` is little-endian.
 pub fn names_itself(suspect: &Suspect<'_>, here: Arch) -> bool {
     let Some(platform) = suspect.platform else { return false };
@@ -168,7 +168,7 @@ fn directories(path: &str) -> impl Iterator<Item = &str> {
     path[..end].split('/').filter(|name| !name.is_empty())
 }
 
-/// Directories of test inputs by their names; `tests` itself counts inside of a package or a source tree only.
+/// Directories of test inputs by name; `tests` itself only counts inside a package or a source tree.
 fn is_test_data(suspect: &Suspect<'_>) -> bool {
     const DATA: &[&str] = &[
         "testdata",
@@ -206,21 +206,21 @@ fn is_debug(suspect: &Suspect<'_>) -> bool {
     elf.is_debug_only || suspect.path.contains("/lib/debug/") || suspect.path.ends_with(".debug") || !has_code
 }
 
-/// `/usr/lib/arm-linux-gnueabihf/...`, `/usr/lib32`, `/lib64` of another architecture: libraries that lie there never
-/// get in the way of this platform's. A directory that names *another* architecture than the file's is no excuse.
+/// `/usr/lib/arm-linux-gnueabihf/...`, `/usr/lib32`, `/lib64` of another architecture: libraries there never get in the
+/// way of this platform's. A directory that names *another* architecture than the file's is not an excuse.
 fn is_in_own_directory(suspect: &Suspect<'_>) -> bool {
     let (Some(row), Format::Elf(program)) = (suspect.row(), suspect.format) else { return false };
     let in_triplet = directories(outside(suspect.path)).any(|directory| row.triplets.contains(&directory));
     let alternate =
         ["/usr/lib32/", "/lib32/", "/usr/libx32/", "/libx32/"].iter().any(|prefix| suspect.path.starts_with(prefix));
-    // The loader of a multiarch file lies outside its directory: /lib/ld-linux-armhf.so.3.
+    // The loader of a multiarch file is outside its directory: /lib/ld-linux-armhf.so.3.
     let is_loader =
         [row.glibc_loader, row.musl_loader].contains(&suspect.path.strip_prefix("/usr").unwrap_or(suspect.path));
     in_triplet || (alternate && program.fit != Fit::Native) || is_loader
 }
 
-/// A path up to the packages of a runtime that keeps its modules in directories of their own platform. Such a directory
-/// within them says what the module is, and not that it is for a cross build: `bundle/extensions/x86_64-linux/3.3.0`,
+/// The part of a path above the packages of a runtime that keeps its modules in directories of their own platform. Such
+/// a directory names the module's platform; it does not mean a cross build: `bundle/extensions/x86_64-linux/3.3.0`,
 /// `perl5/x86_64-linux-gnu/auto`, `renv/library/R-4.3/x86_64-pc-linux-gnu`.
 fn outside(path: &str) -> &str {
     const PACKAGES: &[&str] = &["/extensions/", "/ruby/", "/perl5/", "/R/", "/R-"];
@@ -230,7 +230,7 @@ fn outside(path: &str) -> &str {
 
 /// A directory named by a target triple: `/usr/aarch64-linux-gnu/lib`, `gcc-cross/<triple>`, `rustlib/<triple>`, `sysroot`.
 fn is_cross(suspect: &Suspect<'_>) -> bool {
-    // `/usr/lib/<triple>` is multiarch's; `/usr/<triple>`, `gcc-cross/<triple>`, `rustlib/<triple>` are toolchains'.
+    // `/usr/lib/<triple>` is a multiarch directory; `/usr/<triple>`, `gcc-cross/<triple>`, `rustlib/<triple>` are not.
     let names: Vec<&str> = directories(outside(suspect.path)).collect();
     names.iter().enumerate().any(|(index, directory)| {
         let is_multiarch = index > 0 && names[index - 1] == "lib";
@@ -240,7 +240,7 @@ fn is_cross(suspect: &Suspect<'_>) -> bool {
     })
 }
 
-/// `aarch64-linux-gnu`, `riscv64-unknown-elf`, `x86_64-w64-mingw32`: an architecture, and a system or an ABI behind it.
+/// `aarch64-linux-gnu`, `riscv64-unknown-elf`, `x86_64-w64-mingw32`: an architecture followed by a system or an ABI.
 /// `own`: the file's architecture, which it must not contradict.
 fn is_triple(directory: &str, own: Option<Arch>) -> bool {
     const ENDS: &[&str] = &["linux", "unknown", "none", "elf", "eabi", "eabihf", "musl", "w64", "pc", "apple", "wasi"];
@@ -252,7 +252,7 @@ fn is_triple(directory: &str, own: Option<Arch>) -> bool {
     is_arch && is_own && rest.split('-').any(|word| ENDS.contains(&word))
 }
 
-/// What starts before any Linux: by its PE subsystem, or by the place where distributions keep such files.
+/// Code that starts before any Linux: by its PE subsystem, or by the directories where distributions keep such files.
 fn is_firmware(suspect: &Suspect<'_>) -> bool {
     const PLACES: &[&str] = &[
         "/share/qemu",
@@ -286,7 +286,7 @@ fn is_launcher(path: &str) -> bool {
     is_packaged && path.ends_with(".exe")
 }
 
-/// EI_OSABI of the BSDs and Solaris, Android's linker, or a name that other systems' files have.
+/// EI_OSABI of the BSDs and Solaris, Android's linker, or a file name that other systems use.
 fn is_other_system(suspect: &Suspect<'_>) -> bool {
     const OTHER_ABIS: &[u8] = &[2, 6, 9, 12];
     const ENDS: &[&str] =
@@ -313,7 +313,7 @@ fn is_tool_cache(suspect: &Suspect<'_>) -> bool {
     suspect.platform.is_some_and(|platform| platform.arch.is_some() && platform.arch == suspect.arch())
 }
 
-/// The names of all rules with what they say, for help and documentation.
+/// The name and the reason of every rule, for help and documentation.
 pub fn rule_names() -> BTreeMap<&'static str, &'static str> {
     RULES.iter().map(|rule| (rule.name, rule.why)).chain([FAT_ARCHIVE]).collect()
 }

@@ -1,4 +1,4 @@
-//! Each rule by which a file is foreign on purpose: the note it makes, and what is found where the rule is switched off.
+//! Each rule that excuses a foreign file: the note that it makes, and what is found when the rule is disabled.
 
 use super::*;
 use crate::exec::tests::{call, tree};
@@ -20,7 +20,7 @@ fn arm64() -> Vec<u8> {
     ElfBuilder::arm64().build()
 }
 
-/// A PE file of this subsystem: 3 a Windows program, 10 EFI's.
+/// A PE file of this subsystem: 3 is a Windows program, 10 is EFI.
 fn pe(subsystem: u8) -> Vec<u8> {
     let mut pe = vec![0; 0x80 + 24 + 240];
     pe[..2].copy_from_slice(b"MZ");
@@ -43,7 +43,7 @@ fn assembly() -> Vec<u8> {
     pe
 }
 
-/// A library for this machine, as archives bring them.
+/// A library for this machine, as archives contain them.
 fn library(machine: u16) -> Vec<u8> {
     ElfBuilder::new(machine, true, false).e_type(3).soname("liba.so").build()
 }
@@ -53,7 +53,7 @@ fn ar(member: &[u8]) -> Vec<u8> {
     [b"!<arch>\n", header.as_bytes(), member].concat()
 }
 
-/// Findings on an arm64 image that starts `/app`, that one left out.
+/// Findings on an arm64 image that starts `/app`.
 fn found(files: &[File<'_>], off: &[&str]) -> Vec<Finding> {
     let app = arm64();
     let mut entries = vec![("app", 0o755, app.as_slice())];
@@ -71,7 +71,8 @@ fn found(files: &[File<'_>], off: &[&str]) -> Vec<Finding> {
     judge(&case).findings
 }
 
-/// With the rule the first file is a note of it and nothing else is said; without any rule it is a warning or an error.
+/// With the rule, the first file becomes a note and nothing else is found; without any rule it is a warning or an
+/// error.
 fn check(rule: &str, files: &[File<'_>]) {
     let path = format!("/{}", files[0].0);
     let with = found(files, &[]);
@@ -79,7 +80,7 @@ fn check(rule: &str, files: &[File<'_>]) {
     let name = own.and_then(|finding| finding.purpose.as_ref()).map(|(name, _)| name.to_string());
     assert_eq!(name.as_deref(), Some(rule), "{path}: {with:?}");
     assert!(with.iter().all(|finding| finding.severity == Severity::Note), "{with:?}");
-    // Another rule may hold for the same file; with none of them it is loud.
+    // Another rule may hold for the same file; with all rules disabled it is reported.
     let own = |off: &[&str]| found(files, off).into_iter().find(|finding| finding.path.as_deref() == Some(&path));
     let name = own(&[rule]).and_then(|finding| finding.purpose).map(|(name, _)| name.to_string());
     assert_ne!(name.as_deref(), Some(rule), "{path}");
@@ -186,7 +187,7 @@ fn a_path_that_says_what_the_file_is_not_excuses_nothing() {
     assert_eq!(loud(&[("usr/lib/aarch64-linux-gnu/libz.so.1", amd64())]), [Code::ForeignFile]);
     assert_eq!(loud(&[("usr/aarch64-linux-gnu/bin/tool", amd64())]), [Code::ForeignFile]);
     assert_eq!(loud(&[("srv/arm-billing-service/tool", amd64())]), [Code::ForeignFile]);
-    // A package is loaded from below a tool's folder, too.
+    // A package below a tool's directory is loaded, too.
     assert_eq!(
         loud(&[("a/.yarn/unplugged/x/node_modules/@esbuild/linux-x64/bin/esbuild", amd64())]),
         [Code::PackageOtherPlatform]
@@ -208,7 +209,7 @@ fn a_path_that_says_what_the_file_is_not_excuses_nothing() {
         loud(&[("m/node_modules/a/lib/linux-x64/a.node", amd64()), ("m/node_modules/a/fallback.js", b"1\n".to_vec())]),
         [Code::PackageOtherPlatform]
     );
-    // What can be started from anywhere is no data, whatever its directory is called.
+    // A program on PATH is not data, whatever its directory is called.
     assert_eq!(
         loud(&[("usr/bin/tool-linux-x64", amd64()), ("usr/bin/tool-linux-arm64", arm64())]),
         [Code::ForeignOnPath]

@@ -1,5 +1,5 @@
-//! What can be executed or loaded, and the way to it: the entry chain, what its scripts call, PATH, the native modules
-//! of the language run-times that are installed, the libraries that any of these need. Severity follows from here.
+//! What can be executed or loaded, and how it is reached: the entry chain, the files that its scripts call, PATH, the
+//! native modules of installed language runtimes, and the libraries that any of these need. Severity follows from this.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -11,50 +11,50 @@ use crate::judge::facts::places::Places;
 use crate::judge::facts::programs::{Fit, Program, Programs};
 use crate::judge::facts::runtimes;
 
-/// How a file is come by.
+/// How a file is reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Way {
     /// On the entry chain itself: the program, its interpreter, its loader, its libraries.
     Chain,
-    /// Named by a script on the chain, or by one that it names.
+    /// Named by a script on the chain, or by a script that such a script names.
     Called { by: String },
-    /// In a directory of PATH, itself or by this link.
+    /// In a directory of PATH, directly or by this link.
     Path { link: Option<String> },
     /// Named by configuration or the environment.
     Named { by: NamedBy, what: NamedWhat },
-    /// A library of a directory that `by` names as a place of libraries.
+    /// A library in a directory that `by` adds to the search.
     Searched { by: String },
-    /// A program of an environment, which it runs by itself.
+    /// A program of an environment, which the environment runs itself.
     Environment { root: String },
-    /// Loaded by this run-time, which the image has.
+    /// Loaded by this runtime, which the image has.
     Extension { runtime: &'static str },
     /// A library that this program or module, which is in reach, needs and finds nowhere else.
     Needed { by: String },
-    /// Inside a package whose run-time is not in the image.
+    /// Inside a package whose runtime is not in the image.
     Package,
     /// Nothing is known to use it.
     Loose,
 }
 
-/// What of a file configuration names.
+/// What configuration names of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NamedWhat {
     /// Its path, or its own file name.
     File,
-    /// A directory that holds it.
+    /// A directory that contains it.
     Directory,
 }
 
-/// Scripts that are followed from the chain's own; more do not fit on a screen.
+/// Limit on the scripts that are followed from the chain's own; more do not fit on a screen.
 const SCRIPTS: usize = 256;
 
-/// What the rules ask of the way to a file.
+/// Facts on reach that the rules query.
 pub struct Reach {
     /// Real paths on the entry chain.
     chain: BTreeSet<String>,
     /// Real paths that scripts name, with the script.
     called: BTreeMap<String, String>,
-    /// Real paths of what runs the scripts on PATH, with a script.
+    /// Real paths of the interpreters of scripts on PATH, with one script each.
     interpreters: BTreeMap<String, String>,
     /// Directories of PATH, links resolved.
     path: Vec<String>,
@@ -62,7 +62,7 @@ pub struct Reach {
     linked: BTreeMap<String, String>,
     /// Index into RUNTIMES, and the host's path.
     runtimes: Vec<(usize, String)>,
-    /// Index into RUNTIMES, and where its natives lie.
+    /// Index into RUNTIMES, and the directory of its native libraries.
     homes: Vec<(usize, String)>,
     /// Directories of published applications, as `homes`.
     applications: Vec<(usize, String)>,
@@ -70,9 +70,10 @@ pub struct Reach {
     places: Places,
     /// Minor versions of the Python 3 interpreters; `None` where they are not known.
     pythons: Option<BTreeSet<u32>>,
-    /// Roots of OTP releases whose start script is on the chain, with a slash, and the script.
+    /// Roots of OTP releases whose start script is on the chain, with a trailing slash, and the script.
     releases: Vec<(String, String)>,
-    /// Libraries that programs and modules in reach need and that this platform does not have, with who needs them.
+    /// Libraries that programs and modules in reach need and that this platform does not have, with a program that
+    /// needs each.
     lacking: BTreeMap<String, String>,
 }
 
@@ -101,7 +102,7 @@ impl Reach {
         reach
     }
 
-    /// The way to a program, the shortest there is.
+    /// The most direct route to a program.
     pub fn way(&self, program: &Program<'_>) -> Way {
         if self.chain.contains(&program.path) {
             return Way::Chain;
@@ -137,23 +138,23 @@ impl Reach {
         needed.map_or(Way::Loose, |by| Way::Needed { by: by.clone() })
     }
 
-    /// The run-time whose modules lie where `path` does, and whether it is installed.
+    /// The runtime that loads modules from `path`, and whether it is installed.
     pub fn module_of(&self, path: &str) -> Option<(&'static str, bool)> {
         let own = runtimes::of_module(path, &self.runtimes, &self.homes);
         own.or_else(|| runtimes::of_module(path, &self.runtimes, &self.applications))
     }
 
-    /// Whether `path` belongs to a run-time itself that can lie anywhere: a Java or .NET run-time's own libraries.
+    /// Whether `path` belongs to a runtime that can be in any directory: a Java or .NET runtime's own libraries.
     pub fn is_home(&self, path: &str) -> bool {
         self.homes.iter().any(|(_, home)| path.starts_with(home))
     }
 
-    /// Whether no Python of the image has this minor version; not where that is not known.
+    /// Whether no Python of the image has this minor version. False if a version is unknown.
     pub fn lacks_python(&self, minor: u32) -> bool {
         self.pythons.as_ref().is_some_and(|pythons| !pythons.is_empty() && !pythons.contains(&minor))
     }
 
-    /// Where a file is named, and by what.
+    /// The setting that names a file, and what it names.
     pub fn named(&self, path: &str, is_executable: bool) -> Option<(&NamedBy, NamedWhat)> {
         let name = path.rsplit('/').next().unwrap_or(path);
         let file = self.named.file(path).or_else(|| self.named.library(name));
@@ -161,7 +162,7 @@ impl Reach {
         file.map(|by| (by, NamedWhat::File)).or_else(|| directory().map(|by| (by, NamedWhat::Directory)))
     }
 
-    /// Whether the configuration at `path` counts: not one that is available and not enabled.
+    /// Whether the configuration at `path` is in use: false if it is available but not enabled.
     pub fn is_read(&self, path: &str, id: NodeId) -> bool {
         self.named.is_read(path, id)
     }
@@ -171,7 +172,7 @@ impl Reach {
         self.named.names_module(path)
     }
 
-    /// The start script of the OTP release that `path` is the virtual machine of: a release runs on its own erts alone.
+    /// The start script of the OTP release whose virtual machine is `path`: a release only runs on its own erts.
     /// Source: Erlang's systools, `erts-VERSION/bin`, and Elixir's `mix release`.
     fn release_of(&self, path: &str) -> Option<&str> {
         let (root, rest) = path.split_once("/erts-")?;
@@ -190,12 +191,12 @@ impl Reach {
         rooted.collect()
     }
 
-    /// Whether `path` lies directly in a directory of PATH, or a link there leads to it.
+    /// Whether `path` is directly in a directory of PATH, or a link there leads to it.
     pub fn is_on_path(&self, path: &str) -> bool {
         self.path.iter().any(|directory| is_directly_in(path, directory)) || self.linked.contains_key(path)
     }
 
-    /// The link in a directory of PATH by which a file elsewhere is found.
+    /// The link in a directory of PATH that leads to a file elsewhere.
     pub fn link(&self, path: &str) -> Option<&str> {
         let is_there_itself = self.path.iter().any(|directory| is_directly_in(path, directory));
         self.linked.get(path).filter(|_| !is_there_itself).map(String::as_str)
@@ -211,13 +212,13 @@ impl Reach {
         self.chain.contains(path)
     }
 
-    /// The installed interpreter of a run-time.
+    /// The installed interpreter of a runtime.
     pub fn interpreter(&self, runtime: &str) -> Option<&str> {
         let named = self.runtimes.iter().find(|(index, _)| runtimes::RUNTIMES[*index].name == runtime);
         named.map(|(_, path)| path.as_str())
     }
 
-    /// What programs and modules in reach need, and no file of this platform is.
+    /// Sonames needed by reachable programs that no usable library provides.
     fn lacking(&self, programs: &Programs<'_>) -> BTreeMap<String, String> {
         let usable = || programs.runnable().filter(|program| program.fit <= Fit::Compat);
         let mut there: BTreeSet<&str> = BTreeSet::new();
@@ -260,7 +261,7 @@ fn path_directories(rootfs: &RootFs<FileKind>, path: &str) -> Vec<String> {
     found
 }
 
-/// Where the links in directories of PATH lead: `/usr/bin/java` -> `/etc/alternatives/java` -> `/usr/lib/jvm/...`.
+/// The targets of links in directories of PATH: `/usr/bin/java` -> `/etc/alternatives/java` -> `/usr/lib/jvm/...`.
 fn linked(rootfs: &RootFs<FileKind>, path: &[String]) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
     for directory in path.iter().filter_map(|directory| rootfs.resolve(directory).ok()) {
@@ -274,7 +275,7 @@ fn linked(rootfs: &RootFs<FileKind>, path: &[String]) -> BTreeMap<String, String
     found
 }
 
-/// What the chain's scripts name, and the scripts that they name in their turn.
+/// The files that the chain's scripts name, directly or through other scripts.
 fn called(rootfs: &RootFs<FileKind>, chain: &Chain<'_>, path: &[String]) -> BTreeMap<String, String> {
     let mut called = BTreeMap::new();
     let mut open: VecDeque<NodeId> = chain.files.iter().chain(&chain.health).copied().collect();
@@ -283,7 +284,7 @@ fn called(rootfs: &RootFs<FileKind>, chain: &Chain<'_>, path: &[String]) -> BTre
         let Some(FileKind::Script(script)) = rootfs.view(id).fact else { continue };
         let by = real(rootfs, id);
         let words: Vec<String> = commands(&script.text).collect();
-        // `cd /srv && ./app`: whichever folder it goes to.
+        // `cd /srv && ./app`: relative paths are tried in each directory that the script names.
         let is_folder = |word: &&String| {
             word.starts_with('/')
                 && rootfs.resolve(word.as_str()).is_ok_and(|id| rootfs.view(id).kind == NodeKind::Directory)
@@ -300,7 +301,7 @@ fn called(rootfs: &RootFs<FileKind>, chain: &Chain<'_>, path: &[String]) -> BTre
     called
 }
 
-/// What the scripts in directories of PATH are run by, with the script.
+/// The interpreters of the scripts in directories of PATH, with one script each.
 fn interpreters(rootfs: &RootFs<FileKind>, path: &[String]) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
     for directory in path.iter().filter_map(|directory| rootfs.resolve(directory).ok()) {
@@ -316,8 +317,8 @@ fn interpreters(rootfs: &RootFs<FileKind>, path: &[String]) -> BTreeMap<String, 
     found
 }
 
-/// Words in command position of a shell script: after a line's start, `exec`, `&&`, `||`, `;`, `|`, `then`, `do`, `$(`.
-/// Rough on purpose: a word counts only where a file of that name exists and does not fit.
+/// Words in command position of a shell script: at the start of a line and after `exec`, `&&`, `||`, `;`, `|`, `then`,
+/// `do`, `$(`. Rough on purpose: a word only counts if a file of that name exists and does not fit.
 fn commands(script: &[u8]) -> impl Iterator<Item = String> {
     let text = String::from_utf8_lossy(script).into_owned();
     let mut found = Vec::new();
@@ -358,7 +359,7 @@ fn commands(script: &[u8]) -> impl Iterator<Item = String> {
                     found.extend(value.starts_with('/').then(|| value.to_string()));
                 }
                 _ => {
-                    // An absolute path is a file that the script names, wherever it stands.
+                    // The script names a file by an absolute path in any position.
                     if expects_command || word.starts_with('/') {
                         found.push(word.to_string());
                     }
@@ -370,7 +371,7 @@ fn commands(script: &[u8]) -> impl Iterator<Item = String> {
     found.into_iter()
 }
 
-/// The file that a script's word leads to: by its path, with the image's variables put in, or by PATH.
+/// The file that a script's word leads to: by its path, with the image's variables expanded, or by PATH.
 fn find(rootfs: &RootFs<FileKind>, path: &[String], chain: &Chain<'_>, folders: &[&str], word: &str) -> Option<NodeId> {
     let is_file = |id: &NodeId| rootfs.view(*id).kind == NodeKind::File;
     let word = expand(word, chain.env)?;
@@ -384,7 +385,7 @@ fn find(rootfs: &RootFs<FileKind>, path: &[String], chain: &Chain<'_>, folders: 
     path.iter().find_map(|directory| rootfs.resolve(format!("{directory}/{word}")).ok().filter(is_file))
 }
 
-/// `$HOME/bin/tool` and `${HOME}/bin/tool` by the image's environment. `None`: empty, or a variable that it has not.
+/// Expands `$HOME/bin/tool` and `${HOME}/bin/tool` with the image's environment. `None`: empty, or an unset variable.
 fn expand(word: &str, env: &[String]) -> Option<String> {
     let Some(rest) = word.strip_prefix('$') else { return (!word.is_empty()).then(|| word.to_string()) };
     let (name, rest) = match rest.strip_prefix('{') {

@@ -1,4 +1,5 @@
-//! Language run-times and servers that load native modules: by which program an image has one, and where its modules lie.
+//! Language runtimes and servers that load native modules: the programs that identify them, and their module
+//! directories.
 
 use std::collections::BTreeSet;
 
@@ -6,23 +7,23 @@ use crate::image::{NodeKind, RootFs};
 use crate::inspect::FileKind;
 use crate::judge::facts::programs::{Fit, Program, Programs};
 
-/// The names of its interpreter and where its native modules lie.
+/// A runtime: the names of its interpreter, and the directories of its native modules.
 pub struct Runtime {
     pub name: &'static str,
-    /// Names of programs or libraries, versions aside, of which one is there where the run-time is.
+    /// Names of programs or libraries, without versions; one of them is present where the runtime is.
     hosts: &'static [&'static str],
     is_module: fn(&str) -> bool,
     pub on_named: OnNamed,
 }
 
-/// What becomes of a runtime that cannot load a module which its configuration names.
+/// What happens to a runtime that cannot load a module which its configuration names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnNamed {
     /// It does not start: a server.
     Ends,
-    /// It starts without the module, and what needs it fails.
+    /// It starts without the module; code that needs the module fails.
     Lacks,
-    /// Configuration names none of its modules.
+    /// Configuration does not name its modules.
     NamesNone,
 }
 
@@ -51,7 +52,7 @@ pub const RUNTIMES: &[Runtime] = &[
     Runtime {
         name: "PHP",
         hosts: &["php", "php-fpm", "php-cgi", "libphp"],
-        // Alpine's are in `/usr/lib/php82/modules`.
+        // Alpine's directory is `/usr/lib/php82/modules`.
         is_module: |path| {
             let is_place = in_any(path, &["/php/extensions/", "/lib/php/"])
                 || (path.contains("/php") && in_any(path, &["/modules/", "/extensions/"]));
@@ -80,7 +81,7 @@ pub const RUNTIMES: &[Runtime] = &[
     Runtime {
         name: "R",
         hosts: &["R", "Rscript"],
-        // renv's are in `renv/library/linux-ubuntu-jammy/R-4.3/x86_64-pc-linux-gnu`.
+        // renv's directory is `renv/library/linux-ubuntu-jammy/R-4.3/x86_64-pc-linux-gnu`.
         is_module: |path| in_any(path, &["/R/", "/R-", "/renv/"]) && path.contains("/libs/") && is_library(path),
         on_named: OnNamed::NamesNone,
     },
@@ -139,7 +140,7 @@ pub fn row(name: &str) -> Option<&'static Runtime> {
     RUNTIMES.iter().find(|row| row.name == name)
 }
 
-/// Whether a native file's name is a library's.
+/// Whether a file name is the name of a library.
 pub fn is_library(path: &str) -> bool {
     path.ends_with(".so") || path.contains(".so.")
 }
@@ -148,14 +149,14 @@ fn in_any(path: &str, places: &[&str]) -> bool {
     places.iter().any(|place| path.contains(place))
 }
 
-/// All that is native in an installed package; elsewhere what CPython's file names tell.
+/// Every native file of an installed package; elsewhere the files that CPython's naming scheme marks as modules.
 fn is_python(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path);
     in_any(path, &["/site-packages/", "/dist-packages/", "/lib-dynload/"])
         || (name.ends_with(".so") && (name.contains(".cpython-") || name.contains(".abi3.") || name.contains(".pypy")))
 }
 
-/// The run-times that an image has for its own platform: index into [`RUNTIMES`], and the host's path. `python3.11`
+/// The runtimes that an image has for its own platform: index into [`RUNTIMES`], and the host's path. `python3.11`
 /// counts as python.
 pub fn installed(programs: &Programs<'_>) -> Vec<(usize, String)> {
     let mut found: Vec<(usize, String)> = Vec::new();
@@ -171,20 +172,21 @@ pub fn installed(programs: &Programs<'_>) -> Vec<(usize, String)> {
     found
 }
 
-/// `python3.11`, `php-fpm8.2` and `libpython3.11.so.1.0` are named by python, php-fpm and libpython.
+/// `python3.11`, `php-fpm8.2` and `libpython3.11.so.1.0` are named after python, php-fpm and libpython.
 fn is_named(name: &str, host: &str) -> bool {
     let Some(rest) = name.strip_prefix(host) else { return false };
     let rest = rest.split_once(".so").map_or(rest, |(before, _)| before);
     rest.chars().all(|c| c.is_ascii_digit() || matches!(c, '.' | '-'))
 }
 
-/// Where run-times that can lie anywhere keep their natives, told by the library that each has: `jlink` and self-contained
-/// .NET applications put them into a folder of any name. Index into [`RUNTIMES`], and the folder with its slash.
+/// Library directories of runtimes that can be anywhere, detected by the library that each has: `jlink` and
+/// self-contained .NET applications use a directory of any name. Index into [`RUNTIMES`], and the directory with a
+/// trailing slash.
 pub fn homes(programs: &Programs<'_>) -> Vec<(usize, String)> {
     let own = |program: &Program<'_>| {
         let (folder, name) = program.path.rsplit_once('/')?;
         let (runtime, folder) = match name {
-            // `lib/server/libjvm.so` beside `lib/libnio.so`.
+            // `lib/server/libjvm.so` is below the directory of `lib/libnio.so`.
             "libjvm.so" => ("Java", folder.rsplit_once('/')?.0),
             "libcoreclr.so" => (".NET", folder),
             _ => return None,
@@ -195,7 +197,7 @@ pub fn homes(programs: &Programs<'_>) -> Vec<(usize, String)> {
     programs.runnable().filter_map(own).collect()
 }
 
-/// The minor versions of the CPython 3 interpreters that an image has. `None` where one does not say its version.
+/// The minor versions of the CPython 3 interpreters that an image has. `None` if the version of one is unknown.
 pub fn pythons(programs: &Programs<'_>) -> Option<BTreeSet<u32>> {
     let mut found = BTreeSet::new();
     for program in programs.runnable().filter(|program| program.fit <= Fit::Compat) {
@@ -209,7 +211,7 @@ pub fn pythons(programs: &Programs<'_>) -> Option<BTreeSet<u32>> {
             rest.strip_prefix("3.").map(|rest| rest.chars().take_while(char::is_ascii_digit).collect::<String>());
         match minor.and_then(|minor| minor.parse().ok()) {
             Some(minor) => _ = found.insert(minor),
-            // libpython3.so is the stable ABI's front of another.
+            // libpython3.so only forwards to another library, for the stable ABI.
             None if rest == "3.so" => {}
             None => return None,
         }
@@ -217,8 +219,8 @@ pub fn pythons(programs: &Programs<'_>) -> Option<BTreeSet<u32>> {
     Some(found)
 }
 
-/// Where published .NET applications lie, whose natives are next to their assemblies. Index into [`RUNTIMES`], and the
-/// directory with its slash. Source: .NET's "deps.json" and "runtimeconfig.json" files.
+/// Directories of published .NET applications, whose native libraries are next to their assemblies. Index into
+/// [`RUNTIMES`], and the directory with a trailing slash. Source: .NET's "deps.json" and "runtimeconfig.json" files.
 pub fn applications(rootfs: &RootFs<FileKind>) -> Vec<(usize, String)> {
     const ENDS: [&[u8]; 2] = [b".deps.json", b".runtimeconfig.json"];
     let index = RUNTIMES.iter().position(|row| row.name == ".NET").expect("it is a row");
@@ -232,7 +234,7 @@ pub fn applications(rootfs: &RootFs<FileKind>) -> Vec<(usize, String)> {
     directories.into_iter().map(|directory| (index, format!("{directory}/"))).collect()
 }
 
-/// The run-time whose modules lie where this file does: the first of `installed`, else of all, and whether it is installed.
+/// The runtime that loads modules from this path, installed ones first, and whether it is installed.
 pub fn of_module(path: &str, installed: &[(usize, String)], homes: &[(usize, String)]) -> Option<(&'static str, bool)> {
     let is_at_home =
         |index: usize| is_library(path) && homes.iter().any(|(own, home)| *own == index && path.starts_with(home));

@@ -1,5 +1,5 @@
-//! What lies beside a file: builds for other platforms, a package's own build, a package that works without its native
-//! part. Told by paths that differ only in their platform's words, never by products' names.
+//! Files next to a file: builds for other platforms, a package's own build, a package that works without its native
+//! part. Recognised by paths that differ only in platform words, never by product names.
 
 use std::collections::BTreeSet;
 
@@ -10,18 +10,18 @@ use crate::judge::facts::programs::{Fit, Program, Programs};
 use crate::judge::facts::tokens::{self, Libc, is_kin};
 use crate::platform::Arch;
 
-/// What this image's platform is served with.
+/// Files that serve this image's platform.
 pub struct Siblings {
     pub here: Arch,
     /// Families of the files that this platform can use.
     served: BTreeSet<String>,
-    /// Package directories with a build of their own, made where they were installed.
+    /// Package directories with their own build, made where they were installed.
     built: BTreeSet<String>,
-    /// Package directories that do without their native part.
+    /// Package directories that work without their native part.
     optional: BTreeSet<String>,
-    /// What tools' caches hold for this platform, platform words and versions left out.
+    /// Contents of tool caches for this platform, without platform words and versions.
     caches: BTreeSet<String>,
-    /// Directories that hold this platform's build of one of Prisma's engines, with the engine's name.
+    /// Directories that contain this platform's build of one of Prisma's engines, with the engine's name.
     engines: BTreeSet<String>,
     /// Directories of npm packages that are for other systems than Linux.
     elsewhere: BTreeSet<String>,
@@ -50,11 +50,11 @@ impl Siblings {
             let is_loadable = || fits_libc(program, &programs.libcs) && libraries.lack(program).is_none();
             siblings.engines.extend(engine(&program.path).filter(|_| is_loadable()));
             let Some(platform) = &program.platform else { continue };
-            // A file that is not what its path says serves nobody.
+            // A file whose path misstates its platform serves no platform.
             let is_true = platform.arch.is_none_or(|arch| is_kin(Some(arch), program.elf.arch()));
             if is_true && platform.may_be_linux && fits_libc(program, &programs.libcs) {
                 siblings.served.insert(platform.key.clone());
-                // Files of one directory come one after the other.
+                // Files of one directory are adjacent.
                 let own = program.path.rsplit_once('/').map_or("", |(directory, _)| directory);
                 if std::mem::replace(&mut directory, own) != own {
                     siblings.served.extend(tokens::directory_families(&program.path));
@@ -65,10 +65,10 @@ impl Siblings {
         siblings
     }
 
-    /// Packages that say they run anywhere, though they bring native parts for some platforms: wheels whose tags all end
-    /// in `-any`, and npm packages with a `fallback.js` beside their `prebuilds/`, which such packages require where none
-    /// of these fits: `package.json` has no field for it, so that the file's name is all that says it. And packages that
-    /// say that they are not for Linux.
+    /// Reads packages that declare that they run anywhere, although they have native parts for some platforms: wheels
+    /// whose tags all end in `-any`, and npm packages with a `fallback.js` next to `prebuilds/`, which they load if no
+    /// prebuilt part fits. `package.json` has no field for this, so the file's name is the only sign. Also reads
+    /// packages that declare that they are not for Linux.
     fn read_packages(&mut self, rootfs: &RootFs<FileKind>) {
         let shown = |id| String::from_utf8_lossy(&rootfs.path(id)).into_owned();
         let is_file = |path: String| rootfs.resolve(path).is_ok();
@@ -83,7 +83,7 @@ impl Siblings {
                 Some(FileKind::NpmPackage(package)) if is_elsewhere(&package.os) => {
                     self.elsewhere.extend(shown(view.id).strip_suffix("/package.json").map(String::from));
                 }
-                // `App`, which an SDK builds for its own machine, next to `App.dll`, which `dotnet` starts anywhere.
+                // An SDK builds `App` for its own machine; `App.dll` next to it is what `dotnet` starts on any machine.
                 Some(FileKind::Pe(pe)) if pe.is_dotnet => {
                     let path = shown(view.id);
                     let launcher =
@@ -101,7 +101,7 @@ impl Siblings {
         }
     }
 
-    /// Whether a file of that path is there for the image's platform too, or its directory or package is.
+    /// Whether a file of that path, its directory or its package also exists for the image's platform.
     pub fn serve(&self, path: &str) -> bool {
         tokens::families(path).iter().any(|family| self.served.contains(family))
     }
@@ -111,23 +111,23 @@ impl Siblings {
         self.launchers.contains(path)
     }
 
-    /// Whether the tool's cache that a file lies in holds the same, or another version of it, for this platform too.
+    /// Whether the tool cache that contains a file also has the same, or another version of it, for this platform.
     pub fn has_cached(&self, path: &str) -> bool {
         cache(path).is_some_and(|cache| self.caches.contains(&cache))
     }
 
-    /// Whether a file is an engine of Prisma's whose build for this platform lies next to it. Prisma's names of amd64's
-    /// platforms have no architecture: `debian-openssl-3.0.x`. Source: Prisma's binaryTargets.
+    /// Whether a file is one of Prisma's engines and the build for this platform is next to it. Prisma's names for
+    /// amd64 platforms have no architecture: `debian-openssl-3.0.x`. Source: Prisma's binaryTargets.
     pub fn has_engine(&self, path: &str) -> bool {
         engine(path).is_some_and(|engine| self.engines.contains(&engine))
     }
 
-    /// Whether its package has a build of its own, which node-gyp-build and bindings take before anything prebuilt.
+    /// Whether its package has its own build, which node-gyp-build and bindings prefer to prebuilt ones.
     pub fn has_own_build(&self, path: &str) -> bool {
         package_directory(path).is_some_and(|package| self.built.contains(package) && !is_build(path, package))
     }
 
-    /// Whether its package says that it is for other systems than Linux.
+    /// Whether its package declares that it is for systems other than Linux.
     pub fn is_elsewhere(&self, path: &str) -> bool {
         npm_package(path).is_some_and(|(_, end)| self.elsewhere.contains(&path[..end]))
     }
@@ -138,7 +138,7 @@ impl Siblings {
     }
 }
 
-/// Whether a file's C library is one of the image's; an image without a loader takes anything.
+/// Whether a file's C library is one of the image's; an image without a loader accepts any.
 pub fn fits_libc(program: &Program<'_>, libcs: &[Libc]) -> bool {
     libcs.is_empty() || program.libc().is_none_or(|libc| libcs.contains(&libc))
 }
@@ -151,7 +151,7 @@ pub fn npm_package(path: &str) -> Option<(&str, usize)> {
     Some((&path[start..end], end))
 }
 
-/// Where Python's packages lie: the place, and the package's name below it. `numpy.libs` belongs to numpy.
+/// The directory of a path's Python packages, and the package's name below it. `numpy.libs` belongs to numpy.
 pub fn python_package(path: &str) -> Option<(&str, &str)> {
     let place = ["/site-packages/", "/dist-packages/"];
     let (at, len) = place.iter().find_map(|place| path.rfind(place).map(|at| (at, place.len())))?;
@@ -167,15 +167,15 @@ pub fn package_directory(path: &str) -> Option<&str> {
     python_package(path).map(|(place, name)| &path[..place.len() + name.len()])
 }
 
-/// What node-gyp builds on the spot.
+/// Files that node-gyp builds in the package.
 fn is_build(path: &str, package: &str) -> bool {
     let rest = path.strip_prefix(package).unwrap_or_default();
     rest.ends_with(".node") && ["/build/Release/", "/build/Debug/"].iter().any(|place| rest.starts_with(place))
 }
 
-/// What a tool's cache holds a build of: the path up to the directory that names the platform, with platform words and
-/// versions left out. A cache is below a directory that only tools look into: `.terraform`, `.krew`. What a language's
-/// package brings is loaded from any place: `.yarn/unplugged`, `.venv`, `.next/standalone`.
+/// The identity of a file in a tool's cache: the path up to the directory that names the platform, without platform
+/// words and versions. A cache is below a directory that only tools read: `.terraform`, `.krew`. Packages of a language
+/// are loaded from any directory: `.yarn/unplugged`, `.venv`, `.next/standalone`.
 fn cache(path: &str) -> Option<String> {
     if package_directory(path).is_some() {
         return None;

@@ -1,5 +1,6 @@
-//! What a path says of the platform it is for: `prebuilds/linux-x64/addon.musl.node`. Structure, not a list of products:
-//! two paths that differ only in such words are siblings.
+//! The platform that a path names: `prebuilds/linux-x64/addon.musl.node`. Relies on structure, not on a list of
+//! products:
+//! two paths that differ only in platform words are siblings.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -16,11 +17,11 @@ pub enum Libc {
 /// The platform words of a path, and the path without them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PathPlatform {
-    /// The path with every platform word left out: equal for siblings.
+    /// The path without its platform words: equal for siblings.
     pub key: String,
     pub arch: Option<Arch>,
     pub libc: Option<Libc>,
-    /// Says Linux, or no system at all.
+    /// The path names Linux, or no system.
     pub may_be_linux: bool,
 }
 
@@ -71,7 +72,7 @@ const GLIBC: &[&str] = &[
 ];
 const MUSL: &[&str] = &["musl", "musleabihf", "musleabi", "linuxmusl", "musllinux", "alpine"];
 const OTHER: &[&str] = &["msvc", "eabi", "hf", "napi", "electron"];
-/// Words of two parts, as one.
+/// Words of two parts, and the single word that replaces them.
 const JOINED: &[(&str, &str)] = &[
     ("x86_64", "x64"),
     ("x86-64", "x64"),
@@ -81,7 +82,7 @@ const JOINED: &[(&str, &str)] = &[
     ("s390_64", "s390x"),
     ("x86_32", "ia32"),
 ];
-/// Words that only stand for an architecture beside a system's name: `linux64`, `arm`.
+/// Words that name an architecture only next to a system's name: `linux64`, `arm`.
 const FUSED: &[(&str, Option<Arch>)] = &[
     ("linux64", Some(Arch::Amd64)),
     ("linux32", Some(Arch::I386)),
@@ -89,10 +90,10 @@ const FUSED: &[(&str, Option<Arch>)] = &[
     ("riscv", Some(Arch::Riscv64)),
 ];
 
-/// Names of architectures that are other words in paths more often than not.
+/// Names of architectures that usually mean something else in paths.
 const AMBIGUOUS: &[&str] = &["sh", "alpha", "parisc", "sparc"];
 
-/// What one word says.
+/// The meaning of one word.
 #[derive(Clone, Copy, Default)]
 struct Word {
     is_system: bool,
@@ -101,7 +102,7 @@ struct Word {
     arch: Option<Arch>,
 }
 
-/// All platform words. Every path of every program is looked through for them.
+/// All platform words. Every path of every program is searched for them.
 static WORDS: LazyLock<HashMap<&str, Word>> = LazyLock::new(|| {
     let mut words: HashMap<&str, Word> = OTHER.iter().map(|word| (*word, Word::default())).collect();
     let mut note = |list: &[&'static str], note: &dyn Fn(&mut Word)| {
@@ -127,18 +128,18 @@ static WORDS: LazyLock<HashMap<&str, Word>> = LazyLock::new(|| {
     words
 });
 
-/// `linux-64`, `win32-32`: a width that stands right behind a system's name is an architecture.
+/// `linux-64`, `win32-32`: a width directly after a system's name is an architecture.
 const WIDTHS: &[(&str, &str)] = &[("64", "x64"), ("32", "ia32"), ("86", "ia32")];
 
-/// What a path may be a sibling by: itself, and each of its directories whose own name holds an architecture, platform
-/// words left out. `native/linux-x64/a.so` and `native/linux-arm64/b.so` are of the family `native//`.
+/// The families of a path: the path itself, and each of its directories whose own name contains an architecture,
+/// without platform words. `native/linux-x64/a.so` and `native/linux-arm64/b.so` are of the family `native//`.
 pub fn families(path: &str) -> Vec<String> {
     let mut found: Vec<String> = read(path).map(|platform| platform.key).into_iter().collect();
     found.extend(directory_families(path));
     found
 }
 
-/// Those of a path's directories, which all files of one directory share.
+/// The families of a path's directories, which all files of one directory share.
 pub fn directory_families(path: &str) -> impl Iterator<Item = String> {
     path.match_indices('/').skip(1).filter_map(|(end, _)| {
         let directory = path[..end].rsplit('/').next().unwrap_or_default();
@@ -150,7 +151,7 @@ pub fn directory_families(path: &str) -> impl Iterator<Item = String> {
 /// Reads a path's platform words. `None` where it has none.
 pub fn read(path: &str) -> Option<PathPlatform> {
     let mut text = path.to_ascii_lowercase();
-    // All of them have a width in them, and few paths do.
+    // All of them contain a width, and few paths do.
     if text.contains("64") || text.contains("32") {
         for (joined, plain) in JOINED {
             if text.contains(joined) {
@@ -164,7 +165,7 @@ pub fn read(path: &str) -> Option<PathPlatform> {
         let word = WIDTHS.iter().find(|(width, _)| is_after_system && *width == word).map_or(word, |(_, arch)| arch);
         let known = WORDS.get(word);
         is_after_system = known.is_some_and(|known| known.is_system);
-        // Separators around a dropped word fall together, so that `core-linux-x64-gnu` and `core-linux-arm64` agree.
+        // Separators around a dropped word are merged, so that `core-linux-x64-gnu` and `core-linux-arm64` agree.
         if let Some(known) = known {
             any = true;
             found.note(known);
@@ -189,13 +190,13 @@ impl PathPlatform {
     }
 }
 
-/// Whether two architectures may go by one name.
+/// Whether one name may be used for both architectures.
 pub fn is_kin(named: Option<Arch>, own: Option<Arch>) -> bool {
     let family = |arch: Arch| arch.oci().get(..3);
     named == own || named.zip(own).is_some_and(|(named, own)| family(named) == family(own))
 }
 
-/// Words with the separator that stands before each.
+/// Words with the separator before each.
 fn words(text: &str) -> impl Iterator<Item = (char, &str)> {
     let mut rest = text;
     let mut separator = '\0';

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::judge::facts::tokens::Libc;
 use crate::platform::Arch;
 
-/// What a wheel's tags name, where none of them is for this platform; `any` is for every one. Source: PEP 425, 600, 656.
+/// The platforms of a wheel's tags if none of them is this platform; `any` fits every platform.
 pub fn foreign_tags(tags: &[String], here: Arch, libcs: &[Libc]) -> Option<String> {
     let platforms: BTreeSet<&str> =
         tags.iter().filter_map(|tag| tag.rsplit('-').next()).flat_map(|platforms| platforms.split('.')).collect();
@@ -20,7 +20,7 @@ pub fn foreign_tags(tags: &[String], here: Arch, libcs: &[Libc]) -> Option<Strin
                 None
             };
             let fits_libc = libcs.is_empty() || libc.is_none_or(|libc| libcs.contains(&libc));
-            // An architecture that is not known proves nothing.
+            // An unknown architecture proves nothing.
             fits_libc && tag_arch(platform).is_none_or(|arch| arch == here)
         }
         platform => !(platform.starts_with("macosx_") || platform.starts_with("win") || platform.starts_with("ios_")),
