@@ -1,5 +1,5 @@
-//! Jars, wheels and NuGet packages by the native code inside of them: whether each of the parts that they bring has a
-//! build for this platform, or an archive beside them has.
+//! Judges jars, wheels and NuGet packages by the native code inside them: each native part needs a build for this
+//! platform, in the archive or in an archive next to it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,7 +28,7 @@ pub fn judge(files: &Files<'_>) -> Vec<Finding> {
             Some((view, path, &**zip))
         })
         .collect();
-    // Archives that name this platform and hold its parts stand for those beside them that name others.
+    // Archives that name this platform and contain its parts excuse the archives next to them that name others.
     let served: BTreeSet<String> = archives
         .iter()
         .filter(|(_, path, zip)| {
@@ -39,12 +39,12 @@ pub fn judge(files: &Files<'_>) -> Vec<Finding> {
     archives.iter().filter_map(|(view, path, zip)| archive(files, view, path, zip, &served)).collect()
 }
 
-/// The architecture that an archive's own name says: `netty-transport-native-epoll-linux-x86_64.jar`.
+/// The architecture that an archive's own name states: `netty-transport-native-epoll-linux-x86_64.jar`.
 fn names(path: &str) -> Option<Arch> {
     tokens::read(path.rsplit('/').next()?)?.arch
 }
 
-/// What an archive brings of one native part: its builds for several platforms.
+/// One native part of an archive: the platforms that it is built for.
 #[derive(Default)]
 struct Part {
     archs: BTreeSet<Arch>,
@@ -56,8 +56,8 @@ impl Part {
     }
 }
 
-/// The native parts for Linux, by the archive within that holds them and by their path up to its first word that names a
-/// platform: `snappy.jar!/org/xerial/snappy/native/`.
+/// The native parts for Linux. The key is the nested archive that contains a part, and the part's path up to its first
+/// word that names a platform: `snappy.jar!/org/xerial/snappy/native/`.
 fn parts(zip: &Zip) -> BTreeMap<String, Part> {
     let mut parts: BTreeMap<String, Part> = BTreeMap::new();
     for (member, native) in &zip.natives {
@@ -75,12 +75,12 @@ fn parts(zip: &Zip) -> BTreeMap<String, Part> {
 fn part_name(path: &str) -> String {
     let mut end = 0;
     for component in path.split_inclusive('/') {
-        // A wheel within a zipapp is the build of one distribution: `numpy-2.3.5-cp311-cp311-....whl/`.
+        // A wheel inside a zipapp is the build of one distribution: `numpy-2.3.5-cp311-cp311-....whl/`.
         if let Some(wheel) = component.strip_suffix(".whl/") {
             return format!("{}{}", &path[..end], wheel.split('-').next().unwrap_or(wheel));
         }
         if tokens::read(component.trim_end_matches('/')).is_some() {
-            // In a file's name the words before the platform's tell parts apart: `libnetty_tcnative_linux_x86_64.so`.
+            // In a file name, the words before the platform distinguish parts: `libnetty_tcnative_linux_x86_64.so`.
             let name = path[end..].trim_end_matches('/');
             let is_file = end + component.len() == path.len();
             let own = if is_file { tokens::read(name).map(|platform| platform.key) } else { None };
@@ -122,7 +122,7 @@ fn archive(
     let whole = lacking.len() == parts.len();
     let what = lacking.first().map_or("", |(name, _)| name.trim_start_matches("!/").trim_end_matches('/'));
     let message = match (names.is_empty(), whole) {
-        (true, _) => "it brings native parts for other systems".to_string(),
+        (true, _) => "it only has native parts for other systems".to_string(),
         (_, true) => format!("its native parts are for {}, none is for {}", names.join(", "), here.name()),
         (_, false) => format!("its native part {what} is for {}, none is for {}", names.join(", "), here.name()),
     };
@@ -130,7 +130,7 @@ fn archive(
     Some(Finding::new(code, message).at(path, view.layer).is(names.join(", "), here.name()).severity(severity))
 }
 
-/// A wheel that waits to be installed, whose name or whose WHEEL file names other platforms only.
+/// A wheel that is not installed yet, whose name or WHEEL file names only other platforms.
 fn wheel(files: &Files<'_>, view: &FileView<'_, FileKind>, path: &str, zip: &Zip) -> Option<Finding> {
     let name = path.rsplit('/').next()?.strip_suffix(".whl")?;
     let named = [name.to_string()];
@@ -141,12 +141,12 @@ fn wheel(files: &Files<'_>, view: &FileView<'_, FileKind>, path: &str, zip: &Zip
     Some(finding.is(platforms, files.node.arch.name()).severity(Severity::Warning))
 }
 
-/// How much an archive matters: by whether something in the image reads it. One that nothing reads is data.
+/// Code and severity by whether something in the image reads the archive. One that nothing reads is data.
 fn weight(files: &Files<'_>, view: &FileView<'_, FileKind>, path: &str) -> (Code, Severity) {
     let has_end = |ends: &[&str]| ends.iter().any(|end| path.ends_with(end));
     let is_zipapp = matches!(view.fact, Some(FileKind::Script(_))) || has_end(&[".pex", ".pyz", ".pyzw"]);
     if is_zipapp {
-        // It is a program: what nothing starts is data.
+        // A zipapp is a program: one that nothing starts is data.
         let is_started =
             files.reach.is_chain(path) || files.reach.caller(path).is_some() || files.reach.is_on_path(path);
         return (Code::PackageOtherPlatform, if is_started { Severity::Error } else { Severity::Warning });
@@ -162,8 +162,8 @@ fn weight(files: &Files<'_>, view: &FileView<'_, FileKind>, path: &str) -> (Code
     let code = if is_python { Code::PackageOtherPlatform } else { Code::JarWithoutPlatform };
     let is_jar = matches!(view.fact, Some(FileKind::Zip(zip)) if zip.is_jar) || has_end(&[".jar", ".war", ".ear"]);
     let is_read = is_python || (is_jar && files.reach.interpreter("Java").is_some());
-    // Nothing loads from a NuGet package itself: it is restored from. One that is named for another platform is for
-    // publishing there.
+    // A NuGet package is a source for restores; nothing loads from it directly. One that is named for another platform
+    // is there for publishing to it.
     let is_restored = path.ends_with(".nupkg") && files.reach.interpreter(".NET").is_some() && names(path).is_none();
     match (is_read, is_restored) {
         (true, _) => (code, code.row().severity),

@@ -1,4 +1,4 @@
-//! Modules that an installed runtime loads later, and their libraries, whose code the node's CPU cannot execute.
+//! Modules that an installed runtime loads later, and their libraries, if the node's CPU cannot execute their code.
 
 use std::collections::BTreeMap;
 
@@ -10,9 +10,9 @@ use crate::judge::files::{Files, foreign};
 use crate::judge::finding::Finding;
 use crate::platform::{Arch, CpuFeature, Fact};
 
-/// A package that is installed in several builds and loads the one for old CPUs wherever that is installed.
+/// A package that is installed in several builds and prefers the one for old CPUs if it is installed.
 struct Choice {
-    /// A part of the path of every build.
+    /// A part of every build's path.
     builds: &'static str,
     /// A part of the path of the build for old CPUs.
     fallback: &'static str,
@@ -33,7 +33,7 @@ struct OwnCheck {
 const OWN_CHECKS: &[OwnCheck] =
     &[OwnCheck { file: "/jaxlib/cpu_feature_guard.so", arch: Arch::Amd64, feature: CpuFeature::Avx }];
 
-/// One finding for each file that a module of a runtime loads and whose code needs what the node's CPU lacks.
+/// One finding for each file that a runtime's module loads and whose code needs a feature that the node's CPU lacks.
 pub fn judge(files: &Files<'_>) -> Vec<Finding> {
     let is_searched = |program: &Program<'_>| program.elf.code.is_some();
     if !files.programs.all.iter().any(is_searched) {

@@ -45,7 +45,7 @@ fn rootfs(puts: &[Put<'_>]) -> RootFs<FileKind> {
     merge([Arc::new(contents)])
 }
 
-/// `code severity path` of each finding that is no note, worst first.
+/// `severity code path` of each finding above a note, worst first.
 fn found(argv: &[&str], puts: &[Put<'_>]) -> Vec<String> {
     found_on(Arch::Arm64, argv, puts)
 }
@@ -126,9 +126,9 @@ fn a_program_without_its_loader_is_found_by_how_it_is_reached() {
     let musl = || ElfBuilder::arm64().interp("/lib/ld-musl-aarch64.so.1").pie().build();
     check(&[File(LOADER, arm64()), File("bin/tool", musl())], &["error program-no-loader /bin/tool"]);
     check(&[File(LOADER, arm64()), File("opt/tool", musl())], &["warning program-no-loader /opt/tool"]);
-    // A root file system within this one has its own.
+    // A root file system inside this one has its own loader.
     check(&[File("opt/rootfs/lib/ld-musl-aarch64.so.1", arm64()), File("opt/rootfs/bin/tool", musl())], &[]);
-    // A 32-bit helper beside the 64-bit one, as perf has it, is for those who have 32-bit programs.
+    // A 32-bit helper next to the 64-bit one, as in perf, is only for users with 32-bit programs.
     let of_both_widths = |folder: &str| {
         let paths = ["tool", "tool32"].map(|name| format!("{folder}/{name}"));
         let wide = ElfBuilder::amd64().interp("/lib/ld-musl-x86_64.so.1").pie().build();
@@ -167,7 +167,7 @@ fn a_module_that_is_no_library_is_found() {
     for bytes in [Vec::new(), mach_o.clone(), lfs, b"<html><body>".to_vec()] {
         check(&[node(), File(addon, bytes)], &[&format!("error broken-extension /{addon}")]);
     }
-    // One for another system that says so.
+    // One for another system that its path names.
     check(&[node(), File("m/node_modules/a/prebuilds/darwin-arm64/a.node", mach_o.clone())], &[]);
     let package = File("m/node_modules/fsevents/package.json", br#"{"name":"fsevents","os":["darwin"]}"#.to_vec());
     check(&[node(), package, File("m/node_modules/fsevents/fsevents.node", mach_o)], &[]);

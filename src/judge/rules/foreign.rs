@@ -15,7 +15,7 @@ use crate::judge::rules::FileFindings;
 /// Judges a program that this platform does not run.
 pub fn judge(files: &Files<'_>, siblings: &Siblings, program: &Program<'_>, result: &mut FileFindings) {
     let way = files.reach.way(program);
-    // What is executed from the chain or PATH, or loaded for want of another, is never excused.
+    // Files that the chain or PATH executes, or that are loaded because nothing else fits, are never excused.
     let is_exempt = matches!(way, Way::Chain | Way::Called { .. } | Way::Path { .. } | Way::Needed { .. });
     let suspect = suspect(program);
     let is_named = matches!(way, Way::Named { what: NamedWhat::File, .. });
@@ -32,7 +32,7 @@ pub fn judge(files: &Files<'_>, siblings: &Siblings, program: &Program<'_>, resu
         return;
     }
     let finding = reached(files, program, &way);
-    // Of a package that brings a file for each of many platforms, one stands for all.
+    // A package can have a file for each of many platforms; one finding covers all of them.
     let is_said = |known: &Finding| {
         matches!(known.code, Code::PackageOtherPlatform | Code::ForeignExtension) && known.group == finding.group
     };
@@ -46,13 +46,13 @@ fn on_purpose(files: &Files<'_>, program: &Program<'_>, rule: &'static PurposeRu
     purposeful(finding, rule.name, rule.why)
 }
 
-/// The finding on a foreign file by its way. Files on the chain are the entry finding's.
+/// The finding on a foreign file, by how it is reached. The findings of the entry cover files on the chain.
 fn reached(files: &Files<'_>, program: &Program<'_>, way: &Way) -> Finding {
     let (arch, here) = (program.arch_name(), files.node.arch.name());
     let an_arch = format!("{} {arch}", article(&arch));
     let say = |code: Code, message: String| foreign(files, program, code, message);
     match way {
-        // A script on the chain calls it and goes on without it.
+        // A script on the chain calls it and continues without it.
         Way::Chain => {
             let message = format!("a script on the entry chain calls {an_arch} program; this platform is {here}");
             say(Code::ForeignCalled, message)
@@ -69,7 +69,7 @@ fn reached(files: &Files<'_>, program: &Program<'_>, way: &Way) -> Finding {
             finding
         }
         Way::Named { by, .. } => {
-            let message = format!("{} names this file, and it is {arch}; this platform is {here}", by.place);
+            let message = format!("{} names this file, but it is {arch}; this platform is {here}", by.place);
             let mut finding = say(Code::ForeignConfigured, message).severity(files.named_severity(by));
             finding.reached_by = vec![by.place.clone(), program.path.clone()];
             finding
@@ -85,7 +85,7 @@ fn reached(files: &Files<'_>, program: &Program<'_>, way: &Way) -> Finding {
             say(Code::ForeignOnPath, message)
         }
         Way::Needed { by } => {
-            let message = format!("{by} needs this library, and it is {arch}; this platform is {here}");
+            let message = format!("{by} needs this library, but it is {arch}; this platform is {here}");
             let mut finding = say(Code::ForeignLibrary, message);
             finding.reached_by = vec![by.clone(), program.path.clone()];
             finding
@@ -107,9 +107,9 @@ fn reached(files: &Files<'_>, program: &Program<'_>, way: &Way) -> Finding {
     }
 }
 
-/// Whether a file of a package says by its directory, or its package's name, for which platform it is:
+/// Whether the directory of a package's file, or the package's name, states its platform:
 /// `@rollup/rollup-linux-x64-gnu`, `prebuilds/linux-x64/x.node`, `gems/nokogiri-1.15-x86_64-linux`. Such packages look
-/// for a build of their own first. CPython's modules say it in their file's name, and each is looked for by itself.
+/// for their own build first. CPython's modules state it in their file names, and each is looked up separately.
 fn names_platform(files: &Files<'_>, program: &Program<'_>) -> bool {
     let package =
         siblings::package_directory(&program.path).filter(|_| siblings::python_package(&program.path).is_none());
@@ -124,7 +124,7 @@ fn names_platform(files: &Files<'_>, program: &Program<'_>) -> bool {
         && tokens::read(directories).is_some_and(|platform| platform.arch.is_some())
 }
 
-/// A package that was installed for another platform only.
+/// A package that is only installed for another platform.
 fn package(files: &Files<'_>, program: &Program<'_>) -> Finding {
     let here = files.node.arch.name();
     let arch = program.arch_name();
@@ -132,10 +132,10 @@ fn package(files: &Files<'_>, program: &Program<'_>) -> Finding {
         siblings::npm_package(&program.path).filter(|(name, _)| tokens::read(name).is_some_and(|p| p.arch.is_some()));
     let message = match own_name {
         Some((name, _)) => format!("the package {name} is for {arch}; its build for {here} is not installed"),
-        None => format!("a package brings native parts for other platforms ({arch}), and none for {here}"),
+        None => format!("a package has native parts for other platforms ({arch}), but none for {here}"),
     };
     let finding = foreign(files, program, Code::PackageOtherPlatform, message);
-    // A tool that a package brings for some platforms is run by those that want it; what is loaded is a module.
+    // A package's tool for some platforms only runs on demand; a file that is loaded is a module.
     let is_tool =
         own_name.is_none() && program.is_executable() && !is_library(&program.path) && !program.path.ends_with(".node");
     if is_tool { finding.severity(Severity::Warning) } else { finding }

@@ -1,4 +1,4 @@
-//! What is named by configuration, loaded later by a runtime, or recorded by a package manager: each fault with its
+//! Files that configuration names, that a runtime loads later, or that a package manager records: each fault with its
 //! healthy twin, on an image for arm64 that starts `/app`.
 
 use std::collections::BTreeSet;
@@ -61,7 +61,7 @@ fn layer(puts: &[Put]) -> Arc<Contents<FileKind>> {
     Arc::new(contents)
 }
 
-/// A base with a loader and the runtimes, and a layer of the application.
+/// A base with a loader and the runtimes, and a layer for the application.
 pub(super) fn image(puts: &[Put]) -> RootFs<FileKind> {
     let base = [
         Program("app", own().build()),
@@ -94,7 +94,7 @@ fn findings_on(target: &Target, env: &[&str], argv: &[&str], rootfs: &RootFs<Fil
     judge(&case).findings
 }
 
-/// `severity code path` of each finding that is no note.
+/// `severity code path` of each finding above a note.
 fn found_with(env: &[&str], puts: &[Put]) -> Vec<String> {
     let loud = findings(env, &["/app"], &image(puts)).into_iter().filter(|finding| finding.severity > Severity::Note);
     loud.map(|f| format!("{} {} {}", f.severity.word(), f.code, f.path.unwrap_or_default())).collect()
@@ -104,7 +104,7 @@ fn found(puts: &[Put]) -> Vec<String> {
     found_with(&[], puts)
 }
 
-/// The twin of `puts` that has `own` in the place of every foreign program.
+/// The twin of `puts` with `own` in place of every foreign program.
 pub(super) fn healthy(puts: &[Put]) -> Vec<Put> {
     let twin = |put: &Put| match put {
         Program(path, _) | Needing(path, ..) => Program(path, own().build()),
@@ -226,13 +226,13 @@ fn who_brought_a_module_decides_how_bad_it_is() {
         let puts = [&[Program(path, module())], more].concat();
         found(&puts).first().map(|found| found.split(' ').next().unwrap().to_string())
     };
-    // The runtime's own, the distribution's, a GPU driver's, a plug-in.
+    // Modules of the runtime, of the distribution, of a GPU driver, and a plug-in.
     assert_eq!(severity("usr/local/lib/python3.11/lib-dynload/_tkinter.cpython-311-aarch64-linux-gnu.so", &[]), None);
     assert_eq!(severity("usr/lib/python3/dist-packages/gi/_gi.cpython-311-aarch64-linux-gnu.so", &[]), None);
     assert_eq!(severity("opt/v/lib/python3.11/site-packages/PySide6/Qt/plugins/sqldrivers/libqsqlmimer.so", &[]), None);
     let cuda = Program("srv/node_modules/gpu/build/Release/gpu.node", own().needed("libcuda.so.1").build());
     assert_eq!(found(&[cuda]), [""; 0]);
-    // The application's, alone and next to one that loads.
+    // Modules of the application, alone and next to one that loads.
     assert_eq!(severity("opt/v/lib/python3.11/site-packages/lxml/etree.so", &[]).as_deref(), Some("error"));
     let kin = Program("opt/v/lib/python3.11/site-packages/lxml/sax.so", own().build());
     assert_eq!(severity("opt/v/lib/python3.11/site-packages/lxml/etree.so", &[kin]).as_deref(), Some("warning"));
@@ -249,11 +249,11 @@ fn a_package_without_any_native_part_is_told() {
     let part =
         || text("srv/node_modules/@esbuild/linux-arm64/package.json", r#"{"name":"x","os":["linux"],"cpu":["arm64"]}"#);
     assert_eq!(found(&[package(), bin(), part()]), [""; 0]);
-    // Higher up, where Node looks too.
+    // Higher up, where Node.js also looks.
     let nested = text("srv/node_modules/vite/node_modules/esbuild/package.json", ESBUILD);
     let nested_bin = text("srv/node_modules/vite/node_modules/esbuild/bin/esbuild", "#!/usr/bin/env node\n");
     assert_eq!(found(&[nested, nested_bin, part()]), [""; 0]);
-    // A tree that a bundler traced has no command of it; one that built its own needs no other.
+    // A tree that a bundler traced does not contain the command; a package with its own build needs no other.
     assert_eq!(found(&[package()]), [""; 0]);
     assert_eq!(found(&[package(), Program("srv/node_modules/esbuild/bin/esbuild", own().build())]), [""; 0]);
     let one = r#"{"name":"a","optionalDependencies":{"a-linux-arm64":"1","fsevents":"2"}}"#;
@@ -318,7 +318,7 @@ fn modules_in_a_directory_of_their_own_platform_are_excused_by_their_twins_alone
         let twin = path.replace("x86_64", "aarch64").leak();
         assert_eq!(found(&[puts.as_slice(), &[Program(twin, own().build())]].concat()), [""; 0], "{path}");
     }
-    // A cross build's own runtime, and another architecture's packages of the distribution.
+    // The runtime of a cross build, and the distribution's packages for another architecture.
     for path in [
         "usr/local/rake-compiler/ruby/x86_64-linux-gnu/ruby-3.1.0/lib/ruby/3.1.0/x86_64-linux/json/ext/parser.so",
         "usr/lib/x86_64-linux-gnu/ruby/3.1.0/json/ext/parser.so",
@@ -425,7 +425,7 @@ fn a_module_for_another_version_of_python_is_never_loaded() {
     assert_eq!(found(&[of("39")]), [format!("error package-other-platform {path}")]);
     assert_eq!(found(&[of("311")]), [""; 0]);
     assert_eq!(found(&[of("39"), of("310"), of("311")]), [""; 0]);
-    // A static interpreter that does not say its version may be of any.
+    // A static interpreter of unknown version may be of any version.
     assert_eq!(found(&[of("39"), Program("opt/x/bin/python3", own().build())]), [""; 0]);
 }
 
@@ -482,7 +482,7 @@ fn a_server_needs_every_module_that_its_configuration_loads() {
         assert_eq!(image(lacking.clone(), text("etc/nginx/nginx.conf", line)), broken, "{line}");
         assert_eq!(image(own().build(), text("etc/nginx/nginx.conf", line)), [""; 0], "{line}");
     }
-    // It comes with the distribution's server, and nothing loads it.
+    // The module comes with the distribution's server, and nothing loads it.
     assert_eq!(image(lacking.clone(), text("etc/nginx/nginx.conf", "events {}\n")), [""; 0]);
     let available = text("usr/share/nginx/modules-available/a.conf", "load_module modules/ngx_a.so;\n");
     assert_eq!(image(lacking.clone(), available.clone()), [""; 0]);

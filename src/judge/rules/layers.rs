@@ -1,4 +1,4 @@
-//! Findings on the layers themselves: links that no engine can make, entries that engines refuse, links that a layer covers.
+//! Findings on the layers: links that no engine can create, entries that engines reject, links that a layer covers.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use crate::inspect::FileKind;
 use crate::judge::code::{Code, Severity};
 use crate::judge::finding::Finding;
 
-/// Judges what the merge noted of the layers.
+/// Judges the problems that the merge recorded for layers.
 pub fn judge(rootfs: &RootFs<FileKind>) -> Vec<Finding> {
     let mut findings = dangling(rootfs);
     findings.extend(covered(rootfs));
@@ -15,7 +15,7 @@ pub fn judge(rootfs: &RootFs<FileKind>) -> Vec<Finding> {
     findings
 }
 
-/// Hard links that the engine which unpacks the image cannot make: one finding for each layer and reason.
+/// Hard links that engines cannot create when they unpack the image: one finding for each layer and reason.
 fn dangling(rootfs: &RootFs<FileKind>) -> Vec<Finding> {
     let mut met: BTreeMap<(usize, LinkFault), (usize, &Dangling)> = BTreeMap::new();
     for link in rootfs.dangling() {
@@ -25,45 +25,53 @@ fn dangling(rootfs: &RootFs<FileKind>) -> Vec<Finding> {
         let (path, target) = (String::from_utf8_lossy(&link.path), String::from_utf8_lossy(&link.target));
         let (code, severity, place) = match fault {
             LinkFault::Nowhere => (Code::HardLinkToNothing, Severity::Error, "is not in the image"),
-            // Not every driver unpacks a layer apart from those below it.
-            LinkFault::LowerLayer => (Code::HardLinkAcrossLayers, Severity::Warning, "is in a lower layer only"),
+            // Some drivers unpack a layer on top of those below it.
+            LinkFault::LowerLayer => (Code::HardLinkAcrossLayers, Severity::Warning, "is only in a lower layer"),
             LinkFault::TargetLater => (Code::HardLinkAcrossLayers, Severity::Error, "comes after it in the layer"),
         };
-        let others =
-            if count > 1 { format!("; {} more links of this layer are like it", count - 1) } else { String::new() };
+        let others = if count > 1 {
+            format!("; {} more links in this layer have the same fault", count - 1)
+        } else {
+            String::new()
+        };
         let text = format!("a hard link to /{target}, which {place}{others}");
         Finding::new(code, text).at(&format!("/{path}"), layer).severity(severity)
     };
     met.into_iter().map(finding).collect()
 }
 
-/// Entries that engines refuse: one finding for each layer and reason.
+/// Entries that engines reject: one finding for each layer and reason.
 fn refused(rootfs: &RootFs<FileKind>) -> impl Iterator<Item = Finding> {
     rootfs.refused().map(|Refused { layer, why, path, count }| {
         let (text, severity) = match why {
             Refusal::Twice => (
-                "the layer lists it twice: docker's classic store, podman and CRI-O refuse that, containerd does not",
+                "the layer lists it twice: docker's classic store, podman and CRI-O reject that, containerd does not",
                 Severity::Warning,
             ),
-            Refusal::HiddenHere => {
-                ("the layer both brings and hides it: on overlayfs engines refuse that, `file exists`", Severity::Error)
-            }
+            Refusal::HiddenHere => (
+                "the layer contains both the file and a whiteout for it: on overlayfs, engines fail with `file exists`",
+                Severity::Error,
+            ),
         };
-        let others = if *count > 1 { format!("; {} more of this layer are like it", count - 1) } else { String::new() };
+        let others = if *count > 1 {
+            format!("; {} more entries in this layer have the same fault", count - 1)
+        } else {
+            String::new()
+        };
         let path = format!("/{}", String::from_utf8_lossy(path));
         Finding::new(Code::OddLayer, format!("{text}{others}")).at(&path, *layer).severity(severity)
     })
 }
 
-/// Layers that write below a link of a lower layer, which hides what was reached through it.
+/// Layers that write below a link of a lower layer, which hides the files that were reached through it.
 fn covered(rootfs: &RootFs<FileKind>) -> impl Iterator<Item = Finding> {
     rootfs.covered_links().iter().map(|link| {
         let (path, target) = (String::from_utf8_lossy(&link.path), String::from_utf8_lossy(&link.target));
         let text =
-            format!("it has entries below {path}, a link to {target} in a lower layer: engines put a directory there");
-        // What breaks by it is found on its own; what does not is well.
+            format!("it has entries below {path}, a link to {target} in a lower layer: engines replace the link with a directory");
+        // Files that break because of it have their own findings.
         let mut finding = Finding::new(Code::OddLayer, text).at(&path, link.layer).severity(Severity::Note);
-        finding.hint = vec!["build the layer again, with the path that the link leads to".to_string()];
+        finding.hint = vec!["rebuild the layer with the path that the link leads to".to_string()];
         finding
     })
 }

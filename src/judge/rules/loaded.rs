@@ -1,4 +1,4 @@
-//! Modules that a server's configuration loads at start and that the image lacks: the server ends with an error.
+//! Modules that a server's configuration loads at start but that the image lacks: the server exits with an error.
 
 use crate::image::ResolveError;
 use crate::inspect::{FileKind, Mention, mentions};
@@ -7,7 +7,7 @@ use crate::judge::facts::runtimes::{OnNamed, RUNTIMES};
 use crate::judge::files::Files;
 use crate::judge::finding::Finding;
 
-/// Parts of a configuration's path by which it is a server's own.
+/// Parts of a path that mark a server's own configuration.
 const PLACES: &[(&str, &[&str])] = &[
     ("nginx", &["/nginx/", "/nginx.conf"]),
     ("Apache", &["/apache2/", "/httpd/", "/httpd.conf", "/conf/extra/"]),
@@ -27,7 +27,7 @@ pub fn judge(files: &Files<'_>) -> Vec<Finding> {
     for view in files.rootfs.files_with_facts() {
         let (Some(FileKind::Mentions(_)) | Some(FileKind::Config(_))) = view.fact else { continue };
         let path = String::from_utf8_lossy(&files.rootfs.path(view.id)).into_owned();
-        // Not a sample, and not what a package manager or an editor keeps next to it.
+        // Skips samples, and copies that a package manager or an editor keeps next to the file.
         if !path.ends_with(".conf") && !path.ends_with(".load") {
             continue;
         }
@@ -47,7 +47,7 @@ pub fn judge(files: &Files<'_>) -> Vec<Finding> {
             let message = format!("{place} makes {server} load {}, which is not in the image", mention.name);
             let mut finding = Finding::new(Code::BrokenConfigured, message).at(&path, view.layer);
             finding.expected.clone_from(&mention.name);
-            finding.hint = vec!["install the module in the final stage, or take the line out".to_string()];
+            finding.hint = vec!["install the module in the final stage, or remove the line".to_string()];
             finding.reached_by = files.chain.to_vec();
             finding.reached_by.push(place);
             findings.push(finding);
@@ -56,7 +56,8 @@ pub fn judge(files: &Files<'_>) -> Vec<Finding> {
     findings
 }
 
-/// Whether the image has the module. A name without a directory is looked for in one that the server was built with.
+/// Whether the image has the module. A name without a directory is searched for in a directory compiled into the
+/// server.
 fn is_there(files: &Files<'_>, name: &str) -> bool {
     match name.starts_with('/') {
         true => !matches!(files.rootfs.resolve(name), Err(ResolveError::Missing(_))),

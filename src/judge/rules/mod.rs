@@ -1,4 +1,4 @@
-//! Rules on the files of an image: each file goes to the rule of its kind.
+//! Rules on the files of an image: each file is judged by the rule for its kind.
 
 mod archives;
 mod cpu;
@@ -18,13 +18,13 @@ use crate::judge::files::Files;
 use crate::judge::finding::Finding;
 use crate::platform::Arch;
 
-/// What was found in the files.
+/// The result of the rules on files.
 #[derive(Default)]
 pub struct FileFindings {
     pub findings: Vec<Finding>,
     /// Foreign programs and libraries that are not there on purpose.
     pub foreign: usize,
-    /// How many programs and libraries there are of each architecture, those that are there on purpose left out.
+    /// Number of programs and libraries of each architecture, without those that are there on purpose.
     pub architectures: BTreeMap<Arch, usize>,
 }
 
@@ -36,7 +36,7 @@ impl FileFindings {
     }
 }
 
-/// Judges every file except those on the chain, which have the entry's own findings, and the layers.
+/// Judges the layers, and every file except those on the chain, which have the entry's own findings.
 pub fn judge(files: &Files<'_>) -> FileFindings {
     let siblings = Siblings::of(files.rootfs, files.programs, files.libraries, files.node.arch);
     let mut sound = modules::SoundPackages::default();

@@ -1,5 +1,5 @@
-//! Modules that an installed runtime loads later, judged as what is loaded at start is: libraries that are missing, and
-//! symbol versions that the image's libraries lack.
+//! Modules that an installed runtime loads later. They are judged like files that are loaded at start: by missing
+//! libraries, and by symbol versions that the image's libraries lack.
 
 use std::collections::HashSet;
 
@@ -11,21 +11,21 @@ use crate::judge::facts::siblings::{package_directory, python_package};
 use crate::judge::files::{Files, foreign};
 use crate::judge::finding::Finding;
 
-/// Who put a module into the image.
+/// The origin of a module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Owner {
-    /// It came with the runtime or from the distribution, whose packages only recommend what such modules need.
+    /// The runtime or the distribution, whose packages only recommend what such modules need.
     Distribution,
-    /// The application brought it.
+    /// The application.
     Application,
 }
 
-/// Where distributions install what their package managers own.
+/// Directories that distributions' package managers own.
 const DISTRIBUTION: &[&str] = &["/usr/lib/", "/usr/lib64/", "/usr/share/", "/usr/libexec/", "/lib/", "/lib64/"];
-/// Places of the runtimes' own modules, wherever they are installed.
+/// Directories of the runtimes' own modules, in any location.
 const OWN: &[&str] = &["/lib-dynload/", "/erlang/lib/", "/R/library/", "/pgxs/"];
 
-/// Packages that have a module which can be loaded, with the fit of that module; read when it is first asked for.
+/// Packages that have a loadable module, with the fit of that module; computed on first use.
 #[derive(Default)]
 pub struct SoundPackages(Option<HashSet<(String, Fit)>>);
 
@@ -69,7 +69,7 @@ pub fn judge(files: &Files<'_>, sound: &mut SoundPackages, program: &Program<'_>
     finding.expected = expected;
     if let Lack::Version { .. } = lack {
         finding.hint = vec![
-            "build the module in the stage or on the base image that it runs on, or take a base image at least as new"
+            "build the module in the stage or on the base image that it runs on, or use a base image that is at least as new"
                 .to_string(),
         ];
     }
@@ -87,9 +87,9 @@ fn severity(files: &Files<'_>, sound: &mut SoundPackages, program: &Program<'_>,
     }
     match owner(files, program, runtime) {
         Owner::Distribution => Severity::Note,
-        // A plug-in is loaded where what it needs is there.
+        // A plug-in is only loaded if its dependencies are installed.
         Owner::Application if program.path.contains("/plugins/") => Severity::Note,
-        // Others of the package load: it may do without this one.
+        // Other modules of the package load: it may work without this one.
         Owner::Application if sound.hold(files, program) => Severity::Warning,
         Owner::Application => Severity::Error,
     }
@@ -105,7 +105,7 @@ fn owner(files: &Files<'_>, program: &Program<'_>, runtime: &str) -> Owner {
         return Owner::Application;
     }
     if let Some((place, _)) = python_package(path) {
-        // Debian's own packages lie in this one; pip installs elsewhere there, and into site-packages on others.
+        // Debian's own packages are in this directory; pip uses other directories there, and site-packages elsewhere.
         let is_debian = place == "/usr/lib/python3/dist-packages/";
         let is_installed = !is_distribution || has_record(files, program);
         return if is_installed && !is_debian { Owner::Application } else { Owner::Distribution };
@@ -113,7 +113,7 @@ fn owner(files: &Files<'_>, program: &Program<'_>, runtime: &str) -> Owner {
     if is_distribution {
         return Owner::Distribution;
     }
-    // What came in with the runtime itself is an option of it.
+    // Modules from the layer of the runtime itself are its optional parts.
     let host = files.reach.interpreter(runtime).and_then(|path| files.rootfs.resolve(path).ok());
     let host_layer = host.map(|id| files.rootfs.view(id).layer);
     let is_packaged = ["/gems/", "/bundle/", "/site-library/", "/perl5/"].iter().any(|place| path.contains(place));

@@ -1,5 +1,5 @@
-//! Programs and modules of the right architecture that fail all the same: built for another C library, for a loader that
-//! is not there, or named so that their run-time does not find them.
+//! Programs and modules of the right architecture that still fail: built for another C library, for a missing loader,
+//! or with a name that their runtime does not look for.
 
 use crate::image::ResolveError;
 use crate::judge::code::{Code, Severity};
@@ -28,7 +28,7 @@ pub fn judge(
             .or_else(|| suffix(files, program))
             .or_else(|| version(files, program))
             .or_else(|| {
-                // A build for another C library lies beside the one for this image's.
+                // Builds for another C library are often next to the one for this image's.
                 let is_spare = !fits_libc(program, &files.programs.libcs) && siblings.serve(&program.path);
                 let is_spare = is_spare || siblings.has_engine(&program.path);
                 modules::judge(files, sound, program, runtime).filter(|_| is_module(program) && !is_spare)
@@ -46,12 +46,12 @@ pub fn judge(
     (!is_data || matches!(way, Way::Path { .. } | Way::Called { .. })).then_some(finding)
 }
 
-/// What a run-time loads, and not a program of a package.
+/// Whether a runtime loads the file; otherwise it is a program of a package.
 fn is_module(program: &Program<'_>) -> bool {
     is_library(&program.path) || program.path.ends_with(".node")
 }
 
-/// A module that wants a C library which the image does not have, with no sibling for the one it has.
+/// A module that needs a C library which the image does not have, without a sibling for the one it has.
 fn libc(files: &Files<'_>, siblings: &Siblings, program: &Program<'_>) -> Option<Finding> {
     let is_served = siblings.serve(&program.path) || siblings.has_engine(&program.path);
     if fits_libc(program, &files.programs.libcs) || is_served {
@@ -63,8 +63,8 @@ fn libc(files: &Files<'_>, siblings: &Siblings, program: &Program<'_>) -> Option
     Some(foreign(files, program, Code::PackageOtherPlatform, message).is(is, "this image's C library"))
 }
 
-/// `speed.cpython-311-x86_64-linux-gnu.so` on another machine: Python looks for its own suffix, `.abi3.so` and `.so`, and
-/// never opens it. Source: CPython, `_PyImport_DynLoadFiletab`.
+/// `speed.cpython-311-x86_64-linux-gnu.so` on another machine: Python looks for its own suffix, `.abi3.so` and `.so`,
+/// and never opens it. Source: CPython, `_PyImport_DynLoadFiletab`.
 fn suffix(files: &Files<'_>, program: &Program<'_>) -> Option<Finding> {
     let (stem, rest) = program.name().split_once(".cpython-")?;
     let named = tokens::read(rest)?.arch.filter(|arch| *arch != files.node.arch)?;
@@ -92,8 +92,8 @@ fn suffix(files: &Files<'_>, program: &Program<'_>) -> Option<Finding> {
     )
 }
 
-/// `speed.cpython-39-x86_64-linux-gnu.so` where only Python 3.11 is: each version looks for its own suffix, `.abi3.so`
-/// and `.so`. A package that brings modules for several versions has one that fits.
+/// `speed.cpython-39-x86_64-linux-gnu.so` with only Python 3.11 installed: each version looks for its own suffix,
+/// `.abi3.so` and `.so`. A package with modules for several versions has one that fits.
 fn version(files: &Files<'_>, program: &Program<'_>) -> Option<Finding> {
     let minor = |rest: &str| -> Option<u32> {
         let digits: String = rest.strip_prefix('3')?.chars().take_while(char::is_ascii_digit).collect();
@@ -118,13 +118,14 @@ fn version(files: &Files<'_>, program: &Program<'_>) -> Option<Finding> {
     Some(finding.is(format!("for Python 3.{named}"), "this image's Python"))
 }
 
-/// A program whose loader is not in the image: built for another C library. It fails with ENOENT, as if it were not there.
+/// A program whose loader is not in the image: built for another C library. It fails with ENOENT, as if it did not
+/// exist.
 fn no_loader(files: &Files<'_>, program: &Program<'_>, way: &Way) -> Option<Finding> {
     let loader = String::from_utf8(program.elf.loader()?.to_vec()).ok()?;
     if !loader.starts_with('/') || !program.is_executable() {
         return None;
     }
-    // A root file system within this one has its loader within, too.
+    // A root file system inside this one contains its own loader.
     let mut root = program.path.as_str();
     while let Some((parent, _)) = root.rsplit_once('/') {
         if let Ok(_) | Err(ResolveError::Unread(_)) = files.rootfs.resolve(format!("{parent}{loader}")) {
@@ -136,13 +137,13 @@ fn no_loader(files: &Files<'_>, program: &Program<'_>, way: &Way) -> Option<Find
         Way::Path { .. } => ("a program on PATH", Severity::Error),
         Way::Called { .. } => ("a program that a script calls", Severity::Error),
         Way::Named { what: NamedWhat::File, .. } => ("a program that configuration names", Severity::Error),
-        // Tools for programs of both widths bring a part of each, as perf does.
+        // Tools that support both widths include a part for each, as perf does.
         _ if program.elf.class != files.node.arch.row().class => ("a 32-bit program", Severity::Note),
         _ => ("a program", Severity::Warning),
     };
     let message = format!("{place} needs the loader {loader}, which is not in the image");
     let mut finding = foreign(files, program, Code::ProgramNoLoader, message).severity(severity);
-    finding.expected = "a loader that is there".to_string();
+    finding.expected = "a loader in the image".to_string();
     match way {
         Way::Called { by } => finding.reached_by.extend([by.clone(), program.path.clone()]),
         Way::Named { by, .. } => finding.reached_by.extend([by.place.clone(), program.path.clone()]),

@@ -1,5 +1,5 @@
-//! Files that are no ELF and stand where a program or a library should be: Mach-O and PE, empty files, pointers, pages,
-//! archives, source text. What other systems' programs are for is told apart like what ELF files are for.
+//! Files that are not ELF but are in the place of a program or a library: Mach-O and PE, empty files, pointers, pages,
+//! archives, source text. Programs of other systems are excused by the same purpose rules as ELF files.
 
 use crate::image::FileView;
 use crate::inspect::{FileKind, Shebang, TextStart};
@@ -12,7 +12,7 @@ use crate::judge::facts::tokens;
 use crate::judge::files::{Files, group, purposeful};
 use crate::judge::finding::Finding;
 
-/// Judges all files that are no ELF.
+/// Judges all files that are not ELF.
 pub fn judge(files: &Files<'_>, siblings: &Siblings) -> Vec<Finding> {
     let mut findings = Vec::new();
     for view in files.rootfs.files_with_facts() {
@@ -31,18 +31,18 @@ pub fn judge(files: &Files<'_>, siblings: &Siblings) -> Vec<Finding> {
     findings
 }
 
-/// A file that is no ELF.
+/// A file that is not ELF.
 struct Other<'a> {
     view: &'a FileView<'a, FileKind>,
     kind: &'a FileKind,
     path: &'a str,
-    /// What it is, where no Linux kernel runs it.
+    /// Its description, if no Linux kernel runs it.
     is: Option<&'a str>,
 }
 
 fn format(kind: &FileKind) -> Option<Format<'_>> {
     match kind {
-        // An assembly of intermediate language runs wherever its run-time does.
+        // An assembly of intermediate language runs on every platform of its runtime.
         // A library of resources is read as data, by drivers on Linux too.
         FileKind::Pe(pe) if !pe.is_dotnet && pe.has_code => Some(Format::Pe(pe)),
         FileKind::MachO(macho) => Some(Format::MachO(macho)),
@@ -51,11 +51,11 @@ fn format(kind: &FileKind) -> Option<Format<'_>> {
     }
 }
 
-/// Called by a script, on PATH, or where a run-time looks for its modules.
+/// Called by a script, on PATH, or in a directory where a runtime looks for its modules.
 fn in_reach(files: &Files<'_>, siblings: &Siblings, other: &Other<'_>) -> Option<Finding> {
     let (is, path) = (other.is?, other.path);
     let is_executable = other.view.mode & 0o111 != 0;
-    // A script on the chain that goes on without it leaves it on the chain.
+    // A script on the chain that continues after a failed call leaves the file on the chain.
     let caller =
         files.reach.caller(path).or_else(|| files.reach.is_chain(path).then_some("a script on the entry chain"));
     let mut finding = if let Some(by) = caller.filter(|_| is_executable) {
@@ -82,7 +82,7 @@ fn in_reach(files: &Files<'_>, siblings: &Siblings, other: &Other<'_>) -> Option
     Some(finding)
 }
 
-/// A file that configuration names and that neither runs nor loads.
+/// A file that configuration names and that can neither run nor be loaded.
 fn named(files: &Files<'_>, other: &Other<'_>, is: &str) -> Option<Finding> {
     let is_executable = other.view.mode & 0o111 != 0;
     let (by, what) = files.reach.named(other.path, is_executable)?;
@@ -94,13 +94,13 @@ fn named(files: &Files<'_>, other: &Other<'_>, is: &str) -> Option<Finding> {
     if matches!(other.kind, FileKind::Pe(_)) && !is_library(other.path) {
         return None;
     }
-    let message = format!("{} names this file, and it is {is}", by.place);
+    let message = format!("{} names this file, but it is {is}", by.place);
     let mut finding = Finding::new(Code::BrokenConfigured, message).severity(files.named_severity(by));
     finding.reached_by = vec![by.place.clone(), other.path.to_string()];
     Some(finding)
 }
 
-/// Whether nothing on Linux runs it, a shell that takes it for a script included.
+/// Whether nothing on Linux runs it, not even a shell that treats it as a script.
 fn runs_nowhere(kind: &FileKind) -> bool {
     matches!(
         kind,
@@ -113,7 +113,7 @@ fn runs_nowhere(kind: &FileKind) -> bool {
     )
 }
 
-/// A file in a native module's place and by its name, that no loader takes.
+/// A file in the directory and with the name of a native module that no loader accepts.
 fn module(files: &Files<'_>, siblings: &Siblings, other: &Other<'_>, is: &str) -> Option<Finding> {
     let path = other.path;
     if !(is_library(path) || path.ends_with(".node")) || matches!(other.kind, FileKind::Script(_) | FileKind::Packed(_))
@@ -122,7 +122,7 @@ fn module(files: &Files<'_>, siblings: &Siblings, other: &Other<'_>, is: &str) -
     }
     let (runtime, is_installed) = files.reach.module_of(path)?;
     let platform = tokens::read(path);
-    // A build that says it is for another system is looked for there only.
+    // A build whose path names another system is only looked up there.
     let is_elsewhere = platform.as_ref().is_some_and(|platform| !platform.may_be_linux);
     let is_served = matches!(other.kind, FileKind::MachO(_) | FileKind::Pe(_))
         && (siblings.serve(path) || siblings.has_own_build(path) || siblings.is_elsewhere(path));
@@ -137,7 +137,7 @@ fn module(files: &Files<'_>, siblings: &Siblings, other: &Other<'_>, is: &str) -
     Some(finding)
 }
 
-/// What nothing is known to use: on purpose, or a program for another system that does not say so.
+/// A file that nothing is known to use: on purpose, or a program for another system whose path does not name it.
 fn at_rest(files: &Files<'_>, siblings: &Siblings, other: &Other<'_>, format: Format<'_>) -> Option<Finding> {
     if let Format::Ar(ar) = format
         && ar.arches.contains(&files.node.arch)
@@ -167,12 +167,12 @@ fn at_rest(files: &Files<'_>, siblings: &Siblings, other: &Other<'_>, format: Fo
     Some(finding)
 }
 
-/// What the interpreter gets has the line's carriage return, whichever word is the last: `env: 'python3\r': No such file`.
+/// The interpreter gets the line's carriage return with the last word: `env: 'python3\r': No such file`.
 fn ends_in_cr(shebang: &Shebang) -> bool {
     shebang.argument.as_deref().unwrap_or(&shebang.interpreter).ends_with(b"\r")
 }
 
-/// What a file is in words, where no Linux kernel runs it. A text without a shebang is no fault by itself: shells run it.
+/// Describes a file that no Linux kernel runs. A text without a shebang is not a fault by itself: shells run it.
 pub fn not_a_program(kind: &FileKind) -> Option<String> {
     let is = match kind {
         FileKind::Empty => "an empty file".to_string(),
@@ -188,11 +188,11 @@ pub fn not_a_program(kind: &FileKind) -> Option<String> {
         FileKind::Wasm => "a WebAssembly module".to_string(),
         FileKind::JavaClass => "a Java class".to_string(),
         FileKind::Text(TextStart::BomShebang) => "a script with a byte order mark before its #!".to_string(),
-        FileKind::Text(TextStart::BlankShebang) => "a script with blanks before its #!".to_string(),
+        FileKind::Text(TextStart::BlankShebang) => "a script with whitespace before its #!".to_string(),
         FileKind::Text(TextStart::ErrorPage(line)) => format!("an error page: {line:?}"),
         FileKind::Text(TextStart::Source(language)) => format!("{language} source text without a #!"),
         FileKind::Script(script) => match &script.shebang {
-            Ok(shebang) if ends_in_cr(shebang) => "a script with CRLF line ends".to_string(),
+            Ok(shebang) if ends_in_cr(shebang) => "a script with CRLF line endings".to_string(),
             _ => return None,
         },
         _ => return None,

@@ -1,5 +1,5 @@
-//! Packages that say of themselves for which platform they were built: wheels by their tags, npm packages by what they
-//! offer. Found where the platform's own build is not there.
+//! Packages whose metadata states their platform: wheels by their tags, npm packages by their optional dependencies.
+//! Reported if the build for this platform is missing.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ use crate::judge::facts::wheel::foreign_tags;
 use crate::judge::files::Files;
 use crate::judge::finding::Finding;
 
-/// Findings on packages. `found`: what the rules on single files found, so that nothing is said twice.
+/// Findings on packages. `found`: findings of the rules on single files, which are not repeated.
 pub fn judge(files: &Files<'_>, siblings: &Siblings, found: &[Finding]) -> Vec<Finding> {
     let told: BTreeSet<&str> = found.iter().filter_map(|finding| finding.group.as_deref()).collect();
     let mut findings = Vec::new();
@@ -34,8 +34,8 @@ pub fn judge(files: &Files<'_>, siblings: &Siblings, found: &[Finding]) -> Vec<F
     findings
 }
 
-/// `numpy-2.3.5.dist-info/WHEEL` whose every tag is for other platforms. Its modules, where they are foreign, tell of it
-/// themselves.
+/// `numpy-2.3.5.dist-info/WHEEL` whose tags are all for other platforms. Skipped if its foreign modules are already
+/// reported.
 fn installed_wheel(
     files: &Files<'_>,
     view: &FileView<'_, FileKind>,
@@ -54,7 +54,7 @@ fn installed_wheel(
     let is_used = files.programs.runnable().any(|program| {
         is_its(&program.path) && matches!(files.reach.way(program), Way::Extension { .. } | Way::Path { .. })
     });
-    // Modules for other systems prove as much, where the package has no other.
+    // Modules for other systems are proof as well, if the package has no others.
     let has_modules = foreign_modules(files, &is_its);
     let is_installed = files.reach.module_of(path).is_some_and(|(_, is_installed)| is_installed);
     let message = format!("the Python package {package} was built for {platforms}");
@@ -62,7 +62,7 @@ fn installed_wheel(
         .at(path, view.layer)
         .is(tags.join(", "), files.node.arch.name());
     finding.group = Some(format!("{place}/{package}"));
-    // A package whose native part is not to be seen may have none that could fail.
+    // A package whose native part is not found may not have one that could fail.
     Some(if is_used || (has_modules && is_installed) { finding } else { finding.severity(Severity::Warning) })
 }
 
@@ -77,16 +77,16 @@ fn foreign_modules(files: &Files<'_>, is_its: &dyn Fn(&str) -> bool) -> bool {
     !has_native && files.rootfs.files_with_facts().any(is_foreign)
 }
 
-/// Whether `/numpy`, `/numpy.libs` or `/numpy/core/x.so` belongs to numpy, as its wheel's name is written.
+/// Whether `/numpy`, `/numpy.libs` or `/numpy/core/x.so` belongs to numpy, spelled as in its wheel's name.
 fn is_package(rest: &str, package: &str) -> bool {
     let first = rest.trim_start_matches('/').split(['/', '.']).next().unwrap_or_default();
     let plain = |name: &str| name.replace('-', "_").to_ascii_lowercase();
-    // `_cffi_backend` and `yaml` are told from cffi and PyYAML by their dist-info alone.
+    // `_cffi_backend` and `yaml` do not match: only the dist-info of cffi and PyYAML names them.
     plain(first) == plain(package)
 }
 
-/// An npm package that keeps its native part in one package a platform, where another platform's is installed and this
-/// one's is not: `esbuild` beside `@esbuild/darwin-arm64` alone, from a developer's Mac.
+/// An npm package that ships its native part as one package per platform, if another platform's is installed but not
+/// this one's: `esbuild` with only `@esbuild/darwin-arm64`, from a developer's Mac.
 fn platform_parts(
     files: &Files<'_>,
     siblings: &Siblings,
@@ -96,7 +96,7 @@ fn platform_parts(
     told: &BTreeSet<&str>,
 ) -> Option<Finding> {
     let folder = path.strip_suffix("/package.json")?;
-    // Node looks into the node_modules of every directory above, and npm puts some below the package.
+    // Node.js searches the node_modules of every directory above, and npm puts some below the package.
     let above = folder.match_indices("/node_modules/").map(|(at, end)| folder[..at + end.len() - 1].to_string());
     let places: Vec<String> = above.chain([format!("{folder}/node_modules")]).collect();
     let installed: Vec<(&str, String)> = package
@@ -128,7 +128,7 @@ fn platform_parts(
     }
     let names: Vec<&str> = installed.iter().map(|(name, _)| *name).collect();
     let message = format!(
-        "of {}'s native parts only {} is installed, and none for this platform",
+        "of the native parts of {}, only {} is installed, and none for this platform",
         package.name,
         names.join(", ")
     );
@@ -139,8 +139,8 @@ fn platform_parts(
     Some(finding)
 }
 
-/// A package whose optional dependencies are one native part built for several platforms, of which none is installed:
-/// npm leaves them out by a lock file of another platform, or with `--omit=optional`.
+/// A package whose optional dependencies are one native part built for several platforms, none of which is installed:
+/// npm skips them because of a lock file from another platform, or with `--omit=optional`.
 fn nothing_installed(
     files: &Files<'_>,
     siblings: &Siblings,
@@ -154,7 +154,7 @@ fn nothing_installed(
     let key = |name: &str| tokens::read(name).map(|platform| platform.key);
     let fitting = parts.iter().find(|name| serves(name))?;
     let kin = parts.iter().filter(|name| key(name) == key(fitting)).count();
-    // A bundler that traces what a server loads leaves out the package's own command, and what only that uses.
+    // A bundler that traces what a server loads omits the package's own command, and files that only it uses.
     let is_traced = package.bin.as_ref().is_some_and(|bin| files.rootfs.resolve(format!("{folder}/{bin}")).is_err());
     let is_here = |list: &[String], name: &str| {
         list.is_empty() || list.iter().any(|own| own == name || (own.starts_with('!') && own[1..] != *name))
@@ -167,7 +167,7 @@ fn nothing_installed(
         return None;
     }
     let message = format!(
-        "{} keeps its native part in one package per platform, and none is installed; this platform's is {fitting}",
+        "{} ships its native part as one package per platform, but none is installed; this platform needs {fitting}",
         package.name
     );
     let mut finding = Finding::new(Code::PackagePartMissing, message).at(path, view.layer);

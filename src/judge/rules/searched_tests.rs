@@ -1,10 +1,10 @@
-//! Libraries in directories that options and variables make a process search, and programs of environments: each fault with its healthy
-//! twin, on an image for arm64.
+//! Libraries in directories that options and variables add to a process's search, and programs of environments: each
+//! fault with its healthy twin, on an image for arm64.
 
 use super::later_tests::{Program, Put, findings, foreign, healthy, image, own, text};
 use crate::judge::code::Severity;
 
-/// `severity code path` of each finding that is no note, and which does not concern the start itself.
+/// `severity code path` of each finding above a note.
 fn found(env: &[&str], argv: &[&str], puts: &[Put]) -> Vec<String> {
     let loud = findings(env, argv, &image(puts)).into_iter().filter(|finding| finding.severity > Severity::Note);
     loud.map(|f| format!("{} {} {}", f.severity.word(), f.code, f.path.unwrap_or_default())).collect()
@@ -25,7 +25,7 @@ fn a_library_path_leads_to_libraries() {
     let puts = [Program("opt/own/libx.so", foreign())];
     let error = ["error foreign-configured /opt/own/libx.so"];
     check(&["LD_LIBRARY_PATH=/opt/none:/opt/own"], &["/app"], &puts, &error);
-    // One for this platform is loaded in its place.
+    // A library for this platform is loaded instead.
     let both = [Program("opt/own/libx.so", foreign()), Program("usr/lib/libx.so", own().build())];
     let warning = ["warning foreign-file /opt/own/libx.so"];
     assert_eq!(found(&["LD_LIBRARY_PATH=/opt/own:/usr/lib"], &["/app"], &both), warning);
@@ -44,7 +44,7 @@ fn java_loads_natives_from_its_library_path_and_next_to_its_jars() {
     let error = ["error foreign-configured /srv/lib/libx.so"];
     check(&[], &["/usr/bin/java", "-jar", "/srv/lib/a.jar"], &beside, &error);
     check(&[], &["/usr/bin/java", "-cp", "/srv/app.jar:/srv/lib/*", "Main"], &beside, &error);
-    // A name with a platform in it is one of several.
+    // A name that contains a platform is one of several.
     let named =
         java(&[Program("srv/lib/libx-linux-x64.so", foreign()), Program("srv/lib/libx-linux-arm64.so", own().build())]);
     check(&[], &["/usr/bin/java", "-jar", "/srv/lib/a.jar"], &named, &[]);
