@@ -1,5 +1,5 @@
 //! The architectures, one row each: every parser, printer and rule reads this table.
-//! It must never know what a file is (that is `inspect`) or what a kernel accepts (that is `compat`).
+//! It must not contain knowledge about files (see `inspect`) or about kernels (see `compat`).
 
 use std::fmt;
 
@@ -19,8 +19,8 @@ pub enum Endian {
     Big,
 }
 
-/// An instruction set and byte order that a Linux node or a program can have. The names are GOARCH's,
-/// which are OCI's; those that Go does not know carry `uname -m`'s name.
+/// An instruction set and byte order that a Linux node or a program can have. The names are GOARCH's, which OCI also
+/// uses; an architecture that Go does not support has its `uname -m` name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Arch {
     Amd64,
@@ -50,13 +50,13 @@ pub enum Arch {
     Ia64,
 }
 
-/// What is known of an architecture wherever Linux runs.
+/// The names and properties of an architecture.
 #[derive(Debug)]
 pub struct ArchRow {
     pub arch: Arch,
     /// GOARCH, as `architecture` in an OCI config and index.
     pub oci: &'static str,
-    /// What a reader calls a program of it: "x86-64", "AArch64".
+    /// The name in messages: "x86-64", "AArch64".
     pub name: &'static str,
     /// `e_machine` values of its programs, the usual one first.
     pub machines: &'static [u16],
@@ -64,15 +64,15 @@ pub struct ArchRow {
     pub endian: Endian,
     /// `uname -m` values, the usual one first.
     pub uname: &'static [&'static str],
-    /// Debian's architecture, as in multiarch paths' package suffixes.
+    /// Debian's name, as in the suffixes of multiarch packages.
     pub debian: &'static str,
     /// GNU triplet of its directories (`/usr/lib/<triplet>`), the usual one first.
     pub triplets: &'static [&'static str],
-    /// Other spellings that users and file names use for it; lower case, never another row's.
+    /// Other spellings in user input and file names; lower case, unique among rows.
     pub aliases: &'static [&'static str],
-    /// glibc's loader as `PT_INTERP` names it.
+    /// glibc's loader, as in `PT_INTERP`.
     pub glibc_loader: &'static str,
-    /// musl's loader, empty where musl has no port.
+    /// musl's loader; empty if musl has no port.
     pub musl_loader: &'static str,
 }
 
@@ -168,26 +168,26 @@ impl Arch {
         self.row().oci
     }
 
-    /// The name in sentences: `x86-64`, `AArch64`.
+    /// The name in messages: `x86-64`, `AArch64`.
     pub fn name(self) -> &'static str {
         self.row().name
     }
 
-    /// Reads any spelling: OCI's, `uname -m`'s, Debian's, a file name's. Case does not matter.
+    /// Parses any spelling: OCI's, `uname -m`'s, Debian's, a file name's. Case is ignored.
     pub fn parse(text: &str) -> Option<Arch> {
         let text = text.to_ascii_lowercase();
         let text = text.as_str();
         let by = |hit: fn(&ArchRow, &str) -> bool| ARCHES.iter().find(|row| hit(row, text)).map(|row| row.arch);
-        // OCI's own name wins over another row's alias.
+        // An OCI name wins over another row's alias.
         by(|row, text| row.oci == text)
             .or_else(|| by(|row, text| row.debian == text || row.uname.contains(&text) || row.aliases.contains(&text)))
     }
 
-    /// The architecture of a program whose ELF header says this. `None` for devices and machines without Linux.
+    /// The architecture of a program with this ELF header. `None` for devices and machines without Linux.
     pub fn of_elf(machine: u16, class: Class, endian: Endian) -> Option<Arch> {
         let rows = || ARCHES.iter().filter(move |row| row.machines.contains(&machine));
         let exact = rows().find(|row| row.class == class && row.endian == endian);
-        // x32 and arm64's ILP32 live on a 64-bit machine; they are that machine's programs, judged by its kernel.
+        // x32 and arm64's ILP32 run on a 64-bit machine; they count as its programs, and its kernel judges them.
         let alike = || rows().filter(|row| row.endian == endian);
         exact.or_else(|| alike().next().filter(|_| alike().count() == 1)).map(|row| row.arch)
     }
@@ -207,7 +207,7 @@ mod tests {
     #[test]
     fn every_name_of_a_row_reads_back_as_that_row() {
         for row in ARCHES {
-            // `uname -m` does not tell a MIPS kernel's byte order; there OCI's own name wins.
+            // `uname -m` does not show a MIPS kernel's byte order; there the OCI name wins.
             let is_anothers = |text: &str| ARCHES.iter().any(|other| other.oci == text && other.arch != row.arch);
             let unames = row.uname.iter().filter(|text| !is_anothers(text));
             for text in [row.oci, row.debian].iter().chain(row.aliases).chain(unames) {

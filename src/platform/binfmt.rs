@@ -1,24 +1,24 @@
-//! binfmt_misc entries as the kernel prints them and as registrars write them, and the handler sets that are in use.
-//! It must never read `/proc`: texts come in, handlers go out.
+//! binfmt_misc entries as the kernel prints them and as packages register them, and common handler sets. Parses text
+//! only; must not read `/proc`.
 
 use super::{Arch, Class, Endian, Fact, Handler, HandlerRule};
 
-/// Bytes of a file that a binary format sees: binfmt_misc and `#!`. Source: include/uapi/linux/binfmts.h.
+/// Bytes at the start of a file that binary formats see: binfmt_misc and `#!`. Source: include/uapi/linux/binfmts.h.
 pub const BINPRM_BUF_SIZE: usize = 256;
 
-/// Why an entry's text could not be read.
+/// Error: the text of an entry or a registration is not valid.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum BinfmtError {
     #[error("binfmt_misc entry {name} has no {what} line")]
     Missing { name: String, what: &'static str },
-    #[error("binfmt_misc entry {name} has a line that cannot be read: {line:?}")]
+    #[error("binfmt_misc entry {name}: cannot parse line {line:?}")]
     Line { name: String, line: String },
-    #[error("binfmt_misc registration {0:?} is not :name:M|E:offset:magic:mask:interpreter:flags")]
+    #[error("invalid binfmt_misc registration {0:?}; expected :name:M|E:offset:magic:mask:interpreter:flags")]
     Registration(String),
 }
 
-/// Reads `/proc/sys/fs/binfmt_misc`: (file name, text) pairs in the order in which the directory lists them, unsorted,
-/// which is the kernel's: the newest entry first. Disabled entries are left out; a disabled `status` leaves out all.
+/// Reads `/proc/sys/fs/binfmt_misc`: (file name, text) pairs in directory order, unsorted, which is the kernel's order:
+/// the newest entry first. Disabled entries are left out; if `status` is disabled, all are.
 pub fn handlers<'a>(files: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Vec<Handler>, BinfmtError> {
     let (mut found, mut is_enabled) = (Vec::new(), true);
     for (name, text) in files {
@@ -31,7 +31,7 @@ pub fn handlers<'a>(files: impl IntoIterator<Item = (&'a str, &'a str)>) -> Resu
     Ok(if is_enabled { found } else { Vec::new() })
 }
 
-/// Reads one entry's file; `None` where it is disabled. Source: fs/binfmt_misc.c, `entry_status`.
+/// Parses the file of one entry; `None` if it is disabled. Source: fs/binfmt_misc.c, `entry_status`.
 pub fn entry(name: &str, text: &str) -> Result<Option<Handler>, BinfmtError> {
     let missing = |what| BinfmtError::Missing { name: name.to_string(), what };
     let mut lines = text.lines();
@@ -50,7 +50,7 @@ pub fn entry(name: &str, text: &str) -> Result<Option<Handler>, BinfmtError> {
             ("magic", hex) => magic = Some(bytes_of_hex(hex).ok_or_else(refuse)?),
             ("mask", hex) => mask = Some(bytes_of_hex(hex).ok_or_else(refuse)?),
             ("extension", dotted) => extension = Some(dotted.strip_prefix('.').unwrap_or(dotted).to_string()),
-            // A later kernel may print more; what is not known does not change what is.
+            // A later kernel may print more; ignore unknown lines.
             _ => {}
         }
     }
@@ -63,7 +63,7 @@ pub fn entry(name: &str, text: &str) -> Result<Option<Handler>, BinfmtError> {
     Ok(Some(handler(name, rule, &interpreter, flags, Fact::Unknown)))
 }
 
-/// Reads a line as it is written to `register`, or kept in `/usr/lib/binfmt.d`.
+/// Parses a line as written to `register` or stored in `/usr/lib/binfmt.d`.
 /// Source: Documentation/admin-guide/binfmt-misc.rst.
 pub fn registration(line: &str) -> Result<Handler, BinfmtError> {
     let refuse = || BinfmtError::Registration(line.to_string());
@@ -89,8 +89,8 @@ pub fn registration(line: &str) -> Result<Handler, BinfmtError> {
     Ok(handler(name, rule, interpreter, flags, Fact::Unknown))
 }
 
-/// Whether this handler takes a file with this head (its first bytes; what lacks of [`BINPRM_BUF_SIZE`] counts as zero) at
-/// this path. Source: fs/binfmt_misc.c, `search_binfmt_handler`.
+/// Whether this handler matches a file with this head (its first bytes; missing ones of [`BINPRM_BUF_SIZE`] count as
+/// zero) at this path. Source: fs/binfmt_misc.c, `search_binfmt_handler`.
 pub fn takes(handler: &Handler, head: &[u8], path: &str) -> bool {
     match &handler.rule {
         HandlerRule::Magic { offset, magic, mask } => magic.iter().zip(mask).enumerate().all(|(i, (want, mask))| {
@@ -101,7 +101,7 @@ pub fn takes(handler: &Handler, head: &[u8], path: &str) -> bool {
     }
 }
 
-/// Whether this handler takes an ordinary program (ET_EXEC and ET_DYN) of `arch`.
+/// Whether this handler matches an ordinary program (ET_EXEC and ET_DYN) of `arch`.
 pub fn takes_arch(handler: &Handler, arch: Arch) -> bool {
     [2, 3].iter().all(|e_type| takes(handler, &elf_head(arch, *e_type), "program"))
 }
@@ -119,7 +119,7 @@ fn elf_head(arch: Arch, e_type: u16) -> Vec<u8> {
     head
 }
 
-/// A magic without a mask is compared whole; a mask of another length is refused by the kernel.
+/// A magic without a mask is compared as a whole; the kernel rejects a mask of another length.
 fn magic_rule(offset: usize, magic: Vec<u8>, mask: Option<Vec<u8>>) -> Option<HandlerRule> {
     let mask = mask.unwrap_or_else(|| vec![0xff; magic.len()]);
     let is_valid = !magic.is_empty() && magic.len() == mask.len() && offset + magic.len() <= BINPRM_BUF_SIZE;
@@ -149,7 +149,7 @@ fn bytes_of_hex(hex: &str) -> Option<Vec<u8>> {
     (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).ok()).collect()
 }
 
-/// `\x7f\x45LF`: escapes are two hex digits, all else is itself.
+/// `\x7f\x45LF`: escapes are two hex digits; other characters are literal.
 fn unescape(text: &str) -> Option<Vec<u8>> {
     let (mut bytes, mut rest) = (Vec::new(), text.as_bytes());
     while let [first, tail @ ..] = rest {
@@ -168,8 +168,8 @@ fn unescape(text: &str) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// An emulator of QEMU's user mode: architecture, name, and the mask bytes (index, value) in which it differs from the
-/// common mask (all ones; EI_OSABI ignored; ET_EXEC and ET_DYN both taken).
+/// A QEMU user-mode emulator: architecture, name, and the mask bytes (index, value) that differ from the common mask
+/// (all ones; EI_OSABI ignored; matches both ET_EXEC and ET_DYN).
 type Emulator = (Arch, &'static str, &'static [(usize, u8)]);
 
 const QEMU: &[Emulator] = &[
@@ -185,7 +185,7 @@ const QEMU: &[Emulator] = &[
     (Arch::Loong64, "loongarch64", &[(7, 0xfc), (8, 0)]),
 ];
 
-/// What Debian's and Ubuntu's qemu-user-static registers beyond [`QEMU`].
+/// Emulators that Debian's and Ubuntu's qemu-user-static registers in addition to [`QEMU`].
 const QEMU_DEBIAN: &[Emulator] =
     &[(Arch::Ppc64, "ppc64", &[]), (Arch::Ppc, "ppc", &[]), (Arch::Sparc64, "sparc64", &[]), (Arch::M68k, "m68k", &[])];
 
@@ -201,13 +201,13 @@ fn qemu_rule(arch: Arch, exceptions: &[(usize, u8)]) -> HandlerRule {
     HandlerRule::Magic { offset: 0, magic, mask }
 }
 
-/// Whether `host` runs `guest` without help, so that no set registers a handler for it.
+/// Whether `host` runs `guest` natively, so that no set registers a handler for it.
 fn is_native(host: Arch, guest: Arch) -> bool {
     host == guest || (host == Arch::Amd64 && guest == Arch::I386)
 }
 
-/// What `docker run --privileged --rm tonistiigi/binfmt --install all` registers on `host`, as Docker Desktop ships it:
-/// static emulators, flags C and F. Source: tonistiigi/binfmt, cmd/binfmt.
+/// Handlers that `docker run --privileged --rm tonistiigi/binfmt --install all` registers on `host`, as Docker Desktop
+/// ships it: static emulators, flags C and F. Source: tonistiigi/binfmt, cmd/binfmt.
 pub fn tonistiigi(host: Arch) -> Vec<Handler> {
     let guests = QEMU.iter().filter(|(guest, ..)| !is_native(host, *guest));
     guests
@@ -218,7 +218,7 @@ pub fn tonistiigi(host: Arch) -> Vec<Handler> {
         .collect()
 }
 
-/// What Debian's and Ubuntu's package qemu-user-static registers on `host`: static emulators, flags O, P and F.
+/// Handlers of Debian's and Ubuntu's package qemu-user-static on `host`: static emulators, flags O, P and F.
 /// Source: the package's binfmt.d files.
 pub fn debian(host: Arch) -> Vec<Handler> {
     let guests = QEMU.iter().chain(QEMU_DEBIAN).filter(|(guest, ..)| !is_native(host, *guest));

@@ -1,8 +1,8 @@
-//! Entries as kernels print them, registrations as packages write them.
+//! Entries as kernels print them, and registrations as packages write them.
 
 use super::*;
 
-/// As a Debian 12 node with qemu-user-static prints it.
+/// As printed on a Debian 12 node with qemu-user-static.
 const DEBIAN_AARCH64: &str = "enabled
 interpreter /usr/libexec/qemu-binfmt/aarch64-binfmt-P
 flags: POF
@@ -61,7 +61,7 @@ fn the_directory_order_is_kept_and_disabled_entries_are_dropped() {
 #[test]
 fn a_broken_entry_is_an_error_with_its_name() {
     let error = entry("odd", "enabled\ninterpreter /x\nflags: \noffset 0\nmagic 7f4\n").unwrap_err();
-    assert_eq!(error.to_string(), "binfmt_misc entry odd has a line that cannot be read: \"magic 7f4\"");
+    assert_eq!(error.to_string(), "binfmt_misc entry odd: cannot parse line \"magic 7f4\"");
     assert!(entry("odd", "").is_err());
     assert!(entry("odd", "enabled\ninterpreter /x\n").is_err());
     assert!(entry("odd", "enabled\ninterpreter /x\noffset 250\nmagic 00112233445566\n").is_err());
@@ -103,5 +103,5 @@ fn an_aarch64_magic_refuses_object_files_and_other_abi_versions() {
     assert!(takes(&handler, &head, "x"), "EI_OSABI does not count");
     head[8] = 1;
     assert!(!takes(&handler, &head, "x"), "EI_ABIVERSION does");
-    assert!(!takes(&handler, &elf_head(Arch::Arm64, 1), "x"), "an object file is no program");
+    assert!(!takes(&handler, &elf_head(Arch::Arm64, 1), "x"), "an object file is not a program");
 }

@@ -1,13 +1,13 @@
-//! Linux capabilities by their names, the sets that engines grant, and what a file's `security.capability` says.
+//! Linux capabilities by name, the sets that engines grant, and the `security.capability` attribute of files.
 //! Source: include/uapi/linux/capability.h; security/commoncap.c `get_vfs_caps_from_disk`.
 
 use serde::{Deserialize, Serialize};
 
-/// Capabilities as bits, CAP_CHOWN the lowest.
+/// A set of capabilities as bits; CAP_CHOWN is the lowest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Capabilities(pub u64);
 
-/// Without `CAP_`, in the order of their numbers.
+/// Names without `CAP_`, in the order of their numbers.
 const NAMES: &[&str] = &[
     "CHOWN",
     "DAC_OVERRIDE",
@@ -52,31 +52,31 @@ const NAMES: &[&str] = &[
     "CHECKPOINT_RESTORE",
 ];
 
-/// What CRI-O grants a container that asks for nothing; every engine grants at least these.
+/// The capabilities that CRI-O grants by default; every engine grants at least these.
 /// Source: cri-o pkg/config `DefaultCapabilities`.
 const LEAST: &[&str] =
     &["CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "NET_BIND_SERVICE", "SETGID", "SETPCAP", "SETUID"];
 
-/// What docker and containerd's CRI grant beside those. Source: moby oci/caps/defaults.go; containerd oci/spec.go
-/// `defaultUnixCaps`.
+/// Additional capabilities that docker and containerd's CRI grant by default. Source: moby oci/caps/defaults.go;
+/// containerd oci/spec.go `defaultUnixCaps`.
 const DOCKERS: &[&str] = &["AUDIT_WRITE", "MKNOD", "NET_RAW", "SETFCAP", "SYS_CHROOT"];
 
 impl Capabilities {
-    /// Passes over the mode of files and directories.
+    /// Overrides the permission checks on files and directories.
     pub const DAC_OVERRIDE: Capabilities = Capabilities(1 << 1);
     pub const SYS_RAWIO: Capabilities = Capabilities(1 << 17);
 
-    /// Of a container that asks for nothing, on docker and on containerd in Kubernetes: the 14.
+    /// The 14 default capabilities of a container on docker and on containerd in Kubernetes.
     pub fn of_docker() -> Capabilities {
         Capabilities::of_all_engines().union(Capabilities::named(DOCKERS))
     }
 
-    /// Those among them that CRI-O and podman grant too.
+    /// The ones of those that CRI-O and podman also grant.
     pub fn of_all_engines() -> Capabilities {
         Capabilities::named(LEAST)
     }
 
-    /// Of a privileged container.
+    /// The capabilities of a privileged container.
     pub fn all() -> Capabilities {
         Capabilities((1 << NAMES.len()) - 1)
     }
@@ -85,7 +85,7 @@ impl Capabilities {
         names.iter().filter_map(|name| Capabilities::parse(name)).fold(Capabilities(0), Capabilities::union)
     }
 
-    /// One capability by its name, with or without `CAP_`, in any case.
+    /// Parses the name of one capability, with or without `CAP_`, in any case.
     pub fn parse(name: &str) -> Option<Capabilities> {
         let upper = name.to_ascii_uppercase();
         let name = upper.strip_prefix("CAP_").unwrap_or(&upper);
@@ -96,7 +96,7 @@ impl Capabilities {
         Capabilities(self.0 | other.0)
     }
 
-    /// Those of these that are not among `other`.
+    /// The capabilities in this set that are not in `other`.
     pub fn beyond(self, other: Capabilities) -> Capabilities {
         Capabilities(self.0 & !other.0)
     }
@@ -116,10 +116,10 @@ impl Capabilities {
     }
 }
 
-/// What a container's spec adds to the capabilities that its engine grants, and drops of them.
+/// The capabilities that a container's spec adds to and drops from the ones that its engine grants.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CapabilityChange {
-    /// The container has all capabilities, whatever the lists name.
+    /// The container has all capabilities; the lists are ignored.
     pub is_privileged: bool,
     adds_all: bool,
     drops_all: bool,
@@ -128,7 +128,7 @@ pub struct CapabilityChange {
 }
 
 impl CapabilityChange {
-    /// Reads lists of names, of which `ALL` is one. Engines refuse names that no kernel has, so these change nothing.
+    /// Parses lists of names, including `ALL`. Unknown names change nothing: engines reject them.
     pub fn new(is_privileged: bool, add: &[String], drop: &[String]) -> CapabilityChange {
         let is_all = |name: &String| name.eq_ignore_ascii_case("ALL");
         let named = |names: &[String]| {
@@ -144,7 +144,7 @@ impl CapabilityChange {
         }
     }
 
-    /// The bounding set of a container that has `granted` without the change.
+    /// The bounding set of a container that would have `granted` without the change.
     /// Source: containerd's internal/cri/opts `WithCapabilities`; moby's caps `TweakCapabilities`.
     pub fn apply(self, granted: Capabilities) -> Capabilities {
         if self.is_privileged {
@@ -159,27 +159,28 @@ impl CapabilityChange {
     }
 }
 
-/// What `security.capability` says of a file.
+/// The `security.capability` attribute of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum FileCapabilities {
     Sound {
         permitted: Capabilities,
-        /// The kernel refuses to execute the file where the process cannot have all of `permitted`.
+        /// The kernel refuses to execute the file if the process cannot have all of `permitted`.
         is_effective: bool,
-        /// The user whose namespace they count in (revision 3); 0 is that of the machine, and of the older revisions.
+        /// The root user of the namespace that they apply to (revision 3); 0 is the machine's, and the older
+        /// revisions'.
         root: u32,
     },
-    /// Of a revision or length that the kernel does not know: it neither stores such an attribute nor executes the file.
+    /// A revision or length that the kernel does not know: it neither stores such an attribute nor executes the file.
     Malformed,
 }
 
 const REVISION_MASK: u32 = 0xff00_0000;
-/// Revision and length in bytes of `vfs_cap_data` and `vfs_ns_cap_data`. The first can be read and no more be written.
+/// Revision and length in bytes of `vfs_cap_data` and `vfs_ns_cap_data`. The first one is read-only.
 const REVISIONS: &[(u32, usize)] = &[(0x0100_0000, 12), (0x0200_0000, 20), (0x0300_0000, 24)];
 const FLAG_EFFECTIVE: u32 = 1;
 
 impl FileCapabilities {
-    /// Reads the attribute's bytes.
+    /// Parses the attribute's bytes.
     pub fn parse(bytes: &[u8]) -> FileCapabilities {
         let word = |at: usize| Some(u32::from_le_bytes(bytes.get(at * 4..at * 4 + 4)?.try_into().ok()?));
         let Some(magic) = word(0).filter(|magic| REVISIONS.contains(&(magic & REVISION_MASK, bytes.len()))) else {
@@ -214,7 +215,7 @@ mod tests {
         check(&[0x0200_0000, 1 << 21, 0, 1 << 7, 0], sound(&["SYS_ADMIN", "BPF"], false, 0));
         check(&[0x0100_0001, 1 << 12, 0], sound(&["NET_ADMIN"], true, 0));
         check(&[0x0300_0001, 1 << 12, 0, 0, 0, 1000], sound(&["NET_ADMIN"], true, 1000));
-        // Bits that no kernel knows are nobody's.
+        // Unknown bits are ignored.
         check(&[0x0200_0001, 0, 0, 0xffff_fe00, 0], sound(&[], true, 0));
         for words in [&[][..], &[0x0200_0001], &[0x0200_0001, 0, 0], &[0x0300_0001, 0, 0, 0, 0], &[0x0400_0001; 5]] {
             check(words, FileCapabilities::Malformed);

@@ -1,107 +1,109 @@
-//! Which ELF programs each architecture's kernel starts: one row a kernel, read from its `asm/elf.h`.
-//! Tables only: what a file is, and what else can go wrong with it, is not for this module to know.
+//! Which ELF programs each architecture's kernel starts: one row per kernel, taken from its `asm/elf.h`.
+//! Tables only: other facts about a file, and other reasons for a failure, are outside this module.
 
 use super::{Arch, Class, Endian, Fact, Node};
 
-/// One ELF loader of a kernel: the native one, or the 32-bit one beside it (fs/compat_binfmt_elf.c).
+/// One ELF loader of a kernel: the native one, or the additional 32-bit one (fs/compat_binfmt_elf.c).
 #[derive(Debug)]
 pub struct Abi {
     /// Whose programs these are.
     pub arch: Arch,
     pub class: Class,
     pub endian: Endian,
-    /// `e_machine` values that `elf_check_arch` takes.
+    /// `e_machine` values that `elf_check_arch` accepts.
     pub machines: &'static [u16],
-    /// `elf_check_arch` compares EI_CLASS too. Most do not.
+    /// `elf_check_arch` also compares EI_CLASS. Most do not.
     pub checks_class: bool,
-    /// What else `elf_check_arch` looks at.
+    /// Other conditions of `elf_check_arch`.
     pub rule: Rule,
-    /// What the node must have for this loader to accept anything.
+    /// The property that the node needs for this loader to accept anything.
     pub needs: Needs,
     pub space: AddressSpace,
-    /// First address that is the program's, for one with the right to map low pages (CAP_SYS_RAWIO).
+    /// Lowest address for a program that may map low pages (CAP_SYS_RAWIO).
     /// Source: arch/arm/include/asm/mman.h `arch_mmap_check`.
     pub first_address: u64,
-    /// What vm.mmap_min_addr is at most, from which on others may map pages. Source: mm/Kconfig DEFAULT_MMAP_MIN_ADDR.
+    /// Upper limit of vm.mmap_min_addr, from which on others may map pages. Source: mm/Kconfig DEFAULT_MMAP_MIN_ADDR.
     pub min_address: u64,
-    /// Pages of a program without PT_GNU_STACK that may be read may be executed: `elf_read_implies_exec`.
+    /// When readable pages of a program without PT_GNU_STACK are executable: `elf_read_implies_exec`.
     pub read_implies_exec: ReadImpliesExec,
     pub cpu: Cpu,
 }
 
-/// Where a program's files may lie. Of each the least that a kernel and CPU of the architecture have, and the most: three
-/// to five levels of page tables. Source: arch/*/include/asm/processor.h, asm/elf.h of Linux 6.12.
+/// The addresses that a program's files can occupy. Each value is a minimum and a maximum over the architecture's
+/// kernels and CPUs: three to five levels of page tables. Source: arch/*/include/asm/processor.h, asm/elf.h of Linux
+/// 6.12.
 #[derive(Clone, Copy, Debug)]
 pub struct AddressSpace {
-    /// TASK_SIZE: the first address that is no longer the program's.
+    /// TASK_SIZE: the first address above the program's.
     pub task: [u64; 2],
-    /// DEFAULT_MAP_WINDOW: where the room ends that mmap finds by itself.
+    /// DEFAULT_MAP_WINDOW: the end of the range in which mmap chooses addresses.
     pub window: [u64; 2],
-    /// Bytes from ELF_ET_DYN_BASE, where programs with a loader are put, to STACK_TOP.
+    /// Bytes from ELF_ET_DYN_BASE, the base of programs with a loader, to STACK_TOP.
     pub pie: [u64; 2],
-    /// Bytes by which chance moves a program up and the stack down, together, at most: ARCH_MMAP_RND_BITS_MAX of
+    /// Maximum bytes by which randomization moves a program up and the stack down, together: ARCH_MMAP_RND_BITS_MAX of
     /// arch/*/Kconfig in pages, and STACK_RND_MASK.
     pub shift: u64,
 }
 
-/// Conditions of `elf_check_arch` beyond the machine and class.
+/// Conditions of `elf_check_arch` in addition to the machine and class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rule {
     None,
-    /// arch/arm/kernel/elf.c: the entry must be Thumb or word aligned; ELFOSABI_ARM_FDPIC is another loader's.
+    /// arch/arm/kernel/elf.c: the entry must be Thumb or word aligned; ELFOSABI_ARM_FDPIC belongs to another loader.
     Arm,
-    /// arch/arm64/kernel/process.c `compat_elf_check_arch`: OABI programs (EABI version 0) are refused.
+    /// arch/arm64/kernel/process.c `compat_elf_check_arch`: OABI programs (EABI version 0) are rejected.
     ArmEabi,
     /// arch/mips/include/asm/elf.h `elf32_check_arch`: o32 or n32 by `e_flags`.
     Mips32,
     /// arch/alpha/include/asm/elf.h: not EF_ALPHA_32BIT.
     Alpha,
-    /// arch/sh/include/asm/elf.h: EF_SH_FDPIC is another loader's.
+    /// arch/sh/include/asm/elf.h: EF_SH_FDPIC belongs to another loader.
     SuperH,
 }
 
-/// A node's property on which a loader hangs.
+/// The property of a node that a loader depends on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Needs {
     Nothing,
     Ia32,
     X32,
     Aarch32,
-    /// CONFIG_COMPAT of a kernel whose distributions do not agree on it, and which [`Node`] has no property for.
+    /// CONFIG_COMPAT of a kernel. Distributions differ on it, and [`Node`] has no property for it.
     Compat,
 }
 
-/// When a readable page is an executable one.
+/// When readable pages are executable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReadImpliesExec {
     Never,
     WithoutGnuStack,
-    /// The CPU has no execute permission of its own, or not surely.
+    /// The CPU has no separate execute permission, or may not have one.
     Always,
 }
 
-/// What a CPU of the architecture does with code that is none.
+/// How the architecture's CPUs react to invalid code.
 #[derive(Debug)]
 pub struct Cpu {
-    /// Signal for an instruction of zero bytes; `None` where those do nothing and it runs on into whatever follows.
+    /// Signal for an instruction of zero bytes; `None` if zeros do nothing and execution runs on into the bytes after
+    /// them.
     pub zeros: Option<u8>,
-    /// Signal for running the ELF header itself, which is what a library with an entry of 0 does.
+    /// Signal for executing the ELF header itself, as a library with an entry of 0 does.
     pub header: u8,
-    /// An entry address that is not a multiple of this (Thumb's apart) ends in `misaligned`. 1: any is taken.
+    /// An entry address that is not a multiple of this (Thumb's excepted) raises `misaligned`. 1: any is accepted.
     pub alignment: u64,
     pub misaligned: u8,
-    /// The page fault reads the file before it asks whether the page may be executed, so that a page behind the file's
-    /// end is SIGBUS first. Source: arch/x86/mm/fault.c `access_error`; others look at VM_EXEC first.
+    /// The page fault handler reads the file before it checks execute permission, so that a page past the end of the
+    /// file raises SIGBUS first. Source: arch/x86/mm/fault.c `access_error`; others check VM_EXEC first.
     pub reads_first: bool,
 }
 
-/// What a kernel of one architecture starts.
+/// The programs that a kernel of one architecture starts.
 #[derive(Debug)]
 pub struct Kernel {
     pub arch: Arch,
     pub native: Abi,
     pub compat: &'static [Abi],
-    /// Page sizes that its kernels are built with, the one that distributions ship most first.
+    /// Page sizes that its kernels are built with; the most common one in distributions comes first.
     pub page_sizes: &'static [u64],
 }
 
@@ -115,10 +117,10 @@ const K16: u64 = 16 << 10;
 const K32: u64 = 32 << 10;
 const K64: u64 = 64 << 10;
 
-/// `add %al,(%rax)` on a zero register; the header jumps to the same within itself.
+/// `add %al,(%rax)` on a zero register; the header jumps to the same instruction inside itself.
 const X86: Cpu = Cpu { zeros: Some(SEGV), header: SEGV, alignment: 1, misaligned: SEGV, reads_first: true };
 const A64: Cpu = Cpu { zeros: Some(ILL), header: ILL, alignment: 4, misaligned: BUS, reads_first: false };
-/// Zeros are `andeq r0, r0, r0`, the header is conditional instructions that do nothing, then bad loads. The return to
+/// Zeros are `andeq r0, r0, r0`; the header is conditional instructions that do nothing, then bad loads. The return to
 /// the program drops the address's low bits.
 const A32: Cpu = Cpu { zeros: None, header: SEGV, alignment: 1, misaligned: BUS, reads_first: false };
 const RISCV: Cpu = Cpu { zeros: Some(ILL), header: ILL, alignment: 2, misaligned: SEGV, reads_first: false };
@@ -130,7 +132,7 @@ const OTHER: Cpu = Cpu { zeros: Some(ILL), header: ILL, alignment: 1, misaligned
 use Class::{Elf32, Elf64};
 use Endian::{Big, Little};
 
-/// One of a size that every kernel of the architecture has.
+/// An address space of the same size on every kernel of the architecture.
 const fn space(class: Class, task: u64) -> AddressSpace {
     let (pie, shift) = match class {
         Elf64 => (task / 3, task / 4),
@@ -158,14 +160,14 @@ const RISCV64_SPACE: AddressSpace = AddressSpace {
     pie: [(1 << 38) / 3, BIT_47 / 3],
     shift: (1 << 36) + STACK_SHIFT,
 };
-/// Programs with a loader lie from 4 GiB on.
+/// Programs with a loader start at 4 GiB.
 const PPC64_SPACE: AddressSpace = AddressSpace {
     task: [BIT_47, 1 << 52],
     window: [BIT_47; 2],
     pie: [BIT_47 - (1 << 32); 2],
     shift: (1 << 45) + STACK_SHIFT,
 };
-/// mmap adds page tables as it needs them; the stack is below the end of three levels.
+/// mmap adds page tables on demand; the stack is below the end of three levels.
 const S390X_SPACE: AddressSpace =
     AddressSpace { pie: [(1 << 42) / 3; 2], shift: 1 << 31, ..space(Elf64, 0xffff_ffff_ffff_f000) };
 
@@ -226,7 +228,8 @@ const S390_31: Abi =
     Abi { checks_class: true, needs: Needs::Compat, ..abi(Arch::S390, Elf32, Big, &[22, 0xA390], 1 << 31, Z) };
 const SPARC32: Abi = Abi { needs: Needs::Nothing, ..abi(Arch::Sparc, Elf32, Big, &[2, 18], 0xf000_0000, OTHER) };
 
-/// A row a kernel. Source: arch/*/include/asm/elf.h, arch/*/kernel/{elf,process}.c of Linux 6.12; page sizes from arch/*/Kconfig.
+/// One row per kernel. Source: arch/*/include/asm/elf.h, arch/*/kernel/{elf,process}.c of Linux 6.12; page sizes from
+/// arch/*/Kconfig.
 pub static KERNELS: &[Kernel] = &[
     Kernel {
         arch: Arch::Amd64,
@@ -307,7 +310,7 @@ pub static KERNELS: &[Kernel] = &[
         compat: &[S390_31],
         page_sizes: &[K4],
     },
-    // Kernels of their own for 31 bits ended with Linux 4.1.
+    // Linux 4.1 removed 31-bit kernels.
     Kernel {
         arch: Arch::S390,
         native: Abi { checks_class: true, ..abi(Arch::S390, Elf32, Big, &[22, 0xA390], 1 << 31, Z) },
@@ -395,7 +398,7 @@ pub fn kernel(arch: Arch) -> &'static Kernel {
 }
 
 impl Needs {
-    /// Whether the node has it.
+    /// Whether the node has the property.
     pub fn met(self, node: &Node) -> Fact<bool> {
         match self {
             Needs::Nothing => Fact::Known(true),
@@ -406,16 +409,16 @@ impl Needs {
         }
     }
 
-    /// What an unknown answer leaves open, and how a user can close it.
+    /// The open question if the property is unknown, and how a user can answer it.
     pub fn question(self) -> &'static str {
         match self {
             Needs::Nothing => "",
-            Needs::Ia32 => "whether this node's kernel runs i386 programs is not known; say ia32=yes or ia32=no",
-            Needs::X32 => "whether this node's kernel runs x32 programs is not known",
+            Needs::Ia32 => "it is not known whether this node's kernel runs i386 programs; set ia32=yes or ia32=no",
+            Needs::X32 => "it is not known whether this node's kernel runs x32 programs",
             Needs::Aarch32 => {
-                "whether this node's CPU and kernel run 32-bit Arm programs is not known; say aarch32=yes or aarch32=no"
+                "it is not known whether this node's CPU and kernel run 32-bit Arm programs; set aarch32=yes or aarch32=no"
             }
-            Needs::Compat => "whether this node's kernel runs 32-bit programs (CONFIG_COMPAT) is not known",
+            Needs::Compat => "it is not known whether this node's kernel runs 32-bit programs (CONFIG_COMPAT)",
         }
     }
 }

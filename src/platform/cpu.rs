@@ -1,17 +1,17 @@
-//! What `/proc/cpuinfo` says of a CPU: the level of its instruction set, its core, and the variant that engines derive.
-//! Pure: texts come in, facts go out; a text that does not say leaves a fact unknown.
+//! Reads `/proc/cpuinfo`: the level of the instruction set, the core, and the variant that engines derive.
+//! Pure: takes text and returns facts; a fact that the text does not contain is unknown.
 
 use super::profile::Claim;
 use super::{Arch, CpuFeature, CpuFeatures, Fact, Isa};
 
-/// An Arm core by its MIDR, as `CPU implementer` and `CPU part` show it.
+/// An Arm core by its MIDR (`CPU implementer` and `CPU part`).
 #[derive(Clone, Copy, Debug)]
 pub struct Core {
     pub implementer: u16,
     pub part: u16,
     pub name: &'static str,
     pub isa: Isa,
-    /// Whether EL0 runs AArch32: the hardware's half; the kernel's is CONFIG_COMPAT.
+    /// Whether EL0 runs AArch32. This is the hardware's part; the kernel's is CONFIG_COMPAT.
     pub aarch32: Claim<bool>,
 }
 
@@ -22,7 +22,8 @@ const fn core(part: u16, name: &'static str, isa: Isa, aarch32: Claim<bool>) -> 
 const YES: Claim<bool> = Claim::Verified(true);
 const NO: Claim<bool> = Claim::Verified(false);
 
-/// Source: util-linux lscpu-arm.c for the numbers; Arm's technical reference manuals and lscpu's "CPU op-mode(s)" for AArch32.
+/// Source: util-linux lscpu-arm.c for the numbers; Arm's technical reference manuals and lscpu's "CPU op-mode(s)" for
+/// AArch32.
 #[rustfmt::skip]
 pub const CORES: &[Core] = &[
     core(0xb76, "ARM1176", Isa::Arm(6), Claim::Open),
@@ -50,12 +51,12 @@ pub const CORES: &[Core] = &[
     Core { implementer: 0x61, part: 0x023, name: "Apple M1", isa: Isa::Arm64(8, 4), aarch32: NO },
     Core { implementer: 0x61, part: 0x032, name: "Apple M2", isa: Isa::Arm64(8, 6), aarch32: NO },
     Core { implementer: 0x61, part: 0x033, name: "Apple M2", isa: Isa::Arm64(8, 6), aarch32: NO },
-    // What Apple's hypervisor shows a Linux guest, whatever the chip.
+    // Apple's hypervisor shows this to a Linux guest on every chip.
     Core { implementer: 0x61, part: 0x000, name: "Apple silicon", isa: Isa::Arm64(8, 4), aarch32: NO },
     Core { implementer: 0x6d, part: 0xd49, name: "Azure Cobalt 100", isa: Isa::Arm64(9, 0), aarch32: YES },
 ];
 
-/// The value of the first line `key : value`; keys are compared without case, as engines do.
+/// The value of the first line `key : value`; keys are compared without case, as in engines.
 pub fn value<'a>(cpuinfo: &'a str, key: &str) -> Option<&'a str> {
     let pairs = cpuinfo.lines().filter_map(|line| line.split_once([':', '=']));
     pairs.filter(|(name, _)| name.trim().eq_ignore_ascii_case(key)).map(|(_, value)| value.trim()).next()
@@ -68,7 +69,7 @@ pub fn arm_core(cpuinfo: &str) -> Option<&'static Core> {
     CORES.iter().find(|core| (core.implementer, core.part) == (implementer, part))
 }
 
-/// The level that every processor of `cpuinfo` has at least.
+/// The lowest level among the processors of `cpuinfo`.
 pub fn isa(arch: Arch, cpuinfo: &str) -> Fact<Isa> {
     let lists = |key: &'static str| {
         let lines = cpuinfo.lines().filter_map(|line| line.split_once(':'));
@@ -86,8 +87,8 @@ pub fn isa(arch: Arch, cpuinfo: &str) -> Fact<Isa> {
     found.map_or(Fact::Unknown, Fact::Known)
 }
 
-/// The features that every processor of `cpuinfo` lists, and those that one of them does not. Nothing for a text without
-/// a list.
+/// Features that every processor of `cpuinfo` lists are present; others are absent. Both sets are empty for a text
+/// without a list.
 pub fn features(arch: Arch, cpuinfo: &str) -> CpuFeatures {
     let key = if arch == Arch::Arm64 { "Features" } else { "flags" };
     let lines = cpuinfo.lines().filter_map(|line| line.split_once(':'));
@@ -107,7 +108,7 @@ pub fn features(arch: Arch, cpuinfo: &str) -> CpuFeatures {
     features
 }
 
-/// x86-64's levels in cpuinfo's names. Source: x86-64 psABI; arch/x86/include/asm/cpufeatures.h.
+/// x86-64's levels with the names of cpuinfo. Source: x86-64 psABI; arch/x86/include/asm/cpufeatures.h.
 const X86_LEVELS: &[&[&str]] = &[
     &["cmov", "cx8", "fpu", "fxsr", "mmx", "sse", "sse2"],
     &["cx16", "lahf_lm", "popcnt", "pni", "ssse3", "sse4_1", "sse4_2"],
@@ -115,13 +116,14 @@ const X86_LEVELS: &[&[&str]] = &[
     &["avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"],
 ];
 
-/// The level of a `flags` line, or of any list with cpuinfo's names; 0 for a CPU without SSE2.
+/// The level of a `flags` line, or of any list of cpuinfo names; 0 for a CPU without SSE2.
 pub fn x86_level(flags: &str) -> u8 {
     let flags: Vec<&str> = flags.split_whitespace().collect();
     X86_LEVELS.iter().take_while(|level| level.iter().all(|flag| flags.contains(flag))).count() as u8
 }
 
-/// What each Armv8.x makes mandatory and Linux shows. Source: Arm ARM A2; Documentation/arch/arm64/elf_hwcaps.rst.
+/// The features that each Armv8.x makes mandatory and Linux shows. Source: Arm ARM A2;
+/// Documentation/arch/arm64/elf_hwcaps.rst.
 const ARM64_MINORS: &[&[&str]] = &[
     &["atomics", "asimdrdm", "crc32"],
     &["dcpop"],
@@ -131,8 +133,8 @@ const ARM64_MINORS: &[&[&str]] = &[
     &["bf16", "i8mm"],
 ];
 
-/// (8, minor), or (9, 0) where SVE2 comes with v8.5's instructions: kernels without BTI support hide `bti`, and Apple's M1
-/// has all of v8.5 but that. A text that hides something makes the answer too low, never too high.
+/// (8, minor), or (9, 0) if SVE2 comes with v8.5's instructions: kernels without BTI support hide `bti`, and Apple's M1
+/// has all of v8.5 except BTI. A missing name makes the result too low, never too high.
 pub fn arm64_version(features: &str) -> (u8, u8) {
     let features: Vec<&str> = features.split_whitespace().collect();
     let has = |flags: &&[&str]| flags.iter().all(|flag| features.contains(flag));
@@ -140,8 +142,8 @@ pub fn arm64_version(features: &str) -> (u8, u8) {
     if minor >= 4 && has(&["sve2", "flagm2", "frint", "sb"].as_slice()) { (9, 0) } else { (8, minor) }
 }
 
-/// The variant that containerd and Docker find for an Arm machine: `v5` to `v8`.
-/// Source: containerd/platforms cpuinfo_linux.go, with its quirk for ARMv6 machines that call themselves 7.
+/// The variant that containerd and Docker derive for an Arm machine: `v5` to `v8`.
+/// Source: containerd/platforms cpuinfo_linux.go, with its workaround for ARMv6 machines that report version 7.
 pub fn arm_variant(cpuinfo: &str) -> Option<&'static str> {
     let is_v6 =
         value(cpuinfo, "model name").is_some_and(|name| name.to_ascii_lowercase().starts_with("armv6-compatible"));
@@ -180,8 +182,8 @@ fn z(machine: u16) -> Option<Isa> {
     }
 }
 
-/// `rv64imafdc_zicsr_zba_zbb`: the highest profile whose user-mode extensions are all there. Older kernels do not print
-/// every extension, so the answer may be too low, never too high. Source: RISC-V profiles, RVA20U64 to RVA23U64.
+/// `rv64imafdc_zicsr_zba_zbb`: the highest profile whose user-mode extensions are all present. Older kernels do not
+/// print every extension, so the result may be too low, never too high. Source: RISC-V profiles, RVA20U64 to RVA23U64.
 fn rva(isa: &str) -> Option<Isa> {
     let text = isa.trim().to_ascii_lowercase();
     let mut parts = text.split('_');

@@ -49,7 +49,7 @@ features\t: esan3 zarch stfle msa ldisp eimm dfp edat etf3eh highgprs te vx vxd 
 processor 0: version = 00,  identification = 0133E8,  machine = 3906
 ";
 
-/// A file of testdata/cpuinfo, whose README says where each is from.
+/// A file of testdata/cpuinfo; the README there names the source of each.
 macro_rules! machine {
     ($name:literal) => {
         include_str!(concat!("../../testdata/cpuinfo/", $name, ".txt"))
@@ -104,7 +104,7 @@ fn real_arm_machines_say_their_level_and_core() {
     check(Arch::Arm, PI_ZERO, Isa::Arm(6));
     check(Arch::Arm, machine!("rpi-2"), Isa::Arm(7));
     check(Arch::Arm, machine!("cortex-a15"), Isa::Arm(7));
-    // An ARMv8 core under a 32-bit kernel is an ARMv7 machine to everybody.
+    // An ARMv8 core with a 32-bit kernel reports an ARMv7 machine.
     check(Arch::Arm, machine!("rpi-4-32-bit"), Isa::Arm(7));
 }
 
@@ -113,18 +113,18 @@ fn real_power_z_and_riscv_machines_say_their_level() {
     check(Arch::Ppc64le, machine!("power8"), Isa::Power(8));
     check(Arch::Ppc64le, machine!("power9"), Isa::Power(9));
     check(Arch::Ppc64le, machine!("power10"), Isa::Power(10));
-    assert_eq!(isa(Arch::Ppc64, machine!("power7")), Fact::Unknown, "older than every level that is known");
+    assert_eq!(isa(Arch::Ppc64, machine!("power7")), Fact::Unknown, "older than every known level");
     check(Arch::S390x, machine!("z13"), Isa::Z(13));
     check(Arch::S390x, Z14, Isa::Z(14));
     check(Arch::S390x, &Z14.replace("3906", "9175"), Isa::Z(17));
-    assert_eq!(isa(Arch::S390x, machine!("z196")), Fact::Unknown, "older than every level that is known");
+    assert_eq!(isa(Arch::S390x, machine!("z196")), Fact::Unknown, "older than every known level");
     check(Arch::Riscv64, machine!("visionfive2"), Isa::Rva(20));
     check(Arch::Riscv64, machine!("hifive-u74"), Isa::Rva(20));
     check(Arch::Riscv64, machine!("milkv-pioneer"), Isa::Rva(20));
     check(Arch::Riscv64, machine!("spacemit-x60"), Isa::Rva(22));
 }
 
-/// A machine's text and the row by its name must not contradict each other.
+/// A machine's cpuinfo and the profile with its name must agree.
 #[test]
 fn profiles_agree_with_the_machines_that_they_name() {
     for (name, arch, cpuinfo) in [

@@ -1,8 +1,8 @@
-//! Who pulls images on a node, by the names that users and nodes have for it.
+//! Engines that pull images on a node, by the names that users and nodes have for them.
 
 use std::fmt;
 
-/// Who pulls images on a node.
+/// The engine that pulls images on a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Engine {
     /// Docker with its own graph drivers.
@@ -11,7 +11,8 @@ pub enum Engine {
     DockerContainerd,
     /// containerd's client: ctr, nerdctl.
     Containerd,
-    /// containerd as the kubelet asks it, by version: 2.1 began to pull by its transfer service, which does not fall back.
+    /// containerd with the kubelet as its client, by version: since 2.1 it pulls with its transfer service, which does
+    /// not fall back.
     ContainerdCri {
         major: u32,
         minor: u32,
@@ -21,11 +22,11 @@ pub enum Engine {
 }
 
 impl Engine {
-    /// What [`Engine::parse`] reads, for messages.
+    /// The names that [`Engine::parse`] accepts, for messages.
     pub const NAMES: &str =
         "docker, docker-containerd, containerd, cri-containerd-VERSION (cri-containerd-1.7), cri-o, podman";
 
-    /// Reads an engine's name as a target's `engine=` has it.
+    /// Parses the value of a target's `engine=`.
     pub fn parse(name: &str) -> Option<Engine> {
         let number = |text: &str| text.parse::<u32>().ok();
         match name {
@@ -41,7 +42,7 @@ impl Engine {
         }
     }
 
-    /// Reads a node's `containerRuntimeVersion`: `containerd://2.1.3`, `cri-o://1.31.0`, `docker://24.0.7`.
+    /// Parses a node's `containerRuntimeVersion`: `containerd://2.1.3`, `cri-o://1.31.0`, `docker://24.0.7`.
     pub fn of_runtime(text: &str) -> Option<Engine> {
         let (name, version) = text.split_once("://")?;
         let mut numbers = version.trim_start_matches('v').split(['.', '-', '+']).map(|part| part.parse::<u32>().ok());

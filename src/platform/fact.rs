@@ -1,8 +1,8 @@
-//! What is known of a machine, or is not, and the level of its CPU.
+//! Known and unknown facts about a machine, and the level of its CPU.
 
 use std::fmt;
 
-/// Something about a node that is known, or is not.
+/// A property of a node that is known or unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fact<T> {
     Known(T),
@@ -18,7 +18,7 @@ impl<T: Copy> Fact<T> {
     }
 }
 
-/// The instruction-set level of a node's CPU, where one is known. Ordered within an architecture.
+/// The instruction-set level of a node's CPU. Ordered within an architecture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Isa {
     /// x86-64-v1 to v4.

@@ -7,14 +7,14 @@ use serde::{Deserialize, Serialize};
 
 use super::{Arch, Fact, Isa};
 
-/// The first level of its architecture that has a feature.
+/// The first level of an architecture that includes a feature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Since {
     /// x86-64-vN. Source: x86-64 psABI, "Micro-Architecture Levels".
     X86(u8),
     /// Armv8.N or Armv9.0, where it is mandatory. Source: Arm ARM, A2.
     Arm64(u8, u8),
-    /// No level has it: only a CPU's own description tells.
+    /// No level includes it: only a CPU's own description shows it.
     Never,
 }
 
@@ -28,7 +28,7 @@ macro_rules! features {
             /// Every feature, in the order of the table.
             pub const ALL: &[CpuFeature] = &[$(CpuFeature::$feature),*];
 
-            /// The name that the vendor's manual uses.
+            /// The name in the vendor's manual.
             pub fn name(self) -> &'static str {
                 match self { $(CpuFeature::$feature => $name),* }
             }
@@ -43,7 +43,7 @@ macro_rules! features {
                 match self { $(CpuFeature::$feature => Arch::$arch),* }
             }
 
-            /// The first level that has it.
+            /// The first level that includes it.
             pub fn since(self) -> Since {
                 match self { $(CpuFeature::$feature => $since),* }
             }
@@ -122,7 +122,7 @@ impl fmt::Display for CpuFeature {
     }
 }
 
-/// Features that a node is known to have or to lack, whatever its level says.
+/// Features that a node is known to have or to lack, regardless of its level.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CpuFeatures {
     pub present: BTreeSet<CpuFeature>,
@@ -134,7 +134,7 @@ impl CpuFeatures {
         CpuFeatures { present: present.iter().copied().collect(), absent: absent.iter().copied().collect() }
     }
 
-    /// Whether a CPU of this level has `feature`. A level answers for what levels consist of, and for nothing else.
+    /// Whether a CPU of this level has `feature`. A level only decides for features that levels include.
     pub fn has(&self, feature: CpuFeature, isa: Fact<Isa>) -> Fact<bool> {
         if self.absent.iter().any(|absent| feature.implies(*absent)) {
             return Fact::Known(false);
@@ -145,7 +145,7 @@ impl CpuFeatures {
         match (feature.since(), isa) {
             (Since::X86(since), Fact::Known(Isa::X86(level))) => Fact::Known(level >= since),
             (Since::Arm64(major, minor), Fact::Known(Isa::Arm64(node_major, node_minor))) => {
-                // Armv9.N has what Armv8.(N + 5) has.
+                // Armv9.N includes Armv8.(N + 5).
                 let reached = if node_major >= 9 && major == 8 {
                     node_minor + 5 >= minor
                 } else {
@@ -169,7 +169,7 @@ impl CpuFeature {
         self == other || implied.iter().any(|feature| feature.implies(other))
     }
 
-    /// The feature of `arch` by its cpuinfo name, or by its own name in lower case with `-`, `.` and `_` alike.
+    /// The feature of `arch` by its cpuinfo name, or by its own name; ignores case, `-`, `.`, `_` and spaces.
     pub fn parse(arch: Arch, name: &str) -> Option<CpuFeature> {
         let plain = |text: &str| text.to_ascii_lowercase().replace(['-', '.', '_', ' '], "");
         let of_arch = |feature: &CpuFeature| feature.arch() == arch;

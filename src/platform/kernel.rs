@@ -1,5 +1,5 @@
-//! What a kernel's release and its huge page sizes say of it: version and page size.
-//! Pure; a distribution that is not known leaves the page size unknown.
+//! Derives a kernel's version and page size from its release and its huge page sizes.
+//! Pure; an unknown distribution leaves the page size unknown.
 
 use super::{Arch, Fact};
 
@@ -12,9 +12,9 @@ pub fn version(release: &str) -> Fact<(u32, u32)> {
     }
 }
 
-/// Marks of distributions' AArch64 kernels and the page size, in bytes, that each is built with; the first mark that the
-/// release holds decides. Sources: RHEL kernel-64k (`+64k`); Ubuntu and Debian flavours; aws-graviton-getting-started os.md;
-/// Raspberry Pi kernel_2712; Asahi.
+/// Marks of distributions' AArch64 kernels and the page size, in bytes, that each is built with. The first mark that
+/// the release contains decides. Sources: RHEL kernel-64k (`+64k`); Ubuntu and Debian flavours;
+/// aws-graviton-getting-started os.md; Raspberry Pi kernel_2712; Asahi.
 const RELEASE_MARKS: &[(&str, u64)] = &[
     ("64k", 64 << 10),
     ("16k", 16 << 10),
@@ -37,7 +37,7 @@ const RELEASE_MARKS: &[(&str, u64)] = &[
     ("-generic", 4 << 10),
 ];
 
-/// The page size in bytes of a kernel by its release (`uname -r`).
+/// The page size in bytes of a kernel with this release (`uname -r`).
 pub fn page_size(arch: Arch, release: &str) -> Fact<u64> {
     match arch {
         Arch::Arm64 => {
@@ -49,8 +49,8 @@ pub fn page_size(arch: Arch, release: &str) -> Fact<u64> {
     }
 }
 
-/// The page size in bytes of an AArch64 kernel by the huge page sizes that it offers, as a Kubernetes node's capacity names
-/// them (`64Ki` of `hugepages-64Ki`). Source: Documentation/arch/arm64/hugetlbpage.rst.
+/// The page size in bytes of an AArch64 kernel with these huge page sizes, named as in the capacity of a Kubernetes
+/// node (`64Ki` of `hugepages-64Ki`). Source: Documentation/arch/arm64/hugetlbpage.rst.
 pub fn page_size_of_hugepages<'a>(sizes: impl IntoIterator<Item = &'a str>) -> Fact<u64> {
     let sizes: Vec<&str> = sizes.into_iter().collect();
     let has = |size| sizes.contains(&size);

@@ -1,18 +1,18 @@
-//! Which entry of an index a node's engine takes, or its words when it refuses. Each engine has its own rules, and a pull
-//! that succeeds proves nothing: several engines fall back to architectures that the node may not run.
-//! Pure; a single manifest, without an index, is taken by every engine whatever its platform.
+//! Which entry of an index a node's engine pulls, or the engine's error message. Each engine has its own rules, and a
+//! pull that succeeds proves nothing: several engines fall back to architectures that the node may not run. Pure. Every
+//! engine pulls a single manifest, without an index, regardless of its platform.
 
 use super::{Arch, Engine, Fact, Isa, Platform, Target};
 
-/// No entry fits.
+/// Error: no entry fits.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Refusal {
-    /// The engine's own words, as a user finds them in a terminal or in a pod's events.
+    /// The engine's message, as it appears in a terminal or in a pod's events.
     pub message: String,
 }
 
-/// The entries of an index that `engine` would take on `target`, best first: it takes the first. `None` in `offered` is an
+/// The entries of an index that `engine` accepts on `target`, best first: it pulls the first. `None` in `offered` is an
 /// entry without a platform. Source: containerd/platforms `Only` and `platformVector`; moby `filterManifests`;
 /// containerd `images.Manifest` and CRI's `pullImageWithTransferService`; containers/image `WantedPlatforms`.
 pub fn pick(engine: Engine, target: &Target, offered: &[Option<Platform>]) -> Result<Vec<usize>, Refusal> {
@@ -20,7 +20,7 @@ pub fn pick(engine: Engine, target: &Target, offered: &[Option<Platform>]) -> Re
     let wanted = wanted(engine, &asked);
     let rank = |platform: &Option<Platform>| match platform {
         Some(offer) => wanted.iter().position(|want| is_same(want, offer)),
-        // An entry without a platform fits everywhere, and comes last.
+        // An entry without a platform fits every node, and comes last.
         None => Some(wanted.len()),
     };
     let mut fitting: Vec<(usize, usize)> =
@@ -36,8 +36,8 @@ fn is_same(want: &Platform, offer: &Platform) -> bool {
     (&want.os, &want.architecture, &want.variant) == (&offer.os, &offer.architecture, &offer.variant)
 }
 
-/// What the engine finds out about its own machine. An AArch64 one is always `v8` (`CPU architecture` of /proc/cpuinfo), so
-/// entries for v8.x and v9 are never reached; only Docker looks at an x86-64 CPU's level.
+/// The platform that the engine detects for its machine. AArch64 is always `v8` (`CPU architecture` of /proc/cpuinfo),
+/// so entries for v8.x and v9 are never pulled; only Docker checks the level of an x86-64 CPU.
 fn asked_platform(engine: Engine, target: &Target) -> Platform {
     let arch = target.node.arch;
     let variant = match (arch, target.node.isa) {
@@ -63,7 +63,7 @@ fn wanted(engine: Engine, asked: &Platform) -> Vec<Platform> {
         _ => false,
     };
     match asked.arch() {
-        // containers/image knows an order for 32-bit Arm only; containerd's transfer service knows none.
+        // containers/image only has an order for 32-bit Arm; containerd's transfer service has none.
         Some(Arch::Arm) if matches!(engine, Engine::CriO | Engine::Podman) => match version {
             Some(version @ 5..=8) => arm(version).collect(),
             _ => vec![asked.clone()],
@@ -82,7 +82,7 @@ fn wanted(engine: Engine, asked: &Platform) -> Vec<Platform> {
 }
 
 fn refusal(engine: Engine, asked: &Platform) -> String {
-    // Engines print the variant that they normalise away.
+    // Engines print the variant that they remove when they normalise.
     let spelled = match asked.arch() {
         Some(Arch::Arm64) => format!("{asked}/v8"),
         _ => asked.to_string(),

@@ -1,9 +1,9 @@
-//! A table of engine, node and index, with the entry that is taken or the refusal in its words. Read from moby b985e2313a
-//! (daemon/internal/distribution/pull_v2_unix.go `filterManifests`, pull_v2.go `noMatchesErr`, `maximumSpec`;
-//! daemon/containerd/image_pull.go), containerd 301026e58 (vendored platforms/compare.go `platformVector`;
-//! core/images/handlers.go `FilterPlatforms`, `LimitManifests`; core/transfer/image/imagestore.go `ImageFilter`) and
-//! containers/image df7e80d2 (internal/pkg/platform/platform_matcher.go `WantedPlatforms`, `compatibility`;
-//! internal/manifest/oci_index.go).
+//! A table of engine, node and index, with the entry that is pulled or the engine's error message. Taken from moby
+//! b985e2313a (daemon/internal/distribution/pull_v2_unix.go `filterManifests`, pull_v2.go `noMatchesErr`,
+//! `maximumSpec`; daemon/containerd/image_pull.go), containerd 301026e58 (vendored platforms/compare.go
+//! `platformVector`; core/images/handlers.go `FilterPlatforms`, `LimitManifests`; core/transfer/image/imagestore.go
+//! `ImageFilter`) and containers/image df7e80d2 (internal/pkg/platform/platform_matcher.go `WantedPlatforms`,
+//! `compatibility`; internal/manifest/oci_index.go).
 
 use super::*;
 use crate::platform::target::{self, TargetText};
@@ -25,12 +25,12 @@ fn offers(index: &str) -> Vec<Option<Platform>> {
     index.split_whitespace().map(|text| (text != "-").then(|| platform(text))).collect()
 }
 
-/// `unknown/unknown` is what BuildKit writes for attestations; it is not a platform that a user can type.
+/// BuildKit writes `unknown/unknown` for attestations; users cannot type it as a platform.
 fn platform(text: &str) -> Platform {
     if text == "unknown/unknown" { Platform::new("unknown", "unknown", None) } else { Platform::parse(text).unwrap() }
 }
 
-/// `expected` is the entries' order as text, or the refusal.
+/// `expected` is the order of the entries as text, or the error message.
 fn check(engine: Engine, node: &str, index: &str, expected: &str) {
     let offered = offers(index);
     let words: Vec<&str> = index.split_whitespace().collect();
@@ -82,7 +82,7 @@ fn the_transfer_service_and_containers_image_do_not_fall_back() {
         "no image found in image index for architecture \"amd64\", variant \"\", OS \"linux\"",
     );
     check(CriO, "arm/v7", "linux/arm/v5 linux/arm/v6", "linux/arm/v6 linux/arm/v5");
-    // A 32-bit engine on an ARMv8 CPU asks for v8 and takes all that is older.
+    // A 32-bit engine on an ARMv8 CPU asks for v8 and accepts all older versions.
     check(Podman, "arm/v8", "linux/arm/v6 linux/arm/v7 linux/arm64", "linux/arm/v7 linux/arm/v6");
     check(CriO, "rpi-zero", "linux/arm/v7 linux/arm/v5", "linux/arm/v5");
     check(CRI_21, "rpi-zero", "linux/arm/v5", "no match for platform in manifest: not found");

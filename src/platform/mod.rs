@@ -1,4 +1,4 @@
-//! Floor 0: what a platform, a CPU and a node are. Tables and pure functions; nothing here reads the machine.
+//! Tier 0: platforms, CPUs and nodes. Tables and pure functions; nothing here reads the machine.
 
 pub mod arch;
 pub mod binfmt;
@@ -28,8 +28,8 @@ pub use node::{Handler, HandlerRule, Node, Target};
 pub use profile::{PROFILES, Profile};
 pub use target::{TargetError, TargetText};
 
-/// An OCI platform, as an index descriptor promises it, a config declares it, or a user asks for it.
-/// `architecture` is kept as it was spelled once normalised, so that an unknown one is still shown.
+/// An OCI platform: promised by an index descriptor, declared by a config, or requested by a user.
+/// An unknown `architecture` keeps its spelling in lower case, so that it can be shown.
 /// Source: OCI image-spec, image-index.md, "platform"; containerd/platforms `normalizeArch`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Platform {
@@ -39,14 +39,14 @@ pub struct Platform {
     pub os_version: Option<String>,
 }
 
-/// Why a platform's text could not be read.
+/// Error: the text is not a valid platform.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum PlatformError {
-    #[error("platform {0:?} is not os/architecture[/variant], as in linux/arm64 or linux/arm/v7")]
+    #[error("invalid platform {0:?}; expected os/architecture[/variant], such as linux/arm64 or linux/arm/v7")]
     Shape(String),
-    #[error("platform {0:?} names an unknown architecture {1:?}; known are {known}", known = known_architectures())]
+    #[error("unknown architecture {1:?} in platform {0:?}; expected one of {known}", known = known_architectures())]
     Architecture(String, String),
-    #[error("platform {0:?} names an unknown operating system {1:?}; known are linux, windows, darwin, freebsd")]
+    #[error("unknown operating system {1:?} in platform {0:?}; expected linux, windows, darwin or freebsd")]
     Os(String, String),
 }
 
@@ -86,7 +86,7 @@ impl Platform {
         Platform::new("linux", arch.oci(), None)
     }
 
-    /// Reads what a user types: `linux/arm64`, `arm64`, `linux/arm/v7`, `linux/x86_64`.
+    /// Parses user input: `linux/arm64`, `arm64`, `linux/arm/v7`, `linux/x86_64`.
     pub fn parse(text: &str) -> Result<Platform, PlatformError> {
         let parts: Vec<&str> = text.trim().split('/').collect();
         let (os, architecture, variant) = match parts.as_slice() {
@@ -110,7 +110,7 @@ impl Platform {
         }
     }
 
-    /// The architecture, where it is one of [`arch::ARCHES`].
+    /// The architecture, if it is one of [`arch::ARCHES`].
     pub fn arch(&self) -> Option<Arch> {
         Arch::parse(&self.architecture)
     }
@@ -120,7 +120,7 @@ impl Platform {
         self.os == "unknown" || self.architecture == "unknown"
     }
 
-    /// Whether the user's `wanted` (where an absent variant means any) takes in this platform.
+    /// Whether this platform matches the user's `wanted`, in which a missing variant matches any.
     pub fn is_wanted_as(&self, wanted: &Platform) -> bool {
         self.os == wanted.os
             && self.architecture == wanted.architecture

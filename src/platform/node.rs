@@ -1,5 +1,5 @@
 //! A node: everything about a machine that decides whether a program starts there.
-//! Facts that are not known stay unknown; nothing here may guess.
+//! Unknown facts stay unknown; nothing here may guess.
 
 use super::{Arch, Capabilities, CpuFeatures, Engine, Fact, Isa, Platform};
 
@@ -8,7 +8,7 @@ use super::{Arch, Capabilities, CpuFeatures, Engine, Fact, Isa, Platform};
 pub enum HandlerRule {
     /// `((head[offset + i] ^ magic[i]) & mask[i]) == 0` for every i, over the file's first 256 bytes, zero padded.
     Magic { offset: usize, magic: Vec<u8>, mask: Vec<u8> },
-    /// The text after the path's last dot equals this, case and all.
+    /// The text after the path's last dot equals this, including case.
     Extension(String),
 }
 
@@ -17,22 +17,22 @@ pub enum HandlerRule {
 pub struct Handler {
     pub name: String,
     pub rule: HandlerRule,
-    /// Path of the program the kernel starts instead.
+    /// Path of the program that the kernel starts instead.
     pub interpreter: String,
-    /// F: opened when it was registered, so a container's root need not hold it.
+    /// F: opened at registration, so a container's root does not need it.
     pub fixed: bool,
     pub preserve_argv0: bool,
     pub open_binary: bool,
     pub credentials: bool,
-    /// Whether the interpreter is a static program; a dynamic one looks for its loader inside the container, F or not.
+    /// Whether the interpreter is static; a dynamic one needs its loader inside the container, even with F.
     pub is_static: Fact<bool>,
 }
 
-/// A machine that a container may land on.
+/// A machine that may run a container.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Node {
     pub arch: Arch,
-    /// Bytes of a memory page.
+    /// Page size in bytes.
     pub page_size: Fact<u64>,
     /// Whether an AArch64 node runs 32-bit Arm programs (CPU and kernel).
     pub aarch32: Fact<bool>,
@@ -41,21 +41,21 @@ pub struct Node {
     /// Whether an x86-64 kernel runs x32 programs.
     pub x32: Fact<bool>,
     pub isa: Fact<Isa>,
-    /// What is known of the CPU beyond its level.
+    /// Known CPU features beyond the level.
     pub features: CpuFeatures,
-    /// Enabled binfmt_misc handlers, the newest first, which is the order in which the kernel asks them.
+    /// Enabled binfmt_misc handlers, newest first, which is the order in which the kernel tries them.
     pub handlers: Vec<Handler>,
-    /// Architectures that an emulator of unknown registration runs (`emulates=amd64`), as a user states it.
+    /// Architectures that an emulator with unknown registration runs (`emulates=amd64`), as a user states.
     pub emulates: Vec<Arch>,
     /// Kernel version (major, minor).
     pub kernel: Fact<(u32, u32)>,
-    /// The bounding set of the containers that are started there.
+    /// The bounding set of containers on the node.
     pub bounding: Capabilities,
 }
 
 impl Node {
-    /// A node of which only the architecture is known: everything else as the architecture's common kernels have it
-    /// where all of them agree, unknown where they do not.
+    /// A node of which only the architecture is known. Other facts have the value on which all of the architecture's
+    /// common kernels agree, and are unknown otherwise.
     pub fn plain(arch: Arch) -> Node {
         Node {
             arch,
@@ -76,21 +76,21 @@ impl Node {
     }
 }
 
-/// Where an image must run: a node with the name by which the user knows it.
+/// A node that an image must run on, with the user's name for it.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Target {
-    /// What the user typed or the cluster calls it: `linux/arm64,page=64k`, `graviton4`, `host`.
+    /// The user's text or the cluster's name: `linux/arm64,page=64k`, `graviton4`, `host`.
     pub name: String,
-    /// The platform that an engine on this node asks a registry for.
+    /// The platform that an engine on this node requests from a registry.
     pub platform: Platform,
     pub node: Node,
-    /// Who pulls images there, where that is known: each engine has its own way to choose from an index.
+    /// The engine that pulls images there, if known: each engine has its own rules for choosing from an index.
     pub engine: Option<Engine>,
 }
 
 impl Target {
-    /// The target that a declared platform means by itself. `None` where it is not Linux or its architecture is unknown.
+    /// The target for a declared platform. `None` if it is not Linux or its architecture is unknown.
     pub fn of_platform(platform: &Platform) -> Option<Target> {
         let arch = platform.arch().filter(|_| platform.os == "linux")?;
         let mut node = Node::plain(arch);
@@ -104,8 +104,8 @@ fn declared_isa(platform: &Platform) -> Fact<Isa> {
     let variant = platform.variant.as_deref();
     let number = |text: &str| text.parse::<u8>().ok();
     let isa = match platform.arch() {
-        // Plain amd64 promises v1 by its letter, and is what every image says whatever it is built for: nobody's node is
-        // known by it.
+        // Plain amd64 promises v1 by its definition, but every image declares it whatever it is built for, so it
+        // reveals nothing about a node.
         Some(Arch::Amd64) => variant.and_then(|v| number(v.trim_start_matches('v'))).map(Isa::X86),
         Some(Arch::Arm) => variant.and_then(|v| number(v.trim_start_matches('v'))).map(Isa::Arm),
         Some(Arch::Arm64) => {

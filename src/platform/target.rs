@@ -1,52 +1,52 @@
-//! Targets as users type them: a platform or a profile, with properties. Pure: what needs the machine, a file or a
-//! cluster is only named here (`TargetText::Host` and its like), for a higher floor to read.
+//! Parses targets: a platform or a profile, with properties. Pure: a target that needs the machine, a file or a cluster
+//! is only named here (`TargetText::Host` and others), for a higher tier to read.
 
 use std::path::PathBuf;
 
 use super::profile;
 use super::{Arch, Capabilities, CpuFeature, CpuFeatures, Engine, Fact, Isa, Platform, PlatformError, Target};
 
-/// What a `--target` means.
+/// The parsed value of `--target`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum TargetText {
-    /// Said whole by the text.
+    /// The text describes the target completely.
     Given(Vec<Target>),
     /// `host`: this machine.
     Host,
-    /// `k8s[:CONTEXT]`: a cluster's nodes, of the current context where none is named.
+    /// `k8s[:CONTEXT]`: the nodes of a cluster; without a name, of the current context.
     Cluster(Option<String>),
-    /// A saved `kubectl get nodes -o json`; `-` is standard input.
+    /// A saved `kubectl get nodes -o json`; `-` is stdin.
     File(PathBuf),
 }
 
-/// Why a target's text could not be read.
+/// Error: the text is not a valid target.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum TargetError {
     #[error("target {0:?} is empty")]
     Empty(String),
     #[error(
-        "target {text:?} is neither a platform, a profile, host, k8s[:CONTEXT] nor a file of nodes{}",
+        "unknown target {text:?}; expected a platform, a profile, host, k8s[:CONTEXT] or a file of nodes{}",
         suggestion(.similar)
     )]
     Unknown { text: String, similar: Vec<&'static str> },
     #[error("target {text:?}: {cause}")]
     Platform { text: String, cause: PlatformError },
-    #[error("target {0:?} is not a Linux platform, and only Linux nodes are judged")]
+    #[error("target {0:?} is not a Linux platform; only Linux nodes are supported")]
     NotLinux(String),
-    #[error("target {text:?} has an unknown property {property:?}; known are {known}", known = PROPERTIES.join(", "))]
+    #[error("target {text:?}: unknown property {property:?}; expected one of {known}", known = PROPERTIES.join(", "))]
     Property { text: String, property: String },
-    #[error("target {text:?}: {property}={value} is not one of {allowed}")]
+    #[error("target {text:?}: invalid {property}={value}; expected {allowed}")]
     Value { text: String, property: &'static str, value: String, allowed: String },
-    #[error("target {text:?}: {property} means nothing for {arch}; it is for {only}")]
+    #[error("target {text:?}: {property} does not apply to {arch}, only to {only}")]
     Inapplicable { text: String, property: &'static str, arch: Arch, only: &'static str },
-    #[error("target {text:?} cannot have properties: {what} says them itself")]
+    #[error("target {text:?} cannot have properties: they come from {what}")]
     Fixed { text: String, what: &'static str },
     #[error("target {0:?} names a machine, a cluster or a file of nodes, not a kind of node")]
     Elsewhere(String),
 }
 
 impl Target {
-    /// The nodes that a text describes by itself: `linux/arm64`, `linux/arm64,page=64k`, `graviton4`.
+    /// Parses a text that describes nodes completely: `linux/arm64`, `linux/arm64,page=64k`, `graviton4`.
     pub fn parse(text: &str) -> Result<Vec<Target>, TargetError> {
         match parse(text)? {
             TargetText::Given(targets) => Ok(targets),
@@ -64,7 +64,7 @@ fn suggestion(names: &[&str]) -> String {
 const PROPERTIES: &[&str] =
     &["page", "aarch32", "ia32", "x32", "level", "features", "emulates", "kernel", "engine", "caps"];
 
-/// Reads `linux/arm64`, `linux/arm64,aarch32=no,page=64k`, `graviton4,page=64k`, `x86-64-v3`, `host`, `k8s:prod`,
+/// Parses `linux/arm64`, `linux/arm64,aarch32=no,page=64k`, `graviton4,page=64k`, `x86-64-v3`, `host`, `k8s:prod`,
 /// `nodes.json`.
 pub fn parse(text: &str) -> Result<TargetText, TargetError> {
     let trimmed = text.trim();
@@ -89,7 +89,7 @@ pub fn parse(text: &str) -> Result<TargetText, TargetError> {
     let mut target = base(text, head)?;
     for property in properties.into_iter().flat_map(|rest| rest.split(',')) {
         match property.trim() {
-            // `features=+avx,-avx2`: the list goes on.
+            // `features=+avx,-avx2`: the list continues after the comma.
             more if more.starts_with(['+', '-']) => apply(text, &mut target, &format!("features={more}"))?,
             property => apply(text, &mut target, property)?,
         }
@@ -98,7 +98,7 @@ pub fn parse(text: &str) -> Result<TargetText, TargetError> {
     Ok(TargetText::Given(vec![target]))
 }
 
-/// Paths are told by their look, not by what is on the disk: a target must mean the same everywhere.
+/// Recognises paths by their form, not by files on disk: a target must mean the same on every machine.
 fn is_file(head: &str) -> bool {
     let is_named = [".json", ".yaml", ".yml"].iter().any(|end| head.ends_with(end));
     is_named || head == "-" || head.starts_with('/') || head.starts_with("./") || head.starts_with("../")
@@ -115,7 +115,7 @@ fn base(text: &str, head: &str) -> Result<Target, TargetError> {
     }
 }
 
-/// Profiles that share the longest beginning with what was typed, at least three letters.
+/// Profiles that share the longest prefix with the input, at least three letters.
 fn similar_names(head: &str) -> Vec<&'static str> {
     let head = head.to_ascii_lowercase();
     let shared = |name: &str| name.bytes().zip(head.bytes()).take_while(|(a, b)| a == b).count();
@@ -140,7 +140,7 @@ fn apply(text: &str, target: &mut Target, property: &str) -> Result<(), TargetEr
     let yes_or_no = |property| match value {
         "yes" | "true" | "on" => Ok(Fact::Known(true)),
         "no" | "false" | "off" => Ok(Fact::Known(false)),
-        _ => Err(refuse(property, "yes, no")),
+        _ => Err(refuse(property, "yes or no")),
     };
     match key {
         "page" => {
@@ -148,7 +148,7 @@ fn apply(text: &str, target: &mut Target, property: &str) -> Result<(), TargetEr
                 "4k" | "4" | "4096" => 4 << 10,
                 "16k" | "16" | "16384" => 16 << 10,
                 "64k" | "64" | "65536" => 64 << 10,
-                _ => return Err(refuse("page", "4k, 16k, 64k")),
+                _ => return Err(refuse("page", "4k, 16k or 64k")),
             };
             target.node.page_size = Fact::Known(bytes);
         }
@@ -213,7 +213,7 @@ fn apply(text: &str, target: &mut Target, property: &str) -> Result<(), TargetEr
                 "default" => Capabilities::of_docker(),
                 "all" => Capabilities::all(),
                 "none" => Capabilities::default(),
-                _ => return Err(refuse("caps", "default, all, none")),
+                _ => return Err(refuse("caps", "default, all or none")),
             };
         }
         _ => return Err(TargetError::Property { text: text.to_string(), property: key.to_string() }),
@@ -221,8 +221,8 @@ fn apply(text: &str, target: &mut Target, property: &str) -> Result<(), TargetEr
     Ok(())
 }
 
-/// A node as `--target` takes it, with every fact that is known: `linux/arm64,page=4k,aarch32=yes,level=v8.4`. Handlers are
-/// told by the architectures that they take.
+/// A node in the syntax of `--target`, with every known fact: `linux/arm64,page=4k,aarch32=yes,level=v8.4`. Handlers
+/// are written as the architectures that they run.
 pub fn text(target: &Target) -> String {
     let node = &target.node;
     let plain = super::Node::plain(node.arch);
@@ -271,7 +271,7 @@ pub fn text(target: &Target) -> String {
     text
 }
 
-/// The names by which `level=` and OCI variants call an architecture's levels.
+/// The names of an architecture's levels in `level=` and in OCI variants.
 fn levels(arch: Arch) -> Vec<(String, Isa)> {
     let dotted = |major: u8, minor: u8| if minor == 0 { format!("v{major}") } else { format!("v{major}.{minor}") };
     match arch {

@@ -1,4 +1,4 @@
-//! Targets as users type them, and what is refused.
+//! Valid targets and the errors for invalid ones.
 
 use super::*;
 
@@ -83,21 +83,24 @@ fn what_needs_the_world_is_only_named() {
 
 #[test]
 fn an_error_names_the_property_and_what_it_may_be() {
-    check_error("arm64,page=8k", "target \"arm64,page=8k\": page=8k is not one of 4k, 16k, 64k");
-    check_error("arm64,aarch32=perhaps", "target \"arm64,aarch32=perhaps\": aarch32=perhaps is not one of yes, no");
-    check_error("amd64,level=v5", "target \"amd64,level=v5\": level=v5 is not one of v1, v2, v3, v4");
-    check_error("amd64,aarch32=no", "target \"amd64,aarch32=no\": aarch32 means nothing for amd64; it is for arm64");
-    check_error("arm64,kernel=six", "target \"arm64,kernel=six\": kernel=six is not one of a version such as 6.1");
-    check_error("host,page=4k", "target \"host,page=4k\" cannot have properties: the machine says them itself");
+    check_error("arm64,page=8k", "target \"arm64,page=8k\": invalid page=8k; expected 4k, 16k or 64k");
+    check_error(
+        "arm64,aarch32=perhaps",
+        "target \"arm64,aarch32=perhaps\": invalid aarch32=perhaps; expected yes or no",
+    );
+    check_error("amd64,level=v5", "target \"amd64,level=v5\": invalid level=v5; expected v1, v2, v3, v4");
+    check_error("amd64,aarch32=no", "target \"amd64,aarch32=no\": aarch32 does not apply to amd64, only to arm64");
+    check_error("arm64,kernel=six", "target \"arm64,kernel=six\": invalid kernel=six; expected a version such as 6.1");
+    check_error("host,page=4k", "target \"host,page=4k\" cannot have properties: they come from the machine");
     check_error(
         "arm64,pages=4k",
-        "target \"arm64,pages=4k\" has an unknown property \"pages\"; \
-         known are page, aarch32, ia32, x32, level, features, emulates, kernel, engine, caps",
+        "target \"arm64,pages=4k\": unknown property \"pages\"; \
+         expected one of page, aarch32, ia32, x32, level, features, emulates, kernel, engine, caps",
     );
-    check_error("windows/amd64", "target \"windows/amd64\" is not a Linux platform, and only Linux nodes are judged");
+    check_error("windows/amd64", "target \"windows/amd64\" is not a Linux platform; only Linux nodes are supported");
     check_error(
         "graviton9",
-        "target \"graviton9\" is neither a platform, a profile, host, k8s[:CONTEXT] nor a file of nodes; \
+        "unknown target \"graviton9\"; expected a platform, a profile, host, k8s[:CONTEXT] or a file of nodes; \
          similar: graviton1, graviton2, graviton3, graviton4, graviton5",
     );
     assert!(matches!(parse(""), Err(TargetError::Empty(_))));

@@ -1,23 +1,23 @@
-//! Architecture words inside file names, paths and URLs, and the same word for another architecture. One table for all
-//! spellings. It must never find one in ordinary words: what is ambiguous counts only next to an operating system's name.
+//! Finds architecture words inside file names, paths and URLs, and translates them to another architecture. One table
+//! for all spellings. Ordinary words must not match: an ambiguous word only counts next to an operating system's name.
 
 use std::ops::Range;
 
 use super::arch::{ARCHES, Arch};
 
-/// An architecture's name within a word.
+/// An architecture's name inside a word.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Token {
-    /// Bytes of the word.
+    /// Byte range in the word.
     pub range: Range<usize>,
     pub arch: Arch,
     pub spelling: Spelling,
 }
 
-/// How a project names architectures; decides what the other ones are called.
+/// How a project spells architectures; decides the names of the other ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Spelling {
-    /// `amd64`, `arm64`, `arm`: TARGETARCH as it is.
+    /// `amd64`, `arm64`, `arm`: TARGETARCH unchanged.
     Oci,
     /// `amd64`, `armhf`, `ppc64el`: Debian's packages.
     Debian,
@@ -25,17 +25,17 @@ pub enum Spelling {
     Uname,
     /// `x86_64-unknown-linux-musl`, `powerpc64le-linux-gnu`: Rust's and GNU's triples.
     Triple,
-    /// `x86_64`, `arm64`: as goreleaser's archives with a capital `Linux_` do.
+    /// `x86_64`, `arm64`: goreleaser's archives with a capital `Linux_`.
     Mixed,
-    /// `x64`, `arm64`: as Node.js and .NET do.
+    /// `x64`, `arm64`: Node.js and .NET.
     Node,
     /// `x86_64`, `aarch_64`: Maven's os-maven-plugin.
     Maven,
-    /// `linux64` and the like, which other architectures have no counterpart of.
+    /// `linux64` and the like, which have no counterpart for other architectures.
     Bits,
 }
 
-/// One spelling's words for the architectures that images are built for.
+/// The words of one spelling for the architectures that images are built for.
 struct Family {
     spelling: Spelling,
     words: &'static [(Arch, &'static str)],
@@ -64,7 +64,7 @@ const FAMILIES: &[Family] = &[
         (Arch::Amd64, "x86_64"), (Arch::Arm64, "aarch_64"), (Arch::Ppc64le, "ppcle_64"), (Arch::S390x, "s390_64")] },
 ];
 
-/// Words that no row of [`ARCHES`] has.
+/// Words that are not in a row of [`ARCHES`].
 const OTHER_WORDS: &[(&str, Arch)] = &[
     ("amd64v1", Arch::Amd64),
     ("amd64v2", Arch::Amd64),
@@ -87,7 +87,7 @@ const OTHER_WORDS: &[(&str, Arch)] = &[
     ("arm6", Arch::Arm),
 ];
 
-/// Architectures that images are built for, and those whose names begin with one of theirs.
+/// Architectures that images are built for, and architectures whose names start with one of theirs.
 const BUILT: &[Arch] = &[
     Arch::Amd64,
     Arch::Arm64,
@@ -102,18 +102,18 @@ const BUILT: &[Arch] = &[
     Arch::Loong64,
 ];
 
-/// Names that are also ordinary words or numbers: they count only right after an operating system's name.
+/// Names that are also ordinary words or numbers: they only count directly after an operating system's name.
 const AMBIGUOUS: &[&str] =
     &["arm", "386", "mips64", "x86", "mips", "rv64", "64bit", "64-bit", "32bit", "32-bit", "arm7", "arm6", "arm32"];
 
-/// Operating systems and ABIs that stand before an architecture in file names.
+/// Operating systems and ABIs that come before an architecture in file names.
 const SYSTEMS: &[&str] = &["linux", "musl", "gnu", "unknown-linux", "alpine", "glibc"];
 
-/// Systems whose files no Linux image runs; a name with one of them is not about Linux.
+/// Systems whose files no Linux image runs; a name that contains one is not about Linux.
 const OTHER_SYSTEMS: &[&str] =
     &["windows", "darwin", "macos", "freebsd", "osx", "win32", "win64", "win-", "msvc", ".exe", "android", "ios"];
 
-/// The architecture names in `word`, left to right, the longest at each place.
+/// The architecture names in `word`, left to right, the longest match at each position.
 pub fn find(word: &str) -> Vec<Token> {
     let lower = word.to_ascii_lowercase();
     if lower.contains("qemu-") {
@@ -130,14 +130,14 @@ pub fn find(word: &str) -> Vec<Token> {
             tokens.push(Token { range, arch, spelling });
         }
     }
-    // A path may lead through directories of Linux to a name of another system, not the other way round.
+    // A path may go through directories for Linux to a name for another system, but not the reverse.
     if !tokens.is_empty() && OTHER_SYSTEMS.iter().any(|system| holds_word(&lower, system)) {
         return Vec::new();
     }
     tokens
 }
 
-/// What a constant value stands for: an architecture, by itself or in a longer word. Nothing for one that is expanded.
+/// The architecture that a constant value names, alone or in a longer word. `None` for a value that is expanded.
 pub fn arch_of_constant(value: &str) -> Option<Arch> {
     if value.contains('$') || value.contains('`') {
         return None;
@@ -145,7 +145,7 @@ pub fn arch_of_constant(value: &str) -> Option<Arch> {
     Arch::parse(value).or_else(|| find(value).first().map(|token| token.arch))
 }
 
-/// Whether a system's name stands in `lower` by itself: "ios" is not in "helios".
+/// Whether `lower` contains a system's name as a separate word: "ios" is not in "helios".
 fn holds_word(lower: &str, system: &str) -> bool {
     let is_letter = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphabetic());
     lower.match_indices(system).any(|(at, _)| !is_letter(lower[..at].chars().next_back()) || system.starts_with('.'))
@@ -176,7 +176,7 @@ fn names() -> impl Iterator<Item = (&'static str, Arch)> {
     spelled.chain(OTHER_WORDS.iter().copied())
 }
 
-/// By the word itself, and by what stands around it.
+/// Determines the spelling from the word and the text around it.
 fn spelling_of(word: &str, range: &Range<usize>, name: &str, arch: Arch) -> Spelling {
     let (before, after) = (&word[..range.start], word[range.end..].to_ascii_lowercase());
     let is_triple =
@@ -197,19 +197,19 @@ fn spelling_of(word: &str, range: &Range<usize>, name: &str, arch: Arch) -> Spel
     }
 }
 
-/// What projects that spell so call `arch`; `None` where there is no common name.
+/// The name of `arch` in this spelling; `None` if there is no common name.
 pub fn name_in(spelling: Spelling, arch: Arch) -> Option<&'static str> {
     let family = FAMILIES.iter().find(|family| family.spelling == spelling)?;
     family.words.iter().find(|(known, _)| *known == arch).map(|(_, word)| *word)
 }
 
-/// Whether a rewrite that takes the word from its family by architecture writes `spelled` again for `arch`.
+/// Whether replacing a word by its counterpart in the family yields `spelled` again for `arch`.
 pub fn reads_back(spelling: Spelling, arch: Arch, spelled: &str) -> bool {
     name_in(spelling, arch) == Some(spelled)
 }
 
 /// `case "$TARGETARCH" in amd64) a=x86_64;; arm64) a=aarch64;; s390x) a=$TARGETARCH;; *) exit 1;; esac`: sets `into` to
-/// the family's word for each architecture that has one. `None` where the family has no words.
+/// the family's word for each architecture that has one. `None` if the family has no words.
 pub fn case_statement(spelling: Spelling, variable: &str, into: &str) -> Option<String> {
     let family = FAMILIES.iter().find(|family| family.spelling == spelling)?;
     let (same, other): (Vec<_>, Vec<_>) = family.words.iter().partition(|(arch, word)| *word == arch.oci());
@@ -221,7 +221,7 @@ pub fn case_statement(spelling: Spelling, variable: &str, into: &str) -> Option<
     Some(format!("case \"${variable}\" in {} *) exit 1;; esac", arms.join(" ")))
 }
 
-/// Whether a word is a file's name, a path or a URL: what a download or a copy takes.
+/// Whether a word is a file name, a path or a URL: an argument of a download or a copy.
 pub fn is_file_like(word: &str) -> bool {
     let lower = word.to_ascii_lowercase();
     let has_system = lower.contains("linux") || lower.contains("musl");

@@ -1,5 +1,5 @@
-//! CPU profiles: machines by the names that people and cloud providers give them, with what is known of each.
-//! A fact that nobody has shown is kept with its doubt and reaches a node as unknown; nothing here may guess.
+//! CPU profiles: machines by their common names and by cloud providers' names, with the known facts about each.
+//! A fact without proof is kept as unverified and reaches a node as unknown; nothing here may guess.
 
 mod rows;
 
@@ -8,19 +8,19 @@ pub use rows::PROFILES;
 use super::binfmt;
 use super::{Arch, CpuFeature, CpuFeatures, Fact, Isa, Node, Platform, Target};
 
-/// A fact of a profile and how far it is to be believed.
+/// A fact of a profile and how reliable it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Claim<T> {
-    /// Shown by the row's source.
+    /// Proven by the row's source.
     Verified(T),
-    /// Said, not shown: printed with a mark, and unknown to every verdict.
+    /// Claimed without proof: printed with a mark, and unknown to every verdict.
     Unverified(T),
-    /// Depends on what else the machine has (the kernel's page size), or nobody says.
+    /// Depends on other properties of the machine (the kernel's page size), or is undocumented.
     Open,
 }
 
 impl<T: Copy> Claim<T> {
-    /// What a verdict may rest on.
+    /// The fact that verdicts use.
     pub fn fact(self) -> Fact<T> {
         match self {
             Claim::Verified(value) => Fact::Known(value),
@@ -29,52 +29,52 @@ impl<T: Copy> Claim<T> {
     }
 }
 
-/// What runs foreign programs on a machine as its maker ships it.
+/// The emulation of foreign programs that a machine ships with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Emulation {
     None,
     /// Apple's translator, registered for x86-64 programs.
     Rosetta,
-    /// QEMU's user mode for every other architecture that its image brings.
+    /// QEMU's user mode for every other architecture that its image includes.
     Qemu,
-    /// Rosetta for x86-64 and QEMU for the rest.
+    /// Rosetta for x86-64 and QEMU for the others.
     RosettaAndQemu,
 }
 
 /// A machine by name.
 #[derive(Clone, Copy, Debug)]
 pub struct Profile {
-    /// What a user types: `graviton4`, `rpi-5`, `x86-64-v3`. Lower case.
+    /// The name that users type: `graviton4`, `rpi-5`, `x86-64-v3`. Lower case.
     pub name: &'static str,
     /// Other spellings of the same row.
     pub aliases: &'static [&'static str],
-    /// What a reader sees: "AWS Graviton4 (Neoverse-V2)".
+    /// The name in reports: "AWS Graviton4 (Neoverse-V2)".
     pub label: &'static str,
     pub arch: Arch,
-    /// What every machine of the row has: where a family spans CPUs, the lowest of their levels.
+    /// The level that every machine of the row has: the lowest one if a family spans several CPUs.
     pub isa: Claim<Isa>,
     /// Features that every machine of the row has beyond its level.
     pub has: &'static [CpuFeature],
-    /// Features that a machine of the row may lack although its level, or a common cousin, has them.
+    /// Features that a machine of the row may lack although its level, or a similar machine, has them.
     pub lacks: &'static [CpuFeature],
-    /// 32-bit Arm programs on an AArch64 machine, CPU and usual kernel together.
+    /// Whether an AArch64 machine runs 32-bit Arm programs: CPU and usual kernel together.
     pub aarch32: Claim<bool>,
     /// Bytes.
     pub page_size: Claim<u64>,
     pub emulation: Emulation,
-    /// Instance families, as [`family`] gives them.
+    /// Instance families, in the form that [`family`] returns.
     pub families: &'static [&'static str],
-    /// Where the facts come from.
+    /// The sources of the facts.
     pub source: &'static str,
 }
 
-/// The row that a user's name means. Case does not matter.
+/// The row with this name or alias. Case is ignored.
 pub fn by_name(name: &str) -> Option<&'static Profile> {
     let name = name.to_ascii_lowercase();
     PROFILES.iter().find(|row| row.name == name || row.aliases.contains(&name.as_str()))
 }
 
-/// The row of a cloud instance type as a node's `node.kubernetes.io/instance-type` label has it: `m7g.large`,
+/// The row for a cloud instance type, as in a node's label `node.kubernetes.io/instance-type`: `m7g.large`,
 /// `t2a-standard-4`, `Standard_D4ps_v5`.
 pub fn by_instance_type(instance_type: &str) -> Option<&'static Profile> {
     let family = family(instance_type)?;
@@ -101,7 +101,7 @@ pub fn family(instance_type: &str) -> Option<String> {
 }
 
 impl Profile {
-    /// The node that this row describes; facts that are not verified are unknown.
+    /// The node that this row describes; unverified facts are unknown.
     pub fn node(&self) -> Node {
         let plain = Node::plain(self.arch);
         let or = |claim: Fact<u64>, other: Fact<u64>| if claim == Fact::Unknown { other } else { claim };
@@ -109,7 +109,7 @@ impl Profile {
             Emulation::None => Vec::new(),
             Emulation::Rosetta => vec![binfmt::rosetta()],
             Emulation::Qemu => binfmt::tonistiigi(self.arch),
-            // Rosetta is registered last, so it is asked first.
+            // Rosetta is registered last, so the kernel tries it first.
             Emulation::RosettaAndQemu => {
                 std::iter::once(binfmt::rosetta()).chain(binfmt::tonistiigi(self.arch)).collect()
             }
@@ -124,7 +124,7 @@ impl Profile {
         }
     }
 
-    /// The platform that an engine on this machine asks a registry for.
+    /// The platform that an engine on this machine requests from a registry.
     pub fn platform(&self) -> Platform {
         match self.isa {
             Claim::Verified(Isa::Arm(version)) | Claim::Unverified(Isa::Arm(version)) => {
@@ -150,7 +150,7 @@ mod tests {
         let mut seen = BTreeMap::new();
         for row in PROFILES {
             for name in std::iter::once(&row.name).chain(row.aliases) {
-                assert_eq!(seen.insert(*name, row.name), None, "{name} stands twice");
+                assert_eq!(seen.insert(*name, row.name), None, "{name} is listed twice");
                 assert_eq!(*name, name.to_ascii_lowercase(), "names are lower case");
                 assert_eq!(by_name(&name.to_uppercase()).unwrap().name, row.name);
             }
@@ -162,7 +162,7 @@ mod tests {
         let mut seen = BTreeMap::new();
         for row in PROFILES {
             for family in row.families {
-                assert_eq!(seen.insert(*family, row.name), None, "{family} stands twice");
+                assert_eq!(seen.insert(*family, row.name), None, "{family} is listed twice");
             }
         }
     }

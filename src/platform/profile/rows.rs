@@ -1,4 +1,4 @@
-//! The rows of the profile table, one a machine. It holds facts and their sources only; lookups are `profile`'s.
+//! The rows of the profile table, one per machine. Contains facts and their sources only; `profile` does the lookups.
 
 use super::{Claim, Emulation, Profile};
 use crate::platform::CpuFeature::{
@@ -58,8 +58,8 @@ const V1: Claim<Isa> = Verified(Isa::X86(1));
 const V2: Claim<Isa> = Verified(Isa::X86(2));
 const V3: Claim<Isa> = Verified(Isa::X86(3));
 const V4: Claim<Isa> = Verified(Isa::X86(4));
-const V3_SAID: Claim<Isa> = Unverified(Isa::X86(3));
-const V4_SAID: Claim<Isa> = Unverified(Isa::X86(4));
+const V3_UNVERIFIED: Claim<Isa> = Unverified(Isa::X86(3));
+const V4_UNVERIFIED: Claim<Isa> = Unverified(Isa::X86(4));
 
 const fn armv8(minor: u8) -> Claim<Isa> {
     Verified(Isa::Arm64(8, minor))
@@ -87,7 +87,7 @@ const KERNEL_ZONE: &str = "Linux arch/s390/kernel/processor.c; glibc s390 dl-hwc
 const POWER: &str = "Power ISA; glibc powerpc64/le dl-hwcap-check.h";
 const RISCV: &str = "RISC-V profiles specification";
 
-/// Neoverse-N1 beyond Armv8.2. Source: Arm Neoverse N1 TRM.
+/// Features of Neoverse-N1 beyond Armv8.2. Source: Arm Neoverse N1 TRM.
 const N1: &[CpuFeature] = &[DotProd, Fp16, ArmCrypto, CpuFeature::Rcpc];
 
 /// Every profile, grouped as `imgarch nodes --profiles` prints them.
@@ -116,12 +116,12 @@ pub const PROFILES: &[Profile] = &[
     x86("icelake-server", "Intel Xeon, Ice Lake", V4, QEMU),
     x86("sapphirerapids", "Intel Xeon, Sapphire and Granite Rapids", V4, QEMU).aliases(&["graniterapids"]),
     x86("alderlake", "Intel Alder Lake, N100", V3, ARCHSPEC).aliases(&["n100"]),
-    x86("sierraforest", "Intel Xeon 6 with E-cores, Sierra Forest", V3_SAID, "Intel ARK"),
+    x86("sierraforest", "Intel Xeon 6 with E-cores, Sierra Forest", V3_UNVERIFIED, "Intel ARK"),
     x86("denverton", "Intel Atom, Denverton, Snow Ridge", V2, QEMU).aliases(&["snowridge"]),
     x86("naples", "AMD EPYC 7001 to 7003 (Naples, Rome, Milan)", V3, QEMU).aliases(&["rome", "milan", "epyc"]),
     x86("genoa", "AMD EPYC 9004 (Genoa)", V4, QEMU),
     x86("turin", "AMD EPYC 9005 (Turin)", V4, ARCHSPEC),
-    x86("bergamo", "AMD EPYC 97x4 (Bergamo)", V4_SAID, "AMD product pages"),
+    x86("bergamo", "AMD EPYC 97x4 (Bergamo)", V4_UNVERIFIED, "AMD product pages"),
     // AWS.
     arm64("graviton1", "AWS Graviton (Cortex-A72)", armv8(0), Verified(true), "archspec-json, an A1's cpuinfo; Arm Cortex-A72 TRM")
         .aliases(&["graviton"]).families(&["a1"]).has(&[Crc32, ArmCrypto]),
@@ -133,13 +133,13 @@ pub const PROFILES: &[Profile] = &[
         .families(&["m8g", "m8gd", "m8gn", "m8gb", "c8g", "c8gd", "c8gn", "c8gb", "r8g", "r8gd", "r8gn", "r8gb", "x8g", "i8g", "i8ge"]),
     arm64("graviton5", "AWS Graviton5 (Neoverse-V3)", armv9(2), Verified(false), GRAVITON)
         .families(&["m9g", "m9gd", "c9g", "c9gd", "r9g", "r9gd"]),
-    x86("aws-m1", "AWS m1, m2, c1, t1, i2 (before 2014)", Open, "nobody says").families(&["m1", "m2", "c1", "t1", "i2"]),
+    x86("aws-m1", "AWS m1, m2, c1, t1, i2 (before 2014)", Open, "undocumented").families(&["m1", "m2", "c1", "t1", "i2"]),
     x86("aws-m3", "AWS m3, c3, r3, g2 (Ivy and Sandy Bridge)", V2, AWS_PRICES).families(&["m3", "c3", "r3", "g2"]),
     x86("aws-m4", "AWS t2, m4, c4, r4, i3 (Haswell, Broadwell)", V3, "AWS price list and instance types, physicalProcessor")
         .families(&["t2", "m4", "c4", "r4", "i3", "d2", "h1", "x1", "x1e", "p2", "p3", "g3", "g3s", "f1"]),
     x86("aws-m5", "AWS t3, m5, c5, r5, z1d (Skylake-SP, Cascade Lake)", V4, AWS)
         .families(&["t3", "m5", "m5d", "m5n", "m5dn", "m5zn", "c5", "c5d", "c5n", "r5", "r5d", "r5n", "r5dn", "r5b", "z1d", "g4dn", "p3dn", "p4d", "dl1", "vt1", "x2iezn"]),
-    x86("aws-i3en", "AWS i3en, d3, inf1 (Cascade Lake)", V4_SAID, AWS).families(&["i3en", "d3", "d3en", "inf1"]),
+    x86("aws-i3en", "AWS i3en, d3, inf1 (Cascade Lake)", V4_UNVERIFIED, AWS).families(&["i3en", "d3", "d3en", "inf1"]),
     x86("aws-m5a", "AWS t3a, m5a, r5a (EPYC Naples)", V3, AWS).families(&["t3a", "m5a", "m5ad", "r5a", "r5ad"]),
     x86("aws-c5a", "AWS c5a, g4ad, g5 (EPYC Rome)", V3, AWS_PRICES).families(&["c5a", "c5ad", "g4ad", "g5"]),
     x86("aws-m6i", "AWS m6i, c6i, r6i, i4i, x2idn (Ice Lake)", V4, AWS)
@@ -147,9 +147,9 @@ pub const PROFILES: &[Profile] = &[
     x86("aws-m6a", "AWS m6a, c6a, r6a, hpc6a, g6 (EPYC Milan)", V3, AWS_CDK).families(&["m6a", "c6a", "r6a", "hpc6a", "g6", "g6e", "gr6", "inf2"]),
     x86("aws-m7i", "AWS m7i, c7i, r7i, r7iz (Sapphire Rapids)", V4, AWS_CDK)
         .families(&["m7i", "m7i-flex", "c7i", "c7i-flex", "r7i", "r7iz"]),
-    x86("aws-i7ie", "AWS i7i, i7ie (Emerald Rapids)", V4_SAID, AWS).families(&["i7i", "i7ie"]),
+    x86("aws-i7ie", "AWS i7i, i7ie (Emerald Rapids)", V4_UNVERIFIED, AWS).families(&["i7i", "i7ie"]),
     x86("aws-m7a", "AWS m7a, c7a, r7a (EPYC Genoa)", V4, AWS_CDK).families(&["m7a", "c7a", "r7a"]),
-    x86("aws-hpc7a", "AWS hpc7a (EPYC Genoa)", V4_SAID, AWS).families(&["hpc7a"]),
+    x86("aws-hpc7a", "AWS hpc7a (EPYC Genoa)", V4_UNVERIFIED, AWS).families(&["hpc7a"]),
     x86("aws-m8a", "AWS m8a, c8a, r8a, m8azn (EPYC Turin 9R45)", V4, "lscpu of an r8a; testing-farm, EC2 metal hosts")
         .families(&["m8a", "c8a", "r8a", "m8azn"]),
     x86("aws-m8i", "AWS m8i, c8i, r8i (Granite Rapids)", V4, AWS).families(&["m8i", "m8i-flex", "c8i", "c8i-flex", "r8i", "r8i-flex"]),
@@ -168,7 +168,7 @@ pub const PROFILES: &[Profile] = &[
     x86("gcp-c4", "GCP C4, N4, M4 (Emerald and Granite Rapids)", V4, GCP).families(&["c4-", "n4-", "m4-"]),
     x86("gcp-n2d", "GCP N2D, C2D, T2D (EPYC Rome, Milan)", V3, GCP).families(&["n2d-", "c2d-", "t2d-"]),
     x86("gcp-c3d", "GCP C3D, C4D, N4D (EPYC Genoa, Turin)", V4, GCP).families(&["c3d-", "c4d-", "n4d-"]),
-    x86("gcp-h4d", "GCP H4D (EPYC Turin)", V4_SAID, GCP).families(&["h4d-"]),
+    x86("gcp-h4d", "GCP H4D (EPYC Turin)", V4_UNVERIFIED, GCP).families(&["h4d-"]),
     // Azure.
     arm64("azure-dpsv5", "Azure Dpsv5, Dplsv5, Epsv5, Bpsv2 (Ampere Altra)", armv8(2), Verified(true), "azure-compute-docs; archspec-json#41, BenchmarkDotNet#2577, lscpu op-mode")
         .families(&["Dps_v5", "Dpds_v5", "Dpls_v5", "Dplds_v5", "Eps_v5", "Epds_v5", "Bps_v2", "Bpls_v2", "Bpts_v2"]).has(N1),
@@ -176,7 +176,7 @@ pub const PROFILES: &[Profile] = &[
         .aliases(&["cobalt100"]).families(&["Dps_v6", "Dpds_v6", "Dpls_v6", "Dplds_v6", "Eps_v6", "Epds_v6"]),
     arm64("azure-cobalt200", "Azure Cobalt 200 (Neoverse-V3): Dpsv7", armv9(2), Verified(false), "MIDR 0x41/0xd84 seen on Dpsv7; as Graviton5")
         .aliases(&["cobalt200"]).families(&["Dps_v7", "Dpds_v7", "Dpls_v7", "Dplds_v7", "Eps_v7", "Epds_v7"]),
-    x86("azure-a", "Azure A, F, first D and G (retired)", Open, "nobody says").families(&["A", "D", "DS", "F", "Fs", "G", "GS"]),
+    x86("azure-a", "Azure A, F, first D and G (retired)", Open, "undocumented").families(&["A", "D", "DS", "F", "Fs", "G", "GS"]),
     x86("azure-dsv3", "Azure Av2, B, Dv2, Dv3, Ev3 (Haswell to Emerald Rapids)", V3, AZURE)
         .families(&["A_v2", "Am_v2", "B", "Bs", "Bms", "Bls", "D_v2", "DS_v2", "D_v3", "Ds_v3", "E_v3", "Es_v3"]),
     x86("azure-dsv4", "Azure Dv4, Ev4, Fsv2 (Skylake-SP to Emerald Rapids)", V4, AZURE)
@@ -201,7 +201,7 @@ pub const PROFILES: &[Profile] = &[
     arm64("jetson-xavier", "NVIDIA Jetson Xavier (Carmel)", armv8(2), Unverified(true), "NVIDIA docs").page(K4),
     arm64("jetson-orin", "NVIDIA Jetson Orin (Cortex-A78AE)", armv8(2), Unverified(true), "NVIDIA docs").page(K4),
     arm64("jetson-thor", "NVIDIA Jetson Thor (Neoverse-V3AE)", armv9(2), Unverified(false), "NVIDIA docs"),
-    // Apple silicon: the Linux virtual machines that engines run in.
+    // Apple silicon: the Linux virtual machines of container engines.
     arm64("apple-m", "Apple M1 and later, a Linux VM without emulators", armv8(4), Verified(false), "rr#3150: no 32-bit EL0; LLVM AArch64Processors.td, apple-m1")
         .aliases(&["apple-silicon", "m1", "m2", "m3", "m4"]).page(K4),
     arm64("docker-desktop-mac", "Docker Desktop on Apple silicon, Rosetta on", armv8(4), Verified(false), "LinuxKit kernel config; Docker docs, multi-platform")
@@ -212,7 +212,7 @@ pub const PROFILES: &[Profile] = &[
     arm64("lima-rosetta", "Lima, Colima or podman machine with Rosetta", armv8(4), Verified(false), "Lima, boot.Linux/05-rosetta-volume.sh")
         .aliases(&["colima-rosetta", "apple-rosetta"]).page(K4).emulation(Emulation::Rosetta),
     arm64("asahi", "Apple silicon with Asahi Linux", armv8(4), Verified(false), "Asahi: 16 KiB pages only").page(K16),
-    // Raspberry Pi, with Raspberry Pi OS: 64-bit where the board can.
+    // Raspberry Pi with Raspberry Pi OS: 64-bit if the board supports it.
     row("rpi-zero", "Raspberry Pi 1, Zero, Zero W (ARM1176)", Arch::Arm, Verified(Isa::Arm(6)), "containerd/platforms, armv6-compatible; Raspberry Pi docs")
         .aliases(&["rpi-1", "rpi1", "rpi0"]).page(K4),
     row("rpi-2", "Raspberry Pi 2 v1.1 (Cortex-A7)", Arch::Arm, Verified(Isa::Arm(7)), "Raspberry Pi docs").aliases(&["rpi2"]).page(K4),
