@@ -149,7 +149,7 @@ fn a_file_that_was_not_judged_does_not_make_the_nodes_copy_suspect() {
 #[test]
 fn the_pin_is_the_cause_where_the_name_is_one_platforms_digest() {
     let mut image = foreign();
-    image.findings = vec![Finding::new(Code::DigestPinsPlatform, "the digest is that of one platform's manifest")];
+    image.findings = vec![Finding::new(Code::DigestPinsPlatform, "the digest pins one platform only")];
     let symptoms = recognise(LOG);
     let pinned = format!("user/app:1@sha256:{}", "a".repeat(64));
     let named = |name: &str| {

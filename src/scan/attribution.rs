@@ -1,11 +1,11 @@
-//! The Dockerfile's line that a layer comes from. Pure, and silent where it cannot be told.
+//! Finds the Dockerfile line that created a layer. Pure; returns nothing where the line is ambiguous.
 
 use super::instruction::{self, Instruction};
 use crate::lint::dockerfile::Dockerfile;
 
-/// The line of each layer's step in a Dockerfile, counted from 1. Steps and instructions come in the same order, and the
-/// Dockerfile's are the topmost: a step that its base has, too, is not taken for one of its own. The stage is the one
-/// whose instructions agree best, the last of several.
+/// The line of each layer's step in a Dockerfile, counted from 1. Steps and instructions have the same order, and the
+/// Dockerfile's steps are the topmost: a step that also occurs in the base is not attributed to the Dockerfile. Uses
+/// the stage whose instructions agree best; of several, the last.
 pub fn dockerfile_lines(dockerfile: Option<&str>, steps: &[Option<String>]) -> Vec<Option<usize>> {
     let nothing = vec![None; steps.len()];
     let Some(file) = dockerfile.and_then(|text| Dockerfile::parse(text).ok()) else { return nothing };
@@ -14,19 +14,19 @@ pub fn dockerfile_lines(dockerfile: Option<&str>, steps: &[Option<String>]) -> V
     best.map_or(nothing, |alignment| alignment.lines())
 }
 
-/// Agreement first, then how high in the image the layers lie.
+/// Agreement first, then how high in the image the layers are.
 type Score = (u32, usize);
 
-/// Layers and instructions laid beside each other in their order, so that as much as can be agrees.
+/// An alignment of layers with instructions that keeps both orders and maximizes agreement.
 struct Alignment {
     lines: Vec<usize>,
-    /// Of each layer with each instruction.
+    /// Indexed by layer, then by instruction.
     agreement: Vec<Vec<u32>>,
     /// `best[l][i]`: the score of the layers from `l` and the instructions from `i`.
     best: Vec<Vec<Score>>,
 }
 
-/// Which of several equally good instructions a layer is laid beside.
+/// Which of several equally good instructions a layer is matched with.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Choice {
     Earliest,
@@ -57,7 +57,7 @@ impl Alignment {
         self.best[0][0]
     }
 
-    /// A layer that could as well be laid beside another line is claimed nowhere.
+    /// Matches with a line; `None` for a layer that fits another line equally well.
     fn lines(&self) -> Vec<Option<usize>> {
         let latest = self.trace(Choice::Latest);
         self.trace(Choice::Earliest).into_iter().zip(latest).map(|(a, b)| a.filter(|_| a == b)).collect()
@@ -83,7 +83,7 @@ impl Alignment {
     }
 }
 
-/// The score with a layer laid beside an instruction; `None`: they do not agree.
+/// The score with a layer matched to an instruction; `None`: they do not agree.
 fn join(agreement: u32, layer: usize, rest: Score) -> Option<Score> {
     (agreement > 0).then_some((rest.0 + agreement, rest.1 + layer))
 }
@@ -132,7 +132,7 @@ mod tests {
     fn variables_stand_for_what_was_put_in() {
         let dockerfile = "FROM a\nARG DIR=/opt\nENV E=/env\nCOPY x ${DIR}/x\nCOPY x $E/x\nRUN echo $DIR done\n";
         check(dockerfile, &["COPY x /opt/x", "COPY x /env/x", "RUN echo $DIR done"], &[Some(4), Some(5), Some(6)]);
-        // Given at the build, or by the base image.
+        // The value is given at the build, or by the base image.
         check(dockerfile, &["COPY x /given/x", "COPY x /env/x"], &[Some(4), Some(5)]);
         check("FROM a\nCOPY x $BASE/x\n", &["COPY x /b/x"], &[Some(2)]);
         check("FROM a\nCOPY y $BASE/x\n", &["COPY x /b/x"], &[None]);

@@ -1,5 +1,5 @@
-//! Which of an image's lowest layers are its base image's: by BuildKit's provenance, by the base that annotations name,
-//! by buildah's history. What is not said anywhere is not guessed, and nothing of it changes a verdict.
+//! Finds out how many of an image's lowest layers belong to its base image: by BuildKit's provenance, by annotations
+//! that name the base, by buildah's history. Never guesses; the result does not affect verdicts.
 
 use serde_json::Value;
 
@@ -11,13 +11,13 @@ use crate::source::input::{Input, Opened};
 
 const BASE_NAME: &str = "org.opencontainers.image.base.name";
 const BASE_DIGEST: &str = "org.opencontainers.image.base.digest";
-/// BuildKit's annotation on an attestation: the manifest that it is of.
+/// BuildKit's annotation on an attestation: the digest of the manifest that it describes.
 const REFERENCE_DIGEST: &str = "vnd.docker.reference.digest";
-/// Where BuildKit keeps what SLSA has no field for, in provenance v0.2.
+/// The key of BuildKit's own metadata in provenance v0.2, for fields that SLSA does not have.
 const BUILDKIT: &str = "https://mobyproject.org/buildkit@v1#metadata";
 
-/// How many of the lowest layers are the base's. Asks `source` for attestations and for the base's manifest, and the
-/// registry that the image came from for a base in another of its repositories; no other host.
+/// The number of layers of the base. Requests attestations and the base's manifest from `source`; for a base in another
+/// repository, asks the registry that the image came from. No other host is contacted.
 pub fn layers(image: &Image, selection: &Selection, source: &dyn Source, from: &From<'_>) -> Option<usize> {
     let digests: Vec<&Digest> = image.layers.iter().map(|layer| &layer.descriptor.digest).collect();
     provenance(image, selection, source, &digests)
@@ -25,10 +25,10 @@ pub fn layers(image: &Image, selection: &Selection, source: &dyn Source, from: &
         .or_else(|| by_history(&image.config.history, said(image, BASE_NAME)?, image.layers.len()))
 }
 
-/// Where the image itself was read.
+/// The origin of the image.
 pub struct From<'a> {
     pub open: Open<'a>,
-    /// Its reference, where a registry has it.
+    /// Its reference, if it came from a registry.
     pub registry: Option<&'a Reference>,
 }
 
@@ -51,15 +51,15 @@ fn provenance(image: &Image, selection: &Selection, source: &dyn Source, layers:
                     return Some(count);
                 }
             }
-            // It only tells whose layer a finding is in; the verdict does not hang on it.
-            Err(error) => tracing::debug!(%error, "an attestation was not read"),
+            // It only shows which layers are the base's; the verdict does not depend on it.
+            Err(error) => tracing::debug!(%error, "could not read an attestation"),
         }
     }
     None
 }
 
-/// By the steps that provenance of BuildKit's mode "max" lists: those whose operation is an image's source, with the
-/// layers that each has. The base is the source whose layers this image starts with; `FROM scratch` has none.
+/// Reads the steps of provenance in BuildKit's mode "max": steps whose operation is an image source, with the layers of
+/// each. The base is the source whose layers this image starts with; `FROM scratch` has none.
 /// Source: BuildKit, docs/attestations/slsa-definitions.md.
 fn by_statement(predicate: &Value, layers: &[&Digest]) -> Option<usize> {
     let older = (&predicate["buildConfig"]["llbDefinition"], &predicate["metadata"][BUILDKIT]["layers"]);
@@ -85,12 +85,12 @@ fn by_statement(predicate: &Value, layers: &[&Digest]) -> Option<usize> {
     base
 }
 
-/// Whether an image has all of a base's layers, and these first.
+/// Whether an image starts with all layers of a base.
 fn starts_with(layers: &[&Digest], base: &[&str]) -> bool {
     base.len() <= layers.len() && base.iter().zip(layers).all(|(base, own)| *base == own.as_str())
 }
 
-/// By the manifest whose digest buildah, ko, crane and others write down, where the image's own registry has it.
+/// By the manifest digest that buildah, ko, crane and others record, if the image's own registry has that manifest.
 fn by_manifest(image: &Image, from: &From<'_>, layers: &[&Digest]) -> Option<usize> {
     let digest: Digest = said(image, BASE_DIGEST)?.parse().ok()?;
     let base = Reference::parse(said(image, BASE_NAME)?).ok()?;
@@ -103,7 +103,7 @@ fn by_manifest(image: &Image, from: &From<'_>, layers: &[&Digest]) -> Option<usi
     bases.iter().filter(|base| is_below(base, image, layers)).map(|base| base.layers.len()).max()
 }
 
-/// Whether an image has all layers of `base`, and these first. Layers that were compressed anew are told by their content.
+/// Whether an image starts with all layers of `base`. Recompressed layers are compared by their content.
 fn is_below(base: &Image, image: &Image, layers: &[&Digest]) -> bool {
     let digests: Vec<&str> = base.layers.iter().map(|layer| layer.descriptor.digest.as_str()).collect();
     let is_same = |(base, own): (&Layer, &Layer)| base.diff_id.is_some() && base.diff_id == own.diff_id;
@@ -111,8 +111,8 @@ fn is_below(base: &Image, image: &Image, layers: &[&Digest]) -> bool {
         || (base.layers.len() <= image.layers.len() && base.layers.iter().zip(&image.layers).all(is_same))
 }
 
-/// By buildah's history: the commit that left the base carries `FROM NAME` as its comment; those above it name the
-/// images in between by their ids.
+/// By buildah's history: the commit on top of the base has the comment `FROM NAME`; later commits name the intermediate
+/// images by their ids.
 fn by_history(history: &[History], name: &str, layers: usize) -> Option<usize> {
     let at = history.iter().rposition(|entry| entry.comment.strip_prefix("FROM ") == Some(name))?;
     let made = |entries: &[History]| entries.iter().filter(|entry| !entry.empty_layer).count();
@@ -150,7 +150,7 @@ mod tests {
             "runDetails": {"metadata": {"buildkit_metadata": {"layers": made}}}
         });
         assert_eq!(by_statement(&newer, &layers), Some(2));
-        // Mode "min" lists neither.
+        // Mode "min" contains neither.
         assert_eq!(by_statement(&json!({"materials": []}), &layers), None);
     }
 

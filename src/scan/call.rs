@@ -1,4 +1,4 @@
-//! How a container starts its image: the image's own config with the changes of flags, a pod's spec or a Compose service.
+//! How a container starts its image: the image's own config, changed by flags, a pod's spec or a Compose service.
 //! Pure.
 
 use std::sync::Arc;
@@ -8,16 +8,16 @@ use crate::image::{Contents, Entry, EntryKind, RootFs};
 use crate::oci::RunConfig;
 use crate::platform::{CapabilityChange, Fact, Node, Target};
 
-/// What replaces an image's own start, as Kubernetes' `command` and `args` do: a given entrypoint also drops the image's
-/// CMD. Source: Kubernetes, "Define a Command and Arguments for a Container".
+/// Overrides of an image's own start, with the semantics of Kubernetes' `command` and `args`: an entrypoint also drops
+/// the image's CMD. Source: Kubernetes, "Define a Command and Arguments for a Container".
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CallOverride {
     pub entrypoint: Option<Vec<String>>,
     pub args: Option<Vec<String>>,
-    /// Variables over the image's own; `None`: it is set, and its value is not known.
+    /// Variables that override the image's own; `None`: set to an unknown value.
     pub env: Vec<(String, Option<String>)>,
     pub working_dir: Option<String>,
-    /// A number or a name of the image's /etc/passwd.
+    /// A number, or a name in the image's /etc/passwd.
     pub user: Option<String>,
     pub group: Option<String>,
     /// Groups in addition to the user's own.
@@ -26,13 +26,13 @@ pub struct CallOverride {
     pub non_root: bool,
     pub capabilities: CapabilityChange,
     pub sandbox: Sandbox,
-    /// Paths at which volumes are mounted, whose content is not known and hides the image's.
+    /// Mount points of volumes, whose unknown content hides the image's.
     pub mounts: Vec<String>,
     pub stated_by: StatedBy,
     pub purpose: Purpose,
 }
 
-/// Who names the program, for messages.
+/// Where the program is configured, for messages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum StatedBy {
     #[default]
@@ -43,37 +43,37 @@ pub enum StatedBy {
     Compose,
 }
 
-/// What an image is there for.
+/// What an image is used for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Purpose {
     #[default]
     Started,
-    /// A volume or a disk: nothing of it is started by itself, and it may hold data alone.
+    /// A volume or a disk: nothing in it is started, and it may contain only data.
     Mounted,
 }
 
-/// What stands between a container and the node's kernel.
+/// The layer between a container and the node's kernel.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Sandbox {
     #[default]
     None,
-    /// gVisor: a kernel of its own that runs 64-bit programs only and has no binfmt_misc.
+    /// gVisor: a separate kernel that only runs 64-bit programs and has no binfmt_misc.
     /// Source: gVisor's pkg/sentry/loader/elf.go `parseHeader`.
     Gvisor,
-    /// A virtual machine (Kata Containers): a kernel of its own, on the node's CPU.
+    /// A virtual machine (Kata Containers): a separate kernel on the node's CPU.
     Machine,
     /// The image's program is a WebAssembly module.
     Wasm,
 }
 
-/// A call, and the words by which it was named.
+/// A call, and the setting that names it: `ENTRYPOINT ["app"]`.
 pub struct Start {
     pub call: Exec,
     pub said_by: String,
 }
 
 impl CallOverride {
-    /// Entrypoint and Cmd, as a runtime joins them, with the changes.
+    /// Joins Entrypoint and Cmd as a runtime does, with the overrides.
     pub fn start(&self, run: &RunConfig) -> Start {
         let working_dir = self.working_dir.as_ref().unwrap_or(&run.working_dir);
         let working_dir = if working_dir.is_empty() { "/".to_string() } else { working_dir.clone() };
@@ -117,17 +117,15 @@ impl CallOverride {
         (argv, said_by)
     }
 
-    /// Why the program cannot be known: a variable names it whose value is not known.
+    /// Why the program is unknown: a variable with an unknown value names it.
     pub fn unknown_program(&self) -> Option<String> {
         let first = self.entrypoint.iter().chain(&self.args).flatten().next()?;
         let is_unknown = first.contains(UNKNOWN_TEXT);
-        is_unknown.then(|| {
-            format!("the program {:?} is named by a value that is not known", first.replace(UNKNOWN_TEXT, "?"))
-        })
+        is_unknown.then(|| format!("the program name {:?} contains an unknown value", first.replace(UNKNOWN_TEXT, "?")))
     }
 
-    /// The image's variables with those of the call. What PATH and the loader's variables hold must be known to look
-    /// anything up, so the image's own stay where the call's are not.
+    /// The image's variables with those of the call. Lookups need the values of PATH and the loader's variables, so the
+    /// image's own values stay if the call's are unknown.
     fn environment(&self, own: &[String]) -> Vec<String> {
         let is_of = |line: &str, name: &str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with('='));
         let mut env = own.to_vec();
@@ -143,7 +141,7 @@ impl CallOverride {
         env
     }
 
-    /// A given user drops the image's group, a given group keeps the image's user.
+    /// A given user drops the image's group; a given group keeps the image's user.
     fn user(&self, own: &str) -> String {
         match (&self.user, &self.group) {
             (Some(user), Some(group)) => format!("{user}:{group}"),
@@ -153,7 +151,7 @@ impl CallOverride {
         }
     }
 
-    /// What the kubelet finds of the user before it creates the container: it reads numbers only, and no user is root.
+    /// The kubelet's check of the user before it creates the container: it only reads numbers, and no user means root.
     fn root_refusal(&self, own: &str) -> Option<RootRefusal> {
         let is_root = |user: &str| user.parse::<i64>().map(|uid| uid == 0);
         let own = own.split(':').next().unwrap_or_default();
@@ -186,7 +184,7 @@ impl CallOverride {
         Target { node, ..target.clone() }
     }
 
-    /// Hides what the image has where volumes are mounted.
+    /// Hides the image's content at the mount points of volumes.
     pub fn mount<T>(&self, rootfs: &mut RootFs<T>) {
         let paths: Vec<Vec<u8>> = self.mounts.iter().map(|path| followed(rootfs, path)).collect();
         let paths: Vec<&[u8]> = paths.iter().map(Vec::as_slice).filter(|path| !path.is_empty()).collect();
@@ -205,7 +203,7 @@ impl CallOverride {
     }
 }
 
-/// A mount's path below the root, the links on the way followed as runtimes do, without slashes around it.
+/// A mount point relative to the root, with links followed as in runtimes, without slashes at either end.
 fn followed<T>(rootfs: &RootFs<T>, path: &str) -> Vec<u8> {
     let names: Vec<&str> = path.split('/').filter(|name| !name.is_empty() && *name != ".").collect();
     for known in (1..=names.len()).rev() {

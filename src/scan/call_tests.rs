@@ -63,7 +63,7 @@ fn a_program_that_an_unknown_value_names_is_not_known() {
     let named = |word: &str| CallOverride { entrypoint: Some(words(&[word])), ..CallOverride::default() };
     assert_eq!(named("/app").unknown_program(), None);
     let unknown = named(&format!("/opt/{UNKNOWN_TEXT}/app")).unknown_program();
-    assert_eq!(unknown.as_deref(), Some("the program \"/opt/?/app\" is named by a value that is not known"));
+    assert_eq!(unknown.as_deref(), Some("the program name \"/opt/?/app\" contains an unknown value"));
 }
 
 #[test]

@@ -1,18 +1,18 @@
-//! The command that rebuilds a platform of an image. It must work when it is pasted in the directory of the sources.
+//! The command that rebuilds a platform of an image. It must work when it is pasted in the source directory.
 
 use crate::source::{ImageRef, Origin};
 
-/// The command for an image of this name, as a report shows it. Only a tag in a registry can be repaired in place.
+/// The command for an image with this name in a report. Only a registry tag can be repaired in place.
 pub fn rebuild_command(name: &str, origin: &Origin, platform: &str) -> String {
     let name = match ImageRef::parse(name) {
         ImageRef::Transport { rest, .. } => rest,
         ImageRef::Bare { .. } | ImageRef::Path(_) | ImageRef::Stdin => name.to_string(),
     };
-    // The digest is what is wrong.
+    // Drop the digest: it names the broken image.
     let bare = name.split('@').next().unwrap_or(&name);
     let archive = format!("docker buildx build --platform {platform} --output type=oci,dest=image.tar .");
     match origin {
-        // A digest names no tag that could be repaired.
+        // A digest has no tag to repair.
         Origin::Registry { reference, .. } if reference.digest.is_some() && reference.tag.is_none() => archive,
         Origin::Registry { .. } => format!("imgarch rebuild {bare} --platform {platform}"),
         Origin::DockerEngine { .. } => format!("docker buildx build --platform {platform} --load -t {bare} ."),

@@ -1,5 +1,5 @@
-//! A plain file that is not an image: a program, a release archive or a package, held against the platforms that the user,
-//! its name or its metadata says.
+//! A plain file that is not an image: a program, a release archive or a package. It is checked against the platforms
+//! that the user, its name or its metadata states.
 
 use std::fs::File;
 use std::path::Path;
@@ -54,7 +54,7 @@ fn unreadable(path: &Path, cause: std::io::Error) -> Problem {
     Problem::new(SourceError::File { path: path.to_path_buf(), cause }.to_string(), None)
 }
 
-/// Judges a file that has been read, and writes what comes of it into its report.
+/// Judges a file that has been read, and adds the result to its report.
 pub fn judge(read: ReadFile, options: &Options, report: &mut ImageReport) {
     let ReadFile { name, package } = read;
     let mut rootfs: RootFs<FileKind> = RootFs::bounded(options.limits.memory.limit());
@@ -66,8 +66,8 @@ pub fn judge(read: ReadFile, options: &Options, report: &mut ImageReport) {
     report.origin = Origin::local(&format!("{}{packed}", format.name()));
     if format == Format::Single && !is_program(&rootfs) {
         let text = format!(
-            "{name} is neither an image archive, an OCI layout nor a root file system, nor a program, a release archive or a \
-             package that can be read"
+            "{name} is not an image archive, an OCI layout, a root file system, a program, a release archive or a \
+             package"
         );
         report.problems.push(Problem::new(text, None));
         return;
@@ -77,7 +77,9 @@ pub fn judge(read: ReadFile, options: &Options, report: &mut ImageReport) {
         report.problems.push(Problem::new(format!("{place}: {}", lost.why), None));
     }
     if rootfs.left_out() > 0 {
-        report.problems.push(Problem::new(format!("{name} holds more than is read"), Some(raise_memory())));
+        report
+            .problems
+            .push(Problem::new(format!("{name} contains more entries than can be read"), Some(raise_memory())));
     }
     let aims = Aims::of(&name, format, declared.as_deref(), &rootfs, options);
     let shipped = Shipped { rootfs: &rootfs, rules_off: &options.rules_off };
@@ -102,7 +104,7 @@ pub fn judge(read: ReadFile, options: &Options, report: &mut ImageReport) {
             let is_java = judged.programs == 0 && is_jar(&name, &rootfs);
             add(report, None, judged, rootfs.entries());
             if is_java {
-                // Bytecode runs everywhere.
+                // Bytecode runs on every platform.
                 let platform = report.platforms.last_mut().expect("one was added");
                 platform.is_data_only = true;
                 platform.findings.clear();
@@ -113,7 +115,7 @@ pub fn judge(read: ReadFile, options: &Options, report: &mut ImageReport) {
 
 fn add(report: &mut ImageReport, platform: Option<Platform>, judged: ShippedJudgement, entries: usize) {
     let ShippedJudgement { agreement, findings, programs, architectures, undecided, guess } = judged;
-    let hint = guess.map(|guess| format!("--platform {guess} holds it against what most of its programs are for"));
+    let hint = guess.map(|guess| format!("most of its programs are for {guess}; check it with --platform {guess}"));
     let problems = undecided.map(|why| Problem::new(why, hint)).into_iter().collect();
     report.platforms.push(PlatformReport {
         agreement,
@@ -126,18 +128,18 @@ fn add(report: &mut ImageReport, platform: Option<Platform>, judged: ShippedJudg
     });
 }
 
-/// What a file is held against.
+/// The platforms that a file is checked against.
 struct Aims {
     said: Aimed,
-    /// What is for one of them need not be for another.
+    /// A file for one of them does not need to fit the others.
     are_alternatives: bool,
-    /// The file's name and its metadata, where they name different platforms.
+    /// The file's name and its metadata, if they name different platforms.
     contradiction: Option<(Aim, Aim)>,
 }
 
 enum Aimed {
     At(Vec<Aim>),
-    /// By whom it is said.
+    /// Any platform; the value is the source of that claim.
     Any(String),
     Nowhere,
 }
@@ -146,7 +148,7 @@ impl Aims {
     fn of(name: &str, format: Format, declared: Option<&str>, rootfs: &RootFs<FileKind>, options: &Options) -> Aims {
         let (mut said, said_by) = said(name, rootfs);
         let own = declared.map(|declared| (claim::of_package(declared), "its metadata"));
-        // These packages' names are not required to name an architecture, and so may name another thing by such a word.
+        // Names of these packages need not contain an architecture, so such a word may mean something else.
         let is_loose = matches!(&said, Said::Platforms(claims) if claims.iter().all(|claim| claim.archs.is_empty()));
         if (format == Format::PkgInfo || is_loose) && own.as_ref().is_some_and(|(own, _)| *own != Said::Nothing) {
             said = Said::Nothing;
@@ -162,7 +164,7 @@ impl Aims {
             _ => None,
         };
         let given = given(options);
-        // One of several that are given may be the file's own.
+        // If several are given, one of them may be the file's own.
         let is_own = |aim: &&Aim| {
             named.iter().chain(&declared).any(|own| own.claim.platform().is_some_and(|own| is_same(&own, aim)))
         };
@@ -170,7 +172,7 @@ impl Aims {
         let is_given = !given.is_empty();
         let is_any =
             said == Said::Any || (said == Said::Nothing && own.as_ref().is_some_and(|(own, _)| *own == Said::Any));
-        // Several targets are those of a project: a file that does not say which of them it is for is for one.
+        // Several targets belong to a project: a file that names none of them is for one of them.
         let is_given_alone = !options.platforms.is_empty() || given.len() == 1;
         let said = match (is_given && !is_any, chosen.is_empty()) {
             (true, false) if given.len() > 1 => Aimed::At(chosen),
@@ -200,7 +202,7 @@ fn aims(said: &Said, said_by: &str) -> Vec<Aim> {
     }
 }
 
-/// A package of a Linux distribution, and an AppImage, are for Linux, whether or not their names say so.
+/// Packages of Linux distributions and AppImages are for Linux, even if their names do not state it.
 fn fixed(mut aims: Vec<Aim>, format: Format) -> Vec<Aim> {
     let is_linux = matches!(format, Format::AppImage | Format::Deb | Format::Rpm | Format::PkgInfo);
     for aim in aims.iter_mut().filter(|_| is_linux) {
@@ -227,7 +229,7 @@ fn given(options: &Options) -> Vec<Aim> {
     options.platforms.iter().map(of_platform).collect()
 }
 
-/// What a file's name says, or the directories that it was named with.
+/// The platforms in a file's name or in the directories of its path, and where they come from.
 fn said(name: &str, rootfs: &RootFs<FileKind>) -> (Said, String) {
     let mut components = name.rsplit('/').filter(|component| !matches!(*component, "" | "." | ".."));
     let file = components.next().unwrap_or(name);
@@ -243,7 +245,7 @@ fn said(name: &str, rootfs: &RootFs<FileKind>) -> (Said, String) {
     (directory.unwrap_or(Said::Nothing), "its directory".to_string())
 }
 
-/// Directories of a path that may name the platform of the file in them.
+/// Number of directories above a file that may name its platform.
 const DIRECTORIES: usize = 3;
 
 fn has_wheel(rootfs: &RootFs<FileKind>) -> bool {

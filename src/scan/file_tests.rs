@@ -6,7 +6,7 @@ use crate::judge::code::Severity;
 use crate::scan::{FailOn, Report, Unwatched, scan};
 use crate::source::input::Opener;
 
-/// Scans a file of this name and content; the exit code, the errors' messages and the problems.
+/// Scans a file of this name and content; returns the exit code, the messages of findings and problems, and the report.
 fn scanned(name: &str, bytes: &[u8], options: &Options) -> (u8, Vec<String>, Report) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(name);
@@ -53,9 +53,9 @@ fn a_program_is_held_against_its_name_or_the_platform_that_is_given() {
     check("tool", &[], 3);
     check("tool", &["linux/amd64"], 0);
     check("tool", &["linux/arm64"], 1);
-    // What the user says counts before the name.
+    // The user's choice takes precedence over the name.
     check("tool-linux-amd64", &["linux/arm64"], 1);
-    // Of several that are given, the file's own.
+    // Of several given platforms, the file's own counts.
     check("tool-linux-amd64", &["linux/amd64", "linux/arm64"], 0);
     check("tool-linux-arm64", &["linux/amd64", "linux/arm64"], 1);
     check("target/x86_64-unknown-linux-musl/release/tool", &[], 0);
@@ -74,7 +74,7 @@ fn targets_choose_as_platforms_do() {
     check("tool", &["linux/amd64"], 0);
     check("tool", &["graviton4"], 1);
     check("tool-linux-amd64", &["linux/amd64", "graviton4"], 0);
-    // A project's targets: which of them it is for is not said.
+    // A project's targets: which of them the file is for is unknown.
     check("tool", &["linux/amd64", "graviton4"], 3);
 }
 
@@ -85,7 +85,7 @@ fn release_archives_are_told_from_image_archives_by_content() {
     let (code, texts, report) = scanned("tool-linux-amd64.tar", &archive, &options(&[]));
     assert_eq!((code, report.images[0].origin.to_string().as_str()), (0, "tar archive"), "{texts:?}");
     let packed = crate::image::testing::compress(&archive, crate::image::Compression::Gzip);
-    // The name does not count.
+    // The name does not matter.
     let (code, texts, report) = scanned("image.tar.gz", &packed, &options(&["linux/arm64"]));
     assert_eq!((code, report.images[0].origin.to_string().as_str()), (1, "tar archive, gzip"), "{texts:?}");
     let image = tar(&[("index.json", br#"{"schemaVersion":2,"manifests":[]}"#), ("oci-layout", b"{}")]);

@@ -1,11 +1,11 @@
-//! What makes a finding the same finding tomorrow: code scanning closes and reopens alerts by it, a baseline knows what
-//! is old by it. Nothing that changes with every build goes in: no tag, no digest, no layer number, no wording.
+//! The identity of a finding across runs: code scanning closes and reopens alerts by it, and a baseline recognises old
+//! findings by it. Excludes everything that changes with every build: tag, digest, layer number, wording.
 
 use crate::judge::finding::Finding;
 use crate::oci::Digest;
 use crate::source::transport::{ImageRef, Naming};
 
-/// An image's name without its tag and digest; a path is kept as it was typed.
+/// An image's name without its tag and digest; a path is kept as typed.
 pub fn subject(name: &str) -> String {
     let image = ImageRef::parse(name);
     match (image.reference(), image) {
@@ -15,12 +15,13 @@ pub fn subject(name: &str) -> String {
     }
 }
 
-/// 64 hexadecimal digits that name a finding of a platform (`linux/arm64`; none for the index's own) of an image.
+/// 64 hexadecimal digits that identify a finding of an image on a platform (`linux/arm64`; `None`: of the index
+/// itself).
 pub fn of(image: &str, platform: Option<&str>, finding: &Finding) -> String {
     of_parts(image, platform, finding.code.name(), finding.path.as_deref())
 }
 
-/// The same for what is no finding of the table, such as something that could not be read.
+/// The same for something outside the table of findings, such as unreadable content.
 pub fn of_parts(image: &str, platform: Option<&str>, code: &str, path: Option<&str>) -> String {
     let parts = [subject(image), platform.unwrap_or_default().into(), code.into(), path.unwrap_or_default().into()];
     Digest::of(parts.join("\0").as_bytes()).hex().to_string()

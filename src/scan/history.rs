@@ -1,19 +1,19 @@
-//! Which build step made which layer. Pure: history entries in, a step a layer out.
+//! Matches build steps with layers. Pure: takes history entries, returns one step per layer.
 
 use crate::oci::History;
 
-/// The step of each of `layers` layers, lowest first. Builders differ: BuildKit and the classic builder mark steps that
-/// made no layer with `empty_layer`; buildah without `--layers` marks all but the last step of a build, whose layer holds
-/// what all of them did; kaniko and ko list one entry a layer; some tools drop old entries.
-/// Where the entries cannot be counted out to the layers, the topmost ones are matched from the top if every remaining
-/// entry made a layer; otherwise nothing is claimed. Source: OCI image-spec, config.md, "history".
+/// The step of each of `layers` layers, lowest first. Builders differ: BuildKit and the classic builder mark steps
+/// without a layer with `empty_layer`; buildah without `--layers` marks all but the last step of a build, whose layer
+/// contains the results of all; kaniko and ko list one entry per layer; some tools drop old entries. If the counts do
+/// not match, the topmost entries are matched from the top, provided that every remaining entry created a layer;
+/// otherwise nothing is claimed. Source: OCI image-spec, config.md, "history".
 pub fn steps(history: &[History], layers: usize) -> Vec<Option<String>> {
     let made: Vec<&History> = history.iter().filter(|entry| !entry.empty_layer).collect();
     let text = |entry: &&History| Some(clean(&entry.created_by, &entry.comment)).filter(|text| !text.is_empty());
     if made.len() == layers {
         return committed(history).into_iter().map(|text| Some(text).filter(|text| !text.is_empty())).collect();
     }
-    // A history that forgot to mark its empty steps is told by its words.
+    // In a history that does not mark its empty steps, the instructions' names identify them.
     let acting: Vec<&History> = made.iter().copied().filter(|entry| !is_metadata_step(&entry.created_by)).collect();
     if acting.len() == layers {
         return acting.iter().map(text).collect();
@@ -26,7 +26,7 @@ pub fn steps(history: &[History], layers: usize) -> Vec<Option<String>> {
     vec![None; layers]
 }
 
-/// What each layer's commit holds: its own step, or those before it where it is buildah's single commit of a build.
+/// The step of each layer; for buildah's single commit of a build, all steps before it.
 fn committed(history: &[History]) -> Vec<String> {
     let (mut found, mut waiting) = (Vec::new(), Vec::new());
     for entry in history {
@@ -36,9 +36,9 @@ fn committed(history: &[History]) -> Vec<String> {
             continue;
         }
         let is_metadata = is_metadata_step(&entry.created_by);
-        // buildah says at a commit what it was made from.
+        // buildah records in a commit's comment what it was built from.
         let is_buildah = entry.comment.starts_with("FROM ") || is_metadata;
-        // A layer is rather a copy's than of the folder that WORKDIR made for it.
+        // If WORKDIR and a COPY share a layer, the layer belongs to the copy rather than to WORKDIR's directory.
         if !is_metadata || waiting.iter().any(|step: &String| !step.starts_with("WORKDIR ")) {
             waiting.retain(|step| !step.starts_with("WORKDIR "));
         }
@@ -52,7 +52,7 @@ fn committed(history: &[History]) -> Vec<String> {
     found
 }
 
-/// Instructions that never make a layer.
+/// Instructions that never create a layer.
 fn is_metadata_step(created_by: &str) -> bool {
     const WORDS: &[&str] = &[
         "CMD",
@@ -73,7 +73,7 @@ fn is_metadata_step(created_by: &str) -> bool {
     step.split_whitespace().next().is_some_and(|word| WORDS.contains(&word))
 }
 
-/// A step as its Dockerfile has it: without the shell, the markers and the build arguments that builders put around it.
+/// A step as in its Dockerfile: without the shell, the markers and the build arguments that builders add.
 fn clean(created_by: &str, comment: &str) -> String {
     let text = created_by.trim();
     if text.is_empty() {
@@ -86,13 +86,13 @@ fn clean(created_by: &str, comment: &str) -> String {
     }
     match text.strip_prefix("RUN ") {
         Some(rest) => run(without_arguments(rest)),
-        // The classic builder and buildah write a RUN's command alone; no instruction begins with a path.
+        // The classic builder and buildah only record the command of a RUN; no instruction starts with a path.
         None if text.starts_with(['/', '|']) => run(without_arguments(text)),
         None => squeeze(text),
     }
 }
 
-/// `|2 A=1 B=2 /bin/sh -c make`: the build arguments that a RUN was given, and its command. A value may hold blanks.
+/// `|2 A=1 B=2 /bin/sh -c make`: the build arguments of a RUN, and its command. A value may contain spaces.
 fn without_arguments(text: &str) -> &str {
     let Some((count, rest)) = text.strip_prefix('|').and_then(|rest| rest.split_once(' ')) else { return text };
     let shell = rest.match_indices(" /").map(|(at, _)| &rest[at + 1..]).find(|rest| command(rest).is_some());
@@ -104,7 +104,7 @@ fn without_arguments(text: &str) -> &str {
     shell.or_else(words).unwrap_or(rest)
 }
 
-/// What a shell is given to run: `make` of `/bin/bash -o pipefail -c make`. `None`: it is no call of a shell.
+/// The command that a shell runs: `make` in `/bin/bash -o pipefail -c make`. `None`: not a call of a shell.
 fn command(text: &str) -> Option<&str> {
     let (shell, mut rest) = text.split_once(' ')?;
     let name = shell.strip_prefix('/')?.rsplit('/').next()?;
@@ -115,7 +115,7 @@ fn command(text: &str) -> Option<&str> {
         let (word, after) = rest.split_once(' ').unwrap_or((rest, ""));
         rest = after;
         match word {
-            // `-ec` and `-lc` end the options, too.
+            // `-ec` and `-lc` also end the options.
             _ if word.starts_with('-') && !word.starts_with("--") && word.ends_with('c') => return Some(rest.trim()),
             _ if word.starts_with('-') || word == "pipefail" => {}
             _ => return None,
@@ -123,7 +123,7 @@ fn command(text: &str) -> Option<&str> {
     }
 }
 
-/// The step of a RUN, by the command line that was run.
+/// The step of a RUN, from the command line that was run.
 fn run(line: &str) -> String {
     format!("RUN {}", squeeze(command(line).unwrap_or(line)))
 }
@@ -133,7 +133,7 @@ fn squeeze(text: &str) -> String {
     text.split_whitespace().map(shortened).collect::<Vec<_>>().join(" ")
 }
 
-/// `file:9ffe13ff133d...`, by which the classic builder and buildah name what was copied, is told by its start.
+/// Shortens `file:9ffe13ff133d...`, the name of copied content in the classic builder and buildah.
 fn shortened(word: &str) -> &str {
     let hash = ["file:", "dir:", "multi:"].iter().find_map(|kind| Some((kind.len(), word.strip_prefix(kind)?)));
     match hash {
@@ -221,8 +221,9 @@ mod tests {
         check(&history, 3, &[Some("ADD file:0 in /"), Some("COPY file:1 in /one"), Some("COPY file:2 in .")]);
     }
 
-    /// Source: kaniko, pkg/executor/build.go: a layer's history is its instruction as the Dockerfile has it, variables and
-    /// flags included; what changes no file is left out; `--single-snapshot` names the last instruction.
+    /// Source: kaniko, pkg/executor/build.go: a layer's history is its instruction as written in the Dockerfile,
+    /// variables and flags included; instructions that change no file are left out; `--single-snapshot` names the last
+    /// instruction.
     #[test]
     fn kaniko_lists_the_dockerfiles_own_text_for_each_layer() {
         let base =

@@ -27,7 +27,7 @@ use crate::source::archive::Archive;
 use crate::source::input::{Input, Opened};
 use crate::source::{ImageRef, Origin, Source, SourceError};
 
-/// An image whose manifests are read, or the reason why they are not.
+/// An image with its manifests, or the reason why they could not be read.
 pub struct Selected {
     name: String,
     origin: Origin,
@@ -38,7 +38,7 @@ pub struct Selected {
 /// Why there is nothing to judge.
 struct Unread {
     problem: Problem,
-    /// What the name leads to, where that is no image.
+    /// The type of the artifact that the name leads to, if it is not an image.
     artifact: Option<String>,
 }
 
@@ -58,26 +58,26 @@ impl From<ImageError> for Unread {
     }
 }
 
-/// Whether an image's digest is all that its report depends on, apart from the options.
+/// Whether a report depends only on the image's digest and the options.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
     ByDigest,
-    /// A stream that has passed or a directory, which may change.
+    /// A stream that has been consumed, or a directory, which may change.
     Passing,
 }
 
 enum Content {
-    /// Judged by a run before this one.
+    /// Judged by an earlier run.
     Known(Box<ImageReport>),
-    /// `targets`: for each image of the selection, those of the user's targets that would run it.
-    /// `passed`: its layers have been read, of what passes only once, all but these.
+    /// `targets`: for each image of the selection, the user's targets that would run it.
+    /// `passed`: for a stream, whose layers have already been read, the ones that failed.
     Image {
         source: Box<dyn Source>,
         selection: Box<Selection>,
         targets: Assigned,
         passed: Option<Failures>,
     },
-    /// `left_out`: directories where another file system begins; `covered`: files on which others are mounted.
+    /// `left_out`: mount points of other file systems; `covered`: files that others are mounted over.
     Directory {
         contents: Arc<Contents<FileKind>>,
         unread: Vec<String>,
@@ -88,7 +88,7 @@ enum Content {
 }
 
 impl Selected {
-    /// Opens a name and reads its manifests. What passes only once is read whole here.
+    /// Opens a name and reads its manifests. A stream is read completely here.
     pub fn open(
         name: &str,
         opened: impl FnOnce() -> Result<Opened, SourceError>,
@@ -136,7 +136,7 @@ impl Selected {
         }
     }
 
-    /// Digests of all layers that judging this image takes.
+    /// Digests of all layers that are needed to judge this image.
     pub fn layers(&self) -> impl Iterator<Item = &Digest> {
         let judged = match &self.content {
             Ok(Content::Image { selection, targets, .. }) => {
@@ -147,15 +147,15 @@ impl Selected {
         judged.into_iter().flat_map(|image| &image.layers).map(|layer| &layer.descriptor.digest)
     }
 
-    /// Bytes of all these layers, as stored.
+    /// Total stored size of these layers, in bytes.
     pub fn stored_bytes(&self) -> u64 {
         let Ok(Content::Image { selection, targets, .. }) = &self.content else { return 0 };
         let layers = targets.judged(selection).flat_map(|(image, _)| &image.layers);
         layers.fold(0, |sum: u64, layer| sum.saturating_add(layer.descriptor.size))
     }
 
-    /// Reads what is missing, merges and judges, one platform after the other, so that one merged tree is in memory. `at`:
-    /// the image's place in the run.
+    /// Reads missing layers, merges and judges, one platform at a time, so that only one merged tree is in memory.
+    /// `at`: the image's position in the run.
     pub fn judge(
         self,
         at: usize,
@@ -229,13 +229,13 @@ fn unverified(layers: &[Layer], find: impl Fn(&Layer) -> Result<ReadLayer, Probl
     (count > 0).then(|| format!("{count} {noun} read in part and not verified against a digest (--trust-local)"))
 }
 
-/// What an earlier run found of the image that `name` leads to.
+/// The report of an earlier run on the image that `name` leads to.
 fn known(name: &str, input: &Input, options: &Options) -> Option<ImageReport> {
     let (Input::Image(source), Some(results)) = (input, &options.results) else { return None };
     results.find(name, &source.root().ok()?.digest, options)
 }
 
-/// Two images of one index may be for the same platform.
+/// Distinguishes images of one index that are for the same platform.
 fn tell_apart(platforms: &mut [PlatformReport]) {
     let labels: Vec<String> = platforms.iter().map(PlatformReport::label).collect();
     let is_one_of_many = |label: &String| labels.iter().filter(|other| *other == label).count() > 1;
@@ -246,7 +246,7 @@ fn tell_apart(platforms: &mut [PlatformReport]) {
     }
 }
 
-/// Only a finding asks whose layer it is in.
+/// Marks the base's layers, if a finding refers to a layer.
 fn tell_base(report: &mut PlatformReport, base: impl FnOnce() -> Option<usize>) {
     if report.findings.iter().all(|finding| finding.layer.is_none() || finding.severity == Severity::Note) {
         return;
@@ -254,13 +254,13 @@ fn tell_base(report: &mut PlatformReport, base: impl FnOnce() -> Option<usize>) 
     if let Some(count) = base() {
         for layer in &mut report.layers {
             layer.is_base = Some(layer.index < count);
-            // The base has a Dockerfile of its own.
+            // The base has its own Dockerfile.
             layer.dockerfile_line = layer.dockerfile_line.filter(|_| layer.index >= count);
         }
     }
 }
 
-/// Hints are written before anybody knows the image's name; with it they can be pasted.
+/// Replaces IMAGE in hints, which are written without the image's name, so that they can be pasted.
 fn name_image(hint: &mut [String], name: &str, origin: &Origin) {
     for line in hint {
         if let Some(platform) = line.strip_prefix("imgarch rebuild IMAGE --platform ") {
@@ -300,7 +300,7 @@ impl Content {
                 let source =
                     Archive::of(streamed.members.take(), &stream.selector).map_err(|error| problem(error.into()))?;
                 let selection = select(&source, &wanted)?;
-                // What has passed is there once: it is taken before anything asks for it by its descriptor.
+                // A stream can only be read once: take its layers before anything requests them by descriptor.
                 let layers = selection.images.iter().flat_map(|image| &image.layers);
                 let passed = Some(store.take(layers, options.depth(), |layer| streamed.take(layer)));
                 let targets = Assigned::of(&selection, options);
@@ -310,18 +310,18 @@ impl Content {
     }
 }
 
-/// Which of an index's images each target runs.
+/// Which images of an index each target runs.
 struct Assigned {
     /// One list for each image of the selection; an image that none of the user's targets runs is not judged.
     by_image: Vec<Vec<Target>>,
     refused: Vec<Finding>,
-    /// Targets whose image is listed, but elsewhere.
+    /// Targets whose image is listed but stored elsewhere.
     unread: Vec<Problem>,
     /// The user named targets.
     is_narrowed: bool,
 }
 
-/// Who pulls where nothing is said of a target's engine: the engine of most Kubernetes nodes.
+/// The engine that is assumed if a target does not state one: the engine of most Kubernetes nodes.
 const ENGINE: Engine = Engine::ContainerdCri { major: 2, minor: 0 };
 
 impl Assigned {
@@ -338,7 +338,7 @@ impl Assigned {
         let mut assigned = Assigned { by_image, refused: Vec::new(), unread: Vec::new(), is_narrowed: true };
         let offered: Vec<Option<Platform>> = images.iter().map(|image| image.promised.clone()).collect();
         for target in &options.targets {
-            // A single manifest is taken by every engine, whatever its platform: the classic way to the incident.
+            // Every engine pulls a single manifest, whatever its platform: a common cause of exec format errors.
             let picked = match selection.index_annotations {
                 None => Ok((0..images.len().min(1)).collect()),
                 Some(_) => matching::pick(target.engine.unwrap_or(ENGINE), target, &offered),
@@ -350,7 +350,7 @@ impl Assigned {
                         assigned.unread.push(problem);
                         continue;
                     }
-                    let message = format!("{} finds nothing to run in it: {}", target.name, refusal.message);
+                    let message = format!("{} finds nothing to run in the index: {}", target.name, refusal.message);
                     assigned.refused.push(Finding::new(Code::NoPlatformForTarget, message));
                 }
             }
@@ -365,7 +365,7 @@ impl Assigned {
     }
 }
 
-/// An engine would find what a target runs in the index, and this source does not have it.
+/// The problem for a target whose image an engine would find in the index, but that this source does not have.
 fn elsewhere(selection: &Selection, target: &Target) -> Option<Problem> {
     let absent = |entry: &Skipped| match &entry.why {
         Why::NotPresent { place } => Some((entry.platform.clone(), place.clone())),
@@ -383,7 +383,7 @@ fn problem(error: ImageError) -> Problem {
     Problem::new(error.to_string(), error.hint())
 }
 
-/// A folder that could be read in part only is no folder that was judged.
+/// Reads a directory. Files that could not be read are problems, so that the directory is not judged in part.
 fn read_folder(path: &Path, options: &Options) -> Result<Content, Problem> {
     let depth = options.depth();
     let mut keep = |entry: &Entry<'_>, reader: &mut dyn Read| keep_to(depth, entry, reader);
@@ -395,7 +395,7 @@ fn read_folder(path: &Path, options: &Options) -> Result<Content, Problem> {
         .map(|unread| format!("{}/{}: {}", path.display(), String::from_utf8_lossy(&unread.path), unread.cause));
     let mut unread: Vec<String> = unread.collect();
     if !read.is_whole {
-        unread.push(format!("{} holds more files than are read", path.display()));
+        unread.push(format!("{} contains more files than can be read", path.display()));
     }
     let left_out = read.walked.left_out.iter().map(|path| String::from_utf8_lossy(path).into_owned()).collect();
     let covered = read.walked.covered;
@@ -419,7 +419,7 @@ fn on_image(
             }
             Err(problem) => {
                 problems.push(problem);
-                // It keeps its place, so that the layers above are told by their own numbers.
+                // An empty layer takes its place, so that the layers above keep their numbers.
                 rootfs.apply(Arc::new(Contents::default()));
             }
         }
@@ -427,7 +427,7 @@ fn on_image(
     if rootfs.left_out() > 0 {
         let why = match rootfs.has_filled_memory() {
             true => format!("the names and files of this image take more than {memory} bytes of memory"),
-            false => "its layers hold more than can be merged".to_string(),
+            false => "its layers contain more than can be merged".to_string(),
         };
         let hint = rootfs.has_filled_memory().then(raise_memory);
         problems.push(Problem::new(format!("{why}: {} entries were left out", rootfs.left_out()), hint));

@@ -1,4 +1,4 @@
-//! What an index says of itself: what was left out of it, what is broken, and whether it is what it seems. Pure.
+//! Judges an index: entries that were left out or are broken, and whether it is what it appears to be. Pure.
 
 use super::Open;
 use super::model::{ImageReport, Problem};
@@ -9,7 +9,7 @@ use crate::oci::Reference;
 use crate::platform::Platform;
 use crate::source::input::Input;
 
-/// What the index says of itself: what was left out, what is broken, and whether it is what it seems.
+/// Adds the findings and problems of an index: entries that were left out or are broken, and misleading indexes.
 pub fn judge(selection: &Selection, report: &mut ImageReport) {
     for Broken { descriptor, promised, error } in &selection.broken {
         let platform = promised.as_ref().map_or_else(|| descriptor.digest.short(), ToString::to_string);
@@ -32,22 +32,26 @@ pub fn judge(selection: &Selection, report: &mut ImageReport) {
     if selection.images.is_empty() && report.problems.is_empty() {
         report
             .problems
-            .push(Problem::new("no platform of it is present here", Some("scan it from its registry".into())));
+            .push(Problem::new("none of its platforms is stored here", Some("scan it from its registry".into())));
     }
 }
 
-/// An index that is easily taken for a multi-platform image, and a digest that leaves no choice of platform.
+/// An index that is easily mistaken for a multi-platform image, or a digest that leaves no choice of platform.
 fn seeming(selection: &Selection, registry: Option<&Reference>, attestations: usize) -> Option<Finding> {
     if selection.index_annotations.is_none() {
         let only = platform_name(selection.images.first()?);
         let reference = registry.filter(|reference| reference.digest.is_some())?;
-        let mut finding = Finding::new(Code::DigestPinsPlatform, format!("the digest is that of {only} alone"));
+        let mut finding = Finding::new(Code::DigestPinsPlatform, format!("the digest pins {only} only"));
         let name = format!("{}/{}", reference.registry, reference.repository);
         let (what, command) = match &reference.tag {
-            Some(tag) => {
-                ("pin the digest that this shows first", format!("docker buildx imagetools inspect {name}:{tag}"))
-            }
-            None => ("pin the index of one of the tags that this lists", format!("skopeo list-tags docker://{name}")),
+            Some(tag) => (
+                "pin the first digest that this command shows",
+                format!("docker buildx imagetools inspect {name}:{tag}"),
+            ),
+            None => (
+                "pin the index of one of the tags that this command lists",
+                format!("skopeo list-tags docker://{name}"),
+            ),
         };
         finding.hint = vec![what.to_string(), command];
         return Some(finding);
@@ -55,8 +59,7 @@ fn seeming(selection: &Selection, registry: Option<&Reference>, attestations: us
     let left_out = selection.skipped.iter().any(|entry| !matches!(entry.why, Why::Attestation | Why::Artifact(_)));
     let ([only], true, false) = (&*selection.images, selection.broken.is_empty(), left_out) else { return None };
     let (only, beside) = (platform_name(only), if attestations > 0 { " and its attestation" } else { "" });
-    let mut finding =
-        Finding::new(Code::SinglePlatformIndex, format!("the index lists {only}{beside} and nothing else"));
+    let mut finding = Finding::new(Code::SinglePlatformIndex, format!("the index lists only {only}{beside}"));
     if only.starts_with("linux/") && !["linux/amd64", "linux/arm64"].contains(&&*only) {
         let usual = "build the other platforms: docker buildx build --platform";
         finding.hint = vec![format!("{usual} {only},linux/amd64,linux/arm64")];
@@ -64,8 +67,8 @@ fn seeming(selection: &Selection, registry: Option<&Reference>, attestations: us
     Some(finding)
 }
 
-/// Puts a digest that pins one platform first where the image fails for want of another. `open` answers whether an index
-/// has it: that of the reference's own tag, or of `latest` where it holds the pinned image too.
+/// Puts a digest that pins one platform first if the image fails because another platform is needed. `open` checks
+/// whether an index has it: the index of the reference's own tag, or of `latest` if that contains the pinned image too.
 pub fn blame_pin(report: &mut ImageReport, platforms: &[Platform], open: Open<'_>) {
     let is_other = |finding: &Finding| {
         matches!(finding.code, Code::EntrypointWrongArch | Code::WhollyAnotherArchitecture | Code::NoPlatformForTarget)
@@ -84,7 +87,7 @@ pub fn blame_pin(report: &mut ImageReport, platforms: &[Platform], open: Open<'_
     }
 }
 
-/// The reference of the index that has what these platforms need.
+/// The reference of the index that has the needed platforms.
 fn index_to_pin(reference: &Reference, platforms: &[Platform], open: Open<'_>) -> Option<String> {
     let name =
         format!("{}/{}:{}", reference.registry, reference.repository, reference.tag.as_deref().unwrap_or("latest"));
@@ -133,7 +136,7 @@ mod tests {
         memory.add(MANIFEST, json!({"schemaVersion": 2, "config": config, "layers": []}).to_string())
     }
 
-    /// An index of these platforms; `attestation` is one of the first.
+    /// An index of these platforms; `attestation` is an attestation of the first.
     fn indexed(platforms: &[&str]) -> Memory {
         let mut memory = Memory::default();
         let mut entries: Vec<Value> = Vec::new();
@@ -173,15 +176,11 @@ mod tests {
             check(&indexed(platforms), wanted, registry("r.example/app:1"), expected);
         };
         let found = Code::SinglePlatformIndex;
-        check(
-            &["linux/amd64", "attestation"],
-            &[],
-            &[(found, "the index lists linux/amd64 and its attestation and nothing else")],
-        );
-        check(&["linux/arm64"], &[], &[(found, "the index lists linux/arm64 and nothing else")]);
+        check(&["linux/amd64", "attestation"], &[], &[(found, "the index lists only linux/amd64 and its attestation")]);
+        check(&["linux/arm64"], &[], &[(found, "the index lists only linux/arm64")]);
         check(&["linux/amd64", "linux/arm64"], &[], &[]);
         check(&["linux/amd64", "attestation", "linux/arm64"], &[], &[]);
-        // The user asked for one of several.
+        // The user requested one of several.
         check(&["linux/amd64", "linux/arm64"], &["linux/arm64"], &[]);
     }
 
@@ -202,7 +201,7 @@ mod tests {
         assert_eq!(cure("r.example/app:1", "linux/arm64", &both), expected("1"));
         assert_eq!(cure("r.example/app", "linux/arm64", &both), expected("latest"));
         assert_eq!(cure("r.example/app:1", "linux/s390x", &both), None);
-        // Another image altogether, unless the user named its tag.
+        // An unrelated image, unless the user named its tag.
         assert_eq!(cure("r.example/app", "linux/arm64", &["linux/arm64"]), None);
         assert!(cure("r.example/app:1", "linux/arm64", &["linux/arm64"]).is_some());
     }
@@ -212,10 +211,10 @@ mod tests {
         let mut memory = Memory::default();
         memory.root = Some(image(&mut memory, "linux/arm64"));
         let pinned = format!("r.example/app@{}", memory.root.as_ref().unwrap().digest);
-        let found = [(Code::DigestPinsPlatform, "the digest is that of linux/arm64 alone")];
+        let found = [(Code::DigestPinsPlatform, "the digest pins linux/arm64 only")];
         check(&memory, &[], registry(&pinned), &found);
         check(&memory, &[], registry("r.example/app:1"), &[]);
-        // What an engine or a file has is one platform's anyway.
+        // An engine or a file only has one platform anyway.
         let engine = Origin::DockerEngine { place: "Docker Engine at unix:///run/docker.sock".to_string() };
         check(&memory, &[], engine, &[]);
         let index = indexed(&["linux/amd64", "linux/arm64"]);

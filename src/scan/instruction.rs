@@ -1,21 +1,21 @@
-//! What of a Dockerfile's instructions a builder writes into an image's history: their texts with variables put in, and
-//! the places that they copy to. Pure.
+//! Renders Dockerfile instructions as builders record them in image history: texts with expanded variables, and the
+//! paths that they copy to. Pure.
 
 use std::collections::BTreeMap;
 
 use crate::lint::dockerfile::{Dockerfile, Step, Variable, expand};
 
-/// An instruction that can have made a layer.
+/// An instruction that may have created a layer.
 pub struct Instruction {
     /// Counted from 1.
     pub line: usize,
     /// In capitals: `COPY`.
     word: String,
-    /// The texts under which builders know it, variables put in as far as the file tells them.
+    /// The texts that builders may record, with variables expanded as far as the file defines them.
     texts: Vec<String>,
-    /// The same with its variables as they are written.
+    /// The same text with unexpanded variables.
     written: String,
-    /// What COPY and ADD copy to, or WORKDIR names: absolute where the file tells of the folder that it is relative to.
+    /// The destination of COPY and ADD, or WORKDIR's directory; absolute if the file determines the base directory.
     place: Option<String>,
 }
 
@@ -24,7 +24,7 @@ const SAME: u32 = 4;
 const SAME_PLACE: u32 = 3;
 const PERHAPS: u32 = 2;
 
-/// The instructions of a stage and of those that it is made FROM, lowest first, that can make layers.
+/// The instructions that can create layers, of a stage and of the stages that it is built FROM, lowest first.
 pub fn of_stage(file: &Dockerfile<'_>, stage: usize) -> Vec<Instruction> {
     let mut lineage: Vec<usize> = std::iter::successors(Some(stage), |at| file.stages[*at].parent).collect();
     lineage.reverse();
@@ -51,7 +51,7 @@ impl Instruction {
         let (first, bodies) = parts(&file.text[step.span.clone()]);
         let written = key(&first);
         let expanded = if word == "RUN" { written.clone() } else { key(&expand(&first, known).0) };
-        // A heredoc's body is the command where nothing else is; elsewhere it follows the command that reads it.
+        // A heredoc's body is the command if there is no other; otherwise it follows the command that reads it.
         let mut texts = vec![expanded];
         if !bodies.is_empty() {
             texts.push(squeeze(&format!("{written} {}", bodies.replace("\n\n", "\n"))));
@@ -66,18 +66,18 @@ impl Instruction {
         Instruction { line, word, texts, written, place }
     }
 
-    /// How well a step of a history, as [`super::history::steps`] gives it, agrees with it.
+    /// How well a step of a history, in the form of [`super::history::steps`], agrees with the instruction.
     pub fn agreement(&self, step: &str) -> u32 {
         let step = key(step);
         if step.split(' ').next() != Some(&self.word) {
             return 0;
         }
         if let (Some(own), Some(place)) = (&self.place, copied_to(&step)) {
-            // The classic builder leaves a relative place as it is written, buildah variables, too.
+            // The classic builder keeps a relative path as written; buildah keeps variables, too.
             let is_own = is_place(own, place) || [&self.texts[0], &self.written].iter().any(|t| last_word(t) == place);
             return if is_own { SAME_PLACE } else { 0 };
         }
-        // kaniko writes the instruction as it stands.
+        // kaniko records the instruction as written.
         if self.texts.contains(&step) || self.written == step {
             return SAME;
         }
@@ -89,7 +89,7 @@ impl Instruction {
     }
 }
 
-/// An instruction's own text, continuation lines joined and comments left out, and the lines of its heredocs.
+/// An instruction's own text, with continuation lines joined and comments removed, and the lines of its heredocs.
 fn parts(text: &str) -> (String, String) {
     let mut first = String::new();
     let mut lines = text.lines();
@@ -108,14 +108,14 @@ fn parts(text: &str) -> (String, String) {
     (first, lines.collect::<Vec<_>>().join("\n"))
 }
 
-/// An instruction without blanks and without flags, of which builders leave some out; its JSON form as words.
+/// An instruction without extra spaces and without flags, some of which builders omit; its JSON form as words.
 fn key(text: &str) -> String {
     let mut words = text.split_whitespace();
     let instruction = words.next().unwrap_or_default().to_ascii_uppercase();
     let rest = words.skip_while(|word| word.starts_with("--")).collect::<Vec<_>>().join(" ");
     let listed: Option<Vec<String>> = rest.starts_with('[').then(|| serde_json::from_str(&rest).ok()).flatten();
     let rest = listed.map_or(rest, |words| words.join(" "));
-    // Quotes are gone where a builder has taken its words apart.
+    // Builders that split words remove the quotes.
     let rest = if instruction == "RUN" { rest } else { rest.replace(['"', '\''], "") };
     format!("{instruction} {rest}").trim_end().to_string()
 }
@@ -124,7 +124,7 @@ fn squeeze(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// The last word of an instruction, below the folder of the WORKDIR before it where that is known.
+/// The last word of an instruction, below the current WORKDIR if that is known.
 fn absolute(text: &str, folder: &str) -> String {
     let place = last_word(text);
     let plain = place.trim_start_matches("./").trim_end_matches('/');
@@ -139,14 +139,14 @@ fn last_word(text: &str) -> &str {
     text.rsplit(' ').next().unwrap_or_default()
 }
 
-/// Where to the classic builder and buildah copied: they write `COPY file:1234 in /app` for whatever was copied.
+/// The destination that the classic builder and buildah record: `COPY file:1234 in /app` for any source.
 fn copied_to(step: &str) -> Option<&str> {
     let (what, place) = step.split_once(" in ")?;
     let source = what.split_whitespace().nth(1)?;
     ["file:", "dir:", "multi:"].iter().any(|kind| source.starts_with(kind)).then_some(place.trim())
 }
 
-/// Whether an instruction's place is the one that a builder names, as far as it is known.
+/// Whether an instruction's destination matches the recorded one, as far as it is known.
 fn is_place(own: &str, place: &str) -> bool {
     let place = place.trim_end_matches("/.").trim_end_matches('/');
     if own.contains('$') {
@@ -155,7 +155,7 @@ fn is_place(own: &str, place: &str) -> bool {
     own == place || (!own.starts_with('/') && (own.is_empty() || place.ends_with(&format!("/{own}"))))
 }
 
-/// Whether a text is another one with its variables put in.
+/// Whether `step` is `text` with its variables expanded.
 fn is_expanded(text: &str, step: &str) -> bool {
     let mut pieces = pieces(text).into_iter();
     let Some(mut rest) = pieces.next().and_then(|first| step.strip_prefix(first.as_str())) else { return false };
@@ -173,18 +173,18 @@ fn is_expanded(text: &str, step: &str) -> bool {
     rest.is_empty()
 }
 
-/// What stands between a text's variables.
+/// The parts of a text between its variables.
 fn pieces(text: &str) -> Vec<String> {
     let mut pieces = vec![String::new()];
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('$') {
-        pieces.last_mut().expect("there is one from the start").push_str(before);
+        pieces.last_mut().expect("starts with one piece").push_str(before);
         pieces.push(String::new());
         rest = match after.strip_prefix('{').and_then(|inner| inner.split_once('}')) {
             Some((_, tail)) => tail,
             None => after.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || c == '_'),
         };
     }
-    pieces.last_mut().expect("there is one from the start").push_str(rest);
+    pieces.last_mut().expect("starts with one piece").push_str(rest);
     pieces
 }

@@ -1,4 +1,4 @@
-//! Reads one layer: from the cache where it is known, otherwise from its source.
+//! Reads one layer: from the cache if it is known, otherwise from its source.
 
 use std::io::{self, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,7 +12,7 @@ use crate::inspect::{Depth, FileKind, TextStart, inspect_to};
 use crate::oci::{Descriptor, DiffId};
 use crate::source::{Section, Source, SourceError, Stamp};
 
-/// What a read layer gives to the merge.
+/// A layer that has been read, as the merge needs it.
 #[derive(Clone)]
 pub struct ReadLayer {
     pub contents: Arc<Contents<FileKind>>,
@@ -20,18 +20,19 @@ pub struct ReadLayer {
     pub diff_id: DiffId,
     /// Stored bytes.
     pub size: u64,
-    /// What was odd about it and matters to an engine.
+    /// Oddities that matter to an engine.
     pub notes: Vec<LayerNote>,
-    /// Whether its bytes were held against its digests.
+    /// Whether its bytes were checked against its digests.
     pub is_verified: bool,
 }
 
-/// The facts about a file that are worth keeping, from its headers. Most files are plain data, of which only the name counts.
+/// The facts from a file's headers, if they are worth keeping. Most files are plain data, of which only the name
+/// counts.
 pub fn keep(entry: &Entry<'_>, reader: &mut dyn Read) -> Option<FileKind> {
     keep_to(Depth::Headers, entry, reader)
 }
 
-/// The same, looking as deep as `depth`.
+/// The same, to this depth.
 pub(super) fn keep_to(depth: Depth, entry: &Entry<'_>, reader: &mut dyn Read) -> Option<FileKind> {
     let is_executable = entry.mode & 0o111 != 0;
     match inspect_to(depth, entry.path, entry.size, is_executable, reader) {
@@ -42,23 +43,23 @@ pub(super) fn keep_to(depth: Depth, entry: &Entry<'_>, reader: &mut dyn Read) ->
     }
 }
 
-/// [`keep_to`], with what it keeps counted on the image's memory budget.
+/// [`keep_to`], with the kept facts counted against the image's memory budget.
 pub fn counted(depth: Depth, limits: &Limits) -> impl FnMut(&Entry<'_>, &mut dyn Read) -> Option<FileKind> {
     move |entry, reader| {
         let kind = keep_to(depth, entry, reader)?;
-        // The walk asks the budget again, and ends where it is exceeded.
+        // The walk checks the budget again, and ends if it is exceeded.
         let _ = limits.memory.take(kind.heap_bytes());
         Some(kind)
     }
 }
 
-/// Where an empty file is a library that is not there.
+/// Whether an empty file of this name is a missing library.
 fn is_module_name(path: &[u8]) -> bool {
     let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or(path);
     path.ends_with(b".so") || path.ends_with(b".node") || name.windows(4).any(|part| part == b".so.")
 }
 
-/// Every engine takes a tar without its end marker.
+/// Every engine accepts a tar without its end marker.
 fn matters(note: &LayerNote) -> bool {
     !matches!(note, LayerNote::NoEndMarker)
 }
@@ -75,7 +76,7 @@ pub(super) fn problem(error: ImageError) -> Problem {
     Problem::new(error.to_string(), error.hint())
 }
 
-/// One layer; a panic is a bug of ours, and must cost this layer's verdict and nothing else.
+/// Reads one layer. A panic is a bug in imgarch and must only cost this layer's verdict.
 pub(super) fn read_one(
     source: &Watched<'_>,
     layer: &Layer,
@@ -104,7 +105,7 @@ pub(super) fn read_one(
     };
     let known = options.cache.as_ref().and_then(|cache| cache.find(digest, layer.descriptor.size));
     let known = known.filter(|found| is_within(found, limits) && is_as_deep(found, depth));
-    // What is wrong with the bytes, reading them whole will say.
+    // If the bytes are wrong, reading them completely reports how.
     if let Some(found) = known.filter(|_| is_as_stored(source, layer, stamp.as_ref(), options)) {
         tracing::debug!(entries = found.contents.len(), "found in the cache");
         source.watch.read(layer.descriptor.size);
@@ -119,7 +120,7 @@ pub(super) fn read_one(
     Ok(read.into())
 }
 
-/// What `read` gives of a layer; a panic is reported as an internal error.
+/// Calls `read`; a panic is reported as an internal error.
 fn guarded<R>(layer: &Layer, read: impl FnOnce() -> Result<R, ImageError>) -> Result<R, Problem> {
     match catch_unwind(AssertUnwindSafe(read)) {
         Ok(read) => read.map_err(problem),
@@ -136,8 +137,8 @@ pub(super) fn unreadable(error: SourceError, layer: &Layer) -> Problem {
     problem(ImageError::Layer { index, digest, cause: Box::new(error.into()) })
 }
 
-/// Whether the bytes that lie in a file here are those that the cache knows. A file that has not changed since they were
-/// found to be is not read again; what is no file, as a registry's blob, is believed.
+/// Whether the bytes of a local file are the ones that the cache knows. A file that has not changed since it was
+/// verified is not read again; a blob that is not a local file, such as a registry's, is trusted.
 fn is_as_stored(source: &Watched<'_>, layer: &Layer, stamp: Option<&Stamp>, options: &Options) -> bool {
     let (descriptor, Some(stamp), Some(cache)) = (&layer.descriptor, stamp, &options.cache) else { return true };
     if cache.has_seen(&descriptor.digest, stamp) {
@@ -152,16 +153,16 @@ fn is_as_stored(source: &Watched<'_>, layer: &Layer, stamp: Option<&Stamp>, opti
     is_right
 }
 
-/// Only the state from before the reading is remembered: what was written to meanwhile has another.
+/// Records the state from before the read, so that a file that was written to meanwhile does not match.
 fn see(layer: &Layer, stamp: Option<&Stamp>, options: &Options) {
     if let (Some(cache), Some(stamp)) = (&options.cache, stamp)
         && let Err(error) = cache.see(&layer.descriptor.digest, stamp)
     {
-        tracing::debug!(%error, "what was verified could not be noted in the cache");
+        tracing::debug!(%error, "could not record a verified layer in the cache");
     }
 }
 
-/// What was read under other limits must not pass under these.
+/// Records that were made under other limits must also meet these.
 fn is_within(found: &CachedLayer, limits: &Limits) -> bool {
     let facts = || found.contents.facts().map(FileKind::heap_bytes).sum::<usize>();
     found.uncompressed_bytes <= limits.max_bytes
@@ -169,22 +170,22 @@ fn is_within(found: &CachedLayer, limits: &Limits) -> bool {
         && limits.memory.take(found.contents.used_bytes() + facts()).is_ok()
 }
 
-/// Whether a record of the cache was made at least as deep. One that was not is made again.
+/// Whether a cache record is at least this deep. Shallower ones are made again.
 fn is_as_deep(found: &CachedLayer, depth: Depth) -> bool {
     depth == Depth::Headers
         || found.contents.facts().all(|kind| !matches!(kind, FileKind::Elf(elf) if elf.lacks_code()))
 }
 
-/// Only the digests that were computed are written down. A cache that cannot be written costs time, not the answer.
+/// Only computed digests are recorded. A cache that cannot be written costs time, but does not change the result.
 fn remember(read: &LayerRead<FileKind>, options: &Options) {
-    // What a cache gives back has no notes, so a layer that has some is read again.
+    // Cache records have no notes, so a layer that has some is read again.
     let Some(cache) = options.cache.as_ref().filter(|_| !read.notes.iter().any(matters)) else { return };
     if let Err(error) = cache.keep(&read.checked, &read.contents) {
-        tracing::debug!(%error, folder = ?cache.folder(), "a layer could not be kept in the cache");
+        tracing::debug!(%error, directory = ?cache.folder(), "could not keep a layer in the cache");
     }
 }
 
-/// A source that reports the bytes that pass, and gives none after the deadline.
+/// A source that reports the bytes that are read, and fails after the deadline.
 pub(super) struct Watched<'a> {
     pub source: &'a dyn Source,
     pub watch: Arc<dyn Watch>,
@@ -210,7 +211,7 @@ impl Source for Watched<'_> {
     }
 }
 
-/// A reader that reports the bytes that pass, and gives none after the deadline.
+/// A reader that reports the bytes that are read, and fails after the deadline.
 pub(super) struct Counted {
     pub reader: Box<dyn Read + Send>,
     pub watch: Arc<dyn Watch>,

@@ -1,5 +1,5 @@
-//! Many images side by side: all are opened first, which tells the layers that several of them share, and then read and
-//! judged. The report has them in the order in which they were named, whichever is done first.
+//! Scans many images in parallel: opens all of them first, to find the layers that several share, then reads and judges
+//! them. The report keeps the order in which they were named.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -15,21 +15,21 @@ use crate::source::input::Opened;
 
 /// One image of a run, and how it is judged.
 pub struct Task {
-    /// What opens it.
+    /// The name that opens it.
     pub image: String,
     pub options: Options,
-    /// It is open already.
+    /// Set if the image is already open.
     pub opened: Option<Opened>,
-    /// What the report says of it, before what opening it has to say.
+    /// A note for the report, placed before the notes from opening the image.
     pub note: Option<String>,
 }
 
-/// Images that are opened at once: each is some small requests, and takes no memory to speak of.
+/// Images that are opened at once: each needs a few small requests and little memory.
 pub const OPENED_AT_ONCE: usize = 16;
-/// Images that are read and judged at once, if `jobs` is less: most wait for a registry.
+/// Images that are read and judged at once, if `jobs` is less: most of them wait for a registry.
 const JUDGED_AT_ONCE: usize = 8;
-/// Stored bytes of layers of the images that are in work together, for each job. The names and facts that are kept of an
-/// image take a tenth of them.
+/// Total stored bytes of layers of the images that are processed at once, per job. The names and facts that are kept
+/// for an image take a tenth of that.
 const STORED_BYTES: u64 = 64 << 20;
 
 impl Task {
@@ -38,13 +38,13 @@ impl Task {
     }
 }
 
-/// Scans every named image. What cannot be read is in the report, not an error: one broken image hides no other.
+/// Scans every named image. Read failures are part of the report, not errors: a broken image does not hide the others.
 pub fn scan(names: &[String], open: Open<'_>, options: &Options, watch: &Arc<dyn Watch>) -> Report {
     let tasks = names.iter().map(|name| Task::new(name, options)).collect();
     Report { images: scan_all(tasks, open, watch), ..Report::default() }
 }
 
-/// The same for images that are each judged in their own way; one report each, in their order.
+/// Scans images that have separate options; returns one report each, in order.
 pub fn scan_all(tasks: Vec<Task>, open: Open<'_>, watch: &Arc<dyn Watch>) -> Vec<ImageReport> {
     let jobs = tasks.iter().map(|task| task.options.jobs).max().unwrap_or(1);
     let store = LayerStore::new(jobs);
@@ -82,7 +82,7 @@ pub fn scan_all(tasks: Vec<Task>, open: Open<'_>, watch: &Arc<dyn Watch>) -> Vec
     )
 }
 
-/// A panic is a bug of ours, and must cost this image's verdict and nothing else: others may wait for its layers.
+/// A panic is a bug in imgarch and must only cost this image's verdict: others may wait for its layers.
 fn judge(
     at: usize,
     task: &Task,
@@ -97,7 +97,7 @@ fn judge(
     judged.unwrap_or_else(|_| {
         let mut report = ImageReport::new(name, Origin::Unopened);
         let hint = "this is a bug in imgarch; please report it with the image's name".to_string();
-        report.problems.push(Problem::new("judging it: internal error", Some(hint)));
+        report.problems.push(Problem::new("judging the image: internal error", Some(hint)));
         report
     })
 }

@@ -1,4 +1,4 @@
-//! Floor 5: from what the user named to a report: open, select, read layers, merge, judge.
+//! Tier 4: turns the user's names into a report: open, select, read layers, merge, judge.
 
 pub mod attribution;
 mod base;
@@ -43,7 +43,7 @@ use crate::source::SourceError;
 use crate::source::input::Opened;
 pub use crate::source::rootfs_dir::Mounts;
 
-/// What to read, what to judge it against, and how far to go.
+/// Options of a scan: what to read, what to judge it against, and its limits.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Options {
@@ -51,39 +51,39 @@ pub struct Options {
     pub platforms: Vec<Platform>,
     /// Platforms of an index to leave out, by operating system and architecture.
     pub except: Vec<Platform>,
-    /// Where it must run; empty: what each platform declares.
+    /// The nodes that the image must run on; empty: those that each platform declares.
     pub targets: Vec<Target>,
     pub call: CallOverride,
-    /// Names of purpose rules that are switched off.
+    /// Names of disabled purpose rules.
     pub rules_off: BTreeSet<String>,
     /// Text of the Dockerfile that built the image.
     pub dockerfile: Option<String>,
     pub limits: Limits,
-    /// Whether file systems that are mounted below a root file system are read too.
+    /// Whether to read file systems that are mounted below a root file system.
     pub mounts: Mounts,
-    /// Whether files of this machine are what their digests say.
+    /// Whether to trust the digests of local files.
     pub trust: Trust,
     /// Layers that are read at once.
     pub jobs: usize,
-    /// Where what was found in layers is remembered; none: nowhere.
+    /// The cache of layer contents; `None`: no cache.
     pub cache: Option<Arc<Cache>>,
-    /// Where what is found of each image is kept, and looked up before it is read; none: nowhere.
+    /// Results of images from earlier runs, looked up before an image is read; `None`: results are not kept.
     pub results: Option<Arc<Results>>,
     /// When the whole run must end.
     pub deadline: Option<Deadline>,
 }
 
-/// Whose word is taken for a layer's digests.
+/// Whose digests are trusted without hashing the content.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Trust {
     /// Every byte is read and hashed.
     #[default]
     Nobody,
-    /// An uncompressed layer that lies in a file here is read in part: headers, and what decides of each file.
+    /// An uncompressed layer in a local file is read in part: headers, and the parts of each file that decide its kind.
     Local,
 }
 
-/// When a run must end: what has not been read by then is not known.
+/// When a run must end. Content that has not been read by then is reported as unknown.
 #[derive(Clone, Copy, Debug)]
 pub struct Deadline {
     end: Instant,
@@ -91,12 +91,12 @@ pub struct Deadline {
 }
 
 impl Deadline {
-    /// `seconds` after the run's start. `None` where no clock reaches that far.
+    /// `seconds` after the run's start. `None` if the clock cannot represent that time.
     pub fn after(start: Instant, seconds: u64) -> Option<Deadline> {
         start.checked_add(Duration::from_secs(seconds)).map(|end| Deadline { end, seconds })
     }
 
-    /// The time that is left; zero once it has passed.
+    /// The remaining time; zero after the deadline.
     pub fn left(&self) -> Duration {
         self.end.saturating_duration_since(Instant::now())
     }
@@ -107,7 +107,7 @@ impl Deadline {
 }
 
 impl Options {
-    /// How deep files are looked into: code is searched where the CPU of a given target is known to lack something.
+    /// How deep files are inspected: code is searched if a target's CPU is known to lack a feature.
     pub fn depth(&self) -> Depth {
         let lacks = |target: &Target| {
             let lacks =
@@ -117,7 +117,7 @@ impl Options {
         if self.targets.iter().any(lacks) { Depth::Code } else { Depth::Headers }
     }
 
-    /// Which of an index's images are asked for.
+    /// Which images of an index to read.
     fn wanted(&self) -> Wanted {
         Wanted { platforms: self.platforms.clone(), except: self.except.clone() }
     }
@@ -143,27 +143,27 @@ impl Default for Options {
     }
 }
 
-/// Who is told how far the reading is; called from many threads.
+/// Progress callbacks; called from many threads.
 pub trait Watch: Send + Sync + 'static {
-    /// Work on this image begins.
+    /// Work on this image starts.
     fn image(&self, name: &str);
-    /// So many more stored bytes are to be read.
+    /// This many more stored bytes will be read.
     fn expect(&self, bytes: u64);
-    /// So many were.
+    /// This many bytes were read.
     fn read(&self, bytes: u64);
-    /// So many more layers are to be read.
+    /// This many more layers will be read.
     fn expect_layers(&self, layers: usize);
-    /// One was, whatever came of it.
+    /// One layer was processed, successfully or not.
     fn layer(&self);
-    /// So many more images are to be opened and judged.
+    /// This many more images will be opened and judged.
     fn expect_images(&self, images: usize);
-    /// One was opened; all are before the first is judged.
+    /// One image was opened; all are opened before the first is judged.
     fn image_opened(&self);
-    /// One was, whatever came of it.
+    /// One image was processed, successfully or not.
     fn image_done(&self);
 }
 
-/// Nobody is told.
+/// Ignores all progress.
 pub struct Unwatched;
 
 impl Watch for Unwatched {
@@ -177,5 +177,5 @@ impl Watch for Unwatched {
     fn image_done(&self) {}
 }
 
-/// Opens what a name stands for.
+/// Opens the image with this name.
 pub type Open<'a> = &'a (dyn Fn(&str) -> Result<Opened, SourceError> + Sync);

@@ -1,4 +1,5 @@
-//! What a scan yields: data for every format. Nothing here is printed or serialised; each format owns its wire types.
+//! The result of a scan: data for every format. Nothing here is printed or serialised as output; each format has its
+//! own wire types.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -20,45 +21,45 @@ use crate::source::Origin;
 #[non_exhaustive]
 pub struct Report {
     pub images: Vec<ImageReport>,
-    /// The run had images, and this shard has none of them: there is nothing to report, and nothing is unknown.
+    /// Set if the run had images but none in this shard: there is nothing to report, and nothing is unknown.
     pub empty_shard: Option<Shard>,
 }
 
-/// One image: every platform that was read, and what could not be.
+/// One image: every platform that was read, and the problems.
 #[derive(Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ImageReport {
-    /// As the user named it.
+    /// The name that the user gave.
     pub name: String,
     pub origin: Origin,
-    /// Something the user should know of that: the registry did not have it, the engine did.
+    /// A note about the origin: the image was not in the registry but in the engine.
     pub note: Option<String>,
-    /// Digest of the index or manifest that the name led to; none for a directory.
+    /// Digest of the index or manifest that the name led to; `None` for a directory.
     pub digest: Option<Digest>,
     pub platforms: Vec<PlatformReport>,
-    /// On the index, not on one platform.
+    /// Findings on the index rather than on one platform.
     pub findings: Vec<Finding>,
-    /// What could not be read or verified; makes the image's verdict Unknown.
+    /// Content that could not be read or verified; makes the image's verdict Unknown.
     pub problems: Vec<Problem>,
-    /// Manifests that are no images of a platform: attestations, artifacts. Said, not judged.
+    /// Manifests that are not images of a platform: attestations, artifacts. Listed, not judged.
     pub skipped: Vec<String>,
-    /// Findings that the user accepted: reports show them, verdicts and exit codes leave them out.
+    /// Findings that the user accepted: reports show them, verdicts and exit codes ignore them.
     pub accepted: Vec<Accepted>,
-    /// What the name leads to, where that is no image: the type of a signature, an SBOM or a chart.
+    /// If the name does not lead to an image: the type of the signature, SBOM or chart.
     pub artifact: Option<String>,
 }
 
-/// A finding that counts for nothing, because the user said so.
+/// A finding that the user accepted; it does not affect the verdict.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Accepted {
-    /// The platform it is on, as reports name it; none for the index's own.
+    /// The platform's name in reports; `None` for the index.
     pub platform: Option<String>,
     pub finding: Finding,
     /// The user's reason, or that it is in the baseline.
     pub reason: String,
 }
 
-/// Something that could not be read: what, which and why, and what to do.
+/// Something that could not be read: what failed, why, and how to fix it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
     pub text: String,
@@ -69,29 +70,29 @@ pub struct Problem {
 #[derive(Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct PlatformReport {
-    /// What the index promises.
+    /// The index's platform.
     pub promised: Option<Platform>,
-    /// What the config declares.
+    /// The config's platform.
     pub declared: Option<Platform>,
-    /// What tells its image from others that lie in the same place.
+    /// Distinguishes the image from others at the same location.
     pub image: Option<String>,
     /// The manifest's digest.
     pub digest: Option<Digest>,
     /// Lowest first.
     pub layers: Vec<LayerReport>,
-    /// Members of all layers together.
+    /// Number of archive members in all layers.
     pub entries: usize,
-    /// Runnable programs and libraries in the merged file system.
+    /// Number of runnable programs and libraries in the merged file system.
     pub programs: usize,
     pub architectures: BTreeMap<Arch, usize>,
     pub agreement: Agreement,
-    /// Entrypoint and Cmd with the user's changes: what is started.
+    /// The command that is started: Entrypoint and Cmd with the user's changes.
     pub starts: Vec<String>,
-    /// One for each target that this platform is judged on; at least one where the platform was read.
+    /// One for each target that this platform is judged on; at least one if the platform was read.
     pub targets: Vec<TargetReport>,
     pub findings: Vec<Finding>,
     pub problems: Vec<Problem>,
-    /// The project says, with a reason, that no program belongs into it.
+    /// The project states, with a reason, that the image contains no programs.
     pub is_data_only: bool,
 }
 
@@ -102,31 +103,31 @@ pub struct LayerReport {
     pub index: usize,
     pub digest: Digest,
     pub diff_id: Option<DiffId>,
-    /// Bytes as stored.
+    /// Stored size in bytes.
     pub size: u64,
     /// `COPY bin/app /usr/local/bin/app`, from the config's history.
     pub step: Option<String>,
-    /// Line of the Dockerfile, where one was given and the step is found in it.
+    /// Line of the step in the Dockerfile, if one was given and contains the step.
     pub dockerfile_line: Option<usize>,
-    /// Whether it is the base image's, where that can be told.
+    /// Whether it belongs to the base image; `None`: unknown.
     pub is_base: Option<bool>,
 }
 
-/// What happens when the image is started on one target.
+/// The result of starting the image on one target.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct TargetReport {
     /// `linux/arm64`, `graviton4`, `host`.
     pub name: String,
     pub outcome: Outcome,
-    /// The chain that was followed, one line a step.
+    /// The chain that was followed, one entry per step.
     pub steps: Vec<StepReport>,
-    /// What each front end prints, most common first.
+    /// The message of each front end, most common first.
     pub shown: Vec<Shown>,
-    /// Where the chain was left because it is decided at run time; none where it was followed to its end.
+    /// Where the chain ends because it depends on run time; `None` if it was followed to its end.
     pub undecided: Option<Undecided>,
 }
 
-/// Where a call could not be followed any further, and why: it starts, and what comes next depends on run time.
+/// Where and why a call could not be followed further: it starts, and its next step depends on run time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Undecided {
     /// `PATH:LINE` of a script, or a program's name.
@@ -143,14 +144,14 @@ impl fmt::Display for Undecided {
 /// One step of the entry chain.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StepReport {
-    /// How it was come by: "entrypoint", "shebang", "loader", "library", "link".
+    /// How this step was reached: "entrypoint", "shebang", "loader", "library", "link".
     pub how: String,
     pub path: String,
-    /// What it is: "ELF AArch64, dynamic".
+    /// Description of the file: "ELF AArch64, dynamic".
     pub is: String,
 }
 
-/// One word on a platform, or on everything.
+/// The verdict on a platform, an image or a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verdict {
     Fine,
@@ -168,7 +169,7 @@ pub enum FailOn {
 }
 
 impl FailOn {
-    /// The least severe finding that makes a run fail; none: no finding does.
+    /// The lowest severity that makes a run fail; `None`: no finding does.
     pub fn threshold(self) -> Option<Severity> {
         match self {
             FailOn::Error => Some(Severity::Error),
@@ -195,7 +196,7 @@ impl PlatformReport {
         self.published().map_or_else(|| "unknown".to_string(), ToString::to_string)
     }
 
-    /// The same, behind its image's name where there are several.
+    /// The name, preceded by the image's name if there are several images.
     pub fn label(&self) -> String {
         self.image.as_ref().map_or_else(|| self.name(), |image| format!("{image} {}", self.name()))
     }
@@ -213,7 +214,7 @@ impl PlatformReport {
 }
 
 impl ImageReport {
-    /// An image of which nothing was read yet.
+    /// An image of which nothing has been read yet.
     pub fn new(name: impl Into<String>, origin: Origin) -> ImageReport {
         ImageReport {
             name: name.into(),
@@ -240,7 +241,7 @@ impl ImageReport {
         platforms.chain(own).chain(unread).max().unwrap_or(Verdict::Unknown)
     }
 
-    /// Puts a note before what opening the image had to say.
+    /// Puts a note before the notes from opening the image.
     pub fn put_note(&mut self, own: Option<String>) {
         self.note = match (own, self.note.take()) {
             (Some(own), Some(found)) => Some(format!("{own}; {found}")),
@@ -248,12 +249,12 @@ impl ImageReport {
         };
     }
 
-    /// Whether all of it was read: nothing that another attempt may read is missing.
+    /// Whether everything was read: another attempt would not read more.
     pub fn is_read(&self) -> bool {
         self.problems.is_empty() && self.platforms.iter().all(|platform| platform.problems.is_empty())
     }
 
-    /// Every finding with the platform it is on; the index's own first.
+    /// Every finding with its platform; findings on the index come first.
     pub fn all_findings(&self) -> impl Iterator<Item = (Option<&PlatformReport>, &Finding)> {
         let own = self.findings.iter().map(|finding| (None, finding));
         own.chain(self.platforms.iter().flat_map(|p| p.findings.iter().map(move |finding| (Some(p), finding))))
@@ -261,7 +262,7 @@ impl ImageReport {
 }
 
 impl Report {
-    /// Takes out what is no image: the types of it.
+    /// Removes artifacts that are not images, and returns their types.
     pub fn take_artifacts(&mut self) -> Vec<String> {
         let (artifacts, images) =
             std::mem::take(&mut self.images).into_iter().partition(|image| image.artifact.is_some());
@@ -270,12 +271,12 @@ impl Report {
         artifacts.into_iter().filter_map(|image| image.artifact).collect()
     }
 
-    /// How many findings of this severity there are.
+    /// Number of findings of this severity.
     pub fn count(&self, severity: Severity) -> usize {
         self.images.iter().flat_map(ImageReport::all_findings).filter(|(_, f)| f.severity == severity).count()
     }
 
-    /// 0 fine, 1 findings at or above the threshold, 3 something could not be told. Usage errors (2) never come here.
+    /// 0: fine, 1: findings at or above the threshold, 3: something is unknown. Usage errors (2) do not get here.
     pub fn exit_code(&self, fail_on: FailOn) -> u8 {
         let threshold = fail_on.threshold();
         let worst = self.images.iter().flat_map(ImageReport::all_findings).map(|(_, finding)| finding.severity).max();
@@ -292,7 +293,7 @@ impl Report {
 }
 
 impl Report {
-    /// Whether the start of an image could not be followed to its end: `--strict` takes that for not knowing.
+    /// Whether the start of an image could not be followed to its end; `--strict` treats that as unknown.
     pub fn is_partial(&self) -> bool {
         let mut targets = self.images.iter().flat_map(|image| &image.platforms).flat_map(|platform| &platform.targets);
         targets.any(|target| target.undecided.is_some())
@@ -300,7 +301,7 @@ impl Report {
 }
 
 impl PlatformReport {
-    /// A platform of which no program was read yet.
+    /// A platform of which no program has been read yet.
     pub fn new(promised: Option<Platform>, declared: Option<Platform>) -> PlatformReport {
         PlatformReport {
             promised,
@@ -320,7 +321,7 @@ impl PlatformReport {
         }
     }
 
-    /// Whether something that decides was not read or not known, be there errors or not.
+    /// True if any fact needed for the verdict is missing, even when there are errors.
     pub fn is_unknown(&self) -> bool {
         let unknown = self.targets.iter().any(|target| matches!(target.outcome, Outcome::Unknown { .. }));
         !self.problems.is_empty() || unknown || (self.programs == 0 && !self.is_data_only)

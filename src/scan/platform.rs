@@ -1,4 +1,4 @@
-//! One platform: which targets it is judged on, what is started, and the judgements put together.
+//! Judges one platform: selects its targets and the call, and combines the judgements.
 
 use super::Options;
 use super::call::{Purpose, Sandbox, StatedBy};
@@ -14,7 +14,7 @@ use crate::judge::{Case, Judgement, entry, judge, windows};
 use crate::oci::{Config, Digest};
 use crate::platform::{Arch, Node, Platform, Target};
 
-/// Everything that is known of one platform before it is judged.
+/// Everything known about one platform before it is judged.
 pub struct Subject<'a> {
     pub promised: Option<&'a Platform>,
     pub declared: Option<&'a Platform>,
@@ -52,7 +52,7 @@ pub fn judge_platform(subject: Subject<'_>, targets: &[Target], options: &Option
         problems: subject.problems,
         ..PlatformReport::new(subject.promised.cloned(), subject.declared.cloned())
     };
-    // What was not read could hide or replace anything that was.
+    // Unread content could hide or replace any file that was read.
     if !report.problems.is_empty() {
         return report;
     }
@@ -95,20 +95,20 @@ pub fn judge_platform(subject: Subject<'_>, targets: &[Target], options: &Option
     report
 }
 
-/// An image that names no program, in a container that names none either.
+/// Turns a missing command into an error: neither the image nor the container sets one.
 fn refuse_nothing(findings: &mut [Finding]) {
     for finding in findings.iter_mut().filter(|finding| finding.code == Code::NothingStarts) {
         finding.severity = Severity::Error;
-        finding.message = format!("{}, and the container names no command", finding.message);
+        finding.message = format!("{}, and the container sets no command", finding.message);
         finding.shown = messages::nothing_starts();
     }
     finding::sort(findings);
 }
 
-/// Why what is started cannot be judged at all.
+/// Why the call cannot be judged at all.
 fn unknown_start(options: &Options) -> Option<Problem> {
     if options.call.sandbox == Sandbox::Wasm {
-        let text = "its runtime class starts a WebAssembly module, and only programs for Linux and Windows are judged";
+        let text = "its runtime class starts a WebAssembly module; only programs for Linux and Windows are supported";
         return Some(Problem::new(text, None));
     }
     options.call.unknown_program().map(|text| Problem::new(text, None))
@@ -129,8 +129,8 @@ fn on_windows(report: &mut PlatformReport, rootfs: &RootFs<FileKind>, arch: Arch
     report.findings = judged.findings;
 }
 
-/// A directory has no label: the architecture that most of its programs have, where one has more than any other. The
-/// report says it was not declared.
+/// Guesses the target of a directory, which has no label: the architecture of most of its programs, if one has more
+/// than any other. The report states that it was not declared.
 pub fn guess(rootfs: &RootFs<FileKind>) -> Option<Target> {
     let programs = Programs::collect(rootfs, &Node::plain(Arch::Amd64));
     let counted = programs.count();
@@ -139,25 +139,25 @@ pub fn guess(rootfs: &RootFs<FileKind>) -> Option<Target> {
     Target::of_platform(&Platform::linux(*arch)).filter(|_| is_alone)
 }
 
-/// Why a platform gives no node to judge it on.
+/// Why a platform has no node to be judged on.
 fn no_target(platform: Option<&Platform>, rootfs: &RootFs<FileKind>, is_folder: bool) -> Problem {
     let text = match platform {
         Some(platform) if platform.os != "linux" => {
-            return Problem::new(format!("{platform}: only programs for Linux and Windows are judged"), None);
+            return Problem::new(format!("{platform}: only programs for Linux and Windows are supported"), None);
         }
-        Some(platform) => format!("{platform} is no platform that is known"),
+        Some(platform) => format!("{platform} is not a known platform"),
         None if is_folder => {
-            let text = "a folder does not say which platform it is for, and neither do its programs".to_string();
-            return Problem::new(text, Some("name it, as in --platform linux/arm64".to_string()));
+            let text = "cannot infer the platform of a directory: its programs do not agree on one".to_string();
+            return Problem::new(text, Some("state the platform, for example --platform linux/arm64".to_string()));
         }
         None => "neither an index nor the config names its platform".to_string(),
     };
-    let hint =
-        guess(rootfs).map(|target| format!("most of its programs are for {0}; --target {0} judges them", target.name));
+    let hint = guess(rootfs)
+        .map(|target| format!("most of its programs are for {0}; check it with --target {0}", target.name));
     Problem::new(text, hint)
 }
 
-/// HEALTHCHECK as the words that are executed.
+/// The words that HEALTHCHECK executes.
 fn healthcheck(run: &crate::oci::RunConfig) -> Vec<String> {
     match run.healthcheck.test.split_first() {
         Some((kind, rest)) if kind == "CMD" => rest.to_vec(),
@@ -170,7 +170,7 @@ fn healthcheck(run: &crate::oci::RunConfig) -> Vec<String> {
     }
 }
 
-/// Takes one target's judgement into the report. A finding that several targets share stands once.
+/// Adds one target's judgement to the report. Findings that several targets share are listed once.
 fn add(report: &mut PlatformReport, target: &Target, call: &Exec, judgement: Judgement) {
     report.programs = judgement.programs;
     report.architectures = judgement.architectures;
@@ -213,7 +213,7 @@ mod tests {
         refuse_nothing(&mut findings);
         let refused = findings.iter().find(|finding| finding.code == Code::NothingStarts).unwrap();
         assert_eq!(refused.severity, Severity::Error);
-        assert!(refused.message.ends_with("and the container names no command"));
+        assert!(refused.message.ends_with("and the container sets no command"));
         assert!(!refused.shown.is_empty());
     }
 }

@@ -1,12 +1,12 @@
-//! Work on many images side by side, with the answers in the order of the items. Items are started in their order, and
-//! only as many as their weights allow: memory does not grow with the number of images.
+//! Processes many items in parallel and returns the results in the order of the items. Items start in order, and only
+//! as many as their weights allow: memory does not grow with the number of images.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-/// The main thread's usual stack; other threads get a quarter of it unless told.
+/// The main thread's usual stack size in bytes; other threads get a quarter of it by default.
 const STACK: usize = 8 << 20;
 
-/// How many items are in work at once, and how heavy they may be together. One item is always let in.
+/// Limits on the number and total weight of the items that are processed at once. One item is always admitted.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
     pub width: usize,
@@ -18,7 +18,7 @@ struct Used {
     items: usize,
 }
 
-/// Runs `work` over `items` in at most `bounds.width` threads. An item starts after every item before it has started.
+/// Runs `work` over `items` in at most `bounds.width` threads. An item starts after all items before it have started.
 pub fn side_by_side<T: Send, R: Send>(
     items: Vec<T>,
     bounds: Bounds,
@@ -35,7 +35,7 @@ pub fn side_by_side<T: Send, R: Send>(
     let worker = || {
         loop {
             let (at, item, weight) = {
-                // Held while this item waits to be let in, so that no later one overtakes it.
+                // Held while this item waits to be admitted, so that no later one overtakes it.
                 let mut queue = lock(&queue);
                 let Some((at, item)) = queue.next() else { return };
                 let weight = weigh(&item);
@@ -57,7 +57,7 @@ pub fn side_by_side<T: Send, R: Send>(
     std::thread::scope(|scope| {
         for _ in 0..bounds.width.min(count) {
             let started = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, worker);
-            // Fewer threads do the same work; without any, this one does.
+            // Fewer threads do the same work; if none starts, this thread does it.
             if started.is_err() {
                 worker();
                 return;
@@ -65,7 +65,7 @@ pub fn side_by_side<T: Send, R: Send>(
         }
     });
     let answers = answers.into_inner().unwrap_or_else(PoisonError::into_inner);
-    answers.into_iter().map(|answer| answer.expect("every item was worked on")).collect()
+    answers.into_iter().map(|answer| answer.expect("every item has an answer")).collect()
 }
 
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -79,7 +79,7 @@ mod tests {
 
     use super::*;
 
-    /// The answers, and how much weight was in work at once, at most.
+    /// The results, and the maximum weight that was processed at once.
     fn run(weights: Vec<u64>, width: usize, weight: u64) -> (Vec<usize>, u64) {
         let (now, most) = (AtomicU64::new(0), AtomicU64::new(0));
         let answers = side_by_side(

@@ -1,10 +1,11 @@
-//! What a run found, image by image, in a place that outlives it: a killed run starts again where it was, and several runs
+//! Results of a run, per image, in a store that outlives it: a killed run resumes where it stopped, and several runs
 //! that share the images between them are merged into one report.
 //!
-//! Below `imgarch-results-VERSION/` there is one record for each image digest and way of judging it, and for each run a
-//! plan and an entry for each of its images. A record is written whole when its image is judged, and only if all of it was
-//! read; an entry says what this start of the run found, so that the results of an older start are never taken for it.
-//! What is there may have been written by anyone: it is bounded, and a record that is not what it says is not there.
+//! `imgarch-results-VERSION/` contains one record for each image digest and set of options. For each run, it contains a
+//! plan and an entry for each of its images. A record is written in one piece when its image has been judged, and only
+//! if everything was read. An entry names the start of the run that wrote it, so that results of an older start are not
+//! used. Anyone may have written to the store: sizes are bounded, and a record whose content does not match its name is
+//! ignored.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -20,26 +21,26 @@ use crate::cache::{Store, StoreFailure};
 use crate::oci::Digest;
 use crate::source::Origin;
 
-/// Version of the files.
+/// Version of the file format.
 const SCHEMA: u32 = 1;
-/// Bytes of one record: a thousand times those of a usual image.
+/// Maximum size of one record in bytes: a thousand times that of a usual image.
 const RECORD_LIMIT: u64 = 64 << 20;
-/// Bytes of a plan: half a million images with long names.
+/// Maximum size of a plan in bytes: half a million images with long names.
 const PLAN_LIMIT: u64 = 128 << 20;
 /// Entries and records that are read at once.
 const READ_AT_ONCE: usize = 16;
-/// More shards than any cluster has nodes.
+/// Maximum number of shards; more than any cluster has nodes.
 const MAX_SHARDS: u32 = 100_000;
 
-/// Where a run keeps its results.
+/// The store for the results of one run.
 #[derive(Debug)]
 pub struct Results {
     store: Store,
     build: String,
     run: String,
-    /// What tells this start of the run from others.
+    /// Distinguishes this start of the run from others.
     start: String,
-    /// Why results could not be written, first of all.
+    /// The first failure to write results.
     failure: Mutex<Option<StoreFailure>>,
 }
 
@@ -64,14 +65,14 @@ struct Plan {
 
 #[derive(Serialize, Deserialize)]
 struct Planned {
-    /// Its place among the images of all shards.
+    /// Its position among the images of all shards.
     at: usize,
     image: String,
     key: String,
     note: Option<String>,
 }
 
-/// What a start of a run found of an image: the digest of its record, or the report where that may not be reused.
+/// The result for an image in one start of a run: the digest of its record, or the report if it must not be reused.
 #[derive(Serialize, Deserialize)]
 struct ImageEntry {
     schema: u32,
@@ -87,30 +88,30 @@ struct Record {
     build: String,
     key: String,
     digest: Digest,
-    /// Of the report's JSON.
+    /// Digest of the report's JSON.
     sum: Digest,
     report: ImageReport,
 }
 
-/// Which images a run has, of all.
+/// The images of one shard, out of all images of the run.
 #[derive(Debug)]
 pub struct Share<'a> {
     pub shard: Shard,
     pub images: Vec<ShareImage<'a>>,
-    /// What is no image is not a problem: a registry was listed.
+    /// Artifacts that are not images are not problems: a registry was listed.
     pub leaves_out_artifacts: bool,
     /// Seconds since 1970.
     pub now: u64,
 }
 
-/// An image that a run has, and how it is judged.
+/// An image of a shard, and the options for it.
 #[derive(Debug)]
 pub struct ShareImage<'a> {
-    /// Its place among the images of all shards.
+    /// Its position among the images of all shards.
     pub at: usize,
     pub image: &'a str,
     pub options: &'a Options,
-    /// What the run's report says of it, before what opening it has to say.
+    /// A note for the run's report, placed before the notes from opening the image.
     pub note: Option<&'a str>,
 }
 
@@ -118,22 +119,22 @@ pub struct ShareImage<'a> {
 #[derive(Debug, Default)]
 pub struct Merged {
     pub report: Report,
-    /// Types of what was left out because it is no image.
+    /// Types of artifacts that were left out because they are not images.
     pub artifacts: Vec<String>,
 }
 
-/// Why results cannot be merged.
+/// Error: the results cannot be merged.
 #[derive(Debug, thiserror::Error)]
 pub enum MergeError {
     #[error("{place} has no results of this version of imgarch")]
     Nothing { place: String },
-    #[error("reading the results in {place}: {cause}")]
+    #[error("cannot read the results in {place}: {cause}")]
     Store { place: String, cause: StoreFailure },
 }
 
 impl Results {
-    /// Results in `store` of a run with these options, apart from those of single images. `build`: which program inspects.
-    /// Writes the plan.
+    /// Opens the results in `store` for a run with these options; single images may have others. `build` identifies the
+    /// program that inspects. Writes the plan.
     pub fn begin(store: Store, build: &str, options: &Options, share: &Share<'_>) -> Result<Results, StoreFailure> {
         let start = Digest::of(format!("{} {} {:?}", share.now, std::process::id(), share.shard).as_bytes());
         let results = Results {
@@ -156,21 +157,21 @@ impl Results {
             leaves_out_artifacts: share.leaves_out_artifacts,
             images: share.images.iter().map(plan).collect(),
         };
-        // The plan first: who merges sees which images are missing.
+        // The plan is written first, so that a merge sees which images are missing.
         results.write(&plan_path(&results.run, share.shard), &plan)?;
         let current = CurrentRun { schema: SCHEMA, run: results.run.clone(), shards: share.shard.count };
         results.write(CURRENT, &current)?;
         Ok(results)
     }
 
-    /// What is known of the image that `image` names, if it has this digest.
+    /// The known report for the image named `image`, if it has this digest.
     pub fn find(&self, image: &str, digest: &Digest, options: &Options) -> Option<ImageReport> {
         read_record(&self.store, &self.build, &key(image, options), digest).ok().flatten()
     }
 
-    /// Keeps what was found of an image. `is_reusable`: it was read by its digest.
+    /// Keeps the report on an image. `is_reusable`: it was read by its digest.
     pub fn keep(&self, image: &str, options: &Options, report: &ImageReport, is_reusable: bool) {
-        // After a failure the place is left alone: each attempt may take its whole time-out.
+        // After a failure, do not write again: each attempt may wait for its full timeout.
         if lock(&self.failure).is_some() {
             return;
         }
@@ -187,7 +188,7 @@ impl Results {
         is_reusable: bool,
     ) -> Result<(), StoreFailure> {
         let key = key(image, options);
-        // What could not be read this time may be read the next.
+        // The next attempt may be able to read what failed this time.
         let digest = report.digest.clone().filter(|_| is_reusable && report.is_read());
         if let Some(digest) = &digest {
             let path = record_path(digest, &key);
@@ -207,13 +208,13 @@ impl Results {
         self.store.put(&format!("{}/{path}", place(&self.build)), &bytes)
     }
 
-    /// Why results could not be written.
+    /// The first failure to write results.
     pub fn take_failure(&self) -> Option<StoreFailure> {
         lock(&self.failure).take()
     }
 }
 
-/// The same as [`Record`] and [`ImageEntry`], to be written.
+/// The serialised forms of [`Record`] and [`ImageEntry`], with borrowed fields.
 #[derive(Serialize)]
 struct RecordOut<'a> {
     schema: u32,
@@ -260,10 +261,10 @@ fn sum(report: &ImageReport) -> Digest {
     Digest::of(&serde_json::to_vec(report).unwrap_or_default())
 }
 
-/// Everything but the image that its report depends on.
+/// All options that a report depends on.
 fn manner(options: &Options) -> String {
-    // An image that reaches a limit or the deadline has a problem, and results with problems are not reused. Neither are
-    // those of directories, the only ones with mounts.
+    // An image that reaches a limit or the deadline has a problem, and results with problems are not reused. Results of
+    // directories, the only ones with mounts, are not reused either.
     let Options {
         platforms,
         except,
@@ -282,12 +283,12 @@ fn manner(options: &Options) -> String {
     format!("{platforms:?} {except:?} {targets:?} {call:?} {rules_off:?} {dockerfile:?} {trust:?}")
 }
 
-/// What names the results of an image under these options.
+/// The key of an image's results under these options.
 fn key(image: &str, options: &Options) -> String {
     hash(&format!("{image:?} {}", manner(options)))[..32].to_string()
 }
 
-/// A file of at most `limit` bytes, if it is there and is what it should be.
+/// Reads a file of at most `limit` bytes. `None`: it is missing or not valid.
 fn read<T: DeserializeOwned>(store: &Store, build: &str, path: &str, limit: u64) -> Result<Option<T>, StoreFailure> {
     let bytes = store.get(&format!("{}/{path}", place(build)), limit)?;
     Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
@@ -304,8 +305,9 @@ fn read_record(store: &Store, build: &str, key: &str, digest: &Digest) -> Result
     Ok(record.filter(is_right).map(|record| record.report))
 }
 
-/// The report of all shards of the run that wrote to `store` last, in the order of its images. An image without a result,
-/// and a shard without a plan or whose plan is from before `oldest` (seconds since 1970), is one that could not be told.
+/// The report of all shards of the run that last wrote to `store`, in the order of its images. An image without a
+/// result is reported as unknown. So is a shard without a plan, or with a plan from before `oldest` (seconds since
+/// 1970).
 pub fn merge(store: &Store, build: &str, oldest: u64) -> Result<Merged, MergeError> {
     let at = || store.name().to_string();
     let failed = |cause| MergeError::Store { place: at(), cause };
@@ -321,7 +323,7 @@ pub fn merge(store: &Store, build: &str, oldest: u64) -> Result<Merged, MergeErr
         let shard = Shard { number, count: current.shards };
         let plan: Option<Plan> = read(store, build, &plan_path(&current.run, shard), PLAN_LIMIT).map_err(failed)?;
         match plan.filter(|plan| plan.schema == SCHEMA) {
-            None => missing.push(unknown(&shard.to_string(), format!("it has not run: {} has no plan of it", at()))),
+            None => missing.push(unknown(&shard.to_string(), format!("it has not run: {} has no plan for it", at()))),
             Some(plan) if plan.started < oldest => {
                 missing.push(unknown(&shard.to_string(), "its results are older than --max-age".to_string()));
             }
@@ -352,7 +354,7 @@ pub fn merge(store: &Store, build: &str, oldest: u64) -> Result<Merged, MergeErr
     Ok(merged)
 }
 
-/// An image of a plan, and how the start of its shard is told from others.
+/// An image of a plan, and the start of its shard.
 struct Expected {
     image: Planned,
     start: String,
@@ -377,7 +379,7 @@ fn read_entry(store: &Store, build: &str, run: &str, expected: &Expected) -> Res
 
 fn unknown(name: &str, why: String) -> ImageReport {
     let mut report = ImageReport::new(name, Origin::Unopened);
-    let hint = "run its shard again: it skips what is done".to_string();
+    let hint = "run its shard again; it skips finished images".to_string();
     report.problems.push(Problem::new(why, Some(hint)));
     report
 }

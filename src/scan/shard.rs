@@ -1,5 +1,5 @@
-//! A part of a run's images: one process of several takes it. All tags of a repository are in the same part, because they
-//! share layers, and the part does not depend on which other images there are.
+//! A shard of a run's images, for one of several processes. All tags of a repository are in the same shard, because
+//! they share layers. The shard of an image does not depend on the other images.
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,19 +14,19 @@ pub struct Shard {
     pub count: u32,
 }
 
-/// The text is not a shard.
+/// Error: the text is not a shard.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("shard {0:?} is not I/N with I from 1 to N")]
+#[error("invalid shard {0:?}; expected I/N with I from 1 to N")]
 pub struct ShardError(pub String);
 
 impl Shard {
     /// All images.
     pub const WHOLE: Shard = Shard { number: 1, count: 1 };
 
-    /// Whether the image of this name is in it.
+    /// Whether the image of this name is in the shard.
     pub fn has(self, image: &str) -> bool {
         let hex = Digest::of(subject(image).as_bytes());
-        // 60 bits of a digest are spread evenly over any number of shards.
+        // 60 bits of a digest spread evenly over any number of shards.
         let number = u64::from_str_radix(&hex.hex()[..15], 16).unwrap_or_default();
         number % u64::from(self.count.max(1)) == u64::from(self.number.saturating_sub(1))
     }

@@ -1,5 +1,5 @@
-//! The layers of a run's images: each is read once, however many platforms and images share it, and kept only as long as
-//! an image needs it.
+//! The layers of a run's images. Each layer is read once, however many platforms and images share it, and kept only as
+//! long as an image needs it.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -14,38 +14,38 @@ use crate::oci::Digest;
 use crate::source::Source;
 use crate::source::registry::Gate;
 
-/// Layers that were read in this run, whatever image asked for them first, by the digest of their stored bytes. Images
-/// that are in work side by side share it.
+/// Layers that were read in this run, by the digest of their stored bytes. All images that are processed at once share
+/// them.
 pub struct LayerStore {
     slots: Mutex<Slots>,
     changed: Condvar,
-    /// Layers of more than [`SMALL_LAYER`] bytes that are read at once.
+    /// Limits how many layers of more than [`SMALL_LAYER`] bytes are read at once.
     large: Arc<Gate>,
 }
 
 #[derive(Default)]
 struct Slots {
     layers: HashMap<LayerKey, Slot>,
-    /// How many images still need a layer.
+    /// Number of images that still need a layer.
     uses: HashMap<LayerKey, usize>,
 }
 
-/// What was kept of a layer depends on how deep its files were looked into.
+/// The facts kept for a layer depend on the depth of the inspection.
 type LayerKey = (Digest, Depth);
 
 enum Slot {
-    /// The image at this place in the run is the first that needs it, and will read it.
+    /// The image at this position in the run is the first that needs it, and will read it.
     Awaited(usize),
     InWork,
     Ready(ReadLayer),
 }
 
-/// A layer that takes longer to ask for than to read: how many are read at once is not bounded by `jobs`.
+/// Layers up to this size take longer to request than to read, so `jobs` does not limit how many are read at once.
 const SMALL_LAYER: u64 = 256 << 10;
-/// Layers of one image that are asked for at once, if `jobs` is less.
+/// Layers of one image that are requested at once, if `jobs` is less.
 const ASKED_AT_ONCE: usize = 4;
 
-/// Why layers of one image are not to be had from its source. What fails in one source says nothing of another.
+/// Why layers of one image cannot be read from its source. A failure of one source does not affect others.
 #[derive(Default)]
 pub struct Failures(HashMap<Digest, Problem>);
 
@@ -55,8 +55,8 @@ impl LayerStore {
         LayerStore { slots: Mutex::default(), changed: Condvar::new(), large: Gate::new(jobs) }
     }
 
-    /// Notes which layers each image needs, in the order of the images: the first to need a layer reads it. What no image
-    /// needs is forgotten.
+    /// Registers the layers of each image, in the order of the images: the first image that needs a layer reads it.
+    /// Layers that no image needs are dropped.
     pub fn expect<'l>(&self, images: impl Iterator<Item = (Depth, Vec<&'l Digest>)>) {
         let mut slots = lock(&self.slots);
         for (at, (depth, digests)) in images.enumerate() {
@@ -70,8 +70,8 @@ impl LayerStore {
         layers.retain(|key, _| uses.contains_key(key));
     }
 
-    /// Ends the use of layers by the image at `at`: what no other image needs is forgotten, and what it was awaited to read
-    /// is free for the others.
+    /// Ends the use of layers by the image at `at`. Layers that no other image needs are dropped; layers that this
+    /// image was expected to read become free for others.
     pub fn release(&self, at: usize, depth: Depth, digests: &[Digest]) {
         let mut slots = lock(&self.slots);
         for digest in digests {
@@ -90,7 +90,7 @@ impl LayerStore {
         self.changed.notify_all();
     }
 
-    /// Puts in layers that a single pass over a stream has read already; `read` gives each once.
+    /// Stores layers that a single pass over a stream has already read; `read` returns each once.
     pub fn take<'l>(
         &self,
         layers: impl Iterator<Item = &'l Layer>,
@@ -108,8 +108,8 @@ impl LayerStore {
         failures
     }
 
-    /// Reads those of `wanted` that are not there yet and that no image before the one at `at` will read, the largest
-    /// first; then waits for the others.
+    /// Reads the layers of `wanted` that are missing and that no earlier image than the one at `at` will read, the
+    /// largest first; then waits for the others.
     pub fn read(
         &self,
         source: &dyn Source,
@@ -125,7 +125,8 @@ impl LayerStore {
         let mut failures = Failures::default();
         loop {
             let claimed = self.claim(left, at, options.depth());
-            // Another image brought it; nodes pull this one from where it is said to be. With a cache a blob is believed.
+            // Another image's source provided the layer, but nodes pull this image from its own source, so check that
+            // it has the layer. With a cache, this is assumed.
             for layer in claimed.ready.into_iter().filter(|_| options.cache.is_none()) {
                 if let Err(error) = source.open(&layer.descriptor) {
                     failures.0.insert(layer.descriptor.digest.clone(), unreadable(error, layer));
@@ -140,7 +141,7 @@ impl LayerStore {
         }
     }
 
-    /// Takes what is free for this image.
+    /// Claims the layers that are free for this image.
     fn claim<'l>(&self, wanted: Vec<&'l Layer>, at: usize, depth: Depth) -> Claimed<'l> {
         let mut slots = lock(&self.slots);
         let mut claimed = Claimed { own: Vec::new(), ready: Vec::new(), others: Vec::new() };
@@ -158,7 +159,7 @@ impl LayerStore {
         claimed
     }
 
-    /// Waits until one of these layers is there or free.
+    /// Waits until one of these layers is ready or free.
     fn wait_for_any(&self, layers: &[&Layer], at: usize, depth: Depth) {
         let is_held = |slots: &mut Slots| {
             let mut keys = layers.iter().map(|layer| (layer.descriptor.digest.clone(), depth));
@@ -191,7 +192,8 @@ impl LayerStore {
         Failures(side_by_side(layers, bounds, |_| 0, read).into_iter().flatten().collect())
     }
 
-    /// Puts in what came of reading a layer. A failure leaves it to other images, whose sources may have it.
+    /// Stores the result of reading a layer. A failure leaves the layer free for other images, whose sources may have
+    /// it.
     fn fill(&self, digest: &Digest, depth: Depth, read: Result<ReadLayer, Problem>) -> Result<(), Problem> {
         let key = (digest.clone(), depth);
         let mut slots = lock(&self.slots);
@@ -211,7 +213,7 @@ impl LayerStore {
         filled
     }
 
-    /// The layer as it was read. Whichever image brought it, it is held to what this one says of it.
+    /// The layer as it was read, whichever image read it. It is checked against this image's descriptor and config.
     pub fn find(&self, layer: &Layer, depth: Depth, failures: &Failures) -> Result<ReadLayer, Problem> {
         let descriptor = &layer.descriptor;
         if let Some(failure) = failures.0.get(&descriptor.digest) {
@@ -229,7 +231,7 @@ impl LayerStore {
             Some(expected) if *expected != read.diff_id => {
                 let (index, short) = (layer.index, layer.descriptor.digest.short());
                 let text = format!(
-                    "layer {} ({short}): its diffID is {}, but the config says {expected}",
+                    "layer {} ({short}): its diffID is {}, but the config declares {expected}",
                     index + 1,
                     read.diff_id
                 );
@@ -241,7 +243,7 @@ impl LayerStore {
 }
 
 impl Slot {
-    /// Whether another image than the one at `at` is reading it or will.
+    /// Whether an image other than the one at `at` is reading it or will read it.
     fn is_held(&self, at: usize) -> bool {
         match self {
             Slot::Awaited(owner) => *owner != at,
@@ -251,7 +253,7 @@ impl Slot {
     }
 }
 
-/// Layers that an image wants: to be read by it, read already, and in other hands.
+/// The layers that an image wants: to be read by this image, already read, and claimed by other images.
 struct Claimed<'l> {
     own: Vec<&'l Layer>,
     ready: Vec<&'l Layer>,
@@ -295,7 +297,7 @@ mod tests {
             let failures = store.read(&source, layers, 0, &options, &watch);
             layers.iter().filter_map(|layer| store.find(layer, Depth::Headers, &failures).err()).collect::<Vec<_>>()
         };
-        // One layer takes some 50 KiB, most of it for what was found in its files.
+        // One layer takes about 50 KiB, most of it for facts about its files.
         assert_eq!(read(100 << 10, &layers[..1]).len(), 0);
         let problems = read(100 << 10, &layers);
         assert!(!problems.is_empty());
@@ -304,7 +306,7 @@ mod tests {
         assert_eq!(read(1 << 20, &layers).len(), 0);
     }
 
-    /// Gives zeros for ever, slowly.
+    /// Returns zeros slowly, without end.
     struct Endless;
 
     impl Source for Endless {
@@ -367,13 +369,13 @@ mod tests {
         let mut larger = layer.clone();
         larger.descriptor.size += 1;
         let store = LayerStore::new(2);
-        assert_eq!(problems(&store, &bad, std::slice::from_ref(&layer)).len(), 1, "it is not there");
+        assert_eq!(problems(&store, &bad, std::slice::from_ref(&layer)).len(), 1, "missing");
         assert_eq!(
             problems(&store, &good, std::slice::from_ref(&layer)),
             [""; 0],
-            "another's failure is none of this one"
+            "a failure of another image's source does not count"
         );
-        assert_eq!(problems(&store, &bad, std::slice::from_ref(&layer)).len(), 1, "it is still not there");
+        assert_eq!(problems(&store, &bad, std::slice::from_ref(&layer)).len(), 1, "still missing");
         let wrong = problems(&store, &good, &[layer, larger]);
         let text = format!("it is {} bytes long, but its descriptor states {}", tar.len(), tar.len() + 1);
         assert!(matches!(&wrong[..], [one] if one.ends_with(&text)), "{wrong:?}");

@@ -445,8 +445,7 @@ fn an_entry_below_a_lower_layers_link_takes_away_what_was_reached_through_it() {
 #[test]
 fn a_platform_that_is_not_known_is_named_with_what_its_programs_are_for() {
     let layers = [layer(&[("app", Ok(&amd64()))])];
-    for (arch, words) in [("zork", "linux/zork is no platform that is known"), ("", "neither an index nor the config")]
-    {
+    for (arch, words) in [("zork", "linux/zork is not a known platform"), ("", "neither an index nor the config")] {
         let report = report_of(arch, &layers, &[]);
         assert_eq!(report["exit_code"], 3, "{report:#}");
         let problem = &report["images"][0]["platforms"][0]["problems"][0];

@@ -19,7 +19,7 @@ fn an_index_of_one_platform_beside_its_provenance_is_told() {
     let Some(site) = Site::of("an_index_of_one_platform_beside_its_provenance", Builder::BuildKit) else { return };
     site.build("one", DOCKERFILE, &["--provenance=mode=min", "--platform=linux/amd64"]);
     let report = site.scan("one", ":1");
-    let message = "the index lists linux/amd64 and its attestation and nothing else";
+    let message = "the index lists only linux/amd64 and its attestation";
     assert_eq!(said(&report), [("single-platform-index".to_string(), message.to_string())], "{report:#}");
     // Without provenance it is one manifest and seems no more.
     site.build("plain", DOCKERFILE, &["--provenance=false", "--platform=linux/amd64"]);
@@ -36,7 +36,7 @@ fn a_digest_that_leaves_no_choice_of_platform_is_told() {
     let index = report["images"][0]["digest"].as_str().unwrap().to_string();
     let child = report["images"][0]["platforms"][0]["digest"].as_str().unwrap().to_string();
     assert_eq!(said(&site.scan("two", &format!("@{index}"))), []);
-    let message = "the digest is that of linux/amd64 alone";
+    let message = "the digest pins linux/amd64 only";
     let found = said(&site.scan("two", &format!("@{child}")));
     assert_eq!(found, [("digest-pins-platform".to_string(), message.to_string())]);
 }

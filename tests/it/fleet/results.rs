@@ -147,7 +147,7 @@ fn shards_split_by_repository_and_take_their_number_from_an_indexed_job() {
     let (text, _) = said(&imgarch(images.path(), &[&args[..], &["--format", "openmetrics"]].concat(), &[]));
     assert!(text.contains("imgarch_exit_code 0\n") && text.contains("imgarch_last_success"), "{text}");
     for (args, env, words) in [
-        (["--shard", "0/4"], "", "is not I/N with I from 1 to N"),
+        (["--shard", "0/4"], "", "expected I/N with I from 1 to N"),
         (["--shard", "4"], "", "--shard 4 without JOB_COMPLETION_INDEX"),
         (["--shard", "4"], "4", "JOB_COMPLETION_INDEX=4 is not one of 4 shards, from 0"),
         (["--shard", "x"], "", "shard \"x\" is neither I/N nor N"),

@@ -99,7 +99,7 @@ fn a_pods_spec_reaches_the_call() {
     check(folder.path(), &pod("/bin/all", numbered), 0, "pod/p");
     // A variable from an object that the manifest does not have is unknown, not absent.
     let from = ", envFrom: [{configMapRef: {name: settings}}]";
-    check(folder.path(), &pod("$(DIR)/all", from), 3, "is named by a value that is not known");
+    check(folder.path(), &pod("$(DIR)/all", from), 3, "contains an unknown value");
     let settings = |dir: &str| format!("---\nkind: ConfigMap\nmetadata: {{name: settings}}\ndata: {{DIR: {dir}}}\n");
     check(folder.path(), &format!("{}{}", pod("$(DIR)/all", from), settings("/bin")), 0, "pod/p");
     check(folder.path(), &format!("{}{}", pod("$(DIR)/all", from), settings("/none")), 1, "/none/all");
