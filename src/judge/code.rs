@@ -279,7 +279,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     #[test]
-    fn every_code_has_a_stable_name_of_its_own_and_help() {
+    fn every_code_has_a_unique_stable_name_and_help() {
         let names: BTreeSet<&str> = CODES.iter().map(|row| row.name).collect();
         assert_eq!(names.len(), CODES.len());
         for row in CODES {

@@ -19,11 +19,11 @@ pub struct Start<'a> {
 /// The findings for a start: one if it fails, and one for each doubt.
 pub fn findings(start: &Start<'_>, trace: &Trace, rootfs: &RootFs<FileKind>) -> Vec<Finding> {
     let mut findings: Vec<Finding> = trace.risks.iter().filter_map(|risk| risked(start, trace, risk, rootfs)).collect();
-    let way = way(start, &trace.steps);
+    let route = route(start, &trace.steps);
     let (Outcome::Fails { at, cause, .. } | Outcome::Dies { at, cause, .. } | Outcome::Unknown { at, cause }) =
         &trace.outcome
     else {
-        findings.extend(trace.doubts.iter().filter_map(|doubt| doubted(doubt, &way)));
+        findings.extend(trace.doubts.iter().filter_map(|doubt| doubted(doubt, &route)));
         return findings;
     };
     let Some(code) = cause::code(&trace.outcome) else { return findings };
@@ -46,7 +46,7 @@ pub fn findings(start: &Start<'_>, trace: &Trace, rootfs: &RootFs<FileKind>) -> 
     if code == Code::EntrypointWrongArch {
         finding.expected = start.target.node.arch.name().to_string();
     }
-    finding.reached_by = way;
+    finding.reached_by = route;
     finding.shown = messages::messages(trace, start.call);
     finding.hint = hints(code, start, cause);
     findings.push(finding);
@@ -88,7 +88,7 @@ fn risked(start: &Start<'_>, trace: &Trace, risk: &Risk, rootfs: &RootFs<FileKin
     if code == Code::EntrypointWrongArch {
         finding.expected = start.target.node.arch.name().to_string();
     }
-    finding.reached_by = way(start, &[&trace.steps[..], &risk.steps[..]].concat());
+    finding.reached_by = route(start, &[&trace.steps[..], &risk.steps[..]].concat());
     finding.hint = hints(code, start, cause);
     Some(finding)
 }
@@ -148,15 +148,15 @@ pub(super) fn article(arch: &str) -> &'static str {
 }
 
 /// The steps of a start: `ENTRYPOINT ["app"]`, `/usr/local/bin/app`, ...
-pub fn way(start: &Start<'_>, steps: &[Step]) -> Vec<String> {
-    let mut way = vec![start.said_by.to_string()];
+pub fn route(start: &Start<'_>, steps: &[Step]) -> Vec<String> {
+    let mut route = vec![start.said_by.to_string()];
     for step in steps.iter().filter(|step| step.link != Link::Loader) {
         let path = step.path.as_ref().unwrap_or(&step.typed);
-        if way.last() != Some(path) {
-            way.push(path.clone());
+        if route.last() != Some(path) {
+            route.push(path.clone());
         }
     }
-    way
+    route
 }
 
 /// How a step was reached, in one word.
@@ -171,10 +171,10 @@ pub fn link_word(link: &Link) -> String {
 }
 
 /// A finding for a doubt about a start that is judged to work.
-fn doubted(doubt: &Cause, way: &[String]) -> Option<Finding> {
+fn doubted(doubt: &Cause, route: &[String]) -> Option<Finding> {
     let (code, severity) = cause::doubt(doubt.kind)?;
     let mut finding = Finding::new(code, doubt.text.clone()).severity(severity);
-    finding.reached_by = way.to_vec();
+    finding.reached_by = route.to_vec();
     Some(finding)
 }
 
@@ -198,7 +198,7 @@ mod tests {
     use crate::platform::{Arch, Platform};
 
     /// The only finding on a call: its code, its path and its first hint.
-    fn told(files: &[(&str, u16, &[u8])], call: &Exec) -> (String, Option<String>, String) {
+    fn only_finding(files: &[(&str, u16, &[u8])], call: &Exec) -> (String, Option<String>, String) {
         let target = Target::of_platform(&Platform::linux(Arch::Amd64)).expect("a target");
         let (rootfs, start) = (tree(files), Start { call, said_by: "CMD", target: &target });
         let mut findings = findings(&start, &trace(&rootfs, call, &target.node), &rootfs);
@@ -208,26 +208,26 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_name_is_no_files_fault() {
+    fn an_empty_name_is_not_blamed_on_a_file() {
         let app = ElfBuilder::amd64().build();
-        let (code, path, _) = told(&[("app", 0o755, &app)], &call(&[""]));
+        let (code, path, _) = only_finding(&[("app", 0o755, &app)], &call(&[""]));
         assert_eq!((code.as_str(), path), ("entrypoint-not-found", None));
-        let (code, path, hint) = told(&[("app", 0o755, &app)], &call(&["", "/app"]));
+        let (code, path, hint) = only_finding(&[("app", 0o755, &app)], &call(&["", "/app"]));
         let empty = "remove the empty word from ENTRYPOINT";
         assert_eq!((code.as_str(), path, hint.as_str()), ("entrypoint-unknown", None, empty));
     }
 
     #[test]
-    fn a_user_that_is_missing_is_to_be_made() {
+    fn the_hint_for_a_missing_user_creates_it() {
         let app = ElfBuilder::amd64().build();
         let call = Exec { user: "app".to_string(), ..call(&["/app"]) };
-        let (code, path, hint) = told(&[("app", 0o755, &app)], &call);
+        let (code, path, hint) = only_finding(&[("app", 0o755, &app)], &call);
         assert_eq!((code.as_str(), path), ("entrypoint-fails", None));
         assert!(hint.contains("adduser") && hint.contains("USER 1000:1000"), "{hint}");
     }
 
     #[test]
-    fn what_has_to_be_mended_is_named() {
+    fn the_file_to_fix_is_named() {
         let (app, script) = (ElfBuilder::amd64().build(), b"#!/bin/sh -e -u\n".as_slice());
         let files: &[(&str, u16, &[u8])] =
             &[("app", 0o755, &app), ("bin/sh", 0o755, &app), ("e", 0o755, script), ("dev/shm/x", 0o755, &app)];
@@ -236,8 +236,8 @@ mod tests {
             (&["sh", "/app"], "entrypoint-bad-script", "/app"),
             (&["/dev/shm/x"], "entrypoint-not-found", "/dev/shm/x"),
         ] {
-            let (told_code, path, _) = told(files, &call(words));
-            assert_eq!((told_code.as_str(), path.as_deref()), (code, Some(at)), "{words:?}");
+            let (found_code, path, _) = only_finding(files, &call(words));
+            assert_eq!((found_code.as_str(), path.as_deref()), (code, Some(at)), "{words:?}");
         }
     }
 }

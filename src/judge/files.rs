@@ -27,7 +27,7 @@ pub struct Files<'a> {
     /// The steps of the start: `ENTRYPOINT ["app"]`, `/usr/local/bin/app`.
     pub chain: &'a [String],
     /// Findings on the start itself, which are not repeated.
-    pub told: &'a [Finding],
+    pub reported: &'a [Finding],
 }
 
 /// The view of a program that purpose rules read.
@@ -45,8 +45,8 @@ pub fn purposeful(mut finding: Finding, name: &'static str, why: &str) -> Findin
 
 impl Files<'_> {
     /// Whether a finding on the start already names this file.
-    pub fn is_told(&self, path: &str) -> bool {
-        self.told.iter().any(|finding| finding.path.as_deref() == Some(path))
+    pub fn is_reported(&self, path: &str) -> bool {
+        self.reported.iter().any(|finding| finding.path.as_deref() == Some(path))
     }
 
     /// The severity for an unusable file that is named this way.

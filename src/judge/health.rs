@@ -31,7 +31,7 @@ pub fn healthcheck(case: &Case<'_>) -> Health {
     finding.path =
         Some(id.map_or_else(|| at.clone(), |id| String::from_utf8_lossy(&case.rootfs.path(id)).into_owned()));
     finding.layer = id.map(|id| case.rootfs.view(id).layer);
-    finding.reached_by = entry::way(&start, &trace.steps);
+    finding.reached_by = entry::route(&start, &trace.steps);
     if let Some(step) = trace.steps.iter().find(|step| step.path == finding.path) {
         finding.is = step.what.clone();
     }

@@ -135,9 +135,9 @@ fn wholly_foreign(labels: Labels<'_>, target: &Target, archs: &BTreeMap<Arch, us
     let names: Vec<&str> = archs.keys().map(|arch| arch.name()).collect();
     let programs = if total == 1 { "the only program is".to_string() } else { format!("all {total} programs are") };
     let wanted = labels.published().unwrap_or(&target.platform);
-    let says =
+    let label =
         if labels.published().is_some() { format!("published as {wanted}, but") } else { format!("not for {wanted}:") };
-    let message = format!("{says} {programs} {}", names.join(" or "));
+    let message = format!("{label} {programs} {}", names.join(" or "));
     let expected = wanted.arch().map_or("", |arch| arch.name());
     let mut finding = Finding::new(Code::WhollyAnotherArchitecture, message).is(names.join(", "), expected);
     finding.hint.push(format!("imgarch rebuild IMAGE --platform {wanted}"));

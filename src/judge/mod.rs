@@ -78,7 +78,7 @@ pub fn judge(case: &Case<'_>) -> Judgement {
     let health = health::healthcheck(case);
     findings.extend(health.finding);
     let steps = trace.as_ref().map_or(&[][..], |trace| &trace.steps);
-    let way = entry::way(&start, steps);
+    let route = entry::route(&start, steps);
     let mut files = chain_files(case.rootfs, steps);
     if let Some(trace) = &trace {
         files.extend(chain_files(case.rootfs, &trace.visited));
@@ -100,8 +100,8 @@ pub fn judge(case: &Case<'_>) -> Judgement {
         libraries: &libraries,
         node: &case.target.node,
         rules_off: case.rules_off,
-        chain: &way,
-        told: &findings,
+        chain: &route,
+        reported: &findings,
     };
     let found = rules::judge(&files);
     let (agreement, label) = labels::compare(case.labels, case.target, &programs, found.foreign);

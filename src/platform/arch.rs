@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn no_alias_stands_in_two_rows() {
+    fn no_alias_is_in_two_rows() {
         let mut seen = BTreeMap::new();
         for row in ARCHES {
             for alias in row.aliases {
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn x32_is_an_amd64_program_and_bpf_is_nobodys() {
+    fn x32_is_an_amd64_program_and_bpf_has_no_architecture() {
         assert_eq!(Arch::of_elf(62, Class::Elf32, Endian::Little), Some(Arch::Amd64));
         assert_eq!(Arch::of_elf(183, Class::Elf32, Endian::Little), Some(Arch::Arm64));
         assert_eq!(Arch::of_elf(62, Class::Elf64, Endian::Big), None);

@@ -57,7 +57,7 @@ macro_rules! machine {
 }
 
 #[test]
-fn real_x86_machines_say_their_level() {
+fn real_x86_machines_have_their_level() {
     for (cpuinfo, level) in [
         (machine!("opteron-k10"), 1),
         (machine!("core-westmere"), 2),
@@ -80,7 +80,7 @@ fn real_x86_machines_say_their_level() {
 }
 
 #[test]
-fn real_arm_machines_say_their_level_and_core() {
+fn real_arm_machines_have_their_level_and_core() {
     for (cpuinfo, isa, core) in [
         (machine!("graviton1"), (8, 0), "Cortex-A72"),
         (machine!("graviton2"), (8, 2), "Neoverse-N1"),
@@ -109,7 +109,7 @@ fn real_arm_machines_say_their_level_and_core() {
 }
 
 #[test]
-fn real_power_z_and_riscv_machines_say_their_level() {
+fn real_power_z_and_riscv_machines_have_their_level() {
     check(Arch::Ppc64le, machine!("power8"), Isa::Power(8));
     check(Arch::Ppc64le, machine!("power9"), Isa::Power(9));
     check(Arch::Ppc64le, machine!("power10"), Isa::Power(10));
@@ -168,7 +168,7 @@ fn the_weakest_processor_decides() {
 }
 
 #[test]
-fn an_arm_core_says_whether_it_has_32_bit_programs() {
+fn an_arm_core_decides_whether_32_bit_programs_run() {
     for (cpuinfo, name, aarch32) in [
         (machine!("graviton2"), "Neoverse-N1", Fact::Known(true)),
         (GRAVITON4, "Neoverse-V2", Fact::Known(false)),
@@ -190,7 +190,7 @@ fn an_armv6_machine_that_calls_itself_7_is_v6() {
 }
 
 #[test]
-fn a_text_that_does_not_say_leaves_it_unknown() {
+fn a_text_without_the_fact_leaves_it_unknown() {
     for arch in [Arch::Amd64, Arch::Arm64, Arch::Arm, Arch::Ppc64le, Arch::S390x, Arch::Riscv64, Arch::Loong64] {
         assert_eq!(isa(arch, ""), Fact::Unknown, "{arch}");
         assert_eq!(isa(arch, "flags\nmachine = \nisa: x\ncpu: 604"), Fact::Unknown, "{arch}");

@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn a_release_says_its_page_size_where_its_distribution_is_known() {
+    fn a_release_of_a_known_distribution_has_its_page_size() {
         check("5.14.0-284.41.1.el9_2.aarch64+64k", Some(64));
         check("5.14.0-570.el9.aarch64", Some(4));
         check("4.18.0-553.el8_10.aarch64", Some(64));
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn huge_pages_tell_the_base_page() {
+    fn huge_pages_determine_the_base_page() {
         assert_eq!(page_size_of_hugepages(["1Gi", "2Mi", "32Mi", "64Ki"]).known(), Some(4 << 10));
         assert_eq!(page_size_of_hugepages(["16Gi", "2Mi", "512Mi"]).known(), Some(64 << 10));
         assert_eq!(page_size_of_hugepages(["1Gi", "2Mi", "32Mi"]).known(), Some(16 << 10));

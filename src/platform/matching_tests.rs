@@ -100,7 +100,7 @@ fn only_docker_knows_an_x86_64_level() {
 }
 
 #[test]
-fn what_has_no_order_is_taken_only_as_itself() {
+fn a_platform_without_an_order_only_matches_itself() {
     for engine in [DockerGraph, DockerContainerd, Containerd, CRI_17, CRI_21, CriO, Podman] {
         check(engine, "s390x", "linux/amd64 linux/s390x", "linux/s390x");
         check(engine, "riscv64", "linux/arm64 linux/riscv64", "linux/riscv64");

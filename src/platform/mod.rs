@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_platform_is_refused_with_its_text() {
+    fn an_invalid_platform_is_refused_with_its_text() {
         assert_eq!(Platform::parse("a/b/c/d"), Err(PlatformError::Shape("a/b/c/d".into())));
         assert!(matches!(Platform::parse("linux/z80"), Err(PlatformError::Architecture(_, arch)) if arch == "z80"));
         assert!(matches!(Platform::parse("beos/amd64"), Err(PlatformError::Os(_, os)) if os == "beos"));

@@ -65,7 +65,7 @@ fn a_profile_takes_the_same_properties() {
 }
 
 #[test]
-fn what_needs_the_world_is_only_named() {
+fn targets_that_need_io_are_only_named() {
     for (text, expected) in [
         ("host", TargetText::Host),
         ("k8s", TargetText::Cluster(None)),

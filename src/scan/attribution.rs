@@ -46,8 +46,8 @@ impl Alignment {
         for layer in (0..steps.len()).rev() {
             for at in (0..instructions.len()).rev() {
                 let apart = best[layer + 1][at].max(best[layer][at + 1]);
-                let beside = join(agreement[layer][at], layer, best[layer + 1][at + 1]);
-                best[layer][at] = beside.map_or(apart, |beside| beside.max(apart));
+                let matched = join(agreement[layer][at], layer, best[layer + 1][at + 1]);
+                best[layer][at] = matched.map_or(apart, |matched| matched.max(apart));
             }
         }
         Alignment { lines: instructions.iter().map(|instruction| instruction.line).collect(), agreement, best }
@@ -68,9 +68,9 @@ impl Alignment {
         let (mut layer, mut at) = (0, 0);
         while layer < self.agreement.len() && at < self.lines.len() {
             let best = self.best[layer][at];
-            let is_beside = join(self.agreement[layer][at], layer, self.best[layer + 1][at + 1]) == Some(best);
+            let is_matched = join(self.agreement[layer][at], layer, self.best[layer + 1][at + 1]) == Some(best);
             let is_later = self.best[layer][at + 1] == best;
-            if is_beside && (choice == Choice::Earliest || !is_later) {
+            if is_matched && (choice == Choice::Earliest || !is_later) {
                 found[layer] = Some(self.lines[at]);
                 (layer, at) = (layer + 1, at + 1);
             } else if is_later {
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn variables_stand_for_what_was_put_in() {
+    fn variables_match_their_expansion() {
         let dockerfile = "FROM a\nARG DIR=/opt\nENV E=/env\nCOPY x ${DIR}/x\nCOPY x $E/x\nRUN echo $DIR done\n";
         check(dockerfile, &["COPY x /opt/x", "COPY x /env/x", "RUN echo $DIR done"], &[Some(4), Some(5), Some(6)]);
         // The value is given at the build, or by the base image.
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_heredocs_body_is_its_command_and_holds_no_instructions() {
+    fn a_heredocs_body_is_its_command_and_contains_no_instructions() {
         let dockerfile =
             "FROM a\nRUN <<E\nmake\nmake install\nE\nCOPY <<F /x\nCOPY b /b\nF\nRUN sh <<G\necho\nG\nCOPY b /b\n";
         check(
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn folders_are_relative_to_the_one_before() {
+    fn workdirs_are_relative_to_the_previous_one() {
         let dockerfile = "FROM a\nWORKDIR /opt\nWORKDIR sub\nCOPY x y\nWORKDIR /opt/sub\n";
         check(
             dockerfile,
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stage_of_another_program_is_not_this_images() {
+    fn a_stage_of_another_program_does_not_match() {
         let dockerfile = "FROM a AS b\nRUN make\nFROM c\nRUN make\nFROM d AS e\nCOPY x /x\nFROM e\nRUN make\n";
         check(dockerfile, &["COPY x /x", "RUN make"], &[Some(6), Some(8)]);
         // Built with `--target`.
@@ -174,12 +174,12 @@ mod tests {
     }
 
     #[test]
-    fn what_the_base_did_is_not_taken_for_the_dockerfiles() {
+    fn steps_of_the_base_are_not_attributed_to_the_dockerfile() {
         check("FROM a\nRUN x\nCOPY b /b\n", &["RUN x", "RUN y", "RUN x", "COPY b /b"], &[None, None, Some(2), Some(3)]);
     }
 
     #[test]
-    fn a_step_that_stands_twice_is_claimed_where_its_order_tells() {
+    fn a_repeated_step_is_attributed_if_its_order_is_unique() {
         check("FROM a\nRUN x\nCOPY y /y\nRUN x\n", &["RUN x", "COPY y /y", "RUN x"], &[Some(2), Some(3), Some(4)]);
         check("FROM a\nRUN x\nRUN x\n", &["RUN x"], &[None]);
         check("no Dockerfile", &["RUN x"], &[None]);

@@ -22,7 +22,7 @@ pub fn layers(image: &Image, selection: &Selection, source: &dyn Source, from: &
     let digests: Vec<&Digest> = image.layers.iter().map(|layer| &layer.descriptor.digest).collect();
     provenance(image, selection, source, &digests)
         .or_else(|| by_manifest(image, from, &digests))
-        .or_else(|| by_history(&image.config.history, said(image, BASE_NAME)?, image.layers.len()))
+        .or_else(|| by_history(&image.config.history, annotation(image, BASE_NAME)?, image.layers.len()))
 }
 
 /// The origin of the image.
@@ -32,7 +32,7 @@ pub struct From<'a> {
     pub registry: Option<&'a Reference>,
 }
 
-fn said<'a>(image: &'a Image, key: &str) -> Option<&'a str> {
+fn annotation<'a>(image: &'a Image, key: &str) -> Option<&'a str> {
     let text = image.annotations.get(key).or_else(|| image.config.run.labels.get(key))?;
     (!text.is_empty()).then_some(text.as_str())
 }
@@ -92,8 +92,8 @@ fn starts_with(layers: &[&Digest], base: &[&str]) -> bool {
 
 /// By the manifest digest that buildah, ko, crane and others record, if the image's own registry has that manifest.
 fn by_manifest(image: &Image, from: &From<'_>, layers: &[&Digest]) -> Option<usize> {
-    let digest: Digest = said(image, BASE_DIGEST)?.parse().ok()?;
-    let base = Reference::parse(said(image, BASE_NAME)?).ok()?;
+    let digest: Digest = annotation(image, BASE_DIGEST)?.parse().ok()?;
+    let base = Reference::parse(annotation(image, BASE_NAME)?).ok()?;
     if from.registry?.registry != base.registry {
         return None;
     }
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn provenance_tells_the_base_by_its_source_steps() {
+    fn provenance_identifies_the_base_by_its_source_steps() {
         let layers = digests(&["a", "b", "c"]);
         let layers: Vec<&Digest> = layers.iter().collect();
         let layer = |seed: &str| json!({"digest": Digest::of(seed.as_bytes()).to_string()});

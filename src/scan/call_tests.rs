@@ -17,12 +17,12 @@ fn run() -> RunConfig {
 
 #[test]
 fn words_are_named_as_their_author_names_them() {
-    let said = |call: CallOverride| call.start(&run()).said_by;
+    let words_of = |call: CallOverride| call.start(&run()).said_by;
     let call = |stated_by| CallOverride { entrypoint: Some(words(&["/app"])), stated_by, ..CallOverride::default() };
-    assert_eq!(said(call(StatedBy::Flags)), "--entrypoint [\"/app\"]");
-    assert_eq!(said(call(StatedBy::Pod)), "command [\"/app\"]");
-    assert_eq!(said(call(StatedBy::Compose)), "entrypoint [\"/app\"]");
-    assert_eq!(said(CallOverride::default()), "ENTRYPOINT [\"/entry\"]");
+    assert_eq!(words_of(call(StatedBy::Flags)), "--entrypoint [\"/app\"]");
+    assert_eq!(words_of(call(StatedBy::Pod)), "command [\"/app\"]");
+    assert_eq!(words_of(call(StatedBy::Compose)), "entrypoint [\"/app\"]");
+    assert_eq!(words_of(CallOverride::default()), "ENTRYPOINT [\"/entry\"]");
     let args = CallOverride { args: Some(words(&["/app"])), stated_by: StatedBy::Pod, ..CallOverride::default() };
     assert_eq!(args.start(&RunConfig::default()).said_by, "args [\"/app\"]");
 }

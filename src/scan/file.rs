@@ -10,7 +10,7 @@ use super::model::{ImageReport, PlatformReport, Problem};
 use super::{Options, Watch};
 use crate::image::{ImageError, LayerError, Limits, RootFs, raise_memory};
 use crate::inspect::FileKind;
-use crate::judge::shipped::{self, Aim, Claim, Said, Shipped, ShippedJudgement, claim, disagreement};
+use crate::judge::shipped::{self, Aim, Claim, Shipped, ShippedJudgement, Stated, claim, disagreement};
 use crate::package::{self, Format, Package};
 use crate::platform::{Platform, Target};
 use crate::source::{Origin, SourceError};
@@ -86,7 +86,7 @@ pub fn judge(read: ReadFile, options: &Options, report: &mut ImageReport) {
     if let Some((name, declared)) = &aims.contradiction {
         report.findings.push(disagreement(name, declared));
     }
-    match aims.said {
+    match aims.stated {
         Aimed::At(all) => {
             let others = if aims.are_alternatives { all.as_slice() } else { &[] };
             for aim in &all {
@@ -94,8 +94,8 @@ pub fn judge(read: ReadFile, options: &Options, report: &mut ImageReport) {
                 add(report, aim.claim.platform(), judged, rootfs.entries());
             }
         }
-        Aimed::Any(said_by) => {
-            let judged = shipped::judge_any(&shipped, name.to_ascii_lowercase().ends_with(".whl"), &said_by);
+        Aimed::Any(stated_by) => {
+            let judged = shipped::judge_any(&shipped, name.to_ascii_lowercase().ends_with(".whl"), &stated_by);
             add(report, None, judged, rootfs.entries());
             report.platforms.iter_mut().for_each(|platform| platform.is_data_only = true);
         }
@@ -130,7 +130,7 @@ fn add(report: &mut ImageReport, platform: Option<Platform>, judged: ShippedJudg
 
 /// The platforms that a file is checked against.
 struct Aims {
-    said: Aimed,
+    stated: Aimed,
     /// A file for one of them does not need to fit the others.
     are_alternatives: bool,
     /// The file's name and its metadata, if they name different platforms.
@@ -146,15 +146,16 @@ enum Aimed {
 
 impl Aims {
     fn of(name: &str, format: Format, declared: Option<&str>, rootfs: &RootFs<FileKind>, options: &Options) -> Aims {
-        let (mut said, said_by) = said(name, rootfs);
+        let (mut stated, stated_by) = stated(name, rootfs);
         let own = declared.map(|declared| (claim::of_package(declared), "its metadata"));
         // Names of these packages need not contain an architecture, so such a word may mean something else.
-        let is_loose = matches!(&said, Said::Platforms(claims) if claims.iter().all(|claim| claim.archs.is_empty()));
-        if (format == Format::PkgInfo || is_loose) && own.as_ref().is_some_and(|(own, _)| *own != Said::Nothing) {
-            said = Said::Nothing;
+        let is_loose =
+            matches!(&stated, Stated::Platforms(claims) if claims.iter().all(|claim| claim.archs.is_empty()));
+        if (format == Format::PkgInfo || is_loose) && own.as_ref().is_some_and(|(own, _)| *own != Stated::Nothing) {
+            stated = Stated::Nothing;
         }
-        let named = aims(&said, &said_by);
-        let declared = own.as_ref().map_or_else(Vec::new, |(said, by)| aims(said, by));
+        let named = aims(&stated, &stated_by);
+        let declared = own.as_ref().map_or_else(Vec::new, |(stated, by)| aims(stated, by));
         let contradiction = match (named.as_slice(), declared.as_slice()) {
             ([name], [declared]) => {
                 let allows = |arch| name.claim.archs.is_empty() || name.claim.archs.contains(arch);
@@ -170,22 +171,22 @@ impl Aims {
         };
         let chosen: Vec<Aim> = given.iter().filter(is_own).cloned().collect();
         let is_given = !given.is_empty();
-        let is_any =
-            said == Said::Any || (said == Said::Nothing && own.as_ref().is_some_and(|(own, _)| *own == Said::Any));
+        let is_any = stated == Stated::Any
+            || (stated == Stated::Nothing && own.as_ref().is_some_and(|(own, _)| *own == Stated::Any));
         // Several targets belong to a project: a file that names none of them is for one of them.
         let is_given_alone = !options.platforms.is_empty() || given.len() == 1;
-        let said = match (is_given && !is_any, chosen.is_empty()) {
+        let stated = match (is_given && !is_any, chosen.is_empty()) {
             (true, false) if given.len() > 1 => Aimed::At(chosen),
             (true, _) => Aimed::At(given),
-            (false, _) => match (said, own) {
-                (Said::Any, _) => Aimed::Any(said_by),
-                (Said::Platforms(_), _) => Aimed::At(fixed(named, format)),
-                (Said::Nothing, Some((Said::Any, by))) => Aimed::Any(by.to_string()),
-                (Said::Nothing, Some((Said::Platforms(_), _))) => Aimed::At(declared),
-                (Said::Nothing, _) => Aimed::Nowhere,
+            (false, _) => match (stated, own) {
+                (Stated::Any, _) => Aimed::Any(stated_by),
+                (Stated::Platforms(_), _) => Aimed::At(fixed(named, format)),
+                (Stated::Nothing, Some((Stated::Any, by))) => Aimed::Any(by.to_string()),
+                (Stated::Nothing, Some((Stated::Platforms(_), _))) => Aimed::At(declared),
+                (Stated::Nothing, _) => Aimed::Nowhere,
             },
         };
-        Aims { said, are_alternatives: !is_given_alone, contradiction }
+        Aims { stated, are_alternatives: !is_given_alone, contradiction }
     }
 }
 
@@ -193,12 +194,13 @@ fn is_same(own: &Platform, aim: &Aim) -> bool {
     aim.claim.platform().is_some_and(|given| given.os == own.os && given.architecture == own.architecture)
 }
 
-fn aims(said: &Said, said_by: &str) -> Vec<Aim> {
-    match said {
-        Said::Platforms(claims) => {
-            claims.iter().map(|claim| Aim { claim: claim.clone(), node: None, said_by: said_by.to_string() }).collect()
-        }
-        Said::Nothing | Said::Any => Vec::new(),
+fn aims(stated: &Stated, stated_by: &str) -> Vec<Aim> {
+    match stated {
+        Stated::Platforms(claims) => claims
+            .iter()
+            .map(|claim| Aim { claim: claim.clone(), node: None, stated_by: stated_by.to_string() })
+            .collect(),
+        Stated::Nothing | Stated::Any => Vec::new(),
     }
 }
 
@@ -217,32 +219,32 @@ fn given(options: &Options) -> Vec<Aim> {
         let of_target = |target: &Target| Aim {
             claim: Claim::of_platform(&target.platform),
             node: Some(target.node.clone()),
-            said_by: format!("--target {}", target.name),
+            stated_by: format!("--target {}", target.name),
         };
         return options.targets.iter().map(of_target).collect();
     }
     let of_platform = |platform: &Platform| Aim {
         claim: Claim::of_platform(platform),
         node: Target::of_platform(platform).map(|target| target.node),
-        said_by: "--platform".to_string(),
+        stated_by: "--platform".to_string(),
     };
     options.platforms.iter().map(of_platform).collect()
 }
 
 /// The platforms in a file's name or in the directories of its path, and where they come from.
-fn said(name: &str, rootfs: &RootFs<FileKind>) -> (Said, String) {
+fn stated(name: &str, rootfs: &RootFs<FileKind>) -> (Stated, String) {
     let mut components = name.rsplit('/').filter(|component| !matches!(*component, "" | "." | ".."));
     let file = components.next().unwrap_or(name);
-    let said = claim::of_name(file);
-    if said != Said::Nothing {
-        return (said, "its name".to_string());
+    let stated = claim::of_name(file);
+    if stated != Stated::Nothing {
+        return (stated, "its name".to_string());
     }
     if file.to_ascii_lowercase().ends_with(".whl") || has_wheel(rootfs) {
         return (claim::of_wheel_tags(&wheel_tags(rootfs)), "its WHEEL file".to_string());
     }
     // `target/aarch64-unknown-linux-musl/release/tool`
-    let directory = components.take(DIRECTORIES).map(claim::of_directory).find(|said| *said != Said::Nothing);
-    (directory.unwrap_or(Said::Nothing), "its directory".to_string())
+    let directory = components.take(DIRECTORIES).map(claim::of_directory).find(|stated| *stated != Stated::Nothing);
+    (directory.unwrap_or(Stated::Nothing), "its directory".to_string())
 }
 
 /// Number of directories above a file that may name its platform.

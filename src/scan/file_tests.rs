@@ -8,8 +8,8 @@ use crate::source::input::Opener;
 
 /// Scans a file of this name and content; returns the exit code, the messages of findings and problems, and the report.
 fn scanned(name: &str, bytes: &[u8], options: &Options) -> (u8, Vec<String>, Report) {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join(name);
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join(name);
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     std::fs::write(&path, bytes).unwrap();
     let watch: Arc<dyn Watch> = Arc::new(Unwatched);
@@ -43,7 +43,7 @@ fn amd64() -> Vec<u8> {
 }
 
 #[test]
-fn a_program_is_held_against_its_name_or_the_platform_that_is_given() {
+fn a_program_is_checked_against_its_name_or_the_given_platform() {
     let check = |name: &str, platforms: &[&str], code: u8| {
         let (found, texts, _) = scanned(name, &amd64(), &options(platforms));
         assert_eq!(found, code, "{name} {platforms:?}: {texts:?}");
@@ -79,7 +79,7 @@ fn targets_choose_as_platforms_do() {
 }
 
 #[test]
-fn release_archives_are_told_from_image_archives_by_content() {
+fn release_archives_are_distinguished_from_image_archives_by_content() {
     let manifest: &[u8] = br#"{"manifest_version":3}"#;
     let archive = tar(&[("manifest.json", manifest), ("tool", &amd64())]);
     let (code, texts, report) = scanned("tool-linux-amd64.tar", &archive, &options(&[]));
@@ -95,7 +95,7 @@ fn release_archives_are_told_from_image_archives_by_content() {
 }
 
 #[test]
-fn what_is_no_program_and_what_is_not_read_is_not_known() {
+fn files_without_a_readable_program_are_unknown() {
     let (code, texts, _) = scanned("a-linux-amd64.gz", &[0x1f, 0x8b, 8, 0, 0, 0], &options(&[]));
     assert_eq!(code, 3, "{texts:?}");
     let (code, texts, _) = scanned("run.sh", b"#!/bin/sh\necho\n", &options(&["linux/amd64"]));

@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_copied_is_told_by_the_start_of_its_hash() {
+    fn copied_content_is_shown_by_the_start_of_its_hash() {
         let hash = "d88cac749fd838a3c3cecd4c0d6b69ceac74178d60259e07e7073cf5012013e0";
         let step = entry(&format!("/bin/sh -c #(nop) ADD dir:{hash} in / "), false);
         check(&[step], 1, &[Some("ADD dir:d88cac749fd8 in /")]);
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_counted_out_claims_nothing() {
+    fn mismatched_counts_claim_nothing() {
         check(&[entry("COPY a /a", false), entry("COPY b /b", false)], 1, &[None]);
         check(&[], 2, &[None, None]);
     }

@@ -205,10 +205,10 @@ impl Selected {
                 for (image, targets) in targets.judged(&selection) {
                     let mut platform = on_image(image, targets, &|layer| store.find(layer, depth, &failures), options);
                     let from = base::From { open, registry: report.origin.registry() };
-                    tell_base(&mut platform, || base::layers(image, &selection, &*source, &from));
+                    mark_base(&mut platform, || base::layers(image, &selection, &*source, &from));
                     report.platforms.push(platform);
                 }
-                tell_apart(&mut report.platforms);
+                distinguish(&mut report.platforms);
                 let platforms: Vec<Platform> = options.targets.iter().map(|target| target.platform.clone()).collect();
                 index::blame_pin(&mut report, &platforms, open);
             }
@@ -236,7 +236,7 @@ fn known(name: &str, input: &Input, options: &Options) -> Option<ImageReport> {
 }
 
 /// Distinguishes images of one index that are for the same platform.
-fn tell_apart(platforms: &mut [PlatformReport]) {
+fn distinguish(platforms: &mut [PlatformReport]) {
     let labels: Vec<String> = platforms.iter().map(PlatformReport::label).collect();
     let is_one_of_many = |label: &String| labels.iter().filter(|other| *other == label).count() > 1;
     for (platform, _) in platforms.iter_mut().zip(&labels).filter(|(_, label)| is_one_of_many(label)) {
@@ -247,7 +247,7 @@ fn tell_apart(platforms: &mut [PlatformReport]) {
 }
 
 /// Marks the base's layers, if a finding refers to a layer.
-fn tell_base(report: &mut PlatformReport, base: impl FnOnce() -> Option<usize>) {
+fn mark_base(report: &mut PlatformReport, base: impl FnOnce() -> Option<usize>) {
     if report.findings.iter().all(|finding| finding.layer.is_none() || finding.severity == Severity::Note) {
         return;
     }
@@ -281,7 +281,7 @@ impl Content {
                 let targets = Assigned::of(&selection, options);
                 Ok(Content::Image { source, selection: Box::new(selection), targets, passed: None })
             }
-            Input::Directory(path) => Ok(read_folder(&path, options)?),
+            Input::Directory(path) => Ok(read_rootfs_dir(&path, options)?),
             Input::File { path, refused } => match (file::holds_image(&path, options)?, refused) {
                 (true, Some(refused)) => Err(problem(refused.into()).into()),
                 (true, None) => Content::read(
@@ -384,7 +384,7 @@ fn problem(error: ImageError) -> Problem {
 }
 
 /// Reads a directory. Files that could not be read are problems, so that the directory is not judged in part.
-fn read_folder(path: &Path, options: &Options) -> Result<Content, Problem> {
+fn read_rootfs_dir(path: &Path, options: &Options) -> Result<Content, Problem> {
     let depth = options.depth();
     let mut keep = |entry: &Entry<'_>, reader: &mut dyn Read| keep_to(depth, entry, reader);
     let read = read_directory(path, options.mounts, &options.limits, &mut keep).map_err(problem)?;

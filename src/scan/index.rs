@@ -58,8 +58,8 @@ fn seeming(selection: &Selection, registry: Option<&Reference>, attestations: us
     }
     let left_out = selection.skipped.iter().any(|entry| !matches!(entry.why, Why::Attestation | Why::Artifact(_)));
     let ([only], true, false) = (&*selection.images, selection.broken.is_empty(), left_out) else { return None };
-    let (only, beside) = (platform_name(only), if attestations > 0 { " and its attestation" } else { "" });
-    let mut finding = Finding::new(Code::SinglePlatformIndex, format!("the index lists only {only}{beside}"));
+    let (only, with_attestation) = (platform_name(only), if attestations > 0 { " and its attestation" } else { "" });
+    let mut finding = Finding::new(Code::SinglePlatformIndex, format!("the index lists only {only}{with_attestation}"));
     if only.starts_with("linux/") && !["linux/amd64", "linux/arm64"].contains(&&*only) {
         let usual = "build the other platforms: docker buildx build --platform";
         finding.hint = vec![format!("{usual} {only},linux/amd64,linux/arm64")];

@@ -28,12 +28,12 @@ const PERHAPS: u32 = 2;
 pub fn of_stage(file: &Dockerfile<'_>, stage: usize) -> Vec<Instruction> {
     let mut lineage: Vec<usize> = std::iter::successors(Some(stage), |at| file.stages[*at].parent).collect();
     lineage.reverse();
-    let (mut found, mut folder) = (Vec::new(), String::new());
+    let (mut found, mut workdir) = (Vec::new(), String::new());
     for stage in lineage {
         for (index, step) in file.stages[stage].steps.iter().enumerate().filter(|(_, step)| !step.is_onbuild) {
             let word = file.text[step.span.clone()].split_whitespace().next().unwrap_or_default().to_ascii_uppercase();
             if matches!(word.as_str(), "RUN" | "COPY" | "ADD" | "WORKDIR") {
-                found.push(Instruction::read(file, step, word, &file.variables_at(stage, index), &mut folder));
+                found.push(Instruction::read(file, step, word, &file.variables_at(stage, index), &mut workdir));
             }
         }
     }
@@ -46,7 +46,7 @@ impl Instruction {
         step: &Step,
         word: String,
         known: &BTreeMap<String, Variable>,
-        folder: &mut String,
+        workdir: &mut String,
     ) -> Instruction {
         let (first, bodies) = parts(&file.text[step.span.clone()]);
         let written = key(&first);
@@ -58,9 +58,9 @@ impl Instruction {
             let body = bodies.lines().rev().skip(1).collect::<Vec<_>>().into_iter().rev().collect::<Vec<_>>();
             texts.push(squeeze(&format!("{word} {}", body.join("\n"))));
         }
-        let place = (word != "RUN").then(|| absolute(&texts[0], folder));
+        let place = (word != "RUN").then(|| absolute(&texts[0], workdir));
         if word == "WORKDIR" {
-            folder.clone_from(place.as_ref().expect("WORKDIR names a folder"));
+            workdir.clone_from(place.as_ref().expect("WORKDIR names a directory"));
         }
         let line = file.text[..step.span.start].matches('\n').count() + 1;
         Instruction { line, word, texts, written, place }
@@ -125,13 +125,13 @@ fn squeeze(text: &str) -> String {
 }
 
 /// The last word of an instruction, below the current WORKDIR if that is known.
-fn absolute(text: &str, folder: &str) -> String {
+fn absolute(text: &str, workdir: &str) -> String {
     let place = last_word(text);
     let plain = place.trim_start_matches("./").trim_end_matches('/');
     match plain {
-        "" | "." if !place.starts_with('/') => folder.to_string(),
-        _ if place.starts_with('/') || folder.is_empty() => plain.to_string(),
-        _ => format!("{}/{plain}", folder.trim_end_matches('/')),
+        "" | "." if !place.starts_with('/') => workdir.to_string(),
+        _ if place.starts_with('/') || workdir.is_empty() => plain.to_string(),
+        _ => format!("{}/{plain}", workdir.trim_end_matches('/')),
     }
 }
 

@@ -75,7 +75,7 @@ pub fn scan_all(tasks: Vec<Task>, open: Open<'_>, watch: &Arc<dyn Watch>) -> Vec
             if let Some(results) = &task.options.results {
                 results.keep(&task.image, &task.options, &report, standing == Standing::ByDigest);
             }
-            report.put_note(task.note);
+            report.prepend_note(task.note);
             watch.image_done();
             report
         },

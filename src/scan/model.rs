@@ -242,7 +242,7 @@ impl ImageReport {
     }
 
     /// Puts a note before the notes from opening the image.
-    pub fn put_note(&mut self, own: Option<String>) {
+    pub fn prepend_note(&mut self, own: Option<String>) {
         self.note = match (own, self.note.take()) {
             (Some(own), Some(found)) => Some(format!("{own}; {found}")),
             (own, found) => own.or(found),
@@ -341,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn exit_codes_tell_findings_from_not_knowing() {
+    fn exit_codes_distinguish_findings_from_unknowns() {
         let error = || vec![Finding::new(Code::ForeignOnPath, "x")];
         let warning = || vec![Finding::new(Code::ForeignFile, "x")];
         let problem = || vec![Problem::new("x", None)];

@@ -65,8 +65,8 @@ pub fn judge_platform(subject: Subject<'_>, targets: &[Target], options: &Option
         return report;
     }
     if targets.is_empty() {
-        let is_folder = subject.digest.is_none();
-        report.problems.push(no_target(subject.promised.or(subject.declared), subject.rootfs, is_folder));
+        let is_directory = subject.digest.is_none();
+        report.problems.push(no_target(subject.promised.or(subject.declared), subject.rootfs, is_directory));
         return report;
     }
     let healthcheck = healthcheck(&subject.config.run);
@@ -140,13 +140,13 @@ pub fn guess(rootfs: &RootFs<FileKind>) -> Option<Target> {
 }
 
 /// Why a platform has no node to be judged on.
-fn no_target(platform: Option<&Platform>, rootfs: &RootFs<FileKind>, is_folder: bool) -> Problem {
+fn no_target(platform: Option<&Platform>, rootfs: &RootFs<FileKind>, is_directory: bool) -> Problem {
     let text = match platform {
         Some(platform) if platform.os != "linux" => {
             return Problem::new(format!("{platform}: only programs for Linux and Windows are supported"), None);
         }
         Some(platform) => format!("{platform} is not a known platform"),
-        None if is_folder => {
+        None if is_directory => {
             let text = "cannot infer the platform of a directory: its programs do not agree on one".to_string();
             return Problem::new(text, Some("state the platform, for example --platform linux/arm64".to_string()));
         }

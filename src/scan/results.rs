@@ -338,7 +338,7 @@ pub fn merge(store: &Store, build: &str, oldest: u64) -> Result<Merged, MergeErr
         let found = read_entry(store, build, &current.run, &expected).map_err(failed)?;
         let Planned { image, note, .. } = expected.image;
         let mut report = found.unwrap_or_else(|| unknown(&image, format!("it has no result in {}", at())));
-        report.put_note(note);
+        report.prepend_note(note);
         Ok((report, expected.leaves_out_artifacts))
     };
     let bounds = Bounds { width: READ_AT_ONCE, weight: u64::MAX };

@@ -174,7 +174,7 @@ fn every_rule_makes_a_note_and_can_be_switched_off() {
 }
 
 #[test]
-fn a_path_that_says_what_the_file_is_not_excuses_nothing() {
+fn a_path_that_misstates_the_platform_excuses_nothing() {
     let loud = |files: &[File<'_>]| {
         let found = found(files, &[]);
         found

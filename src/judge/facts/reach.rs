@@ -13,7 +13,7 @@ use crate::judge::facts::runtimes;
 
 /// How a file is reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Way {
+pub enum Route {
     /// On the entry chain itself: the program, its interpreter, its loader, its libraries.
     Chain,
     /// Named by a script on the chain, or by a script that such a script names.
@@ -103,39 +103,39 @@ impl Reach {
     }
 
     /// The most direct route to a program.
-    pub fn way(&self, program: &Program<'_>) -> Way {
+    pub fn route(&self, program: &Program<'_>) -> Route {
         if self.chain.contains(&program.path) {
-            return Way::Chain;
+            return Route::Chain;
         }
         if let Some(by) = self.called.get(&program.path) {
-            return Way::Called { by: by.clone() };
+            return Route::Called { by: by.clone() };
         }
         if program.is_executable() && self.is_on_path(&program.path) {
-            return Way::Path { link: self.link(&program.path).map(str::to_string) };
+            return Route::Path { link: self.link(&program.path).map(str::to_string) };
         }
         if let Some(by) = self.release_of(&program.path) {
-            return Way::Called { by: by.to_string() };
+            return Route::Called { by: by.to_string() };
         }
         if let Some((by, what)) = self.named(&program.path, program.is_executable()) {
-            return Way::Named { by: by.clone(), what };
+            return Route::Named { by: by.clone(), what };
         }
         if let Some(by) = self.interpreters.get(&program.path).filter(|_| program.is_executable()) {
-            return Way::Called { by: by.clone() };
+            return Route::Called { by: by.clone() };
         }
         if let Some(by) = self.places.library(&program.path) {
-            return Way::Searched { by: by.to_string() };
+            return Route::Searched { by: by.to_string() };
         }
         if let Some(root) = self.places.environment(&program.path).filter(|_| program.is_executable()) {
-            return Way::Environment { root: root.to_string() };
+            return Route::Environment { root: root.to_string() };
         }
         match self.module_of(&program.path) {
-            Some((runtime, true)) => return Way::Extension { runtime },
-            Some((_, false)) => return Way::Package,
+            Some((runtime, true)) => return Route::Extension { runtime },
+            Some((_, false)) => return Route::Package,
             None => {}
         }
         let soname = program.elf.dynamic.as_ref().and_then(|dynamic| dynamic.soname.as_deref());
         let needed = soname.and_then(|soname| self.lacking.get(soname)).or_else(|| self.lacking.get(program.name()));
-        needed.map_or(Way::Loose, |by| Way::Needed { by: by.clone() })
+        needed.map_or(Route::Loose, |by| Route::Needed { by: by.clone() })
     }
 
     /// The runtime that loads modules from `path`, and whether it is installed.
@@ -230,7 +230,7 @@ impl Reach {
         for program in usable() {
             let Some(dynamic) = &program.elf.dynamic else { continue };
             let missing: Vec<&String> = dynamic.needed.iter().filter(|name| !there.contains(name.as_str())).collect();
-            if !missing.is_empty() && !matches!(self.way(program), Way::Loose | Way::Package) {
+            if !missing.is_empty() && !matches!(self.route(program), Route::Loose | Route::Package) {
                 for name in missing {
                     lacking.entry(name.clone()).or_insert_with(|| program.path.clone());
                 }
@@ -285,13 +285,13 @@ fn called(rootfs: &RootFs<FileKind>, chain: &Chain<'_>, path: &[String]) -> BTre
         let by = real(rootfs, id);
         let words: Vec<String> = commands(&script.text).collect();
         // `cd /srv && ./app`: relative paths are tried in each directory that the script names.
-        let is_folder = |word: &&String| {
+        let is_directory = |word: &&String| {
             word.starts_with('/')
                 && rootfs.resolve(word.as_str()).is_ok_and(|id| rootfs.view(id).kind == NodeKind::Directory)
         };
-        let folders: Vec<&str> = words.iter().filter(is_folder).map(String::as_str).collect();
+        let directories: Vec<&str> = words.iter().filter(is_directory).map(String::as_str).collect();
         for word in &words {
-            let Some(found) = find(rootfs, path, chain, &folders, word) else { continue };
+            let Some(found) = find(rootfs, path, chain, &directories, word) else { continue };
             called.entry(real(rootfs, found)).or_insert_with(|| by.clone());
             if seen.len() < SCRIPTS && seen.insert(found) {
                 open.push_back(found);
@@ -372,15 +372,21 @@ fn commands(script: &[u8]) -> impl Iterator<Item = String> {
 }
 
 /// The file that a script's word leads to: by its path, with the image's variables expanded, or by PATH.
-fn find(rootfs: &RootFs<FileKind>, path: &[String], chain: &Chain<'_>, folders: &[&str], word: &str) -> Option<NodeId> {
+fn find(
+    rootfs: &RootFs<FileKind>,
+    path: &[String],
+    chain: &Chain<'_>,
+    directories: &[&str],
+    word: &str,
+) -> Option<NodeId> {
     let is_file = |id: &NodeId| rootfs.view(*id).kind == NodeKind::File;
     let word = expand(word, chain.env)?;
     if word.starts_with('/') {
         return rootfs.resolve(&word).ok().filter(is_file);
     }
     if word.contains('/') {
-        let folders = std::iter::once(chain.working_dir).chain(folders.iter().copied());
-        return folders.filter_map(|folder| rootfs.resolve(format!("{folder}/{word}")).ok()).find(is_file);
+        let directories = std::iter::once(chain.working_dir).chain(directories.iter().copied());
+        return directories.filter_map(|directory| rootfs.resolve(format!("{directory}/{word}")).ok()).find(is_file);
     }
     path.iter().find_map(|directory| rootfs.resolve(format!("{directory}/{word}")).ok().filter(is_file))
 }

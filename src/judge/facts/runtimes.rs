@@ -184,15 +184,15 @@ fn is_named(name: &str, host: &str) -> bool {
 /// trailing slash.
 pub fn homes(programs: &Programs<'_>) -> Vec<(usize, String)> {
     let own = |program: &Program<'_>| {
-        let (folder, name) = program.path.rsplit_once('/')?;
-        let (runtime, folder) = match name {
+        let (directory, name) = program.path.rsplit_once('/')?;
+        let (runtime, directory) = match name {
             // `lib/server/libjvm.so` is below the directory of `lib/libnio.so`.
-            "libjvm.so" => ("Java", folder.rsplit_once('/')?.0),
-            "libcoreclr.so" => (".NET", folder),
+            "libjvm.so" => ("Java", directory.rsplit_once('/')?.0),
+            "libcoreclr.so" => (".NET", directory),
             _ => return None,
         };
         let index = RUNTIMES.iter().position(|row| row.name == runtime).expect("it is a row");
-        (!folder.is_empty()).then(|| (index, format!("{folder}/")))
+        (!directory.is_empty()).then(|| (index, format!("{directory}/")))
     };
     programs.runnable().filter_map(own).collect()
 }
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn modules_lie_in_their_run_times_places() {
+    fn modules_are_in_their_runtimes_directories() {
         let check =
             |path: &str, expected: &str| assert_eq!(of_module(path, &[], &[]), Some((expected, false)), "{path}");
         check("/usr/lib/python3/dist-packages/numpy.libs/libopenblas.so.0", "Python");
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_time_of_any_place_is_told_by_its_library() {
+    fn a_runtime_in_any_directory_is_detected_by_its_library() {
         let index = |name: &str| RUNTIMES.iter().position(|row| row.name == name).unwrap();
         let homes = [(index("Java"), "/opt/app/lib/".to_string()), (index(".NET"), "/srv/".to_string())];
         let of = |path: &str| of_module(path, &[(index("Java"), "/opt/app/bin/java".to_string())], &homes);

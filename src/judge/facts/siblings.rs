@@ -95,9 +95,9 @@ impl Siblings {
         }
         for view in rootfs.named(b"fallback.js").filter(|view| view.kind == NodeKind::File) {
             let path = shown(view.id);
-            let has_prebuilds = |folder: &&str| rootfs.resolve(format!("{folder}/prebuilds")).is_ok();
-            let folder = path.strip_suffix("/fallback.js").filter(|dir| dir.contains("/node_modules/"));
-            self.optional.extend(folder.filter(has_prebuilds).map(String::from));
+            let has_prebuilds = |directory: &&str| rootfs.resolve(format!("{directory}/prebuilds")).is_ok();
+            let directory = path.strip_suffix("/fallback.js").filter(|dir| dir.contains("/node_modules/"));
+            self.optional.extend(directory.filter(has_prebuilds).map(String::from));
         }
     }
 

@@ -257,20 +257,20 @@ mod tests {
     }
 
     #[test]
-    fn a_width_behind_a_system_is_an_architecture() {
+    fn a_width_after_a_system_is_an_architecture() {
         assert_eq!(read("/m/turbo-linux-64/bin/turbo").unwrap().arch, Some(Arch::Amd64));
         assert_eq!(read("/m/esbuild-windows-32/esbuild.exe").unwrap().arch, Some(Arch::I386));
         assert_eq!(read("/m/lib-64/a.so"), None);
     }
 
     #[test]
-    fn other_products_are_no_siblings() {
+    fn other_products_are_not_siblings() {
         let key = |path: &str| read(path).unwrap().key;
         assert_ne!(key("/m/@esbuild/linux-x64/bin/esbuild"), key("/m/@rollup/linux-arm64/bin/rollup"));
     }
 
     #[test]
-    fn words_are_told_from_parts_of_words() {
+    fn words_are_distinguished_from_parts_of_words() {
         assert_eq!(read("/usr/bin/armory"), None);
         assert_eq!(read("/usr/lib/window.so"), None);
         let other = read("/m/@esbuild/android-arm64/bin/esbuild").unwrap();

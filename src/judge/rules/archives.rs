@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_of_other_names_are_told_apart() {
+    fn parts_with_other_names_are_distinguished() {
         let differ = |a: &str, b: &str| assert_ne!(part_name(a), part_name(b));
         differ(
             "META-INF/native/libnetty_tcnative_linux_x86_64.so",

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::exec::cpu::code::{Lacking, lacking};
 use crate::judge::code::{Code, Severity};
 use crate::judge::facts::programs::{Fit, Program};
-use crate::judge::facts::reach::{NamedWhat, Way};
+use crate::judge::facts::reach::{NamedWhat, Route};
 use crate::judge::files::{Files, foreign};
 use crate::judge::finding::Finding;
 use crate::platform::{Arch, CpuFeature, Fact};
@@ -41,9 +41,9 @@ pub fn judge(files: &Files<'_>) -> Vec<Finding> {
     }
     let mut found: BTreeMap<&str, Finding> = BTreeMap::new();
     for module in files.programs.all.iter().filter(|program| matches!(program.fit, Fit::Native)) {
-        let by = match files.reach.way(module) {
-            Way::Extension { runtime } => format!("a module of {runtime}"),
-            Way::Named { by, what: NamedWhat::File } => by.place.clone(),
+        let by = match files.reach.route(module) {
+            Route::Extension { runtime } => format!("a module of {runtime}"),
+            Route::Named { by, what: NamedWhat::File } => by.place.clone(),
             _ => continue,
         };
         if files.reach.is_chain(&module.path) || chooses(files, module) {
@@ -57,7 +57,7 @@ pub fn judge(files: &Files<'_>) -> Vec<Finding> {
             let Some(lacking) = object.elf.code.as_deref().and_then(|needs| lacking(needs, files.node)) else {
                 continue;
             };
-            if !files.is_told(&object.path) && !files.reach.is_chain(&object.path) {
+            if !files.is_reported(&object.path) && !files.reach.is_chain(&object.path) {
                 found.entry(&object.path).or_insert_with(|| finding(files, (&by, module), object, &lacking));
             }
         }

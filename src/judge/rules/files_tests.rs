@@ -129,8 +129,8 @@ fn a_program_without_its_loader_is_found_by_how_it_is_reached() {
     // A root file system inside this one has its own loader.
     check(&[File("opt/rootfs/lib/ld-musl-aarch64.so.1", arm64()), File("opt/rootfs/bin/tool", musl())], &[]);
     // A 32-bit helper next to the 64-bit one, as in perf, is only for users with 32-bit programs.
-    let of_both_widths = |folder: &str| {
-        let paths = ["tool", "tool32"].map(|name| format!("{folder}/{name}"));
+    let of_both_widths = |directory: &str| {
+        let paths = ["tool", "tool32"].map(|name| format!("{directory}/{name}"));
         let wide = ElfBuilder::amd64().interp("/lib/ld-musl-x86_64.so.1").pie().build();
         let narrow = ElfBuilder::i386().interp("/lib/ld-linux.so.2").pie().build();
         found_on(Arch::Amd64, &[], &[File(&paths[0], wide), File(&paths[1], narrow)])
@@ -158,7 +158,7 @@ fn pythons_modules_are_known_by_their_names() {
 }
 
 #[test]
-fn a_module_that_is_no_library_is_found() {
+fn a_module_that_is_not_a_library_is_found() {
     let node = || File("bin/node", arm64());
     let addon = "m/node_modules/a/build/Release/a.node";
     let mach_o: Vec<u8> =
@@ -174,7 +174,7 @@ fn a_module_that_is_no_library_is_found() {
 }
 
 #[test]
-fn a_package_for_other_platforms_is_said_once() {
+fn a_package_for_other_platforms_is_reported_once() {
     let node = || File("bin/node", arm64());
     let files = [
         node(),

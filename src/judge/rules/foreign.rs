@@ -4,7 +4,7 @@ use crate::judge::code::{Code, Severity};
 use crate::judge::entry::article;
 use crate::judge::facts::programs::Program;
 use crate::judge::facts::purpose::{self, PurposeRule};
-use crate::judge::facts::reach::{NamedWhat, Way};
+use crate::judge::facts::reach::{NamedWhat, Route};
 use crate::judge::facts::runtimes::is_library;
 use crate::judge::facts::siblings::{self, Siblings};
 use crate::judge::facts::tokens;
@@ -14,11 +14,11 @@ use crate::judge::rules::FileFindings;
 
 /// Judges a program that this platform does not run.
 pub fn judge(files: &Files<'_>, siblings: &Siblings, program: &Program<'_>, result: &mut FileFindings) {
-    let way = files.reach.way(program);
+    let route = files.reach.route(program);
     // Files that the chain or PATH executes, or that are loaded because nothing else fits, are never excused.
-    let is_exempt = matches!(way, Way::Chain | Way::Called { .. } | Way::Path { .. } | Way::Needed { .. });
+    let is_exempt = matches!(route, Route::Chain | Route::Called { .. } | Route::Path { .. } | Route::Needed { .. });
     let suspect = suspect(program);
-    let is_named = matches!(way, Way::Named { what: NamedWhat::File, .. });
+    let is_named = matches!(route, Route::Named { what: NamedWhat::File, .. });
     let rule = purpose::purpose(&suspect, siblings, files.rules_off)
         .filter(|_| !is_exempt || !program.is_runnable())
         .filter(|rule| !is_named || purpose::HOLD_FOR_NAMED.contains(&rule.name));
@@ -28,15 +28,15 @@ pub fn judge(files: &Files<'_>, siblings: &Siblings, program: &Program<'_>, resu
     }
     result.foreign += 1;
     result.count(program);
-    if files.is_told(&program.path) {
+    if files.is_reported(&program.path) {
         return;
     }
-    let finding = reached(files, program, &way);
+    let finding = reached(files, program, &route);
     // A package can have a file for each of many platforms; one finding covers all of them.
-    let is_said = |known: &Finding| {
+    let is_reported = |known: &Finding| {
         matches!(known.code, Code::PackageOtherPlatform | Code::ForeignExtension) && known.group == finding.group
     };
-    if finding.code != Code::PackageOtherPlatform || !result.findings.iter().any(is_said) {
+    if finding.code != Code::PackageOtherPlatform || !result.findings.iter().any(is_reported) {
         result.findings.push(finding);
     }
 }
@@ -47,63 +47,64 @@ fn on_purpose(files: &Files<'_>, program: &Program<'_>, rule: &'static PurposeRu
 }
 
 /// The finding on a foreign file, by how it is reached. The findings of the entry cover files on the chain.
-fn reached(files: &Files<'_>, program: &Program<'_>, way: &Way) -> Finding {
+fn reached(files: &Files<'_>, program: &Program<'_>, route: &Route) -> Finding {
     let (arch, here) = (program.arch_name(), files.node.arch.name());
     let an_arch = format!("{} {arch}", article(&arch));
-    let say = |code: Code, message: String| foreign(files, program, code, message);
-    match way {
+    let report = |code: Code, message: String| foreign(files, program, code, message);
+    match route {
         // A script on the chain calls it and continues without it.
-        Way::Chain => {
+        Route::Chain => {
             let message = format!("a script on the entry chain calls {an_arch} program; this platform is {here}");
-            say(Code::ForeignCalled, message)
+            report(Code::ForeignCalled, message)
         }
-        Way::Called { by } => {
+        Route::Called { by } => {
             let mut finding =
-                say(Code::ForeignCalled, format!("{by} calls {an_arch} program; this platform is {here}"));
+                report(Code::ForeignCalled, format!("{by} calls {an_arch} program; this platform is {here}"));
             finding.reached_by.push(by.clone());
             finding
         }
-        Way::Path { link } => {
-            let mut finding = say(Code::ForeignOnPath, format!("a program on PATH is {arch}; this platform is {here}"));
+        Route::Path { link } => {
+            let mut finding =
+                report(Code::ForeignOnPath, format!("a program on PATH is {arch}; this platform is {here}"));
             finding.reached_by.extend(link.clone());
             finding
         }
-        Way::Named { by, .. } => {
+        Route::Named { by, .. } => {
             let message = format!("{} names this file, but it is {arch}; this platform is {here}", by.place);
-            let mut finding = say(Code::ForeignConfigured, message).severity(files.named_severity(by));
+            let mut finding = report(Code::ForeignConfigured, message).severity(files.named_severity(by));
             finding.reached_by = vec![by.place.clone(), program.path.clone()];
             finding
         }
-        Way::Searched { by } => {
+        Route::Searched { by } => {
             let message = format!("a library in a directory that {by} names is {arch}; this platform is {here}");
-            let mut finding = say(Code::ForeignConfigured, message);
+            let mut finding = report(Code::ForeignConfigured, message);
             finding.reached_by = vec![by.clone(), program.path.clone()];
             finding
         }
-        Way::Environment { root } => {
+        Route::Environment { root } => {
             let message = format!("a program of the environment {root} is {arch}; this platform is {here}");
-            say(Code::ForeignOnPath, message)
+            report(Code::ForeignOnPath, message)
         }
-        Way::Needed { by } => {
+        Route::Needed { by } => {
             let message = format!("{by} needs this library, but it is {arch}; this platform is {here}");
-            let mut finding = say(Code::ForeignLibrary, message);
+            let mut finding = report(Code::ForeignLibrary, message);
             finding.reached_by = vec![by.clone(), program.path.clone()];
             finding
         }
-        Way::Extension { .. } if names_platform(files, program) => package(files, program),
-        Way::Package if names_platform(files, program) => package(files, program).severity(Severity::Warning),
-        Way::Extension { runtime } => {
+        Route::Extension { .. } if names_platform(files, program) => package(files, program),
+        Route::Package if names_platform(files, program) => package(files, program).severity(Severity::Warning),
+        Route::Extension { runtime } => {
             let message = format!("a module of {runtime} is {arch}; this platform is {here}");
-            let mut finding = say(Code::ForeignExtension, message);
+            let mut finding = report(Code::ForeignExtension, message);
             finding.reached_by.extend(files.interpreter(runtime));
             finding.reached_by.push(program.path.clone());
             finding
         }
-        Way::Package => {
+        Route::Package => {
             let message = format!("a package's native part is {arch}; this platform is {here}");
-            say(Code::ForeignExtension, message).severity(Severity::Warning)
+            report(Code::ForeignExtension, message).severity(Severity::Warning)
         }
-        Way::Loose => say(Code::ForeignFile, format!("{an_arch} file in an image for {here}")),
+        Route::Loose => report(Code::ForeignFile, format!("{an_arch} file in an image for {here}")),
     }
 }
 

@@ -133,7 +133,7 @@ fn a_foreign_file_that_configuration_names_is_in_reach() {
 }
 
 #[test]
-fn the_finding_says_where_the_file_is_named() {
+fn the_finding_shows_where_the_file_is_named() {
     let puts = [
         Program("opt/tds/libtdsodbc.so", foreign()),
         text("etc/odbcinst.ini", "[FreeTDS]\n\n# the driver\nDriver = /opt/tds/libtdsodbc.so\n"),
@@ -242,7 +242,7 @@ const ESBUILD: &str = r#"{"name":"esbuild","bin":{"esbuild":"bin/esbuild"},"opti
     {"@esbuild/linux-x64":"1","@esbuild/linux-arm64":"1","@esbuild/darwin-arm64":"1"}}"#;
 
 #[test]
-fn a_package_without_any_native_part_is_told() {
+fn a_package_without_any_native_part_is_reported() {
     let package = || text("srv/node_modules/esbuild/package.json", ESBUILD);
     let bin = || text("srv/node_modules/esbuild/bin/esbuild", "#!/usr/bin/env node\n");
     assert_eq!(found(&[package(), bin()]), ["warning package-part-missing /srv/node_modules/esbuild/package.json"]);
@@ -461,7 +461,7 @@ fn a_module_that_checks_the_cpu_itself_is_refused_where_the_feature_is_missing()
 }
 
 #[test]
-fn a_build_for_new_cpus_beside_the_one_for_old_cpus_is_silent() {
+fn a_build_for_new_cpus_next_to_one_for_old_cpus_is_not_reported() {
     const NEW: &str = "usr/local/lib/python3.11/site-packages/_polars_runtime_32/_polars_runtime.abi3.so";
     const OLD: &str = "usr/local/lib/python3.11/site-packages/_polars_runtime_compat/_polars_runtime.abi3.so";
     let new = Needing(NEW, own().build(), CpuFeature::Lse);

@@ -31,7 +31,7 @@ pub struct SoundPackages(Option<HashSet<(String, Fit)>>);
 
 impl SoundPackages {
     /// Whether the package of a module that cannot be loaded has another one that can.
-    fn hold(&mut self, files: &Files<'_>, program: &Program<'_>) -> bool {
+    fn contains(&mut self, files: &Files<'_>, program: &Program<'_>) -> bool {
         let Some(package) = package_directory(&program.path) else { return false };
         let all = self.0.get_or_insert_with(|| {
             let is_module = |other: &&Program<'_>| other.path.ends_with(".so") || other.path.ends_with(".node");
@@ -90,7 +90,7 @@ fn severity(files: &Files<'_>, sound: &mut SoundPackages, program: &Program<'_>,
         // A plug-in is only loaded if its dependencies are installed.
         Owner::Application if program.path.contains("/plugins/") => Severity::Note,
         // Other modules of the package load: it may work without this one.
-        Owner::Application if sound.hold(files, program) => Severity::Warning,
+        Owner::Application if sound.contains(files, program) => Severity::Warning,
         Owner::Application => Severity::Error,
     }
 }

@@ -4,7 +4,7 @@
 use crate::image::ResolveError;
 use crate::judge::code::{Code, Severity};
 use crate::judge::facts::programs::Program;
-use crate::judge::facts::reach::{NamedWhat, Way};
+use crate::judge::facts::reach::{NamedWhat, Route};
 use crate::judge::facts::runtimes::is_library;
 use crate::judge::facts::siblings::{Siblings, fits_libc};
 use crate::judge::facts::{purpose, tokens};
@@ -19,12 +19,12 @@ pub fn judge(
     sound: &mut SoundPackages,
     program: &Program<'_>,
 ) -> Option<Finding> {
-    if !program.is_runnable() || files.is_told(&program.path) || files.reach.is_chain(&program.path) {
+    if !program.is_runnable() || files.is_reported(&program.path) || files.reach.is_chain(&program.path) {
         return None;
     }
-    let way = files.reach.way(program);
-    let finding = match way {
-        Way::Extension { runtime } => libc(files, siblings, program)
+    let route = files.reach.route(program);
+    let finding = match route {
+        Route::Extension { runtime } => libc(files, siblings, program)
             .or_else(|| suffix(files, program))
             .or_else(|| version(files, program))
             .or_else(|| {
@@ -33,17 +33,17 @@ pub fn judge(
                 let is_spare = is_spare || siblings.has_engine(&program.path);
                 modules::judge(files, sound, program, runtime).filter(|_| is_module(program) && !is_spare)
             }),
-        Way::Package => libc(files, siblings, program).or_else(|| suffix(files, program)),
-        Way::Named { .. } if is_module(program) => libc(files, siblings, program).or_else(|| {
+        Route::Package => libc(files, siblings, program).or_else(|| suffix(files, program)),
+        Route::Named { .. } if is_module(program) => libc(files, siblings, program).or_else(|| {
             let (runtime, _) = files.reach.module_of(&program.path).filter(|(_, is_installed)| *is_installed)?;
             modules::judge(files, sound, program, runtime)
         }),
-        Way::Named { .. } if !program.is_executable() => libc(files, siblings, program),
-        _ => no_loader(files, program, &way),
+        Route::Named { .. } if !program.is_executable() => libc(files, siblings, program),
+        _ => no_loader(files, program, &route),
     }?;
     let is_data = purpose::purpose(&suspect(program), siblings, files.rules_off).is_some();
-    let finding = if way == Way::Package { finding.severity(Severity::Warning) } else { finding };
-    (!is_data || matches!(way, Way::Path { .. } | Way::Called { .. })).then_some(finding)
+    let finding = if route == Route::Package { finding.severity(Severity::Warning) } else { finding };
+    (!is_data || matches!(route, Route::Path { .. } | Route::Called { .. })).then_some(finding)
 }
 
 /// Whether a runtime loads the file; otherwise it is a program of a package.
@@ -120,7 +120,7 @@ fn version(files: &Files<'_>, program: &Program<'_>) -> Option<Finding> {
 
 /// A program whose loader is not in the image: built for another C library. It fails with ENOENT, as if it did not
 /// exist.
-fn no_loader(files: &Files<'_>, program: &Program<'_>, way: &Way) -> Option<Finding> {
+fn no_loader(files: &Files<'_>, program: &Program<'_>, route: &Route) -> Option<Finding> {
     let loader = String::from_utf8(program.elf.loader()?.to_vec()).ok()?;
     if !loader.starts_with('/') || !program.is_executable() {
         return None;
@@ -133,10 +133,10 @@ fn no_loader(files: &Files<'_>, program: &Program<'_>, way: &Way) -> Option<Find
         }
         root = parent;
     }
-    let (place, severity) = match way {
-        Way::Path { .. } => ("a program on PATH", Severity::Error),
-        Way::Called { .. } => ("a program that a script calls", Severity::Error),
-        Way::Named { what: NamedWhat::File, .. } => ("a program that configuration names", Severity::Error),
+    let (place, severity) = match route {
+        Route::Path { .. } => ("a program on PATH", Severity::Error),
+        Route::Called { .. } => ("a program that a script calls", Severity::Error),
+        Route::Named { what: NamedWhat::File, .. } => ("a program that configuration names", Severity::Error),
         // Tools that support both widths include a part for each, as perf does.
         _ if program.elf.class != files.node.arch.row().class => ("a 32-bit program", Severity::Note),
         _ => ("a program", Severity::Warning),
@@ -144,10 +144,10 @@ fn no_loader(files: &Files<'_>, program: &Program<'_>, way: &Way) -> Option<Find
     let message = format!("{place} needs the loader {loader}, which is not in the image");
     let mut finding = foreign(files, program, Code::ProgramNoLoader, message).severity(severity);
     finding.expected = "a loader in the image".to_string();
-    match way {
-        Way::Called { by } => finding.reached_by.extend([by.clone(), program.path.clone()]),
-        Way::Named { by, .. } => finding.reached_by.extend([by.place.clone(), program.path.clone()]),
-        Way::Path { link: Some(link) } => finding.reached_by.extend([link.clone(), program.path.clone()]),
+    match route {
+        Route::Called { by } => finding.reached_by.extend([by.clone(), program.path.clone()]),
+        Route::Named { by, .. } => finding.reached_by.extend([by.place.clone(), program.path.clone()]),
+        Route::Path { link: Some(link) } => finding.reached_by.extend([link.clone(), program.path.clone()]),
         _ => {}
     }
     Some(finding)

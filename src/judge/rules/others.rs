@@ -22,7 +22,7 @@ pub fn judge(files: &Files<'_>, siblings: &Siblings) -> Vec<Finding> {
             continue;
         }
         let path = String::from_utf8_lossy(&files.rootfs.path(view.id)).into_owned();
-        if files.is_told(&path) {
+        if files.is_reported(&path) {
             continue;
         }
         let other = Other { view: &view, kind, path: &path, is: is.as_deref() };

@@ -7,7 +7,7 @@ use crate::image::FileView;
 use crate::inspect::{FileKind, NpmPackage};
 use crate::judge::code::{Code, Severity};
 use crate::judge::facts::programs::Fit;
-use crate::judge::facts::reach::Way;
+use crate::judge::facts::reach::Route;
 use crate::judge::facts::siblings::Siblings;
 use crate::judge::facts::tokens;
 use crate::judge::facts::wheel::foreign_tags;
@@ -16,7 +16,7 @@ use crate::judge::finding::Finding;
 
 /// Findings on packages. `found`: findings of the rules on single files, which are not repeated.
 pub fn judge(files: &Files<'_>, siblings: &Siblings, found: &[Finding]) -> Vec<Finding> {
-    let told: BTreeSet<&str> = found.iter().filter_map(|finding| finding.group.as_deref()).collect();
+    let reported: BTreeSet<&str> = found.iter().filter_map(|finding| finding.group.as_deref()).collect();
     let mut findings = Vec::new();
     for view in files.rootfs.files_with_facts() {
         let Some(kind) = view.fact else { continue };
@@ -25,8 +25,8 @@ pub fn judge(files: &Files<'_>, siblings: &Siblings, found: &[Finding]) -> Vec<F
         }
         let path = String::from_utf8_lossy(&files.rootfs.path(view.id)).into_owned();
         let finding = match kind {
-            FileKind::Wheel(tags) => installed_wheel(files, &view, &path, tags, &told),
-            FileKind::NpmPackage(package) => platform_parts(files, siblings, &view, &path, package, &told),
+            FileKind::Wheel(tags) => installed_wheel(files, &view, &path, tags, &reported),
+            FileKind::NpmPackage(package) => platform_parts(files, siblings, &view, &path, package, &reported),
             _ => None,
         };
         findings.extend(finding);
@@ -41,18 +41,18 @@ fn installed_wheel(
     view: &FileView<'_, FileKind>,
     path: &str,
     tags: &[String],
-    told: &BTreeSet<&str>,
+    reported: &BTreeSet<&str>,
 ) -> Option<Finding> {
     let platforms = foreign_tags(tags, files.node.arch, &files.programs.libcs)?;
     let info = path.strip_suffix("/WHEEL")?;
     let (place, name) = info.rsplit_once('/')?;
     let package = name.split('-').next().unwrap_or(name);
     let is_its = |path: &str| path.strip_prefix(place).is_some_and(|rest| is_package(rest, package));
-    if told.iter().any(|group| is_its(group)) {
+    if reported.iter().any(|group| is_its(group)) {
         return None;
     }
     let is_used = files.programs.runnable().any(|program| {
-        is_its(&program.path) && matches!(files.reach.way(program), Way::Extension { .. } | Way::Path { .. })
+        is_its(&program.path) && matches!(files.reach.route(program), Route::Extension { .. } | Route::Path { .. })
     });
     // Modules for other systems are proof as well, if the package has no others.
     let has_modules = foreign_modules(files, &is_its);
@@ -93,12 +93,12 @@ fn platform_parts(
     view: &FileView<'_, FileKind>,
     path: &str,
     package: &NpmPackage,
-    told: &BTreeSet<&str>,
+    reported: &BTreeSet<&str>,
 ) -> Option<Finding> {
-    let folder = path.strip_suffix("/package.json")?;
+    let directory = path.strip_suffix("/package.json")?;
     // Node.js searches the node_modules of every directory above, and npm puts some below the package.
-    let above = folder.match_indices("/node_modules/").map(|(at, end)| folder[..at + end.len() - 1].to_string());
-    let places: Vec<String> = above.chain([format!("{folder}/node_modules")]).collect();
+    let above = directory.match_indices("/node_modules/").map(|(at, end)| directory[..at + end.len() - 1].to_string());
+    let places: Vec<String> = above.chain([format!("{directory}/node_modules")]).collect();
     let installed: Vec<(&str, String)> = package
         .optional
         .iter()
@@ -118,12 +118,12 @@ fn platform_parts(
     let is_for_platforms = |name: &&String| tokens::read(name).is_some_and(|platform| platform.arch.is_some());
     let has_this = package.optional.iter().filter(is_for_platforms).any(|name| serves(name));
     if installed.is_empty() {
-        return nothing_installed(files, siblings, (view, path, folder), package, &serves);
+        return nothing_installed(files, siblings, (view, path, directory), package, &serves);
     }
     if !has_this || installed.iter().any(|(name, _)| serves(name)) {
         return None;
     }
-    if installed.iter().any(|(_, place)| told.contains(place.as_str())) {
+    if installed.iter().any(|(_, place)| reported.contains(place.as_str())) {
         return None;
     }
     let names: Vec<&str> = installed.iter().map(|(name, _)| *name).collect();
@@ -135,7 +135,7 @@ fn platform_parts(
     let mut finding = Finding::new(Code::PackageOtherPlatform, message)
         .at(path, view.layer)
         .is(names.join(", "), files.node.arch.name());
-    finding.group = Some(folder.to_string());
+    finding.group = Some(directory.to_string());
     Some(finding)
 }
 
@@ -144,7 +144,7 @@ fn platform_parts(
 fn nothing_installed(
     files: &Files<'_>,
     siblings: &Siblings,
-    (view, path, folder): (&FileView<'_, FileKind>, &str, &str),
+    (view, path, directory): (&FileView<'_, FileKind>, &str, &str),
     package: &NpmPackage,
     serves: &dyn Fn(&str) -> bool,
 ) -> Option<Finding> {
@@ -155,15 +155,17 @@ fn nothing_installed(
     let fitting = parts.iter().find(|name| serves(name))?;
     let kin = parts.iter().filter(|name| key(name) == key(fitting)).count();
     // A bundler that traces what a server loads omits the package's own command, and files that only it uses.
-    let is_traced = package.bin.as_ref().is_some_and(|bin| files.rootfs.resolve(format!("{folder}/{bin}")).is_err());
+    let is_traced = package.bin.as_ref().is_some_and(|bin| files.rootfs.resolve(format!("{directory}/{bin}")).is_err());
     let is_here = |list: &[String], name: &str| {
         list.is_empty() || list.iter().any(|own| own == name || (own.starts_with('!') && own[1..] != *name))
     };
     let is_elsewhere = !is_here(&package.os, "linux");
     let has_own = files.programs.runnable().any(|program| {
-        program.fit <= Fit::Compat && program.path.starts_with(folder) && program.path[folder.len()..].starts_with('/')
+        program.fit <= Fit::Compat
+            && program.path.starts_with(directory)
+            && program.path[directory.len()..].starts_with('/')
     });
-    if kin < 2 || is_traced || is_elsewhere || has_own || siblings.is_optional(&format!("{folder}/x")) {
+    if kin < 2 || is_traced || is_elsewhere || has_own || siblings.is_optional(&format!("{directory}/x")) {
         return None;
     }
     let message = format!(
@@ -172,7 +174,7 @@ fn nothing_installed(
     );
     let mut finding = Finding::new(Code::PackagePartMissing, message).at(path, view.layer);
     finding.expected = fitting.to_string();
-    finding.group = Some(folder.to_string());
+    finding.group = Some(directory.to_string());
     Some(finding)
 }
 
@@ -181,7 +183,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_of_a_package_are_told_from_longer_ones() {
+    fn names_of_a_package_are_distinguished_from_longer_ones() {
         assert!(is_package("/numpy/core/x.so", "numpy") && is_package("/numpy.libs/y.so", "numpy"));
         assert!(!is_package("/numpydoc/x.so", "numpy"));
     }

@@ -40,10 +40,10 @@ fn java_loads_natives_from_its_library_path_and_next_to_its_jars() {
     check(&[], &["/usr/bin/java", option, "-jar", "/srv/lib/a.jar"], &puts, &error);
     let env = format!("JAVA_TOOL_OPTIONS=-Xmx1g {option}");
     check(&[&env], &["/usr/bin/java", "-jar", "/srv/lib/a.jar"], &puts, &error);
-    let beside = java(&[Program("srv/lib/libx.so", foreign())]);
+    let next_to_jar = java(&[Program("srv/lib/libx.so", foreign())]);
     let error = ["error foreign-configured /srv/lib/libx.so"];
-    check(&[], &["/usr/bin/java", "-jar", "/srv/lib/a.jar"], &beside, &error);
-    check(&[], &["/usr/bin/java", "-cp", "/srv/app.jar:/srv/lib/*", "Main"], &beside, &error);
+    check(&[], &["/usr/bin/java", "-jar", "/srv/lib/a.jar"], &next_to_jar, &error);
+    check(&[], &["/usr/bin/java", "-cp", "/srv/app.jar:/srv/lib/*", "Main"], &next_to_jar, &error);
     // A name that contains a platform is one of several.
     let named =
         java(&[Program("srv/lib/libx-linux-x64.so", foreign()), Program("srv/lib/libx-linux-arm64.so", own().build())]);

@@ -28,7 +28,7 @@ pub struct Claim {
 
 /// The platforms that a name states.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Said {
+pub enum Stated {
     Nothing,
     /// For any platform: `any`, `all`, `noarch`.
     Any,
@@ -123,63 +123,63 @@ const KITS: &[&str] =
     &["toolchain", "toolchains", "gcc", "binutils", "crosstool", "cross", "sysroot", "qemu", "libc6", "buildroot"];
 
 /// Reads the name of a file, without its directories.
-pub fn of_name(name: &str) -> Said {
+pub fn of_name(name: &str) -> Stated {
     let lower = name.to_ascii_lowercase();
     if let Some(stem) = lower.strip_suffix(".whl") {
         return wheel(stem);
     }
     // `NAME_VERSION_ARCH.deb`, `NAME-VERSION-RELEASE.ARCH.rpm`: the rest is the package's own name.
     for (end, separator) in [(".deb", '_'), (".rpm", '.')] {
-        if let Some(said) =
+        if let Some(stated) =
             lower.strip_suffix(end).and_then(|stem| stem.rsplit_once(separator)).map(|(_, arch)| of_package(arch))
-            && said != Said::Nothing
+            && stated != Stated::Nothing
         {
-            return said;
+            return stated;
         }
     }
     words(&lower, First::Product)
 }
 
 /// A directory whose name consists only of a platform: `linux-arm64`, `aarch64-unknown-linux-musl`.
-pub fn of_directory(name: &str) -> Said {
+pub fn of_directory(name: &str) -> Stated {
     let lower = name.to_ascii_lowercase();
     let split = split(&lower);
     let is_platform = |word: &&str| !matches!(read(word), Word::Plain | Word::Universal);
-    if split.is_empty() || !split.iter().all(is_platform) { Said::Nothing } else { words(&lower, First::Platform) }
+    if split.is_empty() || !split.iter().all(is_platform) { Stated::Nothing } else { words(&lower, First::Platform) }
 }
 
 /// The platform of a package, from its package manager's name for the architecture.
-pub fn of_package(arch: &str) -> Said {
+pub fn of_package(arch: &str) -> Stated {
     match arch {
-        "all" | "any" | "noarch" | "src" | "nosrc" => Said::Any,
+        "all" | "any" | "noarch" | "src" | "nosrc" => Stated::Any,
         _ => {
             let platform = Platform::new("linux", arch, None);
             match platform.arch() {
-                Some(own) => Said::Platforms(vec![Claim {
+                Some(own) => Stated::Platforms(vec![Claim {
                     system: Some(System::Linux),
                     archs: vec![own],
                     variant: variant(arch),
                 }]),
-                None => Said::Nothing,
+                None => Stated::Nothing,
             }
         }
     }
 }
 
 /// Source: PEP 425, 600, 656.
-fn wheel(stem: &str) -> Said {
-    let Some((_, tags)) = stem.rsplit_once('-') else { return Said::Nothing };
+fn wheel(stem: &str) -> Stated {
+    let Some((_, tags)) = stem.rsplit_once('-') else { return Stated::Nothing };
     let mut claims: Vec<Claim> = Vec::new();
     for tag in tags.split('.') {
         if tag == "any" {
-            return Said::Any;
+            return Stated::Any;
         }
         if tag.ends_with("_universal2") || tag.ends_with("_intel") || tag.ends_with("_universal") {
             claims.extend(universal());
             continue;
         }
-        let Said::Platforms(said) = words(tag, First::Platform) else { return Said::Nothing };
-        claims.extend(said);
+        let Stated::Platforms(stated) = words(tag, First::Platform) else { return Stated::Nothing };
+        claims.extend(stated);
     }
     claims.dedup();
     let mut once: Vec<Claim> = Vec::new();
@@ -188,13 +188,17 @@ fn wheel(stem: &str) -> Said {
             once.push(claim);
         }
     }
-    if once.is_empty() { Said::Nothing } else { Said::Platforms(once) }
+    if once.is_empty() { Stated::Nothing } else { Stated::Platforms(once) }
 }
 
 /// The tags of a wheel's own WHEEL file: `cp312-cp312-manylinux_2_28_x86_64`.
-pub fn of_wheel_tags(tags: &[String]) -> Said {
+pub fn of_wheel_tags(tags: &[String]) -> Stated {
     let platforms: Vec<&str> = tags.iter().filter_map(|tag| tag.rsplit('-').next()).collect();
-    if platforms.is_empty() { Said::Nothing } else { wheel(&format!("-{}", platforms.join(".").to_ascii_lowercase())) }
+    if platforms.is_empty() {
+        Stated::Nothing
+    } else {
+        wheel(&format!("-{}", platforms.join(".").to_ascii_lowercase()))
+    }
 }
 
 fn universal() -> [Claim; 2] {
@@ -219,10 +223,10 @@ enum First {
     Platform,
 }
 
-fn words(text: &str, first: First) -> Said {
+fn words(text: &str, first: First) -> Stated {
     let split = split(text);
     if split.iter().any(|word| KITS.contains(word)) {
-        return Said::Nothing;
+        return Stated::Nothing;
     }
     let mut runs: Vec<Run> = Vec::new();
     let mut before = Word::Plain;
@@ -257,7 +261,7 @@ fn words(text: &str, first: First) -> Said {
     claims(&runs, first)
 }
 
-fn claims(runs: &[Run], first: First) -> Said {
+fn claims(runs: &[Run], first: First) -> Stated {
     let with_archs = || runs.iter().filter(|run| !run.archs.is_empty() || run.is_universal);
     let whole: Vec<&Run> = with_archs().filter(|run| !run.systems.is_empty()).collect();
     // `android-tools-linux-amd64`: adjacent words form the platform.
@@ -288,7 +292,7 @@ fn claims(runs: &[Run], first: First) -> Said {
             variant: None,
         }));
     }
-    if claims.is_empty() { Said::Nothing } else { Said::Platforms(claims) }
+    if claims.is_empty() { Stated::Nothing } else { Stated::Platforms(claims) }
 }
 
 /// Android's names also contain Linux.
@@ -377,7 +381,7 @@ fn one(arch: Arch) -> &'static [Arch] {
 pub fn path_allows(path: &str, system: Option<System>, arch: Option<Arch>) -> Option<bool> {
     let (mut named, mut is_of_system) = (None, false);
     for component in path.split('/').filter(|component| !component.is_empty()) {
-        let Said::Platforms(claims) = words(&component.to_ascii_lowercase(), First::Platform) else { continue };
+        let Stated::Platforms(claims) = words(&component.to_ascii_lowercase(), First::Platform) else { continue };
         for claim in &claims {
             if claim.archs.is_empty() {
                 is_of_system |= claim.system == system && matches!(system, Some(System::Darwin | System::Windows));

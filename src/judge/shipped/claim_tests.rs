@@ -1,17 +1,17 @@
 use super::*;
 
 /// `linux/arm64`, `-/amd64`, `darwin/-`; several are joined by spaces.
-fn shown(said: &Said) -> String {
+fn shown(stated: &Stated) -> String {
     let claim = |claim: &Claim| {
         let system = claim.system.map_or("-", |system| system.os().unwrap_or("other"));
         let archs: Vec<&str> = claim.archs.iter().map(|arch| arch.oci()).collect();
         let archs = if archs.is_empty() { "-".to_string() } else { archs.join("|") };
         format!("{system}/{archs}{}", claim.variant.map_or(String::new(), |variant| format!("/{variant}")))
     };
-    match said {
-        Said::Nothing => "nothing".to_string(),
-        Said::Any => "any".to_string(),
-        Said::Platforms(claims) => claims.iter().map(claim).collect::<Vec<_>>().join(" "),
+    match stated {
+        Stated::Nothing => "nothing".to_string(),
+        Stated::Any => "any".to_string(),
+        Stated::Platforms(claims) => claims.iter().map(claim).collect::<Vec<_>>().join(" "),
     }
 }
 
@@ -52,7 +52,7 @@ fn release_files_name_one_platform() {
 }
 
 #[test]
-fn packages_name_their_architecture_in_their_own_way() {
+fn packages_name_their_architecture_by_their_own_rules() {
     for (name, expected) in [
         ("libc6_2.36-9_arm64.deb", "linux/arm64"),
         ("gcc-aarch64-linux-gnu_12.2.0-3_amd64.deb", "linux/amd64"),
@@ -79,7 +79,7 @@ fn packages_name_their_architecture_in_their_own_way() {
 }
 
 #[test]
-fn what_could_mean_something_else_says_nothing() {
+fn an_ambiguous_name_states_nothing() {
     for name in [
         "tool.tar.gz",
         "tool-1.386.0.tar.gz",

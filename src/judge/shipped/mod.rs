@@ -6,8 +6,8 @@ mod native;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub use claim::{Claim, Said, System};
-use native::{Hold, MachineCode, Native};
+pub use claim::{Claim, Stated, System};
+use native::{MachineCode, Native, PlatformFit};
 
 use crate::image::RootFs;
 use crate::inspect::FileKind;
@@ -27,7 +27,7 @@ pub struct Aim {
     /// The machine, if a target describes one.
     pub node: Option<Node>,
     /// Where the platform comes from: `its name`, `--platform`.
-    pub said_by: String,
+    pub stated_by: String,
 }
 
 /// One file.
@@ -91,26 +91,27 @@ pub fn judge(shipped: &Shipped<'_>, aim: &Aim, aims: &[Aim]) -> ShippedJudgement
     let libraries = Libraries::of(shipped.rootfs, &programs);
     let siblings = node.as_ref().map(|node| Siblings::of(shipped.rootfs, &programs, &libraries, node.arch));
     let mut judged = ShippedJudgement::of(&natives);
-    let (mut own, mut beside, mut foreign) = (0, Vec::new(), Vec::new());
+    let (mut own, mut compatible, mut foreign) = (0, Vec::new(), Vec::new());
     for native in &natives {
         let rule = native
             .suspect()
             .zip(siblings.as_ref())
             .and_then(|(suspect, siblings)| purpose::purpose(&suspect, siblings, shipped.rules_off));
         let is_data = rule.is_some_and(|rule| BY_NATURE.contains(&rule.name));
-        match native.hold(&aim.claim, node.as_ref()) {
-            Hold::Own => own += 1,
-            Hold::Beside if is_data => {}
-            Hold::Beside => beside.push(native),
-            Hold::Foreign if is_data => {
+        match native.fit(&aim.claim, node.as_ref()) {
+            PlatformFit::Own => own += 1,
+            PlatformFit::Compatible if is_data => {}
+            PlatformFit::Compatible => compatible.push(native),
+            PlatformFit::Foreign if is_data => {
                 judged.findings.extend(rule.map(|rule| on_purpose(native, rule.name, rule.why)))
             }
-            Hold::Foreign => foreign.push((native, rule)),
+            PlatformFit::Foreign => foreign.push((native, rule)),
         }
     }
-    let is_anothers =
-        |native: &Native<'_>| aims.iter().any(|other| native.hold(&other.claim, other.machine().as_ref()) == Hold::Own);
-    if own == 0 && beside.is_empty() && foreign.is_empty() {
+    let is_anothers = |native: &Native<'_>| {
+        aims.iter().any(|other| native.fit(&other.claim, other.machine().as_ref()) == PlatformFit::Own)
+    };
+    if own == 0 && compatible.is_empty() && foreign.is_empty() {
         if natives.is_empty() {
             judged.findings.push(Finding::new(Code::NoPrograms, "no program was found in the file"));
         }
@@ -121,11 +122,12 @@ pub fn judge(shipped: &Shipped<'_>, aim: &Aim, aims: &[Aim]) -> ShippedJudgement
             judged.undecided = Some("it contains only programs for other platforms, which look like data".to_string());
         }
     } else if own == 0 {
-        let all: Vec<&Native<'_>> = beside.iter().copied().chain(foreign.iter().map(|(native, _)| *native)).collect();
+        let all: Vec<&Native<'_>> =
+            compatible.iter().copied().chain(foreign.iter().map(|(native, _)| *native)).collect();
         let are_others = aims.len() > 1 && all.iter().all(|native| is_anothers(native));
         if are_others {
             judged.undecided =
-                Some(format!("{} names several platforms, but nothing in it is for {}", aim.said_by, aim.shown()));
+                Some(format!("{} names several platforms, but nothing in it is for {}", aim.stated_by, aim.shown()));
         } else {
             judged.findings.push(wholly(aim, &all, foreign.is_empty()));
         }
@@ -141,7 +143,7 @@ pub fn judge(shipped: &Shipped<'_>, aim: &Aim, aims: &[Aim]) -> ShippedJudgement
         }
     }
     if aim.claim.archs.is_empty() && judged.programs > 0 && judged.agreement != Agreement::WhollyForeign {
-        judged.undecided = Some(format!("{} names no architecture", aim.said_by));
+        judged.undecided = Some(format!("{} names no architecture", aim.stated_by));
     }
     finding::sort(&mut judged.findings);
     judged
@@ -175,7 +177,7 @@ pub fn judge_by_paths(shipped: &Shipped<'_>) -> ShippedJudgement {
 }
 
 /// Judges a file that claims any platform: programs in it are data, but those of a wheel are loaded.
-pub fn judge_any(shipped: &Shipped<'_>, is_wheel: bool, said_by: &str) -> ShippedJudgement {
+pub fn judge_any(shipped: &Shipped<'_>, is_wheel: bool, stated_by: &str) -> ShippedJudgement {
     let mut judged = judge_by_paths(shipped);
     let programs = Programs::collect(shipped.rootfs, &Node::plain(Arch::Amd64));
     let natives = Native::all(shipped.rootfs, &programs);
@@ -186,7 +188,7 @@ pub fn judge_any(shipped: &Shipped<'_>, is_wheel: bool, said_by: &str) -> Shippe
         is_elf && claim::path_allows(&native.path, native.system(), native.arch()) != Some(true)
     };
     if is_wheel && let Some(native) = natives.iter().find(is_bound) {
-        let message = format!("{said_by} claims any platform, but it contains a library for {}", native.shown());
+        let message = format!("{stated_by} claims any platform, but it contains a library for {}", native.shown());
         let finding = Finding::new(Code::ReleaseWrongPlatform, message).severity(Severity::Warning);
         judged.findings.push(at(finding, native, "any platform"));
     }
@@ -196,7 +198,7 @@ pub fn judge_any(shipped: &Shipped<'_>, is_wheel: bool, said_by: &str) -> Shippe
 /// The file's name and its own metadata name different platforms.
 pub fn disagreement(name: &Aim, declared: &Aim) -> Finding {
     let message =
-        format!("{} claims {}, but {} claims {}", name.said_by, name.shown(), declared.said_by, declared.shown());
+        format!("{} claims {}, but {} claims {}", name.stated_by, name.shown(), declared.stated_by, declared.shown());
     // A package manager refuses it on the platform of its name.
     let finding = Finding::new(Code::MetadataDisagrees, message).severity(Severity::Error);
     let mut finding = finding.is(declared.shown(), name.shown());
@@ -242,7 +244,7 @@ fn wholly(aim: &Aim, natives: &[&Native<'_>], all_run: bool) -> Finding {
         [_] => "the only program in it is".to_string(),
         all => format!("all {} programs in it are", all.len()),
     };
-    let message = format!("{} claims {}, but {programs} for {kinds}", aim.said_by, aim.shown());
+    let message = format!("{} claims {}, but {programs} for {kinds}", aim.stated_by, aim.shown());
     let mut finding = Finding::new(Code::ReleaseWrongPlatform, message).is(kinds, aim.shown());
     if let [native] = natives {
         finding.path = Some(native.path.clone());
@@ -254,7 +256,7 @@ fn wholly(aim: &Aim, natives: &[&Native<'_>], all_run: bool) -> Finding {
 
 fn partly(aim: &Aim, native: &Native<'_>) -> Finding {
     let shown = native.shown();
-    let message = format!("it is {shown}, in a file for {} ({})", aim.shown(), aim.said_by);
+    let message = format!("it is {shown}, in a file for {} ({})", aim.shown(), aim.stated_by);
     let finding = at(Finding::new(Code::ReleaseWrongPlatform, message), native, &aim.shown());
     // A path that names the program's own platform is intentional; a program in a nested archive is not started from
     // it.

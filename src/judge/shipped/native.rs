@@ -29,12 +29,12 @@ pub enum MachineCode<'a> {
 
 /// How a native file fits a platform.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Hold {
+pub enum PlatformFit {
     /// It is for the platform.
     Own,
     /// The platform runs it in addition to its own programs: 32-bit programs, and those of another architecture by
     /// emulation that the system includes.
-    Beside,
+    Compatible,
     Foreign,
 }
 
@@ -128,7 +128,7 @@ impl<'a> Native<'a> {
     }
 
     /// How it fits `claim`. `node`: the platform's machine, if known.
-    pub fn hold(&self, claim: &Claim, node: Option<&Node>) -> Hold {
+    pub fn fit(&self, claim: &Claim, node: Option<&Node>) -> PlatformFit {
         let is_system = |own: System| claim.system.is_none_or(|system| system == own);
         let has = |arch: Option<Arch>| claim.archs.is_empty() || arch.is_some_and(|arch| claim.archs.contains(&arch));
         match &self.code {
@@ -140,26 +140,30 @@ impl<'a> Native<'a> {
                     Some(System::Darwin | System::Windows) => true,
                 };
                 match (is_elsewhere, has(program.elf.arch())) {
-                    (true, _) => Hold::Foreign,
-                    (false, true) => Hold::Own,
+                    (true, _) => PlatformFit::Foreign,
+                    (false, true) => PlatformFit::Own,
                     (false, false) if node.is_some_and(|node| programs::fit(program.elf, node) < Fit::Foreign) => {
-                        Hold::Beside
+                        PlatformFit::Compatible
                     }
-                    (false, false) => Hold::Foreign,
+                    (false, false) => PlatformFit::Foreign,
                 }
             }
             MachineCode::Bare(arch) => match claim.system {
-                Some(System::Darwin | System::Windows) => Hold::Foreign,
-                _ if has(Some(*arch)) => Hold::Own,
-                _ => Hold::Foreign,
+                Some(System::Darwin | System::Windows) => PlatformFit::Foreign,
+                _ if has(Some(*arch)) => PlatformFit::Own,
+                _ => PlatformFit::Foreign,
             },
             MachineCode::MachO(mach) => {
                 let archs: Vec<Arch> = mach.cpus.iter().filter_map(|cpu| mach_arch(cpu)).collect();
                 match is_system(System::Darwin) {
-                    true if claim.archs.is_empty() || archs.iter().any(|arch| claim.archs.contains(arch)) => Hold::Own,
+                    true if claim.archs.is_empty() || archs.iter().any(|arch| claim.archs.contains(arch)) => {
+                        PlatformFit::Own
+                    }
                     // Rosetta.
-                    true if claim.archs.contains(&Arch::Arm64) && archs.contains(&Arch::Amd64) => Hold::Beside,
-                    _ => Hold::Foreign,
+                    true if claim.archs.contains(&Arch::Arm64) && archs.contains(&Arch::Amd64) => {
+                        PlatformFit::Compatible
+                    }
+                    _ => PlatformFit::Foreign,
                 }
             }
             MachineCode::Pe(pe) => {
@@ -170,9 +174,9 @@ impl<'a> Native<'a> {
                     )
                 };
                 match is_system(System::Windows) {
-                    true if has(pe.arch) => Hold::Own,
-                    true if claim.archs.iter().any(runs) => Hold::Beside,
-                    _ => Hold::Foreign,
+                    true if has(pe.arch) => PlatformFit::Own,
+                    true if claim.archs.iter().any(runs) => PlatformFit::Compatible,
+                    _ => PlatformFit::Foreign,
                 }
             }
         }

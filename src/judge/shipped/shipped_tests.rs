@@ -16,8 +16,8 @@ fn rootfs(files: &[(&str, &[u8])]) -> RootFs<FileKind> {
 }
 
 fn aims(name: &str) -> Vec<Aim> {
-    let Said::Platforms(claims) = claim::of_name(name) else { panic!("{name} names no platform") };
-    claims.into_iter().map(|claim| Aim { claim, node: None, said_by: "its name".to_string() }).collect()
+    let Stated::Platforms(claims) = claim::of_name(name) else { panic!("{name} names no platform") };
+    claims.into_iter().map(|claim| Aim { claim, node: None, stated_by: "its name".to_string() }).collect()
 }
 
 /// Error and warning severities with paths, and whether the result is undecided.
@@ -70,7 +70,7 @@ fn pe(machine: u16) -> Vec<u8> {
 }
 
 #[test]
-fn a_file_that_holds_what_its_name_says_is_healthy() {
+fn a_file_that_matches_its_name_is_healthy() {
     healthy("tool-linux-arm64.tar.gz", &[("bin/tool", &arm64()), ("README", b"text")]);
     healthy("tool-linux-amd64.tar.gz", &[("tool", &amd64()), ("lib/old", &ElfBuilder::i386().build())]);
     healthy("tool-darwin-arm64.tar.gz", &[("tool", &mach(MACH_ARM64))]);
@@ -79,7 +79,7 @@ fn a_file_that_holds_what_its_name_says_is_healthy() {
 }
 
 #[test]
-fn one_finding_tells_that_everything_is_for_another_platform() {
+fn one_finding_reports_that_everything_is_for_another_platform() {
     wrong("tool-linux-arm64.tar.gz", &[("bin/tool", &amd64())], "/bin/tool");
     wrong("tool-linux-arm64.tar.gz", &[("tool", &mach(MACH_ARM64))], "/tool");
     wrong("tool-linux-arm64.zip", &[("tool.exe", &pe(0xaa64))], "/tool.exe");
@@ -98,7 +98,7 @@ fn one_finding_tells_that_everything_is_for_another_platform() {
 }
 
 #[test]
-fn what_the_platform_runs_beside_its_own_is_a_warning() {
+fn a_compatible_program_is_a_warning() {
     let i386 = ElfBuilder::i386().build();
     let (found, _) = judged("tool-linux-amd64.tar.gz", &[("tool", &i386)]);
     assert_eq!(found, [(Severity::Warning, Some("/tool".to_string()))]);
@@ -131,7 +131,7 @@ fn builds_for_many_platforms_side_by_side_are_healthy() {
 }
 
 #[test]
-fn a_name_of_several_platforms_is_held_to_all_of_them() {
+fn a_name_of_several_platforms_is_checked_for_all_of_them() {
     let both: [(&str, &[u8]); 2] = [("amd64/tool", &amd64()), ("arm64/tool", &arm64())];
     healthy("tool-linux-amd64-arm64.tar.gz", &both);
     let (found, is_undecided) = judged("tool-linux-amd64-arm64.tar.gz", &both[..1]);
@@ -145,7 +145,7 @@ fn a_name_of_several_platforms_is_held_to_all_of_them() {
 }
 
 #[test]
-fn without_a_platform_nothing_is_told_unless_paths_contradict() {
+fn without_a_platform_only_contradicting_paths_are_reported() {
     let judged = |files: &[(&str, &[u8])]| {
         let (rootfs, rules_off) = (rootfs(files), BTreeSet::new());
         let judged = judge_by_paths(&Shipped { rootfs: &rootfs, rules_off: &rules_off });
