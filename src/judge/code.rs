@@ -97,7 +97,7 @@ codes! {
     EntrypointMissingLibrary "entrypoint-missing-library" Error,
         "the container's program needs a library that the image does not have, or has only for another architecture",
         "the loader ends the program with exit code 127: `error while loading shared libraries`",
-        "install the package that holds the library for this platform";
+        "install the package that contains the library for this platform";
     EntrypointCpuLevel "entrypoint-cpu-level" Error,
         "the container's program needs a newer CPU than the target has",
         "the program ends with exit code 127 (`CPU ISA level is lower than required`), 132 (illegal instruction) or 1",
@@ -185,7 +185,7 @@ codes! {
     ExtensionMissingLibrary "extension-missing-library" Error,
         "an extension module of an installed language runtime needs a library or a symbol version that the image does not have",
         "importing or requiring it fails at run time: `cannot open shared object file`, `version ... not found`",
-        "install the package that holds the library for this platform in the final stage";
+        "install the package that contains the library for this platform in the final stage";
     PackagePartMissing "package-part-missing" Warning,
         "a package ships its native part as one package per platform, and no matching one is installed",
         "the package looks for its native part, finds none and throws when it is loaded",

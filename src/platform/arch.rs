@@ -160,7 +160,7 @@ pub const ARCHES: &[ArchRow] = &[
 impl Arch {
     /// This architecture's row.
     pub fn row(self) -> &'static ArchRow {
-        ARCHES.iter().find(|row| row.arch == self).expect("every Arch has a row; a test walks them all")
+        ARCHES.iter().find(|row| row.arch == self).expect("every Arch has a row; a test checks them all")
     }
 
     /// GOARCH and OCI name: `amd64`, `386`, `arm64`.

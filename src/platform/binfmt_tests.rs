@@ -30,7 +30,7 @@ fn an_entry_reads_as_the_kernel_prints_it() {
 }
 
 #[test]
-fn an_extension_counts_case_and_all() {
+fn an_extension_is_compared_with_case() {
     let handler = entry("jar", JAR).unwrap().unwrap();
     assert!(takes(&handler, b"", "/app/a.jar"));
     assert!(!takes(&handler, b"", "/app/a.JAR") && !takes(&handler, b"", "/app/jar"));
@@ -76,7 +76,7 @@ fn a_registration_line_reads_as_the_entry_it_makes() {
 }
 
 #[test]
-fn known_sets_take_every_foreign_program_and_no_native_one() {
+fn known_sets_match_every_foreign_program_and_never_a_native_one() {
     for host in [Arch::Amd64, Arch::Arm64] {
         for set in [tonistiigi(host), debian(host)] {
             for (guest, ..) in QEMU {

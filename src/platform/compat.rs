@@ -394,7 +394,7 @@ pub static KERNELS: &[Kernel] = &[
 
 /// The kernel of a node's architecture.
 pub fn kernel(arch: Arch) -> &'static Kernel {
-    KERNELS.iter().find(|row| row.arch == arch).expect("every Arch has a row; a test walks them all")
+    KERNELS.iter().find(|row| row.arch == arch).expect("every Arch has a row; a test checks them all")
 }
 
 impl Needs {

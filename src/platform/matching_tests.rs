@@ -44,7 +44,7 @@ fn check(engine: Engine, node: &str, index: &str, expected: &str) {
 const USUAL: &str = "linux/386 linux/arm/v6 linux/arm/v7 linux/arm64 linux/amd64 unknown/unknown";
 
 #[test]
-fn every_engine_takes_the_nodes_own_platform_first() {
+fn every_engine_pulls_the_nodes_own_platform_first() {
     for engine in [DockerGraph, DockerContainerd, Containerd, CRI_17, CRI_21, CriO, Podman] {
         for (node, own) in [("amd64", "linux/amd64"), ("arm64", "linux/arm64"), ("arm/v7", "linux/arm/v7")] {
             let order = pick(engine, &target(node), &offers(USUAL)).unwrap();

@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wanted_platform_without_variant_takes_every_variant() {
+    fn a_wanted_platform_without_variant_matches_every_variant() {
         let v3 = Platform::parse("linux/amd64/v3").unwrap();
         assert!(v3.is_wanted_as(&Platform::parse("linux/amd64").unwrap()));
         assert!(!Platform::parse("linux/amd64").unwrap().is_wanted_as(&v3));

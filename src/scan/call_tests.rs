@@ -44,7 +44,7 @@ fn a_user_that_may_be_root_is_refused_where_it_must_not_be() {
 }
 
 #[test]
-fn variables_user_and_group_go_over_the_images_own() {
+fn variables_user_and_group_override_the_images_own() {
     let user = |user: Option<&str>, group: Option<&str>| {
         let of = |text: Option<&str>| text.map(str::to_string);
         CallOverride { user: of(user), group: of(group), ..CallOverride::default() }.start(&run()).call.user
@@ -80,7 +80,7 @@ fn a_target_has_the_containers_capabilities_and_its_sandboxs_kernel() {
 }
 
 #[test]
-fn a_volume_hides_what_the_image_has_there() {
+fn a_volume_hides_the_images_content() {
     let mut contents = Contents::default();
     for (path, kind) in [
         ("opt", EntryKind::Directory),

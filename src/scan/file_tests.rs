@@ -65,7 +65,7 @@ fn a_program_is_checked_against_its_name_or_the_given_platform() {
 }
 
 #[test]
-fn targets_choose_as_platforms_do() {
+fn targets_select_like_platforms() {
     let check = |name: &str, targets: &[&str], code: u8| {
         let targets = targets.iter().flat_map(|text| Target::parse(text).unwrap()).collect();
         let (found, texts, _) = scanned(name, &amd64(), &Options { targets, ..Options::default() });

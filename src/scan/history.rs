@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_single_commit_of_buildah_holds_all_steps_of_its_build() {
+    fn a_single_commit_of_buildah_contains_all_steps_of_its_build() {
         let from =
             |created_by: &str| History { comment: "FROM localhost/base:latest".into(), ..entry(created_by, false) };
         let history = [
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn buildah_with_layers_lists_one_entry_a_layer() {
+    fn buildah_with_layers_lists_one_entry_per_layer() {
         let from =
             |created_by: &str, empty| History { comment: "FROM 7a7a0e68ef89".into(), ..entry(created_by, empty) };
         let history = [

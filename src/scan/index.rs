@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn the_cure_of_a_pin_is_the_index_that_has_the_platform() {
+    fn the_hint_for_a_pin_is_the_index_that_has_the_platform() {
         let cure = |reference: &str, platform: &str, held: &[&str]| {
             let pinned = image(&mut Memory::default(), "linux/amd64").digest;
             let reference = Reference::parse(&format!("{reference}@{pinned}")).unwrap();

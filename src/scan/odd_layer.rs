@@ -35,7 +35,7 @@ pub(super) fn odd_layer(note: &LayerNote, layer: usize) -> Finding {
             finding(format!("a name that leads out of the root, which docker refuses: {}", shown(path)))
         }
         LayerNote::UnknownType { path, tag } => {
-            let text = format!("{} is of type {:?}: engines refuse the layer, with", shown(path), char::from(*tag));
+            let text = format!("{} is of type {:?}: engines refuse the layer with", shown(path), char::from(*tag));
             finding(format!("{text} `unhandled tar header type {tag}`")).severity(Severity::Error)
         }
         LayerNote::ImpossibleWhiteout(path) => {
@@ -60,7 +60,7 @@ mod tests {
     /// As observed with Docker 28.5's classic store, Docker's containerd store and podman 5.8 on five images made for
     /// this.
     #[test]
-    fn what_one_engine_refuses_is_a_warning_that_names_it() {
+    fn a_layer_that_one_engine_refuses_is_a_warning_that_names_it() {
         for note in [LayerNote::TrailingZeros, LayerNote::TrailingGarbage] {
             let finding = odd_layer(&note, 1);
             assert_eq!((finding.severity, finding.layer), (Severity::Warning, Some(1)));

@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn an_item_that_is_heavier_than_all_is_let_in_alone() {
+    fn an_item_that_exceeds_the_weight_runs_alone() {
         let (answers, most) = run(vec![1, 50, 1, 50, u64::MAX / 2, 1], 4, 10);
         assert_eq!(answers, [0, 1, 2, 3, 4, 5]);
         assert_eq!(most, u64::MAX / 2);

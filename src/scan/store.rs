@@ -362,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn what_one_image_has_another_must_have_too() {
+    fn a_layer_of_one_image_must_be_in_the_source_of_another() {
         let (mut good, tar) = (Memory::default(), tar_of(&[file("a", b"text")]));
         let layer = good.add_layer(0, &tar, tar.clone());
         let bad = Memory::default();

@@ -230,7 +230,7 @@ fn outside(path: &str) -> &str {
 
 /// A directory named by a target triple: `/usr/aarch64-linux-gnu/lib`, `gcc-cross/<triple>`, `rustlib/<triple>`, `sysroot`.
 fn is_cross(suspect: &Suspect<'_>) -> bool {
-    // `/usr/lib/<triple>` is a multiarch directory; `/usr/<triple>`, `gcc-cross/<triple>`, `rustlib/<triple>` are not.
+    // `/usr/lib/<triple>` is a multiarch directory; other triples are toolchains.
     let names: Vec<&str> = directories(outside(suspect.path)).collect();
     names.iter().enumerate().any(|(index, directory)| {
         let is_multiarch = index > 0 && names[index - 1] == "lib";

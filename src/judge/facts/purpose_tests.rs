@@ -90,7 +90,7 @@ fn check(rule: &str, files: &[File<'_>]) {
 }
 
 #[test]
-fn every_rule_makes_a_note_and_can_be_switched_off() {
+fn every_rule_makes_a_note_and_can_be_disabled() {
     let object = ElfBuilder::amd64().e_type(1).build();
     let wheel = b"Tag: py2.py3-none-any\n".to_vec();
     let manifest = ("META-INF/MANIFEST.MF", &b"Manifest-Version: 1.0\n"[..]);

@@ -359,7 +359,7 @@ fn commands(script: &[u8]) -> impl Iterator<Item = String> {
                     found.extend(value.starts_with('/').then(|| value.to_string()));
                 }
                 _ => {
-                    // The script names a file by an absolute path in any position.
+                    // An absolute path names a file in any position.
                     if expects_command || word.starts_with('/') {
                         found.push(word.to_string());
                     }
@@ -417,7 +417,7 @@ mod tests {
     }
 
     #[test]
-    fn variables_of_the_image_are_put_in() {
+    fn variables_of_the_image_are_expanded() {
         let env = ["HOME=/srv".to_string()];
         assert_eq!(expand("$HOME/bin/tool", &env).as_deref(), Some("/srv/bin/tool"));
         assert_eq!(expand("${HOME}/tool", &env).as_deref(), Some("/srv/tool"));

@@ -1,6 +1,5 @@
 //! The platform that a path names: `prebuilds/linux-x64/addon.musl.node`. Relies on structure, not on a list of
-//! products:
-//! two paths that differ only in platform words are siblings.
+//! products: two paths that differ only in platform words are siblings.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;

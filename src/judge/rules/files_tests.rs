@@ -89,7 +89,7 @@ fn a_link_on_path_reaches_a_file_elsewhere() {
 }
 
 #[test]
-fn what_scripts_name_is_followed_from_script_to_script() {
+fn scripts_are_followed_through_other_scripts() {
     let script = |text: &str| text.as_bytes().to_vec();
     let shell = || File("bin/sh", ElfBuilder::arm64().build());
     let start = |text: &str| File("start", script(text));

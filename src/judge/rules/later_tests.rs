@@ -161,7 +161,7 @@ fn a_foreign_file_that_the_environment_names_is_in_reach() {
 }
 
 #[test]
-fn what_a_loader_passes_over_is_a_warning() {
+fn a_library_that_a_loader_skips_is_a_warning() {
     let puts = [Program("opt/libjemalloc.so.2", foreign())];
     assert_eq!(
         found_with(&["LD_PRELOAD=/opt/libjemalloc.so.2"], &puts),
@@ -220,7 +220,7 @@ fn a_module_for_a_newer_c_library_cannot_be_loaded() {
 }
 
 #[test]
-fn who_brought_a_module_decides_how_bad_it_is() {
+fn the_origin_of_a_module_decides_the_severity() {
     let module = || own().needed("libtk8.6.so").build();
     let severity = |path: &'static str, more: &[Put]| {
         let puts = [&[Program(path, module())], more].concat();

@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_verified_is_unknown_to_a_node() {
+    fn unverified_facts_are_unknown_to_a_node() {
         let row = by_name("gcp-h4d").unwrap();
         assert_eq!(row.isa, Claim::Unverified(Isa::X86(4)));
         assert_eq!(row.node().isa, Fact::Unknown);
