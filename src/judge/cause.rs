@@ -138,7 +138,8 @@ const fn row_of(kind: CauseKind) -> Row {
 
         UnknownUser => Row {
             hint: Some(
-                "create the user and group in the image (RUN adduser, RUN addgroup), or use numeric IDs: USER 1000:1000",
+                "create the user and group in the image (RUN adduser, RUN addgroup), or use numeric IDs: \
+                 USER 1000:1000",
             ),
             blame: Blame::Nothing,
             ..plain()

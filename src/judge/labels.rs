@@ -107,8 +107,8 @@ fn wrong_label(labels: Labels<'_>, target: &Target, programs: &Programs<'_>) -> 
         return None;
     }
     let message = format!(
-        "labelled {label}, but every program in it is for {}: it runs here, but `docker run --platform linux/{here}` refuses it, and \
-         nodes of {label} pull it and cannot run it",
+        "labelled {label}, but every program in it is for {}: it runs here, but `docker run --platform linux/{here}` \
+         refuses it, and nodes of {label} pull it and cannot run it",
         here.name()
     );
     let mut finding = Finding::new(Code::Mislabelled, message)

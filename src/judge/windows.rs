@@ -1,5 +1,5 @@
-//! Judges a Windows image by the machine of its PE files. How Windows starts a program is not modelled: the program that
-//! is started is only found by its file name.
+//! Judges a Windows image by the machine of its PE files. How Windows starts a program is not modelled: the program
+//! that is started is only found by its file name.
 
 use std::collections::BTreeMap;
 

@@ -41,8 +41,8 @@ struct Family {
     words: &'static [(Arch, &'static str)],
 }
 
-/// Source: Go's syslist; dpkg's cputable; `uname -m` of each kernel; rustc's platform support; goreleaser's default name
-/// template; nodejs.org/dist; os-maven-plugin's normalizeArch.
+/// Source: Go's syslist; dpkg's cputable; `uname -m` of each kernel; rustc's platform support; goreleaser's default
+/// name template; nodejs.org/dist; os-maven-plugin's normalizeArch.
 #[rustfmt::skip]
 const FAMILIES: &[Family] = &[
     Family { spelling: Spelling::Oci, words: &[

@@ -134,7 +134,8 @@ impl<'a> Libraries<'a> {
         self.by_name.get(name).into_iter().flatten().copied().filter(is_own).collect()
     }
 
-    /// musl is its own libc, libpthread, librt, libm, libdl, libutil and libxnet. Source: ldso/dynlink.c `load_library`.
+    /// musl is its own libc, libpthread, librt, libm, libdl, libutil and libxnet.
+    /// Source: ldso/dynlink.c `load_library`.
     fn is_musl_itself(&self, name: &str) -> bool {
         const RESERVED: [&str; 7] = ["c.", "pthread.", "rt.", "m.", "dl.", "util.", "xnet."];
         let is_reserved = name.strip_prefix("lib").is_some_and(|rest| RESERVED.iter().any(|own| rest.starts_with(own)));

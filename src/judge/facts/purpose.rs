@@ -228,7 +228,8 @@ fn outside(path: &str) -> &str {
     at.map_or(path, |at| &path[..=at])
 }
 
-/// A directory named by a target triple: `/usr/aarch64-linux-gnu/lib`, `gcc-cross/<triple>`, `rustlib/<triple>`, `sysroot`.
+/// A directory named by a target triple: `/usr/aarch64-linux-gnu/lib`, `gcc-cross/<triple>`, `rustlib/<triple>`,
+/// `sysroot`.
 fn is_cross(suspect: &Suspect<'_>) -> bool {
     // `/usr/lib/<triple>` is a multiarch directory; other triples are toolchains.
     let names: Vec<&str> = directories(outside(suspect.path)).collect();
