@@ -81,6 +81,16 @@ pub struct Step {
     pub link: Link,
 }
 
+/// [`Step::what`] of a file that could not be opened.
+pub(crate) const NOT_OPENED: &str = "cannot be opened";
+
+impl Step {
+    /// What the file is, for a finding; empty if it could not be opened.
+    pub fn description(&self) -> &str {
+        if self.what == NOT_OPENED { "" } else { &self.what }
+    }
+}
+
 /// How a step was reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Link {

@@ -40,7 +40,7 @@ pub fn findings(start: &Start<'_>, trace: &Trace, rootfs: &RootFs<FileKind>) -> 
     let is_meant = |step: &&Step| step.path == finding.path || step.typed == *at;
     if let Some(step) = trace.steps.iter().find(is_meant) {
         // The model does not look into files that may not be executed.
-        finding.is = if step.what == "not to be opened" { String::new() } else { step.what.clone() };
+        finding.is = step.description().to_string();
     }
     finding.message = message(start, at, cause, &with_article(&finding.is));
     if code == Code::EntrypointWrongArch {
@@ -68,7 +68,7 @@ fn risked(start: &Start<'_>, trace: &Trace, risk: &Risk, rootfs: &RootFs<FileKin
         Blame::Failed | Blame::Nothing => place(&mut finding, at, &risk.steps, rootfs),
     }
     if let Some(step) = risk.steps.iter().find(|step| step.path == finding.path || step.typed == *at) {
-        finding.is = if step.what == "not to be opened" { String::new() } else { step.what.clone() };
+        finding.is = step.description().to_string();
     }
     let (by, line) = (&risk.by, risk.line);
     (finding.message, finding.severity) = match risk.certainty {

@@ -253,6 +253,7 @@ pub fn text(target: &Target) -> String {
         *guest != node.arch && node.handlers.iter().any(|handler| super::binfmt::takes_arch(handler, *guest))
     });
     let mut guests: Vec<&str> = node.emulates.iter().copied().chain(handled).map(Arch::oci).collect();
+    guests.sort_unstable();
     guests.dedup();
     if !guests.is_empty() {
         add("emulates", guests.join("+"));

@@ -8,7 +8,7 @@ use crate::exec::kernel::elf::{self, Accepted};
 use crate::exec::kernel::exec_error::ExecError;
 use crate::exec::kernel::why::{describe, missing_loader, not_a_program, refused, with_node};
 use crate::exec::kernel::{map, misc};
-use crate::exec::log::{Link, Log, Step};
+use crate::exec::log::{Link, Log, NOT_OPENED, Step};
 use crate::exec::outcome::lossy;
 use crate::exec::{Cause, CauseKind, Errno, Outcome};
 use crate::image::{NodeId, RootFs};
@@ -98,7 +98,7 @@ impl<'a> Machine<'a> {
             let id = match self.open(log, &path) {
                 Ok(id) => id,
                 Err(refusal) => {
-                    self.step(log, &path, None, "not to be opened", link.clone());
+                    self.step(log, &path, None, NOT_OPENED, link.clone());
                     return Execed::Ended(refused(refusal, &path, &link));
                 }
             };
@@ -259,7 +259,7 @@ impl<'a> Machine<'a> {
         program: &Accepted,
     ) -> Result<(Vec<u8>, NodeId, &'a Elf), Outcome> {
         let id = self.open(log, path).map_err(|refusal| {
-            self.step(log, path, None, "not to be opened", Link::Loader);
+            self.step(log, path, None, NOT_OPENED, Link::Loader);
             let outcome = refused(refusal, path, &Link::Loader);
             missing_loader(outcome, path, program)
         })?;

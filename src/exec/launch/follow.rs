@@ -334,7 +334,7 @@ impl<'a> Machine<'a> {
     fn follow_shell(&self, log: &mut Log, ran: &Ran, walk: &Walk) -> Option<Outcome> {
         let kind = if ran.file.starts_with("busybox") { Shell::Busybox } else { Shell::from_file_name(&ran.file) };
         let mut words = ran.argv.iter().skip(1).peekable();
-        let (mut is_text, mut ends_on_error) = (false, false);
+        let (mut is_text, mut ends_on_error, mut reads_stdin) = (false, false, false);
         while let Some(word) = words.next_if(|word| word.starts_with(['-', '+']) && word.len() > 1) {
             if word == "--" {
                 break;
@@ -346,7 +346,10 @@ impl<'a> Machine<'a> {
             let is_long = word.starts_with("--");
             ends_on_error |= !is_long && word.starts_with('-') && word.contains('e');
             is_text |= !is_long && word.starts_with('-') && word.contains('c');
-            if !is_long && word.ends_with('o') {
+            let takes_value =
+                matches!(word.as_str(), "--rcfile" | "--init-file") || !is_long && word.ends_with(['o', 'O']);
+            reads_stdin |= !is_long && word.starts_with('-') && word.contains('s');
+            if takes_value {
                 words.next();
             }
         }
@@ -360,6 +363,9 @@ impl<'a> Machine<'a> {
             // `$0`, which is the first word after the text.
             let label = arguments[0].clone();
             return self.follow_text(log, first, &arguments, (kind, &label), ends_on_error, walk);
+        }
+        if reads_stdin {
+            return log.open_end(&ran.argv[0], "it reads its commands from standard input");
         }
         self.follow_script(log, &operands, (kind, &ran.argv[0]), ends_on_error, walk)
     }

@@ -109,6 +109,13 @@ fn shells_end_with_126_or_127_and_name_the_line() {
         "bash: line 1: /foreign: cannot execute binary file: Exec format error\nbash: line 1: /foreign: Success",
     );
     glibc(&["sh", "-c", "exec \"$0\" \"$@\"", "/app", "x"], "runs", "");
+    // Options with a value, and commands from stdin.
+    glibc(&["bash", "-O", "extglob", "-c", "/app"], "runs", "");
+    glibc(&["bash", "--rcfile", "/none", "-c", "/app"], "runs", "");
+    assert_eq!(
+        image(GLIBC, &[], &["sh", "-s", "x"]).followed,
+        partial("sh", "it reads its commands from standard input")
+    );
     let says = "/foreign: line 1: syntax error: unexpected \"(\"";
     check(&image(MUSL, &[], &["busybox", "sh", "-c", "/foreign"]), "exit 2 foreign-architecture", says);
 }

@@ -7,43 +7,58 @@ use crate::inspect::{CONFIG_BYTES, FileKind};
 
 /// Maximum number of files that one ld.so.conf may include; distributions have about ten.
 const MAX_INCLUDES: usize = 256;
+/// Maximum number of files that include each other in a chain.
+const MAX_DEPTH: usize = 16;
 
 /// Returns the directories of /etc/ld.so.conf in ldconfig's order, and why some may be missing. Source: elf/ldconfig.c
 /// `parse_conf`.
 pub(crate) fn ld_so_conf(rootfs: &RootFs<FileKind>) -> (Vec<String>, Option<String>) {
-    let (mut directories, mut gap) = (Vec::new(), None);
-    let mut pending = vec!["/etc/ld.so.conf".to_string()];
-    let mut read = 0;
-    while let Some(path) = pending.pop() {
-        read += 1;
-        if read > MAX_INCLUDES {
-            return (directories, Some("/etc/ld.so.conf includes too many files".to_string()));
+    let mut reading = Reading { rootfs, directories: Vec::new(), gap: None, files: 0 };
+    reading.file("/etc/ld.so.conf", 0);
+    (reading.directories, reading.gap)
+}
+
+/// ldconfig's state while it reads a file and what that includes.
+struct Reading<'r> {
+    rootfs: &'r RootFs<FileKind>,
+    directories: Vec<String>,
+    gap: Option<String>,
+    files: usize,
+}
+
+impl Reading<'_> {
+    fn file(&mut self, path: &str, depth: usize) {
+        self.files += 1;
+        if self.files > MAX_INCLUDES || depth > MAX_DEPTH {
+            self.gap = Some("/etc/ld.so.conf includes too many files".to_string());
+            return;
         }
-        let Some(text) = config(rootfs, &path) else {
-            if rootfs.resolve(&path).is_ok() {
-                gap = Some(format!("{path} was not read"));
+        let Some(text) = config(self.rootfs, path) else {
+            if self.rootfs.resolve(path).is_ok() {
+                self.gap = Some(format!("{path} was not read"));
             }
-            continue;
+            return;
         };
         if text.len() >= CONFIG_BYTES {
-            gap = Some(format!("{path} was not read completely"));
+            self.gap = Some(format!("{path} was not read completely"));
         }
-        let mut included = Vec::new();
         for line in text.lines() {
             let line = line.split('#').next().unwrap_or("").trim();
             let mut words = line.split_ascii_whitespace();
             match words.next() {
                 None | Some("hwcap") => {}
-                Some("include") => included.extend(words.flat_map(|pattern| matches(rootfs, pattern))),
+                Some("include") => {
+                    for included in words.flat_map(|pattern| matches(self.rootfs, pattern)) {
+                        self.file(&included, depth + 1);
+                    }
+                }
                 // A directory may have the `=TYPE` suffix of an older ldconfig.
-                Some(_) => directories.extend(line.split([':', ' ', '\t', ',']).filter_map(|word| {
+                Some(_) => self.directories.extend(line.split([':', ' ', '\t', ',']).filter_map(|word| {
                     word.split('=').next().filter(|word| word.starts_with('/')).map(str::to_string)
                 })),
             }
         }
-        pending.extend(included.into_iter().rev());
     }
-    (directories, gap)
 }
 
 /// Returns the files that an include's pattern matches. Only its last part may contain a `*`. A relative pattern is

@@ -123,6 +123,13 @@ fn the_search_follows_each_list_that_the_loader_has() {
         ("etc/ld.so.conf.d/a.conf", b"# mine\n/opt/q\n".to_vec()),
         ("etc/ld.so.cache", b"glibc-ld.so.cache1.1".to_vec()),
     ];
+    let ordered = [
+        ("etc/ld.so.conf", b"/opt/a\ninclude /etc/ld.so.conf.d/*.conf\n/opt/z\n".to_vec()),
+        ("etc/ld.so.conf.d/q.conf", b"/opt/q\ninclude /etc/ld.so.conf\n".to_vec()),
+    ];
+    let (directories, gap) = super::conf::ld_so_conf(&image(&ordered));
+    assert_eq!(directories[..3], ["/opt/a", "/opt/q", "/opt/a"]);
+    assert!(gap.is_some(), "the files include each other");
     let with_conf: Vec<_> = conf.iter().cloned().chain([app(), ("opt/q/libq.so.1", q.clone())]).collect();
     check(&with_conf, &[], "runs", "");
     // Without a cache nothing reads ld.so.conf.

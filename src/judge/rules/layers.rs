@@ -29,11 +29,7 @@ fn dangling(rootfs: &RootFs<FileKind>) -> Vec<Finding> {
             LinkFault::LowerLayer => (Code::HardLinkAcrossLayers, Severity::Warning, "is only in a lower layer"),
             LinkFault::TargetLater => (Code::HardLinkAcrossLayers, Severity::Error, "comes after it in the layer"),
         };
-        let others = if count > 1 {
-            format!("; {} more links in this layer have the same fault", count - 1)
-        } else {
-            String::new()
-        };
+        let others = others(count as u64 - 1, "link", "links");
         let text = format!("a hard link to /{target}, which {place}{others}");
         Finding::new(code, text).at(&format!("/{path}"), layer).severity(severity)
     };
@@ -53,11 +49,7 @@ fn refused(rootfs: &RootFs<FileKind>) -> impl Iterator<Item = Finding> {
                 Severity::Error,
             ),
         };
-        let others = if *count > 1 {
-            format!("; {} more entries in this layer have the same fault", count - 1)
-        } else {
-            String::new()
-        };
+        let others = others(count - 1, "entry", "entries");
         let path = format!("/{}", String::from_utf8_lossy(path));
         Finding::new(Code::OddLayer, format!("{text}{others}")).at(&path, *layer).severity(severity)
     })
@@ -74,4 +66,13 @@ fn covered(rootfs: &RootFs<FileKind>) -> impl Iterator<Item = Finding> {
         finding.hint = vec!["rebuild the layer with the path that the link leads to".to_string()];
         finding
     })
+}
+
+/// "; 2 more links in this layer have the same fault"; nothing for none.
+fn others(count: u64, one: &str, many: &str) -> String {
+    match count {
+        0 => String::new(),
+        1 => format!("; 1 more {one} in this layer has the same fault"),
+        _ => format!("; {count} more {many} in this layer have the same fault"),
+    }
 }

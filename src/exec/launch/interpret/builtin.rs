@@ -271,13 +271,16 @@ impl Interpreter<'_, '_, '_> {
         }
         let path = self.absolute(&state, &target);
         let found = path.as_ref().and_then(|path| self.find_node(path, true));
-        state.status = Status::from_truth(match (&path, found) {
+        let truth = match (&path, found) {
             (Some(_), Some(id)) if self.machine.rootfs.view(id).kind == crate::image::NodeKind::Directory => Truth::Yes,
             (Some(_), Some(_)) => Truth::No,
             // It is created or mounted, or the script ends.
             _ => Truth::Maybe,
-        });
-        state.cwd = path.map(|path| path.as_str().into());
+        };
+        if truth != Truth::No {
+            state.cwd = path.map(|path| path.as_str().into());
+        }
+        state.status = Status::from_truth(truth);
         vec![state]
     }
 

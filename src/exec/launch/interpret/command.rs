@@ -1,6 +1,6 @@
 //! Simple commands: redirections, assignments, functions and the programs that a script starts.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::BuildHasher;
 use std::rc::Rc;
 
 use super::ending::{End, is_missing};
@@ -293,12 +293,9 @@ impl<'a> Interpreter<'_, 'a, '_> {
         let walk = Walk { env, is_open: state.is_open, ..self.walk.clone() };
         let label = self.source.path.clone();
         let caller = Caller::Shell { kind: self.kind, label: &label, line, is_exec: how == How::Exec };
-        let key = {
-            let mut hasher = DefaultHasher::new();
-            (&argv, &walk.env, walk.is_open, walk.depth, &walk.user, &state.cwd, how as u8, &label, line)
-                .hash(&mut hasher);
-            hasher.finish()
-        };
+        let call = (&argv, &walk.env, walk.is_open, walk.depth, &walk.user, &state.cwd, how as u8, &label, line);
+        // The map's own keys are random, so no image can hold two calls that are known to collide.
+        let key = self.log.budget.memo.hasher().hash_one(call);
         let followed = match self.log.budget.memo.get(&key) {
             Some(known) => known.clone(),
             None => {

@@ -208,6 +208,8 @@ fn background_jobs_count_if_they_are_waited_for() {
 fn subshells_pipes_and_documents_are_followed() {
     sh("( exec /foreign )", &[], FOREIGN);
     sh("( cd /srv && exec ./foreign )", &[], FOREIGN);
+    // A `cd` to a file fails and changes nothing.
+    sh("cd /srv; cd ./foreign || exec ./foreign", &[], FOREIGN);
     sh("cat > /tmp/c <<EOF\nx=$HOME\nEOF\nexec /foreign", &[], FOREIGN);
     sh("set -e\nx=$(/foreign)\nexec /app", &[], FOREIGN);
     sh("if read _ 2>/dev/null <&3 ; then\n exec 3<&-\nfi\nexec /foreign", &[], FOREIGN);

@@ -52,7 +52,7 @@ fn programs(sections: &[Section], path: &str) -> Vec<Service> {
             .is_none_or(|(_, value, _)| !matches!(&*value.to_ascii_lowercase(), "false" | "off" | "no" | "0"));
         let Some((_, command, line)) = key("command").filter(|_| is_started) else { continue };
         let environment = key("environment").map_or("", |(_, value, _)| value.as_str());
-        let env = environment.split(',').filter_map(|pair| {
+        let env = split_outside_quotes(environment).into_iter().filter_map(|pair| {
             let (name, value) = pair.trim().split_once('=')?;
             let value = value.trim_matches(['"', '\'']);
             (!value.contains('%')).then(|| format!("{name}={value}"))
@@ -66,6 +66,24 @@ fn programs(sections: &[Section], path: &str) -> Vec<Service> {
         }
     }
     services
+}
+
+/// Splits at the commas that are not in quotes.
+fn split_outside_quotes(text: &str) -> Vec<&str> {
+    let (mut parts, mut start, mut open) = (Vec::new(), 0, None);
+    for (at, c) in text.char_indices() {
+        match (c, open) {
+            ('"' | '\'', None) => open = Some(c),
+            (quote, Some(opening)) if quote == opening => open = None,
+            (',', None) => {
+                parts.push(&text[start..at]);
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    parts.push(&text[start..]);
+    parts
 }
 
 fn sections(text: &str) -> Vec<Section> {
@@ -122,4 +140,14 @@ pub(super) fn monit(machine: &Machine<'_>) -> Option<Vec<Service>> {
         }
     }
     Some(services)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_comma_in_quotes_does_not_end_a_variable() {
+        assert_eq!(split_outside_quotes("A=\"x,B='y\",C='1,2',D=3"), ["A=\"x,B='y\"", "C='1,2'", "D=3"]);
+    }
 }
