@@ -1,4 +1,4 @@
-//! Parse, run, exit code: the only place where the process ends.
+//! Parses arguments, runs the command and returns its exit code.
 
 #![forbid(unsafe_code)]
 #![warn(clippy::disallowed_methods, clippy::disallowed_macros)]
@@ -11,7 +11,7 @@ use imgarch::cli::{self, plugin::Invocation};
 #[expect(clippy::disallowed_macros, reason = "the one place that prints why a command failed")]
 fn main() -> ExitCode {
     let invocation = cli::plugin::invocation(std::env::args_os());
-    let mut out = io::BufWriter::new(Reader(io::stdout().lock()));
+    let mut out = io::BufWriter::new(IgnoreBrokenPipe(io::stdout().lock()));
     let result = invocation.and_then(|invocation| match invocation {
         Invocation::Run(args) => cli::run(*args, &mut out),
         Invocation::Print(text) => Ok(out.write_all(text.as_bytes()).map(|()| 0)?),
@@ -29,11 +29,10 @@ fn main() -> ExitCode {
     }
 }
 
-/// Whoever reads the answer. One that has gone (`imgarch scan ... | head`) has what it wanted: no error, and the exit code
-/// stays the verdict's.
-struct Reader<W>(W);
+/// A writer that ignores `EPIPE`, so that `imgarch scan ... | head` succeeds and the exit code stays the verdict's.
+struct IgnoreBrokenPipe<W>(W);
 
-impl<W: Write> Write for Reader<W> {
+impl<W: Write> Write for IgnoreBrokenPipe<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self.0.write(bytes) {
             Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(bytes.len()),

@@ -7,13 +7,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::config::Date;
 
-/// What the process was started with. Only the CLI reads it; lower modules get what was decided from it.
+/// The environment that the process was started with. Only the CLI reads it; lower modules receive resolved settings.
 #[derive(Clone, Debug)]
 pub struct Environment {
     variables: BTreeMap<String, OsString>,
     /// The working directory, if it can be determined.
     pub directory: Option<PathBuf>,
-    /// Where temporary files go.
+    /// The directory for temporary files.
     pub temporary: PathBuf,
     pub now: SystemTime,
 }
@@ -30,40 +30,40 @@ impl Environment {
         }
     }
 
-    /// A variable that is set, not empty and UTF-8.
+    /// Returns a variable that is set, not empty and UTF-8.
     pub fn text(&self, name: &str) -> Option<String> {
         self.raw(name)?.to_str().map(str::to_string)
     }
 
-    /// A variable that is set and not empty, as a path.
+    /// Returns a variable that is set and not empty, as a path.
     pub fn path(&self, name: &str) -> Option<PathBuf> {
         self.raw(name).map(PathBuf::from)
     }
 
-    /// The paths of a list such as PATH or KUBECONFIG; `None` if it is not set.
+    /// Returns the paths of a list such as PATH or KUBECONFIG; `None` if it is not set.
     pub fn paths(&self, name: &str) -> Option<Vec<PathBuf>> {
         let listed = std::env::split_paths(self.raw(name)?);
         Some(listed.filter(|path| !path.as_os_str().is_empty()).collect())
     }
 
-    /// The variables whose names start with one of these prefixes.
+    /// Returns the variables whose names start with one of these prefixes.
     pub fn with_prefix(&self, prefixes: &[&str]) -> Vec<(String, String)> {
         let wanted = self.variables.iter().filter(|(name, _)| prefixes.iter().any(|prefix| name.starts_with(prefix)));
         wanted.filter_map(|(name, value)| Some((name.clone(), value.to_str()?.to_string()))).collect()
     }
 
-    /// Seconds since 1970; 0 for a clock that is before it.
+    /// Seconds since 1970; 0 if the clock is set to an earlier time.
     pub fn unix_seconds(&self) -> u64 {
         self.now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
     }
 
-    /// The time of the start in UTC, as RFC 3339 writes it.
+    /// The start time in UTC, in RFC 3339 format.
     pub fn rfc3339(&self) -> String {
         let seconds = i64::try_from(self.unix_seconds()).unwrap_or_default();
         jiff::Timestamp::from_second(seconds).unwrap_or_default().to_string()
     }
 
-    /// The day in UTC.
+    /// The start date in UTC.
     pub fn today(&self) -> Date {
         Date::of_unix_seconds(self.unix_seconds())
     }

@@ -1,4 +1,4 @@
-//! `imgarch explain CODE`: what a finding means and its cure, from the table of codes.
+//! `imgarch explain CODE`: explains a finding and its cure, from the table of codes.
 
 use std::io::Write;
 
@@ -12,16 +12,16 @@ use crate::report::rules::RuleId;
 /// Explains one code, or lists them all.
 #[derive(Debug, clap::Args)]
 pub struct ExplainArgs {
-    /// A finding's code, as in `error[entrypoint-wrong-arch]`, or words to search for; without it, all codes are listed.
+    /// Code of a finding, as in `error[entrypoint-wrong-arch]`, or words to search for [default: list all codes].
     #[arg(value_name = "CODE|WORD")]
     code: Vec<String>,
-    /// Print a page of the documentation as Markdown: all codes, or all rules of `imgarch lint`.
+    /// Print a documentation page as Markdown: all codes, or all rules of `imgarch lint`.
     #[arg(long, value_name = "PAGE", conflicts_with = "code", num_args = 0..=1, require_equals = true,
         default_missing_value = "codes")]
     markdown: Option<Page>,
 }
 
-/// Pages that are made from tables.
+/// Documentation pages that are generated from tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum Page {
     Codes,
@@ -50,7 +50,7 @@ fn explain(args: &ExplainArgs, out: &mut dyn Write) -> Result<(), CliError> {
     }
 }
 
-/// What stands for a fact that is missing.
+/// Writes the explanation of a code for a missing fact.
 fn write_unread(rule: RuleId, out: &mut dyn Write) -> std::io::Result<()> {
     writeln!(out, "{} ({})\n", rule.name(), rule.severity().word())?;
     writeln!(out, "  what   {}", rule.title())?;
@@ -90,7 +90,7 @@ fn write_row(row: &CodeRow, out: &mut dyn Write) -> std::io::Result<()> {
     writeln!(out, "  why    {}", row.why)?;
     writeln!(out, "  cure   {}", row.cure)?;
     if row.code == Code::ForeignOnPurpose {
-        writeln!(out, "\n  rules, each of which --off NAME switches off:")?;
+        writeln!(out, "\n  rules; --off NAME disables one:")?;
         for (name, why) in purpose::rule_names() {
             writeln!(out, "    {name:18} {why}")?;
         }
@@ -98,7 +98,7 @@ fn write_row(row: &CodeRow, out: &mut dyn Write) -> std::io::Result<()> {
     Ok(())
 }
 
-/// A rule of `imgarch lint`.
+/// Writes the explanation of an `imgarch lint` rule.
 fn write_rule(rule: &Rule, out: &mut dyn Write) -> std::io::Result<()> {
     writeln!(out, "{} ({}, lint)\n", rule.name, rule.severity.word())?;
     writeln!(out, "  what   {}", rule.title)?;

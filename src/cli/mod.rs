@@ -1,5 +1,6 @@
-//! Resolves arguments, the environment and the configuration file into settings, and makes the one call that each
-//! subcommand is. One file for each subcommand. Only this module and `main` read the environment, the clock and the terminal.
+//! The command line. Resolves arguments, the environment and the configuration file into settings, and calls the module
+//! that implements each subcommand. Each subcommand has its own file. Only this module and `main` read the environment,
+//! the clock and the terminal.
 
 mod attest;
 mod cache;
@@ -43,7 +44,7 @@ use clap::{Parser, Subcommand};
 pub use environment::Environment;
 pub use terminal::Terminal;
 
-/// Finds exec format errors in container images before they are deployed, and explains them after.
+/// Find exec format errors in container images before deployment, and explain them afterwards.
 #[derive(Debug, Parser)]
 #[command(name = "imgarch", version, propagate_version = true, max_term_width = 100)]
 #[command(after_help = "Exit codes: 0 fine; 1 findings at or above --fail-on; 2 wrong usage; 3 could not tell.")]
@@ -54,13 +55,13 @@ pub struct Args {
     global: Global,
 }
 
-/// Flags that every subcommand takes.
+/// Flags of every subcommand.
 #[derive(Debug, clap::Args)]
 pub struct Global {
     /// Suppress progress and notes.
     #[arg(long, short, global = true)]
     pub quiet: bool,
-    /// Log to stderr: -v each request and layer, -vv each decision. Never a credential.
+    /// Log to stderr: -v logs each request and layer, -vv each decision; credentials are never logged.
     #[arg(long, short, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
     /// When to use colour.
@@ -68,7 +69,7 @@ pub struct Global {
     pub color: ColorChoice,
 }
 
-/// When a report is coloured.
+/// When to colour the report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum ColorChoice {
     /// On a terminal, unless NO_COLOR is set or TERM is dumb.
@@ -79,44 +80,52 @@ pub enum ColorChoice {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Will every program of these images start, and keep running, where they must run?
+    /// Check that the programs of images start and keep running on their platforms and nodes.
     Scan(Box<scan::ScanArgs>),
-    /// What in a Dockerfile, compose file, bake file or workflow will break another architecture?
+    /// Find what breaks on other architectures in Dockerfiles, compose files, bake files and workflows.
     Lint(Box<lint::LintArgs>),
-    /// Why does this pod, or this log, say exec format error, and what helps?
+    /// Explain why a pod or a log reports an exec format error, and how to fix it.
     Diagnose(Box<diagnose::DiagnoseArgs>),
-    /// Every image that a cluster runs or may run, judged on the nodes where it does.
+    /// Judge every image that a cluster runs or may run, on the nodes where it does.
     #[cfg(feature = "kube")]
     Cluster(Box<cluster::ClusterCommandArgs>),
-    /// What must an image run on: a cluster's nodes, this machine, or known CPU profiles.
+    /// List what an image must run on: a cluster's nodes, this machine, or known CPU profiles.
     Nodes(nodes::NodesArgs),
     /// Build the missing or broken platforms of a tag, verify them, and only then move the tag.
     Rebuild(Box<rebuild::RebuildArgs>),
-    /// Can this machine build for other architectures?
+    /// Check whether this machine can build for other architectures.
     Doctor(doctor::DoctorArgs),
     /// Write the CI file that builds every platform, verifies it, and only then tags.
     Workflow(workflow::WorkflowArgs),
-    /// What a finding means and what cures it.
+    /// Explain a finding and how to fix it.
     Explain(explain::ExplainArgs),
-    /// One report of what all shards of a scan have kept.
+    /// Merge the saved results of all shards of a scan into one report.
+    ///
+    /// An image without a result, or a shard that has not run, makes the exit code 3.
     Merge(merge::MergeArgs),
-    /// What does a new image change: platforms and findings gained and lost.
+    /// Compare two images: platforms and findings gained and lost.
+    ///
+    /// Exit codes: 1 the new image gained an error or lost a platform; 3 one of the images could not be read
+    /// completely.
     Diff(diff::DiffArgs),
-    /// Read back what a scan attested of an image in its registry.
+    /// Read the statement that a scan pushed for an image.
+    ///
+    /// The exit code is that of the attested scan, or 3 without a statement. The signature is not checked:
+    /// `cosign verify-attestation` does that.
     Verify(verify::VerifyArgs),
-    /// Show the cache of read layers, or clear it.
+    /// Show or clear the layer cache.
     Cache(cache::CacheArgs),
-    /// Show the settings that hold here, and where each comes from.
+    /// Show the settings that apply in this directory, and where each comes from.
     Config(config::ConfigCommand),
     /// Print the JSON Schema of `scan --format json`.
     Schema,
-    /// Print a completion script for a shell.
+    /// Print a shell completion script.
     Completions(tools::CompletionsArgs),
     /// Print the manual page, or write one page per command.
     Man(tools::ManArgs),
 }
 
-/// Why a command did not come to a report.
+/// Why a command ended without a report.
 #[derive(Debug, thiserror::Error)]
 pub enum CliError {
     /// Wrong usage or configuration: exit code 2.
@@ -125,7 +134,7 @@ pub enum CliError {
     /// Something could not be read: exit code 3.
     #[error("{text}")]
     Unknown { text: String, hint: Option<String> },
-    /// Writing the answer failed.
+    /// Writing the report failed.
     #[error("writing the report: {0}")]
     Output(#[from] std::io::Error),
 }

@@ -1,4 +1,6 @@
-//! `imgarch nodes`: what an image must run on: a cluster's nodes, a saved list of them, this machine, or known CPU profiles.
+//! `imgarch nodes`: lists what an image must run on: a cluster's nodes, a saved list of them, this machine, or known
+//! CPU
+//! profiles.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -8,7 +10,7 @@ use super::{CliError, Environment, Terminal};
 use crate::platform::PROFILES;
 use crate::report::nodes as report;
 
-/// Whose nodes to show.
+/// Which nodes to show.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -17,15 +19,16 @@ Examples:
   kubectl get nodes -o json | imgarch nodes -f -
   imgarch nodes --profiles")]
 pub struct NodesArgs {
-    /// List the known CPU profiles: their facts, how sure each is, and where it is from.
+    /// List the known CPU profiles, with each fact, its certainty and its source.
     #[arg(long, conflicts_with_all = ["file", "context", "kubeconfig", "host"])]
     profiles: bool,
-    /// This machine.
+    /// Show this machine.
     #[arg(long, conflicts_with_all = ["file", "context", "kubeconfig"])]
     host: bool,
-    /// A saved `kubectl get nodes -o json` (or -o yaml); `-` is standard input.
+    /// Read a saved `kubectl get nodes -o json` (or -o yaml); `-` is stdin.
     #[arg(long, short = 'f', value_name = "FILE", conflicts_with_all = ["context", "kubeconfig"])]
     file: Option<PathBuf>,
+    /// Output format.
     #[arg(long, value_enum, default_value_t = report::NodesFormat::Table)]
     format: report::NodesFormat,
     #[command(flatten)]

@@ -1,14 +1,15 @@
-//! Where formats go: `--format NAME` is standard output, `--format NAME=FILE` a file.
+//! Parses output formats: `--format NAME` writes to stdout, `--format NAME=FILE` to a file.
 
 use std::path::{Path, PathBuf};
 
 use super::CliError;
 
-/// A format and its file; `None` is standard output.
+/// A format and its file; `None` is stdout.
 pub type Output<F> = (F, Option<PathBuf>);
 
-/// Reads the texts of `--format`, and of `--output`, which is the file of the one format that has none. `names` are what
-/// `parse` takes.
+/// Parses `--format` and `--output`. `--output` is the file of the only format without one. `names` are the formats
+/// that
+/// `parse` accepts.
 pub fn outputs<F>(
     formats: &[String],
     output: Option<&Path>,
@@ -20,7 +21,7 @@ pub fn outputs<F>(
         let (name, path) = text.split_once('=').map_or((text.as_str(), None), |(name, path)| (name, Some(path.into())));
         let format = parse(name).ok_or_else(|| CliError::Usage {
             text: format!("unknown format {name:?}"),
-            hint: Some(format!("formats are {}", names.join(", "))),
+            hint: Some(format!("expected one of {}", names.join(", "))),
         })?;
         outputs.push((format, path));
     }
@@ -29,7 +30,7 @@ pub fn outputs<F>(
             [(_, path)] => *path = Some(file.to_path_buf()),
             _ => {
                 return Err(CliError::Usage {
-                    text: "--output is the file of one format".to_string(),
+                    text: "--output needs exactly one format without a file".to_string(),
                     hint: Some("give each format its file: --format json=report.json".to_string()),
                 });
             }
@@ -37,13 +38,13 @@ pub fn outputs<F>(
     }
     if outputs.iter().filter(|(_, path)| path.is_none()).count() > 1 {
         return Err(CliError::usage(
-            "two formats on standard output; give all but one a file: --format json=report.json",
+            "only one format can go to stdout; give the others a file: --format json=report.json",
         ));
     }
     Ok(outputs)
 }
 
-/// How a plan or doctor's checks are written.
+/// The output format of `rebuild` and `doctor`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum AnswerFormat {
     Text,
@@ -62,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn an_output_is_the_file_of_the_one_format_without_one() {
+    fn output_is_the_file_of_the_only_format_without_one() {
         assert_eq!(files(&["json"], None).unwrap(), [None]);
         assert_eq!(files(&["json"], Some("a.json")).unwrap(), [Some(PathBuf::from("a.json"))]);
         let both = files(&["table", "json=b.json"], Some("a.txt")).unwrap();

@@ -14,38 +14,38 @@ struct PeerFlag {
 const PEER_FLAGS: &[PeerFlag] = &[
     PeerFlag {
         names: &["--severity", "--only-severity", "--severity-cutoff"],
-        instead: "--fail-on error|warning|never chooses what fails the run; every finding is shown",
+        instead: "use --fail-on error|warning|never to choose which findings fail the run; all findings are shown",
     },
     PeerFlag {
         names: &["--exit-code", "--exit-on-eol"],
-        instead: "findings exit with 1 without a flag; --fail-on never does not fail on findings",
+        instead: "findings exit with 1 by default; with --fail-on never, findings do not fail the run",
     },
     PeerFlag {
         names: &["--all-platforms", "--platforms"],
-        instead: "every platform is read without a flag; --platform OS/ARCH, repeated, reads only those",
+        instead: "imgarch reads every platform by default; use --platform OS/ARCH, repeated, to select some",
     },
     PeerFlag {
         names: &["--ignore-unfixed", "--only-fixed", "--ignore-status"],
-        instead: "findings have no fix state; --baseline FILE accepts known ones, [[ignore]] in .imgarch.toml single ones",
+        instead: "findings have no fix state; accept known ones with --baseline FILE or [[ignore]] in .imgarch.toml",
     },
     PeerFlag {
         names: &["--ignorefile", "--ignore-policy", "--skip-files", "--skip-dirs"],
-        instead: "[[ignore]] in .imgarch.toml, with code, path, package or image, and a reason",
+        instead: "use [[ignore]] in .imgarch.toml, with code, path, package or image, and a reason",
     },
     PeerFlag {
         names: &["--input", "--file", "--tar"],
-        instead: "name the archive or directory as IMAGE: imgarch scan image.tar",
+        instead: "pass the archive or directory as IMAGE: imgarch scan image.tar",
     },
-    PeerFlag { names: &["--json"], instead: "--format json" },
-    PeerFlag { names: &["--sarif"], instead: "--format sarif" },
-    PeerFlag { names: &["--no-progress", "--silent"], instead: "--quiet" },
-    PeerFlag { names: &["--debug"], instead: "--verbose, or -vv" },
-    PeerFlag { names: &["--cache-dir"], instead: "the variable IMGARCH_CACHE_DIR" },
-    PeerFlag { names: &["--skip-tls-verify", "--insecure-skip-tls-verify", "--tls-verify"], instead: "--insecure" },
-    PeerFlag { names: &["--arch", "--architecture"], instead: "--platform linux/ARCH" },
+    PeerFlag { names: &["--json"], instead: "use --format json" },
+    PeerFlag { names: &["--sarif"], instead: "use --format sarif" },
+    PeerFlag { names: &["--no-progress", "--silent"], instead: "use --quiet" },
+    PeerFlag { names: &["--debug"], instead: "use --verbose, or -vv" },
+    PeerFlag { names: &["--cache-dir"], instead: "set IMGARCH_CACHE_DIR" },
+    PeerFlag { names: &["--skip-tls-verify", "--insecure-skip-tls-verify", "--tls-verify"], instead: "use --insecure" },
+    PeerFlag { names: &["--arch", "--architecture"], instead: "use --platform linux/ARCH" },
 ];
 
-/// What to answer to wrong usage that another tool's flag explains. `None`: clap's own words are best.
+/// Returns the error for a flag of another tool. `None`: clap's error is better.
 pub fn answer(error: &clap::Error) -> Option<CliError> {
     let (ErrorKind::UnknownArgument, Some(ContextValue::String(argument))) =
         (error.kind(), error.get(ContextKind::InvalidArg))
@@ -54,10 +54,7 @@ pub fn answer(error: &clap::Error) -> Option<CliError> {
     };
     let name = argument.split('=').next().unwrap_or(argument);
     let row = PEER_FLAGS.iter().find(|row| row.names.contains(&name))?;
-    Some(CliError::Usage {
-        text: format!("unknown argument {name}"),
-        hint: Some(format!("imgarch has another way: {}", row.instead)),
-    })
+    Some(CliError::Usage { text: format!("unknown argument {name}"), hint: Some(row.instead.to_string()) })
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
-//! imgarch as a plugin of docker's and kubectl's command lines: the same binary by another name.
+//! imgarch as a docker or kubectl plugin: the same binary under another name.
 //!
-//! Docker runs `docker-imgarch docker-cli-plugin-metadata` to list its plugins, and `docker-imgarch [docker's flags] imgarch
-//! WORD...` for `docker imgarch WORD...`; for `docker help imgarch` it runs `docker-imgarch help imgarch`. Kubectl runs
-//! `kubectl-imgarch WORD...`. Source: docker/cli cli-plugins/manager; kubectl pkg/cmd/cmd.go, HandlePluginCommand.
+//! Docker runs `docker-imgarch docker-cli-plugin-metadata` to list its plugins. For `docker imgarch WORD...` it runs
+//! `docker-imgarch [docker's flags] imgarch WORD...`, and for `docker help imgarch`, `docker-imgarch help imgarch`.
+//! Kubectl runs `kubectl-imgarch WORD...`. Source: docker/cli cli-plugins/manager; kubectl pkg/cmd/cmd.go,
+//! HandlePluginCommand.
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
@@ -11,7 +12,7 @@ use clap::{CommandFactory, FromArgMatches};
 
 use super::{Args, CliError, peers};
 
-/// The command line that started this process.
+/// The command that started this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Host {
     None,
@@ -28,7 +29,7 @@ impl Host {
         }
     }
 
-    /// What users type.
+    /// Returns the command that users type.
     fn command(self) -> &'static str {
         match self {
             Host::None => "imgarch",
@@ -38,21 +39,21 @@ impl Host {
     }
 }
 
-/// What a command line asks for.
+/// A parsed command line.
 #[derive(Debug)]
 pub enum Invocation {
     Run(Box<Args>),
-    /// A text to print: what Docker asks its plugins for.
+    /// A text to print: the plugin metadata that Docker requests.
     Print(String),
 }
 
-/// The subcommand by which Docker asks for a plugin's metadata.
+/// The subcommand with which Docker requests a plugin's metadata.
 const METADATA: &str = "docker-cli-plugin-metadata";
 
-/// Reads the command line. Help and wrong usage end the process, as clap does.
+/// Parses the command line. On help and usage errors, clap ends the process.
 ///
 /// # Errors
-/// Docker's own flags before `imgarch`, which would have no effect, and flags of other scanners.
+/// Fails on Docker's own flags before `imgarch`, which would have no effect, and on flags of other scanners.
 pub fn invocation(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation, CliError> {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let host = arguments.first().map_or(Host::None, |program| Host::from_program(program));
@@ -71,7 +72,7 @@ pub fn invocation(arguments: impl IntoIterator<Item = OsString>) -> Result<Invoc
     Ok(Invocation::Run(Box::new(Args::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()))))
 }
 
-/// Program and arguments without what Docker puts before them.
+/// Returns the program and its arguments, without the words that Docker inserts between them.
 fn own_words(host: Host, arguments: Vec<OsString>) -> Result<Vec<OsString>, CliError> {
     if host != Host::Docker {
         return Ok(arguments);
@@ -97,7 +98,7 @@ fn own_words(host: Host, arguments: Vec<OsString>) -> Result<Vec<OsString>, CliE
     Ok(arguments[..1].iter().chain(&arguments[at + 1..]).cloned().collect())
 }
 
-/// Source: docker/cli cli-plugins/metadata, version 0.1.0 of the schema.
+/// Returns the plugin metadata. Source: docker/cli cli-plugins/metadata, version 0.1.0 of the schema.
 fn metadata() -> String {
     let text = serde_json::json!({
         "SchemaVersion": "0.1.0",
@@ -138,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn docker_is_told_what_its_plugin_list_shows() {
+    fn docker_metadata_has_the_required_fields() {
         let arguments = ["docker-imgarch", METADATA].map(OsString::from);
         let Ok(Invocation::Print(text)) = invocation(arguments) else { panic!("metadata is printed") };
         let metadata: serde_json::Value = serde_json::from_str(&text).unwrap();

@@ -11,17 +11,17 @@ use crate::kube::{Nodes, manifest, nodes};
 use crate::platform::target::{self, TargetText};
 use crate::platform::{Platform, Target};
 
-/// A list of nodes of the largest clusters: 15,000 nodes of some 20 KiB each.
+/// The maximum size of a list of nodes. The largest clusters have 15,000 nodes of about 20 KiB each.
 const NODES_BYTES: u64 = 512 << 20;
 
-/// The targets of one text, and what the user should know of them.
+/// The targets of one `--target` value, and notes for the user.
 #[derive(Debug, Default)]
 pub struct Found {
     pub targets: Vec<Target>,
     pub notes: Vec<String>,
 }
 
-/// Reads what `--target` names.
+/// Resolves one value of `--target`.
 pub fn of_text(text: &str, environment: &Environment) -> Result<Found, CliError> {
     let usage =
         |text: String| CliError::Usage { text, hint: Some("imgarch nodes --profiles lists the CPU profiles".into()) };
@@ -38,7 +38,7 @@ pub fn of_text(text: &str, environment: &Environment) -> Result<Found, CliError>
     }
 }
 
-/// The targets of all texts; notes go to stderr.
+/// Resolves all values of `--target`. Notes go to stderr.
 pub fn of_texts(texts: &[String], environment: &Environment, terminal: &Terminal) -> Result<Vec<Target>, CliError> {
     let mut targets = Vec::new();
     for text in texts {
@@ -49,7 +49,8 @@ pub fn of_texts(texts: &[String], environment: &Environment, terminal: &Terminal
     Ok(targets)
 }
 
-/// The texts of which a target is for one of these platforms, if any is named; what only a cluster or this machine knows is kept.
+/// Returns the values with a target for one of these platforms, or all values without platforms. Keeps values that only
+/// a cluster or this machine can resolve.
 pub fn within(texts: &[String], platforms: &[Platform]) -> Vec<String> {
     let is_wanted = |target: &Target| {
         platforms.iter().any(|p| (&p.os, &p.architecture) == (&target.platform.os, &target.platform.architecture))
@@ -67,11 +68,11 @@ pub fn within(texts: &[String], platforms: &[Platform]) -> Vec<String> {
 fn of_nodes(nodes: &Nodes) -> Found {
     let targets =
         nodes.groups.iter().map(|group| Target { name: nodes.title(group), ..group.target.clone() }).collect();
-    let notes = nodes.skipped.iter().map(|(name, reason)| format!("node {name} is not judged: it {reason}")).collect();
+    let notes = nodes.skipped.iter().map(|(name, reason)| format!("skipping node {name}: it {reason}")).collect();
     Found { targets, notes }
 }
 
-/// The nodes of a text that names a cluster or a saved list; `None` for every other target.
+/// Returns the nodes of a value that names a cluster or a saved list; `None` for other targets.
 pub fn objects_of_text(text: &str, environment: &Environment) -> Result<Option<Vec<NodeObject>>, CliError> {
     match target::parse(text) {
         Ok(TargetText::File(path)) => objects_of_file(&path).map(Some),
@@ -82,7 +83,7 @@ pub fn objects_of_text(text: &str, environment: &Environment) -> Result<Option<V
     }
 }
 
-/// The groups of a saved list of nodes; `-` is standard input.
+/// Returns the groups of a saved list of nodes; `-` is stdin.
 pub fn of_file(path: &Path) -> Result<Nodes, CliError> {
     Ok(nodes::group(&objects_of_file(path)?))
 }
@@ -93,7 +94,7 @@ fn objects_of_file(path: &Path) -> Result<Vec<NodeObject>, CliError> {
         .map_err(|error| CliError::Usage { text: error.to_string(), hint: None })
 }
 
-/// A file of text, or standard input for `-`.
+/// Reads a text file, or stdin for `-`.
 pub fn read_text(path: &Path, limit: u64) -> Result<String, CliError> {
     let refuse = |cause: String| CliError::usage(format!("reading {}: {cause}", path.display()));
     let mut reader: Box<dyn Read> = match path.as_os_str() == "-" {
@@ -108,19 +109,19 @@ pub fn read_text(path: &Path, limit: u64) -> Result<String, CliError> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// Which cluster.
+/// Flags that select a cluster.
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Cluster")]
 pub struct ClusterArgs {
-    /// Context of the kubeconfig; the current one otherwise.
+    /// Kubeconfig context [default: the current context].
     #[arg(long, value_name = "CONTEXT")]
     pub context: Option<String>,
-    /// Kubeconfig to use instead of KUBECONFIG's, or ~/.kube/config.
+    /// Kubeconfig file [default: KUBECONFIG, then ~/.kube/config].
     #[arg(long, value_name = "FILE")]
     pub kubeconfig: Option<PathBuf>,
 }
 
-/// The groups of a cluster's nodes.
+/// Returns the groups of a cluster's nodes.
 pub fn of_cluster(args: &ClusterArgs, environment: &Environment) -> Result<Nodes, CliError> {
     Ok(nodes::group(&objects_of_cluster(args, environment)?))
 }
@@ -138,8 +139,10 @@ fn objects_of_cluster(_: &ClusterArgs, _: &Environment) -> Result<Vec<NodeObject
 #[cfg(not(feature = "kube"))]
 pub fn without_kube() -> CliError {
     CliError::Usage {
-        text: "this imgarch was built without the feature kube and cannot ask a cluster".to_string(),
-        hint: Some("save what it needs: kubectl get nodes -o json > nodes.json, then --target nodes.json".to_string()),
+        text: "this imgarch was built without the kube feature and cannot query clusters".to_string(),
+        hint: Some(
+            "save the nodes first: kubectl get nodes -o json > nodes.json, then --target nodes.json".to_string(),
+        ),
     }
 }
 
@@ -162,7 +165,7 @@ pub fn connect(args: &ClusterArgs, environment: &Environment) -> Result<crate::k
     Cluster::connect(&access).map_err(|error| refused(&error))
 }
 
-/// A cluster's refusal: something could not be read.
+/// Converts a cluster's refusal: something could not be read.
 #[cfg(feature = "kube")]
 pub fn refused(error: &crate::kube::KubeError) -> CliError {
     CliError::Unknown { text: error.to_string(), hint: error.hint().map(str::to_string) }

@@ -1,4 +1,4 @@
-//! Completions, manual page and schema: all made from the one definition.
+//! Shell completions and manual pages, generated from the command definition, and the JSON schema.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -10,14 +10,14 @@ use crate::report::json::JSON_SCHEMA;
 
 #[derive(Debug, clap::Args)]
 pub struct CompletionsArgs {
-    /// The shell.
+    /// Shell to print the script for.
     #[arg(value_enum)]
     shell: clap_complete::Shell,
 }
 
 #[derive(Debug, clap::Args)]
 pub struct ManArgs {
-    /// Write a page for every command into this directory, which is created if needed.
+    /// Write one page per command to this directory, which is created if needed.
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
 }

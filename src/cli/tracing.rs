@@ -1,12 +1,13 @@
-//! `-v` and `-vv`: what is done and decided, on standard error. Only this program's own events, which name no credential:
-//! those of its libraries could.
+//! `-v` and `-vv`: logs to stderr. Only this program's events are logged, because they never contain credentials.
+//! Events
+//! of its libraries could.
 
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::SubscriberExt;
 
 use super::Terminal;
 
-/// Installs the writer of events, once a process. Without `-v` there are warnings only, with `--quiet` nothing.
+/// Installs the event writer, once per process. Without `-v` it writes only warnings, with `--quiet` nothing.
 pub fn install(verbose: u8, terminal: &Terminal) {
     let level = match verbose {
         _ if terminal.quiet => return,
