@@ -1,4 +1,4 @@
-//! `imgarch doctor`: what this machine lacks to build for other platforms, and the commands that close the gaps.
+//! `imgarch doctor`: reports what this machine lacks to build for other platforms, and the commands that fix it.
 
 use std::io::Write;
 
@@ -8,7 +8,7 @@ use crate::platform::Platform;
 use crate::rebuild::{self, Docker, Power, Remedy, State, ThisMachine, survey_this_machine};
 use crate::report::rebuild as report;
 
-/// What to examine, and whether to mend it.
+/// What to examine, and whether to fix it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -17,19 +17,19 @@ Examples:
   imgarch doctor --fix
   imgarch doctor --fix --privileged linux/arm64")]
 pub struct DoctorArgs {
-    /// A platform to build for; repeatable. Without it linux/amd64 and linux/arm64.
+    /// Platform to build for; repeatable [default: linux/amd64 and linux/arm64].
     #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
     platform: Vec<String>,
-    /// The builder; without it the current one.
+    /// Builder to examine [default: the current builder].
     #[arg(long, value_name = "NAME")]
     builder: Option<String>,
-    /// Run the commands that close the gaps, after showing them; privileged ones only where named.
+    /// Show and run the commands that fix the problems; privileged commands need --privileged.
     #[arg(long)]
     fix: bool,
-    /// With --fix: run the privileged command that installs the emulator of this platform; repeatable.
+    /// With --fix: also run the privileged command that installs the emulator for this platform; repeatable.
     #[arg(long, value_name = "OS/ARCH[/VARIANT]", requires = "fix")]
     privileged: Vec<String>,
-    /// text or json.
+    /// Output format.
     #[arg(long, value_enum, default_value_t = AnswerFormat::Text)]
     format: AnswerFormat,
 }
@@ -44,11 +44,11 @@ pub fn run(args: &DoctorArgs, environment: &Environment, out: &mut dyn Write) ->
     let more: Vec<Platform> = privileged.iter().filter(|named| !platforms.contains(named)).cloned().collect();
     platforms.extend(more);
     let docker = ThisMachine;
-    let folder = interrupt::Folder::new()?;
+    let directory = interrupt::TemporaryDirectory::new()?;
     let survey = || {
         let (mut machine, notes) =
             survey_this_machine(&docker, args.builder.as_deref(), &platforms, &environment.temporary);
-        rebuild::prove(&mut machine, &docker, &platforms, folder.path());
+        rebuild::prove(&mut machine, &docker, &platforms, directory.path());
         (machine, notes)
     };
     let (mut machine, mut notes) = survey();
@@ -57,7 +57,7 @@ pub fn run(args: &DoctorArgs, environment: &Environment, out: &mut dyn Write) ->
         for check in checks.iter().filter(|check| check.state == State::Missing) {
             let is_named = privileged.iter().any(|platform| platform.to_string() == check.subject);
             if let Some(remedy) = check.remedies.iter().find(|remedy| is_allowed(remedy, is_named)) {
-                mend(&docker, remedy, out)?;
+                fix(&docker, remedy, out)?;
             }
         }
         (machine, notes) = survey();
@@ -78,7 +78,7 @@ fn is_allowed(remedy: &Remedy, is_named: bool) -> bool {
     }
 }
 
-fn mend(docker: &dyn Docker, remedy: &Remedy, out: &mut dyn Write) -> Result<(), CliError> {
+fn fix(docker: &dyn Docker, remedy: &Remedy, out: &mut dyn Write) -> Result<(), CliError> {
     writeln!(out, "running: {}", remedy.command)?;
     out.flush()?;
     let failed = |cause: String| CliError::Unknown {

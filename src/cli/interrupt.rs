@@ -1,6 +1,6 @@
-//! Ctrl-C and SIGTERM: what this process has put aside is removed, and then it ends as the signal ends a program. Whatever
-//! was in work is not worth finishing, a rebuild apart: that one is asked to end between two steps, and to say what it
-//! leaves in a registry.
+//! Handles SIGINT and SIGTERM: removes temporary directories, then ends the process with the signal's default action.
+//! Unfinished work is dropped, except in a rebuild: it stops between two steps and reports what it leaves in a
+//! registry.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -13,47 +13,47 @@ use tempfile::TempDir;
 
 use super::terminal::tell;
 
-/// Folders that would be left behind.
-static FOLDERS: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+/// Temporary directories to remove.
+static DIRECTORIES: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 
-/// Signals that a run answers itself: one, once it has asked for that.
-static ANSWERED: AtomicUsize = AtomicUsize::new(0);
+/// How many more signals the run handles itself: one after [`handle_first`], otherwise none.
+static LEFT_TO_RUN: AtomicUsize = AtomicUsize::new(0);
 
-/// From here on the first signal only sets `interrupted`, for the run to end between two steps; a second one ends it.
-pub fn ask_first(interrupted: &Arc<AtomicBool>) -> std::io::Result<()> {
+/// Makes the next signal only set `interrupted`, so that the run can stop between two steps. A second signal ends it.
+pub fn handle_first(interrupted: &Arc<AtomicBool>) -> std::io::Result<()> {
     for signal in [SIGINT, SIGTERM] {
-        // Set as the signal comes, not when a thread is told of it: the next step asks at once.
+        // Set by the signal handler itself and not by the thread in `watch`, so that the next step sees it at once.
         signal_hook::flag::register(signal, Arc::clone(interrupted))?;
     }
-    ANSWERED.store(1, Ordering::SeqCst);
+    LEFT_TO_RUN.store(1, Ordering::SeqCst);
     Ok(())
 }
 
-/// Whether the run answers this signal itself.
-fn is_answered() -> bool {
-    ANSWERED.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok()
+/// Returns whether the run handles this signal itself.
+fn is_handled_by_run() -> bool {
+    LEFT_TO_RUN.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok()
 }
 
-/// Held by those who have a file half written.
+/// Held for reading while a file is being written.
 static WRITING: RwLock<()> = RwLock::new(());
 
-/// While this is held, a signal waits: for as long as a file takes to be put in place.
+/// Delays signals until the guard is dropped. Held only while a file is written and renamed.
 pub fn writing() -> RwLockReadGuard<'static, ()> {
     WRITING.read().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// From now on a signal leaves nothing behind. Where it cannot be so, it is as if this were not there.
+/// Starts the thread that cleans up on a signal. Does nothing if the signals cannot be handled.
 pub fn watch() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let Ok(mut signals) = Signals::new([SIGINT, SIGTERM]) else { return };
         std::thread::spawn(move || {
             for signal in signals.forever() {
-                if is_answered() {
+                if is_handled_by_run() {
                     continue;
                 }
-                say_so();
-                leave_nothing(|| {
+                report_interrupted();
+                clean_up_and(|| {
                     let _ = emulate_default_handler(signal);
                 });
             }
@@ -61,58 +61,58 @@ pub fn watch() {
     });
 }
 
-/// Says that the run was interrupted. A reader of standard error that has stopped does not keep the process alive.
-fn say_so() {
-    let (said, heard) = std::sync::mpsc::channel();
+/// Reports that the run was interrupted. Waits at most 200 ms, so a blocked stderr does not keep the process alive.
+fn report_interrupted() {
+    let (written, wait) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         tell("error: interrupted\n");
         // The process may be gone.
-        let _ = said.send(());
+        let _ = written.send(());
     });
-    let _ = heard.recv_timeout(std::time::Duration::from_millis(200));
+    let _ = wait.recv_timeout(std::time::Duration::from_millis(200));
 }
 
-/// Ends the process as a signal does, with this exit code.
+/// Cleans up as on a signal, then ends the process with this exit code.
 #[expect(clippy::disallowed_methods, reason = "ends the process as a signal does")]
 pub fn end(code: i32) -> ! {
-    leave_nothing(|| std::process::exit(code));
+    clean_up_and(|| std::process::exit(code));
     unreachable!("the process has ended")
 }
 
-fn leave_nothing(end: impl FnOnce()) {
+fn clean_up_and(end: impl FnOnce()) {
     crate::source::end_commands();
-    for folder in folders().drain(..) {
+    for directory in directories().drain(..) {
         // It is gone already, or cannot be removed.
-        let _ = std::fs::remove_dir_all(folder);
+        let _ = std::fs::remove_dir_all(directory);
     }
-    // Files that are being written are put in place first, and no other is begun.
+    // Waits for the files that are being written, and blocks new writes.
     let _held = (WRITING.write(), crate::cache::hold_writes());
     end();
 }
 
-/// A temporary folder that a signal removes too.
-pub struct Folder {
-    folder: TempDir,
+/// A temporary directory that is removed on drop and on a signal.
+pub struct TemporaryDirectory {
+    directory: TempDir,
 }
 
-impl Folder {
-    pub fn new() -> std::io::Result<Folder> {
-        let folder = tempfile::tempdir()?;
-        folders().push(folder.path().to_path_buf());
-        Ok(Folder { folder })
+impl TemporaryDirectory {
+    pub fn new() -> std::io::Result<TemporaryDirectory> {
+        let directory = tempfile::tempdir()?;
+        directories().push(directory.path().to_path_buf());
+        Ok(TemporaryDirectory { directory })
     }
 
     pub fn path(&self) -> &std::path::Path {
-        self.folder.path()
+        self.directory.path()
     }
 }
 
-impl Drop for Folder {
+impl Drop for TemporaryDirectory {
     fn drop(&mut self) {
-        folders().retain(|path| path != self.folder.path());
+        directories().retain(|path| path != self.directory.path());
     }
 }
 
-fn folders() -> MutexGuard<'static, Vec<PathBuf>> {
-    FOLDERS.lock().unwrap_or_else(PoisonError::into_inner)
+fn directories() -> MutexGuard<'static, Vec<PathBuf>> {
+    DIRECTORIES.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,4 @@
-//! `imgarch rebuild`: scan, plan, ask, and let [`mod@crate::rebuild::run`] carry the plan out.
+//! `imgarch rebuild`: scans, plans and asks for confirmation. [`mod@crate::rebuild::run`] carries out the plan.
 
 use std::io::{BufRead, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
@@ -20,10 +20,10 @@ use crate::report::rebuild as report;
 use crate::scan::{self, Options, Watch};
 use crate::source::{ImageRef, Origin, Transport};
 
-/// What to rebuild, from what.
+/// What to rebuild, and from which sources.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-What stands after -- goes to docker buildx build: cache, build arguments, secrets, contexts, --builder, --target.
+Arguments after -- go to docker buildx build: cache, build arguments, secrets, contexts, --builder, --target.
 
 Examples:
   imgarch rebuild user/app:v1.0.2
@@ -38,57 +38,57 @@ Examples:
 pub struct RebuildArgs {
     /// Tag to repair.
     image: String,
-    /// The build context: a directory, or a URL that buildx takes. Without it the working directory, or the bake file's.
+    /// Build context: a directory, or a URL that buildx accepts [default: the bake file's, or the working directory].
     #[arg(long, value_name = "DIR")]
     context: Option<String>,
-    /// The Dockerfile; without it the context's own.
+    /// Dockerfile [default: the one in the context].
     #[arg(long, short = 'f', value_name = "FILE")]
     file: Option<PathBuf>,
-    /// Build by a bake file: the file, of which the target is taken that has the image's tag, or the target's name.
+    /// Build with a bake file: the file, whose target with the image's tag is built, or the name of a target.
     #[arg(long, value_name = "FILE|TARGET", conflicts_with = "file")]
     bake: Option<String>,
     /// Rebuild only this platform, if it is missing or broken; repeatable.
     #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
     platform: Vec<String>,
-    /// A node that the image must run on, as for `imgarch scan`; repeatable.
+    /// Node that the image must run on, as for `imgarch scan`; repeatable.
     #[arg(long, value_name = "TARGET")]
     target: Vec<String>,
-    /// Another tag of the repository that moves together with this one; repeatable.
+    /// Also move this tag of the repository; repeatable.
     #[arg(long, value_name = "TAG")]
     also_tag: Vec<String>,
-    /// Move every tag of the repository that names the same index.
+    /// Move every tag of the repository that points to the same index.
     #[arg(long, conflicts_with = "also_tag")]
     all_tags: bool,
-    /// Exit 0 even where a platform that was not asked for is still broken.
+    /// Exit with 0 even if a platform that was not requested is still broken.
     #[arg(long)]
     only: bool,
-    /// Merge the platforms of this OCI layout or image archive, which something else built, instead of building;
+    /// Merge the platforms of this OCI layout or image archive, built with another tool, instead of building;
     /// repeatable.
     #[arg(long, value_name = "DIR|ARCHIVE", num_args = 1.., conflicts_with_all = ["bake", "file", "context", "output"])]
     layout: Vec<String>,
-    /// Merge a manifest or index that is in the repository already instead of building; repeatable.
+    /// Merge a manifest or index that is already in the repository instead of building; repeatable.
     #[arg(long, value_name = "DIGEST", num_args = 1.., conflicts_with_all = ["bake", "file", "context", "output"])]
     join: Vec<String>,
     /// Show the plan and stop.
     #[arg(long)]
     dry_run: bool,
-    /// Do not ask: for CI.
+    /// Do not ask for confirmation, for example in CI.
     #[arg(long, short)]
     yes: bool,
-    /// Build even where the Dockerfile would repeat the fault.
+    /// Build even if the Dockerfile would cause the same problem again.
     #[arg(long)]
     despite_lint: bool,
-    /// Write the build into an OCI layout in this directory, which must be empty or absent, and push nothing.
+    /// Write the build to an OCI layout in this directory, which must be empty or missing, and push nothing.
     #[arg(long, value_name = "DIR")]
     output: Option<PathBuf>,
-    /// text or json.
+    /// Output format.
     #[arg(long, value_enum, default_value_t = AnswerFormat::Text)]
     format: AnswerFormat,
     #[command(flatten)]
     config: ConfigArgs,
     #[command(flatten)]
     sources: opening::SourceArgs,
-    /// Options of docker buildx build.
+    /// Options for docker buildx build.
     #[arg(last = true, value_name = "BUILDX OPTION")]
     extra: Vec<String>,
 }
@@ -109,7 +109,7 @@ pub fn run(
     let typed = Typed { targets: args.target.clone(), ..Typed::default() };
     let settings = Settings::load(&args.config, typed, &args.sources, environment)?;
     let targets = targets::of_texts(&settings.targets_for(&platforms), environment, terminal)?;
-    // A mirror may not know yet what the tag names.
+    // A mirror can return an outdated digest for the tag.
     let sources = settings.sources.clone().without_mirrors();
     let quiet = terminal.quiet;
     let registry = RegistryTag {
@@ -144,7 +144,7 @@ pub fn run(
         Some(report)
     };
     let report = scan_with(registry.options.clone());
-    // What the next scan meets, although it was not asked for.
+    // The platforms that a later scan checks, although this run did not request them.
     let others = match targets.is_empty() || args.target.is_empty() {
         true => None,
         false => {
@@ -162,15 +162,15 @@ pub fn run(
     if before.is_none() && platforms.is_empty() && targets.is_empty() && !is_supplied {
         return Err(CliError::Usage {
             text: format!("{reference} is not in the registry, and no platform is named"),
-            hint: Some("name what it is for: --platform linux/amd64 --platform linux/arm64".to_string()),
+            hint: Some("name its platforms: --platform linux/amd64 --platform linux/arm64".to_string()),
         });
     }
-    if let Some(folder) =
-        args.output.as_ref().filter(|folder| folder.read_dir().is_ok_and(|mut files| files.next().is_some()))
+    if let Some(output) =
+        args.output.as_ref().filter(|output| output.read_dir().is_ok_and(|mut files| files.next().is_some()))
     {
-        return Err(CliError::usage(format!("{} is not empty: name a directory for a new layout", folder.display())));
+        return Err(CliError::usage(format!("{} is not empty; name a new or empty directory", output.display())));
     }
-    let work = interrupt::Folder::new().map_err(|error| unknown(format!("making a temporary directory: {error}")))?;
+    let work = temporary_directory()?;
     let build = BuildSettings {
         dockerfile: args.file.clone(),
         output: args.output.clone(),
@@ -212,8 +212,8 @@ pub fn run(
         }
         return Ok(1);
     }
-    ask(args)?;
-    interrupt::ask_first(&registry.interrupted)?;
+    confirm(args)?;
+    interrupt::handle_first(&registry.interrupted)?;
     let result = rebuild::run(&plan, &ThisMachine, &registry);
     if !is_text {
         report::json(&plan, Some(&result), out)?;
@@ -227,14 +227,12 @@ pub fn run(
             let code = if done.after.is_some() { still(args, &plan) } else { 0 };
             match code {
                 0 => {}
-                1 => {
-                    tell("error: a platform that stays is broken; name it with --platform, or accept it with --only\n")
-                }
-                _ => tell("error: a platform that stays could not be judged; --only accepts that\n"),
+                1 => tell("error: a kept platform is broken; rebuild it with --platform, or accept it with --only\n"),
+                _ => tell("error: a kept platform could not be judged; accept that with --only\n"),
             }
             Ok(code)
         }
-        // A fault in what was built is a finding; everything else is not knowing.
+        // A faulty build result is a finding. For all other errors the outcome is unknown.
         Err(error) if matches!(*error.cause, Cause::Faulty { .. }) => {
             tell(&format!("error: {error}\n"));
             Ok(1)
@@ -243,7 +241,7 @@ pub fn run(
     }
 }
 
-/// The tag that is named; with a digest beside it, what the tag names now is what counts.
+/// Returns the named tag. A digest next to the tag is dropped: the tag's current digest counts.
 fn tag_of(image: &str) -> Result<Reference, CliError> {
     let path = Path::new(image);
     let is_path = || path.is_file() || ["oci-layout", "manifest.json"].iter().any(|name| path.join(name).exists());
@@ -256,7 +254,8 @@ fn tag_of(image: &str) -> Result<Reference, CliError> {
         return Err(CliError::Usage {
             text: format!("{image} is not a registry tag; rebuild can only repair registry tags"),
             hint: Some(format!(
-                "in the directory of the sources, build the platform into an archive, and scan it:\n      {}\n      imgarch scan image.tar",
+                "in the source directory, build the platform into an archive, then scan it:\n      {}\n      imgarch scan \
+                 image.tar",
                 scan::rebuild_command(image, &Origin::Unopened, "linux/arm64")
             )),
         });
@@ -266,7 +265,7 @@ fn tag_of(image: &str) -> Result<Reference, CliError> {
         return Err(CliError::Usage {
             text: format!("{image} is pinned by digest, but a rebuild produces a new digest"),
             hint: Some(format!(
-                "name a tag of it; its tags: skopeo list-tags docker://{}/{}",
+                "name one of its tags: skopeo list-tags docker://{}/{}",
                 reference.registry, reference.repository
             )),
         });
@@ -274,7 +273,7 @@ fn tag_of(image: &str) -> Result<Reference, CliError> {
     Ok(Reference { digest: None, ..reference })
 }
 
-/// Nothing to build is fine only where everything could be judged.
+/// Returns the exit code if there is nothing to build: 0, or 3 if something could not be judged.
 fn unread(image: Option<&scan::ImageReport>) -> u8 {
     let is_unknown = image.is_some_and(|image| {
         !image.problems.is_empty() || image.platforms.iter().any(scan::PlatformReport::is_unknown)
@@ -282,7 +281,7 @@ fn unread(image: Option<&scan::ImageReport>) -> u8 {
     if is_unknown { 3 } else { 0 }
 }
 
-/// The exit code of the next scan, as far as the platforms that stay decide it.
+/// Returns the exit code that the kept platforms would cause in the next scan.
 fn still(args: &RebuildArgs, plan: &Plan) -> u8 {
     let code = |doubt: &Doubt| match doubt {
         Doubt::Broken(_) => 1,
@@ -290,11 +289,11 @@ fn still(args: &RebuildArgs, plan: &Plan) -> u8 {
         Doubt::NotAsked => 0,
     };
     let codes: Vec<u8> = plan.doubts().filter(|_| !args.only).map(|(_, doubt)| code(doubt)).collect();
-    // A finding goes before what is not known, as for a scan.
+    // As for a scan, a finding takes precedence over an unknown.
     if codes.contains(&1) { 1 } else { codes.into_iter().max().unwrap_or(0) }
 }
 
-/// The other tags that move. Each names what the reference names, or is new.
+/// Returns the other tags to move. Each points to the same digest as the reference, or is new.
 fn also_tags(
     args: &RebuildArgs,
     reference: &Reference,
@@ -314,7 +313,7 @@ fn also_tags(
         let is = registry.tag(&other).map_err(unknown)?;
         if is.as_ref().is_some_and(|is| before.is_none_or(|before| before.digest != *is)) {
             return Err(CliError::Usage {
-                text: format!("{other} names another image than {reference}, so the two cannot move together"),
+                text: format!("{other} and {reference} are different images, so they cannot move together"),
                 hint: Some(format!("imgarch rebuild {other}")),
             });
         }
@@ -323,7 +322,7 @@ fn also_tags(
     Ok(also)
 }
 
-/// The platforms that a scan for some targets left out.
+/// Returns the platforms that a scan for the given targets skipped.
 fn left_out(before: Option<&Published>, report: Option<&scan::Report>) -> Vec<Platform> {
     let judged: Vec<_> = report
         .into_iter()
@@ -336,7 +335,7 @@ fn left_out(before: Option<&Published>, report: Option<&scan::Report>) -> Vec<Pl
     left_out.filter_map(|entry| entry.platform.clone()).collect()
 }
 
-/// What something else has built.
+/// Returns the manifests that other tools built: those of `--layout` and `--join`.
 fn supplies(args: &RebuildArgs, registry: &RegistryTag) -> Result<Vec<Supply>, CliError> {
     let mut found: Vec<Supply> = Vec::new();
     let here = args.layout.iter().map(|name| registry.supplies_here(name));
@@ -347,7 +346,7 @@ fn supplies(args: &RebuildArgs, registry: &RegistryTag) -> Result<Vec<Supply>, C
     for one in here.chain(joined) {
         for supply in one.map_err(unpublished)? {
             if let Some(other) = found.iter().find(|other| other.platform == supply.platform) {
-                let text = format!("{} is in {} and in {}", supply.platform, other.name, supply.name);
+                let text = format!("{} is both in {} and in {}", supply.platform, other.name, supply.name);
                 return Err(CliError::usage(text));
             }
             found.push(supply);
@@ -356,7 +355,7 @@ fn supplies(args: &RebuildArgs, registry: &RegistryTag) -> Result<Vec<Supply>, C
     Ok(found)
 }
 
-/// The plan of what buildx builds.
+/// Plans a build with buildx.
 fn built(
     args: &RebuildArgs,
     request: Request,
@@ -383,14 +382,18 @@ fn built(
         BuildSettings { context: source.context, bake: source.bake, extra: source.extra, ..request.build.clone() };
     let request = Request { build, ..request };
     let plan = Plan::make(request.clone(), before.clone(), scans, &machine, source.recipe.clone());
-    // What the builder claims is proved where programs of the platform are run.
+    // If the build runs programs of the platform, test that the builder can run them, as it claims.
     let platforms: Vec<Platform> = plan.build.iter().map(|build| build.platform.clone()).collect();
     if !source.recipe.runs_on_target || platforms.is_empty() {
         return Ok(plan);
     }
-    let folder = interrupt::Folder::new().map_err(|error| unknown(format!("making a temporary directory: {error}")))?;
-    rebuild::prove(&mut machine, &ThisMachine, &platforms, folder.path());
+    let directory = temporary_directory()?;
+    rebuild::prove(&mut machine, &ThisMachine, &platforms, directory.path());
     Ok(Plan::make(request, before, scans, &machine, source.recipe))
+}
+
+fn temporary_directory() -> Result<interrupt::TemporaryDirectory, CliError> {
+    interrupt::TemporaryDirectory::new().map_err(|error| unknown(format!("creating a temporary directory: {error}")))
 }
 
 fn unpublished(error: RegistryError) -> CliError {
@@ -400,7 +403,7 @@ fn unpublished(error: RegistryError) -> CliError {
     }
 }
 
-/// A gap of this machine, because of which the build would fail.
+/// Fails if this machine lacks something that the build needs.
 fn obstacle(plan: &Plan) -> Result<(), CliError> {
     let Some(check) = plan.obstacles().into_iter().next() else { return Ok(()) };
     let hint = check.remedies.first().map(|remedy| format!("{}\n      see imgarch doctor", remedy.command));
@@ -414,20 +417,20 @@ fn unreadable(error: RecipeError) -> CliError {
         RecipeError::Bake(_) | RecipeError::Context(_) => CliError::usage(text),
         RecipeError::Dockerfile { .. } => CliError::Usage {
             text,
-            hint: Some("name the directory of the sources with --context, or the Dockerfile with --file".to_string()),
+            hint: Some("name the source directory with --context, or the Dockerfile with --file".to_string()),
         },
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "a question needs a terminal")]
-fn ask(args: &RebuildArgs) -> Result<(), CliError> {
+#[expect(clippy::disallowed_methods, reason = "asking for confirmation needs a terminal")]
+fn confirm(args: &RebuildArgs) -> Result<(), CliError> {
     if args.yes {
         return Ok(());
     }
     if !std::io::stdin().is_terminal() {
         return Err(CliError::Usage {
             text: "stdin is not a terminal, so the plan cannot be confirmed".to_string(),
-            hint: Some("--yes carries the plan out, --dry-run only shows it".to_string()),
+            hint: Some("--yes skips the confirmation, --dry-run only shows the plan".to_string()),
         });
     }
     tell("Proceed? [y/N] ");
@@ -435,6 +438,6 @@ fn ask(args: &RebuildArgs) -> Result<(), CliError> {
     std::io::stdin().lock().take(64).read_line(&mut answer)?;
     match answer.trim() {
         "y" | "Y" | "yes" => Ok(()),
-        _ => Err(unknown("not carried out")),
+        _ => Err(unknown("cancelled")),
     }
 }

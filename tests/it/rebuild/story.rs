@@ -155,10 +155,10 @@ fn other_tags_move_along_and_what_stays_broken_is_said() {
     site.docker(&["buildx", "build", "-q", "--platform", "linux/amd64", "-t", &other, "--push", "."]);
     let before = site.index(&image);
     let words = ["rebuild", &image, "--platform", "linux/arm64", "--yes"];
-    site.imgarch(&[&words[..], &["--also-tag", "other"]].concat(), None).check(2, &["names another image"]);
+    site.imgarch(&[&words[..], &["--also-tag", "other"]].concat(), None).check(2, &["are different images"]);
     let also = ["--also-tag", "latest", "--also-tag", "new"];
     site.imgarch(&[&words[..], &also].concat(), None)
-        .check(1, &["linux/amd64", "still broken: ", "several:latest", "a platform that stays is broken"]);
+        .check(1, &["linux/amd64", "still broken: ", "several:latest", "a kept platform is broken"]);
     let after = site.index(&image);
     assert_ne!(before, after);
     for tag in ["several:latest", "several:new"] {
