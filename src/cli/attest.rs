@@ -1,4 +1,4 @@
-//! `--attest` and `--attest-push`: the verdict as an in-toto statement, in a file and beside the image in its registry.
+//! `--attest` and `--attest-push`: write the verdict as an in-toto statement to a file, or push it to the registry.
 
 use std::path::PathBuf;
 
@@ -9,7 +9,7 @@ use crate::report::{Style, attest};
 use crate::scan::Report;
 use crate::source::SourceError;
 
-/// Flags on attestations.
+/// Flags for attestations.
 #[derive(Debug, Default, clap::Args)]
 #[command(next_help_heading = "Attestation")]
 pub struct AttestArgs {
@@ -21,7 +21,7 @@ pub struct AttestArgs {
     attest_push: bool,
 }
 
-/// Writes and pushes what was asked for.
+/// Writes and pushes the requested statements.
 pub fn run(
     report: &Report,
     style: &Style<'_>,
@@ -46,13 +46,13 @@ pub fn run(
         for image in &report.images {
             let Some(digest) = &image.digest else { continue };
             let Some(reference) = image.origin.registry() else {
-                terminal.note(&format!("{} is in no registry: its statement is not pushed", image.name));
+                terminal.note(&format!("{} is not in a registry, so its statement is not pushed", image.name));
                 continue;
             };
-            let reference = Reference::parse(&reference.at(digest)).expect("a name and a digest are a reference");
+            let reference = Reference::parse(&reference.at(digest)).expect("a name and a digest form a reference");
             let pushed = attest::registry::push(&client.image(&reference), digest, &statement, &created);
             let pushed = pushed.map_err(|error| unknown(&error))?;
-            terminal.note(&format!("the statement on {reference} is {pushed}"));
+            terminal.note(&format!("pushed the statement for {reference}: {pushed}"));
         }
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! `imgarch cluster`: every image that a cluster runs or may run, each once, on the nodes where it does.
+//! `imgarch cluster`: judges every image that a cluster runs or may run, on the nodes where it does, reading each once.
 
 use std::collections::HashSet;
 use std::io::Write;
@@ -17,39 +17,39 @@ use crate::report::{Format, Style};
 use crate::scan::{FailOn, ImageReport, Options, Problem, Report, Shard};
 use crate::source::Origin;
 
-/// What of the cluster to read.
+/// Which objects of the cluster to read.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-The answer is a summary: what fails now, what will fail, why and where, what could not be told. --full
-gives each image's own report instead. Images are read from their registries, each layer once.
+The report is a summary: what fails now, what will fail, why and where, and what could not be judged.
+--full writes a report for each image instead. Images are read from their registries, each layer once.
 
-Only get and list are asked for: nodes, pods and workloads. What is forbidden is said, and makes the exit code 3.
+imgarch only uses get and list, on nodes, pods and workloads. Forbidden requests are reported, and the exit code is 3.
 
 Examples:
   imgarch cluster
   imgarch cluster -n shop -l app=checkout --format json
   imgarch cluster --pull-secrets --full")]
 pub struct ClusterCommandArgs {
-    /// Only this namespace; otherwise all.
+    /// Read only this namespace [default: all namespaces].
     #[arg(long, short = 'n', value_name = "NAMESPACE")]
     namespace: Option<String>,
-    /// Only what has these labels, as kubectl's -l.
+    /// Read only objects with these labels, as with kubectl's -l.
     #[arg(long, short = 'l', value_name = "SELECTOR")]
     selector: Option<String>,
-    /// Read the imagePullSecrets of pods, templates and their service accounts, and use them; needs the right to get
-    /// secrets and serviceaccounts.
+    /// Use the imagePullSecrets of pods, pod templates and their service accounts; needs permission to get secrets and
+    /// serviceaccounts.
     #[arg(long)]
     pull_secrets: bool,
-    /// Every image's own report instead of the summary.
+    /// Report each image instead of the summary.
     #[arg(long)]
     full: bool,
-    /// table, json or plain; json has summary and reports both.
+    /// Output format: table, json or plain; json contains both the summary and the reports.
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     format: String,
-    /// The least severe finding that makes the exit code 1 [default: error].
+    /// Exit with 1 on findings of this severity or above [default: error].
     #[arg(long, value_enum)]
     fail_on: Option<ClusterFailOn>,
-    /// Layers that are read at once.
+    /// Number of layers to read in parallel.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     jobs: Option<u16>,
     #[command(flatten)]
@@ -90,7 +90,7 @@ pub fn run(
     let started = Instant::now();
     let format = Format::parse(&args.format).ok_or_else(|| CliError::Usage {
         text: format!("unknown format {:?}", args.format),
-        hint: Some(format!("formats are {}", Format::names().join(", "))),
+        hint: Some(format!("expected one of {}", Format::names().join(", "))),
     })?;
     let typed = Typed {
         fail_on: args.fail_on.map(FailOn::from),
@@ -106,7 +106,7 @@ pub fn run(
     let homeless = seen.survey.homeless.clone();
     let uses = seen.survey.uses();
     if uses.is_empty() && homeless.is_empty() && seen.unread.is_empty() {
-        return Err(CliError::Unknown { text: "no pod and no workload was found".into(), hint: None });
+        return Err(CliError::Unknown { text: "no pods or workloads found".into(), hint: None });
     }
     let base = Options { cache: cache::open(&settings)?, ..settings.options() };
     let opener = settings.sources.clone().with_credentials(seen.credentials).opener(base.cache.as_ref())?;
@@ -114,7 +114,7 @@ pub fn run(
     let mut work = Work::new(shard);
     work.add_uses(uses);
     if !seen.unread.is_empty() {
-        work.add_beside(unread(cluster.server(), &seen.unread));
+        work.add_separate(unread(cluster.server(), &seen.unread));
     }
     let how = How {
         opener: &opener,
@@ -133,7 +133,7 @@ pub fn run(
         workloads: seen.workloads,
     });
     if shard != Shard::WHOLE {
-        // Pods of images of other shards are theirs.
+        // Other shards report the pods of their images.
         let own: HashSet<&str> = judged.uses.iter().flat_map(|one| &one.used_by).map(String::as_str).collect();
         found.others.retain(|failing| own.contains(failing.used_by.as_str()));
     }
@@ -166,14 +166,14 @@ pub fn run(
     Ok(code)
 }
 
-/// What the API server did not give, for results that are merged.
+/// Reports what the API server did not return, for merged results.
 fn unread(server: &str, texts: &[String]) -> ImageReport {
     let mut report = ImageReport::new(server, Origin::Unopened);
     report.problems.extend(texts.iter().map(|text| Problem::new(text.clone(), None)));
     report
 }
 
-/// A gate never passes what it could not see.
+/// Returns 3 instead of 0 if parts of the cluster could not be read.
 fn exit_code(report: &Report, fail_on: FailOn, unread: &[String]) -> u8 {
     match report.exit_code(fail_on) {
         0 if !unread.is_empty() => 3,
@@ -181,7 +181,7 @@ fn exit_code(report: &Report, fail_on: FailOn, unread: &[String]) -> u8 {
     }
 }
 
-/// Broken images come last in a terminal, where the eye is; JSON's readers sort by themselves.
+/// Sorts broken images last, next to the prompt of a terminal. JSON consumers sort for themselves.
 fn worst_first(report: &mut Report) {
     report.images.sort_by_key(|image| image.verdict());
 }

@@ -1,5 +1,5 @@
-//! Ends a run that does not end by itself. Reading stops at the deadline and the report says what is missing; where a
-//! server or another program blocks the run beyond that, the process ends without a report.
+//! Ends a run at its deadline. Reading stops there and the report lists what is missing. If a server or another program
+//! blocks the run beyond that, the process ends without a report.
 
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -11,11 +11,12 @@ use crate::scan::Deadline;
 
 /// Time to judge and report what was read.
 const GRACE: Duration = Duration::from_secs(5);
-/// Could not tell.
+/// The exit code for an unknown verdict.
 const EXIT_CODE: i32 = 3;
 
-/// The deadline of this process, which has `seconds` from its first call. `progress` says what was read where the process
-/// has to be ended.
+/// Returns the deadline of this process, `seconds` after the first call. If the process has to be ended, `progress`
+/// supplies
+/// how much was read.
 pub fn begin(seconds: u64, progress: &Arc<Progress>) -> Option<Deadline> {
     static BEGUN: OnceLock<Option<Deadline>> = OnceLock::new();
     *BEGUN.get_or_init(|| {
@@ -25,7 +26,7 @@ pub fn begin(seconds: u64, progress: &Arc<Progress>) -> Option<Deadline> {
             std::thread::sleep(deadline.left().saturating_add(GRACE));
             progress.finish();
             tell(&format!(
-                "error: the run did not end within its deadline of {seconds} s: {}\nhint: {}\n",
+                "error: the run exceeded its deadline of {seconds} s: {}\nhint: {}\n",
                 progress.text(),
                 crate::image::EXTEND_DEADLINE
             ));

@@ -1,4 +1,4 @@
-//! `imgarch diff OLD NEW`: what a new image changes, before it replaces the old one.
+//! `imgarch diff OLD NEW`: compares a new image with the one that it replaces.
 
 use std::io::Write;
 
@@ -7,18 +7,18 @@ use super::{CliError, Environment, Terminal, cache, opening, scan, targets};
 use crate::report::diff;
 use crate::scan::Options;
 
-/// Compares two images: platforms and findings gained and lost. Exit code 1: the new one gained an error or lost a
-/// platform; 3: one of them could not be read whole.
+/// Compares two images: platforms and findings gained and lost. Exit code 1: the new image gained an error or lost a
+/// platform; 3: one of them could not be read completely.
 #[derive(Debug, clap::Args)]
 pub struct DiffArgs {
-    /// The image that runs today.
+    /// Image that runs today.
     old: String,
-    /// The image that is to replace it.
+    /// Image that will replace it.
     new: String,
-    /// Judge both for this node instead of what they declare; repeatable.
+    /// Judge both images for this node instead of the platforms that they declare; repeatable.
     #[arg(long, value_name = "TARGET")]
     target: Vec<String>,
-    /// How to write it.
+    /// Output format.
     #[arg(long, value_enum, default_value_t = DiffFormat::Text)]
     format: DiffFormat,
     #[command(flatten)]

@@ -1,4 +1,4 @@
-//! Flags of runs over many images: whole registries, parts of a run, and results that outlive it.
+//! Flags of runs over many images: whole registries, shards, and saved results.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,62 +15,66 @@ use crate::source::SourceError;
 use crate::source::input::{Input, Opener};
 use crate::source::registry::Client;
 
-/// Flags on many images.
+/// Flags for scanning many images.
 #[derive(Debug, Default, clap::Args)]
 #[command(next_help_heading = "Many images")]
 pub struct FleetArgs {
-    /// Scan every tag of a registry, or of its repositories below PREFIX, as far as the registry lists them. Signatures,
-    /// SBOMs and charts are left out and counted.
+    /// Scan every tag that a registry lists, or only those of repositories below PREFIX. Signatures, SBOMs and charts
+    /// are
+    /// skipped and counted.
     #[arg(long, value_name = "HOST[/PREFIX]", conflicts_with = "manifest")]
     pub registry: Option<String>,
-    /// With --registry: only repositories (`team/*`) or tags (`team/app:v*`) that match; `**/` is any depth; repeatable.
+    /// With --registry: scan only matching repositories (`team/*`) or tags (`team/app:v*`); `**/` matches any depth;
+    /// repeatable.
     #[arg(long, value_name = "GLOB", requires = "registry")]
     include: Vec<String>,
-    /// With --registry: none that match, though included; repeatable.
+    /// With --registry: skip matching repositories or tags, even if included; repeatable.
     #[arg(long, value_name = "GLOB", requires = "registry")]
     exclude: Vec<String>,
-    /// With --registry: only the N tags of each repository that were built last.
+    /// With --registry: scan only the N most recently built tags of each repository.
     #[arg(long, value_name = "N", requires = "registry", value_parser = clap::value_parser!(u32).range(1..))]
     newest: Option<u32>,
     #[command(flatten)]
     pub part: PartArgs,
 }
 
-/// Flags of a run that is a part of another, or goes on where another ended.
+/// Flags of a run that scans one shard, or resumes another run.
 #[derive(Debug, Default, clap::Args)]
 #[command(next_help_heading = "Many images")]
 pub struct PartArgs {
-    /// Keep the result of each image here as soon as it is finished, and skip what is here: a directory, s3://BUCKET/PREFIX,
-    /// gs:// or az://. `imgarch merge` reports it. Whoever may write there decides what is reported.
+    /// Save the result of each finished image to a directory, s3://BUCKET/PREFIX, gs:// or az://, and skip images that
+    /// have
+    /// one. `imgarch merge` reports them. Anyone who can write there controls what is reported.
     #[arg(long, value_name = "PLACE")]
     pub results: Option<String>,
-    /// Scan only part I of N (from 1), split by repository. With N alone, I comes from JOB_COMPLETION_INDEX, as in an
-    /// Indexed Job of Kubernetes.
+    /// Scan only shard I of N (counted from 1), split by repository. With N alone, I is taken from
+    /// JOB_COMPLETION_INDEX, as
+    /// in a Kubernetes Indexed Job.
     #[arg(long, value_name = "I/N")]
     shard: Option<String>,
 }
 
 impl PartArgs {
-    /// Which part of the images this run takes.
+    /// Returns the shard of the images that this run scans.
     pub fn shard(&self, environment: &Environment) -> Result<Shard, CliError> {
         let Some(text) = &self.shard else { return Ok(Shard::WHOLE) };
         let refuse = |text: String| CliError::Usage {
             text,
-            hint: Some("--shard 1/4 to --shard 4/4; in an Indexed Job --shard 4 takes JOB_COMPLETION_INDEX".into()),
+            hint: Some("--shard 1/4 to --shard 4/4; in an Indexed Job, --shard 4 reads JOB_COMPLETION_INDEX".into()),
         };
         if text.contains('/') {
             return text.parse::<Shard>().map_err(|error| refuse(error.to_string()));
         }
         let count: u32 = text.parse().map_err(|_| refuse(format!("shard {text:?} is neither I/N nor N")))?;
         let index = environment.text("JOB_COMPLETION_INDEX");
-        let index = index.ok_or_else(|| refuse(format!("--shard {count} without JOB_COMPLETION_INDEX")))?;
+        let index = index.ok_or_else(|| refuse(format!("--shard {count}: JOB_COMPLETION_INDEX is not set")))?;
         let number = index.parse::<u32>().ok().and_then(|index| index.checked_add(1));
         let shard = number.map(|number| Shard { number, count }).filter(|shard| shard.number <= shard.count);
         shard.ok_or_else(|| refuse(format!("JOB_COMPLETION_INDEX={index} is not one of {count} shards, from 0")))
     }
 }
 
-/// Says what was left out because it is no image.
+/// Notes which tags were skipped because they are not images.
 pub fn note_artifacts(kinds: &[String], terminal: &Terminal) {
     if kinds.is_empty() {
         return;
@@ -80,10 +84,10 @@ pub fn note_artifacts(kinds: &[String], terminal: &Terminal) {
         *counts.entry(kind).or_default() += 1;
     }
     let listed: Vec<String> = counts.iter().map(|(kind, count)| format!("{count} {}", visible(kind))).collect();
-    terminal.note(&format!("{} left out as no image: {}", plural(kinds.len(), "tag"), listed.join(", ")));
+    terminal.note(&format!("skipped {} without an image: {}", plural(kinds.len(), "tag"), listed.join(", ")));
 }
 
-/// The tags that `--registry` means.
+/// Lists the tags that `--registry` selects.
 pub fn images_of_registry(
     args: &FleetArgs,
     client: &Arc<Client>,
@@ -101,7 +105,7 @@ pub fn images_of_registry(
     }
     let filter = Filter::new(args)?;
     let repositories = repositories(client, host, prefix)?;
-    // A name may be anything, and becomes a part of the addresses that are asked next.
+    // A registry can return any string as a name, and the name becomes part of the next request's URL.
     let is_name = |name: &String| Reference::parse(&format!("{host}/{name}")).is_ok();
     let (repositories, odd_repositories): (Vec<String>, Vec<String>) = repositories.into_iter().partition(is_name);
     let repositories: Vec<String> = repositories.into_iter().filter(|name| filter.may_have(name)).collect();
@@ -129,7 +133,7 @@ pub fn images_of_registry(
         images.push(of_repository);
     }
     if odd > 0 {
-        terminal.note(&format!("{} of {host} left out: no image can have such a name", plural(odd, "name")));
+        terminal.note(&format!("skipped {} of {host}: invalid image name", plural(odd, "name")));
     }
     note_artifacts(&artifacts, terminal);
     let images = match args.newest {
@@ -137,7 +141,7 @@ pub fn images_of_registry(
         Some(newest) => newest_of(images, newest as usize, opener),
     };
     if images.is_empty() {
-        return Err(CliError::Unknown { text: format!("no tag of {place} is to be scanned"), hint: None });
+        return Err(CliError::Unknown { text: format!("no tag of {place} matches"), hint: None });
     }
     Ok(images)
 }
@@ -148,7 +152,8 @@ fn failed(error: SourceError) -> CliError {
     CliError::Unknown { text: error.to_string(), hint: error.hint().map(str::to_string) }
 }
 
-/// The repositories at or below `prefix`. Where the registry lists none, the prefix may be a repository itself.
+/// Lists the repositories at or below `prefix`. If the registry cannot list repositories, tries `prefix` as a
+/// repository.
 fn repositories(client: &Arc<Client>, host: &str, prefix: &str) -> Result<Vec<String>, CliError> {
     match client.repositories(host) {
         Ok(names) => {
@@ -168,15 +173,15 @@ fn repositories(client: &Arc<Client>, host: &str, prefix: &str) -> Result<Vec<St
                 _ => format!("{host} does not list its repositories: {error}"),
             };
             let hint = format!(
-                "list them with the registry's own tool and give the names by --images-from FILE; one repository is \
-                 listed by --registry {host}/REPOSITORY"
+                "list them with the registry's own tool and pass the names with --images-from FILE, or name one \
+                 repository: --registry {host}/REPOSITORY"
             );
             Err(CliError::Unknown { text: cause, hint: Some(hint) })
         }
     }
 }
 
-/// The tags by which cosign attaches things to images. Source: cosign, "Signature Spec", "Storage".
+/// Returns what cosign stores under a tag, if the tag follows its scheme. Source: cosign, "Signature Spec", "Storage".
 fn cosign_kind(tag: &str) -> Option<&'static str> {
     let (digest, kind) = tag.strip_prefix("sha256-")?.split_at_checked(64)?;
     let is_digest = digest.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
@@ -184,18 +189,18 @@ fn cosign_kind(tag: &str) -> Option<&'static str> {
         ".sig" => "signature",
         ".att" => "attestation",
         ".sbom" => "SBOM",
-        // The referrers of an image, where a registry has no API for them.
+        // The fallback tag for referrers, used if a registry has no referrers API.
         "" => "list of referrers",
         _ => return None,
     };
     is_digest.then_some(kind)
 }
 
-/// What `--include` and `--exclude` leave.
+/// The compiled `--include` and `--exclude` globs.
 struct Filter {
     include: Vec<GlobMatcher>,
     exclude: Vec<GlobMatcher>,
-    /// An include names tags, so a repository's name alone does not tell.
+    /// True if an include glob names tags, so a repository's name alone does not decide.
     includes_tags: bool,
 }
 
@@ -212,7 +217,7 @@ impl Filter {
         })
     }
 
-    /// Whether a repository may have a tag that is taken.
+    /// Returns whether a repository may have a tag that matches.
     fn may_have(&self, repository: &str) -> bool {
         let is_included = self.include.is_empty() || self.includes_tags || is_any(&self.include, repository);
         is_included && !is_any(&self.exclude, repository)
@@ -232,16 +237,16 @@ fn is_any(globs: &[GlobMatcher], name: &str) -> bool {
 /// When a tag's image was built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Built {
-    /// A signature, an SBOM, a chart: it is left out anyway, and takes no image's place.
+    /// A signature, SBOM or chart. It is skipped later and must not displace an image.
     NoImage,
-    NotSaid,
+    NotRecorded,
     At(jiff::Timestamp),
-    /// Could not be read: the scan says why.
+    /// Could not be read. The scan reports why.
     Unread,
 }
 
-/// Of each repository the `newest` tags that were built last, in the order of the list; those that are built at the same
-/// time by the list's order, the last first.
+/// Returns the `newest` most recently built tags of each repository, in list order. Among tags built at the same time,
+/// later entries of the list win.
 fn newest_of(repositories: Vec<Vec<String>>, newest: usize, opener: &Opener) -> Vec<String> {
     let read = |image: &String| built(image, opener);
     let tags: Vec<(usize, String)> = repositories
@@ -272,7 +277,7 @@ fn built(image: &str, opener: &Opener) -> Built {
         Err(_) => Built::Unread,
         Ok(selection) => {
             let times = selection.images.iter().filter_map(|image| image.config.created.parse().ok());
-            times.max().map_or(Built::NotSaid, Built::At)
+            times.max().map_or(Built::NotRecorded, Built::At)
         }
     }
 }
@@ -299,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn cosigns_tags_are_told_from_others() {
+    fn cosign_tags_are_recognised() {
         let digest = "a".repeat(64);
         assert_eq!(cosign_kind(&format!("sha256-{digest}.sig")), Some("signature"));
         assert_eq!(cosign_kind(&format!("sha256-{digest}.sbom")), Some("SBOM"));

@@ -1,4 +1,4 @@
-//! What makes a scan a gate: the project's policy, the baseline, and the summary that a workflow shows.
+//! Applies the project's policy and baseline to a scan, and writes the summary of a GitHub workflow step.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -9,28 +9,28 @@ use crate::config::{self, Baseline, Policy};
 use crate::report::{self, Format, Style};
 use crate::scan::Report;
 
-/// Flags on what is accepted.
+/// Flags for accepted findings.
 #[derive(Debug, Default, clap::Args)]
 #[command(next_help_heading = "Configuration")]
 pub struct GateArgs {
-    /// Accept the findings that this file lists, and fail on new ones only [env: IMGARCH_BASELINE].
+    /// Accept the findings listed in this file and fail only on new ones [env: IMGARCH_BASELINE].
     #[arg(long, value_name = "FILE")]
     pub baseline: Option<PathBuf>,
-    /// Write all findings of this run into the baseline.
+    /// Write all findings of this run to the baseline.
     #[arg(long)]
     pub update_baseline: bool,
 }
 
-/// A baseline of a million findings is no baseline.
+/// The maximum size of a baseline, in bytes: enough for about a million findings.
 const BASELINE_LIMIT: u64 = 256 << 20;
 
-/// Applies the project's policy to a report. What its owner should know goes to standard error.
+/// Applies the project's policy to a report. Notes about the policy go to stderr.
 pub fn apply(report: &mut Report, settings: &Settings, args: &GateArgs, terminal: &Terminal) -> Result<(), CliError> {
     let path = settings.baseline.value.as_deref();
     let mut policy = settings.policy();
     if args.update_baseline {
         let path = path.ok_or_else(|| CliError::Usage {
-            text: "--update-baseline needs a file".into(),
+            text: "--update-baseline needs --baseline".into(),
             hint: Some("--baseline imgarch-baseline.json --update-baseline".into()),
         })?;
         for note in config::apply(report, &policy, settings.today) {
@@ -39,7 +39,7 @@ pub fn apply(report: &mut Report, settings: &Settings, args: &GateArgs, terminal
         let text = Baseline::text_of(report);
         write_whole(path, text.as_bytes())?;
         let baseline = Baseline::parse(&text).expect("what was written reads back");
-        terminal.note(&format!("{} findings are in {}", baseline.len(), path.display()));
+        terminal.note(&format!("wrote {} findings to {}", baseline.len(), path.display()));
         policy = Policy { baseline: Some(baseline), ..Policy::default() };
     } else if let Some(path) = path {
         policy.baseline = Some(read_baseline(path)?);
@@ -61,13 +61,13 @@ fn read_baseline(path: &Path) -> Result<Baseline, CliError> {
     Baseline::parse(&text).map_err(|error| CliError::usage(format!("{}: {error}", path.display())))
 }
 
-/// Writes a file whole or not at all.
+/// Writes a file atomically.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
     write::replace(path, bytes)
         .map_err(|error| CliError::Unknown { text: format!("writing {}: {error}", path.display()), hint: None })
 }
 
-/// Appends the matrix to the summary of a GitHub workflow's step, where this runs in one.
+/// Appends the Markdown report to the step summary if this runs in a GitHub workflow.
 pub fn write_step_summary(report: &Report, style: &Style<'_>, environment: &Environment) -> Result<(), CliError> {
     let Some(path) = environment.path("GITHUB_STEP_SUMMARY") else { return Ok(()) };
     let mut text = Vec::new();

@@ -1,4 +1,4 @@
-//! `imgarch scan -f`: what manifests and Compose files run.
+//! `imgarch scan -f`: adds the images that manifests and Compose files run.
 
 use std::path::{Path, PathBuf};
 
@@ -12,21 +12,21 @@ use crate::report::escape::plural;
 use crate::scan::{ImageReport, Problem};
 use crate::source::Origin;
 
-/// A rendered chart of the largest projects has some 10 MiB.
+/// The maximum size of a manifest. Rendered charts of the largest projects have about 10 MiB.
 const MANIFEST_BYTES: u64 = 64 << 20;
 
 /// Reads a file that a Compose file refers to.
 fn read_other(path: &Path) -> Result<String, String> {
     if path.as_os_str() == "-" {
-        return Err("standard input is not a file of the project".to_string());
+        return Err("stdin is not a file of the project".to_string());
     }
     targets::read_text(path, MANIFEST_BYTES).map_err(|error| error.to_string())
 }
 
-/// Objects that are named; the rest is counted.
+/// How many objects a message names. The rest are counted.
 const NAMED_OBJECTS: usize = 10;
 
-/// The report of a file that names images which imgarch does not read: whether they run is not known.
+/// Reports a file that names images which imgarch does not read, so whether they run is unknown.
 fn names_unread(file: &str, objects: &[String]) -> ImageReport {
     let named = objects.iter().take(NAMED_OBJECTS).cloned().collect::<Vec<_>>().join(", ");
     let more = match objects.len().saturating_sub(NAMED_OBJECTS) {
@@ -48,8 +48,9 @@ pub struct Manifests<'a> {
 }
 
 impl Manifests<'_> {
-    /// Adds what they run: each image with its own start, on the nodes that the scheduler may give it. The nodes, and the
-    /// targets that are none.
+    /// Adds each image that the files run, with its command, on the nodes where the scheduler may place it. Returns the
+    /// nodes,
+    /// and the targets that are not nodes.
     pub fn add_to(
         &self,
         work: &mut Work,
@@ -73,8 +74,9 @@ impl Manifests<'_> {
         Ok((nodes, others))
     }
 
-    /// What the manifests run. Without nodes, each platform that a pod's own constraints leave is judged as it is declared.
-    /// `unread` takes a report of each file that names images which are not read.
+    /// Returns what the manifests run. Without nodes, each platform that satisfies a pod's constraints is judged as
+    /// declared.
+    /// `unread` receives a report for each file that names images which are not read.
     fn uses(
         &self,
         objects: &[NodeObject],
@@ -95,14 +97,14 @@ impl Manifests<'_> {
             if !read.unread.is_empty() {
                 unread.push(names_unread(&name, &read.unread));
             } else if read.workloads.is_empty() {
-                terminal.note(&format!("{name} runs no image: {} read", plural(read.others, "object")));
+                terminal.note(&format!("{name} does not run an image: {} read", plural(read.others, "object")));
             }
             for workload in &read.workloads {
                 survey.add_workload(workload, objects, nodes);
             }
         }
         for (title, why) in &survey.homeless {
-            terminal.note(&format!("{title} may run on no node: {why}"));
+            terminal.note(&format!("{title} cannot run on any node: {why}"));
         }
         Ok(survey.uses())
     }

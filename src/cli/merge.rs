@@ -1,4 +1,4 @@
-//! `imgarch merge`: one report of what all shards of a run have kept.
+//! `imgarch merge`: reports the saved results of all shards of a run.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -12,30 +12,31 @@ use crate::cache::Access;
 use crate::report::{Format, Style};
 use crate::scan::{FailOn, results};
 
-/// Reports what the shards of a run kept with `scan --results PLACE`, as one scan of all images would. An image that has no
-/// result and a shard that has not run make the exit code 3.
+/// Reports the results that the shards of a run saved with `scan --results PLACE`, like one scan of all images. If an
+/// image
+/// has no result or a shard has not run, the exit code is 3.
 #[derive(Debug, clap::Args)]
 pub struct MergeArgs {
-    /// Where the results are: a directory, s3://BUCKET/PREFIX, gs:// or az://.
+    /// Location of the results: a directory, s3://BUCKET/PREFIX, gs:// or az://.
     place: String,
     #[arg(long, value_name = "NAME[=FILE]", default_value = "table", help = Format::help())]
     format: Vec<String>,
-    /// Write the report to this file instead of standard output.
+    /// Write the report to this file instead of stdout.
     #[arg(long, short = 'o', value_name = "FILE")]
     output: Option<PathBuf>,
-    /// The least severe finding that makes the exit code 1 [default: error].
+    /// Exit with 1 on findings of this severity or above [default: error].
     #[arg(long, value_enum)]
     fail_on: Option<FailOnArg>,
-    /// Exit with 3 where the start of an image could not be followed to its end.
+    /// Exit with 3 if the startup of an image could not be followed to its main program.
     #[arg(long)]
     strict: bool,
-    /// Report each image, however many there are; list every file of a group, and what is foreign on purpose.
+    /// Report every image, and list every file in each group, including intentionally foreign files.
     #[arg(long)]
     all: bool,
-    /// Show the chain from the entrypoint, and what each front end prints.
+    /// Show the chain from the entrypoint, and the errors that container tools print.
     #[arg(long)]
     explain: bool,
-    /// Take no shard's results that was started longer ago.
+    /// Reject the results of shards that started more than this many seconds ago.
     #[arg(long, value_name = "SECONDS")]
     max_age: Option<u64>,
     #[command(flatten)]
@@ -59,7 +60,7 @@ pub fn run(
     let oldest = args.max_age.map_or(0, |age| environment.unix_seconds().saturating_sub(age));
     let mut merged = results::merge(&store, &cache::build(), oldest).map_err(|error| CliError::Unknown {
         text: error.to_string(),
-        hint: Some("scan with --results of the same place first, by the same imgarch".into()),
+        hint: Some("first scan with --results and the same location, using the same version of imgarch".into()),
     })?;
     fleet::note_artifacts(&merged.artifacts, terminal);
     let report = &mut merged.report;

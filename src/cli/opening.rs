@@ -1,4 +1,4 @@
-//! Resolves where images are read: flags, files and the environment become the options of registries and engines.
+//! Resolves flags, files and the environment into the options of registries and engines that images are read from.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -15,26 +15,27 @@ use crate::source::registry::{
 };
 use crate::source::{Source, SourceError};
 
-/// Flags on where images are read.
+/// Flags for image sources.
 #[derive(Debug, Default, clap::Args)]
 #[command(next_help_heading = "Sources")]
 pub struct SourceArgs {
-    /// Allow plain HTTP and unverified TLS certificates, for every registry.
+    /// Allow plain HTTP and unverified TLS certificates for every registry.
     #[arg(long)]
     pub insecure: bool,
     /// PEM file of an additional certificate authority to trust; repeatable.
     #[arg(long, value_name = "FILE")]
     pub ca_cert: Vec<PathBuf>,
-    /// Ask no registry: read local engines, archives and directories only.
+    /// Do not contact registries; read only local engines, archives and directories.
     #[arg(long)]
     pub offline: bool,
-    /// Seconds to wait for one answer: of a registry, for each piece of it, and of a credential helper [default: 30].
+    /// Seconds to wait for a response from a registry, for each part of its body, and for a credential helper [default:
+    /// 30].
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub timeout: Option<u64>,
-    /// Seconds for the whole run; what has not been read by then is reported as not known [default: 21600].
+    /// Seconds for the whole run; whatever is unread by then is reported as unknown [default: 21600].
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     pub deadline: Option<u64>,
-    /// Root directory of containerd's state, for containerd:NAMESPACE/NAME.
+    /// Root directory of containerd, for containerd:NAMESPACE/NAME.
     #[arg(long, value_name = "DIR")]
     pub containerd_root: Option<PathBuf>,
     /// Socket of containerd.
@@ -42,7 +43,7 @@ pub struct SourceArgs {
     pub containerd_address: Option<PathBuf>,
 }
 
-/// Where images are read, resolved: credentials, sockets and certificates.
+/// Resolved image sources: credentials, sockets and certificates.
 #[derive(Clone, Debug)]
 pub struct SourceSettings {
     pub is_offline: bool,
@@ -51,7 +52,7 @@ pub struct SourceSettings {
     containerd: Vec<Containerd>,
 }
 
-/// What a file, the environment or flags set for registries.
+/// Registry settings from a file, the environment or flags.
 pub struct RegistrySettings {
     pub is_offline: bool,
     pub is_insecure: bool,
@@ -71,20 +72,20 @@ impl SourceSettings {
         }
     }
 
-    /// The same without mirrors: a mirror may not know yet what a tag names now.
+    /// Removes the mirrors, because a mirror can return an outdated digest for a tag.
     pub fn without_mirrors(mut self) -> SourceSettings {
         self.registries.mirrors.clear();
         self
     }
 
-    /// The same with more credentials, asked after the user's own.
+    /// Adds credentials that are tried after the user's own.
     #[cfg(feature = "kube")]
     pub fn with_credentials(mut self, stores: Vec<CredentialStore>) -> SourceSettings {
         self.registries.credentials.stores.extend(stores);
         self
     }
 
-    /// What opens the images that users name. With a cache, documents of registries are remembered there.
+    /// Returns the opener for the images that users name. With a cache, registry documents are cached.
     pub fn opener(&self, cache: Option<&Arc<Cache>>) -> Result<Opener, CliError> {
         let registry = match self.is_offline {
             true => None,
@@ -107,7 +108,7 @@ impl SourceSettings {
         Ok(Opener { registry, engines: self.engines.clone(), containerd: self.containerd.clone() })
     }
 
-    /// A client of registries.
+    /// Creates a registry client.
     pub fn client(&self) -> Result<Arc<Client>, SourceError> {
         Client::new(self.registries.clone())
     }
@@ -123,7 +124,7 @@ fn registry_options(settings: RegistrySettings, environment: &Environment) -> Re
         uid: uid(),
     };
     let mut credentials = Credentials::from_paths(&paths);
-    // The docker command reads it before its files. CI services set it.
+    // The docker command prefers it to its configuration files. CI services set it.
     if let Some(json) = environment.text("DOCKER_AUTH_CONFIG") {
         credentials.stores.insert(0, CredentialStore::Text { name: "DOCKER_AUTH_CONFIG".to_string(), json });
     }
@@ -142,10 +143,11 @@ fn registry_options(settings: RegistrySettings, environment: &Environment) -> Re
     }
 }
 
-/// Where podman and Docker keep the certificates of each registry. Source: containers-certs.d(5), dockerd(8).
+/// Returns the directories where podman and Docker keep certificates by registry. Source: containers-certs.d(5),
+/// dockerd(8).
 fn cert_folders(paths: &CredentialPaths) -> Vec<PathBuf> {
     let config = paths.xdg_config_home.clone().or_else(|| Some(paths.home.as_ref()?.join(".config")));
-    let own = config.iter().flat_map(|folder| [folder.join("containers/certs.d"), folder.join("docker/certs.d")]);
+    let own = config.iter().flat_map(|path| [path.join("containers/certs.d"), path.join("docker/certs.d")]);
     own.chain(["/etc/containers/certs.d".into(), "/etc/docker/certs.d".into()]).collect()
 }
 
@@ -173,7 +175,7 @@ fn containerd(args: &SourceArgs, environment: &Environment) -> Vec<Containerd> {
     vec![Containerd { root: root.unwrap_or(default.root), address: address.unwrap_or(default.address) }]
 }
 
-/// The user of this process, where the system has users and a /proc.
+/// The user ID of this process, on a system that has user IDs and /proc.
 #[cfg(unix)]
 fn uid() -> Option<u32> {
     use std::os::unix::fs::MetadataExt;

@@ -1,5 +1,6 @@
-//! Progress on stderr: a bar with bytes, layers and images, or a line now and then where stderr is not a terminal. Nothing
-//! with --quiet.
+//! Progress on stderr: a bar with bytes, layers and images, or a line every 10 seconds if stderr is not a terminal.
+//! With
+//! --quiet, nothing is written.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
@@ -11,7 +12,7 @@ use super::Terminal;
 use super::terminal::tell;
 use crate::scan::Watch;
 
-/// Shows how far the reading is.
+/// Shows the progress of a run.
 pub struct Progress {
     bar: ProgressBar,
     layers: AtomicUsize,
@@ -20,22 +21,22 @@ pub struct Progress {
     images_opened: AtomicUsize,
     images_done: AtomicUsize,
     started: Instant,
-    /// When the first image was judged: the rate is counted from there.
+    /// When judging began, that is, when the last image was opened. The rate is computed from this time.
     judging: OnceLock<Instant>,
     is_finished: AtomicBool,
     is_narrow: bool,
-    /// Lines are written instead of a bar; how many were.
+    /// If lines are written instead of a bar, the number of intervals that have been reported.
     lines: Option<AtomicU64>,
 }
 
-/// Fewer columns have no room for layers beside images.
+/// Below this many columns, layers are not shown next to images.
 const NARROW: usize = 60;
 
-/// Between two lines where there is no bar.
+/// The time between two lines if there is no bar.
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
 impl Progress {
-    /// Where lines are written, a thread writes them, however long a server is silent.
+    /// If lines are written, starts a thread for them, so that they appear even while a server does not respond.
     pub fn new(terminal: &Terminal) -> Arc<Progress> {
         let progress = Arc::new(Progress::unwatched(terminal));
         if progress.lines.is_some() {
@@ -66,7 +67,7 @@ impl Progress {
         }
     }
 
-    fn tell_layers(&self) {
+    fn update_prefix(&self) {
         let (read, all) = (self.layers_read.load(Ordering::Relaxed), self.layers.load(Ordering::Relaxed));
         match self.images_text() {
             None => self.bar.set_prefix(format!(", {read}/{all} layers")),
@@ -75,7 +76,7 @@ impl Progress {
         }
     }
 
-    /// How far the images are, where there is more than one.
+    /// The progress by images, if there is more than one.
     fn images_text(&self) -> Option<String> {
         let images = self.images.load(Ordering::Relaxed);
         let (opened, done) = (self.images_opened.load(Ordering::Relaxed), self.images_done.load(Ordering::Relaxed));
@@ -85,23 +86,23 @@ impl Progress {
         })
     }
 
-    /// Writes a line if the last one is long enough ago.
+    /// Writes a line if [`LINE_EVERY`] has passed since the last one.
     fn tick(&self) {
         let Some(lines) = &self.lines else { return };
-        let (due, told) = (self.started.elapsed().as_secs() / LINE_EVERY.as_secs(), lines.load(Ordering::Relaxed));
-        if due > told {
+        let (due, written) = (self.started.elapsed().as_secs() / LINE_EVERY.as_secs(), lines.load(Ordering::Relaxed));
+        if due > written {
             lines.store(due, Ordering::Relaxed);
             let is_begun = self.layers.load(Ordering::Relaxed) > 0;
             let text = self.images_text().or_else(|| is_begun.then(|| self.text()));
-            tell(&format!("note: {}\n", text.as_deref().unwrap_or("images are being opened")));
+            tell(&format!("note: {}\n", text.as_deref().unwrap_or("opening images")));
         }
     }
 
-    /// How far the reading is, in words.
+    /// The progress by layers and bytes, as text.
     pub fn text(&self) -> String {
         let (read, all) = (self.layers_read.load(Ordering::Relaxed), self.layers.load(Ordering::Relaxed));
         let (bytes, of) = (self.bar.position(), self.bar.length().unwrap_or(0));
-        format!("{read} of {all} layers ({bytes} of {of} bytes) were read")
+        format!("read {read} of {all} layers ({bytes} of {of} bytes)")
     }
 
     pub fn finish(&self) {
@@ -114,7 +115,7 @@ fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).expect("the templates are constants")
 }
 
-/// Writes the lines of a run until it has ended.
+/// Writes progress lines until the run ends.
 fn tick_on(progress: &Weak<Progress>) {
     const LOOK_EVERY: Duration = Duration::from_millis(500);
     while let Some(progress) = progress.upgrade().filter(|one| !one.is_finished.load(Ordering::Relaxed)) {
@@ -124,7 +125,7 @@ fn tick_on(progress: &Weak<Progress>) {
     }
 }
 
-/// `120/2000 images, 12.0/s, 2 min 37 s left`.
+/// Formats the progress by images, as in `120/2000 images, 12.0/s, 2 min 37 s left`.
 fn images_text(done: usize, images: usize, elapsed: Duration) -> String {
     let seconds = elapsed.as_secs_f64();
     let mut text = format!("{done}/{images} images");
@@ -157,21 +158,21 @@ impl Watch for Progress {
 
     fn expect_layers(&self, layers: usize) {
         self.layers.fetch_add(layers, Ordering::Relaxed);
-        self.tell_layers();
+        self.update_prefix();
     }
 
     fn layer(&self) {
         self.layers_read.fetch_add(1, Ordering::Relaxed);
-        self.tell_layers();
+        self.update_prefix();
     }
 
     fn expect_images(&self, images: usize) {
         let before = self.images.fetch_add(images, Ordering::Relaxed);
         if before + images > 1 {
-            // Bytes are known of the images that were opened only.
+            // Byte counts are known only for images that are open.
             self.bar.set_style(style("{prefix}  {wide_msg:.dim}"));
         }
-        self.tell_layers();
+        self.update_prefix();
     }
 
     fn image_opened(&self) {
@@ -179,12 +180,12 @@ impl Watch for Progress {
         if opened == self.images.load(Ordering::Relaxed) {
             let _ = self.judging.set(Instant::now());
         }
-        self.tell_layers();
+        self.update_prefix();
     }
 
     fn image_done(&self) {
         self.images_done.fetch_add(1, Ordering::Relaxed);
-        self.tell_layers();
+        self.update_prefix();
     }
 }
 

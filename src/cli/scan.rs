@@ -1,4 +1,4 @@
-//! `imgarch scan`: reads images and reports; the exit code is a gate's answer.
+//! `imgarch scan`: reads images, reports findings, and returns the exit code for CI.
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, Read, Write};
@@ -19,65 +19,69 @@ use crate::scan::{self, CallOverride, FailOn, ImageReport, Mounts, Options, Repo
 use crate::source::input::Opener;
 use crate::source::transport::TRANSPORTS;
 
-/// What to scan, against what, and how to say it.
+/// What to scan, what to judge it against, and how to report it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = after_help())]
 pub struct ScanArgs {
     /// Images, or files: programs, release archives, packages.
     #[arg(value_name = "IMAGE", required_unless_present_any = ["images_from", "manifest", "registry"])]
     images: Vec<String>,
-    /// Scan what a manifest runs: Kubernetes objects of any kind (Helm's and kustomize's output too) or a Compose file,
-    /// started as its spec states; `-` is stdin; repeatable. With nodes as targets (k8s, nodes.json), each image is judged
-    /// on those that nodeSelector, affinity and tolerations leave; without, on the platforms that they name.
+    /// Scan the images of a manifest: Kubernetes objects of any kind (also Helm or kustomize output) or a Compose file,
+    /// with
+    /// the commands of its spec; `-` is stdin; repeatable. With nodes as targets (k8s, nodes.json), each image is
+    /// judged on
+    /// the nodes that nodeSelector, affinity and tolerations allow; otherwise on the platforms that these name.
     #[arg(long, short = 'f', value_name = "FILE")]
     manifest: Vec<PathBuf>,
-    /// Read image names from a file, one a line; `-` is standard input. `#` starts a comment.
+    /// Read image names from a file, one per line; `-` is stdin. `#` starts a comment.
     #[arg(long, value_name = "FILE")]
     images_from: Option<PathBuf>,
-    /// Read only this platform of an index; repeatable. Without it every platform is read. A file that is not an image is
-    /// held against it; without it, against the platform in the file's name.
+    /// Read only this platform of an index; repeatable [default: all platforms]. A file that is not an image is judged
+    /// against this platform, or by default against the platform in its name.
     #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
     platform: Vec<String>,
-    /// Judge for this node: a platform with properties (linux/arm64,page=64k,aarch32=no), a CPU profile
-    /// (graviton4), `host`, a cluster's nodes (k8s, k8s:CONTEXT), or a saved `kubectl get nodes -o json`; repeatable. Without it each platform is judged as declared.
+    /// Judge for this node: a platform with properties (linux/arm64,page=64k,aarch32=no), a CPU profile (graviton4),
+    /// `host`, a cluster's nodes (k8s, k8s:CONTEXT), or a saved `kubectl get nodes -o json`; repeatable. By default
+    /// each platform is judged as declared.
     #[arg(long, value_name = "TARGET")]
     target: Vec<String>,
-    /// Start this instead of the image's ENTRYPOINT, as Kubernetes' `command` does; repeat for each word.
+    /// Run this instead of the image's ENTRYPOINT, like `command` in Kubernetes; repeat for each word.
     #[arg(long, value_name = "WORD", allow_hyphen_values = true)]
     entrypoint: Vec<String>,
-    /// Arguments instead of the image's CMD, as Kubernetes' `args`; repeat for each word.
+    /// Use this argument instead of the image's CMD, like `args` in Kubernetes; repeat for each word.
     #[arg(long, value_name = "WORD", allow_hyphen_values = true)]
     arg: Vec<String>,
     #[arg(long, value_name = "NAME[=FILE]", default_value = "table", help = Format::help())]
     format: Vec<String>,
-    /// Write the report to this file instead of standard output.
+    /// Write the report to this file instead of stdout.
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// The least severe finding that makes the exit code 1 [default: error].
+    /// Exit with 1 on findings of this severity or above [default: error].
     #[arg(long, value_enum)]
     fail_on: Option<FailOnArg>,
-    /// Exit with 3 where the start of an image could not be followed to its end.
+    /// Exit with 3 if the startup of an image could not be followed to its main program.
     #[arg(long)]
     strict: bool,
-    /// Report each image, however many there are; list every file of a group, and what is foreign on purpose.
+    /// Report every image, and list every file in each group, including intentionally foreign files.
     #[arg(long)]
     all: bool,
-    /// Show the chain from the entrypoint, and what each front end prints.
+    /// Show the chain from the entrypoint, and the errors that container tools print.
     #[arg(long)]
     explain: bool,
-    /// Switch off a rule by which files are foreign on purpose; repeatable. `imgarch explain foreign-on-purpose` lists them.
+    /// Disable a rule that excuses foreign files; repeatable. `imgarch explain foreign-on-purpose` lists the rules.
     #[arg(long, value_name = "RULE")]
     off: Vec<String>,
-    /// The Dockerfile that built the image: findings name its line.
+    /// Dockerfile that built the image, so that findings can name its lines.
     #[arg(long, value_name = "PATH")]
     dockerfile: Option<PathBuf>,
-    /// With a root file system: read the file systems that are mounted below it too.
+    /// With a root filesystem: also read the filesystems mounted below it.
     #[arg(long)]
     cross_file_systems: bool,
-    /// Read uncompressed layers of local archives and layouts in part, without verifying their digests: much faster.
+    /// Read uncompressed layers of local archives and layouts only in part, without verifying their digests. Much
+    /// faster.
     #[arg(long, conflicts_with_all = ["attest", "attest_push"])]
     trust_local: bool,
-    /// Layers that are read at once.
+    /// Number of layers to read in parallel.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     jobs: Option<u16>,
     #[command(flatten)]
@@ -94,7 +98,7 @@ pub struct ScanArgs {
     pub sources: opening::SourceArgs,
 }
 
-/// Examples, and how an image can be named: the transports' table.
+/// Builds the end of the help: the forms of IMAGE, from the table of transports, and examples.
 fn after_help() -> String {
     let mut text = "\
 IMAGE is a reference (user/app:v1), a path to an archive, layout or directory, `-` for an archive on
@@ -105,9 +109,9 @@ stdin, or a transport:
         text += &format!("  {:<32} {}\n", format!("{}{}", row.prefix, row.argument), row.help);
     }
     text + "
-A file that is not an image archive is read as what it is: a program (ELF, Mach-O, PE), a release archive
-(tar under gzip, xz, zstd or bzip2; zip), a .deb, .rpm, .apk, wheel, jar or AppImage. Each program in it must be
-for --platform, or for the platform that its name says.
+Other files are also read: a program (ELF, Mach-O, PE), a release archive (zip, or tar compressed with gzip, xz,
+zstd or bzip2), a .deb, .rpm, .apk, wheel, jar or AppImage. Each program in it must be for --platform, or for the
+platform in the file's name.
 
 Examples:
   imgarch scan user/app:latest
@@ -159,7 +163,7 @@ pub fn run(
     let opener = settings.sources.opener(options.cache.as_ref())?;
     if args.fleet.registry.is_some() {
         if settings.offline.value {
-            return Err(CliError::usage("a registry is not listed offline"));
+            return Err(CliError::usage("--registry cannot be used offline"));
         }
         let client = settings.sources.client().map_err(|error| CliError::usage(error.to_string()))?;
         images.extend(fleet::images_of_registry(&args.fleet, &client, &opener, terminal)?);
@@ -204,7 +208,7 @@ pub fn run(
     Ok(code)
 }
 
-/// `strict`: what could not be followed to its end is not known.
+/// Returns the exit code. With `strict`, a start that could not be followed to its end counts as unknown.
 pub fn exit_code(report: &Report, fail_on: FailOn, strict: bool) -> u8 {
     match report.exit_code(fail_on) {
         0 if strict && report.is_partial() => 3,
@@ -212,12 +216,12 @@ pub fn exit_code(report: &Report, fail_on: FailOn, strict: bool) -> u8 {
     }
 }
 
-/// Reads and judges these images within the run's deadline, showing the progress.
+/// Reads and judges these images within the run's deadline, showing progress.
 pub fn read(opener: &Opener, settings: &Settings, terminal: &Terminal, images: &[String], options: &Options) -> Report {
     watched(settings, terminal, options, |options, watch| scan::scan(images, &|name| opener.open(name), options, watch))
 }
 
-/// The same for one image.
+/// Reads and judges one image, like [`read`].
 pub fn read_one(
     opener: &Opener,
     settings: &Settings,
@@ -266,18 +270,18 @@ pub fn write_outputs(
     Ok(())
 }
 
-/// Names of a list of images are bounded: it is text that somebody else may have written.
+/// The maximum size of a list of image names, in bytes. The list may come from an untrusted source.
 const LIST_LIMIT: u64 = 16 << 20;
 
 fn images(args: &ScanArgs) -> Result<Vec<String>, CliError> {
     let manifests = args.manifest.iter().chain(&args.images_from).filter(|path| path.as_os_str() == "-").count();
     if manifests + args.images.iter().filter(|name| *name == "-").count() > 1 {
-        return Err(CliError::usage("`-` is there more than once, and standard input can be read once"));
+        return Err(CliError::usage("`-` was given more than once, but stdin can only be read once"));
     }
     let mut images = args.images.clone();
     if let Some(path) = &args.images_from {
         let refuse = |error: std::io::Error| CliError::Usage {
-            text: format!("reading the list of images {}: {error}", path.display()),
+            text: format!("reading the image list {}: {error}", path.display()),
             hint: None,
         };
         let reader: Box<dyn Read> = if path.as_os_str() == "-" {
@@ -287,7 +291,7 @@ fn images(args: &ScanArgs) -> Result<Vec<String>, CliError> {
         };
         for line in std::io::BufReader::new(reader.take(LIST_LIMIT)).lines() {
             let line = line.map_err(refuse)?;
-            // Windows' editors begin a file with a mark.
+            // Windows editors may begin a file with a byte order mark.
             let name = line.trim_start_matches('\u{feff}').split('#').next().unwrap_or_default().trim();
             if !name.is_empty() {
                 images.push(name.to_string());
@@ -295,7 +299,7 @@ fn images(args: &ScanArgs) -> Result<Vec<String>, CliError> {
         }
     }
     if images.is_empty() && args.manifest.is_empty() && args.fleet.registry.is_none() {
-        return Err(CliError::usage("no image was named"));
+        return Err(CliError::usage("no image given"));
     }
     Ok(images)
 }
@@ -316,7 +320,7 @@ fn options(
         let names: Vec<&str> = known.keys().copied().collect();
         return Err(CliError::Usage {
             text: format!("unknown rule {unknown:?}"),
-            hint: Some(format!("rules are {}", names.join(", "))),
+            hint: Some(format!("expected one of {}", names.join(", "))),
         });
     }
     let dockerfile = match &args.dockerfile {

@@ -20,31 +20,31 @@ use crate::source::registry::HostOptions;
 #[derive(Debug, Default, clap::Args)]
 #[command(next_help_heading = "Configuration")]
 pub struct ConfigArgs {
-    /// Read this file instead of the .imgarch.toml of this folder or the nearest one above it [env: IMGARCH_CONFIG].
+    /// Read this file instead of .imgarch.toml in this directory or its nearest parent [env: IMGARCH_CONFIG].
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Read no configuration file.
+    /// Do not read a configuration file.
     #[arg(long, conflicts_with = "config")]
     pub no_config: bool,
 }
 
-/// Flags on what is remembered of layers.
+/// Flags for the layer cache.
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Cache")]
 pub struct CacheFlags {
-    /// Read every layer anew, and remember none [env: IMGARCH_NO_CACHE].
+    /// Do not use the cache: read every layer, and store nothing [env: IMGARCH_NO_CACHE].
     #[arg(long, conflicts_with_all = ["cache_from", "cache_to"])]
     pub no_cache: bool,
-    /// Take what other machines found in layers from here: a directory, s3://BUCKET/PREFIX, gs://, az:// or https://;
-    /// repeatable. Whoever may write there decides what this run sees [env: IMGARCH_CACHE_FROM].
+    /// Read cached layers of other machines from a directory, s3://BUCKET/PREFIX, gs://, az:// or https://; repeatable.
+    /// Anyone who can write there controls what this run reads [env: IMGARCH_CACHE_FROM].
     #[arg(long, value_name = "PLACE")]
     pub cache_from: Vec<String>,
-    /// Put what this run finds in the layers that it reads there, for other machines [env: IMGARCH_CACHE_TO].
+    /// Store the layers that this run reads there, for other machines [env: IMGARCH_CACHE_TO].
     #[arg(long, value_name = "PLACE")]
     pub cache_to: Option<String>,
 }
 
-/// What was typed of the settings that a file or the environment may give too.
+/// Command-line values of settings that a file or the environment can also set.
 #[derive(Debug, Default)]
 pub struct Typed {
     pub targets: Vec<String>,
@@ -54,7 +54,7 @@ pub struct Typed {
     pub cache: CacheFlags,
 }
 
-/// Where a setting comes from.
+/// The origin of a setting.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SettingOrigin {
     Flag,
@@ -63,14 +63,14 @@ pub enum SettingOrigin {
     Default,
 }
 
-/// A value and where it comes from.
+/// A value and its origin.
 #[derive(Clone, Debug)]
 pub struct Sourced<T> {
     pub value: T,
     pub origin: SettingOrigin,
 }
 
-/// The settings of a run. They never change once they are loaded.
+/// The settings of a run. They do not change after loading.
 #[derive(Debug)]
 pub struct Settings {
     /// The configuration file that was read.
@@ -80,47 +80,48 @@ pub struct Settings {
     pub timeout: Sourced<u64>,
     /// Seconds for the whole run.
     pub deadline: Sourced<u64>,
-    /// Layers that are read at once; none: as many as there are processors, within bounds.
+    /// Layers to read in parallel; `None`: the number of processors, within bounds.
     pub jobs: Sourced<Option<u16>>,
     pub offline: Sourced<bool>,
     pub insecure: Sourced<bool>,
     pub ca_cert: Sourced<Vec<PathBuf>>,
     pub mirrors: Sourced<BTreeMap<String, Vec<String>>>,
-    /// By host: what holds for that one only. Only a file says so.
+    /// Settings for single hosts. Only a file can set these.
     pub hosts: BTreeMap<String, HostOptions>,
     pub baseline: Sourced<Option<PathBuf>>,
-    /// Where layers are remembered; none: nowhere.
+    /// The cache directory; `None`: layers are not cached.
     pub cache: Sourced<Option<PathBuf>>,
     pub cache_bytes: Sourced<u64>,
-    /// Shared stores that are asked for layers, and the one that is given them: directories and URLs.
+    /// Shared stores to read layers from, as directories or URLs.
     pub cache_from: Sourced<Vec<String>>,
+    /// The shared store to write layers to, as a directory or URL.
     pub cache_to: Sourced<Option<String>>,
     pub layer_bytes: Sourced<u64>,
     pub layer_names: Sourced<u64>,
     pub image_memory: Sourced<u64>,
     pub severities: BTreeMap<Code, Severity>,
     pub ignores: Vec<Ignore>,
-    /// Where images are read.
+    /// The sources that images are read from.
     pub sources: SourceSettings,
-    /// The day on which ignores expire.
+    /// The current date, which decides whether ignores have expired.
     pub today: Date,
-    /// What the clients of shared caches take their credentials from.
+    /// Environment variables with the credentials of shared caches.
     pub cache_variables: Vec<(String, String)>,
 }
 
-/// Variables with these prefixes hold the credentials of the stores' own command line tools.
+/// Prefixes of the variables that hold the credentials of the stores' command-line tools.
 const CACHE_VARIABLES: [&str; 3] = ["AWS_", "GOOGLE_", "AZURE_"];
 
-/// A configuration is a page of text; a larger one is something else.
+/// The maximum size of a configuration file, in bytes.
 const FILE_LIMIT: u64 = 1 << 20;
 
-/// Half a GiB holds the layers of some thousand images.
+/// The default size of the cache, in bytes: enough for the layers of about a thousand images.
 const CACHE_BYTES: u64 = 512 << 20;
 
-/// Seconds to wait for a registry.
+/// The default time to wait for a registry, in seconds.
 const TIMEOUT: u64 = 30;
 
-/// Seconds for a whole run: as long as the usual CI service lets a job run.
+/// The default deadline of a run, in seconds: the usual job timeout of CI services.
 const DEADLINE: u64 = 6 * 60 * 60;
 
 impl Settings {
@@ -134,7 +135,7 @@ impl Settings {
             Some(path) => (Some(path.clone()), read(&path)?),
             None => (None, Config::default()),
         };
-        let folder = file.as_deref().and_then(Path::parent).unwrap_or(Path::new("")).to_path_buf();
+        let directory = file.as_deref().and_then(Path::parent).unwrap_or(Path::new("")).to_path_buf();
         let given = |list: Vec<String>| (!list.is_empty()).then_some(list);
         let of_file = given(config.registries.ca_cert.clone());
         let paths = |list: Vec<String>| list.into_iter().map(PathBuf::from).collect::<Vec<_>>();
@@ -143,7 +144,7 @@ impl Settings {
         let words = |text: String| Ok::<_, CliError>(text.split_whitespace().map(str::to_string).collect::<Vec<_>>());
         let no_flag = typed.cache.no_cache;
         let cache = if no_flag { Some(None) } else { None };
-        let shared = |place: String| if place.contains("://") { place } else { beside(&folder, &place) };
+        let shared = |place: String| if place.contains("://") { place } else { relative_to(&directory, &place) };
         let no_cache = variable(environment, "IMGARCH_NO_CACHE", is_true)?;
         let no_cache = no_cache.map(|(off, name)| (off, SettingOrigin::Environment(name)));
         let offline = layered(environment, sources.offline.then_some(true), "IMGARCH_OFFLINE", is_true, None, false)?;
@@ -161,7 +162,7 @@ impl Settings {
             Some(sources.ca_cert.clone()).filter(|list| !list.is_empty()),
             "IMGARCH_CA_CERT",
             |text| words(text).map(paths),
-            of_file.map(|list| list.iter().map(|name| folder.join(name)).collect()),
+            of_file.map(|list| list.iter().map(|name| directory.join(name)).collect()),
             Vec::new(),
         )?;
         let mirrors = Sourced {
@@ -169,7 +170,7 @@ impl Settings {
             value: mirrors.unwrap_or_default(),
         };
         let hosts: BTreeMap<String, HostOptions> =
-            config.registries.hosts.iter().map(|(host, own)| (host.clone(), of_host(own, &folder))).collect();
+            config.registries.hosts.iter().map(|(host, own)| (host.clone(), host_options(own, &directory))).collect();
         let registries = RegistrySettings {
             is_offline: offline.value,
             is_insecure: insecure.value,
@@ -273,7 +274,8 @@ impl Settings {
         })
     }
 
-    /// The targets for these platforms: those of flags as they are, those of a project only as far as they concern them.
+    /// Returns the targets for these platforms. Targets from flags always apply; other targets only if their platform
+    /// matches.
     pub fn targets_for(&self, platforms: &[Platform]) -> Vec<String> {
         match self.targets.origin {
             SettingOrigin::Flag => self.targets.value.clone(),
@@ -287,12 +289,12 @@ impl Settings {
         self.jobs.value.map_or_else(default_jobs, usize::from)
     }
 
-    /// The options of a scan that settings decide: limits and the number of layers that are read at once.
+    /// Returns scan options with the limits and parallelism of these settings.
     pub fn options(&self) -> Options {
         Options { limits: self.limits(), jobs: self.jobs(), ..Options::default() }
     }
 
-    /// What the project accepts by reason and its severities, without a baseline.
+    /// Returns the project's ignores and severities, without a baseline.
     pub fn policy(&self) -> Policy {
         Policy { severities: self.severities.clone(), ignores: self.ignores.clone(), baseline: None }
     }
@@ -303,14 +305,14 @@ impl Settings {
     }
 }
 
-fn of_host(said: &HostSettings, folder: &Path) -> HostOptions {
-    let ca_certs = said.ca_cert.iter().map(|name| folder.join(name)).collect();
-    HostOptions { is_insecure: said.insecure, ca_certs }
+fn host_options(settings: &HostSettings, directory: &Path) -> HostOptions {
+    let ca_certs = settings.ca_cert.iter().map(|name| directory.join(name)).collect();
+    HostOptions { is_insecure: settings.insecure, ca_certs }
 }
 
-/// A path of the configuration file, from that file's folder.
-fn beside(folder: &Path, path: &str) -> String {
-    folder.join(path).to_string_lossy().into_owned()
+/// Resolves a path in the configuration file relative to that file's directory.
+fn relative_to(directory: &Path, path: &str) -> String {
+    directory.join(path).to_string_lossy().into_owned()
 }
 
 fn layered<T>(
@@ -349,20 +351,20 @@ fn is_true(text: String) -> Result<bool, CliError> {
     match text.as_str() {
         "1" | "true" | "yes" | "on" => Ok(true),
         "0" | "false" | "no" | "off" => Ok(false),
-        _ => Err(CliError::usage(format!("{text:?} is not true or false"))),
+        _ => Err(CliError::usage(format!("unknown value {text:?}; expected true or false"))),
     }
 }
 
 fn number<T: std::str::FromStr + PartialOrd + From<u8>>(text: String) -> Result<T, CliError> {
     let number = text.parse().ok().filter(|number: &T| *number >= T::from(1));
-    number.ok_or_else(|| CliError::usage(format!("{text:?} is no number above 0")))
+    number.ok_or_else(|| CliError::usage(format!("{text:?} is not a number above 0")))
 }
 
 fn fail_on(text: String) -> Result<FailOn, CliError> {
     crate::config::fail_on("fail-on", &text).map_err(|error| CliError::usage(error.to_string()))
 }
 
-/// The file that was named, or the nearest one from the working directory upwards.
+/// Returns the named file, or the nearest one from the working directory upwards.
 fn find(args: &ConfigArgs, environment: &Environment) -> Option<PathBuf> {
     if args.no_config {
         return None;
@@ -386,13 +388,13 @@ fn read(path: &Path) -> Result<Config, CliError> {
         .map_err(|error: ConfigError| refuse(format!("{}: {error}", path.display()), error.hint().map(str::to_string)))
 }
 
-/// The platform's directory for caches.
+/// Returns the platform's cache directory for imgarch.
 fn cache_directory() -> Option<PathBuf> {
     use etcetera::BaseStrategy;
     Some(etcetera::choose_base_strategy().ok()?.cache_dir().join("imgarch"))
 }
 
-/// Layers are the unit of parallel work; more than 16 at once only cost memory.
+/// Returns the default number of layers to read in parallel. More than 16 only cost memory.
 fn default_jobs() -> usize {
     std::thread::available_parallelism().map_or(4, usize::from).clamp(2, 16)
 }
@@ -412,7 +414,7 @@ impl fmt::Display for SettingOrigin {
 mod tests {
     use super::*;
 
-    /// The fail-on threshold that holds, and its origin.
+    /// Returns the effective fail-on threshold and its origin.
     fn fail_on_with(
         flag: Option<FailOn>,
         variables: &[(&str, &str)],
@@ -428,7 +430,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flag_wins_over_the_environment_and_that_over_the_file() {
+    fn flags_win_over_the_environment_and_the_environment_over_the_file() {
         let variables = [("IMGARCH_FAIL_ON", "warning")];
         let file = "fail-on = \"never\"\n";
         assert_eq!(fail_on_with(Some(FailOn::Error), &variables, file).unwrap(), (FailOn::Error, SettingOrigin::Flag));
@@ -439,7 +441,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_value_in_the_environment_is_named_with_its_variable() {
+    fn an_invalid_value_in_the_environment_is_reported_with_its_variable() {
         let error = fail_on_with(None, &[("IMGARCH_FAIL_ON", "sometimes")], "").unwrap_err();
         assert!(error.to_string().starts_with("IMGARCH_FAIL_ON: "), "{error}");
         assert_eq!(error.exit_code(), 2);

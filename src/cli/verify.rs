@@ -1,4 +1,4 @@
-//! `imgarch verify IMAGE`: reads back what a scan attested, without reading a layer.
+//! `imgarch verify IMAGE`: reads the statement that a scan pushed, without reading layers.
 
 use std::io::Write;
 
@@ -10,11 +10,12 @@ use crate::report::attest;
 use crate::report::escape::visible;
 use crate::source::{DocumentReadError, ImageRef, Source, Transport};
 
-/// Reads the statement that `imgarch scan --attest-push` put beside an image. Its exit code is that of the attested
-/// scan; 3 where there is no statement. Who wrote it is told by a signature only: `cosign verify-attestation`.
+/// Reads the statement that `imgarch scan --attest-push` pushed for an image. The exit code is that of the attested
+/// scan,
+/// or 3 without a statement. Only a signature proves who wrote it: `cosign verify-attestation`.
 #[derive(Debug, clap::Args)]
 pub struct VerifyArgs {
-    /// The image in its registry.
+    /// Image in a registry.
     image: String,
     #[command(flatten)]
     config: ConfigArgs,
@@ -40,21 +41,23 @@ pub fn run(
     let digest = registry.root().map_err(|error| unknown(&error))?.digest;
     let newest = attest::registry::newest(&registry, &digest).map_err(|error| match error {
         DocumentReadError::Source(error) => unknown(&error),
-        error => {
-            CliError::Unknown { text: format!("reading a statement on {}: {error}", reference.at(&digest)), hint: None }
-        }
+        error => CliError::Unknown {
+            text: format!("reading a statement for {}: {error}", reference.at(&digest)),
+            hint: None,
+        },
     })?;
-    let Some((created, said)) = newest else {
+    let Some((created, statement)) = newest else {
         return Err(CliError::Unknown {
-            text: format!("{reference} ({digest}) has no statement of imgarch"),
+            text: format!("{reference} ({digest}) has no imgarch statement"),
             hint: Some(format!("imgarch scan --attest-push {}", reference.at(&digest))),
         });
     };
-    writeln!(out, "{}  {} ({digest})", said.verdict, visible(&reference.to_string()))?;
-    for (platform, verdict) in &said.platforms {
+    writeln!(out, "{}  {} ({digest})", statement.verdict, visible(&reference.to_string()))?;
+    for (platform, verdict) in &statement.platforms {
         writeln!(out, "  {:20}  {}", visible(platform), visible(verdict))?;
     }
-    writeln!(out, "attested by imgarch {} at {}   exit {}", visible(&said.version), visible(&created), said.exit_code)?;
-    terminal.note("the statement's signature was not checked: cosign verify-attestation does that");
-    Ok(said.exit_code)
+    let (version, created) = (visible(&statement.version), visible(&created));
+    writeln!(out, "attested by imgarch {version} at {created}   exit {}", statement.exit_code)?;
+    terminal.note("the statement's signature was not checked; check it with cosign verify-attestation");
+    Ok(statement.exit_code)
 }

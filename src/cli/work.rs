@@ -1,5 +1,5 @@
-//! What a run judges: images by their names and what manifests or a cluster use, cut to the run's shard. The results are
-//! kept where the user wants them kept.
+//! The work of a run: named images and those that manifests or a cluster use, limited to the run's shard. Saves the
+//! results if the user wants that.
 
 use std::sync::Arc;
 
@@ -14,45 +14,45 @@ use crate::scan::results::{Results, Share, ShareImage};
 use crate::scan::{ImageReport, Options, Report, Shard, Task, Watch, scan_all};
 use crate::source::input::Opener;
 
-/// What a shard of a run has to do. Each image is numbered among those of all shards.
+/// The work of one shard. Images are numbered across all shards.
 #[derive(Debug)]
 pub struct Work {
     shard: Shard,
-    /// Images of all shards.
+    /// Number of images in all shards.
     count: usize,
     images: Vec<(usize, String)>,
     uses: Vec<(usize, Use)>,
-    /// Reports of what was not read; nothing of it is judged.
+    /// Reports of inputs that were not read and are not judged.
     unread: Vec<(usize, ImageReport)>,
-    /// The same, of what the caller reports in another way. Merged results have them.
-    beside: Vec<(usize, ImageReport)>,
+    /// Reports of unread inputs that the caller reports separately. They are part of the saved results.
+    separate: Vec<(usize, ImageReport)>,
 }
 
-/// Where images are, and how they are judged.
+/// Where images are read, and how they are judged.
 pub struct How<'a> {
     pub opener: &'a Opener,
     pub settings: &'a Settings,
-    /// Of images that are named.
+    /// The options for named images.
     pub options: &'a Options,
-    /// Of images that are used, apart from the nodes on which they are.
+    /// The options for used images, except for the nodes that they run on.
     pub use_options: &'a Options,
     pub nodes: &'a Nodes,
-    /// What is no image is left out: a registry was listed.
+    /// Whether artifacts that are not images are skipped, because a registry was listed.
     pub leaves_out_artifacts: bool,
 }
 
-/// What was judged.
+/// The outcome of a run.
 pub struct Judged {
-    /// Images that were named, one for each use, then what was not read.
+    /// Reports of the named images, of each use, then of unread inputs.
     pub report: Report,
-    #[cfg_attr(not(feature = "kube"), allow(dead_code, reason = "only `cluster` asks which use an image is of"))]
+    #[cfg_attr(not(feature = "kube"), allow(dead_code, reason = "only `cluster` reads the uses"))]
     pub uses: Vec<Use>,
     results: Option<Arc<Results>>,
 }
 
 impl Work {
     pub fn new(shard: Shard) -> Work {
-        Work { shard, count: 0, images: Vec::new(), uses: Vec::new(), unread: Vec::new(), beside: Vec::new() }
+        Work { shard, count: 0, images: Vec::new(), uses: Vec::new(), unread: Vec::new(), separate: Vec::new() }
     }
 
     pub fn add_images(&mut self, images: Vec<String>) {
@@ -73,16 +73,16 @@ impl Work {
         self.unread.extend((first..).zip(reports).filter(|(_, report)| shard.has(&report.name)));
     }
 
-    /// Adds what is reported in another way than as an image, and makes the exit code of merged results.
+    /// Adds a report that the caller shows separately. In merged results it decides the exit code.
     #[cfg(feature = "kube")]
-    pub fn add_beside(&mut self, report: ImageReport) {
+    pub fn add_separate(&mut self, report: ImageReport) {
         if self.shard.has(&report.name) {
-            self.beside.push((self.count, report));
+            self.separate.push((self.count, report));
         }
         self.count += 1;
     }
 
-    /// Judges everything, showing the progress.
+    /// Judges everything, showing progress.
     pub fn judge(
         self,
         how: &How<'_>,
@@ -92,9 +92,9 @@ impl Work {
     ) -> Result<Judged, CliError> {
         let own = self.images.len() + self.uses.len() + self.unread.len();
         if self.shard != Shard::WHOLE {
-            let all = self.count - self.beside.len().min(self.count);
+            let all = self.count - self.separate.len().min(self.count);
             terminal.note(&match own {
-                0 => format!("{} has no image", self.shard),
+                0 => format!("{} has no images", self.shard),
                 own => format!("{} has {} of {} images", self.shard, thousands(own), thousands(all)),
             });
         }
@@ -120,7 +120,7 @@ impl Work {
                     options: &task.options,
                     note: task.note.as_deref(),
                 });
-                let reported = unread.iter().chain(&self.beside).map(|(at, report)| ShareImage {
+                let reported = unread.iter().chain(&self.separate).map(|(at, report)| ShareImage {
                     at: *at,
                     image: &report.name,
                     options: &options,
@@ -137,7 +137,7 @@ impl Work {
         };
         if let Some(results) = &results {
             tasks.iter_mut().for_each(|(_, task)| task.options.results = Some(Arc::clone(results)));
-            for (_, report) in unread.iter().chain(&self.beside) {
+            for (_, report) in unread.iter().chain(&self.separate) {
                 results.keep(&report.name, &options, report, false);
             }
         }
@@ -154,19 +154,19 @@ impl Work {
 fn begin(place: &str, how: &How<'_>, options: &Options, share: &Share<'_>) -> Result<Results, CliError> {
     let store = cache::store(how.settings, place, Access::Write)?;
     Results::begin(store, &cache::build(), options, share).map_err(|error| CliError::Unknown {
-        text: format!("keeping results in {}: {error}", crate::cache::shown(place)),
+        text: format!("saving results to {}: {error}", crate::cache::shown(place)),
         hint: None,
     })
 }
 
 impl Judged {
-    /// What was not kept is an error, though the report is whole.
+    /// Fails if a result could not be saved, even though the report is complete.
     pub fn check_kept(&self) -> Result<(), CliError> {
         match self.results.as_ref().and_then(|results| results.take_failure()) {
             None => Ok(()),
             Some(error) => Err(CliError::Unknown {
-                text: format!("the results could not all be kept: {error}"),
-                hint: Some("run it again: what was kept is skipped".into()),
+                text: format!("could not save all results: {error}"),
+                hint: Some("run the command again; saved results are skipped".into()),
             }),
         }
     }

@@ -1,5 +1,6 @@
-//! Writes files whole: to a temporary name in the same directory, then by a rename. A full disk or a kill leaves the file
-//! as it was.
+//! Writes files atomically: to a temporary file in the same directory, which is then renamed. If the disk is full or
+//! the
+//! process is killed, the old file stays.
 
 use std::fs::{self, Permissions};
 use std::io::{self, Write};
@@ -8,11 +9,11 @@ use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
-/// Permissions of a new file, before the umask.
+/// Permissions of a new file, before the umask applies.
 const NEW_FILE: u32 = 0o666;
 
-/// Puts `bytes` in place of the file at `path`, which keeps its permissions; creates it where it is missing. A symbolic
-/// link stays and its target is replaced. What is not a regular file (`/dev/stdout`, a fifo) is written to directly.
+/// Replaces the contents of the file at `path` and keeps its permissions, or creates it. A symbolic link stays and its
+/// target is replaced. A file that is not regular (`/dev/stdout`, a FIFO) is written to directly.
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let _writing = super::interrupt::writing();
     let (path, permissions) = match fs::metadata(path) {
@@ -28,13 +29,13 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.persist(&path).map(drop).map_err(|error| error.error)
 }
 
-/// Creates the file at `path`; an error where there is one already.
+/// Creates the file at `path`. Fails if it already exists.
 pub fn create(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let _writing = super::interrupt::writing();
     temporary(path, bytes)?.persist_noclobber(path).map(drop).map_err(|error| error.error)
 }
 
-/// Where a dangling link leads, so that the link stays; else the path itself.
+/// Returns the target of a dangling symbolic link, so that the link stays, or else the path itself.
 fn missing_target(path: &Path) -> PathBuf {
     match fs::read_link(path) {
         Ok(target) => path.parent().unwrap_or(Path::new("")).join(target),
@@ -77,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_to_nothing_gets_its_target() {
+    fn the_target_of_a_dangling_link_is_created() {
         let directory = tempfile::tempdir().unwrap();
         let link = directory.path().join("link");
         std::os::unix::fs::symlink("file", &link).unwrap();

@@ -132,7 +132,7 @@ fn shards_split_by_repository_and_take_their_number_from_an_indexed_job() {
     assert_eq!(all, images.names);
     let empty = (1..=64).map(|number| part(&["--shard", &format!("{number}/64")], &[])).find(|part| part.0.is_empty());
     let (_, code, errors) = empty.expect("forty repositories do not fill 64 shards");
-    assert!(code == 0 && errors.contains(" of 64 has no image"), "{code} {errors}");
+    assert!(code == 0 && errors.contains(" of 64 has no images"), "{code} {errors}");
     // The report says the same as the process, and merged shards are complete.
     let number =
         (1..=64).find(|number| !images.names.iter().any(|name| Shard { number: *number, count: 64 }.has(name)));
@@ -148,7 +148,7 @@ fn shards_split_by_repository_and_take_their_number_from_an_indexed_job() {
     assert!(text.contains("imgarch_exit_code 0\n") && text.contains("imgarch_last_success"), "{text}");
     for (args, env, words) in [
         (["--shard", "0/4"], "", "expected I/N with I from 1 to N"),
-        (["--shard", "4"], "", "--shard 4 without JOB_COMPLETION_INDEX"),
+        (["--shard", "4"], "", "--shard 4: JOB_COMPLETION_INDEX is not set"),
         (["--shard", "4"], "4", "JOB_COMPLETION_INDEX=4 is not one of 4 shards, from 0"),
         (["--shard", "x"], "", "shard \"x\" is neither I/N nor N"),
     ] {
@@ -319,7 +319,7 @@ fn a_store_over_the_network_keeps_results_and_one_that_fails_is_an_error() {
     let output = imgarch(images.path(), &args, &[("IMGARCH_TIMEOUT", "1")]);
     let errors = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(3), "{errors}");
-    assert!(errors.contains("keeping results in http://127.0.0.1") && errors.contains("500"), "{errors}");
+    assert!(errors.contains("saving results to http://127.0.0.1") && errors.contains("500"), "{errors}");
     assert!(!errors.contains("open-sesame"), "{errors}");
     let (_, code) = said(&imgarch(images.path(), &["merge", &place], &[("IMGARCH_TIMEOUT", "1")]));
     assert_eq!(code, 3);
