@@ -13,7 +13,7 @@ use crate::oci::Reference;
 use crate::platform::Platform;
 use crate::rebuild::plan::{BuildSettings, Delivery, Doubt, Plan, Request, Scans, Supply};
 use crate::rebuild::published::Published;
-use crate::rebuild::run::{Cause, World};
+use crate::rebuild::run::{Backend, Cause};
 use crate::rebuild::{self, RecipeError, RecipeRequest, RegistryError, RegistryTag, ThisMachine, survey_this_machine};
 use crate::report::attest::PREDICATE_TYPE;
 use crate::report::rebuild as report;
@@ -120,7 +120,7 @@ pub fn run(
         policy: settings.policy(),
         today: settings.today,
         interrupted: Arc::default(),
-        say: Box::new(move |event| {
+        on_event: Box::new(move |event| {
             if !quiet {
                 tell(&format!("{}\n", report::event_text(event)));
             }

@@ -1,44 +1,45 @@
-//! A bake file as buildx resolves it: which of its targets makes the image, from which Dockerfile. Pure: the text is the
-//! answer of `docker buildx bake --print`; no bake file is read here.
+//! Finds the bake target that builds an image, and its Dockerfile. Pure: parses the output of `docker buildx bake
+//! --print` and does not read the bake file.
 
 use serde_json::Value;
 
 use super::docker::CommandLine;
 use crate::oci::Reference;
 
-/// A target that is built.
+/// A target of a bake file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BakeTarget {
     pub name: String,
     pub context: String,
     /// Relative to the context.
     pub dockerfile: Option<String>,
-    /// A Dockerfile that stands in the bake file itself.
+    /// The Dockerfile text, if it is inline in the bake file.
     pub inline: Option<String>,
-    /// The stage that is built.
+    /// The stage to build.
     pub stage: Option<String>,
     pub tags: Vec<String>,
     pub attests: bool,
-    /// Targets that it takes as contexts, however far: they are built for the same platform.
+    /// Targets used as contexts, directly or indirectly. They are built for the same platform.
     pub linked: Vec<String>,
 }
 
 /// Why no target can be built.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum BakeError {
-    #[error("what buildx bake --print says cannot be read: {0}")]
+    #[error("parsing the output of buildx bake --print: {0}")]
     Unreadable(String),
-    #[error("none of the bake file's targets is tagged {image}: {}; name one with --bake", .names.join(", "))]
-    NotTold { image: String, names: Vec<String> },
+    #[error("no target of the bake file is tagged {image}; choose one of {} with --bake", .names.join(", "))]
+    Ambiguous { image: String, names: Vec<String> },
 }
 
-/// Asks buildx to resolve targets and groups, or the default, with the options that the build will have.
+/// Returns the command that resolves targets and groups, or the default, with the options of the build.
 pub fn print_command(extra: &[String], names: &[&str]) -> CommandLine {
     let words = ["buildx", "bake", "--print"].into_iter().chain(extra.iter().map(String::as_str));
     CommandLine::docker(words.chain(names.iter().copied()))
 }
 
-/// The one target that makes `reference`: the only one that is built, or the one that has this tag, or else its repository.
+/// Chooses the target that builds `reference`: the only target, or else the only one with this tag, or else with this
+/// repository.
 pub fn choose(printed: &str, reference: &Reference) -> Result<BakeTarget, BakeError> {
     let value: Value = serde_json::from_str(printed).map_err(|error| BakeError::Unreadable(error.to_string()))?;
     let mut built: Vec<BakeTarget> = Vec::new();
@@ -56,14 +57,14 @@ pub fn choose(printed: &str, reference: &Reference) -> Result<BakeTarget, BakeEr
     let same_repository =
         |tag: &Reference| (&tag.registry, &tag.repository) == (&reference.registry, &reference.repository);
     let found = tagged(&|tag| tag == reference).or_else(|| tagged(&same_repository));
-    found.ok_or_else(|| BakeError::NotTold {
+    found.ok_or_else(|| BakeError::Ambiguous {
         image: reference.to_string(),
         names: built.iter().map(|target| target.name.clone()).collect(),
     })
 }
 
-/// Groups name targets and groups. A group may have the name of one of its targets: buildx prints a target that is
-/// called `default` in a group of that name.
+/// Collects the targets of a group or target. Groups contain targets and groups. A group can have the name of one of
+/// its targets: buildx prints a target called `default` in a group of that name.
 fn collect<'a>(value: &'a Value, name: &'a str, found: &mut Vec<BakeTarget>, groups: &mut Vec<&'a str>) {
     let members = value["group"][name]["targets"].as_array().filter(|_| !groups.contains(&name));
     match (members, value["target"].get(name)) {
@@ -93,7 +94,8 @@ fn read(value: &Value, name: &str, target: &Value) -> BakeTarget {
     }
 }
 
-/// Source: docker/docs, "Bake file reference", `target.contexts`: `target:NAME` is another target's result.
+/// Collects the targets that `target` uses as contexts. Source: docker/docs, "Bake file reference", `target.contexts`:
+/// `target:NAME` is the result of another target.
 fn links(value: &Value, target: &Value, found: &mut Vec<String>) {
     let contexts = target["contexts"].as_object().into_iter().flat_map(|contexts| contexts.values());
     for name in contexts.filter_map(Value::as_str).filter_map(|context| context.strip_prefix("target:")) {
@@ -122,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn a_target_is_told_by_its_tag_then_by_its_repository_or_is_the_only_one() {
+    fn a_target_is_chosen_by_its_tag_then_by_its_repository_or_is_the_only_one() {
         check(PRINTED, "x/app:v1", Ok("app"));
         check(PRINTED, "docker.io/x/web:v9", Ok("web"));
         check(r#"{"group": {"default": {"targets": ["one"]}}, "target": {"one": {}, "linked": {}}}"#, "y:1", Ok("one"));
@@ -130,7 +132,7 @@ mod tests {
         check(
             PRINTED,
             "y/z:1",
-            Err(BakeError::NotTold { image: Reference::parse("y/z:1").unwrap().to_string(), names }),
+            Err(BakeError::Ambiguous { image: Reference::parse("y/z:1").unwrap().to_string(), names }),
         );
     }
 

@@ -1,15 +1,14 @@
-//! The seam to the `docker` command: what was asked of it and what it answered. Reading and deciding are elsewhere;
-//! this is rebuild's only way to the outside.
+//! Runs the `docker` command and returns its output. Parsing and decisions are in other modules.
 
 use std::fmt;
 use std::io;
 use std::process::{Command, Stdio};
 
-/// A command line, program first, as it is shown and run.
+/// A command line, program first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CommandLine(pub Vec<String>);
 
-/// What a command wrote and how it ended.
+/// The output and exit code of a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
     /// `None`: killed by a signal.
@@ -18,16 +17,17 @@ pub struct Answer {
     pub stderr: String,
 }
 
-/// Runs commands. Tests answer in its place.
+/// Runs commands. Tests substitute their own implementation.
 pub trait Docker {
-    /// Runs and gives what it wrote. An error: the program could not be started.
+    /// Runs a command and captures its output. Fails if the program cannot be started.
     fn ask(&self, line: &CommandLine) -> io::Result<Answer>;
 
-    /// Runs with this process' own terminal, so that progress is seen. Gives the exit code, `None` for a signal.
+    /// Runs a command on this process's terminal, so that progress is visible. Returns the exit code, `None` for a
+    /// signal.
     fn pass(&self, line: &CommandLine) -> io::Result<Option<i32>>;
 }
 
-/// The programs of this machine.
+/// Runs the programs of this machine.
 pub struct ThisMachine;
 
 impl CommandLine {
@@ -35,7 +35,7 @@ impl CommandLine {
         CommandLine(words.into_iter().map(|word| word.as_ref().to_string()).collect())
     }
 
-    /// `docker` and these words.
+    /// Returns a `docker` command with these words.
     pub fn docker<S: AsRef<str>>(words: impl IntoIterator<Item = S>) -> CommandLine {
         let mut line = CommandLine::new(["docker"]);
         line.0.extend(words.into_iter().map(|word| word.as_ref().to_string()));
@@ -44,7 +44,7 @@ impl CommandLine {
 }
 
 impl fmt::Display for CommandLine {
-    /// As it can be pasted into a POSIX shell.
+    /// Quotes the words for a POSIX shell.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (at, word) in self.0.iter().enumerate() {
             let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@+%".contains(c);
@@ -63,12 +63,12 @@ impl Answer {
         self.code == Some(0)
     }
 
-    /// What it complained of: the last line that speaks of an error, or else the first line, for `docker` ends its
-    /// complaints with advice on its help.
+    /// Returns the error message: the last line that contains "error", or else the first line, because `docker` ends
+    /// its messages with a pointer to its help.
     pub fn complaint(&self) -> String {
         let mut lines = self.stderr.lines().chain(self.stdout.lines()).map(str::trim).filter(|line| !line.is_empty());
         let error = lines.clone().rev().find(|line| line.to_ascii_lowercase().contains("error"));
-        let line = error.or_else(|| lines.next()).unwrap_or("it said nothing");
+        let line = error.or_else(|| lines.next()).unwrap_or("no output");
         let line = ["ERROR: ", "error: ", "docker: "].iter().fold(line, |line, lead| line.trim_start_matches(lead));
         line.to_string()
     }
@@ -82,7 +82,7 @@ impl Docker for ThisMachine {
     }
 
     fn pass(&self, line: &CommandLine) -> io::Result<Option<i32>> {
-        // Standard output is imgarch's answer; a builder's progress belongs beside it.
+        // stdout is reserved for imgarch's report.
         let status = command(line)?.stdout(io::stderr()).status()?;
         Ok(status.code())
     }

@@ -1,54 +1,54 @@
-//! Can this machine build for these platforms? Facts in, gaps out, each with the command that closes it. Pure: nothing
-//! here asks the machine or changes it.
+//! Checks whether this machine can build for the given platforms, and proposes the commands that fix each problem.
+//! Pure: does not query or change the machine.
 
 use super::docker::CommandLine;
 use super::emulator::{self, Emulator, Trial};
-use super::machine::{Builder, BuilderNode, Client, Daemon, Machine, Proof, Store, Way};
+use super::machine::{Builder, BuilderNode, Client, Daemon, Machine, Proof, Store, Support};
 use crate::platform::{Arch, Platform};
 
-/// One thing that was looked at.
+/// The result of one check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Check {
-    /// What: "docker", "buildx", "linux/arm64".
+    /// What was checked: "docker", "buildx", "linux/arm64".
     pub subject: String,
     pub state: State,
-    /// What was found, in a sentence without a period.
+    /// The result, as a sentence without a period.
     pub text: String,
-    /// What closes the gap; the first is the one to try.
+    /// Ways to fix the problem, best first.
     pub remedies: Vec<Remedy>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum State {
     Good,
-    /// Works, but slowly or not as well as it could.
+    /// Works, but slowly or in a limited way.
     Slow,
     Missing,
 }
 
-/// A command that closes a gap.
+/// A command that fixes a problem.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Remedy {
     pub command: CommandLine,
-    /// What it does to the machine.
+    /// What the command does to the machine.
     pub text: String,
     pub power: Power,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Power {
-    /// What a user of docker does every day.
+    /// An ordinary docker command.
     Plain,
-    /// Runs a privileged container, which changes the kernel's settings: never unasked.
+    /// Runs a privileged container that changes kernel settings. Only run on request.
     Privileged,
-    /// Not a command of ours: to be read, adapted and run by the user.
+    /// Never run by imgarch. Users read, adapt and run it themselves.
     ByHand,
 }
 
 /// The builder that imgarch proposes to create.
 pub const BUILDER: &str = "imgarch";
 
-/// Everything that matters for building `platforms` here, in the order in which it must be mended.
+/// Checks everything that matters for building `platforms` on this machine, in the order in which to fix it.
 pub fn examine(machine: &Machine, platforms: &[Platform]) -> Vec<Check> {
     let needs_daemon = !machine.builder.as_ref().is_ok_and(Builder::needs_no_daemon);
     if let Ok(Client::Podman(version)) = &machine.client {
@@ -63,7 +63,7 @@ pub fn examine(machine: &Machine, platforms: &[Platform]) -> Vec<Check> {
         Err(cause) => checks.push(Check {
             subject: "builder".to_string(),
             state: State::Missing,
-            text: format!("the current builder cannot be told: {cause}"),
+            text: format!("cannot determine the current builder: {cause}"),
             remedies: vec![create_builder()],
         }),
         Ok(builder) => {
@@ -89,7 +89,7 @@ fn by_hand(words: &[&str], text: &str) -> Remedy {
     Remedy { command: CommandLine::new(words), text: text.to_string(), power: Power::ByHand }
 }
 
-/// `docker buildx create --name imgarch --driver docker-container --bootstrap`.
+/// Proposes `docker buildx create --name imgarch --driver docker-container --bootstrap --use`.
 fn create_builder() -> Remedy {
     Remedy {
         command: CommandLine::docker([
@@ -102,7 +102,7 @@ fn create_builder() -> Remedy {
             "--bootstrap",
             "--use",
         ]),
-        text: "a builder of its own (BuildKit in a container), which builds several platforms and pushes by digest"
+        text: "a separate builder (BuildKit in a container) that builds several platforms and pushes by digest"
             .to_string(),
         power: Power::Plain,
     }
@@ -122,7 +122,7 @@ fn client(machine: &Machine) -> Check {
     }
 }
 
-/// What podman builds, imgarch merges.
+/// Reports that `docker` is podman, which has no buildx. imgarch can merge an image that podman built.
 fn podman(version: &str, platforms: &[Platform]) -> Check {
     let install = by_hand(
         &["sudo", "apt-get", "install", "docker-cli", "docker-buildx"],
@@ -131,7 +131,7 @@ fn podman(version: &str, platforms: &[Platform]) -> Check {
     let build = |platform: &Platform| {
         by_hand(
             &["podman", "build", "--platform", &platform.to_string(), "--tag", "built", "."],
-            "or build with podman, and merge what it saves: podman save --format oci-archive --output built.tar built, then imgarch rebuild with --layout built.tar",
+            "or build with podman and merge the result: podman save --format oci-archive --output built.tar built, then imgarch rebuild with --layout built.tar",
         )
     };
     let remedies = std::iter::once(install).chain(platforms.iter().map(build)).collect();
@@ -148,7 +148,7 @@ fn daemon(machine: &Machine, is_needed: bool) -> Check {
             let arch = daemon.arch.map_or("unknown".to_string(), |arch| arch.to_string());
             good("daemon", format!("version {}, {arch}, {store}", daemon.version))
         }
-        Err(_) if !is_needed => good("daemon", "none answers, and the builder needs none".to_string()),
+        Err(_) if !is_needed => good("daemon", "does not answer, but the builder does not need it".to_string()),
         Err(cause) => missing(
             "daemon",
             format!("the Docker daemon does not answer: {cause}"),
@@ -156,7 +156,7 @@ fn daemon(machine: &Machine, is_needed: bool) -> Check {
                 by_hand(&["sudo", "systemctl", "start", "docker"], "start it, or start Docker Desktop"),
                 by_hand(
                     &["docker", "context", "ls"],
-                    "see which daemon the command talks to; DOCKER_HOST and DOCKER_CONTEXT choose it",
+                    "list the daemons that docker can use; DOCKER_HOST and DOCKER_CONTEXT select one",
                 ),
             ],
         ),
@@ -201,11 +201,12 @@ fn builder(builder: &Builder, daemon: Option<&Daemon>, platforms: &[Platform]) -
     }
 }
 
-/// Why a daemon keeps one platform a name. Source: moby, release notes of 24.0: the containerd image store as a feature.
+/// Returns why a daemon stores only one platform per name. Source: moby, release notes of 24.0, which added the
+/// containerd image store.
 fn no_containerd_store(daemon: &Daemon) -> String {
     match can_have_containerd_store(daemon) {
         true => "the daemon does not use the containerd image store".to_string(),
-        false => format!("Engine {} has no containerd image store, which came with 24", daemon.version),
+        false => format!("Engine {} has no containerd image store, which was added in 24", daemon.version),
     }
 }
 
@@ -214,24 +215,24 @@ fn can_have_containerd_store(daemon: &Daemon) -> bool {
     major.is_none_or(|major| major >= 24)
 }
 
-/// A builder of its own; and where the engine can, the other store.
+/// Proposes a separate builder and, if the engine supports it, the containerd image store.
 fn store_remedies(daemon: &Daemon) -> Vec<Remedy> {
     let enable = by_hand(
         &["sudoedit", "/etc/docker/daemon.json"],
-        "or enable the containerd image store: {\"features\": {\"containerd-snapshotter\": true}}, then restart the daemon; the images of the other store are not seen in it",
+        "or enable the containerd image store: {\"features\": {\"containerd-snapshotter\": true}}, then restart the daemon; images of the old store do not appear in it",
     );
     std::iter::once(create_builder()).chain(can_have_containerd_store(daemon).then_some(enable)).collect()
 }
 
-/// A node with what it builds for.
+/// Reports a node and the platforms that it builds for.
 fn node(node: &BuilderNode) -> Check {
     let platforms: Vec<String> = node.platforms.iter().map(ToString::to_string).collect();
-    let version = if node.buildkit.is_empty() { "of a version that it does not tell" } else { &node.buildkit };
+    let version = if node.buildkit.is_empty() { "of unknown version" } else { &node.buildkit };
     let text = format!("{}, BuildKit {version}: {}", node.status, platforms.join(", "));
     good(&format!("node {}", node.name), text)
 }
 
-/// What keeps the `docker` driver from writing an OCI layout: only the containerd image store exports one.
+/// Returns the problem if the `docker` driver cannot write an OCI layout: only the containerd image store exports one.
 pub fn no_layouts(machine: &Machine) -> Option<Check> {
     let builder = machine.builder.as_ref().ok().filter(|builder| !builder.pushes_by_digest())?;
     let daemon = machine.daemon.as_ref().ok().filter(|daemon| daemon.store == Store::Classic)?;
@@ -247,24 +248,25 @@ fn platform(machine: &Machine, builder: &Builder, platform: &Platform) -> Check 
     let subject = platform.to_string();
     let proof = machine.proof(platform);
     if let Some(Proof::Refused(why)) = proof {
-        let text = format!("builder {} claims it, but a program of it does not run there: {why}", builder.name);
+        let text =
+            format!("builder {} claims to support it, but a test program does not run there: {why}", builder.name);
         return missing(&subject, text, install(platform, builder));
     }
     let proved = match proof {
-        Some(Proof::Ran) => "; a program of it ran there".to_string(),
-        Some(Proof::Unknown(why)) => format!("; whether a program of it runs there could not be proved: {why}"),
+        Some(Proof::Ran) => "; a test program ran there".to_string(),
+        Some(Proof::Unknown(why)) => format!("; could not test whether its programs run there: {why}"),
         Some(Proof::Refused(_)) | None => String::new(),
     };
-    match builder.way(platform) {
-        Way::Native { node } => good(&subject, format!("native on node {node}{proved}")),
-        Way::Emulated { node } => {
+    match builder.support(platform) {
+        Support::Native { node } => good(&subject, format!("native on node {node}{proved}")),
+        Support::Emulated { node } => {
             let emulator = platform.arch().map_or(Emulator::Unseen, |arch| emulator::of(machine, builder, arch));
             let by = match emulator {
                 Emulator::Broken(handler, fault) => {
                     return missing(&subject, fault.text(handler), install(platform, builder));
                 }
                 Emulator::Works(handler, trial) => {
-                    let tried = if trial == Trial::Ran { ", which ran a program of it" } else { "" };
+                    let tried = if trial == Trial::Ran { ", which ran a test program" } else { "" };
                     format!(" by {} ({}){tried}", handler.interpreter, emulator::flags(handler))
                 }
                 Emulator::Unseen | Emulator::Absent => String::new(),
@@ -272,12 +274,12 @@ fn platform(machine: &Machine, builder: &Builder, platform: &Platform) -> Check 
             let text = format!("emulated on node {node}{by}: RUN steps are several times slower{proved}");
             Check { subject, state: State::Slow, text, remedies: native_node(platform, builder) }
         }
-        Way::Foreign => {
+        Support::Foreign => {
             let not_running = builder.nodes.iter().all(|node| node.platforms.is_empty());
             if not_running {
                 let start = Remedy {
                     command: CommandLine::docker(["buildx", "inspect", "--bootstrap", &builder.name]),
-                    text: "start the builder, so that it tells its platforms".to_string(),
+                    text: "start the builder, so that it reports its platforms".to_string(),
                     power: Power::Plain,
                 };
                 return missing(&subject, format!("builder {} is not running", builder.name), vec![start]);
@@ -292,7 +294,7 @@ fn platform(machine: &Machine, builder: &Builder, platform: &Platform) -> Check 
     }
 }
 
-/// tonistiigi/binfmt's name of an architecture. Source: its README, "Installing emulators".
+/// Returns tonistiigi/binfmt's name of an architecture. Source: its README, "Installing emulators".
 fn emulator_name(arch: Arch) -> &'static str {
     match arch {
         Arch::I386 => "386",
@@ -311,7 +313,7 @@ fn install(platform: &Platform, builder: &Builder) -> Vec<Remedy> {
             "--install",
             emulator_name(arch),
         ]),
-        text: "registers QEMU with the kernel, for every container of this machine".to_string(),
+        text: "registers QEMU with the kernel, for every container on this machine".to_string(),
         power: Power::Privileged,
     };
     std::iter::once(install).chain(native_node(platform, builder)).collect()

@@ -1,4 +1,4 @@
-//! Machines as they are met, and what is said about them.
+//! Checks of typical machines.
 
 use super::super::machine::BuilderNode;
 use super::*;
@@ -68,7 +68,7 @@ fn the_docker_driver_is_judged_by_its_store() {
 }
 
 #[test]
-fn a_platform_that_nothing_runs_needs_an_emulator_and_says_that_it_is_privileged() {
+fn a_platform_that_no_node_runs_needs_a_privileged_emulator() {
     let machine = machine("docker-container", Store::Classic, &["linux/amd64"]);
     check(&machine, &["linux/amd64", "linux/386", "linux/arm64"], &[&format!("linux/arm64 Missing: {INSTALL}")]);
     let checks = examine(&machine, &platforms(&["linux/arm64"]));
@@ -76,7 +76,7 @@ fn a_platform_that_nothing_runs_needs_an_emulator_and_says_that_it_is_privileged
 }
 
 #[test]
-fn registered_is_not_working() {
+fn a_registered_emulator_may_not_work() {
     let mut machine = machine("docker-container", Store::Classic, &["linux/amd64", "linux/arm64"]);
     let line = r":qemu-aarch64:M:0:\x7f\x45\x4c\x46\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00:\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff:/usr/bin/qemu-aarch64-static:";
     let handler = binfmt::registration(line).unwrap();
@@ -85,31 +85,31 @@ fn registered_is_not_working() {
         tried: vec![(Arch::Arm64, ran)],
         ..machine.clone()
     };
-    let said = |machine: &Machine| examine(machine, &platforms(&["linux/arm64"])).pop().unwrap();
+    let checked = |machine: &Machine| examine(machine, &platforms(&["linux/arm64"])).pop().unwrap();
     let (yes, no) = (Fact::Known(true), Fact::Known(false));
     for (machine, text) in [
         (with(true, yes, no), "(flags F) is registered, but a program of this platform does not start with it"),
-        (with(true, yes, Fact::Unknown), "does not run to its end with it"),
+        (with(true, yes, Fact::Unknown), "does not run to completion with it"),
         (with(false, yes, yes), "(no flags) is registered without flag F"),
-        (with(true, no, yes), "a container does not have its loader"),
+        (with(true, no, yes), "containers do not have its loader"),
     ] {
-        let check = said(&machine);
+        let check = checked(&machine);
         assert!(check.state == State::Missing && check.text.contains(text), "{check:#?}");
         assert_eq!(check.remedies[0].command.to_string(), INSTALL);
     }
-    let works = said(&with(true, yes, yes));
+    let works = checked(&with(true, yes, yes));
     assert_eq!(works.state, State::Slow);
-    assert!(works.text.contains("by /usr/bin/qemu-aarch64-static (flags F), which ran a program of it"), "{works:#?}");
-    // What this machine's kernel says counts for nothing where the builder is on another.
+    assert!(works.text.contains("by /usr/bin/qemu-aarch64-static (flags F), which ran a test program"), "{works:#?}");
+    // This machine's kernel does not matter if the builder is on another machine.
     let mut elsewhere = with(false, yes, no);
     elsewhere.daemon = elsewhere.daemon.map(|daemon| Daemon { is_here: false, ..daemon });
-    assert_eq!(said(&elsewhere).state, State::Slow);
+    assert_eq!(checked(&elsewhere).state, State::Slow);
     machine.builder = Err("x".into());
     check(&machine, &["linux/arm64"], &[&format!("builder Missing: {CREATE}")]);
 }
 
 #[test]
-fn a_docker_that_is_podman_is_called_so() {
+fn a_docker_command_that_is_podman_is_reported() {
     let mut machine = machine("docker", Store::Classic, &["linux/amd64"]);
     machine.client = Ok(Client::Podman("5.8.6".into()));
     machine.daemon = Err("Emulate Docker CLI using podman.".into());
@@ -124,24 +124,27 @@ fn a_docker_that_is_podman_is_called_so() {
 fn a_claim_that_was_refuted_is_a_gap() {
     let mut machine = machine("remote", Store::Classic, &["linux/amd64", "linux/arm64"]);
     let arm64 = platforms(&["linux/arm64"]);
-    let mut said = |proof: Proof| {
+    let mut checked = |proof: Proof| {
         machine.proofs = vec![(arm64[0].clone(), proof)];
         examine(&machine, &arm64).pop().unwrap()
     };
-    let refused = said(Proof::Refused("exec format error".into()));
+    let refused = checked(Proof::Refused("exec format error".into()));
     assert_eq!((refused.state, refused.remedies[0].command.to_string().as_str()), (State::Missing, INSTALL));
-    assert_eq!(refused.text, "builder default claims it, but a program of it does not run there: exec format error");
-    let ran = said(Proof::Ran);
-    assert!(ran.state == State::Slow && ran.text.ends_with("; a program of it ran there"), "{ran:#?}");
-    let unknown = said(Proof::Unknown("no space left".into()));
+    assert_eq!(
+        refused.text,
+        "builder default claims to support it, but a test program does not run there: exec format error"
+    );
+    let ran = checked(Proof::Ran);
+    assert!(ran.state == State::Slow && ran.text.ends_with("; a test program ran there"), "{ran:#?}");
+    let unknown = checked(Proof::Unknown("no space left".into()));
     assert!(
-        unknown.state == State::Slow && unknown.text.ends_with("could not be proved: no space left"),
+        unknown.state == State::Slow && unknown.text.ends_with("whether its programs run there: no space left"),
         "{unknown:#?}"
     );
 }
 
 #[test]
-fn what_is_missing_first_is_all_that_is_said() {
+fn only_the_first_missing_tools_are_reported() {
     let mut machine = machine("docker", Store::Containerd, &["linux/amd64"]);
     machine.buildx = Err("docker: 'buildx' is not a docker command".into());
     check(&machine, &["linux/arm64"], &["buildx Missing: sudo apt-get install docker-buildx"]);
@@ -154,14 +157,14 @@ fn what_is_missing_first_is_all_that_is_said() {
 }
 
 #[test]
-fn an_old_engine_is_not_told_to_use_a_store_that_it_does_not_have() {
+fn the_containerd_store_is_not_proposed_to_an_old_engine() {
     let mut machine = machine("docker", Store::Classic, &["linux/amd64"]);
     let remedies = |machine: &Machine| examine(machine, &platforms(&["linux/amd64", "linux/arm64"]))[3].remedies.len();
     assert_eq!(remedies(&machine), 2);
     machine.daemon = machine.daemon.map(|daemon| Daemon { version: "20.10.24+dfsg1".into(), ..daemon });
     assert_eq!(remedies(&machine), 1);
     let text = no_layouts(&machine).unwrap().text;
-    assert!(text.ends_with("Engine 20.10.24+dfsg1 has no containerd image store, which came with 24"), "{text}");
+    assert!(text.ends_with("Engine 20.10.24+dfsg1 has no containerd image store, which was added in 24"), "{text}");
 }
 
 #[test]
@@ -174,7 +177,7 @@ fn a_builder_elsewhere_needs_no_daemon() {
 }
 
 #[test]
-fn a_builder_that_sleeps_is_woken() {
+fn a_stopped_builder_can_be_started() {
     let machine = machine("docker-container", Store::Classic, &[]);
     check(&machine, &["linux/arm64"], &["linux/arm64 Missing: docker buildx inspect --bootstrap default"]);
 }

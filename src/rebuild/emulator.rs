@@ -1,42 +1,42 @@
-//! What is known of an emulator on this machine: registered is not working. Facts in, sentences out; nothing is tried
-//! here.
+//! Judges the emulators of this machine from known facts, because an emulator can be registered and still not work.
+//! Does not run programs.
 
 use super::machine::{Builder, Machine};
 use crate::platform::{Arch, Fact, Handler, binfmt};
 
-/// What this machine's kernel says about the programs of an architecture.
+/// How this machine's kernel handles programs of an architecture.
 #[derive(Clone, Copy, Debug)]
 pub enum Emulator<'a> {
-    /// Not to be seen from here: the builder is elsewhere, or it has emulators of its own.
+    /// Not visible from here: the builder is on another machine, or has its own emulators.
     Unseen,
-    /// No handler takes them.
+    /// No handler is registered for them.
     Absent,
-    /// Nothing speaks against it, and whether a program was run with it.
+    /// No fault is known. The trial states whether a program ran with it.
     Works(&'a Handler, Trial),
     Broken(&'a Handler, Fault),
 }
 
-/// Whether a program of the architecture was run on this machine.
+/// Whether a program of the architecture ran on this machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trial {
     Ran,
     NotMade,
 }
 
-/// What is wrong with an emulator that is registered.
+/// The fault of a registered emulator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// The kernel could not start a program of this architecture with it.
     Refused,
-    /// It started the program, which did not end as it should.
+    /// It started the program, which did not exit as expected.
     Ended,
-    /// Without flag F the interpreter is looked for inside the container.
+    /// It lacks flag F, so the kernel looks for the interpreter inside the container.
     NotFixed,
-    /// Its loader is looked for inside the container.
+    /// It is dynamically linked, so its loader is looked up inside the container.
     Dynamic,
 }
 
-/// `programs of arch` on the machine that builds.
+/// Judges the emulator for `arch` on the machine that builds.
 pub fn of<'a>(machine: &'a Machine, builder: &Builder, arch: Arch) -> Emulator<'a> {
     let is_here = machine.daemon.as_ref().is_ok_and(|daemon| daemon.is_here) && builder.is_at_daemon();
     if !is_here {
@@ -59,7 +59,7 @@ pub fn of<'a>(machine: &'a Machine, builder: &Builder, arch: Arch) -> Emulator<'
 }
 
 impl Fault {
-    /// What is wrong with `handler`, in a sentence without a period.
+    /// Describes the fault of `handler`, as a sentence without a period.
     pub fn text(self, handler: &Handler) -> String {
         let emulator = format!("the emulator {} ({})", handler.interpreter, flags(handler));
         match self {
@@ -67,15 +67,15 @@ impl Fault {
                 format!("{emulator} is registered, but a program of this platform does not start with it")
             }
             Fault::Ended => {
-                format!("{emulator} is registered, but a program of this platform does not run to its end with it")
+                format!("{emulator} is registered, but a program of this platform does not run to completion with it")
             }
-            Fault::NotFixed => format!("{emulator} is registered without flag F: a container does not see it"),
-            Fault::Dynamic => format!("{emulator} is linked dynamically: a container does not have its loader"),
+            Fault::NotFixed => format!("{emulator} is registered without flag F, so containers cannot find it"),
+            Fault::Dynamic => format!("{emulator} is dynamically linked, but containers do not have its loader"),
         }
     }
 }
 
-/// `flags POF`, as the kernel prints them.
+/// Formats the flags as the kernel prints them, such as `flags POF`.
 pub fn flags(handler: &Handler) -> String {
     let set =
         [(handler.preserve_argv0, 'P'), (handler.open_binary, 'O'), (handler.credentials, 'C'), (handler.fixed, 'F')];
@@ -83,8 +83,8 @@ pub fn flags(handler: &Handler) -> String {
     if letters.is_empty() { "no flags".to_string() } else { format!("flags {letters}") }
 }
 
-/// Every handler with its flags: `qemu-aarch64 (flags POF), qemu-arm (flags PF)`.
+/// Lists the handlers with their flags: `qemu-aarch64 (flags POF), qemu-arm (flags PF)`.
 pub fn list(handlers: &[Handler]) -> String {
     let shown: Vec<String> = handlers.iter().map(|handler| format!("{} ({})", handler.name, flags(handler))).collect();
-    if shown.is_empty() { "none is registered".to_string() } else { shown.join(", ") }
+    if shown.is_empty() { "none registered".to_string() } else { shown.join(", ") }
 }

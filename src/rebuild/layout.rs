@@ -1,4 +1,5 @@
-//! One OCI layout from those of single platforms: `imgarch rebuild --output`. Source: image-spec, image-layout.md.
+//! Joins the OCI layouts of single platforms into one, for `imgarch rebuild --output`. Source: image-spec,
+//! image-layout.md.
 
 use std::fs;
 use std::path::Path;
@@ -7,23 +8,23 @@ use serde_json::{Value, json};
 
 use crate::oci::Digest;
 
-/// `index.json` of a layout that a builder wrote is a few hundred bytes.
+/// The maximum size of a document, in bytes. The `index.json` that a builder writes has a few hundred.
 const INDEX_LIMIT: u64 = 1 << 20;
 const INDEX_TYPE: &str = "application/vnd.oci.image.index.v1+json";
 
-/// Makes the layout `into` of everything in `folders`: one index, tagged `tag`, of all their manifests.
-pub fn join(folders: &[&Path], into: &Path, tag: &str) -> Result<(), String> {
+/// Creates the layout `into` from the layouts in `directories`: one index, tagged `tag`, of all their manifests.
+pub fn join(directories: &[&Path], into: &Path, tag: &str) -> Result<(), String> {
     let blobs = into.join("blobs/sha256");
     fs::create_dir_all(&blobs).map_err(|error| failed(&blobs, &error))?;
     let mut manifests: Vec<Value> = Vec::new();
-    for folder in folders {
-        let from = folder.join("blobs/sha256");
+    for directory in directories {
+        let from = directory.join("blobs/sha256");
         for entry in fs::read_dir(&from).map_err(|error| failed(&from, &error))? {
             let entry = entry.map_err(|error| failed(&from, &error))?;
             let to = blobs.join(entry.file_name());
             fs::copy(entry.path(), &to).map_err(|error| failed(&to, &error))?;
         }
-        let index = read(&folder.join("index.json"))?;
+        let index = read(&directory.join("index.json"))?;
         for root in index["manifests"].as_array().into_iter().flatten() {
             manifests.extend(below(root, &from)?);
         }
@@ -40,7 +41,7 @@ pub fn join(folders: &[&Path], into: &Path, tag: &str) -> Result<(), String> {
     )
 }
 
-/// The manifests that a root names: those of an index, or the one manifest, whose platform its config declares.
+/// Returns the manifests below a root: those of an index, or the single manifest with the platform of its config.
 fn below(root: &Value, blobs: &Path) -> Result<Vec<Value>, String> {
     let blob = |descriptor: &Value| {
         let digest: Digest = descriptor["digest"].as_str().unwrap_or("").parse().map_err(|error| format!("{error}"))?;
@@ -63,7 +64,7 @@ fn below(root: &Value, blobs: &Path) -> Result<Vec<Value>, String> {
 fn read(path: &Path) -> Result<Value, String> {
     let size = fs::metadata(path).map_err(|error| failed(path, &error))?.len();
     if size > INDEX_LIMIT {
-        return Err(format!("{}: {size} bytes are no document of a layout", path.display()));
+        return Err(format!("{}: {size} bytes exceed the limit of {INDEX_LIMIT}", path.display()));
     }
     let bytes = fs::read(path).map_err(|error| failed(path, &error))?;
     serde_json::from_slice(&bytes).map_err(|error| format!("{}: {error}", path.display()))

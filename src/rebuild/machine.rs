@@ -1,34 +1,34 @@
-//! What the machine that builds has: Docker's command, its daemon, buildx, the builder and its nodes. Pure reading of
-//! what `docker` prints; nothing here runs it.
+//! The machine that builds: the docker command, its daemon, buildx, the builder and its nodes. Parses the output of
+//! `docker` and does not run it.
 
 use serde_json::Value;
 
 use crate::platform::{Arch, Fact, Handler, Platform};
 
-/// Everything that decides whether, and how, this machine builds for other platforms.
+/// The facts that decide whether and how this machine builds for other platforms.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Machine {
-    /// What the `docker` command is; the error says why there is none.
+    /// The program behind the `docker` command, or why there is none.
     pub client: Result<Client, String>,
-    /// The daemon that it talks to, or why it does not answer.
+    /// The daemon that `docker` connects to, or why it does not answer.
     pub daemon: Result<Daemon, String>,
     /// Version of buildx, or why there is none.
     pub buildx: Result<String, String>,
-    /// The builder that a build uses, or why it cannot be told.
+    /// The builder that a build uses, or why it is unknown.
     pub builder: Result<Builder, String>,
-    /// binfmt_misc handlers of this machine's kernel; `None` where they are not to be seen.
+    /// binfmt_misc handlers of this machine's kernel; `None` if they cannot be read.
     pub handlers: Option<Vec<Handler>>,
-    /// Programs of these architectures were tried on this machine: whether they ran.
+    /// Architectures whose programs were tried on this machine, and whether they ran.
     pub tried: Vec<(Arch, Fact<bool>)>,
-    /// Programs of these platforms were run on the builder.
+    /// Platforms whose programs were tried on the builder, with the results.
     pub proofs: Vec<(Platform, Proof)>,
 }
 
-/// The program that is called `docker`, with its version.
+/// The program named `docker`, with its version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Client {
     Docker(String),
-    /// podman's own `docker`, which has no buildx.
+    /// podman's `docker` command, which has no buildx.
     Podman(String),
 }
 
@@ -37,18 +37,19 @@ pub struct Daemon {
     pub version: String,
     pub arch: Option<Arch>,
     pub store: Store,
-    /// Docker Desktop brings emulators of its own.
+    /// Docker Desktop has its own emulators.
     pub is_desktop: bool,
-    /// It runs on the kernel whose handlers are known; another machine's daemon, or one in a virtual machine, does not.
+    /// Whether the daemon runs on the kernel whose handlers are known, and not on another machine or in a virtual
+    /// machine.
     pub is_here: bool,
 }
 
-/// Where the daemon keeps images.
+/// The daemon's image store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Store {
-    /// Holds indexes: the `docker` driver builds several platforms.
+    /// Stores indexes, so the `docker` driver can build several platforms.
     Containerd,
-    /// Holds one platform a name.
+    /// Stores one platform per name.
     Classic,
 }
 
@@ -65,62 +66,62 @@ pub struct BuilderNode {
     pub endpoint: String,
     pub status: String,
     pub buildkit: String,
-    /// The node's own first, as BuildKit lists them; then what it emulates. Empty where the node is not running.
+    /// The node's native platforms, then those that it emulates, in BuildKit's order. Empty if the node is not running.
     pub platforms: Vec<Platform>,
-    /// Those that the user set by hand, which come first and say nothing of the node.
+    /// Platforms that the user set by hand. They come first and prove nothing about the node.
     pub by_hand: Vec<Platform>,
     pub error: Option<String>,
 }
 
-/// What a builder did with a program of a platform.
+/// The result of running a program of a platform on a builder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Proof {
     Ran,
-    /// The program did not start, or did not end as it should.
+    /// The program did not start, or did not exit as expected.
     Refused(String),
     /// The build failed for another reason.
     Unknown(String),
 }
 
-/// How a platform comes to be built.
+/// How a builder can build for a platform.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Way {
-    /// By a node of its architecture.
+pub enum Support {
+    /// On a node of the same architecture.
     Native { node: String },
-    /// By a node that emulates it.
+    /// On a node that emulates it.
     Emulated { node: String },
-    /// By a node that cannot run its programs: enough where no RUN is the target's.
+    /// On a node that cannot run its programs. Sufficient if no RUN instruction runs on the target platform.
     Foreign,
 }
 
 impl Machine {
-    /// What the builder did with a program of this platform.
+    /// Returns the result of running a program of this platform on the builder.
     pub fn proof(&self, platform: &Platform) -> Option<&Proof> {
         self.proofs.iter().find(|(proved, _)| proved == platform).map(|(_, proof)| proof)
     }
 
-    /// How the builder makes `platform`, where there is one. A claim that was refuted counts for nothing.
-    pub fn way(&self, platform: &Platform) -> Option<Way> {
+    /// Returns how the builder can build `platform`; `None` without a builder. Ignores claims that were refuted.
+    pub fn support(&self, platform: &Platform) -> Option<Support> {
         let builder = self.builder.as_ref().ok()?;
         match self.proof(platform) {
-            Some(Proof::Refused(_)) => Some(Way::Foreign),
-            Some(Proof::Ran | Proof::Unknown(_)) | None => Some(builder.way(platform)),
+            Some(Proof::Refused(_)) => Some(Support::Foreign),
+            Some(Proof::Ran | Proof::Unknown(_)) | None => Some(builder.support(platform)),
         }
     }
 }
 
 impl Builder {
-    /// `imgarch (docker-container)`.
+    /// Formats the name and driver, such as `imgarch (docker-container)`.
     pub fn label(&self) -> String {
         format!("{} ({})", self.name, self.driver)
     }
 
-    /// BuildKit elsewhere, which builds without a daemon here.
+    /// Whether BuildKit runs on other machines, so that it builds without a daemon on this one.
     pub fn needs_no_daemon(&self) -> bool {
         matches!(self.driver.as_str(), "remote" | "kubernetes") && self.nodes.iter().all(|node| node.error.is_none())
     }
 
-    /// Whether its nodes are where the daemon is, as far as their endpoints tell.
+    /// Whether its nodes are on the daemon's machine, judging by their endpoints.
     pub fn is_at_daemon(&self) -> bool {
         !self
             .nodes
@@ -128,37 +129,38 @@ impl Builder {
             .any(|node| ["ssh://", "tcp://", "kubernetes://"].iter().any(|lead| node.endpoint.starts_with(lead)))
     }
 
-    /// How this builder makes `platform`.
-    pub fn way(&self, platform: &Platform) -> Way {
+    /// Returns how this builder can build `platform`.
+    pub fn support(&self, platform: &Platform) -> Support {
         let own = |node: &BuilderNode| {
             let reported = node.platforms.iter().find(|platform| !node.by_hand.contains(platform));
             reported.or(node.platforms.first()).and_then(Platform::arch)
         };
         let is_native = |node: &&BuilderNode| own(node).is_some_and(|own| runs_natively(own, platform));
         if let Some(node) = self.nodes.iter().find(is_native) {
-            return Way::Native { node: node.name.clone() };
+            return Support::Native { node: node.name.clone() };
         }
         let lists =
             |node: &&BuilderNode| node.platforms.iter().any(|one| one.is_wanted_as(platform) || one == platform);
         match self.nodes.iter().find(lists) {
-            Some(node) => Way::Emulated { node: node.name.clone() },
-            None => Way::Foreign,
+            Some(node) => Support::Emulated { node: node.name.clone() },
+            None => Support::Foreign,
         }
     }
 
-    /// Whether what it builds can be pushed without a tag.
+    /// Whether it can push images without a tag.
     pub fn pushes_by_digest(&self) -> bool {
         self.driver != "docker"
     }
 }
 
-/// amd64 runs i386; arm64 lists arm only where it does, so it is left to the list.
+/// Whether `own` runs the platform natively. amd64 runs i386. Not all arm64 CPUs run arm, so only the node's list
+/// counts there.
 fn runs_natively(own: Arch, platform: &Platform) -> bool {
     platform.os == "linux"
         && (platform.arch() == Some(own) || (own == Arch::Amd64 && platform.arch() == Some(Arch::I386)))
 }
 
-/// `docker --version` of podman: `podman version 5.8.6`.
+/// Parses `docker --version` of podman: `podman version 5.8.6`.
 pub fn podman_version(text: &str) -> Option<String> {
     let version = text.lines().find_map(|line| line.trim().strip_prefix("podman version "))?;
     Some(version.trim().to_string())
@@ -172,7 +174,7 @@ pub struct Server {
     pub is_desktop: bool,
 }
 
-/// `docker version --format json`: the client's version, and the daemon's where it answered.
+/// Parses `docker version --format json`: the client's version, and the daemon's if it answered.
 pub fn versions(text: &str) -> (Option<String>, Option<Server>) {
     let value: Value = serde_json::from_str(text.trim()).unwrap_or(Value::Null);
     let string = |value: &Value| value.as_str().filter(|text| !text.is_empty()).map(str::to_string);
@@ -183,7 +185,7 @@ pub fn versions(text: &str) -> (Option<String>, Option<Server>) {
     (string(&value["Client"]["Version"]), daemon)
 }
 
-/// What `docker info --format json` tells of the daemon's store and of the machine that it runs on.
+/// The daemon's store and machine, from `docker info --format json`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Info {
     pub store: Store,
@@ -197,7 +199,7 @@ pub fn info(text: &str) -> Info {
     Info { store: store(&value), hostname: string("Name"), kernel: string("KernelVersion") }
 }
 
-/// `driver-type: io.containerd.snapshotter.v1` tells the containerd image store.
+/// Recognises the containerd image store by `driver-type: io.containerd.snapshotter.v1`.
 fn store(value: &Value) -> Store {
     let rows = value["DriverStatus"].as_array().map_or(&[][..], Vec::as_slice);
     match rows.iter().any(|row| row[1].as_str().is_some_and(|kind| kind.starts_with("io.containerd.snapshotter"))) {
@@ -206,7 +208,7 @@ fn store(value: &Value) -> Store {
     }
 }
 
-/// `docker buildx version`: `github.com/docker/buildx v0.13.1 788433953`.
+/// Parses `docker buildx version`: `github.com/docker/buildx v0.13.1 788433953`.
 pub fn buildx_version(text: &str) -> Option<String> {
     let mut words = text.split_ascii_whitespace();
     words
@@ -215,18 +217,19 @@ pub fn buildx_version(text: &str) -> Option<String> {
         .map(|version| version.trim_start_matches('v').to_string())
 }
 
-/// `docker buildx inspect`: the builder's lines, then its nodes', each from a `Name:` on. An error: it is not a builder,
-/// or buildx could not ask what drives it, and ends well all the same.
+/// Parses `docker buildx inspect`: the builder's lines, then those of its nodes, each starting with `Name:`. Fails if
+/// the output does not describe a builder, or if buildx could not query its driver, which buildx reports with exit code
+/// 0.
 pub fn builder(text: &str) -> Result<Builder, String> {
     let (head, nodes) = text.split_once("Nodes:").unwrap_or((text, ""));
     let field = |text: &str, name: &str| {
         text.lines().find_map(|line| line.strip_prefix(name).map(|rest| rest.trim().to_string()))
     };
     let (Some(name), Some(driver)) = (field(head, "Name:"), field(head, "Driver:")) else {
-        return Err("its answer cannot be read".to_string());
+        return Err("cannot parse the output".to_string());
     };
     if driver.is_empty() {
-        let cause = field(head, "Error:").unwrap_or_else(|| "buildx names no driver".to_string());
+        let cause = field(head, "Error:").unwrap_or_else(|| "buildx reports no driver".to_string());
         return Err(format!("{name}: {cause}"));
     }
     let mut found = Vec::new();
@@ -235,7 +238,7 @@ pub fn builder(text: &str) -> Result<Builder, String> {
         let listed = field(&block, "Platforms:").unwrap_or_default();
         let (mut platforms, mut by_hand) = (Vec::new(), Vec::new());
         for text in listed.split(',').map(str::trim) {
-            // A star marks what the user set by hand.
+            // A star marks platforms that the user set by hand.
             let name = text.trim_end_matches('*');
             let Ok(platform) = Platform::parse(name) else { continue };
             by_hand.extend((name.len() < text.len()).then(|| platform.clone()));
@@ -269,30 +272,30 @@ mod tests {
         );
         assert_eq!(builder.nodes[0].buildkit, "v0.13.2");
         assert_eq!(builder.nodes[1].error.as_deref(), Some("no such host"));
-        let way = |text: &str| builder.way(&Platform::parse(text).unwrap());
-        assert_eq!(way("linux/amd64"), Way::Native { node: "multi0".into() });
-        assert_eq!(way("linux/386"), Way::Native { node: "multi0".into() });
-        assert_eq!(way("linux/arm64"), Way::Emulated { node: "multi0".into() });
-        assert_eq!(way("linux/s390x"), Way::Foreign);
+        let support = |text: &str| builder.support(&Platform::parse(text).unwrap());
+        assert_eq!(support("linux/amd64"), Support::Native { node: "multi0".into() });
+        assert_eq!(support("linux/386"), Support::Native { node: "multi0".into() });
+        assert_eq!(support("linux/arm64"), Support::Emulated { node: "multi0".into() });
+        assert_eq!(support("linux/s390x"), Support::Foreign);
         assert!(builder.pushes_by_digest());
     }
 
     /// buildx 0.13 and 0.29 without a daemon.
     #[test]
-    fn a_builder_without_a_driver_is_not_known() {
+    fn a_builder_without_a_driver_is_unknown() {
         let text = "Name:          default\nDriver:        \nLast Activity: 2026-11-29 15:18:13 +0000 UTC\nError:         Cannot connect to the Docker daemon at unix:///nowhere. Is the docker daemon running?\n";
         let cause = "default: Cannot connect to the Docker daemon at unix:///nowhere. Is the docker daemon running?";
         assert_eq!(builder(text), Err(cause.to_string()));
-        assert_eq!(builder("nonsense"), Err("its answer cannot be read".to_string()));
+        assert_eq!(builder("nonsense"), Err("cannot parse the output".to_string()));
     }
 
     #[test]
-    fn a_platform_that_was_set_by_hand_makes_no_node_native() {
+    fn a_platform_set_by_hand_does_not_make_a_node_native() {
         let text = "Name: m\nDriver: docker-container\n\nNodes:\nName: m0\nStatus: running\nPlatforms: linux/arm64*, linux/amd64, linux/amd64/v2\n";
         let builder = builder(text).unwrap();
-        let way = |text: &str| builder.way(&Platform::parse(text).unwrap());
-        assert_eq!(way("linux/amd64"), Way::Native { node: "m0".into() });
-        assert_eq!(way("linux/arm64"), Way::Emulated { node: "m0".into() });
+        let support = |text: &str| builder.support(&Platform::parse(text).unwrap());
+        assert_eq!(support("linux/amd64"), Support::Native { node: "m0".into() });
+        assert_eq!(support("linux/arm64"), Support::Emulated { node: "m0".into() });
     }
 
     #[test]
@@ -308,12 +311,12 @@ mod tests {
         assert_eq!(versions(""), (None, None));
         assert_eq!(podman_version("podman version 5.8.6\n").as_deref(), Some("5.8.6"));
         assert_eq!(podman_version("Docker version 28.5.2, build ecc6942\n"), None);
-        let told = info(
+        let parsed = info(
             r#"{"Driver":"overlayfs","DriverStatus":[["driver-type","io.containerd.snapshotter.v1"]],"Name":"a","KernelVersion":"6.1"}"#,
         );
-        assert_eq!(told, Info { store: Store::Containerd, hostname: "a".into(), kernel: "6.1".into() });
-        let told = info(r#"{"Driver":"overlay2","DriverStatus":[["Backing Filesystem","extfs"]]}"#);
-        assert_eq!(told.store, Store::Classic);
+        assert_eq!(parsed, Info { store: Store::Containerd, hostname: "a".into(), kernel: "6.1".into() });
+        let parsed = info(r#"{"Driver":"overlay2","DriverStatus":[["Backing Filesystem","extfs"]]}"#);
+        assert_eq!(parsed.store, Store::Classic);
         assert_eq!(buildx_version("github.com/docker/buildx v0.13.1 788433953af1\n").as_deref(), Some("0.13.1"));
         assert_eq!(buildx_version("github.com/docker/buildx 0.13.1+ds1 0.13.1+ds1-3").as_deref(), Some("0.13.1+ds1"));
     }

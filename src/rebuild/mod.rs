@@ -1,5 +1,5 @@
-//! Floor 6: from an image with a fault to one that works everywhere: a plan, `docker buildx`, a scan of what it pushed,
-//! and only then the tag. Deciding ([`plan`], [`doctor`], [`machine`]) is apart from running ([`mod@run`], [`mod@survey`]).
+//! Repairs a faulty image: makes a plan, builds with `docker buildx`, scans the pushed manifests and moves the tag
+//! last. Decisions ([`plan`], [`doctor`], [`machine`]) are separate from execution ([`mod@run`], [`mod@survey`]).
 
 pub mod bake;
 mod command;

@@ -1,5 +1,5 @@
-//! From a scan's report to what will be done: which manifests stay, which platforms are built, how, and the exact
-//! commands. Pure: nothing here runs, reads or writes.
+//! Plans a rebuild from a scan report: which manifests to keep, which platforms to build, how, and the exact commands.
+//! Pure: does not run, read or write anything.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use super::command::{build_command, file_name};
 use super::docker::CommandLine;
 use super::doctor::{self, Check, State};
-use super::machine::{Builder, Machine, Way};
+use super::machine::{Builder, Machine, Support};
 use super::published::{Entry, Published};
 pub use super::request::{BuildSettings, Delivery, Request};
 use super::seals::Seal;
@@ -17,23 +17,23 @@ use crate::oci::Digest;
 use crate::platform::{Arch, Platform, Target};
 use crate::scan::{ImageReport, PlatformReport, Verdict};
 
-/// Everything that was decided, in the order in which it is shown.
+/// The decisions, in display order.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
     pub request: Request,
     pub before: Option<Published>,
     pub keep: Vec<Kept>,
-    /// The texts of the descriptors that stay, for the new index.
+    /// The JSON texts of the kept descriptors, for the new index.
     pub staying: Vec<String>,
     pub build: Vec<Build>,
-    /// What makes the build impossible, and what makes it slow.
+    /// Problems that make the build impossible or slow.
     pub checks: Vec<Check>,
-    /// `imgarch (docker-container)`.
+    /// The builder and its driver, such as `imgarch (docker-container)`.
     pub builder: String,
     pub delivery: Delivery,
-    /// Lint findings that would repeat the fault: `Dockerfile:9: this download is x86-64 on every platform`.
+    /// Lint findings that would cause the same fault again: `Dockerfile:9: this download is x86-64 on every platform`.
     pub lint: Vec<String>,
-    /// What the registry says of the manifests that are replaced, and of the index itself.
+    /// Signatures and other referrers of the replaced manifests and of the index itself.
     pub seals: Vec<Seal>,
 }
 
@@ -42,14 +42,14 @@ pub struct Kept {
     /// `None`: an attestation or an artifact.
     pub platform: Option<Platform>,
     pub entry: Entry,
-    /// Why it stays although it is not known to be healthy.
+    /// Why the manifest may be unhealthy, although it is kept.
     pub doubt: Option<Doubt>,
 }
 
-/// Why a platform that stays is not known to be healthy.
+/// Why a kept platform is not known to be healthy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Doubt {
-    /// It is broken, with the finding's message, and another platform was asked for.
+    /// It is broken, with the finding's message, but only other platforms were requested.
     Broken(String),
     Unjudged,
     /// Its manifest or its layers could not be read.
@@ -72,49 +72,49 @@ pub enum Means {
     Buildx {
         cost: Cost,
         command: CommandLine,
-        /// buildx's answer.
+        /// The file that buildx writes its metadata to.
         metadata: PathBuf,
     },
-    /// Something else has built it.
+    /// Another tool built it.
     Supplied(Supply),
 }
 
-/// A platform that something else built.
+/// A platform that another tool built.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Supply {
     pub platform: Platform,
-    /// What a scan takes: `oci:DIR`, `docker-archive:FILE`, `REPOSITORY@DIGEST`.
+    /// Its image name for a scan: `oci:DIR`, `docker-archive:FILE`, `REPOSITORY@DIGEST`.
     pub name: String,
     pub digest: Digest,
-    /// The descriptors that join the index: its own, and those of its attestations.
+    /// The descriptors to add to the index: its own and those of its attestations.
     pub descriptors: Vec<String>,
     pub place: SupplyPlace,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SupplyPlace {
-    /// A file or directory of this machine.
+    /// A file or directory on this machine.
     Here,
     /// The repository of the tag.
     Registry,
 }
 
-/// What is known of the platforms that are published.
+/// Scan reports of the published platforms.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Scans<'a> {
-    /// What is to be repaired: for the targets, where the user named some.
+    /// The scan to repair by, for the user's targets if there are any.
     pub asked: Option<&'a ImageReport>,
-    /// Platforms that the first leaves out.
+    /// A scan of the platforms that the first scan skipped.
     pub others: Option<&'a ImageReport>,
 }
 
-/// What building a platform takes.
+/// How costly a platform is to build.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cost {
     Native {
         node: String,
     },
-    /// Only stages of the build machine run programs, or none do.
+    /// Only stages of the build platform run programs, or none do.
     CrossCompiled,
     Emulated {
         node: String,
@@ -123,7 +123,7 @@ pub enum Cost {
 }
 
 impl Plan {
-    /// Decides what buildx builds.
+    /// Plans a build with buildx.
     pub fn make(
         request: Request,
         before: Option<Published>,
@@ -157,7 +157,7 @@ impl Plan {
         Plan { checks, builder, lint, ..plan }
     }
 
-    /// Merges what something else built. `supplies` that are in the index already are left out.
+    /// Plans to merge images that other tools built. Skips `supplies` that are already in the index.
     pub fn supplied(request: Request, before: Option<Published>, scans: Scans<'_>, supplies: Vec<Supply>) -> Plan {
         let leaves = before.as_ref().map_or(Vec::new(), Published::leaves);
         let is_asked = |platform: &Platform| {
@@ -192,7 +192,7 @@ impl Plan {
         };
         let replaced: HashSet<&str> =
             leaves.iter().filter(|entry| is_rebuilt(entry)).map(|entry| entry.descriptor.digest.as_str()).collect();
-        // What attests a manifest goes with it; everything else stays.
+        // Attestations are removed together with their manifest. Everything else stays.
         let is_gone = |entry: &Entry| match entry.is_image() {
             true => is_rebuilt(entry),
             false => entry.attests().is_some_and(|digest| replaced.contains(digest)),
@@ -211,7 +211,7 @@ impl Plan {
         Plan { request, before, keep, staying, build, checks, builder, delivery, lint, seals }
     }
 
-    /// The manifests that lose their names: the index, and the platforms that are built anew.
+    /// Returns the replaced manifests: the index, and those of the rebuilt platforms.
     pub fn replaced(&self) -> Vec<Digest> {
         let Some(before) = self.before.as_ref().filter(|_| !self.is_done()) else { return Vec::new() };
         let is_rebuilt = |entry: &&&Entry| {
@@ -220,12 +220,12 @@ impl Plan {
         let mut replaced = vec![before.digest.clone()];
         let leaves = before.leaves();
         replaced.extend(leaves.iter().filter(is_rebuilt).map(|entry| entry.descriptor.digest.clone()));
-        // A single manifest is both.
+        // For a single manifest, the two are the same.
         replaced.dedup();
         replaced
     }
 
-    /// The image that a seal must be made for again, once `after` is published; before that, the tag.
+    /// Returns the image to sign or attach to again: a digest once `after` is published, before that the tag.
     pub fn successor(&self, seal: &Seal, after: Option<&Published>) -> String {
         let request = &self.request;
         let full =
@@ -241,16 +241,16 @@ impl Plan {
         full(new.map_or(&after.digest, |entry| &entry.descriptor.digest))
     }
 
-    /// There is nothing to do: every platform that is wanted is healthy.
+    /// Whether there is nothing to build.
     pub fn is_done(&self) -> bool {
         self.build.is_empty()
     }
 
-    /// What must be mended before a build can succeed.
+    /// Returns the problems to fix before a build can succeed.
     pub fn obstacles(&self) -> Vec<&Check> {
         let is_platform = |check: &Check| self.build.iter().find(|build| build.platform.to_string() == check.subject);
         let missing = self.checks.iter().filter(|check| check.state == State::Missing);
-        // A platform that nothing runs, or whose emulator is broken, is no obstacle where nothing of it is run.
+        // A platform that no node runs, or whose emulator is broken, is only an obstacle if its programs have to run.
         missing
             .filter(|check| match is_platform(check).map(|build| &build.means) {
                 Some(Means::Buildx { cost, .. }) => matches!(cost, Cost::Impossible | Cost::Emulated { .. }),
@@ -260,7 +260,7 @@ impl Plan {
             .collect()
     }
 
-    /// Platforms that stay and are not known to be healthy: the next scan of the tag fails because of them.
+    /// Returns the kept platforms that are not known to be healthy, which make the next scan of the tag fail.
     pub fn doubts(&self) -> impl Iterator<Item = (&Platform, &Doubt)> {
         self.keep.iter().filter_map(|kept| Some((kept.platform.as_ref()?, kept.doubt.as_ref()?)))
     }
@@ -277,23 +277,23 @@ impl fmt::Display for Doubt {
     }
 }
 
-/// What is known of the Dockerfile.
+/// Facts about the Dockerfile.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recipe {
     pub runs_on_target: bool,
     pub lint: Vec<LintError>,
 }
 
-/// What a lint has against the Dockerfile.
+/// A lint error in the Dockerfile.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LintError {
-    /// `Dockerfile:9: this download is x86-64 on every platform`.
+    /// The message with its position: `Dockerfile:9: this download is x86-64 on every platform`.
     pub text: String,
-    /// The architecture that it does not break.
+    /// The architecture that the error does not affect.
     pub right_for: Option<Arch>,
 }
 
-/// The platforms to build, each with the reason.
+/// Returns the platforms to build, with the reasons.
 fn wanted(request: &Request, before: Option<&Published>, report: Option<&ImageReport>) -> Vec<(Platform, String)> {
     let leaves = before.map_or(Vec::new(), Published::leaves);
     let images = leaves.iter().filter(|entry| entry.is_image());
@@ -331,7 +331,7 @@ fn scanned<'a>(report: Option<&'a ImageReport>, digest: &Digest) -> Option<&'a P
     report?.platforms.iter().find(|platform| platform.digest.as_ref() == Some(digest))
 }
 
-/// Why a platform must be built anew. What could not be judged is built only where the user named it.
+/// Returns why a platform must be rebuilt. A platform that could not be judged is rebuilt only if the user named it.
 fn fault(platform: &PlatformReport, is_named: bool) -> Option<String> {
     match platform.verdict() {
         Verdict::Broken => Some(worst(platform)),
@@ -359,11 +359,11 @@ fn doubt(scans: Scans<'_>, targets: &[Target], digest: &Digest) -> Option<Doubt>
 }
 
 fn cost(machine: &Machine, platform: &Platform, runs_on_target: bool) -> Cost {
-    match machine.way(platform) {
-        Some(Way::Native { node }) => Cost::Native { node },
+    match machine.support(platform) {
+        Some(Support::Native { node }) => Cost::Native { node },
         _ if !runs_on_target => Cost::CrossCompiled,
-        Some(Way::Emulated { node }) => Cost::Emulated { node },
-        Some(Way::Foreign) | None => Cost::Impossible,
+        Some(Support::Emulated { node }) => Cost::Emulated { node },
+        Some(Support::Foreign) | None => Cost::Impossible,
     }
 }
 

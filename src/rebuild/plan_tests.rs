@@ -1,4 +1,4 @@
-//! Plans for images as they are met.
+//! Plans for typical images.
 
 use super::super::bake::BakeTarget;
 use super::super::machine::{Builder, BuilderNode, Client, Daemon, Store};
@@ -85,7 +85,7 @@ fn request(platforms: &[&str], targets: &[&str]) -> Request {
     }
 }
 
-/// The plan as `keep`, number of other manifests kept, `build: reason`.
+/// Checks the plan: the kept platforms, the number of other kept manifests, and the builds as `platform: reason`.
 fn check(request: Request, there: &[&str], broken: &[&str], expected: (&[&str], usize, &[&str])) -> Plan {
     let before = (!there.is_empty()).then(|| published(there));
     let report = (!there.is_empty()).then(|| report(there, broken));
@@ -207,13 +207,13 @@ fn the_classic_image_store_needs_another_builder() {
     assert!(obstacles[0].remedies[0].command.to_string().starts_with("docker buildx create --name imgarch"));
 }
 
-/// The platforms that the next scan fails by.
+/// The platforms that make the next scan fail.
 fn doubts(plan: &Plan) -> Vec<String> {
     plan.doubts().map(|(platform, doubt)| format!("{platform}: {doubt}")).collect()
 }
 
 #[test]
-fn what_stays_broken_is_said() {
+fn platforms_that_stay_broken_are_reported() {
     let broken = ["linux/amd64: still broken: its entrypoint is x86-64"];
     let named = check(
         request(&["linux/arm64"], &[]),
@@ -222,7 +222,7 @@ fn what_stays_broken_is_said() {
         (&["linux/amd64"], 1, &["linux/arm64: its entrypoint is x86-64"]),
     );
     assert_eq!(doubts(&named), broken);
-    // A scan for one target leaves the other platform out; another scan has looked at it.
+    // A scan for one target skips the other platform. Another scan covers it.
     let of = |targets: &[&str], others: Option<&ImageReport>| {
         let asked = report(&["linux/arm64"], &["linux/arm64"]);
         let scans = Scans { asked: Some(&asked), others };
@@ -249,7 +249,7 @@ fn a_platform_that_cannot_be_read_is_built_where_it_is_named() {
 }
 
 #[test]
-fn what_something_else_built_takes_the_place_of_its_platform() {
+fn a_supplied_image_replaces_its_platform() {
     let supply = |name: &str, digest: &str| Supply {
         platform: platform(name),
         name: "oci:x".into(),

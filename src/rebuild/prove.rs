@@ -1,5 +1,5 @@
-//! Proves what a builder claims. A list of platforms may have been set by hand, or be older than the emulator that was
-//! removed since: so a program of the platform is run on the builder, by a build of one step.
+//! Tests which platforms a builder can run, with a one-step build that runs a tiny program. The builder's own list
+//! cannot be trusted: it may have been set by hand, or name an emulator that was removed since.
 
 use std::fs;
 use std::io;
@@ -7,19 +7,19 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use super::docker::{Answer, CommandLine, Docker};
-use super::machine::{Machine, Proof, Way};
+use super::machine::{Machine, Proof, Support};
 use crate::host;
 use crate::platform::{Arch, Platform};
 
-/// Runs a program of each of `platforms` on the builder, where it claims the platform and this machine's kernel does not
-/// answer for it. `folder` is empty.
-pub fn prove(machine: &mut Machine, docker: &dyn Docker, platforms: &[Platform], folder: &Path) {
+/// Runs a program on the builder for each of `platforms` that it claims to support, unless the program was already
+/// tried on this machine's kernel. `directory` must be empty.
+pub fn prove(machine: &mut Machine, docker: &dyn Docker, platforms: &[Platform], directory: &Path) {
     for platform in platforms {
         let Some((program, exit_code)) = claimed(machine, platform).and_then(host::tiny_program) else { continue };
-        let proof = match write_context(&program, folder) {
+        let proof = match write_context(&program, directory) {
             Ok(()) => {
                 let name = machine.builder.as_ref().map_or("", |builder| builder.name.as_str());
-                match docker.ask(&command(name, platform, folder)) {
+                match docker.ask(&command(name, platform, directory)) {
                     Ok(answer) => read(&answer, exit_code),
                     Err(error) => Proof::Unknown(error.to_string()),
                 }
@@ -30,11 +30,11 @@ pub fn prove(machine: &mut Machine, docker: &dyn Docker, platforms: &[Platform],
     }
 }
 
-/// The architecture of a platform that is to be proved.
+/// Returns the architecture of a platform that needs a test.
 fn claimed(machine: &Machine, platform: &Platform) -> Option<Arch> {
     let builder = machine.builder.as_ref().ok()?;
     let arch = platform.arch().filter(|_| platform.os == "linux")?;
-    let is_claimed = !matches!(builder.way(platform), Way::Foreign);
+    let is_claimed = !matches!(builder.support(platform), Support::Foreign);
     let is_here = machine.daemon.as_ref().is_ok_and(|daemon| daemon.is_here) && builder.is_at_daemon();
     let is_known = machine.proofs.iter().any(|(known, _)| known == platform)
         || (is_here && machine.tried.iter().any(|(tried, _)| *tried == arch));
@@ -43,22 +43,22 @@ fn claimed(machine: &Machine, platform: &Platform) -> Option<Arch> {
 
 const DOCKERFILE: &str = "FROM scratch\nCOPY program /program\nRUN [\"/program\"]\n";
 
-fn write_context(program: &[u8], folder: &Path) -> io::Result<()> {
-    let path = folder.join("program");
+fn write_context(program: &[u8], directory: &Path) -> io::Result<()> {
+    let path = directory.join("program");
     fs::write(&path, program)?;
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
-    fs::write(folder.join("Dockerfile"), DOCKERFILE)
+    fs::write(directory.join("Dockerfile"), DOCKERFILE)
 }
 
-/// Nothing of an earlier build counts, nothing is kept, and no network is needed.
-fn command(builder: &str, platform: &Platform, folder: &Path) -> CommandLine {
-    let (platform, folder) = (platform.to_string(), folder.display().to_string());
+/// Returns the build command. It uses no cache and no network, and discards its result.
+fn command(builder: &str, platform: &Platform, directory: &Path) -> CommandLine {
+    let (platform, directory) = (platform.to_string(), directory.display().to_string());
     let words = ["buildx", "build", "--builder", builder, "--platform", &platform, "--no-cache", "--network", "none"];
-    let output = ["--progress", "plain", "--provenance=false", "--output", "type=cacheonly", &folder];
+    let output = ["--progress", "plain", "--provenance=false", "--output", "type=cacheonly", &directory];
     CommandLine::docker(words.into_iter().chain(output))
 }
 
-/// The program ends with a code of its own, which is no success: BuildKit says which it was.
+/// Parses the result. The program exits with a specific nonzero code, which BuildKit reports.
 fn read(answer: &Answer, exit_code: u8) -> Proof {
     let ended = answer.stderr.lines().chain(answer.stdout.lines());
     let ended = ended.filter_map(|line| line.split_once("did not complete successfully: exit code: ")).next_back();
@@ -66,8 +66,8 @@ fn read(answer: &Answer, exit_code: u8) -> Proof {
     match code.as_deref().map(str::parse::<u8>) {
         Some(Ok(code)) if code == exit_code => Proof::Ran,
         Some(Ok(code)) => {
-            let said = answer.stderr.lines().find_map(|line| line.split_once("exec /program: ").map(|(_, why)| why));
-            Proof::Refused(said.map_or(format!("exit code {code}"), str::to_string))
+            let reason = answer.stderr.lines().find_map(|line| line.split_once("exec /program: ").map(|(_, why)| why));
+            Proof::Refused(reason.map_or(format!("exit code {code}"), str::to_string))
         }
         Some(Err(_)) | None => Proof::Unknown(answer.complaint()),
     }
@@ -80,7 +80,7 @@ mod tests {
     use super::super::machine::{Builder, BuilderNode, Client};
     use super::*;
 
-    /// BuildKit of Docker 28.5, without and with a handler for the platform.
+    /// Output of BuildKit in Docker 28.5, without and with a handler for the platform.
     const REFUSED: &str = "#5 [2/2] RUN [\"/program\"]\n#5 0.173 exec /program: exec format error\n#5 ERROR: process \"/program\" did not complete successfully: exit code: 255\nERROR: failed to build: failed to solve: process \"/program\" did not complete successfully: exit code: 255\n";
     const RAN: &str = "#5 [2/2] RUN [\"/program\"]\n#5 ERROR: process \"/program\" did not complete successfully: exit code: 42\nERROR: failed to solve: process \"/program\" did not complete successfully: exit code: 42\n";
     const BROKEN: &str = "ERROR: failed to solve: no space left on device\n";
@@ -97,7 +97,7 @@ mod tests {
         }
 
         fn pass(&self, line: &CommandLine) -> io::Result<Option<i32>> {
-            panic!("nobody sees {line}")
+            panic!("unexpected command: {line}")
         }
     }
 
@@ -123,8 +123,8 @@ mod tests {
     }
 
     #[test]
-    fn a_claim_is_believed_when_a_program_ran() {
-        let folder = tempfile::tempdir().unwrap();
+    fn a_claim_is_accepted_if_a_program_ran() {
+        let directory = tempfile::tempdir().unwrap();
         let arm64 = Platform::parse("linux/arm64").unwrap();
         let unknown = Proof::Unknown("failed to solve: no space left on device".to_string());
         for (stderr, expected) in
@@ -132,24 +132,24 @@ mod tests {
         {
             let mut machine = machine(&["linux/amd64", "linux/arm64"]);
             let docker = Builds { stderr, asked: RefCell::default() };
-            prove(&mut machine, &docker, &[arm64.clone(), arm64.clone()], folder.path());
+            prove(&mut machine, &docker, &[arm64.clone(), arm64.clone()], directory.path());
             assert_eq!(machine.proofs, [(arm64.clone(), expected)]);
             let command = format!(
                 "docker buildx build --builder b --platform linux/arm64 --no-cache --network none --progress plain --provenance=false --output type=cacheonly {}",
-                folder.path().display()
+                directory.path().display()
             );
             assert_eq!(*docker.asked.borrow(), [command]);
         }
-        assert_eq!(fs::read(folder.path().join("program")).unwrap(), host::tiny_program(Arch::Arm64).unwrap().0);
+        assert_eq!(fs::read(directory.path().join("program")).unwrap(), host::tiny_program(Arch::Arm64).unwrap().0);
     }
 
     #[test]
-    fn what_nobody_claims_and_what_has_no_program_is_not_built() {
-        let folder = tempfile::tempdir().unwrap();
+    fn platforms_that_are_not_claimed_or_have_no_program_are_not_built() {
+        let directory = tempfile::tempdir().unwrap();
         let docker = Builds { stderr: "", asked: RefCell::default() };
         let mut machine = machine(&["linux/amd64", "linux/mips64le"]);
         let platforms = ["linux/arm64", "linux/mips64le", "windows/amd64"].map(|text| Platform::parse(text).unwrap());
-        prove(&mut machine, &docker, &platforms, folder.path());
+        prove(&mut machine, &docker, &platforms, directory.path());
         assert!(machine.proofs.is_empty() && docker.asked.borrow().is_empty());
     }
 }

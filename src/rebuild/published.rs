@@ -1,5 +1,5 @@
-//! What a tag names, and the index that it will name. Everything that stays is copied from the text of the old index:
-//! descriptors, annotations, `artifactType`, `urls` and unknown fields keep their bytes.
+//! Reads the index that a tag points to, and composes the new one. Everything that stays is copied from the text of the
+//! old index: descriptors, annotations, `artifactType`, `urls` and unknown fields keep their bytes.
 
 use std::collections::HashSet;
 
@@ -15,12 +15,12 @@ const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+j
 const MANIFESTS: &str = "manifests";
 const MEDIA_TYPE: &str = "mediaType";
 
-/// The index or single manifest that a tag names.
+/// The index or single manifest that a tag points to.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Published {
     pub digest: Digest,
     pub entries: Vec<Entry>,
-    /// The members of the index in order, each with its JSON text; that of `manifests` is left out. Empty for a single
+    /// The members of the index in order, with their JSON texts; that of `manifests` is empty. No members for a single
     /// manifest.
     members: Vec<(String, String)>,
 }
@@ -29,7 +29,7 @@ pub struct Published {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
     pub descriptor: Descriptor,
-    /// What the descriptor promises, or else what the config declares.
+    /// The platform of the descriptor, or else of the config.
     pub platform: Option<Platform>,
     /// The descriptor's JSON text.
     pub raw: String,
@@ -45,8 +45,8 @@ pub struct IndexText {
 }
 
 impl Published {
-    /// Reads what a tag names. A single manifest counts as an index of one, with the platform that its config declares.
-    /// Nested indexes are not read.
+    /// Parses an index or manifest. A single manifest counts as an index of one, with the platform that its config
+    /// declares. Nested indexes are not read.
     pub fn read(root: &Descriptor, bytes: &[u8], declared: Option<&Platform>) -> Result<Published, DocumentError> {
         let digest = root.digest.clone();
         match Document::parse(bytes)? {
@@ -62,7 +62,7 @@ impl Published {
                     nested: Vec::new(),
                 };
                 let entries = index.manifests.into_iter().zip(raws).map(entry).collect();
-                // Readers take the last of two members of one name.
+                // If two members have the same name, JSON parsers use the last.
                 let mut seen = HashSet::new();
                 members.reverse();
                 members.retain(|(name, _)| seen.insert(name.clone()));
@@ -87,14 +87,14 @@ impl Published {
         }
     }
 
-    /// Every manifest, those of nested indexes too.
+    /// Returns all manifests, including those of nested indexes.
     pub fn leaves(&self) -> Vec<&Entry> {
         let mut found = Vec::new();
         self.entries.iter().for_each(|entry| entry.collect_leaves(&mut found));
         found
     }
 
-    /// Takes over what is known of nested indexes that were there before.
+    /// Copies the entries and platforms of nested indexes that `before` also contains.
     pub fn know_nested(&mut self, before: &Published) {
         for entry in &mut self.entries {
             let same = before.entries.iter().find(|other| other.descriptor.digest == entry.descriptor.digest);
@@ -105,8 +105,8 @@ impl Published {
         }
     }
 
-    /// The texts of the descriptors that stay where `is_gone` leaves. An index within the index stays whole, unless
-    /// something in it leaves: then what stays of it moves up.
+    /// Returns the texts of the descriptors that stay if those matching `is_gone` are removed. A nested index is kept
+    /// whole, unless something in it is removed. Then its remaining descriptors move up.
     pub fn staying(&self, is_gone: &dyn Fn(&Entry) -> bool) -> Vec<String> {
         let mut staying = Vec::new();
         self.entries.iter().for_each(|entry| entry.collect_staying(is_gone, &mut staying));
@@ -120,7 +120,7 @@ impl Entry {
         is_known && !self.descriptor.is_attestation()
     }
 
-    /// The manifest that this one attests.
+    /// Returns the digest of the manifest that this one attests.
     pub fn attests(&self) -> Option<&str> {
         self.descriptor.annotations.get("vnd.docker.reference.digest").map(String::as_str)
     }
@@ -147,13 +147,13 @@ impl Entry {
 }
 
 impl IndexText {
-    /// The index `before` with these descriptors in the place of its own, or a new one.
+    /// Composes the index `before` with these descriptors instead of its own, or a new index.
     pub fn compose(before: Option<&Published>, descriptors: &[String]) -> IndexText {
         let default = || vec![("schemaVersion".to_string(), "2".to_string())];
         let mut members =
             before.map(|before| before.members.clone()).filter(|all| !all.is_empty()).unwrap_or_else(default);
         let old_type = members.iter().find(|(name, _)| name == MEDIA_TYPE).map(|(_, text)| text.clone());
-        // A Docker list of OCI manifests is refused by old engines; OCI indexes of Docker manifests are not.
+        // Old engines refuse a Docker list of OCI manifests, but accept an OCI index of Docker manifests.
         let is_docker = |raw: &String| {
             let descriptor: Value = serde_json::from_str(raw).unwrap_or_default();
             descriptor[MEDIA_TYPE] == DOCKER_MANIFEST
@@ -216,7 +216,7 @@ impl<'a> JsonText<'a> {
         Ok(members)
     }
 
-    /// The elements of an array; `null` has none.
+    /// Returns the elements of an array; none for `null`.
     fn elements(text: &'a str) -> Result<Vec<&'a str>, serde_json::Error> {
         let mut json = JsonText { text };
         let mut elements = Vec::new();
@@ -241,13 +241,13 @@ impl<'a> JsonText<'a> {
         rest.is_some()
     }
 
-    /// The next value. An error: the text ends, or is not JSON.
+    /// Returns the next value. Fails at the end of the text, or if it is not JSON.
     fn value(&mut self) -> Result<&'a str, serde_json::Error> {
         self.blank();
         let mut values = serde_json::Deserializer::from_str(self.text).into_iter::<IgnoredAny>();
         match values.next() {
             Some(value) => value?,
-            None => return Err(serde_json::Error::custom("the text ends where a value belongs")),
+            None => return Err(serde_json::Error::custom("unexpected end of text, expected a value")),
         };
         let (value, rest) = self.text.split_at(values.byte_offset());
         self.text = rest;
@@ -303,11 +303,11 @@ mod tests {
     }
 
     #[test]
-    fn a_new_index_says_what_it_is() {
+    fn a_new_index_states_its_media_type() {
         let composed = IndexText::compose(None, &["{}".to_string()]);
         let text = format!("{{\"schemaVersion\":2,\"mediaType\":\"{OCI_INDEX}\",\"manifests\":[{{}}]}}");
         assert_eq!(String::from_utf8(composed.bytes).unwrap(), text);
-        // One without its type gets it: the server's word is not stored with it.
+        // An index without a media type gets one, because the server's Content-Type is not stored with it.
         let composed = IndexText::compose(Some(&read(r#"{"manifests":null,"schemaVersion":2}"#)), &["{}".to_string()]);
         let text = format!("{{\"manifests\":[{{}}],\"mediaType\":\"{OCI_INDEX}\",\"schemaVersion\":2}}");
         assert_eq!(String::from_utf8(composed.bytes).unwrap(), text);
@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn a_nested_index_stays_whole_or_gives_up_what_stays_of_it() {
+    fn a_nested_index_is_kept_whole_or_its_remaining_entries_move_up() {
         let child = |name: &str, arch: &str| {
             format!(
                 r#"{{"mediaType":"m","digest":"{}","size":1,"platform":{{"os":"linux","architecture":"{arch}"}}}}"#,
@@ -345,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn text_that_is_not_json_is_an_error_and_no_loop() {
+    fn text_that_is_not_json_is_an_error_and_not_an_endless_loop() {
         for text in ["{", "{\"a\"", "{\"a\":", "{\"a\":1", "{1:2", "{]"] {
             assert!(JsonText::members(text).is_err(), "{text}");
         }

@@ -1,4 +1,4 @@
-//! Reads how an image is built: the bake file's target or the Dockerfile, as far as a plan needs it.
+//! Reads how an image is built: the bake target or the Dockerfile, as far as a plan needs it.
 
 use std::path::{Path, PathBuf};
 
@@ -9,10 +9,10 @@ use crate::judge::code::Severity;
 use crate::lint::{self, Format, Outside, Position, host_files};
 use crate::oci::Reference;
 
-/// What a user names of a build.
+/// The user's build arguments.
 #[derive(Clone, Debug, Default)]
 pub struct RecipeRequest {
-    /// A directory or a URL; without it the working directory, or the bake file's.
+    /// A directory or a URL. Defaults to the bake file's context, or the working directory.
     pub context: Option<String>,
     pub dockerfile: Option<PathBuf>,
     /// A bake file, or a target's name.
@@ -21,20 +21,20 @@ pub struct RecipeRequest {
     pub extra: Vec<String>,
 }
 
-/// Why it is unknown how the image is built.
+/// Why the build instructions of the image cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum RecipeError {
     #[error("{command}: {cause}")]
     Buildx { command: String, cause: String },
     #[error(transparent)]
     Bake(#[from] bake::BakeError),
-    #[error("{0} is not a directory that could be the build context")]
+    #[error("the build context {0} is not a directory")]
     Context(String),
     #[error("{}: {cause}", path.display())]
     Dockerfile { path: PathBuf, cause: std::io::Error },
 }
 
-/// How the image is built, and what its Dockerfile says.
+/// How the image is built, and facts about its Dockerfile.
 #[derive(Debug, Default)]
 pub struct RecipeSource {
     pub bake: Option<BakeTarget>,
@@ -45,7 +45,7 @@ pub struct RecipeSource {
     pub recipe: Recipe,
 }
 
-/// Reads the Dockerfile, or has buildx resolve the bake file; where buildx is missing, only the name is known.
+/// Reads the Dockerfile, or lets buildx resolve the bake file. Without buildx, only the target's name is known.
 pub fn read_recipe(
     args: &RecipeRequest,
     reference: &Reference,
@@ -54,11 +54,11 @@ pub fn read_recipe(
 ) -> Result<RecipeSource, RecipeError> {
     let context = args.context.clone().unwrap_or_else(|| ".".to_string());
     let mut source = RecipeSource { context, extra: args.extra.clone(), ..RecipeSource::default() };
-    if let Some(asked) = bake_asked(args) {
-        if let Asked::File(file) = &asked {
+    if let Some(choice) = bake_choice(args) {
+        if let BakeChoice::File(file) = &choice {
             source.extra.splice(0..0, ["--file".to_string(), file.clone()]);
         }
-        source.bake = Some(resolve(&asked, &source.extra, reference, docker, machine)?);
+        source.bake = Some(resolve(&choice, &source.extra, reference, docker, machine)?);
     }
     if let (Some(target), Some(context)) = (&mut source.bake, &args.context) {
         source.extra.extend(["--set".to_string(), format!("{}.context={context}", target.name)]);
@@ -68,35 +68,35 @@ pub fn read_recipe(
     Ok(source)
 }
 
-/// What `--bake`, or a bake file among the options for buildx, says.
-enum Asked {
+/// The bake target or file that `--bake` or the options for buildx name.
+enum BakeChoice {
     Target(String),
     File(String),
-    /// The options name the file.
+    /// The options for buildx name the file.
     Default,
 }
 
-fn bake_asked(args: &RecipeRequest) -> Option<Asked> {
+fn bake_choice(args: &RecipeRequest) -> Option<BakeChoice> {
     let is_bake_file = |name: &str| {
         matches!(lint::format_of(Path::new(name), ""), Some(Format::BakeHcl | Format::BakeJson | Format::Compose))
     };
     if let Some(name) = &args.bake {
         let is_file = is_bake_file(name) || Path::new(name).is_file();
-        return Some(if is_file { Asked::File(name.clone()) } else { Asked::Target(name.clone()) });
+        return Some(if is_file { BakeChoice::File(name.clone()) } else { BakeChoice::Target(name.clone()) });
     }
     let has_extension = |name: &str| [".hcl", ".json"].iter().any(|extension| name.ends_with(extension));
     let file = option_value(&args.extra, &["--file", "-f"]).filter(|name| is_bake_file(name) || has_extension(name))?;
-    args.dockerfile.is_none().then_some(file).map(|_| Asked::Default)
+    args.dockerfile.is_none().then_some(file).map(|_| BakeChoice::Default)
 }
 
 fn resolve(
-    asked: &Asked,
+    choice: &BakeChoice,
     extra: &[String],
     reference: &Reference,
     docker: &dyn Docker,
     machine: &Machine,
 ) -> Result<BakeTarget, RecipeError> {
-    let name = if let Asked::Target(name) = asked { Some(name.as_str()) } else { None };
+    let name = if let BakeChoice::Target(name) = choice { Some(name.as_str()) } else { None };
     if machine.buildx.is_err() {
         return Ok(BakeTarget { name: name.unwrap_or("default").to_string(), ..BakeTarget::default() });
     }
@@ -108,7 +108,7 @@ fn resolve(
         }
     };
     let (mut command, mut answer) = ask(name.as_slice())?;
-    // A file need not have a group or target of that name.
+    // A bake file may lack a group or target called "default".
     if name.is_none() && !answer.is_success() && answer.complaint().contains("find target default") {
         let names = bake_targets(extra);
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -122,14 +122,14 @@ fn resolve(
     Ok(bake::choose(&answer.stdout, reference)?)
 }
 
-/// Every target of the bake files that the options name.
+/// Returns all targets of the bake files that the options name.
 fn bake_targets(extra: &[String]) -> Vec<String> {
     let names = extra.iter().enumerate().filter(|(_, word)| matches!(word.as_str(), "--file" | "-f"));
     let files = names.filter_map(|(at, _)| extra.get(at + 1));
     files.filter_map(|file| std::fs::read_to_string(file).ok()).flat_map(|text| lint::bake_targets(&text)).collect()
 }
 
-/// The value of an option among those after `--`.
+/// Returns the value of an option among the arguments after `--`.
 pub fn option_value(extra: &[String], names: &[&str]) -> Option<String> {
     extra.iter().enumerate().find_map(|(at, word)| {
         if names.contains(&word.as_str()) {
@@ -140,7 +140,8 @@ pub fn option_value(extra: &[String], names: &[&str]) -> Option<String> {
     })
 }
 
-/// What the Dockerfile says. Where there is none to read (a URL), nothing is known against it.
+/// Reads and lints the Dockerfile. If it cannot be read here, for example because the context is a URL, there are no
+/// lint errors.
 fn recipe(args: &RecipeRequest, source: &RecipeSource) -> Result<Recipe, RecipeError> {
     let unread = Recipe { runs_on_target: true, lint: Vec::new() };
     let (context, named, stage) = match &source.bake {
@@ -158,7 +159,7 @@ fn recipe(args: &RecipeRequest, source: &RecipeSource) -> Result<Recipe, RecipeE
     if let Some(text) = source.bake.as_ref().and_then(|target| target.inline.as_deref()) {
         return Ok(linted(Path::new("dockerfile-inline"), text, Path::new(context), stage));
     }
-    // A context by URL, or from standard input, is buildx's to read.
+    // Only buildx can read a context from a URL or from stdin.
     let is_elsewhere =
         context == "-" || context.contains("://") || context.starts_with("git@") || context.starts_with("github.com/");
     if is_elsewhere || named.as_deref() == Some(Path::new("-")) {

@@ -1,4 +1,4 @@
-//! The tag in its registry, and the scan of what is in it: what [`mod@super::run`] asks of the outside.
+//! Implements the [`Backend`] of [`mod@super::run`]: the tag in its registry, and scans of its images.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::layout;
 use super::plan::{Supply, SupplyPlace};
 use super::published::{IndexText, Published};
-use super::run::{Event, World};
+use super::run::{Backend, Event};
 use super::seals::{self, Seal};
 use super::supply::{self, DOCUMENT_LIMIT, RegistryError, read};
 use crate::config::{self, Date, Policy};
@@ -20,29 +20,29 @@ use crate::source::layout::Layout;
 use crate::source::registry::{Client, Registry, in_memory};
 use crate::source::{ImageRef, Selector, Source, SourceError, Transport};
 
-/// Referrers of one manifest that are named; signatures and SBOMs of the busiest images are some ten.
+/// The maximum number of referrers listed per manifest. Images with many signatures and SBOMs have about ten.
 const MAX_REFERRERS: usize = 64;
 
-/// Tags that are asked what they name: a request each.
+/// The maximum number of tags to resolve. Each takes one request.
 const MAX_TAGS: usize = 500;
 
-/// A tag in a registry, with everything that a rebuild does to it.
+/// A tag in a registry, with the operations that a rebuild needs.
 pub struct RegistryTag {
     pub client: Arc<Client>,
     pub opener: Opener,
     pub reference: Reference,
-    /// Targets, limits and jobs of every scan.
+    /// The options of every scan: targets, limits and jobs.
     pub options: Options,
     pub policy: Policy,
     pub today: Date,
-    /// Set by a signal: the rebuild ends between two steps.
+    /// Set by a signal. The rebuild then stops between two steps.
     pub interrupted: Arc<AtomicBool>,
-    /// Shows the user what is done next.
-    pub say: Box<dyn Fn(&Event)>,
+    /// Reports progress to the user.
+    pub on_event: Box<dyn Fn(&Event)>,
 }
 
 impl RegistryTag {
-    /// What the tag names now; `None`: there is no such tag.
+    /// Returns what the tag points to; `None` if the tag does not exist.
     pub fn published(&self) -> Result<Option<Published>, RegistryError> {
         let source = self.client.image(&self.reference);
         let root = match source.root() {
@@ -53,18 +53,17 @@ impl RegistryTag {
         supply::read_published(&source, &root).map(Some)
     }
 
-    /// The tags of the repository that name `digest`, apart from the one that is rebuilt, and a note where not every
-    /// tag was asked.
+    /// Returns the other tags of the repository that point to `digest`, and a note if not all tags were checked.
     pub fn same_tags(&self, digest: &Digest) -> Result<(Vec<Reference>, Option<String>), SourceError> {
         let tags = self.client.tags(&self.reference.registry, &self.reference.repository)?;
         let note =
-            (tags.len() > MAX_TAGS).then(|| format!("only the first {MAX_TAGS} of {} tags were asked", tags.len()));
+            (tags.len() > MAX_TAGS).then(|| format!("only the first {MAX_TAGS} of {} tags were checked", tags.len()));
         let mut same = Vec::new();
         for tag in tags.into_iter().take(MAX_TAGS).filter(|tag| Some(tag) != self.reference.tag.as_ref()) {
             let text = format!("{}:{tag}", self.reference.name());
-            // What a registry lists as a tag may be anything.
+            // A registry can list any string as a tag.
             let Ok(reference) = Reference::parse(&text) else { continue };
-            // A tag that goes while it is listed is none.
+            // Skips a tag that was deleted after it was listed.
             let named = self.client.image(&reference).head().ok().map(|head| head.digest);
             if reference.digest.is_none() && named.as_ref() == Some(digest) {
                 same.push(reference);
@@ -73,9 +72,9 @@ impl RegistryTag {
         Ok((same, note))
     }
 
-    /// The platforms of a layout or archive of this machine.
+    /// Returns the platforms of a layout or archive on this machine.
     pub fn supplies_here(&self, name: &str) -> Result<Vec<Supply>, RegistryError> {
-        // A name without a transport is a path here, never an image of that name.
+        // A name without a transport is always a path here, never an image name.
         let name = match ImageRef::parse(name) {
             ImageRef::Transport { .. } | ImageRef::Stdin => name.to_string(),
             ImageRef::Path(_) | ImageRef::Bare { .. } => {
@@ -87,24 +86,24 @@ impl RegistryTag {
         supply::supplies(&*source, &name, SupplyPlace::Here)
     }
 
-    /// The platforms of a manifest or index that the repository has.
+    /// Returns the platforms of a manifest or index in the repository.
     pub fn supplies_of(&self, digest: &Digest) -> Result<Vec<Supply>, RegistryError> {
         let reference = Reference { tag: None, digest: Some(digest.clone()), ..self.reference.clone() };
         let source = self.client.image(&reference);
         supply::supplies(&source, &self.reference.at(digest), SupplyPlace::Registry)
     }
 
-    /// What the registry says of these manifests, and notes on what could not be listed.
+    /// Returns the seals of these manifests, and notes about referrers that could not be listed.
     pub fn seals(&self, subjects: &[Digest], verdict_type: &str) -> (Vec<Seal>, Vec<String>) {
         let (mut seals, mut notes) = (Vec::new(), Vec::new());
         let registry = self.client.image(&self.reference);
         for subject in subjects {
             let referrers = registry.referrers(subject).unwrap_or_else(|error| {
-                notes.push(format!("what refers to {} could not be listed: {error}", subject.short()));
+                notes.push(format!("listing the referrers of {} failed: {error}", subject.short()));
                 Vec::new()
             });
             for referrer in referrers.iter().take(MAX_REFERRERS) {
-                // One that cannot be read is there all the same.
+                // A referrer that cannot be read is still listed.
                 let manifest = read(&registry, referrer).unwrap_or_default();
                 let kind = seals::kind_of(&manifest, verdict_type);
                 seals.push(Seal { kind, name: referrer.digest.to_string(), subject: subject.clone() });
@@ -119,24 +118,24 @@ impl RegistryTag {
         (seals, notes)
     }
 
-    /// Scans `name` by the project's policy.
+    /// Scans `name` and applies the project's policy.
     pub fn scan_on(&self, name: &str, options: Options, watch: &Arc<dyn Watch>) -> Report {
-        // A bare name could be an engine's; only what the registry has is meant.
+        // A bare name could refer to a local engine. Only the registry's image is meant.
         let name = match ImageRef::parse(name) {
             ImageRef::Bare { text, .. } => format!("{}{text}", Transport::Registry.row().prefix),
             ImageRef::Transport { .. } | ImageRef::Path(_) | ImageRef::Stdin => name.to_string(),
         };
         let opener = &self.opener;
         let mut report = scan::scan(&[name], &|name| opener.open(name), &options, watch);
-        // An ignore that matches nothing here may match what other commands see.
+        // Drops the notes about unused ignores: such an ignore may match in other commands.
         let _notes = config::apply(&mut report, &self.policy, self.today);
         report
     }
 }
 
-impl World for RegistryTag {
+impl Backend for RegistryTag {
     fn tag(&self, tag: &Reference) -> Result<Option<Digest>, String> {
-        // A reading of its own, so that no answer of before is given again.
+        // A new image handle, so that no earlier response is reused.
         match self.client.image(tag).root() {
             Ok(root) => Ok(Some(root.digest)),
             Err(error) if matches!(error.bare(), SourceError::NotFound { .. }) => Ok(None),
@@ -173,8 +172,8 @@ impl World for RegistryTag {
         judged(&report, platform)
     }
 
-    fn push_layout(&self, folder: &Path) -> Result<Digest, String> {
-        let layout = Layout::open(folder, &Selector::All).map_err(|error| error.to_string())?;
+    fn push_layout(&self, directory: &Path) -> Result<Digest, String> {
+        let layout = Layout::open(directory, &Selector::All).map_err(|error| error.to_string())?;
         let root = layout.root().map_err(|error| error.to_string())?;
         let registry = self.client.image(&self.reference);
         push(&registry, &layout, &root, 0)
@@ -194,8 +193,8 @@ impl World for RegistryTag {
         self.interrupted.load(Ordering::Relaxed)
     }
 
-    fn join_layouts(&self, folders: &[&Path], into: &Path) -> Result<(), String> {
-        layout::join(folders, into, self.reference.tag.as_deref().unwrap_or("latest"))
+    fn join_layouts(&self, directories: &[&Path], into: &Path) -> Result<(), String> {
+        layout::join(directories, into, self.reference.tag.as_deref().unwrap_or("latest"))
     }
 
     fn make_directory(&self, path: &Path) -> std::io::Result<()> {
@@ -206,12 +205,12 @@ impl World for RegistryTag {
         std::fs::read(path)
     }
 
-    fn say(&self, event: &Event) {
-        (self.say)(event);
+    fn report(&self, event: &Event) {
+        (self.on_event)(event);
     }
 }
 
-/// An index of a layout holds manifests; deeper nesting is nothing that a builder writes.
+/// The maximum nesting of indexes. Builders write indexes of manifests only.
 const MAX_NESTING: usize = 3;
 
 /// Pushes a manifest or index with everything below it, by digest.
@@ -229,7 +228,7 @@ fn push(registry: &Registry, source: &dyn Source, root: &Descriptor, depth: usiz
         }
         Document::Manifest(manifest) => std::iter::once(manifest.config).chain(manifest.layers).collect(),
     };
-    // A registry need not hold a layer that is fetched from elsewhere.
+    // A registry need not store a foreign layer with its own URLs.
     for blob in below.into_iter().filter(|blob: &Descriptor| !blob.is_foreign_layer() || blob.urls.is_empty()) {
         let pushed = match blob.size <= DOCUMENT_LIMIT {
             true => registry.push_blob(&blob, &in_memory(&read(source, &blob)?)),
@@ -240,7 +239,7 @@ fn push(registry: &Registry, source: &dyn Source, root: &Descriptor, depth: usiz
     registry.push_manifest(root.digest.as_str(), &root.media_type, &bytes).map_err(|error| error.to_string())
 }
 
-/// What a scan says against an image; what it could not tell is an error.
+/// Returns the errors that a scan found. Fails if something could not be judged.
 fn judged(report: &Report, wanted: Option<&Platform>) -> Result<Vec<String>, String> {
     let image = report.images.first().ok_or("nothing was scanned")?;
     let mut faults = Vec::new();
@@ -257,8 +256,10 @@ fn judged(report: &Report, wanted: Option<&Platform>) -> Result<Vec<String>, Str
     match () {
         _ if !faults.is_empty() => Ok(faults),
         _ if !problems.is_empty() => Err(problems.join("; ")),
-        _ if !is_there => Err(format!("it holds no {}", wanted.map_or("platform".to_string(), ToString::to_string))),
-        _ if image.verdict() == Verdict::Unknown => Err("whether it starts could not be told".to_string()),
+        _ if !is_there => {
+            Err(format!("it does not contain {}", wanted.map_or("a platform".to_string(), ToString::to_string)))
+        }
+        _ if image.verdict() == Verdict::Unknown => Err("could not judge whether it starts".to_string()),
         _ => Ok(faults),
     }
 }

@@ -1,4 +1,4 @@
-//! What a user asks of a rebuild, and how what is built is delivered.
+//! The user's request, and how the build result is delivered.
 
 use std::path::PathBuf;
 
@@ -6,11 +6,11 @@ use super::bake::BakeTarget;
 use crate::oci::Reference;
 use crate::platform::{Platform, Target};
 
-/// What was asked for.
+/// The requested rebuild.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Request {
     pub reference: Reference,
-    /// Platforms that the user named; empty: what is there, and what the targets need.
+    /// Platforms that the user named. If empty, the published platforms and those of the targets.
     pub platforms: Vec<Platform>,
     pub targets: Vec<Target>,
     /// Other tags of the repository that move together with the reference.
@@ -25,23 +25,23 @@ pub struct BuildSettings {
     pub dockerfile: Option<PathBuf>,
     /// A target of a bake file instead of a Dockerfile.
     pub bake: Option<BakeTarget>,
-    /// What the user wrote after `--`.
+    /// The user's arguments after `--`.
     pub extra: Vec<String>,
-    /// A folder for a local OCI layout instead of the registry.
+    /// Directory of a local OCI layout to write instead of pushing.
     pub output: Option<PathBuf>,
-    /// Where metadata and layouts of this run go.
+    /// Directory for the metadata and layouts of this run.
     pub work: PathBuf,
 }
 
-/// How a built platform gets into the registry without a tag.
+/// How a built platform is pushed without a tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Delivery {
     /// BuildKit pushes by digest.
     ByDigest,
-    /// The `docker` driver cannot: it writes an OCI layout, which imgarch pushes by digest.
+    /// The `docker` driver cannot push by digest. It writes an OCI layout, and imgarch pushes that.
     ByLayout,
-    /// Nothing is pushed: a layout is what the user asked for.
+    /// Nothing is pushed: the user requested a layout.
     Local,
-    /// Nothing is built: something else has done that.
+    /// Nothing is built: another tool built the image.
     Supplied,
 }

@@ -1,56 +1,56 @@
-//! Carries a plan out: build, push without a tag, verify, see that the tag has not moved, tag, verify again. The tag is
-//! the last thing that changes; wherever this ends before, it names what it named.
+//! Carries out a plan: build, push without a tag, verify, check that the tag has not moved, tag, verify again. The tag
+//! changes last, so if a run ends early, the tag still points to the old image.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::command::layout_folder;
+use super::command::layout_directory;
 use super::docker::{CommandLine, Docker};
 use super::plan::{Build, Delivery, Means, Plan, Supply, SupplyPlace};
 use super::published::{IndexText, Published};
 use crate::oci::{Descriptor, Digest, Reference};
 use crate::platform::Platform;
 
-/// The registry and the scan, as the rim gives them.
-pub trait World {
-    /// What this tag of the repository names now; `None`: there is no such tag.
+/// The operations that a run needs: registry, scan, files and user interface.
+pub trait Backend {
+    /// Returns the digest that this tag points to; `None` if the tag does not exist.
     fn tag(&self, tag: &Reference) -> Result<Option<Digest>, String>;
 
-    /// Writes an index under this tag, and only there.
+    /// Writes an index to this tag only.
     fn put_index(&self, tag: &Reference, index: &IndexText) -> Result<(), String>;
 
-    /// The index or manifest with this digest, with its descriptor.
+    /// Returns the index or manifest with this digest, and its descriptor.
     fn document(&self, digest: &Digest) -> Result<(Descriptor, Vec<u8>), String>;
 
-    /// Scans `name` (`REPOSITORY@DIGEST`, `oci:FOLDER`) for this platform and the targets. What is wrong, one line each;
-    /// empty means that it is fine. An error: it could not be told.
+    /// Scans `name` (`REPOSITORY@DIGEST`, `oci:DIR`) for this platform and the targets. Returns the faults, one line
+    /// each, or an empty list if the image is fine. Fails if the image could not be judged.
     fn verify(&self, name: &str, platform: Option<&Platform>) -> Result<Vec<String>, String>;
 
-    /// Pushes a layout's blobs and manifests by digest and gives the digest of its one manifest or index.
-    fn push_layout(&self, folder: &Path) -> Result<Digest, String>;
+    /// Pushes a layout's blobs and manifests by digest. Returns the digest of its root manifest or index.
+    fn push_layout(&self, directory: &Path) -> Result<Digest, String>;
 
-    /// Pushes the manifests of a supply by digest, with what is below them.
+    /// Pushes the manifests of a supply by digest, with everything that they refer to.
     fn push_supply(&self, supply: &Supply) -> Result<(), String>;
 
-    /// Makes one OCI layout of those of single platforms.
-    fn join_layouts(&self, folders: &[&Path], into: &Path) -> Result<(), String>;
+    /// Joins the OCI layouts of single platforms into one.
+    fn join_layouts(&self, directories: &[&Path], into: &Path) -> Result<(), String>;
 
-    /// Whether the user wants it to end.
+    /// Whether the user interrupted the run.
     fn is_interrupted(&self) -> bool;
 
-    /// Makes an empty directory of this run.
+    /// Creates a directory for this run.
     fn make_directory(&self, path: &Path) -> io::Result<()>;
 
     /// Reads a file of this run.
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
 
-    /// Tells the user what is done next, or was done.
-    fn say(&self, event: &Event);
+    /// Reports an event to the user.
+    fn report(&self, event: &Event);
 }
 
-/// What happens on the way.
+/// Progress of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     Building { platform: Platform, command: CommandLine },
@@ -59,39 +59,39 @@ pub enum Event {
     Tagging { tag: String, digest: Digest },
 }
 
-/// What came of it.
+/// The outcome of a successful run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Done {
     pub before: Option<Published>,
-    /// `None`: a local layout was made, and no tag.
+    /// `None` if a local layout was written instead of a tag.
     pub after: Option<Published>,
     pub pushed: Vec<Pushed>,
-    /// Other tags that moved with it.
+    /// The other tags that moved with it.
     pub also: Vec<Reference>,
 }
 
-/// A built platform that passed.
+/// A platform that was built or supplied, and pushed unless the layout is local.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pushed {
     pub platform: Platform,
-    /// What a scan takes: `REPOSITORY@DIGEST`, or `oci:FOLDER`.
+    /// Its image name for a scan: `REPOSITORY@DIGEST`, or `oci:DIR`.
     pub name: String,
     pub digest: Option<Digest>,
-    /// Its descriptors in the index to come.
+    /// Its descriptors in the new index.
     descriptors: Vec<String>,
 }
 
-/// Why a rebuild ended early, and what it leaves behind.
+/// Why a rebuild ended early, and what it left in the registry.
 #[derive(Debug, thiserror::Error)]
 #[error("{cause}{}", left_behind(.pushed, .tag))]
 pub struct RebuildError {
     pub cause: Box<Cause>,
-    /// Pushed by digest; no tag names them.
+    /// Manifests that were pushed by digest, without a tag.
     pub pushed: Vec<Pushed>,
     pub tag: TagState,
 }
 
-/// What is known of the tag when a rebuild ends early.
+/// The state of the tag when a rebuild ends early.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TagState {
     Untouched(String),
@@ -99,35 +99,35 @@ pub enum TagState {
         tag: String,
         to: Option<Digest>,
     },
-    /// No tag was to be moved.
+    /// The plan does not move a tag.
     None,
 }
 
 #[derive(Debug, thiserror::Error)]
 pub enum Cause {
-    #[error("{program} cannot be run: {cause}")]
+    #[error("cannot run {program}: {cause}")]
     Start { program: String, cause: io::Error },
     #[error("interrupted")]
     Interrupted,
     #[error("building {platform} failed ({})", ended(.code))]
     Build { platform: Platform, code: Option<i32> },
-    #[error("buildx does not say what it pushed for {platform}: {cause}")]
+    #[error("buildx did not report what it pushed for {platform}: {cause}")]
     Metadata { platform: Platform, cause: String },
     #[error("pushing {platform} failed: {cause}")]
     Push { platform: Platform, cause: String },
-    #[error("what was built for {platform} has a fault, in {name}:\n  {}", .faults.join("\n  "))]
+    #[error("the {platform} build has a fault, in {name}:\n  {}", .faults.join("\n  "))]
     Faulty { platform: Platform, name: String, faults: Vec<String> },
     #[error("{name} could not be verified: {cause}")]
     Unverified { name: String, cause: String },
-    #[error("{tag} moved while this was built: it was {}, and is {}", shown(.was), shown(.is))]
+    #[error("{tag} moved during the build: it was {} and is now {}", shown(.was), shown(.is))]
     TagMoved { tag: String, was: Option<Digest>, is: Option<Digest> },
-    #[error("{tag} could not be read again: {cause}")]
+    #[error("could not read {tag} again: {cause}")]
     TagUnreadable { tag: String, cause: String },
     #[error("writing the index of {tag} failed: {cause}")]
     Tag { tag: String, cause: String },
-    #[error("{tag} names {} after {put} was written to it", shown(.is))]
+    #[error("{tag} points to {} after {put} was written to it", shown(.is))]
     TagWrong { tag: String, is: Option<Digest>, put: Digest },
-    #[error("the layout cannot be made: {0}")]
+    #[error("cannot create the layout: {0}")]
     Layout(String),
     #[error("{}: {cause}", path.display())]
     File { path: PathBuf, cause: io::Error },
@@ -143,8 +143,8 @@ fn shown(digest: &Option<Digest>) -> String {
 
 fn left_behind(pushed: &[Pushed], tag: &TagState) -> String {
     let mut text = match tag {
-        TagState::Untouched(tag) => format!("\n{tag} is as it was"),
-        TagState::Moved { tag, to } => format!("\n{tag} now names {}", shown(to)),
+        TagState::Untouched(tag) => format!("\n{tag} is unchanged"),
+        TagState::Moved { tag, to } => format!("\n{tag} now points to {}", shown(to)),
         TagState::None => String::new(),
     };
     for one in pushed.iter().filter(|one| one.digest.is_some()) {
@@ -157,23 +157,23 @@ fn left_behind(pushed: &[Pushed], tag: &TagState) -> String {
 struct Run<'a> {
     plan: &'a Plan,
     docker: &'a dyn Docker,
-    world: &'a dyn World,
+    backend: &'a dyn Backend,
     pushed: Vec<Pushed>,
     tag: TagState,
     also: Vec<Reference>,
 }
 
-/// Carries out `plan`, which has something to build and no obstacle.
-pub fn run(plan: &Plan, docker: &dyn Docker, world: &dyn World) -> Result<Done, RebuildError> {
+/// Carries out `plan`, which must have something to build and no obstacles.
+pub fn run(plan: &Plan, docker: &dyn Docker, backend: &dyn Backend) -> Result<Done, RebuildError> {
     let tag = match plan.delivery {
         Delivery::Local => TagState::None,
         _ => TagState::Untouched(plan.request.reference.to_string()),
     };
-    let mut run = Run { plan, docker, world, pushed: Vec::new(), tag, also: Vec::new() };
+    let mut run = Run { plan, docker, backend, pushed: Vec::new(), tag, also: Vec::new() };
     match run.all() {
         Ok(after) => Ok(Done { before: plan.before.clone(), after, pushed: run.pushed, also: run.also }),
-        // What failed then did so because of it.
-        Err(_) if world.is_interrupted() => {
+        // After an interrupt, other errors are its consequence.
+        Err(_) if backend.is_interrupted() => {
             Err(RebuildError { cause: Cause::Interrupted.into(), pushed: run.pushed, tag: run.tag })
         }
         Err(cause) => Err(RebuildError { cause, pushed: run.pushed, tag: run.tag }),
@@ -187,7 +187,7 @@ impl Run<'_> {
                 Means::Buildx { command, metadata, .. } => self.build(build, command, metadata)?,
                 Means::Supplied(supply) => self.supply(supply)?,
             }
-            self.goes_on()?;
+            self.check_interrupt()?;
         }
         if let Some(output) = &self.plan.request.build.output {
             self.join(output)?;
@@ -196,12 +196,12 @@ impl Run<'_> {
         self.move_tags().map(Some)
     }
 
-    /// What was built becomes one layout, which is scanned as it is.
+    /// Joins the built platforms into one layout and scans it.
     fn join(&mut self, output: &Path) -> Result<(), Box<Cause>> {
-        let folders: Vec<PathBuf> =
-            self.plan.build.iter().map(|build| layout_folder(&self.plan.request.build, &build.platform)).collect();
-        let folders: Vec<&Path> = folders.iter().map(PathBuf::as_path).collect();
-        self.world.join_layouts(&folders, output).map_err(Cause::Layout)?;
+        let directories: Vec<PathBuf> =
+            self.plan.build.iter().map(|build| layout_directory(&self.plan.request.build, &build.platform)).collect();
+        let directories: Vec<&Path> = directories.iter().map(PathBuf::as_path).collect();
+        self.backend.join_layouts(&directories, output).map_err(Cause::Layout)?;
         let name = format!("oci:{}", output.display());
         for pushed in &mut self.pushed {
             pushed.name = name.clone();
@@ -211,30 +211,30 @@ impl Run<'_> {
 
     fn build(&mut self, build: &Build, command: &CommandLine, metadata: &Path) -> Result<(), Box<Cause>> {
         let platform = &build.platform;
-        self.world.say(&Event::Building { platform: platform.clone(), command: command.clone() });
-        let folder = layout_folder(&self.plan.request.build, platform);
+        self.backend.report(&Event::Building { platform: platform.clone(), command: command.clone() });
+        let directory = layout_directory(&self.plan.request.build, platform);
         if self.plan.delivery != Delivery::ByDigest {
-            // bake refuses to write where there is no directory.
-            let made = self.world.make_directory(&folder);
-            made.map_err(|cause| Cause::File { path: folder.clone(), cause })?;
+            // bake refuses to write to a directory that does not exist.
+            let made = self.backend.make_directory(&directory);
+            made.map_err(|cause| Cause::File { path: directory.clone(), cause })?;
         }
         let code = self.docker.pass(command).map_err(|cause| start_error(command, cause))?;
         if code != Some(0) {
-            self.goes_on()?;
+            self.check_interrupt()?;
             return Err(Cause::Build { platform: platform.clone(), code }.into());
         }
-        let local = format!("oci:{}", folder.display());
+        let local = format!("oci:{}", directory.display());
         if self.plan.delivery != Delivery::ByDigest {
-            // A fault is found before anything leaves this machine.
-            self.goes_on()?;
+            // Finds faults before anything is pushed.
+            self.check_interrupt()?;
             self.verify(platform, &local)?;
-            self.goes_on()?;
+            self.check_interrupt()?;
         }
         let digest = match self.plan.delivery {
             Delivery::Local | Delivery::Supplied => None,
             Delivery::ByDigest => Some(self.pushed_digest(platform, metadata)?),
             Delivery::ByLayout => {
-                let push = self.world.push_layout(&folder);
+                let push = self.backend.push_layout(&directory);
                 Some(push.map_err(|cause| Cause::Push { platform: platform.clone(), cause })?)
             }
         };
@@ -247,58 +247,58 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Verifies what something else has built, before it leaves this machine and after.
+    /// Verifies an image that another tool built, before and after pushing it.
     fn supply(&mut self, supply: &Supply) -> Result<(), Box<Cause>> {
         let Supply { platform, name, digest, descriptors, place } = supply;
         if *place == SupplyPlace::Here {
             self.verify(platform, name)?;
-            self.goes_on()?;
-            let push = self.world.push_supply(supply);
+            self.check_interrupt()?;
+            let push = self.backend.push_supply(supply);
             push.map_err(|cause| Cause::Push { platform: platform.clone(), cause })?;
         }
         let (name, digest) = (self.plan.request.reference.at(digest), Some(digest.clone()));
         self.is_pushed(Pushed { platform: platform.clone(), name, digest, descriptors: descriptors.clone() })
     }
 
-    /// Notes what is pushed, and verifies it.
+    /// Records a pushed platform and verifies it.
     fn is_pushed(&mut self, pushed: Pushed) -> Result<(), Box<Cause>> {
         let Pushed { platform, name, digest, .. } = pushed.clone();
         self.pushed.push(pushed);
         if digest.is_some() {
-            self.world.say(&Event::Pushed { platform: platform.clone(), name: name.clone() });
-            self.goes_on()?;
+            self.backend.report(&Event::Pushed { platform: platform.clone(), name: name.clone() });
+            self.check_interrupt()?;
             self.verify(&platform, &name)?;
         }
-        self.world.say(&Event::Verified { platform, name });
+        self.backend.report(&Event::Verified { platform, name });
         Ok(())
     }
 
-    /// Between steps it ends where the user wants it to.
-    fn goes_on(&self) -> Result<(), Box<Cause>> {
-        if self.world.is_interrupted() { Err(Cause::Interrupted.into()) } else { Ok(()) }
+    /// Fails if the user interrupted the run. Called between steps.
+    fn check_interrupt(&self) -> Result<(), Box<Cause>> {
+        if self.backend.is_interrupted() { Err(Cause::Interrupted.into()) } else { Ok(()) }
     }
 
     fn verify(&self, platform: &Platform, name: &str) -> Result<(), Box<Cause>> {
         let unverified = |cause| Cause::Unverified { name: name.to_string(), cause };
-        let faults = self.world.verify(name, Some(platform)).map_err(unverified)?;
+        let faults = self.backend.verify(name, Some(platform)).map_err(unverified)?;
         match faults.is_empty() {
             true => Ok(()),
             false => Err(Cause::Faulty { platform: platform.clone(), name: name.to_string(), faults }.into()),
         }
     }
 
-    /// `containerimage.digest` of buildx's metadata; bake nests it under its target.
+    /// Reads `containerimage.digest` from buildx's metadata. bake nests it under the target.
     fn pushed_digest(&self, platform: &Platform, metadata: &Path) -> Result<Digest, Box<Cause>> {
         let refuse = |cause: String| Cause::Metadata { platform: platform.clone(), cause };
-        let bytes = self.world.read(metadata).map_err(|error| refuse(format!("{}: {error}", metadata.display())))?;
+        let bytes = self.backend.read(metadata).map_err(|error| refuse(format!("{}: {error}", metadata.display())))?;
         let value: Value = serde_json::from_slice(&bytes).map_err(|error| refuse(error.to_string()))?;
         let nested = self.plan.request.build.bake.as_ref().map(|target| &value[&target.name]["containerimage.digest"]);
         let text = nested.unwrap_or(&value["containerimage.digest"]).as_str();
-        let text = text.ok_or_else(|| refuse("there is no containerimage.digest in its metadata".to_string()))?;
+        let text = text.ok_or_else(|| refuse("its metadata has no containerimage.digest".to_string()))?;
         Ok(text.parse().map_err(|error: crate::oci::DigestError| refuse(error.to_string()))?)
     }
 
-    /// Fails where this tag does not name what it named when the plan was made.
+    /// Fails if this tag has moved since the plan was made.
     fn is_unmoved(&self, tag: &Reference) -> Result<(), Box<Cause>> {
         let was = self.plan.before.as_ref().map(|before| before.digest.clone());
         let is = self.named_by(tag)?;
@@ -309,10 +309,10 @@ impl Run<'_> {
 
     fn named_by(&self, tag: &Reference) -> Result<Option<Digest>, Box<Cause>> {
         let unreadable = |cause| Cause::TagUnreadable { tag: tag.to_string(), cause };
-        Ok(self.world.tag(tag).map_err(unreadable)?)
+        Ok(self.backend.tag(tag).map_err(unreadable)?)
     }
 
-    /// Merges what stays with what was built, under the tag and then under the others that move with it.
+    /// Merges the kept and the new manifests, and writes the index to the tag and then to the other tags.
     fn move_tags(&mut self) -> Result<Published, Box<Cause>> {
         let new = self.pushed.iter().flat_map(|pushed| &pushed.descriptors);
         let descriptors: Vec<String> = self.plan.staying.iter().chain(new).cloned().collect();
@@ -333,7 +333,7 @@ impl Run<'_> {
             self.verify(&pushed.platform, &name)?;
         }
         for tag in &request.also {
-            self.goes_on()?;
+            self.check_interrupt()?;
             self.is_unmoved(tag)?;
             self.move_tag(tag, &index, &digest)?;
             self.also.push(tag.clone());
@@ -342,8 +342,8 @@ impl Run<'_> {
     }
 
     fn move_tag(&mut self, tag: &Reference, index: &IndexText, digest: &Digest) -> Result<(), Box<Cause>> {
-        self.world.say(&Event::Tagging { tag: tag.to_string(), digest: digest.clone() });
-        let put = self.world.put_index(tag, index);
+        self.backend.report(&Event::Tagging { tag: tag.to_string(), digest: digest.clone() });
+        let put = self.backend.put_index(tag, index);
         let is = self.named_by(tag);
         if *tag == self.plan.request.reference
             && let Ok(is) = &is
@@ -359,11 +359,11 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// The manifests that were pushed for one platform, as descriptors of the index to come.
+    /// Returns the manifests that were pushed for one platform, as descriptors for the new index.
     fn descriptors_of(&self, pushed: &Pushed) -> Result<Vec<String>, Box<Cause>> {
         let Some(digest) = &pushed.digest else { return Ok(Vec::new()) };
         let unverified = |cause: String| Cause::Unverified { name: pushed.name.clone(), cause };
-        let (root, bytes) = self.world.document(digest).map_err(unverified)?;
+        let (root, bytes) = self.backend.document(digest).map_err(unverified)?;
         let published =
             Published::read(&root, &bytes, Some(&pushed.platform)).map_err(|error| unverified(error.to_string()))?;
         Ok(published.entries.into_iter().map(|entry| entry.raw).collect())

@@ -1,4 +1,4 @@
-//! Runs against a registry and a docker of a few lines, which fail where they are told to.
+//! Runs against a fake registry and docker that fail at a chosen step.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -9,7 +9,7 @@ use super::super::published::Entry;
 use super::*;
 use crate::oci::Reference;
 
-/// Where it goes wrong.
+/// The step that fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fault {
     Nowhere,
@@ -20,7 +20,7 @@ enum Fault {
     Unverifiable,
     TagMoves,
     Tagging,
-    /// The registry has something else under the tag than what was written.
+    /// The tag points to something else than what was written.
     TagDiffers,
     /// Another tag moves while this one is written.
     AlsoMoves,
@@ -82,7 +82,7 @@ impl Fake {
 
 impl Docker for Fake {
     fn ask(&self, line: &CommandLine) -> io::Result<Answer> {
-        panic!("nothing is asked of docker: {line}")
+        panic!("unexpected command: {line}")
     }
 
     fn pass(&self, _: &CommandLine) -> io::Result<Option<i32>> {
@@ -98,13 +98,13 @@ impl Docker for Fake {
             _ => drop(self.files.borrow_mut().insert("/w/linux-arm64.json".into(), metadata.into_bytes())),
         }
         if self.fault == Fault::TagMoves {
-            self.name("v1", Digest::of(b"somebody else's"));
+            self.name("v1", Digest::of(b"another push"));
         }
         Ok(Some(0))
     }
 }
 
-impl World for Fake {
+impl Backend for Fake {
     fn tag(&self, tag: &Reference) -> Result<Option<Digest>, String> {
         Ok(self.tags.borrow().get(tag.selector()).cloned())
     }
@@ -116,7 +116,7 @@ impl World for Fake {
             _ => Digest::of(&index.bytes),
         };
         if self.fault == Fault::AlsoMoves {
-            self.name("latest", Digest::of(b"somebody else's"));
+            self.name("latest", Digest::of(b"another push"));
         }
         self.name(tag.selector(), digest.clone());
         self.documents.borrow_mut().insert(digest, index.bytes.clone());
@@ -161,7 +161,7 @@ impl World for Fake {
         self.files.borrow().get(path).cloned().ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
-    fn say(&self, event: &Event) {
+    fn report(&self, event: &Event) {
         let word = match event {
             Event::Building { .. } => "building",
             Event::Pushed { .. } => "pushed",
@@ -203,8 +203,9 @@ fn plan(before: &Published) -> Plan {
     }
 }
 
-/// How a run with this fault ends: its message, whether the tag is as it was, and whether the pushed digest is told.
-fn check(fault: Fault, message: &str, is_tag_old: bool, tells_pushed: bool) {
+/// Checks how a run with this fault ends: its message, whether the tag is unchanged, and whether it reports the pushed
+/// digest.
+fn check(fault: Fault, message: &str, is_tag_old: bool, reports_pushed: bool) {
     let old = index(&[descriptor("good", "amd64"), descriptor("bad", "arm64")]);
     let before = read(&old);
     let fake = Fake::new(fault, &old);
@@ -213,11 +214,11 @@ fn check(fault: Fault, message: &str, is_tag_old: bool, tells_pushed: bool) {
     assert!(text.contains(message), "{fault:?}: {text}");
     assert_eq!(fake.named("v1").as_ref() == Some(&before.digest), is_tag_old, "{fault:?}: {text}");
     assert_eq!(
-        text.contains("example.com/app:v1 is as it was"),
+        text.contains("example.com/app:v1 is unchanged"),
         is_tag_old || fault == Fault::TagMoves,
         "{fault:?}: {text}"
     );
-    assert_eq!(text.contains("pushed without a tag: example.com/app@sha256:"), tells_pushed, "{fault:?}: {text}");
+    assert_eq!(text.contains("pushed without a tag: example.com/app@sha256:"), reports_pushed, "{fault:?}: {text}");
 }
 
 #[test]
@@ -236,10 +237,10 @@ fn a_rebuild_merges_what_stays_with_what_was_built() {
 }
 
 #[test]
-fn wherever_it_ends_the_tag_is_as_it_was_and_what_was_pushed_is_said() {
+fn if_a_run_fails_the_tag_is_unchanged_and_pushed_digests_are_reported() {
     check(Fault::Build, "building linux/arm64 failed (exit code 1)", true, false);
     check(Fault::Killed, "killed by a signal", true, false);
-    check(Fault::NoMetadata, "does not say what it pushed", true, false);
+    check(Fault::NoMetadata, "did not report what it pushed", true, false);
     check(Fault::Faulty, "its entrypoint is x86-64", true, true);
     check(Fault::Unverifiable, "could not be verified: unreachable", true, true);
     check(Fault::Tagging, "writing the index of example.com/app:v1 failed: read only", true, true);
@@ -247,8 +248,8 @@ fn wherever_it_ends_the_tag_is_as_it_was_and_what_was_pushed_is_said() {
 }
 
 #[test]
-fn a_tag_that_moved_meanwhile_is_left_to_who_moved_it() {
-    check(Fault::TagMoves, "moved while this was built", false, true);
+fn a_tag_that_moved_during_the_build_is_not_overwritten() {
+    check(Fault::TagMoves, "moved during the build", false, true);
 }
 
 #[test]
@@ -257,7 +258,7 @@ fn an_index_that_is_not_what_was_written_is_noticed() {
 }
 
 #[test]
-fn other_tags_move_with_it_and_not_where_they_moved_themselves() {
+fn other_tags_move_too_unless_they_moved_during_the_build() {
     let old = index(&[descriptor("good", "amd64"), descriptor("bad", "arm64")]);
     let before = read(&old);
     let also = ["latest", "new"].map(|tag| Reference::parse(&format!("example.com/app:{tag}")).unwrap());
@@ -270,12 +271,15 @@ fn other_tags_move_with_it_and_not_where_they_moved_themselves() {
     assert_eq!(done.also, also);
     let fake = Fake::new(Fault::AlsoMoves, &old);
     let text = run(&plan, &fake, &fake).unwrap_err().to_string();
-    assert!(text.contains("example.com/app:latest moved while") && text.contains("app:v1 now names sha256:"), "{text}");
-    assert_eq!((fake.named("latest"), fake.named("new")), (Some(Digest::of(b"somebody else's")), None));
+    assert!(
+        text.contains("example.com/app:latest moved during") && text.contains("app:v1 now points to sha256:"),
+        "{text}"
+    );
+    assert_eq!((fake.named("latest"), fake.named("new")), (Some(Digest::of(b"another push")), None));
 }
 
 #[test]
-fn what_something_else_built_is_verified_pushed_and_merged() {
+fn supplied_images_are_verified_pushed_and_merged() {
     let old = index(&[descriptor("good", "amd64"), descriptor("bad", "arm64")]);
     let before = read(&old);
     let mut plan = plan(&before);

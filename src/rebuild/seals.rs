@@ -1,18 +1,18 @@
-//! What was said of a digest and does not hold for its successor: signatures, attestations, SBOMs. They name the old
-//! digest, so they must be made again; this names them and the commands that do it.
+//! Signatures, attestations and SBOMs of a digest. They refer to the old digest and must be made again for the new one.
+//! This module lists them and the commands for that.
 
 use serde_json::Value;
 
 use super::docker::CommandLine;
 use crate::oci::{Digest, Reference};
 
-/// Something in the registry that refers to a manifest.
+/// An artifact in the registry that refers to a manifest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seal {
     pub kind: SealKind,
-    /// Its digest, or the tag that it is kept under.
+    /// Its digest or its tag.
     pub name: String,
-    /// The manifest that it is about.
+    /// The manifest that it refers to.
     pub subject: Digest,
 }
 
@@ -24,9 +24,9 @@ pub enum SealKind {
     /// A signature or an attestation as a Sigstore bundle.
     SigstoreBundle,
     NotationSignature,
-    /// A statement of `imgarch scan --attest-push`.
+    /// A statement from `imgarch scan --attest-push`.
     Verdict,
-    /// Anything else, with its type and the files that `oras` attached.
+    /// Any other artifact, with its type and the files that `oras` attached.
     Artifact {
         artifact_type: String,
         files: Vec<AttachedFile>,
@@ -39,7 +39,7 @@ pub struct AttachedFile {
     pub media_type: String,
 }
 
-/// The tags by which cosign keeps what it says of a digest. Source: sigstore/cosign, pkg/oci/remote, `SignatureTag`.
+/// Returns the tags that cosign uses for a digest. Source: sigstore/cosign, pkg/oci/remote, `SignatureTag`.
 pub fn cosign_tags(digest: &Digest) -> [(SealKind, String); 3] {
     let tag = |end: &str| format!("{}-{}.{end}", digest.algorithm(), digest.hex());
     [
@@ -49,7 +49,7 @@ pub fn cosign_tags(digest: &Digest) -> [(SealKind, String); 3] {
     ]
 }
 
-/// What the manifest of a referrer is. `verdict_type` is the predicate type of imgarch's own statements.
+/// Returns the kind of a referrer from its manifest. `verdict_type` is the predicate type of imgarch's statements.
 pub fn kind_of(manifest: &[u8], verdict_type: &str) -> SealKind {
     let value: Value = serde_json::from_slice(manifest).unwrap_or_default();
     let config = value["config"]["mediaType"].as_str();
@@ -73,7 +73,7 @@ pub fn kind_of(manifest: &[u8], verdict_type: &str) -> SealKind {
 }
 
 impl Seal {
-    /// What it is, in a few words.
+    /// A short description of the artifact.
     pub fn label(&self) -> String {
         match &self.kind {
             SealKind::CosignSignature => "cosign signature".to_string(),
@@ -86,8 +86,8 @@ impl Seal {
         }
     }
 
-    /// The commands that make it again for `successor`, an image name that a tool takes. Empty where only the tool that
-    /// made it knows how: what an SBOM or a provenance says of the old image is not true of the new one.
+    /// Returns the commands that make the artifact again for the image `successor`. Empty if only the original tool can
+    /// do that: the content of an SBOM or a provenance does not apply to the new image.
     pub fn commands(&self, repository: &Reference, successor: &str) -> Vec<CommandLine> {
         match &self.kind {
             SealKind::CosignSignature | SealKind::SigstoreBundle => {
@@ -107,7 +107,7 @@ impl Seal {
     }
 }
 
-/// oras knows no short names.
+/// Returns the full name of the repository, because oras does not support short names.
 fn full_name(reference: &Reference) -> String {
     format!("{}/{}", reference.registry, reference.repository)
 }
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn each_kind_has_the_command_that_makes_it_again() {
+    fn each_kind_has_the_command_to_make_it_again() {
         let typed = |text: &str| serde_json::json!({"artifactType": text, "layers": []});
         let sign = ["cosign sign docker.io/user/app@sha256:new"];
         check(typed("application/vnd.dev.cosign.artifact.sig.v1+json"), "cosign signature", &sign);
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn cosign_keeps_what_it_says_under_tags() {
+    fn cosign_stores_signatures_under_tags() {
         let digest = Digest::of(b"x");
         let tags = cosign_tags(&digest).map(|(_, tag)| tag);
         assert_eq!(tags, ["sig", "att", "sbom"].map(|end| format!("sha256-{}.{end}", digest.hex())));

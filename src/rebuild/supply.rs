@@ -1,4 +1,4 @@
-//! Reads what is published, and what something else has built, with nested indexes and the platforms of configs.
+//! Reads published images and images that other tools built, with nested indexes and the platforms of configs.
 
 use super::plan::{Supply, SupplyPlace};
 use super::published::{Entry, Published, descriptor_text};
@@ -7,11 +7,11 @@ use crate::platform::Platform;
 use crate::source::input::{Input, Opener};
 use crate::source::{Source, SourceError, read_document};
 
-/// A manifest, an index or a config: registries refuse larger ones.
+/// The maximum size of a manifest, index or config, in bytes. Registries refuse larger ones.
 pub(super) const DOCUMENT_LIMIT: u64 = 8 << 20;
-/// Deeper nesting is nothing that a builder writes.
+/// The maximum nesting of indexes. Builders do not write deeper ones.
 const MAX_DEPTH: usize = 3;
-/// Documents that are read of one image, apart from its root.
+/// The maximum number of documents to read for one image, apart from its root.
 const MAX_DOCUMENTS: usize = 512;
 
 /// Why the tag could not be read.
@@ -25,13 +25,13 @@ pub enum RegistryError {
     Document(String),
 }
 
-/// The bytes of a document, which are what the descriptor names.
+/// Reads a document and verifies it against its descriptor.
 pub(super) fn read(source: &dyn Source, descriptor: &Descriptor) -> Result<Vec<u8>, String> {
     read_document(source, descriptor, DOCUMENT_LIMIT).map_err(|error| format!("{}: {error}", descriptor.digest))
 }
 
-/// The index or manifest `root` of `source`, with what is nested in it. What cannot be read of that stays unknown: the
-/// scan of the image reports it.
+/// Reads the index or manifest `root` of `source`, with nested indexes. Nested documents that cannot be read stay
+/// unknown; the scan of the image reports them.
 pub fn read_published(source: &dyn Source, root: &Descriptor) -> Result<Published, RegistryError> {
     let bytes = read(source, root).map_err(RegistryError::Document)?;
     let mut left = MAX_DOCUMENTS;
@@ -61,10 +61,10 @@ fn complete(source: &dyn Source, entries: &mut [Entry], depth: usize, left: &mut
     }
 }
 
-/// The platform that the config of a manifest declares.
+/// Returns the platform that the config of a manifest declares.
 fn declared(source: &dyn Source, bytes: &[u8]) -> Option<Platform> {
     let Ok(Document::Manifest(manifest)) = Document::parse(bytes) else { return None };
-    // An artifact's config is something else.
+    // The config of an artifact is not an image config.
     if manifest.artifact_type.is_some() || !manifest.config.media_type.contains("image") {
         return None;
     }
@@ -72,7 +72,7 @@ fn declared(source: &dyn Source, bytes: &[u8]) -> Option<Platform> {
     Config::parse(&config).ok()?.platform()
 }
 
-/// Opens an image that is read more than once.
+/// Opens an image that can be read more than once.
 pub fn open(opener: &Opener, name: &str) -> Result<Box<dyn Source>, SourceError> {
     let refuse = |cause: &str| SourceError::Unsupported { what: name.to_string(), cause: cause.to_string() };
     match opener.open(name)?.input {
@@ -82,11 +82,11 @@ pub fn open(opener: &Opener, name: &str) -> Result<Box<dyn Source>, SourceError>
             let hint = "decompress it: gunzip, unzstd, bunzip2 or unxz";
             Err(refuse("a compressed archive or a pipe can be read only once").with_hint(hint))
         }
-        Input::Directory(_) => Err(refuse("it is a root file system, not an image")),
+        Input::Directory(_) => Err(refuse("it is a root filesystem, not an image")),
     }
 }
 
-/// The platforms of an image that something else built, each with its attestations.
+/// Returns the platforms of an image that another tool built, each with its attestations.
 pub fn supplies(source: &dyn Source, name: &str, place: SupplyPlace) -> Result<Vec<Supply>, RegistryError> {
     let published = read_published(source, &source.root()?)?;
     let leaves = published.leaves();
@@ -96,7 +96,7 @@ pub fn supplies(source: &dyn Source, name: &str, place: SupplyPlace) -> Result<V
         let attestations = leaves.iter().filter(|other| other.attests() == Some(digest.as_str()));
         let own = match entry.descriptor.platform {
             Some(_) => entry.raw.clone(),
-            // In the list of a layout a descriptor has a tag and no platform.
+            // A descriptor in a layout's index.json has a tag and no platform.
             None => descriptor_text(&entry.descriptor, Some(&platform)),
         };
         let descriptors = std::iter::once(own).chain(attestations.map(|other| other.raw.clone())).collect();
@@ -105,7 +105,7 @@ pub fn supplies(source: &dyn Source, name: &str, place: SupplyPlace) -> Result<V
     Ok(leaves.iter().filter(|entry| entry.is_image()).filter_map(supply).collect())
 }
 
-/// The content that a descriptor of [`Supply::descriptors`] names.
+/// Parses a descriptor of [`Supply::descriptors`].
 pub fn descriptor(text: &str) -> Result<Descriptor, String> {
     let value: serde_json::Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
     let string = |name: &str| value[name].as_str().unwrap_or_default();

@@ -1,21 +1,21 @@
-//! Asks this machine what [`super::machine`] reads: a handful of `docker` commands that change nothing.
+//! Collects the facts of [`super::machine`] with a few `docker` commands that do not change anything.
 
 use super::docker::{Answer, CommandLine, Docker};
 use super::machine::{self, Client, Daemon, Machine, Server};
 use crate::platform::{Arch, Fact, Handler};
 
-/// What the rim knows of this machine beside Docker.
+/// Facts about this machine's kernel, supplied by the caller.
 #[derive(Clone, Debug, Default)]
 pub struct Kernel {
-    /// `None`: they are not to be seen.
+    /// `None` if they cannot be read.
     pub handlers: Option<Vec<Handler>>,
     pub tried: Vec<(Arch, Fact<bool>)>,
-    /// `uname -n` and `uname -r`, by which a daemon on this kernel is told.
+    /// `uname -n` and `uname -r`, which identify a daemon on this kernel.
     pub hostname: String,
     pub release: String,
 }
 
-/// Asks `docker` about itself, its daemon, buildx and the builder: the current one, or the one that is named.
+/// Queries `docker`, its daemon, buildx and the builder: the named one, or the current one.
 pub fn survey(docker: &dyn Docker, builder: Option<&str>, kernel: Kernel) -> Machine {
     let ask = |words: &[&str]| docker.ask(&CommandLine::docker(words)).map_err(|error| error.to_string());
     let podman = ask(&["--version"]).ok().and_then(|answer| machine::podman_version(&answer.stdout));
@@ -32,21 +32,21 @@ pub fn survey(docker: &dyn Docker, builder: Option<&str>, kernel: Kernel) -> Mac
         let is_here = is_known && !is_desktop && info.hostname == kernel.hostname && info.kernel == kernel.release;
         Daemon { version, arch, store: info.store, is_desktop, is_here }
     });
-    let said = |answer: Result<Answer, String>| {
+    let stdout = |answer: Result<Answer, String>| {
         answer.and_then(|answer| if answer.is_success() { Ok(answer.stdout) } else { Err(answer.complaint()) })
     };
-    let buildx = said(ask(&["buildx", "version"]))
-        .and_then(|text| machine::buildx_version(&text).ok_or(format!("it says {:?}", text.trim())));
+    let buildx = stdout(ask(&["buildx", "version"]))
+        .and_then(|text| machine::buildx_version(&text).ok_or(format!("unexpected output {:?}", text.trim())));
     let inspect: Vec<&str> = ["buildx", "inspect"].into_iter().chain(builder).collect();
-    // A builder elsewhere needs no daemon here.
+    // A builder on other machines does not need a daemon here, so the daemon's state does not matter.
     let builder = match &buildx {
-        Ok(_) => said(ask(&inspect)).and_then(|text| machine::builder(&text)),
-        Err(_) => Err("it was not asked".to_string()),
+        Ok(_) => stdout(ask(&inspect)).and_then(|text| machine::builder(&text)),
+        Err(_) => Err("buildx is missing".to_string()),
     };
     Machine { client, daemon, buildx, builder, handlers: kernel.handlers, tried: kernel.tried, proofs: Vec::new() }
 }
 
-/// `docker version` fails where the daemon does not answer, and still tells the client.
+/// Parses `docker version`. If the daemon does not answer, the command fails but still prints the client's version.
 fn versions(answer: &Answer) -> (Result<String, String>, Result<Server, String>) {
     let (client, daemon) = machine::versions(&answer.stdout);
     let client = client.ok_or_else(|| answer.complaint());

@@ -1,4 +1,4 @@
-//! Surveys this machine: what it has to build with.
+//! Surveys the build tools of this machine.
 
 use std::path::Path;
 
@@ -6,8 +6,8 @@ use super::{Docker, Kernel, Machine, survey};
 use crate::host;
 use crate::platform::Platform;
 
-/// Asks docker, and this machine's kernel: which emulators are registered, and whether they run a program. Returns notes
-/// on what could not be tried too.
+/// Queries docker and this machine's kernel: which emulators are registered, and whether they run a program. Also
+/// returns notes about what could not be tested.
 pub fn survey_this_machine(
     docker: &dyn Docker,
     builder: Option<&str>,
@@ -20,7 +20,7 @@ pub fn survey_this_machine(
     for arch in platforms.iter().filter(|platform| platform.os == "linux").filter_map(Platform::arch) {
         match host::try_program(arch, temporary) {
             Some(Ok(fact)) => tried.push((arch, fact)),
-            Some(Err(error)) => notes.push(format!("whether {arch} programs run here could not be tried: {error}")),
+            Some(Err(error)) => notes.push(format!("could not test whether {arch} programs run here: {error}")),
             None => {}
         }
     }

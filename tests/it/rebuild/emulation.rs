@@ -93,7 +93,7 @@ fn an_emulator_is_believed_when_it_ran_a_program_and_a_rebuild_by_it_runs() {
     program::copy(Path::new(QEMU), &copy);
     {
         let Some(_registered) = register(test, &copy, "") else { return };
-        doctor().check(1, &["(no flags) is registered without flag F: a container does not see it", INSTALL]);
+        doctor().check(1, &["(no flags) is registered without flag F, so containers cannot find it", INSTALL]);
         rebuild().check(3, &["is registered without flag F", INSTALL]);
         fs::remove_file(&copy).unwrap();
         doctor().check(1, &["a program of this platform does not start with it", INSTALL]);
@@ -103,11 +103,11 @@ fn an_emulator_is_believed_when_it_ran_a_program_and_a_rebuild_by_it_runs() {
     {
         // It starts, and is no emulator.
         let Some(_registered) = register(test, Path::new("/bin/true"), "F") else { return };
-        doctor().check(1, &["a program of this platform does not run to its end with it"]);
+        doctor().check(1, &["a program of this platform does not run to completion with it"]);
     }
     let Some(_registered) = register(test, Path::new(QEMU), "F") else { return };
     doctor()
-        .check(0, &["emulated on node default by /usr/bin/qemu-riscv64-static (flags F), which ran a program of it"]);
+        .check(0, &["emulated on node default by /usr/bin/qemu-riscv64-static (flags F), which ran a test program"]);
     rebuild()
         .check(0, &["linux/riscv64 by emulation on node default: expect it to be slow", "is rebuilt and verified"]);
     let after = site.index(&image);

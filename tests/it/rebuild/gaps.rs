@@ -112,7 +112,7 @@ fn a_registry_that_refuses_writes_ends_with_its_message() {
     let (mut reading, image) = serve(true);
     let said = site.imgarch(&["rebuild", &image, "--yes"], None);
     let _ = (writing.kill(), reading.kill(), writing.wait(), reading.wait());
-    said.check(3, &["pushing linux/arm64 failed", "app:v1 is as it was"]);
+    said.check(3, &["pushing linux/arm64 failed", "app:v1 is unchanged"]);
 }
 
 #[test]
@@ -123,7 +123,7 @@ fn an_engine_20_10_ends_in_a_message_and_a_command() {
     let before = site.index(&image);
     let create = "docker buildx create --name imgarch --driver docker-container";
     let said = site.imgarch_at(&old.host(), &["doctor"]);
-    said.check(1, &["version 20.10.", "Engine 20.10.", "has no containerd image store, which came with 24", create]);
+    said.check(1, &["version 20.10.", "Engine 20.10.", "has no containerd image store, which was added in 24", create]);
     assert!(!said.out.contains("daemon.json"), "{said:#?}");
     let rebuild = site.imgarch_at(&old.host(), &["rebuild", &image, "--yes"]);
     rebuild.check(3, &["neither pushes by digest nor writes OCI layouts", "Engine 20.10.", create]);

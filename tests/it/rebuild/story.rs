@@ -79,7 +79,7 @@ fn a_dockerfile_that_repeats_the_fault_is_stopped_before_the_tag_moves() {
     site.imgarch(&words, None)
         .check(1, &["stopped: the Dockerfile would repeat the fault (1 lint error)", "Faulty.Dockerfile:2"]);
     let despite: Vec<&str> = words.into_iter().chain(["--despite-lint"]).collect();
-    site.imgarch(&despite, None).check(1, &["has a fault", "repeated:v1 is as it was"]);
+    site.imgarch(&despite, None).check(1, &["has a fault", "repeated:v1 is unchanged"]);
     assert_eq!(site.index(&image), before);
 }
 
@@ -95,7 +95,7 @@ fn a_tag_that_moved_meanwhile_is_noticed() {
     );
     let folder = site.own_docker(&script);
     let said = site.imgarch(&["rebuild", &image, "--yes"], Some(&folder));
-    said.check(3, &["moved while this was built", "pushed without a tag: "]);
+    said.check(3, &["moved during the build", "pushed without a tag: "]);
     assert_eq!(site.index(&image), site.index(&other), "what somebody else pushed stays");
 }
 
@@ -128,10 +128,10 @@ fn interrupted_it_says_what_it_leaves_behind() {
     let at_second =
         "case \"$*\" in *build*linux/riscv64*) kill -INT $PPID; sleep 0.3; exit 130;; esac\nexec $docker \"$@\"";
     site.imgarch(&words, Some(&site.own_docker(at_second)))
-        .check(3, &["error: interrupted", "interrupted:v1 is as it was", "pushed without a tag: "]);
+        .check(3, &["error: interrupted", "interrupted:v1 is unchanged", "pushed without a tag: "]);
     let after_build = "$docker \"$@\" || exit\ncase \"$*\" in 'buildx build'*) kill -TERM $PPID;; esac";
     site.imgarch(&words, Some(&site.own_docker(after_build)))
-        .check(3, &["error: interrupted", "interrupted:v1 is as it was"]);
+        .check(3, &["error: interrupted", "interrupted:v1 is unchanged"]);
     // Who asks twice is not kept waiting.
     let twice = "case \"$*\" in 'buildx build'*) ls -A $TMPDIR > seen; kill -INT $PPID; sleep 0.3; kill -INT $PPID; sleep 1; \
                  exit 130;; esac\nexec $docker \"$@\"";
