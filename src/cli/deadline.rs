@@ -15,8 +15,7 @@ const GRACE: Duration = Duration::from_secs(5);
 const EXIT_CODE: i32 = 3;
 
 /// Returns the deadline of this process, `seconds` after the first call. If the process has to be ended, `progress`
-/// supplies
-/// how much was read.
+/// supplies how much was read.
 pub fn begin(seconds: u64, progress: &Arc<Progress>) -> Option<Deadline> {
     static BEGUN: OnceLock<Option<Deadline>> = OnceLock::new();
     *BEGUN.get_or_init(|| {

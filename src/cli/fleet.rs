@@ -20,8 +20,7 @@ use crate::source::registry::Client;
 #[command(next_help_heading = "Many images")]
 pub struct FleetArgs {
     /// Scan every tag that a registry lists, or only those of repositories below PREFIX. Signatures, SBOMs and charts
-    /// are
-    /// skipped and counted.
+    /// are skipped and counted.
     #[arg(long, value_name = "HOST[/PREFIX]", conflicts_with = "manifest")]
     pub registry: Option<String>,
     /// With --registry: scan only matching repositories (`team/*`) or tags (`team/app:v*`); `**/` matches any depth;
@@ -43,13 +42,11 @@ pub struct FleetArgs {
 #[command(next_help_heading = "Many images")]
 pub struct PartArgs {
     /// Save the result of each finished image to a directory, s3://BUCKET/PREFIX, gs:// or az://, and skip images that
-    /// have
-    /// one. `imgarch merge` reports them. Anyone who can write there controls what is reported.
+    /// have one. `imgarch merge` reports them. Anyone who can write there controls what is reported.
     #[arg(long, value_name = "PLACE")]
     pub results: Option<String>,
     /// Scan only shard I of N (counted from 1), split by repository. With N alone, I is taken from
-    /// JOB_COMPLETION_INDEX, as
-    /// in a Kubernetes Indexed Job.
+    /// JOB_COMPLETION_INDEX, as in a Kubernetes Indexed Job.
     #[arg(long, value_name = "I/N")]
     shard: Option<String>,
 }

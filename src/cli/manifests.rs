@@ -49,8 +49,7 @@ pub struct Manifests<'a> {
 
 impl Manifests<'_> {
     /// Adds each image that the files run, with its command, on the nodes where the scheduler may place it. Returns the
-    /// nodes,
-    /// and the targets that are not nodes.
+    /// nodes, and the targets that are not nodes.
     pub fn add_to(
         &self,
         work: &mut Work,
@@ -75,8 +74,7 @@ impl Manifests<'_> {
     }
 
     /// Returns what the manifests run. Without nodes, each platform that satisfies a pod's constraints is judged as
-    /// declared.
-    /// `unread` receives a report for each file that names images which are not read.
+    /// declared. `unread` receives a report for each file that names images which are not read.
     fn uses(
         &self,
         objects: &[NodeObject],

@@ -13,8 +13,7 @@ use crate::report::{Format, Style};
 use crate::scan::{FailOn, results};
 
 /// Reports the results that the shards of a run saved with `scan --results PLACE`, like one scan of all images. If an
-/// image
-/// has no result or a shard has not run, the exit code is 3.
+/// image has no result or a shard has not run, the exit code is 3.
 #[derive(Debug, clap::Args)]
 pub struct MergeArgs {
     /// Location of the results: a directory, s3://BUCKET/PREFIX, gs:// or az://.

@@ -1,6 +1,5 @@
 //! `imgarch nodes`: lists what an image must run on: a cluster's nodes, a saved list of them, this machine, or known
-//! CPU
-//! profiles.
+//! CPU profiles.
 
 use std::io::Write;
 use std::path::PathBuf;

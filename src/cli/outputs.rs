@@ -8,8 +8,7 @@ use super::CliError;
 pub type Output<F> = (F, Option<PathBuf>);
 
 /// Parses `--format` and `--output`. `--output` is the file of the only format without one. `names` are the formats
-/// that
-/// `parse` accepts.
+/// that `parse` accepts.
 pub fn outputs<F>(
     formats: &[String],
     output: Option<&Path>,

@@ -1,6 +1,5 @@
 //! Progress on stderr: a bar with bytes, layers and images, or a line every 10 seconds if stderr is not a terminal.
-//! With
-//! --quiet, nothing is written.
+//! With --quiet, nothing is written.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};

@@ -27,10 +27,9 @@ pub struct ScanArgs {
     #[arg(value_name = "IMAGE", required_unless_present_any = ["images_from", "manifest", "registry"])]
     images: Vec<String>,
     /// Scan the images of a manifest: Kubernetes objects of any kind (also Helm or kustomize output) or a Compose file,
-    /// with
-    /// the commands of its spec; `-` is stdin; repeatable. With nodes as targets (k8s, nodes.json), each image is
-    /// judged on
-    /// the nodes that nodeSelector, affinity and tolerations allow; otherwise on the platforms that these name.
+    /// with the commands of its spec; `-` is stdin; repeatable. With nodes as targets (k8s, nodes.json), each image is
+    /// judged on the nodes that nodeSelector, affinity and tolerations allow; otherwise on the platforms that these
+    /// name.
     #[arg(long, short = 'f', value_name = "FILE")]
     manifest: Vec<PathBuf>,
     /// Read image names from a file, one per line; `-` is stdin. `#` starts a comment.

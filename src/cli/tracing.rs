@@ -1,6 +1,5 @@
 //! `-v` and `-vv`: logs to stderr. Only this program's events are logged, because they never contain credentials.
-//! Events
-//! of its libraries could.
+//! Events of its libraries could.
 
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::SubscriberExt;

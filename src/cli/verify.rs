@@ -11,8 +11,7 @@ use crate::report::escape::visible;
 use crate::source::{DocumentReadError, ImageRef, Source, Transport};
 
 /// Reads the statement that `imgarch scan --attest-push` pushed for an image. The exit code is that of the attested
-/// scan,
-/// or 3 without a statement. Only a signature proves who wrote it: `cosign verify-attestation`.
+/// scan, or 3 without a statement. Only a signature proves who wrote it: `cosign verify-attestation`.
 #[derive(Debug, clap::Args)]
 pub struct VerifyArgs {
     /// Image in a registry.

@@ -1,6 +1,5 @@
 //! Writes files atomically: to a temporary file in the same directory, which is then renamed. If the disk is full or
-//! the
-//! process is killed, the old file stays.
+//! the process is killed, the old file stays.
 
 use std::fs::{self, Permissions};
 use std::io::{self, Write};
