@@ -153,7 +153,7 @@ pub fn run(
     match format {
         Format::Json => report::json(&found, cluster.server(), &judged.report, code, &style, out)?,
         Format::Table if !args.full => {
-            let shown = report::Found { overview: &found, uses: &judged.uses, reports: &judged.report.images };
+            let shown = report::ClusterReport { overview: &found, uses: &judged.uses, reports: &judged.report.images };
             report::text(&shown, code, &style, out)?;
         }
         _ => {

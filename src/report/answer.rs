@@ -1,4 +1,4 @@
-//! An answer for the one who is on call: one screen, the cause first, commands that can be pasted. And as JSON.
+//! Writes the answers of `imgarch diagnose`: one screen of text with the cause first and commands to paste, or JSON.
 
 use std::io::{self, Write};
 
@@ -8,7 +8,7 @@ use super::escape::{plural, visible};
 use super::terminal::fill;
 use crate::diagnose::{Answer, Likelihood};
 
-/// How answers are written.
+/// The output format of answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum AnswerFormat {
     Text,
@@ -17,11 +17,11 @@ pub enum AnswerFormat {
 
 /// Version of the JSON document.
 const SCHEMA: u32 = 1;
-/// Columns of the labels on the left.
+/// Width of the labels on the left, in columns.
 const LABEL: usize = 12;
-/// Workloads of one cause that are named before the answers; the rest is counted.
+/// How many workloads of one cause are named at the top. The rest are counted.
 const NAMED: usize = 4;
-/// Other suspects that are named, the unlikely ones left out; JSON has all.
+/// How many other suspects are named, without unlikely ones. JSON contains all.
 const OTHERS: usize = 3;
 
 pub fn write(answers: &[Answer], format: AnswerFormat, width: usize, out: &mut dyn Write) -> io::Result<()> {
@@ -40,7 +40,7 @@ pub fn write(answers: &[Answer], format: AnswerFormat, width: usize, out: &mut d
     Ok(())
 }
 
-/// What several answers have in common, before them: each cause with its workloads and pods.
+/// Writes a summary before several answers: each cause with its workloads and pods.
 fn lead(answers: &[Answer], width: usize, out: &mut dyn Write) -> io::Result<()> {
     if answers.len() < 2 || answers.iter().all(|answer| answer.pods == 0) {
         return Ok(());
@@ -87,7 +87,7 @@ fn text(answer: &Answer, width: usize, out: &mut dyn Write) -> io::Result<()> {
     section("then", &answer.then, Fold::Never, out)
 }
 
-/// Commands are never folded: a folded command cannot be pasted.
+/// Whether lines are folded. Commands never are, because a folded command cannot be pasted.
 #[derive(Clone, Copy)]
 enum Fold {
     Words(usize),
@@ -99,7 +99,7 @@ fn section(label: &str, lines: &[String], fold: Fold, out: &mut dyn Write) -> io
     for line in lines {
         let lead = format!("  {label:<width$}", width = LABEL - 2);
         match fold {
-            // Further lines are indented, so that they differ from the next item.
+            // Continuation lines are indented more than the next item.
             Fold::Words(width) => writeln!(out, "{}", fill(&lead, &visible(line), LABEL + 2, width))?,
             Fold::Never => writeln!(out, "{lead}{}", visible(line))?,
         }
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn several_answers_begin_with_their_causes() {
+    fn several_answers_start_with_a_summary_of_causes() {
         let symptoms = recognise("exec /app: exec format error");
         let one = |subject: &str, pods: usize| {
             let evidence = Evidence { subject: subject.into(), symptoms: &symptoms, ..Evidence::default() };

@@ -1,5 +1,5 @@
-//! An in-toto statement of a scan: its subjects are the images' digests, its predicate is the JSON report. It is not
-//! signed here. Source: in-toto attestation framework, "Statement v1".
+//! Writes and reads the in-toto statement of a scan. Its subjects are the images' digests, its predicate is the JSON
+//! report. It is not signed. Source: in-toto attestation framework, "Statement v1".
 
 pub mod registry;
 
@@ -13,10 +13,11 @@ use crate::scan::Report;
 
 const STATEMENT: &str = "https://in-toto.io/Statement/v1";
 
-/// What the predicate is; a policy asks for it by this name.
+/// The predicate type, which policies refer to.
 pub const PREDICATE_TYPE: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/verdict/v1");
 
-/// The statement of a report. Images without a digest, such as folders, are no subjects: it is none without one.
+/// Returns the statement of a report. Images without a digest, such as directories, are skipped; `None` if no image has
+/// one.
 pub fn statement(report: &Report, style: &Style<'_>) -> io::Result<Option<Vec<u8>>> {
     let subjects = report.images.iter().filter_map(|image| {
         let digest = image.digest.as_ref()?;
@@ -38,9 +39,9 @@ pub fn statement(report: &Report, style: &Style<'_>) -> io::Result<Option<Vec<u8
     Ok(Some(serde_json::to_vec(&statement)?))
 }
 
-/// What a statement says of one image.
+/// The contents of a statement about one image.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Said {
+pub struct AttestedVerdict {
     /// The exit code of the scan.
     pub exit_code: u8,
     /// The image's verdict: `fine`, `warned`, `unknown`, `broken`.
@@ -50,8 +51,8 @@ pub struct Said {
     pub version: String,
 }
 
-/// Reads a statement; nothing where it is none of ours, or not of `digest`.
-pub fn read(bytes: &[u8], digest: &Digest) -> Option<Said> {
+/// Parses a statement. `None` if it is not an imgarch statement, or not about `digest`.
+pub fn read(bytes: &[u8], digest: &Digest) -> Option<AttestedVerdict> {
     let statement: Value = serde_json::from_slice(bytes).ok()?;
     let is_ours = statement["_type"] == STATEMENT && statement["predicateType"] == PREDICATE_TYPE;
     let is_of = |subject: &Value| subject["digest"][digest.algorithm()].as_str() == Some(digest.hex());
@@ -63,7 +64,7 @@ pub fn read(bytes: &[u8], digest: &Digest) -> Option<Said> {
     let image = report["images"].as_array()?.iter().find(|image| image["digest"].as_str() == Some(digest.as_str()))?;
     let text = |value: &Value| value.as_str().map(str::to_string);
     let platforms = image["platforms"].as_array()?.iter();
-    Some(Said {
+    Some(AttestedVerdict {
         exit_code: u8::try_from(report["exit_code"].as_u64()?).ok()?,
         verdict: text(&image["verdict"])?,
         platforms: platforms.filter_map(|one| Some((text(&one["platform"])?, text(&one["verdict"])?))).collect(),

@@ -1,5 +1,5 @@
-//! A cluster's overview for the one who must act on it: what to do first, then one block for each cause, what fails now
-//! before what will. And as JSON: the scan's report with the overview beside its images.
+//! Writes a cluster's overview as text: what to do first, then one block per cause, current failures before future
+//! ones. Also as JSON: the scan's report with the overview added.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::{self, Write};
@@ -15,22 +15,22 @@ use crate::judge::code::{Code, Severity};
 use crate::kube::Use;
 use crate::scan::{ImageReport, PlatformReport, Report};
 
-/// Columns of the labels on the left.
+/// Width of the labels on the left, in columns.
 const LABEL: usize = 7;
-/// Names of workloads, namespaces, images and nodes that are in a line; the rest is counted.
+/// How many workloads, namespaces, images or nodes a line names. The rest are counted.
 const NAMED: usize = 3;
-/// Blocks that are named first.
+/// How many blocks are listed under DO FIRST.
 const FIRST: usize = 3;
 
-/// What was found of a cluster.
-pub struct Found<'a> {
+/// The results for a cluster.
+pub struct ClusterReport<'a> {
     pub overview: &'a Overview,
     pub uses: &'a [Use],
-    /// One for each use, in their order.
+    /// One for each use, in the same order.
     pub reports: &'a [ImageReport],
 }
 
-/// What one cause does, whomever it hits.
+/// The block of one cause, for everything that it affects.
 struct Block {
     word: &'static str,
     color: Color,
@@ -38,7 +38,7 @@ struct Block {
     /// Labels with their texts.
     pairs: Vec<(&'static str, String)>,
     commands: Vec<String>,
-    /// Prose first, commands after it.
+    /// A line of prose, then commands.
     act: Vec<String>,
 }
 
@@ -69,8 +69,8 @@ impl Block {
     }
 }
 
-/// Writes the overview. `exit_code` is the run's: what the API forbade counts, which a report does not know.
-pub fn text(found: &Found<'_>, exit_code: u8, style: &Style<'_>, out: &mut dyn Write) -> io::Result<()> {
+/// Writes the overview. `exit_code` is that of the run, which also reflects forbidden API requests.
+pub fn text(found: &ClusterReport<'_>, exit_code: u8, style: &Style<'_>, out: &mut dyn Write) -> io::Result<()> {
     let overview = found.overview;
     let lead = format!(
         "{} in {}, {}, {}: {}",
@@ -83,7 +83,7 @@ pub fn text(found: &Found<'_>, exit_code: u8, style: &Style<'_>, out: &mut dyn W
     writeln!(out, "{}\n", fill("", &lead, 0, style.width))?;
     let mut blocks = troubles(found);
     blocks.extend(others(&overview.others));
-    blocks.extend(untold(&overview.untold));
+    blocks.extend(unknown(&overview.untold));
     blocks.extend(homeless(&overview.homeless));
     if blocks.len() > FIRST {
         first(&blocks, style, out)?;
@@ -98,7 +98,7 @@ pub fn text(found: &Found<'_>, exit_code: u8, style: &Style<'_>, out: &mut dyn W
     writeln!(out, "{}", fill("", &counts, 0, style.width))
 }
 
-/// What to do before all else, on the first screen.
+/// Writes what to do first, so that it is on the first screen.
 fn first(blocks: &[Block], style: &Style<'_>, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "DO FIRST")?;
     for (number, block) in (1..).zip(blocks.iter().take(FIRST)) {
@@ -114,31 +114,30 @@ fn first(blocks: &[Block], style: &Style<'_>, out: &mut dyn Write) -> io::Result
     writeln!(out, "     {more} below\n")
 }
 
-/// "5 of 8 images start wherever they run or may run; 2 do not, 1 could not be told".
+/// Formats "5 of 8 images can start on all eligible nodes; 2 cannot, 1 could not be judged".
 fn counts(overview: &Overview) -> String {
     let mut rest = Vec::new();
     match overview.troubled {
         0 => {}
-        1 => rest.push("1 does not".to_string()),
-        more => rest.push(format!("{more} do not")),
+        troubled => rest.push(format!("{troubled} cannot")),
     }
     if overview.unknown > 0 {
-        rest.push(format!("{} could not be told", overview.unknown));
+        rest.push(format!("{} could not be judged", overview.unknown));
     }
     let rest = if rest.is_empty() { String::new() } else { format!("; {}", rest.join(", ")) };
-    format!("{} of {} start wherever they run or may run{rest}", overview.healthy, plural(overview.images, "image"))
+    format!("{} of {} can start on all eligible nodes{rest}", overview.healthy, plural(overview.images, "image"))
 }
 
-/// What images have in common that do not start.
+/// The cause by which failing images are grouped.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Cause {
     Code(Code),
-    /// As it is said, where no finding has its reason.
-    Said(String),
+    /// The text of the reason, if no finding explains it.
+    Text(String),
 }
 
-/// Troubles by what makes images one block, what fails now and hits most first.
-fn troubles(found: &Found<'_>) -> Vec<Block> {
+/// Groups the troubles by cause. Current failures and the causes with most pods come first.
+fn troubles(found: &ClusterReport<'_>) -> Vec<Block> {
     type Name<'a> = (&'a str, &'a [String]);
     let judged = found.uses.iter().zip(found.reports);
     let reports: HashMap<Name<'_>, &ImageReport> =
@@ -147,7 +146,7 @@ fn troubles(found: &Found<'_>) -> Vec<Block> {
     for one in &found.overview.troubles {
         let report = reports.get(&(one.image.as_str(), one.used_by.as_slice()));
         let code = report.and_then(|report| code(one, report));
-        let cause = code.map_or_else(|| Cause::Said(one.why.clone()), Cause::Code);
+        let cause = code.map_or_else(|| Cause::Text(one.why.clone()), Cause::Code);
         groups.entry((one.now.is_empty(), cause)).or_default().push(one);
     }
     let mut groups: Vec<_> = groups.into_iter().collect();
@@ -160,7 +159,7 @@ fn troubles(found: &Found<'_>) -> Vec<Block> {
     blocks.collect()
 }
 
-/// The finding that says why an image does not start there.
+/// Returns the code of the finding that explains why an image does not start.
 fn code(one: &Trouble, report: &ImageReport) -> Option<Code> {
     let is_there = |name: &str| one.places.iter().any(|place| place.target == name);
     let mut judged =
@@ -190,14 +189,14 @@ fn when(now: &[Failing]) -> &'static str {
     if now.is_empty() { "WILL FAIL" } else { "FAILS NOW" }
 }
 
-/// Several images of one cause.
+/// Returns the block for several images with the same cause.
 fn of_cause(cause: &Cause, group: &[&Trouble]) -> Block {
     let title = match cause {
         Cause::Code(code) => format!("{} [{}]", code.row().title, code.name()),
-        Cause::Said(why) => why.clone(),
+        Cause::Text(why) => why.clone(),
     };
     let images = distinct(group.iter().map(|one| one.image.clone()));
-    // A tag and a digest may name one image.
+    // A tag and a digest can name the same image.
     let identity = |one: &&Trouble| one.digest.as_ref().map_or_else(|| one.image.clone(), ToString::to_string);
     let count = plural(distinct(group.iter().map(identity)).len(), "image");
     let now: Vec<Failing> = failing(group).cloned().collect();
@@ -255,9 +254,9 @@ fn diagnose(failing: &Failing) -> String {
     format!("imgarch diagnose {} -n {}", failing.subject, failing.namespace)
 }
 
-/// Containers that fail though their images start, by their state.
+/// Returns blocks for containers that fail although their images start, grouped by state.
 fn others(all: &[Failing]) -> Vec<Block> {
-    const WHY: &str = "its image starts on its nodes: something else fails it";
+    const WHY: &str = "its image starts on its nodes, so it fails for another reason";
     let by_state = grouped(all, |failing| failing.state.clone());
     let blocks = by_state.into_iter().map(|(state, group)| {
         let mut block = match group.as_slice() {
@@ -271,7 +270,7 @@ fn others(all: &[Failing]) -> Vec<Block> {
                 let head = format!("{}: {state}", plural(users.len(), "container"));
                 let mut block = Block::new("OTHER", Color::Yellow, head);
                 block.pairs.push(("where", by_namespace(&users)));
-                block.pairs.push(("why", format!("of each, {WHY}")));
+                block.pairs.push(("why", format!("for each: {WHY}")));
                 block
             }
         };
@@ -281,8 +280,8 @@ fn others(all: &[Failing]) -> Vec<Block> {
     blocks.collect()
 }
 
-/// What is not known, by what can be done about it.
-fn untold(all: &[Untold]) -> Vec<Block> {
+/// Returns blocks for images that could not be judged, grouped by hint.
+fn unknown(all: &[Untold]) -> Vec<Block> {
     let by_cure = grouped(all, |one| one.hint.clone().unwrap_or_else(|| one.why.clone()));
     let blocks = by_cure.into_values().map(|group| {
         let mut block = match group.as_slice() {
@@ -309,16 +308,16 @@ fn untold(all: &[Untold]) -> Vec<Block> {
     blocks.collect()
 }
 
-/// Workloads that no node may run: one block, whatever each asks for.
+/// Returns one block for all workloads without an eligible node.
 fn homeless(all: &[(String, String)]) -> Option<Block> {
     let (first, why) = all.first()?;
     let mut block = Block::new("NOWHERE", Color::Yellow, first.clone());
     if all.len() == 1 {
-        block.pairs.push(("why", format!("no node may run it: {why}")));
+        block.pairs.push(("why", format!("no eligible node: {why}")));
         return Some(block);
     }
     let names = distinct(all.iter().map(|(workload, _)| workload.clone()));
-    block.head = format!("{}: no node may run them", plural(all.len(), "workload"));
+    block.head = format!("{}: no eligible node", plural(all.len(), "workload"));
     block.pairs.push(("where", named(&names, ", ")));
     match all.iter().all(|(_, other)| other == why) {
         true => block.pairs.push(("why", why.clone())),
@@ -327,7 +326,7 @@ fn homeless(all: &[(String, String)]) -> Option<Block> {
     Some(block)
 }
 
-/// Each text once, in the order of the alphabet.
+/// Returns the distinct texts in alphabetical order.
 fn distinct(texts: impl Iterator<Item = String>) -> Vec<String> {
     BTreeSet::from_iter(texts).into_iter().collect()
 }
@@ -350,7 +349,8 @@ fn places(places: &[Place]) -> String {
     named(&places.iter().map(of).collect::<Vec<_>>(), "; ")
 }
 
-/// `shop: deployment/a, deployment/b; pay: job/c`: the namespaces with most owners first.
+/// Formats owners by namespace, as in `shop: deployment/a, deployment/b; pay: job/c`. Namespaces with most owners come
+/// first.
 fn by_namespace(users: &[&str]) -> String {
     let mut namespaces: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for user in users {
@@ -383,12 +383,12 @@ fn pair(label: &str, text: &str, style: &Style<'_>, out: &mut dyn Write) -> io::
     style.screen().pair(label, &visible(text), LABEL, out)
 }
 
-/// Commands stay whole, so that they can be pasted.
+/// Writes a command without wrapping, so that it can be pasted.
 fn command(label: &str, text: &str, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "  {label:LABEL$}  {}", visible(text))
 }
 
-/// The scan's report with `cluster` beside its images, as `imgarch schema` has it.
+/// Writes the scan's report with an additional `cluster` member, as in `imgarch schema`.
 pub fn json(
     overview: &Overview,
     server: &str,

@@ -1,4 +1,4 @@
-//! Many images that fail alike, and what is shown of them.
+//! Overviews of many images that fail for the same reason.
 
 use super::*;
 use crate::exec::{Cause as ExecCause, CauseKind, Errno};
@@ -78,7 +78,7 @@ fn shown(overview: &Overview, count: usize, width: usize) -> String {
         dockerfile: None,
     };
     let mut out = Vec::new();
-    text(&Found { overview, uses: &uses, reports: &reports }, 1, &style, &mut out).unwrap();
+    text(&ClusterReport { overview, uses: &uses, reports: &reports }, 1, &style, &mut out).unwrap();
     String::from_utf8(out).unwrap()
 }
 
@@ -100,7 +100,7 @@ fn forty_images_of_one_cause_are_one_block_by_namespace_and_owner() {
         assert!(text.contains(line), "{line}\nis not in\n{text}");
     }
     assert!(text.lines().count() < 20, "{text}");
-    // What fails now is not one with what will.
+    // Current failures and future failures are separate blocks.
     let troubles = vec![trouble_of(0, true), trouble_of(1, false), trouble_of(2, false)];
     let text = shown(&Overview { troubles, ..Overview::default() }, 3, PIPED_WIDTH);
     assert!(text.contains("FAILS NOW  pay/deployment/app0, container app: 2 of 3 pods"), "{text}");
@@ -111,7 +111,7 @@ fn forty_images_of_one_cause_are_one_block_by_namespace_and_owner() {
 }
 
 #[test]
-fn the_first_screen_is_what_to_do_first() {
+fn the_first_screen_shows_what_to_do_first() {
     let failing = |number: usize, state: &str| Failing {
         used_by: format!("shop/statefulset/db{number}, container db"),
         state: state.to_string(),
@@ -121,7 +121,7 @@ fn the_first_screen_is_what_to_do_first() {
         pod: format!("db{number}-0"),
         subject: format!("statefulset/db{number}"),
     };
-    let untold = |number: usize| Untold {
+    let unknown = |number: usize| Untold {
         used_by: vec![format!("shop/deployment/secret{number}, container c")],
         image: format!("r.example/secret{number}"),
         why: format!("r.example refused secret{number}"),
@@ -130,7 +130,7 @@ fn the_first_screen_is_what_to_do_first() {
     let overview = Overview {
         troubles: vec![trouble_of(0, false), trouble_of(1, true)],
         others: vec![failing(1, "CrashLoopBackOff"), failing(2, "CrashLoopBackOff"), failing(3, "Error")],
-        untold: (0..5).map(untold).collect(),
+        untold: (0..5).map(unknown).collect(),
         homeless: vec![("job/a".into(), "nodeName wants x".into()), ("job/b".into(), "nodeName wants x".into())],
         ..Overview::default()
     };
@@ -148,7 +148,7 @@ fn the_first_screen_is_what_to_do_first() {
         "OTHER  2 containers: CrashLoopBackOff\n",
         "OTHER  shop/statefulset/db3, container db: 1 of 1 pod, Error",
         "UNKNOWN  5 images: could not be judged\n",
-        "NOWHERE  2 workloads: no node may run them\n  where    job/a, job/b\n  why      nodeName wants x\n",
+        "NOWHERE  2 workloads: no eligible node\n  where    job/a, job/b\n  why      nodeName wants x\n",
     ] {
         assert!(text.contains(part), "{part}\nis not in\n{text}");
     }

@@ -1,5 +1,5 @@
-//! The one model that reports are made from: what a scan or a lint found, what it could not read, and where. Texts are
-//! raw here; each format escapes them as its last step.
+//! The model that all reports are made from: what a scan or a lint found, what it could not read, and where. Texts are
+//! unescaped here. Each format escapes them as its last step.
 
 use std::time::Duration;
 
@@ -11,13 +11,13 @@ use crate::lint::{Fix, Position};
 use crate::oci::Digest;
 use crate::scan::{LayerReport, PlatformReport, Verdict};
 
-/// One run's results: an image or a linted file is a subject.
+/// The results of one run. Each image or linted file is a subject.
 pub struct Results<'a> {
     pub tool: Tool,
     pub subjects: Vec<Subject<'a>>,
-    /// The exit code that the program ends with.
+    /// The exit code of the program.
     pub exit_code: u8,
-    /// Findings of this severity and worse fail the run; none: no finding does.
+    /// Findings of this severity or above fail the run; `None`: no finding does.
     pub threshold: Option<Severity>,
     pub took: Duration,
 }
@@ -28,26 +28,26 @@ pub struct Subject<'a> {
     pub name: String,
     pub verdict: Verdict,
     pub digest: Option<&'a Digest>,
-    /// Where it was read; empty for files.
+    /// Where it was read from; empty for files.
     pub origin: String,
     pub notes: Vec<&'a str>,
     /// Every platform on every target; empty for files.
     pub matrix: Vec<Row>,
     /// Every platform that was read; empty for files.
     pub platforms: &'a [PlatformReport],
-    /// What was tried and is not a finding.
+    /// Checks that are not findings.
     pub checks: Vec<Check<'a>>,
-    /// First what could not be read, then findings, then accepted findings.
+    /// Unread parts, then findings, then accepted findings.
     pub diagnostics: Vec<Diagnostic<'a>>,
 }
 
-/// What happens to one platform on one target. Texts are escaped.
+/// The outcome of one platform on one target. Texts are escaped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
     pub platform: String,
     /// The platform without the image's name.
     pub platform_name: String,
-    /// What distinguishes its image from others at the same location.
+    /// The name that distinguishes its image from others at the same location.
     pub image: Option<String>,
     pub target: String,
     pub says: String,
@@ -58,80 +58,80 @@ pub struct Row {
     pub is_good: bool,
 }
 
-/// Something that was tried: a start on a target, a file that was linted.
+/// A check: a start on a target, or a linted file.
 pub struct Check<'a> {
     pub platform: Option<&'a PlatformReport>,
     pub name: String,
     pub end: CheckEnd,
 }
 
-/// How a check ended. A failed check is a [`Diagnostic`].
+/// The result of a check. A failed check is a [`Diagnostic`].
 pub enum CheckEnd {
-    /// With a remark, or an empty one.
+    /// With a remark, which may be empty.
     Passed(String),
     CouldNotTell(String),
 }
 
-/// One finding, or one thing that could not be read.
+/// A finding, or a part that could not be read.
 pub struct Diagnostic<'a> {
     pub rule: RuleId,
     pub severity: Severity,
-    /// The platform it is on; none for an index's own and in linted files.
+    /// Its platform; `None` for an index and for linted files.
     pub platform: Option<&'a PlatformReport>,
-    /// This case in one clause, lower case, without a period.
+    /// The problem in one clause, lower case, without a period.
     pub message: &'a str,
     pub location: Location<'a>,
-    /// `ELF x86-64, static`; empty where there is no file.
+    /// What the file is, such as `ELF x86-64, static`; empty without a file.
     pub is: &'a str,
-    /// What a reader asks next, in that order.
+    /// Further facts, the most useful first.
     pub facts: Vec<Fact>,
-    /// The cure: the first line is prose, further lines are commands.
+    /// How to fix it: the first line is prose, further lines are commands.
     pub hint: Vec<&'a str>,
     /// Other places that explain it.
     pub related: Vec<(Span, &'a str)>,
     pub fix: Option<TextFix<'a>>,
-    /// Names the same finding in the next run, see [`super::fingerprint`].
+    /// Identifies the same finding in later runs, see [`super::fingerprint`].
     pub fingerprint: String,
-    /// Why it counts for nothing, where the user accepted it.
+    /// The reason, if the user accepted the finding.
     pub accepted: Option<&'a str>,
 }
 
-/// Where a diagnostic is.
+/// The location of a diagnostic.
 pub enum Location<'a> {
     /// In an image.
     Image {
         image: &'a str,
         path: Option<&'a str>,
         layer: Option<&'a LayerReport>,
-        /// The Dockerfile that built the image, where the user named it.
+        /// The Dockerfile that built the image, if the user named it.
         dockerfile: Option<&'a str>,
     },
-    /// In a file that is checked in.
+    /// In a checked-in file.
     File { path: String, span: Span },
 }
 
-/// From the first character to the one behind the last.
+/// A range of characters. The end is exclusive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
     pub start: Position,
     pub end: Position,
 }
 
-/// A rewrite, with each edit's place.
+/// A fix, with the span of each edit.
 pub struct TextFix<'a> {
     pub fix: &'a Fix,
     /// One for each edit, in the same order.
     pub spans: Vec<Span>,
 }
 
-/// A fact on a diagnostic.
+/// A fact about a diagnostic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fact {
     pub kind: FactKind,
     pub text: String,
 }
 
-/// What a fact is on.
+/// The subject of a fact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FactKind {
     Is,
@@ -154,7 +154,7 @@ impl FactKind {
 }
 
 impl Results<'_> {
-    /// Findings of this severity. What could not be read and what was accepted does not count.
+    /// Counts the findings of this severity, without unread parts and accepted findings.
     pub fn count(&self, severity: Severity) -> usize {
         let all = self.subjects.iter().flat_map(|subject| &subject.diagnostics);
         all.filter(|one| one.counts() && one.severity == severity).count()
@@ -162,12 +162,12 @@ impl Results<'_> {
 }
 
 impl<'a> Diagnostic<'a> {
-    /// Whether it is a finding that nobody accepted.
+    /// Whether it is a finding that the user has not accepted.
     pub fn counts(&self) -> bool {
         !self.rule.is_unread() && self.accepted.is_none()
     }
 
-    /// Whether the run fails because of it.
+    /// Whether it fails the run.
     pub fn fails(&self, threshold: Option<Severity>) -> bool {
         self.counts() && threshold.is_some_and(|threshold| self.severity >= threshold)
     }
@@ -201,13 +201,13 @@ pub struct SourceLine {
     pub line: usize,
     /// Whether the repository has the file.
     pub is_checked_in: bool,
-    /// The exact place in a file that was read.
+    /// The exact range, if the file was read.
     pub span: Option<Span>,
 }
 
 impl Location<'_> {
-    /// A line of a file: the Dockerfile's where it is known. Otherwise the path in the image below the image's name, which
-    /// is not a file of any repository but shows people where to look.
+    /// Returns a file and line: those in the Dockerfile if it is known. Otherwise returns the path in the image below
+    /// the image's name. That is not a file of the repository, but shows where to look.
     pub fn source_line(&self) -> SourceLine {
         match self {
             Location::File { path, span } => {

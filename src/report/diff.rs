@@ -1,5 +1,5 @@
-//! What changed from one image to another: platforms and findings gained and lost. Findings are the same where their code,
-//! platform and path are.
+//! Compares two images: platforms and findings gained and lost. Two findings are the same if their code, platform and
+//! path are equal.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -60,7 +60,7 @@ struct Line {
     message: String,
 }
 
-/// What makes a finding of one image the same as one of another: platform, rule and path.
+/// Identifies a finding across images: platform, rule and path.
 type Key = (Option<String>, RuleId, Option<String>);
 
 fn findings(image: &ImageReport) -> BTreeMap<Key, Line> {
@@ -117,12 +117,13 @@ pub fn compare<'a>(old: &'a ImageReport, new: &'a ImageReport) -> Difference<'a>
 }
 
 impl Difference<'_> {
-    /// 3 where one of the images could not be read whole, 1 where the new one gained an error or lost a platform, else 0.
+    /// Returns 1 if the new image gained an error, 3 if one of the images could not be read completely, 1 if the new
+    /// image lost a platform, and 0 otherwise.
     pub fn exit_code(&self, report: &Report) -> u8 {
         let gained = self.findings.gained.iter().any(|line| line.severity == Severity::Error.word());
         match report.exit_code(FailOn::Never) {
             _ if gained => 1,
-            // What could not be read is not known to be lost.
+            // A platform only counts as lost if both images were read completely.
             0 if !self.platforms.lost.is_empty() => 1,
             code => code,
         }
@@ -133,7 +134,7 @@ impl Difference<'_> {
         writeln!(out)
     }
 
-    /// One line a change: `+` gained, `-` lost, `~` changed.
+    /// Writes one line per change: `+` gained, `-` lost, `~` changed.
     pub fn write_text(&self, out: &mut dyn Write) -> io::Result<()> {
         for (sign, side) in [("-", &self.old), ("+", &self.new)] {
             let digest = side.digest.as_deref().map_or_else(String::new, |digest| format!(" ({digest})"));

@@ -1,11 +1,11 @@
-//! The pages of the documentation that are made from tables: codes of findings and rules of `imgarch lint`.
+//! Generates documentation pages from tables: finding codes and rules of `imgarch lint`.
 
 use super::rules::{RuleId, Tool, sentence};
 use crate::judge::code::Code;
 use crate::judge::facts::purpose;
 use crate::lint::{self, Fixable};
 
-/// `docs/codes.md`. Each code has a heading of its own, which links lead to.
+/// Generates `docs/codes.md`. Each code has its own heading as a link target.
 pub fn codes() -> String {
     let mut page = "# Finding codes\n\nA finding of `imgarch scan` has one of these codes. `imgarch explain CODE` shows the same text.\n\
                     This page is generated: `imgarch explain --markdown > docs/codes.md`.\n"
@@ -22,7 +22,7 @@ pub fn codes() -> String {
     page
 }
 
-/// `docs/lint-rules.md`.
+/// Generates `docs/lint-rules.md`.
 pub fn lint_rules() -> String {
     let mut page = "# Rules of imgarch lint\n\nA finding of `imgarch lint` has one of these codes. `imgarch explain CODE` shows the same text.\n\
                     This page is generated: `imgarch explain --markdown=lint > docs/lint-rules.md`.\n\n\
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn every_rule_has_the_heading_that_its_help_address_names() {
+    fn every_rule_has_the_heading_that_its_help_uri_names() {
         for (tool, page) in [(Tool::Scan, codes()), (Tool::Lint, lint_rules())] {
             for rule in RuleId::all(tool) {
                 let uri = rule.help_uri();

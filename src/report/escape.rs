@@ -1,8 +1,9 @@
-//! Names in an image are somebody else's bytes: nothing of them may steer a terminal or break a line.
+//! Escapes untrusted names, such as those in an image, so that they cannot control a terminal or break a line. Also
+//! formats numbers.
 
 use std::fmt::Write;
 
-/// `text` with control, bidirectional and invisible characters written as escapes.
+/// Returns `text` with control, bidirectional and invisible characters escaped.
 pub fn visible(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
@@ -30,7 +31,7 @@ pub fn visible(text: &str) -> String {
     shown
 }
 
-/// 1234567 as `1,234,567`.
+/// Formats 1234567 as `1,234,567`.
 pub fn thousands(number: usize) -> String {
     let digits = number.to_string();
     let mut shown = String::new();
@@ -43,7 +44,7 @@ pub fn thousands(number: usize) -> String {
     shown
 }
 
-/// `1 error`, `2 errors`.
+/// Formats a number and a noun: `1 error`, `2 errors`.
 pub fn plural(number: usize, word: &str) -> String {
     format!("{} {word}{}", thousands(number), if number == 1 { "" } else { "s" })
 }
@@ -53,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_cannot_steer_the_terminal() {
+    fn a_name_cannot_control_the_terminal() {
         assert_eq!(visible("a\x1b]52;c;evil\x07b"), "a\\x1b]52;c;evil\\x07b");
         assert_eq!(visible("a\nb\r\tc"), "a\\nb\\r\\tc");
         assert_eq!(visible("x\u{202e}gpj.exe\u{9b}2J"), "x\\u{202e}gpj.exe\\x9b2J");

@@ -1,4 +1,4 @@
-//! A lint's files as the results that formats write.
+//! Converts linted files to [`Results`].
 
 use std::ops::Range;
 use std::time::Duration;
@@ -10,12 +10,12 @@ use crate::judge::code::Severity;
 use crate::lint::{Finding, Linted, Position, Problem};
 use crate::scan::Verdict;
 
-/// What a lint found, and how it ends.
+/// The linted files and the outcome of a run.
 #[derive(Clone, Copy)]
 pub struct LintRun<'a> {
     pub files: &'a [Linted],
     pub exit_code: u8,
-    /// Findings of this severity and worse fail the run.
+    /// Findings of this severity or above fail the run.
     pub threshold: Option<Severity>,
     pub took: Duration,
 }
@@ -99,7 +99,7 @@ fn unread<'a>(file: &'a Linted, problem: &'a Problem, marked: &mut Marked) -> Di
     }
 }
 
-/// Relative to the working directory, with `/` between its parts.
+/// Returns the path relative to the working directory, with `/` as the separator.
 fn path_of(file: &Linted) -> String {
     file.path.display().to_string().trim_start_matches("./").to_string()
 }
@@ -108,13 +108,13 @@ fn span(file: &Linted, bytes: &Range<usize>) -> Span {
     Span { start: Position::of(&file.text, bytes.start), end: Position::of(&file.text, bytes.end) }
 }
 
-/// The lines that were marked so far: equal lines are distinguished by their number.
+/// The lines with findings so far. Equal lines are distinguished by a number.
 #[derive(Default)]
 struct Marked(Vec<String>);
 
 impl Marked {
-    /// Stays the same while lines above are added or removed: it is made of the rule, the marked line, and how often an
-    /// equal line was marked before.
+    /// Returns a fingerprint that does not change if lines above are added or removed. It consists of the rule, the
+    /// line's text, and the number of earlier findings on equal lines.
     fn fingerprint(&mut self, file: &Linted, rule: RuleId, at: usize) -> String {
         let line = Position::of(&file.text, at).line;
         let line = file.text.lines().nth(line - 1).unwrap_or("").trim().to_string();

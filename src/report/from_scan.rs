@@ -1,4 +1,4 @@
-//! A scan's report as the results that formats write.
+//! Converts a scan report to [`Results`].
 
 use super::Style;
 use super::diagnostic::{Check, CheckEnd, Diagnostic, Fact, FactKind, Location, Results, Subject};
@@ -20,7 +20,7 @@ pub fn results<'a>(report: &'a Report, style: &Style<'a>) -> Results<'a> {
     }
 }
 
-/// One image. Files that are foreign on purpose are left out unless `--all` asks for them.
+/// Converts one image. Skips intentionally foreign files, except with `--all`.
 pub fn subject<'a>(image: &'a ImageReport, style: &Style<'a>) -> Subject<'a> {
     let mut diagnostics = Vec::new();
     for (index, problem) in image.problems.iter().enumerate() {
@@ -51,7 +51,7 @@ pub fn subject<'a>(image: &'a ImageReport, style: &Style<'a>) -> Subject<'a> {
     }
 }
 
-/// Every finding of an image, also those that are foreign on purpose.
+/// Returns all findings of an image, including intentionally foreign files.
 pub fn all_findings(image: &ImageReport) -> impl Iterator<Item = Diagnostic<'_>> {
     image.all_findings().map(|(platform, one)| finding(image, platform, one, None))
 }
@@ -84,7 +84,7 @@ fn finding<'a>(
     }
 }
 
-/// What could not be read. Its text may change from run to run, so its position takes part in its fingerprint instead.
+/// Converts an unread part. Its text can change between runs, so the fingerprint uses its position instead.
 fn unread<'a>(
     image: &'a ImageReport,
     platform: Option<&'a PlatformReport>,
@@ -138,9 +138,9 @@ fn came_in_with(platform: &PlatformReport, layer: usize) -> Option<String> {
     Some(format!("layer {} of {} ({}){base}{step}{line}", layer + 1, platform.layers.len(), report.digest.short()))
 }
 
-/// The message of the most common front end, and the exit codes: where another version's differs,
-/// `(exit 255; 1 with runc 1.1)`, and where no process was started, what each front end reports,
-/// `(docker run: exit 127; kubelet (containerd): StartError, exit 128; podman run: exit 127)`.
+/// Formats the message of the most common front end and the exit codes. If the code of another version differs: `(exit
+/// 255; 1 with runc 1.1)`. If no process was started, with the report of each front end: `(docker run: exit 127;
+/// kubelet (containerd): StartError, exit 128; podman run: exit 127)`.
 fn shown_line(first: &Shown, all: &[Shown]) -> String {
     let text = if first.text.is_empty() { "nothing" } else { first.text.lines().next().unwrap_or_default() };
     let codes = match first.speaker {
@@ -152,15 +152,15 @@ fn shown_line(first: &Shown, all: &[Shown]) -> String {
             format!("exit {code}{}", other.unwrap_or_default())
         }
         Speaker::Docker | Speaker::Kubelet | Speaker::Podman => {
-            let heard = |speaker| all.iter().find(|row| row.speaker == speaker);
-            let each = [Speaker::Docker, Speaker::Kubelet, Speaker::Podman].into_iter().filter_map(heard);
+            let row_of = |speaker| all.iter().find(|row| row.speaker == speaker);
+            let each = [Speaker::Docker, Speaker::Kubelet, Speaker::Podman].into_iter().filter_map(row_of);
             each.filter_map(reported).collect::<Vec<_>>().join("; ")
         }
     };
     format!("{text}   ({codes})")
 }
 
-/// How a front end reports that nothing was started; `None`: that is the runtime's to say.
+/// Returns how a front end reports that nothing was started; `None` for a runtime's message.
 fn reported(row: &Shown) -> Option<String> {
     let code = row.exit_code.map(|code| format!("exit {code}"));
     match row.speaker {
@@ -171,7 +171,7 @@ fn reported(row: &Shown) -> Option<String> {
     }
 }
 
-/// What each platform starts. A start that fails has a finding, which is the failure.
+/// Returns the starts of each platform as checks. A failed start is reported by its finding instead.
 fn checks(image: &ImageReport) -> Vec<Check<'_>> {
     let mut checks = Vec::new();
     if image.problems.is_empty() && image.platforms.is_empty() {

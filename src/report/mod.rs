@@ -1,8 +1,8 @@
-//! Reports in their formats. A scan or a lint becomes [`diagnostic::Results`], `view` groups them, and each file of
-//! [`format`] writes one format. Formats own their wire types; the model does not know them.
+//! Writes reports in all formats. A scan or a lint becomes [`diagnostic::Results`], `view` groups its findings, and
+//! each file of [`format`] writes one format. Each format defines its own wire types.
 //!
-//! Every JSON document has an integer `schema` at its top: the version of that document's fields. Fields are added without
-//! a new version, and never renamed or removed.
+//! Every JSON document has an integer `schema` at the top level: the version of its fields. Fields can be added without
+//! a new version, but are never renamed or removed.
 
 pub mod answer;
 pub mod attest;
@@ -34,21 +34,21 @@ pub(crate) use crate::scan::fingerprint;
 use crate::scan::{FailOn, Report};
 use terminal::Screen;
 
-/// How a report looks. The command line decides it once.
+/// The layout of a report, decided by the command line.
 #[derive(Clone, Copy, Debug)]
 pub struct Style<'a> {
-    /// Columns of the terminal; [`PIPED_WIDTH`] where there is none.
+    /// Width of the terminal in columns; [`PIPED_WIDTH`] without a terminal.
     pub width: usize,
     pub color: bool,
-    /// `--all`: every file of a group, and files that are foreign on purpose.
+    /// `--all`: list every file of a group, and intentionally foreign files.
     pub all: bool,
-    /// `--explain`: the chain of each start, and every front end's message.
+    /// `--explain`: show the chain of each start and the message of every front end.
     pub explain: bool,
-    /// A report of each image, however many there are.
+    /// Report each image, however many there are.
     pub each_image: bool,
     pub fail_on: FailOn,
     pub took: Duration,
-    /// When the run started, in seconds since 1970; 0 where that is not known.
+    /// When the run started, in seconds since 1970; 0 if unknown.
     pub now: u64,
     /// Path of the Dockerfile that findings point into, relative to the repository.
     pub dockerfile: Option<&'a str>,
@@ -60,15 +60,15 @@ impl Style<'_> {
     }
 }
 
-/// Columns of a report that is not written to a terminal.
+/// Width of a report that is not written to a terminal, in columns.
 pub const PIPED_WIDTH: usize = 120;
 
-/// Writes a scan's report.
+/// Writes the report of a scan.
 pub fn write(report: &Report, format: Format, style: &Style<'_>, out: &mut dyn Write) -> io::Result<()> {
     format.write_scan(report, style, out)
 }
 
-/// Writes what a lint found.
+/// Writes the report of a lint.
 pub fn write_lint(run: &LintRun<'_>, format: Format, screen: Screen, out: &mut dyn Write) -> io::Result<()> {
     format.write_lint(run, screen, out)
 }

@@ -1,4 +1,4 @@
-//! Nodes and CPU profiles for people and as JSON. Facts are shown with how sure they are; nothing is left to guess.
+//! Writes nodes and CPU profiles as tables or JSON. Uncertain facts are marked as such.
 
 use std::io::{self, Write};
 
@@ -13,14 +13,14 @@ use crate::platform::{Arch, Fact, Isa, Node, Profile, Target, target};
 /// Version of the JSON documents.
 const SCHEMA: u32 = 1;
 
-/// How nodes are written.
+/// The output format of `imgarch nodes`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum NodesFormat {
     Table,
     Json,
 }
 
-/// A cluster's groups, the largest first.
+/// Writes a cluster's groups, the largest first.
 pub fn groups(nodes: &Nodes, format: NodesFormat, width: usize, out: &mut dyn Write) -> io::Result<()> {
     if format == NodesFormat::Json {
         let groups: Vec<Value> = nodes.groups.iter().map(group_json).collect();
@@ -36,10 +36,10 @@ pub fn groups(nodes: &Nodes, format: NodesFormat, width: usize, out: &mut dyn Wr
         writeln!(out, "not judged: {}: {}", visible(name), visible(reason))?;
     }
     let all: usize = nodes.groups.iter().map(|group| group.nodes.len()).sum();
-    writeln!(out, "\n{} in {}; ? is not known", plural(all, "node"), plural(nodes.groups.len(), "group"))
+    writeln!(out, "\n{} in {}; ? means unknown", plural(all, "node"), plural(nodes.groups.len(), "group"))
 }
 
-/// Columns from which a table is easier to read than a list.
+/// From this width in columns, a table is easier to read than a list.
 const WIDE: usize = 110;
 
 fn groups_table(nodes: &Nodes, width: usize) -> Option<String> {
@@ -62,7 +62,7 @@ fn groups_table(nodes: &Nodes, width: usize) -> Option<String> {
     table(&head, rows, width)
 }
 
-/// A group on a narrow screen: how many and what they are, then what they are known by.
+/// Writes a group for a narrow screen: the node count and facts, then names.
 fn group_lines(group: &Group, width: usize, out: &mut dyn Write) -> io::Result<()> {
     let node = &group.target.node;
     let mut facts = vec![node.arch.to_string(), format!("level {}", level(node.isa))];
@@ -79,10 +79,10 @@ fn group_lines(group: &Group, width: usize, out: &mut dyn Write) -> io::Result<(
     Ok(())
 }
 
-/// Columns before what stands below a group's or a profile's first line.
+/// Indent of the lines below a group's or a profile's first line, in columns.
 const INDENT: usize = 6;
 
-/// The first node's name, and how many more there are.
+/// Returns the first node's name, and how many more there are.
 fn names(group: &Group) -> String {
     match group.nodes.as_slice() {
         [one] => one.clone(),
@@ -91,7 +91,7 @@ fn names(group: &Group) -> String {
     }
 }
 
-/// Targets by themselves: this machine.
+/// Writes targets without a cluster, such as this machine.
 pub fn targets(targets: &[Target], format: NodesFormat, width: usize, out: &mut dyn Write) -> io::Result<()> {
     if format == NodesFormat::Json {
         let targets: Vec<Value> = targets.iter().map(target_json).collect();
@@ -122,7 +122,7 @@ pub fn targets(targets: &[Target], format: NodesFormat, width: usize, out: &mut 
     Ok(())
 }
 
-/// Every profile with its facts and their source.
+/// Writes every profile with its facts and their source.
 pub fn profiles(profiles: &[Profile], format: NodesFormat, width: usize, out: &mut dyn Write) -> io::Result<()> {
     if format == NodesFormat::Json {
         let rows: Vec<Value> = profiles.iter().map(profile_json).collect();
@@ -132,8 +132,8 @@ pub fn profiles(profiles: &[Profile], format: NodesFormat, width: usize, out: &m
         Some(table) => writeln!(out, "{table}")?,
         None => profiles.iter().try_for_each(|row| profile_lines(row, width, out))?,
     }
-    let note = "a fact in (brackets)? is said but not verified, and counts as unknown; ? is not known; where a family \
-                spans CPUs, its level is the lowest of theirs";
+    let note = "a fact in (brackets)? is reported but not verified, and counts as unknown; ? means unknown; the level \
+                of a family with several CPUs is the lowest of theirs";
     writeln!(out, "\n{}", fill("", note, 0, width))
 }
 
@@ -153,7 +153,7 @@ fn profiles_table(profiles: &[Profile], width: usize) -> Option<String> {
     table(&head, rows, width)
 }
 
-/// A profile on a narrow screen.
+/// Writes a profile for a narrow screen.
 fn profile_lines(row: &Profile, width: usize, out: &mut dyn Write) -> io::Result<()> {
     let facts = format!("{}, level {}, {} pages", row.arch, claim(row.isa, |isa| isa.to_string()), pages_claim(row));
     let narrow = if row.arch == Arch::Arm64 { format!(", 32-bit Arm {}", aarch32(row)) } else { String::new() };
@@ -248,7 +248,7 @@ fn pages(size: Fact<u64>) -> String {
     size.known().map_or_else(|| "?".to_string(), |bytes| format!("{}K", bytes >> 10))
 }
 
-/// Whether 32-bit programs run, on the two architectures that have them.
+/// Returns whether 32-bit programs run, for the two architectures where that varies.
 fn narrow(node: &Node) -> String {
     let fact = match node.arch {
         Arch::Arm64 => node.aarch32,
@@ -270,7 +270,7 @@ fn emulated(target: &Target) -> String {
     }
 }
 
-/// A table; none on a screen where a list is easier to read.
+/// Returns a table; `None` on a screen where a list is easier to read.
 fn table<const N: usize>(
     head: &[&str; N],
     rows: impl IntoIterator<Item = [String; N]>,
@@ -300,7 +300,7 @@ mod tests {
     use super::*;
     use crate::platform::PROFILES;
 
-    /// Lines of everything in `width` columns.
+    /// Returns all profiles, written for `width` columns.
     fn written(width: usize) -> String {
         let mut out = Vec::new();
         profiles(PROFILES, NodesFormat::Table, width, &mut out).unwrap();

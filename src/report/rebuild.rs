@@ -1,4 +1,4 @@
-//! The plan of a rebuild, what came of it, and doctor's findings: as text and as JSON.
+//! Writes the plan and the result of a rebuild, and the checks of `imgarch doctor`, as text and as JSON.
 
 use std::io::{self, Write};
 
@@ -10,10 +10,10 @@ use crate::rebuild::published::{Entry, Published};
 use crate::rebuild::seals::Seal;
 use crate::rebuild::{Check, Done, Event, Power, RebuildError, State};
 
-/// Version of the JSON forms: fields are added, never renamed or removed.
+/// Version of the JSON documents. Fields can be added, but are never renamed or removed.
 const SCHEMA: u32 = 1;
 
-/// The plan, as it is shown before anything is done.
+/// Writes the plan, before anything is done.
 pub fn plan_text(plan: &Plan, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "plan  {}", visible(&plan.request.reference.to_string()))?;
     for kept in &plan.keep {
@@ -31,7 +31,7 @@ pub fn plan_text(plan: &Plan, out: &mut dyn Write) -> io::Result<()> {
     }
     if plan.is_done() {
         let is_healthy = !plan.doubts().any(|(_, doubt)| matches!(doubt, Doubt::Broken(_)));
-        let healthy = if is_healthy { ": every platform that is wanted is healthy" } else { "" };
+        let healthy = if is_healthy { ": all requested platforms are healthy" } else { "" };
         writeln!(out, "nothing to do{healthy}")?;
         return still_text(plan, out);
     }
@@ -47,10 +47,10 @@ pub fn plan_text(plan: &Plan, out: &mut dyn Write) -> io::Result<()> {
         }
     }
     let verify = match plan.delivery {
-        Delivery::ByDigest => "scan what was pushed, by digest",
-        Delivery::ByLayout => "scan the layout, push it by digest, scan what was pushed",
+        Delivery::ByDigest => "scan the pushed image by digest",
+        Delivery::ByLayout => "scan the layout, push it by digest, scan it again",
         Delivery::Local => "scan the layout",
-        Delivery::Supplied => "scan what something else built, push it by digest, scan what was pushed",
+        Delivery::Supplied => "scan the supplied image, push it by digest, scan it again",
     };
     writeln!(out, "  verify   {verify}")?;
     if plan.delivery != Delivery::Local {
@@ -62,14 +62,14 @@ pub fn plan_text(plan: &Plan, out: &mut dyn Write) -> io::Result<()> {
     obstacles(&plan.obstacles(), out)
 }
 
-/// What must be signed and attached again, with the commands.
+/// Writes what must be signed and attached again, with the commands.
 fn seals_text(plan: &Plan, after: Option<&Published>, out: &mut dyn Write) -> io::Result<()> {
     for seal in &plan.seals {
         let (label, subject) = (seal.label(), seal.subject.short());
         writeln!(out, "  again    {} of {subject}: {}", visible(&label), visible(&seal.name))?;
         let commands = seal.commands(&plan.request.reference, &plan.successor(seal, after));
         if commands.is_empty() {
-            writeln!(out, "           make it again with the tool that made it")?;
+            writeln!(out, "           create it again with the original tool")?;
         }
         for command in commands {
             writeln!(out, "           {}", visible(&command.to_string()))?;
@@ -78,7 +78,7 @@ fn seals_text(plan: &Plan, after: Option<&Published>, out: &mut dyn Write) -> io
     Ok(())
 }
 
-/// How a platform comes to be.
+/// Describes how a platform is built.
 fn means(plan: &Plan, build: &Build) -> String {
     let platform = &build.platform;
     let cost = match &build.means {
@@ -98,7 +98,7 @@ fn means(plan: &Plan, build: &Build) -> String {
     format!("builder {}, {cost}", plan.builder)
 }
 
-/// The platforms because of which the next scan fails.
+/// Writes the platforms that will make the next scan fail.
 fn still_text(plan: &Plan, out: &mut dyn Write) -> io::Result<()> {
     for (platform, doubt) in plan.doubts().filter(|(_, doubt)| **doubt != Doubt::NotAsked) {
         writeln!(out, "  {:14} {}", platform.to_string(), visible(&doubt.to_string()))?;
@@ -106,12 +106,13 @@ fn still_text(plan: &Plan, out: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
-/// Why the plan is not carried out although this machine could.
+/// Writes why the plan is not carried out, although this machine could build it.
 pub fn stopped_text(plan: &Plan, out: &mut dyn Write) -> io::Result<()> {
     let many = plural(plan.lint.len(), "lint error");
     writeln!(
         out,
-        "stopped: the Dockerfile would repeat the fault ({many}); imgarch lint --fix, or go on with --despite-lint"
+        "stopped: the Dockerfile would cause the same fault again ({many}); run imgarch lint --fix, or build anyway \
+         with --despite-lint"
     )
 }
 
@@ -133,7 +134,7 @@ fn obstacles(checks: &[&Check], out: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
-/// What is being done, on standard error.
+/// Returns the progress message of an event, for stderr.
 pub fn event_text(event: &Event) -> String {
     match event {
         Event::Building { platform, command } => format!("building {platform}: {command}"),
@@ -143,7 +144,7 @@ pub fn event_text(event: &Event) -> String {
     }
 }
 
-/// The tag before and after.
+/// Writes the tag and its platforms before and after.
 pub fn done_text(plan: &Plan, done: &Done, out: &mut dyn Write) -> io::Result<()> {
     let Some(after) = &done.after else {
         for pushed in &done.pushed {
@@ -171,7 +172,7 @@ pub fn done_text(plan: &Plan, done: &Done, out: &mut dyn Write) -> io::Result<()
     seals_text(plan, Some(after), out)
 }
 
-/// Each platform with its digest before and after.
+/// Returns each platform with its digest before and after.
 fn rows(before: Option<&Published>, after: &Published) -> Vec<(String, Option<String>, Option<String>)> {
     let name = |entry: &Entry| match &entry.platform {
         Some(platform) if !platform.is_unknown() => platform.to_string(),
@@ -191,7 +192,7 @@ fn rows(before: Option<&Published>, after: &Published) -> Vec<(String, Option<St
     names.into_iter().map(|name| (name.clone(), of(before, &name), of(Some(after), &name))).collect()
 }
 
-/// Doctor's findings.
+/// Writes the checks of `imgarch doctor`.
 pub fn doctor_text(checks: &[Check], notes: &[String], out: &mut dyn Write) -> io::Result<()> {
     for check in checks {
         let word = match check.state {
@@ -222,8 +223,8 @@ pub fn doctor_text(checks: &[Check], notes: &[String], out: &mut dyn Write) -> i
     let missing = checks.iter().filter(|check| check.state == State::Missing).count();
     match missing {
         0 => writeln!(out, "this machine can build for these platforms"),
-        1 => writeln!(out, "1 gap; --fix runs what closes it"),
-        many => writeln!(out, "{many} gaps; --fix runs what closes them"),
+        1 => writeln!(out, "1 problem; --fix runs the command that fixes it"),
+        many => writeln!(out, "{many} problems; --fix runs the commands that fix them"),
     }
 }
 
@@ -333,7 +334,7 @@ struct WirePushed {
     name: String,
 }
 
-/// The plan, and what came of it where it was carried out.
+/// Writes the plan, and the result if it was carried out.
 pub fn json(plan: &Plan, result: Option<&Result<Done, RebuildError>>, out: &mut dyn Write) -> io::Result<()> {
     let cost = |cost: &Cost| match cost {
         Cost::Native { .. } => "native",

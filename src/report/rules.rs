@@ -1,9 +1,9 @@
-//! What a report explains of a diagnostic's rule: codes of findings, rules of `imgarch lint`, and what could not be read.
+//! Explains the rules of diagnostics: finding codes, rules of `imgarch lint`, and parts that could not be read.
 
 use crate::judge::code::{CODES, Code, Severity};
 use crate::lint::{self, RULES};
 
-/// Which command found it.
+/// The command that reported a diagnostic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tool {
     Scan,
@@ -19,10 +19,10 @@ impl Tool {
     }
 }
 
-/// Home of the project; documents of its rules are below it.
+/// URL of the project. The documentation of rules is below it.
 pub const HOME: &str = env!("CARGO_PKG_REPOSITORY");
 
-/// What a diagnostic is an instance of.
+/// The rule of a diagnostic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RuleId {
     /// Part of an image could not be read or verified.
@@ -34,7 +34,7 @@ pub enum RuleId {
 }
 
 impl RuleId {
-    /// Every rule that a tool's diagnostics may have; what could not be read comes last.
+    /// Returns all rules of a tool. The rule for unread parts comes last.
     pub fn all(tool: Tool) -> Vec<RuleId> {
         match tool {
             Tool::Scan => CODES.iter().map(|row| RuleId::Scan(row.code)).chain([RuleId::CouldNotTell]).collect(),
@@ -42,14 +42,15 @@ impl RuleId {
         }
     }
 
-    /// The rule of this name, or the lint rule that another tool calls so. Case does not matter for lint rules.
+    /// Returns the rule with this name, or the lint rule that has this name in another tool. Lint rule names are not
+    /// case-sensitive.
     pub fn parse(name: &str) -> Option<RuleId> {
         let mut all = RuleId::all(Tool::Scan).into_iter().chain(RuleId::all(Tool::Lint));
         let lint = || lint::Code::parse(name).map(RuleId::Lint);
         all.find(|rule| rule.name() == name).or_else(lint)
     }
 
-    /// Kebab-case and stable.
+    /// The stable name in kebab case.
     pub fn name(self) -> &'static str {
         match self {
             RuleId::CouldNotTell => "could-not-tell",
@@ -59,7 +60,7 @@ impl RuleId {
         }
     }
 
-    /// Whether a fact is missing; it is not a finding then.
+    /// Whether the rule reports a missing fact, which is not a finding.
     pub fn is_unread(self) -> bool {
         match self {
             RuleId::CouldNotTell | RuleId::NotChecked => true,
@@ -67,7 +68,7 @@ impl RuleId {
         }
     }
 
-    /// The usual severity.
+    /// The default severity.
     pub fn severity(self) -> Severity {
         match self {
             RuleId::CouldNotTell | RuleId::NotChecked => Severity::Error,
@@ -76,7 +77,7 @@ impl RuleId {
         }
     }
 
-    /// One clause: lower case, no period.
+    /// The title: one clause, lower case, no period.
     pub fn title(self) -> &'static str {
         match self {
             RuleId::CouldNotTell => "part of the image could not be read or verified",
@@ -86,19 +87,19 @@ impl RuleId {
         }
     }
 
-    /// What happens because of it, in sentences.
+    /// The consequences, in sentences.
     pub fn why(self) -> String {
         match self {
             RuleId::CouldNotTell => "A fact that decides the verdict is missing. The check has not passed.".to_string(),
             RuleId::Scan(code) => sentence(code.row().why),
             RuleId::NotChecked => {
-                "Nothing can be said about this part of the file. The check has not passed.".to_string()
+                "The result for this part of the file is unknown. The check has not passed.".to_string()
             }
             RuleId::Lint(code) => sentence(code.rule().help),
         }
     }
 
-    /// What to do, in a sentence; none where [`RuleId::why`] includes it.
+    /// How to fix it, in a sentence; `None` if [`RuleId::why`] includes it.
     pub fn cure(self) -> Option<String> {
         match self {
             RuleId::CouldNotTell | RuleId::NotChecked => {
@@ -109,7 +110,7 @@ impl RuleId {
         }
     }
 
-    /// Address of its documentation.
+    /// URL of its documentation.
     pub fn help_uri(self) -> String {
         let page = match self {
             RuleId::CouldNotTell | RuleId::Scan(_) => "codes",
@@ -119,10 +120,10 @@ impl RuleId {
     }
 }
 
-/// Names that are lower case even at the start of a sentence; they are set as code there.
+/// Names that stay lower case at the start of a sentence, where they are formatted as code.
 const LITERALS: &[&str] = &["execve", "npm", "pip", "dpkg", "apt"];
 
-/// A clause of the tables as a sentence: a capital letter first, or a name set as code, and a period.
+/// Converts a clause of the tables to a sentence, with a capital letter or a name in backquotes first, and a period.
 pub fn sentence(clause: &str) -> String {
     let first = clause.split(' ').next().unwrap_or_default();
     let end = if clause.ends_with(['.', '!', '?']) { "" } else { "." };

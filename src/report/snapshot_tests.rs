@@ -1,4 +1,5 @@
-//! Every format over four images and a lint. After an intended change: `INSTA_UPDATE=always cargo test --lib snapshot`.
+//! Snapshots of every format for four images and a lint. After an intended change, run `INSTA_UPDATE=always cargo test
+//! --lib snapshot`.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -18,7 +19,7 @@ use crate::scan::{
 };
 use crate::source::Origin;
 
-/// A name that tries to steer a terminal, a workflow, a table, a page and an XML file.
+/// A name that tries to control a terminal, a workflow, a table, a page and an XML file.
 const HOSTILE: &str = "/opt/a\u{1b}[2J\n::error::x%|`<script>&\"'@user,b:c";
 
 fn layer(index: usize, step: &str, line: usize) -> LayerReport {
@@ -172,7 +173,7 @@ fn linted(format: Format, threshold: Option<Severity>, screen: Screen) -> String
     String::from_utf8(out).unwrap()
 }
 
-/// Without what changes when a rule is added, or with the version.
+/// Replaces text that changes with each new rule or version.
 fn stable(format: Format, text: &str) -> String {
     let text = text.replace(env!("CARGO_PKG_VERSION"), "VERSION");
     match format {
@@ -203,7 +204,7 @@ fn stable(format: Format, text: &str) -> String {
 }
 
 #[test]
-fn a_report_that_is_kept_reads_back_as_it_was() {
+fn a_saved_report_is_read_back_unchanged() {
     for of in [healthy, wrong_architecture, many_findings, could_not_tell] {
         let kept = serde_json::to_vec(&of()).unwrap();
         let read: ImageReport = serde_json::from_slice(&kept).unwrap();

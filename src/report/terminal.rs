@@ -1,5 +1,5 @@
-//! Lines for a terminal: prose that is filled to the width, names with values, grids of cells. Nothing is broken inside a
-//! word, so that paths and commands can be copied. Widths are display columns.
+//! Formats lines for a terminal: prose wrapped to the width, names with values, grids of cells. Words are never broken,
+//! so that paths and commands can be copied. Widths are in display columns.
 
 use std::io::{self, Write};
 
@@ -15,7 +15,7 @@ pub enum Color {
     Yellow,
     Green,
     Cyan,
-    /// Less than the rest.
+    /// Less prominent than other text.
     Dim,
 }
 
@@ -39,15 +39,15 @@ pub fn severity_color(severity: Severity) -> Color {
     }
 }
 
-/// What lines are written for.
+/// The properties of the output device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Screen {
-    /// Display columns.
+    /// Width in display columns.
     pub width: usize,
     pub color: bool,
 }
 
-/// Below this many columns a table becomes a list, and a value goes below its name.
+/// Below this width in columns, tables become lists, and values go below their names.
 pub const NARROW: usize = 60;
 
 impl Screen {
@@ -62,8 +62,8 @@ impl Screen {
         }
     }
 
-    /// A name at two columns and its value at `name_width` further columns. A value goes below a long name, below every
-    /// name on a narrow screen, and below any name where one of its words would not fit.
+    /// Writes a name, indented by two columns, and its value after `name_width` more columns. The value goes below the
+    /// name if the name is too long, the screen is narrow, or one of the value's words would not fit.
     pub fn pair(self, name: &str, value: &str, name_width: usize, out: &mut dyn Write) -> io::Result<()> {
         let indent = name_width + 4;
         let longest = value.split(' ').map(UnicodeWidthStr::width).max().unwrap_or(0);
@@ -85,7 +85,7 @@ impl Screen {
         }
     }
 
-    /// A hint: the first line is prose, further lines are commands.
+    /// Writes a hint: the first line is prose, further lines are commands.
     pub fn hint(self, lines: &[impl AsRef<str>], out: &mut dyn Write) -> io::Result<()> {
         let indent = if self.is_narrow() { 4 } else { 8 };
         for (index, line) in lines.iter().enumerate() {
@@ -118,7 +118,7 @@ impl Cell {
         Cell { color: Some(color), ..self }
     }
 
-    /// The cell with its lines broken between words.
+    /// Returns the cell with its text wrapped to `width`.
     fn drawn(&self, width: usize, screen: Screen) -> comfy_table::Cell {
         let cell = comfy_table::Cell::new(fill("", &self.text, 0, width));
         let cell = if self.is_number { cell.set_alignment(CellAlignment::Right) } else { cell };
@@ -133,15 +133,16 @@ impl Cell {
     }
 }
 
-/// Columns before a grid and between its columns.
+/// Width of the gap before a grid and between its columns.
 const GAP: usize = 2;
 
-/// Columns that a grid needs on one line a row.
+/// Returns the width that a grid needs if no cell is wrapped.
 pub fn natural_width(rows: &[Vec<Cell>]) -> usize {
     column_widths(rows, |text| text.width()).iter().map(|width| width + GAP).sum()
 }
 
-/// Rows in aligned columns, with wide cells wrapped between words. None where the longest words do not fit side by side.
+/// Lays out rows in aligned columns and wraps wide cells between words. `None` if the longest words do not fit side by
+/// side.
 pub fn grid(rows: &[Vec<Cell>], screen: Screen) -> Option<Vec<String>> {
     let mut widths = column_widths(rows, |text| text.width());
     let least = column_widths(rows, |text| text.split(' ').map(UnicodeWidthStr::width).max().unwrap_or(0));
@@ -171,8 +172,8 @@ fn column_widths(rows: &[Vec<Cell>], measure: impl Fn(&str) -> usize) -> Vec<usi
     (0..columns).map(|column| of(column).unwrap_or(0)).collect()
 }
 
-/// `text` after `lead`, broken between words at `width` columns; further lines are indented by `indent` columns. Columns of
-/// `lead` are counted without its colour.
+/// Wraps `text` after `lead` at `width` columns and indents further lines by `indent` columns. Escape sequences in
+/// `lead` do not count as columns.
 pub fn fill(lead: &str, text: &str, indent: usize, width: usize) -> String {
     let mut filled = lead.to_string();
     let mut column = columns(lead);
@@ -203,8 +204,8 @@ pub fn fill(lead: &str, text: &str, indent: usize, width: usize) -> String {
     filled
 }
 
-/// A command at `indent`, broken at `width` columns so that it can still be pasted: a backslash ends each line but the
-/// last, and no break is within quotes.
+/// Wraps a command at `width` columns so that it can still be pasted: each line except the last ends with a backslash,
+/// and text in quotes is not broken. Indents by `indent` columns.
 pub fn fill_command(command: &str, indent: usize, width: usize) -> String {
     let mut filled = " ".repeat(indent);
     let (mut column, mut is_start, mut quote) = (indent, true, None);
@@ -216,12 +217,12 @@ pub fn fill_command(command: &str, indent: usize, width: usize) -> String {
     };
     for (at, word) in words.iter().enumerate() {
         let length = word.width();
-        // An option and its value stay on one line where a line has room for both.
+        // An option and its value stay on one line if both fit.
         let pair = length + 1 + words.get(at + 1).map_or(0, |next| next.width());
         let has_room = |pair: usize| indent + 2 + pair + 2 <= width;
         let whole = if takes_value(at) && has_room(pair) { pair } else { length };
         let is_value = at > 0 && takes_value(at - 1) && has_room(words[at - 1].width() + 1 + length);
-        // Room for the backslash stays.
+        // Leaves room for the backslash.
         if !is_start && !is_value && quote.is_none() && column + 1 + whole + 2 > width {
             filled.push_str(" \\\n");
             filled.extend(std::iter::repeat_n(' ', indent + 2));
@@ -243,7 +244,7 @@ pub fn fill_command(command: &str, indent: usize, width: usize) -> String {
     filled
 }
 
-/// Columns of a text, its colours aside.
+/// Returns the width of a text in columns, without its colours.
 fn columns(text: &str) -> usize {
     let mut parts = text.split('\x1b');
     let plain = parts.next().map_or(0, UnicodeWidthStr::width);
@@ -255,7 +256,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn prose_is_broken_between_words_and_commands_are_not() {
+    fn prose_and_commands_are_wrapped_between_words() {
         assert_eq!(fill("  hint: ", "one two three", 8, 16), "  hint: one two\n        three");
         assert_eq!(
             fill("", "/a/very/long/path/that/cannot/be/broken x", 2, 10),
@@ -270,9 +271,9 @@ mod tests {
         assert_eq!(fill_command("a --long-option value", 2, 16), "  a \\\n    --long-option \\\n    value");
         assert_eq!(fill_command("k -p '{a b c d}' x", 0, 10), "k -p '{a b c d}' \\\n  x");
         assert_eq!(fill("\x1b[1;31merror\x1b[0m: ", "a b", 2, 9), "\x1b[1;31merror\x1b[0m: a\n  b");
-        // A word that fits only below the lead goes there.
+        // A word that only fits below the lead goes there.
         assert_eq!(fill("a longer lead: ", "/usr/bin/app", 2, 18), "a longer lead:\n  /usr/bin/app");
-        // A gap before what is broken off goes away.
+        // Spaces before a line break are removed.
         assert_eq!(fill("", "one two   exit 1", 2, 8), "one two\n  exit 1");
         // A wide character takes two columns.
         assert_eq!(fill("", "/srv/数据 /opt/本", 2, 16), "/srv/数据\n  /opt/本");

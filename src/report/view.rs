@@ -1,4 +1,5 @@
-//! What people see first: a word on each image, the matrix of platforms and targets, findings grouped by cause.
+//! The parts of a report that several formats share: the headline of an image, the matrix of platforms and targets, and
+//! findings grouped by cause.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +11,7 @@ use crate::exec::outcome::{Death, Outcome};
 use crate::judge::code::Severity;
 use crate::scan::{ImageReport, PlatformReport, TargetReport, Verdict};
 
-/// Every platform on every target that it was judged for.
+/// Returns a row for every platform on every target that it was judged for.
 pub fn matrix(image: &ImageReport) -> Vec<Row> {
     let of_platform = |platform| {
         verdicts(platform).into_iter().map(move |(target, verdict)| Row {
@@ -32,7 +33,7 @@ pub fn matrix(image: &ImageReport) -> Vec<Row> {
     image.platforms.iter().flat_map(of_platform).collect()
 }
 
-/// How the commands start that a hint gives.
+/// The prefixes of commands in hints.
 const COMMANDS: [&str; 8] = [
     "docker buildx ",
     "docker login",
@@ -44,12 +45,12 @@ const COMMANDS: [&str; 8] = [
     "skopeo ",
 ];
 
-/// Whether a line of a hint is a command to be run.
+/// Whether a line of a hint is a command.
 pub fn is_command(line: &str) -> bool {
     COMMANDS.iter().any(|start| line.starts_with(start))
 }
 
-/// The word that comes before everything else.
+/// The headline for a verdict.
 pub fn headline(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Fine => "OK",
@@ -63,7 +64,7 @@ fn short_platform(platform: &str) -> String {
     platform.strip_prefix("linux/").unwrap_or(platform).to_string()
 }
 
-/// Architectures that are named; the rest is counted.
+/// How many architectures are named. The rest are counted.
 const SHOWN_ARCHITECTURES: usize = 3;
 
 fn architectures(platform: &PlatformReport) -> String {
@@ -80,7 +81,7 @@ fn architectures(platform: &PlatformReport) -> String {
     names.join(" + ")
 }
 
-/// The program that is started, as its path in the image where it was found.
+/// Returns the started program, as a path in the image if it was found there.
 fn starts(platform: &PlatformReport) -> String {
     let found = platform.targets.first().and_then(|target| target.steps.first()).map(|step| step.path.clone());
     visible(&found.or_else(|| platform.starts.first().cloned()).unwrap_or_else(|| "-".to_string()))
@@ -101,7 +102,7 @@ impl VerdictCell {
     }
 }
 
-/// What the container will do on each target, in a few words.
+/// Describes what the container does on each target, in a few words.
 fn verdicts(platform: &PlatformReport) -> Vec<(String, VerdictCell)> {
     if platform.targets.is_empty() {
         let cell = match platform.verdict() {
@@ -137,14 +138,14 @@ fn verdicts(platform: &PlatformReport) -> Vec<(String, VerdictCell)> {
     platform.targets.iter().map(|target| (target.name.clone(), cell(target))).collect()
 }
 
-/// Findings with one cause: one rule on one platform, by files of one kind from one layer. There is always one.
+/// Findings with the same cause: one rule on one platform, for files of one kind from one layer. Never empty.
 pub struct Group<'a, 'd> {
     pub members: Vec<&'d Diagnostic<'a>>,
 }
 
 type Cause<'d> = (RuleId, Severity, Option<usize>, Option<usize>, &'d str);
 
-/// The findings that nobody accepted, grouped by cause; the most severe first.
+/// Groups the findings that were not accepted by cause, the most severe first.
 pub fn groups<'a, 'd>(subject: &'d Subject<'a>) -> Vec<Group<'a, 'd>> {
     let mut groups: Vec<Group<'a, 'd>> = Vec::new();
     let mut known: BTreeMap<Cause<'d>, usize> = BTreeMap::new();
@@ -165,17 +166,17 @@ pub fn groups<'a, 'd>(subject: &'d Subject<'a>) -> Vec<Group<'a, 'd>> {
     groups
 }
 
-/// What files of an image have in common when they are shown as one; none where there is no file.
+/// Returns the key by which files of an image are grouped; `None` without a file.
 fn cause<'d>(diagnostic: &'d Diagnostic<'_>) -> Option<Cause<'d>> {
     let RuleId::Scan(_) = diagnostic.rule else { return None };
     diagnostic.path()?;
-    // "ELF x86-64, static" and "ELF x86-64, dynamic" are of one kind.
+    // "ELF x86-64, static" and "ELF x86-64, dynamic" are the same kind.
     let kind = diagnostic.is.split(',').next().unwrap_or_default();
     let platform = diagnostic.platform.map(|platform| std::ptr::from_ref(platform) as usize);
     Some((diagnostic.rule, diagnostic.severity, platform, diagnostic.layer().map(|layer| layer.index), kind))
 }
 
-/// Paths that are shown of a group; the rest is counted.
+/// How many paths of a group are shown. The rest are counted.
 pub const SHOWN_PATHS: usize = 3;
 
 impl<'a, 'd> Group<'a, 'd> {
@@ -183,7 +184,7 @@ impl<'a, 'd> Group<'a, 'd> {
         self.members[0]
     }
 
-    /// What all members are: their own words where they agree, else their rule's.
+    /// Returns the message of all members if they agree, otherwise the title of the rule.
     pub fn message(&self) -> &'d str {
         let first = self.first();
         match self.members.iter().all(|one| one.message == first.message) {
@@ -192,12 +193,12 @@ impl<'a, 'd> Group<'a, 'd> {
         }
     }
 
-    /// Facts that hold for every member.
+    /// Returns the facts that are true for every member.
     pub fn facts(&self) -> impl Iterator<Item = &'d Fact> {
         self.first().facts.iter().filter(|fact| self.is_shared(fact))
     }
 
-    /// What sets a member apart from the others: its own words and facts. Empty for a group of one.
+    /// Returns how a member differs from the others: its message and facts. Empty for a group of one.
     pub fn difference(&self, member: &Diagnostic<'_>) -> String {
         let message = (self.message() != member.message).then(|| member.message.to_string());
         let facts = member.facts.iter().filter(|fact| !self.is_shared(fact)).map(|fact| match fact.kind {
@@ -211,7 +212,7 @@ impl<'a, 'd> Group<'a, 'd> {
         self.members.iter().all(|one| one.facts.contains(fact))
     }
 
-    /// `/usr/bin/a, /usr/bin/b, /usr/bin/c, 37 more`, escaped; empty where there is no file.
+    /// Lists the paths, escaped, as in `/usr/bin/a, /usr/bin/b, /usr/bin/c, 37 more`. Empty without a file.
     pub fn paths(&self) -> String {
         let mut names: Vec<String> =
             self.members.iter().filter_map(|one| one.path()).take(SHOWN_PATHS).map(visible).collect();
@@ -221,7 +222,7 @@ impl<'a, 'd> Group<'a, 'd> {
         names.join(", ")
     }
 
-    /// Names and values for formats that list them, escaped: the files, then the shared facts.
+    /// Returns escaped names and values for formats that list them: the files, then the shared facts.
     pub fn details(&self) -> Vec<(&'static str, String)> {
         let name = if self.members.len() > 1 { "files" } else { "file" };
         let files = (!self.paths().is_empty() && self.first().is_in_image()).then(|| (name, self.paths()));

@@ -1,8 +1,9 @@
-//! Text for XML and HTML: no byte of an image may open a tag, end an attribute or make the document ill-formed.
+//! Escapes text for XML and HTML, so that no byte of an image can open a tag, end an attribute or make the document
+//! malformed.
 
 use super::escape::visible;
 
-/// `text` as character data and as an attribute's value in either kind of quotes.
+/// Escapes `text` for character data and for attribute values in either kind of quotes.
 pub fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in visible(text).chars() {
@@ -12,7 +13,7 @@ pub fn escape(text: &str) -> String {
             '>' => escaped.push_str("&gt;"),
             '"' => escaped.push_str("&quot;"),
             '\'' => escaped.push_str("&#39;"),
-            // No characters of XML 1.0, section 2.2.
+            // Not characters in XML 1.0, section 2.2.
             '\u{fffe}' | '\u{ffff}' => escaped.push('\u{fffd}'),
             _ => escaped.push(c),
         }

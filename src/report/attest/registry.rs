@@ -1,13 +1,13 @@
-//! Statements in a registry, as referrers of the images that they are about.
+//! Pushes and reads statements in a registry, as referrers of their images.
 
 use serde_json::{Value, json};
 
-use super::{PREDICATE_TYPE, Said, read};
+use super::{AttestedVerdict, PREDICATE_TYPE, read};
 use crate::oci::{Descriptor, Digest};
 use crate::source::registry::{Registry, in_memory};
 use crate::source::{DocumentReadError, Source, SourceError, read_document};
 
-/// Media type of a statement, and so of the artifact that carries it.
+/// Media type of a statement and of its artifact.
 const STATEMENT_TYPE: &str = "application/vnd.in-toto+json";
 const MANIFEST_TYPE: &str = "application/vnd.oci.image.manifest.v1+json";
 const INDEX_TYPE: &str = "application/vnd.oci.image.index.v1+json";
@@ -16,16 +16,16 @@ const EMPTY_TYPE: &str = "application/vnd.oci.empty.v1+json";
 const EMPTY: &[u8] = b"{}";
 const CREATED: &str = "org.opencontainers.image.created";
 
-/// Referrers that are looked at: signatures and SBOMs of the busiest images are some ten.
+/// The maximum number of referrers to read. Images with many signatures and SBOMs have about ten.
 const MAX_REFERRERS: usize = 256;
-/// Bytes of a statement or its manifest; the report of a large image is some hundred KiB.
+/// The maximum size of a statement or its manifest, in bytes. The report of a large image has some hundred KiB.
 const STATEMENT_LIMIT: u64 = 64 << 20;
 
 /// Pushes a statement as a referrer of `digest`, made at `created` (RFC 3339).
 /// Source: OCI distribution-spec, "Pushing Manifests with Subject".
 pub fn push(registry: &Registry, digest: &Digest, statement: &[u8], created: &str) -> Result<Digest, SourceError> {
     let subject = registry.root()?;
-    let put = |media_type: &str, bytes: &[u8]| {
+    let upload = |media_type: &str, bytes: &[u8]| {
         let descriptor = Descriptor::new(media_type, Digest::of(bytes), bytes.len() as u64);
         registry.push_blob(&descriptor, &in_memory(bytes))?;
         Ok::<Value, SourceError>(described(&descriptor))
@@ -38,8 +38,8 @@ pub fn push(registry: &Registry, digest: &Digest, statement: &[u8], created: &st
         "schemaVersion": 2,
         "mediaType": MANIFEST_TYPE,
         "artifactType": STATEMENT_TYPE,
-        "config": put(EMPTY_TYPE, EMPTY)?,
-        "layers": [put(STATEMENT_TYPE, statement)?],
+        "config": upload(EMPTY_TYPE, EMPTY)?,
+        "layers": [upload(STATEMENT_TYPE, statement)?],
         "subject": described(&subject),
         "annotations": annotations,
     });
@@ -48,7 +48,7 @@ pub fn push(registry: &Registry, digest: &Digest, statement: &[u8], created: &st
     registry.push_manifest(own.as_str(), MANIFEST_TYPE, &bytes)?;
     let known = registry.referrers(digest)?;
     if !known.iter().any(|referrer| referrer.digest == own) {
-        // A registry without the API leaves the list to its clients.
+        // Without the referrers API, clients maintain the list themselves.
         let mut entry = described(&Descriptor::new(MANIFEST_TYPE, own.clone(), bytes.len() as u64));
         entry["artifactType"] = json!(STATEMENT_TYPE);
         entry["annotations"] = annotations;
@@ -75,24 +75,24 @@ fn described(descriptor: &Descriptor) -> Value {
     value
 }
 
-/// The newest statement about `digest` that its registry holds, with the time at which it was made.
-pub fn newest(registry: &Registry, digest: &Digest) -> Result<Option<(String, Said)>, DocumentReadError> {
-    let mut newest: Option<(String, Said)> = None;
+/// Returns the newest statement about `digest` in the registry, with its creation time.
+pub fn newest(registry: &Registry, digest: &Digest) -> Result<Option<(String, AttestedVerdict)>, DocumentReadError> {
+    let mut newest: Option<(String, AttestedVerdict)> = None;
     for referrer in registry.referrers(digest)?.iter().take(MAX_REFERRERS) {
-        let Some((created, said)) = statement(registry, referrer, digest)? else { continue };
+        let Some((created, verdict)) = statement(registry, referrer, digest)? else { continue };
         if newest.as_ref().is_none_or(|(known, _)| *known <= created) {
-            newest = Some((created, said));
+            newest = Some((created, verdict));
         }
     }
     Ok(newest)
 }
 
-/// What a referrer states, and when it was made; `None` if it is something else.
+/// Reads the statement of a referrer and its creation time. `None` if the referrer is not an imgarch statement.
 fn statement(
     registry: &Registry,
     referrer: &Descriptor,
     digest: &Digest,
-) -> Result<Option<(String, Said)>, DocumentReadError> {
+) -> Result<Option<(String, AttestedVerdict)>, DocumentReadError> {
     let manifest = read_document(registry, referrer, STATEMENT_LIMIT)?;
     let Ok(manifest) = serde_json::from_slice::<Value>(&manifest) else { return Ok(None) };
     let layer = &manifest["layers"][0];
@@ -103,5 +103,5 @@ fn statement(
     let named = layer["digest"].as_str().and_then(|text| text.parse::<Digest>().ok()).zip(layer["size"].as_u64());
     let Some((of_layer, size)) = named else { return Ok(None) };
     let bytes = read_document(registry, &Descriptor::new(STATEMENT_TYPE, of_layer, size), STATEMENT_LIMIT)?;
-    Ok(read(&bytes, digest).map(|said| (created.to_string(), said)))
+    Ok(read(&bytes, digest).map(|verdict| (created.to_string(), verdict)))
 }

@@ -1,5 +1,6 @@
-//! GitHub's workflow commands: an annotation for each group of findings, the most severe first, because only the first
-//! ten errors and ten warnings of a step are shown. Source: GitHub, "Workflow commands for GitHub Actions"; actions/toolkit.
+//! Writes GitHub workflow commands: an annotation for each group of findings, the most severe first, because GitHub
+//! only shows the first ten errors and ten warnings of a step. Source: GitHub, "Workflow commands for GitHub Actions";
+//! actions/toolkit.
 
 use std::io::{self, Write};
 
@@ -46,7 +47,7 @@ fn title(subject: &Subject<'_>, diagnostic: &Diagnostic<'_>) -> String {
     format!("imgarch[{}]{image}{platform}", diagnostic.rule.name())
 }
 
-/// The properties that attach an annotation to a line; empty where the repository does not have the file.
+/// Returns the properties that attach an annotation to a line; empty if the file is not in the repository.
 fn place(diagnostic: &Diagnostic<'_>) -> String {
     let line = diagnostic.location.source_line();
     if !line.is_checked_in {
@@ -61,12 +62,12 @@ fn place(diagnostic: &Diagnostic<'_>) -> String {
     }
 }
 
-/// A command's message. Source: actions/toolkit, `escapeData`.
+/// Escapes the message of a command. Source: actions/toolkit, `escapeData`.
 fn data(text: &str) -> String {
     text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
 
-/// A command's property. Source: actions/toolkit, `escapeProperty`.
+/// Escapes a property of a command. Source: actions/toolkit, `escapeProperty`.
 fn property(text: &str) -> String {
     data(&visible(text)).replace(':', "%3A").replace(',', "%2C")
 }

@@ -1,4 +1,5 @@
-//! GitLab's Code Quality report: one array of issues. Source: GitLab, "Code Quality", "Import code quality results".
+//! Writes a GitLab Code Quality report: one array of issues. Source: GitLab, "Code Quality", "Import code quality
+//! results".
 
 use std::collections::HashSet;
 use std::io::{self, Write};
@@ -31,7 +32,7 @@ struct Lines {
 }
 
 pub fn write(results: &Results<'_>, out: &mut dyn Write) -> io::Result<()> {
-    // GitLab drops issues whose fingerprint it has seen.
+    // GitLab drops issues with a repeated fingerprint.
     let mut seen = HashSet::new();
     let mut issues: Vec<Issue> = Vec::new();
     for subject in &results.subjects {
@@ -58,7 +59,7 @@ fn issue(subject: &Subject<'_>, diagnostic: &Diagnostic<'_>) -> Issue {
     }
 }
 
-/// What is wrong, where, and the cure: GitLab shows nothing else.
+/// Returns the problem, its location and the fix. GitLab shows nothing else.
 fn description(subject: &Subject<'_>, diagnostic: &Diagnostic<'_>) -> String {
     let place = match (diagnostic.is_in_image(), diagnostic.platform.map(PlatformReport::name)) {
         (false, _) => String::new(),

@@ -1,6 +1,6 @@
-//! One page that needs nothing else: no font, no request, and no script but one that adds buttons which copy a command.
-//! The answer first, then the matrix, the findings and the layers; readable on a phone, in the dark and on paper.
-//! Everything that comes from an image is escaped.
+//! Writes a self-contained page without fonts or requests. Its only script adds buttons that copy commands. The verdict
+//! comes first, then the matrix, the findings and the layers. The page is readable on phones, in dark mode and in
+//! print. All text from an image is escaped.
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
@@ -22,19 +22,19 @@ use crate::scan::{PlatformReport, TargetReport, Verdict};
 const STYLE: &str = include_str!("html.css");
 const SCRIPT: &str = include_str!("html.js");
 
-/// Groups of findings on the page for one image; browsers do not open a page of ten thousand.
+/// The maximum number of finding groups per image. Browsers cannot open a page with ten thousand.
 const MAX_FINDINGS: usize = 500;
 
-/// Platforms across in the table of several images.
+/// The maximum number of platform columns in the table of several images.
 const MAX_COLUMNS: usize = 12;
 
-/// Files that are listed for one group.
+/// The maximum number of files listed per group.
 const MAX_FILES: usize = 200;
 
 pub fn write(results: &Results<'_>, out: &mut dyn Write) -> io::Result<()> {
     let worst = results.subjects.iter().map(|subject| subject.verdict).max().unwrap_or(Verdict::Unknown);
     writeln!(out, "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">")?;
-    // Nothing may be loaded, and nothing but the page's own script run, even if something was not escaped.
+    // Blocks loading anything, and running any script but the page's own, even if something was not escaped.
     let script = BASE64_STANDARD.encode(Sha256::digest(SCRIPT));
     writeln!(
         out,
@@ -111,7 +111,7 @@ fn write_contents(results: &Results<'_>, out: &mut dyn Write) -> io::Result<()> 
     writeln!(out, "</ul></nav>")
 }
 
-/// Images down, platforms across: where to look first.
+/// Writes an overview table with a row per image and a column per platform.
 fn write_heat_map(results: &Results<'_>, out: &mut dyn Write) -> io::Result<()> {
     let rows = results.subjects.iter().flat_map(|subject| &subject.matrix);
     let platforms: BTreeSet<&str> = rows.map(|row| row.platform_name.as_str()).collect();
@@ -132,7 +132,7 @@ fn write_heat_map(results: &Results<'_>, out: &mut dyn Write) -> io::Result<()> 
                     let class = if row.is_good { "good" } else { "bad" };
                     write!(out, "<td class=\"{class}\">{}</td>", escape(&row.verdict))?;
                 }
-                None => write!(out, "<td class=\"soft\">not in it</td>")?,
+                None => write!(out, "<td class=\"soft\">not included</td>")?,
             }
         }
         writeln!(out, "</tr>")?;
@@ -210,7 +210,7 @@ fn write_unread(unread: &Diagnostic<'_>, out: &mut dyn Write) -> io::Result<()> 
     write!(out, "{}", hint(unread))
 }
 
-/// Prose as paragraphs, and commands apart, so that each can be copied.
+/// Formats a hint with prose as paragraphs and each command in its own block, so that it can be copied.
 fn hint(diagnostic: &Diagnostic<'_>) -> String {
     let line = |line: &&str| match view::is_command(line) {
         true => format!("<pre>{}</pre>\n", escape(line)),
@@ -219,7 +219,7 @@ fn hint(diagnostic: &Diagnostic<'_>) -> String {
     diagnostic.hint.iter().map(line).collect()
 }
 
-/// `line 5, column 34: ` of a file that was linted.
+/// Returns the position in a linted file, as in `line 5, column 34: `.
 fn place(diagnostic: &Diagnostic<'_>) -> String {
     match diagnostic.location.source_line().span {
         Some(span) => format!("line {}, column {}: ", span.start.line, span.start.column),
@@ -274,7 +274,7 @@ fn write_files(group: &Group<'_, '_>, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "</div></details>")
 }
 
-/// Text of the tables, in which backquotes mark what is seen on a terminal.
+/// Escapes a text of the tables and converts its backquotes to code elements.
 fn prose(text: &str) -> String {
     let parts = text.split('`').enumerate();
     parts.map(|(at, part)| if at % 2 == 1 { format!("<code>{}</code>", escape(part)) } else { escape(part) }).collect()
@@ -294,7 +294,7 @@ fn write_accepted(subject: &Subject<'_>, out: &mut dyn Write) -> io::Result<()> 
     writeln!(out, "</dl></div></details>")
 }
 
-/// What starts, step by step, and the layers, for those who look closer.
+/// Writes the details of a platform: how it starts, step by step, and its layers.
 fn write_platform(platform: &PlatformReport, subject: &Subject<'_>, out: &mut dyn Write) -> io::Result<()> {
     let name = escape(&platform.label());
     writeln!(out, "<details><summary>{name}: how it starts, and its layers</summary><div class=\"body\">")?;
@@ -310,12 +310,12 @@ fn write_platform(platform: &PlatformReport, subject: &Subject<'_>, out: &mut dy
         write_bar(platform, &guilty, out)?;
         writeln!(out, "<ol class=\"layers\">")?;
         for layer in &platform.layers {
-            let step = layer.step.as_deref().unwrap_or("build step not known");
+            let step = layer.step.as_deref().unwrap_or("unknown build step");
             let base = if layer.is_base == Some(true) { ", of the base image" } else { "" };
             let line = layer.dockerfile_line.map_or_else(String::new, |line| format!(", Dockerfile line {line}"));
             let size = indicatif::BinaryBytes(layer.size);
             let blame = match guilty.contains(&layer.digest) {
-                true => "<span class=\"mark bad\">brought in an error</span> ",
+                true => "<span class=\"mark bad\">introduced an error</span> ",
                 false => "",
             };
             writeln!(out, "<li>{blame}<code>{}</code><br>", escape(step))?;
@@ -330,14 +330,14 @@ fn write_platform(platform: &PlatformReport, subject: &Subject<'_>, out: &mut dy
     writeln!(out, "</div></details>")
 }
 
-/// Layers that brought in an error of the platform.
+/// Returns the layers that introduced an error of the platform.
 fn guilty<'s>(platform: &PlatformReport, subject: &'s Subject<'_>) -> BTreeSet<&'s Digest> {
     let errors = subject.diagnostics.iter().filter(|one| one.severity == Severity::Error && one.counts());
     let here = errors.filter(|one| one.platform.is_some_and(|other| std::ptr::eq(other, platform)));
     here.filter_map(Diagnostic::layer).map(|layer| &layer.digest).collect()
 }
 
-/// The layers side by side, as wide as they are large.
+/// Writes a bar of the layers, with widths in proportion to their sizes.
 fn write_bar(platform: &PlatformReport, guilty: &BTreeSet<&Digest>, out: &mut dyn Write) -> io::Result<()> {
     let numbers: Vec<String> = (1..)
         .zip(&platform.layers)
@@ -347,7 +347,7 @@ fn write_bar(platform: &PlatformReport, guilty: &BTreeSet<&Digest>, out: &mut dy
     let count = plural(platform.layers.len(), "layer");
     let label = match numbers.is_empty() {
         true => count,
-        false => format!("{count}; errors came with {}", numbers.join(", ")),
+        false => format!("{count}; errors in layer {}", numbers.join(", ")),
     };
     write!(out, "<div class=\"bar\" role=\"img\" aria-label=\"{label}\">")?;
     for layer in &platform.layers {

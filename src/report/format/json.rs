@@ -1,5 +1,5 @@
-//! The report for programs. `schema` is its version; fields are added, never renamed or removed. `imgarch schema`
-//! prints the JSON Schema that tests check this against.
+//! Writes the report as JSON. `schema` is its version. Fields can be added, but are never renamed or removed. Tests
+//! check the output against the JSON Schema that `imgarch schema` prints.
 
 pub mod lint;
 
@@ -92,14 +92,14 @@ struct JsonLayer<'a> {
     base: Option<bool>,
 }
 
-/// What happens on a target. `errno` is there where `outcome` is "fails", `signal` or `exit_code` where it is "dies".
+/// The outcome on a target. `errno` is set if `outcome` is "fails", and `signal` or `exit_code` if it is "dies".
 #[derive(Serialize)]
 struct JsonTarget<'a> {
     target: &'a str,
     outcome: &'static str,
     errno: Option<String>,
     signal: Option<u8>,
-    /// Signals that may end it instead of `signal`, by where the kernel has put its own pages.
+    /// Signals that can end the process instead of `signal`, depending on where the kernel has mapped its own pages.
     #[serde(skip_serializing_if = "<[u8]>::is_empty")]
     other_signals: &'a [u8],
     exit_code: Option<u8>,
@@ -107,7 +107,7 @@ struct JsonTarget<'a> {
     cause: Option<JsonCause<'a>>,
     by: Option<&'a str>,
     steps: Vec<JsonStep<'a>>,
-    /// `full`: to the program that the call is for. `partial`: to `where`, for the reason in `why`.
+    /// `full`: followed to the program that the call is for. `partial`: followed to `where`, for the reason in `why`.
     followed: &'static str,
     #[serde(rename = "where")]
     at: Option<&'a str>,
@@ -172,7 +172,7 @@ pub fn write(report: &Report, style: &Style, out: &mut dyn Write) -> io::Result<
     writeln!(out)
 }
 
-/// The report as a value, for a command that adds its own to it.
+/// Returns the report as a JSON value, for commands that add members to it.
 pub fn value(report: &Report, style: &Style) -> serde_json::Result<serde_json::Value> {
     serde_json::to_value(wire(report, style))
 }
@@ -194,7 +194,7 @@ fn wire<'a>(report: &'a Report, style: &Style) -> JsonReport<'a> {
     }
 }
 
-/// The verdict in JSON and plain: `fine`, `warned`, `unknown`, `broken`.
+/// Returns the verdict as in the JSON and plain formats: `fine`, `warned`, `unknown`, `broken`.
 pub fn verdict_word(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Fine => "fine",

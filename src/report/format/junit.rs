@@ -1,5 +1,5 @@
-//! JUnit's XML, as Jenkins, GitLab and Azure read it: a suite for each platform or linted file, a case for each check and
-//! each group of findings. A finding fails its case where it fails the run; what could not be read is an error.
+//! Writes JUnit XML for Jenkins, GitLab and Azure: a suite for each platform or linted file, a case for each check and
+//! each group of findings. A finding fails its case if it fails the run. An unread part is an error.
 
 use std::io::{self, Write};
 
@@ -8,8 +8,8 @@ use crate::report::view::{self, Group};
 use crate::report::xml::escape;
 use crate::scan::PlatformReport;
 
-/// One case of a suite.
-struct Case {
+/// A test case of a suite.
+struct TestCase {
     name: String,
     end: End,
 }
@@ -23,7 +23,7 @@ enum End {
 struct Suite {
     name: String,
     package: String,
-    cases: Vec<Case>,
+    cases: Vec<TestCase>,
 }
 
 pub fn write(results: &Results<'_>, out: &mut dyn Write) -> io::Result<()> {
@@ -41,7 +41,7 @@ pub fn write(results: &Results<'_>, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "</testsuites>")
 }
 
-fn counts<'a>(cases: impl Iterator<Item = &'a Case>) -> (usize, usize, usize) {
+fn counts<'a>(cases: impl Iterator<Item = &'a TestCase>) -> (usize, usize, usize) {
     cases.fold((0, 0, 0), |(tests, failures, errors), case| match case.end {
         End::Passed(_) => (tests + 1, failures, errors),
         End::Failed { .. } => (tests + 1, failures + 1, errors),
@@ -78,19 +78,19 @@ fn write_suite(suite: &Suite, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "  </testsuite>")
 }
 
-/// Keeps line breaks between facts; those within an image's names are escaped.
+/// Escapes the lines of `text`. Line breaks within an image's names are already escaped.
 fn lines(text: &str) -> String {
     text.lines().map(escape).collect::<Vec<_>>().join("\n")
 }
 
-/// A suite for the subject itself, where it has cases, and one for each of its platforms.
+/// Returns a suite for the subject itself, if it has cases, and one for each of its platforms.
 fn suites(subject: &Subject<'_>, results: &Results<'_>) -> Vec<Suite> {
     let groups = view::groups(subject);
     let cases = |platform: Option<&PlatformReport>| {
         let is_here =
             |other: Option<&PlatformReport>| other.map(std::ptr::from_ref) == platform.map(std::ptr::from_ref);
         let unread = subject.diagnostics.iter().filter(|one| one.rule.is_unread() && is_here(one.platform)).map(unread);
-        let checks = subject.checks.iter().filter(|check| is_here(check.platform)).map(|check| Case {
+        let checks = subject.checks.iter().filter(|check| is_here(check.platform)).map(|check| TestCase {
             name: check.name.clone(),
             end: match &check.end {
                 CheckEnd::Passed(remark) => End::Passed(remark.clone()),
@@ -104,7 +104,7 @@ fn suites(subject: &Subject<'_>, results: &Results<'_>) -> Vec<Suite> {
     };
     let mut own = cases(None);
     let accepted = subject.diagnostics.iter().filter_map(|one| Some((one, one.accepted?)));
-    own.extend(accepted.map(|(one, reason)| Case {
+    own.extend(accepted.map(|(one, reason)| TestCase {
         name: case_name(one, one.path()),
         end: End::Passed(format!("accepted: {reason}\n{}", one.message)),
     }));
@@ -118,16 +118,16 @@ fn suites(subject: &Subject<'_>, results: &Results<'_>) -> Vec<Suite> {
     own.into_iter().chain(subject.platforms.iter().map(of_platform)).collect()
 }
 
-fn unread(diagnostic: &Diagnostic<'_>) -> Case {
+fn unread(diagnostic: &Diagnostic<'_>) -> TestCase {
     let name = match &diagnostic.location {
         Location::Image { .. } => "could not tell".to_string(),
         Location::File { .. } => case_name(diagnostic, None),
     };
     let text = diagnostic.hint.iter().map(|hint| format!("hint: {hint}\n")).collect();
-    Case { name, end: End::Error { kind: diagnostic.rule.name(), message: diagnostic.message.to_string(), text } }
+    TestCase { name, end: End::Error { kind: diagnostic.rule.name(), message: diagnostic.message.to_string(), text } }
 }
 
-fn finding(group: &Group<'_, '_>, results: &Results<'_>) -> Case {
+fn finding(group: &Group<'_, '_>, results: &Results<'_>) -> TestCase {
     let first = group.first();
     let details = group.details().into_iter().map(|(name, value)| format!("{name}: {value}\n"));
     let text: String = details.chain(first.hint.iter().map(|line| format!("hint: {line}\n"))).collect();
@@ -136,10 +136,10 @@ fn finding(group: &Group<'_, '_>, results: &Results<'_>) -> Case {
         true => End::Failed { kind: first.rule.name(), message, text },
         false => End::Passed(format!("{}: {message}\n{text}", first.severity.word())),
     };
-    Case { name: case_name(first, first.path()), end }
+    TestCase { name: case_name(first, first.path()), end }
 }
 
-/// `foreign-file /opt/x`, or `hard-coded-arch at 5:34`.
+/// Returns the name of a case, such as `foreign-file /opt/x` or `hard-coded-arch at 5:34`.
 fn case_name(diagnostic: &Diagnostic<'_>, path: Option<&str>) -> String {
     let rule = diagnostic.rule.name();
     match (&diagnostic.location, path) {

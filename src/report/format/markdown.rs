@@ -1,5 +1,5 @@
-//! Markdown for a pull request's comment and for a workflow's step summary: the answer, the matrix, the findings. The
-//! first line is a mark by which a later run finds its own comment.
+//! Writes Markdown for pull request comments and workflow step summaries: the verdict, the matrix, the findings. The
+//! first line is a marker with which a later run finds its own comment.
 
 use std::io::{self, Write};
 
@@ -9,7 +9,7 @@ use crate::report::escape::{plural, visible};
 use crate::report::rules::Tool;
 use crate::report::view::{self, Group};
 
-/// A comment may have 65,536 characters; this many findings stay far below it.
+/// The maximum number of findings. This stays far below the 65,536 characters that a comment may have.
 const MAX_FINDINGS: usize = 40;
 
 pub fn write(results: &Results<'_>, out: &mut dyn Write) -> io::Result<()> {
@@ -99,7 +99,7 @@ fn write_group(group: &Group<'_, '_>, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "\n</details>\n")
 }
 
-/// Text without Markdown, HTML or mentions: punctuation as character references, which are never markup.
+/// Escapes Markdown, HTML and mentions: writes punctuation as character references, which are never markup.
 /// Source: CommonMark, section 2.5.
 fn text(raw: &str) -> String {
     let mut safe = String::with_capacity(raw.len());
@@ -112,11 +112,11 @@ fn text(raw: &str) -> String {
             _ => safe.push(c),
         }
     }
-    // No address in an image becomes a link.
+    // URLs in an image must not become links.
     safe.replace("://", "&#58;//").replace("www.", "www&#46;")
 }
 
-/// The same in a code element, where mentions are not recognized and names can be copied as they are.
+/// Escapes text in a code element. Mentions are not recognised there, so names can be copied unchanged.
 fn code(raw: &str) -> String {
     format!("<code>{}</code>", text(raw).replace('\u{2060}', ""))
 }
@@ -126,7 +126,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_is_no_markup() {
+    fn a_name_is_not_markup() {
         assert_eq!(text("a|b`c`*d*<img>"), "a&#124;b&#96;c&#96;&#42;d&#42;&#60;img&#62;");
         assert_eq!(text("@user #1"), "&#64;\u{2060}user &#35;\u{2060}1");
         assert_eq!(code("app@sha256:1"), "<code>app&#64;sha256:1</code>");

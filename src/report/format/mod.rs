@@ -1,4 +1,4 @@
-//! The table of output formats: one row for each, which serves `scan` and `lint`.
+//! The table of output formats. Each row serves `scan` and `lint`.
 
 mod github;
 mod gitlab;
@@ -23,7 +23,7 @@ use super::terminal::Screen;
 use super::{Style, from_scan};
 use crate::scan::Report;
 
-/// The formats that `--format` names.
+/// The formats of `--format`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     Table,
@@ -43,16 +43,16 @@ pub enum Format {
 struct FormatRow {
     format: Format,
     name: &'static str,
-    /// Another name that is accepted.
+    /// Another accepted name.
     alias: Option<&'static str>,
     writer: Writer,
 }
 
-/// What writes a format.
+/// The functions that write a format.
 enum Writer {
-    /// One function for every command's results.
+    /// One function for the results of all commands.
     Results(fn(&Results<'_>, &mut dyn Write) -> io::Result<()>),
-    /// One function for each command, where a format shows what only that command knows.
+    /// One function per command, for formats that show facts of a specific command.
     Own {
         scan: fn(&Report, &Style<'_>, &mut dyn Write) -> io::Result<()>,
         lint: fn(&LintRun<'_>, Screen, &mut dyn Write) -> io::Result<()>,
@@ -93,19 +93,19 @@ impl Format {
         FORMATS.iter().find(|row| row.name == name || row.alias == Some(name)).map(|row| row.format)
     }
 
-    /// Every format's name, in the order of the help.
+    /// Returns the names of all formats, in the order of the help.
     pub fn names() -> Vec<&'static str> {
         FORMATS.iter().map(|row| row.name).collect()
     }
 
-    /// The help of `--format`.
+    /// Returns the help text of `--format`.
     pub fn help() -> String {
         let names = Format::names().join(", ");
         format!("Output format: {names}. NAME=FILE writes to a file; repeatable, but only one goes to stdout")
     }
 
     fn row(self) -> &'static FormatRow {
-        FORMATS.iter().find(|row| row.format == self).expect("a test finds a row for each format")
+        FORMATS.iter().find(|row| row.format == self).expect("every format has a row, as a test checks")
     }
 
     pub(super) fn write_scan(self, report: &Report, style: &Style<'_>, out: &mut dyn Write) -> io::Result<()> {

@@ -1,6 +1,6 @@
-//! OpenMetrics, for a textfile collector or a push gateway: few series, however many images there are. Images that could
-//! not be told are a series of their own, and the time of the last success is written only if there are none.
-//! Source: OpenMetrics 1.0, "Text format".
+//! Writes OpenMetrics for a textfile collector or a push gateway. The number of series does not depend on the number of
+//! images. Images that could not be judged have a separate series, and the time of the last success is only written if
+//! there are none. Source: OpenMetrics 1.0, "Text format".
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -11,19 +11,19 @@ use crate::report::terminal::Screen;
 use crate::report::{LintRun, Style, from_lint};
 use crate::scan::{ImageReport, PlatformReport, Report, Verdict};
 
-/// Findings by severity and code.
+/// The number of findings by severity and code.
 type Counts = BTreeMap<(Severity, &'static str), usize>;
 
 pub fn write(report: &Report, style: &Style<'_>, out: &mut dyn Write) -> io::Result<()> {
-    family(out, "imgarch_images", "Images by verdict; unknown ones could not be told.")?;
+    family(out, "imgarch_images", "Images by verdict; unknown ones could not be judged.")?;
     for verdict in [Verdict::Fine, Verdict::Warned, Verdict::Broken, Verdict::Unknown] {
         let count = report.images.iter().filter(|image| image.verdict() == verdict).count();
         writeln!(out, "imgarch_images{{verdict=\"{}\"}} {count}", verdict_word(verdict))?;
     }
-    let untold = report.images.iter().filter(|image| could_not_tell(image)).count();
-    let help = "Images of which something could not be read or decided, whatever their verdict.";
+    let unknown = report.images.iter().filter(|image| could_not_tell(image)).count();
+    let help = "Images with parts that could not be read or decided, regardless of verdict.";
     family(out, "imgarch_images_could_not_tell", help)?;
-    writeln!(out, "imgarch_images_could_not_tell {untold}")?;
+    writeln!(out, "imgarch_images_could_not_tell {unknown}")?;
     let mut counts = Counts::new();
     for (_, finding) in report.images.iter().flat_map(ImageReport::all_findings) {
         *counts.entry((finding.severity, finding.code.name())).or_default() += 1;
@@ -35,8 +35,8 @@ pub fn write(report: &Report, style: &Style<'_>, out: &mut dyn Write) -> io::Res
     if style.now > 0 {
         family(out, "imgarch_last_run_timestamp_seconds", "When the last run started.")?;
         writeln!(out, "imgarch_last_run_timestamp_seconds {}", style.now)?;
-        if untold == 0 && (!report.images.is_empty() || report.empty_shard.is_some()) {
-            let help = "When the last run started that could tell everything; absent otherwise.";
+        if unknown == 0 && (!report.images.is_empty() || report.empty_shard.is_some()) {
+            let help = "When the last run started, if it could judge everything; absent otherwise.";
             family(out, "imgarch_last_success_timestamp_seconds", help)?;
             writeln!(out, "imgarch_last_success_timestamp_seconds {}", style.now)?;
         }
@@ -60,7 +60,7 @@ pub fn write_lint(run: &LintRun<'_>, _: Screen, out: &mut dyn Write) -> io::Resu
 }
 
 fn findings(out: &mut dyn Write, counts: &Counts) -> io::Result<()> {
-    family(out, "imgarch_findings", "Findings by severity and code; accepted ones are left out.")?;
+    family(out, "imgarch_findings", "Findings by severity and code; accepted ones are excluded.")?;
     for ((severity, code), count) in counts.iter().rev() {
         writeln!(out, "imgarch_findings{{severity=\"{}\",code=\"{code}\"}} {count}", severity.word())?;
     }

@@ -1,4 +1,4 @@
-//! Reports of openreports.io, one for each image or linted file, as a List that `kubectl apply -f -` takes.
+//! Writes Reports of openreports.io, one for each image or linted file, as a List for `kubectl apply -f -`.
 //! Source: openreports/reports-api, apis/openreports.io/v1alpha1.
 
 use std::collections::{BTreeMap, HashMap};
@@ -14,16 +14,16 @@ use crate::report::terminal::Screen;
 use crate::report::{LintRun, Style, from_lint, from_scan};
 use crate::scan::{PlatformReport, Report};
 
-/// Results of one report: an object has at most 1.5 MB in etcd. The summary counts all.
+/// The maximum number of results per report. An object in etcd has at most 1.5 MB. The summary counts all results.
 const MAX_RESULTS: usize = 200;
-/// Characters of a text.
+/// The maximum number of characters in a text.
 const MAX_TEXT: usize = 1024;
 
-/// How a check ended.
+/// The status of a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Status {
     Fail,
-    /// The check came to no result.
+    /// The check had no result.
     Error,
     Warn,
     /// A finding that the user accepted.
@@ -53,7 +53,7 @@ pub fn write_lint(run: &LintRun<'_>, _: Screen, out: &mut dyn Write) -> io::Resu
     list(&from_lint::results(run), 0, out)
 }
 
-/// `now`: seconds since 1970; 0: not known.
+/// Writes the list. `now` is in seconds since 1970; 0 if unknown.
 fn list(results: &Results<'_>, now: u64, out: &mut dyn Write) -> io::Result<()> {
     let mut names: HashMap<&str, usize> = HashMap::new();
     let items: Vec<Value> = results
@@ -69,7 +69,7 @@ fn list(results: &Results<'_>, now: u64, out: &mut dyn Write) -> io::Result<()> 
     writeln!(out)
 }
 
-/// `number` distinguishes subjects of one name; it counts from 1.
+/// Returns the Report of one subject. `number` counts subjects with the same name, from 1.
 fn report(subject: &Subject<'_>, number: usize, now: u64) -> Value {
     let diagnostics = subject.diagnostics.iter().map(diagnostic);
     let mut all: Vec<(Status, Value)> = diagnostics.chain(subject.checks.iter().map(check)).collect();
@@ -194,7 +194,7 @@ mod tests {
         let results = report["results"].as_array().unwrap();
         assert_eq!((results.len(), &report["summary"]["fail"]), (MAX_RESULTS, &json!(1)));
         assert!(report["summary"]["pass"].as_u64().unwrap() >= 300, "{}", report["summary"]);
-        // What fails is not cut away, and its text is.
+        // Failures are kept, but long texts are truncated.
         assert_eq!((&results[0]["result"], &results[0]["rule"]), (&json!("fail"), &json!("entrypoint-wrong-arch")));
         assert_eq!(results[0]["message"].as_str().unwrap().chars().count(), MAX_TEXT);
         assert_eq!(results[0]["timestamp"], json!({"seconds": 7, "nanos": 0}));

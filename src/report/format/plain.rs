@@ -1,5 +1,5 @@
-//! One line for each fact, for grep and cut. A scan's lines are tab-separated and start with their kind: image, platform,
-//! finding or problem. A lint's lines are what editors read of compilers.
+//! Writes one line per fact, for grep and cut. Lines of a scan are tab-separated and start with their kind: image,
+//! platform, finding or problem. Lines of a lint have the format of compiler messages, which editors parse.
 
 use std::io::{self, Write};
 
@@ -40,7 +40,7 @@ pub fn write(report: &Report, style: &Style<'_>, out: &mut dyn Write) -> io::Res
     Ok(())
 }
 
-/// `PATH:LINE:COLUMN: SEVERITY: MESSAGE [CODE]`.
+/// Writes lines of the form `PATH:LINE:COLUMN: SEVERITY: MESSAGE [CODE]`.
 pub fn write_lint(run: &LintRun<'_>, _: Screen, out: &mut dyn Write) -> io::Result<()> {
     let results: Results<'_> = from_lint::results(run);
     for diagnostic in results.subjects.iter().flat_map(|file| &file.diagnostics) {

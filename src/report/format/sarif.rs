@@ -1,6 +1,6 @@
-//! SARIF 2.1.0, as code scanning reads it. A finding in an image is at the Dockerfile's line where that is known, and
-//! always at a logical location that names image, platform and path. What could not be read is a result of its own: a run
-//! without results would close alerts that were not checked. Source: OASIS SARIF 2.1.0; GitHub, "SARIF support".
+//! Writes SARIF 2.1.0 for code scanning. A finding in an image has the Dockerfile's line as its location, if that is
+//! known, and always a logical location with image, platform and path. An unread part is a separate result, because a
+//! run without results would close alerts that were not checked. Source: OASIS SARIF 2.1.0; GitHub, "SARIF support".
 
 use std::io::{self, Write};
 
@@ -40,7 +40,7 @@ pub fn write(results: &Results<'_>, out: &mut dyn Write) -> io::Result<()> {
     let rules = RuleId::all(results.tool);
     let mut all: Vec<(&Subject<'_>, &Diagnostic<'_>)> =
         results.subjects.iter().flat_map(|subject| subject.diagnostics.iter().map(move |one| (subject, one))).collect();
-    // The most severe come first, so that a cut loses the least.
+    // The most severe come first, so that truncation drops the least severe.
     all.sort_by_key(|(_, diagnostic)| std::cmp::Reverse(diagnostic.severity));
     let unread: Vec<_> = all.iter().filter(|(_, diagnostic)| diagnostic.rule.is_unread()).collect();
     let mut notifications: Vec<Value> = unread
@@ -50,7 +50,7 @@ pub fn write(results: &Results<'_>, out: &mut dyn Write) -> io::Result<()> {
         })
         .collect();
     if all.len() > MAX_RESULTS {
-        let text = format!("{} results were left out: code scanning accepts {MAX_RESULTS}", all.len() - MAX_RESULTS);
+        let text = format!("{} results were omitted: code scanning accepts {MAX_RESULTS}", all.len() - MAX_RESULTS);
         notifications.push(json!({"level": "warning", "message": {"text": text}}));
     }
     let log = json!({
@@ -77,7 +77,8 @@ pub fn write(results: &Results<'_>, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out)
 }
 
-/// Keeps runs apart: of one image, of several, and of a lint. It ends in a slash, which makes all of it the category.
+/// Returns the category, which separates runs of one image, of several images, and of a lint. Because of the trailing
+/// slash, code scanning uses the whole text as the category.
 fn category(results: &Results<'_>) -> String {
     match (results.tool, results.subjects.as_slice()) {
         (Tool::Scan, [image]) => format!("imgarch/{}/", visible(&fingerprint::subject(&image.name))),
@@ -111,7 +112,7 @@ fn wire_rule(rule: RuleId, tool: Tool) -> Value {
     })
 }
 
-/// Code scanning's words differ from SARIF's levels.
+/// Returns the severity in code scanning's terms, which differ from SARIF's levels.
 fn problem_severity(severity: Severity) -> &'static str {
     match severity {
         Severity::Error => "error",
@@ -132,7 +133,7 @@ fn result(subject: &Subject<'_>, diagnostic: &Diagnostic<'_>, rules: &[RuleId]) 
         rule_index: rules
             .iter()
             .position(|rule| *rule == diagnostic.rule)
-            .expect("the list holds each rule of the tool"),
+            .expect("the list contains every rule of the tool"),
         level: diagnostic.severity.word(),
         message: json!({"text": message(subject, diagnostic)}),
         locations: vec![location(diagnostic)],
@@ -176,7 +177,8 @@ fn properties(subject: &Subject<'_>, diagnostic: &Diagnostic<'_>) -> Value {
     }
 }
 
-/// Code scanning compares `primaryLocationLineHash` only; other readers take the first name that they know.
+/// Returns the fingerprints. Code scanning only compares `primaryLocationLineHash`. Other readers use the first name
+/// that they know.
 fn fingerprints(print: &str) -> Value {
     json!({"primaryLocationLineHash": format!("{print}:1"), "imgarch/v1": print})
 }
@@ -195,7 +197,7 @@ fn location(diagnostic: &Diagnostic<'_>) -> Value {
     location
 }
 
-/// The diagnostic's own place, or another place in its file.
+/// Returns the physical location of the diagnostic, or of another span in its file.
 fn physical(diagnostic: &Diagnostic<'_>, other: Option<Span>) -> Value {
     let line = diagnostic.location.source_line();
     let region = match other.or(line.span) {
@@ -231,7 +233,7 @@ fn wire_fix(diagnostic: &Diagnostic<'_>, fix: &TextFix<'_>) -> Value {
     })
 }
 
-/// A relative reference. Source: RFC 3986, section 4.2.
+/// Returns the path as a relative reference. Source: RFC 3986, section 4.2.
 fn uri(path: &str) -> String {
     let mut uri = String::new();
     for byte in path.bytes() {
@@ -254,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_is_named_by_its_id_and_its_help_is_an_address_in_the_documentation() {
+    fn a_rule_is_named_by_its_id_and_its_help_is_a_uri_in_the_documentation() {
         let rule = wire_rule(RuleId::Scan(Code::EntrypointWrongArch), Tool::Scan);
         assert_eq!(rule["name"], "EntrypointWrongArch");
         assert_eq!(rule["helpUri"], format!("{HOME}/blob/main/docs/codes.md#entrypoint-wrong-arch"));

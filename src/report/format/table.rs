@@ -1,4 +1,5 @@
-//! The report for people: the answer first, then the evidence, then the cure. Readable in 40 columns and without colour.
+//! Writes the report for people: the verdict first, then the evidence, then the fix. Readable in 40 columns and without
+//! colour.
 
 mod causes;
 mod lint;
@@ -64,7 +65,7 @@ fn write_image(subject: &Subject<'_>, style: &Style<'_>, out: &mut dyn Write) ->
     Ok(())
 }
 
-/// A word of four columns.
+/// Returns the headline for a verdict, four columns wide.
 fn headline(verdict: Verdict, screen: Screen) -> String {
     match verdict {
         Verdict::Fine => screen.paint("OK  ", Color::Green),
@@ -119,7 +120,7 @@ fn verdict_color(row: &Row) -> Color {
     if row.is_good { Color::Green } else { Color::Red }
 }
 
-/// Columns that the rows need: `image` and `on` only where they differ from the platform.
+/// Returns the columns that the rows need: `image` and `on` only if they differ from the platform.
 fn columns(rows: &[Row]) -> Vec<Column> {
     let all = [
         (Column::Image, rows.iter().any(|row| row.image.is_some())),
@@ -134,7 +135,7 @@ fn columns(rows: &[Row]) -> Vec<Column> {
     all.into_iter().filter(|(_, is_needed)| *is_needed).map(|(column, _)| column).collect()
 }
 
-/// A table, where it fits the screen; else what starts goes below it; else a block for each row.
+/// Writes a table if it fits the screen, else a table with the started programs below it, else a block for each row.
 fn write_matrix(rows: &[Row], screen: Screen, out: &mut dyn Write) -> io::Result<()> {
     let columns = columns(rows);
     let table = |columns: &[Column]| {
@@ -172,10 +173,10 @@ fn write_matrix(rows: &[Row], screen: Screen, out: &mut dyn Write) -> io::Result
     })
 }
 
-/// Columns of the name before what starts.
+/// Width of the name before a started program, in columns.
 const STARTS_WIDTH: usize = 8;
 
-/// One platform on one target, on a screen that has no room for a table.
+/// Writes one platform on one target, for a screen without room for a table.
 fn write_block(index: usize, row: &Row, columns: &[Column], screen: Screen, out: &mut dyn Write) -> io::Result<()> {
     if index > 0 {
         writeln!(out)?;
@@ -195,7 +196,7 @@ fn write_block(index: usize, row: &Row, columns: &[Column], screen: Screen, out:
     Ok(())
 }
 
-/// Columns of the names before values.
+/// Width of the names before values, in columns.
 const NAME_WIDTH: usize = 18;
 
 fn write_group(group: &Group<'_, '_>, several: bool, style: &Style<'_>, out: &mut dyn Write) -> io::Result<()> {
@@ -218,7 +219,7 @@ fn write_group(group: &Group<'_, '_>, several: bool, style: &Style<'_>, out: &mu
     writeln!(out)
 }
 
-/// The files of a group, each with what sets it apart. A single file is followed by what it is: true then.
+/// Writes the files of a group, each with its differences. Returns true if it wrote a single file with its description.
 fn write_files(group: &Group<'_, '_>, style: &Style<'_>, out: &mut dyn Write) -> io::Result<bool> {
     let screen = style.screen();
     if let ([member], Some(path)) = (group.members.as_slice(), group.first().path()) {
@@ -243,7 +244,8 @@ fn write_files(group: &Group<'_, '_>, style: &Style<'_>, out: &mut dyn Write) ->
     Ok(false)
 }
 
-/// Characters of a value, such as a build step that installs a hundred packages; `--all` shows it whole.
+/// The maximum number of characters of a value, such as a build step that installs a hundred packages. `--all` shows
+/// all.
 const VALUE_CHARS: usize = 400;
 
 fn shortened(value: &str) -> String {
@@ -273,7 +275,7 @@ fn write_accepted(subject: &Subject<'_>, screen: Screen, out: &mut dyn Write) ->
     if accepted.is_empty() { Ok(()) } else { writeln!(out) }
 }
 
-/// `--explain`: the chain of each start and what every front end prints.
+/// Writes the chain of each start and the message of every front end, for `--explain`.
 fn write_chain(platform: &PlatformReport, screen: Screen, out: &mut dyn Write) -> io::Result<()> {
     for target in &platform.targets {
         writeln!(out, "explain {} on {}: {}", platform.name(), visible(&target.name), target.outcome.word())?;
@@ -299,7 +301,7 @@ fn write_chain(platform: &PlatformReport, screen: Screen, out: &mut dyn Write) -
     Ok(())
 }
 
-/// What is shown, each text once, with the front ends that show it.
+/// Returns each distinct message with the front ends that show it.
 fn alike(shown: &[Shown]) -> Vec<(&Shown, Vec<&str>)> {
     let mut groups: Vec<(&Shown, Vec<&str>)> = Vec::new();
     for one in shown {
@@ -312,7 +314,7 @@ fn alike(shown: &[Shown]) -> Vec<(&Shown, Vec<&str>)> {
     groups
 }
 
-/// One line for each image: the word on it, its name, and as much of the reason as there is room for.
+/// Writes one line for each image: its headline, its name, and as much of the reason as fits.
 fn write_closing_list(subjects: &[Subject<'_>], screen: Screen, out: &mut dyn Write) -> io::Result<()> {
     let names: Vec<String> = subjects.iter().map(|subject| visible(&subject.name)).collect();
     let name_width = names.iter().map(|name| name.width()).max().unwrap_or(0);
@@ -327,10 +329,10 @@ fn write_closing_list(subjects: &[Subject<'_>], screen: Screen, out: &mut dyn Wr
     writeln!(out)
 }
 
-/// Columns of the word on an image and the gap after it.
+/// Width of the headline and the gap after it, in columns.
 const LEAD_WIDTH: usize = 6;
 
-/// The worst rule of an image, in full and in short.
+/// Returns the worst rule of an image, in a long and a short form.
 fn reasons(subject: &Subject<'_>) -> Vec<String> {
     let groups = view::groups(subject);
     let Some(worst) = causes::worst(subject) else { return Vec::new() };

@@ -1,4 +1,4 @@
-//! A ConfigMap with the verdict of each digest, for admission policies that look digests up.
+//! Writes a ConfigMap with the verdict of each digest, for admission policies that look up digests.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -11,7 +11,7 @@ use crate::report::terminal::Screen;
 use crate::report::{LintRun, Style};
 use crate::scan::{Report, Verdict};
 
-/// Digests of one ConfigMap, which has at most 1 MiB. Images that do not run come first.
+/// The maximum number of digests, because a ConfigMap has at most 1 MiB. Images that do not run come first.
 const MAX_DIGESTS: usize = 10_000;
 
 pub fn write(report: &Report, _: &Style<'_>, out: &mut dyn Write) -> io::Result<()> {
@@ -20,19 +20,19 @@ pub fn write(report: &Report, _: &Style<'_>, out: &mut dyn Write) -> io::Result<
         let own = image.digest.iter().map(|digest| (digest, image.verdict()));
         let platforms = image.platforms.iter().filter_map(|one| Some((one.digest.as_ref()?, one.verdict())));
         for (digest, verdict) in own.chain(platforms) {
-            // One image may be started in several ways.
+            // One image can be started with several commands; the worst verdict counts.
             verdicts.entry(digest).and_modify(|known| *known = verdict.max(*known)).or_insert(verdict);
         }
     }
     let mut verdicts: Vec<(&Digest, Verdict)> = verdicts.into_iter().collect();
     verdicts.sort_by_key(|(_, verdict)| std::cmp::Reverse(*verdict));
     let kept = verdicts.iter().take(MAX_DIGESTS);
-    // Keys of a ConfigMap have no colon.
+    // Keys of a ConfigMap cannot contain a colon.
     let key = |digest: &Digest| format!("{}.{}", digest.algorithm(), digest.hex());
     write_map(kept.map(|(digest, verdict)| (key(digest), verdict_word(*verdict))).collect(), out)
 }
 
-/// Files have no digest.
+/// Writes an empty map, because files do not have a digest.
 pub fn write_lint(_: &LintRun<'_>, _: Screen, out: &mut dyn Write) -> io::Result<()> {
     write_map(BTreeMap::new(), out)
 }

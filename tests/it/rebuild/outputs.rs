@@ -92,7 +92,7 @@ fn a_bake_target_that_repeats_the_fault_is_stopped_at_its_own_dockerfile() {
     let json = serde_json::json!({"target": {"app": {"dockerfile": "Faulty.Dockerfile", "tags": [image]}}});
     site.write("bake.json", json.to_string());
     site.imgarch(&["rebuild", &image, "--yes", "--", "-f", "bake.json"], None)
-        .check(1, &["stopped: the Dockerfile would repeat the fault (1 lint error)", "Faulty.Dockerfile:2"]);
+        .check(1, &["stopped: the Dockerfile would cause the same fault again (1 lint error)", "Faulty.Dockerfile:2"]);
     // The same Dockerfile is right for x86-64.
     let words =
         ["rebuild", &site.image("absent:v1"), "--platform", "linux/amd64", "--dry-run", "-f", "Faulty.Dockerfile"];

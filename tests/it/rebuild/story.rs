@@ -77,7 +77,7 @@ fn a_dockerfile_that_repeats_the_fault_is_stopped_before_the_tag_moves() {
     let before = site.index(&image);
     let words = ["rebuild", &image, "-f", "Faulty.Dockerfile", "--yes"];
     site.imgarch(&words, None)
-        .check(1, &["stopped: the Dockerfile would repeat the fault (1 lint error)", "Faulty.Dockerfile:2"]);
+        .check(1, &["stopped: the Dockerfile would cause the same fault again (1 lint error)", "Faulty.Dockerfile:2"]);
     let despite: Vec<&str> = words.into_iter().chain(["--despite-lint"]).collect();
     site.imgarch(&despite, None).check(1, &["has a fault", "repeated:v1 is unchanged"]);
     assert_eq!(site.index(&image), before);

@@ -1,4 +1,4 @@
-//! Lint findings as JSON.
+//! Writes lint findings as JSON.
 
 use std::io::{self, Write};
 
@@ -54,14 +54,14 @@ struct WireProblem<'a> {
     start: WirePosition,
 }
 
-/// From 1; columns in characters.
+/// Line and column, counted from 1. Columns are in characters.
 #[derive(Serialize)]
 struct WirePosition {
     line: usize,
     column: usize,
 }
 
-/// Version of the format: fields are added, never renamed or removed.
+/// Version of the format. Fields can be added, but are never renamed or removed.
 const LINT_SCHEMA: u32 = 1;
 
 pub fn write(run: &LintRun<'_>, _: Screen, out: &mut dyn Write) -> io::Result<()> {

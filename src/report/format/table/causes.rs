@@ -1,4 +1,5 @@
-//! Many images: one block for each cause instead of a report for each image, with what breaks most images first.
+//! Writes one block per cause instead of a report per image, if there are many images. The cause that affects most
+//! images comes first.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -11,19 +12,19 @@ use crate::report::terminal::{Screen, fill};
 use crate::report::view::{self, Group};
 use crate::scan::Verdict;
 
-/// More images than people read one by one.
+/// Above this many images, the report is grouped by cause.
 const MANY: usize = 20;
-/// Images of one place that are named.
+/// How many images of one owner are named.
 const NAMED: usize = 6;
-/// Places of a block that are named.
+/// How many owners of a block are named.
 const OWNERS: usize = 3;
 
-/// Whether a report is written by causes.
+/// Whether the report is grouped by cause.
 pub fn are_many(subjects: &[Subject<'_>], style: &Style<'_>) -> bool {
     subjects.len() > MANY && !style.each_image
 }
 
-/// What is the matter with an image above all.
+/// Returns the most important diagnostic of an image.
 pub fn worst<'a, 'd>(subject: &'d Subject<'a>) -> Option<&'d Diagnostic<'a>> {
     let groups = view::groups(subject);
     let first = || groups.first().map(Group::first);
@@ -34,7 +35,7 @@ pub fn worst<'a, 'd>(subject: &'d Subject<'a>) -> Option<&'d Diagnostic<'a>> {
     }
 }
 
-/// Images of one verdict and cause, each with the diagnostic that says so.
+/// Images with the same verdict and cause, each with its diagnostic.
 type Block<'a, 'd> = Vec<(&'d Subject<'a>, Option<&'d Diagnostic<'a>>)>;
 
 pub fn write(
@@ -65,21 +66,25 @@ pub fn write(
         }
         if owners.len() > OWNERS {
             let rest = thousands(owners.len() - OWNERS);
-            writeln!(out, "{}", fill("      ", &format!("and {rest} more places"), 8, style.width))?;
+            writeln!(out, "{}", fill("      ", &format!("and {rest} more"), 8, style.width))?;
         }
-        writeln!(out, "{}", fill("      ", &format!("the first: {}", visible(first.message)), 6, style.width))?;
+        writeln!(out, "{}", fill("      ", &format!("first: {}", visible(first.message)), 6, style.width))?;
         style.screen().hint(&first.hint, out)?;
         writeln!(out)?;
     }
-    writeln!(out, "{}\n", fill("", "--all reports each image; --format plain has a line for each", 0, style.width))
+    writeln!(
+        out,
+        "{}\n",
+        fill("", "use --all to report each image, or --format plain for a line per image", 0, style.width)
+    )
 }
 
-/// Images by what is before the last slash of their names, and how many are named: `r.example/team: a:1, b:2`. Those with
-/// most images first.
+/// Groups images by the part of their names before the last slash, as in `r.example/team: a:1, b:2`. Owners with most
+/// images come first.
 fn by_owner<'a>(names: impl Iterator<Item = &'a str>) -> Vec<(String, String)> {
     let mut owners: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for name in names {
-        // A digest and a tag have no slash.
+        // Digests and tags do not contain a slash.
         let (owner, name) = name.rsplit_once('/').unwrap_or(("", name));
         owners.entry(owner).or_default().push(name);
     }
@@ -104,7 +109,7 @@ mod tests {
     use crate::source::Origin;
 
     #[test]
-    fn images_are_named_by_their_place_with_most_first() {
+    fn images_are_grouped_by_owner_with_most_first() {
         let names = ["r.example/team/a:1", "b:2", "r.example/team/c@sha256:12", "r.example/shop/d"];
         let places = by_owner(names.into_iter());
         let text = |(owner, names): &(String, String)| format!("{owner}{names}");
@@ -145,7 +150,7 @@ mod tests {
         assert!(by_cause.starts_with("FAIL  40 images: "), "{by_cause}");
         assert!(by_cause.contains("[entrypoint-wrong-arch]") && by_cause.contains("and 34 more"), "{by_cause}");
         assert!(by_cause.contains("      r.example: app0:v1, app1:v1, "), "{by_cause}");
-        assert!(by_cause.contains("the first: case 0") && !by_cause.contains("case 1"), "{by_cause}");
+        assert!(by_cause.contains("first: case 0") && !by_cause.contains("case 1"), "{by_cause}");
         assert!(by_cause.contains("????  3 images: ") && by_cause.lines().count() < 40, "{by_cause}");
         style.each_image = true;
         assert!(text(&style).contains("case 39"));

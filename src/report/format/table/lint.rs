@@ -1,5 +1,5 @@
-//! Lint findings as a compiler shows them: the source line, what is wrong under it, and the change that fixes it. Then a
-//! summary with what to do next.
+//! Writes lint findings like compiler messages: the source line, the problem below it, and the change that fixes it.
+//! Then a summary with the next step.
 
 use std::io::{self, Write};
 use std::ops::Range;
@@ -20,7 +20,7 @@ pub fn write_lint(run: &LintRun<'_>, screen: Screen, out: &mut dyn Write) -> io:
     writeln!(out, "{}", summary(run.files))
 }
 
-/// `2 errors, 1 warning; 3 files`, and the commands that rewrite what can be rewritten.
+/// Returns the summary, such as `2 errors, 1 warning; 3 files`, and the commands that apply fixes.
 fn summary(all: &[Linted]) -> String {
     let count =
         |severity| all.iter().flat_map(|file| &file.findings).filter(|finding| finding.severity == severity).count();
@@ -46,7 +46,7 @@ fn summary(all: &[Linted]) -> String {
     format!("{}; {}{hint}", parts.join(", "), plural(all.len(), "file"))
 }
 
-/// Every finding and problem of a file, the first place first, each followed by a blank line.
+/// Renders the findings of a file in order of position, then its problems, each followed by a blank line.
 pub fn render(linted: &Linted, screen: Screen) -> String {
     if screen.is_narrow() {
         return render_narrow(linted, screen);
@@ -60,7 +60,7 @@ pub fn render(linted: &Linted, screen: Screen) -> String {
     findings.chain(problems).map(|text| text + "\n\n").collect()
 }
 
-/// The same without source lines, which a narrow screen would break.
+/// Renders findings and problems without source lines, which would not fit a narrow screen.
 fn render_narrow(linted: &Linted, screen: Screen) -> String {
     let path = visible(&linted.path.display().to_string());
     let mut text = String::new();
@@ -90,10 +90,10 @@ fn render_narrow(linted: &Linted, screen: Screen) -> String {
     text
 }
 
-/// Columns of text that stay next to a label on a narrow screen.
+/// The minimum width of text next to a label, in columns.
 const LEAST_WIDTH: usize = 20;
 
-/// Text that follows a label of so many columns, broken between words.
+/// Wraps text that follows a label of `label` columns.
 fn wrapped(text: &str, label: usize, screen: Screen) -> String {
     fill("", text, 0, screen.width.saturating_sub(label).max(LEAST_WIDTH))
 }
@@ -144,9 +144,9 @@ fn problem_group<'a>(problem: &'a Problem, path: &'a str, text: &'a str, screen:
     Level::ERROR.primary_title(title).id(RuleId::NotChecked.name()).element(snippet)
 }
 
-/// A span within the text and on character boundaries.
+/// Limits a span to the text and to character boundaries.
 fn clamped(span: &Range<usize>, text: &str) -> Range<usize> {
-    let floor = |at: usize| (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-    let start = floor(span.start);
-    start..floor(span.end).max(start)
+    let boundary = |at: usize| (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+    let start = boundary(span.start);
+    start..boundary(span.end).max(start)
 }
