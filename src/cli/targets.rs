@@ -16,20 +16,20 @@ const NODES_BYTES: u64 = 512 << 20;
 
 /// The targets of one `--target` value, and notes for the user.
 #[derive(Debug, Default)]
-pub struct Found {
+pub struct ResolvedTargets {
     pub targets: Vec<Target>,
     pub notes: Vec<String>,
 }
 
 /// Resolves one value of `--target`.
-pub fn of_text(text: &str, environment: &Environment) -> Result<Found, CliError> {
+pub fn of_text(text: &str, environment: &Environment) -> Result<ResolvedTargets, CliError> {
     let usage =
         |text: String| CliError::Usage { text, hint: Some("imgarch nodes --profiles lists the CPU profiles".into()) };
     match target::parse(text).map_err(|error| usage(error.to_string()))? {
-        TargetText::Given(targets) => Ok(Found { targets, notes: Vec::new() }),
+        TargetText::Given(targets) => Ok(ResolvedTargets { targets, notes: Vec::new() }),
         TargetText::Host => {
             let reading = host::read(&environment.temporary).map_err(|error| usage(error.to_string()))?;
-            Ok(Found { targets: vec![reading.target], notes: reading.notes })
+            Ok(ResolvedTargets { targets: vec![reading.target], notes: reading.notes })
         }
         TargetText::File(path) => Ok(of_nodes(&of_file(&path)?)),
         TargetText::Cluster(context) => {
@@ -65,11 +65,11 @@ pub fn within(texts: &[String], platforms: &[Platform]) -> Vec<String> {
     texts.iter().filter(is_within).cloned().collect()
 }
 
-fn of_nodes(nodes: &Nodes) -> Found {
+fn of_nodes(nodes: &Nodes) -> ResolvedTargets {
     let targets =
         nodes.groups.iter().map(|group| Target { name: nodes.title(group), ..group.target.clone() }).collect();
     let notes = nodes.skipped.iter().map(|(name, reason)| format!("skipping node {name}: it {reason}")).collect();
-    Found { targets, notes }
+    ResolvedTargets { targets, notes }
 }
 
 /// Returns the nodes of a value that names a cluster or a saved list; `None` for other targets.
