@@ -85,7 +85,7 @@ fn fix(docker: &dyn Docker, remedy: &Remedy, out: &mut dyn Write) -> Result<(), 
         text: format!("{}: {cause}", remedy.command),
         hint: Some(remedy.text.clone()),
     };
-    match docker.pass(&remedy.command) {
+    match docker.status(&remedy.command) {
         Ok(Some(0)) => Ok(()),
         Ok(code) => Err(failed(code.map_or("killed by a signal".to_string(), |code| format!("exit code {code}")))),
         Err(error) => Err(failed(error.to_string())),

@@ -10,7 +10,7 @@ pub struct CommandLine(pub Vec<String>);
 
 /// The output and exit code of a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
+pub struct CommandOutput {
     /// `None`: killed by a signal.
     pub code: Option<i32>,
     pub stdout: String,
@@ -20,11 +20,11 @@ pub struct Answer {
 /// Runs commands. Tests substitute their own implementation.
 pub trait Docker {
     /// Runs a command and captures its output. Fails if the program cannot be started.
-    fn ask(&self, line: &CommandLine) -> io::Result<Answer>;
+    fn output(&self, line: &CommandLine) -> io::Result<CommandOutput>;
 
     /// Runs a command on this process's terminal, so that progress is visible. Returns the exit code, `None` for a
     /// signal.
-    fn pass(&self, line: &CommandLine) -> io::Result<Option<i32>>;
+    fn status(&self, line: &CommandLine) -> io::Result<Option<i32>>;
 }
 
 /// Runs the programs of this machine.
@@ -58,14 +58,14 @@ impl fmt::Display for CommandLine {
     }
 }
 
-impl Answer {
+impl CommandOutput {
     pub fn is_success(&self) -> bool {
         self.code == Some(0)
     }
 
     /// Returns the error message: the last line that contains "error", or else the first line, because `docker` ends
     /// its messages with a pointer to its help.
-    pub fn complaint(&self) -> String {
+    pub fn error_line(&self) -> String {
         let mut lines = self.stderr.lines().chain(self.stdout.lines()).map(str::trim).filter(|line| !line.is_empty());
         let error = lines.clone().rev().find(|line| line.to_ascii_lowercase().contains("error"));
         let line = error.or_else(|| lines.next()).unwrap_or("no output");
@@ -75,13 +75,13 @@ impl Answer {
 }
 
 impl Docker for ThisMachine {
-    fn ask(&self, line: &CommandLine) -> io::Result<Answer> {
+    fn output(&self, line: &CommandLine) -> io::Result<CommandOutput> {
         let output = command(line)?.stdin(Stdio::null()).output()?;
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-        Ok(Answer { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) })
+        Ok(CommandOutput { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) })
     }
 
-    fn pass(&self, line: &CommandLine) -> io::Result<Option<i32>> {
+    fn status(&self, line: &CommandLine) -> io::Result<Option<i32>> {
         // stdout is reserved for imgarch's report.
         let status = command(line)?.stdout(io::stderr()).status()?;
         Ok(status.code())
@@ -107,16 +107,16 @@ mod tests {
 
     #[test]
     fn the_complaint_is_the_error_line_or_the_first() {
-        let complaint = |stderr: &str, stdout: &str| {
-            Answer { code: Some(1), stdout: stdout.to_string(), stderr: stderr.to_string() }.complaint()
+        let error_line = |stderr: &str, stdout: &str| {
+            CommandOutput { code: Some(1), stdout: stdout.to_string(), stderr: stderr.to_string() }.error_line()
         };
-        assert_eq!(complaint("#1 x\nERROR: failed to solve: y\n\nView at z\n", ""), "failed to solve: y");
+        assert_eq!(error_line("#1 x\nERROR: failed to solve: y\n\nView at z\n", ""), "failed to solve: y");
         assert_eq!(
-            complaint("docker: unknown command: docker buildx\n\nRun 'docker --help' for more information\n", ""),
+            error_line("docker: unknown command: docker buildx\n\nRun 'docker --help' for more information\n", ""),
             "unknown command: docker buildx"
         );
         assert_eq!(
-            complaint("Cannot connect to the Docker daemon\n", "{\"Client\":{}}\n"),
+            error_line("Cannot connect to the Docker daemon\n", "{\"Client\":{}}\n"),
             "Cannot connect to the Docker daemon"
         );
     }

@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use super::docker::{Answer, CommandLine, Docker};
+use super::docker::{CommandLine, CommandOutput, Docker};
 use super::machine::{Machine, Proof, Support};
 use crate::host;
 use crate::platform::{Arch, Platform};
@@ -19,8 +19,8 @@ pub fn prove(machine: &mut Machine, docker: &dyn Docker, platforms: &[Platform],
         let proof = match write_context(&program, directory) {
             Ok(()) => {
                 let name = machine.builder.as_ref().map_or("", |builder| builder.name.as_str());
-                match docker.ask(&command(name, platform, directory)) {
-                    Ok(answer) => read(&answer, exit_code),
+                match docker.output(&command(name, platform, directory)) {
+                    Ok(output) => read(&output, exit_code),
                     Err(error) => Proof::Unknown(error.to_string()),
                 }
             }
@@ -59,17 +59,17 @@ fn command(builder: &str, platform: &Platform, directory: &Path) -> CommandLine 
 }
 
 /// Parses the result. The program exits with a specific nonzero code, which BuildKit reports.
-fn read(answer: &Answer, exit_code: u8) -> Proof {
-    let ended = answer.stderr.lines().chain(answer.stdout.lines());
+fn read(output: &CommandOutput, exit_code: u8) -> Proof {
+    let ended = output.stderr.lines().chain(output.stdout.lines());
     let ended = ended.filter_map(|line| line.split_once("did not complete successfully: exit code: ")).next_back();
     let code = ended.map(|(_, code)| code.trim().chars().take_while(char::is_ascii_digit).collect::<String>());
     match code.as_deref().map(str::parse::<u8>) {
         Some(Ok(code)) if code == exit_code => Proof::Ran,
         Some(Ok(code)) => {
-            let reason = answer.stderr.lines().find_map(|line| line.split_once("exec /program: ").map(|(_, why)| why));
+            let reason = output.stderr.lines().find_map(|line| line.split_once("exec /program: ").map(|(_, why)| why));
             Proof::Refused(reason.map_or(format!("exit code {code}"), str::to_string))
         }
-        Some(Err(_)) | None => Proof::Unknown(answer.complaint()),
+        Some(Err(_)) | None => Proof::Unknown(output.error_line()),
     }
 }
 
@@ -91,12 +91,12 @@ mod tests {
     }
 
     impl Docker for Builds<'_> {
-        fn ask(&self, line: &CommandLine) -> io::Result<Answer> {
+        fn output(&self, line: &CommandLine) -> io::Result<CommandOutput> {
             self.asked.borrow_mut().push(line.to_string());
-            Ok(Answer { code: Some(1), stdout: String::new(), stderr: self.stderr.to_string() })
+            Ok(CommandOutput { code: Some(1), stdout: String::new(), stderr: self.stderr.to_string() })
         }
 
-        fn pass(&self, line: &CommandLine) -> io::Result<Option<i32>> {
+        fn status(&self, line: &CommandLine) -> io::Result<Option<i32>> {
             panic!("unexpected command: {line}")
         }
     }

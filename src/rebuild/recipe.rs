@@ -100,26 +100,26 @@ fn resolve(
     if machine.buildx.is_err() {
         return Ok(BakeTarget { name: name.unwrap_or("default").to_string(), ..BakeTarget::default() });
     }
-    let ask = |names: &[&str]| {
+    let query = |names: &[&str]| {
         let command = bake::print_command(extra, names);
-        match docker.ask(&command) {
-            Ok(answer) => Ok((command, answer)),
+        match docker.output(&command) {
+            Ok(output) => Ok((command, output)),
             Err(error) => Err(RecipeError::Buildx { command: command.to_string(), cause: error.to_string() }),
         }
     };
-    let (mut command, mut answer) = ask(name.as_slice())?;
+    let (mut command, mut output) = query(name.as_slice())?;
     // A bake file may lack a group or target called "default".
-    if name.is_none() && !answer.is_success() && answer.complaint().contains("find target default") {
+    if name.is_none() && !output.is_success() && output.error_line().contains("find target default") {
         let names = bake_targets(extra);
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         if !names.is_empty() {
-            (command, answer) = ask(&names)?;
+            (command, output) = query(&names)?;
         }
     }
-    if !answer.is_success() {
-        return Err(RecipeError::Buildx { command: command.to_string(), cause: answer.complaint() });
+    if !output.is_success() {
+        return Err(RecipeError::Buildx { command: command.to_string(), cause: output.error_line() });
     }
-    Ok(bake::choose(&answer.stdout, reference)?)
+    Ok(bake::choose(&output.stdout, reference)?)
 }
 
 /// Returns all targets of the bake files that the options name.

@@ -218,7 +218,7 @@ impl Run<'_> {
             let made = self.backend.make_directory(&directory);
             made.map_err(|cause| Cause::File { path: directory.clone(), cause })?;
         }
-        let code = self.docker.pass(command).map_err(|cause| start_error(command, cause))?;
+        let code = self.docker.status(command).map_err(|cause| start_error(command, cause))?;
         if code != Some(0) {
             self.check_interrupt()?;
             return Err(Cause::Build { platform: platform.clone(), code }.into());

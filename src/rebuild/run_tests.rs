@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
-use super::super::docker::Answer;
+use super::super::docker::CommandOutput;
 use super::super::plan::{BuildSettings, Cost, Kept, Request};
 use super::super::published::Entry;
 use super::*;
@@ -81,11 +81,11 @@ impl Fake {
 }
 
 impl Docker for Fake {
-    fn ask(&self, line: &CommandLine) -> io::Result<Answer> {
+    fn output(&self, line: &CommandLine) -> io::Result<CommandOutput> {
         panic!("unexpected command: {line}")
     }
 
-    fn pass(&self, _: &CommandLine) -> io::Result<Option<i32>> {
+    fn status(&self, _: &CommandLine) -> io::Result<Option<i32>> {
         self.built.set(true);
         let new = manifest("new");
         let digest = Digest::of(&new);
