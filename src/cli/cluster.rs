@@ -20,10 +20,12 @@ use crate::source::Origin;
 /// Which objects of the cluster to read.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-The report is a summary: what fails now, what will fail, why and where, and what could not be judged.
---full writes a report for each image instead. Images are read from their registries, each layer once.
+The report is a summary: what fails now, what will fail, why and where, and what could not be
+judged. --full writes a report for each image instead. Images are read from their registries, each
+layer once.
 
-imgarch only uses get and list, on nodes, pods and workloads. Forbidden requests are reported, and the exit code is 3.
+imgarch only uses get and list, on nodes, pods and workloads. Forbidden requests are reported, and
+the exit code is 3.
 
 Examples:
   imgarch cluster

@@ -38,7 +38,7 @@ pub fn apply(report: &mut Report, settings: &Settings, args: &GateArgs, terminal
         }
         let text = Baseline::text_of(report);
         write_whole(path, text.as_bytes())?;
-        let baseline = Baseline::parse(&text).expect("what was written reads back");
+        let baseline = Baseline::parse(&text).expect("a written baseline can be parsed");
         terminal.note(&format!("wrote {} findings to {}", baseline.len(), path.display()));
         policy = Policy { baseline: Some(baseline), ..Policy::default() };
     } else if let Some(path) = path {

@@ -23,7 +23,8 @@ use crate::source::{ImageRef, Origin, Transport};
 /// What to rebuild, and from which sources.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Arguments after -- go to docker buildx build: cache, build arguments, secrets, contexts, --builder, --target.
+Arguments after -- go to docker buildx build: cache, build arguments, secrets, contexts, --builder,
+--target.
 
 Examples:
   imgarch rebuild user/app:v1.0.2
@@ -254,8 +255,8 @@ fn tag_of(image: &str) -> Result<Reference, CliError> {
         return Err(CliError::Usage {
             text: format!("{image} is not a registry tag; rebuild can only repair registry tags"),
             hint: Some(format!(
-                "in the source directory, build the platform into an archive, then scan it:\n      {}\n      imgarch scan \
-                 image.tar",
+                "in the source directory, build the platform into an archive, then scan it:\n      {}\n      \
+                 imgarch scan image.tar",
                 scan::rebuild_command(image, &Origin::Unopened, "linux/arm64")
             )),
         });

@@ -108,9 +108,9 @@ stdin, or a transport:
         text += &format!("  {:<32} {}\n", format!("{}{}", row.prefix, row.argument), row.help);
     }
     text + "
-Other files are also read: a program (ELF, Mach-O, PE), a release archive (zip, or tar compressed with gzip, xz,
-zstd or bzip2), a .deb, .rpm, .apk, wheel, jar or AppImage. Each program in it must be for --platform, or for the
-platform in the file's name.
+Other files are also read: a program (ELF, Mach-O, PE), a release archive (zip, or tar compressed
+with gzip, xz, zstd or bzip2), a .deb, .rpm, .apk, wheel, jar or AppImage. Each program in it must
+be for --platform, or for the platform in the file's name.
 
 Examples:
   imgarch scan user/app:latest

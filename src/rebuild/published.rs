@@ -176,7 +176,7 @@ impl IndexText {
     }
 }
 
-/// A new descriptor, with its platform where that is known.
+/// Returns the JSON text of a descriptor, with its platform if known.
 pub fn descriptor_text(descriptor: &Descriptor, platform: Option<&Platform>) -> String {
     let mut value = serde_json::json!({
         MEDIA_TYPE: descriptor.media_type, "digest": descriptor.digest.as_str(), "size": descriptor.size,
@@ -196,13 +196,13 @@ fn quoted(text: &str) -> String {
     Value::from(text).to_string()
 }
 
-/// A position in JSON text. Gives the text of each value, which serde_json without `raw_value` does not.
+/// A position in JSON text. Returns the text of each value, which serde_json cannot without `raw_value`.
 struct JsonText<'a> {
     text: &'a str,
 }
 
 impl<'a> JsonText<'a> {
-    /// The members of an object, in order.
+    /// Returns the members of an object, in order.
     fn members(text: &'a str) -> Result<Vec<(String, &'a str)>, serde_json::Error> {
         let mut json = JsonText { text };
         let mut members = Vec::new();

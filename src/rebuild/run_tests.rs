@@ -20,7 +20,7 @@ enum Fault {
     Unverifiable,
     TagMoves,
     Tagging,
-    /// The tag points to something else than what was written.
+    /// The tag points to another digest than the one that was written.
     TagDiffers,
     /// Another tag moves while this one is written.
     AlsoMoves,

@@ -138,9 +138,9 @@ fn came_in_with(platform: &PlatformReport, layer: usize) -> Option<String> {
     Some(format!("layer {} of {} ({}){base}{step}{line}", layer + 1, platform.layers.len(), report.digest.short()))
 }
 
-/// Formats the message of the most common front end and the exit codes. If the code of another version differs: `(exit
-/// 255; 1 with runc 1.1)`. If no process was started, with the report of each front end: `(docker run: exit 127;
-/// kubelet (containerd): StartError, exit 128; podman run: exit 127)`.
+/// Formats the message of the most common front end and the exit codes:
+/// `(exit 255; 1 with runc 1.1)` if another version differs, or the report of each front end if no process was started:
+/// `(docker run: exit 127; kubelet (containerd): StartError, exit 128; podman run: exit 127)`.
 fn shown_line(first: &Shown, all: &[Shown]) -> String {
     let text = if first.text.is_empty() { "nothing" } else { first.text.lines().next().unwrap_or_default() };
     let codes = match first.speaker {
