@@ -32,7 +32,7 @@ pub struct SourceArgs {
     /// 30].
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub timeout: Option<u64>,
-    /// Seconds for the whole run; whatever is unread by then is reported as unknown [default: 21600].
+    /// Seconds for the whole run; content unread by then is reported as unknown [default: 21600].
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     pub deadline: Option<u64>,
     /// Root directory of containerd, for containerd:NAMESPACE/NAME.

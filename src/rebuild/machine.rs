@@ -8,7 +8,7 @@ use crate::platform::{Arch, Fact, Handler, Platform};
 /// The facts that decide whether and how this machine builds for other platforms.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Machine {
-    /// The program behind the `docker` command, or why there is none.
+    /// The program that `docker` runs, or why there is none.
     pub client: Result<Client, String>,
     /// The daemon that `docker` connects to, or why it does not answer.
     pub daemon: Result<Daemon, String>,
