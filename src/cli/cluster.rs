@@ -45,7 +45,7 @@ pub struct ClusterCommandArgs {
     /// Report each image instead of the summary.
     #[arg(long)]
     full: bool,
-    /// Output format: table, json or plain; json contains both the summary and the reports.
+    /// Output format, as for `imgarch scan`; json contains both the summary and the reports.
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     format: String,
     /// Exit with 1 on findings of this severity or above [default: error].
