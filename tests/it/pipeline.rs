@@ -200,7 +200,7 @@ fn the_documented_gitlab_job_fails_on_the_bad_image_and_leaves_its_reports() {
 
 #[test]
 fn the_documented_jenkins_stage_fails_on_the_bad_image_and_leaves_its_reports() {
-    let text = block("**Jenkins**");
+    let text = block("**Jenkins.**");
     let script = text.split("sh '").nth(1).unwrap().split('\'').next().unwrap();
     for (image, expected) in [("oci:good", 0), ("oci:bad", 1)] {
         let folder = project();
@@ -224,7 +224,7 @@ fn arguments(container: &Value, image: &str) -> Vec<String> {
 #[test]
 fn the_documented_kubernetes_jobs_fail_on_the_bad_image() {
     let task = yaml(&block("**Tekton.**"));
-    let job = yaml(&block("**Argo CD and Helm**"));
+    let job = yaml(&block("**Argo CD and Helm.**"));
     let containers = [&task["spec"]["steps"][0], &job["spec"]["template"]["spec"]["containers"][0]];
     let folder = tempfile::tempdir().unwrap();
     // The Job names a target: both images have an arm64 platform.
@@ -240,7 +240,7 @@ fn the_documented_kubernetes_jobs_fail_on_the_bad_image() {
         }
     }
     // A Job is what `imgarch scan -f` reads, too: it names its own image.
-    fs::write(folder.path().join("job.yaml"), block("**Argo CD and Helm**")).unwrap();
+    fs::write(folder.path().join("job.yaml"), block("**Argo CD and Helm.**")).unwrap();
     let output = imgarch(folder.path(), &["scan", "--offline", "-f", "job.yaml"], &[]);
     let (text, code) = said(&output);
     assert!(code == 3 && text.contains("ghcr.io/imgarch/imgarch:v"), "{text}");
