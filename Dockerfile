@@ -1,4 +1,4 @@
-# imgarch for linux/amd64 and linux/arm64, from static binaries that exist already (see .github/workflows/release.yml):
+# imgarch for linux/amd64 and linux/arm64, from prebuilt static binaries (see .github/workflows/release.yml):
 #   cargo build --profile dist --all-features --locked --target x86_64-unknown-linux-musl    -> dist/amd64/imgarch
 #   cargo build --profile dist --all-features --locked --target aarch64-unknown-linux-musl   -> dist/arm64/imgarch
 #   docker buildx build --platform linux/amd64,linux/arm64 --tag imgarch .

@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
-# What action.yml runs: installs imgarch, scans, and hands on the exit code. Everything comes in as INPUT_*.
+# The script of action.yml: installs imgarch, scans, and exits with the scan's exit code. Inputs are INPUT_* variables.
 set -euo pipefail
 
 repository=imgarch/imgarch
 
-# Prints the path of the program, downloaded and held to its checksum where none was named.
+# Prints the path of the binary: INPUT_BINARY, or a downloaded release whose checksum was verified.
 install() {
   if [[ -n ${INPUT_BINARY:-} ]]; then
     echo "$INPUT_BINARY"
     return
   fi
-  local os arch target folder base
+  local os arch target directory base
   case "$(uname -s)" in
     Linux) os=unknown-linux-musl ;;
     Darwin) os=apple-darwin ;;
@@ -22,23 +22,23 @@ install() {
     *) echo "imgarch: no release for $(uname -m)" >&2; return 2 ;;
   esac
   target="$arch-$os"
-  folder=$(mktemp -d "${RUNNER_TEMP:-/tmp}/imgarch.XXXXXX")
+  directory=$(mktemp -d "${RUNNER_TEMP:-/tmp}/imgarch.XXXXXX")
   if [[ ${INPUT_VERSION:-latest} == latest ]]; then
     base="https://github.com/$repository/releases/latest/download"
   else
     base="https://github.com/$repository/releases/download/$INPUT_VERSION"
   fi
   for file in "imgarch-$target.tar.gz" "imgarch-$target.tar.gz.sha256"; do
-    curl --fail --silent --show-error --location --retry 3 --output "$folder/$file" "$base/$file"
+    curl --fail --silent --show-error --location --retry 3 --output "$directory/$file" "$base/$file"
   done
-  (cd "$folder" && sha256sum --check --status "imgarch-$target.tar.gz.sha256" 2>/dev/null ||
+  (cd "$directory" && sha256sum --check --status "imgarch-$target.tar.gz.sha256" 2>/dev/null ||
     shasum -a 256 --check --status "imgarch-$target.tar.gz.sha256") ||
-    { echo "imgarch: the download does not have its checksum" >&2; return 2; }
-  tar -xzf "$folder/imgarch-$target.tar.gz" -C "$folder"
-  echo "$folder/imgarch"
+    { echo "imgarch: the checksum of the download does not match" >&2; return 2; }
+  tar -xzf "$directory/imgarch-$target.tar.gz" -C "$directory"
+  echo "$directory/imgarch"
 }
 
-# Appends each line of $1 that is not empty to `arguments`, with $2 before it where that is given.
+# Appends each non-empty line of $1 to `arguments`, each preceded by $2 if that is given.
 add_lines() {
   local line
   while IFS= read -r line; do

@@ -112,7 +112,7 @@ fn the_action_installs_the_release_and_holds_it_to_its_checksum() {
     assert!(asked.contains("/releases/latest/download/imgarch-"), "{asked}");
     release(folder.path(), &"0".repeat(64));
     let (text, code) = action(folder.path(), &[("INPUT_IMAGE", "oci:good")]);
-    assert!(code == 2 && text.contains("does not have its checksum"), "{code}: {text}");
+    assert!(code == 2 && text.contains("the checksum of the download does not match"), "{code}: {text}");
 }
 
 #[test]
