@@ -1,4 +1,4 @@
-/* A program that needs nothing: it says that it runs. Built without a C library, for each platform of the images here. */
+/* Prints that it runs. Has no dependencies, not even a C library. Built for each platform of the images here. */
 
 static const char message[] = "app: running\n";
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Builds the two images of this folder as OCI layouts, the same bytes each time:
-#   wrong  says linux/amd64 and linux/arm64, but its arm64 half holds the x86-64 program (the incident)
-#   right  the same with each platform's own program
+# Builds the two images of this directory as OCI layouts, reproducibly:
+#   wrong  lists linux/amd64 and linux/arm64, but its arm64 image contains the x86-64 program (the incident)
+#   right  the same, with the right program for each platform
 # Needs gcc, aarch64-linux-gnu-gcc and python3. The results are committed; run it only to change them.
 set -euo pipefail
 cd "$(dirname "$0")"
