@@ -1,4 +1,5 @@
-//! The trees of testdata/oracle/answers.tsv, rebuilt in code: one a row, for a kernel whose own programs are `own`'s.
+//! Rebuilds the trees of testdata/oracle/answers.tsv in code, one for each row, for a kernel whose native programs are
+//! `own`.
 
 use imgarch::platform::Arch;
 
@@ -7,7 +8,7 @@ use super::tree::Tree;
 
 pub const ANSWERS: &str = include_str!("../../../testdata/oracle/answers.tsv");
 
-/// A program's architecture in the table's case names.
+/// The architecture of a case name in the table.
 pub fn builder(name: &str) -> ElfBuilder {
     match name {
         "386" => ElfBuilder::i386(),
@@ -24,7 +25,7 @@ pub fn builder(name: &str) -> ElfBuilder {
     }
 }
 
-/// The loader that programs of an architecture name, below the root.
+/// The dynamic loader that programs of an architecture name, relative to the root.
 fn loader_path(name: &str) -> &'static str {
     let path = match name {
         "armv5" => "/lib/ld-linux.so.3",
@@ -44,7 +45,7 @@ fn loader(name: &str) -> Vec<u8> {
     builder(name).soname(loader_path(name).rsplit('/').next().expect("a name")).build()
 }
 
-/// The tree of a row, for a kernel whose own programs are `own`'s.
+/// The tree of a row, for a kernel whose native programs are `own`.
 pub fn case(name: &str, own: &str) -> Tree {
     let program = || builder(own).build();
     let call = |path: &str| Tree::call(&[path]);
@@ -154,7 +155,7 @@ fn library(arch: &str) -> Vec<u8> {
     bytes
 }
 
-/// `count` scripts, each the interpreter of the one before.
+/// A chain of `count` scripts, each the interpreter of the previous one.
 fn chain(count: usize) -> Tree {
     (0..count).fold(Tree::call(&["/s0"]), |tree, index| {
         let next = if index + 1 == count { "/bin/sh".to_string() } else { format!("/s{}", index + 1) };
@@ -170,7 +171,7 @@ fn with_bss(own: &str) -> Vec<u8> {
     program.extra(data).build()
 }
 
-/// What `-z max-page-size=` makes of a program with a word of data: code and data on pages of that size.
+/// A program with a word of data as linked with `-z max-page-size=`: code and data on pages of that size.
 fn aligned(own: &str, page: u64) -> Vec<u8> {
     let program = builder(own).padding(0x1_1000);
     let vaddr = program.base() + page;

@@ -1,5 +1,5 @@
-//! Real engines and a real registry for the tests, each in a temporary folder behind a socket of its own. They are
-//! started when first asked for and end with the test's process, however that ends.
+//! Real engines and a real registry for the tests, each in a temporary directory with its own socket. They are started
+//! on first use, and end with the test process, however it ends.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ pub struct Engine {
     _supervisor: Child,
 }
 
-/// A running registry without passwords, in plain HTTP.
+/// A running registry with plain HTTP and without passwords.
 pub struct Registry {
     /// `127.0.0.1:PORT`.
     pub address: String,
@@ -31,7 +31,7 @@ pub enum Store {
 
 const START_LIMIT: Duration = Duration::from_secs(60);
 
-/// Runs $1 in folder $2 until this process' end of the standard input is closed, and leaves nothing behind.
+/// Runs $1 in directory $2 until this process closes its end of stdin. Leaves no processes, mounts or files.
 const SUPERVISOR: &str = r#"
 cd "$2" || exit 1
 setsid sh -c "$1" > "$2/log" 2>&1 < /dev/null &
@@ -44,7 +44,7 @@ cd /
 awk -v folder="$2/" 'index($2, folder) == 1 { print $2 }' /proc/self/mounts | sort -r | while read -r mount; do
   umount -l "$mount"
 done
-# What an engine has started ends after it, and may write to the folder until then.
+# Processes that an engine started may outlive it for a moment, and still write to the directory.
 for i in $(seq 40); do rm -rf "$2" 2> /dev/null && break; sleep 0.25; done
 "#;
 
@@ -52,7 +52,7 @@ for i in $(seq 40); do rm -rf "$2" 2> /dev/null && break; sleep 0.25; done
 pub fn docker(test: &str, store: Store) -> Option<&'static Engine> {
     static ENGINES: [OnceLock<Engine>; 2] = [OnceLock::new(), OnceLock::new()];
     let needs = [Need::Root, Need::DockerEngine, Need::DockerClient, Need::Runc, Need::Buildx];
-    // buildx is met with the containerd store alone.
+    // buildx is only used with the containerd store.
     if !has(test, if store == Store::Containerd { &needs } else { &needs[..4] }) {
         return None;
     }
@@ -69,8 +69,8 @@ pub fn docker(test: &str, store: Store) -> Option<&'static Engine> {
     }))
 }
 
-/// Debian 12's Docker Engine, taken out of its packages beside the one that is installed; its commands are in the folder's
-/// `root/usr/bin`.
+/// Debian 12's Docker Engine, unpacked from its packages next to the installed one. Its commands are in `root/usr/bin`
+/// of the engine's directory.
 pub fn docker_20_10(test: &str) -> Option<&'static Engine> {
     static ENGINE: OnceLock<Option<Engine>> = OnceLock::new();
     if !has(test, &[Need::Root, Need::DockerEngine, Need::Debian, Need::PackageMirror, Need::Runc]) {
@@ -90,18 +90,18 @@ pub fn docker_20_10(test: &str) -> Option<&'static Engine> {
     engine.as_ref()
 }
 
-/// Prints the mirror of Debian's archive that this machine uses.
+/// The script that prints the Debian mirror of this machine.
 pub const MIRROR: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/.ci/mirror");
 
-/// Which version of a package, of those that the mirror has.
+/// The version of a package to choose, among those of the mirror.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Version {
     Oldest,
     Newest,
 }
 
-/// Takes Debian packages apart into `folder/root`, without installing them. `false`: the mirror does not have them, which
-/// was said.
+/// Unpacks Debian packages into `folder/root`, without installing them. Returns `false` and skips the test if the
+/// mirror does not have them.
 pub fn unpack(test: &str, folder: &Path, packages: &[&str], version: Version) -> bool {
     if !has(test, &[Need::Debian, Need::PackageMirror]) {
         return false;
@@ -117,7 +117,7 @@ pub fn unpack(test: &str, folder: &Path, packages: &[&str], version: Version) ->
     output.status.success()
 }
 
-/// Leaves a mark of each version: `docker.io_20.10`.
+/// Creates a marker file for each version: `docker.io_20.10`.
 const UNPACK: &str = r#"
 set -e
 pick=$1
@@ -134,8 +134,8 @@ for package in *.deb; do dpkg -x "$package" root; done
 rm ./*.deb
 "#;
 
-/// Docker Engine that also listens on `tcp://127.0.0.1:PORT`, for clients with a certificate. Gives the port too, and has
-/// `ca.pem`, `cert.pem` and `key.pem` of a client in its folder's `certs`.
+/// Docker Engine that also listens on `tcp://127.0.0.1:PORT` for clients with a certificate. Returns the port too. The
+/// engine's directory has the client's `ca.pem`, `cert.pem` and `key.pem` in `certs`.
 pub fn docker_over_tls(test: &str) -> Option<(&'static Engine, u16)> {
     static ENGINE: OnceLock<(Engine, u16)> = OnceLock::new();
     if !has(test, &[Need::Root, Need::DockerEngine, Need::DockerClient, Need::Runc, Need::Openssl]) {
@@ -156,7 +156,7 @@ pub fn docker_over_tls(test: &str) -> Option<(&'static Engine, u16)> {
     Some((engine, *port))
 }
 
-/// An authority, a server's certificate for 127.0.0.1 and a client's.
+/// Creates an authority, a server certificate for 127.0.0.1 and a client certificate.
 const CERTIFICATES: &str = r#"
 set -e
 cd FOLDER
@@ -178,7 +178,8 @@ pub fn podman(test: &str) -> Option<&'static Engine> {
     Some(ENGINE.get_or_init(|| {
         let folder = folder("pdm");
         fs::create_dir(folder.join("tmp")).unwrap();
-        // What a machine without a network bridge, without the right to raise limits, or with two cgroup versions allows.
+        // Settings for machines without a network bridge, without the right to raise limits, or with both cgroup
+        // versions.
         let config = "[containers]\nnetns = \"none\"\n[engine]\nruntime = \"runc\"\ncgroup_manager = \"cgroupfs\"\nevents_logger = \"file\"\n";
         fs::write(folder.join("containers.conf"), config).unwrap();
         fs::write(folder.join("registries.conf"), "unqualified-search-registries = []\n").unwrap();
@@ -190,7 +191,8 @@ pub fn podman(test: &str) -> Option<&'static Engine> {
     }))
 }
 
-/// CNCF Distribution's registry, in memory: its file storage loses a race on a tag that is pushed twice at once.
+/// CNCF Distribution's registry, with its content in memory: its file storage has a race if a tag is pushed twice at
+/// once.
 pub fn registry(test: &str) -> Option<&'static Registry> {
     static REGISTRY: OnceLock<Registry> = OnceLock::new();
     if !has(test, &[Need::Registry, Need::Skopeo]) {
@@ -214,7 +216,7 @@ fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-/// Short: a unix socket's path, and containerd has one deep below, ends at 107 bytes.
+/// A short path: the path of a Unix socket is limited to 107 bytes, and containerd has one several levels below.
 fn folder(name: &str) -> PathBuf {
     tempfile::Builder::new().prefix(&format!("{name}.")).rand_bytes(6).tempdir_in("/tmp").unwrap().keep()
 }
@@ -241,7 +243,7 @@ fn wait(folder: &Path, is_ready: impl Fn() -> bool) {
     let start = Instant::now();
     while !is_ready() {
         let log = || fs::read_to_string(folder.join("log")).unwrap_or_default();
-        assert!(start.elapsed() < START_LIMIT, "it does not start: {}", log());
+        assert!(start.elapsed() < START_LIMIT, "the service does not start: {}", log());
         std::thread::sleep(Duration::from_millis(50));
     }
 }
@@ -251,7 +253,7 @@ impl Engine {
         format!("unix://{}", self.socket.display())
     }
 
-    /// `docker` against this engine.
+    /// `docker` with this engine as its host.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new("docker");
         command.env("PATH", PATH).env("DOCKER_CONFIG", self.folder.join("client")).env_remove("DOCKER_CONTEXT");
@@ -259,18 +261,18 @@ impl Engine {
         command
     }
 
-    /// Runs `docker` against this engine; whatever comes of it.
+    /// Runs `docker` against this engine, whether or not it succeeds.
     pub fn try_docker(&self, arguments: &[&str]) -> Output {
         self.command(arguments).output().expect("docker starts")
     }
 
-    /// Runs `docker` against this engine and gives what it wrote.
+    /// Runs `docker` against this engine and returns its stdout.
     pub fn docker(&self, arguments: &[&str]) -> String {
         said(&self.try_docker(arguments), &format!("docker {arguments:?}"))
     }
 }
 
-/// Runs a command and gives what it wrote.
+/// Runs a command and returns its stdout.
 pub fn run(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program).env("PATH", PATH).args(arguments).stdin(Stdio::null()).output();
     said(&output.unwrap_or_else(|error| panic!("{program}: {error}")), &format!("{program} {arguments:?}"))

@@ -1,7 +1,7 @@
-//! One image in code, and every form in which an image can lie on a disk. Two platforms, of which the second is the
-//! classic incident: arm64 by its label, and what it starts is an x86-64 program that the third layer brought. With it whiteouts, an opaque folder,
-//! hard links, one of them to a lower layer, a folder replaced by a file, a fifo, setuid, a long name, and layers under
-//! gzip, zstd and nothing.
+//! One image in code, and every format in which an image can be stored on disk. It has two platforms. The second is the
+//! classic incident: labelled arm64, but its entrypoint is an x86-64 program from the third layer. It also has
+//! whiteouts, an opaque directory, hard links (one to a lower layer), a directory replaced by a file, a fifo, setuid, a
+//! long name, and layers that are gzip, zstd and uncompressed.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,9 +14,9 @@ use imgarch::oci::Digest;
 use super::elf::ElfBuilder;
 use serde_json::{Value, json};
 
-/// The name that every form carries.
+/// The image's name in every format.
 pub const NAME: &str = "docker.io/library/conformance:1";
-/// As users type it.
+/// The name as users type it.
 pub const SHORT: &str = "conformance:1";
 pub const PLATFORMS: [&str; 2] = ["amd64", "arm64"];
 
@@ -28,7 +28,7 @@ const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
 /// The image with all its blobs.
 pub struct Sample {
     pub blobs: BTreeMap<Digest, Vec<u8>>,
-    /// One platform's image each, in the order of [`PLATFORMS`].
+    /// One image for each platform, in the order of [`PLATFORMS`].
     pub images: Vec<PlatformImage>,
     /// The image's own index, with both platforms.
     pub index: Vec<u8>,
@@ -47,20 +47,20 @@ pub struct StoredLayer {
     pub media_type: String,
 }
 
-/// How much of what an image may be is in it. The merged files are the same.
+/// How many features of the image format the sample uses. The merged files are the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Breadth {
-    /// All that the specification allows.
+    /// Everything that the specification allows.
     Whole,
     /// Without a hard link to a lower layer's file, which neither Docker nor containerd can unpack on overlayfs.
     ForDocker,
-    /// The same with manifests of its own: no test beside it puts them into the engine that they share.
+    /// The same, but with different manifests, so that no other test puts them into the shared engine.
     ForPull,
     /// Also without zstd, which no Docker schema 2 image may have.
     ForSchema2,
 }
 
-/// What an entry of a layer is, with its content or target.
+/// The kind of a layer's entry, with its content or target.
 #[derive(Clone, Copy)]
 enum Kind<'a> {
     Folder,
@@ -77,14 +77,14 @@ pub fn long_name() -> String {
     format!("usr/lib/{}/{}", "x".repeat(130), "y".repeat(130))
 }
 
-/// What the container starts. It fits amd64 only, and ends with 42 there.
+/// The program that the container starts. It is for amd64 only, and exits with 42 there.
 pub fn program(platform: &str) -> Vec<u8> {
     let mut bytes = ElfBuilder::amd64().build();
     bytes.extend_from_slice(platform.as_bytes());
     bytes
 }
 
-/// What each layer holds, lowest first; the last but two is the platform's own.
+/// The contents of the layers, lowest first. The last but two is specific to the platform.
 fn layers(platform: &str, breadth: Breadth) -> Vec<Vec<u8>> {
     use Kind::*;
     let base: [Entry<'_>; 16] = [
@@ -122,12 +122,12 @@ fn layers(platform: &str, breadth: Breadth) -> Vec<Vec<u8>> {
     let program = program(platform);
     let top: [Entry<'_>; 2] =
         [("app", 0o755, 0, File(&program)), ("etc/passwd", 0o600, 0, File(b"root:x:0:0::/:/bin/sh\n"))];
-    // Docker's own empty layer, which many an image has several times.
+    // Docker's own empty layer, which many images have several times.
     let middle = if breadth == Breadth::Whole { &middle[1..] } else { &middle };
     vec![tar(&base), tar(middle), tar(&top), vec![0; 1024], vec![0; 1024]]
 }
 
-/// What all readers must find: `path kind mode uid:gid size content`, by path.
+/// The entries that all readers must find, as `path kind mode uid:gid size content`, by path.
 pub fn expected(platform: &str) -> Vec<String> {
     let bytes = |path: &str, mode: u32, owner: u32, content: &[u8]| {
         format!("{path} file {mode:o} {owner}:{owner} {} {}", content.len(), Digest::of(content).short())
@@ -199,7 +199,7 @@ pub fn zstd(bytes: &[u8]) -> Vec<u8> {
     zstd::encode_all(bytes, 1).unwrap()
 }
 
-/// A tar of an archive's members; content that starts with `-> ` is a symbolic link.
+/// A tar with these members. Content that starts with `-> ` makes a symbolic link.
 pub fn archive(members: &[(String, Vec<u8>)]) -> Vec<u8> {
     let mut builder = tar::Builder::new(Vec::new());
     for (name, content) in members {
@@ -276,12 +276,12 @@ impl Sample {
         Sample { blobs, images, index }
     }
 
-    /// Digest of a platform's config, which every form keeps.
+    /// Digest of a platform's config, which is the same in every format.
     pub fn config_digest(&self, platform: usize) -> String {
         Digest::of(&self.images[platform].config).to_string()
     }
 
-    /// All members of an OCI layout, `index.json` last as `docker save` writes them.
+    /// All members of an OCI layout, with `index.json` last as in `docker save`.
     pub fn layout_members(&self) -> Vec<(String, Vec<u8>)> {
         let mut members: Vec<(String, Vec<u8>)> = self
             .blobs
@@ -304,8 +304,8 @@ impl Sample {
         }
     }
 
-    /// As `docker save` wrote one platform before Engine 25: uncompressed layers in folders of their own, a repeated one
-    /// as a link.
+    /// An archive of one platform as `docker save` wrote it before Engine 25: uncompressed layers in separate
+    /// directories, and repeated layers as links.
     pub fn docker_archive(&self, platform: usize, name: &str) -> Vec<u8> {
         let image = &self.images[platform];
         let mut members: Vec<(String, Vec<u8>)> = Vec::new();
@@ -328,8 +328,8 @@ impl Sample {
         archive(&members)
     }
 
-    /// As `docker save` writes it since Engine 25 from the containerd image store: the layout, and a list of one
-    /// platform.
+    /// An archive as `docker save` writes it since Engine 25 from the containerd image store: the layout, and a list
+    /// with one platform.
     pub fn new_docker_archive(&self, platform: usize) -> Vec<u8> {
         let image = &self.images[platform];
         let blob = |bytes: &[u8]| format!("blobs/sha256/{}", Digest::of(bytes).hex());
@@ -340,7 +340,7 @@ impl Sample {
         archive(&members)
     }
 
-    /// As `skopeo copy --all ... dir:FOLDER` writes it.
+    /// Writes the format of `skopeo copy --all ... dir:FOLDER`.
     pub fn write_dir(&self, folder: &Path) {
         fs::write(folder.join("version"), "Directory Transport Version: 1.1\n").unwrap();
         fs::write(folder.join("manifest.json"), &self.index).unwrap();
@@ -351,7 +351,7 @@ impl Sample {
         }
     }
 
-    /// The merged tree of a platform, as a runtime would unpack it. Owners only where root writes.
+    /// The merged tree of a platform, as a runtime would unpack it. Sets owners only if run by root.
     pub fn write_tree(&self, platform: &str, root: &Path) {
         for line in expected(platform) {
             let words: Vec<&str> = line.split(' ').collect();
@@ -368,7 +368,7 @@ impl Sample {
                 _ => fs::write(&path, content(words[0], platform)).unwrap(),
             }
             let owner: u32 = words[3].split(':').next().unwrap().parse().unwrap();
-            // Refused where it is not root that tests.
+            // Fails unless run by root.
             let _ = std::os::unix::fs::lchown(&path, Some(owner), Some(owner));
             if words[1] != "symlink" {
                 fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();

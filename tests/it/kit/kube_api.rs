@@ -1,5 +1,5 @@
-//! A Kubernetes API server for tests: lists in pages, single objects, logs, over real HTTP and TLS, with tokens, client
-//! certificates, 403, and 410 on a continue token. It answers; whether the answers are right is the tests' to say.
+//! A Kubernetes API server for tests: paginated lists, single objects and logs over real HTTP and TLS, with tokens,
+//! client certificates, 403 responses, and 410 for an expired continue token.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -8,24 +8,24 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
-/// What the server holds and how it behaves.
+/// The content of the server and its behaviour.
 #[derive(Default)]
 pub struct State {
     /// Objects by the path of their list over all namespaces: `/api/v1/pods`.
     pub objects: BTreeMap<String, Vec<Value>>,
-    /// Logs by `namespace/pod/container`, of the previous run.
+    /// Logs of the previous run, by `namespace/pod/container`.
     pub logs: BTreeMap<String, String>,
-    /// The bearer token that is wanted; none: everybody is let in.
+    /// The bearer token that is required. `None` admits every client.
     pub token: Option<String>,
     /// Lists and objects that this user may not read, by the path of their list.
     pub forbidden: Vec<String>,
-    /// Items of a page, whatever the client asks for.
+    /// Items per page, regardless of the client's limit.
     pub page: usize,
-    /// How many continue tokens are still to be answered 410.
+    /// How many more continue tokens are answered with 410.
     pub gone: usize,
 }
 
-/// A request as it came: path with query, and the authorization header.
+/// A received request: path with query, and the authorization header.
 #[derive(Clone, Debug)]
 pub struct Seen {
     pub path: String,
@@ -73,7 +73,7 @@ impl KubeApi {
     }
 }
 
-/// Serves one connection until it ends, or a handshake fails.
+/// Serves one connection until it ends or a handshake fails.
 fn converse<S: Read + Write>(stream: S, state: &Mutex<State>, seen: &Mutex<Vec<Seen>>) {
     let mut stream = BufReader::new(stream);
     while let Some(request) = read_request(&mut stream) {
@@ -111,7 +111,7 @@ fn read_request(stream: &mut impl BufRead) -> Option<Seen> {
     }
 }
 
-/// As the API server words its failures. Source: apimachinery `Status`.
+/// A failure in the words of the API server. Source: apimachinery `Status`.
 fn failure(code: u16, reason: &str, message: &str) -> (u16, &'static str, Vec<u8>) {
     let status = json!({
         "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": message, "reason": reason,
@@ -170,7 +170,7 @@ fn answer(request: &Seen, state: &mut State) -> (u16, &'static str, Vec<u8>) {
     }
 }
 
-/// A page of the chosen objects of a list.
+/// A page of the selected objects of a list.
 fn page(list: &str, chosen: &[usize], token: Option<String>, state: &mut State) -> (u16, &'static str, Vec<u8>) {
     let start: usize = match token {
         None => 0,

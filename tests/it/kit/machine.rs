@@ -1,7 +1,7 @@
-//! What the tests need of the machine, in one table, and whether it is there. A test whose need is not met is skipped
-//! with the reason, and the process ends with one summary of all skipped tests, which `target/tmp/skipped.txt` keeps (with
-//! nextest, where each test is a process, that file is the summary of the run). With `IMGARCH_ENGINES=1` missing packages
-//! are installed first, and a need that is still not met fails the test.
+//! The table of what the tests need from the machine. A test whose need is not met is skipped with the reason. When the
+//! process ends, it prints one summary of all skipped tests, and keeps it in `target/tmp/skipped.txt` (under nextest,
+//! where each test is a process, that file is the summary of the run). With `IMGARCH_ENGINES=1`, missing packages are
+//! installed first, and an unmet need fails the test.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 
 use super::skipped;
 
-/// One need, a row of the table.
+/// A need, one row of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Need {
     Root,
@@ -48,44 +48,44 @@ pub enum Need {
     Xz,
     Bzip2,
     Zstd,
-    /// Of some trees of `IMGARCH_REALWORLD=all`, and installed by hand.
+    /// Needed by some trees of `IMGARCH_REALWORLD=all`. Must be installed by hand.
     Npm,
-    /// The same.
+    /// As [`Need::Npm`].
     Pip,
 }
 
-/// How a need is met.
+/// How to check a need.
 enum Probe {
-    /// By the kernel, this process' rights, or the distribution: the reason where it is not.
+    /// Depends on the kernel, this process' rights or the distribution. The error is the reason.
     System(fn() -> Result<(), String>),
-    /// By a program on [`PATH`].
+    /// Needs a program on [`PATH`].
     Program(Program),
-    /// By the network; asked for by `IMGARCH_ENGINES=1` alone.
+    /// Needs the network, which is only used with `IMGARCH_ENGINES=1`.
     Network(&'static str),
 }
 
 struct Program {
     name: &'static str,
     command: &'static str,
-    /// Debian's package, as `.ci/engines` lists it.
+    /// The Debian package, as in `.ci/engines`.
     package: &'static str,
-    /// The oldest version that is enough; empty: any.
+    /// The oldest sufficient version. Empty if any version will do.
     minimum: &'static str,
-    /// The command that prints the version, where there is a minimum.
+    /// The command that prints the version, if there is a minimum.
     version: &'static [&'static str],
     use_: Use,
 }
 
-/// What a test does with a program.
+/// How a test uses a program.
 #[derive(PartialEq, Eq)]
 enum Use {
-    /// Runs it for a moment.
+    /// Runs it briefly.
     Runs,
-    /// Starts it as a service, or builds and starts containers with it: with `IMGARCH_ENGINES=1` alone.
+    /// Starts it as a service, or builds and starts containers with it. Only with `IMGARCH_ENGINES=1`.
     Serves,
 }
 
-/// Debian's own commands go before others of the same name.
+/// Debian's own commands come before others of the same name.
 pub const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 
 const fn program(name: &'static str, command: &'static str, package: &'static str) -> Probe {
@@ -112,7 +112,7 @@ const fn service(
 }
 
 impl Need {
-    /// Those whose packages `.ci/engines` installs, and the others that are not programs.
+    /// The needs whose packages `.ci/engines` installs, and those that are not programs.
     const ALL: &[Need] = &[
         Need::Root,
         Need::Chroot,
@@ -164,11 +164,11 @@ impl Need {
             Need::Debian => Probe::System(|| holds(is_debian(), "the test's programs are Debian's")),
             Need::PackageMirror => Probe::Network("packages are fetched from Debian's mirror"),
             Need::PythonIndex => Probe::Network("packages are fetched from PyPI"),
-            // The first whose containerd image store the tests can use.
+            // The first version whose containerd image store the tests can use.
             Need::DockerEngine => service("Docker Engine", "dockerd", "docker.io", "24", &["dockerd", "--version"]),
             Need::DockerClient => service("docker command", "docker", "docker-cli", "24", &["docker", "--version"]),
             Need::Kubectl => program("kubectl", "kubectl", "kubernetes-client"),
-            // The first with `--quiet` and attestations as the tests read them.
+            // The first version with `--quiet`, and with attestations in the form that the tests read.
             Need::Buildx => service("buildx", "docker", "docker-buildx", "0.13", &["docker", "buildx", "version"]),
             Need::Podman => service("podman", "podman", "podman", "4.3", &["podman", "--version"]),
             Need::Buildah => service("buildah", "buildah", "buildah", "1.28", &["buildah", "--version"]),
@@ -199,7 +199,7 @@ impl Need {
         }
     }
 
-    /// Why this is not met, or not used without being asked for.
+    /// The reason why this need is not met, or why it is not used without `IMGARCH_ENGINES=1`.
     fn reason(self) -> Option<String> {
         match self.probe() {
             Probe::System(probe) => probe().err(),
@@ -213,7 +213,7 @@ impl Need {
 }
 
 impl Program {
-    /// "no Docker Engine 24 or later (docker.io 20.10.24 found)".
+    /// For example "no Docker Engine 24 or later (docker.io 20.10.24 found)".
     fn missing(&self) -> Option<String> {
         let wanted = match self.minimum {
             "" => format!("no {}", self.name),
@@ -233,18 +233,18 @@ impl Program {
     }
 }
 
-/// The variable by which engines, downloads and installation are asked for.
+/// The variable that enables engines, downloads and installation.
 const ASK: &str = "IMGARCH_ENGINES";
 
-/// Whether this run is to meet everything, and fails where it cannot.
+/// Whether this run must meet every need, and fails if it cannot.
 pub fn is_asked() -> bool {
     std::env::var_os(ASK).is_some_and(|value| value == "1")
 }
 
-/// Whether the machine has all of `needs`. `false`: `test` is skipped, which the closing summary says.
+/// Whether the machine has all of `needs`. If not, records `test` as skipped for the summary, and returns `false`.
 ///
 /// # Panics
-/// With `IMGARCH_ENGINES=1`, where a need is not met.
+/// With `IMGARCH_ENGINES=1`, if a need is not met.
 pub fn has(test: &str, needs: &[Need]) -> bool {
     let first = || needs.iter().find_map(|need| need.reason());
     let Some(mut reason) = first() else { return true };
@@ -259,21 +259,21 @@ pub fn has(test: &str, needs: &[Need]) -> bool {
     false
 }
 
-/// Skips `test` for a reason that shows only as it runs.
+/// Skips `test` for a reason that only shows while it runs.
 ///
 /// # Panics
 /// With `IMGARCH_ENGINES=1`.
 pub fn skip(test: &str, reason: &str) {
-    assert!(!is_asked(), "{test} cannot be made: {reason}");
+    assert!(!is_asked(), "{test} cannot run: {reason}");
     skipped::record(test, reason);
 }
 
-/// Skips `test` where not even `IMGARCH_ENGINES=1` can change that it does not fit this machine.
+/// Skips `test` because it does not fit this machine, which `IMGARCH_ENGINES=1` cannot change.
 pub fn skip_for_good(test: &str, reason: &str) {
     skipped::record(test, reason);
 }
 
-/// Installs what the tests need, once; it says itself what it installs and what it cannot.
+/// Installs what the tests need, once. The script prints what it installs and what it cannot install.
 fn install() {
     static DONE: OnceLock<()> = OnceLock::new();
     DONE.get_or_init(|| {
@@ -292,7 +292,7 @@ fn version_of(command: &[&str]) -> Option<String> {
     first_version(&String::from_utf8_lossy(&output.stdout)).filter(|_| output.status.success())
 }
 
-/// The first number with a dot in it: "20.10.24" of "Docker version 20.10.24+dfsg1, build 297e128".
+/// The first number with a dot: "20.10.24" in "Docker version 20.10.24+dfsg1, build 297e128".
 fn first_version(text: &str) -> Option<String> {
     let parts = text.split(|c: char| !c.is_ascii_digit() && c != '.').map(|part| part.trim_matches('.'));
     parts.into_iter().find(|part| part.contains('.')).map(str::to_string)
@@ -312,7 +312,7 @@ fn succeeds(program: &str, arguments: &[&str], reason: &str) -> Result<(), Strin
     holds(command.status().is_ok_and(|status| status.success()), reason)
 }
 
-/// Whether the tests run as root: only root can give files away.
+/// Whether the tests run as root: only root can change the owner of files.
 pub fn is_root() -> bool {
     // SAFETY: geteuid cannot fail.
     unsafe { libc::geteuid() == 0 }
@@ -326,7 +326,7 @@ fn is_debian() -> bool {
     Path::new("/etc/debian_version").exists() && Path::new("/lib/x86_64-linux-gnu/libc.so.6").exists()
 }
 
-/// In a mount namespace of its own, so that nothing of the probe is left.
+/// Probes in a separate mount namespace, so that nothing is left behind.
 fn binfmt_misc() -> Result<(), String> {
     let script = "test -e /proc/sys/fs/binfmt_misc/register || mount -t binfmt_misc none /proc/sys/fs/binfmt_misc; \
                   test -w /proc/sys/fs/binfmt_misc/register";
@@ -350,7 +350,7 @@ fn versions_are_compared_by_their_numbers() {
 }
 
 #[test]
-fn the_script_installs_what_the_table_needs_in_versions_that_are_enough() {
+fn the_script_installs_sufficient_versions_of_everything_in_the_table() {
     let script = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/.ci/engines")).unwrap();
     let list = script.split("packages=(").nth(1).and_then(|rest| rest.split("\n)").next()).expect("a list");
     let rows: Vec<Vec<&str>> =

@@ -1,4 +1,4 @@
-//! What the tests share: programs, images, registries, engines, and real calls of execve.
+//! Shared by the tests: programs, images, registries, engines, and real calls of execve.
 
 pub mod cases;
 pub mod distribution;

@@ -1,5 +1,5 @@
-//! Programs made to be broken: nothing but traps, so that whatever instruction they start at says that they ran; and a
-//! small generator of the same mutations each time.
+//! Programs for mutation: they consist of traps, so that any instruction at which they start shows that they ran. Also
+//! a small deterministic generator of mutations.
 
 use super::elf::{ElfBuilder, Field, Phdr, edit_phdr, set};
 
@@ -20,7 +20,7 @@ impl Dice {
         (self.roll() % bound as u64) as usize
     }
 
-    /// One of the changes that break formats: a bit, a neighbour, an extreme, anything.
+    /// Returns a value that tends to break formats: a flipped bit, a neighbouring value, an extreme, or a random one.
     pub fn change(&mut self, byte: u8) -> u8 {
         match self.below(6) {
             0 => byte ^ 1 << self.below(8),
@@ -41,7 +41,7 @@ impl Dice {
     }
 }
 
-/// An instruction that ends the process with a signal of its own, and the signal.
+/// An instruction that ends the process with a distinctive signal, and that signal.
 pub fn trap(machine: u16) -> (Vec<u8>, i32) {
     match machine {
         // int3, of every width.
@@ -54,13 +54,13 @@ pub fn trap(machine: u16) -> (Vec<u8>, i32) {
         243 => (vec![0x02, 0x90, 0x02, 0x90], libc::SIGTRAP),
         // trap
         21 => (0x7fe0_0008_u32.to_le_bytes().to_vec(), libc::SIGTRAP),
-        // .insn of zeros: no operation that exists
+        // .insn of zeros: not a valid operation
         22 => (vec![0, 0, 0, 0], libc::SIGILL),
         other => panic!("no trap for machine {other}"),
     }
 }
 
-/// A program of one page of headers that may be read, and one page of traps.
+/// A program with one readable page of headers and one page of traps.
 pub fn program(builder: ElfBuilder, page: usize) -> Vec<u8> {
     let machine = builder.machine;
     let base = if builder.e_type == 2 { 0x40_0000 } else { 0 };
@@ -71,7 +71,7 @@ pub fn program(builder: ElfBuilder, page: usize) -> Vec<u8> {
     let mut bytes = builder.extra(code).extra(stack).build();
     let first = super::elf::phdrs(&bytes).iter().position(|phdr| phdr.p_type == 1).expect("a PT_LOAD");
     edit_phdr(&mut bytes, first, |phdr| (phdr.flags, phdr.filesz, phdr.memsz) = (4, size, size));
-    assert!(bytes.len() < page, "headers fit before the code");
+    assert!(bytes.len() < page, "the headers fit into the first page");
     bytes.resize(bytes.len().next_multiple_of(4), 0);
     let trap = trap(machine).0;
     let rest = 2 * page - bytes.len();

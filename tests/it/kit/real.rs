@@ -1,4 +1,4 @@
-//! A real execve in a chroot, without what std and libc put around it: `Command` and execvp hand a file that the kernel
+//! A real execve in a chroot, without the fallback of std and libc: `Command` and execvp pass a file that the kernel
 //! refuses to /bin/sh. Needs root.
 
 use std::ffi::CString;
@@ -12,7 +12,7 @@ use super::tree::Tree;
 
 type Pointers<'p> = &'p [*const libc::c_char];
 
-/// What a kernel did with a call.
+/// The kernel's answer to a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
     Errno(i32),
@@ -30,7 +30,7 @@ impl fmt::Display for Answer {
     }
 }
 
-/// The names of the errnos that an execve answers with.
+/// The name of an errno that execve returns.
 pub fn errno_name(number: i32) -> &'static str {
     let names = [
         (libc::ENOEXEC, "ENOEXEC"),
@@ -50,27 +50,27 @@ pub fn errno_name(number: i32) -> &'static str {
     names.iter().find(|(value, _)| *value == number).map_or("another errno", |(_, name)| name)
 }
 
-/// Seconds after which the kernel itself ends a program that went astray.
+/// Seconds after which the kernel kills a program that does not end.
 const ALARM_S: u32 = 60;
 
-/// Lays `tree` out in `root`, where `written` lies already, and makes its call there.
+/// Writes `tree` to `root`, which already contains `written`, and makes its call there.
 pub fn run(tree: &Tree, root: &Path, written: &mut Tree) -> Answer {
     tree.write_over(root, written);
     *written = tree.clone();
     execve(root, &tree.argv, &[PATH], own_capabilities()).0
 }
 
-/// The same in a folder of its own, with the bounding set of docker's containers, with what the program and all before it wrote on standard error.
+/// The same in a separate directory, with docker's capability bounding set. Also returns what the call wrote to stderr.
 pub fn run_alone(tree: &Tree) -> (Answer, String) {
-    let root = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
+    let root = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary directory");
     tree.write(root.path());
     execve(root.path(), &tree.argv, &[PATH], Capabilities::of_docker())
 }
 
 const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// Calls execve in `root` with these words and this environment, as root, with all output thrown away. The child gets
-/// no core files and no file size, and is ended after a minute.
+/// Calls execve in `root` with these words and this environment, as root. Discards stdout and returns stderr. The child
+/// cannot write files or core dumps, and is killed after a minute.
 pub fn execve(root: &Path, words: &[String], env: &[&str], bounding: Capabilities) -> (Answer, String) {
     let c = |text: &[u8]| CString::new(text).expect("no NUL in a call");
     let root = c(root.as_os_str().as_bytes());
@@ -83,10 +83,10 @@ pub fn execve(root: &Path, words: &[String], env: &[&str], bounding: Capabilitie
     // SAFETY: plain system calls on values that outlive them; the child calls nothing but async-signal-safe functions
     // before execve or _exit, as fork in a threaded process demands.
     unsafe {
-        assert_eq!(libc::pipe2(pipe.as_mut_ptr(), libc::O_CLOEXEC), 0, "a pipe is made");
-        assert_eq!(libc::pipe2(stderr.as_mut_ptr(), libc::O_CLOEXEC), 0, "a pipe is made");
+        assert_eq!(libc::pipe2(pipe.as_mut_ptr(), libc::O_CLOEXEC), 0, "pipe2 failed");
+        assert_eq!(libc::pipe2(stderr.as_mut_ptr(), libc::O_CLOEXEC), 0, "pipe2 failed");
         let child = libc::fork();
-        assert!(child >= 0, "a child is forked");
+        assert!(child >= 0, "fork failed");
         if child == 0 {
             let code = enter(&root, (&argv, &envp), stderr[1], bounding);
             libc::write(pipe[1], (&raw const code).cast(), size_of::<i32>());
@@ -99,7 +99,7 @@ pub fn execve(root: &Path, words: &[String], env: &[&str], bounding: Capabilitie
         libc::close(stderr[1]);
         let said = read_all(stderr[0]);
         libc::close(stderr[0]);
-        assert_eq!(libc::waitpid(child, &raw mut status, 0), child, "the child is waited for");
+        assert_eq!(libc::waitpid(child, &raw mut status, 0), child, "waitpid failed");
         let answer = match () {
             () if got > 0 => Answer::Errno(errno),
             () if libc::WIFSIGNALED(status) => Answer::Signal(libc::WTERMSIG(status)),
@@ -109,7 +109,7 @@ pub fn execve(root: &Path, words: &[String], env: &[&str], bounding: Capabilitie
     }
 }
 
-/// All that is written into a pipe, up to its end.
+/// Everything that is written to a pipe, up to its end.
 ///
 /// # Safety
 /// `fd` must be an open descriptor.
@@ -123,7 +123,7 @@ unsafe fn read_all(fd: i32) -> Vec<u8> {
     }
 }
 
-/// The child's part: returns the errno of what failed.
+/// Runs in the child. Returns the errno of the call that failed.
 ///
 /// # Safety
 /// Must run in a forked child; the pointers must be lists of C strings that end in a null pointer.
@@ -156,9 +156,9 @@ unsafe fn enter(
     }
 }
 
-/// What this process and its children may do at most: less than everything in most containers.
+/// The capability bounding set of this process, which is smaller than the full set in most containers.
 pub fn own_capabilities() -> Capabilities {
-    let status = std::fs::read_to_string("/proc/self/status").expect("a process has a status");
+    let status = std::fs::read_to_string("/proc/self/status").expect("reading the process status");
     let line = status.lines().find_map(|line| line.strip_prefix("CapBnd:")).expect("Linux shows the bounding set");
     Capabilities(u64::from_str_radix(line.trim(), 16).expect("a number in hexadecimal"))
 }

@@ -1,4 +1,4 @@
-//! The tests that were skipped and why, as one summary when the process ends.
+//! Summarises the skipped tests and the reasons when the process ends.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions};
@@ -6,14 +6,14 @@ use std::io::{Read, Seek, Write};
 use std::path::Path;
 use std::sync::Once;
 
-/// Records that `test`, or the test whose thread this is, was skipped.
+/// Records that `test`, or the test that runs on this thread, was skipped.
 pub fn record(test: &str, reason: &str) {
     static AT_EXIT: Once = Once::new();
     AT_EXIT.call_once(|| {
-        // SAFETY: `close` is a plain function, which unwinds into nobody.
+        // SAFETY: `close` is a plain function that does not unwind.
         unsafe { libc::atexit(close) };
     });
-    // libtest gives a test's thread its name, which no two tests share.
+    // libtest names a test's thread after the test, and names are unique.
     let thread = std::thread::current();
     let test = thread.name().filter(|name| *name != "main").unwrap_or(test);
     eprintln!("SKIPPED {test}: {reason}");
@@ -21,16 +21,16 @@ pub fn record(test: &str, reason: &str) {
     let _ = file.seek(std::io::SeekFrom::End(0)).and_then(|_| writeln!(file, "{}\t{test}", reason.replace('\n', " ")));
 }
 
-/// Which run of the tests this is: one of nextest has many processes.
+/// Identifies this test run: under nextest, one run has many processes.
 fn run() -> String {
     std::env::var("NEXTEST_RUN_ID").unwrap_or_else(|_| std::process::id().to_string())
 }
 
-/// The run's records, locked: those of other runs are dropped.
+/// Opens and locks the run's records. Drops those of other runs.
 fn open(run: &str) -> std::io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
-    // A user who may not write there has the summary on standard error alone.
+    // A user without write access only gets the summary on stderr.
     let mut file = options
         .open(Path::new(env!("CARGO_TARGET_TMPDIR")).join("skipped.records"))
         .or_else(|_| options.open(std::env::temp_dir().join(format!("imgarch-skipped-{run}"))))?;
@@ -45,7 +45,7 @@ fn open(run: &str) -> std::io::Result<File> {
     Ok(file)
 }
 
-/// Writes the summary behind the last line of the test harness, whose capture of output ends before.
+/// Writes the summary after the last line of the test harness, which stops capturing output before.
 extern "C" fn close() {
     let Ok(mut file) = open(&run()) else { return };
     let mut text = String::new();
@@ -57,7 +57,7 @@ extern "C" fn close() {
     let _ = std::io::stderr().write_all(format!("\n{summary}\n").as_bytes());
 }
 
-/// A line for each reason, the most frequent first.
+/// One line for each reason, the most frequent first.
 fn summary(records: &str) -> String {
     let mut by_reason: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for (reason, test) in records.lines().filter_map(|line| line.split_once('\t')) {

@@ -1,4 +1,4 @@
-//! A small image in code: one layer, a program, a platform and a call. For tests of what is said about images.
+//! A small image in code: one layer, a program, a platform and an entrypoint. For tests of reports.
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 /// An image of one platform.
 pub struct Small {
     pub architecture: &'static str,
-    /// Empty: none.
+    /// Empty for none.
     pub entrypoint: &'static str,
     /// Path, mode and content of each file, lowest layer first.
     pub files: Vec<(String, u32, Vec<u8>)>,
@@ -29,21 +29,21 @@ impl Small {
         self
     }
 
-    /// Its only layer, a tar.
+    /// Its only layer, as a tar.
     pub fn layer(&self) -> Vec<u8> {
         let mut builder = tar::Builder::new(Vec::new());
         for (path, mode, content) in &self.files {
             let mut header = tar::Header::new_gnu();
             header.set_mode(*mode);
             header.set_size(content.len() as u64);
-            // `append_data` would mend the name; hostile ones must get through.
+            // `append_data` would normalise the name, and hostile names must be kept.
             builder.append_data(&mut header, path, content.as_slice()).unwrap();
         }
         builder.into_inner().unwrap()
     }
 }
 
-/// Writes images as one index into an OCI layout.
+/// Writes images as one index to an OCI layout.
 pub fn write_layout(folder: &Path, images: &[Small]) {
     let blobs = folder.join("blobs/sha256");
     fs::create_dir_all(&blobs).unwrap();
@@ -80,14 +80,14 @@ pub fn write_layout(folder: &Path, images: &[Small]) {
     fs::write(folder.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).unwrap();
 }
 
-/// The built program in `folder`, with nothing of this machine's environment but what is given.
+/// Runs the built binary in `folder`, with only `env` as its environment.
 pub fn imgarch(folder: &Path, args: &[&str], env: &[(&str, &str)]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_imgarch"));
     command.args(args).current_dir(folder).env_clear().env("HOME", folder).env("PATH", "/usr/bin:/bin");
     command.envs(env.iter().copied()).output().unwrap()
 }
 
-/// Standard output and the exit code.
+/// Stdout and the exit code.
 pub fn said(output: &Output) -> (String, i32) {
     (String::from_utf8_lossy(&output.stdout).into_owned(), output.status.code().unwrap())
 }

@@ -1,5 +1,5 @@
-//! A small root file system, written once: merged in memory through the real layer types and `inspect`, and laid out on
-//! disk, so that the model and a kernel see the same bytes.
+//! A small root file system for both the model and the kernel: merged in memory through the real layer types and
+//! `inspect`, and written to disk, so that both see the same bytes.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -15,16 +15,16 @@ use super::program;
 
 const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// A tree and the call that is made in it.
+/// A tree, and the call to make in it.
 #[derive(Clone, Debug, Default)]
 pub struct Tree {
     entries: Vec<(String, Item)>,
     pub argv: Vec<String>,
-    /// `KEY=VALUE` lines; empty: the usual PATH.
+    /// `KEY=VALUE` lines. Empty for the usual PATH.
     pub env: Vec<String>,
-    /// Empty: `/`.
+    /// Empty for `/`.
     pub working_dir: String,
-    /// `uid:gid`; empty: root.
+    /// `uid:gid`. Empty for root.
     pub user: String,
 }
 
@@ -38,7 +38,7 @@ enum Item {
 }
 
 impl Tree {
-    /// An empty tree; `words` is the call, its first word the path given to execve.
+    /// An empty tree. `words` is the call; its first word is the path for execve.
     pub fn call(words: &[&str]) -> Tree {
         Tree { argv: words.iter().map(|word| word.to_string()).collect(), ..Tree::default() }
     }
@@ -53,7 +53,7 @@ impl Tree {
         self
     }
 
-    /// An executable file with the bytes of its `security.capability`.
+    /// An executable file with this `security.capability` attribute.
     pub fn capable(mut self, path: &str, bytes: impl AsRef<[u8]>, capability: &[u8]) -> Tree {
         self.entries.push((path.to_string(), Item::Capable(bytes.as_ref().to_vec(), capability.to_vec())));
         self
@@ -69,12 +69,12 @@ impl Tree {
         self
     }
 
-    /// A file, unless there is one at that path already.
+    /// Adds a file, unless the path already exists.
     pub fn add_once(self, path: &str, bytes: impl AsRef<[u8]>) -> Tree {
         if self.entries.iter().any(|(there, _)| there == path) { self } else { self.file(path, bytes) }
     }
 
-    /// Another call in the same tree.
+    /// The same tree with another call.
     pub fn argv(self, words: &[&str]) -> Tree {
         Tree { argv: words.iter().map(|word| word.to_string()).collect(), ..self }
     }
@@ -94,13 +94,13 @@ impl Tree {
         Tree { user: user.to_string(), ..self }
     }
 
-    /// A directory of this mode.
+    /// A directory with this mode.
     pub fn closed(mut self, path: &str, mode: u16) -> Tree {
         self.entries.push((path.to_string(), Item::Directory(mode)));
         self
     }
 
-    /// The call as a config would make it: root, `/`, and no environment but PATH, where nothing else was said.
+    /// The call as made by a container with this config: by default root, `/`, and no environment except PATH.
     pub fn exec(&self) -> Exec {
         Exec {
             argv: self.argv.clone(),
@@ -111,7 +111,7 @@ impl Tree {
         }
     }
 
-    /// As the scan sees it.
+    /// The tree as a scan sees it.
     pub fn rootfs(&self) -> RootFs<FileKind> {
         let mut contents = Contents::default();
         for (path, item) in &self.entries {
@@ -138,23 +138,23 @@ impl Tree {
         merge([Arc::new(contents)])
     }
 
-    /// As a kernel sees it. `root` must exist; what the tree does not name is left alone.
+    /// Writes the tree for a kernel. `root` must exist. Other files in it are left alone.
     pub fn write(&self, root: &Path) {
         self.write_over(root, &Tree::default());
     }
 
-    /// The same, where `before` lies already: only what differs is written. No file may become a directory or a link.
+    /// The same over an earlier tree: only differences are written. A file cannot become a directory or a link.
     pub fn write_over(&self, root: &Path, before: &Tree) {
         let differing: Vec<_> = self.entries.iter().filter(|entry| !before.entries.contains(entry)).collect();
         let mut files = Vec::new();
         for (path, item) in &differing {
             let path = root.join(path);
-            fs::create_dir_all(path.parent().expect("every path is below the root")).expect("a directory is made");
+            fs::create_dir_all(path.parent().expect("every path is below the root")).expect("creating a directory");
             match item {
                 Item::File(bytes, mode) => files.push(program::File::new(&path, bytes, u32::from(*mode))),
                 Item::Capable(bytes, _) => files.push(program::File::new(&path, bytes, 0o755)),
-                Item::Directory(_) => fs::create_dir_all(&path).expect("a directory is made"),
-                Item::Link(target) => symlink(target, &path).expect("a link is made"),
+                Item::Directory(_) => fs::create_dir_all(&path).expect("creating a directory"),
+                Item::Link(target) => symlink(target, &path).expect("creating a link"),
             }
         }
         program::write_all(&files);
@@ -163,7 +163,7 @@ impl Tree {
                 Item::Capable(_, capability) => set_capability(&root.join(path), capability),
                 Item::Directory(mode) => {
                     let mode = fs::Permissions::from_mode(u32::from(*mode));
-                    fs::set_permissions(root.join(path), mode).expect("its mode is set");
+                    fs::set_permissions(root.join(path), mode).expect("setting its mode");
                 }
                 Item::File(..) | Item::Link(_) => {}
             }

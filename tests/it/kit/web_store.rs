@@ -1,5 +1,5 @@
-//! A web server that takes PUT and gives GET, over real sockets, as a store of cache records; what it is asked is kept,
-//! and it can be told to misbehave.
+//! A web server with GET and PUT over real sockets, as a store of cache records. It records requests, and can
+//! misbehave.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -7,18 +7,18 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// What the server does with every request.
+/// How the server answers every request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Manner {
     #[default]
     Well,
-    /// Answers with this status.
+    /// Responds with this status.
     Status(u16),
-    /// Takes the request and never answers.
+    /// Reads the request and never responds.
     Hangs,
-    /// States more bytes than any record may have.
+    /// Announces more bytes than any record may have.
     Boasts,
-    /// Cuts what it gives in half, and says that this is all.
+    /// Truncates content to half, with a matching length.
     Halves,
 }
 
@@ -30,7 +30,7 @@ struct Shared {
     manner: Manner,
 }
 
-/// The running server; its thread ends with the process.
+/// The running server. Its thread ends with the process.
 #[derive(Clone)]
 pub struct WebStore {
     /// `http://127.0.0.1:PORT`
@@ -56,7 +56,7 @@ impl WebStore {
         self.shared.lock().unwrap().manner = manner;
     }
 
-    /// Paths of what it holds.
+    /// Paths of the stored records.
     pub fn paths(&self) -> Vec<String> {
         self.shared.lock().unwrap().objects.keys().cloned().collect()
     }
@@ -67,7 +67,7 @@ impl WebStore {
         seen.into_iter().map(|(method, path, login)| (format!("{method} {path}"), login)).collect()
     }
 
-    /// Serves a connection's requests; `None` where it ends.
+    /// Serves the requests of a connection. `None` at its end.
     fn serve(&self, connection: TcpStream) -> Option<()> {
         let mut reader = BufReader::new(connection.try_clone().ok()?);
         let mut out = connection;
@@ -87,7 +87,7 @@ impl WebStore {
             let mut body = vec![0; header("content-length").map_or(0, |text| text.parse().unwrap())];
             reader.read_exact(&mut body).ok()?;
             let (status, length, body) = self.answer(method, path, header("authorization"), body);
-            // Clouds' clients want to know the version of what they wrote and read.
+            // Cloud clients require a version of each object that they write or read.
             let version = "etag: \"1\"\r\nx-goog-generation: 1\r\nlast-modified: Sat, 21 Nov 2026 12:00:00 GMT";
             let head = format!("HTTP/1.1 {status} Fake\r\ncontent-length: {length}\r\n{version}\r\n\r\n");
             out.write_all(head.as_bytes()).and_then(|()| out.write_all(&body)).ok()?;

@@ -1,7 +1,7 @@
-//! The real registry server, CNCF Distribution (Debian's `docker-registry`), on a free port with its content in
+//! Runs the real registry server, CNCF Distribution (Debian's `docker-registry`), on a free port, with its content in
 //! memory.
 
-#![allow(dead_code, reason = "unit tests and builds without all features use a part of it")]
+#![allow(dead_code, reason = "unit tests and builds without all features use only a part of it")]
 
 mod token;
 
@@ -20,20 +20,20 @@ use token::Signer;
 
 pub const USER: &str = "user";
 pub const PASSWORD: &str = "secret";
-/// bcrypt, the only form that the server takes: `htpasswd -Bbn user secret`.
+/// bcrypt, the only format that the server accepts: `htpasswd -Bbn user secret`.
 const HTPASSWD: &str = "user:$2y$04$RqVuF.WAizGLK7yetzg3wuUbn/FGz3sQNG/0MdObLyalwyX7AFB4a\n";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     Plain,
     Htpasswd,
-    /// With a certificate of an authority that nobody knows.
+    /// With a certificate of an untrusted authority.
     Tls,
-    /// With a certificate that is its own authority, as `openssl req -x509` makes it.
+    /// With a self-signed certificate, as `openssl req -x509` creates it.
     SelfSigned,
-    /// As [`Mode::Tls`], and it wants a certificate of that authority of who asks.
+    /// As [`Mode::Tls`], and requires a client certificate of that authority.
     MutualTls,
-    /// With a token server, which trusts [`USER`].
+    /// With a token server that trusts [`USER`].
     Token,
 }
 
@@ -43,7 +43,7 @@ impl Mode {
     }
 }
 
-/// The running server; it ends with this value.
+/// The running server. Dropping it ends the server.
 pub struct Distribution {
     /// `127.0.0.1:PORT`
     pub host: String,
@@ -59,7 +59,7 @@ pub struct Distribution {
 }
 
 impl Distribution {
-    /// `None`: the test is skipped.
+    /// Returns `None` if the test is skipped.
     pub fn start(test: &str, mode: Mode) -> Option<Distribution> {
         let needs_openssl = mode.is_tls() || mode == Mode::Token;
         let needs = [Need::Registry, Need::Openssl];
@@ -78,7 +78,7 @@ impl Distribution {
         if let Some(signer) = signer.clone() {
             token_server.sign_tokens(Login::Basic(USER, PASSWORD), Box::new(move |scope| signer.sign(scope)));
         }
-        // The port may be taken between its choice and the server's start.
+        // Another process may take the port before the server starts.
         let (host, child) =
             (0..5).find_map(|_| run(folder.path(), mode, &token_server.host)).expect("docker-registry starts");
         let ca_cert = folder.path().join("ca.pem");
@@ -86,7 +86,7 @@ impl Distribution {
         Some(Distribution { host, ca_cert, token_server, signer, mode, http, child, folder })
     }
 
-    /// Pushes an image of one uncompressed layer with these bytes.
+    /// Pushes an image with one uncompressed layer of these bytes.
     pub fn put_image(&self, repository: &str, tag: &str, layer: &[u8]) -> Stored {
         let (config, manifest) = image_json(layer);
         self.put_blob(repository, &config);
@@ -130,7 +130,7 @@ impl Distribution {
         }
     }
 
-    /// The certificate and key of somebody whom the server knows.
+    /// The certificate and key of a client that the server trusts.
     pub fn identity(&self) -> (PathBuf, PathBuf) {
         (self.folder.path().join("client.pem"), self.folder.path().join("client.key"))
     }
@@ -183,7 +183,7 @@ fn run(folder: &Path, mode: Mode, token_server: &str) -> Option<(String, Child)>
     None
 }
 
-/// A client of its own, so that what pushes is not what is tested.
+/// A separate client, so that pushing does not use the code under test.
 fn http_client(folder: &Path, mode: Mode) -> reqwest::blocking::Client {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut builder = reqwest::blocking::Client::builder().no_proxy();
@@ -201,7 +201,7 @@ fn http_client(folder: &Path, mode: Mode) -> reqwest::blocking::Client {
     builder.tls_certs_only([reqwest::Certificate::from_pem(&pem("ca.pem")).unwrap()]).build().unwrap()
 }
 
-/// An authority, and certificates of it for this machine and for a client.
+/// Creates an authority, and its certificates for this machine and for a client.
 fn make_certificates(folder: &Path) {
     let extension = "subjectAltName=IP:127.0.0.1\nbasicConstraints=CA:FALSE\n";
     std::fs::write(folder.join("leaf.ext"), extension).unwrap();
@@ -223,6 +223,6 @@ fn make_self_signed(folder: &Path) {
 
 fn openssl(folder: &Path, arguments: &str) {
     let output = Command::new("openssl").args(arguments.split(' ')).current_dir(folder).output();
-    let output = output.expect("openssl is needed for the certificates of a test");
+    let output = output.expect("running openssl");
     assert!(output.status.success(), "openssl {arguments}: {}", String::from_utf8_lossy(&output.stderr));
 }

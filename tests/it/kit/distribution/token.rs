@@ -1,4 +1,4 @@
-//! Tokens as CNCF Distribution verifies them: JSON web tokens with the certificate of their key inside.
+//! Tokens that CNCF Distribution accepts: JSON web tokens that contain the certificate of their key.
 //! Source: CNCF Distribution, "Token Authentication Implementation".
 
 use std::path::{Path, PathBuf};
@@ -11,14 +11,14 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 pub const ISSUER: &str = "test-issuer";
 pub const SERVICE: &str = "test-service";
 
-/// Signs tokens with a key of its own.
+/// Signs tokens with its own key.
 pub struct Signer {
     folder: PathBuf,
     header: String,
 }
 
 impl Signer {
-    /// Makes the key, and its certificate as `token.pem`, in `folder`.
+    /// Creates the key, and its certificate as `token.pem`, in `folder`.
     pub fn new(folder: &Path) -> Signer {
         let request = "req -x509 -newkey rsa:2048 -nodes -subj /CN=tokens -days 2 -keyout token.key -out token.pem";
         super::openssl(folder, request);
@@ -29,7 +29,7 @@ impl Signer {
         Signer { folder: folder.to_path_buf(), header }
     }
 
-    /// A token for a scope as registries name it: `repository:team/app:pull,push`.
+    /// A token for a scope in a registry's form: `repository:team/app:pull,push`.
     pub fn sign(&self, scope: &str) -> String {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
         let access = match scope.split(':').collect::<Vec<_>>().as_slice() {

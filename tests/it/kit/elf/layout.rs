@@ -1,8 +1,8 @@
-//! Where the parts of a built ELF file lie, and their bytes. Tests use `elf.rs`, not this.
+//! The layout of a built ELF file, and its bytes. Tests use the parent module.
 
 use super::{ElfBuilder, Go, Phdr};
 
-/// The file while it grows.
+/// The file under construction.
 pub(super) struct Layout<'a> {
     elf: &'a ElfBuilder,
     out: Vec<u8>,
@@ -21,7 +21,7 @@ struct Tables {
     names: Vec<(u64, u64)>,
 }
 
-/// Addresses of the tables once they are placed.
+/// Addresses of the tables after they are placed.
 #[derive(Clone, Copy, Default)]
 struct Placed {
     strings: u64,
@@ -92,7 +92,7 @@ impl<'a> Layout<'a> {
         self.out.resize(len, 0);
     }
 
-    /// Appends `bytes` and a program header over them; returns the offset.
+    /// Appends `bytes` and a program header for them. Returns the offset.
     fn segment(&mut self, p_type: u32, align: usize, base: u64, flags: u32, bytes: &[u8]) -> usize {
         self.pad(align);
         let offset = self.out.len();
@@ -133,7 +133,7 @@ impl<'a> Layout<'a> {
         }
     }
 
-    /// Appends string and version tables; addresses count from `base`.
+    /// Appends the string and version tables. Addresses count from `base`.
     fn place(&mut self, tables: &Tables, base: u64) -> Placed {
         self.pad(8);
         let mut put = |bytes: &[u8]| {
@@ -204,7 +204,7 @@ impl<'a> Layout<'a> {
         self.phdrs[index] = Phdr { p_type: 1, flags: 6, offset, vaddr, filesz: size, memsz: size, align };
     }
 
-    /// A writable PT_LOAD over what was appended since `start`.
+    /// Adds a writable PT_LOAD for the bytes appended since `start`.
     fn load(&mut self, start: usize, base: u64, index: usize) {
         let (offset, size) = (start as u64, (self.out.len() - start) as u64);
         let align = self.elf.align;
@@ -311,7 +311,7 @@ impl Tables {
         self.names.push((tag, at));
     }
 
-    /// Elfw(Verneed) with its Elfw(Vernaux) records after it: the same in both classes.
+    /// Elfw(Verneed) followed by its Elfw(Vernaux) records. The layout is the same in both classes.
     fn needs(&mut self, elf: &ElfBuilder) {
         for (index, (library, versions)) in elf.wants.iter().enumerate() {
             let (file, count) = (self.string(library), versions.len() as u64);
@@ -327,7 +327,7 @@ impl Tables {
         }
     }
 
-    /// Elfw(Verdef) with one Elfw(Verdaux) after it. The first is the library's own name (VER_FLG_BASE).
+    /// Elfw(Verdef) with one Elfw(Verdaux) after it. The first names the library itself (VER_FLG_BASE).
     fn definitions(&mut self, elf: &ElfBuilder) {
         for (index, version) in elf.offers.iter().enumerate() {
             let name = self.string(version);
@@ -369,7 +369,7 @@ fn note(kind: u32, name: &[u8; 4], description: &[u8], is_big: bool) -> Vec<u8> 
     bytes
 }
 
-/// Build attributes: format version 'A', one vendor's section, one file-scope subsection (Tag_File).
+/// Build attributes: format version 'A', one vendor section, one file-scope subsection (Tag_File).
 fn attributes(vendor: &[u8], tags: &[u8], is_big: bool) -> Vec<u8> {
     let file = 5 + tags.len();
     let section = 4 + vendor.len() + file;
@@ -382,7 +382,7 @@ fn attributes(vendor: &[u8], tags: &[u8], is_big: bool) -> Vec<u8> {
     bytes
 }
 
-/// Build information as Go 1.18 and later write it: magic, pointer size, flags, then two varint-prefixed strings.
+/// Build information as written by Go 1.18 and later: magic, pointer size, flags, then two varint-prefixed strings.
 fn go_blob(version: &str, settings: &[(String, String)]) -> Vec<u8> {
     let mut module = b"0123456789abcdef".to_vec();
     module.extend(b"path\texample.com/app\nmod\texample.com/app\t(devel)\t\n");

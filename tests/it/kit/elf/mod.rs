@@ -1,27 +1,27 @@
 //! Builds ELF files byte by byte for tests: any machine, class, byte order and type; loader, dynamic section, version
-//! tables, notes, attributes, Go build information, detached debug files; and breaks them afterwards, field by field.
-//! It stands alone (no `crate::`), so that unit tests and integration tests both take it in by `#[path]`. What it
-//! builds without breaking is a file that a kernel of that machine accepts.
+//! tables, notes, attributes, Go build information, detached debug files. Also modifies single fields afterwards. The
+//! module does not use `crate::`, so that unit tests and integration tests can both include it by `#[path]`. An
+//! unmodified file is one that a kernel of that machine accepts.
 
-#![allow(dead_code, reason = "unit tests and builds without all features use a part of it")]
+#![allow(dead_code, reason = "unit tests and builds without all features use only a part of it")]
 
 mod layout;
 
 use layout::{Layout, number, read, write_phdr};
 
-/// What to build. The fields may be set directly; the methods are for what needs more than one.
+/// A description of the file to build. Fields can be set directly; methods set more than one field.
 #[derive(Clone, Debug)]
 pub struct ElfBuilder {
     pub machine: u16,
     pub is_64: bool,
     pub is_big: bool,
-    /// ET_EXEC (2) is linked at 0x400000, all else at 0.
+    /// ET_EXEC (2) is linked at 0x400000, other types at 0.
     pub e_type: u16,
     pub flags: u32,
     pub osabi: u8,
-    /// `p_align` of the PT_LOADs; the data segment lies one such page after the code in memory.
+    /// `p_align` of the PT_LOADs. In memory, the data segment is one such page after the code.
     pub align: u64,
-    /// PT_INTERP's bytes, NUL included.
+    /// The bytes of PT_INTERP, including the NUL.
     pub interp: Option<Vec<u8>>,
     /// Moves the loader's path to the end of the file, as patchelf does.
     pub has_late_interp: bool,
@@ -37,7 +37,7 @@ pub struct ElfBuilder {
     pub flags_1: u64,
     pub wants: Vec<(String, Vec<(String, bool)>)>,
     pub offers: Vec<String>,
-    /// A dynamic section though nothing above asks for one.
+    /// Adds a dynamic section even if no other field needs one.
     pub is_dynamic: bool,
     /// Properties of the GNU property note, in the order given: type and value.
     pub properties: Vec<(u32, u32)>,
@@ -46,13 +46,13 @@ pub struct ElfBuilder {
     pub arm: Vec<(u8, u8)>,
     /// `.riscv.attributes`: Tag_RISCV_arch.
     pub riscv: Option<String>,
-    /// The program's code; the entry point is its first byte.
+    /// The program's code. The entry point is its first byte.
     pub code: Vec<u8>,
-    /// Bytes of zeros between code and data, to push what follows outwards.
+    /// Zero bytes between code and data, which move later parts outwards.
     pub padding: usize,
-    /// Sections without bytes and no code: a detached debug file.
+    /// Omits code and section contents, as in a detached debug file.
     pub is_debug_only: bool,
-    /// Further program headers, appended to the table as they are.
+    /// Further program headers, appended to the table unchanged.
     pub extra: Vec<Phdr>,
 }
 
@@ -62,7 +62,7 @@ pub struct Go {
     pub version: String,
     /// Keys and values of the `build` lines.
     pub settings: Vec<(String, String)>,
-    /// Bytes of other data before it in the data segment.
+    /// Number of other bytes before it in the data segment.
     pub before: usize,
 }
 
@@ -95,7 +95,7 @@ pub enum Field {
     Shnum,
 }
 
-/// Code that makes Linux end the process with status 42, for the machines that tests run.
+/// Code that makes Linux end the process with status 42, for the machines that tests use.
 pub fn exit_42(machine: u16) -> Vec<u8> {
     match machine {
         // mov $60,%eax; mov $42,%edi; syscall
@@ -117,7 +117,7 @@ pub fn exit_42(machine: u16) -> Vec<u8> {
 }
 
 impl ElfBuilder {
-    /// A static ET_EXEC of one PT_LOAD with [`exit_42`] in it.
+    /// A static ET_EXEC with one PT_LOAD that contains [`exit_42`].
     pub fn new(machine: u16, is_64: bool, is_big: bool) -> ElfBuilder {
         ElfBuilder {
             machine,
@@ -172,7 +172,7 @@ impl ElfBuilder {
         ElfBuilder::new(22, true, true)
     }
 
-    /// A loader's path; a NUL is appended.
+    /// The path of the dynamic loader. Appends a NUL.
     pub fn interp(mut self, path: &str) -> ElfBuilder {
         self.interp = Some([path.as_bytes(), b"\0"].concat());
         self
@@ -210,7 +210,7 @@ impl ElfBuilder {
         (self.e_type, self.flags_1) = (3, self.flags_1 | 0x0800_0000);
         self
     }
-    /// A version that is needed of `library`; `is_weak` sets VER_FLG_WEAK.
+    /// Adds a version that the file needs from `library`. `is_weak` sets VER_FLG_WEAK.
     pub fn wants(mut self, library: &str, version: &str, is_weak: bool) -> ElfBuilder {
         let want = (version.to_string(), is_weak);
         match self.wants.iter_mut().find(|(name, _)| name == library) {
@@ -282,7 +282,7 @@ impl ElfBuilder {
     }
 }
 
-/// Writes one header field of a built file, in the layout that its EI_CLASS and EI_DATA name.
+/// Writes one header field of a built file, according to its EI_CLASS and EI_DATA.
 pub fn set(bytes: &mut [u8], field: Field, value: u64) {
     let (is_64, is_big) = (bytes[4] == 2, bytes[5] == 2);
     let (wide, word) = if is_64 { (true, 8) } else { (false, 4) };
@@ -304,7 +304,7 @@ pub fn set(bytes: &mut [u8], field: Field, value: u64) {
     bytes[at..at + width].copy_from_slice(&number(value, width, is_big));
 }
 
-/// Reads the program headers of a built file, where its own header says they are.
+/// Reads the program headers of a built file at the offset in its header.
 pub fn phdrs(bytes: &[u8]) -> Vec<Phdr> {
     let is_big = bytes[5] == 2;
     let at = |offset: usize, width: usize| read(&bytes[offset..offset + width], is_big);
@@ -328,7 +328,7 @@ pub fn edit_phdr(bytes: &mut [u8], index: usize, edit: impl FnOnce(&mut Phdr)) {
     write_phdr(bytes, phoff as usize + index * builder.phdr_size(), &phdr, &builder);
 }
 
-/// Reads the entry point of a built file, where its own header says its width.
+/// Reads the entry point of a built file, according to its EI_CLASS.
 pub fn entry(bytes: &[u8]) -> u64 {
     let end = if bytes[4] == 2 { 32 } else { 28 };
     read(&bytes[24..end], bytes[5] == 2)

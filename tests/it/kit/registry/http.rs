@@ -1,4 +1,4 @@
-//! HTTP/1.1 as the registry in `registry.rs` needs it: requests in, answers out, with the faults on the way out.
+//! The part of HTTP/1.1 that the registry in the parent module needs: requests, replies, and injected faults.
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -8,7 +8,7 @@ use imgarch::oci::Digest;
 
 use super::Fault;
 
-/// A request as it came.
+/// A received request.
 #[derive(Clone, Debug)]
 pub struct Seen {
     pub method: String,
@@ -19,7 +19,7 @@ pub struct Seen {
     pub body: Vec<u8>,
 }
 
-/// An answer before anything goes wrong with it.
+/// A reply before faults are injected.
 pub(super) struct Reply {
     status: u16,
     headers: Vec<(String, String)>,
@@ -55,7 +55,7 @@ impl Reply {
     }
 }
 
-/// The next request of a connection; `None` at its end, or where a TLS greeting came in place of one.
+/// The next request of a connection. `None` at its end, or after a TLS greeting.
 pub(super) fn read_request(connection: &mut TcpStream) -> Option<Seen> {
     let mut head = Vec::new();
     let mut byte = [0];
@@ -65,7 +65,7 @@ pub(super) fn read_request(connection: &mut TcpStream) -> Option<Seen> {
         }
         head.push(byte[0]);
         if head[0] == 0x16 {
-            // As Go's servers do.
+            // As Go's servers answer.
             let text = b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTPS request to an HTTP server.\n";
             let _ = connection.write_all(text);
             return None;
@@ -85,7 +85,7 @@ pub(super) fn read_request(connection: &mut TcpStream) -> Option<Seen> {
     Some(Seen { method, path, headers, body })
 }
 
-/// Answers, and says whether the connection is fit for another request.
+/// Sends the reply. Returns whether the connection can be used for another request.
 pub(super) fn answer(connection: &mut TcpStream, seen: &Seen, reply: Reply, fault: Option<Fault>) -> bool {
     let ranged = |reply: Reply| match range(seen) {
         Some(first) if reply.status == 200 && first < reply.body.len() => {
@@ -161,7 +161,7 @@ fn send_head(connection: &mut TcpStream, reply: &Reply, length: Option<usize>) -
     connection.write_all(head.as_bytes())
 }
 
-/// Ends when the reader has had enough.
+/// Ends when the reader closes the connection.
 fn endless(connection: &mut TcpStream, reply: &Reply) -> std::io::Result<()> {
     send_head(connection, reply, None)?;
     let mut chunk = |bytes: &[u8]| {

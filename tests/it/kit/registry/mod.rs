@@ -1,8 +1,8 @@
-//! A registry in this process, with the faults that real ones have: it cuts bodies, drips, redirects, asks for tokens.
-//! It speaks enough of the distribution API to be read from and pushed to. Faults are planned by a part of the path,
-//! and each planned fault strikes one request. What was asked is kept, for tests to look at.
+//! A registry in this process with the faults of real ones: it truncates bodies, sends slowly, redirects, and requires
+//! tokens. It implements enough of the distribution API for reads and pushes. A fault is planned for a part of the
+//! path, and each planned fault affects one request. Requests are recorded for the tests.
 
-#![allow(dead_code, reason = "unit tests and builds without all features use a part of it")]
+#![allow(dead_code, reason = "unit tests and builds without all features use only a part of it")]
 
 mod http;
 
@@ -22,34 +22,34 @@ pub const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 pub const OCI_CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 pub const OCI_LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
 
-/// What goes wrong with one request.
+/// A fault of one request.
 #[derive(Clone, Debug)]
 pub enum Fault {
-    /// Another answer than the content.
+    /// Another response than the content.
     Status(u16, &'static [(&'static str, &'static str)], &'static str),
-    /// The connection is closed without an answer.
+    /// The connection is closed without a response.
     Drop,
-    /// The body breaks off after so many bytes, though more were promised.
+    /// The body ends after this many bytes, although more were announced.
     Cut(usize),
-    /// A whole answer with these bytes in place of the content.
+    /// A complete response with these bytes instead of the content.
     Instead(Vec<u8>),
-    /// A body without an end, of no declared length: the content, then zeros.
+    /// An endless body without a length: the content, then zeros.
     Endless,
-    /// The body in pieces of so many bytes with a pause after each.
+    /// The body in pieces of this many bytes, with a pause after each.
     Drip(usize, Duration),
-    /// No answer for so long.
+    /// No response for this long.
     Hang(Duration),
-    /// A redirect to this address; `{path}` in it is the path that was asked.
+    /// A redirect to this address. `{path}` in it is replaced by the requested path.
     Redirect(String),
-    /// `Range` is overlooked: the whole content comes, as 200.
+    /// `Range` is ignored: the whole content is sent, with 200.
     WholeContent,
-    /// 206 with a range of its own choice.
+    /// 206 with a range that was not requested.
     WrongRange(&'static str),
-    /// A header of the answer is left out or replaced.
+    /// A response header is omitted or replaced.
     Header(&'static str, Option<&'static str>),
 }
 
-/// Whom the token server trusts.
+/// The login that the token server accepts.
 #[derive(Clone, Debug)]
 pub enum Login {
     Anybody,
@@ -63,11 +63,11 @@ enum Guard {
     #[default]
     Open,
     Basic(String),
-    /// The challenge's realm, and the tokens that the realm has issued.
+    /// The challenge's realm, and the tokens that it has issued.
     Bearer(String, Arc<Mutex<Vec<String>>>),
 }
 
-/// Makes a token for a scope.
+/// Creates a token for a scope.
 pub type Signature = Box<dyn Fn(&str) -> String + Send + Sync>;
 
 enum Issuer {
@@ -92,25 +92,25 @@ struct State {
     running: AtomicUsize,
     most: AtomicUsize,
     connections: AtomicUsize,
-    /// Milliseconds before each answer.
+    /// Milliseconds before each response.
     latency: AtomicU64,
     catalog: Mutex<Option<Catalog>>,
 }
 
-/// How the registry lists what it holds.
+/// How the registry lists its content.
 struct Catalog {
-    /// Names of a page.
+    /// Names per page.
     page: usize,
 }
 
-/// The registry; it ends with this value.
+/// The registry. Dropping it ends the server.
 pub struct FakeRegistry {
     /// `127.0.0.1:PORT`
     pub host: String,
     state: Arc<State>,
 }
 
-/// An image as it was stored: one manifest with a config and a layer.
+/// A stored image: one manifest with a config and a layer.
 pub struct Stored {
     pub digest: Digest,
     pub manifest: Vec<u8>,
@@ -143,7 +143,7 @@ impl FakeRegistry {
         digest
     }
 
-    /// Stores a manifest or index under its digest and, where one is given, a tag.
+    /// Stores a manifest or index under its digest and, if given, a tag.
     pub fn put_manifest(&self, repository: &str, tag: Option<&str>, media_type: &str, bytes: &[u8]) -> Digest {
         let digest = Digest::of(bytes);
         let mut manifests = self.state.manifests.lock().unwrap();
@@ -153,7 +153,7 @@ impl FakeRegistry {
         digest
     }
 
-    /// Stores an image of one uncompressed layer with these bytes.
+    /// Stores an image with one uncompressed layer of these bytes.
     pub fn put_image(&self, repository: &str, tag: &str, layer: &[u8]) -> Stored {
         let (config, manifest) = image_json(layer);
         self.put_blob(&config);
@@ -171,7 +171,7 @@ impl FakeRegistry {
         self.state.manifests.lock().unwrap().get(&key).map(|(_, bytes)| bytes.clone())
     }
 
-    /// The next request whose path has `part` in it meets `fault`. Several strike one after another.
+    /// Plans `fault` for the next request whose path contains `part`. Several faults apply to successive requests.
     pub fn plan(&self, part: &str, fault: Fault) {
         self.state.faults.lock().unwrap().push((part.to_string(), fault));
     }
@@ -187,47 +187,47 @@ impl FakeRegistry {
         *self.state.guard.lock().unwrap() = Guard::Basic(format!("Basic {text}"));
     }
 
-    /// Asks for tokens that `server` issues to who it trusts.
+    /// Requires tokens that `server` issues for `login`.
     pub fn require_token(&self, server: &FakeRegistry, login: Login) {
         let issued = Arc::<Mutex<Vec<String>>>::default();
         *server.state.tokens.lock().unwrap() = Some((login, Issuer::Numbered(Arc::clone(&issued))));
         *self.state.guard.lock().unwrap() = Guard::Bearer(format!("http://{}/token", server.host), issued);
     }
 
-    /// Issues tokens of this signature at `/token` to who it trusts, for some other registry.
+    /// Issues tokens with this signature at `/token` for `login`, on behalf of another registry.
     pub fn sign_tokens(&self, login: Login, signature: Signature) {
         *self.state.tokens.lock().unwrap() = Some((login, Issuer::Signed(signature)));
     }
 
-    /// The challenge's realm as it is, with no server behind it.
+    /// Sets the challenge's realm verbatim, without a token server.
     pub fn require_token_of(&self, realm: &str) {
         *self.state.guard.lock().unwrap() = Guard::Bearer(realm.to_string(), Arc::default());
     }
 
-    /// No token that was issued holds any longer.
+    /// Invalidates all issued tokens.
     pub fn revoke_tokens(&self) {
         if let Guard::Bearer(_, issued) = &*self.state.guard.lock().unwrap() {
             issued.lock().unwrap().clear();
         }
     }
 
-    /// Answers the referrers API, instead of 404 as older registries do.
+    /// Implements the referrers API, instead of 404 as in older registries.
     pub fn list_referrers(&self) {
         self.state.has_referrers.store(true, Ordering::SeqCst);
     }
 
-    /// Every answer takes this long to arrive, as over a network.
+    /// Delays every response by this long, as a network does.
     pub fn set_latency(&self, latency: Duration) {
         self.state.latency.store(latency.as_millis() as u64, Ordering::SeqCst);
     }
 
-    /// How many connections were made.
+    /// The number of connections so far.
     pub fn connections(&self) -> usize {
         self.state.connections.load(Ordering::SeqCst)
     }
 
-    /// Answers `_catalog` and lists of tags, in pages of so many names; without it `_catalog` is not found, as in Docker
-    /// Hub.
+    /// Serves `_catalog` and lists of tags, with this many names per page. Without it, `_catalog` is not found, as on
+    /// Docker Hub.
     pub fn list_repositories(&self, page: usize) {
         *self.state.catalog.lock().unwrap() = Some(Catalog { page });
     }
@@ -236,12 +236,12 @@ impl FakeRegistry {
         self.state.seen.lock().unwrap().clone()
     }
 
-    /// `GET /v2/a/manifests/1`, one a request.
+    /// One line per request: `GET /v2/a/manifests/1`.
     pub fn asked(&self) -> Vec<String> {
         self.seen().iter().map(|seen| format!("{} {}", seen.method, seen.path)).collect()
     }
 
-    /// How many requests were answered at once, at most.
+    /// The largest number of requests that were handled at the same time.
     pub fn most_at_once(&self) -> usize {
         self.state.most.load(Ordering::SeqCst)
     }
@@ -250,12 +250,12 @@ impl FakeRegistry {
 impl Drop for FakeRegistry {
     fn drop(&mut self) {
         self.state.is_stopped.store(true, Ordering::SeqCst);
-        // Wakes the listener, which then sees that it is over.
+        // Wakes the listener, which then ends.
         let _ = TcpStream::connect(&self.host);
     }
 }
 
-/// Config and manifest of an image of one uncompressed layer.
+/// Config and manifest of an image with one uncompressed layer.
 pub fn image_json(layer: &[u8]) -> (Vec<u8>, Vec<u8>) {
     let layer_digest = Digest::of(layer);
     let config = format!(
@@ -270,7 +270,7 @@ pub fn image_json(layer: &[u8]) -> (Vec<u8>, Vec<u8>) {
     (config.into_bytes(), manifest.into_bytes())
 }
 
-/// Bytes that repeat nowhere near, so that a piece in the wrong place shows.
+/// Bytes without nearby repetitions, so that a misplaced piece is noticed.
 pub fn noise(length: usize) -> Vec<u8> {
     let mut state = 0x2545_f491_4f6c_dd1d_u64;
     let mut next = || {
@@ -283,7 +283,7 @@ pub fn noise(length: usize) -> Vec<u8> {
 }
 
 fn serve(state: &State, mut connection: TcpStream) {
-    // Heads and bodies are written apart: an answer must not wait for the client's system to acknowledge its head.
+    // Heads and bodies are written separately: a body must not wait for the client to acknowledge its head.
     connection.set_nodelay(true).unwrap();
     let mut is_counted = false;
     while let Some(seen) = read_request(&mut connection) {
@@ -308,7 +308,7 @@ fn serve(state: &State, mut connection: TcpStream) {
 }
 
 fn reply(state: &State, seen: &Seen) -> Reply {
-    // To a proxy the whole address is sent.
+    // A proxy receives the full URL.
     let path = seen.path.strip_prefix("http://").and_then(|rest| Some(&rest[rest.find('/')?..])).unwrap_or(&seen.path);
     let (path, query) = path.split_once('?').unwrap_or((path, ""));
     if path == "/token" {
@@ -365,7 +365,7 @@ fn reply(state: &State, seen: &Seen) -> Reply {
     }
 }
 
-/// A page of repositories or of a repository's tags.
+/// A page of repositories, or of a repository's tags.
 fn listed(state: &State, rest: &str, query: &str) -> Option<Reply> {
     let repository = rest.strip_suffix("/tags/list");
     if rest != "_catalog" && repository.is_none() {
@@ -406,7 +406,7 @@ fn listed(state: &State, rest: &str, query: &str) -> Option<Reply> {
     })
 }
 
-/// A registry with the API adds a manifest to the list of what refers to its subject.
+/// With the referrers API, a registry adds a manifest to the referrers of its subject.
 fn note_subject(manifests: &mut BTreeMap<ManifestKey, (String, Vec<u8>)>, name: &str, digest: &str, seen: &Seen) {
     let body: serde_json::Value = serde_json::from_slice(&seen.body).unwrap_or_default();
     let Some(subject) = body["subject"]["digest"].as_str() else { return };
@@ -414,7 +414,7 @@ fn note_subject(manifests: &mut BTreeMap<ManifestKey, (String, Vec<u8>)>, name: 
     let known = manifests.get(&key).and_then(|(_, bytes)| serde_json::from_slice::<serde_json::Value>(bytes).ok());
     let mut index = known.unwrap_or_else(|| serde_json::json!({"schemaVersion": 2, "manifests": []}));
     let entry = serde_json::json!({"mediaType": body["mediaType"], "digest": digest, "size": seen.body.len()});
-    index["manifests"].as_array_mut().expect("an index lists manifests").push(entry);
+    index["manifests"].as_array_mut().expect("the manifests of an index").push(entry);
     manifests.insert(key, (OCI_INDEX.to_string(), index.to_string().into_bytes()));
 }
 
