@@ -1,4 +1,4 @@
-//! Handlers of binfmt_misc, registered for a moment.
+//! Temporary binfmt_misc handlers.
 
 use crate::kit::machine;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,8 @@ use imgarch::platform::binfmt;
 
 use super::*;
 
-/// Takes a handler away again, however the test ends, and the mount where it was this test's and nothing is left in it.
+/// Removes the handler, however the test ends. Also unmounts binfmt_misc if this test mounted it and no handler is
+/// left.
 struct Registered {
     file: PathBuf,
     is_mounted_here: bool,
@@ -15,8 +16,8 @@ struct Registered {
 
 impl Drop for Registered {
     fn drop(&mut self) {
-        std::fs::write(&self.file, "-1").expect("a handler is taken away");
-        let folder = self.file.parent().expect("it is in a folder");
+        std::fs::write(&self.file, "-1").expect("removing the handler");
+        let folder = self.file.parent().expect("the handler's directory");
         let left = std::fs::read_dir(folder).map_or(0, |entries| entries.count());
         if self.is_mounted_here && left <= 2 {
             Command::new("umount").arg(folder).status().expect("umount starts");
@@ -24,8 +25,8 @@ impl Drop for Registered {
     }
 }
 
-/// Registers a handler for arm64 programs that carry eight bytes of this test's own in `e_ident`, so that no other
-/// program of the machine meets it. `flags`: binfmt_misc's.
+/// Registers a handler for arm64 programs that have this test's eight bytes in `e_ident`, so that it applies to no
+/// other program of the machine. `flags`: the flags of binfmt_misc.
 fn register(interpreter: &str, flags: &str) -> Option<Registered> {
     let folder = Path::new("/proc/sys/fs/binfmt_misc");
     let is_mounted_here = !folder.join("register").exists();
@@ -37,7 +38,7 @@ fn register(interpreter: &str, flags: &str) -> Option<Registered> {
         }
     }
     let name = format!("imgarch-test-{}-{flags}", std::process::id());
-    std::fs::write(folder.join("register"), handler_line(&name, interpreter, flags)).expect("a handler is registered");
+    std::fs::write(folder.join("register"), handler_line(&name, interpreter, flags)).expect("registering the handler");
     Some(Registered { file: folder.join(name), is_mounted_here })
 }
 
@@ -45,7 +46,7 @@ fn handler_line(name: &str, interpreter: &str, flags: &str) -> String {
     format!(":{name}:M:8:{MARK}::{interpreter}:{flags}")
 }
 
-/// In the bytes of `e_ident` that mean nothing.
+/// Written to the unused bytes of `e_ident`.
 const MARK: &str = "imgarch";
 
 fn marked(mut program: Vec<u8>) -> Vec<u8> {

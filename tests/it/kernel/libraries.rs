@@ -1,9 +1,9 @@
-//! Real programs and what their loader does with the libraries that they name.
+//! How the dynamic loader handles the libraries of real programs.
 
 use super::*;
 
 #[test]
-fn real_programs_miss_their_loader_and_libraries_as_foreseen() {
+fn real_programs_without_loader_or_libraries_end_as_predicted() {
     let Some(node) = node("libraries") else { return };
     if !has("libraries", &[Need::Compiler, Need::Debian]) {
         return;
@@ -27,25 +27,25 @@ fn real_programs_miss_their_loader_and_libraries_as_foreseen() {
 }
 
 #[test]
-fn a_symbol_version_that_is_not_there_ends_a_real_program_as_foreseen() {
+fn a_missing_symbol_version_ends_a_real_program_as_predicted() {
     let Some(node) = node("versions") else { return };
     if !has("versions", &[Need::Compiler, Need::Debian]) {
         return;
     }
-    // A libq.so.1 with version Q_2 to link against, and one with only Q_1 to run with.
-    let folder = tempfile::tempdir().expect("a folder");
+    // Link against a libq.so.1 with version Q_2, and run with one that only has Q_1.
+    let folder = tempfile::tempdir().expect("a temporary directory");
     let at = |name: &str| folder.path().join(name);
     let build = |versions: &str, script: &str, name: &str| {
-        std::fs::write(at("map"), script).expect("a version script");
+        std::fs::write(at("map"), script).expect("writing the version script");
         let map = format!("-Wl,--version-script={}", at("map").display());
         let bytes = compile(versions, &["-shared", "-fPIC", "-Wl,-soname,libq.so.1", &map]);
-        std::fs::write(at(name), &bytes).expect("a library");
+        std::fs::write(at(name), &bytes).expect("writing the library");
         bytes
     };
     build("int q(void) { return 0; }", "Q_1 { }; Q_2 { global: q; local: *; };", "libq.so");
     let library = format!("-L{}", folder.path().display());
     let program = folder.path().join("p.c");
-    std::fs::write(&program, "int q(void); int main(void) { return q(); }").expect("a source file");
+    std::fs::write(&program, "int q(void); int main(void) { return q(); }").expect("writing the source file");
     let out = at("p");
     let linked = Command::new("cc").arg(&program).args([&library, "-lq", "-o"]).arg(&out).status().expect("cc starts");
     assert!(linked.success());

@@ -1,6 +1,6 @@
-//! The model of execve against this machine's own kernel, loaders, shells, container runtimes and Docker Engine: the
-//! same trees are judged and executed, and the errno, exit code and words must be the same. Needs root; the programs that
-//! are missing are installed where apt is there.
+//! Compares the model of execve with this machine's kernel, dynamic loaders, shells, container runtimes and Docker
+//! Engine. Each tree is judged and executed, and the errno, exit code and messages must agree. Needs root. Installs
+//! missing programs if apt is available.
 
 mod handlers;
 mod libraries;
@@ -16,7 +16,7 @@ use crate::kit::tree::Tree;
 use imgarch::exec::{Death, Outcome, Trace, trace};
 use imgarch::platform::{Arch, Fact, Node};
 
-/// This machine as a node. The tests' real programs are x86-64's.
+/// This machine as a node. The tests' real programs are for x86-64.
 fn node(test: &str) -> Option<Node> {
     if !has(test, &[Need::Chroot, Need::X86_64]) {
         return None;
@@ -41,7 +41,7 @@ fn expected(outcome: &Outcome) -> String {
     }
 }
 
-/// The model's words for a real answer; a program that runs ends with one of `fine`.
+/// A real answer in the words of the model. A program that runs ends with one of the codes `fine`.
 fn seen(answer: Answer, fine: &[i32]) -> String {
     match answer {
         Answer::Exit(code) if fine.contains(&code) => "runs".to_string(),
@@ -49,7 +49,7 @@ fn seen(answer: Answer, fine: &[i32]) -> String {
     }
 }
 
-/// Executes and judges; the outcome and the words must agree.
+/// Executes and judges the tree. The outcome and the messages must agree.
 fn check(tree: &Tree, node: &Node, expect: &str) {
     let trace = judge(tree, node);
     let (answer, said) = real::run_alone(tree);
@@ -61,12 +61,12 @@ fn check(tree: &Tree, node: &Node, expect: &str) {
 }
 
 #[test]
-fn every_tree_of_the_oracle_ends_here_as_the_model_says() {
+fn every_tree_of_the_oracle_ends_here_as_the_model_predicts() {
     let Some(node) = node("oracle") else { return };
     let mut wrong = Vec::new();
     for line in cases::ANSWERS.lines().skip(1) {
         let name = line.split('\t').next().expect("a name");
-        // The trees' loaders are stand-ins that load nothing.
+        // The dynamic loaders in these trees are stand-ins that load nothing.
         if name.starts_with("dyn-") {
             continue;
         }
@@ -83,14 +83,14 @@ fn every_tree_of_the_oracle_ends_here_as_the_model_says() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// A program that does nothing, compiled and linked by the machine's own compiler.
+/// A program that does nothing, compiled and linked by the machine's compiler.
 fn compile(text: &str, arguments: &[&str]) -> Vec<u8> {
-    let folder = tempfile::tempdir().expect("a folder");
+    let folder = tempfile::tempdir().expect("a temporary directory");
     let (source, out) = (folder.path().join("a.c"), folder.path().join("a"));
-    std::fs::write(&source, text).expect("a source file");
+    std::fs::write(&source, text).expect("writing the source file");
     let status = Command::new("cc").args(arguments).arg("-o").arg(&out).arg(&source).status().expect("cc starts");
     assert!(status.success(), "cc {arguments:?}");
-    std::fs::read(&out).expect("a program")
+    std::fs::read(&out).expect("reading the program")
 }
 
 const MAIN: &str = "int main(void) { return 0; }";
@@ -100,7 +100,7 @@ fn host(path: &str) -> Vec<u8> {
     std::fs::read(path).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// A program of this machine with its loader and the libraries that it names, at their own paths.
+/// A program of this machine with its dynamic loader and libraries, at their usual paths.
 fn with_host_program(tree: Tree, path: &str) -> Tree {
     let real = std::fs::canonicalize(path).unwrap_or_else(|error| panic!("{path}: {error}"));
     let listed = Command::new("ldd").arg(&real).output().expect("ldd starts");
@@ -110,7 +110,7 @@ fn with_host_program(tree: Tree, path: &str) -> Tree {
     files.add_once(&path[1..], host(path))
 }
 
-/// `security.capability` of revision 2 with these bits permitted; `flags`: 1 is effective.
+/// A revision 2 `security.capability` attribute with these bits permitted. Flag 1 is "effective".
 fn capability(flags: u32, permitted: u64) -> Vec<u8> {
     let words = [0x0200_0000 | flags, permitted as u32, 0, (permitted >> 32) as u32, 0];
     words.iter().flat_map(|word| word.to_le_bytes()).collect()
@@ -120,7 +120,7 @@ const SYS_ADMIN: u64 = 1 << 21;
 const NET_RAW: u64 = 1 << 13;
 
 #[test]
-fn file_capabilities_that_are_not_granted_are_refused_as_foreseen() {
+fn file_capabilities_that_are_not_granted_are_refused_as_predicted() {
     let Some(node) = node("capabilities") else { return };
     let native = elf::ElfBuilder::amd64().build();
     let app = |flags: u32, permitted: u64| Tree::call(&["/app"]).capable("app", &native, &capability(flags, permitted));
@@ -130,7 +130,7 @@ fn file_capabilities_that_are_not_granted_are_refused_as_foreseen() {
     check(&app(1, 1 << 50), &node, "runs");
     check(&app(0, SYS_ADMIN), &node, "runs");
     check(&app(1, NET_RAW), &node, "runs");
-    // A script has its interpreter's, and a program not its loader's.
+    // A script gets its interpreter's capabilities. A program does not get its loader's.
     let script = |flags| {
         Tree::call(&["/e"]).capable("e", "#!/sh\n", &capability(1, SYS_ADMIN)).capable(
             "sh",
@@ -147,7 +147,7 @@ fn file_capabilities_that_are_not_granted_are_refused_as_foreseen() {
         &node,
         "runs",
     );
-    // What the kernel checks before comes first.
+    // Earlier checks of the kernel come first.
     check(&Tree::call(&["/app"]).capable("app", &dynamic, &capability(1, SYS_ADMIN)), &node, "ENOENT");
     let mut incongruent = native.clone();
     elf::edit_phdr(&mut incongruent, 0, |load| load.vaddr += 0x10);

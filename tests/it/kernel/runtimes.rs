@@ -1,4 +1,4 @@
-//! The same trees as containers: what runc, crun and the Docker Engine say, and their exit codes.
+//! The same trees as containers: the messages and exit codes of runc, crun and Docker Engine.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -7,19 +7,19 @@ use imgarch::platform::Capabilities;
 
 use super::*;
 
-/// Runs a tree as a container by an OCI runtime; gives the exit code and what was said.
+/// Runs a tree as a container with an OCI runtime. Returns the exit code and stderr.
 fn contain(runtime: &str, tree: &Tree, granted: Capabilities) -> (i32, String) {
-    let bundle = tempfile::tempdir().expect("a folder");
+    let bundle = tempfile::tempdir().expect("a temporary directory");
     let root = bundle.path().join("rootfs");
-    std::fs::create_dir(&root).expect("a root");
+    std::fs::create_dir(&root).expect("creating the root");
     for folder in ["proc", "dev", "sys"] {
-        std::fs::create_dir(root.join(folder)).expect("a mount point");
+        std::fs::create_dir(root.join(folder)).expect("creating a mount point");
     }
     tree.write(&root);
     let granted = granted.names();
     let uid: u32 = tree.user.split(':').next().and_then(|uid| uid.parse().ok()).unwrap_or(0);
-    // The user must be able to come here.
-    std::fs::set_permissions(bundle.path(), std::fs::Permissions::from_mode(0o755)).expect("a mode is set");
+    // The container's user must be able to enter the directory.
+    std::fs::set_permissions(bundle.path(), std::fs::Permissions::from_mode(0o755)).expect("setting the mode");
     let config = serde_json::json!({
         "ociVersion": "1.0.0",
         "process": {
@@ -33,14 +33,14 @@ fn contain(runtime: &str, tree: &Tree, granted: Capabilities) -> (i32, String) {
         "mounts": [{"destination": "/proc", "type": "proc", "source": "proc"}],
         "linux": {"namespaces": [{"type": "pid"}, {"type": "mount"}]},
     });
-    std::fs::write(bundle.path().join("config.json"), config.to_string()).expect("a config");
+    std::fs::write(bundle.path().join("config.json"), config.to_string()).expect("writing the config");
     let id = format!(
         "imgarch-{}-{}",
         std::process::id(),
         bundle.path().file_name().expect("a name").to_string_lossy().replace('.', "")
     );
     let state = bundle.path().join("state");
-    // crun refuses two cgroup versions side by side; a mount namespace of its own shows it one.
+    // crun refuses a machine with both cgroup versions. A separate mount namespace shows it one.
     let crun = "umount -R /sys/fs/cgroup; mount -t cgroup2 none /sys/fs/cgroup; exec crun \"$@\"";
     let mut command = Command::new(if runtime == "crun" { "unshare" } else { runtime });
     if runtime == "crun" {
@@ -51,8 +51,8 @@ fn contain(runtime: &str, tree: &Tree, granted: Capabilities) -> (i32, String) {
     (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&output.stderr).into_owned())
 }
 
-/// Trees whose outcome runtimes tell in their own words.
-fn told_by_runtimes() -> Vec<(&'static str, Tree)> {
+/// Trees for which each runtime has its own message.
+fn runtime_messages() -> Vec<(&'static str, Tree)> {
     let native = elf::ElfBuilder::amd64().build();
     let app = |bytes: &[u8]| Tree::call(&["/app"]).file("app", bytes);
     let mut incongruent = native.clone();
@@ -86,7 +86,7 @@ fn told_by_runtimes() -> Vec<(&'static str, Tree)> {
     ]
 }
 
-/// What a user without capabilities may not do, which docker's may in a container's first program.
+/// Calls that fail for a user without capabilities, although the container's first program has docker's capabilities.
 fn refused_to_users() -> Vec<(&'static str, Tree)> {
     let native = elf::ElfBuilder::amd64().build();
     vec![
@@ -96,8 +96,8 @@ fn refused_to_users() -> Vec<(&'static str, Tree)> {
     ]
 }
 
-/// Calls that runc refuses and crun takes, or that fail before any program is looked for.
-fn told_by_runc() -> Vec<(&'static str, Tree)> {
+/// Calls that runc refuses and crun accepts, or that fail before a program is looked up.
+fn runc_refusals() -> Vec<(&'static str, Tree)> {
     let native = elf::ElfBuilder::amd64().build();
     vec![
         ("ENOENT", Tree::call(&["app"]).env(&["PATH=:/bin"]).file("app", &native)),
@@ -105,7 +105,7 @@ fn told_by_runc() -> Vec<(&'static str, Tree)> {
     ]
 }
 
-/// The rows of a runtime that hold for its version: "runc 1.1" and "runc 1.1 (Go before 1.20)".
+/// The rows of a runtime that apply to its version: "runc 1.1" and "runc 1.1 (Go before 1.20)".
 fn rows<'s>(shown: &'s [Shown], runtime: &str, version: &str) -> Vec<&'s Shown> {
     let is_of_version = |row: &&Shown| row.frontend == runtime || row.frontend.starts_with(version);
     shown.iter().filter(is_of_version).collect()
@@ -123,7 +123,7 @@ fn check_runtime(runtime: &str, version: &str, (name, tree): &(&str, Tree), node
 }
 
 #[test]
-fn runc_and_crun_say_what_the_model_says_they_do() {
+fn runc_and_crun_messages_match_the_model() {
     let Some(node) = node("runtimes") else { return };
     if !has("runtimes", &[Need::Root, Need::MountNamespaces, Need::Runc, Need::Crun]) {
         return;
@@ -137,7 +137,7 @@ fn runc_and_crun_say_what_the_model_says_they_do() {
     };
     let runc = if version("runc") < (1, 2) { "runc 1.1" } else { "runc 1.2 and newer" };
     let crun = if version("crun") < (1, 21) { "crun 1.20 and older" } else { "crun 1.21 and newer" };
-    for case in &told_by_runtimes() {
+    for case in &runtime_messages() {
         check_runtime("runc", runc, case, &node);
         check_runtime("crun", crun, case, &node);
     }
@@ -150,20 +150,20 @@ fn runc_and_crun_say_what_the_model_says_they_do() {
         }
         assert_eq!(expected(&judge(&case.1, &node).outcome), "runs");
     }
-    for case in &told_by_runc() {
+    for case in &runc_refusals() {
         check_runtime("runc", runc, case, &node);
         assert_eq!(contain("crun", &case.1, node.bounding), (42, String::new()), "{:?}", case.1.argv);
     }
 }
 
-/// Containers have no SYS_RAWIO, so they map nothing below vm.mmap_min_addr, and that is not the image's to tell.
+/// Containers lack SYS_RAWIO, so they cannot map addresses below vm.mmap_min_addr, which an image does not state.
 #[test]
 fn a_container_maps_no_low_addresses_unless_it_is_granted_them() {
     let Some(node) = node("low addresses") else { return };
     if !has("low addresses", &[Need::Root, Need::MountNamespaces, Need::Runc]) {
         return;
     }
-    let least = std::fs::read_to_string("/proc/sys/vm/mmap_min_addr").expect("a kernel has one");
+    let least = std::fs::read_to_string("/proc/sys/vm/mmap_min_addr").expect("reading mmap_min_addr");
     let mut low = elf::ElfBuilder::amd64().build();
     let (entry, base) = (elf::entry(&low), elf::ElfBuilder::amd64().base());
     for index in 0..elf::phdrs(&low).len() {
@@ -180,11 +180,11 @@ fn a_container_maps_no_low_addresses_unless_it_is_granted_them() {
     }
 }
 
-/// Runs a tree by podman; gives the exit code and what was said. podman's own folders are in `folder`.
+/// Runs a tree with podman. Returns the exit code and stderr. podman's own directories are in `folder`.
 fn contain_by_podman(runtime: &str, tree: &Tree, folder: &std::path::Path) -> (i32, String) {
-    let bundle = tempfile::tempdir().expect("a folder");
+    let bundle = tempfile::tempdir().expect("a temporary directory");
     tree.write(bundle.path());
-    // crun refuses two cgroup versions side by side, and runc wants one.
+    // crun refuses a machine with both cgroup versions, and runc needs one.
     let setup = match runtime {
         "crun" => "umount -R /sys/fs/cgroup; mount -t cgroup2 none /sys/fs/cgroup; set -- --cgroups=disabled \"$@\";",
         _ => "",
@@ -201,39 +201,39 @@ fn contain_by_podman(runtime: &str, tree: &Tree, folder: &std::path::Path) -> (i
 }
 
 #[test]
-fn podman_says_what_the_model_says_it_does() {
+fn podman_messages_match_the_model() {
     let Some(node) = node("podman") else { return };
     if !has("podman", &[Need::Root, Need::MountNamespaces, Need::Podman, Need::Crun, Need::Runc]) {
         return;
     }
-    let folder = tempfile::tempdir().expect("a folder");
+    let folder = tempfile::tempdir().expect("a temporary directory");
     let config = "[containers]\ndefault_ulimits = [\"nofile=1024:1024\", \"nproc=1024:1024\"]\nnetns = \"none\"\n\
                   [engine]\ncgroup_manager = \"cgroupfs\"\nevents_logger = \"file\"\n";
-    std::fs::write(folder.path().join("containers.conf"), config).expect("a configuration");
-    for (name, tree) in told_by_runtimes().iter().filter(|(_, tree)| tree.env.is_empty() && tree.working_dir.is_empty())
+    std::fs::write(folder.path().join("containers.conf"), config).expect("writing the configuration");
+    for (name, tree) in runtime_messages().iter().filter(|(_, tree)| tree.env.is_empty() && tree.working_dir.is_empty())
     {
         let shown = messages(&judge(tree, &node), &tree.exec());
         for (runtime, versions) in [("crun", "podman run (crun"), ("runc", "podman run (runc")] {
             let mut rows: Vec<&Shown> = shown.iter().filter(|row| row.frontend.starts_with(versions)).collect();
-            // A program that starts and ends does so under either.
+            // The row for a program that starts and then exits applies to both runtimes.
             if runtime == "crun" || rows.is_empty() {
                 rows.extend(shown.iter().filter(|row| row.frontend == "podman run"));
             }
             let (code, said) = contain_by_podman(runtime, tree, folder.path());
             let said = said.replace("\\\"", "\"");
-            let is_said = |row: &Shown| said.contains(row.text.split("\"time\"").next().expect("a first part"));
-            let is_shown = rows.iter().any(|row| row.exit_code.map(i32::from) == Some(code) && is_said(row));
+            let has_text = |row: &Shown| said.contains(row.text.split("\"time\"").next().expect("a first part"));
+            let is_shown = rows.iter().any(|row| row.exit_code.map(i32::from) == Some(code) && has_text(row));
             assert!(is_shown, "podman with {runtime} on {name} {:?}: {code} {said}, not {rows:#?}", tree.argv);
         }
     }
 }
 
 #[test]
-fn docker_says_what_the_model_says_it_does() {
+fn docker_messages_match_the_model() {
     let Some(node) = node("docker") else { return };
     let Some(engine) = engines::docker("docker", engines::Store::Classic) else { return };
-    let mut trees = told_by_runtimes();
-    trees.extend(told_by_runc());
+    let mut trees = runtime_messages();
+    trees.extend(runc_refusals());
     trees.extend(refused_to_users().into_iter().map(|(_, tree)| ("runs", tree)));
     for (number, (name, tree)) in trees.into_iter().enumerate() {
         let folder = tempfile::tempdir().expect("a folder");

@@ -1,9 +1,9 @@
-//! Real shells, wrappers and interpreters: what they say and how they end where what they start does not.
+//! Real shells, wrappers and interpreters: their messages and exit codes if the program that they run does not start.
 
 use super::*;
 
 #[test]
-fn shells_and_wrappers_end_and_say_as_foreseen() {
+fn shells_and_wrappers_end_as_predicted() {
     let Some(node) = node("wrappers").filter(|_| has("wrappers", &[Need::Debian])) else { return };
     let foreign = elf::ElfBuilder::arm64().build();
     let native = elf::ElfBuilder::amd64().build();
@@ -36,7 +36,7 @@ fn shells_and_wrappers_end_and_say_as_foreseen() {
 }
 
 #[test]
-fn one_argument_of_several_options_is_refused_as_foreseen() {
+fn one_argument_of_several_options_is_refused_as_predicted() {
     let needs = [Need::Debian, Need::Busybox];
     let Some(node) = node("options").filter(|_| has("options", &needs)) else { return };
     let native = elf::ElfBuilder::amd64().build();
@@ -65,9 +65,9 @@ fn one_argument_of_several_options_is_refused_as_foreseen() {
     check(&call(&["/bin/sh", "-c", "/none || exit 3"]), &node, "exit 3");
 }
 
-/// Wrappers that look for programs in their own ways, told to start each of these.
+/// Wrappers that each look up programs in their own way, each asked to run every one of these words.
 #[test]
-fn init_wrappers_end_and_say_as_foreseen() {
+fn init_wrappers_end_as_predicted() {
     let Some(node) = node("init wrappers") else { return };
     if !has("init wrappers", &[Need::Debian, Need::DumbInit, Need::Runit]) {
         return;
@@ -113,7 +113,7 @@ fn init_wrappers_end_and_say_as_foreseen() {
     let words = ["/foreign", "/none", "none", "/plain", "xpath", "/dir", "/noint", "/native/x"];
     for (start, ends) in calls {
         for (word, end) in words.iter().zip(ends) {
-            // What /bin/sh makes of a program's bytes hangs on them.
+            // How /bin/sh interprets a program's bytes depends on those bytes.
             let reads_bytes = *word == "/foreign" && !end.starts_with("exit 1");
             if !reads_bytes {
                 check(&base.clone().argv(&[start, [*word].as_slice()].concat()), &node, end);
@@ -126,9 +126,9 @@ fn init_wrappers_end_and_say_as_foreseen() {
     }
 }
 
-/// coreutils, util-linux and findutils, which every Debian has.
+/// Wrappers of coreutils, util-linux and findutils, which every Debian has.
 #[test]
-fn everyday_wrappers_end_and_say_as_foreseen() {
+fn everyday_wrappers_end_as_predicted() {
     let Some(node) = node("everyday").filter(|_| has("everyday", &[Need::Debian])) else { return };
     let native = elf::ElfBuilder::amd64().build();
     let base = Tree::call(&[])
@@ -138,7 +138,7 @@ fn everyday_wrappers_end_and_say_as_foreseen() {
         .directory("tmp")
         .file("dev/null", "")
         .file("noint", "#!/no/such\n");
-    // Each with the code for a program that is not there and for one that may not be executed.
+    // Each with its exit code for a missing program and for one that may not be executed.
     let calls: &[(&[&str], i32, i32)] = &[
         (&["/usr/bin/nice", "-n", "5"], 127, 126),
         (&["/usr/bin/nohup"], 127, 126),
@@ -156,7 +156,7 @@ fn everyday_wrappers_end_and_say_as_foreseen() {
     for (start, missing, refused) in calls {
         let tree = with_host_program(base.clone(), start[0]);
         let with = |word: &str| tree.clone().argv(&[start, [word].as_slice()].concat());
-        // The tests' program ends with 42, which xargs counts as a failure.
+        // The tests' program exits with 42, which xargs counts as a failure.
         if !start[0].ends_with("xargs") {
             check(&with("/native"), &node, "runs");
         }
@@ -170,7 +170,7 @@ fn everyday_wrappers_end_and_say_as_foreseen() {
 }
 
 #[test]
-fn a_text_for_flocks_shell_is_followed() {
+fn a_command_for_flocks_shell_is_followed() {
     let Some(node) = node("flock").filter(|_| has("flock", &[Need::Debian])) else { return };
     let native = elf::ElfBuilder::amd64().build();
     let base = Tree::call(&[]).file("native", &native).directory("tmp");
@@ -182,13 +182,13 @@ fn a_text_for_flocks_shell_is_followed() {
 }
 
 #[test]
-fn glibcs_execvp_hands_a_foreign_program_to_the_shell() {
+fn glibcs_execvp_passes_a_foreign_program_to_the_shell() {
     let Some(node) = node("fallback").filter(|_| has("fallback", &[Need::Debian])) else { return };
     let tree =
         Tree::call(&["/usr/bin/env", "/foreign"]).file("foreign", mutant::program(elf::ElfBuilder::arm64(), 4096));
     let tree = with_host_program(with_host_program(tree, "/bin/sh"), "/usr/bin/env");
     let (answer, _) = real::run_alone(&tree);
-    // What the shell makes of a program's bytes hangs on them: a syntax error is 2, a command not found 127.
+    // How the shell interprets a program's bytes depends on those bytes: a syntax error is 2, a missing command 127.
     assert!(matches!(answer, Answer::Exit(2 | 127)), "{answer}");
     assert_eq!(expected(&judge(&tree, &node).outcome), "exit 2");
 }
