@@ -1,8 +1,8 @@
-//! Layer, step, line and base of each file, as BuildKit, the classic builder and buildah write their histories.
+//! Layer, step, line and base of each file, from the histories that BuildKit, the classic builder and buildah write.
 
 use super::site::{Builder, Origin, Site, origins};
 
-/// What all builders take. Each foreign file's folder says how it came in.
+/// Accepted by all builders. Each foreign file's directory names how the file was added.
 const DOCKERFILE: &str = "\
 FROM BASE AS build
 WORKDIR /src
@@ -33,7 +33,7 @@ ENTRYPOINT [\"/bin/busybox\"]
 CMD [\"true\"]
 ";
 
-/// Of each file: its line in [`DOCKERFILE`], and what its step holds.
+/// For each file: its line in [`DOCKERFILE`], and a part of its step.
 const ORIGINS: &[(&str, u64, &str)] = &[
     ("by-argument/tool", 11, "COPY "),
     ("by-variable/tool", 12, "COPY "),
@@ -46,14 +46,14 @@ const ORIGINS: &[(&str, u64, &str)] = &[
     ("by-shell", 25, "RUN /bin/busybox cp /opt/by-exec /opt/by-shell && echo $OTHER"),
 ];
 
-/// `base`: what is said of layers of the base, and of others.
+/// `base`: the expected base flag of layers of the base image, and of the other layers.
 fn check(site: &Site, arguments: &[&str], base: (Option<bool>, Option<bool>)) {
     site.build("app", DOCKERFILE, arguments);
     let report = site.scan("app", ":1");
     let found = origins(&report);
     let mut expected: Vec<(&str, Option<u64>, &str)> =
         ORIGINS.iter().map(|(path, line, step)| (*path, Some(*line), *step)).collect();
-    // The base's Dockerfile is another one, and so is that of its trigger.
+    // The base has another Dockerfile, and so does its trigger.
     expected.extend([("in-base/tool", None, "COPY "), ("on-build/tool", None, "COPY ")]);
     for (path, line, step) in &expected {
         let is_base = if *path == "in-base/tool" { base.0 } else { base.1 };
@@ -65,15 +65,15 @@ fn check(site: &Site, arguments: &[&str], base: (Option<bool>, Option<bool>)) {
 }
 
 #[test]
-fn buildkits_layers_have_their_lines_and_its_provenance_tells_the_base() {
+fn buildkits_layers_have_their_lines_and_its_provenance_names_the_base() {
     let Some(site) = Site::of("buildkits_layers_have_their_lines", Builder::BuildKit) else { return };
     check(&site, &["--provenance=mode=max"], (Some(true), Some(false)));
-    // Mode "min" does not list what each step made.
+    // Mode "min" does not list the layers of each step.
     check(&site, &["--provenance=mode=min"], (None, None));
 }
 
 #[test]
-fn what_buildkit_reads_from_the_dockerfile_itself_has_its_line() {
+fn content_from_the_dockerfile_itself_has_its_line() {
     let Some(site) = Site::of("what_buildkit_reads_from_the_dockerfile_itself", Builder::BuildKit) else { return };
     let dockerfile = "\
 FROM BASE
@@ -111,7 +111,7 @@ fn the_base_that_a_label_names_is_looked_up_in_the_images_own_registry() {
     };
     let base = format!("{}:1", site.name("base"));
     assert_eq!(build(&base, &digest), [Some(true), Some(false), Some(false)]);
-    // The tag may have moved since; the digest counts. What is not there, or on another host, is not guessed.
+    // The tag may have moved since: the digest counts. A base that is missing or on another host is not guessed.
     assert_eq!(build(&format!("{}:gone", site.name("base")), &digest), [Some(true), Some(false), Some(false)]);
     assert_eq!(build(&base, &format!("sha256:{}", "0".repeat(64))), [None; 3]);
     assert_eq!(build("registry.invalid/base:1", &digest), [None; 3]);
@@ -130,7 +130,7 @@ fn buildahs_layers_have_their_lines_and_its_base() {
 }
 
 #[test]
-fn buildahs_single_layer_is_said_to_be_of_all_its_steps() {
+fn buildahs_single_layer_is_attributed_to_all_its_steps() {
     let Some(site) = Site::of("buildahs_single_layer_is_of_all_its_steps", Builder::BuildahSingle) else { return };
     site.build("app", DOCKERFILE, &[]);
     let found = origins(&site.scan("app", ":1"));

@@ -1,5 +1,5 @@
-//! Images that real builders make of one Dockerfile, pushed to a real registry: each foreign file is said to be of its
-//! layer, of the step that brought it in, of its line in the Dockerfile, and of the base image where it is its base's.
+//! Images that real builders build from one Dockerfile and push to a real registry. Each foreign file must be
+//! attributed to its layer, its build step, its line in the Dockerfile, and the base image if it comes from there.
 
 mod attribution;
 mod index;

@@ -1,4 +1,4 @@
-//! A folder to build in, a registry to push to, and the scan of what came out.
+//! A build context, a registry to push to, and the scan of the result.
 
 use crate::kit::machine::{self, Need};
 use std::collections::BTreeMap;
@@ -21,15 +21,15 @@ ENV PATH=/bin
 ONBUILD COPY foreign /opt/on-build/tool
 ";
 
-/// Who builds.
+/// The builder under test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Builder {
     BuildKit,
-    /// Docker's own before BuildKit.
+    /// Docker's builder before BuildKit.
     Classic,
-    /// With a layer for each step.
+    /// Writes one layer for each step.
     Buildah,
-    /// With one layer for all steps.
+    /// Writes one layer for all steps.
     BuildahSingle,
 }
 
@@ -41,7 +41,7 @@ pub struct Site {
 }
 
 impl Site {
-    /// `None`: this builder is not to be had here, which was said.
+    /// `None` if this builder is not available; the test is then skipped.
     pub fn of(test: &str, builder: Builder) -> Option<Site> {
         let engine = match builder {
             Builder::BuildKit => Some(engines::docker(test, Store::Containerd)?),
@@ -52,7 +52,7 @@ impl Site {
             return None;
         }
         let site = Site { builder, registry: engines::registry(test)?, engine, folder: tempfile::tempdir().unwrap() };
-        // Beside the machine's own busybox, which may need libraries.
+        // A static busybox, because the machine's own may need libraries.
         if !engines::unpack(test, site.folder.path(), &["busybox-static"], Version::Oldest) {
             return None;
         }
@@ -64,7 +64,7 @@ impl Site {
         Some(site)
     }
 
-    /// `127.0.0.1:PORT/builder/NAME`; each builder has its own, for they share the registry.
+    /// `127.0.0.1:PORT/builder/NAME`. The builders share the registry, so each has its own repositories.
     pub fn name(&self, name: &str) -> String {
         format!("{}/{}/{name}", self.registry.address, format!("{:?}", self.builder).to_lowercase())
     }
@@ -75,7 +75,8 @@ impl Site {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
     }
 
-    /// Builds `NAME:1` and pushes it. `BASE` in the Dockerfile stands for the base image; arguments are the builder's own.
+    /// Builds `NAME:1` and pushes it. `BASE` in the Dockerfile is replaced by the base image. `arguments` are passed to
+    /// the builder.
     pub fn build(&self, name: &str, dockerfile: &str, arguments: &[&str]) {
         let (base, tag) = (format!("{}:1", self.name("base")), format!("{}:1", self.name(name)));
         let file = self.folder.path().join(format!("Dockerfile.{name}"));
@@ -94,7 +95,7 @@ impl Site {
             }
             (builder, None) => {
                 let layers = format!("--layers={}", builder == Builder::Buildah);
-                // ONBUILD is Docker's alone, and the annotations that name the base are OCI's.
+                // Only Docker's format has ONBUILD, and only OCI's has the annotations that name the base.
                 let format = if name == "base" { "--format=docker" } else { "--format=oci" };
                 let own = ["build", &layers, "--isolation=chroot", "--network=host", "--pull=never", format];
                 self.buildah(&[&own[..], &["--file", &file, "--tag", &tag], arguments, &[&folder]].concat());
@@ -110,7 +111,7 @@ impl Site {
         succeed(command.args(arguments).env("TMPDIR", self.folder.path()));
     }
 
-    /// The report on `NAME:1`, or on another selector, with the Dockerfile's lines.
+    /// The report on `NAME:1`, or on another tag or digest, with the lines of the Dockerfile.
     pub fn scan(&self, name: &str, selector: &str) -> Value {
         let file = self.folder.path().join(format!("Dockerfile.{name}"));
         let image = format!("{}{selector}", self.name(name));
@@ -123,10 +124,10 @@ impl Site {
     }
 }
 
-/// What is said of where a file came from: the step, its line, and whether the layer is the base's.
+/// Where a file came from: the build step, its line, and whether the layer belongs to the base.
 pub type Origin = (String, Option<u64>, Option<bool>);
 
-/// Of each file below /opt that was found.
+/// The origin of each file below /opt.
 pub fn origins(report: &Value) -> BTreeMap<String, Origin> {
     let platform = &report["images"][0]["platforms"][0];
     let findings = platform["findings"].as_array().unwrap_or_else(|| panic!("{report:#}"));

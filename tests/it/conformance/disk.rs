@@ -1,10 +1,10 @@
-//! Forms on a disk, written by this test and by skopeo.
+//! Image formats on disk, written by this test and by skopeo.
 
 use super::*;
 use crate::kit::machine::{self, Need};
 
 #[test]
-fn every_form_on_disk_gives_the_same_image() {
+fn every_format_on_disk_gives_the_same_image() {
     let (sample, folder, options) = (Sample::new(Breadth::Whole), tempfile::tempdir().unwrap(), Opener::default());
     let at = |name: &str| folder.path().join(name).display().to_string();
     for name in ["layout", "dir"] {
@@ -92,7 +92,7 @@ fn what_skopeo_writes_is_read_as_the_same_image() {
     let at = |name: &str| folder.path().join(name).display().to_string();
     sample.write_layout(Path::new(&at("layout")));
     let from = format!("oci:{}:1", at("layout"));
-    /// Name, transport, flags, the tag that is written, platforms.
+    /// Name, transport, flags, the tag to write, platforms.
     type Case<'a> = (&'a str, &'a str, &'a [&'a str], &'a str, &'a [usize]);
     let cases: [Case<'_>; 4] = [
         ("dir", "dir:", &["copy", "--all"], "", BOTH),

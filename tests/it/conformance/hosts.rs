@@ -1,9 +1,9 @@
-//! What hands images out: a real registry, Docker Engine with both of its stores, containerd and podman.
+//! Images from a real registry, from Docker Engine with both of its stores, from containerd and from podman.
 
 use super::*;
 use crate::kit::machine::{self, Need};
 
-/// Without a registry, and with no engine but this one.
+/// Without a registry, and with no other engine than this one.
 fn options(engine: &engines::Engine) -> Opener {
     let nowhere = || Some("unix:///nonexistent.sock".to_string());
     let mut engines = EngineSettings { docker_host: nowhere(), container_host: nowhere(), ..EngineSettings::default() };
@@ -21,14 +21,14 @@ fn with_registry(options: Opener) -> Opener {
     Opener { registry: Some(opener), ..options }
 }
 
-/// Writes a file and gives its path.
+/// Writes a file and returns its path.
 fn write(folder: &Path, name: &str, bytes: &[u8]) -> String {
     let path = folder.join(name);
     fs::write(&path, bytes).unwrap();
     path.display().to_string()
 }
 
-/// Pushes the sample, as `conformance:1` and with all its platforms, to a real registry; gives its name there.
+/// Pushes the sample to a real registry, as `conformance:1` and with all its platforms. Returns its name there.
 fn pushed(sample: &Sample, registry: &engines::Registry, folder: &Path) -> String {
     let layout = folder.join("pushed");
     sample.write_layout(&layout);
@@ -93,7 +93,7 @@ fn docker_engines_containerd_store_and_containerd_itself_give_the_same_image() {
     }
     let absent = options.open("containerd:moby/absent:1").unwrap_err();
     assert!(matches!(absent.bare(), SourceError::NotFound { .. }), "{absent}");
-    // Where its store cannot be read, containerd hands the image out itself.
+    // If its store cannot be read, containerd itself provides the image.
     let elsewhere = Containerd { root: folder.path().to_path_buf(), ..containerd };
     let options = Opener { containerd: vec![elsewhere], ..options };
     check(&sample, "containerd:moby/conformance:1", &options, ("containerd at", BOTH));
@@ -109,7 +109,7 @@ fn a_platform_that_was_not_pulled_is_not_present() {
     docker.docker(&["pull", "--quiet", "--platform", "linux/amd64", &name]);
     let options = options(docker);
     let opened = options.open(&format!("docker-daemon:{name}")).unwrap();
-    let Input::Stream(stream) = opened.input else { panic!("an engine's export passes") };
+    let Input::Stream(stream) = opened.input else { panic!("an engine's export is a stream") };
     let streamed = read_stream(stream.reader, &stream.place, &Limits::default(), &mut visit).unwrap();
     let source = Archive::of(streamed.members, &stream.selector).unwrap();
     let selection = select(&source, &Wanted::default()).unwrap();
@@ -138,8 +138,8 @@ fn podman_gives_the_same_image() {
 }
 
 #[test]
-fn podmans_storage_is_read_by_its_command_where_no_service_runs() {
-    let test = "podmans_storage_is_read_by_its_command_where_no_service_runs";
+fn podmans_storage_is_read_by_its_command_if_no_service_runs() {
+    let test = "podmans_storage_is_read_by_its_command_if_no_service_runs";
     if !machine::has(test, &[Need::Root, Need::Podman]) || Path::new("/run/podman/podman.sock").exists() {
         return;
     }
@@ -164,15 +164,15 @@ fn podmans_storage_is_read_by_its_command_where_no_service_runs() {
 }
 
 #[test]
-fn a_name_that_the_registry_lacks_is_read_from_the_engine_and_said_so() {
-    let test = "a_name_that_the_registry_lacks_is_read_from_the_engine_and_said_so";
+fn a_name_that_the_registry_lacks_is_read_from_the_engine_with_a_note() {
+    let test = "a_name_that_the_registry_lacks_is_read_from_the_engine_with_a_note";
     let Some(docker) = engines::docker(test, engines::Store::Classic) else { return };
     let Some(registry) = engines::registry(test) else { return };
     let (sample, folder) = (Sample::new(Breadth::ForDocker), tempfile::tempdir().unwrap());
     let name = format!("{}/only-local:1", registry.address);
     docker.docker(&["load", "--input", &write(folder.path(), "saved", &sample.docker_archive(0, &name))]);
     let options = with_registry(options(docker));
-    let note = options.open(&name).unwrap().note.expect("the user is told");
+    let note = options.open(&name).unwrap().note.expect("a note for the user");
     assert!(note.starts_with(&format!("not in the registry {}; read from Docker Engine", registry.address)), "{note}");
     check(&sample, &name, &options, ("Docker Engine", &[0]));
 }

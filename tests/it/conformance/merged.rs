@@ -1,13 +1,13 @@
-//! Stacks of layers as a real engine unpacks them, in both of its stores: what the merge makes of them is the same tree.
+//! Stacks of layers that a real engine unpacks, in both of its stores. The merge must produce the same tree.
 
 use std::collections::BTreeMap;
 
 use super::*;
 
-/// A folder ends in `/`, a link is `name -> target`, all else is a file that holds its layer's number.
+/// A directory ends in `/`, a link is `name -> target`, and anything else is a file that contains its layer's number.
 type Stack = &'static [&'static [&'static str]];
 
-/// What overlayfs, the engines' usual driver, makes of them is not what a copy of one layer over the other would be.
+/// Stacks for which overlayfs, the usual driver, differs from copying one layer over the other.
 const STACKS: [(&str, Stack); 15] = [
     ("below-a-lower-link", &[&["usr/", "usr/lib/", "usr/lib/a", "lib -> usr/lib"], &["lib/x"]]),
     ("below-a-lower-link-named", &[&["usr/", "usr/lib/", "usr/lib/a", "lib -> usr/lib"], &["lib/", "lib/x"]]),
@@ -60,7 +60,7 @@ fn archive_of(stack: Stack, name: &str) -> Vec<u8> {
     images::archive(&members)
 }
 
-/// Files with their contents and links with their targets. A container's own files are empty, and folders are left out.
+/// Files with their contents and links with their targets, without directories. A container's own files are empty.
 fn tree_of_export(export: &[u8]) -> BTreeMap<String, String> {
     let mut tree = BTreeMap::new();
     for entry in tar::Archive::new(export).entries().unwrap() {

@@ -1,6 +1,5 @@
-//! One image through every source: whatever the form in which it lies, and whichever engine hands it out, the files,
-//! their kinds, modes and owners, and the config are the same; and `imgarch scan` finds the incident in it, with the
-//! layer and the build step that brought it.
+//! Reads one image from every source. For every format and every engine, the files, their kinds, modes and owners, and
+//! the config must be the same. `imgarch scan` must find the incident, with the layer and the build step that added it.
 
 mod disk;
 mod hosts;
@@ -39,7 +38,7 @@ struct Observed {
     lines: Vec<String>,
 }
 
-/// A file's content, as the test's fact.
+/// The content of a file, used as the fact in this test.
 fn visit(_: &Entry<'_>, content: &mut dyn Read) -> Option<String> {
     let mut bytes = Vec::new();
     content.read_to_end(&mut bytes).unwrap();
@@ -66,7 +65,7 @@ fn lines(rootfs: &RootFs<String>) -> Vec<String> {
     lines
 }
 
-/// Reads all that `opened` leads to, by the way that its kind asks for.
+/// Reads every platform of `opened`, in the way that its kind of input requires.
 fn observe(opened: Opened) -> Vec<Observed> {
     let limits = Limits::default();
     let of = |source: &dyn Source, layer: &mut dyn FnMut(&Image, usize) -> Arc<Contents<String>>| {
@@ -79,7 +78,7 @@ fn observe(opened: Opened) -> Vec<Observed> {
         });
         observed.collect::<Vec<_>>()
     };
-    // What is under a compression is known to be an image only once it has been read.
+    // A compressed file is known to be an image only after it was read.
     let input = match opened.input {
         Input::File { path, .. } => Input::of_archive(&path).unwrap(),
         input => input,
@@ -93,7 +92,7 @@ fn observe(opened: Opened) -> Vec<Observed> {
             let mut streamed = read_stream(stream.reader, &stream.place, &limits, &mut visit).unwrap();
             let members = std::mem::replace(&mut streamed.members, Members::passing(&stream.place));
             let source = Archive::of(members, &stream.selector).unwrap();
-            // A layer that two platforms share is handed out once.
+            // A layer that two platforms share is returned once.
             let mut taken: HashMap<Digest, Arc<Contents<String>>> = HashMap::new();
             of(&source, &mut |image, index| {
                 let layer = &image.layers[index];
@@ -110,7 +109,7 @@ fn observe(opened: Opened) -> Vec<Observed> {
     }
 }
 
-/// What the sample's platforms must look like.
+/// The expected platforms of the sample.
 fn wanted(sample: &Sample, platforms: &[usize]) -> Vec<Observed> {
     let of = |platform: &usize| Observed {
         platform: format!("linux/{}", PLATFORMS[*platform]),
@@ -122,7 +121,7 @@ fn wanted(sample: &Sample, platforms: &[usize]) -> Vec<Observed> {
 
 const BOTH: &[usize] = &[0, 1];
 
-/// `text` leads to the sample's `platforms`, and is said to be read from `origin`.
+/// Checks that `text` opens the sample's `platforms`, and that its origin is reported as `origin`.
 fn check(sample: &Sample, text: &str, options: &Opener, (origin, platforms): (&str, &[usize])) {
     let opened = options.open(text).unwrap_or_else(|error| panic!("{text}: {error} ({:?})", error.hint()));
     assert!(opened.origin.to_string().starts_with(origin), "{text} is read from {}", opened.origin);
@@ -135,7 +134,7 @@ fn check(sample: &Sample, text: &str, options: &Opener, (origin, platforms): (&s
     check_report(&report, text, platforms);
 }
 
-/// The report of `imgarch scan`, which finds by its environment and flags what `options` have, with the exit code.
+/// The report and exit code of `imgarch scan`, with `options` as environment and flags.
 fn scan(arguments: &[&str], options: &Opener, input: Stdio) -> (i32, Value) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_imgarch"));
     command.args(["scan", "--format", "json"]).args(arguments).stdin(input);
@@ -159,7 +158,7 @@ fn scan(arguments: &[&str], options: &Opener, input: Stdio) -> (i32, Value) {
     (output.status.code().unwrap(), report)
 }
 
-/// The arm64 image is refused for what its third layer brought, the amd64 image is fine.
+/// The arm64 image fails because of its third layer. The amd64 image is fine.
 fn check_report((code, report): &(i32, Value), text: &str, platforms: &[usize]) {
     assert_eq!(*code, if platforms.contains(&1) { 1 } else { 0 }, "{text}: {report:#}");
     let all = report["images"][0]["platforms"].as_array().unwrap();
