@@ -1,5 +1,5 @@
-//! The manifests under `deploy`: the command lines in them are run as they stand, but for the registry and the place of the
-//! results, and dashboards, alerts and policies ask for what is written.
+//! The manifests under `deploy`. Runs their command lines unchanged except for the registry and the location of the
+//! results, and checks that dashboards, alerts and policies use data that imgarch writes.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -17,7 +17,7 @@ fn documents(name: &str) -> Vec<Value> {
     serde_yaml_ng::Deserializer::from_str(&text).map(|document| Value::deserialize(document).unwrap()).collect()
 }
 
-/// Words of the only container of a Job's or CronJob's pods.
+/// The arguments of the only container of a Job or CronJob.
 fn words(job: &Value) -> Vec<String> {
     let job = job["spec"].get("jobTemplate").unwrap_or(job);
     let container = &job["spec"]["template"]["spec"]["containers"][0];
@@ -25,7 +25,7 @@ fn words(job: &Value) -> Vec<String> {
 }
 
 #[test]
-fn the_jobs_of_deploy_scan_a_registry_in_parts_and_merge_them() {
+fn the_jobs_of_deploy_scan_a_registry_in_shards_and_merge_them() {
     let images = Images::new(24);
     images.registry.list_repositories(100);
     let [job] = &documents("job.yaml")[..] else { panic!("one Job") };
@@ -45,7 +45,7 @@ fn the_jobs_of_deploy_scan_a_registry_in_parts_and_merge_them() {
     let args: Vec<String> = words(merge).iter().map(own).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let (text, code) = said(&imgarch(images.path(), &args, &[]));
-    // Six repositories, the newest three of four tags each; some have a program for another architecture.
+    // Six repositories, the newest three of four tags each. Some have a program for another architecture.
     assert_eq!((text.matches("image\t").count(), code), (18, 1), "{text}");
 }
 
@@ -97,7 +97,7 @@ fn documents_of(text: &str) -> Vec<Value> {
     documents.filter(|document| !document.is_null()).collect()
 }
 
-/// Names of the metrics in a text, of which each is followed by its labels or by nothing.
+/// Names of the metrics in a text. Each is followed by its labels or by nothing.
 fn metrics(text: &str) -> BTreeSet<&str> {
     let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let names = text.match_indices("imgarch_").map(|(at, _)| text[at..].split(|c| !is_name(c)).next().unwrap());
@@ -105,12 +105,12 @@ fn metrics(text: &str) -> BTreeSet<&str> {
 }
 
 #[test]
-fn dashboard_and_alerts_ask_for_metrics_that_are_written() {
+fn dashboard_and_alerts_use_metrics_that_are_written() {
     let images = Images::new(5);
     let args = ["--format", "openmetrics"];
     let output = imgarch(images.path(), &[&["scan", "--images-from", "images.txt"], &args[..]].concat(), &[]);
     let mut written = said(&output).0;
-    // A run that can tell everything writes one metric more.
+    // A run without undecided images writes one more metric.
     let own = |name: &&str| name.contains("team/app000");
     let healthy = images.names.iter().map(String::as_str).find(own).unwrap();
     written += &said(&imgarch(images.path(), &[&["scan", healthy], &args[..]].concat(), &[])).0;
@@ -130,7 +130,7 @@ fn dashboard_and_alerts_ask_for_metrics_that_are_written() {
 }
 
 #[test]
-fn admission_policies_look_up_what_the_verdicts_hold() {
+fn admission_policies_look_up_the_verdicts() {
     let images = Images::new(5);
     let args = ["scan", "--images-from", "images.txt", "--format", "verdicts"];
     let (text, code) = said(&imgarch(images.path(), &args, &[]));
@@ -156,7 +156,7 @@ fn admission_policies_look_up_what_the_verdicts_hold() {
     assert!(looked_up.iter().all(|name| name.as_str() == map["metadata"]["name"].as_str()), "{looked_up:?}");
 }
 
-/// Values that a template takes, as paths.
+/// The values that a template uses, as paths.
 fn values_used(text: &str) -> BTreeSet<String> {
     let is_path = |c: char| c.is_ascii_alphanumeric() || c == '.';
     let paths = text.split(".Values.").skip(1).map(|rest| rest.split(|c| !is_path(c)).next().unwrap().to_string());
@@ -165,7 +165,7 @@ fn values_used(text: &str) -> BTreeSet<String> {
 
 fn leaves(value: &Value, path: &str, found: &mut BTreeSet<String>) {
     match value {
-        // Limits of a container are taken as they are.
+        // A container's limits are passed through as a whole.
         Value::Mapping(fields) if !path.ends_with("resources") => {
             for (key, field) in fields {
                 let path = if path.is_empty() { String::new() } else { format!("{path}.") };
@@ -177,7 +177,7 @@ fn leaves(value: &Value, path: &str, found: &mut BTreeSet<String>) {
 }
 
 #[test]
-fn the_chart_takes_each_value_and_runs_what_the_manifests_run() {
+fn the_chart_uses_each_value_and_runs_the_same_commands_as_the_manifests() {
     let chart = |path: &str| text_of(&format!("helm/imgarch/{path}"));
     let templates = ["_pod.tpl", "cluster.yaml", "registry.yaml"].map(|name| chart(&format!("templates/{name}")));
     let [values] = &documents_of(&chart("values.yaml"))[..] else { panic!("one document") };
@@ -193,7 +193,7 @@ fn the_chart_takes_each_value_and_runs_what_the_manifests_run() {
     }
     let [about] = &documents_of(&chart("Chart.yaml"))[..] else { panic!("one document") };
     assert_eq!(about["appVersion"], env!("CARGO_PKG_VERSION"));
-    // Flags and rights are those of the plain manifests.
+    // Flags and rights are the same as in the plain manifests.
     for (file, template) in
         [("job.yaml", &templates[2]), ("merge.yaml", &templates[2]), ("cronjob.yaml", &templates[1])]
     {
@@ -209,7 +209,7 @@ fn the_chart_takes_each_value_and_runs_what_the_manifests_run() {
     assert_eq!(jobs.map(|job| words(job).len()).sum::<usize>(), 9 + 4 + 2);
 }
 
-/// The chart with a registry, where this machine has helm.
+/// The rendered chart with a registry, if this machine has helm.
 fn rendered() -> Option<Vec<Value>> {
     let chart = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/helm/imgarch");
     let helm =

@@ -1,5 +1,5 @@
-//! Many images of one registry: how long a run takes where each answer takes its time, what a run asks for, and that its
-//! report does not depend on which image is done first.
+//! Many images of one registry: how long a run takes with a slow registry, which requests it makes, and that its report
+//! does not depend on the order in which images finish.
 
 mod deploy;
 mod registry;
@@ -12,7 +12,7 @@ use crate::kit::elf::ElfBuilder;
 use crate::kit::registry::FakeRegistry;
 use crate::kit::small::{Small, imgarch, said};
 
-/// A registry with images that differ; every fifth has a program for another architecture.
+/// A registry of different images. Every fifth has a program for another architecture.
 pub struct Images {
     pub registry: FakeRegistry,
     pub names: Vec<String>,
@@ -22,7 +22,7 @@ pub struct Images {
 }
 
 impl Images {
-    /// `count` images in repositories of four tags each.
+    /// `count` images, in repositories with four tags each.
     pub fn new(count: usize) -> Images {
         let registry = FakeRegistry::start();
         let (mut names, mut layers) = (Vec::new(), Vec::new());
@@ -43,7 +43,7 @@ impl Images {
         self.machine.path()
     }
 
-    /// What a scan of all images says, with its exit code.
+    /// The output of a scan of all images, and its exit code.
     pub fn scan(&self, args: &[&str]) -> (String, i32) {
         let args = [&["scan", "--images-from", "images.txt", "--format", "plain"], args].concat();
         let output = imgarch(self.path(), &args, &[]);
@@ -54,7 +54,7 @@ impl Images {
 }
 
 #[test]
-fn two_hundred_images_are_asked_for_side_by_side_and_take_one_request_each_once_known() {
+fn two_hundred_images_are_requested_concurrently_and_take_one_request_each_when_cached() {
     let images = Images::new(200);
     images.registry.set_latency(Duration::from_millis(50));
     let started = Instant::now();
@@ -62,7 +62,7 @@ fn two_hundred_images_are_asked_for_side_by_side_and_take_one_request_each_once_
     let cold_took = started.elapsed();
     assert_eq!(code, 1);
     assert_eq!(cold.lines().filter(|line| line.starts_with("image\t")).count(), 200);
-    // Roots and configs in 16 connections, layers in fewer.
+    // Roots and configs use 16 connections, layers fewer.
     let connections = images.registry.connections();
     assert!((16..=48).contains(&connections), "{connections}");
     let before = images.registry.asked().len();
@@ -77,7 +77,7 @@ fn two_hundred_images_are_asked_for_side_by_side_and_take_one_request_each_once_
 }
 
 #[test]
-fn the_report_does_not_depend_on_which_image_is_done_first() {
+fn the_report_does_not_depend_on_which_image_finishes_first() {
     let images = Images::new(24);
     let (one, code) = images.scan(&["--no-cache", "--jobs", "1"]);
     assert_eq!(code, 1);
@@ -89,7 +89,7 @@ fn the_report_does_not_depend_on_which_image_is_done_first() {
 }
 
 #[test]
-fn a_layer_that_images_share_is_read_once_though_they_are_read_side_by_side() {
+fn a_layer_that_concurrent_images_share_is_read_once() {
     let registry = FakeRegistry::start();
     let layer = Small::new("amd64", ElfBuilder::amd64().build()).layer();
     let names: Vec<String> = (0..12)

@@ -1,4 +1,4 @@
-//! Whole registries by their lists: pages, filters, the newest tags, and what is no image.
+//! Whole registries through their lists: pages, filters, the newest tags, and artifacts that are not images.
 
 use crate::kit::elf::ElfBuilder;
 use crate::kit::registry::{FakeRegistry, Fault, OCI_LAYER, OCI_MANIFEST};
@@ -9,7 +9,7 @@ fn layer() -> Vec<u8> {
     Small::new("amd64", ElfBuilder::amd64().build()).layer()
 }
 
-/// Names below the registry's host, standard error and the exit code.
+/// Names below the registry's host, stderr and the exit code.
 fn scan(registry: &FakeRegistry, place: &str, args: &[&str]) -> (Vec<String>, String, i32) {
     let machine = tempfile::tempdir().unwrap();
     let place = format!("{}{place}", registry.host);
@@ -53,7 +53,7 @@ fn a_registry_is_listed_page_by_page_and_filtered() {
 }
 
 #[test]
-fn a_registry_without_a_catalog_says_what_to_do_and_lists_one_repository() {
+fn a_registry_without_a_catalog_gives_a_hint_and_lists_one_repository() {
     let registry = FakeRegistry::start();
     registry.put_image("team/app", "v1", &layer());
     for place in ["", "/team"] {
@@ -86,7 +86,7 @@ fn signatures_and_charts_are_left_out_and_counted() {
     assert_eq!((names.len(), code), (8, 0), "{names:?} {errors}");
     assert!(errors.contains("skipped 1 tag without an image: 1 signature"), "{errors}");
     assert!(errors.contains("1 application/vnd.cncf.helm.config.v1+json"), "{errors}");
-    // By shards and merged it is the same.
+    // The result is the same with shards that are merged.
     let machine = tempfile::tempdir().unwrap();
     for shard in ["1/2", "2/2"] {
         let args = ["scan", "--registry", &registry.host, "--results", "results", "--shard", shard];
@@ -99,7 +99,7 @@ fn signatures_and_charts_are_left_out_and_counted() {
     assert!(errors.contains("1 application/vnd.cncf.helm.config.v1+json"), "{errors}");
 }
 
-/// Stores an image that was built on a day.
+/// Stores an image with a build date.
 fn put_built(registry: &FakeRegistry, tag: &str, created: &str) {
     let layer = layer();
     let digest = registry.put_blob(&layer);

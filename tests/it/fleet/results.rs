@@ -1,4 +1,4 @@
-//! Results that outlive a run: shards, a run that is killed, and the report that is merged of them.
+//! Results that outlive a run: shards, a run that is killed, and the merged report.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -25,7 +25,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// Records of judged images. A run that is killed may leave a file behind that has no name yet.
+/// Records of judged images. A run that is killed may leave an unfinished file without its final name.
 fn records(place: &Path) -> Vec<PathBuf> {
     let is_record = |path: &PathBuf| {
         let is_whole = path.extension().is_some_and(|extension| extension == "json");
@@ -38,15 +38,15 @@ fn merge(images: &Images, args: &[&str]) -> (String, i32) {
     said(&imgarch(images.path(), &[&["merge"], args].concat(), &[]))
 }
 
-/// JSON without what tells one run from another.
+/// JSON without the fields that differ between runs.
 fn json(text: &str) -> serde_json::Value {
     serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
 }
 
 #[test]
-fn four_shards_of_which_one_is_killed_merge_into_the_report_of_one_process() {
+fn four_shards_with_one_killed_merge_into_the_report_of_one_process() {
     let images = Images::new(160);
-    // The largest of the four is killed; which one that is depends on the registry's port.
+    // The largest of the four is killed. Which one that is depends on the registry's port.
     let size = |number| images.names.iter().filter(|name| Shard { number, count: 4 }.has(name)).count();
     let mut order: Vec<u32> = (1..=4).collect();
     order.sort_by_key(|number| size(*number));
@@ -78,7 +78,7 @@ fn four_shards_of_which_one_is_killed_merge_into_the_report_of_one_process() {
     let mut killed = command.spawn().unwrap();
     let end = Instant::now() + Duration::from_secs(60);
     while records(&place).len() <= done_before {
-        assert!(Instant::now() < end, "no result was kept");
+        assert!(Instant::now() < end, "no result was stored");
         std::thread::sleep(Duration::from_millis(2));
     }
     killed.kill().unwrap();
@@ -94,7 +94,7 @@ fn four_shards_of_which_one_is_killed_merge_into_the_report_of_one_process() {
     scan(largest);
     let layers = images.registry.asked().split_off(asked_before);
     assert!(kept_before > done_before && records(&place).len() == 160, "{kept_before}");
-    // No layer was asked for again but those of the eight images that were in work.
+    // Only the layers of the eight images in progress were requested again.
     let of_layers = layers.iter().filter(|asked| images.layers.iter().any(|layer| asked.ends_with(layer.as_str())));
     let (mut once, mut again) = (BTreeSet::new(), 0);
     of_layers.for_each(|asked| again += usize::from(!once.insert(asked)));
@@ -103,7 +103,7 @@ fn four_shards_of_which_one_is_killed_merge_into_the_report_of_one_process() {
     assert_eq!(merge(&images, &["results", "--format", "plain"]), one);
     let (merged, _) = merge(&images, &["results", "--format", "json"]);
     assert_eq!(json(&merged), json(&said(&whole).0));
-    // A run of all finds everything done.
+    // A run without shards finds everything done.
     let asked_before = images.registry.asked().len();
     scan(largest);
     let asked = images.registry.asked().split_off(asked_before);
@@ -124,7 +124,7 @@ fn shards_split_by_repository_and_take_their_number_from_an_indexed_job() {
     for index in 0..3 {
         let (names, ..) = part(&["--shard", &format!("{}/3", index + 1)], &[]);
         assert_eq!(part(&["--shard", "3"], &[("JOB_COMPLETION_INDEX", &index.to_string())]).0, names);
-        // All four tags of a repository are together.
+        // All four tags of a repository are in one shard.
         assert!(!names.is_empty() && names.len() % 4 == 0, "{names:?}");
         all.extend(names);
     }
@@ -133,7 +133,7 @@ fn shards_split_by_repository_and_take_their_number_from_an_indexed_job() {
     let empty = (1..=64).map(|number| part(&["--shard", &format!("{number}/64")], &[])).find(|part| part.0.is_empty());
     let (_, code, errors) = empty.expect("forty repositories do not fill 64 shards");
     assert!(code == 0 && errors.contains(" of 64 has no images"), "{code} {errors}");
-    // The report says the same as the process, and merged shards are complete.
+    // The report has the same exit code as the process, and the merged shards are complete.
     let number =
         (1..=64).find(|number| !images.names.iter().any(|name| Shard { number: *number, count: 64 }.has(name)));
     let shard = format!("{}/64", number.unwrap());
@@ -157,7 +157,7 @@ fn shards_split_by_repository_and_take_their_number_from_an_indexed_job() {
     }
 }
 
-/// A manifest of Deployments that run the images, each with a start of its own, and an object that cannot be read.
+/// A manifest of Deployments that run the images, each with its own arguments, and an object that cannot be read.
 fn manifest(images: &Images) -> String {
     let deployment = |(number, image): (usize, &String)| {
         serde_json::json!({
@@ -171,7 +171,7 @@ fn manifest(images: &Images) -> String {
 }
 
 #[test]
-fn a_manifest_is_kept_and_split_as_a_list_of_images_is() {
+fn a_manifest_is_stored_and_split_like_a_list_of_images() {
     let images = Images::new(24);
     fs::write(images.path().join("all.yaml"), manifest(&images)).unwrap();
     let scan = |args: &[&str]| {
@@ -190,7 +190,7 @@ fn a_manifest_is_kept_and_split_as_a_list_of_images_is() {
         scan(&["--results", "results", "--shard", shard]);
     }
     assert_eq!(merged(), one);
-    // Nothing is read again, and names are scanned with it.
+    // Nothing is read again, and further names can be scanned together with the manifest.
     let layers = |from: usize| {
         let asked = images.registry.asked().split_off(from);
         asked.iter().filter(|asked| images.layers.iter().any(|layer| asked.ends_with(layer.as_str()))).count()
@@ -207,7 +207,7 @@ fn a_manifest_is_kept_and_split_as_a_list_of_images_is() {
 }
 
 #[test]
-fn what_a_killed_run_was_writing_is_deleted_by_the_next() {
+fn an_unfinished_file_of_a_killed_run_is_deleted_by_the_next() {
     let images = Images::new(1);
     let place = images.path().join("results");
     fs::create_dir(&place).unwrap();
@@ -224,7 +224,7 @@ fn what_a_killed_run_was_writing_is_deleted_by_the_next() {
 }
 
 #[test]
-fn a_record_that_is_not_what_it_says_is_no_record() {
+fn a_record_with_wrong_content_is_ignored() {
     let images = Images::new(4);
     let args = ["--no-cache", "--results", "results"];
     let one = images.scan(&args);
@@ -271,7 +271,7 @@ fn results_are_those_of_a_digest_and_of_the_targets_and_only_of_images_that_were
     let stored = images.registry.put_image("team/app000", "v0", &layer);
     assert_eq!(scan(&[]).1, 1);
     assert_eq!((merge(&images, &["results"]).1, records(&place).len()), (1, 3));
-    // What cannot be read is reported, and read again by the next run.
+    // An unreadable image is reported, and the next run reads it again.
     let hidden = images.registry.put_image("team/app000", "v0", b"not a tar");
     assert_ne!(stored.digest, hidden.digest);
     let (text, code) = scan(&["--no-cache"]);
@@ -284,7 +284,7 @@ fn results_are_those_of_a_digest_and_of_the_targets_and_only_of_images_that_were
 }
 
 #[test]
-fn merge_takes_the_flags_of_a_report_and_says_what_it_lacks() {
+fn merge_takes_the_flags_of_a_report_and_names_missing_results() {
     let images = Images::new(5);
     images.scan(&["--results", "results"]);
     assert_eq!(merge(&images, &["results", "--fail-on", "never"]).1, 0);
