@@ -1,11 +1,11 @@
-//! The order of the modules as a test: no module imports one of a higher tier, no two files import each other in a
-//! circle, and no file is too long to read. Other house rules are lints: clippy.toml and [lints] in Cargo.toml.
+//! Tests the order of the modules: no module imports one of a higher tier, no two files import each other, no file is
+//! too long to read. Other project rules are lints: clippy.toml and [lints] in Cargo.toml.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Modules by tier, the lowest first. A module imports only modules of its own tier and lower ones.
+/// Modules by tier, lowest first. A module imports only modules of its own tier and lower ones.
 const TIERS: &[&[&str]] = &[
     &["source", "oci", "platform", "yaml"],
     &["image", "inspect", "package", "shell"],
@@ -16,16 +16,16 @@ const TIERS: &[&[&str]] = &[
     &["api", "cli", "fuzz", "main", "lib"],
 ];
 
-/// Modules of one tier that must not know each other.
+/// Modules of one tier that must not import each other.
 const APART: &[(&str, &str)] = &[("image", "inspect")];
 
-/// Lines of the longest file.
+/// Maximum number of lines in a file.
 const LONGEST: usize = 500;
 
-/// Re-exports that a path may pass through.
+/// Maximum number of re-exports that a path may pass through.
 const MAX_RE_EXPORTS: usize = 5;
 
-/// Every file of the program, by its path below `src`.
+/// Every source file, by its path below `src`.
 fn sources() -> BTreeMap<PathBuf, String> {
     rust_files("src")
 }
@@ -59,7 +59,7 @@ fn tier(module: &str) -> usize {
     found.unwrap_or_else(|| panic!("{module} has no tier; add it to TIERS"))
 }
 
-/// The code of a file above its tests; empty for a file of tests.
+/// The code of a file without its unit tests. Empty for a file of tests.
 fn product(path: &Path, text: &str) -> String {
     let name = path.file_name().unwrap().to_string_lossy();
     if name.ends_with("_tests.rs") || ["tests.rs", "testing.rs", "elf_builder.rs"].contains(&&*name) {
@@ -79,7 +79,7 @@ fn module_path(file: &Path) -> Vec<String> {
     names
 }
 
-/// The paths of one use tree: `a::{b, c::d}` is `a::b` and `a::c::d`.
+/// The paths of one use tree: `a::{b, c::d}` gives `a::b` and `a::c::d`.
 fn expand(tree: &str) -> Vec<Vec<String>> {
     let tree = tree.trim();
     let Some((before, list)) = tree.split_once('{') else {
@@ -106,10 +106,10 @@ fn expand(tree: &str) -> Vec<Vec<String>> {
     parts.flat_map(expand).map(|path| [prefix.clone(), path].concat()).collect()
 }
 
-/// Who imports whom.
+/// The imports between files.
 struct Imports {
     files: BTreeMap<Vec<String>, PathBuf>,
-    /// What a name of a module is re-exported from.
+    /// The path that a module's name is re-exported from.
     re_exports: BTreeMap<(Vec<String>, String), Vec<String>>,
     paths: BTreeMap<PathBuf, Vec<Vec<String>>>,
 }
@@ -155,7 +155,7 @@ impl Imports {
         self.paths.insert(file.to_path_buf(), paths);
     }
 
-    /// A path from the crate's root. `None`: it leads to another crate.
+    /// A path from the crate root. `None` if it leads to another crate.
     fn absolute(&self, own: &[String], path: Vec<String>) -> Option<Vec<String>> {
         let above = path.iter().take_while(|name| *name == "super").count();
         match path.first().map(String::as_str) {
@@ -170,7 +170,7 @@ impl Imports {
         }
     }
 
-    /// The file that a path's item is in, re-exports followed.
+    /// The file that defines a path's item, after following re-exports.
     fn resolve(&self, path: &[String], passed: usize) -> Option<&PathBuf> {
         let known = (0..=path.len()).rev().find(|len| self.files.contains_key(&path[..*len]))?;
         let through = path.get(known).and_then(|name| self.re_exports.get(&(path[..known].to_vec(), name.clone())));
@@ -180,7 +180,7 @@ impl Imports {
         }
     }
 
-    /// The files that each file imports, its own parents and children apart.
+    /// The files that each file imports, except its own parents and children.
     fn edges(&self) -> BTreeMap<&Path, BTreeSet<&Path>> {
         let mut edges: BTreeMap<&Path, BTreeSet<&Path>> = BTreeMap::new();
         for (file, paths) in &self.paths {
@@ -196,7 +196,7 @@ impl Imports {
     }
 }
 
-/// Everything that can be reached from `start` by at least one step.
+/// Everything reachable from `start` in at least one step.
 fn reach<'a>(edges: &BTreeMap<&'a Path, BTreeSet<&'a Path>>, start: &'a Path) -> BTreeSet<&'a Path> {
     let (mut reached, mut pending) = (BTreeSet::new(), vec![start]);
     while let Some(file) = pending.pop() {
@@ -220,19 +220,19 @@ fn no_module_imports_a_module_of_a_higher_tier() {
 }
 
 #[test]
-fn no_files_import_each_other_in_a_circle() {
+fn no_files_import_each_other() {
     let sources = sources();
     let imports = Imports::read(&sources);
     let edges = imports.edges();
     let reached: BTreeMap<&Path, BTreeSet<&Path>> = edges.keys().map(|file| (*file, reach(&edges, file))).collect();
     for (file, from) in &reached {
-        let mut circle: Vec<String> = from
+        let mut cycle: Vec<String> = from
             .iter()
             .filter(|other| reached.get(*other).is_some_and(|back| back.contains(file)))
             .map(|other| other.display().to_string())
             .collect();
-        circle.sort();
-        assert!(circle.is_empty(), "these files import each other: {circle:?}");
+        cycle.sort();
+        assert!(cycle.is_empty(), "these files import each other: {cycle:?}");
     }
 }
 
@@ -257,7 +257,7 @@ fn no_file_is_longer_than_can_be_read() {
 fn every_file_opens_with_its_purpose() {
     let files = sources().into_iter().chain(rust_files("tests"));
     for (path, text) in files.filter(|(path, _)| !path.to_string_lossy().ends_with("_tests.rs")) {
-        assert!(text.starts_with("//!"), "{} does not say what it is for", path.display());
+        assert!(text.starts_with("//!"), "{} does not open with its purpose", path.display());
     }
 }
 

@@ -1,5 +1,5 @@
-//! A verdict beside its image in a registry: written by a scan, read back by verify. And the program before registries as
-//! CI has them: with credentials in the environment, on a machine without certificate authorities.
+//! Verdicts as attestations in a registry: a scan writes them, verify reads them back. Also runs imgarch under CI
+//! conditions: credentials in the environment, and a machine without certificate authorities.
 
 use crate::kit::distribution::{Distribution, Mode};
 use crate::kit::elf::ElfBuilder;
@@ -14,7 +14,7 @@ fn check(host: &str, put: &dyn Fn(&[u8]) -> Stored, program: Vec<u8>, code: i32,
     let name = format!("{host}/user/app:v1");
     let (text, exit) = said(&imgarch(folder.path(), &["verify", &name], &[]));
     assert_eq!((text.as_str(), exit), ("", 3));
-    // Twice: the newest counts, and the older one stays.
+    // Twice: the newest statement counts, and the older one stays.
     for _ in 0..2 {
         let output = imgarch(folder.path(), &["scan", &name, "--attest", "statement.json", "--attest-push"], &[]);
         assert_eq!(said(&output).1, code, "{}", String::from_utf8_lossy(&output.stderr));
@@ -44,7 +44,7 @@ fn check_double(program: Vec<u8>, has_api: bool, code: i32, verdict: &str) {
 }
 
 #[test]
-fn the_list_under_the_tag_names_the_statement_and_keeps_what_others_said() {
+fn the_fallback_tag_lists_the_statement_and_keeps_other_entries() {
     let fake = FakeRegistry::start();
     let stored = fake.put_image("user/app", "v1", &Small::new("amd64", ElfBuilder::amd64().build()).layer());
     let signature =
@@ -69,7 +69,7 @@ fn the_list_under_the_tag_names_the_statement_and_keeps_what_others_said() {
     assert_eq!(said(&imgarch(folder.path(), &["verify", &name], &[])).1, 0);
 }
 
-/// CNCF Distribution 2.8 has no referrers API: the statement is under the tag that the specification falls back to.
+/// CNCF Distribution 2.8 has no referrers API: the statement is under the specification's fallback tag.
 #[test]
 fn a_verdict_is_read_back_from_a_real_registry() {
     let Some(server) = Distribution::start("a real registry", Mode::Plain) else { return };
@@ -83,7 +83,7 @@ fn a_verdict_is_read_back_by_the_referrers_api() {
 }
 
 #[test]
-fn a_verdict_is_read_back_by_the_tag_where_the_registry_has_no_api() {
+fn a_verdict_is_read_back_by_the_tag_if_the_registry_has_no_api() {
     check_double(ElfBuilder::amd64().build(), false, 0, "fine");
 }
 
@@ -93,7 +93,7 @@ fn a_bad_verdict_stays_bad() {
 }
 
 #[test]
-fn a_folder_cannot_be_attested() {
+fn a_directory_cannot_be_attested() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("root")).unwrap();
     let output = imgarch(folder.path(), &["scan", "rootfs:root", "--attest", "statement.json"], &[]);
@@ -101,9 +101,9 @@ fn a_folder_cannot_be_attested() {
     assert!(String::from_utf8_lossy(&output.stderr).contains("nothing to attest"));
 }
 
-/// A static program in an empty image: the authorities that it was built with are trusted, and still nobody else.
+/// A static program in an empty image trusts the certificate authorities that are built in, and no others.
 #[test]
-fn a_machine_without_certificate_authorities_speaks_tls() {
+fn a_machine_without_certificate_authorities_can_use_tls() {
     let Some(server) = Distribution::start("a real registry", Mode::Tls) else { return };
     server.put_image("user/app", "v1", &Small::new("amd64", ElfBuilder::amd64().build()).layer());
     let folder = tempfile::tempdir().unwrap();
@@ -136,7 +136,7 @@ fn verbose_names_requests_and_no_credential() {
         assert!(!errors.contains("very-secret-word") && !errors.contains(&login), "{errors}");
     };
     check(&[]);
-    // As CI services give it: in the environment, with nothing on the disk.
+    // As CI services pass it: in the environment, with nothing on disk.
     std::fs::remove_file(folder.path().join(".docker/config.json")).unwrap();
     check(&[("DOCKER_AUTH_CONFIG", &config.to_string())]);
 }

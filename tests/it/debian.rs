@@ -1,5 +1,5 @@
-//! No false alarm: root file systems of Debian, as mmdebstrap extracts them, against their own platform and the others.
-//! Every program of /bin, /usr/bin and /sbin runs at home; elsewhere the kernel refuses it.
+//! No false alarms: root file systems of Debian, extracted by mmdebstrap, judged for their own platform and for others.
+//! Every program of /bin, /usr/bin and /sbin runs on its own platform; on others the kernel refuses it.
 
 use crate::kit::engines::MIRROR;
 use crate::kit::machine::{self, Need};
@@ -15,7 +15,7 @@ use imgarch::platform::{Arch, Fact, Platform, Target};
 use imgarch::scan::keep;
 use imgarch::source::rootfs_dir::Mounts;
 
-/// Debian's architecture, the platform it is for, and the first release that has it.
+/// Debian's architecture, its platform, and the first release that has it.
 const ARCHITECTURES: &[(&str, &str, &str)] = &[
     ("amd64", "linux/amd64", "bookworm"),
     ("arm64", "linux/arm64", "bookworm"),
@@ -53,7 +53,7 @@ fn call(program: &str) -> Exec {
     Exec { argv: vec![program.to_string()], env: Vec::new(), working_dir: "/".into(), ..Exec::default() }
 }
 
-/// Paths of the ELF programs that a shell finds.
+/// Paths of the ELF programs on a shell's PATH.
 fn programs(rootfs: &RootFs<FileKind>) -> Vec<String> {
     let mut found = Vec::new();
     for folder in ["/bin", "/usr/bin", "/sbin", "/usr/sbin"] {
@@ -90,7 +90,7 @@ fn check_programs(arch: &str, rootfs: &RootFs<FileKind>, home: &Target) {
     }
     for (_, other, _) in ARCHITECTURES.iter().filter(|(other, ..)| *other != arch) {
         let mut node = target(other).node;
-        // The pairs that one kernel runs: with the answer known, they run, and without it nothing is claimed.
+        // Pairs that one kernel can run: with the property known they run, and without it the outcome is unknown.
         let is_pair = matches!((home.node.arch, node.arch), (Arch::I386, Arch::Amd64) | (Arch::Arm, Arch::Arm64));
         (node.aarch32, node.ia32) = (Fact::Known(true), Fact::Known(true));
         for program in &programs {
@@ -104,7 +104,7 @@ fn check_programs(arch: &str, rootfs: &RootFs<FileKind>, home: &Target) {
 }
 
 #[test]
-fn debians_root_file_systems_are_fine_at_home_and_nowhere_else() {
+fn debians_root_file_systems_are_fine_on_their_own_platform_only() {
     let needs = [Need::Root, Need::Mmdebstrap, Need::PackageMirror];
     if !machine::has("debians_root_file_systems", &needs) {
         return;

@@ -1,4 +1,4 @@
-//! What the tests' ELF builder makes is held to this machine's kernel and to readelf.
+//! Compares the output of the tests' ELF builder with this machine's kernel and with readelf.
 
 use std::path::Path;
 use std::process::Command;
@@ -28,7 +28,7 @@ fn rich(builder: ElfBuilder) -> ElfBuilder {
 
 #[test]
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
-fn this_kernel_runs_what_is_built() {
+fn this_kernel_runs_built_programs() {
     let dir = tempfile::tempdir().unwrap();
     let variants = [
         ElfBuilder::amd64(),
@@ -46,8 +46,8 @@ fn this_kernel_runs_what_is_built() {
 }
 
 #[test]
-fn readelf_reads_what_is_built() {
-    if !machine::has("readelf_reads_what_is_built", &[Need::Readelf]) {
+fn readelf_reads_built_programs() {
+    if !machine::has("readelf_reads_built_programs", &[Need::Readelf]) {
         return;
     }
     let dir = tempfile::tempdir().unwrap();
@@ -57,7 +57,7 @@ fn readelf_reads_what_is_built() {
             let path = write(dir.path(), &format!("app{index}"), &builder.build());
             let output = Command::new("readelf").args(["-a", "-W", "-A"]).arg(&path).output().unwrap();
             let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
-            // Without sections readelf says so of the version tables and shows them all the same.
+            // Without sections, readelf warns about the version tables but shows them.
             let expected = ["Shared library: [libc.so.6]", "[$ORIGIN/../lib]", "LOAD", "Owner"];
             for words in expected {
                 assert!(text.contains(words), "no {words:?} in {text}");

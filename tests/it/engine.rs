@@ -1,5 +1,5 @@
-//! Images that a real Docker Engine builds and runs: what `docker run` refuses with `exec format error` is refused by
-//! `imgarch scan` with the same reason.
+//! Images that a real Docker Engine builds and runs. If `docker run` refuses an image with `exec format error`,
+//! `imgarch scan` must refuse it for the same reason.
 
 use std::path::Path;
 
@@ -26,18 +26,18 @@ fn build(docker: &Engine, name: &str, platform: &str, program: &[u8]) {
     docker.docker(&["buildx", "build", "--quiet", "--platform", platform, "--tag", name, &folder]);
 }
 
-/// Exit status and standard error of `docker run`.
+/// Exit status and stderr of `docker run`.
 fn run(docker: &Engine, name: &str, platform: &str) -> (i32, String) {
     let output = docker.try_docker(&["run", "--rm", "--network=none", "--platform", platform, name]);
     (output.status.code().unwrap(), String::from_utf8_lossy(&output.stderr).into_owned())
 }
 
-/// Exit code and report of `imgarch scan` of what the engine has.
+/// Exit code and report of `imgarch scan` of an image in the engine.
 fn scan(docker: &Engine, name: &str) -> (i32, Value) {
     scan_with(&[("DOCKER_HOST", &docker.host())], name)
 }
 
-/// With these variables, and none besides that say where an engine is.
+/// Scans with these variables, and without any other variable that selects an engine.
 fn scan_with(variables: &[(&str, &str)], name: &str) -> (i32, Value) {
     let output = command(env!("CARGO_BIN_EXE_imgarch"), variables, name).output().unwrap();
     (output.status.code().unwrap(), serde_json::from_slice(&output.stdout).unwrap())
@@ -53,7 +53,7 @@ fn command(program: &str, variables: &[(&str, &str)], name: &str) -> Command {
     command
 }
 
-/// The emulation handler of an architecture, switched off while this lives: with it, `docker run` emulates.
+/// Disables the emulation handler of an architecture while it is alive, because `docker run` would emulate.
 struct NoHandler(Option<PathBuf>);
 
 impl NoHandler {
@@ -75,14 +75,14 @@ impl Drop for NoHandler {
     }
 }
 
-/// The finding that comes first, of the image's only platform.
+/// The first finding of the image's only platform.
 fn first_finding(report: &Value) -> &Value {
     &report["images"][0]["platforms"][0]["findings"][0]
 }
 
 #[test]
-fn what_docker_run_refuses_with_exec_format_error_scan_refuses_with_the_same_reason() {
-    let test = "what_docker_run_refuses_with_exec_format_error_scan_refuses_with_the_same_reason";
+fn scan_refuses_an_image_for_the_same_reason_as_docker_run() {
+    let test = "scan_refuses_an_image_for_the_same_reason_as_docker_run";
     let Some(docker) = engines::docker(test, Store::Containerd) else { return };
     let _no_handler = NoHandler::of("aarch64");
     build(docker, "foreign:1", "linux/amd64", &ElfBuilder::arm64().build());
@@ -99,11 +99,11 @@ fn what_docker_run_refuses_with_exec_format_error_scan_refuses_with_the_same_rea
 }
 
 #[test]
-fn an_x86_64_program_declared_arm64_is_refused_though_it_runs_where_it_was_built() {
-    let test = "an_x86_64_program_declared_arm64_is_refused_though_it_runs_where_it_was_built";
+fn an_x86_64_program_declared_arm64_is_refused_although_it_runs_here() {
+    let test = "an_x86_64_program_declared_arm64_is_refused_although_it_runs_here";
     let Some(docker) = engines::docker(test, Store::Containerd) else { return };
     build(docker, "incident:1", "linux/arm64", &ElfBuilder::amd64().build());
-    // Running it proves nothing: this machine is not the node that it is declared for.
+    // A run proves nothing: this machine is not the declared node.
     assert_eq!(run(docker, "incident:1", "linux/arm64").0, 42);
 
     let (code, report) = scan(docker, "incident:1");
@@ -126,8 +126,8 @@ fn the_corrected_image_runs_and_is_fine() {
 }
 
 #[test]
-fn an_engine_behind_tls_is_asked_with_the_clients_certificate_and_by_its_context() {
-    let test = "an_engine_behind_tls_is_asked_with_the_clients_certificate_and_by_its_context";
+fn an_engine_with_tls_is_reached_by_client_certificate_and_by_context() {
+    let test = "an_engine_with_tls_is_reached_by_client_certificate_and_by_context";
     let Some((docker, port)) = engines::docker_over_tls(test) else { return };
     build(docker, "far:1", "linux/amd64", &ElfBuilder::amd64().build());
     let (host, certs) = (format!("tcp://127.0.0.1:{port}"), docker.folder.join("certs").display().to_string());
@@ -143,7 +143,7 @@ fn an_engine_behind_tls_is_asked_with_the_clients_certificate_and_by_its_context
     docker.docker(&["context", "use", "far"]);
     assert_eq!(scan_with(&[("DOCKER_CONFIG", &config)], "far:1").0, 0);
 
-    // Without the client's certificate, without its authority, and in the clear.
+    // Without the client certificate, with the wrong authority, and without TLS.
     let stranger = tempfile::tempdir().unwrap();
     let folder = stranger.path().display().to_string();
     assert_eq!(scan_with(&[verified[0], verified[1], ("DOCKER_CERT_PATH", &folder)], "far:1").0, 3);
@@ -153,10 +153,10 @@ fn an_engine_behind_tls_is_asked_with_the_clients_certificate_and_by_its_context
 }
 
 #[test]
-fn a_socket_that_is_not_for_this_user_is_refused_with_what_to_do() {
-    let test = "a_socket_that_is_not_for_this_user_is_refused_with_what_to_do";
+fn a_socket_without_access_is_an_error_with_a_hint() {
+    let test = "a_socket_without_access_is_an_error_with_a_hint";
     let Some(docker) = engines::docker(test, Store::Containerd) else { return };
-    // Where nobody may read the program that was built, nobody could run it.
+    // The binary is copied to where every user may read it.
     let folder = tempfile::tempdir().unwrap();
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let program = folder.path().join("imgarch");

@@ -1,4 +1,4 @@
-//! Plain files as the real tools write them: release archives, packages, and Debian's own packages of two architectures.
+//! Plain files that real tools write: release archives, packages, and Debian's own packages for two architectures.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -32,7 +32,7 @@ impl Site {
         assert!(output.status.success(), "{script} {words:?}: {}", String::from_utf8_lossy(&output.stderr));
     }
 
-    /// The exit code of a scan and what it prints.
+    /// The exit code and the output of a scan.
     fn scan(&self, words: &[&str]) -> (i32, String) {
         let mut command = Command::new(env!("CARGO_BIN_EXE_imgarch"));
         command.args(["scan", "--no-cache", "--offline"]).args(words).current_dir(self.0.path());
@@ -47,7 +47,7 @@ impl Site {
     }
 }
 
-/// The file's extension and the command that makes it of the directory `$1` as `$2`.
+/// The file extension, and the command that packs the directory `$1` as `$2`.
 const ARCHIVES: &[(&str, &str)] = &[
     ("tar", "tar -cf $2 -C $1 ."),
     ("tar.gz", "tar -czf $2 -C $1 ."),
@@ -61,8 +61,8 @@ const ARCHIVES: &[(&str, &str)] = &[
 ];
 
 #[test]
-fn release_archives_hold_what_their_names_say() {
-    let test = "release_archives_hold_what_their_names_say";
+fn release_archives_match_their_names() {
+    let test = "release_archives_match_their_names";
     if !machine::has(test, &[Need::Debian, Need::Zip, Need::Xz, Need::Bzip2, Need::Zstd]) {
         return;
     }
@@ -78,7 +78,7 @@ fn release_archives_hold_what_their_names_say() {
     }
     let (_, text) = site.scan(&["tool_1.0_linux_amd64.tar.xz", "--format", "json"]);
     assert!(text.contains("release-wrong-platform") && text.contains("its name claims linux/amd64"), "{text}");
-    // Both are in one archive, side by side.
+    // Both architectures in one archive.
     site.sh("tar -cJf both.tar.xz amd64 arm64", &[]);
     site.check(&["both.tar.xz", "--platform", "linux/arm64"], 0);
     // A streamed zip has no sizes in its headers.
@@ -90,9 +90,9 @@ fn release_archives_hold_what_their_names_say() {
     site.check(&["cut-linux-arm64.tar.gz"], 3);
 }
 
-/// An image often has the name of the program in it, which lies in the project's directory after a build.
+/// An image is often named after its program, which is in the project's directory after a build.
 #[test]
-fn a_bare_name_is_an_image_before_it_is_a_program() {
+fn a_bare_name_is_an_image_rather_than_a_program() {
     let site = Site::new();
     for name in ["tool", "tool-linux-arm64", "tool.bin"] {
         std::fs::copy(site.path("arm64/bin/tool"), site.path(name)).unwrap();
@@ -107,8 +107,8 @@ fn a_bare_name_is_an_image_before_it_is_a_program() {
 }
 
 #[test]
-fn image_archives_stay_images_under_any_compression() {
-    let test = "image_archives_stay_images_under_any_compression";
+fn image_archives_are_images_with_any_compression() {
+    let test = "image_archives_are_images_with_any_compression";
     if !machine::has(test, &[Need::Debian, Need::Xz, Need::Bzip2, Need::Zstd]) {
         return;
     }
@@ -128,8 +128,8 @@ fn image_archives_stay_images_under_any_compression() {
 const CONTROL: &str = "Package: tool\nVersion: 1\nArchitecture: ARCH\nMaintainer: a <a@example.com>\nDescription: t\n";
 
 #[test]
-fn packages_hold_what_their_names_and_their_metadata_say() {
-    let test = "packages_hold_what_their_names_and_their_metadata_say";
+fn packages_match_their_names_and_their_metadata() {
+    let test = "packages_match_their_names_and_their_metadata";
     if !machine::has(test, &[Need::Debian, Need::Rpmbuild]) {
         return;
     }
@@ -147,12 +147,12 @@ fn packages_hold_what_their_names_and_their_metadata_say() {
         site.check(&["./tool_1_amd64.deb"], 1);
         site.check(&["./tool_1_arm64.deb", "--platform", "linux/amd64"], 1);
     }
-    // Its control file says the platform where its name does not.
+    // Its control file states the platform if its name does not.
     deb("amd64", "xz", "tool.deb");
     site.check(&["./tool.deb"], 1);
     deb("arm64", "xz", "tool.deb");
     site.check(&["./tool.deb"], 0);
-    // The two say different things.
+    // The name and the control file disagree.
     deb("amd64", "xz", "tool_1_arm64.deb");
     let (code, text) = site.scan(&["./tool_1_arm64.deb"]);
     assert!(code == 1 && text.contains("its name claims linux/arm64, but its metadata claims linux/amd64"), "{text}");
@@ -174,8 +174,8 @@ fn packages_hold_what_their_names_and_their_metadata_say() {
     }
 }
 
-/// Packages, and the exit code of each: with programs of its own architecture, of its own and others on purpose, with
-/// none, and for any architecture.
+/// Packages and their exit codes: with programs of their own architecture, with intentionally foreign ones, with none,
+/// and for any architecture.
 const PACKAGES: &[(&str, i32)] = &[
     ("hello:amd64", 0),
     ("hello:arm64", 0),
@@ -203,7 +203,7 @@ fn debians_packages_are_healthy() {
         let found = std::fs::read_dir(site.0.path()).unwrap().map(|entry| entry.unwrap().path());
         let deb = found.into_iter().find(|path| path.extension().is_some_and(|end| end == "deb")).unwrap();
         site.check(&[deb.to_str().unwrap()], *code);
-        // Firmware is data: against another platform it is "could not tell".
+        // Firmware is data: judged for another platform, it is "could not tell".
         if package.ends_with(":arm64") && !package.starts_with("grub") {
             site.check(&[deb.to_str().unwrap(), "--platform", "linux/riscv64"], 1);
             let renamed = site.path("renamed_1_amd64.deb");

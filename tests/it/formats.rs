@@ -1,4 +1,5 @@
-//! Every format of the built program, held to its schema, on a good image, a bad one and one with hostile names.
+//! Every output format of the built binary, validated against its schema, for a good image, a bad one and one with
+//! hostile names.
 
 use crate::kit::machine::{self, Need};
 use std::path::Path;
@@ -12,7 +13,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
-/// A name that tries to steer a terminal, a workflow, a table, a page and a file of XML.
+/// A name with control sequences for terminals, workflow commands, tables, HTML and XML.
 const HOSTILE: &str = "opt/a\u{1b}[2J\n::error::x%|`<script>alert(1)</script>&\"'@user,b:c";
 
 fn images() -> TempDir {
@@ -23,7 +24,7 @@ fn images() -> TempDir {
     write_layout(&folder.path().join("bad"), &[good(), bad()]);
     let hostile = Small::new("amd64", ElfBuilder::amd64().build()).file(HOSTILE, 0o755, ElfBuilder::arm64().build());
     write_layout(&folder.path().join("hostile"), &[hostile]);
-    // A layer of its own: one that was read in another image is known, wherever its bytes are torn.
+    // This layer must differ from the others: one that was read in another image is cached and not read again.
     write_layout(&folder.path().join("torn"), &[Small::new("amd64", ElfBuilder::amd64().padding(7).build())]);
     for blob in std::fs::read_dir(folder.path().join("torn/blobs/sha256")).unwrap() {
         let path = blob.unwrap().path();
@@ -36,7 +37,7 @@ fn images() -> TempDir {
     folder
 }
 
-/// The exit code that each image must end with.
+/// The expected exit code of each image.
 const IMAGES: [(&str, i32); 4] = [("good", 0), ("bad", 1), ("hostile", 0), ("torn", 3)];
 
 fn scan(folder: &Path, image: &str, format: &str, more: &[&str]) -> (String, i32) {
@@ -54,7 +55,7 @@ fn schema(name: &str) -> jsonschema::Validator {
     jsonschema::validator_for(&schema).unwrap()
 }
 
-/// `text` as JSON that the schema takes.
+/// Parses `text` as JSON and validates it against the schema.
 fn valid(validator: &jsonschema::Validator, text: &str) -> Value {
     let value: Value = serde_json::from_str(text).unwrap();
     let errors: Vec<String> = validator.iter_errors(&value).map(|error| error.to_string()).collect();
@@ -63,7 +64,7 @@ fn valid(validator: &jsonschema::Validator, text: &str) -> Value {
 }
 
 #[test]
-fn json_is_what_its_schema_says() {
+fn json_matches_its_schema() {
     let folder = images();
     let (schema, _) = said(&imgarch(folder.path(), &["schema"], &[]));
     let validator = jsonschema::validator_for(&serde_json::from_str(&schema).unwrap()).unwrap();
@@ -75,7 +76,7 @@ fn json_is_what_its_schema_says() {
 }
 
 #[test]
-fn sarif_is_what_the_standard_says_and_what_code_scanning_needs() {
+fn sarif_matches_the_standard_and_what_code_scanning_needs() {
     let folder = images();
     let validator = schema("sarif-2.1.0.json");
     for (image, code) in IMAGES {
@@ -109,10 +110,10 @@ fn sarif_points_into_the_dockerfile_and_keeps_its_fingerprints() {
 }
 
 #[test]
-fn junit_is_what_jenkins_takes() {
+fn jenkins_accepts_the_junit_report() {
     let folder = images();
     let schema = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/schemas/junit-10.xsd");
-    if !machine::has("junit_is_what_jenkins_takes", &[Need::Xmllint]) {
+    if !machine::has("jenkins_accepts_the_junit_report", &[Need::Xmllint]) {
         return;
     }
     for (image, code) in IMAGES {
@@ -128,7 +129,7 @@ fn junit_is_what_jenkins_takes() {
 }
 
 #[test]
-fn gitlab_takes_the_code_quality_report() {
+fn gitlab_accepts_the_code_quality_report() {
     let folder = images();
     let validator = schema("gitlab-code-quality.json");
     for (image, code) in IMAGES {
@@ -195,7 +196,7 @@ fn html_is_one_page_that_loads_nothing_and_runs_its_own_script_only() {
 }
 
 #[test]
-fn several_formats_come_of_one_run() {
+fn one_run_writes_several_formats() {
     let folder = images();
     let args = ["scan", "--format", "table", "--format", "sarif=out.sarif", "--format", "html=out.html", "oci:bad"];
     let (text, code) = said(&imgarch(folder.path(), &args, &[]));

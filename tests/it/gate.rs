@@ -1,4 +1,4 @@
-//! The gate as a project meets it: its configuration file, its baseline, and what is said of both.
+//! imgarch as a check in a project: its configuration file, its baseline, and the messages about both.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -8,7 +8,7 @@ use crate::kit::elf::ElfBuilder;
 use crate::kit::small::{Small, imgarch, said, write_layout};
 use tempfile::TempDir;
 
-/// A project whose image starts, with a foreign program in /opt/vendor.
+/// A project whose image starts, and has a foreign program in /opt/vendor.
 fn project() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let image = Small::new("amd64", ElfBuilder::amd64().build());
@@ -27,7 +27,7 @@ fn scan(folder: &TempDir, args: &[&str], env: &[(&str, &str)]) -> (String, Strin
 }
 
 #[test]
-fn flags_win_over_the_environment_and_that_over_the_file() {
+fn flags_override_the_environment_which_overrides_the_file() {
     let folder = project();
     assert_eq!(scan(&folder, &[], &[]).2, 0, "{}", scan(&folder, &[], &[]).0);
     fs::write(folder.path().join(".imgarch.toml"), "fail-on = \"warning\"").unwrap();
@@ -44,7 +44,7 @@ fn flags_win_over_the_environment_and_that_over_the_file() {
 }
 
 #[test]
-fn a_registry_s_own_settings_are_shown_and_its_unknown_keys_refused() {
+fn settings_of_one_registry_are_shown_and_unknown_keys_are_errors() {
     let folder = project();
     let file = "[registries]\nca-cert = [\"all.pem\"]\n[registries.hosts.\"registry.example.com:5000\"]\ninsecure = true\n\
                 ca-cert = [\"certs/one.pem\"]\n[registries.mirrors]\n\"docker.io\" = [\"mirror.example.com\"]\n";
@@ -92,7 +92,7 @@ fn a_file_with_an_unknown_key_stops_the_run() {
 }
 
 #[test]
-fn what_is_ignored_is_shown_with_its_reason_and_unused_ignores_are_told() {
+fn ignored_findings_are_shown_with_their_reason_and_unused_ignores_are_reported() {
     let folder = project();
     let ignore =
         "[severity]\nforeign-file = \"error\"\n[[ignore]]\npath = \"/opt/**\"\nreason = \"for the other side\"\n";
@@ -109,7 +109,7 @@ fn what_is_ignored_is_shown_with_its_reason_and_unused_ignores_are_told() {
 }
 
 #[test]
-fn an_image_of_data_passes_once_its_project_says_that_it_is_one() {
+fn an_image_of_data_passes_if_its_project_ignores_no_programs() {
     let folder = project();
     let files = vec![("data".to_string(), 0o644, b"no program".to_vec())];
     let image = Small { entrypoint: "", files, ..Small::new("amd64", Vec::new()) };
@@ -139,7 +139,7 @@ fn a_baseline_lets_old_findings_pass_and_fails_on_new_ones() {
 }
 
 #[test]
-fn verbose_names_layers_and_decisions_on_standard_error_only() {
+fn verbose_names_layers_and_decisions_on_stderr_only() {
     let folder = project();
     let (plain, errors, _) = scan(&folder, &["--format", "plain"], &[]);
     assert_eq!(errors, "");
@@ -148,14 +148,14 @@ fn verbose_names_layers_and_decisions_on_standard_error_only() {
     assert!(errors.contains("layer"), "{errors}");
 }
 
-/// The layers' files of the project's image.
+/// The layer blobs of the project's image.
 fn layer_files(folder: &Path) -> Vec<PathBuf> {
     let blobs = fs::read_dir(folder.join("image/blobs/sha256")).unwrap().map(|blob| blob.unwrap().path());
     blobs.filter(|path| fs::read(path).unwrap().first() != Some(&b'{')).collect()
 }
 
 #[test]
-fn a_second_scan_reads_manifests_only_and_says_the_same() {
+fn a_second_scan_reads_only_manifests_and_has_the_same_output() {
     let folder = project();
     let (first, errors, _) = scan(&folder, &["--format", "plain", "-vv"], &[]);
     assert!(errors.contains(": read entries="), "{errors}");
@@ -173,12 +173,12 @@ fn a_second_scan_reads_manifests_only_and_says_the_same() {
 }
 
 #[test]
-fn a_layer_here_that_was_deleted_or_written_to_is_not_taken_from_the_cache() {
+fn a_local_layer_that_was_deleted_or_changed_is_not_taken_from_the_cache() {
     let folder = project();
     let (first, _, _) = scan(&folder, &["--format", "plain"], &[]);
     let layer = layer_files(folder.path()).remove(0);
     let mut bytes = fs::read(&layer).unwrap();
-    // Another file of the same bytes is known once its digest was computed.
+    // Another file with the same bytes is recognised after its digest was computed.
     fs::remove_file(&layer).unwrap();
     assert!(scan(&folder, &[], &[]).0.contains("is not present in"));
     fs::write(&layer, &bytes).unwrap();
@@ -193,7 +193,7 @@ fn a_layer_here_that_was_deleted_or_written_to_is_not_taken_from_the_cache() {
 }
 
 #[test]
-fn a_folder_is_judged_for_the_platform_that_is_named() {
+fn a_directory_is_judged_for_the_given_platform() {
     let folder = tempfile::tempdir().unwrap();
     let write = |path: &str, program: ElfBuilder| {
         let path = folder.path().join(path);
@@ -209,14 +209,14 @@ fn a_folder_is_judged_for_the_platform_that_is_named() {
     assert_eq!(scan(&["--platform", "linux/arm64"]).1, 0);
     let (text, code) = scan(&["--platform", "linux/amd64"]);
     assert!(code == 1 && text.contains("exec format error"), "{text}");
-    // As many programs for one as for the other: nobody knows.
+    // As many programs for one platform as for the other: the platform is unknown.
     write("root/bin/other", ElfBuilder::amd64());
     let (text, code) = scan(&[]);
     assert!(code == 3 && text.contains("--platform linux/arm64"), "{text}");
 }
 
 #[test]
-fn two_images_for_one_platform_are_told_apart_by_their_digests() {
+fn two_images_for_one_platform_are_distinguished_by_their_digests() {
     let folder = tempfile::tempdir().unwrap();
     let programs = [ElfBuilder::amd64(), ElfBuilder::arm64()];
     write_layout(&folder.path().join("image"), &programs.map(|program| Small::new("amd64", program.build())));
@@ -226,7 +226,7 @@ fn two_images_for_one_platform_are_told_apart_by_their_digests() {
 }
 
 #[test]
-fn a_target_whose_image_is_listed_and_not_here_is_no_refusal() {
+fn a_target_whose_image_is_listed_but_not_present_is_unknown() {
     let folder = tempfile::tempdir().unwrap();
     let images = [("amd64", ElfBuilder::amd64()), ("arm64", ElfBuilder::arm64())];
     write_layout(&folder.path().join("image"), &images.map(|(arch, program)| Small::new(arch, program.build())));
@@ -243,7 +243,7 @@ fn a_target_whose_image_is_listed_and_not_here_is_no_refusal() {
 }
 
 #[test]
-fn diff_tells_what_a_new_image_changes() {
+fn diff_shows_what_a_new_image_changes() {
     let folder = project();
     let diff = |old, new| said(&imgarch(folder.path(), &["diff", old, new, "--no-cache"], &[]));
     let (text, code) = diff("oci:old", "oci:image");
@@ -262,7 +262,7 @@ fn diff_tells_what_a_new_image_changes() {
     assert_eq!(diff("oci:old", "oci:nothing").1, 3);
 }
 
-/// Runs what action.yml runs, with its inputs.
+/// Runs the action's script with its inputs.
 fn action(folder: &TempDir, inputs: &[(&str, &str)]) -> (String, i32) {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/.github/action.sh");
     let outputs = folder.path().join("outputs");
@@ -293,7 +293,7 @@ fn the_action_fails_on_a_bad_image_and_passes_on_a_good_one() {
 }
 
 #[test]
-fn the_action_hands_every_input_to_its_script() {
+fn the_action_passes_every_input_to_its_script() {
     let text = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/action.yml")).unwrap();
     let action: serde_json::Value = serde_yaml_ng::from_str(&text).unwrap();
     let env = &action["runs"]["steps"][0]["env"];

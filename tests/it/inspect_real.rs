@@ -1,5 +1,5 @@
-//! Real programs of this machine, read by `inspect` and by readelf: both must say the same. With
-//! `IMGARCH_TEST_ROOTS=/usr:/opt` every ELF file below those directories is compared, else a few hundred.
+//! Compares `inspect` with readelf on real programs of this machine. With `IMGARCH_TEST_ROOTS=/usr:/opt`, compares
+//! every ELF file below those directories; otherwise a few hundred.
 
 use crate::kit::machine::{self, Need};
 use std::collections::BTreeMap;
@@ -9,7 +9,7 @@ use std::process::Command;
 
 use imgarch::inspect::{Elf, FileKind, inspect};
 
-/// What both sides say of a file, in one form.
+/// The facts that both tools report about a file, in one form.
 #[derive(Debug, Default, PartialEq)]
 struct Facts {
     interp: Option<String>,
@@ -25,7 +25,7 @@ struct Facts {
     riscv: Option<String>,
 }
 
-/// Below this every program's tables are kept.
+/// The tables of every program smaller than this are kept.
 const LARGE: u64 = 64 << 20;
 
 fn ours(elf: &Elf) -> Facts {
@@ -123,7 +123,7 @@ fn elf_files(dir: &Path, limit: usize, found: &mut BTreeMap<PathBuf, u64>) {
 }
 
 #[test]
-fn readelf_says_the_same_of_this_machines_programs() {
+fn readelf_agrees_on_this_machines_programs() {
     let mut files = BTreeMap::new();
     match std::env::var("IMGARCH_TEST_ROOTS") {
         Ok(roots) => roots.split(':').for_each(|root| elf_files(Path::new(root), usize::MAX, &mut files)),
@@ -142,7 +142,7 @@ fn readelf_says_the_same_of_this_machines_programs() {
             }
         }
     }
-    let test = "readelf_says_the_same_of_this_machines_programs";
+    let test = "readelf_agrees_on_this_machines_programs";
     if !machine::has(test, &[Need::Readelf]) {
         return;
     }
@@ -153,13 +153,13 @@ fn readelf_says_the_same_of_this_machines_programs() {
     for (path, size) in &files {
         let name = path.strip_prefix("/").unwrap().as_os_str().as_encoded_bytes();
         let FileKind::Elf(elf) = inspect(name, *size, true, &mut File::open(path).unwrap()) else {
-            panic!("{} is no ELF file", path.display());
+            panic!("{} is not an ELF file", path.display());
         };
-        // Objects, cores and detached debug files have no bytes where their program headers point.
+        // Objects, cores and detached debug files have no content at their program headers' offsets.
         if !matches!(elf.e_type, 2 | 3) || elf.is_debug_only {
             continue;
         }
-        // Programs of that size may have larger tables than are kept; they must say so.
+        // Larger programs may have larger tables than are kept, and must be marked as partial.
         if *size > LARGE && elf.dynamic.as_ref().is_some_and(|dynamic| dynamic.is_partial) {
             eprintln!("partial: {}", path.display());
             continue;
@@ -180,9 +180,9 @@ fn go_programs_settings_are_found() {
     for path in ["/usr/bin/docker", "/usr/bin/containerd", "/usr/bin/runc", "/usr/sbin/dockerd", "/usr/sbin/runc"] {
         let Ok(bytes) = fs::read(path) else { continue };
         let FileKind::Elf(elf) = inspect(&path.as_bytes()[1..], bytes.len() as u64, true, &mut &bytes[..]) else {
-            panic!("{path} is no ELF file");
+            panic!("{path} is not an ELF file");
         };
-        let go = elf.go.unwrap_or_else(|| panic!("{path} is a Go program"));
+        let go = elf.go.unwrap_or_else(|| panic!("{path} has no Go build information"));
         assert!(go.version.starts_with("go1."), "{path}: {go:?}");
         let line = |key: &str| go.settings.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str());
         assert_eq!(line("GOOS"), Some("linux"), "{path}: {go:?}");
