@@ -1,4 +1,4 @@
-//! Ways into a cluster: contexts, tokens, token files, exec plugins, client certificates.
+//! Connections to a cluster: contexts, tokens, token files, exec plugins, client certificates.
 
 use crate::kit::machine::{self, Need};
 use crate::kit::program;
@@ -47,17 +47,17 @@ fn a_token_file_is_read() {
 }
 
 #[test]
-fn a_wrong_token_is_refused_with_what_to_do() {
+fn a_wrong_token_is_an_error_with_a_hint() {
     let api = KubeApi::start(empty_cluster(Some("right")));
     let folder = tempfile::tempdir().unwrap();
     let path = write_config(folder.path(), json!({"server": api.url}), json!({"token": "wrong"}));
     let error = connect(path).unwrap().nodes().unwrap_err();
     assert!(matches!(error, KubeError::Unauthorized { .. }), "{error}");
-    assert!(!error.to_string().contains("wrong"), "a credential stands in the message: {error}");
+    assert!(!error.to_string().contains("wrong"), "the message contains a credential: {error}");
 }
 
 #[test]
-fn an_exec_plugin_is_asked_for_its_token() {
+fn an_exec_plugin_provides_a_token() {
     let api = KubeApi::start(empty_cluster(Some("from-plugin")));
     let folder = tempfile::tempdir().unwrap();
     let plugin = folder.path().join("plugin");
@@ -110,11 +110,11 @@ fn a_missing_kubeconfig_is_named() {
 
 fn openssl(folder: &Path, arguments: &str) {
     let output = Command::new("openssl").args(arguments.split(' ')).current_dir(folder).output();
-    let output = output.expect("openssl is needed for the certificates of a test");
+    let output = output.expect("running openssl");
     assert!(output.status.success(), "openssl {arguments}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// An authority, and a server's and a client's certificate by it.
+/// Creates an authority, and a certificate of it for a server and for a client.
 fn certificates(folder: &Path) {
     let key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
     openssl(folder, &format!("req -x509 {key} -subj /CN=authority -days 2 -keyout ca.key -out ca.pem"));
@@ -130,7 +130,7 @@ fn certificates(folder: &Path) {
     }
 }
 
-/// A TLS server that lets only clients with the authority's certificate in.
+/// A TLS server that requires a client certificate of the authority.
 fn mutual_tls(folder: &Path) -> Arc<rustls::ServerConfig> {
     let pem = |name: &str| CertificateDer::from_pem_file(folder.join(name)).unwrap();
     let mut roots = rustls::RootCertStore::empty();
@@ -146,7 +146,7 @@ fn mutual_tls(folder: &Path) -> Arc<rustls::ServerConfig> {
 }
 
 #[test]
-fn a_client_certificate_opens_a_server_that_wants_one() {
+fn a_client_certificate_is_sent_to_a_server_that_requires_one() {
     if !machine::has("a_client_certificate", &[Need::Openssl]) {
         return;
     }
@@ -168,7 +168,7 @@ fn a_client_certificate_opens_a_server_that_wants_one() {
     assert!(matches!(error, KubeError::Unreachable { .. }), "{error}");
 }
 
-/// The name that the API server of a pod's own cluster has, and what the kubelet puts into each pod.
+/// The name of the API server inside a cluster, and the files that the kubelet puts into each pod.
 #[test]
 fn in_a_pod_its_service_account_is_used_and_its_token_may_end_in_a_newline() {
     if !machine::has("in_a_pod", &[Need::Root, Need::MountNamespaces, Need::Openssl]) {
@@ -187,7 +187,7 @@ fn in_a_pod_its_service_account_is_used_and_its_token_may_end_in_a_newline() {
     let api = KubeApi::start_tls(empty_cluster(Some("of-the-pod")), Arc::new(config));
     std::fs::write(folder.path().join("token"), "of-the-pod\n").unwrap();
     std::fs::write(folder.path().join("namespace"), "shop\n").unwrap();
-    // A mount namespace of its own: nothing of it is left on this machine.
+    // A separate mount namespace, so that nothing is left on this machine.
     let script = "mount -t tmpfs none /run && d=/run/secrets/kubernetes.io/serviceaccount && mkdir -p $d \
         && cp token namespace $d && cp ca.pem $d/ca.crt && exec \"$0\" nodes";
     let output = Command::new("unshare")

@@ -1,4 +1,5 @@
-//! `imgarch cluster` and `imgarch scan -f`: images with the starts that manifests give them, on the nodes that they may have.
+//! `imgarch cluster` and `imgarch scan -f`: images with the commands that manifests give them, on the nodes that they
+//! may run on.
 
 use std::process::{Command, Output};
 
@@ -18,7 +19,7 @@ fn report(output: &Output) -> Value {
     serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", text(output)))
 }
 
-/// The incident's cluster with every kind of workload to be asked for, and none of them but the deployment there.
+/// The incident's cluster with an empty list for every other kind of workload.
 fn whole(registry: &FakeRegistry, digest: &Digest) -> State {
     let mut state = incident(registry, digest);
     for list in
@@ -30,7 +31,7 @@ fn whole(registry: &FakeRegistry, digest: &Digest) -> State {
 }
 
 #[test]
-fn every_image_is_judged_once_on_the_nodes_where_it_runs() {
+fn every_image_is_judged_once_on_the_nodes_that_run_it() {
     let registry = FakeRegistry::start();
     let digest = publish(&registry, &ElfBuilder::amd64().build());
     let api = KubeApi::start(whole(&registry, &digest));
@@ -43,14 +44,14 @@ fn every_image_is_judged_once_on_the_nodes_where_it_runs() {
     for part in
         ["used by shop/deployment/checkout, container app", "entrypoint-wrong-arch", "m7g.large", &digest.to_string()]
     {
-        assert!(image.contains(part), "{part} is not in {image}");
+        assert!(image.contains(part), "{image} does not contain {part}");
     }
     let roots = registry.asked().into_iter().filter(|asked| asked.contains("/manifests/v1")).count();
-    assert!(roots <= 2, "the tag was asked for {roots} times: {:?}", registry.asked());
+    assert!(roots <= 2, "the tag was requested {roots} times: {:?}", registry.asked());
 }
 
 #[test]
-fn the_json_of_a_cluster_is_what_its_schema_says() {
+fn the_json_of_a_cluster_matches_its_schema() {
     let registry = FakeRegistry::start();
     let digest = publish(&registry, &ElfBuilder::amd64().build());
     let api = KubeApi::start(State { forbidden: vec!["/apis/batch/v1/jobs".to_string()], ..whole(&registry, &digest) });
@@ -71,7 +72,7 @@ fn the_json_of_a_cluster_is_what_its_schema_says() {
 }
 
 #[test]
-fn the_summary_says_what_to_do_in_eighty_columns() {
+fn the_summary_fits_eighty_columns_and_shows_the_next_step() {
     let registry = FakeRegistry::start();
     let digest = publish(&registry, &ElfBuilder::amd64().build());
     let api = KubeApi::start(whole(&registry, &digest));
@@ -82,12 +83,12 @@ fn the_summary_says_what_to_do_in_eighty_columns() {
         "imgarch diagnose deployment/checkout -n shop",
         "0 of 1 image can start on all eligible nodes; 1 cannot   exit 1",
     ] {
-        assert!(said.contains(part), "{part} is not in\n{said}");
+        assert!(said.contains(part), "missing {part}:\n{said}");
     }
 }
 
 #[test]
-fn a_healthy_cluster_is_said_to_be_one() {
+fn a_healthy_cluster_is_reported_as_healthy() {
     let registry = FakeRegistry::start();
     let digest = publish(&registry, &ElfBuilder::arm64().build());
     let mut state = whole(&registry, &digest);
@@ -113,7 +114,7 @@ fn a_namespace_and_a_selector_narrow_a_cluster() {
 }
 
 #[test]
-fn a_second_look_reads_no_layer_again() {
+fn a_second_run_reads_no_layer_again() {
     let registry = FakeRegistry::start();
     let digest = publish(&registry, &ElfBuilder::amd64().build());
     let api = KubeApi::start(whole(&registry, &digest));
@@ -132,11 +133,11 @@ fn a_second_look_reads_no_layer_again() {
         counts.push(blobs());
     }
     let (first, second) = (counts[0], counts[1] - counts[0]);
-    assert!(second < first, "{first} blobs, then {second}: the configs alone are asked for again");
+    assert!(second < first, "{first} blobs, then {second}: only the configs are requested again");
 }
 
 #[test]
-fn a_clusters_results_are_kept_by_shards_and_merged() {
+fn results_of_a_cluster_are_stored_by_shard_and_merged() {
     let registry = FakeRegistry::start();
     let digest = publish(&registry, &ElfBuilder::amd64().build());
     let api = KubeApi::start(State { forbidden: vec!["/apis/batch/v1/jobs".to_string()], ..whole(&registry, &digest) });
@@ -146,7 +147,7 @@ fn a_clusters_results_are_kept_by_shards_and_merged() {
     for shard in ["1/2", "2/2"] {
         let args = ["cluster", "--insecure", "--results", place, "--shard", shard, "--format", "json"];
         let output = imgarch(&api, &args);
-        // The pods that fail are of one image, and so of one shard.
+        // The failing pods have one image, and so belong to one shard.
         codes.push((report(&output)["cluster"]["troubles"].as_array().unwrap().len(), output.status.code()));
         assert_eq!(report(&output)["cluster"]["others"], json!([]), "{}", text(&output));
     }
@@ -159,7 +160,7 @@ fn a_clusters_results_are_kept_by_shards_and_merged() {
     assert_eq!(output.status.code(), Some(1));
 }
 
-/// A cluster whose deployment pulls from `host` with a secret that its service account names.
+/// A cluster whose deployment pulls from `host`, with a secret of its service account.
 fn private(host: &str, secret: Value) -> State {
     let deployment = json!({
         "metadata": {"name": "checkout", "namespace": "shop"},
@@ -191,19 +192,19 @@ fn login(host: &str, user: &str, password: &str) -> Value {
     json!({host: {"auth": BASE64.encode(format!("{user}:{password}"))}})
 }
 
-/// Without the secret the image is not to be read, with it it is.
+/// Checks that the image cannot be read without the secret, and can with it.
 fn check_pull_secret(host: &str, secret: Value) {
     let api = KubeApi::start(private(host, secret));
     let problems = |arguments: &[&str]| {
         let output = imgarch(&api, &[&["cluster", "--insecure", "--format", "json"], arguments].concat());
         report(&output)["images"][0]["problems"].as_array().unwrap().clone()
     };
-    assert_ne!(problems(&[]), [] as [Value; 0], "the registry lets nobody in without a login");
+    assert_ne!(problems(&[]), [] as [Value; 0], "the registry requires a login");
     assert_eq!(problems(&["--pull-secrets"]), [] as [Value; 0]);
 }
 
 #[test]
-fn a_service_accounts_pull_secret_opens_a_private_registry() {
+fn a_service_accounts_pull_secret_gives_access_to_a_private_registry() {
     let registry = FakeRegistry::start();
     registry.put_image("team/app", "1", &tar(&[("app", 0o755, &ElfBuilder::amd64().build())]));
     registry.require_basic("robot", "s3cret");
@@ -214,7 +215,7 @@ fn a_service_accounts_pull_secret_opens_a_private_registry() {
 }
 
 #[test]
-fn a_pull_secret_opens_a_real_registry() {
+fn a_pull_secret_gives_access_to_a_real_registry() {
     let Some(server) = Distribution::start("a real registry", Mode::Htpasswd) else { return };
     server.put_image("team/app", "1", &tar(&[("app", 0o755, &ElfBuilder::amd64().build())]));
     let auths = json!({"auths": login(&server.host, USER, PASSWORD)}).to_string();
@@ -222,7 +223,7 @@ fn a_pull_secret_opens_a_real_registry() {
 }
 
 #[test]
-fn secrets_are_not_asked_for_unless_they_are_allowed() {
+fn secrets_are_only_requested_if_allowed() {
     let registry = FakeRegistry::start();
     let api =
         KubeApi::start(State { forbidden: vec!["/api/v1/secrets".to_string()], ..private(&registry.host, json!({})) });
@@ -233,7 +234,7 @@ fn secrets_are_not_asked_for_unless_they_are_allowed() {
 }
 
 #[test]
-fn what_is_forbidden_makes_a_cluster_unknown_and_not_fine() {
+fn forbidden_lists_make_a_cluster_unknown_and_not_fine() {
     let registry = FakeRegistry::start();
     let digest = publish(&registry, &ElfBuilder::arm64().build());
     let api = KubeApi::start(State { forbidden: vec!["/apis/batch/v1/jobs".to_string()], ..whole(&registry, &digest) });
@@ -242,7 +243,7 @@ fn what_is_forbidden_makes_a_cluster_unknown_and_not_fine() {
     assert!(text(&output).contains("UNREAD  jobs were not read"), "{}", text(&output));
 }
 
-/// A manifest and saved nodes, scanned together.
+/// Scans a manifest with saved nodes.
 fn scan(registry: &FakeRegistry, pod: Value, nodes: &[Value]) -> Output {
     let folder = tempfile::tempdir().unwrap();
     let (manifest, saved) = (folder.path().join("pod.yaml"), folder.path().join("nodes.json"));
@@ -274,7 +275,7 @@ fn node(name: &str, arch: &str) -> Value {
 }
 
 #[test]
-fn a_manifest_is_judged_on_the_nodes_that_its_selector_leaves() {
+fn a_manifest_is_judged_on_the_nodes_that_its_selector_matches() {
     let registry = FakeRegistry::start();
     publish(&registry, &ElfBuilder::amd64().build());
     let nodes = [node("a", "arm64"), node("x", "amd64")];

@@ -1,5 +1,5 @@
-//! `imgarch diagnose` and `imgarch nodes` on a cluster of three engines, with the incident's image in a registry: the built
-//! binary, over real HTTP.
+//! `imgarch diagnose` and `imgarch nodes` on a cluster with three engines, with the incident's image in a registry.
+//! Runs the built binary over real HTTP.
 
 use std::process::{Command, Output};
 
@@ -12,7 +12,8 @@ use crate::kit::kube_api::{KubeApi, State};
 use crate::kit::registry::{FakeRegistry, OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST};
 use crate::kit::small::{self, Small, said, write_layout};
 
-/// The incident's image: an index that promises both platforms, whose arm64 half holds `arm64_app`. Its digest.
+/// Publishes the incident's image: an index with both platforms, whose arm64 image contains `arm64_app`. Returns its
+/// digest.
 pub fn publish(registry: &FakeRegistry, arm64_app: &[u8]) -> Digest {
     publish_as(registry, "v1", arm64_app)
 }
@@ -74,7 +75,7 @@ fn node(name: &str, instance_type: &str, arch: &str, runtime: &str) -> Value {
     })
 }
 
-/// A pod of the deployment `checkout` that keeps falling over on `node`.
+/// A pod of the deployment `checkout` that keeps crashing on `node`.
 fn crashing(name: &str, node: &str, image: &str, image_id: &str, exit_code: i32) -> Value {
     json!({
         "metadata": {
@@ -98,7 +99,7 @@ pub fn healthy(name: &str, node: &str, image: &str) -> Value {
     })
 }
 
-/// Three engines' nodes, each with a pod that cannot start, and an amd64 node with one that can.
+/// Nodes of three engines, each with a pod that cannot start, and an amd64 node with one that can.
 pub fn incident(registry: &FakeRegistry, digest: &Digest) -> State {
     let image = format!("{}/user/app:v1", registry.host);
     let by_digest = format!("{}/user/app@{digest}", registry.host);
@@ -191,7 +192,7 @@ fn a_pod_of_each_engine_is_traced_to_file_layer_and_build_step() {
         let evidence = found[0]["evidence"].to_string();
         for part in ["/usr/local/bin/app is ELF x86-64", "layer 2 of 2", "COPY bin/app /usr/local/bin/app", "exit code"]
         {
-            assert!(evidence.contains(part), "{pod}: {part} is not in {evidence}");
+            assert!(evidence.contains(part), "{pod}: missing {part}: {evidence}");
         }
         assert!(found[0]["excluded"].to_string().contains("the registry's copy has the same fault"));
         let rebuild = format!("imgarch rebuild {}/user/app:v1 --platform linux/arm64", registry.host);
@@ -217,7 +218,7 @@ fn a_deployment_is_one_screen_that_can_be_read_at_night() {
     assert!(rows(&self::text(&output)) < 24, "{}", self::text(&output));
 }
 
-/// Rows of a terminal of 80 columns, which wraps the commands that are longer.
+/// Rows on a terminal of 80 columns, which wraps longer commands.
 fn rows(text: &str) -> usize {
     text.lines().map(|line| line.chars().count().div_ceil(80).max(1)).sum()
 }
@@ -252,7 +253,7 @@ fn a_container_that_must_not_run_as_root_is_recognised_by_message_and_by_image()
 }
 
 #[test]
-fn runtime_classes_are_asked_for_where_a_pod_names_one() {
+fn runtime_classes_are_requested_if_a_pod_names_one() {
     let registry = FakeRegistry::start();
     let digest = publish(&registry, &ElfBuilder::amd64().build());
     let classes = "/apis/node.k8s.io/v1/runtimeclasses";
@@ -281,19 +282,19 @@ fn a_healthy_image_in_the_registry_makes_the_nodes_copy_suspect() {
 }
 
 #[test]
-fn failing_pods_of_every_namespace_are_found_and_healthy_ones_left_out() {
+fn failing_pods_of_every_namespace_are_found_and_healthy_ones_skipped() {
     let registry = FakeRegistry::start();
     let digest = publish(&registry, &ElfBuilder::amd64().build());
     let api = KubeApi::start(incident(&registry, &digest));
     let found = answers(&api, &["diagnose", "--failing", "-A"]);
-    assert_eq!(found.len(), 1, "three pods fail alike: {found:#?}");
+    assert_eq!(found.len(), 1, "three pods fail in the same way: {found:#?}");
     assert!(found[0]["subject"].as_str().unwrap().starts_with("deployment/checkout (3 of 4 pods)"));
     let output = imgarch(&api, &["diagnose", "good-pod", "-n", "shop"]);
     assert_eq!(output.status.code(), Some(3), "{}", text(&output));
 }
 
 #[test]
-fn forbidden_nodes_and_an_unreadable_image_leave_the_messages_word() {
+fn without_nodes_and_image_the_message_alone_is_judged() {
     let registry = FakeRegistry::start();
     let digest = Digest::of(b"gone");
     let api = KubeApi::start(State { forbidden: vec!["/api/v1/nodes".to_string()], ..incident(&registry, &digest) });
@@ -343,7 +344,7 @@ fn a_log_with_an_image_is_narrowed_to_its_cause() {
 }
 
 #[test]
-fn an_answer_names_the_file_to_change_not_the_one_at_which_the_start_ends() {
+fn an_answer_names_the_file_to_change_not_the_file_that_fails() {
     let dynamic = ElfBuilder::amd64().interp("/lib64/ld-linux-x86-64.so.2").build();
     for (app, words) in [
         (b"#!/bin/sh\r\nexec true\r\n".to_vec(), "its first line ends in CR LF"),

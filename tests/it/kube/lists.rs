@@ -1,4 +1,4 @@
-//! Lists over real HTTP: pages, expired tokens, selectors, and what is forbidden.
+//! Lists over real HTTP: pages, expired tokens, selectors, and forbidden lists.
 
 use std::path::PathBuf;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::kit::kube_api::{KubeApi, State};
 
-/// A kubeconfig without credentials for this server, kept as long as the folder.
+/// A kubeconfig without credentials for this server. It exists as long as the directory.
 pub fn kubeconfig(url: &str) -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("config");
@@ -59,10 +59,10 @@ fn a_list_is_read_page_by_page() {
 }
 
 #[test]
-fn an_expired_continue_token_begins_the_list_again() {
+fn an_expired_continue_token_restarts_the_list() {
     let api = KubeApi::start(State { gone: 1, ..nodes(5) });
     assert_eq!(connect(&api).nodes().unwrap().len(), 5);
-    assert_eq!(api.seen().len(), 5, "one page, an answer 410, then three pages");
+    assert_eq!(api.seen().len(), 5, "one page, a 410 response, then three pages");
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn a_list_that_never_settles_is_given_up() {
 }
 
 #[test]
-fn what_is_forbidden_is_said_and_the_rest_is_read() {
+fn forbidden_lists_are_reported_and_the_others_are_read() {
     let mut state = nodes(1);
     state.objects.insert("/apis/apps/v1/deployments".to_string(), vec![pod("shop", "d", "x")]);
     for list in
@@ -111,7 +111,7 @@ fn namespaces_and_selectors_narrow_a_list() {
 }
 
 #[test]
-fn a_missing_object_and_a_server_that_is_not_there_are_told_apart() {
+fn a_missing_object_and_an_unreachable_server_are_distinguished() {
     let api = KubeApi::start(State { objects: [("/api/v1/pods".to_string(), Vec::new())].into(), ..State::default() });
     let error = connect(&api).pod("shop", "gone").unwrap_err();
     assert!(matches!(&error, KubeError::NotFound { what, .. } if what == "pod shop/gone"), "{error}");

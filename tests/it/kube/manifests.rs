@@ -1,4 +1,4 @@
-//! `imgarch scan -f`: manifests and Compose files without any node, over real registries and directories.
+//! `imgarch scan -f`: manifests and Compose files without nodes, with real registries and directories.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -25,13 +25,13 @@ fn scan(directory: &Path, manifest: &str) -> Output {
 fn check(directory: &Path, manifest: &str, code: i32, part: &str) {
     let output = scan(directory, manifest);
     assert_eq!(output.status.code(), Some(code), "{manifest}\n{}", text(&output));
-    assert!(text(&output).contains(part), "{manifest}\n{part} is not in {}", text(&output));
+    assert!(text(&output).contains(part), "{manifest}\nmissing {part}: {}", text(&output));
 }
 
 #[test]
 fn a_pods_own_constraints_choose_the_platforms() {
     let registry = FakeRegistry::start();
-    // Its arm64 half holds an x86-64 program.
+    // Its arm64 image contains an x86-64 program.
     publish(&registry, &ElfBuilder::amd64().build());
     let folder = tempfile::tempdir().unwrap();
     let pod = |constraint: &str| {
@@ -59,7 +59,7 @@ fn a_pods_own_constraints_choose_the_platforms() {
     check(folder.path(), &service("linux/riscv64"), 1, "no-platform-for-target");
 }
 
-/// A directory with a program of root's own and one for all.
+/// A directory with a program that only root may execute, and one for all users.
 fn tree(directory: &Path) {
     let root = directory.join("root");
     fs::create_dir_all(root.join("bin")).unwrap();
@@ -88,7 +88,7 @@ fn a_pods_spec_reaches_the_call() {
     check(folder.path(), &pod("/bin/own", restricted), 1, foreign);
     check(folder.path(), &pod("$(DIR)/all", ", env: [{name: DIR, value: /bin}]"), 0, "pod/p");
     check(folder.path(), &pod("/bin/none", ""), 1, "command [");
-    // What is mounted there is not known.
+    // The content of a mount is unknown.
     check(folder.path(), &pod("/mnt/x", ", volumeMounts: [{name: v, mountPath: /mnt}]"), 3, "which was not read");
     let over = ", volumeMounts: [{name: v, mountPath: /bin/all}]";
     check(folder.path(), &pod("/bin/all", over), 3, "which was not read");
@@ -97,7 +97,7 @@ fn a_pods_spec_reaches_the_call() {
     check(folder.path(), &pod("/bin/all", non_root), 1, "/bin/all cannot start: the pod sets runAsNonRoot");
     let numbered = ", securityContext: {runAsNonRoot: true, runAsUser: 54321}";
     check(folder.path(), &pod("/bin/all", numbered), 0, "pod/p");
-    // A variable from an object that the manifest does not have is unknown, not absent.
+    // A variable from an object outside the manifest is unknown, not absent.
     let from = ", envFrom: [{configMapRef: {name: settings}}]";
     check(folder.path(), &pod("$(DIR)/all", from), 3, "contains an unknown value");
     let settings = |dir: &str| format!("---\nkind: ConfigMap\nmetadata: {{name: settings}}\ndata: {{DIR: {dir}}}\n");
@@ -106,7 +106,7 @@ fn a_pods_spec_reaches_the_call() {
 }
 
 #[test]
-fn what_names_an_image_and_is_not_read_is_no_pass() {
+fn an_image_name_that_cannot_be_read_is_not_a_pass() {
     let folder = tempfile::tempdir().unwrap();
     tree(folder.path());
     let healthy =

@@ -1,4 +1,4 @@
-//! A cluster over real HTTP: connections, lists, what is forbidden, and pods that do not start.
+//! A cluster over real HTTP: connections, lists, forbidden lists, and pods that do not start.
 
 mod access;
 mod cluster;

@@ -1,4 +1,4 @@
-//! `imgarch diagnose` asked for workloads: the revision that worked before, jobs, cron jobs, stateful and daemon sets.
+//! `imgarch diagnose` for workloads: the last working revision, jobs, cron jobs, stateful sets and daemon sets.
 
 use imgarch::oci::Digest;
 use serde_json::{Value, json};
@@ -22,7 +22,7 @@ fn owned(kind: &str, name: &str, revision: &str, image: &str, rest: Value) -> Va
     value
 }
 
-/// The incident, with a revision before it whose image is healthy.
+/// The incident with an earlier revision whose image is healthy.
 fn with_history(registry: &FakeRegistry, digest: &Digest, older: &str) -> State {
     let mut state = incident(registry, digest);
     let image = |tag: &str| format!("{}/user/app:{tag}", registry.host);
@@ -43,7 +43,7 @@ fn the_last_good_revision_is_named_by_its_digest() {
     let found = answers(&api, &["diagnose", "containerd-pod", "-n", "shop"]);
     let evidence = found[0]["evidence"].to_string();
     for part in ["revision 3 ran", "which starts on m7g.large", "revision 4 brought", "no program for linux/arm64"] {
-        assert!(evidence.contains(part), "{part} is not in {evidence}");
+        assert!(evidence.contains(part), "missing {part}: {evidence}");
     }
     let set = format!("kubectl -n shop set image deployment/checkout app={}/user/app@{good}", registry.host);
     assert_eq!(found[0]["now"][0], set.as_str());
@@ -51,10 +51,10 @@ fn the_last_good_revision_is_named_by_its_digest() {
 }
 
 #[test]
-fn an_old_pod_that_is_ready_tells_what_its_tag_was() {
+fn an_old_pod_that_is_ready_shows_the_former_digest_of_its_tag() {
     let registry = FakeRegistry::start();
     let good = publish(&registry, &ElfBuilder::arm64().build());
-    // The same tag, pushed over.
+    // The same tag was pushed again.
     let bad = publish(&registry, &ElfBuilder::amd64().build());
     let mut state = with_history(&registry, &bad, "v1");
     let old = json!({
@@ -74,7 +74,7 @@ fn an_old_pod_that_is_ready_tells_what_its_tag_was() {
 }
 
 #[test]
-fn one_tag_for_all_revisions_says_nothing_of_the_past() {
+fn one_tag_for_all_revisions_does_not_identify_older_images() {
     let registry = FakeRegistry::start();
     let bad = publish(&registry, &ElfBuilder::amd64().build());
     let api = KubeApi::start(with_history(&registry, &bad, "v1"));
@@ -84,7 +84,7 @@ fn one_tag_for_all_revisions_says_nothing_of_the_past() {
 }
 
 #[test]
-fn forbidden_revisions_are_said_and_not_fatal() {
+fn forbidden_revisions_are_reported_and_not_fatal() {
     let registry = FakeRegistry::start();
     let bad = publish(&registry, &ElfBuilder::amd64().build());
     let mut state = with_history(&registry, &bad, "v0");
@@ -94,7 +94,7 @@ fn forbidden_revisions_are_said_and_not_fatal() {
     assert!(text(&output).contains("note: older revisions of deployment/checkout were not read"), "{}", text(&output));
 }
 
-/// A workload of another kind over the incident's pods, which are then its own.
+/// The incident's pods, owned by a workload of another kind.
 fn with_workload(registry: &FakeRegistry, digest: &Digest, kind: &str, list: &str, spec: Value) -> State {
     let mut state = incident(registry, digest);
     for pod in state.objects.get_mut("/api/v1/pods").unwrap() {
@@ -143,7 +143,7 @@ fn a_cron_jobs_pods_are_its_jobs() {
 }
 
 #[test]
-fn a_cluster_in_which_nothing_fails_is_no_error() {
+fn a_cluster_without_failures_is_not_an_error() {
     let registry = FakeRegistry::start();
     let digest = publish(&registry, &ElfBuilder::arm64().build());
     let mut state = incident(&registry, &digest);
