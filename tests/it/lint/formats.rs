@@ -1,4 +1,4 @@
-//! Every format of `imgarch lint`, held to its schema where it has one.
+//! Every output format of `imgarch lint`, validated against its schema if it has one.
 
 use crate::kit::machine::{self, Need};
 use std::fs;
@@ -9,7 +9,8 @@ use serde_json::Value;
 
 use super::imgarch;
 
-/// Finds an error with a rewrite, a warning and a note, one of them far right in a line of more than ASCII.
+/// Contains an error with a rewrite, a warning and a note. One of them is far to the right in a line with non-ASCII
+/// characters.
 const DOCKERFILE: &str = "FROM --platform=linux/amd64 alpine AS base\nRUN echo \"ü<&\" && wget https://x.io/t-x86_64 && wget https://x.io/u-$(uname -m)\nFROM alpine\nCOPY --from=base /t /t\nRUN curl -O https://x.io/v-linux-amd64\n";
 
 fn folder() -> tempfile::TempDir {
@@ -25,7 +26,7 @@ fn schema(name: &str) -> jsonschema::Validator {
     jsonschema::validator_for(&serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()).unwrap()
 }
 
-/// What a format says of the folder, valid by the schema.
+/// The output of a format for the directory, validated against the schema.
 fn valid(folder: &Path, format: &str, name: &str) -> Value {
     let (code, text) = imgarch(folder, &["lint", "--format", format]);
     assert_eq!(code, Some(1), "{text}");
@@ -36,7 +37,7 @@ fn valid(folder: &Path, format: &str, name: &str) -> Value {
 }
 
 #[test]
-fn sarif_has_places_fixes_and_what_was_not_checked() {
+fn sarif_has_locations_fixes_and_unchecked_parts() {
     let folder = folder();
     let log = valid(folder.path(), "sarif", "sarif-2.1.0.json");
     let run = &log["runs"][0];
@@ -48,7 +49,7 @@ fn sarif_has_places_fixes_and_what_was_not_checked() {
     }
     prints.sort_unstable();
     prints.dedup();
-    assert_eq!(prints.len(), results.len(), "each result has a name of its own");
+    assert_eq!(prints.len(), results.len(), "each result has its own fingerprint");
     let of = |rule: &str| {
         results.iter().find(|result| result["ruleId"] == rule).unwrap_or_else(|| panic!("no {rule} in {log:#}"))
     };
@@ -64,7 +65,7 @@ fn sarif_has_places_fixes_and_what_was_not_checked() {
 }
 
 #[test]
-fn gitlab_takes_the_code_quality_report() {
+fn gitlab_accepts_the_code_quality_report() {
     let folder = folder();
     let issues = valid(folder.path(), "gitlab", "gitlab-code-quality.json");
     let severities: Vec<&str> =
@@ -75,9 +76,9 @@ fn gitlab_takes_the_code_quality_report() {
 }
 
 #[test]
-fn junit_is_what_jenkins_takes() {
+fn jenkins_accepts_the_junit_report() {
     let folder = folder();
-    if !machine::has("junit_is_what_jenkins_takes", &[Need::Xmllint]) {
+    if !machine::has("jenkins_accepts_the_junit_report", &[Need::Xmllint]) {
         return;
     }
     let (_, text) = imgarch(folder.path(), &["lint", "--format", "junit"]);
@@ -92,7 +93,7 @@ fn junit_is_what_jenkins_takes() {
 }
 
 #[test]
-fn a_line_a_finding_for_editors_and_files_beside_it() {
+fn one_line_per_finding_for_editors_and_further_formats_in_files() {
     let folder = folder();
     let (code, text) = imgarch(
         folder.path(),

@@ -1,5 +1,5 @@
-//! Dockerfiles of the kinds that public repositories have: what is healthy is left alone, what is ill is found at its
-//! place, and what the rewrites make of it is not found any more.
+//! Dockerfiles like those of public repositories. Healthy ones have no findings. Faults in the others are found at the
+//! right position, and are no longer found after the rewrites.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -23,7 +23,7 @@ fn check(text: &str) -> Linted {
 }
 
 #[test]
-fn healthy_ones_are_left_alone() {
+fn healthy_ones_have_no_findings() {
     for (name, path) in dockerfiles("healthy") {
         let linted = check(&fs::read_to_string(path).unwrap());
         let heavy: Vec<_> = linted.findings.iter().filter(|finding| finding.severity > Severity::Note).collect();
@@ -32,7 +32,7 @@ fn healthy_ones_are_left_alone() {
 }
 
 #[test]
-fn ill_ones_are_found_and_their_rewrites_cure_them() {
+fn faulty_ones_are_found_and_their_rewrites_fix_them() {
     for (name, path) in dockerfiles("ill") {
         let first = check(&fs::read_to_string(path).unwrap());
         let lines = first.findings.iter().map(|finding| {
@@ -43,7 +43,7 @@ fn ill_ones_are_found_and_their_rewrites_cure_them() {
         assert!(found.lines().count() > 0, "{name}");
         let mut linted = first.clone();
         for round in 0.. {
-            assert!(round < 5, "{name}: rewriting does not come to an end:\n{}", linted.text);
+            assert!(round < 5, "{name}: rewriting does not end:\n{}", linted.text);
             let fixed = lint::apply(&linted.text, &linted.findings, Safety::Unsafe);
             if fixed.made == 0 {
                 break;

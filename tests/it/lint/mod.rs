@@ -1,4 +1,4 @@
-//! The rules against their fixtures: each has a file in which it finds something, and one that is fine.
+//! The rules against their fixtures: each rule has files in which it finds something, and files that are fine.
 
 mod formats;
 mod found;
@@ -27,7 +27,7 @@ fn fixtures(prefix: &str) -> Vec<(String, PathBuf)> {
     found
 }
 
-/// The first bytes of an ELF program of `arch`.
+/// The first bytes of an ELF program for `arch`.
 fn elf(arch: Arch) -> Vec<u8> {
     let row = arch.row();
     let mut head = vec![0u8; 64];
@@ -37,7 +37,7 @@ fn elf(arch: Arch) -> Vec<u8> {
     head
 }
 
-/// A build context with programs of known architectures.
+/// A build context with programs for known architectures.
 fn host_files(pattern: &str) -> Vec<HostFile> {
     let tree = [
         ("bin/app", elf(Arch::Amd64)),
@@ -96,7 +96,7 @@ fn every_rule_has_a_bad_and_a_good_fixture() {
         }
     }
     for (code, path) in fixtures("") {
-        assert!(lint::Code::parse(&code).is_some(), "{} is no rule's folder", path.display());
+        assert!(lint::Code::parse(&code).is_some(), "{} is not the directory of a rule", path.display());
     }
 }
 
@@ -121,16 +121,16 @@ fn a_good_fixture_is_quiet() {
     }
 }
 
-/// Rewriting again and again comes to an end, and what was rewritten is not found any more.
+/// Repeated rewriting ends, and rewritten code is no longer reported.
 #[test]
-fn every_rewrite_cures_its_finding() {
+fn every_rewrite_fixes_its_finding() {
     for (code, path) in fixtures("bad") {
         let first = lint_fixture(&path);
         let name = first.path.clone();
         let fixable = first.findings.iter().filter(|finding| finding.fix.is_some()).count();
         let mut text = first.text.clone();
         for round in 0.. {
-            assert!(round < 5, "{code}: rewriting does not come to an end:\n{text}");
+            assert!(round < 5, "{code}: rewriting does not end:\n{text}");
             let linted = lint_text(&name, &text);
             assert_eq!(linted.problems, [], "{code}:\n{text}");
             let fixed = lint::apply(&text, &linted.findings, Safety::Unsafe);
@@ -158,7 +158,7 @@ fn every_rewrite_cures_its_finding() {
 }
 
 #[test]
-fn a_registry_that_cannot_be_asked_is_a_problem_and_no_pass() {
+fn an_unreachable_registry_is_a_problem_and_not_a_pass() {
     let text = format!("FROM alpine@sha256:{}\n", "3".repeat(64));
     let linted = lint_text(Path::new("Dockerfile"), &text);
     assert_eq!((linted.findings.len(), linted.problems.len()), (0, 1));
@@ -166,7 +166,7 @@ fn a_registry_that_cannot_be_asked_is_a_problem_and_no_pass() {
 }
 
 #[test]
-fn what_cannot_be_parsed_is_a_problem_at_its_line() {
+fn a_parse_error_is_a_problem_at_its_line() {
     let linted = lint_text(Path::new("Dockerfile"), "\u{feff}FROM a\nNONSENSE b\n");
     let problem = &linted.problems[0];
     assert_eq!(lint::Position::of(&linted.text, problem.at), lint::Position { line: 2, column: 1 }, "{problem:?}");
@@ -174,7 +174,7 @@ fn what_cannot_be_parsed_is_a_problem_at_its_line() {
 }
 
 #[test]
-fn places_count_a_byte_order_mark_and_carriage_returns() {
+fn positions_count_a_byte_order_mark_and_carriage_returns() {
     let linted = lint_text(
         Path::new("Dockerfile"),
         "\u{feff}FROM amd64/alpine\r\nRUN curl -O https://x.io/t-x86_64 \\\r\n  && true\r\n",
@@ -191,7 +191,7 @@ fn places_count_a_byte_order_mark_and_carriage_returns() {
 }
 
 #[test]
-fn ignore_comments_turn_findings_off_and_are_counted() {
+fn ignore_comments_disable_findings_and_are_counted() {
     let linted = lint_text(
         Path::new("Dockerfile"),
         "FROM alpine\n# imgarch ignore=hard-coded-arch\nRUN true && \\\n  wget https://x.io/t-x86_64\n",
@@ -199,7 +199,7 @@ fn ignore_comments_turn_findings_off_and_are_counted() {
     assert_eq!((linted.findings.len(), linted.ignored), (0, 1));
 }
 
-/// Fixtures are named by what they show; bake files have their names from their extension.
+/// Fixtures are named after their content. Bake files are recognised by their extension.
 fn format(path: &Path, text: &str) -> Format {
     match path.extension().and_then(|extension| extension.to_str()) {
         Some("hcl") => Format::BakeHcl,
@@ -208,7 +208,7 @@ fn format(path: &Path, text: &str) -> Format {
     }
 }
 
-/// Runs the program itself in `folder`: its exit code and what it wrote.
+/// Runs the binary in `folder`. Returns its exit code and its output.
 fn imgarch(folder: &Path, words: &[&str]) -> (Option<i32>, String) {
     let output =
         std::process::Command::new(env!("CARGO_BIN_EXE_imgarch")).args(words).current_dir(folder).output().unwrap();
@@ -217,7 +217,7 @@ fn imgarch(folder: &Path, words: &[&str]) -> (Option<i32>, String) {
 }
 
 #[test]
-fn the_command_finds_files_reads_the_context_and_rewrites_only_when_told() {
+fn the_command_finds_files_reads_the_context_and_rewrites_only_with_fix() {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, bytes: &[u8]| {
         let path = folder.path().join(name);
@@ -264,7 +264,7 @@ fn a_dry_run_has_lints_exit_code_and_its_diff_is_one_that_patch_applies() {
         (output.status.code(), output.stdout)
     };
     let (code, diff) = run(&["lint", "--fix", "--dry-run"]);
-    assert_eq!((code, run(&["lint"]).0), (Some(1), Some(1)), "what is only shown is not cured");
+    assert_eq!((code, run(&["lint"]).0), (Some(1), Some(1)), "a dry run changes nothing");
     let patch = folder.path().join("fixes.patch");
     fs::write(&patch, diff).unwrap();
     let applied = std::process::Command::new("patch")
@@ -280,7 +280,7 @@ fn a_dry_run_has_lints_exit_code_and_its_diff_is_one_that_patch_applies() {
 }
 
 #[test]
-fn files_are_found_by_many_names_and_templates_are_named_but_not_read() {
+fn files_are_found_by_many_names_and_templates_are_reported_but_not_read() {
     let folder = tempfile::tempdir().unwrap();
     let ill = "FROM alpine\nRUN wget https://x.io/t-linux64\n";
     for name in ["Dockerfile-8.2", "Dockerfile_web", "app.dockerfile", "Containerfile.dev", ".devcontainer/base.txt"] {
@@ -299,7 +299,7 @@ fn files_are_found_by_many_names_and_templates_are_named_but_not_read() {
         "{text}"
     );
     fs::write(folder.path().join("recipe"), ill).unwrap();
-    assert_eq!(imgarch(folder.path(), &["lint", "recipe"]).0, Some(1), "a named file is read whatever its name");
+    assert_eq!(imgarch(folder.path(), &["lint", "recipe"]).0, Some(1), "a file given by name is always read");
     let (code, text) = imgarch(folder.path(), &["lint", "Dockerfile.j2"]);
     assert!(code == Some(0) && text.contains("is skipped"), "{text}");
     let (_, text) = imgarch(folder.path(), &["lint", "recipe", "./recipe"]);
@@ -307,7 +307,7 @@ fn files_are_found_by_many_names_and_templates_are_named_but_not_read() {
 }
 
 #[test]
-fn an_argument_that_the_project_passes_and_files_for_one_architecture_are_no_errors() {
+fn a_passed_build_argument_and_files_for_one_architecture_are_not_errors() {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| {
         let path = folder.path().join(name);
@@ -329,7 +329,7 @@ fn an_argument_that_the_project_passes_and_files_for_one_architecture_are_no_err
 }
 
 #[test]
-fn what_dockerignore_keeps_from_the_build_is_not_copied() {
+fn files_excluded_by_dockerignore_are_not_copied() {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, bytes: &[u8]| {
         let path = folder.path().join(name);
@@ -342,13 +342,13 @@ fn what_dockerignore_keeps_from_the_build_is_not_copied() {
     assert!(found().1.contains("target/debug/app in it is an x86-64 program"), "{:?}", found());
     write(".dockerignore", b"# what the build makes itself\n**/target\n");
     assert_eq!(found().0, Some(0), "{:?}", found());
-    // The Dockerfile's own comes first.
+    // A .dockerignore of the Dockerfile itself takes precedence.
     write("Dockerfile.dockerignore", b"*.md\n");
     assert_eq!(found().0, Some(1));
 }
 
 #[test]
-fn what_is_no_file_of_ours_is_wrong_usage_and_what_is_broken_is_not_fine() {
+fn an_unsupported_file_is_a_usage_error_and_a_broken_one_is_not_fine() {
     let folder = tempfile::tempdir().unwrap();
     assert_eq!(imgarch(folder.path(), &["lint"]).0, Some(2));
     fs::write(folder.path().join("main.rs"), "fn main() {}").unwrap();
