@@ -1,24 +1,24 @@
-//! Trees: what each is made of, for which platform, and what is started in it.
+//! The trees: their content, their platform, and the command that is started in them.
 
 use super::faults::{Bytes, Put};
 
-/// When a tree is tried.
+/// When a tree is tested.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Part {
     Always,
     Whole,
 }
 
-/// What a tree has besides its packages and what they depend on.
+/// The content of a tree in addition to its packages and their dependencies.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Base {
     /// Debian's packages of priority "required": a shell, coreutils, apt.
     Debian,
-    /// Nothing: as in images without a shell.
+    /// Nothing, as in images without a shell.
     Bare,
 }
 
-/// Which builds PyPI and npm are asked for.
+/// The builds to request from PyPI and npm.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Libc {
     Glibc,
@@ -28,9 +28,9 @@ pub enum Libc {
 /// A healthy root file system.
 pub struct Tree {
     pub name: &'static str,
-    /// As `--target` takes it.
+    /// In the form of `--target`.
     pub target: &'static str,
-    /// Debian's architectures, the image's own first.
+    /// Debian's names of the architectures, the image's own first.
     pub architectures: &'static str,
     pub suite: &'static str,
     pub base: Base,
@@ -40,12 +40,12 @@ pub struct Tree {
     pub pip: &'static [&'static str],
     /// From npm, for the tree's platform.
     pub npm: &'static [&'static str],
-    /// Files that no package brings.
+    /// Files that do not come from a package.
     pub made: &'static [Put],
-    /// A program of the tree, from which faults are made.
+    /// A program of the tree, from which faults are built.
     pub sample: &'static str,
     pub entrypoint: &'static str,
-    /// The words that the entrypoint gets.
+    /// The arguments of the entrypoint.
     pub cmd: &'static [&'static str],
     pub part: Part,
 }
@@ -86,7 +86,7 @@ pub const fn amd64(name: &'static str, packages: &'static [&'static str], entryp
 const LIBZ: &str = "usr/lib/aarch64-linux-gnu/libz.so.1.2.13";
 const TRUE: &str = "usr/bin/true";
 
-/// What `dotnet publish` leaves beside the run-time: natives for each platform that the packages know.
+/// The output of `dotnet publish` next to the runtime: native libraries for each platform that the packages support.
 const DOTNET: &[Put] = &[
     Put::File("usr/share/dotnet/dotnet", 0o755, Bytes::Native(TRUE)),
     Put::File("usr/share/dotnet/shared/Microsoft.NETCore.App/8.0.8/libcoreclr.so", 0o755, Bytes::Native(LIBZ)),
@@ -109,7 +109,7 @@ const DOTNET: &[Put] = &[
     ),
 ];
 
-/// `terraform init`'s working directory and kubectl's plugins, for this platform and for others.
+/// The working directory of `terraform init` and kubectl plugins, for this platform and for others.
 const TERRAFORM: &[Put] = &[
     Put::File(
         "work/.terraform/providers/registry.terraform.io/hashicorp/null/3.2.2/linux_amd64/terraform-provider-null_v3.2.2_x5",
@@ -140,7 +140,7 @@ const TERRAFORM: &[Put] = &[
     Put::File("root/.krew/store/ns/v0.9.5/linux-amd64/kubectl-ns", 0o755, Bytes::Foreign(TRUE)),
 ];
 
-/// What a CI runner carries: a copy of its helper for each platform.
+/// The files of a CI runner: a copy of its helper for each platform.
 const RUNNER: &[Put] = &[
     Put::File("usr/lib/runner/helpers/helper.x86_64", 0o755, Bytes::Foreign(TRUE)),
     Put::File("usr/lib/runner/helpers/helper.arm64", 0o755, Bytes::Native(TRUE)),
@@ -155,7 +155,7 @@ const SQLITE: &[Put] = &[Put::File(
     Bytes::Native("usr/lib/aarch64-linux-gnu/libz.so.1.2.13"),
 )];
 
-/// Jars as Maven resolves them: one for each platform, and one that holds others.
+/// Jars as Maven resolves them: one for each platform, and one that contains others.
 const JARS: &[Put] = &[
     Put::File(
         "app/lib/netty-transport-native-epoll-4.1.100-linux-x86_64.jar",
@@ -190,7 +190,7 @@ const JARS: &[Put] = &[
     ),
 ];
 
-/// All trees, those that are always tried first.
+/// All trees. Those that are always tested come first.
 pub fn trees() -> impl Iterator<Item = &'static Tree> {
     TREES.iter().chain(super::published::TREES).chain(super::systems::TREES).chain(super::services::TREES)
 }
@@ -294,7 +294,7 @@ const TREES: &[Tree] = &[
     Tree {
         base: Base::Bare,
         sample: "usr/lib/x86_64-linux-gnu/libc.so.6",
-        // The C library is a program, too, and the only one there is.
+        // The C library can be executed, too, and is the only program here.
         made: &[Put::File("app/main", 0o755, Bytes::Native("usr/lib/x86_64-linux-gnu/libc.so.6"))],
         ..amd64("distroless-like", &["libc6", "ca-certificates", "tzdata", "libssl3"], "/app/main")
     },

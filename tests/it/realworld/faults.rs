@@ -1,4 +1,4 @@
-//! What a fault is made of: files that are made of the tree's own.
+//! The parts of a fault: files built from those of the tree.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -7,7 +7,7 @@ use std::path::Path;
 use super::expected::Tree;
 use crate::kit::elf::ElfBuilder;
 
-/// What a file is made of.
+/// The content of a file.
 pub enum Bytes {
     Text(&'static str),
     Raw(&'static [u8]),
@@ -49,9 +49,9 @@ impl Put {
 pub struct Fault {
     pub name: &'static str,
     pub puts: &'static [Put],
-    /// Empty: the tree's own.
+    /// Empty for the entrypoint of the tree.
     pub entrypoint: &'static [&'static str],
-    /// HEALTHCHECK as the config has it; empty: none.
+    /// HEALTHCHECK as in the config. Empty for none.
     pub healthcheck: &'static [&'static str],
     /// Code and path of the first finding.
     pub first: (&'static str, &'static str),
@@ -75,7 +75,7 @@ fn write(path: &Path, put: &Put, bytes: &[u8]) {
     }
 }
 
-/// The bytes of a put, made of what the tree at `root` has.
+/// The content of a file, built from the tree at `root`.
 pub fn content(root: &Path, tree: &Tree, put: &Put) -> Vec<u8> {
     match put {
         Put::File(path, _, Bytes::Same) => bytes(root, tree, &Bytes::Native(path)),
@@ -89,7 +89,7 @@ fn bytes(root: &Path, tree: &Tree, bytes_of: &Bytes) -> Vec<u8> {
     match bytes_of {
         Bytes::Text(text) => text.as_bytes().to_vec(),
         Bytes::Raw(raw) => raw.to_vec(),
-        Bytes::Same => unreachable!("only a file of the tree is the same as it was"),
+        Bytes::Same => unreachable!("`Same` is only for files of the tree"),
         Bytes::Native(source) => of(source),
         Bytes::Foreign(source) => foreign(of(source)),
         Bytes::ForeignSample => foreign(of(tree.sample)),
@@ -108,12 +108,12 @@ fn bytes(root: &Path, tree: &Tree, bytes_of: &Bytes) -> Vec<u8> {
     }
 }
 
-/// The same file as if it were linked for another machine: e_machine is all that the kernel and the loader ask.
+/// The same file as if linked for another machine: the kernel and the loader only check e_machine.
 fn foreign(mut elf: Vec<u8>) -> Vec<u8> {
     assert!(elf.starts_with(b"\x7fELF"));
     let is_amd64 = elf[18..20] == [62, 0];
     let machine = if is_amd64 { 183u16 } else { 62 };
-    // Big-endian and 32-bit machines have other layouts, too, and no copy of theirs would be another machine's program.
+    // Big-endian and 32-bit machines have other layouts, so a copy with another e_machine would not be a valid program.
     let is_other = elf[4] != 2 || elf[5] != 1;
     if is_other {
         let mut own = vec![0; 128];
@@ -135,7 +135,7 @@ fn foreign(mut elf: Vec<u8>) -> Vec<u8> {
     elf
 }
 
-/// The same file with musl's loader in its PT_INTERP, which is shorter than glibc's.
+/// The same file with musl's loader in PT_INTERP. Its path is shorter than glibc's.
 fn musl(mut elf: Vec<u8>) -> Vec<u8> {
     let (old, new) = (b"/lib/ld-linux-aarch64.so.1\0", b"/lib/ld-musl-aarch64.so.1\0\0");
     let at = elf.windows(old.len()).position(|part| part == old).expect("a program for arm64 and glibc");
@@ -159,7 +159,7 @@ fn windows(flags: u16, is_dotnet: bool) -> Vec<u8> {
     pe
 }
 
-/// A zip archive whose members are stored as they are.
+/// A zip archive with uncompressed members.
 fn zip(members: &[(&str, Vec<u8>)]) -> Vec<u8> {
     let (mut out, mut central) = (Vec::new(), Vec::new());
     let header = |name: &str, bytes: &[u8]| {

@@ -1,4 +1,4 @@
-//! A tree as an OCI layout: its files in one layer, a fault in the next, as a Dockerfile's last COPY would bring it in.
+//! A tree as an OCI layout: its files in one layer and a fault in the next, as if added by a Dockerfile's last COPY.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ pub struct Image<'a> {
 }
 
 impl<'a> Image<'a> {
-    /// Packs the tree at `root` into a layout beside it.
+    /// Packs the tree at `root` into a layout next to it.
     pub fn pack(tree: &'a Tree, root: &'a Path) -> Image<'a> {
         let layout = root.with_extension("layout");
         let _ = fs::remove_dir_all(&layout);
@@ -38,7 +38,7 @@ impl<'a> Image<'a> {
         Image { tree, root, layout, base: json!({"mediaType": LAYER, "digest": format!("sha256:{hex}"), "size": size}) }
     }
 
-    /// The layout's path, where it holds the healthy image, or the image with one fault.
+    /// The path of the layout after writing the healthy image to it, or the image with one fault.
     pub fn with(&self, fault: Option<&Fault>) -> &Path {
         let mut layers = vec![self.base.clone()];
         let mut history = vec![json!({"created_by": "/bin/sh -c #(nop) ADD file:0 in / "})];

@@ -1,12 +1,13 @@
-//! No false alarm, no silence: root file systems of real packages (Debian, PyPI, npm) for seven architectures, healthy and
-//! with one fault put in. Each healthy tree gives no error and no warning; each fault is the first finding.
+//! Tests for false alarms and missed faults: root file systems of real packages (Debian, PyPI, npm) for seven
+//! architectures, healthy and with one fault added. A healthy tree must have no errors and no warnings. A fault must be
+//! the first finding.
 //!
-//! A small part runs always; the whole of it by
+//! A small part always runs. All of it runs with
 //!
 //!     IMGARCH_ENGINES=1 IMGARCH_REALWORLD=all cargo test --test it realworld -- --nocapture
 //!
-//! which prints the table of results as markdown. It needs root, mmdebstrap, pip, npm and the machine's own sources of
-//! packages. `IMGARCH_REALWORLD=python,java` tries these trees alone; `IMGARCH_REALWORLD_DIR=FOLDER` keeps them there.
+//! which prints the table of results as Markdown. It needs root, mmdebstrap, pip, npm and the machine's own package
+//! sources. `IMGARCH_REALWORLD=python,java` tests only these trees. `IMGARCH_REALWORLD_DIR=DIR` keeps the trees in DIR.
 
 use crate::kit::machine::{self, Need};
 use std::path::{Path, PathBuf};
@@ -24,9 +25,9 @@ mod trees;
 use expected::{Part, Tree};
 use faults::Fault;
 
-/// What a scan of an image says.
+/// The result of a scan of an image.
 struct Scan {
-    /// Code, path and layer of each loud finding, most severe first.
+    /// Code, path and layer of each error and warning, most severe first.
     loud: Vec<(String, String, Option<u64>)>,
     programs: u64,
 }
@@ -45,7 +46,7 @@ fn scan(cache: &Path, layout: &Path) -> Scan {
     Scan { loud: loud.collect(), programs: platform["programs"].as_u64().unwrap() }
 }
 
-/// Whether this run tries a tree.
+/// Whether this run tests a tree.
 fn is_wanted(tree: &Tree) -> bool {
     match std::env::var("IMGARCH_REALWORLD").as_deref() {
         Ok("all") => true,
@@ -54,7 +55,7 @@ fn is_wanted(tree: &Tree) -> bool {
     }
 }
 
-/// What went wrong in a tree, and its row of the table.
+/// Tests a tree. Returns what went wrong, and prints its row of the table.
 fn check(folder: &Path, tree: &Tree) -> Vec<String> {
     let root: PathBuf = trees::build(folder, tree);
     let image = image::Image::pack(tree, &root);
@@ -62,14 +63,14 @@ fn check(folder: &Path, tree: &Tree) -> Vec<String> {
     let healthy = scan(&cache, image.with(None));
     let mut wrong = Vec::new();
     if !healthy.loud.is_empty() {
-        wrong.push(format!("{}: healthy, and found {:?}", tree.name, healthy.loud));
+        wrong.push(format!("{}: healthy, but found {:?}", tree.name, healthy.loud));
     }
     let faults: Vec<&Fault> = cases::of(tree, &root).collect();
     let mut seen = 0;
     for fault in &faults {
         let found = scan(&cache, image.with(Some(fault))).loud;
         let first = found.first().map(|(code, path, _)| (code.as_str(), path.as_str()));
-        // What the fault's own layer brought in is said to be of that layer.
+        // A file from the fault's own layer must be attributed to that layer.
         let is_put = fault.puts.iter().any(|put| format!("/{}", put.path()) == fault.first.1);
         let is_placed = !is_put || found.first().is_some_and(|(_, _, layer)| *layer == Some(1));
         if first == Some(fault.first) && is_placed {
@@ -88,19 +89,19 @@ fn check(folder: &Path, tree: &Tree) -> Vec<String> {
 }
 
 #[test]
-fn healthy_trees_are_silent_and_each_fault_comes_first() {
+fn healthy_trees_have_no_findings_and_each_fault_comes_first() {
     let trees: Vec<&Tree> = expected::trees().filter(|tree| is_wanted(tree)).collect();
     let mut needs = vec![Need::Root, Need::Mmdebstrap, Need::PackageMirror];
     needs.extend(trees.iter().any(|tree| !tree.pip.is_empty()).then_some(Need::Pip));
     needs.extend(trees.iter().any(|tree| !tree.npm.is_empty()).then_some(Need::Npm));
-    if !machine::has("healthy_trees_are_silent", &needs) {
+    if !machine::has("healthy_trees_have_no_findings", &needs) {
         return;
     }
     let temporary = tempfile::tempdir().unwrap();
     let folder = std::env::var_os("IMGARCH_REALWORLD_DIR").map_or(temporary.path().to_path_buf(), PathBuf::from);
     std::fs::create_dir_all(&folder).unwrap();
-    println!("| tree | platform | programs | healthy | faults that came first |\n|---|---|---|---|---|");
-    // Two at a time: one is fetched while the other is read.
+    println!("| image | platform | programs | healthy image | faults reported first |\n|---|---|---|---|---|");
+    // Two at a time: one is downloaded while the other is read.
     let next = std::sync::Mutex::new(trees.into_iter());
     let work = || {
         let mut wrong = Vec::new();
@@ -117,7 +118,7 @@ fn healthy_trees_are_silent_and_each_fault_comes_first() {
 }
 
 #[test]
-fn faults_are_of_trees_that_are_there() {
+fn every_fault_belongs_to_an_existing_tree() {
     let names: Vec<&str> = expected::trees().map(|tree| tree.name).collect();
     assert_eq!(cases::without_tree(&names), [""; 0]);
     assert_eq!(names.len(), names.iter().collect::<std::collections::BTreeSet<_>>().len(), "each has its own name");

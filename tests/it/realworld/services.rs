@@ -1,4 +1,4 @@
-//! Trees of services, each with an entry script that does what its official image's does: users, first starts,
+//! Trees of services, each with an entry script that does the same as that of the official image: users, first starts,
 //! directories of scripts, variables from files, supervisors.
 
 use super::expected::{Tree, arm64};
@@ -10,7 +10,7 @@ const TRUE: &str = "usr/bin/true";
 const OWN: &str = "usr/local/bin/docker-entrypoint.sh";
 const ENTRY: &str = "/usr/local/bin/docker-entrypoint.sh";
 
-/// The users that the packages' own scripts make.
+/// The users that the packages' own scripts create.
 const USERS: Put = File(
     "etc/passwd",
     0o644,
@@ -92,7 +92,7 @@ const GRAFANA: &[Put] = &[
     File("etc/grafana/grafana.ini", 0o644, Text("[paths]\ndata = /var/lib/grafana\n")),
 ];
 
-/// A virtual environment as uv and pip leave it, with the console script that the entry script starts.
+/// A virtual environment as uv and pip create it, with the console script that the entry script starts.
 const AIRFLOW: &[Put] = &[
     File("entrypoint", 0o755, Text(include_str!("services/airflow.sh"))),
     Link("opt/airflow/venv/bin/python", "/usr/bin/python3.11"),
@@ -133,7 +133,7 @@ const LARAVEL: &[Put] = &[
     ),
 ];
 
-/// A server that npm starts by the project's own script.
+/// A server that npm starts through a script of the project.
 const NPM: &[Put] = &[
     Link("usr/local/bin/npm", "../lib/node_modules/npm/bin/npm-cli.js"),
     File(

@@ -1,12 +1,13 @@
-//! Trees of whole systems: servers, languages and tools of Debian, and layouts of other distributions made of its files.
+//! Trees of whole systems: servers, languages and tools of Debian, and layouts of other distributions built from
+//! Debian's files.
 
 use super::expected::{Base, Tree, amd64, arm64};
 use super::faults::{Bytes, Put};
 use Bytes::{Native, Text};
 use Put::{File, Link};
 
-/// Nix: every package in a folder of its own, programs by links in a profile, the loader in the store. The program is
-/// linked to the usual loader, as one that `autoPatchelf` did not touch.
+/// Nix: every package in its own directory, programs through links in a profile, the loader in the store. The program
+/// is linked to the usual loader, as if `autoPatchelf` had not processed it.
 const NIX: &[Put] = &[
     File("nix/store/0a1b-coreutils-9.4/bin/true", 0o755, Native("usr/bin/true")),
     File("nix/store/2c3d-zlib-1.3/lib/libz.so.1", 0o755, Native("usr/lib/aarch64-linux-gnu/libz.so.1.2.13")),
@@ -19,7 +20,7 @@ const NIX: &[Put] = &[
     Link("usr/local/bin/true", "/nix/var/nix/profiles/default/bin/true"),
 ];
 
-/// conda: an interpreter, its libraries and its modules below one folder, and the list of what was installed.
+/// conda: an interpreter, its libraries and its modules below one directory, and the list of installed packages.
 const CONDA: &[Put] = &[
     File("opt/conda/bin/python3.11", 0o755, Native("usr/bin/python3.11")),
     Link("opt/conda/bin/python", "python3.11"),
@@ -38,14 +39,14 @@ const CONDA: &[Put] = &[
     File("opt/conda/conda-meta/history", 0o644, Text("==> 2024-01-01 00:00:00 <==\n")),
 ];
 
-/// A release of Elixir as `mix release` leaves it, its natives in each application's `priv`.
+/// An Elixir release from `mix release`, with native libraries in each application's `priv`.
 const RELEASE: &[Put] = &[
     File("app/erts-13.1/bin/beam.smp", 0o755, Native("usr/lib/erlang/erts-13.1.5/bin/beam.smp")),
     File("app/lib/bcrypt_elixir-3.1.0/priv/bcrypt_nif.so", 0o755, Native("usr/lib/aarch64-linux-gnu/libz.so.1.2.13")),
     File("app/bin/app", 0o755, Text("#!/bin/sh\nset -e\nexec /app/erts-13.1/bin/beam.smp \"$@\"\n")),
 ];
 
-/// A run-time of jlink beside an application, in a folder of no known name.
+/// A runtime from jlink next to an application, in a directory without a known name.
 const LINKED: &[Put] = &[
     File("opt/app/runtime/bin/java", 0o755, Native("usr/lib/jvm/java-17-openjdk-arm64/bin/java")),
     File("opt/app/runtime/lib/libjli.so", 0o644, Native("usr/lib/jvm/java-17-openjdk-arm64/lib/libjli.so")),
@@ -59,7 +60,7 @@ const LINKED: &[Put] = &[
     ),
 ];
 
-/// What update-alternatives makes when the packages are configured.
+/// The links that update-alternatives creates when the packages are configured.
 const ALTERNATIVES: &[Put] = &[
     Link("usr/lib/x86_64-linux-gnu/libblas.so.3", "blas/libblas.so.3"),
     Link("usr/lib/x86_64-linux-gnu/liblapack.so.3", "lapack/liblapack.so.3"),

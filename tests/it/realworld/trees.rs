@@ -1,5 +1,5 @@
-//! Builds a tree: packages extracted and not configured, so that no emulator is needed. Every tool asks where its own
-//! configuration says.
+//! Builds a tree from packages that are extracted but not configured, so that no emulator is needed. Every tool uses
+//! the package sources of its own configuration.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -8,7 +8,7 @@ use super::expected::{Base, Libc, Tree};
 use super::faults;
 use crate::kit::engines::MIRROR;
 
-/// The root file system of `tree`. One that `folder` has already is taken as it is.
+/// The root file system of `tree`. If `folder` already contains it, it is used unchanged.
 pub fn build(folder: &Path, tree: &Tree) -> PathBuf {
     let root = folder.join(tree.name);
     if root.exists() {
@@ -46,7 +46,7 @@ fn debian(folder: &Path, tree: &Tree, root: &Path) {
     run(tree, Command::new("sh").args(["-c", &script]).env("TMPDIR", folder));
 }
 
-/// Wheels for another platform than this machine's, as `docker buildx` would have them installed.
+/// Wheels for another platform than this machine's, as `docker buildx` would install them.
 fn pip(tree: &Tree, root: &Path) {
     let machine = if tree.target == "linux/arm64" { "aarch64" } else { "x86_64" };
     let mut command = Command::new("python3");
@@ -75,13 +75,13 @@ fn npm(tree: &Tree, root: &Path) {
     std::fs::create_dir_all(&app).unwrap();
     std::fs::write(app.join("package.json"), "{\"private\": true}\n").unwrap();
     let mut command = Command::new("npm");
-    // A package's install script would build or fetch for this machine.
+    // A package's install script would build or download for this machine.
     command.args(["install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts", "--os=linux"]);
     let libc = if tree.libc == Libc::Glibc { "glibc" } else { "musl" };
     run(tree, command.args([format!("--libc={libc}"), format!("--cpu={cpu}")]).args(tree.npm).current_dir(app));
 }
 
-/// How often a tool that fetches packages is asked; mirrors and registries fail now and then.
+/// Maximum number of attempts of a tool that downloads packages: mirrors and registries fail now and then.
 const ATTEMPTS: u64 = 4;
 
 /// Runs a tool until it succeeds.
@@ -96,5 +96,5 @@ fn run(tree: &Tree, command: &mut Command) {
         eprintln!("{}: attempt {attempt} of {ATTEMPTS} failed: {}", tree.name, said.lines().last().unwrap_or_default());
         std::thread::sleep(std::time::Duration::from_secs(attempt * 10));
     }
-    panic!("{}: its packages could not be fetched: {command:?}: {said}", tree.name);
+    panic!("{}: could not download its packages: {command:?}: {said}", tree.name);
 }

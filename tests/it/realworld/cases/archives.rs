@@ -1,11 +1,11 @@
-//! Faults within archives: jars, wheels and NuGet packages, up to two deep.
+//! Faults inside archives: jars, wheels and NuGet packages, up to two levels deep.
 
 use super::*;
 use Bytes::{Foreign, Native, Text, Zip};
 use Put::File;
 
 pub const WHEELS: &[Fault] = &[fault(
-    "a wheel that waits, of another architecture",
+    "an uninstalled wheel for another architecture",
     &[File(
         "wheels/x-1.0-cp311-cp311-manylinux_2_28_x86_64.whl",
         0o644,
@@ -47,7 +47,7 @@ pub const JAVA: &[Fault] = &[
     ),
 ];
 
-/// NuGet packages as a restore leaves them, and as an image carries them to be restored in it.
+/// NuGet packages after a restore, and NuGet packages in an image that restores from them.
 pub const DOTNET: &[Fault] = &[fault(
     "a NuGet package without this platform",
     &[File(

@@ -1,4 +1,5 @@
-//! Faults of what a container starts: the program, its loader and libraries, what wrappers and scripts lead to.
+//! Faults in the container's start: the program, its loader and libraries, and the programs that wrappers and scripts
+//! run.
 
 use super::*;
 use Bytes::{Foreign, MachO, Musl, Raw, Same, Text};
@@ -51,13 +52,13 @@ pub const PYTHON: &[Fault] = &[
         ("entrypoint-missing-library", "/usr/lib/aarch64-linux-gnu/libz.so.1.2.13"),
     ),
     fault(
-        "zero bytes where a library was",
+        "zero bytes instead of a library",
         &[File(LIBZ, 0o644, Text(""))],
         &["/usr/bin/python3.11"],
         ("entrypoint-missing-library", "/usr/lib/aarch64-linux-gnu/libz.so.1.2.13"),
     ),
     fault(
-        "Git LFS pointer where a library was",
+        "Git LFS pointer instead of a library",
         &[File(LIBZ, 0o644, Text(LFS))],
         &["/usr/bin/python3.11"],
         ("entrypoint-missing-library", "/usr/lib/aarch64-linux-gnu/libz.so.1.2.13"),
@@ -132,7 +133,7 @@ pub const PYTHON: &[Fault] = &[
         ("entrypoint-not-executable", "/entrypoint.sh"),
     ),
     fault(
-        "musl, where glibc is",
+        "musl in a glibc image",
         &[File("srv/app", 0o755, Musl(TRUE))],
         &["/srv/app"],
         ("entrypoint-no-loader", "/srv/app"),
@@ -159,7 +160,7 @@ pub const ALPINE: &[Fault] = &[fault(
 )];
 
 pub const RUNNER: &[Fault] = &[fault(
-    "the wrong copy of many",
+    "the wrong copy among many",
     &[File("opt/agent/binaries/linux-arm64/agent", 0o755, Foreign(TRUE))],
     &[],
     ("entrypoint-wrong-arch", "/opt/agent/binaries/linux-arm64/agent"),

@@ -1,10 +1,10 @@
-//! Faults of every tree, for every architecture.
+//! Faults for every tree and every architecture.
 
 use super::*;
 use Bytes::{ForeignSample, MachO, Text, WindowsProgram};
 use Put::{File, Link};
 
-/// In every tree, for every architecture.
+/// For every tree and every architecture.
 pub const EVERYWHERE: &[Fault] = &[
     fault(
         "foreign entrypoint",
@@ -19,7 +19,7 @@ pub const EVERYWHERE: &[Fault] = &[
         ("foreign-on-path", "/usr/local/bin/tool"),
     ),
     fault(
-        "foreign behind a link on PATH",
+        "foreign through a link on PATH",
         &[
             File("opt/tool/1.0/run", 0o755, ForeignSample),
             Link("opt/tool/current", "1.0"),
@@ -79,7 +79,7 @@ pub const EVERYWHERE: &[Fault] = &[
     ),
 ];
 
-/// In every tree with a shell.
+/// For every tree with a shell.
 pub const IN_A_SHELL: &[Fault] = &[
     fault(
         "foreign, two scripts deep",

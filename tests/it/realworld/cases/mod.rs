@@ -1,4 +1,4 @@
-//! The faults: what is put into which tree, and the finding that must come first.
+//! The faults: the change to a tree, and the finding that must be reported first.
 
 mod archives;
 mod entry;
@@ -33,14 +33,14 @@ const fn health(
     Fault { name, puts, entrypoint: &[], healthcheck, first }
 }
 
-/// The faults of a tree: those of every tree, and its own.
+/// The faults for a tree: the common ones and its own.
 pub fn of<'a>(tree: &'a Tree, root: &'a Path) -> impl Iterator<Item = &'static Fault> + 'a {
     let own = OWN.iter().filter(|(name, _)| *name == tree.name).flat_map(|(_, faults)| faults.iter());
     let has_shell = root.join("usr/bin/sh").exists() || root.join("bin/sh").exists();
     everywhere::EVERYWHERE.iter().chain(everywhere::IN_A_SHELL.iter().filter(move |_| has_shell)).chain(own)
 }
 
-/// Trees that faults are written for and that are not there.
+/// Names of trees that have faults but do not exist.
 pub fn without_tree(trees: &[&str]) -> Vec<&'static str> {
     OWN.iter().map(|(name, _)| *name).filter(|name| !trees.contains(name)).collect()
 }

@@ -1,4 +1,4 @@
-//! Faults of what run-times and servers load: extension modules and their libraries.
+//! Faults in files that runtimes and servers load: extension modules and their libraries.
 
 use super::*;
 use Bytes::{Foreign, ForeignSample, MachO, Native, Text};
@@ -20,15 +20,15 @@ pub const PYTHON: &[Fault] = &[
         &["/usr/bin/python3.11"],
         ("package-other-platform", "/srv/node_modules/@rollup/rollup-linux-x64-gnu/rollup.linux-x64-gnu.node"),
     ),
-    fault("zero bytes where a module was", &[File(NUMPY, 0o644, Text(""))], &[], ("broken-extension", NUMPY_FOUND)),
+    fault("zero bytes instead of a module", &[File(NUMPY, 0o644, Text(""))], &[], ("broken-extension", NUMPY_FOUND)),
     fault(
-        "Git LFS pointer where a module was",
+        "Git LFS pointer instead of a module",
         &[File(NUMPY, 0o644, Text(LFS))],
         &[],
         ("broken-extension", NUMPY_FOUND),
     ),
-    fault("HTML where a module was", &[File(NUMPY, 0o644, Text(HTML))], &[], ("broken-extension", NUMPY_FOUND)),
-    fault("Mach-O where a module was", &[File(NUMPY, 0o644, MachO)], &[], ("broken-extension", NUMPY_FOUND)),
+    fault("HTML instead of a module", &[File(NUMPY, 0o644, Text(HTML))], &[], ("broken-extension", NUMPY_FOUND)),
+    fault("Mach-O instead of a module", &[File(NUMPY, 0o644, MachO)], &[], ("broken-extension", NUMPY_FOUND)),
     fault(
         "a module named for another machine",
         &[
@@ -61,7 +61,7 @@ pub const PYTHON: &[Fault] = &[
 
 pub const JAVA: &[Fault] = &[
     fault(
-        "a library of the JVM's own",
+        "a library of the JVM itself",
         &[File("usr/lib/jvm/java-17-openjdk-arm64/lib/libnio.so", 0o644, Foreign(LIBZ))],
         &[],
         ("foreign-extension", "/usr/lib/jvm/java-17-openjdk-arm64/lib/libnio.so"),
@@ -90,7 +90,7 @@ pub const PHP: &[Fault] = &[fault(
 
 pub const DOTNET: &[Fault] = &[
     fault(
-        "a library of the run-time's own",
+        "a library of the runtime itself",
         &[File("usr/share/dotnet/shared/Microsoft.NETCore.App/8.0.8/libSystem.Native.so", 0o755, Foreign(LIBZ))],
         &[],
         ("foreign-extension", "/usr/share/dotnet/shared/Microsoft.NETCore.App/8.0.8/libSystem.Native.so"),

@@ -1,4 +1,4 @@
-//! Faults of packages that were installed for another platform: wheels, npm packages, gems.
+//! Packages that are installed for another platform: wheels, npm packages, gems.
 
 use super::*;
 use Bytes::{Foreign, MachO, Native, Text};
@@ -85,7 +85,7 @@ pub const NODE: &[Fault] = &[
         ("package-other-platform", "/srv/app/node_modules/bcrypt/prebuilds/linux-x64/bcrypt.glibc.node"),
     ),
     fault(
-        "the right place and the wrong bytes",
+        "the right directory and the wrong architecture",
         &[
             Gone("srv/app/node_modules/bcrypt/prebuilds/linux-arm64/bcrypt.musl.node"),
             File("srv/app/node_modules/bcrypt/prebuilds/linux-arm64/bcrypt.glibc.node", 0o644, Foreign(TRUE)),

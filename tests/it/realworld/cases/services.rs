@@ -1,4 +1,5 @@
-//! Faults of services: what their entry scripts lead to in the end, and what runtimes and console scripts find there.
+//! Faults in services: the programs that entry scripts finally run, and the files that runtimes and console scripts
+//! need.
 
 use super::*;
 use Bytes::{ForeignSample, Text};
@@ -42,7 +43,7 @@ pub const AIRFLOW: &[Fault] = &[fault(
 )];
 pub const NPM: &[Fault] = &[
     fault(
-        "a command that the production install left out",
+        "a command that the production install omits",
         &[File("package.json", 0o644, Text("{\"scripts\": {\"start\": \"nodemon server.js\"}}\n"))],
         &[],
         ("entrypoint-not-found", "nodemon"),

@@ -1,4 +1,4 @@
-//! Faults of the trees of whole systems: what their run-times load, and what their own layouts lead to.
+//! Faults in trees of whole systems: files that their runtimes load, and files in their special layouts.
 
 use super::*;
 use Bytes::{Foreign, ForeignSample};
@@ -50,7 +50,7 @@ pub const RELEASE: &[Fault] = &[
 ];
 
 pub const LINKED: &[Fault] = &[fault(
-    "a library of a linked run-time",
+    "a library of a linked runtime",
     &[File("opt/app/runtime/lib/libnio.so", 0o644, Foreign(LIBZ))],
     &[],
     ("foreign-extension", "/opt/app/runtime/lib/libnio.so"),
