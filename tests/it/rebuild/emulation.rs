@@ -1,18 +1,18 @@
-//! Emulation with a real handler of the kernel: doctor tells a working one from a broken one, and a rebuild by it really
-//! runs. RISC-V, which no other test runs: the handler is the whole machine's.
+//! Emulation with a real handler of the kernel: doctor distinguishes a working one from a broken one, and a rebuild
+//! that uses it runs. Uses RISC-V, which no other test does, because the handler applies to the whole machine.
 
 use crate::kit::program;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::site::{RAN, Said, Site, digest_of, program};
+use super::site::{RAN, Run, Site, digest_of, program};
 use crate::kit::machine::{self, Need};
 
 const FOLDER: &str = "/proc/sys/fs/binfmt_misc";
 const QEMU: &str = "/usr/bin/qemu-riscv64-static";
 
-/// A handler that is taken away again, and the mount with it where nothing else is in it.
+/// Removes the handler when dropped, and unmounts binfmt_misc if no other handler is left.
 struct Registered {
     file: PathBuf,
     is_mounted_here: bool,
@@ -28,7 +28,8 @@ impl Drop for Registered {
     }
 }
 
-/// For RISC-V programs, as qemu-user-static has it. `None`: it cannot be made here, which was said.
+/// Registers a handler for RISC-V programs with qemu-user-static's magic. `None` if that is not possible here; the test
+/// is then skipped.
 fn register(test: &str, interpreter: &Path, flags: &str) -> Option<Registered> {
     let is_mounted_here = !Path::new(FOLDER).join("register").exists();
     if is_mounted_here {
@@ -48,13 +49,13 @@ fn register(test: &str, interpreter: &Path, flags: &str) -> Option<Registered> {
 
 const DOCTOR: &[&str] = &["doctor", "--platform", "linux/riscv64"];
 const INSTALL: &str = "docker run --privileged --rm tonistiigi/binfmt --install riscv64";
-/// Runs a program of the platform in the build.
+/// The build runs a program of the platform.
 const RUNS: &str = "FROM scratch\nARG TARGETARCH\nCOPY --chmod=0755 bin/app-${TARGETARCH} /app\nCOPY --chmod=0755 bin/zero-${TARGETARCH} /zero\nRUN [\"/zero\"]\nENTRYPOINT [\"/app\"]\n";
 
-/// One test, for the handler is one machine's.
+/// A single test, because the handler applies to the whole machine.
 #[test]
-fn an_emulator_is_believed_when_it_ran_a_program_and_a_rebuild_by_it_runs() {
-    let test = "an_emulator_is_believed_when_it_ran_a_program_and_a_rebuild_by_it_runs";
+fn an_emulator_is_trusted_after_it_ran_a_program_and_a_rebuild_with_it_runs() {
+    let test = "an_emulator_is_trusted_after_it_ran_a_program_and_a_rebuild_with_it_runs";
     let Some(site) = Site::new(test).filter(|_| machine::has(test, &[Need::QemuRiscv64, Need::BinfmtMisc])) else {
         return;
     };
@@ -101,7 +102,7 @@ fn an_emulator_is_believed_when_it_ran_a_program_and_a_rebuild_by_it_runs() {
         assert_eq!(site.index(&image), before);
     }
     {
-        // It starts, and is no emulator.
+        // It starts, but is not an emulator.
         let Some(_registered) = register(test, Path::new("/bin/true"), "F") else { return };
         doctor().check(1, &["a program of this platform does not run to completion with it"]);
     }
@@ -114,7 +115,7 @@ fn an_emulator_is_believed_when_it_ran_a_program_and_a_rebuild_by_it_runs() {
     assert_eq!(digest_of(&before, "amd64"), digest_of(&after, "amd64"));
     for platform in ["linux/amd64", "linux/riscv64"] {
         let words = ["run", "--rm", "--network=none", "--pull=always", "--platform", platform, &image];
-        let ran = Said::of(&site.command("docker").args(words).output().unwrap());
+        let ran = Run::of(&site.command("docker").args(words).output().unwrap());
         assert_eq!(ran.code, Some(RAN), "{platform}: {ran:#?}");
     }
 }

@@ -1,4 +1,4 @@
-//! What a machine lacks ends in a message and a command, and the tag is as it was.
+//! Missing tools end in a message and a command, and the tag does not change.
 
 use crate::kit::machine::{self, Need};
 use crate::kit::program;
@@ -7,12 +7,12 @@ use std::process::Stdio;
 
 use serde_json::Value;
 
-use super::site::{GOOD, Said, Site, attestation_of, digest_of};
+use super::site::{GOOD, Run, Site, attestation_of, digest_of};
 use crate::kit::engines::{self, Store};
 
 #[test]
-fn what_this_machine_lacks_is_said_with_a_command() {
-    let Some(site) = Site::new("what_this_machine_lacks_is_said_with_a_command") else { return };
+fn missing_tools_are_reported_with_a_command() {
+    let Some(site) = Site::new("missing_tools_are_reported_with_a_command") else { return };
     let image = site.publish_fault("lacks:v1");
     let before = site.index(&image);
     let rebuild = ["rebuild", &image, "--yes"];
@@ -21,11 +21,11 @@ fn what_this_machine_lacks_is_said_with_a_command() {
         .check(3, &["the buildx plugin cannot be run", "'buildx' is not a docker command", "docker-buildx"]);
     let mut no_daemon = site.command(env!("CARGO_BIN_EXE_imgarch"));
     no_daemon.env("DOCKER_HOST", "unix:///nowhere/docker.sock").args(rebuild);
-    Said::of(&no_daemon.output().unwrap()).check(3, &["the Docker daemon does not answer", "systemctl start docker"]);
+    Run::of(&no_daemon.output().unwrap()).check(3, &["the Docker daemon does not answer", "systemctl start docker"]);
     let mut no_docker = site.command(env!("CARGO_BIN_EXE_imgarch"));
     no_docker.env("PATH", "/nowhere").args(rebuild);
-    Said::of(&no_docker.output().unwrap()).check(3, &["the docker command cannot be run", "apt-get install docker.io"]);
-    // A RUN step of a platform for which nobody registers an emulator in these tests.
+    Run::of(&no_docker.output().unwrap()).check(3, &["the docker command cannot be run", "apt-get install docker.io"]);
+    // A RUN step for a platform without an emulator.
     fs::write(site.path("Run.Dockerfile"), format!("{GOOD}RUN [\"/app\"]\n")).unwrap();
     let emulated = ["rebuild", &image, "--platform", "linux/s390x", "-f", "Run.Dockerfile", "--yes"];
     site.imgarch(&emulated, None).check(3, &["no node runs its programs", "tonistiigi/binfmt --install s390x"]);
@@ -33,8 +33,8 @@ fn what_this_machine_lacks_is_said_with_a_command() {
 }
 
 #[test]
-fn doctor_tells_the_gaps_and_runs_what_closes_them() {
-    let test = "doctor_tells_the_gaps_and_runs_what_closes_them";
+fn doctor_reports_what_is_missing_and_runs_the_commands_that_fix_it() {
+    let test = "doctor_reports_what_is_missing_and_runs_the_commands_that_fix_it";
     let Some(site) = Site::new(test) else { return };
     site.imgarch(&["doctor", "--platform", "linux/amd64"], None)
         .check(0, &["containerd image store", "native on node default"]);
@@ -45,7 +45,7 @@ fn doctor_tells_the_gaps_and_runs_what_closes_them() {
         (said.code, &last["state"], &last["remedies"][0]["power"]),
         (Some(1), &"missing".into(), &"privileged".into())
     );
-    // The privileged command is not run unasked.
+    // The privileged command is not run without confirmation.
     let folder = site.own_docker("case \"$*\" in run*) echo \"ran $*\" >&2;; *) exec $docker \"$@\";; esac");
     let unasked = site.imgarch(&["doctor", "--platform", "linux/s390x", "--fix"], Some(&folder));
     assert!(unasked.code == Some(1) && !unasked.err.contains("ran run"), "{unasked:#?}");
@@ -55,19 +55,19 @@ fn doctor_tells_the_gaps_and_runs_what_closes_them() {
     let Some(classic) = engines::docker(test, Store::Classic) else { return };
     let mut command = site.command(env!("CARGO_BIN_EXE_imgarch"));
     command.env("DOCKER_HOST", classic.host()).arg("doctor");
-    Said::of(&command.output().unwrap())
+    Run::of(&command.output().unwrap())
         .check(1, &["cannot build several platforms", "docker buildx create --name imgarch --driver docker-container"]);
     let mut rebuild = site.command(env!("CARGO_BIN_EXE_imgarch"));
     let image = site.publish_fault("classic:v1");
     rebuild.env("DOCKER_HOST", classic.host()).args(["rebuild", &image, "--yes"]);
-    Said::of(&rebuild.output().unwrap()).check(3, &["does not use the containerd image store", "docker buildx create"]);
+    Run::of(&rebuild.output().unwrap()).check(3, &["does not use the containerd image store", "docker buildx create"]);
 }
 
 #[test]
 fn a_registry_that_refuses_writes_ends_with_its_message() {
     let test = "a_registry_that_refuses_writes_ends_with_its_message";
     let Some(site) = Site::new(test) else { return };
-    // One server writes the fault, another serves the same files and takes nothing.
+    // One server is writable and receives the fault. Another serves the same files read-only.
     let folder = site.path("registry");
     let serve = |is_read_only: bool| {
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
@@ -94,7 +94,7 @@ fn a_registry_that_refuses_writes_ends_with_its_message() {
         (child, format!("127.0.0.1:{port}/app:v1"))
     };
     let (mut writing, writable) = serve(false);
-    // One platform at a time: the file storage loses a race on a tag that two pushes write.
+    // One platform at a time: the file storage has a race if two pushes write one tag.
     site.docker(&[
         "buildx",
         "build",
@@ -127,7 +127,7 @@ fn an_engine_20_10_ends_in_a_message_and_a_command() {
     assert!(!said.out.contains("daemon.json"), "{said:#?}");
     let rebuild = site.imgarch_at(&old.host(), &["rebuild", &image, "--yes"]);
     rebuild.check(3, &["neither pushes by digest nor writes OCI layouts", "Engine 20.10.", create]);
-    // Its own command has no buildx, where Debian 12 has none.
+    // Its own client has no buildx in Debian 12.
     let client = site.path("old-client");
     fs::create_dir(&client).unwrap();
     program::copy(&old.folder.join("root/usr/bin/docker"), &client.join("docker"));
@@ -142,8 +142,8 @@ fn an_engine_20_10_ends_in_a_message_and_a_command() {
 }
 
 #[test]
-fn a_builder_in_a_container_is_woken_by_doctor_and_pushes_by_digest() {
-    let test = "a_builder_in_a_container_is_woken_by_doctor_and_pushes_by_digest";
+fn a_builder_in_a_container_is_started_by_doctor_and_pushes_by_digest() {
+    let test = "a_builder_in_a_container_is_started_by_doctor_and_pushes_by_digest";
     let Some(site) = Site::new(test).filter(|_| machine::has(test, &[Need::Compiler])) else { return };
     let image = site.publish_fault("contained:v1");
     let before = site.index(&image);

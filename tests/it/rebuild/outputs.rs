@@ -1,18 +1,18 @@
-//! Other ways in and out: bake files, and a layout instead of the registry.
+//! Other inputs and outputs: bake files, and a layout instead of the registry.
 
 use super::site::{Site, attestation_of, digest_of};
 use crate::kit::engines::run;
 
 #[test]
-fn a_layout_is_made_and_verified_without_a_registry_being_written() {
-    let Some(site) = Site::new("a_layout_is_made_and_verified_without_a_registry_being_written") else { return };
+fn a_layout_is_built_and_verified_without_writing_to_a_registry() {
+    let Some(site) = Site::new("a_layout_is_built_and_verified_without_writing_to_a_registry") else { return };
     let image = site.image("local:v1");
     let words =
         ["rebuild", &image, "--platform", "linux/amd64", "--platform", "linux/arm64", "--output", "out", "--yes"];
     site.imgarch(&words, None).check(0, &["built linux/arm64 in oci:out"]);
     site.imgarch(&["scan", "oci:out"], None).check(0, &["2 platforms"]);
     site.imgarch(&words, None).check(2, &["out is not empty"]);
-    // What other tools make of it: the whole image, under its tag.
+    // Other tools read the result: the whole image, under its tag.
     let copy = site.image("copied:v1");
     let copied = format!("docker://{copy}");
     let said =
@@ -27,7 +27,7 @@ fn a_layout_is_made_and_verified_without_a_registry_being_written() {
     assert!(!listed.status.success(), "the registry has no such repository");
 }
 
-/// A target that takes another as its context, one that is not the image's, and a Dockerfile where the context is not.
+/// A target that uses another as its context, one for a different image, and a Dockerfile outside the context.
 const BAKE: &str = r#"
 variable "TAG" { default = "v1" }
 group "default" { targets = ["app", "other"] }
@@ -47,8 +47,8 @@ target "other" {
 "#;
 
 #[test]
-fn a_bake_file_builds_by_the_target_that_has_the_tag() {
-    let Some(site) = Site::new("a_bake_file_builds_by_the_target_that_has_the_tag") else { return };
+fn a_bake_file_builds_with_the_target_that_has_the_tag() {
+    let Some(site) = Site::new("a_bake_file_builds_with_the_target_that_has_the_tag") else { return };
     site.write("docker/Dockerfile", super::site::GOOD);
     std::fs::remove_file(site.path("Dockerfile")).unwrap();
     site.write("docker-bake.hcl", BAKE.replace("IMAGE", &site.image("bake")));
@@ -93,7 +93,7 @@ fn a_bake_target_that_repeats_the_fault_is_stopped_at_its_own_dockerfile() {
     site.write("bake.json", json.to_string());
     site.imgarch(&["rebuild", &image, "--yes", "--", "-f", "bake.json"], None)
         .check(1, &["stopped: the Dockerfile would cause the same fault again (1 lint error)", "Faulty.Dockerfile:2"]);
-    // The same Dockerfile is right for x86-64.
+    // The same Dockerfile is correct for x86-64.
     let words =
         ["rebuild", &site.image("absent:v1"), "--platform", "linux/amd64", "--dry-run", "-f", "Faulty.Dockerfile"];
     let said = site.imgarch(&words, None);
@@ -101,8 +101,8 @@ fn a_bake_target_that_repeats_the_fault_is_stopped_at_its_own_dockerfile() {
 }
 
 #[test]
-fn what_a_scan_of_a_path_says_to_do_works_when_it_is_pasted() {
-    let Some(site) = Site::new("what_a_scan_of_a_path_says_to_do_works_when_it_is_pasted") else { return };
+fn the_hint_for_a_path_works_when_it_is_pasted() {
+    let Some(site) = Site::new("the_hint_for_a_path_works_when_it_is_pasted") else { return };
     let image = site.publish_fault("pasted:v1");
     let layout = format!("oci:{}", site.path("wrong").display());
     let copied = site
@@ -116,7 +116,7 @@ fn what_a_scan_of_a_path_says_to_do_works_when_it_is_pasted() {
         .check(2, &["wrong is not a registry tag", command, "imgarch scan image.tar"]);
     site.docker(&command.split(' ').skip(1).collect::<Vec<_>>());
     site.imgarch(&["scan", "image.tar"], None).check(0, &["linux/arm64"]);
-    // A tag's own hint: the command that goes from red to green.
+    // The hint for a tag is the command that fixes it.
     let said = site.imgarch(&["scan", &image], None);
     let hint = format!("imgarch rebuild {image} --platform linux/arm64");
     said.check(1, &[&hint]);

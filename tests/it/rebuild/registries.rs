@@ -1,15 +1,16 @@
-//! The index is written as every other command speaks to the registry: a private certificate authority, a password.
+//! The index is written with the same registry settings as in every other command: a private certificate authority, a
+//! password.
 
 use std::io::{Read, Write};
 use std::process::Stdio;
 
 use serde_json::Value;
 
-use super::site::{Said, Site, digest_of};
+use super::site::{Run, Site, digest_of};
 use crate::kit::engines::run;
 use crate::kit::machine::{self, Need};
 
-/// A registry of its own with TLS and a password; ends with the value.
+/// A registry of its own with TLS and a password. Dropping it ends the server.
 struct Guarded {
     server: std::process::Child,
     address: String,
@@ -21,7 +22,7 @@ impl Drop for Guarded {
     }
 }
 
-/// `user` with the password `secret`, by bcrypt.
+/// `user` with the password `secret`, in bcrypt.
 const PASSWORDS: &str = "user:$2y$05$7z7hQ6gq.dbQ8WpMJ2w7xeCMCqBYM94i4JiD9lM98MtFh4XgB7asO\n";
 
 fn guarded(site: &Site, passwords: Option<&str>) -> Guarded {
@@ -66,12 +67,12 @@ fn guarded(site: &Site, passwords: Option<&str>) -> Guarded {
 }
 
 #[test]
-fn a_private_authority_and_a_password_serve_for_the_tag_too() {
-    let test = "a_private_authority_and_a_password_serve_for_the_tag_too";
+fn a_private_authority_and_a_password_apply_to_the_tag_too() {
+    let test = "a_private_authority_and_a_password_apply_to_the_tag_too";
     let Some(site) = Site::new(test).filter(|_| machine::has(test, &[Need::Openssl])) else { return };
     let registry = guarded(&site, Some(PASSWORDS));
     let image = format!("{}/app:v1", registry.address);
-    // The engine does not verify what listens on this machine.
+    // The engine does not verify registries on this machine.
     let login =
         site.command("docker").args(["login", "-u", "user", "-p", "secret", &registry.address]).output().unwrap();
     assert!(login.status.success(), "{login:?}");
@@ -89,16 +90,16 @@ fn a_private_authority_and_a_password_serve_for_the_tag_too() {
         ".",
     ]);
     let authority = site.path("ca.pem").display().to_string();
-    let imgarch = |words: &[&str]| Said::of(&site.command(env!("CARGO_BIN_EXE_imgarch")).args(words).output().unwrap());
+    let imgarch = |words: &[&str]| Run::of(&site.command(env!("CARGO_BIN_EXE_imgarch")).args(words).output().unwrap());
     imgarch(&["rebuild", &image, "--yes"]).check(3, &["not trusted", "--ca-cert"]);
     imgarch(&["rebuild", &image, "--yes", "--ca-cert", &authority]).check(0, &["is rebuilt and verified"]);
     imgarch(&["scan", &image, "--ca-cert", &authority]).check(0, &["2 platforms"]);
 }
 
-/// An index as other tools make them: nested, with fields that nobody here knows.
+/// An index as other tools create them: nested, with unknown fields.
 #[test]
-fn what_stays_keeps_its_bytes_in_a_nested_index_too() {
-    let Some(site) = Site::new("what_stays_keeps_its_bytes_in_a_nested_index_too") else { return };
+fn unchanged_platforms_of_a_nested_index_keep_their_bytes() {
+    let Some(site) = Site::new("unchanged_platforms_of_a_nested_index_keep_their_bytes") else { return };
     let image = site.publish_fault("nested:v1");
     let inner = site.index(&image);
     let put = |tag: &str, text: &str| {
@@ -128,7 +129,7 @@ fn what_stays_keeps_its_bytes_in_a_nested_index_too() {
     let after = site.index(&image);
     assert_eq!(digest_of(&inner, "amd64"), digest_of(&after, "amd64"));
     site.imgarch(&["scan", &image], None).check(0, &["2 platforms"]);
-    // Where nothing of it is built anew, the nested index stays whole.
+    // If none of its platforms is rebuilt, the nested index stays whole.
     let manifest = site.docker(&["buildx", "imagetools", "inspect", "--format", "{{json .Manifest}}", &image]);
     let manifest: Value = serde_json::from_str(&manifest).unwrap();
     let nested = format!(

@@ -1,5 +1,5 @@
-//! What `imgarch lint --fix --unsafe` makes of Dockerfiles builds for both platforms with a real BuildKit. Their tools are
-//! stand-ins that record what they were asked for, so that nothing is downloaded and nothing foreign is run.
+//! Dockerfiles rewritten by `imgarch lint --fix --unsafe` build for both platforms with a real BuildKit. The tools in
+//! the images are stand-ins that record their arguments, so that nothing is downloaded and no foreign program runs.
 
 use std::fs;
 use std::path::Path;
@@ -7,7 +7,7 @@ use std::path::Path;
 use super::site::Site;
 use crate::kit::engines::{self, Version};
 
-/// Static programs of the build machine, under every platform's name: only what is asked of the tools matters here.
+/// Static programs for the build machine under every platform's name: only the arguments of the tools matter here.
 const BASE: &str = r#"
 FROM scratch
 COPY busybox /bin/busybox
@@ -22,7 +22,7 @@ RUN printf '#!/bin/sh\n' > /aws/install && chmod +x /aws/install
 RUN for arch in x86_64 aarch64; do mkdir -p /target/$arch-unknown-linux-musl/release; done
 "#;
 
-/// Leaves the file that it was to write, with the names that it was given in it.
+/// Creates the file that it was asked to write, with its arguments as the content.
 const TOOL: &str = r#"#!/bin/sh
 echo "$0 $*" >> /asked
 previous=
@@ -44,8 +44,8 @@ esac
 "#;
 
 #[test]
-fn what_lint_rewrites_builds_for_both_platforms_and_asks_for_each_ones_files() {
-    let test = "what_lint_rewrites_builds_for_both_platforms_and_asks_for_each_ones_files";
+fn rewritten_dockerfiles_build_for_both_platforms_and_download_the_right_files() {
+    let test = "rewritten_dockerfiles_build_for_both_platforms_and_download_the_right_files";
     let Some(site) = Site::new(test) else { return };
     if !engines::unpack(test, site.folder.path(), &["busybox-static", "bash-static"], Version::Newest) {
         return;
@@ -67,7 +67,7 @@ fn what_lint_rewrites_builds_for_both_platforms_and_asks_for_each_ones_files() {
     for entry in fs::read_dir(ill).unwrap().map(|entry| entry.unwrap()) {
         let name = entry.file_name().into_string().unwrap();
         let text = fs::read_to_string(entry.path()).unwrap();
-        // What ADD downloads, BuildKit itself would have to get.
+        // BuildKit itself would download the sources of ADD.
         if text.contains("ADD https://") {
             continue;
         }
@@ -109,7 +109,7 @@ fn what_lint_rewrites_builds_for_both_platforms_and_asks_for_each_ones_files() {
     }
 }
 
-/// A line of a Dockerfile with its images, but no stages, replaced by the one that is here.
+/// A line of a Dockerfile with its image names, but not its stages, replaced by the local base image.
 fn based_on(line: &str, base: &str) -> String {
     let words: Vec<&str> = line.split(' ').collect();
     match words.as_slice() {

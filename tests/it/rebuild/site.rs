@@ -1,4 +1,4 @@
-//! What the stories are told with: a build context, an engine and a registry, a `docker` that can be made to fail.
+//! The environment of these tests: a build context, an engine, a registry, and a `docker` that can be made to fail.
 
 use crate::kit::machine::{self, Need};
 use crate::kit::program;
@@ -16,7 +16,7 @@ use crate::kit::engines::{self, Engine, Registry, Store};
 /// The exit code of the test programs.
 pub const RAN: i32 = 42;
 
-/// A static program, 64-bit little-endian, that ends with this exit code, below 64.
+/// A static 64-bit little-endian program that exits with this code, below 64.
 pub fn program(architecture: &str, exit: u8) -> Vec<u8> {
     let words = |words: &[u32]| words.iter().flat_map(|word| word.to_le_bytes()).collect();
     let (machine, code): (u16, Vec<u8>) = match architecture {
@@ -42,12 +42,12 @@ pub fn program(architecture: &str, exit: u8) -> Vec<u8> {
     elf
 }
 
-/// Takes each platform's own program; the second repeats the fault.
+/// Copies each platform's own program. The second repeats the fault.
 pub const GOOD: &str =
     "FROM scratch\nARG TARGETARCH\nCOPY --chmod=0755 bin/app-${TARGETARCH} /app\nENTRYPOINT [\"/app\"]\n";
 pub const FAULTY: &str = "FROM scratch\nCOPY --chmod=0755 bin/app-amd64 /app\nENTRYPOINT [\"/app\"]\n";
 
-/// A build context and a Docker configuration of its own, beside the engine and the registry that all tests share.
+/// A build context and a Docker configuration for one test, with the engine and the registry that all tests share.
 pub struct Site {
     pub engine: &'static Engine,
     pub registry: &'static Registry,
@@ -55,7 +55,7 @@ pub struct Site {
 }
 
 impl Site {
-    /// `None`: the test is skipped.
+    /// Returns `None` if the test is skipped.
     pub fn new(test: &str) -> Option<Site> {
         if !machine::has(test, &[Need::Root, Need::X86_64, Need::Buildx]) {
             return None;
@@ -99,18 +99,18 @@ impl Site {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// Runs imgarch with `folder` first on PATH, where a test has put its own `docker`.
-    pub fn imgarch(&self, words: &[&str], folder: Option<&Path>) -> Said {
+    /// Runs imgarch with `folder` first on PATH if it contains the test's own `docker`.
+    pub fn imgarch(&self, words: &[&str], folder: Option<&Path>) -> Run {
         let mut command = self.command(env!("CARGO_BIN_EXE_imgarch"));
-        // A killed process leaves its temporary folder behind.
+        // A killed process does not remove its temporary directory.
         command.env("TMPDIR", self.temporary());
         if let Some(folder) = folder {
             command.env("PATH", format!("{}:/usr/sbin:/usr/bin:/sbin:/bin", folder.display()));
         }
-        Said::of(&command.args(words).output().unwrap())
+        Run::of(&command.args(words).output().unwrap())
     }
 
-    /// Where imgarch's temporary folders are.
+    /// The parent of imgarch's temporary directories.
     pub fn temporary(&self) -> PathBuf {
         let folder = self.path("tmp");
         fs::create_dir_all(&folder).unwrap();
@@ -118,11 +118,11 @@ impl Site {
     }
 
     /// Runs imgarch against another engine.
-    pub fn imgarch_at(&self, host: &str, words: &[&str]) -> Said {
-        Said::of(&self.command(env!("CARGO_BIN_EXE_imgarch")).env("DOCKER_HOST", host).args(words).output().unwrap())
+    pub fn imgarch_at(&self, host: &str, words: &[&str]) -> Run {
+        Run::of(&self.command(env!("CARGO_BIN_EXE_imgarch")).env("DOCKER_HOST", host).args(words).output().unwrap())
     }
 
-    /// buildx's `remote` driver as a builder of this name, which pushes by digest.
+    /// Creates a builder with this name and buildx's `remote` driver, which pushes by digest.
     pub fn remote_builder(&self, name: &str) {
         let socket = self.path("buildkit.sock");
         bridge(self.engine, &socket);
@@ -130,7 +130,7 @@ impl Site {
         self.docker(&["buildx", "create", "--name", name, "--driver", "remote", &endpoint]);
     }
 
-    /// An image that stands in for BuildKit's, and leads to the engine's own.
+    /// A replacement for BuildKit's image that connects to the engine's own BuildKit.
     pub fn buildkit_image(&self) -> String {
         let port = bridge_by_tcp(self.engine);
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/rebuild/builder.c");
@@ -148,7 +148,7 @@ impl Site {
         image
     }
 
-    /// The incident: both platforms published, both with the x86-64 program.
+    /// Publishes the incident: an image with both platforms, both with the x86-64 program.
     pub fn publish_fault(&self, name: &str) -> String {
         let image = self.image(name);
         self.docker(&[
@@ -167,12 +167,12 @@ impl Site {
         image
     }
 
-    /// What a tag names.
+    /// The index that a tag points to.
     pub fn index(&self, image: &str) -> Value {
         serde_json::from_str(&self.docker(&["buildx", "imagetools", "inspect", "--raw", image])).unwrap()
     }
 
-    /// A `docker` that runs `script` with the real one's words; `$docker` is the real one.
+    /// A `docker` that runs `script` with the arguments of the call. `$docker` is the real one.
     pub fn own_docker(&self, script: &str) -> PathBuf {
         let folder = self.path("own-docker");
         fs::create_dir_all(&folder).unwrap();
@@ -182,18 +182,18 @@ impl Site {
     }
 }
 
-/// What imgarch said, and how it ended.
+/// The output and the exit code of a program.
 #[derive(Debug)]
-pub struct Said {
+pub struct Run {
     pub code: Option<i32>,
     pub out: String,
     pub err: String,
 }
 
-impl Said {
-    pub fn of(output: &Output) -> Said {
+impl Run {
+    pub fn of(output: &Output) -> Run {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        Said { code: output.status.code(), out: text(&output.stdout), err: text(&output.stderr) }
+        Run { code: output.status.code(), out: text(&output.stdout), err: text(&output.stderr) }
     }
 
     pub fn check(&self, code: i32, texts: &[&str]) {
@@ -220,7 +220,8 @@ pub fn attestation_of<'a>(index: &'a Value, digest: &str) -> Option<&'a Value> {
         .find(|one| one["annotations"]["vnd.docker.reference.digest"] == digest)
 }
 
-/// Serves the engine's own BuildKit, which it gives by an upgraded HTTP connection, to whoever connects here.
+/// Connects clients of this socket to the engine's own BuildKit, which the engine provides over an upgraded HTTP
+/// connection.
 fn bridge(engine: &'static Engine, socket: &Path) {
     let listener = UnixListener::bind(socket).unwrap();
     std::thread::spawn(move || {
@@ -242,7 +243,7 @@ fn bridge_by_tcp(engine: &'static Engine) -> u16 {
     port
 }
 
-/// Passes bytes both ways between a client, by its two halves, and the engine.
+/// Copies bytes in both directions between a client, given as its two halves, and the engine.
 fn pass<C: Read + Write + Send + 'static>(mut from: C, mut to: C, engine: &Engine) {
     let mut server = UnixStream::connect(&engine.socket).unwrap();
     server.write_all(b"POST /grpc HTTP/1.1\r\nHost: d\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n").unwrap();

@@ -1,4 +1,4 @@
-//! The incident goes from red to green, and wherever it ends early, the tag is as it was.
+//! The incident is fixed by one rebuild. If a rebuild ends early, the tag does not change.
 
 use crate::kit::machine::{self, Need};
 use std::fs;
@@ -9,8 +9,8 @@ use super::site::{RAN, Site, attestation_of, digest_of};
 use crate::kit::engines;
 
 #[test]
-fn the_incident_goes_from_red_to_green_by_one_rebuild() {
-    let Some(site) = Site::new("the_incident_goes_from_red_to_green_by_one_rebuild") else { return };
+fn one_rebuild_fixes_the_incident() {
+    let Some(site) = Site::new("one_rebuild_fixes_the_incident") else { return };
     let image = site.publish_fault("incident:v1");
     let before = site.index(&image);
     site.imgarch(&["scan", &image], None).check(1, &["entrypoint-wrong-arch"]);
@@ -28,13 +28,13 @@ fn the_incident_goes_from_red_to_green_by_one_rebuild() {
         attestation_of(&after, digest_of(&after, "amd64"))
     );
     assert!(attestation_of(&after, digest_of(&after, "amd64")).is_some() && attestation_of(&after, new).is_some());
-    assert!(attestation_of(&after, old).is_none(), "what attested the old manifest is gone with it");
+    assert!(attestation_of(&after, old).is_none(), "the attestation of the old manifest is removed with it");
     site.imgarch(&["rebuild", &image, "--yes"], None).check(0, &["nothing to do"]);
     assert_eq!(site.index(&image), after);
     really_runs(&site, &image);
 }
 
-/// Natively, and the foreign platform's program under qemu's user-mode emulation.
+/// Runs both platforms: one natively, the foreign one under qemu's user-mode emulation.
 fn really_runs(site: &Site, image: &str) {
     let native = site
         .command("docker")
@@ -52,8 +52,8 @@ fn really_runs(site: &Site, image: &str) {
 }
 
 #[test]
-fn a_missing_platform_is_pushed_by_digest_and_joins_the_tag() {
-    let Some(site) = Site::new("a_missing_platform_is_pushed_by_digest_and_joins_the_tag") else { return };
+fn a_missing_platform_is_pushed_by_digest_and_added_to_the_tag() {
+    let Some(site) = Site::new("a_missing_platform_is_pushed_by_digest_and_added_to_the_tag") else { return };
     let image = site.image("lacking:v1");
     site.docker(&["buildx", "build", "-q", "--platform", "linux/amd64", "-t", &image, "--push", "."]);
     let before = site.index(&image);
@@ -67,7 +67,7 @@ fn a_missing_platform_is_pushed_by_digest_and_joins_the_tag() {
     let tags =
         engines::run("skopeo", &["list-tags", "--tls-verify=false", &format!("docker://{}", site.image("lacking"))]);
     let tags: Value = serde_json::from_str(&tags).unwrap();
-    assert_eq!(tags["Tags"], serde_json::json!(["v1"]), "nothing was pushed under a tag of its own");
+    assert_eq!(tags["Tags"], serde_json::json!(["v1"]), "no other tag was pushed");
 }
 
 #[test]
@@ -84,24 +84,24 @@ fn a_dockerfile_that_repeats_the_fault_is_stopped_before_the_tag_moves() {
 }
 
 #[test]
-fn a_tag_that_moved_meanwhile_is_noticed() {
-    let Some(site) = Site::new("a_tag_that_moved_meanwhile_is_noticed") else { return };
+fn a_tag_that_moved_during_the_build_is_noticed() {
+    let Some(site) = Site::new("a_tag_that_moved_during_the_build_is_noticed") else { return };
     let image = site.publish_fault("moved:v1");
     let other = site.image("moved:other");
     site.docker(&["buildx", "build", "-q", "--platform", "linux/amd64", "-t", &other, "--push", "."]);
-    // Somebody else pushes while this builds.
+    // Something else pushes during the build.
     let script = format!(
         "$docker \"$@\" || exit\ncase \"$*\" in 'buildx build'*) $docker buildx imagetools create --tag {image} {other};; esac"
     );
     let folder = site.own_docker(&script);
     let said = site.imgarch(&["rebuild", &image, "--yes"], Some(&folder));
     said.check(3, &["moved during the build", "pushed without a tag: "]);
-    assert_eq!(site.index(&image), site.index(&other), "what somebody else pushed stays");
+    assert_eq!(site.index(&image), site.index(&other), "the other push stays");
 }
 
 #[test]
-fn killed_at_any_step_it_leaves_the_tag_and_has_said_what_it_pushed() {
-    let Some(site) = Site::new("killed_at_any_step_it_leaves_the_tag_and_has_said_what_it_pushed") else { return };
+fn a_killed_rebuild_leaves_the_tag_and_has_reported_its_progress() {
+    let Some(site) = Site::new("a_killed_rebuild_leaves_the_tag_and_has_reported_its_progress") else { return };
     let image = site.publish_fault("killed:v1");
     let before = site.index(&image);
     let steps = [
@@ -119,12 +119,12 @@ fn killed_at_any_step_it_leaves_the_tag_and_has_said_what_it_pushed() {
 }
 
 #[test]
-fn interrupted_it_says_what_it_leaves_behind() {
-    let Some(site) = Site::new("interrupted_it_says_what_it_leaves_behind") else { return };
+fn an_interrupted_rebuild_reports_what_it_pushed() {
+    let Some(site) = Site::new("an_interrupted_rebuild_reports_what_it_pushed") else { return };
     let image = site.publish_fault("interrupted:v1");
     let before = site.index(&image);
     let words = ["rebuild", &image, "--platform", "linux/arm64", "--platform", "linux/riscv64", "--yes"];
-    // As a terminal does: everything in the foreground is told.
+    // As a terminal does: every foreground process gets the signal.
     let at_second =
         "case \"$*\" in *build*linux/riscv64*) kill -INT $PPID; sleep 0.3; exit 130;; esac\nexec $docker \"$@\"";
     site.imgarch(&words, Some(&site.own_docker(at_second)))
@@ -132,7 +132,7 @@ fn interrupted_it_says_what_it_leaves_behind() {
     let after_build = "$docker \"$@\" || exit\ncase \"$*\" in 'buildx build'*) kill -TERM $PPID;; esac";
     site.imgarch(&words, Some(&site.own_docker(after_build)))
         .check(3, &["error: interrupted", "interrupted:v1 is unchanged"]);
-    // Who asks twice is not kept waiting.
+    // The second signal ends it at once.
     let twice = "case \"$*\" in 'buildx build'*) ls -A $TMPDIR > seen; kill -INT $PPID; sleep 0.3; kill -INT $PPID; sleep 1; \
                  exit 130;; esac\nexec $docker \"$@\"";
     let said = site.imgarch(&words, Some(&site.own_docker(twice)));
@@ -143,8 +143,8 @@ fn interrupted_it_says_what_it_leaves_behind() {
 }
 
 #[test]
-fn other_tags_move_along_and_what_stays_broken_is_said() {
-    let Some(site) = Site::new("other_tags_move_along_and_what_stays_broken_is_said") else { return };
+fn other_tags_move_too_and_broken_platforms_are_reported() {
+    let Some(site) = Site::new("other_tags_move_too_and_broken_platforms_are_reported") else { return };
     let image = site.publish_fault("several:v1");
     // Both platforms are broken: x86-64 programs, and no file at all.
     site.write("Empty.Dockerfile", "FROM scratch\nCOPY bin/app-arm64 /other\nENTRYPOINT [\"/app\"]\n");
@@ -164,7 +164,7 @@ fn other_tags_move_along_and_what_stays_broken_is_said() {
     for tag in ["several:latest", "several:new"] {
         assert_eq!(site.index(&site.image(tag)), after, "{tag}");
     }
-    // Every tag that names the same moves with it, and no other.
+    // Every tag that points to the same index moves with it, and no other.
     let again = ["rebuild", &image, "--platform", "linux/riscv64", "--all-tags", "--only", "--yes"];
     site.imgarch(&again, None).check(0, &["tag      ", "several:latest", "several:new"]);
     let after = site.index(&image);
@@ -180,12 +180,12 @@ fn other_tags_move_along_and_what_stays_broken_is_said() {
 }
 
 #[test]
-fn what_something_else_built_is_verified_and_merged() {
-    let Some(site) = Site::new("what_something_else_built_is_verified_and_merged") else { return };
+fn an_image_built_by_another_tool_is_verified_and_merged() {
+    let Some(site) = Site::new("an_image_built_by_another_tool_is_verified_and_merged") else { return };
     let image = site.publish_fault("supplied:v1");
     let before = site.index(&image);
     let layout = |file: &str, output: &str| {
-        // An archive of docker load has no place for attestations.
+        // An archive for docker load cannot contain attestations.
         let platform = ["buildx", "build", "-q", "-f", file, "--platform", "linux/arm64", "--provenance=false"];
         site.docker(&[&platform[..], &["--output", output, "."]].concat());
     };
@@ -193,7 +193,7 @@ fn what_something_else_built_is_verified_and_merged() {
     layout("Dockerfile", "type=oci,dest=good,tar=false");
     layout("Dockerfile", "type=docker,dest=docker.tar");
     site.imgarch(&["rebuild", &image, "--layout", "nothing", "--yes"], None).check(3, &["nothing"]);
-    // Built again, the fault may have the digest that the index has already.
+    // When built again, the faulty image may have the digest that is already in the index.
     site.imgarch(&["rebuild", &image, "--layout", "faulty.tar", "--yes"], None)
         .check(1, &["linux/arm64", "the program that linux/arm64 starts is an x86-64 program"]);
     assert_eq!(site.index(&image), before);
@@ -203,7 +203,7 @@ fn what_something_else_built_is_verified_and_merged() {
     assert_eq!(digest_of(&before, "amd64"), digest_of(&after, "amd64"));
     let joined = digest_of(&after, "arm64").to_string();
     site.imgarch(&["rebuild", &image, "--layout", "good", "--yes"], None).check(0, &["nothing to do"]);
-    // By an archive of docker save, and by what is in the repository already.
+    // From an archive of docker save, and from a manifest that is already in the repository.
     for words in [["--layout", "docker.tar"], ["--join", &joined]] {
         let image = site.publish_fault("supplied:v1");
         site.imgarch(&[&["rebuild", &image, "--yes"], &words[..]].concat(), None)
@@ -214,8 +214,8 @@ fn what_something_else_built_is_verified_and_merged() {
 }
 
 #[test]
-fn lint_asks_the_registry_what_a_digest_pins() {
-    let Some(site) = Site::new("lint_asks_the_registry_what_a_digest_pins") else { return };
+fn lint_looks_up_what_a_digest_pins_in_the_registry() {
+    let Some(site) = Site::new("lint_looks_up_what_a_digest_pins_in_the_registry") else { return };
     let image = site.publish_fault("pinned:v1");
     let index = site.index(&image);
     let manifest = site.docker(&["buildx", "imagetools", "inspect", "--format", "{{json .Manifest}}", &image]);
