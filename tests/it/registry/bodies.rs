@@ -1,9 +1,9 @@
-//! Blobs that break off, drip, go on for ever or are not what was asked for.
+//! Blobs that break off, arrive slowly, never end or have the wrong content.
 
 use super::*;
 
 #[test]
-fn a_broken_body_goes_on_where_it_broke() {
+fn a_broken_body_resumes_where_it_broke_off() {
     let (result, ranges) = check_blob(300_000, vec![Fault::Cut(100_000), Fault::Drop, Fault::Cut(100_000)]);
     assert_eq!(result, whole(300_000));
     let range = |first: usize| Some(format!("bytes={first}-"));
@@ -17,7 +17,7 @@ fn a_server_without_ranges_is_read_from_the_start_again() {
 }
 
 #[test]
-fn a_range_that_was_not_asked_for_is_refused() {
+fn a_range_that_was_not_requested_is_refused() {
     for range in ["bytes 0-999/1000", "bytes 500-999/2000", "bytes 500-1999/1000", "nonsense"] {
         let (result, _) = check_blob(1000, vec![Fault::Cut(500), Fault::WrongRange(range)]);
         let error = result.unwrap_err();
@@ -26,7 +26,7 @@ fn a_range_that_was_not_asked_for_is_refused() {
 }
 
 #[test]
-fn breaks_without_progress_come_to_an_end() {
+fn breaks_without_progress_end_after_some_attempts() {
     let (result, ranges) = check_blob(1000, vec![Fault::Cut(1); 9]);
     let error = result.unwrap_err();
     assert!(error.contains("was interrupted after 5 of 1000 bytes"), "{error}");
@@ -63,13 +63,13 @@ fn a_body_without_an_end_is_cut_at_its_size() {
 }
 
 #[test]
-fn other_bytes_of_the_same_length_are_passed_on_for_the_floor_above_to_find() {
+fn wrong_bytes_of_the_right_length_are_left_to_the_callers_digest_check() {
     let (result, _) = check_blob(1000, vec![Fault::Instead(vec![0; 1000])]);
     assert_eq!(result, Ok(vec![0; 1000]));
 }
 
 #[test]
-fn a_slow_body_is_read_and_one_that_only_drips_is_not() {
+fn a_slow_body_is_read_and_a_trickling_one_is_not() {
     let read_with = |piece: usize, pause: u64, timeout: u64| {
         let fake = FakeRegistry::start();
         let stored = fake.put_image("a/b", "1", &noise(20_000));
@@ -77,14 +77,14 @@ fn a_slow_body_is_read_and_one_that_only_drips_is_not() {
         let hasty = RegistryOptions { timeout: Duration::from_millis(timeout), ..options() };
         (read(&image(&fake, hasty, "a/b:1"), &layer_of(&stored)), fake.asked().len())
     };
-    // 2.5 s in all, with a time-out of one that is for each piece.
+    // 2.5 s in total, with a timeout of 1 s that applies to each piece.
     assert_eq!(read_with(2000, 250, 1000), (whole(20_000), 1));
     let error = read_with(10, 50, 500).0.unwrap_err();
     assert!(error.contains("less than 1024 bytes per second"), "{error}");
 }
 
 #[test]
-fn a_document_that_only_drips_is_not_waited_for() {
+fn a_trickling_document_is_given_up() {
     let drip = || Fault::Drip(1, Duration::from_millis(20));
     let hasty = || {
         let retry = RetryPolicy { retries: 1, ..options().retry };
@@ -96,7 +96,7 @@ fn a_document_that_only_drips_is_not_waited_for() {
     (0..2).for_each(|_| fake.plan("/manifests/", drip()));
     assert!(error_of().ends_with("could not be reached: less than 1024 bytes per second"));
     fake.require_token(&server, Login::Basic("u", "p"));
-    // The words of a refusal are an ornament: it is told without them.
+    // The text of a refusal is optional: the refusal is reported without it.
     server.plan("/token", drip());
     assert!(error_of().contains("refused access"));
     fake.require_token(&server, Login::Anybody);
@@ -105,12 +105,12 @@ fn a_document_that_only_drips_is_not_waited_for() {
 }
 
 #[test]
-fn a_silent_server_is_not_waited_for() {
+fn a_silent_server_is_given_up() {
     let fake = FakeRegistry::start();
     let stored = fake.put_image("a/b", "1", b"layer");
     fake.plan("/blobs/", Fault::Hang(Duration::from_secs(8)));
     let hasty = RegistryOptions { timeout: Duration::from_secs(1), ..options() };
     assert_eq!(read(&image(&fake, hasty, "a/b:1"), &layer_of(&stored)).unwrap(), b"layer");
-    // Who waits for the first answer does not ask again.
+    // A request without a response is not sent again before its timeout.
     assert_eq!(fake.asked().len(), 2);
 }

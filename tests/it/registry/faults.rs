@@ -1,9 +1,9 @@
-//! Faults that pass, faults that stay, and many requests at once.
+//! Transient faults, permanent faults, and many requests at once.
 
 use super::*;
 
 #[test]
-fn passing_faults_are_tried_again() {
+fn transient_faults_are_retried() {
     const BUSY: Fault = Fault::Status(500, &[], "");
     let requests = |faults: Vec<Fault>| {
         let (result, asked) = check_blob(100, faults);
@@ -28,7 +28,7 @@ fn a_manifest_that_breaks_off_is_read_again() {
 }
 
 #[test]
-fn retry_after_is_waited_for() {
+fn retry_after_is_respected() {
     let started = Instant::now();
     let (result, _) = check_blob(100, vec![Fault::Status(429, &[("retry-after", "1")], "")]);
     assert_eq!(result, whole(100));
@@ -40,7 +40,7 @@ fn retry_after_is_waited_for() {
 }
 
 #[test]
-fn who_asks_for_too_long_a_wait_is_given_up() {
+fn too_long_a_retry_after_is_given_up() {
     let fake = FakeRegistry::start();
     let body = r#"{"errors":[{"code":"TOOMANYREQUESTS","message":"You have reached your pull rate limit"}]}"#;
     fake.plan("/manifests/", Fault::Status(429, &[("retry-after", "3600")], body));
@@ -64,7 +64,7 @@ fn a_registry_that_is_busy_for_ever_is_given_up_within_the_longest_wait() {
 }
 
 #[test]
-fn a_fault_that_stays_is_told() {
+fn a_permanent_fault_is_reported() {
     let fake = FakeRegistry::start();
     for _ in 0..5 {
         fake.plan("/manifests/", Fault::Status(500, &[], r#"{"errors":[{"code":"UNKNOWN","message":"disk"}]}"#));
@@ -75,7 +75,7 @@ fn a_fault_that_stays_is_told() {
 }
 
 #[test]
-fn no_more_contents_are_read_at_once_than_allowed() {
+fn concurrent_reads_are_limited() {
     let fake = FakeRegistry::start();
     let stored = fake.put_image("a/b", "1", &noise(1000));
     for _ in 0..10 {

@@ -1,9 +1,9 @@
-//! In whose name a registry and its token server are asked.
+//! Credentials for registries and their token servers.
 
 use super::*;
 
 #[test]
-fn basic_authentication_is_used_once_asked_for() {
+fn basic_authentication_is_used_after_a_challenge() {
     let fake = FakeRegistry::start();
     let stored = fake.put_image("a/b", "1", b"layer");
     fake.require_basic("u", "p");
@@ -14,7 +14,7 @@ fn basic_authentication_is_used_once_asked_for() {
     assert_eq!(had, [false, true, true]);
 }
 
-/// Reads an image guarded by tokens, and returns what its token server was asked.
+/// Reads an image that requires a token. Returns the requests to the token server.
 fn check_token(login: Login, credential: Option<Credential>) -> Vec<crate::kit::registry::Seen> {
     let (fake, server) = (FakeRegistry::start(), FakeRegistry::start());
     let stored = fake.put_image("a/b", "1", b"layer");
@@ -35,7 +35,7 @@ fn one_token_is_fetched_for_a_repository() {
 }
 
 #[test]
-fn the_token_server_is_shown_the_password() {
+fn the_password_is_sent_to_the_token_server() {
     let asked = check_token(Login::Basic("u", "p"), Some(basic("u", "p")));
     assert_eq!(asked[0].headers["authorization"], "Basic dTpw");
 }
@@ -49,7 +49,7 @@ fn an_identity_token_is_posted() {
 }
 
 #[test]
-fn a_token_server_without_oauth2_is_asked_the_old_way() {
+fn a_token_server_without_oauth2_gets_the_older_request() {
     let token = Credential::IdentityToken { username: "u".to_string(), token: "p".to_string() };
     let asked = check_token(Login::Basic("u", "p"), Some(token));
     let methods: Vec<&str> = asked.iter().map(|seen| seen.method.as_str()).collect();
@@ -57,7 +57,7 @@ fn a_token_server_without_oauth2_is_asked_the_old_way() {
 }
 
 #[test]
-fn a_token_that_runs_out_on_the_way_is_renewed() {
+fn an_expired_token_is_renewed() {
     let (fake, server) = (FakeRegistry::start(), FakeRegistry::start());
     let stored = fake.put_image("a/b", "1", b"layer");
     fake.require_token(&server, Login::Anybody);
@@ -83,7 +83,7 @@ fn many_threads_share_one_token_request() {
 }
 
 #[test]
-fn a_wrong_password_is_told_by_the_token_server() {
+fn a_wrong_password_is_reported_with_the_token_servers_message() {
     let (fake, server) = (FakeRegistry::start(), FakeRegistry::start());
     fake.require_token(&server, Login::Basic("u", "p"));
     let error = image(&fake, with_login(&fake.host, basic("u", "hunter2")), "a/b:1").root().unwrap_err();
@@ -93,7 +93,7 @@ fn a_wrong_password_is_told_by_the_token_server() {
 }
 
 #[test]
-fn a_token_server_in_trouble_is_told_with_its_registry() {
+fn a_failing_token_server_is_reported_with_its_registry() {
     let fake = FakeRegistry::start();
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     fake.require_token_of(&format!("http://127.0.0.1:{port}/token"));
@@ -110,7 +110,7 @@ fn a_token_server_in_trouble_is_told_with_its_registry() {
 }
 
 #[test]
-fn the_credential_of_another_host_is_not_shown() {
+fn the_credential_of_another_host_is_not_sent() {
     let fake = FakeRegistry::start();
     fake.require_basic("u", "p");
     image(&fake, with_login("other.example", basic("u", "p")), "a/b:1").root().unwrap_err();
@@ -118,7 +118,7 @@ fn the_credential_of_another_host_is_not_shown() {
 }
 
 #[test]
-fn what_is_hidden_from_anybody_is_asked_for_by_name() {
+fn an_image_hidden_from_anonymous_clients_is_requested_with_a_login() {
     let fake = FakeRegistry::start();
     let stored = fake.put_image("a/b", "1", b"layer");
     let hidden = Fault::Status(404, &[], r#"{"errors":[{"code":"MANIFEST_UNKNOWN"}]}"#);
@@ -129,13 +129,13 @@ fn what_is_hidden_from_anybody_is_asked_for_by_name() {
     let path = "/v2/a/b/manifests/1";
     assert_eq!(fake.asked(), [format!("GET {path}"), "GET /v2/".to_string(), format!("GET {path}")]);
     assert_eq!(fake.seen()[2].headers["authorization"], "Basic dTpw");
-    // Who has no name is not asked for one.
+    // Without a credential, no login is attempted.
     fake.plan("/manifests/", hidden);
     assert!(matches!(image_of(options()).root().unwrap_err().bare(), SourceError::NotFound { .. }));
 }
 
 #[test]
-fn a_challenge_that_leads_nowhere_is_told() {
+fn an_unusable_challenge_is_reported() {
     let fake = FakeRegistry::start();
     let error_of = || image(&fake, with_login(&fake.host, basic("u", "p")), "a/b:1").root().unwrap_err().to_string();
     fake.require_token_of("ftp://fake/token");
@@ -147,7 +147,7 @@ fn a_challenge_that_leads_nowhere_is_told() {
 }
 
 #[test]
-fn tokens_that_are_none_are_told_without_being_shown() {
+fn invalid_tokens_are_reported_without_their_content() {
     for answer in ["hunter2", r#"{"token":7}"#, r#"{"token":""}"#, r#"{"token":"hunter2\n"}"#] {
         let (fake, server) = (FakeRegistry::start(), FakeRegistry::start());
         fake.require_token(&server, Login::Anybody);
@@ -159,7 +159,7 @@ fn tokens_that_are_none_are_told_without_being_shown() {
 }
 
 #[test]
-fn an_empty_token_is_none_beside_an_access_token() {
+fn an_empty_token_is_ignored_next_to_an_access_token() {
     let (fake, server) = (FakeRegistry::start(), FakeRegistry::start());
     fake.put_image("a/b", "1", b"layer");
     fake.require_token(&server, Login::Anybody);
@@ -168,7 +168,7 @@ fn an_empty_token_is_none_beside_an_access_token() {
 }
 
 #[test]
-fn a_token_server_that_is_busy_is_asked_again() {
+fn a_busy_token_server_is_asked_again() {
     let (fake, server) = (FakeRegistry::start(), FakeRegistry::start());
     fake.put_image("a/b", "1", b"layer");
     fake.require_token(&server, Login::Anybody);

@@ -1,4 +1,4 @@
-//! Mirrors: asked first, told as what they are, and passed over where they give nothing of use.
+//! Mirrors: tried first, named in reports, and skipped if they return nothing usable.
 
 use super::*;
 
@@ -8,7 +8,7 @@ fn client_of(fake: &FakeRegistry, mirror: &str) -> Arc<Client> {
 }
 
 #[test]
-fn a_mirror_is_asked_first_and_the_registry_where_it_has_nothing() {
+fn a_mirror_is_tried_first_and_the_registry_if_it_has_nothing() {
     let (fake, mirror) = (FakeRegistry::start(), FakeRegistry::start());
     let stored = fake.put_image("a/b", "1", b"layer");
     let other = fake.put_image("a/b", "2", b"other");
@@ -27,7 +27,7 @@ fn a_mirror_is_asked_first_and_the_registry_where_it_has_nothing() {
 }
 
 #[test]
-fn what_a_mirror_gives_that_is_no_image_is_asked_of_the_registry() {
+fn a_mirrors_response_that_is_not_an_image_is_read_from_the_registry() {
     for (media_type, content) in [("text/html", "<html>Log in</html>"), ("application/json", "{}")] {
         let (fake, mirror) = (FakeRegistry::start(), FakeRegistry::start());
         let stored = fake.put_image("a/b", "1", b"layer");
@@ -41,7 +41,7 @@ fn what_a_mirror_gives_that_is_no_image_is_asked_of_the_registry() {
 }
 
 #[test]
-fn a_mirrors_blob_of_another_length_is_asked_of_the_registry() {
+fn a_mirrors_blob_of_another_length_is_read_from_the_registry() {
     let (fake, mirror) = (FakeRegistry::start(), FakeRegistry::start());
     let stored = fake.put_image("a/b", "1", &noise(1000));
     mirror.put_image("a/b", "1", &noise(1000));

@@ -1,4 +1,5 @@
-//! The registry source against a registry with faults: what it asks, what it survives, and what it refuses.
+//! The registry source against a registry with faults: its requests, the faults that it survives, and those that it
+//! reports.
 
 mod bodies;
 mod faults;
@@ -59,7 +60,7 @@ fn read(source: &dyn Source, descriptor: &Descriptor) -> Result<Vec<u8>, String>
     Ok(bytes)
 }
 
-/// Plans `faults` for the blob of a fresh image and reads it; returns what came and what was asked of the blob.
+/// Plans `faults` for the blob of a new image and reads it. Returns the result and the ranges of the blob's requests.
 fn check_blob(size: usize, faults: Vec<Fault>) -> (Result<Vec<u8>, String>, Vec<Option<String>>) {
     let fake = FakeRegistry::start();
     let stored = fake.put_image("a/b", "1", &noise(size));
@@ -74,7 +75,7 @@ fn whole(size: usize) -> Result<Vec<u8>, String> {
     Ok(noise(size))
 }
 
-/// Pushes an image, reads it back, and finds nothing to send the second time.
+/// Pushes an image, reads it back, and checks that a second push sends nothing.
 fn check_push(image: &Registry) {
     let layer = noise(300_000);
     let (config, manifest) = image_json(&layer);
@@ -82,7 +83,7 @@ fn check_push(image: &Registry) {
         let descriptor = Descriptor::new(media_type, Digest::of(bytes), bytes.len() as u64);
         image.push_blob(&descriptor, &in_memory(bytes)).unwrap();
         assert_eq!(read(image, &descriptor).unwrap(), *bytes);
-        image.push_blob(&descriptor, &|| panic!("it is there")).unwrap();
+        image.push_blob(&descriptor, &|| panic!("the blob is already there")).unwrap();
     }
     let tag = image.reference().tag.clone().unwrap();
     let digest = image.push_manifest(&tag, OCI_MANIFEST, &manifest).unwrap();

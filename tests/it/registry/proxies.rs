@@ -1,5 +1,5 @@
-//! What the environment says of proxies. A process must not change its environment while it has threads, so each of these
-//! tests runs itself again.
+//! Proxies from the environment. A process must not change its environment while it has threads, so each of these tests
+//! runs itself again as a child.
 
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -7,19 +7,19 @@ use std::net::{TcpListener, TcpStream};
 use super::*;
 
 #[test]
-fn a_proxy_of_the_environment_is_used_for_other_machines_only() {
+fn a_proxy_from_the_environment_is_used_for_other_machines_only() {
     if let Ok(host) = std::env::var("TEST_BEHIND_A_PROXY") {
         let mirrors = [(host.clone(), vec!["http://mirror.invalid".to_string()])].into();
         let client = Client::new(RegistryOptions { mirrors, ..options() }).unwrap();
         let image = |tag: &str| client.image(&Reference::parse(&format!("{host}/a/b:{tag}")).unwrap());
         image("proxied").root().unwrap();
         image("direct").root().unwrap();
-        // Only the proxy knows the name, and it is one for plain HTTP.
+        // Only the proxy can resolve the name, and only for plain HTTP.
         let trust = imgarch::source::registry::Trust::Insecure;
         let no_proxy = std::env::var("NO_PROXY").unwrap();
         let client = Client::new(RegistryOptions { trust, no_proxy, ..options() }).unwrap();
         client.image(&Reference::parse("registry.invalid/a/b:proxied").unwrap()).root().unwrap();
-        // NO_PROXY names this one with its port, and nobody here knows it.
+        // NO_PROXY lists this host with its port, and the host does not resolve here.
         let error = client.image(&Reference::parse("exempt.invalid:5000/a/b:proxied").unwrap()).root().unwrap_err();
         assert!(error.to_string().contains("exempt.invalid:5000"), "{error}");
         return;
@@ -27,7 +27,7 @@ fn a_proxy_of_the_environment_is_used_for_other_machines_only() {
     let (proxy, fake) = (FakeRegistry::start(), FakeRegistry::start());
     proxy.put_image("a/b", "proxied", b"layer");
     fake.put_image("a/b", "direct", b"layer");
-    let name = "registry::proxies::a_proxy_of_the_environment_is_used_for_other_machines_only";
+    let name = "registry::proxies::a_proxy_from_the_environment_is_used_for_other_machines_only";
     let mut again = std::process::Command::new(std::env::current_exe().unwrap());
     again.args([name, "--exact"]).env("TEST_BEHIND_A_PROXY", &fake.host).env_remove("no_proxy");
     again.env("NO_PROXY", "other.invalid,exempt.invalid:5000");
@@ -39,9 +39,9 @@ fn a_proxy_of_the_environment_is_used_for_other_machines_only() {
     assert_eq!(fake.asked(), ["GET /v2/a/b/manifests/direct"]);
 }
 
-/// The same by SOCKS: the proxy looks the name up.
+/// The same with SOCKS: the proxy resolves the name.
 #[test]
-fn a_socks_proxy_of_the_environment_is_used() {
+fn a_socks_proxy_from_the_environment_is_used() {
     if std::env::var_os("TEST_BEHIND_SOCKS").is_some() {
         let trust = imgarch::source::registry::Trust::Insecure;
         let client = Client::new(RegistryOptions { trust, ..options() }).unwrap();
@@ -55,7 +55,7 @@ fn a_socks_proxy_of_the_environment_is_used() {
     let host = fake.host.clone();
     let proxy = std::thread::spawn(move || {
         let mut names = Vec::new();
-        // TLS is tried first, and this registry does not speak it.
+        // TLS is tried first, which this registry does not support.
         for client in listener.incoming().take(2) {
             names.push(serve_socks(client.unwrap(), &host));
         }
@@ -63,7 +63,7 @@ fn a_socks_proxy_of_the_environment_is_used() {
     });
     let mut again = std::process::Command::new(std::env::current_exe().unwrap());
     again
-        .args(["registry::proxies::a_socks_proxy_of_the_environment_is_used", "--exact"])
+        .args(["registry::proxies::a_socks_proxy_from_the_environment_is_used", "--exact"])
         .env("TEST_BEHIND_SOCKS", "1");
     for name in ["NO_PROXY", "no_proxy", "HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "all_proxy"] {
         again.env_remove(name);
@@ -72,7 +72,7 @@ fn a_socks_proxy_of_the_environment_is_used() {
     assert_eq!(proxy.join().unwrap(), ["registry.invalid:443", "registry.invalid:80"]);
 }
 
-/// Passes one connection on to `host`, and tells the name and port that were asked for. Source: RFC 1928.
+/// Forwards one connection to `host`. Returns the requested name and port. Source: RFC 1928.
 fn serve_socks(mut client: TcpStream, host: &str) -> String {
     let mut greeting = [0; 2];
     client.read_exact(&mut greeting).unwrap();

@@ -1,24 +1,24 @@
-//! What is written to a registry, and lists of what refers to an image.
+//! Pushes to a registry, and lists of an image's referrers.
 
 use super::*;
 
 #[test]
-fn what_is_pushed_is_read_back_from_the_double() {
+fn a_pushed_image_is_read_back_from_the_fake() {
     let fake = FakeRegistry::start();
     check_push(&image(&fake, options(), "team/app:pushed"));
 }
 
 #[test]
-fn a_blob_that_is_there_is_not_sent_again() {
+fn an_existing_blob_is_not_sent_again() {
     let fake = FakeRegistry::start();
     let stored = fake.put_image("a/b", "1", b"layer");
     let image = image(&fake, options(), "a/b:1");
-    image.push_blob(&layer_of(&stored), &|| panic!("not to be opened")).unwrap();
+    image.push_blob(&layer_of(&stored), &|| panic!("must not be opened")).unwrap();
     assert_eq!(fake.asked(), [format!("HEAD /v2/a/b/blobs/{}", stored.layer)]);
 }
 
 #[test]
-fn a_push_asks_for_the_right_to_push() {
+fn a_push_requests_push_access() {
     let (fake, server) = (FakeRegistry::start(), FakeRegistry::start());
     fake.require_token(&server, Login::Basic("u", "p"));
     let image = image(&fake, with_login(&fake.host, basic("u", "p")), "a/b:1");
@@ -36,7 +36,7 @@ fn an_upload_that_fails_is_sent_whole_again() {
 }
 
 #[test]
-fn an_upload_to_another_host_is_not_shown_the_credential() {
+fn the_credential_is_not_sent_with_an_upload_to_another_host() {
     let (fake, other) = (FakeRegistry::start(), FakeRegistry::start());
     fake.require_basic("u", "p");
     let bytes = b"layer";
@@ -73,7 +73,7 @@ fn referrers_are_listed_by_the_api_and_by_the_tag() {
 }
 
 #[test]
-fn a_blob_goes_from_one_registry_to_another_without_being_kept() {
+fn a_blob_is_copied_between_registries_without_storing_it() {
     let (from, to) = (FakeRegistry::start(), FakeRegistry::start());
     let stored = from.put_image("a/b", "1", &noise(3_000_000));
     from.plan("/blobs/", Fault::Cut(1_000_000));

@@ -1,4 +1,4 @@
-//! Against the real server: what the double could be wrong about.
+//! Tests with the real server, for behaviour that the fake may get wrong.
 
 use super::*;
 use crate::kit::distribution::{Distribution, Mode, PASSWORD, USER};
@@ -17,14 +17,14 @@ fn check(server: &Distribution, options: RegistryOptions) {
         assert_eq!((&root.digest, root.media_type.as_str()), (&stored.digest, OCI_MANIFEST));
         assert_eq!(image.head().unwrap(), root);
         assert_eq!(read(&image, &root).unwrap(), stored.manifest);
-        // By its own path, not from what the root left behind.
+        // By its own path, not through state that the root request left.
         assert_eq!(read(&image_of(&server.host, options.clone(), &rest), &root).unwrap(), stored.manifest);
         assert_eq!(read(&image, &layer_of(&stored)).unwrap(), stored.layer_bytes);
     }
 }
 
 #[test]
-fn a_registry_for_anybody_is_read_over_plain_http() {
+fn a_public_registry_is_read_over_plain_http() {
     let Some(server) = Distribution::start("a real registry", Mode::Plain) else { return };
     check(&server, options());
     let error = image_of(&server.host, options(), "team/app:2").root().unwrap_err();
@@ -49,7 +49,7 @@ fn a_registry_with_a_token_server_is_read_and_pushed_to() {
     let Some(server) = Distribution::start("a real registry", Mode::Token) else { return };
     let options = with_login(&server.host, basic(USER, PASSWORD));
     check(&server, options.clone());
-    // A token that may only read does not pass for one that may write, and the other way round one is enough.
+    // A token that may only read is not used for writing. In the other direction, one is enough.
     let image = image_of(&server.host, options, "team/app:pushed");
     image.head().unwrap_err();
     check_push(&image);
@@ -58,7 +58,7 @@ fn a_registry_with_a_token_server_is_read_and_pushed_to() {
 }
 
 #[test]
-fn a_private_authority_is_trusted_where_it_is_given() {
+fn a_private_authority_is_trusted_if_given() {
     let Some(server) = Distribution::start("a real registry", Mode::Tls) else { return };
     check(&server, RegistryOptions { ca_certs: vec![server.ca_cert.clone()], ..options() });
     check(&server, RegistryOptions { trust: Trust::Insecure, ..options() });
@@ -71,7 +71,7 @@ fn a_private_authority_is_trusted_where_it_is_given() {
 }
 
 #[test]
-fn a_self_signed_certificate_is_trusted_where_it_is_given_as_it_is() {
+fn a_self_signed_certificate_is_trusted_if_given_as_the_authority() {
     let Some(server) = Distribution::start("a real registry", Mode::SelfSigned) else { return };
     let given = |path: &std::path::Path| RegistryOptions { ca_certs: vec![path.to_path_buf()], ..options() };
     check(&server, given(&server.ca_cert));
@@ -87,7 +87,7 @@ fn a_self_signed_certificate_is_trusted_where_it_is_given_as_it_is() {
 }
 
 #[test]
-fn what_is_allowed_for_one_host_is_allowed_for_no_other() {
+fn a_setting_for_one_host_does_not_apply_to_others() {
     let (Some(server), Some(other)) =
         (Distribution::start("a real registry", Mode::Tls), Distribution::start("a real registry", Mode::Tls))
     else {
@@ -103,14 +103,14 @@ fn what_is_allowed_for_one_host_is_allowed_for_no_other() {
         let error = image_of(&other.host, with_host(&host), "team/app:1").root().unwrap_err();
         assert!(error.to_string().contains("not trusted"), "{error}");
     }
-    // A mirror is a host as any other.
+    // A mirror is a host like any other.
     let insecure = HostOptions { is_insecure: true, ..HostOptions::default() };
     let mirrors = [("registry.example".to_string(), vec![server.host.clone()])].into();
     server.put_image("team/app", "1", &noise(1000));
     image_of("registry.example", RegistryOptions { mirrors, ..with_host(&insecure) }, "team/app:1").root().unwrap();
 }
 
-/// Leads to the same server, whose certificate has the address only.
+/// Another name for the same server, whose certificate only has the address.
 fn by_another_name(server: &Distribution) -> String {
     server.host.replace("127.0.0.1", "localhost")
 }
@@ -124,7 +124,7 @@ fn certificates_are_found_by_the_hosts_name() {
     let own = folders.path().join(&server.host);
     std::fs::create_dir(&own).unwrap();
     std::fs::copy(&server.ca_cert, own.join("ca.crt")).unwrap();
-    // The server is trusted now, and does not trust us.
+    // Now the server is trusted, but it does not trust this client.
     assert!(image_of(&server.host, with_folder(), "team/app:1").root().is_err());
     let (cert, key) = server.identity();
     std::fs::copy(&cert, own.join("client.cert")).unwrap();
@@ -138,10 +138,10 @@ fn certificates_are_found_by_the_hosts_name() {
 }
 
 #[test]
-fn a_broken_body_goes_on_by_its_ranges() {
+fn a_broken_body_resumes_with_a_range() {
     let Some(server) = Distribution::start("a real registry", Mode::Plain) else { return };
     let stored = server.put_image("team/app", "1", &noise(500_000));
-    // The first connection breaks in the double, and the second leads to the real server.
+    // The first connection breaks in the fake, and the second leads to the real server.
     let double = FakeRegistry::start();
     double.put_image("team/app", "1", &stored.layer_bytes);
     double.plan("/blobs/", Fault::Cut(200_000));
@@ -150,11 +150,11 @@ fn a_broken_body_goes_on_by_its_ranges() {
 }
 
 #[test]
-fn what_is_pushed_is_read_back() {
+fn a_pushed_image_is_read_back() {
     let Some(server) = Distribution::start("a real registry", Mode::Htpasswd) else { return };
     let image = image_of(&server.host, with_login(&server.host, basic(USER, PASSWORD)), "team/app:pushed");
     check_push(&image);
-    // This server has no referrers API: the tag is looked for, and is not there.
+    // This server has no referrers API: the fallback tag is looked up, and does not exist.
     let root = image.root().unwrap();
     assert_eq!(image.referrers(&root.digest).unwrap(), []);
     let index = format!(

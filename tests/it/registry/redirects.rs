@@ -1,4 +1,4 @@
-//! Redirects: to the store, in circles, and to where nobody should be led.
+//! Redirects: to a storage host, in loops, and to forbidden places.
 
 use super::*;
 
@@ -25,7 +25,7 @@ fn a_redirect_gets_neither_the_credential_nor_a_referer() {
 }
 
 #[test]
-fn a_stores_refusal_is_not_taken_for_the_registrys() {
+fn a_storage_hosts_refusal_is_not_mistaken_for_the_registrys() {
     let (fake, store) = (FakeRegistry::start(), FakeRegistry::start());
     let stored = fake.put_image("a/b", "1", b"layer");
     store.require_basic("other", "other");
@@ -38,7 +38,7 @@ fn a_stores_refusal_is_not_taken_for_the_registrys() {
 }
 
 #[test]
-fn a_store_that_refuses_is_told_from_the_registry() {
+fn a_storage_host_that_refuses_is_distinguished_from_the_registry() {
     let (fake, store) = (FakeRegistry::start(), FakeRegistry::start());
     let stored = fake.put_image("a/b", "1", b"layer");
     let image = image(&fake, with_login(&fake.host, basic("u", "p")), "a/b:1");
@@ -54,7 +54,7 @@ fn a_store_that_refuses_is_told_from_the_registry() {
 }
 
 #[test]
-fn redirects_come_to_an_end() {
+fn redirects_are_limited() {
     let fake = FakeRegistry::start();
     for _ in 0..7 {
         fake.plan("/manifests/", Fault::Redirect(format!("http://{}{{path}}", fake.host)));
@@ -62,13 +62,13 @@ fn redirects_come_to_an_end() {
     let error = image(&fake, options(), "a/b:1").root().unwrap_err();
     assert!(error.to_string().ends_with("more than 5 redirects"), "{error}");
     fake.plan("/manifests/", Fault::Redirect("file:///etc/passwd".to_string()));
-    // Two of the seven are left.
+    // Two of the seven planned redirects are left.
     let error = image(&fake, options(), "a/b:1").root().unwrap_err();
     assert!(error.to_string().contains("a redirect to file, which is not http"), "{error}");
 }
 
 #[test]
-fn who_does_not_speak_tls_is_asked_once_and_the_hint_says_how_to_allow_it() {
+fn a_registry_without_tls_is_asked_once_and_the_hint_names_insecure() {
     let (fake, plain) = (FakeRegistry::start(), FakeRegistry::start());
     (0..2).for_each(|_| fake.plan("/manifests/", Fault::Redirect(format!("https://{}{{path}}", plain.host))));
     let error = image(&fake, options(), "a/b:1").root().unwrap_err();
@@ -81,8 +81,8 @@ thread_local! {
     static LOG: std::cell::RefCell<Vec<u8>> = const { std::cell::RefCell::new(Vec::new()) };
 }
 
-/// Writes to its own thread's log. One subscriber for the whole process: with one for each test, what another thread does
-/// at that moment decides whether an event is seen.
+/// Writes to the log of its own thread. The process has one subscriber: with one for each test, the activity of other
+/// threads would decide whether an event is recorded.
 struct OwnLog;
 
 impl std::io::Write for OwnLog {

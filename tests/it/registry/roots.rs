@@ -1,9 +1,9 @@
-//! What a reference leads to, and what is said where it leads nowhere.
+//! What a reference leads to, and the messages if it leads nowhere.
 
 use super::*;
 
 #[test]
-fn an_image_is_read_by_its_tag_with_one_request_a_document() {
+fn an_image_is_read_by_its_tag_with_one_request_per_document() {
     let fake = FakeRegistry::start();
     let stored = fake.put_image("a/b", "1", b"layer");
     let image = image(&fake, options(), "a/b:1");
@@ -24,7 +24,7 @@ fn an_image_is_read_by_its_tag_with_one_request_a_document() {
 }
 
 #[test]
-fn a_digest_goes_before_its_tag_and_is_checked() {
+fn a_digest_takes_precedence_over_its_tag_and_is_verified() {
     let fake = FakeRegistry::start();
     let stored = fake.put_image("a/b", "1", b"layer");
     let pinned = image(&fake, options(), &format!("a/b:moved@{}", stored.digest));
@@ -38,7 +38,7 @@ fn a_digest_goes_before_its_tag_and_is_checked() {
 }
 
 #[test]
-fn a_registry_that_contradicts_its_own_digest_is_not_believed() {
+fn a_registry_that_contradicts_its_own_digest_is_not_trusted() {
     let fake = FakeRegistry::start();
     fake.put_image("a/b", "1", b"layer");
     fake.plan("/manifests/", Fault::Instead(b"{\"schemaVersion\":2,\"manifests\":[]}".to_vec()));
@@ -47,7 +47,7 @@ fn a_registry_that_contradicts_its_own_digest_is_not_believed() {
 }
 
 #[test]
-fn head_tells_a_tags_digest_without_its_content() {
+fn head_gets_a_tags_digest_without_its_content() {
     let fake = FakeRegistry::start();
     let stored = fake.put_image("a/b", "1", b"layer");
     assert_eq!(image(&fake, options(), "a/b:1").head().unwrap().digest, stored.digest);
@@ -58,7 +58,7 @@ fn head_tells_a_tags_digest_without_its_content() {
 }
 
 #[test]
-fn a_manifest_without_an_end_is_refused() {
+fn an_endless_manifest_is_refused() {
     let fake = FakeRegistry::start();
     fake.put_image("a/b", "1", b"layer");
     fake.plan("/manifests/", Fault::Endless);
@@ -67,7 +67,7 @@ fn a_manifest_without_an_end_is_refused() {
 }
 
 #[test]
-fn what_is_no_image_is_told_apart() {
+fn content_that_is_not_an_image_is_distinguished() {
     let fake = FakeRegistry::start();
     fake.put_manifest(
         "a/b",
@@ -86,7 +86,7 @@ fn what_is_no_image_is_told_apart() {
 }
 
 #[test]
-fn a_root_that_nobody_gives_a_type_is_told_by_its_shape() {
+fn a_root_without_a_type_is_recognised_by_its_structure() {
     let fake = FakeRegistry::start();
     let manifest = br#"{"schemaVersion":2,"config":{"mediaType":"x/y","digest":"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855","size":0},"layers":[]}"#;
     let index = br#"{"schemaVersion":2,"manifests":[]}"#;
@@ -101,7 +101,7 @@ fn a_root_that_nobody_gives_a_type_is_told_by_its_shape() {
 }
 
 #[test]
-fn what_is_missing_is_named() {
+fn missing_content_is_named() {
     let fake = FakeRegistry::start();
     let stored = fake.put_image("a/b", "1", b"layer");
     let error = image(&fake, options(), "a/b:2").root().unwrap_err();
@@ -114,7 +114,7 @@ fn what_is_missing_is_named() {
 }
 
 #[test]
-fn a_refusal_says_why_and_what_to_do() {
+fn a_refusal_has_a_reason_and_a_hint() {
     let fake = FakeRegistry::start();
     fake.require_basic("u", "p");
     let error = image(&fake, options(), "a/b:1").root().unwrap_err();
@@ -137,7 +137,7 @@ fn a_refusal_says_why_and_what_to_do() {
 }
 
 #[test]
-fn nobody_there_is_told_after_the_attempts() {
+fn an_unreachable_host_is_reported_after_the_attempts() {
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let reference = Reference::parse(&format!("127.0.0.1:{port}/a/b")).unwrap();
     let error = Client::new(options()).unwrap().image(&reference).root().unwrap_err();
