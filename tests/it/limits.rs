@@ -1,5 +1,5 @@
-//! Limits as a user meets them: an image or a registry that takes too much ends in "could not tell", with the limit's
-//! name, and nothing secret is repeated.
+//! Limits from the user's side: an image or a registry that exceeds one ends in "could not tell" with the limit's name,
+//! and secrets are never printed.
 
 use std::fs;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::kit::elf::ElfBuilder;
 use crate::kit::registry::{FakeRegistry, Fault};
 use crate::kit::small::{Small, imgarch, said, write_layout};
 
-/// What a run printed on both streams, and its exit code.
+/// The output of a run on both streams, and its exit code.
 fn printed(args: &[&str], env: &[(&str, &str)]) -> (String, i32) {
     let directory = tempfile::tempdir().unwrap();
     let output = imgarch(directory.path(), args, env);
@@ -76,7 +76,7 @@ fn trusted_local_layers_are_read_in_part_and_reported_so() {
         builder.finish().unwrap();
     };
     archive("sound.tar");
-    // A byte in the middle of the data, which nothing asks for.
+    // A byte in the middle of the data, which is not read.
     let blob = folder.path().join("layout/blobs/sha256").join(Digest::of(&layer).hex());
     let mut other = layer.clone();
     other[1 << 19] = b'y';

@@ -1,4 +1,4 @@
-//! The integration tests: the built program and the library with real registries, engines, kernels and packages.
+//! Integration tests: the built binary and the library with real registries, engines, kernels and packages.
 
 mod kit;
 

@@ -1,5 +1,5 @@
-//! A root file system with another file system mounted inside, as a build or a server has it: what lies there is not
-//! read unless it is asked for, and nothing that may lie there is called missing.
+//! A root file system with another file system mounted in it, as on a build machine or a server. By default, the
+//! mounted file system is not read, and files that may be in it are not reported as missing.
 
 use std::process::Command;
 
@@ -7,7 +7,7 @@ use crate::kit::elf::ElfBuilder;
 use crate::kit::machine::{self, Need};
 use crate::kit::program;
 
-/// A root with a shell, a program, and a mount at /opt with a program and a library; scans a call in it.
+/// Scans a call in a root with a shell, a program, and a mount at /opt that contains a program and a library.
 fn scan(test: &str, call: &[&str], flags: &[&str]) -> Option<(String, i32)> {
     if !machine::has(test, &[Need::Root, Need::MountNamespaces]) {
         return None;
@@ -31,7 +31,7 @@ fn scan(test: &str, call: &[&str], flags: &[&str]) -> Option<(String, i32)> {
     std::os::unix::fs::symlink("/opt/app", at("root/bin/link")).unwrap();
     program::write(&at("put/app"), static_program());
     program::write(&at("put/libx.so"), ElfBuilder::amd64().e_type(3).soname("libx.so").build());
-    // A mount namespace of its own: nothing of it is left on this machine.
+    // A separate mount namespace, so that nothing is left on this machine.
     let script = "mount -t tmpfs none root/opt && mkdir root/opt/lib && cp put/app root/opt && cp put/libx.so root/opt/lib \
                   && exec \"$0\" \"$@\"";
     let mut command = Command::new("unshare");
@@ -46,8 +46,8 @@ fn scan(test: &str, call: &[&str], flags: &[&str]) -> Option<(String, i32)> {
 const OPTION: &str = "--cross-file-systems";
 
 #[test]
-fn what_may_lie_in_a_file_system_that_was_not_read_could_not_be_told() {
-    let test = "what_may_lie_in_a_file_system_that_was_not_read_could_not_be_told";
+fn files_in_a_file_system_that_was_not_read_are_unknown() {
+    let test = "files_in_a_file_system_that_was_not_read_are_unknown";
     let calls: [&[&str]; 8] = [
         &["/opt/app"],
         &["/opt/bin/none"],
@@ -67,8 +67,8 @@ fn what_may_lie_in_a_file_system_that_was_not_read_could_not_be_told() {
 }
 
 #[test]
-fn what_lies_beside_a_mount_is_judged_as_ever() {
-    let test = "what_lies_beside_a_mount_is_judged_as_ever";
+fn files_outside_a_mount_are_judged_as_usual() {
+    let test = "files_outside_a_mount_are_judged_as_usual";
     let Some((text, code)) = scan(test, &["/bin/app"], &[]) else { return };
     assert!(code == 0 && text.contains("the file system mounted at /opt"), "{code}: {text}");
     let Some((text, code)) = scan(test, &["/bin/none"], &[]) else { return };
@@ -76,8 +76,8 @@ fn what_lies_beside_a_mount_is_judged_as_ever() {
 }
 
 #[test]
-fn other_file_systems_are_read_where_that_is_asked_for() {
-    let test = "other_file_systems_are_read_where_that_is_asked_for";
+fn other_file_systems_are_read_if_requested() {
+    let test = "other_file_systems_are_read_if_requested";
     for call in ["/opt/app", "/bin/link", "/bin/linked", "/bin/script"] {
         let Some((text, code)) = scan(test, &[call], &[OPTION]) else { return };
         assert_eq!(code, 0, "{call}: {text}");

@@ -1,13 +1,13 @@
-//! Mutations of ELF headers and of scripts' first lines, executed for real by this machine's kernel in a chroot and
-//! judged by the model through the real `inspect`: they must agree on every one. A disagreement is a bug in the model.
+//! Mutations of ELF headers and of the first lines of scripts, executed by this machine's kernel in a chroot and judged
+//! by the model through the real `inspect`. Both must agree on every mutation. A disagreement is a bug in the model.
 //!
-//! The seed is fixed and each test tries some thousand. A longer run: `IMGARCH_MUTATIONS=200000 IMGARCH_SEED=7 cargo test
-//! --test it mutation::`, as root.
+//! The seed is fixed, and each test tries a few thousand mutations. A longer run, as root: `IMGARCH_MUTATIONS=200000
+//! IMGARCH_SEED=7 cargo test --test it mutation::`.
 //!
-//! Kernels of other machines are asked in two runs of the ignored test `other_kernels_agree` with IMGARCH_ASK=FOLDER: the
-//! first writes FOLDER/NODE/CASE/{root,argv}; boot each node's kernel, call execve on the first line of `argv` with all of
-//! its lines, chrooted in `root`, and write "CASE errno ENAME|exit N|signal N" a line into FOLDER/NODE.answers; the second
-//! run compares.
+//! To compare with other machines' kernels, run the ignored test `other_kernels_agree` twice with IMGARCH_ASK=DIR. The
+//! first run writes DIR/NODE/CASE/{root,argv}. Then boot each node's kernel. For each case, chroot to `root`, call
+//! execve on the first line of `argv` with all of its lines as arguments, and write the line "CASE errno ENAME|exit
+//! N|signal N" to DIR/NODE.answers. The second run compares.
 
 use crate::kit::elf::{ElfBuilder, phdrs};
 use crate::kit::machine::{self, Need};
@@ -35,14 +35,14 @@ fn program(builder: ElfBuilder) -> Vec<u8> {
     mutant::program(builder, unsafe { libc::sysconf(libc::_SC_PAGESIZE) } as usize)
 }
 
-/// This machine as a node, and its own programs' builder. `None` where the model's traps are not written for it.
+/// This machine as a node, and the builder for its native programs. `None` if there are no traps for its architecture.
 fn this_machine() -> Option<(Node, ElfBuilder)> {
     let (arch, builder) = match std::env::consts::ARCH {
         "x86_64" => (Arch::Amd64, ElfBuilder::amd64()),
         "aarch64" => (Arch::Arm64, ElfBuilder::arm64()),
         _ => return None,
     };
-    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").expect("a kernel has a release");
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").expect("reading the kernel release");
     let mut numbers = release.split(['.', '-']).map(|part| part.parse().unwrap_or(0));
     let kernel = Fact::Known((numbers.next()?, numbers.next()?));
     // SAFETY: sysconf has no preconditions.
@@ -58,14 +58,14 @@ fn this_machine() -> Option<(Node, ElfBuilder)> {
 }
 
 fn for_real(tree: &Tree) -> Answer {
-    let root = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
+    let root = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary directory");
     real::run(tree, root.path(), &mut Tree::default())
 }
 
-/// Whether the kernel's answer is one that the model allows; `ran`: the signal of the trap. What it says that nobody can
-/// tell is a program that runs, or is killed: for want of memory or room, or by what it comes to where its code is cut off
-/// or a header.
-fn is_foreseen(outcome: &Outcome, answer: &str, ran: i32) -> bool {
+/// Whether the model allows the kernel's answer. `ran` is the signal of the trap. If the model's outcome is unknown,
+/// the program may run or be killed: because memory or address space is too small, or because execution reaches
+/// truncated code or a header.
+fn is_predicted(outcome: &Outcome, answer: &str, ran: i32) -> bool {
     let is_signal = |number: &u8| answer == format!("signal {number}");
     match outcome {
         Outcome::Unknown { cause, .. } => {
@@ -80,7 +80,7 @@ fn is_foreseen(outcome: &Outcome, answer: &str, ran: i32) -> bool {
     }
 }
 
-/// Puts the mutants of `tree(bytes)` to the kernel and the model. `mutate` returns what it did to the bytes.
+/// Runs the mutants of `tree(bytes)` with the kernel and the model. `mutate` changes the bytes.
 fn agree(test: &str, base: &[u8], mutate: impl Fn(&mut Dice, &mut Vec<u8>), tree: impl Fn(&[u8]) -> Tree) {
     if !machine::has(test, &[Need::Chroot]) {
         return;
@@ -89,7 +89,7 @@ fn agree(test: &str, base: &[u8], mutate: impl Fn(&mut Dice, &mut Vec<u8>), tree
         return machine::skip_for_good(test, "no traps are written for this architecture");
     };
     let ran = mutant::trap(builder.machine).1;
-    let root = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
+    let root = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary directory");
     let mut written = Tree::default();
     let (mut dice, mut wrong, mut seen) = (dice(), Vec::new(), std::collections::BTreeMap::new());
     let mut unknown = 0;
@@ -100,17 +100,17 @@ fn agree(test: &str, base: &[u8], mutate: impl Fn(&mut Dice, &mut Vec<u8>), tree
         let outcome = execve(&tree.rootfs(), &tree.exec(), &node);
         let answer = real::run(&tree, root.path(), &mut written).to_string();
         unknown += usize::from(matches!(outcome, Outcome::Unknown { .. }));
-        if !is_foreseen(&outcome, &answer, ran) {
+        if !is_predicted(&outcome, &answer, ran) {
             wrong.push(format!("{number}: kernel {answer}, model {outcome:?}\n    {}", changes(base, &bytes)));
         }
         *seen.entry(answer).or_insert(0) += 1;
     }
-    eprintln!("{test}: {seen:?}, {unknown} not to be known");
-    assert!(seen.len() > 2, "the mutations are worth trying: {seen:?}");
+    eprintln!("{test}: {seen:?}, {unknown} unknown");
+    assert!(seen.len() > 2, "the mutations have varied outcomes: {seen:?}");
     assert!(wrong.is_empty(), "{} of {} differ:\n{}", wrong.len(), count(), wrong[..wrong.len().min(12)].join("\n"));
 }
 
-/// What tells a mutant from its base: "offset: old -> new", or the whole of a script.
+/// The differences between a mutant and its base: "offset: old -> new", or the whole script.
 fn changes(base: &[u8], bytes: &[u8]) -> String {
     if base.is_empty() {
         return format!("{:?}", String::from_utf8_lossy(bytes));
@@ -129,23 +129,23 @@ fn own() -> ElfBuilder {
 }
 
 #[test]
-fn mutated_headers_of_a_static_program_end_as_foreseen() {
+fn mutated_headers_of_a_static_program_end_as_predicted() {
     agree("header", &program(own()), |dice, bytes| dice.mutate(bytes, 64), alone);
 }
 
 #[test]
-fn mutated_headers_of_a_position_independent_program_end_as_foreseen() {
+fn mutated_headers_of_a_position_independent_program_end_as_predicted() {
     agree("pie", &program(own().pie()), |dice, bytes| dice.mutate(bytes, 64), alone);
 }
 
 #[test]
-fn mutated_headers_of_a_32_bit_program_end_as_foreseen() {
+fn mutated_headers_of_a_32_bit_program_end_as_predicted() {
     let narrow = if own().machine == 183 { ElfBuilder::arm() } else { ElfBuilder::i386() };
     agree("32 bit", &program(narrow), |dice, bytes| dice.mutate(bytes, 52), alone);
 }
 
 #[test]
-fn mutated_program_headers_end_as_foreseen() {
+fn mutated_program_headers_end_as_predicted() {
     let base = program(own().pie());
     let len = 64 + 56 * phdrs(&base).len();
     let mutate = |dice: &mut Dice, bytes: &mut Vec<u8>| dice.mutate(&mut bytes[64..], len - 64);
@@ -153,7 +153,7 @@ fn mutated_program_headers_end_as_foreseen() {
 }
 
 #[test]
-fn cut_off_programs_end_as_foreseen() {
+fn truncated_programs_end_as_predicted() {
     let cut = |dice: &mut Dice, bytes: &mut Vec<u8>| {
         let len = if dice.below(2) == 0 { dice.below(512) } else { dice.below(bytes.len() + 1) };
         bytes.truncate(len);
@@ -162,7 +162,7 @@ fn cut_off_programs_end_as_foreseen() {
 }
 
 #[test]
-fn mutated_loaders_end_as_foreseen() {
+fn mutated_loaders_end_as_predicted() {
     let dynamic = program(own().pie().interp("/ld"));
     let with_loader = |bytes: &[u8]| Tree::call(&["/app"]).file("app", &dynamic).file("ld", bytes);
     let mutate = |dice: &mut Dice, bytes: &mut Vec<u8>| {
@@ -175,7 +175,7 @@ fn mutated_loaders_end_as_foreseen() {
 }
 
 #[test]
-fn mutated_headers_of_a_dynamic_program_end_as_foreseen() {
+fn mutated_headers_of_a_dynamic_program_end_as_predicted() {
     let loader = program(own().e_type(3));
     let with_loader = |bytes: &[u8]| Tree::call(&["/app"]).file("app", bytes).file("ld", &loader);
     let base = program(own().pie().interp("/ld"));
@@ -183,7 +183,7 @@ fn mutated_headers_of_a_dynamic_program_end_as_foreseen() {
 }
 
 #[test]
-fn mutated_scripts_end_as_foreseen() {
+fn mutated_scripts_end_as_predicted() {
     let shell = program(own());
     let tree = |bytes: &[u8]| {
         let long = format!("{}sh", "s/".repeat(60));
@@ -223,7 +223,7 @@ fn mutated_scripts_end_as_foreseen() {
     agree("script", b"", mutate, tree);
 }
 
-/// Kernels of other machines, with the programs that each is asked about.
+/// Kernels of other machines, each with the programs to run there.
 fn other_nodes() -> Vec<(&'static str, Node, Vec<ElfBuilder>)> {
     let node = |arch: Arch, page: u64| Node {
         page_size: Fact::Known(page),
@@ -251,7 +251,7 @@ struct Mutant {
     ran: i32,
 }
 
-/// Mutants of each kind.
+/// Mutants of each kind, for each builder.
 fn mutants(builders: &[ElfBuilder], page: usize) -> Vec<Mutant> {
     let (mut dice, mut all) = (dice(), Vec::new());
     let make = |builder: ElfBuilder| mutant::program(builder, page);
@@ -293,9 +293,9 @@ fn mutants(builders: &[ElfBuilder], page: usize) -> Vec<Mutant> {
 }
 
 #[test]
-#[ignore = "needs other machines' kernels; see the top of this file"]
+#[ignore = "needs other machines' kernels; see the module documentation"]
 fn other_kernels_agree() {
-    let folder = std::path::PathBuf::from(std::env::var("IMGARCH_ASK").expect("IMGARCH_ASK names a folder"));
+    let folder = std::path::PathBuf::from(std::env::var("IMGARCH_ASK").expect("IMGARCH_ASK names a directory"));
     let mut wrong = Vec::new();
     for (name, node, builders) in other_nodes() {
         let page = node.page_size.known().expect("known above") as usize;
@@ -303,16 +303,16 @@ fn other_kernels_agree() {
         for Mutant { note: case, tree, ran } in mutants(&builders, page) {
             let place = folder.join(name).join(&case);
             let Some(answers) = &answers else {
-                std::fs::create_dir_all(place.join("root")).expect("a folder");
+                std::fs::create_dir_all(place.join("root")).expect("creating the directory");
                 tree.write(&place.join("root"));
-                std::fs::write(place.join("argv"), tree.argv.join("\n")).expect("a call");
+                std::fs::write(place.join("argv"), tree.argv.join("\n")).expect("writing the call");
                 continue;
             };
             let start = format!("{case} ");
             let line = answers.lines().find_map(|line| line.strip_prefix(&start)).unwrap_or("no answer");
             let answer = line.strip_prefix("errno ").unwrap_or(line);
             let outcome = execve(&tree.rootfs(), &tree.exec(), &node);
-            if !is_foreseen(&outcome, answer, ran) {
+            if !is_predicted(&outcome, answer, ran) {
                 wrong.push(format!("{name} {case}: kernel {answer}, model {outcome:?}"));
             }
         }

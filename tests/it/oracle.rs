@@ -1,5 +1,5 @@
-//! The model of execve against what eight real kernels answered: every row of testdata/oracle/answers.tsv, rebuilt in
-//! code and put to the model for each of the eight nodes.
+//! Compares the model of execve with the answers of eight real kernels: rebuilds every row of
+//! testdata/oracle/answers.tsv in code, and judges it for each of the eight nodes.
 
 use crate::kit::cases::{ANSWERS, case};
 use imgarch::exec::{Death, Outcome, execve};
@@ -43,7 +43,7 @@ fn own_name(node: &Node) -> &'static str {
     }
 }
 
-/// The table's words for an outcome. A program that runs ends as the table's own does.
+/// The table's words for an outcome. A program that runs ends like the table's own.
 fn answer(outcome: &Outcome, expected: &str) -> String {
     match outcome {
         Outcome::Runs if matches!(expected, "exit 0" | "signal 4" | "signal 5") => expected.to_string(),
@@ -51,7 +51,7 @@ fn answer(outcome: &Outcome, expected: &str) -> String {
         Outcome::Emulated { .. } => "emulated".to_string(),
         Outcome::Fails { errno, .. } => errno.to_string(),
         Outcome::Dies { death: Death::Signal(number), .. } => format!("signal {number}"),
-        // Any of them is right.
+        // Any of them is correct.
         Outcome::Dies { death: Death::AnyOf { usual, others }, .. } => {
             let is_expected = |number: &&u8| expected == format!("signal {number}");
             format!("signal {}", others.iter().find(is_expected).unwrap_or(usual))
@@ -62,7 +62,7 @@ fn answer(outcome: &Outcome, expected: &str) -> String {
 }
 
 #[test]
-fn the_model_answers_as_each_of_eight_kernels_did() {
+fn the_model_agrees_with_each_of_eight_kernels() {
     let mut lines = ANSWERS.lines();
     let columns: Vec<&str> = lines.next().expect("a header").split('\t').skip(2).collect();
     assert_eq!(columns.len(), 8);
@@ -80,11 +80,12 @@ fn the_model_answers_as_each_of_eight_kernels_did() {
             }
         }
     }
-    assert_eq!(asked, 848, "every cell of the table is asked");
+    assert_eq!(asked, 848, "number of cells in the table");
     assert!(wrong.is_empty(), "{} of {asked} cells differ:\n{}", wrong.len(), wrong.join("\n"));
 }
 
-/// A signal 4 or 5 is the program's own trap in the rows whose program traps, and a death in all others.
+/// In rows whose program traps, signal 4 or 5 is that trap. In all others, a signal means that the kernel killed the
+/// program.
 fn must_die(case: &str, expected: &str) -> bool {
     expected.starts_with("signal") && (!case.starts_with("elf-align") || expected == "signal 11")
 }

@@ -1,5 +1,5 @@
-//! What a project pastes into its pipeline, run as far as one machine can: the action's installation, the project's own
-//! workflows, the hook of pre-commit, the jobs of docs/ci.md, the image of imgarch itself.
+//! Everything that projects copy into their pipelines, run as far as one machine allows: the installation of the
+//! action, the project's own workflows, the pre-commit hook, the jobs of docs/ci.md, and the image of imgarch itself.
 
 use crate::kit::program;
 use crate::kit::{engines, python};
@@ -27,7 +27,7 @@ fn output(command: &mut Command) -> (String, i32) {
     (text, status.code().unwrap_or_else(|| -status.signal().unwrap()))
 }
 
-/// A folder with a good image, a bad one, and imgarch on PATH in `bin`.
+/// A directory with a good image, a bad one, and imgarch on PATH in `bin`.
 fn project() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     write_layout(&folder.path().join("good"), &[Small::new("amd64", ElfBuilder::amd64().build())]);
@@ -37,7 +37,7 @@ fn project() -> TempDir {
     folder
 }
 
-/// A shell in the project, with nothing of this machine's environment but what is given.
+/// Runs a shell script in the project, with only `env` as its environment.
 fn shell(folder: &Path, script: &str, env: &[(&str, &str)]) -> (String, i32) {
     let mut command = Command::new("bash");
     command.args(["-e", "-o", "pipefail", "-c", script]).current_dir(folder).env_clear().env("HOME", folder);
@@ -45,7 +45,7 @@ fn shell(folder: &Path, script: &str, env: &[(&str, &str)]) -> (String, i32) {
     output(&mut command)
 }
 
-/// The code blocks of docs/ci.md, with the line of text before each.
+/// The code blocks of docs/ci.md, each with the heading before it.
 fn blocks() -> Vec<(String, String)> {
     let text = fs::read_to_string(root("docs/ci.md")).unwrap();
     let mut blocks = Vec::new();
@@ -62,7 +62,7 @@ fn blocks() -> Vec<(String, String)> {
     blocks
 }
 
-/// The block of docs/ci.md under a heading that starts with this.
+/// The block of docs/ci.md below the heading that starts with this.
 fn block(heading: &str) -> String {
     let found = blocks().into_iter().find(|(before, _)| before.starts_with(heading));
     found.unwrap_or_else(|| panic!("docs/ci.md has no {heading}")).1
@@ -72,7 +72,7 @@ fn yaml(text: &str) -> Value {
     serde_yaml_ng::from_str(text).unwrap_or_else(|error| panic!("{error}\n{text}"))
 }
 
-/// A `curl` that serves a release from a folder, as GitHub would.
+/// A `curl` that serves a release from a directory, as GitHub does.
 fn release(folder: &Path, sum: &str) {
     let target = format!("imgarch-{}-unknown-linux-musl.tar.gz", std::env::consts::ARCH);
     let release = folder.join("release");
@@ -90,7 +90,7 @@ fn release(folder: &Path, sum: &str) {
     program::write(&curl, script);
 }
 
-/// Runs what action.yml runs, with its inputs, where curl gives that release.
+/// Runs the action's script with its inputs, with the fake curl on PATH.
 fn action(folder: &Path, inputs: &[(&str, &str)]) -> (String, i32) {
     let mut command = Command::new("bash");
     command.arg(root(".github/action.sh")).current_dir(folder).env_clear().env("HOME", folder);
@@ -99,7 +99,7 @@ fn action(folder: &Path, inputs: &[(&str, &str)]) -> (String, i32) {
 }
 
 #[test]
-fn the_action_installs_the_release_and_holds_it_to_its_checksum() {
+fn the_action_installs_the_release_and_verifies_its_checksum() {
     let folder = project();
     release(folder.path(), "");
     let (text, code) = action(folder.path(), &[("INPUT_IMAGE", "oci:bad"), ("INPUT_VERSION", "v0.1.0")]);
@@ -116,8 +116,8 @@ fn the_action_installs_the_release_and_holds_it_to_its_checksum() {
 }
 
 #[test]
-fn the_project_s_own_workflows_and_action_are_what_github_takes() {
-    let test = "the_project_s_own_workflows_and_action_are_what_github_takes";
+fn github_accepts_the_projects_workflows_and_action() {
+    let test = "github_accepts_the_projects_workflows_and_action";
     let workflows = || fs::read_dir(root(".github/workflows")).unwrap().map(|entry| entry.unwrap().path());
     let Some(check) = python::program(test, "check-jsonschema==0.39.0", "check-jsonschema") else { return };
     for (schema, paths) in [
@@ -133,14 +133,14 @@ fn the_project_s_own_workflows_and_action_are_what_github_takes() {
 }
 
 #[test]
-fn the_hook_of_pre_commit_stops_a_bad_dockerfile() {
+fn the_pre_commit_hook_stops_a_bad_dockerfile() {
     let Some(program) =
-        python::program("the_hook_of_pre_commit_stops_a_bad_dockerfile", "pre-commit==4.3.0", "pre-commit")
+        python::program("the_pre_commit_hook_stops_a_bad_dockerfile", "pre-commit==4.3.0", "pre-commit")
     else {
         return;
     };
     let folder = project();
-    // The repository of the hook, with this work tree's definition of it.
+    // The repository of the hook, with the definition from this work tree.
     let hooks = folder.path().join("hooks");
     fs::create_dir(&hooks).unwrap();
     fs::copy(root(".pre-commit-hooks.yaml"), hooks.join(".pre-commit-hooks.yaml")).unwrap();
@@ -169,7 +169,7 @@ fn the_hook_of_pre_commit_stops_a_bad_dockerfile() {
     fs::write(work.join("Dockerfile"), "FROM scratch\nCOPY notes.txt /\n").unwrap();
     let (text, code) = run(&work);
     assert!(code == 0 && text.contains("Passed"), "{code}: {text}");
-    // Every hook that docs/ci.md names exists, and takes the files that lint reads.
+    // Every hook in docs/ci.md exists and matches the files that lint reads.
     let hooks = yaml(&fs::read_to_string(root(".pre-commit-hooks.yaml")).unwrap());
     let named = yaml(&block("**pre-commit.**"));
     let named = named["repos"][0]["hooks"][0]["id"].as_str().unwrap();
@@ -212,7 +212,7 @@ fn the_documented_jenkins_stage_fails_on_the_bad_image_and_leaves_its_reports() 
     }
 }
 
-/// Arguments of a container as docs/ci.md has them, with the project's own image in place.
+/// The arguments of a container in docs/ci.md, with the project's image inserted.
 fn arguments(container: &Value, image: &str) -> Vec<String> {
     assert!(container["image"].as_str().unwrap().starts_with("ghcr.io/imgarch/imgarch:v"));
     assert!(container["command"].is_null(), "the image has no shell");
@@ -239,17 +239,17 @@ fn the_documented_kubernetes_jobs_fail_on_the_bad_image() {
             assert_eq!(code, expected, "{arguments:?}: {text}");
         }
     }
-    // A Job is what `imgarch scan -f` reads, too: it names its own image.
+    // `imgarch scan -f` can read the Job, too: it names the image of imgarch.
     fs::write(folder.path().join("job.yaml"), block("**Argo CD and Helm.**")).unwrap();
     let output = imgarch(folder.path(), &["scan", "--offline", "-f", "job.yaml"], &[]);
     let (text, code) = said(&output);
     assert!(code == 3 && text.contains("ghcr.io/imgarch/imgarch:v"), "{text}");
 }
 
-/// The Dockerfile of imgarch itself, with small programs in place of the releases.
+/// The Dockerfile of imgarch itself, with small programs instead of the releases.
 #[test]
-fn the_image_of_imgarch_itself_passes_its_own_gate() {
-    let test = "the_image_of_imgarch_itself_passes_its_own_gate";
+fn the_image_of_imgarch_passes_its_own_scan() {
+    let test = "the_image_of_imgarch_passes_its_own_scan";
     let Some(docker) = engines::docker(test, Store::Containerd) else { return };
     let folder = tempfile::tempdir().unwrap();
     let context = folder.path().join("context");
@@ -272,7 +272,7 @@ fn the_image_of_imgarch_itself_passes_its_own_gate() {
     fs::copy(context.join("dist/amd64/imgarch"), context.join("dist/arm64/imgarch")).unwrap();
     let (text, code) = build("imgarch-itself:2");
     assert!(code == 1 && text.contains("entrypoint-wrong-arch"), "{text}");
-    // What it would break on another architecture, its own lint would say.
+    // The project's own lint finds nothing that breaks on another architecture.
     let (text, code) = said(&imgarch(&root(""), &["lint", "Dockerfile", ".github/workflows", "--no-config"], &[]));
     assert_eq!(code, 0, "{text}");
 }
@@ -284,7 +284,7 @@ fn a_signal_ends_a_scan_as_the_shell_expects_and_leaves_nothing_behind() {
         let (home, temporary) = (folder.path().join("home"), folder.path().join("tmp"));
         fs::create_dir_all(&home).unwrap();
         fs::create_dir_all(&temporary).unwrap();
-        // Standard input that never ends: a scan in its midst.
+        // Stdin never ends, so the signal arrives during the scan.
         let script = format!(
             "mkfifo pipe; exec 3<>pipe; imgarch scan --format sarif=out.sarif - <&3 & \
              while [ \"$(cat /proc/$!/comm)\" != imgarch ]; do :; done; sleep 0.5; kill -{signal} $!; wait $!"

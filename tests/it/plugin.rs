@@ -1,5 +1,5 @@
-//! The binary under the names by which docker and kubectl start their plugins, started by these clients themselves; and the
-//! manifest by which krew installs it.
+//! The binary as a plugin of docker and kubectl, started by these clients themselves, and the manifest with which krew
+//! installs it.
 
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -11,7 +11,7 @@ use crate::kit::machine::{Need, PATH, has};
 
 const MESSAGE: &str = "exec /usr/local/bin/app: exec format error";
 
-/// A directory with the binary by the name `name`.
+/// A directory that contains the binary under the name `name`.
 fn named(directory: &Path, name: &str) {
     std::fs::create_dir_all(directory).unwrap();
     symlink(env!("CARGO_BIN_EXE_imgarch"), directory.join(name)).unwrap();
@@ -78,7 +78,7 @@ fn kubectl_starts_it_as_its_plugin() {
     assert_eq!(wrong.status.code(), Some(2));
 }
 
-/// What krew's own validation asks for, and what a release has: `krew-index/pkg/index/validation`.
+/// The requirements of krew's validation, and the archives of a release. Source: `krew-index/pkg/index/validation`.
 #[test]
 fn the_krew_manifest_names_the_releases_archives() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -94,6 +94,6 @@ fn the_krew_manifest_names_the_releases_archives() {
     assert_eq!(archives.len(), template.matches("      bin: imgarch\n").count());
     for archive in archives {
         let triple = archive.strip_prefix("imgarch-").and_then(|name| name.strip_suffix(".tar.gz")).unwrap();
-        assert!(release.contains(triple), "no release builds {triple}");
+        assert!(release.contains(triple), "the release workflow does not build {triple}");
     }
 }

@@ -1,5 +1,5 @@
-//! `imgarch scan` as a user runs it: the built binary, its exit code, its report. One row a fault: a tree, what is
-//! started, where it must run, and the finding that must come first.
+//! `imgarch scan` from the user's side: the built binary, its exit code, its report. One row for each fault: a tree,
+//! the entrypoint, the target, and the finding that must come first.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -57,7 +57,7 @@ fn arm64() -> Vec<u8> {
     ElfBuilder::arm64().build()
 }
 
-/// A shared object for an interpreter to load.
+/// A shared object that an interpreter loads.
 fn library(builder: ElfBuilder) -> Vec<u8> {
     builder.e_type(3).soname("x.so").build()
 }
@@ -69,7 +69,7 @@ fn scan_tree(puts: &[Put<'_>], entrypoint: &str, target: &str) -> (Value, i32) {
     json(&["scan", &rootfs, "--entrypoint", entrypoint, "--target", target])
 }
 
-/// The first finding's code and path, and every code of a warning or an error.
+/// The code and path of each warning and error, in order.
 fn codes(report: &Value) -> Vec<(String, String)> {
     let findings = report["images"][0]["platforms"][0]["findings"].as_array().unwrap();
     let loud = findings.iter().filter(|finding| finding["severity"] != "note");
@@ -80,7 +80,7 @@ fn codes(report: &Value) -> Vec<(String, String)> {
     .collect()
 }
 
-/// On an arm64 node, `/app` in a tree that is healthy apart from `puts`.
+/// Checks `/app` on an arm64 node, in a tree that is healthy except for `puts`.
 fn check(puts: &[Put<'_>], expected: &[(&str, &str)]) {
     let mut tree = vec![File("bin/sh", 0o755, arm64()), File("usr/bin/true", 0o755, arm64())];
     let has_app = puts.iter().any(|put| matches!(put, File("app", ..) | Link("app", _)));
@@ -106,7 +106,7 @@ fn a_healthy_tree_has_no_findings() {
 }
 
 #[test]
-fn what_the_container_starts_comes_first() {
+fn the_containers_program_comes_first() {
     check(&[File("app", 0o755, amd64())], &[("entrypoint-wrong-arch", "/app")]);
     check(&[Link("app", "opt/real"), File("opt/real", 0o755, amd64())], &[("entrypoint-wrong-arch", "/opt/real")]);
     check(&[Link("app", "opt/gone")], &[("entrypoint-not-found", "/app")]);
@@ -129,7 +129,7 @@ fn what_the_container_starts_comes_first() {
 }
 
 #[test]
-fn a_loader_that_is_absent_or_foreign_is_told_from_the_program() {
+fn a_missing_or_foreign_loader_is_distinguished_from_the_program() {
     let loader = "/lib/ld-linux-aarch64.so.1";
     let dynamic = || ElfBuilder::arm64().interp(loader).pie().build();
     check(&[File("app", 0o755, dynamic())], &[("entrypoint-no-loader", "/app")]);
@@ -140,10 +140,10 @@ fn a_loader_that_is_absent_or_foreign_is_told_from_the_program() {
 }
 
 #[test]
-fn a_foreign_file_is_as_bad_as_the_way_to_it() {
+fn the_severity_of_a_foreign_file_depends_on_how_it_is_reached() {
     check(&[File("usr/bin/tool", 0o755, amd64())], &[("foreign-on-path", "/usr/bin/tool")]);
     check(&[File("opt/tool/run", 0o755, amd64())], &[("foreign-file", "/opt/tool/run")]);
-    // With `set -e` the container ends there; without, the script goes on.
+    // With `set -e` the container ends there. Otherwise the script continues.
     let script = |set: &str| format!("#!/bin/sh\n{set}/opt/tool/run --once\nexec /usr/bin/true\n").into_bytes();
     check(
         &[File("app", 0o755, script("set -e\n")), File("opt/tool/run", 0o755, amd64())],
@@ -156,7 +156,7 @@ fn a_foreign_file_is_as_bad_as_the_way_to_it() {
 }
 
 #[test]
-fn what_scripts_lead_to_is_told_by_its_own_path() {
+fn programs_that_scripts_run_are_reported_by_their_own_path() {
     let script = |text: &str| format!("#!/bin/sh\n{text}\n").into_bytes();
     let tool = || File("usr/bin/tool", 0o755, amd64());
     check(&[File("app", 0o755, script("exec tool --x")), tool()], &[("entrypoint-wrong-arch", "/usr/bin/tool")]);
@@ -175,7 +175,7 @@ fn what_scripts_lead_to_is_told_by_its_own_path() {
 }
 
 #[test]
-fn an_extension_module_counts_where_its_interpreter_is() {
+fn an_extension_module_counts_if_its_interpreter_is_there() {
     let module = "usr/lib/python3/dist-packages/fast/_fast.so";
     let path = format!("/{module}");
     check(
@@ -193,7 +193,7 @@ fn a_sibling_for_the_platform_excuses_the_others() {
 }
 
 #[test]
-fn what_is_foreign_on_purpose_is_no_finding_and_is_listed_by_all() {
+fn intentionally_foreign_files_are_not_findings_and_are_listed_by_all() {
     let object = ElfBuilder::amd64().e_type(1).build();
     let puts = || {
         [
@@ -244,7 +244,7 @@ fn properties_of_a_target_change_the_answer() {
 }
 
 #[test]
-fn json_holds_to_its_schema() {
+fn json_matches_its_schema() {
     let schema: Value = serde_json::from_slice(&imgarch(&["schema"]).stdout).unwrap();
     let validator = jsonschema::validator_for(&schema).unwrap();
     for image in ["testdata/incident/wrong", "testdata/incident/right", "testdata/none-such", "testdata/oracle"] {
@@ -255,7 +255,7 @@ fn json_holds_to_its_schema() {
 }
 
 #[test]
-fn the_carried_incident_is_found_and_its_cure_passes() {
+fn the_example_incident_is_found_and_its_fix_passes() {
     let (report, code) = json(&["scan", "testdata/incident/wrong"]);
     assert_eq!(code, 1);
     let arm64 = &report["images"][0]["platforms"][1];
@@ -284,7 +284,7 @@ fn the_table_fits_eighty_columns_and_carries_no_escape_when_piped() {
 }
 
 #[test]
-fn usage_errors_are_exit_code_2_and_name_what_is_wrong() {
+fn usage_errors_are_exit_code_2_and_name_the_cause() {
     for (arguments, part) in [
         (&["scan", "--target", "linux/z80", "x"][..], "z80"),
         (&["scan", "--platform", "linux/z80", "x"], "z80"),
@@ -303,7 +303,7 @@ fn usage_errors_are_exit_code_2_and_name_what_is_wrong() {
 }
 
 #[test]
-fn a_list_of_images_may_have_comments_blank_lines_and_what_windows_editors_add() {
+fn a_list_of_images_may_have_comments_blank_lines_and_windows_line_ends() {
     let folder = tempfile::tempdir().unwrap();
     let list = folder.path().join("images");
     fs::write(&list, "\u{feff}testdata/incident/right\r\n# a comment\r\n\r\n  testdata/incident/wrong # the bad one")
@@ -315,7 +315,7 @@ fn a_list_of_images_may_have_comments_blank_lines_and_what_windows_editors_add()
 }
 
 #[test]
-fn what_cannot_be_read_is_exit_code_3_and_says_what_to_do() {
+fn unreadable_images_are_exit_code_3_with_a_hint() {
     let output = imgarch(&["scan", "./testdata/none-such.tar"]);
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert_eq!(output.status.code(), Some(3), "{text}");
@@ -323,7 +323,7 @@ fn what_cannot_be_read_is_exit_code_3_and_says_what_to_do() {
 }
 
 #[test]
-fn a_reader_that_leaves_early_changes_no_exit_code() {
+fn a_reader_that_closes_early_does_not_change_the_exit_code() {
     let script =
         format!("({} scan testdata/incident/wrong --all --explain; echo $? >&2) | true", env!("CARGO_BIN_EXE_imgarch"));
     let output = Command::new("sh").args(["-c", &script]).current_dir(env!("CARGO_MANIFEST_DIR")).output().unwrap();
@@ -343,7 +343,8 @@ fn every_code_is_explained() {
     }
 }
 
-/// A layer of these members: path, and a file's bytes or a link's target: a hard link's, or behind `-> ` a symbolic one's.
+/// A layer with these members: a path, and a file's bytes or a link's target. `-> ` before the target makes a symbolic
+/// link, otherwise it is a hard link.
 fn layer(members: &[(&str, Result<&[u8], &str>)]) -> Vec<u8> {
     let mut builder = tar::Builder::new(Vec::new());
     for (path, content) in members {
@@ -365,7 +366,7 @@ fn layer(members: &[(&str, Result<&[u8], &str>)]) -> Vec<u8> {
     builder.into_inner().unwrap()
 }
 
-/// Codes of the findings on an image of these layers.
+/// Codes of the findings for an image with these layers.
 fn codes_of(layers: &[Vec<u8>]) -> Vec<String> {
     let report = report_of("amd64", layers, &[]);
     let findings = report["images"][0]["platforms"][0]["findings"].as_array();
@@ -373,12 +374,12 @@ fn codes_of(layers: &[Vec<u8>]) -> Vec<String> {
     findings.iter().map(|finding| finding["code"].as_str().unwrap().to_string()).collect()
 }
 
-/// The report of an image of these layers.
+/// The report for an image with these layers.
 fn report_of(arch: &str, layers: &[Vec<u8>], flags: &[&str]) -> serde_json::Value {
     report_of_saved(&[("x:1", arch, layers)], flags)
 }
 
-/// The report of images as `docker save` writes them: name, architecture, layers.
+/// The report for images in an archive as `docker save` writes it: name, architecture, layers.
 fn report_of_saved(images: &[(&str, &str, &[Vec<u8>])], flags: &[&str]) -> serde_json::Value {
     let (mut list, mut members) = (Vec::new(), Vec::new());
     for (name, arch, layers) in images {
@@ -408,7 +409,7 @@ fn report_of_saved(images: &[(&str, &str, &[Vec<u8>])], flags: &[&str]) -> serde
 }
 
 #[test]
-fn images_that_were_saved_together_are_told_apart_by_their_names() {
+fn images_saved_together_are_distinguished_by_their_names() {
     let (right, wrong) = ([layer(&[("app", Ok(&amd64()))])], [layer(&[("app", Ok(&ElfBuilder::arm64().build()))])]);
     let report = report_of_saved(&[("user/right:1", "amd64", &right), ("user/wrong:1", "amd64", &wrong)], &[]);
     let platforms = report["images"][0]["platforms"].as_array().unwrap();
@@ -418,7 +419,7 @@ fn images_that_were_saved_together_are_told_apart_by_their_names() {
 }
 
 #[test]
-fn layers_that_engines_cannot_unpack_are_told() {
+fn layers_that_engines_cannot_unpack_are_reported() {
     let app = amd64();
     let tool = layer(&[("tool", Ok(&app))]);
     assert_eq!(codes_of(&[tool.clone(), layer(&[("app", Err("tool"))])]), ["hard-link-across-layers"]);
@@ -426,7 +427,7 @@ fn layers_that_engines_cannot_unpack_are_told() {
     assert_eq!(codes_of(&[layer(&[("tool", Ok(&app)), ("app", Err("tool"))])]), [""; 0]);
     let is_odd = |entries: &[(&str, Result<&[u8], &str>)]| codes_of(&[tool.clone(), layer(entries)]);
     assert_eq!(is_odd(&[("app", Ok(&app)), ("../x", Ok(b""))]), ["odd-layer"]);
-    // A path that is listed twice, what the layer itself hides, and a whiteout of nothing.
+    // A path that is listed twice, a whiteout of the layer's own file, and a whiteout of nothing.
     assert_eq!(is_odd(&[("app", Ok(b"x")), ("app", Ok(&app))]), ["odd-layer"]);
     assert_eq!(is_odd(&[("app", Ok(&app)), (".wh.app", Ok(b""))]), ["odd-layer"]);
     assert_eq!(is_odd(&[("app", Ok(&app)), (".wh.tool", Ok(b"")), (".wh.tool", Ok(b""))]), ["odd-layer"]);
@@ -435,7 +436,7 @@ fn layers_that_engines_cannot_unpack_are_told() {
 }
 
 #[test]
-fn an_entry_below_a_lower_layers_link_takes_away_what_was_reached_through_it() {
+fn an_entry_below_a_lower_layers_link_hides_what_was_reached_through_it() {
     let app = amd64();
     let base = layer(&[("usr/bin/app", Ok(&app)), ("bin", Err("-> usr/bin")), ("app", Err("-> bin/app"))]);
     assert_eq!(codes_of(std::slice::from_ref(&base)), [""; 0]);
@@ -443,7 +444,7 @@ fn an_entry_below_a_lower_layers_link_takes_away_what_was_reached_through_it() {
 }
 
 #[test]
-fn a_platform_that_is_not_known_is_named_with_what_its_programs_are_for() {
+fn an_unknown_platform_is_named_with_the_architecture_of_its_programs() {
     let layers = [layer(&[("app", Ok(&amd64()))])];
     for (arch, words) in [("zork", "linux/zork is not a known platform"), ("", "neither an index nor the config")] {
         let report = report_of(arch, &layers, &[]);
@@ -456,7 +457,7 @@ fn a_platform_that_is_not_known_is_named_with_what_its_programs_are_for() {
 }
 
 #[test]
-fn a_platform_that_was_asked_for_and_is_not_there_is_told_beside_one_that_is() {
+fn a_missing_platform_is_reported_next_to_one_that_is_found() {
     let layers = [layer(&[("app", Ok(&amd64()))])];
     let report = report_of("amd64", &layers, &["--platform", "linux/amd64", "--platform", "linux/s390x"]);
     assert_eq!((&report["exit_code"], &report["summary"]["platforms"]), (&3.into(), &1.into()), "{report:#}");

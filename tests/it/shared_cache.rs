@@ -1,5 +1,5 @@
-//! Many machines, each layer read once: what one found is shared through a directory, a web server and S3, and a store
-//! that fails costs no verdict.
+//! Many machines that read each layer once: results are shared through a directory, a web server and S3. A store that
+//! fails does not affect a verdict.
 
 use crate::kit::python;
 use std::net::{TcpListener, TcpStream};
@@ -12,7 +12,7 @@ use crate::kit::small::{Small, imgarch, said};
 use crate::kit::web_store::{Manner, WebStore};
 use tempfile::TempDir;
 
-/// A registry with an image, whose program is for another architecture than its label says.
+/// A registry with an image whose program is for another architecture than its label states.
 struct Fleet {
     registry: FakeRegistry,
     image: String,
@@ -26,8 +26,8 @@ impl Fleet {
         Fleet { image: format!("{}/user/app:v1", registry.host), layer: stored.layer.to_string(), registry }
     }
 
-    /// A machine that was never used before scans the image: standard output, standard error, and whether it read the
-    /// layer itself. The verdict must be the same whatever becomes of the store.
+    /// Scans the image on a machine without a cache. Returns stdout, stderr, and whether the layer was read. The
+    /// verdict must be the same whatever happens to the store.
     fn scan(&self, args: &[&str], env: &[(&str, &str)]) -> Scanned {
         let machine = tempfile::tempdir().unwrap();
         let before = self.registry.asked().len();
@@ -41,7 +41,7 @@ impl Fleet {
         Scanned { text, errors, has_read_layer: asked[before..].iter().any(|path| path.contains(&self.layer)) }
     }
 
-    /// One machine reads and shares, the next one only reads what was shared.
+    /// One machine reads and shares. The next one only reads shared results.
     fn check(&self, place: &str, env: &[(&str, &str)]) {
         let first = self.scan(&["--cache-from", place, "--cache-to", place], env);
         assert_eq!((first.errors.as_str(), first.has_read_layer), ("", true));
@@ -59,7 +59,7 @@ struct Scanned {
     has_read_layer: bool,
 }
 
-/// Results that are kept in a store are merged from there, and found by the next run.
+/// Results kept in a store are merged from there, and found by the next run.
 fn check_results(fleet: &Fleet, place: &str, env: &[(&str, &str)]) {
     let machine = tempfile::tempdir().unwrap();
     let args = ["scan", "--no-cache", "--format", "plain", &fleet.image, "--results", place];
@@ -89,7 +89,7 @@ fn a_web_server_shares_what_one_machine_read_and_gets_the_password_of_its_url() 
     let seen = store.take_seen();
     assert!(seen.iter().all(|(_, login)| login.as_deref() == Some("Basic cnVubmVyOnBhc3Mtd29yZA==")), "{seen:?}");
     assert!(seen.iter().all(|(request, _)| request.contains(" /team/cache/imgarch-")), "{seen:?}");
-    // Once for the layer, the blob, the manifest and the config, and nothing is written that was only found.
+    // Once for the layer, the blob, the manifest and the config. A result that was found in a store is not written.
     assert_eq!(seen.iter().filter(|(request, _)| request.starts_with("PUT")).count(), 4, "{seen:?}");
     let loud = fleet.scan(&["--cache-from", &place, "-vv"], &[]);
     assert!(
@@ -104,19 +104,19 @@ fn a_web_server_shares_what_one_machine_read_and_gets_the_password_of_its_url() 
 }
 
 #[test]
-fn what_is_found_in_a_store_is_not_written_to_another() {
+fn a_result_found_in_a_store_is_not_written_to_another() {
     let (first, second) = (WebStore::start(), WebStore::start());
     let fleet = Fleet::new();
     fleet.scan(&["--cache-to", &first.url], &[]);
     fleet.scan(&["--cache-from", &first.url, "--cache-to", &second.url], &[]);
     assert_eq!((first.paths().len(), second.paths().len()), (4, 0));
-    // The second store is asked where the first has nothing.
+    // The second store is read if the first has nothing.
     let read = fleet.scan(&["--cache-from", &second.url, "--cache-from", &first.url], &[]);
     assert!(!read.has_read_layer);
 }
 
 #[test]
-fn the_environment_and_the_file_name_stores_too() {
+fn stores_can_be_set_in_the_environment_and_the_file() {
     let fleet = Fleet::new();
     let folder = tempfile::tempdir().unwrap();
     let place = folder.path().join("shared");
@@ -124,7 +124,7 @@ fn the_environment_and_the_file_name_stores_too() {
     fleet.scan(&[], &[("IMGARCH_CACHE_TO", place)]);
     assert!(!fleet.scan(&[], &[("IMGARCH_CACHE_FROM", place)]).has_read_layer);
     assert!(fleet.scan(&["--no-cache"], &[("IMGARCH_CACHE_FROM", place)]).has_read_layer);
-    // A directory in the file is found from the file's folder.
+    // A relative directory in the file is relative to the file's directory.
     let config = folder.path().join("imgarch.toml");
     std::fs::write(&config, "[cache]\nfrom = [\"shared\"]\n").unwrap();
     assert!(!fleet.scan(&["--config", config.to_str().unwrap()], &[]).has_read_layer);
@@ -136,7 +136,7 @@ fn the_environment_and_the_file_name_stores_too() {
     assert_eq!(code, 2);
 }
 
-/// A store that misbehaves: the verdict is the image's own, and the user is told in these words.
+/// A store that misbehaves: the verdict does not change, and stderr contains these words.
 fn check_failing(manner: Manner, words: &str) {
     let (fleet, store) = (Fleet::new(), WebStore::start());
     fleet.scan(&["--cache-to", &store.url], &[]);
@@ -161,7 +161,7 @@ fn a_store_that_fails_costs_no_verdict_and_is_told() {
 }
 
 #[test]
-fn offline_asks_no_store_of_the_network() {
+fn offline_uses_no_network_store() {
     let (fleet, store, folder) = (Fleet::new(), WebStore::start(), tempfile::tempdir().unwrap());
     fleet.scan(&["--cache-to", &store.url], &[]);
     store.take_seen();
@@ -170,7 +170,7 @@ fn offline_asks_no_store_of_the_network() {
     assert!(store.take_seen().is_empty());
 }
 
-/// Against a double that takes what it is sent: addresses, credentials and names are as the services have them.
+/// Against a fake that accepts everything: URLs, credentials and names are those of the real services.
 #[test]
 fn google_cloud_storage_and_azure_share_what_one_machine_read() {
     let folder = tempfile::tempdir().unwrap();
@@ -201,7 +201,7 @@ fn google_cloud_storage_and_azure_share_what_one_machine_read() {
     assert!(!loud.errors.contains("b3BlbiBzZXNhbWU="), "{}", loud.errors);
 }
 
-/// moto's S3, with a bucket.
+/// moto's S3 server, with a bucket.
 struct S3 {
     endpoint: String,
     child: Child,
@@ -219,7 +219,7 @@ impl S3 {
         let s3 = S3 { endpoint: format!("http://{host}"), child, _folder: folder };
         let end = Instant::now() + Duration::from_secs(60);
         while TcpStream::connect(host).is_err() {
-            assert!(Instant::now() < end, "moto_server does not listen");
+            assert!(Instant::now() < end, "moto_server did not start");
             std::thread::sleep(Duration::from_millis(50));
         }
         let http = reqwest::blocking::Client::builder().tls_certs_only([]).no_proxy().build().unwrap();

