@@ -413,8 +413,8 @@ fn images_saved_together_are_distinguished_by_their_names() {
     let (right, wrong) = ([layer(&[("app", Ok(&amd64()))])], [layer(&[("app", Ok(&ElfBuilder::arm64().build()))])]);
     let report = report_of_saved(&[("user/right:1", "amd64", &right), ("user/wrong:1", "amd64", &wrong)], &[]);
     let platforms = report["images"][0]["platforms"].as_array().unwrap();
-    let told: Vec<_> = platforms.iter().map(|platform| (&platform["image"], &platform["verdict"])).collect();
-    assert_eq!(told, [(&"user/right:1".into(), &"fine".into()), (&"user/wrong:1".into(), &"broken".into())]);
+    let verdicts: Vec<_> = platforms.iter().map(|platform| (&platform["image"], &platform["verdict"])).collect();
+    assert_eq!(verdicts, [(&"user/right:1".into(), &"fine".into()), (&"user/wrong:1".into(), &"broken".into())]);
     assert!(report_of("amd64", &right, &[])["images"][0]["platforms"][0]["image"].is_null());
 }
 

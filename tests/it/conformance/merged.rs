@@ -90,12 +90,12 @@ fn tree_of_merge(path: &str) -> BTreeMap<String, String> {
     let rootfs = merge(
         layers.map(|layer| Arc::new(read_layer(&*source, layer, &Limits::default(), &mut { read }).unwrap().contents)),
     );
-    let told = |file: imgarch::image::FileView<'_, String>| match file.kind {
+    let describe = |file: imgarch::image::FileView<'_, String>| match file.kind {
         NodeKind::File => file.fact.cloned(),
         NodeKind::Symlink => Some(String::from_utf8(file.target.to_vec()).unwrap()),
         _ => None,
     };
-    rootfs.all().filter_map(|file| Some((String::from_utf8(rootfs.path(file.id)).unwrap(), told(file)?))).collect()
+    rootfs.all().filter_map(|file| Some((String::from_utf8(rootfs.path(file.id)).unwrap(), describe(file)?))).collect()
 }
 
 fn check(docker: &engines::Engine, store: &str) {

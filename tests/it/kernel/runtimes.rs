@@ -86,7 +86,7 @@ fn runtime_messages() -> Vec<(&'static str, Tree)> {
     ]
 }
 
-/// Calls that fail for a user without capabilities, although the container's first program has docker's capabilities.
+/// Calls that a user without capabilities may not make, but a container's first program with docker's capabilities may.
 fn refused_to_users() -> Vec<(&'static str, Tree)> {
     let native = elf::ElfBuilder::amd64().build();
     vec![
