@@ -25,7 +25,7 @@ fn a_redirect_gets_neither_the_credential_nor_a_referer() {
 }
 
 #[test]
-fn a_storage_hosts_refusal_is_not_mistaken_for_the_registrys() {
+fn a_refusal_of_the_storage_host_is_not_mistaken_for_one_of_the_registry() {
     let (fake, store) = (FakeRegistry::start(), FakeRegistry::start());
     let stored = fake.put_image("a/b", "1", b"layer");
     store.require_basic("other", "other");
