@@ -151,7 +151,7 @@ fn check_failing(manner: Manner, words: &str) {
 }
 
 #[test]
-fn a_store_that_fails_costs_no_verdict_and_is_told() {
+fn a_failing_store_does_not_affect_the_verdict_and_is_reported() {
     check_failing(Manner::Status(500), "500 Internal Server Error; continuing without this cache");
     check_failing(Manner::Status(403), "403 Forbidden; continuing without this record");
     check_failing(Manner::Status(401), "401 Unauthorized; continuing without this");

@@ -1,5 +1,5 @@
-//! Programs by the C compiler under qemu's CPU models: what ends with SIGILL there is refused by `imgarch scan` for a
-//! target of that level, and what runs there is not.
+//! Compiled C programs on qemu's CPU models: `imgarch scan` must refuse a program for a level if and only if it ends
+//! with SIGILL on a CPU of that level.
 
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
@@ -10,7 +10,7 @@ use crate::kit::machine::{self, Need};
 const SIGILL: i32 = 4;
 const AVX: &str = "__asm__ volatile(\"vxorps %xmm0,%xmm0,%xmm0\")";
 
-/// A program, and whether a CPU without AVX ends it.
+/// A program, and whether it ends with SIGILL on a CPU without AVX.
 struct Case {
     name: &'static str,
     source: String,
@@ -42,7 +42,7 @@ fn cases() -> [Case; 6] {
     ]
 }
 
-/// Whether qemu's model of `cpu` ends the program with SIGILL.
+/// Whether the program ends with SIGILL on qemu's model of `cpu`.
 fn is_ended(program: &Path, cpu: &str) -> bool {
     let status = Command::new("qemu-x86_64-static").args(["-cpu", cpu]).arg(program).status().unwrap();
     let is_illegal = status.signal() == Some(SIGILL) || status.code() == Some(128 + SIGILL);
@@ -59,8 +59,8 @@ fn scan(root: &Path, level: &str) -> (i32, String) {
 }
 
 #[test]
-fn what_a_cpu_model_ends_is_refused_and_what_it_runs_is_not() {
-    let test = "what_a_cpu_model_ends_is_refused_and_what_it_runs_is_not";
+fn programs_are_refused_exactly_for_the_cpus_that_cannot_run_them() {
+    let test = "programs_are_refused_exactly_for_the_cpus_that_cannot_run_them";
     if !machine::has(test, &[Need::X86_64, Need::Compiler, Need::QemuAmd64]) {
         return;
     }
@@ -71,7 +71,7 @@ fn what_a_cpu_model_ends_is_refused_and_what_it_runs_is_not() {
         std::fs::create_dir(&root).unwrap();
         std::fs::write(&text, source).unwrap();
         let built = Command::new("cc").args(["-O2", "-static", "-o"]).args([&program, &text]).status().unwrap();
-        assert!(built.success(), "{name} is compiled");
+        assert!(built.success(), "cannot compile {name}");
         for (cpu, level, has_avx) in [("core2duo", "v1", false), ("Nehalem", "v2", false), ("Haswell", "v3", true)] {
             let ends = is_ended(&program, cpu);
             assert_eq!(ends, needs_avx && !has_avx, "{name} on {cpu}");

@@ -1,12 +1,12 @@
-//! Whether imgarch and QEMU's CPU models agree on what a CPU cannot execute: compiled programs, and real packages of
-//! Debian, PyPI and npm.
+//! Compares imgarch with QEMU's CPU models on the instructions that a CPU lacks: compiled programs, and real packages
+//! of Debian, PyPI and npm.
 //!
-//! A few packages are always tried. All of them, with the table of `docs/cpu.md`:
+//! A few packages are always tested. All of them, with the table of `docs/cpu.md`, run with
 //!
 //!     IMGARCH_ENGINES=1 IMGARCH_CPU=all cargo test --release --test it cpu:: -- --nocapture
 //!
-//! which needs root, mmdebstrap, pip, npm and 12 GB. `IMGARCH_CPU=polars,bun` tries these alone;
-//! `IMGARCH_CPU_DIR=DIRECTORY` keeps what was installed; `IMGARCH_UPDATE_DOCS=1` writes the table.
+//! which needs root, mmdebstrap, pip, npm and 12 GB. `IMGARCH_CPU=polars,bun` tests only these. `IMGARCH_CPU_DIR=DIR`
+//! keeps the installed packages in DIR. `IMGARCH_UPDATE_DOCS=1` writes the table.
 
 mod compiled;
 mod packages;

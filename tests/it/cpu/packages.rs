@@ -1,4 +1,4 @@
-//! The packages that are tried, and what is run of each: enough to load its native code and to use it once.
+//! The packages under test, and a program for each that loads its native code and uses it once.
 
 use super::run::Machine;
 
@@ -19,7 +19,7 @@ impl Suite {
     }
 }
 
-/// What is started.
+/// The program to start.
 #[derive(Clone, Copy, Debug)]
 pub enum Start {
     /// A program with its arguments.
@@ -40,14 +40,14 @@ pub struct Package {
     pub pip: &'static [&'static str],
     pub npm: &'static [&'static str],
     pub start: Start,
-    /// Whether it is tried without `IMGARCH_CPU`.
+    /// Whether it is tested without `IMGARCH_CPU`.
     pub is_small: bool,
 }
 
 use Machine::{Aarch64, X86_64};
 use Start::{Node, Program, Python};
 
-/// What a Python module's own libraries expect of the system.
+/// Debian packages for Python, and the system libraries that native modules need.
 const PYTHON: &[&str] = &["python3", "libgomp1", "libstdc++6"];
 const NODE: &[&str] = &["nodejs"];
 
@@ -114,7 +114,7 @@ const fn small(package: Package) -> Package {
     Package { is_small: true, ..package }
 }
 
-/// One array operation that OpenBLAS and NumPy's own kernels take part in.
+/// One array operation that uses both OpenBLAS and NumPy's own kernels.
 const NUMPY: &str = "import numpy\nm = numpy.ones((32, 32), numpy.float32)\nprint((m @ m).sum(), numpy.sort(numpy.arange(50)[::-1])[0])\n";
 const POLARS: &str =
     "import polars\nprint(polars.DataFrame({'n': [2, 1], 's': ['b', 'a']}).sort('n').filter(polars.col('s') != 'a'))\n";
@@ -130,7 +130,7 @@ const BUN: &[&str] = &["/srv/app/node_modules/bun-binary/bin/bun", "-e", "consol
 const RESOLVER: &str = "console.log(typeof require('unrs-resolver').ResolverFactory)\n";
 
 pub const PACKAGES: &[Package] = &[
-    // Debian builds for the oldest CPU of an architecture and chooses faster code as it runs.
+    // Debian builds for the oldest CPU of an architecture, and selects faster code at run time.
     debian(
         "openssl",
         Suite::Bookworm,

@@ -1,4 +1,4 @@
-//! Installs a package, asks each CPU model of QEMU to run it, and asks imgarch the same.
+//! Installs a package, runs it on each CPU model of QEMU, and scans it with imgarch for the same CPU.
 
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
@@ -88,7 +88,7 @@ pub enum Ended {
     Otherwise(String),
 }
 
-/// What imgarch says about the same program and CPU.
+/// imgarch's verdict on the same program and CPU.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     Runs,
@@ -116,7 +116,7 @@ impl Answer {
     }
 }
 
-/// Directory below the root file system for Python modules, Node modules and programs.
+/// Directory for Python modules, Node.js modules and programs, relative to the root.
 const PYTHON: &str = "usr/local/lib/python3.11/dist-packages";
 const APP: &str = "srv/app";
 
@@ -155,7 +155,7 @@ fn install(directory: &Path, package: &Package, pip: &Path) -> PathBuf {
     root
 }
 
-/// A root file system of Debian packages, extracted and not configured. Made once.
+/// A root file system of Debian packages, extracted but not configured. Built once.
 fn base(directory: &Path, machine: Machine, suite: Suite, packages: &[&str]) -> PathBuf {
     static MADE: Mutex<()> = Mutex::new(());
     let _one_at_a_time = MADE.lock().unwrap();
@@ -194,13 +194,13 @@ fn npm(package: &Package, root: &Path) {
     std::fs::create_dir_all(&app).unwrap();
     std::fs::write(app.join("package.json"), "{\"private\": true}\n").unwrap();
     let mut command = Command::new("npm");
-    // An install script would fetch for this machine.
+    // An install script would download for this machine.
     command.args(["install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts", "--force", "--os=linux"]);
     let cpu = format!("--cpu={}", package.machine.npm());
     succeed(command.args(["--libc=glibc", &cpu]).args(package.npm).current_dir(app));
 }
 
-/// Fetching fails now and then.
+/// Maximum number of attempts: downloads fail now and then.
 const ATTEMPTS: u64 = 4;
 
 fn succeed(command: &mut Command) {
@@ -227,7 +227,7 @@ fn call(root: &Path, package: &Package) -> Vec<String> {
     words
 }
 
-/// Runs the call in a chroot, with the emulator beside it.
+/// Runs the call in a chroot that contains the emulator.
 fn emulate(root: &Path, machine: Machine, cpu: &Cpu, call: &[String]) -> Ended {
     let emulator = root.join(machine.qemu());
     if !emulator.exists() {
