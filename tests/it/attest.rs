@@ -9,30 +9,30 @@ use serde_json::Value;
 
 /// Scans an image that `put` pushes to `host`, attests it and verifies it.
 fn check(host: &str, put: &dyn Fn(&[u8]) -> Stored, program: Vec<u8>, code: i32, verdict: &str) {
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let stored = put(&Small::new("amd64", program).layer());
     let name = format!("{host}/user/app:v1");
-    let (text, exit) = said(&imgarch(folder.path(), &["verify", &name], &[]));
+    let (text, exit) = said(&imgarch(directory.path(), &["verify", &name], &[]));
     assert_eq!((text.as_str(), exit), ("", 3));
     // Twice: the newest statement counts, and the older one stays.
     for _ in 0..2 {
-        let output = imgarch(folder.path(), &["scan", &name, "--attest", "statement.json", "--attest-push"], &[]);
+        let output = imgarch(directory.path(), &["scan", &name, "--attest", "statement.json", "--attest-push"], &[]);
         assert_eq!(said(&output).1, code, "{}", String::from_utf8_lossy(&output.stderr));
     }
     let statement: Value =
-        serde_json::from_slice(&std::fs::read(folder.path().join("statement.json")).unwrap()).unwrap();
+        serde_json::from_slice(&std::fs::read(directory.path().join("statement.json")).unwrap()).unwrap();
     assert_eq!(statement["_type"], "https://in-toto.io/Statement/v1");
     assert_eq!(statement["subject"][0]["digest"]["sha256"], stored.digest.hex());
     assert_eq!(statement["predicate"]["report"]["exit_code"], code);
     for name in [name.clone(), format!("{host}/user/app@{}", stored.digest)] {
-        let output = imgarch(folder.path(), &["verify", &name], &[]);
+        let output = imgarch(directory.path(), &["verify", &name], &[]);
         let (text, exit) = said(&output);
         assert_eq!(exit, code, "{text}{}", String::from_utf8_lossy(&output.stderr));
         assert!(text.starts_with(&format!("{verdict}  ")) && text.contains("linux/amd64"), "{text}");
     }
     // Another image under the same tag has no statement yet.
     put(&Small::new("amd64", ElfBuilder::amd64().padding(9).build()).layer());
-    assert_eq!(said(&imgarch(folder.path(), &["verify", &name], &[])).1, 3);
+    assert_eq!(said(&imgarch(directory.path(), &["verify", &name], &[])).1, 3);
 }
 
 fn check_double(program: Vec<u8>, has_api: bool, code: i32, verdict: &str) {
@@ -57,16 +57,16 @@ fn the_fallback_tag_lists_the_statement_and_keeps_other_entries() {
     let index = serde_json::json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [entry.clone()]});
     let tag = stored.digest.to_string().replace(':', "-");
     fake.put_manifest("user/app", Some(&tag), OCI_INDEX, index.to_string().as_bytes());
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let name = format!("{}/user/app:v1", fake.host);
-    let output = imgarch(folder.path(), &["scan", "--attest-push", &name], &[]);
+    let output = imgarch(directory.path(), &["scan", "--attest-push", &name], &[]);
     assert_eq!(said(&output).1, 0, "{}", String::from_utf8_lossy(&output.stderr));
     let index: Value = serde_json::from_slice(&fake.manifest("user/app", &tag).unwrap()).unwrap();
     let entries = index["manifests"].as_array().unwrap();
     assert_eq!((entries.len(), &entries[0]), (2, &entry), "{index:#}");
     assert_eq!(entries[1]["artifactType"], "application/vnd.in-toto+json");
     assert!(entries[1]["annotations"]["in-toto.io/predicate-type"].as_str().unwrap().ends_with("/verdict/v1"));
-    assert_eq!(said(&imgarch(folder.path(), &["verify", &name], &[])).1, 0);
+    assert_eq!(said(&imgarch(directory.path(), &["verify", &name], &[])).1, 0);
 }
 
 /// CNCF Distribution 2.8 has no referrers API: the statement is under the specification's fallback tag.
@@ -94,9 +94,9 @@ fn a_bad_verdict_stays_bad() {
 
 #[test]
 fn a_directory_cannot_be_attested() {
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::create_dir(folder.path().join("root")).unwrap();
-    let output = imgarch(folder.path(), &["scan", "rootfs:root", "--attest", "statement.json"], &[]);
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::create_dir(directory.path().join("root")).unwrap();
+    let output = imgarch(directory.path(), &["scan", "rootfs:root", "--attest", "statement.json"], &[]);
     assert_eq!(said(&output).1, 3);
     assert!(String::from_utf8_lossy(&output.stderr).contains("nothing to attest"));
 }
@@ -106,30 +106,30 @@ fn a_directory_cannot_be_attested() {
 fn a_machine_without_certificate_authorities_can_use_tls() {
     let Some(server) = Distribution::start("a real registry", Mode::Tls) else { return };
     server.put_image("user/app", "v1", &Small::new("amd64", ElfBuilder::amd64().build()).layer());
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let name = format!("{}/user/app:v1", server.host);
     let env = [("SSL_CERT_FILE", "/nowhere.pem"), ("SSL_CERT_DIR", "/nowhere")];
-    let output = imgarch(folder.path(), &["scan", "--format", "plain", &name], &env);
+    let output = imgarch(directory.path(), &["scan", "--format", "plain", &name], &env);
     let (text, code) = said(&output);
     assert!(code == 3 && text.contains("is from an untrusted authority"), "{text}");
     let ca_cert = server.ca_cert.to_str().unwrap();
-    let (text, code) = said(&imgarch(folder.path(), &["scan", "--ca-cert", ca_cert, &name], &env));
+    let (text, code) = said(&imgarch(directory.path(), &["scan", "--ca-cert", ca_cert, &name], &env));
     assert_eq!(code, 0, "{text}");
 }
 
 #[test]
 fn verbose_names_requests_and_no_credential() {
     use base64::Engine as _;
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let fake = FakeRegistry::start();
     fake.put_image("user/app", "v1", &Small::new("amd64", ElfBuilder::amd64().build()).layer());
     fake.require_basic("somebody", "very-secret-word");
     let login = base64::engine::general_purpose::STANDARD.encode("somebody:very-secret-word");
-    std::fs::create_dir(folder.path().join(".docker")).unwrap();
+    std::fs::create_dir(directory.path().join(".docker")).unwrap();
     let config = serde_json::json!({"auths": {&fake.host: {"auth": &login}}});
-    std::fs::write(folder.path().join(".docker/config.json"), config.to_string()).unwrap();
+    std::fs::write(directory.path().join(".docker/config.json"), config.to_string()).unwrap();
     let check = |env: &[(&str, &str)]| {
-        let output = imgarch(folder.path(), &["scan", "-vv", &format!("{}/user/app:v1", fake.host)], env);
+        let output = imgarch(directory.path(), &["scan", "-vv", &format!("{}/user/app:v1", fake.host)], env);
         let errors = String::from_utf8_lossy(&output.stderr);
         assert_eq!(said(&output).1, 0, "{errors}");
         assert!(errors.contains("/v2/user/app/manifests/v1"), "{errors}");
@@ -137,6 +137,6 @@ fn verbose_names_requests_and_no_credential() {
     };
     check(&[]);
     // As CI services pass it: in the environment, with nothing on disk.
-    std::fs::remove_file(folder.path().join(".docker/config.json")).unwrap();
+    std::fs::remove_file(directory.path().join(".docker/config.json")).unwrap();
     check(&[("DOCKER_AUTH_CONFIG", &config.to_string())]);
 }

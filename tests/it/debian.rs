@@ -27,14 +27,14 @@ const ARCHITECTURES: &[(&str, &str, &str)] = &[
 ];
 
 /// Extracts a root file system without configuring it, so that no emulator is needed.
-fn debootstrap(folder: &Path, arch: &str, suite: &str) -> PathBuf {
-    let root = folder.join(arch);
+fn debootstrap(directory: &Path, arch: &str, suite: &str) -> PathBuf {
+    let root = directory.join(arch);
     let script = format!(
         "mmdebstrap --quiet --variant=extract --architectures={arch} --mode=root --aptopt='Acquire::Languages \"none\"' \
          --hook-dir=/usr/share/mmdebstrap/hooks/merged-usr --include='?priority(required)' {suite} {} \"$({MIRROR})\"",
         root.display()
     );
-    let output = Command::new("sh").args(["-c", &script]).env("TMPDIR", folder).output().unwrap();
+    let output = Command::new("sh").args(["-c", &script]).env("TMPDIR", directory).output().unwrap();
     assert!(output.status.success(), "mmdebstrap {arch}: {}", String::from_utf8_lossy(&output.stderr));
     root
 }
@@ -56,8 +56,8 @@ fn call(program: &str) -> Exec {
 /// Paths of the ELF programs on a shell's PATH.
 fn programs(rootfs: &RootFs<FileKind>) -> Vec<String> {
     let mut found = Vec::new();
-    for folder in ["/bin", "/usr/bin", "/sbin", "/usr/sbin"] {
-        let Ok(id) = rootfs.resolve(folder) else { continue };
+    for directory in ["/bin", "/usr/bin", "/sbin", "/usr/sbin"] {
+        let Ok(id) = rootfs.resolve(directory) else { continue };
         for view in rootfs.children(id) {
             let is_program = view.kind == NodeKind::File && view.mode & 0o111 != 0;
             if is_program && matches!(view.fact, Some(FileKind::Elf(_))) {
@@ -109,9 +109,9 @@ fn debians_root_file_systems_are_fine_on_their_own_platform_only() {
     if !machine::has("debians_root_file_systems", &needs) {
         return;
     }
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     for (arch, platform, suite) in ARCHITECTURES {
-        let root = debootstrap(folder.path(), arch, suite);
+        let root = debootstrap(directory.path(), arch, suite);
         let rootfs = read(&root);
         let home = target(platform);
         check_home(arch, &rootfs, &home);

@@ -17,13 +17,13 @@ use serde_json::Value;
 
 /// Builds an image whose only layer is `program`, declared for `platform`.
 fn build(docker: &Engine, name: &str, platform: &str, program: &[u8]) {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("app");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("app");
     fs::write(&path, program).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-    fs::write(folder.path().join("Dockerfile"), "FROM scratch\nCOPY app /app\nENTRYPOINT [\"/app\"]\n").unwrap();
-    let folder = folder.path().display().to_string();
-    docker.docker(&["buildx", "build", "--quiet", "--platform", platform, "--tag", name, &folder]);
+    fs::write(directory.path().join("Dockerfile"), "FROM scratch\nCOPY app /app\nENTRYPOINT [\"/app\"]\n").unwrap();
+    let directory = directory.path().display().to_string();
+    docker.docker(&["buildx", "build", "--quiet", "--platform", platform, "--tag", name, &directory]);
 }
 
 /// Exit status and stderr of `docker run`.
@@ -130,7 +130,7 @@ fn an_engine_with_tls_is_reached_by_client_certificate_and_by_context() {
     let test = "an_engine_with_tls_is_reached_by_client_certificate_and_by_context";
     let Some((docker, port)) = engines::docker_over_tls(test) else { return };
     build(docker, "far:1", "linux/amd64", &ElfBuilder::amd64().build());
-    let (host, certs) = (format!("tcp://127.0.0.1:{port}"), docker.folder.join("certs").display().to_string());
+    let (host, certs) = (format!("tcp://127.0.0.1:{port}"), docker.directory.join("certs").display().to_string());
     let verified = [("DOCKER_HOST", host.as_str()), ("DOCKER_TLS_VERIFY", "1"), ("DOCKER_CERT_PATH", &certs)];
     let (code, report) = scan_with(&verified, "far:1");
     assert_eq!(code, 0, "{report:#}");
@@ -138,17 +138,17 @@ fn an_engine_with_tls_is_reached_by_client_certificate_and_by_context() {
 
     let endpoint = format!("host={host},ca={certs}/ca.pem,cert={certs}/cert.pem,key={certs}/key.pem");
     docker.docker(&["context", "create", "far", "--docker", &endpoint]);
-    let config = docker.folder.join("client").display().to_string();
+    let config = docker.directory.join("client").display().to_string();
     assert_eq!(scan_with(&[("DOCKER_CONFIG", &config), ("DOCKER_CONTEXT", "far")], "far:1").0, 0);
     docker.docker(&["context", "use", "far"]);
     assert_eq!(scan_with(&[("DOCKER_CONFIG", &config)], "far:1").0, 0);
 
     // Without the client certificate, with the wrong authority, and without TLS.
     let stranger = tempfile::tempdir().unwrap();
-    let folder = stranger.path().display().to_string();
-    assert_eq!(scan_with(&[verified[0], verified[1], ("DOCKER_CERT_PATH", &folder)], "far:1").0, 3);
-    fs::copy(docker.folder.join("certs/ca.pem"), stranger.path().join("ca.pem")).unwrap();
-    assert_eq!(scan_with(&[verified[0], verified[1], ("DOCKER_CERT_PATH", &folder)], "far:1").0, 3);
+    let directory = stranger.path().display().to_string();
+    assert_eq!(scan_with(&[verified[0], verified[1], ("DOCKER_CERT_PATH", &directory)], "far:1").0, 3);
+    fs::copy(docker.directory.join("certs/ca.pem"), stranger.path().join("ca.pem")).unwrap();
+    assert_eq!(scan_with(&[verified[0], verified[1], ("DOCKER_CERT_PATH", &directory)], "far:1").0, 3);
     assert_eq!(scan_with(&verified[..1], "far:1").0, 3);
 }
 
@@ -157,9 +157,9 @@ fn a_socket_without_access_is_an_error_with_a_hint() {
     let test = "a_socket_without_access_is_an_error_with_a_hint";
     let Some(docker) = engines::docker(test, Store::Containerd) else { return };
     // The binary is copied to where every user may read it.
-    let folder = tempfile::tempdir().unwrap();
-    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
-    let program = folder.path().join("imgarch");
+    let directory = tempfile::tempdir().unwrap();
+    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let program = directory.path().join("imgarch");
     program::copy(Path::new(env!("CARGO_BIN_EXE_imgarch")), &program);
     let mut command = command(&program.display().to_string(), &[("DOCKER_HOST", &docker.host())], "any:1");
     let output = command.uid(65534).gid(65534).output().unwrap();

@@ -12,12 +12,12 @@ struct Site(tempfile::TempDir);
 
 impl Site {
     fn new() -> Site {
-        let folder = tempfile::tempdir().unwrap();
+        let directory = tempfile::tempdir().unwrap();
         for (architecture, elf) in [("amd64", ElfBuilder::amd64()), ("arm64", ElfBuilder::arm64())] {
-            std::fs::create_dir_all(folder.path().join(format!("{architecture}/bin"))).unwrap();
-            program::write(&folder.path().join(format!("{architecture}/bin/tool")), elf.build());
+            std::fs::create_dir_all(directory.path().join(format!("{architecture}/bin"))).unwrap();
+            program::write(&directory.path().join(format!("{architecture}/bin/tool")), elf.build());
         }
-        Site(folder)
+        Site(directory)
     }
 
     fn path(&self, name: &str) -> PathBuf {

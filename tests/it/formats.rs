@@ -17,33 +17,33 @@ use tempfile::TempDir;
 const HOSTILE: &str = "opt/a\u{1b}[2J\n::error::x%|`<script>alert(1)</script>&\"'@user,b:c";
 
 fn images() -> TempDir {
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let good = || Small::new("amd64", ElfBuilder::amd64().build());
     let bad = || Small::new("arm64", ElfBuilder::amd64().build());
-    write_layout(&folder.path().join("good"), &[good(), Small::new("arm64", ElfBuilder::arm64().build())]);
-    write_layout(&folder.path().join("bad"), &[good(), bad()]);
+    write_layout(&directory.path().join("good"), &[good(), Small::new("arm64", ElfBuilder::arm64().build())]);
+    write_layout(&directory.path().join("bad"), &[good(), bad()]);
     let hostile = Small::new("amd64", ElfBuilder::amd64().build()).file(HOSTILE, 0o755, ElfBuilder::arm64().build());
-    write_layout(&folder.path().join("hostile"), &[hostile]);
+    write_layout(&directory.path().join("hostile"), &[hostile]);
     // This layer must differ from the others: one that was read in another image is cached and not read again.
-    write_layout(&folder.path().join("torn"), &[Small::new("amd64", ElfBuilder::amd64().padding(7).build())]);
-    for blob in std::fs::read_dir(folder.path().join("torn/blobs/sha256")).unwrap() {
+    write_layout(&directory.path().join("torn"), &[Small::new("amd64", ElfBuilder::amd64().padding(7).build())]);
+    for blob in std::fs::read_dir(directory.path().join("torn/blobs/sha256")).unwrap() {
         let path = blob.unwrap().path();
         let is_layer = std::fs::read(&path).unwrap().first() != Some(&b'{');
         if is_layer {
             std::fs::write(&path, b"torn").unwrap();
         }
     }
-    std::fs::write(folder.path().join("Dockerfile"), "FROM scratch\nCOPY bin/app /app\n").unwrap();
-    folder
+    std::fs::write(directory.path().join("Dockerfile"), "FROM scratch\nCOPY bin/app /app\n").unwrap();
+    directory
 }
 
 /// The expected exit code of each image.
 const IMAGES: [(&str, i32); 4] = [("good", 0), ("bad", 1), ("hostile", 0), ("torn", 3)];
 
-fn scan(folder: &Path, image: &str, format: &str, more: &[&str]) -> (String, i32) {
+fn scan(directory: &Path, image: &str, format: &str, more: &[&str]) -> (String, i32) {
     let name = format!("oci:{image}");
     let args = [&["scan", "--format", format, &name], more].concat();
-    let output = imgarch(folder, &args, &[]);
+    let output = imgarch(directory, &args, &[]);
     let (text, code) = said(&output);
     assert!(!text.contains('\u{1b}'), "{format} of {image} lets a terminal be steered");
     (text, code)
@@ -65,11 +65,11 @@ fn valid(validator: &jsonschema::Validator, text: &str) -> Value {
 
 #[test]
 fn json_matches_its_schema() {
-    let folder = images();
-    let (schema, _) = said(&imgarch(folder.path(), &["schema"], &[]));
+    let directory = images();
+    let (schema, _) = said(&imgarch(directory.path(), &["schema"], &[]));
     let validator = jsonschema::validator_for(&serde_json::from_str(&schema).unwrap()).unwrap();
     for (image, code) in IMAGES {
-        let (text, exit) = scan(folder.path(), image, "json", &[]);
+        let (text, exit) = scan(directory.path(), image, "json", &[]);
         let report = valid(&validator, &text);
         assert_eq!((exit, report["exit_code"].as_i64().unwrap()), (code, i64::from(code)), "{image}: {text}");
     }
@@ -77,10 +77,10 @@ fn json_matches_its_schema() {
 
 #[test]
 fn sarif_matches_the_standard_and_what_code_scanning_needs() {
-    let folder = images();
+    let directory = images();
     let validator = schema("sarif-2.1.0.json");
     for (image, code) in IMAGES {
-        let (text, exit) = scan(folder.path(), image, "sarif", &[]);
+        let (text, exit) = scan(directory.path(), image, "sarif", &[]);
         assert_eq!(exit, code, "{image}");
         let log = valid(&validator, &text);
         let run = &log["runs"][0];
@@ -99,10 +99,10 @@ fn sarif_matches_the_standard_and_what_code_scanning_needs() {
 
 #[test]
 fn sarif_points_into_the_dockerfile_and_keeps_its_fingerprints() {
-    let folder = images();
+    let directory = images();
     let parse = |text: &str| serde_json::from_str::<Value>(text).unwrap()["runs"][0]["results"][0].clone();
-    let (bare, _) = scan(folder.path(), "bad", "sarif", &[]);
-    let (pointed, _) = scan(folder.path(), "bad", "sarif", &["--dockerfile", "./Dockerfile"]);
+    let (bare, _) = scan(directory.path(), "bad", "sarif", &[]);
+    let (pointed, _) = scan(directory.path(), "bad", "sarif", &["--dockerfile", "./Dockerfile"]);
     let place = &parse(&pointed)["locations"][0]["physicalLocation"];
     assert_eq!(place["artifactLocation"]["uri"], "Dockerfile");
     assert_eq!(place["region"]["startLine"], 2);
@@ -111,15 +111,15 @@ fn sarif_points_into_the_dockerfile_and_keeps_its_fingerprints() {
 
 #[test]
 fn jenkins_accepts_the_junit_report() {
-    let folder = images();
+    let directory = images();
     let schema = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/schemas/junit-10.xsd");
     if !machine::has("jenkins_accepts_the_junit_report", &[Need::Xmllint]) {
         return;
     }
     for (image, code) in IMAGES {
-        let (text, exit) = scan(folder.path(), image, "junit", &[]);
+        let (text, exit) = scan(directory.path(), image, "junit", &[]);
         assert_eq!(exit, code, "{image}");
-        let path = folder.path().join("report.xml");
+        let path = directory.path().join("report.xml");
         std::fs::write(&path, &text).unwrap();
         let checked = Command::new("xmllint").args(["--noout", "--schema"]).arg(&schema).arg(&path).output().unwrap();
         assert!(checked.status.success(), "{}\n{text}", String::from_utf8_lossy(&checked.stderr));
@@ -130,10 +130,10 @@ fn jenkins_accepts_the_junit_report() {
 
 #[test]
 fn gitlab_accepts_the_code_quality_report() {
-    let folder = images();
+    let directory = images();
     let validator = schema("gitlab-code-quality.json");
     for (image, code) in IMAGES {
-        let (text, _) = scan(folder.path(), image, "gitlab", &[]);
+        let (text, _) = scan(directory.path(), image, "gitlab", &[]);
         let issues = valid(&validator, &text);
         let is_bad = issues.as_array().unwrap().iter().any(|i| i["severity"] == "critical" || i["severity"] == "major");
         assert_eq!(is_bad, code != 0, "{image}: {text}");
@@ -142,9 +142,9 @@ fn gitlab_accepts_the_code_quality_report() {
 
 #[test]
 fn github_gets_annotations_and_a_summary() {
-    let folder = images();
+    let directory = images();
     for (image, code) in IMAGES {
-        let (text, _) = scan(folder.path(), image, "github", &[]);
+        let (text, _) = scan(directory.path(), image, "github", &[]);
         let commands = text.lines().filter(|line| line.trim_start().starts_with("::"));
         assert_eq!(commands.clone().any(|line| line.starts_with("::error ")), code != 0, "{image}: {text}");
         for line in commands {
@@ -152,21 +152,21 @@ fn github_gets_annotations_and_a_summary() {
             assert!(known, "a name became a command: {line}");
         }
     }
-    let (text, _) = scan(folder.path(), "bad", "github", &["--dockerfile", "Dockerfile"]);
+    let (text, _) = scan(directory.path(), "bad", "github", &["--dockerfile", "Dockerfile"]);
     assert!(text.contains("::error file=Dockerfile,line=2,title="), "{text}");
-    let summary = folder.path().join("summary.md");
+    let summary = directory.path().join("summary.md");
     std::fs::write(&summary, "before\n").unwrap();
     let env = [("GITHUB_STEP_SUMMARY", summary.to_str().unwrap())];
-    imgarch(folder.path(), &["scan", "--format", "github", "oci:bad"], &env);
+    imgarch(directory.path(), &["scan", "--format", "github", "oci:bad"], &env);
     let written = std::fs::read_to_string(&summary).unwrap();
     assert!(written.starts_with("before\n") && written.contains("| linux/arm64 | linux/arm64 |"), "{written}");
 }
 
 #[test]
 fn markdown_has_the_matrix_and_no_markup_of_the_images() {
-    let folder = images();
+    let directory = images();
     for (image, code) in IMAGES {
-        let (text, _) = scan(folder.path(), image, "markdown", &["--all"]);
+        let (text, _) = scan(directory.path(), image, "markdown", &["--all"]);
         assert!(text.starts_with("<!-- imgarch -->\n"));
         assert_eq!(text.contains("### OK"), code == 0 && image != "hostile", "{text}");
         assert!(!text.contains("<script>") && !text.contains("@user"), "{text}");
@@ -175,9 +175,9 @@ fn markdown_has_the_matrix_and_no_markup_of_the_images() {
 
 #[test]
 fn html_is_one_page_that_loads_nothing_and_runs_its_own_script_only() {
-    let folder = images();
+    let directory = images();
     for (image, _) in IMAGES {
-        let (text, _) = scan(folder.path(), image, "html", &["--all"]);
+        let (text, _) = scan(directory.path(), image, "html", &["--all"]);
         assert!(text.starts_with("<!doctype html>") && text.trim_end().ends_with("</html>"));
         assert!(text.contains("default-src 'none'"));
         let (before, script) = text.split_once("<script>").unwrap();
@@ -197,13 +197,14 @@ fn html_is_one_page_that_loads_nothing_and_runs_its_own_script_only() {
 
 #[test]
 fn one_run_writes_several_formats() {
-    let folder = images();
+    let directory = images();
     let args = ["scan", "--format", "table", "--format", "sarif=out.sarif", "--format", "html=out.html", "oci:bad"];
-    let (text, code) = said(&imgarch(folder.path(), &args, &[]));
+    let (text, code) = said(&imgarch(directory.path(), &args, &[]));
     assert_eq!(code, 1);
     assert!(text.starts_with("FAIL"), "{text}");
-    assert!(std::fs::read_to_string(folder.path().join("out.sarif")).unwrap().contains("\"2.1.0\""));
-    assert!(std::fs::read_to_string(folder.path().join("out.html")).unwrap().contains("</html>"));
-    let (_, code) = said(&imgarch(folder.path(), &["scan", "--format", "table", "--format", "json", "oci:bad"], &[]));
+    assert!(std::fs::read_to_string(directory.path().join("out.sarif")).unwrap().contains("\"2.1.0\""));
+    assert!(std::fs::read_to_string(directory.path().join("out.html")).unwrap().contains("</html>"));
+    let (_, code) =
+        said(&imgarch(directory.path(), &["scan", "--format", "table", "--format", "json", "oci:bad"], &[]));
     assert_eq!(code, 2);
 }

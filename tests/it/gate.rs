@@ -10,32 +10,32 @@ use tempfile::TempDir;
 
 /// A project whose image starts, and has a foreign program in /opt/vendor.
 fn project() -> TempDir {
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let image = Small::new("amd64", ElfBuilder::amd64().build());
-    write_layout(&folder.path().join("old"), &[image]);
+    write_layout(&directory.path().join("old"), &[image]);
     let image = Small::new("amd64", ElfBuilder::amd64().build());
     let image = image.file("opt/vendor/tool", 0o755, ElfBuilder::arm64().build());
-    write_layout(&folder.path().join("image"), &[image]);
-    folder
+    write_layout(&directory.path().join("image"), &[image]);
+    directory
 }
 
-fn scan(folder: &TempDir, args: &[&str], env: &[(&str, &str)]) -> (String, String, i32) {
+fn scan(directory: &TempDir, args: &[&str], env: &[(&str, &str)]) -> (String, String, i32) {
     let args = [&["scan", "oci:image"], args].concat();
-    let output = imgarch(folder.path(), &args, env);
+    let output = imgarch(directory.path(), &args, env);
     let (text, code) = said(&output);
     (text, String::from_utf8_lossy(&output.stderr).into_owned(), code)
 }
 
 #[test]
 fn flags_override_the_environment_which_overrides_the_file() {
-    let folder = project();
-    assert_eq!(scan(&folder, &[], &[]).2, 0, "{}", scan(&folder, &[], &[]).0);
-    fs::write(folder.path().join(".imgarch.toml"), "fail-on = \"warning\"").unwrap();
-    assert_eq!(scan(&folder, &[], &[]).2, 1);
-    assert_eq!(scan(&folder, &[], &[("IMGARCH_FAIL_ON", "error")]).2, 0);
-    assert_eq!(scan(&folder, &["--fail-on", "warning"], &[("IMGARCH_FAIL_ON", "error")]).2, 1);
-    assert_eq!(scan(&folder, &["--no-config"], &[]).2, 0);
-    let (text, _) = said(&imgarch(folder.path(), &["config"], &[("IMGARCH_TIMEOUT", "7")]));
+    let directory = project();
+    assert_eq!(scan(&directory, &[], &[]).2, 0, "{}", scan(&directory, &[], &[]).0);
+    fs::write(directory.path().join(".imgarch.toml"), "fail-on = \"warning\"").unwrap();
+    assert_eq!(scan(&directory, &[], &[]).2, 1);
+    assert_eq!(scan(&directory, &[], &[("IMGARCH_FAIL_ON", "error")]).2, 0);
+    assert_eq!(scan(&directory, &["--fail-on", "warning"], &[("IMGARCH_FAIL_ON", "error")]).2, 1);
+    assert_eq!(scan(&directory, &["--no-config"], &[]).2, 0);
+    let (text, _) = said(&imgarch(directory.path(), &["config"], &[("IMGARCH_TIMEOUT", "7")]));
     let line =
         |name: &str| text.lines().find(|line| line.starts_with(name)).unwrap().split_whitespace().collect::<Vec<_>>();
     assert_eq!(line("fail-on"), vec!["fail-on", "warning", ".imgarch.toml"]);
@@ -45,11 +45,11 @@ fn flags_override_the_environment_which_overrides_the_file() {
 
 #[test]
 fn settings_of_one_registry_are_shown_and_unknown_keys_are_errors() {
-    let folder = project();
+    let directory = project();
     let file = "[registries]\nca-cert = [\"all.pem\"]\n[registries.hosts.\"registry.example.com:5000\"]\ninsecure = true\n\
                 ca-cert = [\"certs/one.pem\"]\n[registries.mirrors]\n\"docker.io\" = [\"mirror.example.com\"]\n";
-    fs::write(folder.path().join(".imgarch.toml"), file).unwrap();
-    let (text, _) = said(&imgarch(folder.path(), &["config"], &[]));
+    fs::write(directory.path().join(".imgarch.toml"), file).unwrap();
+    let (text, _) = said(&imgarch(directory.path(), &["config"], &[]));
     let shown = |name: &str, value: &str| {
         let line = text.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{name}: {text}"));
         assert!(line.contains(value) && line.ends_with(".imgarch.toml"), "{line}");
@@ -58,16 +58,16 @@ fn settings_of_one_registry_are_shown_and_unknown_keys_are_errors() {
     shown("registries.hosts.registry.example.com:5000.ca-cert ", "/certs/one.pem");
     shown("registries.ca-cert ", "/all.pem");
     shown("registries.mirrors.docker.io ", "mirror.example.com");
-    fs::write(folder.path().join(".imgarch.toml"), file.replace("insecure =", "insceure =")).unwrap();
-    let (_, errors, code) = scan(&folder, &[], &[]);
+    fs::write(directory.path().join(".imgarch.toml"), file.replace("insecure =", "insceure =")).unwrap();
+    let (_, errors, code) = scan(&directory, &[], &[]);
     assert!(code == 2 && errors.contains("did you mean `insecure`?"), "{errors}");
 }
 
 #[test]
 fn the_file_is_found_from_below() {
-    let folder = project();
-    fs::write(folder.path().join(".imgarch.toml"), "fail-on = \"warning\"").unwrap();
-    let below = folder.path().join("a/b");
+    let directory = project();
+    fs::write(directory.path().join(".imgarch.toml"), "fail-on = \"warning\"").unwrap();
+    let below = directory.path().join("a/b");
     fs::create_dir_all(&below).unwrap();
     let (text, _) = said(&imgarch(&below, &["config"], &[]));
     assert!(text.contains("fail-on") && text.contains("warning"), "{text}");
@@ -75,135 +75,135 @@ fn the_file_is_found_from_below() {
 
 #[test]
 fn a_file_of_another_name_is_named_as_the_origin() {
-    let folder = project();
-    fs::write(folder.path().join("gate.toml"), "fail-on = \"warning\"").unwrap();
-    let (text, _) = said(&imgarch(folder.path(), &["config", "--config", "gate.toml"], &[]));
+    let directory = project();
+    fs::write(directory.path().join("gate.toml"), "fail-on = \"warning\"").unwrap();
+    let (text, _) = said(&imgarch(directory.path(), &["config", "--config", "gate.toml"], &[]));
     let line = text.lines().find(|line| line.starts_with("fail-on")).unwrap();
     assert_eq!(line.split_whitespace().collect::<Vec<_>>(), ["fail-on", "warning", "gate.toml"]);
 }
 
 #[test]
 fn a_file_with_an_unknown_key_stops_the_run() {
-    let folder = project();
-    fs::write(folder.path().join(".imgarch.toml"), "fial-on = \"warning\"").unwrap();
-    let (_, errors, code) = scan(&folder, &[], &[]);
+    let directory = project();
+    fs::write(directory.path().join(".imgarch.toml"), "fial-on = \"warning\"").unwrap();
+    let (_, errors, code) = scan(&directory, &[], &[]);
     assert_eq!(code, 2);
     assert!(errors.contains("did you mean `fail-on`?"), "{errors}");
 }
 
 #[test]
 fn ignored_findings_are_shown_with_their_reason_and_unused_ignores_are_reported() {
-    let folder = project();
+    let directory = project();
     let ignore =
         "[severity]\nforeign-file = \"error\"\n[[ignore]]\npath = \"/opt/**\"\nreason = \"for the other side\"\n";
-    fs::write(folder.path().join(".imgarch.toml"), ignore).unwrap();
-    let (text, errors, code) = scan(&folder, &[], &[]);
+    fs::write(directory.path().join(".imgarch.toml"), ignore).unwrap();
+    let (text, errors, code) = scan(&directory, &[], &[]);
     assert_eq!(code, 0, "{text}");
     assert!(text.contains("/opt/vendor/tool (for the other side)"), "{text}");
     assert_eq!(errors, "");
-    fs::write(folder.path().join(".imgarch.toml"), ignore.replace("/opt", "/srv")).unwrap();
-    let (_, errors, code) = scan(&folder, &[], &[]);
+    fs::write(directory.path().join(".imgarch.toml"), ignore.replace("/opt", "/srv")).unwrap();
+    let (_, errors, code) = scan(&directory, &[], &[]);
     assert_eq!(code, 1);
     assert!(errors.contains("ignore 1 (/srv/**: for the other side) matches no finding"), "{errors}");
-    assert_eq!(scan(&folder, &["--quiet"], &[]).1, "");
+    assert_eq!(scan(&directory, &["--quiet"], &[]).1, "");
 }
 
 #[test]
 fn an_image_of_data_passes_if_its_project_ignores_no_programs() {
-    let folder = project();
+    let directory = project();
     let files = vec![("data".to_string(), 0o644, b"no program".to_vec())];
     let image = Small { entrypoint: "", files, ..Small::new("amd64", Vec::new()) };
-    write_layout(&folder.path().join("image"), &[image]);
-    let (text, _, code) = scan(&folder, &[], &[]);
+    write_layout(&directory.path().join("image"), &[image]);
+    let (text, _, code) = scan(&directory, &[], &[]);
     assert!(code == 3 && text.contains("no-programs"), "{text}");
     let ignore = "[[ignore]]\ncode = \"no-programs\"\nreason = \"a data volume\"\n";
-    fs::write(folder.path().join(".imgarch.toml"), ignore).unwrap();
-    let (text, _, code) = scan(&folder, &[], &[]);
+    fs::write(directory.path().join(".imgarch.toml"), ignore).unwrap();
+    let (text, _, code) = scan(&directory, &[], &[]);
     assert!(code == 0 && text.contains("data only") && text.contains("a data volume"), "{text}");
 }
 
 #[test]
 fn a_baseline_lets_old_findings_pass_and_fails_on_new_ones() {
-    let folder = project();
+    let directory = project();
     let strict = ["--fail-on", "warning", "--baseline", "base.json"];
-    let (_, errors, code) = scan(&folder, &strict, &[]);
+    let (_, errors, code) = scan(&directory, &strict, &[]);
     assert_eq!(code, 2);
     assert!(errors.contains("--update-baseline writes it"), "{errors}");
-    assert_eq!(scan(&folder, &[&strict[..], &["--update-baseline"]].concat(), &[]).2, 0);
-    assert_eq!(scan(&folder, &strict, &[]).2, 0);
+    assert_eq!(scan(&directory, &[&strict[..], &["--update-baseline"]].concat(), &[]).2, 0);
+    assert_eq!(scan(&directory, &strict, &[]).2, 0);
     let image = Small::new("amd64", ElfBuilder::amd64().build());
     let image = image.file("opt/vendor/tool", 0o755, ElfBuilder::arm64().build());
     let image = image.file("opt/vendor/second", 0o755, ElfBuilder::arm64().build());
-    write_layout(&folder.path().join("image"), &[image]);
-    assert_eq!(scan(&folder, &strict, &[]).2, 1);
+    write_layout(&directory.path().join("image"), &[image]);
+    assert_eq!(scan(&directory, &strict, &[]).2, 1);
 }
 
 #[test]
 fn verbose_names_layers_and_decisions_on_stderr_only() {
-    let folder = project();
-    let (plain, errors, _) = scan(&folder, &["--format", "plain"], &[]);
+    let directory = project();
+    let (plain, errors, _) = scan(&directory, &["--format", "plain"], &[]);
     assert_eq!(errors, "");
-    let (same, errors, _) = scan(&folder, &["--format", "plain", "-vv"], &[]);
+    let (same, errors, _) = scan(&directory, &["--format", "plain", "-vv"], &[]);
     assert_eq!(plain, same);
     assert!(errors.contains("layer"), "{errors}");
 }
 
 /// The layer blobs of the project's image.
-fn layer_files(folder: &Path) -> Vec<PathBuf> {
-    let blobs = fs::read_dir(folder.join("image/blobs/sha256")).unwrap().map(|blob| blob.unwrap().path());
+fn layer_files(directory: &Path) -> Vec<PathBuf> {
+    let blobs = fs::read_dir(directory.join("image/blobs/sha256")).unwrap().map(|blob| blob.unwrap().path());
     blobs.filter(|path| fs::read(path).unwrap().first() != Some(&b'{')).collect()
 }
 
 #[test]
 fn a_second_scan_reads_only_manifests_and_has_the_same_output() {
-    let folder = project();
-    let (first, errors, _) = scan(&folder, &["--format", "plain", "-vv"], &[]);
+    let directory = project();
+    let (first, errors, _) = scan(&directory, &["--format", "plain", "-vv"], &[]);
     assert!(errors.contains(": read entries="), "{errors}");
-    let (shown, _) = said(&imgarch(folder.path(), &["cache"], &[]));
+    let (shown, _) = said(&imgarch(directory.path(), &["cache"], &[]));
     assert!(shown.contains("1 layer,"), "{shown}");
-    let (second, errors, _) = scan(&folder, &["--format", "plain", "-vv"], &[]);
+    let (second, errors, _) = scan(&directory, &["--format", "plain", "-vv"], &[]);
     assert!(errors.contains("found in the cache") && !errors.contains(": read entries="), "{errors}");
     assert_eq!(second, first);
     for (flags, env) in [(&["--no-cache"][..], &[][..]), (&[], &[("IMGARCH_NO_CACHE", "1")])] {
-        let (_, errors, _) = scan(&folder, &[flags, &["-vv"]].concat(), env);
+        let (_, errors, _) = scan(&directory, &[flags, &["-vv"]].concat(), env);
         assert!(errors.contains(": read entries="), "{errors}");
     }
-    assert!(said(&imgarch(folder.path(), &["cache", "clear"], &[])).0.starts_with("deleted 1 layer"));
-    assert!(scan(&folder, &["-vv"], &[]).1.contains(": read entries="));
+    assert!(said(&imgarch(directory.path(), &["cache", "clear"], &[])).0.starts_with("deleted 1 layer"));
+    assert!(scan(&directory, &["-vv"], &[]).1.contains(": read entries="));
 }
 
 #[test]
 fn a_local_layer_that_was_deleted_or_changed_is_not_taken_from_the_cache() {
-    let folder = project();
-    let (first, _, _) = scan(&folder, &["--format", "plain"], &[]);
-    let layer = layer_files(folder.path()).remove(0);
+    let directory = project();
+    let (first, _, _) = scan(&directory, &["--format", "plain"], &[]);
+    let layer = layer_files(directory.path()).remove(0);
     let mut bytes = fs::read(&layer).unwrap();
     // Another file with the same bytes is recognised after its digest was computed.
     fs::remove_file(&layer).unwrap();
-    assert!(scan(&folder, &[], &[]).0.contains("is not present in"));
+    assert!(scan(&directory, &[], &[]).0.contains("is not present in"));
     fs::write(&layer, &bytes).unwrap();
-    let (again, errors, _) = scan(&folder, &["--format", "plain", "-vv"], &[]);
+    let (again, errors, _) = scan(&directory, &["--format", "plain", "-vv"], &[]);
     assert!(again == first && !errors.contains(": read entries="), "{errors}");
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     fs::write(&layer, &bytes).unwrap();
-    let (text, _, code) = scan(&folder, &[], &[]);
+    let (text, _, code) = scan(&directory, &[], &[]);
     assert_eq!(code, 3, "{text}");
     assert!(text.contains("reading layer 1"), "{text}");
 }
 
 #[test]
 fn a_directory_is_judged_for_the_given_platform() {
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let write = |path: &str, program: ElfBuilder| {
-        let path = folder.path().join(path);
+        let path = directory.path().join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, program.build()).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
     };
     write("root/bin/app", ElfBuilder::arm64());
     let scan = |flags: &[&str]| {
-        said(&imgarch(folder.path(), &[&["scan", "rootfs:root", "--entrypoint", "/bin/app"], flags].concat(), &[]))
+        said(&imgarch(directory.path(), &[&["scan", "rootfs:root", "--entrypoint", "/bin/app"], flags].concat(), &[]))
     };
     assert_eq!(scan(&[]).1, 0);
     assert_eq!(scan(&["--platform", "linux/arm64"]).1, 0);
@@ -217,45 +217,46 @@ fn a_directory_is_judged_for_the_given_platform() {
 
 #[test]
 fn two_images_for_one_platform_are_distinguished_by_their_digests() {
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let programs = [ElfBuilder::amd64(), ElfBuilder::arm64()];
-    write_layout(&folder.path().join("image"), &programs.map(|program| Small::new("amd64", program.build())));
-    let (text, _, code) = scan(&folder, &[], &[]);
+    write_layout(&directory.path().join("image"), &programs.map(|program| Small::new("amd64", program.build())));
+    let (text, _, code) = scan(&directory, &[], &[]);
     assert_eq!((code, text.matches("  sha256:").count()), (1, 2), "{text}");
     assert!(text.contains("]: sha256:"), "{text}");
 }
 
 #[test]
 fn a_target_whose_image_is_listed_but_not_present_is_unknown() {
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let images = [("amd64", ElfBuilder::amd64()), ("arm64", ElfBuilder::arm64())];
-    write_layout(&folder.path().join("image"), &images.map(|(arch, program)| Small::new(arch, program.build())));
-    let blob =
-        |digest: &serde_json::Value| folder.path().join("image/blobs").join(digest.as_str().unwrap().replace(':', "/"));
+    write_layout(&directory.path().join("image"), &images.map(|(arch, program)| Small::new(arch, program.build())));
+    let blob = |digest: &serde_json::Value| {
+        directory.path().join("image/blobs").join(digest.as_str().unwrap().replace(':', "/"))
+    };
     let read = |path: PathBuf| serde_json::from_slice::<serde_json::Value>(&fs::read(path).unwrap()).unwrap();
-    let top = read(folder.path().join("image/index.json"));
+    let top = read(directory.path().join("image/index.json"));
     let index = read(blob(&top["manifests"][0]["digest"]));
     fs::remove_file(blob(&index["manifests"][1]["digest"])).unwrap();
-    let (text, _, code) = scan(&folder, &["--target", "linux/arm64"], &[]);
+    let (text, _, code) = scan(&directory, &["--target", "linux/arm64"], &[]);
     assert!(code == 3 && text.contains("linux/arm64 is listed, but its content is not present in"), "{text}");
-    let (text, _, code) = scan(&folder, &["--target", "linux/s390x"], &[]);
+    let (text, _, code) = scan(&directory, &["--target", "linux/s390x"], &[]);
     assert!(code == 1 && text.contains("no-platform-for-target"), "{text}");
 }
 
 #[test]
 fn diff_shows_what_a_new_image_changes() {
-    let folder = project();
-    let diff = |old, new| said(&imgarch(folder.path(), &["diff", old, new, "--no-cache"], &[]));
+    let directory = project();
+    let diff = |old, new| said(&imgarch(directory.path(), &["diff", old, new, "--no-cache"], &[]));
     let (text, code) = diff("oci:old", "oci:image");
     assert_eq!(code, 0, "{text}");
     assert!(text.contains("+ warning[foreign-file]") && text.contains("/opt/vendor/tool"), "{text}");
     let (text, _) = diff("oci:image", "oci:old");
     assert!(text.contains("- warning[foreign-file]"), "{text}");
-    write_layout(&folder.path().join("broken"), &[Small::new("amd64", ElfBuilder::arm64().build())]);
+    write_layout(&directory.path().join("broken"), &[Small::new("amd64", ElfBuilder::arm64().build())]);
     let (text, code) = diff("oci:old", "oci:broken");
     assert_eq!(code, 1, "{text}");
     assert!(text.contains("~ platform linux/amd64: fine -> broken"), "{text}");
-    write_layout(&folder.path().join("other"), &[Small::new("arm64", ElfBuilder::arm64().build())]);
+    write_layout(&directory.path().join("other"), &[Small::new("arm64", ElfBuilder::arm64().build())]);
     let (text, code) = diff("oci:old", "oci:other");
     assert_eq!(code, 1, "{text}");
     assert!(text.contains("- platform linux/amd64") && text.contains("+ platform linux/arm64"), "{text}");
@@ -263,13 +264,18 @@ fn diff_shows_what_a_new_image_changes() {
 }
 
 /// Runs the action's script with its inputs.
-fn action(folder: &TempDir, inputs: &[(&str, &str)]) -> (String, i32) {
+fn action(directory: &TempDir, inputs: &[(&str, &str)]) -> (String, i32) {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/.github/action.sh");
-    let outputs = folder.path().join("outputs");
+    let outputs = directory.path().join("outputs");
     let mut command = std::process::Command::new("bash");
-    command.arg(script).current_dir(folder.path()).env_clear().env("HOME", folder.path()).env("PATH", "/usr/bin:/bin");
-    command.env("RUNNER_TEMP", folder.path()).env("GITHUB_OUTPUT", &outputs);
-    command.env("GITHUB_STEP_SUMMARY", folder.path().join("summary.md"));
+    command
+        .arg(script)
+        .current_dir(directory.path())
+        .env_clear()
+        .env("HOME", directory.path())
+        .env("PATH", "/usr/bin:/bin");
+    command.env("RUNNER_TEMP", directory.path()).env("GITHUB_OUTPUT", &outputs);
+    command.env("GITHUB_STEP_SUMMARY", directory.path().join("summary.md"));
     command.env("INPUT_BINARY", env!("CARGO_BIN_EXE_imgarch")).envs(inputs.iter().copied());
     let code = command.output().unwrap().status.code().unwrap();
     (fs::read_to_string(outputs).unwrap(), code)
@@ -277,19 +283,19 @@ fn action(folder: &TempDir, inputs: &[(&str, &str)]) -> (String, i32) {
 
 #[test]
 fn the_action_fails_on_a_bad_image_and_passes_on_a_good_one() {
-    let folder = project();
-    write_layout(&folder.path().join("bad"), &[Small::new("amd64", ElfBuilder::arm64().build())]);
+    let directory = project();
+    write_layout(&directory.path().join("bad"), &[Small::new("amd64", ElfBuilder::arm64().build())]);
     let (outputs, code) =
-        action(&folder, &[("INPUT_IMAGE", "oci:old\n\noci:image\n"), ("INPUT_TARGET", "linux/amd64")]);
+        action(&directory, &[("INPUT_IMAGE", "oci:old\n\noci:image\n"), ("INPUT_TARGET", "linux/amd64")]);
     assert_eq!((outputs.lines().next(), code), (Some("exit-code=0"), 0));
-    let (outputs, code) = action(&folder, &[("INPUT_IMAGE", "oci:bad; touch owned"), ("INPUT_ARGS", "--no-config")]);
+    let (outputs, code) = action(&directory, &[("INPUT_IMAGE", "oci:bad; touch owned"), ("INPUT_ARGS", "--no-config")]);
     assert_eq!(code, 3, "{outputs}");
-    let (outputs, code) = action(&folder, &[("INPUT_IMAGE", "oci:bad")]);
+    let (outputs, code) = action(&directory, &[("INPUT_IMAGE", "oci:bad")]);
     assert_eq!(code, 1);
-    assert!(outputs.ends_with(&format!("report={}\n", folder.path().join("imgarch.json").display())), "{outputs}");
-    assert!(fs::read_to_string(folder.path().join("imgarch.sarif")).unwrap().contains("entrypoint-wrong-arch"));
-    assert!(fs::read_to_string(folder.path().join("summary.md")).unwrap().contains("### FAIL"));
-    assert!(!folder.path().join("owned").exists());
+    assert!(outputs.ends_with(&format!("report={}\n", directory.path().join("imgarch.json").display())), "{outputs}");
+    assert!(fs::read_to_string(directory.path().join("imgarch.sarif")).unwrap().contains("entrypoint-wrong-arch"));
+    assert!(fs::read_to_string(directory.path().join("summary.md")).unwrap().contains("### FAIL"));
+    assert!(!directory.path().join("owned").exists());
 }
 
 #[test]

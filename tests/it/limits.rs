@@ -66,24 +66,25 @@ fn an_image_with_more_names_than_its_memory_holds_is_not_judged() {
 
 #[test]
 fn trusted_local_layers_are_read_in_part_and_reported_so() {
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let image = Small::new("arm64", ElfBuilder::amd64().build()).file("data", 0o644, vec![b'x'; 1 << 20]);
     let layer = image.layer();
-    write_layout(&folder.path().join("layout"), &[image]);
+    write_layout(&directory.path().join("layout"), &[image]);
     let archive = |name: &str| {
-        let mut builder = tar::Builder::new(fs::File::create(folder.path().join(name)).unwrap());
-        builder.append_dir_all(".", folder.path().join("layout")).unwrap();
+        let mut builder = tar::Builder::new(fs::File::create(directory.path().join(name)).unwrap());
+        builder.append_dir_all(".", directory.path().join("layout")).unwrap();
         builder.finish().unwrap();
     };
     archive("sound.tar");
     // A byte in the middle of the data, which is not read.
-    let blob = folder.path().join("layout/blobs/sha256").join(Digest::of(&layer).hex());
+    let blob = directory.path().join("layout/blobs/sha256").join(Digest::of(&layer).hex());
     let mut other = layer.clone();
     other[1 << 19] = b'y';
     fs::write(&blob, other).unwrap();
     archive("changed.tar");
     let scan = |name: &str, more: &[&str]| {
-        let (stdout, code) = said(&imgarch(folder.path(), &[&["scan", name, "--format", "json"], more].concat(), &[]));
+        let (stdout, code) =
+            said(&imgarch(directory.path(), &[&["scan", name, "--format", "json"], more].concat(), &[]));
         let report: Value = serde_json::from_str(&stdout).unwrap_or_else(|_| panic!("{name}: {stdout}"));
         (report["images"][0].clone(), code)
     };

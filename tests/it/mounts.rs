@@ -12,8 +12,8 @@ fn scan(test: &str, call: &[&str], flags: &[&str]) -> Option<(String, i32)> {
     if !machine::has(test, &[Need::Root, Need::MountNamespaces]) {
         return None;
     }
-    let folder = tempfile::tempdir().unwrap();
-    let at = |path: &str| folder.path().join(path);
+    let directory = tempfile::tempdir().unwrap();
+    let at = |path: &str| directory.path().join(path);
     for path in ["root/bin", "root/lib64", "root/lib", "root/opt", "put"] {
         std::fs::create_dir_all(at(path)).unwrap();
     }
@@ -36,7 +36,7 @@ fn scan(test: &str, call: &[&str], flags: &[&str]) -> Option<(String, i32)> {
                   && exec \"$0\" \"$@\"";
     let mut command = Command::new("unshare");
     command.args(["--mount", "sh", "-c", script, env!("CARGO_BIN_EXE_imgarch"), "scan", "rootfs:root", "--no-cache"]);
-    command.args(["--target", "linux/amd64"]).args(flags).current_dir(folder.path()).env("HOME", folder.path());
+    command.args(["--target", "linux/amd64"]).args(flags).current_dir(directory.path()).env("HOME", directory.path());
     command.args(call.iter().flat_map(|word| ["--entrypoint", word]));
     let output = command.output().unwrap();
     let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();

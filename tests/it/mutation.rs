@@ -295,13 +295,13 @@ fn mutants(builders: &[ElfBuilder], page: usize) -> Vec<Mutant> {
 #[test]
 #[ignore = "needs other machines' kernels; see the module documentation"]
 fn other_kernels_agree() {
-    let folder = std::path::PathBuf::from(std::env::var("IMGARCH_ASK").expect("IMGARCH_ASK names a directory"));
+    let directory = std::path::PathBuf::from(std::env::var("IMGARCH_ASK").expect("IMGARCH_ASK names a directory"));
     let mut wrong = Vec::new();
     for (name, node, builders) in other_nodes() {
         let page = node.page_size.known().expect("known above") as usize;
-        let answers = std::fs::read_to_string(folder.join(format!("{name}.answers"))).ok();
+        let answers = std::fs::read_to_string(directory.join(format!("{name}.answers"))).ok();
         for Mutant { note: case, tree, ran } in mutants(&builders, page) {
-            let place = folder.join(name).join(&case);
+            let place = directory.join(name).join(&case);
             let Some(answers) = &answers else {
                 std::fs::create_dir_all(place.join("root")).expect("creating the directory");
                 tree.write(&place.join("root"));

@@ -29,19 +29,19 @@ fn output(command: &mut Command) -> (String, i32) {
 
 /// A directory with a good image, a bad one, and imgarch on PATH in `bin`.
 fn project() -> TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    write_layout(&folder.path().join("good"), &[Small::new("amd64", ElfBuilder::amd64().build())]);
-    write_layout(&folder.path().join("bad"), &[Small::new("amd64", ElfBuilder::arm64().build())]);
-    fs::create_dir(folder.path().join("bin")).unwrap();
-    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_imgarch"), folder.path().join("bin/imgarch")).unwrap();
-    folder
+    let directory = tempfile::tempdir().unwrap();
+    write_layout(&directory.path().join("good"), &[Small::new("amd64", ElfBuilder::amd64().build())]);
+    write_layout(&directory.path().join("bad"), &[Small::new("amd64", ElfBuilder::arm64().build())]);
+    fs::create_dir(directory.path().join("bin")).unwrap();
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_imgarch"), directory.path().join("bin/imgarch")).unwrap();
+    directory
 }
 
 /// Runs a shell script in the project, with only `env` as its environment.
-fn shell(folder: &Path, script: &str, env: &[(&str, &str)]) -> (String, i32) {
+fn shell(directory: &Path, script: &str, env: &[(&str, &str)]) -> (String, i32) {
     let mut command = Command::new("bash");
-    command.args(["-e", "-o", "pipefail", "-c", script]).current_dir(folder).env_clear().env("HOME", folder);
-    command.env("PATH", format!("{}:/usr/bin:/bin", folder.join("bin").display())).envs(env.iter().copied());
+    command.args(["-e", "-o", "pipefail", "-c", script]).current_dir(directory).env_clear().env("HOME", directory);
+    command.env("PATH", format!("{}:/usr/bin:/bin", directory.join("bin").display())).envs(env.iter().copied());
     output(&mut command)
 }
 
@@ -73,45 +73,45 @@ fn yaml(text: &str) -> Value {
 }
 
 /// A `curl` that serves a release from a directory, as GitHub does.
-fn release(folder: &Path, sum: &str) {
+fn release(directory: &Path, sum: &str) {
     let target = format!("imgarch-{}-unknown-linux-musl.tar.gz", std::env::consts::ARCH);
-    let release = folder.join("release");
+    let release = directory.join("release");
     fs::create_dir_all(&release).unwrap();
     let mut tar = Command::new("tar");
-    tar.args(["-czhf"]).arg(release.join(&target)).arg("-C").arg(folder.join("bin")).arg("imgarch");
+    tar.args(["-czhf"]).arg(release.join(&target)).arg("-C").arg(directory.join("bin")).arg("imgarch");
     assert!(tar.status().unwrap().success());
     let digest = Digest::of(&fs::read(release.join(&target)).unwrap());
     let sum = if sum.is_empty() { digest.hex() } else { sum };
     fs::write(release.join(format!("{target}.sha256")), format!("{sum}  {target}\n")).unwrap();
     let script = "#!/bin/sh\nfor word; do url=$word; [ \"$last\" = --output ] && to=$word; last=$word; done\n\
                   echo \"$url\" >> \"$HOME/asked\"\nexec cp \"$HOME/release/${url##*/}\" \"$to\"\n";
-    let curl = folder.join("fake/curl");
+    let curl = directory.join("fake/curl");
     fs::create_dir_all(curl.parent().unwrap()).unwrap();
     program::write(&curl, script);
 }
 
 /// Runs the action's script with its inputs, with the fake curl on PATH.
-fn action(folder: &Path, inputs: &[(&str, &str)]) -> (String, i32) {
+fn action(directory: &Path, inputs: &[(&str, &str)]) -> (String, i32) {
     let mut command = Command::new("bash");
-    command.arg(root(".github/action.sh")).current_dir(folder).env_clear().env("HOME", folder);
-    command.env("PATH", format!("{}:/usr/bin:/bin", folder.join("fake").display())).env("RUNNER_TEMP", folder);
+    command.arg(root(".github/action.sh")).current_dir(directory).env_clear().env("HOME", directory);
+    command.env("PATH", format!("{}:/usr/bin:/bin", directory.join("fake").display())).env("RUNNER_TEMP", directory);
     output(command.envs(inputs.iter().copied()))
 }
 
 #[test]
 fn the_action_installs_the_release_and_verifies_its_checksum() {
-    let folder = project();
-    release(folder.path(), "");
-    let (text, code) = action(folder.path(), &[("INPUT_IMAGE", "oci:bad"), ("INPUT_VERSION", "v0.1.0")]);
+    let directory = project();
+    release(directory.path(), "");
+    let (text, code) = action(directory.path(), &[("INPUT_IMAGE", "oci:bad"), ("INPUT_VERSION", "v0.1.0")]);
     assert_eq!(code, 1, "{text}");
-    let asked = fs::read_to_string(folder.path().join("asked")).unwrap();
+    let asked = fs::read_to_string(directory.path().join("asked")).unwrap();
     assert!(asked.contains("/releases/download/v0.1.0/imgarch-"), "{asked}");
-    let (text, code) = action(folder.path(), &[("INPUT_IMAGE", "oci:good")]);
+    let (text, code) = action(directory.path(), &[("INPUT_IMAGE", "oci:good")]);
     assert_eq!(code, 0, "{text}");
-    let asked = fs::read_to_string(folder.path().join("asked")).unwrap();
+    let asked = fs::read_to_string(directory.path().join("asked")).unwrap();
     assert!(asked.contains("/releases/latest/download/imgarch-"), "{asked}");
-    release(folder.path(), &"0".repeat(64));
-    let (text, code) = action(folder.path(), &[("INPUT_IMAGE", "oci:good")]);
+    release(directory.path(), &"0".repeat(64));
+    let (text, code) = action(directory.path(), &[("INPUT_IMAGE", "oci:good")]);
     assert!(code == 2 && text.contains("the checksum of the download does not match"), "{code}: {text}");
 }
 
@@ -139,16 +139,16 @@ fn the_pre_commit_hook_stops_a_bad_dockerfile() {
     else {
         return;
     };
-    let folder = project();
+    let directory = project();
     // The repository of the hook, with the definition from this work tree.
-    let hooks = folder.path().join("hooks");
+    let hooks = directory.path().join("hooks");
     fs::create_dir(&hooks).unwrap();
     fs::copy(root(".pre-commit-hooks.yaml"), hooks.join(".pre-commit-hooks.yaml")).unwrap();
     let git = "git -c user.name=n -c user.email=e@example.com -c init.defaultBranch=main";
     let commit = format!("{git} init -q . && {git} add . && {git} commit -qm x");
     let (text, code) = shell(&hooks, &commit, &[]);
     assert_eq!(code, 0, "{text}");
-    let work = folder.path().join("work");
+    let work = directory.path().join("work");
     fs::create_dir(&work).unwrap();
     let bad = "FROM --platform=linux/amd64 golang:1.25 AS build\nRUN GOARCH=amd64 go build -o /app .\n";
     fs::write(work.join("Dockerfile"), format!("{bad}FROM scratch\nCOPY --from=build /app /app\n")).unwrap();
@@ -160,9 +160,9 @@ fn the_pre_commit_hook_stops_a_bad_dockerfile() {
     // The hook's own environment, with imgarch on PATH.
     let run = |work: &Path| {
         let mut command = Command::new("bash");
-        command.args(["-c", &run]).current_dir(work).env("PRE_COMMIT_HOME", folder.path().join("store"));
-        let path = format!("{}:{}", folder.path().join("bin").display(), std::env::var("PATH").unwrap());
-        output(command.env("PATH", path).env("HOME", folder.path()))
+        command.args(["-c", &run]).current_dir(work).env("PRE_COMMIT_HOME", directory.path().join("store"));
+        let path = format!("{}:{}", directory.path().join("bin").display(), std::env::var("PATH").unwrap());
+        output(command.env("PATH", path).env("HOME", directory.path()))
     };
     let (text, code) = run(&work);
     assert!(code == 1 && text.contains("Failed") && text.contains("Dockerfile:1"), "{code}: {text}");
@@ -186,13 +186,13 @@ fn the_documented_gitlab_job_fails_on_the_bad_image_and_leaves_its_reports() {
     };
     assert!(lines("before_script").iter().any(|line| line.contains("imgarch-x86_64-unknown-linux-musl.tar.gz")));
     for (image, expected) in [("good", 0), ("bad", 1)] {
-        let folder = project();
+        let directory = project();
         let script = lines("script").join("\n").replace("$CI_REGISTRY_IMAGE:$CI_COMMIT_SHA", &format!("oci:{image}"));
         let env = [("CI_REGISTRY", "registry.example.com"), ("CI_REGISTRY_USER", "u"), ("CI_REGISTRY_PASSWORD", "p")];
-        let (text, code) = shell(folder.path(), &script, &env);
+        let (text, code) = shell(directory.path(), &script, &env);
         assert_eq!(code, expected, "{text}");
         for report in ["codequality", "junit"] {
-            let path = folder.path().join(job["artifacts"]["reports"][report].as_str().unwrap());
+            let path = directory.path().join(job["artifacts"]["reports"][report].as_str().unwrap());
             assert!(path.is_file(), "{report}");
         }
     }
@@ -203,11 +203,11 @@ fn the_documented_jenkins_stage_fails_on_the_bad_image_and_leaves_its_reports() 
     let text = block("**Jenkins.**");
     let script = text.split("sh '").nth(1).unwrap().split('\'').next().unwrap();
     for (image, expected) in [("oci:good", 0), ("oci:bad", 1)] {
-        let folder = project();
-        let (said, code) = shell(folder.path(), script, &[("IMAGE", image)]);
+        let directory = project();
+        let (said, code) = shell(directory.path(), script, &[("IMAGE", image)]);
         assert_eq!(code, expected, "{said}");
         for report in ["imgarch.xml", "imgarch.html"] {
-            assert!(text.contains(&format!("'{report}'")) && folder.path().join(report).is_file(), "{report}");
+            assert!(text.contains(&format!("'{report}'")) && directory.path().join(report).is_file(), "{report}");
         }
     }
 }
@@ -226,22 +226,22 @@ fn the_documented_kubernetes_jobs_fail_on_the_bad_image() {
     let task = yaml(&block("**Tekton.**"));
     let job = yaml(&block("**Argo CD and Helm.**"));
     let containers = [&task["spec"]["steps"][0], &job["spec"]["template"]["spec"]["containers"][0]];
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     // The Job names a target: both images have an arm64 platform.
     let arm64 = |program: Vec<u8>| Small::new("arm64", program);
-    write_layout(&folder.path().join("good"), &[arm64(ElfBuilder::arm64().build())]);
-    write_layout(&folder.path().join("bad"), &[arm64(ElfBuilder::amd64().build())]);
+    write_layout(&directory.path().join("good"), &[arm64(ElfBuilder::arm64().build())]);
+    write_layout(&directory.path().join("bad"), &[arm64(ElfBuilder::amd64().build())]);
     for container in containers {
         for (image, expected) in [("oci:good", 0), ("oci:bad", 1)] {
             let arguments = arguments(container, image);
             let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-            let (text, code) = said(&imgarch(folder.path(), &words, &[]));
+            let (text, code) = said(&imgarch(directory.path(), &words, &[]));
             assert_eq!(code, expected, "{arguments:?}: {text}");
         }
     }
     // `imgarch scan -f` can read the Job, too: it names the image of imgarch.
-    fs::write(folder.path().join("job.yaml"), block("**Argo CD and Helm.**")).unwrap();
-    let output = imgarch(folder.path(), &["scan", "--offline", "-f", "job.yaml"], &[]);
+    fs::write(directory.path().join("job.yaml"), block("**Argo CD and Helm.**")).unwrap();
+    let output = imgarch(directory.path(), &["scan", "--offline", "-f", "job.yaml"], &[]);
     let (text, code) = said(&output);
     assert!(code == 3 && text.contains("ghcr.io/imgarch/imgarch:v"), "{text}");
 }
@@ -251,8 +251,8 @@ fn the_documented_kubernetes_jobs_fail_on_the_bad_image() {
 fn the_image_of_imgarch_passes_its_own_scan() {
     let test = "the_image_of_imgarch_passes_its_own_scan";
     let Some(docker) = engines::docker(test, Store::Containerd) else { return };
-    let folder = tempfile::tempdir().unwrap();
-    let context = folder.path().join("context");
+    let directory = tempfile::tempdir().unwrap();
+    let context = directory.path().join("context");
     for (arch, program) in [("amd64", ElfBuilder::amd64().build()), ("arm64", ElfBuilder::arm64().build())] {
         fs::create_dir_all(context.join("dist").join(arch)).unwrap();
         fs::write(context.join("dist").join(arch).join("imgarch"), program).unwrap();
@@ -264,7 +264,7 @@ fn the_image_of_imgarch_passes_its_own_scan() {
         let host = docker.host();
         let env = [("DOCKER_HOST", host.as_str()), ("DOCKER_CONFIG", "/nonexistent")];
         let name = format!("docker-daemon:{tag}");
-        said(&imgarch(folder.path(), &["scan", "--offline", "--format", "plain", &name], &env))
+        said(&imgarch(directory.path(), &["scan", "--offline", "--format", "plain", &name], &env))
     };
     let (text, code) = build("imgarch-itself:1");
     let lines = |word: &str| text.lines().filter(|line| line.contains(word)).count();
@@ -280,8 +280,8 @@ fn the_image_of_imgarch_passes_its_own_scan() {
 #[test]
 fn a_signal_ends_a_scan_as_the_shell_expects_and_leaves_nothing_behind() {
     for signal in ["INT", "TERM"] {
-        let folder = project();
-        let (home, temporary) = (folder.path().join("home"), folder.path().join("tmp"));
+        let directory = project();
+        let (home, temporary) = (directory.path().join("home"), directory.path().join("tmp"));
         fs::create_dir_all(&home).unwrap();
         fs::create_dir_all(&temporary).unwrap();
         // Stdin never ends, so the signal arrives during the scan.
@@ -290,11 +290,11 @@ fn a_signal_ends_a_scan_as_the_shell_expects_and_leaves_nothing_behind() {
              while [ \"$(cat /proc/$!/comm)\" != imgarch ]; do :; done; sleep 0.5; kill -{signal} $!; wait $!"
         );
         let env = [("TMPDIR", temporary.to_str().unwrap()), ("HOME", home.to_str().unwrap())];
-        let (text, code) = shell(folder.path(), &script, &env);
+        let (text, code) = shell(directory.path(), &script, &env);
         assert_eq!(code, if signal == "INT" { 130 } else { 143 }, "{text}");
         assert!(!text.contains("panicked"), "{text}");
         let left = |path: &Path| fs::read_dir(path).unwrap().count();
         assert_eq!((left(&home), left(&temporary)), (0, 0));
-        assert!(!folder.path().join("out.sarif").exists());
+        assert!(!directory.path().join("out.sarif").exists());
     }
 }

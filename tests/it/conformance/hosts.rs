@@ -7,7 +7,7 @@ use crate::kit::machine::{self, Need};
 fn options(engine: &engines::Engine) -> Opener {
     let nowhere = || Some("unix:///nonexistent.sock".to_string());
     let mut engines = EngineSettings { docker_host: nowhere(), container_host: nowhere(), ..EngineSettings::default() };
-    if engine.folder.join("containers.conf").exists() {
+    if engine.directory.join("containers.conf").exists() {
         engines.container_host = Some(engine.host());
     } else {
         engines.docker_host = Some(engine.host());
@@ -22,15 +22,15 @@ fn with_registry(options: Opener) -> Opener {
 }
 
 /// Writes a file and returns its path.
-fn write(folder: &Path, name: &str, bytes: &[u8]) -> String {
-    let path = folder.join(name);
+fn write(directory: &Path, name: &str, bytes: &[u8]) -> String {
+    let path = directory.join(name);
     fs::write(&path, bytes).unwrap();
     path.display().to_string()
 }
 
 /// Pushes the sample to a real registry, as `conformance:1` and with all its platforms. Returns its name there.
-fn pushed(sample: &Sample, registry: &engines::Registry, folder: &Path) -> String {
-    let layout = folder.join("pushed");
+fn pushed(sample: &Sample, registry: &engines::Registry, directory: &Path) -> String {
+    let layout = directory.join("pushed");
     sample.write_layout(&layout);
     let name = format!("{}/conformance:1", registry.address);
     let (from, to) = (format!("oci:{}:1", layout.display()), format!("docker://{name}"));
@@ -41,8 +41,8 @@ fn pushed(sample: &Sample, registry: &engines::Registry, folder: &Path) -> Strin
 #[test]
 fn a_real_registry_gives_the_same_image() {
     let Some(registry) = engines::registry("a_real_registry_gives_the_same_image") else { return };
-    let (sample, folder) = (Sample::new(Breadth::Whole), tempfile::tempdir().unwrap());
-    let name = pushed(&sample, registry, folder.path());
+    let (sample, directory) = (Sample::new(Breadth::Whole), tempfile::tempdir().unwrap());
+    let name = pushed(&sample, registry, directory.path());
     let digest = Digest::of(&sample.index);
     let by_digest = format!("{}@{digest}", name.trim_end_matches(":1"));
     let options = with_registry(Opener::default());
@@ -55,15 +55,15 @@ fn a_real_registry_gives_the_same_image() {
 fn docker_engines_classic_store_gives_the_same_image() {
     let test = "docker_engines_classic_store_gives_the_same_image";
     let Some(docker) = engines::docker(test, engines::Store::Classic) else { return };
-    let (sample, folder) = (Sample::new(Breadth::ForDocker), tempfile::tempdir().unwrap());
-    docker.docker(&["load", "--input", &write(folder.path(), "saved", &sample.docker_archive(1, SHORT))]);
+    let (sample, directory) = (Sample::new(Breadth::ForDocker), tempfile::tempdir().unwrap());
+    docker.docker(&["load", "--input", &write(directory.path(), "saved", &sample.docker_archive(1, SHORT))]);
     let options = options(docker);
     for text in ["docker-daemon:conformance:1", "docker-daemon:docker.io/library/conformance:1", "conformance:1"] {
         check(&sample, text, &options, ("Docker Engine at unix://", &[1]));
     }
     let id = docker.docker(&["image", "inspect", "--format", "{{.Id}}", "conformance:1"]);
     check(&sample, &format!("docker-daemon:{}", id.trim()), &options, ("Docker Engine", &[1]));
-    let saved = folder.path().join("saved-again").display().to_string();
+    let saved = directory.path().join("saved-again").display().to_string();
     docker.docker(&["save", "--output", &saved, "conformance:1"]);
     check(&sample, &saved, &options, ("docker-archive", &[1]));
     let absent = options.open("docker-daemon:absent:1").unwrap_err();
@@ -74,16 +74,16 @@ fn docker_engines_classic_store_gives_the_same_image() {
 fn docker_engines_containerd_store_and_containerd_itself_give_the_same_image() {
     let test = "docker_engines_containerd_store_and_containerd_itself_give_the_same_image";
     let Some(docker) = engines::docker(test, engines::Store::Containerd) else { return };
-    let (sample, folder) = (Sample::new(Breadth::ForDocker), tempfile::tempdir().unwrap());
+    let (sample, directory) = (Sample::new(Breadth::ForDocker), tempfile::tempdir().unwrap());
     let oci = images::archive(&sample.layout_members());
-    docker.docker(&["load", "--input", &write(folder.path(), "oci", &oci)]);
+    docker.docker(&["load", "--input", &write(directory.path(), "oci", &oci)]);
     let containerd = Containerd {
-        root: docker.folder.join("data/containerd/daemon"),
-        address: docker.folder.join("exec/containerd/containerd.sock"),
+        root: docker.directory.join("data/containerd/daemon"),
+        address: docker.directory.join("exec/containerd/containerd.sock"),
     };
     let options = Opener { containerd: vec![containerd.clone()], ..options(docker) };
     check(&sample, "docker-daemon:conformance:1", &options, ("Docker Engine at unix://", BOTH));
-    let saved = folder.path().join("saved").display().to_string();
+    let saved = directory.path().join("saved").display().to_string();
     docker.docker(&["save", "--output", &saved, "conformance:1"]);
     check(&sample, &saved, &options, ("docker-archive", BOTH));
 
@@ -94,7 +94,7 @@ fn docker_engines_containerd_store_and_containerd_itself_give_the_same_image() {
     let absent = options.open("containerd:moby/absent:1").unwrap_err();
     assert!(matches!(absent.bare(), SourceError::NotFound { .. }), "{absent}");
     // If its store cannot be read, containerd itself provides the image.
-    let elsewhere = Containerd { root: folder.path().to_path_buf(), ..containerd };
+    let elsewhere = Containerd { root: directory.path().to_path_buf(), ..containerd };
     let options = Opener { containerd: vec![elsewhere], ..options };
     check(&sample, "containerd:moby/conformance:1", &options, ("containerd at", BOTH));
 }
@@ -104,8 +104,8 @@ fn a_platform_that_was_not_pulled_is_not_present() {
     let test = "a_platform_that_was_not_pulled_is_not_present";
     let Some(docker) = engines::docker(test, engines::Store::Containerd) else { return };
     let Some(registry) = engines::registry(test) else { return };
-    let (sample, folder) = (Sample::new(Breadth::ForPull), tempfile::tempdir().unwrap());
-    let name = pushed(&sample, registry, folder.path());
+    let (sample, directory) = (Sample::new(Breadth::ForPull), tempfile::tempdir().unwrap());
+    let name = pushed(&sample, registry, directory.path());
     docker.docker(&["pull", "--quiet", "--platform", "linux/amd64", &name]);
     let options = options(docker);
     let opened = options.open(&format!("docker-daemon:{name}")).unwrap();
@@ -124,15 +124,15 @@ fn a_platform_that_was_not_pulled_is_not_present() {
 #[test]
 fn podman_gives_the_same_image() {
     let Some(podman) = engines::podman("podman_gives_the_same_image") else { return };
-    let (sample, folder) = (Sample::new(Breadth::Whole), tempfile::tempdir().unwrap());
-    podman.docker(&["load", "--input", &write(folder.path(), "saved", &sample.docker_archive(1, SHORT))]);
+    let (sample, directory) = (Sample::new(Breadth::Whole), tempfile::tempdir().unwrap());
+    podman.docker(&["load", "--input", &write(directory.path(), "saved", &sample.docker_archive(1, SHORT))]);
     let options = options(podman);
     for text in ["containers-storage:conformance:1", "conformance:1"] {
         check(&sample, text, &options, ("podman at unix://", &[1]));
     }
     podman.docker(&["tag", "conformance:1", "localhost/own:1"]);
     check(&sample, "containers-storage:own:1", &options, ("podman at unix://", &[1]));
-    let saved = folder.path().join("saved-again").display().to_string();
+    let saved = directory.path().join("saved-again").display().to_string();
     podman.docker(&["save", "--output", &saved, "conformance:1"]);
     check(&sample, &saved, &options, ("docker-archive", &[1]));
 }
@@ -143,11 +143,11 @@ fn podmans_storage_is_read_by_its_command_if_no_service_runs() {
     if !machine::has(test, &[Need::Root, Need::Podman]) || Path::new("/run/podman/podman.sock").exists() {
         return;
     }
-    let (sample, folder) = (Sample::new(Breadth::Whole), tempfile::tempdir().unwrap());
-    let at = |name: &str| folder.path().join(name).display().to_string();
+    let (sample, directory) = (Sample::new(Breadth::Whole), tempfile::tempdir().unwrap());
+    let at = |name: &str| directory.path().join(name).display().to_string();
     let storage = format!("[storage]\ndriver = \"vfs\"\ngraphroot = \"{}\"\nrunroot = \"{}\"\n", at("root"), at("run"));
-    let storage = write(folder.path(), "storage.conf", storage.as_bytes());
-    let saved = write(folder.path(), "saved", &sample.docker_archive(1, SHORT));
+    let storage = write(directory.path(), "storage.conf", storage.as_bytes());
+    let saved = write(directory.path(), "saved", &sample.docker_archive(1, SHORT));
     let in_storage = |program: &str, arguments: &[&str]| {
         let mut command = Command::new(program);
         command.env("CONTAINERS_STORAGE_CONF", &storage).env_remove("CONTAINER_HOST").env_remove("XDG_RUNTIME_DIR");
@@ -168,9 +168,9 @@ fn a_name_that_the_registry_lacks_is_read_from_the_engine_with_a_note() {
     let test = "a_name_that_the_registry_lacks_is_read_from_the_engine_with_a_note";
     let Some(docker) = engines::docker(test, engines::Store::Classic) else { return };
     let Some(registry) = engines::registry(test) else { return };
-    let (sample, folder) = (Sample::new(Breadth::ForDocker), tempfile::tempdir().unwrap());
+    let (sample, directory) = (Sample::new(Breadth::ForDocker), tempfile::tempdir().unwrap());
     let name = format!("{}/only-local:1", registry.address);
-    docker.docker(&["load", "--input", &write(folder.path(), "saved", &sample.docker_archive(0, &name))]);
+    docker.docker(&["load", "--input", &write(directory.path(), "saved", &sample.docker_archive(0, &name))]);
     let options = with_registry(options(docker));
     let note = options.open(&name).unwrap().note.expect("a note for the user");
     assert!(note.starts_with(&format!("not in the registry {}; read from Docker Engine", registry.address)), "{note}");

@@ -16,13 +16,13 @@ const STACKS: [(&str, Stack); 15] = [
     ("opaque-link", &[&["r/", "r/x", "l -> r"], &["l/.wh..wh..opq", "l/n"]]),
     ("link-then-below", &[&["a/", "a/x", "b/", "b/y"], &["a -> b"], &["a/z"]]),
     ("whiteout", &[&["d/", "d/a", "d/b", "e"], &["d/.wh.a", ".wh.e"]]),
-    ("whiteout-of-a-folder", &[&["d/", "d/s/", "d/s/a", "e"], &[".wh.d"], &["d/", "d/c"]]),
+    ("whiteout-of-a-directory", &[&["d/", "d/s/", "d/s/a", "e"], &[".wh.d"], &["d/", "d/c"]]),
     ("opaque-first", &[&["d/", "d/a", "d/s/", "d/s/b"], &["d/", "d/.wh..wh..opq", "d/s/", "d/s/n"]]),
     ("opaque-last", &[&["d/", "d/a", "d/n"], &["d/", "d/n", "d/.wh..wh..opq"]]),
-    ("file-to-folder", &[&["a"], &["a/", "a/x"]]),
-    ("file-to-folder-unsaid", &[&["a"], &["a/x"]]),
-    ("folder-to-file-and-back", &[&["a/", "a/x"], &["a"], &["a/", "a/y"]]),
-    ("folder-to-link", &[&["a/", "a/x", "b/", "b/y"], &["a -> b"]]),
+    ("file-to-directory", &[&["a"], &["a/", "a/x"]]),
+    ("file-to-directory-unsaid", &[&["a"], &["a/x"]]),
+    ("directory-to-file-and-back", &[&["a/", "a/x"], &["a"], &["a/", "a/y"]]),
+    ("directory-to-link", &[&["a/", "a/x", "b/", "b/y"], &["a -> b"]]),
     ("nothing-to-hide", &[&["a"], &[".wh.nothing", "q/.wh..wh..opq", "q/x"]]),
 ];
 
@@ -99,14 +99,14 @@ fn tree_of_merge(path: &str) -> BTreeMap<String, String> {
 }
 
 fn check(docker: &engines::Engine, store: &str) {
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     for (name, stack) in STACKS {
         let tag = format!("merged:{name}");
-        let path = folder.path().join(name).display().to_string();
+        let path = directory.path().join(name).display().to_string();
         fs::write(&path, archive_of(stack, &tag)).unwrap();
         docker.docker(&["load", "--input", &path]);
         let id = docker.docker(&["create", "--network=none", &tag]);
-        let export = folder.path().join("export").display().to_string();
+        let export = directory.path().join("export").display().to_string();
         docker.docker(&["export", "--output", &export, id.trim()]);
         docker.docker(&["rm", id.trim()]);
         assert_eq!(tree_of_merge(&path), tree_of_export(&fs::read(&export).unwrap()), "{name} in the {store} store");

@@ -53,7 +53,7 @@ fn lines(rootfs: &RootFs<String>) -> Vec<String> {
             let path = String::from_utf8(rootfs.path(file.id)).unwrap();
             let (kind, rest) = match file.kind {
                 NodeKind::File => ("file", file.fact.cloned().expect("every file was visited")),
-                NodeKind::Directory => ("folder", "-".to_string()),
+                NodeKind::Directory => ("directory", "-".to_string()),
                 NodeKind::Symlink => ("symlink", String::from_utf8(file.target.to_vec()).unwrap()),
                 _ => ("special", "-".to_string()),
             };

@@ -14,11 +14,11 @@ use crate::kit::web_store::{Manner, WebStore};
 use imgarch::scan::Shard;
 
 /// All files below a directory.
-fn files(folder: &Path) -> Vec<PathBuf> {
+fn files(directory: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
-    let mut pending = vec![folder.to_path_buf()];
-    while let Some(folder) = pending.pop() {
-        for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
+    let mut pending = vec![directory.to_path_buf()];
+    while let Some(directory) = pending.pop() {
+        for entry in fs::read_dir(&directory).into_iter().flatten().flatten() {
             if entry.path().is_dir() { pending.push(entry.path()) } else { found.push(entry.path()) }
         }
     }

@@ -17,10 +17,10 @@ struct Registered {
 impl Drop for Registered {
     fn drop(&mut self) {
         std::fs::write(&self.file, "-1").expect("removing the handler");
-        let folder = self.file.parent().expect("the handler's directory");
-        let left = std::fs::read_dir(folder).map_or(0, |entries| entries.count());
+        let directory = self.file.parent().expect("the handler's directory");
+        let left = std::fs::read_dir(directory).map_or(0, |entries| entries.count());
         if self.is_mounted_here && left <= 2 {
-            Command::new("umount").arg(folder).status().expect("umount starts");
+            Command::new("umount").arg(directory).status().expect("umount starts");
         }
     }
 }
@@ -28,18 +28,19 @@ impl Drop for Registered {
 /// Registers a handler for arm64 programs that have this test's eight bytes in `e_ident`, so that it applies to no
 /// other program of the machine. `flags`: the flags of binfmt_misc.
 fn register(interpreter: &str, flags: &str) -> Option<Registered> {
-    let folder = Path::new("/proc/sys/fs/binfmt_misc");
-    let is_mounted_here = !folder.join("register").exists();
+    let directory = Path::new("/proc/sys/fs/binfmt_misc");
+    let is_mounted_here = !directory.join("register").exists();
     if is_mounted_here {
-        let mounted = Command::new("mount").args(["-t", "binfmt_misc", "none"]).arg(folder).status();
+        let mounted = Command::new("mount").args(["-t", "binfmt_misc", "none"]).arg(directory).status();
         if !mounted.is_ok_and(|status| status.success()) {
             machine::skip("handlers", "binfmt_misc cannot be mounted");
             return None;
         }
     }
     let name = format!("imgarch-test-{}-{flags}", std::process::id());
-    std::fs::write(folder.join("register"), handler_line(&name, interpreter, flags)).expect("registering the handler");
-    Some(Registered { file: folder.join(name), is_mounted_here })
+    std::fs::write(directory.join("register"), handler_line(&name, interpreter, flags))
+        .expect("registering the handler");
+    Some(Registered { file: directory.join(name), is_mounted_here })
 }
 
 fn handler_line(name: &str, interpreter: &str, flags: &str) -> String {

@@ -33,8 +33,8 @@ fn a_missing_symbol_version_ends_a_real_program_as_predicted() {
         return;
     }
     // Link against a libq.so.1 with version Q_2, and run with one that only has Q_1.
-    let folder = tempfile::tempdir().expect("a temporary directory");
-    let at = |name: &str| folder.path().join(name);
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let at = |name: &str| directory.path().join(name);
     let build = |versions: &str, script: &str, name: &str| {
         std::fs::write(at("map"), script).expect("writing the version script");
         let map = format!("-Wl,--version-script={}", at("map").display());
@@ -43,8 +43,8 @@ fn a_missing_symbol_version_ends_a_real_program_as_predicted() {
         bytes
     };
     build("int q(void) { return 0; }", "Q_1 { }; Q_2 { global: q; local: *; };", "libq.so");
-    let library = format!("-L{}", folder.path().display());
-    let program = folder.path().join("p.c");
+    let library = format!("-L{}", directory.path().display());
+    let program = directory.path().join("p.c");
     std::fs::write(&program, "int q(void); int main(void) { return q(); }").expect("writing the source file");
     let out = at("p");
     let linked = Command::new("cc").arg(&program).args([&library, "-lq", "-o"]).arg(&out).status().expect("cc starts");

@@ -85,8 +85,8 @@ fn every_tree_of_the_oracle_ends_here_as_the_model_predicts() {
 
 /// A program that does nothing, compiled and linked by the machine's compiler.
 fn compile(text: &str, arguments: &[&str]) -> Vec<u8> {
-    let folder = tempfile::tempdir().expect("a temporary directory");
-    let (source, out) = (folder.path().join("a.c"), folder.path().join("a"));
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let (source, out) = (directory.path().join("a.c"), directory.path().join("a"));
     std::fs::write(&source, text).expect("writing the source file");
     let status = Command::new("cc").args(arguments).arg("-o").arg(&out).arg(&source).status().expect("cc starts");
     assert!(status.success(), "cc {arguments:?}");

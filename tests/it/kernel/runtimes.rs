@@ -12,8 +12,8 @@ fn contain(runtime: &str, tree: &Tree, granted: Capabilities) -> (i32, String) {
     let bundle = tempfile::tempdir().expect("a temporary directory");
     let root = bundle.path().join("rootfs");
     std::fs::create_dir(&root).expect("creating the root");
-    for folder in ["proc", "dev", "sys"] {
-        std::fs::create_dir(root.join(folder)).expect("creating a mount point");
+    for directory in ["proc", "dev", "sys"] {
+        std::fs::create_dir(root.join(directory)).expect("creating a mount point");
     }
     tree.write(&root);
     let granted = granted.names();
@@ -180,8 +180,8 @@ fn a_container_maps_no_low_addresses_unless_it_is_granted_them() {
     }
 }
 
-/// Runs a tree with podman. Returns the exit code and stderr. podman's own directories are in `folder`.
-fn contain_by_podman(runtime: &str, tree: &Tree, folder: &std::path::Path) -> (i32, String) {
+/// Runs a tree with podman. Returns the exit code and stderr. podman's own directories are in `directory`.
+fn contain_by_podman(runtime: &str, tree: &Tree, directory: &std::path::Path) -> (i32, String) {
     let bundle = tempfile::tempdir().expect("a temporary directory");
     tree.write(bundle.path());
     // crun refuses a machine with both cgroup versions, and runc needs one.
@@ -195,7 +195,7 @@ fn contain_by_podman(runtime: &str, tree: &Tree, folder: &std::path::Path) -> (i
     );
     let mut command = Command::new("unshare");
     command.args(["-m", "sh", "-c", &script, "sh", "--rootfs"]).arg(bundle.path()).args(&tree.argv);
-    command.env("F", folder).env("CONTAINERS_CONF", folder.join("containers.conf"));
+    command.env("F", directory).env("CONTAINERS_CONF", directory.join("containers.conf"));
     let output = command.output().expect("podman starts");
     (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&output.stderr).into_owned())
 }
@@ -206,10 +206,10 @@ fn podman_messages_match_the_model() {
     if !has("podman", &[Need::Root, Need::MountNamespaces, Need::Podman, Need::Crun, Need::Runc]) {
         return;
     }
-    let folder = tempfile::tempdir().expect("a temporary directory");
+    let directory = tempfile::tempdir().expect("a temporary directory");
     let config = "[containers]\ndefault_ulimits = [\"nofile=1024:1024\", \"nproc=1024:1024\"]\nnetns = \"none\"\n\
                   [engine]\ncgroup_manager = \"cgroupfs\"\nevents_logger = \"file\"\n";
-    std::fs::write(folder.path().join("containers.conf"), config).expect("writing the configuration");
+    std::fs::write(directory.path().join("containers.conf"), config).expect("writing the configuration");
     for (name, tree) in runtime_messages().iter().filter(|(_, tree)| tree.env.is_empty() && tree.working_dir.is_empty())
     {
         let shown = messages(&judge(tree, &node), &tree.exec());
@@ -219,7 +219,7 @@ fn podman_messages_match_the_model() {
             if runtime == "crun" || rows.is_empty() {
                 rows.extend(shown.iter().filter(|row| row.frontend == "podman run"));
             }
-            let (code, said) = contain_by_podman(runtime, tree, folder.path());
+            let (code, said) = contain_by_podman(runtime, tree, directory.path());
             let said = said.replace("\\\"", "\"");
             let has_text = |row: &Shown| said.contains(row.text.split("\"time\"").next().expect("a first part"));
             let is_shown = rows.iter().any(|row| row.exit_code.map(i32::from) == Some(code) && has_text(row));
@@ -236,16 +236,16 @@ fn docker_messages_match_the_model() {
     trees.extend(runc_refusals());
     trees.extend(refused_to_users().into_iter().map(|(_, tree)| ("runs", tree)));
     for (number, (name, tree)) in trees.into_iter().enumerate() {
-        let folder = tempfile::tempdir().expect("a folder");
-        tree.write(folder.path());
-        let archive = folder.path().with_extension("tar");
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        tree.write(directory.path());
+        let archive = directory.path().with_extension("tar");
         engines::run(
             "tar",
             &[
                 "--xattrs",
                 "--xattrs-include=security.*",
                 "-C",
-                folder.path().to_str().expect("a path"),
+                directory.path().to_str().expect("a path"),
                 "-cf",
                 archive.to_str().expect("a path"),
                 ".",

@@ -12,7 +12,7 @@ use super::machine::{self, Need, PATH, has};
 /// A running engine.
 pub struct Engine {
     pub socket: PathBuf,
-    pub folder: PathBuf,
+    pub directory: PathBuf,
     _supervisor: Child,
 }
 
@@ -41,7 +41,7 @@ kill $engine
 for i in $(seq 100); do kill -0 $engine 2> /dev/null || break; sleep 0.1; done
 kill -9 $engine 2> /dev/null
 cd /
-awk -v folder="$2/" 'index($2, folder) == 1 { print $2 }' /proc/self/mounts | sort -r | while read -r mount; do
+awk -v directory="$2/" 'index($2, directory) == 1 { print $2 }' /proc/self/mounts | sort -r | while read -r mount; do
   umount -l "$mount"
 done
 # Processes that an engine started may outlive it for a moment, and still write to the directory.
@@ -57,15 +57,15 @@ pub fn docker(test: &str, store: Store) -> Option<&'static Engine> {
         return None;
     }
     Some(ENGINES[store as usize].get_or_init(|| {
-        let folder = folder("dkr");
+        let directory = directory("dkr");
         let features = match store {
             Store::Containerd => r#"{"features":{"containerd-snapshotter":true}}"#,
             Store::Classic => r#"{"features":{"containerd-snapshotter":false},"storage-driver":"overlay2"}"#,
         };
-        fs::write(folder.join("daemon.json"), features).unwrap();
+        fs::write(directory.join("daemon.json"), features).unwrap();
         let line = "exec dockerd --config-file $PWD/daemon.json --data-root $PWD/data --exec-root $PWD/exec \
             -H unix://$PWD/sock --bridge=none --iptables=false -p $PWD/pid";
-        start(line, folder, "sock")
+        start(line, directory, "sock")
     }))
 }
 
@@ -77,15 +77,15 @@ pub fn docker_20_10(test: &str) -> Option<&'static Engine> {
         return None;
     }
     let engine = ENGINE.get_or_init(|| {
-        let folder = folder("d20");
-        if !unpack(test, &folder, &["docker.io", "containerd"], Version::Oldest) {
-            let _ = fs::remove_dir_all(&folder);
+        let directory = directory("d20");
+        if !unpack(test, &directory, &["docker.io", "containerd"], Version::Oldest) {
+            let _ = fs::remove_dir_all(&directory);
             return None;
         }
-        assert!(folder.join("docker.io_20.10").exists(), "Debian 12's Docker Engine is 20.10");
+        assert!(directory.join("docker.io_20.10").exists(), "Debian 12's Docker Engine is 20.10");
         let line = "export PATH=$PWD/root/usr/sbin:$PWD/root/usr/bin:$PATH; exec dockerd --data-root $PWD/data \
             --exec-root $PWD/exec -H unix://$PWD/sock --bridge=none --iptables=false -p $PWD/pid";
-        Some(start(line, folder, "sock"))
+        Some(start(line, directory, "sock"))
     });
     engine.as_ref()
 }
@@ -100,15 +100,15 @@ pub enum Version {
     Newest,
 }
 
-/// Unpacks Debian packages into `folder/root`, without installing them. Returns `false` and skips the test if the
+/// Unpacks Debian packages into `directory/root`, without installing them. Returns `false` and skips the test if the
 /// mirror does not have them.
-pub fn unpack(test: &str, folder: &Path, packages: &[&str], version: Version) -> bool {
+pub fn unpack(test: &str, directory: &Path, packages: &[&str], version: Version) -> bool {
     if !has(test, &[Need::Debian, Need::PackageMirror]) {
         return false;
     }
     let pick = if version == Version::Oldest { "head" } else { "tail" };
     let mut command = Command::new("/bin/sh");
-    command.args(["-c", UNPACK, "unpack", pick]).args(packages).current_dir(folder).stdin(Stdio::null());
+    command.args(["-c", UNPACK, "unpack", pick]).args(packages).current_dir(directory).stdin(Stdio::null());
     let output = command.output().expect("/bin/sh starts");
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
@@ -142,16 +142,16 @@ pub fn docker_over_tls(test: &str) -> Option<(&'static Engine, u16)> {
         return None;
     }
     let (engine, port) = ENGINE.get_or_init(|| {
-        let folder = folder("dkt");
-        fs::write(folder.join("daemon.json"), r#"{"features":{"containerd-snapshotter":true}}"#).unwrap();
-        let certs = folder.join("certs");
+        let directory = directory("dkt");
+        fs::write(directory.join("daemon.json"), r#"{"features":{"containerd-snapshotter":true}}"#).unwrap();
+        let certs = directory.join("certs");
         fs::create_dir(&certs).unwrap();
-        run("/bin/sh", &["-c", &CERTIFICATES.replace("FOLDER", &certs.display().to_string())]);
+        run("/bin/sh", &["-c", &CERTIFICATES.replace("DIRECTORY", &certs.display().to_string())]);
         let port = free_port();
         let line = "exec dockerd --config-file $PWD/daemon.json --data-root $PWD/data --exec-root $PWD/exec \
             -H unix://$PWD/sock --bridge=none --iptables=false -p $PWD/pid -H tcp://127.0.0.1:PORT --tlsverify \
             --tlscacert $PWD/certs/ca.pem --tlscert $PWD/certs/server.pem --tlskey $PWD/certs/server-key.pem";
-        (start(&line.replace("PORT", &port.to_string()), folder, "sock"), port)
+        (start(&line.replace("PORT", &port.to_string()), directory, "sock"), port)
     });
     Some((engine, *port))
 }
@@ -159,7 +159,7 @@ pub fn docker_over_tls(test: &str) -> Option<(&'static Engine, u16)> {
 /// Creates an authority, a server certificate for 127.0.0.1 and a client certificate.
 const CERTIFICATES: &str = r#"
 set -e
-cd FOLDER
+cd DIRECTORY
 new="-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes"
 openssl req -x509 $new -days 30 -subj /CN=authority -keyout ca-key.pem -out ca.pem
 sign() { openssl x509 -req -in "$1.csr" -CA ca.pem -CAkey ca-key.pem -CAcreateserial -days 30 -copy_extensions copy -out "$2"; }
@@ -176,18 +176,18 @@ pub fn podman(test: &str) -> Option<&'static Engine> {
         return None;
     }
     Some(ENGINE.get_or_init(|| {
-        let folder = folder("pdm");
-        fs::create_dir(folder.join("tmp")).unwrap();
+        let directory = directory("pdm");
+        fs::create_dir(directory.join("tmp")).unwrap();
         // Settings for machines without a network bridge, without the right to raise limits, or with both cgroup
         // versions.
         let config = "[containers]\nnetns = \"none\"\n[engine]\nruntime = \"runc\"\ncgroup_manager = \"cgroupfs\"\nevents_logger = \"file\"\n";
-        fs::write(folder.join("containers.conf"), config).unwrap();
-        fs::write(folder.join("registries.conf"), "unqualified-search-registries = []\n").unwrap();
+        fs::write(directory.join("containers.conf"), config).unwrap();
+        fs::write(directory.join("registries.conf"), "unqualified-search-registries = []\n").unwrap();
         let line = "export CONTAINERS_CONF=$PWD/containers.conf CONTAINERS_REGISTRIES_CONF=$PWD/registries.conf \
             REGISTRY_AUTH_FILE=$PWD/auth.json TMPDIR=$PWD/tmp; \
             exec podman --root $PWD/root --runroot $PWD/run --tmpdir $PWD/lib --storage-driver vfs \
             system service --time=0 unix://$PWD/sock";
-        start(line, folder, "sock")
+        start(line, directory, "sock")
     }))
 }
 
@@ -199,15 +199,15 @@ pub fn registry(test: &str) -> Option<&'static Registry> {
         return None;
     }
     Some(REGISTRY.get_or_init(|| {
-        let folder = folder("reg");
+        let directory = directory("reg");
         let address = format!("127.0.0.1:{}", free_port());
         let config = format!(
             "version: 0.1\nlog: {{level: error, accesslog: {{disabled: true}}}}\nstorage: {{inmemory: {{}}}}\n\
              http: {{addr: \"{address}\", secret: test}}\n"
         );
-        fs::write(folder.join("config.yml"), config).unwrap();
-        let supervisor = supervise("exec docker-registry serve $PWD/config.yml", &folder);
-        wait(&folder, || std::net::TcpStream::connect(&address).is_ok());
+        fs::write(directory.join("config.yml"), config).unwrap();
+        let supervisor = supervise("exec docker-registry serve $PWD/config.yml", &directory);
+        wait(&directory, || std::net::TcpStream::connect(&address).is_ok());
         Registry { address, _supervisor: supervisor }
     }))
 }
@@ -217,32 +217,32 @@ fn free_port() -> u16 {
 }
 
 /// A short path: the path of a Unix socket is limited to 107 bytes, and containerd has one several levels below.
-fn folder(name: &str) -> PathBuf {
+fn directory(name: &str) -> PathBuf {
     tempfile::Builder::new().prefix(&format!("{name}.")).rand_bytes(6).tempdir_in("/tmp").unwrap().keep()
 }
 
-fn start(line: &str, folder: PathBuf, socket: &str) -> Engine {
-    let supervisor = supervise(line, &folder);
-    let socket = folder.join(socket);
-    wait(&folder, || imgarch::source::engine::Engine::connect(&endpoint(&socket)).is_ok());
-    Engine { socket, folder, _supervisor: supervisor }
+fn start(line: &str, directory: PathBuf, socket: &str) -> Engine {
+    let supervisor = supervise(line, &directory);
+    let socket = directory.join(socket);
+    wait(&directory, || imgarch::source::engine::Engine::connect(&endpoint(&socket)).is_ok());
+    Engine { socket, directory, _supervisor: supervisor }
 }
 
 fn endpoint(socket: &Path) -> imgarch::source::engine::Endpoint {
     imgarch::source::engine::Endpoint::Unix(socket.to_path_buf())
 }
 
-fn supervise(line: &str, folder: &Path) -> Child {
+fn supervise(line: &str, directory: &Path) -> Child {
     let mut command = Command::new("/bin/sh");
-    command.args(["-c", SUPERVISOR, "supervisor", line]).arg(folder).env("PATH", PATH);
+    command.args(["-c", SUPERVISOR, "supervisor", line]).arg(directory).env("PATH", PATH);
     command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
     command.spawn().expect("/bin/sh starts")
 }
 
-fn wait(folder: &Path, is_ready: impl Fn() -> bool) {
+fn wait(directory: &Path, is_ready: impl Fn() -> bool) {
     let start = Instant::now();
     while !is_ready() {
-        let log = || fs::read_to_string(folder.join("log")).unwrap_or_default();
+        let log = || fs::read_to_string(directory.join("log")).unwrap_or_default();
         assert!(start.elapsed() < START_LIMIT, "the service does not start: {}", log());
         std::thread::sleep(Duration::from_millis(50));
     }
@@ -256,7 +256,7 @@ impl Engine {
     /// `docker` with this engine as its host.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new("docker");
-        command.env("PATH", PATH).env("DOCKER_CONFIG", self.folder.join("client")).env_remove("DOCKER_CONTEXT");
+        command.env("PATH", PATH).env("DOCKER_CONFIG", self.directory.join("client")).env_remove("DOCKER_CONTEXT");
         command.env("DOCKER_HOST", self.host()).args(arguments).stdin(Stdio::null());
         command
     }

@@ -63,7 +63,7 @@ pub enum Breadth {
 /// The kind of a layer's entry, with its content or target.
 #[derive(Clone, Copy)]
 enum Kind<'a> {
-    Folder,
+    Directory,
     File(&'a [u8]),
     HardLink(&'a str),
     Symlink(&'a str),
@@ -88,34 +88,34 @@ pub fn program(platform: &str) -> Vec<u8> {
 fn layers(platform: &str, breadth: Breadth) -> Vec<Vec<u8>> {
     use Kind::*;
     let base: [Entry<'_>; 16] = [
-        ("bin", 0o755, 0, Folder),
+        ("bin", 0o755, 0, Directory),
         ("bin/sh", 0o755, 0, File(b"a shell")),
         ("bin/dash", 0o755, 0, HardLink("bin/sh")),
         ("bin/link", 0o777, 0, Symlink("sh")),
-        ("etc", 0o755, 0, Folder),
+        ("etc", 0o755, 0, Directory),
         ("etc/passwd", 0o644, 0, File(b"root:x:0:0::/:/bin/sh\n")),
         ("etc/old", 0o644, 0, File(b"whited out above")),
-        ("home", 0o755, 1000, Folder),
+        ("home", 0o755, 1000, Directory),
         ("home/setuid", 0o4755, 1000, File(b"setuid")),
-        ("opt", 0o755, 0, Folder),
-        ("opt/folder", 0o755, 0, Folder),
+        ("opt", 0o755, 0, Directory),
+        ("opt/folder", 0o755, 0, Directory),
         ("opt/folder/gone", 0o644, 0, File(b"its folder becomes a file")),
         ("opt/pipe", 0o600, 0, Fifo),
-        ("usr", 0o755, 0, Folder),
-        ("usr/share", 0o755, 0, Folder),
+        ("usr", 0o755, 0, Directory),
+        ("usr/share", 0o755, 0, Directory),
         ("usr/share/hidden", 0o644, 0, File(b"opaque above")),
     ];
     let long = long_name();
-    let folder = long.rsplit_once('/').unwrap().0;
+    let directory = long.rsplit_once('/').unwrap().0;
     let middle: [Entry<'_>; 10] = [
         ("bin/sh", 0o755, 0, File(b"a shell")),
         ("bin/sh2", 0o755, 0, HardLink("bin/sh")),
         ("etc/.wh.old", 0o644, 0, File(b"")),
         ("opt/folder", 0o644, 0, File(b"now a file")),
-        ("usr/lib", 0o755, 0, Folder),
-        (folder, 0o755, 0, Folder),
+        ("usr/lib", 0o755, 0, Directory),
+        (directory, 0o755, 0, Directory),
         (&long, 0o644, 0, File(b"long")),
-        ("usr/share", 0o755, 0, Folder),
+        ("usr/share", 0o755, 0, Directory),
         ("usr/share/.wh..wh..opq", 0o644, 0, File(b"")),
         ("usr/share/shown", 0o644, 0, File(b"beside the opaque marker")),
     ];
@@ -133,27 +133,27 @@ pub fn expected(platform: &str) -> Vec<String> {
         format!("{path} file {mode:o} {owner}:{owner} {} {}", content.len(), Digest::of(content).short())
     };
     let file = |path: &str, mode: u32, owner: u32, content: &str| bytes(path, mode, owner, content.as_bytes());
-    let folder = |path: &str, owner: u32| format!("{path} folder 755 {owner}:{owner} 0 -");
+    let directory = |path: &str, owner: u32| format!("{path} directory 755 {owner}:{owner} 0 -");
     let long = long_name();
     let mut lines = vec![
         bytes("app", 0o755, 0, &program(platform)),
-        folder("bin", 0),
+        directory("bin", 0),
         file("bin/dash", 0o755, 0, "a shell"),
         "bin/link symlink 777 0:0 0 sh".to_string(),
         file("bin/sh", 0o755, 0, "a shell"),
         file("bin/sh2", 0o755, 0, "a shell"),
-        folder("etc", 0),
+        directory("etc", 0),
         file("etc/passwd", 0o600, 0, "root:x:0:0::/:/bin/sh\n"),
-        folder("home", 1000),
+        directory("home", 1000),
         file("home/setuid", 0o4755, 1000, "setuid"),
-        folder("opt", 0),
+        directory("opt", 0),
         file("opt/folder", 0o644, 0, "now a file"),
         "opt/pipe special 600 0:0 0 -".to_string(),
-        folder("usr", 0),
-        folder("usr/lib", 0),
-        folder(long.rsplit_once('/').unwrap().0, 0),
+        directory("usr", 0),
+        directory("usr/lib", 0),
+        directory(long.rsplit_once('/').unwrap().0, 0),
         file(&long, 0o644, 0, "long"),
-        folder("usr/share", 0),
+        directory("usr/share", 0),
         file("usr/share/shown", 0o644, 0, "beside the opaque marker"),
     ];
     lines.sort();
@@ -170,7 +170,7 @@ fn tar(entries: &[Entry<'_>]) -> Vec<u8> {
         header.set_mtime(0);
         header.set_size(0);
         let (tag, target) = match kind {
-            Kind::Folder => (tar::EntryType::Directory, None),
+            Kind::Directory => (tar::EntryType::Directory, None),
             Kind::File(_) => (tar::EntryType::Regular, None),
             Kind::HardLink(target) => (tar::EntryType::Link, Some(target)),
             Kind::Symlink(target) => (tar::EntryType::Symlink, Some(target)),
@@ -296,9 +296,9 @@ impl Sample {
         members
     }
 
-    pub fn write_layout(&self, folder: &Path) {
+    pub fn write_layout(&self, directory: &Path) {
         for (name, bytes) in self.layout_members() {
-            let path = folder.join(name);
+            let path = directory.join(name);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, bytes).unwrap();
         }
@@ -340,14 +340,14 @@ impl Sample {
         archive(&members)
     }
 
-    /// Writes the format of `skopeo copy --all ... dir:FOLDER`.
-    pub fn write_dir(&self, folder: &Path) {
-        fs::write(folder.join("version"), "Directory Transport Version: 1.1\n").unwrap();
-        fs::write(folder.join("manifest.json"), &self.index).unwrap();
+    /// Writes the format of `skopeo copy --all ... dir:DIR`.
+    pub fn write_dir(&self, directory: &Path) {
+        fs::write(directory.join("version"), "Directory Transport Version: 1.1\n").unwrap();
+        fs::write(directory.join("manifest.json"), &self.index).unwrap();
         for (digest, bytes) in &self.blobs {
             let is_manifest = self.images.iter().any(|image| image.manifest == *bytes);
             let end = if is_manifest { ".manifest.json" } else { "" };
-            fs::write(folder.join(format!("{}{end}", digest.hex())), bytes).unwrap();
+            fs::write(directory.join(format!("{}{end}", digest.hex())), bytes).unwrap();
         }
     }
 
@@ -357,7 +357,7 @@ impl Sample {
             let words: Vec<&str> = line.split(' ').collect();
             let (path, mode) = (root.join(words[0]), u32::from_str_radix(words[2], 8).unwrap());
             match words[1] {
-                "folder" => fs::create_dir_all(&path).unwrap(),
+                "directory" => fs::create_dir_all(&path).unwrap(),
                 "symlink" => symlink(words[5], &path).unwrap(),
                 "special" => {
                     rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, mode.into(), 0).unwrap();

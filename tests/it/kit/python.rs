@@ -32,11 +32,11 @@ fn existing(package: &str, program: &str) -> Option<PathBuf> {
 }
 
 fn create(package: &str, program: &str) -> Result<PathBuf, String> {
-    let folder = directory(package);
-    let path = folder.join("bin").join(program);
+    let directory = directory(package);
+    let path = directory.join("bin").join(program);
     // One process creates it, and others wait for that.
-    std::fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
-    let lock = File::create(folder.with_extension("lock")).map_err(|error| error.to_string())?;
+    std::fs::create_dir_all(&directory).map_err(|error| error.to_string())?;
+    let lock = File::create(directory.with_extension("lock")).map_err(|error| error.to_string())?;
     lock.lock().map_err(|error| error.to_string())?;
     if let Some(path) = existing(package, program) {
         return Ok(path);
@@ -48,8 +48,8 @@ fn create(package: &str, program: &str) -> Result<PathBuf, String> {
             false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
         }
     };
-    run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder))?;
-    run(Command::new(folder.join("bin/pip")).args(["install", "--quiet", "--disable-pip-version-check", package]))?;
-    std::fs::write(folder.join("whole"), "").map_err(|error| error.to_string())?;
+    run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&directory))?;
+    run(Command::new(directory.join("bin/pip")).args(["install", "--quiet", "--disable-pip-version-check", package]))?;
+    std::fs::write(directory.join("whole"), "").map_err(|error| error.to_string())?;
     Ok(path)
 }

@@ -44,8 +44,8 @@ impl Small {
 }
 
 /// Writes images as one index to an OCI layout.
-pub fn write_layout(folder: &Path, images: &[Small]) {
-    let blobs = folder.join("blobs/sha256");
+pub fn write_layout(directory: &Path, images: &[Small]) {
+    let blobs = directory.join("blobs/sha256");
     fs::create_dir_all(&blobs).unwrap();
     let put = |media_type: &str, bytes: &[u8]| {
         let digest = Digest::of(bytes);
@@ -76,14 +76,14 @@ pub fn write_layout(folder: &Path, images: &[Small]) {
     let mut entry = put(index_type, index.to_string().as_bytes());
     entry["annotations"] = json!({"org.opencontainers.image.ref.name": "v1"});
     let top = json!({"schemaVersion": 2, "mediaType": index_type, "manifests": [entry]});
-    fs::write(folder.join("index.json"), top.to_string()).unwrap();
-    fs::write(folder.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).unwrap();
+    fs::write(directory.join("index.json"), top.to_string()).unwrap();
+    fs::write(directory.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).unwrap();
 }
 
-/// Runs the built binary in `folder`, with only `env` as its environment.
-pub fn imgarch(folder: &Path, args: &[&str], env: &[(&str, &str)]) -> Output {
+/// Runs the built binary in `directory`, with only `env` as its environment.
+pub fn imgarch(directory: &Path, args: &[&str], env: &[(&str, &str)]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_imgarch"));
-    command.args(args).current_dir(folder).env_clear().env("HOME", folder).env("PATH", "/usr/bin:/bin");
+    command.args(args).current_dir(directory).env_clear().env("HOME", directory).env("PATH", "/usr/bin:/bin");
     command.envs(env.iter().copied()).output().unwrap()
 }
 

@@ -118,7 +118,7 @@ fn a_second_run_reads_no_layer_again() {
     let registry = FakeRegistry::start();
     let digest = publish(&registry, &ElfBuilder::amd64().build());
     let api = KubeApi::start(whole(&registry, &digest));
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let (_kept, config) = kubeconfig(&api.url);
     let blobs = || registry.asked().into_iter().filter(|asked| asked.contains("/blobs/")).count();
     let mut counts = Vec::new();
@@ -126,7 +126,7 @@ fn a_second_run_reads_no_layer_again() {
         let output = Command::new(env!("CARGO_BIN_EXE_imgarch"))
             .args(["cluster", "--insecure", "--kubeconfig"])
             .arg(&config)
-            .env("XDG_CACHE_HOME", folder.path())
+            .env("XDG_CACHE_HOME", directory.path())
             .output()
             .unwrap();
         assert_eq!(output.status.code(), Some(1), "{}", text(&output));
@@ -245,8 +245,8 @@ fn forbidden_lists_make_a_cluster_unknown_and_not_fine() {
 
 /// Scans a manifest with saved nodes.
 fn scan(registry: &FakeRegistry, pod: Value, nodes: &[Value]) -> Output {
-    let folder = tempfile::tempdir().unwrap();
-    let (manifest, saved) = (folder.path().join("pod.yaml"), folder.path().join("nodes.json"));
+    let directory = tempfile::tempdir().unwrap();
+    let (manifest, saved) = (directory.path().join("pod.yaml"), directory.path().join("nodes.json"));
     let mut pod = pod;
     pod["spec"]["containers"][0]["image"] = json!(format!("{}/user/app:v1", registry.host));
     std::fs::write(&manifest, format!("---\n{pod}\n")).unwrap();

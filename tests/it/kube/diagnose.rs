@@ -154,7 +154,7 @@ pub fn incident(registry: &FakeRegistry, digest: &Digest) -> State {
 }
 
 pub fn imgarch(api: &KubeApi, arguments: &[&str]) -> Output {
-    let (_folder, config) = kubeconfig(&api.url);
+    let (_directory, config) = kubeconfig(&api.url);
     let kubeconfig = format!("--kubeconfig={}", config.display());
     Command::new(env!("CARGO_BIN_EXE_imgarch"))
         .args(arguments)
@@ -331,8 +331,8 @@ fn a_message_needs_no_cluster() {
 fn a_log_with_an_image_is_narrowed_to_its_cause() {
     let registry = FakeRegistry::start();
     publish(&registry, &ElfBuilder::amd64().build());
-    let folder = tempfile::tempdir().unwrap();
-    let log = folder.path().join("log");
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("log");
     std::fs::write(&log, "starting\nexec /usr/local/bin/app: exec format error\n").unwrap();
     let image = format!("{}/user/app:v1", registry.host);
     let output = Command::new(env!("CARGO_BIN_EXE_imgarch"))
@@ -351,11 +351,11 @@ fn an_answer_names_the_file_to_change_not_the_file_that_fails() {
         (b"#!/bin/bash\nexec true\n".to_vec(), "/bin/bash does not exist"),
         (dynamic, "its loader /lib64/ld-linux-x86-64.so.2"),
     ] {
-        let folder = tempfile::tempdir().unwrap();
+        let directory = tempfile::tempdir().unwrap();
         let image = Small::new("amd64", app).file("bin/sh", 0o755, ElfBuilder::amd64().build());
-        write_layout(folder.path(), &[image]);
+        write_layout(directory.path(), &[image]);
         let arguments = ["diagnose", "--image", "oci:.", "--format", "json", "exec /app: no such file or directory"];
-        let (text, code) = said(&small::imgarch(folder.path(), &arguments, &[]));
+        let (text, code) = said(&small::imgarch(directory.path(), &arguments, &[]));
         let value: Value = serde_json::from_str(&text).unwrap_or_else(|_| panic!("{text}"));
         let cause = value["answers"][0]["cause"]["text"].as_str().unwrap();
         assert!(cause.starts_with("/app in sha256:") && cause.contains(words), "{cause}");

@@ -9,8 +9,8 @@ use crate::kit::kube_api::{KubeApi, State};
 
 /// A kubeconfig without credentials for this server. It exists as long as the directory.
 pub fn kubeconfig(url: &str) -> (tempfile::TempDir, PathBuf) {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("config");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("config");
     let text = json!({
         "apiVersion": "v1", "kind": "Config", "current-context": "here",
         "clusters": [{"name": "c", "cluster": {"server": url}}],
@@ -18,11 +18,11 @@ pub fn kubeconfig(url: &str) -> (tempfile::TempDir, PathBuf) {
         "contexts": [{"name": "here", "context": {"cluster": "c", "user": "u", "namespace": "shop"}}]
     });
     std::fs::write(&path, text.to_string()).unwrap();
-    (folder, path)
+    (directory, path)
 }
 
 pub fn connect(api: &KubeApi) -> Cluster {
-    let (_folder, path) = kubeconfig(&api.url);
+    let (_directory, path) = kubeconfig(&api.url);
     Cluster::connect(&Access::Kubeconfig { files: vec![path], context: None }).unwrap()
 }
 
@@ -117,7 +117,7 @@ fn a_missing_object_and_an_unreachable_server_are_distinguished() {
     assert!(matches!(&error, KubeError::NotFound { what, .. } if what == "pod shop/gone"), "{error}");
     // A port that was free a moment ago.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let (_folder, path) = kubeconfig(&format!("http://127.0.0.1:{port}"));
+    let (_directory, path) = kubeconfig(&format!("http://127.0.0.1:{port}"));
     let cluster = Cluster::connect(&Access::Kubeconfig { files: vec![path], context: None }).unwrap();
     assert!(matches!(cluster.nodes(), Err(KubeError::Unreachable { .. })));
 }

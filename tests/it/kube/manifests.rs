@@ -33,7 +33,7 @@ fn a_pods_own_constraints_choose_the_platforms() {
     let registry = FakeRegistry::start();
     // Its arm64 image contains an x86-64 program.
     publish(&registry, &ElfBuilder::amd64().build());
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let pod = |constraint: &str| {
         let image = format!("{}/user/app:v1", registry.host);
         format!("kind: Pod\nmetadata: {{name: p}}\nspec: {{containers: [{{name: c, image: '{image}'}}]{constraint}}}\n")
@@ -44,19 +44,19 @@ fn a_pods_own_constraints_choose_the_platforms() {
              [{{matchExpressions: [{{key: kubernetes.io/arch, operator: {operator}, values: [arm64]}}]}}]}}}}}}"
         )
     };
-    check(folder.path(), &pod(""), 1, "linux/arm64");
-    check(folder.path(), &pod(", nodeSelector: {kubernetes.io/arch: amd64}"), 0, "linux/amd64");
-    check(folder.path(), &pod(", nodeSelector: {kubernetes.io/arch: arm64}"), 1, "linux/arm64");
-    check(folder.path(), &pod(", nodeSelector: {kubernetes.io/arch: s390x}"), 1, "no-platform-for-target");
-    check(folder.path(), &pod(&affinity("In")), 1, "linux/arm64");
-    check(folder.path(), &pod(&affinity("NotIn")), 0, "linux/amd64");
+    check(directory.path(), &pod(""), 1, "linux/arm64");
+    check(directory.path(), &pod(", nodeSelector: {kubernetes.io/arch: amd64}"), 0, "linux/amd64");
+    check(directory.path(), &pod(", nodeSelector: {kubernetes.io/arch: arm64}"), 1, "linux/arm64");
+    check(directory.path(), &pod(", nodeSelector: {kubernetes.io/arch: s390x}"), 1, "no-platform-for-target");
+    check(directory.path(), &pod(&affinity("In")), 1, "linux/arm64");
+    check(directory.path(), &pod(&affinity("NotIn")), 0, "linux/amd64");
     let service = |platform: &str| {
         let image = format!("{}/user/app:v1", registry.host);
         format!("services: {{a: {{image: '{image}', platform: {platform}}}}}")
     };
-    check(folder.path(), &service("linux/amd64"), 0, "service/a");
-    check(folder.path(), &service("linux/arm64"), 1, "service/a");
-    check(folder.path(), &service("linux/riscv64"), 1, "no-platform-for-target");
+    check(directory.path(), &service("linux/amd64"), 0, "service/a");
+    check(directory.path(), &service("linux/arm64"), 1, "service/a");
+    check(directory.path(), &service("linux/riscv64"), 1, "no-platform-for-target");
 }
 
 /// A directory with a program that only root may execute, and one for all users.
@@ -72,8 +72,8 @@ fn tree(directory: &Path) {
 
 #[test]
 fn a_pods_spec_reaches_the_call() {
-    let folder = tempfile::tempdir().unwrap();
-    tree(folder.path());
+    let directory = tempfile::tempdir().unwrap();
+    tree(directory.path());
     let pod = |program: &str, rest: &str| {
         let container = format!("name: c, image: 'rootfs:root', command: [{program}]{rest}");
         format!("kind: Pod\nmetadata: {{name: p}}\nspec: {{containers: [{{{container}}}]}}\n")
@@ -81,53 +81,53 @@ fn a_pods_spec_reaches_the_call() {
     let user = ", securityContext: {runAsUser: 54321}";
     let restricted = ", securityContext: {runAsUser: 54321, capabilities: {drop: [ALL]}}";
     let foreign = "may not be executed by this user";
-    check(folder.path(), &pod("/bin/all", ""), 0, "pod/p, container c");
-    check(folder.path(), &pod("/bin/all", restricted), 0, "pod/p");
+    check(directory.path(), &pod("/bin/all", ""), 0, "pod/p, container c");
+    check(directory.path(), &pod("/bin/all", restricted), 0, "pod/p");
     // runc starts it with CAP_DAC_OVERRIDE, which pods have unless they drop it.
-    check(folder.path(), &pod("/bin/own", user), 0, foreign);
-    check(folder.path(), &pod("/bin/own", restricted), 1, foreign);
-    check(folder.path(), &pod("$(DIR)/all", ", env: [{name: DIR, value: /bin}]"), 0, "pod/p");
-    check(folder.path(), &pod("/bin/none", ""), 1, "command [");
+    check(directory.path(), &pod("/bin/own", user), 0, foreign);
+    check(directory.path(), &pod("/bin/own", restricted), 1, foreign);
+    check(directory.path(), &pod("$(DIR)/all", ", env: [{name: DIR, value: /bin}]"), 0, "pod/p");
+    check(directory.path(), &pod("/bin/none", ""), 1, "command [");
     // The content of a mount is unknown.
-    check(folder.path(), &pod("/mnt/x", ", volumeMounts: [{name: v, mountPath: /mnt}]"), 3, "which was not read");
+    check(directory.path(), &pod("/mnt/x", ", volumeMounts: [{name: v, mountPath: /mnt}]"), 3, "which was not read");
     let over = ", volumeMounts: [{name: v, mountPath: /bin/all}]";
-    check(folder.path(), &pod("/bin/all", over), 3, "which was not read");
+    check(directory.path(), &pod("/bin/all", over), 3, "which was not read");
     let non_root = ", securityContext: {runAsNonRoot: true}";
-    check(folder.path(), &pod("/bin/all", non_root), 1, "container has runAsNonRoot and image will run as root");
-    check(folder.path(), &pod("/bin/all", non_root), 1, "/bin/all cannot start: the pod sets runAsNonRoot");
+    check(directory.path(), &pod("/bin/all", non_root), 1, "container has runAsNonRoot and image will run as root");
+    check(directory.path(), &pod("/bin/all", non_root), 1, "/bin/all cannot start: the pod sets runAsNonRoot");
     let numbered = ", securityContext: {runAsNonRoot: true, runAsUser: 54321}";
-    check(folder.path(), &pod("/bin/all", numbered), 0, "pod/p");
+    check(directory.path(), &pod("/bin/all", numbered), 0, "pod/p");
     // A variable from an object outside the manifest is unknown, not absent.
     let from = ", envFrom: [{configMapRef: {name: settings}}]";
-    check(folder.path(), &pod("$(DIR)/all", from), 3, "contains an unknown value");
+    check(directory.path(), &pod("$(DIR)/all", from), 3, "contains an unknown value");
     let settings = |dir: &str| format!("---\nkind: ConfigMap\nmetadata: {{name: settings}}\ndata: {{DIR: {dir}}}\n");
-    check(folder.path(), &format!("{}{}", pod("$(DIR)/all", from), settings("/bin")), 0, "pod/p");
-    check(folder.path(), &format!("{}{}", pod("$(DIR)/all", from), settings("/none")), 1, "/none/all");
+    check(directory.path(), &format!("{}{}", pod("$(DIR)/all", from), settings("/bin")), 0, "pod/p");
+    check(directory.path(), &format!("{}{}", pod("$(DIR)/all", from), settings("/none")), 1, "/none/all");
 }
 
 #[test]
 fn an_image_name_that_cannot_be_read_is_not_a_pass() {
-    let folder = tempfile::tempdir().unwrap();
-    tree(folder.path());
+    let directory = tempfile::tempdir().unwrap();
+    tree(directory.path());
     let healthy =
         "kind: Pod\nmetadata: {name: p}\nspec: {containers: [{name: c, image: 'rootfs:root', command: [/bin/all]}]}\n";
     let task =
         "---\napiVersion: tekton.dev/v1\nkind: Task\nmetadata: {name: t}\nspec: {steps: [{image: $(params.x)}]}\n";
     let manifest = format!("{healthy}{task}");
-    check(folder.path(), &manifest, 3, "1 object names images that imgarch does not read: Task/t");
-    let report: Value = serde_json::from_slice(&scan(folder.path(), &manifest).stdout).unwrap();
+    check(directory.path(), &manifest, 3, "1 object names images that imgarch does not read: Task/t");
+    let report: Value = serde_json::from_slice(&scan(directory.path(), &manifest).stdout).unwrap();
     assert_eq!(report["images"].as_array().unwrap().len(), 2);
 }
 
 #[test]
 fn a_compose_file_is_read_with_the_files_around_it() {
-    let folder = tempfile::tempdir().unwrap();
-    tree(folder.path());
-    fs::write(folder.path().join(".env"), "DIR=bin\n").unwrap();
-    fs::write(folder.path().join("base.yaml"), "services: {b: {image: 'rootfs:root', entrypoint: ['/${DIR}/all']}}")
+    let directory = tempfile::tempdir().unwrap();
+    tree(directory.path());
+    fs::write(directory.path().join(".env"), "DIR=bin\n").unwrap();
+    fs::write(directory.path().join("base.yaml"), "services: {b: {image: 'rootfs:root', entrypoint: ['/${DIR}/all']}}")
         .unwrap();
     let main = "services: {a: {extends: {file: base.yaml, service: b}, environment: {X: '${TAG}'}}}";
-    check(folder.path(), main, 0, "the variable TAG is not set");
+    check(directory.path(), main, 0, "the variable TAG is not set");
     let user = "services: {a: {extends: {file: base.yaml, service: b}, entrypoint: [/bin/own], user: '54321', cap_drop: [ALL]}}";
-    check(folder.path(), user, 1, "may not be executed by this user");
+    check(directory.path(), user, 1, "may not be executed by this user");
 }

@@ -13,12 +13,12 @@ use super::imgarch;
 /// characters.
 const DOCKERFILE: &str = "FROM --platform=linux/amd64 alpine AS base\nRUN echo \"ü<&\" && wget https://x.io/t-x86_64 && wget https://x.io/u-$(uname -m)\nFROM alpine\nCOPY --from=base /t /t\nRUN curl -O https://x.io/v-linux-amd64\n";
 
-fn folder() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("Dockerfile"), DOCKERFILE).unwrap();
-    fs::write(folder.path().join("Broken.Dockerfile"), "FROM alpine\nNONSENSE\n").unwrap();
-    fs::write(folder.path().join("Good.Dockerfile"), "FROM alpine\n").unwrap();
-    folder
+fn directory() -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("Dockerfile"), DOCKERFILE).unwrap();
+    fs::write(directory.path().join("Broken.Dockerfile"), "FROM alpine\nNONSENSE\n").unwrap();
+    fs::write(directory.path().join("Good.Dockerfile"), "FROM alpine\n").unwrap();
+    directory
 }
 
 fn schema(name: &str) -> jsonschema::Validator {
@@ -27,8 +27,8 @@ fn schema(name: &str) -> jsonschema::Validator {
 }
 
 /// The output of a format for the directory, validated against the schema.
-fn valid(folder: &Path, format: &str, name: &str) -> Value {
-    let (code, text) = imgarch(folder, &["lint", "--format", format]);
+fn valid(directory: &Path, format: &str, name: &str) -> Value {
+    let (code, text) = imgarch(directory, &["lint", "--format", format]);
     assert_eq!(code, Some(1), "{text}");
     let value: Value = serde_json::from_str(&text).unwrap();
     let errors: Vec<String> = schema(name).iter_errors(&value).map(|error| error.to_string()).collect();
@@ -38,8 +38,8 @@ fn valid(folder: &Path, format: &str, name: &str) -> Value {
 
 #[test]
 fn sarif_has_locations_fixes_and_unchecked_parts() {
-    let folder = folder();
-    let log = valid(folder.path(), "sarif", "sarif-2.1.0.json");
+    let directory = directory();
+    let log = valid(directory.path(), "sarif", "sarif-2.1.0.json");
     let run = &log["runs"][0];
     let (rules, results) = (&run["tool"]["driver"]["rules"], run["results"].as_array().unwrap());
     let mut prints: Vec<&str> = Vec::new();
@@ -66,8 +66,8 @@ fn sarif_has_locations_fixes_and_unchecked_parts() {
 
 #[test]
 fn gitlab_accepts_the_code_quality_report() {
-    let folder = folder();
-    let issues = valid(folder.path(), "gitlab", "gitlab-code-quality.json");
+    let directory = directory();
+    let issues = valid(directory.path(), "gitlab", "gitlab-code-quality.json");
     let severities: Vec<&str> =
         issues.as_array().unwrap().iter().map(|issue| issue["severity"].as_str().unwrap()).collect();
     for severity in ["critical", "major", "minor"] {
@@ -77,12 +77,12 @@ fn gitlab_accepts_the_code_quality_report() {
 
 #[test]
 fn jenkins_accepts_the_junit_report() {
-    let folder = folder();
+    let directory = directory();
     if !machine::has("jenkins_accepts_the_junit_report", &[Need::Xmllint]) {
         return;
     }
-    let (_, text) = imgarch(folder.path(), &["lint", "--format", "junit"]);
-    let path: PathBuf = folder.path().join("report.xml");
+    let (_, text) = imgarch(directory.path(), &["lint", "--format", "junit"]);
+    let path: PathBuf = directory.path().join("report.xml");
     fs::write(&path, &text).unwrap();
     let schema = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/schemas/junit-10.xsd");
     let checked = Command::new("xmllint").args(["--noout", "--schema"]).arg(schema).arg(&path).output().unwrap();
@@ -94,9 +94,9 @@ fn jenkins_accepts_the_junit_report() {
 
 #[test]
 fn one_line_per_finding_for_editors_and_further_formats_in_files() {
-    let folder = folder();
+    let directory = directory();
     let (code, text) = imgarch(
-        folder.path(),
+        directory.path(),
         &["lint", "--format", "plain", "--format", "sarif=out.sarif", "--format", "github=out.txt"],
     );
     assert_eq!(code, Some(1), "{text}");
@@ -105,8 +105,8 @@ fn one_line_per_finding_for_editors_and_further_formats_in_files() {
         "{text}"
     );
     assert!(text.contains("Broken.Dockerfile:2:1: error: ") && text.contains(" [not-checked]\n"), "{text}");
-    assert!(fs::read_to_string(folder.path().join("out.sarif")).unwrap().contains("\"2.1.0\""));
-    assert!(fs::read_to_string(folder.path().join("out.txt")).unwrap().contains("::error file=Dockerfile,line=5,"));
-    assert_eq!(imgarch(folder.path(), &["lint", "--format", "nonsense"]).0, Some(2));
-    assert_eq!(imgarch(folder.path(), &["lint", "--format", "json", "--format", "plain"]).0, Some(2));
+    assert!(fs::read_to_string(directory.path().join("out.sarif")).unwrap().contains("\"2.1.0\""));
+    assert!(fs::read_to_string(directory.path().join("out.txt")).unwrap().contains("::error file=Dockerfile,line=5,"));
+    assert_eq!(imgarch(directory.path(), &["lint", "--format", "nonsense"]).0, Some(2));
+    assert_eq!(imgarch(directory.path(), &["lint", "--format", "json", "--format", "plain"]).0, Some(2));
 }

@@ -8,8 +8,8 @@ use imgarch::judge::code::Severity;
 use imgarch::lint::{self, Format, Linted, Outside, Position, Safety};
 
 fn dockerfiles(kind: &str) -> Vec<(String, PathBuf)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/dockerfiles").join(kind);
-    let paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/dockerfiles").join(kind);
+    let paths = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
     let mut found: Vec<_> =
         paths.map(|path| (path.file_stem().unwrap().to_str().unwrap().replace(".Dockerfile", ""), path)).collect();
     found.sort();

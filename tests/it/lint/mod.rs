@@ -16,10 +16,10 @@ use imgarch::report::terminal::Screen;
 fn fixtures(prefix: &str) -> Vec<(String, PathBuf)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/lint");
     let mut found = Vec::new();
-    for folder in fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path()) {
-        for path in fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()) {
+    for directory in fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path()) {
+        for path in fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().path()) {
             if path.file_name().unwrap().to_str().unwrap().starts_with(prefix) {
-                found.push((folder.file_name().unwrap().to_str().unwrap().to_string(), path));
+                found.push((directory.file_name().unwrap().to_str().unwrap().to_string(), path));
             }
         }
     }
@@ -208,19 +208,19 @@ fn format(path: &Path, text: &str) -> Format {
     }
 }
 
-/// Runs the binary in `folder`. Returns its exit code and its output.
-fn imgarch(folder: &Path, words: &[&str]) -> (Option<i32>, String) {
+/// Runs the binary in `directory`. Returns its exit code and its output.
+fn imgarch(directory: &Path, words: &[&str]) -> (Option<i32>, String) {
     let output =
-        std::process::Command::new(env!("CARGO_BIN_EXE_imgarch")).args(words).current_dir(folder).output().unwrap();
+        std::process::Command::new(env!("CARGO_BIN_EXE_imgarch")).args(words).current_dir(directory).output().unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (output.status.code(), text(&output.stdout) + &text(&output.stderr))
 }
 
 #[test]
 fn the_command_finds_files_reads_the_context_and_rewrites_only_with_fix() {
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let write = |name: &str, bytes: &[u8]| {
-        let path = folder.path().join(name);
+        let path = directory.path().join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, bytes).unwrap();
     };
@@ -228,18 +228,18 @@ fn the_command_finds_files_reads_the_context_and_rewrites_only_with_fix() {
     write("app/Dockerfile", dockerfile.as_bytes());
     write("app/bin/app", &elf(Arch::Arm64));
     write("node_modules/x/Dockerfile", b"FROM amd64/alpine\n");
-    let read = || fs::read_to_string(folder.path().join("app/Dockerfile")).unwrap();
-    let (code, text) = imgarch(folder.path(), &["lint"]);
+    let read = || fs::read_to_string(directory.path().join("app/Dockerfile")).unwrap();
+    let (code, text) = imgarch(directory.path(), &["lint"]);
     assert_eq!(code, Some(1), "{text}");
     assert!(text.contains("app/Dockerfile:2:31") && text.contains("bin/app is an AArch64 program"), "{text}");
     assert!(!text.contains("node_modules") && text.contains("2 errors, 0 warnings; 1 file"), "{text}");
-    let (code, text) = imgarch(folder.path(), &["lint", "--fix", "--dry-run"]);
+    let (code, text) = imgarch(directory.path(), &["lint", "--fix", "--dry-run"]);
     assert!(code == Some(1) && text.contains("+RUN wget https://x.io/t-linux-${TARGETARCH}"), "{text}");
     assert_eq!(read(), dockerfile);
-    let (code, text) = imgarch(folder.path(), &["lint", "--fix"]);
+    let (code, text) = imgarch(directory.path(), &["lint", "--fix"]);
     assert!(code == Some(1) && text.contains("1 error, 0 warnings"), "{text}");
     assert_eq!(read(), dockerfile.replace("RUN", "ARG TARGETARCH\nRUN").replace("-amd64", "-${TARGETARCH}"));
-    let (code, text) = imgarch(folder.path(), &["lint", "--fail-on", "never", "--format", "github"]);
+    let (code, text) = imgarch(directory.path(), &["lint", "--fail-on", "never", "--format", "github"]);
     assert!(code == Some(0) && text.starts_with("::error file=app/Dockerfile,line=4,"), "{text}");
 }
 
@@ -248,97 +248,97 @@ fn a_dry_run_has_lints_exit_code_and_its_diff_is_one_that_patch_applies() {
     if !machine::has("a_dry_run_has_lints_exit_code_and_its_diff_is_one_that_patch_applies", &[Need::Patch]) {
         return;
     }
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     for (name, text) in [
         ("Dockerfile", "FROM alpine\nRUN wget https://x.io/t-linux-amd64\n"),
         ("my app.Dockerfile", "FROM amd64/alpine\nRUN true"),
         ("windows.Dockerfile", "FROM alpine\r\nRUN wget https://x.io/t-x86_64\r\n"),
     ] {
-        fs::write(folder.path().join(name), text).unwrap();
+        fs::write(directory.path().join(name), text).unwrap();
     }
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o640);
-    fs::set_permissions(folder.path().join("Dockerfile"), mode).unwrap();
+    fs::set_permissions(directory.path().join("Dockerfile"), mode).unwrap();
     let run = |words: &[&str]| {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_imgarch"));
-        let output = command.args(words).current_dir(folder.path()).output().unwrap();
+        let output = command.args(words).current_dir(directory.path()).output().unwrap();
         (output.status.code(), output.stdout)
     };
     let (code, diff) = run(&["lint", "--fix", "--dry-run"]);
     assert_eq!((code, run(&["lint"]).0), (Some(1), Some(1)), "a dry run changes nothing");
-    let patch = folder.path().join("fixes.patch");
+    let patch = directory.path().join("fixes.patch");
     fs::write(&patch, diff).unwrap();
     let applied = std::process::Command::new("patch")
         .args(["--binary", "-p1", "-i", "fixes.patch"])
-        .current_dir(folder.path())
+        .current_dir(directory.path())
         .output()
         .unwrap();
     assert!(applied.status.success(), "{}", String::from_utf8_lossy(&applied.stdout));
     assert_eq!(run(&["lint"]).0, Some(0), "{}", String::from_utf8_lossy(&run(&["lint"]).1));
-    let text = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
+    let text = |name: &str| fs::read_to_string(directory.path().join(name)).unwrap();
     assert!(text("windows.Dockerfile").lines().count() == text("windows.Dockerfile").matches("\r\n").count());
     assert_eq!(text("my app.Dockerfile"), "FROM alpine\nRUN true");
 }
 
 #[test]
 fn files_are_found_by_many_names_and_templates_are_reported_but_not_read() {
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let ill = "FROM alpine\nRUN wget https://x.io/t-linux64\n";
     for name in ["Dockerfile-8.2", "Dockerfile_web", "app.dockerfile", "Containerfile.dev", ".devcontainer/base.txt"] {
-        let path = folder.path().join(name);
+        let path = directory.path().join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, ill).unwrap();
     }
     let devcontainer = "{ // comment\n \"build\": { \"dockerfile\": \"base.txt\" } }";
-    fs::write(folder.path().join(".devcontainer/devcontainer.json"), devcontainer).unwrap();
-    fs::write(folder.path().join("Dockerfile.j2"), "FROM {{ base }}\n{% if x %}\n").unwrap();
-    fs::write(folder.path().join("Dockerfile.part"), "RUN wget https://x.io/t-linux64\n").unwrap();
-    let (code, text) = imgarch(folder.path(), &["lint"]);
+    fs::write(directory.path().join(".devcontainer/devcontainer.json"), devcontainer).unwrap();
+    fs::write(directory.path().join("Dockerfile.j2"), "FROM {{ base }}\n{% if x %}\n").unwrap();
+    fs::write(directory.path().join("Dockerfile.part"), "RUN wget https://x.io/t-linux64\n").unwrap();
+    let (code, text) = imgarch(directory.path(), &["lint"]);
     assert!(code == Some(1) && text.contains("5 errors") && text.contains("5 files"), "{text}");
     assert!(
         text.contains("note: Dockerfile.j2 is skipped") && text.contains("note: Dockerfile.part is skipped"),
         "{text}"
     );
-    fs::write(folder.path().join("recipe"), ill).unwrap();
-    assert_eq!(imgarch(folder.path(), &["lint", "recipe"]).0, Some(1), "a file given by name is always read");
-    let (code, text) = imgarch(folder.path(), &["lint", "Dockerfile.j2"]);
+    fs::write(directory.path().join("recipe"), ill).unwrap();
+    assert_eq!(imgarch(directory.path(), &["lint", "recipe"]).0, Some(1), "a file given by name is always read");
+    let (code, text) = imgarch(directory.path(), &["lint", "Dockerfile.j2"]);
     assert!(code == Some(0) && text.contains("is skipped"), "{text}");
-    let (_, text) = imgarch(folder.path(), &["lint", "recipe", "./recipe"]);
+    let (_, text) = imgarch(directory.path(), &["lint", "recipe", "./recipe"]);
     assert!(text.contains("1 file"), "{text}");
 }
 
 #[test]
 fn a_passed_build_argument_and_files_for_one_architecture_are_not_errors() {
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| {
-        let path = folder.path().join(name);
+        let path = directory.path().join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
     };
     write("Dockerfile", "ARG ARCH=amd64\nFROM scratch\nARG ARCH\nCOPY .build/linux-$ARCH/app /app\n");
-    assert_eq!(imgarch(folder.path(), &["lint"]).0, Some(1));
+    assert_eq!(imgarch(directory.path(), &["lint"]).0, Some(1));
     write("Makefile", "image:\n\tdocker build --build-arg ARCH=$(ARCH) .\n");
-    assert_eq!(imgarch(folder.path(), &["lint"]).0, Some(0));
+    assert_eq!(imgarch(directory.path(), &["lint"]).0, Some(0));
     for (name, arch) in
         [("one/Dockerfile", "x86_64"), ("one/Dockerfile.aarch64", "aarch64"), ("two/arm64v8/Dockerfile", "aarch64")]
     {
         write(name, &format!("FROM alpine\nRUN wget https://x.io/t-{arch}\n"));
     }
-    assert_eq!(imgarch(folder.path(), &["lint"]).0, Some(0), "{:?}", imgarch(folder.path(), &["lint"]));
+    assert_eq!(imgarch(directory.path(), &["lint"]).0, Some(0), "{:?}", imgarch(directory.path(), &["lint"]));
     write("one/Dockerfile.aarch64", "FROM alpine\nRUN wget https://x.io/t-x86_64\n");
-    assert_eq!(imgarch(folder.path(), &["lint"]).0, Some(1));
+    assert_eq!(imgarch(directory.path(), &["lint"]).0, Some(1));
 }
 
 #[test]
 fn files_excluded_by_dockerignore_are_not_copied() {
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let write = |name: &str, bytes: &[u8]| {
-        let path = folder.path().join(name);
+        let path = directory.path().join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, bytes).unwrap();
     };
     write("Dockerfile", b"FROM scratch\nCOPY . /src\n");
     write("target/debug/app", &elf(Arch::Amd64));
-    let found = || imgarch(folder.path(), &["lint", "--fail-on", "warning"]);
+    let found = || imgarch(directory.path(), &["lint", "--fail-on", "warning"]);
     assert!(found().1.contains("target/debug/app in it is an x86-64 program"), "{:?}", found());
     write(".dockerignore", b"# what the build makes itself\n**/target\n");
     assert_eq!(found().0, Some(0), "{:?}", found());
@@ -349,13 +349,13 @@ fn files_excluded_by_dockerignore_are_not_copied() {
 
 #[test]
 fn an_unsupported_file_is_a_usage_error_and_a_broken_one_is_not_fine() {
-    let folder = tempfile::tempdir().unwrap();
-    assert_eq!(imgarch(folder.path(), &["lint"]).0, Some(2));
-    fs::write(folder.path().join("main.rs"), "fn main() {}").unwrap();
-    assert_eq!(imgarch(folder.path(), &["lint", "main.rs"]).0, Some(2));
-    assert_eq!(imgarch(folder.path(), &["lint", "absent"]).0, Some(3));
-    fs::write(folder.path().join("Dockerfile"), "FROM alpine\nNONSENSE\n").unwrap();
-    let (code, text) = imgarch(folder.path(), &["lint"]);
+    let directory = tempfile::tempdir().unwrap();
+    assert_eq!(imgarch(directory.path(), &["lint"]).0, Some(2));
+    fs::write(directory.path().join("main.rs"), "fn main() {}").unwrap();
+    assert_eq!(imgarch(directory.path(), &["lint", "main.rs"]).0, Some(2));
+    assert_eq!(imgarch(directory.path(), &["lint", "absent"]).0, Some(3));
+    fs::write(directory.path().join("Dockerfile"), "FROM alpine\nNONSENSE\n").unwrap();
+    let (code, text) = imgarch(directory.path(), &["lint"]);
     assert!(code == Some(3) && text.contains("not-checked"), "{text}");
 }
 

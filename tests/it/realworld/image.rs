@@ -99,9 +99,9 @@ impl<'a> Image<'a> {
                     builder.append_link(&mut header, path, target).unwrap();
                 }
                 Put::Gone(path) => {
-                    let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+                    let (directory, name) = path.rsplit_once('/').unwrap_or(("", path));
                     header.set_size(0);
-                    builder.append_data(&mut header, format!("{folder}/.wh.{name}"), std::io::empty()).unwrap();
+                    builder.append_data(&mut header, format!("{directory}/.wh.{name}"), std::io::empty()).unwrap();
                 }
             }
         }

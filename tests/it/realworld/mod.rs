@@ -56,10 +56,10 @@ fn is_wanted(tree: &Tree) -> bool {
 }
 
 /// Tests a tree. Returns what went wrong, and prints its row of the table.
-fn check(folder: &Path, tree: &Tree) -> Vec<String> {
-    let root: PathBuf = trees::build(folder, tree);
+fn check(directory: &Path, tree: &Tree) -> Vec<String> {
+    let root: PathBuf = trees::build(directory, tree);
     let image = image::Image::pack(tree, &root);
-    let cache = folder.join("cache");
+    let cache = directory.join("cache");
     let healthy = scan(&cache, image.with(None));
     let mut wrong = Vec::new();
     if !healthy.loud.is_empty() {
@@ -98,8 +98,8 @@ fn healthy_trees_have_no_findings_and_each_fault_comes_first() {
         return;
     }
     let temporary = tempfile::tempdir().unwrap();
-    let folder = std::env::var_os("IMGARCH_REALWORLD_DIR").map_or(temporary.path().to_path_buf(), PathBuf::from);
-    std::fs::create_dir_all(&folder).unwrap();
+    let directory = std::env::var_os("IMGARCH_REALWORLD_DIR").map_or(temporary.path().to_path_buf(), PathBuf::from);
+    std::fs::create_dir_all(&directory).unwrap();
     println!("| image | platform | programs | healthy image | faults reported first |\n|---|---|---|---|---|");
     // Two at a time: one is downloaded while the other is read.
     let next = std::sync::Mutex::new(trees.into_iter());
@@ -107,7 +107,7 @@ fn healthy_trees_have_no_findings_and_each_fault_comes_first() {
         let mut wrong = Vec::new();
         loop {
             let Some(tree) = next.lock().unwrap().next() else { return wrong };
-            wrong.extend(check(&folder, tree));
+            wrong.extend(check(&directory, tree));
         }
     };
     let wrong: Vec<String> = std::thread::scope(|scope| {

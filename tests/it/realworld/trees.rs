@@ -8,15 +8,15 @@ use super::expected::{Base, Libc, Tree};
 use super::faults;
 use crate::kit::engines::MIRROR;
 
-/// The root file system of `tree`. If `folder` already contains it, it is used unchanged.
-pub fn build(folder: &Path, tree: &Tree) -> PathBuf {
-    let root = folder.join(tree.name);
+/// The root file system of `tree`. If `directory` already contains it, it is used unchanged.
+pub fn build(directory: &Path, tree: &Tree) -> PathBuf {
+    let root = directory.join(tree.name);
     if root.exists() {
         return root;
     }
-    let part = folder.join(format!("{}.part", tree.name));
+    let part = directory.join(format!("{}.part", tree.name));
     let _ = std::fs::remove_dir_all(&part);
-    debian(folder, tree, &part);
+    debian(directory, tree, &part);
     if !tree.pip.is_empty() {
         pip(tree, &part);
     }
@@ -30,7 +30,7 @@ pub fn build(folder: &Path, tree: &Tree) -> PathBuf {
     root
 }
 
-fn debian(folder: &Path, tree: &Tree, root: &Path) {
+fn debian(directory: &Path, tree: &Tree, root: &Path) {
     let own = tree.architectures.split(',').next().unwrap();
     let mut include: String = tree.packages.iter().map(|package| format!(" --include={package}")).collect();
     if tree.base == Base::Debian {
@@ -43,7 +43,7 @@ fn debian(folder: &Path, tree: &Tree, root: &Path) {
         tree.architectures,
         tree.suite,
     );
-    run(tree, Command::new("sh").args(["-c", &script]).env("TMPDIR", folder));
+    run(tree, Command::new("sh").args(["-c", &script]).env("TMPDIR", directory));
 }
 
 /// Wheels for another platform than this machine's, as `docker buildx` would install them.

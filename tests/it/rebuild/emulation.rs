@@ -9,7 +9,7 @@ use std::process::Command;
 use super::site::{RAN, Run, Site, digest_of, program};
 use crate::kit::machine::{self, Need};
 
-const FOLDER: &str = "/proc/sys/fs/binfmt_misc";
+const DIRECTORY: &str = "/proc/sys/fs/binfmt_misc";
 const QEMU: &str = "/usr/bin/qemu-riscv64-static";
 
 /// Removes the handler when dropped, and unmounts binfmt_misc if no other handler is left.
@@ -21,9 +21,9 @@ struct Registered {
 impl Drop for Registered {
     fn drop(&mut self) {
         fs::write(&self.file, "-1").unwrap();
-        let left = fs::read_dir(FOLDER).map_or(0, |entries| entries.count());
+        let left = fs::read_dir(DIRECTORY).map_or(0, |entries| entries.count());
         if self.is_mounted_here && left <= 2 {
-            Command::new("umount").arg(FOLDER).status().unwrap();
+            Command::new("umount").arg(DIRECTORY).status().unwrap();
         }
     }
 }
@@ -31,9 +31,9 @@ impl Drop for Registered {
 /// Registers a handler for RISC-V programs with qemu-user-static's magic. `None` if that is not possible here; the test
 /// is then skipped.
 fn register(test: &str, interpreter: &Path, flags: &str) -> Option<Registered> {
-    let is_mounted_here = !Path::new(FOLDER).join("register").exists();
+    let is_mounted_here = !Path::new(DIRECTORY).join("register").exists();
     if is_mounted_here {
-        let mounted = Command::new("mount").args(["-t", "binfmt_misc", "none", FOLDER]).status();
+        let mounted = Command::new("mount").args(["-t", "binfmt_misc", "none", DIRECTORY]).status();
         if !mounted.is_ok_and(|status| status.success()) {
             machine::skip(test, "binfmt_misc cannot be mounted");
             return None;
@@ -43,8 +43,8 @@ fn register(test: &str, interpreter: &Path, flags: &str) -> Option<Registered> {
     let magic = r"\x7f\x45\x4c\x46\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xf3\x00";
     let mask = r"\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff";
     let line = format!(":{name}:M::{magic}:{mask}:{}:{flags}", interpreter.display());
-    fs::write(Path::new(FOLDER).join("register"), line).unwrap();
-    Some(Registered { file: Path::new(FOLDER).join(name), is_mounted_here })
+    fs::write(Path::new(DIRECTORY).join("register"), line).unwrap();
+    Some(Registered { file: Path::new(DIRECTORY).join(name), is_mounted_here })
 }
 
 const DOCTOR: &[&str] = &["doctor", "--platform", "linux/riscv64"];
@@ -59,7 +59,7 @@ fn an_emulator_is_trusted_after_it_ran_a_program_and_a_rebuild_with_it_runs() {
     let Some(site) = Site::new(test).filter(|_| machine::has(test, &[Need::QemuRiscv64, Need::BinfmtMisc])) else {
         return;
     };
-    if fs::read_dir(FOLDER)
+    if fs::read_dir(DIRECTORY)
         .is_ok_and(|mut entries| entries.any(|entry| entry.is_ok_and(|entry| entry.file_name() == "qemu-riscv64")))
     {
         return machine::skip_for_good(test, "this machine emulates riscv64 already");

@@ -46,11 +46,11 @@ fn doctor_reports_what_is_missing_and_runs_the_commands_that_fix_it() {
         (Some(1), &"missing".into(), &"privileged".into())
     );
     // The privileged command is not run without confirmation.
-    let folder = site.own_docker("case \"$*\" in run*) echo \"ran $*\" >&2;; *) exec $docker \"$@\";; esac");
-    let unasked = site.imgarch(&["doctor", "--platform", "linux/s390x", "--fix"], Some(&folder));
+    let directory = site.own_docker("case \"$*\" in run*) echo \"ran $*\" >&2;; *) exec $docker \"$@\";; esac");
+    let unasked = site.imgarch(&["doctor", "--platform", "linux/s390x", "--fix"], Some(&directory));
     assert!(unasked.code == Some(1) && !unasked.err.contains("ran run"), "{unasked:#?}");
     let named = ["doctor", "--platform", "linux/s390x", "--fix", "--privileged", "linux/s390x"];
-    site.imgarch(&named, Some(&folder))
+    site.imgarch(&named, Some(&directory))
         .check(1, &["running: docker run --privileged", "ran run --privileged --rm tonistiigi/binfmt --install s390x"]);
     let Some(classic) = engines::docker(test, Store::Classic) else { return };
     let mut command = site.command(env!("CARGO_BIN_EXE_imgarch"));
@@ -68,13 +68,13 @@ fn a_registry_that_refuses_writes_ends_with_its_message() {
     let test = "a_registry_that_refuses_writes_ends_with_its_message";
     let Some(site) = Site::new(test) else { return };
     // One server is writable and receives the fault. Another serves the same files read-only.
-    let folder = site.path("registry");
+    let directory = site.path("registry");
     let serve = |is_read_only: bool| {
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let config = site.path(&format!("registry-{is_read_only}.yml"));
         let text = format!(
             "version: 0.1\nlog: {{level: error, accesslog: {{disabled: true}}}}\nstorage: {{filesystem: {{rootdirectory: {}}}, maintenance: {{readonly: {{enabled: {is_read_only}}}}}}}\nhttp: {{addr: \"127.0.0.1:{port}\", secret: test}}\n",
-            folder.display()
+            directory.display()
         );
         fs::write(&config, text).unwrap();
         let child = site
@@ -130,11 +130,11 @@ fn an_engine_20_10_ends_in_a_message_and_a_command() {
     // Its own client has no buildx in Debian 12.
     let client = site.path("old-client");
     fs::create_dir(&client).unwrap();
-    program::copy(&old.folder.join("root/usr/bin/docker"), &client.join("docker"));
+    program::copy(&old.directory.join("root/usr/bin/docker"), &client.join("docker"));
     let script =
         format!("case \"$1\" in buildx) set -- nobuildx;; esac\nexec {} \"$@\"", client.join("docker").display());
-    let folder = site.own_docker(&script);
-    site.imgarch(&["rebuild", &image, "--yes"], Some(&folder)).check(
+    let directory = site.own_docker(&script);
+    site.imgarch(&["rebuild", &image, "--yes"], Some(&directory)).check(
         3,
         &["the buildx plugin cannot be run: 'nobuildx' is not a docker command", "apt-get install docker-buildx"],
     );

@@ -47,12 +47,12 @@ esac
 fn rewritten_dockerfiles_build_for_both_platforms_and_download_the_right_files() {
     let test = "rewritten_dockerfiles_build_for_both_platforms_and_download_the_right_files";
     let Some(site) = Site::new(test) else { return };
-    if !engines::unpack(test, site.folder.path(), &["busybox-static", "bash-static"], Version::Newest) {
+    if !engines::unpack(test, site.directory.path(), &["busybox-static", "bash-static"], Version::Newest) {
         return;
     }
     fs::create_dir(site.path("base")).unwrap();
     for (program, name) in [("busybox", "busybox"), ("bash-static", "bash")] {
-        let places = ["root/bin", "root/usr/bin"].map(|folder| site.path(folder).join(program));
+        let places = ["root/bin", "root/usr/bin"].map(|directory| site.path(directory).join(program));
         let found = places.iter().find(|path| path.exists()).unwrap();
         fs::copy(found, site.path("base").join(name)).unwrap();
     }

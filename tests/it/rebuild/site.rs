@@ -51,7 +51,7 @@ pub const FAULTY: &str = "FROM scratch\nCOPY --chmod=0755 bin/app-amd64 /app\nEN
 pub struct Site {
     pub engine: &'static Engine,
     pub registry: &'static Registry,
-    pub folder: tempfile::TempDir,
+    pub directory: tempfile::TempDir,
 }
 
 impl Site {
@@ -61,18 +61,19 @@ impl Site {
             return None;
         }
         let (engine, registry) = (engines::docker(test, Store::Containerd)?, engines::registry(test)?);
-        let folder = tempfile::tempdir().unwrap();
-        fs::create_dir_all(folder.path().join("bin")).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        fs::create_dir_all(directory.path().join("bin")).unwrap();
         for architecture in ["amd64", "arm64", "riscv64"] {
-            fs::write(folder.path().join(format!("bin/app-{architecture}")), program(architecture, RAN as u8)).unwrap();
+            fs::write(directory.path().join(format!("bin/app-{architecture}")), program(architecture, RAN as u8))
+                .unwrap();
         }
-        fs::write(folder.path().join("Dockerfile"), GOOD).unwrap();
-        fs::write(folder.path().join("Faulty.Dockerfile"), FAULTY).unwrap();
-        Some(Site { engine, registry, folder })
+        fs::write(directory.path().join("Dockerfile"), GOOD).unwrap();
+        fs::write(directory.path().join("Faulty.Dockerfile"), FAULTY).unwrap();
+        Some(Site { engine, registry, directory })
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        self.directory.path().join(name)
     }
 
     pub fn image(&self, name: &str) -> String {
@@ -81,7 +82,7 @@ impl Site {
 
     pub fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
-        command.current_dir(self.folder.path()).stdin(Stdio::null());
+        command.current_dir(self.directory.path()).stdin(Stdio::null());
         command.env("DOCKER_HOST", self.engine.host()).env("DOCKER_CONFIG", self.path("docker-config"));
         command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env_remove("DOCKER_CONTEXT");
         command
@@ -99,22 +100,22 @@ impl Site {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// Runs imgarch with `folder` first on PATH if it contains the test's own `docker`.
-    pub fn imgarch(&self, words: &[&str], folder: Option<&Path>) -> Run {
+    /// Runs imgarch with `directory` first on PATH if it contains the test's own `docker`.
+    pub fn imgarch(&self, words: &[&str], directory: Option<&Path>) -> Run {
         let mut command = self.command(env!("CARGO_BIN_EXE_imgarch"));
         // A killed process does not remove its temporary directory.
         command.env("TMPDIR", self.temporary());
-        if let Some(folder) = folder {
-            command.env("PATH", format!("{}:/usr/sbin:/usr/bin:/sbin:/bin", folder.display()));
+        if let Some(directory) = directory {
+            command.env("PATH", format!("{}:/usr/sbin:/usr/bin:/sbin:/bin", directory.display()));
         }
         Run::of(&command.args(words).output().unwrap())
     }
 
     /// The parent of imgarch's temporary directories.
     pub fn temporary(&self) -> PathBuf {
-        let folder = self.path("tmp");
-        fs::create_dir_all(&folder).unwrap();
-        folder
+        let directory = self.path("tmp");
+        fs::create_dir_all(&directory).unwrap();
+        directory
     }
 
     /// Runs imgarch against another engine.
@@ -174,11 +175,11 @@ impl Site {
 
     /// A `docker` that runs `script` with the arguments of the call. `$docker` is the real one.
     pub fn own_docker(&self, script: &str) -> PathBuf {
-        let folder = self.path("own-docker");
-        fs::create_dir_all(&folder).unwrap();
-        let path = folder.join("docker");
+        let directory = self.path("own-docker");
+        fs::create_dir_all(&directory).unwrap();
+        let path = directory.join("docker");
         program::write(&path, format!("#!/bin/sh\ndocker=/usr/bin/docker\n{script}\n"));
-        folder
+        directory
     }
 }
 

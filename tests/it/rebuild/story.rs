@@ -93,8 +93,8 @@ fn a_tag_that_moved_during_the_build_is_noticed() {
     let script = format!(
         "$docker \"$@\" || exit\ncase \"$*\" in 'buildx build'*) $docker buildx imagetools create --tag {image} {other};; esac"
     );
-    let folder = site.own_docker(&script);
-    let said = site.imgarch(&["rebuild", &image, "--yes"], Some(&folder));
+    let directory = site.own_docker(&script);
+    let said = site.imgarch(&["rebuild", &image, "--yes"], Some(&directory));
     said.check(3, &["moved during the build", "pushed without a tag: "]);
     assert_eq!(site.index(&image), site.index(&other), "the other push stays");
 }
@@ -109,8 +109,8 @@ fn a_killed_rebuild_leaves_the_tag_and_has_reported_its_progress() {
         ("$docker \"$@\" || exit\ncase \"$*\" in 'buildx build'*) kill -9 $PPID;; esac", "building linux/arm64"),
     ];
     for (script, said_before) in steps {
-        let folder = site.own_docker(script);
-        let said = site.imgarch(&["rebuild", &image, "--yes"], Some(&folder));
+        let directory = site.own_docker(script);
+        let said = site.imgarch(&["rebuild", &image, "--yes"], Some(&directory));
         assert_eq!(said.code, None, "it was killed: {said:#?}");
         assert!(said.err.contains(said_before), "{said:#?}");
         assert_eq!(site.index(&image), before);

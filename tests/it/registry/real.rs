@@ -118,22 +118,22 @@ fn by_another_name(server: &Distribution) -> String {
 #[test]
 fn certificates_are_found_by_the_hosts_name() {
     let Some(server) = Distribution::start("a real registry", Mode::MutualTls) else { return };
-    let folders = tempfile::tempdir().unwrap();
-    let with_folder = || RegistryOptions { cert_folders: vec![folders.path().to_path_buf()], ..options() };
-    assert!(image_of(&server.host, with_folder(), "team/app:1").root().is_err());
-    let own = folders.path().join(&server.host);
+    let directories = tempfile::tempdir().unwrap();
+    let with_directory = || RegistryOptions { cert_folders: vec![directories.path().to_path_buf()], ..options() };
+    assert!(image_of(&server.host, with_directory(), "team/app:1").root().is_err());
+    let own = directories.path().join(&server.host);
     std::fs::create_dir(&own).unwrap();
     std::fs::copy(&server.ca_cert, own.join("ca.crt")).unwrap();
     // Now the server is trusted, but it does not trust this client.
-    assert!(image_of(&server.host, with_folder(), "team/app:1").root().is_err());
+    assert!(image_of(&server.host, with_directory(), "team/app:1").root().is_err());
     let (cert, key) = server.identity();
     std::fs::copy(&cert, own.join("client.cert")).unwrap();
-    let error = image_of(&server.host, with_folder(), "team/app:1").root().unwrap_err();
+    let error = image_of(&server.host, with_directory(), "team/app:1").root().unwrap_err();
     assert!(matches!(error.bare(), SourceError::File { path, .. } if path.ends_with("client.key")), "{error}");
     std::fs::copy(&key, own.join("client.key")).unwrap();
-    check(&server, with_folder());
+    check(&server, with_directory());
     std::fs::write(own.join("client.key"), "hunter2").unwrap();
-    let error = image_of(&server.host, with_folder(), "team/app:1").root().unwrap_err().to_string();
+    let error = image_of(&server.host, with_directory(), "team/app:1").root().unwrap_err().to_string();
     assert!(error.contains("client.cert is malformed") && !error.contains("hunter2"), "{error}");
 }
 

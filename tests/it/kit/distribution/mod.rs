@@ -55,7 +55,7 @@ pub struct Distribution {
     mode: Mode,
     http: reqwest::blocking::Client,
     child: Child,
-    folder: tempfile::TempDir,
+    directory: tempfile::TempDir,
 }
 
 impl Distribution {
@@ -66,24 +66,24 @@ impl Distribution {
         if !machine::has(test, if needs_openssl { &needs } else { &needs[..1] }) {
             return None;
         }
-        let folder = tempfile::tempdir().unwrap();
+        let directory = tempfile::tempdir().unwrap();
         match mode {
-            Mode::SelfSigned => make_self_signed(folder.path()),
-            _ if mode.is_tls() => make_certificates(folder.path()),
+            Mode::SelfSigned => make_self_signed(directory.path()),
+            _ if mode.is_tls() => make_certificates(directory.path()),
             _ => {}
         }
-        std::fs::write(folder.path().join("htpasswd"), HTPASSWD).unwrap();
+        std::fs::write(directory.path().join("htpasswd"), HTPASSWD).unwrap();
         let token_server = FakeRegistry::start();
-        let signer = (mode == Mode::Token).then(|| Arc::new(Signer::new(folder.path())));
+        let signer = (mode == Mode::Token).then(|| Arc::new(Signer::new(directory.path())));
         if let Some(signer) = signer.clone() {
             token_server.sign_tokens(Login::Basic(USER, PASSWORD), Box::new(move |scope| signer.sign(scope)));
         }
         // Another process may take the port before the server starts.
         let (host, child) =
-            (0..5).find_map(|_| run(folder.path(), mode, &token_server.host)).expect("docker-registry starts");
-        let ca_cert = folder.path().join("ca.pem");
-        let http = http_client(folder.path(), mode);
-        Some(Distribution { host, ca_cert, token_server, signer, mode, http, child, folder })
+            (0..5).find_map(|_| run(directory.path(), mode, &token_server.host)).expect("docker-registry starts");
+        let ca_cert = directory.path().join("ca.pem");
+        let http = http_client(directory.path(), mode);
+        Some(Distribution { host, ca_cert, token_server, signer, mode, http, child, directory })
     }
 
     /// Pushes an image with one uncompressed layer of these bytes.
@@ -132,7 +132,7 @@ impl Distribution {
 
     /// The certificate and key of a client that the server trusts.
     pub fn identity(&self) -> (PathBuf, PathBuf) {
-        (self.folder.path().join("client.pem"), self.folder.path().join("client.key"))
+        (self.directory.path().join("client.pem"), self.directory.path().join("client.key"))
     }
 }
 
@@ -143,9 +143,9 @@ impl Drop for Distribution {
     }
 }
 
-fn run(folder: &Path, mode: Mode, token_server: &str) -> Option<(String, Child)> {
+fn run(directory: &Path, mode: Mode, token_server: &str) -> Option<(String, Child)> {
     let host = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
-    let shown = folder.display();
+    let shown = directory.display();
     let tls = format!("\n  tls:\n    certificate: {shown}/server.pem\n    key: {shown}/server.key");
     let client_authority = format!("\n    clientcas: [{shown}/ca.pem]");
     let auth = match mode {
@@ -164,11 +164,11 @@ fn run(folder: &Path, mode: Mode, token_server: &str) -> Option<(String, Child)>
         if mode.is_tls() { &tls } else { "" },
         if mode == Mode::MutualTls { &client_authority } else { "" },
     );
-    std::fs::write(folder.join("config.yml"), config).unwrap();
-    let log = File::create(folder.join("log")).unwrap();
+    std::fs::write(directory.join("config.yml"), config).unwrap();
+    let log = File::create(directory.join("log")).unwrap();
     let mut command = Command::new("docker-registry");
     command.env("PATH", PATH);
-    command.arg("serve").arg(folder.join("config.yml")).stdin(Stdio::null());
+    command.arg("serve").arg(directory.join("config.yml")).stdin(Stdio::null());
     let mut child = command.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
     let end = Instant::now() + Duration::from_secs(20);
     while Instant::now() < end && child.try_wait().unwrap().is_none() {
@@ -177,20 +177,20 @@ fn run(folder: &Path, mode: Mode, token_server: &str) -> Option<(String, Child)>
         }
         std::thread::sleep(Duration::from_millis(20));
     }
-    eprintln!("docker-registry: {}", std::fs::read_to_string(folder.join("log")).unwrap());
+    eprintln!("docker-registry: {}", std::fs::read_to_string(directory.join("log")).unwrap());
     let _ = child.kill();
     let _ = child.wait();
     None
 }
 
 /// A separate client, so that pushing does not use the code under test.
-fn http_client(folder: &Path, mode: Mode) -> reqwest::blocking::Client {
+fn http_client(directory: &Path, mode: Mode) -> reqwest::blocking::Client {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut builder = reqwest::blocking::Client::builder().no_proxy();
     if !mode.is_tls() {
         return builder.tls_certs_only([]).build().unwrap();
     }
-    let pem = |name: &str| std::fs::read(folder.join(name)).unwrap();
+    let pem = |name: &str| std::fs::read(directory.join(name)).unwrap();
     if mode == Mode::MutualTls {
         builder =
             builder.identity(reqwest::Identity::from_pem(&[pem("client.key"), pem("client.pem")].concat()).unwrap());
@@ -202,27 +202,27 @@ fn http_client(folder: &Path, mode: Mode) -> reqwest::blocking::Client {
 }
 
 /// Creates an authority, and its certificates for this machine and for a client.
-fn make_certificates(folder: &Path) {
+fn make_certificates(directory: &Path) {
     let extension = "subjectAltName=IP:127.0.0.1\nbasicConstraints=CA:FALSE\n";
-    std::fs::write(folder.join("leaf.ext"), extension).unwrap();
+    std::fs::write(directory.join("leaf.ext"), extension).unwrap();
     let key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
-    openssl(folder, &format!("req -x509 {key} -subj /CN=authority -days 2 -keyout ca.key -out ca.pem"));
+    openssl(directory, &format!("req -x509 {key} -subj /CN=authority -days 2 -keyout ca.key -out ca.pem"));
     for name in ["server", "client"] {
-        openssl(folder, &format!("req {key} -subj /CN={name} -keyout {name}.key -out {name}.csr"));
+        openssl(directory, &format!("req {key} -subj /CN={name} -keyout {name}.key -out {name}.csr"));
         let sign = format!("x509 -req -in {name}.csr -CA ca.pem -CAkey ca.key -CAcreateserial -extfile leaf.ext");
-        openssl(folder, &format!("{sign} -days 2 -out {name}.pem"));
+        openssl(directory, &format!("{sign} -days 2 -out {name}.pem"));
     }
 }
 
-fn make_self_signed(folder: &Path) {
+fn make_self_signed(directory: &Path) {
     let names = "subjectAltName=IP:127.0.0.1";
     let request = "req -x509 -newkey rsa:2048 -nodes -subj /CN=localhost -days 2 -keyout server.key -out server.pem";
-    openssl(folder, &format!("{request} -addext {names}"));
-    std::fs::copy(folder.join("server.pem"), folder.join("ca.pem")).unwrap();
+    openssl(directory, &format!("{request} -addext {names}"));
+    std::fs::copy(directory.join("server.pem"), directory.join("ca.pem")).unwrap();
 }
 
-fn openssl(folder: &Path, arguments: &str) {
-    let output = Command::new("openssl").args(arguments.split(' ')).current_dir(folder).output();
+fn openssl(directory: &Path, arguments: &str) {
+    let output = Command::new("openssl").args(arguments.split(' ')).current_dir(directory).output();
     let output = output.expect("running openssl");
     assert!(output.status.success(), "openssl {arguments}: {}", String::from_utf8_lossy(&output.stderr));
 }

@@ -13,20 +13,20 @@ pub const SERVICE: &str = "test-service";
 
 /// Signs tokens with its own key.
 pub struct Signer {
-    folder: PathBuf,
+    directory: PathBuf,
     header: String,
 }
 
 impl Signer {
-    /// Creates the key, and its certificate as `token.pem`, in `folder`.
-    pub fn new(folder: &Path) -> Signer {
+    /// Creates the key, and its certificate as `token.pem`, in `directory`.
+    pub fn new(directory: &Path) -> Signer {
         let request = "req -x509 -newkey rsa:2048 -nodes -subj /CN=tokens -days 2 -keyout token.key -out token.pem";
-        super::openssl(folder, request);
-        let pem = std::fs::read_to_string(folder.join("token.pem")).unwrap();
+        super::openssl(directory, request);
+        let pem = std::fs::read_to_string(directory.join("token.pem")).unwrap();
         let der: String = pem.lines().filter(|line| !line.starts_with('-')).collect();
         STANDARD.decode(&der).expect("a PEM file is base64");
         let header = format!(r#"{{"typ":"JWT","alg":"RS256","x5c":["{der}"]}}"#);
-        Signer { folder: folder.to_path_buf(), header }
+        Signer { directory: directory.to_path_buf(), header }
     }
 
     /// A token for a scope in a registry's form: `repository:team/app:pull,push`.
@@ -51,7 +51,7 @@ impl Signer {
     fn signature(&self, text: &str) -> Vec<u8> {
         use std::io::Write;
         let mut command = Command::new("openssl");
-        command.args(["dgst", "-sha256", "-sign", "token.key"]).current_dir(&self.folder);
+        command.args(["dgst", "-sha256", "-sign", "token.key"]).current_dir(&self.directory);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
         let output = child.wait_with_output().unwrap();
