@@ -88,7 +88,7 @@ impl Cache {
     }
 
     /// The local cache directory.
-    pub fn folder(&self) -> Option<&Path> {
+    pub fn directory(&self) -> Option<&Path> {
         self.directory.as_ref().map(|directory| directory.path.as_path())
     }
 

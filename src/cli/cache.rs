@@ -97,7 +97,7 @@ pub fn open(settings: &Settings) -> Result<Option<Arc<Cache>>, CliError> {
 pub fn trim(options: &Options, terminal: &Terminal) {
     let Some(cache) = &options.cache else { return };
     terminal.notes(&cache.take_notes());
-    if let (Err(error), Some(directory)) = (cache.trim(), cache.folder()) {
+    if let (Err(error), Some(directory)) = (cache.trim(), cache.directory()) {
         terminal.note(&format!("could not trim the cache in {}: {error}", directory.display()));
     }
 }

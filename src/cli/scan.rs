@@ -288,13 +288,18 @@ fn images(args: &ScanArgs) -> Result<Vec<String>, CliError> {
         } else {
             Box::new(std::fs::File::open(path).map_err(refuse)?)
         };
-        for line in std::io::BufReader::new(reader.take(LIST_LIMIT)).lines() {
+        let mut list = reader.take(LIST_LIMIT + 1);
+        for line in std::io::BufReader::new(&mut list).lines() {
             let line = line.map_err(refuse)?;
             // Windows editors may begin a file with a byte order mark.
             let name = line.trim_start_matches('\u{feff}').split('#').next().unwrap_or_default().trim();
             if !name.is_empty() {
                 images.push(name.to_string());
             }
+        }
+        if list.limit() == 0 {
+            let limit = LIST_LIMIT >> 20;
+            return Err(CliError::usage(format!("the image list {} exceeds {limit} MiB", path.display())));
         }
     }
     if images.is_empty() && args.manifest.is_empty() && args.fleet.registry.is_none() {
@@ -337,7 +342,7 @@ fn options(
         rules_off: args.off.iter().cloned().collect::<BTreeSet<_>>(),
         dockerfile,
         mounts: if args.cross_file_systems { Mounts::Followed } else { Mounts::LeftOut },
-        trust: if args.trust_local { Trust::Local } else { Trust::Nobody },
+        trust: if args.trust_local { Trust::Local } else { Trust::None },
         ..settings.options()
     })
 }

@@ -126,8 +126,8 @@ pub fn run(args: &WorkflowArgs, environment: &Environment, out: &mut dyn Write) 
     }
     let path = Path::new(service.path());
     let failed = |error: std::io::Error| CliError::Unknown { text: format!("{}: {error}", path.display()), hint: None };
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder).map_err(failed)?;
+    if let Some(directory) = path.parent() {
+        std::fs::create_dir_all(directory).map_err(failed)?;
     }
     super::write::create(path, text.as_bytes()).map_err(failed)?;
     writeln!(out, "wrote {}", path.display())?;

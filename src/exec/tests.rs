@@ -92,8 +92,8 @@ fn the_path_is_searched_as_the_containers_user() {
     assert_eq!(as_user("you"), (refused.clone(), runs.clone(), 1));
     assert_eq!(as_user("1000:0"), (runs.clone(), runs.clone(), 0));
     assert_eq!(as_user("1000:1000"), (refused, runs, 1));
-    let nobody = "ENOENT unknown-user".to_string();
-    assert_eq!(as_user("nobody"), (nobody.clone(), nobody, 0));
+    let unknown = "ENOENT unknown-user".to_string();
+    assert_eq!(as_user("nobody"), (unknown.clone(), unknown, 0));
 }
 
 #[test]

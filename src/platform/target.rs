@@ -1,6 +1,7 @@
 //! Parses targets: a platform or a profile, with properties. Pure: a target that needs the machine, a file or a cluster
 //! is only named here (`TargetText::Host` and others), for a higher tier to read.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::profile;
@@ -253,8 +254,8 @@ pub fn text(target: &Target) -> String {
         *guest != node.arch && node.handlers.iter().any(|handler| super::binfmt::takes_arch(handler, *guest))
     });
     let mut guests: Vec<&str> = node.emulates.iter().copied().chain(handled).map(Arch::oci).collect();
-    guests.sort_unstable();
-    guests.dedup();
+    let mut seen = BTreeSet::new();
+    guests.retain(|guest| seen.insert(*guest));
     if !guests.is_empty() {
         add("emulates", guests.join("+"));
     }

@@ -124,14 +124,17 @@ fn resolve(
 
 /// Returns all targets of the bake files that the options name.
 fn bake_targets(extra: &[String]) -> Vec<String> {
-    let names = extra.iter().enumerate().filter(|(_, word)| matches!(word.as_str(), "--file" | "-f"));
-    let files = names.filter_map(|(at, _)| extra.get(at + 1));
+    let files = option_values(extra, &["--file", "-f"]);
     files.filter_map(|file| std::fs::read_to_string(file).ok()).flat_map(|text| lint::bake_targets(&text)).collect()
 }
 
-/// Returns the value of an option among the arguments after `--`.
+/// Returns the first value of an option among the arguments after `--`.
 pub fn option_value(extra: &[String], names: &[&str]) -> Option<String> {
-    extra.iter().enumerate().find_map(|(at, word)| {
+    option_values(extra, names).next()
+}
+
+fn option_values(extra: &[String], names: &[&str]) -> impl Iterator<Item = String> {
+    extra.iter().enumerate().filter_map(|(at, word)| {
         if names.contains(&word.as_str()) {
             return extra.get(at + 1).cloned();
         }
@@ -185,4 +188,17 @@ fn linted(path: &Path, text: &str, context: &Path, stage: Option<String>) -> Rec
         LintError { text, right_for: finding.right_for }
     });
     Recipe { runs_on_target: lint::runs_on_target(text, stage.as_deref()), lint: lint.collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_option_may_be_given_twice_and_with_an_equals_sign() {
+        let extra = ["--file=a.hcl", "--push", "-f", "b.json", "--file"].map(str::to_string);
+        assert_eq!(option_values(&extra, &["--file", "-f"]).collect::<Vec<_>>(), ["a.hcl", "b.json"]);
+        assert_eq!(option_value(&extra, &["--file", "-f"]).as_deref(), Some("a.hcl"));
+        assert_eq!(option_value(&extra, &["--target"]), None);
+    }
 }

@@ -181,7 +181,7 @@ fn remember(read: &LayerRead<FileKind>, options: &Options) {
     // Cache records have no notes, so a layer that has some is read again.
     let Some(cache) = options.cache.as_ref().filter(|_| !read.notes.iter().any(matters)) else { return };
     if let Err(error) = cache.keep(&read.checked, &read.contents) {
-        tracing::debug!(%error, directory = ?cache.folder(), "could not keep a layer in the cache");
+        tracing::debug!(%error, directory = ?cache.directory(), "could not keep a layer in the cache");
     }
 }
 

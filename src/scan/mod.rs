@@ -78,7 +78,7 @@ pub struct Options {
 pub enum Trust {
     /// Every byte is read and hashed.
     #[default]
-    Nobody,
+    None,
     /// An uncompressed layer in a local file is read in part: headers, and the parts of each file that decide its kind.
     Local,
 }

@@ -357,7 +357,7 @@ mod tests {
         let watch: Arc<dyn Watch> = Arc::new(Unwatched);
         let failures = store.read(&Endless, &layers, 0, &Options::default(), &watch);
         let failure = store.find(&layers[0], Depth::Headers, &failures).err().unwrap();
-        assert!(failure.text.contains("announces 4611686018427387904 bytes"), "{failure:?}");
+        assert!(failure.text.contains("states 4611686018427387904 bytes"), "{failure:?}");
         assert!(failure.hint.unwrap().contains("IMGARCH_LAYER_BYTES"));
     }
 

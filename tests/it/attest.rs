@@ -52,7 +52,7 @@ fn the_fallback_tag_lists_the_statement_and_keeps_other_entries() {
     let other = fake.put_manifest("user/app", None, OCI_MANIFEST, signature);
     let entry = serde_json::json!({
         "mediaType": "application/vnd.oci.image.manifest.v1+json", "digest": other.as_str(), "size": signature.len(),
-        "artifactType": "application/vnd.example.signature", "annotations": {"by": "somebody"}, "data": "eA==",
+        "artifactType": "application/vnd.example.signature", "annotations": {"by": "someone"}, "data": "eA==",
     });
     let index = serde_json::json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [entry.clone()]});
     let tag = stored.digest.to_string().replace(':', "-");
@@ -123,8 +123,8 @@ fn verbose_names_requests_and_no_credential() {
     let directory = tempfile::tempdir().unwrap();
     let fake = FakeRegistry::start();
     fake.put_image("user/app", "v1", &Small::new("amd64", ElfBuilder::amd64().build()).layer());
-    fake.require_basic("somebody", "very-secret-word");
-    let login = base64::engine::general_purpose::STANDARD.encode("somebody:very-secret-word");
+    fake.require_basic("someone", "very-secret-word");
+    let login = base64::engine::general_purpose::STANDARD.encode("someone:very-secret-word");
     std::fs::create_dir(directory.path().join(".docker")).unwrap();
     let config = serde_json::json!({"auths": {&fake.host: {"auth": &login}}});
     std::fs::write(directory.path().join(".docker/config.json"), config.to_string()).unwrap();

@@ -36,4 +36,5 @@ mod registry;
 mod scan;
 #[cfg(feature = "shared-cache")]
 mod shared_cache;
+mod words;
 mod workflow;

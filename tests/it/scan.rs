@@ -312,6 +312,11 @@ fn a_list_of_images_may_have_comments_blank_lines_and_windows_line_ends() {
     let names: Vec<&str> =
         report["images"].as_array().unwrap().iter().map(|image| image["name"].as_str().unwrap()).collect();
     assert_eq!((names.as_slice(), code), (&["testdata/incident/right", "testdata/incident/wrong"][..], 1));
+    // A list that is not read to its end would leave images out.
+    fs::write(&list, "# a comment\n".repeat(2 << 20)).unwrap();
+    let output = imgarch(&["scan", "--images-from", list.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("exceeds 16 MiB"));
 }
 
 #[test]

@@ -130,11 +130,13 @@ pub fn answers(directory: &Path, package: &Package, pip: &Path) -> Vec<Answer> {
 
 /// A root file system with the package in it.
 fn install(directory: &Path, package: &Package, pip: &Path) -> PathBuf {
-    let root = directory.join(package.machine.name()).join(package.name);
+    let name = package.name.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
+    let parent = directory.join(package.machine.name());
+    let (root, part) = (parent.join(&name), parent.join(format!("{name}.part")));
     if root.exists() {
         return root;
     }
-    let part = root.with_extension("part");
+    std::fs::create_dir_all(&parent).unwrap();
     let _ = std::fs::remove_dir_all(&part);
     let base = base(directory, package.machine, package.suite, package.debian);
     succeed(Command::new("cp").args(["--archive", "--link"]).args([&base, &part]));

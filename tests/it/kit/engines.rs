@@ -136,6 +136,7 @@ rm ./*.deb
 
 /// Docker Engine that also listens on `tcp://127.0.0.1:PORT` for clients with a certificate. Returns the port too. The
 /// engine's directory has the client's `ca.pem`, `cert.pem` and `key.pem` in `certs`.
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub fn docker_over_tls(test: &str) -> Option<(&'static Engine, u16)> {
     static ENGINE: OnceLock<(Engine, u16)> = OnceLock::new();
     if !has(test, &[Need::Root, Need::DockerEngine, Need::DockerClient, Need::Runc, Need::Openssl]) {
@@ -157,6 +158,7 @@ pub fn docker_over_tls(test: &str) -> Option<(&'static Engine, u16)> {
 }
 
 /// Creates an authority, a server certificate for 127.0.0.1 and a client certificate.
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 const CERTIFICATES: &str = r#"
 set -e
 cd DIRECTORY
