@@ -121,7 +121,7 @@ impl RuleId {
 }
 
 /// Names that stay lower case at the start of a sentence, where they are formatted as code.
-const LITERALS: &[&str] = &["execve", "npm", "pip", "dpkg", "apt"];
+const LITERALS: &[&str] = &["execve", "imgarch", "npm", "pip", "dpkg", "apt"];
 
 /// Converts a clause of the tables to a sentence, with a capital letter or a name in backquotes first, and a period.
 pub fn sentence(clause: &str) -> String {
@@ -155,6 +155,7 @@ mod tests {
         }
         assert_eq!(RuleId::parse("DL3029"), Some(RuleId::Lint(lint::Code::FromPlatformConstant)));
         assert_eq!(sentence("execve returns an error"), "`execve` returns an error.");
+        assert_eq!(sentence("imgarch could not determine it"), "`imgarch` could not determine it.");
         assert_eq!(sentence("see the cause"), "See the cause.");
     }
 }
