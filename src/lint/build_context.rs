@@ -1,4 +1,4 @@
-//! The build context, as the rules about COPY ask for it: the first bytes of the files that a build would get.
+//! Reads the build context for the rules about COPY: the first bytes of the files that a build would get.
 
 use std::fs;
 use std::io::Read;
@@ -9,13 +9,13 @@ use super::discover::FILE_LIMIT;
 use super::dockerignore::Dockerignore;
 use super::outside::{HEAD_BYTES, HostFile};
 
-/// Files of the context that one COPY may be asked about.
+/// Maximum number of files that one COPY source may match.
 const CONTEXT_LIMIT: usize = 20_000;
 
-/// What a COPY's source names in the context, with the first bytes of each file. Nothing outside the context is read.
-/// What the context's .dockerignore, or the Dockerfile's own, keeps from the build is not there.
+/// Returns the files that a COPY source names, with their first bytes. Reads nothing outside the context. Files that
+/// the .dockerignore of the context or the Dockerfile excludes are left out.
 pub fn host_files(context: &Path, dockerfile: &Path, pattern: &str) -> Vec<HostFile> {
-    // A Dockerfile of the working directory has a folder without a name.
+    // The parent of a Dockerfile in the working directory is the empty path.
     let context = if context.as_os_str().is_empty() { Path::new(".") } else { context };
     let pattern = pattern.trim_start_matches(['/', '.']).trim_end_matches('/');
     if Path::new(pattern).components().any(|part| !matches!(part, std::path::Component::Normal(_))) {
@@ -57,12 +57,13 @@ pub fn host_files(context: &Path, dockerfile: &Path, pattern: &str) -> Vec<HostF
     found
 }
 
-/// Whether the build does not get a path of the context.
+/// Whether .dockerignore excludes a path of the context.
 pub fn is_ignored(context: &Path, dockerfile: &Path, path: &str) -> bool {
     dockerignore(context, dockerfile).excludes(path)
 }
 
-/// `NAME.dockerignore` beside the Dockerfile, or else the context's. Source: Docker's "Build context", "Filename and location".
+/// Reads `NAME.dockerignore` next to the Dockerfile, or else the context's. Source: Docker's "Build context", "Filename
+/// and location".
 fn dockerignore(context: &Path, dockerfile: &Path) -> Dockerignore {
     let mut own = dockerfile.as_os_str().to_os_string();
     own.push(".dockerignore");

@@ -1,4 +1,4 @@
-//! Finds the files to check below a path, and reads them.
+//! Finds and reads the files to check below a path.
 
 use std::fs;
 use std::io::{self, Read};
@@ -8,11 +8,11 @@ use super::compose::other_files;
 use super::format::{Format, archs_of_path, format_of, has_placeholders, is_dockerfile_text, is_template};
 use crate::platform::Arch;
 
-/// A Dockerfile is a few KiB; a larger file was not written by a person.
+/// Maximum size of a file, in bytes. A Dockerfile has a few KiB.
 pub(super) const FILE_LIMIT: u64 = 4 << 20;
-/// Files that a search looks at: a large repository has some hundred thousand.
+/// Maximum number of directory entries in a search. A large repository has a few hundred thousand.
 const SEARCH_LIMIT: usize = 1_000_000;
-/// Directories that hold no source of the project itself, or what its tests read.
+/// Directories without the project's own sources, or with its test data.
 const SKIPPED: &[&str] =
     &[".git", "node_modules", "target", "vendor", ".venv", "venv", ".terraform", "dist", "testdata"];
 
@@ -31,32 +31,32 @@ pub enum DiscoverError {
     Unreadable { path: PathBuf, cause: io::Error },
     #[error("{} is not a Dockerfile, compose file, bake file or GitHub workflow", path.display())]
     UnknownFormat { path: PathBuf },
-    #[error("{} holds more than {SEARCH_LIMIT} files; name the directories to check", path.display())]
+    #[error("{} contains more than {SEARCH_LIMIT} files; name the directories to check", path.display())]
     TooManyFiles { path: PathBuf },
 }
 
-/// The files to check, and those that look like some but are not.
+/// The files to check, and the skipped files.
 #[derive(Debug, Default)]
 pub struct Discovered {
     pub files: Vec<SourceFile>,
     pub skipped: Vec<Skipped>,
 }
 
-/// A file that is not checked, and why.
+/// A file that is not checked, with the reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Skipped {
     pub path: PathBuf,
     pub why: &'static str,
 }
 
-const TEMPLATE: &str = "a template; lint the Dockerfile that it renders";
-/// Why files of other builders are skipped.
-pub const NOT_READ: &str = "files of this builder are not read";
+const TEMPLATE: &str = "it is a template; lint the rendered Dockerfile";
+/// The reason for skipping files of other builders.
+pub const NOT_READ: &str = "files of this builder are not supported";
 /// Source: Earthly's and Depot's documentation.
 const OTHER_BUILDERS: &[&str] = &["Earthfile", "depot.json"];
-const FRAGMENT: &str = "has no FROM, so it is not a Dockerfile by itself";
+const FRAGMENT: &str = "it has no FROM, so it is not a complete Dockerfile";
 
-/// The files to check below `path`. A file that is named is read whatever its name; it must be in one of the formats.
+/// Finds the files to check below `path`. A path to a file may have any name, but its content must have a known format.
 pub fn discover(path: &Path) -> Result<Discovered, DiscoverError> {
     let is_file = fs::metadata(path).map_err(|error| unreadable(path, error))?.is_file();
     let mut found = Discovered::default();
@@ -65,7 +65,7 @@ pub fn discover(path: &Path) -> Result<Discovered, DiscoverError> {
         let by_text = is_dockerfile_text(&text).then_some(Format::Dockerfile);
         let format = format_of(path, &text).or(by_text);
         let format = format.ok_or_else(|| DiscoverError::UnknownFormat { path: path.to_path_buf() })?;
-        found.add(path, text, format, Asked::ByName);
+        found.add(path, text, format, FoundBy::Name);
         return Ok(found);
     }
     let mut seen = 0;
@@ -89,7 +89,7 @@ pub fn discover(path: &Path) -> Result<Discovered, DiscoverError> {
             } else if kind.is_file() && format_of(&entry.path(), "").is_some() {
                 let text = text_of(&entry.path())?;
                 if let Some(format) = format_of(&entry.path(), &text) {
-                    found.add(&shown(&entry.path()), text, format, Asked::BySearch);
+                    found.add(&shown(&entry.path()), text, format, FoundBy::Search);
                 }
             } else if kind.is_file() && OTHER_BUILDERS.iter().any(|other| name == *other) {
                 found.skipped.push(Skipped { path: shown(&entry.path()), why: NOT_READ });
@@ -110,7 +110,7 @@ pub fn discover(path: &Path) -> Result<Discovered, DiscoverError> {
     for (path, format) in named.into_iter().map(|path| (path, Format::Dockerfile)).chain(composed) {
         let path = shown(&path);
         if fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_file()) {
-            found.add(&path, text_of(&path)?, format, Asked::BySearch);
+            found.add(&path, text_of(&path)?, format, FoundBy::Search);
         }
     }
     found.files.sort_by(|a, b| a.path.cmp(&b.path));
@@ -119,15 +119,15 @@ pub fn discover(path: &Path) -> Result<Discovered, DiscoverError> {
     Ok(found)
 }
 
-/// How lint came to a file.
+/// How a file was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Asked {
-    ByName,
-    BySearch,
+enum FoundBy {
+    Name,
+    Search,
 }
 
 impl Discovered {
-    fn add(&mut self, path: &Path, text: String, format: Format, asked: Asked) {
+    fn add(&mut self, path: &Path, text: String, format: Format, by: FoundBy) {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("").to_ascii_lowercase();
         let is_plain = matches!(name.as_str(), "dockerfile" | "containerfile");
         let why = match format {
@@ -136,7 +136,7 @@ impl Discovered {
             Format::Dockerfile if has_placeholders(&text) && super::dockerfile::Dockerfile::parse(&text).is_err() => {
                 Some(TEMPLATE)
             }
-            Format::Dockerfile if asked == Asked::BySearch && !is_plain && !holds_from(&text) => Some(FRAGMENT),
+            Format::Dockerfile if by == FoundBy::Search && !is_plain && !has_from(&text) => Some(FRAGMENT),
             Format::Dockerfile | Format::Compose | Format::BakeHcl | Format::BakeJson | Format::GithubWorkflow => None,
         };
         match why {
@@ -146,13 +146,14 @@ impl Discovered {
     }
 }
 
-fn holds_from(text: &str) -> bool {
+fn has_from(text: &str) -> bool {
     let words = text.lines().filter_map(|line| line.split_ascii_whitespace().next());
     words.into_iter().any(|word| word.trim_start_matches('\u{feff}').eq_ignore_ascii_case("FROM"))
 }
 
-/// The Dockerfile that a devcontainer.json names, relative to it. Source: containers.dev, "Dev Container metadata
-/// reference": `build.dockerfile`, and the older `dockerFile`. The file may hold comments, so that only the key is sought.
+/// Returns the Dockerfile that a devcontainer.json names, relative to it. Source: containers.dev, "Dev Container
+/// metadata reference": `build.dockerfile`, and the older `dockerFile`. The file may contain comments, so this only
+/// searches for the key.
 fn devcontainer_dockerfile(path: &Path) -> Option<PathBuf> {
     let text = text_of(path).ok()?;
     let at = ["\"dockerfile\"", "\"dockerFile\""].iter().find_map(|key| text.find(key).map(|at| at + key.len()))?;
@@ -161,8 +162,8 @@ fn devcontainer_dockerfile(path: &Path) -> Option<PathBuf> {
     Some(path.parent()?.join(name))
 }
 
-/// The architectures that a Dockerfile is for: by its path, or because a sibling is another architecture's, which leaves the
-/// plain name to x86-64. Empty where its text asks for the target, and so serves several.
+/// Returns the architectures that a Dockerfile is for: those in its path, or x86-64 if a sibling is for another
+/// architecture. Empty if its text uses the target and so serves several.
 pub fn file_archs(path: &Path, text: &str) -> Vec<Arch> {
     let archs = archs_of_path(&absolute_tail(path));
     if !archs.is_empty() || text.contains("TARGETARCH") || text.contains("TARGETPLATFORM") {
@@ -185,15 +186,15 @@ fn has_sibling_of_another_architecture(path: &Path) -> Option<bool> {
     Some(siblings.into_iter().any(|entry| is_others(&entry)))
 }
 
-/// Entries next to a Dockerfile that are looked at.
+/// Maximum number of entries next to a Dockerfile that are checked.
 const SIBLING_LIMIT: usize = 1_000;
 
-/// `path` with the names of the directories that it is relative to.
+/// Prepends the directories from the repository's root to a short path.
 fn absolute_tail(path: &Path) -> PathBuf {
     match path.parent() {
         Some(parent) if parent.components().count() < 2 => {
             let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
-            // Directories above a repository say nothing of the file.
+            // Directories above the repository are irrelevant.
             let root = whole.ancestors().skip(1).find(|directory| directory.join(".git").exists());
             root.and_then(|root| whole.strip_prefix(root).ok()).map_or_else(|| path.to_path_buf(), Path::to_path_buf)
         }
@@ -201,7 +202,7 @@ fn absolute_tail(path: &Path) -> PathBuf {
     }
 }
 
-/// `./Dockerfile` is shown, and compared with what a tool prints, as `Dockerfile`.
+/// Removes a leading `./`, as other tools do in their output.
 fn shown(path: &Path) -> PathBuf {
     path.strip_prefix(".").unwrap_or(path).to_path_buf()
 }
@@ -222,7 +223,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_search_reads_what_compose_files_name_and_notes_other_builders() {
+    fn a_search_reads_files_that_compose_files_name_and_reports_other_builders() {
         let dir = tempfile::tempdir().unwrap();
         for (name, text) in [
             ("compose.yaml", "include:\n  - infra.yml\n  - absent.yml\nservices: {}\n"),

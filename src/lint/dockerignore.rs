@@ -1,9 +1,9 @@
-//! Which files of a build context a `.dockerignore` keeps from the build. Text in, answers out; the file is read at the
-//! rim. Source: Docker's "Build context", ".dockerignore files"; moby/patternmatcher, `MatchesOrParentMatches`.
+//! Matches files of a build context against a `.dockerignore`. The caller reads the file.
+//! Source: Docker's "Build context", ".dockerignore files"; moby/patternmatcher, `MatchesOrParentMatches`.
 
 use globset::{GlobBuilder, GlobMatcher};
 
-/// The rules of one file, in order.
+/// The rules of a file, in order.
 #[derive(Clone, Debug, Default)]
 pub struct Dockerignore {
     rules: Vec<Rule>,
@@ -16,7 +16,7 @@ struct Rule {
 }
 
 impl Dockerignore {
-    /// A line that is no pattern is passed over: the builder refuses it, with a message of its own.
+    /// Skips invalid patterns, because the builder reports them itself.
     pub fn parse(text: &str) -> Dockerignore {
         let lines =
             text.trim_start_matches('\u{feff}').lines().map(str::trim_end).filter(|line| !line.starts_with('#'));
@@ -31,11 +31,11 @@ impl Dockerignore {
         Dockerignore { rules: lines.filter_map(read).collect() }
     }
 
-    /// Whether the build does not get this file. `path` is relative to the context; the last rule that matches it, or a
-    /// folder above it, decides.
+    /// Whether the file is excluded from the build. `path` is relative to the context. The last rule that matches it or
+    /// a directory above it decides.
     pub fn excludes(&self, path: &str) -> bool {
-        let folders = path.match_indices('/').map(|(at, _)| &path[..at]);
-        let names: Vec<&str> = folders.chain([path]).collect();
+        let directories = path.match_indices('/').map(|(at, _)| &path[..at]);
+        let names: Vec<&str> = directories.chain([path]).collect();
         let matches = |rule: &&Rule| names.iter().any(|name| rule.matcher.is_match(name));
         self.rules.iter().rev().find(matches).is_some_and(|rule| !rule.is_exception)
     }
@@ -53,21 +53,21 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_takes_what_is_below_it() {
+    fn a_directory_includes_the_files_below_it() {
         check("bin\n", &[("bin/app", true), ("bin", true), ("sub/bin/app", false), ("binary", false)]);
         check("/bin/\n", &[("bin/app", true)]);
         check("**/bin\n", &[("bin/app", true), ("a/b/bin/app", true)]);
     }
 
     #[test]
-    fn the_last_match_decides_and_an_exception_brings_back() {
+    fn the_last_match_decides_and_an_exception_includes_again() {
         check("*\n!bin\n", &[("bin/app", false), ("src/main.rs", true)]);
         check("!bin\n*\n", &[("bin/app", true)]);
         check("**/*.so\n!lib/keep.so\n", &[("lib/x.so", true), ("lib/keep.so", false)]);
     }
 
     #[test]
-    fn comments_and_blank_lines_say_nothing_and_a_star_does_not_cross_a_folder() {
+    fn comments_and_blank_lines_are_skipped_and_a_star_does_not_cross_directories() {
         check("\u{feff}# bin\n\n  \n*.o\n", &[("bin/app", false), ("a.o", true), ("x/a.o", false)]);
         check("bin/?pp\n", &[("bin/app", true), ("bin/apps", false)]);
     }

@@ -1,57 +1,57 @@
-//! What a rule found and how to rewrite it: plain data over the bytes of one file. It knows no rule and no format.
+//! Findings and their rewrites, as byte ranges of one file. Independent of rules and formats.
 
 use std::ops::Range;
 
 use super::rule::{Code, Severity};
 use crate::platform::Arch;
 
-/// One complaint about one place of a file.
+/// A problem at one location of a file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Finding {
     pub code: Code,
     pub severity: Severity,
-    /// Bytes of the file that are wrong.
+    /// The bytes that cause the problem.
     pub span: Range<usize>,
-    /// What is wrong here, as a title: lower case, no period.
+    /// One-line description of the problem: lower case, no period.
     pub message: String,
-    /// The architecture whose image it does not break, where it breaks all others.
+    /// The only architecture that the problem does not break. `None` if it concerns no single architecture.
     pub right_for: Option<Arch>,
-    /// A few words that stand under the marked bytes.
+    /// A few words, shown below the marked bytes.
     pub label: String,
-    /// Other places that explain it: where a variable got its value.
+    /// Other locations that explain it, such as where a variable gets its value.
     pub related: Vec<Related>,
-    /// What to do here, where the rule's own help is too general.
+    /// What to do here. Replaces the rule's general help.
     pub help: Option<String>,
     pub fix: Option<Fix>,
 }
 
-/// Another place of the same file, and what it has to do with the finding.
+/// Another location in the same file, and how it relates to the finding.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Related {
     pub span: Range<usize>,
     pub label: String,
 }
 
-/// A rewrite that cures the finding.
+/// A rewrite that fixes the finding.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fix {
-    /// What it does, in an imperative clause: "let BuildKit choose".
+    /// An imperative clause: "let BuildKit choose".
     pub title: String,
     pub safety: Safety,
-    /// In any order; they do not overlap.
+    /// Not sorted. They do not overlap.
     pub edits: Vec<Edit>,
 }
 
-/// Whether a rewrite may be made unread.
+/// Whether a rewrite may be applied without review.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Safety {
-    /// What was built right stays the same; what was wrong is right or fails loudly.
+    /// Correct builds do not change. Wrong builds become correct or fail with an error.
     Safe,
-    /// A guess at what was meant.
+    /// Guesses the author's intent.
     Unsafe,
 }
 
-/// Bytes `start..end` of the file become `replacement`; an empty range inserts. Sorts by place.
+/// Replaces bytes `start..end` of the file with `replacement`. An empty range inserts. Sorts by position.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Edit {
     pub start: usize,
@@ -59,7 +59,7 @@ pub struct Edit {
     pub replacement: String,
 }
 
-/// A place as editors count it: from 1, columns in characters.
+/// A position as editors count it: from 1, columns in characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position {
     pub line: usize,
@@ -67,7 +67,7 @@ pub struct Position {
 }
 
 impl Finding {
-    /// A finding with its rule's usual weight.
+    /// Creates a finding with its rule's default severity.
     pub fn new(code: Code, span: Range<usize>, message: impl Into<String>, label: impl Into<String>) -> Finding {
         Finding {
             code,
@@ -87,7 +87,7 @@ impl Finding {
         self
     }
 
-    /// The finding breaks every architecture but this.
+    /// Sets the only architecture that the problem does not break.
     pub fn right_for(mut self, arch: Option<Arch>) -> Finding {
         self.right_for = arch;
         self
@@ -108,7 +108,7 @@ impl Finding {
         self
     }
 
-    /// What to do: this finding's own help, or its rule's.
+    /// What to do: this finding's help, or its rule's.
     pub fn advice(&self) -> &str {
         self.help.as_deref().unwrap_or(self.code.rule().help)
     }
@@ -129,7 +129,7 @@ impl Edit {
 }
 
 impl Position {
-    /// Where byte `at` of `text` is. A byte inside a character counts as the character.
+    /// Returns the position of byte `at` of `text`. A byte inside a character has the character's position.
     pub fn of(text: &str, at: usize) -> Position {
         let at = (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
         let before = &text[..at];

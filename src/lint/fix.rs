@@ -1,4 +1,4 @@
-//! Makes the rewrites of findings, and shows them as a unified diff. Text in, text out: writing a file is the rim's.
+//! Applies the rewrites of findings to a text, and formats them as a unified diff. The caller writes files.
 
 use std::time::Duration;
 
@@ -6,22 +6,22 @@ use similar::TextDiff;
 
 use super::finding::{Edit, Finding, Safety};
 
-/// A file's text after its rewrites.
+/// A text after its rewrites.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fixed {
     pub text: String,
-    /// Findings whose rewrites were made.
+    /// Number of findings whose rewrites were applied.
     pub made: usize,
-    /// Findings whose rewrites touch what another has rewritten: a second run makes them.
+    /// Number of findings whose rewrites overlap an applied one. A second run applies them.
     pub postponed: usize,
 }
 
 /// Lines of context around a change, as `diff -u` shows.
 const CONTEXT_LINES: usize = 3;
-/// After this time a diff need not be the shortest one.
+/// After this time the diff may be longer than necessary.
 const DIFF_TIME: Duration = Duration::from_millis(500);
 
-/// Makes every rewrite up to `safety`, first come first served where two touch the same bytes.
+/// Applies the rewrites up to `safety`. Of two that overlap, the first is applied.
 pub fn apply(text: &str, findings: &[Finding], safety: Safety) -> Fixed {
     let mut edits: Vec<Edit> = Vec::new();
     let (mut made, mut postponed) = (0, 0);
@@ -35,7 +35,7 @@ pub fn apply(text: &str, findings: &[Finding], safety: Safety) -> Fixed {
     }
     edits.sort();
     edits.dedup();
-    // New lines end as the file's own do.
+    // Inserted lines use the line ending of the file.
     let first_end = text.find('\n').unwrap_or(0);
     let has_carriage_returns = text[..first_end].ends_with('\r');
     let mut fixed = String::with_capacity(text.len());
@@ -52,7 +52,7 @@ pub fn apply(text: &str, findings: &[Finding], safety: Safety) -> Fixed {
     Fixed { text: fixed, made, postponed }
 }
 
-/// Two rewrites of the same bytes that are not the same rewrite. Insertions at one place stand beside each other.
+/// Whether two different rewrites overlap. Insertions at the same position do not.
 fn conflict(one: &Edit, other: &Edit) -> bool {
     let is_insertion = |edit: &Edit| edit.start == edit.end;
     let overlaps = one.start < other.end && other.start < one.end;
@@ -61,20 +61,20 @@ fn conflict(one: &Edit, other: &Edit) -> bool {
     one != other && (overlaps || is_inside(one, other) || is_inside(other, one))
 }
 
-/// The change of one file as a unified diff, empty where there is none.
+/// Formats the change of a file as a unified diff. Empty if nothing changed.
 pub fn unified_diff(path: &str, before: &str, after: &str) -> String {
     let diff = TextDiff::configure().timeout(DIFF_TIME).diff_lines(before, after);
-    // `patch -p1` refuses names that begin at the root.
+    // `patch -p1` rejects absolute names.
     let path = path.trim_start_matches('/');
     let (old, new) = (quoted(&format!("a/{path}")), quoted(&format!("b/{path}")));
     diff.unified_diff().context_radius(CONTEXT_LINES).header(&old, &new).to_string()
 }
 
-/// A name as git and patch write it: in quotes where a byte of it would end it. Source: git-diff(1), "core.quotePath".
+/// Quotes a name as git and patch do, if a byte in it would end it. Source: git-diff(1), "core.quotePath".
 fn quoted(name: &str) -> String {
     let is_plain = name.chars().all(|c| !c.is_control() && !matches!(c, '"' | '\\'));
     if is_plain {
-        // A blank would end the name, were it not for a tab after it.
+        // With a tab after the name, a blank does not end it.
         return if name.contains(' ') { format!("{name}\t") } else { name.to_string() };
     }
     let mut text = String::from("\"");
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rewrite_of_rewritten_bytes_waits_for_the_next_run() {
+    fn an_overlapping_rewrite_is_postponed_to_the_next_run() {
         let all = [
             finding(Safety::Safe, vec![Edit::replace(0..3, "x")]),
             finding(Safety::Safe, vec![Edit::replace(2..4, "y")]),
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_line_ends_as_the_files_own_do() {
+    fn an_inserted_line_has_the_line_ending_of_the_file() {
         let all = [finding(Safety::Safe, vec![Edit::insert(3, "ARG T\n")])];
         assert_eq!(apply("a\r\nb\r\n", &all, Safety::Safe).text, "a\r\nARG T\r\nb\r\n");
     }

@@ -1,10 +1,10 @@
-//! Which files lint reads, and for which architecture: by name and, where a name does not say, by content.
+//! Determines the format of a file, and its architecture, from its name or else its content.
 
 use std::path::Path;
 
 use crate::platform::{Arch, word};
 
-/// What a file is.
+/// The format of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     Dockerfile,
@@ -14,7 +14,7 @@ pub enum Format {
     GithubWorkflow,
 }
 
-/// Endings of programs and texts about Dockerfiles.
+/// Extensions of programs and documents about Dockerfiles.
 const NOT_VARIANTS: &[&str] = &[
     "go",
     "rs",
@@ -49,11 +49,12 @@ const NOT_VARIANTS: &[&str] = &[
     "snap",
 ];
 
-/// Endings of templates, which are no Dockerfiles until something renders them.
+/// Extensions of templates, which have to be rendered first.
 const TEMPLATES: &[&str] =
     &["j2", "jinja2", "jinja", "tmpl", "tpl", "erb", "gotmpl", "template", "in", "ejs", "mustache", "hbs", "jsonnet"];
 
-/// The format of a file; `None` where it is none of ours. YAML is told by its place or its name.
+/// Returns the format of a file. `None` if it is not supported. YAML files are recognized by their directory or name,
+/// or else by their keys in `text`.
 pub fn format_of(path: &Path, text: &str) -> Option<Format> {
     let name = path.file_name()?.to_str()?.to_ascii_lowercase();
     let in_workflows = path.parent().is_some_and(|directory| directory.ends_with(".github/workflows"));
@@ -65,14 +66,15 @@ pub fn format_of(path: &Path, text: &str) -> Option<Format> {
         _ if name.ends_with(".json") && stem.starts_with("docker-bake") => Some(Format::BakeJson),
         _ if is_yaml && in_workflows => Some(Format::GithubWorkflow),
         _ if is_yaml && (stem.starts_with("docker-compose") || stem.starts_with("compose")) => Some(Format::Compose),
-        // A file that the user named himself.
+        // A file named on the command line.
         _ if is_yaml && has_keys(text, &["on:", "jobs:"]) => Some(Format::GithubWorkflow),
         _ if is_yaml && has_keys(text, &["services:"]) => Some(Format::Compose),
         _ => None,
     }
 }
 
-/// `Dockerfile`, `Dockerfile.dev`, `Dockerfile-8.2`, `Dockerfile_arm`, `app.Dockerfile`, and the same of `Containerfile`.
+/// `Dockerfile`, `Dockerfile.dev`, `Dockerfile-8.2`, `Dockerfile_arm`, `app.Dockerfile`, and the same with
+/// `Containerfile`.
 fn is_dockerfile_name(name: &str) -> bool {
     let last = name.rsplit('.').next().unwrap_or("");
     if NOT_VARIANTS.contains(&last) {
@@ -85,14 +87,15 @@ fn is_dockerfile_name(name: &str) -> bool {
     })
 }
 
-/// Whether a file's name says that something renders it first: `Dockerfile.j2`, `app.Dockerfile.erb`.
+/// Whether a file is a template according to its name: `Dockerfile.j2`, `app.Dockerfile.erb`.
 pub fn is_template(path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("").to_ascii_lowercase();
     let is_one = |ending: &&str| name.rsplit('.').next() == Some(ending);
     TEMPLATES.iter().any(is_one) && (name.contains("dockerfile") || name.contains("containerfile"))
 }
 
-/// Whether a text has what a template engine replaces outside a shell's and an index's own braces.
+/// Whether a text has placeholders of a template engine: at the start of a line, or in FROM. Shell scripts also use
+/// braces.
 pub fn has_placeholders(text: &str) -> bool {
     text.lines()
         .map(str::trim_start)
@@ -102,7 +105,7 @@ pub fn has_placeholders(text: &str) -> bool {
         })
 }
 
-/// Whether a text may be a Dockerfile: its first instruction is FROM or ARG.
+/// Whether a text may be a Dockerfile, because its first instruction is FROM or ARG.
 pub fn is_dockerfile_text(text: &str) -> bool {
     let lines = text.trim_start_matches('\u{feff}').lines().map(str::trim);
     let first = lines.into_iter().find(|line| !line.is_empty() && !line.starts_with('#'));
@@ -110,8 +113,8 @@ pub fn is_dockerfile_text(text: &str) -> bool {
     word.eq_ignore_ascii_case("FROM") || word.eq_ignore_ascii_case("ARG")
 }
 
-/// The architectures that a path names: `Dockerfile.arm64`, `arm32v7/Dockerfile`, `linux-amd64/Dockerfile`. Of directories,
-/// the last three count, where the file's own name says nothing.
+/// Returns the architectures in a path: `Dockerfile.arm64`, `arm32v7/Dockerfile`, `linux-amd64/Dockerfile`. If the file
+/// name contains none, the last three directories count.
 pub fn archs_of_path(path: &Path) -> Vec<Arch> {
     let names =
         [path.file_name()].into_iter().flatten().chain(path.parent().into_iter().flat_map(Path::iter).rev().take(3));
@@ -124,7 +127,7 @@ fn archs_in_name(name: &str) -> Vec<Arch> {
     if !words.is_empty() {
         return words.into_iter().map(|token| token.arch).collect();
     }
-    // In a directory's name, a short word counts only by itself, as the last part or after the system's.
+    // A short word counts only alone, as the last part, or next to a word such as `linux`.
     let parts: Vec<&str> = name.split(['.', '-', '_']).collect();
     let is_telling = ["dockerfile", "containerfile", "linux", "docker"].iter().any(|word| parts.contains(word));
     let is_telling = is_telling || parts.len() == 1;
@@ -132,14 +135,14 @@ fn archs_in_name(name: &str) -> Vec<Arch> {
     parts.into_iter().filter(|part| is_telling || Some(*part) == last).filter_map(arch_word).collect()
 }
 
-/// An architecture's name that is no ordinary word or number.
+/// Parses an architecture's name, except ordinary words and numbers.
 fn arch_word(text: &str) -> Option<Arch> {
     let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
     let is_rare = matches!(text, "alpha" | "sh" | "mips" | "ppc" | "parisc" | "sparc" | "68k");
     Arch::parse(text).filter(|_| (!is_number || text == "386") && !is_rare)
 }
 
-/// Whether the text has all of these as keys of its outermost mapping.
+/// Whether the text has all of these keys in its outermost mapping.
 fn has_keys(text: &str, keys: &[&str]) -> bool {
     keys.iter().all(|key| text.lines().any(|line| line.trim_matches(['"', '\'']).starts_with(key)))
 }
@@ -153,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn names_tell_and_content_helps() {
+    fn a_format_is_recognized_by_name_or_content() {
         check("a/Dockerfile", "", Some(Format::Dockerfile));
         check("Dockerfile.dev", "", Some(Format::Dockerfile));
         check("dockerfile.go", "", None);
@@ -178,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn a_template_is_known_by_its_name_or_its_text() {
+    fn a_template_is_recognized_by_its_name_or_its_text() {
         for name in ["Dockerfile.j2", "Dockerfile.alpine.jinja2", "app.Dockerfile.erb", "Dockerfile.gotmpl"] {
             assert!(is_template(Path::new(name)), "{name}");
         }

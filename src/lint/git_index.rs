@@ -1,4 +1,4 @@
-//! Which files git records as executable: a bounded reader of `.git/index`, versions 2 to 4.
+//! Reads which files git records as executable from `.git/index`, versions 2 to 4, with a size limit.
 //! Source: git's Documentation/gitformat-index.txt.
 
 use std::collections::BTreeMap;
@@ -6,24 +6,26 @@ use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-/// An index of a million files has about 100 MB.
+/// Maximum size of an index, in bytes. One with a million files has about 100 MB.
 const INDEX_LIMIT: u64 = 128 << 20;
-/// Bytes of an object's name: SHA-1 or SHA-256, which only the repository's configuration distinguishes.
+/// Lengths of object names in bytes: SHA-1 and SHA-256. Only the repository's configuration distinguishes them.
 const HASH_BYTES: [usize; 2] = [20, 32];
-/// Bytes of an entry before its object's name, and where its mode is among them.
+/// Length of an entry before its object name, in bytes.
 const STAT_BYTES: usize = 40;
+/// Offset of the mode in an entry.
 const MODE_AT: usize = 24;
 
-/// The regular files of a work tree as git records them.
+/// The regular files of a working tree, as git records them.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct GitIndex {
     root: PathBuf,
-    /// By path from the root: whether it is executable.
+    /// By path from the root: whether the file is executable.
     files: BTreeMap<Vec<u8>, bool>,
 }
 
 impl GitIndex {
-    /// The index of the work tree that `path` is in. `None` where there is none, or it cannot be read to its end.
+    /// Reads the index of the working tree that contains `path`. `None` if there is none, or if it cannot be parsed to
+    /// its end.
     pub fn of(path: &Path) -> Option<GitIndex> {
         let whole = fs::canonicalize(if path.as_os_str().is_empty() { Path::new(".") } else { path }).ok()?;
         let root = whole.ancestors().find(|directory| directory.join(".git").exists())?;
@@ -34,7 +36,7 @@ impl GitIndex {
         Some(GitIndex { root: root.to_path_buf(), files })
     }
 
-    /// Whether git records a file as executable; `None` where it does not track it.
+    /// Whether git records a file as executable. `None` if it does not track the file.
     pub fn is_executable(&self, path: &Path) -> Option<bool> {
         let whole = fs::canonicalize(path).ok()?;
         let relative = whole.strip_prefix(&self.root).ok()?;
@@ -42,7 +44,7 @@ impl GitIndex {
     }
 }
 
-/// `.git`, or the directory that a `.git` file of a worktree or submodule names.
+/// Returns `.git`, or the directory that a `.git` file of a worktree or submodule names.
 fn git_directory(root: &Path) -> Option<PathBuf> {
     let git = root.join(".git");
     if git.is_dir() {
@@ -88,13 +90,13 @@ fn parse_with(bytes: &[u8], hash_bytes: usize) -> Option<BTreeMap<Vec<u8>, bool>
         path.extend_from_slice(&name[..length]);
         at += length + 1;
         if version < 4 {
-            // Entries begin at multiples of eight bytes.
+            // Entries are padded to multiples of eight bytes.
             at += (8 - (at - start) % 8) % 8;
         }
         match mode {
             0o100_644 => files.insert(path.clone(), false),
             0o100_755 => files.insert(path.clone(), true),
-            // Links, submodules and the directories of a sparse index.
+            // Symbolic links, submodules and the directories of a sparse index.
             0o120_000 | 0o160_000 | 0o040_000 => None,
             _ => return None,
         };
@@ -104,7 +106,8 @@ fn parse_with(bytes: &[u8], hash_bytes: usize) -> Option<BTreeMap<Vec<u8>, bool>
     (!is_split).then_some(files)
 }
 
-/// A number as pack files write offsets, and its bytes. Source: git's varint.c, `decode_varint`.
+/// Decodes a number as in the offsets of pack files, and returns its length in bytes. Source: git's varint.c,
+/// `decode_varint`.
 fn offset(bytes: &[u8]) -> Option<(usize, usize)> {
     let mut value: usize = 0;
     for (at, byte) in bytes.iter().enumerate().take(5) {
@@ -121,7 +124,7 @@ fn offset(bytes: &[u8]) -> Option<(usize, usize)> {
 mod tests {
     use super::*;
 
-    /// An index as git writes it. The paths must be in order.
+    /// Creates an index as git writes it. The paths must be sorted.
     fn index(version: u32, hash_bytes: usize, entries: &[(&str, u32)]) -> Vec<u8> {
         let mut bytes = [b"DIRC".as_slice(), &version.to_be_bytes(), &(entries.len() as u32).to_be_bytes()].concat();
         let mut previous = "";
@@ -166,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_or_no_index_is_refused() {
+    fn a_truncated_or_invalid_index_is_rejected() {
         let whole = index(2, 20, &[("a", 0o100_644), ("b", 0o100_755)]);
         for length in 0..whole.len() - 32 - 8 {
             assert_eq!(parse(&whole[..length]), None, "{length}");

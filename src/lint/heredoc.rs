@@ -1,25 +1,26 @@
-//! Heredocs of a Dockerfile, found before it is parsed: `parse-dockerfile` knows one, at the start of a RUN; BuildKit
-//! knows any number, anywhere in RUN, COPY and ADD. What is found is blanked, so that the parser sees plain words.
+//! Finds the heredocs of a Dockerfile before it is parsed, and blanks them so that the parser sees plain words.
+//! `parse-dockerfile` supports one heredoc at the start of a RUN. BuildKit supports any number, anywhere in RUN, COPY
+//! and ADD.
 
 use std::ops::Range;
 
 /// A heredoc's operator and body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HereDoc {
-    /// Bytes of `<<EOF`, the descriptor before it included.
+    /// Bytes of `<<EOF`, including the file descriptor before it.
     pub operator: Range<usize>,
     /// Bytes of the lines between the operator's line and the delimiter's.
     pub body: Range<usize>,
-    /// Whether BuildKit expands variables in a body that becomes a file: the delimiter is not quoted.
+    /// Whether BuildKit expands variables in a body that becomes a file, because the delimiter is not quoted.
     pub expands: bool,
 }
 
-/// A Dockerfile whose heredocs are blanked, byte for byte as long as the original.
+/// A Dockerfile with blanked heredocs. It has the same length in bytes as the original.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Masked {
     pub text: String,
     pub heredocs: Vec<HereDoc>,
-    /// The operator whose delimiter never comes.
+    /// The operator of a heredoc without a closing delimiter.
     pub unclosed: Option<Range<usize>>,
 }
 
@@ -55,7 +56,7 @@ struct Delimiter {
     is_quoted: bool,
 }
 
-/// The line at `start` with those that its escape joins; comment lines in between belong to it.
+/// Returns the line at `start` with the lines that its escape character joins, including comment lines in between.
 fn logical_line(text: &str, start: usize, escape: u8) -> Range<usize> {
     let mut end = start;
     loop {
@@ -63,9 +64,9 @@ fn logical_line(text: &str, start: usize, escape: u8) -> Range<usize> {
         let line = text[end..line_end].trim();
         let is_comment = line.starts_with('#');
         let is_joined = line.as_bytes().last() == Some(&escape) && !is_comment;
-        let is_passed_over = end > start && (line.is_empty() || is_comment);
+        let is_skipped = end > start && (line.is_empty() || is_comment);
         end = line_end;
-        if end >= text.len() || !(is_joined || is_passed_over) {
+        if end >= text.len() || !(is_joined || is_skipped) {
             return start..end;
         }
     }
@@ -81,7 +82,7 @@ fn takes_heredocs(line: &str) -> bool {
     }
 }
 
-/// The heredoc operators of a line, outside quotes.
+/// Returns the heredoc operators of a line outside quotes.
 fn operators(text: &str, line: Range<usize>) -> Vec<(Range<usize>, Delimiter)> {
     let bytes = text.as_bytes();
     let mut found = Vec::new();
@@ -122,7 +123,7 @@ fn read_delimiter(text: &str) -> Option<Delimiter> {
     is_name.then_some(Delimiter { strips_tabs, is_quoted: name.len() != quoted.len(), name })
 }
 
-/// The body from `start` and where the line after its delimiter begins.
+/// Returns the body at `start`, and the start of the line after its delimiter.
 fn body(text: &str, start: usize, delimiter: &Delimiter) -> Option<(Range<usize>, usize)> {
     let mut at = start;
     while at < text.len() {
@@ -161,12 +162,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_quoted_or_shifted_is_no_heredoc() {
+    fn quoted_operators_and_shifts_are_not_heredocs() {
         check("FROM a\nRUN echo '<<EOF' $((1<<2)) <<<x\nLABEL a=<<EOF\n", &[]);
     }
 
     #[test]
-    fn a_delimiter_that_never_comes_is_told() {
+    fn a_missing_delimiter_is_reported() {
         assert_eq!(mask("FROM a\nRUN <<EOF\nx\n", b'\\').unclosed, Some(11..16));
     }
 }

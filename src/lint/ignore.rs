@@ -1,19 +1,19 @@
-//! Ignore comments, as hadolint has them: `# imgarch ignore=CODE,CODE` above a line, at its end in YAML and HCL, or
-//! `# imgarch global ignore=CODE` anywhere. hadolint's own comments count for the rules that both have.
+//! Ignore comments, like hadolint's: `# imgarch ignore=CODE,CODE` above a line, at its end in YAML and HCL, or
+//! `# imgarch global ignore=CODE` anywhere. hadolint's own comments apply to the rules that both tools have.
 
 use super::finding::Finding;
 use super::rule::Code;
 
-/// The codes that a file's comments turn off, and where.
+/// The codes that a file's comments disable, and where.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ignores {
     everywhere: Vec<Code>,
-    /// Bytes of the text to which they apply.
+    /// The byte ranges to which codes apply.
     ranges: Vec<(std::ops::Range<usize>, Vec<Code>)>,
 }
 
 impl Ignores {
-    /// `statement_end` tells where the statement that starts at a byte ends: a Dockerfile's instruction, a YAML line.
+    /// `statement_end` returns the end of the statement that starts at a byte: a Dockerfile instruction or a YAML line.
     pub fn read(text: &str, statement_end: impl Fn(usize) -> usize) -> Ignores {
         let mut ignores = Ignores::default();
         let mut pending: Vec<Code> = Vec::new();
@@ -42,6 +42,7 @@ impl Ignores {
         ignores
     }
 
+    /// Whether a comment disables this finding.
     pub fn takes(&self, finding: &Finding) -> bool {
         let at = finding.span.start;
         let here = self.ranges.iter().filter(|(range, _)| range.contains(&at)).flat_map(|(_, codes)| codes);
@@ -49,7 +50,8 @@ impl Ignores {
     }
 }
 
-/// A comment starts at a `#` that stands first on the line or after a blank; `//` does too, in HCL.
+/// Splits a line at its ignore comment. A comment starts with `#`, or `//` in HCL, at the start of the line or after a
+/// blank.
 fn split_comment(line: &str) -> (&str, Option<&str>) {
     let marks = line.match_indices('#').chain(line.match_indices("//"));
     let starts = marks.map(|(at, _)| at).filter(|at| line[..*at].is_empty() || line[..*at].ends_with([' ', '\t']));
@@ -60,9 +62,9 @@ fn split_comment(line: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// Whether a comment is for the whole file, and its codes.
+/// Returns whether a comment applies to the whole file, and its codes.
 fn codes_of(comment: &str) -> (bool, Vec<Code>) {
-    // BuildKit's own: `# check=skip=FromPlatformFlagConstDisallowed`.
+    // BuildKit's syntax: `# check=skip=FromPlatformFlagConstDisallowed`.
     let check = comment
         .strip_prefix("check=")
         .and_then(|rest| rest.split(';').find_map(|part| part.trim().strip_prefix("skip=")));

@@ -1,14 +1,14 @@
-//! Looks up in a registry what a pinned digest names.
+//! Looks up a pinned digest in its registry.
 
 use super::outside::Pin;
 use crate::oci::{Config, Descriptor, Document, Reference};
 use crate::platform::Platform;
 use crate::source::{Source, read_document};
 
-/// A manifest or a config: registries refuse larger ones.
+/// Maximum size of a manifest or config, in bytes. Registries reject larger ones.
 const DOCUMENT_LIMIT: u64 = 8 << 20;
 
-/// What a pinned digest is in its registry, which `open` reaches: an index, or one platform's manifest.
+/// Returns whether a pinned digest is an index or one platform's manifest. `open` connects to the registry.
 pub fn look_up_pin(open: &dyn Fn(&Reference) -> Box<dyn Source>, reference: &Reference) -> Result<Pin, String> {
     let document = |reference: &Reference| {
         let source = open(reference);
@@ -31,7 +31,7 @@ pub fn look_up_pin(open: &dyn Fn(&Reference) -> Box<dyn Source>, reference: &Ref
     Ok(Pin::Manifest { platform, index })
 }
 
-/// What a config declares; `None` where it cannot be read, which only makes the message shorter.
+/// Returns the platform of a config. `None` if the config cannot be read, which only shortens the message.
 fn config_platform(source: &dyn Source, config: &Descriptor) -> Option<Platform> {
     Config::parse(&read_document(source, config, DOCUMENT_LIMIT).ok()?).ok()?.platform()
 }
