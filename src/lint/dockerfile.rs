@@ -1,5 +1,4 @@
-//! A Dockerfile as the rules see it: stages, steps, the words of each step with their places, and what variables hold.
-//! It reads text only; what is wrong with it is for the rules to say.
+//! The model of a Dockerfile: stages, steps, the words of each step with their positions, and variable values.
 
 mod reader;
 mod variables;
@@ -17,7 +16,7 @@ pub struct Dockerfile<'a> {
     pub text: &'a str,
     /// ARGs before the first FROM.
     pub globals: Vec<Variable>,
-    /// At least one; the last is what a build without `--target` makes.
+    /// At least one. A build without `--target` builds the last one.
     pub stages: Vec<Stage>,
 }
 
@@ -28,7 +27,7 @@ pub struct Stage {
     pub span: Range<usize>,
     pub image: Word,
     pub platform: Option<StepOption>,
-    /// The stage that FROM names, where it is one.
+    /// The stage that FROM names. `None` if it names an image.
     pub parent: Option<usize>,
     pub steps: Vec<Step>,
 }
@@ -47,17 +46,17 @@ pub struct StepOption {
 pub struct Variable {
     pub name: String,
     pub name_span: Range<usize>,
-    /// The value's text and where it stands.
+    /// The value and its position.
     pub value: Option<(String, Range<usize>)>,
 }
 
 #[derive(Debug)]
 pub struct Step {
-    /// From the keyword to the end of what belongs to it.
+    /// From the keyword to the end of the instruction, with its heredocs.
     pub span: Range<usize>,
     pub options: Vec<StepOption>,
     pub kind: StepKind,
-    /// It runs in the stage that is made from this image; the span is the inner instruction's.
+    /// ONBUILD: it runs in a stage made from this image. The span is that of the inner instruction.
     pub is_onbuild: bool,
 }
 
@@ -75,7 +74,7 @@ pub enum StepKind {
     Start(Vec<Word>),
     Arg(Vec<Variable>),
     Env(Vec<Variable>),
-    /// The shell is no longer a POSIX one.
+    /// SHELL: sets the shell of the following steps.
     Shell {
         is_posix: bool,
     },
@@ -86,22 +85,22 @@ pub enum StepKind {
 #[derive(Debug)]
 pub struct Run {
     pub commands: Vec<Command>,
-    /// Where a shell statement can be put in front; `None` for exec form and other interpreters.
+    /// Where a shell statement can be inserted. `None` for the exec form and other interpreters.
     pub prologue: Option<Prologue>,
-    /// All bytes that a shell reads.
+    /// The byte ranges that a shell reads.
     pub ranges: Vec<Range<usize>>,
-    /// No shell reads it.
+    /// The exec form, which no shell reads.
     pub is_exec: bool,
 }
 
-/// A place for a statement before a RUN's own, and what must follow it.
+/// The position for a statement before those of a RUN, and the separator after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Prologue {
     pub at: usize,
     pub separator: &'static str,
 }
 
-/// Why a text is no Dockerfile.
+/// A parse error of a Dockerfile.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SyntaxError {
     pub at: usize,
@@ -109,7 +108,7 @@ pub struct SyntaxError {
 }
 
 impl Dockerfile<'_> {
-    /// The stage that a `--from` or a `FROM` names: by name, or by number.
+    /// Returns the stage that `--from` or `FROM` names, by its name or number, among the first `before` stages.
     pub fn stage_named(&self, name: &str, before: usize) -> Option<usize> {
         let by_name = self.stages[..before]
             .iter()
@@ -117,17 +116,17 @@ impl Dockerfile<'_> {
         by_name.or_else(|| name.parse::<usize>().ok().filter(|number| *number < before))
     }
 
-    /// A stage and those that it is made FROM, the farthest ancestor last.
+    /// Returns a stage and its ancestors by FROM, the farthest last.
     pub fn lineage(&self, stage: usize) -> impl Iterator<Item = &Stage> {
         self.lineage_indices(stage).map(|at| &self.stages[at])
     }
 
-    /// As [`Dockerfile::lineage`], by their places in `stages`.
+    /// Like [`Dockerfile::lineage`], as indices of `stages`.
     pub fn lineage_indices(&self, stage: usize) -> impl Iterator<Item = usize> {
         std::iter::successors(Some(stage), |at| self.stages[*at].parent)
     }
 
-    /// What variables hold at the start of a stage's step, as far as the file itself tells: ENV and ARG defaults.
+    /// Returns the variables before a step of a stage, with the values that the file sets: ENV and ARG defaults.
     pub fn variables_at(&self, stage: usize, step: usize) -> BTreeMap<String, Variable> {
         let mut known: BTreeMap<String, Variable> = BTreeMap::new();
         let lineage: Vec<usize> = std::iter::successors(Some(stage), |at| self.stages[*at].parent).collect();
@@ -145,7 +144,7 @@ impl Dockerfile<'_> {
         known
     }
 
-    /// An ARG without a value takes the global one's; a value may name earlier variables.
+    /// Declares ARGs. One without a value inherits the value of the global ARG.
     fn declare(&self, pairs: &[Variable], known: &mut BTreeMap<String, Variable>) {
         for pair in pairs {
             let global = self.globals.iter().rev().find(|global| global.name == pair.name);
@@ -154,7 +153,7 @@ impl Dockerfile<'_> {
         }
     }
 
-    /// Whether a build may pass a value for this variable: it is an ARG, of the file or of a stage.
+    /// Whether a build may pass this variable, because an ARG of the file or of a stage declares it.
     pub fn is_argument(&self, name: &str) -> bool {
         let steps = self.stages.iter().flat_map(|stage| &stage.steps);
         let declared = steps.filter_map(|step| match &step.kind {
@@ -164,7 +163,7 @@ impl Dockerfile<'_> {
         declared.flatten().chain(&self.globals).any(|variable| variable.name == name)
     }
 
-    /// Global ARGs by name, the last of a name winning.
+    /// Returns the global ARGs by name. The last one of a name wins.
     pub fn global_variables(&self) -> BTreeMap<String, Variable> {
         self.globals.iter().map(|variable| (variable.name.clone(), variable.clone())).collect()
     }

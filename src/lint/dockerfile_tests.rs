@@ -1,4 +1,4 @@
-//! Reading of Dockerfiles in all their forms.
+//! Tests of the Dockerfile parser.
 
 use super::*;
 
@@ -56,7 +56,7 @@ fn variables_come_from_env_arg_and_the_global_arg() {
 }
 
 #[test]
-fn a_heredoc_of_copy_is_no_source() {
+fn a_heredoc_of_copy_is_not_a_source() {
     let file = parse("FROM a\nCOPY b <<EOF /c\n#!/bin/sh\nEOF\nUSER u\n");
     let StepKind::Copy { sources, heredocs, .. } = &file.stages[0].steps[0].kind else { panic!() };
     assert_eq!((sources.len(), heredocs.len()), (1, 1));
@@ -64,9 +64,9 @@ fn a_heredoc_of_copy_is_no_source() {
 }
 
 #[test]
-fn what_is_no_dockerfile_says_where() {
+fn a_parse_error_has_a_position() {
     let error = Dockerfile::parse("FROM a\nFOO b\n").unwrap_err();
     assert_eq!(error.at, 7, "{error:?}");
     assert!(Dockerfile::parse("").is_err());
-    assert_eq!(Dockerfile::parse("FROM a\nRUN <<E\n").unwrap_err().message, "the heredoc <<E has no end");
+    assert_eq!(Dockerfile::parse("FROM a\nRUN <<E\n").unwrap_err().message, "heredoc <<E is not terminated");
 }

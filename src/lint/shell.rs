@@ -1,5 +1,5 @@
-//! Commands, words and where they stand, of a shell script: enough to see what a RUN step calls and downloads.
-//! Nothing is expanded or run.
+//! The commands and words of a shell script, with positions. Enough to find the programs and downloads of a RUN step.
+//! Nothing is expanded or executed.
 
 mod reader;
 
@@ -10,14 +10,14 @@ pub use reader::{commands, words};
 /// One simple command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Command {
-    /// Assignments and words in order, then the files that it reads by redirection.
+    /// Assignments and words in order, then the files of input redirections.
     pub words: Vec<Word>,
-    /// Files that it writes by redirection.
+    /// The files of output redirections.
     pub outputs: Vec<Word>,
     pub choice: Choice,
 }
 
-/// Whether a command runs at all: what `if`, `case` and `[ ... ] &&` around it decide.
+/// What decides whether a command runs: `if`, `case` and `[ ... ] &&` around it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Choice {
     Always,
@@ -26,21 +26,21 @@ pub enum Choice {
     ByArchitecture,
 }
 
-/// A word without its quotes and line continuations; expansions stay as they are written.
+/// A word without its quotes and line continuations. Expansions stay unchanged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Word {
     pub text: String,
-    /// Bytes of the file, quotes included.
+    /// Bytes of the file, including quotes.
     pub span: Range<usize>,
-    /// For each byte of `text`: its place in the file, and what a `$` there would be.
-    bytes: Vec<(usize, Life)>,
+    /// For each byte of `text`: its position in the file, and whether a `$` there would be expanded.
+    bytes: Vec<(usize, ByteKind)>,
 }
 
-/// What stands at a byte of a word.
+/// The context of a byte of a word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Life {
+enum ByteKind {
     /// Text in which `$` would be expanded.
-    Alive,
+    Expanded,
     /// Text in single quotes or after a backslash.
     Quoted,
     /// Part of `${...}`, `$(...)` or a backquoted command.
@@ -50,25 +50,25 @@ enum Life {
 /// How a script's lines are joined before its shell sees them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Joining {
-    /// A Dockerfile's shell form: this character joins lines, and comment lines between them are dropped.
+    /// The shell form of a Dockerfile: this character joins lines, and comment lines between them are removed.
     Instruction(u8),
-    /// A script that the shell reads itself.
+    /// A script that the shell reads directly.
     Shell,
 }
 
 impl Word {
-    /// A word without text, standing at `span`.
+    /// Creates a word without text at `span`.
     pub fn empty(span: Range<usize>) -> Word {
         Word { text: String::new(), span, bytes: Vec::new() }
     }
 
-    /// Bytes that are one word as they stand, as a JSON array's strings are.
+    /// Creates a word from unquoted bytes, such as a string of a JSON array.
     pub fn literal(text: &str, span: Range<usize>) -> Word {
-        let bytes = span.clone().map(|at| (at, Life::Alive)).collect();
+        let bytes = span.clone().map(|at| (at, ByteKind::Expanded)).collect();
         Word { text: text[span.clone()].to_string(), span, bytes }
     }
 
-    /// The bytes of the file that hold `text[range]`.
+    /// Returns the bytes of the file for `text[range]`.
     pub fn source(&self, range: Range<usize>) -> Range<usize> {
         match (self.bytes.get(range.start), range.end.checked_sub(1).and_then(|last| self.bytes.get(last))) {
             (Some(first), Some(last)) if range.start < range.end => first.0..last.0 + 1,
@@ -76,17 +76,17 @@ impl Word {
         }
     }
 
-    /// Whether an expansion written at `range` would be made.
+    /// Whether a variable at `range` would be expanded.
     pub fn expands_at(&self, range: &Range<usize>) -> bool {
-        self.bytes.get(range.clone()).is_some_and(|bytes| bytes.iter().all(|(_, life)| *life == Life::Alive))
+        self.bytes.get(range.clone()).is_some_and(|bytes| bytes.iter().all(|(_, kind)| *kind == ByteKind::Expanded))
     }
 
-    /// Whether the byte at `at` belongs to a substitution, whose commands stand by themselves.
+    /// Whether the byte at `at` belongs to a substitution, whose commands are listed separately.
     pub fn is_in_expansion(&self, at: usize) -> bool {
-        self.bytes.get(at).is_some_and(|(_, life)| *life == Life::Expansion)
+        self.bytes.get(at).is_some_and(|(_, kind)| *kind == ByteKind::Expansion)
     }
 
-    /// `NAME=value`: the name and where the value starts in `text`.
+    /// `NAME=value`: returns the name, and the start of the value in `text`.
     pub fn assignment(&self) -> Option<(&str, usize)> {
         let (name, _) = self.text.split_once('=')?;
         let is_name = !name.is_empty()
@@ -97,18 +97,18 @@ impl Word {
 }
 
 impl Command {
-    /// The program it calls, without assignments and wrappers, as its place among the words.
+    /// Returns the index of the program among the words, after assignments and wrappers.
     fn program_index(&self) -> Option<usize> {
         const WRAPPERS: &[&str] = &["sudo", "exec", "command", "env", "time", "nice"];
         self.words.iter().position(|word| word.assignment().is_none() && !WRAPPERS.contains(&word.text.as_str()))
     }
 
-    /// The program's name without its folder: `curl` of `/usr/bin/curl`.
+    /// Returns the program's name without its directory: `curl` of `/usr/bin/curl`.
     pub fn program(&self) -> &str {
         self.program_index().map_or("", |at| self.words[at].text.rsplit('/').next().unwrap_or(""))
     }
 
-    /// What follows the program.
+    /// Returns the words after the program.
     pub fn arguments(&self) -> &[Word] {
         self.program_index().map_or(&[], |at| &self.words[at + 1..])
     }
@@ -118,7 +118,7 @@ impl Command {
         self.arguments().iter().any(|word| word.text == argument)
     }
 
-    /// The value of `--name VALUE` or `--name=VALUE`: the word, and where in it the value starts.
+    /// Returns the value of `--name VALUE` or `--name=VALUE`: the word, and the start of the value in it.
     pub fn option(&self, names: &[&str]) -> Option<(&Word, usize)> {
         let arguments = self.arguments();
         arguments.iter().enumerate().find_map(|(at, word)| {
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn joined_lines_and_their_comments_vanish() {
+    fn joined_lines_and_their_comments_are_removed() {
         check("apt-get install \\\n  # a comment\n\n  curl \\\n  git", &["apt-get|install|curl|git"]);
         check("cu\\\nrl x", &["curl|x"]);
     }
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_test_guards_is_conditional() {
+    fn commands_after_a_test_are_conditional() {
         check("if [ a = b ]; then c; fi; d", &["[|a|=|b|]", "? c", "d"]);
         check("case $A in amd64) x ;; *) y ;; esac; z", &["?? x", "?? y", "z"]);
         check("case $A in one) x ;; esac", &["? x"]);

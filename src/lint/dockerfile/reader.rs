@@ -1,4 +1,4 @@
-//! Makes a [`Dockerfile`] of a text: `parse-dockerfile` finds the instructions, this their words and where they stand.
+//! Parses a [`Dockerfile`]: `parse-dockerfile` finds the instructions, this module their words and positions.
 
 use std::ops::Range;
 
@@ -13,7 +13,7 @@ impl<'a> Dockerfile<'a> {
         let escape = escape_of(text);
         let masked = heredoc::mask(text, escape);
         if let Some(operator) = masked.unclosed {
-            let message = format!("the heredoc {} has no end", &text[operator.clone()]);
+            let message = format!("heredoc {} is not terminated", &text[operator.clone()]);
             return Err(SyntaxError { at: operator.start, message });
         }
         let masked_text = without_empty_lists(&masked.text);
@@ -40,8 +40,8 @@ impl<'a> Dockerfile<'a> {
     }
 }
 
-/// `ENTRYPOINT []` and `CMD []` clear what the base image starts, but the parser refuses empty lists: they become as many
-/// other bytes. Source: moby/buildkit, frontend/dockerfile/parser, `parseJSON`.
+/// Replaces empty lists with other bytes of the same length. `ENTRYPOINT []` and `CMD []` clear what the base image
+/// starts, but the parser rejects them. Source: moby/buildkit, frontend/dockerfile/parser, `parseJSON`.
 fn without_empty_lists(masked: &str) -> String {
     let is_cleared = |line: &str| {
         let (keyword, rest) = line.trim().split_once([' ', '\t']).unwrap_or_default();
@@ -56,7 +56,7 @@ fn is_empty_list(text: &str) -> bool {
     text.trim().strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).is_some_and(|inner| inner.trim().is_empty())
 }
 
-/// The escape that `# escape=` sets. Source: Dockerfile reference, "Parser directives".
+/// Returns the escape character that `# escape=` sets. Source: Dockerfile reference, "Parser directives".
 fn escape_of(text: &str) -> u8 {
     let directives =
         text.lines().map_while(|line| line.trim().strip_prefix('#')).map_while(|line| line.split_once('='));
@@ -75,7 +75,7 @@ fn end_of<K>(name: &Option<(K, parse_dockerfile::UnescapedString<'_>)>, image: &
     name.as_ref().map_or(image.span.end, |(_, name)| name.span.end)
 }
 
-/// Where an instruction's keyword stands that no rule looks into.
+/// Returns the start of an instruction that no rule inspects.
 fn start_of(instruction: &Instruction<'_>) -> usize {
     match instruction {
         Instruction::Label(label) => label.label.span.start,
@@ -102,7 +102,7 @@ impl Reader<'_> {
         Joining::Instruction(self.escape)
     }
 
-    /// The one word of a range; an empty one where the range is blank.
+    /// Returns the first word of a range. Empty if the range is blank.
     fn word(&self, span: Range<usize>) -> Word {
         let is_json_string = self.text[..span.start].ends_with('"') && self.text[span.end..].starts_with('"');
         if is_json_string {
@@ -150,15 +150,15 @@ impl Reader<'_> {
         Step { span: start..end, options, kind, is_onbuild: false }
     }
 
-    /// The end of the logical line at `start`, its heredocs included, without the line break.
+    /// Returns the end of the logical line at `start`, including its heredocs, without the line break.
     fn end_of_step(&self, start: usize) -> usize {
         let mut at = start;
         let line_end = loop {
             let end = self.masked[at..].find('\n').map_or(self.masked.len(), |newline| at + newline);
             let line = self.masked[at..end].trim();
             let is_joined = line.as_bytes().last() == Some(&self.escape) && !line.starts_with('#');
-            let is_passed_over = at > start && (line.is_empty() || line.starts_with('#'));
-            if end >= self.masked.len() || !(is_joined || is_passed_over) {
+            let is_skipped = at > start && (line.is_empty() || line.starts_with('#'));
+            if end >= self.masked.len() || !(is_joined || is_skipped) {
                 break end;
             }
             at = end + 1;
@@ -199,7 +199,7 @@ impl Reader<'_> {
                 commands = Vec::new();
             }
         }
-        // A shell's own heredoc is what a command reads: a script only where that command is a shell, or there is none.
+        // A heredoc is the stdin of a command. It is a script only if that command is a shell, or if there is none.
         let feeds_shell = commands.iter().all(|command| matches!(command.program(), "sh" | "bash" | "ash" | ""));
         for doc in heredocs.iter().filter(|_| feeds_shell && !line.is_empty()) {
             commands.extend(shell::commands(self.text, doc.body.clone(), Joining::Shell));
@@ -234,7 +234,7 @@ impl Reader<'_> {
         }
     }
 
-    /// `NAME=value NAME2` or, for ENV, the old `NAME value`.
+    /// Parses `NAME=value NAME2`, or the legacy `NAME value` of ENV.
     fn variables(&self, span: Range<usize>, is_env: bool) -> Vec<Variable> {
         let words = shell::words(self.text, span, self.joining());
         if let [first, rest @ ..] = words.as_slice()

@@ -1,11 +1,11 @@
-//! Variables as a Dockerfile writes them: references to them, and what a text is with their values in their places.
+//! Variable references in a Dockerfile, and their expansion.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::Variable;
 
-/// The variables that BuildKit sets by itself. Source: Dockerfile reference, "Automatic platform ARGs".
+/// The variables that BuildKit sets. Source: Dockerfile reference, "Automatic platform ARGs".
 pub const AUTOMATIC: &[&str] = &[
     "TARGETPLATFORM",
     "TARGETOS",
@@ -17,8 +17,8 @@ pub const AUTOMATIC: &[&str] = &[
     "BUILDVARIANT",
 ];
 
-/// `text` with `$NAME` and `${NAME...}` replaced by what `known` holds, and the variables that were used.
-/// Unknown ones stay as they are written. Source: Dockerfile reference, "Environment replacement".
+/// Replaces `$NAME` and `${NAME...}` in `text` with their values in `known`. Also returns the variables that were used.
+/// References to unknown variables stay unchanged. Source: Dockerfile reference, "Environment replacement".
 pub fn expand<'v>(text: &str, known: &'v BTreeMap<String, Variable>) -> (String, Vec<&'v Variable>) {
     let mut used = Vec::new();
     let mut expanded = String::new();
@@ -38,7 +38,7 @@ pub fn expand<'v>(text: &str, known: &'v BTreeMap<String, Variable>) -> (String,
                 expanded.push_str(value);
                 used.extend(variable);
             }
-            // The builder always sets its own: their default is never taken.
+            // The builder always sets the automatic variables, so their defaults never apply.
             ("-" | ":-", None) if !AUTOMATIC.contains(&reference.name) => expanded.push_str(reference.operand),
             _ => expanded.push_str(&rest[..reference.length]),
         }
@@ -48,12 +48,12 @@ pub fn expand<'v>(text: &str, known: &'v BTreeMap<String, Variable>) -> (String,
     (expanded, used)
 }
 
-/// Variables within variables that are followed.
+/// Maximum depth of variables within variables.
 pub const MAX_EXPANSIONS: usize = 5;
-/// Bytes of an expanded text: variables that name each other twice double it.
+/// Maximum size of an expanded text, in bytes. A variable that names another one twice doubles it.
 const EXPANDED_LIMIT: usize = 16 << 10;
 
-/// A text with its variables' values in their places.
+/// An expanded text.
 #[derive(Debug)]
 pub struct Expanded<'v> {
     pub text: String,
@@ -66,13 +66,13 @@ pub struct Expanded<'v> {
 pub struct Piece<'v> {
     /// Bytes of the expanded text.
     pub range: Range<usize>,
-    /// Bytes of the text before: as many where it is literal, or the reference.
+    /// Bytes of the original text: the same literal text, or the reference.
     pub source: Range<usize>,
-    /// The variable that holds it; `None` for literal text and for references to what is not known.
+    /// The variable whose value it is. `None` for literal text and references to unknown variables.
     pub variable: Option<&'v Variable>,
 }
 
-/// As [`expand`], through variables that hold others, with where each part came from.
+/// Like [`expand`], but also expands the values of variables, and records the origin of each part.
 pub fn expand_pieces<'v>(text: &str, known: &'v BTreeMap<String, Variable>) -> Expanded<'v> {
     let mut expanded = Expanded { text: String::new(), pieces: Vec::new() };
     let mut add = |part: &str, source: Range<usize>, variable: Option<&'v Variable>| {
@@ -119,11 +119,11 @@ pub struct VariableReference<'t> {
     pub name: &'t str,
     pub operator: &'t str,
     pub operand: &'t str,
-    /// Bytes that it takes.
+    /// Length in bytes.
     pub length: usize,
 }
 
-/// The reference that `text`, which starts with `$`, begins with.
+/// Parses the reference at the start of `text`, which starts with `$`.
 pub fn variable_reference(text: &str) -> Option<VariableReference<'_>> {
     let name_length = |text: &str| text.bytes().take_while(|b| b.is_ascii_alphanumeric() || *b == b'_').count();
     let Some(inner) = text.strip_prefix("${") else {
@@ -143,7 +143,7 @@ pub fn variable_reference(text: &str) -> Option<VariableReference<'_>> {
     (!name.is_empty()).then_some(VariableReference { name, operator, operand, length: inner.len() + 3 })
 }
 
-/// Every variable that `text` refers to, with the byte at which the reference starts.
+/// Returns all variable references in `text`, with the positions of their first bytes.
 pub fn references(text: &str) -> Vec<(usize, VariableReference<'_>)> {
     text.match_indices('$').filter_map(|(at, _)| variable_reference(&text[at..]).map(|found| (at, found))).collect()
 }

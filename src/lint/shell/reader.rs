@@ -1,13 +1,13 @@
-//! Makes commands and words of a script: `shell` parses it, this finds the bytes of the file behind each word.
+//! Extracts the commands and words of a script: `shell` parses it, and this module finds the position of each word.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use super::{Choice, Command, Joining, Life, Word};
+use super::{ByteKind, Choice, Command, Joining, Word};
 use crate::platform::word as token;
 use crate::shell::{self, AssignedValue, CommandKind, Condition, List, Operation, Part, Redirect, RedirectKind};
 
-/// The commands of `text[range]`, each after those in its `$(...)` and backquotes.
+/// Returns the commands of `text[range]`, each after the commands in its `$(...)` and backquotes.
 pub fn commands(text: &str, range: Range<usize>, joining: Joining) -> Vec<Command> {
     let joined = Joined::new(text, range, joining);
     let script = shell::parse(&joined.text);
@@ -16,7 +16,7 @@ pub fn commands(text: &str, range: Range<usize>, joining: Joining) -> Vec<Comman
     walker.commands
 }
 
-/// The words of `text[range]`, split as an instruction's arguments are: at blanks only.
+/// Returns the words of `text[range]`, split at blanks only, like the arguments of an instruction.
 pub fn words(text: &str, range: Range<usize>, joining: Joining) -> Vec<Word> {
     let joined = Joined::new(text, range, joining);
     let bytes = joined.text.as_bytes();
@@ -43,7 +43,7 @@ pub fn words(text: &str, range: Range<usize>, joining: Joining) -> Vec<Word> {
                 _ => at += 1,
             }
         }
-        // A backslash may precede a longer character.
+        // A backslash may precede a multi-byte character.
         while !joined.text.is_char_boundary(at) {
             at += 1;
         }
@@ -51,17 +51,17 @@ pub fn words(text: &str, range: Range<usize>, joining: Joining) -> Vec<Word> {
     }
 }
 
-/// Expansions without an end after which no more are measured: each costs a walk over the rest of the text.
+/// Maximum number of unclosed expansions to measure. Each one costs a pass over the rest of the text.
 const MAX_OPEN: usize = 20;
 
-/// Measures expansions.
+/// Measures the length of expansions.
 #[derive(Default)]
 struct Extents {
     open: usize,
 }
 
 impl Extents {
-    /// Bytes of the expansion that `text` starts with; 1 for a lone `$`.
+    /// Returns the length in bytes of the expansion at the start of `text`. 1 for a lone `$`.
     fn length(&mut self, text: &str) -> usize {
         let length = if self.open < MAX_OPEN { shell::expansion_length(text) } else { None };
         let is_open = ["${", "$(", "`"].iter().any(|opening| text.starts_with(opening));
@@ -70,15 +70,16 @@ impl Extents {
     }
 }
 
-/// A script as its shell sees it, and where its bytes are in the file.
+/// A script as its shell reads it, with the positions of its bytes in the file.
 struct Joined {
     text: String,
-    /// For each byte of `text`, and for its end: the byte of the file.
+    /// For each byte of `text`, and for its end: the position in the file.
     places: Vec<usize>,
 }
 
 impl Joined {
-    /// BuildKit removes joined line ends, the blanks before them, and the comment and blank lines after them.
+    /// Joins lines as BuildKit does: removes the line break, the blanks before it, and comment and blank lines after
+    /// it.
     fn new(text: &str, range: Range<usize>, joining: Joining) -> Joined {
         let Joining::Instruction(escape) = joining else {
             return Joined { text: text[range.clone()].to_string(), places: (range.start..=range.end).collect() };
@@ -121,22 +122,22 @@ impl Joined {
         }
     }
 
-    /// The word at `span`: quotes are taken off, expansions stay as they are written.
+    /// Returns the word at `span` without quotes. Expansions stay unchanged.
     fn word(&self, span: Range<usize>) -> Word {
-        // A backquoted command with backslashes in it has its spans in its own text.
+        // The spans of a backquoted command with backslashes refer to its own unescaped text.
         if self.text.get(span.clone()).is_none() {
             return Word::empty(self.places[0]..self.places[0]);
         }
         let bytes = self.text.as_bytes();
         let mut raw: Vec<u8> = Vec::new();
-        let mut lives: Vec<(usize, Life)> = Vec::new();
+        let mut kinds: Vec<(usize, ByteKind)> = Vec::new();
         let mut extents = Extents::default();
         let mut at = span.start;
         let mut quote = None;
         while at < span.end {
             let byte = bytes[at];
             let next = bytes.get(at + 1).copied().filter(|_| at + 1 < span.end);
-            let (length, life) = match (byte, quote, next) {
+            let (length, kind) = match (byte, quote, next) {
                 (b'\'', None | Some(b'\''), _) | (b'"', None | Some(b'"'), _) => {
                     quote = if quote.is_none() { Some(byte) } else { None };
                     at += 1;
@@ -148,30 +149,30 @@ impl Joined {
                 }
                 (b'\\', None, Some(_)) | (b'\\', Some(b'"'), Some(b'"' | b'\\' | b'$' | b'`')) => {
                     at += 1;
-                    (1, Life::Quoted)
+                    (1, ByteKind::Quoted)
                 }
                 (b'$' | b'`', None | Some(b'"'), _) => {
                     let length = extents.length(&self.text[at..span.end]);
-                    // A variable of a plain name may be replaced by another.
+                    // `$NAME` may be replaced with another variable.
                     let is_plain = byte == b'$' && !matches!(next, Some(b'{' | b'('));
-                    (length, if is_plain { Life::Alive } else { Life::Expansion })
+                    (length, if is_plain { ByteKind::Expanded } else { ByteKind::Expansion })
                 }
-                (_, Some(b'\''), _) => (1, Life::Quoted),
-                _ => (1, Life::Alive),
+                (_, Some(b'\''), _) => (1, ByteKind::Quoted),
+                _ => (1, ByteKind::Expanded),
             };
             let part = at..(at + length).min(span.end);
             raw.extend_from_slice(&bytes[part.clone()]);
-            lives.extend(self.places[part].iter().map(|place| (*place, life)));
+            kinds.extend(self.places[part].iter().map(|place| (*place, kind)));
             at += length;
         }
-        Word { text: String::from_utf8_lossy(&raw).into_owned(), span: self.source(&span), bytes: lives }
+        Word { text: String::from_utf8_lossy(&raw).into_owned(), span: self.source(&span), bytes: kinds }
     }
 }
 
 struct Walker<'j> {
     joined: &'j Joined,
     commands: Vec<Command>,
-    /// Variables that hold something chosen by the architecture.
+    /// Variables whose values depend on the architecture.
     derived: BTreeSet<String>,
 }
 
@@ -184,7 +185,7 @@ impl Walker<'_> {
                 for command in &pipeline.commands {
                     self.command(command, choice);
                 }
-                // What follows `[ ... ] &&` runs only where the test holds.
+                // A command after `[ ... ] &&` runs only if the test succeeds.
                 let is_test = |command: &Command| {
                     matches!(command.program(), "[" | "[[" | "test" | "grep" | "egrep" | "expr" | "command" | "which")
                 };
@@ -198,13 +199,13 @@ impl Walker<'_> {
         }
     }
 
-    /// By what a condition is decided.
+    /// Returns what decides a condition at `spans`.
     fn choice_of(&self, spans: &[Range<usize>]) -> Choice {
-        let asks = spans.iter().any(|span| self.asks_for_arch(self.joined.slice(span)));
-        if asks { Choice::ByArchitecture } else { Choice::Sometimes }
+        let is_arch = spans.iter().any(|span| self.mentions_arch(self.joined.slice(span)));
+        if is_arch { Choice::ByArchitecture } else { Choice::Sometimes }
     }
 
-    fn asks_for_arch(&self, text: &str) -> bool {
+    fn mentions_arch(&self, text: &str) -> bool {
         let lower = text.to_ascii_lowercase();
         let words = ["arch", "uname", "platform", "machine", "hosttype", "long_bit", "cpu", "targetvariant"];
         let names_it = words.iter().any(|word| lower.contains(word)) || !token::find(text).is_empty();
@@ -239,7 +240,7 @@ impl Walker<'_> {
             }
             CommandKind::For { name, words, body } => {
                 let words = words.as_deref().unwrap_or_default();
-                if words.iter().any(|word| self.asks_for_arch(self.joined.slice(&word.span))) {
+                if words.iter().any(|word| self.mentions_arch(self.joined.slice(&word.span))) {
                     self.derived.insert(name.clone());
                 }
                 words.iter().for_each(|word| self.substitutions(&word.parts, choice));
@@ -278,7 +279,7 @@ impl Walker<'_> {
         let mut spans: Vec<Range<usize>> = Vec::new();
         for assignment in simple.assignments.iter().chain(&simple.declared) {
             let source = self.joined.slice(&assignment.span);
-            if choice == Choice::ByArchitecture || self.asks_for_arch(source.split_once('=').map_or("", |(_, v)| v)) {
+            if choice == Choice::ByArchitecture || self.mentions_arch(source.split_once('=').map_or("", |(_, v)| v)) {
                 self.derived.insert(assignment.name.clone());
             }
             match &assignment.value {
@@ -310,7 +311,7 @@ impl Walker<'_> {
         }
     }
 
-    /// The commands within a word.
+    /// Reads the commands in a word.
     fn substitutions(&mut self, parts: &[Part], choice: Choice) {
         for part in parts {
             match part {
