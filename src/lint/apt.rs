@@ -1,4 +1,4 @@
-//! Apt sources that give one architecture's packages on every platform. Source: sources.list(5).
+//! Finds apt sources that provide one architecture's packages on every platform. Source: sources.list(5).
 
 use std::ops::Range;
 
@@ -6,8 +6,8 @@ use super::finding::{Edit, Finding, Safety};
 use super::rule::Code;
 use crate::platform::{Arch, word};
 
-/// What `text[range]` says of apt sources: `[arch=amd64 ...]` of one-line sources, `Architectures: amd64` of deb822 ones,
-/// and repositories whose only directory is an architecture's.
+/// Returns findings about apt sources in `text[range]`: `[arch=amd64 ...]` of one-line sources, `Architectures: amd64`
+/// of deb822 sources, and flat repositories in a directory for one architecture.
 pub fn sources(text: &str, range: Range<usize>, is_shell: bool) -> Vec<Finding> {
     let part = &text[range.clone()];
     let mut findings: Vec<(Finding, &str)> = Vec::new();
@@ -31,17 +31,18 @@ pub fn sources(text: &str, range: Range<usize>, is_shell: bool) -> Vec<Finding> 
         if Arch::parse(value).is_some() {
             let start = range.start + at;
             let span = start..start + found.len() + line.find(value).unwrap_or(0) + value.len();
-            let message = format!("apt takes only {value} packages from this source, on every platform");
+            let message = format!("apt installs only {value} packages from this source, on every platform");
             let finding = Finding::new(Code::AptArchConstant, span, message, format!("only {value}"));
             findings.push((finding.right_for(Arch::parse(value)), line));
         }
     }
     findings.extend(flat_repositories(part, range.start));
-    once_each(findings)
+    merge_same_source(findings)
 }
 
-/// A script that adds a source and takes it away again has one fault, and both places change together.
-fn once_each(findings: Vec<(Finding, &str)>) -> Vec<Finding> {
+/// Merges findings about the same source. A script that adds a source and removes it again has one problem, and both
+/// lines change together.
+fn merge_same_source(findings: Vec<(Finding, &str)>) -> Vec<Finding> {
     let mut once: Vec<(Finding, &str)> = Vec::new();
     for (finding, source) in findings {
         match once.iter_mut().find(|(_, earlier)| *earlier == source) {
@@ -55,7 +56,7 @@ fn once_each(findings: Vec<(Finding, &str)>) -> Vec<Finding> {
     once.into_iter().map(|(finding, _)| finding).collect()
 }
 
-/// `deb https://x.io/ubuntu x64/`: a suite that ends in a slash is a directory, without suites and components in it.
+/// `deb https://x.io/ubuntu x64/`: a suite that ends in a slash is a directory without suites and components.
 fn flat_repositories(part: &str, offset: usize) -> Vec<(Finding, &str)> {
     let mut findings = Vec::new();
     for (at, found) in part.match_indices("deb ") {
@@ -71,21 +72,23 @@ fn flat_repositories(part: &str, offset: usize) -> Vec<(Finding, &str)> {
             continue;
         };
         let start = offset + at + found.len() + line.find(directory).unwrap_or(0);
-        let message = format!("this apt source has {} packages only, on every platform", arch.name());
+        let message = format!("this apt source has only {} packages, on every platform", arch.name());
         let finding =
             Finding::new(Code::AptArchConstant, start..start + directory.len(), message, format!("only {directory}"))
                 .right_for(Some(arch))
-                .help("choose the directory by `dpkg --print-architecture`; see what the repository calls the others'");
+                .help(
+                    "choose the directory with `dpkg --print-architecture`; check how the repository names the others",
+                );
         findings.push((finding, line));
     }
     findings
 }
 
 fn limited(text: &str, span: Range<usize>, value: &str, is_shell: bool) -> Finding {
-    let message = format!("apt takes only {value} packages from this source, on every platform");
+    let message = format!("apt installs only {value} packages from this source, on every platform");
     let finding = Finding::new(Code::AptArchConstant, span.clone(), message, format!("only {value}"))
         .right_for(Arch::parse(value));
-    // Without arch=, apt takes the architectures that dpkg has: the native one.
+    // Without arch=, apt uses dpkg's architectures: the native one.
     let options_end = span.end + text[span.end..].find(']').unwrap_or(0);
     let is_alone = text[..span.start].ends_with('[') && options_end == span.end;
     let edit = match is_alone {
@@ -94,7 +97,7 @@ fn limited(text: &str, span: Range<usize>, value: &str, is_shell: bool) -> Findi
         false => Edit::delete(span.start - usize::from(text[..span.start].ends_with(' '))..span.end),
     };
     let safety = if is_shell || is_alone { Safety::Safe } else { Safety::Unsafe };
-    finding.fix("take the native packages", safety, vec![edit])
+    finding.fix("use the native packages", safety, vec![edit])
 }
 
 #[cfg(test)]
@@ -123,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_source_that_is_added_and_removed_is_one_fault_with_one_rewrite() {
+    fn a_source_that_is_added_and_removed_is_one_finding_with_one_rewrite() {
         let text = "add \"deb [arch=amd64] http://x y\" && add --remove \"deb [arch=amd64] http://x y\"; add \"deb [arch=amd64] http://z y\"";
         let found = sources(text, 0..text.len(), true);
         assert_eq!(found.iter().map(|finding| finding.fix.as_ref().unwrap().edits.len()).collect::<Vec<_>>(), [2, 1]);

@@ -1,4 +1,4 @@
-//! Rules about the automatic platform arguments: used without their ARG, or hidden by a default.
+//! Rules about automatic platform arguments: used without an ARG, or overridden by a default.
 
 use super::dockerfile::{self, AUTOMATIC, Dockerfile, Step, StepKind, Variable};
 use super::finding::{Edit, Finding, Safety};
@@ -18,13 +18,13 @@ fn defaults(file: &Dockerfile<'_>, outside: &Outside<'_>) -> Vec<Finding> {
         StepKind::Arg(pairs) => Some(pairs),
         _ => None,
     });
-    // A project that passes the argument itself needs no builder to.
-    let hides = in_stages.flatten().filter(|pair| !(outside.passes)(&pair.name));
-    hides.filter_map(|pair| hidden(file, pair)).collect()
+    // A project that passes the argument itself does not need the builder's value.
+    let pairs = in_stages.flatten().filter(|pair| !(outside.passes)(&pair.name));
+    pairs.filter_map(|pair| overridden(file, pair)).collect()
 }
 
-/// `ARG TARGETARCH=amd64` in a stage. A default that is itself automatic, or Linux, hides nothing that matters.
-fn hidden(file: &Dockerfile<'_>, pair: &Variable) -> Option<Finding> {
+/// `ARG TARGETARCH=amd64` in a stage. A default that refers to a variable, or `linux`, is harmless.
+fn overridden(file: &Dockerfile<'_>, pair: &Variable) -> Option<Finding> {
     let (value, span) = pair.value.as_ref()?;
     let is_every_image = pair.name.ends_with("OS") && value == "linux";
     if !AUTOMATIC.contains(&pair.name.as_str()) || value.contains('$') || is_every_image {
@@ -34,11 +34,11 @@ fn hidden(file: &Dockerfile<'_>, pair: &Variable) -> Option<Finding> {
     let severity = if pair.name.ends_with("VARIANT") { Severity::Warning } else { Severity::Error };
     let message = format!("{} is {value:?} in every platform's build", pair.name);
     let finding =
-        Finding::new(Code::TargetArgDefault, span.clone(), message, "hides the builder's value").weighing(severity);
+        Finding::new(Code::TargetArgDefault, span.clone(), message, "overrides the builder's value").weighing(severity);
     let whole = pair.name_span.end..span.end;
     let is_plain = file.text[whole.clone()].starts_with('=');
     Some(match is_plain {
-        true => finding.fix("take the builder's value", Safety::Safe, vec![Edit::delete(whole)]),
+        true => finding.fix("use the builder's value", Safety::Safe, vec![Edit::delete(whole)]),
         false => finding,
     })
 }
@@ -47,7 +47,7 @@ fn undeclared(file: &Dockerfile<'_>, stage: usize) -> Vec<Finding> {
     let mut findings: Vec<Finding> = Vec::new();
     let mut reported: Vec<&str> = Vec::new();
     for (index, step) in file.stages[stage].steps.iter().enumerate() {
-        // ONBUILD's step runs in another file's stage.
+        // An ONBUILD step runs in a stage of another file.
         if matches!(step.kind, StepKind::Arg(_)) || step.is_onbuild {
             continue;
         }
@@ -62,7 +62,7 @@ fn undeclared(file: &Dockerfile<'_>, stage: usize) -> Vec<Finding> {
             let mut finding =
                 Finding::new(Code::TargetArgUndeclared, at..at + name.len(), message, "no ARG before it in this stage");
             if let Some(global) = file.globals.iter().find(|global| global.name == name) {
-                finding = finding.related(global.name_span.clone(), "an ARG before FROM is for FROM lines only");
+                finding = finding.related(global.name_span.clone(), "an ARG before FROM applies to FROM lines only");
             }
             let edits = vec![Edit::insert(step.span.start, format!("ARG {name}\n"))];
             findings.push(finding.fix(format!("declare {name} in this stage"), Safety::Safe, edits));
@@ -71,7 +71,8 @@ fn undeclared(file: &Dockerfile<'_>, stage: usize) -> Vec<Finding> {
     findings
 }
 
-/// Automatic arguments that a step refers to, where their emptiness is not handled (`${TARGETARCH:?}`) and no shell sets them.
+/// Returns the automatic arguments that a step refers to, unless it handles empty values (`${TARGETARCH:?}`) or its
+/// shell sets them.
 fn uses<'a>(file: &'a Dockerfile<'a>, step: &Step) -> Vec<(usize, &'a str)> {
     let text = &file.text[step.span.clone()];
     let mut found = Vec::new();

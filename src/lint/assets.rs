@@ -1,15 +1,15 @@
-//! Downloads whose names say nothing of the architecture although the file is one architecture's program.
+//! Downloads for one architecture whose names do not contain it.
 
 use crate::platform::Arch;
 
 /// A published file that has no architecture in its name.
 pub struct Asset {
-    /// What the URL holds, before its version.
+    /// The part of the URL before the version.
     pub host: &'static str,
-    /// The URL's last part; `*` stands for a version.
+    /// The last part of the URL. `*` matches a version.
     pub file: &'static str,
     pub arch: Arch,
-    /// What the project calls the other architectures' files.
+    /// The project's file names for other architectures.
     pub others: &'static str,
 }
 
@@ -26,11 +26,11 @@ const ASSETS: &[Asset] = &[
     Asset { host: "github.com/odise/go-cron/releases/", file: "go-cron-linux.gz", arch: Arch::Amd64, others: "none" },
     Asset { host: "github.com/ethereum/solidity/releases/", file: "solc-static-linux", arch: Arch::Amd64, others: "solc-static-linux-arm" },
     Asset { host: "mirror.openshift.com/pub/openshift-v4/", file: "openshift-client-linux.tar.gz", arch: Arch::Amd64, others: "openshift-client-linux-arm64.tar.gz" },
-    Asset { host: "uploader.codecov.io/", file: "codecov", arch: Arch::Amd64, others: "the aarch64 directory's" },
+    Asset { host: "uploader.codecov.io/", file: "codecov", arch: Arch::Amd64, others: "codecov in the aarch64 directory" },
     Asset { host: "steamcdn-a.akamaihd.net/client/installer/", file: "steamcmd_linux.tar.gz", arch: Arch::I386, others: "none" },
 ];
 
-/// The asset that a URL downloads.
+/// Returns the asset that a URL downloads.
 pub fn find(url: &str) -> Option<&'static Asset> {
     let path = url.split(['?', '#']).next()?;
     let (before, file) = path.rsplit_once('/')?;
@@ -44,7 +44,7 @@ pub fn find(url: &str) -> Option<&'static Asset> {
         fits && before.contains(asset.host.trim_end_matches('/'))
     };
     let asset = ASSETS.iter().find(is_it)?;
-    // A version with an architecture in it is another file.
+    // With another architecture in its version, the file is a different one.
     crate::platform::word::find(file).iter().all(|token| token.arch == asset.arch).then_some(asset)
 }
 

@@ -25,7 +25,7 @@ pub fn check(text: &str, outside: &Outside<'_>) -> (Vec<Finding>, Vec<Problem>) 
             problems.extend(problem);
         }
     }
-    // A node that several services share through an anchor is one place.
+    // A node that several services share through an anchor is reported once.
     findings.sort_by_key(|finding: &Finding| (finding.span.start, finding.code));
     findings.dedup_by_key(|finding| (finding.span.start, finding.code));
     (findings, problems)
@@ -51,15 +51,15 @@ fn build(name: &Node, service: &Node, services: &[&(Node, Node)]) -> Vec<Finding
     let mut findings = overridden_arguments(build.value("args"));
     if !names_platforms(service, services, 0) {
         let message = format!("{} is built for this machine's platform only", name.text().unwrap_or("the service"));
-        findings.push(Finding::new(Code::ComposePlatforms, key.span.clone(), message, "no platforms in it"));
+        findings.push(Finding::new(Code::ComposePlatforms, key.span.clone(), message, "names no platforms"));
     }
     findings
 }
 
-/// Services that extend each other.
+/// Maximum depth of `extends`.
 const MAX_EXTENDS: usize = 10;
 
-/// By itself, or by the service that it extends. What another file says is not known here, and no fault.
+/// Whether a service or one that it extends names platforms. A service of another file is assumed to name some.
 fn names_platforms(service: &Node, services: &[&(Node, Node)], depth: usize) -> bool {
     let is_named = service.value("platform").is_some()
         || service.at(&["build", "platforms"]).is_some()
@@ -70,7 +70,8 @@ fn names_platforms(service: &Node, services: &[&(Node, Node)], depth: usize) -> 
     extends.value("file").is_some() || parent.is_some_and(|parent| names_platforms(parent, services, depth + 1))
 }
 
-/// The files that a compose file includes or extends, relative to it. Source: compose-spec, 14-include.md and 05-services.md.
+/// Returns the files that a compose file includes or extends, relative to it. Source: compose-spec, 14-include.md and
+/// 05-services.md.
 pub fn other_files(text: &str) -> Vec<String> {
     let documents = yaml::parse(text).unwrap_or_default();
     let roots = || documents.iter();
@@ -82,7 +83,7 @@ pub fn other_files(text: &str) -> Vec<String> {
     included.chain(extended).filter(is_local).map(str::to_string).collect()
 }
 
-/// `args: {TARGETARCH: amd64}` or `- TARGETARCH=amd64`: a build argument hides the builder's own value.
+/// `args: {TARGETARCH: amd64}` or `- TARGETARCH=amd64`: a build argument overrides the builder's value.
 pub fn overridden_arguments(arguments: Option<&Node>) -> Vec<Finding> {
     let Some(arguments) = arguments else { return Vec::new() };
     let mapped =
@@ -95,13 +96,13 @@ pub fn overridden_arguments(arguments: Option<&Node>) -> Vec<Finding> {
         mapped.chain(listed).filter(|(name, value, _)| dockerfile::AUTOMATIC.contains(name) && !value.contains('$'));
     let finding = |(name, value, span)| {
         let message = format!("{name} is {value} in every platform's build");
-        Finding::new(Code::TargetArgDefault, span, message, "hides the builder's value")
+        Finding::new(Code::TargetArgDefault, span, message, "overrides the builder's value")
             .help("leave it out: the builder sets it")
     };
     found.map(finding).collect()
 }
 
-/// What FROM's rules say about an image that a YAML file names.
+/// Applies the rules of FROM to an image that a YAML file names.
 pub fn check_image(text: &str, image: &Node, outside: &Outside<'_>) -> (Option<Finding>, Option<Problem>) {
     let Some(name) = image.text().filter(|name| !name.contains('$')) else { return (None, None) };
     let span = image.content();

@@ -1,5 +1,5 @@
-//! Architecture names in what RUN downloads and unpacks, in what COPY and ADD name, in paths that ENV holds and that
-//! ENTRYPOINT and CMD start.
+//! Finds architecture names in the files that RUN downloads and unpacks, in the sources of COPY and ADD, and in the
+//! paths of ENV, ENTRYPOINT and CMD.
 
 mod hits;
 mod rewrite;
@@ -38,7 +38,7 @@ pub fn check(file: &Dockerfile<'_>, flow: &Flow, outside: &Outside<'_>) -> Vec<F
             let hits = site.hits(&everywhere);
             sites.push((site, hits));
         }
-        // Files of several architectures side by side are taken on purpose.
+        // Files for several architectures next to each other are intended.
         let mut skeletons: BTreeMap<String, BTreeSet<Arch>> = BTreeMap::new();
         for hit in sites.iter().flat_map(|(_, hits)| hits).filter(|hit| hit.origins.is_empty()) {
             skeletons.entry(hit.skeleton()).or_default().insert(hit.token.arch);
@@ -59,7 +59,7 @@ fn compares_checksums(file: &Dockerfile<'_>, stage: usize) -> bool {
     sums.iter().any(|sum| text.contains(sum))
 }
 
-/// The last parts of the names that the file itself gives to what it makes, downloads or copies.
+/// Returns the base names that the Dockerfile itself gives to files that it creates, downloads or copies.
 fn names_given_by(file: &Dockerfile<'_>) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     let mut add = |text: &str| {
@@ -71,7 +71,7 @@ fn names_given_by(file: &Dockerfile<'_>) -> BTreeSet<String> {
     for step in file.stages.iter().flat_map(|stage| &stage.steps) {
         match &step.kind {
             StepKind::Run(run) => run.commands.iter().flat_map(given_names).for_each(&mut add),
-            // A copy that keeps its name is not named by this file.
+            // A copy that keeps its name does not get one here.
             StepKind::Copy { sources, destination: Some(destination), .. } => {
                 let base = |word: &Word| word.text.trim_end_matches('/').rsplit('/').next().map(str::to_string);
                 if !sources.iter().any(|source| base(source) == base(destination)) {
@@ -84,7 +84,7 @@ fn names_given_by(file: &Dockerfile<'_>) -> BTreeSet<String> {
     names
 }
 
-/// A step within its file.
+/// A step, with its stage and file.
 struct Site<'a> {
     file: &'a Dockerfile<'a>,
     flow: &'a Flow,
@@ -93,19 +93,19 @@ struct Site<'a> {
     index: usize,
     step: &'a Step,
     is_posix: bool,
-    /// The stage compares files with checksums or signatures, which are of one architecture's file.
+    /// The stage verifies checksums or signatures, which are for one architecture's files.
     is_checked: bool,
 }
 
 impl<'a> Site<'a> {
-    /// The architecture names of this step that may select a file.
+    /// Returns the architecture names of this step that may select a file.
     fn hits(&self, given: &BTreeSet<String>) -> Vec<Hit<'a>> {
         let known = self.file.variables_at(self.stage, self.index);
         let mut hits: Vec<Hit<'a>> = match &self.step.kind {
             StepKind::Run(run) => self.run_hits(run, known),
             StepKind::Copy { sources, .. } => {
                 let is_from_stage = self.step.options.iter().any(|option| option.name == "from");
-                // A file that is there is judged by its own header.
+                // For an existing file, its header is checked instead.
                 let is_judged = |word: &&Word| {
                     is_from_stage || word.text.contains("://") || (self.outside.files)(&word.text).is_empty()
                 };
@@ -115,7 +115,7 @@ impl<'a> Site<'a> {
             StepKind::Start(words) => words.iter().flat_map(|word| hits_in(word, &word.text, 0, &known)).collect(),
             _ => Vec::new(),
         };
-        hits.retain(|hit| !self.is_meant(hit) && !self.is_passed(hit) && !self.is_cross(hit.token.arch));
+        hits.retain(|hit| !self.is_intended(hit) && !self.is_passed(hit) && !self.is_cross(hit.token.arch));
         hits.retain(|hit| hit.is_url() || !given.contains(hit.base_name()));
         hits
     }
@@ -132,7 +132,7 @@ impl<'a> Site<'a> {
             .iter()
             .filter(|command| command.choice != Choice::ByArchitecture && !chooses_for_itself(command));
         let hits: Vec<Hit<'a>> = commands.flat_map(|command| hits_of(command, &known)).collect();
-        // A script that names several architectures' files takes them all on purpose.
+        // A script that names files for several architectures uses all of them intentionally.
         let mut named = hits.iter().filter(|hit| hit.origins.is_empty()).map(|hit| hit.token.arch);
         let first = named.next();
         if named.all(|arch| Some(arch) == first) { hits } else { Vec::new() }
@@ -180,9 +180,9 @@ impl<'a> Site<'a> {
         let finding = self.of_hit(hit);
         let is_checked = self.is_checked;
         let how = self.help(hit, is_checked);
-        // A program that is started without a shell sees the name as it is written.
+        // Without a shell, the program gets the name unexpanded.
         let finding = finding.help(match run.is_exec {
-            true => format!("write it in shell form, for exec form expands nothing; {how}"),
+            true => format!("use the shell form, because the exec form expands no variables; {how}"),
             false => how,
         });
         match self.shell_fix(alike, run) {
@@ -197,12 +197,12 @@ impl<'a> Site<'a> {
         }
     }
 
-    /// What is wrong with a name, without what to do about it.
+    /// Creates the finding about a name, without help.
     fn of_hit(&self, hit: &Hit<'_>) -> Finding {
         let arch = hit.token.arch;
         let message = match hit.is_url() {
             true => format!("this download is {} on every platform", arch.name()),
-            false => format!("this file name is {}'s on every platform", arch.name()),
+            false => format!("this file name is for {} on every platform", arch.name()),
         };
         let span = hit.word.source(hit.range.clone());
         let finding = Finding::new(Code::HardCodedArch, span, message, format!("always {}", hit.spelled));
@@ -211,47 +211,47 @@ impl<'a> Site<'a> {
             .right_for(Some(arch))
     }
 
-    /// A stage that is named for an architecture takes its files; the final stage is every platform's.
-    fn is_meant(&self, hit: &Hit<'_>) -> bool {
+    /// Whether the stage is named for this architecture. The final stage is for every platform.
+    fn is_intended(&self, hit: &Hit<'_>) -> bool {
         self.stage != self.flow.final_stage && self.flow.places[self.stage].named_for == Some(hit.token.arch)
     }
 
-    /// The project passes the build argument that holds the name, so it may be another for each platform.
+    /// Whether the project passes the build argument that contains the name, possibly a different value for each
+    /// platform.
     fn is_passed(&self, hit: &Hit<'_>) -> bool {
         hit.origins.iter().any(|origin| {
             let name = &origin.name;
-            self.file.is_argument(name) && (is_decided_on(self.file.text, name) || (self.outside.passes)(name))
+            self.file.is_argument(name) && (is_branched_on(self.file.text, name) || (self.outside.passes)(name))
         })
     }
 
-    /// Whether this stage, or one that it is made from, has a cross compiler for this architecture: its files are the
-    /// compiler's.
+    /// Whether this stage or an ancestor has a cross compiler for this architecture. Its files belong to the compiler.
     fn is_cross(&self, arch: Arch) -> bool {
         self.flow.places[self.stage].cross.contains(&arch)
     }
 
-    /// The ENV line that holds the whole URL has the finding.
+    /// Whether the finding is on the ENV line that contains the whole URL.
     fn is_reported_at_env(&self, hit: &Hit<'_>) -> bool {
         hit.origins.iter().any(|origin| {
-            let holds_url = origin.value.as_ref().is_some_and(|(value, _)| value.contains("://"));
+            let has_url = origin.value.as_ref().is_some_and(|(value, _)| value.contains("://"));
             let steps = self.file.lineage(self.stage).flat_map(|stage| &stage.steps);
             let mut pairs =
                 steps.filter_map(|step| if let StepKind::Env(pairs) = &step.kind { Some(pairs) } else { None });
-            holds_url
+            has_url
                 && !is_one_of_several(&origin.name)
                 && pairs.any(|pairs| pairs.iter().any(|pair| pair.name_span == origin.name_span))
         })
     }
 
-    /// What a stage that the image is not made of gets wrong breaks no image; nor does a stage of which only data is copied.
+    /// Returns the severity. Stages that do not reach the image, or from which only data is copied, break no image.
     fn severity(&self, hit: &Hit<'_>) -> Severity {
         let place = &self.flow.places[self.stage];
-        let is_the_images =
+        let is_in_image =
             place.reaches_final && !place.gives_data_only && !self.is_tool(hit) && !self.leaves_programs_out();
-        if is_the_images { Severity::Error } else { Severity::Warning }
+        if is_in_image { Severity::Error } else { Severity::Warning }
     }
 
-    /// Whether the step unpacks all of an archive but its programs: `tar --exclude=*/bin`.
+    /// Whether the step unpacks an archive without its programs: `tar --exclude=*/bin`.
     fn leaves_programs_out(&self) -> bool {
         let StepKind::Run(run) = &self.step.kind else { return false };
         let is_excluded = |word: &Word| {
@@ -260,20 +260,20 @@ impl<'a> Site<'a> {
         run.commands.iter().any(|command| command.program() == "tar" && command.arguments().iter().any(is_excluded))
     }
 
-    /// What is run on the build machine is chosen by BUILDARCH, what the image gets by TARGETARCH.
+    /// Returns BUILDARCH for tools that run on the build machine, and TARGETARCH for files of the image.
     fn variable(&self, hit: &Hit<'_>) -> &'static str {
         if self.is_tool(hit) { "BUILDARCH" } else { "TARGETARCH" }
     }
 
-    /// Whether what this stage downloads is run by it: a stage of the build machine that compiles, that another is made
-    /// from to compile in, or that only stages of the build machine copy from. Any other fetches for the image.
+    /// Whether this stage downloads tools of the build: it runs on the build machine, and it or a stage made from it
+    /// compiles, or only stages on the build machine copy from it. Other stages download files of the image.
     fn is_tool(&self, hit: &Hit<'_>) -> bool {
         let mut made_from_it =
             (0..self.file.stages.len()).filter(|stage| self.file.lineage_indices(*stage).any(|at| at == self.stage));
         match self.flow.places[self.stage].machine {
             Machine::Target => false,
-            // What a compiler is told is what it compiles for.
-            _ if hit.is_told_to_compiler => false,
+            // A compiler's argument names the target.
+            _ if hit.is_compiler_argument => false,
             Machine::Constant(_) => true,
             Machine::Builder => {
                 made_from_it.any(|stage| compiles(self.file, stage))
@@ -285,13 +285,14 @@ impl<'a> Site<'a> {
     fn help(&self, hit: &Hit<'_>, is_checked: bool) -> String {
         let variable = self.variable(hit);
         let checksum = match is_checked {
-            true => "the checksum in this stage is of one architecture's file: each needs its own",
-            false => "verify each architecture's file by a checksum of its own",
+            true => "the checksum in this stage is for one architecture's file: each file needs its own",
+            false => "verify each architecture's file with its own checksum",
         };
         format!("{}; {checksum}", rewrite::how_to_spell(hit.token.spelling, variable))
     }
 
-    /// Declares the variable, maps it where names differ, and uses it at every place; `None` where a shell would not expand it.
+    /// Declares the variable, maps it if names differ, and replaces every occurrence of the name. `None` if a shell
+    /// would not expand it.
     fn shell_fix(&self, alike: &[&Hit<'_>], run: &Run) -> Option<(String, Vec<Edit>)> {
         let hit = alike.first()?;
         let spelling = hit.token.spelling;
@@ -327,12 +328,14 @@ impl<'a> Site<'a> {
         let names_alike = hit.word.text.matches(hit.spelled.as_str()).count() == 1;
         let finding = if hit.token.spelling != Spelling::Oci || !hit.origins.is_empty() || !is_proven || !names_alike {
             let how = match is_add {
-                true => "download it in a RUN step, which can map",
-                false => "let the stage that makes it put it where every platform's is, after mapping",
+                true => "download it in a RUN step, and map",
+                false => "in the stage that builds it, write it to one path for every platform, and map",
             };
-            let finding = finding.help(format!("{how} TARGETARCH to {}'s spelling", hit.spelled));
+            let finding = finding.help(format!("{how} TARGETARCH to names like {}", hit.spelled));
             match self.any_of_stage(hit) {
-                Some(edit) => finding.fix("take what the stage built, whatever it is for", Safety::Unsafe, vec![edit]),
+                Some(edit) => {
+                    finding.fix("copy what the stage built, for any architecture", Safety::Unsafe, vec![edit])
+                }
                 None => finding,
             }
         } else {
@@ -344,19 +347,19 @@ impl<'a> Site<'a> {
         rewrite::Named { finding, stems }
     }
 
-    /// A path that exists in one architecture's image only.
+    /// A started path that exists in one architecture's image only.
     fn started(&self, hit: &Hit<'_>) -> rewrite::Named {
         let span = hit.word.source(hit.range.clone());
-        let message = format!("the image starts {}, which is {}'s path", hit.path, hit.token.arch.name());
+        let message = format!("the image starts {}, a path for {} only", hit.path, hit.token.arch.name());
         let severity = if is_library_path(hit) { Severity::Error } else { Severity::Warning };
         let finding = Finding::new(Code::HardCodedArch, span, message, format!("always {}", hit.spelled))
             .weighing(if self.flow.is_in_final_image(self.file, self.stage) { severity } else { Severity::Warning })
             .right_for(Some(hit.token.arch))
-            .help("exec form expands no variable: in a RUN step, make a link at a path without the architecture, and start that");
+            .help("the exec form expands no variables: in a RUN step, create a link at a path without the architecture, and start the link");
         rewrite::Named { finding, stems: vec![hit.stem().to_string()] }
     }
 
-    /// Downloads that are known to be one architecture's although their names do not say so.
+    /// Known downloads for one architecture whose names do not contain it.
     fn assets(&self, words: &[Word], choice: Choice) -> Vec<rewrite::Named> {
         let known = self.file.variables_at(self.stage, self.index);
         let place = &self.flow.places[self.stage];
@@ -365,7 +368,7 @@ impl<'a> Site<'a> {
             let url = super::dockerfile::expand(&word.text, &known).0;
             let asset = assets::find(&url)?;
             let arch = asset.arch;
-            let is_meant = self.stage != self.flow.final_stage && place.named_for == Some(arch);
+            let is_intended = self.stage != self.flow.final_stage && place.named_for == Some(arch);
             let message = format!("this download is {} on every platform", arch.name());
             let start = word.text.rfind('/').map_or(0, |slash| slash + 1);
             let span = word.source(start..word.text.len());
@@ -374,13 +377,14 @@ impl<'a> Site<'a> {
             let finding = Finding::new(Code::HardCodedArch, span, message, format!("always {}", arch.name()))
                 .weighing(severity)
                 .right_for(Some(arch))
-                .help(format!("choose the file by TARGETARCH; the other architectures': {}", asset.others));
-            (!is_meant).then(|| rewrite::Named { finding, stems: Vec::new() })
+                .help(format!("choose the file by TARGETARCH; files for other architectures: {}", asset.others));
+            (!is_intended).then(|| rewrite::Named { finding, stems: Vec::new() })
         });
         found.collect()
     }
 
-    /// `COPY --from=build /src/target/x86_64-unknown-linux-musl/release/app`: the stage has one such folder.
+    /// `COPY --from=build /src/target/x86_64-unknown-linux-musl/release/app`: replaces the triple with `*`, because the
+    /// stage has only one such directory.
     fn any_of_stage(&self, hit: &Hit<'_>) -> Option<Edit> {
         let from = self.step.options.iter().find(|option| option.name == "from")?;
         self.file.stage_named(&from.value, self.stage)?;
@@ -401,10 +405,10 @@ impl<'a> Site<'a> {
             let word = Word::literal(self.file.text, span.clone());
             let is_path = value.contains('/') && word.text.contains('/') && Platform::parse(value).is_err();
             let hits = if is_path { hits_in(&word, &word.text, 0, &BTreeMap::new()) } else { Vec::new() };
-            // A search path may name the directories of several architectures.
+            // A search path may contain directories for several architectures.
             let is_choice = hits.iter().any(|hit| hit.token.arch != hits[0].token.arch);
             let Some(hit) = hits.into_iter().next() else { continue };
-            if is_choice || self.is_meant(&hit) || self.is_cross(hit.token.arch) {
+            if is_choice || self.is_intended(&hit) || self.is_cross(hit.token.arch) {
                 continue;
             }
             let span = word.source(hit.range.clone());
@@ -412,13 +416,13 @@ impl<'a> Site<'a> {
             let (message, severity) = match is_download {
                 true => (format!("this download is {} on every platform", hit.token.arch.name()), self.severity(&hit)),
                 false => {
-                    let message = format!("{} holds {}'s path on every platform", pair.name, hit.token.arch.name());
+                    let message = format!("{} contains {}'s path on every platform", pair.name, hit.token.arch.name());
                     (message, Severity::Warning)
                 }
             };
             let help = match is_download {
-                true => format!("name it in the RUN step that downloads it; {}", self.help(&hit, false)),
-                false => "the path is another one on other platforms: make a link at a path without the architecture in a RUN step, or use TARGETARCH".to_string(),
+                true => format!("write the URL in the RUN step that downloads it; {}", self.help(&hit, false)),
+                false => "the path differs on other platforms: create a link at a path without the architecture in a RUN step, or use TARGETARCH".to_string(),
             };
             let finding = Finding::new(Code::HardCodedArch, span.clone(), message, format!("always {}", hit.spelled))
                 .weighing(severity)
@@ -441,14 +445,14 @@ impl<'a> Site<'a> {
     }
 }
 
-/// Whether a variable is named for an architecture: among `TOOL_URL_arm64` and its kin something may choose, so that its use
-/// counts, not its value.
+/// Whether a variable is named for an architecture, like `TOOL_URL_arm64`. A script may choose among such variables, so
+/// the use counts, not the value.
 fn is_one_of_several(name: &str) -> bool {
     !word::find(name).is_empty()
 }
 
-/// Whether a script of the file does one thing or another by this variable: `case "$ARCH" in`, `[ "$ARCH" = arm64 ]`.
-fn is_decided_on(text: &str, name: &str) -> bool {
+/// Whether a script of the file branches on this variable: `case "$ARCH" in`, `[ "$ARCH" = arm64 ]`.
+fn is_branched_on(text: &str, name: &str) -> bool {
     let forms = [format!("${name}"), format!("${{{name}}}")];
     forms.iter().any(|form| {
         text.match_indices(form.as_str()).any(|(at, found)| {
@@ -459,7 +463,7 @@ fn is_decided_on(text: &str, name: &str) -> bool {
     })
 }
 
-/// `NAME=value` words of a script: with the value where it is always set, to something without commands.
+/// Returns the variables that a script assigns. The value is `None` if the assignment is conditional or runs commands.
 fn shell_variables(run: &Run) -> BTreeMap<String, Option<Variable>> {
     let mut variables: BTreeMap<String, Option<Variable>> = BTreeMap::new();
     for command in &run.commands {
@@ -473,7 +477,7 @@ fn shell_variables(run: &Run) -> BTreeMap<String, Option<Variable>> {
                 name_span: word.source(0..name.len()),
                 value: Some((value, word.source(value_at..word.text.len()))),
             });
-            // What is set twice is not known.
+            // After a second assignment, the value is unknown.
             let is_new = !variables.contains_key(name);
             variables.insert(name.to_string(), variable.filter(|_| is_new));
         }

@@ -1,5 +1,5 @@
-//! Scripts of the build context that the image starts or a RUN step calls: line ends that no kernel understands, and a
-//! missing execute bit.
+//! Checks scripts of the build context that the image starts or a RUN step calls: Windows line endings, which the
+//! kernel does not accept, and a missing execute bit.
 
 use super::dockerfile::{Dockerfile, Step, StepKind};
 use super::finding::Finding;
@@ -22,7 +22,7 @@ pub fn check(file: &Dockerfile<'_>, flow: &Flow, outside: &Outside<'_>) -> Vec<F
         };
         let has_entrypoint = steps.iter().any(|step| is_entrypoint(step));
         for step in &stage.steps {
-            // CMD is then what the entrypoint is given.
+            // With an entrypoint, CMD contains its arguments.
             if has_entrypoint && matches!(step.kind, StepKind::Start(_)) && !is_entrypoint(step) {
                 continue;
             }
@@ -38,10 +38,10 @@ pub fn check(file: &Dockerfile<'_>, flow: &Flow, outside: &Outside<'_>) -> Vec<F
     findings
 }
 
-/// A path that is started.
+/// A program or script that is started.
 struct Started<'f> {
     path: &'f str,
-    /// By the kernel, not as an argument of a shell.
+    /// The kernel executes it. False if it is an argument of a shell.
     is_executed: bool,
 }
 
@@ -53,7 +53,7 @@ fn started_by(step: &Step) -> Vec<Started<'_>> {
         let reads_script = SHELLS.contains(&base(&first.text).as_str());
         if reads_script {
             let script = words.iter().skip(1).position(|word| !word.text.starts_with('-'))?;
-            // `sh -c` takes a text.
+            // The argument of `sh -c` is not a path.
             return (!words.iter().any(|word| word.text == "-c")).then_some((script + 1, false));
         }
         Some((0, true))
@@ -108,12 +108,12 @@ fn copied(
     let has_carriage_return = host.head.split(|byte| *byte == b'\n').next().is_some_and(|line| line.ends_with(b"\r"));
     let is_converted = texts.iter().any(|text| text.contains("dos2unix") || text.contains("\\r"));
     if is_script && has_carriage_return && host.head.contains(&b'\n') && !is_converted {
-        let message = format!("{} has Windows line ends, and the image starts it", host.path);
+        let message = format!("{} has Windows line endings, and the image starts it", host.path);
         let label = "its interpreter's name ends in a carriage return";
         findings.push(Finding::new(Code::CrlfScript, source.span.clone(), message, label));
     }
     let is_set = has("chmod") || texts.iter().any(|text| text.contains("chmod") || text.contains("install -m"));
-    // What git records is what a build from a fresh checkout gets.
+    // A build from a fresh checkout gets the mode that git records.
     let is_executable = (outside.recorded_mode)(&host.path).unwrap_or(host.is_executable);
     let is_program = is_script || host.head.starts_with(b"\x7fELF");
     if is_program && started.is_executed && !is_executable && !is_set {
@@ -128,17 +128,17 @@ fn copied(
     findings
 }
 
-/// The file of the context that a COPY puts under this name, be it by itself or in its directory.
+/// Returns the file of the context that a COPY stores under this name, from a file or a directory.
 fn host_file(source: &Word, destination: &Word, name: &str, outside: &Outside<'_>) -> Option<HostFile> {
     let text = source.text.trim_end_matches('/');
     if text.contains("://") || text.contains(['$', '*', '?', '[']) {
         return None;
     }
     let base = |text: &str| text.trim_end_matches('/').rsplit('/').next().unwrap_or("").to_string();
-    let takes_name = base(&destination.text) == name || base(text) == name;
-    let path = match takes_name {
+    let is_named = base(&destination.text) == name || base(text) == name;
+    let path = match is_named {
         true => text.to_string(),
-        // A directory's files keep their names.
+        // Files in a directory keep their names.
         false if text == "." || text.is_empty() => name.to_string(),
         false => format!("{text}/{name}"),
     };

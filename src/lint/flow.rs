@@ -1,43 +1,43 @@
-//! Which machine each stage of a Dockerfile runs on, and which stages the final image is made of.
+//! Determines the platform that each stage of a Dockerfile runs on, and the stages that reach the final image.
 
 use super::compilers;
 use super::dockerfile::{self, Dockerfile, Stage, StepKind};
 use super::shell::Word;
 use crate::platform::{Arch, Platform, word as token};
 
-/// Whose programs a stage's RUN steps are.
+/// The platform of a stage's RUN steps.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Machine {
-    /// The platform that is built for.
+    /// The target platform.
     Target,
     /// `$BUILDPLATFORM`.
     Builder,
-    /// One platform, whatever is built for.
+    /// A constant platform, regardless of the target.
     Constant(Platform),
 }
 
-/// A stage as the final image sees it.
+/// The role of a stage in the build.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
     pub machine: Machine,
-    /// Whether the final stage is made from it or copies from it, however far.
+    /// Whether the final stage is made from it or copies from it, directly or through other stages.
     pub reaches_final: bool,
-    /// Whether it, or one that it is made from, asks what it builds for.
+    /// Whether it or an ancestor uses the target platform.
     pub knows_target: bool,
-    /// The architecture that its name stands for, where a FROM or a COPY chooses among such stages by TARGETARCH.
+    /// The architecture in its name, if a FROM or a COPY chooses among such stages by TARGETARCH.
     pub chosen_for: Option<Arch>,
-    /// The architecture in its name: what it does for that one is meant.
+    /// The architecture in its name. Constants for this architecture are intended.
     pub named_for: Option<Arch>,
-    /// Made from a Windows image, of which nearly all are for one architecture.
+    /// Made from a Windows image. Nearly all of these are for one architecture.
     pub is_windows: bool,
-    /// Architectures that it, or one that it is made from, has a cross compiler or foreign packages for.
+    /// Architectures for which it or an ancestor has a cross compiler or foreign packages.
     pub cross: Vec<Arch>,
-    /// It compiles nothing, and others copy from it only files without machine code.
+    /// It compiles nothing, and other stages copy only files without machine code from it.
     pub gives_data_only: bool,
 }
 
 impl Place {
-    /// What names one architecture in it is no fault.
+    /// Whether the stage is for one architecture, so that it may name it.
     pub fn is_one_architectures(&self) -> bool {
         self.chosen_for.is_some() || self.is_windows
     }
@@ -46,12 +46,12 @@ impl Place {
 #[derive(Debug)]
 pub struct Flow {
     pub final_stage: usize,
-    /// One for each stage.
+    /// One entry per stage.
     pub places: Vec<Place>,
 }
 
 impl Flow {
-    /// `target` is the stage that is built; unknown or absent means the last.
+    /// `target` is the stage to build. If it is unknown or absent, the last stage is built.
     pub fn of(file: &Dockerfile<'_>, target: Option<&str>) -> Flow {
         let count = file.stages.len();
         let final_stage = target.and_then(|name| file.stage_named(name, count)).unwrap_or(count - 1);
@@ -79,7 +79,7 @@ impl Flow {
         flow
     }
 
-    /// Whether the final stage is this one, or made from it.
+    /// Whether the final stage is this stage or is made from it.
     pub fn is_in_final_image(&self, file: &Dockerfile<'_>, stage: usize) -> bool {
         std::iter::successors(Some(self.final_stage), |at| file.stages[*at].parent).any(|at| at == stage)
     }
@@ -105,7 +105,7 @@ impl Flow {
         for source in copied.into_iter().chain(file.stages[stage].parent) {
             self.mark(file, source);
         }
-        // A name with a variable may mean any of the stages that are there to be chosen.
+        // A name with a variable may select any of the stages that are named for an architecture.
         for at in 0..stage {
             if self.places[at].chosen_for.is_some() {
                 self.mark(file, at);
@@ -114,10 +114,10 @@ impl Flow {
     }
 }
 
-/// What a stage takes from an earlier one.
+/// The files that a stage copies from an earlier one.
 struct Copied<'f> {
     stage: usize,
-    /// `None` for a mount, which gives everything.
+    /// `None` for a mount, which contains everything.
     paths: Option<&'f [Word]>,
 }
 
@@ -139,11 +139,12 @@ fn copies_of<'f>(file: &'f Dockerfile<'_>, stage: usize) -> Vec<Copied<'f>> {
     copies
 }
 
-/// Endings and directories of files that are the same for every architecture.
+/// Extensions of files that are the same for every architecture.
 const DATA_ENDINGS: &[&str] = &[
     ".jar", ".war", ".ear", ".dll", ".js", ".css", ".html", ".json", ".txt", ".md", ".pem", ".crt", ".yml", ".yaml",
     ".xml", ".php", ".py", ".rb", ".sh", ".conf", ".sql", ".svg", ".png", ".wasm", ".map", ".proto", ".ini", ".toml",
 ];
+/// Directories of files that are the same for every architecture.
 const DATA_DIRECTORIES: &[&str] = &[
     "dist",
     "build",
@@ -175,14 +176,14 @@ const DATA_DIRECTORIES: &[&str] = &[
     "webapp",
 ];
 
-/// Whether a path that is copied holds no machine code, by its name.
+/// Whether a copied path contains no machine code, according to its name.
 fn is_data(path: &Word) -> bool {
     let path = path.text.trim_end_matches(['/', '*', '.']).to_ascii_lowercase();
     let parts: Vec<&str> = path.split('/').collect();
-    let is_of_programs = parts.iter().any(|part| ["bin", "sbin", "lib", "lib64", "node_modules"].contains(part));
+    let has_programs = parts.iter().any(|part| ["bin", "sbin", "lib", "lib64", "node_modules"].contains(part));
     let is_data = DATA_ENDINGS.iter().any(|ending| path.ends_with(ending))
         || parts.iter().any(|part| DATA_DIRECTORIES.contains(part));
-    is_data && !is_of_programs
+    is_data && !has_programs
 }
 
 fn makes_machine_code(stage: &Stage) -> bool {
@@ -193,8 +194,9 @@ fn makes_machine_code(stage: &Stage) -> bool {
     runs.flatten().any(|command| compilers::compiler_of(command).is_some())
 }
 
-/// Packages and programs of cross compilers: `gcc-aarch64-linux-gnu`, `crossbuild-essential-arm64`, `libc6-dev-armhf-cross`,
-/// `zlib1g-dev:arm64`, `riscv64-linux-gnu-gcc`, `dpkg --add-architecture i386`. Source: Debian's cross toolchain packages.
+/// Returns the architectures of packages and programs of cross compilers: `gcc-aarch64-linux-gnu`,
+/// `crossbuild-essential-arm64`, `libc6-dev-armhf-cross`, `zlib1g-dev:arm64`, `riscv64-linux-gnu-gcc`,
+/// `dpkg --add-architecture i386`. Source: Debian's cross toolchain packages.
 fn cross_architectures(file: &Dockerfile<'_>, stage: &Stage) -> Vec<Arch> {
     const PACKAGES: &[&str] =
         &["gcc-", "g++-", "gfortran-", "binutils-", "cpp-", "crossbuild-essential-", "clang-", "gdb-"];
@@ -225,23 +227,23 @@ fn cross_architectures(file: &Dockerfile<'_>, stage: &Stage) -> Vec<Arch> {
     found
 }
 
-/// The paths that other stages copy from `stage`. `None` where they are not all known: a mount, a variable in a path, a
-/// stage that is made from it.
-pub fn paths_taken<'f>(file: &'f Dockerfile<'_>, stage: usize) -> Option<Vec<&'f str>> {
-    let mut taken = Vec::new();
+/// Returns the paths that other stages copy from `stage`. `None` if some are unknown, because of a mount, a variable in
+/// a path, or a stage made from it.
+pub fn copied_paths<'f>(file: &'f Dockerfile<'_>, stage: usize) -> Option<Vec<&'f str>> {
+    let mut paths = Vec::new();
     for (other, one) in file.stages.iter().enumerate() {
         if one.parent == Some(stage) {
             return None;
         }
         for copied in copies_of(file, other).into_iter().filter(|copied| copied.stage == stage) {
-            taken.extend(copied.paths?.iter().map(|path| path.text.as_str()));
+            paths.extend(copied.paths?.iter().map(|path| path.text.as_str()));
         }
     }
     let is_known = |path: &&str| !path.contains(['$', '*', '?', '[']) && !path.ends_with('/');
-    taken.iter().all(is_known).then_some(taken)
+    paths.iter().all(is_known).then_some(paths)
 }
 
-/// Whether a stage for the target copies files from `stage`, or from one that is made from it.
+/// Whether a stage for the target copies files from `stage`, or from a stage made from it.
 pub fn feeds_target(file: &Dockerfile<'_>, flow: &Flow, stage: usize) -> bool {
     let is_made_from_it = |source: usize| file.lineage_indices(source).any(|at| at == stage);
     let targets = (0..file.stages.len()).filter(|at| flow.places[*at].machine == Machine::Target);
@@ -249,7 +251,7 @@ pub fn feeds_target(file: &Dockerfile<'_>, flow: &Flow, stage: usize) -> bool {
         || is_made_from_it(flow.final_stage)
 }
 
-/// The stages that a stage copies from or mounts.
+/// Returns the stages that a stage copies from or mounts.
 fn sources_of(file: &Dockerfile<'_>, stage: usize) -> Vec<usize> {
     copies_of(file, stage).into_iter().map(|copied| copied.stage).collect()
 }
@@ -313,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stage_runs_where_its_root_says() {
+    fn a_stage_runs_on_the_platform_of_its_root() {
         let amd64 = Machine::Constant(Platform::parse("linux/amd64").unwrap());
         check(
             "FROM --platform=$BUILDPLATFORM a AS b\nFROM b AS c\nFROM d\nCOPY --from=c x y\n",

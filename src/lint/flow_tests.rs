@@ -1,4 +1,4 @@
-//! What reaches the image, and what only looks so: each Dockerfile with the rules that find an error in it.
+//! Tests of what reaches the image: each Dockerfile with the errors that the rules report.
 
 use std::path::Path;
 
@@ -58,7 +58,7 @@ fn a_path_of_one_architecture_is_started() {
 }
 
 #[test]
-fn build_tools_are_told_by_many_names() {
+fn build_tools_get_an_architecture_in_many_ways() {
     check("FROM golang\nRUN XC_ARCH=\"amd64\" make bin && mv bin/x /usr/bin/x\n", &["build-arch-constant: amd64"]);
     check("FROM golang\nRUN export GOARCH=amd64 && go build\n", &["goarch-constant: amd64"]);
     check("FROM golang\nRUN GOARCH=amd64; go build\n", &[]);
@@ -69,7 +69,7 @@ fn build_tools_are_told_by_many_names() {
 }
 
 #[test]
-fn a_variable_that_is_not_exported_tells_go_nothing() {
+fn a_variable_that_is_not_exported_is_invisible_to_go() {
     let file = |set: &str| {
         format!(
             "FROM --platform=$BUILDPLATFORM golang AS b\nARG TARGETPLATFORM\nRUN case $TARGETPLATFORM in linux/arm64) export GOARCH=arm64 ;; esac && echo \"{set}$GOARCH\" > /env\nRUN . /env && go build -o app .\nFROM alpine\nCOPY --from=b /go/app /app\n"
@@ -89,14 +89,14 @@ fn a_variable_that_is_not_exported_tells_go_nothing() {
 }
 
 #[test]
-fn the_architectures_side_by_side_are_taken_on_purpose() {
+fn files_for_several_architectures_are_intended() {
     check("FROM a\nCOPY --from=x /o/amd64/k /s/amd64/k\nCOPY --from=x /o/arm64/k /s/arm64/k\n", &[]);
     check("FROM a\nADD t_amd64.snap /t_amd64.snap\nADD t_armhf.snap /t_armhf.snap\n", &[]);
     check("FROM a\nRUN curl -O https://x.io/t-amd64\nRUN curl -O https://x.io/t-arm64\n", &[]);
 }
 
 #[test]
-fn a_choice_by_architecture_is_no_constant() {
+fn a_choice_by_architecture_is_not_a_constant() {
     check("FROM a\nRUN case $(uname -m) in x86_64) f=t-amd64 ;; *) f=t-arm64 ;; esac; curl -O https://x.io/$f\n", &[]);
     check(
         "FROM a\nARG P\nRUN if test \"$P\" != \"$(dpkg --print-architecture)\"; then echo \"deb [arch=amd64] http://x y\" > /l; fi\n",
@@ -109,7 +109,7 @@ fn a_choice_by_architecture_is_no_constant() {
 }
 
 #[test]
-fn words_that_select_no_machine_code_are_left_alone() {
+fn words_that_select_no_machine_code_are_not_reported() {
     for text in [
         "FROM a\nCOPY build-amd64.sh /b.sh\nRUN ./scripts/setup-x86_64.sh\n",
         "FROM a\nLABEL arch=x86_64 url=https://x.io/t-amd64\n",
@@ -134,7 +134,7 @@ fn a_file_for_one_architecture_names_it() {
 }
 
 #[test]
-fn a_download_without_an_architecture_in_its_name_may_be_known() {
+fn a_known_download_needs_no_architecture_in_its_name() {
     check(
         "FROM a\nARG V=v0.19.0\nADD https://github.com/krallin/tini/releases/download/${V}/tini /tini\n",
         &["hard-coded-arch: tini"],
@@ -146,7 +146,7 @@ fn a_download_without_an_architecture_in_its_name_may_be_known() {
 }
 
 #[test]
-fn a_started_script_is_read() {
+fn a_started_script_is_checked() {
     let host = |head: &'static [u8], is_executable: bool| {
         move |path: &str| match path {
             "entry.sh" | "docker/entry.sh" => {
@@ -178,7 +178,7 @@ fn a_started_script_is_read() {
 }
 
 #[test]
-fn stages_for_several_architectures_are_taken_on_purpose() {
+fn stages_for_several_architectures_are_intended() {
     check(
         "FROM golang AS amd\nENV KUBE_BUILD_PLATFORMS=linux/amd64\nRUN make\nFROM golang AS arm\nENV KUBE_BUILD_PLATFORMS=linux/arm64\nRUN make\nFROM a\nCOPY --from=amd /o/amd64/k /s/amd64/k\nCOPY --from=arm /o/arm64/k /s/arm64/k\n",
         &[],
@@ -187,7 +187,7 @@ fn stages_for_several_architectures_are_taken_on_purpose() {
 }
 
 #[test]
-fn a_copy_that_keeps_its_name_gives_none() {
+fn a_copy_that_keeps_its_name_is_reported() {
     check(
         "FROM a\nCOPY t_linux_amd64.zip t_linux_amd64.zip\nRUN unzip t_linux_amd64.zip\n",
         &["hard-coded-arch: amd64", "hard-coded-arch: amd64"],
@@ -196,7 +196,7 @@ fn a_copy_that_keeps_its_name_gives_none() {
 }
 
 #[test]
-fn a_variable_that_is_named_for_an_architecture_holds_its_name() {
+fn a_variable_that_is_named_for_an_architecture_may_contain_its_name() {
     check(
         "FROM a\nARG ARCH\nENV T_URL_arm64=https://x.io/t-arm64 T_URL_amd64=https://x.io/t T_URL=T_URL_${ARCH}\nRUN curl -sLf ${!T_URL} > /t\n",
         &[],
@@ -209,7 +209,7 @@ fn a_variable_that_is_named_for_an_architecture_holds_its_name() {
 }
 
 #[test]
-fn a_script_variable_may_be_made_of_others() {
+fn a_script_variable_may_refer_to_others() {
     check(
         "FROM a\nRUN v=$(curl https://x.io/latest) && f=\"t-${v}.linux-amd64\" && curl -O https://x.io/$f.tgz\n",
         &["hard-coded-arch: $f"],
@@ -218,7 +218,7 @@ fn a_script_variable_may_be_made_of_others() {
 }
 
 #[test]
-fn what_only_stages_of_the_build_machine_take_is_a_tool() {
+fn a_download_for_stages_on_the_build_machine_is_a_tool() {
     let file = |consumer: &str| {
         format!(
             "FROM --platform=$BUILDPLATFORM a AS upx\nRUN curl -O https://x.io/upx-amd64\nFROM {consumer} AS b\nARG TARGETARCH\nCOPY --from=upx /upx /upx\nRUN /upx $TARGETARCH\nFROM c\nCOPY --from=b /o /o\n"
@@ -229,7 +229,7 @@ fn what_only_stages_of_the_build_machine_take_is_a_tool() {
 }
 
 #[test]
-fn what_the_project_passes_is_no_constant() {
+fn an_argument_that_the_project_passes_is_not_a_constant() {
     let passed = Outside { passes: &|name| name == "A" || name == "TARGETARCH", ..Outside::nothing() };
     for text in ["ARG A=amd64\nFROM --platform=linux/$A a\n", "FROM a\nARG TARGETARCH=amd64\nRUN x $TARGETARCH\n"] {
         assert_eq!(errors_with(text, &passed), [""; 0], "{text}");
@@ -252,7 +252,7 @@ fn an_archive_may_be_unpacked_without_its_programs() {
 }
 
 #[test]
-fn libraries_are_looked_for_in_one_architectures_directory() {
+fn a_library_directory_of_one_architecture_is_reported() {
     check(
         "FROM php\nRUN docker-php-ext-configure ldap --with-libdir=lib/x86_64-linux-gnu\n",
         &["build-arch-constant: lib/x86_64-linux-gnu"],

@@ -1,4 +1,4 @@
-//! COPY of programs that were built outside the Dockerfile: the file's own header says for what.
+//! Checks COPY of programs that were built outside the Dockerfile, whose headers contain their architecture.
 
 use super::dockerfile::{self, Dockerfile, Step, StepKind};
 use super::download::declaration;
@@ -10,7 +10,7 @@ use super::shell::Word;
 use crate::platform::word::{self as token, Spelling};
 use crate::platform::{Arch, Class, Endian, Platform};
 
-/// The platforms that a name with `${TARGETARCH}` is tried for.
+/// The platforms for which a name with `${TARGETARCH}` is expanded.
 const TRIED: &[&str] = &[
     "linux/amd64",
     "linux/arm64",
@@ -22,7 +22,7 @@ const TRIED: &[&str] = &[
     "linux/riscv64",
 ];
 
-/// What a host file is, where it is a program or a library.
+/// The operating system and architecture of a program or library.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Program {
     Linux(Arch),
@@ -56,7 +56,7 @@ fn installed_on_host(source: &Word) -> Option<Finding> {
     let path = source.text.trim_start_matches("./").trim_end_matches(['/', '*', '.']);
     let name = path.rsplit('/').next().unwrap_or("");
     if ["target/release/", "target/debug/"].iter().any(|built| path.contains(built)) && !name.contains('.') {
-        let message = format!("{} is what Cargo built on the host, and every platform's image gets it", source.text);
+        let message = format!("{} was built by Cargo on the host, and every platform's image gets it", source.text);
         let finding = Finding::new(Code::HostBuiltCopy, source.span.clone(), message, "built outside the Dockerfile");
         return Some(finding.weighing(Severity::Warning));
     }
@@ -65,22 +65,23 @@ fn installed_on_host(source: &Word) -> Option<Finding> {
         ".venv" | "venv" => "pip install",
         _ => return None,
     };
-    let message = format!("{} is the build host's, and every platform's image gets its native modules", source.text);
+    let message =
+        format!("{} comes from the build host, and every platform's image gets its native modules", source.text);
     Some(
         Finding::new(Code::HostBuiltCopy, source.span.clone(), message, "installed outside the Dockerfile")
             .weighing(Severity::Warning)
-            .help(format!("run {manager} in a stage of the target's platform, and list {name} in .dockerignore")),
+            .help(format!("run {manager} in a stage for the target platform, and list {name} in .dockerignore")),
     )
 }
 
-/// A directory that a package manager installs into, with native modules, and what shows that a project has it.
+/// A directory into which package managers install native modules, and the lock files of projects that use them.
 struct Installed {
     directory: &'static str,
     managers: &'static [&'static str],
     locks: &'static [&'static str],
 }
 
-/// Source: the package managers' documentation. Those of Python install there only where they make the environment.
+/// Source: the package managers' documentation. For Python, only managers that create the environment are listed.
 const INSTALLED: &[Installed] = &[
     Installed {
         directory: "node_modules",
@@ -94,8 +95,8 @@ const INSTALLED: &[Installed] = &[
     },
 ];
 
-/// `COPY . .` in a stage that installs for itself: the host's own modules land in the image, too, unless .dockerignore
-/// keeps them out.
+/// `COPY . .` in a stage that installs packages: the host's modules also reach the image, unless .dockerignore excludes
+/// them.
 fn overwritten(file: &Dockerfile<'_>, stage: usize, source: &Word, outside: &Outside<'_>) -> Option<Finding> {
     let directory = source.text.trim_start_matches("./").trim_end_matches(['/', '.']);
     let within = |name: &str| match directory {
@@ -110,7 +111,7 @@ fn overwritten(file: &Dockerfile<'_>, stage: usize, source: &Word, outside: &Out
             _ => Vec::new(),
         });
         let is_installed = commands.any(|(at, command)| {
-            // `npm ci` removes what is there before it installs.
+            // `npm ci` removes existing modules first.
             if at > source.span.start && command.has("ci") {
                 return false;
             }
@@ -121,11 +122,11 @@ fn overwritten(file: &Dockerfile<'_>, stage: usize, source: &Word, outside: &Out
         is_installed && !(outside.ignores)(&within(installed.directory)) && installed.locks.iter().any(has)
     })?;
     let name = installed.directory;
-    let message = format!("the host's {name} reaches an image that installs its own");
+    let message = format!("the host's {name} is copied into an image that installs its own");
     Some(
         Finding::new(Code::HostBuiltCopy, source.span.clone(), message, format!(".dockerignore does not list {name}"))
             .weighing(Severity::Warning)
-            .help(format!("list {name} in .dockerignore, so that no native modules of the host reach the image")),
+            .help(format!("list {name} in .dockerignore so that no native modules of the host reach the image")),
     )
 }
 
@@ -150,7 +151,7 @@ fn copied(
         .filter_map(|host| program_of(&host.head).map(|program| (host, program)))
         .collect();
     let (host, program) = programs.first()?;
-    // A tree that holds several platforms' programs is made to: prebuilt modules, a cross build's output.
+    // A tree with programs for several platforms is intended: prebuilt modules, or the output of a cross build.
     if programs.iter().any(|(_, other)| other != program) {
         return None;
     }
@@ -177,14 +178,14 @@ fn copied(
             finding.fix("copy each platform's own file", Safety::Safe, edits)
         }
         None => finding.help(format!(
-            "build it in a stage of this Dockerfile, or name one file for each architecture and write `ARG TARGETARCH` and COPY {}-${{TARGETARCH}}{}",
+            "build it in a stage of this Dockerfile, or keep one file per architecture and write `ARG TARGETARCH` and COPY {}-${{TARGETARCH}}{}",
             source.text.trim_end_matches('/'),
             &file.text[source.span.end..step.span.end].lines().next().unwrap_or(""),
         )),
     })
 }
 
-/// `bin/app-${TARGETARCH}`: each architecture's file must be that architecture's.
+/// `bin/app-${TARGETARCH}`: reports a file that is not for the architecture in its name.
 fn misnamed(source: &Word, outside: &Outside<'_>) -> Option<Finding> {
     for platform in TRIED.iter().filter_map(|text| Platform::parse(text).ok()) {
         let path = path_for(&source.text, &platform);
@@ -235,7 +236,7 @@ fn label(program: Program) -> String {
     }
 }
 
-/// By the file's header: an ELF program or shared library, a Mach-O, a PE. Objects and cores are data.
+/// Recognizes ELF programs and shared libraries, Mach-O and PE by their headers. Object files and core dumps are data.
 fn program_of(head: &[u8]) -> Option<Program> {
     const ET_EXEC: u16 = 2;
     const ET_DYN: u16 = 3;
@@ -253,7 +254,7 @@ fn program_of(head: &[u8]) -> Option<Program> {
                 .map(Program::Linux)
         }
         [0xcf | 0xce, 0xfa, 0xed, 0xfe, ..] => Some(Program::MacOs),
-        // 0xcafebabe is also a Java class, whose version is above 43; a fat file holds few architectures.
+        // 0xcafebabe is also a Java class, whose version is above 43. A fat binary contains few architectures.
         [0xca, 0xfe, 0xba, 0xbe, 0, 0, 0, count, ..] if *count < 20 => Some(Program::MacOs),
         [b'M', b'Z', ..] => Some(Program::Windows),
         _ => None,

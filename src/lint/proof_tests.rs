@@ -1,5 +1,5 @@
-//! Safe rewrites, proven by a real shell: for the platform that the text named, a rewritten Dockerfile names what it named
-//! before; for every other, the same family's word, or the build stops.
+//! Proves safe rewrites with a real shell. For the platform in the original text, a rewritten Dockerfile names the same
+//! files as before. For every other platform, it uses the name of the same spelling, or the build stops.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -25,7 +25,7 @@ const NAMES: &[(&str, &str)] = &[
     ("linux/", "/tool"),
     ("Tool-", ".tgz"),
 ];
-/// Steps with the file's name in place of `@`.
+/// Steps. `@` is replaced with the file name.
 const STEPS: &[&str] = &[
     "RUN curl -fsSLO https://x.io/@",
     "RUN curl -fsSL \"https://x.io/v1/@\" | tar xz",
@@ -43,7 +43,7 @@ const STEPS: &[&str] = &[
 ];
 const TARGETS: &[Arch] = &[Arch::Amd64, Arch::Arm64, Arch::Arm, Arch::I386, Arch::Ppc64le, Arch::S390x, Arch::Riscv64];
 
-/// What each step names when it is built for `arch`: `None` for a step that stops the build.
+/// Returns the names in each step of a build for `arch`. `None` for a step that stops the build.
 fn built(text: &str, arch: Arch) -> Vec<Option<String>> {
     let text = text.replace("\r\n", "\n");
     let file = Dockerfile::parse(&text).unwrap();
@@ -107,7 +107,7 @@ fn fixed(text: &str) -> String {
         }
         text = after.text;
     }
-    panic!("rewriting does not come to an end:\n{text}");
+    panic!("rewriting does not end:\n{text}");
 }
 
 fn check(before: &str, spelled: &str, name: &str) {
@@ -118,14 +118,14 @@ fn check(before: &str, spelled: &str, name: &str) {
     let token = word::find(name).into_iter().find(|token| &name[token.range.clone()] == spelled).unwrap();
     let original = built(before, token.arch);
     assert_eq!(built(&after, token.arch), original, "for {}:\n{before}\n{after}", token.arch);
-    // Declared once more at most: the own line may come too late.
+    // At most one more declaration: the existing one may come too late.
     let declared = after.lines().filter(|line| line.trim() == "ARG TARGETARCH").count();
     let own = before.lines().filter(|line| line.trim() == "ARG TARGETARCH").count();
     assert!(declared <= own + 1 && after.contains("ARG TARGETARCH"), "{after}");
     for arch in TARGETS.iter().filter(|arch| **arch != token.arch) {
         for (was, is) in original.iter().zip(built(&after, *arch)) {
             let (Some(was), Some(is)) = (was, is) else { continue };
-            // A step that names no file is the same for every platform.
+            // A step without a file name is the same for every platform.
             let other = if was.contains(spelled) { word::name_in(token.spelling, *arch) } else { Some("") };
             let family = other.map(|other| was.replace(spelled, other));
             assert_eq!(Some(is), family, "for {arch}:\n{before}\n{after}");
@@ -136,7 +136,7 @@ fn check(before: &str, spelled: &str, name: &str) {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
-    fn a_safe_rewrite_names_the_same_for_its_platform_and_the_familys_word_for_others(
+    fn a_safe_rewrite_keeps_the_name_for_its_platform_and_uses_the_same_spelling_for_others(
         word in prop::sample::select(WORDS),
         (before, after) in prop::sample::select(NAMES),
         steps in prop::collection::vec(prop::sample::select(STEPS), 1..5),
@@ -155,7 +155,7 @@ proptest! {
 
 #[test]
 fn the_lines_of_one_download_change_together_or_not_at_all() {
-    // ADD cannot map, so that the tar which unpacks it must not change either.
+    // ADD cannot map names, so the tar command that unpacks the file must not change either.
     let uname = "FROM debian\nADD https://x.io/t-x86_64.tar.xz /tmp\nRUN tar xf /tmp/t-x86_64.tar.xz\n";
     assert_eq!(fixed(uname), uname);
     let oci = "FROM debian\nADD https://x.io/t-amd64.tar.xz /tmp\nRUN tar xf /tmp/t-amd64.tar.xz\n";
@@ -167,14 +167,14 @@ fn the_lines_of_one_download_change_together_or_not_at_all() {
 }
 
 #[test]
-fn a_package_of_debian_is_mapped_to_debians_words() {
+fn a_debian_package_is_mapped_to_debian_names() {
     let text = "FROM debian\nRUN curl -O https://x.io/t_1_amd64.deb && dpkg -i t_1_amd64.deb\n";
     assert!(fixed(text).contains("arm) deb_arch=armhf;;"), "{}", fixed(text));
     check(text, "amd64", "t_1_amd64.deb");
 }
 
 #[test]
-fn what_no_family_spells_so_is_left_alone() {
+fn an_unknown_spelling_is_not_rewritten() {
     for name in ["t-linux-AMD64.tgz", "t-linux-armv7.tgz", "t_linux64.zip"] {
         let text = format!("FROM debian\nRUN curl -O https://x.io/{name}\n");
         assert_eq!(fixed(&text), text);

@@ -1,5 +1,5 @@
-//! Constants that tell a tool for which architecture to build or fetch: Go, Cargo, npm, pip, dpkg, apt, C compilers; and
-//! `uname -m`, which asks the wrong machine.
+//! Finds constants that set the architecture of a tool: Go, Cargo, npm, pip, dpkg, apt, C compilers. Also finds
+//! `uname -m`, which reports the wrong machine.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -28,7 +28,7 @@ pub fn check(file: &Dockerfile<'_>, flow: &Flow, outside: &Outside<'_>) -> Vec<F
             match &step.kind {
                 StepKind::Run(run) => own.extend(site.run(step, run)),
                 StepKind::Env(pairs) => own.extend(pairs.iter().filter_map(|pair| site.variable(pair))),
-                // RUN sees an ARG as an environment variable.
+                // An ARG is an environment variable of RUN.
                 StepKind::Arg(pairs) => own.extend(pairs.iter().filter_map(|pair| site.variable(pair))),
                 StepKind::Copy { heredocs, .. } => {
                     own.extend(heredocs.iter().flat_map(|doc| apt::sources(file.text, doc.body.clone(), false)));
@@ -37,41 +37,41 @@ pub fn check(file: &Dockerfile<'_>, flow: &Flow, outside: &Outside<'_>) -> Vec<F
                 _ => {}
             }
         }
-        let fed = fed(file, at, &own);
+        let copied = copied_archs(file, at, &own);
         // A stage that builds for several architectures in turn names each of them.
         let place = &flow.places[at];
         let mut named: BTreeMap<Code, BTreeSet<Option<Arch>>> = BTreeMap::new();
         for finding in &own {
             named.entry(finding.code).or_default().insert(finding.right_for);
-            let reaches_image = fed.len() != 1 || fed.contains(&finding.right_for);
+            let reaches_image = copied.len() != 1 || copied.contains(&finding.right_for);
             if !flow.is_in_final_image(file, at) && reaches_image {
                 earlier.entry(finding.code).or_default().insert(finding.right_for);
             }
         }
-        let is_meant = |finding: &Finding| {
+        let is_intended = |finding: &Finding| {
             let is_one_of_several = named.get(&finding.code).is_some_and(|archs| archs.len() > 1)
-                && (fed.len() != 1 || !fed.contains(&finding.right_for));
+                && (copied.len() != 1 || !copied.contains(&finding.right_for));
             let is_named_for =
                 at != flow.final_stage && place.named_for.is_some() && place.named_for == finding.right_for;
             finding.right_for.is_some() && (is_one_of_several || is_named_for)
         };
-        findings.extend(own.iter().filter(|finding| !is_meant(finding)).cloned().map(|finding| (at, finding)));
+        findings.extend(own.iter().filter(|finding| !is_intended(finding)).cloned().map(|finding| (at, finding)));
     }
-    // Stages for several architectures, from which the image takes each one's files.
-    let is_one = |(at, finding): &(usize, Finding)| {
+    // Stages for several architectures are intended: the image copies the files of each one.
+    let is_reported = |(at, finding): &(usize, Finding)| {
         let is_one_of_several = earlier.get(&finding.code).is_some_and(|archs| archs.len() > 1);
         flow.is_in_final_image(file, *at) || finding.right_for.is_none() || !is_one_of_several
     };
-    findings.into_iter().filter(is_one).map(|(_, finding)| finding).collect()
+    findings.into_iter().filter(is_reported).map(|(_, finding)| finding).collect()
 }
 
-/// The architectures whose steps write a path that another stage copies from this one.
-fn fed(file: &Dockerfile<'_>, stage: usize, findings: &[Finding]) -> BTreeSet<Option<Arch>> {
-    let Some(taken) = flow::paths_taken(file, stage) else { return BTreeSet::new() };
+/// Returns the architectures of the steps that write a path that another stage copies from this one.
+fn copied_archs(file: &Dockerfile<'_>, stage: usize, findings: &[Finding]) -> BTreeSet<Option<Arch>> {
+    let Some(paths) = flow::copied_paths(file, stage) else { return BTreeSet::new() };
     let writes = |finding: &&Finding| {
         let mut steps = file.stages[stage].steps.iter();
         let step = steps.find(|step| step.span.contains(&finding.span.start));
-        step.is_some_and(|step| taken.iter().any(|path| file.text[step.span.clone()].contains(path)))
+        step.is_some_and(|step| paths.iter().any(|path| file.text[step.span.clone()].contains(path)))
     };
     findings.iter().filter(writes).map(|finding| finding.right_for).collect()
 }
@@ -84,7 +84,7 @@ struct Site<'a> {
     outside: &'a Outside<'a>,
 }
 
-/// The rule about a variable that a build tool reads.
+/// Returns the rule about a variable that a build tool reads.
 fn rule_of_variable(name: &str) -> Option<Code> {
     let lower = name.to_ascii_lowercase();
     match lower.as_str() {
@@ -92,7 +92,7 @@ fn rule_of_variable(name: &str) -> Option<Code> {
         "cargo_build_target" => Some(Code::CargoTargetConstant),
         "npm_config_arch" | "npm_config_cpu" | "npm_config_target_arch" => Some(Code::NpmArchConstant),
         "pip_platform" => Some(Code::PipPlatformConstant),
-        // Names that projects' own makefiles and scripts read: gox, autotools' and Bazel's wrappers, Node's addons.
+        // Variables of makefiles and scripts: gox, autotools' and Bazel's wrappers, Node's addons.
         "xc_arch"
         | "go_arch"
         | "target_arch"
@@ -130,7 +130,7 @@ impl Site<'_> {
         };
         for (command, word) in &assigned {
             let Some((name, at)) = word.assignment() else { continue };
-            // A variable that is set, but not exported, is seen by no program.
+            // A variable that is set, but not exported, is not visible to programs.
             if command.program().is_empty() && !is_exported(name) {
                 continue;
             }
@@ -178,7 +178,7 @@ impl Site<'_> {
             true => finding,
             false => finding.weighing(Severity::Warning),
         };
-        // A shell expands it only where one reads it.
+        // Only a shell would expand the variable.
         if code != Code::GoarchConstant
             || value_of(self.file.text, &span) != arch.oci()
             || run.is_some_and(|run| run.prologue.is_none())
@@ -190,14 +190,15 @@ impl Site<'_> {
         finding.fix("compile for the target", Safety::Safe, edits)
     }
 
-    /// An apt source of a stage that has foreign packages next to its own, which must keep them apart.
+    /// Whether the finding is about an apt source in a stage with foreign packages, whose sources have to be
+    /// distinguished.
     fn is_cross(&self, finding: &Finding) -> bool {
-        // i386 is added next to amd64, which then stays the only one that works.
+        // i386 does not count: it is added to amd64, and the source still works on amd64 only.
         let cross = &self.flow.places[self.stage].cross;
         finding.code == Code::AptArchConstant && cross.iter().any(|arch| *arch != Arch::I386)
     }
 
-    /// Options of cargo, npm, pip and dpkg.
+    /// Checks the options of cargo, npm, pip, dpkg and others.
     fn command(&self, command: &Command, run: &Run) -> Option<Finding> {
         let program = command.program();
         let is_pip =
@@ -232,7 +233,7 @@ impl Site<'_> {
                 format!("{program} compiles for {} in every platform's build", arch.name())
             }
             Code::DpkgAddArchitecture => format!("{value} packages are foreign on every platform but {arch}"),
-            _ => format!("{program} fetches {}'s files in every platform's build", arch.name()),
+            _ => format!("{program} downloads files for {} in every platform's build", arch.name()),
         };
         let finding = Finding::new(code, span, message, format!("always {value}")).right_for(Some(arch));
         let is_mapped = matches!(code, Code::CargoTargetConstant | Code::PipPlatformConstant);
@@ -241,13 +242,13 @@ impl Site<'_> {
                 edits.extend(self.mapped_toolchains(value));
                 edits.sort();
                 edits.dedup();
-                finding.fix("choose it by TARGETARCH", Safety::Unsafe, edits)
+                finding.fix("derive it from TARGETARCH", Safety::Unsafe, edits)
             }
             None => finding,
         })
     }
 
-    /// The architecture within `word.text[at..]` becomes a variable that TARGETARCH sets.
+    /// Replaces the architecture in `word.text[at..]` with a variable that is set from TARGETARCH.
     fn mapped(&self, word: &Word, at: usize, run: &Run) -> Option<Vec<Edit>> {
         let token = token::find(&word.text[at..])
             .into_iter()
@@ -260,7 +261,7 @@ impl Site<'_> {
         Some(edits.into_iter().chain(declaration(self.file, self.stage, self.index, "TARGETARCH")).collect())
     }
 
-    /// `rustup target add TRIPLE` of the stage, which must add the triple that is compiled for.
+    /// Rewrites `rustup target add TRIPLE` in the stage, so that it adds the triple that Cargo compiles for.
     fn mapped_toolchains(&self, triple: &str) -> Vec<Edit> {
         let mut edits = Vec::new();
         for (index, step) in self.file.stages[self.stage].steps.iter().enumerate() {
@@ -273,15 +274,15 @@ impl Site<'_> {
         edits
     }
 
-    /// `uname -m` and `arch`, by what they tell in this stage.
+    /// Reports `uname -m` and `arch`. The severity depends on the platform of the stage.
     fn uname(&self, command: &Command, run: &Run) -> Option<Finding> {
-        let asks = match command.program() {
+        let is_query = match command.program() {
             "uname" => ["-m", "-p", "-i", "--machine", "-sm", "-ms"].iter().any(|option| command.has(option)),
             "arch" => command.arguments().is_empty(),
             _ => false,
         };
         let place = &self.flow.places[self.stage];
-        if !asks || !place.reaches_final {
+        if !is_query || !place.reaches_final {
             return None;
         }
         let span = command.words.first()?.span.start..command.words.last()?.span.end;
@@ -290,36 +291,36 @@ impl Site<'_> {
             self.outside.platforms.iter().any(|platform| matches!(platform.arch(), Some(Arch::Arm | Arch::I386)));
         let (message, label, severity) = match (&place.machine, builds_32_bit) {
             (Machine::Builder, _) => (
-                format!("{shown} tells the build machine's architecture here"),
-                "the build machine's",
+                format!("{shown} reports the build machine's architecture here"),
+                "the build machine's architecture",
                 Severity::Warning,
             ),
             (_, true) => (
-                format!("{shown} tells the 64-bit kernel's architecture in 32-bit builds"),
-                "the kernel's",
+                format!("{shown} reports the 64-bit kernel's architecture in 32-bit builds"),
+                "the kernel's architecture",
                 Severity::Warning,
             ),
             _ => (
-                format!("{shown} asks the kernel that builds, which a 32-bit platform misreads"),
-                "the kernel's",
+                format!("{shown} reports the kernel's architecture, which is wrong in 32-bit builds"),
+                "the kernel's architecture",
                 Severity::Note,
             ),
         };
         let finding = Finding::new(Code::UnameAtBuild, span, message, label).weighing(severity);
         Some(match self.uname_fix(shown, run) {
-            Some(edits) => finding.fix("choose by TARGETARCH", Safety::Unsafe, edits),
+            Some(edits) => finding.fix("derive it from TARGETARCH", Safety::Unsafe, edits),
             None => finding,
         })
     }
 
-    /// `$(uname -m)` within a word, or the same in backquotes, becomes a variable that TARGETARCH sets.
+    /// Replaces `$(uname -m)`, or the same in backquotes, with a variable that is set from TARGETARCH.
     fn uname_fix(&self, shown: &str, run: &Run) -> Option<Vec<Edit>> {
         let mapping = mapping(run, Spelling::Uname, "TARGETARCH", "arch")?;
-        let holds = |substitution: &String| {
+        let find = |substitution: &String| {
             let range = run.ranges.iter().find(|range| self.file.text[(*range).clone()].contains(substitution))?;
             Some((substitution.clone(), range))
         };
-        let (substitution, range) = [format!("$({shown})"), format!("`{shown}`")].iter().find_map(holds)?;
+        let (substitution, range) = [format!("$({shown})"), format!("`{shown}`")].iter().find_map(find)?;
         let places = self.file.text[range.clone()].match_indices(&substitution);
         let mut edits: Vec<Edit> = places
             .map(|(at, found)| Edit::replace(range.start + at..range.start + at + found.len(), "${arch}"))
@@ -336,8 +337,8 @@ impl Site<'_> {
         found
             .map(|(at, flag)| {
                 let start = range.start + at;
-                let message = "the program needs the build machine's CPU".to_string();
-                Finding::new(Code::NativeCpuFlags, start..start + flag.len(), message, "whatever CPU builds it")
+                let message = "the program needs CPU features of the build machine".to_string();
+                Finding::new(Code::NativeCpuFlags, start..start + flag.len(), message, "the CPU that builds it")
             })
             .collect()
     }

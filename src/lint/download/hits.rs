@@ -1,4 +1,4 @@
-//! Where a command's words name an architecture: in files, paths and URLs, themselves or by what their variables hold.
+//! Finds architecture names in a command's files, paths and URLs, including the values of variables.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -8,18 +8,18 @@ use crate::lint::dockerfile::{self, Expanded, Variable};
 use crate::lint::shell::{Command, Word};
 use crate::platform::word::{self, Spelling, Token};
 
-/// One architecture name at one place.
+/// One occurrence of an architecture name.
 pub struct Hit<'a> {
     pub token: Token,
     pub spelled: String,
     pub word: &'a Word,
     /// Bytes of the word's text.
     pub range: Range<usize>,
-    /// Variables that it came from; empty where it stands in the word itself.
+    /// The variables that contain it. Empty if the word itself does.
     pub origins: Vec<Variable>,
-    /// It stands among a compiler's words.
-    pub is_told_to_compiler: bool,
-    /// It selects nothing by itself, but names what another word selects.
+    /// It is an argument of a compiler.
+    pub is_compiler_argument: bool,
+    /// It does not select a file, but names one that another word selects.
     pub is_follower: bool,
     /// The path or URL with its variables expanded, and where the token is in it.
     pub path: String,
@@ -27,8 +27,8 @@ pub struct Hit<'a> {
 }
 
 impl Hit<'_> {
-    /// Whether the shell would expand a variable in its place: where it stands itself, or where a variable does that holds
-    /// nothing else.
+    /// Whether a variable in its place would be expanded: in place of the name, or of a variable that contains only the
+    /// name.
     pub fn is_replaceable(&self) -> bool {
         match self.origins.as_slice() {
             [] => self.word.expands_at(&self.range),
@@ -44,12 +44,13 @@ impl Hit<'_> {
         self.path.contains("://")
     }
 
-    /// The path without its architecture: alike for the files of several architectures.
+    /// The path without the architecture: equal for the files of all architectures.
     pub fn skeleton(&self) -> String {
         format!("{}*{}", &self.path[..self.at.start], &self.path[self.at.end..])
     }
 
-    /// The file or directory that has the name, without what an archive or a checksum adds: one download's parts share it.
+    /// The path component with the name, without extensions of archives and checksums. Equal for all parts of a
+    /// download.
     pub fn stem(&self) -> &str {
         let start = self.path[..self.at.start].rfind('/').map_or(0, |slash| slash + 1);
         let end = self.at.end + self.path[self.at.end..].find('/').unwrap_or(self.path.len() - self.at.end);
@@ -65,7 +66,7 @@ impl Hit<'_> {
     }
 }
 
-/// What archives, checksums and signatures add to a name.
+/// Extensions of archives, checksums and signatures.
 const ADDED: &[&str] = &[
     ".tar",
     ".gz",
@@ -88,7 +89,7 @@ const ADDED: &[&str] = &[
     ".xip",
 ];
 
-/// Endings of files that hold no machine code.
+/// Extensions of files without machine code.
 const TEXTS: &[&str] = &[
     ".sh",
     ".bash",
@@ -137,7 +138,7 @@ const TEXTS: &[&str] = &[
     ".spec",
 ];
 
-/// Lists of what a repository or a release holds.
+/// Index files of repositories and releases.
 const INDEXES: &[&str] = &[
     "APKINDEX",
     "Packages",
@@ -151,7 +152,7 @@ const INDEXES: &[&str] = &[
     "latest.yml",
 ];
 
-/// Programs whose words are not files that the image gets.
+/// Programs whose arguments are not files of the image.
 const NOT_FILES: &[&str] = &[
     "sed",
     "grep",
@@ -174,36 +175,37 @@ const NOT_FILES: &[&str] = &[
     "printf",
 ];
 
-/// Programs that take the file that a word names.
+/// Programs that read or copy the files that their arguments name.
 const TAKES_FILES: &[&str] = &[
     "curl", "wget", "aria2c", "axel", "http", "tar", "bsdtar", "unzip", "gunzip", "gzip", "xz", "unxz", "7z", "cpio",
     "dpkg", "rpm", "gdebi", "apt", "apt-get", "apk", "yum", "dnf", "microdnf", "zypper", "pip", "pip3", "cp", "mv",
     "ln", "install", "rsync", "gsutil", "gcloud", "aws", "gh", "oras", "ADD", "python", "python3",
 ];
 
-/// Package managers: their words are files only with a slash or an extension; `gcc-aarch64-linux-gnu` is a cross compiler.
+/// Package managers. Their arguments are files only with a slash or an extension; `gcc-aarch64-linux-gnu` is a cross
+/// compiler.
 const PACKAGE_MANAGERS: &[&str] = &[
     "apt", "apt-get", "aptitude", "apk", "yum", "dnf", "microdnf", "tdnf", "zypper", "pacman", "cargo", "brew",
     "conda", "mamba", "pip", "pip3", "python", "python3", "uv", "npm", "npx", "yarn", "pnpm", "bun",
 ];
 
-/// Programs whose last word is the name that they give.
+/// Programs whose last argument is the name of the result.
 const GIVES_NAME: &[&str] = &["mv", "cp", "ln", "install", "rsync"];
 
-/// A command that is told the target beside the name, such as `xx-apk` or `docker run --platform`.
+/// Whether a command selects the architecture in another way, such as `xx-apk` or `docker run --platform`.
 pub fn chooses_for_itself(command: &Command) -> bool {
     let program = command.program();
     NOT_FILES.contains(&program) || program.starts_with("xx-") || program.ends_with("-strip")
 }
 
-/// The names that a command itself gives to what it makes: they say nothing of the content.
+/// Returns the names that a command gives to its output files. They do not describe the content.
 pub fn given_names(command: &Command) -> Vec<&str> {
     const OPTIONS: &[&str] =
         &["-o", "-O", "--output", "--output-document", "-fsSLo", "-Lo", "-sSLo", "-sLo", "-fLo", "-qO"];
     let mut names: Vec<&str> = command.outputs.iter().map(|word| word.text.as_str()).collect();
     let program = command.program();
     if matches!(program, "curl" | "wget" | "aria2c" | "go" | "gcc" | "cc" | "clang") {
-        // curl's -O takes no name: the URL follows.
+        // The -O of curl takes no name: the URL follows.
         let named = command.option(OPTIONS).map(|(word, at)| &word.text[at..]);
         names.extend(named.filter(|name| !name.contains("://")));
     }
@@ -220,15 +222,15 @@ pub fn given_names(command: &Command) -> Vec<&str> {
 pub fn hits_of<'a>(command: &'a Command, known: &BTreeMap<String, Variable>) -> Vec<Hit<'a>> {
     let program = command.program();
     let is_package_manager = PACKAGE_MANAGERS.contains(&program);
-    let is_told_to_compiler = makes_code(command);
-    let takes_files = TAKES_FILES.contains(&program) || is_told_to_compiler;
+    let is_compiler_argument = makes_code(command);
+    let takes_files = TAKES_FILES.contains(&program) || is_compiler_argument;
     let mut hits: Vec<Hit<'_>> = Vec::new();
-    // A program found by PATH is a tool of the build: `aarch64-linux-gnu-gcc`.
+    // A program found in PATH is a build tool: `aarch64-linux-gnu-gcc`.
     let is_program = |word: &Word| word.text.rsplit('/').next() == Some(program);
     let is_tool = |word: &Word| is_program(word) && !word.text.contains(['/', '$']);
     for word in command.words.iter().filter(|word| !is_tool(word)) {
         if let Some((_, value_at)) = word.assignment() {
-            // What a variable holds counts where it is used, unless it is a URL itself.
+            // The value of a variable counts where it is used, unless it is a URL.
             if word.text.contains("://") {
                 hits.extend(hits_in(word, &word.text[value_at..], value_at, known));
             }
@@ -242,8 +244,8 @@ pub fn hits_of<'a>(command: &'a Command, known: &BTreeMap<String, Variable>) -> 
             let is_package = is_package_manager && !text.contains('/') && !has_package_extension(text);
             if !is_option && !is_package && !is_toolchain_path(text) {
                 let mut found = hits_in(word, text, at, known);
-                // A sentence that is printed names files, but takes none.
-                let is_sentence = text.len() < word.text.trim().len() && !is_told_to_compiler;
+                // A printed sentence names files without reading them.
+                let is_sentence = text.len() < word.text.trim().len() && !is_compiler_argument;
                 for hit in &mut found {
                     let selects = hit.is_url() || takes_files || is_called;
                     hit.is_follower |=
@@ -254,7 +256,7 @@ pub fn hits_of<'a>(command: &'a Command, known: &BTreeMap<String, Variable>) -> 
             at += piece.len();
         }
     }
-    hits.iter_mut().for_each(|hit: &mut Hit<'_>| hit.is_told_to_compiler = is_told_to_compiler);
+    hits.iter_mut().for_each(|hit: &mut Hit<'_>| hit.is_compiler_argument = is_compiler_argument);
     hits
 }
 
@@ -262,7 +264,8 @@ fn has_package_extension(text: &str) -> bool {
     [".deb", ".rpm", ".apk", ".whl"].iter().any(|extension| text.ends_with(extension))
 }
 
-/// `/usr/aarch64-linux-gnu/...`: where cross compilers keep the target's files; and a bare `linux/amd64`, a platform.
+/// Whether a path is in a cross compiler's directory, `/usr/aarch64-linux-gnu/...`, or is a platform like
+/// `linux/amd64`.
 fn is_toolchain_path(text: &str) -> bool {
     let directory = text.strip_prefix("/usr/").and_then(|rest| rest.split('/').next()).unwrap_or("");
     let is_triplet = directory.contains("-linux-") && !word::find(directory).is_empty();
@@ -299,7 +302,7 @@ pub fn hits_in<'a>(word: &'a Word, text: &str, offset: usize, known: &BTreeMap<S
             None => continue,
             Some(_) => offset + piece.source.start..offset + piece.source.end,
         };
-        // What a substitution holds is judged among its own commands.
+        // The commands of a substitution are checked separately.
         if piece.variable.is_none() && word.is_in_expansion(range.start) {
             continue;
         }
@@ -313,7 +316,7 @@ pub fn hits_in<'a>(word: &'a Word, text: &str, offset: usize, known: &BTreeMap<S
             word,
             token,
             origins,
-            is_told_to_compiler: false,
+            is_compiler_argument: false,
             is_follower,
             path: path.clone(),
             at,
@@ -322,20 +325,20 @@ pub fn hits_in<'a>(word: &'a Word, text: &str, offset: usize, known: &BTreeMap<S
     hits
 }
 
-/// The variable in whose text the word stands, be it by way of another.
+/// Returns the variable whose text contains the word, following variables that refer to others.
 fn origin<'v>(variable: &'v Variable, spelled: &str, known: &'v BTreeMap<String, Variable>) -> &'v Variable {
     let mut at = variable;
     for _ in 0..dockerfile::MAX_EXPANSIONS {
         let Some((value, _)) = at.value.as_ref().filter(|(value, _)| !value.contains(spelled)) else { break };
         let inner = dockerfile::references(value).into_iter().filter_map(|(_, reference)| known.get(reference.name));
-        let holds = |inner: &&Variable| inner.value.as_ref().is_some_and(|(value, _)| value.contains(spelled));
-        let Some(next) = inner.into_iter().find(holds) else { break };
+        let has_word = |inner: &&Variable| inner.value.as_ref().is_some_and(|(value, _)| value.contains(spelled));
+        let Some(next) = inner.into_iter().find(has_word) else { break };
         at = next;
     }
     at
 }
 
-/// The name is made of what is built for already: another architecture in it is part of a choice.
+/// Whether the name already depends on the platform. Another architecture in it is then part of a choice.
 fn mentions_choice(text: &str) -> bool {
     ["TARGETARCH", "TARGETPLATFORM", "TARGETVARIANT", "BUILDARCH", "uname", "print-arch"]
         .iter()

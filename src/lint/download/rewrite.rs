@@ -1,4 +1,5 @@
-//! Rewrites of architecture names: how another architecture is spelled, and that a download changes whole or not at all.
+//! Rewrites architecture names: finds the spelling for other architectures, and rewrites a download as a whole or not
+//! at all.
 
 use std::collections::BTreeMap;
 
@@ -7,16 +8,16 @@ use super::super::finding::{Edit, Finding, Fix, Safety};
 use crate::platform::Arch;
 use crate::platform::word::{self, Spelling};
 
-/// A finding and the names of the files that it is about.
+/// A finding and the names of its files.
 pub struct Named {
     pub finding: Finding,
     pub stems: Vec<String>,
 }
 
-/// All lines of one download change together: a rewrite of one takes the others' with it, and is dropped where another
-/// has none.
+/// Merges the rewrites of each download, so that all of its lines change together. Drops them if one of the lines has
+/// no rewrite.
 pub fn whole_downloads(found: Vec<Named>) -> Vec<Finding> {
-    // Each name's first finding stands for its group.
+    // The first finding of each name represents its group.
     let mut roots: Vec<usize> = (0..found.len()).collect();
     let root_of = |roots: &[usize], at: usize| {
         std::iter::successors(Some(at), |at| Some(roots[*at]).filter(|root| root != at)).last().unwrap_or(at)
@@ -55,7 +56,7 @@ pub fn whole_downloads(found: Vec<Named>) -> Vec<Finding> {
     findings
 }
 
-/// The shell variable that a rewrite maps to this spelling; `None` where TARGETARCH is the spelling itself.
+/// Returns the shell variable for this spelling in a rewrite. `None` if TARGETARCH already has the spelling.
 pub fn mapped_name(spelling: Spelling) -> Option<&'static str> {
     match spelling {
         Spelling::Oci => None,
@@ -65,18 +66,18 @@ pub fn mapped_name(spelling: Spelling) -> Option<&'static str> {
         Spelling::Mixed => Some("release_arch"),
         Spelling::Node => Some("node_arch"),
         Spelling::Maven => Some("maven_arch"),
-        // It has no words for others, so that no mapping is made.
+        // It has no names for other architectures, so it is never mapped.
         Spelling::Bits => Some("bits"),
     }
 }
 
-/// `name`, or a longer one where the file uses that for something else than a rewrite does.
+/// Returns `name`, or a longer name if the file uses `name` for something other than a rewrite.
 pub fn free_name(text: &str, name: &str) -> String {
     let is_used = |name: &str| {
         let setting = format!("{name}=");
         text.match_indices(&setting).map(|(at, found)| (at, at + found.len())).any(|(at, end)| {
             let is_whole = !text[..at].ends_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
-            // A rewrite sets it in an arm of a `case`.
+            // A rewrite assigns it in an arm of `case`.
             is_whole
                 && !(text[..at].ends_with(") ")
                     && text[end..].split_whitespace().next().is_some_and(|v| v.ends_with(";;")))
@@ -86,7 +87,7 @@ pub fn free_name(text: &str, name: &str) -> String {
     longer.into_iter().find(|name| !is_used(name)).unwrap_or_else(|| format!("imgarch_{name}"))
 }
 
-/// What to write in place of an architecture's name.
+/// Returns help for replacing an architecture's name.
 pub fn how_to_spell(spelling: Spelling, variable: &str) -> String {
     let names = |archs: &[Arch]| {
         let named =
@@ -94,22 +95,25 @@ pub fn how_to_spell(spelling: Spelling, variable: &str) -> String {
         format!("choose the name by {variable}: {} here", named.collect::<Vec<_>>().join(", "))
     };
     match spelling {
-        Spelling::Oci => format!("put ${{{variable}}} into the name after `ARG {variable}`"),
+        Spelling::Oci => format!("use ${{{variable}}} in the name after `ARG {variable}`"),
         Spelling::Debian => names(&[Arch::Arm64, Arch::Arm, Arch::Ppc64le]),
         Spelling::Uname => names(&[Arch::Amd64, Arch::Arm64, Arch::Arm]),
         Spelling::Triple | Spelling::Mixed | Spelling::Node | Spelling::Maven => names(&[Arch::Amd64, Arch::Arm64]),
-        Spelling::Bits => format!("choose the file by {variable}; see what the project calls the others'"),
+        Spelling::Bits => {
+            format!("choose the file by {variable}; check how the project names the files for other architectures")
+        }
     }
 }
 
-/// A statement before a RUN's own that sets `into` by `variable`; `None` where no shell would read it, or no names are known.
+/// Inserts a statement at the start of a RUN that sets `into` from `variable`. `None` if no shell would read it, or if
+/// no names are known.
 pub fn mapping(run: &Run, spelling: Spelling, variable: &str, into: &str) -> Option<Edit> {
     let prologue = run.prologue?;
     let statement = word::case_statement(spelling, variable, into)?;
     Some(Edit::insert(prologue.at, statement + prologue.separator))
 }
 
-/// An `ARG name` line before a step, where the stage has none by then.
+/// Inserts an `ARG name` line before a step, unless the stage already has one there.
 pub fn declaration(file: &Dockerfile<'_>, stage: usize, index: usize, name: &str) -> Option<Edit> {
     let is_declared = file.variables_at(stage, index).contains_key(name);
     let step = &file.stages[stage].steps[index];
