@@ -1,4 +1,4 @@
-//! Rules about bake files, in HCL and in JSON. Source: docker/docs, "Bake file reference", target attributes.
+//! Rules about bake files in HCL and JSON. Source: docker/docs, "Bake file reference", target attributes.
 
 use std::ops::Range;
 
@@ -10,11 +10,11 @@ use super::hcl::{self, Block};
 use super::rule::Code;
 use crate::yaml;
 
-/// What the rules need of a target, from either syntax.
+/// A target, as far as the rules need it, from either syntax.
 #[derive(Debug)]
 struct Target {
     name: String,
-    /// What its names begin with where a matrix makes several: `app-` of `name = "app-${tgt}"`.
+    /// The common prefix of its names if a matrix creates several: `app-` of `name = "app-${tgt}"`.
     name_prefix: Option<String>,
     span: Range<usize>,
     inherits: Setting,
@@ -23,7 +23,7 @@ struct Target {
     dockerfile: Setting,
     has_tags: bool,
     is_inline: bool,
-    /// Where it goes, as `output` or `outputs` say.
+    /// The values of `output` and `outputs`.
     output: Vec<String>,
 }
 
@@ -39,13 +39,13 @@ enum Setting {
 /// A Dockerfile that a target builds.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Built {
-    /// Relative to where bake is run.
+    /// Relative to the directory in which bake runs.
     pub dockerfile: String,
     /// `None` where the builder or an expression decides.
     pub platforms: Option<Vec<String>>,
 }
 
-/// The Dockerfiles of a bake file's targets, with their platforms; none where it cannot be read.
+/// Returns the Dockerfiles of a bake file's targets with their platforms. Empty if the file cannot be parsed.
 pub fn built(text: &str, is_json: bool) -> Vec<Built> {
     let targets = match is_json {
         true => yaml::parse(text).map(|documents| documents.iter().flat_map(targets_of_json).collect()).ok(),
@@ -67,7 +67,7 @@ pub fn built(text: &str, is_json: bool) -> Vec<Built> {
         };
         is_here.then(|| Built { dockerfile: format!("{context}/{dockerfile}"), platforms })
     };
-    // What others inherit is built as they say.
+    // A target that others inherit from is built through them.
     let is_built = |target: &&Target| !is_base(target, &targets) || matches!(target.dockerfile, Setting::Known(_));
     targets.iter().filter(is_built).filter_map(read).collect()
 }
@@ -80,7 +80,7 @@ fn inherited<'t>(
     depth: usize,
 ) -> Setting {
     let own = attribute(target);
-    // Bake refuses circles; this only must not hang on one.
+    // Bake rejects cycles. This only prevents endless recursion.
     if *own != Setting::Absent || depth > MAX_DEPTH {
         return own.clone();
     }
@@ -94,7 +94,7 @@ fn inherited<'t>(
     settings.find(|setting| *setting != Setting::Absent).unwrap_or(Setting::Absent)
 }
 
-/// Targets that inherit from each other.
+/// Maximum depth of inheritance.
 const MAX_DEPTH: usize = 10;
 
 pub fn check_hcl(text: &str) -> (Vec<Finding>, Vec<Problem>) {
@@ -109,7 +109,7 @@ pub fn check_hcl(text: &str) -> (Vec<Finding>, Vec<Problem>) {
         if dockerfile::AUTOMATIC.contains(&name.as_str()) && !value.contains('$') {
             let message = format!("{name} is {value} in every platform's build");
             findings.push(
-                Finding::new(Code::TargetArgDefault, span.clone(), message, "hides the builder's value")
+                Finding::new(Code::TargetArgDefault, span.clone(), message, "overrides the builder's value")
                     .help("leave it out: the builder sets it"),
             );
         }
@@ -117,7 +117,7 @@ pub fn check_hcl(text: &str) -> (Vec<Finding>, Vec<Problem>) {
     (findings, Vec::new())
 }
 
-/// The names of a bake file's targets, in HCL or JSON; none where it cannot be read.
+/// Returns the names of a bake file's targets, in HCL or JSON. Empty if the file cannot be parsed.
 pub fn targets(text: &str) -> Vec<String> {
     let of_hcl = |text| {
         let blocks = hcl::parse(text).ok()?;
@@ -133,7 +133,7 @@ pub fn targets(text: &str) -> Vec<String> {
     if is_json { of_json(text) } else { of_hcl(text) }.unwrap_or_default()
 }
 
-/// A target out of what its attributes hold, in either syntax.
+/// Creates a target from its attributes, which closures read from either syntax.
 fn target(
     name: &str,
     span: Range<usize>,
@@ -185,7 +185,7 @@ fn targets_of_json(root: &yaml::Node) -> Vec<Target> {
     root.value("target").map_or(&[][..], yaml::Node::pairs).iter().map(of_pair).collect()
 }
 
-/// JSON is YAML, and the YAML reader keeps places.
+/// Reads JSON as YAML, because the YAML parser keeps positions.
 pub fn check_json(text: &str) -> (Vec<Finding>, Vec<Problem>) {
     let documents = match yaml::parse(text) {
         Ok(documents) => documents,
@@ -209,12 +209,12 @@ fn missing_platforms(targets: &[Target]) -> Vec<Finding> {
         let message = format!("target {} is built for the builder's own platform only", target.name);
         Finding::new(Code::BakePlatforms, target.span.clone(), message, "has tags, but no platforms")
     };
-    // A target of another file (docker-metadata-action's) is taken to bring none.
+    // A target of another file (docker-metadata-action's) is assumed to set no platforms.
     let has_none = |target: &&Target| inherited(target, targets, |target| &target.platforms, 0) == Setting::Absent;
     targets.iter().filter(is_pushed).filter(has_none).map(finding).collect()
 }
 
-/// What others inherit is completed by them, or by a file that is given beside this one.
+/// Whether other targets inherit from this one. They, or another bake file, complete it.
 fn is_base(target: &Target, targets: &[Target]) -> bool {
     let is_it = |name: &String| {
         let is_made = target.name_prefix.as_ref().is_some_and(|prefix| name.starts_with(prefix.as_str()));
@@ -245,7 +245,7 @@ mod tests {
             "target \"p\" {\n platforms = [\"linux/arm64\"]\n}\ntarget \"m\" {\n inherits = [\"p\"]\n}\ntarget \"a\" {\n inherits = [\"m\"]\n tags = [\"x\"]\n}\n",
             &[],
         );
-        // Which target a matrix inherits from is not known here.
+        // The target that a matrix inherits from is unknown.
         check(
             "target \"a\" {\n matrix = { t = [\"p\"] }\n name = \"a-${t}\"\n inherits = [t]\n tags = [\"x\"]\n}\n",
             &[],

@@ -1,9 +1,9 @@
-//! Which commands make machine code, and whether a compiler is told for which architecture.
+//! Recognizes commands that produce machine code, and whether they get a target architecture.
 
 use super::dockerfile::{Dockerfile, Stage, Step, StepKind};
 use super::shell::{Command, Word};
 
-/// Programs that make machine code.
+/// Programs that produce machine code.
 const COMPILERS: &[&str] = &[
     "gcc",
     "g++",
@@ -32,7 +32,7 @@ const COMPILERS: &[&str] = &[
     "v",
 ];
 
-/// What a command compiles with: `go build`.
+/// Returns the compiler of a command: `go build`.
 pub fn compiler_of(command: &Command) -> Option<String> {
     let subcommand = command.arguments().first().map_or("", |word| word.text.as_str());
     match (command.program(), subcommand) {
@@ -47,24 +47,24 @@ pub fn compiler_of(command: &Command) -> Option<String> {
     }
 }
 
-/// Compilers, and what generates or drives them.
+/// Whether a command is a compiler or drives one.
 pub fn makes_code(command: &Command) -> bool {
     let drivers = ["go", "cargo", "dotnet", "mvn", "gradle", "gradlew", "mvnw", "bazel", "npm", "yarn", "pnpm", "bun"];
     compiler_of(command).is_some() || drivers.contains(&command.program()) || command.program().starts_with("xx-")
 }
 
-/// What a stage on the build machine compiles for itself.
-pub fn compile_of(command: &Command) -> Option<String> {
+/// Returns the compiler of a command that sets no target, so that it compiles for the machine that runs it.
+pub fn native_compiler_of(command: &Command) -> Option<String> {
     let shown = compiler_of(command)?;
-    let is_told = command.words.iter().any(|word| {
+    let sets_target = command.words.iter().any(|word| {
         let names_target =
             ["GOARCH=", "--target", "--arch", "-target", "CMAKE_TOOLCHAIN_FILE", "--host=", "--runtime", "-r"];
         names_target.iter().any(|name| word.text.starts_with(name) || word.text.starts_with(&format!("-D{name}")))
     });
-    (!is_told).then_some(shown)
+    (!sets_target).then_some(shown)
 }
 
-/// Whether a stage's own steps make machine code.
+/// Whether a stage's own steps produce machine code.
 pub fn compiles(file: &Dockerfile<'_>, stage: usize) -> bool {
     file.stages[stage].steps.iter().any(|step| match &step.kind {
         StepKind::Run(run) => run.commands.iter().any(makes_code),
@@ -72,8 +72,8 @@ pub fn compiles(file: &Dockerfile<'_>, stage: usize) -> bool {
     })
 }
 
-/// A variable of the stage tells the compiler for what: another rule sees whether that is a constant.
-pub fn is_told_by_variable(file: &Dockerfile<'_>, stage: usize, command: &Command) -> bool {
+/// Whether a variable of the stage sets the compiler's target. Another rule checks whether it is a constant.
+pub fn has_target_variable(file: &Dockerfile<'_>, stage: usize, command: &Command) -> bool {
     let name = match command.program() {
         "go" => "GOARCH",
         "cargo" => "CARGO_BUILD_TARGET",
@@ -82,15 +82,15 @@ pub fn is_told_by_variable(file: &Dockerfile<'_>, stage: usize, command: &Comman
     file.variables_at(stage, usize::MAX).get(name).is_some_and(|variable| variable.value.is_some())
 }
 
-/// A `go build` of the stage, made for the machine that runs it although the stage mentions the target: GOARCH is not in its
-/// environment, and its output is one of the files that are copied. Source: `go help environment`; POSIX XCU 2.9.1, "export".
-pub struct UntoldGo<'f> {
+/// A `go build` that compiles for the machine that runs it although the stage mentions the target: GOARCH is not in its
+/// environment, and its output is one of the copied files. Source: `go help environment`; POSIX XCU 2.9.1, "export".
+pub struct NativeGoBuild<'f> {
     pub command: &'f Command,
     /// The script sets GOARCH, but does not export it.
     pub is_set: bool,
 }
 
-pub fn untold_go<'f>(file: &'f Dockerfile<'_>, stage: usize, copied: &[Word]) -> Option<UntoldGo<'f>> {
+pub fn native_go_build<'f>(file: &'f Dockerfile<'_>, stage: usize, copied: &[Word]) -> Option<NativeGoBuild<'f>> {
     let known = file.variables_at(stage, usize::MAX);
     if known.contains_key("GOARCH") || known.contains_key("GOENV") {
         return None;
@@ -105,7 +105,7 @@ pub fn untold_go<'f>(file: &'f Dockerfile<'_>, stage: usize, copied: &[Word]) ->
             let names = words().any(|word| word.text == "GOARCH" || word.text.starts_with("GOARCH="));
             match command.program() {
                 "go" if is_output_copied(command, copied) && !is_exported && !names => {
-                    return Some(UntoldGo { command, is_set });
+                    return Some(NativeGoBuild { command, is_set });
                 }
                 "export" | "declare" | "typeset" | "eval" => is_exported |= names || command.program() == "eval",
                 "set" => is_exported |= command.arguments().first().is_some_and(|word| word.text.starts_with("-a")),
@@ -126,14 +126,14 @@ pub fn untold_go<'f>(file: &'f Dockerfile<'_>, stage: usize, copied: &[Word]) ->
     None
 }
 
-/// What a step's `echo ... > path` and the like write to `path`.
+/// Returns the words of a step's commands that redirect their output to `path`, such as `echo ... > path`.
 fn written_to(step: &Step, path: &str) -> Vec<String> {
     let StepKind::Run(run) = &step.kind else { return Vec::new() };
     let writes = run.commands.iter().filter(|command| command.outputs.iter().any(|word| word.text == path));
     writes.map(|command| command.words.iter().map(|word| format!("{} ", word.text)).collect()).collect()
 }
 
-/// Whether `go build -o NAME` makes a file that is copied by that name.
+/// Whether `go build -o NAME` writes a file that is copied by that name.
 fn is_output_copied(command: &Command, copied: &[Word]) -> bool {
     let base = |text: &str| text.trim_end_matches('/').rsplit('/').next().unwrap_or("").to_string();
     let is_build = command.arguments().first().is_some_and(|word| word.text == "build");

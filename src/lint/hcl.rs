@@ -1,4 +1,5 @@
-//! Blocks of HCL, their labels, and the strings of their attributes, with places. Expressions are not evaluated.
+//! Parses the blocks of HCL with their labels and the strings of their attributes, with positions. Does not evaluate
+//! expressions.
 
 use std::ops::Range;
 
@@ -25,9 +26,9 @@ pub struct Attribute {
     pub span: Range<usize>,
     /// The string literals of the expression, in order.
     pub strings: Vec<String>,
-    /// The expression is a string or a list of strings, and none holds an expression.
+    /// The expression is a string or a list of strings without interpolation.
     pub is_literal: bool,
-    /// Where the expression is an object: key, string value and the value's place.
+    /// If the expression is an object: key, string value and the position of the value.
     pub entries: Vec<(String, String, Range<usize>)>,
 }
 
@@ -43,7 +44,7 @@ impl Block {
     }
 }
 
-/// The blocks of a file, those within blocks left out.
+/// Parses the top-level blocks of a file.
 pub fn parse(text: &str) -> Result<Vec<Block>, HclError> {
     let body = parse_body(text).map_err(|error| HclError {
         at: error.location().offset().min(text.len()),
@@ -134,12 +135,12 @@ impl Visit for Strings<'_> {
     }
 }
 
-/// Where a node is. What was parsed has a place; an empty one stands for any other.
+/// Returns the position of a node. Empty if the node was not parsed from a text.
 fn span(node: &impl Span) -> Range<usize> {
     node.span().unwrap_or_default()
 }
 
-/// The text of a quoted node, without its quotes and with its escapes.
+/// Returns the text of a quoted node without its quotes. Escapes stay unchanged.
 fn raw(text: &str, node: &impl Span) -> String {
     let quoted = text.get(span(node)).unwrap_or_default();
     quoted.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(quoted).to_string()
@@ -172,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn broken_text_says_where() {
+    fn a_parse_error_has_a_position() {
         let open = "target \"a\" {\n";
         assert_eq!(parse(open).unwrap_err().at, open.len() - 1);
         assert!(parse(&"a = [".repeat(10_000)).is_err());

@@ -1,4 +1,4 @@
-//! The rules, one row each: messages, help, `explain`, SARIF and the docs read this table. It never looks at a file.
+//! The table of lint rules. Messages, help, `explain`, SARIF and the documentation read it.
 
 use std::fmt;
 
@@ -35,29 +35,29 @@ pub enum Code {
     BakePlatforms,
 }
 
-/// What is known of a rule wherever it is shown.
+/// A rule, as messages, `explain` and the documentation show it.
 #[derive(Debug)]
 pub struct Rule {
     pub code: Code,
     pub name: &'static str,
-    /// The usual weight; a finding may weigh less where it matters less.
+    /// The default severity. A finding may have a lower one.
     pub severity: Severity,
-    /// What is wrong, in one line.
+    /// One-line summary of the problem.
     pub title: &'static str,
     /// Why it breaks another architecture, and what to write instead.
     pub help: &'static str,
-    /// Whether a rewrite exists, and of which kind.
     pub fixable: Fixable,
-    /// Names of the same complaint in other tools, which their ignore comments may use.
+    /// Names of the same rule in other tools. Ignore comments may use them.
     pub also: &'static [&'static str],
 }
 
 /// What `--fix` can do about a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fixable {
-    /// At least some cases are rewritten by `--fix`: the platform that worked stays the same, byte for byte.
+    /// `--fix` rewrites at least some cases. The build of the platform that worked stays the same, byte for
+    /// byte.
     Safely,
-    /// Only by `--fix --unsafe`: the rewrite is a guess at what was meant.
+    /// Only `--fix --unsafe` rewrites it, because the rewrite guesses the author's intent.
     Unsafely,
     No,
 }
@@ -71,107 +71,122 @@ use Severity::*;
 #[rustfmt::skip]
 pub const RULES: &[Rule] = &[
     Rule { code: HardCodedArch, name: "hard-coded-arch", severity: Error, fixable: Safely, also: &[],
-        title: "a download or file name holds one architecture's name",
-        help: "Every platform's build takes this architecture's file, and its programs end in exec format error on the others. \
-               Declare `ARG TARGETARCH` in the stage and put ${TARGETARCH} into the name; where the project spells it otherwise \
-               (x86_64, aarch64, x64), map it by `case \"$TARGETARCH\" in amd64) ... ;; arm64) ... ;; *) exit 1 ;; esac`. \
-               Verify each architecture's file by a checksum of its own." },
+        title: "a download or file name contains one architecture's name",
+        help: "Every platform's build gets this architecture's file, and its programs fail with exec format error on \
+               the others. Declare `ARG TARGETARCH` in the stage and use ${TARGETARCH} in the name. If the project \
+               spells it differently (x86_64, aarch64, x64), map it with `case \"$TARGETARCH\" in amd64) ... ;; arm64) \
+               ... ;; *) exit 1 ;; esac`. Verify each architecture's file with its own checksum." },
     Rule { code: FromPlatformConstant, name: "from-platform-constant", severity: Error, fixable: Unsafely,
         also: &["DL3029", "FromPlatformFlagConstDisallowed"],
         title: "FROM --platform names one platform",
-        help: "The stage is this platform's in every build, so a final stage made from it puts foreign programs under the other platforms' names. \
-               Leave the flag out to build for the target; write --platform=$BUILDPLATFORM for a stage that cross-compiles." },
+        help: "Every build uses this platform for the stage, so a final stage made from it puts foreign programs into \
+               the images of the other platforms. Remove the flag to build for the target, or write \
+               --platform=$BUILDPLATFORM if the stage cross-compiles." },
     Rule { code: FinalStageOnBuildPlatform, name: "final-stage-on-build-platform", severity: Error, fixable: Safely, also: &[],
         title: "the final stage is built for the build machine's platform",
-        help: "$BUILDPLATFORM is the machine that builds, not the one that runs the image: every platform of the index gets the builder's programs. \
-               Only earlier stages, which cross-compile, may use it." },
+        help: "$BUILDPLATFORM is the machine that builds the image, not the one that runs it: every platform of the \
+               index gets the build machine's programs. Use it only for earlier stages that cross-compile." },
     Rule { code: NativeBuildOnBuildPlatform, name: "native-build-on-build-platform", severity: Error, fixable: Unsafely, also: &[],
-        title: "a stage on the build platform compiles for itself, and the image takes the result",
-        help: "A stage with --platform=$BUILDPLATFORM runs on the build machine; its compiler makes the build machine's programs unless it is told \
-               the target. Declare `ARG TARGETOS TARGETARCH` and pass them on (GOARCH=$TARGETARCH, xx-cargo, a cross compiler), or leave --platform out." },
+        title: "a stage on the build platform compiles for that platform, and the image gets the result",
+        help: "A stage with --platform=$BUILDPLATFORM runs on the build machine. Its compiler produces programs for \
+               the build machine unless it is given a target. Declare `ARG TARGETOS TARGETARCH` and pass them to the \
+               compiler (GOARCH=$TARGETARCH, xx-cargo, a cross compiler), or remove --platform." },
     Rule { code: RedundantTargetPlatform, name: "redundant-target-platform", severity: Note, fixable: Safely,
         also: &["RedundantTargetPlatform"],
         title: "FROM --platform=$TARGETPLATFORM is the default",
-        help: "A stage without --platform is built for the target's platform, so the flag changes nothing. Leave it out." },
+        help: "A stage without --platform is built for the target platform, so the flag has no effect. Remove it." },
     Rule { code: BuildArchConstant, name: "build-arch-constant", severity: Error, fixable: No, also: &[],
-        title: "a build tool is given one architecture",
-        help: "The tool builds for this architecture in every platform's build. Choose it by TARGETARCH, or leave it out and build in the \
-               target's own stage." },
+        title: "a build tool is set to a constant architecture",
+        help: "The tool builds for this architecture in every platform's build. Derive it from TARGETARCH, or leave it \
+               out and build in a stage for the target platform." },
     Rule { code: GoarchConstant, name: "goarch-constant", severity: Error, fixable: Safely, also: &[],
         title: "GOARCH is a constant",
-        help: "Go compiles for this architecture in every platform's build. Write GOARCH=$TARGETARCH after `ARG TARGETARCH`." },
+        help: "Go compiles for this architecture in every platform's build. Write GOARCH=$TARGETARCH after `ARG \
+               TARGETARCH`." },
     Rule { code: CargoTargetConstant, name: "cargo-target-constant", severity: Error, fixable: Unsafely, also: &[],
         title: "Cargo's target is a constant",
-        help: "Cargo compiles for this triple in every platform's build. Choose the triple by TARGETARCH (amd64: x86_64-unknown-linux-musl, \
-               arm64: aarch64-unknown-linux-musl), or leave it out and build in the target's own stage." },
+        help: "Cargo compiles for this triple in every platform's build. Derive the triple from TARGETARCH (amd64: \
+               x86_64-unknown-linux-musl, arm64: aarch64-unknown-linux-musl), or leave it out and build in a stage for \
+               the target platform." },
     Rule { code: NpmArchConstant, name: "npm-arch-constant", severity: Error, fixable: No, also: &[],
         title: "npm installs one architecture's native modules",
-        help: "npm fetches this CPU's prebuilt modules in every platform's build. Leave the option out, or choose it by TARGETARCH \
-               (amd64: x64, arm64: arm64, 386: ia32)." },
+        help: "npm downloads this architecture's prebuilt modules in every platform's build. Remove the option, or \
+               derive it from TARGETARCH (amd64: x64, arm64: arm64, 386: ia32)." },
     Rule { code: PipPlatformConstant, name: "pip-platform-constant", severity: Error, fixable: Unsafely, also: &[],
         title: "pip installs one architecture's wheels",
-        help: "pip fetches this platform's wheels in every platform's build. Leave --platform out, or choose it by TARGETARCH \
-               (amd64: manylinux_2_28_x86_64, arm64: manylinux_2_28_aarch64)." },
+        help: "pip downloads this platform's wheels in every platform's build. Remove --platform, or derive it from \
+               TARGETARCH (amd64: manylinux_2_28_x86_64, arm64: manylinux_2_28_aarch64)." },
     Rule { code: TargetArgUndeclared, name: "target-arg-undeclared", severity: Error, fixable: Safely, also: &[],
-        title: "an automatic platform argument is used in a stage that does not declare it",
-        help: "TARGETARCH and its kin exist in a stage only after `ARG TARGETARCH` in that stage (an ARG before the first FROM does not count); \
-               until then they are empty, and names made of them are wrong on every platform." },
+        title: "a stage uses an automatic platform argument that it does not declare",
+        help: "TARGETARCH and the other automatic platform arguments are set in a stage only after `ARG TARGETARCH` in \
+               that stage. An ARG before the first FROM does not count. Until then they are empty, and names that \
+               contain them are wrong on every platform." },
     Rule { code: TargetArgDefault, name: "target-arg-default", severity: Error, fixable: Safely, also: &[],
-        title: "a default hides the builder's value of an automatic platform argument",
-        help: "BuildKit gives TARGETARCH its value only where the ARG has no default: with one, every platform's build sees the default." },
+        title: "a default overrides the builder's value of an automatic platform argument",
+        help: "BuildKit sets TARGETARCH only if the ARG has no default. With a default, every platform's build uses \
+               the default." },
     Rule { code: DpkgAddArchitecture, name: "dpkg-add-architecture", severity: Warning, fixable: No, also: &[],
-        title: "a foreign architecture is added to dpkg by name",
-        help: "The packages of this architecture are foreign on every other platform. For cross-compilation, add the target's by name from \
-               TARGETARCH in a $BUILDPLATFORM stage; for the image itself, install the native packages." },
+        title: "a constant foreign architecture is added to dpkg",
+        help: "The packages of this architecture are foreign on every other platform. To cross-compile, derive the \
+               architecture from TARGETARCH and add it in a $BUILDPLATFORM stage. For the image itself, install the \
+               native packages." },
     Rule { code: AptArchConstant, name: "apt-arch-constant", severity: Error, fixable: Safely, also: &[],
         title: "an apt source is limited to one architecture",
-        help: "On other platforms apt finds no package there, or installs this architecture's. \
+        help: "On other platforms apt finds no packages in this source, or installs this architecture's. \
                Write [arch=$(dpkg --print-architecture)], or leave arch= out." },
     Rule { code: SingleArchBase, name: "single-arch-base", severity: Error, fixable: Safely, also: &[],
         title: "the base image is one architecture's",
-        help: "amd64/alpine, arm64v8/alpine and tags with an architecture hold one platform: every other platform's build fails or takes foreign \
-               programs. Name the multi-platform image (alpine), and let the builder choose." },
+        help: "Images such as amd64/alpine and arm64v8/alpine, and tags that name an architecture, contain one \
+               platform only: every other platform's build fails or gets foreign programs. Name the multi-platform \
+               image (alpine), and let the builder choose the platform." },
     Rule { code: SinglePlatformDigest, name: "single-platform-digest", severity: Error, fixable: Unsafely, also: &[],
         title: "a digest pins one platform's manifest, not the index",
         help: "Every platform's build or pull gets this one platform's image. Pin the digest of the index, \
                which `docker buildx imagetools inspect` prints first." },
     Rule { code: HostBuiltCopy, name: "host-built-copy", severity: Error, fixable: Safely, also: &[],
         title: "a program built outside the Dockerfile is copied into every platform's image",
-        help: "The file in the build context is one architecture's program. Build it in a stage, or keep one file for each architecture \
-               and copy bin/app-${TARGETARCH}." },
+        help: "The file in the build context is a program for one architecture. Build it in a stage, or keep one file \
+               per architecture and copy bin/app-${TARGETARCH}." },
     Rule { code: CrlfScript, name: "crlf-script", severity: Error, fixable: No, also: &[],
-        title: "a script that the image starts has Windows line ends",
-        help: "The kernel takes the carriage return for a part of the interpreter's name: the start ends in \"no such file or directory\" or \
-               exec format error. Convert the file, and write `*.sh text eol=lf` into .gitattributes so that no checkout brings them back." },
+        title: "a script that the image starts has Windows line endings",
+        help: "The kernel reads the carriage return as part of the interpreter's name: the start fails with \"no such \
+               file or directory\" or exec format error. Convert the file, and add `*.sh text eol=lf` to \
+               .gitattributes so that a checkout does not convert it back." },
     Rule { code: CopiedEntrypointNotExecutable, name: "copied-entrypoint-not-executable", severity: Error, fixable: No, also: &[],
         title: "a file that the image starts is not executable",
-        help: "COPY keeps the mode of the file in the build context, which a checkout takes from git, and the start ends in \
-               \"permission denied\". Write COPY --chmod=755, or set the mode in git: `git update-index --chmod=+x FILE`." },
+        help: "COPY keeps the mode of the file in the build context, which a checkout takes from git, and the start \
+               fails with \"permission denied\". Write COPY --chmod=755, or set the mode in git: `git update-index \
+               --chmod=+x FILE`." },
     Rule { code: UnameAtBuild, name: "uname-at-build", severity: Warning, fixable: Unsafely, also: &[],
-        title: "the architecture is asked of the kernel that builds",
-        help: "`uname -m` tells the machine that runs the build step: the build machine's in a $BUILDPLATFORM stage, and the 64-bit kernel's in a \
-               32-bit stage (linux/arm/v7 on arm64 says aarch64). TARGETARCH is what the image is for." },
+        title: "the build asks the kernel for the architecture",
+        help: "`uname -m` reports the machine that runs the build step: the build machine in a $BUILDPLATFORM stage, \
+               and the 64-bit kernel in a 32-bit stage (linux/arm/v7 on arm64 reports aarch64). TARGETARCH is the \
+               architecture of the image." },
     Rule { code: NativeCpuFlags, name: "native-cpu-flags", severity: Warning, fixable: No, also: &[],
-        title: "the compiler is told to use the build machine's CPU",
-        help: "-march=native and target-cpu=native use instructions that another machine of the same architecture may lack: it dies with SIGILL. \
-               Name a level that every node has (-march=x86-64-v2, -mcpu=neoverse-n1)." },
+        title: "the compiler targets the build machine's CPU",
+        help: "-march=native and target-cpu=native use instructions that another machine of the same architecture may \
+               lack: the program dies there with SIGILL. Name a level that every node supports (-march=x86-64-v2, \
+               -mcpu=neoverse-n1)." },
     Rule { code: WorkflowPlatforms, name: "workflow-platforms", severity: Warning, fixable: Unsafely, also: &[],
         title: "an image is pushed from CI without naming its platforms",
-        help: "The image is only for the runner's own platform. Name them all (platforms: linux/amd64,linux/arm64)." },
+        help: "The image is built for the runner's own platform only. List every platform (platforms: \
+               linux/amd64,linux/arm64)." },
     Rule { code: WorkflowQemu, name: "workflow-qemu", severity: Warning, fixable: Unsafely, also: &[],
         title: "several platforms are built on one runner without emulation",
-        help: "RUN steps of a foreign platform end in exec format error. Add docker/setup-qemu-action before the build, or build each platform on \
-               a native runner (ubuntu-24.04-arm)." },
+        help: "RUN steps for a foreign platform fail with exec format error. Add docker/setup-qemu-action before the \
+               build, or build each platform on a native runner (ubuntu-24.04-arm)." },
     Rule { code: ComposePlatforms, name: "compose-platforms", severity: Note, fixable: No, also: &[],
-        title: "a service that is built names no platforms",
-        help: "`docker compose build --push` makes the image for this machine's platform only. List build.platforms where the image is shared." },
+        title: "a service with a build section names no platforms",
+        help: "`docker compose build --push` builds the image for this machine's platform only. List build.platforms \
+               if the image is shared." },
     Rule { code: ComposePlatformConstant, name: "compose-platform-constant", severity: Warning, fixable: Unsafely, also: &[],
         title: "a service is bound to one platform",
-        help: "On other machines it runs under emulation, or ends in exec format error where there is none. Leave `platform` out \
-               where the image has the machine's own platform." },
+        help: "On other machines it runs under emulation, or fails with exec format error if there is none. Remove \
+               `platform` if the image supports the machine's own platform." },
     Rule { code: BakePlatforms, name: "bake-platforms", severity: Warning, fixable: No, also: &[],
         title: "a bake target that is pushed names no platforms",
-        help: "The image is only for the builder's own platform. Set platforms = [\"linux/amd64\", \"linux/arm64\"] in the target or in one it inherits." },
+        help: "The image is built for the builder's own platform only. Set platforms = [\"linux/amd64\", \
+               \"linux/arm64\"] in the target or in a target that it inherits from." },
 ];
 
 impl Code {
@@ -183,7 +198,7 @@ impl Code {
         self.rule().name
     }
 
-    /// The rule that an ignore comment or `explain` means: by its own name, or by another tool's. Case does not matter.
+    /// Returns the rule with this name, or with this name in another tool. Names are not case-sensitive.
     pub fn parse(text: &str) -> Option<Code> {
         let is_it = |rule: &&Rule| {
             rule.name.eq_ignore_ascii_case(text) || rule.also.iter().any(|name| name.eq_ignore_ascii_case(text))

@@ -1,8 +1,8 @@
-//! Rules about FROM: which platform a stage is for, which image it starts from, and what the final stage takes from a
-//! stage that runs on the build machine.
+//! Rules about FROM: the platform of a stage, its base image, and the files that the final stage copies from stages on
+//! the build machine.
 
 use super::Problem;
-use super::compilers::{UntoldGo, compile_of, is_told_by_variable, untold_go};
+use super::compilers::{NativeGoBuild, has_target_variable, native_compiler_of, native_go_build};
 use super::dockerfile::{self, Dockerfile, Stage, StepKind, Variable};
 use super::finding::{Edit, Finding, Safety};
 use super::flow::{Flow, Machine};
@@ -12,7 +12,7 @@ use super::shell::Word;
 use crate::oci::Reference;
 use crate::platform::{Arch, word as token};
 
-/// Docker Hub organisations that hold one architecture's builds of the official images.
+/// Docker Hub organizations with builds of the official images for one architecture.
 /// Source: docker-library/official-images, "Architectures other than amd64?".
 const SINGLE_ARCH_OWNERS: &[&str] =
     &["amd64", "i386", "arm32v5", "arm32v6", "arm32v7", "arm64v8", "ppc64le", "s390x", "riscv64", "mips64le"];
@@ -42,7 +42,7 @@ fn platform_flag(
     let is_final = flow.is_in_final_image(file, at);
     let globals = file.global_variables();
     let (_, used) = dockerfile::expand(&option.value, &globals);
-    // The build may pass another one for each platform.
+    // The build may pass a different value for each platform.
     if used.iter().any(|variable| (outside.passes)(&variable.name)) {
         return None;
     }
@@ -58,9 +58,9 @@ fn platform_flag(
             .weighing(severity_of_final(file, at))
             .fix("build the final stage for the target", Safety::Safe, vec![without_flag]),
         ),
-        // No node runs it: it holds another system's files.
+        // Its files are for another operating system, so no node runs them.
         Machine::Constant(platform) if !is_final && platform.os != "linux" => None,
-        // BuildKit, too, takes a stage that is named for its platform for one of several.
+        // Like BuildKit, assume that a stage named for its platform is one of several.
         Machine::Constant(platform) if !is_final && flow.places[at].named_for == platform.arch() => None,
         Machine::Constant(platform) => {
             let place = &flow.places[at];
@@ -91,16 +91,16 @@ fn platform_flag(
             Finding::new(
                 Code::RedundantTargetPlatform,
                 option.span.clone(),
-                "a stage is built for the target's platform without this flag",
+                "a stage is built for the target platform without this flag",
                 "the default",
             )
-            .fix("leave the flag out", Safety::Safe, vec![without_flag]),
+            .fix("remove the flag", Safety::Safe, vec![without_flag]),
         ),
         Machine::Builder | Machine::Target => None,
     }
 }
 
-/// `FROM builder AS final`, where builder is on the build machine's platform.
+/// `FROM builder AS final`, where `builder` is built for the build machine's platform.
 fn inherited_build_platform(file: &Dockerfile<'_>, flow: &Flow, at: usize, stage: &Stage) -> Option<Finding> {
     if at != flow.final_stage || flow.places[at].machine != Machine::Builder {
         return None;
@@ -118,13 +118,13 @@ fn inherited_build_platform(file: &Dockerfile<'_>, flow: &Flow, at: usize, stage
         )
         .weighing(severity_of_final(file, at))
         .related(option.span.clone(), "the platform that it inherits")
-        .help("make the final stage from an image of the target's platform, and copy what the stage built into it")
+        .help("start the final stage from an image for the target platform, and copy the build results into it")
         .fix("build the stage for the target", Safety::Unsafe, vec![without_flag]),
     )
 }
 
-/// Stages that check a project or write its generated files are run, but nobody pulls an image of them; and some bases hold
-/// no machine code.
+/// Returns the severity for a final stage. It is lower for stages that check a project or generate files, whose images
+/// are not deployed, and for bases without machine code.
 fn severity_of_final(file: &Dockerfile<'_>, at: usize) -> Severity {
     const TASKS: &[&str] = &[
         "lint", "test", "tests", "validate", "vendor", "check", "format", "fmt", "generate", "gen", "update", "verify",
@@ -140,17 +140,17 @@ fn severity_of_final(file: &Dockerfile<'_>, at: usize) -> Severity {
     if is_harmless { Severity::Warning } else { Severity::Error }
 }
 
-/// Whether what others copy from this stage is machine code of its own platform.
+/// Whether other stages copy machine code for this stage's platform from it.
 fn gives_programs(file: &Dockerfile<'_>, flow: &Flow, at: usize) -> bool {
     if flow.places[at].knows_target {
         return false;
     }
     let has_steps = file.lineage(at).any(|stage| stage.steps.iter().any(|step| matches!(step.kind, StepKind::Run(_))));
-    // Nothing is made in it: what is copied is the image's own.
+    // Without steps, the copied files come from the base image.
     compiled_in(file, at).is_some() || !has_steps
 }
 
-/// Where the variables of a value were set.
+/// Adds the locations that set the variables of a value.
 pub fn with_origins(finding: Finding, used: &[&Variable]) -> Finding {
     used.iter().fold(finding, |finding, variable| match &variable.value {
         Some((value, span)) => finding.related(span.clone(), format!("{} is {value} by default", variable.name)),
@@ -180,16 +180,16 @@ fn single_arch_base(
     }
     let globals = file.global_variables();
     let (image, used) = dockerfile::expand(&stage.image.text, &globals);
-    // The build may pass another one for each platform.
+    // The build may pass a different value for each platform.
     if used.iter().any(|variable| (outside.passes)(&variable.name)) {
         return None;
     }
     let place = &flow.places[at];
     let severity = if place.reaches_final { Severity::Error } else { Severity::Warning };
     let finding = single_arch_image(&stage.image, &image, &used, severity)?;
-    // A stage that is named for the architecture takes its image.
-    let is_meant = at != flow.final_stage && place.named_for.is_some() && place.named_for == finding.right_for;
-    (!is_meant).then_some(finding)
+    // A stage that is named for the architecture uses its image intentionally.
+    let is_intended = at != flow.final_stage && place.named_for.is_some() && place.named_for == finding.right_for;
+    (!is_intended).then_some(finding)
 }
 
 /// Images, not stages, that COPY and RUN's mounts take files from.
@@ -207,18 +207,18 @@ fn copied_images(file: &Dockerfile<'_>, flow: &Flow, at: usize, stage: &Stage) -
         .collect()
 }
 
-/// An image that is one architecture's by its name. `word` is what the file says, `image` what it expands to.
+/// Reports an image that is for one architecture according to its name. `image` is the expanded text of `word`.
 pub fn single_arch_image(word: &Word, image: &str, used: &[&Variable], severity: Severity) -> Option<Finding> {
     let name = image.trim_start_matches("docker.io/");
     let Some((owner, rest)) = name.split_once('/').filter(|(owner, _)| SINGLE_ARCH_OWNERS.contains(owner)) else {
         return arch_in_tag(word, image, used);
     };
-    let message = format!("{image} holds one architecture's image only");
+    let message = format!("{image} is for one architecture only");
     let finding = Finding::new(Code::SingleArchBase, word.span.clone(), message, format!("only {owner}"));
     let finding = with_origins(finding.weighing(severity).right_for(Arch::parse(owner)), used)
-        .help(format!("name the multi-platform image, {rest}, and let its platform be chosen"));
+        .help(format!("use the multi-platform image {rest}"));
     let literal = format!("{owner}/");
-    // The owner stands in the word itself, or at the start of the variable that it names.
+    // The owner is in the word itself, or at the start of the variable that it refers to.
     let span = match (word.text.find(&literal), used) {
         (Some(start), _) => Some(word.source(start..start + literal.len())),
         (None, [Variable { value: Some((value, span)), .. }]) if value.len() == span.len() => {
@@ -227,12 +227,12 @@ pub fn single_arch_image(word: &Word, image: &str, used: &[&Variable], severity:
         _ => None,
     };
     Some(match span {
-        Some(span) => finding.fix("use the image of all platforms", Safety::Safe, vec![Edit::delete(span)]),
+        Some(span) => finding.fix("use the multi-platform image", Safety::Safe, vec![Edit::delete(span)]),
         None => finding,
     })
 }
 
-/// `alpine:3.20-amd64`, `example.com/app-arm64:1`: named for one architecture. Cross toolchains are so by intent.
+/// `alpine:3.20-amd64`, `example.com/app-arm64:1`: named for one architecture. Names of cross toolchains are intended.
 fn arch_in_tag(word: &Word, image: &str, used: &[&Variable]) -> Option<Finding> {
     let last = image.rsplit('/').next().unwrap_or(image).split('@').next().unwrap_or_default();
     if image.contains("cross") {
@@ -256,15 +256,16 @@ fn arch_in_tag(word: &Word, image: &str, used: &[&Variable]) -> Option<Finding> 
     if in_tag && last.ends_with(&suffix) && word.text == image {
         let end = offset + last.len();
         let edit = Edit::delete(word.source(end - suffix.len()..end));
-        return Some(finding.fix("use the tag of all platforms", Safety::Unsafe, vec![edit]));
+        return Some(finding.fix("use the multi-platform tag", Safety::Unsafe, vec![edit]));
     }
     Some(finding)
 }
 
-/// Package managers whose packages may hold native modules, and the folders in which those land.
-const NATIVE_FOLDERS: &[&str] = &["node_modules", "site-packages", "venv", "vendor/bundle", "dist-packages", ".local"];
+/// Directories in which package managers install native modules.
+const NATIVE_DIRECTORIES: &[&str] =
+    &["node_modules", "site-packages", "venv", "vendor/bundle", "dist-packages", ".local"];
 
-/// The stage at `at` is for the target and copies from one that runs, and compiles, on the build machine.
+/// Reports stages that compile on the build machine for it, if the target stage at `at` copies from them.
 fn native_build(file: &Dockerfile<'_>, flow: &Flow, at: usize, stage: &Stage) -> Vec<Finding> {
     if flow.places[at].machine != Machine::Target || !flow.places[at].reaches_final {
         return Vec::new();
@@ -282,7 +283,7 @@ fn native_build(file: &Dockerfile<'_>, flow: &Flow, at: usize, stage: &Stage) ->
             true => go_without_target(file, source, &step.kind),
         };
         let Some(finding) = found else { continue };
-        let finding = finding.related(from.span.clone(), "the image takes its result here");
+        let finding = finding.related(from.span.clone(), "the image gets its result here");
         if !findings.iter().any(|earlier| earlier.span == finding.span) {
             findings.push(finding);
         }
@@ -290,18 +291,18 @@ fn native_build(file: &Dockerfile<'_>, flow: &Flow, at: usize, stage: &Stage) ->
     findings
 }
 
-/// The stage asks what it builds for, but does not tell Go.
+/// Reports a `go build` without a target in a stage that uses the target platform.
 fn go_without_target(file: &Dockerfile<'_>, source: usize, copy: &StepKind) -> Option<Finding> {
     let StepKind::Copy { sources, .. } = copy else { return None };
-    let UntoldGo { command, is_set } = untold_go(file, source, sources)?;
+    let NativeGoBuild { command, is_set } = native_go_build(file, source, sources)?;
     let span = command.words.iter().find(|word| word.text.ends_with("go"))?.span.clone();
     let (message, help) = match is_set {
         true => (
-            "GOARCH is not exported: go build makes the build machine's program",
+            "GOARCH is not exported: go build compiles for the build machine",
             "write `export GOARCH=...`: a program sees only exported variables",
         ),
         false => (
-            "go build makes the build machine's program, and every platform's image takes it",
+            "go build compiles for the build machine, and every platform's image gets the result",
             "write GOARCH=$TARGETARCH before go build",
         ),
     };
@@ -316,13 +317,13 @@ fn compiled_in(file: &Dockerfile<'_>, source: usize) -> Option<Finding> {
     });
     let (step, run, command, shown) = runs
         .flat_map(|(step, run)| run.commands.iter().map(move |command| (step, run, command)))
-        .filter(|(_, _, command)| !is_told_by_variable(file, source, command))
-        .find_map(|(step, run, command)| compile_of(command).map(|shown| (step, run, command, shown)))?;
+        .filter(|(_, _, command)| !has_target_variable(file, source, command))
+        .find_map(|(step, run, command)| native_compiler_of(command).map(|shown| (step, run, command, shown)))?;
     let program = command.words.iter().find(|word| shown.starts_with(word.text.rsplit('/').next().unwrap_or("")))?;
     let finding = Finding::new(
         Code::NativeBuildOnBuildPlatform,
         program.span.clone(),
-        format!("{shown} makes the build machine's program, and every platform's image takes it"),
+        format!("{shown} compiles for the build machine, and every platform's image gets the result"),
         "compiles for $BUILDPLATFORM",
     );
     if program.text != "go" || run.prologue.is_none() {
@@ -332,15 +333,16 @@ fn compiled_in(file: &Dockerfile<'_>, source: usize) -> Option<Finding> {
     let pass_on = Edit::insert(program.span.start, "GOOS=$TARGETOS GOARCH=$TARGETARCH ");
     Some(
         finding
-            .help("let Go cross-compile: pass GOOS and GOARCH on; with cgo it also needs a cross compiler (tonistiigi/xx has them)")
+            .help("set GOOS and GOARCH so that Go cross-compiles; cgo also needs a cross compiler (tonistiigi/xx provides them)")
             .fix("cross-compile for the target", Safety::Unsafe, vec![declare, pass_on]),
     )
 }
 
-/// `npm ci` on the build machine, and its node_modules copied: native modules in it are the build machine's.
+/// `npm ci` on the build machine, and a copy of its node_modules, whose native modules are for the build machine.
 fn native_packages(file: &Dockerfile<'_>, source: usize, copy: &StepKind) -> Option<Finding> {
     let StepKind::Copy { sources, .. } = copy else { return None };
-    let takes_packages = sources.iter().any(|word| NATIVE_FOLDERS.iter().any(|folder| word.text.contains(folder)));
+    let takes_packages =
+        sources.iter().any(|word| NATIVE_DIRECTORIES.iter().any(|directory| word.text.contains(directory)));
     if !takes_packages {
         return None;
     }
@@ -357,13 +359,13 @@ fn native_packages(file: &Dockerfile<'_>, source: usize, copy: &StepKind) -> Opt
     })?;
     let span = command.words.first()?.span.start..command.words.last()?.span.end;
     let message = format!(
-        "{} installs the build machine's native modules, and every platform's image takes them",
+        "{} installs the build machine's native modules, and every platform's image gets them",
         command.program()
     );
     Some(
         Finding::new(Code::NativeBuildOnBuildPlatform, span, message, "installs for $BUILDPLATFORM")
             .weighing(Severity::Warning)
-            .help("install production packages in a stage of the target's own platform (leave --platform out), or use packages without native modules"),
+            .help("install production packages in a stage for the target platform (without --platform), or use packages without native modules"),
     )
 }
 
@@ -385,7 +387,7 @@ pub fn digests(file: &Dockerfile<'_>, outside: &Outside<'_>) -> (Vec<Finding>, V
     (findings, problems)
 }
 
-/// The finding about one image text, if it is pinned to one platform's manifest.
+/// Reports an image that is pinned to one platform's manifest.
 pub fn pinned(
     image: &str,
     span: std::ops::Range<usize>,
@@ -401,7 +403,7 @@ pub fn pinned(
     let finding = Finding::new(
         Code::SinglePlatformDigest,
         span.clone(),
-        format!("this digest is the manifest of {which}, and every platform takes it"),
+        format!("this digest is the manifest of {which}, and every platform gets it"),
         format!("only {which}"),
     );
     Ok(Some(match index.filter(|index| is_literal && *index != digest) {

@@ -32,7 +32,7 @@ pub fn check(text: &str, outside: &Outside<'_>) -> (Vec<Finding>, Vec<Problem>) 
     (findings, problems)
 }
 
-/// Images that a job itself runs in or beside.
+/// Returns the images of a job's container and services.
 fn images(job: &Node) -> Vec<&Node> {
     let container = job.value("container").map(|node| node.value("image").unwrap_or(node));
     let services =
@@ -42,7 +42,7 @@ fn images(job: &Node) -> Vec<&Node> {
 
 fn check_job(text: &str, root: &Node, job: &Node) -> Vec<Finding> {
     let steps = job.value("steps").map_or(&[][..], Node::items);
-    // Each entry of a matrix builds its own runner's platform; another job merges them.
+    // Each entry of a matrix builds the platform of its runner, and another job merges the images.
     let has_matrix_runner =
         job.value("runs-on").is_some_and(|runner| runner.texts().iter().any(|name| name.contains("matrix")));
     let has_default = |node: &Node| node.at(&["env", "DOCKER_DEFAULT_PLATFORM"]).is_some();
@@ -86,17 +86,17 @@ fn missing_platforms(text: &str, step: &Node) -> Option<Finding> {
         Code::WorkflowPlatforms,
         key.span.start..uses.span.end,
         "the pushed image is for the runner's own platform only",
-        "no platforms in its inputs",
+        "no platforms input",
     );
     let first = with.pairs().first().map(|(key, _)| key.span.start)?;
     if !matches!(with.value, Value::Map { is_block: true, .. }) {
         return Some(finding);
     }
     let insert = Edit::insert(first, format!("platforms: linux/amd64,linux/arm64\n{}", indent_at(text, first)));
-    Some(finding.fix("build for the usual two platforms", Safety::Unsafe, vec![insert]))
+    Some(finding.fix("build for linux/amd64 and linux/arm64", Safety::Unsafe, vec![insert]))
 }
 
-/// The blanks that a line after the one at `at` needs to stand under it.
+/// Returns the indentation for a new line below position `at`.
 fn indent_at(text: &str, at: usize) -> String {
     let line_start = text[..at].rfind('\n').map_or(0, |newline| newline + 1);
     " ".repeat(text[line_start..at].chars().count())
@@ -122,7 +122,7 @@ fn missing_emulator(text: &str, job: &Node, step: &Node) -> Option<Finding> {
         return None;
     }
     let message = format!(
-        "{} on {} runner, and no emulator is set up before",
+        "{} is built on {} runner without an emulator",
         foreign.join(", "),
         if is_arm { "an arm64" } else { "an amd64" }
     );
@@ -133,10 +133,10 @@ fn missing_emulator(text: &str, job: &Node, step: &Node) -> Option<Finding> {
         return Some(finding);
     }
     let insert = Edit::insert(line_start, format!("{marker}uses: {}\n", pinned("docker/setup-qemu-action")));
-    Some(finding.fix("set up an emulator before", Safety::Unsafe, vec![insert]))
+    Some(finding.fix("set up an emulator before the build", Safety::Unsafe, vec![insert]))
 }
 
-/// `docker build` and `docker push`, or `docker buildx build --push`, in `run:` steps.
+/// Reports `docker build` and `docker push`, or `docker buildx build --push`, in `run:` steps.
 fn pushed_by_commands(text: &str, steps: &[Node]) -> Vec<Finding> {
     let runs = steps.iter().filter_map(|step| step.value("run"));
     let commands: Vec<Command> =
@@ -160,7 +160,7 @@ fn pushed_by_commands(text: &str, steps: &[Node]) -> Vec<Finding> {
             let finding = Finding::new(Code::WorkflowPlatforms, start..end, message, "no --platform");
             findings.push(match words.first() {
                 Some(&"buildx") => finding.fix(
-                    "build for the usual two platforms",
+                    "build for linux/amd64 and linux/arm64",
                     Safety::Unsafe,
                     vec![Edit::insert(end, " --platform linux/amd64,linux/arm64")],
                 ),
@@ -171,7 +171,7 @@ fn pushed_by_commands(text: &str, steps: &[Node]) -> Vec<Finding> {
     findings
 }
 
-/// The bytes of a script: a block's lines as they stand, their indentation included.
+/// Returns the bytes of a script. The lines of a block scalar include their indentation.
 fn script_of(text: &str, run: &Node) -> Range<usize> {
     let content = run.content();
     let is_block = text[content.clone()].starts_with(['|', '>']);
