@@ -1,6 +1,6 @@
-//! The actions that written and rewritten workflows use, each pinned to the commit of a release.
+//! The actions in generated and rewritten workflows, each pinned to the commit of a release.
 
-/// An action at a release: a tag can be moved, a commit cannot.
+/// A release of an action, pinned to its commit, because a tag can be moved.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Action {
     pub name: &'static str,
@@ -20,7 +20,8 @@ pub const ACTIONS: &[Action] = &[
     Action { name: "docker/build-push-action", commit: "c3c9e263c25d99ce0380d002d59b67737d91b0dc", version: "v7.4.0" },
 ];
 
-/// `docker/login-action@dbcb81... # v4.6.0`, as it stands behind `uses:`. A name that is not in the table is its own.
+/// Returns the value of `uses:`: `docker/login-action@dbcb81... # v4.6.0`. A name that is not in the table stays
+/// unchanged.
 pub fn pinned(name: &str) -> String {
     match ACTIONS.iter().find(|action| action.name == name) {
         Some(action) => format!("{}@{} # {}", action.name, action.commit, action.version),

@@ -1,5 +1,5 @@
-//! Floor 5: what in a Dockerfile, a compose file, a bake file or a workflow will break another architecture. Pure: files
-//! of the build context and a registry's answers come through closures that the rim gives.
+//! Checks Dockerfiles, compose files, bake files and workflows for constructs that break other architectures. Rules do
+//! no I/O: closures of the caller read the build context and registries.
 
 mod actions;
 mod apt;
@@ -52,30 +52,30 @@ use dockerfile::Dockerfile;
 use flow::Flow;
 use ignore::Ignores;
 
-/// A file with what was found in it.
+/// A checked file with its findings.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Linted {
     pub path: PathBuf,
     pub text: String,
     pub format: Format,
-    /// In the order of the file.
+    /// Sorted by position.
     pub findings: Vec<Finding>,
-    /// What could not be checked. Never a pass.
+    /// Parts that could not be checked. A file with problems does not pass.
     pub problems: Vec<Problem>,
-    /// Findings that the file's own comments turn off.
+    /// Number of findings that comments in the file disable.
     pub ignored: usize,
 }
 
-/// Something that could not be read or asked, at a byte of the file.
+/// A parse error or failed lookup at a byte of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     pub at: usize,
     pub message: String,
 }
 
-/// Checks one file, whose format [`format_of`] told.
+/// Checks a file. [`format_of`] returns its format.
 pub fn lint(path: &Path, text: &str, format: Format, outside: &Outside<'_>) -> Linted {
-    // A byte order mark belongs to no line; its bytes are put back into every place.
+    // The rules do not see a byte order mark, so its length is added to every position.
     let body = text.strip_prefix('\u{feff}').unwrap_or(text);
     let offset = text.len() - body.len();
     let (mut findings, mut problems, ignores) = match format {
@@ -86,7 +86,7 @@ pub fn lint(path: &Path, text: &str, format: Format, outside: &Outside<'_>) -> L
         Format::BakeJson => by_lines(body, bake::check_json(body)),
     };
     let found = findings.len();
-    // What a file for one architecture names is right for it.
+    // A file for one architecture may name it.
     let is_one = findings.iter().any(|finding| finding.right_for.is_some());
     let archs = [outside.file_archs.clone(), Vec::from_iter(is_one.then(outside.baked_for).flatten())].concat();
     findings.retain(|finding| finding.right_for.is_none_or(|arch| !archs.contains(&arch)));
@@ -108,8 +108,8 @@ fn shift(finding: &mut Finding, offset: usize) {
     }
 }
 
-/// Whether building the image runs programs of the platform that is built for: a RUN in a stage of its own platform.
-/// A text that cannot be read may run anything.
+/// Whether building the image runs programs for the target platform, because a stage that is not on the build platform
+/// has a RUN. True if the text cannot be parsed.
 pub fn runs_on_target(text: &str, target: Option<&str>) -> bool {
     let Ok(file) = Dockerfile::parse(text.strip_prefix('\u{feff}').unwrap_or(text)) else { return true };
     let flow = Flow::of(&file, target);
@@ -139,7 +139,8 @@ fn lint_dockerfile(text: &str, outside: &Outside<'_>) -> (Vec<Finding>, Vec<Prob
     (findings, problems, ignores)
 }
 
-/// Rewrites that declare the same ARG in one stage declare it once: before the first step that needs it.
+/// Merges rewrites that declare the same ARG in a stage, so that it is declared once before the first step that needs
+/// it.
 fn share_declarations(file: &Dockerfile<'_>, findings: &mut [Finding]) {
     for stage in &file.stages {
         let end = stage.steps.last().map_or(stage.span.end, |step| step.span.end);
@@ -159,7 +160,7 @@ fn share_declarations(file: &Dockerfile<'_>, findings: &mut [Finding]) {
     }
 }
 
-/// In YAML and HCL an ignore comment covers the line below it, or its own.
+/// Reads the ignore comments of YAML and HCL, which apply to the line below or to their own line.
 fn by_lines(text: &str, (findings, problems): (Vec<Finding>, Vec<Problem>)) -> (Vec<Finding>, Vec<Problem>, Ignores) {
     (findings, problems, Ignores::read(text, |at| text[at..].find('\n').map_or(text.len(), |newline| at + newline)))
 }
@@ -187,7 +188,7 @@ mod tests {
         }
     }
 
-    /// Pieces that every reader here gives a meaning to, and some that none expects.
+    /// Fragments that the parsers recognize, and some that they do not expect.
     const PIECES: &[&str] = &[
         "FROM ",
         "RUN ",
@@ -259,7 +260,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn no_text_makes_a_lint_panic_and_every_place_lies_within(choice in proptest::collection::vec(0..PIECES.len(), 0..40)) {
+        fn no_text_causes_a_panic_and_every_position_is_in_the_text(choice in proptest::collection::vec(0..PIECES.len(), 0..40)) {
             let text: String = choice.into_iter().map(|at| PIECES[at]).collect();
             for format in [Format::Dockerfile, Format::Compose, Format::GithubWorkflow, Format::BakeHcl, Format::BakeJson] {
                 for text in [text.clone(), format!("FROM a\n{text}")] {

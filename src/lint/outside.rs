@@ -1,32 +1,32 @@
-//! What a lint cannot read from the file itself, and how the rim answers it. No I/O happens here.
+//! The interface to facts outside a linted file, which the caller provides. No I/O happens here.
 
 use crate::oci::{Digest, Reference};
 use crate::platform::{Arch, Platform};
 
-/// Everything beside the file that the rules may ask for.
+/// Facts outside the file that rules may request.
 pub struct Outside<'a> {
-    /// The programs in the build context that a COPY's source names: a file, a folder or a pattern, relative to the
-    /// context. Where there is no context, nothing.
+    /// Returns the files in the build context that a COPY source names: a file, a directory or a pattern, relative to
+    /// the context. Empty without a context.
     pub files: &'a dyn Fn(&str) -> Vec<HostFile>,
-    /// What a registry holds under a pinned reference; `None` without `--online`.
+    /// Looks up a pinned reference in its registry. `None` without `--online`.
     pub pin: Option<&'a PinLookup<'a>>,
     /// Whether the project passes a build argument of this name, in a workflow, a bake file, a Makefile or a script.
     pub passes: &'a dyn Fn(&str) -> bool,
-    /// Whether git records a file of the context as executable; `None` where git does not track it.
+    /// Whether git records a file of the context as executable. `None` if git does not track it.
     pub recorded_mode: &'a dyn Fn(&str) -> Option<bool>,
-    /// Whether the context's .dockerignore keeps a path from the build.
+    /// Whether .dockerignore excludes a path of the context.
     pub ignores: &'a dyn Fn(&str) -> bool,
     /// The architecture that the project's bake files build this Dockerfile for, where it is one.
     pub baked_for: &'a dyn Fn() -> Option<Arch>,
     /// The architectures that the file is for, by its name, its directory or the files next to it.
     pub file_archs: Vec<Arch>,
-    /// Platforms that the project builds for, where they are known.
+    /// The platforms that the project builds for, if they are known.
     pub platforms: Vec<Platform>,
-    /// The stage that is built, as `docker build --target` names it.
+    /// The stage to build, as in `docker build --target`.
     pub target: Option<String>,
 }
 
-/// Asks a registry what a reference with a digest is.
+/// Looks up a reference with a digest in its registry.
 pub type PinLookup<'a> = dyn Fn(&Reference) -> Result<Pin, String> + 'a;
 
 /// A file of the build context.
@@ -34,21 +34,22 @@ pub type PinLookup<'a> = dyn Fn(&Reference) -> Result<Pin, String> + 'a;
 pub struct HostFile {
     /// Relative to the context.
     pub path: String,
-    /// Whether a user may execute it.
+    /// Whether any execute bit is set.
     pub is_executable: bool,
-    /// Its first [`HEAD_BYTES`] bytes, or all where it is shorter.
+    /// Its first [`HEAD_BYTES`] bytes, or all of a shorter file.
     pub head: Vec<u8>,
 }
 
-/// Bytes of a host file that a rule looks at: an ELF header is 64, a Mach-O's fat header with its rows less than this.
+/// Number of bytes of a host file that rules read. An ELF header has 64, and a fat Mach-O header with its entries has
+/// fewer than this.
 pub const HEAD_BYTES: usize = 512;
 
-/// What a digest names.
+/// The document that a digest names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Pin {
-    /// An index of these platforms.
+    /// An index with these platforms.
     Index(Vec<Platform>),
-    /// One platform's manifest; `index` is the digest of the index that the same tag names now, where there is one.
+    /// One platform's manifest. `index` is the digest of the index that the same tag currently names, if there is one.
     Manifest { platform: Option<Platform>, index: Option<Digest> },
 }
 

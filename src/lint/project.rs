@@ -1,5 +1,5 @@
-//! What a project says of its builds in workflows, bake and compose files, Makefiles and scripts: which build arguments it
-//! passes, and which Dockerfiles it builds for one architecture only.
+//! Reads how a project builds its Dockerfiles from workflows, bake and compose files, Makefiles and scripts: which
+//! build arguments it passes, and which Dockerfiles it builds for one architecture only.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -10,12 +10,12 @@ use super::bake::{self, Built};
 use super::format::{Format, format_of};
 use crate::platform::{Arch, Platform};
 
-/// Files of a project that are read for build arguments, and bytes of each.
+/// Maximum number of files to read, and of bytes per file.
 const FILE_LIMIT: usize = 5_000;
 const TEXT_LIMIT: u64 = 512 << 10;
-/// Entries of a project's directories that are looked at.
+/// Maximum number of directory entries to visit.
 const ENTRY_LIMIT: usize = 100_000;
-/// Directories that hold no source of the project itself.
+/// Directories without the project's own sources.
 const SKIPPED: &[&str] = &[".git", "node_modules", "target", "vendor", ".venv", "venv", "testdata", "docs"];
 const ENDINGS: &[&str] = &[
     "mk", "mak", "sh", "bash", "yml", "yaml", "hcl", "json", "toml", "bzl", "bazel", "py", "go", "groovy", "ps1", "rb",
@@ -78,8 +78,8 @@ impl Project {
         project
     }
 
-    /// Whether the project passes a build argument of this name to a Dockerfile. A file next to another Dockerfile passes
-    /// its own's.
+    /// Whether the project passes a build argument of this name to a Dockerfile. A file next to another Dockerfile only
+    /// passes arguments to that one.
     pub fn passes(&self, dockerfile: &Path, name: &str) -> bool {
         let whole = absolute(dockerfile);
         let reaches = |(directory, own): &(&PathBuf, &ProjectDirectory)| {
@@ -88,7 +88,7 @@ impl Project {
         self.directories.iter().filter(reaches).any(|(_, own)| own.passed.contains(name))
     }
 
-    /// The architecture that every bake target of a Dockerfile names, if it is one.
+    /// Returns the architecture of a Dockerfile's bake targets, if all of them name the same one.
     pub fn baked_for(&self, dockerfile: &Path) -> Option<Arch> {
         let targets = self.baked.get(&absolute(dockerfile))?;
         let first = *targets.first()?;
@@ -97,7 +97,7 @@ impl Project {
 
     fn add_baked(&mut self, directory: &Path, name: &str, text: &str) {
         let is_json = name.ends_with(".json");
-        // JSON of any other kind is common, and large.
+        // Other JSON files are common and large.
         if !(name.ends_with(".hcl") || is_json && name.contains("bake")) {
             return;
         }
@@ -120,14 +120,15 @@ fn absolute(path: &Path) -> PathBuf {
     fs::canonicalize(path).or_else(|_| std::path::absolute(path)).unwrap_or_else(|_| path.to_path_buf())
 }
 
-/// The repository that `path` is in, or else its own directory.
+/// Returns the repository that contains `path`, or else its directory.
 fn root_of(path: &Path) -> PathBuf {
     let whole = absolute(path);
     let own = if whole.is_dir() { whole.clone() } else { whole.parent().map_or_else(PathBuf::new, Path::to_path_buf) };
     own.ancestors().find(|directory| directory.join(".git").exists()).map_or_else(|| own.clone(), Path::to_path_buf)
 }
 
-/// `--build-arg NAME=value`; in YAML, HCL and JSON that have build arguments, every `NAME=` and `NAME:`.
+/// Adds the names of `--build-arg NAME=value`, and of every `NAME=` and `NAME:` in YAML, HCL and JSON files with build
+/// arguments.
 fn arguments_in(name: &str, text: &str, passed: &mut BTreeSet<String>) {
     let identifier = |text: &str| {
         let length = text.bytes().take_while(|b| b.is_ascii_alphanumeric() || *b == b'_').count();
