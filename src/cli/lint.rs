@@ -1,4 +1,4 @@
-//! `imgarch lint`: finds the files, gives the rules what is beside them, and writes what is rewritten.
+//! `imgarch lint`: finds files, runs the rules on them, and writes rewritten files.
 
 use std::cell::OnceCell;
 use std::collections::BTreeSet;
@@ -17,12 +17,12 @@ use crate::platform::Platform;
 use crate::report::terminal::Screen;
 use crate::report::{self, LintRun};
 
-/// What to check, and what to do about it.
+/// Which files to check, and how to fix and report them.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 All rules: imgarch explain; one rule: imgarch explain hard-coded-arch.
-A comment turns a rule off: `# imgarch ignore=hard-coded-arch` above an instruction, or
-`# imgarch global ignore=CODE` anywhere in the file. hadolint's DL3029 counts for from-platform-constant.
+A comment disables a rule: `# imgarch ignore=hard-coded-arch` above an instruction, or
+`# imgarch global ignore=CODE` anywhere in the file. hadolint's DL3029 also disables from-platform-constant.
 
 Examples:
   imgarch lint
@@ -30,28 +30,28 @@ Examples:
   imgarch lint --fix --unsafe deploy/
   imgarch lint --format table --format sarif=lint.sarif")]
 pub struct LintArgs {
-    /// Files and folders. A folder is searched for Dockerfiles, compose files, bake files and GitHub workflows.
+    /// Files and directories. Directories are searched for Dockerfiles, compose files, bake files and GitHub workflows.
     #[arg(value_name = "PATH", default_value = ".")]
     paths: Vec<PathBuf>,
-    /// Build context of the Dockerfiles: what COPY takes from it is read. Without it, each Dockerfile's own folder.
+    /// Build context of the Dockerfiles, from which COPY reads files. Defaults to the directory of each Dockerfile.
     #[arg(long, value_name = "DIR")]
     context: Option<PathBuf>,
-    /// A platform that the project builds for; repeatable. Sharpens the rules on 32-bit platforms.
+    /// A platform that the project builds for; repeatable. Makes rules stricter for 32-bit platforms.
     #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
     platform: Vec<String>,
-    /// The stage that is built, as `docker build --target` names it; without it the last.
+    /// The stage to build, as in `docker build --target`. Defaults to the last stage.
     #[arg(long, value_name = "STAGE")]
     stage: Option<String>,
     /// Ask registries whether pinned digests are one platform's manifest.
     #[arg(long)]
     online: bool,
-    /// Show the safe rewrites as a diff, and make them.
+    /// Show safe rewrites as a diff, and apply them.
     #[arg(long)]
     fix: bool,
-    /// With --fix: make the rewrites too that are a guess at what was meant.
+    /// With --fix: also apply rewrites that guess the author's intent.
     #[arg(long, requires = "fix")]
     r#unsafe: bool,
-    /// With --fix: show the diff only.
+    /// With --fix: only show the diff.
     #[arg(long, requires = "fix")]
     dry_run: bool,
     #[arg(long, value_name = "NAME[=FILE]", default_value = "table", help = report::Format::help())]
@@ -84,7 +84,7 @@ pub fn run(
 ) -> Result<u8, CliError> {
     let started = Instant::now();
     let outputs = outputs(&args.format, args.output.as_deref(), report::Format::parse, &report::Format::names())?;
-    // Only beside the text may a diff stand on standard output.
+    // A diff may only be written to stdout together with the table.
     let shows_diff = !outputs.iter().any(|(format, path)| path.is_none() && *format != report::Format::Table);
     let platforms =
         args.platform.iter().map(|text| Platform::parse(text).map_err(|error| CliError::usage(error.to_string())));
@@ -95,7 +95,7 @@ pub fn run(
         client.map_err(|error| CliError::Usage { text: error.to_string(), hint: error.hint().map(str::to_string) })?;
     let (mut files, mut skipped) = (Vec::new(), Vec::new());
     for path in &args.paths {
-        let found = lint::discover(path).map_err(undiscovered)?;
+        let found = lint::discover(path).map_err(discover_error)?;
         skipped.extend(found.skipped);
         files.extend(found.files);
     }
@@ -106,11 +106,11 @@ pub fn run(
     }
     if files.is_empty() && skipped.iter().all(|skipped| skipped.why == lint::NOT_READ) {
         return Err(CliError::Usage {
-            text: "nothing to check was found".to_string(),
+            text: "no files to check".to_string(),
             hint: Some("name a file: imgarch lint path/to/Dockerfile".to_string()),
         });
     }
-    // Read when a finding hangs on it.
+    // Read when a finding depends on it.
     let projects: OnceCell<Vec<Project>> = OnceCell::new();
     let projects = || projects.get_or_init(|| args.paths.iter().map(|path| Project::read(path)).collect());
     let indexes: OnceCell<Vec<GitIndex>> = OnceCell::new();
@@ -149,7 +149,7 @@ pub fn run(
     for SourceFile { path, text, format } in files {
         let linted = check(&path, &text, format);
         let rewritten = if args.fix { rewrite(&linted, args, shows_diff, out)? } else { None };
-        // What is only shown is not yet cured.
+        // A dry run does not fix findings.
         let rewritten = rewritten.filter(|_| !args.dry_run);
         all.push(rewritten.map_or(linted, |text| check(&path, &text, format)));
     }
@@ -163,7 +163,7 @@ pub fn run(
             Some(path) => {
                 let mut text = Vec::new();
                 report::write_lint(&run, *format, Screen { color: false, ..screen }, &mut text)?;
-                super::write::replace(path, &text).map_err(|error| unreadable(path, &error))?;
+                super::write::replace(path, &text).map_err(|error| write_error(path, &error))?;
             }
         }
     }
@@ -181,7 +181,7 @@ impl LintFailOn {
     }
 }
 
-/// 1 for findings at the threshold, 3 where a file could not be checked.
+/// Returns 1 if a finding reaches the threshold, or else 3 if part of a file could not be checked.
 fn exit_code(all: &[Linted], threshold: Option<Severity>) -> u8 {
     let worst = all.iter().flat_map(|file| &file.findings).map(|finding| finding.severity).max();
     match () {
@@ -191,7 +191,8 @@ fn exit_code(all: &[Linted], threshold: Option<Severity>) -> u8 {
     }
 }
 
-/// Shows the rewrites of a file as a diff, on standard error where that is not for people, and makes them unless --dry-run. Returns the text after them.
+/// Shows the rewrites of a file as a diff, and applies them unless `--dry-run` is set. The diff goes to stderr if
+/// stdout has another format. Returns the rewritten text.
 fn rewrite(file: &Linted, args: &LintArgs, shows_diff: bool, out: &mut dyn Write) -> Result<Option<String>, CliError> {
     let safety = if args.r#unsafe { Safety::Unsafe } else { Safety::Safe };
     let fixed = lint::apply(&file.text, &file.findings, safety);
@@ -204,23 +205,23 @@ fn rewrite(file: &Linted, args: &LintArgs, shows_diff: bool, out: &mut dyn Write
         false => tell(&diff),
     }
     if !args.dry_run {
-        super::write::replace(&file.path, fixed.text.as_bytes()).map_err(|error| unreadable(&file.path, &error))?;
+        super::write::replace(&file.path, fixed.text.as_bytes()).map_err(|error| write_error(&file.path, &error))?;
     }
     Ok(Some(fixed.text))
 }
 
-fn unreadable(path: &Path, error: &std::io::Error) -> CliError {
+fn write_error(path: &Path, error: &std::io::Error) -> CliError {
     CliError::Unknown { text: format!("{}: {error}", path.display()), hint: None }
 }
 
-fn undiscovered(error: DiscoverError) -> CliError {
+fn discover_error(error: DiscoverError) -> CliError {
     let text = error.to_string();
     match error {
         DiscoverError::Unreadable { .. } => CliError::Unknown { text, hint: None },
         DiscoverError::TooManyFiles { .. } => CliError::usage(text),
         DiscoverError::UnknownFormat { .. } => CliError::Usage {
             text,
-            hint: Some("names tell the format: Dockerfile*, *.Dockerfile, compose*.yaml, docker-bake*.hcl".to_string()),
+            hint: Some("name it Dockerfile*, *.Dockerfile, compose*.yaml or docker-bake*.hcl".to_string()),
         },
     }
 }

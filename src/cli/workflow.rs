@@ -1,4 +1,4 @@
-//! `imgarch workflow`: writes a CI file from what the repository says of itself.
+//! `imgarch workflow`: writes a CI file for the repository.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use crate::platform::Platform;
 use crate::platform::target::{self, TargetText};
 use crate::workflow::{self, Project, Service, Shape};
 
-/// For which service, and what cannot be read from the repository.
+/// Which CI service to write for, and what to build.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -28,7 +28,7 @@ pub struct WorkflowArgs {
     /// A platform to build; repeatable. Without it those of the targets, or linux/amd64 and linux/arm64.
     #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
     platform: Vec<String>,
-    /// A node that the image must run on, as for `imgarch scan`; repeatable. Without it the project's own.
+    /// A node that the image must run on, as for `imgarch scan`; repeatable. Defaults to the targets of the project.
     #[arg(long, value_name = "TARGET")]
     target: Vec<String>,
     /// The Dockerfile; without it the one that is found.
@@ -40,15 +40,15 @@ pub struct WorkflowArgs {
     /// The branch whose image is `latest`; without it, the one that `origin` has as its default.
     #[arg(long, value_name = "NAME")]
     branch: Option<String>,
-    /// One job that emulates what is foreign, instead of a runner for each platform.
+    /// Use one job that emulates foreign platforms, instead of a runner for each platform.
     #[arg(long)]
     simple: bool,
-    /// With `dockerfile`: follow the start of this program; repeat for each word.
+    /// With `dockerfile`: follow the start of this program; repeat for each argument.
     #[arg(long, value_name = "WORD", allow_hyphen_values = true)]
     entrypoint: Vec<String>,
     #[command(flatten)]
     config: ConfigArgs,
-    /// Write the file where the service looks for it; one that is there is not overwritten.
+    /// Write the file to the path that the service reads. An existing file is not overwritten.
     #[arg(long)]
     write: bool,
 }
@@ -66,8 +66,8 @@ pub fn run(args: &WorkflowArgs, environment: &Environment, out: &mut dyn Write) 
         ServiceArg::Gitlab => Service::Gitlab,
         ServiceArg::Dockerfile if args.write => {
             return Err(CliError::Usage {
-                text: "--write cannot place a build step".to_string(),
-                hint: Some("print it, and put its two parts into the Dockerfile".to_string()),
+                text: "--write does not support `dockerfile`".to_string(),
+                hint: Some("copy the two parts of the output into the Dockerfile".to_string()),
             });
         }
         ServiceArg::Dockerfile => {
@@ -76,7 +76,7 @@ pub fn run(args: &WorkflowArgs, environment: &Environment, out: &mut dyn Write) 
         }
     };
     if !args.entrypoint.is_empty() {
-        return Err(CliError::usage("--entrypoint is for `imgarch workflow dockerfile`"));
+        return Err(CliError::usage("--entrypoint requires `imgarch workflow dockerfile`"));
     }
     let usage = |error: String| CliError::Usage { text: error, hint: None };
     let mut platforms = Vec::new();
@@ -134,8 +134,8 @@ pub fn run(args: &WorkflowArgs, environment: &Environment, out: &mut dyn Write) 
     Ok(0)
 }
 
-/// The platforms that the targets need, each with the text that names it. A cluster or this machine is asked now, and is
-/// not there when the workflow runs: of those only the platforms are taken.
+/// Returns the platforms of the targets, each with the text of its target. The workflow cannot reach a cluster or this
+/// machine when it runs, so their targets are replaced with platforms.
 fn targets(texts: &[String], environment: &Environment) -> Result<Vec<(Platform, String)>, CliError> {
     let mut found: Vec<(Platform, String)> = Vec::new();
     for text in texts {
@@ -150,14 +150,15 @@ fn targets(texts: &[String], environment: &Environment) -> Result<Vec<(Platform,
     Ok(found)
 }
 
-/// What git prints, where there is git and it answers.
+/// Returns the output of git. `None` if git is not installed, fails or prints nothing.
 fn git(words: &[&str]) -> Option<String> {
     let output = Command::new("git").args(words).output().ok().filter(|output| output.status.success())?;
     let text = String::from_utf8(output.stdout).ok()?.trim().to_string();
     (!text.is_empty()).then_some(text)
 }
 
-/// `git@github.com:User/App.git` is published as `ghcr.io/user/app`; GitLab's projects have a registry of their own.
+/// Returns the image of a remote: `ghcr.io/user/app` for `git@github.com:User/App.git`, and GitLab's own registry for
+/// GitLab.
 fn image_of_remote(url: &str) -> Option<String> {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let rest = rest.rsplit_once('@').map_or(rest, |(_, rest)| rest);
