@@ -239,8 +239,8 @@ fn emulate(root: &Path, machine: Machine, cpu: &Cpu, call: &[String]) -> Ended {
         std::fs::create_dir_all(root.join(directory)).unwrap();
     }
     let mut command = Command::new("unshare");
-    let script = "mount -t proc proc \"$1/proc\" && mount --bind /dev \"$1/dev\" && root=$1 && shift && exec chroot \"$root\" \"$@\"";
-    command.args(["--mount", "--pid", "--fork", "sh", "-c", script, "sh"]).arg(root);
+    let script = "mount --bind /proc \"$1/proc\" && mount --bind /dev \"$1/dev\" && root=$1 && shift && exec chroot \"$root\" \"$@\"";
+    command.args(["--mount", "sh", "-c", script, "sh"]).arg(root);
     command.arg(format!("/{}", machine.qemu())).args(["-cpu", cpu.model]).args(call);
     command.env_clear().envs([("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"), ("HOME", "/tmp"), ("LANG", "C.UTF-8")]);
     // Threads make emulation slow.
