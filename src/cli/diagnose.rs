@@ -1,4 +1,4 @@
-//! `imgarch diagnose`: why does it not start? A message or a log by itself, or a pod with all that its cluster knows of it.
+//! `imgarch diagnose`: explains why a container does not start, from a message, a log, or a pod and its cluster.
 
 use std::fs::File;
 use std::io::Write;
@@ -12,13 +12,13 @@ use crate::platform::{Platform, Target, target};
 use crate::report::answer as report;
 use crate::scan::{CallOverride, ImageReport, Options};
 
-/// What fails.
+/// What to diagnose.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   imgarch diagnose checkout-7c9d-x2v4k -n shop      a pod; also deploy/NAME, sts/NAME, job/NAME
-  imgarch diagnose --failing -A                     every pod that does not start
-  imgarch diagnose 'exec /app: exec format error'   a message by itself
+  imgarch diagnose --failing -A                     every failing pod
+  imgarch diagnose 'exec /app: exec format error'   a message
   kubectl logs checkout-7c9d-x2v4k --previous | imgarch diagnose --log -
   imgarch diagnose --log build.log --image user/app:v1 --target graviton3
 
@@ -27,33 +27,34 @@ pub struct DiagnoseArgs {
     /// A pod, a workload as KIND/NAME, or the text of an error.
     #[arg(value_name = "POD|KIND/NAME|MESSAGE", required_unless_present_any = ["log", "failing", "exit_code"])]
     subject: Option<String>,
-    /// Read a log; `-` is standard input.
+    /// Read a log; `-` is stdin.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["subject", "failing"])]
     log: Option<PathBuf>,
-    /// Exit code of the container, beside a message or a log.
+    /// Exit code of the container, in addition to a message or a log.
     #[arg(long, value_name = "CODE", conflicts_with = "failing")]
     exit_code: Option<i32>,
-    /// The image that fails: it is read, and the answer names file, layer and build step.
+    /// Read this failing image, so that the answer names the file, layer and build step.
     #[arg(long, value_name = "IMAGE", conflicts_with = "failing")]
     image: Option<String>,
-    /// The node on which it fails, as for `scan`.
+    /// The node on which it fails, as for `imgarch scan`.
     #[arg(long, value_name = "TARGET", conflicts_with = "failing")]
     target: Option<String>,
-    /// What the container starts instead of the image's ENTRYPOINT; repeat for each word.
+    /// Run this instead of the image's ENTRYPOINT, like `command` in Kubernetes; repeat for each word.
     #[arg(long, value_name = "WORD", allow_hyphen_values = true)]
     entrypoint: Vec<String>,
-    /// Every pod that fails, in the namespace or with -A in all of them.
+    /// Diagnose every failing pod in the namespace, or with -A in all namespaces.
     #[arg(long, conflicts_with = "subject")]
     failing: bool,
-    /// Namespace; the context's own otherwise.
+    /// Read this namespace [default: the kubeconfig context's].
     #[arg(long, short = 'n', value_name = "NAMESPACE")]
     namespace: Option<String>,
-    /// All namespaces, with --failing.
+    /// With --failing: read all namespaces.
     #[arg(long, short = 'A', requires = "failing")]
     all_namespaces: bool,
-    /// Do not read the image; answer from what the cluster says alone.
+    /// Do not read the image; use only what the cluster reports.
     #[arg(long)]
     no_image: bool,
+    /// Output format.
     #[arg(long, value_enum, default_value_t = report::AnswerFormat::Text)]
     format: report::AnswerFormat,
     #[command(flatten)]
@@ -81,26 +82,28 @@ pub fn run(
         Some(log) => of_log(args, &settings, environment, terminal, &log)?,
         None => match of_cluster(args, &settings, environment, terminal)? {
             Some(answers) => answers,
-            // Nothing fails: that is an answer, and a good one.
+            // Nothing fails, which is a success.
             None => return Ok(0),
         },
     };
     if answers.is_empty() {
         return Err(CliError::Unknown {
-            text: "no message in it explains why a program did not start".to_string(),
-            hint: Some("give the container's own log, as kubectl logs --previous or docker logs prints it, or --image and --target".into()),
+            text: "no message in the input explains why a program did not start".to_string(),
+            hint: Some(
+                "pass the container's log, from kubectl logs --previous or docker logs, or --image and --target".into(),
+            ),
         });
     }
     report::write(&answers, args.format, terminal.width, out)?;
     Ok(0)
 }
 
-/// Names of pods and workloads have neither blanks nor colons.
+/// Names of pods and workloads contain neither whitespace nor colons.
 fn is_message(subject: &str) -> bool {
     subject.contains(char::is_whitespace) || subject.contains(':')
 }
 
-/// Reads a log of any size; `-` is standard input.
+/// Reads a log of any size; `-` is stdin.
 fn read(path: &Path) -> Result<LogContent, CliError> {
     let read = match path.as_os_str() == "-" {
         true => read_log(std::io::stdin().lock()),
@@ -132,7 +135,7 @@ fn of_log(
     let (mut image, mut file) = (None, None);
     if let Some(name) = args.image.as_deref().filter(|_| !args.no_image) {
         let report = read(name, CallOverride { entrypoint: given, ..CallOverride::default() })?;
-        // The file that the log names is judged by itself where the start path does not lead through it.
+        // If the start path does not lead through the file that the log names, the file is judged separately.
         if let Some(path) = file::to_judge(symptoms, &report, target_name) {
             let call = CallOverride { entrypoint: Some(vec![path]), args: Some(Vec::new()), ..CallOverride::default() };
             file = Some(read(name, call)?);
@@ -151,7 +154,7 @@ fn of_log(
     Ok(answer(&evidence).into_iter().collect())
 }
 
-/// The node's platform, where a message names it: `linux/arm64/v8`, `arm64`, or podman's `arm64", variant "v8"`.
+/// The node's platform, if a message names it: `linux/arm64/v8`, `arm64`, or podman's `arm64", variant "v8"`.
 fn named_target(symptoms: &[Symptom]) -> Option<Target> {
     let named = symptoms.iter().flat_map(|symptom| &symptom.named).filter(|(name, _)| *name == "node");
     let platforms =
@@ -159,7 +162,7 @@ fn named_target(symptoms: &[Symptom]) -> Option<Target> {
     platforms.filter_map(|platform| Target::of_platform(&platform)).next()
 }
 
-/// One image, judged on these targets; what cannot be read is noted, and the answer rests on the rest.
+/// Reads and judges one image on these targets. Parts that cannot be read become notes.
 fn read_image(
     settings: &Settings,
     terminal: &Terminal,
@@ -179,7 +182,7 @@ fn of_cluster(_: &DiagnoseArgs, _: &Settings, _: &Environment, _: &Terminal) -> 
     Err(targets::without_kube())
 }
 
-/// Answers for the pods of a cluster; `None` where `--failing` found that nothing fails.
+/// Answers for the pods of a cluster. `None` if `--failing` found no failing pod.
 #[cfg(feature = "kube")]
 fn of_cluster(
     args: &DiagnoseArgs,
@@ -222,7 +225,7 @@ fn of_cluster(
         Err(error @ ClusterError::NoSelector { .. }) => Err(CliError::usage(error.to_string())),
         Err(error @ ClusterError::NothingFails { .. }) => Err(CliError::Unknown {
             text: error.to_string(),
-            hint: Some("imgarch diagnose --failing -A looks in every namespace".to_string()),
+            hint: Some("to look in every namespace: imgarch diagnose --failing -A".to_string()),
         }),
     }
 }

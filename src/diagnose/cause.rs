@@ -1,17 +1,17 @@
-//! What can be behind a symptom: one row a suspect, with how to be sure of it and what cures it.
-//! Ranking them is `rank`'s; nothing here knows a message.
+//! The table of possible causes of a failure: one row per suspect, with commands that confirm it and steps that fix it.
+//! `rank` orders the suspects; nothing here depends on messages.
 
 use crate::exec::CauseKind;
 use crate::scan::rebuild_command;
 use crate::source::{ImageRef, Origin};
 
-/// How sure a suspect is. Ordered, the surest last.
+/// How likely a suspect is to be the cause. Ordered, the likeliest last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Likelihood {
     Unlikely,
     Possible,
     Likely,
-    /// The image's bytes and the node's facts say it, or the message can mean nothing else.
+    /// The image's bytes and the node's facts prove it, or the message has no other meaning.
     Certain,
 }
 
@@ -26,13 +26,14 @@ impl Likelihood {
     }
 }
 
-/// What is reported of a suspect. `{image}`, `{tagged}`, `{target}`, `{platform}`, `{path}`, `{node}` and `{pod}` stand for
-/// the case's own; a line with one that is not known is left out.
+/// The texts about a suspect. `{image}`, `{tagged}`, `{target}`, `{platform}`, `{path}`, `{node}`, `{pod}` and `{rebuild}`
+/// are filled in from [`Names`]. A line that needs an unknown name is left out.
 #[derive(Debug)]
 pub struct SuspectRow {
     pub suspect: Suspect,
     /// Stable, kebab-case, as JSON shows it.
     pub name: &'static str,
+    /// One sentence: lower case, no period.
     pub sentence: &'static str,
     /// Commands that confirm or rule it out.
     pub check: &'static [&'static str],
@@ -61,21 +62,21 @@ suspects! {
     NotAProgram "not-a-program",
         "the file is not a program: a script without `#!`, an empty file, an error page or a Git LFS pointer",
         ["imgarch scan {image} --target {target}"],
-        ["begin the script with `#!/bin/sh`, or copy the program itself there, and build again"];
+        ["start the script with `#!/bin/sh`, or copy the program to that path, and rebuild"];
     LibraryAsProgram "library-as-program",
         "the file is a shared library, not a program",
         ["imgarch scan {image} --target {target}"],
-        ["start the program itself; if it is one, link it with its loader: -pie without -shared"];
+        ["start the program instead; if the file is meant to be one, link it with a dynamic loader: -pie, without -shared"];
     CorruptProgram "corrupt-program",
-        "the program's ELF headers are damaged, or the tool that linked or packed it wrote ones that the kernel refuses",
+        "the program's ELF headers are damaged, or its linker or packer wrote headers that the kernel rejects",
         ["imgarch scan {image} --target {target}"],
-        ["build it again without strip, packers or patchelf, or download it again and check its checksum"];
+        ["rebuild it without strip, packers or patchelf, or download it again and verify its checksum"];
     ForeignInterpreter "foreign-interpreter",
         "the script's interpreter is a program for another architecture",
         ["imgarch scan {image} --target {target}"],
         ["{rebuild}"];
     No32Bit "no-32-bit",
-        "a 32-bit program on a node that runs 64-bit programs only",
+        "the program is 32-bit, and the node runs only 64-bit programs",
         ["imgarch scan {image} --target {target}", "imgarch nodes"],
         ["publish a 64-bit build, or keep the workload off these nodes with nodeAffinity"];
     MissingLoader "missing-loader",
@@ -87,59 +88,59 @@ suspects! {
         ["imgarch scan {image} --target {target}"],
         ["install the interpreter, or name one that the image has"];
     MissingScript "missing-script",
-        "the file that the shell or interpreter is given is not in the image",
+        "the file given to the shell or interpreter is not in the image",
         ["imgarch scan {image} --target {target}"],
-        ["copy it there, or fix the path in ENTRYPOINT, CMD or `command:`; a relative path starts at WORKDIR"];
+        ["copy it to that path, or fix the path in ENTRYPOINT, CMD or `command:`; relative paths start at WORKDIR"];
     NotAJar "not-a-jar",
-        "the file that java is given is not a jar",
+        "the file given to java is not a jar",
         ["imgarch scan {image} --target {target}"],
-        ["find out what the file is: a failed download, a Git LFS pointer, a program"];
+        ["check what the file is: a failed download, a Git LFS pointer, a program"];
     ShebangOptions "options-in-first-line",
         "the script's first line gives its interpreter several options, which Linux passes as one argument",
         ["imgarch scan {image} --target {target}"],
-        ["keep one option there, or put them in the script: set -eu; with GNU's env: #!/usr/bin/env -S bash -e"];
+        ["keep one option there, or set options in the script itself (set -eu); with GNU env: #!/usr/bin/env -S bash -e"];
     RefusedOption "refused-option",
-        "a wrapper or shell on the start path refuses an option that it is given",
+        "a wrapper or shell on the start path rejects one of its options",
         ["imgarch scan {image} --target {target}"],
-        ["give each option as a word of its own, and only those that this version of the program has"];
+        ["pass each option as a separate word, and only options that this version of the program has"];
     BinaryAsScript "binary-given-to-shell",
-        "a shell is given a program to read as if it were a script",
+        "a shell is given a program to read as a script",
         ["imgarch scan {image} --target {target}"],
-        ["start the program by its own path in ENTRYPOINT, without `sh` before it, or use `sh -c`"];
+        ["start the program directly, not as an argument of a shell, or use `sh -c`"];
     CarriageReturn "script-crlf",
-        "the script has Windows line ends: its interpreter is looked for with a carriage return in its name",
-        ["git ls-files --eol | grep crlf   # in the sources: lists files with Windows line ends", "imgarch scan {image} --target {target}"],
-        ["give the script Unix line ends (dos2unix), add `*.sh text eol=lf` to .gitattributes, and build again"];
+        "the script has Windows line endings: the kernel looks for an interpreter whose name ends in a carriage return",
+        ["git ls-files --eol | grep crlf   # in the source tree: lists files with Windows line endings", "imgarch scan {image} --target {target}"],
+        ["convert its line endings (dos2unix), keep them with `*.sh text eol=lf` in .gitattributes, and rebuild"];
     EmulatorOutside "emulator-outside",
-        "the node's emulator is registered without the F flag, so it is looked for inside the image",
-        ["cat /proc/sys/fs/binfmt_misc/qemu-*   # on the node: flags must hold F"],
+        "the node's emulator is registered without the F flag, so the kernel looks for it inside the image",
+        ["cat /proc/sys/fs/binfmt_misc/qemu-*   # on the node: flags must contain F"],
         ["docker run --privileged --rm tonistiigi/binfmt --install all   # on the node"];
     EmulatorMissing "emulator-missing",
-        "the build runs another architecture's programs on a machine without an emulator for them",
+        "the build runs programs for another architecture on a machine without an emulator for them",
         ["imgarch doctor"],
-        ["build with FROM --platform=$BUILDPLATFORM and cross-compile, use a native builder, or: docker run --privileged --rm tonistiigi/binfmt --install all"];
+        ["build with FROM --platform=$BUILDPLATFORM and cross-compile, use a native builder, or install emulators: docker run --privileged --rm tonistiigi/binfmt --install all"];
     BadLoader "bad-loader",
         "the program's dynamic loader is for another architecture, or is not a loader",
         ["imgarch scan {image} --target {target}"],
-        ["take loader and libraries from one base image of the program's architecture"];
+        ["use the loader and the libraries of one base image for the program's architecture"];
     Truncated "truncated",
-        "the program or its loader is cut short",
+        "the program or its loader is truncated",
         ["imgarch scan {image} --target {target}"],
         ["find the build step that wrote it, and compare its size with the original"];
     NodeCopy "node-copy",
-        "the node's copy of the image is damaged while the registry's is whole",
+        "the node's copy of the image is damaged; the registry's copy is intact",
         [
             "kubectl debug node/{node} -it --image=busybox -- chroot /host sh -c 'mkdir -p /run/copy && ctr -n k8s.io images mount {image} /run/copy && sha256sum /run/copy{path}; ctr -n k8s.io images unmount /run/copy'",
             "kubectl debug node/{node} -it --image=busybox -- chroot /host podman image mount {image}   # on CRI-O"
         ],
         [
             "kubectl debug node/{node} -it --image=busybox -- chroot /host crictl rmi {image}",
-            "kubectl delete pod {pod}   # pulls afresh"
+            "kubectl delete pod {pod}   # pulls the image again"
         ];
     MissingProgram "missing-program",
-        "the image has no such file at that path",
+        "the image has no file at that path",
         ["imgarch scan {image} --target {target}"],
-        ["fix `command:` or ENTRYPOINT, or copy the program there; a volume mounted over its directory hides it too"];
+        ["fix `command:` or ENTRYPOINT, or copy the program there; a volume mounted over its directory also hides it"];
     NothingToStart "nothing-to-start",
         "neither the image nor the pod names a program to start",
         ["imgarch scan {image} --target {target}"],
@@ -149,49 +150,49 @@ suspects! {
         ["imgarch scan {image} --target {target}"],
         ["remove the empty word; an unset variable in a template often leaves one"];
     MountedOver "mounted-over",
-        "the program lies below /proc, /sys or /dev, where the engine mounts a file system of its own",
+        "the program is below /proc, /sys or /dev, where the engine mounts its own file system",
         ["imgarch scan {image} --target {target}"],
         ["copy it to a directory that engines do not mount over: /usr/local/bin"];
     MissingUser "missing-user",
         "the image's USER, or the group in it, is not in its /etc/passwd or /etc/group",
         ["imgarch scan {image} --target {target}"],
-        ["create it in the build (RUN adduser, RUN addgroup), or use numbers: USER 1000:1000, `runAsUser: 1000`"];
+        ["create the user and group in the image (RUN adduser, RUN addgroup), or use numeric IDs: USER 1000:1000, `runAsUser: 1000`"];
     RunAsNonRoot "run-as-non-root",
         "the pod may not run as root, and the image's USER is root or a name that the kubelet cannot look up",
         ["imgarch scan {image} --target {target}"],
-        ["end the Dockerfile with a number: USER 1000:1000, or set `runAsUser: 1000` in the pod"];
+        ["end the Dockerfile with a numeric user: USER 1000:1000, or set `runAsUser: 1000` in the pod"];
     BadWorkingDirectory "bad-working-directory",
-        "the working directory is relative, is not a directory, or may not be entered by the user",
+        "the working directory is relative, is not a directory, or cannot be entered by the user",
         ["imgarch scan {image} --target {target}"],
-        ["make WORKDIR, or `workingDir:`, an absolute path of a directory, or of one that can be created"];
+        ["set WORKDIR, or `workingDir:`, to the absolute path of a directory that is in the image or that the runtime can create"];
     RelativePath "relative-path",
-        "the program is found by a relative directory of PATH, which most runtimes refuse",
+        "the program is found through a relative directory in PATH, which most runtimes refuse",
         ["imgarch scan {image} --target {target}"],
-        ["give the program's full path, or use absolute directories only in PATH"];
+        ["give the program's full path, or use only absolute directories in PATH"];
     NotOnPath "not-on-path",
-        "no directory on the container's PATH has such a program",
+        "no directory on the container's PATH contains the program",
         ["imgarch scan {image} --target {target}"],
         ["install it, give its full path, or fix PATH"];
     NotExecutable "not-executable",
-        "the file may not be executed: its mode has no x bit, or it is a directory",
+        "the file cannot be executed: it has no execute bit, or it is a directory",
         ["imgarch scan {image} --target {target}"],
-        ["COPY --chmod=0755 sets the mode in the Dockerfile", "RUN chmod +x {path}"];
+        ["set the execute bit in the build: COPY --chmod=0755", "RUN chmod +x {path}"];
     NoExecMount "noexec-mount",
-        "the file, its interpreter or its loader lies on a volume that is mounted noexec, or is not executable",
+        "the file, its interpreter or its loader is on a volume mounted noexec, or is not executable",
         ["kubectl get pod {pod} -o jsonpath='{.spec.volumes}'"],
         ["run it from the image's own file system"];
     Capabilities "file-capabilities",
-        "the file asks for capabilities that the container may not have",
+        "the file has capabilities that its container is not granted",
         ["getcap {path}   # inside the image"],
-        ["remove them in the build (setcap -r), or add the capability to securityContext.capabilities.add"];
+        ["remove them from the file in the build (setcap -r), or grant them: securityContext.capabilities.add"];
     ScriptNesting "script-nesting",
-        "scripts whose interpreters are scripts, more than five deep",
+        "scripts name scripts as their interpreters, more than five levels deep",
         ["imgarch scan {image} --target {target}"],
         ["name the last interpreter in the first script"];
     FileBusy "file-busy",
-        "something has the program open for writing: it was copied into place and started at once",
+        "another process has the program open for writing: it was copied into place and started immediately",
         ["kubectl logs {pod} --previous"],
-        ["write under another name and rename, or build the program into the image"];
+        ["write it under another name and rename it, or copy the program into the image in the build"];
     NoPlatform "no-platform",
         "the image has nothing for the node's platform",
         ["imgarch scan {image}"],
@@ -199,15 +200,15 @@ suspects! {
     PinnedToOne "pinned-to-one-platform",
         "the reference is pinned to one platform's manifest, not to the index",
         ["imgarch scan {image}"],
-        ["pin the index's digest instead, which this shows: docker buildx imagetools inspect {tagged}", "pin the digest of the index, not that of one platform's manifest"];
+        ["pin the digest of the index, which `docker buildx imagetools inspect {tagged}` shows first", "pin the digest of the index, not of one platform's manifest"];
     MetadataDisagrees "metadata-disagrees",
-        "the image's config names another platform than its index, so containerd unpacked nothing",
+        "the image's config and its index name different platforms, so containerd unpacked nothing",
         ["imgarch scan {image}"],
         ["{rebuild}"];
     CpuLevel "cpu-level",
         "the program needs a newer CPU than the node has",
         ["imgarch scan {image} --target {target}", "imgarch nodes"],
-        ["build for the oldest CPU (x86-64-v1, armv8-a), take a base image for it, or narrow the nodes by instance type"];
+        ["build for the oldest CPU it must run on (x86-64-v1, armv8-a), use a base image for that CPU, or restrict the nodes by instance type"];
     PageSize "page-size",
         "the program is built for smaller memory pages than the node's kernel uses",
         ["getconf PAGESIZE   # on the node", "imgarch scan {image} --target {target},page=64k"],
@@ -215,17 +216,17 @@ suspects! {
     MissingLibrary "missing-library",
         "a library that the program needs is not in the image, or only for another architecture",
         ["imgarch scan {image} --target {target}"],
-        ["install the package that holds it for this platform"];
+        ["install the package that contains the library for this platform"];
     ForeignLibrary "foreign-library",
         "a library or extension module is for another architecture, or is not a library",
         ["imgarch scan {image} --target {target}"],
-        ["install it on, or for, the target platform; do not copy node_modules, site-packages or jars' natives from a host"];
+        ["install it on, or for, the target platform; do not copy node_modules, site-packages or a jar's native parts from a host"];
     OldLibc "old-libc",
         "the program was linked against a newer libc than the image has",
         ["imgarch scan {image} --target {target}"],
         ["build on the base image that it runs on, or use a newer base image"];
     MixedLibc "mixed-libc",
-        "the program was linked against another libc or library version than the image has",
+        "the program was linked against a different libc or library version than the image has",
         ["imgarch scan {image} --target {target}"],
         ["build on the base image that it runs on"];
     ForeignPackage "foreign-package",
@@ -239,17 +240,17 @@ suspects! {
     Emulator "emulator",
         "the program dies under emulation",
         ["imgarch doctor"],
-        ["build and run it on a native node; or a newer emulator: docker run --privileged --rm tonistiigi/binfmt --uninstall 'qemu-*' and --install all"];
+        ["build and run it on a native node, or install a newer emulator: docker run --privileged --rm tonistiigi/binfmt --uninstall 'qemu-*', then --install all"];
     WrapperFallback "wrapper-fallback",
-        "what starts the program fell back to `/bin/sh FILE` after the kernel refused it: it is for another architecture, or not a program",
+        "the program's launcher fell back to `/bin/sh FILE` after the kernel refused the file, which is for another architecture or not a program",
         ["imgarch scan {image} --target {target}"],
         ["{rebuild}"];
     OutOfMemory "out-of-memory",
-        "the kernel killed it because memory ran out; architecture is not the cause",
+        "the kernel killed the program because memory ran out; architecture is not the cause",
         ["kubectl describe pod {pod}"],
         ["raise resources.limits.memory"];
     NodeLimits "node-limits",
-        "the program asks for addresses or memory at its start that not every node has",
+        "at its start, the program needs addresses or memory that not every node has",
         ["imgarch scan {image} --target {target}"],
         ["link it again with the linker's default addresses and without huge zeroed segments"];
     Undecided "undecided",
@@ -257,7 +258,7 @@ suspects! {
         ["imgarch scan {image} --target {target} --explain"],
         ["state what is missing with --target, for example --target linux/arm64,aarch32=no,page=64k"];
     ProgramItself "program-itself",
-        "the program started and failed by itself; architecture is not the cause",
+        "the program started and then failed on its own; architecture is not the cause",
         ["kubectl logs {pod} --previous"],
         ["see its log"];
 }
@@ -271,7 +272,7 @@ impl Suspect {
         self.row().name
     }
 
-    /// The suspect that a judged call's cause stands for.
+    /// The suspect for the cause of a judged start.
     pub fn from_cause(kind: CauseKind) -> Suspect {
         use CauseKind::*;
         match kind {
@@ -320,22 +321,22 @@ impl Suspect {
     }
 }
 
-/// The case's own names, for commands that can be pasted.
+/// Names that are filled into the texts, so that commands can be pasted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Names {
     pub image: Option<String>,
-    /// Where the image was read; `None`: it was not, and a registry is assumed.
+    /// Where the image was read from. `None`: it was not read, and a registry is assumed.
     pub origin: Option<Origin>,
-    /// As `--target` takes it.
+    /// In the syntax of `--target`.
     pub target: Option<String>,
     pub platform: Option<String>,
     pub path: Option<String>,
     pub node: Option<String>,
-    /// With its namespace, as kubectl takes it: `app-1 -n shop`.
+    /// With its namespace, as arguments of kubectl: `app-1 -n shop`.
     pub pod: Option<String>,
 }
 
-/// Where no message, pod or option names the image.
+/// The check if no message, pod or option names the image.
 pub const FIND_IMAGE: &str = "add --image to get commands; docker ps -a lists the images";
 
 impl Names {
@@ -345,13 +346,13 @@ impl Names {
             None => Origin::Unopened,
         };
         match &self.origin {
-            // The node's digest is how a registry's image was read; the name is what is rebuilt.
+            // An image in a registry may have been read by the node's digest, but the rebuild needs its name.
             None | Some(Origin::Registry { .. }) => assumed(),
             Some(origin) => origin.clone(),
         }
     }
 
-    /// Fills a row's text in; `None` where it needs a name that is not known.
+    /// Fills in a row's text. `None` if the text needs an unknown name.
     pub fn fill(&self, text: &str) -> Option<String> {
         // Without a target, a scan judges every platform.
         let text = match self.target {
@@ -389,7 +390,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_suspect_has_a_check_a_cure_and_a_name_of_its_own() {
+    fn every_suspect_has_a_check_a_cure_and_a_unique_name() {
         let mut names: Vec<&str> = SUSPECTS.iter().map(|row| row.name).collect();
         names.sort_unstable();
         names.dedup();

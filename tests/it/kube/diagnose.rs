@@ -322,7 +322,7 @@ fn a_message_needs_no_cluster() {
     let run = |arguments: &[&str]| Command::new(env!("CARGO_BIN_EXE_imgarch")).args(arguments).output().unwrap();
     let output = run(&["diagnose", "exec /entrypoint.sh: no such file or directory"]);
     assert_eq!(output.status.code(), Some(0));
-    assert!(text(&output).contains("Windows line ends"), "{}", text(&output));
+    assert!(text(&output).contains("Windows line endings"), "{}", text(&output));
     let output = run(&["diagnose", "listening on :8080"]);
     assert_eq!(output.status.code(), Some(3), "{}", text(&output));
 }
