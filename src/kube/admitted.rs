@@ -1,5 +1,6 @@
-//! The groups of nodes that each pod may run on. Nodes that differ in nothing a pod asks for are checked once: the work grows
-//! with the nodes and with the workloads, not with their product.
+//! Finds the groups of nodes that each pod may run on. Nodes with the same taints and the same values of the labels
+//! that a pod selects are checked once, so the work grows with the number of nodes plus workloads, not with their
+//! product.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -7,10 +8,10 @@ use super::nodes::Nodes;
 use super::object::{NodeObject, NodeSelectorTerm, PodSpec, Taint};
 use super::schedule::admits;
 
-/// The nodes of a cluster, in classes by what pods ask of them.
+/// The nodes of a cluster, in classes by the labels that pods select.
 #[derive(Debug, Default)]
 pub struct Admitted {
-    /// By the labels that pods ask for.
+    /// By the labels that pods select.
     classes: HashMap<Vec<String>, Classes>,
     /// By a pod's constraints.
     known: HashMap<String, Admission>,
@@ -35,21 +36,21 @@ struct Classes {
 #[derive(Clone, Debug, Default)]
 pub struct Admission {
     pub groups: BTreeSet<usize>,
-    /// Where there are no groups: what forbids the last node.
+    /// What excludes the last node, if there are no groups.
     pub obstacle: Option<String>,
 }
 
 impl Admitted {
-    /// The groups of the nodes that the scheduler may give `pod`. `objects` must be the same in every call.
+    /// The groups of the nodes on which the scheduler may place `pod`. `objects` must be the same in every call.
     pub fn admission(&mut self, pod: &PodSpec, objects: &[NodeObject], nodes: &Nodes) -> Admission {
-        // Most workloads constrain their nodes in one of a few ways.
+        // Most workloads share one of a few sets of constraints.
         let constraints = format!("{:?}", (&pod.node_name, &pod.node_selector, &pod.affinity, &pod.tolerations));
         if let Some(known) = self.known.get(&constraints) {
             return known.clone();
         }
         let mut found = Admission::default();
         let group = |object: &NodeObject| nodes.position(&object.metadata.name);
-        if pod.node_name.is_some() || asks_for_names(pod) {
+        if pod.node_name.is_some() || selects_by_name(pod) {
             let admitting = objects.iter().filter(|object| admits(pod, object).is_ok());
             found.groups.extend(admitting.filter_map(group));
         } else {
@@ -67,8 +68,8 @@ impl Admitted {
     }
 }
 
-/// Whether a term of the affinity names nodes.
-fn asks_for_names(pod: &PodSpec) -> bool {
+/// Whether a term of the affinity selects nodes by name.
+fn selects_by_name(pod: &PodSpec) -> bool {
     let terms = &pod.affinity.node_affinity.required_during_scheduling_ignored_during_execution.node_selector_terms;
     terms.iter().any(|term| !term.match_fields.is_empty())
 }
@@ -102,7 +103,7 @@ impl Classes {
         classes
     }
 
-    /// The classes that may fit: those with one of the values that the pod names, where it names any.
+    /// The classes that may fit: those with one of the values that the pod selects, or all if it selects none.
     fn candidates(&self, pod: &PodSpec) -> Box<dyn Iterator<Item = &Class> + '_> {
         let with = |label: &str, value: &str| {
             let found = self.by_value.get(label).and_then(|of_label| of_label.get(value));
@@ -155,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn classes_of_nodes_answer_as_each_node_does() {
+    fn classes_admit_the_same_pods_as_their_nodes() {
         let objects = cluster(200);
         let nodes = group(&objects);
         let required = |terms: Value| {

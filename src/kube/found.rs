@@ -1,5 +1,5 @@
-//! Finds everything in an object that names an image, by structure: pod templates, containers, steps, volumes, and fields
-//! of custom resources. Pure. What names an image that cannot be read is counted.
+//! Finds everything in an object that names an image, by structure: pod templates, containers, steps, volumes, and
+//! fields of custom resources. Pure. Objects that name an image that is not read are flagged.
 
 use std::collections::BTreeMap;
 
@@ -13,31 +13,34 @@ use crate::oci::Reference;
 use crate::scan::CallOverride;
 use crate::scan::call::StatedBy;
 
-/// What an object starts.
+/// The workloads of an object.
 #[derive(Debug, Default, PartialEq)]
 pub struct Found {
     pub workloads: Vec<Workload>,
-    /// It names an image that was not read.
+    /// Whether the object names an image that was not read.
     pub has_unread: bool,
 }
 
-/// Bytes of parameters that are filled in for one object. What comes after them is not known.
+/// Maximum bytes of parameters that are filled in for one object. Values beyond the limit are unknown.
 const MAX_FILLED: usize = 4 << 20;
 
-/// Objects within objects: a workflow's templates are some ten levels deep.
+/// Maximum depth of objects. A workflow's templates are about ten levels deep.
 const DEPTH: usize = 48;
 
-/// Schemas and policies, whose `image` is a pattern or a description.
+/// Kinds of schemas and policies, whose `image` is a pattern or a description.
 const NOT_RUN: &[&str] = &["CustomResourceDefinition", "ClusterPolicy", "Policy", "ConstraintTemplate"];
 
-/// Groups of machines: their `image` is a virtual machine's.
+/// API groups of machines, whose `image` is a virtual machine image.
 const MACHINES: &[&str] =
     &["infrastructure.cluster.x-k8s.io", "machine.openshift.io", "metal3.io", "karpenter.k8s.aws"];
 
-/// Fields that describe, and name nothing that runs.
+/// Fields that only describe and never name an image.
 const DESCRIPTIONS: &[&str] = &["metadata", "labels", "annotations", "matchLabels", "openAPIV3Schema", "nodeSelector"];
 
-/// Everything of `object` that names an image. Errors: it is of Kubernetes' own kinds, and malformed.
+/// Finds everything in `object` that names an image.
+///
+/// # Errors
+/// The object is of a built-in kind and malformed.
 pub fn find(object: &Value) -> Result<Found, serde_json::Error> {
     let kind = object["kind"].as_str().unwrap_or_default();
     let group = object["apiVersion"].as_str().unwrap_or_default().split('/').next().unwrap_or_default();
@@ -68,7 +71,7 @@ pub fn find(object: &Value) -> Result<Found, serde_json::Error> {
     Ok(search.found)
 }
 
-/// Values and defaults of the object's own parameters, where each has one. Of Argo (`parameters`) and Tekton (`params`).
+/// Values or defaults of the object's own parameters, in the form of Argo (`parameters`) and Tekton (`params`).
 fn parameters_of(value: &Value, depth: usize, found: &mut BTreeMap<String, Option<String>>) {
     match value {
         Value::Array(items) if depth > 0 => items.iter().for_each(|item| parameters_of(item, depth - 1, found)),
@@ -90,13 +93,13 @@ fn parameters_of(value: &Value, depth: usize, found: &mut BTreeMap<String, Optio
     }
 }
 
-/// Where in the object a field is.
+/// The position of a field in the object.
 struct At<'a> {
-    /// The name of the nearest thing above that has one: a template, a step.
+    /// The name of the nearest enclosing object that has one: a template, a step.
     name: &'a str,
     /// `spec.image`
     path: &'a str,
-    /// Where pods of this part of the object are scheduled, and how they run.
+    /// Scheduling and security settings that apply to pods in this part of the object.
     scope: &'a PodSpec,
     depth: usize,
 }
@@ -105,9 +108,9 @@ struct Search<'a> {
     kind: &'a str,
     object: String,
     namespace: Option<String>,
-    /// None for a value that is made from others.
+    /// `None` for a value that is computed from other values.
     parameters: BTreeMap<String, Option<String>>,
-    /// Bytes of parameters that were filled in so far.
+    /// Bytes of parameters filled in so far.
     spent: usize,
     found: Found,
 }
@@ -128,7 +131,7 @@ impl Search<'_> {
             }
             Value::Object(fields) => self.visit_object(fields, key, at),
             Value::String(text) if is_image_field(key) && is_tagged(text) => self.field(text, at),
-            // Its tag is in another field.
+            // The tag is in another field.
             Value::String(text) if key == "baseImage" => self.found.has_unread |= text.contains('/'),
             Value::String(text) if key == "url" => {
                 text.strip_prefix("docker://").into_iter().for_each(|image| self.mounted(image, Role::Disk, at));
@@ -153,7 +156,7 @@ impl Search<'_> {
         if fields.get("kind").and_then(Value::as_str) == Some("DockerImage") && key != "to" {
             self.field(name, at);
         }
-        // kustomize's replacements of images that other files name.
+        // kustomize replaces images that other files name.
         if key == "images" && !is_named && ["newName", "newTag", "digest"].iter().any(|part| fields.contains_key(*part))
         {
             self.found.has_unread = true;
@@ -168,7 +171,7 @@ impl Search<'_> {
         }
     }
 
-    /// A pod's spec, with what is stated above it where it states nothing itself. `false`: it is none.
+    /// Reads a pod's spec, with the settings of `scope` that it does not set itself. `false`: it is not a pod's spec.
     fn pod(&mut self, fields: &Map<String, Value>, scope: &PodSpec) -> bool {
         let has_image = |key: &str| {
             let mut items = fields.get(key).and_then(Value::as_array).into_iter().flatten();
@@ -180,7 +183,7 @@ impl Search<'_> {
         let mut own = fields.clone();
         own.retain(|key, _| POD_FIELDS.contains(&key.as_str()));
         for key in ["containers", "initContainers", "ephemeralContainers"] {
-            // Patches name a container and no image.
+            // Patches name a container without an image.
             if let Some(Value::Array(items)) = own.get_mut(key) {
                 items.retain(|item| item["image"].is_string());
             }
@@ -204,7 +207,7 @@ impl Search<'_> {
         true
     }
 
-    /// An object with an `image`: a container wherever it is, or a field of a custom resource.
+    /// An object with an `image`: a container, or a field of a custom resource.
     fn container(&mut self, fields: &Map<String, Value>, image: &str, key: &str, at: &At<'_>) {
         if key == "containerDisk" {
             return self.mounted(image, Role::Disk, at);
@@ -275,7 +278,7 @@ impl Search<'_> {
         true
     }
 
-    /// An image in a field of which only the controller knows what is started of it: its own start.
+    /// An image in a field whose controller decides what is started, so the image's own ENTRYPOINT is judged.
     fn field(&mut self, image: &str, at: &At<'_>) {
         let image = self.filled(image);
         if Reference::parse(&image).is_err() {
@@ -305,7 +308,7 @@ impl Search<'_> {
         }
     }
 
-    /// Fills parameters in every text of these fields.
+    /// Fills in parameters in every string of these fields.
     fn fill(&mut self, fields: &mut Map<String, Value>) {
         fields.values_mut().for_each(|value| self.fill_value(value, 0));
     }
@@ -321,8 +324,8 @@ impl Search<'_> {
         }
     }
 
-    /// The text with the object's parameters: `$(params.NAME)`, `{{inputs.parameters.NAME}}`. What is not known is a hole;
-    /// a name without a dot is the container's own variable.
+    /// The text with the object's parameters filled in: `$(params.NAME)`, `{{inputs.parameters.NAME}}`. Unknown values
+    /// become [`UNKNOWN_TEXT`]. A name without a dot is the container's own variable.
     fn filled(&mut self, text: &str) -> String {
         let (mut out, mut rest) = (String::new(), text);
         while let Some(at) = rest.find(['$', '{']) {
@@ -360,7 +363,7 @@ impl Search<'_> {
     }
 }
 
-/// Keys under which an object is a container.
+/// Keys whose objects are containers.
 const CONTAINERS: &[&str] = &[
     "container",
     "containers",
@@ -400,14 +403,14 @@ fn below(path: &str, key: &str) -> String {
     if path.is_empty() { key.to_string() } else { format!("{path}.{key}") }
 }
 
-/// `team/app:v1`, `app@sha256:...`: what a description or a path is not.
+/// Whether the text looks like `team/app:v1` or `app@sha256:...`, unlike a description or a path.
 fn is_tagged(text: &str) -> bool {
     let name = text.rsplit('/').next().unwrap_or(text);
     name.contains([':', '@']) || text.contains("$(") || text.contains("{{")
 }
 
-/// Containers whose image is a name; a pattern of a policy names none. `true`: one names an image by a value that is not
-/// known.
+/// Returns the containers whose image is a name, not a policy's pattern. `true`: the image of a container contains an
+/// unknown value.
 fn split(containers: Vec<ContainerUse>) -> (Vec<ContainerUse>, bool) {
     let is_unknown = |one: &ContainerUse| one.image.contains([UNKNOWN_TEXT, '$', '{']);
     let has_unknown = containers.iter().any(is_unknown);
@@ -417,7 +420,7 @@ fn split(containers: Vec<ContainerUse>) -> (Vec<ContainerUse>, bool) {
     (containers.into_iter().filter(is_name).collect(), has_unknown)
 }
 
-/// The scope with what these fields, or a pod template among them, state.
+/// The scope with the settings of these fields, or of a pod template among them.
 fn scoped(scope: &PodSpec, fields: &Map<String, Value>) -> PodSpec {
     fn stated<T: DeserializeOwned>(fields: &Map<String, Value>, key: &str) -> Option<T> {
         serde_json::from_value(fields.get(key)?.clone()).ok()
@@ -436,14 +439,15 @@ fn scoped(scope: &PodSpec, fields: &Map<String, Value>) -> PodSpec {
     scope
 }
 
-/// What starts a script: its `#!` line, else /bin/sh.
+/// The command that runs a script: its `#!` line, or /bin/sh.
 /// Source: Tekton's pkg/pod/script.go `convertListOfSteps`, `defaultScriptPreamble`.
 fn script_words(script: &str) -> Vec<String> {
     let line = script.trim_start().lines().next().and_then(|line| line.strip_prefix("#!")).unwrap_or("/bin/sh");
     with_text(line.split_whitespace().map(str::to_string).collect(), script)
 }
 
-/// A shell is given the text, where no template is left in it; of other interpreters only the start is known.
+/// Passes the text to a shell with `-c`, unless it still contains a template. For other interpreters, only the
+/// interpreter's own start is judged.
 fn with_text(mut words: Vec<String>, text: &str) -> Vec<String> {
     let name = words.last().map_or("", |word| word.rsplit('/').next().unwrap_or_default());
     let is_shell = matches!(name, "sh" | "bash" | "dash" | "ash" | "ksh" | "zsh");

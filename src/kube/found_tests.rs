@@ -1,4 +1,4 @@
-//! Objects of many kinds, as their projects document them.
+//! Objects of many kinds, in the form that their projects document.
 
 use super::*;
 use crate::yaml;
@@ -38,7 +38,7 @@ fn pod_templates_are_found_in_every_kind() {
 }
 
 #[test]
-fn workflows_hold_containers_scripts_sidecars_and_sets() {
+fn containers_scripts_sidecars_and_sets_of_workflows_are_found() {
     check(
         "{apiVersion: argoproj.io/v1alpha1, kind: CronWorkflow, metadata: {generateName: w-}, spec: {workflowSpec: {
             nodeSelector: {kubernetes.io/arch: arm64}, arguments: {parameters: [{name: tag, value: '3'}]}, templates: [
@@ -58,7 +58,7 @@ fn workflows_hold_containers_scripts_sidecars_and_sets() {
 }
 
 #[test]
-fn tekton_steps_are_found_wherever_a_task_is() {
+fn tekton_steps_are_found_in_every_place_for_a_task() {
     check(
         "{apiVersion: tekton.dev/v1, kind: PipelineRun, metadata: {name: r}, spec: {pipelineSpec: {tasks: [{name: t, taskSpec: {
             params: [{name: base, default: 'b:1'}], steps: [{name: a, image: $(params.base)}, {name: b, image: $(params.none)}],
@@ -74,7 +74,7 @@ fn tekton_steps_are_found_wherever_a_task_is() {
 }
 
 #[test]
-fn a_script_is_given_to_its_shell() {
+fn a_script_is_passed_to_its_shell() {
     let text = "{apiVersion: tekton.dev/v1, kind: Task, metadata: {name: t}, spec: {steps: [{name: a, image: 'a:1', script: S}]}}";
     for (script, expected) in [
         ("'app serve'", vec!["/bin/sh", "-c", "app serve"]),

@@ -1,5 +1,5 @@
-//! Manifests as files: Kubernetes objects in YAML or JSON, many documents in one (Helm's and kustomize's output), lists,
-//! and Compose files. Pure: text in, workloads out; no cluster is asked and no environment is read.
+//! Reads manifests: Kubernetes objects in YAML or JSON, with many documents in one file (output of Helm or kustomize),
+//! lists, and Compose files. Pure: turns text into workloads without a cluster or environment variables.
 
 use serde_json::Value;
 
@@ -11,26 +11,26 @@ use super::object::{self, NodeObject};
 use super::workload::Workload;
 use crate::yaml;
 
-/// Documents of one file: the largest Helm charts make some hundreds.
+/// Maximum number of documents in one file. The largest Helm charts produce some hundreds.
 const DOCUMENTS: usize = 10_000;
-/// Nodes of one file: a list of 10,000 pods has some three million.
+/// Maximum number of YAML nodes in one file. A list of 10,000 pods has about three million.
 const NODES: usize = 10_000_000;
-/// Lists within lists.
+/// Maximum depth of lists within lists.
 const DEPTH: usize = 8;
 
-/// What a manifest wants to run.
+/// The workloads of a manifest.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Manifest {
     pub workloads: Vec<Workload>,
-    /// Objects that run nothing: how many.
+    /// Number of objects that run nothing.
     pub others: usize,
     /// Objects that name images which were not read, as `Kind/name`.
     pub unread: Vec<String>,
-    /// What the user should know of it.
+    /// Notes for the user.
     pub notes: Vec<String>,
 }
 
-/// Reads a manifest. `name` is for messages; what a Compose file refers to is found by `outside`.
+/// Reads a manifest. `name` is for messages. `outside` provides the variables and files that a Compose file refers to.
 pub fn read(name: &str, text: &str, outside: &Outside<'_>) -> Result<Manifest, ManifestError> {
     let mut manifest = Manifest::default();
     let mut has_any = false;
@@ -90,8 +90,8 @@ fn title(object: &Value, index: usize) -> String {
     }
 }
 
-/// Takes in the manifests that a ConfigMap holds as text: something else applies them. What is no manifest, a template of
-/// one among them, is only noted.
+/// Reads the manifests that a ConfigMap contains as text, which other programs apply. Text that is not a manifest, such
+/// as a template of one, is only noted.
 fn embedded(object: &Value, title: &str, manifest: &mut Manifest) {
     if !matches!(object["kind"].as_str(), Some("ConfigMap" | "Secret")) {
         return;
@@ -113,7 +113,7 @@ fn embedded(object: &Value, title: &str, manifest: &mut Manifest) {
             let kind = title.split('/').next().unwrap_or_default().to_string();
             let holder = title.split_once('/').map_or("?", |(_, name)| name);
             if !workloads.is_empty() {
-                manifest.notes.push(format!("{title} holds a manifest in {key}: the images that it names are read"));
+                manifest.notes.push(format!("{title} contains a manifest in {key}; its images are scanned"));
             } else if has_unread {
                 manifest.notes.push(format!("{title} names images in {key} that imgarch does not read"));
             }
@@ -146,12 +146,12 @@ pub fn read_nodes(name: &str, text: &str) -> Result<Vec<NodeObject>, ManifestErr
 /// A document of a file.
 pub(super) struct Document {
     pub value: Value,
-    /// A key that a mapping of a Compose file has twice: kubectl takes the last, Compose refuses the file.
+    /// A key that occurs twice in a mapping of a Compose file. kubectl uses the last value; Compose rejects the file.
     pub duplicate: Option<String>,
 }
 
 pub(super) fn documents(name: &str, text: &str) -> Result<Vec<Document>, ManifestError> {
-    // JSON is YAML, but a JSON reader is faster and its messages are clearer.
+    // JSON is YAML, but a JSON parser is faster and its messages are clearer.
     if text.trim_start().starts_with('{')
         && let Ok(value) = serde_json::from_str(text)
     {
@@ -173,7 +173,7 @@ pub(super) fn documents(name: &str, text: &str) -> Result<Vec<Document>, Manifes
     Ok(documents.iter().map(read).filter(|document| !document.value.is_null()).collect())
 }
 
-/// A List's items, and theirs; any other object itself. kubectl omits the kind of items in typed lists.
+/// The items of a list, recursively, or any other object itself. kubectl omits the kind of items in typed lists.
 fn flatten(mut value: Value, depth: usize) -> Vec<Value> {
     if let Value::Array(items) = value {
         return items

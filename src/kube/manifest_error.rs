@@ -13,7 +13,7 @@ pub enum ManifestError {
     Compose { name: String, cause: String },
     #[error("{name} has more than {limit} documents")]
     TooMany { name: String, limit: usize },
-    #[error("{0} holds neither Kubernetes objects nor Compose services")]
+    #[error("{0} contains neither Kubernetes objects nor Compose services")]
     Nothing(String),
     #[error("{0} is not a list of nodes; save one with: kubectl get nodes -o json")]
     NoNodes(String),

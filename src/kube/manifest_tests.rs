@@ -1,10 +1,10 @@
-//! Manifests as Helm, kubectl and Compose write them, in text.
+//! Manifests in the form that Helm, kubectl and Compose write.
 
 use super::*;
 use crate::kube::workload::Role;
 use crate::oci::RunConfig;
 
-/// Reads a manifest with nothing around it.
+/// Reads a manifest without variables or other files.
 fn read(name: &str, text: &str) -> Result<Manifest, ManifestError> {
     let outside = Outside { variable: &|_| None, directory: "".into(), read: &|_| Err("not there".to_string()) };
     super::read(name, text, &outside)
@@ -86,7 +86,7 @@ fn helms_output_yields_its_workloads() {
 }
 
 #[test]
-fn a_list_yields_its_items_and_those_of_its_lists() {
+fn a_list_yields_its_items_recursively() {
     let text = r#"{"kind": "List", "items": [
         {"kind": "Pod", "metadata": {"name": "a"}, "spec": {"containers": [{"name": "a", "image": "a:1"}]}},
         {"kind": "PodList", "items": [{"metadata": {"name": "b"}, "spec": {"containers": [{"name": "b", "image": "b:1"}]}}]}
@@ -116,7 +116,7 @@ services:
 }
 
 #[test]
-fn what_cannot_be_read_is_named_with_its_document() {
+fn errors_name_the_document() {
     let error = read("a.yaml", "kind: Pod\n---\nkind: [").unwrap_err();
     assert!(error.to_string().starts_with("a.yaml, document 2: not YAML: "), "{error}");
     let text = "kind: Pod\nmetadata: {name: x}\nspec: {containers: [{image: 7}]}";
@@ -140,7 +140,7 @@ fn saved_nodes_are_read_from_json_and_yaml() {
 }
 
 #[test]
-fn what_names_images_and_is_not_read_is_counted() {
+fn unread_objects_that_name_images_are_listed() {
     let text = "
 apiVersion: apps/v1
 kind: Deployment
@@ -182,13 +182,13 @@ data:
         notes,
         [
             "ConfigMap/m names images in inject.tpl that imgarch does not read",
-            "ConfigMap/m holds a manifest in pod.yaml: the images that it names are read"
+            "ConfigMap/m contains a manifest in pod.yaml; its images are scanned"
         ]
     );
 }
 
 #[test]
-fn the_last_of_equal_keys_counts_as_for_kubectl() {
+fn the_last_of_equal_keys_is_used_as_by_kubectl() {
     check(
         "kind: Pod\nmetadata: {name: d}\nspec:\n  containers: [{name: c, image: 'a:1'}]\n  containers: [{name: c, image: 'b:1'}]",
         &[("pod/d", &["b:1"])],

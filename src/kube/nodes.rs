@@ -1,11 +1,11 @@
-//! A cluster's nodes as targets: equal ones are one group. Pure: node objects in, groups out.
+//! Groups a cluster's nodes into targets. Pure: turns node objects into groups.
 
 use std::collections::{BTreeMap, HashMap};
 
 use super::object::NodeObject;
 use crate::platform::{Arch, CpuFeature, Engine, Fact, Isa, Node, Platform, Profile, Target, cpu, kernel, profile};
 
-/// Nodes that are alike in everything that decides whether a program starts.
+/// Nodes that do not differ in any fact that decides whether a program starts.
 #[derive(Clone, Debug)]
 pub struct Group {
     pub target: Target,
@@ -16,7 +16,7 @@ pub struct Group {
     /// `containerd://2.1.3`.
     pub runtime: String,
     pub os_image: String,
-    /// Where the CPU level is from: "NFD labels", a profile's source; empty where it is not known.
+    /// Source of the CPU level: "NFD labels" or a profile's source. Empty if the level is unknown.
     pub level_source: String,
     /// Names, sorted.
     pub nodes: Vec<String>,
@@ -27,9 +27,9 @@ pub struct Group {
 /// A cluster's nodes.
 #[derive(Clone, Debug, Default)]
 pub struct Nodes {
-    /// The largest group first.
+    /// Sorted by size, the largest first.
     pub groups: Vec<Group>,
-    /// Nodes that are no targets, each with the reason: Windows nodes, unknown architectures.
+    /// Nodes that are not targets, each with the reason: Windows nodes, unknown architectures.
     pub skipped: Vec<(String, String)>,
     /// Indexes into `groups` by the nodes' names.
     index: HashMap<String, usize>,
@@ -46,15 +46,15 @@ impl Nodes {
         self.index.get(node).copied()
     }
 
-    /// A group's name among its cluster's: its target's own where no other group has it, else with the least that tells it
-    /// apart.
+    /// A group's unique name in its cluster: its target's name, with the shortest suffix that distinguishes it if
+    /// another group has the same name.
     pub fn title(&self, group: &Group) -> String {
         group.title.clone()
     }
 }
 
-/// Gives every group its title.
-fn entitle(groups: &mut [Group]) {
+/// Sets the title of every group.
+fn set_titles(groups: &mut [Group]) {
     let marks: [fn(&Group) -> String; 5] = [
         |_| String::new(),
         |one| one.kernel.clone(),
@@ -81,14 +81,14 @@ fn entitle(groups: &mut [Group]) {
 /// What makes two nodes different groups.
 type Key = (String, Option<String>, String, String, String, String);
 
-/// Groups nodes. Every fact that the API does not tell is unknown.
+/// Groups nodes. Facts that the API does not provide are unknown.
 pub fn group(objects: &[NodeObject]) -> Nodes {
     let mut groups: BTreeMap<Key, Group> = BTreeMap::new();
     let mut skipped = Vec::new();
     for object in objects {
         match one(object) {
             Ok(found) => {
-                // What the node itself is, without its name.
+                // All facts about the node, without its name.
                 let facts = format!("{:?} {:?}", found.target.node, found.target.platform);
                 let runtime = found.runtime.clone();
                 let key = (
@@ -110,7 +110,7 @@ pub fn group(objects: &[NodeObject]) -> Nodes {
         group.nodes.sort();
     }
     groups.sort_by_key(|group| std::cmp::Reverse(group.nodes.len()));
-    entitle(&mut groups);
+    set_titles(&mut groups);
     let names =
         groups.iter().enumerate().flat_map(|(at, group)| group.nodes.iter().map(move |name| (name.clone(), at)));
     let index = names.collect();
@@ -127,10 +127,10 @@ fn one(object: &NodeObject) -> Result<Group, String> {
     };
     let os = stated(&info.operating_system, ["kubernetes.io/os", "beta.kubernetes.io/os"]);
     if os != "linux" {
-        return Err(format!("runs {}", if os.is_empty() { "an operating system that is not known" } else { &os }));
+        return Err(format!("runs {}", if os.is_empty() { "an unknown operating system" } else { &os }));
     }
     let spelled = stated(&info.architecture, ["kubernetes.io/arch", "beta.kubernetes.io/arch"]);
-    let arch = Arch::parse(&spelled).ok_or_else(|| format!("its architecture {spelled:?} is not known"))?;
+    let arch = Arch::parse(&spelled).ok_or_else(|| format!("unknown architecture {spelled:?}"))?;
     let instance_type = label(["node.kubernetes.io/instance-type", "beta.kubernetes.io/instance-type"]).cloned();
     let profile = instance_type.as_deref().and_then(profile::by_instance_type).filter(|row| row.arch == arch);
 
@@ -162,7 +162,7 @@ fn one(object: &NodeObject) -> Result<Group, String> {
     })
 }
 
-/// Huge page sizes tell an AArch64 kernel's base page; its release is the second witness.
+/// The huge page sizes determine the base page size of an AArch64 kernel. Without them, its release is used.
 fn page_size(arch: Arch, object: &NodeObject) -> Fact<u64> {
     let sizes = object.status.capacity.keys().filter_map(|key| key.strip_prefix("hugepages-"));
     match (arch, kernel::page_size_of_hugepages(sizes)) {
@@ -173,8 +173,9 @@ fn page_size(arch: Arch, object: &NodeObject) -> Fact<u64> {
 
 const NFD_CPUID: &str = "feature.node.kubernetes.io/cpu-cpuid.";
 
-/// The level by Node Feature Discovery's labels. `X86_64_V1` to `V4` come with NFD 0.19; older ones show single features,
-/// of which the default deny list hides those of v2. Source: NFD docs, features and worker configuration reference.
+/// The CPU level from the labels of Node Feature Discovery. `X86_64_V1` to `V4` exist since NFD 0.19. Older releases
+/// only show single features, and their default deny list hides those of v2. Source: NFD docs, features and worker
+/// configuration reference.
 fn nfd_level(arch: Arch, labels: &BTreeMap<String, String>) -> Option<Isa> {
     let flags: Vec<&str> = labels
         .iter()
@@ -198,7 +199,8 @@ fn nfd_level(arch: Arch, labels: &BTreeMap<String, String>) -> Option<Isa> {
     }
 }
 
-/// The features that Node Feature Discovery shows. One without a label may be hidden by NFD's deny list, so it stays unknown.
+/// The features that Node Feature Discovery shows. NFD's deny list may hide a feature, so one without a label is
+/// unknown.
 /// Source: github.com/klauspost/cpuid, `flagNames`, whose spellings differ from the kernel's for the first three.
 fn nfd_features(arch: Arch, labels: &BTreeMap<String, String>) -> impl Iterator<Item = CpuFeature> {
     let shown = labels.iter().filter(|(_, value)| *value == "true");

@@ -1,4 +1,4 @@
-//! Node objects as EKS, GKE, AKS, k3s, OpenShift and Talos fill them in.
+//! Node objects with the values that EKS, GKE, AKS, k3s, OpenShift and Talos set.
 
 use super::*;
 use crate::kube::object::read;
@@ -15,7 +15,7 @@ fn only(object: Value) -> Group {
     nodes.groups.remove(0)
 }
 
-/// A node object: name, labels, nodeInfo and capacity as its distribution fills them in.
+/// A node object with the labels, nodeInfo and capacity that its distribution sets.
 fn node(name: &str, labels: Value, info: [&str; 4], capacity: Value) -> Value {
     let [architecture, kernel, os_image, runtime] = info;
     json!({
@@ -87,7 +87,7 @@ fn an_aks_cobalt_node_is_its_vm_size() {
 }
 
 #[test]
-fn a_k3s_raspberry_pi_says_its_pages_by_its_kernel() {
+fn the_kernel_of_a_k3s_raspberry_pi_shows_its_page_size() {
     let labels = json!({
         "kubernetes.io/arch": "arm64", "kubernetes.io/os": "linux", "node.kubernetes.io/instance-type": "k3s"
     });
@@ -118,7 +118,7 @@ fn an_openshift_64k_node_runs_crio() {
 }
 
 #[test]
-fn a_talos_node_with_nfd_labels_says_its_level() {
+fn nfd_labels_of_a_talos_node_show_its_level() {
     let mut labels = json!({
         "kubernetes.io/arch": "amd64", "kubernetes.io/os": "linux",
         "feature.node.kubernetes.io/cpu-cpuid.X86_64_V1": "true", "feature.node.kubernetes.io/cpu-cpuid.X86_64_V2": "true",
@@ -150,12 +150,12 @@ fn windows_nodes_and_unknown_architectures_are_named_and_left_out() {
         nodes.skipped,
         [
             ("win".to_string(), "runs windows".to_string()),
-            ("odd".to_string(), "its architecture \"z80\" is not known".to_string())
+            ("odd".to_string(), "unknown architecture \"z80\"".to_string())
         ]
     );
 }
 
 #[test]
-fn an_instance_type_of_another_architecture_is_not_believed() {
+fn an_instance_type_of_another_architecture_is_ignored() {
     assert!(only(eks("a", "m7g.large", "amd64")).profile.is_none());
 }

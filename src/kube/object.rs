@@ -1,5 +1,5 @@
-//! The few fields of Kubernetes objects that decide where an image runs and why it failed. Every field may be missing, and
-//! null means missing: manifests come from templates. Nothing here asks a server.
+//! The fields of Kubernetes objects that decide where an image runs and why it failed. Every field may be missing or
+//! null, because manifests come from templates. Pure: does not connect to a server.
 
 use std::collections::BTreeMap;
 
@@ -7,13 +7,13 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-/// Reads an object; nulls, which Helm leaves where a value was empty, count as absent.
+/// Reads an object. Nulls count as absent, because Helm writes them for empty values.
 pub fn read<T: DeserializeOwned>(mut value: Value) -> Result<T, serde_json::Error> {
     prune(&mut value);
     serde_json::from_value(value)
 }
 
-/// Drops nulls, at every depth.
+/// Removes nulls at every depth.
 pub fn prune(value: &mut Value) {
     match value {
         Value::Object(fields) => {
@@ -28,7 +28,7 @@ pub fn prune(value: &mut Value) {
     }
 }
 
-/// Source of all below: Kubernetes API reference, core/v1.
+/// Source of this and the types below: Kubernetes API reference, core/v1.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Metadata {
@@ -76,7 +76,7 @@ pub struct Taint {
 #[serde(rename_all = "camelCase", default)]
 pub struct NodeStatus {
     pub node_info: NodeInfo,
-    /// Quantities are strings, in old dumps numbers.
+    /// Quantities are strings, or numbers in old dumps.
     pub capacity: BTreeMap<String, Value>,
 }
 
@@ -115,27 +115,27 @@ pub struct PodSpec {
     pub image_pull_secrets: Vec<Named>,
     pub service_account_name: Option<String>,
     pub runtime_class_name: Option<String>,
-    /// The handler of its RuntimeClass, where that was read. Not the API's: see `linked`.
+    /// The handler of its RuntimeClass, if that was read. Not an API field: see `linked`.
     pub runtime_handler: Option<String>,
     pub security_context: SecurityContext,
     pub volumes: Vec<Volume>,
     pub os: Named,
 }
 
-/// Of a pod or a container, whose own fields count first.
+/// Of a pod or a container. A container's fields override its pod's.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct SecurityContext {
     pub run_as_user: Option<i64>,
     pub run_as_group: Option<i64>,
     pub run_as_non_root: Option<bool>,
-    /// A pod's only.
+    /// Only for pods.
     pub fs_group: Option<i64>,
-    /// A pod's only.
+    /// Only for pods.
     pub supplemental_groups: Vec<i64>,
-    /// A container's only.
+    /// Only for containers.
     pub privileged: bool,
-    /// A container's only.
+    /// Only for containers.
     pub capabilities: CapabilityLists,
 }
 
@@ -147,7 +147,7 @@ pub struct CapabilityLists {
     pub drop: Vec<String>,
 }
 
-/// A pod's volume; of its sources only the image is read.
+/// A pod's volume. Of its possible sources, only an image is read.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct Volume {
@@ -184,11 +184,11 @@ pub struct NodeAffinity {
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct NodeSelector {
-    /// One of them must hold.
+    /// One of them must match.
     pub node_selector_terms: Vec<NodeSelectorTerm>,
 }
 
-/// All expressions must hold; a term without any matches no node.
+/// All expressions must match. A term without expressions matches no node.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct NodeSelectorTerm {
@@ -210,7 +210,7 @@ pub struct Requirement {
 pub struct Toleration {
     /// Empty with `Exists`: every taint.
     pub key: String,
-    /// `Equal` where it is empty.
+    /// Empty: `Equal`.
     pub operator: String,
     pub value: String,
     /// Empty: every effect.
@@ -222,7 +222,7 @@ pub struct Toleration {
 pub struct ContainerSpec {
     pub name: String,
     pub image: String,
-    /// Replaces Entrypoint, and Cmd with it.
+    /// Replaces both Entrypoint and Cmd.
     pub command: Vec<String>,
     /// Replaces Cmd.
     pub args: Vec<String>,
@@ -240,7 +240,7 @@ pub struct ContainerSpec {
 pub struct EnvVar {
     pub name: String,
     pub value: Option<String>,
-    /// Where else its value comes from.
+    /// The source of its value, if it is not `value`.
     pub value_from: Option<Value>,
 }
 
@@ -249,7 +249,7 @@ pub struct EnvVar {
 #[serde(default)]
 pub struct EnvSource {
     pub prefix: String,
-    /// `None`: it was not read. Not the API's: see `linked`.
+    /// `None`: the object was not read. Not an API field: see `linked`.
     pub values: Option<BTreeMap<String, String>>,
 }
 

@@ -1,19 +1,19 @@
-//! One page of a list, item by item: each is turned into what is needed of it before the next is read, so that a page of
-//! large objects is never in memory as a tree. Pure.
+//! Reads one page of a list item by item. Each item is converted before the next one is parsed, so that a page of large
+//! objects is never in memory as a tree. Pure.
 
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
-/// What an item becomes.
+/// Converts an item.
 pub type ReadItem<'a, T, E> = &'a mut dyn FnMut(Value) -> Result<T, E>;
 
-/// A page that was read.
+/// A page of a list.
 #[derive(Debug)]
 pub struct Page<T> {
     pub items: Vec<T>,
-    /// What asks for the next one; none: it was the last.
+    /// The continue token of the next page. `None`: this is the last page.
     pub token: Option<String>,
 }
 
@@ -101,7 +101,7 @@ impl<'de, T, E> Visitor<'de> for Items<'_, T, E> {
         f.write_str("an array of objects")
     }
 
-    /// An empty list of Go's.
+    /// Go writes an empty list as null.
     fn visit_unit<E2: serde::de::Error>(self) -> Result<(), E2> {
         Ok(())
     }
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn items_are_read_one_by_one_wherever_the_token_is() {
+    fn items_are_read_one_by_one_with_the_token_before_or_after_them() {
         let text =
             |metadata: &str, items: &str| format!(r#"{{"kind": "List", "items": {items}, "metadata": {metadata}}}"#);
         let two = r#"[{"name": "a", "spec": {"x": null}}, {"name": "b"}]"#;
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_list_and_an_item_that_cannot_be_read_are_errors() {
+    fn malformed_lists_and_items_are_errors() {
         assert_eq!(names(r#"{"items": [{"name": "a"}, {"x": 1}]}"#), Err(r#"{"x":1} has no name"#.to_string()));
         for text in ["[]", "", r#"{"items": "a"}"#, r#"{"items": [{"name": "a"}"#, "{} {}"] {
             assert!(names(text).is_err_and(|error| error.starts_with("malformed: ")), "{text}");

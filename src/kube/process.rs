@@ -1,5 +1,5 @@
-//! A container's spec as the process that the kubelet has started: words, variables, user, capabilities, sandbox, mounts.
-//! Pure.
+//! Turns a container's spec into the process that the kubelet starts: words, variables, user, capabilities, sandbox,
+//! mounts. Pure.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use crate::platform::CapabilityChange;
 use crate::scan::CallOverride;
 use crate::scan::call::{Purpose, Sandbox, StatedBy};
 
-/// What the kubelet changes of an image's own start. A container's security context counts before its pod's.
+/// The kubelet's changes to the image's own start. A container's security context overrides its pod's.
 /// Source: Kubernetes' pkg/securitycontext `DetermineEffectiveSecurityContext`.
 pub fn call(spec: &ContainerSpec, pod: &PodSpec) -> CallOverride {
     let (own, of_pod) = (&spec.security_context, &pod.security_context);
@@ -42,13 +42,13 @@ pub fn call(spec: &ContainerSpec, pod: &PodSpec) -> CallOverride {
     }
 }
 
-/// The API server adds the service account's token to every pod, and no template has it.
+/// Whether a mount is in the template. The API server adds the service account's token to every pod.
 fn is_stated(path: &str) -> bool {
     path != "/var/run/secrets/kubernetes.io/serviceaccount"
 }
 
-/// The spec's variables; `None`: its value comes from elsewhere. The kubelet sets the API server's address in every
-/// container, and variables of `envFrom` are not known to those of `env`.
+/// The spec's variables. `None`: the value comes from another object. The kubelet sets the API server's address in
+/// every container. Variables of `env` cannot refer to those of `envFrom`.
 /// Source: Kubernetes' pkg/kubelet `makeEnvironmentVariables`.
 fn environment(spec: &ContainerSpec) -> BTreeMap<String, Option<String>> {
     let known = |value: String| Some(value).filter(|value| !value.contains(UNKNOWN_TEXT));
@@ -71,8 +71,8 @@ fn environment(spec: &ContainerSpec) -> BTreeMap<String, Option<String>> {
     all
 }
 
-/// `$(NAME)` is a variable of the spec, `$$` a dollar. What names none stays as it is written, unless `is_open`: then there
-/// are variables whose names are not known. Source: Kubernetes' third_party/forked/golang/expansion.
+/// Expands `$(NAME)`, a variable of the spec, and `$$`, a dollar sign. Unknown names stay as written, unless `is_open`:
+/// then the spec has variables whose names are unknown. Source: Kubernetes' third_party/forked/golang/expansion.
 fn expand(text: &str, env: &BTreeMap<String, Option<String>>, is_open: bool) -> String {
     let (mut out, mut rest) = (String::new(), text);
     while let Some((before, after)) = rest.split_once('$') {
@@ -97,14 +97,14 @@ fn expand(text: &str, env: &BTreeMap<String, Option<String>>, is_open: bool) -> 
     out
 }
 
-/// A pod's sandbox: by its runtime class's handler where that is known by name, else by the class's own name.
+/// A pod's sandbox, recognised by the handler of its runtime class or by the class's name.
 fn sandbox_of(pod: &PodSpec) -> Sandbox {
     let names = [&pod.runtime_handler, &pod.runtime_class_name];
     let mut sandboxes = names.into_iter().flatten().map(|name| sandbox(name));
     sandboxes.find(|sandbox| *sandbox != Sandbox::None).unwrap_or_default()
 }
 
-/// What a runtime class is, by the names that its documents give to class and handler.
+/// Recognises a runtime class by the names that the sandbox's documentation uses for the class and its handler.
 pub fn sandbox(runtime_class: &str) -> Sandbox {
     let name = runtime_class.to_ascii_lowercase();
     let has = |words: &[&str]| words.iter().any(|word| name.contains(word));
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_containers_security_context_counts_before_its_pods() {
+    fn a_containers_security_context_overrides_its_pods() {
         let pod = json!({"securityContext": {"runAsUser": 1, "runAsGroup": 2}});
         let found = called(json!({"securityContext": {"runAsUser": 1000}}), pod.clone());
         assert_eq!((found.user.as_deref(), found.group.as_deref()), (Some("1000"), Some("2")));
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn groups_and_the_demand_for_another_user_than_root_reach_the_call() {
+    fn groups_and_run_as_non_root_reach_the_call() {
         let pod = json!({"securityContext": {"fsGroup": 7, "supplementalGroups": [8, 9], "runAsNonRoot": true}});
         let found = called(json!({}), pod.clone());
         assert_eq!((found.groups.as_slice(), found.non_root), ([7, 8, 9].as_slice(), true));
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn a_runtime_class_is_known_by_its_handler_too() {
+    fn a_runtime_class_is_also_recognised_by_its_handler() {
         let of = |handler: &str| called(json!({}), json!({"runtimeClassName": "safe", "runtimeHandler": handler}));
         assert_eq!((of("runsc").sandbox, of("runc").sandbox), (Sandbox::Gvisor, Sandbox::None));
         let named = called(json!({}), json!({"runtimeClassName": "gvisor", "runtimeHandler": "custom"}));
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn runtime_classes_are_known_by_name() {
+    fn runtime_classes_are_recognised_by_name() {
         for (name, expected) in [
             ("gvisor", Sandbox::Gvisor),
             ("runsc-kvm", Sandbox::Gvisor),

@@ -1,4 +1,4 @@
-//! A cluster's pull secrets as credentials of this run. They stay in memory and are never written to a disk.
+//! Reads a cluster's pull secrets as credentials for this run. They stay in memory and are never written to disk.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,16 +6,17 @@ use super::object::PodSpec;
 use super::{Cluster, KubeError};
 use crate::source::registry::CredentialStore;
 
-/// What was read of secrets, each once.
+/// The secrets that were read, each once.
 #[derive(Default)]
 pub struct PullSecrets {
-    /// By `namespace/name`; none where it holds no credentials, or could not be read.
+    /// By `namespace/name`. `None` if the secret has no credentials or could not be read.
     texts: BTreeMap<String, Option<String>>,
     accounts: BTreeSet<String>,
 }
 
 impl PullSecrets {
-    /// Reads what a pod pulls with: its own imagePullSecrets and its service account's. What is forbidden is said once.
+    /// Reads the secrets that a pod pulls with: its own imagePullSecrets and its service account's. Each error is
+    /// reported once.
     pub fn read_for(&mut self, cluster: &Cluster, namespace: Option<&str>, pod: &PodSpec, unread: &mut Vec<String>) {
         let namespace = namespace.unwrap_or("default");
         for secret in &pod.image_pull_secrets {
@@ -31,9 +32,9 @@ impl PullSecrets {
                     self.read(cluster, namespace, &name, unread);
                 }
             }
-            // A template may name an account that is made later.
+            // A template may name an account that is created later.
             Err(KubeError::NotFound { .. }) => {}
-            Err(error) => say(unread, format!("service account {namespace}/{account}: {error}")),
+            Err(error) => push_once(unread, format!("service account {namespace}/{account}: {error}")),
         }
     }
 
@@ -46,21 +47,21 @@ impl PullSecrets {
             Ok(Some(config)) => Some(String::from_utf8_lossy(&config).into_owned()),
             Ok(None) => None,
             Err(error) => {
-                say(unread, format!("pull secret {title}: {error}"));
+                push_once(unread, format!("pull secret {title}: {error}"));
                 None
             }
         };
         self.texts.insert(title, text);
     }
 
-    /// As a container engine's login would have written them.
+    /// The secrets in the form that `docker login` writes.
     pub fn stores(self) -> Vec<CredentialStore> {
         let named = self.texts.into_iter().filter_map(|(title, text)| Some((title, text?)));
         named.map(|(title, json)| CredentialStore::Text { name: format!("pull secret {title}"), json }).collect()
     }
 }
 
-fn say(unread: &mut Vec<String>, text: String) {
+fn push_once(unread: &mut Vec<String>, text: String) {
     if !unread.contains(&text) {
         unread.push(text);
     }

@@ -1,21 +1,21 @@
-//! What a workload ran before: the revisions that a Deployment keeps as ReplicaSets, and a StatefulSet or DaemonSet as
-//! ControllerRevisions. Pure: objects in, revisions out.
+//! Reads the past revisions of a workload. A Deployment keeps them as ReplicaSets, a StatefulSet or DaemonSet as
+//! ControllerRevisions. Pure: turns objects into revisions.
 
 use serde_json::Value;
 
 use super::object::{self, Metadata, PodObject};
 use super::workload::{self, ContainerUse, of_object};
 
-/// A template that a workload had.
+/// A past or current template of a workload.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Revision {
     pub number: u64,
-    /// Of the ReplicaSet or the ControllerRevision.
+    /// Name of the ReplicaSet or the ControllerRevision.
     pub name: String,
     pub containers: Vec<ContainerUse>,
 }
 
-/// The revisions of one workload, the newest first. `values` may hold other workloads' too.
+/// The revisions of one workload, the newest first. `values` may contain those of other workloads too.
 /// Source: Kubernetes, deployment controller, `deployment.kubernetes.io/revision`; apps/v1 ControllerRevision.
 pub fn revisions(kind: &str, name: &str, values: &[Value]) -> Vec<Revision> {
     let mut found: Vec<Revision> =
@@ -36,7 +36,7 @@ fn is_owned(kind: &str, name: &str, value: &Value) -> bool {
     owners.any(|owner| is_kind(owner) && owner["name"] == name)
 }
 
-/// A workload's selector as kubectl's `-l` has it; `None` where it has none.
+/// A workload's selector in the syntax of kubectl's `-l`. `None` if it has none.
 /// Source: apimachinery, `LabelSelectorAsSelector`.
 pub fn selector(object: &Value) -> Option<String> {
     let selector = &object["spec"]["selector"];
@@ -60,7 +60,7 @@ fn revision(value: &Value) -> Option<Revision> {
     let annotated = value["metadata"]["annotations"]["deployment.kubernetes.io/revision"].as_str();
     let (number, holder) = match annotated {
         Some(number) => (number.parse().ok()?, value.clone()),
-        // A ControllerRevision's data is a patch of its workload, which holds the whole template.
+        // A ControllerRevision's data is a patch of its workload that contains the whole template.
         None => (value["revision"].as_u64()?, value["data"].clone()),
     };
     let holder = serde_json::json!({"kind": "Template", "metadata": value["metadata"], "spec": holder["spec"]});
@@ -70,15 +70,15 @@ fn revision(value: &Value) -> Option<Revision> {
 }
 
 impl Revision {
-    /// Whether `pod` was made by this revision. Source: `controller-revision-hash` holds a StatefulSet's revision by name
-    /// and a DaemonSet's by the name's end.
+    /// Whether this revision created `pod`. Source: `controller-revision-hash` contains the revision's name for a
+    /// StatefulSet, and the end of its name for a DaemonSet.
     pub fn made(&self, pod: &PodObject) -> bool {
         let by_owner = pod.metadata.owner_references.iter().any(|owner| owner.name == self.name);
         let hash = pod.metadata.labels.get("controller-revision-hash");
         by_owner || hash.is_some_and(|hash| self.name == *hash || self.name.ends_with(&format!("-{hash}")))
     }
 
-    /// The digest that a container of it is ready with, among `pods`.
+    /// The digest with which a container of this revision is ready in one of `pods`.
     pub fn ready_digest(&self, container: &str, pods: &[PodObject]) -> Option<String> {
         let statuses = pods.iter().filter(|pod| self.made(pod)).flat_map(|pod| &pod.status.container_statuses);
         statuses
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn a_selector_is_written_as_kubectl_takes_it() {
+    fn a_selector_is_written_in_kubectls_syntax() {
         let object = json!({"spec": {"selector": {"matchLabels": {"app": "x"}, "matchExpressions": [
             {"key": "tier", "operator": "In", "values": ["a", "b"]}, {"key": "old", "operator": "DoesNotExist"}
         ]}}});

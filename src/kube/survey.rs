@@ -1,5 +1,5 @@
-//! Which images a cluster runs or may run, what each starts, and on which nodes: every image with the same start once.
-//! Pure: objects in, uses out.
+//! Collects the images that a cluster runs or may run, how each is started, and on which nodes. An image with the same
+//! start is listed once. Pure: turns objects into uses.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,24 +10,24 @@ use super::schedule::{Narrowing, narrowing};
 use super::workload::{self, ContainerUse, Workload};
 use crate::scan::CallOverride;
 
-/// An image, what is started of it, and where.
+/// An image, how it is started, and on which nodes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Use {
-    /// By digest where a node reports one, else as it is written.
+    /// By digest if a node reports one, otherwise as written.
     pub image: String,
     /// Every name under which it is used: a tag, and the digest that nodes report for it.
     pub names: Vec<String>,
     pub call: CallOverride,
-    /// The platforms that a Compose service or a pod's own constraints leave; where nodes are known, they decide.
+    /// The platforms that a Compose service or a pod's own constraints allow. If nodes are known, those decide instead.
     pub narrowing: Narrowing,
-    /// Indexes into [`Nodes::groups`], ascending; empty where no node may run it, or none is known.
+    /// Indexes into [`Nodes::groups`], ascending. Empty if no node may run it or no nodes are known.
     pub groups: Vec<usize>,
     /// `shop/deployment/checkout, container app`.
     pub used_by: Vec<String>,
 }
 
 impl Use {
-    /// Takes in another use of the same image and start: its nodes and users.
+    /// Merges another use of the same image and start: its nodes and users.
     pub fn join(&mut self, other: Use) {
         self.names.extend(other.names);
         self.groups = BTreeSet::from_iter(self.groups.drain(..).chain(other.groups)).into_iter().collect();
@@ -35,20 +35,20 @@ impl Use {
     }
 }
 
-/// Start of an image: the key under which uses are one.
+/// The start of an image. Uses with the same start are merged.
 type Start = (String, CallOverride, Narrowing);
 
-/// Collects uses of pods and workloads.
+/// Collects the uses of pods and workloads.
 #[derive(Debug, Default)]
 pub struct Survey {
     uses: BTreeMap<Start, (BTreeSet<usize>, BTreeSet<String>)>,
-    /// Workloads that no node may run, each with the first obstacle of the last node asked.
+    /// Workloads that no node may run, each with the first obstacle on the last node checked.
     pub homeless: Vec<(String, String)>,
     admitted: Admitted,
 }
 
 impl Survey {
-    /// A running pod's containers, by the digests that its node reports, on that node.
+    /// Adds a running pod's containers on its node, by the digests that the node reports.
     pub fn add_pod(&mut self, pod: &PodObject, nodes: &Nodes) {
         let group = pod.spec.node_name.as_deref().and_then(|node| nodes.position(node));
         let statuses = pod
@@ -67,13 +67,13 @@ impl Survey {
         }
     }
 
-    /// A workload's template, on every node that the scheduler may give it. Without nodes it is judged as declared.
-    /// `objects` are the same for all workloads of a survey.
+    /// Adds a workload's template on every node that the scheduler may choose. Without nodes it is judged as declared.
+    /// `objects` must be the same for all workloads of a survey.
     pub fn add_workload(&mut self, workload: &Workload, objects: &[NodeObject], nodes: &Nodes) {
         let Admission { groups, mut obstacle } = self.admitted.admission(&workload.pod, objects, nodes);
         let narrowing = if objects.is_empty() { narrowing(&workload.pod) } else { Narrowing::None };
         if narrowing == Narrowing::Only(Vec::new()) {
-            obstacle = Some("its nodeSelector and affinity leave no architecture".to_string());
+            obstacle = Some("its nodeSelector and affinity exclude every architecture".to_string());
         }
         if let (true, Some(why)) = (groups.is_empty(), obstacle) {
             let homeless = (workload.title(), why);

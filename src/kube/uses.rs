@@ -1,4 +1,4 @@
-//! How the images that pods, workloads and manifests use are judged: each on the nodes where it may run.
+//! Turns the uses of images by pods, workloads and manifests into tasks that judge each on the nodes where it may run.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -12,19 +12,19 @@ use crate::platform::{Platform, Target};
 use crate::scan::{CallOverride, OPENED_AT_ONCE, Options, Task};
 use crate::source::input::{Input, Opened, Opener};
 
-/// Users of an image that are named; the rest is counted.
+/// How many users of an image are named. The others are counted.
 const SHOWN_USERS: usize = 3;
 
 /// A use with the task that judges it.
 pub struct UseTask {
-    /// Its place among the images of a run.
+    /// Its index among the images of a run.
     pub at: usize,
     pub used: Use,
     pub task: Task,
 }
 
-/// Tasks for the uses, in their order, each use with its place among the images of a run. `base` holds what is common to
-/// all: platforms, rules, limits. Images are opened, so that names which lead to one digest are judged once.
+/// Tasks for the uses, in their order. Each use comes with its index among the images of a run. `base` contains the
+/// common options: platforms, rules, limits. Images are opened, so that names of the same digest are judged once.
 pub fn use_tasks(opener: &Opener, uses: Vec<(usize, Use)>, nodes: &Nodes, base: &Options) -> Vec<UseTask> {
     let task = |(at, used, opened): (usize, Use, Option<Opened>)| {
         let groups = used.groups.iter().filter_map(|index| nodes.groups.get(*index));
@@ -32,14 +32,14 @@ pub fn use_tasks(opener: &Opener, uses: Vec<(usize, Use)>, nodes: &Nodes, base: 
         let mut options = narrowed(&used.narrowing, Options { call: used.call.clone(), ..base.clone() });
         options.targets.extend(on_nodes);
         let note = Some(format!("used by {}", users(&used)));
-        // What was opened to learn its digest is not asked for again.
+        // An image that was opened to learn its digest is not requested again.
         UseTask { at, task: Task { image: used.image.clone(), options, opened, note }, used }
     };
     resolved(uses, opener, base.jobs).into_iter().map(task).collect()
 }
 
-/// The options for what a use's own constraints leave. Platforms that it names are where it must run, so each is a target:
-/// an index without one of them fails there.
+/// The options for a use with its own constraints. It must run on each platform that it names, so each is a target, and
+/// an index that lacks one of them fails.
 fn narrowed(narrowing: &Narrowing, options: Options) -> Options {
     let is_of =
         |target: &Target, platform: &Platform| target.platform.is_wanted_as(platform) || target.platform == *platform;
@@ -64,15 +64,15 @@ fn narrowed(narrowing: &Narrowing, options: Options) -> Options {
             if targets.is_empty() {
                 targets = only.iter().filter_map(Target::of_platform).collect();
             }
-            // Nothing is judged on nodes of other systems than Linux: their images are only selected.
+            // Only Linux nodes are judged. For other systems, the images are only selected.
             let platforms = if targets.is_empty() { only } else { Vec::new() };
             Options { targets, platforms, ..options }
         }
     }
 }
 
-/// Uses whose names lead to one digest and that start the same are one: a tag and the digest that a node reports. What
-/// cannot be opened stays as it is, for the scan to say why.
+/// Merges uses with the same digest and start, such as a tag and the digest that a node reports for it. An image that
+/// cannot be opened stays as it is, and the scan reports why.
 fn resolved(uses: Vec<(usize, Use)>, opener: &Opener, jobs: usize) -> Vec<(usize, Use, Option<Opened>)> {
     let digest = |opened: &Opened| match &opened.input {
         Input::Image(source) => source.root().ok().map(|root| root.digest),
@@ -95,7 +95,7 @@ fn resolved(uses: Vec<(usize, Use)>, opener: &Opener, jobs: usize) -> Vec<(usize
         });
         match same.map(|same| &mut kept[same]) {
             Some((_, known, known_opened)) => {
-                // A tag says more to people than a digest, which the report has anyway.
+                // Prefer the tag, which is more readable. The report also contains the digest.
                 if is_pinned(&known.image) && !is_pinned(&one.image) {
                     known.image = one.image.clone();
                     *known_opened = opened;

@@ -1,4 +1,4 @@
-//! What wants to run: a workload's template with its containers, as a cluster or a manifest holds it.
+//! A workload's template with its containers, from a cluster or a manifest.
 
 use serde_json::Value;
 
@@ -14,14 +14,14 @@ pub struct Workload {
     /// `Deployment`, `Pod`, `service` (Compose).
     pub kind: String,
     pub name: String,
-    /// `None` where the manifest leaves it to whoever applies it.
+    /// `None` if the manifest does not set it.
     pub namespace: Option<String>,
     pub containers: Vec<ContainerUse>,
-    /// What decides the nodes: selector, affinity, tolerations.
+    /// The pod's spec, whose selector, affinity and tolerations decide the nodes.
     pub pod: PodSpec,
 }
 
-/// What a container is for.
+/// The role of a container or image in its pod.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Role {
     Main,
@@ -33,16 +33,16 @@ pub enum Role {
     Volume,
     /// A virtual machine's disk.
     Disk,
-    /// A field of an object whose controller decides what is started.
+    /// A field of an object whose controller decides how the image is started.
     Field,
 }
 
-/// One container of a workload: the image and what is started of it.
+/// One container of a workload: its image and how it is started.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ContainerUse {
     pub name: String,
     pub role: Role,
-    /// As it is written.
+    /// As written in the spec.
     pub image: String,
     /// How it is started.
     pub call: CallOverride,
@@ -74,7 +74,7 @@ impl ContainerUse {
         ContainerUse { name: spec.name.clone(), role, image: spec.image.clone(), call, platform: None }
     }
 
-    /// An image of which nothing is started.
+    /// An image that is only mounted.
     pub fn mounted(name: &str, role: Role, image: &str) -> ContainerUse {
         let call = CallOverride { purpose: Purpose::Mounted, stated_by: StatedBy::Pod, ..CallOverride::default() };
         ContainerUse { name: name.to_string(), role, image: image.to_string(), call, platform: None }
@@ -98,7 +98,7 @@ pub fn containers(pod: &PodSpec) -> Vec<ContainerUse> {
     .concat()
 }
 
-/// Whether Kubernetes itself has this kind of object with a pod template.
+/// Whether this is a built-in kind of Kubernetes that contains a pod or a pod template.
 pub fn is_own_kind(kind: &str) -> bool {
     matches!(
         kind,
@@ -114,8 +114,8 @@ pub fn is_own_kind(kind: &str) -> bool {
     )
 }
 
-/// Reads any object that has a pod template: Pod, Deployment, StatefulSet, DaemonSet, ReplicaSet, Job, CronJob, PodTemplate,
-/// and custom resources of their shape (Rollout, Knative Service). `None` for what runs nothing.
+/// Reads any object that has a pod template: Pod, Deployment, StatefulSet, DaemonSet, ReplicaSet, Job, CronJob,
+/// PodTemplate, and custom resources of the same shape (Rollout, Knative Service). `None` for other objects.
 pub fn of_object(object: &Value) -> Result<Option<Workload>, serde_json::Error> {
     let kind = object["kind"].as_str().unwrap_or_default();
     let spec = match kind {
@@ -138,14 +138,14 @@ pub fn of_object(object: &Value) -> Result<Option<Workload>, serde_json::Error> 
     }))
 }
 
-/// `docker-pullable://app@sha256:...` and `app@sha256:...` name what was pulled; a bare `sha256:...` is a config's digest,
-/// which no registry answers for.
+/// The image in `docker-pullable://app@sha256:...` or `app@sha256:...`. `None` for a bare `sha256:...`, which is the
+/// digest of a config and cannot be pulled.
 pub fn image_by_digest(image_id: &str) -> Option<String> {
     let name = image_id.split_once("://").map_or(image_id, |(_, name)| name);
     name.contains("@sha256:").then(|| name.to_string())
 }
 
-/// A pod's owner, its ReplicaSet by its Deployment's name; the pod itself where it has none.
+/// A pod's owner, or the pod itself if it has none. For a ReplicaSet, its Deployment by name.
 pub fn owner(pod: &PodObject) -> String {
     match pod.metadata.owner_references.first() {
         Some(owner) if owner.kind == "ReplicaSet" => {
@@ -158,12 +158,12 @@ pub fn owner(pod: &PodObject) -> String {
 }
 
 impl Workload {
-    /// `deployment/checkout`, as kubectl names it.
+    /// `deployment/checkout`, in kubectl's syntax.
     pub fn title(&self) -> String {
         format!("{}/{}", self.kind.to_ascii_lowercase(), self.name)
     }
 
-    /// Secrets with registry credentials that the pod names itself.
+    /// Secrets with registry credentials that the pod itself names.
     pub fn pull_secrets(&self) -> impl Iterator<Item = &str> {
         self.pod.image_pull_secrets.iter().map(|Named { name }| name.as_str())
     }
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn roles_tell_init_containers_from_sidecars() {
+    fn roles_distinguish_init_containers_from_sidecars() {
         let pod = json!({"kind": "Pod", "metadata": {"name": "x"}, "spec": {
             "initContainers": [{"name": "i", "image": "i"}, {"name": "s", "image": "s", "restartPolicy": "Always"}],
             "containers": [{"name": "m", "image": "m"}],

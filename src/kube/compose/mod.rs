@@ -1,5 +1,5 @@
-//! Compose files: each service that names an image is a workload, with what it extends and what the file includes. What
-//! other files hold is asked of the caller. Pure.
+//! Reads Compose files: each service that names an image becomes a workload, with its `extends` and the file's
+//! `include` applied. Pure: the caller reads other files.
 //! Source: the Compose specification; compose-go's loader and override.
 
 mod service;
@@ -13,32 +13,32 @@ use serde_json::{Map, Value};
 use super::manifest_error::ManifestError;
 use super::workload::Workload;
 use crate::yaml;
-use variables::{Variables, file_of_variables};
+use variables::{Variables, parse_env_file};
 
-/// Files of one project, however they are reached.
+/// Maximum number of files in one project, with included and extended ones.
 const FILES: usize = 100;
-/// Services that extend others in a row.
+/// Maximum length of a chain of `extends`.
 const EXTENDS: usize = 32;
 
-/// What a Compose file needs of its surroundings.
+/// Access to everything outside a Compose file that it refers to.
 pub struct Outside<'a> {
     /// The user's environment.
     pub variable: &'a dyn Fn(&str) -> Option<String>,
-    /// The file's directory, from which its paths start.
+    /// The file's directory, to which its paths are relative.
     pub directory: PathBuf,
-    /// Reads another file; an error says why it could not.
+    /// Reads another file. The error states why it failed.
     pub read: &'a dyn Fn(&Path) -> Result<String, String>,
 }
 
-/// What a project starts.
+/// The services of a project.
 #[derive(Debug, Default)]
 pub struct Services {
     pub workloads: Vec<Workload>,
-    /// What the user should know: variables without a value, services that are built.
+    /// Notes for the user: variables without a value, services that are built.
     pub notes: Vec<String>,
 }
 
-/// Reads a Compose file. `duplicate`: a key that one of its mappings has twice.
+/// Reads a Compose file. `duplicate` is a key that occurs twice in one of its mappings.
 pub fn services(
     name: &str,
     file: Value,
@@ -47,7 +47,7 @@ pub fn services(
 ) -> Result<Services, ManifestError> {
     let dotenv = (outside.read)(&outside.directory.join(".env")).unwrap_or_default();
     let variables =
-        Variables { environment: outside.variable, file: file_of_variables(&dotenv), unset: BTreeSet::new(), spent: 0 };
+        Variables { environment: outside.variable, file: parse_env_file(&dotenv), unset: BTreeSet::new(), spent: 0 };
     let mut files = Files { outside, variables, notes: Vec::new(), read: 0 };
     let place = Place { name: name.to_string(), directory: outside.directory.clone() };
     let services = files.load(file, duplicate, &place, &mut Vec::new())?;
@@ -64,7 +64,7 @@ pub fn services(
             None if body.get("build").is_some() => {
                 files
                     .notes
-                    .push(format!("service/{service} is built and names no image: scan the image that is built"));
+                    .push(format!("service/{service} is built and names no image; scan the built image instead"));
             }
             None => {}
         }
@@ -74,12 +74,12 @@ pub fn services(
         }
     }
     let unset = files.variables.unset.iter();
-    found.notes.extend(unset.map(|name| format!("the variable {name} is not set: an empty text is used for it")));
+    found.notes.extend(unset.map(|name| format!("variable {name} is not set; an empty string is used")));
     found.notes.append(&mut files.notes);
     Ok(found)
 }
 
-/// A file's name for messages, and its directory.
+/// A file's name, for messages, and its directory.
 #[derive(Clone)]
 struct Place {
     name: String,
@@ -92,7 +92,7 @@ impl Place {
     }
 }
 
-/// The files of a project as they are read.
+/// Reads the files of a project.
 struct Files<'a, 'o> {
     outside: &'o Outside<'a>,
     variables: Variables<'a>,
@@ -101,8 +101,8 @@ struct Files<'a, 'o> {
 }
 
 impl Files<'_, '_> {
-    /// The texts of a service's files of variables. One that cannot be read is noted: it often holds secrets and is not
-    /// kept with the project.
+    /// The contents of a service's `env_file`s. An unreadable one is only noted, because it often contains secrets and
+    /// is not stored with the project.
     fn env_files(&mut self, body: &Value) -> Vec<String> {
         let mut texts = Vec::new();
         for entry in many(body["env_file"].clone()) {
@@ -110,7 +110,7 @@ impl Files<'_, '_> {
             match (self.outside.read)(Path::new(path)) {
                 Ok(text) => texts.push(text),
                 Err(cause) if entry["required"] != false => {
-                    self.notes.push(format!("the variables of {path} are not known: {cause}"));
+                    self.notes.push(format!("could not read the variables in {path}: {cause}"));
                 }
                 Err(_) => {}
             }
@@ -118,7 +118,7 @@ impl Files<'_, '_> {
         texts
     }
 
-    /// The services of a file with those that it includes, each with what it extends.
+    /// The services of a file and of the files that it includes, with `extends` applied.
     fn load(
         &mut self,
         file: Value,
@@ -135,7 +135,9 @@ impl Files<'_, '_> {
         for entry in include.as_array().into_iter().flatten() {
             for (name, body) in self.included(entry, place, open)? {
                 if services.get(&name).is_some_and(|known| *known != body) {
-                    return Err(place.refuse(format!("service {name:?} conflicts with the one that is included")));
+                    return Err(
+                        place.refuse(format!("service {name:?} conflicts with an included service of the same name"))
+                    );
                 }
                 services.insert(name, body);
             }
@@ -143,7 +145,7 @@ impl Files<'_, '_> {
         Ok(services)
     }
 
-    /// Services and `include` of a file, their variables filled in and their paths made whole.
+    /// Services and `include` of a file, with their variables filled in and their paths joined to the file's directory.
     fn filled(
         &mut self,
         mut file: Value,
@@ -193,8 +195,8 @@ impl Files<'_, '_> {
                     env_files.push(directory.join(".env"));
                 }
                 for file in env_files {
-                    let own = file_of_variables(&(self.outside.read)(&file).unwrap_or_default());
-                    // What the outer project states counts.
+                    let own = parse_env_file(&(self.outside.read)(&file).unwrap_or_default());
+                    // The outer project's values take precedence.
                     own.into_iter().for_each(|(name, value)| {
                         self.variables.file.entry(name).or_insert(value);
                     });
@@ -217,7 +219,7 @@ impl Files<'_, '_> {
         Ok(services)
     }
 
-    /// A service over the one that it extends. `trail`: the services that led here.
+    /// A service merged over the service that it extends. `trail` lists the services that led here.
     fn extended(
         &mut self,
         name: &str,
@@ -226,7 +228,7 @@ impl Files<'_, '_> {
         trail: &mut Vec<(String, String)>,
     ) -> Result<Value, ManifestError> {
         let Some(body) = services.get(name) else {
-            return Err(place.refuse(format!("service {name:?} is extended and not there")));
+            return Err(place.refuse(format!("service {name:?} is extended but not defined")));
         };
         let mut body = body.clone();
         let Some(extends) = body.as_object_mut().and_then(|fields| fields.remove("extends")) else { return Ok(body) };
@@ -236,7 +238,7 @@ impl Files<'_, '_> {
         }
         trail.push(step);
         let Some(of) = extends.as_str().or_else(|| extends["service"].as_str()).map(str::to_string) else {
-            return Err(place.refuse(format!("service {name:?} extends no service")));
+            return Err(place.refuse(format!("service {name:?} has an `extends` without a service")));
         };
         let base = match extends["file"].as_str() {
             None => self.extended(&of, services, place, trail)?,
@@ -256,7 +258,7 @@ impl Files<'_, '_> {
     fn file(&mut self, path: &Path, place: &Place) -> Result<(Value, Option<String>), ManifestError> {
         self.read += 1;
         if self.read > FILES {
-            return Err(place.refuse(format!("it leads to more than {FILES} files")));
+            return Err(place.refuse(format!("the project has more than {FILES} files")));
         }
         let text = (self.outside.read)(path).map_err(|cause| place.refuse(format!("{}: {cause}", path.display())))?;
         let documents = yaml::parse(&text).map_err(|error| ManifestError::Yaml {
@@ -278,27 +280,27 @@ fn one_or_many(value: &Value) -> Vec<String> {
     value.as_str().into_iter().chain(items).map(str::to_string).collect()
 }
 
-/// Makes the paths of a service whole that other files may take it with.
+/// Joins the paths of a service to its file's directory, because other files may extend the service.
 fn anchor(body: &mut Value, directory: &Path) {
-    let whole = |path: &mut Value| {
+    let join = |path: &mut Value| {
         if let Some(text) = path.as_str() {
             *path = Value::from(directory.join(text).to_string_lossy().into_owned());
         }
     };
     if let Some(file) = body.get_mut("extends").and_then(|extends| extends.get_mut("file")) {
-        whole(file);
+        join(file);
     }
     match body.get_mut("env_file") {
         Some(Value::Array(entries)) => entries.iter_mut().for_each(|entry| match entry.get_mut("path") {
-            Some(path) => whole(path),
-            None => whole(entry),
+            Some(path) => join(path),
+            None => join(entry),
         }),
-        Some(entry) => whole(entry),
+        Some(entry) => join(entry),
         None => {}
     }
 }
 
-/// One service over another. Source: compose-go's override/merge.go and its `mergeSpecials`.
+/// Merges one service over another. Source: compose-go's override/merge.go and its `mergeSpecials`.
 fn merge(base: Value, over: Value, key: &str) -> Value {
     match (key, base, over) {
         (_, base, Value::Null) => base,
@@ -335,7 +337,7 @@ fn many(value: Value) -> Vec<Value> {
     }
 }
 
-/// `NAME=value` lines as the map that they may be written as.
+/// Converts a list of `NAME=value` entries to a map, the other form of the same field.
 fn named(value: Value) -> Map<String, Value> {
     match value {
         Value::Object(fields) => fields,

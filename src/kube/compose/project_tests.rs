@@ -1,4 +1,4 @@
-//! Projects of several Compose files, in text.
+//! Projects of several Compose files.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +20,7 @@ fn images(found: &Services) -> Vec<(&str, &str)> {
 }
 
 #[test]
-fn a_service_has_what_it_extends_here_and_in_other_files() {
+fn a_service_extends_services_of_its_own_and_of_other_files() {
     let main = "services:
   a: {image: 'a:1', platform: linux/arm64, profiles: [debug], environment: [A=1, B=2]}
   c: {extends: {file: other.yaml, service: base}, image: 'c:1'}
@@ -63,14 +63,14 @@ fn included_files_bring_their_services_and_their_variables() {
 fn a_variable_without_a_value_is_empty_and_noted() {
     let found = project("services: {x: {image: 'x:${NONE}'}, y: {image: 'y:1'}}", &[]).unwrap();
     assert_eq!(images(&found), [("x", "x:"), ("y", "y:1")]);
-    assert_eq!(found.notes, ["the variable NONE is not set: an empty text is used for it"]);
+    assert_eq!(found.notes, ["variable NONE is not set; an empty string is used"]);
 }
 
 #[test]
-fn circles_duplicates_and_what_is_missing_are_errors() {
+fn cycles_duplicates_and_missing_services_are_errors() {
     for (main, expected) in [
         ("services: {a: {extends: b}, b: {extends: a}}", "c.yaml: service \"a\" extends itself"),
-        ("services: {a: {extends: b}}", "c.yaml: service \"b\" is extended and not there"),
+        ("services: {a: {extends: b}}", "c.yaml: service \"b\" is extended but not defined"),
         ("services: {a: {extends: {file: no.yaml, service: b}}}", "c.yaml: p/no.yaml: not there"),
         ("include: [loop.yaml]", "p/loop.yaml: p/loop.yaml includes itself"),
         ("services: {a: {image: a, image: b}}", "c.yaml: mapping key \"image\" already defined"),

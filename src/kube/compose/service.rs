@@ -1,11 +1,11 @@
-//! A Compose service, its variables filled in, as a workload. Pure.
+//! Turns a Compose service, with its variables filled in, into a workload. Pure.
 //! Source: the Compose specification, services.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::variables::file_of_variables;
+use super::variables::parse_env_file;
 use crate::kube::object::PodSpec;
 use crate::kube::process;
 use crate::kube::workload::{ContainerUse, Role, Workload};
@@ -13,15 +13,15 @@ use crate::platform::{CapabilityChange, Platform};
 use crate::scan::CallOverride;
 use crate::scan::call::{Purpose, Sandbox, StatedBy};
 
-/// Where a service's variables come from.
+/// The sources of a service's variables.
 pub struct Origin<'a> {
-    /// The texts of its `env_file`s, in their order.
+    /// The contents of its `env_file`s, in order.
     pub files: Vec<String>,
     /// The project's own variables.
     pub value: &'a dyn Fn(&str) -> Option<String>,
 }
 
-/// The workload of a service; `None` where it names no image.
+/// The workload of a service. `None` if it does not name an image.
 pub fn workload(name: &str, body: &Value, origin: &Origin<'_>) -> Result<Option<Workload>, String> {
     let text = |key: &str| body[key].as_str().map(str::to_string);
     let Some(image) = text("image") else { return Ok(None) };
@@ -65,7 +65,7 @@ pub fn workload(name: &str, body: &Value, origin: &Origin<'_>) -> Result<Option<
     }))
 }
 
-/// `linux/arm64`; an architecture alone is Linux's.
+/// Parses `linux/arm64`. An architecture alone means Linux.
 fn platform_of(text: &str) -> Result<Platform, String> {
     let full = if text.contains('/') { text.to_string() } else { format!("linux/{text}") };
     Platform::parse(&full).map_err(|error| error.to_string())
@@ -75,16 +75,17 @@ fn list(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()
 }
 
-/// A text, or each text of a list.
+/// A string, or each string of a list.
 fn texts(value: &Value) -> Vec<String> {
     value.as_str().into_iter().chain(list(value).filter_map(Value::as_str)).map(str::to_string).collect()
 }
 
-/// `environment:` over `env_file:`, each a map or a list of `NAME=value`. A name without a value has the user's own.
+/// `environment:` over `env_file:`. `environment:` is a map or a list of `NAME=value`. A name without a value gets its
+/// value from the user's environment.
 fn environment(body: &Value, origin: &Origin<'_>) -> Vec<(String, Option<String>)> {
     let mut env = BTreeMap::new();
     for text in &origin.files {
-        env.extend(file_of_variables(text).into_iter().map(|(name, value)| (name, Some(value))));
+        env.extend(parse_env_file(text).into_iter().map(|(name, value)| (name, Some(value))));
     }
     let mut add = |name: &str, value: Option<String>| {
         let value = value.or_else(|| (origin.value)(name));
@@ -108,8 +109,8 @@ fn environment(body: &Value, origin: &Origin<'_>) -> Vec<(String, Option<String>
     env.into_iter().collect()
 }
 
-/// Where directories and files of the host are mounted. A named volume is filled from the image when it is made, so it
-/// hides nothing.
+/// The paths at which directories and files of the host are mounted. A named volume is filled from the image when it is
+/// created, so it does not hide the image's files.
 fn mounts(body: &Value) -> Vec<String> {
     let mut found = texts(&body["tmpfs"]);
     for tmpfs in &mut found {
@@ -139,7 +140,8 @@ fn mounts(body: &Value) -> Vec<String> {
     found
 }
 
-/// `command:` is a list, or a string that is split as a shell splits words; an absent one is the image's.
+/// Reads `command:`, a list or a string that is split like a shell command. `None` if it is absent, so the image's
+/// applies.
 fn command(value: &Value) -> Result<Option<Vec<String>>, String> {
     let word = |item: &Value| item.as_str().map_or_else(|| item.to_string(), str::to_string);
     match value {
@@ -149,7 +151,7 @@ fn command(value: &Value) -> Result<Option<Vec<String>>, String> {
     }
 }
 
-/// Words of a POSIX shell line: quotes and backslashes, no expansion.
+/// Splits a POSIX shell line into words, with quotes and backslashes but without expansion.
 fn split(text: &str) -> Result<Vec<String>, String> {
     let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
     let mut letters = text.chars();
@@ -166,7 +168,7 @@ fn split(text: &str) -> Result<Vec<String>, String> {
         }
     }
     if quote.is_some() {
-        return Err(format!("{text:?} has an open quote"));
+        return Err(format!("{text:?} has an unclosed quote"));
     }
     words.extend(word);
     Ok(words)
@@ -190,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_host_mounts_hides_the_image_and_a_named_volume_does_not() {
+    fn host_mounts_hide_the_image_and_named_volumes_do_not() {
         let body = json!({
             "volumes": [".:/app", "data:/var/lib/data", "/app/node_modules", {"type": "bind", "source": "x", "target": "/b"}],
             "tmpfs": "/run:size=1m", "configs": ["c"], "secrets": [{"source": "s"}]

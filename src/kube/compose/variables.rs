@@ -1,24 +1,24 @@
-//! Variables of Compose files: `$NAME` and `${NAME...}` in every text, and the files that give them values. Pure.
+//! Fills in the variables of Compose files, `$NAME` and `${NAME...}`, and reads the files that set them. Pure.
 //! Source: the Compose specification, interpolation; compose-go's template and dotenv.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-/// Bytes of values that are filled into one project.
+/// Maximum bytes of values that are filled into one project.
 const MAX_FILLED: usize = 16 << 20;
-/// Values within values: `${A:-${B:-c}}`.
+/// Maximum depth of nested values: `${A:-${B:-c}}`.
 const DEPTH: usize = 16;
 
-/// Where variables get their values, and which had none.
+/// The sources of variables, and the variables without a value.
 pub struct Variables<'a> {
-    /// The user's environment, which counts first.
+    /// The user's environment, which takes precedence.
     pub environment: &'a dyn Fn(&str) -> Option<String>,
-    /// Of `.env`.
+    /// Values from `.env`.
     pub file: BTreeMap<String, String>,
-    /// Variables without a value, for which Compose puts an empty text.
+    /// Variables without a value, which Compose replaces with an empty string.
     pub unset: BTreeSet<String>,
-    /// Bytes that were filled in so far.
+    /// Bytes filled in so far.
     pub spent: usize,
 }
 
@@ -27,7 +27,7 @@ impl Variables<'_> {
         (self.environment)(name).or_else(|| self.file.get(name).cloned())
     }
 
-    /// Fills in every text below `value`; keys are left as they are.
+    /// Fills in every string below `value`, but not keys.
     pub fn fill(&mut self, value: &mut Value) -> Result<(), String> {
         match value {
             Value::String(text) => *text = self.interpolate(text)?,
@@ -38,8 +38,8 @@ impl Variables<'_> {
         Ok(())
     }
 
-    /// `$NAME`, `${NAME}`, `${NAME:-default}`, `${NAME-default}`, `${NAME:?why}`, `${NAME:+other}`, `$$`. A variable without
-    /// a value is an empty text, and noted.
+    /// Replaces `$NAME`, `${NAME}`, `${NAME:-default}`, `${NAME-default}`, `${NAME:?why}`, `${NAME:+other}` and `$$`. A
+    /// variable without a value becomes an empty string and is recorded in `unset`.
     pub fn interpolate(&mut self, text: &str) -> Result<String, String> {
         self.within(text, 0)
     }
@@ -55,14 +55,14 @@ impl Variables<'_> {
                 out.push('$');
                 rest = tail;
             } else if let Some(braced) = after.strip_prefix('{') {
-                let end = closing(braced).ok_or_else(|| format!("{text:?} has an open ${{"))?;
+                let end = closing(braced).ok_or_else(|| format!("{text:?} has an unclosed ${{"))?;
                 let inside = self.expand(&braced[..end], text, depth)?;
                 self.spend(&inside)?;
                 out.push_str(&inside);
                 rest = &braced[end + 1..];
             } else {
                 let (name, tail) = after.split_at(name_end(after));
-                // A dollar that no name follows is one.
+                // A dollar sign without a name is literal.
                 let value = if name.is_empty() { "$".to_string() } else { self.plain(name) };
                 self.spend(&value)?;
                 out.push_str(&value);
@@ -76,7 +76,7 @@ impl Variables<'_> {
     fn spend(&mut self, value: &str) -> Result<(), String> {
         self.spent += value.len();
         if self.spent > MAX_FILLED {
-            Err(format!("its variables come to more than {MAX_FILLED} bytes"))
+            Err(format!("its variables expand to more than {MAX_FILLED} bytes"))
         } else {
             Ok(())
         }
@@ -120,7 +120,7 @@ fn name_end(text: &str) -> usize {
     text.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(text.len())
 }
 
-/// Where the brace closes that is open before `text`.
+/// The position of the brace that closes the one before `text`.
 fn closing(text: &str) -> Option<usize> {
     let (mut open, mut last) = (1, ' ');
     for (at, letter) in text.char_indices() {
@@ -135,8 +135,8 @@ fn closing(text: &str) -> Option<usize> {
     None
 }
 
-/// The lines of a file of variables: `NAME=value`, quotes around it, `export` before it, comments after it.
-pub fn file_of_variables(text: &str) -> BTreeMap<String, String> {
+/// Parses a file of variables: lines of `NAME=value`, with optional quotes, `export` and comments.
+pub fn parse_env_file(text: &str) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
         let line = line.strip_prefix("export ").unwrap_or(line);
@@ -186,7 +186,7 @@ mod tests {
         check("app:${NONE}", Ok("app:"));
         check("app:${NO:?set it}", Err("required variable NO is missing a value: set it"));
         check("app:${EMPTY:?}", Err("required variable EMPTY is missing a value"));
-        check("app:${TAG", Err("\"app:${TAG\" has an open ${"));
+        check("app:${TAG", Err("\"app:${TAG\" has an unclosed ${"));
     }
 
     #[test]
@@ -199,8 +199,8 @@ mod tests {
     }
 
     #[test]
-    fn a_file_of_variables_is_read_by_its_lines() {
-        let found = file_of_variables("# c\nA=1\nexport B='x # y'\nC=\"q\" # z\nD=two words # c\nE\n");
+    fn a_file_of_variables_is_parsed() {
+        let found = parse_env_file("# c\nA=1\nexport B='x # y'\nC=\"q\" # z\nD=two words # c\nE\n");
         let expected = [("A", "1"), ("B", "x # y"), ("C", "q"), ("D", "two words")];
         assert_eq!(found, expected.map(|(name, value)| (name.to_string(), value.to_string())).into());
     }
