@@ -1,5 +1,5 @@
-//! What the code of the files that a process maps needs of the node's CPU. An instruction that the CPU does not know ends
-//! the process with SIGILL, exit code 132.
+//! Checks the code of the files that a process maps against the node's CPU. An instruction that the CPU does not have
+//! ends the process with SIGILL, exit code 132.
 
 use std::collections::BTreeMap;
 
@@ -18,11 +18,11 @@ const SIGILL: u8 = 4;
 pub(crate) struct Lacking<'c> {
     pub feature: CpuFeature,
     pub at: &'c CodeUse,
-    /// Executed whenever the file is loaded or started.
+    /// Whether it is executed every time the file is loaded or started.
     pub is_certain: bool,
 }
 
-/// The first instruction that the node's CPU is known to lack; certain ones first, then by the features' order.
+/// The first instruction that the node's CPU is known to lack: certain ones first, then in the order of features.
 pub(crate) fn lacking<'c>(needs: &'c CodeNeeds, node: &Node) -> Option<Lacking<'c>> {
     let lacks = |feature: &CpuFeature| node.features.has(*feature, node.isa) == Fact::Known(false);
     let first = |map: &'c BTreeMap<CpuFeature, CodeUse>| map.iter().find(|(feature, _)| lacks(feature));
@@ -30,7 +30,7 @@ pub(crate) fn lacking<'c>(needs: &'c CodeNeeds, node: &Node) -> Option<Lacking<'
     certain.or_else(|| first(&needs.probable).map(|(feature, at)| Lacking { feature: *feature, at, is_certain: false }))
 }
 
-/// What the code of a process's files comes to.
+/// The result of checking the code of a process's files.
 #[derive(Debug)]
 pub(crate) enum Checked {
     /// SIGILL before or in `main`.
@@ -39,7 +39,7 @@ pub(crate) enum Checked {
     Doubt(Cause),
 }
 
-/// Judges the code of a started program and of everything that is mapped for it (`loaded` is `None` for a static one).
+/// Checks the code of a started program and of everything mapped for it. `loaded` is `None` for a static program.
 pub(crate) fn check(started: &Started<'_>, loaded: Option<&Loaded<'_>>, node: &Node) -> Option<Checked> {
     let own = [(lossy(&started.path), started.elf)];
     let mapped = loaded.map_or(&[][..], |loaded| &loaded.objects);
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn a_certain_instruction_goes_before_a_probable_one() {
+    fn a_certain_instruction_precedes_a_probable_one() {
         let needs = needs(&[CpuFeature::Avx2], &[CpuFeature::Sse41]);
         let found = lacking(&needs, &node(1)).expect("v1 lacks both");
         assert_eq!((found.feature, found.is_certain), (CpuFeature::Avx2, true));
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_feature_that_no_level_has_counts_only_where_the_node_is_known_to_lack_it() {
+    fn a_feature_outside_all_levels_counts_only_if_the_node_is_known_to_lack_it() {
         let needs = needs(&[CpuFeature::Aesni], &[]);
         assert_eq!(lacking(&needs, &node(1)), None);
         let mut without = node(1);

@@ -1,4 +1,4 @@
-//! What a program needs of the CPU.
+//! Compares the CPU that a program needs with the node's CPU.
 
 pub(crate) mod code;
 pub(crate) mod notes;

@@ -1,6 +1,6 @@
-//! What a program needs of the CPU, against the node's level. What ends a program is told from what only speaks against
-//! it: a note that the loader enforces and a check that Go's runtime makes are proof; a note that nobody enforces, build
-//! attributes and a distribution's baseline are doubts. No note proves nothing.
+//! Compares the CPU level that a program's notes, build settings and distribution state with the node's level. A note
+//! that the loader enforces and a check in Go's runtime prove that the program ends. A note that is not enforced, build
+//! attributes and a distribution's baseline only raise a doubt. The absence of a note proves nothing.
 
 use crate::exec::kernel::access::config;
 use crate::exec::kernel::binfmt::Started;
@@ -14,15 +14,15 @@ use crate::platform::{Arch, Fact, Isa};
 /// glibc enforces GNU_PROPERTY_X86_ISA_1_NEEDED from this version on. Source: its NEWS for 2.33.
 const ENFORCED_SINCE: (u32, u32) = (2, 33);
 
-/// What the CPU does to a program.
+/// The effect of the node's CPU on a program.
 #[derive(Debug, Default)]
 pub(crate) struct Verdict {
-    /// The end that is certain, with the lines that are printed.
+    /// The certain outcome, with the lines that are printed.
     pub ends: Option<(Outcome, Vec<String>)>,
     pub doubts: Vec<Cause>,
 }
 
-/// Judges a program that is loaded (`loaded` is `None` for a static one) on a node of this level.
+/// Checks a loaded program on a node of this level. `loaded` is `None` for a static program.
 pub(crate) fn check(
     rootfs: &RootFs<FileKind>,
     started: &Started<'_>,
@@ -50,8 +50,8 @@ pub(crate) fn check(
     verdict
 }
 
-/// Where nobody said what the CPU is: what the distribution itself was built for is no surprise to who chose it, and what
-/// goes beyond that is.
+/// The doubts if the node's level is unknown. The distribution's own level is expected, so only a higher one raises a
+/// [`CauseKind::CpuLevel`] doubt.
 fn open_level(started: &Started<'_>, loaded: Option<&Loaded<'_>>, baseline: Option<Baseline>) -> Vec<Cause> {
     let mut doubts = Vec::new();
     let mut usual = 1;
@@ -72,14 +72,14 @@ fn open_level(started: &Started<'_>, loaded: Option<&Loaded<'_>>, baseline: Opti
     let most = notes.chain(goamd64.map(|level| (level, lossy(&started.path)))).max();
     if let Some((needed, path)) = most.filter(|(needed, _)| *needed > usual) {
         let text = format!(
-            "{path} needs x86-64-v{needed}, and what level the node's CPU has is not known; say level=v1 to level=v4"
+            "{path} needs x86-64-v{needed}, and the node's CPU level is unknown; state it with level=v1 to level=v4"
         );
         doubts.push(Cause { kind: CauseKind::CpuLevel, text });
     }
     doubts
 }
 
-/// The objects whose notes count: the program and everything mapped for it.
+/// The files whose notes count: the program and everything mapped for it.
 fn files<'a>(started: &'a Started<'_>, loaded: Option<&'a Loaded<'_>>) -> Vec<(String, &'a Elf)> {
     match loaded {
         Some(loaded) => loaded.objects.iter().map(|object| (lossy(&object.path), object.elf)).collect(),
@@ -112,7 +112,7 @@ fn x86(verdict: &mut Verdict, started: &Started<'_>, loaded: Option<&Loaded<'_>>
     }
 }
 
-/// The newest GLIBC_x.y that the libc in use offers.
+/// The newest GLIBC_x.y version that the loaded libc defines.
 pub(crate) fn glibc_version(loaded: &Loaded<'_>) -> Option<(u32, u32)> {
     let offers = loaded.objects.iter().filter_map(|object| object.elf.dynamic.as_ref()?.offers.as_ref()).flatten();
     let number = |version: &String| {
@@ -131,7 +131,7 @@ fn number(value: &str) -> Option<u8> {
     value.trim_start_matches('v').split([',', '.']).next()?.parse().ok()
 }
 
-/// Checks that Go's runtime makes before main. Source: runtime/asm_amd64.s, os_linux_arm.go, asm_arm64.s.
+/// The checks that Go's runtime makes before `main`. Source: runtime/asm_amd64.s, os_linux_arm.go, asm_arm64.s.
 fn go_check(started: &Started<'_>, go: &GoBuild, isa: Isa) -> Option<(Outcome, Vec<String>)> {
     let end = |text: String, line: String| {
         let outcome = Outcome::Dies {
@@ -178,7 +178,7 @@ fn go_check(started: &Started<'_>, go: &GoBuild, isa: Isa) -> Option<(Outcome, V
     }
 }
 
-/// Levels that Go compiles for and does not check.
+/// A doubt for levels that Go compiles for but does not check.
 fn go_doubt(started: &Started<'_>, go: &GoBuild, isa: Isa) -> Option<Cause> {
     let (key, node, needed) = match (started.abi.arch, isa) {
         (Arch::Ppc64le | Arch::Ppc64, Isa::Power(node)) => {
@@ -197,13 +197,13 @@ fn go_doubt(started: &Started<'_>, go: &GoBuild, isa: Isa) -> Option<Cause> {
     (needed > node).then_some(Cause { kind: CauseKind::CpuLevel, text })
 }
 
-/// The Arm version that a file's build attributes name. Source: abi-aa addenda32, Tag_CPU_arch; M-profile values are not
-/// Linux's.
+/// The Arm version in a file's build attributes. Source: abi-aa addenda32, Tag_CPU_arch. Linux does not run on
+/// M-profile CPUs, so their values are ignored.
 fn arm_version(elf: &Elf) -> Option<u8> {
     let attributes = elf.isa.arm?;
     match attributes.cpu_arch? {
         0..=5 => Some(5),
-        // VFPv3 or NEON came with v7, whatever the base.
+        // VFPv3 and NEON imply v7.
         6..=9 if attributes.fp_arch >= 3 || attributes.simd >= 1 => Some(7),
         6..=9 => Some(6),
         10 => Some(7),
@@ -212,8 +212,9 @@ fn arm_version(elf: &Elf) -> Option<u8> {
     }
 }
 
-/// The program and its loader only: a file's attributes name the most that any object in it was built for, and libraries
-/// hold code for newer CPUs behind a question at run time (libgcrypt of Debian's armv7 is marked as ARMv8).
+/// Checks only the program and its loader. A file's attributes state the highest version that any of its objects was
+/// built for, and libraries contain code for newer CPUs that a check at run time guards (libgcrypt of Debian's armv7 is
+/// marked as ARMv8).
 fn arm(started: &Started<'_>, version: u8) -> Option<Cause> {
     if started.abi.arch != Arch::Arm {
         return None;
@@ -234,7 +235,7 @@ fn arm(started: &Started<'_>, version: u8) -> Option<Cause> {
     Some(Cause { kind: CauseKind::CpuLevel, text })
 }
 
-/// The profile that Tag_RISCV_arch implies: the vector extension came in with RVA23, bit manipulation with RVA22.
+/// The profile that Tag_RISCV_arch implies: RVA23 added the vector extension, RVA22 bit manipulation.
 fn riscv_profile(arch: &str) -> u8 {
     let has = |name: &str| {
         arch.split('_').skip(1).any(|part| part.trim_end_matches(|c: char| c.is_ascii_digit() || c == 'p') == name)
@@ -254,7 +255,7 @@ fn riscv(started: &Started<'_>, profile: u8) -> Option<Cause> {
     (needed > profile).then_some(Cause { kind: CauseKind::CpuLevel, text })
 }
 
-/// What a distribution's own programs are built for.
+/// The CPU level that a distribution's own programs are built for.
 struct Baseline {
     name: String,
     needed: Isa,
@@ -263,14 +264,15 @@ struct Baseline {
 impl Baseline {
     fn beyond(&self, isa: Isa) -> Option<Cause> {
         let Baseline { name, needed } = self;
-        let text = format!("{name} is built for {needed} and its loader refuses older CPUs; this node is {isa}");
+        let text = format!("{name} is built for {needed} and its loader rejects older CPUs; this node is {isa}");
         (std::mem::discriminant(needed) == std::mem::discriminant(&isa) && *needed > isa)
             .then_some(Cause { kind: CauseKind::CpuBaseline, text })
     }
 }
 
-/// Told by the image's os-release. Source: Red Hat's "minimum CPU" of RHEL 9 and 10; their ld.so says "Fatal glibc error:
-/// CPU does not support x86-64-v2". AlmaLinux builds a 10 for x86-64-v2 too, which its own name does not tell.
+/// The baseline by the image's os-release. Source: Red Hat's "minimum CPU" of RHEL 9 and 10, whose ld.so prints "Fatal
+/// glibc error: CPU does not support x86-64-v2". AlmaLinux 10 also has a build for x86-64-v2, which its os-release does
+/// not show.
 fn baseline(rootfs: &RootFs<FileKind>, arch: Arch) -> Option<Baseline> {
     let text = config(rootfs, "/etc/os-release").or_else(|| config(rootfs, "/usr/lib/os-release"))?;
     let value = |key: &str| {
